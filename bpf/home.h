@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the kernel home gives the core at compile time: loads, atomics, loops.
+ * Everything that happens at run time is in core/env.h and env.bpf.c.
+ */
+#ifndef KS_HOME_H
+#define KS_HOME_H
+
+#include "types.h"
+
+/* Map memory may be read unaligned where the JIT's machine can; the verifier refuses the program where it can't. */
+#define ks_load16(p) (*(const __u16 *)(p))
+#define ks_load32(p) (*(const __u32 *)(p))
+#define ks_load64(p) (*(const __u64 *)(p))
+#define ks_store16(p, v) (*(__u16 *)(p) = (v))
+#define ks_store32(p, v) (*(__u32 *)(p) = (v))
+
+/* Keeps the compiler from reasoning past a bound that the verifier must see. */
+#define ks_opaque(v) asm volatile("" : "+r"(v))
+#define ks_barrier() asm volatile("" ::: "memory")
+
+/* BPF has no acquire load before v4 of its instruction set; x86 orders loads by itself. */
+#define ks_load_acquire(p) (*(const volatile __u32 *)(p))
+#define ks_cmpxchg(p, old, new) __sync_val_compare_and_swap((p), (old), (new))
+#define ks_fetch_add(p, v) __sync_fetch_and_add((p), (v))
+
+/* Calls cb(i, ctx) for i in 0..n-1 until it returns nonzero. */
+static long (*ks_home_loop)(__u32 n, void *cb, void *ctx, __u64 flags) = (void *)181; /* BPF_FUNC_loop */
+#define ks_loop(n, cb, ctx) ks_home_loop((n), (cb), (ctx), 0)
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the programs in the kernel and their loader share: the entries of the
+ * maps. Map and program names are in bpf/env.bpf.c, tc.bpf.c and xdp.bpf.c; the skeleton
+ * (keepstate.skel.h) carries them to C.
+ *
+ *   ks_table        ARRAY, mmapable          struct ks_bucket          resized before load: ks_table_buckets(limit)
+ *   ks_shape        ARRAY [1], mmapable      struct ks_table_shape     written once before attach
+ *   ks_counts       ARRAY [1], mmapable      struct ks_table_counts
+ *   ks_control      ARRAY [1], mmapable      struct ks_control
+ *   ks_configs      ARRAY [2], mmapable      struct ks_config          by generation slot
+ *   ks_rules        ARRAY_OF_MAPS [2]        of ARRAY struct ks_rule   by generation slot; inner maps have BPF_F_INNER_MAP
+ *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
+ *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
+ *   ks_zones        HASH                     ifindex -> zone id (__u32)
+ *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
+ *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
+ *   ks_events       RINGBUF                  struct ks_event
+ *   ks_events_lost  PERCPU_ARRAY [1]         __u64
+ *   ks_scratch      PERCPU_ARRAY [1]         private to the programs
+ *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
+ *
+ * A new policy is written into the slot that ks_control.active does not name
+ * (configs, and fresh inner maps), then `active` is switched: one store.
+ */
+#ifndef KS_BPF_MAPS_H
+#define KS_BPF_MAPS_H
+
+#include "types.h"
+
+struct ks_control {
+	__u32 active; /* generation slot in use: 0 or 1 */
+	__u32 listeners; /* how many read events; the programs do not bother for none */
+	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
+	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
+	__u8 pad[46];
+};
+
+#endif

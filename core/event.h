@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the core tells about a packet when a rule or an option asks for it:
+ * one fixed-size record, the same in a BPF ring buffer and in user space.
+ */
+#ifndef KS_CORE_EVENT_H
+#define KS_CORE_EVENT_H
+
+#include "flow.h"
+#include "types.h"
+
+struct ks_event {
+	__u64 time; /* ns on the home's clock */
+	struct ks_tuple tuple; /* as in the packet */
+	__u32 length; /* octets of the frame */
+	__u32 rule; /* id; KS_RULE_DEFAULT if none */
+	__u32 seq, ack; /* TCP */
+	__u8 action; /* enum ks_action */
+	__u8 reason; /* enum ks_reason */
+	__u8 class; /* enum ks_class */
+	__u8 state; /* enum ks_state of the flow after the packet, NONE without one */
+	__u8 from, to; /* zone ids; to may be KS_ZONE_UNKNOWN */
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 logged_by_rule; /* 1: a rule with `log`; 0: a drop reported because the option asks */
+	__u16 window;
+	__u32 zero;
+};
+
+_Static_assert(sizeof(struct ks_event) == 80, "an event has no padding");
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A flow: one entry for both directions of a conversation, under one
+ * normalised key. 40 octets of key and 88 of state are two cache lines; the
+ * sizes are asserted because every home's memory is laid out by them.
+ *
+ * A flow is never changed in place: the inspector decides on a copy and
+ * commits it (core/table.h) if the packet was valid. `version` is odd while
+ * somebody writes, and changes with every commit.
+ */
+#ifndef KS_CORE_FLOW_H
+#define KS_CORE_FLOW_H
+
+#include "types.h"
+
+/* An address of either family; IPv4 uses w[3] and leaves the rest zero. */
+struct ks_addr {
+	union {
+		__u8 b[16];
+		__be32 w[4];
+		__u64 d[2];
+	};
+};
+
+enum { KS_IPV4 = 4, KS_IPV6 = 6 };
+
+/* What a packet says of itself, in its own direction. */
+struct ks_tuple {
+	struct ks_addr src, dst;
+	__be16 sport, dport; /* ICMP queries: see core/icmp.h */
+	__u8 proto;
+	__u8 family; /* KS_IPV4 or KS_IPV6 */
+	__u16 zero;
+};
+
+/* The same, with the lower (address, port) first, so that both directions meet. */
+struct ks_flow_key {
+	struct ks_addr addr[2];
+	__be16 port[2];
+	__u8 proto;
+	__u8 family;
+	__u16 zero;
+};
+
+_Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
+_Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
+
+enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
+
+/* X(identifier, name). The names are shown to users and accepted in filters and tests. */
+#define KS_STATES(X)                                                                               \
+	X(NONE, "NONE") /* the slot is free */                                                     \
+	X(TCP_SYN_SENT, "SYN_SENT") /* the originator's SYN was seen */                            \
+	X(TCP_SYN_RECV, "SYN_RECV") /* it was answered by SYN+ACK */                               \
+	X(TCP_ESTABLISHED, "ESTABLISHED") /* the handshake is complete */                          \
+	X(TCP_FIN_WAIT, "FIN_WAIT") /* one side sent FIN */                                        \
+	X(TCP_CLOSE_WAIT, "CLOSE_WAIT") /* that FIN was acknowledged */                            \
+	X(TCP_LAST_ACK, "LAST_ACK") /* both sent FIN, one is not acknowledged */                   \
+	X(TCP_TIME_WAIT, "TIME_WAIT") /* both FINs acknowledged */                                 \
+	X(TCP_CLOSE, "CLOSE") /* reset */                                                          \
+	X(UDP_SINGLE, "UDP_SINGLE") /* one side spoke */                                           \
+	X(UDP_STREAM, "UDP_STREAM") /* both spoke */                                               \
+	X(ICMP_REQUEST, "ICMP_REQUEST") /* asked */                                                \
+	X(ICMP_REPLIED, "ICMP_REPLIED") /* answered */                                             \
+	X(OTHER_SINGLE, "OTHER_SINGLE") /* any other protocol: one side spoke */                   \
+	X(OTHER_STREAM, "OTHER_STREAM") /* both spoke */
+
+enum ks_state {
+#define X(id, name) KS_STATE_##id,
+	KS_STATES(X)
+#undef X
+		KS_STATE_MAX
+};
+
+/* ks_flow.flags */
+#define KS_FLOW_ORIG_IS_HIGH 0x01 /* the originator is the key's second address */
+#define KS_FLOW_REPLIED 0x02 /* a valid packet of the other side was seen */
+#define KS_FLOW_ASSURED 0x04 /* established in both directions: never recycled while alive */
+#define KS_FLOW_PICKUP 0x08 /* taken up mid-stream: windows were learnt, not negotiated */
+#define KS_FLOW_LOG 0x10 /* its rule asked for a log */
+
+/* ks_flow.tcp_flags[dir] */
+#define KS_TCP_SACK_PERM 0x01 /* offered selective acknowledgements */
+#define KS_TCP_WSCALE 0x02 /* offered window scaling */
+#define KS_TCP_FIN_SEEN 0x04 /* sent a FIN */
+#define KS_TCP_UNACKED 0x08 /* has data that the peer has not acknowledged */
+#define KS_TCP_LIBERAL 0x10 /* window unknown: not checked yet (pickup) */
+
+struct ks_flow {
+	__u32 version;
+	__u8 state; /* enum ks_state */
+	__u8 flags;
+	__u8 zone[2]; /* where the sender of each direction is */
+	__u64 seen; /* time of the last valid packet, ns on the home's clock */
+	__u32 timeout; /* the flow is dead at seen + timeout, ms */
+	__u32 created; /* s on the home's clock */
+	__u64 packets[2];
+	__u64 bytes[2]; /* octets of the network layer and above */
+	__u32 end[2]; /* TCP: highest sequence number + 1 sent by this side */
+	__u32 max_end[2]; /* highest the peer allows it: its ack + window */
+	__u32 max_win[2]; /* largest window this side has offered, scaled */
+	__u32 rule; /* id of the rule that allowed it */
+	__u8 scale[2]; /* window scale that this side applies */
+	__u8 tcp_flags[2];
+};
+
+_Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
+
+#define KS_FLOW_NEVER_EXPIRES 0xffffffffU
+
+static inline bool ks_flow_is_expired(const struct ks_flow *flow, __u64 now)
+{
+	return now > flow->seen && now - flow->seen > flow->timeout * KS_NSEC_PER_MSEC;
+}
+
+static inline bool ks_state_is_half_open(__u32 state)
+{
+	return state == KS_STATE_TCP_SYN_SENT || state == KS_STATE_TCP_SYN_RECV;
+}
+
+static inline bool ks_state_is_closed(__u32 state)
+{
+	return state == KS_STATE_TCP_TIME_WAIT || state == KS_STATE_TCP_CLOSE;
+}
+
+/* Whether the originator is the key's first (0) or second (1) address. */
+static inline __u32 ks_flow_orig_side(const struct ks_flow *flow)
+{
+	return !!(flow->flags & KS_FLOW_ORIG_IS_HIGH);
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A parsed packet: what the headers say, after every check that needs no
+ * state. Filled once by ks_packet_parse() from the head of the frame.
+ */
+#ifndef KS_CORE_PACKET_H
+#define KS_CORE_PACKET_H
+
+#include "flow.h"
+#include "types.h"
+
+/*
+ * The home gives the first octets of the frame in a buffer of KS_HEAD_SIZE
+ * (reading past head_len within it is harmless, never used). Headers that do
+ * not fit in KS_HEAD_MAX are refused: "headers too long".
+ */
+#define KS_HEAD_MAX 256U /* a power of two: offsets are masked by it */
+#define KS_HEAD_SLACK 64U
+#define KS_HEAD_SIZE (KS_HEAD_MAX + KS_HEAD_SLACK)
+
+/* How the frame starts. */
+enum ks_link {
+	KS_LINK_ETHERNET = 0,
+	KS_LINK_IP = 1, /* layer 3 at once; the version nibble tells which */
+};
+
+enum ks_proto {
+	KS_PROTO_HOPOPTS = 0,
+	KS_PROTO_ICMP = 1,
+	KS_PROTO_IGMP = 2,
+	KS_PROTO_TCP = 6,
+	KS_PROTO_UDP = 17,
+	KS_PROTO_ROUTING = 43,
+	KS_PROTO_FRAGMENT = 44,
+	KS_PROTO_ESP = 50,
+	KS_PROTO_AH = 51,
+	KS_PROTO_ICMPV6 = 58,
+	KS_PROTO_NONE = 59,
+	KS_PROTO_DSTOPTS = 60,
+	KS_PROTO_MOBILITY = 135,
+	KS_PROTO_HIP = 139,
+	KS_PROTO_SHIM6 = 140,
+};
+
+/* TCP flag bits as on the wire. */
+#define KS_TCP_FIN 0x01
+#define KS_TCP_SYN 0x02
+#define KS_TCP_RST 0x04
+#define KS_TCP_PSH 0x08
+#define KS_TCP_ACK 0x10
+#define KS_TCP_URG 0x20
+
+/* ks_packet.flags */
+#define KS_PKT_NOT_IP 0x01 /* ARP and other layers: nothing else is filled */
+#define KS_PKT_ICMP_ERROR 0x02 /* quotes another packet */
+#define KS_PKT_NEIGHBOUR 0x04 /* IPv6 neighbour discovery or multicast listener: not a flow */
+#define KS_PKT_ICMP_QUERY 0x08 /* an ICMP request */
+#define KS_PKT_ICMP_ANSWER 0x10 /* an ICMP reply to a request */
+#define KS_PKT_SNAPPED 0x20 /* the capture cut it: payload beyond the head is unknown but counted */
+
+struct ks_packet {
+	struct ks_tuple tuple;
+
+	/* given by the home */
+	__u32 wire_len; /* octets of the frame, link header included (a GSO packet counts whole) */
+	__u32 head_len; /* octets of it in the head buffer, at most KS_HEAD_MAX */
+
+	/* found by the parser; offsets from the start of the frame */
+	__u16 l3_off, l4_off;
+	__u16 payload_off;
+	__u8 flags; /* KS_PKT_* */
+	__u8 link; /* enum ks_link */
+	__u32 l3_len; /* octets of the datagram: header and payload */
+	__u32 payload_len; /* octets behind the upper header */
+
+	__u32 seq, ack; /* TCP, host order */
+	__u32 sack; /* highest right edge of a SACK block, else ack */
+	__u16 window; /* as on the wire */
+	__u8 tcp_flags;
+	__u8 wscale; /* shift offered on a SYN, KS_WSCALE_NONE without the option */
+	__u8 tcp_opts; /* KS_TCP_SACK_PERM, KS_TCP_WSCALE as offered */
+	__u8 icmp_type, icmp_code;
+	__u8 hop_limit; /* TTL or hop limit */
+};
+
+#define KS_WSCALE_NONE 0
+#define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */
+
+/*
+ * Parses the frame whose first octets are at `head`, of KS_HEAD_SIZE octets;
+ * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
+ * Returns KS_REASON_OK_NEW when it may be inspected further, else the reason
+ * of the drop (or KS_REASON_OK_NOT_IP).
+ */
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt);
+
+/* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
+__u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);
+
+#endif

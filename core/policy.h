@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The compiled policy as the core reads it: plain tables of fixed-size
+ * entries, the same bytes in every home. policy/compile.c writes them, the
+ * home's env_rule(), env_set() and env_range() give them back, and
+ * core/policy.c decides by them. How a rule is found is private to
+ * core/policy.c: callers only know ks_policy_decide().
+ */
+#ifndef KS_CORE_POLICY_H
+#define KS_CORE_POLICY_H
+
+#include "flow.h"
+#include "types.h"
+#include "verdict.h"
+
+/* Zones are small numbers; a rule holds masks of them. */
+#define KS_ZONE_NONE 0 /* an interface of no zone */
+#define KS_ZONE_SELF 1 /* the box itself */
+#define KS_ZONE_FIRST 2 /* the policy's own zones */
+#define KS_ZONE_MAX 64
+#define KS_ZONE_UNKNOWN 255 /* not determined yet: the home is asked when it matters */
+#define KS_ZONES_ANY (~0ULL)
+
+/*
+ * An inclusive range of 128-bit values in host order. IPv4 addresses, ports
+ * and ICMP (type << 8 | code) values use lo[1] and hi[1] with [0] zero.
+ */
+struct ks_range {
+	__u64 lo[2];
+	__u64 hi[2];
+};
+
+_Static_assert(sizeof(struct ks_range) == 32, "ranges are table entries");
+
+/*
+ * A set is two runs of sorted, disjoint ranges: one for IPv4 (or for plain
+ * numbers such as ports), one for IPv6. Set 0 means "any" in a rule and is
+ * never looked up.
+ */
+struct ks_set {
+	__u32 first4, count4;
+	__u32 first6, count6;
+};
+
+_Static_assert(sizeof(struct ks_set) == 16, "sets are table entries");
+
+#define KS_SET_ANY 0
+
+/* ks_rule.flags */
+#define KS_RULE_LOG 0x01 /* emit an event when it matches a packet that opens a flow or is dropped */
+#define KS_RULE_NOT_SRC 0x02 /* the source must be outside src_set */
+#define KS_RULE_NOT_DST 0x04
+#define KS_RULE_NOT_SPORT 0x08
+#define KS_RULE_NOT_DPORT 0x10
+#define KS_RULE_ANY_PROTO 0x20 /* proto is not looked at */
+
+/* One rule, one cache line. A rule of the text may become several entries with one id. */
+struct ks_rule {
+	__u64 from_zones; /* bit per zone id */
+	__u64 to_zones;
+	__u32 src_set, dst_set; /* index of a ks_set, or KS_SET_ANY */
+	__u32 sport_set, dport_set; /* ports in host order */
+	__u32 icmp_set; /* type << 8 | code */
+	__u32 id; /* stable over reloads; index of its counters; 0 is the default deny */
+	__u8 action; /* enum ks_action */
+	__u8 flags;
+	__u8 proto; /* IP protocol number, unless KS_RULE_ANY_PROTO */
+	__u8 family; /* KS_IPV4, KS_IPV6, or 0 for both */
+	__u8 zero[20];
+};
+
+_Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
+
+#define KS_RULE_DEFAULT 0 /* id of the default deny */
+#define KS_RULE_ID_MAX 65536 /* ids are below this */
+#define KS_RULES_MAX 65536 /* entries */
+
+/* ks_config.options */
+#define KS_OPT_PICKUP 0x01 /* mid-stream TCP may open a flow */
+#define KS_OPT_BYPASS_RULES 0x02 /* the policy has bypass rules: ask it also for packets that cannot open a flow */
+#define KS_OPT_CHECKSUM 0x04 /* verify the checksums of TCP, UDP and ICMP */
+#define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
+
+/* The scalars of a policy: one per generation. */
+struct ks_config {
+	__u32 generation; /* counts reloads */
+	__u32 rules; /* entries in the rule table */
+	__u32 sets;
+	__u32 ranges;
+	__u32 options;
+	__u32 limit_states; /* flows in the table */
+	__u32 limit_half_open; /* of which half-open TCP */
+	__u32 zero;
+	__u32 timeout[KS_STATE_MAX]; /* ms, by enum ks_state */
+	__u32 pad;
+};
+
+/* Bounds and defaults that the language and the core share. */
+#define KS_LIMIT_STATES_DEFAULT 262144U
+#define KS_LIMIT_STATES_MIN 64U
+#define KS_LIMIT_STATES_MAX 16777216U
+#define KS_TIMEOUT_MIN_MS 1000U
+#define KS_TIMEOUT_MAX_MS (30U * 24 * 3600 * 1000)
+
+/* X(state, seconds): the defaults. TCP's from RFC 5382 and RFC 9293, UDP's from RFC 4787, ICMP's from RFC 5508. */
+#define KS_TIMEOUT_DEFAULTS(X)                                                                     \
+	X(TCP_SYN_SENT, 60)                                                                        \
+	X(TCP_SYN_RECV, 30)                                                                        \
+	X(TCP_ESTABLISHED, 24 * 3600)                                                              \
+	X(TCP_FIN_WAIT, 120)                                                                       \
+	X(TCP_CLOSE_WAIT, 3600)                                                                    \
+	X(TCP_LAST_ACK, 30)                                                                        \
+	X(TCP_TIME_WAIT, 60)                                                                       \
+	X(TCP_CLOSE, 10)                                                                           \
+	X(UDP_SINGLE, 30)                                                                          \
+	X(UDP_STREAM, 180)                                                                         \
+	X(ICMP_REQUEST, 30)                                                                        \
+	X(ICMP_REPLIED, 30)                                                                        \
+	X(OTHER_SINGLE, 60)                                                                        \
+	X(OTHER_STREAM, 600)
+
+struct ks_env;
+struct ks_inspection;
+
+/* The rule that decides: outcome of ks_policy_decide(). */
+struct ks_decision {
+	__u32 index; /* entry in the rule table, KS_DECISION_DEFAULT if none matched */
+	__u32 id;
+	__u8 action;
+	__u8 flags;
+};
+
+#define KS_DECISION_DEFAULT 0xffffffffU
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Answers to rejected packets: a TCP RST (RFC 9293 3.10.7.1), or an ICMP or
+ * ICMPv6 "administratively prohibited" (RFC 1812 5.2.7.1, RFC 4443 3.1). An
+ * answer is never larger than the packet that provoked it, never provoked by
+ * a RST, an ICMP error, a multicast or a broadcast; where it would be, the
+ * packet is dropped silently.
+ */
+#ifndef KS_CORE_REJECT_H
+#define KS_CORE_REJECT_H
+
+#include "packet.h"
+#include "types.h"
+
+#define KS_REJECT_MAX 192U /* octets of the largest answer, link header included */
+
+/*
+ * Builds the answer to `pkt`, whose head is `head`, in `out` (KS_REJECT_MAX
+ * octets), as a frame of the same link type going back. Returns its octets,
+ * 0 if there must be none.
+ */
+__u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, __u8 *out);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The state table: buckets of eight flows, two candidate buckets a key,
+ * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). It lives
+ * in memory that the home gives (an array map in the kernel, an anonymous
+ * mapping natively) and never moves a flow.
+ *
+ * Readers take a copy and check its version; writers claim a slot by making
+ * its version odd. Inserts into one primary bucket are serialised by the
+ * bucket's claim word, so a key is never twice in the table. No claim is held
+ * over a call that could wait; a claim not got after a bounded number of
+ * tries is given up ("contended").
+ */
+#ifndef KS_CORE_TABLE_H
+#define KS_CORE_TABLE_H
+
+#include "flow.h"
+#include "inspect.h"
+#include "types.h"
+
+#define KS_BUCKET_SLOTS 8
+#define KS_BUCKET_SLOT_MASK (KS_BUCKET_SLOTS - 1)
+
+struct ks_slot {
+	struct ks_flow_key key;
+	struct ks_flow flow;
+};
+
+struct ks_bucket {
+	__u32 claim; /* 1 while somebody inserts with this as the primary bucket */
+	__u32 zero;
+	__u16 tag[KS_BUCKET_SLOTS]; /* 16 bits of the hash, 0: free */
+	__u8 pad[40]; /* the header is a cache line */
+	struct ks_slot slot[KS_BUCKET_SLOTS];
+};
+
+_Static_assert(sizeof(struct ks_slot) == 128, "a slot is two cache lines");
+_Static_assert(sizeof(struct ks_bucket) == 64 + 128 * KS_BUCKET_SLOTS, "a bucket is 17 cache lines");
+
+/* Shared by all processors; changed only with atomic additions. */
+struct ks_table_counts {
+	__u32 flows; /* slots in use, dead ones included until swept */
+	__u32 half_open;
+	__u64 created;
+	__u64 expired; /* died of their timeout */
+	__u64 recycled; /* closed or dead flows whose slot a new flow took */
+	__u64 killed; /* by the administrator */
+	__u64 swept; /* buckets visited by the sweeper */
+	__u64 pad[2];
+};
+
+/* What the table is, fixed when it is made. */
+struct ks_table_shape {
+	__u64 key[2]; /* random secret of the hash */
+	__u32 buckets;
+	__u32 zero;
+};
+
+/* Buckets for a number of flows: filled to at most 7/8, so that a refusal before the limit is improbable. */
+static inline __u32 ks_table_buckets(__u32 flows)
+{
+	__u64 slots = (__u64)flows * 8 / 7 + 2 * KS_BUCKET_SLOTS;
+
+	return (__u32)((slots + KS_BUCKET_SLOTS - 1) / KS_BUCKET_SLOTS);
+}
+
+/* Finds the live flow of in->key: fills in->ref, in->before and in->found. */
+void ks_table_find(struct ks_env *env, struct ks_inspection *in);
+
+/* Writes in->after over the flow at in->ref if it is still the version of in->before. Returns false if not. */
+bool ks_table_commit(struct ks_env *env, struct ks_inspection *in);
+
+/*
+ * Puts in->after under in->key. Returns KS_REASON_OK_NEW, or the reason why
+ * not; KS_REASON_CONTENDED also when another processor has just inserted the
+ * same key, so that the caller looks again.
+ */
+__u32 ks_table_insert(struct ks_env *env, struct ks_inspection *in);
+
+/* Frees the dead flows of a bucket. Returns how many. */
+__u32 ks_table_sweep(struct ks_env *env, __u32 bucket, __u64 now);
+
+/* Frees the flow of a key, whatever its state. Returns whether it was there. */
+bool ks_table_kill(struct ks_env *env, struct ks_inspection *in);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The native home of the inspector: a state table in memory, counters, and a
+ * clock that the caller turns. One engine is used by one thread at a time.
+ * Replay, policy tests, explain, fuzzers and benchmarks are built on it.
+ */
+#ifndef KS_HOST_ENGINE_H
+#define KS_HOST_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/env.h"
+#include "core/inspect.h"
+
+struct ks_engine;
+
+/* The tables to decide by; the pointers must outlive the engine or the next ks_engine_set_tables(). */
+struct ks_tables {
+	const struct ks_config *config;
+	const struct ks_rule *rules;
+	const struct ks_set *sets;
+	const struct ks_range *ranges;
+};
+
+/* A frame as it is offered: `data` has `captured` octets, the wire had `length`. */
+struct ks_frame {
+	const __u8 *data;
+	__u32 captured;
+	__u32 length;
+	__u8 link; /* enum ks_link */
+	__u8 from; /* zone ids */
+	__u8 to;
+};
+
+typedef void ks_event_fn(const struct ks_event *event, void *arg);
+
+/* Makes an engine with an empty table for config->limit_states flows. Returns 0, -ENOMEM or -EINVAL. */
+int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine);
+void ks_engine_destroy(struct ks_engine *engine);
+
+/* Changes the policy and keeps flows and counters (a reload). */
+void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables);
+
+/* The clock, in ns from any start. It never goes back: an earlier time is taken as the present one. */
+void ks_engine_set_time(struct ks_engine *engine, __u64 now);
+__u64 ks_engine_time(const struct ks_engine *engine);
+
+/* Called for every event of the core; NULL for none. */
+void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
+
+/*
+ * Decides a frame; the whole inspection is left in *in for the caller to read.
+ * With dry, nothing changes. Returns the action.
+ */
+__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in);
+
+/* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
+int ks_engine_each_flow(struct ks_engine *engine,
+			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
+
+/* Puts a flow in the table as it is (a snapshot for explain). Returns 0, -EEXIST or -ENOSPC. */
+int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow);
+
+/* Frees dead flows; returns how many. */
+unsigned ks_engine_sweep(struct ks_engine *engine);
+
+const struct ks_count *ks_engine_reasons(const struct ks_engine *engine); /* [KS_REASON_MAX] */
+const struct ks_rule_count *ks_engine_rule_count(const struct ks_engine *engine, __u32 rule);
+const struct ks_table_counts *ks_engine_counts(const struct ks_engine *engine);
+
+#endif

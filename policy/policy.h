@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A loaded policy: the tables that the core reads, and beside them what
+ * people want to see: names, places in the text, labels, tests. Made by
+ * ks_policy_load(), immutable afterwards, freed by ks_policy_destroy().
+ */
+#ifndef KS_POLICY_H
+#define KS_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/policy.h"
+
+/* Where something stands in the text. */
+struct ks_place {
+	const char *file; /* owned by the policy */
+	unsigned line, column; /* from 1 */
+};
+
+/* One rule of the text; several table entries may share its id. */
+struct ks_rule_info {
+	__u32 id; /* stable over reloads, see ks_policy_adopt_ids() */
+	struct ks_place place;
+	char *text; /* normal form, one line, without log and label */
+	char *label; /* NULL without one */
+	__u8 action;
+	bool log;
+};
+
+/* A network that a zone is recognised by in a capture. */
+struct ks_prefix {
+	struct ks_addr addr;
+	__u8 family;
+	__u8 length; /* bits */
+};
+
+struct ks_zone {
+	char *name;
+	__u8 id; /* KS_ZONE_FIRST... */
+	struct ks_place place;
+	char **interfaces; /* names; a trailing '*' matches any rest */
+	size_t interface_count;
+	struct ks_prefix *networks; /* `network` part of a zone: only for replay and tests */
+	size_t network_count;
+};
+
+struct ks_test; /* policy/test.h */
+
+struct ks_policy {
+	struct ks_config config;
+	struct ks_rule *rules;
+	struct ks_set *sets;
+	struct ks_range *ranges;
+
+	struct ks_rule_info *infos; /* in the order of the text */
+	size_t info_count;
+	__u32 *rule_info; /* per table entry: index into infos */
+	struct ks_zone *zones;
+	size_t zone_count;
+	struct ks_test *tests;
+	size_t test_count;
+
+	char *path; /* the main file as named */
+	void *arena; /* strings and whatever else the loader owns */
+};
+
+/* One complaint. Errors stop the load; warnings do not. */
+struct ks_diag {
+	struct ks_place place;
+	bool warning;
+	char *message; /* what is wrong and what would be right */
+	char *excerpt; /* the line of text */
+};
+
+struct ks_diags {
+	struct ks_diag *list;
+	size_t count;
+	size_t errors;
+};
+
+/*
+ * Loads a policy from a file ("-" for standard input) with everything it
+ * includes. Returns 0, -EINVAL with the complaints in diags, or another
+ * -errno. diags is always initialised and may hold warnings on success.
+ */
+int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags *diags);
+
+/* The same from text in memory; `name` stands for the file in messages; relative includes start at `dir`. */
+int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir,
+			struct ks_policy **policy, struct ks_diags *diags);
+
+void ks_policy_destroy(struct ks_policy *policy);
+void ks_diags_fini(struct ks_diags *diags);
+
+/* Prints complaints as file:line:column: error: message, the line, and a caret. */
+void ks_diags_print(const struct ks_diags *diags, FILE *out, bool colour);
+
+/* Prints the normal form: text that loads to the same policy. */
+void ks_policy_print(const struct ks_policy *policy, FILE *out);
+
+/* Name of a zone id ("self", "none", "?" if unknown), or the id of a name (-ENOENT). */
+const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id);
+int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
+
+/* The rule of an id; NULL for the default deny and for ids that are gone. */
+const struct ks_rule_info *ks_policy_rule(const struct ks_policy *policy, __u32 id);
+
+/*
+ * Gives every rule of `policy` the id that the same text had before (given as
+ * parallel arrays of ids and texts), and unused ids to the others, so that
+ * counters and flows keep their rule over a reload. A freshly loaded policy has
+ * ids 1, 2, 3, ... Returns 0 or -ENOSPC.
+ */
+int ks_policy_adopt_ids(struct ks_policy *policy, const __u32 *ids, const char *const *texts, size_t count);
+
+#endif
