@@ -17,7 +17,7 @@
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
  *   ks_events_lost  PERCPU_ARRAY [1]         __u64
- *   ks_scratch      PERCPU_ARRAY [1]         private to the programs
+ *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
  * A new policy is written into the slot that ks_control.active does not name
@@ -26,6 +26,8 @@
 #ifndef KS_BPF_MAPS_H
 #define KS_BPF_MAPS_H
 
+#include "inspect.h"
+#include "reject.h"
 #include "types.h"
 
 struct ks_control {
@@ -34,6 +36,15 @@ struct ks_control {
 	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 pad[46];
+};
+
+/* One processor's working memory. Tests read the outcome of a run from it. */
+struct ks_scratch {
+	struct ks_inspection in;
+	__u8 head[KS_HEAD_SIZE];
+	__u8 answer[KS_REJECT_MAX];
+	__u32 answer_len; /* octets of the last answer to a reject, 0 without one */
+	__u32 zero;
 };
 
 #endif

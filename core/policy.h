@@ -132,4 +132,24 @@ struct ks_decision {
 
 #define KS_DECISION_DEFAULT 0xffffffffU
 
+/* Why a rule does not match; 0 if it does. In the order in which it is asked. */
+enum ks_miss {
+	KS_MISS_NOTHING = 0,
+	KS_MISS_FROM,
+	KS_MISS_TO,
+	KS_MISS_FAMILY,
+	KS_MISS_PROTO,
+	KS_MISS_SPORT,
+	KS_MISS_DPORT,
+	KS_MISS_ICMP,
+	KS_MISS_SRC,
+	KS_MISS_DST,
+};
+
+/* Compares one rule with the packet in `in`. Explain shows what it returns; ks_policy_decide() stops at the first 0. */
+__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in);
+
+/* Finds the first rule that matches the packet in `in`, or the default deny. */
+void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision);
+
 #endif
