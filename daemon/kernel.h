@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loader of the kernel home: opens the skeleton, makes the maps, installs
+ * policy generations, attaches the programs to interfaces and reads what they
+ * leave in the maps. The daemon, the BPF tests and the benchmarks use it.
+ *
+ * A ks_kernel holds file descriptors and mappings, no thread and no lock: one
+ * thread at a time may change it. Reading flows and counters needs no lock
+ * against the programs. With a pin directory everything outlives the process;
+ * without one, closing ends it (attached filters keep the programs alive
+ * until they are detached).
+ *
+ * Return values are 0 or -errno unless said otherwise. What the verifier or
+ * libbpf had to say is in ks_kernel_complaint() after a failed load.
+ */
+#ifndef KS_DAEMON_KERNEL_H
+#define KS_DAEMON_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bpf/maps.h"
+#include "core/env.h"
+#include "core/table.h"
+#include "policy/policy.h"
+
+struct ks_kernel;
+
+/* X(identifier, name in the kernel): every map that user space knows. */
+#define KS_KERNEL_MAPS(X)              \
+	X(TABLE, ks_table)             \
+	X(SHAPE, ks_shape)             \
+	X(COUNTS, ks_counts)           \
+	X(CONTROL, ks_control)         \
+	X(CONFIGS, ks_configs)         \
+	X(RULES, ks_rules)             \
+	X(SETS, ks_sets)               \
+	X(RANGES, ks_ranges)           \
+	X(ZONES, ks_zones)             \
+	X(REASONS, ks_reasons)         \
+	X(RULE_COUNTS, ks_rule_counts) \
+	X(EVENTS, ks_events)           \
+	X(EVENTS_LOST, ks_events_lost) \
+	X(SCRATCH, ks_scratch)         \
+	X(SWEEPER, ks_sweeper)
+
+enum ks_kernel_map {
+#define X(id, name) KS_MAP_##id,
+	KS_KERNEL_MAPS(X)
+#undef X
+		KS_MAP_MAX
+};
+
+#define KS_KERNEL_PROGRAMS(X)        \
+	X(TC_INGRESS, ks_tc_ingress) \
+	X(TC_EGRESS, ks_tc_egress)   \
+	X(XDP, ks_xdp)               \
+	X(START, ks_start)           \
+	X(KILL, ks_kill)
+
+enum ks_kernel_program {
+#define X(id, name) KS_PROGRAM_##id,
+	KS_KERNEL_PROGRAMS(X)
+#undef X
+		KS_PROGRAM_MAX
+};
+
+struct ks_kernel_opts {
+	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN */
+	const char *pin_dir; /* directory on a bpffs, made if missing; NULL: nothing is pinned */
+};
+
+/*
+ * Loads the programs, makes a table for policy->config.limit_states flows with
+ * a fresh hash key, installs the policy as generation 1 and starts the sweeper.
+ * Nothing is attached yet. opts may be NULL.
+ */
+int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *opts, struct ks_kernel **kernel);
+
+/*
+ * Takes over what an earlier process pinned in pin_dir. If those programs came
+ * from another build, loads ours on the same maps and pins them instead; the
+ * filters must then be attached again. -ENOENT: nothing is pinned there, or
+ * not all of it; -EMEDIUMTYPE: its maps have other shapes than ours.
+ */
+int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel);
+
+/* Closes descriptors and mappings. Pins and attached filters stay. */
+void ks_kernel_close(struct ks_kernel *kernel);
+
+/* Removes the pins of pin_dir and the directory; with nothing attached and no process left, that frees all. */
+int ks_kernel_unpin(const char *pin_dir);
+
+/* Why the last load or reopen failed, for people; "" if there is nothing to say. Static memory, one thread. */
+const char *ks_kernel_complaint(void);
+
+/*
+ * Installs the policy's tables in the inactive slot and switches to it: every
+ * packet is judged by the old policy or by the new one, none by a mixture.
+ * -EFBIG: config.limit_states is more than ks_kernel_capacity(). On failure
+ * the old policy stays.
+ */
+int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy);
+
+/* The largest `limit states` that the table was made for. */
+__u32 ks_kernel_capacity(const struct ks_kernel *kernel);
+
+/* Zone of an interface; KS_ZONE_NONE takes it out. ks_kernel_zone() gives KS_ZONE_NONE for an unknown one. */
+int ks_kernel_set_zone(struct ks_kernel *kernel, unsigned ifindex, __u32 zone);
+__u32 ks_kernel_zone(const struct ks_kernel *kernel, unsigned ifindex);
+
+/* Calls fn for every entry of the zone map. */
+void ks_kernel_each_zone(const struct ks_kernel *kernel, void (*fn)(unsigned ifindex, __u32 zone, void *arg),
+			 void *arg);
+
+/*
+ * Attaches the tc programs to an interface, ingress and egress, replacing ours
+ * of before in one step. Filters of others stay; ours has a fixed priority and
+ * handle. Idempotent. ks_kernel_attached() asks the kernel whether both are there
+ * and are the programs of this ks_kernel.
+ */
+int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex);
+bool ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
+
+/* Takes our filters off, and the clsact qdisc with them if no filter is left on it. Works without a ks_kernel. */
+int ks_kernel_detach(unsigned ifindex);
+
+/* Descriptors stay the kernel's. */
+int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map);
+int ks_kernel_program_fd(const struct ks_kernel *kernel, enum ks_kernel_program program);
+
+/* Shared memory of the maps, live. The control block is writable. */
+struct ks_control *ks_kernel_control(struct ks_kernel *kernel);
+const struct ks_table_counts *ks_kernel_counts(const struct ks_kernel *kernel);
+const struct ks_table_shape *ks_kernel_shape(const struct ks_kernel *kernel);
+const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of the active generation */
+
+/* The clock of the programs, ns. */
+__u64 ks_kernel_now(const struct ks_kernel *kernel);
+
+typedef int ks_kernel_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);
+
+/*
+ * Calls fn with a consistent copy of every flow that is live now, until it
+ * returns nonzero; returns that, or 0. Flows that come or go meanwhile may be
+ * seen or not. The _from form starts at bucket *cursor and stops after
+ * `buckets` of them, leaving the next in *cursor (ks_kernel_shape()->buckets at
+ * the end).
+ */
+int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, void *arg);
+int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
+			     void *arg);
+
+/* Finds a live flow by its key. Returns whether there is one. */
+bool ks_kernel_find_flow(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *flow);
+
+/* Frees the flows of n keys. Returns how many were there, or -errno. */
+long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
+
+/* Counters, summed over processors. */
+int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);
+int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
+int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
+__u64 ks_kernel_events_lost(const struct ks_kernel *kernel);
+
+#endif
