@@ -44,6 +44,8 @@ struct ks_zone {
 	size_t interface_count;
 	struct ks_prefix *networks; /* `network` part of a zone: only for replay and tests */
 	size_t network_count;
+	__u8 (*macs)[6]; /* `mac` part of a zone: only for replay */
+	size_t mac_count;
 };
 
 struct ks_test; /* policy/test.h */
@@ -61,6 +63,8 @@ struct ks_policy {
 	size_t zone_count;
 	struct ks_test *tests;
 	size_t test_count;
+	char **test_texts; /* normal form of each test block */
+	size_t test_text_count;
 
 	char *path; /* the main file as named */
 	void *arena; /* strings and whatever else the loader owns */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Words of the language as values: addresses, endpoints, prefixes, ranges,
+ * numbers, durations. Pure functions of the text. Each returns 0, or -EINVAL
+ * and leaves its outputs alone; the caller says what was expected.
+ */
+#ifndef KS_POLICY_VALUE_H
+#define KS_POLICY_VALUE_H
+
+#include "policy/policy.h"
+
+/* "192.0.2.1" or "2001:db8::1". */
+int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family);
+
+/* "192.0.2.1:53", "[2001:db8::1]:53"; without a port ("192.0.2.1", "2001:db8::1", "[2001:db8::1]") *port is 0. Host order. */
+int ks_value_endpoint(const char *text, struct ks_addr *addr, __u8 *family, __u16 *port);
+
+/* "10.0.0.0/24" or an address alone (32 or 128 bits). Host bits are left as written: see ks_prefix_mask(). */
+int ks_value_prefix(const char *text, struct ks_prefix *prefix);
+
+/* Clears the host bits; returns whether any was set. */
+bool ks_prefix_mask(struct ks_prefix *prefix);
+
+/* An address, prefix, or range "192.0.2.5-192.0.2.9" as an inclusive range. */
+int ks_value_range(const char *text, struct ks_range *range, __u8 *family);
+
+/* "8000-8099" or "80" up to max; -ERANGE when the numbers are above max or the range is backwards. */
+int ks_value_number_range(const char *text, __u32 max, __u32 *low, __u32 *high);
+
+/* A number, decimal or 0x hexadecimal; -ERANGE outside of min..max. */
+int ks_value_number(const char *text, __u64 min, __u64 max, __u64 *number);
+
+/* "10m", "1h30m", "2d", "500ms", "30s": milliseconds. */
+int ks_value_duration(const char *text, __u64 *ms);
+
+/* "00:11:22:aa:bb:cc". */
+int ks_value_mac(const char *text, __u8 mac[6]);
+
+/* The addresses of a range end, between host order and wire. */
+void ks_addr_to_value(const struct ks_addr *addr, unsigned family, __u64 value[2]);
+void ks_addr_from_value(const __u64 value[2], unsigned family, struct ks_addr *addr);
+
+/* A duration in its shortest form: "1h30m". Returns buf. */
+#define KS_DURATION_TEXT 48
+const char *ks_duration_text(__u64 ms, char buf[KS_DURATION_TEXT]);
+
+#endif
