@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate check: says whether a policy is sound, and all that is wrong with it. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "core/types.h"
+
+static json_t *diag_json(const struct ks_diag *diag)
+{
+	return json_pack("{s:s, s:s*, s:i, s:i, s:s*, s:s*}", "severity", diag->warning ? "warning" : "error", "file",
+			 diag->place.file, "line", (int)diag->place.line, "column", (int)diag->place.column, "message",
+			 diag->message, "excerpt", diag->excerpt);
+}
+
+static json_t *check_json(const char *path, const struct ks_policy *policy, const struct ks_diags *diags)
+{
+	json_t *list = json_array(), *value;
+
+	for (size_t i = 0; i < diags->count; i++)
+		json_array_append_new(list, diag_json(&diags->list[i]));
+	value = json_pack("{s:s, s:b, s:o}", "file", path, "good", policy != NULL, "diagnostics", list);
+	if (policy)
+		json_object_update_new(value, json_pack("{s:i, s:i, s:i, s:i}", "zones", (int)policy->zone_count,
+							"rules", (int)policy->info_count, "entries",
+							(int)policy->config.rules, "tests", (int)policy->test_count));
+	return value;
+}
+
+static void check_print(const char *path, const struct ks_policy *policy)
+{
+	printf("%s: good: %zu zones, %zu rules (%u table entries), %zu tests\n", path, policy->zone_count,
+	       policy->info_count, policy->config.rules, policy->test_count);
+}
+
+int ks_cmd_check(int argc, char **argv)
+{
+	bool json = false, quiet = false;
+	const struct ks_option options[] = {
+		{ .name = "json",
+		  .help = "print the outcome as one JSON object",
+		  .take = ks_take_flag,
+		  .target = &json },
+		{ .name = "quiet", .letter = 'q', .help = "print errors only", .take = ks_take_flag, .target = &quiet },
+	};
+	const struct ks_usage usage = {
+		"keepstate check [OPTION]... FILE",
+		"Reads a policy ('-' for standard input) with all that it includes, and prints every\n"
+		"error with its file, line and column. Returns 0 for a good policy and 2 for a bad one.\n"
+		"The policy's tests are run by 'keepstate test'.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	struct ks_policy *policy = NULL;
+	struct ks_diags diags;
+	int code, err, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	if (argc - first != 1)
+		return ks_usage_error(&usage, "check needs one policy file");
+	err = ks_policy_load(argv[first], &policy, &diags);
+	if (json)
+		ks_json_print(check_json(argv[first], err ? NULL : policy, &diags), stdout);
+	else
+		ks_diags_print(&diags, stderr, ks_output_colour(stderr));
+	if (err && err != -EINVAL)
+		fprintf(stderr, "keepstate: %s: %s\n", argv[first], strerror(-err));
+	if (!err && !json && !quiet)
+		check_print(argv[first], policy);
+	ks_diags_fini(&diags);
+	if (!err)
+		ks_policy_destroy(policy);
+	return ks_cli_finish(ks_cli_load_code(err));
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The commands of the one program. A command is a line here and a function
+ * ks_cmd_NAME() in cli/NAME.c; main.c makes the table and the help from it.
+ */
+#ifndef KS_CLI_COMMAND_H
+#define KS_CLI_COMMAND_H
+
+/* What a command returns to the shell. */
+enum ks_exit {
+	KS_EXIT_OK = 0,
+	KS_EXIT_NO = 1, /* the answer is no: a test failed, an explained packet is dropped, no such state */
+	KS_EXIT_USAGE = 2, /* wrong options, or a policy or capture that cannot be read as one */
+	KS_EXIT_SYSTEM = 3, /* the system refused: permission, memory, no daemon, disk */
+};
+
+/* X(name, one line of help), in the order in which they are listed. */
+#define KS_COMMANDS(X)                  \
+	X(check, "check a policy file") \
+	X(show, "print a policy in its normal form")
+
+/* argv[0] is the command's name. Returns an enum ks_exit. */
+#define X(name, help) int ks_cmd_##name(int argc, char **argv);
+KS_COMMANDS(X)
+#undef X
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * keepstate: finds the command and runs it. Options before the command are
+ * the global ones; everything behind it belongs to the command.
+ */
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "core/types.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+};
+
+#define X(name, help) { #name, ks_cmd_##name, help },
+static const struct command commands[] = { KS_COMMANDS(X) };
+#undef X
+
+static void commands_print(FILE *out)
+{
+	fputs("keepstate: a stateful packet inspection firewall\n\n"
+	      "usage: keepstate [--netns NAME] COMMAND [OPTION]... [ARGUMENT]...\n\ncommands:\n",
+	      out);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fputs("\n'keepstate COMMAND --help' tells more of a command, keepstate(8) of them all,\n"
+	      "keepstate.conf(5) of the policy language.\n",
+	      out);
+}
+
+static int version_print(void)
+{
+	printf("keepstate %s\n", KS_VERSION);
+	return KS_EXIT_OK;
+}
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < KS_ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	bool version = false, help = false;
+	const struct ks_option options[] = {
+		{ .name = "version", .help = "print the version", .take = ks_take_flag, .target = &version },
+		{ .name = "help", .letter = 'h', .help = "list the commands", .take = ks_take_flag, .target = &help },
+	};
+	const struct ks_usage usage = { "keepstate [--netns NAME] COMMAND [ARGUMENT]...", NULL, options,
+					KS_ARRAY_SIZE(options) };
+	const struct command *command;
+	int first, code;
+
+	setlocale(LC_CTYPE, "");
+	first = ks_options_parse_global(&usage, argc, argv, &code);
+	if (first < 0)
+		return code;
+	if (version)
+		return version_print();
+	if (help || first == argc) {
+		commands_print(stdout);
+		return KS_EXIT_OK;
+	}
+	if (strcmp(argv[first], "help") == 0) {
+		commands_print(stdout);
+		return KS_EXIT_OK;
+	}
+	command = command_find(argv[first]);
+	if (!command) {
+		fprintf(stderr, "keepstate: no command '%s'; 'keepstate' alone lists the commands\n", argv[first]);
+		return KS_EXIT_USAGE;
+	}
+	return command->run(argc - first, argv + first);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Output of commands; see output.h. */
+#include "cli/output.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+
+bool ks_output_colour(FILE *out)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if ((no && *no) || (term && strcmp(term, "dumb") == 0))
+		return false;
+	return isatty(fileno(out)) == 1;
+}
+
+const char *ks_colour(bool on, enum ks_colour colour)
+{
+	static const char *const escapes[] = {
+		[KS_COLOUR_PLAIN] = "\033[0m",	 [KS_COLOUR_GREEN] = "\033[32m", [KS_COLOUR_RED] = "\033[31m",
+		[KS_COLOUR_YELLOW] = "\033[33m", [KS_COLOUR_DIM] = "\033[2m",	 [KS_COLOUR_BOLD] = "\033[1m",
+	};
+
+	return on ? escapes[colour] : "";
+}
+
+enum ks_colour ks_action_colour(unsigned action)
+{
+	switch (action) {
+	case KS_ALLOW:
+		return KS_COLOUR_GREEN;
+	case KS_BYPASS:
+		return KS_COLOUR_YELLOW;
+	default:
+		return KS_COLOUR_RED;
+	}
+}
+
+int ks_json_print(json_t *value, FILE *out)
+{
+	int err = json_dumpf(value, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+	json_decref(value);
+	return err || fputc('\n', out) == EOF ? -EIO : 0;
+}
+
+#define GRID_COLUMNS 24
+
+struct ks_grid {
+	char format[GRID_COLUMNS + 1];
+	size_t columns;
+	char **cells;
+	size_t count, room;
+	size_t width[GRID_COLUMNS];
+};
+
+struct ks_grid *ks_grid_create(const char *format)
+{
+	struct ks_grid *grid = calloc(1, sizeof(*grid));
+
+	assert(*format && strlen(format) <= GRID_COLUMNS);
+	if (!grid)
+		return NULL;
+	strcpy(grid->format, format);
+	grid->columns = strlen(format);
+	return grid;
+}
+
+void ks_grid_destroy(struct ks_grid *grid)
+{
+	if (!grid)
+		return;
+	for (size_t i = 0; i < grid->count; i++)
+		free(grid->cells[i]);
+	free(grid->cells);
+	free(grid);
+}
+
+/* Columns count characters, not octets of UTF-8. */
+static size_t text_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += (*text & 0xc0) != 0x80;
+	return width;
+}
+
+void ks_grid_cell(struct ks_grid *grid, const char *format, ...)
+{
+	size_t column = grid->count % grid->columns, width;
+	va_list args;
+	char *text;
+
+	if (grid->count == grid->room) {
+		size_t room = grid->room ? grid->room * 2 : 64;
+		char **cells = realloc(grid->cells, room * sizeof(*cells));
+
+		if (!cells)
+			abort(); /* nothing sensible can be printed any more */
+		grid->cells = cells;
+		grid->room = room;
+	}
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	va_end(args);
+	grid->cells[grid->count++] = text;
+	width = text_width(text);
+	if (width > grid->width[column])
+		grid->width[column] = width;
+}
+
+void ks_grid_print(const struct ks_grid *grid, FILE *out)
+{
+	for (size_t i = 0; i < grid->count; i++) {
+		size_t column = i % grid->columns;
+		bool last = column + 1 == grid->columns;
+		int pad = (int)(grid->width[column] - text_width(grid->cells[i]));
+
+		if (grid->format[column] == 'r')
+			fprintf(out, "%*s%s", pad, "", grid->cells[i]);
+		else
+			fprintf(out, "%s%*s", grid->cells[i], last ? 0 : pad, "");
+		fputs(last ? "\n" : "  ", out);
+	}
+}
+
+const char *ks_bytes_text(uint64_t bytes, char buf[KS_NUMBER_TEXT])
+{
+	static const char units[] = " kMGTPE";
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1000) {
+		snprintf(buf, KS_NUMBER_TEXT, "%u B", (unsigned)bytes);
+		return buf;
+	}
+	for (; value >= 999.95; value /= 1000)
+		unit++;
+	snprintf(buf, KS_NUMBER_TEXT, "%.1f %cB", value, units[unit]);
+	return buf;
+}
+
+const char *ks_number_text(uint64_t number, char buf[KS_NUMBER_TEXT])
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number), n = 0;
+
+	for (int i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			buf[n++] = ',';
+		buf[n++] = digits[i];
+	}
+	buf[n] = 0;
+	return buf;
+}
+
+const char *ks_duration_text(uint64_t ms, char buf[KS_NUMBER_TEXT])
+{
+	static const struct {
+		uint64_t seconds;
+		char name;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	uint64_t seconds = ms / 1000;
+	int n = 0;
+
+	if (ms % 1000 && seconds < 60) {
+		snprintf(buf, KS_NUMBER_TEXT, "%u.%03us", (unsigned)seconds, (unsigned)(ms % 1000));
+		return buf;
+	}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		uint64_t count = seconds / units[i].seconds;
+
+		seconds %= units[i].seconds;
+		if (count)
+			n += snprintf(buf + n, KS_NUMBER_TEXT - n, "%llu%c", (unsigned long long)count, units[i].name);
+	}
+	if (!n)
+		strcpy(buf, "0s");
+	return buf;
+}
+
+int ks_cli_load_code(int err)
+{
+	if (!err)
+		return KS_EXIT_OK;
+	return err == -EINVAL || err == -ENOENT || err == -EISDIR ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
+}
+
+int ks_cli_load(const char *path, struct ks_policy **policy)
+{
+	struct ks_diags diags;
+	int err = ks_policy_load(path, policy, &diags);
+
+	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
+	if (err && err != -EINVAL)
+		fprintf(stderr, "keepstate: %s: %s\n", path, strerror(-err));
+	ks_diags_fini(&diags);
+	return ks_cli_load_code(err);
+}
+
+int ks_cli_finish(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "keepstate: cannot write the output: %s\n", strerror(errno));
+	return KS_EXIT_SYSTEM;
+}

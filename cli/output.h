@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every command's output has in common: colour only where it is wanted,
+ * JSON one object a line, tables with aligned columns, numbers for people.
+ */
+#ifndef KS_CLI_OUTPUT_H
+#define KS_CLI_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "policy/policy.h"
+
+enum ks_colour { KS_COLOUR_PLAIN, KS_COLOUR_GREEN, KS_COLOUR_RED, KS_COLOUR_YELLOW, KS_COLOUR_DIM, KS_COLOUR_BOLD };
+
+/* Whether colour goes to a stream: it is a terminal, NO_COLOR (no-color.org) is not set, and TERM is not "dumb". */
+bool ks_output_colour(FILE *out);
+
+/* The escape that switches a colour on, or off for KS_COLOUR_PLAIN; "" when `on` is false. */
+const char *ks_colour(bool on, enum ks_colour colour);
+
+/* The colour of an enum ks_action. */
+enum ks_colour ks_action_colour(unsigned action);
+
+/* Prints a JSON value on one line and gives up the reference. Returns 0, or -EIO if the stream failed. */
+int ks_json_print(json_t *value, FILE *out);
+
+/*
+ * A table: rows are collected, then printed with columns as wide as needed.
+ * The format is one letter a column: 'l' left, 'r' right.
+ */
+struct ks_grid;
+struct ks_grid *ks_grid_create(const char *format);
+void ks_grid_destroy(struct ks_grid *grid);
+void ks_grid_cell(struct ks_grid *grid, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ks_grid_print(const struct ks_grid *grid, FILE *out);
+
+#define KS_NUMBER_TEXT 32
+
+/* "1.2 kB", "3.4 GB" (powers of ten); returns buf. */
+const char *ks_bytes_text(uint64_t bytes, char buf[KS_NUMBER_TEXT]);
+/* "1,234,567"; returns buf. */
+const char *ks_number_text(uint64_t number, char buf[KS_NUMBER_TEXT]);
+/* "5m10s", "2h", "1.250s"; returns buf. */
+const char *ks_duration_text(uint64_t ms, char buf[KS_NUMBER_TEXT]);
+
+/* Loads a policy for a command and prints all complaints. Returns an enum ks_exit; *policy is set with KS_EXIT_OK. */
+int ks_cli_load(const char *path, struct ks_policy **policy);
+
+/* The exit code for what ks_policy_load() returned. */
+int ks_cli_load_code(int err);
+
+/* Flushes standard output. Returns `code`, or KS_EXIT_SYSTEM with a message if what was printed did not arrive. */
+int ks_cli_finish(int code);
+
+#endif
