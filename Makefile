@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The front door. Behind it is meson: see meson.build, and `meson configure build` for what can be changed.
+BUILD  ?= build
+PREFIX ?= /usr/local
+NINJA   = $(shell command -v ninja || echo ninja)
+
+.PHONY: all deps demo test bench install clean help
+
+all: deps $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD)
+
+# Installs with apt what the build needs. Asks dpkg only, and is silent, when all is there.
+deps:
+	@tools/deps build
+
+$(BUILD)/build.ninja: | deps
+	@meson setup $(BUILD) --prefix $(PREFIX)
+
+# Three network namespaces, real traffic, and the same traffic replayed.
+demo:
+	@tools/deps build demo
+	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD) NINJA='$(NINJA) --quiet'
+	@tools/demo --build $(BUILD)
+
+# Everything: unit tests, scenarios in every home, sanitizers, fuzzers, real programs. `tools/run-tests --help` for parts.
+test:
+	@tools/deps build test
+	@tools/run-tests --build $(BUILD)
+
+# Keepstate, an equal nftables policy, and no firewall, in one run.
+bench:
+	@tools/deps build bench
+	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD)
+	@bench/run --build $(BUILD)
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz
+
+help:
+	@echo 'make           build in $(BUILD)/ (installs what is missing, with apt)'
+	@echo 'make demo      see it work: a LAN, a gateway, a server, real traffic'
+	@echo 'make test      build and run every test; the last line counts them'
+	@echo 'make bench     measure it beside nftables and no firewall'
+	@echo 'make install   install below PREFIX ($(PREFIX)); DESTDIR is honoured'
+	@echo 'make clean     remove what was built'
