@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Explains how a packet is decided: every step of the inspector's path with
+ * the numbers that were compared. It runs the inspector itself, dry, on the
+ * engine's state, so it can have no second opinion; the daemon gives it an
+ * engine filled with the flows of the kernel (ks_engine_add_flow()).
+ */
+#ifndef KS_HOST_EXPLAIN_H
+#define KS_HOST_EXPLAIN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "host/engine.h"
+#include "policy/policy.h"
+
+/*
+ * Explains a frame at the engine's time with its tables, which are the
+ * policy's; nothing changes. The object has
+ *   verdict, class, reason, reason_text, state   names, as everywhere
+ *   passes    whether the packet may go on
+ *   rule      id, file, line, text of the rule that decided or made the flow; null for the default deny
+ *   packet    what the parser found
+ *   flow      the flow before and after, null without one
+ *   steps     [ { step, outcome, text, details... } ] in the order of the path; outcome is "ok", "drop" or "note"
+ * Returns a new reference, NULL without memory.
+ */
+json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame);
+
+/* Prints such an object (also one that came from the daemon) for people. Unknown members are left out. */
+void ks_explain_print(const json_t *explanation, FILE *out, bool colour);
+
+#endif
