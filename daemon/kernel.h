@@ -113,17 +113,29 @@ __u32 ks_kernel_zone(const struct ks_kernel *kernel, unsigned ifindex);
 void ks_kernel_each_zone(const struct ks_kernel *kernel, void (*fn)(unsigned ifindex, __u32 zone, void *arg),
 			 void *arg);
 
-/*
- * Attaches the tc programs to an interface, ingress and egress, replacing ours
- * of before in one step. Filters of others stay; ours has a fixed priority and
- * handle. Idempotent. ks_kernel_attached() asks the kernel whether both are there
- * and are the programs of this ks_kernel.
- */
-int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex);
-bool ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
+/* The two places on an interface where a program sits. */
+#define KS_HOOK_INGRESS 1U
+#define KS_HOOK_EGRESS 2U
+#define KS_HOOK_BOTH (KS_HOOK_INGRESS | KS_HOOK_EGRESS)
 
-/* Takes our filters off, and the clsact qdisc with them if no filter is left on it. Works without a ks_kernel. */
-int ks_kernel_detach(unsigned ifindex);
+/*
+ * Attaches the tc programs to the hooks of an interface, replacing ours of
+ * before in one step. Filters of others stay; ours have a fixed priority and
+ * handle. Idempotent. *created (NULL: not wanted) is set to whether the clsact
+ * qdisc had to be made for it. -EBUSY: a filter of another kind sits at our
+ * priority. With several interfaces attach all ingress hooks first: an egress
+ * hook takes what no ingress hook has judged for the box's own.
+ */
+int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created);
+
+/* Which hooks of the interface run the programs of this ks_kernel now. */
+unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
+
+/*
+ * Takes our filters off an interface; with remove_qdisc also the clsact qdisc
+ * if nobody's filter is left on it. Needs no ks_kernel; 0 if nothing was there.
+ */
+int ks_kernel_detach(unsigned ifindex, bool remove_qdisc);
 
 /* Descriptors stay the kernel's. */
 int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The only file that knows the skeleton. It opens it, sizes the table, sets
+ * the constants, loads, and takes the descriptors over; the skeleton itself is
+ * gone afterwards. libbpf's messages are kept for ks_kernel_complaint().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kernel_priv.h"
+#include "keepstate.skel.h"
+
+static char said[2048]; /* the last warnings of libbpf */
+
+static int keep_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	size_t used = strlen(said);
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	if (used > sizeof(said) / 2) {
+		memmove(said, said + used / 2, used - used / 2 + 1);
+		used = strlen(said);
+	}
+	vsnprintf(said + used, sizeof(said) - used, format, args);
+	return 0;
+}
+
+void ks_kernel_listen(void)
+{
+	said[0] = '\0';
+	libbpf_set_print(keep_message);
+}
+
+const char *ks_kernel_said(void)
+{
+	return said;
+}
+
+void ks_kernel_build(char text[KS_BUILD_TEXT])
+{
+	size_t size;
+	const __u8 *elf = keepstate_bpf__elf_bytes(&size);
+	__u64 hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ elf[i]) * 0x100000001b3ULL;
+	snprintf(text, KS_BUILD_TEXT, "%016llx", hash);
+}
+
+static int complain_load(int err)
+{
+	ks_kernel_complain("the kernel refuses the programs: %s\n%s", strerror(-err), said);
+	return err;
+}
+
+/* The table is sized by the policy, so its number of entries may differ; nothing else may. */
+static int check_shape(const struct bpf_map *map, int fd, bool sized)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return -errno;
+	if (info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+	    info.value_size == bpf_map__value_size(map) &&
+	    (sized || info.type == BPF_MAP_TYPE_PERCPU_ARRAY || info.max_entries == bpf_map__max_entries(map)))
+		return 0;
+	ks_kernel_complain("the running firewall was started by another version of Keepstate whose map %s has another "
+			   "shape: its states cannot be taken over. Stop it (keepstate stop), then start again",
+			   bpf_map__name(map));
+	return -EMEDIUMTYPE;
+}
+
+static int reuse_maps(struct bpf_object *object, const int *reuse)
+{
+	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
+		int err = map ? check_shape(map, reuse[i], i == KS_MAP_TABLE) : -ENOENT;
+
+		if (!err)
+			err = bpf_map__reuse_fd(map, reuse[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int take_fd(int fd, int *to)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (copy < 0)
+		return -errno;
+	if (*to >= 0)
+		close(*to);
+	*to = copy;
+	return 0;
+}
+
+static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *object)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++)
+		err = take_fd(bpf_object__find_map_fd_by_name(object, ks_kernel_map_name(i)), &kernel->maps[i]);
+	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, ks_kernel_program_name(i));
+
+		err = program ? take_fd(bpf_program__fd(program), &kernel->programs[i]) : -ENOENT;
+	}
+	return err;
+}
+
+static int load_skeleton(struct keepstate_bpf *skeleton, bool test_mode, __u32 buckets, const int *reuse)
+{
+	int err;
+
+	skeleton->rodata->ks_test_mode = test_mode;
+	if (reuse)
+		err = reuse_maps(skeleton->obj, reuse);
+	else
+		err = bpf_map__set_max_entries(skeleton->maps.ks_table, buckets);
+	if (err)
+		return err;
+	err = keepstate_bpf__load(skeleton);
+	return err ? complain_load(err) : 0;
+}
+
+int ks_kernel_load_programs(struct ks_kernel *kernel, bool test_mode, __u32 buckets, const int *reuse)
+{
+	struct keepstate_bpf *skeleton;
+	int err;
+
+	ks_kernel_listen();
+	skeleton = keepstate_bpf__open();
+	if (!skeleton) {
+		err = complain_load(-errno);
+	} else {
+		err = load_skeleton(skeleton, test_mode, buckets, reuse);
+		if (!err)
+			err = take_descriptors(kernel, skeleton->obj);
+		keepstate_bpf__destroy(skeleton);
+	}
+	return err;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The little of rtnetlink(7) that Keepstate needs: the interfaces of the
+ * network namespace, news about them, and whether filters are left on one.
+ * A socket belongs to the namespace in which it was opened.
+ */
+#ifndef KS_DAEMON_NETLINK_H
+#define KS_DAEMON_NETLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* An interface as it is, or as it was when it went (gone). */
+struct ks_interface {
+	unsigned ifindex;
+	bool gone;
+	bool up;
+	char name[16];
+};
+
+typedef void ks_interface_fn(const struct ks_interface *interface, void *arg);
+
+/* Opens a socket; with `news` it receives RTM_NEWLINK and RTM_DELLINK and does not block. Returns it, or -errno. */
+int ks_netlink_open(bool news);
+
+/* Calls fn for every interface. */
+int ks_netlink_each_interface(ks_interface_fn *fn, void *arg);
+
+/*
+ * Reads the news that wait on a socket and calls fn for each. -ENOBUFS: some
+ * were lost, look at all interfaces again.
+ */
+int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg);
+
+/* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
+int ks_netlink_count_filters(unsigned ifindex);
+
+#endif
