@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Asks the running kernel's verifier about every program of a BPF object and
+ * prints what it says of the work: one line a program, and the whole log of
+ * one that is refused. Compiled and used by tools/old-kernel.
+ *
+ *   verifier-check keepstate.bpf.o
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_STATS 4 /* BPF_LOG_STATS: the counts only */
+#define LOG_SIZE (1U << 20)
+#define PROGRAMS_MAX 32
+
+/* libbpf tells the reasons of a failed load; its chatter is not for here. */
+static int print_warnings(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+/* Gives every program a log of its own. Returns how many there are, or -ENOMEM. */
+static int logs_attach(struct bpf_object *object, char *logs[PROGRAMS_MAX])
+{
+	struct bpf_program *program;
+	int count = 0;
+
+	bpf_object__for_each_program(program, object)
+	{
+		if (count == PROGRAMS_MAX)
+			return -ENOMEM;
+		logs[count] = calloc(1, LOG_SIZE);
+		if (!logs[count])
+			return -ENOMEM;
+		bpf_program__set_log_level(program, LOG_STATS);
+		bpf_program__set_log_buf(program, logs[count++], LOG_SIZE);
+	}
+	return count;
+}
+
+/* The line "processed N insns ..." of a log, or its last line. */
+static const char *log_summary(char *log)
+{
+	char *line = strstr(log, "processed ");
+
+	if (!line)
+		return "no statistics";
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+static void logs_print(struct bpf_object *object, char *logs[PROGRAMS_MAX], int loaded)
+{
+	struct bpf_program *program;
+	int i = 0;
+
+	bpf_object__for_each_program(program, object)
+	{
+		bool accepted = bpf_program__fd(program) >= 0;
+
+		if (!accepted && loaded)
+			printf("%s", logs[i]);
+		printf("  %-20s %-8s %s\n", bpf_program__name(program), accepted ? "accepted" : "refused",
+		       log_summary(logs[i]));
+		i++;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char *logs[PROGRAMS_MAX] = { 0 };
+	struct bpf_object *object;
+	int err;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: verifier-check FILE.bpf.o\n");
+		return 2;
+	}
+	libbpf_set_print(print_warnings);
+	object = bpf_object__open_file(argv[1], NULL);
+	if (!object) {
+		fprintf(stderr, "%s: %s\n", argv[1], strerror(errno));
+		return 2;
+	}
+	if (logs_attach(object, logs) < 0) {
+		fprintf(stderr, "not enough memory for the logs\n");
+		return 2;
+	}
+	err = bpf_object__load(object);
+	logs_print(object, logs, err);
+	if (err)
+		fprintf(stderr, "%s: not loaded: %s\n", argv[1], strerror(-err));
+	bpf_object__close(object);
+	for (int i = 0; i < PROGRAMS_MAX; i++)
+		free(logs[i]);
+	return err ? 1 : 0;
+}
