@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A packet in words:
+ *
+ *   [ZONE] ENDPOINT > [ZONE] ENDPOINT PROTOCOL WORD... [quoting PACKET]
+ *   CONVERSATION > WORD...      CONVERSATION < WORD...
+ *   ZONE > ZONE arp             ZONE > ZONE frame hex "..."
+ *
+ * The struct is filled and checked as far as words go; whether the packet is
+ * a sane one is for the inspector to say.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "host/names.h"
+#include "policy/test_internal.h"
+#include "policy/value.h"
+
+/* One end of a packet as written. */
+struct end {
+	int zone; /* -1: not said */
+	bool has_addr, has_port;
+	struct ks_addr addr;
+	__u8 family;
+	__u16 port;
+};
+
+static unsigned where_of(const struct ks_packet_spec *spec)
+{
+	unsigned where = spec->family == KS_IPV4 ? KS_FOR_IPV4 : spec->family == KS_IPV6 ? KS_FOR_IPV6 : KS_FOR_FRAME;
+
+	if (!spec->family)
+		return where;
+	switch (spec->proto) {
+	case KS_PROTO_TCP:
+		return where | KS_FOR_TCP;
+	case KS_PROTO_UDP:
+		return where | KS_FOR_UDP;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		return where | KS_FOR_ICMP;
+	default:
+		return where | KS_FOR_OTHER;
+	}
+}
+
+struct ks_mod *ks_packet_spec_add(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind)
+{
+	struct ks_mod *mods = ks_arena_alloc(reader->arena, (spec->mod_count + 1) * sizeof(*mods));
+
+	if (!mods) {
+		ks_reader_no_memory(reader);
+		return NULL;
+	}
+	if (spec->mod_count)
+		memcpy(mods, spec->mods, spec->mod_count * sizeof(*mods));
+	spec->mods = mods;
+	mods[spec->mod_count].kind = kind;
+	return &mods[spec->mod_count++];
+}
+
+void ks_packet_spec_reverse(struct ks_packet_spec *spec)
+{
+	struct ks_addr addr = spec->src;
+	__u16 port = spec->sport;
+	__u8 zone = spec->from;
+
+	spec->src = spec->dst;
+	spec->dst = addr;
+	spec->sport = spec->dport;
+	spec->dport = port;
+	spec->from = spec->to;
+	spec->to = zone;
+}
+
+const struct ks_mod *ks_spec_mod(const struct ks_packet_spec *spec, enum ks_mod_kind kind)
+{
+	for (size_t i = spec->mod_count; i > 0; i--) {
+		if (spec->mods[i - 1].kind == kind)
+			return &spec->mods[i - 1];
+	}
+	return NULL;
+}
+
+__s64 ks_spec_number(const struct ks_packet_spec *spec, enum ks_mod_kind kind, __s64 otherwise)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, kind);
+
+	return mod ? mod->value : otherwise;
+}
+
+/* Ends. */
+
+static bool prefix_has(const struct ks_prefix *prefix, const struct ks_addr *addr, unsigned family)
+{
+	unsigned skip = family == KS_IPV4 ? 12 : 0, bits = prefix->length;
+
+	if (prefix->family != family)
+		return false;
+	for (unsigned i = skip; bits > 0; i++) {
+		unsigned n = KS_MIN(bits, 8U);
+
+		if ((prefix->addr.b[i] ^ addr->b[i]) >> (8 - n))
+			return false;
+		bits -= n;
+	}
+	return true;
+}
+
+/* The zone with the longest network that holds the address. */
+static int zone_by_network(const struct ks_policy *policy, const struct ks_addr *addr, unsigned family)
+{
+	int zone = -1, longest = -1;
+
+	for (size_t i = 0; i < policy->zone_count; i++) {
+		for (size_t j = 0; j < policy->zones[i].network_count; j++) {
+			const struct ks_prefix *prefix = &policy->zones[i].networks[j];
+
+			if (prefix->length > longest && prefix_has(prefix, addr, family)) {
+				longest = prefix->length;
+				zone = policy->zones[i].id;
+			}
+		}
+	}
+	return zone;
+}
+
+static bool has_port(const char *text, unsigned family)
+{
+	return family == KS_IPV4 ? strchr(text, ':') != NULL : strstr(text, "]:") != NULL;
+}
+
+static int endpoint_parse(struct ks_reader *reader, struct end *end)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+
+	if (token->kind != KS_TOKEN_WORD || ks_value_endpoint(token->text, &end->addr, &end->family, &end->port))
+		return -EINVAL;
+	end->has_addr = true;
+	end->has_port = has_port(token->text, end->family);
+	ks_reader_next(reader);
+	return 0;
+}
+
+static int end_parse(struct ks_reader *reader, struct end *end)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+
+	*end = (struct end){ .zone = -1 };
+	if (token->kind == KS_TOKEN_WORD)
+		end->zone = ks_policy_zone_id(reader->policy, token->text);
+	if (end->zone >= 0) {
+		ks_reader_next(reader);
+		endpoint_parse(reader, end);
+		return 0;
+	}
+	end->zone = -1;
+	if (endpoint_parse(reader, end))
+		return ks_reader_expected(reader, "a zone, an endpoint such as 10.0.0.5:40000 or [fd00::5]:40000, "
+						  "or the name of a conversation");
+	end->zone = zone_by_network(reader->policy, &end->addr, end->family);
+	if (end->zone < 0 && reader->zones_needed)
+		return ks_reader_complain_last(reader, "which zone is this in? Write it before the address");
+	return 0;
+}
+
+static int proto_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	__u64 number;
+
+	if (ks_reader_accept_word(reader, "proto")) {
+		if (ks_reader_number(reader, 0, 255, "a protocol number, 0 to 255", &number))
+			return -EINVAL;
+		spec->proto = (__u8)number;
+	} else if (ks_reader_peek(reader)->kind == KS_TOKEN_WORD &&
+		   ks_proto_from_name(ks_reader_peek(reader)->text) >= 0) {
+		spec->proto = (__u8)ks_proto_from_name(ks_reader_next(reader)->text);
+		if (spec->proto == (spec->family == KS_IPV4 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP))
+			return ks_reader_complain_last(reader,
+						       "%s does not go with these addresses; "
+						       "write proto %u to send it all the same",
+						       spec->family == KS_IPV4 ? "icmpv6" : "icmp", spec->proto);
+	} else {
+		return ks_reader_expected(reader, "a protocol: tcp, udp, icmp, icmpv6 or proto NUMBER");
+	}
+	if ((spec->proto == KS_PROTO_TCP || spec->proto == KS_PROTO_UDP) && !spec->has_ports)
+		return ks_reader_complain_last(reader, "both ends need a port, such as 10.0.0.5:40000 or "
+						       "[fd00::5]:40000");
+	return 0;
+}
+
+/* Words. */
+
+static int seq_value(struct ks_reader *reader, const char *text, struct ks_mod *mod)
+{
+	bool minus;
+	__u64 number = 0;
+
+	mod->base = KS_SEQ_ISN;
+	if (strncmp(text, "next", 4) == 0) {
+		mod->base = KS_SEQ_NEXT;
+		text += 4;
+		if (!*text) {
+			mod->value = 0;
+			return 0;
+		}
+		if (*text != '+' && *text != '-')
+			return -EINVAL;
+	}
+	minus = *text == '-';
+	if (*text == '+' || *text == '-')
+		text++;
+	if (ks_value_number(text, 0, 0xffffffffULL, &number))
+		return -EINVAL;
+	mod->value = minus ? -(__s64)number : (__s64)number;
+	return 0;
+}
+
+static int seq_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	__u64 number;
+
+	if (ks_reader_accept(reader, KS_TOKEN_EQUALS)) {
+		mod->base = KS_SEQ_ABSOLUTE;
+		if (ks_reader_number(reader, 0, 0xffffffffULL, "a number of 32 bits", &number))
+			return -EINVAL;
+		mod->value = (__s64)number;
+		return 0;
+	}
+	if (ks_reader_peek(reader)->kind != KS_TOKEN_WORD || seq_value(reader, ks_reader_peek(reader)->text, mod))
+		return ks_reader_expected(reader, "a sequence number: 101, next, next+5, or =N as on the wire");
+	ks_reader_next(reader);
+	return 0;
+}
+
+static int seq_range_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	char left[16], *dash;
+	__u64 lo, hi;
+
+	if (token->kind != KS_TOKEN_WORD || token->length >= sizeof(left))
+		return ks_reader_expected(reader, "a block such as 101-201");
+	strcpy(left, token->text);
+	dash = strchr(left, '-');
+	if (dash)
+		*dash = 0;
+	if (!dash || ks_value_number(left, 0, 0xffffffffULL, &lo) || ks_value_number(dash + 1, 0, 0xffffffffULL, &hi))
+		return ks_reader_expected(reader, "a block such as 101-201");
+	mod->value = (__s64)lo;
+	mod->value2 = (__s64)hi;
+	ks_reader_next(reader);
+	return 0;
+}
+
+static int option_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	const __u8 *data;
+
+	if (token->kind == KS_TOKEN_WORD && strcmp(token->text, "hex") != 0) {
+		mod->length = ks_ip_option_from_word(token->text, &data);
+		if (!mod->length)
+			return ks_reader_expected(reader, "record-route, loose-route, strict-route, timestamp, "
+							  "security, router-alert, nop, end or hex \"...\"");
+		mod->data = ks_arena_alloc(reader->arena, mod->length);
+		if (!mod->data)
+			return ks_reader_no_memory(reader);
+		memcpy(mod->data, data, mod->length);
+		ks_reader_next(reader);
+		return 0;
+	}
+	return ks_reader_bytes(reader, &mod->data, &mod->length);
+}
+
+/* value: number of the header; value2: the number behind it, -1 without one. */
+static int extension_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	int number = token->kind == KS_TOKEN_WORD ? ks_extension_from_word(token->text) : -1;
+	__u64 argument;
+
+	if (number < 0)
+		return ks_reader_expected(reader, "hop-by-hop, dest-options, routing TYPE, fragment, auth, mobility, "
+						  "hip or shim6");
+	ks_reader_next(reader);
+	mod->value = number;
+	mod->value2 = -1;
+	token = ks_reader_peek(reader);
+	if (number != KS_PROTO_ROUTING &&
+	    (token->kind != KS_TOKEN_WORD || token->text[0] < '0' || token->text[0] > '9'))
+		return 0;
+	if (ks_reader_number(reader, 0, 255, "a number, 0 to 255", &argument))
+		return -EINVAL;
+	mod->value2 = (__s64)argument;
+	return 0;
+}
+
+static int address_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	struct ks_addr addr;
+	__u8 family;
+
+	if (ks_reader_peek(reader)->kind != KS_TOKEN_WORD ||
+	    ks_value_addr(ks_reader_peek(reader)->text, &addr, &family))
+		return ks_reader_expected(reader, "an address");
+	ks_reader_next(reader);
+	mod->length = sizeof(addr);
+	mod->data = ks_arena_alloc(reader->arena, sizeof(addr));
+	if (!mod->data)
+		return ks_reader_no_memory(reader);
+	memcpy(mod->data, &addr, sizeof(addr));
+	return 0;
+}
+
+static int number_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
+{
+	char what[64];
+	__u64 number;
+
+	snprintf(what, sizeof(what), "a number, %llu to %llu", info->lo, info->hi);
+	if (ks_reader_number(reader, info->lo, info->hi, what, &number))
+		return -EINVAL;
+	mod->value = (__s64)number;
+	if (info->arg == KS_ARG_PAIR) {
+		if (ks_reader_number(reader, info->lo, info->hi, what, &number))
+			return -EINVAL;
+		mod->value2 = (__s64)number;
+	}
+	return 0;
+}
+
+static int argument_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
+{
+	switch (info->arg) {
+	case KS_ARG_BAD:
+		mod->bad = ks_reader_accept_word(reader, "bad");
+		return mod->bad ? 0 : number_parse(reader, info, mod);
+	case KS_ARG_NUMBER:
+	case KS_ARG_PAIR:
+		return number_parse(reader, info, mod);
+	case KS_ARG_SEQ:
+		return seq_parse(reader, mod);
+	case KS_ARG_SEQ_RANGE:
+		return seq_range_parse(reader, mod);
+	case KS_ARG_BYTES:
+		return ks_reader_bytes(reader, &mod->data, &mod->length);
+	case KS_ARG_OPTION:
+		return option_parse(reader, mod);
+	case KS_ARG_EXTENSION:
+		return extension_parse(reader, mod);
+	case KS_ARG_ADDRESS:
+		return address_parse(reader, mod);
+	default:
+		return 0;
+	}
+}
+
+static int mod_parse(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind)
+{
+	const struct ks_mod_info *info = &ks_mod_infos[kind];
+	unsigned where = where_of(spec), family = info->where & (KS_FOR_IP | KS_FOR_FRAME);
+	struct ks_mod *mod;
+
+	if ((family && !(family & where)) || ((info->where & KS_FOR_L4) && !(info->where & KS_FOR_L4 & where)))
+		return ks_reader_complain_last(reader, "'%s' has no meaning for this kind of packet", info->word);
+	mod = ks_packet_spec_add(reader, spec, kind);
+	return mod ? argument_parse(reader, info, mod) : -ENOMEM;
+}
+
+/* `ack` is a flag, and with a number behind it the acknowledgement too. */
+static int ack_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	struct ks_mod probe = { 0 };
+
+	if (token->kind != KS_TOKEN_EQUALS &&
+	    (token->kind != KS_TOKEN_WORD || seq_value(reader, token->text, &probe) != 0))
+		return 0;
+	return mod_parse(reader, spec, KS_MOD_ACK);
+}
+
+static int flag_parse(struct ks_reader *reader, struct ks_packet_spec *spec, int flag)
+{
+	spec->tcp_flags |= (__u8)flag;
+	return flag == KS_TCP_ACK ? ack_parse(reader, spec) : 0;
+}
+
+static int number_add(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind, int value)
+{
+	struct ks_mod *mod = ks_packet_spec_add(reader, spec, kind);
+
+	if (!mod)
+		return -ENOMEM;
+	mod->value = value;
+	return 0;
+}
+
+static int quote_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	bool zones_needed = reader->zones_needed;
+	int err;
+
+	spec->quote = ks_arena_alloc(reader->arena, sizeof(*spec->quote));
+	if (!spec->quote)
+		return ks_reader_no_memory(reader);
+	if (ks_reader_accept_word(reader, "last")) {
+		spec->quote->kind = KS_SPEC_LAST;
+		spec->quote->family = spec->family;
+		return ks_packet_spec_parse_words(reader, spec->quote);
+	}
+	reader->zones_needed = false;
+	err = ks_packet_spec_parse(reader, spec->quote);
+	reader->zones_needed = zones_needed;
+	return err;
+}
+
+static int word_unknown(struct ks_reader *reader)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	const char *near = token->kind == KS_TOKEN_WORD ? ks_packet_word_nearest(token->text) : NULL;
+
+	if (near)
+		return ks_reader_complain(reader, "'%s' says nothing about this packet; did you mean '%s'?",
+					  token->text, near);
+	return ks_reader_expected(reader, "a word about the packet, or =>");
+}
+
+static int word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	unsigned where = where_of(spec);
+	int number;
+
+	if (token->kind != KS_TOKEN_WORD)
+		return word_unknown(reader);
+	if (where & KS_FOR_TCP) {
+		number = ks_tcp_flag_from_word(token->text);
+		if (number >= 0) {
+			ks_reader_next(reader);
+			return flag_parse(reader, spec, number);
+		}
+	}
+	if (where & KS_FOR_ICMP) {
+		unsigned family = spec->proto == KS_PROTO_ICMP ? KS_IPV4 : KS_IPV6;
+
+		number = ks_icmp_type_from_word(token->text, family);
+		if (number >= 0) {
+			ks_reader_next(reader);
+			return number_add(reader, spec, KS_MOD_TYPE, number);
+		}
+		number = ks_icmp_code_from_word(token->text, family);
+		if (number >= 0) {
+			ks_reader_next(reader);
+			return number_add(reader, spec, KS_MOD_CODE, number);
+		}
+		if (ks_reader_accept_word(reader, "quoting"))
+			return quote_parse(reader, spec);
+	}
+	number = ks_mod_from_word(token->text);
+	if (number < 0)
+		return word_unknown(reader);
+	ks_reader_next(reader);
+	return mod_parse(reader, spec, number);
+}
+
+int ks_packet_spec_parse_words(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	int err = 0;
+
+	while (!err && ks_reader_peek(reader)->kind != KS_TOKEN_END && ks_reader_peek(reader)->kind != KS_TOKEN_ARROW)
+		err = word_parse(reader, spec);
+	return err;
+}
+
+/* Frames without IP, behind `ZONE > ZONE`. */
+static int frame_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	int err;
+
+	if (ks_reader_accept_word(reader, "arp")) {
+		spec->kind = KS_SPEC_ARP;
+		return ks_packet_spec_parse_words(reader, spec);
+	}
+	if (!ks_reader_accept_word(reader, "frame"))
+		return ks_reader_expected(reader, "arp or frame hex \"...\" (or addresses behind the zones)");
+	spec->kind = KS_SPEC_FRAME;
+	err = ks_reader_bytes(reader, &spec->data, &spec->length);
+	return err ? err : ks_packet_spec_parse_words(reader, spec);
+}
+
+static int ends_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	struct end src, dst;
+
+	if (end_parse(reader, &src))
+		return -EINVAL;
+	if (!ks_reader_accept(reader, KS_TOKEN_GREATER))
+		return ks_reader_expected(reader, src.has_addr ? "'>'" : "an endpoint or '>'");
+	if (end_parse(reader, &dst))
+		return -EINVAL;
+	spec->from = src.zone < 0 ? KS_ZONE_UNKNOWN : (__u8)src.zone;
+	spec->to = dst.zone < 0 ? KS_ZONE_UNKNOWN : (__u8)dst.zone;
+	if (src.has_addr != dst.has_addr)
+		return ks_reader_complain_last(reader, "one end has an address and the other has none");
+	if (!src.has_addr)
+		return 0;
+	if (src.family != dst.family)
+		return ks_reader_complain_last(reader, "one end is IPv4 and the other IPv6");
+	spec->family = src.family;
+	spec->src = src.addr;
+	spec->dst = dst.addr;
+	spec->sport = src.port;
+	spec->dport = dst.port;
+	spec->has_ports = src.has_port && dst.has_port;
+	return 0;
+}
+
+static bool backwards_accept(struct ks_reader *reader, bool *known)
+{
+	*known = ks_reader_accept(reader, KS_TOKEN_GREATER);
+	if (*known)
+		return false;
+	*known = ks_reader_accept_word(reader, "<");
+	return *known;
+}
+
+int ks_packet_spec_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	struct ks_conversation *conversation =
+		token->kind == KS_TOKEN_WORD ? ks_reader_conversation(reader, token->text) : NULL;
+	bool known, back;
+	int err;
+
+	if (conversation) {
+		ks_reader_next(reader);
+		back = backwards_accept(reader, &known);
+		if (!known)
+			return ks_reader_expected(reader, "'>', '<', open or close");
+		*spec = conversation->spec; /* adding a word copies the list first, so the two may share it */
+		if (back)
+			ks_packet_spec_reverse(spec);
+		return ks_packet_spec_parse_words(reader, spec);
+	}
+	memset(spec, 0, sizeof(*spec));
+	err = ends_parse(reader, spec);
+	if (!err && !spec->family)
+		return frame_parse(reader, spec);
+	if (!err)
+		err = proto_parse(reader, spec);
+	return err ? err : ks_packet_spec_parse_words(reader, spec);
+}
