@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See netlink.h. Messages are read with the macros of linux/netlink.h, which check lengths. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@ typedef int message_fn(const struct nlmsghdr *message, void *arg);
 
 int ks_netlink_open(bool news)
 {
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = news ? RTMGRP_LINK : 0 };
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = news ? RTMGRP_LINK | RTMGRP_TC : 0 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (news ? SOCK_NONBLOCK : 0), NETLINK_ROUTE);
 
 	if (fd < 0)
@@ -82,25 +83,57 @@ struct link_reader {
 	void *arg;
 };
 
+static void read_name(const struct nlmsghdr *message, const struct ifinfomsg *info, struct ks_interface *interface)
+{
+	const struct rtattr *attr = IFLA_RTA(info);
+	int length = (int)IFLA_PAYLOAD(message);
+
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == IFLA_IFNAME)
+			snprintf(interface->name, sizeof(interface->name), "%.*s", (int)RTA_PAYLOAD(attr),
+				 (const char *)RTA_DATA(attr));
+	}
+}
+
 static int read_link(const struct nlmsghdr *message, void *arg)
 {
 	const struct link_reader *reader = arg;
 	const struct ifinfomsg *info = NLMSG_DATA(message);
-	struct ks_interface link = { .gone = message->nlmsg_type == RTM_DELLINK };
-	const struct rtattr *attr = IFLA_RTA(info);
-	int length = (int)IFLA_PAYLOAD(message);
+	struct ks_interface interface = { .gone = message->nlmsg_type == RTM_DELLINK };
 
-	if ((message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK) || length < 0)
+	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) || info->ifi_family != AF_UNSPEC)
+		return 0; /* another family: a bridge's word about its port */
+	interface.ifindex = (unsigned)info->ifi_index;
+	interface.up = info->ifi_flags & IFF_UP;
+	read_name(message, info, &interface);
+	reader->fn(&interface, reader->arg);
+	return 0;
+}
+
+static int read_filter(const struct nlmsghdr *message, void *arg)
+{
+	const struct link_reader *reader = arg;
+	const struct tcmsg *info = NLMSG_DATA(message);
+	struct ks_interface interface = { .filters = true };
+
+	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
 		return 0;
-	if (info->ifi_family != AF_UNSPEC) /* a bridge's word about its port */
-		return 0;
-	link.ifindex = (unsigned)info->ifi_index;
-	link.up = info->ifi_flags & IFF_UP;
-	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
-		if (attr->rta_type == IFLA_IFNAME)
-			strncpy(link.name, RTA_DATA(attr), sizeof(link.name) - 1);
+	interface.ifindex = (unsigned)info->tcm_ifindex;
+	reader->fn(&interface, reader->arg);
+	return 0;
+}
+
+static int read_any(const struct nlmsghdr *message, void *arg)
+{
+	switch (message->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return read_link(message, arg);
+	case RTM_DELQDISC:
+	case RTM_DELTFILTER:
+	case RTM_NEWTFILTER:
+		return read_filter(message, arg);
 	}
-	reader->fn(&link, reader->arg);
 	return 0;
 }
 
@@ -116,7 +149,7 @@ int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return dump(&request, sizeof(request), read_link, &reader);
+	return dump(&request, sizeof(request), read_any, &reader);
 }
 
 int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg)
@@ -131,7 +164,7 @@ int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
-		each_message(buffer, (int)n, read_link, &reader);
+		each_message(buffer, (int)n, read_any, &reader);
 	}
 }
 

@@ -14,13 +14,14 @@
 struct ks_interface {
 	unsigned ifindex;
 	bool gone;
+	bool filters; /* only its tc filters or qdiscs changed: name and up are not filled */
 	bool up;
 	char name[16];
 };
 
 typedef void ks_interface_fn(const struct ks_interface *interface, void *arg);
 
-/* Opens a socket; with `news` it receives RTM_NEWLINK and RTM_DELLINK and does not block. Returns it, or -errno. */
+/* Opens a socket; with `news` it hears of interfaces and tc filters and does not block. Returns it, or -errno. */
 int ks_netlink_open(bool news);
 
 /* Calls fn for every interface. */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See instance.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <linux/magic.h>
+
+#include "instance.h"
+#include "kernel.h"
+#include "netlink.h"
+
+#define KS_RUN_DIR "/run/keepstate"
+#define KS_BPF_DIR KS_RUN_DIR "/bpf"
+
+static int name_instance(char *name, size_t size)
+{
+	struct stat mine, first;
+
+	if (stat("/proc/self/ns/net", &mine))
+		return -errno;
+	/* Only root may look at process 1; others cannot reach the socket anyway. */
+	if (stat("/proc/1/ns/net", &first) || first.st_ino == mine.st_ino)
+		snprintf(name, size, "host");
+	else
+		snprintf(name, size, "net-%lu", (unsigned long)mine.st_ino);
+	return 0;
+}
+
+int ks_instance_find(struct ks_instance *instance)
+{
+	int err = name_instance(instance->name, sizeof(instance->name));
+
+	if (err)
+		return err;
+	snprintf(instance->dir, KS_INSTANCE_PATH, KS_RUN_DIR "/%s", instance->name);
+	snprintf(instance->lock, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/lock", instance->name);
+	snprintf(instance->socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/control.sock", instance->name);
+	snprintf(instance->record, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/rules.json", instance->name);
+	snprintf(instance->pins, KS_INSTANCE_PATH, KS_BPF_DIR "/%s", instance->name);
+	return 0;
+}
+
+static int make_dir(const char *path, mode_t mode)
+{
+	return mkdir(path, mode) && errno != EEXIST ? -errno : 0;
+}
+
+static bool is_bpf_mounted(void)
+{
+	struct statfs fs;
+
+	return !statfs(KS_BPF_DIR, &fs) && (__u32)fs.f_type == (__u32)BPF_FS_MAGIC;
+}
+
+static int mount_bpf(void)
+{
+	if (mount("bpf", KS_BPF_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return -errno;
+	return 0;
+}
+
+/*
+ * Mounts it where process 1 sees it: in the mount namespace that `ip netns
+ * exec` makes, the mount and all pins on it would end with the command. The
+ * child is needed because setns(2) for mounts would move us too.
+ */
+static void mount_bpf_outside(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return;
+	if (!child) {
+		int fd = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || setns(fd, CLONE_NEWNS) || make_dir(KS_RUN_DIR, 0755) || make_dir(KS_BPF_DIR, 0700))
+			_exit(1);
+		_exit(is_bpf_mounted() || !mount_bpf() ? 0 : 1);
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		continue;
+}
+
+int ks_instance_prepare(const struct ks_instance *instance)
+{
+	int err = make_dir(KS_RUN_DIR, 0755);
+
+	if (!err)
+		err = make_dir(KS_BPF_DIR, 0700);
+	if (!err)
+		err = make_dir(instance->dir, 0755);
+	if (err || is_bpf_mounted())
+		return err;
+	mount_bpf_outside();
+	return is_bpf_mounted() ? 0 : mount_bpf();
+}
+
+static void read_holder(int fd, struct ks_holder *holder)
+{
+	json_t *root = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, NULL);
+	const char *policy = json_string_value(json_object_get(root, "policy"));
+
+	memset(holder, 0, sizeof(*holder));
+	holder->pid = (pid_t)json_integer_value(json_object_get(root, "pid"));
+	holder->since = json_integer_value(json_object_get(root, "since"));
+	snprintf(holder->policy, sizeof(holder->policy), "%s", policy ? policy : "");
+	json_decref(root);
+}
+
+int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder)
+{
+	int fd = open(instance->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		int err = -errno;
+
+		if (err == -EWOULDBLOCK)
+			read_holder(fd, holder);
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int ks_instance_sign(int lock_fd, const struct ks_holder *holder)
+{
+	json_t *root = json_pack("{s:i, s:I, s:s}", "pid", (int)holder->pid, "since", (json_int_t)holder->since,
+				 "policy", holder->policy);
+	int err = root ? 0 : -ENOMEM;
+
+	if (!err && (ftruncate(lock_fd, 0) || lseek(lock_fd, 0, SEEK_SET) < 0 || json_dumpfd(root, lock_fd, 0)))
+		err = -EIO;
+	json_decref(root);
+	return err;
+}
+
+struct detach {
+	const unsigned *qdiscs;
+	unsigned count;
+	int err;
+};
+
+static void detach_interface(const struct ks_interface *interface, void *arg)
+{
+	struct detach *detach = arg;
+	bool ours = false;
+	int err;
+
+	for (unsigned i = 0; i < detach->count; i++)
+		ours |= detach->qdiscs[i] == interface->ifindex;
+	err = ks_kernel_detach(interface->ifindex, ours);
+	if (err)
+		detach->err = err;
+}
+
+int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
+{
+	struct detach detach = { .qdiscs = qdiscs, .count = count };
+	int err = ks_netlink_each_interface(detach_interface, &detach) ?: detach.err;
+
+	if (err)
+		return err; /* the pins say that something is left to clean up */
+	err = ks_kernel_unpin(instance->pins);
+	unlink(instance->record);
+	unlink(instance->socket);
+	unlink(instance->lock);
+	if (rmdir(instance->dir) && errno != ENOENT && !err)
+		err = -errno;
+	return err;
+}

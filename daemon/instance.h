@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where an instance lives: one for each network namespace, with a directory
+ * under /run/keepstate and pins on a bpf file system mounted beside it.
+ *
+ *   /run/keepstate/NAME/lock          flock(2)ed by the daemon; says who it is
+ *   /run/keepstate/NAME/control.sock  the control API
+ *   /run/keepstate/NAME/rules.json    what a successor must know (record.h)
+ *   /run/keepstate/bpf/NAME/          pins (kernel.h)
+ *
+ * NAME is "host" in the network namespace of process 1, else "net-INODE".
+ */
+#ifndef KS_DAEMON_INSTANCE_H
+#define KS_DAEMON_INSTANCE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define KS_INSTANCE_PATH 128
+
+struct ks_instance {
+	char name[32];
+	char dir[KS_INSTANCE_PATH];
+	char lock[KS_INSTANCE_PATH];
+	char socket[KS_INSTANCE_PATH]; /* fits sockaddr_un: the names are short */
+	char record[KS_INSTANCE_PATH];
+	char pins[KS_INSTANCE_PATH];
+};
+
+/* Who holds the lock. */
+struct ks_holder {
+	pid_t pid;
+	long long since; /* seconds of the epoch */
+	char policy[4096];
+};
+
+/* Names the instance of the present network namespace. Touches nothing. */
+int ks_instance_find(struct ks_instance *instance);
+
+/* Makes the directory and, if needed, mounts the bpf file system. */
+int ks_instance_prepare(const struct ks_instance *instance);
+
+/*
+ * Takes the lock. Returns its descriptor, to be kept open while the instance
+ * runs; -EWOULDBLOCK with *holder filled if somebody has it (holder->pid 0 if
+ * he has not written who he is yet); or another -errno.
+ */
+int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder);
+
+/* Writes who we are into the lock file. */
+int ks_instance_sign(int lock_fd, const struct ks_holder *holder);
+
+/*
+ * Takes off the filters of every interface of this network namespace, the
+ * pins, and the directory. Only for who holds the lock. qdiscs: indices of the
+ * interfaces whose clsact qdisc was ours.
+ */
+int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count);
+
+#endif

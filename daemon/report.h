@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon tells its administrator: standard error, or syslog(3) once detached. */
+#ifndef KS_DAEMON_REPORT_H
+#define KS_DAEMON_REPORT_H
+
+#include "policy/policy.h"
+
+__attribute__((format(printf, 1, 2))) void ks_report(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void ks_report_error(const char *format, ...);
+void ks_report_diags(const struct ks_diags *diags);
+
+/* From here on to syslog. */
+void ks_report_to_syslog(void);
+
+/* Tells the service manager, if there is one, as sd_notify(3) does: "READY=1", "RELOADING=1", "STOPPING=1". */
+void ks_report_to_manager(const char *state);
+
+#endif
