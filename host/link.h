@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Link types of captures, turned into the two that the core knows: Ethernet
+ * and bare IP. Raw IP, BSD loopback and Linux cooked frames lose their link
+ * header; what is neither IPv4 nor IPv6 in them, carries VLAN tags, or
+ * contradicts its header, becomes an Ethernet frame of that type, so that the
+ * core and not this file judges it.
+ */
+#ifndef KS_HOST_LINK_H
+#define KS_HOST_LINK_H
+
+#include "host/capture.h"
+#include "host/engine.h"
+
+#define KS_MAC_SIZE 6
+
+struct ks_link_info {
+	const __u8 *src_mac; /* KS_MAC_SIZE octets in the frame; NULL where the link type has none */
+	const __u8 *dst_mac;
+	__u32 ifindex; /* SLL2: number of the interface; else 0 */
+	__u8 way; /* enum ks_way: cooked frames tell it */
+};
+
+/* Room for frames that must be rebuilt. */
+struct ks_link_scratch {
+	__u8 *data;
+	__u32 room;
+};
+
+/* Whether frames of this DLT_ can be judged. */
+bool ks_link_is_known(__u16 link_type);
+
+/* "Ethernet", "Linux cooked v2", or libpcap's name of it. */
+const char *ks_link_name(__u16 link_type);
+
+/*
+ * Turns a captured frame into one for the engine (data, captured, length,
+ * link) and tells what its link header says. Returns 0, -EOPNOTSUPP for an
+ * unknown link type, -ENOMEM.
+ */
+int ks_link_frame(const struct ks_capture_frame *in, struct ks_link_scratch *scratch, struct ks_frame *out,
+		  struct ks_link_info *info);
+
+void ks_link_scratch_fini(struct ks_link_scratch *scratch);
+
+#endif
