@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Upper headers and payload of crafted packets, and the memory of TCP
+ * sequence numbers; see craft.h. RFC 9293, 7323, 2018, 768, 792, 4443, 4861.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/craft_internal.h"
+
+#define TCP_HEADER 20
+#define DEFAULT_PAYLOAD 32 /* of anything but TCP */
+
+/* Octets. */
+
+int ks_octets_init(struct ks_octets *octets)
+{
+	*octets = (struct ks_octets){ .data = malloc(KS_OCTETS_MAX) };
+	return octets->data ? 0 : -ENOMEM;
+}
+
+void ks_octets_fini(struct ks_octets *octets)
+{
+	free(octets->data);
+	octets->data = NULL;
+}
+
+void ks_octets_zero(struct ks_octets *octets, size_t length)
+{
+	if (length > KS_OCTETS_MAX - octets->length) {
+		octets->overflow = true;
+		length = KS_OCTETS_MAX - octets->length;
+	}
+	memset(octets->data + octets->length, 0, length);
+	octets->length += length;
+}
+
+void ks_octets_add(struct ks_octets *octets, const void *data, size_t length)
+{
+	size_t at = octets->length;
+
+	ks_octets_zero(octets, length);
+	if (octets->length > at)
+		memcpy(octets->data + at, data, octets->length - at);
+}
+
+void ks_octets_add8(struct ks_octets *octets, __u8 value)
+{
+	ks_octets_add(octets, &value, 1);
+}
+
+void ks_octets_add16(struct ks_octets *octets, __u16 value)
+{
+	ks_octets_add8(octets, (__u8)(value >> 8));
+	ks_octets_add8(octets, (__u8)value);
+}
+
+void ks_octets_add32(struct ks_octets *octets, __u32 value)
+{
+	ks_octets_add16(octets, (__u16)(value >> 16));
+	ks_octets_add16(octets, (__u16)value);
+}
+
+void ks_octets_cut(struct ks_octets *octets, size_t length)
+{
+	octets->length = KS_MIN(octets->length, length);
+}
+
+void ks_put16(__u8 *at, __u16 value)
+{
+	at[0] = (__u8)(value >> 8);
+	at[1] = (__u8)value;
+}
+
+void ks_put32(__u8 *at, __u32 value)
+{
+	ks_put16(at, (__u16)(value >> 16));
+	ks_put16(at + 2, (__u16)value);
+}
+
+/* The crafter's memory. */
+
+int ks_crafter_create(struct ks_crafter **crafter)
+{
+	struct ks_crafter *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	if (ks_octets_init(&made->frame) || ks_octets_init(&made->last)) {
+		ks_crafter_destroy(made);
+		return -ENOMEM;
+	}
+	*crafter = made;
+	return 0;
+}
+
+void ks_crafter_reset(struct ks_crafter *crafter)
+{
+	struct ks_dialogue *next;
+
+	for (struct ks_dialogue *d = crafter->dialogues; d; d = next) {
+		next = d->next;
+		free(d);
+	}
+	crafter->dialogues = NULL;
+	crafter->sender = NULL;
+	crafter->last.length = 0;
+}
+
+void ks_crafter_forget(struct ks_crafter *crafter)
+{
+	struct ks_dialogue *newest = crafter->dialogues;
+
+	if (!newest)
+		return;
+	crafter->sender = NULL;
+	crafter->dialogues = newest->next;
+	free(newest);
+}
+
+void ks_crafter_destroy(struct ks_crafter *crafter)
+{
+	if (!crafter)
+		return;
+	ks_crafter_reset(crafter);
+	ks_octets_fini(&crafter->frame);
+	ks_octets_fini(&crafter->last);
+	free(crafter);
+}
+
+static bool is_end(const struct ks_dialogue *d, int side, const struct ks_addr *addr, __u16 port)
+{
+	return d->port[side] == port && memcmp(&d->addr[side], addr, sizeof(*addr)) == 0;
+}
+
+/* The conversation of a packet; *side is the sender's. Made when it is new; NULL without memory. */
+static struct ks_dialogue *dialogue_get(struct ks_crafter *crafter, const struct ks_packet_spec *spec, int *side)
+{
+	struct ks_dialogue *d;
+
+	for (d = crafter->dialogues; d; d = d->next) {
+		for (*side = 0; *side < 2; (*side)++) {
+			if (d->family == spec->family && is_end(d, *side, &spec->src, spec->sport) &&
+			    is_end(d, !*side, &spec->dst, spec->dport))
+				return d;
+		}
+	}
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return NULL;
+	*side = 0;
+	d->family = spec->family;
+	d->addr[0] = spec->src;
+	d->addr[1] = spec->dst;
+	d->port[0] = spec->sport;
+	d->port[1] = spec->dport;
+	d->speaker[0].isn = d->speaker[0].next = d->speaker[0].last = KS_CRAFT_ISN_FIRST;
+	d->speaker[1].isn = d->speaker[1].next = d->speaker[1].last = KS_CRAFT_ISN_OTHER;
+	d->next = crafter->dialogues;
+	crafter->dialogues = d;
+	return d;
+}
+
+void ks_crafter_passed(struct ks_crafter *crafter)
+{
+	struct ks_speaker *sender = crafter->sender;
+
+	if (sender && (crafter->syn || ks_seq_after(crafter->end, sender->next)))
+		sender->next = crafter->end;
+	crafter->sender = NULL;
+}
+
+static __u32 seq_resolve(const struct ks_mod *mod, __s64 value, const struct ks_speaker *speaker, __u32 next)
+{
+	if (mod->base == KS_SEQ_ABSOLUTE)
+		return (__u32)value;
+	return (mod->base == KS_SEQ_ISN ? speaker->isn : next) + (__u32)value;
+}
+
+/* Payload. */
+
+static void payload_add(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out)
+{
+	const struct ks_mod *data = ks_spec_mod(spec, KS_MOD_DATA);
+
+	if (data)
+		ks_octets_add(out, data->data, data->length);
+	else
+		ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, (__s64)otherwise));
+}
+
+static void checksum_put(const struct ks_packet_spec *spec, struct ks_octets *out, size_t at)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_CHECKSUM);
+	__u16 sum = ks_craft_checksum(spec, out->data, out->length);
+
+	if (spec->proto == KS_PROTO_UDP && sum == 0)
+		sum = 0xffff; /* RFC 768: 0 says that there is none */
+	if (mod)
+		sum = mod->bad ? (__u16)(sum ^ 0x5555) : (__u16)mod->value;
+	ks_put16(out->data + at, sum);
+}
+
+/* TCP. */
+
+static void tcp_option_add(const struct ks_mod *mod, const struct ks_speaker *peer, struct ks_octets *out)
+{
+	switch (mod->kind) {
+	case KS_MOD_WSCALE:
+		ks_octets_add(out, (const __u8[]){ 3, 3, (__u8)mod->value }, 3);
+		break;
+	case KS_MOD_MSS:
+		ks_octets_add(out, (const __u8[]){ 2, 4 }, 2);
+		ks_octets_add16(out, (__u16)mod->value);
+		break;
+	case KS_MOD_SACKOK:
+		ks_octets_add(out, (const __u8[]){ 4, 2 }, 2);
+		break;
+	case KS_MOD_TIMESTAMPS:
+		ks_octets_add(out, (const __u8[]){ 8, 10 }, 2);
+		ks_octets_add32(out, (__u32)mod->value);
+		ks_octets_add32(out, (__u32)mod->value2);
+		break;
+	case KS_MOD_TCP_OPTION:
+		ks_octets_add(out, mod->data, mod->length);
+		break;
+	case KS_MOD_SACK:
+		ks_octets_add32(out, peer->isn + (__u32)mod->value);
+		ks_octets_add32(out, peer->isn + (__u32)mod->value2);
+		break;
+	default:
+		break;
+	}
+}
+
+static void tcp_options_add(const struct ks_packet_spec *spec, const struct ks_speaker *peer, struct ks_octets *out)
+{
+	size_t blocks = 0;
+
+	for (size_t i = 0; i < spec->mod_count; i++)
+		blocks += spec->mods[i].kind == KS_MOD_SACK;
+	if (blocks) /* RFC 2018 3: all blocks in one option, behind two NOPs */
+		ks_octets_add(out, (const __u8[]){ 1, 1, 5, (__u8)(2 + 8 * blocks) }, 4);
+	for (size_t i = 0; blocks && i < spec->mod_count; i++) {
+		if (spec->mods[i].kind == KS_MOD_SACK)
+			tcp_option_add(&spec->mods[i], peer, out);
+	}
+	for (size_t i = 0; i < spec->mod_count; i++) {
+		if (spec->mods[i].kind != KS_MOD_SACK)
+			tcp_option_add(&spec->mods[i], peer, out);
+	}
+	while (out->length % 4)
+		ks_octets_add8(out, out->length % 4 == 3 ? 0 : 1);
+}
+
+static __u32 tcp_seq(const struct ks_packet_spec *spec, const struct ks_speaker *sender, bool quoted)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_SEQ);
+
+	if (mod)
+		return seq_resolve(mod, mod->value, sender, sender->next);
+	if (quoted)
+		return sender->last;
+	return spec->tcp_flags & KS_TCP_SYN ? sender->isn : sender->next;
+}
+
+static __u32 tcp_ack(const struct ks_packet_spec *spec, const struct ks_speaker *peer)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_ACK);
+
+	if (mod)
+		return seq_resolve(mod, mod->value, peer, peer->next);
+	return spec->tcp_flags & KS_TCP_ACK ? peer->next : 0;
+}
+
+static void tcp_remember(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_speaker *sender,
+			 __u32 seq, size_t payload)
+{
+	crafter->sender = sender;
+	crafter->syn = spec->tcp_flags & KS_TCP_SYN;
+	crafter->end = seq + (__u32)payload + !!(spec->tcp_flags & KS_TCP_SYN) + !!(spec->tcp_flags & KS_TCP_FIN);
+	sender->last = seq;
+}
+
+static void tcp_put(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, struct ks_octets *out)
+{
+	const struct ks_mod *isn = ks_spec_mod(spec, KS_MOD_ISN);
+	struct ks_dialogue fallback = { 0 }, *d;
+	int side;
+	struct ks_speaker *sender, *peer;
+	size_t header;
+	__u32 seq;
+
+	d = dialogue_get(crafter, spec, &side);
+	if (!d) {
+		d = &fallback;
+		out->overflow = true;
+	}
+	sender = &d->speaker[side];
+	peer = &d->speaker[!side];
+	if (isn && !quoted)
+		sender->isn = sender->next = (__u32)isn->value;
+	seq = tcp_seq(spec, sender, quoted);
+	ks_octets_add16(out, spec->sport);
+	ks_octets_add16(out, spec->dport);
+	ks_octets_add32(out, seq);
+	ks_octets_add32(out, tcp_ack(spec, peer));
+	ks_octets_add16(out, spec->tcp_flags);
+	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_WIN, 65535));
+	ks_octets_zero(out, 4);
+	tcp_options_add(spec, peer, out);
+	header = out->length;
+	out->data[12] = (__u8)(ks_spec_number(spec, KS_MOD_DATA_OFFSET, (__s64)(header / 4)) << 4);
+	if (header > 60)
+		out->overflow = true;
+	payload_add(spec, 0, out);
+	checksum_put(spec, out, 16);
+	if (!quoted && d != &fallback)
+		tcp_remember(crafter, spec, sender, seq, out->length - header);
+}
+
+/* UDP and ICMP. */
+
+static void udp_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+{
+	ks_octets_add16(out, spec->sport);
+	ks_octets_add16(out, spec->dport);
+	ks_octets_zero(out, 4);
+	payload_add(spec, DEFAULT_PAYLOAD, out);
+	ks_put16(out->data + 4, (__u16)ks_spec_number(spec, KS_MOD_UDP_LENGTH, (__s64)out->length));
+	checksum_put(spec, out, 6);
+}
+
+/* Octets behind the first 8 of a message of this type, where its standard fixes them. */
+static size_t icmp_body(const struct ks_packet_spec *spec, unsigned type)
+{
+	if (spec->proto == KS_PROTO_ICMP) {
+		if (type == 13 || type == 14)
+			return 12; /* timestamps, RFC 792 */
+		if (type == 17 || type == 18)
+			return 4; /* address mask, RFC 950 */
+		return type == 0 || type == 8 ? DEFAULT_PAYLOAD : 0;
+	}
+	switch (type) {
+	case 130:
+	case 131:
+	case 132: /* RFC 2710 */
+	case 135:
+	case 136: /* RFC 4861 */
+		return 16;
+	case 134:
+		return 8;
+	case 137:
+		return 32;
+	case 128:
+	case 129:
+		return DEFAULT_PAYLOAD;
+	default:
+		return 0;
+	}
+}
+
+/* The target of a neighbour message: as given, else what is asked for or answered. */
+static void target_put(const struct ks_packet_spec *spec, unsigned type, struct ks_octets *out)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_TARGET);
+	const struct ks_addr *target = type == 136 ? &spec->src : &spec->dst;
+
+	if (spec->proto != KS_PROTO_ICMPV6 || out->length < 24 || (type != 135 && type != 136 && !mod))
+		return;
+	memcpy(out->data + 8, mod ? mod->data : target->b, 16);
+	/* The solicited-node multicast address (RFC 4291 2.7.1) asks for an address that ends like it. */
+	if (!mod && target->b[0] == 0xff)
+		memcpy(out->data + 8, (const __u8[]){ 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0xff, 0xfe }, 13);
+}
+
+static void icmp_put(const struct ks_packet_spec *spec, const struct ks_octets *quote, struct ks_octets *out)
+{
+	unsigned type = (unsigned)ks_spec_number(spec, KS_MOD_TYPE, 0);
+	const struct ks_mod *seq = ks_spec_mod(spec, KS_MOD_SEQ);
+
+	ks_octets_add8(out, (__u8)type);
+	ks_octets_add8(out, (__u8)ks_spec_number(spec, KS_MOD_CODE, 0));
+	ks_octets_add16(out, 0);
+	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_ID, 0));
+	ks_octets_add16(out, seq ? (__u16)seq->value : 0);
+	if (spec->quote)
+		ks_octets_add(out, quote->data, quote->length);
+	else
+		payload_add(spec, icmp_body(spec, type), out);
+	target_put(spec, type, out);
+	checksum_put(spec, out, 2);
+}
+
+void ks_craft_l4(struct ks_crafter *crafter, const struct ks_packet_spec *spec, const struct ks_octets *quote,
+		 bool quoted, struct ks_octets *out)
+{
+	switch (spec->proto) {
+	case KS_PROTO_TCP:
+		tcp_put(crafter, spec, quoted, out);
+		break;
+	case KS_PROTO_UDP:
+		udp_put(spec, out);
+		break;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		icmp_put(spec, quote, out);
+		break;
+	default:
+		payload_add(spec, DEFAULT_PAYLOAD, out);
+	}
+}
+
+/* Many flows of one packet. */
+
+static void addr_add(struct ks_addr *addr, __u64 n)
+{
+	for (int i = 15; i >= 0 && n; i--) {
+		n += addr->b[i];
+		addr->b[i] = (__u8)n;
+		n >>= 8;
+	}
+}
+
+void ks_craft_vary(const struct ks_packet_spec *spec, __u64 n, struct ks_packet_spec *varied)
+{
+	bool ports = spec->proto == KS_PROTO_TCP || spec->proto == KS_PROTO_UDP;
+	__u64 room = 65536 - (__u64)spec->sport;
+
+	*varied = *spec;
+	if (ports && n < room) {
+		varied->sport = (__u16)(spec->sport + n);
+		return;
+	}
+	if (ports)
+		varied->sport = (__u16)(1024 + (n - room) % 64512);
+	addr_add(&varied->src, ports ? 1 + (n - room) / 64512 : n);
+}
