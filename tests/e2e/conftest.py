@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What every test of this directory can ask for: the lab, a running firewall, and a way to watch traffic."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import lab as labs
+import pytest
+
+POLICY = """\
+zone lan { lan0 }
+zone wan { wan0 }
+option log-drops on
+reject from lan to wan port_protocols
+allow from lan to wan log "out"
+allow from { lan, wan } to self icmp type echo-request
+allow from lan to self tcp port 80
+allow from self to { lan, wan }
+""".replace("reject from lan to wan port_protocols",
+            "reject from lan to wan tcp port 25\nreject from lan to wan udp port 25")
+
+
+def pytest_configure(config):
+    """A test run that is told to end must not leave namespaces behind."""
+    def leave(_signal, _frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def pytest_collection_modifyitems(config, items):
+    reason = labs.reason_to_skip()
+    if not reason and not os.access(labs.KEEPSTATE, os.X_OK):
+        pytest.exit(f"{labs.KEEPSTATE} is not there: build first, or set KEEPSTATE", 2)
+    if not reason:
+        reason = bpf_reason()
+    if reason:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def bpf_reason():
+    """Why programs cannot be loaded into this kernel, or None: bpf(BPF_MAP_CREATE) as the loader will do it."""
+    import ctypes
+    import struct
+    create = struct.pack("=IIIII", 2, 4, 4, 1, 0).ljust(128, b"\0")  # an array of one 32-bit value
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.syscall(321, 0, create, len(create))  # bpf() of x86-64
+    if os.uname().machine != "x86_64":
+        return None  # the daemon will tell
+    if descriptor < 0:
+        return "the kernel refuses BPF: " + os.strerror(ctypes.get_errno())
+    os.close(descriptor)
+    return None
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    made = labs.Lab(tmp_path_factory.mktemp("lab"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_firewall(lab, tmp_path):
+    """Makes firewalls on the gateway from a policy's text; stops them at the end."""
+    made = []
+
+    def make(policy=POLICY, start=True):
+        firewall = labs.Firewall(lab.gateway, policy, tmp_path)
+        made.append(firewall)
+        return firewall.start() if start else firewall
+
+    yield make
+    for firewall in made:
+        firewall.stop()
+    assert not made or made[-1].filters() == "", "filters are left behind"
+
+
+@pytest.fixture
+def firewall(make_firewall):
+    """The usual one: clients may open anything to the outside, nobody outside may open anything but a ping to the gateway."""
+    return make_firewall()
+
+
+class Watch:
+    """Programs of traffic.py that run beside a test, and what they told in the end."""
+
+    def __init__(self):
+        self.children = []
+
+    def start(self, host, *words):
+        """Starts one and waits until it is ready. Returns the child; child.facts is what it said then."""
+        child = host.python(*words)
+        self.children.append(child)
+        line = child.stdout.readline()
+        assert line.startswith("{"), f"traffic.py {words}: {line}{child.stdout.read()}"
+        child.facts = json.loads(line)
+        return child
+
+    @staticmethod
+    def end(child):
+        """Tells it to end and returns what it noticed."""
+        child.send_signal(signal.SIGTERM)
+        out = child.communicate(timeout=15)[0]
+        return json.loads(out.splitlines()[-1])
+
+    def close(self):
+        for child in self.children:
+            labs.end_process(child)
+
+
+@pytest.fixture
+def watch():
+    watch = Watch()
+    yield watch
+    watch.close()
+
+
+def need(program):
+    """A mark for tests that use a program which may be missing."""
+    return pytest.mark.skipif(not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin"),
+                              reason=f"{program} is not installed")

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A small internet of network namespaces: a client, the gateway that Keepstate guards, and a server.
+
+    client eth0 ---- lan0 gateway wan0 ---- eth0 server
+
+Everything made here has a name of its own for this run, lives until close(), and is started in the namespace's
+network only (nsenter --net), so that nothing else of the machine is touched.
+"""
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+KEEPSTATE = os.environ.get("KEEPSTATE", str(HERE.parent.parent / "build" / "cli" / "keepstate"))
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+NEEDED = ("ip", "nsenter", "setpriv", "curl", "nginx", "dnsmasq", "dig", "ping", "ss", "tc")
+
+CLIENT4, CLIENT6 = "10.0.0.10", "fd00:10::10"
+SERVER4, SERVER6 = "192.0.2.10", "2001:db8::10"
+LAN4, LAN6 = "10.0.0.1", "fd00:10::1"  # the gateway's own addresses
+WAN4, WAN6 = "192.0.2.1", "2001:db8::1"
+
+_serial = itertools.count(1)
+
+
+def reason_to_skip():
+    """Why the tests cannot run on this machine, or None."""
+    if os.geteuid() != 0:
+        return "needs root, for network namespaces"
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = [name for name in NEEDED if not shutil.which(name)]
+    if missing:
+        return "not installed: " + ", ".join(missing)
+    probe = f"kst-probe-{os.getpid()}"
+    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True)
+    if made.returncode:
+        return "no network namespaces here: " + made.stderr.strip()
+    subprocess.run(["ip", "netns", "delete", probe], check=True)
+    return None
+
+
+def wait_for(condition, seconds=10.0, what="condition"):
+    """Asks until it is true; returns what it said then."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+
+
+def end_process(child, seconds=5):
+    """Asks a process of ours to end, then makes it."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    return child.returncode
+
+
+class Host:
+    """A network namespace and what runs in it."""
+
+    def __init__(self, role):
+        self.name = f"kst-{os.getpid()}-{next(_serial)}-{role}"
+        self.children = []
+        self.ip_root("netns", "add", self.name)
+        self.ip("link", "set", "lo", "up")
+
+    @staticmethod
+    def ip_root(*words):
+        subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+    def ip(self, *words):
+        subprocess.run(["ip", "-n", self.name, *words], check=True, capture_output=True, text=True)
+
+    def command(self, words):
+        return ["nsenter", f"--net=/run/netns/{self.name}", *[str(word) for word in words]]
+
+    def run(self, *words, timeout=30, check=False):
+        """Runs to the end. Returns the CompletedProcess, with what it printed as text."""
+        return subprocess.run(self.command(words), capture_output=True, text=True, timeout=timeout, check=check,
+                              stdin=subprocess.DEVNULL)
+
+    def start(self, *words, **options):
+        """Starts something that is ended with the host. Its output is a pipe unless options say otherwise."""
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True,
+                   **options}
+        child = subprocess.Popen(self.command(words), **options)
+        self.children.append(child)
+        return child
+
+    def python(self, *words, **options):
+        """Starts one of the small programs of traffic.py."""
+        return self.start(sys.executable, HERE / "traffic.py", *words, **options)
+
+    def write(self, path, text):
+        """Writes a file of /proc/sys/net as this namespace sees it."""
+        self.run("sh", "-c", f"echo '{text}' >{path}", check=True)
+
+    def listening(self, kind, port):
+        wait_for(lambda: self.run("ss", "-Hln", kind, f"sport = :{port}").stdout.strip(),
+                 what=f"a listener on port {port}")
+
+    def close(self):
+        for child in self.children:
+            end_process(child)
+        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
+
+    # what a person would type
+
+    def fetch(self, url, *options, seconds=5):
+        """curl: returns the CompletedProcess; stdout is the body."""
+        return self.run(*NOBODY, "curl", "-sS", "--noproxy", "*", "--max-time", seconds, *options, url,
+                        timeout=seconds + 5)
+
+    def ping(self, address, *options, count=3):
+        """Returns how many of `count` pings were answered."""
+        done = self.run("ping", "-q", "-i", "0.05", "-c", count, "-W", "1", *options, address)
+        return pings_answered(done.stdout)
+
+    def resolve(self, server, name="www.example", *options):
+        return self.run(*NOBODY, "dig", "+short", "+tries=1", "+timeout=2", *options, f"@{server}", name, "A")
+
+
+def pings_answered(text):
+    """How many answers ping's summary tells of."""
+    for line in text.splitlines():
+        if "packets transmitted" in line:
+            return int(line.split(",")[1].split()[0])
+    raise AssertionError("ping printed no summary:\n" + text)
+
+
+class Lab:
+    """The three hosts, tied together, with forwarding on and servers running."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.hosts = []
+        try:
+            self.build()
+        except Exception:
+            self.close()
+            raise
+
+    def host(self, role):
+        host = Host(role)
+        self.hosts.append(host)
+        return host
+
+    def build(self):
+        self.gateway = self.host("gateway")
+        self.client = self.host("client")
+        self.server = self.host("server")
+        self.connect(self.client, "lan0", "10.0.0", "fd00:10")
+        self.connect(self.server, "wan0", "192.0.2", "2001:db8")
+        self.gateway.write("/proc/sys/net/ipv4/ip_forward", 1)
+        self.gateway.write("/proc/sys/net/ipv6/conf/all/forwarding", 1)
+        for host in self.hosts:
+            host.write("/proc/sys/net/ipv4/ip_unprivileged_port_start", 0)
+            self.web(host)
+        self.server.start(*NOBODY, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv",
+                          "--no-hosts", "--pid-file=", f"--address=/www.example/{SERVER4}")
+        self.server.listening("-u", 53)
+
+    def connect(self, host, interface, net4, net6):
+        """Ties a host's eth0 to an interface of the gateway; .1 is the gateway and .10 the host."""
+        gateway = self.gateway
+        gateway.ip("link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", host.name)
+        for where, device, last in ((gateway, interface, "1"), (host, "eth0", "10")):
+            where.ip("addr", "add", f"{net4}.{last}/24", "dev", device)
+            where.ip("addr", "add", f"{net6}::{last}/64", "dev", device, "nodad")
+            where.ip("link", "set", device, "up")
+        host.ip("route", "add", "default", "via", f"{net4}.1")
+        host.ip("route", "add", "default", "via", f"{net6}::1")
+
+    def web(self, host):
+        """nginx as nobody on port 80, with a small page and a file that does not compress."""
+        home = self.directory / f"web-{host.name}"
+        files = home / "files"
+        files.mkdir(parents=True)
+        (files / "index.html").write_text(f"hello from {host.name}\n")
+        (files / "large").write_bytes(os.urandom(1 << 20) * 32)
+        (home / "nginx.conf").write_text(
+            f"daemon off; master_process off; pid {home}/pid; error_log {home}/error.log; events {{}}\n"
+            f"http {{ access_log off; client_body_temp_path {home}/1; proxy_temp_path {home}/2;\n"
+            f"  fastcgi_temp_path {home}/3; uwsgi_temp_path {home}/4; scgi_temp_path {home}/5;\n"
+            f"  server {{ listen 80; listen [::]:80; root {files}; location /slow {{ limit_rate 200k;\n"
+            f"  alias {files}/large; }} }} }}\n")
+        for path in (self.directory, *self.directory.parents):
+            if path != Path("/") and path.stat().st_uid == os.getuid() and path != Path("/tmp"):
+                path.chmod(path.stat().st_mode | 0o055)
+        subprocess.run(["chown", "-R", "65534:65534", str(home)], check=True)
+        host.start(*NOBODY, "nginx", "-e", home / "error.log", "-c", home / "nginx.conf", "-p", home)
+        host.listening("-t", 80)
+
+    def close(self):
+        for host in self.hosts:
+            host.close()
+
+
+class Firewall:
+    """Keepstate on a host, and its commands."""
+
+    def __init__(self, host, policy, directory):
+        self.host = host
+        self.path = Path(directory) / "policy.conf"
+        self.log_path = Path(directory) / "keepstate.log"
+        self.path.write_text(policy)
+        self.child = None
+
+    def start(self, wait=True):
+        """Starts the daemon; returns when it answers (it has attached its programs then)."""
+        with self.log_path.open("a") as log:
+            self.child = subprocess.Popen([KEEPSTATE, "run", "--netns", self.host.name, str(self.path)],
+                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            wait_for(self.answers, 30, "keepstate answers")
+        return self
+
+    def answers(self):
+        if self.child.poll() is not None:
+            raise AssertionError(f"keepstate ended with {self.child.returncode}:\n{self.log_path.read_text()}")
+        return self.cli("status").returncode == 0
+
+    def cli(self, command, *words, timeout=20):
+        """Runs a command of the program against this instance."""
+        return subprocess.run([KEEPSTATE, command, "--netns", self.host.name, *[str(word) for word in words]],
+                              capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+    def say(self, command, *words):
+        """The same for a command that must succeed; returns what it printed."""
+        done = self.cli(command, *words)
+        assert done.returncode == 0, f"keepstate {command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def data(self, command, *words):
+        """The same with --json; returns what was printed, parsed: a list of the lines' values."""
+        return [json.loads(line) for line in self.say(command, "--json", *words).splitlines()]
+
+    def crash(self):
+        """kill -9: what it left in the kernel goes on."""
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+
+    def stop(self):
+        """Ends it in the proper way, whatever state it is in; then nothing may be left."""
+        if self.child is None:
+            return
+        if self.child.poll() is not None and self.filters():
+            self.start()
+        if self.child.poll() is None:
+            self.cli("stop")
+            try:
+                self.child.wait(10)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+                raise AssertionError("keepstate did not stop within 10 s") from None
+        self.child = None
+
+    def filters(self):
+        """What tc says of every interface of the host: empty when nothing is attached."""
+        text = ""
+        for line in self.host.run("ip", "-o", "link").stdout.splitlines():
+            device = line.split(":")[1].strip().split("@")[0]
+            for side in ("ingress", "egress"):
+                text += self.host.run("tc", "filter", "show", "dev", device, side).stdout
+        return text

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The daemon dies: filtering and expiry go on, nothing is lost, and the next one takes over what it finds."""
+import time
+
+import pytest
+from conftest import POLICY
+from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall, wait_for
+
+PORT = 5400
+
+
+def flow_with_port(firewall, port):
+    return [flow for flow in firewall.data("states") if f"{port}" in str(flow)]
+
+
+@pytest.mark.parametrize("server, client", [(SERVER4, CLIENT4), (SERVER6, CLIENT6)], ids=["ipv4", "ipv6"])
+def test_kill_9_under_traffic(lab, firewall, watch, server, client):
+    watch.start(lab.server, "serve", PORT)
+    follower = watch.start(lab.client, "follow", server, PORT)
+    counter = watch.start(lab.client, "count", 5401)
+    prober = watch.start(lab.server, "probe", client, 5401)
+    pinger = lab.client.start("ping", "-q", "-i", "0.01", "-w", "5", "-W", "1", server)
+    time.sleep(0.5)
+
+    firewall.crash()
+    assert "keepstate" in firewall.filters() or "ks_" in firewall.filters(), "the programs are gone with the daemon"
+    time.sleep(1)
+    # A new connection opens and an outside one does not, with nobody at home.
+    assert lab.client.fetch(f"http://[{server}]/" if ":" in server else f"http://{server}/").returncode == 0
+    assert lab.server.ping(client) == 0
+
+    firewall.start()
+    time.sleep(1)
+    out = pinger.communicate(timeout=15)[0]
+    assert ", 0% packet loss" in out, out
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["blocks"] > 500 and facts["longest_gap"] < 0.5, facts
+    assert watch.end(prober)["sent"] > 200
+    assert watch.end(counter) == {"datagrams": 0, "connections": 0}
+
+
+def test_restart_takes_over_states_and_counters(lab, firewall, watch):
+    watch.start(lab.server, "serve", PORT)
+    follower = watch.start(lab.client, "follow", SERVER4, PORT)
+    port = follower.facts["port"]
+    assert lab.server.ping(CLIENT4) == 0
+    before = flow_with_port(firewall, port)
+    assert len(before) == 1, before
+    denied = reason_packets(firewall, "no state")
+    assert denied >= 3
+
+    firewall.crash()
+    firewall.start()
+    after = flow_with_port(firewall, port)
+    assert len(after) == 1, "the connection was forgotten"
+    assert reason_packets(firewall, "no state") >= denied, "the counters began anew"
+    assert watch.end(follower)["error"] is None
+
+
+def test_expiry_goes_on_without_the_daemon(lab, make_firewall):
+    firewall = make_firewall(POLICY + "timeout udp.single 2s, udp.stream 2s\n")
+    assert lab.client.resolve(SERVER4).stdout.strip() == SERVER4
+    created = table(firewall)["flows"]
+    assert created >= 1
+    firewall.crash()
+    time.sleep(8)
+    firewall.start()
+    assert not [flow for flow in firewall.data("states") if "udp" in str(flow)]
+    # Not only unseen: its slot was freed while nobody was at home.
+    assert table(firewall)["flows"] < created or table(firewall)["flows"] == 0
+
+
+def test_a_changed_policy_counts_after_a_crash(lab, firewall):
+    """Who edits the file while the daemon is dead gets the new policy at the restart, and keeps the states."""
+    firewall.crash()
+    firewall.path.write_text(POLICY.replace("reject from lan to wan tcp port 25", "deny from lan to wan tcp port 80"))
+    assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0, "the old policy is in force until the restart"
+    firewall.start()
+    assert lab.client.fetch(f"http://{SERVER4}/", seconds=1).returncode == 28
+
+
+def test_second_instance_refuses_and_says_who(lab, firewall, tmp_path):
+    second = Firewall(lab.gateway, POLICY, tmp_path)
+    second.log_path = tmp_path / "second.log"
+    second.start(wait=False)
+    assert second.child.wait(20) != 0
+    text = second.log_path.read_text()
+    assert str(firewall.child.pid) in text, f"it does not say who is there: {text}"
+    assert firewall.answers()
+    assert lab.client.ping(SERVER4) == 3
+    assert lab.server.ping(CLIENT4) == 0
+
+
+def reason_packets(firewall, name):
+    """Packets that were counted for a reason."""
+    for line in firewall.data("counters"):
+        for entry in line.get("reasons", [line]):
+            if entry.get("reason") == name:
+                return entry["packets"]
+    return 0
+
+
+def table(firewall):
+    """The part of `status` that tells of the state table."""
+    status = firewall.data("status")[0]
+    return status.get("table") or status.get("states") or status
+
+
+def test_crash_at_once_after_start(lab, make_firewall):
+    """However early it dies, the next one starts."""
+    firewall = make_firewall(start=False)
+    for delay in (0.0, 0.05, 0.2, 0.5, 1.0):
+        firewall.start(wait=False)
+        time.sleep(delay)
+        firewall.crash()
+    firewall.start()
+    wait_for(lambda: lab.client.ping(SERVER4) == 3, what="the client reaches the server")
+    assert lab.server.ping(CLIENT4) == 0

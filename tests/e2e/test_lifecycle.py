@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Starting, stopping, and interfaces that come and go."""
+import glob
+import os
+import time
+
+from conftest import POLICY
+from lab import CLIENT4, CLIENT6, SERVER4, wait_for
+
+
+def instance(lab):
+    """The instance's name: by the inode of its network namespace."""
+    return f"net-{os.stat(f'/run/netns/{lab.gateway.name}').st_ino}"
+
+
+def left_behind(lab):
+    return glob.glob(f"/run/keepstate/{instance(lab)}*") + glob.glob(f"/run/keepstate/bpf/{instance(lab)}*")
+
+
+def test_nothing_passes_at_start(lab, make_firewall, watch):
+    """An outside prober that runs from before the start gets nothing through once the firewall says that it runs."""
+    firewall = make_firewall(start=False)
+    prober = watch.start(lab.server, "probe", CLIENT4, 5600)
+    time.sleep(0.2)
+    firewall.start()
+    counter = watch.start(lab.client, "count", 5600)
+    time.sleep(1.5)
+    assert watch.end(counter) == {"datagrams": 0, "connections": 0}
+    assert watch.end(prober)["sent"] > 100
+
+
+def test_what_was_open_before_the_start_is_not_known(lab, make_firewall, watch):
+    """A connection that the firewall did not see opening may not go on: there is no pickup without the option."""
+    watch.start(lab.server, "serve", 5601)
+    watch.start(lab.client, "follow", SERVER4, 5601)
+    firewall = make_firewall()
+    time.sleep(0.5)
+    assert not [flow for flow in firewall.data("states") if "5601" in str(flow) and "ESTABLISHED" in str(flow)]
+
+
+def test_pickup_takes_over_what_was_open(lab, make_firewall, watch):
+    watch.start(lab.server, "serve", 5602)
+    follower = watch.start(lab.client, "follow", SERVER4, 5602)
+    firewall = make_firewall(POLICY + "option pickup on\n")
+    time.sleep(1)
+    facts = watch.end(follower)
+    assert facts["error"] is None, facts
+    assert [flow for flow in firewall.data("states") if "5602" in str(flow)]
+
+
+def test_stop_leaves_nothing_behind(lab, make_firewall):
+    before = left_behind(lab)
+    firewall = make_firewall()
+    assert firewall.filters() != ""
+    assert left_behind(lab) != before, "no runtime directory"
+    firewall.stop()
+    assert firewall.filters() == ""
+    qdiscs = lab.gateway.run("tc", "qdisc", "show").stdout
+    assert "clsact" not in qdiscs, qdiscs
+    assert left_behind(lab) == []
+    assert lab.server.ping(CLIENT4) == 3, "without a firewall the server reaches the client"
+
+
+def test_stop_keeps_what_others_attached(lab, make_firewall):
+    """A filter of somebody else on our interface is there before, during and after."""
+    lab.gateway.run("tc", "qdisc", "add", "dev", "lan0", "clsact", check=True)
+    lab.gateway.run("tc", "filter", "add", "dev", "lan0", "ingress", "protocol", "ip", "pref", "40000", "matchall",
+                    "action", "continue")
+    try:
+        firewall = make_firewall()
+        assert lab.client.ping(SERVER4) == 3
+        firewall.stop()
+        assert "matchall" in lab.gateway.run("tc", "filter", "show", "dev", "lan0", "ingress").stdout
+    finally:
+        lab.gateway.run("tc", "qdisc", "del", "dev", "lan0", "clsact")
+
+
+def test_terminate_ends_the_daemon_as_stop_does_or_keeps_filtering(lab, firewall):
+    """SIGTERM is what an init system sends. Whatever it means, nothing may pass that the policy does not allow."""
+    firewall.child.terminate()
+    firewall.child.wait(10)
+    if firewall.filters():
+        assert lab.server.ping(CLIENT4) == 0
+
+
+def test_interface_that_appears_later(lab, make_firewall):
+    firewall = make_firewall(POLICY.replace("{ lan0 }", "{ lan0, late0 }"))
+    extra = lab.host("late")
+    try:
+        lab.connect(extra, "late0", "10.0.9", "fd00:19")
+        wait_for(lambda: "late0" in firewall.say("status"), 5, "late0 in the status")
+        wait_for(lambda: extra.ping(SERVER4, count=1) == 1, 5, "the late network reaches the server")
+        assert lab.server.ping("10.0.9.10") == 0
+        assert lab.server.ping("fd00:19::10") == 0
+    finally:
+        extra.close()
+        lab.gateway.run("ip", "link", "delete", "late0")
+    assert lab.client.ping(SERVER4) == 3
+    assert firewall.answers()
+
+
+def test_interface_that_vanishes_and_returns(lab, make_firewall):
+    firewall = make_firewall(POLICY.replace("{ lan0 }", "{ lan0, brief0 }"))
+    for _ in range(5):
+        lab.gateway.ip("link", "add", "brief0", "type", "dummy") if has_dummy(lab) else lab.gateway.ip(
+            "link", "add", "brief0", "type", "veth", "peer", "name", "brief1")
+        lab.gateway.ip("link", "set", "brief0", "up")
+        wait_for(lambda: "ks_" in lab.gateway.run("tc", "filter", "show", "dev", "brief0", "ingress").stdout or
+                 "bpf" in lab.gateway.run("tc", "filter", "show", "dev", "brief0", "ingress").stdout, 5, "attached")
+        lab.gateway.ip("link", "delete", "brief0")
+    assert firewall.answers()
+    assert lab.client.ping(SERVER4) == 3
+
+
+def has_dummy(lab):
+    made = lab.gateway.run("ip", "link", "add", "probe0", "type", "dummy").returncode == 0
+    if made:
+        lab.gateway.ip("link", "delete", "probe0")
+    return made
+
+
+def test_wildcard_interfaces(lab, make_firewall):
+    make_firewall(POLICY.replace("{ lan0 }", "{ lan* }"))
+    assert lab.client.ping(SERVER4) == 3
+    assert lab.server.ping(CLIENT6) == 0
+
+
+def test_a_broken_policy_does_not_start(lab, make_firewall):
+    firewall = make_firewall("zone lan { lan0 }\nallow form lan\n", start=False)
+    firewall.start(wait=False)
+    assert firewall.child.wait(20) != 0
+    assert "policy.conf:2:" in firewall.log_path.read_text()
+    assert firewall.filters() == ""
+    assert left_behind(lab) == []
+
+
+def test_commands_without_a_daemon_say_so(lab, make_firewall):
+    firewall = make_firewall(start=False)
+    for command in ("status", "states", "counters", "reload", "stop"):
+        done = firewall.cli(command)
+        assert done.returncode not in (0, -6, -11), f"{command}: {done}"
+        assert done.stderr.strip(), f"{command} says nothing"

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reloading under traffic: every packet is judged by the old policy or the new one, and states stay."""
+import time
+
+from conftest import POLICY
+from lab import CLIENT4, SERVER4, SERVER6
+
+PORT = 5500
+
+
+def test_a_hundred_reloads_under_traffic(lab, firewall, watch):
+    """Two policies in turns, both of which allow the client out and nobody in."""
+    other = POLICY.replace("zone wan", "set few { 198.51.100.0/24 }\nzone wan").replace(
+        "allow from lan to wan", "deny from wan source @few\nallow from lan to wan")
+    watch.start(lab.server, "serve", PORT)
+    followers = [watch.start(lab.client, "follow", address, PORT) for address in (SERVER4, SERVER6)]
+    counter = watch.start(lab.client, "count", 5501)
+    prober = watch.start(lab.server, "probe", CLIENT4, 5501)
+    pinger = lab.client.start("ping", "-q", "-i", "0.005", "-w", "300", SERVER4)
+
+    for turn in range(100):
+        firewall.path.write_text(other if turn % 2 == 0 else POLICY)
+        firewall.say("reload")
+        if turn % 20 == 0:  # connections that open meanwhile
+            assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0
+    time.sleep(0.2)
+
+    pinger.send_signal(2)
+    out = pinger.communicate(timeout=15)[0]
+    assert ", 0% packet loss" in out, out
+    for follower in followers:
+        facts = watch.end(follower)
+        assert facts["error"] is None and facts["blocks"] > 100 and facts["longest_gap"] < 0.5, facts
+    assert watch.end(prober)["sent"] > 100
+    assert watch.end(counter) == {"datagrams": 0, "connections": 0}
+
+
+def test_rule_counters_follow_their_text(lab, firewall):
+    """A rule keeps its count when rules are put before it."""
+    assert lab.client.ping(SERVER4) == 3
+    before = rule_matches(firewall, "allow from lan to wan")
+    assert before >= 1
+    firewall.path.write_text(POLICY.replace("reject from", "deny from wan source 203.0.113.0/24\nreject from", 1))
+    firewall.say("reload")
+    assert rule_matches(firewall, "allow from lan to wan") >= before
+
+
+def rule_matches(firewall, text):
+    for line in firewall.data("counters"):
+        for entry in line.get("rules", [line]):
+            if text in str(entry.get("text", "")) or text in str(entry.get("rule", "")):
+                return entry.get("matches", entry.get("packets"))
+    raise AssertionError(f"no counter for '{text}'")
+
+
+def test_a_new_policy_is_in_force_at_once(lab, firewall):
+    firewall.path.write_text(POLICY.replace("allow from lan to wan", "deny from lan to wan"))
+    firewall.say("reload")
+    assert lab.client.fetch(f"http://{SERVER4}/", seconds=1).returncode == 28
+    firewall.path.write_text(POLICY)
+    firewall.say("reload")
+    assert lab.client.fetch(f"http://{SERVER4}/", seconds=2).returncode == 0
+
+
+def test_a_broken_policy_changes_nothing_and_says_where(lab, firewall, watch):
+    watch.start(lab.server, "serve", PORT)
+    follower = watch.start(lab.client, "follow", SERVER4, PORT)
+    firewall.path.write_text(POLICY + "allow from lan to nowhere\n")
+    done = firewall.cli("reload")
+    assert done.returncode != 0
+    line = POLICY.count("\n") + 1
+    assert f"policy.conf:{line}:" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert "nowhere" in done.stdout + done.stderr
+    assert lab.client.ping(SERVER4) == 3
+    assert lab.server.ping(CLIENT4) == 0
+    assert watch.end(follower)["error"] is None
+
+
+def test_a_policy_whose_test_fails_is_refused(lab, firewall):
+    firewall.path.write_text(POLICY + """
+test "this cannot be" {
+  wan 192.0.2.10:1 > lan 10.0.0.10:80 tcp syn  => allow
+}
+""")
+    done = firewall.cli("reload")
+    assert done.returncode != 0
+    assert "this cannot be" in done.stdout + done.stderr
+    assert lab.server.ping(CLIENT4) == 0

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Small programs that make traffic and notice what is missing. Each runs until it is told to end (SIGTERM) and
+then prints one line of JSON; run by lab.Host.python().
+
+  count PORT                    counts datagrams and connections that arrive, on IPv4 and IPv6
+  probe ADDRESS PORT            sends a datagram and a SYN again and again, each from a fresh port
+  ask ADDRESS PORT              sends one datagram and collects what comes back
+  serve PORT                    sends numbered blocks to whoever connects
+  follow ADDRESS PORT           connects there and checks that no block is missing or late
+"""
+import json
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+
+BLOCK = 1000  # octets, of which the first 8 are its number
+PACE = 0.002  # seconds between two blocks
+running = True
+
+
+def end(_signal, _frame):
+    global running
+    running = False
+
+
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
+
+
+def open_listener(kind, port):
+    sock = socket.socket(socket.AF_INET6, kind)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", port))
+    if kind == socket.SOCK_STREAM:
+        sock.listen(16)
+    sock.setblocking(False)
+    return sock
+
+
+def count(port):
+    datagrams = connections = 0
+    selector = selectors.DefaultSelector()
+    udp, tcp = open_listener(socket.SOCK_DGRAM, port), open_listener(socket.SOCK_STREAM, port)
+    selector.register(udp, selectors.EVENT_READ)
+    selector.register(tcp, selectors.EVENT_READ)
+    tell(ready=True)
+    while running:
+        for key, _ in selector.select(0.05):
+            if key.fileobj is udp:
+                udp.recv(2048)
+                datagrams += 1
+            else:
+                tcp.accept()[0].close()
+                connections += 1
+    tell(datagrams=datagrams, connections=connections)
+
+
+def probe(address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sent = 0
+    pending = []
+    tell(ready=True)
+    while running:
+        with socket.socket(family, socket.SOCK_DGRAM) as udp:
+            try:
+                udp.sendto(b"probe", (address, port))
+                sent += 1
+            except OSError:
+                pass  # an ICMP error came back, or no route yet: go on
+        tcp = socket.socket(family, socket.SOCK_STREAM)
+        tcp.setblocking(False)
+        try:
+            tcp.connect((address, port))
+        except OSError:
+            pass
+        pending.append(tcp)
+        if len(pending) > 64:
+            pending.pop(0).close()
+        time.sleep(PACE)
+    tell(sent=sent)
+
+
+def ask(address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    answers = []
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.05)
+        sock.sendto(b"question", (address, port))
+        tell(ready=True, port=sock.getsockname()[1])
+        while running:
+            try:
+                answers.append(sock.recv(2048).decode())
+            except OSError:
+                pass  # nothing yet, or the server's "port unreachable", which an unconnected socket does not see
+    tell(answers=answers)
+
+
+def serve(port):
+    listener = open_listener(socket.SOCK_STREAM, port)
+    selector = selectors.DefaultSelector()
+    selector.register(listener, selectors.EVENT_READ)
+    peers = {}
+    tell(ready=True)
+    while running:
+        for _ in selector.select(0):
+            peer = listener.accept()[0]
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer.setblocking(True)
+            peers[peer] = 0
+        for peer in list(peers):
+            try:
+                peer.sendall(struct.pack("!Q", peers[peer]).ljust(BLOCK, b"."))
+                peers[peer] += 1
+            except OSError:
+                del peers[peer]
+        time.sleep(PACE)
+    tell(done=True)
+
+
+def receive_block(sock):
+    data = b""
+    while len(data) < BLOCK:
+        part = sock.recv(BLOCK - len(data))
+        if not part:
+            raise ConnectionError("closed by the server")
+        data += part
+    return struct.unpack_from("!Q", data)[0]
+
+
+def follow(address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    wanted, longest, error = 0, 0.0, None
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(5)
+        sock.connect((address, port))
+        tell(ready=True, port=sock.getsockname()[1])
+        last = time.monotonic()
+        try:
+            while running:
+                number = receive_block(sock)
+                if number != wanted:
+                    raise ConnectionError(f"block {number} instead of {wanted}")
+                wanted += 1
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+        except OSError as problem:
+            error = str(problem)
+    tell(blocks=wanted, longest_gap=longest, error=error)
+
+
+def main():
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    command, *words = sys.argv[1:]
+    words = [int(word) if word.isdigit() else word for word in words]
+    {"ask": ask, "count": count, "probe": probe, "serve": serve, "follow": follow}[command](*words)
+
+
+if __name__ == "__main__":
+    main()
