@@ -84,33 +84,36 @@ enum ks_state {
 #define KS_TCP_WSCALE 0x02 /* offered window scaling */
 #define KS_TCP_FIN_SEEN 0x04 /* sent a FIN */
 #define KS_TCP_UNACKED 0x08 /* has data that the peer has not acknowledged */
-#define KS_TCP_LIBERAL 0x10 /* window unknown: not checked yet (pickup) */
+#define KS_TCP_LIBERAL 0x10 /* window unknown: not checked (pickup) */
+#define KS_TCP_FIN_ACKED 0x20 /* its FIN was acknowledged */
 
 struct ks_flow {
 	__u32 version;
 	__u8 state; /* enum ks_state */
 	__u8 flags;
 	__u8 zone[2]; /* where the sender of each direction is */
-	__u64 seen; /* time of the last valid packet, ns on the home's clock */
+	__u32 seen; /* time of the last valid packet, ms on the home's clock, modulo 2^32 */
 	__u32 timeout; /* the flow is dead at seen + timeout, ms */
 	__u32 created; /* s on the home's clock */
+	__u32 rule; /* id of the rule that allowed it */
 	__u64 packets[2];
 	__u64 bytes[2]; /* octets of the network layer and above */
 	__u32 end[2]; /* TCP: highest sequence number + 1 sent by this side */
-	__u32 max_end[2]; /* highest the peer allows it: its ack + window */
-	__u32 max_win[2]; /* largest window this side has offered, scaled */
-	__u32 rule; /* id of the rule that allowed it */
-	__u8 scale[2]; /* window scale that this side applies */
+	__u32 max_end[2]; /* highest it may send: the peer's ack + window */
+	__u32 ack[2]; /* highest acknowledgement sent by this side */
+	__u16 max_win[2]; /* largest window this side has offered, in units of 1 << scale */
+	__u8 scale[2]; /* window scale in effect for this side */
 	__u8 tcp_flags[2];
 };
 
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
 
-#define KS_FLOW_NEVER_EXPIRES 0xffffffffU
-
+/* `now` in ns. Right as long as dead flows are swept within 49 days, which every home does. */
 static inline bool ks_flow_is_expired(const struct ks_flow *flow, __u64 now)
 {
-	return now > flow->seen && now - flow->seen > flow->timeout * KS_NSEC_PER_MSEC;
+	__u32 age = (__u32)(now / KS_NSEC_PER_MSEC) - flow->seen;
+
+	return (__s32)age > 0 && age > flow->timeout;
 }
 
 static inline bool ks_state_is_half_open(__u32 state)

@@ -34,7 +34,7 @@ struct ks_inspection {
 	__u8 from; /* zone the packet comes from; KS_ZONE_SELF if the box sent it */
 	__u8 to; /* zone it goes to, KS_ZONE_UNKNOWN to have env_zone_to() asked */
 	__u8 dry; /* 1: decide and explain only, change nothing */
-	__u8 zero;
+	__u8 zero[5];
 
 	/* out */
 	__u8 action; /* enum ks_action */
@@ -49,8 +49,14 @@ struct ks_inspection {
 	__u32 rule_index; /* entry in the rule table when the policy decided, else KS_DECISION_DEFAULT */
 	struct ks_compare compare;
 
+	__u8 busy; /* 1: the flow was being written while we looked */
+	__u8 sender; /* 1: the sender is the key's second address */
+	__u8 replaces; /* 1: the packet opens a flow over `before`, which is over */
+	__u8 pad;
+
 	struct ks_packet pkt;
 	struct ks_flow_key key;
+	__u64 hash; /* of the key */
 	struct ks_flow_ref ref;
 	struct ks_flow before; /* the flow as found */
 	struct ks_flow after; /* the flow as committed, or as it would have been */

@@ -89,10 +89,10 @@ struct ks_packet {
 /*
  * Parses the frame whose first octets are at `head`, of KS_HEAD_SIZE octets;
  * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
- * Returns KS_REASON_OK_NEW when it may be inspected further, else the reason
- * of the drop (or KS_REASON_OK_NOT_IP).
+ * `verify`: check the IPv4 header checksum. Returns KS_REASON_OK_NEW when it
+ * may be inspected further, else the reason of the drop, or KS_REASON_OK_NOT_IP.
  */
-__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt);
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify);
 
 /* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
 __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);

@@ -79,6 +79,7 @@ _Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
 #define KS_OPT_PICKUP 0x01 /* mid-stream TCP may open a flow */
 #define KS_OPT_BYPASS_RULES 0x02 /* the policy has bypass rules: ask it also for packets that cannot open a flow */
 #define KS_OPT_CHECKSUM 0x04 /* verify the checksums of TCP, UDP and ICMP */
+#define KS_OPT_NO_IP_CHECKSUM 0x10 /* do not verify IPv4 header checksums: captures of offloaded traffic */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* The scalars of a policy: one per generation. */

@@ -51,7 +51,7 @@ enum ks_class {
 	X(IP_TOTAL_LENGTH, "bad ip total length", "the IP length is below its header or past the frame") \
 	X(IP_CHECKSUM, "bad ip checksum", "the IPv4 header checksum is wrong")                     \
 	X(IP_OPTIONS, "bad ip options", "an IPv4 option is malformed or a source route")           \
-	X(IP_SOURCE, "bad source address", "the source is multicast, broadcast, or loopback from outside") \
+	X(IP_SOURCE, "bad source address", "the source is multicast or broadcast") \
 	X(LAND, "land", "source and destination address and port are the same")                    \
 	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many") \
 	X(ROUTING_HEADER, "routing header", "IPv6 routing header type 0 (RFC 5095)")               \
@@ -65,7 +65,7 @@ enum ks_class {
 	X(UDP_HEADER, "bad udp length", "the UDP length is below 8 or past the packet")            \
 	X(UDP_PORT, "bad udp port", "the UDP destination port is 0")                               \
 	X(ICMP_HEADER, "bad icmp header", "the ICMP message is shorter than its type needs")       \
-	X(ICMP_TYPE, "bad icmp type", "an ICMP type or code that does not exist or belongs to the other family") \
+	X(ICMP_TYPE, "bad icmp type", "an ICMP type or code that does not exist or is obsolete") \
 	X(ICMP_QUOTE, "bad icmp quote", "an ICMP error that quotes no parsable packet")            \
 	X(ICMP_NO_FLOW, "icmp without flow", "an ICMP error about a flow we do not know, or in the wrong direction") \
 	X(ICMP_REPLY, "unasked reply", "an ICMP reply that nobody asked for")                      \
@@ -77,7 +77,7 @@ enum ks_class {
 	X(TCP_OLD_SEQ, "seq below window", "data older than any retransmission could be")          \
 	X(TCP_ACK_AHEAD, "ack of unsent data", "it acknowledges data that was never sent")         \
 	X(TCP_ACK_OLD, "ack too old", "its acknowledgement is older than a window")                \
-	X(TCP_RST_SEQ, "inexact rst", "a RST that is not at the exact next sequence number")       \
+	X(TCP_RST_SEQ, "inexact rst", "a RST that is not at the next sequence number")       \
 	X(TCP_SPLIT, "split handshake", "the answer to a SYN is a bare SYN: roles must not change") \
 	X(ZONE, "wrong zone", "it belongs to a flow but comes from a zone where that peer is not") \
 	X(DIRECTION, "wrong direction", "only the flow's originator may send this")                \

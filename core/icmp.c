@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ICMP and ICMPv6 (see icmp.h). Which messages are what is one table per
+ * family. RFC 792, 950, 4443, 4861, 2710, 3810; obsolete types after RFC 6633
+ * and 6918; attacks by forged errors after RFC 5927.
+ */
+#include "icmp.h"
+
+#include "env.h"
+#include "table.h"
+#include "tcp.h"
+#include "wire.h"
+
+#define ND_HOP_LIMIT 255
+#define MLD_HOP_LIMIT 1
+#define IPV6_LINK_LOCAL_MASK 0xffc0
+#define IPV6_LINK_LOCAL 0xfe80
+
+/* What an ICMP type is to us. */
+enum icmp_kind { ICMP_UNKNOWN = 0, ICMP_QUERY, ICMP_ANSWER, ICMP_ERROR, ICMP_ND, ICMP_MLD };
+
+struct icmp_meaning {
+	__u8 kind; /* enum icmp_kind */
+	__u8 max_code; /* highest code assigned */
+	__u8 request; /* the type that asks, for queries and answers */
+	__u8 min_len; /* octets of the shortest such message */
+};
+
+#define CODE_ANY 255
+
+static inline struct icmp_meaning icmpv4_meaning(__u32 type)
+{
+	switch (type) {
+	case 0: /* echo reply */
+		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 8, 8 };
+	case 3: /* destination unreachable */
+		return (struct icmp_meaning){ ICMP_ERROR, 15, 0, 8 };
+	case 5: /* redirect */
+		return (struct icmp_meaning){ ICMP_ERROR, 3, 0, 8 };
+	case 8: /* echo request */
+		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 8, 8 };
+	case 11: /* time exceeded */
+		return (struct icmp_meaning){ ICMP_ERROR, 1, 0, 8 };
+	case 12: /* parameter problem */
+		return (struct icmp_meaning){ ICMP_ERROR, 2, 0, 8 };
+	case 13: /* timestamp request */
+		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 13, 20 };
+	case 14: /* timestamp reply */
+		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 13, 20 };
+	case 15: /* information request */
+		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 15, 8 };
+	case 16: /* information reply */
+		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 15, 8 };
+	case 17: /* address mask request */
+		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 17, 12 };
+	case 18: /* address mask reply */
+		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 17, 12 };
+	default:
+		return (struct icmp_meaning){ ICMP_UNKNOWN, 0, 0, 8 };
+	}
+}
+
+static inline struct icmp_meaning icmpv6_meaning(__u32 type)
+{
+	switch (type) {
+	case 1: /* destination unreachable */
+		return (struct icmp_meaning){ ICMP_ERROR, 8, 0, 8 };
+	case 2: /* packet too big */
+		return (struct icmp_meaning){ ICMP_ERROR, CODE_ANY, 0, 8 };
+	case 3: /* time exceeded */
+		return (struct icmp_meaning){ ICMP_ERROR, 1, 0, 8 };
+	case 4: /* parameter problem */
+		return (struct icmp_meaning){ ICMP_ERROR, 10, 0, 8 };
+	case 128: /* echo request */
+		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 128, 8 };
+	case 129: /* echo reply */
+		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 128, 8 };
+	case 130: /* multicast listener query, report, done */
+	case 131:
+	case 132:
+		return (struct icmp_meaning){ ICMP_MLD, 0, 0, 24 };
+	case 133: /* router solicitation */
+		return (struct icmp_meaning){ ICMP_ND, 0, 0, 8 };
+	case 134: /* router advertisement */
+		return (struct icmp_meaning){ ICMP_ND, 0, 0, 16 };
+	case 135: /* neighbour solicitation, advertisement */
+	case 136:
+		return (struct icmp_meaning){ ICMP_ND, 0, 0, 24 };
+	case 137: /* redirect */
+		return (struct icmp_meaning){ ICMP_ND, 0, 0, 40 };
+	case 143: /* multicast listener report, version 2 */
+		return (struct icmp_meaning){ ICMP_MLD, 0, 0, 8 };
+	default:
+		return (struct icmp_meaning){ ICMP_UNKNOWN, 0, 0, 8 };
+	}
+}
+
+static inline struct icmp_meaning icmp_meaning(__u32 proto, __u32 type)
+{
+	return proto == KS_PROTO_ICMP ? icmpv4_meaning(type) : icmpv6_meaning(type);
+}
+
+/* The asker's port is the identifier, the other's the type asked. */
+static inline void query_ports(const struct icmp_meaning *m, __be16 id, struct ks_tuple *tuple)
+{
+	__be16 asked = ks_be16(m->request << KS_ICMP_TYPE_SHIFT);
+
+	tuple->sport = m->kind == ICMP_QUERY ? id : asked;
+	tuple->dport = m->kind == ICMP_QUERY ? asked : id;
+}
+
+/* Neighbour discovery comes from the link itself; listener reports too, by another sign (RFC 4861, 2710). */
+static bool neighbour_is_sane(const struct ks_packet *pkt, const struct icmp_meaning *m)
+{
+	const struct ks_addr *src = &pkt->tuple.src;
+
+	if (m->kind == ICMP_ND)
+		return pkt->hop_limit == ND_HOP_LIMIT;
+	return pkt->hop_limit == MLD_HOP_LIMIT &&
+	       (((src->b[0] << 8 | src->b[1]) & IPV6_LINK_LOCAL_MASK) == IPV6_LINK_LOCAL ||
+		(src->d[0] == 0 && src->d[1] == 0));
+}
+
+__u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+{
+	const __u8 *icmp = ks_head_at(head, pkt->l4_off);
+	struct icmp_meaning m;
+	__u32 reason;
+
+	if ((pkt->tuple.proto == KS_PROTO_ICMP) != (pkt->tuple.family == KS_IPV4))
+		return KS_REASON_ICMP_TYPE;
+	if (l4_len < ICMP_HEADER_LEN)
+		return KS_REASON_ICMP_HEADER;
+	reason = ks_head_need(pkt, pkt->l4_off, ICMP_HEADER_LEN);
+	if (reason)
+		return reason;
+	pkt->icmp_type = icmp[0];
+	pkt->icmp_code = icmp[1];
+	pkt->payload_off = pkt->l4_off + ICMP_HEADER_LEN;
+	pkt->payload_len = l4_len - ICMP_HEADER_LEN;
+	m = icmp_meaning(pkt->tuple.proto, pkt->icmp_type);
+	if (m.kind == ICMP_UNKNOWN || pkt->icmp_code > m.max_code)
+		return KS_REASON_ICMP_TYPE;
+	if (l4_len < m.min_len)
+		return m.kind == ICMP_ND || m.kind == ICMP_MLD ? KS_REASON_NEIGHBOUR : KS_REASON_ICMP_HEADER;
+	if (m.kind == ICMP_ERROR) {
+		pkt->flags |= KS_PKT_ICMP_ERROR;
+		return 0;
+	}
+	if (m.kind == ICMP_ND || m.kind == ICMP_MLD) {
+		pkt->flags |= KS_PKT_NEIGHBOUR;
+		return neighbour_is_sane(pkt, &m) ? 0 : KS_REASON_NEIGHBOUR;
+	}
+	pkt->flags |= m.kind == ICMP_QUERY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER;
+	query_ports(&m, ks_load16(icmp + ICMP_ID_OFF), &pkt->tuple);
+	return 0;
+}
+
+/* The network header of a quoted packet, as far as its upper header. */
+static __u32 quote_network(const __u8 *head, const struct ks_packet *pkt, struct ks_tuple *tuple, struct ks_upper *up)
+{
+	const __u8 *ip = ks_head_at(head, pkt->payload_off);
+	__u32 end = pkt->payload_off + pkt->payload_len;
+	__u32 need = pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
+	__u32 ihl;
+
+	if (pkt->payload_len < need || ks_head_need(pkt, pkt->payload_off, need))
+		return KS_REASON_ICMP_QUOTE;
+	if (ip[0] >> IP_VERSION_SHIFT != pkt->tuple.family)
+		return KS_REASON_ICMP_QUOTE;
+	ks_addresses_read(head, pkt->payload_off, pkt->tuple.family, tuple);
+	if (pkt->tuple.family == KS_IPV6) {
+		up->proto = ip[IPV6_NEXT_OFF];
+		up->off = pkt->payload_off + IPV6_HEADER_LEN;
+		return ks_ipv6_walk(head, pkt, end, up) ? KS_REASON_ICMP_QUOTE : 0;
+	}
+	ihl = (ip[0] & IPV4_IHL_MASK) * IPV4_IHL_UNIT;
+	if (ihl < IPV4_HEADER_LEN || ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_MASK)
+		return KS_REASON_ICMP_QUOTE;
+	up->proto = ip[IPV4_PROTO_OFF];
+	up->off = pkt->payload_off + ihl;
+	return 0;
+}
+
+/* The ports or the identifier of the quoted packet; 8 octets of it are what every error carries. */
+static __u32 quote_upper(const __u8 *head, const struct ks_packet *pkt, const struct ks_upper *up,
+			 struct ks_tuple *tuple, __u32 *seq)
+{
+	const __u8 *l4 = ks_head_at(head, up->off);
+	struct icmp_meaning m;
+
+	tuple->proto = up->proto;
+	tuple->sport = 0;
+	tuple->dport = 0;
+	if (up->off + ICMP_QUOTE_MIN > pkt->payload_off + pkt->payload_len ||
+	    ks_head_need(pkt, up->off, ICMP_QUOTE_MIN))
+		return KS_REASON_ICMP_QUOTE;
+	switch (up->proto) {
+	case KS_PROTO_TCP:
+	case KS_PROTO_UDP:
+		tuple->sport = ks_load16(l4);
+		tuple->dport = ks_load16(l4 + 2);
+		*seq = ks_be32(ks_load32(l4 + TCP_SEQ_OFF));
+		return 0;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		m = icmp_meaning(up->proto, l4[0]);
+		if (m.kind != ICMP_QUERY && m.kind != ICMP_ANSWER)
+			return KS_REASON_ICMP_QUOTE;
+		query_ports(&m, ks_load16(l4 + ICMP_ID_OFF), tuple);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static inline bool addr_equal(const struct ks_addr *a, const struct ks_addr *b)
+{
+	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
+}
+
+__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	struct ks_tuple quoted;
+	struct ks_upper up = {};
+	__u32 seq = 0, side, sender, reason;
+
+	reason = quote_network(head, &in->pkt, &quoted, &up);
+	if (!reason)
+		reason = quote_upper(head, &in->pkt, &up, &quoted, &seq);
+	if (reason)
+		return reason;
+	/* An error goes to whoever sent what it quotes. */
+	if (!addr_equal(&in->pkt.tuple.dst, &quoted.src))
+		return KS_REASON_ICMP_QUOTE;
+	side = ks_flow_key_make(&quoted, &in->key);
+	ks_table_find(env, in);
+	if (!in->found)
+		return KS_REASON_ICMP_NO_FLOW;
+	sender = side != ks_flow_orig_side(&in->before);
+	in->dir = !sender;
+	if (in->before.packets[sender & 1] == 0)
+		return KS_REASON_ICMP_NO_FLOW;
+	/* It comes from the side of the other end, or from this box on the way. */
+	if (in->from != in->before.zone[!sender] && in->from != KS_ZONE_SELF)
+		return KS_REASON_ZONE;
+	if (quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
+		return KS_REASON_ICMP_QUOTE;
+	return KS_REASON_OK_RELATED;
+}

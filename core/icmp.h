@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ICMP and ICMPv6: queries are flows of their own, errors speak about other
+ * flows, neighbour discovery is not a flow.
+ *
+ * A query's tuple has its identifier as the asker's port and its request type
+ * as the other's (type << 8), so that an answer meets its question, and the
+ * same identifier asked from both sides makes two flows.
+ */
+#ifndef KS_CORE_ICMP_H
+#define KS_CORE_ICMP_H
+
+#include "inspect.h"
+#include "packet.h"
+#include "types.h"
+
+#define KS_ICMP_TYPE_SHIFT 8
+
+/* Fills in type, code, ports and KS_PKT_* of an ICMP packet of `l4_len` octets. Returns 0 or a reason. */
+__u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+/*
+ * Judges an ICMP error: parses what it quotes, finds the flow, checks the
+ * direction, the zone, and that the quoted packet could have been sent.
+ * Changes no state. Returns KS_REASON_OK_RELATED or a reason.
+ */
+__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+#endif

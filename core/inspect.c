@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The whole path of a packet, from its octets to its verdict:
+ *
+ *   parse the headers                  (packet.c)
+ *   not IP, or a neighbour's message:  pass untracked
+ *   an ICMP error:                     ask the flow it is about (icmp.c)
+ *   find its flow                      (table.c)
+ *     known:   check zone and protocol, commit what follows (conn.c, tcp.c)
+ *     unknown: may it open one? does a rule allow it? insert (policy.c)
+ *   account for the verdict, tell whoever listens
+ *
+ * State is decided on a copy and committed only if the packet is valid and
+ * nobody changed the flow meanwhile; if somebody did, the packet is judged
+ * again. No lock is held across any of this.
+ */
+#include "inspect.h"
+
+#include "conn.h"
+#include "env.h"
+#include "icmp.h"
+#include "table.h"
+
+/* How often a packet is judged anew because another processor was first. */
+#define JUDGE_TRIES 4
+
+static void inspection_init(struct ks_inspection *in)
+{
+	in->action = KS_DENY;
+	in->class = KS_CLASS_NONE;
+	in->dir = KS_ORIGINAL;
+	in->found = 0;
+	in->state = KS_STATE_NONE;
+	in->log = 0;
+	in->retries = 0;
+	in->rule = KS_RULE_DEFAULT;
+	in->rule_index = KS_DECISION_DEFAULT;
+	in->compare = (struct ks_compare){};
+	in->busy = 0;
+	in->sender = 0;
+	in->replaces = 0;
+	in->before = (struct ks_flow){};
+	in->after = (struct ks_flow){};
+}
+
+static inline __u32 deny(struct ks_inspection *in, __u32 class, __u32 reason)
+{
+	in->action = KS_DENY;
+	in->class = class;
+	return reason;
+}
+
+static inline __u32 pass(struct ks_inspection *in, __u32 class, __u32 reason)
+{
+	in->action = KS_ALLOW;
+	in->class = class;
+	return reason;
+}
+
+/* The policy's word on a packet that no flow knows. */
+static __u32 ask_policy(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_decision decision;
+
+	if (in->to == KS_ZONE_UNKNOWN)
+		in->to = env_zone_to(env, &in->pkt);
+	ks_policy_decide(env, in, &decision);
+	in->rule = decision.id;
+	in->rule_index = decision.index;
+	in->log = !!(decision.flags & KS_RULE_LOG);
+	return decision.action;
+}
+
+/* What a new flow would be, put where it belongs. */
+static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason = KS_REASON_OK_NEW;
+
+	ks_conn_open(config, in);
+	if (in->dry)
+		in->ref = (struct ks_flow_ref){};
+	else if (in->replaces)
+		reason = ks_table_replace(env, in) ? KS_REASON_OK_NEW : KS_REASON_CONTENDED;
+	else
+		reason = ks_table_insert(env, in);
+	if (reason != KS_REASON_OK_NEW)
+		return deny(in, KS_CLASS_NEW, reason);
+	in->state = in->after.state;
+	return pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
+}
+
+static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 cannot_open = ks_conn_may_open(config, &in->pkt);
+	__u32 action;
+
+	if (cannot_open && !(config->options & KS_OPT_BYPASS_RULES))
+		return deny(in, KS_CLASS_INVALID, cannot_open);
+	action = ask_policy(env, in);
+	if (action == KS_BYPASS) {
+		in->action = KS_BYPASS;
+		in->class = KS_CLASS_UNTRACKED;
+		return KS_REASON_OK_BYPASS;
+	}
+	if (cannot_open) {
+		in->rule = KS_RULE_DEFAULT;
+		in->rule_index = KS_DECISION_DEFAULT;
+		in->log = 0;
+		return deny(in, KS_CLASS_INVALID, cannot_open);
+	}
+	if (action == KS_ALLOW)
+		return open_flow(env, config, in);
+	in->action = action;
+	in->class = KS_CLASS_NEW;
+	return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+}
+
+static __u32 judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason;
+
+	in->dir = in->sender != ks_flow_orig_side(&in->before);
+	in->rule = in->before.rule;
+	in->state = in->before.state;
+	if (in->from != in->before.zone[in->dir & 1])
+		return deny(in, KS_CLASS_INVALID, KS_REASON_ZONE);
+	reason = ks_conn_update(config, in);
+	if (!ks_reason_is_pass(reason))
+		return deny(in, KS_CLASS_INVALID, reason);
+	if (!in->dry && !ks_table_commit(env, in))
+		return deny(in, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
+	in->state = in->after.state;
+	if (in->dir == KS_ORIGINAL && !(in->before.flags & KS_FLOW_REPLIED))
+		return pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
+	return pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+}
+
+static __u32 judge_once(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	ks_table_find(env, in);
+	if (in->busy)
+		return deny(in, KS_CLASS_NONE, KS_REASON_CONTENDED);
+	in->replaces = in->found && ks_conn_reopens(&in->pkt, &in->before);
+	if (in->found && !in->replaces)
+		return judge_known(env, config, in);
+	return judge_unknown(env, config, in);
+}
+
+static __u32 judge_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason = KS_REASON_CONTENDED;
+
+	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
+	for (in->retries = 0; in->retries < JUDGE_TRIES; in->retries++) {
+		reason = judge_once(env, config, in);
+		if (reason != KS_REASON_CONTENDED)
+			break;
+	}
+	return reason;
+}
+
+static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+			 const __u8 *head)
+{
+	__u32 reason = ks_icmp_error_judge(env, in, head);
+
+	if (reason == KS_REASON_OK_RELATED) {
+		in->rule = in->before.rule;
+		in->state = in->before.state;
+		return pass(in, KS_CLASS_RELATED, reason);
+	}
+	if (config->options & KS_OPT_BYPASS_RULES && ask_policy(env, in) == KS_BYPASS) {
+		in->action = KS_BYPASS;
+		in->class = KS_CLASS_UNTRACKED;
+		return KS_REASON_OK_BYPASS;
+	}
+	return deny(in, KS_CLASS_INVALID, reason);
+}
+
+static __u32 judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
+
+	if (!config)
+		return deny(in, KS_CLASS_NONE, KS_REASON_INTERNAL);
+	reason = ks_packet_parse(head, &in->pkt, !(config->options & KS_OPT_NO_IP_CHECKSUM));
+	if (in->pkt.flags & KS_PKT_NOT_IP)
+		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
+	if (reason)
+		return deny(in, KS_CLASS_INVALID, reason);
+	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &in->pkt))
+		return deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
+	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
+		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
+	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
+		return judge_error(env, config, in, head);
+	return judge_flow(env, config, in);
+}
+
+/* Counters and events; a drop is told when its rule or the option asks. */
+static void account(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_config *config = env_config(env);
+	bool decided_by_rule = in->rule_index != KS_DECISION_DEFAULT;
+
+	env_count_reason(env, in->reason, in->pkt.wire_len);
+	if (decided_by_rule)
+		env_count_match(env, in->rule);
+	if (in->log || (!ks_reason_is_pass(in->reason) && config && config->options & KS_OPT_LOG_DROPS))
+		env_event(env, in);
+}
+
+__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	inspection_init(in);
+	in->reason = judge(env, in, head);
+	if (!in->dry)
+		account(env, in);
+	return in->action;
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * From octets to a packet: link header, IP header, the way to the upper
+ * protocol, the upper header. Everything that can be judged without state is
+ * judged here, each with its own reason. Reads only the head buffer, within
+ * the bounds that ks_head_need() has checked.
+ *
+ * RFC 791, 8200, 9293, 768, 5095 (routing header 0), 6946 (atomic fragments),
+ * 7112 (the whole header chain must be in the first fragment).
+ */
+#include "icmp.h"
+#include "packet.h"
+#include "tcp.h"
+#include "verdict.h"
+#include "wire.h"
+
+#define IPV4_BROADCAST 0xffffffffU
+#define IPV4_MULTICAST_MASK 0xf0000000U
+#define IPV4_MULTICAST 0xe0000000U
+#define IPV6_MULTICAST 0xff
+#define IP_LENGTH_MAX 65535U
+#define CHECKSUM_WORD_MASK 0xffffU
+#define CHECKSUM_WORD_BITS 16
+
+static inline __u32 parse_ethernet(const __u8 *head, struct ks_packet *pkt, __u32 *ethertype)
+{
+	__u32 off = ETH_HEADER_LEN;
+	__u32 type;
+
+	if (pkt->head_len < ETH_HEADER_LEN)
+		return KS_REASON_LINK_HEADER;
+	type = ks_be16(ks_load16(head + ETH_TYPE_OFF));
+	for (__u32 tags = 0; tags <= VLAN_TAGS_MAX; tags++) {
+		if (type != ETH_TYPE_VLAN && type != ETH_TYPE_QINQ && type != ETH_TYPE_QINQ_OLD)
+			break;
+		if (tags == VLAN_TAGS_MAX || off + VLAN_TAG_LEN > pkt->head_len)
+			return KS_REASON_LINK_HEADER;
+		type = ks_be16(ks_load16(head + off + 2));
+		off += VLAN_TAG_LEN;
+	}
+	pkt->l3_off = off;
+	*ethertype = type;
+	return 0;
+}
+
+static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *version)
+{
+	__u32 type = 0, reason;
+
+	if (pkt->link == KS_LINK_IP) {
+		pkt->l3_off = 0;
+		if (pkt->head_len == 0)
+			return KS_REASON_TRUNCATED;
+		*version = head[0] >> IP_VERSION_SHIFT;
+		return *version == KS_IPV4 || *version == KS_IPV6 ? 0 : KS_REASON_IP_VERSION;
+	}
+	reason = parse_ethernet(head, pkt, &type);
+	if (reason)
+		return reason;
+	if (type == ETH_TYPE_IPV4)
+		*version = KS_IPV4;
+	else if (type == ETH_TYPE_IPV6)
+		*version = KS_IPV6;
+	else
+		return KS_REASON_OK_NOT_IP;
+	return 0;
+}
+
+void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple *tuple)
+{
+	const __u8 *ip = ks_head_at(head, off);
+
+	tuple->family = family;
+	tuple->zero = 0;
+	if (family == KS_IPV4) {
+		tuple->src.d[0] = 0;
+		tuple->src.w[2] = 0;
+		tuple->src.w[3] = ks_load32(ip + IPV4_SRC_OFF);
+		tuple->dst.d[0] = 0;
+		tuple->dst.w[2] = 0;
+		tuple->dst.w[3] = ks_load32(ip + IPV4_DST_OFF);
+	} else {
+		tuple->src.d[0] = ks_load64(ip + IPV6_SRC_OFF);
+		tuple->src.d[1] = ks_load64(ip + IPV6_SRC_OFF + 8);
+		tuple->dst.d[0] = ks_load64(ip + IPV6_DST_OFF);
+		tuple->dst.d[1] = ks_load64(ip + IPV6_DST_OFF + 8);
+	}
+}
+
+static bool source_is_group(const struct ks_tuple *tuple)
+{
+	__u32 v4;
+
+	if (tuple->family == KS_IPV6)
+		return tuple->src.b[0] == IPV6_MULTICAST;
+	v4 = ks_be32(tuple->src.w[3]);
+	return v4 == IPV4_BROADCAST || (v4 & IPV4_MULTICAST_MASK) == IPV4_MULTICAST;
+}
+
+/* The one's complement sum over the header is all ones when it is right (RFC 1071). */
+static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
+{
+	__u32 sum = 0;
+
+	for (__u32 i = 0; i < IPV4_HEADER_LEN + IPV4_OPTIONS_MAX; i += 2) {
+		if (i >= ihl)
+			break;
+		sum += ks_load16(ip + i);
+	}
+	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
+	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
+	return sum == CHECKSUM_WORD_MASK;
+}
+
+/* Source routes let a sender choose the way around us; a malformed list is no sender's work. */
+static bool ipv4_options_ok(const __u8 *ip, __u32 ihl)
+{
+	__u32 off = IPV4_HEADER_LEN;
+
+	for (__u32 n = 0; n < IPV4_OPTIONS_MAX; n++) {
+		__u32 kind, len;
+
+		if (off >= ihl)
+			return true;
+		ks_opaque(off);
+		kind = ip[off & (KS_HEAD_SLACK - 1)];
+		if (kind == IPV4_OPT_END)
+			return true;
+		if (kind == IPV4_OPT_NOP) {
+			off++;
+			continue;
+		}
+		if (kind == IPV4_OPT_LSRR || kind == IPV4_OPT_SSRR || off + 1 >= ihl)
+			return false;
+		len = ip[(off + 1) & (KS_HEAD_SLACK - 1)];
+		if (len < 2 || off + len > ihl)
+			return false;
+		off += len;
+	}
+	return off >= ihl;
+}
+
+/*
+ * Octets of the datagram from the length field. A GSO packet above 64 KiB
+ * ("BIG TCP") says 0 there, and its length is that of the frame.
+ */
+static __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_zero)
+{
+	__u32 rest = pkt->wire_len - pkt->l3_off;
+
+	return is_zero && rest > IP_LENGTH_MAX ? rest : said;
+}
+
+static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, bool verify)
+{
+	const __u8 *ip = ks_head_at(head, pkt->l3_off);
+	__u32 ihl, total, reason;
+
+	if (pkt->l3_off + IPV4_HEADER_LEN > pkt->wire_len)
+		return KS_REASON_TRUNCATED;
+	reason = ks_head_need(pkt, pkt->l3_off, IPV4_HEADER_LEN);
+	if (reason)
+		return reason;
+	if (ip[0] >> IP_VERSION_SHIFT != KS_IPV4)
+		return KS_REASON_IP_VERSION;
+	ihl = (ip[0] & IPV4_IHL_MASK) * IPV4_IHL_UNIT;
+	if (ihl < IPV4_HEADER_LEN || pkt->l3_off + ihl > pkt->wire_len)
+		return KS_REASON_IP_HEADER_LENGTH;
+	reason = ks_head_need(pkt, pkt->l3_off, ihl);
+	if (reason)
+		return reason;
+	total = ks_be16(ks_load16(ip + IPV4_TOTAL_LENGTH_OFF));
+	total = datagram_length(pkt, total, total == 0);
+	if (total < ihl || pkt->l3_off + total > pkt->wire_len)
+		return KS_REASON_IP_TOTAL_LENGTH;
+	if (verify && !ipv4_checksum_ok(ip, ihl))
+		return KS_REASON_IP_CHECKSUM;
+	if (ihl > IPV4_HEADER_LEN && !ipv4_options_ok(ip, ihl))
+		return KS_REASON_IP_OPTIONS;
+	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
+	if (ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_MASK)
+		return KS_REASON_FRAGMENT;
+	pkt->hop_limit = ip[IPV4_TTL_OFF];
+	pkt->l3_len = total;
+	up->proto = ip[IPV4_PROTO_OFF];
+	up->off = pkt->l3_off + ihl;
+	return 0;
+}
+
+/* Which extension headers were seen, to refuse repetitions. */
+enum { SEEN_HOPOPTS = 1, SEEN_ROUTING = 2, SEEN_FRAGMENT = 4, SEEN_AH = 8, SEEN_DSTOPTS = 16, SEEN_DSTOPTS_LAST = 32 };
+
+static inline bool is_extension(__u32 proto)
+{
+	return proto == KS_PROTO_HOPOPTS || proto == KS_PROTO_ROUTING || proto == KS_PROTO_FRAGMENT ||
+	       proto == KS_PROTO_AH || proto == KS_PROTO_DSTOPTS;
+}
+
+/* The mark of a header, or 0 if it may not stand here (RFC 8200 4.1). */
+static inline __u32 extension_mark(__u32 proto, __u32 seen, bool first)
+{
+	switch (proto) {
+	case KS_PROTO_HOPOPTS:
+		return first ? SEEN_HOPOPTS : 0;
+	case KS_PROTO_ROUTING:
+		return seen & SEEN_ROUTING ? 0 : SEEN_ROUTING;
+	case KS_PROTO_FRAGMENT:
+		return seen & SEEN_FRAGMENT ? 0 : SEEN_FRAGMENT;
+	case KS_PROTO_AH:
+		return seen & SEEN_AH ? 0 : SEEN_AH;
+	default:
+		if (!(seen & SEEN_DSTOPTS))
+			return SEEN_DSTOPTS;
+		return seen & SEEN_DSTOPTS_LAST ? 0 : SEEN_DSTOPTS_LAST;
+	}
+}
+
+/* Octets of the extension header at `ext`; 0 if its length is impossible. */
+static inline __u32 extension_length(__u32 proto, const __u8 *ext)
+{
+	if (proto == KS_PROTO_FRAGMENT)
+		return IPV6_FRAGMENT_LEN;
+	if (proto == KS_PROTO_AH) /* RFC 4302 2.2: at least 12 octets, in IPv6 a multiple of 8 */
+		return ext[1] < 1 ? 0 : (ext[1] + 2U) * IPV6_AH_UNIT;
+	return (ext[1] + 1U) * IPV6_EXT_UNIT;
+}
+
+__u32 ks_ipv6_walk(const __u8 *head, const struct ks_packet *pkt, __u32 end, struct ks_upper *up)
+{
+	__u32 seen = 0;
+
+	for (__u32 n = 0; n <= IPV6_EXT_MAX; n++) {
+		const __u8 *ext;
+		__u32 mark, len, reason;
+
+		if (!is_extension(up->proto))
+			return 0;
+		mark = extension_mark(up->proto, seen, n == 0);
+		if (!mark || n == IPV6_EXT_MAX || up->off + IPV6_EXT_UNIT > end)
+			return KS_REASON_EXTENSION_HEADER;
+		reason = ks_head_need(pkt, up->off, IPV6_EXT_UNIT);
+		if (reason)
+			return reason;
+		seen |= mark;
+		ext = ks_head_at(head, up->off);
+		if (up->proto == KS_PROTO_ROUTING && ext[2] == 0)
+			return KS_REASON_ROUTING_HEADER;
+		/* An atomic fragment is a whole datagram (RFC 6946). */
+		if (up->proto == KS_PROTO_FRAGMENT && ks_be16(ks_load16(ext + 2)) & IPV6_FRAGMENT_MASK)
+			return KS_REASON_FRAGMENT;
+		len = extension_length(up->proto, ext);
+		if (len == 0 || up->off + len > end)
+			return KS_REASON_EXTENSION_HEADER;
+		up->proto = ext[0];
+		up->off += len;
+	}
+	return KS_REASON_EXTENSION_HEADER;
+}
+
+static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up)
+{
+	const __u8 *ip = ks_head_at(head, pkt->l3_off);
+	__u32 payload, total, reason;
+
+	if (pkt->l3_off + IPV6_HEADER_LEN > pkt->wire_len)
+		return KS_REASON_TRUNCATED;
+	reason = ks_head_need(pkt, pkt->l3_off, IPV6_HEADER_LEN);
+	if (reason)
+		return reason;
+	if (ip[0] >> IP_VERSION_SHIFT != KS_IPV6)
+		return KS_REASON_IP_VERSION;
+	payload = ks_be16(ks_load16(ip + IPV6_PAYLOAD_LENGTH_OFF));
+	total = datagram_length(pkt, IPV6_HEADER_LEN + payload, payload == 0);
+	if (pkt->l3_off + total > pkt->wire_len)
+		return KS_REASON_IP_TOTAL_LENGTH;
+	ks_addresses_read(head, pkt->l3_off, KS_IPV6, &pkt->tuple);
+	pkt->hop_limit = ip[IPV6_HOP_LIMIT_OFF];
+	pkt->l3_len = total;
+	up->proto = ip[IPV6_NEXT_OFF];
+	up->off = pkt->l3_off + IPV6_HEADER_LEN;
+	return ks_ipv6_walk(head, pkt, pkt->l3_off + total, up);
+}
+
+static __u32 parse_udp(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+{
+	const __u8 *udp = ks_head_at(head, pkt->l4_off);
+	__u32 len, reason;
+
+	if (l4_len < UDP_HEADER_LEN)
+		return KS_REASON_UDP_HEADER;
+	reason = ks_head_need(pkt, pkt->l4_off, UDP_HEADER_LEN);
+	if (reason)
+		return reason;
+	len = ks_be16(ks_load16(udp + UDP_LENGTH_OFF));
+	if (len == 0 && l4_len > IP_LENGTH_MAX)
+		len = l4_len;
+	if (len < UDP_HEADER_LEN || len > l4_len)
+		return KS_REASON_UDP_HEADER;
+	pkt->tuple.sport = ks_load16(udp);
+	pkt->tuple.dport = ks_load16(udp + 2);
+	if (pkt->tuple.dport == 0)
+		return KS_REASON_UDP_PORT;
+	pkt->payload_off = pkt->l4_off + UDP_HEADER_LEN;
+	pkt->payload_len = len - UDP_HEADER_LEN;
+	return 0;
+}
+
+static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+{
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+		return ks_tcp_parse(head, pkt, l4_len);
+	case KS_PROTO_UDP:
+		return parse_udp(head, pkt, l4_len);
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		return ks_icmp_parse(head, pkt, l4_len);
+	default:
+		pkt->payload_off = pkt->l4_off;
+		pkt->payload_len = l4_len;
+		return 0;
+	}
+}
+
+/* A packet from a host to itself never travels, except between the ports of a loopback. */
+static bool is_land(const struct ks_tuple *tuple)
+{
+	return tuple->src.d[0] == tuple->dst.d[0] && tuple->src.d[1] == tuple->dst.d[1] &&
+	       tuple->sport == tuple->dport && (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP);
+}
+
+static void packet_init(struct ks_packet *pkt)
+{
+	pkt->tuple = (struct ks_tuple){};
+	pkt->l3_off = 0;
+	pkt->l4_off = 0;
+	pkt->payload_off = 0;
+	pkt->flags &= KS_PKT_SNAPPED;
+	pkt->l3_len = 0;
+	pkt->payload_len = 0;
+	pkt->seq = 0;
+	pkt->ack = 0;
+	pkt->sack = 0;
+	pkt->window = 0;
+	pkt->tcp_flags = 0;
+	pkt->wscale = 0;
+	pkt->tcp_opts = 0;
+	pkt->icmp_type = 0;
+	pkt->icmp_code = 0;
+	pkt->hop_limit = 0;
+}
+
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)
+{
+	struct ks_upper up = {};
+	__u32 version = 0, reason;
+
+	packet_init(pkt);
+	reason = parse_link(head, pkt, &version);
+	if (reason) {
+		if (reason == KS_REASON_OK_NOT_IP)
+			pkt->flags |= KS_PKT_NOT_IP;
+		return reason;
+	}
+	if (version == KS_IPV4)
+		reason = parse_ipv4(head, pkt, &up, verify);
+	else
+		reason = parse_ipv6(head, pkt, &up);
+	if (reason)
+		return reason;
+	if (source_is_group(&pkt->tuple))
+		return KS_REASON_IP_SOURCE;
+	pkt->l4_off = up.off;
+	pkt->tuple.proto = up.proto;
+	reason = parse_upper(head, pkt, pkt->l3_off + pkt->l3_len - up.off);
+	if (reason)
+		return reason;
+	return is_land(&pkt->tuple) ? KS_REASON_LAND : KS_REASON_OK_NEW;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Deciding by the compiled policy: the first rule that matches. Sets are
+ * searched by bisection over sorted ranges; rules are asked one after the
+ * other, cheapest comparison first. Only packets that no flow knows come here.
+ */
+#include "policy.h"
+
+#include "env.h"
+#include "home.h"
+#include "icmp.h"
+
+#define BISECTIONS_MAX 25 /* more than 2^24 ranges in a run are refused by the compiler of policies */
+
+/* A value to look for, as ranges are written: 128 bits, high word first. */
+struct value {
+	__u64 word[2];
+};
+
+static inline bool value_below(__u64 high, __u64 low, const __u64 bound[2])
+{
+	return high < bound[0] || (high == bound[0] && low < bound[1]);
+}
+
+static inline bool value_above(__u64 high, __u64 low, const __u64 bound[2])
+{
+	return high > bound[0] || (high == bound[0] && low > bound[1]);
+}
+
+/* Bisects a run of sorted, disjoint ranges. */
+static bool run_contains(struct ks_env *env, __u32 first, __u32 count, __u64 high, __u64 low)
+{
+	__u32 begin = first, end = first + count;
+
+	for (__u32 n = 0; n < BISECTIONS_MAX; n++) {
+		__u32 middle = begin + (end - begin) / 2;
+		const struct ks_range *range;
+
+		if (begin >= end)
+			return false;
+		range = env_range(env, middle);
+		if (!range)
+			return false;
+		if (value_below(high, low, range->lo))
+			end = middle;
+		else if (value_above(high, low, range->hi))
+			begin = middle + 1;
+		else
+			return true;
+	}
+	return false;
+}
+
+static bool number_in_set(struct ks_env *env, __u32 index, __u32 number)
+{
+	const struct ks_set *set = env_set(env, index);
+
+	return set && run_contains(env, set->first4, set->count4, 0, number);
+}
+
+static bool addr_in_set(struct ks_env *env, __u32 index, const struct ks_addr *addr, __u8 family)
+{
+	const struct ks_set *set = env_set(env, index);
+
+	if (!set)
+		return false;
+	if (family == KS_IPV4)
+		return run_contains(env, set->first4, set->count4, 0, ks_be32(addr->w[3]));
+	return run_contains(env, set->first6, set->count6, ks_be64(addr->d[0]), ks_be64(addr->d[1]));
+}
+
+static inline bool has_ports(__u32 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP;
+}
+
+static bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple, __be16 port)
+{
+	if (set == KS_SET_ANY)
+		return true;
+	return has_ports(tuple->proto) && number_in_set(env, set, ks_be16(port)) != negated;
+}
+
+static bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_packet *pkt)
+{
+	if (set == KS_SET_ANY)
+		return true;
+	if (pkt->tuple.proto != KS_PROTO_ICMP && pkt->tuple.proto != KS_PROTO_ICMPV6)
+		return false;
+	return number_in_set(env, set, pkt->icmp_type << KS_ICMP_TYPE_SHIFT | pkt->icmp_code);
+}
+
+static bool addr_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_addr *addr, __u8 family)
+{
+	return set == KS_SET_ANY || addr_in_set(env, set, addr, family) != negated;
+}
+
+__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
+{
+	const struct ks_tuple *tuple = &in->pkt.tuple;
+
+	if (!(rule->from_zones >> (in->from & (KS_ZONE_MAX - 1)) & 1))
+		return KS_MISS_FROM;
+	if (!(rule->to_zones >> (in->to & (KS_ZONE_MAX - 1)) & 1))
+		return KS_MISS_TO;
+	if (rule->family && rule->family != tuple->family)
+		return KS_MISS_FAMILY;
+	if (!(rule->flags & KS_RULE_ANY_PROTO) && rule->proto != tuple->proto)
+		return KS_MISS_PROTO;
+	if (!port_matches(env, rule->sport_set, rule->flags & KS_RULE_NOT_SPORT, tuple, tuple->sport))
+		return KS_MISS_SPORT;
+	if (!port_matches(env, rule->dport_set, rule->flags & KS_RULE_NOT_DPORT, tuple, tuple->dport))
+		return KS_MISS_DPORT;
+	if (!icmp_matches(env, rule->icmp_set, &in->pkt))
+		return KS_MISS_ICMP;
+	if (!addr_matches(env, rule->src_set, rule->flags & KS_RULE_NOT_SRC, &tuple->src, tuple->family))
+		return KS_MISS_SRC;
+	if (!addr_matches(env, rule->dst_set, rule->flags & KS_RULE_NOT_DST, &tuple->dst, tuple->family))
+		return KS_MISS_DST;
+	return KS_MISS_NOTHING;
+}
+
+/* What the walk over the rules carries along. */
+struct walk {
+	struct ks_env *env;
+	const struct ks_inspection *in;
+	struct ks_decision *decision;
+};
+
+static long walk_rule(__u32 index, void *arg)
+{
+	struct walk *walk = arg;
+	const struct ks_rule *rule = env_rule(walk->env, index);
+
+	if (!rule)
+		return 1;
+	if (ks_rule_compare(walk->env, rule, walk->in) != KS_MISS_NOTHING)
+		return 0;
+	walk->decision->index = index;
+	walk->decision->id = rule->id;
+	walk->decision->action = rule->action;
+	walk->decision->flags = rule->flags;
+	return 1;
+}
+
+void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision)
+{
+	const struct ks_config *config = env_config(env);
+	struct walk walk = { .env = env, .in = in, .decision = decision };
+
+	decision->index = KS_DECISION_DEFAULT;
+	decision->id = KS_RULE_DEFAULT;
+	decision->action = KS_DENY;
+	decision->flags = 0;
+	if (config)
+		ks_loop(config->rules, walk_rule, &walk);
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Answers to rejected packets; see reject.h. Built whole, checksums included, in the caller's buffer. */
+#include "reject.h"
+
+#include "wire.h"
+
+#define ANSWER_TTL 64
+#define IPV4_VERSION_IHL 0x45
+#define IPV4_DONT_FRAGMENT 0x4000
+#define IPV6_VERSION_WORD 0x60000000U
+#define TCP_DATA_OFFSET_PLAIN 0x50
+#define ICMP_CHECKSUM_OFF 2U
+#define TCP_CHECKSUM_OFF 16U
+#define IPV4_CHECKSUM_OFF 10U
+#define ICMPV4_UNREACHABLE 3
+#define ICMPV4_ADMIN_PROHIBITED 13
+#define ICMPV6_UNREACHABLE 1
+#define ICMPV6_ADMIN_PROHIBITED 1
+#define MAC_LEN 6U
+#define CHECKSUM_BITS 16
+#define CHECKSUM_MASK 0xffffU
+#define ANSWER_L4_MAX 80U /* ICMP header, a quoted IPv4 header with options, and 8 octets; or the same for IPv6 */
+
+/* An answer while it is built. */
+struct answer {
+	__u8 *out;
+	__u32 ip; /* offset of its network header */
+	__u32 l4; /* offset and octets of what follows */
+	__u32 l4_len;
+};
+
+static inline __u8 *out_at(__u8 *out, __u32 off)
+{
+	ks_opaque(off);
+	return out + (off & 127);
+}
+
+/* One's complement sum of `len` octets, an even number of at most ANSWER_L4_MAX. */
+static __u32 sum_words(__u8 *out, __u32 off, __u32 len)
+{
+	__u32 sum = 0;
+
+	for (__u32 i = 0; i < ANSWER_L4_MAX; i += 2) {
+		if (i >= len)
+			break;
+		sum += ks_load16(out_at(out, off + i));
+	}
+	return sum;
+}
+
+static __u16 fold(__u32 sum)
+{
+	sum = (sum & CHECKSUM_MASK) + (sum >> CHECKSUM_BITS);
+	sum = (sum & CHECKSUM_MASK) + (sum >> CHECKSUM_BITS);
+	return (__u16)~sum;
+}
+
+/* Addresses, protocol and length, as upper checksums cover them (RFC 9293 3.1, RFC 8200 8.1). */
+static __u32 sum_pseudo(const struct ks_tuple *tuple, __u32 proto, __u32 len)
+{
+	__u32 sum = ks_be16(proto) + ks_be16(len);
+
+	for (__u32 i = 0; i < 4; i++) {
+		sum += (tuple->src.w[i] & CHECKSUM_MASK) + (tuple->src.w[i] >> CHECKSUM_BITS);
+		sum += (tuple->dst.w[i] & CHECKSUM_MASK) + (tuple->dst.w[i] >> CHECKSUM_BITS);
+	}
+	return sum;
+}
+
+/* The link header goes back where it came from: addresses swapped, tags kept. */
+static void link_turn(const __u8 *head, const struct ks_packet *pkt, __u8 *out)
+{
+	if (pkt->l3_off < ETH_HEADER_LEN)
+		return;
+	for (__u32 i = 0; i < MAC_LEN; i++) {
+		out[i] = head[MAC_LEN + i];
+		out[MAC_LEN + i] = head[i];
+	}
+	for (__u32 i = ETH_TYPE_OFF; i < ETH_HEADER_LEN + VLAN_TAGS_MAX * VLAN_TAG_LEN; i++) {
+		if (i >= pkt->l3_off)
+			break;
+		out[i] = head[i];
+	}
+}
+
+static void ipv4_write(const struct ks_packet *pkt, struct answer *a, __u32 proto)
+{
+	__u8 *ip = out_at(a->out, a->ip);
+
+	ks_store32(ip, ks_be32((__u32)IPV4_VERSION_IHL << 24 | (IPV4_HEADER_LEN + a->l4_len)));
+	ks_store32(ip + 4, ks_be32(IPV4_DONT_FRAGMENT));
+	ks_store32(ip + 8, ks_be32((__u32)ANSWER_TTL << 24 | proto << 16));
+	ks_store32(ip + IPV4_SRC_OFF, pkt->tuple.dst.w[3]);
+	ks_store32(ip + IPV4_DST_OFF, pkt->tuple.src.w[3]);
+	ks_store16(ip + IPV4_CHECKSUM_OFF, fold(sum_words(a->out, a->ip, IPV4_HEADER_LEN)));
+}
+
+static void ipv6_write(const struct ks_packet *pkt, struct answer *a, __u32 proto)
+{
+	__u8 *ip = out_at(a->out, a->ip);
+
+	ks_store32(ip, ks_be32(IPV6_VERSION_WORD));
+	ks_store32(ip + 4, ks_be32(a->l4_len << 16 | proto << 8 | ANSWER_TTL));
+	for (__u32 i = 0; i < 4; i++) {
+		ks_store32(ip + IPV6_SRC_OFF + 4 * i, pkt->tuple.dst.w[i]);
+		ks_store32(ip + IPV6_DST_OFF + 4 * i, pkt->tuple.src.w[i]);
+	}
+}
+
+static __u32 answer_finish(const struct ks_packet *pkt, struct answer *a, __u32 proto)
+{
+	if (pkt->tuple.family == KS_IPV4)
+		ipv4_write(pkt, a, proto);
+	else
+		ipv6_write(pkt, a, proto);
+	return a->l4 + a->l4_len;
+}
+
+/* RFC 9293 3.10.7.1: the number that the sender expects, or one that acknowledges what it sent. */
+static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
+{
+	__u32 sent = pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
+	bool has_ack = pkt->tcp_flags & KS_TCP_ACK;
+	__u8 *tcp = out_at(a->out, a->l4);
+
+	a->l4_len = TCP_HEADER_LEN;
+	ks_store16(tcp, pkt->tuple.dport);
+	ks_store16(tcp + 2, pkt->tuple.sport);
+	ks_store32(tcp + TCP_SEQ_OFF, has_ack ? ks_be32(pkt->ack) : 0);
+	ks_store32(tcp + TCP_ACK_OFF, has_ack ? 0 : ks_be32(pkt->seq + sent));
+	tcp[TCP_DATA_OFFSET_OFF] = TCP_DATA_OFFSET_PLAIN;
+	tcp[TCP_FLAGS_OFF] = has_ack ? KS_TCP_RST : KS_TCP_RST | KS_TCP_ACK;
+	ks_store16(tcp + TCP_WINDOW_OFF, 0);
+	ks_store32(tcp + TCP_CHECKSUM_OFF, 0);
+	ks_store16(tcp + TCP_CHECKSUM_OFF,
+		   fold(sum_words(a->out, a->l4, TCP_HEADER_LEN) + sum_pseudo(&pkt->tuple, KS_PROTO_TCP, TCP_HEADER_LEN)));
+	return answer_finish(pkt, a, KS_PROTO_TCP);
+}
+
+/* Quotes the network header and 8 octets: what every receiver needs to find its flow (RFC 792). */
+static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, struct answer *a)
+{
+	bool v4 = pkt->tuple.family == KS_IPV4;
+	__u32 quote = pkt->l4_off - pkt->l3_off + ICMP_QUOTE_MIN;
+	__u8 *icmp = out_at(a->out, a->l4);
+	__u32 sum = 0;
+
+	quote &= ~1U;
+	if (quote > ANSWER_L4_MAX - ICMP_HEADER_LEN || pkt->l3_len < quote)
+		return 0;
+	a->l4_len = ICMP_HEADER_LEN + quote;
+	icmp[0] = v4 ? ICMPV4_UNREACHABLE : ICMPV6_UNREACHABLE;
+	icmp[1] = v4 ? ICMPV4_ADMIN_PROHIBITED : ICMPV6_ADMIN_PROHIBITED;
+	ks_store16(icmp + ICMP_CHECKSUM_OFF, 0);
+	ks_store32(icmp + 4, 0);
+	for (__u32 i = 0; i < ANSWER_L4_MAX - ICMP_HEADER_LEN; i += 2) {
+		if (i >= quote)
+			break;
+		ks_store16(out_at(a->out, a->l4 + ICMP_HEADER_LEN + i),
+			   ks_load16(ks_head_at(head, pkt->l3_off + i)));
+	}
+	if (!v4)
+		sum = sum_pseudo(&pkt->tuple, KS_PROTO_ICMPV6, a->l4_len);
+	ks_store16(icmp + ICMP_CHECKSUM_OFF, fold(sum + sum_words(a->out, a->l4, a->l4_len)));
+	return answer_finish(pkt, a, v4 ? KS_PROTO_ICMP : KS_PROTO_ICMPV6);
+}
+
+/* Whether the packet may be answered at all (RFC 1122 3.2.2, RFC 4443 2.4). */
+static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
+{
+	const struct ks_tuple *tuple = &pkt->tuple;
+	__u32 v4 = ks_be32(tuple->dst.w[3]);
+
+	if (pkt->flags & KS_PKT_ICMP_ERROR || pkt->tcp_flags & KS_TCP_RST)
+		return false;
+	/* Sent to a group on the link, as its first octet says. */
+	if (pkt->l3_off >= ETH_HEADER_LEN && head[0] & 1)
+		return false;
+	if (tuple->family == KS_IPV4)
+		return v4 != 0xffffffffU && v4 >> 28 != 0xe && tuple->src.w[3] != 0;
+	return tuple->dst.b[0] != 0xff && (tuple->src.d[0] | tuple->src.d[1]) != 0;
+}
+
+__u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, __u8 *out)
+{
+	struct answer a = { .out = out, .ip = pkt->l3_off };
+	__u32 len;
+
+	if (!may_answer(head, pkt))
+		return 0;
+	a.l4 = a.ip + (pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN);
+	link_turn(head, pkt, out);
+	len = pkt->tuple.proto == KS_PROTO_TCP ? build_reset(pkt, &a) : build_unreachable(head, pkt, &a);
+	/* No answer is larger than what provoked it. */
+	return len <= pkt->l3_off + pkt->l3_len ? len : 0;
+}

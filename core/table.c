@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The state table; see table.h for how it lives and what guards it. */
+#include "table.h"
+
+#include "env.h"
+#include "hash.h"
+#include "home.h"
+#include "verdict.h"
+
+#define CLAIM_TRIES 16
+
+/* The two buckets of a hash, and the tag that a slot carries. */
+struct places {
+	__u32 bucket[2];
+	__u16 tag;
+};
+
+static inline __u32 reduce(__u32 hash, __u32 buckets)
+{
+	return (__u32)(((__u64)hash * buckets) >> 32);
+}
+
+static inline struct places places_of(__u64 hash, const struct ks_table_shape *shape)
+{
+	struct places p = {
+		.bucket = { reduce((__u32)hash, shape->buckets), reduce((__u32)(hash >> 32), shape->buckets) },
+		.tag = (__u16)hash,
+	};
+
+	if (p.tag == 0)
+		p.tag = 1;
+	return p;
+}
+
+static inline bool key_equal(const struct ks_flow_key *a, const struct ks_flow_key *b)
+{
+	return a->addr[0].d[0] == b->addr[0].d[0] && a->addr[0].d[1] == b->addr[0].d[1] &&
+	       a->addr[1].d[0] == b->addr[1].d[0] && a->addr[1].d[1] == b->addr[1].d[1] &&
+	       ks_load64(a->port) == ks_load64(b->port);
+}
+
+_Static_assert(sizeof(struct ks_flow_key) == 40 && __builtin_offsetof(struct ks_flow_key, port) == 32,
+	       "ports, protocol and family are one word");
+
+/*
+ * Copies the flow of a slot if nobody is writing it. Returns false, with
+ * in->busy set, if somebody is.
+ */
+static inline bool slot_read(const struct ks_slot *slot, struct ks_inspection *in)
+{
+	__u32 version = ks_load_acquire(&slot->flow.version);
+
+	in->before = slot->flow;
+	ks_barrier();
+	if (version & 1 || version != ks_load_acquire(&slot->flow.version)) {
+		in->busy = 1;
+		return false;
+	}
+	in->before.version = version;
+	return true;
+}
+
+/* Looks through one bucket. Returns true when the search is over. */
+static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_inspection *in)
+{
+	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
+		struct ks_slot *slot = &bucket->slot[i];
+
+		if (bucket->tag[i] != tag || !key_equal(&slot->key, &in->key))
+			continue;
+		if (!slot_read(slot, in))
+			return true;
+		if (in->before.state == KS_STATE_NONE)
+			continue;
+		in->ref.slot = i;
+		in->found = 1;
+		return true;
+	}
+	return false;
+}
+
+void ks_table_find(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+	struct places p;
+
+	in->found = 0;
+	in->busy = 0;
+	if (!shape)
+		return;
+	in->hash = ks_flow_key_hash(&in->key, shape->key);
+	p = places_of(in->hash, shape);
+	for (__u32 n = 0; n < 2; n++) {
+		struct ks_bucket *bucket = env_bucket(env, p.bucket[n]);
+
+		if (bucket && bucket_search(bucket, p.tag, in)) {
+			in->ref.bucket = p.bucket[n];
+			break;
+		}
+	}
+	/* A dead flow is no flow; its slot is taken over by an insert of the same key. */
+	if (in->found && ks_flow_is_expired(&in->before, in->now))
+		in->found = 0;
+}
+
+/* Takes the right to write a slot. The version is even again when it is given back. */
+static inline bool slot_claim(struct ks_slot *slot, __u32 version)
+{
+	return ks_cmpxchg(&slot->flow.version, version, version + 1) == version;
+}
+
+static inline void slot_release(struct ks_slot *slot)
+{
+	ks_fetch_add(&slot->flow.version, 1);
+}
+
+static inline void slot_write(struct ks_slot *slot, struct ks_inspection *in, __u32 version)
+{
+	in->after.version = version + 1;
+	slot->flow = in->after;
+	slot_release(slot);
+	in->after.version = version + 2;
+}
+
+static inline void half_open_account(struct ks_table_counts *counts, __u32 before, __u32 after)
+{
+	bool was = ks_state_is_half_open(before), is = ks_state_is_half_open(after);
+
+	if (was && !is)
+		ks_fetch_add(&counts->half_open, -1);
+	else if (!was && is)
+		ks_fetch_add(&counts->half_open, 1);
+}
+
+bool ks_table_commit(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_bucket *bucket = env_bucket(env, in->ref.bucket);
+	__u32 version = in->before.version;
+	struct ks_table_counts *counts;
+	struct ks_slot *slot;
+
+	if (!bucket)
+		return false;
+	slot = &bucket->slot[in->ref.slot & KS_BUCKET_SLOT_MASK];
+	if (!slot_claim(slot, version))
+		return false;
+	slot_write(slot, in, version);
+	if (in->before.state != in->after.state) {
+		counts = env_table_counts(env);
+		if (counts)
+			half_open_account(counts, in->before.state, in->after.state);
+	}
+	return true;
+}
+
+bool ks_table_replace(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+
+	if (!counts || !ks_table_commit(env, in))
+		return false;
+	env_count_flow(env, &in->before);
+	ks_fetch_add(&counts->created, 1);
+	ks_fetch_add(&counts->recycled, 1);
+	return true;
+}
+
+/* How welcome a slot is to a new flow: the lower the better. */
+enum slot_rank { SLOT_SAME_KEY, SLOT_FREE, SLOT_DEAD, SLOT_CLOSED, SLOT_TAKEN };
+
+static inline __u32 slot_rank(const struct ks_bucket *bucket, __u32 i, __u16 tag, const struct ks_inspection *in,
+			      bool *same)
+{
+	const struct ks_flow *flow = &bucket->slot[i].flow;
+	bool dead;
+
+	if (flow->version & 1)
+		return SLOT_TAKEN;
+	if (flow->state == KS_STATE_NONE)
+		return SLOT_FREE;
+	dead = ks_flow_is_expired(flow, in->now);
+	if (bucket->tag[i] == tag && key_equal(&bucket->slot[i].key, &in->key)) {
+		*same = true;
+		return dead ? SLOT_SAME_KEY : SLOT_TAKEN;
+	}
+	if (dead)
+		return SLOT_DEAD;
+	return ks_state_is_closed(flow->state) ? SLOT_CLOSED : SLOT_TAKEN;
+}
+
+/* The best slot found so far for an insert. */
+struct choice {
+	__u32 rank;
+	__u32 bucket;
+	__u32 slot;
+	bool live; /* the key is in the table already, and alive */
+};
+
+static void bucket_choose(struct ks_env *env, __u32 index, __u16 tag, const struct ks_inspection *in, bool room,
+			  struct choice *best)
+{
+	struct ks_bucket *bucket = env_bucket(env, index);
+
+	if (!bucket)
+		return;
+	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
+		bool same = false;
+		__u32 rank = slot_rank(bucket, i, tag, in, &same);
+
+		if (same && rank == SLOT_TAKEN)
+			best->live = true;
+		if (rank == SLOT_FREE && !room)
+			continue;
+		if (rank < best->rank) {
+			best->rank = rank;
+			best->bucket = index;
+			best->slot = i;
+		}
+	}
+}
+
+/* Puts the flow into the chosen slot; whatever was there is accounted for. */
+static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struct choice *best, __u16 tag,
+		       struct ks_table_counts *counts)
+{
+	struct ks_bucket *bucket = env_bucket(env, best->bucket);
+	struct ks_slot *slot;
+	__u32 version;
+
+	if (!bucket)
+		return KS_REASON_INTERNAL;
+	slot = &bucket->slot[best->slot & KS_BUCKET_SLOT_MASK];
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version))
+		return KS_REASON_CONTENDED;
+	in->before = slot->flow;
+	/* It may have come back to life since it was ranked: then it is not ours to take. */
+	if (best->rank == SLOT_FREE ? in->before.state != KS_STATE_NONE :
+				      !ks_flow_is_expired(&in->before, in->now) &&
+					      !ks_state_is_closed(in->before.state)) {
+		slot_release(slot);
+		return KS_REASON_CONTENDED;
+	}
+	slot->key = in->key;
+	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = tag;
+	slot_write(slot, in, version);
+	half_open_account(counts, in->before.state, in->after.state);
+	ks_fetch_add(&counts->created, 1);
+	if (best->rank == SLOT_FREE) {
+		ks_fetch_add(&counts->flows, 1);
+	} else {
+		ks_fetch_add(&counts->recycled, 1);
+		env_count_flow(env, &in->before);
+	}
+	in->ref.bucket = best->bucket;
+	in->ref.slot = best->slot;
+	return KS_REASON_OK_NEW;
+}
+
+static bool bucket_claim(struct ks_bucket *bucket)
+{
+	for (__u32 n = 0; n < CLAIM_TRIES; n++) {
+		if (ks_cmpxchg(&bucket->claim, 0, 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+static __u32 insert_claimed(struct ks_env *env, struct ks_inspection *in, const struct places *p,
+			    const struct ks_config *config, struct ks_table_counts *counts)
+{
+	struct choice best = { .rank = SLOT_TAKEN };
+	bool room = counts->flows < config->limit_states;
+
+	bucket_choose(env, p->bucket[0], p->tag, in, room, &best);
+	bucket_choose(env, p->bucket[1], p->tag, in, room, &best);
+	if (best.live)
+		return KS_REASON_CONTENDED;
+	if (best.rank == SLOT_TAKEN)
+		return KS_REASON_TABLE_FULL;
+	return slot_fill(env, in, &best, p->tag, counts);
+}
+
+__u32 ks_table_insert(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+	struct ks_table_counts *counts = env_table_counts(env);
+	const struct ks_config *config = env_config(env);
+	struct ks_bucket *primary;
+	struct places p;
+	__u32 reason;
+
+	if (!shape || !counts || !config)
+		return KS_REASON_INTERNAL;
+	if (ks_state_is_half_open(in->after.state) && counts->half_open >= config->limit_half_open)
+		return KS_REASON_HALF_OPEN_FULL;
+	p = places_of(in->hash, shape);
+	primary = env_bucket(env, p.bucket[0]);
+	if (!primary)
+		return KS_REASON_INTERNAL;
+	if (!bucket_claim(primary))
+		return KS_REASON_CONTENDED;
+	reason = insert_claimed(env, in, &p, config, counts);
+	ks_cmpxchg(&primary->claim, 1, 0);
+	return reason;
+}
+
+/* Frees a claimed slot. */
+static void slot_free(struct ks_env *env, struct ks_bucket *bucket, __u32 i, struct ks_table_counts *counts)
+{
+	struct ks_slot *slot = &bucket->slot[i & KS_BUCKET_SLOT_MASK];
+
+	half_open_account(counts, slot->flow.state, KS_STATE_NONE);
+	env_count_flow(env, &slot->flow);
+	bucket->tag[i & KS_BUCKET_SLOT_MASK] = 0;
+	slot->flow.state = KS_STATE_NONE;
+	slot_release(slot);
+	ks_fetch_add(&counts->flows, -1);
+}
+
+__u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+	struct ks_bucket *bucket = env_bucket(env, index);
+	__u32 freed = 0;
+
+	if (!bucket || !counts)
+		return 0;
+	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
+		struct ks_slot *slot = &bucket->slot[i];
+		__u32 version;
+
+		if (bucket->tag[i] == 0 || !ks_flow_is_expired(&slot->flow, now))
+			continue;
+		version = ks_load_acquire(&slot->flow.version);
+		if (version & 1 || !slot_claim(slot, version))
+			continue;
+		if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_expired(&slot->flow, now)) {
+			slot_release(slot);
+			continue;
+		}
+		slot_free(env, bucket, i, counts);
+		freed++;
+	}
+	if (freed)
+		ks_fetch_add(&counts->expired, freed);
+	return freed;
+}
+
+bool ks_table_kill(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+	struct ks_bucket *bucket;
+	struct ks_slot *slot;
+
+	ks_table_find(env, in);
+	if (!in->found || !counts)
+		return false;
+	bucket = env_bucket(env, in->ref.bucket);
+	if (!bucket)
+		return false;
+	slot = &bucket->slot[in->ref.slot & KS_BUCKET_SLOT_MASK];
+	if (!slot_claim(slot, in->before.version))
+		return false;
+	slot_free(env, bucket, in->ref.slot, counts);
+	ks_fetch_add(&counts->killed, 1);
+	return true;
+}

@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The TCP state machine and its windows. States follow what both ends must
+ * believe, seen from the middle; the table below is the whole machine. Every
+ * segment of a synchronised connection must lie in the windows (Guido van
+ * Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001), resets
+ * must be exact (RFC 5961 3, stricter: an inexact one is dropped), a SYN
+ * inside a connection is left to the receiver's challenge (RFC 5961 4), and
+ * roles never change: the answer to a SYN is a SYN+ACK or nothing.
+ *
+ * Nothing here writes to the table: the caller commits in->after.
+ */
+#include "tcp.h"
+
+#include "home.h"
+#include "verdict.h"
+
+#define SYN_EVENTS (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_FIN | KS_TCP_RST)
+
+/* What a segment means for the machine, after its numbers were checked. */
+enum tcp_event {
+	EV_SYN, /* SYN */
+	EV_SYNACK, /* SYN+ACK */
+	EV_ACK, /* nothing new about the end */
+	EV_FIN, /* sent by one side, the other has not sent one */
+	EV_FIN2, /* both have sent FIN, not both are acknowledged */
+	EV_ACKFIN, /* acknowledges the peer's FIN */
+	EV_DONE, /* both FINs are sent and acknowledged */
+	EV_RST,
+	EV_MAX
+};
+
+/* Arcs that are not a state to go to. */
+enum tcp_arc {
+	DROP = 0x80, /* does not fit: "bad tcp state" */
+	SPLIT = 0x81, /* would change the roles: "split handshake" */
+	PASS = 0x82, /* let through for the receiver to judge; changes no state and no timer */
+};
+
+#define S(state) KS_STATE_TCP_##state
+#define TCP_STATES 16 /* a power of two, for the mask */
+
+/* clang-format off */
+static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
+	[KS_ORIGINAL] = {
+		[EV_SYN] = {
+			[S(SYN_SENT)] = S(SYN_SENT),       /* retransmission, or a fresh try: learn it again */
+			[S(SYN_RECV)] = PASS,              /* the answer was lost: the responder repeats it */
+			[S(ESTABLISHED)] = PASS,           /* RFC 5961 4.2: the responder sends a challenge ACK */
+			[S(FIN_WAIT)] = PASS,              /* the same */
+			[S(CLOSE_WAIT)] = PASS,            /* the same */
+			[S(LAST_ACK)] = PASS,              /* the same */
+			[S(TIME_WAIT)] = PASS,             /* an old duplicate: a fresh SYN reopens before this table is asked */
+			[S(CLOSE)] = PASS,                 /* never reached: always reopens */
+		},
+		[EV_SYNACK] = {
+			[S(SYN_SENT)] = SPLIT,             /* the originator answers itself: fourth segment of a split handshake */
+			[S(SYN_RECV)] = SPLIT,             /* the same, later */
+			[S(ESTABLISHED)] = DROP,           /* no originator sends this */
+			[S(FIN_WAIT)] = DROP,
+			[S(CLOSE_WAIT)] = DROP,
+			[S(LAST_ACK)] = DROP,
+			[S(TIME_WAIT)] = DROP,
+			[S(CLOSE)] = DROP,
+		},
+		[EV_ACK] = {
+			[S(SYN_SENT)] = DROP,              /* acknowledges an answer that never came */
+			[S(SYN_RECV)] = S(ESTABLISHED),    /* completes the handshake */
+			[S(ESTABLISHED)] = S(ESTABLISHED), /* data and acknowledgements */
+			[S(FIN_WAIT)] = S(FIN_WAIT),       /* the other half goes on */
+			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),
+			[S(LAST_ACK)] = S(LAST_ACK),       /* does not acknowledge the FIN: not the last one */
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,                 /* in flight when the reset passed */
+		},
+		[EV_FIN] = {
+			[S(SYN_SENT)] = DROP,              /* nothing is open yet */
+			[S(SYN_RECV)] = S(FIN_WAIT),       /* completes the handshake and closes */
+			[S(ESTABLISHED)] = S(FIN_WAIT),    /* the first FIN */
+			[S(FIN_WAIT)] = S(FIN_WAIT),       /* retransmission */
+			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* retransmission, its acknowledgement was lost */
+			[S(LAST_ACK)] = S(LAST_ACK),
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,
+		},
+		[EV_FIN2] = {
+			[S(SYN_SENT)] = DROP,
+			[S(SYN_RECV)] = S(LAST_ACK),       /* the responder closed first */
+			[S(ESTABLISHED)] = S(LAST_ACK),    /* never reached: the first FIN comes before the second */
+			[S(FIN_WAIT)] = S(LAST_ACK),       /* both close at once */
+			[S(CLOSE_WAIT)] = S(LAST_ACK),     /* the second half closes */
+			[S(LAST_ACK)] = S(LAST_ACK),       /* retransmission */
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,
+		},
+		[EV_ACKFIN] = {
+			[S(SYN_SENT)] = DROP,
+			[S(SYN_RECV)] = S(CLOSE_WAIT),     /* the handshake's ACK also acknowledges the responder's FIN */
+			[S(ESTABLISHED)] = S(CLOSE_WAIT),  /* never reached: a FIN has left this state */
+			[S(FIN_WAIT)] = S(CLOSE_WAIT),     /* the first FIN is acknowledged */
+			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* again */
+			[S(LAST_ACK)] = S(LAST_ACK),       /* one of two */
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,
+		},
+		[EV_DONE] = {
+			[S(SYN_SENT)] = DROP,
+			[S(SYN_RECV)] = S(TIME_WAIT),      /* never reached: two FINs take two segments */
+			[S(ESTABLISHED)] = S(TIME_WAIT),   /* the same */
+			[S(FIN_WAIT)] = S(TIME_WAIT),      /* the last FIN was seen before its ACK */
+			[S(CLOSE_WAIT)] = S(TIME_WAIT),    /* the same */
+			[S(LAST_ACK)] = S(TIME_WAIT),      /* the last acknowledgement */
+			[S(TIME_WAIT)] = S(TIME_WAIT),     /* it was lost and is repeated */
+			[S(CLOSE)] = PASS,
+		},
+		[EV_RST] = {
+			[S(SYN_SENT)] = S(CLOSE),          /* gives up */
+			[S(SYN_RECV)] = S(CLOSE),          /* did not want the answer */
+			[S(ESTABLISHED)] = S(CLOSE),       /* aborts */
+			[S(FIN_WAIT)] = S(CLOSE),
+			[S(CLOSE_WAIT)] = S(CLOSE),
+			[S(LAST_ACK)] = S(CLOSE),
+			[S(TIME_WAIT)] = S(CLOSE),         /* RFC 1337 is for the ends: here it only frees the entry sooner */
+			[S(CLOSE)] = PASS,                 /* repeats itself */
+		},
+	},
+	[KS_REPLY] = {
+		[EV_SYN] = {
+			[S(SYN_SENT)] = SPLIT,             /* a bare SYN in answer: simultaneous open or split handshake */
+			[S(SYN_RECV)] = SPLIT,
+			[S(ESTABLISHED)] = DROP,           /* a responder does not open */
+			[S(FIN_WAIT)] = DROP,
+			[S(CLOSE_WAIT)] = DROP,
+			[S(LAST_ACK)] = DROP,
+			[S(TIME_WAIT)] = DROP,             /* never reached: the policy is asked, with new roles */
+			[S(CLOSE)] = DROP,                 /* the same */
+		},
+		[EV_SYNACK] = {
+			[S(SYN_SENT)] = S(SYN_RECV),       /* the answer */
+			[S(SYN_RECV)] = S(SYN_RECV),       /* retransmission; a SYN cookie may carry a new number */
+			[S(ESTABLISHED)] = PASS,           /* retransmission: the third segment was lost */
+			[S(FIN_WAIT)] = PASS,              /* the same */
+			[S(CLOSE_WAIT)] = PASS,
+			[S(LAST_ACK)] = PASS,
+			[S(TIME_WAIT)] = DROP,             /* nobody waits for it any more */
+			[S(CLOSE)] = PASS,                 /* the originator gave up: it will reset this */
+		},
+		[EV_ACK] = {
+			[S(SYN_SENT)] = PASS,              /* an old connection at the responder: a challenge, which brings a RST */
+			[S(SYN_RECV)] = S(SYN_RECV),       /* data after the SYN+ACK (RFC 7413) */
+			[S(ESTABLISHED)] = S(ESTABLISHED), /* data and acknowledgements */
+			[S(FIN_WAIT)] = S(FIN_WAIT),
+			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),
+			[S(LAST_ACK)] = S(LAST_ACK),       /* a challenge, for one: not the last ACK */
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,                 /* in flight when the reset passed */
+		},
+		[EV_FIN] = {
+			[S(SYN_SENT)] = DROP,              /* closes what it has not accepted */
+			[S(SYN_RECV)] = S(SYN_RECV),       /* closes at once; the originator has yet to complete */
+			[S(ESTABLISHED)] = S(FIN_WAIT),    /* the first FIN */
+			[S(FIN_WAIT)] = S(FIN_WAIT),       /* retransmission */
+			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* retransmission */
+			[S(LAST_ACK)] = S(LAST_ACK),
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,
+		},
+		[EV_FIN2] = {
+			[S(SYN_SENT)] = DROP,
+			[S(SYN_RECV)] = DROP,              /* the originator's FIN would have left this state */
+			[S(ESTABLISHED)] = S(LAST_ACK),    /* never reached */
+			[S(FIN_WAIT)] = S(LAST_ACK),       /* both close at once */
+			[S(CLOSE_WAIT)] = S(LAST_ACK),     /* the second half closes */
+			[S(LAST_ACK)] = S(LAST_ACK),       /* retransmission */
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,
+		},
+		[EV_ACKFIN] = {
+			[S(SYN_SENT)] = DROP,
+			[S(SYN_RECV)] = DROP,              /* no FIN of the originator is there to acknowledge */
+			[S(ESTABLISHED)] = S(CLOSE_WAIT),  /* never reached */
+			[S(FIN_WAIT)] = S(CLOSE_WAIT),     /* the first FIN is acknowledged */
+			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* again */
+			[S(LAST_ACK)] = S(LAST_ACK),       /* one of two */
+			[S(TIME_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE)] = PASS,
+		},
+		[EV_DONE] = {
+			[S(SYN_SENT)] = DROP,
+			[S(SYN_RECV)] = DROP,
+			[S(ESTABLISHED)] = S(TIME_WAIT),   /* never reached */
+			[S(FIN_WAIT)] = S(TIME_WAIT),
+			[S(CLOSE_WAIT)] = S(TIME_WAIT),
+			[S(LAST_ACK)] = S(TIME_WAIT),      /* the last acknowledgement */
+			[S(TIME_WAIT)] = S(TIME_WAIT),     /* repeated */
+			[S(CLOSE)] = PASS,
+		},
+		[EV_RST] = {
+			[S(SYN_SENT)] = S(CLOSE),          /* refused */
+			[S(SYN_RECV)] = S(CLOSE),          /* changed its mind */
+			[S(ESTABLISHED)] = S(CLOSE),       /* aborts */
+			[S(FIN_WAIT)] = S(CLOSE),
+			[S(CLOSE_WAIT)] = S(CLOSE),
+			[S(LAST_ACK)] = S(CLOSE),
+			[S(TIME_WAIT)] = S(CLOSE),
+			[S(CLOSE)] = PASS,                 /* repeats itself */
+		},
+	},
+};
+/* clang-format on */
+
+static inline __u32 arc_of(__u32 dir, __u32 event, __u32 state)
+{
+	return tcp_arcs[dir & 1][event & (EV_MAX - 1)][state & (TCP_STATES - 1)];
+}
+
+_Static_assert((EV_MAX & (EV_MAX - 1)) == 0, "events are masked");
+_Static_assert(KS_STATE_TCP_CLOSE < TCP_STATES, "states are masked");
+
+/* Octets of sequence space: data, SYN and FIN. */
+static inline __u32 segment_end(const struct ks_packet *pkt)
+{
+	return pkt->seq + pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
+}
+
+/*
+ * Acknowledgements may be this much older than the newest data: reordering
+ * over a window, and at least what a stack without scaling may have in flight.
+ */
+#define ACK_WINDOW_MIN 66000U
+
+static inline __u32 max_win(const struct ks_flow *flow, __u32 dir)
+{
+	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
+}
+
+/* Windows are kept in units of the scale, rounded up. A SYN's window is not scaled. */
+static inline __u16 window_in_units(__u32 window, __u32 scale)
+{
+	__u32 unit = 1U << (scale & 15);
+	__u32 units = (window + unit - 1) / unit;
+
+	return (__u16)KS_MAX(units, 1U);
+}
+
+bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq)
+{
+	const struct ks_flow *flow = &in->before;
+	__u32 end = flow->end[dir & 1];
+
+	return !ks_seq_after(seq, end) && !ks_seq_before(seq, end - KS_MAX(max_win(flow, !dir), ACK_WINDOW_MIN));
+}
+
+__u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt)
+{
+	__u32 kind = pkt->tcp_flags & SYN_EVENTS;
+
+	if (kind == KS_TCP_SYN)
+		return 0;
+	if (kind == KS_TCP_ACK && config->options & KS_OPT_PICKUP)
+		return 0;
+	return KS_REASON_NO_STATE;
+}
+
+bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
+{
+	return (pkt->tcp_flags & SYN_EVENTS) == KS_TCP_SYN && ks_state_is_closed(flow->state);
+}
+
+/* Nothing was negotiated before our eyes: the windows are not checked, only ends and roles are learnt. */
+static void open_midstream(struct ks_inspection *in, struct ks_flow *flow)
+{
+	flow->state = KS_STATE_TCP_ESTABLISHED;
+	flow->flags |= KS_FLOW_PICKUP;
+	flow->end[KS_ORIGINAL] = segment_end(&in->pkt);
+	flow->max_end[KS_ORIGINAL] = flow->end[KS_ORIGINAL];
+	flow->ack[KS_ORIGINAL] = in->pkt.ack;
+	flow->end[KS_REPLY] = in->pkt.ack;
+	flow->max_end[KS_REPLY] = in->pkt.ack + in->pkt.window;
+	flow->ack[KS_REPLY] = in->pkt.seq;
+	flow->max_win[KS_ORIGINAL] = window_in_units(in->pkt.window, 0);
+	flow->max_win[KS_REPLY] = 1;
+	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
+	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
+}
+
+void ks_tcp_open(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->after;
+	const struct ks_packet *pkt = &in->pkt;
+
+	if (!(pkt->tcp_flags & KS_TCP_SYN)) {
+		open_midstream(in, flow);
+		return;
+	}
+	flow->state = KS_STATE_TCP_SYN_SENT;
+	flow->end[KS_ORIGINAL] = segment_end(pkt);
+	flow->max_end[KS_ORIGINAL] = segment_end(pkt);
+	flow->ack[KS_ORIGINAL] = 0;
+	flow->end[KS_REPLY] = 0;
+	/* What the answer must acknowledge at the least; more when it takes the SYN's data (RFC 7413). */
+	flow->ack[KS_REPLY] = pkt->seq + 1;
+	flow->max_end[KS_REPLY] = 0;
+	flow->scale[KS_ORIGINAL] = pkt->wscale;
+	flow->scale[KS_REPLY] = 0;
+	flow->max_win[KS_ORIGINAL] = KS_MAX(pkt->window, 1);
+	flow->max_win[KS_REPLY] = 1;
+	flow->tcp_flags[KS_ORIGINAL] = pkt->tcp_opts;
+	flow->tcp_flags[KS_REPLY] = 0;
+}
+
+static inline void compare_set(struct ks_inspection *in, __u32 have, __u32 lo, __u32 hi)
+{
+	in->compare.have = have;
+	in->compare.lo = lo;
+	in->compare.hi = hi;
+}
+
+/* Both must offer scaling and selective acknowledgements for either to be in effect. */
+static void negotiate(struct ks_flow *flow, const struct ks_packet *pkt)
+{
+	__u8 both = flow->tcp_flags[KS_ORIGINAL] & pkt->tcp_opts;
+
+	if (both & KS_TCP_WSCALE) {
+		flow->scale[KS_REPLY] = pkt->wscale;
+	} else {
+		flow->scale[KS_ORIGINAL] = 0;
+		flow->scale[KS_REPLY] = 0;
+	}
+	flow->tcp_flags[KS_REPLY] = pkt->tcp_opts;
+	flow->tcp_flags[KS_ORIGINAL] = (flow->tcp_flags[KS_ORIGINAL] & ~KS_TCP_SACK_PERM) | (both & KS_TCP_SACK_PERM);
+}
+
+/* The answer: it must acknowledge the SYN, and as much of its data as it took. */
+static __u32 answer_learn(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->after;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 offered = flow->max_win[KS_ORIGINAL];
+
+	compare_set(in, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+	if (ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) || ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]))
+		return PASS;
+	/* Until the answer the originator's window is kept as its SYN says: unscaled. */
+	if (flow->state == KS_STATE_TCP_SYN_RECV)
+		offered = max_win(flow, KS_ORIGINAL);
+	negotiate(flow, pkt);
+	flow->end[KS_REPLY] = segment_end(pkt);
+	flow->max_end[KS_REPLY] = flow->end[KS_REPLY] + offered;
+	flow->max_end[KS_ORIGINAL] = pkt->ack + KS_MAX(pkt->window, 1);
+	flow->max_win[KS_ORIGINAL] = window_in_units(offered, flow->scale[KS_ORIGINAL]);
+	flow->max_win[KS_REPLY] = window_in_units(pkt->window, flow->scale[KS_REPLY]);
+	return KS_STATE_TCP_SYN_RECV;
+}
+
+/*
+ * A reset is believed only at a number that a true sender must use: the end of
+ * what it sent, or what the receiver acknowledged last. In answer to a SYN it
+ * must acknowledge the SYN (RFC 9293 3.10.7.3).
+ */
+static bool reset_is_exact(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->before;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 dir = in->dir & 1;
+
+	if (dir == KS_REPLY && flow->state == KS_STATE_TCP_SYN_SENT) {
+		compare_set(in, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+		return pkt->tcp_flags & KS_TCP_ACK && !ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) &&
+		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
+	}
+	compare_set(in, pkt->seq, flow->ack[!dir], flow->end[dir]);
+	if (flow->state == KS_STATE_TCP_SYN_SENT)
+		return pkt->seq == flow->end[dir];
+	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
+		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
+	/* While closing, anything between what is acknowledged and what was sent. */
+	return !ks_seq_before(pkt->seq, flow->ack[!dir]) && !ks_seq_after(pkt->seq, flow->end[dir]);
+}
+
+/*
+ * The four bounds of van Rooij: data not past the offered window, not older
+ * than a window; acknowledgement not of unsent data, not older than a window.
+ */
+static __u32 window_check(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->before;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u32 end = segment_end(pkt);
+	__u32 oldest = flow->end[dir] - max_win(flow, peer);
+	__u32 oldest_ack = flow->end[peer] - KS_MAX(max_win(flow, dir), ACK_WINDOW_MIN);
+	__u32 ack;
+
+	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL)
+		return 0;
+	compare_set(in, end, oldest, flow->max_end[dir]);
+	if (ks_seq_after(end, flow->max_end[dir]))
+		return KS_REASON_TCP_WINDOW_SEQ;
+	if (ks_seq_before(end, oldest))
+		return KS_REASON_TCP_OLD_SEQ;
+	/* With data lost on the way the acknowledgement stands still, and SACK tells how far the peer is. */
+	ack = flow->tcp_flags[dir] & flow->tcp_flags[peer] & KS_TCP_SACK_PERM ? pkt->sack : pkt->ack;
+	compare_set(in, ack, oldest_ack, flow->end[peer]);
+	if (ks_seq_after(ack, flow->end[peer]))
+		return KS_REASON_TCP_ACK_AHEAD;
+	if (ks_seq_before(ack, oldest_ack))
+		return KS_REASON_TCP_ACK_OLD;
+	compare_set(in, end, oldest, flow->max_end[dir]);
+	return 0;
+}
+
+/* What a valid segment teaches about both windows. */
+static void window_learn(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->after;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u32 end = segment_end(pkt);
+	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
+	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one octet */
+
+	if (ks_seq_after(end, flow->end[dir])) {
+		flow->end[dir] = end;
+		if (pkt->payload_len)
+			flow->tcp_flags[dir] |= KS_TCP_UNACKED;
+	}
+	if (pkt->window > flow->max_win[dir])
+		flow->max_win[dir] = pkt->window;
+	if (ks_seq_after(pkt->ack, flow->ack[dir]))
+		flow->ack[dir] = pkt->ack;
+	if (ks_seq_after(limit, flow->max_end[peer]))
+		flow->max_end[peer] = limit;
+	if (pkt->ack == flow->end[peer])
+		flow->tcp_flags[peer] &= ~KS_TCP_UNACKED;
+	/* Mid-stream, the first answer tells where the other side really is. */
+	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL && ks_seq_after(flow->end[dir], flow->max_end[dir]))
+		flow->max_end[dir] = flow->end[dir];
+}
+
+/* Notes FINs and their acknowledgements, and names what the segment did about them. */
+static __u32 closing_event(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->after;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u8 *mine = &flow->tcp_flags[dir], *theirs = &flow->tcp_flags[peer];
+	bool acked = false;
+
+	if (in->pkt.tcp_flags & KS_TCP_FIN)
+		*mine |= KS_TCP_FIN_SEEN;
+	if (*theirs & KS_TCP_FIN_SEEN && in->pkt.ack == flow->end[peer]) {
+		*theirs |= KS_TCP_FIN_ACKED;
+		acked = true;
+	}
+	if (*mine & *theirs & KS_TCP_FIN_ACKED)
+		return EV_DONE;
+	if (in->pkt.tcp_flags & KS_TCP_FIN)
+		return *theirs & KS_TCP_FIN_SEEN ? EV_FIN2 : EV_FIN;
+	return acked ? EV_ACKFIN : EV_ACK;
+}
+
+/* The third segment must acknowledge the answer exactly, or data that followed it (RFC 7413). */
+static bool completes_handshake(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->before;
+
+	if (in->pkt.ack == flow->end[KS_REPLY] || flow->tcp_flags[KS_REPLY] & (KS_TCP_UNACKED | KS_TCP_FIN_SEEN))
+		return true;
+	compare_set(in, in->pkt.ack, flow->end[KS_REPLY], flow->end[KS_REPLY]);
+	return false;
+}
+
+/* Data, acknowledgements and FINs of a connection that was answered. */
+static __u32 synchronised_update(struct ks_inspection *in)
+{
+	__u32 reason = window_check(in);
+
+	if (reason)
+		return reason;
+	if (in->dir == KS_ORIGINAL && in->before.state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
+		return KS_REASON_TCP_ACK_OLD;
+	window_learn(in);
+	return 0;
+}
+
+static inline __u32 basic_event(__u8 flags)
+{
+	if (flags & KS_TCP_RST)
+		return EV_RST;
+	if (flags & KS_TCP_SYN)
+		return flags & KS_TCP_ACK ? EV_SYNACK : EV_SYN;
+	return flags & KS_TCP_FIN ? EV_FIN : EV_ACK;
+}
+
+/* The numbers of the segment, by its kind. Returns a reason, or 0 with *arc where the machine goes. */
+static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
+{
+	switch (event) {
+	case EV_SYN:
+		ks_tcp_open(in);
+		return 0;
+	case EV_SYNACK:
+		*arc = answer_learn(in);
+		return 0;
+	case EV_RST:
+		if (reset_is_exact(in))
+			return 0;
+		/* In answer to a challenge from an old connection at the responder. */
+		if (in->dir == KS_ORIGINAL && in->before.state == KS_STATE_TCP_SYN_SENT) {
+			*arc = PASS;
+			return 0;
+		}
+		return KS_REASON_TCP_RST_SEQ;
+	default:
+		return 0;
+	}
+}
+
+/* A verdict for arcs that are not a state; only a state moves the flow and its timer. */
+static inline __u32 arc_verdict(__u32 arc, bool *moves)
+{
+	*moves = arc < DROP;
+	if (arc == DROP)
+		return KS_REASON_TCP_STATE;
+	return arc == SPLIT ? KS_REASON_TCP_SPLIT : KS_REASON_OK_ESTABLISHED;
+}
+
+__u32 ks_tcp_update(struct ks_inspection *in, bool *moves)
+{
+	__u32 event = basic_event(in->pkt.tcp_flags);
+	__u32 arc = arc_of(in->dir, event, in->before.state);
+	__u32 reason;
+
+	if (arc >= DROP)
+		return arc_verdict(arc, moves);
+	if (event == EV_ACK || event == EV_FIN) {
+		reason = synchronised_update(in);
+		if (!reason)
+			arc = arc_of(in->dir, closing_event(in), in->before.state);
+	} else {
+		reason = numbers_check(in, event, &arc);
+	}
+	if (reason)
+		return reason;
+	if (arc >= DROP) {
+		in->after = in->before;
+		return arc_verdict(arc, moves);
+	}
+	in->after.state = arc;
+	return KS_REASON_OK_ESTABLISHED;
+}

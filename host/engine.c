@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The native home; see engine.h. An engine belongs to one thread. The table
+ * is an anonymous mapping on huge pages where the system has them.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#define HUGE_PAGE (2UL << 20)
+/* Dead flows are swept when the clock has moved so far: below the 49 days that times are kept for. */
+#define SWEEP_INTERVAL (10 * KS_NSEC_PER_SEC)
+#define CHECKSUM_MASK 0xffffU
+
+struct ks_engine {
+	struct ks_tables tables;
+	struct ks_table_shape shape;
+	struct ks_table_counts counts;
+	struct ks_bucket *buckets;
+	size_t mapped;
+	__u64 now;
+	__u64 swept; /* when the table was last swept */
+	ks_event_fn *event_fn;
+	void *event_arg;
+	const struct ks_frame *frame; /* the one being inspected */
+	struct ks_count reasons[KS_REASON_MAX];
+	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
+};
+
+static struct ks_engine *engine_of(struct ks_env *env)
+{
+	return (struct ks_engine *)env;
+}
+
+static struct ks_env *env_of(struct ks_engine *engine)
+{
+	return (struct ks_env *)engine;
+}
+
+const struct ks_config *env_config(struct ks_env *env)
+{
+	return engine_of(env)->tables.config;
+}
+
+const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &engine_of(env)->tables;
+
+	return index < t->config->rules ? &t->rules[index] : NULL;
+}
+
+const struct ks_set *env_set(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &engine_of(env)->tables;
+
+	return index < t->config->sets ? &t->sets[index] : NULL;
+}
+
+const struct ks_range *env_range(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &engine_of(env)->tables;
+
+	return index < t->config->ranges ? &t->ranges[index] : NULL;
+}
+
+const struct ks_table_shape *env_table_shape(struct ks_env *env)
+{
+	return &engine_of(env)->shape;
+}
+
+struct ks_table_counts *env_table_counts(struct ks_env *env)
+{
+	return &engine_of(env)->counts;
+}
+
+struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
+{
+	struct ks_engine *engine = engine_of(env);
+
+	return index < engine->shape.buckets ? &engine->buckets[index] : NULL;
+}
+
+__u32 env_zone_to(struct ks_env *env, const struct ks_packet *pkt)
+{
+	return KS_ZONE_NONE; /* whoever offers a frame natively knows where it goes */
+}
+
+/* Adds octets as 16-bit words in wire order. */
+static __u64 sum_octets(const __u8 *data, size_t len)
+{
+	__u64 sum = 0;
+	__u16 word;
+
+	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
+		sum += word;
+	}
+	if (len)
+		sum += ks_be16((__u16)(*data << 8));
+	return sum;
+}
+
+/* What a datagram's upper length is, and whether its protocol has a checksum that we can verify. */
+static bool checksum_applies(const struct ks_frame *frame, const struct ks_packet *pkt, __u32 len)
+{
+	const __u8 *l4 = frame->data + pkt->l4_off;
+
+	if (pkt->l4_off + len > frame->captured)
+		return false;
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		return true;
+	case KS_PROTO_UDP: /* 0: not computed, allowed in IPv4 (RFC 768) */
+		return pkt->tuple.family == KS_IPV6 || l4[6] || l4[7];
+	default:
+		return false;
+	}
+}
+
+bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
+{
+	const struct ks_frame *frame = engine_of(env)->frame;
+	__u32 len = pkt->l3_off + pkt->l3_len - pkt->l4_off;
+	__u64 sum;
+
+	if (pkt->tuple.proto == KS_PROTO_UDP)
+		len = pkt->payload_off - pkt->l4_off + pkt->payload_len;
+	if (!checksum_applies(frame, pkt, len))
+		return true;
+	sum = sum_octets(frame->data + pkt->l4_off, len);
+	if (pkt->tuple.proto != KS_PROTO_ICMP) {
+		sum += sum_octets(pkt->tuple.src.b, sizeof(pkt->tuple.src)) +
+		       sum_octets(pkt->tuple.dst.b, sizeof(pkt->tuple.dst)) + ks_be16(pkt->tuple.proto) +
+		       ks_be16(len & CHECKSUM_MASK) + ks_be16(len >> 16);
+	}
+	while (sum > CHECKSUM_MASK)
+		sum = (sum & CHECKSUM_MASK) + (sum >> 16);
+	return sum == CHECKSUM_MASK;
+}
+
+void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
+{
+	struct ks_count *count = &engine_of(env)->reasons[reason];
+
+	count->packets++;
+	count->bytes += bytes;
+}
+
+void env_count_match(struct ks_env *env, __u32 rule)
+{
+	if (rule < KS_RULE_ID_MAX)
+		engine_of(env)->rules[rule].matches++;
+}
+
+void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
+{
+	struct ks_rule_count *count;
+
+	if (flow->rule >= KS_RULE_ID_MAX)
+		return;
+	count = &engine_of(env)->rules[flow->rule];
+	count->packets += flow->packets[0] + flow->packets[1];
+	count->bytes += flow->bytes[0] + flow->bytes[1];
+}
+
+void env_event(struct ks_env *env, const struct ks_inspection *in)
+{
+	struct ks_engine *engine = engine_of(env);
+	struct ks_event event;
+
+	if (!engine->event_fn)
+		return;
+	ks_event_make(in, &event);
+	engine->event_fn(&event, engine->event_arg);
+}
+
+static int table_create(struct ks_engine *engine, __u32 flows)
+{
+	size_t size;
+	void *memory;
+
+	engine->shape.buckets = ks_table_buckets(flows);
+	size = (size_t)engine->shape.buckets * sizeof(struct ks_bucket);
+	size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	madvise(memory, size, MADV_HUGEPAGE);
+	engine->buckets = memory;
+	engine->mapped = size;
+	if (getrandom(engine->shape.key, sizeof(engine->shape.key), 0) != sizeof(engine->shape.key))
+		return -errno;
+	return 0;
+}
+
+int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
+{
+	struct ks_engine *new;
+	int err;
+
+	if (tables->config->limit_states < KS_LIMIT_STATES_MIN || tables->config->limit_states > KS_LIMIT_STATES_MAX)
+		return -EINVAL;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	new->tables = *tables;
+	new->rules = calloc(KS_RULE_ID_MAX, sizeof(*new->rules));
+	err = new->rules ? table_create(new, tables->config->limit_states) : -ENOMEM;
+	if (err) {
+		ks_engine_destroy(new);
+		return err;
+	}
+	*engine = new;
+	return 0;
+}
+
+void ks_engine_destroy(struct ks_engine *engine)
+{
+	if (!engine)
+		return;
+	if (engine->buckets)
+		munmap(engine->buckets, engine->mapped);
+	free(engine->rules);
+	free(engine);
+}
+
+void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables)
+{
+	engine->tables = *tables;
+}
+
+void ks_engine_set_time(struct ks_engine *engine, __u64 now)
+{
+	if (now <= engine->now)
+		return;
+	engine->now = now;
+	if (now - engine->swept >= SWEEP_INTERVAL)
+		ks_engine_sweep(engine);
+}
+
+__u64 ks_engine_time(const struct ks_engine *engine)
+{
+	return engine->now;
+}
+
+void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg)
+{
+	engine->event_fn = fn;
+	engine->event_arg = arg;
+}
+
+__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
+{
+	__u8 copy[KS_HEAD_SIZE];
+	const __u8 *head = frame->data;
+
+	in->now = engine->now;
+	in->from = frame->from;
+	in->to = frame->to;
+	in->dry = dry;
+	in->pkt.wire_len = KS_MAX(frame->length, frame->captured);
+	in->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
+	in->pkt.link = frame->link;
+	in->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
+	/* The core may read, though never use, up to KS_HEAD_SIZE octets. */
+	if (frame->captured < KS_HEAD_SIZE) {
+		memcpy(copy, frame->data, frame->captured);
+		memset(copy + frame->captured, 0, sizeof(copy) - frame->captured);
+		head = copy;
+	}
+	engine->frame = frame;
+	return ks_inspect(env_of(engine), in, head);
+}
+
+int ks_engine_each_flow(struct ks_engine *engine,
+			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg)
+{
+	for (__u32 b = 0; b < engine->shape.buckets; b++) {
+		for (__u32 s = 0; s < KS_BUCKET_SLOTS; s++) {
+			const struct ks_slot *slot = &engine->buckets[b].slot[s];
+			int err;
+
+			if (slot->flow.state == KS_STATE_NONE || ks_flow_is_expired(&slot->flow, engine->now))
+				continue;
+			err = fn(&slot->key, &slot->flow, arg);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	struct ks_inspection in = { .now = engine->now, .key = *key };
+	__u32 reason;
+
+	ks_table_find(env_of(engine), &in);
+	if (in.found)
+		return -EEXIST;
+	in.after = *flow;
+	reason = ks_table_insert(env_of(engine), &in);
+	return reason == KS_REASON_OK_NEW ? 0 : -ENOSPC;
+}
+
+unsigned ks_engine_sweep(struct ks_engine *engine)
+{
+	unsigned freed = 0;
+
+	for (__u32 b = 0; b < engine->shape.buckets; b++)
+		freed += ks_table_sweep(env_of(engine), b, engine->now);
+	engine->swept = engine->now;
+	return freed;
+}
+
+const struct ks_count *ks_engine_reasons(const struct ks_engine *engine)
+{
+	return engine->reasons;
+}
+
+const struct ks_rule_count *ks_engine_rule_count(const struct ks_engine *engine, __u32 rule)
+{
+	return rule < KS_RULE_ID_MAX ? &engine->rules[rule] : NULL;
+}
+
+const struct ks_table_counts *ks_engine_counts(const struct ks_engine *engine)
+{
+	return &engine->counts;
+}
