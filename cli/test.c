@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate test: runs the test blocks of policies in the native home of the inspector. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "core/types.h"
+#include "host/names.h"
+#include "host/scenario.h"
+
+struct run {
+	bool json, verbose, quiet, colour;
+	const struct ks_policy *policy;
+	unsigned passed, failed;
+	json_t *steps; /* of the test that runs */
+};
+
+static json_t *step_json(const struct ks_policy *policy, const struct ks_step_result *result)
+{
+	const struct ks_inspection *in = &result->passage.in;
+	json_t *step = json_pack("{s:i, s:s, s:b}", "line", (int)result->step->place.line, "text", result->step->text,
+				 "passed", result->outcome == KS_OUTCOME_OK);
+
+	if (result->expected[0])
+		json_object_set_new(step, "expected", json_string(result->expected));
+	if (result->got[0])
+		json_object_set_new(step, "got", json_string(result->got));
+	if (result->why[0])
+		json_object_set_new(step, "because", json_string(result->why));
+	if (result->has_passage) {
+		const struct ks_rule_info *rule = ks_policy_rule(policy, in->rule);
+
+		json_object_update_new(step, json_pack("{s:s, s:s, s:s, s:s}", "action", ks_action_name(in->action),
+						       "class", ks_class_name(in->class), "reason",
+						       ks_reason_name(in->reason), "state", ks_state_name(in->state)));
+		if (rule)
+			json_object_set_new(step, "rule_line", json_integer(rule->place.line));
+	}
+	return step;
+}
+
+static void step_seen(const struct ks_step_result *result, void *arg)
+{
+	struct run *run = arg;
+
+	if (run->json) {
+		json_array_append_new(run->steps, step_json(run->policy, result));
+		return;
+	}
+	if (!run->verbose)
+		return;
+	printf("    %s%4u%s  %s\n", ks_colour(run->colour, KS_COLOUR_DIM), result->step->place.line,
+	       ks_colour(run->colour, KS_COLOUR_PLAIN), result->step->text);
+	if (result->got[0] && result->outcome == KS_OUTCOME_OK)
+		printf("          %s%s%s\n", ks_colour(run->colour, KS_COLOUR_DIM), result->got,
+		       ks_colour(run->colour, KS_COLOUR_PLAIN));
+}
+
+static void test_print(const struct run *run, const struct ks_test *test, const struct ks_test_result *result)
+{
+	bool ok = result->outcome != KS_OUTCOME_FAILED;
+
+	if (ok && run->quiet)
+		return;
+	printf("%s%s%s  %s:%u  %s\n", ks_colour(run->colour, ok ? KS_COLOUR_GREEN : KS_COLOUR_RED),
+	       ok ? "ok  " : "FAIL", ks_colour(run->colour, KS_COLOUR_PLAIN), test->place.file, test->place.line,
+	       test->name);
+	if (!ok)
+		ks_step_result_print(&result->step, "      ", stdout);
+}
+
+static json_t *test_json(const struct run *run, const struct ks_test *test, const struct ks_test_result *result)
+{
+	json_t *object =
+		json_pack("{s:s, s:i, s:s, s:b, s:O}", "file", test->place.file, "line", (int)test->place.line, "test",
+			  test->name, "passed", result->outcome != KS_OUTCOME_FAILED, "steps", run->steps);
+
+	if (result->outcome == KS_OUTCOME_FAILED)
+		json_object_set_new(object, "failed_step", step_json(run->policy, &result->step));
+	return object;
+}
+
+/* Returns 0, or -errno when the home failed. */
+static int test_run(struct run *run, const struct ks_test *test, const struct ks_home *home)
+{
+	struct ks_test_result *result = malloc(sizeof(*result));
+	int err;
+
+	if (!result)
+		return -ENOMEM;
+	run->steps = json_array();
+	if (run->verbose && !run->json)
+		printf("      %s:%u  %s\n", test->place.file, test->place.line, test->name);
+	err = ks_scenario_run(run->policy, test, home, step_seen, run, result);
+	if (err == -EINVAL)
+		err = 0; /* the step says what is wrong with it */
+	if (!err) {
+		run->failed += result->outcome == KS_OUTCOME_FAILED;
+		run->passed += result->outcome != KS_OUTCOME_FAILED;
+		if (run->json)
+			ks_json_print(test_json(run, test, result), stdout);
+		else
+			test_print(run, test, result);
+	}
+	json_decref(run->steps);
+	free(result);
+	return err;
+}
+
+/* Returns an enum ks_exit: OK also when tests failed, which the counts say. */
+static int file_run(struct run *run, const char *path)
+{
+	struct ks_policy *policy;
+	struct ks_home home;
+	int err, code = ks_cli_load(path, &policy);
+
+	if (code != KS_EXIT_OK)
+		return code;
+	run->policy = policy;
+	err = ks_native_home_create(policy, &home);
+	for (size_t i = 0; !err && i < policy->test_count; i++)
+		err = test_run(run, &policy->tests[i], &home);
+	ks_native_home_destroy(&home);
+	ks_policy_destroy(policy);
+	if (!err)
+		return KS_EXIT_OK;
+	fprintf(stderr, "keepstate: %s: cannot run the tests: %s\n", path, strerror(-err));
+	return KS_EXIT_SYSTEM;
+}
+
+static void summary_print(const struct run *run)
+{
+	if (run->json) {
+		ks_json_print(json_pack("{s:i, s:i}", "passed", (int)run->passed, "failed", (int)run->failed), stdout);
+		return;
+	}
+	printf("%u passed, %s%u failed%s\n", run->passed, run->failed ? ks_colour(run->colour, KS_COLOUR_RED) : "",
+	       run->failed, run->failed ? ks_colour(run->colour, KS_COLOUR_PLAIN) : "");
+}
+
+static int files_run(struct run *run, int count, char **paths)
+{
+	int worst = KS_EXIT_OK;
+
+	for (int i = 0; i < count; i++) {
+		int code = file_run(run, paths[i]);
+
+		if (code > worst)
+			worst = code;
+	}
+	summary_print(run);
+	return worst != KS_EXIT_OK ? worst : run->failed ? KS_EXIT_NO : KS_EXIT_OK;
+}
+
+int ks_cmd_test(int argc, char **argv)
+{
+	struct run run = { .colour = ks_output_colour(stdout) };
+	bool words = false;
+	const struct ks_option options[] = {
+		{ .name = "verbose",
+		  .letter = 'v',
+		  .help = "print every step and what came of it",
+		  .take = ks_take_flag,
+		  .target = &run.verbose },
+		{ .name = "quiet",
+		  .letter = 'q',
+		  .help = "print only the tests that failed, and the summary",
+		  .take = ks_take_flag,
+		  .target = &run.quiet },
+		{ .name = "json",
+		  .help = "print one JSON object a test, and one for the summary",
+		  .take = ks_take_flag,
+		  .target = &run.json },
+		{ .name = "words",
+		  .help = "list the words that shape a packet in a test",
+		  .take = ks_take_flag,
+		  .target = &words },
+	};
+	const struct ks_usage usage = {
+		"keepstate test [OPTION]... FILE...",
+		"Runs the test blocks of policies with the inspector that runs in the kernel, on packets\n"
+		"made for the purpose; nothing of the machine is touched. A failing step shows what was\n"
+		"expected, what came, and why. Returns 0 if all passed, 1 if one failed, 2 if a file is bad.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	if (words) {
+		ks_test_words_print(stdout);
+		return ks_cli_finish(KS_EXIT_OK);
+	}
+	if (first == argc)
+		return ks_usage_error(&usage, "test needs at least one policy file");
+	return ks_cli_finish(files_run(&run, argc - first, argv + first));
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The native home behind the interface of scenarios: an engine, and its clock. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/scenario.h"
+
+#define START_TIME (1000 * KS_NSEC_PER_SEC) /* any, but 0 would hide mistakes */
+
+struct native_home {
+	struct ks_engine *engine;
+	struct ks_tables tables;
+};
+
+static void tables_of(const struct ks_policy *policy, struct ks_tables *tables)
+{
+	tables->config = &policy->config;
+	tables->rules = policy->rules;
+	tables->sets = policy->sets;
+	tables->ranges = policy->ranges;
+}
+
+static int native_set_policy(void *self, const struct ks_policy *policy)
+{
+	struct native_home *home = self;
+
+	tables_of(policy, &home->tables);
+	ks_engine_set_tables(home->engine, &home->tables);
+	return 0;
+}
+
+/* A fresh engine; the clock goes on. */
+static int native_reset(void *self)
+{
+	struct native_home *home = self;
+	__u64 now = ks_engine_time(home->engine);
+	struct ks_engine *engine;
+	int err = ks_engine_create(&home->tables, &engine);
+
+	if (err)
+		return err;
+	ks_engine_destroy(home->engine);
+	home->engine = engine;
+	ks_engine_set_time(engine, now);
+	return 0;
+}
+
+static int native_advance(void *self, __u64 ns)
+{
+	struct native_home *home = self;
+
+	ks_engine_set_time(home->engine, ks_engine_time(home->engine) + ns);
+	return 0;
+}
+
+static int native_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
+{
+	struct native_home *home = self;
+	__u8 head[KS_HEAD_SIZE] = { 0 };
+
+	memset(passage, 0, sizeof(*passage));
+	if (ks_engine_inspect(home->engine, frame, false, &passage->in) != KS_REJECT)
+		return 0;
+	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
+	passage->answer_len = ks_reject_build(head, &passage->in.pkt, passage->answer);
+	return 0;
+}
+
+static int native_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct native_home *home = self;
+
+	return ks_engine_each_flow(home->engine, fn, arg);
+}
+
+static int native_counts(void *self, struct ks_table_counts *counts)
+{
+	struct native_home *home = self;
+
+	*counts = *ks_engine_counts(home->engine);
+	return 0;
+}
+
+static const struct ks_home_ops native_ops = {
+	.name = "native",
+	.set_policy = native_set_policy,
+	.reset = native_reset,
+	.advance = native_advance,
+	.inspect = native_inspect,
+	.each_flow = native_each_flow,
+	.counts = native_counts,
+};
+
+int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
+{
+	struct native_home *made = calloc(1, sizeof(*made));
+	int err;
+
+	home->ops = &native_ops;
+	home->self = NULL;
+	if (!made)
+		return -ENOMEM;
+	tables_of(policy, &made->tables);
+	err = ks_engine_create(&made->tables, &made->engine);
+	if (err) {
+		free(made);
+		return err;
+	}
+	ks_engine_set_time(made->engine, START_TIME);
+	home->self = made;
+	return 0;
+}
+
+void ks_native_home_destroy(struct ks_home *home)
+{
+	struct native_home *made = home->self;
+
+	if (!made)
+		return;
+	ks_engine_destroy(made->engine);
+	free(made);
+	home->self = NULL;
+}
