@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate replay for people: a line for each frame, the summary, the progress line. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "cli/replay.h"
+#include "cli/words.h"
+#include "host/names.h"
+
+#define NSEC 1e-9
+
+double ks_replay_seconds(const struct ks_replay_run *run)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - run->started.tv_sec) + (double)(now.tv_nsec - run->started.tv_nsec) * NSEC;
+}
+
+void ks_replay_print_frame(const struct ks_replay_run *run, const struct ks_replay_frame *frame)
+{
+	const struct ks_inspection *in = frame->in;
+	char packet[KS_PACKET_TEXT], zones[KS_ZONES_TEXT], rule[KS_PLACE_TEXT];
+
+	printf("%7llu %11.6f  %s%-6s%s  %-9s  %-54s  %s%s%s", frame->number, (double)frame->since * NSEC,
+	       ks_colour(run->colour, ks_action_colour(in->action)), ks_action_name(in->action),
+	       ks_colour(run->colour, KS_COLOUR_PLAIN), ks_zones_text(run->policy, frame->frame, zones),
+	       ks_packet_text(&in->pkt, packet), ks_class_name(in->class), in->state == KS_STATE_NONE ? "" : " ",
+	       in->state == KS_STATE_NONE ? "" : ks_state_name(in->state));
+	if (!ks_reason_is_pass(in->reason))
+		printf(", %s", ks_reason_name(in->reason));
+	ks_place_text(run->policy, in, rule);
+	if (*rule)
+		printf(", %s%s%s", ks_colour(run->colour, KS_COLOUR_DIM), rule,
+		       ks_colour(run->colour, KS_COLOUR_PLAIN));
+	putchar('\n');
+}
+
+static void print_reasons(const struct ks_replay_run *run)
+{
+	const struct ks_count *counts = ks_engine_reasons(ks_replay_engine(run->replay));
+	struct ks_grid *grid = ks_grid_create("lrrll");
+	char packets[KS_NUMBER_TEXT], bytes[KS_NUMBER_TEXT];
+
+	if (!grid)
+		return;
+	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
+		if (!counts[i].packets)
+			continue;
+		ks_grid_cell(grid, "  %s", ks_reason_is_pass(i) ? "passed" : "dropped");
+		ks_grid_cell(grid, "%s", ks_number_text(counts[i].packets, packets));
+		ks_grid_cell(grid, "%s", ks_bytes_text(counts[i].bytes, bytes));
+		ks_grid_cell(grid, "%s", ks_reason_name(i));
+		ks_grid_cell(grid, "%s", ks_reason_text(i));
+	}
+	puts("\nby reason:");
+	ks_grid_print(grid, stdout);
+	ks_grid_destroy(grid);
+}
+
+static void print_rules(const struct ks_replay_run *run)
+{
+	struct ks_engine *engine = ks_replay_engine(run->replay);
+	struct ks_grid *grid = ks_grid_create("rll");
+	char matches[KS_NUMBER_TEXT];
+	bool any = false;
+
+	if (!grid)
+		return;
+	for (size_t i = 0; i < run->policy->info_count; i++) {
+		const struct ks_rule_info *info = &run->policy->infos[i];
+		const struct ks_rule_count *count = ks_engine_rule_count(engine, info->id);
+
+		if (!count || !count->matches)
+			continue;
+		any = true;
+		ks_grid_cell(grid, "  %s", ks_number_text(count->matches, matches));
+		ks_grid_cell(grid, "%s:%u", info->place.file, info->place.line);
+		ks_grid_cell(grid, "%s", info->text);
+	}
+	if (any) {
+		puts("\nby rule (packets that it decided):");
+		ks_grid_print(grid, stdout);
+	}
+	ks_grid_destroy(grid);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct ks_replay_connection *x = *(const struct ks_replay_connection *const *)a;
+	const struct ks_replay_connection *y = *(const struct ks_replay_connection *const *)b;
+	__u64 p = x->bytes[0] + x->bytes[1], q = y->bytes[0] + y->bytes[1];
+
+	if (p != q)
+		return p < q ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+static int by_beginning(const void *a, const void *b)
+{
+	const struct ks_replay_connection *x = *(const struct ks_replay_connection *const *)a;
+	const struct ks_replay_connection *y = *(const struct ks_replay_connection *const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+size_t ks_replay_pick(const struct ks_replay_run *run, const struct ks_replay_connection ***picked)
+{
+	const struct ks_replay_connection *list, **pointers;
+	size_t count;
+
+	list = ks_replay_connections(run->replay, &count);
+	pointers = calloc(count + 1, sizeof(const struct ks_replay_connection *));
+	*picked = pointers;
+	if (!pointers)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		pointers[i] = &list[i];
+	if (count > run->shown) {
+		qsort(pointers, count, sizeof(*pointers), by_bytes);
+		count = run->shown;
+		qsort(pointers, count, sizeof(*pointers), by_beginning);
+	}
+	return count;
+}
+
+static void connection_cells(const struct ks_replay_run *run, const struct ks_replay_connection *conn,
+			     struct ks_grid *grid)
+{
+	const struct ks_rule_info *rule = ks_policy_rule(run->policy, conn->rule);
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], number[KS_NUMBER_TEXT];
+
+	ks_grid_cell(grid, "  %.3f", (double)conn->first * NSEC);
+	ks_grid_cell(grid, "%.3f", (double)conn->last * NSEC);
+	ks_grid_cell(grid, "%s>%s", ks_policy_zone_name(run->policy, conn->from),
+		     ks_policy_zone_name(run->policy, conn->to));
+	ks_grid_cell(grid, "%s", ks_proto_name(conn->tuple.proto, proto, sizeof(proto)));
+	ks_endpoint_text(&conn->tuple.src, conn->tuple.family, conn->tuple.sport, src);
+	ks_endpoint_text(&conn->tuple.dst, conn->tuple.family, conn->tuple.dport, dst);
+	ks_grid_cell(grid, "%s > %s", src, dst);
+	ks_grid_cell(grid, "%s", ks_state_name(conn->state));
+	for (int dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
+		ks_grid_cell(grid, "%s", ks_number_text(conn->packets[dir], number));
+		ks_grid_cell(grid, "%s", ks_bytes_text(conn->bytes[dir], number));
+	}
+	ks_grid_cell(grid, "%llu", conn->dropped);
+	if (rule)
+		ks_grid_cell(grid, "%s:%u", rule->place.file, rule->place.line);
+	else
+		ks_grid_cell(grid, "-");
+}
+
+static void print_connections(const struct ks_replay_run *run)
+{
+	static const char *const titles[] = { "  first", "last", "zones", "proto",    "originator > other",
+					      "state",	 "sent", "",	  "received", "",
+					      "dropped", "rule" };
+	const struct ks_replay_connection **picked;
+	struct ks_grid *grid = ks_grid_create("rrllllrrrrrl");
+	size_t total, count = ks_replay_pick(run, &picked);
+	char a[KS_NUMBER_TEXT], b[KS_NUMBER_TEXT];
+
+	ks_replay_connections(run->replay, &total);
+	if (count && grid) {
+		if (count < total)
+			printf("\nconnections (the %s of %s with the most octets):\n", ks_number_text(count, a),
+			       ks_number_text(total, b));
+		else
+			puts("\nconnections:");
+		for (size_t i = 0; i < KS_ARRAY_SIZE(titles); i++)
+			ks_grid_cell(grid, "%s", titles[i]);
+		for (size_t i = 0; i < count; i++)
+			connection_cells(run, picked[i], grid);
+		ks_grid_print(grid, stdout);
+	}
+	ks_grid_destroy(grid);
+	free(picked);
+}
+
+static void print_notes(const struct ks_replay_totals *totals)
+{
+	char a[KS_NUMBER_TEXT], b[KS_NUMBER_TEXT];
+
+	if (totals->midstream)
+		printf("\n%s TCP packets belong to no flow and open none (%s%s connections): the capture begins in the "
+		       "middle\nof them, or they were never allowed. --pickup takes up such connections.\n",
+		       ks_number_text(totals->midstream, a),
+		       totals->midstream_flows == KS_REPLAY_MIDSTREAM_MAX ? "at least " : "",
+		       ks_number_text(totals->midstream_flows, b));
+	if (totals->cut)
+		printf("\n%s frames were cut by the capture's snap length: judged by their headers, counted with their "
+		       "length on the wire.\n",
+		       ks_number_text(totals->cut, a));
+	if (totals->backwards)
+		printf("\n%s frames are older than their predecessor: the clock stood still for them.\n",
+		       ks_number_text(totals->backwards, a));
+	if (totals->skipped)
+		printf("\n%s frames were left out, on their way out (--arriving).\n",
+		       ks_number_text(totals->skipped, a));
+	if (totals->forgotten)
+		printf("\n%s more connections were judged but not remembered.\n", ks_number_text(totals->forgotten, a));
+}
+
+void ks_replay_print_summary(const struct ks_replay_run *run)
+{
+	const struct ks_replay_totals *totals = ks_replay_totals(run->replay);
+	char frames[KS_NUMBER_TEXT], bytes[KS_NUMBER_TEXT], time[KS_NUMBER_TEXT], number[KS_NUMBER_TEXT];
+	double seconds = ks_replay_seconds(run);
+
+	printf("%s%s frames, %s, %s of traffic, %zu capture%s, judged in %.3f s\n", run->quiet ? "" : "\n",
+	       ks_number_text(totals->frames, frames), ks_bytes_text(totals->bytes, bytes),
+	       ks_duration_text((totals->last - KS_MIN(totals->first, totals->last)) / KS_NSEC_PER_MSEC, time),
+	       run->capture_count, run->capture_count == 1 ? "" : "s", seconds);
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(totals->actions); i++) {
+		if (totals->actions[i])
+			printf("  %s%s%s %s", ks_colour(run->colour, ks_action_colour(i)), ks_action_name(i),
+			       ks_colour(run->colour, KS_COLOUR_PLAIN), ks_number_text(totals->actions[i], number));
+	}
+	putchar('\n');
+	if (totals->frames)
+		print_reasons(run);
+	print_rules(run);
+	print_connections(run);
+	print_notes(totals);
+}
+
+void ks_replay_progress_draw(struct ks_replay_run *run)
+{
+	const struct ks_replay_totals *totals = ks_replay_totals(run->replay);
+	char frames[KS_NUMBER_TEXT];
+	struct timespec now;
+	__u64 offset, size;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if ((now.tv_sec - run->drawn.tv_sec) * 1000 + (now.tv_nsec - run->drawn.tv_nsec) / 1000000 < 500)
+		return;
+	run->drawn = now;
+	run->progress_shown = true;
+	ks_replay_progress(run->replay, &offset, &size);
+	fprintf(stderr, "\r%s: %s frames", run->path, ks_number_text(totals->frames, frames));
+	if (size)
+		fprintf(stderr, ", %u%%", (unsigned)KS_MIN(offset * 100 / size, 100));
+	fprintf(stderr, ", %.1f M/s\033[K", (double)totals->frames / ks_replay_seconds(run) * 1e-6);
+}
+
+void ks_replay_progress_clear(struct ks_replay_run *run)
+{
+	if (run->progress_shown)
+		fputs("\r\033[K", stderr);
+	run->progress_shown = false;
+}

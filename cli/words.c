@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Packets, zones and rules in a few words; see words.h. */
+#include "cli/words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/names.h"
+
+static const char *flags_text(unsigned flags, char buf[8])
+{
+	static const char letters[] = "FSRPAU";
+	size_t n = 0;
+
+	for (unsigned i = 0; letters[i]; i++) {
+		if (flags & 1U << i)
+			buf[n++] = letters[i];
+	}
+	if (!n)
+		buf[n++] = '-';
+	buf[n] = 0;
+	return buf;
+}
+
+static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
+{
+	char flags[8];
+
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+		snprintf(buf, size, " %s len %u", flags_text(pkt->tcp_flags, flags), pkt->payload_len);
+		break;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		snprintf(buf, size, " type %u code %u", pkt->icmp_type, pkt->icmp_code);
+		break;
+	default:
+		snprintf(buf, size, " len %u", pkt->payload_len);
+	}
+}
+
+const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT])
+{
+	const struct ks_tuple *tuple = &pkt->tuple;
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], upper[40];
+	bool icmp = tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
+
+	if (pkt->flags & KS_PKT_NOT_IP) {
+		snprintf(buf, KS_PACKET_TEXT, "not ip, %u octets", pkt->wire_len);
+	} else if (!tuple->family) {
+		snprintf(buf, KS_PACKET_TEXT, "unreadable, %u octets", pkt->wire_len);
+	} else {
+		upper_text(pkt, upper, sizeof(upper));
+		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s", ks_proto_name(tuple->proto, proto, sizeof(proto)),
+			 ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src),
+			 ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst), upper);
+	}
+	return buf;
+}
+
+const char *ks_zones_text(const struct ks_policy *policy, const struct ks_frame *frame, char buf[KS_ZONES_TEXT])
+{
+	snprintf(buf, KS_ZONES_TEXT, "%s>%s", ks_policy_zone_name(policy, frame->from),
+		 ks_policy_zone_name(policy, frame->to));
+	return buf;
+}
+
+const char *ks_place_text(const struct ks_policy *policy, const struct ks_inspection *in, char buf[KS_PLACE_TEXT])
+{
+	const struct ks_rule_info *rule = ks_policy_rule(policy, in->rule);
+
+	*buf = 0;
+	if (rule)
+		snprintf(buf, KS_PLACE_TEXT, "%s:%u", rule->place.file, rule->place.line);
+	return buf;
+}
