@@ -18,6 +18,7 @@ enum ks_exit {
 #define KS_COMMANDS(X)                               \
 	X(check, "check a policy file")              \
 	X(show, "print a policy in its normal form") \
+	X(test, "run the tests of policies") \
 	X(replay, "run captured traffic through a policy")
 
 /* argv[0] is the command's name. Returns an enum ks_exit. */
