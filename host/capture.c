@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Capture files; see capture.h. libpcap reads pcap files from the source through a stdio stream. */
+/* Capture files; see capture.h. libpcap reads pcap files from the octet stream through a stdio stream. */
 #include "host/capture.h"
 
 #include <errno.h>
@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "host/pcapng.h"
-#include "host/source.h"
+#include "host/stream.h"
 
 struct ks_capture {
-	struct ks_source *source;
+	struct ks_stream *stream;
 	struct ks_pcapng *ng; /* one of these two */
 	pcap_t *pcap;
 	__u16 link_type; /* of a pcap file */
@@ -25,15 +25,15 @@ static ssize_t stream_read(void *cookie, char *buf, size_t size)
 {
 	struct ks_capture *capture = cookie;
 	const uint8_t *data;
-	ssize_t got = ks_source_peek(capture->source, size, &data);
+	ssize_t got = ks_stream_peek(capture->stream, size, &data);
 
 	if (got < 0) {
-		snprintf(capture->error, sizeof(capture->error), "%s", ks_source_error(capture->source));
+		snprintf(capture->error, sizeof(capture->error), "%s", ks_stream_error(capture->stream));
 		errno = EIO;
 		return -1;
 	}
 	memcpy(buf, data, (size_t)got);
-	ks_source_skip(capture->source, (size_t)got);
+	ks_stream_skip(capture->stream, (size_t)got);
 	return got;
 }
 
@@ -60,11 +60,11 @@ static int pcap_start(struct ks_capture *capture, char *error)
 static int format_detect(struct ks_capture *capture, char *error)
 {
 	const uint8_t *data;
-	ssize_t got = ks_source_peek(capture->source, 4, &data);
+	ssize_t got = ks_stream_peek(capture->stream, 4, &data);
 	__u32 magic;
 
 	if (got < 0) {
-		snprintf(error, KS_CAPTURE_ERROR, "%s", ks_source_error(capture->source));
+		snprintf(error, KS_CAPTURE_ERROR, "%s", ks_stream_error(capture->stream));
 		return -EINVAL;
 	}
 	if (got < 4) {
@@ -73,21 +73,21 @@ static int format_detect(struct ks_capture *capture, char *error)
 	}
 	memcpy(&magic, data, sizeof(magic));
 	if (magic == KS_PCAPNG_MAGIC)
-		return ks_pcapng_create(capture->source, &capture->ng);
+		return ks_pcapng_create(capture->stream, &capture->ng);
 	return pcap_start(capture, error);
 }
 
-/* Takes over the source, also on failure. */
-static int capture_create(struct ks_source *source, struct ks_capture **capture, char *error)
+/* Takes over the octet stream, also on failure. */
+static int capture_create(struct ks_stream *stream, struct ks_capture **capture, char *error)
 {
 	struct ks_capture *new = calloc(1, sizeof(*new));
 	int err;
 
 	if (!new) {
-		ks_source_close(source);
+		ks_stream_close(stream);
 		return -ENOMEM;
 	}
-	new->source = source;
+	new->stream = stream;
 	err = format_detect(new, error);
 	if (err) {
 		ks_capture_close(new);
@@ -99,12 +99,12 @@ static int capture_create(struct ks_source *source, struct ks_capture **capture,
 
 int ks_capture_open(const char *path, struct ks_capture **capture, char error[KS_CAPTURE_ERROR])
 {
-	struct ks_source *source;
-	int err = ks_source_open(path, &source);
+	struct ks_stream *stream;
+	int err = ks_stream_open(path, &stream);
 
 	if (!err) {
 		snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
-		return capture_create(source, capture, error);
+		return capture_create(stream, capture, error);
 	}
 	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(-err));
 	return err;
@@ -112,11 +112,11 @@ int ks_capture_open(const char *path, struct ks_capture **capture, char error[KS
 
 int ks_capture_open_memory(const void *data, size_t size, struct ks_capture **capture, char error[KS_CAPTURE_ERROR])
 {
-	struct ks_source *source;
-	int err = ks_source_open_memory(data, size, &source);
+	struct ks_stream *stream;
+	int err = ks_stream_open_memory(data, size, &stream);
 
 	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
-	return err ? err : capture_create(source, capture, error);
+	return err ? err : capture_create(stream, capture, error);
 }
 
 void ks_capture_close(struct ks_capture *capture)
@@ -126,7 +126,7 @@ void ks_capture_close(struct ks_capture *capture)
 	if (capture->pcap)
 		pcap_close(capture->pcap); /* closes the stream */
 	ks_pcapng_destroy(capture->ng);
-	ks_source_close(capture->source);
+	ks_stream_close(capture->stream);
 	free(capture);
 }
 
@@ -176,6 +176,6 @@ const char *ks_capture_interface(const struct ks_capture *capture, __u32 interfa
 
 void ks_capture_progress(const struct ks_capture *capture, __u64 *offset, __u64 *size)
 {
-	*offset = ks_source_offset(capture->source);
-	*size = ks_source_size(capture->source);
+	*offset = ks_stream_offset(capture->stream);
+	*size = ks_stream_size(capture->stream);
 }

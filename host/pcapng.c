@@ -42,7 +42,7 @@ struct interface {
 };
 
 struct ks_pcapng {
-	struct ks_source *source;
+	struct ks_stream *stream;
 	struct interface *interfaces; /* of the current section */
 	__u32 count, room;
 	bool swapped;
@@ -84,13 +84,13 @@ static int complain(const struct ks_pcapng *reader, char *error, const char *for
 	return -EINVAL;
 }
 
-int ks_pcapng_create(struct ks_source *source, struct ks_pcapng **reader)
+int ks_pcapng_create(struct ks_stream *stream, struct ks_pcapng **reader)
 {
 	struct ks_pcapng *new = calloc(1, sizeof(*new));
 
 	if (!new)
 		return -ENOMEM;
-	new->source = source;
+	new->stream = stream;
 	*reader = new;
 	return 0;
 }
@@ -314,7 +314,7 @@ static int section_start(struct ks_pcapng *reader, const __u8 *head, char *error
 /* Shows the next block whole. Returns 1, 0 at the end, or -errno. */
 static int block_peek(struct ks_pcapng *reader, const __u8 **block, __u32 *size, char *error)
 {
-	ssize_t got = ks_source_peek(reader->source, BLOCK_HEAD + 4, block);
+	ssize_t got = ks_stream_peek(reader->stream, BLOCK_HEAD + 4, block);
 	__u32 length, first;
 	int err;
 
@@ -337,7 +337,7 @@ static int block_peek(struct ks_pcapng *reader, const __u8 **block, __u32 *size,
 	if (length < BLOCK_HEAD + BLOCK_TAIL || length % 4 || length > BLOCK_MAX)
 		return complain(reader, error, "a block length of %u; it must be a multiple of 4 from 12 to %u", length,
 				BLOCK_MAX);
-	got = ks_source_peek(reader->source, length, block);
+	got = ks_stream_peek(reader->stream, length, block);
 	if (got < 0)
 		goto unreadable;
 	if (got < length)
@@ -345,7 +345,7 @@ static int block_peek(struct ks_pcapng *reader, const __u8 **block, __u32 *size,
 	*size = length;
 	return 1;
 unreadable:
-	snprintf(error, KS_CAPTURE_ERROR, "%s", got == -ENOMEM ? strerror(ENOMEM) : ks_source_error(reader->source));
+	snprintf(error, KS_CAPTURE_ERROR, "%s", got == -ENOMEM ? strerror(ENOMEM) : ks_stream_error(reader->stream));
 	return (int)got;
 }
 
@@ -371,7 +371,7 @@ int ks_pcapng_next(struct ks_pcapng *reader, struct ks_capture_frame *frame, cha
 			err = packet_simple_read(reader, &body, frame, error);
 		else if (type == BLOCK_INTERFACE)
 			err = interface_read(reader, &body, error);
-		ks_source_skip(reader->source, size);
+		ks_stream_skip(reader->stream, size);
 		if (err)
 			return err;
 	}

@@ -10,14 +10,14 @@
 #define KS_HOST_PCAPNG_H
 
 #include "host/capture.h"
-#include "host/source.h"
+#include "host/stream.h"
 
 #define KS_PCAPNG_MAGIC 0x0a0d0d0aU /* the same in both byte orders */
 
 struct ks_pcapng;
 
-/* Starts reading at the front of a source, which stays the caller's. Returns 0 or -ENOMEM. */
-int ks_pcapng_create(struct ks_source *source, struct ks_pcapng **reader);
+/* Starts reading at the front of a stream, which stays the caller's. Returns 0 or -ENOMEM. */
+int ks_pcapng_create(struct ks_stream *stream, struct ks_pcapng **reader);
 void ks_pcapng_destroy(struct ks_pcapng *reader);
 
 /* As ks_capture_next(); on failure `error` says what is wrong. */
