@@ -278,6 +278,11 @@ __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, 
 	return ks_inspect(env_of(engine), in, head);
 }
 
+struct ks_env *ks_engine_env(struct ks_engine *engine)
+{
+	return env_of(engine);
+}
+
 int ks_engine_each_flow(struct ks_engine *engine,
 			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg)
 {

@@ -55,6 +55,9 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
  */
 __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in);
 
+/* The engine as the core sees it, for ks_rule_compare() and others that take a home. */
+struct ks_env *ks_engine_env(struct ks_engine *engine);
+
 /* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
 int ks_engine_each_flow(struct ks_engine *engine,
 			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
