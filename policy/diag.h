@@ -26,7 +26,6 @@ void ks_complain(struct ks_complaints *complaints, const struct ks_place *place,
 void ks_complain_v(struct ks_complaints *complaints, const struct ks_place *place, bool warning, const char *format,
 		   va_list args);
 
-/* The source that a place's file pointer belongs to. */
 void ks_source_destroy_all(struct ks_source *sources);
 
 /* The entry of names[count] nearest to `word`, or NULL when none is near enough to be what was meant. */

@@ -51,6 +51,7 @@ struct ks_source {
 	char *owned; /* text to be freed with the source, or NULL */
 	size_t *lines; /* offset of each line, made by the first complaint */
 	size_t line_count;
+	unsigned long long device, inode; /* of the file, to notice loops; 0 for text from memory */
 };
 
 struct ks_complaints; /* policy/diag.h */

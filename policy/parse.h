@@ -20,14 +20,18 @@
 
 #include "policy/arena.h"
 #include "policy/diag.h"
+#include "policy/index.h"
 #include "policy/lex.h"
 
 #define KS_INCLUDE_DEPTH_MAX 16
 #define KS_NESTING_MAX 16 /* braces within braces, sets within sets */
 #define KS_FILE_SIZE_MAX (64U << 20)
-#define KS_VALUES_MAX (4U << 20) /* entries of all sets and lists together */
+#define KS_READ_MAX (256U << 20) /* octets of all files together */
+#define KS_FILES_MAX 1024U
+#define KS_VALUES_MAX (1U << 20) /* entries of all sets and lists together */
 #define KS_EXPANSION_MAX (1U << 20) /* tokens put in by variables */
 #define KS_SETS_MAX 65536U
+#define KS_RANGES_MAX (4U << 20) /* of all sets, after merging */
 #define KS_NAME_MAX 31 /* characters of a name */
 #define KS_LABEL_MAX 127
 
@@ -54,10 +58,15 @@ struct ks_parser {
 	struct ks_token token; /* the next one, when has_token */
 	struct ks_token last; /* the latest that was consumed */
 	bool has_token;
+	bool line_start; /* the next token is the first of its line */
 	unsigned lists; /* braces of lists that are open: newlines do not count */
 	unsigned blocks; /* braces consumed and not closed, whoever asked for them */
 
+	bool at_statement; /* an unclosed brace was given up before a statement: nothing to skip */
+
 	struct ks_variable *variables;
+	size_t variable_count;
+	struct ks_index variable_index;
 	const struct ks_token *replay; /* tokens of a variable still to be given */
 	size_t replay_count;
 	struct ks_place replay_place;
@@ -66,7 +75,11 @@ struct ks_parser {
 
 	unsigned include_depth;
 	const struct ks_source *including[KS_INCLUDE_DEPTH_MAX];
-	size_t values;
+	size_t values; /* entries so far */
+	unsigned set_depth; /* sets within sets, while they are resolved */
+	size_t files; /* read so far */
+	size_t read; /* octets of all files */
+	bool no_files; /* text from memory without a directory: nothing is read */
 
 	struct ks_deferred *deferred; /* in the order of the text */
 	struct ks_deferred **deferred_end;
@@ -111,6 +124,9 @@ void ks_parser_skip_newlines(struct ks_parser *p);
  */
 void ks_parser_recover(struct ks_parser *p);
 
+/* Skips to behind the brace that leaves `outer` braces open, after an error inside. */
+void ks_parser_skip_block(struct ks_parser *p, unsigned outer);
+
 /* Complains about a token, `offset` characters inside it, or about a place. Returns -EINVAL. */
 int ks_parser_error(struct ks_parser *p, const struct ks_token *token, size_t offset, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -124,6 +140,9 @@ int ks_parser_defer(struct ks_parser *p, ks_parser_deferred_fn *fn, void *arg);
 
 /* Out of memory: notes it, returns -ENOMEM. */
 int ks_parser_no_memory(struct ks_parser *p);
+
+/* Turns the recorded tokens of a test block into its normal form, kept in the policy (policy/print.c). */
+int ks_test_text_keep(struct ks_parser *p);
 
 /* Reads one source, and what it includes, into p->ast. Returns 0 (errors are in the complaints) or -ENOMEM. */
 int ks_parser_read(struct ks_parser *p, const struct ks_source *source);

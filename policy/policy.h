@@ -48,6 +48,14 @@ struct ks_zone {
 	size_t mac_count;
 };
 
+/* A named set: where it is in the tables. */
+struct ks_set_info {
+	char *name;
+	struct ks_place place;
+	__u32 set; /* index in ks_policy.sets */
+	bool ports;
+};
+
 struct ks_test; /* policy/test.h */
 
 struct ks_policy {
@@ -59,6 +67,10 @@ struct ks_policy {
 	struct ks_rule_info *infos; /* in the order of the text */
 	size_t info_count;
 	__u32 *rule_info; /* per table entry: index into infos */
+	__u32 *id_info; /* per id below id_count: index into infos + 1, 0 for none */
+	size_t id_count;
+	struct ks_set_info *set_infos; /* in the order of the text */
+	size_t set_info_count;
 	struct ks_zone *zones;
 	size_t zone_count;
 	struct ks_test *tests;
@@ -72,7 +84,7 @@ struct ks_policy {
 
 /* One complaint. Errors stop the load; warnings do not. */
 struct ks_diag {
-	struct ks_place place;
+	struct ks_place place; /* its file name belongs to the complaint */
 	bool warning;
 	char *message; /* what is wrong and what would be right */
 	char *excerpt; /* the line of text */
@@ -91,7 +103,11 @@ struct ks_diags {
  */
 int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags *diags);
 
-/* The same from text in memory; `name` stands for the file in messages; relative includes start at `dir`. */
+/*
+ * The same from text in memory; `name` stands for the file in messages;
+ * relative includes start at `dir` ("." for the working directory). With a
+ * NULL dir the text may not name files at all.
+ */
 int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir,
 			struct ks_policy **policy, struct ks_diags *diags);
 

@@ -18,10 +18,16 @@ int ks_value_endpoint(const char *text, struct ks_addr *addr, __u8 *family, __u1
 /* "10.0.0.0/24" or an address alone (32 or 128 bits). Host bits are left as written: see ks_prefix_mask(). */
 int ks_value_prefix(const char *text, struct ks_prefix *prefix);
 
+/* "10.0.0.0/24", without the length when it is whole; returns buf (64 octets are enough). */
+const char *ks_prefix_text(const struct ks_prefix *prefix, char *buf, size_t size);
+
 /* Clears the host bits; returns whether any was set. */
 bool ks_prefix_mask(struct ks_prefix *prefix);
 
-/* An address, prefix, or range "192.0.2.5-192.0.2.9" as an inclusive range. */
+/* The addresses of a prefix, host bits cleared. */
+void ks_prefix_range(const struct ks_prefix *prefix, struct ks_range *range);
+
+/* An address, prefix, or range "192.0.2.5-192.0.2.9" as an inclusive range; -ERANGE when it is backwards or mixes families. */
 int ks_value_range(const char *text, struct ks_range *range, __u8 *family);
 
 /* "8000-8099" or "80" up to max; -ERANGE when the numbers are above max or the range is backwards. */

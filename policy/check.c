@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What can only be checked when all of the text is known: zones, names in rules, clauses that need each other. */
+#include <errno.h>
+#include <string.h>
+
+#include "host/names.h"
+#include "policy/ast.h"
+#include "policy/icmp.h"
+#include "policy/settings.h"
+
+#define ZONES_MAX (KS_ZONE_MAX - KS_ZONE_FIRST)
+#define INTERFACES_MAX 4096U /* of all zones: each is compared with each */
+
+/* --- zones --- */
+
+/* Whether a name and a pattern, or two patterns, can mean the same interface. */
+static bool interfaces_overlap(const char *a, const char *b)
+{
+	while (*a && *a != '*' && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == '*' || *b == '*' || (!*a && !*b);
+}
+
+static void check_interface(struct ks_parser *p, size_t zone, const struct ks_name *name)
+{
+	for (size_t i = 0; i < zone; i++) {
+		const struct ks_ast_zone *other = &p->ast->zones[i];
+
+		for (size_t j = 0; j < other->interfaces.count; j++) {
+			const struct ks_name *first = &other->interfaces.list[j];
+
+			if (!interfaces_overlap(first->text, name->text))
+				continue;
+			ks_parser_error_at(
+				p, &name->place,
+				"interface '%s' is already in zone '%s' (as '%s' at %s:%u:%u): expected every "
+				"interface in one zone",
+				name->text, other->name.text, first->text, first->place.file, first->place.line,
+				first->place.column);
+			return;
+		}
+	}
+}
+
+static void check_network(struct ks_parser *p, size_t zone, const struct ks_ast_network *network)
+{
+	for (size_t i = 0; i < zone; i++) {
+		const struct ks_ast_zone *other = &p->ast->zones[i];
+
+		for (size_t j = 0; j < other->network_count; j++) {
+			const struct ks_ast_network *first = &other->networks[j];
+
+			if (memcmp(&first->prefix, &network->prefix, sizeof(first->prefix)) != 0)
+				continue;
+			ks_parser_error_at(p, &network->place,
+					   "this network is already in zone '%s' (%s:%u:%u): expected it in one zone",
+					   other->name.text, first->place.file, first->place.line, first->place.column);
+			return;
+		}
+	}
+}
+
+static void check_mac(struct ks_parser *p, size_t zone, const struct ks_ast_mac *mac)
+{
+	for (size_t i = 0; i < zone; i++) {
+		const struct ks_ast_zone *other = &p->ast->zones[i];
+
+		for (size_t j = 0; j < other->mac_count; j++) {
+			const struct ks_ast_mac *first = &other->macs[j];
+
+			if (memcmp(first->mac, mac->mac, sizeof(first->mac)) != 0)
+				continue;
+			ks_parser_error_at(
+				p, &mac->place,
+				"this MAC address is already in zone '%s' (%s:%u:%u): expected it in one zone",
+				other->name.text, first->place.file, first->place.line, first->place.column);
+			return;
+		}
+	}
+}
+
+static void check_zone(struct ks_parser *p, size_t index)
+{
+	const struct ks_ast_zone *zone = &p->ast->zones[index];
+
+	for (size_t i = 0; i < index; i++) {
+		const struct ks_name *first = &p->ast->zones[i].name;
+
+		if (strcmp(first->text, zone->name.text) == 0)
+			ks_parser_error_at(p, &zone->name.place, "zone '%s' is already defined at %s:%u:%u",
+					   first->text, first->place.file, first->place.line, first->place.column);
+	}
+	if (!zone->broken && !zone->interfaces.count && !zone->network_count && !zone->mac_count)
+		ks_parser_error_at(p, &zone->name.place,
+				   "zone '%s' is empty: expected interfaces (or networks, for replay and tests)",
+				   zone->name.text);
+	for (size_t i = 0; i < zone->interfaces.count; i++)
+		check_interface(p, index, &zone->interfaces.list[i]);
+	for (size_t i = 0; i < zone->network_count; i++)
+		check_network(p, index, &zone->networks[i]);
+	for (size_t i = 0; i < zone->mac_count; i++)
+		check_mac(p, index, &zone->macs[i]);
+}
+
+static int copy_zone(struct ks_parser *p, const struct ks_ast_zone *from, struct ks_zone *to)
+{
+	*to = (struct ks_zone){
+		.name = (char *)from->name.text,
+		.place = from->name.place,
+		.interfaces = ks_arena_alloc(p->arena, (from->interfaces.count + 1) * sizeof(*to->interfaces)),
+		.interface_count = from->interfaces.count,
+		.networks = ks_arena_alloc(p->arena, (from->network_count + 1) * sizeof(*to->networks)),
+		.network_count = from->network_count,
+		.macs = ks_arena_alloc(p->arena, (from->mac_count + 1) * sizeof(*to->macs)),
+		.mac_count = from->mac_count,
+	};
+	if (!to->interfaces || !to->networks || !to->macs)
+		return ks_parser_no_memory(p);
+	for (size_t i = 0; i < from->interfaces.count; i++)
+		to->interfaces[i] = (char *)from->interfaces.list[i].text;
+	for (size_t i = 0; i < from->network_count; i++)
+		to->networks[i] = from->networks[i].prefix;
+	for (size_t i = 0; i < from->mac_count; i++)
+		memcpy(to->macs[i], from->macs[i].mac, sizeof(from->macs[i].mac));
+	return 0;
+}
+
+static bool zones_too_many(struct ks_parser *p)
+{
+	struct ks_ast *ast = p->ast;
+	size_t entries = 0;
+
+	if (ast->zone_count > ZONES_MAX) {
+		ks_parser_error_at(p, &ast->zones[ZONES_MAX].name.place, "the policy has more than %d zones",
+				   ZONES_MAX);
+		return true;
+	}
+	for (size_t i = 0; i < ast->zone_count; i++) {
+		const struct ks_ast_zone *zone = &ast->zones[i];
+
+		entries += zone->interfaces.count + zone->network_count + zone->mac_count;
+		if (entries <= INTERFACES_MAX)
+			continue;
+		ks_parser_error_at(p, &zone->name.place, "the policy's zones have more than %u entries",
+				   INTERFACES_MAX);
+		return true;
+	}
+	return false;
+}
+
+static int check_zones(struct ks_parser *p)
+{
+	struct ks_policy *policy = p->policy;
+	size_t count = KS_MIN(p->ast->zone_count, (size_t)ZONES_MAX);
+
+	policy->zones = ks_arena_alloc(p->arena, (count + 1) * sizeof(*policy->zones));
+	if (!policy->zones)
+		return ks_parser_no_memory(p);
+	if (!zones_too_many(p)) {
+		for (size_t i = 0; i < count; i++)
+			check_zone(p, i);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (copy_zone(p, &p->ast->zones[i], &policy->zones[i]))
+			return -ENOMEM;
+		policy->zones[i].id = (__u8)(KS_ZONE_FIRST + i);
+	}
+	policy->zone_count = count;
+	return 0;
+}
+
+/* --- rules --- */
+
+static int unknown_zone(struct ks_parser *p, const struct ks_name *name)
+{
+	const char *names[ZONES_MAX + 3] = { "self", "any", "none" };
+
+	for (size_t i = 0; i < p->policy->zone_count; i++)
+		names[3 + i] = p->policy->zones[i].name;
+	return ks_parser_error_at(p, &name->place,
+				  "unknown zone '%.60s'%s: expected a zone of this policy, 'self' or 'any'", name->text,
+				  ks_did_you_mean(p, "", name->text, names, 3 + p->policy->zone_count));
+}
+
+static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *names, const struct ks_place *place,
+			  __u64 *mask)
+{
+	*mask = has ? 0 : KS_ZONES_ANY;
+	if (has && !names->count)
+		ks_parser_error_at(p, place, "this rule has an empty list of zones: expected zones, or 'any'");
+	for (size_t i = 0; i < names->count; i++) {
+		struct ks_name *name = &names->list[i];
+		int id = strcmp(name->text, "any") == 0 ? KS_ZONE_UNKNOWN : ks_policy_zone_id(p->policy, name->text);
+
+		if (id == KS_ZONE_UNKNOWN)
+			*mask = KS_ZONES_ANY;
+		else if (id >= 0)
+			*mask |= name->bit = 1ULL << id;
+		else
+			unknown_zone(p, name);
+	}
+}
+
+static void check_match(struct ks_parser *p, const struct ks_match *match, bool ports)
+{
+	if (!match->present)
+		return;
+	if (!match->items.count)
+		ks_parser_error_at(p, &match->place, "this list is empty: expected at least one entry");
+	ks_items_check(p, &match->items, ports);
+}
+
+static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_match *match)
+{
+	bool good = rule->proto_count > 0;
+	char buf[8];
+	__u8 bad = 0;
+
+	if (!match->present)
+		return;
+	for (size_t i = 0; i < rule->proto_count; i++) {
+		if (rule->protos[i] != 6 && rule->protos[i] != 17) {
+			bad = rule->protos[i];
+			good = false;
+		}
+	}
+	if (good)
+		return;
+	if (bad)
+		ks_parser_error_at(p, &match->place, "a port needs tcp or udp, but this rule has %s",
+				   ks_proto_name(bad, buf, sizeof(buf)));
+	else
+		ks_parser_error_at(p, &match->place,
+				   "a port needs a protocol: expected tcp, udp or { tcp, udp } in this rule");
+}
+
+/* A name must be of one of the rule's protocols. */
+static void check_type(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_icmp_item *item)
+{
+	__s32 type, code = -1;
+
+	for (size_t i = 0; item->name && i < rule->proto_count; i++) {
+		if (ks_icmp_lookup(rule->protos[i], item->name, &type, &code) == 0) {
+			if (item->code >= 0 && code >= 0)
+				ks_parser_error_at(p, &item->place,
+						   "'%s' says the code itself: expected no 'code' behind it",
+						   item->name);
+			return;
+		}
+	}
+	if (item->name)
+		ks_parser_error_at(p, &item->place, "'%s' is a type of %s: expected that protocol in this rule",
+				   item->name,
+				   ks_icmp_lookup(KS_PROTO_ICMP, item->name, &type, &code) ? "icmpv6" : "icmp");
+}
+
+static void check_types(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	if (!rule->has_types)
+		return;
+	if (!rule->type_count)
+		ks_parser_error_at(p, &rule->types_place, "this list is empty: expected at least one ICMP type");
+	for (size_t i = 0; i < rule->proto_count; i++) {
+		if (rule->protos[i] == KS_PROTO_ICMP || rule->protos[i] == KS_PROTO_ICMPV6)
+			continue;
+		ks_parser_error_at(p, &rule->types_place,
+				   "a type needs icmp or icmpv6, but this rule has another protocol");
+		return;
+	}
+	if (!rule->proto_count)
+		ks_parser_error_at(p, &rule->types_place,
+				   "a type needs a protocol: expected icmp or icmpv6 in this rule");
+	for (size_t i = 0; rule->proto_count && i < rule->type_count; i++)
+		check_type(p, rule, &rule->types[i]);
+}
+
+static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
+{
+	resolve_zones(p, rule->has_from, &rule->from, &rule->place, &rule->from_zones);
+	resolve_zones(p, rule->has_to, &rule->to, &rule->place, &rule->to_zones);
+	if (rule->has_protos && !rule->proto_count)
+		ks_parser_error_at(p, &rule->protos_place, "this list is empty: expected at least one protocol");
+	check_match(p, &rule->source, false);
+	check_match(p, &rule->destination, false);
+	check_match(p, &rule->sport, true);
+	check_match(p, &rule->dport, true);
+	if (rule->has_protos && !rule->proto_count)
+		return;
+	check_ports(p, rule, &rule->sport);
+	check_ports(p, rule, &rule->dport);
+	check_types(p, rule);
+}
+
+int ks_check(struct ks_parser *p)
+{
+	int err = check_zones(p);
+
+	if (err)
+		return err;
+	ks_settings_check(p);
+	err = ks_sets_resolve(p);
+	if (err)
+		return err;
+	for (size_t i = 0; i < p->ast->rule_count; i++)
+		check_rule(p, &p->ast->rules[i]);
+	for (size_t i = 0; i < p->ast->set_count; i++) {
+		const struct ks_ast_set *set = &p->ast->sets[i];
+
+		if (!set->used)
+			ks_parser_warn_at(p, &set->name.place, "set '%s' is never used", set->name.text);
+	}
+	for (const struct ks_deferred *deferred = p->deferred; deferred; deferred = deferred->next) {
+		if (deferred->fn(p, deferred->arg) == -ENOMEM)
+			return ks_parser_no_memory(p);
+	}
+	return 0;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The checked tree into the tables of core/policy.h. Named sets come first, in
+ * the order of the text, then what rules list themselves; equal contents share
+ * one set. A rule of several protocols becomes an entry for each, with one id.
+ * Warns of rules that cannot match.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/ast.h"
+#include "policy/icmp.h"
+
+struct ks_compiler {
+	struct ks_parser *p;
+	struct ks_policy *policy;
+	size_t set_room, range_room, rule_room;
+	struct ks_index sets; /* by content */
+	struct ks_index rules; /* infos by conditions */
+	const char **conditions; /* per info: its text behind the action */
+	const struct ks_rule_info *catch_all; /* the rule behind which nothing matches */
+};
+
+/* --- tables --- */
+
+/* Room for `more` elements behind `count`. Returns 0 or -ENOMEM. */
+static int reserve(void *arrayp, size_t *room, size_t count, size_t more, size_t size)
+{
+	void **array = arrayp, *grown;
+	size_t wanted = *room ? *room : 16;
+
+	while (wanted < count + more)
+		wanted *= 2;
+	if (wanted == *room)
+		return 0;
+	grown = realloc(*array, wanted * size);
+	if (!grown)
+		return -ENOMEM;
+	*array = grown;
+	*room = wanted;
+	return 0;
+}
+
+static bool same_content(const void *owner, __u32 value, const void *key)
+{
+	const struct ks_policy *policy = owner;
+	const struct ks_set *set = &policy->sets[value];
+	const struct ks_merged *merged = key;
+
+	return set->count4 == merged->count4 && set->count6 == merged->count6 &&
+	       !memcmp(policy->ranges + set->first4, merged->ranges,
+		       (set->count4 + set->count6) * sizeof(struct ks_range));
+}
+
+/* The set with this content, made if there is none. Returns 0, -ENOMEM or -ENOSPC. */
+static int add_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 *set)
+{
+	struct ks_config *config = &c->policy->config;
+	size_t count = merged->count4 + merged->count6;
+	__u64 hash = ks_hash_bytes(merged->count4, merged->ranges, count * sizeof(*merged->ranges));
+	long found = ks_index_find(&c->sets, hash, same_content, c->policy, merged);
+
+	if (found >= 0) {
+		*set = (__u32)found;
+		return 0;
+	}
+	if (config->ranges + count > KS_RANGES_MAX)
+		return -ENOSPC;
+	if (reserve(&c->policy->sets, &c->set_room, config->sets, 1, sizeof(struct ks_set)) ||
+	    reserve(&c->policy->ranges, &c->range_room, config->ranges, count, sizeof(struct ks_range)) ||
+	    ks_index_add(&c->sets, hash, config->sets))
+		return -ENOMEM;
+	memcpy(c->policy->ranges + config->ranges, merged->ranges, count * sizeof(*merged->ranges));
+	c->policy->sets[config->sets] = (struct ks_set){
+		.first4 = config->ranges,
+		.count4 = (__u32)merged->count4,
+		.first6 = config->ranges + (__u32)merged->count4,
+		.count6 = (__u32)merged->count6,
+	};
+	config->ranges += (__u32)count;
+	*set = config->sets++;
+	return 0;
+}
+
+static int too_many(struct ks_compiler *c, const struct ks_place *place, int err)
+{
+	if (err != -ENOSPC)
+		return ks_parser_no_memory(c->p);
+	return ks_parser_error_at(c->p, place, "the policy's sets have more than %u ranges together", KS_RANGES_MAX);
+}
+
+static int compile_sets(struct ks_compiler *c)
+{
+	const struct ks_ast *ast = c->p->ast;
+	struct ks_policy *policy = c->policy;
+
+	policy->set_infos = ks_arena_alloc(c->p->arena, (ast->set_count + 1) * sizeof(*policy->set_infos));
+	if (!policy->set_infos)
+		return ks_parser_no_memory(c->p);
+	for (size_t i = 0; i < ast->set_count; i++) {
+		const struct ks_ast_set *set = &ast->sets[i];
+		struct ks_set_info *info = &policy->set_infos[i];
+		int err = add_set(c, &set->merged, &info->set);
+
+		if (err)
+			return too_many(c, &set->name.place, err);
+		info->name = (char *)set->name.text;
+		info->place = set->name.place;
+		info->ports = set->ports;
+	}
+	policy->set_info_count = ast->set_count;
+	return 0;
+}
+
+/* The set of a clause: KS_SET_ANY without one. */
+static int compile_match(struct ks_compiler *c, const struct ks_match *match, __u32 *set)
+{
+	struct ks_merged merged;
+	int err;
+
+	*set = KS_SET_ANY;
+	if (!match->present)
+		return 0;
+	err = ks_items_merge(c->p->ast, &match->items, true, &merged);
+	if (err)
+		return too_many(c, &match->place, err);
+	err = add_set(c, &merged, set);
+	free(merged.ranges);
+	return err ? too_many(c, &match->place, err) : 0;
+}
+
+/* The ICMP types of a rule as a set, for one of its protocols: names of the other are left out. */
+static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned proto, __u32 *set)
+{
+	struct ks_items items = { 0 };
+	struct ks_merged merged;
+	int err;
+
+	items.list = ks_arena_alloc(c->p->ast->arena, (rule->type_count + 1) * sizeof(*items.list));
+	if (!items.list)
+		return ks_parser_no_memory(c->p);
+	for (size_t i = 0; i < rule->type_count; i++) {
+		__s32 type = rule->types[i].type, code = -1;
+		struct ks_item *item = &items.list[items.count];
+
+		if (rule->types[i].name && ks_icmp_lookup(proto, rule->types[i].name, &type, &code))
+			continue;
+		code = rule->types[i].code >= 0 ? rule->types[i].code : code;
+		item->family = KS_IPV4;
+		item->range.lo[1] = (__u64)type << 8 | (__u64)(code >= 0 ? code : 0);
+		item->range.hi[1] = (__u64)type << 8 | (__u64)(code >= 0 ? code : 255);
+		items.count++;
+	}
+	err = ks_items_merge(c->p->ast, &items, false, &merged);
+	if (err)
+		return too_many(c, &rule->types_place, err);
+	err = add_set(c, &merged, set);
+	free(merged.ranges);
+	return err ? too_many(c, &rule->types_place, err) : 0;
+}
+
+/* --- rules that cannot match --- */
+
+static bool can_hold(const struct ks_policy *policy, __u32 index, bool negated, unsigned family)
+{
+	const struct ks_set *set = &policy->sets[index];
+
+	return index == KS_SET_ANY || negated || (family == KS_IPV4 ? set->count4 : set->count6);
+}
+
+static bool entry_can_match(const struct ks_policy *policy, const struct ks_rule *entry, unsigned family)
+{
+	bool any = entry->flags & KS_RULE_ANY_PROTO;
+
+	if (entry->family && entry->family != family)
+		return false;
+	if (!any && entry->proto == (family == KS_IPV4 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP))
+		return false;
+	return can_hold(policy, entry->src_set, entry->flags & KS_RULE_NOT_SRC, family) &&
+	       can_hold(policy, entry->dst_set, entry->flags & KS_RULE_NOT_DST, family) &&
+	       can_hold(policy, entry->sport_set, entry->flags & KS_RULE_NOT_SPORT, KS_IPV4) &&
+	       can_hold(policy, entry->dport_set, entry->flags & KS_RULE_NOT_DPORT, KS_IPV4) &&
+	       can_hold(policy, entry->icmp_set, false, KS_IPV4);
+}
+
+static bool same_conditions(const void *owner, __u32 value, const void *key)
+{
+	const struct ks_compiler *c = owner;
+
+	return strcmp(c->conditions[value], key) == 0;
+}
+
+/* Warns once about a rule that no packet reaches, or that matches none. */
+static int warn_never(struct ks_compiler *c, size_t at, bool possible)
+{
+	const struct ks_rule_info *info = &c->policy->infos[at], *first = c->catch_all;
+	const char *conditions = strchr(info->text, ' ');
+	__u64 hash;
+	long same;
+
+	conditions = conditions ? conditions : "";
+	c->conditions[at] = conditions;
+	hash = ks_hash_text(conditions);
+	same = ks_index_find(&c->rules, hash, same_conditions, c, conditions);
+	if (!possible)
+		ks_parser_warn_at(
+			c->p, &info->place,
+			"this rule can never match: its family, addresses, ports and types exclude each other");
+	else if (first)
+		ks_parser_warn_at(c->p, &info->place,
+				  "this rule is never reached: the rule at %s:%u matches every packet",
+				  first->place.file, first->place.line);
+	else if (same >= 0)
+		ks_parser_warn_at(c->p, &info->place,
+				  "this rule is never reached: the rule at %s:%u has the same conditions",
+				  c->policy->infos[same].place.file, c->policy->infos[same].place.line);
+	if (!c->catch_all && !*conditions)
+		c->catch_all = info;
+	return same < 0 && ks_index_add(&c->rules, hash, (__u32)at) ? ks_parser_no_memory(c->p) : 0;
+}
+
+/* --- rules --- */
+
+static int add_entry(struct ks_compiler *c, const struct ks_rule *entry, size_t info)
+{
+	struct ks_config *config = &c->policy->config;
+	size_t room = c->rule_room;
+
+	if (config->rules >= KS_RULES_MAX)
+		return ks_parser_error_at(
+			c->p, &c->policy->infos[info].place,
+			"the policy's rules have more than %d entries (one for each protocol of a rule)", KS_RULES_MAX);
+	if (reserve(&c->policy->rules, &room, config->rules, 1, sizeof(*entry)) ||
+	    reserve(&c->policy->rule_info, &c->rule_room, config->rules, 1, sizeof(__u32)))
+		return ks_parser_no_memory(c->p);
+	c->policy->rules[config->rules] = *entry;
+	c->policy->rule_info[config->rules++] = (__u32)info;
+	return 0;
+}
+
+/* What all entries of a rule have in common. */
+static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __u32 id, struct ks_rule *entry)
+{
+	*entry = (struct ks_rule){
+		.from_zones = rule->from_zones,
+		.to_zones = rule->to_zones,
+		.id = id,
+		.action = rule->action,
+		.family = rule->family,
+		.flags = (__u8)((rule->log ? KS_RULE_LOG : 0) | (rule->source.negated ? KS_RULE_NOT_SRC : 0) |
+				(rule->destination.negated ? KS_RULE_NOT_DST : 0) |
+				(rule->sport.negated ? KS_RULE_NOT_SPORT : 0) |
+				(rule->dport.negated ? KS_RULE_NOT_DPORT : 0) |
+				(rule->proto_count ? 0 : KS_RULE_ANY_PROTO)),
+	};
+	if (compile_match(c, &rule->sport, &entry->sport_set) || compile_match(c, &rule->dport, &entry->dport_set) ||
+	    compile_match(c, &rule->source, &entry->src_set) || compile_match(c, &rule->destination, &entry->dst_set))
+		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
+	return 0;
+}
+
+static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, size_t at)
+{
+	struct ks_rule_info *info = &c->policy->infos[at];
+	struct ks_rule entry;
+	bool possible = false;
+	int err;
+
+	*info = (struct ks_rule_info){
+		.id = (__u32)at + 1,
+		.place = rule->place,
+		.text = ks_rule_text(c->p, rule),
+		.label = (char *)rule->label,
+		.action = rule->action,
+		.log = rule->log,
+	};
+	if (!info->text)
+		return ks_parser_no_memory(c->p);
+	err = begin_entry(c, rule, info->id, &entry);
+	for (size_t i = 0; !err && i < (rule->proto_count ? rule->proto_count : 1); i++) {
+		entry.proto = rule->proto_count ? rule->protos[i] : 0;
+		if (rule->has_types)
+			err = compile_types(c, rule, entry.proto, &entry.icmp_set);
+		if (!err)
+			err = add_entry(c, &entry, at);
+		possible = possible || entry_can_match(c->policy, &entry, KS_IPV4) ||
+			   entry_can_match(c->policy, &entry, KS_IPV6);
+	}
+	if (rule->action == KS_BYPASS)
+		c->policy->config.options |= KS_OPT_BYPASS_RULES;
+	return err ? err : warn_never(c, at, possible);
+}
+
+static int compile_rules(struct ks_compiler *c)
+{
+	const struct ks_ast *ast = c->p->ast;
+	struct ks_policy *policy = c->policy;
+	int err = 0;
+
+	policy->infos = ks_arena_alloc(c->p->arena, (ast->rule_count + 1) * sizeof(*policy->infos));
+	policy->id_info = calloc(ast->rule_count + 1, sizeof(*policy->id_info));
+	c->conditions = ks_arena_alloc(ast->arena, (ast->rule_count + 1) * sizeof(*c->conditions));
+	if (!policy->infos || !policy->id_info || !c->conditions)
+		return ks_parser_no_memory(c->p);
+	policy->info_count = ast->rule_count;
+	policy->id_count = ast->rule_count + 1;
+	for (size_t i = 0; !err && i < ast->rule_count; i++) {
+		err = compile_rule(c, &ast->rules[i], i);
+		policy->id_info[i + 1] = (__u32)i + 1;
+	}
+	return err;
+}
+
+/* Rules are cache lines: puts them where cache lines begin. */
+static int align_rules(struct ks_compiler *c)
+{
+	size_t size = (c->policy->config.rules + 1) * sizeof(struct ks_rule);
+	struct ks_rule *rules = aligned_alloc(sizeof(struct ks_rule), size);
+
+	if (!rules)
+		return ks_parser_no_memory(c->p);
+	memset(rules, 0, size);
+	if (c->policy->rules)
+		memcpy(rules, c->policy->rules, c->policy->config.rules * sizeof(*rules));
+	free(c->policy->rules);
+	c->policy->rules = rules;
+	return 0;
+}
+
+int ks_compile(struct ks_parser *p)
+{
+	struct ks_compiler c = { .p = p, .policy = p->policy };
+	int err = reserve(&p->policy->sets, &c.set_room, 0, 1, sizeof(struct ks_set));
+
+	if (!err)
+		err = reserve(&p->policy->ranges, &c.range_room, 0, 1, sizeof(struct ks_range));
+	if (err)
+		return ks_parser_no_memory(p);
+	p->policy->sets[KS_SET_ANY] = (struct ks_set){ 0 };
+	p->policy->config.sets = 1;
+	err = compile_sets(&c);
+	if (!err)
+		err = compile_rules(&c);
+	if (!err)
+		err = align_rules(&c);
+	ks_index_fini(&c.sets);
+	ks_index_fini(&c.rules);
+	return err;
+}

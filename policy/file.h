@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading the files of a policy; see file.c. */
+#ifndef KS_POLICY_FILE_H
+#define KS_POLICY_FILE_H
+
+#include "policy/parse.h"
+
+/* Adds a text of somebody else to the parser's sources. NULL without memory. `dir` lives as long as the arena. */
+struct ks_source *ks_source_add(struct ks_parser *p, const char *name, const char *dir, const char *text,
+				size_t length);
+
+/* Reads a file; `main` also takes "-" and pipes. Returns 0 or -errno: -EFBIG, -EISDIR, -ENOTSUP (no ordinary file), ... */
+int ks_source_load(struct ks_parser *p, const char *path, bool main, const struct ks_source **source);
+
+/* The directory of a path, "." if it names none; in the arena. */
+const char *ks_path_dir(struct ks_parser *p, const char *path);
+
+#endif

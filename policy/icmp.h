@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Names of ICMP and ICMPv6 messages, as rules write them; see icmp.c. */
+#ifndef KS_POLICY_ICMP_H
+#define KS_POLICY_ICMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/types.h"
+
+#define KS_PROTO_ICMP 1
+#define KS_PROTO_ICMPV6 58
+
+/* Type and code (-1: any) of a name in ICMP (proto 1) or ICMPv6 (58). Returns 0 or -ENOENT. */
+int ks_icmp_lookup(unsigned proto, const char *name, __s32 *type, __s32 *code);
+
+/* All names of both families, some twice, for "did you mean". */
+const char *const *ks_icmp_names(size_t *count);
+
+#endif

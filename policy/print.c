@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The normal form: variables and includes are gone, lists are sorted and
+ * merged, clauses stand in one order, and defaults are left out. Printed from
+ * the tables; it loads to the same tables.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/names.h"
+#include "policy/ast.h"
+#include "policy/settings.h"
+#include "policy/value.h"
+
+#define LINE_WIDTH 100U
+
+/* --- entries --- */
+
+/* The prefix length of a range that is a prefix, else -1. */
+static int prefix_length(const struct ks_range *range, unsigned family)
+{
+	__u64 host[2] = { range->lo[0] ^ range->hi[0], range->lo[1] ^ range->hi[1] };
+	int bits = 0;
+
+	if (host[0] ? (host[1] != ~0ULL || (host[0] & (host[0] + 1))) : (host[1] & (host[1] + 1)))
+		return -1;
+	if ((range->lo[0] & host[0]) || (range->lo[1] & host[1]))
+		return -1;
+	bits = __builtin_popcountll(host[0]) + __builtin_popcountll(host[1]);
+	return (family == KS_IPV4 ? 32 : 128) - bits;
+}
+
+static void range_text(const struct ks_range *range, unsigned family, char *buf, size_t size)
+{
+	char low[KS_ADDR_TEXT], high[KS_ADDR_TEXT];
+	struct ks_prefix prefix = { .family = (__u8)family };
+	struct ks_addr last;
+	int length = prefix_length(range, family);
+
+	ks_addr_from_value(range->lo, family, &prefix.addr);
+	if (length >= 0) {
+		prefix.length = (__u8)length;
+		ks_prefix_text(&prefix, buf, size);
+		return;
+	}
+	ks_addr_from_value(range->hi, family, &last);
+	snprintf(buf, size, "%s-%s", ks_addr_text(&prefix.addr, family, low), ks_addr_text(&last, family, high));
+}
+
+static void number_text(const struct ks_range *range, char *buf, size_t size)
+{
+	if (range->lo[1] == range->hi[1])
+		snprintf(buf, size, "%llu", range->lo[1]);
+	else
+		snprintf(buf, size, "%llu-%llu", range->lo[1], range->hi[1]);
+}
+
+/* Writes entry after entry, with commas; breaks lines when `wrap`. */
+struct writer {
+	FILE *out;
+	bool wrap;
+	size_t column;
+	size_t count;
+};
+
+static void write_entry(struct writer *w, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (w->count++) {
+		bool fresh = w->wrap && w->column + length > LINE_WIDTH;
+
+		fputs(fresh ? ",\n\t" : ", ", w->out);
+		w->column = fresh ? 8 : w->column + 2;
+	}
+	fputs(text, w->out);
+	w->column += length;
+}
+
+static void write_ranges(struct writer *w, const struct ks_range *ranges, size_t count, bool ports, unsigned family)
+{
+	char buf[2 * KS_ADDR_TEXT + 8];
+
+	for (size_t i = 0; i < count; i++) {
+		if (ports)
+			number_text(&ranges[i], buf, sizeof(buf));
+		else
+			range_text(&ranges[i], family, buf, sizeof(buf));
+		write_entry(w, buf);
+	}
+}
+
+static void print_quoted(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+/* --- rules --- */
+
+static void rule_zones(bool has, const char *keyword, const struct ks_names *names, __u64 mask, FILE *out)
+{
+	struct writer w = { .out = out };
+	__u64 done = 0;
+
+	if (!has || mask == KS_ZONES_ANY)
+		return;
+	fprintf(out, " %s %s", keyword, mask & (mask - 1) ? "{ " : "");
+	for (size_t i = 0; i < names->count; i++) {
+		__u64 bit = names->list[i].bit;
+
+		if (!(done & bit))
+			write_entry(&w, names->list[i].text);
+		done |= bit;
+	}
+	fputs(mask & (mask - 1) ? " }" : "", out);
+}
+
+/* The sets that a list names, each once. Without a writer they are only counted. */
+static size_t write_sets(struct ks_ast *ast, const struct ks_items *items, struct writer *w)
+{
+	char name[KS_NAME_MAX + 2];
+	size_t count = 0;
+
+	ast->stamp++;
+	for (size_t i = 0; i < items->count; i++) {
+		if (!ks_ast_take_set(ast, &items->list[i]))
+			continue;
+		count++;
+		snprintf(name, sizeof(name), "@%s", items->list[i].set);
+		if (w)
+			write_entry(w, name);
+	}
+	return count;
+}
+
+static int rule_match(struct ks_ast *ast, const struct ks_match *match, const char *keyword, bool ports, FILE *out)
+{
+	struct writer w = { .out = out };
+	struct ks_merged merged;
+	size_t count;
+
+	if (!match->present)
+		return 0;
+	if (ks_items_merge(ast, &match->items, false, &merged))
+		return -ENOMEM;
+	count = write_sets(ast, &match->items, NULL) + merged.count4 + merged.count6;
+	fprintf(out, " %s%s%s", keyword, match->negated ? " not" : "", count > 1 ? " { " : " ");
+	write_sets(ast, &match->items, &w);
+	write_ranges(&w, merged.ranges, merged.count4, ports, KS_IPV4);
+	write_ranges(&w, merged.ranges + merged.count4, merged.count6, ports, KS_IPV6);
+	fputs(count > 1 ? " }" : "", out);
+	free(merged.ranges);
+	return 0;
+}
+
+static bool proto_has_word(unsigned proto)
+{
+	return proto == 6 || proto == 17 || proto == 1 || proto == 58;
+}
+
+/* "tcp", "proto gre", "{ tcp, udp }". */
+static void rule_protos(const struct ks_ast_rule *rule, FILE *out)
+{
+	struct writer w = { .out = out };
+	char buf[8];
+
+	if (!rule->proto_count)
+		return;
+	if (rule->proto_count > 1)
+		fputs(" { ", out);
+	else
+		fputs(proto_has_word(rule->protos[0]) ? " " : " proto ", out);
+	for (size_t i = 0; i < rule->proto_count; i++)
+		write_entry(&w, ks_proto_name(rule->protos[i], buf, sizeof(buf)));
+	fputs(rule->proto_count > 1 ? " }" : "", out);
+}
+
+static void rule_types(const struct ks_ast_rule *rule, FILE *out)
+{
+	struct writer w = { .out = out };
+	char buf[96];
+
+	if (!rule->has_types)
+		return;
+	fputs(rule->type_count > 1 ? " type { " : " type ", out);
+	for (size_t i = 0; i < rule->type_count; i++) {
+		const struct ks_icmp_item *item = &rule->types[i];
+		int used = item->name ? snprintf(buf, sizeof(buf), "%s", item->name)
+				      : snprintf(buf, sizeof(buf), "%d", item->type);
+
+		if (item->code >= 0)
+			snprintf(buf + used, sizeof(buf) - (size_t)used, " code %d", item->code);
+		write_entry(&w, buf);
+	}
+	fputs(rule->type_count > 1 ? " }" : "", out);
+}
+
+char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	char *text = NULL, *copy = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int err;
+
+	if (!out)
+		return NULL;
+	fputs(ks_action_name(rule->action), out);
+	rule_zones(rule->has_from, "from", &rule->from, rule->from_zones, out);
+	rule_zones(rule->has_to, "to", &rule->to, rule->to_zones, out);
+	if (rule->family)
+		fprintf(out, " family %s", rule->family == KS_IPV4 ? "ipv4" : "ipv6");
+	rule_protos(rule, out);
+	rule_types(rule, out);
+	err = rule_match(p->ast, &rule->sport, "source port", true, out);
+	err = err ? err : rule_match(p->ast, &rule->dport, "port", true, out);
+	err = err ? err : rule_match(p->ast, &rule->source, "source", false, out);
+	err = err ? err : rule_match(p->ast, &rule->destination, "destination", false, out);
+	if (fclose(out) == 0 && !err)
+		copy = ks_arena_strndup(p->arena, text, size);
+	free(text);
+	return copy;
+}
+
+/* --- tests --- */
+
+static void print_token(const struct ks_token *token, bool fresh, FILE *out)
+{
+	if (!fresh && token->kind != KS_TOKEN_COMMA)
+		fputc(' ', out);
+	if (token->kind == KS_TOKEN_STRING)
+		print_quoted(token->text, out);
+	else
+		fputs(token->text, out);
+}
+
+/* The block's words, a step on each line. */
+static void print_block(const struct ks_parser *p, FILE *out)
+{
+	bool fresh = false;
+
+	fputs("test", out);
+	for (size_t i = 0; i < p->record_count; i++) {
+		const struct ks_token *token = &p->record[i];
+		bool last = i + 1 == p->record_count;
+
+		if (token->kind == KS_TOKEN_NEWLINE) {
+			fputs(i + 2 == p->record_count ? "\n" : "\n\t", out);
+			fresh = true;
+			continue;
+		}
+		if (last && !fresh)
+			fputc('\n', out);
+		print_token(token, fresh || last, out);
+		fresh = false;
+		if (token->kind == KS_TOKEN_LBRACE && i < 2 && !last && p->record[i + 1].kind != KS_TOKEN_NEWLINE) {
+			fputs(i + 2 == p->record_count ? "" : "\n\t", out);
+			fresh = true;
+		}
+	}
+	fputc('\n', out);
+}
+
+int ks_test_text_keep(struct ks_parser *p)
+{
+	struct ks_policy *policy = p->policy;
+	char *text = NULL, **list;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return ks_parser_no_memory(p);
+	print_block(p, out);
+	list = ks_arena_grow(p->arena, policy->test_texts, policy->test_text_count, sizeof(*list));
+	if (fclose(out) == 0 && list) {
+		policy->test_texts = list;
+		list[policy->test_text_count] = ks_arena_strndup(p->arena, text, size);
+		policy->test_text_count += list[policy->test_text_count] != NULL;
+	}
+	free(text);
+	return 0;
+}
+
+/* --- the policy --- */
+
+static void print_zone(const struct ks_zone *zone, FILE *out)
+{
+	struct writer w = { .out = out, .wrap = true, .column = 8 + strlen(zone->name) };
+	char text[64], buf[80];
+
+	fprintf(out, "zone %s { ", zone->name);
+	for (size_t i = 0; i < zone->interface_count; i++)
+		write_entry(&w, zone->interfaces[i]);
+	for (size_t i = 0; i < zone->network_count; i++) {
+		snprintf(buf, sizeof(buf), "network %s", ks_prefix_text(&zone->networks[i], text, sizeof(text)));
+		write_entry(&w, buf);
+	}
+	for (size_t i = 0; i < zone->mac_count; i++) {
+		const __u8 *mac = zone->macs[i];
+
+		snprintf(buf, sizeof(buf), "mac %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+			 mac[5]);
+		write_entry(&w, buf);
+	}
+	fputs(" }\n", out);
+}
+
+static void print_set(const struct ks_policy *policy, const struct ks_set_info *info, FILE *out)
+{
+	const struct ks_set *set = &policy->sets[info->set];
+	struct writer w = { .out = out, .wrap = true, .column = 12 + strlen(info->name) };
+
+	fprintf(out, "set %s %s{ ", info->name, info->ports ? "port " : "");
+	write_ranges(&w, policy->ranges + set->first4, set->count4, info->ports, KS_IPV4);
+	write_ranges(&w, policy->ranges + set->first6, set->count6, info->ports, KS_IPV6);
+	fputs(w.count ? " }\n" : "}\n", out);
+}
+
+static void print_rule(const struct ks_rule_info *info, FILE *out)
+{
+	fputs(info->text, out);
+	if (info->log)
+		fputs(" log", out);
+	if (info->label) {
+		fputc(' ', out);
+		print_quoted(info->label, out);
+	}
+	fputc('\n', out);
+}
+
+void ks_policy_print(const struct ks_policy *policy, FILE *out)
+{
+	for (size_t i = 0; i < policy->zone_count; i++)
+		print_zone(&policy->zones[i], out);
+	for (size_t i = 0; i < policy->set_info_count; i++)
+		print_set(policy, &policy->set_infos[i], out);
+	ks_settings_print(&policy->config, out);
+	for (size_t i = 0; i < policy->info_count; i++)
+		print_rule(&policy->infos[i], out);
+	for (size_t i = 0; i < policy->test_text_count; i++)
+		fputs(policy->test_texts[i], out);
+}

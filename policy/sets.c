@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sets become sorted, disjoint, merged ranges. A set may name other sets; each
+ * is merged once, in depth-first order, so the cost is that of sorting.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/ast.h"
+
+static int compare_values(const __u64 a[2], const __u64 b[2])
+{
+	if (a[0] != b[0])
+		return a[0] < b[0] ? -1 : 1;
+	return a[1] < b[1] ? -1 : a[1] > b[1];
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	return compare_values(((const struct ks_range *)a)->lo, ((const struct ks_range *)b)->lo);
+}
+
+/* Whether b begins inside of a, or right behind it. b is not below a. */
+static bool touches(const struct ks_range *a, const struct ks_range *b)
+{
+	__u64 next[2] = { a->hi[0], a->hi[1] + 1 };
+
+	if (!next[1] && ++next[0] == 0)
+		return true;
+	return compare_values(b->lo, next) <= 0;
+}
+
+static bool is_sorted(const struct ks_range *ranges, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		if (compare_ranges(&ranges[i - 1], &ranges[i]) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Sorts and merges in place; returns how many are left. */
+static size_t merge(struct ks_range *ranges, size_t count)
+{
+	size_t last = 0;
+
+	if (!count)
+		return 0;
+	if (!is_sorted(ranges, count))
+		qsort(ranges, count, sizeof(*ranges), compare_ranges);
+	for (size_t i = 1; i < count; i++) {
+		if (!touches(&ranges[last], &ranges[i]))
+			ranges[++last] = ranges[i];
+		else if (compare_values(ranges[i].hi, ranges[last].hi) > 0)
+			memcpy(ranges[last].hi, ranges[i].hi, sizeof(ranges[i].hi));
+	}
+	return last + 1;
+}
+
+/* A set that stands twice in a list counts once, so that sets of sets stay as small as their contents. */
+struct ks_ast_set *ks_ast_take_set(struct ks_ast *ast, const struct ks_item *item)
+{
+	struct ks_ast_set *set = item->set ? ks_ast_find_set(ast, item->set) : NULL;
+
+	if (!set || set->stamp == ast->stamp)
+		return NULL;
+	set->stamp = ast->stamp;
+	return set;
+}
+
+static void count_items(struct ks_ast *ast, const struct ks_items *items, bool sets, size_t count[2])
+{
+	count[0] = count[1] = 0;
+	ast->stamp++;
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_item *item = &items->list[i];
+		const struct ks_ast_set *set = sets ? ks_ast_take_set(ast, item) : NULL;
+
+		if (!item->set) {
+			count[item->family == KS_IPV6]++;
+		} else if (set) {
+			count[0] += set->merged.count4;
+			count[1] += set->merged.count6;
+		}
+	}
+}
+
+static void copy_items(struct ks_ast *ast, const struct ks_items *items, bool sets, struct ks_range *to[2])
+{
+	ast->stamp++;
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_item *item = &items->list[i];
+		const struct ks_ast_set *set = sets ? ks_ast_take_set(ast, item) : NULL;
+
+		if (!item->set) {
+			*to[item->family == KS_IPV6]++ = item->range;
+		} else if (set) {
+			const struct ks_merged *from = &set->merged;
+
+			for (size_t j = 0; j < from->count4; j++)
+				*to[0]++ = from->ranges[j];
+			for (size_t j = 0; j < from->count6; j++)
+				*to[1]++ = from->ranges[from->count4 + j];
+		}
+	}
+}
+
+int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, struct ks_merged *merged)
+{
+	struct ks_range *ranges, *to[2];
+	size_t count[2];
+
+	count_items(ast, items, sets, count);
+	if (count[0] + count[1] > KS_RANGES_MAX)
+		return -ENOSPC;
+	ranges = malloc((count[0] + count[1] + 1) * sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	to[0] = ranges;
+	to[1] = ranges + count[0];
+	copy_items(ast, items, sets, to);
+	merged->ranges = ranges;
+	merged->count4 = merge(ranges, count[0]);
+	merged->count6 = merge(ranges + count[0], count[1]);
+	memmove(ranges + merged->count4, ranges + count[0], merged->count6 * sizeof(*ranges));
+	return 0;
+}
+
+static int unknown_set(struct ks_parser *p, const struct ks_item *item)
+{
+	const char **names = ks_arena_alloc(p->ast->arena, (p->ast->set_count + 1) * sizeof(*names));
+
+	if (!names)
+		return ks_parser_no_memory(p);
+	for (size_t i = 0; i < p->ast->set_count; i++)
+		names[i] = p->ast->sets[i].name.text;
+	return ks_parser_error_at(p, &item->place, "unknown set '@%s'%s: define it as set %s { ... }", item->set,
+				  ks_did_you_mean(p, "@", item->set, names, p->ast->set_count), item->set);
+}
+
+int ks_items_check(struct ks_parser *p, const struct ks_items *items, bool ports)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_item *item = &items->list[i];
+		struct ks_ast_set *set = item->set ? ks_ast_find_set(p->ast, item->set) : NULL;
+
+		if (!item->set)
+			continue;
+		if (!set)
+			err = unknown_set(p, item);
+		else if (set->ports != ports && !set->broken)
+			err = ks_parser_error_at(p, &item->place, "set '@%s' holds %s: expected a set of %s", item->set,
+						 ports ? "addresses" : "ports", ports ? "ports" : "addresses");
+		if (set)
+			set->used = true;
+	}
+	return err;
+}
+
+static int resolve(struct ks_parser *p, struct ks_ast_set *set);
+
+/* Resolves the sets within a set; notes how deep they go. */
+static int resolve_inner(struct ks_parser *p, struct ks_ast_set *set)
+{
+	for (size_t i = 0; i < set->items.count; i++) {
+		const struct ks_item *item = &set->items.list[i];
+		struct ks_ast_set *inner = item->set ? ks_ast_find_set(p->ast, item->set) : NULL;
+		int err;
+
+		if (!inner)
+			continue;
+		if (inner->visit == 1)
+			return ks_parser_error_at(p, &item->place, "set '@%s' contains itself", inner->name.text);
+		if (++p->set_depth > KS_NESTING_MAX) {
+			p->set_depth--;
+			return ks_parser_error_at(p, &item->place, "sets stand in sets more than %d deep",
+						  KS_NESTING_MAX);
+		}
+		err = resolve(p, inner);
+		p->set_depth--;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int resolve(struct ks_parser *p, struct ks_ast_set *set)
+{
+	int err;
+
+	if (set->visit == 2)
+		return 0;
+	set->visit = 1;
+	err = resolve_inner(p, set);
+	if (!err)
+		err = ks_items_merge(p->ast, &set->items, true, &set->merged);
+	set->visit = 2;
+	if (err == -ENOSPC)
+		return ks_parser_error_at(p, &set->name.place, "the policy's sets have more than %u ranges together",
+					  KS_RANGES_MAX);
+	return err;
+}
+
+int ks_sets_resolve(struct ks_parser *p)
+{
+	for (size_t i = 0; i < p->ast->set_count; i++)
+		ks_items_check(p, &p->ast->sets[i].items, p->ast->sets[i].ports);
+	for (size_t i = 0; i < p->ast->set_count; i++) {
+		if (resolve(p, &p->ast->sets[i]) == -ENOMEM)
+			return ks_parser_no_memory(p);
+	}
+	return 0;
+}

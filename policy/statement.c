@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The statements `zone` and `set`; see ast.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/ast.h"
+#include "policy/value.h"
+
+#define INTERFACE_NAME_MAX 15 /* IFNAMSIZ - 1 */
+
+/* --- zone NAME { interface, network PREFIX, mac ADDRESS } --- */
+
+static int add_interface(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *token)
+{
+	const char *star = strchr(token->text, '*');
+
+	if (token->length > INTERFACE_NAME_MAX)
+		return ks_parser_error(p, token, 0, "the name of an interface has at most %d characters",
+				       INTERFACE_NAME_MAX);
+	if (strpbrk(token->text, "/:@$\"'\\") || strcmp(token->text, ".") == 0 || strcmp(token->text, "..") == 0)
+		return ks_parser_error(
+			p, token, 0,
+			"'%.60s' cannot name an interface: expected a name such as eth0, or 'network' or "
+			"'mac' and an address",
+			token->text);
+	if (star && star[1])
+		return ks_parser_error(p, token, (size_t)(star - token->text),
+				       "'*' can only stand at the end of an interface's name");
+	return ks_add_name(p, &zone->interfaces, token);
+}
+
+static int add_network(struct ks_parser *p, struct ks_ast_zone *zone)
+{
+	struct ks_ast_network *list;
+	struct ks_prefix prefix;
+	struct ks_token token;
+	char buf[64];
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "a network such as 10.0.0.0/24", &token);
+
+	if (err)
+		return err;
+	if (ks_value_prefix(token.text, &prefix))
+		return ks_parser_error(p, &token, 0,
+				       "'%.60s' is no network: expected a prefix such as 10.0.0.0/24 or "
+				       "2001:db8::/64",
+				       token.text);
+	if (ks_prefix_mask(&prefix))
+		ks_parser_warn_at(p, &token.place, "'%s' has bits set behind its prefix: the network %s is used",
+				  token.text, ks_prefix_text(&prefix, buf, sizeof(buf)));
+	list = ks_arena_grow(p->ast->arena, zone->networks, zone->network_count, sizeof(*list));
+	if (!list)
+		return ks_parser_no_memory(p);
+	zone->networks = list;
+	list[zone->network_count++] = (struct ks_ast_network){ .prefix = prefix, .place = token.place };
+	return 0;
+}
+
+static int add_mac(struct ks_parser *p, struct ks_ast_zone *zone)
+{
+	struct ks_ast_mac mac, *list;
+	struct ks_token token;
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "a MAC address such as 02:00:5e:10:00:01", &token);
+
+	if (err)
+		return err;
+	if (ks_value_mac(token.text, mac.mac))
+		return ks_parser_error(p, &token, 0,
+				       "'%.60s' is no MAC address: expected six octets such as "
+				       "02:00:5e:10:00:01",
+				       token.text);
+	mac.place = token.place;
+	list = ks_arena_grow(p->ast->arena, zone->macs, zone->mac_count, sizeof(*list));
+	if (!list)
+		return ks_parser_no_memory(p);
+	zone->macs = list;
+	list[zone->mac_count++] = mac;
+	return 0;
+}
+
+static int one_zone_entry(struct ks_parser *p, void *arg)
+{
+	struct ks_token token = *ks_parser_last(p);
+
+	if (strcmp(token.text, "network") == 0)
+		return add_network(p, arg);
+	if (strcmp(token.text, "mac") == 0)
+		return add_mac(p, arg);
+	return add_interface(p, arg, &token);
+}
+
+int ks_parse_zone(struct ks_parser *p)
+{
+	struct ks_ast_zone zone = { 0 }, *list;
+	struct ks_token name;
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "the name of the zone", &name);
+
+	if (!err)
+		err = ks_check_name(p, &name, name.text, "zone");
+	if (err)
+		return err;
+	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
+	err = ks_parse_list(p, "an interface, 'network' or 'mac'", one_zone_entry, &zone);
+	zone.broken = err != 0;
+	list = ks_arena_grow(p->ast->arena, p->ast->zones, p->ast->zone_count, sizeof(*list));
+	if (!list)
+		return ks_parser_no_memory(p);
+	p->ast->zones = list;
+	list[p->ast->zone_count++] = zone;
+	return err;
+}
+
+/* --- set NAME [port] { ... }, set NAME [port] file "PATH" --- */
+
+static bool same_set(const void *owner, __u32 value, const void *key)
+{
+	const struct ks_ast *ast = owner;
+
+	return strcmp(ast->sets[value].name.text, key) == 0;
+}
+
+struct ks_ast_set *ks_ast_find_set(const struct ks_ast *ast, const char *name)
+{
+	long at = ks_index_find(&ast->set_index, ks_hash_text(name), same_set, ast, name);
+
+	return at < 0 ? NULL : &ast->sets[at];
+}
+
+static int add_set(struct ks_parser *p, const struct ks_ast_set *set)
+{
+	const struct ks_ast_set *first = ks_ast_find_set(p->ast, set->name.text);
+	struct ks_ast_set *list;
+
+	if (first)
+		return ks_parser_error_at(p, &set->name.place, "set '%s' is already defined at %s:%u:%u",
+					  set->name.text, first->name.place.file, first->name.place.line,
+					  first->name.place.column);
+	if (p->ast->set_count >= KS_SETS_MAX)
+		return ks_parser_error_at(p, &set->name.place, "the policy has more than %u sets", KS_SETS_MAX);
+	list = ks_arena_grow(p->ast->arena, p->ast->sets, p->ast->set_count, sizeof(*list));
+	if (!list || ks_index_add(&p->ast->set_index, ks_hash_text(set->name.text), (__u32)p->ast->set_count))
+		return ks_parser_no_memory(p);
+	p->ast->sets = list;
+	list[p->ast->set_count++] = *set;
+	return 0;
+}
+
+int ks_parse_set(struct ks_parser *p)
+{
+	struct ks_ast_set set = { 0 };
+	struct ks_token name, path;
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "the name of the set", &name);
+
+	if (!err)
+		err = ks_check_name(p, &name, name.text, "set");
+	if (err)
+		return err;
+	set.name = (struct ks_name){ .text = name.text, .place = name.place };
+	set.ports = ks_parser_accept_word(p, "port");
+	if (ks_parser_accept_word(p, "file")) {
+		err = ks_parser_expect(p, KS_TOKEN_STRING, "a file name in quotes", &path);
+		if (!err)
+			err = ks_read_items(p, &path, set.ports, &set.items);
+	} else {
+		err = ks_parse_items(p, set.ports, &set.items);
+	}
+	set.broken = err != 0;
+	if (err == -ENOMEM)
+		return err;
+	return add_set(p, &set) ? -EINVAL : err;
+}
