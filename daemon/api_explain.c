@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * POST /v1/explain: a packet in words, judged by the native home with the
+ * policy in force and the one flow of the kernel's table that it belongs to.
+ * TCP numbers that the words leave open continue that flow.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "host/craft.h"
+#include "host/explain.h"
+#include "policy/arena.h"
+#include "policy/test.h"
+
+struct explainer {
+	struct ks_daemon *daemon;
+	struct ks_config config; /* the policy's, for a small table: it will hold one flow */
+	struct ks_arena *arena;
+	struct ks_crafter *crafter;
+	struct ks_engine *engine;
+	struct ks_step step;
+	struct ks_diags diags;
+};
+
+static void explainer_fini(struct explainer *explainer)
+{
+	ks_engine_destroy(explainer->engine);
+	ks_crafter_destroy(explainer->crafter);
+	ks_diags_fini(&explainer->diags);
+	ks_arena_destroy(explainer->arena);
+}
+
+static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
+{
+	struct ks_policy *policy = daemon->policy;
+	const struct ks_tables tables = {
+		.config = &explainer->config, .rules = policy->rules, .sets = policy->sets, .ranges = policy->ranges
+	};
+	int err;
+
+	memset(explainer, 0, sizeof(*explainer));
+	explainer->config = policy->config;
+	explainer->config.limit_states = KS_LIMIT_STATES_MIN;
+	explainer->daemon = daemon;
+	explainer->arena = ks_arena_create();
+	if (!explainer->arena)
+		return -ENOMEM;
+	err = ks_crafter_create(&explainer->crafter);
+	if (!err)
+		err = ks_engine_create(&tables, &explainer->engine);
+	if (!err)
+		ks_engine_set_time(explainer->engine, ks_kernel_now(daemon->kernel));
+	return err;
+}
+
+/* Adds a word with a number from the wire, if the packet has none of its kind. */
+static int add_number(struct explainer *explainer, enum ks_mod_kind kind, __u32 value)
+{
+	struct ks_packet_spec *spec = &explainer->step.packet;
+	struct ks_mod *mods;
+
+	if (ks_spec_mod(spec, kind))
+		return 0;
+	mods = ks_arena_alloc(explainer->arena, (spec->mod_count + 1) * sizeof(*mods));
+	if (!mods)
+		return -ENOMEM;
+	if (spec->mod_count)
+		memcpy(mods, spec->mods, spec->mod_count * sizeof(*mods));
+	mods[spec->mod_count] = (struct ks_mod){ .kind = (__u8)kind, .base = KS_SEQ_ABSOLUTE, .value = value };
+	spec->mods = mods;
+	spec->mod_count++;
+	return 0;
+}
+
+/* Copies the packet's flow from the kernel into the engine, and lets the packet continue it. */
+static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
+{
+	struct ks_packet_spec *spec = &explainer->step.packet;
+	struct ks_inspection in;
+	struct ks_flow flow;
+	__u32 dir;
+	int err;
+
+	ks_engine_inspect(explainer->engine, frame, true, &in);
+	if (!ks_kernel_find_flow(explainer->daemon->kernel, &in.key, &flow))
+		return 0;
+	err = ks_engine_add_flow(explainer->engine, &in.key, &flow);
+	if (err || spec->proto != KS_PROTO_TCP || spec->kind != KS_SPEC_IP || (spec->tcp_flags & KS_TCP_SYN))
+		return err;
+	dir = memcmp(&spec->src, &in.key.addr[ks_flow_orig_side(&flow)], sizeof(spec->src)) ||
+			      ks_be16(in.key.port[ks_flow_orig_side(&flow)]) != spec->sport
+		      ? KS_REPLY
+		      : KS_ORIGINAL;
+	err = add_number(explainer, KS_MOD_SEQ, flow.end[dir]);
+	if (!err && (spec->tcp_flags & KS_TCP_ACK))
+		err = add_number(explainer, KS_MOD_ACK, flow.end[!dir]);
+	return err;
+}
+
+static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)
+{
+	const struct ks_diag *diag = diags->count ? &diags->list[0] : NULL;
+
+	if (!diag)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: it cannot be understood");
+	return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet:%u: %s\n%s", diag->place.column, diag->message,
+			     diag->excerpt ? diag->excerpt : "");
+}
+
+static enum MHD_Result explain(struct ks_request *request, struct explainer *explainer, const char *words)
+{
+	struct ks_frame frame;
+	int err = ks_step_parse_text(explainer->daemon->policy, words, explainer->arena, &explainer->step,
+				     &explainer->diags);
+
+	if (err)
+		return refuse_words(request, &explainer->diags);
+	err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
+	if (!err)
+		err = take_flow(explainer, &frame);
+	if (!err) {
+		ks_crafter_reset(explainer->crafter);
+		err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
+	}
+	if (err)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: it cannot be made: %s", strerror(-err));
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     ks_explain_json(explainer->daemon->policy, explainer->engine, &frame));
+}
+
+enum MHD_Result ks_api_explain(struct ks_request *request)
+{
+	struct explainer explainer;
+	enum MHD_Result result;
+	json_t *body = ks_api_body(request, &result);
+	const char *words = json_string_value(json_object_get(body, "packet"));
+
+	if (!body)
+		return result;
+	if (!words)
+		result = ks_api_refuse(
+			request, MHD_HTTP_BAD_REQUEST,
+			"packet: give a packet in words, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn\"");
+	else if (explainer_init(&explainer, request->daemon))
+		result = ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+	else
+		result = explain(request, &explainer, words);
+	if (body && words)
+		explainer_fini(&explainer);
+	json_decref(body);
+	return result;
+}

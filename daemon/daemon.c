@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon's life: start or take over, the poll loop, the end. See daemon.h.
+ *
+ * SIGHUP reloads. SIGTERM and SIGINT end the daemon and leave the firewall in
+ * the kernel as a crash would: nothing passes unfiltered because an init system
+ * restarts a service. Only `keepstate stop` takes the firewall away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "daemon.h"
+#include "events.h"
+#include "report.h"
+
+#define KS_EXIT_OK 0
+#define KS_EXIT_NO 1
+#define KS_EXIT_POLICY 2
+#define KS_EXIT_SYSTEM 3
+
+#define KS_BEAT_SECONDS 5 /* how often followers get an empty line */
+
+/* Says what failed; returns the exit code. */
+static int give_up(const char *what, int err)
+{
+	const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
+
+	ks_report_error("%s: %s", what, why);
+	if (err == -EPERM || err == -EACCES)
+		ks_report_error("the daemon needs root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN");
+	return KS_EXIT_SYSTEM;
+}
+
+static int refuse_second(const struct ks_instance *instance, const struct ks_holder *holder)
+{
+	char since[64] = "";
+	time_t when = (time_t)holder->since;
+	struct tm tm;
+
+	if (holder->since && localtime_r(&when, &tm))
+		strftime(since, sizeof(since), " since %Y-%m-%d %H:%M:%S", &tm);
+	if (!holder->pid)
+		ks_report_error("another Keepstate is starting in this network namespace (%s)", instance->name);
+	else
+		ks_report_error("Keepstate runs already in this network namespace (%s): process %d, policy %s,%s",
+				instance->name, (int)holder->pid, holder->policy, since);
+	return KS_EXIT_NO;
+}
+
+static int take_lock(struct ks_daemon *daemon)
+{
+	struct ks_holder holder = { .pid = getpid(), .since = daemon->started };
+	struct ks_holder other;
+
+	daemon->lock_fd = ks_instance_lock(&daemon->instance, &other);
+	if (daemon->lock_fd == -EWOULDBLOCK)
+		return refuse_second(&daemon->instance, &other);
+	if (daemon->lock_fd < 0)
+		return give_up(daemon->instance.lock, daemon->lock_fd);
+	snprintf(holder.policy, sizeof(holder.policy), "%s", daemon->policy_path);
+	ks_instance_sign(daemon->lock_fd, &holder);
+	return KS_EXIT_OK;
+}
+
+static int open_descriptors(struct ks_daemon *daemon)
+{
+	const struct itimerspec second = { .it_interval.tv_sec = 1, .it_value.tv_sec = 1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	daemon->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	daemon->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (daemon->signal_fd < 0 || daemon->timer_fd < 0 || timerfd_settime(daemon->timer_fd, 0, &second, NULL))
+		return -errno;
+	daemon->news_fd = ks_netlink_open(true);
+	return daemon->news_fd < 0 ? daemon->news_fd : 0;
+}
+
+/* Programs and maps of our own; whatever was half pinned here goes. */
+static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
+{
+	const struct ks_kernel_opts opts = { .pin_dir = daemon->instance.pins };
+
+	ks_kernel_unpin(daemon->instance.pins);
+	ks_record_fini(&daemon->record);
+	daemon->record.since = daemon->started;
+	return ks_kernel_load(policy, &opts, &daemon->kernel);
+}
+
+/* A damaged record costs the ids of rules, not the states. */
+static void read_record(struct ks_daemon *daemon)
+{
+	int err = ks_record_read(daemon->instance.record, &daemon->record);
+
+	if (err)
+		ks_report_error("%s cannot be read (%s): rules get new numbers, so their counters mix",
+				daemon->instance.record, strerror(-err));
+	if (!daemon->record.since)
+		daemon->record.since = daemon->started;
+}
+
+static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
+{
+	int err = ks_kernel_reopen(daemon->instance.pins, &daemon->kernel);
+
+	if (!err) {
+		daemon->took_over = true;
+		read_record(daemon);
+	} else if (err == -ENOENT) {
+		err = load_fresh(daemon, policy);
+	}
+	daemon->interfaces.kernel = daemon->kernel;
+	daemon->interfaces.record = &daemon->record;
+	return err;
+}
+
+/* At a fresh start every interface of a zone must be guarded, or the firewall does not start. */
+static int guard_interfaces(struct ks_daemon *daemon)
+{
+	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
+
+	ks_record_write(&daemon->record, daemon->instance.record);
+	return daemon->took_over ? 0 : err;
+}
+
+static void undo(struct ks_daemon *daemon)
+{
+	ks_instance_remove(&daemon->instance, daemon->record.qdiscs, daemon->record.qdisc_count);
+}
+
+/* Everything between a good policy and a firewall in force. Owns the policy. */
+static int bring_up(struct ks_daemon *daemon, struct ks_policy *policy)
+{
+	char *message = NULL;
+	int err = open_kernel(daemon, policy);
+
+	if (err) {
+		ks_policy_destroy(policy);
+		if (err != -EMEDIUMTYPE && !daemon->took_over)
+			undo(daemon);
+		return give_up("cannot start", err);
+	}
+	err = ks_daemon_install(daemon, policy, !daemon->took_over, &message);
+	if (err) {
+		ks_report_error("%s: %s", daemon->policy_path, message ? message : strerror(-err));
+		free(message);
+		ks_policy_destroy(policy);
+		if (daemon->took_over)
+			ks_report_error("the policy that was in force stays in force");
+		else
+			undo(daemon);
+		return KS_EXIT_SYSTEM;
+	}
+	err = guard_interfaces(daemon);
+	if (!err)
+		err = ks_events_create(daemon->kernel, &daemon->policy, &daemon->events);
+	if (!err)
+		err = ks_api_create(daemon, &daemon->api);
+	if (err && !daemon->took_over)
+		undo(daemon);
+	return err ? give_up("cannot start", err) : KS_EXIT_OK;
+}
+
+static void reload_by_signal(struct ks_daemon *daemon)
+{
+	struct ks_load_outcome outcome;
+	int err;
+
+	ks_report_to_manager("RELOADING=1");
+	err = ks_daemon_reload(daemon, NULL, &outcome);
+	if (err) {
+		ks_load_outcome_report(&outcome, daemon->policy_path);
+		ks_report_error("reload refused, the old policy stays");
+	} else {
+		ks_report("%s is in force: generation %u", daemon->policy_path,
+			  ks_kernel_config(daemon->kernel)->generation);
+	}
+	ks_load_outcome_fini(&outcome);
+	ks_report_to_manager("READY=1");
+}
+
+static void take_signals(struct ks_daemon *daemon)
+{
+	struct signalfd_siginfo info;
+
+	while (read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload_by_signal(daemon);
+		else
+			daemon->quit = true;
+	}
+}
+
+static void take_one_news(const struct ks_interface *interface, void *arg)
+{
+	struct ks_daemon *daemon = arg;
+
+	ks_interfaces_take_news(&daemon->interfaces, daemon->policy, interface);
+}
+
+static void take_news(struct ks_daemon *daemon)
+{
+	unsigned qdiscs = daemon->record.qdisc_count;
+	int err = ks_netlink_read_news(daemon->news_fd, take_one_news, daemon);
+
+	if (err == -ENOBUFS) /* some were lost: look at everything */
+		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
+	if (err)
+		ks_report_error("interfaces: %s", strerror(-err));
+	if (qdiscs != daemon->record.qdisc_count)
+		ks_record_write(&daemon->record, daemon->instance.record);
+}
+
+static void sample(struct ks_daemon *daemon)
+{
+	struct ks_count counts[KS_REASON_MAX];
+	struct ks_sample new = { .time = ks_kernel_now(daemon->kernel),
+				 .created = ks_kernel_counts(daemon->kernel)->created };
+
+	if (ks_kernel_reasons(daemon->kernel, counts))
+		return;
+	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
+		struct ks_count *sum = ks_reason_is_pass(i) ? &new.passed : &new.dropped;
+
+		sum->packets += counts[i].packets;
+		sum->bytes += counts[i].bytes;
+	}
+	daemon->samples[0] = daemon->samples[1];
+	daemon->samples[1] = new;
+}
+
+static void take_second(struct ks_daemon *daemon)
+{
+	static unsigned seconds;
+	__u64 expirations;
+
+	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return;
+	sample(daemon);
+	ks_interfaces_retry(&daemon->interfaces);
+	if (++seconds % KS_BEAT_SECONDS == 0)
+		ks_events_beat(daemon->events);
+}
+
+static void loop(struct ks_daemon *daemon)
+{
+	while (!daemon->quit) {
+		struct pollfd fds[] = {
+			{ .fd = daemon->signal_fd, .events = POLLIN },
+			{ .fd = daemon->news_fd, .events = POLLIN },
+			{ .fd = daemon->timer_fd, .events = POLLIN },
+			{ .fd = ks_api_fd(daemon->api), .events = POLLIN },
+			{ .fd = ks_events_followers(daemon->events) ? ks_events_fd(daemon->events) : -1,
+			  .events = POLLIN },
+		};
+
+		if (poll(fds, KS_ARRAY_SIZE(fds), ks_api_timeout(daemon->api)) < 0 && errno != EINTR)
+			break;
+		if (fds[0].revents)
+			take_signals(daemon);
+		if (fds[1].revents)
+			take_news(daemon);
+		if (fds[2].revents)
+			take_second(daemon);
+		if (fds[4].revents)
+			ks_events_take(daemon->events);
+		ks_api_work(daemon->api);
+	}
+}
+
+/* Ends the conversations: what was answered is sent, followers are told that it is over. */
+static void hang_up(struct ks_daemon *daemon)
+{
+	if (daemon->events)
+		ks_events_end(daemon->events);
+	for (int i = 0; daemon->api && i < 10; i++) {
+		ks_api_work(daemon->api);
+		usleep(1000);
+	}
+	ks_api_destroy(daemon->api);
+	ks_events_destroy(daemon->events);
+}
+
+static int finish(struct ks_daemon *daemon)
+{
+	int err = 0;
+
+	hang_up(daemon);
+	if (daemon->remove) {
+		err = ks_instance_remove(&daemon->instance, daemon->record.qdiscs, daemon->record.qdisc_count);
+		if (err)
+			ks_report_error("not everything could be removed: %s", strerror(-err));
+		else
+			ks_report("stopped: filters, states and pins are removed; nothing is filtered any more");
+	} else {
+		ks_report("the daemon ends, the firewall stays in force in the kernel; `keepstate stop` removes it");
+	}
+	return err ? KS_EXIT_SYSTEM : KS_EXIT_OK;
+}
+
+static void daemon_fini(struct ks_daemon *daemon)
+{
+	const int fds[] = { daemon->signal_fd, daemon->timer_fd, daemon->news_fd, daemon->lock_fd };
+
+	ks_interfaces_fini(&daemon->interfaces);
+	ks_kernel_close(daemon->kernel);
+	ks_policy_destroy(daemon->policy);
+	ks_record_fini(&daemon->record);
+	free(daemon->policy_path);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(fds); i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
+/* In the background: the parent ends when the firewall is in force, with the child's exit code if it is not. */
+static int detach(int *ready_fd)
+{
+	int fds[2];
+	unsigned char code = KS_EXIT_SYSTEM;
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		setsid();
+		close(fds[0]);
+		*ready_fd = fds[1];
+		return 0;
+	}
+	close(fds[1]);
+	if (read(fds[0], &code, 1) != 1)
+		code = KS_EXIT_SYSTEM;
+	_exit(code);
+}
+
+static void tell_parent(int ready_fd, int code)
+{
+	unsigned char octet = (unsigned char)code;
+	int null;
+
+	if (ready_fd < 0)
+		return;
+	if (write(ready_fd, &octet, 1) != 1)
+		ks_report_error("the starting process is gone");
+	close(ready_fd);
+	if (code)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ks_report_to_syslog();
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+static void announce(const struct ks_daemon *daemon)
+{
+	ks_report("%s is in force on %zu interface%s%s (process %d)", daemon->policy_path, daemon->interfaces.count,
+		  daemon->interfaces.count == 1 ? "" : "s",
+		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
+	for (size_t i = 0; i < daemon->interfaces.count; i++)
+		ks_report("  %s: zone %s", daemon->interfaces.list[i].name,
+			  ks_policy_zone_name(daemon->policy, daemon->interfaces.list[i].zone));
+	ks_report_to_manager("READY=1");
+}
+
+static int start(struct ks_daemon *daemon, struct ks_policy *policy)
+{
+	int err = ks_instance_find(&daemon->instance) ?: ks_instance_prepare(&daemon->instance);
+	int code = err ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon);
+
+	if (!code) {
+		err = open_descriptors(daemon);
+		if (err)
+			code = give_up("cannot open what the daemon listens to", err);
+	}
+	if (code) {
+		ks_policy_destroy(policy);
+		return code;
+	}
+	return bring_up(daemon, policy);
+}
+
+int ks_daemon_run(const struct ks_daemon_opts *opts)
+{
+	struct ks_daemon daemon = { .lock_fd = -1, .signal_fd = -1, .news_fd = -1, .timer_fd = -1 };
+	struct ks_load_outcome outcome;
+	struct ks_policy *policy;
+	int err, code, ready_fd = -1;
+
+	err = ks_daemon_load(opts->policy_path, &policy, &outcome);
+	ks_load_outcome_report(&outcome, opts->policy_path);
+	ks_load_outcome_fini(&outcome);
+	if (err)
+		return KS_EXIT_POLICY;
+	if (opts->detach && (err = detach(&ready_fd)))
+		return give_up("cannot go to the background", err);
+	daemon.started = time(NULL);
+	daemon.policy_path = strdup(opts->policy_path);
+	code = daemon.policy_path ? start(&daemon, policy) : give_up("cannot start", -ENOMEM);
+	if (!code)
+		announce(&daemon);
+	tell_parent(ready_fd, code);
+	if (!code) {
+		loop(&daemon);
+		code = finish(&daemon);
+	} else {
+		hang_up(&daemon);
+	}
+	daemon_fini(&daemon);
+	return code;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon: holds the kernel home, follows the interfaces, serves the
+ * control API. It has one thread and one poll loop (daemon.c), so nothing here
+ * is locked; what a client asks is done between two turns of the loop. The
+ * packets do not need it: when it dies, filtering and expiry go on, and the
+ * next one takes the same states over.
+ */
+#ifndef KS_DAEMON_H
+#define KS_DAEMON_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "instance.h"
+#include "interfaces.h"
+#include "kernel.h"
+#include "record.h"
+
+struct ks_api;
+struct ks_events;
+
+/* Totals at a moment, to show rates. */
+struct ks_sample {
+	__u64 time; /* ns */
+	struct ks_count passed, dropped;
+	__u64 created; /* flows */
+};
+
+struct ks_daemon {
+	struct ks_instance instance;
+	struct ks_kernel *kernel;
+	struct ks_policy *policy; /* that the kernel judges by */
+	char *policy_path; /* as it was named; SIGHUP loads it again, so the daemon keeps its working directory */
+	struct ks_record record;
+	struct ks_interfaces interfaces;
+	struct ks_events *events;
+	struct ks_api *api;
+	int lock_fd, signal_fd, news_fd, timer_fd;
+	time_t started; /* this process */
+	time_t loaded; /* the present policy */
+	unsigned reloads;
+	bool took_over; /* states of an earlier process */
+	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
+	bool quit; /* leave the loop */
+	bool remove; /* and the kernel clean */
+};
+
+/* What came of loading a policy. */
+struct ks_load_outcome {
+	struct ks_diags diags;
+	char *message; /* one sentence when it failed for another reason than errors in the text, else NULL */
+	char *tests; /* what the failing tests said, else NULL */
+};
+
+void ks_load_outcome_fini(struct ks_load_outcome *outcome);
+
+/* To the administrator: report.h. */
+void ks_load_outcome_report(const struct ks_load_outcome *outcome, const char *path);
+
+/* Loads a policy and runs its tests. *outcome is always set. */
+int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_outcome *outcome);
+
+/* Runs the tests of a policy. Returns 0, or -EBADMSG with outcome->tests and message set; part of ks_daemon_load(). */
+int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outcome);
+
+/*
+ * Replaces the policy: loads `path` (NULL: the present file), keeps the ids of
+ * rules and zones, and switches. With an error the old policy stays.
+ */
+int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_outcome *outcome);
+
+/*
+ * Puts a loaded policy into force; the daemon owns it afterwards. `fresh`: the
+ * kernel has just been loaded with this very policy. *message is set with an error.
+ */
+int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message);
+
+struct ks_daemon_opts {
+	const char *policy_path;
+	bool detach; /* go to the background once everything is in force */
+};
+
+/* The whole life of a daemon. Returns an exit code of cli/command.h. */
+int ks_daemon_run(const struct ks_daemon_opts *opts);
+
+#endif

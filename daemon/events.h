@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Events on their way from the kernel's ring buffer to those who follow. Each
+ * follower has a bounded buffer of JSON lines of his own: who reads too slowly
+ * loses lines and is told how many, nobody else waits for him. The programs
+ * are told (ks_control.listeners) only while somebody follows.
+ */
+#ifndef KS_DAEMON_EVENTS_H
+#define KS_DAEMON_EVENTS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "filter.h"
+#include "kernel.h"
+
+struct ks_events;
+struct ks_follower;
+
+/* `policy` points to the daemon's current policy, which may change. */
+int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events);
+void ks_events_destroy(struct ks_events *events);
+
+/* Poll for reading; then ks_events_take(). */
+int ks_events_fd(const struct ks_events *events);
+void ks_events_take(struct ks_events *events);
+
+/* `wake` is called when there is something to read after ks_follower_read() had nothing. */
+struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_filter *filter, void (*wake)(void *arg),
+				     void *arg);
+void ks_follower_destroy(struct ks_follower *follower);
+
+/* Moves waiting lines to buf. Returns octets; 0 if nothing waits: wake will be called; -EPIPE at the end. */
+ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size);
+
+/* Nothing more will come: wakes everybody up to read that. */
+void ks_events_end(struct ks_events *events);
+
+/* Sends everybody an empty line, so that those who have gone are noticed. */
+void ks_events_beat(struct ks_events *events);
+
+unsigned ks_events_followers(const struct ks_events *events);
+
+#endif
