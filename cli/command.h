@@ -15,11 +15,12 @@ enum ks_exit {
 };
 
 /* X(name, one line of help), in the order in which they are listed. */
-#define KS_COMMANDS(X)                               \
-	X(check, "check a policy file")              \
-	X(show, "print a policy in its normal form") \
-	X(test, "run the tests of policies") \
-	X(replay, "run captured traffic through a policy")
+#define KS_COMMANDS(X)                                     \
+	X(check, "check a policy file")                    \
+	X(show, "print a policy in its normal form")       \
+	X(test, "run the tests of policies")               \
+	X(replay, "run captured traffic through a policy") \
+	X(explain, "show how a packet is decided, step by step")
 
 /* argv[0] is the command's name. Returns an enum ks_exit. */
 #define X(name, help) int ks_cmd_##name(int argc, char **argv);

@@ -162,7 +162,7 @@ const char *ks_number_text(uint64_t number, char buf[KS_NUMBER_TEXT])
 	return buf;
 }
 
-const char *ks_duration_text(uint64_t ms, char buf[KS_NUMBER_TEXT])
+const char *ks_span_text(uint64_t ms, char buf[KS_NUMBER_TEXT])
 {
 	static const struct {
 		uint64_t seconds;

@@ -44,7 +44,7 @@ const char *ks_bytes_text(uint64_t bytes, char buf[KS_NUMBER_TEXT]);
 /* "1,234,567"; returns buf. */
 const char *ks_number_text(uint64_t number, char buf[KS_NUMBER_TEXT]);
 /* "5m10s", "2h", "1.250s"; returns buf. */
-const char *ks_duration_text(uint64_t ms, char buf[KS_NUMBER_TEXT]);
+const char *ks_span_text(uint64_t ms, char buf[KS_NUMBER_TEXT]);
 
 /* Loads a policy for a command and prints all complaints. Returns an enum ks_exit; *policy is set with KS_EXIT_OK. */
 int ks_cli_load(const char *path, struct ks_policy **policy);

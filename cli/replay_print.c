@@ -211,7 +211,7 @@ void ks_replay_print_summary(const struct ks_replay_run *run)
 
 	printf("%s%s frames, %s, %s of traffic, %zu capture%s, judged in %.3f s\n", run->quiet ? "" : "\n",
 	       ks_number_text(totals->frames, frames), ks_bytes_text(totals->bytes, bytes),
-	       ks_duration_text((totals->last - KS_MIN(totals->first, totals->last)) / KS_NSEC_PER_MSEC, time),
+	       ks_span_text((totals->last - KS_MIN(totals->first, totals->last)) / KS_NSEC_PER_MSEC, time),
 	       run->capture_count, run->capture_count == 1 ? "" : "s", seconds);
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(totals->actions); i++) {
 		if (totals->actions[i])

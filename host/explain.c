@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Explanations; see explain.h. The steps follow core/inspect.c: headers,
+ * zones, flow, zone check, protocol, policy, decision, answer, state.
+ */
+#include "host/explain.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/reject.h"
+#include "host/explain_internal.h"
+#include "host/json.h"
+#include "host/names.h"
+
+json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
+{
+	va_list args;
+	json_t *object;
+
+	va_start(args, format);
+	object = json_pack("{s:s, s:s, s:o}", "step", step, "outcome", outcome, "text", json_vsprintf(format, args));
+	va_end(args);
+	if (object)
+		json_array_append_new(explain->steps, object);
+	return object;
+}
+
+/* Reasons that the headers alone decide (core/packet.c). */
+static bool is_header_reason(unsigned reason)
+{
+	return reason >= KS_REASON_TRUNCATED && reason <= KS_REASON_L4_CHECKSUM && reason != KS_REASON_ICMP_NO_FLOW &&
+	       reason != KS_REASON_ICMP_REPLY && reason != KS_REASON_ICMP_QUOTE;
+}
+
+static const char *zone_name(const struct ks_explain *explain, unsigned zone)
+{
+	return ks_policy_zone_name(explain->policy, zone);
+}
+
+static void tuple_text(const struct ks_tuple *tuple, const char *arrow, char *buf, size_t size)
+{
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8];
+	bool ports = tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP;
+
+	snprintf(buf, size, "%s %s %s %s", ks_proto_name(tuple->proto, proto, sizeof(proto)),
+		 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src), arrow,
+		 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst));
+}
+
+static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
+{
+	char flags[KS_TCP_FLAGS_TEXT];
+
+	if (pkt->tuple.proto == KS_PROTO_TCP)
+		snprintf(buf, size, ", flags %s, seq %u, ack %u, window %u, %u octets of data",
+			 ks_tcp_flags_text(pkt->tcp_flags, flags), pkt->seq, pkt->ack, pkt->window, pkt->payload_len);
+	else if (pkt->tuple.proto == KS_PROTO_ICMP || pkt->tuple.proto == KS_PROTO_ICMPV6)
+		snprintf(buf, size, ", type %u code %u", pkt->icmp_type, pkt->icmp_code);
+	else
+		snprintf(buf, size, ", %u octets of data", pkt->payload_len);
+}
+
+/* How the frame was read, or at which header it failed. */
+static void explain_headers(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	const struct ks_packet *pkt = &in->pkt;
+	const char *link = pkt->link == KS_LINK_IP ? "a bare IP packet" : "an Ethernet frame";
+	char tuple[2 * KS_ENDPOINT_TEXT + 16] = "", upper[120] = "";
+	json_t *step;
+
+	if (pkt->tuple.family) {
+		tuple_text(&pkt->tuple, ">", tuple, sizeof(tuple));
+		if (!is_header_reason(in->reason))
+			upper_text(pkt, upper, sizeof(upper));
+	}
+	if (pkt->flags & KS_PKT_NOT_IP)
+		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets that is not IP", link, pkt->wire_len);
+	else if (is_header_reason(in->reason))
+		step = ks_explain_step(explain, "headers", "drop", "%s of %u octets%s%s: %s", link, pkt->wire_len,
+				       *tuple ? ", " : "", tuple, ks_reason_text(in->reason));
+	else
+		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets%s, IPv%u: %s%s", link, pkt->wire_len,
+				       pkt->flags & KS_PKT_SNAPPED ? " (cut by the capture)" : "", pkt->tuple.family,
+				       tuple, upper);
+	json_object_set_new(step, "link", json_string(pkt->link == KS_LINK_IP ? "ip" : "ethernet"));
+	json_object_set_new(step, "length", json_integer(pkt->wire_len));
+	if (pkt->tuple.family)
+		json_object_set_new(step, "hop_limit", json_integer(pkt->hop_limit));
+}
+
+static void explain_zones(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	json_t *step;
+
+	if (in->to == KS_ZONE_UNKNOWN)
+		step = ks_explain_step(explain, "zones", "note",
+				       "it comes from zone %s; where it goes to was not asked",
+				       zone_name(explain, in->from));
+	else
+		step = ks_explain_step(explain, "zones", "note", "it comes from zone %s and goes to zone %s",
+				       zone_name(explain, in->from), zone_name(explain, in->to));
+	json_object_set_new(step, "from", json_string(zone_name(explain, in->from)));
+	if (in->to != KS_ZONE_UNKNOWN)
+		json_object_set_new(step, "to", json_string(zone_name(explain, in->to)));
+}
+
+static json_t *flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
+{
+	return ks_json_flow(explain->policy, &explain->in->key, flow, explain->in->now);
+}
+
+/* The lookup: under which key, and what was there. */
+static void explain_flow(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	const char *about = in->pkt.flags & KS_PKT_ICMP_ERROR ? "the flow it quotes, " : "its flow, ";
+	char text[2 * KS_ENDPOINT_TEXT + 16];
+	struct ks_tuple tuple;
+	json_t *step;
+
+	if (in->reason == KS_REASON_ICMP_QUOTE && !in->found) {
+		ks_explain_step(explain, "flow", "drop",
+				"it quotes no packet that can be read, or one of somebody else");
+		return;
+	}
+	if (!in->found) {
+		struct ks_flow none = { .flags = in->sender ? KS_FLOW_ORIG_IS_HIGH : 0 };
+
+		ks_flow_tuple(&in->key, &none, &tuple);
+		tuple_text(&tuple, "<>", text, sizeof(text));
+		ks_explain_step(explain, "flow", in->reason == KS_REASON_ICMP_NO_FLOW ? "drop" : "note",
+				"%s%s, is not in the state table", about, text);
+		return;
+	}
+	ks_flow_tuple(&in->key, &in->before, &tuple);
+	tuple_text(&tuple, ">", text, sizeof(text));
+	step = ks_explain_step(
+		explain, "flow", "ok",
+		"%s%s, is %s: %llu packets from its originator in zone %s, %llu from the other side in %s; "
+		"this packet is of the %s",
+		about, text, ks_state_name(in->before.state), in->before.packets[KS_ORIGINAL],
+		zone_name(explain, in->before.zone[KS_ORIGINAL]), in->before.packets[KS_REPLY],
+		zone_name(explain, in->before.zone[KS_REPLY]), in->dir == KS_ORIGINAL ? "originator" : "other side");
+	json_object_set_new(step, "direction", json_string(in->dir == KS_ORIGINAL ? "original" : "reply"));
+	if (in->replaces)
+		ks_explain_step(explain, "flow", "note", "that flow is over, and this packet may open it anew");
+}
+
+static void explain_zone_check(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	unsigned expected = in->before.zone[in->dir & 1];
+
+	if (in->reason == KS_REASON_ZONE)
+		ks_explain_step(explain, "zone check", "drop",
+				"that side of the flow is in zone %s, the packet comes from %s",
+				zone_name(explain, expected), zone_name(explain, in->from));
+	else
+		ks_explain_step(explain, "zone check", "ok", "that side of the flow is in zone %s, as the packet",
+				zone_name(explain, expected));
+}
+
+static void explain_decision(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, in->rule);
+	const char *outcome = ks_reason_is_pass(in->reason) ? "ok" : "drop";
+	const char *by = in->rule_index != KS_DECISION_DEFAULT ? "by" : "of a flow that was allowed by";
+
+	if (rule)
+		ks_explain_step(explain, "decision", outcome, "%s, %s (%s), %s %s:%u: %s", ks_action_name(in->action),
+				ks_reason_name(in->reason), ks_reason_text(in->reason), by, rule->place.file,
+				rule->place.line, rule->text);
+	else
+		ks_explain_step(explain, "decision", outcome, "%s, %s (%s)", ks_action_name(in->action),
+				ks_reason_name(in->reason), ks_reason_text(in->reason));
+}
+
+/* What a rejected packet provokes, from the code that builds it. */
+static void explain_answer(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
+	const char *what =
+		in->pkt.tuple.proto == KS_PROTO_TCP ? "a TCP RST" : "an ICMP \"administratively prohibited\"";
+	__u32 size;
+
+	if (in->action != KS_REJECT)
+		return;
+	memcpy(head, explain->frame->data, KS_MIN(explain->frame->captured, KS_HEAD_MAX));
+	size = ks_reject_build(head, &in->pkt, answer);
+	if (size)
+		json_object_set_new(
+			ks_explain_step(explain, "answer", "note", "the sender is told by %s of %u octets", what, size),
+			"octets", json_integer(size));
+	else
+		ks_explain_step(explain, "answer", "note",
+				"nothing is answered: the answer would be larger, or to an error, a RST, or many");
+}
+
+static bool is_committed(const struct ks_inspection *in)
+{
+	return in->action == KS_ALLOW && (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED);
+}
+
+/* What the state table holds afterwards. */
+static void explain_state(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	unsigned seconds = in->after.timeout / KS_MSEC_PER_SEC;
+
+	if (is_committed(in) && (!in->found || in->replaces))
+		ks_explain_step(explain, "state", "note", "a flow is opened in state %s, for %u s without a packet",
+				ks_state_name(in->after.state), seconds);
+	else if (is_committed(in))
+		ks_explain_step(explain, "state", "note", "the flow goes from %s to %s, for %u s without a packet",
+				ks_state_name(in->before.state), ks_state_name(in->after.state), seconds);
+	else if (in->found)
+		ks_explain_step(explain, "state", "note", "the flow stays as it is");
+	else
+		ks_explain_step(explain, "state", "note", "no flow is opened");
+}
+
+/* The path behind the headers, as judge() of core/inspect.c goes. */
+static void explain_path(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	bool known;
+
+	explain_headers(explain);
+	if (in->pkt.flags & KS_PKT_NOT_IP || is_header_reason(in->reason))
+		return;
+	explain_zones(explain);
+	if (in->pkt.flags & KS_PKT_NEIGHBOUR) {
+		ks_explain_step(explain, "neighbour", "ok", "neighbour discovery and listener reports are not flows");
+		return;
+	}
+	explain_flow(explain);
+	known = in->found && !in->replaces;
+	if (known)
+		explain_zone_check(explain);
+	if (in->reason != KS_REASON_ZONE)
+		ks_explain_protocol(explain);
+	ks_explain_rules(explain);
+}
+
+json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame)
+{
+	struct ks_inspection in = { 0 };
+	struct ks_explain explain = { policy, engine, frame, &in, json_array() };
+	json_t *object;
+
+	ks_engine_inspect(engine, frame, true, &in);
+	explain_path(&explain);
+	explain_decision(&explain);
+	explain_answer(&explain);
+	if (!(in.pkt.flags & KS_PKT_NOT_IP))
+		explain_state(&explain);
+	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "verdict", ks_action_name(in.action), "class",
+			   ks_class_name(in.class), "reason", ks_reason_name(in.reason), "reason_text",
+			   ks_reason_text(in.reason), "state", ks_state_name(in.state), "passes",
+			   ks_reason_is_pass(in.reason), "rule", ks_json_rule(policy, in.rule), "packet",
+			   ks_json_packet(&in.pkt));
+	json_object_set_new(object, "flow",
+			    in.found || is_committed(&in)
+				    ? json_pack("{s:o, s:o}", "before",
+						in.found ? flow_json(&explain, &in.before) : json_null(), "after",
+						is_committed(&in) ? flow_json(&explain, &in.after) : json_null())
+				    : json_null());
+	json_object_set_new(object, "steps", explain.steps);
+	return object;
+}
