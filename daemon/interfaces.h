@@ -20,7 +20,7 @@
 struct ks_guarded {
 	unsigned ifindex;
 	char name[16];
-	__u8 zone;
+	struct ks_port port; /* its zone, and how its frames begin */
 	bool up;
 	int error; /* 0, or why it has no filters: tried again every second */
 };
@@ -36,9 +36,9 @@ struct ks_interfaces {
 __u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name);
 
 /*
- * Before a switch to `policy`: takes out of the zone map the interfaces whose
- * zone will be another, so that none is judged by the new rules as a member
- * of its old zone.
+ * Before a switch to `policy`: puts the interfaces whose zone will be another
+ * in no zone, so that none is judged by the new rules as a member of its old
+ * zone. Until ks_interfaces_apply() they open nothing.
  */
 int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 

@@ -36,7 +36,7 @@ struct ks_kernel;
 	X(RULES, ks_rules)             \
 	X(SETS, ks_sets)               \
 	X(RANGES, ks_ranges)           \
-	X(ZONES, ks_zones)             \
+	X(PORTS, ks_ports)             \
 	X(REASONS, ks_reasons)         \
 	X(RULE_COUNTS, ks_rule_counts) \
 	X(EVENTS, ks_events)           \
@@ -105,13 +105,18 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 /* The largest `limit states` that the table was made for. */
 __u32 ks_kernel_capacity(const struct ks_kernel *kernel);
 
-/* Zone of an interface; KS_ZONE_NONE takes it out. ks_kernel_zone() gives KS_ZONE_NONE for an unknown one. */
-int ks_kernel_set_zone(struct ks_kernel *kernel, unsigned ifindex, __u32 zone);
-__u32 ks_kernel_zone(const struct ks_kernel *kernel, unsigned ifindex);
+/*
+ * The interfaces that the programs guard. An interface that has filters but is
+ * not here passes everything: forget it after its filters are off. To shut one
+ * for a moment, give it zone KS_ZONE_NONE, from which no policy allows anything.
+ */
+int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port);
+int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex);
+bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_port *port);
 
-/* Calls fn for every entry of the zone map. */
-void ks_kernel_each_zone(const struct ks_kernel *kernel, void (*fn)(unsigned ifindex, __u32 zone, void *arg),
-			 void *arg);
+/* Calls fn for every guarded interface; it may not change them. */
+void ks_kernel_each_port(const struct ks_kernel *kernel,
+			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg);
 
 /* The two places on an interface where a program sits. */
 #define KS_HOOK_INGRESS 1U

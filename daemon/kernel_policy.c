@@ -128,30 +128,32 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	return 0;
 }
 
-int ks_kernel_set_zone(struct ks_kernel *kernel, unsigned ifindex, __u32 zone)
+int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
 {
-	int fd = kernel->maps[KS_MAP_ZONES];
-
-	if (zone != KS_ZONE_NONE)
-		return bpf_map_update_elem(fd, &ifindex, &zone, BPF_ANY) ? -errno : 0;
-	return bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT ? -errno : 0;
+	return bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY) ? -errno : 0;
 }
 
-__u32 ks_kernel_zone(const struct ks_kernel *kernel, unsigned ifindex)
+int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex)
 {
-	__u32 zone = KS_ZONE_NONE;
-
-	bpf_map_lookup_elem(kernel->maps[KS_MAP_ZONES], &ifindex, &zone);
-	return zone;
+	return bpf_map_delete_elem(kernel->maps[KS_MAP_PORTS], &ifindex) && errno != ENOENT ? -errno : 0;
 }
 
-void ks_kernel_each_zone(const struct ks_kernel *kernel, void (*fn)(unsigned ifindex, __u32 zone, void *arg), void *arg)
+bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_port *port)
+{
+	return !bpf_map_lookup_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port);
+}
+
+void ks_kernel_each_port(const struct ks_kernel *kernel,
+			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg)
 {
 	__u32 key = 0, next;
 	const __u32 *from = NULL;
 
-	while (!bpf_map_get_next_key(kernel->maps[KS_MAP_ZONES], from, &next)) {
-		fn(next, ks_kernel_zone(kernel, next), arg);
+	while (!bpf_map_get_next_key(kernel->maps[KS_MAP_PORTS], from, &next)) {
+		struct ks_port port;
+
+		if (ks_kernel_port(kernel, next, &port))
+			fn(next, &port, arg);
 		key = next;
 		from = &key;
 	}

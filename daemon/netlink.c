@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/netlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -105,6 +106,7 @@ static int read_link(const struct nlmsghdr *message, void *arg)
 		return 0; /* another family: a bridge's word about its port */
 	interface.ifindex = (unsigned)info->ifi_index;
 	interface.up = info->ifi_flags & IFF_UP;
+	interface.layer3 = info->ifi_type != ARPHRD_ETHER && info->ifi_type != ARPHRD_LOOPBACK;
 	read_name(message, info, &interface);
 	reader->fn(&interface, reader->arg);
 	return 0;
