@@ -20,7 +20,7 @@ static json_t *interfaces_json(const struct ks_daemon *daemon)
 
 		json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:b, s:b, s:b, s:s*}", "name", guarded->name,
 						      "ifindex", (int)guarded->ifindex, "zone",
-						      ks_policy_zone_name(daemon->policy, guarded->zone), "up",
+						      ks_policy_zone_name(daemon->policy, guarded->port.zone), "up",
 						      guarded->up, "ingress", !!(hooks & KS_HOOK_INGRESS), "egress",
 						      !!(hooks & KS_HOOK_EGRESS), "error",
 						      guarded->error ? strerror(-guarded->error) : NULL));

@@ -378,7 +378,7 @@ static void announce(const struct ks_daemon *daemon)
 		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
 	for (size_t i = 0; i < daemon->interfaces.count; i++)
 		ks_report("  %s: zone %s", daemon->interfaces.list[i].name,
-			  ks_policy_zone_name(daemon->policy, daemon->interfaces.list[i].zone));
+			  ks_policy_zone_name(daemon->policy, daemon->interfaces.list[i].port.zone));
 	ks_report_to_manager("READY=1");
 }
 

@@ -119,21 +119,34 @@ static void read_holder(int fd, struct ks_holder *holder)
 	json_decref(root);
 }
 
+/* Whether the path still names the file: the holder before us may have removed it when he stopped. */
+static bool is_current(const char *path, int fd)
+{
+	struct stat named, locked;
+
+	return !stat(path, &named) && !fstat(fd, &locked) && named.st_ino == locked.st_ino &&
+	       named.st_dev == locked.st_dev;
+}
+
 int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder)
 {
 	int fd = open(instance->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		int err = -errno;
-
+	if (!flock(fd, LOCK_EX | LOCK_NB)) {
+		if (is_current(instance->lock, fd))
+			return fd;
+		err = -EWOULDBLOCK;
+		memset(holder, 0, sizeof(*holder));
+	} else {
+		err = -errno;
 		if (err == -EWOULDBLOCK)
 			read_holder(fd, holder);
-		close(fd);
-		return err;
 	}
-	return fd;
+	close(fd);
+	return err;
 }
 
 int ks_instance_sign(int lock_fd, const struct ks_holder *holder)

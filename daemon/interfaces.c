@@ -54,14 +54,16 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 		return NULL;
 	interfaces->list = list;
 	guarded = &list[interfaces->count++];
-	*guarded = (struct ks_guarded){ .ifindex = interface->ifindex, .zone = (__u8)zone, .up = interface->up };
+	*guarded = (struct ks_guarded){ .ifindex = interface->ifindex, .up = interface->up };
+	guarded->port.zone = (__u8)zone;
+	guarded->port.link = interface->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
 	snprintf(guarded->name, sizeof(guarded->name), "%s", interface->name);
 	return guarded;
 }
 
 static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	ks_kernel_set_zone(interfaces->kernel, guarded->ifindex, KS_ZONE_NONE);
+	ks_kernel_forget_port(interfaces->kernel, guarded->ifindex);
 	ks_record_drop_qdisc(interfaces->record, guarded->ifindex);
 	*guarded = interfaces->list[--interfaces->count];
 }
@@ -80,7 +82,7 @@ static void release(struct ks_interfaces *interfaces, struct ks_guarded *guarded
 static int attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, unsigned hooks)
 {
 	bool created = false;
-	int err = ks_kernel_set_zone(interfaces->kernel, guarded->ifindex, guarded->zone);
+	int err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
 
 	if (!err && (ks_kernel_attached(interfaces->kernel, guarded->ifindex) & hooks) != hooks)
 		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created);
@@ -101,11 +103,14 @@ struct reader {
 static void prepare_one(const struct ks_interface *interface, void *arg)
 {
 	struct reader *reader = arg;
-	__u32 was = ks_kernel_zone(reader->interfaces->kernel, interface->ifindex);
-	int err = 0;
+	struct ks_port port;
+	int err;
 
-	if (was != KS_ZONE_NONE && was != ks_interfaces_zone_of(reader->policy, interface->name))
-		err = ks_kernel_set_zone(reader->interfaces->kernel, interface->ifindex, KS_ZONE_NONE);
+	if (!ks_kernel_port(reader->interfaces->kernel, interface->ifindex, &port) ||
+	    port.zone == ks_interfaces_zone_of(reader->policy, interface->name))
+		return;
+	port.zone = KS_ZONE_NONE;
+	err = ks_kernel_set_port(reader->interfaces->kernel, interface->ifindex, &port);
 	if (err)
 		reader->err = err;
 }
@@ -142,7 +147,7 @@ struct strays {
 	size_t count;
 };
 
-static void collect_stray(unsigned ifindex, __u32 zone, void *arg)
+static void collect_stray(unsigned ifindex, const struct ks_port *port, void *arg)
 {
 	struct strays *strays = arg;
 
@@ -154,10 +159,10 @@ static void release_strays(struct ks_interfaces *interfaces)
 {
 	struct strays strays = { .interfaces = interfaces };
 
-	ks_kernel_each_zone(interfaces->kernel, collect_stray, &strays);
+	ks_kernel_each_port(interfaces->kernel, collect_stray, &strays);
 	for (size_t i = 0; i < strays.count; i++) {
 		ks_kernel_detach(strays.list[i], ks_record_has_qdisc(interfaces->record, strays.list[i]));
-		ks_kernel_set_zone(interfaces->kernel, strays.list[i], KS_ZONE_NONE);
+		ks_kernel_forget_port(interfaces->kernel, strays.list[i]);
 		ks_record_drop_qdisc(interfaces->record, strays.list[i]);
 	}
 }
@@ -186,7 +191,7 @@ int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy
 		return err;
 	}
 	for (size_t i = 0; i < interfaces->count; i++)
-		err = ks_kernel_set_zone(interfaces->kernel, interfaces->list[i].ifindex, interfaces->list[i].zone)
+		err = ks_kernel_set_port(interfaces->kernel, interfaces->list[i].ifindex, &interfaces->list[i].port)
 			      ?: err;
 	err = attach_all(interfaces, KS_HOOK_INGRESS) ?: err;
 	err = attach_all(interfaces, KS_HOOK_BOTH) ?: err;
@@ -227,7 +232,7 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 		forget(interfaces, guarded);
 		return;
 	}
-	if (guarded && zone == guarded->zone) {
+	if (guarded && zone == guarded->port.zone) {
 		guarded->up = news->up;
 		snprintf(guarded->name, sizeof(guarded->name), "%s", news->name);
 		return;
