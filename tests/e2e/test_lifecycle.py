@@ -64,13 +64,13 @@ def test_stop_leaves_nothing_behind(lab, make_firewall):
 def test_stop_keeps_what_others_attached(lab, make_firewall):
     """A filter of somebody else on our interface is there before, during and after."""
     lab.gateway.run("tc", "qdisc", "add", "dev", "lan0", "clsact", check=True)
-    lab.gateway.run("tc", "filter", "add", "dev", "lan0", "ingress", "protocol", "ip", "pref", "40000", "matchall",
-                    "action", "continue")
+    lab.gateway.run("tc", "filter", "add", "dev", "lan0", "ingress", "protocol", "ip", "pref", "40000", "u32",
+                    "match", "u32", "0", "0", "flowid", "1:1", check=True)
     try:
         firewall = make_firewall()
         assert lab.client.ping(SERVER4) == 3
         firewall.stop()
-        assert "matchall" in lab.gateway.run("tc", "filter", "show", "dev", "lan0", "ingress").stdout
+        assert "u32" in lab.gateway.run("tc", "filter", "show", "dev", "lan0", "ingress").stdout
     finally:
         lab.gateway.run("tc", "qdisc", "del", "dev", "lan0", "clsact")
 
