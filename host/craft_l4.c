@@ -166,7 +166,8 @@ void ks_crafter_passed(struct ks_crafter *crafter)
 {
 	struct ks_speaker *sender = crafter->sender;
 
-	if (sender && (crafter->syn || ks_seq_after(crafter->end, sender->next)))
+	/* A SYN elsewhere than at the initial number is a stray one and no part of what is sent. */
+	if (sender && (crafter->syn ? sender->last == sender->isn : ks_seq_after(crafter->end, sender->next)))
 		sender->next = crafter->end;
 	crafter->sender = NULL;
 }
