@@ -20,6 +20,7 @@ void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks
 				   ks_reason_name(in->reason), "state", ks_state_name(in->state), "rule",
 				   ks_json_rule(run->policy, in->rule), "length", (json_int_t)frame->frame->length);
 
+	json_object_set_new(object, "captured", json_integer(frame->frame->captured));
 	json_object_set_new(object, "packet", ks_json_packet(&in->pkt));
 	ks_json_print(object, stdout);
 }
