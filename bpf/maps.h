@@ -12,7 +12,7 @@
  *   ks_rules        ARRAY_OF_MAPS [2]        of ARRAY struct ks_rule   by generation slot; inner maps have BPF_F_INNER_MAP
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
- *   ks_zones        HASH                     ifindex -> zone id (__u32)
+ *   ks_ports        HASH                     ifindex (__u32) -> struct ks_port: the interfaces we guard
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
@@ -30,6 +30,13 @@
 #include "reject.h"
 #include "types.h"
 
+/* An interface that we guard. */
+struct ks_port {
+	__u8 zone; /* zone id */
+	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
+	__u16 zero;
+};
+
 struct ks_control {
 	__u32 active; /* generation slot in use: 0 or 1 */
 	__u32 listeners; /* how many read events; the programs do not bother for none */
@@ -43,8 +50,9 @@ struct ks_scratch {
 	struct ks_inspection in;
 	__u8 head[KS_HEAD_SIZE];
 	__u8 answer[KS_REJECT_MAX];
+	__u64 events_since; /* start of the current second of events, ns */
+	__u32 events; /* sent in it */
 	__u32 answer_len; /* octets of the last answer to a reject, 0 without one */
-	__u32 zero;
 };
 
 #endif

@@ -28,76 +28,50 @@ struct icmp_meaning {
 
 #define CODE_ANY 255
 
-static inline struct icmp_meaning icmpv4_meaning(__u32 type)
-{
-	switch (type) {
-	case 0: /* echo reply */
-		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 8, 8 };
-	case 3: /* destination unreachable */
-		return (struct icmp_meaning){ ICMP_ERROR, 15, 0, 8 };
-	case 5: /* redirect */
-		return (struct icmp_meaning){ ICMP_ERROR, 3, 0, 8 };
-	case 8: /* echo request */
-		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 8, 8 };
-	case 11: /* time exceeded */
-		return (struct icmp_meaning){ ICMP_ERROR, 1, 0, 8 };
-	case 12: /* parameter problem */
-		return (struct icmp_meaning){ ICMP_ERROR, 2, 0, 8 };
-	case 13: /* timestamp request */
-		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 13, 20 };
-	case 14: /* timestamp reply */
-		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 13, 20 };
-	case 15: /* information request */
-		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 15, 8 };
-	case 16: /* information reply */
-		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 15, 8 };
-	case 17: /* address mask request */
-		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 17, 12 };
-	case 18: /* address mask reply */
-		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 17, 12 };
-	default:
-		return (struct icmp_meaning){ ICMP_UNKNOWN, 0, 0, 8 };
-	}
-}
+#define ICMPV4_TYPES 32 /* a power of two above the highest type */
+#define ICMPV6_TYPES 256
 
-static inline struct icmp_meaning icmpv6_meaning(__u32 type)
-{
-	switch (type) {
-	case 1: /* destination unreachable */
-		return (struct icmp_meaning){ ICMP_ERROR, 8, 0, 8 };
-	case 2: /* packet too big */
-		return (struct icmp_meaning){ ICMP_ERROR, CODE_ANY, 0, 8 };
-	case 3: /* time exceeded */
-		return (struct icmp_meaning){ ICMP_ERROR, 1, 0, 8 };
-	case 4: /* parameter problem */
-		return (struct icmp_meaning){ ICMP_ERROR, 10, 0, 8 };
-	case 128: /* echo request */
-		return (struct icmp_meaning){ ICMP_QUERY, CODE_ANY, 128, 8 };
-	case 129: /* echo reply */
-		return (struct icmp_meaning){ ICMP_ANSWER, CODE_ANY, 128, 8 };
-	case 130: /* multicast listener query, report, done */
-	case 131:
-	case 132:
-		return (struct icmp_meaning){ ICMP_MLD, 0, 0, 24 };
-	case 133: /* router solicitation */
-		return (struct icmp_meaning){ ICMP_ND, 0, 0, 8 };
-	case 134: /* router advertisement */
-		return (struct icmp_meaning){ ICMP_ND, 0, 0, 16 };
-	case 135: /* neighbour solicitation, advertisement */
-	case 136:
-		return (struct icmp_meaning){ ICMP_ND, 0, 0, 24 };
-	case 137: /* redirect */
-		return (struct icmp_meaning){ ICMP_ND, 0, 0, 40 };
-	case 143: /* multicast listener report, version 2 */
-		return (struct icmp_meaning){ ICMP_MLD, 0, 0, 8 };
-	default:
-		return (struct icmp_meaning){ ICMP_UNKNOWN, 0, 0, 8 };
-	}
-}
+/* clang-format off */
+static const struct icmp_meaning icmpv4_types[ICMPV4_TYPES] = {
+	[0]  = { ICMP_ANSWER, CODE_ANY, 8, 8 },    /* echo reply */
+	[3]  = { ICMP_ERROR, 15, 0, 8 },           /* destination unreachable */
+	[5]  = { ICMP_ERROR, 3, 0, 8 },            /* redirect */
+	[8]  = { ICMP_QUERY, CODE_ANY, 8, 8 },     /* echo request */
+	[11] = { ICMP_ERROR, 1, 0, 8 },            /* time exceeded */
+	[12] = { ICMP_ERROR, 2, 0, 8 },            /* parameter problem */
+	[13] = { ICMP_QUERY, CODE_ANY, 13, 20 },   /* timestamp request */
+	[14] = { ICMP_ANSWER, CODE_ANY, 13, 20 },  /* timestamp reply */
+	[15] = { ICMP_QUERY, CODE_ANY, 15, 8 },    /* information request */
+	[16] = { ICMP_ANSWER, CODE_ANY, 15, 8 },   /* information reply */
+	[17] = { ICMP_QUERY, CODE_ANY, 17, 12 },   /* address mask request */
+	[18] = { ICMP_ANSWER, CODE_ANY, 17, 12 },  /* address mask reply */
+};
 
-static inline struct icmp_meaning icmp_meaning(__u32 proto, __u32 type)
+static const struct icmp_meaning icmpv6_types[ICMPV6_TYPES] = {
+	[1]   = { ICMP_ERROR, 8, 0, 8 },           /* destination unreachable */
+	[2]   = { ICMP_ERROR, CODE_ANY, 0, 8 },    /* packet too big */
+	[3]   = { ICMP_ERROR, 1, 0, 8 },           /* time exceeded */
+	[4]   = { ICMP_ERROR, 10, 0, 8 },          /* parameter problem */
+	[128] = { ICMP_QUERY, CODE_ANY, 128, 8 },  /* echo request */
+	[129] = { ICMP_ANSWER, CODE_ANY, 128, 8 }, /* echo reply */
+	[130] = { ICMP_MLD, 0, 0, 24 },            /* multicast listener query */
+	[131] = { ICMP_MLD, 0, 0, 24 },            /* multicast listener report */
+	[132] = { ICMP_MLD, 0, 0, 24 },            /* multicast listener done */
+	[133] = { ICMP_ND, 0, 0, 8 },              /* router solicitation */
+	[134] = { ICMP_ND, 0, 0, 16 },             /* router advertisement */
+	[135] = { ICMP_ND, 0, 0, 24 },             /* neighbour solicitation */
+	[136] = { ICMP_ND, 0, 0, 24 },             /* neighbour advertisement */
+	[137] = { ICMP_ND, 0, 0, 40 },             /* redirect */
+	[143] = { ICMP_MLD, 0, 0, 8 },             /* multicast listener report, version 2 */
+};
+/* clang-format on */
+
+static inline const struct icmp_meaning *icmp_meaning(__u32 proto, __u32 type)
 {
-	return proto == KS_PROTO_ICMP ? icmpv4_meaning(type) : icmpv6_meaning(type);
+	if (proto == KS_PROTO_ICMPV6)
+		return &icmpv6_types[type & (ICMPV6_TYPES - 1)];
+	/* Types above the table mean nothing, as 1 does. */
+	return &icmpv4_types[type < ICMPV4_TYPES ? type & (ICMPV4_TYPES - 1) : 1];
 }
 
 /* The asker's port is the identifier, the other's the type asked. */
@@ -124,7 +98,7 @@ static bool neighbour_is_sane(const struct ks_packet *pkt, const struct icmp_mea
 __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *icmp = ks_head_at(head, pkt->l4_off);
-	struct icmp_meaning m;
+	const struct icmp_meaning *m;
 	__u32 reason;
 
 	if ((pkt->tuple.proto == KS_PROTO_ICMP) != (pkt->tuple.family == KS_IPV4))
@@ -139,20 +113,20 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	pkt->payload_off = pkt->l4_off + ICMP_HEADER_LEN;
 	pkt->payload_len = l4_len - ICMP_HEADER_LEN;
 	m = icmp_meaning(pkt->tuple.proto, pkt->icmp_type);
-	if (m.kind == ICMP_UNKNOWN || pkt->icmp_code > m.max_code)
+	if (m->kind == ICMP_UNKNOWN || pkt->icmp_code > m->max_code)
 		return KS_REASON_ICMP_TYPE;
-	if (l4_len < m.min_len)
-		return m.kind == ICMP_ND || m.kind == ICMP_MLD ? KS_REASON_NEIGHBOUR : KS_REASON_ICMP_HEADER;
-	if (m.kind == ICMP_ERROR) {
+	if (l4_len < m->min_len)
+		return m->kind == ICMP_ND || m->kind == ICMP_MLD ? KS_REASON_NEIGHBOUR : KS_REASON_ICMP_HEADER;
+	if (m->kind == ICMP_ERROR) {
 		pkt->flags |= KS_PKT_ICMP_ERROR;
 		return 0;
 	}
-	if (m.kind == ICMP_ND || m.kind == ICMP_MLD) {
+	if (m->kind == ICMP_ND || m->kind == ICMP_MLD) {
 		pkt->flags |= KS_PKT_NEIGHBOUR;
-		return neighbour_is_sane(pkt, &m) ? 0 : KS_REASON_NEIGHBOUR;
+		return neighbour_is_sane(pkt, m) ? 0 : KS_REASON_NEIGHBOUR;
 	}
-	pkt->flags |= m.kind == ICMP_QUERY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER;
-	query_ports(&m, ks_load16(icmp + ICMP_ID_OFF), &pkt->tuple);
+	pkt->flags |= m->kind == ICMP_QUERY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER;
+	query_ports(m, ks_load16(icmp + ICMP_ID_OFF), &pkt->tuple);
 	return 0;
 }
 
@@ -187,7 +161,7 @@ static __u32 quote_upper(const __u8 *head, const struct ks_packet *pkt, const st
 			 struct ks_tuple *tuple, __u32 *seq)
 {
 	const __u8 *l4 = ks_head_at(head, up->off);
-	struct icmp_meaning m;
+	const struct icmp_meaning *m;
 
 	tuple->proto = up->proto;
 	tuple->sport = 0;
@@ -205,9 +179,9 @@ static __u32 quote_upper(const __u8 *head, const struct ks_packet *pkt, const st
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		m = icmp_meaning(up->proto, l4[0]);
-		if (m.kind != ICMP_QUERY && m.kind != ICMP_ANSWER)
+		if (m->kind != ICMP_QUERY && m->kind != ICMP_ANSWER)
 			return KS_REASON_ICMP_QUOTE;
-		query_ports(&m, ks_load16(l4 + ICMP_ID_OFF), tuple);
+		query_ports(m, ks_load16(l4 + ICMP_ID_OFF), tuple);
 		return 0;
 	default:
 		return 0;

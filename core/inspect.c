@@ -18,6 +18,7 @@
 
 #include "conn.h"
 #include "env.h"
+#include "home.h"
 #include "icmp.h"
 #include "table.h"
 
@@ -115,6 +116,21 @@ static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, s
 	return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
 
+/* What has no zone of its own stands with the box. */
+static inline bool zone_equal(__u32 a, __u32 b)
+{
+	return a == b || (a <= KS_ZONE_SELF && b <= KS_ZONE_SELF);
+}
+
+/* Both ends of a flow stay where they were when it was opened. */
+static inline bool zones_fit(const struct ks_inspection *in)
+{
+	__u32 dir = in->dir & 1;
+
+	return zone_equal(in->from, in->before.zone[dir]) &&
+	       (in->to == KS_ZONE_UNKNOWN || zone_equal(in->to, in->before.zone[!dir]));
+}
+
 static __u32 judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
@@ -122,7 +138,7 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 	in->dir = in->sender != ks_flow_orig_side(&in->before);
 	in->rule = in->before.rule;
 	in->state = in->before.state;
-	if (in->from != in->before.zone[in->dir & 1])
+	if (!zones_fit(in))
 		return deny(in, KS_CLASS_INVALID, KS_REASON_ZONE);
 	reason = ks_conn_update(config, in);
 	if (!ks_reason_is_pass(reason))
@@ -146,17 +162,32 @@ static __u32 judge_once(struct ks_env *env, const struct ks_config *config, stru
 	return judge_unknown(env, config, in);
 }
 
-static __u32 judge_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+/* One try at judging, and what it needs. */
+struct trial {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	__u32 reason;
+};
+
+static long judge_try(__u32 n, void *arg)
 {
-	__u32 reason = KS_REASON_CONTENDED;
+	struct trial *trial = arg;
+	const struct ks_config *config = env_config(trial->env);
+
+	if (!config)
+		return 1;
+	trial->in->retries = n;
+	trial->reason = judge_once(trial->env, config, trial->in);
+	return trial->reason != KS_REASON_CONTENDED;
+}
+
+static __u32 judge_flow(struct ks_env *env, struct ks_inspection *in)
+{
+	struct trial trial = { .env = env, .in = in, .reason = KS_REASON_CONTENDED };
 
 	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
-	for (in->retries = 0; in->retries < JUDGE_TRIES; in->retries++) {
-		reason = judge_once(env, config, in);
-		if (reason != KS_REASON_CONTENDED)
-			break;
-	}
-	return reason;
+	ks_loop(JUDGE_TRIES, judge_try, &trial);
+	return trial.reason;
 }
 
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
@@ -195,7 +226,7 @@ static __u32 judge(struct ks_env *env, struct ks_inspection *in, const __u8 *hea
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
 	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
 		return judge_error(env, config, in, head);
-	return judge_flow(env, config, in);
+	return judge_flow(env, in);
 }
 
 /* Counters and events; a drop is told when its rule or the option asks. */

@@ -112,32 +112,45 @@ static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 	return sum == CHECKSUM_WORD_MASK;
 }
 
-/* Source routes let a sender choose the way around us; a malformed list is no sender's work. */
-static bool ipv4_options_ok(const __u8 *ip, __u32 ihl)
+/* A walk over the options of an IPv4 header. */
+struct walk {
+	const __u8 *ip;
+	struct ks_packet *pkt;
+	__u32 end;
+	bool refused;
+};
+
+/* One option; returns nonzero at the end of all. */
+static long ipv4_option_step(__u32 n, void *arg)
 {
-	__u32 off = IPV4_HEADER_LEN;
+	struct walk *w = arg;
+	__u32 off = w->pkt->cursor, len = 1;
+	const __u8 *opt;
 
-	for (__u32 n = 0; n < IPV4_OPTIONS_MAX; n++) {
-		__u32 kind, len;
-
-		if (off >= ihl)
-			return true;
-		ks_opaque(off);
-		kind = ip[off & (KS_HEAD_SLACK - 1)];
-		if (kind == IPV4_OPT_END)
-			return true;
-		if (kind == IPV4_OPT_NOP) {
-			off++;
-			continue;
+	if (off >= w->end)
+		return 1;
+	opt = w->ip + (off & (KS_HEAD_SLACK - 1));
+	if (opt[0] == IPV4_OPT_END)
+		return 1;
+	if (opt[0] != IPV4_OPT_NOP) {
+		len = off + 2 <= w->end ? opt[1] : 0;
+		if (opt[0] == IPV4_OPT_LSRR || opt[0] == IPV4_OPT_SSRR || len < 2 || off + len > w->end) {
+			w->refused = true;
+			return 1;
 		}
-		if (kind == IPV4_OPT_LSRR || kind == IPV4_OPT_SSRR || off + 1 >= ihl)
-			return false;
-		len = ip[(off + 1) & (KS_HEAD_SLACK - 1)];
-		if (len < 2 || off + len > ihl)
-			return false;
-		off += len;
 	}
-	return off >= ihl;
+	w->pkt->cursor = off + len;
+	return 0;
+}
+
+/* Source routes let a sender choose the way around us; a malformed list is no sender's work. */
+static bool ipv4_options_ok(const __u8 *ip, struct ks_packet *pkt, __u32 ihl)
+{
+	struct walk walk = { .ip = ip, .pkt = pkt, .end = ihl };
+
+	pkt->cursor = IPV4_HEADER_LEN;
+	ks_loop(IPV4_OPTIONS_MAX, ipv4_option_step, &walk);
+	return !walk.refused;
 }
 
 /*
@@ -175,7 +188,7 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 		return KS_REASON_IP_TOTAL_LENGTH;
 	if (verify && !ipv4_checksum_ok(ip, ihl))
 		return KS_REASON_IP_CHECKSUM;
-	if (ihl > IPV4_HEADER_LEN && !ipv4_options_ok(ip, ihl))
+	if (ihl > IPV4_HEADER_LEN && !ipv4_options_ok(ip, pkt, ihl))
 		return KS_REASON_IP_OPTIONS;
 	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
 	if (ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_MASK)
@@ -348,6 +361,7 @@ static void packet_init(struct ks_packet *pkt)
 	pkt->icmp_type = 0;
 	pkt->icmp_code = 0;
 	pkt->hop_limit = 0;
+	pkt->cursor = 0;
 }
 
 __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)

@@ -81,6 +81,8 @@ struct ks_packet {
 	__u8 tcp_opts; /* KS_TCP_SACK_PERM, KS_TCP_WSCALE as offered */
 	__u8 icmp_type, icmp_code;
 	__u8 hop_limit; /* TTL or hop limit */
+	__u16 cursor; /* of walks over options: kept here so that a verifier takes it as any number */
+	__u16 zero;
 };
 
 #define KS_WSCALE_NONE 0

@@ -12,11 +12,6 @@
 
 #define BISECTIONS_MAX 25 /* more than 2^24 ranges in a run are refused by the compiler of policies */
 
-/* A value to look for, as ranges are written: 128 bits, high word first. */
-struct value {
-	__u64 word[2];
-};
-
 static inline bool value_below(__u64 high, __u64 low, const __u64 bound[2])
 {
 	return high < bound[0] || (high == bound[0] && low < bound[1]);
@@ -27,38 +22,51 @@ static inline bool value_above(__u64 high, __u64 low, const __u64 bound[2])
 	return high > bound[0] || (high == bound[0] && low > bound[1]);
 }
 
+/* A bisection under way. */
+struct search {
+	struct ks_env *env;
+	__u64 high, low; /* the value, high word first */
+	__u32 begin, end; /* where it can be */
+	bool found;
+};
+
+static long search_step(__u32 n, void *arg)
+{
+	struct search *s = arg;
+	__u32 middle = s->begin + (s->end - s->begin) / 2;
+	const struct ks_range *range;
+
+	if (s->begin >= s->end)
+		return 1;
+	range = env_range(s->env, middle);
+	if (!range)
+		return 1;
+	if (value_below(s->high, s->low, range->lo))
+		s->end = middle;
+	else if (value_above(s->high, s->low, range->hi))
+		s->begin = middle + 1;
+	else
+		s->found = true;
+	return s->found;
+}
+
 /* Bisects a run of sorted, disjoint ranges. */
 static bool run_contains(struct ks_env *env, __u32 first, __u32 count, __u64 high, __u64 low)
 {
-	__u32 begin = first, end = first + count;
+	struct search search = { .env = env, .high = high, .low = low, .begin = first, .end = first + count };
 
-	for (__u32 n = 0; n < BISECTIONS_MAX; n++) {
-		__u32 middle = begin + (end - begin) / 2;
-		const struct ks_range *range;
-
-		if (begin >= end)
-			return false;
-		range = env_range(env, middle);
-		if (!range)
-			return false;
-		if (value_below(high, low, range->lo))
-			end = middle;
-		else if (value_above(high, low, range->hi))
-			begin = middle + 1;
-		else
-			return true;
-	}
-	return false;
+	ks_loop(BISECTIONS_MAX, search_step, &search);
+	return search.found;
 }
 
-static bool number_in_set(struct ks_env *env, __u32 index, __u32 number)
+static ks_inline bool number_in_set(struct ks_env *env, __u32 index, __u32 number)
 {
 	const struct ks_set *set = env_set(env, index);
 
 	return set && run_contains(env, set->first4, set->count4, 0, number);
 }
 
-static bool addr_in_set(struct ks_env *env, __u32 index, const struct ks_addr *addr, __u8 family)
+static ks_inline bool addr_in_set(struct ks_env *env, __u32 index, const struct ks_addr *addr, __u8 family)
 {
 	const struct ks_set *set = env_set(env, index);
 
@@ -74,14 +82,14 @@ static inline bool has_ports(__u32 proto)
 	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP;
 }
 
-static bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple, __be16 port)
+static ks_inline bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple, __be16 port)
 {
 	if (set == KS_SET_ANY)
 		return true;
 	return has_ports(tuple->proto) && number_in_set(env, set, ks_be16(port)) != negated;
 }
 
-static bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_packet *pkt)
+static ks_inline bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_packet *pkt)
 {
 	if (set == KS_SET_ANY)
 		return true;
@@ -90,12 +98,14 @@ static bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_packet *
 	return number_in_set(env, set, pkt->icmp_type << KS_ICMP_TYPE_SHIFT | pkt->icmp_code);
 }
 
-static bool addr_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_addr *addr, __u8 family)
+static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_addr *addr, __u8 family)
 {
 	return set == KS_SET_ANY || addr_in_set(env, set, addr, family) != negated;
 }
 
-__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
+/* Inlined twice: the kernel allows eight frames, and the walk is deep. */
+static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule,
+								 const struct ks_inspection *in)
 {
 	const struct ks_tuple *tuple = &in->pkt.tuple;
 
@@ -120,6 +130,11 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 	return KS_MISS_NOTHING;
 }
 
+__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
+{
+	return rule_compare(env, rule, in);
+}
+
 /* What the walk over the rules carries along. */
 struct walk {
 	struct ks_env *env;
@@ -134,7 +149,7 @@ static long walk_rule(__u32 index, void *arg)
 
 	if (!rule)
 		return 1;
-	if (ks_rule_compare(walk->env, rule, walk->in) != KS_MISS_NOTHING)
+	if (rule_compare(walk->env, rule, walk->in) != KS_MISS_NOTHING)
 		return 0;
 	walk->decision->index = index;
 	walk->decision->id = rule->id;

@@ -194,33 +194,43 @@ struct choice {
 	__u32 bucket;
 	__u32 slot;
 	bool live; /* the key is in the table already, and alive */
+	bool room; /* a free slot may be used: the limit is not reached */
+	__u16 tag;
 };
 
-static void bucket_choose(struct ks_env *env, __u32 index, __u16 tag, const struct ks_inspection *in, bool room,
-			  struct choice *best)
+/* A look through both buckets for the best slot. */
+struct choosing {
+	struct ks_env *env;
+	const struct ks_inspection *in;
+	const struct places *places;
+	struct choice *best;
+};
+
+static long slot_consider(__u32 n, void *arg)
 {
-	struct ks_bucket *bucket = env_bucket(env, index);
+	struct choosing *c = arg;
+	__u32 index = c->places->bucket[n >= KS_BUCKET_SLOTS], i = n & KS_BUCKET_SLOT_MASK;
+	struct ks_bucket *bucket = env_bucket(c->env, index);
+	bool same = false;
+	__u32 rank;
 
 	if (!bucket)
-		return;
-	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
-		bool same = false;
-		__u32 rank = slot_rank(bucket, i, tag, in, &same);
-
-		if (same && rank == SLOT_TAKEN)
-			best->live = true;
-		if (rank == SLOT_FREE && !room)
-			continue;
-		if (rank < best->rank) {
-			best->rank = rank;
-			best->bucket = index;
-			best->slot = i;
-		}
+		return 1;
+	rank = slot_rank(bucket, i, c->places->tag, c->in, &same);
+	if (same && rank == SLOT_TAKEN)
+		c->best->live = true;
+	if (rank == SLOT_FREE && !c->best->room)
+		return 0;
+	if (rank < c->best->rank) {
+		c->best->rank = rank;
+		c->best->bucket = index;
+		c->best->slot = i;
 	}
+	return 0;
 }
 
 /* Puts the flow into the chosen slot; whatever was there is accounted for. */
-static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struct choice *best, __u16 tag,
+static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struct choice *best,
 		       struct ks_table_counts *counts)
 {
 	struct ks_bucket *bucket = env_bucket(env, best->bucket);
@@ -242,7 +252,7 @@ static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struc
 		return KS_REASON_CONTENDED;
 	}
 	slot->key = in->key;
-	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = tag;
+	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = best->tag;
 	slot_write(slot, in, version);
 	half_open_account(counts, in->before.state, in->after.state);
 	ks_fetch_add(&counts->created, 1);
@@ -269,16 +279,15 @@ static bool bucket_claim(struct ks_bucket *bucket)
 static __u32 insert_claimed(struct ks_env *env, struct ks_inspection *in, const struct places *p,
 			    const struct ks_config *config, struct ks_table_counts *counts)
 {
-	struct choice best = { .rank = SLOT_TAKEN };
-	bool room = counts->flows < config->limit_states;
+	struct choice best = { .rank = SLOT_TAKEN, .room = counts->flows < config->limit_states, .tag = p->tag };
+	struct choosing choosing = { .env = env, .in = in, .places = p, .best = &best };
 
-	bucket_choose(env, p->bucket[0], p->tag, in, room, &best);
-	bucket_choose(env, p->bucket[1], p->tag, in, room, &best);
+	ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &choosing);
 	if (best.live)
 		return KS_REASON_CONTENDED;
 	if (best.rank == SLOT_TAKEN)
 		return KS_REASON_TABLE_FULL;
-	return slot_fill(env, in, &best, p->tag, counts);
+	return slot_fill(env, in, &best, counts);
 }
 
 __u32 ks_table_insert(struct ks_env *env, struct ks_inspection *in)

@@ -30,45 +30,7 @@ static inline bool flags_are_sane(__u8 flags)
 	}
 }
 
-/* One option of a SYN. */
-static inline void syn_option(const __u8 *opt, __u32 kind, __u32 len, struct ks_packet *pkt)
-{
-	if (kind == TCP_OPT_WSCALE && len == TCP_OPT_WSCALE_LEN) {
-		pkt->wscale = KS_MIN(opt[2], KS_WSCALE_MAX);
-		pkt->tcp_opts |= KS_TCP_WSCALE;
-	} else if (kind == TCP_OPT_SACK_PERM && len == TCP_OPT_SACK_PERM_LEN) {
-		pkt->tcp_opts |= KS_TCP_SACK_PERM;
-	}
-}
-
-/* The options of a SYN: all must be well formed, since the connection is built on them. */
-static __u32 parse_syn_options(const __u8 *head, struct ks_packet *pkt, __u32 off, __u32 end)
-{
-	for (__u32 n = 0; n < TCP_OPTIONS_MAX; n++) {
-		const __u8 *opt = ks_head_at(head, off);
-		__u32 kind, len;
-
-		if (off >= end)
-			return 0;
-		kind = opt[0];
-		if (kind == TCP_OPT_END)
-			return 0;
-		if (kind == TCP_OPT_NOP) {
-			off++;
-			continue;
-		}
-		if (off + 2 > end)
-			return KS_REASON_TCP_OPTIONS;
-		len = opt[1];
-		if (len < 2 || off + len > end)
-			return KS_REASON_TCP_OPTIONS;
-		syn_option(opt, kind, len, pkt);
-		off += len;
-	}
-	return 0;
-}
-
-/* What most segments carry, told from its first word: no SACK to look for. */
+/* What most segments carry, told from its first word: nothing that tracking needs. */
 static inline bool is_timestamp_only(const __u8 *tcp, __u32 header)
 {
 	return header == TCP_HEADER_LEN + TCP_OPT_TIMESTAMP_ONLY_LEN &&
@@ -89,26 +51,60 @@ static inline void sack_blocks(const __u8 *opt, __u32 len, struct ks_packet *pkt
 	}
 }
 
-/* Looks for SACK blocks; a malformed rest is the receiver's business. */
-static void parse_sack(const __u8 *head, struct ks_packet *pkt, __u32 off, __u32 end)
-{
-	for (__u32 n = 0; n < TCP_OPTIONS_MAX; n++) {
-		const __u8 *opt = ks_head_at(head, off);
-		__u32 len;
+/* A walk over the options. */
+struct walk {
+	const __u8 *head;
+	struct ks_packet *pkt;
+	__u32 off, end;
+	bool malformed;
+};
 
-		if (off + 2 > end || opt[0] == TCP_OPT_END)
-			return;
-		if (opt[0] == TCP_OPT_NOP) {
-			off++;
-			continue;
-		}
-		len = opt[1];
-		if (len < 2 || off + len > end)
-			return;
-		if (opt[0] == TCP_OPT_SACK)
-			sack_blocks(opt, len, pkt);
-		off += len;
+static inline void option_learn(const __u8 *opt, __u32 len, struct ks_packet *pkt)
+{
+	bool syn = pkt->tcp_flags & KS_TCP_SYN;
+
+	if (syn && opt[0] == TCP_OPT_WSCALE && len == TCP_OPT_WSCALE_LEN) {
+		pkt->wscale = KS_MIN(opt[2], KS_WSCALE_MAX);
+		pkt->tcp_opts |= KS_TCP_WSCALE;
+	} else if (syn && opt[0] == TCP_OPT_SACK_PERM && len == TCP_OPT_SACK_PERM_LEN) {
+		pkt->tcp_opts |= KS_TCP_SACK_PERM;
+	} else if (!syn && opt[0] == TCP_OPT_SACK) {
+		sack_blocks(opt, len, pkt);
 	}
+}
+
+/* One option; returns nonzero at the end of all. */
+static long option_step(__u32 n, void *arg)
+{
+	struct walk *w = arg;
+	const __u8 *opt = ks_head_at(w->head, w->off);
+	__u32 len = 1;
+
+	if (w->off >= w->end || opt[0] == TCP_OPT_END)
+		return 1;
+	if (opt[0] != TCP_OPT_NOP) {
+		len = w->off + 2 <= w->end ? opt[1] : 0;
+		if (len < 2 || w->off + len > w->end) {
+			w->malformed = true;
+			return 1;
+		}
+		option_learn(opt, len, w->pkt);
+	}
+	w->off += len;
+	return 0;
+}
+
+/*
+ * The options from `off` to `end`. On a SYN all must be well formed, since
+ * the connection is built on them; elsewhere a malformed rest is the
+ * receiver's business.
+ */
+static __u32 parse_options(const __u8 *head, struct ks_packet *pkt, __u32 off, __u32 end)
+{
+	struct walk walk = { .head = head, .pkt = pkt, .off = off, .end = end };
+
+	ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
+	return walk.malformed && pkt->tcp_flags & KS_TCP_SYN ? KS_REASON_TCP_OPTIONS : 0;
 }
 
 __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
@@ -142,10 +138,7 @@ __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	reason = ks_head_need(pkt, pkt->l4_off, header);
 	if (reason)
 		return reason;
-	if (!(pkt->tcp_flags & KS_TCP_SYN)) {
-		if (!is_timestamp_only(tcp, header))
-			parse_sack(head, pkt, pkt->l4_off + TCP_HEADER_LEN, pkt->payload_off);
+	if (is_timestamp_only(tcp, header))
 		return 0;
-	}
-	return parse_syn_options(head, pkt, pkt->l4_off + TCP_HEADER_LEN, pkt->payload_off);
+	return parse_options(head, pkt, pkt->l4_off + TCP_HEADER_LEN, pkt->payload_off);
 }

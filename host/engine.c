@@ -13,7 +13,7 @@
 
 #define HUGE_PAGE (2UL << 20)
 /* Dead flows are swept when the clock has moved so far: below the 49 days that times are kept for. */
-#define SWEEP_INTERVAL (10 * KS_NSEC_PER_SEC)
+#define SWEEP_INTERVAL (60 * KS_NSEC_PER_SEC)
 #define CHECKSUM_MASK 0xffffU
 
 struct ks_engine {
@@ -240,7 +240,7 @@ void ks_engine_set_time(struct ks_engine *engine, __u64 now)
 	if (now <= engine->now)
 		return;
 	engine->now = now;
-	if (now - engine->swept >= SWEEP_INTERVAL)
+	if (engine->counts.flows && now - engine->swept >= SWEEP_INTERVAL)
 		ks_engine_sweep(engine);
 }
 

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The kernel home: answers core/env.h with maps and helpers. The maps outlive
+ * the loader because they are pinned; what may be written when is in maps.h.
+ * Counters are per processor; the table guards itself (core/table.h).
+ */
+#include "env.bpf.h"
+
+#include <linux/in.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+#define NSEC_PER_SWEEP_STEP (100 * KS_NSEC_PER_MSEC)
+#define SWEEP_STEPS 64 /* steps a round: the whole table every 6.4 s */
+#define SWEEP_BUCKETS_MAX (1U << 22)
+#define EVENTS_PER_SECOND 10000 /* a processor tells no more than this */
+#define CLOCK_MONOTONIC 1
+
+const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
+
+/* clang-format off */
+#define MAP __attribute__((visibility("default"))) SEC(".maps")
+
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 64);
+	 __type(key, __u32); __type(value, struct ks_bucket); } ks_table MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_table_shape); } ks_shape MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_table_counts); } ks_counts MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_control); } ks_control MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 2);
+	 __type(key, __u32); __type(value, struct ks_config); } ks_configs MAP;
+
+struct rules_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_rule); };
+struct sets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_set); };
+struct ranges_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_range); };
+
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct rules_inner); } ks_rules MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct sets_inner); } ks_sets MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct ranges_inner); } ks_ranges MAP;
+
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096);
+	 __type(key, __u32); __type(value, struct ks_port); } ks_ports MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_REASON_MAX);
+	 __type(key, __u32); __type(value, struct ks_count); } ks_reasons MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_RULE_ID_MAX);
+	 __type(key, __u32); __type(value, struct ks_rule_count); } ks_rule_counts MAP;
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_scratch); } ks_scratch MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct sweeper); } ks_sweeper MAP;
+/* clang-format on */
+
+static void *first_of(void *map)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(map, &zero);
+}
+
+struct ks_scratch *scratch_get(void)
+{
+	return first_of(&ks_scratch);
+}
+
+const struct ks_control *control_get(void)
+{
+	return first_of(&ks_control);
+}
+
+const struct ks_port *port_get(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&ks_ports, &ifindex);
+}
+
+const struct ks_config *env_config(struct ks_env *env)
+{
+	return bpf_map_lookup_elem(&ks_configs, &env->generation);
+}
+
+const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
+{
+	void *inner = bpf_map_lookup_elem(&ks_rules, &env->generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+const struct ks_set *env_set(struct ks_env *env, __u32 index)
+{
+	void *inner = bpf_map_lookup_elem(&ks_sets, &env->generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+const struct ks_range *env_range(struct ks_env *env, __u32 index)
+{
+	void *inner = bpf_map_lookup_elem(&ks_ranges, &env->generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+const struct ks_table_shape *env_table_shape(struct ks_env *env)
+{
+	return first_of(&ks_shape);
+}
+
+struct ks_table_counts *env_table_counts(struct ks_env *env)
+{
+	return first_of(&ks_counts);
+}
+
+struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_table, &index);
+}
+
+/*
+ * Where the kernel will route the packet. What it delivers locally, or would
+ * not forward, is for the box. An interface that nobody guards is zone "none".
+ */
+static __u32 zone_by_route(struct bpf_fib_lookup *fib, long result)
+{
+	const struct ks_port *port;
+
+	switch (result) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		port = port_get(fib->ifindex);
+		return port ? port->zone : KS_ZONE_NONE;
+	default:
+		return KS_ZONE_SELF;
+	}
+}
+
+__u32 env_zone_to(struct ks_env *env, const struct ks_packet *pkt)
+{
+	struct bpf_fib_lookup fib = {
+		.ifindex = env->ifindex,
+		.l4_protocol = pkt->tuple.proto,
+		.sport = pkt->tuple.sport,
+		.dport = pkt->tuple.dport,
+	};
+
+	if (pkt->tuple.family == KS_IPV4) {
+		fib.family = AF_INET;
+		fib.ipv4_src = pkt->tuple.src.w[3];
+		fib.ipv4_dst = pkt->tuple.dst.w[3];
+	} else {
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, pkt->tuple.src.b, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, pkt->tuple.dst.b, sizeof(fib.ipv6_dst));
+	}
+	return zone_by_route(&fib, bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0));
+}
+
+/* The kernel and the network card have verified what they can; reading every payload again is the replay's job. */
+bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
+{
+	return true;
+}
+
+void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
+{
+	struct ks_count *count = bpf_map_lookup_elem(&ks_reasons, &reason);
+
+	if (count) {
+		count->packets++;
+		count->bytes += bytes;
+	}
+}
+
+void env_count_match(struct ks_env *env, __u32 rule)
+{
+	struct ks_rule_count *count = bpf_map_lookup_elem(&ks_rule_counts, &rule);
+
+	if (count)
+		count->matches++;
+}
+
+void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
+{
+	__u32 rule = flow->rule;
+	struct ks_rule_count *count = bpf_map_lookup_elem(&ks_rule_counts, &rule);
+
+	if (count) {
+		count->packets += flow->packets[0] + flow->packets[1];
+		count->bytes += flow->bytes[0] + flow->bytes[1];
+	}
+}
+
+/* Whether this processor may tell one more event this second. */
+static bool event_admitted(struct ks_scratch *scratch, __u64 now)
+{
+	if (now - scratch->events_since >= KS_NSEC_PER_SEC) {
+		scratch->events_since = now;
+		scratch->events = 0;
+	}
+	return scratch->events++ < EVENTS_PER_SECOND;
+}
+
+void env_event(struct ks_env *env, const struct ks_inspection *in)
+{
+	const struct ks_control *control = control_get();
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_event *event = NULL;
+	__u64 *lost;
+
+	if (!control || !control->listeners || !scratch)
+		return;
+	if (event_admitted(scratch, in->now))
+		event = bpf_ringbuf_reserve(&ks_events, sizeof(*event), 0);
+	if (event) {
+		ks_event_make(in, event);
+		bpf_ringbuf_submit(event, 0);
+		return;
+	}
+	lost = first_of(&ks_events_lost);
+	if (lost)
+		(*lost)++;
+}
+
+void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control)
+{
+	env->generation = control->active & 1;
+	in->now = bpf_ktime_get_ns() + control->clock_offset;
+	in->dry = 0;
+	in->pkt.flags = 0;
+	if (ks_test_mode) {
+		in->from = control->test_from;
+		in->to = control->test_to;
+	}
+}
+
+/* What a step of the sweeper carries into its loop. */
+struct sweep_step {
+	struct ks_env *env;
+	__u64 now;
+	__u32 first;
+	__u32 buckets;
+};
+
+static long sweep_bucket(__u32 n, void *arg)
+{
+	struct sweep_step *step = arg;
+	__u32 index = step->first + n;
+
+	if (index >= step->buckets)
+		index -= step->buckets;
+	ks_table_sweep(step->env, index, step->now);
+	return 0;
+}
+
+/* Frees what is dead in the next part of the table. Runs from the timer, whether or not anybody lives who loaded us. */
+static int sweep(void *map, __u32 *key, struct sweeper *sweeper)
+{
+	const struct ks_table_shape *shape = first_of(&ks_shape);
+	const struct ks_control *control = control_get();
+	struct ks_table_counts *counts = first_of(&ks_counts);
+	struct ks_env env = {};
+	struct sweep_step step = { .env = &env };
+	__u32 part;
+
+	if (shape && control && counts && shape->buckets) {
+		part = shape->buckets / SWEEP_STEPS + 1;
+		step.now = bpf_ktime_get_ns() + control->clock_offset;
+		step.first = sweeper->cursor < shape->buckets ? sweeper->cursor : 0;
+		step.buckets = shape->buckets;
+		bpf_loop(part & (SWEEP_BUCKETS_MAX - 1), sweep_bucket, &step, 0);
+		sweeper->cursor = (step.first + part) % shape->buckets;
+		ks_fetch_add(&counts->swept, part);
+	}
+	bpf_timer_start(&sweeper->timer, NSEC_PER_SWEEP_STEP, 0);
+	return 0;
+}
+
+void sweeper_start(void)
+{
+	struct sweeper *sweeper = first_of(&ks_sweeper);
+
+	if (!sweeper)
+		return;
+	bpf_timer_init(&sweeper->timer, &ks_sweeper, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(&sweeper->timer, sweep);
+	bpf_timer_start(&sweeper->timer, NSEC_PER_SWEEP_STEP, 0);
+}
+
+char LICENSE[] __attribute__((visibility("default"))) SEC("license") = "Dual BSD/GPL";

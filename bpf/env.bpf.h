@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the programs share inside the kernel: the environment behind core/env.h and how an inspection is run. */
+#ifndef KS_BPF_ENV_H
+#define KS_BPF_ENV_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "env.h"
+#include "home.h"
+#include "maps.h"
+
+/* Lives on the stack of a program for one packet. */
+struct ks_env {
+	void *ctx; /* of the program */
+	__u32 generation; /* slot of the policy in use, read once */
+	__u32 ifindex; /* where the packet came in, for the route lookup */
+	__u8 is_xdp;
+};
+
+struct sweeper {
+	struct bpf_timer timer;
+	__u32 cursor; /* next bucket */
+	__u32 zero;
+};
+
+/* This processor's working memory, NULL never in practice. */
+struct ks_scratch *scratch_get(void);
+const struct ks_control *control_get(void);
+
+/* The guarded interface, or NULL. */
+const struct ks_port *port_get(__u32 ifindex);
+
+/* Fills in what an inspection needs from its home besides the head and the lengths. */
+void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control);
+
+/* One step of the sweeper; see env.bpf.c. */
+void sweeper_start(void);
+
+extern const volatile __u8 ks_test_mode;
+
+#endif
