@@ -122,6 +122,41 @@ void ks_complain(struct ks_complaints *complaints, const struct ks_place *place,
 	va_end(args);
 }
 
+/* How late the file of a complaint was begun to be read. */
+static size_t file_rank(const struct ks_source *sources, const struct ks_diag *diag)
+{
+	size_t rank = 0;
+
+	while (sources && strcmp(sources->name, diag->place.file ? diag->place.file : "") != 0)
+		sources = sources->next;
+	for (; sources; sources = sources->next)
+		rank++;
+	return rank;
+}
+
+static bool is_before(const struct ks_source *sources, const struct ks_diag *a, const struct ks_diag *b)
+{
+	size_t rank_a = file_rank(sources, a), rank_b = file_rank(sources, b);
+
+	if (rank_a != rank_b)
+		return rank_a < rank_b;
+	return a->place.line != b->place.line ? a->place.line < b->place.line : a->place.column < b->place.column;
+}
+
+void ks_complaints_sort(struct ks_complaints *complaints)
+{
+	struct ks_diag *list = complaints->diags->list;
+
+	for (size_t i = 1; i < complaints->diags->count; i++) {
+		struct ks_diag diag = list[i];
+		size_t at = i;
+
+		for (; at > 0 && is_before(complaints->sources, &diag, &list[at - 1]); at--)
+			list[at] = list[at - 1];
+		list[at] = diag;
+	}
+}
+
 void ks_diags_fini(struct ks_diags *diags)
 {
 	for (size_t i = 0; i < diags->count; i++) {

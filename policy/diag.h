@@ -26,6 +26,9 @@ void ks_complain(struct ks_complaints *complaints, const struct ks_place *place,
 void ks_complain_v(struct ks_complaints *complaints, const struct ks_place *place, bool warning, const char *format,
 		   va_list args);
 
+/* Puts the complaints in the order of the text, the files in the order in which they were read. */
+void ks_complaints_sort(struct ks_complaints *complaints);
+
 void ks_source_destroy_all(struct ks_source *sources);
 
 /* The entry of names[count] nearest to `word`, or NULL when none is near enough to be what was meant. */

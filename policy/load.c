@@ -59,6 +59,7 @@ static int build(struct ks_parser *p, const struct ks_source *source, struct ks_
 		err = ks_check(p);
 	if (!err && !p->complaints.diags->errors)
 		err = ks_compile(p);
+	ks_complaints_sort(&p->complaints);
 	if (err == -ENOMEM || p->complaints.no_memory)
 		return -ENOMEM;
 	if (err || p->complaints.diags->errors)
