@@ -77,6 +77,8 @@ class Host:
         self.children = []
         self.ip_root("netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
+        for where in ("all", "default"):  # no duplicate address detection: IPv6 works at once
+            self.write(f"/proc/sys/net/ipv6/conf/{where}/accept_dad", 0)
 
     @staticmethod
     def ip_root(*words):
