@@ -15,12 +15,19 @@ enum ks_exit {
 };
 
 /* X(name, one line of help), in the order in which they are listed. */
-#define KS_COMMANDS(X)                                     \
-	X(check, "check a policy file")                    \
-	X(show, "print a policy in its normal form")       \
-	X(test, "run the tests of policies")               \
-	X(replay, "run captured traffic through a policy") \
-	X(explain, "show how a packet is decided, step by step")
+#define KS_COMMANDS(X)                                            \
+	X(check, "check a policy file")                           \
+	X(show, "print a policy in its normal form")              \
+	X(test, "run the tests of policies")                      \
+	X(replay, "run captured traffic through a policy")        \
+	X(explain, "show how a packet is decided, step by step")  \
+	X(run, "put a policy in force: the daemon")               \
+	X(reload, "replace the policy, keep states and counters") \
+	X(stop, "take the firewall away")                         \
+	X(status, "show what is in force, guarded and passing")   \
+	X(states, "list or kill states")                          \
+	X(log, "follow what the firewall tells of packets")       \
+	X(counters, "show counters by reason and by rule")
 
 /* argv[0] is the command's name. Returns an enum ks_exit. */
 #define X(name, help) int ks_cmd_##name(int argc, char **argv);

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define KS_INSTANCE_PATH 128
+#define KS_INSTANCE_PATH 100
 
 struct ks_instance {
 	char name[32];

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See client.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "daemon/instance.h"
+
+#define KS_ERROR_MAX 65536 /* octets of an error's answer */
+
+struct exchange {
+	CURL *curl;
+	char *url;
+	char *body;
+	struct ks_instance instance;
+	ks_line_fn *fn; /* NULL: everything into buf */
+	void *arg;
+	char *buf; /* the answer, or the beginning of a line */
+	size_t used, room;
+	bool ended; /* by fn */
+	bool no_memory;
+};
+
+static bool buf_append(struct exchange *exchange, const char *data, size_t size)
+{
+	size_t room = exchange->room ? exchange->room : 4096;
+	char *buf;
+
+	while (room <= exchange->used + size)
+		room *= 2;
+	if (room != exchange->room) {
+		buf = realloc(exchange->buf, room);
+		if (!buf)
+			return false;
+		exchange->buf = buf;
+		exchange->room = room;
+	}
+	memcpy(exchange->buf + exchange->used, data, size);
+	exchange->used += size;
+	exchange->buf[exchange->used] = '\0';
+	return true;
+}
+
+/* Hands whole lines over and keeps the rest. Returns false when fn has enough or memory is short. */
+static bool take_lines(struct exchange *exchange, const char *data, size_t size)
+{
+	const char *end;
+
+	while ((end = memchr(data, '\n', size))) {
+		size_t length = (size_t)(end - data);
+
+		if (!exchange->used) {
+			exchange->ended = exchange->fn(data, length, exchange->arg);
+		} else {
+			if (!buf_append(exchange, data, length))
+				return false;
+			exchange->ended = exchange->fn(exchange->buf, exchange->used, exchange->arg);
+			exchange->used = 0;
+		}
+		if (exchange->ended)
+			return false;
+		data += length + 1;
+		size -= length + 1;
+	}
+	return !size || buf_append(exchange, data, size);
+}
+
+static size_t take_data(char *data, size_t one, size_t size, void *arg)
+{
+	struct exchange *exchange = arg;
+	long status = 0;
+	bool good;
+
+	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (exchange->fn && status < 400)
+		good = take_lines(exchange, data, size);
+	else
+		good = buf_append(exchange, data, size);
+	exchange->no_memory = !good && !exchange->ended;
+	return good ? size : 0;
+}
+
+static bool make_url(struct exchange *exchange, const struct ks_call *call)
+{
+	size_t size;
+	char separator = '?';
+	FILE *out = open_memstream(&exchange->url, &size);
+
+	if (!out)
+		return false;
+	fprintf(out, "http://keepstate%s", call->path);
+	for (size_t i = 0; i < call->parameter_count; i++) {
+		const struct ks_parameter *parameter = &call->parameters[i];
+		char *value;
+
+		if (!parameter->value)
+			continue;
+		value = curl_easy_escape(exchange->curl, parameter->value, 0);
+		fprintf(out, "%c%s=%s", separator, parameter->name, value ? value : "");
+		curl_free(value);
+		separator = '&';
+	}
+	return !fclose(out);
+}
+
+static bool exchange_init(struct exchange *exchange, const struct ks_call *call)
+{
+	memset(exchange, 0, sizeof(*exchange));
+	exchange->curl = curl_easy_init();
+	if (!exchange->curl || ks_instance_find(&exchange->instance) || !make_url(exchange, call))
+		return false;
+	if (call->body)
+		exchange->body = json_dumps(call->body, JSON_COMPACT);
+	if (call->body && !exchange->body)
+		return false;
+	curl_easy_setopt(exchange->curl, CURLOPT_URL, exchange->url);
+	curl_easy_setopt(exchange->curl, CURLOPT_UNIX_SOCKET_PATH, exchange->instance.socket);
+	curl_easy_setopt(exchange->curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(exchange->curl, CURLOPT_NOSIGNAL, 1L);
+	if (exchange->body)
+		curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, exchange->body);
+	else if (!strcmp(call->method, "POST"))
+		curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, "");
+	curl_easy_setopt(exchange->curl, CURLOPT_CUSTOMREQUEST, call->method);
+	curl_easy_setopt(exchange->curl, CURLOPT_WRITEFUNCTION, take_data);
+	curl_easy_setopt(exchange->curl, CURLOPT_WRITEDATA, exchange);
+	return true;
+}
+
+static void exchange_fini(struct exchange *exchange)
+{
+	curl_easy_cleanup(exchange->curl);
+	free(exchange->url);
+	free(exchange->body);
+	free(exchange->buf);
+}
+
+static int complain_connection(const struct exchange *exchange, CURLcode code)
+{
+	if (code == CURLE_COULDNT_CONNECT && access(exchange->instance.socket, F_OK) && errno == ENOENT)
+		fprintf(stderr,
+			"keepstate: no daemon runs in this network namespace (%s); `keepstate run FILE` starts one, "
+			"--netns NAME looks into another\n",
+			exchange->instance.name);
+	else if (code == CURLE_COULDNT_CONNECT && geteuid() != 0)
+		fprintf(stderr, "keepstate: cannot connect to %s: this needs root\n", exchange->instance.socket);
+	else if (code == CURLE_COULDNT_CONNECT)
+		fprintf(stderr,
+			"keepstate: no daemon answers at %s; if it died, its firewall is still in force: "
+			"`keepstate run FILE` takes it over, `keepstate stop` removes it\n",
+			exchange->instance.socket);
+	else
+		fprintf(stderr, "keepstate: the daemon's answer broke off: %s\n", curl_easy_strerror(code));
+	return KS_EXIT_SYSTEM;
+}
+
+/* Says what an answer of 400 or more says. Returns the exit code. */
+static int complain_answer(const struct exchange *exchange, long status)
+{
+	json_t *answer = json_loadb(exchange->buf ? exchange->buf : "", exchange->used, 0, NULL);
+	const char *error = json_string_value(json_object_get(answer, "error"));
+
+	if (error)
+		fprintf(stderr, "keepstate: %s\n", error);
+	else
+		fprintf(stderr, "keepstate: the daemon answers with HTTP status %ld\n", status);
+	json_decref(answer);
+	return status < 500 ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
+}
+
+/* Runs the exchange. Returns the HTTP status, or 0 after complaining. */
+static long exchange_run(struct exchange *exchange)
+{
+	CURLcode code = curl_easy_perform(exchange->curl);
+	long status = 0;
+
+	if (exchange->no_memory) {
+		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+		return 0;
+	}
+	if (code != CURLE_OK && !exchange->ended) {
+		complain_connection(exchange, code);
+		return 0;
+	}
+	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+int ks_client_call(const struct ks_call *call, json_t **answer)
+{
+	struct exchange exchange;
+	int code = KS_EXIT_SYSTEM;
+	long status = 0;
+	json_t *value = NULL;
+
+	if (!exchange_init(&exchange, call))
+		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+	else
+		status = exchange_run(&exchange);
+	if (status && (status < 400 || (status == 422 && call->details))) {
+		value = json_loadb(exchange.buf ? exchange.buf : "", exchange.used, 0, NULL);
+		if (!value)
+			fprintf(stderr, "keepstate: the daemon's answer is not JSON\n");
+		else
+			code = status < 400 ? KS_EXIT_OK : KS_EXIT_USAGE;
+	} else if (status) {
+		code = complain_answer(&exchange, status);
+	}
+	if (value)
+		*answer = value;
+	exchange_fini(&exchange);
+	return code;
+}
+
+int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg)
+{
+	struct exchange exchange;
+	int code = KS_EXIT_SYSTEM;
+	long status = 0;
+
+	if (!exchange_init(&exchange, call)) {
+		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+	} else {
+		exchange.fn = fn;
+		exchange.arg = arg;
+		status = exchange_run(&exchange);
+	}
+	if (status)
+		code = status < 400 ? KS_EXIT_OK : complain_answer(&exchange, status);
+	exchange_fini(&exchange);
+	return code;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control API (docs/api.md) from the side of the commands: HTTP over the
+ * unix socket of this network namespace's instance, by libcurl. Each call
+ * makes its own connection. Functions return an enum ks_exit and complain on
+ * standard error themselves.
+ */
+#ifndef KS_CLI_CLIENT_H
+#define KS_CLI_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A name and a value of a query; parameters without a value are not sent. */
+struct ks_parameter {
+	const char *name;
+	const char *value;
+};
+
+struct ks_call {
+	const char *method; /* "GET", "POST", "DELETE" */
+	const char *path; /* "/v1/status" */
+	const struct ks_parameter *parameters;
+	size_t parameter_count;
+	json_t *body; /* NULL for none; stays the caller's */
+	bool details; /* the answer of 422 is the caller's to show: *answer is set then too */
+};
+
+/*
+ * Calls and reads a JSON answer. KS_EXIT_OK with *answer; KS_EXIT_USAGE for
+ * what the daemon does not accept (400, 422), KS_EXIT_SYSTEM for all else, above
+ * all that no daemon is there.
+ */
+int ks_client_call(const struct ks_call *call, json_t **answer);
+
+/* Called with a line without its newline; returns nonzero to end the stream. */
+typedef int ks_line_fn(const char *line, size_t length, void *arg);
+
+/* Calls and hands over the answer line by line as it comes. Also KS_EXIT_OK when fn ended it. */
+int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg);
+
+#endif

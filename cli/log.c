@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate log: follows what the running firewall tells of packets. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "core/types.h"
+#include "host/names.h"
+
+struct follow {
+	bool json, colour;
+	uint64_t count, limit; /* lines; limit 0: none */
+};
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static void rule_print(const json_t *rule)
+{
+	const char *file = text_of(rule, "file"), *label = text_of(rule, "label");
+
+	if (*file)
+		printf("  %s:%d", file, (int)json_integer_value(json_object_get(rule, "line")));
+	if (*label)
+		printf(" \"%s\"", label);
+}
+
+/* "2026-01-31T12:00:00.123Z  deny   no state  wan 192.0.2.1:53 > lan 10.0.0.5:40000 udp  gateway.conf:12 "label"". */
+static void event_print(const struct follow *follow, const json_t *event)
+{
+	const char *verdict = text_of(event, "verdict");
+	enum ks_colour colour = !strcmp(verdict, "allow")    ? KS_COLOUR_GREEN
+				: !strcmp(verdict, "bypass") ? KS_COLOUR_YELLOW
+							     : KS_COLOUR_RED;
+
+	printf("%s%s%s  %s%-6s%s  %-11s  %s", ks_colour(follow->colour, KS_COLOUR_DIM), text_of(event, "time"),
+	       ks_colour(follow->colour, KS_COLOUR_PLAIN), ks_colour(follow->colour, colour), verdict,
+	       ks_colour(follow->colour, KS_COLOUR_PLAIN), text_of(event, "reason"), text_of(event, "packet"));
+	rule_print(json_object_get(event, "rule"));
+	putchar('\n');
+}
+
+static int take_event(const char *line, size_t length, void *arg)
+{
+	struct follow *follow = arg;
+	json_t *event, *lost;
+
+	if (!length) /* the daemon asks whether we are still there */
+		return ferror(stdout);
+	event = json_loadb(line, length, 0, NULL);
+	lost = json_object_get(event, "lost");
+	if (follow->json)
+		printf("%.*s\n", (int)length, line);
+	else if (lost)
+		fprintf(stderr, "keepstate: too slow: %lld events were lost\n", (long long)json_integer_value(lost));
+	else if (event)
+		event_print(follow, event);
+	if (event && !lost)
+		follow->count++;
+	json_decref(event);
+	return fflush(stdout) || (follow->limit && follow->count >= follow->limit);
+}
+
+int ks_cmd_log(int argc, char **argv)
+{
+	struct follow follow = { .colour = ks_output_colour(stdout) };
+	struct ks_parameter filters[] = { { "verdict", NULL }, { "reason", NULL }, { "address", NULL },
+					  { "port", NULL },    { "proto", NULL },  { "zone", NULL } };
+	const struct ks_call call = {
+		.method = "GET", .path = "/v1/log", .parameters = filters, .parameter_count = KS_ARRAY_SIZE(filters)
+	};
+#define FILTER(i, name_, argument_, help_) \
+	{ .name = name_, .argument = argument_, .help = help_, .take = ks_take_text, .target = &filters[i].value }
+	const struct ks_option options[] = {
+		FILTER(0, "verdict", "VERDICT", "allow, deny, reject or bypass"),
+		FILTER(1, "reason", "REASON", "such as \"no state\""),
+		FILTER(2, "address", "PREFIX", "of either side: an address or a prefix"),
+		FILTER(3, "port", "PORT", "of either side"),
+		FILTER(4, "proto", "PROTO", "tcp, udp, icmp, icmpv6, ... or a number"),
+		FILTER(5, "zone", "ZONE", "that the packet comes from or goes to"),
+		{ .name = "count",
+		  .letter = 'n',
+		  .argument = "N",
+		  .help = "end after so many events",
+		  .take = ks_take_number,
+		  .target = &follow.limit,
+		  .min = 1,
+		  .max = UINT64_MAX },
+		{ .name = "json",
+		  .help = "print a JSON object for each event",
+		  .take = ks_take_flag,
+		  .target = &follow.json },
+	};
+#undef FILTER
+	const struct ks_usage usage = {
+		"keepstate log [OPTION]...",
+		"Follows the running firewall: verdict, reason, packet, and the rule with its label. Told are\n"
+		"the packets of rules with 'log', and every drop with 'option log-drops on'. Ends with Ctrl-C\n"
+		"or with the daemon. The packet's words can be given to 'keepstate explain'.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	if (first != argc)
+		return ks_usage_error(&usage, "log takes no operands");
+	return ks_cli_finish(ks_client_lines(&call, take_event, &follow));
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate reload: replaces the policy of the running firewall; states and counters stay. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "core/types.h"
+
+/* What ks_diags_print() says, from the daemon's list: borrows the strings of the answer. */
+static void diagnostics_print(const json_t *list)
+{
+	size_t count = json_array_size(list);
+	struct ks_diags diags = { .list = calloc(count + 1, sizeof(struct ks_diag)) };
+
+	if (!diags.list)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const json_t *entry = json_array_get(list, i);
+		const char *severity = json_string_value(json_object_get(entry, "severity"));
+
+		diags.list[diags.count++] = (struct ks_diag){
+			.place = { json_string_value(json_object_get(entry, "file")),
+				   (unsigned)json_integer_value(json_object_get(entry, "line")),
+				   (unsigned)json_integer_value(json_object_get(entry, "column")) },
+			.warning = severity && !strcmp(severity, "warning"),
+			.message = (char *)json_string_value(json_object_get(entry, "message")),
+			.excerpt = (char *)json_string_value(json_object_get(entry, "excerpt")),
+		};
+	}
+	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
+	free(diags.list);
+}
+
+static void answer_print(const json_t *answer, int code)
+{
+	const char *error = json_string_value(json_object_get(answer, "error"));
+	const char *tests = json_string_value(json_object_get(answer, "tests"));
+	const char *policy = json_string_value(json_object_get(answer, "policy"));
+
+	diagnostics_print(json_object_get(answer, "diagnostics"));
+	if (tests)
+		fprintf(stderr, "%s%s", tests, *tests && tests[strlen(tests) - 1] == '\n' ? "" : "\n");
+	if (code != KS_EXIT_OK)
+		fprintf(stderr, "keepstate: %s: %s; the old policy stays in force\n", policy ? policy : "?",
+			error ? error : "refused");
+	else
+		printf("%s is in force: generation %d, %d rules\n", policy ? policy : "?",
+		       (int)json_integer_value(json_object_get(answer, "generation")),
+		       (int)json_integer_value(json_object_get(answer, "rules")));
+}
+
+static int reload(const char *path, bool json)
+{
+	struct ks_call call = { .method = "POST", .path = "/v1/reload", .details = true };
+	json_t *answer = NULL;
+	int code;
+
+	call.body = path ? json_pack("{s:s}", "path", path) : json_object();
+	code = ks_client_call(&call, &answer);
+	json_decref(call.body);
+	if (answer && json)
+		ks_json_print(json_incref(answer), stdout);
+	else if (answer)
+		answer_print(answer, code);
+	json_decref(answer);
+	return ks_cli_finish(code);
+}
+
+int ks_cmd_reload(int argc, char **argv)
+{
+	bool json = false;
+	const struct ks_option options[] = {
+		{ .name = "json",
+		  .help = "print the daemon's answer as one JSON object",
+		  .take = ks_take_flag,
+		  .target = &json },
+	};
+	const struct ks_usage usage = {
+		"keepstate reload [OPTION]... [FILE]",
+		"Loads the running firewall's policy again, or another one. Every packet is judged by the old\n"
+		"policy or the new one; states and counters stay. A policy with errors, or whose tests fail,\n"
+		"is refused and changes nothing. Returns 0, 2 if the policy is refused, 3 without a daemon.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+	char path[PATH_MAX];
+
+	if (first < 0)
+		return code;
+	if (argc - first > 1)
+		return ks_usage_error(&usage, "reload takes one policy file");
+	if (first == argc)
+		return reload(NULL, json);
+	if (!realpath(argv[first], path)) {
+		fprintf(stderr, "keepstate: %s: %s\n", argv[first], strerror(errno));
+		return KS_EXIT_USAGE;
+	}
+	return reload(path, json);
+}

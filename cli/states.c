@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate states and states kill: the state table of the running firewall. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "core/types.h"
+
+#define KS_ROWS 512 /* rows whose columns are aligned together: a million need not wait for the last */
+#define KS_GRID "lllllrrrrl"
+
+struct choices {
+	struct ks_parameter filters[7];
+	const char *format;
+	bool json, conntrack, all;
+};
+
+enum { FILTER_ADDRESS, FILTER_SOURCE, FILTER_DESTINATION, FILTER_PORT, FILTER_PROTO, FILTER_ZONE, FILTER_STATE };
+
+struct table {
+	struct ks_grid *grid;
+	unsigned rows;
+	unsigned long long total;
+};
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static unsigned long long number_of(const json_t *object, const char *name, size_t index)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return (unsigned long long)json_integer_value(json_is_array(value) ? json_array_get(value, index) : value);
+}
+
+/* "10.0.0.5:40000"; for ICMP the identifier stands behind the asker. */
+static void end_print(const json_t *flow, bool source, char *buf, size_t size)
+{
+	const char *address = text_of(flow, source ? "source" : "destination");
+	const json_t *port = json_object_get(flow, source ? "source_port" : "destination_port");
+	const json_t *id = json_object_get(flow, "id");
+	bool v6 = strchr(address, ':') != NULL;
+
+	if (port)
+		snprintf(buf, size, v6 ? "[%s]:%d" : "%s:%d", address, (int)json_integer_value(port));
+	else if (id && source)
+		snprintf(buf, size, "%s id %d", address, (int)json_integer_value(id));
+	else
+		snprintf(buf, size, "%s", address);
+}
+
+static void place_print(const json_t *flow, char *buf, size_t size)
+{
+	const json_t *rule = json_object_get(flow, "rule");
+	const char *file = text_of(rule, "file");
+	const char *slash = strrchr(file, '/');
+
+	if (*file)
+		snprintf(buf, size, "%s:%d", slash ? slash + 1 : file,
+			 (int)json_integer_value(json_object_get(rule, "line")));
+	else
+		snprintf(buf, size, "rule gone");
+}
+
+static void table_begin(struct table *table)
+{
+	static const char *const titles[] = { "PROTO",	 "STATE", "SOURCE", "DESTINATION", "ZONES",
+					      "PACKETS", "BYTES", "AGE",    "LEFT",	   "RULE" };
+
+	table->grid = ks_grid_create(KS_GRID);
+	for (size_t i = 0; !table->total && i < KS_ARRAY_SIZE(titles); i++)
+		ks_grid_cell(table->grid, "%s", titles[i]);
+}
+
+static void table_end(struct table *table)
+{
+	ks_grid_print(table->grid, stdout);
+	ks_grid_destroy(table->grid);
+	table->grid = NULL;
+	table->rows = 0;
+}
+
+static void table_add(struct table *table, const json_t *flow)
+{
+	char source[80], destination[80], place[80], bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT], left[KS_NUMBER_TEXT];
+
+	end_print(flow, true, source, sizeof(source));
+	end_print(flow, false, destination, sizeof(destination));
+	place_print(flow, place, sizeof(place));
+	ks_grid_cell(table->grid, "%s", text_of(flow, "proto"));
+	ks_grid_cell(table->grid, "%s", text_of(flow, "state"));
+	ks_grid_cell(table->grid, "%s", source);
+	ks_grid_cell(table->grid, "%s", destination);
+	ks_grid_cell(table->grid, "%s > %s", text_of(flow, "from"), text_of(flow, "to"));
+	ks_grid_cell(table->grid, "%llu+%llu", number_of(flow, "packets", 0), number_of(flow, "packets", 1));
+	ks_grid_cell(table->grid, "%s",
+		     ks_bytes_text(number_of(flow, "bytes", 0) + number_of(flow, "bytes", 1), bytes));
+	ks_grid_cell(table->grid, "%s", ks_span_text(number_of(flow, "age", 0) * 1000, age));
+	ks_grid_cell(table->grid, "%s",
+		     ks_span_text((uint64_t)json_number_value(json_object_get(flow, "timeout")) * 1000, left));
+	ks_grid_cell(table->grid, "%s", place);
+}
+
+static int take_row(const char *line, size_t length, void *arg)
+{
+	struct table *table = arg;
+	json_t *flow = json_loadb(line, length, 0, NULL);
+
+	if (!flow)
+		return 0;
+	if (!table->grid)
+		table_begin(table);
+	table_add(table, flow);
+	json_decref(flow);
+	table->total++;
+	if (++table->rows == KS_ROWS)
+		table_end(table);
+	return ferror(stdout);
+}
+
+static int take_line(const char *line, size_t length, void *arg)
+{
+	fwrite(line, 1, length, stdout);
+	return putchar('\n') == EOF;
+}
+
+static int list(const struct choices *choices)
+{
+	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
+	const struct ks_call call = { .method = "GET",
+				      .path = "/v1/states",
+				      .parameters = parameters,
+				      .parameter_count = KS_ARRAY_SIZE(parameters) };
+	struct table table = { 0 };
+	int code;
+
+	memcpy(parameters, choices->filters, sizeof(choices->filters));
+	parameters[KS_ARRAY_SIZE(choices->filters)] =
+		(struct ks_parameter){ "format", choices->conntrack ? "conntrack" : NULL };
+	if (choices->json || choices->conntrack)
+		return ks_cli_finish(ks_client_lines(&call, take_line, NULL));
+	code = ks_client_lines(&call, take_row, &table);
+	if (table.grid)
+		table_end(&table);
+	if (code == KS_EXIT_OK && !table.total)
+		fprintf(stderr, "no states\n");
+	return ks_cli_finish(code);
+}
+
+static int kill_states(const struct choices *choices)
+{
+	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
+	const struct ks_call call = { .method = "DELETE",
+				      .path = "/v1/states",
+				      .parameters = parameters,
+				      .parameter_count = KS_ARRAY_SIZE(parameters) };
+	json_t *answer = NULL;
+	json_int_t killed;
+	int code;
+
+	memcpy(parameters, choices->filters, sizeof(choices->filters));
+	parameters[KS_ARRAY_SIZE(choices->filters)] = (struct ks_parameter){ "all", choices->all ? "1" : NULL };
+	code = ks_client_call(&call, &answer);
+	if (code != KS_EXIT_OK)
+		return code;
+	killed = json_integer_value(json_object_get(answer, "killed"));
+	if (choices->json)
+		ks_json_print(json_incref(answer), stdout);
+	else
+		printf("%lld state%s killed\n", (long long)killed, killed == 1 ? "" : "s");
+	json_decref(answer);
+	return ks_cli_finish(killed ? KS_EXIT_OK : KS_EXIT_NO);
+}
+
+static int choose(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
+{
+	bool filtered = false;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(choices->filters); i++)
+		filtered |= choices->filters[i].value != NULL;
+	if (choices->format && !strcmp(choices->format, "conntrack"))
+		choices->conntrack = true;
+	else if (choices->format && !strcmp(choices->format, "json"))
+		choices->json = true;
+	else if (choices->format && strcmp(choices->format, "table"))
+		return ks_usage_error(usage, "--format: '%s' is not table, json or conntrack", choices->format);
+	if (count == 0 && choices->all)
+		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
+	if (count == 0)
+		return list(choices);
+	if (count > 1 || strcmp(operands[0], "kill"))
+		return ks_usage_error(usage, "states knows only 'kill', not '%s'", operands[count > 1]);
+	if (!filtered && !choices->all)
+		return ks_usage_error(usage, "states kill needs a filter, or --all to kill every state");
+	if (filtered && choices->all)
+		return ks_usage_error(usage, "states kill takes either filters or --all");
+	return kill_states(choices);
+}
+
+int ks_cmd_states(int argc, char **argv)
+{
+	struct choices choices = { .filters = { [FILTER_ADDRESS] = { "address", NULL },
+						[FILTER_SOURCE] = { "source", NULL },
+						[FILTER_DESTINATION] = { "destination", NULL },
+						[FILTER_PORT] = { "port", NULL },
+						[FILTER_PROTO] = { "proto", NULL },
+						[FILTER_ZONE] = { "zone", NULL },
+						[FILTER_STATE] = { "state", NULL } } };
+#define FILTER(id, name_, letter_, argument_, help_) \
+	{ .name = name_,                             \
+	  .letter = letter_,                         \
+	  .argument = argument_,                     \
+	  .help = help_,                             \
+	  .take = ks_take_text,                      \
+	  .target = &choices.filters[FILTER_##id].value }
+	const struct ks_option options[] = {
+		FILTER(ADDRESS, "address", 'a', "PREFIX", "of either side: an address or a prefix"),
+		FILTER(SOURCE, "source", 's', "PREFIX", "of the side that opened the flow"),
+		FILTER(DESTINATION, "destination", 'd', "PREFIX", "of the other side"),
+		FILTER(PORT, "port", 'p', "PORT", "of either side"),
+		FILTER(PROTO, "proto", 0, "PROTO", "tcp, udp, icmp, icmpv6, ... or a number"),
+		FILTER(ZONE, "zone", 'z', "ZONE", "of either side"),
+		FILTER(STATE, "state", 0, "STATE", "such as ESTABLISHED or UDP_SINGLE"),
+		{ .name = "format",
+		  .argument = "FORMAT",
+		  .help = "table, json or conntrack",
+		  .take = ks_take_text,
+		  .target = &choices.format },
+		{ .name = "json",
+		  .help = "print a JSON object for each state",
+		  .take = ks_take_flag,
+		  .target = &choices.json },
+		{ .name = "conntrack",
+		  .help = "print as /proc/net/nf_conntrack does",
+		  .take = ks_take_flag,
+		  .target = &choices.conntrack },
+		{ .name = "all", .help = "kill: every state", .take = ks_take_flag, .target = &choices.all },
+	};
+#undef FILTER
+	const struct ks_usage usage = {
+		"keepstate states [kill] [OPTION]...",
+		"Lists the states of the running firewall that fit all filters given, or kills them: their\n"
+		"packets are strangers from then on. LEFT is the time until a state expires if nothing comes.\n"
+		"kill returns 1 if no state fits.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	return choose(&usage, &choices, argc - first, argv + first);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate status: what the running firewall is, guards and does. */
+#include <stdio.h>
+#include <time.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "core/types.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(object, name));
+}
+
+/* "2026-01-31 12:00:00 (3h2m ago)" */
+static void moment_print(const json_t *status, const char *name)
+{
+	time_t when = (time_t)number_of(status, name);
+	long long ago = number_of(status, "now") - (long long)when;
+	char text[64] = "", duration[KS_NUMBER_TEXT];
+	struct tm tm;
+
+	if (localtime_r(&when, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s (%s ago)", text, ks_span_text((uint64_t)(ago > 0 ? ago : 0) * 1000, duration));
+}
+
+static void head_print(const json_t *status)
+{
+	printf("Keepstate %s in %s, process %lld%s\n", text_of(status, "version"), text_of(status, "instance"),
+	       number_of(status, "pid"),
+	       json_is_true(json_object_get(status, "took_over")) ? ", took over from an earlier one" : "");
+	printf("in force    since ");
+	moment_print(status, "since");
+	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ", text_of(status, "policy"),
+	       number_of(status, "rules"), number_of(status, "zones"), number_of(status, "generation"));
+	moment_print(status, "loaded");
+	putchar('\n');
+}
+
+static void fill_print(const json_t *table, const char *title, const char *name, const char *limit)
+{
+	char count[KS_NUMBER_TEXT], of[KS_NUMBER_TEXT];
+	long long max = number_of(table, limit);
+
+	printf("%-11s %s of %s (%.1f%%)", title, ks_number_text((uint64_t)number_of(table, name), count),
+	       ks_number_text((uint64_t)max, of), max ? 100.0 * (double)number_of(table, name) / (double)max : 0.0);
+}
+
+static void table_print(const json_t *table)
+{
+	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
+
+	fill_print(table, "states", "flows", "limit");
+	printf("; %s created, %s expired, %s recycled, %s killed\n",
+	       ks_number_text((uint64_t)number_of(table, "created"), created),
+	       ks_number_text((uint64_t)number_of(table, "expired"), expired),
+	       ks_number_text((uint64_t)number_of(table, "recycled"), recycled),
+	       ks_number_text((uint64_t)number_of(table, "killed"), killed));
+	fill_print(table, "half-open", "half_open", "half_open_limit");
+	putchar('\n');
+}
+
+static double rate_of(const json_t *rates, const char *name)
+{
+	return json_number_value(json_object_get(rates, name));
+}
+
+static void rates_print(const json_t *rates)
+{
+	char passed[KS_NUMBER_TEXT], dropped[KS_NUMBER_TEXT];
+
+	if (!json_is_object(rates))
+		return;
+	printf("now         passed %.0f packets/s (%s/s), dropped %.0f packets/s (%s/s), %.0f new states/s\n",
+	       rate_of(rates, "passed_packets"), ks_bytes_text((uint64_t)rate_of(rates, "passed_bytes"), passed),
+	       rate_of(rates, "dropped_packets"), ks_bytes_text((uint64_t)rate_of(rates, "dropped_bytes"), dropped),
+	       rate_of(rates, "new_flows"));
+}
+
+static const char *guard_text(const json_t *interface)
+{
+	bool ingress = json_is_true(json_object_get(interface, "ingress"));
+	bool egress = json_is_true(json_object_get(interface, "egress"));
+
+	if (ingress && egress)
+		return "guarded";
+	return ingress ? "guarded inwards only" : egress ? "guarded outwards only" : "NOT GUARDED";
+}
+
+static void interfaces_print(const json_t *list)
+{
+	struct ks_grid *grid = ks_grid_create("llllll");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *interface = json_array_get(list, i);
+
+		ks_grid_cell(grid, "%s", i ? "" : "interfaces");
+		ks_grid_cell(grid, "%s", text_of(interface, "name"));
+		ks_grid_cell(grid, "zone %s", text_of(interface, "zone"));
+		ks_grid_cell(grid, "%s", json_is_true(json_object_get(interface, "up")) ? "up" : "down");
+		ks_grid_cell(grid, "%s", guard_text(interface));
+		ks_grid_cell(grid, "%s", text_of(interface, "error"));
+	}
+	if (json_array_size(list))
+		ks_grid_print(grid, stdout);
+	else
+		printf("interfaces  none of the zones' interfaces is there\n");
+	ks_grid_destroy(grid);
+}
+
+int ks_cmd_status(int argc, char **argv)
+{
+	bool json = false;
+	const struct ks_option options[] = {
+		{ .name = "json", .help = "print one JSON object", .take = ks_take_flag, .target = &json },
+	};
+	const struct ks_usage usage = {
+		"keepstate status [OPTION]...",
+		"Says which policy is in force and since when, which interfaces are guarded, how full the\n"
+		"state table is, and what passes now. Returns 3 if no daemon runs.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	const struct ks_call call = { .method = "GET", .path = "/v1/status" };
+	json_t *answer = NULL;
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	if (first != argc)
+		return ks_usage_error(&usage, "status takes no operands");
+	code = ks_client_call(&call, &answer);
+	if (code != KS_EXIT_OK)
+		return code;
+	if (json) {
+		ks_json_print(answer, stdout);
+		return ks_cli_finish(code);
+	}
+	head_print(answer);
+	table_print(json_object_get(answer, "table"));
+	rates_print(json_object_get(answer, "rates"));
+	interfaces_print(json_object_get(answer, "interfaces"));
+	json_decref(answer);
+	return ks_cli_finish(code);
+}

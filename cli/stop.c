@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * keepstate stop: takes the firewall away. A living daemon does it itself; what
+ * a dead one left is removed from here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "core/types.h"
+#include "daemon/instance.h"
+#include "daemon/record.h"
+
+#define KS_STOP_TRIES 200 /* of 50 ms: removing a large table takes a moment */
+
+static int complain(const char *what, int err)
+{
+	fprintf(stderr, "keepstate: %s: %s\n", what, strerror(-err));
+	return KS_EXIT_SYSTEM;
+}
+
+/* Asks the daemon, and waits until it has removed its directory. */
+static int stop_living(const struct ks_instance *instance)
+{
+	const struct ks_call call = { .method = "POST", .path = "/v1/stop" };
+	json_t *answer = NULL;
+	int code = ks_client_call(&call, &answer);
+
+	json_decref(answer);
+	if (code != KS_EXIT_OK)
+		return code;
+	for (int i = 0; i < KS_STOP_TRIES; i++) {
+		if (access(instance->lock, F_OK) && errno == ENOENT)
+			return KS_EXIT_OK;
+		usleep(50000);
+	}
+	fprintf(stderr, "keepstate: the daemon has not stopped within 10 s\n");
+	return KS_EXIT_SYSTEM;
+}
+
+/* The lock is ours, so nobody is there. */
+static int stop_dead(const struct ks_instance *instance)
+{
+	struct ks_record record = { 0 };
+	int err;
+
+	ks_record_read(instance->record, &record); /* without it, the qdiscs stay */
+	err = ks_instance_remove(instance, record.qdiscs, record.qdisc_count);
+	ks_record_fini(&record);
+	if (err)
+		return complain("not everything could be removed", err);
+	printf("the daemon was dead; what it left is removed\n");
+	return KS_EXIT_OK;
+}
+
+static int stop(void)
+{
+	struct ks_instance instance;
+	struct ks_holder holder;
+	int fd, code, err = ks_instance_find(&instance);
+
+	if (err)
+		return complain("cannot tell this network namespace", err);
+	if (access(instance.dir, F_OK) && access(instance.pins, F_OK)) {
+		fprintf(stderr, "keepstate: nothing to stop in this network namespace (%s)\n", instance.name);
+		return KS_EXIT_NO;
+	}
+	err = ks_instance_prepare(&instance);
+	if (err)
+		return complain(instance.dir, err);
+	fd = ks_instance_lock(&instance, &holder);
+	if (fd == -EWOULDBLOCK)
+		return stop_living(&instance);
+	if (fd < 0)
+		return complain(instance.lock, fd);
+	code = stop_dead(&instance);
+	close(fd);
+	return code;
+}
+
+int ks_cmd_stop(int argc, char **argv)
+{
+	const struct ks_usage usage = {
+		"keepstate stop",
+		"Removes the firewall: filters, states, pins, and the daemon. Nothing is filtered\n"
+		"afterwards. Works also when the daemon has died. Returns 1 if there was nothing.",
+		NULL, 0
+	};
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	if (first != argc)
+		return ks_usage_error(&usage, "stop takes no operands");
+	return stop();
+}
