@@ -98,6 +98,7 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 	ks_kernel_unpin(daemon->instance.pins);
 	ks_record_fini(&daemon->record);
 	daemon->record.since = daemon->started;
+	daemon->record.cookie = daemon->instance.cookie;
 	return ks_kernel_load(policy, &opts, &daemon->kernel);
 }
 
@@ -111,11 +112,25 @@ static void read_record(struct ks_daemon *daemon)
 				daemon->instance.record, strerror(-err));
 	if (!daemon->record.since)
 		daemon->record.since = daemon->started;
+	daemon->record.cookie = daemon->instance.cookie;
+}
+
+/* Whether what is pinned belongs to a network namespace that has gone and whose inode has come again. */
+static bool is_left_over(const struct ks_daemon *daemon)
+{
+	struct ks_record record;
+	bool other;
+
+	if (ks_record_read(daemon->instance.record, &record))
+		return false;
+	other = record.cookie && daemon->instance.cookie && record.cookie != daemon->instance.cookie;
+	ks_record_fini(&record);
+	return other;
 }
 
 static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 {
-	int err = ks_kernel_reopen(daemon->instance.pins, &daemon->kernel);
+	int err = is_left_over(daemon) ? -ENOENT : ks_kernel_reopen(daemon->instance.pins, &daemon->kernel);
 
 	if (!err) {
 		daemon->took_over = true;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -29,12 +30,25 @@ static int name_instance(char *name, size_t size)
 
 	if (stat("/proc/self/ns/net", &mine))
 		return -errno;
-	/* Only root may look at process 1; others cannot reach the socket anyway. */
-	if (stat("/proc/1/ns/net", &first) || first.st_ino == mine.st_ino)
+	if (!stat("/proc/1/ns/net", &first) && first.st_ino == mine.st_ino)
 		snprintf(name, size, "host");
 	else
 		snprintf(name, size, "net-%lu", (unsigned long)mine.st_ino);
 	return 0;
+}
+
+static unsigned long long netns_cookie(void)
+{
+	unsigned long long cookie = 0;
+	socklen_t size = sizeof(cookie);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size))
+		cookie = 0;
+	close(fd);
+	return cookie;
 }
 
 int ks_instance_find(struct ks_instance *instance)
@@ -43,6 +57,7 @@ int ks_instance_find(struct ks_instance *instance)
 
 	if (err)
 		return err;
+	instance->cookie = netns_cookie();
 	snprintf(instance->dir, KS_INSTANCE_PATH, KS_RUN_DIR "/%s", instance->name);
 	snprintf(instance->lock, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/lock", instance->name);
 	snprintf(instance->socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/control.sock", instance->name);

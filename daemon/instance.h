@@ -8,7 +8,8 @@
  *   /run/keepstate/NAME/rules.json    what a successor must know (record.h)
  *   /run/keepstate/bpf/NAME/          pins (kernel.h)
  *
- * NAME is "host" in the network namespace of process 1, else "net-INODE".
+ * NAME is "host" in the network namespace of process 1, else "net-INODE". An
+ * inode may come again when a namespace has gone; the cookie never does.
  */
 #ifndef KS_DAEMON_INSTANCE_H
 #define KS_DAEMON_INSTANCE_H
@@ -20,6 +21,7 @@
 
 struct ks_instance {
 	char name[32];
+	unsigned long long cookie; /* of the network namespace (SO_NETNS_COOKIE), 0 if the kernel has none */
 	char dir[KS_INSTANCE_PATH];
 	char lock[KS_INSTANCE_PATH];
 	char socket[KS_INSTANCE_PATH]; /* fits sockaddr_un: the names are short */

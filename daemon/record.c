@@ -83,6 +83,7 @@ int ks_record_read(const char *path, struct ks_record *record)
 	if (!root)
 		return -EINVAL;
 	new.since = json_integer_value(json_object_get(root, "since"));
+	new.cookie = (unsigned long long)json_integer_value(json_object_get(root, "netns_cookie"));
 	err = read_rules(json_object_get(root, "rules"), &new);
 	if (!err)
 		err = read_zones(json_object_get(root, "zones"), &new);
@@ -109,8 +110,8 @@ static json_t *record_json(const struct ks_record *record)
 	}
 	for (unsigned i = 0; i < record->qdisc_count; i++)
 		json_array_append_new(qdiscs, json_integer(record->qdiscs[i]));
-	return json_pack("{s:I, s:o, s:o, s:o}", "since", (json_int_t)record->since, "rules", rules, "zones", zones,
-			 "qdiscs", qdiscs);
+	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "since", (json_int_t)record->since, "netns_cookie",
+			 (json_int_t)record->cookie, "rules", rules, "zones", zones, "qdiscs", qdiscs);
 }
 
 int ks_record_write(const struct ks_record *record, const char *path)
@@ -298,7 +299,7 @@ static int record_zones(const struct ks_record *old, const struct ks_policy *pol
 
 int ks_record_adopt(const struct ks_record *old, struct ks_policy *policy, struct ks_record *new)
 {
-	struct ks_record made = { .since = old->since };
+	struct ks_record made = { .since = old->since, .cookie = old->cookie };
 	int err = adopt_rules(old, policy);
 
 	if (err)

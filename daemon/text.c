@@ -29,9 +29,11 @@ static bool is_icmp(unsigned proto)
 /* Milliseconds until a flow dies if nothing comes. */
 static __u64 time_left(const struct ks_flow *flow, __u64 now)
 {
-	__u64 idle = now > flow->seen ? (now - flow->seen) / KS_NSEC_PER_MSEC : 0;
+	__s32 idle = (__s32)((__u32)(now / KS_NSEC_PER_MSEC) - flow->seen);
 
-	return idle < flow->timeout ? flow->timeout - idle : 0;
+	if (idle < 0) /* seen after `now` was read */
+		return flow->timeout;
+	return (__u32)idle < flow->timeout ? flow->timeout - (__u32)idle : 0;
 }
 
 static void print_json_string(FILE *out, const char *text)
