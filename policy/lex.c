@@ -18,6 +18,8 @@ void ks_lexer_init(struct ks_lexer *lexer, const struct ks_source *source, struc
 		.line = 1,
 		.last = KS_TOKEN_NEWLINE,
 	};
+	if (source->length >= 3 && memcmp(source->text, "\xef\xbb\xbf", 3) == 0) /* some editors begin UTF-8 with it */
+		lexer->at = lexer->line_start = 3;
 }
 
 /* The character `ahead` of the present one; 0 behind the end. */
@@ -41,6 +43,12 @@ static bool is_blank(unsigned char c)
 static bool is_control(unsigned char c)
 {
 	return (c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f;
+}
+
+/* What ends a string that was not closed. */
+static bool breaks_string(unsigned char c)
+{
+	return c == '\n' || c == '\r' || is_control(c);
 }
 
 static bool is_word(unsigned char c)
@@ -126,7 +134,7 @@ static void read_string(struct ks_lexer *lexer, struct ks_token *token)
 	bool escaped = false;
 
 	token->kind = KS_TOKEN_STRING;
-	while (!at_end(lexer) && look(lexer, 0) != '\n' && !is_control(look(lexer, 0)) && look(lexer, 0) != '"') {
+	while (!at_end(lexer) && look(lexer, 0) != '"' && !breaks_string(look(lexer, 0))) {
 		if (look(lexer, 0) == '\\' && (look(lexer, 1) == '"' || look(lexer, 1) == '\\')) {
 			escaped = true;
 			lexer->at++;

@@ -267,7 +267,7 @@ static struct text_at *sort_new(const struct ks_policy *policy)
 int ks_policy_adopt_ids(struct ks_policy *policy, const __u32 *ids, const char *const *texts, size_t count)
 {
 	struct text_at *old = sort_old(texts, count), *new = sort_new(policy);
-	bool *used = calloc(2 * KS_RULE_ID_MAX, sizeof(*used)), *known = used + KS_RULE_ID_MAX;
+	bool *used = calloc(KS_RULE_ID_MAX, sizeof(*used)), *known = calloc(KS_RULE_ID_MAX, sizeof(*known));
 	__u32 *new_ids = calloc(policy->info_count + 1, sizeof(*new_ids));
 	int err = -ENOMEM;
 
@@ -282,6 +282,7 @@ int ks_policy_adopt_ids(struct ks_policy *policy, const __u32 *ids, const char *
 	free(old);
 	free(new);
 	free(used);
+	free(known);
 	free(new_ids);
 	return err;
 }
