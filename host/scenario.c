@@ -238,6 +238,46 @@ static int ids_adopt(const struct ks_policy *old, struct ks_policy *policy)
 	return err;
 }
 
+static __u64 mask_map(__u64 mask, const __u8 map[KS_ZONE_MAX])
+{
+	__u64 mapped = 0;
+
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		mapped |= (mask >> i & 1) << map[i];
+	return mapped;
+}
+
+/* Zones of the same name keep their ids too, because flows hold them; the others get what is left. */
+static void zones_adopt(const struct ks_policy *old, struct ks_policy *policy)
+{
+	__u8 map[KS_ZONE_MAX] = { [KS_ZONE_SELF] = KS_ZONE_SELF };
+	bool taken[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
+	unsigned free_id = KS_ZONE_FIRST;
+
+	for (size_t i = 0; i < policy->zone_count; i++) {
+		int id = ks_policy_zone_id(old, policy->zones[i].name);
+
+		if (id >= 0) {
+			map[policy->zones[i].id] = (__u8)id;
+			taken[id] = true;
+		}
+	}
+	for (unsigned i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
+		while (!map[i] && taken[free_id])
+			free_id++;
+		if (!map[i]) {
+			map[i] = (__u8)free_id;
+			taken[free_id] = true;
+		}
+	}
+	for (size_t i = 0; i < policy->zone_count; i++)
+		policy->zones[i].id = map[policy->zones[i].id];
+	for (__u32 i = 0; i < policy->config.rules; i++) {
+		policy->rules[i].from_zones = mask_map(policy->rules[i].from_zones, map);
+		policy->rules[i].to_zones = mask_map(policy->rules[i].to_zones, map);
+	}
+}
+
 /* The path of a reload, beside the file that names it. The caller frees it. */
 static char *reload_path(const struct ks_step *step)
 {
@@ -267,8 +307,10 @@ static int reload_run(struct ks_runner *runner, const struct ks_step *step, stru
 	if (err)
 		return err == -ENOMEM ? err : -EINVAL;
 	err = ids_adopt(runner->policy, policy);
-	if (!err)
+	if (!err) {
+		zones_adopt(runner->policy, policy);
 		err = runner->home->ops->set_policy(runner->home->self, policy);
+	}
 	if (err) {
 		ks_policy_destroy(policy);
 		return err;

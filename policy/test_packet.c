@@ -14,6 +14,7 @@
 
 #include "host/names.h"
 #include "policy/test_internal.h"
+#include "policy/icmp.h"
 #include "policy/value.h"
 
 /* One end of a packet as written. */
@@ -130,14 +131,33 @@ static bool has_port(const char *text, unsigned family)
 	return family == KS_IPV4 ? strchr(text, ':') != NULL : strstr(text, "]:") != NULL;
 }
 
+/* As elsewhere in the language, but here a port may be 0: some packet has it. */
+static int endpoint_value(const char *text, struct end *end)
+{
+	size_t length = strlen(text);
+	char plain[KS_ENDPOINT_TEXT];
+
+	if (ks_value_endpoint(text, &end->addr, &end->family, &end->port) == 0) {
+		end->has_port = has_port(text, end->family);
+		return 0;
+	}
+	if (length < 3 || length >= sizeof(plain) || strcmp(text + length - 2, ":0") != 0)
+		return -EINVAL;
+	memcpy(plain, text, length - 2);
+	plain[length - 2] = '\0';
+	if (ks_value_endpoint(plain, &end->addr, &end->family, &end->port) || has_port(plain, end->family))
+		return -EINVAL;
+	end->has_port = true;
+	return 0;
+}
+
 static int endpoint_parse(struct ks_reader *reader, struct end *end)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
 
-	if (token->kind != KS_TOKEN_WORD || ks_value_endpoint(token->text, &end->addr, &end->family, &end->port))
+	if (token->kind != KS_TOKEN_WORD || endpoint_value(token->text, end))
 		return -EINVAL;
 	end->has_addr = true;
-	end->has_port = has_port(token->text, end->family);
 	ks_reader_next(reader);
 	return 0;
 }
@@ -430,6 +450,7 @@ static int word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
 	unsigned where = where_of(spec);
+	__s32 type, code;
 	int number;
 
 	if (token->kind != KS_TOKEN_WORD)
@@ -444,6 +465,12 @@ static int word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	if (where & KS_FOR_ICMP) {
 		unsigned family = spec->proto == KS_PROTO_ICMP ? KS_IPV4 : KS_IPV6;
 
+		if (ks_icmp_lookup(spec->proto, token->text, &type, &code) == 0) {
+			ks_reader_next(reader);
+			if (code >= 0 && number_add(reader, spec, KS_MOD_CODE, code))
+				return -ENOMEM;
+			return number_add(reader, spec, KS_MOD_TYPE, type);
+		}
 		number = ks_icmp_type_from_word(token->text, family);
 		if (number >= 0) {
 			ks_reader_next(reader);

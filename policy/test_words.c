@@ -33,8 +33,8 @@ static const struct named_number icmp_types[] = {
 };
 
 static const struct named_number icmp_codes[] = {
-	{ "net", 0, 0 },  { "no-route", -1, 0 },    { "host", 1, -1 },	{ "address", -1, 3 },  { "protocol", 2, -1 },
-	{ "port", 3, 4 }, { "frag-needed", 4, -1 }, { "admin", 13, 1 }, { "hop-limit", 0, 0 }, { "reassembly", 1, 1 },
+	{ "net", 0, 0 },  { "no-route", -1, 0 },    { "host", 1, -1 },	{ "address", -1, 3 },	{ "protocol", 2, -1 },
+	{ "port", 3, 4 }, { "frag-needed", 4, -1 }, { "admin", 13, 1 }, { "reassembly", 1, 1 },
 };
 
 static const struct named_number extensions[] = {
