@@ -40,8 +40,17 @@ static void inspection_init(struct ks_inspection *in)
 	in->busy = 0;
 	in->sender = 0;
 	in->replaces = 0;
-	in->before = (struct ks_flow){};
-	in->after = (struct ks_flow){};
+}
+
+/* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
+static inline void flows_clear(struct ks_inspection *in)
+{
+	if (ks_likely(in->found && in->state != KS_STATE_NONE))
+		return;
+	if (!in->found)
+		in->before = (struct ks_flow){};
+	if (in->state == KS_STATE_NONE)
+		in->after = (struct ks_flow){};
 }
 
 static inline __u32 deny(struct ks_inspection *in, __u32 class, __u32 reason)
@@ -138,11 +147,15 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 	in->dir = in->sender != ks_flow_orig_side(&in->before);
 	in->rule = in->before.rule;
 	in->state = in->before.state;
-	if (!zones_fit(in))
+	if (!zones_fit(in)) {
+		in->after = in->before;
 		return deny(in, KS_CLASS_INVALID, KS_REASON_ZONE);
+	}
 	reason = ks_conn_update(config, in);
-	if (!ks_reason_is_pass(reason))
+	if (!ks_reason_is_pass(reason)) {
+		in->after = in->before;
 		return deny(in, KS_CLASS_INVALID, reason);
+	}
 	if (!in->dry && !ks_table_commit(env, in))
 		return deny(in, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
 	in->state = in->after.state;
@@ -198,6 +211,7 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 	if (reason == KS_REASON_OK_RELATED) {
 		in->rule = in->before.rule;
 		in->state = in->before.state;
+		in->after = in->before;
 		return pass(in, KS_CLASS_RELATED, reason);
 	}
 	if (config->options & KS_OPT_BYPASS_RULES && ask_policy(env, in) == KS_BYPASS) {
@@ -246,6 +260,7 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	inspection_init(in);
 	in->reason = judge(env, in, head);
+	flows_clear(in);
 	if (!in->dry)
 		account(env, in);
 	return in->action;
