@@ -59,6 +59,8 @@ static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, bool t
 		return TC_DROP;
 	if (to_self)
 		return bpf_redirect(LOOPBACK_IFINDEX, BPF_F_INGRESS);
+	/* It goes out where the packet came in, through our own egress: sealed for that zone. */
+	skb->tc_index = SEAL | (scratch->in.from & 0xff);
 	return bpf_redirect(skb->ifindex, 0);
 }
 
