@@ -116,12 +116,19 @@ static int compile_sets(struct ks_compiler *c)
 /* The set of a clause: KS_SET_ANY without one. */
 static int compile_match(struct ks_compiler *c, const struct ks_match *match, __u32 *set)
 {
+	const struct ks_ast_set *named;
 	struct ks_merged merged;
 	int err;
 
 	*set = KS_SET_ANY;
 	if (!match->present)
 		return 0;
+	if (match->items.count == 1 &&
+	    match->items.list[0].set) { /* a named set alone: not merged again for every rule */
+		named = ks_ast_find_set(c->p->ast, match->items.list[0].set);
+		*set = c->policy->set_infos[named - c->p->ast->sets].set;
+		return 0;
+	}
 	err = ks_items_merge(c->p->ast, &match->items, true, &merged);
 	if (err)
 		return too_many(c, &match->place, err);

@@ -158,7 +158,8 @@ static void test_large(void **state)
 	assert_non_null(out);
 	fputs("zone lan { eth1 }\nset big file \"big.txt\"\ndeny source @big\n", out);
 	for (unsigned i = 0; i < 10000; i++)
-		fprintf(out, "allow from lan tcp port %u destination 192.0.%u.%u\n", i + 1, i >> 8, i & 255);
+		fprintf(out, "allow from lan tcp port %u source @big destination 192.0.%u.%u\n", i + 1, i >> 8,
+			i & 255);
 	fclose(out);
 	policy = load_main("main.conf");
 	assert_int_equal(policy->sets[policy->rules[0].src_set].count4, 100000);

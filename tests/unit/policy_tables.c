@@ -169,11 +169,11 @@ static void test_variables(void **state)
 
 static void test_ids(void **state)
 {
-	static const __u32 ids[] = { 7, 3, 9, 70000, 12 };
+	static const __u32 ids[] = { 7, 3, 1, 70000, 12 };
 	static const char *const texts[] = { "allow tcp", "allow udp", "deny proto gre", "deny proto esp",
 					     "allow tcp" };
 	struct ks_policy *policy = load_good("deny proto ah\nallow udp\ndeny proto esp\nallow tcp log\nallow tcp\n");
-	static const __u32 expected[] = { 1, 3, 2, 7, 12 };
+	static const __u32 expected[] = { 2, 3, 4, 7, 12 };
 
 	assert_int_equal(ks_policy_adopt_ids(policy, ids, texts, 5), 0);
 	for (int i = 0; i < 5; i++) {
@@ -182,7 +182,7 @@ static void test_ids(void **state)
 		assert_ptr_equal(ks_policy_rule(policy, expected[i]), &policy->infos[i]);
 	}
 	assert_null(ks_policy_rule(policy, 0));
-	assert_null(ks_policy_rule(policy, 9));
+	assert_null(ks_policy_rule(policy, 1));
 	assert_null(ks_policy_rule(policy, 70000));
 	ks_policy_destroy(policy);
 }
