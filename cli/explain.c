@@ -181,5 +181,5 @@ int ks_cmd_explain(int argc, char **argv)
 				      "explain needs one packet in quotes, and a policy file before it or none");
 	if (captures.count)
 		return ks_usage_error(&usage, "--after needs a policy file");
-	return ks_usage_error(&usage, "explain needs a policy file and one packet in quotes");
+	return ks_explain_live(argv[first], json);
 }

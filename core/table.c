@@ -168,69 +168,112 @@ bool ks_table_replace(struct ks_env *env, struct ks_inspection *in)
 /* How welcome a slot is to a new flow: the lower the better. */
 enum slot_rank { SLOT_SAME_KEY, SLOT_FREE, SLOT_DEAD, SLOT_CLOSED, SLOT_TAKEN };
 
-static inline __u32 slot_rank(const struct ks_bucket *bucket, __u32 i, __u16 tag, const struct ks_inspection *in,
-			      bool *same)
-{
-	const struct ks_flow *flow = &bucket->slot[i].flow;
-	bool dead;
+#define NO_SLOT KS_BUCKET_SLOTS
 
-	if (flow->version & 1)
-		return SLOT_TAKEN;
-	if (flow->state == KS_STATE_NONE)
-		return SLOT_FREE;
-	dead = ks_flow_is_expired(flow, in->now);
-	if (bucket->tag[i] == tag && key_equal(&bucket->slot[i].key, &in->key)) {
-		*same = true;
-		return dead ? SLOT_SAME_KEY : SLOT_TAKEN;
-	}
-	if (dead)
-		return SLOT_DEAD;
-	return ks_state_is_closed(flow->state) ? SLOT_CLOSED : SLOT_TAKEN;
-}
+/*
+ * A bucket with so few flows takes a new one without comparing it with the
+ * other: lookups then mostly end in the first bucket. Above it the emptier of
+ * the two is taken; filled to 5/7 so, some four in a million find both full.
+ */
+#define BUCKET_LOW 3
 
-/* The best slot found so far for an insert. */
+/* The slot that a new flow gets. */
 struct choice {
 	__u32 rank;
 	__u32 bucket;
 	__u32 slot;
-	bool live; /* the key is in the table already, and alive */
-	bool room; /* a free slot may be used: the limit is not reached */
-	__u16 tag;
 };
 
-/* A look through both buckets for the best slot. */
+/* A look through both buckets of a key. */
 struct choosing {
 	struct ks_env *env;
 	const struct ks_inspection *in;
 	const struct places *places;
-	struct choice *best;
+	__u32 used[2]; /* slots in use */
+	__u32 free[2]; /* a free slot, or NO_SLOT */
+	bool live; /* the key is in the table already, and alive */
+	struct choice best;
 };
 
-static long slot_consider(__u32 n, void *arg)
+static inline void choose(struct choosing *c, __u32 rank, __u32 bucket, __u32 slot)
+{
+	if (rank >= c->best.rank)
+		return;
+	c->best.rank = rank;
+	c->best.bucket = bucket;
+	c->best.slot = slot;
+}
+
+/* A dead flow may be taken over, a closed one recycled; a live one never. */
+static inline __u32 slot_rank(const struct ks_flow *flow, __u64 now)
+{
+	if (flow->version & 1 || flow->state == KS_STATE_NONE)
+		return SLOT_TAKEN; /* in the hands of somebody else */
+	if (ks_flow_is_expired(flow, now))
+		return SLOT_DEAD;
+	return ks_state_is_closed(flow->state) ? SLOT_CLOSED : SLOT_TAKEN;
+}
+
+/* Looks at a slot's tag only, unless it may be the same key. */
+static long slot_glance(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
-	__u32 index = c->places->bucket[n >= KS_BUCKET_SLOTS], i = n & KS_BUCKET_SLOT_MASK;
+	__u32 second = n >= KS_BUCKET_SLOTS, i = n & KS_BUCKET_SLOT_MASK;
+	__u32 index = second ? c->places->bucket[1] : c->places->bucket[0];
 	struct ks_bucket *bucket = env_bucket(c->env, index);
-	bool same = false;
-	__u32 rank;
+	struct ks_slot *slot;
 
 	if (!bucket)
 		return 1;
-	rank = slot_rank(bucket, i, c->places->tag, c->in, &same);
-	if (same && rank == SLOT_TAKEN)
-		c->best->live = true;
-	if (rank == SLOT_FREE && !c->best->room)
+	if (bucket->tag[i] == 0) {
+		if (second)
+			c->free[1] = i;
+		else
+			c->free[0] = i;
 		return 0;
-	if (rank < c->best->rank) {
-		c->best->rank = rank;
-		c->best->bucket = index;
-		c->best->slot = i;
 	}
+	if (second)
+		c->used[1]++;
+	else
+		c->used[0]++;
+	slot = &bucket->slot[i];
+	if (bucket->tag[i] != c->places->tag || !key_equal(&slot->key, &c->in->key))
+		return 0;
+	if (slot_rank(&slot->flow, c->in->now) == SLOT_DEAD)
+		choose(c, SLOT_SAME_KEY, index, i);
+	else
+		c->live = true;
 	return 0;
 }
 
+/* Looks at the flow itself: whether it may make room. */
+static long slot_consider(__u32 n, void *arg)
+{
+	struct choosing *c = arg;
+	__u32 i = n & KS_BUCKET_SLOT_MASK;
+	__u32 index = n >= KS_BUCKET_SLOTS ? c->places->bucket[1] : c->places->bucket[0];
+	struct ks_bucket *bucket = env_bucket(c->env, index);
+
+	if (!bucket)
+		return 1;
+	choose(c, slot_rank(&bucket->slot[i].flow, c->in->now), index, i);
+	return 0;
+}
+
+static void choose_free(struct choosing *c)
+{
+	bool first = c->free[0] != NO_SLOT, second = c->free[1] != NO_SLOT;
+
+	if (first && second && c->used[0] > BUCKET_LOW && c->used[0] > c->used[1])
+		first = false;
+	if (first)
+		choose(c, SLOT_FREE, c->places->bucket[0], c->free[0]);
+	else if (second)
+		choose(c, SLOT_FREE, c->places->bucket[1], c->free[1]);
+}
+
 /* Puts the flow into the chosen slot; whatever was there is accounted for. */
-static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struct choice *best,
+static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struct choice *best, __u16 tag,
 		       struct ks_table_counts *counts)
 {
 	struct ks_bucket *bucket = env_bucket(env, best->bucket);
@@ -252,7 +295,7 @@ static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struc
 		return KS_REASON_CONTENDED;
 	}
 	slot->key = in->key;
-	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = best->tag;
+	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = tag;
 	slot_write(slot, in, version);
 	half_open_account(counts, in->before.state, in->after.state);
 	ks_fetch_add(&counts->created, 1);
@@ -279,15 +322,24 @@ static bool bucket_claim(struct ks_bucket *bucket)
 static __u32 insert_claimed(struct ks_env *env, struct ks_inspection *in, const struct places *p,
 			    const struct ks_config *config, struct ks_table_counts *counts)
 {
-	struct choice best = { .rank = SLOT_TAKEN, .room = counts->flows < config->limit_states, .tag = p->tag };
-	struct choosing choosing = { .env = env, .in = in, .places = p, .best = &best };
+	struct choosing c = {
+		.env = env,
+		.in = in,
+		.places = p,
+		.free = { NO_SLOT, NO_SLOT },
+		.best = { .rank = SLOT_TAKEN },
+	};
 
-	ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &choosing);
-	if (best.live)
+	ks_loop(2 * KS_BUCKET_SLOTS, slot_glance, &c);
+	if (c.live)
 		return KS_REASON_CONTENDED;
-	if (best.rank == SLOT_TAKEN)
+	if (counts->flows < config->limit_states)
+		choose_free(&c);
+	if (c.best.rank == SLOT_TAKEN)
+		ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &c);
+	if (c.best.rank == SLOT_TAKEN)
 		return KS_REASON_TABLE_FULL;
-	return slot_fill(env, in, &best, counts);
+	return slot_fill(env, in, &c.best, p->tag, counts);
 }
 
 __u32 ks_table_insert(struct ks_env *env, struct ks_inspection *in)

@@ -56,10 +56,10 @@ struct ks_table_shape {
 	__u32 zero;
 };
 
-/* Buckets for a number of flows: filled to at most 7/8, so that a refusal before the limit is improbable. */
+/* Buckets for a number of flows: filled to at most 5/7, so that a refusal before the limit is improbable (table.c). */
 static inline __u32 ks_table_buckets(__u32 flows)
 {
-	__u64 slots = (__u64)flows * 8 / 7 + 2 * KS_BUCKET_SLOTS;
+	__u64 slots = (__u64)flows * 7 / 5 + 2 * KS_BUCKET_SLOTS;
 
 	return (__u32)((slots + KS_BUCKET_SLOTS - 1) / KS_BUCKET_SLOTS);
 }

@@ -36,10 +36,20 @@ static __u8 zone_now(const struct ks_runner *runner, __u8 zone)
 	return now < 0 ? KS_ZONE_NONE : (__u8)now;
 }
 
-static bool home_takes(const struct ks_runner *runner, const struct ks_frame *frame)
+/* What this home cannot take, or NULL. */
+static const char *home_refuses(const struct ks_runner *runner, const struct ks_packet_spec *spec,
+				const struct ks_frame *frame)
 {
-	return !runner->home->ops->ethernet_only ||
-	       (frame->link == KS_LINK_ETHERNET && frame->length == frame->captured && frame->length >= 14);
+	const struct ks_home_ops *ops = runner->home->ops;
+
+	if (ops->no_checksums && runner->policy->config.options & KS_OPT_CHECKSUM && ks_spec_mod(spec, KS_MOD_CHECKSUM))
+		return "this home verifies no upper checksums";
+	if (!ops->frame_max)
+		return NULL;
+	if (frame->link != KS_LINK_ETHERNET || frame->length != frame->captured || frame->length < ops->frame_min ||
+	    frame->length > ops->frame_max)
+		return "this home takes only whole Ethernet frames, not too short or long";
+	return NULL;
 }
 
 static bool answer_fits(const struct ks_passage *passage, int answer)
@@ -72,6 +82,7 @@ static bool passage_fits(const struct ks_runner *runner, const struct ks_passage
 static int packet_one(struct ks_runner *runner, const struct ks_step *step, const struct ks_packet_spec *spec,
 		      struct ks_step_result *result)
 {
+	const char *refusal;
 	struct ks_frame frame;
 	int err = ks_crafter_craft(runner->crafter, spec, &frame);
 
@@ -82,9 +93,9 @@ static int packet_one(struct ks_runner *runner, const struct ks_step *step, cons
 					    : strerror(-err));
 		return err == -ENOMEM ? err : -EINVAL;
 	}
-	if (!home_takes(runner, &frame)) {
-		snprintf(result->got, sizeof(result->got), "%s takes whole Ethernet frames only",
-			 runner->home->ops->name);
+	refusal = home_refuses(runner, spec, &frame);
+	if (refusal) {
+		snprintf(result->got, sizeof(result->got), "%s", refusal);
 		result->outcome = KS_OUTCOME_SKIPPED;
 		return 0;
 	}

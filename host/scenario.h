@@ -27,7 +27,8 @@ typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow 
 /* A home; functions return 0 or -errno. `self` is the home's own. */
 struct ks_home_ops {
 	const char *name; /* "native", "tc", "xdp" */
-	bool ethernet_only; /* takes whole frames with an Ethernet header, of 14 octets or more */
+	__u32 frame_min, frame_max; /* takes only whole Ethernet frames of so many octets; 0: takes everything */
+	bool no_checksums; /* leaves upper checksums to others, whatever the policy's option says */
 
 	/* Takes up a policy; flows stay. The policy outlives its use. */
 	int (*set_policy)(void *self, const struct ks_policy *policy);

@@ -137,6 +137,9 @@ int ks_check(struct ks_parser *p);
 /* Fills the tables of a policy without errors (policy/compile.c). Returns 0, -EINVAL after a complaint, or -ENOMEM. */
 int ks_compile(struct ks_parser *p);
 
+/* Warns of rules of the compiled policy that decide nothing (policy/reach.c). Returns 0 or -ENOMEM. */
+int ks_reach_check(struct ks_parser *p);
+
 /* The normal form of a rule without log and label, in the arena; NULL without memory (policy/print.c). */
 char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule);
 

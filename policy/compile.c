@@ -3,7 +3,6 @@
  * The checked tree into the tables of core/policy.h. Named sets come first, in
  * the order of the text, then what rules list themselves; equal contents share
  * one set. A rule of several protocols becomes an entry for each, with one id.
- * Warns of rules that cannot match.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,9 +16,6 @@ struct ks_compiler {
 	struct ks_policy *policy;
 	size_t set_room, range_room, rule_room;
 	struct ks_index sets; /* by content */
-	struct ks_index rules; /* infos by conditions */
-	const char **conditions; /* per info: its text behind the action */
-	const struct ks_rule_info *catch_all; /* the rule behind which nothing matches */
 };
 
 /* --- tables --- */
@@ -167,66 +163,6 @@ static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, 
 	return err ? too_many(c, &rule->types_place, err) : 0;
 }
 
-/* --- rules that cannot match --- */
-
-static bool can_hold(const struct ks_policy *policy, __u32 index, bool negated, unsigned family)
-{
-	const struct ks_set *set = &policy->sets[index];
-
-	return index == KS_SET_ANY || negated || (family == KS_IPV4 ? set->count4 : set->count6);
-}
-
-static bool entry_can_match(const struct ks_policy *policy, const struct ks_rule *entry, unsigned family)
-{
-	bool any = entry->flags & KS_RULE_ANY_PROTO;
-
-	if (entry->family && entry->family != family)
-		return false;
-	if (!any && entry->proto == (family == KS_IPV4 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP))
-		return false;
-	return can_hold(policy, entry->src_set, entry->flags & KS_RULE_NOT_SRC, family) &&
-	       can_hold(policy, entry->dst_set, entry->flags & KS_RULE_NOT_DST, family) &&
-	       can_hold(policy, entry->sport_set, entry->flags & KS_RULE_NOT_SPORT, KS_IPV4) &&
-	       can_hold(policy, entry->dport_set, entry->flags & KS_RULE_NOT_DPORT, KS_IPV4) &&
-	       can_hold(policy, entry->icmp_set, false, KS_IPV4);
-}
-
-static bool same_conditions(const void *owner, __u32 value, const void *key)
-{
-	const struct ks_compiler *c = owner;
-
-	return strcmp(c->conditions[value], key) == 0;
-}
-
-/* Warns once about a rule that no packet reaches, or that matches none. */
-static int warn_never(struct ks_compiler *c, size_t at, bool possible)
-{
-	const struct ks_rule_info *info = &c->policy->infos[at], *first = c->catch_all;
-	const char *conditions = strchr(info->text, ' ');
-	__u64 hash;
-	long same;
-
-	conditions = conditions ? conditions : "";
-	c->conditions[at] = conditions;
-	hash = ks_hash_text(conditions);
-	same = ks_index_find(&c->rules, hash, same_conditions, c, conditions);
-	if (!possible)
-		ks_parser_warn_at(
-			c->p, &info->place,
-			"this rule can never match: its family, addresses, ports and types exclude each other");
-	else if (first)
-		ks_parser_warn_at(c->p, &info->place,
-				  "this rule is never reached: the rule at %s:%u matches every packet",
-				  first->place.file, first->place.line);
-	else if (same >= 0)
-		ks_parser_warn_at(c->p, &info->place,
-				  "this rule is never reached: the rule at %s:%u has the same conditions",
-				  c->policy->infos[same].place.file, c->policy->infos[same].place.line);
-	if (!c->catch_all && !*conditions)
-		c->catch_all = info;
-	return same < 0 && ks_index_add(&c->rules, hash, (__u32)at) ? ks_parser_no_memory(c->p) : 0;
-}
-
 /* --- rules --- */
 
 static int add_entry(struct ks_compiler *c, const struct ks_rule *entry, size_t info)
@@ -271,7 +207,6 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 {
 	struct ks_rule_info *info = &c->policy->infos[at];
 	struct ks_rule entry;
-	bool possible = false;
 	int err;
 
 	*info = (struct ks_rule_info){
@@ -291,12 +226,10 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 			err = compile_types(c, rule, entry.proto, &entry.icmp_set);
 		if (!err)
 			err = add_entry(c, &entry, at);
-		possible = possible || entry_can_match(c->policy, &entry, KS_IPV4) ||
-			   entry_can_match(c->policy, &entry, KS_IPV6);
 	}
 	if (rule->action == KS_BYPASS)
 		c->policy->config.options |= KS_OPT_BYPASS_RULES;
-	return err ? err : warn_never(c, at, possible);
+	return err;
 }
 
 static int compile_rules(struct ks_compiler *c)
@@ -307,8 +240,7 @@ static int compile_rules(struct ks_compiler *c)
 
 	policy->infos = ks_arena_alloc(c->p->arena, (ast->rule_count + 1) * sizeof(*policy->infos));
 	policy->id_info = calloc(ast->rule_count + 1, sizeof(*policy->id_info));
-	c->conditions = ks_arena_alloc(ast->arena, (ast->rule_count + 1) * sizeof(*c->conditions));
-	if (!policy->infos || !policy->id_info || !c->conditions)
+	if (!policy->infos || !policy->id_info)
 		return ks_parser_no_memory(c->p);
 	policy->info_count = ast->rule_count;
 	policy->id_count = ast->rule_count + 1;
@@ -351,7 +283,8 @@ int ks_compile(struct ks_parser *p)
 		err = compile_rules(&c);
 	if (!err)
 		err = align_rules(&c);
+	if (!err)
+		err = ks_reach_check(p);
 	ks_index_fini(&c.sets);
-	ks_index_fini(&c.rules);
 	return err;
 }

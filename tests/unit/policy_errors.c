@@ -224,10 +224,41 @@ static void test_warnings(void **state)
 		{ "set a { }\nallow source @a\n", 2, 1, "can never match" },
 		{ "allow tcp port 80\ndeny tcp port 80\n", 2, 1, "the rule at test.conf:1 has the same conditions" },
 		{ "allow tcp port { 80, 81 } log\nallow tcp port 80-81\n", 2, 1, "has the same conditions" },
-		{ "deny from any\nallow tcp\n", 2, 1, "the rule at test.conf:1 matches every packet" },
+		{ "deny from any\nallow tcp\n", 2, 1, "the rule at test.conf:1 takes all of its packets" },
+		{ "zone a { eth0 }\ndeny from a\nallow from a to self tcp port 22\n", 3, 1,
+		  "the rule at test.conf:2 takes all" },
+		{ "allow { tcp, udp }\ndeny udp family ipv6\n", 2, 1, "the rule at test.conf:1 takes all" },
+		{ "allow tcp\nallow udp\ndeny { udp, tcp } source 10.0.0.1\n", 3, 1, "takes all of its packets" },
+		{ "deny source not 10.0.0.0/8\ndeny tcp source not 10.0.0.0/8\n", 2, 1, "takes all of its packets" },
+		{ "allow icmp type 8\nallow family ipv4 icmp type echo-request\n", 2, 1, "takes all of its packets" },
 	};
 
 	check_all(list, KS_ARRAY_SIZE(list), true);
+}
+
+/* Rules that look alike but leave packets to each other. */
+static void test_no_warnings(void **state)
+{
+	static const char *const texts[] = {
+		"allow tcp port 80\nallow udp port 80\nallow tcp port 81\nallow tcp\ndeny\n",
+		"allow source 10.0.0.0/8\nallow source not 10.0.0.0/8\n",
+		"zone a { eth0 }\nallow from a\nallow to a\nallow from self\n",
+		"allow family ipv4\nallow tcp family ipv6\nallow family ipv6 log\n",
+		"allow icmp type 8\nallow icmp type 8 code 0\n",
+		"allow tcp\nallow { tcp, udp }\n",
+		"allow tcp source port 80\nallow tcp port 80\n",
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(texts); i++) {
+		struct ks_policy *policy = NULL;
+		struct ks_diags diags;
+
+		assert_int_equal(ks_policy_load_text(texts[i], strlen(texts[i]), "t", NULL, &policy, &diags), 0);
+		if (diags.count)
+			fail_msg("%s: %s", texts[i], diags.list[0].message);
+		ks_diags_fini(&diags);
+		ks_policy_destroy(policy);
+	}
 }
 
 /* One run reports all errors, in the order of the text. */
@@ -301,8 +332,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_characters), cmocka_unit_test(test_lists),    cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_sets),	   cmocka_unit_test(test_rules),    cmocka_unit_test(test_variables),
-		cmocka_unit_test(test_settings),   cmocka_unit_test(test_warnings), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_print),	   cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_settings),   cmocka_unit_test(test_warnings), cmocka_unit_test(test_no_warnings),
+		cmocka_unit_test(test_many),	   cmocka_unit_test(test_print),    cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
