@@ -244,7 +244,7 @@ static void test_no_warnings(void **state)
 		"allow source 10.0.0.0/8\nallow source not 10.0.0.0/8\n",
 		"zone a { eth0 }\nallow from a\nallow to a\nallow from self\n",
 		"allow family ipv4\nallow tcp family ipv6\nallow family ipv6 log\n",
-		"allow icmp type 8\nallow icmp type 8 code 0\n",
+		"allow icmp type 8 code 0\nallow icmp type 8\n",
 		"allow tcp\nallow { tcp, udp }\n",
 		"allow tcp source port 80\nallow tcp port 80\n",
 	};

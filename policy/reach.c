@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Warnings of rules that decide nothing: because their own clauses exclude
+ * each other, or because an earlier rule takes all of their packets. The
+ * second is found when one earlier entry covers each entry of the rule, clause
+ * by clause, with equal sets or none; that costs a bounded number of
+ * comparisons, so of very long policies only the first part is compared.
+ * Whole duplicates are found anywhere.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/ast.h"
+#include "policy/icmp.h"
+
+#define COMPARED_MAX 2048U /* entries that later ones are compared with */
+
+struct ks_reach {
+	const struct ks_policy *policy;
+	struct ks_index rules; /* infos by their conditions */
+};
+
+/* --- clauses that exclude each other --- */
+
+static bool can_hold(const struct ks_policy *policy, __u32 index, bool negated, unsigned family)
+{
+	const struct ks_set *set = &policy->sets[index];
+
+	return index == KS_SET_ANY || negated || (family == KS_IPV4 ? set->count4 : set->count6);
+}
+
+static bool can_match(const struct ks_policy *policy, const struct ks_rule *entry, unsigned family)
+{
+	bool any = entry->flags & KS_RULE_ANY_PROTO;
+
+	if (entry->family && entry->family != family)
+		return false;
+	if (!any && entry->proto == (family == KS_IPV4 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP))
+		return false;
+	return can_hold(policy, entry->src_set, entry->flags & KS_RULE_NOT_SRC, family) &&
+	       can_hold(policy, entry->dst_set, entry->flags & KS_RULE_NOT_DST, family) &&
+	       can_hold(policy, entry->sport_set, entry->flags & KS_RULE_NOT_SPORT, KS_IPV4) &&
+	       can_hold(policy, entry->dport_set, entry->flags & KS_RULE_NOT_DPORT, KS_IPV4) &&
+	       can_hold(policy, entry->icmp_set, false, KS_IPV4);
+}
+
+static bool any_can_match(const struct ks_policy *policy, __u32 first, __u32 end)
+{
+	for (__u32 i = first; i < end; i++) {
+		if (can_match(policy, &policy->rules[i], KS_IPV4) || can_match(policy, &policy->rules[i], KS_IPV6))
+			return true;
+	}
+	return false;
+}
+
+/* --- earlier rules --- */
+
+static bool set_covers(__u32 a, __u32 b, __u8 flags_a, __u8 flags_b, __u8 negation)
+{
+	return a == KS_SET_ANY || (a == b && !((flags_a ^ flags_b) & negation));
+}
+
+/* Whether every packet that b matches is matched by a. */
+static bool covers(const struct ks_rule *a, const struct ks_rule *b)
+{
+	if ((b->from_zones & ~a->from_zones) || (b->to_zones & ~a->to_zones) || (a->family && a->family != b->family))
+		return false;
+	if (!(a->flags & KS_RULE_ANY_PROTO) && ((b->flags & KS_RULE_ANY_PROTO) || a->proto != b->proto))
+		return false;
+	return set_covers(a->src_set, b->src_set, a->flags, b->flags, KS_RULE_NOT_SRC) &&
+	       set_covers(a->dst_set, b->dst_set, a->flags, b->flags, KS_RULE_NOT_DST) &&
+	       set_covers(a->sport_set, b->sport_set, a->flags, b->flags, KS_RULE_NOT_SPORT) &&
+	       set_covers(a->dport_set, b->dport_set, a->flags, b->flags, KS_RULE_NOT_DPORT) &&
+	       set_covers(a->icmp_set, b->icmp_set, 0, 0, 0);
+}
+
+/* The first entry before `end` that covers this one, or -1. */
+static long find_cover(const struct ks_policy *policy, const struct ks_rule *entry, __u32 end)
+{
+	end = KS_MIN(end, COMPARED_MAX);
+	for (__u32 i = 0; i < end; i++) {
+		if (covers(&policy->rules[i], entry))
+			return i;
+	}
+	return -1;
+}
+
+/* The rule that takes all packets of entries first..end-1, or one of those that share them; NULL if some are left. */
+static const struct ks_rule_info *find_cover_all(const struct ks_policy *policy, __u32 first, __u32 end)
+{
+	long cover = -1;
+
+	for (__u32 i = first; i < end; i++) {
+		cover = find_cover(policy, &policy->rules[i], first);
+		if (cover < 0)
+			return NULL;
+	}
+	return cover < 0 ? NULL : &policy->infos[policy->rule_info[cover]];
+}
+
+/* The text of a rule behind its action. */
+static const char *conditions_of(const struct ks_policy *policy, size_t at)
+{
+	const char *blank = strchr(policy->infos[at].text, ' ');
+
+	return blank ? blank : "";
+}
+
+static bool same_conditions(const void *owner, __u32 value, const void *key)
+{
+	return strcmp(conditions_of(owner, value), key) == 0;
+}
+
+static int check_rule(struct ks_parser *p, struct ks_reach *reach, size_t at, __u32 first, __u32 end)
+{
+	const struct ks_policy *policy = reach->policy;
+	const struct ks_rule_info *info = &policy->infos[at], *cover;
+	const char *conditions = conditions_of(policy, at);
+	__u64 hash = ks_hash_text(conditions);
+	long same = ks_index_find(&reach->rules, hash, same_conditions, policy, conditions);
+
+	if (!any_can_match(policy, first, end)) {
+		ks_parser_warn_at(
+			p, &info->place,
+			"this rule can never match: its family, addresses, ports and types exclude each other");
+	} else if (same >= 0) {
+		cover = &policy->infos[same];
+		ks_parser_warn_at(p, &info->place,
+				  "this rule is never reached: the rule at %s:%u has the same conditions",
+				  cover->place.file, cover->place.line);
+	} else if ((cover = find_cover_all(policy, first, end)) != NULL) {
+		ks_parser_warn_at(p, &info->place,
+				  "this rule is never reached: the rule at %s:%u takes all of its packets",
+				  cover->place.file, cover->place.line);
+	}
+	return same < 0 && ks_index_add(&reach->rules, hash, (__u32)at) ? ks_parser_no_memory(p) : 0;
+}
+
+int ks_reach_check(struct ks_parser *p)
+{
+	struct ks_reach reach = { .policy = p->policy };
+	__u32 first = 0, end = 0;
+	int err = 0;
+
+	for (size_t at = 0; !err && at < p->policy->info_count; at++, first = end) {
+		while (end < p->policy->config.rules && p->policy->rule_info[end] == at)
+			end++;
+		err = check_rule(p, &reach, at, first, end);
+	}
+	ks_index_fini(&reach.rules);
+	return err;
+}
