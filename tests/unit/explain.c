@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Explanations: each step of the path, the numbers compared, and that explaining changes nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host/craft.h"
+#include "host/explain.h"
+#include "policy/arena.h"
+
+static const char policy_text[] = "zone lan { eth1 }\n"
+				  "zone wan { eth0 }\n"
+				  "deny from lan to wan tcp port 25\n"
+				  "reject from wan to self tcp port 113\n"
+				  "allow from lan to wan tcp destination not 198.51.100.0/24\n"
+				  "allow from lan to wan udp port { 53, 443 }\n";
+
+struct fixture {
+	struct ks_policy *policy;
+	struct ks_engine *engine;
+	struct ks_crafter *crafter;
+	struct ks_arena *arena;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct ks_tables tables;
+	struct ks_diags diags;
+
+	assert_non_null(f);
+	assert_int_equal(ks_policy_load_text(policy_text, strlen(policy_text), "test", NULL, &f->policy, &diags), 0);
+	ks_diags_fini(&diags);
+	tables = (struct ks_tables){ &f->policy->config, f->policy->rules, f->policy->sets, f->policy->ranges };
+	assert_int_equal(ks_engine_create(&tables, &f->engine), 0);
+	ks_engine_set_time(f->engine, 100 * KS_NSEC_PER_SEC);
+	assert_int_equal(ks_crafter_create(&f->crafter), 0);
+	f->arena = ks_arena_create();
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	ks_arena_destroy(f->arena);
+	ks_crafter_destroy(f->crafter);
+	ks_engine_destroy(f->engine);
+	ks_policy_destroy(f->policy);
+	free(f);
+	return 0;
+}
+
+static void craft(struct fixture *f, const char *words, struct ks_frame *frame)
+{
+	struct ks_diags diags = { 0 };
+	struct ks_step step;
+
+	if (ks_step_parse_text(f->policy, words, f->arena, &step, &diags))
+		fail_msg("%s: %s", words, diags.list[0].message);
+	assert_int_equal(ks_crafter_craft(f->crafter, &step.packet, frame), 0);
+	ks_diags_fini(&diags);
+}
+
+/* Lets a packet through the engine, which must pass it. */
+static void pass(struct fixture *f, const char *words)
+{
+	struct ks_inspection in;
+	struct ks_frame frame;
+
+	craft(f, words, &frame);
+	assert_int_equal(ks_engine_inspect(f->engine, &frame, false, &in), KS_ALLOW);
+	ks_crafter_passed(f->crafter);
+}
+
+static json_t *explain(struct fixture *f, const char *words)
+{
+	struct ks_frame frame;
+	json_t *explanation;
+
+	craft(f, words, &frame);
+	explanation = ks_explain_json(f->policy, f->engine, &frame);
+	assert_non_null(explanation);
+	return explanation;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* The step of a name; it must be there. */
+static const json_t *step_of(const json_t *explanation, const char *name)
+{
+	const json_t *step;
+	size_t i;
+
+	json_array_foreach(json_object_get(explanation, "steps"), i, step)
+	{
+		if (strcmp(text_of(step, "step"), name) == 0)
+			return step;
+	}
+	fail_msg("no step '%s'", name);
+	return NULL;
+}
+
+static void expect_text(const json_t *explanation, const char *step, const char *outcome, const char *part)
+{
+	const json_t *found = step_of(explanation, step);
+
+	assert_string_equal(text_of(found, "outcome"), outcome);
+	if (!strstr(text_of(found, "text"), part))
+		fail_msg("step '%s' says '%s', not '%s'", step, text_of(found, "text"), part);
+}
+
+static void expect_verdict(const json_t *explanation, const char *verdict, const char *reason)
+{
+	assert_string_equal(text_of(explanation, "verdict"), verdict);
+	assert_string_equal(text_of(explanation, "reason"), reason);
+}
+
+static json_int_t compared(const json_t *explanation, const char *key)
+{
+	return json_integer_value(json_object_get(json_object_get(step_of(explanation, "protocol"), "compare"), key));
+}
+
+/* Which rules were asked, and why each does not match. */
+static void test_rules(void **state)
+{
+	static const char *const whys[] = { "port 80 is not its", "it is not for packets from lan", "it matches" };
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn");
+	const json_t *rules = json_object_get(step_of(explanation, "policy"), "rules");
+
+	expect_verdict(explanation, "allow", "new");
+	assert_true(json_is_true(json_object_get(explanation, "passes")));
+	assert_int_equal(json_array_size(rules), KS_ARRAY_SIZE(whys));
+	for (size_t i = 0; i < KS_ARRAY_SIZE(whys); i++)
+		assert_string_equal(text_of(json_array_get(rules, i), "why"), whys[i]);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(explanation, "rule"), "line")), 5);
+	expect_text(explanation, "state", "note", "opened in state SYN_SENT, for 60 s");
+	json_decref(explanation);
+}
+
+static void test_default_deny(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > wan 198.51.100.1:80 tcp syn");
+	const json_t *rules = json_object_get(step_of(explanation, "policy"), "rules");
+
+	expect_verdict(explanation, "deny", "no state");
+	assert_false(json_is_true(json_object_get(explanation, "passes")));
+	assert_true(json_is_null(json_object_get(explanation, "rule")));
+	assert_int_equal(json_array_size(rules), 4);
+	assert_string_equal(text_of(json_array_get(rules, 2), "why"), "destination 198.51.100.1 is not its");
+	assert_string_equal(text_of(json_array_get(rules, 3), "why"), "it is not for tcp");
+	expect_text(explanation, "policy", "drop", "none of 4 rules");
+	json_decref(explanation);
+}
+
+static void test_reject(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "wan 192.0.2.1:999 > self 198.51.100.1:113 tcp syn");
+
+	expect_verdict(explanation, "reject", "rule");
+	expect_text(explanation, "answer", "note", "a TCP RST of 54 octets");
+	json_decref(explanation);
+}
+
+static void test_headers(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn fin");
+
+	expect_verdict(explanation, "deny", "bad tcp flags");
+	expect_text(explanation, "headers", "drop", "no stack sends");
+	json_decref(explanation);
+}
+
+static void open_connection(struct fixture *f)
+{
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn win 1000");
+	pass(f, "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp syn ack win 2000");
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack win 1000");
+}
+
+/* The initial sequence numbers are 1000 and 5000 (policy/test.h): the receiver takes up to 1001 + 2000. */
+static void test_window(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	open_connection(f);
+	explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =3000 len 11");
+	expect_verdict(explanation, "deny", "seq above window");
+	assert_int_equal(compared(explanation, "have"), 3011);
+	assert_int_equal(compared(explanation, "hi"), 3001);
+	expect_text(explanation, "protocol", "drop", "10 past its window");
+	expect_text(explanation, "flow", "ok", "is ESTABLISHED");
+	expect_text(explanation, "state", "note", "stays as it is");
+	json_decref(explanation);
+}
+
+static void test_acknowledgement(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	open_connection(f);
+	explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =1001 ack-number =5002");
+	expect_verdict(explanation, "deny", "ack of unsent data");
+	expect_text(explanation, "protocol", "drop", "1 were never sent");
+	json_decref(explanation);
+}
+
+static void test_reset(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	open_connection(f);
+	explanation = explain(f, "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp rst seq =5002");
+	expect_verdict(explanation, "deny", "inexact rst");
+	assert_int_equal(compared(explanation, "have"), 5002);
+	assert_int_equal(compared(explanation, "lo"), 5001);
+	json_decref(explanation);
+}
+
+static void test_zone(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	open_connection(f);
+	explanation = explain(f, "wan 10.0.0.5:40000 > lan 192.0.2.1:80 tcp ack");
+	expect_verdict(explanation, "deny", "wrong zone");
+	expect_text(explanation, "zone check", "drop", "in zone lan, the packet comes from wan");
+	json_decref(explanation);
+}
+
+static void test_established(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *flow;
+	json_t *explanation;
+
+	open_connection(f);
+	explanation = explain(f, "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp ack len 100");
+	expect_verdict(explanation, "allow", "established");
+	expect_text(explanation, "protocol", "ok", "in the window");
+	flow = json_object_get(json_object_get(explanation, "flow"), "after");
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(flow, "packets"), KS_REPLY)), 2);
+	json_decref(explanation);
+}
+
+static int count_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static void test_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	unsigned flows = 0;
+
+	json_decref(explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp"));
+	json_decref(explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:25 tcp syn"));
+	ks_engine_each_flow(f->engine, count_flow, &flows);
+	assert_int_equal(flows, 0);
+	for (unsigned i = 0; i < KS_REASON_MAX; i++)
+		assert_int_equal(ks_engine_reasons(f->engine)[i].packets, 0);
+}
+
+/* An object from elsewhere may lack anything. */
+static void test_print(void **state)
+{
+	static const char *const objects[] = { "{}", "[]", "{\"steps\":[{}, 7, null]}", "{\"steps\":{\"rules\":3}}" };
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn");
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	ks_explain_print(explanation, out, false);
+	fflush(out);
+	assert_non_null(strstr(text, "test:5: allow from lan to wan tcp destination not 198.51.100.0/24"));
+	assert_non_null(strstr(text, "=> allow, new: new, state SYN_SENT\n"));
+	assert_null(strchr(text, '\033'));
+	for (size_t i = 0; i < KS_ARRAY_SIZE(objects); i++) {
+		json_t *object = json_loads(objects[i], 0, NULL);
+
+		ks_explain_print(object, out, true);
+		json_decref(object);
+	}
+	fclose(out);
+	free(text);
+	json_decref(explanation);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_rules),	TEST(test_default_deny),    TEST(test_reject), TEST(test_headers),
+		TEST(test_window),	TEST(test_acknowledgement), TEST(test_reset),  TEST(test_zone),
+		TEST(test_established), TEST(test_changes_nothing), TEST(test_print),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
