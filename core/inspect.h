@@ -63,8 +63,8 @@ struct ks_inspection {
 };
 
 /*
- * Decides one packet. `head` holds its first octets (KS_HEAD_SIZE readable);
- * in->pkt's home fields and the "in" fields are set. Returns in->action.
+ * Decides one packet. `head` holds its first in->pkt.head_len octets; in->pkt's
+ * home fields and the "in" fields are set. Returns in->action.
  * Unless in->dry, state, counters and events follow from the verdict.
  */
 __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head);

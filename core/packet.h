@@ -10,9 +10,10 @@
 #include "types.h"
 
 /*
- * The home gives the first octets of the frame in a buffer of KS_HEAD_SIZE
- * (reading past head_len within it is harmless, never used). Headers that do
- * not fit in KS_HEAD_MAX are refused: "headers too long".
+ * The home gives the first octets of the frame. Nothing is read past head_len;
+ * but where a verifier must see it, the buffer is KS_HEAD_SIZE long, so that a
+ * masked offset and a header always lie in it. Headers that do not fit in
+ * KS_HEAD_MAX are refused: "headers too long".
  */
 #define KS_HEAD_MAX 256U /* a power of two: offsets are masked by it */
 #define KS_HEAD_SLACK 64U
@@ -89,7 +90,7 @@ struct ks_packet {
 #define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */
 
 /*
- * Parses the frame whose first octets are at `head`, of KS_HEAD_SIZE octets;
+ * Parses the frame whose first pkt->head_len octets are at `head`;
  * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
  * `verify`: check the IPv4 header checksum. Returns KS_REASON_OK_NEW when it
  * may be inspected further, else the reason of the drop, or KS_REASON_OK_NOT_IP.

@@ -257,9 +257,6 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg)
 
 __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
 {
-	__u8 copy[KS_HEAD_SIZE];
-	const __u8 *head = frame->data;
-
 	in->now = engine->now;
 	in->from = frame->from;
 	in->to = frame->to;
@@ -268,14 +265,8 @@ __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, 
 	in->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
 	in->pkt.link = frame->link;
 	in->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
-	/* The core may read, though never use, up to KS_HEAD_SIZE octets. */
-	if (frame->captured < KS_HEAD_SIZE) {
-		memcpy(copy, frame->data, frame->captured);
-		memset(copy + frame->captured, 0, sizeof(copy) - frame->captured);
-		head = copy;
-	}
 	engine->frame = frame;
-	return ks_inspect(env_of(engine), in, head);
+	return ks_inspect(env_of(engine), in, frame->data);
 }
 
 struct ks_env *ks_engine_env(struct ks_engine *engine)
