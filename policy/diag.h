@@ -29,6 +29,7 @@ void ks_complain_v(struct ks_complaints *complaints, const struct ks_place *plac
 /* Puts the complaints in the order of the text, the files in the order in which they were read. */
 void ks_complaints_sort(struct ks_complaints *complaints);
 
+/* Frees a list of sources and the texts they own. */
 void ks_source_destroy_all(struct ks_source *sources);
 
 /* The entry of names[count] nearest to `word`, or NULL when none is near enough to be what was meant. */

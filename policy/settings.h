@@ -33,7 +33,7 @@ const char *ks_setting_keyword(enum ks_setting_kind kind);
 /* A config with every default. */
 void ks_config_init(struct ks_config *config);
 
-/* Settles what depends on more than one value; complains. `given` as in struct ks_ast. */
+/* Settles what depends on more than one value; complains. */
 void ks_settings_check(struct ks_parser *p);
 
 /* Prints the statements for what differs from the defaults. */
