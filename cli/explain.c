@@ -37,30 +37,29 @@ int ks_explain_show(json_t *explanation, bool json)
 	return ks_cli_finish(passes ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
-/* Turns the words into a frame in the crafter's memory. Returns an enum ks_exit, having complained. */
-static int frame_craft(const struct ks_policy *policy, const char *words, struct ks_arena *arena,
-		       struct ks_crafter *crafter, struct ks_frame *frame)
+/* What explaining a packet against a file needs. */
+struct workshop {
+	const struct ks_policy *policy;
+	const struct ks_zone_map *map;
+	struct ks_arena *arena;
+	struct ks_crafter *crafter;
+	struct ks_replay *replay; /* its engine is where the packet goes */
+	struct ks_step step;
+};
+
+static int words_parse(struct workshop *shop, const char *words)
 {
 	struct ks_diags diags = { 0 };
-	struct ks_step step;
-	int err = ks_step_parse_text(policy, words, arena, &step, &diags);
+	int err = ks_step_parse_text(shop->policy, words, shop->arena, &shop->step, &diags);
 
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
 	ks_diags_fini(&diags);
-	if (!err && step.kind != KS_STEP_PACKET) {
-		fprintf(stderr,
-			"keepstate: explain takes one packet, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp\"\n");
-		return KS_EXIT_USAGE;
-	}
-	if (!err)
-		err = ks_crafter_craft(crafter, &step.packet, frame);
-	if (!err)
+	if (err)
+		return err == -EINVAL ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
+	if (shop->step.kind == KS_STEP_PACKET)
 		return KS_EXIT_OK;
-	if (err == -EMSGSIZE)
-		fprintf(stderr, "keepstate: the parts of this packet do not fit a datagram\n");
-	else if (err != -EINVAL)
-		fprintf(stderr, "keepstate: %s\n", strerror(-err));
-	return err == -EINVAL || err == -EMSGSIZE ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
+	fprintf(stderr, "keepstate: explain takes one packet, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp\"\n");
+	return KS_EXIT_USAGE;
 }
 
 /* Zones that the words leave open are those of the addresses, as in a replay. */
@@ -74,6 +73,40 @@ static void zones_complete(const struct ks_zone_map *map, struct ks_frame *frame
 		frame->from = guess.from;
 	if (frame->to == KS_ZONE_UNKNOWN)
 		frame->to = guess.to;
+}
+
+/* Makes the frame, in the crafter's memory. */
+static int frame_craft(struct workshop *shop, struct ks_frame *frame)
+{
+	int err = ks_crafter_craft(shop->crafter, &shop->step.packet, frame);
+
+	if (!err) {
+		zones_complete(shop->map, frame);
+		return KS_EXIT_OK;
+	}
+	if (err == -EINVAL)
+		fprintf(stderr, "keepstate: 'quoting last' has no packet before it to quote\n");
+	else if (err == -EMSGSIZE)
+		fprintf(stderr, "keepstate: the parts of this packet do not fit a datagram\n");
+	else
+		fprintf(stderr, "keepstate: %s\n", strerror(-err));
+	return err == -EINVAL || err == -EMSGSIZE ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
+}
+
+/* The same once more, continuing the flow that the packet belongs to, if there is one. */
+static int frame_continue(struct workshop *shop, struct ks_frame *frame)
+{
+	struct ks_inspection in;
+
+	ks_engine_inspect(ks_replay_engine(shop->replay), frame, true, &in);
+	if (!in.found)
+		return KS_EXIT_OK;
+	if (ks_explain_continue(&shop->step.packet, &in.key, &in.before, shop->arena)) {
+		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+		return KS_EXIT_SYSTEM;
+	}
+	ks_crafter_reset(shop->crafter);
+	return frame_craft(shop, frame);
 }
 
 /* Fills the state table from captures. */
@@ -92,34 +125,38 @@ static int captures_read(struct ks_replay *replay, const struct ks_words *captur
 	return KS_EXIT_OK;
 }
 
+static int workshop_explain(struct workshop *shop, const struct ks_words *captures, const char *words, bool json)
+{
+	struct ks_frame frame;
+	int code = words_parse(shop, words);
+
+	if (code == KS_EXIT_OK)
+		code = captures_read(shop->replay, captures);
+	if (code == KS_EXIT_OK)
+		code = frame_craft(shop, &frame);
+	if (code == KS_EXIT_OK)
+		code = frame_continue(shop, &frame);
+	if (code != KS_EXIT_OK)
+		return code;
+	return ks_explain_show(ks_explain_json(shop->policy, ks_replay_engine(shop->replay), &frame), json);
+}
+
 static int explain_with(const struct ks_policy *policy, const struct ks_zone_map *map, const struct ks_words *captures,
 			const char *words, bool json)
 {
 	const struct ks_replay_config config = { .policy = policy, .zones = map };
-	struct ks_arena *arena = ks_arena_create();
-	struct ks_crafter *crafter = NULL;
-	struct ks_replay *replay = NULL;
-	struct ks_frame frame;
+	struct workshop shop = { .policy = policy, .map = map, .arena = ks_arena_create() };
 	int code = KS_EXIT_SYSTEM;
 
-	if (!arena || ks_crafter_create(&crafter) || ks_replay_create(&config, &replay)) {
+	if (shop.arena && ks_crafter_create(&shop.crafter) == 0 && ks_replay_create(&config, &shop.replay) == 0)
+		code = workshop_explain(&shop, captures, words, json);
+	else
 		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
-		goto out;
-	}
-	code = frame_craft(policy, words, arena, crafter, &frame);
-	if (code != KS_EXIT_OK)
-		goto out;
-	code = captures_read(replay, captures);
-	if (code != KS_EXIT_OK)
-		goto out;
-	zones_complete(map, &frame);
-	code = ks_explain_show(ks_explain_json(policy, ks_replay_engine(replay), &frame), json);
-out:
-	ks_replay_destroy(replay);
-	if (crafter)
-		ks_crafter_destroy(crafter);
-	if (arena)
-		ks_arena_destroy(arena);
+	ks_replay_destroy(shop.replay);
+	if (shop.crafter)
+		ks_crafter_destroy(shop.crafter);
+	if (shop.arena)
+		ks_arena_destroy(shop.arena);
 	return code;
 }
 
@@ -150,8 +187,8 @@ static const char help[] =
 	"  keepstate explain gateway.conf \"lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp\"\n"
 	"  keepstate explain \"wan 192.0.2.1:80 > lan 10.0.0.5:40000 rst seq =1000\"\n"
 	"\n"
-	"Zones may be left out where the policy's networks tell them. Returns 0 if the packet passes and\n"
-	"1 if it is dropped.";
+	"Zones may be left out where the policy's networks tell them. A TCP segment without numbers\n"
+	"continues its flow. Returns 0 if the packet passes and 1 if it is dropped.";
 
 int ks_cmd_explain(int argc, char **argv)
 {

@@ -67,6 +67,8 @@ static json_t *connection_json(const struct ks_replay_run *run, const struct ks_
 			  "rule", ks_json_rule(run->policy, conn->rule));
 
 	json_object_update_new(object, more);
+	if (conn->tuple.proto == KS_PROTO_ICMP || conn->tuple.proto == KS_PROTO_ICMPV6)
+		json_object_set_new(object, "id", json_integer(ks_be16(conn->tuple.sport)));
 	return object;
 }
 

@@ -130,16 +130,14 @@ static void connection_cells(const struct ks_replay_run *run, const struct ks_re
 			     struct ks_grid *grid)
 {
 	const struct ks_rule_info *rule = ks_policy_rule(run->policy, conn->rule);
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], number[KS_NUMBER_TEXT];
+	char flow[KS_PACKET_TEXT], proto[8], number[KS_NUMBER_TEXT];
 
 	ks_grid_cell(grid, "  %.3f", (double)conn->first * NSEC);
 	ks_grid_cell(grid, "%.3f", (double)conn->last * NSEC);
 	ks_grid_cell(grid, "%s>%s", ks_policy_zone_name(run->policy, conn->from),
 		     ks_policy_zone_name(run->policy, conn->to));
 	ks_grid_cell(grid, "%s", ks_proto_name(conn->tuple.proto, proto, sizeof(proto)));
-	ks_endpoint_text(&conn->tuple.src, conn->tuple.family, conn->tuple.sport, src);
-	ks_endpoint_text(&conn->tuple.dst, conn->tuple.family, conn->tuple.dport, dst);
-	ks_grid_cell(grid, "%s > %s", src, dst);
+	ks_grid_cell(grid, "%s", ks_flow_text(&conn->tuple, flow));
 	ks_grid_cell(grid, "%s", ks_state_name(conn->state));
 	for (int dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
 		ks_grid_cell(grid, "%s", ks_number_text(conn->packets[dir], number));
@@ -179,28 +177,41 @@ static void print_connections(const struct ks_replay_run *run)
 	free(picked);
 }
 
+static void print_midstream(const struct ks_replay_totals *totals)
+{
+	char packets[KS_NUMBER_TEXT], flows[KS_NUMBER_TEXT];
+	__u64 p = totals->midstream, n = totals->midstream_flows;
+
+	printf("\n%s TCP packet%s of %s%s connection%s neither belong%s to a flow nor may open one: the capture begins "
+	       "in\n"
+	       "the middle of it, or it was never allowed. --pickup takes up connections in their middle.\n",
+	       ks_number_text(p, packets), ks_plural(p), n == KS_REPLAY_MIDSTREAM_MAX ? "at least " : "",
+	       ks_number_text(n, flows), ks_plural(n), p == 1 ? "s" : "");
+}
+
+/* A number of frames and what happened to them. */
+static void print_note(__u64 count, const char *one, const char *many)
+{
+	char number[KS_NUMBER_TEXT];
+
+	if (count)
+		printf("\n%s %s\n", ks_number_text(count, number), count == 1 ? one : many);
+}
+
 static void print_notes(const struct ks_replay_totals *totals)
 {
-	char a[KS_NUMBER_TEXT], b[KS_NUMBER_TEXT];
-
 	if (totals->midstream)
-		printf("\n%s TCP packets belong to no flow and open none (%s%s connections): the capture begins in the "
-		       "middle\nof them, or they were never allowed. --pickup takes up such connections.\n",
-		       ks_number_text(totals->midstream, a),
-		       totals->midstream_flows == KS_REPLAY_MIDSTREAM_MAX ? "at least " : "",
-		       ks_number_text(totals->midstream_flows, b));
-	if (totals->cut)
-		printf("\n%s frames were cut by the capture's snap length: judged by their headers, counted with their "
-		       "length on the wire.\n",
-		       ks_number_text(totals->cut, a));
-	if (totals->backwards)
-		printf("\n%s frames are older than their predecessor: the clock stood still for them.\n",
-		       ks_number_text(totals->backwards, a));
-	if (totals->skipped)
-		printf("\n%s frames were left out, on their way out (--arriving).\n",
-		       ks_number_text(totals->skipped, a));
-	if (totals->forgotten)
-		printf("\n%s more connections were judged but not remembered.\n", ks_number_text(totals->forgotten, a));
+		print_midstream(totals);
+	print_note(totals->cut,
+		   "frame was cut by the capture's snap length: judged by its headers, counted as long as on the wire.",
+		   "frames were cut by the capture's snap length: judged by their headers, counted as long as on the "
+		   "wire.");
+	print_note(totals->backwards, "frame is older than its predecessor: the clock stood still for it.",
+		   "frames are older than their predecessors: the clock stood still for them.");
+	print_note(totals->skipped, "frame on its way out was left out (--arriving).",
+		   "frames on their way out were left out (--arriving).");
+	print_note(totals->forgotten, "more connection was judged but not remembered.",
+		   "more connections were judged but not remembered.");
 }
 
 void ks_replay_print_summary(const struct ks_replay_run *run)
@@ -209,10 +220,10 @@ void ks_replay_print_summary(const struct ks_replay_run *run)
 	char frames[KS_NUMBER_TEXT], bytes[KS_NUMBER_TEXT], time[KS_NUMBER_TEXT], number[KS_NUMBER_TEXT];
 	double seconds = ks_replay_seconds(run);
 
-	printf("%s%s frames, %s, %s of traffic, %zu capture%s, judged in %.3f s\n", run->quiet ? "" : "\n",
-	       ks_number_text(totals->frames, frames), ks_bytes_text(totals->bytes, bytes),
+	printf("%s%s frame%s, %s, %s of traffic, %zu capture%s, judged in %.3f s\n", run->quiet ? "" : "\n",
+	       ks_number_text(totals->frames, frames), ks_plural(totals->frames), ks_bytes_text(totals->bytes, bytes),
 	       ks_span_text((totals->last - KS_MIN(totals->first, totals->last)) / KS_NSEC_PER_MSEC, time),
-	       run->capture_count, run->capture_count == 1 ? "" : "s", seconds);
+	       run->capture_count, ks_plural(run->capture_count), seconds);
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(totals->actions); i++) {
 		if (totals->actions[i])
 			printf("  %s%s%s %s", ks_colour(run->colour, ks_action_colour(i)), ks_action_name(i),

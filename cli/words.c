@@ -58,6 +58,20 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 	return buf;
 }
 
+const char *ks_flow_text(const struct ks_tuple *tuple, char buf[KS_PACKET_TEXT])
+{
+	bool icmp = tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], id[16] = "";
+
+	/* The asker's port is the query's identifier (core/icmp.h). */
+	if (icmp)
+		snprintf(id, sizeof(id), " id %u", ks_be16(tuple->sport));
+	snprintf(buf, KS_PACKET_TEXT, "%s > %s%s",
+		 ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src),
+		 ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst), id);
+	return buf;
+}
+
 const char *ks_zones_text(const struct ks_policy *policy, const struct ks_frame *frame, char buf[KS_ZONES_TEXT])
 {
 	snprintf(buf, KS_ZONES_TEXT, "%s>%s", ks_policy_zone_name(policy, frame->from),

@@ -216,6 +216,9 @@ static void explain_state(struct ks_explain *explain)
 	if (is_committed(in) && (!in->found || in->replaces))
 		ks_explain_step(explain, "state", "note", "a flow is opened in state %s, for %u s without a packet",
 				ks_state_name(in->after.state), seconds);
+	else if (is_committed(in) && in->before.state == in->after.state)
+		ks_explain_step(explain, "state", "note", "the flow stays %s, for %u s without a packet",
+				ks_state_name(in->after.state), seconds);
 	else if (is_committed(in))
 		ks_explain_step(explain, "state", "note", "the flow goes from %s to %s, for %u s without a packet",
 				ks_state_name(in->before.state), ks_state_name(in->after.state), seconds);

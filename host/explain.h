@@ -13,7 +13,9 @@
 #include <stdio.h>
 
 #include "host/engine.h"
+#include "policy/arena.h"
 #include "policy/policy.h"
+#include "policy/test.h"
 
 /*
  * Explains a frame at the engine's time with its tables, which are the
@@ -27,6 +29,15 @@
  * Returns a new reference, NULL without memory.
  */
 json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame);
+
+/*
+ * Lets a TCP segment in words continue its flow: without `seq` it starts
+ * where its sender's last one ended, without `ack-number` it acknowledges all
+ * that the peer sent. A SYN, and what is not TCP, stays as it is. `arena` is
+ * the packet's. Returns 0 or -ENOMEM; ks_crafter_reset() before crafting it.
+ */
+int ks_explain_continue(struct ks_packet_spec *spec, const struct ks_flow_key *key, const struct ks_flow *flow,
+			struct ks_arena *arena);
 
 /* Prints such an object (also one that came from the daemon) for people. Unknown members are left out. */
 void ks_explain_print(const json_t *explanation, FILE *out, bool colour);

@@ -71,8 +71,10 @@ static void explain_tcp_pass(struct ks_explain *explain)
 				       "it acknowledges %u; the SYN and its data are acknowledged by %u to %u", c->have,
 				       c->lo, c->hi);
 	else
-		step = ks_explain_step(explain, "protocol", "ok", "its data end at %u, in the window from %u to %u",
-				       c->have, c->lo, c->hi);
+		step = ks_explain_step(
+			explain, "protocol", "ok",
+			"its data end at %u, in the window from %u to %u (modulo 2^32), %u before its end", c->have,
+			c->lo, c->hi, c->hi - c->have);
 	json_object_set_new(step, "compare", compare_json(c));
 }
 
