@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Programs of the benchmarks.
+ *
+ * bench_tc and bench_xdp turn a test run that repeats one frame into packets
+ * of many flows: they write the next flow's addresses and ports into the
+ * frame, then continue (by a tail call) in the program that is measured, which
+ * is the one that runs live, unchanged. Run with the empty program in its
+ * place, they show what they cost themselves.
+ *
+ * peer_tc and peer_xdp are what Keepstate is compared with: the least that a
+ * stateful filter can do. They read the headers from the packet, look the same
+ * key up in a hash map of the kernel, and count under its spin lock.
+ *
+ * bench_generate makes live frames for the gateway, bench_count counts and
+ * drops what came through.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#include "core/flow.h"
+#include "core/packet.h"
+#include "bench/flows.h"
+
+#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
+#define SHARED __attribute__((visibility("default")))
+#define TARGET 0
+#define TRANSPORT_LEN 4 /* the ports */
+
+struct peer_state {
+	struct bpf_spin_lock lock;
+	__u32 zero;
+	__u64 seen;
+	__u64 packets[2];
+	__u64 bytes[2];
+};
+
+/* clang-format off */
+struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); }
+	bench_tc_target SHARED SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); }
+	bench_xdp_target SHARED SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct ks_flow_key);
+	 __type(value, struct peer_state); } bench_peer SHARED SEC(".maps");
+/* clang-format on */
+
+/* Set by user space between runs. */
+__u32 bench_flows SHARED = 1; /* pick among so many at random; 0: one after the other */
+__u32 bench_next SHARED = 0; /* the next flow, when they are taken in turn */
+__u8 bench_reply SHARED = 0; /* packets go to the opener */
+__u64 bench_state SHARED = 1; /* of the random sequence */
+__u32 bench_device SHARED = 0; /* where generated frames go */
+__u8 bench_template[BENCH_L4_OFF] SHARED = {}; /* of generated frames, up to the ports */
+__u64 bench_counted SHARED = 0; /* frames that arrived with an address of ours */
+
+static ks_inline bool flow_write(void *data, void *end)
+{
+	struct bench_flow flow;
+
+	if (data + BENCH_L4_OFF + TRANSPORT_LEN > end)
+		return false;
+	bench_flow_make(bench_flows ? bench_random(&bench_state, bench_flows) : bench_next++, bench_reply, &flow);
+	*(__be32 *)(data + BENCH_IP_OFF + 12) = flow.src;
+	*(__be32 *)(data + BENCH_IP_OFF + 16) = flow.dst;
+	*(__be16 *)(data + BENCH_L4_OFF) = flow.sport;
+	*(__be16 *)(data + BENCH_L4_OFF + 2) = flow.dport;
+	return true;
+}
+
+PROGRAM("tc")
+int bench_tc(struct __sk_buff *skb)
+{
+	if (flow_write((void *)(long)skb->data, (void *)(long)skb->data_end))
+		bpf_tail_call(skb, &bench_tc_target, TARGET);
+	return TC_ACT_SHOT;
+}
+
+PROGRAM("xdp")
+int bench_xdp(struct xdp_md *xdp)
+{
+	if (flow_write((void *)(long)xdp->data, (void *)(long)xdp->data_end))
+		bpf_tail_call(xdp, &bench_xdp_target, TARGET);
+	return XDP_ABORTED;
+}
+
+PROGRAM("tc")
+int empty_tc(struct __sk_buff *skb)
+{
+	return TC_ACT_UNSPEC;
+}
+
+PROGRAM("xdp")
+int empty_xdp(struct xdp_md *xdp)
+{
+	return XDP_PASS;
+}
+
+/* The key as core/flow.h orders it; returns the side that sent, or -1 for what the peer does not know. */
+static ks_inline int peer_key(void *data, void *end, struct ks_flow_key *key)
+{
+	__u8 *ip = data + BENCH_IP_OFF;
+	__be32 src, dst;
+	__be16 sport, dport;
+	int side;
+
+	if (data + BENCH_L4_OFF + TRANSPORT_LEN > end || *(__be16 *)(data + 12) != ks_be16(0x0800) || ip[0] != 0x45)
+		return -1;
+	if (ip[9] != KS_PROTO_UDP && ip[9] != KS_PROTO_TCP)
+		return -1;
+	src = *(__be32 *)(ip + 12);
+	dst = *(__be32 *)(ip + 16);
+	sport = *(__be16 *)(data + BENCH_L4_OFF);
+	dport = *(__be16 *)(data + BENCH_L4_OFF + 2);
+	side = ks_be32(src) > ks_be32(dst);
+	key->addr[0].w[3] = side ? dst : src;
+	key->addr[1].w[3] = side ? src : dst;
+	key->port[0] = side ? dport : sport;
+	key->port[1] = side ? sport : dport;
+	key->proto = ip[9];
+	key->family = KS_IPV4;
+	return side;
+}
+
+static ks_inline bool peer_pass(void *data, void *end)
+{
+	struct ks_flow_key key = {};
+	struct peer_state *state, fresh = {};
+	int side = peer_key(data, end, &key);
+
+	if (side < 0)
+		return false;
+	state = bpf_map_lookup_elem(&bench_peer, &key);
+	if (!state)
+		return bpf_map_update_elem(&bench_peer, &key, &fresh, BPF_NOEXIST) == 0;
+	bpf_spin_lock(&state->lock);
+	state->seen = bench_next;
+	state->packets[side & 1]++;
+	state->bytes[side & 1] += end - data;
+	bpf_spin_unlock(&state->lock);
+	return true;
+}
+
+PROGRAM("tc")
+int peer_tc(struct __sk_buff *skb)
+{
+	return peer_pass((void *)(long)skb->data, (void *)(long)skb->data_end) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+PROGRAM("xdp")
+int peer_xdp(struct xdp_md *xdp)
+{
+	return peer_pass((void *)(long)xdp->data, (void *)(long)xdp->data_end) ? XDP_PASS : XDP_DROP;
+}
+
+/* The frames are recycled, so everything that forwarding changes is written anew: the addresses of the link, the TTL. */
+PROGRAM("xdp")
+int bench_generate(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
+
+	if (data + BENCH_L4_OFF > end)
+		return XDP_ABORTED;
+	__builtin_memcpy(data, bench_template, BENCH_L4_OFF);
+	if (!flow_write(data, end))
+		return XDP_ABORTED;
+	return bpf_redirect(bench_device, 0);
+}
+
+PROGRAM("xdp")
+int bench_count(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
+	__u32 source;
+
+	if (data + BENCH_L4_OFF > end || *(__be16 *)(data + 12) != ks_be16(0x0800))
+		return XDP_PASS;
+	source = ks_be32(*(__be32 *)(data + BENCH_IP_OFF + 12)) & 0xffff0000U;
+	if (source != BENCH_SOURCE_NET && source != BENCH_DESTINATION_NET)
+		return XDP_PASS;
+	__sync_fetch_and_add(&bench_counted, 1);
+	return XDP_DROP;
+}
+
+char LICENSE[] SHARED SEC("license") = "Dual BSD/GPL";

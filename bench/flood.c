@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Small frames for a gateway, and a place where they end. The kernel itself
+ * sends them: an XDP program in live-frame test mode redirects frames into a
+ * veth device, as fast as the other end takes them. Bounded by --count.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+
+#include "bench/bench.h"
+#include "bench/programs.h"
+#include "bench.skel.h"
+
+#define BATCH 64 /* frames the kernel sends at once */
+#define MAC_OCTETS 12
+
+static int macs_parse(const char *text, __u8 macs[MAC_OCTETS])
+{
+	for (unsigned i = 0; i < MAC_OCTETS; i++) {
+		unsigned octet;
+
+		if (sscanf(text + 2 * i, "%2x", &octet) != 1)
+			return -EINVAL;
+		macs[i] = (__u8)octet;
+	}
+	return 0;
+}
+
+static int send_frames(struct bench_programs *programs, const struct bench_opts *opts, const __u8 *frame)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = BENCH_FRAME, .repeat = (int)opts->count,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+	__u64 cpu = bench_cpu_time(), wall = bench_wall_time();
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(programs->skeleton->progs.bench_generate), &run))
+		return bench_fail(-errno, "live frames");
+	cpu = bench_cpu_time() - cpu;
+	wall = bench_wall_time() - wall;
+	printf("{\"sent\": %u, \"cpu_s\": %.6f, \"wall_s\": %.6f}\n", opts->count, cpu / 1e9, wall / 1e9);
+	return 0;
+}
+
+int bench_flood(const struct bench_opts *opts)
+{
+	unsigned device = opts->device ? if_nametoindex(opts->device) : 0;
+	struct bench_programs programs = { 0 };
+	__u8 frame[BENCH_FRAME];
+	int err;
+
+	if (!device || !opts->macs || strlen(opts->macs) != 2 * MAC_OCTETS)
+		return bench_fail(-EINVAL, "flood needs --device and --macs");
+	bench_frame_make(BENCH_UDP, 0, opts->reply, frame);
+	err = macs_parse(opts->macs, frame);
+	if (err)
+		return bench_fail(err, "--macs");
+	err = bench_programs_init(&programs, true, 1);
+	if (err)
+		return bench_fail(err, "cannot load the generator");
+	memcpy(programs.skeleton->bss->bench_template, frame, sizeof(programs.skeleton->bss->bench_template));
+	programs.skeleton->bss->bench_device = device;
+	programs.skeleton->bss->bench_reply = opts->reply;
+	/* `fresh`: each flow in turn, else at random. */
+	programs.skeleton->data->bench_flows = opts->fresh ? 0 : opts->flows;
+	for (__u32 i = 0; !err && i < opts->runs; i++)
+		err = send_frames(&programs, opts, frame);
+	bench_programs_fini(&programs);
+	return err;
+}
+
+/* Answers every line of standard input with the count so far. */
+static void count_until_end(const struct bench_programs *programs)
+{
+	char line[16];
+
+	puts("{\"ready\": true}");
+	while (fgets(line, sizeof(line), stdin))
+		printf("{\"counted\": %llu}\n",
+		       (unsigned long long)*(volatile __u64 *)&programs->skeleton->bss->bench_counted);
+}
+
+int bench_sink(const struct bench_opts *opts)
+{
+	unsigned device = opts->device ? if_nametoindex(opts->device) : 0;
+	struct bench_programs programs = { 0 };
+	int err;
+
+	if (!device)
+		return bench_fail(-EINVAL, "sink needs --device");
+	err = bench_programs_init(&programs, true, 1);
+	if (err)
+		return bench_fail(err, "cannot load the counter");
+	err = bpf_xdp_attach((int)device, bpf_program__fd(programs.skeleton->progs.bench_count), XDP_FLAGS_DRV_MODE,
+			     NULL);
+	if (err) {
+		bench_fail(err, "%s", opts->device);
+	} else {
+		count_until_end(&programs);
+		bpf_xdp_detach((int)device, XDP_FLAGS_DRV_MODE, NULL);
+	}
+	bench_programs_fini(&programs);
+	return err;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The frames of the benchmarks: smallest Ethernet, IPv4, UDP or TCP; see flows.h for their addresses. */
+#ifndef KS_BENCH_FRAMES_H
+#define KS_BENCH_FRAMES_H
+
+#include "bench/flows.h"
+
+/* What a frame is in the life of its flow. */
+enum bench_step {
+	BENCH_UDP,
+	BENCH_TCP_SYN,
+	BENCH_TCP_SYN_ACK,
+	BENCH_TCP_ACK, /* of the opener, with nothing new: valid again and again */
+};
+
+/* Writes a whole frame of BENCH_FRAME octets. A reply has the addresses the other way round. */
+void bench_frame_make(enum bench_step step, __u32 flow, bool reply, __u8 *frame);
+
+/*
+ * Calls fn for every frame that takes a flow from nothing to established:
+ * one UDP datagram each way, or TCP's handshake. Returns the first nonzero
+ * value that fn returned, or 0.
+ */
+int bench_opening_each(bool tcp, int (*fn)(enum bench_step step, bool reply, void *arg), void *arg);
+
+/* The frame that an established flow goes on with. */
+enum bench_step bench_step_steady(bool tcp);
+
+/* Random order in which n flows are visited: a permutation, the same at every call. NULL without memory. */
+__u32 *bench_order_make(__u32 n);
+
+#endif
