@@ -53,13 +53,14 @@ static bool is_icmp(const struct ks_tuple *tuple)
 json_t *ks_json_tuple(const struct ks_tuple *tuple)
 {
 	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
-	json_t *object = json_pack("{s:s, s:s, s:s}", "proto", ks_proto_name(tuple->proto, proto, sizeof(proto)), "src",
-				   ks_addr_text(&tuple->src, tuple->family, src), "dst",
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "family", tuple->family == KS_IPV4 ? "ipv4" : "ipv6",
+				   "proto", ks_proto_name(tuple->proto, proto, sizeof(proto)), "source",
+				   ks_addr_text(&tuple->src, tuple->family, src), "destination",
 				   ks_addr_text(&tuple->dst, tuple->family, dst));
 
 	if (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP) {
-		json_object_set_new(object, "sport", json_integer(ks_be16(tuple->sport)));
-		json_object_set_new(object, "dport", json_integer(ks_be16(tuple->dport)));
+		json_object_set_new(object, "source_port", json_integer(ks_be16(tuple->sport)));
+		json_object_set_new(object, "destination_port", json_integer(ks_be16(tuple->dport)));
 	}
 	return object;
 }

@@ -14,7 +14,7 @@
 /* { id, file, line, action, text, label? } of a rule by its id; null for the default deny and ids that are gone. */
 json_t *ks_json_rule(const struct ks_policy *policy, __u32 id);
 
-/* { proto, src, dst, sport?, dport? }: ports where the protocol has them, "id" for ICMP queries. */
+/* { family, proto, source, destination, source_port?, destination_port? }: ports where the protocol has them. */
 json_t *ks_json_tuple(const struct ks_tuple *tuple);
 
 /* A tuple with what its protocol says: length, flags, seq, ack, window, type, code; { ip: false } if it is not IP. */
