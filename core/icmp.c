@@ -131,7 +131,7 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 }
 
 /* The network header of a quoted packet, as far as its upper header. */
-static __u32 quote_network(const __u8 *head, const struct ks_packet *pkt, struct ks_tuple *tuple, struct ks_upper *up)
+static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tuple *tuple, struct ks_upper *up)
 {
 	const __u8 *ip = ks_head_at(head, pkt->payload_off);
 	__u32 end = pkt->payload_off + pkt->payload_len;

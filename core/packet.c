@@ -245,36 +245,64 @@ static inline __u32 extension_length(__u32 proto, const __u8 *ext)
 	return (ext[1] + 1U) * IPV6_EXT_UNIT;
 }
 
-__u32 ks_ipv6_walk(const __u8 *head, const struct ks_packet *pkt, __u32 end, struct ks_upper *up)
+/* A walk over extension headers; the offset is in pkt->cursor. */
+struct extension_walk {
+	const __u8 *head;
+	struct ks_packet *pkt;
+	__u32 end;
+	__u32 seen; /* marks */
+	__u32 reason;
+	__u8 proto; /* of the next header */
+};
+
+/* Judges the extension header at the cursor and steps over it; returns a reason or 0. */
+static inline __u32 extension_step(struct extension_walk *w, bool first)
 {
-	__u32 seen = 0;
+	__u32 off = w->pkt->cursor, mark = extension_mark(w->proto, w->seen, first), len, reason;
+	const __u8 *ext;
 
-	for (__u32 n = 0; n <= IPV6_EXT_MAX; n++) {
-		const __u8 *ext;
-		__u32 mark, len, reason;
+	if (!mark || off + IPV6_EXT_UNIT > w->end)
+		return KS_REASON_EXTENSION_HEADER;
+	reason = ks_head_need(w->pkt, off, IPV6_EXT_UNIT);
+	if (reason)
+		return reason;
+	ext = ks_head_at(w->head, off);
+	if (w->proto == KS_PROTO_ROUTING && ext[2] == 0)
+		return KS_REASON_ROUTING_HEADER;
+	/* An atomic fragment is a whole datagram (RFC 6946). */
+	if (w->proto == KS_PROTO_FRAGMENT && ks_be16(ks_load16(ext + 2)) & IPV6_FRAGMENT_MASK)
+		return KS_REASON_FRAGMENT;
+	len = extension_length(w->proto, ext);
+	if (len == 0 || off + len > w->end)
+		return KS_REASON_EXTENSION_HEADER;
+	w->seen |= mark;
+	w->proto = ext[0];
+	w->pkt->cursor = off + len;
+	return 0;
+}
 
-		if (!is_extension(up->proto))
-			return 0;
-		mark = extension_mark(up->proto, seen, n == 0);
-		if (!mark || n == IPV6_EXT_MAX || up->off + IPV6_EXT_UNIT > end)
-			return KS_REASON_EXTENSION_HEADER;
-		reason = ks_head_need(pkt, up->off, IPV6_EXT_UNIT);
-		if (reason)
-			return reason;
-		seen |= mark;
-		ext = ks_head_at(head, up->off);
-		if (up->proto == KS_PROTO_ROUTING && ext[2] == 0)
-			return KS_REASON_ROUTING_HEADER;
-		/* An atomic fragment is a whole datagram (RFC 6946). */
-		if (up->proto == KS_PROTO_FRAGMENT && ks_be16(ks_load16(ext + 2)) & IPV6_FRAGMENT_MASK)
-			return KS_REASON_FRAGMENT;
-		len = extension_length(up->proto, ext);
-		if (len == 0 || up->off + len > end)
-			return KS_REASON_EXTENSION_HEADER;
-		up->proto = ext[0];
-		up->off += len;
-	}
-	return KS_REASON_EXTENSION_HEADER;
+/* Returns nonzero when the upper header is reached or the packet refused. */
+static long walk_extension(__u32 n, void *arg)
+{
+	struct extension_walk *w = arg;
+
+	if (!is_extension(w->proto))
+		return 1;
+	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_step(w, n == 0);
+	return w->reason != 0;
+}
+
+__u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up)
+{
+	struct extension_walk walk = { .head = head, .pkt = pkt, .end = end, .proto = up->proto };
+
+	if (!is_extension(up->proto))
+		return 0;
+	pkt->cursor = up->off;
+	ks_loop(IPV6_EXT_MAX + 1, walk_extension, &walk);
+	up->proto = walk.proto;
+	up->off = pkt->cursor;
+	return walk.reason;
 }
 
 static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up)

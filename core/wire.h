@@ -113,7 +113,7 @@ struct ks_upper {
  * up->proto, within a datagram that ends at `end`. Returns 0 with *up at the
  * upper header, or the reason of the drop.
  */
-__u32 ks_ipv6_walk(const __u8 *head, const struct ks_packet *pkt, __u32 end, struct ks_upper *up);
+__u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up);
 
 /* Reads both addresses of the IP header at `off` into the tuple, and its family. */
 void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple *tuple);
