@@ -13,13 +13,14 @@ POLICY = """\
 zone lan { lan0 }
 zone wan { wan0 }
 option log-drops on
-reject from lan to wan port_protocols
+reject from lan to wan tcp port 25
+reject from lan to wan udp port 25
 allow from lan to wan log "out"
 allow from { lan, wan } to self icmp type echo-request
+allow from { lan, wan } to self icmpv6 type echo-request
 allow from lan to self tcp port 80
 allow from self to { lan, wan }
-""".replace("reject from lan to wan port_protocols",
-            "reject from lan to wan tcp port 25\nreject from lan to wan udp port 25")
+"""
 
 
 def pytest_configure(config):
@@ -81,8 +82,16 @@ def make_firewall(lab, tmp_path):
 
 @pytest.fixture
 def firewall(make_firewall):
-    """The usual one: clients may open anything to the outside, nobody outside may open anything but a ping to the gateway."""
+    """The usual one, fresh: clients may open anything to the outside, nobody outside anything but a ping to the gateway."""
     return make_firewall()
+
+
+@pytest.fixture(scope="module")
+def standing(lab, tmp_path_factory):
+    """The usual one, started once for all tests of a file that only send traffic through it."""
+    firewall = labs.Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("standing")).start()
+    yield firewall
+    firewall.stop()
 
 
 class Watch:

@@ -5,22 +5,21 @@ import subprocess
 import time
 
 import pytest
-from conftest import POLICY
 from lab import CLIENT4, KEEPSTATE, SERVER4, SERVER6, wait_for
 
 PORT = 5700
 
 
 @pytest.fixture
-def busy(lab, firewall, watch):
-    """A firewall with a few flows of each kind, and the follower of a connection."""
+def busy(lab, standing, watch):
+    """A firewall with a few flows of each kind, and none of before."""
+    standing.cli("states", "kill", "--all")
     watch.start(lab.server, "serve", PORT)
-    follower = watch.start(lab.client, "follow", SERVER4, PORT)
+    watch.start(lab.client, "follow", SERVER4, PORT)
     assert lab.client.ping(SERVER4) == 3
     assert lab.client.ping(SERVER6) == 3
     assert lab.client.resolve(SERVER4).stdout.strip() == SERVER4
-    firewall.follower = follower
-    return firewall
+    return standing
 
 
 def test_states_shows_every_flow(busy):
@@ -65,7 +64,7 @@ def test_states_kill_of_nothing_says_so(busy):
     assert done.returncode == 1, done
 
 
-def test_log_follows(lab, firewall):
+def test_log_follows(lab, standing):
     child = subprocess.Popen([KEEPSTATE, "log", "--netns", lab.gateway.name], stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True)
     try:
@@ -82,17 +81,17 @@ def test_log_follows(lab, firewall):
     assert re.search(r"policy\.conf:\d+", allowed[0]), "the log does not name the rule's place: " + allowed[0]
 
 
-def test_counters_by_reason_and_rule(lab, firewall):
+def test_counters_by_reason_and_rule(lab, standing):
     assert lab.client.ping(SERVER4) == 3
     assert lab.server.ping(CLIENT4) == 0
-    text = firewall.say("counters")
+    text = standing.say("counters")
     assert "no state" in text and "established" in text
     assert re.search(r"policy\.conf:\d+", text), text
 
 
-def test_status(lab, firewall):
-    text = firewall.say("status")
-    assert str(firewall.child.pid) in text and "policy.conf" in text and "lan0" in text and "wan0" in text
+def test_status(lab, standing):
+    text = standing.say("status")
+    assert str(standing.child.pid) in text and "policy.conf" in text and "lan0" in text and "wan0" in text
 
 
 def test_explain_asks_the_running_firewall(lab, busy):
@@ -109,7 +108,7 @@ def test_output_into_a_closed_pipe_is_no_crash(busy):
     assert done.stdout.strip() not in ("134", "139"), done
 
 
-def test_a_flood_of_states_is_listed_whole(lab, firewall):
+def test_a_flood_of_states_is_listed_whole(lab, standing):
     """Thousands of flows: none is shown twice, none is missing."""
     lab.client.run("python3", "-c", f"""
 import socket
@@ -119,4 +118,4 @@ for port in range(20000, 25000):
     s.sendto(b"x", ("{SERVER4}", 9))
     s.close()
 """, check=True, timeout=60)
-    wait_for(lambda: len(firewall.data("states", "--proto", "udp", "--port", "9")) == 5000, 5, "5000 states")
+    wait_for(lambda: len(standing.data("states", "--proto", "udp", "--port", "9")) == 5000, 5, "5000 states")

@@ -86,3 +86,13 @@ test "this cannot be" {
     assert done.returncode != 0
     assert "this cannot be" in done.stdout + done.stderr
     assert lab.server.ping(CLIENT4) == 0
+
+
+def test_gateway_itself_is_held_to_the_policy(lab, make_firewall):
+    """Without a rule for self, the gateway may not open anything either."""
+    firewall = make_firewall()
+    assert lab.gateway.fetch(f"http://{SERVER4}/").returncode == 0
+    firewall.path.write_text("zone lan { lan0 }\nzone wan { wan0 }\nallow from lan to wan\n")
+    firewall.say("reload")
+    assert lab.gateway.fetch(f"http://{SERVER4}/", seconds=1).returncode != 0
+    assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0
