@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""check, show, explain, and what all commands have in common."""
+import json
+
+import pytest
+from conftest import ACK, SYN, ethernet, pcap, tcp
+
+
+def test_commands_are_listed(keepstate):
+    out = keepstate().stdout
+    for command in ('check', 'show', 'test', 'replay', 'explain', 'run', 'reload', 'stop', 'status', 'states', 'log', 'counters'):
+        assert f'\n  {command} ' in out
+        help_text = keepstate(command, '--help').stdout
+        assert help_text.startswith(f'usage: keepstate {command}') and '--netns NAME' in help_text
+    assert keepstate('--version').stdout.startswith('keepstate ')
+
+
+def test_usage_errors(keepstate):
+    for arguments, message in [(['nope'], "no command 'nope'"), (['--nope'], "no option '--nope'"), (['check'], 'one policy file'),
+                               (['show', 'a', 'b'], 'one policy file'), (['explain'], 'one packet'),
+                               (['check', '--json=yes', 'x'], 'takes no value'), (['check', '-x'], "no option '-x'"),
+                               (['--netns', 'of-nobody', 'check', 'x'], 'ip netns list'), (['--netns', '../x', 'check'], 'ip netns list'),
+                               (['replay', 'gateway.conf'], 'at least one capture')]:
+        run = keepstate(*arguments, code=2)
+        assert message in run.stderr and not run.stdout
+
+
+def test_check(keepstate):
+    assert keepstate('check', 'gateway.conf').stdout.startswith('gateway.conf: good: 2 zones, 3 rules')
+    assert keepstate('check', '-q', 'gateway.conf').stdout == ''
+    report = json.loads(keepstate('check', '--json', 'gateway.conf').stdout)
+    assert report['good'] is True and report['rules'] == 3 and report['diagnostics'] == []
+
+
+def test_check_of_a_bad_policy(keepstate):
+    bad = b'zone lan { eth1 }\nallow from lan to wan\nalow from lan\n'
+    run = keepstate('check', '-', stdin=bad, code=2)
+    assert 'stdin:2:' in run.stderr and 'stdin:3:1: error:' in run.stderr and not run.stdout
+    report = json.loads(keepstate('check', '--json', '-', stdin=bad, code=2).stdout)
+    assert report['good'] is False
+    assert [(d['line'], d['severity']) for d in report['diagnostics']] == [(2, 'error'), (3, 'error')]
+    assert 'No such file' in keepstate('check', 'nowhere.conf', code=2).stderr
+
+
+def test_show(keepstate):
+    normal = keepstate('show', 'gateway.conf').stdout
+    (keepstate.directory / 'normal.conf').write_text(normal, encoding='utf-8')
+    assert keepstate('show', 'normal.conf').stdout == normal
+    facts = json.loads(keepstate('show', '--json', 'gateway.conf').stdout)
+    assert [zone['name'] for zone in facts['zones']] == ['lan', 'wan']
+    assert facts['zones'][0]['networks'] == ['10.0.0.0/24', 'fd00::/64']
+    assert [(rule['line'], rule['action']) for rule in facts['rules']] == [(3, 'reject'), (4, 'allow'), (5, 'allow')]
+    assert sum(rule['entries'] for rule in facts['rules']) == facts['tables']['rules']
+    assert facts['timeouts_ms']['ESTABLISHED'] == 24 * 3600 * 1000
+
+
+def test_explain(keepstate):
+    out = keepstate('explain', 'gateway.conf', '10.0.0.5:4000 > 192.0.2.1:53 udp').stdout
+    assert 'gateway.conf:4: allow from lan to wan udp port 53' in out and '=> allow, new: new, state UDP_SINGLE' in out
+    out = keepstate('explain', 'gateway.conf', 'wan 192.0.2.1:4000 > lan 10.0.0.5:53 udp', code=1).stdout
+    assert 'none of 3 rules matches' in out and '=> deny, new: no state' in out
+    explanation, = keepstate.json('explain', '--json', 'gateway.conf', 'wan 192.0.2.1:9 > self 192.0.2.7:113 tcp syn', code=1)
+    assert explanation['verdict'] == 'reject' and explanation['rule']['line'] == 3
+    assert [step['step'] for step in explanation['steps']] == ['headers', 'zones', 'flow', 'policy', 'decision', 'answer', 'state']
+
+
+def test_explain_after_a_capture(keepstate):
+    ends = '10.0.0.5', 4000, '192.0.2.1', 80
+    back = ends[2:] + ends[:2]
+    (keepstate.directory / 'x.pcap').write_bytes(pcap(
+        ethernet(tcp(*ends, SYN, 1000)), ethernet(tcp(*back, SYN | ACK, 7000, 1001)), ethernet(tcp(*ends, ACK, 1001, 7001))))
+    after = ['explain', '--json', '--after', 'x.pcap', 'gateway.conf']
+    explanation, = keepstate.json(*after, 'wan 192.0.2.1:80 > lan 10.0.0.5:4000 tcp ack len 10')
+    assert explanation['class'] == 'established'
+    assert (explanation['packet']['seq'], explanation['packet']['ack']) == (7001, 1001)  # it continues the flow
+    explanation, = keepstate.json(*after, 'wan 192.0.2.1:80 > lan 10.0.0.5:4000 tcp rst seq =7003', code=1)
+    assert explanation['reason'] == 'inexact rst'
+    protocol, = [step for step in explanation['steps'] if step['step'] == 'protocol']
+    assert protocol['compare'] == {'have': 7003, 'lo': 7001, 'hi': 7001}
+
+
+@pytest.mark.parametrize('words', ['', 'nonsense', '10.0.0.5 > 10.0.0.6', 'after 10m', 'lan > wan udp'])
+def test_explain_refuses_words(keepstate, words):
+    run = keepstate('explain', 'gateway.conf', words, code=2)
+    assert run.stderr and not run.stdout

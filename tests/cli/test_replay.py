@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""keepstate replay: what it prints and writes, and what it refuses."""
+import gzip
+import subprocess
+
+from conftest import ACK, RAW, SYN, WIFI, ethernet, pcap, pcap_frames, tcp, udp
+
+ASK = udp('10.0.0.5', 4000, '192.0.2.1', 53)
+ANSWER = udp('192.0.2.1', 53, '10.0.0.5', 4000)
+STRANGER = udp('192.0.2.9', 53, '10.0.0.5', 4000)
+IDENT = tcp('192.0.2.9', 999, '203.0.113.1', 113, SYN)
+MIDDLE = tcp('10.0.0.5', 4001, '192.0.2.1', 80, ACK)
+
+
+def write(keepstate, name, data):
+    (keepstate.directory / name).write_bytes(data)
+    return name
+
+
+def replay(keepstate, capture, *options):
+    """The frames and the summary of a replay."""
+    *frames, last = keepstate.json('replay', '--json', *options, 'gateway.conf', write(keepstate, 'x.pcap', capture))
+    return frames, last['summary']
+
+
+def test_frames(keepstate):
+    frames, summary = replay(keepstate, pcap(ethernet(ASK), ethernet(ANSWER), ethernet(STRANGER)))
+    assert [(f['frame'], f['verdict'], f['class'], f['reason'], f['state']) for f in frames] == [
+        (1, 'allow', 'new', 'new', 'UDP_SINGLE'),
+        (2, 'allow', 'established', 'established', 'UDP_STREAM'),
+        (3, 'deny', 'new', 'no state', 'NONE')]
+    assert [(f['from'], f['to']) for f in frames] == [('lan', 'wan'), ('wan', 'lan'), ('wan', 'lan')]
+    assert frames[0]['rule']['line'] == 4 and frames[2]['rule'] is None
+    assert frames[1]['time'] == 1.0
+    assert summary['verdicts'] == {'allow': 2, 'deny': 1, 'reject': 0, 'bypass': 0}
+    assert summary['reasons']['no state'] == {'packets': 1, 'bytes': 14 + len(STRANGER)}
+    connection, = summary['connections']
+    assert connection['packets'] == [1, 1] and connection['bytes'] == [len(ASK), len(ANSWER)]
+    assert (connection['source'], connection['source_port'], connection['state']) == ('10.0.0.5', 4000, 'UDP_STREAM')
+
+
+def test_text(keepstate):
+    write(keepstate, 'x.pcap', pcap(ethernet(ASK), ethernet(STRANGER)))
+    out = keepstate('replay', 'gateway.conf', 'x.pcap').stdout
+    assert 'lan>wan    udp 10.0.0.5:4000 > 192.0.2.1:53 len 4' in out
+    assert 'new UDP_SINGLE, gateway.conf:4' in out
+    assert '\033' not in out
+    quiet = keepstate('replay', '-q', 'gateway.conf', 'x.pcap').stdout
+    assert quiet.startswith('2 frames, ') and 'by reason:' in quiet and 'connections:' in quiet
+    assert 'connections:' not in keepstate('replay', '-q', '--connections', '0', 'gateway.conf', 'x.pcap').stdout
+
+
+def test_gzip_and_standard_input(keepstate):
+    plain = pcap(ethernet(ASK))
+    write(keepstate, 'x.pcap.gz', gzip.compress(plain))
+    assert '1 frame, ' in keepstate('replay', '-q', 'gateway.conf', 'x.pcap.gz').stdout
+    assert '1 frame, ' in keepstate('replay', '-q', 'gateway.conf', '-', stdin=plain).stdout
+    assert '1 frame, ' in keepstate('replay', '-q', 'gateway.conf', '-', stdin=gzip.compress(plain)).stdout
+
+
+def test_captures_are_one_stretch(keepstate):
+    write(keepstate, 'a.pcap', pcap(ethernet(ASK)))
+    write(keepstate, 'b.pcap', pcap(ANSWER, link=RAW))
+    *_, answer, last = keepstate.json('replay', '--json', 'gateway.conf', 'a.pcap', 'b.pcap')
+    assert answer['capture'] == 'b.pcap' and answer['class'] == 'established'
+    assert last['summary']['frames'] == 2
+
+
+def test_zones(keepstate):
+    capture = pcap(ethernet(udp('172.16.0.1', 1, '10.0.0.5', 53)))
+
+    def zones(*options):
+        frames, _ = replay(keepstate, capture, *options)
+        return frames[0]['from'], frames[0]['to']
+
+    assert zones() == ('wan', 'lan')
+    assert zones('--zone', 'lan=172.16.0.0/12') == ('lan', 'lan')
+    assert zones('--inside', '172.16.0.0/12,192.168.0.0/16') == ('lan', 'lan')
+    assert zones('--zone', 'wan=10.0.0.5') == ('wan', 'wan')
+    assert zones('--self', '10.0.0.5') == ('wan', 'self')
+    assert zones('--outside', 'lan') == ('lan', 'lan')
+    assert zones('--interface', '0=eth0') == ('wan', 'lan')
+
+
+def test_written_frames(keepstate):
+    write(keepstate, 'x.pcap', pcap(ethernet(ASK), ethernet(STRANGER), ethernet(IDENT)))
+    keepstate('replay', '--self', '203.0.113.1', '--passed', 'p', '--dropped', 'd', '--answers', 'a', 'gateway.conf', 'x.pcap')
+    read = {name: pcap_frames((keepstate.directory / name).read_bytes()) for name in 'pda'}
+    assert read['p'] == (1, [ethernet(ASK)])
+    assert read['d'] == (1, [ethernet(STRANGER), ethernet(IDENT)])
+    link, (answer,) = read['a']
+    assert link == 1 and answer[26:34] == IDENT[16:20] + IDENT[12:16]  # from the box to whoever asked
+    assert answer[47] & 0x04  # RST
+
+
+def test_mixed_link_types_in_one_file(keepstate):
+    write(keepstate, 'a.pcap', pcap(ethernet(ASK)))
+    write(keepstate, 'b.pcap', pcap(ASK, link=RAW))
+    error = keepstate('replay', '-q', '--passed', 'p', 'gateway.conf', 'a.pcap', 'b.pcap', code=2).stderr
+    assert 'do not fit in one capture file' in error
+
+
+def test_pickup(keepstate):
+    capture = pcap(ethernet(MIDDLE))
+    frames, summary = replay(keepstate, capture)
+    assert frames[0]['reason'] == 'no state' and summary['midstream'] == summary['midstream_connections'] == 1
+    frames, summary = replay(keepstate, capture, '--pickup')
+    assert frames[0]['state'] == 'ESTABLISHED' and summary['midstream'] == 0
+
+
+def test_checksums(keepstate):
+    broken = bytearray(ethernet(ASK))
+    broken[24] ^= 1  # the IPv4 header's
+    assert replay(keepstate, pcap(bytes(broken)))[0][0]['reason'] == 'bad ip checksum'
+    assert replay(keepstate, pcap(bytes(broken)), '--checksums', 'ignore')[0][0]['verdict'] == 'allow'
+    wrong = bytearray(ethernet(ASK))
+    wrong[40:42] = b'\x12\x34'  # UDP's, which is not looked at by default
+    assert replay(keepstate, pcap(bytes(wrong)))[0][0]['verdict'] == 'allow'
+    assert replay(keepstate, pcap(bytes(wrong)), '--checksums', 'verify')[0][0]['reason'] == 'bad checksum'
+
+
+def test_cut_frames(keepstate):
+    frames, summary = replay(keepstate, pcap(ethernet(ASK + bytes(0)), keep=42))
+    assert frames[0]['verdict'] == 'allow' and summary['cut'] == 1
+    assert summary['connections'][0]['bytes'] == [len(ASK), 0]
+    frames, summary = replay(keepstate, pcap(ethernet(ASK), keep=41))
+    assert frames[0]['reason'] == 'truncated'
+
+
+def test_damaged_capture(keepstate):
+    write(keepstate, 'x.pcap', pcap(ethernet(ASK), ethernet(ANSWER))[:-1])
+    run = keepstate('replay', '-q', 'gateway.conf', 'x.pcap', code=2)
+    assert '1 frame, ' in run.stdout and 'x.pcap: after frame 1: ' in run.stderr
+
+
+def test_refusals(keepstate):
+    write(keepstate, 'empty', b'')
+    write(keepstate, 'text', b'this is no capture')
+    write(keepstate, 'wifi', pcap(b'abc', link=WIFI))
+    for capture, message in [('empty', 'the file is empty'), ('text', 'unknown file format'), ('none', 'No such file'),
+                             ('wifi', 'link type 105 (802.11) cannot be judged'), ('.', 'Is a directory')]:
+        assert message in keepstate('replay', 'gateway.conf', capture, code=2).stderr
+    for options, message in [(['--zone', 'nope=1.2.3.4'], "no zone 'nope'; it has lan, wan"), (['--zone', 'lan'], 'NAME=NETWORK'),
+                             (['--zone', 'lan=1.2.3.4/33'], 'is not a network'), (['--checksums', 'maybe'], "'verify' or 'ignore'"),
+                             (['--connections', '-1'], 'a number from 0 to'), (['--outside', 'nope'], "no zone 'nope'"),
+                             (['--interface', 'eth0'], 'NUMBER=NAME'), (['--passed'], 'needs a value'), (['--nope'], "no option '--nope'")]:
+        assert message in keepstate('replay', 'gateway.conf', 'text', *options, code=2).stderr
+
+
+def test_full_disk(keepstate):
+    write(keepstate, 'x.pcap', pcap(ethernet(ASK)))
+    with open('/dev/full', 'wb') as full:
+        run = subprocess.run([keepstate.path, 'replay', '-q', 'gateway.conf', 'x.pcap'], cwd=keepstate.directory, stdout=full,
+                             stderr=subprocess.PIPE, check=False)
+    assert run.returncode == 3 and b'cannot write the output' in run.stderr
+    assert 'cannot write' in keepstate('replay', '-q', '--passed', '/dev/full', 'gateway.conf', 'x.pcap', code=3).stderr
