@@ -57,6 +57,8 @@ struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_scratch); } ks_scratch MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_scratch); } ks_kill_scratch MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct sweeper); } ks_sweeper MAP;
 /* clang-format on */
@@ -72,6 +74,11 @@ static ks_inline void *first_of(void *map)
 struct ks_scratch *scratch_get(void)
 {
 	return first_of(&ks_scratch);
+}
+
+struct ks_scratch *kill_scratch_get(void)
+{
+	return first_of(&ks_kill_scratch);
 }
 
 const struct ks_control *control_get(void)

@@ -26,6 +26,7 @@ struct sweeper {
 
 /* This processor's working memory, NULL never in practice. */
 struct ks_scratch *scratch_get(void);
+struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill may be interrupted by packets */
 const struct ks_control *control_get(void);
 
 /* The guarded interface, or NULL. */

@@ -18,6 +18,7 @@
  *   ks_events       RINGBUF                  struct ks_event
  *   ks_events_lost  PERCPU_ARRAY [1]         __u64
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
+ *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
  * A new policy is written into the slot that ks_control.active does not name

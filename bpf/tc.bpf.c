@@ -8,7 +8,7 @@
  * zone it expects the packet to leave by; the IP stack keeps that field.
  * Egress lets sealed packets out if they leave by that zone, and inspects
  * everything else: what the box sends itself, what comes from interfaces that
- * nobody guards, and what was routed otherwise than expected.
+ * nobody guards (zone "none"), and what was routed otherwise than expected.
  *
  * Also here: the programs that the loader runs once, to start the sweeper and
  * to kill flows.
@@ -75,7 +75,7 @@ static int reject(struct __sk_buff *skb, struct ks_scratch *scratch)
 /* The zone that a passed packet will leave by, as far as the inspection knows it. */
 static __u32 zone_expected(const struct ks_inspection *in)
 {
-	if (in->found)
+	if (in->found && !in->replaces)
 		return in->before.zone[!(in->dir & 1)];
 	return in->to;
 }
@@ -143,7 +143,10 @@ int ks_tc_egress(struct __sk_buff *skb)
 	if (is_sealed(skb, in_port, port->zone))
 		return TC_PASS;
 	scratch->answer_len = 0;
-	scratch->in.from = in_port ? in_port->zone : KS_ZONE_SELF;
+	if (in_ifindex)
+		scratch->in.from = in_port ? in_port->zone : KS_ZONE_NONE;
+	else
+		scratch->in.from = KS_ZONE_SELF;
 	scratch->in.to = port->zone;
 	scratch->in.pkt.link = port->link;
 	inspection_prepare(&env, &scratch->in, control);
@@ -165,7 +168,7 @@ PROGRAM("tc")
 int ks_kill(struct __sk_buff *skb)
 {
 	const struct ks_control *control = control_get();
-	struct ks_scratch *scratch = scratch_get();
+	struct ks_scratch *scratch = kill_scratch_get();
 	struct ks_env env = { .ctx = skb };
 	int killed = 0;
 

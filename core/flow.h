@@ -108,7 +108,7 @@ struct ks_flow {
 
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
 
-/* `now` in ns. Right as long as dead flows are swept within 49 days, which every home does. */
+/* `now` in ns. Right for ages below 2^31 ms (24 days): timeouts are at most 20, and every home sweeps far sooner than 4. */
 static inline bool ks_flow_is_expired(const struct ks_flow *flow, __u64 now)
 {
 	__u32 age = (__u32)(now / KS_NSEC_PER_MSEC) - flow->seen;

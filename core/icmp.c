@@ -209,6 +209,8 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 		return KS_REASON_ICMP_QUOTE;
 	side = ks_flow_key_make(&quoted, &in->key);
 	ks_table_find(env, in);
+	if (in->busy)
+		return KS_REASON_CONTENDED;
 	if (!in->found)
 		return KS_REASON_ICMP_NO_FLOW;
 	sender = side != ks_flow_orig_side(&in->before);
@@ -216,7 +218,9 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 	if (in->before.packets[sender & 1] == 0)
 		return KS_REASON_ICMP_NO_FLOW;
 	/* It comes from the side of the other end, or from this box on the way. */
-	if (in->from != in->before.zone[!sender] && in->from != KS_ZONE_SELF)
+	if (!ks_zone_equal(in->from, in->before.zone[!sender]) && in->from != KS_ZONE_SELF)
+		return KS_REASON_ZONE;
+	if (in->to != KS_ZONE_UNKNOWN && !ks_zone_equal(in->to, in->before.zone[sender & 1]))
 		return KS_REASON_ZONE;
 	if (quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
 		return KS_REASON_ICMP_QUOTE;

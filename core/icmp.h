@@ -5,7 +5,8 @@
  *
  * A query's tuple has its identifier as the asker's port and its request type
  * as the other's (type << 8), so that an answer meets its question, and the
- * same identifier asked from both sides makes two flows.
+ * same identifier asked from both sides makes two flows (unless it is equal to
+ * the other's number, when the later asker waits for the first to end).
  */
 #ifndef KS_CORE_ICMP_H
 #define KS_CORE_ICMP_H

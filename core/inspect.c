@@ -25,7 +25,8 @@
 /* How often a packet is judged anew because another processor was first. */
 #define JUDGE_TRIES 4
 
-static void inspection_init(struct ks_inspection *in)
+/* What a try at judging decides. */
+static inline void outcome_init(struct ks_inspection *in)
 {
 	in->action = KS_DENY;
 	in->class = KS_CLASS_NONE;
@@ -33,13 +34,18 @@ static void inspection_init(struct ks_inspection *in)
 	in->found = 0;
 	in->state = KS_STATE_NONE;
 	in->log = 0;
-	in->retries = 0;
 	in->rule = KS_RULE_DEFAULT;
 	in->rule_index = KS_DECISION_DEFAULT;
 	in->compare = (struct ks_compare){};
 	in->busy = 0;
-	in->sender = 0;
 	in->replaces = 0;
+}
+
+static inline void inspection_init(struct ks_inspection *in)
+{
+	outcome_init(in);
+	in->retries = 0;
+	in->sender = 0;
 }
 
 /* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
@@ -81,6 +87,14 @@ static __u32 ask_policy(struct ks_env *env, struct ks_inspection *in)
 	return decision.action;
 }
 
+/* The policy was asked for a bypass only: whatever else it said does not count. */
+static inline void decision_forget(struct ks_inspection *in)
+{
+	in->rule = KS_RULE_DEFAULT;
+	in->rule_index = KS_DECISION_DEFAULT;
+	in->log = 0;
+}
+
 /* What a new flow would be, put where it belongs. */
 static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
@@ -90,7 +104,7 @@ static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struc
 	if (in->dry)
 		in->ref = (struct ks_flow_ref){};
 	else if (in->replaces)
-		reason = ks_table_replace(env, in) ? KS_REASON_OK_NEW : KS_REASON_CONTENDED;
+		reason = ks_table_replace(env, in);
 	else
 		reason = ks_table_insert(env, in);
 	if (reason != KS_REASON_OK_NEW)
@@ -113,9 +127,7 @@ static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, s
 		return KS_REASON_OK_BYPASS;
 	}
 	if (cannot_open) {
-		in->rule = KS_RULE_DEFAULT;
-		in->rule_index = KS_DECISION_DEFAULT;
-		in->log = 0;
+		decision_forget(in);
 		return deny(in, KS_CLASS_INVALID, cannot_open);
 	}
 	if (action == KS_ALLOW)
@@ -125,19 +137,13 @@ static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, s
 	return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
 
-/* What has no zone of its own stands with the box. */
-static inline bool zone_equal(__u32 a, __u32 b)
-{
-	return a == b || (a <= KS_ZONE_SELF && b <= KS_ZONE_SELF);
-}
-
 /* Both ends of a flow stay where they were when it was opened. */
 static inline bool zones_fit(const struct ks_inspection *in)
 {
 	__u32 dir = in->dir & 1;
 
-	return zone_equal(in->from, in->before.zone[dir]) &&
-	       (in->to == KS_ZONE_UNKNOWN || zone_equal(in->to, in->before.zone[!dir]));
+	return ks_zone_equal(in->from, in->before.zone[dir]) &&
+	       (in->to == KS_ZONE_UNKNOWN || ks_zone_equal(in->to, in->before.zone[!dir]));
 }
 
 static __u32 judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
@@ -164,45 +170,6 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 	return pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
-static __u32 judge_once(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
-{
-	ks_table_find(env, in);
-	if (in->busy)
-		return deny(in, KS_CLASS_NONE, KS_REASON_CONTENDED);
-	in->replaces = in->found && ks_conn_reopens(&in->pkt, &in->before);
-	if (in->found && !in->replaces)
-		return judge_known(env, config, in);
-	return judge_unknown(env, config, in);
-}
-
-/* One try at judging, and what it needs. */
-struct trial {
-	struct ks_env *env;
-	struct ks_inspection *in;
-	__u32 reason;
-};
-
-static long judge_try(__u32 n, void *arg)
-{
-	struct trial *trial = arg;
-	const struct ks_config *config = env_config(trial->env);
-
-	if (!config)
-		return 1;
-	trial->in->retries = n;
-	trial->reason = judge_once(trial->env, config, trial->in);
-	return trial->reason != KS_REASON_CONTENDED;
-}
-
-static __u32 judge_flow(struct ks_env *env, struct ks_inspection *in)
-{
-	struct trial trial = { .env = env, .in = in, .reason = KS_REASON_CONTENDED };
-
-	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
-	ks_loop(JUDGE_TRIES, judge_try, &trial);
-	return trial.reason;
-}
-
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
 			 const __u8 *head)
 {
@@ -214,12 +181,62 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 		in->after = in->before;
 		return pass(in, KS_CLASS_RELATED, reason);
 	}
-	if (config->options & KS_OPT_BYPASS_RULES && ask_policy(env, in) == KS_BYPASS) {
-		in->action = KS_BYPASS;
-		in->class = KS_CLASS_UNTRACKED;
-		return KS_REASON_OK_BYPASS;
+	if (reason != KS_REASON_CONTENDED && config->options & KS_OPT_BYPASS_RULES) {
+		if (ask_policy(env, in) == KS_BYPASS) {
+			in->action = KS_BYPASS;
+			in->class = KS_CLASS_UNTRACKED;
+			return KS_REASON_OK_BYPASS;
+		}
+		decision_forget(in);
 	}
 	return deny(in, KS_CLASS_INVALID, reason);
+}
+
+static __u32 judge_packet(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
+	ks_table_find(env, in);
+	if (in->busy)
+		return deny(in, KS_CLASS_NONE, KS_REASON_CONTENDED);
+	in->replaces = in->found && ks_conn_reopens(&in->pkt, &in->before);
+	if (in->found && !in->replaces)
+		return judge_known(env, config, in);
+	return judge_unknown(env, config, in);
+}
+
+/* The tries at judging a packet, and what each needs. */
+struct trial {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	const __u8 *head;
+	__u32 reason;
+};
+
+/* One try; returns nonzero when it came to a verdict. */
+static long judge_try(__u32 n, void *arg)
+{
+	struct trial *trial = arg;
+	const struct ks_config *config = env_config(trial->env);
+	struct ks_inspection *in = trial->in;
+
+	if (!config)
+		return 1;
+	in->retries = n;
+	if (n)
+		outcome_init(in);
+	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
+		trial->reason = judge_error(trial->env, config, in, trial->head);
+	else
+		trial->reason = judge_packet(trial->env, config, in);
+	return trial->reason != KS_REASON_CONTENDED;
+}
+
+static __u32 judge_flow(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	struct trial trial = { .env = env, .in = in, .head = head, .reason = KS_REASON_CONTENDED };
+
+	ks_loop(JUDGE_TRIES, judge_try, &trial);
+	return trial.reason;
 }
 
 static __u32 judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
@@ -238,9 +255,7 @@ static __u32 judge(struct ks_env *env, struct ks_inspection *in, const __u8 *hea
 		return deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
 	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
-	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
-		return judge_error(env, config, in, head);
-	return judge_flow(env, in);
+	return judge_flow(env, in, head);
 }
 
 /* Counters and events; a drop is told when its rule or the option asks. */

@@ -22,6 +22,15 @@
 #define KS_ZONES_ANY (~0ULL)
 
 /*
+ * Whether two zones are the same side of a flow. What comes from an interface
+ * of no zone may have been the box's by its own address translation.
+ */
+static inline bool ks_zone_equal(__u32 a, __u32 b)
+{
+	return a == b || (a <= KS_ZONE_SELF && b <= KS_ZONE_SELF);
+}
+
+/*
  * An inclusive range of 128-bit values in host order. IPv4 addresses, ports
  * and ICMP (type << 8 | code) values use lo[1] and hi[1] with [0] zero.
  */
@@ -101,7 +110,7 @@ struct ks_config {
 #define KS_LIMIT_STATES_MIN 64U
 #define KS_LIMIT_STATES_MAX 16777216U
 #define KS_TIMEOUT_MIN_MS 1000U
-#define KS_TIMEOUT_MAX_MS (30U * 24 * 3600 * 1000)
+#define KS_TIMEOUT_MAX_MS (20U * 24 * 3600 * 1000) /* times are kept modulo 2^32 ms: see ks_flow_is_expired() */
 
 /* X(state, seconds): the defaults. TCP's from RFC 5382 and RFC 9293, UDP's from RFC 4787, ICMP's from RFC 5508. */
 #define KS_TIMEOUT_DEFAULTS(X)                                                                     \

@@ -21,6 +21,12 @@
 #define CHECKSUM_MASK 0xffffU
 #define ANSWER_L4_MAX 80U /* ICMP header, a quoted IPv4 header with options, and 8 octets; or the same for IPv6 */
 
+/* Offsets in an answer are below this; a header fits behind any of them. */
+#define ANSWER_MASK 255U
+_Static_assert(ETH_HEADER_LEN + VLAN_TAGS_MAX * VLAN_TAG_LEN + IPV6_HEADER_LEN + ANSWER_L4_MAX <= ANSWER_MASK &&
+		       ANSWER_MASK + 64 < KS_REJECT_MAX,
+	       "answers fit their buffer");
+
 /* An answer while it is built. */
 struct answer {
 	__u8 *out;
@@ -32,7 +38,7 @@ struct answer {
 static inline __u8 *out_at(__u8 *out, __u32 off)
 {
 	ks_opaque(off);
-	return out + (off & 127);
+	return out + (off & ANSWER_MASK);
 }
 
 /* One's complement sum of `len` octets, an even number of at most ANSWER_L4_MAX. */

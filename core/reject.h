@@ -12,7 +12,7 @@
 #include "packet.h"
 #include "types.h"
 
-#define KS_REJECT_MAX 192U /* octets of the largest answer, link header included */
+#define KS_REJECT_MAX 320U /* octets of the largest answer, link header included */
 
 /*
  * Builds the answer to `pkt`, whose head is `head`, in `out` (KS_REJECT_MAX

@@ -43,21 +43,21 @@ _Static_assert(sizeof(struct ks_flow_key) == 40 && __builtin_offsetof(struct ks_
 	       "ports, protocol and family are one word");
 
 /*
- * Copies the flow of a slot if nobody is writing it. Returns false, with
- * in->busy set, if somebody is.
+ * Copies the flow of a slot if it is that of in->key. The version is read
+ * before the key and again after the copy, so that key and flow belong
+ * together. in->busy is set if somebody wrote meanwhile.
  */
 static inline bool slot_read(const struct ks_slot *slot, struct ks_inspection *in)
 {
 	__u32 version = ks_load_acquire(&slot->flow.version);
 
+	if (!key_equal(&slot->key, &in->key))
+		return false;
 	in->before = slot->flow;
 	ks_barrier();
-	if (version & 1 || version != ks_load_acquire(&slot->flow.version)) {
-		in->busy = 1;
-		return false;
-	}
+	in->busy = version & 1 || version != ks_load_acquire(&slot->flow.version);
 	in->before.version = version;
-	return true;
+	return in->busy || in->before.state != KS_STATE_NONE;
 }
 
 /* Looks through one bucket. Returns true when the search is over. */
@@ -66,14 +66,10 @@ static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_
 	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
 		struct ks_slot *slot = &bucket->slot[i];
 
-		if (bucket->tag[i] != tag || !key_equal(&slot->key, &in->key))
-			continue;
-		if (!slot_read(slot, in))
-			return true;
-		if (in->before.state == KS_STATE_NONE)
+		if (bucket->tag[i] != tag || !slot_read(slot, in))
 			continue;
 		in->ref.slot = i;
-		in->found = 1;
+		in->found = !in->busy;
 		return true;
 	}
 	return false;
@@ -153,16 +149,28 @@ bool ks_table_commit(struct ks_env *env, struct ks_inspection *in)
 	return true;
 }
 
-bool ks_table_replace(struct ks_env *env, struct ks_inspection *in)
+/* Whether the budget of half-open connections admits the new flow. */
+static inline bool half_open_admits(const struct ks_config *config, const struct ks_table_counts *counts,
+				    const struct ks_inspection *in)
+{
+	return !ks_state_is_half_open(in->after.state) || counts->half_open < config->limit_half_open;
+}
+
+__u32 ks_table_replace(struct ks_env *env, struct ks_inspection *in)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
+	const struct ks_config *config = env_config(env);
 
-	if (!counts || !ks_table_commit(env, in))
-		return false;
+	if (!counts || !config)
+		return KS_REASON_INTERNAL;
+	if (!half_open_admits(config, counts, in))
+		return KS_REASON_HALF_OPEN_FULL;
+	if (!ks_table_commit(env, in))
+		return KS_REASON_CONTENDED;
 	env_count_flow(env, &in->before);
 	ks_fetch_add(&counts->created, 1);
 	ks_fetch_add(&counts->recycled, 1);
-	return true;
+	return KS_REASON_OK_NEW;
 }
 
 /* How welcome a slot is to a new flow: the lower the better. */
@@ -272,6 +280,14 @@ static void choose_free(struct choosing *c)
 		choose(c, SLOT_FREE, c->places->bucket[1], c->free[1]);
 }
 
+/* Since it was ranked a slot may have been filled, freed, or its flow revived: then it is not ours to take. */
+static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u64 now)
+{
+	if (rank == SLOT_FREE || flow->state == KS_STATE_NONE)
+		return rank == SLOT_FREE && flow->state == KS_STATE_NONE;
+	return ks_flow_is_expired(flow, now) || ks_state_is_closed(flow->state);
+}
+
 /* Puts the flow into the chosen slot; whatever was there is accounted for. */
 static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struct choice *best, __u16 tag,
 		       struct ks_table_counts *counts)
@@ -287,10 +303,7 @@ static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struc
 	if (version & 1 || !slot_claim(slot, version))
 		return KS_REASON_CONTENDED;
 	in->before = slot->flow;
-	/* It may have come back to life since it was ranked: then it is not ours to take. */
-	if (best->rank == SLOT_FREE ? in->before.state != KS_STATE_NONE :
-				      !ks_flow_is_expired(&in->before, in->now) &&
-					      !ks_state_is_closed(in->before.state)) {
+	if (!slot_is_still(&in->before, best->rank, in->now)) {
 		slot_release(slot);
 		return KS_REASON_CONTENDED;
 	}
@@ -353,7 +366,7 @@ __u32 ks_table_insert(struct ks_env *env, struct ks_inspection *in)
 
 	if (!shape || !counts || !config)
 		return KS_REASON_INTERNAL;
-	if (ks_state_is_half_open(in->after.state) && counts->half_open >= config->limit_half_open)
+	if (!half_open_admits(config, counts, in))
 		return KS_REASON_HALF_OPEN_FULL;
 	p = places_of(in->hash, shape);
 	primary = env_bucket(env, p.bucket[0]);

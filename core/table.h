@@ -70,8 +70,8 @@ void ks_table_find(struct ks_env *env, struct ks_inspection *in);
 /* Writes in->after over the flow at in->ref if it is still the version of in->before. Returns false if not. */
 bool ks_table_commit(struct ks_env *env, struct ks_inspection *in);
 
-/* The same for a flow that is over and whose key opens anew: the old one is accounted for as ended. */
-bool ks_table_replace(struct ks_env *env, struct ks_inspection *in);
+/* The same for a flow that is over and whose key opens anew: the old one is accounted for as ended. Returns as insert. */
+__u32 ks_table_replace(struct ks_env *env, struct ks_inspection *in);
 
 /*
  * Puts in->after under in->key. Returns KS_REASON_OK_NEW, or the reason why

@@ -331,6 +331,12 @@ static void negotiate(struct ks_flow *flow, const struct ks_packet *pkt)
 	flow->tcp_flags[KS_ORIGINAL] = (flow->tcp_flags[KS_ORIGINAL] & ~KS_TCP_SACK_PERM) | (both & KS_TCP_SACK_PERM);
 }
 
+/* A SYN+ACK sent again, perhaps after data that followed it (RFC 7413): there is nothing to learn. */
+static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
+{
+	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= ACK_WINDOW_MIN;
+}
+
 /* The answer: it must acknowledge the SYN, and as much of its data as it took. */
 static __u32 answer_learn(struct ks_inspection *in)
 {
@@ -342,10 +348,14 @@ static __u32 answer_learn(struct ks_inspection *in)
 	if (ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) || ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]))
 		return PASS;
 	/* Until the answer the originator's window is kept as its SYN says: unscaled. */
-	if (flow->state == KS_STATE_TCP_SYN_RECV)
+	if (flow->state == KS_STATE_TCP_SYN_RECV) {
+		if (is_repetition(flow, segment_end(pkt)))
+			return KS_STATE_TCP_SYN_RECV;
 		offered = max_win(flow, KS_ORIGINAL);
+	}
 	negotiate(flow, pkt);
 	flow->end[KS_REPLY] = segment_end(pkt);
+	flow->ack[KS_ORIGINAL] = segment_end(pkt); /* what the originator will acknowledge at the least */
 	flow->max_end[KS_REPLY] = flow->end[KS_REPLY] + offered;
 	flow->max_end[KS_ORIGINAL] = pkt->ack + KS_MAX(pkt->window, 1);
 	flow->max_win[KS_ORIGINAL] = window_in_units(offered, flow->scale[KS_ORIGINAL]);
@@ -399,6 +409,9 @@ static __u32 window_check(struct ks_inspection *in)
 		return KS_REASON_TCP_WINDOW_SEQ;
 	if (ks_seq_before(end, oldest))
 		return KS_REASON_TCP_OLD_SEQ;
+	compare_set(in, pkt->ack, oldest_ack, flow->end[peer]);
+	if (ks_seq_after(pkt->ack, flow->end[peer]))
+		return KS_REASON_TCP_ACK_AHEAD;
 	/* With data lost on the way the acknowledgement stands still, and SACK tells how far the peer is. */
 	ack = flow->tcp_flags[dir] & flow->tcp_flags[peer] & KS_TCP_SACK_PERM ? pkt->sack : pkt->ack;
 	compare_set(in, ack, oldest_ack, flow->end[peer]);
@@ -498,6 +511,10 @@ static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
 	switch (event) {
 	case EV_SYN:
 		ks_tcp_open(in);
+		/* The same SYN without the data it had: the first one's data may still be accepted. */
+		if (in->after.ack[KS_REPLY] == in->before.ack[KS_REPLY] &&
+		    ks_seq_before(in->after.end[KS_ORIGINAL], in->before.end[KS_ORIGINAL]))
+			in->after.end[KS_ORIGINAL] = in->before.end[KS_ORIGINAL];
 		return 0;
 	case EV_SYNACK:
 		*arc = answer_learn(in);

@@ -37,7 +37,7 @@ static inline bool is_timestamp_only(const __u8 *tcp, __u32 header)
 	       ks_be32(ks_load32(tcp + TCP_HEADER_LEN)) == TCP_OPT_TIMESTAMP_ONLY;
 }
 
-/* The highest right edge of a SACK option's blocks, if above the acknowledgement. */
+/* The highest right edge of a SACK option's blocks, if above the acknowledgement and within any window. */
 static inline void sack_blocks(const __u8 *opt, __u32 len, struct ks_packet *pkt)
 {
 	for (__u32 n = 0; n < TCP_OPT_SACK_BLOCKS_MAX; n++) {
@@ -46,7 +46,7 @@ static inline void sack_blocks(const __u8 *opt, __u32 len, struct ks_packet *pkt
 		if (off + TCP_OPT_SACK_BLOCK > len)
 			return;
 		right = ks_be32(ks_load32(opt + off + sizeof(right)));
-		if (ks_seq_after(right, pkt->sack))
+		if (right - pkt->ack <= TCP_WINDOW_MAX && ks_seq_after(right, pkt->sack))
 			pkt->sack = right;
 	}
 }

@@ -63,6 +63,7 @@
 #define TCP_FLAGS_OFF 13U
 #define TCP_WINDOW_OFF 14U
 #define TCP_OPTIONS_MAX 40U
+#define TCP_WINDOW_MAX (1U << 30) /* RFC 7323 2.3 */
 #define TCP_OPT_END 0
 #define TCP_OPT_NOP 1
 #define TCP_OPT_WSCALE 3

@@ -12,8 +12,9 @@
 #include <sys/random.h>
 
 #define HUGE_PAGE (2UL << 20)
-/* Dead flows are swept when the clock has moved so far: below the 49 days that times are kept for. */
+/* Dead flows are swept when the clock has moved so far. */
 #define SWEEP_INTERVAL (60 * KS_NSEC_PER_SEC)
+#define LEAP_MAX (24 * 3600 * KS_NSEC_PER_SEC)
 #define CHECKSUM_MASK 0xffffU
 
 struct ks_engine {
@@ -237,6 +238,11 @@ void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tabl
 
 void ks_engine_set_time(struct ks_engine *engine, __u64 now)
 {
+	/* Never so far at once that the age of a flow could wrap. */
+	while (engine->counts.flows && now > engine->now && now - engine->now > LEAP_MAX) {
+		engine->now += LEAP_MAX;
+		ks_engine_sweep(engine);
+	}
 	if (now <= engine->now)
 		return;
 	engine->now = now;
