@@ -44,8 +44,13 @@ enum ks_colour ks_action_colour(unsigned action)
 
 int ks_json_print(json_t *value, FILE *out)
 {
-	int err = json_dumpf(value, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	int err;
 
+	if (!value) {
+		fprintf(stderr, "keepstate: cannot be said in JSON: a name or text is not UTF-8, or memory is short\n");
+		return -EINVAL;
+	}
+	err = json_dumpf(value, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	json_decref(value);
 	return err || fputc('\n', out) == EOF ? -EIO : 0;
 }

@@ -24,7 +24,7 @@ const char *ks_colour(bool on, enum ks_colour colour);
 /* The colour of an enum ks_action. */
 enum ks_colour ks_action_colour(unsigned action);
 
-/* Prints a JSON value on one line and gives up the reference. Returns 0, or -EIO if the stream failed. */
+/* Prints a JSON value on one line and gives up the reference. Returns 0, -EIO if the stream failed, -EINVAL for NULL. */
 int ks_json_print(json_t *value, FILE *out);
 
 /*

@@ -18,35 +18,30 @@ static json_t *network_json(const struct ks_prefix *prefix)
 	return json_sprintf("%s/%u", text, prefix->length);
 }
 
+static json_t *mac_json(const __u8 mac[6])
+{
+	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
 static json_t *zone_json(const struct ks_zone *zone)
 {
-	json_t *interfaces = json_array(), *networks = json_array();
+	json_t *interfaces = json_array(), *networks = json_array(), *macs = json_array();
 
 	for (size_t i = 0; i < zone->interface_count; i++)
 		json_array_append_new(interfaces, json_string(zone->interfaces[i]));
 	for (size_t i = 0; i < zone->network_count; i++)
 		json_array_append_new(networks, network_json(&zone->networks[i]));
-	return json_pack("{s:s, s:i, s:o, s:o}", "name", zone->name, "id", zone->id, "interfaces", interfaces,
+	for (size_t i = 0; i < zone->mac_count; i++)
+		json_array_append_new(macs, mac_json(zone->macs[i]));
+	return json_pack("{s:s, s:i, s:o, s:o, s:o}", "name", zone->name, "id", zone->id, "interfaces", interfaces,
 			 "networks", networks);
 }
 
-/* Table entries that the rule became. */
-static unsigned rule_entries(const struct ks_policy *policy, size_t info)
+static json_t *rule_json(const struct ks_rule_info *info, unsigned entries)
 {
-	unsigned count = 0;
-
-	for (__u32 i = 0; i < policy->config.rules; i++)
-		count += policy->rule_info[i] == info;
-	return count;
-}
-
-static json_t *rule_json(const struct ks_policy *policy, size_t index)
-{
-	const struct ks_rule_info *info = &policy->infos[index];
-
 	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file", info->place.file,
 			 "line", (int)info->place.line, "action", ks_action_name(info->action), "text", info->text,
-			 "log", (int)info->log, "label", info->label, "entries", (int)rule_entries(policy, index));
+			 "log", (int)info->log, "label", info->label, "entries", (int)entries);
 }
 
 static json_t *timeouts_json(const struct ks_config *config)
@@ -68,11 +63,18 @@ static json_t *options_json(const struct ks_config *config)
 static json_t *policy_json(const struct ks_policy *policy)
 {
 	json_t *zones = json_array(), *rules = json_array();
+	__u32 entry = 0;
 
 	for (size_t i = 0; i < policy->zone_count; i++)
 		json_array_append_new(zones, zone_json(&policy->zones[i]));
-	for (size_t i = 0; i < policy->info_count; i++)
-		json_array_append_new(rules, rule_json(policy, i));
+	/* The table entries of a rule of the text stand together, in the order of the text. */
+	for (size_t i = 0; i < policy->info_count; i++) {
+		__u32 first = entry;
+
+		while (entry < policy->config.rules && policy->rule_info[entry] == i)
+			entry++;
+		json_array_append_new(rules, rule_json(&policy->infos[i], entry - first));
+	}
 	return json_pack("{s:s, s:o, s:o, s:{s:i, s:i}, s:o, s:o, s:{s:i, s:i, s:i}, s:i}", "file", policy->path,
 			 "zones", zones, "rules", rules, "limits", "states", (int)policy->config.limit_states,
 			 "half_open", (int)policy->config.limit_half_open, "timeouts_ms",
