@@ -34,7 +34,7 @@ static json_t *zone_json(const struct ks_zone *zone)
 	for (size_t i = 0; i < zone->mac_count; i++)
 		json_array_append_new(macs, mac_json(zone->macs[i]));
 	return json_pack("{s:s, s:i, s:o, s:o, s:o}", "name", zone->name, "id", zone->id, "interfaces", interfaces,
-			 "networks", networks);
+			 "networks", networks, "macs", macs);
 }
 
 static json_t *rule_json(const struct ks_rule_info *info, unsigned entries)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 POLICY = """\
-zone lan { eth1, network 10.0.0.0/24, network fd00::/64 }
+zone lan { eth1, network 10.0.0.0/24, network fd00::/64, mac 02:00:00:00:00:01 }
 zone wan { eth0 }
 reject from wan to self tcp port 113
 allow from lan to wan udp port 53

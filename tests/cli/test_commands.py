@@ -49,6 +49,7 @@ def test_show(keepstate):
     facts = json.loads(keepstate('show', '--json', 'gateway.conf').stdout)
     assert [zone['name'] for zone in facts['zones']] == ['lan', 'wan']
     assert facts['zones'][0]['networks'] == ['10.0.0.0/24', 'fd00::/64']
+    assert facts['zones'][0]['macs'] == ['02:00:00:00:00:01']
     assert [(rule['line'], rule['action']) for rule in facts['rules']] == [(3, 'reject'), (4, 'allow'), (5, 'allow')]
     assert sum(rule['entries'] for rule in facts['rules']) == facts['tables']['rules']
     assert facts['timeouts_ms']['ESTABLISHED'] == 24 * 3600 * 1000
