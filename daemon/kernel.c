@@ -355,13 +355,36 @@ static int get_programs(const char *pin_dir, const char *build, int programs[KS_
 	return 0;
 }
 
+static __u32 map_id(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
+}
+
+/* Pins the maps that are not the ones that were there. */
+static int pin_renewed(const struct ks_kernel *kernel, const char *pin_dir, const __u32 ids[KS_MAP_MAX])
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		if (map_id(kernel->maps[i]) != ids[i])
+			err = pin_one(kernel->maps[i], pin_dir, "maps", ks_kernel_map_name(i));
+	}
+	return err;
+}
+
 /* Another build's maps are there, its programs are not ours: ours go onto its maps. */
 static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir, const char *build)
 {
+	__u32 ids[KS_MAP_MAX];
 	int reuse[KS_MAP_MAX];
 	int err;
 
 	memcpy(reuse, kernel->maps, sizeof(reuse));
+	for (unsigned i = 0; i < KS_MAP_MAX; i++)
+		ids[i] = map_id(reuse[i]);
 	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++) {
 		if (kernel->programs[i] >= 0)
 			close(kernel->programs[i]);
@@ -370,6 +393,8 @@ static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir, const cha
 	err = ks_kernel_load_programs(kernel, false, 0, reuse);
 	if (!err)
 		err = start_sweeper(kernel);
+	if (!err)
+		err = pin_renewed(kernel, pin_dir, ids);
 	if (!err)
 		err = pin_programs(kernel, pin_dir);
 	return err ?: remove_folders(pin_dir, build);

@@ -63,16 +63,32 @@ static int complain_load(int err)
 }
 
 /* The table is sized by the policy, so its number of entries may differ; nothing else may. */
-static int check_shape(const struct bpf_map *map, int fd, bool sized)
+static bool has_shape(const struct bpf_map *map, int fd, bool sized)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 length = sizeof(info);
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		return -errno;
-	if (info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
-	    info.value_size == bpf_map__value_size(map) &&
-	    (sized || info.type == BPF_MAP_TYPE_PERCPU_ARRAY || info.max_entries == bpf_map__max_entries(map)))
+	return !bpf_obj_get_info_by_fd(fd, &info, &length) && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+	       (sized || info.max_entries == bpf_map__max_entries(map));
+}
+
+/* Maps that may begin anew when another build's have another shape: counters and working memory. */
+static bool is_renewable(unsigned map)
+{
+	return map == KS_MAP_REASONS || map == KS_MAP_RULE_COUNTS || map == KS_MAP_EVENTS ||
+	       map == KS_MAP_EVENTS_LOST || map == KS_MAP_SCRATCH;
+}
+
+static int reuse_one(const struct bpf_object *object, unsigned i, int fd)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
+
+	if (!map)
+		return -ENOENT;
+	if (has_shape(map, fd, i == KS_MAP_TABLE))
+		return bpf_map__reuse_fd(map, fd);
+	if (is_renewable(i))
 		return 0;
 	ks_kernel_complain("the running firewall was started by another version of Keepstate whose map %s has another "
 			   "shape: its states cannot be taken over. Stop it (keepstate stop), then start again",
@@ -80,18 +96,13 @@ static int check_shape(const struct bpf_map *map, int fd, bool sized)
 	return -EMEDIUMTYPE;
 }
 
-static int reuse_maps(struct bpf_object *object, const int *reuse)
+static int reuse_maps(const struct bpf_object *object, const int *reuse)
 {
-	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
-		int err = map ? check_shape(map, reuse[i], i == KS_MAP_TABLE) : -ENOENT;
+	int err = 0;
 
-		if (!err)
-			err = bpf_map__reuse_fd(map, reuse[i]);
-		if (err)
-			return err;
-	}
-	return 0;
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++)
+		err = reuse_one(object, i, reuse[i]);
+	return err;
 }
 
 static int take_fd(int fd, int *to)

@@ -37,8 +37,8 @@ long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program progra
 
 /*
  * Loads the programs of the skeleton. With `reuse` its maps are taken (their
- * shapes must be ours), else a table of `buckets` is made. Sets the
- * descriptors of `kernel`.
+ * shapes must be ours; counters may begin anew), else a table of `buckets` is
+ * made. Sets the descriptors of `kernel` and closes those it had.
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, bool test_mode, __u32 buckets, const int *reuse);
 
