@@ -44,12 +44,7 @@ static const char *home_refuses(const struct ks_runner *runner, const struct ks_
 
 	if (ops->no_checksums && runner->policy->config.options & KS_OPT_CHECKSUM && ks_spec_mod(spec, KS_MOD_CHECKSUM))
 		return "this home verifies no upper checksums";
-	if (!ops->frame_max)
-		return NULL;
-	if (frame->link != KS_LINK_ETHERNET || frame->length != frame->captured || frame->length < ops->frame_min ||
-	    frame->length > ops->frame_max)
-		return "this home takes only whole Ethernet frames, not too short or long";
-	return NULL;
+	return ops->refuses ? ops->refuses(runner->home->self, frame) : NULL;
 }
 
 static bool answer_fits(const struct ks_passage *passage, int answer)
@@ -357,17 +352,16 @@ static int steps_run(struct ks_runner *runner, const struct ks_test *test, ks_st
 		struct ks_step_result now = { .test = test, .step = &test->steps[i] };
 		int err = step_run(runner, now.step, &now);
 
-		if (err || (now.outcome == KS_OUTCOME_FAILED) ||
-		    (now.outcome == KS_OUTCOME_SKIPPED && result->outcome == KS_OUTCOME_OK)) {
+		result->steps++;
+		if (err || now.outcome != KS_OUTCOME_OK) {
 			result->outcome = err ? KS_OUTCOME_FAILED : now.outcome;
 			result->step = now;
 		}
-		result->steps++;
 		if (err)
 			return err;
 		if (fn)
 			fn(&now, arg);
-		if (now.outcome == KS_OUTCOME_FAILED)
+		if (now.outcome != KS_OUTCOME_OK)
 			return 0;
 	}
 	return 0;

@@ -27,8 +27,9 @@ typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow 
 /* A home; functions return 0 or -errno. `self` is the home's own. */
 struct ks_home_ops {
 	const char *name; /* "native", "tc", "xdp" */
-	__u32 frame_min, frame_max; /* takes only whole Ethernet frames of so many octets; 0: takes everything */
 	bool no_checksums; /* leaves upper checksums to others, whatever the policy's option says */
+	/* Why it cannot take such a frame, NULL if it can. May be NULL for a home that takes all. */
+	const char *(*refuses)(void *self, const struct ks_frame *frame);
 
 	/* Takes up a policy; flows stay. The policy outlives its use. */
 	int (*set_policy)(void *self, const struct ks_policy *policy);
@@ -72,13 +73,14 @@ struct ks_step_result {
 typedef void ks_step_fn(const struct ks_step_result *result, void *arg);
 
 struct ks_test_result {
-	enum ks_outcome outcome; /* FAILED: at `step`; SKIPPED: some step was */
+	enum ks_outcome outcome; /* FAILED or SKIPPED: at `step`, the last one */
 	size_t steps; /* that were run */
-	struct ks_step_result step; /* the first that failed, else the first that was skipped */
+	struct ks_step_result step;
 };
 
 /*
- * Runs one test from an empty table. It ends at the first step that fails.
+ * Runs one test from an empty table. It ends at the first step that fails or
+ * that the home cannot take.
  * Returns 0 with *result, or -errno when the home could not do its part;
  * -EINVAL with a message in result->step.got when a step makes no sense
  * (a reload of a bad policy, a quotation of nothing).

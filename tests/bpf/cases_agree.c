@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The signature test: every scenario of tests/cases runs natively, through
+ * the tc program and through the XDP program, and each step must come to the
+ * same action, reason, class, state, numbers and flow, and each test to the
+ * same state table. Usage: cases_agree DIRECTORY|FILE.ks...  Speaks TAP.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "compare.h"
+#include "host/names.h"
+#include "kernel_home.h"
+
+#define HOMES 3 /* the native one first */
+
+/* What a home made of each step of a test. */
+struct record {
+	struct seen_step {
+		enum ks_outcome outcome;
+		bool has_passage;
+		struct ks_passage passage;
+	} *steps;
+	size_t count, room;
+	bool no_memory;
+	struct ks_test_result result;
+	struct flow_list flows;
+};
+
+struct bench {
+	struct ks_policy *policy;
+	struct ks_home homes[HOMES];
+	struct record records[HOMES];
+	unsigned number, failed, cut_short;
+};
+
+static void record_step(const struct ks_step_result *result, void *arg)
+{
+	struct record *record = arg;
+	struct seen_step *step;
+
+	if (record->count == record->room) {
+		size_t room = record->room ? 2 * record->room : 64;
+		void *grown = realloc(record->steps, room * sizeof(*record->steps));
+
+		if (!grown) {
+			record->no_memory = true;
+			return;
+		}
+		record->steps = grown;
+		record->room = room;
+	}
+	step = &record->steps[record->count++];
+	step->outcome = result->outcome;
+	step->has_passage = result->has_passage;
+	if (result->has_passage)
+		step->passage = result->passage;
+}
+
+static int record_make(struct bench *bench, int which, const struct ks_test *test)
+{
+	struct record *record = &bench->records[which];
+	int err;
+
+	record->count = 0;
+	err = ks_scenario_run(bench->policy, test, &bench->homes[which], record_step, record, &record->result);
+	if (err)
+		return err;
+	return record->no_memory ? -ENOMEM : flow_list_take(&record->flows, &bench->homes[which]);
+}
+
+/* Prints the first difference from the native home. Returns whether there is one. */
+static bool steps_differ(const struct bench *bench, int which, const struct ks_test *test)
+{
+	const struct record *native = &bench->records[0], *other = &bench->records[which];
+	char text[DIFFERENCE_TEXT], got[2][KS_SCENARIO_TEXT];
+
+	for (size_t i = 0; i < native->count && i < other->count; i++) {
+		const struct seen_step *a = &native->steps[i], *b = &other->steps[i];
+		const struct ks_step *step = &test->steps[i];
+
+		if (!a->has_passage || !b->has_passage || !passages_differ(&a->passage, &b->passage, text))
+			continue;
+		printf("# %s:%u: %s\n# native and %s differ in %s\n#   native %s\n#   %s %s\n", step->place.file,
+		       step->place.line, step->text, bench->homes[which].ops->name, text,
+		       ks_passage_text(bench->policy, &a->passage, got[0]), bench->homes[which].ops->name,
+		       ks_passage_text(bench->policy, &b->passage, got[1]));
+		return true;
+	}
+	return false;
+}
+
+/* A home that skipped a packet may well have other flows. */
+static bool tables_differ(const struct bench *bench, int which)
+{
+	char text[DIFFERENCE_TEXT];
+
+	if (bench->records[which].result.outcome == KS_OUTCOME_SKIPPED ||
+	    !flow_lists_differ(&bench->records[0].flows, &bench->records[which].flows, text))
+		return false;
+	printf("# at the end, the tables of native and %s differ: %s\n", bench->homes[which].ops->name, text);
+	return true;
+}
+
+static bool home_judge(struct bench *bench, int which, const struct ks_test *test)
+{
+	const struct ks_test_result *result = &bench->records[which].result;
+
+	if (result->outcome == KS_OUTCOME_FAILED) {
+		printf("# %s:\n", bench->homes[which].ops->name);
+		ks_step_result_print(&result->step, "# ", stdout);
+		return false;
+	}
+	bench->cut_short += result->outcome == KS_OUTCOME_SKIPPED;
+	return !which || (!steps_differ(bench, which, test) && !tables_differ(bench, which));
+}
+
+static void test_agree(struct bench *bench, const struct ks_test *test)
+{
+	const char *slash = strrchr(test->place.file, '/');
+	bool good = true;
+
+	for (int i = 0; i < HOMES; i++) {
+		int err = record_make(bench, i, test);
+
+		if (err)
+			printf("# %s: %s\n", bench->homes[i].ops->name, strerror(-err));
+		good = !err && home_judge(bench, i, test) && good;
+	}
+	bench->failed += !good;
+	printf("%sok %u - %s: %s\n", good ? "" : "not ", ++bench->number, slash ? slash + 1 : test->place.file,
+	       test->name);
+}
+
+static int homes_create(struct bench *bench)
+{
+	int err = ks_native_home_create(bench->policy, &bench->homes[0]);
+
+	if (!err)
+		err = kernel_home_create(bench->policy, HOOK_TC, &bench->homes[1]);
+	if (!err)
+		err = kernel_home_create(bench->policy, HOOK_XDP, &bench->homes[2]);
+	return err;
+}
+
+static void homes_destroy(struct bench *bench)
+{
+	ks_native_home_destroy(&bench->homes[0]);
+	kernel_home_destroy(&bench->homes[1]);
+	kernel_home_destroy(&bench->homes[2]);
+	for (int i = 0; i < HOMES; i++) {
+		flow_list_fini(&bench->records[i].flows);
+		free(bench->records[i].steps);
+		bench->records[i] = (struct record){ 0 };
+	}
+}
+
+static void file_agree(struct bench *bench, const char *path)
+{
+	struct ks_diags diags;
+	int err = ks_policy_load(path, &bench->policy, &diags);
+
+	ks_diags_print(&diags, stdout, false);
+	ks_diags_fini(&diags);
+	if (err) {
+		bench->failed++;
+		printf("not ok %u - %s loads\n", ++bench->number, path);
+		return;
+	}
+	memset(bench->homes, 0, sizeof(bench->homes));
+	err = homes_create(bench);
+	if (err) {
+		bench->failed++;
+		printf("not ok %u - %s is taken up by every home\n# %s\n# %s\n", ++bench->number, path, strerror(-err),
+		       ks_kernel_complaint());
+	}
+	for (size_t i = 0; !err && i < bench->policy->test_count; i++)
+		test_agree(bench, &bench->policy->tests[i]);
+	homes_destroy(bench);
+	ks_policy_destroy(bench->policy);
+}
+
+/* A directory stands for its *.ks. */
+static int arguments_expand(int argc, char **argv, glob_t *found)
+{
+	for (int i = 1; i < argc; i++) {
+		struct stat st;
+		char pattern[4096];
+		bool folder = stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode);
+
+		snprintf(pattern, sizeof(pattern), folder ? "%s/*.ks" : "%s", argv[i]);
+		if (glob(pattern, i > 1 ? GLOB_APPEND : 0, NULL, found)) {
+			fprintf(stderr, "cases_agree: no scenarios in %s\n", argv[i]);
+			return -ENOENT;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = { 0 };
+	glob_t found;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 2) {
+		fprintf(stderr, "usage: cases_agree DIRECTORY|FILE.ks...\n");
+		return 2;
+	}
+	if (arguments_expand(argc, argv, &found))
+		return 2;
+	if (!kernel_home_usable())
+		return KERNEL_SKIP;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		file_agree(&bench, found.gl_pathv[i]);
+	globfree(&found);
+	printf("1..%u\n# %u steps were run natively only: a test run of the kernel takes whole Ethernet frames of 15 "
+	       "to "
+	       "3000 octets, and it verifies no upper checksums\n",
+	       bench.number, bench.cut_short);
+	return bench.failed ? 1 : 0;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Differences between homes; see compare.h. Fields are tables: name, offset, size. */
+#include "compare.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct field {
+	const char *name;
+	size_t offset, size;
+};
+
+#define FIELD(type, member) { #member, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
+
+static const struct field inspection_fields[] = {
+	FIELD(ks_inspection, action),	     FIELD(ks_inspection, reason),
+	FIELD(ks_inspection, class),	     FIELD(ks_inspection, state),
+	FIELD(ks_inspection, dir),	     FIELD(ks_inspection, found),
+	FIELD(ks_inspection, log),	     FIELD(ks_inspection, rule),
+	FIELD(ks_inspection, rule_index),    FIELD(ks_inspection, compare.have),
+	FIELD(ks_inspection, compare.lo),    FIELD(ks_inspection, compare.hi),
+	FIELD(ks_inspection, from),	     FIELD(ks_inspection, to),
+	FIELD(ks_inspection, pkt.tuple),     FIELD(ks_inspection, pkt.wire_len),
+	FIELD(ks_inspection, pkt.head_len),  FIELD(ks_inspection, pkt.l3_off),
+	FIELD(ks_inspection, pkt.l4_off),    FIELD(ks_inspection, pkt.payload_off),
+	FIELD(ks_inspection, pkt.flags),     FIELD(ks_inspection, pkt.link),
+	FIELD(ks_inspection, pkt.l3_len),    FIELD(ks_inspection, pkt.payload_len),
+	FIELD(ks_inspection, pkt.seq),	     FIELD(ks_inspection, pkt.ack),
+	FIELD(ks_inspection, pkt.sack),	     FIELD(ks_inspection, pkt.window),
+	FIELD(ks_inspection, pkt.tcp_flags), FIELD(ks_inspection, pkt.wscale),
+	FIELD(ks_inspection, pkt.tcp_opts),  FIELD(ks_inspection, pkt.icmp_type),
+	FIELD(ks_inspection, pkt.icmp_code), FIELD(ks_inspection, pkt.hop_limit),
+};
+
+static const struct field flow_fields[] = {
+	FIELD(ks_flow, state),	      FIELD(ks_flow, flags),	  FIELD(ks_flow, zone[0]),
+	FIELD(ks_flow, zone[1]),      FIELD(ks_flow, timeout),	  FIELD(ks_flow, rule),
+	FIELD(ks_flow, packets[0]),   FIELD(ks_flow, packets[1]), FIELD(ks_flow, bytes[0]),
+	FIELD(ks_flow, bytes[1]),     FIELD(ks_flow, end[0]),	  FIELD(ks_flow, end[1]),
+	FIELD(ks_flow, ack[0]),	      FIELD(ks_flow, ack[1]),	  FIELD(ks_flow, max_end[0]),
+	FIELD(ks_flow, max_end[1]),   FIELD(ks_flow, max_win[0]), FIELD(ks_flow, max_win[1]),
+	FIELD(ks_flow, scale[0]),     FIELD(ks_flow, scale[1]),	  FIELD(ks_flow, tcp_flags[0]),
+	FIELD(ks_flow, tcp_flags[1]),
+};
+
+static unsigned long long field_number(const void *object, const struct field *field)
+{
+	unsigned long long number = 0;
+
+	memcpy(&number, (const char *)object + field->offset, field->size < 8 ? field->size : 8);
+	return number;
+}
+
+static bool fields_differ(const void *a, const void *b, const struct field *fields, size_t count, const char *of,
+			  char *text)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct field *field = &fields[i];
+
+		if (memcmp((const char *)a + field->offset, (const char *)b + field->offset, field->size) == 0)
+			continue;
+		snprintf(text, DIFFERENCE_TEXT, "%s%s: %llu and %llu", of, field->name, field_number(a, field),
+			 field_number(b, field));
+		return true;
+	}
+	return false;
+}
+
+static bool flows_differ(const struct ks_flow *a, const struct ks_flow *b, const char *of, char *text)
+{
+	return fields_differ(a, b, flow_fields, KS_ARRAY_SIZE(flow_fields), of, text);
+}
+
+/* The key is only set once a flow was looked for, and the flow copies belong to it. */
+static bool has_flow(const struct ks_inspection *in)
+{
+	return in->found || in->state != KS_STATE_NONE;
+}
+
+bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT])
+{
+	if (fields_differ(&a->in, &b->in, inspection_fields, KS_ARRAY_SIZE(inspection_fields), "", text))
+		return true;
+	if (has_flow(&a->in)) {
+		if (memcmp(&a->in.key, &b->in.key, sizeof(a->in.key)) != 0) {
+			snprintf(text, DIFFERENCE_TEXT, "the flow's key");
+			return true;
+		}
+		if (a->in.found && flows_differ(&a->in.before, &b->in.before, "flow before: ", text))
+			return true;
+		if (flows_differ(&a->in.after, &b->in.after, "flow after: ", text))
+			return true;
+	}
+	if (a->in.action != KS_REJECT)
+		return false;
+	if (a->answer_len != b->answer_len || memcmp(a->answer, b->answer, a->answer_len) != 0) {
+		snprintf(text, DIFFERENCE_TEXT, "the answer, of %u and %u octets", a->answer_len, b->answer_len);
+		return true;
+	}
+	return false;
+}
+
+static int flow_add(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct flow_list *list = arg;
+
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		void *grown = realloc(list->flows, room * sizeof(*list->flows));
+
+		if (!grown)
+			return -ENOMEM;
+		list->flows = grown;
+		list->room = room;
+	}
+	list->flows[list->count].key = *key;
+	list->flows[list->count++].flow = *flow;
+	return 0;
+}
+
+static int flow_order(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ks_flow_key));
+}
+
+int flow_list_take(struct flow_list *list, const struct ks_home *home)
+{
+	int err;
+
+	list->count = 0;
+	err = home->ops->each_flow(home->self, flow_add, list);
+	if (!err && list->count)
+		qsort(list->flows, list->count, sizeof(*list->flows), flow_order);
+	return err;
+}
+
+void flow_list_fini(struct flow_list *list)
+{
+	free(list->flows);
+	*list = (struct flow_list){ 0 };
+}
+
+bool flow_lists_differ(const struct flow_list *a, const struct flow_list *b, char text[DIFFERENCE_TEXT])
+{
+	if (a->count != b->count) {
+		snprintf(text, DIFFERENCE_TEXT, "%zu and %zu flows", a->count, b->count);
+		return true;
+	}
+	for (size_t i = 0; i < a->count; i++) {
+		if (memcmp(&a->flows[i].key, &b->flows[i].key, sizeof(a->flows[i].key)) != 0) {
+			snprintf(text, DIFFERENCE_TEXT, "flow %zu has another key", i);
+			return true;
+		}
+		if (flows_differ(&a->flows[i].flow, &b->flows[i].flow, "flow in the table: ", text))
+			return true;
+	}
+	return false;
+}

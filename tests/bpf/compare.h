@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Compares what two homes made of the same packets; clocks and versions are the homes' own and left out. */
+#ifndef KS_TESTS_COMPARE_H
+#define KS_TESTS_COMPARE_H
+
+#include "host/scenario.h"
+
+#define DIFFERENCE_TEXT 256
+
+/* Each returns true and says in `text` what is different first: "state: 3 and 4". */
+bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT]);
+
+/* A home's live flows, sorted by their key. */
+struct flow_list {
+	struct listed_flow {
+		struct ks_flow_key key;
+		struct ks_flow flow;
+	} *flows;
+	size_t count, room;
+};
+
+int flow_list_take(struct flow_list *list, const struct ks_home *home);
+void flow_list_fini(struct flow_list *list);
+bool flow_lists_differ(const struct flow_list *a, const struct flow_list *b, char text[DIFFERENCE_TEXT]);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel's programs as a home of scenarios; see kernel_home.h. */
+#include "kernel_home.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ETHER_HEADER 14
+#define FRAME_MAX 3000
+#define KILL_KEYS 1024
+#define LOOPBACK 1
+/* In a table so small that tests fill it, time is only turned on when the sweeper has done its round. */
+#define SMALL_TABLE 1024
+#define SWEEP_WAIT_MS 20000
+
+struct kernel_home {
+	struct ks_kernel *kernel;
+	enum kernel_hook hook;
+	const struct ks_policy *policy;
+	int cpus, cpu;
+	struct ks_scratch *scratch; /* one a processor, as the map gives them */
+	struct ks_bucket *table; /* the map's memory */
+	size_t table_size;
+};
+
+/* Stays on the processor that it runs on now. */
+static int cpu_pin(int *cpu)
+{
+	cpu_set_t set;
+
+	*cpu = sched_getcpu();
+	if (*cpu < 0)
+		return -errno;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)*cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+static int table_map(struct kernel_home *home)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (size_t)ks_kernel_shape(home->kernel)->buckets * sizeof(struct ks_bucket);
+	void *memory;
+
+	size = (size + page - 1) / page * page;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ks_kernel_map_fd(home->kernel, KS_MAP_TABLE), 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	home->table = memory;
+	home->table_size = size;
+	return 0;
+}
+
+static int kernel_set_policy(void *self, const struct ks_policy *policy)
+{
+	struct kernel_home *home = self;
+	int err;
+
+	if (home->policy == policy)
+		return 0;
+	err = ks_kernel_set_policy(home->kernel, policy);
+	if (!err)
+		home->policy = policy;
+	return err;
+}
+
+struct key_list {
+	struct ks_flow_key keys[KILL_KEYS];
+	size_t count;
+};
+
+static int key_collect(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct key_list *list = arg;
+
+	list->keys[list->count++] = *key;
+	return list->count == KILL_KEYS;
+}
+
+/* Kills what lives, as an administrator would. */
+static int live_kill(struct kernel_home *home)
+{
+	struct key_list *list = malloc(sizeof(*list));
+	long killed = 0;
+
+	if (!list)
+		return -ENOMEM;
+	do {
+		list->count = 0;
+		ks_kernel_each_flow(home->kernel, key_collect, list);
+		if (list->count)
+			killed = ks_kernel_kill(home->kernel, list->keys, list->count);
+	} while (killed > 0 && list->count);
+	free(list);
+	return killed < 0 ? (int)killed : 0;
+}
+
+/* Then wipes what is dead and not yet swept, so that every test starts from an empty table. */
+static int kernel_reset(void *self)
+{
+	struct kernel_home *home = self;
+	struct ks_table_counts none = { 0 };
+	__u32 zero = 0;
+	int err = live_kill(home);
+
+	if (err)
+		return err;
+	memset(home->table, 0, home->table_size);
+	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY) ? -errno : 0;
+}
+
+static int flow_count(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	++*(__u32 *)arg;
+	return 0;
+}
+
+static bool has_dead(struct kernel_home *home)
+{
+	__u32 live = 0;
+
+	ks_kernel_each_flow(home->kernel, flow_count, &live);
+	return ks_kernel_counts(home->kernel)->flows != live;
+}
+
+static int kernel_advance(void *self, __u64 ns)
+{
+	struct kernel_home *home = self;
+	unsigned waited = 0;
+
+	ks_kernel_control(home->kernel)->clock_offset += ns;
+	if (ks_kernel_shape(home->kernel)->buckets > SMALL_TABLE)
+		return 0;
+	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += 50)
+		usleep(50 * 1000);
+	return waited < SWEEP_WAIT_MS ? 0 : -ETIMEDOUT;
+}
+
+/* Test runs of an skb want a whole IP header behind the Ethernet header that announces it, and never nothing. */
+static const char *kernel_refuses(void *self, const struct ks_frame *frame)
+{
+	const struct kernel_home *home = self;
+	__u32 least = ETHER_HEADER + (home->hook == HOOK_TC);
+
+	if (frame->link != KS_LINK_ETHERNET)
+		return "a test run of the kernel takes frames with an Ethernet header only";
+	if (frame->length != frame->captured)
+		return "a test run of the kernel takes whole frames only";
+	if (home->hook == HOOK_TC && frame->length >= ETHER_HEADER) {
+		if (frame->data[12] == 0x08 && frame->data[13] == 0x00)
+			least = ETHER_HEADER + 20;
+		if (frame->data[12] == 0x86 && frame->data[13] == 0xdd)
+			least = ETHER_HEADER + 40;
+	}
+	return frame->length < least || frame->length > FRAME_MAX ? "a test run of the kernel refuses its length"
+								  : NULL;
+}
+
+static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
+{
+	struct kernel_home *home = self;
+	enum ks_kernel_program program = home->hook == HOOK_TC ? KS_PROGRAM_TC_INGRESS : KS_PROGRAM_XDP;
+	struct ks_control *control = ks_kernel_control(home->kernel);
+	__u32 zero = 0;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length, .repeat = 1);
+	const struct ks_scratch *scratch = &home->scratch[home->cpu];
+
+	control->test_from = frame->from;
+	control->test_to = frame->to;
+	if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), &opts))
+		return -errno;
+	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
+		return -errno;
+	passage->in = scratch->in;
+	passage->answer_len = scratch->answer_len;
+	memcpy(passage->answer, scratch->answer, sizeof(passage->answer));
+	return 0;
+}
+
+static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct kernel_home *home = self;
+
+	return ks_kernel_each_flow(home->kernel, fn, arg);
+}
+
+static int kernel_counts(void *self, struct ks_table_counts *counts)
+{
+	struct kernel_home *home = self;
+
+	*counts = *ks_kernel_counts(home->kernel);
+	return 0;
+}
+
+#define KERNEL_OPS(hook)                         \
+	{                                        \
+		.name = hook,                    \
+		.no_checksums = true,            \
+		.refuses = kernel_refuses,       \
+		.set_policy = kernel_set_policy, \
+		.reset = kernel_reset,           \
+		.advance = kernel_advance,       \
+		.inspect = kernel_inspect,       \
+		.each_flow = kernel_each_flow,   \
+		.counts = kernel_counts,         \
+	}
+
+static const struct ks_home_ops kernel_ops[] = { [HOOK_TC] = KERNEL_OPS("tc"), [HOOK_XDP] = KERNEL_OPS("xdp") };
+
+/*
+ * Attaches the XDP program to the loopback of our own network namespace,
+ * where nothing moves: while it is attached anywhere, a test run need not
+ * make and unmake the kernel's dispatcher, which takes a grace period each.
+ */
+static int xdp_hold(struct kernel_home *home)
+{
+	if (home->hook != HOOK_XDP)
+		return 0;
+	return bpf_xdp_attach(LOOPBACK, ks_kernel_program_fd(home->kernel, KS_PROGRAM_XDP), XDP_FLAGS_SKB_MODE, NULL);
+}
+
+int kernel_home_create(const struct ks_policy *policy, enum kernel_hook hook, struct ks_home *home)
+{
+	const struct ks_kernel_opts opts = { .test_mode = true };
+	struct kernel_home *made = calloc(1, sizeof(*made));
+	int err;
+
+	*home = (struct ks_home){ .ops = &kernel_ops[hook], .self = made };
+	if (!made)
+		return -ENOMEM;
+	made->hook = hook;
+	made->policy = policy;
+	made->cpus = libbpf_num_possible_cpus();
+	made->scratch = calloc((size_t)(made->cpus > 0 ? made->cpus : 1), sizeof(*made->scratch));
+	err = made->cpus > 0 && made->scratch ? cpu_pin(&made->cpu) : -ENOMEM;
+	if (!err)
+		err = ks_kernel_load(policy, &opts, &made->kernel);
+	if (!err)
+		err = table_map(made);
+	if (!err)
+		err = xdp_hold(made);
+	if (err)
+		kernel_home_destroy(home);
+	return err;
+}
+
+void kernel_home_destroy(struct ks_home *home)
+{
+	struct kernel_home *made = home->self;
+
+	if (!made)
+		return;
+	if (made->hook == HOOK_XDP && made->table)
+		bpf_xdp_detach(LOOPBACK, XDP_FLAGS_SKB_MODE, NULL);
+	if (made->table)
+		munmap(made->table, made->table_size);
+	if (made->kernel)
+		ks_kernel_close(made->kernel);
+	free(made->scratch);
+	free(made);
+	home->self = NULL;
+}
+
+__u64 kernel_home_now(const struct ks_home *home)
+{
+	const struct kernel_home *made = home->self;
+
+	return ks_kernel_now(made->kernel);
+}
+
+bool kernel_home_usable(void)
+{
+	static const char text[] = "zone lan { lo }\nallow from lan to self\n";
+	struct ks_policy *policy;
+	struct ks_diags diags;
+	struct ks_home home;
+	int err;
+
+	if (geteuid() != 0) {
+		printf("1..0 # SKIP needs root, to load programs into the kernel\n");
+		return false;
+	}
+	if (unshare(CLONE_NEWNET)) {
+		printf("1..0 # SKIP cannot make a network namespace: %s\n", strerror(errno));
+		return false;
+	}
+	err = ks_policy_load_text(text, sizeof(text) - 1, "probe", NULL, &policy, &diags);
+	ks_diags_fini(&diags);
+	if (err) {
+		printf("Bail out! the probe policy does not load: %s\n", strerror(-err));
+		exit(1);
+	}
+	err = kernel_home_create(policy, HOOK_TC, &home);
+	if (!err)
+		kernel_home_destroy(&home);
+	ks_policy_destroy(policy);
+	if (err == -EPERM || err == -ENOSYS || err == -EOPNOTSUPP) {
+		printf("1..0 # SKIP this kernel does not let us load programs: %s\n", strerror(-err));
+		return false;
+	}
+	if (err) {
+		printf("Bail out! the programs do not load: %s\n%s\n", strerror(-err), ks_kernel_complaint());
+		exit(1);
+	}
+	return true;
+}
