@@ -38,6 +38,7 @@ int bench_policy(const struct bench_opts *opts);
 int bench_policy_text(const struct bench_opts *opts);
 int bench_capture(const struct bench_opts *opts);
 int bench_flood(const struct bench_opts *opts);
+int bench_gro(const struct bench_opts *opts);
 int bench_sink(const struct bench_opts *opts);
 int bench_serve(const struct bench_opts *opts);
 int bench_connect(const struct bench_opts *opts);

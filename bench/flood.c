@@ -8,11 +8,15 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 
 #include "bench/bench.h"
 #include "bench/programs.h"
@@ -83,6 +87,21 @@ static void count_until_end(const struct bench_programs *programs)
 	while (fgets(line, sizeof(line), stdin))
 		printf("{\"counted\": %llu}\n",
 		       (unsigned long long)*(volatile __u64 *)&programs->skeleton->bss->bench_counted);
+}
+
+int bench_gro(const struct bench_opts *opts)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_SGRO, .data = 1 };
+	struct ifreq request = { .ifr_data = (void *)&value };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return bench_fail(-errno, "socket");
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", opts->device ? opts->device : "");
+	if (ioctl(fd, SIOCETHTOOL, &request))
+		err = bench_fail(-errno, "receive offload of %s", request.ifr_name);
+	close(fd);
+	return err;
 }
 
 int bench_sink(const struct bench_opts *opts)

@@ -24,6 +24,7 @@ static const struct {
 	{ "capture", bench_capture, "write a capture of --count packets of --flows flows to --file" },
 	{ "flood", bench_flood, "send --count frames of --flows flows by --device (live frames)" },
 	{ "sink", bench_sink, "count and drop such frames on --device until standard input ends" },
+	{ "gro", bench_gro, "turn receive offload of --device on, so that a veth takes redirected frames" },
 	{ "serve", bench_serve, "answer TCP connections to --address and --port until standard input ends" },
 	{ "connect", bench_connect, "make --count TCP connections to --address and --port" },
 };
