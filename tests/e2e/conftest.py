@@ -58,8 +58,8 @@ def bpf_reason():
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    made = labs.Lab(tmp_path_factory.mktemp("lab"))
+def lab():
+    made = labs.Lab()
     yield made
     made.close()
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -147,8 +148,10 @@ def pings_answered(text):
 class Lab:
     """The three hosts, tied together, with forwarding on and servers running."""
 
-    def __init__(self, directory):
-        self.directory = Path(directory)
+    def __init__(self):
+        # Not below pytest's own directory, which only root may enter: the servers and curl run as nobody.
+        self.directory = Path(tempfile.mkdtemp(prefix="kst-"))
+        self.directory.chmod(0o755)
         self.hosts = []
         try:
             self.build()
@@ -200,16 +203,20 @@ class Lab:
             f"  fastcgi_temp_path {home}/3; uwsgi_temp_path {home}/4; scgi_temp_path {home}/5;\n"
             f"  server {{ listen 80; listen [::]:80; root {files}; location /slow {{ limit_rate 200k;\n"
             f"  alias {files}/large; }} }} }}\n")
-        for path in (self.directory, *self.directory.parents):
-            if path != Path("/") and path.stat().st_uid == os.getuid() and path != Path("/tmp"):
-                path.chmod(path.stat().st_mode | 0o055)
         subprocess.run(["chown", "-R", "65534:65534", str(home)], check=True)
         host.start(*NOBODY, "nginx", "-e", home / "error.log", "-c", home / "nginx.conf", "-p", home)
         host.listening("-t", 80)
 
+    def scratch(self):
+        """A directory that the user nobody may write to."""
+        path = Path(tempfile.mkdtemp(dir=self.directory))
+        os.chown(path, 65534, 65534)
+        return path
+
     def close(self):
         for host in self.hosts:
             host.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 class Firewall:
