@@ -93,7 +93,7 @@ static int open_descriptors(struct ks_daemon *daemon)
 /* Programs and maps of our own; whatever was half pinned here goes. */
 static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 {
-	const struct ks_kernel_opts opts = { .pin_dir = daemon->instance.pins };
+	const struct ks_kernel_opts opts = { .tc_only = true, .pin_dir = daemon->instance.pins };
 
 	ks_kernel_unpin(daemon->instance.pins);
 	ks_record_fini(&daemon->record);

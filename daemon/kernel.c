@@ -212,8 +212,10 @@ static int pin_programs(const struct ks_kernel *kernel, const char *pin_dir)
 
 	ks_kernel_build(build);
 	err = make_folder(pin_dir, build);
-	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++)
-		err = pin_one(kernel->programs[i], pin_dir, build, ks_kernel_program_name(i));
+	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
+		if (kernel->programs[i] >= 0)
+			err = pin_one(kernel->programs[i], pin_dir, build, ks_kernel_program_name(i));
+	}
 	return err;
 }
 
@@ -298,14 +300,16 @@ static int init_shape(const struct ks_kernel *kernel, __u32 buckets)
 int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *opts, struct ks_kernel **kernel)
 {
 	KS_KERNEL_SCOPED new = ks_kernel_alloc();
-	const char *pin_dir = opts ? opts->pin_dir : NULL;
+	static const struct ks_kernel_opts defaults;
 	__u32 buckets = ks_table_buckets(policy->config.limit_states);
 	int err;
 
 	ks_kernel_complain("%s", "");
 	if (!new)
 		return -ENOMEM;
-	err = ks_kernel_load_programs(new, opts && opts->test_mode, buckets, NULL);
+	if (!opts)
+		opts = &defaults;
+	err = ks_kernel_load_programs(new, opts, buckets, NULL);
 	if (!err)
 		err = init_shape(new, buckets);
 	if (!err)
@@ -314,8 +318,8 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 		err = ks_kernel_set_policy(new, policy);
 	if (!err)
 		err = start_sweeper(new);
-	if (!err && pin_dir)
-		err = pin_maps(new, pin_dir) ?: pin_programs(new, pin_dir);
+	if (!err && opts->pin_dir)
+		err = pin_maps(new, opts->pin_dir) ?: pin_programs(new, opts->pin_dir);
 	if (err)
 		return err;
 	*kernel = new;
@@ -349,7 +353,7 @@ static int get_programs(const char *pin_dir, const char *build, int programs[KS_
 {
 	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++) {
 		programs[i] = get_pin(pin_dir, build, ks_kernel_program_name(i));
-		if (programs[i] < 0)
+		if (programs[i] < 0 && i != KS_PROGRAM_XDP)
 			return programs[i];
 	}
 	return 0;
@@ -378,6 +382,7 @@ static int pin_renewed(const struct ks_kernel *kernel, const char *pin_dir, cons
 /* Another build's maps are there, its programs are not ours: ours go onto its maps. */
 static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir, const char *build)
 {
+	const struct ks_kernel_opts opts = { .tc_only = true };
 	__u32 ids[KS_MAP_MAX];
 	int reuse[KS_MAP_MAX];
 	int err;
@@ -390,7 +395,7 @@ static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir, const cha
 			close(kernel->programs[i]);
 		kernel->programs[i] = -1;
 	}
-	err = ks_kernel_load_programs(kernel, false, 0, reuse);
+	err = ks_kernel_load_programs(kernel, &opts, 0, reuse);
 	if (!err)
 		err = start_sweeper(kernel);
 	if (!err)

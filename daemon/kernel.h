@@ -67,6 +67,7 @@ enum ks_kernel_program {
 
 struct ks_kernel_opts {
 	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN */
+	bool tc_only; /* leave ks_xdp out, which the daemon does not attach: every program takes the verifier a second */
 	const char *pin_dir; /* directory on a bpffs, made if missing; NULL: nothing is pinned */
 };
 
@@ -142,7 +143,7 @@ unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
  */
 int ks_kernel_detach(unsigned ifindex, bool remove_qdisc);
 
-/* Descriptors stay the kernel's. */
+/* Descriptors stay the kernel's. That of a program which was left out is -1. */
 int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map);
 int ks_kernel_program_fd(const struct ks_kernel *kernel, enum ks_kernel_program program);
 

@@ -126,16 +126,21 @@ static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *o
 	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, ks_kernel_program_name(i));
 
-		err = program ? take_fd(bpf_program__fd(program), &kernel->programs[i]) : -ENOENT;
+		if (!program)
+			err = -ENOENT;
+		else if (bpf_program__autoload(program))
+			err = take_fd(bpf_program__fd(program), &kernel->programs[i]);
 	}
 	return err;
 }
 
-static int load_skeleton(struct keepstate_bpf *skeleton, bool test_mode, __u32 buckets, const int *reuse)
+static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
+			 const int *reuse)
 {
 	int err;
 
-	skeleton->rodata->ks_test_mode = test_mode;
+	skeleton->rodata->ks_test_mode = opts->test_mode;
+	bpf_program__set_autoload(skeleton->progs.ks_xdp, !opts->tc_only);
 	if (reuse)
 		err = reuse_maps(skeleton->obj, reuse);
 	else
@@ -146,7 +151,8 @@ static int load_skeleton(struct keepstate_bpf *skeleton, bool test_mode, __u32 b
 	return err ? complain_load(err) : 0;
 }
 
-int ks_kernel_load_programs(struct ks_kernel *kernel, bool test_mode, __u32 buckets, const int *reuse)
+int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
+			    const int *reuse)
 {
 	struct keepstate_bpf *skeleton;
 	int err;
@@ -156,7 +162,7 @@ int ks_kernel_load_programs(struct ks_kernel *kernel, bool test_mode, __u32 buck
 	if (!skeleton) {
 		err = complain_load(-errno);
 	} else {
-		err = load_skeleton(skeleton, test_mode, buckets, reuse);
+		err = load_skeleton(skeleton, opts, buckets, reuse);
 		if (!err)
 			err = take_descriptors(kernel, skeleton->obj);
 		keepstate_bpf__destroy(skeleton);

@@ -40,7 +40,8 @@ long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program progra
  * shapes must be ours; counters may begin anew), else a table of `buckets` is
  * made. Sets the descriptors of `kernel` and closes those it had.
  */
-int ks_kernel_load_programs(struct ks_kernel *kernel, bool test_mode, __u32 buckets, const int *reuse);
+int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
+			    const int *reuse);
 
 /* Keeps libbpf's warnings from here on instead of printing them; what it said since. */
 void ks_kernel_listen(void);
