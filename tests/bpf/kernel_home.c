@@ -16,14 +16,15 @@
 #define FRAME_MAX 3000
 #define KILL_KEYS 1024
 #define LOOPBACK 1
-/* In a table so small that tests fill it, time is only turned on when the sweeper has done its round. */
-#define SMALL_TABLE 1024
+/* Where tests fill the table, time is only turned on when the sweeper has done its round. */
+#define SMALL_LIMIT 4096U
 #define SWEEP_WAIT_MS 20000
 
 struct kernel_home {
 	struct ks_kernel *kernel;
 	enum kernel_hook hook;
-	const struct ks_policy *policy;
+	bool shared; /* the kernel is another home's */
+	const struct ks_policy *policy; /* in force, as far as this home knows */
 	int cpus, cpu;
 	struct ks_scratch *scratch; /* one a processor, as the map gives them */
 	struct ks_bucket *table; /* the map's memory */
@@ -63,8 +64,6 @@ static int kernel_set_policy(void *self, const struct ks_policy *policy)
 	struct kernel_home *home = self;
 	int err;
 
-	if (home->policy == policy)
-		return 0;
 	err = ks_kernel_set_policy(home->kernel, policy);
 	if (!err)
 		home->policy = policy;
@@ -112,6 +111,8 @@ static int kernel_reset(void *self)
 
 	if (err)
 		return err;
+	if (!ks_kernel_counts(home->kernel)->flows)
+		return 0;
 	memset(home->table, 0, home->table_size);
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY) ? -errno : 0;
 }
@@ -136,7 +137,7 @@ static int kernel_advance(void *self, __u64 ns)
 	unsigned waited = 0;
 
 	ks_kernel_control(home->kernel)->clock_offset += ns;
-	if (ks_kernel_shape(home->kernel)->buckets > SMALL_TABLE)
+	if (!home->policy || home->policy->config.limit_states > SMALL_LIMIT)
 		return 0;
 	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += 50)
 		usleep(50 * 1000);
@@ -226,42 +227,57 @@ static int xdp_hold(struct kernel_home *home)
 	return bpf_xdp_attach(LOOPBACK, ks_kernel_program_fd(home->kernel, KS_PROGRAM_XDP), XDP_FLAGS_SKB_MODE, NULL);
 }
 
-int kernel_home_create(const struct ks_policy *policy, enum kernel_hook hook, struct ks_home *home)
+static int home_init(struct kernel_home *home)
 {
-	const struct ks_kernel_opts opts = { .test_mode = true };
+	int err;
+
+	home->cpus = libbpf_num_possible_cpus();
+	if (home->cpus < 1)
+		return home->cpus;
+	home->scratch = calloc((size_t)home->cpus, sizeof(*home->scratch));
+	if (!home->scratch)
+		return -ENOMEM;
+	err = cpu_pin(&home->cpu);
+	if (!err)
+		err = table_map(home);
+	return err ? err : xdp_hold(home);
+}
+
+static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, bool shared, struct ks_home *home)
+{
 	struct kernel_home *made = calloc(1, sizeof(*made));
 	int err;
 
 	*home = (struct ks_home){ .ops = &kernel_ops[hook], .self = made };
 	if (!made)
 		return -ENOMEM;
+	made->kernel = kernel;
 	made->hook = hook;
-	made->policy = policy;
-	made->cpus = libbpf_num_possible_cpus();
-	made->scratch = calloc((size_t)(made->cpus > 0 ? made->cpus : 1), sizeof(*made->scratch));
-	err = made->cpus > 0 && made->scratch ? cpu_pin(&made->cpu) : -ENOMEM;
-	if (!err)
-		err = ks_kernel_load(policy, &opts, &made->kernel);
-	if (!err)
-		err = table_map(made);
-	if (!err)
-		err = xdp_hold(made);
+	made->shared = shared;
+	err = home_init(made);
 	if (err)
-		kernel_home_destroy(home);
+		kernel_home_close(home);
 	return err;
 }
 
-void kernel_home_destroy(struct ks_home *home)
+int kernel_home_share(const struct ks_home *home, enum kernel_hook hook, struct ks_home *other)
+{
+	const struct kernel_home *owner = home->self;
+
+	return home_create(owner->kernel, hook, true, other);
+}
+
+void kernel_home_close(struct ks_home *home)
 {
 	struct kernel_home *made = home->self;
 
 	if (!made)
 		return;
-	if (made->hook == HOOK_XDP && made->table)
+	if (made->hook == HOOK_XDP)
 		bpf_xdp_detach(LOOPBACK, XDP_FLAGS_SKB_MODE, NULL);
 	if (made->table)
 		munmap(made->table, made->table_size);
-	if (made->kernel)
+	if (!made->shared)
 		ks_kernel_close(made->kernel);
 	free(made->scratch);
 	free(made);
@@ -275,39 +291,52 @@ __u64 kernel_home_now(const struct ks_home *home)
 	return ks_kernel_now(made->kernel);
 }
 
-bool kernel_home_usable(void)
+/* Loads the programs with the default limits. */
+static int programs_load(struct ks_kernel **kernel)
 {
 	static const char text[] = "zone lan { lo }\nallow from lan to self\n";
+	const struct ks_kernel_opts opts = { .test_mode = true };
 	struct ks_policy *policy;
 	struct ks_diags diags;
-	struct ks_home home;
+	int err = ks_policy_load_text(text, sizeof(text) - 1, "first policy", NULL, &policy, &diags);
+
+	ks_diags_fini(&diags);
+	if (err)
+		return err;
+	err = ks_kernel_load(policy, &opts, kernel);
+	ks_policy_destroy(policy);
+	return err;
+}
+
+static int skip(const char *why, int err)
+{
+	printf("1..0 # SKIP %s%s%s\n", why, err ? ": " : "", err ? strerror(err) : "");
+	return KERNEL_SKIP;
+}
+
+static int give_up(int err)
+{
+	printf("Bail out! the programs do not load: %s\n%s\n", strerror(-err), ks_kernel_complaint());
+	return 1;
+}
+
+int kernel_home_open(enum kernel_hook hook, struct ks_home *home)
+{
+	static bool apart;
+	struct ks_kernel *kernel;
 	int err;
 
-	if (geteuid() != 0) {
-		printf("1..0 # SKIP needs root, to load programs into the kernel\n");
-		return false;
-	}
-	if (unshare(CLONE_NEWNET)) {
-		printf("1..0 # SKIP cannot make a network namespace: %s\n", strerror(errno));
-		return false;
-	}
-	err = ks_policy_load_text(text, sizeof(text) - 1, "probe", NULL, &policy, &diags);
-	ks_diags_fini(&diags);
-	if (err) {
-		printf("Bail out! the probe policy does not load: %s\n", strerror(-err));
-		exit(1);
-	}
-	err = kernel_home_create(policy, HOOK_TC, &home);
-	if (!err)
-		kernel_home_destroy(&home);
-	ks_policy_destroy(policy);
-	if (err == -EPERM || err == -ENOSYS || err == -EOPNOTSUPP) {
-		printf("1..0 # SKIP this kernel does not let us load programs: %s\n", strerror(-err));
-		return false;
-	}
-	if (err) {
-		printf("Bail out! the programs do not load: %s\n%s\n", strerror(-err), ks_kernel_complaint());
-		exit(1);
-	}
-	return true;
+	home->self = NULL;
+	if (geteuid() != 0)
+		return skip("needs root, to load programs into the kernel", 0);
+	if (!apart && unshare(CLONE_NEWNET))
+		return skip("cannot make a network namespace", errno);
+	apart = true;
+	err = programs_load(&kernel);
+	if (err == -EPERM || err == -ENOSYS || err == -EOPNOTSUPP)
+		return skip("this kernel does not let us load programs", -err);
+	if (err)
+		return give_up(err);
+	err = home_create(kernel, hook, false, home);
+	return err ? give_up(err) : 0;
 }

@@ -17,19 +17,22 @@
 
 enum kernel_hook { HOOK_TC, HOOK_XDP };
 
-/* Loads the programs with a table of their own for this policy. Returns 0 or -errno. */
-int kernel_home_create(const struct ks_policy *policy, enum kernel_hook hook, struct ks_home *home);
-void kernel_home_destroy(struct ks_home *home);
+/*
+ * Loads the programs and makes them a home, for policies of up to the default
+ * limit of states. Moves the process into a network namespace of its own.
+ * Where this cannot be done at all (no root, no BPF), says why on standard
+ * output in the words of TAP and returns KERNEL_SKIP; returns 1, with the
+ * reason, for any other failure; else 0. Takes some seconds: the verifier.
+ */
+int kernel_home_open(enum kernel_hook hook, struct ks_home *home);
+#define KERNEL_SKIP 77
+
+/* The same programs and table by the other hook: `home` must be closed after it. Returns 0 or -errno. */
+int kernel_home_share(const struct ks_home *home, enum kernel_hook hook, struct ks_home *other);
+
+void kernel_home_close(struct ks_home *home);
 
 /* The programs' clock, ns. */
 __u64 kernel_home_now(const struct ks_home *home);
-
-/*
- * Whether the tests can run here at all: root, a kernel that loads the
- * programs. Moves the process into a network namespace of its own. Otherwise says why on standard output, in the words of TAP, and
- * returns false: the caller ends with KERNEL_SKIP.
- */
-bool kernel_home_usable(void);
-#define KERNEL_SKIP 77
 
 #endif
