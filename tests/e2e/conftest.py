@@ -80,18 +80,27 @@ def make_firewall(lab, tmp_path):
     assert not made or made[-1].filters() == "", "filters are left behind"
 
 
-@pytest.fixture
-def firewall(make_firewall):
-    """The usual one, fresh: clients may open anything to the outside, nobody outside anything but a ping to the gateway."""
-    return make_firewall()
-
-
 @pytest.fixture(scope="module")
 def standing(lab, tmp_path_factory):
-    """The usual one, started once for all tests of a file that only send traffic through it."""
+    """The usual one: clients may open anything to the outside, nobody outside anything but a ping to the gateway. It
+    is started once for a file of tests, because the kernel takes seconds to verify the programs.
+    """
     firewall = labs.Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("standing")).start()
     yield firewall
     firewall.stop()
+    assert firewall.filters() == "", "filters are left behind"
+
+
+@pytest.fixture
+def firewall(standing):
+    """The same for tests that reload it or kill its daemon: it runs again with the usual policy afterwards."""
+    yield standing
+    changed = standing.path.read_text() != POLICY
+    standing.path.write_text(POLICY)
+    if standing.child.poll() is not None:
+        standing.start()
+    elif changed:
+        standing.say("reload")
 
 
 class Watch:

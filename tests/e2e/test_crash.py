@@ -4,7 +4,7 @@ import time
 
 import pytest
 from conftest import POLICY
-from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall, wait_for
+from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall
 
 PORT = 5400
 
@@ -57,8 +57,10 @@ def test_restart_takes_over_states_and_counters(lab, firewall, watch):
     assert watch.end(follower)["error"] is None
 
 
-def test_expiry_goes_on_without_the_daemon(lab, make_firewall):
-    firewall = make_firewall(POLICY + "timeout udp.single 2s, udp.stream 2s\n")
+def test_expiry_goes_on_without_the_daemon(lab, firewall):
+    firewall.path.write_text(POLICY + "timeout udp.single 2s, udp.stream 2s\n")
+    firewall.say("reload")
+    firewall.say("states", "kill", "--all")
     assert lab.client.resolve(SERVER4).stdout.strip() == SERVER4
     created = table(firewall)["flows"]
     assert created >= 1
@@ -67,7 +69,7 @@ def test_expiry_goes_on_without_the_daemon(lab, make_firewall):
     firewall.start()
     assert not [flow for flow in firewall.data("states") if "udp" in str(flow)]
     # Not only unseen: its slot was freed while nobody was at home.
-    assert table(firewall)["flows"] < created or table(firewall)["flows"] == 0
+    assert table(firewall)["flows"] < created
 
 
 def test_a_changed_policy_counts_after_a_crash(lab, firewall):
@@ -93,26 +95,9 @@ def test_second_instance_refuses_and_says_who(lab, firewall, tmp_path):
 
 def reason_packets(firewall, name):
     """Packets that were counted for a reason."""
-    for line in firewall.data("counters"):
-        for entry in line.get("reasons", [line]):
-            if entry.get("reason") == name:
-                return entry["packets"]
-    return 0
+    return next(entry["packets"] for entry in firewall.data("counters")[0]["reasons"] if entry["reason"] == name)
 
 
 def table(firewall):
     """The part of `status` that tells of the state table."""
-    status = firewall.data("status")[0]
-    return status.get("table") or status.get("states") or status
-
-
-def test_crash_at_once_after_start(lab, make_firewall):
-    """However early it dies, the next one starts."""
-    firewall = make_firewall(start=False)
-    for delay in (0.0, 0.05, 0.2, 0.5, 1.0):
-        firewall.start(wait=False)
-        time.sleep(delay)
-        firewall.crash()
-    firewall.start()
-    wait_for(lambda: lab.client.ping(SERVER4) == 3, what="the client reaches the server")
-    assert lab.server.ping(CLIENT4) == 0
+    return firewall.data("status")[0]["table"]

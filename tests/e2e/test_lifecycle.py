@@ -75,8 +75,9 @@ def test_stop_keeps_what_others_attached(lab, make_firewall):
         lab.gateway.run("tc", "qdisc", "del", "dev", "lan0", "clsact")
 
 
-def test_terminate_ends_the_daemon_as_stop_does_or_keeps_filtering(lab, firewall):
+def test_terminate_ends_the_daemon_as_stop_does_or_keeps_filtering(lab, make_firewall):
     """SIGTERM is what an init system sends. Whatever it means, nothing may pass that the policy does not allow."""
+    firewall = make_firewall()
     firewall.child.terminate()
     firewall.child.wait(10)
     if firewall.filters():
@@ -141,3 +142,15 @@ def test_commands_without_a_daemon_say_so(lab, make_firewall):
         done = firewall.cli(command)
         assert done.returncode not in (0, -6, -11), f"{command}: {done}"
         assert done.stderr.strip(), f"{command} says nothing"
+
+
+def test_crash_at_once_after_start(lab, make_firewall):
+    """However early it dies, the next one starts."""
+    firewall = make_firewall(start=False)
+    for delay in (0.0, 0.05, 0.2, 0.5, 1.0):
+        firewall.start(wait=False)
+        time.sleep(delay)
+        firewall.crash()
+    firewall.start()
+    wait_for(lambda: lab.client.ping(SERVER4) == 3, what="the client reaches the server")
+    assert lab.server.ping(CLIENT4) == 0

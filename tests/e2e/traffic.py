@@ -18,6 +18,7 @@ import time
 
 BLOCK = 1000  # octets, of which the first 8 are its number
 PACE = 0.002  # seconds between two blocks
+PATIENCE = 5  # seconds without a block until a connection is taken for lost
 running = True
 
 
@@ -121,10 +122,21 @@ def serve(port):
     tell(done=True)
 
 
+def receive_part(sock, size):
+    """Receives something within PATIENCE. Who hears nothing asks, so that both sides of the connection speak."""
+    end = time.monotonic() + PATIENCE
+    while running and time.monotonic() < end:
+        try:
+            return sock.recv(size)
+        except socket.timeout:
+            sock.send(b"?")
+    raise ConnectionError("told to end" if not running else "no answer")
+
+
 def receive_block(sock):
     data = b""
     while len(data) < BLOCK:
-        part = sock.recv(BLOCK - len(data))
+        part = receive_part(sock, BLOCK - len(data))
         if not part:
             raise ConnectionError("closed by the server")
         data += part
@@ -135,8 +147,9 @@ def follow(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     wanted, longest, error = 0, 0.0, None
     with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         sock.connect((address, port))
+        sock.settimeout(0.1)
         tell(ready=True, port=sock.getsockname()[1])
         last = time.monotonic()
         try:
@@ -148,7 +161,7 @@ def follow(address, port):
                 now = time.monotonic()
                 longest, last = max(longest, now - last), now
         except OSError as problem:
-            error = str(problem)
+            error = str(problem) if running else None
     tell(blocks=wanted, longest_gap=longest, error=error)
 
 
