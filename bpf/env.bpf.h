@@ -29,6 +29,14 @@ struct ks_scratch *scratch_get(void);
 struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill may be interrupted by packets */
 const struct ks_control *control_get(void);
 
+/* A length of 1 to 256 octets, said so that every verifier sees it. */
+static inline __u32 length_bound(__u32 len)
+{
+	len--;
+	ks_opaque(len);
+	return (len & (KS_HEAD_MAX - 1)) + 1;
+}
+
 /* The guarded interface, or NULL. */
 const struct ks_port *port_get(__u32 ifindex);
 

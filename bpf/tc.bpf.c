@@ -36,10 +36,9 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
 	scratch->in.pkt.head_len = len;
-	ks_opaque(len);
-	if (len == 0 || len > KS_HEAD_MAX)
+	if (len == 0)
 		return false;
-	return bpf_skb_load_bytes(skb, 0, scratch->head, len) == 0;
+	return bpf_skb_load_bytes(skb, 0, scratch->head, length_bound(len)) == 0;
 }
 
 /* Back to the sender by the interface it used; to a sender on this box by the loopback. */
@@ -52,10 +51,9 @@ static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, bool t
 		return TC_DROP;
 	if (to_self)
 		__builtin_memset(scratch->answer, 0, ETH_HEADER_LEN - 2);
-	ks_opaque(len);
-	if (len == 0 || len > KS_REJECT_MAX)
+	if (len == 0)
 		return TC_DROP;
-	if (bpf_skb_change_tail(skb, len, 0) || bpf_skb_store_bytes(skb, 0, scratch->answer, len, 0))
+	if (bpf_skb_change_tail(skb, len, 0) || bpf_skb_store_bytes(skb, 0, scratch->answer, length_bound(len), 0))
 		return TC_DROP;
 	if (to_self)
 		return bpf_redirect(LOOPBACK_IFINDEX, BPF_F_INGRESS);

@@ -16,10 +16,9 @@ static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
 	scratch->in.pkt.head_len = len;
-	ks_opaque(len);
-	if (len == 0 || len > KS_HEAD_MAX)
+	if (len == 0)
 		return false;
-	return bpf_xdp_load_bytes(xdp, 0, scratch->head, len) == 0;
+	return bpf_xdp_load_bytes(xdp, 0, scratch->head, length_bound(len)) == 0;
 }
 
 static int answer(struct xdp_md *xdp, struct ks_scratch *scratch)
@@ -29,11 +28,10 @@ static int answer(struct xdp_md *xdp, struct ks_scratch *scratch)
 	scratch->answer_len = len;
 	if (ks_test_mode)
 		return XDP_DROP;
-	ks_opaque(len);
-	if (len == 0 || len > KS_REJECT_MAX)
+	if (len == 0)
 		return XDP_DROP;
 	if (bpf_xdp_adjust_tail(xdp, (int)len - (int)scratch->in.pkt.wire_len) ||
-	    bpf_xdp_store_bytes(xdp, 0, scratch->answer, len))
+	    bpf_xdp_store_bytes(xdp, 0, scratch->answer, length_bound(len)))
 		return XDP_DROP;
 	return XDP_TX;
 }
