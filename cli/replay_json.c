@@ -100,12 +100,12 @@ void ks_replay_print_summary_json(const struct ks_replay_run *run)
 	json_t *summary;
 
 	ks_replay_connections(run->replay, &connections);
-	summary = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "frames", (json_int_t)totals->frames,
-			    "bytes", (json_int_t)totals->bytes, "cut", (json_int_t)totals->cut, "backwards",
-			    (json_int_t)totals->backwards, "skipped", (json_int_t)totals->skipped, "midstream",
-			    (json_int_t)totals->midstream, "midstream_connections", (json_int_t)totals->midstream_flows,
-			    "connection_count", (json_int_t)(connections + totals->forgotten), "seconds",
-			    ks_replay_seconds(run));
+	summary = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "frames", (json_int_t)totals->frames,
+			    "bytes", (json_int_t)totals->bytes, "cut", (json_int_t)totals->cut, "outside",
+			    (json_int_t)totals->outside, "backwards", (json_int_t)totals->backwards, "skipped",
+			    (json_int_t)totals->skipped, "midstream", (json_int_t)totals->midstream,
+			    "midstream_connections", (json_int_t)totals->midstream_flows, "connection_count",
+			    (json_int_t)(connections + totals->forgotten), "seconds", ks_replay_seconds(run));
 	json_object_set_new(summary, "verdicts", verdicts_json(totals));
 	json_object_set_new(summary, "reasons", reasons_json(run));
 	json_object_set_new(summary, "rules", rules_json(run));

@@ -202,6 +202,11 @@ static void print_notes(const struct ks_replay_totals *totals)
 {
 	if (totals->midstream)
 		print_midstream(totals);
+	print_note(totals->outside,
+		   "frame has no end in any zone but the outside one; --inside, --zone or --interface tell where it "
+		   "belongs.",
+		   "frames have no end in any zone but the outside one; --inside, --zone or --interface tell where "
+		   "they belong.");
 	print_note(totals->cut,
 		   "frame was cut by the capture's snap length: judged by its headers, counted as long as on the wire.",
 		   "frames were cut by the capture's snap length: judged by their headers, counted as long as on the "

@@ -162,6 +162,7 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 {
 	struct ks_link_info info;
 	struct ks_frame frame;
+	bool placed;
 	int err = ks_link_frame(captured, &replay->scratch, &frame, &info);
 
 	if (err) {
@@ -169,7 +170,7 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 			 captured->link_type, ks_link_name(captured->link_type));
 		return err == -EOPNOTSUPP ? -EINVAL : err;
 	}
-	ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
+	placed = ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
 	if (replay->config.arriving_only && info.way == KS_WAY_OUT && frame.from != KS_ZONE_SELF) {
 		replay->totals.skipped++;
 		return 0;
@@ -177,6 +178,7 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 	clock_turn(replay, captured->time);
 	ks_engine_inspect(replay->engine, &frame, false, &replay->in);
 	totals_count(replay, &frame);
+	replay->totals.outside += !placed;
 	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->in, replay->totals.first);
 	return frame_report(replay, path, number, captured, &frame);
 }

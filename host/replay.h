@@ -62,6 +62,7 @@ struct ks_replay_totals {
 	__u64 frames, bytes; /* judged, by their length on the wire */
 	__u64 skipped; /* left out: arriving_only */
 	__u64 cut; /* by the snap length */
+	__u64 outside; /* IP frames of which nothing told a zone, neither whence nor whither */
 	__u64 backwards; /* frames older than their predecessor */
 	__u64 actions[4]; /* by enum ks_action */
 	__u64 classes[KS_CLASS_MAX];

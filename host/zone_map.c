@@ -282,7 +282,7 @@ static bool is_leaving(unsigned interface, unsigned way, unsigned from, unsigned
 	return from != interface && (to == interface || (from != ZONE_OPEN && to == ZONE_OPEN));
 }
 
-void ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
+bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
 			struct ks_frame *frame)
 {
 	struct addresses found;
@@ -301,4 +301,5 @@ void ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const
 		to = KS_ZONE_SELF;
 	frame->from = (__u8)(from == ZONE_OPEN ? map->outside : from);
 	frame->to = (__u8)(to == ZONE_OPEN ? map->outside : to);
+	return from != ZONE_OPEN || to != ZONE_OPEN || !found.family;
 }

@@ -41,8 +41,12 @@ void ks_zone_map_set_outside(struct ks_zone_map *map, unsigned zone);
 /* The zone that has an interface of this name, KS_ZONE_NONE if none has. */
 unsigned ks_zone_map_interface(const struct ks_zone_map *map, const char *name);
 
-/* Sets frame->from and frame->to; `interface` is the zone of the interface that saw the frame, KS_ZONE_NONE if unknown. */
-void ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
+/*
+ * Sets frame->from and frame->to; `interface` is the zone of the interface that
+ * saw the frame, KS_ZONE_NONE if unknown. Returns false if nothing but the
+ * outside zone was left for both.
+ */
+bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
 			struct ks_frame *frame);
 
 #endif

@@ -82,6 +82,13 @@ def test_zones(keepstate):
     assert zones('--interface', '0=eth0') == ('wan', 'lan')
 
 
+def test_frames_of_no_zone(keepstate):
+    capture = pcap(ethernet(udp('172.16.0.1', 1, '192.0.2.1', 53)), ethernet(ASK))
+    assert replay(keepstate, capture)[1]['outside'] == 1
+    assert '1 frame has no end in any zone but the outside' in keepstate('replay', '-q', 'gateway.conf', 'x.pcap').stdout
+    assert replay(keepstate, capture, '--inside', '172.16.0.0/16')[1]['outside'] == 0
+
+
 def test_written_frames(keepstate):
     write(keepstate, 'x.pcap', pcap(ethernet(ASK), ethernet(STRANGER), ethernet(IDENT)))
     keepstate('replay', '--self', '203.0.113.1', '--passed', 'p', '--dropped', 'd', '--answers', 'a', 'gateway.conf', 'x.pcap')
