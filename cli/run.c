@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keepstate run: the daemon (daemon/daemon.h). */
+#include <string.h>
+
 #include "cli/command.h"
 #include "cli/options.h"
 #include "core/types.h"
@@ -31,6 +33,8 @@ int ks_cmd_run(int argc, char **argv)
 		return code;
 	if (argc - first != 1)
 		return ks_usage_error(&usage, "run needs one policy file");
+	if (!strcmp(argv[first], "-"))
+		return ks_usage_error(&usage, "run needs a file that a reload can read again, not standard input");
 	opts.policy_path = argv[first];
 	return ks_daemon_run(&opts);
 }

@@ -124,8 +124,13 @@ static enum MHD_Result explain(struct ks_request *request, struct explainer *exp
 		ks_crafter_reset(explainer->crafter);
 		err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
 	}
+	if (err == -EINVAL)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST,
+				     "packet: it quotes the packet before, and there is none: describe what it quotes");
+	if (err == -EMSGSIZE)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: its parts do not fit a datagram");
 	if (err)
-		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: it cannot be made: %s", strerror(-err));
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "packet: %s", strerror(-err));
 	return ks_api_answer(request, MHD_HTTP_OK,
 			     ks_explain_json(explainer->daemon->policy, explainer->engine, &frame));
 }

@@ -98,9 +98,17 @@ static int wait_for_programs(const struct ks_kernel *kernel, __u32 slot)
 
 __u32 ks_kernel_capacity(const struct ks_kernel *kernel)
 {
-	__u64 slots = (__u64)kernel->shape->buckets * KS_BUCKET_SLOTS;
+	__u32 lowest = 0, highest = KS_LIMIT_STATES_MAX;
 
-	return (__u32)((slots - 2 * KS_BUCKET_SLOTS) * 7 / 8);
+	while (lowest < highest) { /* the inverse of ks_table_buckets(), which never falls */
+		__u32 middle = lowest + (highest - lowest + 1) / 2;
+
+		if (ks_table_buckets(middle) <= kernel->shape->buckets)
+			lowest = middle;
+		else
+			highest = middle - 1;
+	}
+	return lowest;
 }
 
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy)
