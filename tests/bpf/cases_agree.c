@@ -161,6 +161,7 @@ static void file_agree(struct bench *bench, const char *path)
 	for (size_t i = 0; i < bench->policy->test_count; i++)
 		test_agree(bench, &bench->policy->tests[i]);
 	ks_native_home_destroy(&bench->homes[0]);
+	kernel_home_forget_policy(&bench->homes[1]);
 	ks_policy_destroy(bench->policy);
 }
 

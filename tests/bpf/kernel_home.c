@@ -23,8 +23,8 @@
 struct kernel_home {
 	struct ks_kernel *kernel;
 	enum kernel_hook hook;
-	bool shared; /* the kernel is another home's */
-	const struct ks_policy *policy; /* in force, as far as this home knows */
+	struct kernel_home *owner; /* of the kernel: this home or the one that it shares with */
+	const struct ks_policy *policy; /* in force; kept by the owner */
 	int cpus, cpu;
 	struct ks_scratch *scratch; /* one a processor, as the map gives them */
 	struct ks_bucket *table; /* the map's memory */
@@ -64,9 +64,12 @@ static int kernel_set_policy(void *self, const struct ks_policy *policy)
 	struct kernel_home *home = self;
 	int err;
 
+	if (home->owner->policy == policy)
+		return 0; /* a change takes several grace periods of RCU */
+	home->owner->policy = NULL;
 	err = ks_kernel_set_policy(home->kernel, policy);
 	if (!err)
-		home->policy = policy;
+		home->owner->policy = policy;
 	return err;
 }
 
@@ -137,7 +140,7 @@ static int kernel_advance(void *self, __u64 ns)
 	unsigned waited = 0;
 
 	ks_kernel_control(home->kernel)->clock_offset += ns;
-	if (!home->policy || home->policy->config.limit_states > SMALL_LIMIT)
+	if (!home->owner->policy || home->owner->policy->config.limit_states > SMALL_LIMIT)
 		return 0;
 	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += 50)
 		usleep(50 * 1000);
@@ -243,7 +246,7 @@ static int home_init(struct kernel_home *home)
 	return err ? err : xdp_hold(home);
 }
 
-static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, bool shared, struct ks_home *home)
+static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, struct kernel_home *owner, struct ks_home *home)
 {
 	struct kernel_home *made = calloc(1, sizeof(*made));
 	int err;
@@ -253,7 +256,7 @@ static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, bool sha
 		return -ENOMEM;
 	made->kernel = kernel;
 	made->hook = hook;
-	made->shared = shared;
+	made->owner = owner ? owner : made;
 	err = home_init(made);
 	if (err)
 		kernel_home_close(home);
@@ -262,9 +265,9 @@ static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, bool sha
 
 int kernel_home_share(const struct ks_home *home, enum kernel_hook hook, struct ks_home *other)
 {
-	const struct kernel_home *owner = home->self;
+	struct kernel_home *owner = home->self;
 
-	return home_create(owner->kernel, hook, true, other);
+	return home_create(owner->kernel, hook, owner, other);
 }
 
 void kernel_home_close(struct ks_home *home)
@@ -277,11 +280,18 @@ void kernel_home_close(struct ks_home *home)
 		bpf_xdp_detach(LOOPBACK, XDP_FLAGS_SKB_MODE, NULL);
 	if (made->table)
 		munmap(made->table, made->table_size);
-	if (!made->shared)
+	if (made->owner == made)
 		ks_kernel_close(made->kernel);
 	free(made->scratch);
 	free(made);
 	home->self = NULL;
+}
+
+void kernel_home_forget_policy(struct ks_home *home)
+{
+	struct kernel_home *made = home->self;
+
+	made->owner->policy = NULL;
 }
 
 __u64 kernel_home_now(const struct ks_home *home)
@@ -337,6 +347,6 @@ int kernel_home_open(enum kernel_hook hook, struct ks_home *home)
 		return skip("this kernel does not let us load programs", -err);
 	if (err)
 		return give_up(err);
-	err = home_create(kernel, hook, false, home);
+	err = home_create(kernel, hook, NULL, home);
 	return err ? give_up(err) : 0;
 }

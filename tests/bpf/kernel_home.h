@@ -32,6 +32,9 @@ int kernel_home_share(const struct ks_home *home, enum kernel_hook hook, struct 
 
 void kernel_home_close(struct ks_home *home);
 
+/* To be called before a policy that it was given is destroyed: the kernel has a copy, but we know it by its address. */
+void kernel_home_forget_policy(struct ks_home *home);
+
 /* The programs' clock, ns. */
 __u64 kernel_home_now(const struct ks_home *home);
 

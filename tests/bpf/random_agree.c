@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Random packets through all three homes: conversations that go on, go wrong
+ * and go mad; every word of the packet language at random; octets flipped.
+ * Whatever the native home makes of a packet, tc and XDP must make of it too,
+ * and the state tables must be the same. Usage: random_agree [PACKETS [SEED]]
+ *
+ * Time only moves in jumps that end every flow: what a millisecond decides
+ * would be decided differently by three clocks.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "host/craft.h"
+#include "host/names.h"
+#include "kernel_home.h"
+
+#define PACKETS 20000
+#define SEED 1
+#define HOMES 3
+#define MODS_MAX 6
+#define TABLE_EVERY 500 /* packets between comparisons of the tables */
+#define JUMP_EVERY 2500 /* packets between jumps of the clock */
+#define JUMP (3600 * KS_NSEC_PER_SEC * 2)
+
+static const char policy_text[] =
+	"zone lan { eth1 }\nzone wan { eth0 }\nzone dmz { eth2 }\n"
+	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.established 1h, tcp.fin_wait 1h, tcp.close_wait 1h\n"
+	"timeout tcp.last_ack 1h, tcp.time_wait 1h, tcp.close 1h, udp.single 1h, udp.stream 1h\n"
+	"timeout icmp.request 1h, icmp.replied 1h, other.single 1h, other.stream 1h\n"
+	"option log-drops off\n"
+	"deny from lan to wan tcp port 25 log \"mail\"\n"
+	"bypass from lan udp port 4789\n"
+	"reject from wan to self\n"
+	"reject from lan to wan tcp port 113\n"
+	"allow from lan to { wan, dmz } source { 10.0.0.0/29, fd00::/64 } port { 1-1000, 4000 } proto { tcp, udp }\n"
+	"allow from { lan, dmz } to any proto { icmp, icmpv6, 47, 50 }\n"
+	"allow from wan to dmz tcp port 80 source not 192.0.2.3\n"
+	"allow from self to any\n";
+
+/* xorshift64*: the same packets for the same seed everywhere. */
+struct dice {
+	uint64_t state;
+};
+
+static uint32_t roll(struct dice *dice, uint32_t sides)
+{
+	dice->state ^= dice->state >> 12;
+	dice->state ^= dice->state << 25;
+	dice->state ^= dice->state >> 27;
+	return (uint32_t)((dice->state * 0x2545f4914f6cdd1dULL) >> 32) % sides;
+}
+
+struct bench {
+	struct ks_policy *policy;
+	struct ks_home homes[HOMES];
+	struct flow_list flows[HOMES];
+	struct ks_crafter *crafter;
+	struct dice dice;
+	struct ks_mod mods[MODS_MAX];
+	struct ks_packet_spec quote;
+	__u8 frame[2048];
+	unsigned reasons[KS_REASON_MAX];
+};
+
+static void addr_roll(struct bench *bench, struct ks_packet_spec *spec, bool lan, struct ks_addr *addr)
+{
+	static const __u8 nets6[2][8] = { { 0x20, 0x01, 0x0d, 0xb8 }, { 0xfd, 0x00 } };
+
+	memset(addr, 0, sizeof(*addr));
+	addr->b[15] = (__u8)(roll(&bench->dice, 8) ? 1 : 1 + roll(&bench->dice, 5));
+	if (spec->family == KS_IPV6)
+		memcpy(addr->b, nets6[lan], 8);
+	else
+		memcpy(addr->b + 12, lan ? (const __u8[]){ 10, 0, 0 } : (const __u8[]){ 192, 0, 2 }, 3);
+}
+
+/* Few hosts and ports, so that packets meet flows. */
+static void ends_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	static const __u16 ports[] = { 80, 53, 25, 113, 4789, 4000, 0, 22 };
+	static const __u8 protos[] = { 6, 6, 6, 6, 6, 17, 17, 17, 1, 1, 47, 50, 132, 58 };
+	bool back = roll(&bench->dice, 5) < 2;
+
+	spec->family = roll(&bench->dice, 2) ? KS_IPV6 : KS_IPV4;
+	spec->proto = protos[roll(&bench->dice, sizeof(protos))];
+	if (spec->proto == KS_PROTO_ICMP && spec->family == KS_IPV6)
+		spec->proto = KS_PROTO_ICMPV6;
+	spec->has_ports = true;
+	addr_roll(bench, spec, true, &spec->src);
+	addr_roll(bench, spec, false, &spec->dst);
+	spec->sport = (__u16)(40000 + roll(&bench->dice, 2));
+	spec->dport = ports[roll(&bench->dice, roll(&bench->dice, 8) ? 1 : KS_ARRAY_SIZE(ports))];
+	spec->from = KS_ZONE_FIRST; /* lan, as the policy names them */
+	spec->to = KS_ZONE_FIRST + 1;
+	if (roll(&bench->dice, 20) == 0)
+		spec->from = (__u8)(1 + roll(&bench->dice, 4));
+	if (roll(&bench->dice, 20) == 0)
+		spec->to = (__u8)roll(&bench->dice, 5);
+	if (!back)
+		return;
+	struct ks_addr addr = spec->src;
+	__u16 port = spec->sport;
+	__u8 zone = spec->from;
+
+	spec->src = spec->dst;
+	spec->dst = addr;
+	spec->sport = spec->dport;
+	spec->dport = port;
+	spec->from = spec->to;
+	spec->to = zone;
+}
+
+static struct ks_mod *mod_add(struct bench *bench, struct ks_packet_spec *spec, enum ks_mod_kind kind, __s64 value)
+{
+	struct ks_mod *mod = &bench->mods[spec->mod_count];
+
+	if (spec->mod_count == MODS_MAX)
+		return mod - 1;
+	*mod = (struct ks_mod){ .kind = kind, .value = value, .value2 = -1 };
+	spec->mod_count++;
+	return mod;
+}
+
+/* Mostly what comes next, sometimes near it, rarely anywhere. */
+static void number_roll(struct bench *bench, struct ks_packet_spec *spec, enum ks_mod_kind kind)
+{
+	uint32_t choice = roll(&bench->dice, 10);
+	struct ks_mod *mod;
+
+	if (choice < 6)
+		return;
+	mod = mod_add(bench, spec, kind, (__s64)roll(&bench->dice, 200) - 100);
+	mod->base = KS_SEQ_NEXT;
+	if (choice == 8)
+		mod->value *= 1000;
+	if (choice == 9) {
+		mod->base = KS_SEQ_ABSOLUTE;
+		mod->value = roll(&bench->dice, 0xffffffffU);
+	}
+}
+
+static void tcp_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	static const __u8 flags[] = { KS_TCP_SYN,
+				      KS_TCP_SYN,
+				      KS_TCP_SYN | KS_TCP_ACK,
+				      KS_TCP_ACK,
+				      KS_TCP_ACK | KS_TCP_PSH,
+				      KS_TCP_ACK,
+				      KS_TCP_RST,
+				      KS_TCP_FIN | KS_TCP_ACK,
+				      KS_TCP_RST | KS_TCP_ACK,
+				      KS_TCP_ACK,
+				      KS_TCP_FIN | KS_TCP_ACK };
+
+	spec->tcp_flags = flags[roll(&bench->dice, sizeof(flags))];
+	if (roll(&bench->dice, 30) == 0)
+		spec->tcp_flags = (__u8)roll(&bench->dice, 256);
+	number_roll(bench, spec, KS_MOD_SEQ);
+	number_roll(bench, spec, KS_MOD_ACK);
+	if (roll(&bench->dice, 2))
+		mod_add(bench, spec, KS_MOD_WIN, roll(&bench->dice, 4) ? roll(&bench->dice, 65536) : 0);
+	if (spec->tcp_flags & KS_TCP_SYN && roll(&bench->dice, 2))
+		mod_add(bench, spec, KS_MOD_WSCALE, roll(&bench->dice, 16));
+	if (spec->tcp_flags & KS_TCP_SYN && roll(&bench->dice, 2))
+		mod_add(bench, spec, KS_MOD_SACKOK, 0);
+	if (!(spec->tcp_flags & KS_TCP_SYN) && roll(&bench->dice, 8) == 0)
+		mod_add(bench, spec, KS_MOD_SACK, roll(&bench->dice, 2000))->value2 = roll(&bench->dice, 4000);
+}
+
+static void icmp_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	static const __u8 types[2][10] = { { 8, 8, 0, 13, 14, 3, 3, 11, 12, 5 },
+					   { 128, 128, 129, 1, 1, 2, 3, 135, 134, 143 } };
+	__u8 type = types[spec->proto == KS_PROTO_ICMPV6][roll(&bench->dice, 10)];
+	bool error = spec->proto == KS_PROTO_ICMP ? type == 3 || type == 11 || type == 12 : type < 5;
+
+	if (roll(&bench->dice, 20) == 0)
+		type = (__u8)roll(&bench->dice, 256);
+	mod_add(bench, spec, KS_MOD_TYPE, type);
+	mod_add(bench, spec, KS_MOD_ID, roll(&bench->dice, 3));
+	if (roll(&bench->dice, 6) == 0)
+		mod_add(bench, spec, KS_MOD_CODE, roll(&bench->dice, 20));
+	if (!error)
+		return;
+	/* It quotes a packet of a conversation of its own receiver. */
+	bench->quote = (struct ks_packet_spec){ 0 };
+	ends_roll(bench, &bench->quote);
+	bench->quote.family = spec->family;
+	bench->quote.proto = roll(&bench->dice, 2) ? KS_PROTO_TCP : KS_PROTO_UDP;
+	addr_roll(bench, &bench->quote, true, &bench->quote.src);
+	addr_roll(bench, &bench->quote, false, &bench->quote.dst);
+	if (roll(&bench->dice, 4))
+		spec->dst = bench->quote.src;
+	spec->quote = &bench->quote;
+}
+
+/* One word that spoils or decorates. */
+static void oddity_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	static const __u8 extensions[] = { 0, 60, 43, 44, 51, 135 };
+	struct ks_mod *mod;
+
+	switch (roll(&bench->dice, 14)) {
+	case 0:
+		mod_add(bench, spec, KS_MOD_VLAN, 5);
+		break;
+	case 1:
+		mod_add(bench, spec, KS_MOD_TOTAL_LENGTH, roll(&bench->dice, 200));
+		mod_add(bench, spec, KS_MOD_PAYLOAD_LENGTH, roll(&bench->dice, 200));
+		break;
+	case 2:
+		mod_add(bench, spec, KS_MOD_IHL, roll(&bench->dice, 16));
+		break;
+	case 3:
+		mod_add(bench, spec, KS_MOD_VERSION, roll(&bench->dice, 16));
+		break;
+	case 4:
+		mod_add(bench, spec, KS_MOD_FRAGMENT, 8 * roll(&bench->dice, 3));
+		break;
+	case 5:
+		mod_add(bench, spec, KS_MOD_MORE, 0);
+		break;
+	case 6:
+	case 7:
+		if (spec->family == KS_IPV6) {
+			mod = mod_add(bench, spec, KS_MOD_EXT, extensions[roll(&bench->dice, sizeof(extensions))]);
+			mod->value2 = roll(&bench->dice, 4);
+		}
+		break;
+	case 8:
+		mod_add(bench, spec, KS_MOD_TRUNCATE, 60 + roll(&bench->dice, 60));
+		break;
+	case 9:
+		mod_add(bench, spec, KS_MOD_PAD, roll(&bench->dice, 50));
+		break;
+	case 10:
+		mod_add(bench, spec, KS_MOD_DATA_OFFSET, roll(&bench->dice, 16));
+		break;
+	case 11:
+		mod_add(bench, spec, KS_MOD_UDP_LENGTH, roll(&bench->dice, 60));
+		break;
+	case 12:
+		mod_add(bench, spec, KS_MOD_IP_CHECKSUM, roll(&bench->dice, 65536));
+		break;
+	default:
+		mod_add(bench, spec, KS_MOD_TTL, roll(&bench->dice, 256));
+	}
+}
+
+static void spec_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	*spec = (struct ks_packet_spec){ .mods = bench->mods };
+	ends_roll(bench, spec);
+	if (spec->proto == KS_PROTO_TCP)
+		tcp_roll(bench, spec);
+	if (spec->proto == KS_PROTO_ICMP || spec->proto == KS_PROTO_ICMPV6)
+		icmp_roll(bench, spec);
+	if (roll(&bench->dice, 3))
+		mod_add(bench, spec, KS_MOD_LEN, roll(&bench->dice, 200));
+	if (roll(&bench->dice, 6) == 0)
+		oddity_roll(bench, spec);
+}
+
+/* Makes the IPv4 header checksum right again, so that a flipped octet gets further than that. */
+static void checksum_mend(__u8 *frame, __u32 length)
+{
+	__u32 header = (frame[14] & 15U) * 4, sum = 0;
+
+	if (length < 34 || frame[12] != 8 || frame[13] != 0 || header < 20 || 14 + header > length)
+		return;
+	frame[24] = frame[25] = 0;
+	for (__u32 i = 0; i < header; i += 2)
+		sum += (__u32)frame[14 + i] << 8 | frame[15 + i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	frame[24] = (__u8)(~sum >> 8);
+	frame[25] = (__u8)~sum;
+}
+
+/* Flips a few octets of some frames. */
+static void frame_mutate(struct bench *bench, struct ks_frame *frame)
+{
+	if (frame->length > sizeof(bench->frame) || roll(&bench->dice, 6))
+		return;
+	memcpy(bench->frame, frame->data, frame->length);
+	for (uint32_t n = 1 + roll(&bench->dice, 3); n > 0; n--)
+		bench->frame[roll(&bench->dice, KS_MIN(frame->length, 120U))] = (__u8)roll(&bench->dice, 256);
+	if (roll(&bench->dice, 10))
+		checksum_mend(bench->frame, frame->length);
+	frame->data = bench->frame;
+}
+
+static void frame_print(const struct ks_frame *frame)
+{
+	printf("# frame of %u octets from zone %u to %u:\n#  ", frame->length, frame->from, frame->to);
+	for (__u32 i = 0; i < frame->length && i < 256; i++)
+		printf("%s%02x", i && i % 32 == 0 ? "\n#  " : " ", frame->data[i]);
+	printf("\n");
+}
+
+static bool refused(const struct bench *bench, const struct ks_frame *frame)
+{
+	for (int i = 0; i < HOMES; i++) {
+		if (bench->homes[i].ops->refuses && bench->homes[i].ops->refuses(bench->homes[i].self, frame))
+			return true;
+	}
+	return false;
+}
+
+/* Returns 0, or 1 after it has said what is different. */
+static int packet_agree(struct bench *bench, unsigned number)
+{
+	static struct ks_passage passages[HOMES];
+	char text[DIFFERENCE_TEXT], got[KS_SCENARIO_TEXT];
+	struct ks_packet_spec spec;
+	struct ks_frame frame;
+
+	spec_roll(bench, &spec);
+	if (ks_crafter_craft(bench->crafter, &spec, &frame))
+		return 0; /* words that do not fit together */
+	frame_mutate(bench, &frame);
+	if (refused(bench, &frame))
+		return 0;
+	for (int i = 0; i < HOMES; i++) {
+		int err = bench->homes[i].ops->inspect(bench->homes[i].self, &frame, &passages[i]);
+
+		if (err) {
+			printf("# packet %u: %s: %s\n", number, bench->homes[i].ops->name, strerror(-err));
+			frame_print(&frame);
+			return 1;
+		}
+	}
+	bench->reasons[passages[0].in.reason]++;
+	if (passages[0].in.action == KS_ALLOW || passages[0].in.action == KS_BYPASS)
+		ks_crafter_passed(bench->crafter);
+	for (int i = 1; i < HOMES; i++) {
+		if (!passages_differ(&passages[0], &passages[i], text))
+			continue;
+		printf("# packet %u: native and %s differ in %s\n", number, bench->homes[i].ops->name, text);
+		printf("#   native %s\n", ks_passage_text(bench->policy, &passages[0], got));
+		printf("#   %s %s\n", bench->homes[i].ops->name, ks_passage_text(bench->policy, &passages[i], got));
+		frame_print(&frame);
+		return 1;
+	}
+	return 0;
+}
+
+static int tables_agree(struct bench *bench, unsigned number)
+{
+	char text[DIFFERENCE_TEXT];
+
+	for (int i = 0; i < HOMES; i++) {
+		if (flow_list_take(&bench->flows[i], &bench->homes[i]))
+			return 1;
+		if (i && flow_lists_differ(&bench->flows[0], &bench->flows[i], text)) {
+			printf("# after packet %u the tables of native and %s differ: %s\n", number,
+			       bench->homes[i].ops->name, text);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int run(struct bench *bench, unsigned packets)
+{
+	for (unsigned n = 1; n <= packets; n++) {
+		if (packet_agree(bench, n))
+			return 1;
+		if ((n % TABLE_EVERY == 0 || n == packets) && tables_agree(bench, n))
+			return 1;
+		if (n % JUMP_EVERY)
+			continue;
+		for (int i = 0; i < HOMES; i++)
+			bench->homes[i].ops->advance(bench->homes[i].self, JUMP);
+		ks_crafter_reset(bench->crafter);
+	}
+	return 0;
+}
+
+static int bench_init(struct bench *bench)
+{
+	struct ks_diags diags;
+	int err = ks_policy_load_text(policy_text, sizeof(policy_text) - 1, "random", NULL, &bench->policy, &diags);
+
+	ks_diags_print(&diags, stdout, false);
+	ks_diags_fini(&diags);
+	if (!err)
+		err = ks_crafter_create(&bench->crafter);
+	if (!err)
+		err = ks_native_home_create(bench->policy, &bench->homes[0]);
+	for (int i = 0; !err && i < HOMES; i++)
+		err = bench->homes[i].ops->set_policy(bench->homes[i].self, bench->policy);
+	return err;
+}
+
+static void bench_fini(struct bench *bench)
+{
+	ks_native_home_destroy(&bench->homes[0]);
+	kernel_home_close(&bench->homes[1]);
+	kernel_home_close(&bench->homes[2]);
+	for (int i = 0; i < HOMES; i++)
+		flow_list_fini(&bench->flows[i]);
+	ks_crafter_destroy(bench->crafter);
+	if (bench->policy)
+		ks_policy_destroy(bench->policy);
+}
+
+static void reasons_print(const struct bench *bench)
+{
+	printf("#");
+	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
+		if (bench->reasons[i])
+			printf(" %s %u;", ks_reason_name(i), bench->reasons[i]);
+	}
+	printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned packets = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : PACKETS;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : SEED;
+	static struct bench bench;
+	int err, differs;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!packets) /* a directory, from a runner that gives one to every test here */
+		packets = PACKETS;
+	bench.dice.state = seed ? seed : SEED;
+	err = kernel_home_open(HOOK_TC, &bench.homes[1]);
+	if (!err)
+		err = kernel_home_open(HOOK_XDP, &bench.homes[2]);
+	if (err)
+		return err;
+	if (bench_init(&bench)) {
+		printf("Bail out! the homes cannot be set up\n");
+		return 1;
+	}
+	printf("1..1\n");
+	differs = run(&bench, packets);
+	reasons_print(&bench);
+	printf("%sok 1 - %u random packets of seed %" PRIu64 " come to the same natively, in tc and in XDP\n",
+	       differs ? "not " : "", packets, seed);
+	bench_fini(&bench);
+	return differs;
+}
