@@ -297,7 +297,7 @@ bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const
 	} else if (interface != KS_ZONE_NONE && from != KS_ZONE_SELF) {
 		from = interface;
 	}
-	if (to == ZONE_OPEN && found.family && is_group(&found.dst, found.family))
+	if (to == ZONE_OPEN && from != KS_ZONE_SELF && found.family && is_group(&found.dst, found.family))
 		to = KS_ZONE_SELF;
 	frame->from = (__u8)(from == ZONE_OPEN ? map->outside : from);
 	frame->to = (__u8)(to == ZONE_OPEN ? map->outside : to);

@@ -13,7 +13,8 @@
  *   the longest prefix of the zones' networks; of equal ones the one given
  *   last, so that a command line overrides a policy. The source decides where
  *   a frame comes from, the destination where it goes to.
- * - Multicast and broadcast that no network lists go to the box itself.
+ * - Multicast and broadcast that no network lists go to the box itself, unless
+ *   it sent them.
  * - What is still open belongs to the outside zone.
  *
  * Made once, then only read; any number of threads may share it.

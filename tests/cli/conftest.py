@@ -16,7 +16,8 @@ reject from wan to self tcp port 113
 allow from lan to wan udp port 53
 allow from lan to wan tcp port { 80, 443 }
 """
-ETHERNET, RAW, WIFI = 1, 101, 105
+ETHERNET, RAW, WIFI, COOKED, COOKED2 = 1, 101, 105, 113, 276
+IN, OUT = 0, 4  # types of cooked frames
 SYN, ACK = 0x02, 0x10
 
 
@@ -62,6 +63,32 @@ def tcp(source, sport, destination, dport, flags, seq=1000, ack=0):
 
 def ethernet(packet):
     return bytes(12) + b'\x08\x00' + packet
+
+
+def cooked(packet, kind):
+    """A Linux cooked frame."""
+    return struct.pack('!HHH', kind, 1, 6) + bytes(8) + b'\x08\x00' + packet
+
+
+def cooked2(packet, kind, interface):
+    return b'\x08\x00' + struct.pack('!HIHBB', 0, interface, 1, kind, 6) + bytes(8) + packet
+
+
+def block(kind, body):
+    return struct.pack('<II', kind, 12 + len(body)) + body + struct.pack('<I', 12 + len(body))
+
+
+def pcapng(names, *frames):
+    """A pcapng file of Ethernet interfaces and (interface, frame) pairs, a second apart."""
+    data = block(0x0a0d0d0a, struct.pack('<IHHq', 0x1a2b3c4d, 1, 0, -1))
+    for name in names:
+        option = struct.pack('<HH', 2, len(name)) + name.encode() + bytes(-len(name) % 4) + bytes(4)
+        data += block(1, struct.pack('<HHI', ETHERNET, 0, 0) + option)
+    for i, (interface, frame) in enumerate(frames):
+        time = (1000 + i) * 1000000
+        head = struct.pack('<IIIII', interface, time >> 32, time & 0xffffffff, len(frame), len(frame))
+        data += block(6, head + frame + bytes(-len(frame) % 4))
+    return data
 
 
 def pcap(*frames, link=ETHERNET, keep=65535):

@@ -3,7 +3,8 @@
 import gzip
 import subprocess
 
-from conftest import ACK, RAW, SYN, WIFI, ethernet, pcap, pcap_frames, tcp, udp
+from conftest import (ACK, COOKED, COOKED2, IN, OUT, RAW, SYN, WIFI, cooked, cooked2, ethernet, pcap, pcap_frames, pcapng, tcp,
+                      udp)
 
 ASK = udp('10.0.0.5', 4000, '192.0.2.1', 53)
 ANSWER = udp('192.0.2.1', 53, '10.0.0.5', 4000)
@@ -87,6 +88,38 @@ def test_frames_of_no_zone(keepstate):
     assert replay(keepstate, capture)[1]['outside'] == 1
     assert '1 frame has no end in any zone but the outside' in keepstate('replay', '-q', 'gateway.conf', 'x.pcap').stdout
     assert replay(keepstate, capture, '--inside', '172.16.0.0/16')[1]['outside'] == 0
+
+
+def zones_of(frames):
+    return [(frame['from'], frame['to']) for frame in frames]
+
+
+def test_zones_by_interface(keepstate):
+    """A forwarded packet is seen coming in on one interface and going out by the other; a spoofed one comes from outside."""
+    spoofed = udp('10.0.0.9', 1, '10.0.0.5', 2)
+    foreign = udp('172.16.0.9', 1, '192.0.2.1', 53)
+    capture = pcapng(['eth1', 'eth0', 'dummy'], (0, ethernet(ASK)), (1, ethernet(ASK)), (1, ethernet(ANSWER)), (0, ethernet(ANSWER)),
+                     (1, ethernet(spoofed)), (0, ethernet(foreign)), (2, ethernet(ASK)))
+    frames, _ = replay(keepstate, capture)
+    assert zones_of(frames) == [('lan', 'wan'), ('lan', 'wan'), ('wan', 'lan'), ('wan', 'lan'), ('wan', 'lan'), ('lan', 'wan'),
+                                ('lan', 'wan')]
+    assert frames[4]['verdict'] == 'deny'
+
+
+def test_zones_by_number_of_interface(keepstate):
+    foreign = udp('172.16.0.9', 1, '192.0.2.1', 53)
+    capture = pcap(cooked2(foreign, IN, 7), link=COOKED2)
+    assert zones_of(replay(keepstate, capture)[0]) == [('wan', 'wan')]
+    assert zones_of(replay(keepstate, capture, '--interface', '7=eth1')[0]) == [('lan', 'wan')]
+
+
+def test_arriving(keepstate):
+    """What the box forwards is left out on its way out, what it sends is not."""
+    own = udp('203.0.113.1', 9, '192.0.2.1', 53)
+    capture = pcap(cooked(ASK, IN), cooked(ASK, OUT), cooked(own, OUT), link=COOKED)
+    assert len(replay(keepstate, capture)[0]) == 3
+    frames, summary = replay(keepstate, capture, '--arriving', '--self', '203.0.113.1')
+    assert zones_of(frames) == [('lan', 'wan'), ('self', 'wan')] and summary['skipped'] == 1
 
 
 def test_written_frames(keepstate):

@@ -139,6 +139,7 @@ static void test_zones(void **state)
 		{ "192.0.2.1", "10.255.0.1", false, 0, KS_WAY_UNKNOWN, WAN, KS_ZONE_SELF },
 		{ "10.255.0.1", "10.9.0.1", false, 0, KS_WAY_UNKNOWN, KS_ZONE_SELF, DMZ },
 		{ "10.1.0.1", "255.255.255.255", false, 0, KS_WAY_UNKNOWN, LAN, KS_ZONE_SELF },
+		{ "10.255.0.1", "224.0.0.5", false, 0, KS_WAY_UNKNOWN, KS_ZONE_SELF, WAN },
 		/* the MAC address before the IP address */
 		{ "10.9.0.1", "192.0.2.1", true, 0, KS_WAY_UNKNOWN, LAN, WAN },
 		/* the interface before both, for whence a frame came */
