@@ -161,6 +161,25 @@ int ks_start(struct __sk_buff *skb)
 	return 0;
 }
 
+/* What a run of ks_kill carries from key to key. */
+struct killing {
+	struct ks_env *env;
+	struct ks_scratch *scratch;
+	struct __sk_buff *skb;
+	__u32 killed;
+};
+
+static long kill_key(__u32 n, void *arg)
+{
+	struct killing *k = arg;
+
+	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->in.key,
+			       sizeof(struct ks_flow_key)))
+		return 1;
+	k->killed += ks_table_kill(k->env, &k->scratch->in);
+	return 0;
+}
+
 /* Run by the loader with 16 octets of nothing and up to 32 keys; returns how many flows were killed. */
 PROGRAM("tc")
 int ks_kill(struct __sk_buff *skb)
@@ -168,16 +187,11 @@ int ks_kill(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = kill_scratch_get();
 	struct ks_env env = { .ctx = skb };
-	int killed = 0;
+	struct killing killing = { .env = &env, .scratch = scratch, .skb = skb };
 
 	if (!control || !scratch)
 		return 0;
 	inspection_prepare(&env, &scratch->in, control);
-	for (__u32 i = 0; i < KILL_KEYS_MAX; i++) {
-		if (bpf_skb_load_bytes(skb, KILL_KEYS_OFF + i * sizeof(struct ks_flow_key), &scratch->in.key,
-				       sizeof(struct ks_flow_key)))
-			break;
-		killed += ks_table_kill(&env, &scratch->in);
-	}
-	return killed;
+	ks_loop(KILL_KEYS_MAX, kill_key, &killing);
+	return killing.killed;
 }

@@ -24,6 +24,17 @@ struct ks_addr {
 
 enum { KS_IPV4 = 4, KS_IPV6 = 6 };
 
+/* Stored in the two words that it is compared in. */
+static inline void ks_addr_set_ipv4(struct ks_addr *addr, __be32 ipv4)
+{
+	addr->d[0] = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	addr->d[1] = (__u64)ipv4 << 32;
+#else
+	addr->d[1] = ipv4;
+#endif
+}
+
 /* What a packet says of itself, in its own direction. */
 struct ks_tuple {
 	struct ks_addr src, dst;

@@ -138,8 +138,10 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 	__u32 need = pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
 	__u32 ihl;
 
-	if (pkt->payload_len < need || ks_head_need(pkt, pkt->payload_off, need))
+	if (pkt->payload_len < need)
 		return KS_REASON_ICMP_QUOTE;
+	if (ks_head_need(pkt, pkt->payload_off, need))
+		return ks_head_need(pkt, pkt->payload_off, need);
 	if (ip[0] >> IP_VERSION_SHIFT != pkt->tuple.family)
 		return KS_REASON_ICMP_QUOTE;
 	ks_addresses_read(head, pkt->payload_off, pkt->tuple.family, tuple);
@@ -166,9 +168,10 @@ static __u32 quote_upper(const __u8 *head, const struct ks_packet *pkt, const st
 	tuple->proto = up->proto;
 	tuple->sport = 0;
 	tuple->dport = 0;
-	if (up->off + ICMP_QUOTE_MIN > pkt->payload_off + pkt->payload_len ||
-	    ks_head_need(pkt, up->off, ICMP_QUOTE_MIN))
+	if (up->off + ICMP_QUOTE_MIN > pkt->payload_off + pkt->payload_len)
 		return KS_REASON_ICMP_QUOTE;
+	if (ks_head_need(pkt, up->off, ICMP_QUOTE_MIN))
+		return ks_head_need(pkt, up->off, ICMP_QUOTE_MIN);
 	switch (up->proto) {
 	case KS_PROTO_TCP:
 	case KS_PROTO_UDP:

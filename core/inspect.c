@@ -23,7 +23,7 @@
 #include "table.h"
 
 /* How often a packet is judged anew because another processor was first. */
-#define JUDGE_TRIES 4
+#define JUDGE_TRIES 8
 
 /* What a try at judging decides. */
 static inline void outcome_init(struct ks_inspection *in)
@@ -146,6 +146,20 @@ static inline bool zones_fit(const struct ks_inspection *in)
 	       (in->to == KS_ZONE_UNKNOWN || ks_zone_equal(in->to, in->before.zone[!dir]));
 }
 
+/*
+ * A valid packet that moves no state is not dropped because other processors
+ * always committed first: the flow only misses it in its numbers.
+ */
+static bool may_go_uncounted(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+
+	if (in->retries < JUDGE_TRIES - 1 || in->after.state != in->before.state || !counts)
+		return false;
+	ks_fetch_add(&counts->uncounted, 1);
+	return true;
+}
+
 static __u32 judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
@@ -162,7 +176,7 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 		in->after = in->before;
 		return deny(in, KS_CLASS_INVALID, reason);
 	}
-	if (!in->dry && !ks_table_commit(env, in))
+	if (!in->dry && !ks_table_commit(env, in) && !may_go_uncounted(env, in))
 		return deny(in, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
 	in->state = in->after.state;
 	if (in->dir == KS_ORIGINAL && !(in->before.flags & KS_FLOW_REPLIED))

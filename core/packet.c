@@ -75,12 +75,8 @@ void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple
 	tuple->family = family;
 	tuple->zero = 0;
 	if (family == KS_IPV4) {
-		tuple->src.d[0] = 0;
-		tuple->src.w[2] = 0;
-		tuple->src.w[3] = ks_load32(ip + IPV4_SRC_OFF);
-		tuple->dst.d[0] = 0;
-		tuple->dst.w[2] = 0;
-		tuple->dst.w[3] = ks_load32(ip + IPV4_DST_OFF);
+		ks_addr_set_ipv4(&tuple->src, ks_load32(ip + IPV4_SRC_OFF));
+		ks_addr_set_ipv4(&tuple->dst, ks_load32(ip + IPV4_DST_OFF));
 	} else {
 		tuple->src.d[0] = ks_load64(ip + IPV6_SRC_OFF);
 		tuple->src.d[1] = ks_load64(ip + IPV6_SRC_OFF + 8);
@@ -377,17 +373,35 @@ static bool is_land(const struct ks_tuple *tuple)
 	       tuple->sport == tuple->dport && (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP);
 }
 
-/* Everything that the parser finds, so that nothing of the last packet is left. */
+/*
+ * Everything that the parser may leave alone, so that nothing of the last
+ * packet stays. In words: a temporary would be stored in small pieces and
+ * loaded in large ones, which stalls.
+ */
 static inline void packet_init(struct ks_packet *pkt)
 {
-	struct ks_packet fresh = {
-		.wire_len = pkt->wire_len,
-		.head_len = pkt->head_len,
-		.flags = pkt->flags & KS_PKT_SNAPPED,
-		.link = pkt->link,
-	};
+	__u64 *tuple = (__u64 *)(void *)&pkt->tuple;
 
-	*pkt = fresh;
+	for (__u32 i = 0; i < sizeof(pkt->tuple) / sizeof(*tuple); i++)
+		tuple[i] = 0;
+	pkt->l3_off = 0;
+	pkt->l4_off = 0;
+	pkt->payload_off = 0;
+	pkt->flags &= KS_PKT_SNAPPED;
+	pkt->l3_len = 0;
+	pkt->payload_len = 0;
+	pkt->seq = 0;
+	pkt->ack = 0;
+	pkt->sack = 0;
+	pkt->window = 0;
+	pkt->tcp_flags = 0;
+	pkt->wscale = 0;
+	pkt->tcp_opts = 0;
+	pkt->icmp_type = 0;
+	pkt->icmp_code = 0;
+	pkt->hop_limit = 0;
+	pkt->cursor = 0;
+	pkt->zero = 0;
 }
 
 __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)

@@ -8,6 +8,7 @@
 #include "verdict.h"
 
 #define CLAIM_TRIES 16
+#define KILL_TRIES 16
 
 /* The two buckets of a hash, and the tag that a slot carries. */
 struct places {
@@ -105,9 +106,10 @@ static inline bool slot_claim(struct ks_slot *slot, __u32 version)
 	return ks_cmpxchg(&slot->flow.version, version, version + 1) == version;
 }
 
+/* The claim is ours alone, so a store gives it back. */
 static inline void slot_release(struct ks_slot *slot)
 {
-	ks_fetch_add(&slot->flow.version, 1);
+	ks_store_release(&slot->flow.version, slot->flow.version + 1);
 }
 
 static inline void slot_write(struct ks_slot *slot, struct ks_inspection *in, __u32 version)
@@ -421,22 +423,39 @@ __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 	return freed;
 }
 
+/* Tries to kill the flow of in->key. */
+struct killing {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	bool killed;
+};
+
+/* One try; returns nonzero when the flow is dead or not there. */
+static long kill_try(__u32 n, void *arg)
+{
+	struct killing *k = arg;
+	struct ks_table_counts *counts = env_table_counts(k->env);
+	struct ks_bucket *bucket;
+
+	ks_table_find(k->env, k->in);
+	if (k->in->busy)
+		return 0;
+	bucket = env_bucket(k->env, k->in->ref.bucket);
+	if (!k->in->found || !counts || !bucket)
+		return 1;
+	if (!slot_claim(&bucket->slot[k->in->ref.slot & KS_BUCKET_SLOT_MASK], k->in->before.version))
+		return 0;
+	slot_free(k->env, bucket, k->in->ref.slot, counts);
+	ks_fetch_add(&counts->killed, 1);
+	k->killed = true;
+	return 1;
+}
+
 bool ks_table_kill(struct ks_env *env, struct ks_inspection *in)
 {
-	struct ks_table_counts *counts = env_table_counts(env);
-	struct ks_bucket *bucket;
-	struct ks_slot *slot;
+	struct killing killing = { .env = env, .in = in };
 
-	ks_table_find(env, in);
-	if (!in->found || !counts)
-		return false;
-	bucket = env_bucket(env, in->ref.bucket);
-	if (!bucket)
-		return false;
-	slot = &bucket->slot[in->ref.slot & KS_BUCKET_SLOT_MASK];
-	if (!slot_claim(slot, in->before.version))
-		return false;
-	slot_free(env, bucket, in->ref.slot, counts);
-	ks_fetch_add(&counts->killed, 1);
-	return true;
+	/* Packets of a busy flow may be first now and then. */
+	ks_loop(KILL_TRIES, kill_try, &killing);
+	return killing.killed;
 }

@@ -46,7 +46,8 @@ struct ks_table_counts {
 	__u64 recycled; /* closed or dead flows whose slot a new flow took */
 	__u64 killed; /* by the administrator */
 	__u64 swept; /* buckets visited by the sweeper */
-	__u64 pad[2];
+	__u64 uncounted; /* valid packets passed without a commit, because others were always first */
+	__u64 pad;
 };
 
 /* What the table is, fixed when it is made. */

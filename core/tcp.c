@@ -467,6 +467,10 @@ static __u32 closing_event(struct ks_inspection *in)
 	}
 	if (*mine & *theirs & KS_TCP_FIN_ACKED)
 		return EV_DONE;
+	/* The responder closed before the handshake was complete: that is the first FIN of this state. */
+	if (!acked && in->before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL && *theirs & KS_TCP_FIN_SEEN &&
+	    !(*mine & KS_TCP_FIN_SEEN))
+		return EV_FIN;
 	if (in->pkt.tcp_flags & KS_TCP_FIN)
 		return *theirs & KS_TCP_FIN_SEEN ? EV_FIN2 : EV_FIN;
 	return acked ? EV_ACKFIN : EV_ACK;
@@ -486,10 +490,13 @@ static bool completes_handshake(struct ks_inspection *in)
 /* Data, acknowledgements and FINs of a connection that was answered. */
 static __u32 synchronised_update(struct ks_inspection *in)
 {
-	__u32 reason = window_check(in);
+	__u32 reason = window_check(in), dir = in->dir & 1;
 
 	if (reason)
 		return reason;
+	/* Nothing comes after a FIN. */
+	if (in->before.tcp_flags[dir] & KS_TCP_FIN_SEEN && ks_seq_after(segment_end(&in->pkt), in->before.end[dir]))
+		return KS_REASON_TCP_STATE;
 	if (in->dir == KS_ORIGINAL && in->before.state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
 		return KS_REASON_TCP_ACK_OLD;
 	window_learn(in);

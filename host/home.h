@@ -36,9 +36,10 @@ static inline __u64 ks_load64(const void *p)
 #define ks_store32(p, v) __builtin_memcpy((p), &(__u32){(__u32)(v)}, sizeof(__u32))
 
 #define ks_opaque(v) ((void)(v))
-#define ks_barrier() ((void)0)
+#define ks_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 
 #define ks_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define ks_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define ks_cmpxchg(p, old, new) __sync_val_compare_and_swap((p), (old), (new))
 #define ks_fetch_add(p, v) __sync_fetch_and_add((p), (v))
 
