@@ -244,6 +244,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 	env->generation = control->active & 1;
 	/* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
 	in->now = bpf_ktime_get_coarse_ns() + control->clock_offset;
+	in->clock = ks_flow_clock(in->now);
 	in->dry = 0;
 	in->pkt.flags = 0;
 	if (ks_test_mode) {

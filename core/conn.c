@@ -30,7 +30,7 @@ static inline void count(struct ks_inspection *in)
 
 static inline void refresh(const struct ks_config *config, struct ks_inspection *in)
 {
-	in->after.seen = (__u32)(in->now / KS_NSEC_PER_MSEC);
+	in->after.seen = in->clock;
 	in->after.timeout = config->timeout[in->after.state & 15];
 }
 

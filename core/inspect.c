@@ -46,6 +46,7 @@ static inline void inspection_init(struct ks_inspection *in)
 	outcome_init(in);
 	in->retries = 0;
 	in->sender = 0;
+	in->clock = ks_flow_clock(in->now);
 }
 
 /* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */

@@ -57,6 +57,8 @@ struct ks_inspection {
 	struct ks_packet pkt;
 	struct ks_flow_key key;
 	__u64 hash; /* of the key */
+	__u32 clock; /* in->now on a flow's clock */
+	__u32 zero2;
 	struct ks_flow_ref ref;
 	struct ks_flow before; /* the flow as found */
 	struct ks_flow after; /* the flow as committed, or as it would have been */

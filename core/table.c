@@ -96,7 +96,7 @@ void ks_table_find(struct ks_env *env, struct ks_inspection *in)
 		}
 	}
 	/* A dead flow is no flow; its slot is taken over by an insert of the same key. */
-	if (in->found && ks_flow_is_expired(&in->before, in->now))
+	if (in->found && ks_flow_is_dead(&in->before, in->clock))
 		in->found = 0;
 }
 
@@ -215,11 +215,11 @@ static inline void choose(struct choosing *c, __u32 rank, __u32 bucket, __u32 sl
 }
 
 /* A dead flow may be taken over, a closed one recycled; a live one never. */
-static inline __u32 slot_rank(const struct ks_flow *flow, __u64 now)
+static inline __u32 slot_rank(const struct ks_flow *flow, __u32 clock)
 {
 	if (flow->version & 1 || flow->state == KS_STATE_NONE)
 		return SLOT_TAKEN; /* in the hands of somebody else */
-	if (ks_flow_is_expired(flow, now))
+	if (ks_flow_is_dead(flow, clock))
 		return SLOT_DEAD;
 	return ks_state_is_closed(flow->state) ? SLOT_CLOSED : SLOT_TAKEN;
 }
@@ -249,7 +249,7 @@ static long slot_glance(__u32 n, void *arg)
 	slot = &bucket->slot[i];
 	if (bucket->tag[i] != c->places->tag || !key_equal(&slot->key, &c->in->key))
 		return 0;
-	if (slot_rank(&slot->flow, c->in->now) == SLOT_DEAD)
+	if (slot_rank(&slot->flow, c->in->clock) == SLOT_DEAD)
 		choose(c, SLOT_SAME_KEY, index, i);
 	else
 		c->live = true;
@@ -266,7 +266,7 @@ static long slot_consider(__u32 n, void *arg)
 
 	if (!bucket)
 		return 1;
-	choose(c, slot_rank(&bucket->slot[i].flow, c->in->now), index, i);
+	choose(c, slot_rank(&bucket->slot[i].flow, c->in->clock), index, i);
 	return 0;
 }
 
@@ -283,11 +283,11 @@ static void choose_free(struct choosing *c)
 }
 
 /* Since it was ranked a slot may have been filled, freed, or its flow revived: then it is not ours to take. */
-static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u64 now)
+static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 clock)
 {
 	if (rank == SLOT_FREE || flow->state == KS_STATE_NONE)
 		return rank == SLOT_FREE && flow->state == KS_STATE_NONE;
-	return ks_flow_is_expired(flow, now) || ks_state_is_closed(flow->state);
+	return ks_flow_is_dead(flow, clock) || ks_state_is_closed(flow->state);
 }
 
 /* Puts the flow into the chosen slot; whatever was there is accounted for. */
@@ -305,7 +305,7 @@ static __u32 slot_fill(struct ks_env *env, struct ks_inspection *in, const struc
 	if (version & 1 || !slot_claim(slot, version))
 		return KS_REASON_CONTENDED;
 	in->before = slot->flow;
-	if (!slot_is_still(&in->before, best->rank, in->now)) {
+	if (!slot_is_still(&in->before, best->rank, in->clock)) {
 		slot_release(slot);
 		return KS_REASON_CONTENDED;
 	}
@@ -398,7 +398,7 @@ __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
 	struct ks_bucket *bucket = env_bucket(env, index);
-	__u32 freed = 0;
+	__u32 clock = ks_flow_clock(now), freed = 0;
 
 	if (!bucket || !counts)
 		return 0;
@@ -406,12 +406,12 @@ __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 		struct ks_slot *slot = &bucket->slot[i];
 		__u32 version;
 
-		if (bucket->tag[i] == 0 || !ks_flow_is_expired(&slot->flow, now))
+		if (bucket->tag[i] == 0 || !ks_flow_is_dead(&slot->flow, clock))
 			continue;
 		version = ks_load_acquire(&slot->flow.version);
 		if (version & 1 || !slot_claim(slot, version))
 			continue;
-		if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_expired(&slot->flow, now)) {
+		if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_dead(&slot->flow, clock)) {
 			slot_release(slot);
 			continue;
 		}

@@ -300,7 +300,7 @@ int ks_engine_each_flow(struct ks_engine *engine,
 
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow)
 {
-	struct ks_inspection in = { .now = engine->now, .key = *key };
+	struct ks_inspection in = { .now = engine->now, .clock = ks_flow_clock(engine->now), .key = *key };
 	__u32 reason;
 
 	ks_table_find(env_of(engine), &in);

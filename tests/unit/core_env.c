@@ -244,6 +244,7 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 
 	memset(in, 0xa5, sizeof(*in));
 	in->now = now;
+	in->clock = ks_flow_clock(now);
 	in->from = from;
 	in->to = to;
 	in->dry = 0;

@@ -22,7 +22,7 @@ static struct ks_flow_key key_of(__u32 n)
 /* An inspection that has looked for flow n at `now`. */
 static struct ks_inspection look(struct ks_env *env, __u32 n, __u64 now)
 {
-	struct ks_inspection in = { .now = now, .key = key_of(n) };
+	struct ks_inspection in = { .now = now, .clock = ks_flow_clock(now), .key = key_of(n) };
 
 	ks_table_find(env, &in);
 	return in;
@@ -143,7 +143,7 @@ static void test_sweep_edges(void **state)
 static void test_kill(void **state)
 {
 	struct ks_env *env = test_env_create(4);
-	struct ks_inspection in = { .now = SECOND, .key = key_of(1) };
+	struct ks_inspection in = { .now = SECOND, .clock = ks_flow_clock(SECOND), .key = key_of(1) };
 
 	assert_false(ks_table_kill(env, &in));
 	insert(env, 1, KS_STATE_TCP_SYN_RECV, SECOND, 60000);
@@ -267,7 +267,7 @@ static void play_sweep(struct ks_env *env)
 
 static void play_kill(struct ks_env *env)
 {
-	struct ks_inspection in = { .now = SECOND, .key = key_of(1) };
+	struct ks_inspection in = { .now = SECOND, .clock = ks_flow_clock(SECOND), .key = key_of(1) };
 
 	ks_table_kill(env, &in);
 }

@@ -58,7 +58,7 @@ static void one_packet(__u64 *seed)
 	static const __u8 kinds[] = { KS_STATE_TCP_SYN_SENT, KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_CLOSE,
 				      KS_STATE_UDP_SINGLE };
 	__u32 n = test_below(seed, KEYS), ms = __atomic_add_fetch(&clock_ms, test_below(seed, 2), __ATOMIC_RELAXED);
-	struct ks_inspection in = { .now = ms * KS_NSEC_PER_MSEC, .key = key_of(n) };
+	struct ks_inspection in = { .now = ms * KS_NSEC_PER_MSEC, .clock = ms, .key = key_of(n) };
 
 	ks_table_find(env, &in);
 	if (in.busy)
@@ -88,7 +88,7 @@ static void *run(void *arg)
 		if (i % 16 == 0) {
 			ks_table_sweep(env, test_below(&seed, env->shape.buckets), now);
 		} else if (i % 64 == 1) {
-			struct ks_inspection in = { .now = now, .key = key_of(test_below(&seed, KEYS)) };
+			struct ks_inspection in = { .now = now, .clock = ks_flow_clock(now), .key = key_of(test_below(&seed, KEYS)) };
 
 			ks_table_kill(env, &in);
 		} else {

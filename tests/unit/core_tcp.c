@@ -45,7 +45,7 @@ static void talk_start(struct talk *t, const __u32 isn[2])
 
 static void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
-	t->in = (struct ks_inspection){ .now = t->now, .dir = (__u8)dir, .found = 1, .before = t->flow };
+	t->in = (struct ks_inspection){ .now = t->now, .clock = ks_flow_clock(t->now), .dir = (__u8)dir, .found = 1, .before = t->flow };
 	t->in.pkt = (struct ks_packet){
 		.tuple.proto = KS_PROTO_TCP,
 		.tcp_flags = flags,
