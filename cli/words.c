@@ -51,7 +51,8 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 		snprintf(buf, KS_PACKET_TEXT, "unreadable, %u octets", pkt->wire_len);
 	} else {
 		upper_text(pkt, upper, sizeof(upper));
-		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s", ks_proto_name(tuple->proto, proto, sizeof(proto)),
+		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s",
+			 tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
 			 ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src),
 			 ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst), upper);
 	}

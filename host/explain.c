@@ -39,12 +39,13 @@ static const char *zone_name(const struct ks_explain *explain, unsigned zone)
 	return ks_policy_zone_name(explain->policy, zone);
 }
 
+/* Where the upper protocol was not reached it is told as "ip". */
 static void tuple_text(const struct ks_tuple *tuple, const char *arrow, char *buf, size_t size)
 {
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8];
 	bool ports = tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP;
 
-	snprintf(buf, size, "%s %s %s %s", ks_proto_name(tuple->proto, proto, sizeof(proto)),
+	snprintf(buf, size, "%s %s %s %s", tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
 		 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src), arrow,
 		 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst));
 }
@@ -140,11 +141,11 @@ static void explain_flow(struct ks_explain *explain)
 	tuple_text(&tuple, ">", text, sizeof(text));
 	step = ks_explain_step(
 		explain, "flow", "ok",
-		"%s%s, is %s: %llu packets from its originator in zone %s, %llu from the other side in %s; "
+		"%s%s, is %s: packets of its originator in zone %s: %llu, of the other side in zone %s: %llu; "
 		"this packet is of the %s",
-		about, text, ks_state_name(in->before.state), in->before.packets[KS_ORIGINAL],
-		zone_name(explain, in->before.zone[KS_ORIGINAL]), in->before.packets[KS_REPLY],
-		zone_name(explain, in->before.zone[KS_REPLY]), in->dir == KS_ORIGINAL ? "originator" : "other side");
+		about, text, ks_state_name(in->before.state), zone_name(explain, in->before.zone[KS_ORIGINAL]),
+		in->before.packets[KS_ORIGINAL], zone_name(explain, in->before.zone[KS_REPLY]),
+		in->before.packets[KS_REPLY], in->dir == KS_ORIGINAL ? "originator" : "other side");
 	json_object_set_new(step, "direction", json_string(in->dir == KS_ORIGINAL ? "original" : "reply"));
 	if (in->replaces)
 		ks_explain_step(explain, "flow", "note", "that flow is over, and this packet may open it anew");
@@ -207,6 +208,12 @@ static bool is_committed(const struct ks_inspection *in)
 	return in->action == KS_ALLOW && (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED);
 }
 
+/* Some packets pass for the receiver to judge, and may not move state or timer (core/tcp.c). */
+static bool is_refreshed(const struct ks_inspection *in)
+{
+	return in->after.seen == (__u32)(in->now / KS_NSEC_PER_MSEC);
+}
+
 /* What the state table holds afterwards. */
 static void explain_state(struct ks_explain *explain)
 {
@@ -216,6 +223,10 @@ static void explain_state(struct ks_explain *explain)
 	if (is_committed(in) && (!in->found || in->replaces))
 		ks_explain_step(explain, "state", "note", "a flow is opened in state %s, for %u s without a packet",
 				ks_state_name(in->after.state), seconds);
+	else if (is_committed(in) && !is_refreshed(in))
+		ks_explain_step(explain, "state", "note",
+				"the flow stays %s, and its time runs on: the receiver will judge",
+				ks_state_name(in->after.state));
 	else if (is_committed(in) && in->before.state == in->after.state)
 		ks_explain_step(explain, "state", "note", "the flow stays %s, for %u s without a packet",
 				ks_state_name(in->after.state), seconds);

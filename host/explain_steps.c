@@ -101,6 +101,9 @@ void ks_explain_protocol(struct ks_explain *explain)
 				ks_state_name(in->before.state));
 	} else if (known && in->pkt.tuple.proto == KS_PROTO_TCP) {
 		explain_tcp_pass(explain);
+	} else if (known && in->pkt.flags & KS_PKT_ICMP_ERROR) {
+		ks_explain_step(explain, "protocol", "ok", "what it quotes can have been sent by the flow's %s",
+				in->dir == KS_ORIGINAL ? "other side" : "originator");
 	} else if (known) {
 		ks_explain_step(explain, "protocol", "ok", "it fits the flow");
 	} else if (in->class == KS_CLASS_INVALID && !is_policy_reason(in->reason)) {
