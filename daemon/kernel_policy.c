@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 
 #include "kernel_priv.h"
 
@@ -38,17 +39,59 @@ static int fill_map(int fd, const void *values, __u32 value_size, __u32 count)
 	return err;
 }
 
-/* Makes an inner map of the values and puts it into the slot of the outer one. */
-static int install(int outer, __u32 slot, const char *name, const void *values, __u32 value_size, __u32 count)
+/* The types that the programs were loaded with, from a map that they describe. Returns a descriptor or -errno. */
+static int types_open(const struct ks_kernel *kernel, struct btf **types)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), value_size, KS_MAX(count, 1U), &opts);
-	int err;
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info);
+	int fd;
 
+	if (bpf_obj_get_info_by_fd(kernel->maps[KS_MAP_CONFIGS], &info, &size))
+		return -errno;
+	fd = bpf_btf_get_fd_by_id(info.btf_id);
 	if (fd < 0)
 		return -errno;
-	err = fill_map(fd, values, value_size, count);
-	if (!err && bpf_map_update_elem(outer, &slot, &fd, BPF_ANY))
+	*types = btf__load_from_kernel_by_id(info.btf_id);
+	if (*types)
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
+
+/* One of the policy's tables, and the outer map that holds its two generations. */
+struct table {
+	enum ks_kernel_map outer;
+	const char *type; /* of an entry; the inner map has its name */
+	const void *values;
+	__u32 value_size;
+	__u32 count;
+};
+
+/*
+ * Makes an inner map of the values and puts it into the slot of the outer one.
+ * It must be described by types as the outer one's model is: kernels before
+ * 6.2 do not take it for equal otherwise.
+ */
+static int install(const struct ks_kernel *kernel, __u32 slot, const struct table *table)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+	struct btf *types = NULL;
+	int btf_fd = types_open(kernel, &types), fd, err;
+
+	if (btf_fd < 0)
+		return btf_fd;
+	opts.btf_fd = btf_fd;
+	opts.btf_key_type_id = btf__find_by_name_kind(types, "unsigned int", BTF_KIND_INT);
+	opts.btf_value_type_id = btf__find_by_name_kind(types, table->type, BTF_KIND_STRUCT);
+	btf__free(types);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, table->type, sizeof(__u32), table->value_size,
+			    KS_MAX(table->count, 1U), &opts);
+	err = fd < 0 ? -errno : 0;
+	close(btf_fd);
+	if (err)
+		return err;
+	err = fill_map(fd, table->values, table->value_size, table->count);
+	if (!err && bpf_map_update_elem(kernel->maps[table->outer], &slot, &fd, BPF_ANY))
 		err = -errno;
 	close(fd);
 	return err;
@@ -57,15 +100,15 @@ static int install(int outer, __u32 slot, const char *name, const void *values, 
 static int install_all(const struct ks_kernel *kernel, const struct ks_policy *policy, __u32 slot)
 {
 	const struct ks_config *config = &policy->config;
-	int err = install(kernel->maps[KS_MAP_RULES], slot, "ks_rules", policy->rules, sizeof(struct ks_rule),
-			  config->rules);
+	const struct table tables[] = {
+		{ KS_MAP_RULES, "ks_rule", policy->rules, sizeof(struct ks_rule), config->rules },
+		{ KS_MAP_SETS, "ks_set", policy->sets, sizeof(struct ks_set), config->sets },
+		{ KS_MAP_RANGES, "ks_range", policy->ranges, sizeof(struct ks_range), config->ranges },
+	};
+	int err = 0;
 
-	if (!err)
-		err = install(kernel->maps[KS_MAP_SETS], slot, "ks_sets", policy->sets, sizeof(struct ks_set),
-			      config->sets);
-	if (!err)
-		err = install(kernel->maps[KS_MAP_RANGES], slot, "ks_ranges", policy->ranges, sizeof(struct ks_range),
-			      config->ranges);
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(tables); i++)
+		err = install(kernel, slot, &tables[i]);
 	return err;
 }
 
