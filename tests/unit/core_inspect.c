@@ -353,6 +353,56 @@ static void test_outrun(void **state)
 	assert_int_equal(in.after.packets[0] + in.after.packets[1], 2);
 }
 
+/* Whenever we look at a bucket the other processor has just committed something: our own commits are always late. */
+static void spoiler(struct ks_env *e, __u32 index)
+{
+	for (__u32 b = 0; b < e->shape.buckets; b++) {
+		for (__u32 s = 0; s < KS_BUCKET_SLOTS; s++)
+			e->buckets[b].slot[s].flow.version += 2;
+	}
+}
+
+/* A packet that moves no state passes uncounted; one that would is dropped, and nothing has changed. */
+static void test_always_outrun(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
+	env->on_bucket = spoiler;
+	udp_frame(&f, true, 4000);
+	assert_int_equal(inspect(&f, true, &in), KS_REASON_CONTENDED);
+	assert_int_equal(in.action, KS_DENY);
+	assert_true(in.retries > 0);
+	assert_int_equal(env->counts.uncounted, 0);
+	udp_frame(&f, false, 4000);
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+	assert_int_equal(in.action, KS_ALLOW);
+	assert_int_equal(env->counts.uncounted, 1);
+	env->on_bucket = NULL;
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+	assert_int_equal(in.state, KS_STATE_UDP_SINGLE);
+	assert_int_equal(in.after.packets[KS_ORIGINAL], 2);
+	assert_int_equal(in.after.packets[KS_REPLY], 0);
+}
+
+/* A flow that somebody never gives back: refused after a bounded number of tries. */
+static void test_held_for_ever(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+	__u32 *version;
+
+	udp_frame(&f, false, 4000);
+	inspect(&f, false, &in);
+	version = &env->buckets[in.ref.bucket].slot[in.ref.slot].flow.version;
+	(*version)++;
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_CONTENDED);
+	assert_int_equal(in.action, KS_DENY);
+	(*version)++;
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+}
+
 static void test_every_packet_is_counted_once(void **state)
 {
 	__u64 seed = 5, sum = 0;
@@ -388,6 +438,8 @@ int main(void)
 		TEST(test_checksum_option),
 		TEST(test_reopening),
 		TEST(test_outrun),
+		TEST(test_always_outrun),
+		TEST(test_held_for_ever),
 		TEST(test_every_packet_is_counted_once),
 	};
 

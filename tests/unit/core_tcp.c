@@ -45,7 +45,9 @@ static void talk_start(struct talk *t, const __u32 isn[2])
 
 static void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
-	t->in = (struct ks_inspection){ .now = t->now, .clock = ks_flow_clock(t->now), .dir = (__u8)dir, .found = 1, .before = t->flow };
+	t->in = (struct ks_inspection){
+		.now = t->now, .clock = ks_flow_clock(t->now), .dir = (__u8)dir, .found = 1, .before = t->flow
+	};
 	t->in.pkt = (struct ks_packet){
 		.tuple.proto = KS_PROTO_TCP,
 		.tcp_flags = flags,
@@ -411,6 +413,34 @@ static void test_early_fin(void **state)
 		assert_state(&u, LAST_ACK);
 		assert_passes(say(&u, REPL, ACK, 2, 2, 0));
 		assert_state(&u, TIME_WAIT);
+		/* The third segment does not acknowledge the FIN yet. */
+		u = t;
+		assert_passes(say(&u, ORIG, ACK, 1, 1, 0));
+		assert_state(&u, FIN_WAIT);
+		assert_passes(say(&u, ORIG, ACK, 1, 2, 0));
+		assert_state(&u, CLOSE_WAIT);
+	}
+}
+
+/* Nothing comes behind a FIN; what comes again is no more than what was sent. */
+static void test_data_behind_a_fin(void **state)
+{
+	FOR_STARTS(isn)
+	{
+		for (unsigned dir = 0; dir < 2; dir++) {
+			struct talk t;
+
+			talk_established(&t, isn);
+			assert_passes(say(&t, dir, FIN | ACK, NEXT, NEXT, 50));
+			assert_int_equal(say(&t, dir, ACK, NEXT + 51, NEXT, 1), KS_REASON_TCP_STATE);
+			assert_int_equal(say(&t, dir, FIN | ACK, NEXT + 51, NEXT, 0), KS_REASON_TCP_STATE);
+			assert_passes(say(&t, dir, FIN | ACK, NEXT, NEXT, 50));
+			assert_passes(say(&t, dir, ACK, NEXT, NEXT, 50));
+			/* The other half goes on. */
+			assert_passes(say(&t, !dir, ACK, NEXT, NEXT + 51, 100));
+			assert_passes(say(&t, dir, ACK, NEXT + 51, NEXT + 100, 0));
+			assert_state(&t, CLOSE_WAIT);
+		}
 	}
 }
 
@@ -664,6 +694,7 @@ int main(void)
 		cmocka_unit_test(test_strays_in_every_state),
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_early_fin),
+		cmocka_unit_test(test_data_behind_a_fin),
 		cmocka_unit_test(test_reset_exactness),
 		cmocka_unit_test(test_window_edges),
 		cmocka_unit_test(test_scaling),
