@@ -440,6 +440,8 @@ static int word_unknown(struct ks_reader *reader)
 	const struct ks_token *token = ks_reader_peek(reader);
 	const char *near = token->kind == KS_TOKEN_WORD ? ks_packet_word_nearest(token->text) : NULL;
 
+	if (near && strcmp(near, token->text) == 0)
+		return ks_reader_complain(reader, "'%s' has no meaning for this kind of packet", token->text);
 	if (near)
 		return ks_reader_complain(reader, "'%s' says nothing about this packet; did you mean '%s'?",
 					  token->text, near);
