@@ -3,7 +3,8 @@
  * Fuzzes capture files: any octets are read to their end or refused with a
  * message, no frame claims octets that are not there, and every frame that is
  * replayed gets one verdict that fits its reason. Rejected frames get their
- * answer built, which is never larger than what provoked it.
+ * answer built, which is never larger than what provoked it. The first frames
+ * are also explained, with the flows that they left.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "core/reject.h"
+#include "host/explain.h"
 #include "host/replay.h"
 #include "policy/policy.h"
 
@@ -32,6 +34,30 @@ static void check(int good, const char *what)
 	abort();
 }
 
+#define EXPLAINED 4 /* frames of a capture: an explanation costs as much as many frames */
+
+/* What look() needs; the replay is made after it. */
+struct context {
+	const struct ks_policy *policy;
+	struct ks_replay *replay;
+};
+
+static void explain(const struct context *context, const struct ks_frame *frame)
+{
+	json_t *explanation = ks_explain_json(context->policy, ks_replay_engine(context->replay), frame);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	check(explanation != NULL && out != NULL, "no explanation");
+	check(json_array_size(json_object_get(explanation, "steps")) >= 2, "an explanation without steps");
+	check(json_is_string(json_object_get(explanation, "verdict")), "an explanation without a verdict");
+	ks_explain_print(explanation, out, false);
+	fclose(out);
+	free(text);
+	json_decref(explanation);
+}
+
 static int look(const struct ks_replay_frame *frame, void *arg)
 {
 	const struct ks_inspection *in = frame->in;
@@ -47,6 +73,8 @@ static int look(const struct ks_replay_frame *frame, void *arg)
 	      "numbers out of range");
 	check(ks_reason_is_pass(in->reason) == (in->action == KS_ALLOW || in->action == KS_BYPASS),
 	      "a verdict that contradicts its reason");
+	if (frame->number <= EXPLAINED)
+		explain(arg, frame->frame);
 	if (in->action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->frame->data, KS_MIN(frame->frame->captured, KS_HEAD_MAX));
@@ -57,7 +85,10 @@ static int look(const struct ks_replay_frame *frame, void *arg)
 
 static void run(const struct ks_policy *policy, const struct ks_zone_map *map, const uint8_t *data, size_t size)
 {
-	const struct ks_replay_config config = { .policy = policy, .zones = map, .connections = 8, .each = look };
+	struct context context = { .policy = policy };
+	const struct ks_replay_config config = {
+		.policy = policy, .zones = map, .connections = 8, .each = look, .arg = &context
+	};
 	char error[KS_CAPTURE_ERROR] = "";
 	struct ks_capture *capture = NULL;
 	struct ks_replay *replay;
@@ -69,6 +100,7 @@ static void run(const struct ks_policy *policy, const struct ks_zone_map *map, c
 		return;
 	*error = 0;
 	check(ks_replay_create(&config, &replay) == 0, "no memory");
+	context.replay = replay;
 	err = ks_replay_capture(replay, capture, "fuzz", error);
 	check(err == 0 || *error, "an error without a message");
 	ks_replay_destroy(replay);
