@@ -116,17 +116,21 @@ static int run_once(struct bench *b, __u32 first)
 	return 0;
 }
 
-static int setup(struct bench *b, __u32 capacity)
+static int setup(struct bench *b, __u64 capacity)
 {
 	const struct ks_kernel_opts test = { .test_mode = true };
-	int err = bench_policy_make(b->opts->rules, capacity, 0, &b->policy);
+	int err;
 
+	if (capacity > KS_LIMIT_STATES_MAX)
+		return bench_fail(-ERANGE, "that takes a table of %llu flows, the greatest is %u", capacity,
+				  KS_LIMIT_STATES_MAX);
+	err = bench_policy_make(b->opts->rules, (__u32)capacity, 0, &b->policy);
 	if (err)
 		return bench_fail(err, "policy");
 	err = ks_kernel_load(b->policy, &test, &b->kernel);
 	if (err)
 		return bench_fail(err, "%s", ks_kernel_complaint());
-	err = bench_programs_init(&b->programs, b->opts->xdp, capacity);
+	err = bench_programs_init(&b->programs, b->opts->xdp, (__u32)capacity);
 	if (err)
 		return bench_fail(err, "cannot load the programs of the benchmark");
 	programs_choose(b);
@@ -141,9 +145,9 @@ static void cleanup(struct bench *b)
 }
 
 /* New flows take twice the room that they need, so that the last of them find a table half full. */
-static __u32 capacity(const struct bench_opts *opts)
+static __u64 capacity(const struct bench_opts *opts)
 {
-	return opts->fresh ? 2 * opts->runs * opts->count : bench_room(opts->flows);
+	return opts->fresh ? 2ULL * opts->runs * opts->count : bench_room(opts->flows);
 }
 
 int bench_kernel(const struct bench_opts *opts)

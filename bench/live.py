@@ -35,7 +35,8 @@ def colons(mac):
 
 def nft_rules(number):
     """As many rules as bench/text.c makes, that say the same."""
-    lines = [f'iifname "lan0" oifname "wan0" udp dport {1000 + i % 50000} ip daddr 10.{i >> 8 & 255}.{i & 255}.0/24 accept'
+    sides = 'iifname "lan0" oifname "wan0"'
+    lines = [f"{sides} udp dport {1000 + i % 50000} ip daddr 10.{i >> 8 & 255}.{i & 255}.0/24 accept"
              for i in range(number - 1)]
     return "\n".join([*lines, NFT_ALLOW])
 
@@ -91,23 +92,25 @@ class Lab:
     def _make(self):
         for name in self.names.values():
             self.bench.call(["ip", "netns", "add", name])
-        gateway = self.names["gateway"]
-        for role, interface, mac, far_mac, net, flows in (("client", "lan0", LAN_MAC, CLIENT_MAC, "10.1.0", "198.18.0.0/16"),
-                                                          ("server", "wan0", WAN_MAC, SERVER_MAC, "10.2.0", "198.19.0.0/16")):
-            self.bench.call(["ip", "-n", gateway, "link", "add", interface, "address", colons(mac), "type", "veth",
-                             "peer", "name", "eth0", "address", colons(far_mac), "netns", self.names[role]])
-            self.ip("gateway", f"addr add {net}.1/24 dev {interface}")
-            self.ip("gateway", f"link set {interface} up")
-            self.ip(role, f"addr add {net}.2/24 dev eth0")
-            self.ip(role, "link set lo up")
-            self.ip(role, "link set eth0 up")
-            self.ip(role, f"route add default via {net}.1")
-            self.ip("gateway", f"route add {flows} via {net}.2")
-            self.ip("gateway", f"neigh replace {net}.2 lladdr {colons(far_mac)} dev {interface} nud permanent")
-            # Redirected frames are only taken by a veth that polls; receive offload makes it poll.
-            self.bench.call(self.inside("gateway", self.bench.command("gro", device=interface)))
+        self._make_host("client", "lan0", LAN_MAC, CLIENT_MAC, "10.1.0", "198.18.0.0/16")
+        self._make_host("server", "wan0", WAN_MAC, SERVER_MAC, "10.2.0", "198.19.0.0/16")
         self.sysctl("gateway", ip_forward=1)
         self.sysctl("client", ip_local_port_range="10000 65000", tcp_tw_reuse=1)
+
+    def _make_host(self, role, interface, mac, far_mac, net, flows):
+        """A host behind an interface of the gateway, and the route to its flows (bench/flows.h)."""
+        self.ip("gateway", f"link add {interface} address {colons(mac)} type veth peer name eth0 "
+                           f"address {colons(far_mac)} netns {self.names[role]}")
+        self.ip("gateway", f"addr add {net}.1/24 dev {interface}")
+        self.ip("gateway", f"link set {interface} up")
+        self.ip(role, f"addr add {net}.2/24 dev eth0")
+        self.ip(role, "link set lo up")
+        self.ip(role, "link set eth0 up")
+        self.ip(role, f"route add default via {net}.1")
+        self.ip("gateway", f"route add {flows} via {net}.2")
+        self.ip("gateway", f"neigh replace {net}.2 lladdr {colons(far_mac)} dev {interface} nud permanent")
+        # Redirected frames are only taken by a veth that polls; receive offload makes it poll.
+        self.bench.call(self.inside("gateway", self.bench.command("gro", device=interface)))
 
     def start(self, role, command):
         """A child that speaks when it is ready and ends when its standard input does."""
