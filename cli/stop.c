@@ -48,6 +48,9 @@ static int stop_dead(const struct ks_instance *instance)
 	struct ks_record record = { 0 };
 	int err;
 
+	err = ks_instance_prepare(instance);
+	if (err)
+		return complain(instance->dir, err);
 	ks_record_read(instance->record, &record); /* without it, the qdiscs stay */
 	err = ks_instance_remove(instance, record.qdiscs, record.qdisc_count);
 	ks_record_fini(&record);
@@ -69,10 +72,9 @@ static int stop(void)
 		fprintf(stderr, "keepstate: nothing to stop in this network namespace (%s)\n", instance.name);
 		return KS_EXIT_NO;
 	}
-	err = ks_instance_prepare(&instance);
-	if (err)
-		return complain(instance.dir, err);
 	fd = ks_instance_lock(&instance, &holder);
+	if (fd == -ENOENT && !ks_instance_prepare(&instance)) /* only pins are left */
+		fd = ks_instance_lock(&instance, &holder);
 	if (fd == -EWOULDBLOCK)
 		return stop_living(&instance);
 	if (fd < 0)

@@ -99,6 +99,36 @@ static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 	return err;
 }
 
+/*
+ * The zone of an address as the box sees it now: by the route to it. For a
+ * source that is the zone its packets should come from.
+ */
+static __u8 zone_by_route(const struct ks_daemon *daemon, const struct ks_addr *addr, unsigned family)
+{
+	size_t first = family == KS_IPV4 ? 12 : 0;
+	struct ks_port port;
+	unsigned ifindex;
+
+	if (ks_netlink_route(&addr->b[first], sizeof(addr->b) - first, &ifindex))
+		return KS_ZONE_NONE;
+	if (!ifindex)
+		return KS_ZONE_SELF;
+	return ks_kernel_port(daemon->kernel, ifindex, &port) ? port.zone : KS_ZONE_NONE;
+}
+
+/* Zones that the words leave open. */
+static void complete_zones(struct explainer *explainer)
+{
+	struct ks_packet_spec *spec = &explainer->step.packet;
+
+	if (spec->kind != KS_SPEC_IP)
+		return;
+	if (spec->from == KS_ZONE_UNKNOWN)
+		spec->from = zone_by_route(explainer->daemon, &spec->src, spec->family);
+	if (spec->to == KS_ZONE_UNKNOWN)
+		spec->to = zone_by_route(explainer->daemon, &spec->dst, spec->family);
+}
+
 static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)
 {
 	const struct ks_diag *diag = diags->count ? &diags->list[0] : NULL;
@@ -117,6 +147,7 @@ static enum MHD_Result explain(struct ks_request *request, struct explainer *exp
 
 	if (err)
 		return refuse_words(request, &explainer->diags);
+	complete_zones(explainer);
 	err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
 	if (!err)
 		err = take_flow(explainer, &frame);

@@ -58,7 +58,6 @@ static int refuse_second(const struct ks_instance *instance, const struct ks_hol
 
 static int take_lock(struct ks_daemon *daemon)
 {
-	struct ks_holder holder = { .pid = getpid(), .since = daemon->started };
 	struct ks_holder other;
 
 	daemon->lock_fd = ks_instance_lock(&daemon->instance, &other);
@@ -66,8 +65,7 @@ static int take_lock(struct ks_daemon *daemon)
 		return refuse_second(&daemon->instance, &other);
 	if (daemon->lock_fd < 0)
 		return give_up(daemon->instance.lock, daemon->lock_fd);
-	snprintf(holder.policy, sizeof(holder.policy), "%s", daemon->policy_path);
-	ks_instance_sign(daemon->lock_fd, &holder);
+	ks_daemon_sign(daemon);
 	return KS_EXIT_OK;
 }
 

@@ -76,6 +76,9 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
  */
 int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message);
 
+/* Writes into the lock file who runs here and with which policy. */
+void ks_daemon_sign(const struct ks_daemon *daemon);
+
 struct ks_daemon_opts {
 	const char *policy_path;
 	bool detach; /* go to the background once everything is in force */

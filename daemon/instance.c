@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See instance.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -71,6 +72,37 @@ static int make_dir(const char *path, mode_t mode)
 	return mkdir(path, mode) && errno != EEXIST ? -errno : 0;
 }
 
+/* Whether the path still names the file: its holder before us may have removed it. */
+static bool is_current(const char *path, int fd)
+{
+	struct stat named, locked;
+
+	return !stat(path, &named) && !fstat(fd, &locked) && named.st_ino == locked.st_ino &&
+	       named.st_dev == locked.st_dev;
+}
+
+/*
+ * Held shared by everyone who uses the common directory, for the life of the
+ * process; who gets it alone may remove what is common.
+ */
+static int common_lock = -1;
+
+static int hold_common(void)
+{
+	while (common_lock < 0) {
+		int err = make_dir(KS_RUN_DIR, 0755);
+		int fd = err ? err : open(KS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return err ? err : -errno;
+		if (!flock(fd, LOCK_SH) && is_current(KS_RUN_DIR, fd))
+			common_lock = fd;
+		else
+			close(fd);
+	}
+	return 0;
+}
+
 static bool is_bpf_mounted(void)
 {
 	struct statfs fs;
@@ -110,7 +142,7 @@ static void mount_bpf_outside(void)
 
 int ks_instance_prepare(const struct ks_instance *instance)
 {
-	int err = make_dir(KS_RUN_DIR, 0755);
+	int err = hold_common();
 
 	if (!err)
 		err = make_dir(KS_BPF_DIR, 0700);
@@ -132,15 +164,6 @@ static void read_holder(int fd, struct ks_holder *holder)
 	holder->since = json_integer_value(json_object_get(root, "since"));
 	snprintf(holder->policy, sizeof(holder->policy), "%s", policy ? policy : "");
 	json_decref(root);
-}
-
-/* Whether the path still names the file: the holder before us may have removed it when he stopped. */
-static bool is_current(const char *path, int fd)
-{
-	struct stat named, locked;
-
-	return !stat(path, &named) && !fstat(fd, &locked) && named.st_ino == locked.st_ino &&
-	       named.st_dev == locked.st_dev;
 }
 
 int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder)
@@ -195,6 +218,32 @@ static void detach_interface(const struct ks_interface *interface, void *arg)
 		detach->err = err;
 }
 
+/* Whether nobody's pins are left; the kernel keeps files of its own on a bpf file system. */
+static bool is_bpf_empty(void)
+{
+	DIR *dir = opendir(KS_BPF_DIR);
+	struct dirent *entry;
+	bool empty = dir != NULL;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			empty = false;
+	}
+	if (dir)
+		closedir(dir);
+	return empty;
+}
+
+/* The last instance takes the common directory and the bpf file system with it. */
+static void remove_common(void)
+{
+	if (flock(common_lock, LOCK_EX | LOCK_NB) || !is_bpf_empty())
+		return;
+	umount(KS_BPF_DIR);
+	rmdir(KS_BPF_DIR);
+	rmdir(KS_RUN_DIR);
+}
+
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
 {
 	struct detach detach = { .qdiscs = qdiscs, .count = count };
@@ -208,5 +257,6 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 	unlink(instance->lock);
 	if (rmdir(instance->dir) && errno != ENOENT && !err)
 		err = -errno;
+	remove_common();
 	return err;
 }

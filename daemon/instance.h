@@ -54,7 +54,8 @@ int ks_instance_sign(int lock_fd, const struct ks_holder *holder);
 
 /*
  * Takes off the filters of every interface of this network namespace, the
- * pins, and the directory. Only for who holds the lock. qdiscs: indices of the
+ * pins, and the directory; the last instance of the machine also what is common
+ * to all. Only for who holds the lock, after ks_instance_prepare(). qdiscs: indices of the
  * interfaces whose clsact qdisc was ours.
  */
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count);

@@ -84,8 +84,8 @@ static int install(const struct ks_kernel *kernel, __u32 slot, const struct tabl
 	opts.btf_key_type_id = btf__find_by_name_kind(types, "unsigned int", BTF_KIND_INT);
 	opts.btf_value_type_id = btf__find_by_name_kind(types, table->type, BTF_KIND_STRUCT);
 	btf__free(types);
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, table->type, sizeof(__u32), table->value_size,
-			    KS_MAX(table->count, 1U), &opts);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, table->type, sizeof(__u32), table->value_size, KS_MAX(table->count, 1U),
+			    &opts);
 	err = fd < 0 ? -errno : 0;
 	close(btf_fd);
 	if (err)

@@ -170,6 +170,47 @@ int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg)
 	}
 }
 
+static int read_route(const struct nlmsghdr *message, void *arg)
+{
+	const struct rtmsg *info = NLMSG_DATA(message);
+	const struct rtattr *attr = RTM_RTA(info);
+	int length = (int)RTM_PAYLOAD(message);
+	unsigned *ifindex = arg;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return 0;
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == RTA_OIF && info->rtm_type == RTN_UNICAST && RTA_PAYLOAD(attr) == sizeof(*ifindex))
+			memcpy(ifindex, RTA_DATA(attr), sizeof(*ifindex));
+	}
+	return 0;
+}
+
+int ks_netlink_route(const void *address, size_t size, unsigned *ifindex)
+{
+	struct {
+		struct nlmsghdr header;
+		struct rtmsg info;
+		struct rtattr attr;
+		unsigned char address[16];
+	} request = {
+		.header = { .nlmsg_len = (__u32)(NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_LENGTH(size)),
+			    .nlmsg_type = RTM_GETROUTE,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.info = { .rtm_family = size == 4 ? AF_INET : AF_INET6, .rtm_dst_len = (unsigned char)(size * 8) },
+		.attr = { .rta_len = (unsigned short)RTA_LENGTH(size), .rta_type = RTA_DST },
+	};
+	unsigned found = 0;
+	int err;
+
+	memcpy(request.address, address, size);
+	err = dump(&request, request.header.nlmsg_len, read_route, &found);
+	if (err && err != -ENETUNREACH && err != -EHOSTUNREACH)
+		return err;
+	*ifindex = found;
+	return 0;
+}
+
 /* The kernel also lists a header for each (priority, protocol) without a handle: only filters have TCA_OPTIONS. */
 static int count_filter(const struct nlmsghdr *message, void *arg)
 {

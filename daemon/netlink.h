@@ -34,6 +34,12 @@ int ks_netlink_each_interface(ks_interface_fn *fn, void *arg);
  */
 int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg);
 
+/*
+ * Where the kernel would send a packet for an address of `size` octets (4 or
+ * 16): sets *ifindex, 0 if the address is the box's own or cannot be reached.
+ */
+int ks_netlink_route(const void *address, size_t size, unsigned *ifindex);
+
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
 int ks_netlink_count_filters(unsigned ifindex);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "report.h"
@@ -136,6 +137,15 @@ static void follow_interfaces(struct ks_daemon *daemon)
 		ks_report_error("cannot write %s: %s", daemon->instance.record, strerror(-err));
 }
 
+void ks_daemon_sign(const struct ks_daemon *daemon)
+{
+	struct ks_holder holder = { .pid = getpid(), .since = daemon->started };
+
+	snprintf(holder.policy, sizeof(holder.policy), "%s", daemon->policy_path);
+	if (ks_instance_sign(daemon->lock_fd, &holder)) /* only a second instance's message suffers */
+		ks_report_error("cannot write %s", daemon->instance.lock);
+}
+
 int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_outcome *outcome)
 {
 	struct ks_policy *policy;
@@ -158,6 +168,7 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 	free(daemon->policy_path);
 	daemon->policy_path = name;
 	daemon->reloads++;
+	ks_daemon_sign(daemon);
 	follow_interfaces(daemon);
 	return 0;
 }
