@@ -20,6 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KEEPSTATE = os.environ.get("KEEPSTATE", str(HERE.parent.parent / "build" / "cli" / "keepstate"))
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+START_SECONDS = 90  # the kernel verifies the programs, on a machine that may be busy with other things
 NEEDED = ("ip", "nsenter", "setpriv", "curl", "nginx", "dnsmasq", "dig", "ping", "ss", "tc")
 
 CLIENT4, CLIENT6 = "10.0.0.10", "fd00:10::10"
@@ -235,7 +236,11 @@ class Firewall:
             self.child = subprocess.Popen([KEEPSTATE, "run", "--netns", self.host.name, str(self.path)],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
-            wait_for(self.answers, 30, "keepstate answers")
+            try:
+                wait_for(self.answers, START_SECONDS, "keepstate answers")
+            except AssertionError:
+                end_process(self.child)
+                raise
         return self
 
     def answers(self):
