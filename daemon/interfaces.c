@@ -8,32 +8,24 @@
 #include "interfaces.h"
 #include "report.h"
 
-/* How well a zone's name for interfaces fits: 0 not, longer patterns better, the exact name best. */
-static size_t match_name(const char *pattern, const char *name)
+static bool match_name(const char *pattern, const char *name)
 {
 	size_t length = strlen(pattern);
 
 	if (length && pattern[length - 1] == '*')
-		return strncmp(pattern, name, length - 1) ? 0 : length;
-	return strcmp(pattern, name) ? 0 : (size_t)-1;
+		return !strncmp(pattern, name, length - 1);
+	return !strcmp(pattern, name);
 }
 
 __u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name)
 {
-	__u32 zone = KS_ZONE_NONE;
-	size_t best = 0;
-
 	for (size_t i = 0; i < policy->zone_count; i++) {
 		for (size_t j = 0; j < policy->zones[i].interface_count; j++) {
-			size_t match = match_name(policy->zones[i].interfaces[j], name);
-
-			if (match > best) {
-				best = match;
-				zone = policy->zones[i].id;
-			}
+			if (match_name(policy->zones[i].interfaces[j], name))
+				return policy->zones[i].id;
 		}
 	}
-	return zone;
+	return KS_ZONE_NONE;
 }
 
 static struct ks_guarded *find(const struct ks_interfaces *interfaces, unsigned ifindex)

@@ -32,7 +32,7 @@ struct ks_interfaces {
 	size_t count;
 };
 
-/* The zone that names an interface: by its exact name, else by the longest pattern; KS_ZONE_NONE if none does. */
+/* The zone that names an interface, KS_ZONE_NONE if none does; the language sees to it that only one can. */
 __u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name);
 
 /*
