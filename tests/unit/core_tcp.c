@@ -195,6 +195,12 @@ static void test_refused(void **state)
 		assert_int_equal(say(&t, ORIG, RST, 0, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_passes(say(&t, ORIG, RST, 1, 0, 0));
 		assert_state(&t, CLOSE);
+		/* The responder changed its mind. */
+		talk_syn_recv(&t, isn);
+		assert_int_equal(say(&t, REPL, RST, 2, 0, 0), KS_REASON_TCP_RST_SEQ);
+		assert_int_equal(say(&t, REPL, RST, 0, 0, 0), KS_REASON_TCP_RST_SEQ);
+		assert_passes(say(&t, REPL, RST | ACK, 1, 1, 0));
+		assert_state(&t, CLOSE);
 	}
 }
 
@@ -214,6 +220,8 @@ static void test_syn_again(void **state)
 		/* The answer was lost: the SYN and the answer come again, even with a new number (a cookie). */
 		assert_only_passes(&t, say(&t, ORIG, SYN, 0, 0, 0));
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));
+		assert_int_equal(say(&t, ORIG, SYN | ACK, 0, 1, 0), KS_REASON_TCP_SPLIT);
+		assert_int_equal(say(&t, REPL, SYN, 0, 0, 0), KS_REASON_TCP_SPLIT);
 		t.isn[REPL] += 0x23456789;
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));
 		assert_state(&t, SYN_RECV);
@@ -385,7 +393,9 @@ static void test_closed(void **state)
 			assert_only_passes(&t, say(&t, dir, ACK, NEXT, NEXT, 0));
 			assert_only_passes(&t, say(&t, !dir, FIN | ACK, NEXT, NEXT, 0));
 			assert_only_passes(&t, say(&t, !dir, RST, NEXT, 0, 0));
+			assert_only_passes(&t, say(&t, REPL, SYN | ACK, 0, 1, 0));
 			assert_int_equal(say(&t, ORIG, SYN | ACK, 0, 1, 0), KS_REASON_TCP_STATE);
+			assert_int_equal(say(&t, REPL, SYN, 0, 0, 0), KS_REASON_TCP_STATE);
 			/* Either side may open anew, by policy. */
 			segment(&t, ORIG, SYN, 0, 0, 0, WINDOW);
 			assert_true(ks_conn_reopens(&t.in.pkt, &t.flow));

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The native home: its clock, its sweeping, its snapshot of flows, a change of policy that keeps them. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host/engine.h"
+
+#define SECOND KS_NSEC_PER_SEC
+#define DAY (24 * 3600 * SECOND)
+
+static struct ks_config config;
+static const struct ks_rule rules[] = {
+	{ .from_zones = KS_ZONES_ANY,
+	  .to_zones = KS_ZONES_ANY,
+	  .id = 1,
+	  .action = KS_ALLOW,
+	  .flags = KS_RULE_ANY_PROTO },
+};
+
+static struct ks_tables tables_make(void)
+{
+	config = (struct ks_config){ .rules = 1, .limit_states = 64, .limit_half_open = 64 };
+#define X(state, seconds) config.timeout[KS_STATE_##state] = (seconds) * KS_MSEC_PER_SEC;
+	KS_TIMEOUT_DEFAULTS(X)
+#undef X
+	return (struct ks_tables){ .config = &config, .rules = rules };
+}
+
+static struct ks_engine *engine_make(void)
+{
+	struct ks_tables tables = tables_make();
+	struct ks_engine *engine = NULL;
+
+	assert_int_equal(ks_engine_create(&tables, &engine), 0);
+	return engine;
+}
+
+static struct ks_flow_key key_of(__u16 n)
+{
+	return (struct ks_flow_key){ .proto = KS_PROTO_UDP, .family = KS_IPV4, .port = { 53, n } };
+}
+
+static struct ks_flow flow_at(const struct ks_engine *engine, __u32 timeout_ms)
+{
+	return (struct ks_flow){ .state = KS_STATE_UDP_STREAM,
+				 .seen = (__u32)(ks_engine_time(engine) / KS_NSEC_PER_MSEC),
+				 .timeout = timeout_ms,
+				 .rule = 1,
+				 .packets = { 3, 4 },
+				 .bytes = { 300, 400 } };
+}
+
+static int count_one(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static unsigned live(struct ks_engine *engine)
+{
+	unsigned count = 0;
+
+	assert_int_equal(ks_engine_each_flow(engine, count_one, &count), 0);
+	return count;
+}
+
+static void test_bounds(void **state)
+{
+	struct ks_tables tables = tables_make();
+	struct ks_engine *engine = (void *)1;
+
+	config.limit_states = KS_LIMIT_STATES_MIN - 1;
+	assert_int_equal(ks_engine_create(&tables, &engine), -EINVAL);
+	config.limit_states = KS_LIMIT_STATES_MAX + 1;
+	assert_int_equal(ks_engine_create(&tables, &engine), -EINVAL);
+	assert_ptr_equal(engine, (void *)1);
+}
+
+static void test_clock_never_goes_back(void **state)
+{
+	struct ks_engine *engine = engine_make();
+
+	ks_engine_set_time(engine, 5 * SECOND);
+	ks_engine_set_time(engine, 4 * SECOND);
+	assert_int_equal(ks_engine_time(engine), 5 * SECOND);
+	ks_engine_destroy(engine);
+}
+
+/* However far the clock jumps, what is dead then is dead, and its totals are the rule's; what lives, lives. */
+static void test_jumps(void **state)
+{
+	static const __u64 starts[] = { SECOND, 1700000000ULL * SECOND };
+	static const unsigned days[] = { 1, 15, 24, 25, 26, 30, 40, 49, 50, 51, 75, 99, 100, 365, 3650 };
+
+	for (unsigned s = 0; s < 2; s++) {
+		for (size_t i = 0; i < KS_ARRAY_SIZE(days); i++) {
+			struct ks_engine *engine = engine_make();
+			struct ks_flow_key key = key_of(1), lasting = key_of(2);
+			struct ks_flow flow;
+
+			ks_engine_set_time(engine, starts[s]);
+			flow = flow_at(engine, 180000);
+			assert_int_equal(ks_engine_add_flow(engine, &key, &flow), 0);
+			assert_int_equal(ks_engine_add_flow(engine, &key, &flow), -EEXIST);
+			flow.timeout = KS_TIMEOUT_MAX_MS;
+			assert_int_equal(ks_engine_add_flow(engine, &lasting, &flow), 0);
+			ks_engine_set_time(engine, starts[s] + days[i] * DAY);
+			assert_int_equal(ks_engine_time(engine), starts[s] + days[i] * DAY);
+			assert_int_equal(live(engine), days[i] * 24ULL * 3600 * 1000 <= KS_TIMEOUT_MAX_MS);
+			ks_engine_sweep(engine);
+			assert_int_equal(ks_engine_counts(engine)->flows, live(engine));
+			assert_int_equal(ks_engine_rule_count(engine, 1)->packets, 7 * (2 - live(engine)));
+			assert_int_equal(ks_engine_rule_count(engine, 1)->bytes, 700 * (2 - live(engine)));
+			ks_engine_destroy(engine);
+		}
+	}
+}
+
+static void test_new_policy_keeps_flows(void **state)
+{
+	struct ks_engine *engine = engine_make();
+	struct ks_config denies = config;
+	struct ks_flow_key key = key_of(1);
+	struct ks_flow flow;
+
+	ks_engine_set_time(engine, SECOND);
+	flow = flow_at(engine, 180000);
+	assert_int_equal(ks_engine_add_flow(engine, &key, &flow), 0);
+	denies.rules = 0;
+	ks_engine_set_tables(engine, &(struct ks_tables){ .config = &denies });
+	assert_int_equal(live(engine), 1);
+	ks_engine_destroy(engine);
+}
+
+/* A full engine says so. */
+static void test_full(void **state)
+{
+	struct ks_engine *engine = engine_make();
+	struct ks_flow flow;
+	unsigned added = 0;
+
+	ks_engine_set_time(engine, SECOND);
+	flow = flow_at(engine, 180000);
+	for (__u16 n = 1; n <= 100; n++) {
+		struct ks_flow_key key = key_of(n);
+		int err = ks_engine_add_flow(engine, &key, &flow);
+
+		assert_true(err == 0 || err == -ENOSPC);
+		added += !err;
+	}
+	assert_in_range(added, 60, 64);
+	assert_int_equal(live(engine), added);
+	ks_engine_destroy(engine);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_clock_never_goes_back),
+		cmocka_unit_test(test_jumps),  cmocka_unit_test(test_new_policy_keeps_flows),
+		cmocka_unit_test(test_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
