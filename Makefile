@@ -2,12 +2,12 @@
 # The front door. Behind it is meson: see meson.build, and `meson configure build` for what can be changed.
 BUILD  ?= build
 PREFIX ?= /usr/local
-NINJA   = $(shell command -v ninja || echo ninja)
+BUILDER = $(shell command -v ninja || echo ninja)
 
 .PHONY: all deps demo test bench install clean help
 
 all: deps $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD)
+	@$(BUILDER) -C $(BUILD)
 
 # Installs with apt what the build needs. Asks dpkg only, and is silent, when all is there.
 deps:
@@ -19,7 +19,7 @@ $(BUILD)/build.ninja: | deps
 # Three network namespaces, real traffic, and the same traffic replayed.
 demo:
 	@tools/deps build demo
-	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD) NINJA='$(NINJA) --quiet'
+	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD) BUILDER='$(BUILDER) --quiet'
 	@tools/demo --build $(BUILD)
 
 # Everything: unit tests, scenarios in every home, sanitizers, fuzzers, real programs. `tools/run-tests --help` for parts.
