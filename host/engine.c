@@ -12,8 +12,15 @@
 #include <sys/random.h>
 
 #define HUGE_PAGE (2UL << 20)
-/* Dead flows are swept when the clock has moved so far. */
+/*
+ * Dead flows are swept when the clock has moved so far and enough flows were
+ * made for a walk over the table to be worth it: a quiet week is replayed in a
+ * moment.
+ */
 #define SWEEP_INTERVAL (60 * KS_NSEC_PER_SEC)
+#define SWEEP_LATEST (3600 * KS_NSEC_PER_SEC)
+#define SWEEP_BUCKETS_A_FLOW 32
+#define SWEEP_HALF_OPEN_SHARE 8 /* dead half-open connections may hold this part of their budget */
 #define LEAP_MAX (24 * 3600 * KS_NSEC_PER_SEC)
 #define CHECKSUM_MASK 0xffffU
 
@@ -25,6 +32,7 @@ struct ks_engine {
 	size_t mapped;
 	__u64 now;
 	__u64 swept; /* when the table was last swept */
+	__u64 swept_created; /* flows made until then */
 	ks_event_fn *event_fn;
 	void *event_arg;
 	const struct ks_frame *frame; /* the one being inspected */
@@ -236,6 +244,17 @@ void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tabl
 	engine->tables = *tables;
 }
 
+static bool sweep_is_due(const struct ks_engine *engine)
+{
+	__u64 elapsed = engine->now - engine->swept;
+	__u32 enough = KS_MIN(engine->shape.buckets / SWEEP_BUCKETS_A_FLOW,
+			      engine->tables.config->limit_half_open / SWEEP_HALF_OPEN_SHARE);
+
+	if (!engine->counts.flows || elapsed < SWEEP_INTERVAL)
+		return false;
+	return engine->counts.created - engine->swept_created >= enough || elapsed >= SWEEP_LATEST;
+}
+
 void ks_engine_set_time(struct ks_engine *engine, __u64 now)
 {
 	/* Never so far at once that the age of a flow could wrap. */
@@ -246,7 +265,7 @@ void ks_engine_set_time(struct ks_engine *engine, __u64 now)
 	if (now <= engine->now)
 		return;
 	engine->now = now;
-	if (engine->counts.flows && now - engine->swept >= SWEEP_INTERVAL)
+	if (sweep_is_due(engine))
 		ks_engine_sweep(engine);
 }
 
@@ -318,6 +337,7 @@ unsigned ks_engine_sweep(struct ks_engine *engine)
 	for (__u32 b = 0; b < engine->shape.buckets; b++)
 		freed += ks_table_sweep(env_of(engine), b, engine->now);
 	engine->swept = engine->now;
+	engine->swept_created = engine->counts.created;
 	return freed;
 }
 
