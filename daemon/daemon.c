@@ -93,6 +93,7 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 {
 	const struct ks_kernel_opts opts = { .tc_only = true, .pin_dir = daemon->instance.pins };
 
+	daemon->fresh = true;
 	ks_kernel_unpin(daemon->instance.pins);
 	ks_record_fini(&daemon->record);
 	daemon->record.since = daemon->started;
@@ -150,41 +151,45 @@ static int guard_interfaces(struct ks_daemon *daemon)
 	return daemon->took_over ? 0 : err;
 }
 
-static void undo(struct ks_daemon *daemon)
-{
-	ks_instance_remove(&daemon->instance, daemon->record.qdiscs, daemon->record.qdisc_count);
-}
-
-/* Everything between a good policy and a firewall in force. Owns the policy. */
-static int bring_up(struct ks_daemon *daemon, struct ks_policy *policy)
+/* Loads or takes over, and puts the policy in force in the kernel. Owns the policy. */
+static int bring_up_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 {
 	char *message = NULL;
 	int err = open_kernel(daemon, policy);
 
 	if (err) {
 		ks_policy_destroy(policy);
-		if (err != -EMEDIUMTYPE && !daemon->took_over)
-			undo(daemon);
 		return give_up("cannot start", err);
 	}
-	err = ks_daemon_install(daemon, policy, !daemon->took_over, &message);
+	err = ks_daemon_install(daemon, policy, daemon->fresh, &message);
 	if (err) {
 		ks_report_error("%s: %s", daemon->policy_path, message ? message : strerror(-err));
 		free(message);
 		ks_policy_destroy(policy);
-		if (daemon->took_over)
-			ks_report_error("the policy that was in force stays in force");
-		else
-			undo(daemon);
 		return KS_EXIT_SYSTEM;
+	}
+	return KS_EXIT_OK;
+}
+
+/* Everything between a good policy and a firewall in force. A firewall that was in force before stays so on failure. */
+static int bring_up(struct ks_daemon *daemon, struct ks_policy *policy)
+{
+	int err, code = bring_up_kernel(daemon, policy);
+
+	if (code) {
+		if (daemon->fresh)
+			ks_instance_discard(&daemon->instance);
+		else
+			ks_report_error("what an earlier daemon left in force stays in force");
+		return code;
 	}
 	err = guard_interfaces(daemon);
 	if (!err)
 		err = ks_events_create(daemon->kernel, &daemon->policy, &daemon->events);
 	if (!err)
 		err = ks_api_create(daemon, &daemon->api);
-	if (err && !daemon->took_over)
-		undo(daemon);
+	if (err && daemon->fresh)
+		ks_instance_remove(&daemon->instance, daemon->record.qdiscs, daemon->record.qdisc_count);
 	return err ? give_up("cannot start", err) : KS_EXIT_OK;
 }
 

@@ -40,6 +40,7 @@ struct ks_daemon {
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
+	bool fresh; /* this process made the table: if the start fails, nobody misses it */
 	bool took_over; /* states of an earlier process */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
 	bool quit; /* leave the loop */

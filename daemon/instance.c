@@ -249,9 +249,12 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 	struct detach detach = { .qdiscs = qdiscs, .count = count };
 	int err = ks_netlink_each_interface(detach_interface, &detach) ?: detach.err;
 
-	if (err)
-		return err; /* the pins say that something is left to clean up */
-	err = ks_kernel_unpin(instance->pins);
+	return err ?: ks_instance_discard(instance); /* else the pins say that something is left to clean up */
+}
+
+int ks_instance_discard(const struct ks_instance *instance)
+{
+	int err = ks_kernel_unpin(instance->pins);
 	unlink(instance->record);
 	unlink(instance->socket);
 	unlink(instance->lock);

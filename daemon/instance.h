@@ -60,4 +60,7 @@ int ks_instance_sign(int lock_fd, const struct ks_holder *holder);
  */
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count);
 
+/* The same without touching any filter: for a start that failed before it attached any. */
+int ks_instance_discard(const struct ks_instance *instance);
+
 #endif

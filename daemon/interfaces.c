@@ -49,6 +49,7 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 	*guarded = (struct ks_guarded){ .ifindex = interface->ifindex, .up = interface->up };
 	guarded->port.zone = (__u8)zone;
 	guarded->port.link = interface->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
+	guarded->port.bridged = interface->bridged;
 	snprintf(guarded->name, sizeof(guarded->name), "%s", interface->name);
 	return guarded;
 }

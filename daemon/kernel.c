@@ -405,6 +405,27 @@ static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir, const cha
 	return err ?: remove_folders(pin_dir, build);
 }
 
+/* Programs are pinned after all maps: if some are there, a map that is missing never was. */
+static bool has_programs(const char *pin_dir)
+{
+	DIR *dir = opendir(pin_dir);
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && (entry = readdir(dir)))
+		found |= entry->d_name[0] != '.' && strcmp(entry->d_name, "maps");
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static int refuse_other_version(void)
+{
+	ks_kernel_complain("the running firewall was started by another version of Keepstate with other maps: its "
+			   "states cannot be taken over. Stop it (keepstate stop), then start again");
+	return -EMEDIUMTYPE;
+}
+
 int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel)
 {
 	KS_KERNEL_SCOPED new = ks_kernel_alloc();
@@ -417,7 +438,7 @@ int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel)
 	ks_kernel_build(build);
 	err = get_maps(pin_dir, new->maps);
 	if (err)
-		return err;
+		return err == -ENOENT && has_programs(pin_dir) ? refuse_other_version() : err;
 	if (get_programs(pin_dir, build, new->programs))
 		err = load_on_maps(new, pin_dir, build);
 	if (!err)

@@ -84,7 +84,7 @@ struct link_reader {
 	void *arg;
 };
 
-static void read_name(const struct nlmsghdr *message, const struct ifinfomsg *info, struct ks_interface *interface)
+static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info, struct ks_interface *interface)
 {
 	const struct rtattr *attr = IFLA_RTA(info);
 	int length = (int)IFLA_PAYLOAD(message);
@@ -93,6 +93,8 @@ static void read_name(const struct nlmsghdr *message, const struct ifinfomsg *in
 		if (attr->rta_type == IFLA_IFNAME)
 			snprintf(interface->name, sizeof(interface->name), "%.*s", (int)RTA_PAYLOAD(attr),
 				 (const char *)RTA_DATA(attr));
+		else if (attr->rta_type == IFLA_MASTER)
+			interface->bridged = true;
 	}
 }
 
@@ -107,7 +109,7 @@ static int read_link(const struct nlmsghdr *message, void *arg)
 	interface.ifindex = (unsigned)info->ifi_index;
 	interface.up = info->ifi_flags & IFF_UP;
 	interface.layer3 = info->ifi_type != ARPHRD_ETHER && info->ifi_type != ARPHRD_LOOPBACK;
-	read_name(message, info, &interface);
+	read_attributes(message, info, &interface);
 	reader->fn(&interface, reader->arg);
 	return 0;
 }

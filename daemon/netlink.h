@@ -16,6 +16,7 @@ struct ks_interface {
 	bool gone;
 	bool filters; /* only its tc filters or qdiscs changed: name and up are not filled */
 	bool up;
+	bool bridged; /* belongs to a bridge, bond or the like */
 	bool layer3; /* frames have no Ethernet header: tun, WireGuard, tunnels */
 	char name[16];
 };
