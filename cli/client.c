@@ -143,7 +143,14 @@ static void exchange_fini(struct exchange *exchange)
 
 static int complain_connection(const struct exchange *exchange, CURLcode code)
 {
-	if (code == CURLE_COULDNT_CONNECT && access(exchange->instance.socket, F_OK) && errno == ENOENT)
+	bool missing = access(exchange->instance.socket, F_OK) && errno == ENOENT;
+
+	if (code == CURLE_COULDNT_CONNECT && missing && !access(exchange->instance.lock, F_OK))
+		fprintf(stderr,
+			"keepstate: the daemon of this network namespace (%s) is still starting, or died before it was "
+			"ready\n",
+			exchange->instance.name);
+	else if (code == CURLE_COULDNT_CONNECT && missing)
 		fprintf(stderr,
 			"keepstate: no daemon runs in this network namespace (%s); `keepstate run FILE` starts one, "
 			"--netns NAME looks into another\n",

@@ -15,6 +15,7 @@
 #include "daemon/instance.h"
 #include "daemon/record.h"
 
+#define KS_START_TRIES 1200 /* of 50 ms */
 #define KS_STOP_TRIES 200 /* of 50 ms: removing a large table takes a moment */
 
 static int complain(const char *what, int err)
@@ -23,13 +24,22 @@ static int complain(const char *what, int err)
 	return KS_EXIT_SYSTEM;
 }
 
+/* A daemon that starts has the lock before the socket: the verifier takes its time. */
+static void wait_for_socket(const struct ks_instance *instance)
+{
+	for (int i = 0; i < KS_START_TRIES && access(instance->socket, F_OK) && !access(instance->lock, F_OK); i++)
+		usleep(50000);
+}
+
 /* Asks the daemon, and waits until it has removed its directory. */
 static int stop_living(const struct ks_instance *instance)
 {
 	const struct ks_call call = { .method = "POST", .path = "/v1/stop" };
 	json_t *answer = NULL;
-	int code = ks_client_call(&call, &answer);
+	int code;
 
+	wait_for_socket(instance);
+	code = ks_client_call(&call, &answer);
 	json_decref(answer);
 	if (code != KS_EXIT_OK)
 		return code;
