@@ -15,7 +15,7 @@ struct ks_env {
 	void *ctx; /* of the program */
 	__u32 generation; /* slot of the policy in use, read once */
 	__u32 ifindex; /* where the packet came in, for the route lookup */
-	__u8 is_xdp;
+	__u8 is_egress;
 };
 
 struct sweeper {

@@ -35,7 +35,8 @@
 struct ks_port {
 	__u8 zone; /* zone id */
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
-	__u16 zero;
+	__u8 bridged; /* 1: it is part of a bridge or the like, so frames for other hosts are its business */
+	__u8 zero;
 };
 
 struct ks_control {

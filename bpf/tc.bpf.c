@@ -19,6 +19,7 @@
 
 #define SEAL 0x4b00 /* high octet of tc_index; the low one is the zone */
 #define LOOPBACK_IFINDEX 1
+#define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define ETH_HEADER_LEN 14
 #define KILL_KEYS_OFF 16
@@ -41,7 +42,10 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 	return bpf_skb_load_bytes(skb, 0, scratch->head, length_bound(len)) == 0;
 }
 
-/* Back to the sender by the interface it used; to a sender on this box by the loopback. */
+/*
+ * Back to the sender by the interface it used; to a sender on this box by the
+ * loopback. At egress the way back to anybody else is not known: no answer.
+ */
 static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, bool to_self)
 {
 	__u32 len = scratch->answer_len;
@@ -84,7 +88,9 @@ static int inspect(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 
 	if (action == KS_ALLOW || action == KS_BYPASS)
 		return TC_PASS;
-	return action == KS_REJECT ? reject(skb, scratch) : TC_DROP;
+	if (action != KS_REJECT || (env->is_egress && skb->ingress_ifindex))
+		return TC_DROP;
+	return reject(skb, scratch);
 }
 
 PROGRAM("tc")
@@ -104,6 +110,9 @@ int ks_tc_ingress(struct __sk_buff *skb)
 		port = port_get(skb->ifindex);
 		if (!port)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
+		/* Overheard on a promiscuous interface: the stack drops it, and it must neither make state nor be answered. */
+		if (skb->pkt_type == PACKET_OTHERHOST && !port->bridged)
+			return TC_DROP;
 		scratch->in.from = port->zone;
 		scratch->in.to = KS_ZONE_UNKNOWN;
 		scratch->in.pkt.link = port->link;
@@ -128,7 +137,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
-	struct ks_env env = { .ctx = skb, .ifindex = skb->ifindex };
+	struct ks_env env = { .ctx = skb, .ifindex = skb->ifindex, .is_egress = 1 };
 	const struct ks_port *port = port_get(skb->ifindex), *in_port = NULL;
 	__u32 in_ifindex = skb->ingress_ifindex;
 

@@ -41,7 +41,7 @@ int ks_xdp(struct xdp_md *xdp)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
-	struct ks_env env = { .ctx = xdp, .ifindex = xdp->ingress_ifindex, .is_xdp = 1 };
+	struct ks_env env = { .ctx = xdp, .ifindex = xdp->ingress_ifindex };
 	const struct ks_port *port;
 	__u32 action;
 

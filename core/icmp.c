@@ -13,6 +13,9 @@
 
 #define ND_HOP_LIMIT 255
 #define MLD_HOP_LIMIT 1
+#define ICMPV4_REDIRECT 5
+#define ICMPV6_ROUTER_ADVERTISEMENT 134
+#define ICMPV6_REDIRECT 137
 #define IPV6_LINK_LOCAL_MASK 0xffc0
 #define IPV6_LINK_LOCAL 0xfe80
 
@@ -83,16 +86,25 @@ static inline void query_ports(const struct icmp_meaning *m, __be16 id, struct k
 	tuple->dport = m->kind == ICMP_QUERY ? asked : id;
 }
 
-/* Neighbour discovery comes from the link itself; listener reports too, by another sign (RFC 4861, 2710). */
+static inline bool is_link_local(const struct ks_addr *addr)
+{
+	return ((addr->b[0] << 8 | addr->b[1]) & IPV6_LINK_LOCAL_MASK) == IPV6_LINK_LOCAL;
+}
+
+/*
+ * Neighbour discovery comes from the link itself, and what routers say comes
+ * from their link-local address (RFC 4861 6.1.2, 8.1); listener reports show it
+ * by another sign (RFC 2710 3).
+ */
 static bool neighbour_is_sane(const struct ks_packet *pkt, const struct icmp_meaning *m)
 {
 	const struct ks_addr *src = &pkt->tuple.src;
 
-	if (m->kind == ICMP_ND)
-		return pkt->hop_limit == ND_HOP_LIMIT;
-	return pkt->hop_limit == MLD_HOP_LIMIT &&
-	       (((src->b[0] << 8 | src->b[1]) & IPV6_LINK_LOCAL_MASK) == IPV6_LINK_LOCAL ||
-		(src->d[0] == 0 && src->d[1] == 0));
+	if (m->kind == ICMP_MLD)
+		return pkt->hop_limit == MLD_HOP_LIMIT && (is_link_local(src) || (src->d[0] == 0 && src->d[1] == 0));
+	if (pkt->icmp_type == ICMPV6_ROUTER_ADVERTISEMENT || pkt->icmp_type == ICMPV6_REDIRECT)
+		return pkt->hop_limit == ND_HOP_LIMIT && is_link_local(src);
+	return pkt->hop_limit == ND_HOP_LIMIT;
 }
 
 __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
@@ -196,12 +208,24 @@ static inline bool addr_equal(const struct ks_addr *a, const struct ks_addr *b)
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
 }
 
+/* A redirect is for the hosts of its own link (RFC 1122 3.2.2.2): it has no business on the other side of a gateway. */
+static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *in)
+{
+	if (in->pkt.tuple.proto != KS_PROTO_ICMP || in->pkt.icmp_type != ICMPV4_REDIRECT)
+		return true;
+	if (in->to == KS_ZONE_UNKNOWN)
+		in->to = env_zone_to(env, &in->pkt);
+	return in->to == KS_ZONE_SELF;
+}
+
 __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	struct ks_tuple quoted;
 	struct ks_upper up = {};
 	__u32 seq = 0, side, sender, reason;
 
+	if (!redirect_is_for_us(env, in))
+		return KS_REASON_ICMP_TYPE;
 	reason = quote_network(head, &in->pkt, &quoted, &up);
 	if (!reason)
 		reason = quote_upper(head, &in->pkt, &up, &quoted, &seq);

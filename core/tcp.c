@@ -50,7 +50,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(FIN_WAIT)] = PASS,              /* the same */
 			[S(CLOSE_WAIT)] = PASS,            /* the same */
 			[S(LAST_ACK)] = PASS,              /* the same */
-			[S(TIME_WAIT)] = PASS,             /* an old duplicate: a fresh SYN reopens before this table is asked */
+			[S(TIME_WAIT)] = PASS,             /* never reached: a SYN reopens before this table is asked */
 			[S(CLOSE)] = PASS,                 /* never reached: always reopens */
 		},
 		[EV_SYNACK] = {
@@ -555,6 +555,9 @@ __u32 ks_tcp_update(struct ks_inspection *in, bool *moves)
 	__u32 arc = arc_of(in->dir, event, in->before.state);
 	__u32 reason;
 
+	/* A challenge carries no data. */
+	if (event == EV_ACK && arc == PASS && in->before.state == KS_STATE_TCP_SYN_SENT && in->pkt.payload_len)
+		arc = DROP;
 	if (arc >= DROP)
 		return arc_verdict(arc, moves);
 	if (event == EV_ACK || event == EV_FIN) {

@@ -352,7 +352,7 @@ unreadable:
 int ks_pcapng_next(struct ks_pcapng *reader, struct ks_capture_frame *frame, char error[KS_CAPTURE_ERROR])
 {
 	const __u8 *block;
-	__u32 size, type;
+	__u32 size = 0, type;
 	int err;
 
 	for (;;) {

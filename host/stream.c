@@ -53,7 +53,7 @@ static int open_input(const char *path, uint64_t *size)
 int ks_stream_open(const char *path, struct ks_stream **stream)
 {
 	struct ks_stream *new;
-	uint64_t size;
+	uint64_t size = 0;
 	int fd = open_input(path, &size), err;
 
 	if (fd < 0)

@@ -102,8 +102,8 @@ int ks_source_load(struct ks_parser *p, const char *path, bool main, const struc
 	struct ks_source *source;
 	const char *dir;
 	struct stat st;
-	size_t length;
-	char *text;
+	size_t length = 0;
+	char *text = NULL;
 	int err, fd = open_path(path, main, &st);
 
 	if (fd < 0)

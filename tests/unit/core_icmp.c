@@ -82,13 +82,19 @@ static struct type type_of(bool v6, unsigned type)
 	return (struct type){ .type = type };
 }
 
+/* Advertisements and redirects: a router says them from its link-local address. */
+static bool from_router(unsigned type)
+{
+	return type == 134 || type == 137;
+}
+
 /* From a neighbour, as discovery or listener reports must come. */
 static void as_neighbour(struct frame *f, unsigned type)
 {
 	bool listener = (type >= 130 && type <= 132) || type == 143;
 
 	f->data[14 + 7] = listener ? 1 : 255;
-	if (listener) {
+	if (listener || from_router(type)) {
 		f->data[14 + 8] = 0xfe;
 		f->data[14 + 9] = 0x80;
 	}
@@ -187,12 +193,13 @@ static void test_neighbours(void **state)
 			assert_int_equal(parse(&f, &pkt),
 					 hops == (listener ? 1 : 255) ? KS_REASON_OK_NEW : KS_REASON_NEIGHBOUR);
 		}
-		/* Listener messages come from a link-local address, or from none yet. */
+		/* Listener messages come from a link-local address, or from none yet; a router's always from one. */
 		as_neighbour(&f, types[i]);
 		f.data[14 + 8] = 0x20;
-		assert_int_equal(parse(&f, &pkt), listener ? KS_REASON_NEIGHBOUR : KS_REASON_OK_NEW);
+		assert_int_equal(parse(&f, &pkt),
+				 listener || from_router(types[i]) ? KS_REASON_NEIGHBOUR : KS_REASON_OK_NEW);
 		memset(f.data + 14 + 8, 0, 16);
-		assert_int_equal(parse(&f, &pkt), KS_REASON_OK_NEW);
+		assert_int_equal(parse(&f, &pkt), from_router(types[i]) ? KS_REASON_NEIGHBOUR : KS_REASON_OK_NEW);
 	}
 }
 
