@@ -21,11 +21,11 @@
 
 /* BPF has no acquire and release before v4 of its instruction set; x86 orders loads and stores by itself. */
 #define ks_load_acquire(p) (*(const volatile __u32 *)(p))
-#define ks_store_release(p, v)                                                                     \
-	do {                                                                                       \
-		__u32 ks_value = (v);                                                              \
-		ks_barrier();                                                                      \
-		*(volatile __u32 *)(p) = ks_value;                                                 \
+#define ks_store_release(p, v)                     \
+	do {                                       \
+		__u32 ks_value = (v);              \
+		ks_barrier();                      \
+		*(volatile __u32 *)(p) = ks_value; \
 	} while (0)
 #define ks_cmpxchg(p, old, new) __sync_val_compare_and_swap((p), (old), (new))
 #define ks_fetch_add(p, v) __sync_fetch_and_add((p), (v))

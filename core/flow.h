@@ -59,21 +59,21 @@ _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
 enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 
 /* X(identifier, name). The names are shown to users and accepted in filters and tests. */
-#define KS_STATES(X)                                                                               \
-	X(NONE, "NONE") /* the slot is free */                                                     \
-	X(TCP_SYN_SENT, "SYN_SENT") /* the originator's SYN was seen */                            \
-	X(TCP_SYN_RECV, "SYN_RECV") /* it was answered by SYN+ACK */                               \
-	X(TCP_ESTABLISHED, "ESTABLISHED") /* the handshake is complete */                          \
-	X(TCP_FIN_WAIT, "FIN_WAIT") /* one side sent FIN */                                        \
-	X(TCP_CLOSE_WAIT, "CLOSE_WAIT") /* that FIN was acknowledged */                            \
-	X(TCP_LAST_ACK, "LAST_ACK") /* both sent FIN, one is not acknowledged */                   \
-	X(TCP_TIME_WAIT, "TIME_WAIT") /* both FINs acknowledged */                                 \
-	X(TCP_CLOSE, "CLOSE") /* reset */                                                          \
-	X(UDP_SINGLE, "UDP_SINGLE") /* one side spoke */                                           \
-	X(UDP_STREAM, "UDP_STREAM") /* both spoke */                                               \
-	X(ICMP_REQUEST, "ICMP_REQUEST") /* asked */                                                \
-	X(ICMP_REPLIED, "ICMP_REPLIED") /* answered */                                             \
-	X(OTHER_SINGLE, "OTHER_SINGLE") /* any other protocol: one side spoke */                   \
+#define KS_STATES(X)                                                             \
+	X(NONE, "NONE") /* the slot is free */                                   \
+	X(TCP_SYN_SENT, "SYN_SENT") /* the originator's SYN was seen */          \
+	X(TCP_SYN_RECV, "SYN_RECV") /* it was answered by SYN+ACK */             \
+	X(TCP_ESTABLISHED, "ESTABLISHED") /* the handshake is complete */        \
+	X(TCP_FIN_WAIT, "FIN_WAIT") /* one side sent FIN */                      \
+	X(TCP_CLOSE_WAIT, "CLOSE_WAIT") /* that FIN was acknowledged */          \
+	X(TCP_LAST_ACK, "LAST_ACK") /* both sent FIN, one is not acknowledged */ \
+	X(TCP_TIME_WAIT, "TIME_WAIT") /* both FINs acknowledged */               \
+	X(TCP_CLOSE, "CLOSE") /* reset */                                        \
+	X(UDP_SINGLE, "UDP_SINGLE") /* one side spoke */                         \
+	X(UDP_STREAM, "UDP_STREAM") /* both spoke */                             \
+	X(ICMP_REQUEST, "ICMP_REQUEST") /* asked */                              \
+	X(ICMP_REPLIED, "ICMP_REPLIED") /* answered */                           \
+	X(OTHER_SINGLE, "OTHER_SINGLE") /* any other protocol: one side spoke */ \
 	X(OTHER_STREAM, "OTHER_STREAM") /* both spoke */
 
 enum ks_state {

@@ -37,14 +37,15 @@ static inline void sip_word(struct sip *v, __u64 word)
 __u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret)
 {
 	struct sip v = {
-		.a = secret[0] ^ 0x736f6d6570736575ULL, /* the constants of the paper: "somepseudorandomlygeneratedbytes" */
+		.a = secret[0] ^
+		     0x736f6d6570736575ULL, /* the constants of the paper: "somepseudorandomlygeneratedbytes" */
 		.b = secret[1] ^ 0x646f72616e646f6dULL,
 		.c = secret[0] ^ 0x6c7967656e657261ULL,
 		.d = secret[1] ^ 0x7465646279746573ULL,
 	};
 
-	sip_word(&v, (__u64)key->port[0] | (__u64)key->port[1] << 16 | (__u64)key->proto << 32 |
-			     (__u64)key->family << 40);
+	sip_word(&v,
+		 (__u64)key->port[0] | (__u64)key->port[1] << 16 | (__u64)key->proto << 32 | (__u64)key->family << 40);
 	if (key->family == KS_IPV4) {
 		sip_word(&v, (__u64)key->addr[0].w[3] | (__u64)key->addr[1].w[3] << 32);
 	} else {

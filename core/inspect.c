@@ -185,8 +185,7 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 	return pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
-static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
-			 const __u8 *head)
+static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
 {
 	__u32 reason = ks_icmp_error_judge(env, in, head);
 

@@ -82,7 +82,8 @@ static inline bool has_ports(__u32 proto)
 	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP;
 }
 
-static ks_inline bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple, __be16 port)
+static ks_inline bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple,
+				   __be16 port)
 {
 	if (set == KS_SET_ANY)
 		return true;
@@ -104,8 +105,7 @@ static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, 
 }
 
 /* Inlined twice: the kernel allows eight frames, and the walk is deep. */
-static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule,
-								 const struct ks_inspection *in)
+static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
 {
 	const struct ks_tuple *tuple = &in->pkt.tuple;
 

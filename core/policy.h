@@ -113,20 +113,20 @@ struct ks_config {
 #define KS_TIMEOUT_MAX_MS (20U * 24 * 3600 * 1000) /* times are kept modulo 2^32 ms: see ks_flow_is_expired() */
 
 /* X(state, seconds): the defaults. TCP's from RFC 5382 and RFC 9293, UDP's from RFC 4787, ICMP's from RFC 5508. */
-#define KS_TIMEOUT_DEFAULTS(X)                                                                     \
-	X(TCP_SYN_SENT, 60)                                                                        \
-	X(TCP_SYN_RECV, 30)                                                                        \
-	X(TCP_ESTABLISHED, 24 * 3600)                                                              \
-	X(TCP_FIN_WAIT, 120)                                                                       \
-	X(TCP_CLOSE_WAIT, 3600)                                                                    \
-	X(TCP_LAST_ACK, 30)                                                                        \
-	X(TCP_TIME_WAIT, 60)                                                                       \
-	X(TCP_CLOSE, 10)                                                                           \
-	X(UDP_SINGLE, 30)                                                                          \
-	X(UDP_STREAM, 180)                                                                         \
-	X(ICMP_REQUEST, 30)                                                                        \
-	X(ICMP_REPLIED, 30)                                                                        \
-	X(OTHER_SINGLE, 60)                                                                        \
+#define KS_TIMEOUT_DEFAULTS(X)        \
+	X(TCP_SYN_SENT, 60)           \
+	X(TCP_SYN_RECV, 30)           \
+	X(TCP_ESTABLISHED, 24 * 3600) \
+	X(TCP_FIN_WAIT, 120)          \
+	X(TCP_CLOSE_WAIT, 3600)       \
+	X(TCP_LAST_ACK, 30)           \
+	X(TCP_TIME_WAIT, 60)          \
+	X(TCP_CLOSE, 10)              \
+	X(UDP_SINGLE, 30)             \
+	X(UDP_STREAM, 180)            \
+	X(ICMP_REQUEST, 30)           \
+	X(ICMP_REPLIED, 30)           \
+	X(OTHER_SINGLE, 60)           \
 	X(OTHER_STREAM, 600)
 
 struct ks_env;

@@ -138,8 +138,8 @@ static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
 	tcp[TCP_FLAGS_OFF] = has_ack ? KS_TCP_RST : KS_TCP_RST | KS_TCP_ACK;
 	ks_store16(tcp + TCP_WINDOW_OFF, 0);
 	ks_store32(tcp + TCP_CHECKSUM_OFF, 0);
-	ks_store16(tcp + TCP_CHECKSUM_OFF,
-		   fold(sum_words(a->out, a->l4, TCP_HEADER_LEN) + sum_pseudo(&pkt->tuple, KS_PROTO_TCP, TCP_HEADER_LEN)));
+	ks_store16(tcp + TCP_CHECKSUM_OFF, fold(sum_words(a->out, a->l4, TCP_HEADER_LEN) +
+						sum_pseudo(&pkt->tuple, KS_PROTO_TCP, TCP_HEADER_LEN)));
 	return answer_finish(pkt, a, KS_PROTO_TCP);
 }
 
@@ -162,8 +162,7 @@ static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, st
 	for (__u32 i = 0; i < ANSWER_L4_MAX - ICMP_HEADER_LEN; i += 2) {
 		if (i >= quote)
 			break;
-		ks_store16(out_at(a->out, a->l4 + ICMP_HEADER_LEN + i),
-			   ks_load16(ks_head_at(head, pkt->l3_off + i)));
+		ks_store16(out_at(a->out, a->l4 + ICMP_HEADER_LEN + i), ks_load16(ks_head_at(head, pkt->l3_off + i)));
 	}
 	if (!v4)
 		sum = sum_pseudo(&pkt->tuple, KS_PROTO_ICMPV6, a->l4_len);

@@ -33,58 +33,59 @@ enum ks_class {
  * X(identifier, name, what it means in a sentence).
  * The first group are passes, so that every packet has a reason and sums add up.
  */
-#define KS_REASONS(X)                                                                              \
-	X(OK_NEW, "new", "a rule allowed it to open a flow")                                       \
-	X(OK_ESTABLISHED, "established", "it belongs to a flow")                                   \
-	X(OK_RELATED, "related", "it is about a flow: an ICMP error whose quotation matches")      \
-	X(OK_BYPASS, "bypass", "a bypass rule passes it untracked")                                \
-	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery or listener report, sane")          \
-	X(OK_NOT_IP, "not ip", "not IPv4 or IPv6: not for this firewall to judge")                 \
-	/* policy */                                                                               \
-	X(RULE, "rule", "a deny or reject rule matched")                                           \
-	X(NO_STATE, "no state", "no flow knows it and no rule lets it open one")                   \
-	/* frame and IP header */                                                                  \
-	X(TRUNCATED, "truncated", "the frame ends inside a header or before the stated length")    \
-	X(LINK_HEADER, "bad link header", "the link header is incomplete or nested too deep")      \
-	X(IP_VERSION, "bad ip version", "the IP version does not match the frame's type")          \
-	X(IP_HEADER_LENGTH, "bad ip header length", "the IP header length is below 20 or past the packet") \
-	X(IP_TOTAL_LENGTH, "bad ip total length", "the IP length is below its header or past the frame") \
-	X(IP_CHECKSUM, "bad ip checksum", "the IPv4 header checksum is wrong")                     \
-	X(IP_OPTIONS, "bad ip options", "an IPv4 option is malformed or a source route")           \
-	X(IP_SOURCE, "bad source address", "the source is multicast or broadcast") \
-	X(LAND, "land", "source and destination address and port are the same")                    \
-	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many") \
-	X(ROUTING_HEADER, "routing header", "IPv6 routing header type 0 (RFC 5095)")               \
-	X(HEADERS_TOO_LONG, "headers too long", "the headers do not fit the inspected part of the packet") \
-	X(FRAGMENT, "fragment", "a fragment that cannot be judged")                                \
-	/* upper protocols */                                                                      \
-	X(TCP_HEADER, "bad tcp header", "the TCP data offset is below 20 or past the packet")      \
-	X(TCP_FLAGS, "bad tcp flags", "a set of TCP flags that no stack sends: none, SYN+FIN, SYN+RST, FIN alone, ...") \
-	X(TCP_PORT, "bad tcp port", "a TCP port is 0")                                             \
-	X(TCP_OPTIONS, "bad tcp options", "a TCP option on a SYN is malformed")                    \
-	X(UDP_HEADER, "bad udp length", "the UDP length is below 8 or past the packet")            \
-	X(UDP_PORT, "bad udp port", "the UDP destination port is 0")                               \
-	X(ICMP_HEADER, "bad icmp header", "the ICMP message is shorter than its type needs")       \
-	X(ICMP_TYPE, "bad icmp type", "an ICMP type or code that does not exist or is obsolete") \
-	X(ICMP_QUOTE, "bad icmp quote", "an ICMP error that quotes no parsable packet")            \
+#define KS_REASONS(X)                                                                                                \
+	X(OK_NEW, "new", "a rule allowed it to open a flow")                                                         \
+	X(OK_ESTABLISHED, "established", "it belongs to a flow")                                                     \
+	X(OK_RELATED, "related", "it is about a flow: an ICMP error whose quotation matches")                        \
+	X(OK_BYPASS, "bypass", "a bypass rule passes it untracked")                                                  \
+	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery or listener report, sane")                            \
+	X(OK_NOT_IP, "not ip", "not IPv4 or IPv6: not for this firewall to judge")                                   \
+	/* policy */                                                                                                 \
+	X(RULE, "rule", "a deny or reject rule matched")                                                             \
+	X(NO_STATE, "no state", "no flow knows it and no rule lets it open one")                                     \
+	/* frame and IP header */                                                                                    \
+	X(TRUNCATED, "truncated", "the frame ends inside a header or before the stated length")                      \
+	X(LINK_HEADER, "bad link header", "the link header is incomplete or nested too deep")                        \
+	X(IP_VERSION, "bad ip version", "the IP version does not match the frame's type")                            \
+	X(IP_HEADER_LENGTH, "bad ip header length", "the IP header length is below 20 or past the packet")           \
+	X(IP_TOTAL_LENGTH, "bad ip total length", "the IP length is below its header or past the frame")             \
+	X(IP_CHECKSUM, "bad ip checksum", "the IPv4 header checksum is wrong")                                       \
+	X(IP_OPTIONS, "bad ip options", "an IPv4 option is malformed or a source route")                             \
+	X(IP_SOURCE, "bad source address", "the source is multicast or broadcast")                                   \
+	X(LAND, "land", "source and destination address and port are the same")                                      \
+	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many")   \
+	X(ROUTING_HEADER, "routing header", "IPv6 routing header type 0 (RFC 5095)")                                 \
+	X(HEADERS_TOO_LONG, "headers too long", "the headers do not fit the inspected part of the packet")           \
+	X(FRAGMENT, "fragment", "a fragment that cannot be judged")                                                  \
+	/* upper protocols */                                                                                        \
+	X(TCP_HEADER, "bad tcp header", "the TCP data offset is below 20 or past the packet")                        \
+	X(TCP_FLAGS, "bad tcp flags",                                                                                \
+	  "a set of TCP flags that no stack sends: none, SYN+FIN, SYN+RST, FIN alone, ...")                          \
+	X(TCP_PORT, "bad tcp port", "a TCP port is 0")                                                               \
+	X(TCP_OPTIONS, "bad tcp options", "a TCP option on a SYN is malformed")                                      \
+	X(UDP_HEADER, "bad udp length", "the UDP length is below 8 or past the packet")                              \
+	X(UDP_PORT, "bad udp port", "the UDP destination port is 0")                                                 \
+	X(ICMP_HEADER, "bad icmp header", "the ICMP message is shorter than its type needs")                         \
+	X(ICMP_TYPE, "bad icmp type", "an ICMP type or code that does not exist or is obsolete")                     \
+	X(ICMP_QUOTE, "bad icmp quote", "an ICMP error that quotes no parsable packet")                              \
 	X(ICMP_NO_FLOW, "icmp without flow", "an ICMP error about a flow we do not know, or in the wrong direction") \
-	X(ICMP_REPLY, "unasked reply", "an ICMP reply that nobody asked for")                      \
-	X(NEIGHBOUR, "bad neighbour message", "neighbour discovery with a hop limit below 255 or malformed") \
-	X(L4_CHECKSUM, "bad checksum", "the TCP, UDP or ICMP checksum is wrong")                   \
-	/* state */                                                                                \
-	X(TCP_STATE, "bad tcp state", "the flags do not fit the state of the connection")          \
-	X(TCP_WINDOW_SEQ, "seq above window", "data past the window the receiver offered")         \
-	X(TCP_OLD_SEQ, "seq below window", "data older than any retransmission could be")          \
-	X(TCP_ACK_AHEAD, "ack of unsent data", "it acknowledges data that was never sent")         \
-	X(TCP_ACK_OLD, "ack too old", "its acknowledgement is older than a window")                \
-	X(TCP_RST_SEQ, "inexact rst", "a RST that is not at the next sequence number")       \
-	X(TCP_SPLIT, "split handshake", "the answer to a SYN is a bare SYN: roles must not change") \
-	X(ZONE, "wrong zone", "it belongs to a flow but comes from a zone where that peer is not") \
-	X(DIRECTION, "wrong direction", "only the flow's originator may send this")                \
-	/* resources */                                                                            \
-	X(TABLE_FULL, "table full", "the state table is full of live flows")                       \
-	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open TCP connections is spent")    \
-	X(CONTENDED, "contended", "another processor held this flow too long")                     \
+	X(ICMP_REPLY, "unasked reply", "an ICMP reply that nobody asked for")                                        \
+	X(NEIGHBOUR, "bad neighbour message", "neighbour discovery with a hop limit below 255 or malformed")         \
+	X(L4_CHECKSUM, "bad checksum", "the TCP, UDP or ICMP checksum is wrong")                                     \
+	/* state */                                                                                                  \
+	X(TCP_STATE, "bad tcp state", "the flags do not fit the state of the connection")                            \
+	X(TCP_WINDOW_SEQ, "seq above window", "data past the window the receiver offered")                           \
+	X(TCP_OLD_SEQ, "seq below window", "data older than any retransmission could be")                            \
+	X(TCP_ACK_AHEAD, "ack of unsent data", "it acknowledges data that was never sent")                           \
+	X(TCP_ACK_OLD, "ack too old", "its acknowledgement is older than a window")                                  \
+	X(TCP_RST_SEQ, "inexact rst", "a RST that is not at the next sequence number")                               \
+	X(TCP_SPLIT, "split handshake", "the answer to a SYN is a bare SYN: roles must not change")                  \
+	X(ZONE, "wrong zone", "it belongs to a flow but comes from a zone where that peer is not")                   \
+	X(DIRECTION, "wrong direction", "only the flow's originator may send this")                                  \
+	/* resources */                                                                                              \
+	X(TABLE_FULL, "table full", "the state table is full of live flows")                                         \
+	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open TCP connections is spent")                      \
+	X(CONTENDED, "contended", "another processor held this flow too long")                                       \
 	X(INTERNAL, "internal error", "the home could not do its part: report this")
 
 enum ks_reason {

@@ -27,10 +27,9 @@ static const struct {
 	const char *name;
 	__u8 number;
 } protos[] = {
-	{ "icmp", 1 },	 { "igmp", 2 },	 { "ipip", 4 },	 { "tcp", 6 },	    { "udp", 17 },
-	{ "dccp", 33 },	 { "ipv6", 41 }, { "gre", 47 },	 { "esp", 50 },	    { "ah", 51 },
-	{ "icmpv6", 58 }, { "ospf", 89 }, { "pim", 103 }, { "vrrp", 112 },  { "l2tp", 115 },
-	{ "sctp", 132 }, { "udplite", 136 },
+	{ "icmp", 1 },	{ "igmp", 2 },	 { "ipip", 4 },	  { "tcp", 6 },	   { "udp", 17 },      { "dccp", 33 },
+	{ "ipv6", 41 }, { "gre", 47 },	 { "esp", 50 },	  { "ah", 51 },	   { "icmpv6", 58 },   { "ospf", 89 },
+	{ "pim", 103 }, { "vrrp", 112 }, { "l2tp", 115 }, { "sctp", 132 }, { "udplite", 136 },
 };
 
 static const char *name_of(const char *const *names, size_t count, unsigned number)
