@@ -235,6 +235,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 	if (!addr_equal(&in->pkt.tuple.dst, &quoted.src))
 		return KS_REASON_ICMP_QUOTE;
 	side = ks_flow_key_make(&quoted, &in->key);
+	ks_table_hash(env, in);
 	ks_table_find(env, in);
 	if (in->busy)
 		return KS_REASON_CONTENDED;

@@ -46,6 +46,7 @@ static inline void inspection_init(struct ks_inspection *in)
 	outcome_init(in);
 	in->retries = 0;
 	in->sender = 0;
+	in->pending = 0;
 	in->clock = ks_flow_clock(in->now);
 }
 
@@ -208,7 +209,6 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 
 static __u32 judge_packet(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
 	ks_table_find(env, in);
 	if (in->busy)
 		return deny(in, KS_CLASS_NONE, KS_REASON_CONTENDED);
@@ -253,7 +253,8 @@ static __u32 judge_flow(struct ks_env *env, struct ks_inspection *in, const __u8
 	return trial.reason;
 }
 
-static __u32 judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+/* All that needs no state. in->pending says whether the flow is to be asked. */
+static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
@@ -269,7 +270,12 @@ static __u32 judge(struct ks_env *env, struct ks_inspection *in, const __u8 *hea
 		return deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
 	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
-	return judge_flow(env, in, head);
+	in->pending = 1;
+	if (!(in->pkt.flags & KS_PKT_ICMP_ERROR)) {
+		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
+		ks_table_hash(env, in);
+	}
+	return KS_REASON_OK_NEW;
 }
 
 /* Counters and events; a drop is told when its rule or the option asks. */
@@ -285,12 +291,34 @@ static void account(struct ks_env *env, struct ks_inspection *in)
 		env_event(env, in);
 }
 
-__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+static ks_inline void inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	inspection_init(in);
-	in->reason = judge(env, in, head);
+	in->reason = read_packet(env, in, head);
+}
+
+static ks_inline __u32 inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	if (in->pending)
+		in->reason = judge_flow(env, in, head);
 	flows_clear(in);
 	if (!in->dry)
 		account(env, in);
 	return in->action;
+}
+
+__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	inspect_begin(env, in, head);
+	return inspect_finish(env, in, head);
+}
+
+void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	inspect_begin(env, in, head);
+}
+
+__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	return inspect_finish(env, in, head);
 }

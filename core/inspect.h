@@ -52,7 +52,7 @@ struct ks_inspection {
 	__u8 busy; /* 1: the flow was being written while we looked */
 	__u8 sender; /* 1: the sender is the key's second address */
 	__u8 replaces; /* 1: the packet opens a flow over `before`, which is over */
-	__u8 pad;
+	__u8 pending; /* 1: begun, and its flow is still to be asked */
 
 	struct ks_packet pkt;
 	struct ks_flow_key key;
@@ -70,5 +70,13 @@ struct ks_inspection {
  * Unless in->dry, state, counters and events follow from the verdict.
  */
 __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/*
+ * The same in two halves, for a home that handles packets in bursts: after
+ * the first one in->hash tells where the flow will be looked for, so that its
+ * memory can be fetched while other packets are read (ks_table_place()).
+ */
+void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 #endif

@@ -16,20 +16,13 @@ struct places {
 	__u16 tag;
 };
 
-static inline __u32 reduce(__u32 hash, __u32 buckets)
-{
-	return (__u32)(((__u64)hash * buckets) >> 32);
-}
-
 static inline struct places places_of(__u64 hash, const struct ks_table_shape *shape)
 {
 	struct places p = {
-		.bucket = { reduce((__u32)hash, shape->buckets), reduce((__u32)(hash >> 32), shape->buckets) },
-		.tag = (__u16)hash,
+		.bucket = { ks_table_place(shape, hash, 0), ks_table_place(shape, hash, 1) },
+		.tag = ks_table_tag(hash),
 	};
 
-	if (p.tag == 0)
-		p.tag = 1;
 	return p;
 }
 
@@ -76,6 +69,14 @@ static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_
 	return false;
 }
 
+void ks_table_hash(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+
+	if (shape)
+		in->hash = ks_flow_key_hash(&in->key, shape->key);
+}
+
 void ks_table_find(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
@@ -85,7 +86,6 @@ void ks_table_find(struct ks_env *env, struct ks_inspection *in)
 	in->busy = 0;
 	if (!shape)
 		return;
-	in->hash = ks_flow_key_hash(&in->key, shape->key);
 	p = places_of(in->hash, shape);
 	for (__u32 n = 0; n < 2; n++) {
 		struct ks_bucket *bucket = env_bucket(env, p.bucket[n]);
@@ -455,6 +455,7 @@ bool ks_table_kill(struct ks_env *env, struct ks_inspection *in)
 {
 	struct killing killing = { .env = env, .in = in };
 
+	ks_table_hash(env, in);
 	/* Packets of a busy flow may be first now and then. */
 	ks_loop(KILL_TRIES, kill_try, &killing);
 	return killing.killed;

@@ -65,6 +65,23 @@ static inline __u32 ks_table_buckets(__u32 flows)
 	return (__u32)((slots + KS_BUCKET_SLOTS - 1) / KS_BUCKET_SLOTS);
 }
 
+/* The first (n = 0) or second (n = 1) bucket of a hash. */
+static inline __u32 ks_table_place(const struct ks_table_shape *shape, __u64 hash, __u32 n)
+{
+	return (__u32)(((n ? hash >> 32 : hash & 0xffffffffU) * shape->buckets) >> 32);
+}
+
+/* What a slot's tag is for a hash; 0 is a free slot's. */
+static inline __u16 ks_table_tag(__u64 hash)
+{
+	__u16 tag = (__u16)hash;
+
+	return tag ? tag : 1;
+}
+
+/* Fills in in->hash from in->key: before any of the following. */
+void ks_table_hash(struct ks_env *env, struct ks_inspection *in);
+
 /* Finds the live flow of in->key: fills in->ref, in->before and in->found. */
 void ks_table_find(struct ks_env *env, struct ks_inspection *in);
 

@@ -280,7 +280,8 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg)
 	engine->event_arg = arg;
 }
 
-__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
+/* What the core wants to know of a frame before it begins. */
+static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
 {
 	in->now = engine->now;
 	in->from = frame->from;
@@ -291,7 +292,51 @@ __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, 
 	in->pkt.link = frame->link;
 	in->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
 	engine->frame = frame;
+}
+
+__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
+{
+	frame_offer(engine, frame, dry, in);
 	return ks_inspect(env_of(engine), in, frame->data);
+}
+
+/* Fetches the line of tags of a bucket. */
+static void prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
+{
+	__builtin_prefetch(&engine->buckets[ks_table_place(&engine->shape, hash, n)]);
+}
+
+/* Fetches the two lines of the flow whose tag fits; writes follow. Returns whether there is one. */
+static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
+{
+	const struct ks_bucket *bucket = &engine->buckets[ks_table_place(&engine->shape, hash, n)];
+	__u16 tag = ks_table_tag(hash);
+
+	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
+		if (bucket->tag[i] != tag)
+			continue;
+		__builtin_prefetch(&bucket->slot[i].key, 1);
+		__builtin_prefetch(&bucket->slot[i].flow.packets, 1);
+		return true;
+	}
+	return false;
+}
+
+void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
+			     struct ks_inspection *in)
+{
+	for (unsigned i = 0; i < count; i++) {
+		frame_offer(engine, &frames[i], dry, &in[i]);
+		ks_inspect_begin(env_of(engine), &in[i], frames[i].data);
+		if (in[i].pending)
+			prefetch_tags(engine, in[i].hash, 0);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (in[i].pending && !prefetch_flow(engine, in[i].hash, 0))
+			prefetch_tags(engine, in[i].hash, 1);
+	}
+	for (unsigned i = 0; i < count; i++)
+		ks_inspect_finish(env_of(engine), &in[i], frames[i].data);
 }
 
 struct ks_env *ks_engine_env(struct ks_engine *engine)
@@ -322,6 +367,7 @@ int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, 
 	struct ks_inspection in = { .now = engine->now, .clock = ks_flow_clock(engine->now), .key = *key };
 	__u32 reason;
 
+	ks_table_hash(env_of(engine), &in);
 	ks_table_find(env_of(engine), &in);
 	if (in.found)
 		return -EEXIST;

@@ -58,6 +58,16 @@ __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, 
 /* The engine as the core sees it, for ks_rule_compare() and others that take a home. */
 struct ks_env *ks_engine_env(struct ks_engine *engine);
 
+#define KS_BURST_MAX 32 /* more in one burst only drives the first ones out of the cache */
+
+/*
+ * The same for a burst of frames, in their order: the memory of their flows is
+ * fetched while they are parsed, which a table larger than the cache needs.
+ * `in` has room for `count` inspections.
+ */
+void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
+			     struct ks_inspection *in);
+
 /* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
 int ks_engine_each_flow(struct ks_engine *engine,
 			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);

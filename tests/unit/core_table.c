@@ -24,6 +24,7 @@ static struct ks_inspection look(struct ks_env *env, __u32 n, __u64 now)
 {
 	struct ks_inspection in = { .now = now, .clock = ks_flow_clock(now), .key = key_of(n) };
 
+	ks_table_hash(env, &in);
 	ks_table_find(env, &in);
 	return in;
 }

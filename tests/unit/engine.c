@@ -158,12 +158,73 @@ static void test_full(void **state)
 	ks_engine_destroy(engine);
 }
 
+/* A UDP datagram between a few hosts and ports, so that bursts hold several of one flow, and some that are no packet. */
+static void datagram_make(__u8 frame[60], __u32 random)
+{
+	__u32 sum = 0;
+
+	memset(frame, 0, 60);
+	frame[12] = random % 61 == 0 ? 0x09 : 0x08;
+	frame[14] = random % 53 == 0 ? 0x46 : 0x45;
+	frame[17] = 46;
+	frame[22] = 64;
+	frame[23] = 17;
+	frame[26] = frame[30] = 10;
+	frame[29] = random >> 8 & 1;
+	frame[33] = random >> 11 & 1;
+	frame[35] = 1 + (random >> 14 & 1);
+	frame[37] = 1 + (random >> 16 & 1);
+	frame[39] = 26;
+	for (unsigned i = 14; i < 34; i += 2)
+		sum += (__u32)frame[i] << 8 | frame[i + 1];
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	frame[24] = (__u8)(sum >> 8);
+	frame[25] = (__u8)sum;
+}
+
+/* A burst comes to the same as its frames one by one. */
+static void test_bursts(void **state)
+{
+	struct ks_engine *single = engine_make(), *burst = engine_make();
+	static struct ks_inspection in[KS_BURST_MAX], one;
+	static __u8 data[KS_BURST_MAX][60];
+	struct ks_frame frames[KS_BURST_MAX];
+	__u32 random = 1;
+
+	for (unsigned round = 0; round < 500; round++) {
+		unsigned count = 1 + round % KS_BURST_MAX;
+
+		ks_engine_set_time(single, (round + 1) * SECOND);
+		ks_engine_set_time(burst, (round + 1) * SECOND);
+		for (unsigned i = 0; i < count; i++) {
+			random = random * 1664525 + 1013904223;
+			datagram_make(data[i], random);
+			frames[i] = (struct ks_frame){ data[i], 60, 60, KS_LINK_ETHERNET, 2, 2 };
+		}
+		ks_engine_inspect_burst(burst, frames, count, false, in);
+		for (unsigned i = 0; i < count; i++) {
+			ks_engine_inspect(single, &frames[i], false, &one);
+			assert_int_equal(in[i].action, one.action);
+			assert_int_equal(in[i].reason, one.reason);
+			assert_int_equal(in[i].state, one.state);
+			assert_int_equal(in[i].dir, one.dir);
+			assert_memory_equal(in[i].after.packets, one.after.packets, sizeof(one.after.packets));
+		}
+	}
+	assert_memory_equal(ks_engine_reasons(single), ks_engine_reasons(burst),
+			    KS_REASON_MAX * sizeof(struct ks_count));
+	assert_true(ks_engine_reasons(burst)[KS_REASON_OK_ESTABLISHED].packets > 0);
+	assert_true(ks_engine_reasons(burst)[KS_REASON_OK_NOT_IP].packets > 0);
+	ks_engine_destroy(single);
+	ks_engine_destroy(burst);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds), cmocka_unit_test(test_clock_never_goes_back),
 		cmocka_unit_test(test_jumps),  cmocka_unit_test(test_new_policy_keeps_flows),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full),   cmocka_unit_test(test_bursts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
