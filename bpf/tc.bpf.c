@@ -20,6 +20,7 @@
 #define SEAL 0x4b00 /* high octet of tc_index; the low one is the zone */
 #define LOOPBACK_IFINDEX 1
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
+#define VLAN_ID_MASK 0x0fff
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define ETH_HEADER_LEN 14
 #define KILL_KEYS_OFF 16
@@ -93,6 +94,22 @@ static int inspect(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 	return reject(skb, scratch);
 }
 
+/*
+ * A tagged frame is the business of the VLAN device of its tag, one for another
+ * host that of a macvlan device or of nobody. Each of those has programs of
+ * its own where a zone names it; what no device claims the stack drops. Only
+ * a bridge hands on all that its ports hear.
+ */
+static bool is_for_vlan(struct __sk_buff *skb, const struct ks_port *port)
+{
+	return !port->bridged && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
+}
+
+static bool is_for_others(struct __sk_buff *skb, const struct ks_port *port)
+{
+	return !port->bridged && skb->pkt_type == PACKET_OTHERHOST;
+}
+
 PROGRAM("tc")
 int ks_tc_ingress(struct __sk_buff *skb)
 {
@@ -110,9 +127,8 @@ int ks_tc_ingress(struct __sk_buff *skb)
 		port = port_get(skb->ifindex);
 		if (!port)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
-		/* Overheard on a promiscuous interface: the stack drops it, and it must neither make state nor be answered. */
-		if (skb->pkt_type == PACKET_OTHERHOST && !port->bridged)
-			return TC_DROP;
+		if (is_for_vlan(skb, port) || is_for_others(skb, port))
+			return TC_PASS;
 		scratch->in.from = port->zone;
 		scratch->in.to = KS_ZONE_UNKNOWN;
 		scratch->in.pkt.link = port->link;
@@ -143,7 +159,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 
 	if (!control || !scratch)
 		return TC_DROP;
-	if (!port)
+	if (!port || is_for_vlan(skb, port))
 		return TC_PASS;
 	if (in_ifindex)
 		in_port = port_get(in_ifindex);

@@ -227,6 +227,10 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 	}
 	if (guarded && zone == guarded->port.zone) {
 		guarded->up = news->up;
+		if (guarded->port.bridged != news->bridged) {
+			guarded->port.bridged = news->bridged;
+			ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
+		}
 		snprintf(guarded->name, sizeof(guarded->name), "%s", news->name);
 		return;
 	}
