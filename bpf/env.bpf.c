@@ -48,6 +48,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096);
 	 __type(key, __u32); __type(value, struct ks_port); } ks_ports MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_NEAR_PORTS);
+	 __type(key, __u32); __type(value, struct ks_near_port); } ks_near_ports MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_REASON_MAX);
 	 __type(key, __u32); __type(value, struct ks_count); } ks_reasons MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_RULE_ID_MAX);
@@ -88,6 +90,11 @@ const struct ks_control *control_get(void)
 
 const struct ks_port *port_get(__u32 ifindex)
 {
+	__u32 place = ifindex & (KS_NEAR_PORTS - 1);
+	const struct ks_near_port *near = bpf_map_lookup_elem(&ks_near_ports, &place);
+
+	if (near && near->ifindex == ifindex)
+		return &near->port;
 	return bpf_map_lookup_elem(&ks_ports, &ifindex);
 }
 

@@ -13,6 +13,7 @@
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
  *   ks_ports        HASH                     ifindex (__u32) -> struct ks_port: the interfaces we guard
+ *   ks_near_ports   ARRAY                    struct ks_near_port       the same at ifindex % KS_NEAR_PORTS, where nobody else is
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
@@ -37,6 +38,17 @@ struct ks_port {
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
 	__u8 bridged; /* 1: it is part of a bridge or the like, so frames for other hosts are its business */
 	__u8 zero;
+};
+
+/*
+ * Every packet asks for its interface, and an array answers without a call:
+ * this one is asked first. ifindex is 0 in a free place.
+ */
+#define KS_NEAR_PORTS 1024U /* a power of two */
+
+struct ks_near_port {
+	__u32 ifindex;
+	struct ks_port port;
 };
 
 struct ks_control {

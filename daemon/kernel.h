@@ -37,6 +37,7 @@ struct ks_kernel;
 	X(SETS, ks_sets)               \
 	X(RANGES, ks_ranges)           \
 	X(PORTS, ks_ports)             \
+	X(NEAR_PORTS, ks_near_ports)   \
 	X(REASONS, ks_reasons)         \
 	X(RULE_COUNTS, ks_rule_counts) \
 	X(EVENTS, ks_events)           \

@@ -179,13 +179,33 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	return 0;
 }
 
+/* Puts the port into its place of the near map, or with NULL takes it out, unless another interface is there. */
+static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
+{
+	__u32 place = ifindex % KS_NEAR_PORTS;
+	struct ks_near_port near;
+
+	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, &near))
+		return -errno;
+	if (near.ifindex != ifindex && (near.ifindex || !port))
+		return 0;
+	near = port ? (struct ks_near_port){ ifindex, *port } : (struct ks_near_port){ 0 };
+	return bpf_map_update_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, &near, BPF_ANY) ? -errno : 0;
+}
+
 int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
 {
-	return bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY))
+		return -errno;
+	return near_port_set(kernel, ifindex, port);
 }
 
 int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex)
 {
+	int err = near_port_set(kernel, ifindex, NULL);
+
+	if (err)
+		return err;
 	return bpf_map_delete_elem(kernel->maps[KS_MAP_PORTS], &ifindex) && errno != ENOENT ? -errno : 0;
 }
 
