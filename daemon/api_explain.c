@@ -55,48 +55,18 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 	return err;
 }
 
-/* Adds a word with a number from the wire, if the packet has none of its kind. */
-static int add_number(struct explainer *explainer, enum ks_mod_kind kind, __u32 value)
-{
-	struct ks_packet_spec *spec = &explainer->step.packet;
-	struct ks_mod *mods;
-
-	if (ks_spec_mod(spec, kind))
-		return 0;
-	mods = ks_arena_alloc(explainer->arena, (spec->mod_count + 1) * sizeof(*mods));
-	if (!mods)
-		return -ENOMEM;
-	if (spec->mod_count)
-		memcpy(mods, spec->mods, spec->mod_count * sizeof(*mods));
-	mods[spec->mod_count] = (struct ks_mod){ .kind = (__u8)kind, .base = KS_SEQ_ABSOLUTE, .value = value };
-	spec->mods = mods;
-	spec->mod_count++;
-	return 0;
-}
-
 /* Copies the packet's flow from the kernel into the engine, and lets the packet continue it. */
 static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
-	struct ks_packet_spec *spec = &explainer->step.packet;
 	struct ks_inspection in;
 	struct ks_flow flow;
-	__u32 dir;
 	int err;
 
 	ks_engine_inspect(explainer->engine, frame, true, &in);
 	if (!ks_kernel_find_flow(explainer->daemon->kernel, &in.key, &flow))
 		return 0;
 	err = ks_engine_add_flow(explainer->engine, &in.key, &flow);
-	if (err || spec->proto != KS_PROTO_TCP || spec->kind != KS_SPEC_IP || (spec->tcp_flags & KS_TCP_SYN))
-		return err;
-	dir = memcmp(&spec->src, &in.key.addr[ks_flow_orig_side(&flow)], sizeof(spec->src)) ||
-			      ks_be16(in.key.port[ks_flow_orig_side(&flow)]) != spec->sport
-		      ? KS_REPLY
-		      : KS_ORIGINAL;
-	err = add_number(explainer, KS_MOD_SEQ, flow.end[dir]);
-	if (!err && (spec->tcp_flags & KS_TCP_ACK))
-		err = add_number(explainer, KS_MOD_ACK, flow.end[!dir]);
-	return err;
+	return err ?: ks_explain_continue(&explainer->step.packet, &in.key, &flow, explainer->arena);
 }
 
 /*
