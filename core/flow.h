@@ -89,6 +89,8 @@ enum ks_state {
 #define KS_FLOW_ASSURED 0x04 /* established in both directions: never recycled while alive */
 #define KS_FLOW_PICKUP 0x08 /* taken up mid-stream: windows were learnt, not negotiated */
 #define KS_FLOW_LOG 0x10 /* its rule asked for a log */
+#define KS_FLOW_SYN_SEEN \
+	0x20 /* TCP: the originator sent a SYN inside; ack[KS_ORIGINAL] is what an answer to it acknowledges */
 
 /* ks_flow.tcp_flags[dir] */
 #define KS_TCP_SACK_PERM 0x01 /* offered selective acknowledgements */

@@ -380,7 +380,7 @@ static bool reset_is_exact(struct ks_inspection *in)
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
 	compare_set(in, pkt->seq, flow->ack[!dir], flow->end[dir]);
-	if (flow->state == KS_STATE_TCP_SYN_SENT)
+	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
 		return pkt->seq == flow->end[dir];
 	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
 		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
@@ -423,6 +423,47 @@ static __u32 window_check(struct ks_inspection *in)
 	return 0;
 }
 
+/*
+ * The responder accepts the SYN that the originator sent inside an old
+ * connection: both have forgotten that one, and the entry is the last to
+ * learn of it. What the SYN offered was not kept, so the windows of the new
+ * connection are not checked.
+ */
+static __u32 answer_resync(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->after;
+	__u32 sent = flow->ack[KS_ORIGINAL];
+
+	flow->flags = (flow->flags & ~(KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED)) | KS_FLOW_PICKUP;
+	flow->end[KS_ORIGINAL] = sent;
+	flow->max_end[KS_ORIGINAL] = sent;
+	flow->ack[KS_REPLY] = sent;
+	flow->end[KS_REPLY] = segment_end(&in->pkt);
+	flow->max_end[KS_REPLY] = segment_end(&in->pkt);
+	flow->ack[KS_ORIGINAL] = segment_end(&in->pkt);
+	flow->scale[KS_ORIGINAL] = 0;
+	flow->scale[KS_REPLY] = 0;
+	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
+	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
+	return KS_STATE_TCP_SYN_RECV;
+}
+
+/*
+ * A SYN inside a connection, which the responder will challenge if it knows
+ * the connection, or accept if it does not; or the answer to one. Returns the
+ * arc.
+ */
+static __u32 judge_inside(struct ks_inspection *in, __u32 event)
+{
+	if (event == EV_SYN && in->before.state != KS_STATE_TCP_SYN_RECV) {
+		in->after.flags |= KS_FLOW_SYN_SEEN;
+		in->after.ack[KS_ORIGINAL] = segment_end(&in->pkt);
+	}
+	if (event == EV_SYNACK && in->before.flags & KS_FLOW_SYN_SEEN && in->pkt.ack == in->before.ack[KS_ORIGINAL])
+		return answer_resync(in);
+	return PASS;
+}
+
 /* What a valid segment teaches about both windows. */
 static void window_learn(struct ks_inspection *in)
 {
@@ -440,6 +481,11 @@ static void window_learn(struct ks_inspection *in)
 	}
 	if (pkt->window > flow->max_win[dir])
 		flow->max_win[dir] = pkt->window;
+	/* The connection is alive after all: the SYN inside it was a stray. */
+	if (dir == KS_ORIGINAL && flow->flags & KS_FLOW_SYN_SEEN) {
+		flow->flags &= ~KS_FLOW_SYN_SEEN;
+		flow->ack[dir] = pkt->ack;
+	}
 	if (ks_seq_after(pkt->ack, flow->ack[dir]))
 		flow->ack[dir] = pkt->ack;
 	if (ks_seq_after(limit, flow->max_end[peer]))
@@ -558,7 +604,12 @@ __u32 ks_tcp_update(struct ks_inspection *in, bool *moves)
 	/* A challenge carries no data. */
 	if (event == EV_ACK && arc == PASS && in->before.state == KS_STATE_TCP_SYN_SENT && in->pkt.payload_len)
 		arc = DROP;
-	if (arc >= DROP)
+	if (arc == PASS && (event == EV_SYN || event == EV_SYNACK)) {
+		arc = judge_inside(in, event);
+		if (arc < DROP)
+			in->after.state = arc;
+	}
+	if (arc >= DROP || in->after.state != in->before.state)
 		return arc_verdict(arc, moves);
 	if (event == EV_ACK || event == EV_FIN) {
 		reason = synchronised_update(in);

@@ -331,9 +331,14 @@ static void check_strays(const struct talk *t)
 	bool time_wait = t->flow.state == KS_STATE_TCP_TIME_WAIT;
 	struct talk s;
 
-	/* RFC 5961 4.2: the receiver answers with a challenge; nothing moves here. */
+	/* RFC 5961 4.2: the receiver answers with a challenge; nothing moves here but the note of the SYN. */
 	s = *t;
-	assert_only_passes(&s, say(&s, ORIG, SYN, 0x1234567, 0, 0));
+	assert_int_equal(say(&s, ORIG, SYN, 0x1234567, 0, 0), KS_REASON_OK_ESTABLISHED);
+	assert_true(s.flow.flags & KS_FLOW_SYN_SEEN);
+	assert_int_equal(s.flow.ack[ORIG], t->isn[ORIG] + 0x1234568);
+	s.flow.flags &= ~KS_FLOW_SYN_SEEN;
+	s.flow.ack[ORIG] = t->flow.ack[ORIG];
+	assert_true(same_but_counts(&t->flow, &s.flow));
 	assert_int_equal(say(&s, REPL, SYN, 0x1234567, 0, 0), KS_REASON_TCP_STATE);
 	assert_int_equal(say(&s, ORIG, SYN | ACK, 0, 1, 0), KS_REASON_TCP_STATE);
 	if (time_wait)
