@@ -21,7 +21,7 @@ struct arguments {
 	const char *checksums, *outside;
 	struct ks_words zones, inside, self, interfaces;
 	uint64_t connections;
-	const char *passed, *dropped, *answers;
+	struct ks_replay_outputs outputs;
 };
 
 static int take_checksums(const struct ks_option *option, const char *value, const char **expected)
@@ -202,7 +202,7 @@ static int run_all(const struct arguments *args, struct ks_replay_run *run, char
 static int replay(const struct arguments *args, const struct ks_policy *policy, struct ks_zone_map *map, char **paths)
 {
 	const char *names[INTERFACES_MAX] = { NULL };
-	bool writes = args->passed || args->dropped || args->answers;
+	bool writes = args->outputs.passed || args->outputs.dropped || args->outputs.answers;
 	struct ks_replay_run run = {
 		.policy = policy,
 		.json = args->json,
@@ -210,9 +210,9 @@ static int replay(const struct arguments *args, const struct ks_policy *policy, 
 		.colour = ks_output_colour(stdout),
 		.shown = args->connections,
 		.progress = isatty(STDERR_FILENO) && (args->quiet || !isatty(STDOUT_FILENO)),
-		.passed.path = args->passed,
-		.dropped.path = args->dropped,
-		.answers.path = args->answers,
+		.passed.path = args->outputs.passed,
+		.dropped.path = args->outputs.dropped,
+		.answers.path = args->outputs.answers,
 	};
 	struct ks_replay_config config = {
 		.policy = policy,
@@ -319,17 +319,17 @@ int ks_cmd_replay(int argc, char **argv)
 		  .argument = "FILE",
 		  .help = "write the frames that pass to a capture file",
 		  .take = ks_take_text,
-		  .target = &args.passed },
+		  .target = &args.outputs.passed },
 		{ .name = "dropped",
 		  .argument = "FILE",
 		  .help = "write the frames that are dropped",
 		  .take = ks_take_text,
-		  .target = &args.dropped },
+		  .target = &args.outputs.dropped },
 		{ .name = "answers",
 		  .argument = "FILE",
 		  .help = "write the answers to rejected frames",
 		  .take = ks_take_text,
-		  .target = &args.answers },
+		  .target = &args.outputs.answers },
 	};
 	const struct ks_usage usage = { "keepstate replay [OPTION]... FILE CAPTURE...", help, options,
 					KS_ARRAY_SIZE(options) };
@@ -341,6 +341,9 @@ int ks_cmd_replay(int argc, char **argv)
 		return code;
 	if (argc - first < 2)
 		return ks_usage_error(&usage, "replay needs a policy file and at least one capture");
+	code = ks_replay_outputs_check(&args.outputs, argv[first], argv + first + 1);
+	if (code != KS_EXIT_OK)
+		return code;
 	code = ks_cli_load(argv[first], &policy);
 	if (code != KS_EXIT_OK)
 		return code;

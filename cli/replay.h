@@ -20,6 +20,11 @@ struct ks_dump {
 	int link_type;
 };
 
+/* Paths of the files to write, NULL for those that nobody asked for. */
+struct ks_replay_outputs {
+	const char *passed, *dropped, *answers;
+};
+
 struct ks_replay_run {
 	const struct ks_policy *policy;
 	struct ks_replay *replay;
@@ -53,6 +58,13 @@ void ks_replay_progress_clear(struct ks_replay_run *run);
 
 /* Seconds since the run began. */
 double ks_replay_seconds(const struct ks_replay_run *run);
+
+/*
+ * Whether the files to write are neither among those to read (the policy and
+ * the captures, NULL behind them) nor the same twice. Opens nothing. Returns
+ * 0, or KS_EXIT_USAGE having said which ones collide.
+ */
+int ks_replay_outputs_check(const struct ks_replay_outputs *outputs, const char *policy, char **captures);
 
 /* Writes a frame to the files that want it. Returns 0, or an enum ks_exit having said what is wrong. */
 int ks_replay_write(struct ks_replay_run *run, const struct ks_replay_frame *frame);

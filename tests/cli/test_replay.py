@@ -133,6 +133,29 @@ def test_written_frames(keepstate):
     assert answer[47] & 0x04  # RST
 
 
+def test_files_that_would_be_lost(keepstate):
+    capture = pcap(ethernet(ASK))
+    write(keepstate, 'x.pcap', capture)
+    write(keepstate, 'y.pcap', capture)
+    (keepstate.directory / 'link').symlink_to('x.pcap')
+    (keepstate.directory / 'hard').hardlink_to(keepstate.directory / 'y.pcap')
+    policy = (keepstate.directory / 'gateway.conf').read_bytes()
+    for options, message in [(['--passed', 'x.pcap'], "--passed: 'x.pcap' is the capture 'x.pcap'"), (['--dropped', './link'], "capture 'x.pcap'"),
+                             (['--answers', 'hard'], "capture 'y.pcap'"), (['--passed', 'gateway.conf'], "policy 'gateway.conf'"),
+                             (['--passed', 'new', '--dropped', './new'], "--dropped: './new' is the file of --passed too"),
+                             (['--dropped', 'new', '--answers', keepstate.directory / 'new'], 'file of --dropped too')]:
+        run = keepstate('replay', *options, 'gateway.conf', 'x.pcap', 'y.pcap', code=2)
+        assert message in run.stderr and run.stderr.count('\n') == 1 and not run.stdout
+    with open(keepstate.directory / 'x.pcap', 'rb') as stdin:
+        run = subprocess.run([keepstate.path, 'replay', '--passed', 'x.pcap', 'gateway.conf', '-'], cwd=keepstate.directory, stdin=stdin,
+                             stderr=subprocess.PIPE, check=False)
+    assert run.returncode == 2 and b"is the capture '-'" in run.stderr
+    assert not (keepstate.directory / 'new').exists()
+    assert (keepstate.directory / 'x.pcap').read_bytes() == (keepstate.directory / 'y.pcap').read_bytes() == capture
+    assert (keepstate.directory / 'gateway.conf').read_bytes() == policy
+    keepstate('replay', '--passed', '/dev/null', '--dropped', '/dev/null', 'gateway.conf', 'x.pcap')
+
+
 def test_mixed_link_types_in_one_file(keepstate):
     write(keepstate, 'a.pcap', pcap(ethernet(ASK)))
     write(keepstate, 'b.pcap', pcap(ASK, link=RAW))
