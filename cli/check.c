@@ -6,24 +6,16 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/diagnose.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
 
-static json_t *diag_json(const struct ks_diag *diag)
+/* `policy` is NULL when it is not good, which err and diags tell more of. */
+static json_t *check_json(const char *path, int err, const struct ks_policy *policy, const struct ks_diags *diags)
 {
-	return json_pack("{s:s, s:s*, s:i, s:i, s:s*, s:s*}", "severity", diag->warning ? "warning" : "error", "file",
-			 diag->place.file, "line", (int)diag->place.line, "column", (int)diag->place.column, "message",
-			 diag->message, "excerpt", diag->excerpt);
-}
+	json_t *value = ks_diagnose_json(path, err, diags);
 
-static json_t *check_json(const char *path, const struct ks_policy *policy, const struct ks_diags *diags)
-{
-	json_t *list = json_array(), *value;
-
-	for (size_t i = 0; i < diags->count; i++)
-		json_array_append_new(list, diag_json(&diags->list[i]));
-	value = json_pack("{s:s, s:b, s:o}", "file", path, "good", policy != NULL, "diagnostics", list);
 	if (policy)
 		json_object_update_new(value, json_pack("{s:i, s:i, s:i, s:i}", "zones", (int)policy->zone_count,
 							"rules", (int)policy->info_count, "entries",
@@ -64,7 +56,7 @@ int ks_cmd_check(int argc, char **argv)
 		return ks_usage_error(&usage, "check needs one policy file");
 	err = ks_policy_load(argv[first], &policy, &diags);
 	if (json)
-		ks_json_print(check_json(argv[first], err ? NULL : policy, &diags), stdout);
+		ks_json_print(check_json(argv[first], err, err ? NULL : policy, &diags), stdout);
 	else
 		ks_diags_print(&diags, stderr, ks_output_colour(stderr));
 	if (err && err != -EINVAL)

@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "core/types.h"
 
 struct command {
@@ -22,22 +23,23 @@ struct command {
 static const struct command commands[] = { KS_COMMANDS(X) };
 #undef X
 
-static void commands_print(FILE *out)
+static int commands_print(void)
 {
 	fputs("keepstate: a stateful packet inspection firewall\n\n"
 	      "usage: keepstate [--netns NAME] COMMAND [OPTION]... [ARGUMENT]...\n\ncommands:\n",
-	      out);
+	      stdout);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+		printf("  %-10s %s\n", commands[i].name, commands[i].help);
 	fputs("\n'keepstate COMMAND --help' tells more of a command, keepstate(8) of them all,\n"
 	      "keepstate.conf(5) of the policy language.\n",
-	      out);
+	      stdout);
+	return ks_cli_finish(KS_EXIT_OK);
 }
 
 static int version_print(void)
 {
 	printf("keepstate %s\n", KS_VERSION);
-	return KS_EXIT_OK;
+	return ks_cli_finish(KS_EXIT_OK);
 }
 
 static const struct command *command_find(const char *name)
@@ -49,9 +51,19 @@ static const struct command *command_find(const char *name)
 	return NULL;
 }
 
+/* 'help COMMAND' is 'COMMAND --help'. */
+static int command_help(const struct command *command)
+{
+	char name[16], option[] = "--help";
+	char *argv[] = { name, option, NULL };
+
+	snprintf(name, sizeof(name), "%s", command->name);
+	return command->run(2, argv);
+}
+
 int main(int argc, char **argv)
 {
-	bool version = false, help = false;
+	bool version = false, help = false, asked;
 	const struct ks_option options[] = {
 		{ .name = "version", .help = "print the version", .take = ks_take_flag, .target = &version },
 		{ .name = "help", .letter = 'h', .help = "list the commands", .take = ks_take_flag, .target = &help },
@@ -67,18 +79,16 @@ int main(int argc, char **argv)
 		return code;
 	if (version)
 		return version_print();
-	if (help || first == argc) {
-		commands_print(stdout);
-		return KS_EXIT_OK;
-	}
-	if (strcmp(argv[first], "help") == 0) {
-		commands_print(stdout);
-		return KS_EXIT_OK;
-	}
+	if (help || first == argc)
+		return commands_print();
+	asked = strcmp(argv[first], "help") == 0;
+	first += asked;
+	if (first == argc)
+		return commands_print();
 	command = command_find(argv[first]);
 	if (!command) {
 		fprintf(stderr, "keepstate: no command '%s'; 'keepstate' alone lists the commands\n", argv[first]);
 		return KS_EXIT_USAGE;
 	}
-	return command->run(argc - first, argv + first);
+	return asked ? command_help(command) : command->run(argc - first, argv + first);
 }

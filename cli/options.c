@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/output.h"
 
 #define OPTIONS_MAX 48
 #define CODE_FIRST 256 /* getopt codes of long options: above every letter */
@@ -204,7 +205,7 @@ static int parse(const struct ks_usage *usage, struct parser *parser, int argc, 
 		}
 		if (option == &common[0]) {
 			usage_print(usage, stdout);
-			*code = KS_EXIT_OK;
+			*code = ks_cli_finish(KS_EXIT_OK);
 			return -1;
 		}
 		*code = option_take(usage, option);

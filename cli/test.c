@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/diagnose.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -111,12 +112,31 @@ static int test_run(struct run *run, const struct ks_test *test, const struct ks
 	return err;
 }
 
+/* As ks_cli_load(); in JSON, a bad policy is an object with its complaints. */
+static int load(const struct run *run, const char *path, struct ks_policy **policy)
+{
+	struct ks_diags diags;
+	int err;
+
+	if (!run->json)
+		return ks_cli_load(path, policy);
+	err = ks_policy_load(path, policy, &diags);
+	if (err)
+		ks_json_print(ks_diagnose_json(path, err, &diags), stdout);
+	else
+		ks_diags_print(&diags, stderr, ks_output_colour(stderr));
+	if (err && err != -EINVAL)
+		fprintf(stderr, "keepstate: %s: %s\n", path, strerror(-err));
+	ks_diags_fini(&diags);
+	return ks_cli_load_code(err);
+}
+
 /* Returns an enum ks_exit: OK also when tests failed, which the counts say. */
 static int file_run(struct run *run, const char *path)
 {
 	struct ks_policy *policy;
 	struct ks_home home;
-	int err, code = ks_cli_load(path, &policy);
+	int err, code = load(run, path, &policy);
 
 	if (code != KS_EXIT_OK)
 		return code;
@@ -172,7 +192,7 @@ int ks_cmd_test(int argc, char **argv)
 		  .take = ks_take_flag,
 		  .target = &run.quiet },
 		{ .name = "json",
-		  .help = "print one JSON object a test, and one for the summary",
+		  .help = "print one JSON object a test, one a bad file, and one for the summary",
 		  .take = ks_take_flag,
 		  .target = &run.json },
 		{ .name = "words",

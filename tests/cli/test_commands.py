@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """check, show, explain, and what all commands have in common."""
 import json
+import subprocess
 
 import pytest
 from conftest import ACK, SYN, ethernet, pcap, tcp
@@ -13,6 +14,19 @@ def test_commands_are_listed(keepstate):
         help_text = keepstate(command, '--help').stdout
         assert help_text.startswith(f'usage: keepstate {command}') and '--netns NAME' in help_text
     assert keepstate('--version').stdout.startswith('keepstate ')
+
+
+def test_help(keepstate):
+    assert keepstate('help').stdout == keepstate('--help').stdout == keepstate().stdout
+    assert keepstate('help', 'replay').stdout == keepstate('replay', '--help').stdout
+    assert "no command 'nope'" in keepstate('help', 'nope', code=2).stderr
+
+
+def test_help_to_a_full_disk(keepstate):
+    for arguments in [[], ['help'], ['--help'], ['--version'], ['replay', '--help'], ['help', 'status']]:
+        with open('/dev/full', 'wb') as full:
+            run = subprocess.run([keepstate.path, *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
+        assert run.returncode == 3 and b'cannot write the output' in run.stderr
 
 
 def test_usage_errors(keepstate):
@@ -40,6 +54,20 @@ def test_check_of_a_bad_policy(keepstate):
     assert report['good'] is False
     assert [(d['line'], d['severity']) for d in report['diagnostics']] == [(2, 'error'), (3, 'error')]
     assert 'No such file' in keepstate('check', 'nowhere.conf', code=2).stderr
+
+
+def test_reasons_in_json(keepstate):
+    (keepstate.directory / 'binary.conf').write_bytes(b'allow \xff\xfe "\xc3\xa4"\n')
+    (keepstate.directory / 'bad.conf').write_bytes(b'\nalow\n')
+    for name, line, message in [('nowhere.conf', None, 'No such file'), ('.', None, 'Is a directory'), ('bad.conf', 2, "'alow'"),
+                                ('binary.conf', 1, '\ufffd')]:
+        report, = keepstate.json('check', '--json', name, code=2)
+        diagnostic = report['diagnostics'][0]
+        assert report['file'] == name and report['good'] is False
+        assert diagnostic['file'] == name and diagnostic['severity'] == 'error' and diagnostic.get('line') == line
+        assert message in diagnostic['message']
+        assert keepstate.json('test', '--json', name, code=2) == [report, {'passed': 0, 'failed': 0}]
+    assert report['diagnostics'][0]['excerpt'] == 'allow \ufffd\ufffd "\u00e4"'
 
 
 def test_show(keepstate):
