@@ -231,6 +231,9 @@ static void test_warnings(void **state)
 		{ "allow tcp\nallow udp\ndeny { udp, tcp } source 10.0.0.1\n", 3, 1, "takes all of its packets" },
 		{ "deny source not 10.0.0.0/8\ndeny tcp source not 10.0.0.0/8\n", 2, 1, "takes all of its packets" },
 		{ "allow icmp type 8\nallow family ipv4 icmp type echo-request\n", 2, 1, "takes all of its packets" },
+		{ "\nallow from none to self\n", 2, 1, "traffic from zone 'none' to zone 'self' passes no guarded" },
+		{ "deny from self to none\n", 1, 1, "traffic from zone 'self' to zone 'none' passes no guarded" },
+		{ "bypass to none from { none }\n", 1, 1, "this rule never sees a live packet" },
 	};
 
 	check_all(list, KS_ARRAY_SIZE(list), true);
@@ -247,6 +250,9 @@ static void test_no_warnings(void **state)
 		"allow icmp type 8 code 0\nallow icmp type 8\n",
 		"allow tcp\nallow { tcp, udp }\n",
 		"allow tcp source port 80\nallow tcp port 80\n",
+		"zone a { eth0 }\nallow from none to a\nallow from a to none\nallow from self to { a, none }\n",
+		"allow from none\nallow to none\nallow from { none, self } to any\n",
+		"allow from self to self\nallow from { none, self } to self\n",
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(texts); i++) {
