@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "daemon/coverage.h"
 
 /* What ks_diags_print() says, from the daemon's list: borrows the strings of the answer. */
 static void diagnostics_print(const json_t *list)
@@ -37,6 +38,18 @@ static void diagnostics_print(const json_t *list)
 	free(diags.list);
 }
 
+static void change_print(bool warning, const char *line)
+{
+	bool colour = ks_output_colour(stderr);
+
+	fflush(stdout); /* the lines stay in order where both streams go to one place */
+	if (warning)
+		fprintf(stderr, "%skeepstate: WARNING: %s%s\n", ks_colour(colour, KS_COLOUR_RED), line,
+			ks_colour(colour, KS_COLOUR_PLAIN));
+	else
+		printf("%s\n", line);
+}
+
 static void answer_print(const json_t *answer, int code)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
@@ -53,6 +66,7 @@ static void answer_print(const json_t *answer, int code)
 		printf("%s is in force: generation %d, %d rules\n", policy ? policy : "?",
 		       (int)json_integer_value(json_object_get(answer, "generation")),
 		       (int)json_integer_value(json_object_get(answer, "rules")));
+	ks_coverage_tell(answer, change_print);
 }
 
 static int reload(const char *path, bool json)

@@ -39,8 +39,13 @@ static void head_print(const json_t *status)
 	printf("Keepstate %s in %s, process %lld%s\n", text_of(status, "version"), text_of(status, "instance"),
 	       number_of(status, "pid"),
 	       json_is_true(json_object_get(status, "took_over")) ? ", took over from an earlier one" : "");
-	printf("in force    since ");
-	moment_print(status, "since");
+	printf("in force    ");
+	if (number_of(status, "since")) {
+		printf("since ");
+		moment_print(status, "since");
+	} else {
+		printf("not yet: nothing was guarded so far");
+	}
 	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ", text_of(status, "policy"),
 	       number_of(status, "rules"), number_of(status, "zones"), number_of(status, "generation"));
 	moment_print(status, "loaded");
@@ -118,6 +123,15 @@ static void interfaces_print(const json_t *list)
 	ks_grid_destroy(grid);
 }
 
+static void warnings_print(const json_t *list)
+{
+	bool colour = ks_output_colour(stdout);
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		printf("%sWARNING     %s%s\n", ks_colour(colour, KS_COLOUR_RED),
+		       json_string_value(json_array_get(list, i)), ks_colour(colour, KS_COLOUR_PLAIN));
+}
+
 int ks_cmd_status(int argc, char **argv)
 {
 	bool json = false;
@@ -149,6 +163,7 @@ int ks_cmd_status(int argc, char **argv)
 	table_print(json_object_get(answer, "table"));
 	rates_print(json_object_get(answer, "rates"));
 	interfaces_print(json_object_get(answer, "interfaces"));
+	warnings_print(json_object_get(answer, "warnings"));
 	json_decref(answer);
 	return ks_cli_finish(code);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "coverage.h"
 #include "report.h"
 
 static json_t *diags_json(const struct ks_diags *diags)
@@ -34,6 +35,7 @@ static enum MHD_Result reload(struct ks_request *request, const char *path)
 	struct ks_daemon *daemon = request->daemon;
 	struct ks_load_outcome outcome;
 	enum MHD_Result result;
+	json_t *answer;
 	int err = ks_daemon_reload(daemon, path, &outcome);
 	const char *error = outcome.message ? outcome.message : strerror(-err);
 
@@ -43,12 +45,13 @@ static enum MHD_Result reload(struct ks_request *request, const char *path)
 	else
 		ks_report("%s is in force: generation %u", daemon->policy_path,
 			  ks_kernel_config(daemon->kernel)->generation);
-	result = ks_api_answer(request, outcome_status(err),
-			       json_pack("{s:s*, s:s, s:i, s:i, s:s*, s:o}", "error", err ? error : NULL, "policy",
-					 path ? path : daemon->policy_path, "generation",
-					 (int)ks_kernel_config(daemon->kernel)->generation, "rules",
-					 (int)daemon->policy->info_count, "tests", outcome.tests, "diagnostics",
-					 diags_json(&outcome.diags)));
+	ks_coverage_tell(outcome.change, ks_daemon_say);
+	answer = json_pack("{s:s*, s:s, s:i, s:i, s:s*, s:o}", "error", err ? error : NULL, "policy",
+			   path ? path : daemon->policy_path, "generation",
+			   (int)ks_kernel_config(daemon->kernel)->generation, "rules", (int)daemon->policy->info_count,
+			   "tests", outcome.tests, "diagnostics", diags_json(&outcome.diags));
+	json_object_update(answer, outcome.change);
+	result = ks_api_answer(request, outcome_status(err), answer);
 	ks_load_outcome_fini(&outcome);
 	return result;
 }

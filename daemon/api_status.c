@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "coverage.h"
 #include "events.h"
 #include "host/names.h"
 #include "text.h"
@@ -62,18 +63,20 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 	const struct ks_daemon *daemon = request->daemon;
 	const struct ks_config *config = ks_kernel_config(daemon->kernel);
 
-	return ks_api_answer(
-		request, MHD_HTTP_OK,
-		json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, s:o, s:i, s:I}",
-			  "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name, "policy",
-			  daemon->policy_path, "since", (json_int_t)daemon->record.since, "started",
-			  (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded, "now",
-			  (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
-			  (int)daemon->reloads, "took_over", daemon->took_over, "rules",
-			  (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count, "interfaces",
-			  interfaces_json(daemon), "table", table_json(daemon), "rates", rates_json(daemon),
-			  "followers", (int)ks_events_followers(daemon->events), "events_lost",
-			  (json_int_t)ks_kernel_events_lost(daemon->kernel)));
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
+				       "s:o, s:o, s:i, s:I}",
+				       "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name,
+				       "policy", daemon->policy_path, "since", (json_int_t)daemon->record.since,
+				       "started", (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded,
+				       "now", (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
+				       (int)daemon->reloads, "took_over", daemon->took_over, "rules",
+				       (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count,
+				       "interfaces", interfaces_json(daemon), "warnings",
+				       ks_coverage_warnings(&daemon->interfaces, daemon->policy), "table",
+				       table_json(daemon), "rates", rates_json(daemon), "followers",
+				       (int)ks_events_followers(daemon->events), "events_lost",
+				       (json_int_t)ks_kernel_events_lost(daemon->kernel)));
 }
 
 static json_t *reasons_json(const struct ks_kernel *kernel)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "coverage.h"
 #include "daemon.h"
 #include "events.h"
 #include "report.h"
@@ -96,7 +97,6 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 	daemon->fresh = true;
 	ks_kernel_unpin(daemon->instance.pins);
 	ks_record_fini(&daemon->record);
-	daemon->record.since = daemon->started;
 	daemon->record.cookie = daemon->instance.cookie;
 	return ks_kernel_load(policy, &opts, &daemon->kernel);
 }
@@ -109,8 +109,6 @@ static void read_record(struct ks_daemon *daemon)
 	if (err)
 		ks_report_error("%s cannot be read (%s): rules get new numbers, so their counters mix",
 				daemon->instance.record, strerror(-err));
-	if (!daemon->record.since)
-		daemon->record.since = daemon->started;
 	daemon->record.cookie = daemon->instance.cookie;
 }
 
@@ -147,6 +145,7 @@ static int guard_interfaces(struct ks_daemon *daemon)
 {
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
+	ks_daemon_note_guard(daemon);
 	ks_record_write(&daemon->record, daemon->instance.record);
 	return daemon->took_over ? 0 : err;
 }
@@ -206,6 +205,7 @@ static void reload_by_signal(struct ks_daemon *daemon)
 	} else {
 		ks_report("%s is in force: generation %u", daemon->policy_path,
 			  ks_kernel_config(daemon->kernel)->generation);
+		ks_coverage_tell(outcome.change, ks_daemon_say);
 	}
 	ks_load_outcome_fini(&outcome);
 	ks_report_to_manager("READY=1");
@@ -239,6 +239,7 @@ static void take_news(struct ks_daemon *daemon)
 		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	if (err)
 		ks_report_error("interfaces: %s", strerror(-err));
+	ks_daemon_note_guard(daemon);
 	if (qdiscs != daemon->record.qdisc_count)
 		ks_record_write(&daemon->record, daemon->instance.record);
 }
@@ -270,6 +271,7 @@ static void take_second(struct ks_daemon *daemon)
 		return;
 	sample(daemon);
 	ks_interfaces_retry(&daemon->interfaces);
+	ks_daemon_note_guard(daemon);
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);
 }
@@ -391,12 +393,17 @@ static void tell_parent(int ready_fd, int code)
 
 static void announce(const struct ks_daemon *daemon)
 {
+	json_t *change = json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
+
 	ks_report("%s is in force on %zu interface%s%s (process %d)", daemon->policy_path, daemon->interfaces.count,
 		  daemon->interfaces.count == 1 ? "" : "s",
 		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
 	for (size_t i = 0; i < daemon->interfaces.count; i++)
 		ks_report("  %s: zone %s", daemon->interfaces.list[i].name,
 			  ks_policy_zone_name(daemon->policy, daemon->interfaces.list[i].port.zone));
+	ks_coverage_add_cut(change, daemon->kernel, &daemon->record, daemon->policy);
+	ks_coverage_tell(change, ks_daemon_say);
+	json_decref(change);
 	ks_report_to_manager("READY=1");
 }
 

@@ -9,6 +9,7 @@
 #ifndef KS_DAEMON_H
 #define KS_DAEMON_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -52,6 +53,7 @@ struct ks_load_outcome {
 	struct ks_diags diags;
 	char *message; /* one sentence when it failed for another reason than errors in the text, else NULL */
 	char *tests; /* what the failing tests said, else NULL */
+	json_t *change; /* what a reload has changed, for ks_coverage_tell(); NULL if it failed */
 };
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome);
@@ -76,6 +78,15 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
  * kernel has just been loaded with this very policy. *message is set with an error.
  */
 int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message);
+
+/*
+ * To be called when interfaces may have got their filters: notes the first
+ * moment at which something was guarded, from which on the policy was in force.
+ */
+void ks_daemon_note_guard(struct ks_daemon *daemon);
+
+/* A line of ks_coverage_tell() to the administrator. */
+void ks_daemon_say(bool warning, const char *line);
 
 /* Writes into the lock file who runs here and with which policy. */
 void ks_daemon_sign(const struct ks_daemon *daemon);

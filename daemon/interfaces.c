@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <net/if.h>
+
 #include "interfaces.h"
 #include "report.h"
 
@@ -154,6 +156,10 @@ static void release_strays(struct ks_interfaces *interfaces)
 
 	ks_kernel_each_port(interfaces->kernel, collect_stray, &strays);
 	for (size_t i = 0; i < strays.count; i++) {
+		char name[IF_NAMESIZE];
+
+		if (if_indextoname(strays.list[i], name))
+			ks_report("no longer guarded: %s", name);
 		ks_kernel_detach(strays.list[i], ks_record_has_qdisc(interfaces->record, strays.list[i]));
 		ks_kernel_forget_port(interfaces->kernel, strays.list[i]);
 		ks_record_drop_qdisc(interfaces->record, strays.list[i]);

@@ -22,7 +22,7 @@ struct ks_record_rule {
 };
 
 struct ks_record {
-	long long since; /* seconds of the epoch: when the first daemon of this table started */
+	long long since; /* seconds of the epoch: when this table first guarded an interface; 0: not yet */
 	unsigned long long cookie; /* of the network namespace it belongs to */
 	struct ks_record_rule *rules; /* those of the policy first, then those gone, the latest first */
 	size_t rule_count;

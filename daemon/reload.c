@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "coverage.h"
 #include "daemon.h"
 #include "report.h"
 
@@ -21,6 +22,7 @@ void ks_load_outcome_fini(struct ks_load_outcome *outcome)
 	ks_diags_fini(&outcome->diags);
 	free(outcome->message);
 	free(outcome->tests);
+	json_decref(outcome->change);
 	memset(outcome, 0, sizeof(*outcome));
 }
 
@@ -132,9 +134,55 @@ static void follow_interfaces(struct ks_daemon *daemon)
 
 	if (err)
 		ks_report_error("not every interface is guarded: %s", strerror(-err));
+	ks_daemon_note_guard(daemon);
 	err = ks_record_write(&daemon->record, daemon->instance.record);
 	if (err)
 		ks_report_error("cannot write %s: %s", daemon->instance.record, strerror(-err));
+}
+
+void ks_daemon_note_guard(struct ks_daemon *daemon)
+{
+	for (size_t i = 0; !daemon->record.since && i < daemon->interfaces.count; i++) {
+		if (daemon->interfaces.list[i].error)
+			continue;
+		daemon->record.since = time(NULL);
+		ks_record_write(&daemon->record, daemon->instance.record);
+	}
+}
+
+void ks_daemon_say(bool warning, const char *line)
+{
+	if (warning)
+		ks_report_error("WARNING: %s", line);
+	else
+		ks_report("%s", line);
+}
+
+/* What is other than with the interfaces `before`. */
+static json_t *find_change(const struct ks_daemon *daemon, const struct ks_interfaces *before)
+{
+	const struct ks_interfaces *now = &daemon->interfaces;
+	json_t *change =
+		json_pack("{s:o, s:o, s:o}", "now_guarded", ks_coverage_difference(now, before), "no_longer_guarded",
+			  ks_coverage_difference(before, now), "warnings", ks_coverage_warnings(now, daemon->policy));
+
+	ks_coverage_add_cut(change, daemon->kernel, &daemon->record, daemon->policy);
+	return change;
+}
+
+/* The switch is done: brings the interfaces in line with it. */
+static void follow(struct ks_daemon *daemon, struct ks_load_outcome *outcome)
+{
+	struct ks_interfaces before = { .count = daemon->interfaces.count };
+
+	before.list = calloc(before.count + 1, sizeof(*before.list));
+	if (!before.list)
+		before.count = 0; /* then everything counts as newly guarded */
+	else if (before.count)
+		memcpy(before.list, daemon->interfaces.list, before.count * sizeof(*before.list));
+	follow_interfaces(daemon);
+	outcome->change = find_change(daemon, &before);
+	free(before.list);
 }
 
 void ks_daemon_sign(const struct ks_daemon *daemon)
@@ -169,6 +217,6 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 	daemon->policy_path = name;
 	daemon->reloads++;
 	ks_daemon_sign(daemon);
-	follow_interfaces(daemon);
+	follow(daemon, outcome);
 	return 0;
 }

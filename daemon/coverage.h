@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whether a policy in force guards what its author believes it guards: zones
+ * without an interface, interfaces that a reload took up or let go, states of
+ * zones that are no more. As JSON, because the control API tells it too;
+ * docs/api.md lists the members. Every json_t returned is a new reference, or
+ * NULL without memory.
+ */
+#ifndef KS_DAEMON_COVERAGE_H
+#define KS_DAEMON_COVERAGE_H
+
+#include <jansson.h>
+
+#include "interfaces.h"
+
+/* Sentences about what is not guarded; an empty list when each zone has a guarded interface. */
+json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struct ks_policy *policy);
+
+/* Names of the interfaces that are guarded in `these` and not in `those`. */
+json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct ks_interfaces *those);
+
+/* Adds states_cut and zones_cut to `change`: the live states of zones in the record that the policy does not have. */
+void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_record *record,
+			 const struct ks_policy *policy);
+
+/* Says in lines what a change holds; what is empty is not mentioned. */
+void ks_coverage_tell(const json_t *change, void (*say)(bool warning, const char *line));
+
+#endif
