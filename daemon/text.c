@@ -80,6 +80,14 @@ static void print_rule_json(FILE *out, const struct ks_policy *policy, __u32 id)
 	fputc('}', out);
 }
 
+/* A flow may have zones of a policy before this one. */
+static const char *zone_text(const struct ks_policy *policy, unsigned zone)
+{
+	const char *name = ks_policy_zone_name(policy, zone);
+
+	return strcmp(name, "?") ? name : "gone";
+}
+
 void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_flow_key *key,
 			const struct ks_flow *flow)
 {
@@ -90,11 +98,10 @@ void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, co
 	fprintf(out,
 		",\"state\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"packets\":[%llu,%llu],\"bytes\":[%llu,%llu],"
 		"\"age\":%llu,\"timeout\":%.3f,\"replied\":%s,\"assured\":%s,\"pickup\":%s",
-		ks_state_name(flow->state), ks_policy_zone_name(policy, flow->zone[0]),
-		ks_policy_zone_name(policy, flow->zone[1]), flow->packets[0], flow->packets[1], flow->bytes[0],
-		flow->bytes[1], age, (double)time_left(flow, now) / 1000,
-		flow->flags & KS_FLOW_REPLIED ? "true" : "false", flow->flags & KS_FLOW_ASSURED ? "true" : "false",
-		flow->flags & KS_FLOW_PICKUP ? "true" : "false");
+		ks_state_name(flow->state), zone_text(policy, flow->zone[0]), zone_text(policy, flow->zone[1]),
+		flow->packets[0], flow->packets[1], flow->bytes[0], flow->bytes[1], age,
+		(double)time_left(flow, now) / 1000, flow->flags & KS_FLOW_REPLIED ? "true" : "false",
+		flow->flags & KS_FLOW_ASSURED ? "true" : "false", flow->flags & KS_FLOW_PICKUP ? "true" : "false");
 	print_rule_json(out, policy, flow->rule);
 	fputs("}\n", out);
 }
@@ -208,8 +215,16 @@ static void print_flags(FILE *out, unsigned flags)
 
 static void print_zone(FILE *out, const struct ks_policy *policy, unsigned zone)
 {
-	if (zone != KS_ZONE_NONE && zone != KS_ZONE_UNKNOWN)
-		fprintf(out, "%s ", ks_policy_zone_name(policy, zone));
+	if (zone != KS_ZONE_UNKNOWN)
+		fprintf(out, "%s ", zone_text(policy, zone));
+}
+
+/* The parser refuses some packets before it has read the protocol. */
+static const char *event_proto(const struct ks_event *event, char *buf, size_t size)
+{
+	if (!event->tuple.proto && event->reason >= KS_REASON_TRUNCATED && event->reason <= KS_REASON_FRAGMENT)
+		return "ip";
+	return ks_proto_name(event->tuple.proto, buf, size);
 }
 
 /* The packet in the words of the test language, so that it can be given to `keepstate explain`. */
@@ -220,10 +235,13 @@ static void print_words(FILE *out, const struct ks_policy *policy, const struct 
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8];
 
 	print_zone(out, policy, event->from);
-	fprintf(out, "%s > ", ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src));
+	if (tuple->family)
+		fprintf(out, "%s ", ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src));
+	fputs("> ", out);
 	print_zone(out, policy, event->to);
-	fprintf(out, "%s %s", ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst),
-		ks_proto_name(tuple->proto, proto, sizeof(proto)));
+	if (tuple->family) /* else the addresses were not read either */
+		fprintf(out, "%s ", ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst));
+	fputs(event_proto(event, proto, sizeof(proto)), out);
 	if (tuple->proto == KS_PROTO_TCP)
 		print_flags(out, event->tcp_flags);
 	if (icmp)
@@ -283,9 +301,9 @@ json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks
 	json_t *root = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "time",
 				 time_json(now, event->time), "verdict", ks_action_name(event->action), "reason",
 				 ks_reason_name(event->reason), "class", ks_class_name(event->class), "state",
-				 ks_state_name(event->state), "from", ks_policy_zone_name(policy, event->from), "to",
-				 event->to == KS_ZONE_UNKNOWN ? "unknown" : ks_policy_zone_name(policy, event->to),
-				 "proto", ks_proto_name(tuple->proto, proto, sizeof(proto)), "source",
+				 ks_state_name(event->state), "from", zone_text(policy, event->from), "to",
+				 event->to == KS_ZONE_UNKNOWN ? "unknown" : zone_text(policy, event->to), "proto",
+				 event_proto(event, proto, sizeof(proto)), "source",
 				 ks_addr_text(&tuple->src, tuple->family, src), "destination",
 				 ks_addr_text(&tuple->dst, tuple->family, dst), "length", (int)event->length, "rule",
 				 ks_rule_json(policy, event->rule), "packet", words_json(policy, event));

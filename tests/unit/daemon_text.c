@@ -161,6 +161,54 @@ static void test_flow_json(void **state)
 }
 
 /* Seen after the clock was read: the whole timeout is left. */
+/* A zone that a reload took away. */
+static void test_flow_of_a_zone_that_is_gone(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *root;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	flow.zone[1] = 40;
+	ks_flow_print_json(out, policy, NOW, &key, &flow);
+	fclose(out);
+	root = json_loads(text, 0, NULL);
+	assert_string_equal(string_of(root, "from"), "lan");
+	assert_string_equal(string_of(root, "to"), "gone");
+	json_decref(root);
+	free(text);
+}
+
+static void test_event_without_protocol(void **state)
+{
+	struct ks_event event = { .time = NOW,
+				  .tuple = { .src = { .b = { [12] = 192, 0, 2, 1 } },
+					     .dst = { .b = { [12] = 10, 0, 0, 5 } },
+					     .family = KS_IPV4 },
+				  .action = KS_DENY,
+				  .reason = KS_REASON_FRAGMENT,
+				  .from = 3,
+				  .to = KS_ZONE_NONE };
+	json_t *root = ks_event_json(policy, NOW, &event);
+
+	assert_string_equal(string_of(root, "packet"), "wan 192.0.2.1 > none 10.0.0.5 ip");
+	assert_string_equal(string_of(root, "proto"), "ip");
+	json_decref(root);
+	event.reason = KS_REASON_NO_STATE; /* then it was read: protocol 0 it is */
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "proto"), "0");
+	json_decref(root);
+	event.reason = KS_REASON_TRUNCATED;
+	event.tuple.family = 0;
+	event.to = KS_ZONE_UNKNOWN;
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "packet"), "wan > ip");
+	json_decref(root);
+}
+
 static void test_time_left_never_wraps(void **state)
 {
 	struct ks_flow_key key;
@@ -213,9 +261,14 @@ static void test_event_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conntrack_tcp),	      cmocka_unit_test(test_conntrack_unreplied),
-		cmocka_unit_test(test_conntrack_icmpv6),      cmocka_unit_test(test_flow_json),
-		cmocka_unit_test(test_time_left_never_wraps), cmocka_unit_test(test_event_json),
+		cmocka_unit_test(test_conntrack_tcp),
+		cmocka_unit_test(test_conntrack_unreplied),
+		cmocka_unit_test(test_conntrack_icmpv6),
+		cmocka_unit_test(test_flow_json),
+		cmocka_unit_test(test_time_left_never_wraps),
+		cmocka_unit_test(test_event_json),
+		cmocka_unit_test(test_flow_of_a_zone_that_is_gone),
+		cmocka_unit_test(test_event_without_protocol),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);
