@@ -145,7 +145,9 @@ static int complain_connection(const struct exchange *exchange, CURLcode code)
 {
 	bool missing = access(exchange->instance.socket, F_OK) && errno == ENOENT;
 
-	if (code == CURLE_COULDNT_CONNECT && missing && !access(exchange->instance.lock, F_OK))
+	if (code == CURLE_COULDNT_CONNECT && geteuid() != 0)
+		fprintf(stderr, "keepstate: cannot connect to the daemon: this needs root\n");
+	else if (code == CURLE_COULDNT_CONNECT && missing && !access(exchange->instance.lock, F_OK))
 		fprintf(stderr,
 			"keepstate: the daemon of this network namespace (%s) is still starting, or died before it was "
 			"ready\n",
@@ -155,8 +157,6 @@ static int complain_connection(const struct exchange *exchange, CURLcode code)
 			"keepstate: no daemon runs in this network namespace (%s); `keepstate run FILE` starts one, "
 			"--netns NAME looks into another\n",
 			exchange->instance.name);
-	else if (code == CURLE_COULDNT_CONNECT && geteuid() != 0)
-		fprintf(stderr, "keepstate: cannot connect to %s: this needs root\n", exchange->instance.socket);
 	else if (code == CURLE_COULDNT_CONNECT)
 		fprintf(stderr,
 			"keepstate: no daemon answers at %s; if it died, its firewall is still in force: "

@@ -79,6 +79,10 @@ static int stop(void)
 	if (err)
 		return complain("cannot tell this network namespace", err);
 	if (access(instance.dir, F_OK) && access(instance.pins, F_OK)) {
+		if (geteuid()) { /* not even the instance's name is certain: only root may look */
+			fprintf(stderr, "keepstate: cannot see whether there is something to stop: this needs root\n");
+			return KS_EXIT_SYSTEM;
+		}
 		fprintf(stderr, "keepstate: nothing to stop in this network namespace (%s)\n", instance.name);
 		return KS_EXIT_NO;
 	}
@@ -88,7 +92,7 @@ static int stop(void)
 	if (fd == -EWOULDBLOCK)
 		return stop_living(&instance);
 	if (fd < 0)
-		return complain(instance.lock, fd);
+		return complain(geteuid() ? "this needs root" : instance.lock, fd);
 	code = stop_dead(&instance);
 	close(fd);
 	return code;
