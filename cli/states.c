@@ -185,6 +185,12 @@ static int choose(const struct ks_usage *usage, struct choices *choices, int cou
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(choices->filters); i++)
 		filtered |= choices->filters[i].value != NULL;
+	if (choices->json && choices->conntrack)
+		return ks_usage_error(usage, "give --json or --conntrack, not both");
+	if (choices->format && (choices->json || choices->conntrack) &&
+	    strcmp(choices->format, choices->json ? "json" : "conntrack"))
+		return ks_usage_error(usage, "--format %s and --%s contradict each other", choices->format,
+				      choices->json ? "json" : "conntrack");
 	if (choices->format && !strcmp(choices->format, "conntrack"))
 		choices->conntrack = true;
 	else if (choices->format && !strcmp(choices->format, "json"))
