@@ -39,7 +39,7 @@ enum ks_class {
 	X(OK_RELATED, "related", "it is about a flow: an ICMP error whose quotation matches")                        \
 	X(OK_BYPASS, "bypass", "a bypass rule passes it untracked")                                                  \
 	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery or listener report, sane")                            \
-	X(OK_NOT_IP, "not ip", "not IPv4 or IPv6: not for this firewall to judge")                                   \
+	X(OK_NOT_IP, "not ip", "neither IPv4 nor IPv6: ARP and the like always pass")                                \
 	/* policy */                                                                                                 \
 	X(RULE, "rule", "a deny or reject rule matched")                                                             \
 	X(NO_STATE, "no state", "no flow knows it and no rule lets it open one")                                     \
@@ -56,7 +56,7 @@ enum ks_class {
 	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many")   \
 	X(ROUTING_HEADER, "routing header", "IPv6 routing header type 0 (RFC 5095)")                                 \
 	X(HEADERS_TOO_LONG, "headers too long", "the headers do not fit the inspected part of the packet")           \
-	X(FRAGMENT, "fragment", "a fragment that cannot be judged")                                                  \
+	X(FRAGMENT, "fragment", "a fragment: they are not reassembled, and without ports not judged")                \
 	/* upper protocols */                                                                                        \
 	X(TCP_HEADER, "bad tcp header", "the TCP data offset is below 20 or past the packet")                        \
 	X(TCP_FLAGS, "bad tcp flags",                                                                                \
