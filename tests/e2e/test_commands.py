@@ -49,6 +49,13 @@ def test_states_in_the_format_of_nf_conntrack(busy):
     assert pattern.search(text), text
 
 
+@pytest.mark.parametrize("words", [["--format", "conntrack", "--json"], ["--format", "table", "--conntrack"],
+                                   ["--json", "--conntrack"]], ids=" ".join)
+def test_states_formats_that_contradict_each_other(busy, words):
+    done = busy.cli("states", *words)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr, done
+
+
 def test_states_kill_ends_a_connection(lab, busy, watch):
     """The killed flow's packets are strangers from then on."""
     busy.say("states", "kill", "--port", PORT)

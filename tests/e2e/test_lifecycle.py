@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Starting, stopping, and interfaces that come and go."""
 import glob
+import shutil
 import time
 
 from conftest import POLICY
-from lab import CLIENT4, CLIENT6, SERVER4, wait_for
+from lab import CLIENT4, CLIENT6, KEEPSTATE, NOBODY, SERVER4, wait_for
 
 
 def left_behind(name):
@@ -100,6 +101,48 @@ def test_interface_that_appears_later(lab, make_firewall):
     assert firewall.answers()
 
 
+def test_what_is_not_guarded_is_said(lab, make_firewall):
+    """At the start, in the status, and by a reload that takes interfaces and zones away."""
+    firewall = make_firewall()
+    assert firewall.data("status")[0]["warnings"] == []
+    assert lab.client.ping(SERVER4) == 3
+    firewall.path.write_text("zone inner { lan0 }\nzone wan { late0, vpn* }\nallow from inner to wan\n")
+    done = firewall.cli("reload")
+    assert done.returncode == 0
+    assert "no longer guarded: wan0" in done.stdout and "now guarded" not in done.stdout, done
+    assert "zone wan: no interface is there yet: late0, vpn*" in done.stderr
+    assert "live state" in done.stderr and "(lan)" in done.stderr, "the states of lan are cut: " + done.stderr
+    assert "zone wan: no interface is there yet" in firewall.say("status")
+    assert "gone" in firewall.say("states")
+
+    firewall.path.write_text("zone lan { late0 }\n")
+    answer = firewall.data("reload")[0]
+    assert answer["no_longer_guarded"] == ["lan0"] and answer["now_guarded"] == []
+    assert "NO INTERFACE IS GUARDED" in answer["warnings"][0]
+    assert firewall.filters() == ""
+
+    firewall.path.write_text(POLICY)
+    answer = firewall.data("reload")[0]
+    assert sorted(answer["now_guarded"]) == ["lan0", "wan0"]
+    assert answer["warnings"] == [] and answer["states_cut"] == 0 and answer["zones_cut"] == []
+
+
+def test_in_force_since_the_first_interface(lab, make_firewall):
+    """Not since the process began, but over its death."""
+    firewall = make_firewall("zone lan { late0 }\n")
+    assert firewall.data("status")[0]["since"] == 0
+    assert "NO INTERFACE IS GUARDED" in firewall.log_path.read_text()
+    time.sleep(1.1)
+    firewall.path.write_text(POLICY)
+    firewall.say("reload")
+    status = firewall.data("status")[0]
+    assert status["since"] > status["started"]
+    firewall.crash()
+    time.sleep(1.1)
+    firewall.start()
+    assert firewall.data("status")[0]["since"] == status["since"]
+
+
 def test_interface_that_vanishes_and_returns(lab, make_firewall):
     firewall = make_firewall(POLICY.replace("{ lan0 }", "{ lan0, brief0 }"))
     for _ in range(5):
@@ -142,6 +185,15 @@ def test_commands_without_a_daemon_say_so(lab, make_firewall):
         done = firewall.cli(command)
         assert done.returncode not in (0, -6, -11), f"{command}: {done}"
         assert done.stderr.strip(), f"{command} says nothing"
+
+
+def test_stop_without_permission_says_so(lab, make_firewall):
+    make_firewall()
+    copy = lab.scratch() / "keepstate"
+    shutil.copy(KEEPSTATE, copy)
+    copy.chmod(0o755)
+    done = lab.gateway.run(*NOBODY, copy, "stop")
+    assert done.returncode == 3 and "needs root" in done.stderr, done
 
 
 def test_crash_at_once_after_start(lab, make_firewall):
