@@ -402,9 +402,6 @@ __u32 ks_tcp_update(struct ks_inspection *in, bool *moves)
 	__u32 arc = arc_of(in->dir, event, in->before.state);
 	__u32 reason;
 
-	/* A challenge carries no data. */
-	if (event == EV_ACK && arc == PASS && in->before.state == KS_STATE_TCP_SYN_SENT && in->pkt.payload_len)
-		arc = DROP;
 	if (arc == PASS && (event == EV_SYN || event == EV_SYNACK)) {
 		arc = judge_inside(in, event);
 		if (arc < DROP)
