@@ -26,9 +26,7 @@ static int answer(struct xdp_md *xdp, struct ks_scratch *scratch)
 	__u32 len = ks_reject_build(scratch->head, &scratch->in.pkt, scratch->answer);
 
 	scratch->answer_len = len;
-	if (ks_test_mode)
-		return XDP_DROP;
-	if (len == 0)
+	if (ks_test_mode || len == 0)
 		return XDP_DROP;
 	if (bpf_xdp_adjust_tail(xdp, (int)len - (int)scratch->in.pkt.wire_len) ||
 	    bpf_xdp_store_bytes(xdp, 0, scratch->answer, length_bound(len)))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The TCP state machine and its windows. States follow what both ends must
- * believe, seen from the middle; the table in tcp_arcs.h is the whole machine. Every
- * segment of a synchronised connection must lie in the windows (Guido van
- * Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001), resets
+ * believe, seen from the middle; the table in tcp_arcs.h is the whole machine.
+ * Every segment of a synchronised connection must lie in the windows (Guido
+ * van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001), resets
  * must be exact (RFC 5961 3, stricter: an inexact one is dropped), a SYN
  * inside a connection is left to the receiver's challenge (RFC 5961 4), and
  * roles never change: the answer to a SYN is a SYN+ACK or nothing.
