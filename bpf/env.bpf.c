@@ -38,7 +38,11 @@ struct sets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_IN
 	 __type(key, __u32); __type(value, struct ks_set); };
 struct ranges_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_range); };
+struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_target); };
 
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct targets_inner); } ks_targets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct rules_inner); } ks_rules MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
@@ -124,6 +128,13 @@ const struct ks_range *env_range(struct ks_env *env, __u32 index)
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
+const struct ks_target *env_target(struct ks_env *env, __u32 index)
+{
+	void *inner = bpf_map_lookup_elem(&ks_targets, &env->generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
 {
 	return first_of(&ks_shape);
@@ -158,23 +169,23 @@ static __u32 zone_by_route(struct bpf_fib_lookup *fib, long result)
 	}
 }
 
-__u32 env_zone_to(struct ks_env *env, const struct ks_packet *pkt)
+__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
 	struct bpf_fib_lookup fib = {
 		.ifindex = env->ifindex,
-		.l4_protocol = pkt->tuple.proto,
-		.sport = pkt->tuple.sport,
-		.dport = pkt->tuple.dport,
+		.l4_protocol = tuple->proto,
+		.sport = tuple->sport,
+		.dport = tuple->dport,
 	};
 
-	if (pkt->tuple.family == KS_IPV4) {
+	if (tuple->family == KS_IPV4) {
 		fib.family = AF_INET;
-		fib.ipv4_src = pkt->tuple.src.w[3];
-		fib.ipv4_dst = pkt->tuple.dst.w[3];
+		fib.ipv4_src = tuple->src.w[3];
+		fib.ipv4_dst = tuple->dst.w[3];
 	} else {
 		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, pkt->tuple.src.b, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, pkt->tuple.dst.b, sizeof(fib.ipv6_dst));
+		__builtin_memcpy(fib.ipv6_src, tuple->src.b, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, tuple->dst.b, sizeof(fib.ipv6_dst));
 	}
 	return zone_by_route(&fib, bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0));
 }
@@ -209,8 +220,8 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 	struct ks_rule_count *count = bpf_map_lookup_elem(&ks_rule_counts, &rule);
 
 	if (count) {
-		count->packets += flow->packets[0] + flow->packets[1];
-		count->bytes += flow->bytes[0] + flow->bytes[1];
+		count->packets += ks_flow_packets(flow, 0) + ks_flow_packets(flow, 1);
+		count->bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
 	}
 }
 
@@ -251,7 +262,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 	env->generation = control->active & 1;
 	/* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
 	in->now = bpf_ktime_get_coarse_ns() + control->clock_offset;
-	in->clock = ks_flow_clock(in->now);
+	in->flow.clock = ks_flow_clock(in->now);
 	in->dry = 0;
 	in->pkt.flags = 0;
 	if (ks_test_mode) {

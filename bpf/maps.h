@@ -12,6 +12,7 @@
  *   ks_rules        ARRAY_OF_MAPS [2]        of ARRAY struct ks_rule   by generation slot; inner maps have BPF_F_INNER_MAP
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
+ *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_ports        HASH                     ifindex (__u32) -> struct ks_port: the interfaces we guard
  *   ks_near_ports   ARRAY                    struct ks_near_port       the same at ifindex % KS_NEAR_PORTS, where nobody else is
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason

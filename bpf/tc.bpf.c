@@ -78,8 +78,8 @@ static int reject(struct __sk_buff *skb, struct ks_scratch *scratch)
 /* The zone that a passed packet will leave by, as far as the inspection knows it. */
 static __u32 zone_expected(const struct ks_inspection *in)
 {
-	if (in->found && !in->replaces)
-		return in->before.zone[!(in->dir & 1)];
+	if (in->flow.found && !in->replaces)
+		return in->flow.before.zone[!(in->dir & 1)];
 	return in->to;
 }
 
@@ -198,10 +198,10 @@ static long kill_key(__u32 n, void *arg)
 {
 	struct killing *k = arg;
 
-	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->in.key,
+	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->in.flow.key,
 			       sizeof(struct ks_flow_key)))
 		return 1;
-	k->killed += ks_table_kill(k->env, &k->scratch->in);
+	k->killed += ks_table_kill(k->env, &k->scratch->in.flow);
 	return 0;
 }
 

@@ -99,9 +99,9 @@ static int frame_continue(struct workshop *shop, struct ks_frame *frame)
 	struct ks_inspection in;
 
 	ks_engine_inspect(ks_replay_engine(shop->replay), frame, true, &in);
-	if (!in.found)
+	if (!in.flow.found)
 		return KS_EXIT_OK;
-	if (ks_explain_continue(&shop->step.packet, &in.key, &in.before, shop->arena)) {
+	if (ks_explain_continue(&shop->step.packet, &in.flow.key, &in.flow.before, shop->arena)) {
 		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
 		return KS_EXIT_SYSTEM;
 	}

@@ -24,17 +24,16 @@ static inline __u32 plain_state(__u32 proto, bool replied)
 
 static inline void count(struct ks_inspection *in)
 {
-	in->after.packets[in->dir & 1]++;
-	in->after.bytes[in->dir & 1] += in->pkt.l3_len;
+	ks_flow_count(&in->flow.after, in->dir, in->pkt.l3_len);
 }
 
 static inline void refresh(const struct ks_config *config, struct ks_inspection *in)
 {
-	in->after.seen = in->clock;
-	in->after.timeout = config->timeout[in->after.state & 15];
+	in->flow.after.seen = in->flow.clock;
+	in->flow.after.timeout = config->timeout[in->flow.after.state & (KS_STATE_SLOTS - 1)];
 }
 
-_Static_assert(KS_STATE_MAX <= 16, "states are masked");
+_Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
 
 __u32 ks_conn_may_open(const struct ks_config *config, const struct ks_packet *pkt)
 {
@@ -52,7 +51,7 @@ bool ks_conn_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 
 void ks_conn_open(const struct ks_config *config, struct ks_inspection *in)
 {
-	struct ks_flow *flow = &in->after;
+	struct ks_flow *flow = &in->flow.after;
 
 	*flow = (struct ks_flow){
 		.created = (__u32)(in->now / KS_NSEC_PER_SEC),
@@ -77,8 +76,8 @@ static __u32 plain_update(struct ks_inspection *in)
 	if (in->pkt.flags & KS_PKT_ICMP_ANSWER && in->dir == KS_ORIGINAL)
 		return KS_REASON_DIRECTION;
 	if (in->dir == KS_REPLY) {
-		in->after.flags |= KS_FLOW_ASSURED;
-		in->after.state = plain_state(in->pkt.tuple.proto, true);
+		in->flow.after.flags |= KS_FLOW_ASSURED;
+		in->flow.after.state = plain_state(in->pkt.tuple.proto, true);
 	}
 	return KS_REASON_OK_ESTABLISHED;
 }
@@ -88,7 +87,7 @@ __u32 ks_conn_update(const struct ks_config *config, struct ks_inspection *in)
 	__u32 reason;
 	bool moves = true;
 
-	in->after = in->before;
+	in->flow.after = in->flow.before;
 	if (in->pkt.tuple.proto == KS_PROTO_TCP)
 		reason = ks_tcp_update(in, &moves);
 	else
@@ -99,9 +98,9 @@ __u32 ks_conn_update(const struct ks_config *config, struct ks_inspection *in)
 	if (!moves)
 		return reason;
 	if (in->dir == KS_REPLY)
-		in->after.flags |= KS_FLOW_REPLIED;
-	if (in->after.state == KS_STATE_TCP_ESTABLISHED)
-		in->after.flags |= KS_FLOW_ASSURED;
+		in->flow.after.flags |= KS_FLOW_REPLIED;
+	if (in->flow.after.state == KS_STATE_TCP_ESTABLISHED)
+		in->flow.after.flags |= KS_FLOW_ASSURED;
 	refresh(config, in);
 	return reason;
 }

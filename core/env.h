@@ -36,13 +36,49 @@ const struct ks_rule *env_rule(struct ks_env *env, __u32 index);
 const struct ks_set *env_set(struct ks_env *env, __u32 index);
 const struct ks_range *env_range(struct ks_env *env, __u32 index);
 
+const struct ks_target *env_target(struct ks_env *env, __u32 index);
+
 /* State. */
 const struct ks_table_shape *env_table_shape(struct ks_env *env);
 struct ks_table_counts *env_table_counts(struct ks_env *env);
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
 
-/* The zone that the packet will leave by: KS_ZONE_SELF if the box is its destination. Asked for new flows only. */
-__u32 env_zone_to(struct ks_env *env, const struct ks_packet *pkt);
+/*
+ * The zone that a packet with this tuple will leave by: KS_ZONE_SELF if the box is its destination. Asked for new
+ * flows only, with the destination already translated. `hint` is where the policy says that the destination is, or
+ * KS_ZONE_UNKNOWN: a home without routes has nothing else.
+ */
+__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint);
+
+/*
+ * The box's own address of a family on the interface that the packet leaves by (KS_REPLY) or came in by
+ * (KS_ORIGINAL), which is in zone `zone`. Returns false if there is none.
+ */
+bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr);
+
+/* Whether a packet with this tuple would be taken by a socket of the box, so that its port is not for translations. */
+bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple);
+
+/* 32 random bits that nobody outside can guess. */
+__u32 env_random(struct ks_env *env);
+
+/*
+ * The packet's octets beyond the head, and changes to them. Offsets count from the start of the frame; lengths are 1
+ * to KS_EDIT_MAX. All return false when the packet is too short or cannot be changed; it is dropped then.
+ */
+#define KS_EDIT_MAX 128U
+bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len);
+bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len);
+
+/* Inserts (delta > 0) octets before `off`, or removes them (delta < 0) from there; up to KS_EDIT_MAX. */
+bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta);
+
+/*
+ * Adds `diff`, a one's complement sum of 16-bit words in wire order (new minus old), to the upper checksum at `off`.
+ * `pseudo`: what changed is in the pseudo header, which counts even where hardware will finish the checksum.
+ * `udp`: 0 means "no checksum" and stays so.
+ */
+bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp);
 
 /* Whether the checksum of TCP, UDP or ICMP is right, or the home cannot tell. Asked with KS_OPT_CHECKSUM only. */
 bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt);

@@ -50,11 +50,27 @@ struct ks_flow_key {
 	__be16 port[2];
 	__u8 proto;
 	__u8 family;
-	__u16 zero;
+	__u16 kind; /* enum ks_kind: what the entry under this key is */
 };
 
 _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
+
+/*
+ * The table holds flows and what belongs to them, each under a key of its kind.
+ * All begin like struct ks_flow up to `timeout`; the rest is the kind's own.
+ */
+enum ks_kind {
+	KS_KIND_FLOW = 0, /* a flow, or an alias of one (KS_STATE_ALIAS): what packets carry */
+	KS_KIND_MAPPING_OUT, /* endpoint-independent NAT: from the inner endpoint (core/nat.h) */
+	KS_KIND_MAPPING_IN, /* the same from the outer endpoint */
+	KS_KIND_PERMIT, /* the same: an address that the inner endpoint has spoken to */
+	KS_KIND_EXPECT, /* a connection that a helper announced (core/expect.h) */
+	KS_KIND_FRAGMENT, /* a datagram that comes in fragments (core/fragment.h) */
+	KS_KIND_HELPER_ORIGINAL, /* what a helper remembers of its control connection, per direction (core/helper.h) */
+	KS_KIND_HELPER_REPLY,
+	KS_KIND_MAX
+};
 
 enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 
@@ -74,13 +90,31 @@ enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 	X(ICMP_REQUEST, "ICMP_REQUEST") /* asked */                              \
 	X(ICMP_REPLIED, "ICMP_REPLIED") /* answered */                           \
 	X(OTHER_SINGLE, "OTHER_SINGLE") /* any other protocol: one side spoke */ \
-	X(OTHER_STREAM, "OTHER_STREAM") /* both spoke */
+	X(OTHER_STREAM, "OTHER_STREAM") /* both spoke */                         \
+	X(ALIAS, "ALIAS") /* not a flow: another name of one, see core/nat.h */  \
+	X(MAPPING, "MAPPING") /* not a flow: endpoint-independent NAT */         \
+	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */          \
+	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */      \
+	X(HELPER, "HELPER") /* not a flow: the memory of a helper */
 
 enum ks_state {
 #define X(id, name) KS_STATE_##id,
 	KS_STATES(X)
 #undef X
 		KS_STATE_MAX
+};
+
+#define KS_STATE_SLOTS 64 /* a power of two: tables by state are this long, and masked */
+
+/* Kinds of UDP that are known by their port or their first octets, because their timeouts differ (core/udp.h). */
+enum ks_udp_class {
+	KS_UDP_PLAIN,
+	KS_UDP_DNS, /* the answer closes the flow */
+	KS_UDP_QUIC,
+	KS_UDP_WIREGUARD,
+	KS_UDP_STUN,
+	KS_UDP_SIP,
+	KS_UDP_CLASSES = 8
 };
 
 /* ks_flow.flags */
@@ -108,18 +142,61 @@ struct ks_flow {
 	__u32 seen; /* time of the last valid packet, ms on the home's clock, modulo 2^32 */
 	__u32 timeout; /* the flow is dead at seen + timeout, ms */
 	__u32 created; /* s on the home's clock */
-	__u32 rule; /* id of the rule that allowed it */
-	__u64 packets[2];
-	__u64 bytes[2]; /* octets of the network layer and above */
-	__u32 end[2]; /* TCP: highest sequence number + 1 sent by this side */
-	__u32 max_end[2]; /* highest it may send: the peer's ack + window */
-	__u32 ack[2]; /* highest acknowledgement sent by this side */
-	__u16 max_win[2]; /* largest window this side has offered, in units of 1 << scale */
-	__u8 scale[2]; /* window scale in effect for this side */
-	__u8 tcp_flags[2];
+	__u16 rule; /* id of the rule that allowed it */
+	__u8 helper; /* enum ks_helper_id, see core/helper.h; of an alias: the enum ks_dir of its side */
+	__u8 class; /* enum ks_udp_class */
+	/*
+	 * Address translation: the place (ks_place_of()) of the flow's alias on the originator's and on the
+	 * responder's side, 0 without one; of an alias: the place of its flow, twice.
+	 */
+	__u32 alias[2];
+	__u64 volume[2]; /* see ks_flow_count() */
+	__u32 packets_low[2];
+	union {
+		struct { /* TCP */
+			__u32 end[2]; /* highest sequence number + 1 sent by this side */
+			__u32 max_end[2]; /* highest it may send: the peer's ack + window */
+			__u32 ack[2]; /* highest acknowledgement sent by this side */
+			__u16 max_win[2]; /* largest window this side has offered, in units of 1 << scale */
+			__u8 scale[2]; /* window scale in effect for this side */
+			__u8 tcp_flags[2];
+		};
+		__u32 own[8]; /* other protocols overlay this with what they need */
+	};
 };
 
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
+
+/*
+ * What a side has sent: 40 bits of packets and 56 of octets (network layer and
+ * above). The upper 8 bits of the packets lie above the octets.
+ */
+#define KS_FLOW_OCTET_BITS 56
+#define KS_FLOW_OCTET_MASK ((1ULL << KS_FLOW_OCTET_BITS) - 1)
+#define KS_FLOW_PACKETS_LOW_BITS 32
+
+static inline void ks_flow_count(struct ks_flow *flow, __u32 dir, __u32 octets)
+{
+	flow->volume[dir & 1] += octets;
+	if (ks_unlikely(++flow->packets_low[dir & 1] == 0))
+		flow->volume[dir & 1] += 1ULL << KS_FLOW_OCTET_BITS;
+}
+
+static inline __u64 ks_flow_bytes(const struct ks_flow *flow, __u32 dir)
+{
+	return flow->volume[dir & 1] & KS_FLOW_OCTET_MASK;
+}
+
+static inline __u64 ks_flow_packets(const struct ks_flow *flow, __u32 dir)
+{
+	return flow->volume[dir & 1] >> KS_FLOW_OCTET_BITS << KS_FLOW_PACKETS_LOW_BITS | flow->packets_low[dir & 1];
+}
+
+/* Whether an entry of the table is a flow that users know of. */
+static inline bool ks_flow_is_shown(const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	return key->kind == KS_KIND_FLOW && flow->state != KS_STATE_NONE && flow->state != KS_STATE_ALIAS;
+}
 
 /* A flow's clock: ms modulo 2^32. Taken once a packet, because a division costs as much as a hash. */
 static inline __u32 ks_flow_clock(__u64 now)

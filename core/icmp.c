@@ -214,7 +214,7 @@ static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *in)
 	if (in->pkt.tuple.proto != KS_PROTO_ICMP || in->pkt.icmp_type != ICMPV4_REDIRECT)
 		return true;
 	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = env_zone_to(env, &in->pkt);
+		in->to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
 	return in->to == KS_ZONE_SELF;
 }
 
@@ -234,21 +234,21 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 	/* An error goes to whoever sent what it quotes. */
 	if (!addr_equal(&in->pkt.tuple.dst, &quoted.src))
 		return KS_REASON_ICMP_QUOTE;
-	side = ks_flow_key_make(&quoted, &in->key);
-	ks_table_hash(env, in);
-	ks_table_find(env, in);
-	if (in->busy)
+	side = ks_flow_key_make(&quoted, &in->flow.key);
+	ks_table_hash(env, &in->flow);
+	ks_table_find(env, &in->flow);
+	if (in->flow.busy)
 		return KS_REASON_CONTENDED;
-	if (!in->found)
+	if (!in->flow.found)
 		return KS_REASON_ICMP_NO_FLOW;
-	sender = side != ks_flow_orig_side(&in->before);
+	sender = side != ks_flow_orig_side(&in->flow.before);
 	in->dir = !sender;
-	if (in->before.packets[sender & 1] == 0)
+	if (ks_flow_packets(&in->flow.before, sender) == 0)
 		return KS_REASON_ICMP_NO_FLOW;
 	/* It comes from the side of the other end, or from this box on the way. */
-	if (!ks_zone_equal(in->from, in->before.zone[!sender]) && in->from != KS_ZONE_SELF)
+	if (!ks_zone_equal(in->from, in->flow.before.zone[!sender]) && in->from != KS_ZONE_SELF)
 		return KS_REASON_ZONE;
-	if (in->to != KS_ZONE_UNKNOWN && !ks_zone_equal(in->to, in->before.zone[sender & 1]))
+	if (in->to != KS_ZONE_UNKNOWN && !ks_zone_equal(in->to, in->flow.before.zone[sender & 1]))
 		return KS_REASON_ZONE;
 	if (quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
 		return KS_REASON_ICMP_QUOTE;

@@ -31,13 +31,13 @@ static inline void outcome_init(struct ks_inspection *in)
 	in->action = KS_DENY;
 	in->class = KS_CLASS_NONE;
 	in->dir = KS_ORIGINAL;
-	in->found = 0;
+	in->flow.found = 0;
 	in->state = KS_STATE_NONE;
 	in->log = 0;
 	in->rule = KS_RULE_DEFAULT;
 	in->rule_index = KS_DECISION_DEFAULT;
 	in->compare = (struct ks_compare){};
-	in->busy = 0;
+	in->flow.busy = 0;
 	in->replaces = 0;
 }
 
@@ -47,18 +47,19 @@ static inline void inspection_init(struct ks_inspection *in)
 	in->retries = 0;
 	in->sender = 0;
 	in->pending = 0;
-	in->clock = ks_flow_clock(in->now);
+	in->flow.clock = ks_flow_clock(in->now);
+	in->side.clock = in->flow.clock;
 }
 
 /* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
 static inline void flows_clear(struct ks_inspection *in)
 {
-	if (ks_likely(in->found && in->state != KS_STATE_NONE))
+	if (ks_likely(in->flow.found && in->state != KS_STATE_NONE))
 		return;
-	if (!in->found)
-		in->before = (struct ks_flow){};
+	if (!in->flow.found)
+		in->flow.before = (struct ks_flow){};
 	if (in->state == KS_STATE_NONE)
-		in->after = (struct ks_flow){};
+		in->flow.after = (struct ks_flow){};
 }
 
 static inline __u32 deny(struct ks_inspection *in, __u32 class, __u32 reason)
@@ -81,7 +82,7 @@ static __u32 ask_policy(struct ks_env *env, struct ks_inspection *in)
 	struct ks_decision decision;
 
 	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = env_zone_to(env, &in->pkt);
+		in->to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
 	ks_policy_decide(env, in, &decision);
 	in->rule = decision.id;
 	in->rule_index = decision.index;
@@ -104,14 +105,14 @@ static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struc
 
 	ks_conn_open(config, in);
 	if (in->dry)
-		in->ref = (struct ks_flow_ref){};
+		in->flow.ref = (struct ks_flow_ref){};
 	else if (in->replaces)
-		reason = ks_table_replace(env, in);
+		reason = ks_table_replace(env, &in->flow);
 	else
-		reason = ks_table_insert(env, in);
+		reason = ks_table_insert(env, &in->flow);
 	if (reason != KS_REASON_OK_NEW)
 		return deny(in, KS_CLASS_NEW, reason);
-	in->state = in->after.state;
+	in->state = in->flow.after.state;
 	return pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
@@ -144,8 +145,8 @@ static inline bool zones_fit(const struct ks_inspection *in)
 {
 	__u32 dir = in->dir & 1;
 
-	return ks_zone_equal(in->from, in->before.zone[dir]) &&
-	       (in->to == KS_ZONE_UNKNOWN || ks_zone_equal(in->to, in->before.zone[!dir]));
+	return ks_zone_equal(in->from, in->flow.before.zone[dir]) &&
+	       (in->to == KS_ZONE_UNKNOWN || ks_zone_equal(in->to, in->flow.before.zone[!dir]));
 }
 
 /*
@@ -156,7 +157,7 @@ static bool may_go_uncounted(struct ks_env *env, struct ks_inspection *in)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
 
-	if (in->retries < JUDGE_TRIES - 1 || in->after.state != in->before.state || !counts)
+	if (in->retries < JUDGE_TRIES - 1 || in->flow.after.state != in->flow.before.state || !counts)
 		return false;
 	ks_fetch_add(&counts->uncounted, 1);
 	return true;
@@ -166,22 +167,22 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 {
 	__u32 reason;
 
-	in->dir = in->sender != ks_flow_orig_side(&in->before);
-	in->rule = in->before.rule;
-	in->state = in->before.state;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	in->rule = in->flow.before.rule;
+	in->state = in->flow.before.state;
 	if (!zones_fit(in)) {
-		in->after = in->before;
+		in->flow.after = in->flow.before;
 		return deny(in, KS_CLASS_INVALID, KS_REASON_ZONE);
 	}
 	reason = ks_conn_update(config, in);
 	if (!ks_reason_is_pass(reason)) {
-		in->after = in->before;
+		in->flow.after = in->flow.before;
 		return deny(in, KS_CLASS_INVALID, reason);
 	}
-	if (!in->dry && !ks_table_commit(env, in) && !may_go_uncounted(env, in))
+	if (!in->dry && !ks_table_commit(env, &in->flow) && !may_go_uncounted(env, in))
 		return deny(in, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
-	in->state = in->after.state;
-	if (in->dir == KS_ORIGINAL && !(in->before.flags & KS_FLOW_REPLIED))
+	in->state = in->flow.after.state;
+	if (in->dir == KS_ORIGINAL && !(in->flow.before.flags & KS_FLOW_REPLIED))
 		return pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
 	return pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
@@ -191,9 +192,9 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 	__u32 reason = ks_icmp_error_judge(env, in, head);
 
 	if (reason == KS_REASON_OK_RELATED) {
-		in->rule = in->before.rule;
-		in->state = in->before.state;
-		in->after = in->before;
+		in->rule = in->flow.before.rule;
+		in->state = in->flow.before.state;
+		in->flow.after = in->flow.before;
 		return pass(in, KS_CLASS_RELATED, reason);
 	}
 	if (reason != KS_REASON_CONTENDED && config->options & KS_OPT_BYPASS_RULES) {
@@ -209,11 +210,11 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 
 static __u32 judge_packet(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	ks_table_find(env, in);
-	if (in->busy)
+	ks_table_find(env, &in->flow);
+	if (in->flow.busy)
 		return deny(in, KS_CLASS_NONE, KS_REASON_CONTENDED);
-	in->replaces = in->found && ks_conn_reopens(&in->pkt, &in->before);
-	if (in->found && !in->replaces)
+	in->replaces = in->flow.found && ks_conn_reopens(&in->pkt, &in->flow.before);
+	if (in->flow.found && !in->replaces)
 		return judge_known(env, config, in);
 	return judge_unknown(env, config, in);
 }
@@ -272,8 +273,8 @@ static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
 	in->pending = 1;
 	if (!(in->pkt.flags & KS_PKT_ICMP_ERROR)) {
-		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->key);
-		ks_table_hash(env, in);
+		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+		ks_table_hash(env, &in->flow);
 	}
 	return KS_REASON_OK_NEW;
 }

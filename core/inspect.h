@@ -7,6 +7,7 @@
 #ifndef KS_CORE_INSPECT_H
 #define KS_CORE_INSPECT_H
 
+#include "entry.h"
 #include "flow.h"
 #include "packet.h"
 #include "policy.h"
@@ -14,12 +15,6 @@
 #include "verdict.h"
 
 struct ks_env;
-
-/* Where a flow lies in the table (core/table.h): indices, because BPF cannot keep pointers. */
-struct ks_flow_ref {
-	__u32 bucket;
-	__u32 slot;
-};
 
 /* Which bound decided, for explain: have was compared with lo and hi. */
 struct ks_compare {
@@ -41,7 +36,7 @@ struct ks_inspection {
 	__u8 reason; /* enum ks_reason */
 	__u8 class; /* enum ks_class */
 	__u8 dir; /* enum ks_dir, when a flow was found or opened */
-	__u8 found; /* 1: `before` is the flow it belongs to (or is about) */
+	__u8 via; /* 1 + enum ks_dir of the alias by which the flow was found, 0: by its own key */
 	__u8 state; /* enum ks_state after the packet, NONE without a flow */
 	__u8 log; /* 1: the rule asked for an event */
 	__u8 retries; /* commits that another processor got ahead of */
@@ -49,19 +44,13 @@ struct ks_inspection {
 	__u32 rule_index; /* entry in the rule table when the policy decided, else KS_DECISION_DEFAULT */
 	struct ks_compare compare;
 
-	__u8 busy; /* 1: the flow was being written while we looked */
 	__u8 sender; /* 1: the sender is the key's second address */
 	__u8 replaces; /* 1: the packet opens a flow over `before`, which is over */
 	__u8 pending; /* 1: begun, and its flow is still to be asked */
 
 	struct ks_packet pkt;
-	struct ks_flow_key key;
-	__u64 hash; /* of the key */
-	__u32 clock; /* in->now on a flow's clock */
-	__u32 zero2;
-	struct ks_flow_ref ref;
-	struct ks_flow before; /* the flow as found */
-	struct ks_flow after; /* the flow as committed, or as it would have been */
+	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
+	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
 };
 
 /*
@@ -73,7 +62,7 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 
 /*
  * The same in two halves, for a home that handles packets in bursts: after
- * the first one in->hash tells where the flow will be looked for, so that its
+ * the first one in->flow.hash tells where the flow will be looked for, so that its
  * memory can be fetched while other packets are read (ks_table_place()).
  */
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head);

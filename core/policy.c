@@ -140,11 +140,13 @@ struct walk {
 	struct ks_env *env;
 	const struct ks_inspection *in;
 	struct ks_decision *decision;
+	__u32 first;
 };
 
-static long walk_rule(__u32 index, void *arg)
+static long walk_rule(__u32 n, void *arg)
 {
 	struct walk *walk = arg;
+	__u32 index = walk->first + n;
 	const struct ks_rule *rule = env_rule(walk->env, index);
 
 	if (!rule)
@@ -158,15 +160,29 @@ static long walk_rule(__u32 index, void *arg)
 	return 1;
 }
 
-void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision)
+void ks_policy_search(struct ks_env *env, const struct ks_inspection *in, enum ks_list list,
+		      struct ks_decision *decision)
 {
 	const struct ks_config *config = env_config(env);
 	struct walk walk = { .env = env, .in = in, .decision = decision };
+	__u32 count;
 
 	decision->index = KS_DECISION_DEFAULT;
 	decision->id = KS_RULE_DEFAULT;
 	decision->action = KS_DENY;
 	decision->flags = 0;
-	if (config)
-		ks_loop(config->rules, walk_rule, &walk);
+	if (!config)
+		return;
+	if (list == KS_LIST_FILTER) {
+		count = config->rules;
+	} else {
+		walk.first = config->list[list & (KS_LIST_MAX - 1)].first;
+		count = config->list[list & (KS_LIST_MAX - 1)].count;
+	}
+	ks_loop(count, walk_rule, &walk);
+}
+
+void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision)
+{
+	ks_policy_search(env, in, KS_LIST_FILTER, decision);
 }

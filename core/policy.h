@@ -75,7 +75,10 @@ struct ks_rule {
 	__u8 flags;
 	__u8 proto; /* IP protocol number, unless KS_RULE_ANY_PROTO */
 	__u8 family; /* KS_IPV4, KS_IPV6, or 0 for both */
-	__u8 zero[20];
+	__u16 target; /* where it translates to: first of its entries in the target table */
+	__u16 targets; /* how many; 0: it translates nothing. All are of the rule's family */
+	__u8 helper; /* enum ks_helper_id that a helper rule assigns */
+	__u8 zero[15];
 };
 
 _Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
@@ -84,25 +87,95 @@ _Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
 #define KS_RULE_ID_MAX 65536 /* ids are below this */
 #define KS_RULES_MAX 65536 /* entries */
 
+/* What a target is. */
+enum ks_target_kind {
+	KS_TARGET_EXEMPT, /* no translation: ends the search */
+	KS_TARGET_MASQUERADE, /* source: the address of the interface that the packet leaves by */
+	KS_TARGET_SELF, /* destination: the address of the interface that the packet came in by */
+	KS_TARGET_RANGE, /* an address of lo..hi, always the same for a source address */
+	KS_TARGET_PREFIX, /* the address's own bits behind the prefix of lo (1:1) */
+	KS_TARGET_NPT, /* the same, keeping checksums right (RFC 6296) */
+};
+
+/* ks_target.flags */
+#define KS_TARGET_PORTS 0x01 /* ports are given: source, allocate from them; destination, port_lo is the port */
+#define KS_TARGET_PORT_OFFSET 0x02 /* destination: the n-th port of the rule becomes the n-th from port_lo */
+#define KS_TARGET_EIM 0x04 /* endpoint-independent mapping (RFC 4787) */
+#define KS_TARGET_EIF 0x08 /* and filtering: who knows the port may send */
+#define KS_TARGET_ADF 0x10 /* address-dependent filtering: whom the inside has spoken to, from any port */
+#define KS_TARGET_RANDOM 0x20 /* do not try to keep the port */
+
+/* Where a rule translates an address to. Addresses in host order as in struct ks_range. */
+struct ks_target {
+	__u64 lo[2], hi[2]; /* RANGE; PREFIX and NPT: lo is the new prefix */
+	__u64 adjust; /* NPT: what is added to a 16-bit word, one's complement (RFC 6296 3.1) */
+	__u16 port_lo, port_hi; /* host order, inclusive */
+	__u16 port_from; /* with PORT_OFFSET: the rule's first port */
+	__u8 kind; /* enum ks_target_kind */
+	__u8 flags;
+	__u8 family; /* 0: any (EXEMPT, MASQUERADE, SELF) */
+	__u8 prefix; /* bits; of an IPv4 prefix 0 to 32 */
+	__u8 zone; /* destination: the zone where it is, KS_ZONE_UNKNOWN to ask the home */
+	__u8 zero[13];
+};
+
+_Static_assert(sizeof(struct ks_target) == 64, "a target is one cache line");
+
+#define KS_TARGETS_MAX 4096
+
+/*
+ * The rule table holds several lists one behind the other, each searched from
+ * its start for the first match:
+ */
+enum ks_list {
+	KS_LIST_FILTER, /* allow, deny, reject, bypass; forward, redirect: allow with a new destination */
+	KS_LIST_INBOUND, /* destinations that are translated before the filter is asked: binat, prefixes */
+	KS_LIST_SOURCE, /* nat, and the outbound side of binat: asked last, of allowed flows */
+	KS_LIST_HELPER, /* helper: asked of allowed flows */
+	KS_LIST_MAX
+};
+
+struct ks_rule_list {
+	__u32 first, count;
+};
+
+/* ks_config.scrub: what is changed in passing packets */
+#define KS_SCRUB_RANDOM_ID 0x01 /* IPv4: a random identification, where the packet is no fragment */
+#define KS_SCRUB_NO_DF 0x02 /* IPv4: "don't fragment" is cleared */
+#define KS_SCRUB_TTL 0x04 /* TTL or hop limit is raised to min_ttl */
+#define KS_SCRUB_MSS 0x08 /* TCP: the MSS of a SYN is lowered to max_mss */
+
 /* ks_config.options */
 #define KS_OPT_PICKUP 0x01 /* mid-stream TCP may open a flow */
 #define KS_OPT_BYPASS_RULES 0x02 /* the policy has bypass rules: ask it also for packets that cannot open a flow */
 #define KS_OPT_CHECKSUM 0x04 /* verify the checksums of TCP, UDP and ICMP */
 #define KS_OPT_NO_IP_CHECKSUM 0x10 /* do not verify IPv4 header checksums: captures of offloaded traffic */
+#define KS_OPT_NAT 0x20 /* the policy translates addresses: flows may have aliases */
+#define KS_OPT_SOURCE_ROUTES 0x40 /* IPv4 source routes pass (RFC 791); dropped by default */
+#define KS_OPT_ASYMMETRIC 0x80 /* only one direction may be seen: windows and handshakes are not checked */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* The scalars of a policy: one per generation. */
 struct ks_config {
 	__u32 generation; /* counts reloads */
-	__u32 rules; /* entries in the rule table */
+	__u32 rules; /* entries of the filter, the first in the rule table */
 	__u32 sets;
 	__u32 ranges;
 	__u32 options;
 	__u32 limit_states; /* flows in the table */
 	__u32 limit_half_open; /* of which half-open TCP */
-	__u32 zero;
-	__u32 timeout[KS_STATE_MAX]; /* ms, by enum ks_state */
-	__u32 pad;
+	__u32 entries; /* in the rule table, all lists */
+	struct ks_rule_list list[KS_LIST_MAX]; /* the others; [KS_LIST_FILTER] is not used */
+	__u32 targets;
+	__u32 adaptive_low, adaptive_high; /* flows in the table from which timeouts shrink, and where they are shortest */
+	__u32 limit_kind[KS_KIND_MAX]; /* entries of each kind besides flows and aliases */
+	__u16 scrub; /* KS_SCRUB_* */
+	__u16 max_mss;
+	__u8 min_ttl;
+	__u8 pad[3];
+	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
+	__u32 class_timeout[KS_UDP_CLASSES][2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
+	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 };
 
 /* Bounds and defaults that the language and the core share. */
@@ -127,7 +200,12 @@ struct ks_config {
 	X(ICMP_REQUEST, 30)           \
 	X(ICMP_REPLIED, 30)           \
 	X(OTHER_SINGLE, 60)           \
-	X(OTHER_STREAM, 600)
+	X(OTHER_STREAM, 600)          \
+	X(MAPPING, 300)               \
+	X(EXPECTED, 300)              \
+	X(FRAGMENTS, 30)              \
+	X(HELPER, 24 * 3600)          \
+	X(ALIAS, 5)
 
 struct ks_env;
 struct ks_inspection;
@@ -159,7 +237,11 @@ enum ks_miss {
 /* Compares one rule with the packet in `in`. Explain shows what it returns; ks_policy_decide() stops at the first 0. */
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in);
 
-/* Finds the first rule that matches the packet in `in`, or the default deny. */
+/* Finds the first rule of the filter that matches the packet in `in`, or the default deny. */
 void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision);
+
+/* The same in any list; decision->index is KS_DECISION_DEFAULT if none matches. */
+void ks_policy_search(struct ks_env *env, const struct ks_inspection *in, enum ks_list list,
+		      struct ks_decision *decision);
 
 #endif

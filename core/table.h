@@ -14,6 +14,7 @@
 #ifndef KS_CORE_TABLE_H
 #define KS_CORE_TABLE_H
 
+#include "entry.h"
 #include "flow.h"
 #include "inspect.h"
 #include "types.h"
@@ -39,7 +40,7 @@ _Static_assert(sizeof(struct ks_bucket) == 64 + 128 * KS_BUCKET_SLOTS, "a bucket
 
 /* Shared by all processors; changed only with atomic additions. */
 struct ks_table_counts {
-	__u32 flows; /* slots in use, dead ones included until swept */
+	__u32 flows; /* in the table, dead ones included until swept */
 	__u32 half_open;
 	__u64 created;
 	__u64 expired; /* died of their timeout */
@@ -47,7 +48,7 @@ struct ks_table_counts {
 	__u64 killed; /* by the administrator */
 	__u64 swept; /* buckets visited by the sweeper */
 	__u64 uncounted; /* valid packets passed without a commit, because others were always first */
-	__u64 pad;
+	__u32 records[KS_KIND_MAX]; /* entries that are no flows, by kind; [KS_KIND_FLOW]: aliases */
 };
 
 /* What the table is, fixed when it is made. */
@@ -79,29 +80,48 @@ static inline __u16 ks_table_tag(__u64 hash)
 	return tag ? tag : 1;
 }
 
-/* Fills in in->hash from in->key: before any of the following. */
-void ks_table_hash(struct ks_env *env, struct ks_inspection *in);
+/* The place of an entry as one number, from 1, and back. */
+static inline __u32 ks_place_of(const struct ks_flow_ref *ref)
+{
+	return ref->bucket * KS_BUCKET_SLOTS + (ref->slot & KS_BUCKET_SLOT_MASK) + 1;
+}
 
-/* Finds the live flow of in->key: fills in->ref, in->before and in->found. */
-void ks_table_find(struct ks_env *env, struct ks_inspection *in);
+static inline struct ks_flow_ref ks_place_ref(__u32 place)
+{
+	struct ks_flow_ref ref = { .bucket = (place - 1) / KS_BUCKET_SLOTS, .slot = (place - 1) & KS_BUCKET_SLOT_MASK };
 
-/* Writes in->after over the flow at in->ref if it is still the version of in->before. Returns false if not. */
-bool ks_table_commit(struct ks_env *env, struct ks_inspection *in);
+	return ref;
+}
+
+/* Fills in e->hash from e->key: before any of the following. */
+void ks_table_hash(struct ks_env *env, struct ks_entry *e);
+
+/* Finds the live entry of e->key: fills in e->ref, e->before and e->found. */
+void ks_table_find(struct ks_env *env, struct ks_entry *e);
+
+/* Reads the live entry at e->ref, whatever its key: fills in e->key, e->before and e->found; not e->hash. */
+void ks_table_read(struct ks_env *env, struct ks_entry *e);
+
+/* Writes e->after over the entry at e->ref if it is still the version of e->before. Returns false if not. */
+bool ks_table_commit(struct ks_env *env, struct ks_entry *e);
 
 /* The same for a flow that is over and whose key opens anew: the old one is accounted for as ended. Returns as insert. */
-__u32 ks_table_replace(struct ks_env *env, struct ks_inspection *in);
+__u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
 
 /*
- * Puts in->after under in->key. Returns KS_REASON_OK_NEW, or the reason why
- * not; KS_REASON_CONTENDED also when another processor has just inserted the
- * same key, so that the caller looks again.
+ * Puts e->after under e->key. Returns KS_REASON_OK_NEW, or the reason why not;
+ * KS_REASON_CONTENDED also when the key is in the table already and alive
+ * (another processor may have been first), so that the caller looks again.
  */
-__u32 ks_table_insert(struct ks_env *env, struct ks_inspection *in);
+__u32 ks_table_insert(struct ks_env *env, struct ks_entry *e);
 
-/* Frees the dead flows of a bucket. Returns how many. */
+/* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
+bool ks_table_free(struct ks_env *env, struct ks_entry *e);
+
+/* Frees the dead entries of a bucket. Returns how many flows were among them. */
 __u32 ks_table_sweep(struct ks_env *env, __u32 bucket, __u64 now);
 
 /* Frees the flow of a key, whatever its state. Returns whether it was there. */
-bool ks_table_kill(struct ks_env *env, struct ks_inspection *in);
+bool ks_table_kill(struct ks_env *env, struct ks_entry *e);
 
 #endif

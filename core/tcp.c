@@ -8,7 +8,7 @@
  * inside a connection is left to the receiver's challenge (RFC 5961 4), and
  * roles never change: the answer to a SYN is a SYN+ACK or nothing.
  *
- * Nothing here writes to the table: the caller commits in->after.
+ * Nothing here writes to the table: the caller commits in->flow.after.
  */
 #include "tcp.h"
 
@@ -46,7 +46,7 @@ static inline __u16 window_in_units(__u32 window, __u32 scale)
 
 bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq)
 {
-	const struct ks_flow *flow = &in->before;
+	const struct ks_flow *flow = &in->flow.before;
 	__u32 end = flow->end[dir & 1];
 
 	return !ks_seq_after(seq, end) && !ks_seq_before(seq, end - KS_MAX(max_win(flow, !dir), ACK_WINDOW_MIN));
@@ -87,7 +87,7 @@ static void open_midstream(struct ks_inspection *in, struct ks_flow *flow)
 
 void ks_tcp_open(struct ks_inspection *in)
 {
-	struct ks_flow *flow = &in->after;
+	struct ks_flow *flow = &in->flow.after;
 	const struct ks_packet *pkt = &in->pkt;
 
 	if (!(pkt->tcp_flags & KS_TCP_SYN)) {
@@ -141,7 +141,7 @@ static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
 /* The answer: it must acknowledge the SYN, and as much of its data as it took. */
 static __u32 answer_learn(struct ks_inspection *in)
 {
-	struct ks_flow *flow = &in->after;
+	struct ks_flow *flow = &in->flow.after;
 	const struct ks_packet *pkt = &in->pkt;
 	__u32 offered = flow->max_win[KS_ORIGINAL];
 
@@ -171,7 +171,7 @@ static __u32 answer_learn(struct ks_inspection *in)
  */
 static bool reset_is_exact(struct ks_inspection *in)
 {
-	const struct ks_flow *flow = &in->before;
+	const struct ks_flow *flow = &in->flow.before;
 	const struct ks_packet *pkt = &in->pkt;
 	__u32 dir = in->dir & 1;
 
@@ -195,7 +195,7 @@ static bool reset_is_exact(struct ks_inspection *in)
  */
 static __u32 window_check(struct ks_inspection *in)
 {
-	const struct ks_flow *flow = &in->before;
+	const struct ks_flow *flow = &in->flow.before;
 	const struct ks_packet *pkt = &in->pkt;
 	__u32 dir = in->dir & 1, peer = !dir;
 	__u32 end = segment_end(pkt);
@@ -232,7 +232,7 @@ static __u32 window_check(struct ks_inspection *in)
  */
 static __u32 answer_resync(struct ks_inspection *in)
 {
-	struct ks_flow *flow = &in->after;
+	struct ks_flow *flow = &in->flow.after;
 	__u32 sent = flow->ack[KS_ORIGINAL];
 
 	flow->flags = (flow->flags & ~(KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED)) | KS_FLOW_PICKUP;
@@ -256,11 +256,11 @@ static __u32 answer_resync(struct ks_inspection *in)
  */
 static __u32 judge_inside(struct ks_inspection *in, __u32 event)
 {
-	if (event == EV_SYN && in->before.state != KS_STATE_TCP_SYN_RECV) {
-		in->after.flags |= KS_FLOW_SYN_SEEN;
-		in->after.ack[KS_ORIGINAL] = segment_end(&in->pkt);
+	if (event == EV_SYN && in->flow.before.state != KS_STATE_TCP_SYN_RECV) {
+		in->flow.after.flags |= KS_FLOW_SYN_SEEN;
+		in->flow.after.ack[KS_ORIGINAL] = segment_end(&in->pkt);
 	}
-	if (event == EV_SYNACK && in->before.flags & KS_FLOW_SYN_SEEN && in->pkt.ack == in->before.ack[KS_ORIGINAL])
+	if (event == EV_SYNACK && in->flow.before.flags & KS_FLOW_SYN_SEEN && in->pkt.ack == in->flow.before.ack[KS_ORIGINAL])
 		return answer_resync(in);
 	return PASS;
 }
@@ -268,7 +268,7 @@ static __u32 judge_inside(struct ks_inspection *in, __u32 event)
 /* What a valid segment teaches about both windows. */
 static void window_learn(struct ks_inspection *in)
 {
-	struct ks_flow *flow = &in->after;
+	struct ks_flow *flow = &in->flow.after;
 	const struct ks_packet *pkt = &in->pkt;
 	__u32 dir = in->dir & 1, peer = !dir;
 	__u32 end = segment_end(pkt);
@@ -301,7 +301,7 @@ static void window_learn(struct ks_inspection *in)
 /* Notes FINs and their acknowledgements, and names what the segment did about them. */
 static __u32 closing_event(struct ks_inspection *in)
 {
-	struct ks_flow *flow = &in->after;
+	struct ks_flow *flow = &in->flow.after;
 	__u32 dir = in->dir & 1, peer = !dir;
 	__u8 *mine = &flow->tcp_flags[dir], *theirs = &flow->tcp_flags[peer];
 	bool acked = false;
@@ -315,7 +315,7 @@ static __u32 closing_event(struct ks_inspection *in)
 	if (*mine & *theirs & KS_TCP_FIN_ACKED)
 		return EV_DONE;
 	/* The responder closed before the handshake was complete: that is the first FIN of this state. */
-	if (!acked && in->before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL && *theirs & KS_TCP_FIN_SEEN &&
+	if (!acked && in->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL && *theirs & KS_TCP_FIN_SEEN &&
 	    !(*mine & KS_TCP_FIN_SEEN))
 		return EV_FIN;
 	if (in->pkt.tcp_flags & KS_TCP_FIN)
@@ -326,7 +326,7 @@ static __u32 closing_event(struct ks_inspection *in)
 /* The third segment must acknowledge the answer exactly, or data that followed it (RFC 7413). */
 static bool completes_handshake(struct ks_inspection *in)
 {
-	const struct ks_flow *flow = &in->before;
+	const struct ks_flow *flow = &in->flow.before;
 
 	if (in->pkt.ack == flow->end[KS_REPLY] || flow->tcp_flags[KS_REPLY] & (KS_TCP_UNACKED | KS_TCP_FIN_SEEN))
 		return true;
@@ -342,9 +342,9 @@ static __u32 synchronised_update(struct ks_inspection *in)
 	if (reason)
 		return reason;
 	/* Nothing comes after a FIN. */
-	if (in->before.tcp_flags[dir] & KS_TCP_FIN_SEEN && ks_seq_after(segment_end(&in->pkt), in->before.end[dir]))
+	if (in->flow.before.tcp_flags[dir] & KS_TCP_FIN_SEEN && ks_seq_after(segment_end(&in->pkt), in->flow.before.end[dir]))
 		return KS_REASON_TCP_STATE;
-	if (in->dir == KS_ORIGINAL && in->before.state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
+	if (in->dir == KS_ORIGINAL && in->flow.before.state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
 		return KS_REASON_TCP_ACK_OLD;
 	window_learn(in);
 	return 0;
@@ -366,9 +366,9 @@ static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
 	case EV_SYN:
 		ks_tcp_open(in);
 		/* The same SYN without the data it had: the first one's data may still be accepted. */
-		if (in->after.ack[KS_REPLY] == in->before.ack[KS_REPLY] &&
-		    ks_seq_before(in->after.end[KS_ORIGINAL], in->before.end[KS_ORIGINAL]))
-			in->after.end[KS_ORIGINAL] = in->before.end[KS_ORIGINAL];
+		if (in->flow.after.ack[KS_REPLY] == in->flow.before.ack[KS_REPLY] &&
+		    ks_seq_before(in->flow.after.end[KS_ORIGINAL], in->flow.before.end[KS_ORIGINAL]))
+			in->flow.after.end[KS_ORIGINAL] = in->flow.before.end[KS_ORIGINAL];
 		return 0;
 	case EV_SYNACK:
 		*arc = answer_learn(in);
@@ -377,7 +377,7 @@ static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
 		if (reset_is_exact(in))
 			return 0;
 		/* In answer to a challenge from an old connection at the responder. */
-		if (in->dir == KS_ORIGINAL && in->before.state == KS_STATE_TCP_SYN_SENT) {
+		if (in->dir == KS_ORIGINAL && in->flow.before.state == KS_STATE_TCP_SYN_SENT) {
 			*arc = PASS;
 			return 0;
 		}
@@ -399,29 +399,29 @@ static inline __u32 arc_verdict(__u32 arc, bool *moves)
 __u32 ks_tcp_update(struct ks_inspection *in, bool *moves)
 {
 	__u32 event = basic_event(in->pkt.tcp_flags);
-	__u32 arc = arc_of(in->dir, event, in->before.state);
+	__u32 arc = arc_of(in->dir, event, in->flow.before.state);
 	__u32 reason;
 
 	if (arc == PASS && (event == EV_SYN || event == EV_SYNACK)) {
 		arc = judge_inside(in, event);
 		if (arc < DROP)
-			in->after.state = arc;
+			in->flow.after.state = arc;
 	}
-	if (arc >= DROP || in->after.state != in->before.state)
+	if (arc >= DROP || in->flow.after.state != in->flow.before.state)
 		return arc_verdict(arc, moves);
 	if (event == EV_ACK || event == EV_FIN) {
 		reason = synchronised_update(in);
 		if (!reason)
-			arc = arc_of(in->dir, closing_event(in), in->before.state);
+			arc = arc_of(in->dir, closing_event(in), in->flow.before.state);
 	} else {
 		reason = numbers_check(in, event, &arc);
 	}
 	if (reason)
 		return reason;
 	if (arc >= DROP) {
-		in->after = in->before;
+		in->flow.after = in->flow.before;
 		return arc_verdict(arc, moves);
 	}
-	in->after.state = arc;
+	in->flow.after.state = arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

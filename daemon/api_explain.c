@@ -36,7 +36,8 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 {
 	struct ks_policy *policy = daemon->policy;
 	const struct ks_tables tables = {
-		.config = &explainer->config, .rules = policy->rules, .sets = policy->sets, .ranges = policy->ranges
+		.config = &explainer->config, .rules = policy->rules, .sets = policy->sets, .ranges = policy->ranges,
+		.targets = policy->targets
 	};
 	int err;
 
@@ -63,10 +64,10 @@ static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 	int err;
 
 	ks_engine_inspect(explainer->engine, frame, true, &in);
-	if (!ks_kernel_find_flow(explainer->daemon->kernel, &in.key, &flow))
+	if (!ks_kernel_find_flow(explainer->daemon->kernel, &in.flow.key, &flow))
 		return 0;
-	err = ks_engine_add_flow(explainer->engine, &in.key, &flow);
-	return err ?: ks_explain_continue(&explainer->step.packet, &in.key, &flow, explainer->arena);
+	err = ks_engine_add_flow(explainer->engine, &in.flow.key, &flow);
+	return err ?: ks_explain_continue(&explainer->step.packet, &in.flow.key, &flow, explainer->arena);
 }
 
 /*

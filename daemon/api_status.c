@@ -100,11 +100,9 @@ static int add_flow(const struct ks_flow_key *key, const struct ks_flow *flow, v
 {
 	struct ks_rule_count *live = arg;
 
-	if (flow->rule < KS_RULE_ID_MAX) {
-		live[flow->rule].matches++; /* here: live flows */
-		live[flow->rule].packets += flow->packets[0] + flow->packets[1];
-		live[flow->rule].bytes += flow->bytes[0] + flow->bytes[1];
-	}
+	live[flow->rule].matches++; /* here: live flows */
+	live[flow->rule].packets += ks_flow_packets(flow, 0) + ks_flow_packets(flow, 1);
+	live[flow->rule].bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
 	return 0;
 }
 

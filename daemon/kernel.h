@@ -36,6 +36,7 @@ struct ks_kernel;
 	X(RULES, ks_rules)             \
 	X(SETS, ks_sets)               \
 	X(RANGES, ks_ranges)           \
+	X(TARGETS, ks_targets)         \
 	X(PORTS, ks_ports)             \
 	X(NEAR_PORTS, ks_near_ports)   \
 	X(REASONS, ks_reasons)         \

@@ -101,9 +101,10 @@ static int install_all(const struct ks_kernel *kernel, const struct ks_policy *p
 {
 	const struct ks_config *config = &policy->config;
 	const struct table tables[] = {
-		{ KS_MAP_RULES, "ks_rule", policy->rules, sizeof(struct ks_rule), config->rules },
+		{ KS_MAP_RULES, "ks_rule", policy->rules, sizeof(struct ks_rule), config->entries },
 		{ KS_MAP_SETS, "ks_set", policy->sets, sizeof(struct ks_set), config->sets },
 		{ KS_MAP_RANGES, "ks_range", policy->ranges, sizeof(struct ks_range), config->ranges },
+		{ KS_MAP_TARGETS, "ks_target", policy->targets, sizeof(struct ks_target), config->targets },
 	};
 	int err = 0;
 
@@ -118,6 +119,7 @@ static void empty_slot(const struct ks_kernel *kernel, __u32 slot)
 	bpf_map_delete_elem(kernel->maps[KS_MAP_RULES], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_SETS], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_RANGES], &slot);
+	bpf_map_delete_elem(kernel->maps[KS_MAP_TARGETS], &slot);
 }
 
 /*

@@ -33,9 +33,9 @@ static bool copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
 
 static bool copy_live(const struct ks_slot *slot, __u64 now, struct ks_slot *copy)
 {
-	if (slot->flow.state == KS_STATE_NONE)
+	if (!ks_flow_is_shown(&slot->key, &slot->flow))
 		return false;
-	return copy_slot(slot, copy) && copy->flow.state != KS_STATE_NONE && !ks_flow_is_expired(&copy->flow, now);
+	return copy_slot(slot, copy) && ks_flow_is_shown(&copy->key, &copy->flow) && !ks_flow_is_expired(&copy->flow, now);
 }
 
 int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,

@@ -99,7 +99,7 @@ void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, co
 		",\"state\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"packets\":[%llu,%llu],\"bytes\":[%llu,%llu],"
 		"\"age\":%llu,\"timeout\":%.3f,\"replied\":%s,\"assured\":%s,\"pickup\":%s",
 		ks_state_name(flow->state), zone_text(policy, flow->zone[0]), zone_text(policy, flow->zone[1]),
-		flow->packets[0], flow->packets[1], flow->bytes[0], flow->bytes[1], age,
+		ks_flow_packets(flow, 0), ks_flow_packets(flow, 1), ks_flow_bytes(flow, 0), ks_flow_bytes(flow, 1), age,
 		(double)time_left(flow, now) / 1000, flow->flags & KS_FLOW_REPLIED ? "true" : "false",
 		flow->flags & KS_FLOW_ASSURED ? "true" : "false", flow->flags & KS_FLOW_PICKUP ? "true" : "false");
 	print_rule_json(out, policy, flow->rule);
@@ -141,7 +141,7 @@ static void print_conntrack_side(FILE *out, const struct ks_tuple *tuple, const 
 	else if (tuple->sport || tuple->dport)
 		fprintf(out, " sport=%u dport=%u", ks_be16(reply ? tuple->dport : tuple->sport),
 			ks_be16(reply ? tuple->sport : tuple->dport));
-	fprintf(out, " packets=%llu bytes=%llu ", flow->packets[reply], flow->bytes[reply]);
+	fprintf(out, " packets=%llu bytes=%llu ", ks_flow_packets(flow, reply), ks_flow_bytes(flow, reply));
 }
 
 /* Linux knows these by name; the others are "unknown". */

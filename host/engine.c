@@ -5,6 +5,8 @@
  */
 #include "engine.h"
 
+#include "core/checksum.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,10 @@ struct ks_engine {
 	ks_event_fn *event_fn;
 	void *event_arg;
 	const struct ks_frame *frame; /* the one being inspected */
+	__u8 *output; /* what it becomes, if it is changed */
+	__u32 output_len, output_room;
+	bool changed;
+	__u64 random;
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
 };
@@ -59,7 +65,7 @@ const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
 {
 	const struct ks_tables *t = &engine_of(env)->tables;
 
-	return index < t->config->rules ? &t->rules[index] : NULL;
+	return index < KS_MAX(t->config->rules, t->config->entries) ? &t->rules[index] : NULL;
 }
 
 const struct ks_set *env_set(struct ks_env *env, __u32 index)
@@ -74,6 +80,13 @@ const struct ks_range *env_range(struct ks_env *env, __u32 index)
 	const struct ks_tables *t = &engine_of(env)->tables;
 
 	return index < t->config->ranges ? &t->ranges[index] : NULL;
+}
+
+const struct ks_target *env_target(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &engine_of(env)->tables;
+
+	return index < t->config->targets ? &t->targets[index] : NULL;
 }
 
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
@@ -93,9 +106,102 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 	return index < engine->shape.buckets ? &engine->buckets[index] : NULL;
 }
 
-__u32 env_zone_to(struct ks_env *env, const struct ks_packet *pkt)
+/* Whoever offers a frame natively knows where it goes, and the policy where its translated destinations are. */
+__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
-	return KS_ZONE_NONE; /* whoever offers a frame natively knows where it goes */
+	return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
+}
+
+bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
+{
+	*addr = engine_of(env)->tables.config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
+	return addr->d[0] || addr->d[1];
+}
+
+/* There is no box here, and no sockets. */
+bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple)
+{
+	return false;
+}
+
+/* xorshift64* (Vigna 2016), seeded by the table's secret: a replay with a fixed secret repeats itself. */
+__u32 env_random(struct ks_env *env)
+{
+	__u64 *x = &engine_of(env)->random;
+
+	*x ^= *x >> 12;
+	*x ^= *x << 25;
+	*x ^= *x >> 27;
+	return (__u32)(*x * 0x2545f4914f6cdd1dULL >> 32);
+}
+
+bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
+{
+	const struct ks_engine *engine = engine_of(env);
+	const __u8 *data = engine->changed ? engine->output : engine->frame->data;
+	__u32 size = engine->changed ? engine->output_len : engine->frame->captured;
+
+	if (off > size || len > size - off)
+		return false;
+	memcpy(to, data + off, len);
+	return true;
+}
+
+/* The frame is the caller's; changes are made to a copy. */
+static bool output_begin(struct ks_engine *engine, __u32 room)
+{
+	__u32 size = engine->changed ? engine->output_len : engine->frame->captured;
+	__u8 *data;
+
+	if (size + room > engine->output_room) {
+		data = realloc(engine->output, size + room + KS_HEAD_SIZE);
+		if (!data)
+			return false;
+		engine->output = data;
+		engine->output_room = size + room + KS_HEAD_SIZE;
+	}
+	if (!engine->changed) {
+		memcpy(engine->output, engine->frame->data, size);
+		engine->output_len = size;
+		engine->changed = true;
+	}
+	return true;
+}
+
+bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len)
+{
+	struct ks_engine *engine = engine_of(env);
+
+	if (!output_begin(engine, 0) || off > engine->output_len || len > engine->output_len - off)
+		return false;
+	memcpy(engine->output + off, from, len);
+	return true;
+}
+
+bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
+{
+	struct ks_engine *engine = engine_of(env);
+	__u32 from = delta < 0 ? off - delta : off;
+
+	if (!output_begin(engine, delta > 0 ? delta : 0) || from > engine->output_len)
+		return false;
+	memmove(engine->output + from + delta, engine->output + from, engine->output_len - from);
+	engine->output_len += delta;
+	return true;
+}
+
+bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp)
+{
+	__u16 sum;
+
+	if (!env_packet_read(env, off, &sum, sizeof(sum)))
+		return false;
+	if (udp && !sum)
+		return true;
+	sum = ks_checksum_apply(sum, diff);
+	if (udp && !sum)
+		sum = KS_CHECKSUM_MASK;
+	return env_packet_write(env, off, &sum, sizeof(sum));
 }
 
 /* Adds octets as 16-bit words in wire order. */
@@ -171,11 +277,9 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 {
 	struct ks_rule_count *count;
 
-	if (flow->rule >= KS_RULE_ID_MAX)
-		return;
 	count = &engine_of(env)->rules[flow->rule];
-	count->packets += flow->packets[0] + flow->packets[1];
-	count->bytes += flow->bytes[0] + flow->bytes[1];
+	count->packets += ks_flow_packets(flow, 0) + ks_flow_packets(flow, 1);
+	count->bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
 }
 
 void env_event(struct ks_env *env, const struct ks_inspection *in)
@@ -205,6 +309,7 @@ static int table_create(struct ks_engine *engine, __u32 flows)
 	engine->mapped = size;
 	if (getrandom(engine->shape.key, sizeof(engine->shape.key), 0) != sizeof(engine->shape.key))
 		return -errno;
+	engine->random = engine->shape.key[0] | 1;
 	return 0;
 }
 
@@ -236,6 +341,7 @@ void ks_engine_destroy(struct ks_engine *engine)
 	if (engine->buckets)
 		munmap(engine->buckets, engine->mapped);
 	free(engine->rules);
+	free(engine->output);
 	free(engine);
 }
 
@@ -292,12 +398,19 @@ static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, 
 	in->pkt.link = frame->link;
 	in->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
 	engine->frame = frame;
+	engine->changed = false;
 }
 
 __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
 {
 	frame_offer(engine, frame, dry, in);
 	return ks_inspect(env_of(engine), in, frame->data);
+}
+
+const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
+{
+	*length = engine->changed ? engine->output_len : engine->frame->captured;
+	return engine->changed ? engine->output : engine->frame->data;
 }
 
 /* Fetches the line of tags of a bucket. */
@@ -316,7 +429,7 @@ static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 		if (bucket->tag[i] != tag)
 			continue;
 		__builtin_prefetch(&bucket->slot[i].key, 1);
-		__builtin_prefetch(&bucket->slot[i].flow.packets, 1);
+		__builtin_prefetch(&bucket->slot[i].flow.volume, 1);
 		return true;
 	}
 	return false;
@@ -329,11 +442,11 @@ void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *fr
 		frame_offer(engine, &frames[i], dry, &in[i]);
 		ks_inspect_begin(env_of(engine), &in[i], frames[i].data);
 		if (in[i].pending)
-			prefetch_tags(engine, in[i].hash, 0);
+			prefetch_tags(engine, in[i].flow.hash, 0);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		if (in[i].pending && !prefetch_flow(engine, in[i].hash, 0))
-			prefetch_tags(engine, in[i].hash, 1);
+		if (in[i].pending && !prefetch_flow(engine, in[i].flow.hash, 0))
+			prefetch_tags(engine, in[i].flow.hash, 1);
 	}
 	for (unsigned i = 0; i < count; i++)
 		ks_inspect_finish(env_of(engine), &in[i], frames[i].data);
@@ -352,7 +465,7 @@ int ks_engine_each_flow(struct ks_engine *engine,
 			const struct ks_slot *slot = &engine->buckets[b].slot[s];
 			int err;
 
-			if (slot->flow.state == KS_STATE_NONE || ks_flow_is_expired(&slot->flow, engine->now))
+			if (!ks_flow_is_shown(&slot->key, &slot->flow) || ks_flow_is_expired(&slot->flow, engine->now))
 				continue;
 			err = fn(&slot->key, &slot->flow, arg);
 			if (err)
@@ -364,15 +477,15 @@ int ks_engine_each_flow(struct ks_engine *engine,
 
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow)
 {
-	struct ks_inspection in = { .now = engine->now, .clock = ks_flow_clock(engine->now), .key = *key };
+	struct ks_inspection in = { .now = engine->now, .flow.clock = ks_flow_clock(engine->now), .flow.key = *key };
 	__u32 reason;
 
-	ks_table_hash(env_of(engine), &in);
-	ks_table_find(env_of(engine), &in);
-	if (in.found)
+	ks_table_hash(env_of(engine), &in.flow);
+	ks_table_find(env_of(engine), &in.flow);
+	if (in.flow.found)
 		return -EEXIST;
-	in.after = *flow;
-	reason = ks_table_insert(env_of(engine), &in);
+	in.flow.after = *flow;
+	reason = ks_table_insert(env_of(engine), &in.flow);
 	return reason == KS_REASON_OK_NEW ? 0 : -ENOSPC;
 }
 

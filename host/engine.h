@@ -21,6 +21,7 @@ struct ks_tables {
 	const struct ks_rule *rules;
 	const struct ks_set *sets;
 	const struct ks_range *ranges;
+	const struct ks_target *targets;
 };
 
 /* A frame as it is offered: `data` has `captured` octets, the wire had `length`. */
@@ -54,6 +55,9 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
  * With dry, nothing changes. Returns the action.
  */
 __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in);
+
+/* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
+const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
 
 /* The engine as the core sees it, for ks_rule_compare() and others that take a home. */
 struct ks_env *ks_engine_env(struct ks_engine *engine);

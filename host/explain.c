@@ -111,7 +111,7 @@ static void explain_zones(struct ks_explain *explain)
 
 static json_t *flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
 {
-	return ks_json_flow(explain->policy, &explain->in->key, flow, explain->in->now);
+	return ks_json_flow(explain->policy, &explain->in->flow.key, flow, explain->in->now);
 }
 
 /* The lookup: under which key, and what was there. */
@@ -123,29 +123,29 @@ static void explain_flow(struct ks_explain *explain)
 	struct ks_tuple tuple;
 	json_t *step;
 
-	if (in->reason == KS_REASON_ICMP_QUOTE && !in->found) {
+	if (in->reason == KS_REASON_ICMP_QUOTE && !in->flow.found) {
 		ks_explain_step(explain, "flow", "drop",
 				"it quotes no packet that can be read, or one of somebody else");
 		return;
 	}
-	if (!in->found) {
+	if (!in->flow.found) {
 		struct ks_flow none = { .flags = in->sender ? KS_FLOW_ORIG_IS_HIGH : 0 };
 
-		ks_flow_tuple(&in->key, &none, &tuple);
+		ks_flow_tuple(&in->flow.key, &none, &tuple);
 		tuple_text(&tuple, "<>", text, sizeof(text));
 		ks_explain_step(explain, "flow", in->reason == KS_REASON_ICMP_NO_FLOW ? "drop" : "note",
 				"%s%s, is not in the state table", about, text);
 		return;
 	}
-	ks_flow_tuple(&in->key, &in->before, &tuple);
+	ks_flow_tuple(&in->flow.key, &in->flow.before, &tuple);
 	tuple_text(&tuple, ">", text, sizeof(text));
 	step = ks_explain_step(
 		explain, "flow", "ok",
 		"%s%s, is %s: packets of its originator in zone %s: %llu, of the other side in zone %s: %llu; "
 		"this packet is of the %s",
-		about, text, ks_state_name(in->before.state), zone_name(explain, in->before.zone[KS_ORIGINAL]),
-		in->before.packets[KS_ORIGINAL], zone_name(explain, in->before.zone[KS_REPLY]),
-		in->before.packets[KS_REPLY], in->dir == KS_ORIGINAL ? "originator" : "other side");
+		about, text, ks_state_name(in->flow.before.state), zone_name(explain, in->flow.before.zone[KS_ORIGINAL]),
+		ks_flow_packets(&in->flow.before, KS_ORIGINAL), zone_name(explain, in->flow.before.zone[KS_REPLY]),
+		ks_flow_packets(&in->flow.before, KS_REPLY), in->dir == KS_ORIGINAL ? "originator" : "other side");
 	json_object_set_new(step, "direction", json_string(in->dir == KS_ORIGINAL ? "original" : "reply"));
 	if (in->replaces)
 		ks_explain_step(explain, "flow", "note", "that flow is over, and this packet may open it anew");
@@ -154,7 +154,7 @@ static void explain_flow(struct ks_explain *explain)
 static void explain_zone_check(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
-	unsigned expected = in->before.zone[in->dir & 1];
+	unsigned expected = in->flow.before.zone[in->dir & 1];
 
 	if (in->reason == KS_REASON_ZONE)
 		ks_explain_step(explain, "zone check", "drop",
@@ -211,29 +211,29 @@ static bool is_committed(const struct ks_inspection *in)
 /* Some packets pass for the receiver to judge, and may not move state or timer (core/tcp.c). */
 static bool is_refreshed(const struct ks_inspection *in)
 {
-	return in->after.seen == (__u32)(in->now / KS_NSEC_PER_MSEC);
+	return in->flow.after.seen == (__u32)(in->now / KS_NSEC_PER_MSEC);
 }
 
 /* What the state table holds afterwards. */
 static void explain_state(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
-	unsigned seconds = in->after.timeout / KS_MSEC_PER_SEC;
+	unsigned seconds = in->flow.after.timeout / KS_MSEC_PER_SEC;
 
-	if (is_committed(in) && (!in->found || in->replaces))
+	if (is_committed(in) && (!in->flow.found || in->replaces))
 		ks_explain_step(explain, "state", "note", "a flow is opened in state %s, for %u s without a packet",
-				ks_state_name(in->after.state), seconds);
+				ks_state_name(in->flow.after.state), seconds);
 	else if (is_committed(in) && !is_refreshed(in))
 		ks_explain_step(explain, "state", "note",
 				"the flow stays %s, and its time runs on: the receiver will judge",
-				ks_state_name(in->after.state));
-	else if (is_committed(in) && in->before.state == in->after.state)
+				ks_state_name(in->flow.after.state));
+	else if (is_committed(in) && in->flow.before.state == in->flow.after.state)
 		ks_explain_step(explain, "state", "note", "the flow stays %s, for %u s without a packet",
-				ks_state_name(in->after.state), seconds);
+				ks_state_name(in->flow.after.state), seconds);
 	else if (is_committed(in))
 		ks_explain_step(explain, "state", "note", "the flow goes from %s to %s, for %u s without a packet",
-				ks_state_name(in->before.state), ks_state_name(in->after.state), seconds);
-	else if (in->found)
+				ks_state_name(in->flow.before.state), ks_state_name(in->flow.after.state), seconds);
+	else if (in->flow.found)
 		ks_explain_step(explain, "state", "note", "the flow stays as it is");
 	else
 		ks_explain_step(explain, "state", "note", "no flow is opened");
@@ -254,7 +254,7 @@ static void explain_path(struct ks_explain *explain)
 		return;
 	}
 	explain_flow(explain);
-	known = in->found && !in->replaces;
+	known = in->flow.found && !in->replaces;
 	if (known)
 		explain_zone_check(explain);
 	if (in->reason != KS_REASON_ZONE)
@@ -280,10 +280,10 @@ json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine
 			   ks_reason_is_pass(in.reason), "rule", ks_json_rule(policy, in.rule), "packet",
 			   ks_json_packet(&in.pkt));
 	json_object_set_new(object, "flow",
-			    in.found || is_committed(&in)
+			    in.flow.found || is_committed(&in)
 				    ? json_pack("{s:o, s:o}", "before",
-						in.found ? flow_json(&explain, &in.before) : json_null(), "after",
-						is_committed(&in) ? flow_json(&explain, &in.after) : json_null())
+						in.flow.found ? flow_json(&explain, &in.flow.before) : json_null(), "after",
+						is_committed(&in) ? flow_json(&explain, &in.flow.after) : json_null())
 				    : json_null());
 	json_object_set_new(object, "steps", explain.steps);
 	return object;

@@ -92,13 +92,13 @@ void ks_explain_protocol(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
 	json_t *step = explain_drop(explain, &in->compare);
-	bool known = in->found && !in->replaces;
+	bool known = in->flow.found && !in->replaces;
 
 	if (step) {
 		json_object_set_new(step, "compare", compare_json(&in->compare));
 	} else if (known && !ks_reason_is_pass(in->reason) && !is_resource_reason(in->reason)) {
 		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)", ks_reason_text(in->reason),
-				ks_state_name(in->before.state));
+				ks_state_name(in->flow.before.state));
 	} else if (known && in->pkt.tuple.proto == KS_PROTO_TCP) {
 		explain_tcp_pass(explain);
 	} else if (known && in->pkt.flags & KS_PKT_ICMP_ERROR) {
@@ -189,7 +189,7 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 /* The policy is asked for what no flow knows and may open one, and where there are bypass rules. */
 static bool was_asked(const struct ks_inspection *in)
 {
-	return in->rule_index != KS_DECISION_DEFAULT || (in->class == KS_CLASS_NEW && (!in->found || in->replaces));
+	return in->rule_index != KS_DECISION_DEFAULT || (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
 }
 
 void ks_explain_rules(struct ks_explain *explain)

@@ -156,8 +156,8 @@ json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *k
 				  ks_state_name(flow->state), "from", zone_json(policy, flow->zone[KS_ORIGINAL]), "to",
 				  zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
 				  (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining(flow, now),
-				  "packets", (json_int_t)flow->packets[0], (json_int_t)flow->packets[1], "bytes",
-				  (json_int_t)flow->bytes[0], (json_int_t)flow->bytes[1], "flags", flow_flags(flow),
+				  "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1), "bytes",
+				  (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1), "flags", flow_flags(flow),
 				  "rule", policy ? ks_json_rule(policy, flow->rule) : json_integer(flow->rule)));
 	if (tuple.proto == KS_PROTO_TCP)
 		json_object_set_new(object, "windows",

@@ -47,16 +47,16 @@ static struct ks_replay_connection *connection_add(struct ks_replay_conns *conns
 /* A flow of one packet has just begun, also when it took the place of a closed one with its key. */
 static bool is_opening(const struct ks_inspection *in)
 {
-	return in->after.packets[KS_ORIGINAL] + in->after.packets[KS_REPLY] == 1;
+	return ks_flow_packets(&in->flow.after, KS_ORIGINAL) + ks_flow_packets(&in->flow.after, KS_REPLY) == 1;
 }
 
 static void connection_update(struct ks_replay_connection *conn, const struct ks_inspection *in, __u64 first)
 {
 	conn->last = in->now > first ? in->now - first : 0;
-	conn->state = in->after.state;
+	conn->state = in->flow.after.state;
 	for (int dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
-		conn->packets[dir] = in->after.packets[dir];
-		conn->bytes[dir] = in->after.bytes[dir];
+		conn->packets[dir] = ks_flow_packets(&in->flow.after, dir);
+		conn->bytes[dir] = ks_flow_bytes(&in->flow.after, dir);
 	}
 }
 
@@ -80,7 +80,7 @@ static struct ks_replay_connection *connection_open(struct ks_replay_conns *conn
 unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_frame *frame,
 			       const struct ks_inspection *in, __u64 first)
 {
-	size_t place = (size_t)in->ref.bucket * KS_BUCKET_SLOTS + in->ref.slot;
+	size_t place = (size_t)in->flow.ref.bucket * KS_BUCKET_SLOTS + in->flow.ref.slot;
 	struct ks_replay_connection *conn;
 
 	if (!conns->limit || place >= conns->slots)
@@ -98,7 +98,7 @@ unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_fr
 			return 0;
 		}
 		connection_update(conn, in, first);
-	} else if (in->class == KS_CLASS_INVALID && in->found && conns->by_slot[place]) {
+	} else if (in->class == KS_CLASS_INVALID && in->flow.found && conns->by_slot[place]) {
 		conns->list[conns->by_slot[place] - 1].dropped++;
 	}
 	return 0;

@@ -185,11 +185,11 @@ static int expect_flow_run(struct ks_runner *runner, const struct ks_step *step,
 		snprintf(result->got, sizeof(result->got), "%s",
 			 search.found ? ks_state_name((unsigned)state) : "no state");
 	} else {
-		ok = search.found && search.flow.packets[0] == step->number && search.flow.packets[1] == step->number2;
+		ok = search.found && ks_flow_packets(&search.flow, 0) == step->number && ks_flow_packets(&search.flow, 1) == step->number2;
 		snprintf(result->expected, sizeof(result->expected), "packets %llu %llu", step->number, step->number2);
 		if (search.found)
-			snprintf(result->got, sizeof(result->got), "packets %llu %llu", search.flow.packets[0],
-				 search.flow.packets[1]);
+			snprintf(result->got, sizeof(result->got), "packets %llu %llu", ks_flow_packets(&search.flow, 0),
+				 ks_flow_packets(&search.flow, 1));
 		else
 			snprintf(result->got, sizeof(result->got), "no state");
 	}

@@ -92,7 +92,7 @@ static void why_describe(const struct ks_policy *policy, const struct ks_inspect
 	text_add(text, "%s", ks_reason_text(in->reason));
 	if (has_numbers(in->reason))
 		text_add(text, "; %u must lie in %u to %u (flow in %s)", in->compare.have, in->compare.lo,
-			 in->compare.hi, ks_state_name(in->before.state));
+			 in->compare.hi, ks_state_name(in->flow.before.state));
 	if (info)
 		text_add(text, "; rule %s:%u: %s", info->place.file, info->place.line, info->text);
 }

@@ -179,6 +179,7 @@ static int add_entry(struct ks_compiler *c, const struct ks_rule *entry, size_t 
 		return ks_parser_no_memory(c->p);
 	c->policy->rules[config->rules] = *entry;
 	c->policy->rule_info[config->rules++] = (__u32)info;
+	config->entries = config->rules;
 	return 0;
 }
 

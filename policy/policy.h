@@ -63,6 +63,7 @@ struct ks_policy {
 	struct ks_rule *rules;
 	struct ks_set *sets;
 	struct ks_range *ranges;
+	struct ks_target *targets;
 
 	struct ks_rule_info *infos; /* in the order of the text */
 	size_t info_count;

@@ -16,7 +16,7 @@ struct field {
 static const struct field inspection_fields[] = {
 	FIELD(ks_inspection, action),	     FIELD(ks_inspection, reason),
 	FIELD(ks_inspection, class),	     FIELD(ks_inspection, state),
-	FIELD(ks_inspection, dir),	     FIELD(ks_inspection, found),
+	FIELD(ks_inspection, dir),	     FIELD(ks_inspection, flow.found),
 	FIELD(ks_inspection, log),	     FIELD(ks_inspection, rule),
 	FIELD(ks_inspection, rule_index),    FIELD(ks_inspection, compare.have),
 	FIELD(ks_inspection, compare.lo),    FIELD(ks_inspection, compare.hi),
@@ -36,8 +36,8 @@ static const struct field inspection_fields[] = {
 static const struct field flow_fields[] = {
 	FIELD(ks_flow, state),	      FIELD(ks_flow, flags),	  FIELD(ks_flow, zone[0]),
 	FIELD(ks_flow, zone[1]),      FIELD(ks_flow, timeout),	  FIELD(ks_flow, rule),
-	FIELD(ks_flow, packets[0]),   FIELD(ks_flow, packets[1]), FIELD(ks_flow, bytes[0]),
-	FIELD(ks_flow, bytes[1]),     FIELD(ks_flow, end[0]),	  FIELD(ks_flow, end[1]),
+	FIELD(ks_flow, packets_low[0]), FIELD(ks_flow, packets_low[1]), FIELD(ks_flow, volume[0]),
+	FIELD(ks_flow, volume[1]),     FIELD(ks_flow, end[0]),	  FIELD(ks_flow, end[1]),
 	FIELD(ks_flow, ack[0]),	      FIELD(ks_flow, ack[1]),	  FIELD(ks_flow, max_end[0]),
 	FIELD(ks_flow, max_end[1]),   FIELD(ks_flow, max_win[0]), FIELD(ks_flow, max_win[1]),
 	FIELD(ks_flow, scale[0]),     FIELD(ks_flow, scale[1]),	  FIELD(ks_flow, tcp_flags[0]),
@@ -75,7 +75,7 @@ static bool flows_differ(const struct ks_flow *a, const struct ks_flow *b, const
 /* The key is only set once a flow was looked for, and the flow copies belong to it. */
 static bool has_flow(const struct ks_inspection *in)
 {
-	return in->found || in->state != KS_STATE_NONE;
+	return in->flow.found || in->state != KS_STATE_NONE;
 }
 
 bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT])
@@ -83,13 +83,13 @@ bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, cha
 	if (fields_differ(&a->in, &b->in, inspection_fields, KS_ARRAY_SIZE(inspection_fields), "", text))
 		return true;
 	if (has_flow(&a->in)) {
-		if (memcmp(&a->in.key, &b->in.key, sizeof(a->in.key)) != 0) {
+		if (memcmp(&a->in.flow.key, &b->in.flow.key, sizeof(a->in.flow.key)) != 0) {
 			snprintf(text, DIFFERENCE_TEXT, "the flow's key");
 			return true;
 		}
-		if (a->in.found && flows_differ(&a->in.before, &b->in.before, "flow before: ", text))
+		if (a->in.flow.found && flows_differ(&a->in.flow.before, &b->in.flow.before, "flow before: ", text))
 			return true;
-		if (flows_differ(&a->in.after, &b->in.after, "flow after: ", text))
+		if (flows_differ(&a->in.flow.after, &b->in.flow.after, "flow after: ", text))
 			return true;
 	}
 	if (a->in.action != KS_REJECT)

@@ -95,21 +95,21 @@ static bool flows_equal(const struct flows *a, const struct flows *b)
 
 static unsigned long long packets_of(const struct ks_flow *flow)
 {
-	return flow->packets[0] + flow->packets[1];
+	return ks_flow_packets(flow, 0) + ks_flow_packets(flow, 1);
 }
 
 /* A packet of a flow was let through. */
 static void check_one_changed(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
 {
-	const struct entry *mine = flows_find(after, &in->key);
+	const struct entry *mine = flows_find(after, &in->flow.key);
 
 	check(mine != NULL, "a packet passed and its flow is not there", in);
-	check(packets_of(&mine->flow) == (in->found ? packets_of(&in->before) : 0) + 1 || packets_of(&mine->flow) == 1,
+	check(packets_of(&mine->flow) == (in->flow.found ? packets_of(&in->flow.before) : 0) + 1 || packets_of(&mine->flow) == 1,
 	      "its flow did not count it once", in);
 	for (size_t i = 0; i < before->count; i++) {
 		const struct entry *old = &before->list[i], *now = flows_find(after, &old->key);
 
-		if (memcmp(&old->key, &in->key, sizeof(in->key)) == 0)
+		if (memcmp(&old->key, &in->flow.key, sizeof(in->flow.key)) == 0)
 			continue;
 		if (!now) {
 			check(ks_state_is_closed(old->flow.state), "a live flow was forgotten", in);

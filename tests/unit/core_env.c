@@ -20,6 +20,11 @@ const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
 	return index < env->config.rules ? &env->rules[index] : NULL;
 }
 
+const struct ks_target *env_target(struct ks_env *env, __u32 index)
+{
+	return index < env->config.targets ? &env->targets[index] : NULL;
+}
+
 const struct ks_set *env_set(struct ks_env *env, __u32 index)
 {
 	return index < env->config.sets ? &env->sets[index] : NULL;
@@ -47,9 +52,67 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 	return index < env->shape.buckets ? &env->buckets[index] : NULL;
 }
 
-__u32 env_zone_to(struct ks_env *env, const struct ks_packet *pkt)
+__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
-	return env->zone_to;
+	return hint == KS_ZONE_UNKNOWN ? env->zone_to : hint;
+}
+
+bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
+{
+	*addr = env->config.address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
+	return addr->d[0] || addr->d[1];
+}
+
+bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple)
+{
+	return env->used_port && tuple->dport == ks_be16(env->used_port);
+}
+
+__u32 env_random(struct ks_env *env)
+{
+	return env->random = env->random * 1664525 + 1013904223;
+}
+
+bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
+{
+	if (!env->frame || off + len > env->frame->len)
+		return false;
+	memcpy(to, env->frame->data + off, len);
+	return true;
+}
+
+bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len)
+{
+	if (!env->frame || off + len > env->frame->len)
+		return false;
+	memcpy(env->frame->data + off, from, len);
+	return true;
+}
+
+bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
+{
+	struct frame *f = env->frame;
+	__u32 from = delta < 0 ? off - delta : off;
+
+	if (!f || from > f->len || f->len + delta > sizeof(f->data))
+		return false;
+	memmove(f->data + from + delta, f->data + from, f->len - from);
+	f->len += delta;
+	return true;
+}
+
+bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp)
+{
+	__u16 old;
+
+	if (!env_packet_read(env, off, &old, sizeof(old)))
+		return false;
+	if (udp && !old)
+		return true;
+	old = ks_checksum_apply(old, diff);
+	if (udp && !old)
+		old = 0xffff;
+	return env_packet_write(env, off, &old, sizeof(old));
 }
 
 bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
@@ -244,7 +307,7 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 
 	memset(in, 0xa5, sizeof(*in));
 	in->now = now;
-	in->clock = ks_flow_clock(now);
+	in->flow.clock = ks_flow_clock(now);
 	in->from = from;
 	in->to = to;
 	in->dry = 0;

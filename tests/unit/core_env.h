@@ -16,21 +16,28 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/checksum.h"
 #include "core/env.h"
 
 #define TEST_RULES 16
 #define ZONE_LAN (KS_ZONE_FIRST)
 #define ZONE_WAN (KS_ZONE_FIRST + 1)
 
+struct frame;
+
 struct ks_env {
 	struct ks_config config;
 	const struct ks_rule *rules;
 	const struct ks_set *sets;
 	const struct ks_range *ranges;
+	const struct ks_target *targets;
 	struct ks_table_shape shape;
 	struct ks_table_counts counts;
 	struct ks_bucket *buckets;
 	__u32 zone_to;
+	__u16 used_port; /* host order: the box listens on it */
+	__u32 random;
+	struct frame *frame; /* the one being inspected, where it may be changed */
 	bool checksum_ok;
 	__u32 ended; /* flows whose end was told by env_count_flow() */
 	__u32 reasons[KS_REASON_MAX];

@@ -180,9 +180,9 @@ static void test_udp_life(void **state)
 	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(in.class, KS_CLASS_ESTABLISHED);
 	assert_int_equal(in.state, KS_STATE_UDP_STREAM);
-	assert_int_equal(in.after.packets[KS_ORIGINAL], 2);
-	assert_int_equal(in.after.packets[KS_REPLY], 1);
-	assert_int_equal(in.after.bytes[KS_ORIGINAL], 2 * 28);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_ORIGINAL), 2);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_REPLY), 1);
+	assert_int_equal(ks_flow_bytes(&in.flow.after, KS_ORIGINAL), 2 * 28);
 	now += 180 * KS_NSEC_PER_SEC;
 	assert_int_equal(udp(false, 4000), KS_REASON_OK_ESTABLISHED);
 	now += 180 * KS_NSEC_PER_SEC + KS_NSEC_PER_MSEC;
@@ -220,7 +220,7 @@ static void test_asks_where_it_goes(void **state)
 	udp_frame(&f, false, 4000);
 	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &in);
 	assert_int_equal(in.to, ZONE_WAN + 3);
-	assert_int_equal(in.after.zone[KS_REPLY], ZONE_WAN + 3);
+	assert_int_equal(in.flow.after.zone[KS_REPLY], ZONE_WAN + 3);
 }
 
 static void test_policy_actions(void **state)
@@ -303,7 +303,7 @@ static void test_reopening(void **state)
 	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_NEW);
 	assert_int_equal(in.class, KS_CLASS_NEW);
 	assert_int_equal(in.state, KS_STATE_TCP_SYN_SENT);
-	assert_int_equal(in.after.zone[KS_ORIGINAL], ZONE_WAN);
+	assert_int_equal(in.flow.after.zone[KS_ORIGINAL], ZONE_WAN);
 	assert_int_equal(tcp(false, 300, 901, SYN | ACK, 0), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(env->counts.flows, 1);
 	assert_int_equal(env->counts.half_open, 1);
@@ -350,7 +350,7 @@ static void test_outrun(void **state)
 	assert_int_equal(in.rule_index, KS_DECISION_DEFAULT);
 	assert_int_equal(env->matches[1], 1);
 	assert_int_equal(env->events, 1);
-	assert_int_equal(in.after.packets[0] + in.after.packets[1], 2);
+	assert_int_equal(ks_flow_packets(&in.flow.after, 0) + ks_flow_packets(&in.flow.after, 1), 2);
 }
 
 /* Whenever we look at a bucket the other processor has just committed something: our own commits are always late. */
@@ -382,8 +382,8 @@ static void test_always_outrun(void **state)
 	env->on_bucket = NULL;
 	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
 	assert_int_equal(in.state, KS_STATE_UDP_SINGLE);
-	assert_int_equal(in.after.packets[KS_ORIGINAL], 2);
-	assert_int_equal(in.after.packets[KS_REPLY], 0);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_ORIGINAL), 2);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_REPLY), 0);
 }
 
 /* A flow that somebody never gives back: refused after a bounded number of tries. */
@@ -395,7 +395,7 @@ static void test_held_for_ever(void **state)
 
 	udp_frame(&f, false, 4000);
 	inspect(&f, false, &in);
-	version = &env->buckets[in.ref.bucket].slot[in.ref.slot].flow.version;
+	version = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
 	(*version)++;
 	assert_int_equal(inspect(&f, false, &in), KS_REASON_CONTENDED);
 	assert_int_equal(in.action, KS_DENY);

@@ -22,17 +22,17 @@ static struct ks_flow_key key_of(__u32 n)
 /* An inspection that has looked for flow n at `now`. */
 static struct ks_inspection look(struct ks_env *env, __u32 n, __u64 now)
 {
-	struct ks_inspection in = { .now = now, .clock = ks_flow_clock(now), .key = key_of(n) };
+	struct ks_inspection in = { .now = now, .flow.clock = ks_flow_clock(now), .flow.key = key_of(n) };
 
-	ks_table_hash(env, &in);
-	ks_table_find(env, &in);
+	ks_table_hash(env, &in.flow);
+	ks_table_find(env, &in.flow);
 	return in;
 }
 
 static struct ks_flow flow_of(__u32 state, __u64 now, __u32 timeout_ms)
 {
 	return (struct ks_flow){
-		.state = (__u8)state, .seen = (__u32)(now / KS_NSEC_PER_MSEC), .timeout = timeout_ms, .packets = { 1 }
+		.state = (__u8)state, .seen = (__u32)(now / KS_NSEC_PER_MSEC), .timeout = timeout_ms, .packets_low = { 1 }
 	};
 }
 
@@ -40,9 +40,9 @@ static __u32 insert(struct ks_env *env, __u32 n, __u32 state, __u64 now, __u32 t
 {
 	struct ks_inspection in = look(env, n, now);
 
-	assert_false(in.found);
-	in.after = flow_of(state, now, timeout_ms);
-	return ks_table_insert(env, &in);
+	assert_false(in.flow.found);
+	in.flow.after = flow_of(state, now, timeout_ms);
+	return ks_table_insert(env, &in.flow);
 }
 
 /* What is really in the table: slots in use, half-open ones, keys that are there twice. */
@@ -93,19 +93,19 @@ static void test_insert_find_commit(void **state)
 	struct ks_inspection in;
 
 	assert_int_equal(insert(env, 1, KS_STATE_TCP_SYN_SENT, SECOND, 60000), KS_REASON_OK_NEW);
-	assert_false(look(env, 2, SECOND).found);
+	assert_false(look(env, 2, SECOND).flow.found);
 	in = look(env, 1, SECOND);
-	assert_true(in.found);
-	assert_int_equal(in.before.state, KS_STATE_TCP_SYN_SENT);
+	assert_true(in.flow.found);
+	assert_int_equal(in.flow.before.state, KS_STATE_TCP_SYN_SENT);
 	assert_int_equal(env->counts.half_open, 1);
-	in.after = in.before;
-	in.after.state = KS_STATE_TCP_ESTABLISHED;
-	assert_true(ks_table_commit(env, &in));
-	assert_int_equal(look(env, 1, SECOND).before.state, KS_STATE_TCP_ESTABLISHED);
+	in.flow.after = in.flow.before;
+	in.flow.after.state = KS_STATE_TCP_ESTABLISHED;
+	assert_true(ks_table_commit(env, &in.flow));
+	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_ESTABLISHED);
 	/* What was decided on an older version is refused, and nothing changes. */
-	in.after.state = KS_STATE_TCP_CLOSE;
-	assert_false(ks_table_commit(env, &in));
-	assert_int_equal(look(env, 1, SECOND).before.state, KS_STATE_TCP_ESTABLISHED);
+	in.flow.after.state = KS_STATE_TCP_CLOSE;
+	assert_false(ks_table_commit(env, &in.flow));
+	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_ESTABLISHED);
 	assert_counts(env);
 	test_env_destroy(env);
 }
@@ -115,8 +115,8 @@ static void test_dead_is_not_found_and_is_taken_over(void **state)
 	struct ks_env *env = test_env_create(4);
 
 	insert(env, 1, KS_STATE_UDP_SINGLE, SECOND, 1000);
-	assert_true(look(env, 1, 2 * SECOND).found);
-	assert_false(look(env, 1, 2 * SECOND + KS_NSEC_PER_MSEC).found);
+	assert_true(look(env, 1, 2 * SECOND).flow.found);
+	assert_false(look(env, 1, 2 * SECOND + KS_NSEC_PER_MSEC).flow.found);
 	assert_int_equal(insert(env, 1, KS_STATE_UDP_SINGLE, 3 * SECOND, 1000), KS_REASON_OK_NEW);
 	assert_int_equal(env->counts.flows, 1);
 	assert_int_equal(env->counts.recycled, 1);
@@ -134,7 +134,7 @@ static void test_sweep_edges(void **state)
 	assert_int_equal(ks_table_sweep(env, 0, 2 * SECOND), 0);
 	assert_int_equal(ks_table_sweep(env, 0, 2 * SECOND + KS_NSEC_PER_MSEC), 1);
 	assert_int_equal(ks_table_sweep(env, 0, 2 * SECOND + KS_NSEC_PER_MSEC), 0);
-	assert_true(look(env, 2, 3 * SECOND).found);
+	assert_true(look(env, 2, 3 * SECOND).flow.found);
 	assert_int_equal(env->counts.expired, 1);
 	assert_counts(env);
 	assert_int_equal(ks_table_sweep(env, 9, 3 * SECOND), 0); /* no such bucket */
@@ -144,15 +144,15 @@ static void test_sweep_edges(void **state)
 static void test_kill(void **state)
 {
 	struct ks_env *env = test_env_create(4);
-	struct ks_inspection in = { .now = SECOND, .clock = ks_flow_clock(SECOND), .key = key_of(1) };
+	struct ks_inspection in = { .now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
 
-	assert_false(ks_table_kill(env, &in));
+	assert_false(ks_table_kill(env, &in.flow));
 	insert(env, 1, KS_STATE_TCP_SYN_RECV, SECOND, 60000);
 	insert(env, 2, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
-	assert_true(ks_table_kill(env, &in));
-	assert_false(look(env, 1, SECOND).found);
-	assert_true(look(env, 2, SECOND).found);
-	assert_false(ks_table_kill(env, &in));
+	assert_true(ks_table_kill(env, &in.flow));
+	assert_false(look(env, 1, SECOND).flow.found);
+	assert_true(look(env, 2, SECOND).flow.found);
+	assert_false(ks_table_kill(env, &in.flow));
 	assert_int_equal(env->counts.killed, 1);
 	assert_counts(env);
 	test_env_destroy(env);
@@ -173,7 +173,7 @@ static void test_limits(void **state)
 	assert_int_equal(insert(env, 100, KS_STATE_UDP_SINGLE, SECOND, 60000), KS_REASON_TABLE_FULL);
 	/* A full table forgets nobody who lives. */
 	for (n = 0; n < 10; n++)
-		assert_true(look(env, n, SECOND).found);
+		assert_true(look(env, n, SECOND).flow.found);
 	assert_counts(env);
 	test_env_destroy(env);
 }
@@ -181,7 +181,7 @@ static void test_limits(void **state)
 /* Buckets full of live flows of every state: only what is closed makes room, and the dead before the closed. */
 static void test_recycling(void **state)
 {
-	for (__u32 kind = KS_STATE_NONE + 1; kind < KS_STATE_MAX; kind++) {
+	for (__u32 kind = KS_STATE_NONE + 1; kind < KS_STATE_ALIAS; kind++) {
 		struct ks_env *env = test_env_create(1);
 		bool closed = kind == KS_STATE_TCP_TIME_WAIT || kind == KS_STATE_TCP_CLOSE;
 
@@ -191,8 +191,8 @@ static void test_recycling(void **state)
 		assert_int_equal(insert(env, 8, KS_STATE_UDP_SINGLE, SECOND, 1000),
 				 closed ? KS_REASON_OK_NEW : KS_REASON_TABLE_FULL);
 		for (__u32 n = 0; n < KS_BUCKET_SLOTS - 1; n++)
-			assert_true(look(env, n, SECOND).found);
-		assert_int_equal(look(env, 7, SECOND).found, !closed);
+			assert_true(look(env, n, SECOND).flow.found);
+		assert_int_equal(look(env, 7, SECOND).flow.found, !closed);
 		assert_counts(env);
 		test_env_destroy(env);
 	}
@@ -206,8 +206,8 @@ static void test_dead_before_closed(void **state)
 		insert(env, n, n == 3 ? KS_STATE_TCP_CLOSE : KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
 	insert(env, 7, KS_STATE_TCP_ESTABLISHED, SECOND, 1000);
 	assert_int_equal(insert(env, 8, KS_STATE_UDP_SINGLE, 3 * SECOND, 60000), KS_REASON_OK_NEW);
-	assert_true(look(env, 3, 3 * SECOND).found);
-	assert_false(look(env, 7, 3 * SECOND).found);
+	assert_true(look(env, 3, 3 * SECOND).flow.found);
+	assert_false(look(env, 7, 3 * SECOND).flow.found);
 	assert_counts(env);
 	test_env_destroy(env);
 }
@@ -222,19 +222,19 @@ static void test_replace_keeps_the_budget(void **state)
 	{
 		struct ks_inspection in = look(env, 1, SECOND);
 
-		assert_true(in.found);
-		in.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
-		ks_table_replace(env, &in);
+		assert_true(in.flow.found);
+		in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
+		ks_table_replace(env, &in.flow);
 	}
 	assert_true(env->counts.half_open <= 1);
-	assert_int_equal(look(env, 1, SECOND).before.state, KS_STATE_TCP_CLOSE);
+	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_CLOSE);
 	assert_counts(env);
 	env->config.limit_half_open = 2;
 	{
 		struct ks_inspection in = look(env, 1, SECOND);
 
-		in.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
-		ks_table_replace(env, &in);
+		in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
+		ks_table_replace(env, &in.flow);
 	}
 	assert_int_equal(env->counts.half_open, 2);
 	assert_int_equal(env->counts.recycled, 1);
@@ -268,9 +268,9 @@ static void play_sweep(struct ks_env *env)
 
 static void play_kill(struct ks_env *env)
 {
-	struct ks_inspection in = { .now = SECOND, .clock = ks_flow_clock(SECOND), .key = key_of(1) };
+	struct ks_inspection in = { .now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
 
-	ks_table_kill(env, &in);
+	ks_table_kill(env, &in.flow);
 }
 
 /* A packet of the flow that was seen in time, by a slower processor. */
@@ -278,42 +278,42 @@ static void play_revive(struct ks_env *env)
 {
 	struct ks_inspection in = look(env, 1, SECOND);
 
-	if (!in.found)
+	if (!in.flow.found)
 		return;
-	in.after = in.before;
-	in.after.seen = 10 * KS_MSEC_PER_SEC;
-	ks_table_commit(env, &in);
+	in.flow.after = in.flow.before;
+	in.flow.after.seen = 10 * KS_MSEC_PER_SEC;
+	ks_table_commit(env, &in.flow);
 }
 
 static void play_insert_same(struct ks_env *env)
 {
 	struct ks_inspection in = look(env, 1, 10 * SECOND);
 
-	if (in.found)
+	if (in.flow.found)
 		return;
-	in.after = flow_of(KS_STATE_UDP_SINGLE, 10 * SECOND, 60000);
-	ks_table_insert(env, &in);
+	in.flow.after = flow_of(KS_STATE_UDP_SINGLE, 10 * SECOND, 60000);
+	ks_table_insert(env, &in.flow);
 }
 
 static void play_insert_other(struct ks_env *env)
 {
 	struct ks_inspection in = look(env, 99, 10 * SECOND);
 
-	if (in.found)
+	if (in.flow.found)
 		return;
-	in.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
-	ks_table_insert(env, &in);
+	in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
+	ks_table_insert(env, &in.flow);
 }
 
 static void play_close(struct ks_env *env)
 {
 	struct ks_inspection in = look(env, 1, SECOND);
 
-	if (!in.found)
+	if (!in.flow.found)
 		return;
-	in.after = in.before;
-	in.after.state = KS_STATE_TCP_CLOSE;
-	ks_table_commit(env, &in);
+	in.flow.after = in.flow.before;
+	in.flow.after.state = KS_STATE_TCP_CLOSE;
+	ks_table_commit(env, &in.flow);
 }
 
 static void (*const plays[])(struct ks_env *) = {
@@ -336,15 +336,15 @@ static void race_insert(__u32 fill, __u32 first_state, __u32 wanted, __u32 limit
 				insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
 			env->config.limit_states = limit;
 			in = look(env, wanted, 10 * SECOND);
-			in.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
+			in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
 			race.calls = 0;
 			race.play = plays[p];
 			env->on_bucket = race_hook;
-			ks_table_insert(env, &in);
+			ks_table_insert(env, &in.flow);
 			env->on_bucket = NULL;
 			assert_counts(env);
 			for (__u32 n = 2; n < 2 + fill; n++)
-				assert_true(look(env, n, 10 * SECOND).found);
+				assert_true(look(env, n, 10 * SECOND).flow.found);
 			test_env_destroy(env);
 		}
 	}
@@ -372,13 +372,13 @@ static void test_insert_sees_a_flow_being_written(void **state)
 	struct ks_inspection in = look(env, 1, SECOND), found;
 	__u32 *version;
 
-	in.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
+	in.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
 	assert_int_equal(insert(env, 1, KS_STATE_UDP_SINGLE, SECOND, 60000), KS_REASON_OK_NEW);
 	found = look(env, 1, SECOND);
-	version = &env->buckets[found.ref.bucket].slot[found.ref.slot].flow.version;
+	version = &env->buckets[found.flow.ref.bucket].slot[found.flow.ref.slot].flow.version;
 	(*version)++;
-	assert_int_equal(ks_table_insert(env, &in), KS_REASON_CONTENDED);
-	assert_true(look(env, 1, SECOND).busy);
+	assert_int_equal(ks_table_insert(env, &in.flow), KS_REASON_CONTENDED);
+	assert_true(look(env, 1, SECOND).flow.busy);
 	(*version)++;
 	assert_counts(env);
 	test_env_destroy(env);
@@ -390,12 +390,12 @@ static void test_claimed_bucket(void **state)
 	struct ks_env *env = test_env_create(1);
 	struct ks_inspection in = look(env, 1, SECOND);
 
-	in.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
+	in.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
 	env->buckets[0].claim = 1;
-	assert_int_equal(ks_table_insert(env, &in), KS_REASON_CONTENDED);
+	assert_int_equal(ks_table_insert(env, &in.flow), KS_REASON_CONTENDED);
 	assert_int_equal(env->buckets[0].claim, 1);
 	env->buckets[0].claim = 0;
-	assert_int_equal(ks_table_insert(env, &in), KS_REASON_OK_NEW);
+	assert_int_equal(ks_table_insert(env, &in.flow), KS_REASON_OK_NEW);
 	assert_counts(env);
 	test_env_destroy(env);
 }
@@ -428,14 +428,14 @@ static void model_set(struct model *m, __u32 n, const struct ks_flow *flow)
 	m->state[n] = flow->state;
 	m->seen[n] = flow->seen;
 	m->timeout[n] = flow->timeout;
-	m->mark[n] = flow->bytes[0];
+	m->mark[n] = flow->volume[0];
 }
 
 static struct ks_flow random_flow(__u64 *seed, __u64 now)
 {
-	struct ks_flow flow = flow_of(1 + test_below(seed, KS_STATE_MAX - 1), now, 1000 + test_below(seed, 4000));
+	struct ks_flow flow = flow_of(1 + test_below(seed, KS_STATE_ALIAS - 1), now, 1000 + test_below(seed, 4000));
 
-	flow.bytes[0] = test_random(seed);
+	flow.volume[0] = test_random(seed);
 	return flow;
 }
 
@@ -445,14 +445,14 @@ static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 n
 	__u32 n = test_below(seed, MODEL_KEYS), reason;
 	struct ks_inspection in = look(env, n, now);
 
-	if (in.found || !ks_state_is_closed(m->state[n]))
-		assert_int_equal(in.found, model_alive(m, n, now));
-	if (in.found)
-		assert_int_equal(in.before.bytes[0], m->mark[n]);
-	in.after = random_flow(seed, now);
+	if (in.flow.found || !ks_state_is_closed(m->state[n]))
+		assert_int_equal(in.flow.found, model_alive(m, n, now));
+	if (in.flow.found)
+		assert_int_equal(in.flow.before.volume[0], m->mark[n]);
+	in.flow.after = random_flow(seed, now);
 	switch (test_below(seed, 8)) {
 	case 0:
-		assert_int_equal(ks_table_kill(env, &in), in.found);
+		assert_int_equal(ks_table_kill(env, &in.flow), in.flow.found);
 		m->state[n] = KS_STATE_NONE;
 		return;
 	case 1:
@@ -461,14 +461,14 @@ static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 n
 	default:
 		break;
 	}
-	if (in.found) {
-		assert_true(ks_table_commit(env, &in));
-		model_set(m, n, &in.after);
+	if (in.flow.found) {
+		assert_true(ks_table_commit(env, &in.flow));
+		model_set(m, n, &in.flow.after);
 		return;
 	}
-	reason = ks_table_insert(env, &in);
+	reason = ks_table_insert(env, &in.flow);
 	if (reason == KS_REASON_OK_NEW) {
-		model_set(m, n, &in.after);
+		model_set(m, n, &in.flow.after);
 		return;
 	}
 	assert_int_equal(reason, KS_REASON_TABLE_FULL);
@@ -491,7 +491,7 @@ static void test_against_model(void **state)
 		}
 		for (__u32 n = 0; n < MODEL_KEYS; n++) {
 			if (!ks_state_is_closed(m.state[n]))
-				assert_int_equal(look(env, n, now).found, model_alive(&m, n, now));
+				assert_int_equal(look(env, n, now).flow.found, model_alive(&m, n, now));
 		}
 		now += 100 * SECOND;
 		for (__u32 b = 0; b < env->shape.buckets; b++)

@@ -33,20 +33,25 @@ static struct ks_flow_key key_of(__u32 n)
 static void flow_fill(struct ks_flow *flow, __u32 n, __u64 number)
 {
 	flow->rule = n;
-	flow->packets[0] = number;
-	flow->packets[1] = number ^ n;
-	flow->bytes[0] = number * 3;
-	flow->bytes[1] = ~number;
+	flow->packets_low[0] = (__u32)number;
+	flow->packets_low[1] = (__u32)number ^ n;
+	flow->volume[0] = number;
+	flow->volume[1] = ~number;
 	flow->end[0] = (__u32)number;
 	flow->end[1] = (__u32)~number;
 	flow->max_end[0] = (__u32)number + n;
+}
+
+static __u64 flow_number(const struct ks_flow *flow)
+{
+	return flow->volume[0];
 }
 
 static void flow_check(const struct ks_flow *flow, __u32 n)
 {
 	struct ks_flow want = *flow;
 
-	flow_fill(&want, n, flow->packets[0]);
+	flow_fill(&want, n, flow_number(flow));
 	if (flow->rule != n)
 		__atomic_fetch_add(&strange, 1, __ATOMIC_RELAXED);
 	else if (memcmp(&want, flow, sizeof(want)))
@@ -58,25 +63,25 @@ static void one_packet(__u64 *seed)
 	static const __u8 kinds[] = { KS_STATE_TCP_SYN_SENT, KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_CLOSE,
 				      KS_STATE_UDP_SINGLE };
 	__u32 n = test_below(seed, KEYS), ms = __atomic_add_fetch(&clock_ms, test_below(seed, 2), __ATOMIC_RELAXED);
-	struct ks_inspection in = { .now = ms * KS_NSEC_PER_MSEC, .clock = ms, .key = key_of(n) };
+	struct ks_inspection in = { .now = ms * KS_NSEC_PER_MSEC, .flow.clock = ms, .flow.key = key_of(n) };
 
-	ks_table_hash(env, &in);
-	ks_table_find(env, &in);
-	if (in.busy)
+	ks_table_hash(env, &in.flow);
+	ks_table_find(env, &in.flow);
+	if (in.flow.busy)
 		return;
-	if (in.found)
-		flow_check(&in.before, n);
-	in.after = in.found ? in.before : (struct ks_flow){ 0 };
-	flow_fill(&in.after, n, ((__u64)test_random(seed) << 32) | test_random(seed));
-	in.after.state = kinds[test_below(seed, KS_ARRAY_SIZE(kinds))];
-	in.after.seen = ms;
-	in.after.timeout = test_below(seed, 40);
-	if (!in.found)
-		ks_table_insert(env, &in);
-	else if (in.before.state == KS_STATE_TCP_CLOSE)
-		ks_table_replace(env, &in);
+	if (in.flow.found)
+		flow_check(&in.flow.before, n);
+	in.flow.after = in.flow.found ? in.flow.before : (struct ks_flow){ 0 };
+	flow_fill(&in.flow.after, n, ((__u64)test_random(seed) << 32) | test_random(seed));
+	in.flow.after.state = kinds[test_below(seed, KS_ARRAY_SIZE(kinds))];
+	in.flow.after.seen = ms;
+	in.flow.after.timeout = test_below(seed, 40);
+	if (!in.flow.found)
+		ks_table_insert(env, &in.flow);
+	else if (in.flow.before.state == KS_STATE_TCP_CLOSE)
+		ks_table_replace(env, &in.flow);
 	else
-		ks_table_commit(env, &in);
+		ks_table_commit(env, &in.flow);
 }
 
 static void *run(void *arg)
@@ -89,9 +94,9 @@ static void *run(void *arg)
 		if (i % 16 == 0) {
 			ks_table_sweep(env, test_below(&seed, env->shape.buckets), now);
 		} else if (i % 64 == 1) {
-			struct ks_inspection in = { .now = now, .clock = ks_flow_clock(now), .key = key_of(test_below(&seed, KEYS)) };
+			struct ks_inspection in = { .now = now, .flow.clock = ks_flow_clock(now), .flow.key = key_of(test_below(&seed, KEYS)) };
 
-			ks_table_kill(env, &in);
+			ks_table_kill(env, &in.flow);
 		} else {
 			one_packet(&seed);
 		}

@@ -46,7 +46,7 @@ static void talk_start(struct talk *t, const __u32 isn[2])
 static void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
 	t->in = (struct ks_inspection){
-		.now = t->now, .clock = ks_flow_clock(t->now), .dir = (__u8)dir, .found = 1, .before = t->flow
+		.now = t->now, .dir = (__u8)dir, .flow = { .clock = ks_flow_clock(t->now), .found = 1, .before = t->flow }
 	};
 	t->in.pkt = (struct ks_packet){
 		.tuple.proto = KS_PROTO_TCP,
@@ -71,7 +71,7 @@ static void talk_open(struct talk *t, __u8 flags, __u32 seq, __u32 ack, __u32 le
 {
 	segment(t, ORIG, flags, seq, ack, len, window);
 	ks_conn_open(&t->config, &t->in);
-	t->flow = t->in.after;
+	t->flow = t->in.flow.after;
 }
 
 /* Whether two flows differ in nothing but what is counted. */
@@ -79,8 +79,8 @@ static bool same_but_counts(const struct ks_flow *a, const struct ks_flow *b)
 {
 	struct ks_flow x = *a;
 
-	memcpy(x.packets, b->packets, sizeof(x.packets));
-	memcpy(x.bytes, b->bytes, sizeof(x.bytes));
+	memcpy(x.packets_low, b->packets_low, sizeof(x.packets_low));
+	memcpy(x.volume, b->volume, sizeof(x.volume));
 	return memcmp(&x, b, sizeof(x)) == 0;
 }
 
@@ -93,7 +93,7 @@ static __u32 say_window(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u
 	segment(t, dir, flags, seq, ack, len, window);
 	reason = ks_conn_update(&t->config, &t->in);
 	if (ks_reason_is_pass(reason))
-		t->flow = t->in.after;
+		t->flow = t->in.flow.after;
 	return reason;
 }
 

@@ -51,8 +51,8 @@ static void make_flow(unsigned proto, unsigned st, bool high, struct ks_flow_key
 				  .timeout = 60000,
 				  .created = 900,
 				  .rule = 1,
-				  .packets = { 5, 4 },
-				  .bytes = { 500, 400 } };
+				  .packets_low = { 5, 4 },
+				  .volume = { 500, 400 } };
 }
 
 static char *conntrack_line(const struct ks_flow_key *key, const struct ks_flow *flow)
@@ -90,7 +90,8 @@ static void test_conntrack_unreplied(void **state)
 	char *line;
 
 	make_flow(17, KS_STATE_UDP_SINGLE, false, &key, &flow);
-	flow.packets[1] = flow.bytes[1] = 0;
+	flow.packets_low[1] = 0;
+	flow.volume[1] = 0;
 	line = conntrack_line(&key, &flow);
 	assert_string_equal(line, "ipv4     2 udp      17 50 src=10.0.0.5 dst=192.0.2.1 sport=40000 dport=80 packets=5 "
 				  "bytes=500 [UNREPLIED] src=192.0.2.1 dst=10.0.0.5 sport=80 dport=40000 packets=0 "

@@ -51,8 +51,8 @@ static struct ks_flow flow_at(const struct ks_engine *engine, __u32 timeout_ms)
 				 .seen = (__u32)(ks_engine_time(engine) / KS_NSEC_PER_MSEC),
 				 .timeout = timeout_ms,
 				 .rule = 1,
-				 .packets = { 3, 4 },
-				 .bytes = { 300, 400 } };
+				 .packets_low = { 3, 4 },
+				 .volume = { 300, 400 } };
 }
 
 static int count_one(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
@@ -208,7 +208,7 @@ static void test_bursts(void **state)
 			assert_int_equal(in[i].reason, one.reason);
 			assert_int_equal(in[i].state, one.state);
 			assert_int_equal(in[i].dir, one.dir);
-			assert_memory_equal(in[i].after.packets, one.after.packets, sizeof(one.after.packets));
+			assert_memory_equal(in[i].flow.after.packets_low, one.flow.after.packets_low, sizeof(one.flow.after.packets_low));
 		}
 	}
 	assert_memory_equal(ks_engine_reasons(single), ks_engine_reasons(burst),
