@@ -163,7 +163,7 @@ struct ks_config {
 	__u32 ranges;
 	__u32 options;
 	__u32 limit_states; /* flows in the table */
-	__u32 limit_half_open; /* of which half-open TCP */
+	__u32 limit_half_open; /* of which half-open: see ks_state_is_half_open() */
 	__u32 entries; /* in the rule table, all lists */
 	struct ks_rule_list list[KS_LIST_MAX]; /* the others; [KS_LIST_FILTER] is not used */
 	__u32 targets;
@@ -201,11 +201,42 @@ struct ks_config {
 	X(ICMP_REPLIED, 30)           \
 	X(OTHER_SINGLE, 60)           \
 	X(OTHER_STREAM, 600)          \
+	X(SCTP_COOKIE_WAIT, 60)       \
+	X(SCTP_COOKIE_ECHOED, 60)     \
+	X(SCTP_ESTABLISHED, 3600)     \
+	X(SCTP_SHUTDOWN_SENT, 120)    \
+	X(SCTP_SHUTDOWN_ACK_SENT, 60) \
+	X(SCTP_CLOSED, 10)            \
+	X(SCTP_HEARTBEAT, 30)         \
+	X(DCCP_REQUEST, 60)           \
+	X(DCCP_RESPOND, 60)           \
+	X(DCCP_PARTOPEN, 480)         \
+	X(DCCP_OPEN, 12 * 3600)       \
+	X(DCCP_CLOSEREQ, 64)          \
+	X(DCCP_CLOSING, 64)           \
+	X(DCCP_TIMEWAIT, 60)          \
 	X(MAPPING, 300)               \
 	X(EXPECTED, 300)              \
 	X(FRAGMENTS, 30)              \
 	X(HELPER, 24 * 3600)          \
 	X(ALIAS, 5)
+
+/*
+ * X(class, answered, name, seconds): the same for what UDP carries, before and after an answer. DNS: a query is given up
+ * after some seconds, and its answer ends the matter. QUIC: RFC 9308 4.2. WireGuard: keys live for 3 minutes, and either
+ * side may speak first then. STUN: RFC 4787 4.3. SIP: a registration's default life (RFC 3261 10.2.1.1).
+ */
+#define KS_CLASS_TIMEOUT_DEFAULTS(X)                    \
+	X(DNS, 0, "udp.dns", 10)                        \
+	X(DNS, 1, "udp.dns.answered", 3)                \
+	X(QUIC, 0, "udp.quic", 30)                      \
+	X(QUIC, 1, "udp.quic.answered", 300)            \
+	X(WIREGUARD, 0, "udp.wireguard", 60)            \
+	X(WIREGUARD, 1, "udp.wireguard.answered", 600)  \
+	X(STUN, 0, "udp.stun", 60)                      \
+	X(STUN, 1, "udp.stun.answered", 300)            \
+	X(SIP, 0, "udp.sip", 180)                       \
+	X(SIP, 1, "udp.sip.answered", 3600)
 
 struct ks_env;
 struct ks_inspection;

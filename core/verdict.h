@@ -38,7 +38,7 @@ enum ks_class {
 	X(OK_ESTABLISHED, "established", "it belongs to a flow")                                                     \
 	X(OK_RELATED, "related", "it is about a flow: an ICMP error whose quotation matches")                        \
 	X(OK_BYPASS, "bypass", "a bypass rule passes it untracked")                                                  \
-	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery or listener report, sane")                            \
+	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery, or a message about multicast listeners, sane")       \
 	X(OK_NOT_IP, "not ip", "neither IPv4 nor IPv6: ARP and the like always pass")                                \
 	/* policy */                                                                                                 \
 	X(RULE, "rule", "a deny or reject rule matched")                                                             \
@@ -50,7 +50,8 @@ enum ks_class {
 	X(IP_HEADER_LENGTH, "bad ip header length", "the IP header length is below 20 or past the packet")           \
 	X(IP_TOTAL_LENGTH, "bad ip total length", "the IP length is below its header or past the frame")             \
 	X(IP_CHECKSUM, "bad ip checksum", "the IPv4 header checksum is wrong")                                       \
-	X(IP_OPTIONS, "bad ip options", "an IPv4 option is malformed or a source route")                             \
+	X(IP_OPTIONS, "bad ip options", "an IPv4 option is malformed")                                               \
+	X(SOURCE_ROUTE, "source route", "an IPv4 option chooses the way of the packet (RFC 791 3.1)")                \
 	X(IP_SOURCE, "bad source address", "the source is multicast or broadcast")                                   \
 	X(LAND, "land", "source and destination address and port are the same")                                      \
 	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many")   \
@@ -71,7 +72,18 @@ enum ks_class {
 	X(ICMP_NO_FLOW, "icmp without flow", "an ICMP error about a flow we do not know, or in the wrong direction") \
 	X(ICMP_REPLY, "unasked reply", "an ICMP reply that nobody asked for")                                        \
 	X(NEIGHBOUR, "bad neighbour message", "neighbour discovery with a hop limit below 255 or malformed")         \
-	X(L4_CHECKSUM, "bad checksum", "the TCP, UDP or ICMP checksum is wrong")                                     \
+	X(SCTP_HEADER, "bad sctp header", "the SCTP packet is shorter than its header and a chunk, or a port is 0")  \
+	X(SCTP_CHUNK, "bad sctp chunk", "an SCTP chunk's length is impossible, or a DATA chunk is empty")            \
+	X(SCTP_BUNDLE, "bad sctp bundle", "SCTP chunks stand together that may not (RFC 9260 6.10)")                 \
+	X(SCTP_ZERO_TAG, "zero sctp tag", "an SCTP tag is 0 where only INIT has none, or INIT has one")              \
+	X(DCCP_HEADER, "bad dccp header", "the DCCP header's length, type or checksum coverage is impossible")       \
+	X(UDPLITE_COVERAGE, "bad udp-lite coverage",                                                                 \
+	  "the UDP-Lite checksum covers 1 to 7 octets or more than there are")                                       \
+	X(UDPLITE_CHECKSUM, "no udp-lite checksum", "the UDP-Lite checksum is 0, which is forbidden (RFC 3828 3.1)") \
+	X(GRE_HEADER, "bad gre header", "the GRE version, flags or length are impossible")                           \
+	X(IPSEC_HEADER, "bad ipsec header", "an ESP or AH header is too short, or its SPI is 0")                     \
+	X(IGMP, "bad igmp message", "an IGMP message is malformed, from further away, or without router alert")      \
+	X(L4_CHECKSUM, "bad checksum", "the checksum of the upper protocol is wrong")                                \
 	/* state */                                                                                                  \
 	X(TCP_STATE, "bad tcp state", "the flags do not fit the state of the connection")                            \
 	X(TCP_WINDOW_SEQ, "seq above window", "data past the window the receiver offered")                           \
@@ -80,11 +92,20 @@ enum ks_class {
 	X(TCP_ACK_OLD, "ack too old", "its acknowledgement is older than a window")                                  \
 	X(TCP_RST_SEQ, "inexact rst", "a RST that is not at the next sequence number")                               \
 	X(TCP_SPLIT, "split handshake", "the answer to a SYN is a bare SYN: roles must not change")                  \
+	X(SCTP_TAG, "wrong sctp tag", "the SCTP verification tag is not the one that this side was given")           \
+	X(SCTP_STATE, "bad sctp state", "the SCTP chunks do not fit the state of the association")                   \
+	X(DCCP_STATE, "bad dccp state", "the DCCP packet does not fit the state of the connection")                  \
+	X(DCCP_SEQ, "dccp seq outside window",                                                                       \
+	  "a DCCP sequence or acknowledgement number is not what the sender can have")                               \
 	X(ZONE, "wrong zone", "it belongs to a flow but comes from a zone where that peer is not")                   \
 	X(DIRECTION, "wrong direction", "only the flow's originator may send this")                                  \
+	X(UNTRANSLATED, "untranslated", "it belongs to a translated flow but bears the untranslated address")        \
 	/* resources */                                                                                              \
 	X(TABLE_FULL, "table full", "the state table is full of live flows")                                         \
-	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open TCP connections is spent")                      \
+	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open connections is spent")                          \
+	X(NO_PORT, "no free port", "address translation found no free port for a new flow")                          \
+	X(NO_ADDRESS, "no address", "address translation found no address on the interface it leaves by")            \
+	X(TRANSLATE, "cannot translate", "the octets of the packet could not be changed as its flow demands")        \
 	X(CONTENDED, "contended", "another processor held this flow too long")                                       \
 	X(INTERNAL, "internal error", "the home could not do its part: report this")
 

@@ -17,6 +17,14 @@
 	  KS_TIMEOUT_MIN_MS,                                                      \
 	  KS_TIMEOUT_MAX_MS,                                                      \
 	  seconds_##state * 1000ULL }
+#define CLASS_TIMEOUT(class, answered, text, seconds)                                                        \
+	{ KS_SETTING_TIMEOUT,                                                                                \
+	  text,                                                                                              \
+	  offsetof(struct ks_config, class_timeout) + (KS_UDP_##class * 2 + (answered)) * sizeof(__u32),     \
+	  0,                                                                                                 \
+	  KS_TIMEOUT_MIN_MS,                                                                                 \
+	  KS_TIMEOUT_MAX_MS,                                                                                 \
+	  (seconds) * 1000ULL },
 #define LIMIT(field, text, low, high, start) \
 	{ KS_SETTING_LIMIT, text, offsetof(struct ks_config, field), 0, low, high, start }
 #define OPTION(bit, text, start) { KS_SETTING_OPTION, text, offsetof(struct ks_config, options), bit, 0, 1, start }
@@ -43,11 +51,26 @@ const struct ks_setting ks_settings[] = {
 	TIMEOUT(ICMP_REPLIED, "icmp.replied"),
 	TIMEOUT(OTHER_SINGLE, "other.single"),
 	TIMEOUT(OTHER_STREAM, "other.stream"),
+	TIMEOUT(SCTP_COOKIE_WAIT, "sctp.cookie_wait"),
+	TIMEOUT(SCTP_COOKIE_ECHOED, "sctp.cookie_echoed"),
+	TIMEOUT(SCTP_ESTABLISHED, "sctp.established"),
+	TIMEOUT(SCTP_SHUTDOWN_SENT, "sctp.shutdown_sent"),
+	TIMEOUT(SCTP_SHUTDOWN_ACK_SENT, "sctp.shutdown_ack_sent"),
+	TIMEOUT(SCTP_CLOSED, "sctp.closed"),
+	TIMEOUT(SCTP_HEARTBEAT, "sctp.heartbeat"),
+	TIMEOUT(DCCP_REQUEST, "dccp.request"),
+	TIMEOUT(DCCP_RESPOND, "dccp.respond"),
+	TIMEOUT(DCCP_PARTOPEN, "dccp.partopen"),
+	TIMEOUT(DCCP_OPEN, "dccp.open"),
+	TIMEOUT(DCCP_CLOSEREQ, "dccp.closereq"),
+	TIMEOUT(DCCP_CLOSING, "dccp.closing"),
+	TIMEOUT(DCCP_TIMEWAIT, "dccp.timewait"),
 	TIMEOUT(ALIAS, "nat.alias"),
 	TIMEOUT(MAPPING, "nat.mapping"),
 	TIMEOUT(EXPECTED, "helper.expected"),
 	TIMEOUT(FRAGMENTS, "fragments"),
 	TIMEOUT(HELPER, "helper.memory"),
+	KS_CLASS_TIMEOUT_DEFAULTS(CLASS_TIMEOUT)
 	LIMIT(limit_states, "states", KS_LIMIT_STATES_MIN, KS_LIMIT_STATES_MAX, KS_LIMIT_STATES_DEFAULT),
 	LIMIT(limit_half_open, "half-open", HALF_OPEN_MIN, KS_LIMIT_STATES_MAX,
 	      KS_LIMIT_STATES_DEFAULT / HALF_OPEN_SHARE),
@@ -57,7 +80,10 @@ const struct ks_setting ks_settings[] = {
 };
 const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + 2 + 3, "every state has a timeout");
+#define X(class, answered, name, seconds) +1
+enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
+#undef X
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 2 + 3, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
@@ -109,7 +135,7 @@ static bool same_name(const struct ks_setting *setting, const char *word)
 static int unknown(struct ks_parser *p, enum ks_setting_kind kind, const struct ks_token *word)
 {
 	const char *names[KS_ARRAY_SIZE(ks_settings)];
-	char list[512] = "";
+	char list[2048] = "";
 	size_t count = 0;
 
 	for (size_t i = 0; i < ks_setting_count; i++) {
