@@ -116,7 +116,7 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	if ((pkt->tuple.proto == KS_PROTO_ICMP) != (pkt->tuple.family == KS_IPV4))
 		return KS_REASON_ICMP_TYPE;
 	if (l4_len < ICMP_HEADER_LEN)
-		return KS_REASON_ICMP_HEADER;
+		return ks_packet_short(pkt, KS_REASON_ICMP_HEADER);
 	reason = ks_head_need(pkt, pkt->l4_off, ICMP_HEADER_LEN);
 	if (reason)
 		return reason;
@@ -128,7 +128,8 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	if (m->kind == ICMP_UNKNOWN || pkt->icmp_code > m->max_code)
 		return KS_REASON_ICMP_TYPE;
 	if (l4_len < m->min_len)
-		return m->kind == ICMP_ND || m->kind == ICMP_MLD ? KS_REASON_NEIGHBOUR : KS_REASON_ICMP_HEADER;
+		return m->kind == ICMP_ND || m->kind == ICMP_MLD ? KS_REASON_NEIGHBOUR :
+								   ks_packet_short(pkt, KS_REASON_ICMP_HEADER);
 	if (m->kind == ICMP_ERROR) {
 		pkt->flags |= KS_PKT_ICMP_ERROR;
 		return 0;
@@ -160,11 +161,11 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 	if (pkt->tuple.family == KS_IPV6) {
 		up->proto = ip[IPV6_NEXT_OFF];
 		up->off = pkt->payload_off + IPV6_HEADER_LEN;
-		return ks_ipv6_walk(head, pkt, end, up) ? KS_REASON_ICMP_QUOTE : 0;
+		return ks_ipv6_walk(head, pkt, end, up) || up->frag_off ? KS_REASON_ICMP_QUOTE : 0;
 	}
 	ihl = (ip[0] & IPV4_IHL_MASK) * IPV4_IHL_UNIT;
-	if (ihl < IPV4_HEADER_LEN || ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_MASK)
-		return KS_REASON_ICMP_QUOTE;
+	if (ihl < IPV4_HEADER_LEN || ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_OFFSET)
+		return KS_REASON_ICMP_QUOTE; /* only a first fragment says of what flow it is */
 	up->proto = ip[IPV4_PROTO_OFF];
 	up->off = pkt->payload_off + ihl;
 	return 0;

@@ -6,7 +6,8 @@
  * the bounds that ks_head_need() has checked.
  *
  * RFC 791, 8200, 9293, 768, 5095 (routing header 0), 6946 (atomic fragments),
- * 7112 (the whole header chain must be in the first fragment).
+ * 7112 (the whole header chain must be in the first fragment), 6980 (neighbour
+ * discovery is never fragmented).
  */
 #include "icmp.h"
 #include "packet.h"
@@ -170,7 +171,7 @@ static __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_z
 static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, bool verify)
 {
 	const __u8 *ip = ks_head_at(head, pkt->l3_off);
-	__u32 ihl, total, reason;
+	__u32 ihl, total, field, reason;
 
 	if (pkt->l3_off + IPV4_HEADER_LEN > pkt->wire_len)
 		return KS_REASON_TRUNCATED;
@@ -194,12 +195,17 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	if (ihl > IPV4_HEADER_LEN && !ipv4_options_ok(ip, pkt, ihl))
 		return KS_REASON_IP_OPTIONS;
 	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
-	if (ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_MASK)
-		return KS_REASON_FRAGMENT;
 	pkt->hop_limit = ip[IPV4_TTL_OFF];
 	pkt->l3_len = total;
 	up->proto = ip[IPV4_PROTO_OFF];
 	up->off = pkt->l3_off + ihl;
+	field = ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF));
+	if (ks_unlikely(field & IPV4_FRAGMENT_MASK)) {
+		up->frag_at = up->off;
+		up->frag_off = (field & IPV4_FRAGMENT_OFFSET) * FRAGMENT_UNIT;
+		up->frag_more = !!(field & IPV4_FRAGMENT_MORE);
+		up->frag_id = ks_load16(ip + IPV4_ID_OFF);
+	}
 	return 0;
 }
 
@@ -245,11 +251,31 @@ static inline __u32 extension_length(__u32 proto, const __u8 *ext)
 struct extension_walk {
 	const __u8 *head;
 	struct ks_packet *pkt;
+	struct ks_upper *up;
 	__u32 end;
 	__u32 seen; /* marks */
 	__u32 reason;
 	__u8 proto; /* of the next header */
 };
+
+/* An atomic fragment is a whole datagram (RFC 6946). */
+static inline void fragment_note(struct extension_walk *w, const __u8 *ext, __u32 off)
+{
+	__u32 field = ks_be16(ks_load16(ext + 2));
+
+	if (!(field & IPV6_FRAGMENT_MASK))
+		return;
+	w->up->frag_at = off + IPV6_FRAGMENT_LEN;
+	w->up->frag_off = field & IPV6_FRAGMENT_OFFSET;
+	w->up->frag_more = field & IPV6_FRAGMENT_MORE;
+	w->up->frag_id = ks_load32(ext + IPV6_FRAGMENT_ID_OFF);
+}
+
+/* The packet ends within its extension headers. */
+static inline __u32 extension_short(const struct extension_walk *w)
+{
+	return w->up->frag_at ? KS_REASON_FRAGMENT_TINY : KS_REASON_EXTENSION_HEADER;
+}
 
 /* Judges the extension header at the cursor and steps over it; returns a reason or 0. */
 static inline __u32 extension_step(struct extension_walk *w, bool first)
@@ -257,20 +283,23 @@ static inline __u32 extension_step(struct extension_walk *w, bool first)
 	__u32 off = w->pkt->cursor, mark = extension_mark(w->proto, w->seen, first), len, reason;
 	const __u8 *ext;
 
-	if (!mark || off + IPV6_EXT_UNIT > w->end)
+	if (!mark)
 		return KS_REASON_EXTENSION_HEADER;
+	if (off + IPV6_EXT_UNIT > w->end)
+		return extension_short(w);
 	reason = ks_head_need(w->pkt, off, IPV6_EXT_UNIT);
 	if (reason)
 		return reason;
 	ext = ks_head_at(w->head, off);
 	if (w->proto == KS_PROTO_ROUTING && ext[2] == 0)
 		return KS_REASON_ROUTING_HEADER;
-	/* An atomic fragment is a whole datagram (RFC 6946). */
-	if (w->proto == KS_PROTO_FRAGMENT && ks_be16(ks_load16(ext + 2)) & IPV6_FRAGMENT_MASK)
-		return KS_REASON_FRAGMENT;
+	if (w->proto == KS_PROTO_FRAGMENT)
+		fragment_note(w, ext, off);
 	len = extension_length(w->proto, ext);
-	if (len == 0 || off + len > w->end)
+	if (len == 0)
 		return KS_REASON_EXTENSION_HEADER;
+	if (off + len > w->end)
+		return extension_short(w);
 	w->seen |= mark;
 	w->proto = ext[0];
 	w->pkt->cursor = off + len;
@@ -282,7 +311,7 @@ static long walk_extension(__u32 n, void *arg)
 {
 	struct extension_walk *w = arg;
 
-	if (!is_extension(w->proto))
+	if (!is_extension(w->proto) || w->up->frag_off)
 		return 1;
 	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_step(w, n == 0);
 	return w->reason != 0;
@@ -290,7 +319,7 @@ static long walk_extension(__u32 n, void *arg)
 
 __u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up)
 {
-	struct extension_walk walk = { .head = head, .pkt = pkt, .end = end, .proto = up->proto };
+	struct extension_walk walk = { .head = head, .pkt = pkt, .up = up, .end = end, .proto = up->proto };
 
 	if (!is_extension(up->proto))
 		return 0;
@@ -331,12 +360,14 @@ static __u32 parse_udp(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	__u32 len, reason;
 
 	if (l4_len < UDP_HEADER_LEN)
-		return KS_REASON_UDP_HEADER;
+		return ks_packet_short(pkt, KS_REASON_UDP_HEADER);
 	reason = ks_head_need(pkt, pkt->l4_off, UDP_HEADER_LEN);
 	if (reason)
 		return reason;
 	len = ks_be16(ks_load16(udp + UDP_LENGTH_OFF));
 	if (len == 0 && l4_len > IP_LENGTH_MAX)
+		len = l4_len;
+	if (len > l4_len && pkt->flags & KS_PKT_FRAGMENT)
 		len = l4_len;
 	if (len < UDP_HEADER_LEN || len > l4_len)
 		return KS_REASON_UDP_HEADER;
@@ -402,12 +433,49 @@ static inline void packet_init(struct ks_packet *pkt)
 	pkt->hop_limit = 0;
 	pkt->cursor = 0;
 	pkt->zero = 0;
+	pkt->frag_id = 0;
+	pkt->frag_at = 0;
+	pkt->frag_off = 0;
+	pkt->frag_len = 0;
+	pkt->frag_more = 0;
+	pkt->frag_zero = 0;
+}
+
+/*
+ * What a fragment says of itself: where it belongs in the datagram. All but
+ * the last are of a multiple of 8 octets, and none goes past what a length
+ * field can say (RFC 791 3.2, RFC 8200 4.5). IPv4 counts its header in.
+ */
+static __u32 parse_fragment(struct ks_packet *pkt, const struct ks_upper *up)
+{
+	__u32 len = pkt->l3_off + pkt->l3_len - up->frag_at;
+	__u32 before = up->frag_at - pkt->l3_off;
+
+	if (pkt->tuple.family == KS_IPV6)
+		before -= IPV6_HEADER_LEN + IPV6_FRAGMENT_LEN;
+	pkt->flags |= KS_PKT_FRAGMENT;
+	pkt->frag_id = up->frag_id;
+	pkt->frag_at = up->frag_at;
+	pkt->frag_off = up->frag_off;
+	pkt->frag_len = len;
+	pkt->frag_more = up->frag_more;
+	if (len == 0 || (up->frag_more && len % FRAGMENT_UNIT))
+		return KS_REASON_FRAGMENT;
+	return before + up->frag_off + len > IP_LENGTH_MAX ? KS_REASON_FRAGMENT_TOO_LONG : 0;
+}
+
+/* Errors are never so large that they must be fragmented (RFC 1812 4.3.2.3, RFC 4443 2.4). */
+static inline __u32 fragment_refused(const struct ks_packet *pkt)
+{
+	if (pkt->flags & KS_PKT_NEIGHBOUR)
+		return KS_REASON_NEIGHBOUR;
+	return pkt->flags & KS_PKT_ICMP_ERROR ? KS_REASON_ICMP_QUOTE : 0;
 }
 
 __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)
 {
 	struct ks_upper up = {};
-	__u32 version = 0, reason;
+	__u32 version = 0, fragment, reason;
 
 	packet_init(pkt);
 	reason = parse_link(head, pkt, &version);
@@ -420,13 +488,27 @@ __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)
 		reason = parse_ipv4(head, pkt, &up, verify);
 	else
 		reason = parse_ipv6(head, pkt, &up);
+	if (ks_unlikely(up.frag_at)) {
+		fragment = parse_fragment(pkt, &up);
+		if (!reason)
+			reason = fragment;
+	}
 	if (reason)
 		return reason;
 	if (source_is_group(&pkt->tuple))
 		return KS_REASON_IP_SOURCE;
 	pkt->l4_off = up.off;
 	pkt->tuple.proto = up.proto;
+	if (up.frag_off) {
+		pkt->payload_off = up.off;
+		pkt->payload_len = pkt->frag_len;
+		return KS_REASON_FRAGMENT;
+	}
 	reason = parse_upper(head, pkt, pkt->l3_off + pkt->l3_len - up.off);
+	if (!reason && ks_unlikely(up.frag_at))
+		reason = fragment_refused(pkt);
+	if (!reason && up.frag_at)
+		return KS_REASON_FRAGMENT;
 	if (reason)
 		return reason;
 	return is_land(&pkt->tuple) ? KS_REASON_LAND : KS_REASON_OK_NEW;

@@ -31,14 +31,18 @@ enum ks_proto {
 	KS_PROTO_IGMP = 2,
 	KS_PROTO_TCP = 6,
 	KS_PROTO_UDP = 17,
+	KS_PROTO_DCCP = 33,
 	KS_PROTO_ROUTING = 43,
 	KS_PROTO_FRAGMENT = 44,
+	KS_PROTO_GRE = 47,
 	KS_PROTO_ESP = 50,
 	KS_PROTO_AH = 51,
 	KS_PROTO_ICMPV6 = 58,
 	KS_PROTO_NONE = 59,
 	KS_PROTO_DSTOPTS = 60,
+	KS_PROTO_SCTP = 132,
 	KS_PROTO_MOBILITY = 135,
+	KS_PROTO_UDPLITE = 136,
 	KS_PROTO_HIP = 139,
 	KS_PROTO_SHIM6 = 140,
 };
@@ -58,6 +62,7 @@ enum ks_proto {
 #define KS_PKT_ICMP_QUERY 0x08 /* an ICMP request */
 #define KS_PKT_ICMP_ANSWER 0x10 /* an ICMP reply to a request */
 #define KS_PKT_SNAPPED 0x20 /* the capture cut it: payload beyond the head is unknown but counted */
+#define KS_PKT_FRAGMENT 0x40 /* part of a datagram: see the frag_ fields */
 
 struct ks_packet {
 	struct ks_tuple tuple;
@@ -84,6 +89,13 @@ struct ks_packet {
 	__u8 hop_limit; /* TTL or hop limit */
 	__u16 cursor; /* of walks over options: kept here so that a verifier takes it as any number */
 	__u16 zero;
+	/* with KS_PKT_FRAGMENT; only the first fragment, at offset 0, has an upper header, and then a whole one */
+	__be32 frag_id; /* identification: 16 or 32 bits */
+	__u16 frag_at; /* where the fragmentable part begins in the frame */
+	__u16 frag_off; /* where it belongs in the datagram, octets */
+	__u16 frag_len;
+	__u8 frag_more; /* 1: it is not the last one */
+	__u8 frag_zero;
 };
 
 #define KS_WSCALE_NONE 0

@@ -113,13 +113,15 @@ __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	__u32 header, reason;
 
 	if (l4_len < TCP_HEADER_LEN)
-		return KS_REASON_TCP_HEADER;
+		return ks_packet_short(pkt, KS_REASON_TCP_HEADER);
 	reason = ks_head_need(pkt, pkt->l4_off, TCP_HEADER_LEN);
 	if (reason)
 		return reason;
 	header = (tcp[TCP_DATA_OFFSET_OFF] >> TCP_DATA_OFFSET_SHIFT) * TCP_DATA_OFFSET_UNIT;
-	if (header < TCP_HEADER_LEN || header > l4_len)
+	if (header < TCP_HEADER_LEN)
 		return KS_REASON_TCP_HEADER;
+	if (header > l4_len)
+		return ks_packet_short(pkt, KS_REASON_TCP_HEADER);
 	pkt->tuple.sport = ks_load16(tcp);
 	pkt->tuple.dport = ks_load16(tcp + 2);
 	pkt->seq = ks_be32(ks_load32(tcp + TCP_SEQ_OFF));

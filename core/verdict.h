@@ -16,6 +16,7 @@ enum ks_action {
 	KS_DENY = 1, /* dropped silently */
 	KS_REJECT = 2, /* dropped, and the sender is told (TCP RST, ICMP unreachable) */
 	KS_BYPASS = 3, /* passed by a bypass rule, not tracked */
+	KS_HOLD = 4, /* kept back: a fragment whose first one has not come yet */
 };
 
 /* How the packet stands to the flows we remember. */
@@ -40,6 +41,7 @@ enum ks_class {
 	X(OK_BYPASS, "bypass", "a bypass rule passes it untracked")                                                  \
 	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery, or a message about multicast listeners, sane")       \
 	X(OK_NOT_IP, "not ip", "neither IPv4 nor IPv6: ARP and the like always pass")                                \
+	X(OK_HELD, "held", "a fragment that is kept until the first one of its datagram comes")                      \
 	/* policy */                                                                                                 \
 	X(RULE, "rule", "a deny or reject rule matched")                                                             \
 	X(NO_STATE, "no state", "no flow knows it and no rule lets it open one")                                     \
@@ -57,7 +59,13 @@ enum ks_class {
 	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many")   \
 	X(ROUTING_HEADER, "routing header", "IPv6 routing header type 0 (RFC 5095)")                                 \
 	X(HEADERS_TOO_LONG, "headers too long", "the headers do not fit the inspected part of the packet")           \
-	X(FRAGMENT, "fragment", "a fragment: they are not reassembled, and without ports not judged")                \
+	X(FRAGMENT, "bad fragment", "a fragment without octets, of an uneven length, or past its datagram's end")    \
+	X(FRAGMENT_TOO_LONG, "fragment too long", "its datagram would be longer than 65535 octets")                  \
+	X(FRAGMENT_TINY, "tiny fragment", "a first fragment without the whole upper header (RFC 7112)")              \
+	X(FRAGMENT_OVERLAP, "fragment overlap", "it overlaps another fragment of its datagram (RFC 5722)")           \
+	X(FRAGMENT_AGAIN, "fragment again", "the same fragment has come already")                                    \
+	X(FRAGMENT_EARLY, "fragment without first", "its first fragment did not come, and it cannot be kept")        \
+	X(FRAGMENT_DEAD, "dead datagram", "another fragment of its datagram was refused")                            \
 	/* upper protocols */                                                                                        \
 	X(TCP_HEADER, "bad tcp header", "the TCP data offset is below 20 or past the packet")                        \
 	X(TCP_FLAGS, "bad tcp flags",                                                                                \
@@ -103,6 +111,7 @@ enum ks_class {
 	/* resources */                                                                                              \
 	X(TABLE_FULL, "table full", "the state table is full of live flows")                                         \
 	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open connections is spent")                          \
+	X(FRAGMENT_LIMIT, "fragment limit", "too many datagrams in fragments, or too many holes in one")             \
 	X(NO_PORT, "no free port", "address translation found no free port for a new flow")                          \
 	X(NO_ADDRESS, "no address", "address translation found no address on the interface it leaves by")            \
 	X(TRANSLATE, "cannot translate", "the octets of the packet could not be changed as its flow demands")        \

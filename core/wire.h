@@ -33,7 +33,11 @@
 #define IPV4_PROTO_OFF 9U
 #define IPV4_SRC_OFF 12U
 #define IPV4_DST_OFF 16U
+#define IPV4_ID_OFF 4U
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
+#define IPV4_FRAGMENT_MORE 0x2000
+#define IPV4_FRAGMENT_OFFSET 0x1fff
+#define FRAGMENT_UNIT 8U /* octets that offsets count in */
 #define IPV4_OPTIONS_MAX 40U
 #define IPV4_OPT_END 0
 #define IPV4_OPT_NOP 1
@@ -51,7 +55,10 @@
 #define IPV6_EXT_UNIT 8U
 #define IPV6_AH_UNIT 4U
 #define IPV6_FRAGMENT_LEN 8U
+#define IPV6_FRAGMENT_ID_OFF 4U
 #define IPV6_FRAGMENT_MASK 0xfff9 /* offset, and more fragments */
+#define IPV6_FRAGMENT_MORE 0x0001
+#define IPV6_FRAGMENT_OFFSET 0xfff8 /* in octets */
 
 /* TCP (RFC 9293) */
 #define TCP_HEADER_LEN 20U
@@ -106,8 +113,18 @@ static inline __u32 ks_head_need(const struct ks_packet *pkt, __u32 off, __u32 s
 /* An upper protocol, found behind IPv6 extension headers. */
 struct ks_upper {
 	__u32 off;
+	__be32 frag_id;
+	__u16 frag_at; /* behind the fragment header; 0 without one, or with that of a whole datagram */
+	__u16 frag_off; /* octets; beyond 0 nothing behind the fragment header is looked at */
+	__u8 frag_more;
 	__u8 proto;
 };
+
+/* The reason when an upper header of the packet is not all there. */
+static inline __u32 ks_packet_short(const struct ks_packet *pkt, __u32 otherwise)
+{
+	return pkt->flags & KS_PKT_FRAGMENT ? KS_REASON_FRAGMENT_TINY : otherwise;
+}
 
 /*
  * Walks IPv6 extension headers from `off` with the first header's type in

@@ -222,7 +222,7 @@ static void print_zone(FILE *out, const struct ks_policy *policy, unsigned zone)
 /* The parser refuses some packets before it has read the protocol. */
 static const char *event_proto(const struct ks_event *event, char *buf, size_t size)
 {
-	if (!event->tuple.proto && event->reason >= KS_REASON_TRUNCATED && event->reason <= KS_REASON_FRAGMENT)
+	if (!event->tuple.proto && event->reason >= KS_REASON_TRUNCATED && event->reason <= KS_REASON_FRAGMENT_DEAD)
 		return "ip";
 	return ks_proto_name(event->tuple.proto, buf, size);
 }
