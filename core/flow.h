@@ -137,6 +137,7 @@ enum ks_udp_class {
 #define KS_FLOW_ASSURED 0x04 /* established in both directions: never recycled while alive */
 #define KS_FLOW_PICKUP 0x08 /* taken up mid-stream: windows were learnt, not negotiated */
 #define KS_FLOW_LOG 0x10 /* its rule asked for a log */
+#define KS_FLOW_MAPPED 0x40 /* its source is that of an endpoint-independent mapping */
 #define KS_FLOW_SYN_SEEN \
 	0x20 /* TCP: the originator sent a SYN inside; ack[KS_ORIGINAL] is what an answer to it acknowledges */
 

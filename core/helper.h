@@ -6,6 +6,7 @@
 #ifndef KS_CORE_HELPER_H
 #define KS_CORE_HELPER_H
 
+#include "inspect.h"
 #include "types.h"
 
 /* ks_flow.helper */
@@ -18,5 +19,12 @@ enum ks_helper_id {
 	KS_HELPER_PPTP, /* RFC 2637 */
 	KS_HELPER_MAX
 };
+
+/*
+ * The stage of a packet whose flow, in->flow.before, has a helper: judges it
+ * by the flow, then lets the helper read its payload. Leaves in->stage as the
+ * next thing to do.
+ */
+void ks_helper_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 #endif

@@ -7,6 +7,7 @@
 #include "icmp.h"
 
 #include "env.h"
+#include "nat.h"
 #include "table.h"
 #include "tcp.h"
 #include "wire.h"
@@ -128,8 +129,8 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	if (m->kind == ICMP_UNKNOWN || pkt->icmp_code > m->max_code)
 		return KS_REASON_ICMP_TYPE;
 	if (l4_len < m->min_len)
-		return m->kind == ICMP_ND || m->kind == ICMP_MLD ? KS_REASON_NEIGHBOUR :
-								   ks_packet_short(pkt, KS_REASON_ICMP_HEADER);
+		return m->kind == ICMP_ND || m->kind == ICMP_MLD ? KS_REASON_NEIGHBOUR
+								 : ks_packet_short(pkt, KS_REASON_ICMP_HEADER);
 	if (m->kind == ICMP_ERROR) {
 		pkt->flags |= KS_PKT_ICMP_ERROR;
 		return 0;
@@ -172,9 +173,10 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 }
 
 /* The ports or the identifier of the quoted packet; 8 octets of it are what every error carries. */
-static __u32 quote_upper(const __u8 *head, const struct ks_packet *pkt, const struct ks_upper *up,
-			 struct ks_tuple *tuple, __u32 *seq)
+static __u32 quote_upper(const __u8 *head, struct ks_inspection *in, const struct ks_upper *up, __u32 *seq)
 {
+	const struct ks_packet *pkt = &in->pkt;
+	struct ks_tuple *tuple = &in->quoted;
 	const __u8 *l4 = ks_head_at(head, up->off);
 	const struct icmp_meaning *m;
 
@@ -198,6 +200,7 @@ static __u32 quote_upper(const __u8 *head, const struct ks_packet *pkt, const st
 		if (m->kind != ICMP_QUERY && m->kind != ICMP_ANSWER)
 			return KS_REASON_ICMP_QUOTE;
 		query_ports(m, ks_load16(l4 + ICMP_ID_OFF), tuple);
+		in->quoted_question = m->kind == ICMP_QUERY;
 		return 0;
 	default:
 		return 0;
@@ -219,39 +222,55 @@ static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *in)
 	return in->to == KS_ZONE_SELF;
 }
 
-__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+/* The flow that the error quotes: in->flow, with in->dir and in->sender of the error. */
+static __u32 error_find(struct ks_env *env, struct ks_inspection *in)
 {
-	struct ks_tuple quoted;
-	struct ks_upper up = {};
-	__u32 seq = 0, side, sender, reason;
-
-	if (!redirect_is_for_us(env, in))
-		return KS_REASON_ICMP_TYPE;
-	reason = quote_network(head, &in->pkt, &quoted, &up);
-	if (!reason)
-		reason = quote_upper(head, &in->pkt, &up, &quoted, &seq);
-	if (reason)
-		return reason;
-	/* An error goes to whoever sent what it quotes. */
-	if (!addr_equal(&in->pkt.tuple.dst, &quoted.src))
-		return KS_REASON_ICMP_QUOTE;
-	side = ks_flow_key_make(&quoted, &in->flow.key);
+	in->sender = ks_flow_key_make(&in->quoted, &in->flow.key);
 	ks_table_hash(env, &in->flow);
-	ks_table_find(env, &in->flow);
+	ks_nat_find(env, in);
 	if (in->flow.busy)
 		return KS_REASON_CONTENDED;
 	if (!in->flow.found)
 		return KS_REASON_ICMP_NO_FLOW;
-	sender = side != ks_flow_orig_side(&in->flow.before);
-	in->dir = !sender;
+	in->sender = !in->sender;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	return 0;
+}
+
+__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	struct ks_upper up = {};
+	__u32 seq = 0, sender, reason;
+
+	if (!redirect_is_for_us(env, in))
+		return KS_REASON_ICMP_TYPE;
+	reason = quote_network(head, &in->pkt, &in->quoted, &up);
+	if (!reason)
+		reason = quote_upper(head, in, &up, &seq);
+	if (reason)
+		return reason;
+	in->out = in->pkt.tuple;
+	in->quoted_out = in->quoted;
+	in->quoted_off = up.off;
+	/* An error goes to whoever sent what it quotes. */
+	if (!addr_equal(&in->pkt.tuple.dst, &in->quoted.src))
+		return KS_REASON_ICMP_QUOTE;
+	reason = error_find(env, in);
+	if (reason)
+		return reason;
+	sender = !in->dir;
 	if (ks_flow_packets(&in->flow.before, sender) == 0)
 		return KS_REASON_ICMP_NO_FLOW;
 	/* It comes from the side of the other end, or from this box on the way. */
 	if (!ks_zone_equal(in->from, in->flow.before.zone[!sender]) && in->from != KS_ZONE_SELF)
 		return KS_REASON_ZONE;
-	if (in->to != KS_ZONE_UNKNOWN && !ks_zone_equal(in->to, in->flow.before.zone[sender & 1]))
+	if (in->to != KS_ZONE_UNKNOWN && !in->via && !ks_zone_equal(in->to, in->flow.before.zone[sender & 1]))
 		return KS_REASON_ZONE;
-	if (quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
+	/* The box itself speaks of packets as it routed them: translated halfway. */
+	if (in->from != KS_ZONE_SELF && !ks_nat_is_addressed(in))
+		return KS_REASON_UNTRANSLATED;
+	if (in->quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
-	return KS_REASON_OK_RELATED;
+	reason = ks_nat_leave_error(env, in);
+	return reason ? reason : KS_REASON_OK_RELATED;
 }

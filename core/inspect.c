@@ -4,11 +4,18 @@
  *
  *   parse the headers                  (packet.c)
  *   not IP, or a neighbour's message:  pass untracked
+ *   a fragment:                        ask its datagram (fragment.c)
  *   an ICMP error:                     ask the flow it is about (icmp.c)
- *   find its flow                      (table.c)
+ *   find its flow, by a translation    (table.c, nat.c)
  *     known:   check zone and protocol, commit what follows (conn.c, tcp.c)
- *     unknown: may it open one? does a rule allow it? insert (policy.c)
+ *              its helper reads along    (helper.c)
+ *     unknown: may it open one? is it expected? does a rule allow it, and where to?
+ *              which source does it get? insert (expect.c, policy.c, nat_open.c)
+ *   write the translation              (rewrite.c)
  *   account for the verdict, tell whoever listens
+ *
+ * The steps are stages (inspect.h): the home runs one after the other until
+ * the verdict stands.
  *
  * State is decided on a copy and committed only if the packet is valid and
  * nobody changed the flow meanwhile; if somebody did, the packet is judged
@@ -18,8 +25,14 @@
 
 #include "conn.h"
 #include "env.h"
+#include "expect.h"
+#include "fragment.h"
+#include "helper.h"
 #include "home.h"
 #include "icmp.h"
+#include "nat.h"
+#include "nat_map.h"
+#include "rewrite.h"
 #include "table.h"
 
 /* How often a packet is judged anew because another processor was first. */
@@ -32,21 +45,27 @@ static inline void outcome_init(struct ks_inspection *in)
 	in->class = KS_CLASS_NONE;
 	in->dir = KS_ORIGINAL;
 	in->flow.found = 0;
+	in->flow.busy = 0;
 	in->state = KS_STATE_NONE;
 	in->log = 0;
 	in->rule = KS_RULE_DEFAULT;
 	in->rule_index = KS_DECISION_DEFAULT;
 	in->compare = (struct ks_compare){};
-	in->flow.busy = 0;
 	in->replaces = 0;
+	in->via = 0;
+	in->translate = 0;
+	in->opened = 0;
+	in->to = in->to_given;
 }
 
 static inline void inspection_init(struct ks_inspection *in)
 {
+	in->to_given = in->to;
 	outcome_init(in);
 	in->retries = 0;
 	in->sender = 0;
-	in->pending = 0;
+	in->stage = KS_STAGE_DONE;
+	in->fragment = KS_FRAGMENT_NONE;
 	in->flow.clock = ks_flow_clock(in->now);
 	in->side.clock = in->flow.clock;
 }
@@ -77,17 +96,16 @@ static inline __u32 pass(struct ks_inspection *in, __u32 class, __u32 reason)
 }
 
 /* The policy's word on a packet that no flow knows. */
-static __u32 ask_policy(struct ks_env *env, struct ks_inspection *in)
+static __u32 ask_policy(struct ks_env *env, struct ks_inspection *in, struct ks_decision *decision)
 {
-	struct ks_decision decision;
-
 	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
-	ks_policy_decide(env, in, &decision);
-	in->rule = decision.id;
-	in->rule_index = decision.index;
-	in->log = !!(decision.flags & KS_RULE_LOG);
-	return decision.action;
+		in->to = env_zone_to(env, &in->out, KS_ZONE_UNKNOWN);
+	in->asked = in->out;
+	ks_policy_decide(env, in, decision);
+	in->rule = decision->id;
+	in->rule_index = decision->index;
+	in->log = !!(decision->flags & KS_RULE_LOG);
+	return decision->action;
 }
 
 /* The policy was asked for a bypass only: whatever else it said does not count. */
@@ -98,18 +116,81 @@ static inline void decision_forget(struct ks_inspection *in)
 	in->log = 0;
 }
 
-/* What a new flow would be, put where it belongs. */
+/* The helper that a rule assigns to the flow, which is asked for by its true endpoints. */
+static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_question q = { .in = in, .tuple = &in->out, .list = KS_LIST_HELPER, .from = in->from, .to = in->to };
+	struct ks_decision decision;
+
+	if (!config->list[KS_LIST_HELPER].count)
+		return 0;
+	ks_policy_ask(env, &q, &decision);
+	return decision.helper;
+}
+
+/* Puts the flow where it belongs, and its aliases with it. */
+static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
+{
+	__u32 reason;
+
+	in->flow.after.alias[KS_ORIGINAL] = in->alias[KS_ORIGINAL];
+	in->flow.after.alias[KS_REPLY] = in->alias[KS_REPLY];
+	in->flow.after.helper = in->helper;
+	if (in->mapped)
+		in->flow.after.flags |= KS_FLOW_MAPPED;
+	if (in->dry)
+		return KS_REASON_OK_NEW;
+	reason = ks_table_insert(env, &in->flow);
+	if (reason == KS_REASON_OK_NEW)
+		ks_nat_bind(env, in);
+	else
+		ks_nat_drop(env, in);
+	return reason;
+}
+
+/*
+ * What a new flow would be. Its key is of its true endpoints: the packet's own
+ * source, and the destination after translation.
+ */
 static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	__u32 reason = KS_REASON_OK_NEW;
+	__u32 reason = 0;
+
+	in->alias[KS_ORIGINAL] = 0;
+	in->alias[KS_REPLY] = 0;
+	in->mapped = 0;
+	in->helper = ask_helper(env, config, in);
+	in->sender = ks_flow_key_make(&in->out, &in->flow.key);
+	if (config->options & KS_OPT_NAT || in->translate) {
+		ks_table_hash(env, &in->flow);
+		reason = ks_nat_take(env, config, in);
+	}
+	if (reason)
+		return deny(in, KS_CLASS_NEW, reason);
+	ks_conn_open(config, in);
+	reason = flow_insert(env, in);
+	if (reason != KS_REASON_OK_NEW)
+		return deny(in, KS_CLASS_NEW, reason);
+	in->state = in->flow.after.state;
+	if (in->opened)
+		return pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+	return pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
+}
+
+/* The flow is over and begins anew under its key; its translation and its helper stay as they were. */
+static __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason;
 
 	ks_conn_open(config, in);
-	if (in->dry)
-		in->flow.ref = (struct ks_flow_ref){};
-	else if (in->replaces)
-		reason = ks_table_replace(env, &in->flow);
-	else
-		reason = ks_table_insert(env, &in->flow);
+	in->flow.after.alias[0] = in->flow.before.alias[0];
+	in->flow.after.alias[1] = in->flow.before.alias[1];
+	in->flow.after.helper = in->flow.before.helper;
+	in->flow.after.flags |= in->flow.before.flags & KS_FLOW_MAPPED;
+	reason = ks_nat_leave(env, in);
+	if (reason)
+		return deny(in, KS_CLASS_NEW, reason);
+	reason = in->dry ? KS_REASON_OK_NEW : ks_table_replace(env, &in->flow);
 	if (reason != KS_REASON_OK_NEW)
 		return deny(in, KS_CLASS_NEW, reason);
 	in->state = in->flow.after.state;
@@ -119,11 +200,12 @@ static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struc
 static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 cannot_open = ks_conn_may_open(config, &in->pkt);
-	__u32 action;
+	struct ks_decision decision;
+	__u32 action, reason;
 
 	if (cannot_open && !(config->options & KS_OPT_BYPASS_RULES))
 		return deny(in, KS_CLASS_INVALID, cannot_open);
-	action = ask_policy(env, in);
+	action = ask_policy(env, in, &decision);
 	if (action == KS_BYPASS) {
 		in->action = KS_BYPASS;
 		in->class = KS_CLASS_UNTRACKED;
@@ -133,11 +215,40 @@ static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, s
 		decision_forget(in);
 		return deny(in, KS_CLASS_INVALID, cannot_open);
 	}
-	if (action == KS_ALLOW)
-		return open_flow(env, config, in);
-	in->action = action;
-	in->class = KS_CLASS_NEW;
-	return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	if (action != KS_ALLOW) {
+		in->action = action;
+		in->class = KS_CLASS_NEW;
+		return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	}
+	if (decision.targets && !in->replaces) {
+		reason = ks_nat_forward(env, in, &decision);
+		if (reason)
+			return deny(in, KS_CLASS_NEW, reason);
+		in->translate |= KS_TRANSLATE_DST;
+	}
+	return in->replaces ? reopen_flow(env, config, in) : open_flow(env, config, in);
+}
+
+/* What comes before the policy: announced by a helper, or to the outer endpoint of a mapping. Then the reason is set. */
+static bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	in->opened = 0;
+	if (in->replaces || ks_conn_may_open(config, &in->pkt))
+		return false;
+	if (ks_expect_find(env, in)) {
+		in->opened = 1;
+	} else if (config->options & KS_OPT_NAT) {
+		ks_nat_arrive(env, config, in);
+	}
+	if (in->out.dst.d[0] != in->pkt.tuple.dst.d[0] || in->out.dst.d[1] != in->pkt.tuple.dst.d[1] ||
+	    in->out.dport != in->pkt.tuple.dport)
+		in->translate |= KS_TRANSLATE_DST;
+	if (!in->opened)
+		return false;
+	if (in->to == KS_ZONE_UNKNOWN)
+		in->to = env_zone_to(env, &in->out, KS_ZONE_UNKNOWN);
+	in->asked = in->out;
+	return true;
 }
 
 /* Both ends of a flow stay where they were when it was opened. */
@@ -145,8 +256,10 @@ static inline bool zones_fit(const struct ks_inspection *in)
 {
 	__u32 dir = in->dir & 1;
 
-	return ks_zone_equal(in->from, in->flow.before.zone[dir]) &&
-	       (in->to == KS_ZONE_UNKNOWN || ks_zone_equal(in->to, in->flow.before.zone[!dir]));
+	if (!ks_zone_equal(in->from, in->flow.before.zone[dir]))
+		return false;
+	/* A packet to an alias goes elsewhere than its address says. */
+	return in->to == KS_ZONE_UNKNOWN || in->via || ks_zone_equal(in->to, in->flow.before.zone[!dir]);
 }
 
 /*
@@ -163,22 +276,29 @@ static bool may_go_uncounted(struct ks_env *env, struct ks_inspection *in)
 	return true;
 }
 
-static __u32 judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static inline __u32 refuse_known(struct ks_inspection *in, __u32 reason)
+{
+	in->flow.after = in->flow.before;
+	return deny(in, KS_CLASS_INVALID, reason);
+}
+
+__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
 
 	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
 	in->rule = in->flow.before.rule;
 	in->state = in->flow.before.state;
-	if (!zones_fit(in)) {
-		in->flow.after = in->flow.before;
-		return deny(in, KS_CLASS_INVALID, KS_REASON_ZONE);
-	}
+	if (!zones_fit(in))
+		return refuse_known(in, KS_REASON_ZONE);
+	if (!ks_nat_is_addressed(in))
+		return refuse_known(in, KS_REASON_UNTRANSLATED);
+	reason = ks_nat_leave(env, in);
+	if (reason)
+		return refuse_known(in, reason);
 	reason = ks_conn_update(config, in);
-	if (!ks_reason_is_pass(reason)) {
-		in->flow.after = in->flow.before;
-		return deny(in, KS_CLASS_INVALID, reason);
-	}
+	if (!ks_reason_is_pass(reason))
+		return refuse_known(in, reason);
 	if (!in->dry && !ks_table_commit(env, &in->flow) && !may_go_uncounted(env, in))
 		return deny(in, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
 	in->state = in->flow.after.state;
@@ -190,6 +310,7 @@ static __u32 judge_known(struct ks_env *env, const struct ks_config *config, str
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
 {
 	__u32 reason = ks_icmp_error_judge(env, in, head);
+	struct ks_decision decision;
 
 	if (reason == KS_REASON_OK_RELATED) {
 		in->rule = in->flow.before.rule;
@@ -198,7 +319,7 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 		return pass(in, KS_CLASS_RELATED, reason);
 	}
 	if (reason != KS_REASON_CONTENDED && config->options & KS_OPT_BYPASS_RULES) {
-		if (ask_policy(env, in) == KS_BYPASS) {
+		if (ask_policy(env, in, &decision) == KS_BYPASS) {
 			in->action = KS_BYPASS;
 			in->class = KS_CLASS_UNTRACKED;
 			return KS_REASON_OK_BYPASS;
@@ -208,27 +329,36 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 	return deny(in, KS_CLASS_INVALID, reason);
 }
 
-static __u32 judge_packet(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+/* What follows a verdict: an allowed packet may have to be changed. */
+static inline void conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason)
 {
-	ks_table_find(env, &in->flow);
-	if (in->flow.busy)
-		return deny(in, KS_CLASS_NONE, KS_REASON_CONTENDED);
-	in->replaces = in->flow.found && ks_conn_reopens(&in->pkt, &in->flow.before);
-	if (in->flow.found && !in->replaces)
-		return judge_known(env, config, in);
-	return judge_unknown(env, config, in);
+	bool changes = in->action == KS_ALLOW && (in->translate & in->phase || config->scrub);
+
+	in->reason = reason;
+	in->stage = changes && !in->dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
 }
 
-/* The tries at judging a packet, and what each needs. */
+/* Another processor was first: the packet is judged anew, a bounded number of times. */
+static inline bool again(struct ks_inspection *in, __u32 reason, __u32 stage)
+{
+	if (ks_likely(reason != KS_REASON_CONTENDED) || in->retries >= JUDGE_TRIES - 1)
+		return false;
+	in->retries++;
+	outcome_init(in);
+	in->stage = stage;
+	return true;
+}
+
+/* The tries at finding the packet's flow and judging it by that. */
 struct trial {
 	struct ks_env *env;
 	struct ks_inspection *in;
-	const __u8 *head;
+	__u32 base; /* tries made before */
 	__u32 reason;
 };
 
-/* One try; returns nonzero when it came to a verdict. */
-static long judge_try(__u32 n, void *arg)
+/* One try; returns nonzero when it came to a verdict, or another stage has the word. */
+static long find_try(__u32 n, void *arg)
 {
 	struct trial *trial = arg;
 	const struct ks_config *config = env_config(trial->env);
@@ -236,25 +366,90 @@ static long judge_try(__u32 n, void *arg)
 
 	if (!config)
 		return 1;
-	in->retries = n;
-	if (n)
+	if (n + trial->base) {
 		outcome_init(in);
-	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
-		trial->reason = judge_error(trial->env, config, in, trial->head);
-	else
-		trial->reason = judge_packet(trial->env, config, in);
+		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+		ks_table_hash(trial->env, &in->flow);
+	}
+	in->retries = n + trial->base;
+	ks_nat_find(trial->env, in);
+	trial->reason = KS_REASON_CONTENDED;
+	if (in->flow.busy)
+		return 0;
+	in->replaces = in->flow.found && !in->via && ks_conn_reopens(&in->pkt, &in->flow.before);
+	if (!in->flow.found || in->replaces) {
+		in->stage = KS_STAGE_OPEN;
+		return 1;
+	}
+	if (in->flow.before.helper) {
+		in->stage = KS_STAGE_HELPER;
+		return 1;
+	}
+	trial->reason = ks_judge_known(trial->env, config, in);
 	return trial->reason != KS_REASON_CONTENDED;
 }
 
-static __u32 judge_flow(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 {
-	struct trial trial = { .env = env, .in = in, .head = head, .reason = KS_REASON_CONTENDED };
+	struct trial trial = { .env = env, .in = in, .base = in->retries, .reason = KS_REASON_INTERNAL };
+	const struct ks_config *config = env_config(env);
 
-	ks_loop(JUDGE_TRIES, judge_try, &trial);
-	return trial.reason;
+	in->stage = KS_STAGE_FIND;
+	ks_loop(JUDGE_TRIES - in->retries, find_try, &trial);
+	if (!config)
+		in->stage = KS_STAGE_DONE;
+	else if (in->stage == KS_STAGE_FIND)
+		conclude(in, config, trial.reason);
 }
 
-/* All that needs no state. in->pending says whether the flow is to be asked. */
+void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
+
+	in->stage = KS_STAGE_DONE;
+	if (!config)
+		return;
+	in->out = in->pkt.tuple;
+	if (is_awaited(env, config, in))
+		reason = open_flow(env, config, in);
+	else
+		reason = judge_unknown(env, config, in);
+	if (!again(in, reason, KS_STAGE_FIND))
+		conclude(in, config, reason);
+}
+
+void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
+
+	in->stage = KS_STAGE_DONE;
+	if (!config)
+		return;
+	reason = judge_error(env, config, in, head);
+	if (!again(in, reason, KS_STAGE_ERROR))
+		conclude(in, config, reason);
+}
+
+void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason = KS_REASON_INTERNAL;
+
+	in->stage = KS_STAGE_DONE;
+	if (config) {
+		reason = ks_rewrite(env, in, head);
+		if (!reason && config->scrub)
+			reason = ks_scrub(env, config, in, head);
+		if (!reason && in->flow.before.flags & KS_FLOW_MAPPED && in->dir == KS_ORIGINAL)
+			ks_map_refresh(env, config, in);
+	}
+	if (reason)
+		in->reason = deny(in, KS_CLASS_INVALID, reason);
+}
+
+/* All that needs no state. in->stage says what is to be asked. */
 static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -271,8 +466,14 @@ static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u
 		return deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
 	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
-	in->pending = 1;
-	if (!(in->pkt.flags & KS_PKT_ICMP_ERROR)) {
+	in->out = in->pkt.tuple;
+	in->asked = in->pkt.tuple;
+	if (in->pkt.flags & KS_PKT_FRAGMENT) {
+		in->stage = KS_STAGE_FRAGMENT;
+	} else if (in->pkt.flags & KS_PKT_ICMP_ERROR) {
+		in->stage = KS_STAGE_ERROR;
+	} else {
+		in->stage = KS_STAGE_FIND;
 		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
 		ks_table_hash(env, &in->flow);
 	}
@@ -292,34 +493,57 @@ static void account(struct ks_env *env, struct ks_inspection *in)
 		env_event(env, in);
 }
 
-static ks_inline void inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
-	inspection_init(in);
-	in->reason = read_packet(env, in, head);
+	switch (in->stage) {
+	case KS_STAGE_FIND:
+		ks_stage_find(env, in);
+		break;
+	case KS_STAGE_OPEN:
+		ks_stage_open(env, in);
+		break;
+	case KS_STAGE_ERROR:
+		ks_stage_error(env, in, head);
+		break;
+	case KS_STAGE_FRAGMENT:
+		ks_stage_fragment(env, in);
+		break;
+	case KS_STAGE_HELPER:
+		ks_helper_inspect(env, in, head);
+		break;
+	case KS_STAGE_WRITE:
+		ks_stage_write(env, in, head);
+		break;
+	default:
+		in->stage = KS_STAGE_DONE;
+		break;
+	}
+	ks_fragment_turn(in);
 }
 
-static ks_inline __u32 inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in)
 {
-	if (in->pending)
-		in->reason = judge_flow(env, in, head);
 	flows_clear(in);
 	if (!in->dry)
 		account(env, in);
 	return in->action;
 }
 
-__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
-{
-	inspect_begin(env, in, head);
-	return inspect_finish(env, in, head);
-}
-
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
-	inspect_begin(env, in, head);
+	inspection_init(in);
+	in->reason = read_packet(env, in, head);
 }
 
 __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
-	return inspect_finish(env, in, head);
+	while (in->stage != KS_STAGE_DONE)
+		ks_inspect_step(env, in, head);
+	return ks_inspect_end(env, in);
+}
+
+__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	ks_inspect_begin(env, in, head);
+	return ks_inspect_finish(env, in, head);
 }

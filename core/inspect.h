@@ -16,6 +16,30 @@
 
 struct ks_env;
 
+/*
+ * What is still to be done with a packet. The stages are separate because the
+ * kernel's verifier bounds what one program may do: natively one loop runs
+ * them all, in the kernel each but the first is a program reached by a tail call.
+ */
+enum ks_stage {
+	KS_STAGE_DONE, /* the verdict stands */
+	KS_STAGE_FIND, /* look for its flow, and judge it by that */
+	KS_STAGE_OPEN, /* no flow knows it: may it open one? */
+	KS_STAGE_ERROR, /* an ICMP error: judge it by the flow it quotes */
+	KS_STAGE_FRAGMENT, /* a fragment: judge it by its datagram */
+	KS_STAGE_HELPER, /* of a control connection that a helper follows */
+	KS_STAGE_WRITE, /* passed, and its octets are to be changed */
+	KS_STAGE_MAX
+};
+
+/* Which halves of a translation: the kernel routes between the two. */
+#define KS_TRANSLATE_DST 0x01
+#define KS_TRANSLATE_SRC 0x02
+#define KS_TRANSLATE_BOTH (KS_TRANSLATE_DST | KS_TRANSLATE_SRC)
+
+/* The way of a first fragment: to its datagram's entry, to its verdict as a packet, and with that back to the entry. */
+enum ks_fragment { KS_FRAGMENT_NONE, KS_FRAGMENT_FIRST, KS_FRAGMENT_JUDGED };
+
 /* Which bound decided, for explain: have was compared with lo and hi. */
 struct ks_compare {
 	__u32 have;
@@ -29,7 +53,8 @@ struct ks_inspection {
 	__u8 from; /* zone the packet comes from; KS_ZONE_SELF if the box sent it */
 	__u8 to; /* zone it goes to, KS_ZONE_UNKNOWN to have env_zone_to() asked */
 	__u8 dry; /* 1: decide and explain only, change nothing */
-	__u8 zero[5];
+	__u8 phase; /* KS_TRANSLATE_*: the halves of a translation that are made here */
+	__u8 zero[4];
 
 	/* out */
 	__u8 action; /* enum ks_action */
@@ -46,7 +71,22 @@ struct ks_inspection {
 
 	__u8 sender; /* 1: the sender is the key's second address */
 	__u8 replaces; /* 1: the packet opens a flow over `before`, which is over */
-	__u8 pending; /* 1: begun, and its flow is still to be asked */
+	__u8 stage; /* enum ks_stage: what comes next */
+	__u8 translate; /* KS_TRANSLATE_*: the halves in which `out` differs from the packet's own tuple */
+	__u8 to_given; /* `to` as it came from the home */
+	__u8 opened; /* 1: a new flow is to be opened and its rule is known (an expectation, a mapping) */
+	__u8 fragment; /* enum ks_fragment: how far a first fragment is */
+	__u8 spare[3];
+	struct ks_tuple asked; /* the packet as the filter sees it */
+	struct ks_tuple out; /* the packet as it leaves; of an ICMP error, without ports */
+	struct ks_tuple quoted; /* of an ICMP error: what it quotes, as it came ... */
+	struct ks_tuple quoted_out; /* ... and as it leaves */
+	__u32 quoted_off; /* where the upper header of the quotation begins */
+	__u32 alias[2]; /* places of the aliases of the flow being opened, by enum ks_dir */
+	__u8 helper; /* enum ks_helper_id of the flow being opened */
+	__u8 mapped; /* 1: the source of the flow being opened is a mapping's */
+	__u8 quoted_question; /* 1: an ICMP question is quoted, not an answer */
+	__u8 spare2;
 
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
@@ -66,6 +106,29 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
  * memory can be fetched while other packets are read (ks_table_place()).
  */
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/* Does what in->stage says, once. The home calls it, or one of the stages below, until in->stage is KS_STAGE_DONE. */
+void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+void ks_stage_find(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_open(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/* Counts and tells, when in->stage is KS_STAGE_DONE. Returns in->action. */
+__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in);
+
+/*
+ * The source half of a translation alone, for a packet that passed before it
+ * was routed: finds its flow, and prepares in->out. Leads to KS_STAGE_WRITE, or
+ * to a drop.
+ */
+void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/* Judges a packet of the flow in->flow.before and commits what follows. Returns the reason; in->action is set. */
+__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+
+/* The rest of the path, when in->stage is KS_STAGE_FIND. */
 __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 #endif

@@ -105,13 +105,13 @@ static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, 
 }
 
 /* Inlined twice: the kernel allows eight frames, and the walk is deep. */
-static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
+static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_question *q)
 {
-	const struct ks_tuple *tuple = &in->pkt.tuple;
+	const struct ks_tuple *tuple = q->tuple;
 
-	if (!(rule->from_zones >> (in->from & (KS_ZONE_MAX - 1)) & 1))
+	if (!(rule->from_zones >> (q->from & (KS_ZONE_MAX - 1)) & 1))
 		return KS_MISS_FROM;
-	if (!(rule->to_zones >> (in->to & (KS_ZONE_MAX - 1)) & 1))
+	if (!(rule->to_zones >> (q->to & (KS_ZONE_MAX - 1)) & 1))
 		return KS_MISS_TO;
 	if (rule->family && rule->family != tuple->family)
 		return KS_MISS_FAMILY;
@@ -121,7 +121,7 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 		return KS_MISS_SPORT;
 	if (!port_matches(env, rule->dport_set, rule->flags & KS_RULE_NOT_DPORT, tuple, tuple->dport))
 		return KS_MISS_DPORT;
-	if (!icmp_matches(env, rule->icmp_set, &in->pkt))
+	if (!icmp_matches(env, rule->icmp_set, &q->in->pkt))
 		return KS_MISS_ICMP;
 	if (!addr_matches(env, rule->src_set, rule->flags & KS_RULE_NOT_SRC, &tuple->src, tuple->family))
 		return KS_MISS_SRC;
@@ -132,13 +132,15 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
 {
-	return rule_compare(env, rule, in);
+	struct ks_question q = { .in = in, .tuple = &in->asked, .from = in->from, .to = in->to };
+
+	return rule_compare(env, rule, &q);
 }
 
 /* What the walk over the rules carries along. */
 struct walk {
 	struct ks_env *env;
-	const struct ks_inspection *in;
+	const struct ks_question *question;
 	struct ks_decision *decision;
 	__u32 first;
 };
@@ -151,38 +153,47 @@ static long walk_rule(__u32 n, void *arg)
 
 	if (!rule)
 		return 1;
-	if (rule_compare(walk->env, rule, walk->in) != KS_MISS_NOTHING)
+	if (rule_compare(walk->env, rule, walk->question) != KS_MISS_NOTHING)
 		return 0;
 	walk->decision->index = index;
 	walk->decision->id = rule->id;
 	walk->decision->action = rule->action;
 	walk->decision->flags = rule->flags;
+	walk->decision->helper = rule->helper;
+	walk->decision->target = rule->target;
+	walk->decision->targets = rule->targets;
 	return 1;
 }
 
-void ks_policy_search(struct ks_env *env, const struct ks_inspection *in, enum ks_list list,
-		      struct ks_decision *decision)
+void ks_policy_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
 {
 	const struct ks_config *config = env_config(env);
-	struct walk walk = { .env = env, .in = in, .decision = decision };
+	struct walk walk = { .env = env, .question = question, .decision = decision };
 	__u32 count;
 
 	decision->index = KS_DECISION_DEFAULT;
 	decision->id = KS_RULE_DEFAULT;
 	decision->action = KS_DENY;
 	decision->flags = 0;
+	decision->helper = 0;
+	decision->target = 0;
+	decision->targets = 0;
 	if (!config)
 		return;
-	if (list == KS_LIST_FILTER) {
+	if (question->list == KS_LIST_FILTER) {
 		count = config->rules;
 	} else {
-		walk.first = config->list[list & (KS_LIST_MAX - 1)].first;
-		count = config->list[list & (KS_LIST_MAX - 1)].count;
+		walk.first = config->list[question->list & (KS_LIST_MAX - 1)].first;
+		count = config->list[question->list & (KS_LIST_MAX - 1)].count;
 	}
 	ks_loop(count, walk_rule, &walk);
 }
 
 void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision)
 {
-	ks_policy_search(env, in, KS_LIST_FILTER, decision);
+	struct ks_question q = {
+		.in = in, .tuple = &in->asked, .list = KS_LIST_FILTER, .from = in->from, .to = in->to
+	};
+
+	ks_policy_ask(env, &q, decision);
 }

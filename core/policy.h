@@ -153,6 +153,7 @@ struct ks_rule_list {
 #define KS_OPT_NAT 0x20 /* the policy translates addresses: flows may have aliases */
 #define KS_OPT_SOURCE_ROUTES 0x40 /* IPv4 source routes pass (RFC 791); dropped by default */
 #define KS_OPT_ASYMMETRIC 0x80 /* only one direction may be seen: windows and handshakes are not checked */
+#define KS_OPT_FORWARD 0x100 /* the filter has rules that translate: no source port may be one of theirs */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* The scalars of a policy: one per generation. */
@@ -167,14 +168,16 @@ struct ks_config {
 	__u32 entries; /* in the rule table, all lists */
 	struct ks_rule_list list[KS_LIST_MAX]; /* the others; [KS_LIST_FILTER] is not used */
 	__u32 targets;
-	__u32 adaptive_low, adaptive_high; /* flows in the table from which timeouts shrink, and where they are shortest */
+	__u32 adaptive_low,
+		adaptive_high; /* flows in the table from which timeouts shrink, and where they are shortest */
 	__u32 limit_kind[KS_KIND_MAX]; /* entries of each kind besides flows and aliases */
 	__u16 scrub; /* KS_SCRUB_* */
 	__u16 max_mss;
 	__u8 min_ttl;
 	__u8 pad[3];
 	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
-	__u32 class_timeout[KS_UDP_CLASSES][2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
+	__u32 class_timeout[KS_UDP_CLASSES]
+			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 };
 
@@ -226,16 +229,16 @@ struct ks_config {
  * after some seconds, and its answer ends the matter. QUIC: RFC 9308 4.2. WireGuard: keys live for 3 minutes, and either
  * side may speak first then. STUN: RFC 4787 4.3. SIP: a registration's default life (RFC 3261 10.2.1.1).
  */
-#define KS_CLASS_TIMEOUT_DEFAULTS(X)                    \
-	X(DNS, 0, "udp.dns", 10)                        \
-	X(DNS, 1, "udp.dns.answered", 3)                \
-	X(QUIC, 0, "udp.quic", 30)                      \
-	X(QUIC, 1, "udp.quic.answered", 300)            \
-	X(WIREGUARD, 0, "udp.wireguard", 60)            \
-	X(WIREGUARD, 1, "udp.wireguard.answered", 600)  \
-	X(STUN, 0, "udp.stun", 60)                      \
-	X(STUN, 1, "udp.stun.answered", 300)            \
-	X(SIP, 0, "udp.sip", 180)                       \
+#define KS_CLASS_TIMEOUT_DEFAULTS(X)                   \
+	X(DNS, 0, "udp.dns", 10)                       \
+	X(DNS, 1, "udp.dns.answered", 3)               \
+	X(QUIC, 0, "udp.quic", 30)                     \
+	X(QUIC, 1, "udp.quic.answered", 300)           \
+	X(WIREGUARD, 0, "udp.wireguard", 60)           \
+	X(WIREGUARD, 1, "udp.wireguard.answered", 600) \
+	X(STUN, 0, "udp.stun", 60)                     \
+	X(STUN, 1, "udp.stun.answered", 300)           \
+	X(SIP, 0, "udp.sip", 180)                      \
 	X(SIP, 1, "udp.sip.answered", 3600)
 
 struct ks_env;
@@ -247,6 +250,8 @@ struct ks_decision {
 	__u32 id;
 	__u8 action;
 	__u8 flags;
+	__u8 helper;
+	__u16 target, targets; /* as of struct ks_rule */
 };
 
 #define KS_DECISION_DEFAULT 0xffffffffU
@@ -271,8 +276,18 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 /* Finds the first rule of the filter that matches the packet in `in`, or the default deny. */
 void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision);
 
-/* The same in any list; decision->index is KS_DECISION_DEFAULT if none matches. */
-void ks_policy_search(struct ks_env *env, const struct ks_inspection *in, enum ks_list list,
-		      struct ks_decision *decision);
+/*
+ * The same in any list, for a tuple and the zones it comes from and goes to,
+ * which may be others than the packet's; its ICMP type is that of the packet in
+ * `in`. decision->index is KS_DECISION_DEFAULT if none matches.
+ */
+struct ks_question {
+	const struct ks_inspection *in;
+	const struct ks_tuple *tuple;
+	enum ks_list list;
+	__u8 from, to;
+};
+
+void ks_policy_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
 
 #endif

@@ -393,6 +393,7 @@ static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, 
 	in->from = frame->from;
 	in->to = frame->to;
 	in->dry = dry;
+	in->phase = KS_TRANSLATE_BOTH;
 	in->pkt.wire_len = KS_MAX(frame->length, frame->captured);
 	in->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
 	in->pkt.link = frame->link;
@@ -441,11 +442,11 @@ void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *fr
 	for (unsigned i = 0; i < count; i++) {
 		frame_offer(engine, &frames[i], dry, &in[i]);
 		ks_inspect_begin(env_of(engine), &in[i], frames[i].data);
-		if (in[i].pending)
+		if (in[i].stage == KS_STAGE_FIND)
 			prefetch_tags(engine, in[i].flow.hash, 0);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		if (in[i].pending && !prefetch_flow(engine, in[i].flow.hash, 0))
+		if (in[i].stage == KS_STAGE_FIND && !prefetch_flow(engine, in[i].flow.hash, 0))
 			prefetch_tags(engine, in[i].flow.hash, 1);
 	}
 	for (unsigned i = 0; i < count; i++)

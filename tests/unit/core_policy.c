@@ -24,14 +24,14 @@ static struct ks_inspection packet(__u8 proto, bool v6)
 {
 	struct ks_inspection in = { .from = ZONE_LAN, .to = ZONE_WAN };
 
-	in.pkt.tuple.proto = proto;
-	in.pkt.tuple.family = v6 ? KS_IPV6 : KS_IPV4;
-	in.pkt.tuple.src.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
-	in.pkt.tuple.dst.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
-	in.pkt.tuple.src.b[15] = 1;
-	in.pkt.tuple.dst.b[15] = 2;
-	in.pkt.tuple.sport = ks_be16(1000);
-	in.pkt.tuple.dport = ks_be16(80);
+	in.asked.proto = proto;
+	in.asked.family = v6 ? KS_IPV6 : KS_IPV4;
+	in.asked.src.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
+	in.asked.dst.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
+	in.asked.src.b[15] = 1;
+	in.asked.dst.b[15] = 2;
+	in.asked.sport = ks_be16(1000);
+	in.asked.dport = ks_be16(80);
 	return in;
 }
 
@@ -97,15 +97,15 @@ static void test_bisection(void **state)
 		for (__u32 value = 0; value < VALUE_MAX; value++) {
 			struct ks_inspection in = packet(KS_PROTO_UDP, false);
 
-			in.pkt.tuple.src.w[3] = ks_be32(value);
+			in.asked.src.w[3] = ks_be32(value);
 			assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING,
 					 in_ranges(ranges, sets[1].first4, sets[1].count4, value));
 			in = packet(KS_PROTO_UDP, true);
-			in.pkt.tuple.src.d[1] = ks_be64((__u64)value);
+			in.asked.src.d[1] = ks_be64((__u64)value);
 			assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING,
 					 in_ranges(ranges, sets[1].first6, sets[1].count6, value));
 			/* The same low half under another prefix is elsewhere. */
-			in.pkt.tuple.src.b[1] = 1;
+			in.asked.src.b[1] = 1;
 			assert_int_equal(ks_rule_compare(env, &rule, &in), KS_MISS_SRC);
 		}
 	}
@@ -137,15 +137,15 @@ static void test_extreme_values(void **state)
 	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
 		struct ks_inspection in = packet(KS_PROTO_UDP, true);
 
-		in.pkt.tuple.dst.d[0] = ks_be64(cases[i].high);
-		in.pkt.tuple.dst.d[1] = ks_be64(cases[i].low);
+		in.asked.dst.d[0] = ks_be64(cases[i].high);
+		in.asked.dst.d[1] = ks_be64(cases[i].low);
 		assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING, cases[i].in);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		static const __u32 values[] = { 0, 1, 0xfffffffe, 0xffffffff };
 		struct ks_inspection in = packet(KS_PROTO_UDP, false);
 
-		in.pkt.tuple.dst.w[3] = ks_be32(values[i]);
+		in.asked.dst.w[3] = ks_be32(values[i]);
 		assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING, i == 0 || i == 3);
 	}
 }
@@ -239,10 +239,10 @@ static void test_negation(void **state)
 
 		rule.flags = cases[i].flag;
 		assert_int_equal(compare(&rule, &in), cases[i].miss);
-		in.pkt.tuple.src.b[15] += cases[i].flag == KS_RULE_NOT_SRC ? 9 : 0;
-		in.pkt.tuple.dst.b[15] += cases[i].flag == KS_RULE_NOT_DST ? 9 : 0;
-		in.pkt.tuple.sport += cases[i].flag == KS_RULE_NOT_SPORT ? 9 : 0;
-		in.pkt.tuple.dport += cases[i].flag == KS_RULE_NOT_DPORT ? 9 : 0;
+		in.asked.src.b[15] += cases[i].flag == KS_RULE_NOT_SRC ? 9 : 0;
+		in.asked.dst.b[15] += cases[i].flag == KS_RULE_NOT_DST ? 9 : 0;
+		in.asked.sport += cases[i].flag == KS_RULE_NOT_SPORT ? 9 : 0;
+		in.asked.dport += cases[i].flag == KS_RULE_NOT_DPORT ? 9 : 0;
 		assert_int_equal(compare(&rule, &in), KS_MISS_NOTHING);
 	}
 }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the policy's options change in every passing packet: a random IPv4
+ * identification (RFC 6864 2), no "don't fragment", a least TTL, a greatest MSS
+ * (RFC 6691 1 has what the option means). Header checksums follow.
+ */
+#include "checksum.h"
+#include "env.h"
+#include "rewrite.h"
+#include "wire.h"
+
+#define IPV4_ID_OFF 4U
+#define IPV4_CHECKSUM_OFF 10U
+#define IPV4_DONT_FRAGMENT 0x4000
+#define TCP_CHECKSUM_OFF 16U
+#define TCP_OPT_MSS 2
+#define TCP_OPT_MSS_LEN 4U
+#define SCRUBBED_LEN 8U /* from the identification to the header checksum */
+
+static bool scrub_ipv4(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 ip)
+{
+	__u16 old[4], word[4];
+	__u32 diff = 0, ttl;
+
+	/* Identification, fragment word, TTL and protocol, checksum: as they are now, perhaps translated. */
+	if (!env_packet_read(env, ip + IPV4_ID_OFF, old, sizeof(old)))
+		return false;
+	for (__u32 i = 0; i < 4; i++)
+		word[i] = old[i];
+	if (config->scrub & KS_SCRUB_RANDOM_ID && !(ks_be16(old[1]) & IPV4_FRAGMENT_MASK))
+		word[0] = (__u16)env_random(env);
+	if (config->scrub & KS_SCRUB_NO_DF)
+		word[1] = old[1] & ks_be16((__u16)~IPV4_DONT_FRAGMENT);
+	ttl = ks_be16(old[2]) >> 8;
+	if (config->scrub & KS_SCRUB_TTL && ttl < config->min_ttl)
+		word[2] = ks_be16((ks_be16(old[2]) & 0xff) | config->min_ttl << 8);
+	for (__u32 i = 0; i < 3; i++)
+		diff += ks_checksum_diff16(old[i], word[i]);
+	word[3] = ks_checksum_apply(old[3], diff);
+	return env_packet_write(env, ip + IPV4_ID_OFF, word, sizeof(word));
+}
+
+static bool scrub_ipv6(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 ip)
+{
+	if (!(config->scrub & KS_SCRUB_TTL) || in->pkt.hop_limit >= config->min_ttl)
+		return true;
+	return env_packet_write(env, ip + IPV6_HOP_LIMIT_OFF, &config->min_ttl, sizeof(config->min_ttl));
+}
+
+/* A walk over the options of a SYN; the cursor is in the packet. */
+struct walk {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	const __u8 *head;
+	__u32 max_mss;
+	bool failed;
+};
+
+static long option_step(__u32 n, void *arg)
+{
+	struct walk *w = arg;
+	__u32 off = w->in->pkt.cursor, len = 1, mss;
+	const __u8 *opt = ks_head_at(w->head, off);
+	__be16 word;
+
+	if (off >= w->in->pkt.payload_off || opt[0] == TCP_OPT_END)
+		return 1;
+	if (opt[0] != TCP_OPT_NOP)
+		len = opt[1];
+	if (len == 0 || off + len > w->in->pkt.payload_off)
+		return 1;
+	w->in->pkt.cursor = off + len;
+	if (opt[0] != TCP_OPT_MSS || len != TCP_OPT_MSS_LEN)
+		return 0;
+	mss = ks_be16(ks_load16(opt + 2));
+	if (mss <= w->max_mss)
+		return 1;
+	word = ks_be16(w->max_mss);
+	w->failed =
+		!env_packet_write(w->env, off + 2, &word, sizeof(word)) ||
+		!env_checksum_add(w->env, w->in->pkt.l4_off + TCP_CHECKSUM_OFF,
+				  /* An option may begin at an odd octet; then its words lie across two of the sum's. */
+				  (off - w->in->pkt.l4_off) & 1
+					  ? ks_checksum_fold(ks_checksum_diff16(__builtin_bswap16(ks_load16(opt + 2)),
+										__builtin_bswap16(word)))
+					  : ks_checksum_diff16(ks_load16(opt + 2), word),
+				  false, false);
+	return 1;
+}
+
+static bool scrub_mss(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
+{
+	struct walk walk = { .env = env, .in = in, .head = head, .max_mss = config->max_mss };
+
+	in->pkt.cursor = in->pkt.l4_off + TCP_HEADER_LEN;
+	ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
+	return !walk.failed;
+}
+
+__u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
+{
+	bool ok;
+
+	if (in->pkt.tuple.family == KS_IPV4)
+		ok = scrub_ipv4(env, config, in, in->pkt.l3_off);
+	else
+		ok = scrub_ipv6(env, config, in, in->pkt.l3_off);
+	if (ok && config->scrub & KS_SCRUB_MSS && in->pkt.tcp_flags & KS_TCP_SYN)
+		ok = scrub_mss(env, config, in, head);
+	return ok ? 0 : KS_REASON_TRANSLATE;
+}
