@@ -63,32 +63,24 @@ struct ks_datagram {
 
 _Static_assert(sizeof(struct ks_datagram) == sizeof(struct ks_flow), "a datagram lies over a flow");
 
-/* ks_inspection.fragment: how far a first fragment is. */
-enum ks_fragment_step {
-	KS_FRAGMENT_NONE, /* not come to its datagram yet, or no first fragment */
-	KS_FRAGMENT_NOTED, /* put down there; its verdict is to come */
-	KS_FRAGMENT_JUDGED, /* the verdict is to be given to the others */
-};
-
 /*
  * KS_STAGE_FRAGMENT. A first fragment comes here twice: to be noted, which
  * leads to KS_STAGE_FIND, and with its verdict. Any other comes here once.
  */
-void ks_fragment_inspect(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in);
 
 /*
- * The source half of a translation, for a fragment that was inspected before it was routed. A first one is `judged`
- * here too, by its flow; this only notes its datagram. Leads to KS_STAGE_WRITE or to a drop.
+ * The source half of a translation, for a fragment that was inspected before it was routed: in->out by the flow of
+ * its datagram. Leads to KS_STAGE_WRITE or to a drop.
  */
 void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *in);
 
-/* After the verdict on any packet: that of a first fragment goes to KS_STAGE_FRAGMENT before anything is written. */
+/* After any stage: a first fragment with its verdict goes back to KS_STAGE_FRAGMENT before anything is written. */
 static inline void ks_fragment_turn(struct ks_inspection *in)
 {
-	if (ks_likely(in->fragment != KS_FRAGMENT_NOTED))
+	if (ks_likely(in->fragment != KS_FRAGMENT_FIRST) || (in->stage != KS_STAGE_DONE && in->stage != KS_STAGE_WRITE))
 		return;
 	in->fragment = KS_FRAGMENT_JUDGED;
-	in->after_fragment = in->stage;
 	in->stage = KS_STAGE_FRAGMENT;
 }
 
