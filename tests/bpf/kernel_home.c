@@ -104,13 +104,28 @@ static int live_kill(struct kernel_home *home)
 	return killed < 0 ? (int)killed : 0;
 }
 
+/*
+ * The map was made for the default limit. As the native home has a table of the size that the policy's limit asks for,
+ * so has this one: what makes room in a full table depends on it. The table is empty now.
+ */
+static int table_shape(struct kernel_home *home)
+{
+	struct ks_table_shape shape = *ks_kernel_shape(home->kernel);
+	__u32 made = (__u32)(home->table_size / sizeof(struct ks_bucket)), zero = 0;
+
+	if (!home->owner->policy)
+		return 0;
+	shape.buckets = KS_MIN(made, ks_table_buckets(home->owner->policy->config.limit_states));
+	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHAPE), &zero, &shape, BPF_ANY) ? -errno : 0;
+}
+
 /* Then wipes what is dead and not yet swept, so that every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
 	struct kernel_home *home = self;
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = live_kill(home);
+	int err = live_kill(home) ?: table_shape(home);
 
 	if (err)
 		return err;
@@ -195,6 +210,22 @@ static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 	return ks_kernel_each_flow(home->kernel, fn, arg);
 }
 
+static int kernel_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct kernel_home *home = self;
+	__u32 buckets = ks_kernel_shape(home->kernel)->buckets;
+	__u64 now = ks_kernel_now(home->kernel);
+	int ret = 0;
+
+	for (__u32 i = 0; !ret && i < buckets * KS_BUCKET_SLOTS; i++) {
+		struct ks_slot slot = home->table[i / KS_BUCKET_SLOTS].slot[i % KS_BUCKET_SLOTS];
+
+		if (slot.flow.state != KS_STATE_NONE && !ks_flow_is_expired(&slot.flow, now))
+			ret = fn(&slot.key, &slot.flow, arg);
+	}
+	return ret;
+}
+
 static int kernel_counts(void *self, struct ks_table_counts *counts)
 {
 	struct kernel_home *home = self;
@@ -213,6 +244,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.advance = kernel_advance,       \
 		.inspect = kernel_inspect,       \
 		.each_flow = kernel_each_flow,   \
+		.each_entry = kernel_each_entry, \
 		.counts = kernel_counts,         \
 	}
 

@@ -31,9 +31,10 @@ static struct ks_inspection look(struct ks_env *env, __u32 n, __u64 now)
 
 static struct ks_flow flow_of(__u32 state, __u64 now, __u32 timeout_ms)
 {
-	return (struct ks_flow){
-		.state = (__u8)state, .seen = (__u32)(now / KS_NSEC_PER_MSEC), .timeout = timeout_ms, .packets_low = { 1 }
-	};
+	return (struct ks_flow){ .state = (__u8)state,
+				 .seen = (__u32)(now / KS_NSEC_PER_MSEC),
+				 .timeout = timeout_ms,
+				 .packets_low = { 1 } };
 }
 
 static __u32 insert(struct ks_env *env, __u32 n, __u32 state, __u64 now, __u32 timeout_ms)
@@ -178,24 +179,115 @@ static void test_limits(void **state)
 	test_env_destroy(env);
 }
 
-/* Buckets full of live flows of every state: only what is closed makes room, and the dead before the closed. */
+/* A bucket with one flow of `state`, seen at SECOND, among live ones; returns what an insert at `now` says. */
+static __u32 insert_beside(struct ks_env *env, __u32 state, __u64 now)
+{
+	for (__u32 n = 0; n < KS_BUCKET_SLOTS - 1; n++)
+		assert_int_equal(insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000), KS_REASON_OK_NEW);
+	assert_int_equal(insert(env, 7, state, SECOND, 60000), KS_REASON_OK_NEW);
+	return insert(env, 8, KS_STATE_UDP_SINGLE, now, 1000);
+}
+
+/* Buckets full of live flows of every state: what is closed makes room, and what has stayed half-open; nothing else. */
 static void test_recycling(void **state)
 {
-	for (__u32 kind = KS_STATE_NONE + 1; kind < KS_STATE_ALIAS; kind++) {
+	for (__u32 kind = KS_STATE_NONE + 1; kind < KS_STATE_MAX; kind++) {
 		struct ks_env *env = test_env_create(1);
-		bool closed = kind == KS_STATE_TCP_TIME_WAIT || kind == KS_STATE_TCP_CLOSE;
+		bool gives = ks_state_is_closed(kind) || ks_state_is_half_open(kind);
 
+		if (kind == KS_STATE_ALIAS) {
+			test_env_destroy(env);
+			continue;
+		}
+		assert_int_equal(insert_beside(env, kind, 3 * SECOND), gives ? KS_REASON_OK_NEW : KS_REASON_TABLE_FULL);
 		for (__u32 n = 0; n < KS_BUCKET_SLOTS - 1; n++)
-			assert_int_equal(insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000), KS_REASON_OK_NEW);
-		assert_int_equal(insert(env, 7, kind, SECOND, 60000), KS_REASON_OK_NEW);
-		assert_int_equal(insert(env, 8, KS_STATE_UDP_SINGLE, SECOND, 1000),
-				 closed ? KS_REASON_OK_NEW : KS_REASON_TABLE_FULL);
-		for (__u32 n = 0; n < KS_BUCKET_SLOTS - 1; n++)
-			assert_true(look(env, n, SECOND).flow.found);
-		assert_int_equal(look(env, 7, SECOND).flow.found, !closed);
+			assert_true(look(env, n, 3 * SECOND).flow.found);
+		assert_int_equal(look(env, 7, 3 * SECOND).flow.found, !gives);
 		assert_counts(env);
 		test_env_destroy(env);
 	}
+}
+
+/* A handshake that is under way is not disturbed. */
+static void test_a_fresh_handshake_is_live(void **state)
+{
+	struct ks_env *env = test_env_create(1);
+
+	assert_int_equal(insert_beside(env, KS_STATE_TCP_SYN_SENT, 2 * SECOND), KS_REASON_TABLE_FULL);
+	assert_true(look(env, 7, 2 * SECOND).flow.found);
+	assert_int_equal(insert(env, 8, KS_STATE_UDP_SINGLE, 2 * SECOND + KS_NSEC_PER_MSEC, 1000), KS_REASON_OK_NEW);
+	assert_false(look(env, 7, 2 * SECOND + KS_NSEC_PER_MSEC).flow.found);
+	assert_counts(env);
+	test_env_destroy(env);
+}
+
+/* Closed before half-open, whatever their age; of two half-open ones the one longest unseen. */
+static void test_order_of_recycling(void **state)
+{
+	static const __u32 states[KS_BUCKET_SLOTS] = {
+		KS_STATE_TCP_SYN_RECV, KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_SYN_SENT,	   KS_STATE_TCP_TIME_WAIT,
+		KS_STATE_UDP_SINGLE,   KS_STATE_TCP_CLOSE,	 KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_SYN_SENT,
+	};
+	static const __u32 seen[KS_BUCKET_SLOTS] = { 3, 1, 2, 7, 1, 6, 1, 4 }; /* s */
+	static const __u32 order[] = { 5, 3, 2, 0, 7 };
+	struct ks_env *env = test_env_create(1);
+
+	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++)
+		insert(env, n, states[n], seen[n] * SECOND, 60000);
+	for (__u32 i = 0; i < KS_ARRAY_SIZE(order); i++) {
+		assert_true(look(env, order[i], 9 * SECOND).flow.found);
+		assert_int_equal(insert(env, 100 + i, KS_STATE_UDP_STREAM, 9 * SECOND, 60000), KS_REASON_OK_NEW);
+		assert_false(look(env, order[i], 9 * SECOND).flow.found);
+	}
+	assert_int_equal(insert(env, 200, KS_STATE_UDP_STREAM, 9 * SECOND, 60000), KS_REASON_TABLE_FULL);
+	assert_counts(env);
+	test_env_destroy(env);
+}
+
+/* The same at the limit of flows, with free slots beside. */
+static void test_recycling_at_the_limit(void **state)
+{
+	struct ks_env *env = test_env_create(1);
+
+	env->config.limit_states = 3;
+	insert(env, 0, KS_STATE_TCP_SYN_SENT, SECOND, 60000);
+	insert(env, 1, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
+	insert(env, 2, KS_STATE_TCP_CLOSE, SECOND, 60000);
+	assert_int_equal(insert(env, 3, KS_STATE_UDP_STREAM, 3 * SECOND, 60000), KS_REASON_OK_NEW);
+	assert_false(look(env, 2, 3 * SECOND).flow.found);
+	assert_int_equal(insert(env, 4, KS_STATE_UDP_STREAM, 3 * SECOND, 60000), KS_REASON_OK_NEW);
+	assert_false(look(env, 0, 3 * SECOND).flow.found);
+	assert_int_equal(insert(env, 5, KS_STATE_UDP_STREAM, 3 * SECOND, 60000), KS_REASON_TABLE_FULL);
+	assert_int_equal(env->counts.flows, 3);
+	assert_int_equal(env->counts.half_open, 0);
+	assert_counts(env);
+	test_env_destroy(env);
+}
+
+/* A translated flow that makes room takes its other names with it. */
+static void test_recycling_frees_the_aliases(void **state)
+{
+	struct ks_env *env = test_env_create(1);
+	struct ks_inspection flow = look(env, 1, SECOND), alias = look(env, 2, SECOND), again;
+
+	flow.flow.after = flow_of(KS_STATE_TCP_TIME_WAIT, SECOND, 60000);
+	assert_int_equal(ks_table_insert(env, &flow.flow), KS_REASON_OK_NEW);
+	alias.flow.after = flow_of(KS_STATE_ALIAS, SECOND, 5000);
+	alias.flow.after.alias[0] = alias.flow.after.alias[1] = ks_place_of(&flow.flow.ref);
+	assert_int_equal(ks_table_insert(env, &alias.flow), KS_REASON_OK_NEW);
+	again = look(env, 1, SECOND);
+	again.flow.after = again.flow.before;
+	again.flow.after.alias[KS_REPLY] = ks_place_of(&alias.flow.ref);
+	assert_true(ks_table_commit(env, &again.flow));
+	assert_int_equal(env->counts.records[KS_KIND_FLOW], 1);
+
+	env->config.limit_states = 1;
+	assert_int_equal(insert(env, 3, KS_STATE_UDP_SINGLE, 20 * SECOND, 60000), KS_REASON_OK_NEW);
+	assert_false(look(env, 1, 20 * SECOND).flow.found);
+	assert_false(look(env, 2, 20 * SECOND).flow.found);
+	assert_int_equal(env->counts.records[KS_KIND_FLOW], 0);
+	assert_counts(env);
+	test_env_destroy(env);
 }
 
 static void test_dead_before_closed(void **state)
@@ -439,13 +531,18 @@ static struct ks_flow random_flow(__u64 *seed, __u64 now)
 	return flow;
 }
 
-/* One random operation on both. A closed flow may be recycled by an insert; the model learns it from the table. */
+static bool gives_way(__u32 state)
+{
+	return ks_state_is_closed(state) || ks_state_is_half_open(state);
+}
+
+/* One random operation on both. A closed or half-open flow may be recycled by an insert; the model learns it from the table. */
 static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 now)
 {
 	__u32 n = test_below(seed, MODEL_KEYS), reason;
 	struct ks_inspection in = look(env, n, now);
 
-	if (in.flow.found || !ks_state_is_closed(m->state[n]))
+	if (in.flow.found || !gives_way(m->state[n]))
 		assert_int_equal(in.flow.found, model_alive(m, n, now));
 	if (in.flow.found)
 		assert_int_equal(in.flow.before.volume[0], m->mark[n]);
@@ -490,7 +587,7 @@ static void test_against_model(void **state)
 				assert_counts(env);
 		}
 		for (__u32 n = 0; n < MODEL_KEYS; n++) {
-			if (!ks_state_is_closed(m.state[n]))
+			if (!gives_way(m.state[n]))
 				assert_int_equal(look(env, n, now).flow.found, model_alive(&m, n, now));
 		}
 		now += 100 * SECOND;
@@ -527,6 +624,10 @@ int main(void)
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_recycling),
+		cmocka_unit_test(test_a_fresh_handshake_is_live),
+		cmocka_unit_test(test_order_of_recycling),
+		cmocka_unit_test(test_recycling_at_the_limit),
+		cmocka_unit_test(test_recycling_frees_the_aliases),
 		cmocka_unit_test(test_dead_before_closed),
 		cmocka_unit_test(test_replace_keeps_the_budget),
 		cmocka_unit_test(test_race_insert_over_dead),
