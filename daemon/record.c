@@ -237,6 +237,24 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return result;
 }
 
+/* What stands in the tables by the number of a zone: where destinations are, and the zones' own addresses. */
+static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
+{
+	struct ks_addr address[KS_ZONE_MAX][2];
+
+	for (__u32 i = 0; i < policy->config.entries; i++) {
+		policy->rules[i].from_zones = map_mask(policy->rules[i].from_zones, map);
+		policy->rules[i].to_zones = map_mask(policy->rules[i].to_zones, map);
+	}
+	for (__u32 i = 0; i < policy->config.targets; i++) {
+		if (policy->targets[i].zone < KS_ZONE_MAX)
+			policy->targets[i].zone = map[policy->targets[i].zone];
+	}
+	memcpy(address, policy->config.address, sizeof(address));
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));
+}
+
 /* The map is a permutation, so that "any zone" stays any zone. */
 static void adopt_zones(const struct ks_record *old, struct ks_policy *policy)
 {
@@ -245,10 +263,7 @@ static void adopt_zones(const struct ks_record *old, struct ks_policy *policy)
 	map_zones(old, policy, map);
 	for (size_t i = 0; i < policy->zone_count; i++)
 		policy->zones[i].id = map[policy->zones[i].id];
-	for (__u32 i = 0; i < policy->config.rules; i++) {
-		policy->rules[i].from_zones = map_mask(policy->rules[i].from_zones, map);
-		policy->rules[i].to_zones = map_mask(policy->rules[i].to_zones, map);
-	}
+	renumber_tables(policy, map);
 }
 
 static int add_rule(struct ks_record *record, __u32 id, const char *text)

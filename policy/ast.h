@@ -52,8 +52,34 @@ struct ks_icmp_item {
 	struct ks_place place;
 };
 
+/* Where a rule translates to: an address, a prefix or a range. */
+struct ks_ast_target {
+	struct ks_range range;
+	struct ks_place place;
+	__u8 family;
+	__u8 prefix; /* bits, of an address all of them */
+	bool is_range; /* written with '-': not a prefix */
+};
+
+/* The part of a rule that says what becomes of its packets: `to ...`, `masquerade`, `exempt`. */
+struct ks_ast_translation {
+	bool present;
+	struct ks_place place; /* of its first word */
+	__u8 kind; /* enum ks_target_kind */
+	__u8 flags; /* KS_TARGET_*; PORT_OFFSET is found by the check */
+	bool has_filtering;
+	struct ks_ast_target *targets; /* of binat and nptv6: the inside, then the outside */
+	size_t target_count;
+	struct ks_name zone; /* where the destination is; text NULL when not said */
+	__u8 zone_id; /* filled by policy/translate.c, KS_ZONE_UNKNOWN without one */
+	struct ks_place port_place;
+	__u16 port_lo, port_hi;
+	__u16 port_from; /* filled by policy/translate.c */
+};
+
 struct ks_ast_rule {
 	struct ks_place place;
+	__u8 statement; /* enum ks_statement */
 	__u8 action;
 	__u8 family; /* 0 for both */
 	bool log;
@@ -68,6 +94,9 @@ struct ks_ast_rule {
 	struct ks_icmp_item *types;
 	size_t type_count;
 	struct ks_place types_place;
+	struct ks_ast_translation translation;
+	__u8 *helpers; /* enum ks_helper_id, each once */
+	size_t helper_count;
 };
 
 struct ks_ast_network {
@@ -88,6 +117,7 @@ struct ks_ast_zone {
 	size_t network_count;
 	struct ks_ast_mac *macs;
 	size_t mac_count;
+	struct ks_prefix address[2]; /* `address`: IPv4, IPv6; family 0 when not given */
 };
 
 /* Ranges sorted and disjoint: count4 of IPv4 or plain numbers, then count6 of IPv6. From malloc(). */
@@ -146,8 +176,46 @@ char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule);
 /* Statements; each is called with its keyword consumed. Return 0, or -EINVAL after a complaint. */
 int ks_parse_zone(struct ks_parser *p);
 int ks_parse_set(struct ks_parser *p);
-int ks_parse_rule(struct ks_parser *p, unsigned action);
+int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned action);
+int ks_parse_binat(struct ks_parser *p, enum ks_statement statement);
 int ks_parse_settings(struct ks_parser *p, const char *keyword);
+
+/* Keeps a rule that has been read (policy/rule.c). */
+int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule);
+
+/* A zone list behind `clause`, a protocol, a clause that stands twice (policy/rule.c). */
+int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks_names *zones);
+int ks_add_proto(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token);
+int ks_clause_twice(struct ks_parser *p, const char *clause);
+
+/*
+ * The words of forward, redirect, nat and helper rules (policy/nat.c, policy/helper.c). Called with the word consumed.
+ * Returns 1 if the word is not one of theirs, 0, or -errno.
+ */
+int ks_parse_translation(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *word);
+int ks_parse_helpers(struct ks_parser *p, struct ks_ast_rule *rule);
+
+/* What can be checked of them when the zones are known (policy/translate.c). */
+void ks_translation_check(struct ks_parser *p, struct ks_ast_rule *rule);
+void ks_helper_check(struct ks_parser *p, struct ks_ast_rule *rule);
+
+/* The zone of a target: as the text says, or by the zones' networks; KS_ZONE_UNKNOWN when neither tells. */
+__u8 ks_translation_zone(const struct ks_policy *policy, const struct ks_ast_translation *translation,
+			 const struct ks_ast_target *target);
+
+/* Whether packets of a protocol have ports. */
+bool ks_proto_has_ports(unsigned proto);
+
+/* The id of a zone in the text; complains and returns -EINVAL when there is none (policy/check.c). */
+int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name);
+
+/* The usual port of a helper, and whether it works over a protocol (policy/helper.c). */
+__u16 ks_helper_port(unsigned helper);
+bool ks_helper_has_proto(unsigned helper, unsigned proto);
+const char *ks_helper_name(unsigned helper);
+
+/* The word that begins a statement. */
+const char *ks_statement_name(enum ks_statement statement);
 
 /* Lists (policy/list.c): `one` is called for each entry of "{ a, b, { c } }", or for the one that stands alone. */
 typedef int ks_list_fn(struct ks_parser *p, void *arg);

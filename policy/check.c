@@ -92,7 +92,8 @@ static void check_zone(struct ks_parser *p, size_t index)
 			ks_parser_error_at(p, &zone->name.place, "zone '%s' is already defined at %s:%u:%u",
 					   first->text, first->place.file, first->place.line, first->place.column);
 	}
-	if (!zone->broken && !zone->interfaces.count && !zone->network_count && !zone->mac_count)
+	if (!zone->broken && !zone->interfaces.count && !zone->network_count && !zone->mac_count &&
+	    !zone->address[0].family && !zone->address[1].family)
 		ks_parser_error_at(p, &zone->name.place,
 				   "zone '%s' is empty: expected interfaces (or networks, for replay and tests)",
 				   zone->name.text);
@@ -115,6 +116,7 @@ static int copy_zone(struct ks_parser *p, const struct ks_ast_zone *from, struct
 		.network_count = from->network_count,
 		.macs = ks_arena_alloc(p->arena, (from->mac_count + 1) * sizeof(*to->macs)),
 		.mac_count = from->mac_count,
+		.address = { from->address[0], from->address[1] },
 	};
 	if (!to->interfaces || !to->networks || !to->macs)
 		return ks_parser_no_memory(p);
@@ -166,6 +168,8 @@ static int check_zones(struct ks_parser *p)
 		if (copy_zone(p, &p->ast->zones[i], &policy->zones[i]))
 			return -ENOMEM;
 		policy->zones[i].id = (__u8)(KS_ZONE_FIRST + i);
+		for (int j = 0; j < 2; j++)
+			policy->config.address[KS_ZONE_FIRST + i][j] = policy->zones[i].address[j].addr;
 	}
 	policy->zone_count = count;
 	return 0;
@@ -184,6 +188,13 @@ static int unknown_zone(struct ks_parser *p, const struct ks_name *name)
 				  ks_did_you_mean(p, "", name->text, names, 3 + p->policy->zone_count));
 }
 
+int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name)
+{
+	int id = ks_policy_zone_id(p->policy, name->text);
+
+	return id < 0 ? unknown_zone(p, name) : id;
+}
+
 static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *names, const struct ks_place *place,
 			  __u64 *mask)
 {
@@ -192,14 +203,12 @@ static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *
 		ks_parser_error_at(p, place, "this rule has an empty list of zones: expected zones, or 'any'");
 	for (size_t i = 0; i < names->count; i++) {
 		struct ks_name *name = &names->list[i];
-		int id = strcmp(name->text, "any") == 0 ? KS_ZONE_UNKNOWN : ks_policy_zone_id(p->policy, name->text);
+		int id = strcmp(name->text, "any") == 0 ? KS_ZONE_UNKNOWN : ks_zone_resolve(p, name);
 
 		if (id == KS_ZONE_UNKNOWN)
 			*mask = KS_ZONES_ANY;
 		else if (id >= 0)
 			*mask |= name->bit = 1ULL << id;
-		else
-			unknown_zone(p, name);
 	}
 }
 
@@ -221,7 +230,7 @@ static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, con
 	if (!match->present)
 		return;
 	for (size_t i = 0; i < rule->proto_count; i++) {
-		if (rule->protos[i] != 6 && rule->protos[i] != 17) {
+		if (!ks_proto_has_ports(rule->protos[i])) {
 			bad = rule->protos[i];
 			good = false;
 		}
@@ -229,7 +238,7 @@ static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, con
 	if (good)
 		return;
 	if (bad)
-		ks_parser_error_at(p, &match->place, "a port needs tcp or udp, but this rule has %s",
+		ks_parser_error_at(p, &match->place, "a port needs tcp, udp, sctp or dccp, but this rule has %s",
 				   ks_proto_name(bad, buf, sizeof(buf)));
 	else
 		ks_parser_error_at(p, &match->place,
@@ -296,6 +305,10 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	resolve_zones(p, rule->has_from, &rule->from, &rule->place, &rule->from_zones);
 	resolve_zones(p, rule->has_to, &rule->to, &rule->place, &rule->to_zones);
+	if (rule->statement == KS_STATEMENT_HELPER)
+		ks_helper_check(p, rule);
+	else if (rule->statement != KS_STATEMENT_RULE)
+		ks_translation_check(p, rule);
 	check_unseen(p, rule);
 	if (rule->has_protos && !rule->proto_count)
 		ks_parser_error_at(p, &rule->protos_place, "this list is empty: expected at least one protocol");

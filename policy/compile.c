@@ -2,26 +2,21 @@
 /*
  * The checked tree into the tables of core/policy.h. Named sets come first, in
  * the order of the text, then what rules list themselves; equal contents share
- * one set. A rule of several protocols becomes an entry for each, with one id.
+ * one set. A rule of several protocols becomes an entry for each, with one id;
+ * so does one that translates to addresses of both families. Each list of
+ * core/policy.h is filled by itself, and all are put one behind the other.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/ast.h"
+#include "core/packet.h"
+#include "policy/compile.h"
 #include "policy/icmp.h"
-
-struct ks_compiler {
-	struct ks_parser *p;
-	struct ks_policy *policy;
-	size_t set_room, range_room, rule_room;
-	struct ks_index sets; /* by content */
-};
 
 /* --- tables --- */
 
-/* Room for `more` elements behind `count`. Returns 0 or -ENOMEM. */
-static int reserve(void *arrayp, size_t *room, size_t count, size_t more, size_t size)
+int ks_compile_reserve(void *arrayp, size_t *room, size_t count, size_t more, size_t size)
 {
 	void **array = arrayp, *grown;
 	size_t wanted = *room ? *room : 16;
@@ -49,8 +44,7 @@ static bool same_content(const void *owner, __u32 value, const void *key)
 		       (set->count4 + set->count6) * sizeof(struct ks_range));
 }
 
-/* The set with this content, made if there is none. Returns 0, -ENOMEM or -ENOSPC. */
-static int add_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 *set)
+int ks_compile_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 *set)
 {
 	struct ks_config *config = &c->policy->config;
 	size_t count = merged->count4 + merged->count6;
@@ -63,8 +57,8 @@ static int add_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 
 	}
 	if (config->ranges + count > KS_RANGES_MAX)
 		return -ENOSPC;
-	if (reserve(&c->policy->sets, &c->set_room, config->sets, 1, sizeof(struct ks_set)) ||
-	    reserve(&c->policy->ranges, &c->range_room, config->ranges, count, sizeof(struct ks_range)) ||
+	if (ks_compile_reserve(&c->policy->sets, &c->set_room, config->sets, 1, sizeof(struct ks_set)) ||
+	    ks_compile_reserve(&c->policy->ranges, &c->range_room, config->ranges, count, sizeof(struct ks_range)) ||
 	    ks_index_add(&c->sets, hash, config->sets))
 		return -ENOMEM;
 	memcpy(c->policy->ranges + config->ranges, merged->ranges, count * sizeof(*merged->ranges));
@@ -97,7 +91,7 @@ static int compile_sets(struct ks_compiler *c)
 	for (size_t i = 0; i < ast->set_count; i++) {
 		const struct ks_ast_set *set = &ast->sets[i];
 		struct ks_set_info *info = &policy->set_infos[i];
-		int err = add_set(c, &set->merged, &info->set);
+		int err = ks_compile_set(c, &set->merged, &info->set);
 
 		if (err)
 			return too_many(c, &set->name.place, err);
@@ -128,7 +122,7 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 	err = ks_items_merge(c->p->ast, &match->items, true, &merged);
 	if (err)
 		return too_many(c, &match->place, err);
-	err = add_set(c, &merged, set);
+	err = ks_compile_set(c, &merged, set);
 	free(merged.ranges);
 	return err ? too_many(c, &match->place, err) : 0;
 }
@@ -158,28 +152,27 @@ static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, 
 	err = ks_items_merge(c->p->ast, &items, false, &merged);
 	if (err)
 		return too_many(c, &rule->types_place, err);
-	err = add_set(c, &merged, set);
+	err = ks_compile_set(c, &merged, set);
 	free(merged.ranges);
 	return err ? too_many(c, &rule->types_place, err) : 0;
 }
 
 /* --- rules --- */
 
-static int add_entry(struct ks_compiler *c, const struct ks_rule *entry, size_t info)
+int ks_compile_entry(struct ks_compiler *c, enum ks_list list, const struct ks_rule *entry, size_t info)
 {
-	struct ks_config *config = &c->policy->config;
-	size_t room = c->rule_room;
+	struct ks_compiled_list *to = &c->lists[list];
 
-	if (config->rules >= KS_RULES_MAX)
+	if (c->policy->config.entries >= KS_RULES_MAX)
 		return ks_parser_error_at(
 			c->p, &c->policy->infos[info].place,
 			"the policy's rules have more than %d entries (one for each protocol of a rule)", KS_RULES_MAX);
-	if (reserve(&c->policy->rules, &room, config->rules, 1, sizeof(*entry)) ||
-	    reserve(&c->policy->rule_info, &c->rule_room, config->rules, 1, sizeof(__u32)))
+	if (ks_compile_reserve(&to->rules, &to->room, to->count, 1, sizeof(*entry)) ||
+	    ks_compile_reserve(&to->infos, &to->info_room, to->count, 1, sizeof(__u32)))
 		return ks_parser_no_memory(c->p);
-	c->policy->rules[config->rules] = *entry;
-	c->policy->rule_info[config->rules++] = (__u32)info;
-	config->entries = config->rules;
+	to->rules[to->count] = *entry;
+	to->infos[to->count++] = (__u32)info;
+	c->policy->config.entries++;
 	return 0;
 }
 
@@ -204,10 +197,122 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 	return 0;
 }
 
+/* The zones of a nat rule: "any" does not mean the box, whose packets have its address already. */
+static void bound_nat(const struct ks_ast_rule *rule, struct ks_rule *entry)
+{
+	const __u64 others = ~(1ULL << KS_ZONE_SELF);
+
+	if (rule->from_zones == KS_ZONES_ANY)
+		entry->from_zones &= others;
+	if (rule->to_zones == KS_ZONES_ANY)
+		entry->to_zones &= others;
+}
+
+static enum ks_list list_of(const struct ks_ast_rule *rule)
+{
+	if (rule->statement == KS_STATEMENT_NAT)
+		return KS_LIST_SOURCE;
+	return rule->statement == KS_STATEMENT_HELPER ? KS_LIST_HELPER : KS_LIST_FILTER;
+}
+
+/* One entry for each protocol of the rule. */
+static int compile_protos(struct ks_compiler *c, const struct ks_ast_rule *rule, struct ks_rule *entry, size_t at)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < (rule->proto_count ? rule->proto_count : 1); i++) {
+		entry->proto = rule->proto_count ? rule->protos[i] : 0;
+		if (rule->has_types)
+			err = compile_types(c, rule, entry->proto, &entry->icmp_set);
+		if (!err)
+			err = ks_compile_entry(c, list_of(rule), entry, at);
+	}
+	return err;
+}
+
+/* Entries for each family that the rule has targets of; what names no address is for both. */
+static int compile_translation(struct ks_compiler *c, const struct ks_ast_rule *rule, struct ks_rule *entry, size_t at)
+{
+	static const __u8 families[] = { KS_IPV4, KS_IPV6 };
+	int err = 0;
+
+	if (rule->statement == KS_STATEMENT_NAT)
+		bound_nat(rule, entry);
+	if (!rule->translation.target_count) {
+		err = ks_compile_targets(c, rule, 0, entry);
+		return err ? err : compile_protos(c, rule, entry, at);
+	}
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(families); i++) {
+		err = ks_compile_targets(c, rule, families[i], entry);
+		entry->family = families[i];
+		if (!err && entry->targets)
+			err = compile_protos(c, rule, entry, at);
+	}
+	return err;
+}
+
+/* One helper of a rule, over each of its protocols; without a port at its usual one. */
+static int compile_helper(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned helper, struct ks_rule entry,
+			  size_t at)
+{
+	static const __u8 protos[] = { KS_PROTO_TCP, KS_PROTO_UDP };
+	struct ks_range port = { .lo = { 0, ks_helper_port(helper) }, .hi = { 0, ks_helper_port(helper) } };
+	struct ks_merged merged = { .ranges = &port, .count4 = 1 };
+	int err = rule->dport.present ? 0 : ks_compile_set(c, &merged, &entry.dport_set);
+
+	if (err)
+		return too_many(c, &rule->place, err);
+	entry.helper = (__u8)helper;
+	entry.flags &= (__u8)~KS_RULE_ANY_PROTO;
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(protos); i++) {
+		entry.proto = protos[i];
+		if (ks_helper_has_proto(helper, protos[i]) &&
+		    (!rule->proto_count || memchr(rule->protos, protos[i], rule->proto_count)))
+			err = ks_compile_entry(c, KS_LIST_HELPER, &entry, at);
+	}
+	return err;
+}
+
+static int compile_helpers(struct ks_compiler *c, const struct ks_ast_rule *rule, const struct ks_rule *entry,
+			   size_t at)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < rule->helper_count; i++)
+		err = compile_helper(c, rule, rule->helpers[i], *entry, at);
+	return err;
+}
+
+static int compile_entries(struct ks_compiler *c, const struct ks_ast_rule *rule, size_t at)
+{
+	struct ks_rule entry;
+	int err;
+
+	if (rule->statement == KS_STATEMENT_BINAT || rule->statement == KS_STATEMENT_NPTV6)
+		return ks_compile_binat(c, rule, at);
+	err = begin_entry(c, rule, c->policy->infos[at].id, &entry);
+	if (err)
+		return err;
+	if (rule->helper_count)
+		return compile_helpers(c, rule, &entry, at);
+	return rule->translation.present ? compile_translation(c, rule, &entry, at)
+					 : compile_protos(c, rule, &entry, at);
+}
+
+/* What the policy as a whole must know of a rule. */
+static void note_options(struct ks_config *config, const struct ks_ast_rule *rule)
+{
+	if (rule->action == KS_BYPASS)
+		config->options |= KS_OPT_BYPASS_RULES;
+	if (rule->translation.present)
+		config->options |= KS_OPT_NAT;
+	if (rule->statement == KS_STATEMENT_FORWARD || rule->statement == KS_STATEMENT_REDIRECT)
+		config->options |= KS_OPT_FORWARD;
+}
+
 static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, size_t at)
 {
 	struct ks_rule_info *info = &c->policy->infos[at];
-	struct ks_rule entry;
 	int err;
 
 	*info = (struct ks_rule_info){
@@ -215,22 +320,18 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 		.place = rule->place,
 		.text = ks_rule_text(c->p, rule),
 		.label = (char *)rule->label,
+		.statement = rule->statement,
 		.action = rule->action,
 		.log = rule->log,
 	};
 	if (!info->text)
 		return ks_parser_no_memory(c->p);
-	err = begin_entry(c, rule, info->id, &entry);
-	for (size_t i = 0; !err && i < (rule->proto_count ? rule->proto_count : 1); i++) {
-		entry.proto = rule->proto_count ? rule->protos[i] : 0;
-		if (rule->has_types)
-			err = compile_types(c, rule, entry.proto, &entry.icmp_set);
-		if (!err)
-			err = add_entry(c, &entry, at);
-	}
-	if (rule->action == KS_BYPASS)
-		c->policy->config.options |= KS_OPT_BYPASS_RULES;
-	return err;
+	note_options(&c->policy->config, rule);
+	err = compile_entries(c, rule, at);
+	if (err == -EFBIG)
+		return ks_parser_error_at(c->p, &rule->place,
+					  "the policy translates to more than %d addresses and ranges", KS_TARGETS_MAX);
+	return err == -ENOSPC ? too_many(c, &rule->place, err) : err;
 }
 
 static int compile_rules(struct ks_compiler *c)
@@ -252,29 +353,48 @@ static int compile_rules(struct ks_compiler *c)
 	return err;
 }
 
-/* Rules are cache lines: puts them where cache lines begin. */
-static int align_rules(struct ks_compiler *c)
+/* Puts the lists one behind the other. Rules are cache lines: they begin where cache lines begin. */
+static int join_lists(struct ks_compiler *c)
 {
-	size_t size = (c->policy->config.rules + 1) * sizeof(struct ks_rule);
-	struct ks_rule *rules = aligned_alloc(sizeof(struct ks_rule), size);
+	struct ks_config *config = &c->policy->config;
+	size_t size = (config->entries + 1) * sizeof(struct ks_rule);
+	__u32 at = 0;
 
-	if (!rules)
+	c->policy->rules = aligned_alloc(sizeof(struct ks_rule), size);
+	c->policy->rule_info = calloc(config->entries + 1, sizeof(__u32));
+	if (!c->policy->rules || !c->policy->rule_info)
 		return ks_parser_no_memory(c->p);
-	memset(rules, 0, size);
-	if (c->policy->rules)
-		memcpy(rules, c->policy->rules, c->policy->config.rules * sizeof(*rules));
-	free(c->policy->rules);
-	c->policy->rules = rules;
+	memset(c->policy->rules, 0, size);
+	config->rules = c->lists[KS_LIST_FILTER].count;
+	for (int i = 0; i < KS_LIST_MAX; at += c->lists[i++].count) {
+		const struct ks_compiled_list *list = &c->lists[i];
+
+		if (i != KS_LIST_FILTER)
+			config->list[i] = (struct ks_rule_list){ .first = at, .count = list->count };
+		if (!list->count)
+			continue;
+		memcpy(c->policy->rules + at, list->rules, list->count * sizeof(*list->rules));
+		memcpy(c->policy->rule_info + at, list->infos, list->count * sizeof(*list->infos));
+	}
 	return 0;
+}
+
+static void compiler_fini(struct ks_compiler *c)
+{
+	for (int i = 0; i < KS_LIST_MAX; i++) {
+		free(c->lists[i].rules);
+		free(c->lists[i].infos);
+	}
+	ks_index_fini(&c->sets);
 }
 
 int ks_compile(struct ks_parser *p)
 {
 	struct ks_compiler c = { .p = p, .policy = p->policy };
-	int err = reserve(&p->policy->sets, &c.set_room, 0, 1, sizeof(struct ks_set));
+	int err = ks_compile_reserve(&p->policy->sets, &c.set_room, 0, 1, sizeof(struct ks_set));
 
 	if (!err)
-		err = reserve(&p->policy->ranges, &c.range_room, 0, 1, sizeof(struct ks_range));
+		err = ks_compile_reserve(&p->policy->ranges, &c.range_room, 0, 1, sizeof(struct ks_range));
 	if (err)
 		return ks_parser_no_memory(p);
 	p->policy->sets[KS_SET_ANY] = (struct ks_set){ 0 };
@@ -283,9 +403,9 @@ int ks_compile(struct ks_parser *p)
 	if (!err)
 		err = compile_rules(&c);
 	if (!err)
-		err = align_rules(&c);
+		err = join_lists(&c);
 	if (!err)
 		err = ks_reach_check(p);
-	ks_index_fini(&c.sets);
+	compiler_fini(&c);
 	return err;
 }

@@ -121,6 +121,7 @@ void ks_policy_destroy(struct ks_policy *policy)
 	free(policy->rules);
 	free(policy->sets);
 	free(policy->ranges);
+	free(policy->targets);
 	free(policy->rule_info);
 	free(policy->id_info);
 	ks_arena_destroy(policy->arena);
@@ -234,7 +235,7 @@ static int apply_ids(struct ks_policy *policy, const __u32 *ids)
 		policy->infos[i].id = ids[i];
 		id_info[ids[i]] = (__u32)i + 1;
 	}
-	for (__u32 i = 0; i < policy->config.rules; i++)
+	for (__u32 i = 0; i < policy->config.entries; i++)
 		policy->rules[i].id = ids[policy->rule_info[i]];
 	free(policy->id_info);
 	policy->id_info = id_info;

@@ -11,7 +11,8 @@
 #include "policy/variable.h"
 
 static const char *const keywords[] = {
-	"zone", "set", "include", "timeout", "limit", "option", "allow", "deny", "reject", "bypass", "test",
+	"zone",	  "set",     "include",	 "timeout", "limit", "option", "allow",	 "deny", "reject",
+	"bypass", "forward", "redirect", "nat",	    "binat", "nptv6",  "helper", "test",
 };
 
 int ks_parser_no_memory(struct ks_parser *p)
@@ -334,20 +335,29 @@ static int unknown_statement(struct ks_parser *p, const struct ks_token *word)
 		return ks_parser_error(p, word, 0, "expected a statement such as 'allow' or 'zone', found %s",
 				       ks_token_describe(word, buf, sizeof(buf)));
 	return ks_parser_error(p, word, 0,
-			       "unknown statement '%.60s'%s: expected allow, deny, reject, bypass, zone, set, include, "
-			       "timeout, limit, option, test, or $name = value",
+			       "unknown statement '%.60s'%s: expected allow, deny, reject, bypass, forward, redirect, "
+			       "nat, binat, nptv6, helper, zone, set, include, timeout, limit, option, test, or $name "
+			       "= value",
 			       word->text, ks_did_you_mean(p, "", word->text, keywords, KS_ARRAY_SIZE(keywords)));
 }
 
 static int parse_statement(struct ks_parser *p, const struct ks_token *word)
 {
 	static const char *const actions[] = { "allow", "deny", "reject", "bypass" };
+	enum ks_statement statement;
 
 	if (word->kind != KS_TOKEN_WORD)
 		return unknown_statement(p, word);
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(actions); i++) {
 		if (strcmp(word->text, actions[i]) == 0)
-			return ks_parse_rule(p, i);
+			return ks_parse_rule(p, KS_STATEMENT_RULE, i);
+	}
+	for (statement = KS_STATEMENT_FORWARD; statement <= KS_STATEMENT_HELPER; statement++) {
+		if (strcmp(word->text, ks_statement_name(statement)) != 0)
+			continue;
+		return statement == KS_STATEMENT_BINAT || statement == KS_STATEMENT_NPTV6
+			       ? ks_parse_binat(p, statement)
+			       : ks_parse_rule(p, statement, KS_ALLOW);
 	}
 	if (word->text[0] == '$')
 		return ks_variable_define(p, word);

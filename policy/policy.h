@@ -19,13 +19,25 @@ struct ks_place {
 	unsigned line, column; /* from 1 */
 };
 
+/* What kind of rule it is. */
+enum ks_statement {
+	KS_STATEMENT_RULE, /* allow, deny, reject, bypass */
+	KS_STATEMENT_FORWARD,
+	KS_STATEMENT_REDIRECT,
+	KS_STATEMENT_NAT,
+	KS_STATEMENT_BINAT,
+	KS_STATEMENT_NPTV6,
+	KS_STATEMENT_HELPER,
+};
+
 /* One rule of the text; several table entries may share its id. */
 struct ks_rule_info {
 	__u32 id; /* stable over reloads, see ks_policy_adopt_ids() */
 	struct ks_place place;
 	char *text; /* normal form, one line, without log and label */
 	char *label; /* NULL without one */
-	__u8 action;
+	__u8 statement; /* enum ks_statement */
+	__u8 action; /* what it does with a packet; of nat, binat, nptv6 and helper KS_ALLOW */
 	bool log;
 };
 
@@ -44,6 +56,7 @@ struct ks_zone {
 	size_t interface_count;
 	struct ks_prefix *networks; /* `network` part of a zone: only for replay and tests */
 	size_t network_count;
+	struct ks_prefix address[2]; /* `address` part: IPv4, IPv6; family 0 without one. Also in config.address */
 	__u8 (*macs)[6]; /* `mac` part of a zone: only for replay */
 	size_t mac_count;
 };
@@ -63,7 +76,7 @@ struct ks_policy {
 	struct ks_rule *rules;
 	struct ks_set *sets;
 	struct ks_range *ranges;
-	struct ks_target *targets;
+	struct ks_target *targets; /* config.targets of them */
 
 	struct ks_rule_info *infos; /* in the order of the text */
 	size_t info_count;
@@ -109,8 +122,8 @@ int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags 
  * relative includes start at `dir` ("." for the working directory). With a
  * NULL dir the text may not name files at all.
  */
-int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir,
-			struct ks_policy **policy, struct ks_diags *diags);
+int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir, struct ks_policy **policy,
+			struct ks_diags *diags);
 
 void ks_policy_destroy(struct ks_policy *policy);
 void ks_diags_fini(struct ks_diags *diags);

@@ -202,26 +202,123 @@ static void rule_types(const struct ks_ast_rule *rule, FILE *out)
 	fputs(rule->type_count > 1 ? " }" : "", out);
 }
 
+/* "{ a, b }", or the one alone. */
+static void print_targets(const struct ks_ast_target *targets, size_t count, FILE *out)
+{
+	struct writer w = { .out = out };
+	char buf[2 * KS_ADDR_TEXT + 8];
+
+	fputs(count > 1 ? "{ " : "", out);
+	for (size_t i = 0; i < count; i++) {
+		range_text(&targets[i].range, targets[i].family, buf, sizeof(buf));
+		write_entry(&w, buf);
+	}
+	fputs(count > 1 ? " }" : "", out);
+}
+
+static void print_target_port(const struct ks_ast_rule *rule, FILE *out)
+{
+	const struct ks_ast_translation *translation = &rule->translation;
+
+	if (!(translation->flags & KS_TARGET_PORTS))
+		return;
+	fprintf(out, " port %u", translation->port_lo);
+	if (translation->port_hi != translation->port_lo)
+		fprintf(out, "-%u", translation->port_hi);
+}
+
+static void rule_translation(const struct ks_ast_rule *rule, FILE *out)
+{
+	const struct ks_ast_translation *translation = &rule->translation;
+
+	if (!translation->present)
+		return;
+	if (translation->kind == KS_TARGET_MASQUERADE)
+		fputs(" masquerade", out);
+	else if (translation->kind == KS_TARGET_EXEMPT)
+		fputs(" exempt", out);
+	else
+		fputs(" to ", out);
+	if (translation->kind == KS_TARGET_SELF)
+		fputs("self", out);
+	if (translation->zone.text)
+		fprintf(out, "%s ", translation->zone.text);
+	print_targets(translation->targets, translation->target_count, out);
+	print_target_port(rule, out);
+	if (translation->flags & KS_TARGET_EIM)
+		fputs(" endpoint-independent", out);
+	if (translation->flags & KS_TARGET_ADF)
+		fputs(" filtering address-dependent", out);
+	if (translation->flags & KS_TARGET_RANDOM)
+		fputs(" random-port", out);
+}
+
+static void rule_binat(const struct ks_ast_rule *rule, FILE *out)
+{
+	const struct ks_ast_translation *translation = &rule->translation;
+
+	fputs(ks_statement_name(rule->statement), out);
+	fputc(' ', out);
+	if (translation->zone.text)
+		fprintf(out, "%s ", translation->zone.text);
+	print_targets(translation->targets, 1, out);
+	fputs(" to ", out);
+	print_targets(translation->targets + 1, 1, out);
+	rule_zones(true, "on", &rule->to, rule->to_zones, out);
+}
+
+/* The word, or words, that a rule begins with. */
+static void rule_head(const struct ks_ast_rule *rule, FILE *out)
+{
+	struct writer w = { .out = out };
+
+	if (rule->statement == KS_STATEMENT_RULE) {
+		fputs(ks_action_name(rule->action), out);
+		return;
+	}
+	fputs(ks_statement_name(rule->statement), out);
+	if (!rule->helper_count)
+		return;
+	fputs(rule->helper_count > 1 ? " { " : " ", out);
+	for (size_t i = 0; i < rule->helper_count; i++)
+		write_entry(&w, ks_helper_name(rule->helpers[i]));
+	fputs(rule->helper_count > 1 ? " }" : "", out);
+}
+
+static int rule_conditions(struct ks_ast *ast, const struct ks_ast_rule *rule, FILE *out)
+{
+	int err;
+
+	rule_zones(rule->has_from, "from", &rule->from, rule->from_zones, out);
+	rule_zones(rule->has_to, "to", &rule->to, rule->to_zones, out);
+	if (rule->statement == KS_STATEMENT_FORWARD && rule->has_to && rule->to_zones == KS_ZONES_ANY)
+		fputs(" to any", out);
+	if (rule->family)
+		fprintf(out, " family %s", rule->family == KS_IPV4 ? "ipv4" : "ipv6");
+	rule_protos(rule, out);
+	rule_types(rule, out);
+	err = rule_match(ast, &rule->sport, "source port", true, out);
+	err = err ? err : rule_match(ast, &rule->dport, "port", true, out);
+	err = err ? err : rule_match(ast, &rule->source, "source", false, out);
+	return err ? err : rule_match(ast, &rule->destination, "destination", false, out);
+}
+
 char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	char *text = NULL, *copy = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int err;
+	int err = 0;
 
 	if (!out)
 		return NULL;
-	fputs(ks_action_name(rule->action), out);
-	rule_zones(rule->has_from, "from", &rule->from, rule->from_zones, out);
-	rule_zones(rule->has_to, "to", &rule->to, rule->to_zones, out);
-	if (rule->family)
-		fprintf(out, " family %s", rule->family == KS_IPV4 ? "ipv4" : "ipv6");
-	rule_protos(rule, out);
-	rule_types(rule, out);
-	err = rule_match(p->ast, &rule->sport, "source port", true, out);
-	err = err ? err : rule_match(p->ast, &rule->dport, "port", true, out);
-	err = err ? err : rule_match(p->ast, &rule->source, "source", false, out);
-	err = err ? err : rule_match(p->ast, &rule->destination, "destination", false, out);
+	if (rule->statement == KS_STATEMENT_BINAT || rule->statement == KS_STATEMENT_NPTV6) {
+		rule_binat(rule, out);
+	} else {
+		rule_head(rule, out);
+		err = rule_conditions(p->ast, rule, out);
+		rule_translation(rule, out);
+	}
 	if (fclose(out) == 0 && !err)
 		copy = ks_arena_strndup(p->arena, text, size);
 	free(text);
@@ -299,6 +396,12 @@ static void print_zone(const struct ks_zone *zone, FILE *out)
 		write_entry(&w, zone->interfaces[i]);
 	for (size_t i = 0; i < zone->network_count; i++) {
 		snprintf(buf, sizeof(buf), "network %s", ks_prefix_text(&zone->networks[i], text, sizeof(text)));
+		write_entry(&w, buf);
+	}
+	for (int i = 0; i < 2; i++) {
+		if (!zone->address[i].family)
+			continue;
+		snprintf(buf, sizeof(buf), "address %s", ks_prefix_text(&zone->address[i], text, sizeof(text)));
 		write_entry(&w, buf);
 	}
 	for (size_t i = 0; i < zone->mac_count; i++) {

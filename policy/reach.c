@@ -5,7 +5,8 @@
  * second is found when one earlier entry covers each entry of the rule, clause
  * by clause, with equal sets or none; that costs a bounded number of
  * comparisons, so of very long policies only the first part is compared.
- * Whole duplicates are found anywhere.
+ * Whole duplicates are found anywhere. Each list of the rule table (core/policy.h)
+ * is looked at by itself: a rule of one takes nothing from another.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 struct ks_reach {
 	const struct ks_policy *policy;
 	struct ks_index rules; /* infos by their conditions */
+	enum ks_list list;
+	__u32 begin; /* of the list */
 };
 
 /* --- clauses that exclude each other --- */
@@ -74,11 +77,13 @@ static bool covers(const struct ks_rule *a, const struct ks_rule *b)
 	       set_covers(a->icmp_set, b->icmp_set, 0, 0, 0);
 }
 
-/* The first entry before `end` that covers this one, or -1. */
-static long find_cover(const struct ks_policy *policy, const struct ks_rule *entry, __u32 end)
+/* The first entry of the list before `end` that covers this one, or -1. */
+static long find_cover(const struct ks_reach *reach, const struct ks_rule *entry, __u32 end)
 {
-	end = KS_MIN(end, COMPARED_MAX);
-	for (__u32 i = 0; i < end; i++) {
+	const struct ks_policy *policy = reach->policy;
+
+	end = KS_MIN(end, reach->begin + COMPARED_MAX);
+	for (__u32 i = reach->begin; i < end; i++) {
 		if (covers(&policy->rules[i], entry))
 			return i;
 	}
@@ -86,12 +91,13 @@ static long find_cover(const struct ks_policy *policy, const struct ks_rule *ent
 }
 
 /* The rule that takes all packets of entries first..end-1, or one of those that share them; NULL if some are left. */
-static const struct ks_rule_info *find_cover_all(const struct ks_policy *policy, __u32 first, __u32 end)
+static const struct ks_rule_info *find_cover_all(const struct ks_reach *reach, __u32 first, __u32 end)
 {
+	const struct ks_policy *policy = reach->policy;
 	long cover = -1;
 
 	for (__u32 i = first; i < end; i++) {
-		cover = find_cover(policy, &policy->rules[i], first);
+		cover = find_cover(reach, &policy->rules[i], first);
 		if (cover < 0)
 			return NULL;
 	}
@@ -111,42 +117,62 @@ static bool same_conditions(const void *owner, __u32 value, const void *key)
 	return strcmp(conditions_of(owner, value), key) == 0;
 }
 
+/* What of the rule it is that stands in this list: a 1:1 translation has entries in two. */
+static const char *part_of(const struct ks_reach *reach, const struct ks_rule_info *info)
+{
+	if (info->statement != KS_STATEMENT_BINAT && info->statement != KS_STATEMENT_NPTV6)
+		return "this rule";
+	return reach->list == KS_LIST_INBOUND ? "the inbound direction of this rule"
+					      : "the outbound direction of this rule";
+}
+
 static int check_rule(struct ks_parser *p, struct ks_reach *reach, size_t at, __u32 first, __u32 end)
 {
 	const struct ks_policy *policy = reach->policy;
 	const struct ks_rule_info *info = &policy->infos[at], *cover;
-	const char *conditions = conditions_of(policy, at);
+	const char *conditions = conditions_of(policy, at), *part = part_of(reach, info);
 	__u64 hash = ks_hash_text(conditions);
 	long same = ks_index_find(&reach->rules, hash, same_conditions, policy, conditions);
 
 	if (!any_can_match(policy, first, end)) {
-		ks_parser_warn_at(
-			p, &info->place,
-			"this rule can never match: its family, addresses, ports and types exclude each other");
+		ks_parser_warn_at(p, &info->place,
+				  "%s can never match: its family, addresses, ports and types exclude each other",
+				  part);
 	} else if (same >= 0) {
 		cover = &policy->infos[same];
-		ks_parser_warn_at(p, &info->place,
-				  "this rule is never reached: the rule at %s:%u has the same conditions",
-				  cover->place.file, cover->place.line);
-	} else if ((cover = find_cover_all(policy, first, end)) != NULL) {
-		ks_parser_warn_at(p, &info->place,
-				  "this rule is never reached: the rule at %s:%u takes all of its packets",
-				  cover->place.file, cover->place.line);
+		ks_parser_warn_at(p, &info->place, "%s is never reached: the rule at %s:%u has the same conditions",
+				  part, cover->place.file, cover->place.line);
+	} else if ((cover = find_cover_all(reach, first, end)) != NULL) {
+		ks_parser_warn_at(p, &info->place, "%s is never reached: the rule at %s:%u takes all of its packets",
+				  part, cover->place.file, cover->place.line);
 	}
 	return same < 0 && ks_index_add(&reach->rules, hash, (__u32)at) ? ks_parser_no_memory(p) : 0;
 }
 
-int ks_reach_check(struct ks_parser *p)
+static int check_list(struct ks_parser *p, enum ks_list list)
 {
-	struct ks_reach reach = { .policy = p->policy };
-	__u32 first = 0, end = 0;
+	const struct ks_config *config = &p->policy->config;
+	__u32 begin = list == KS_LIST_FILTER ? 0 : config->list[list].first;
+	__u32 limit = list == KS_LIST_FILTER ? config->rules : begin + config->list[list].count;
+	struct ks_reach reach = { .policy = p->policy, .list = list, .begin = begin };
 	int err = 0;
 
-	for (size_t at = 0; !err && at < p->policy->info_count; at++, first = end) {
-		while (end < p->policy->config.rules && p->policy->rule_info[end] == at)
+	for (__u32 first = begin, end = begin; !err && first < limit; first = end) {
+		__u32 at = p->policy->rule_info[first];
+
+		while (end < limit && p->policy->rule_info[end] == at)
 			end++;
 		err = check_rule(p, &reach, at, first, end);
 	}
 	ks_index_fini(&reach.rules);
+	return err;
+}
+
+int ks_reach_check(struct ks_parser *p)
+{
+	int err = 0;
+
+	for (int list = 0; !err && list < KS_LIST_MAX; list++)
+		err = check_list(p, list);
 	return err;
 }

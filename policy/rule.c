@@ -17,8 +17,19 @@ static const char *const clauses[] = {
 	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, " \
 	"family or log"
 
+static const char *const statements[] = {
+	[KS_STATEMENT_RULE] = "rule",	  [KS_STATEMENT_FORWARD] = "forward", [KS_STATEMENT_REDIRECT] = "redirect",
+	[KS_STATEMENT_NAT] = "nat",	  [KS_STATEMENT_BINAT] = "binat",     [KS_STATEMENT_NPTV6] = "nptv6",
+	[KS_STATEMENT_HELPER] = "helper",
+};
+
+const char *ks_statement_name(enum ks_statement statement)
+{
+	return statements[statement];
+}
+
 /* A clause that was given before. */
-static int twice(struct ks_parser *p, const char *clause)
+int ks_clause_twice(struct ks_parser *p, const char *clause)
 {
 	return ks_parser_error(p, ks_parser_last(p), 0,
 			       "'%s' stands twice in this rule: expected it once, with a list in "
@@ -36,10 +47,10 @@ static int one_zone(struct ks_parser *p, void *arg)
 	return ks_add_name(p, arg, &token);
 }
 
-static int parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks_names *zones)
+int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks_names *zones)
 {
 	if (*has)
-		return twice(p, clause);
+		return ks_clause_twice(p, clause);
 	*has = true;
 	return ks_parse_list(p, "a zone, 'self' or 'any'", one_zone, zones);
 }
@@ -47,7 +58,7 @@ static int parse_zones(struct ks_parser *p, const char *clause, bool *has, struc
 static int parse_match(struct ks_parser *p, const char *clause, bool ports, struct ks_match *match)
 {
 	if (match->present)
-		return twice(p, clause);
+		return ks_clause_twice(p, clause);
 	match->present = true;
 	match->place = ks_parser_last(p)->place;
 	match->negated = ks_parser_accept_word(p, "not");
@@ -68,7 +79,7 @@ static int parse_destination(struct ks_parser *p, struct ks_ast_rule *rule)
 	return parse_match(p, "destination", false, &rule->destination);
 }
 
-static int add_proto(struct ks_parser *p, struct ks_ast_rule *rule, __u8 proto)
+static int keep_proto(struct ks_parser *p, struct ks_ast_rule *rule, __u8 proto)
 {
 	__u8 *list;
 
@@ -82,19 +93,25 @@ static int add_proto(struct ks_parser *p, struct ks_ast_rule *rule, __u8 proto)
 	return 0;
 }
 
-static int one_proto(struct ks_parser *p, void *arg)
+int ks_add_proto(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token)
 {
 	static const char *const known[] = { "tcp", "udp",  "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre",	"esp",
 					     "ah",  "ipip", "ipv6", "ospf",   "pim",  "vrrp", "l2tp", "udplite" };
-	const struct ks_token token = *ks_parser_last(p);
-	int proto = ks_proto_from_name(token.text);
+	int proto = ks_proto_from_name(token->text);
 
 	if (proto < 0)
-		return ks_parser_error(p, &token, 0,
+		return ks_parser_error(p, token, 0,
 				       "unknown protocol '%.60s'%s: expected a name such as tcp, or a number "
 				       "0 to 255",
-				       token.text, ks_did_you_mean(p, "", token.text, known, KS_ARRAY_SIZE(known)));
-	return add_proto(p, arg, (__u8)proto);
+				       token->text, ks_did_you_mean(p, "", token->text, known, KS_ARRAY_SIZE(known)));
+	return keep_proto(p, rule, (__u8)proto);
+}
+
+static int one_proto(struct ks_parser *p, void *arg)
+{
+	const struct ks_token token = *ks_parser_last(p);
+
+	return ks_add_proto(p, arg, &token);
 }
 
 static int begin_protos(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_place *place)
@@ -175,7 +192,7 @@ static int one_type(struct ks_parser *p, void *arg)
 static int parse_types(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	if (rule->has_types)
-		return twice(p, "type");
+		return ks_clause_twice(p, "type");
 	rule->has_types = true;
 	rule->types_place = ks_parser_last(p)->place;
 	return ks_parse_list(p, "an ICMP type", one_type, rule);
@@ -186,7 +203,7 @@ static int parse_family(struct ks_parser *p, struct ks_ast_rule *rule)
 	struct ks_token token;
 
 	if (rule->has_family)
-		return twice(p, "family");
+		return ks_clause_twice(p, "family");
 	rule->has_family = true;
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "'ipv4' or 'ipv6'", &token))
 		return -EINVAL;
@@ -204,7 +221,7 @@ static int parse_log(struct ks_parser *p, struct ks_ast_rule *rule)
 	struct ks_token label;
 
 	if (rule->log)
-		return twice(p, "log");
+		return ks_clause_twice(p, "log");
 	rule->log = true;
 	if (!ks_parser_is(p, KS_TOKEN_STRING))
 		return 0;
@@ -215,15 +232,31 @@ static int parse_log(struct ks_parser *p, struct ks_ast_rule *rule)
 	return 0;
 }
 
+/* The words that only some statements have. Returns 1 for any other word. */
+static int parse_own_word(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token)
+{
+	if (rule->statement == KS_STATEMENT_RULE)
+		return 1;
+	if (rule->statement != KS_STATEMENT_HELPER)
+		return ks_parse_translation(p, rule, token);
+	if (strcmp(token->text, "log") == 0)
+		return ks_parser_error(
+			p, token, 0,
+			"'log' cannot stand in a helper rule: expected it in the rule that allows the packet");
+	return 1;
+}
+
 static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	struct ks_token token = *ks_parser_next(p);
-	int proto;
+	int proto, err = parse_own_word(p, rule, &token);
 
+	if (err <= 0)
+		return err;
 	if (strcmp(token.text, "from") == 0)
-		return parse_zones(p, "from", &rule->has_from, &rule->from);
+		return ks_parse_zones(p, "from", &rule->has_from, &rule->from);
 	if (strcmp(token.text, "to") == 0)
-		return parse_zones(p, "to", &rule->has_to, &rule->to);
+		return ks_parse_zones(p, "to", &rule->has_to, &rule->to);
 	if (strcmp(token.text, "source") == 0)
 		return parse_source(p, rule);
 	if (strcmp(token.text, "destination") == 0)
@@ -242,7 +275,7 @@ static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 	if (proto < 0)
 		return ks_parser_error(p, &token, 0, "unknown word '%.60s' in a rule%s: expected " CLAUSES_TEXT,
 				       token.text, ks_did_you_mean(p, "", token.text, clauses, KS_ARRAY_SIZE(clauses)));
-	return begin_protos(p, rule, &token.place) ? -EINVAL : add_proto(p, rule, (__u8)proto);
+	return begin_protos(p, rule, &token.place) ? -EINVAL : keep_proto(p, rule, (__u8)proto);
 }
 
 static int parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
@@ -256,7 +289,7 @@ static int parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
 
 		if (token->kind == KS_TOKEN_NEWLINE || token->kind == KS_TOKEN_END)
 			return 0;
-		if (token->kind == KS_TOKEN_LBRACE)
+		if (token->kind == KS_TOKEN_LBRACE && !rule->translation.present)
 			err = parse_protos(p, rule, &place);
 		else if (token->kind == KS_TOKEN_WORD)
 			err = parse_clause(p, rule);
@@ -267,19 +300,30 @@ static int parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
 	return err;
 }
 
-int ks_parse_rule(struct ks_parser *p, unsigned action)
+int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
-	struct ks_ast_rule rule = { .place = ks_parser_last(p)->place, .action = (__u8)action }, *list;
-	int err = parse_clauses(p, &rule);
+	struct ks_ast_rule *list;
 
-	if (err)
-		return err;
 	if (p->ast->rule_count >= KS_RULE_ID_MAX - 1)
-		return ks_parser_error_at(p, &rule.place, "the policy has more than %d rules", KS_RULE_ID_MAX - 1);
+		return ks_parser_error_at(p, &rule->place, "the policy has more than %d rules", KS_RULE_ID_MAX - 1);
 	list = ks_arena_grow(p->ast->arena, p->ast->rules, p->ast->rule_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	p->ast->rules = list;
-	list[p->ast->rule_count++] = rule;
+	list[p->ast->rule_count++] = *rule;
 	return 0;
+}
+
+int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned action)
+{
+	struct ks_ast_rule rule = {
+		.place = ks_parser_last(p)->place,
+		.statement = (__u8)statement,
+		.action = (__u8)action,
+	};
+	int err = statement == KS_STATEMENT_HELPER ? ks_parse_helpers(p, &rule) : 0;
+
+	if (!err)
+		err = parse_clauses(p, &rule);
+	return err ? err : ks_ast_add_rule(p, &rule);
 }

@@ -8,7 +8,7 @@
 
 #define INTERFACE_NAME_MAX 15 /* IFNAMSIZ - 1 */
 
-/* --- zone NAME { interface, network PREFIX, mac ADDRESS } --- */
+/* --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC } --- */
 
 static int add_interface(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *token)
 {
@@ -18,11 +18,10 @@ static int add_interface(struct ks_parser *p, struct ks_ast_zone *zone, const st
 		return ks_parser_error(p, token, 0, "the name of an interface has at most %d characters",
 				       INTERFACE_NAME_MAX);
 	if (strpbrk(token->text, "/:@$\"'\\") || strcmp(token->text, ".") == 0 || strcmp(token->text, "..") == 0)
-		return ks_parser_error(
-			p, token, 0,
-			"'%.60s' cannot name an interface: expected a name such as eth0, or 'network' or "
-			"'mac' and an address",
-			token->text);
+		return ks_parser_error(p, token, 0,
+				       "'%.60s' cannot name an interface: expected a name such as eth0, or 'network', "
+				       "'address' or 'mac' and an address",
+				       token->text);
 	if (star && star[1])
 		return ks_parser_error(p, token, (size_t)(star - token->text),
 				       "'*' can only stand at the end of an interface's name");
@@ -77,12 +76,36 @@ static int add_mac(struct ks_parser *p, struct ks_ast_zone *zone)
 	return 0;
 }
 
+static int add_address(struct ks_parser *p, struct ks_ast_zone *zone)
+{
+	struct ks_prefix address = { 0 }, *first;
+	struct ks_token token;
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "an address such as 203.0.113.1", &token);
+
+	if (err)
+		return err;
+	if (ks_value_addr(token.text, &address.addr, &address.family))
+		return ks_parser_error(p, &token, 0,
+				       "'%.60s' is no address: expected one address such as 203.0.113.1 or 2001:db8::1",
+				       token.text);
+	address.length = address.family == KS_IPV4 ? 32 : 128;
+	first = &zone->address[address.family == KS_IPV6];
+	if (first->family)
+		return ks_parser_error(p, &token, 0,
+				       "zone '%s' has two IPv%d addresses: expected one, which translations use",
+				       zone->name.text, address.family);
+	*first = address;
+	return 0;
+}
+
 static int one_zone_entry(struct ks_parser *p, void *arg)
 {
 	struct ks_token token = *ks_parser_last(p);
 
 	if (strcmp(token.text, "network") == 0)
 		return add_network(p, arg);
+	if (strcmp(token.text, "address") == 0)
+		return add_address(p, arg);
 	if (strcmp(token.text, "mac") == 0)
 		return add_mac(p, arg);
 	return add_interface(p, arg, &token);
@@ -99,7 +122,7 @@ int ks_parse_zone(struct ks_parser *p)
 	if (err)
 		return err;
 	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
-	err = ks_parse_list(p, "an interface, 'network' or 'mac'", one_zone_entry, &zone);
+	err = ks_parse_list(p, "an interface, 'network', 'address' or 'mac'", one_zone_entry, &zone);
 	zone.broken = err != 0;
 	list = ks_arena_grow(p->ast->arena, p->ast->zones, p->ast->zone_count, sizeof(*list));
 	if (!list)

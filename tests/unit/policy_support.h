@@ -44,9 +44,11 @@ static inline char *print_text(const struct ks_policy *policy)
 static inline void assert_same_tables(const struct ks_policy *a, const struct ks_policy *b)
 {
 	assert_memory_equal(&a->config, &b->config, sizeof(a->config));
-	assert_memory_equal(a->rules, b->rules, a->config.rules * sizeof(*a->rules));
+	assert_memory_equal(a->rules, b->rules, a->config.entries * sizeof(*a->rules));
 	assert_memory_equal(a->sets, b->sets, a->config.sets * sizeof(*a->sets));
 	assert_memory_equal(a->ranges, b->ranges, a->config.ranges * sizeof(*a->ranges));
+	if (a->config.targets)
+		assert_memory_equal(a->targets, b->targets, a->config.targets * sizeof(*a->targets));
 }
 
 /* xorshift64*: the same numbers in every run, so that a failure can be repeated. */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Translations as entries of struct ks_target. Equal targets are kept once for
+ * all entries of a rule; the targets of an entry are of its family and stand
+ * one behind the other.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/compile.h"
+#include "policy/value.h"
+
+#define NPT_SHORT 48 /* RFC 6296: up to here a word of the prefix's own is adjusted */
+
+/* The one's complement sum of an address's words. */
+static __u32 sum_words(const __u64 value[2])
+{
+	__u32 sum = 0;
+
+	for (int i = 0; i < 2; i++) {
+		for (int shift = 48; shift >= 0; shift -= 16)
+			sum += (__u16)(value[i] >> shift);
+	}
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* What a word must be raised by, one's complement, so that the address keeps its sum: sum(from) - sum(to). */
+__u16 ks_npt_adjust(const __u64 from[2], const __u64 to[2])
+{
+	__u32 sum = sum_words(from) + (0xffffU ^ sum_words(to));
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff ? 0 : (__u16)sum;
+}
+
+int ks_compile_target(struct ks_compiler *c, const struct ks_target *target)
+{
+	struct ks_config *config = &c->policy->config;
+
+	if (config->targets >= KS_TARGETS_MAX)
+		return -EFBIG;
+	if (ks_compile_reserve(&c->policy->targets, &c->target_room, config->targets, 1, sizeof(*target)))
+		return -ENOMEM;
+	c->policy->targets[config->targets++] = *target;
+	return 0;
+}
+
+static struct ks_target target_of(const struct ks_ast_rule *rule, const struct ks_ast_target *from)
+{
+	const struct ks_ast_translation *translation = &rule->translation;
+	struct ks_target target = {
+		.port_lo = translation->port_lo,
+		.port_hi = translation->port_hi,
+		.port_from = translation->port_from,
+		.kind = translation->kind,
+		.flags = translation->flags,
+		.zone = translation->kind == KS_TARGET_SELF ? KS_ZONE_SELF : KS_ZONE_UNKNOWN,
+	};
+
+	if (from) {
+		memcpy(target.lo, from->range.lo, sizeof(target.lo));
+		memcpy(target.hi, from->range.hi, sizeof(target.hi));
+		target.family = from->family;
+	}
+	return target;
+}
+
+/* The targets of a rule that are of a family; without addresses, the one that there is. */
+int ks_compile_targets(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned family, struct ks_rule *entry)
+{
+	const struct ks_ast_translation *translation = &rule->translation;
+	struct ks_target target;
+	int err = 0;
+
+	entry->target = (__u16)c->policy->config.targets;
+	if (!translation->target_count) {
+		target = target_of(rule, NULL);
+		err = ks_compile_target(c, &target);
+	}
+	for (size_t i = 0; !err && i < translation->target_count; i++) {
+		if (translation->targets[i].family != family)
+			continue;
+		target = target_of(rule, &translation->targets[i]);
+		if (rule->statement == KS_STATEMENT_FORWARD)
+			target.zone = ks_translation_zone(c->policy, translation, &translation->targets[i]);
+		err = ks_compile_target(c, &target);
+	}
+	entry->targets = (__u16)(c->policy->config.targets - entry->target);
+	return err;
+}
+
+/* One direction of binat: addresses of `from` become those of `to`. */
+static int compile_side(struct ks_compiler *c, const struct ks_ast_rule *rule, const struct ks_ast_target *from,
+			const struct ks_ast_target *to, __u8 zone, struct ks_rule *entry)
+{
+	struct ks_target target = target_of(rule, to);
+
+	target.prefix = to->prefix;
+	target.zone = zone;
+	if (target.kind == KS_TARGET_NPT)
+		target.adjust = ks_npt_adjust(from->range.lo, to->range.lo);
+	entry->family = to->family;
+	entry->flags = KS_RULE_ANY_PROTO;
+	entry->target = (__u16)c->policy->config.targets;
+	entry->targets = 1;
+	return ks_compile_target(c, &target);
+}
+
+static int side_set(struct ks_compiler *c, const struct ks_ast_target *side, __u32 *set)
+{
+	struct ks_range range = side->range;
+	struct ks_merged merged = {
+		.ranges = &range,
+		.count4 = side->family == KS_IPV4,
+		.count6 = side->family == KS_IPV6,
+	};
+
+	return ks_compile_set(c, &merged, set);
+}
+
+/* The outside's address of what arrives becomes the inside's, and back for what leaves. */
+int ks_compile_binat(struct ks_compiler *c, const struct ks_ast_rule *rule, size_t info)
+{
+	const struct ks_ast_target *inside = &rule->translation.targets[0], *outside = inside + 1;
+	__u8 zone = ks_translation_zone(c->policy, &rule->translation, inside);
+	struct ks_rule in = { .from_zones = rule->to_zones, .to_zones = KS_ZONES_ANY };
+	struct ks_rule out = { .from_zones = ~(1ULL << KS_ZONE_SELF), .to_zones = rule->to_zones };
+	int err = side_set(c, outside, &in.dst_set);
+
+	in.id = out.id = c->policy->infos[info].id;
+	if (!err)
+		err = side_set(c, inside, &out.src_set);
+	if (!err)
+		err = compile_side(c, rule, outside, inside, zone, &in);
+	if (!err)
+		err = compile_side(c, rule, inside, outside, KS_ZONE_UNKNOWN, &out);
+	if (!err)
+		err = ks_compile_entry(c, KS_LIST_INBOUND, &in, info);
+	return err ? err : ks_compile_entry(c, KS_LIST_SOURCE, &out, info);
+}

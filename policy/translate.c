@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Checks of address translation that need the zones and sets: where targets
+ * are, that both sides of a rule fit, which ports become which. What is found
+ * out here is kept in the tree for policy/compile.c and policy/print.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/packet.h"
+#include "policy/ast.h"
+#include "policy/value.h"
+
+static const __u64 self_bit = 1ULL << KS_ZONE_SELF;
+
+/* Not in core/packet.h under these names. */
+enum { PROTO_DCCP = 33, PROTO_SCTP = 132, PROTO_UDPLITE = 136 };
+
+bool ks_proto_has_ports(unsigned proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == PROTO_SCTP || proto == PROTO_DCCP ||
+	       proto == PROTO_UDPLITE;
+}
+
+static bool is_single(const struct ks_ast_target *target)
+{
+	return !memcmp(target->range.lo, target->range.hi, sizeof(target->range.lo));
+}
+
+/* --- where a destination is --- */
+
+static bool is_inside(const struct ks_range *outer, const __u64 value[2])
+{
+	bool below = value[0] < outer->lo[0] || (value[0] == outer->lo[0] && value[1] < outer->lo[1]);
+	bool above = value[0] > outer->hi[0] || (value[0] == outer->hi[0] && value[1] > outer->hi[1]);
+
+	return !below && !above;
+}
+
+/* The zone with the longest network that holds the target. */
+static __u8 zone_of(const struct ks_policy *policy, const struct ks_ast_target *target)
+{
+	__u8 found = KS_ZONE_UNKNOWN;
+	int longest = -1;
+
+	for (size_t i = 0; i < policy->zone_count; i++) {
+		const struct ks_zone *zone = &policy->zones[i];
+
+		for (size_t j = 0; j < zone->network_count; j++) {
+			struct ks_range range;
+
+			ks_prefix_range(&zone->networks[j], &range);
+			if (zone->networks[j].family != target->family || zone->networks[j].length <= longest ||
+			    !is_inside(&range, target->range.lo))
+				continue;
+			longest = zone->networks[j].length;
+			found = zone->id;
+		}
+	}
+	return found;
+}
+
+__u8 ks_translation_zone(const struct ks_policy *policy, const struct ks_ast_translation *translation,
+			 const struct ks_ast_target *target)
+{
+	return translation->zone.text ? translation->zone_id : zone_of(policy, target);
+}
+
+static void check_target_zone(struct ks_parser *p, struct ks_ast_translation *translation)
+{
+	const struct ks_name *name = &translation->zone;
+	int id;
+
+	translation->zone_id = KS_ZONE_UNKNOWN;
+	if (!name->text)
+		return;
+	if (strcmp(name->text, "self") == 0 || strcmp(name->text, "any") == 0) {
+		ks_parser_error_at(p, &name->place,
+				   "'%s' is not where an address can be: expected a zone with interfaces (redirect "
+				   "goes to the box itself)",
+				   name->text);
+		return;
+	}
+	id = ks_zone_resolve(p, name);
+	if (id >= 0)
+		translation->zone_id = (__u8)id;
+}
+
+/* --- families and ports --- */
+
+static void check_families(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	for (size_t i = 0; rule->family && i < rule->translation.target_count; i++) {
+		const struct ks_ast_target *target = &rule->translation.targets[i];
+
+		if (target->family == rule->family)
+			continue;
+		ks_parser_error_at(p, &target->place,
+				   "this address is IPv%d, but the rule is for IPv%d: addresses are translated within "
+				   "their family",
+				   target->family, rule->family);
+		return;
+	}
+}
+
+static bool has_port_protos(const struct ks_ast_rule *rule)
+{
+	for (size_t i = 0; i < rule->proto_count; i++) {
+		if (!ks_proto_has_ports(rule->protos[i]))
+			return false;
+	}
+	return rule->proto_count > 0;
+}
+
+/* The n-th port of the rule's one range becomes the n-th from port_lo. */
+static void check_offset(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_range *ports)
+{
+	struct ks_ast_translation *translation = &rule->translation;
+	unsigned wanted = (unsigned)(ports->hi[1] - ports->lo[1]) + 1;
+	unsigned given = translation->port_hi - translation->port_lo + 1U;
+
+	if (given == 1 && translation->port_lo + wanted - 1 > 65535)
+		ks_parser_error_at(p, &translation->port_place,
+				   "%u ports from %u on go beyond 65535: expected a lower port", wanted,
+				   translation->port_lo);
+	else if (given != 1 && given != wanted)
+		ks_parser_error_at(p, &translation->port_place,
+				   "the rule has %u ports, but %u are given here: expected as many, or the first one",
+				   wanted, given);
+	if (given == 1 && rule->dport.items.count > 1)
+		ks_parser_warn_at(p, &translation->port_place,
+				  "ports %llu-%llu become %u-%llu one by one: expected that range here to say so",
+				  ports->lo[1], ports->hi[1], translation->port_lo,
+				  translation->port_lo + ports->hi[1] - ports->lo[1]);
+	translation->flags |= KS_TARGET_PORT_OFFSET;
+	translation->port_from = (__u16)ports->lo[1];
+	translation->port_hi = (__u16)(translation->port_lo + wanted - 1);
+}
+
+static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
+{
+	struct ks_ast_translation *translation = &rule->translation;
+	bool range = translation->port_hi != translation->port_lo;
+	bool offset = range || rule->statement == KS_STATEMENT_FORWARD;
+	struct ks_merged merged = { 0 };
+
+	if (!(translation->flags & KS_TARGET_PORTS))
+		return;
+	if (!has_port_protos(rule)) {
+		ks_parser_error_at(p, &translation->port_place,
+				   "a port needs a protocol: expected tcp, udp, proto sctp or proto dccp in this rule");
+		return;
+	}
+	if (rule->dport.present && !rule->dport.negated && ks_items_merge(p->ast, &rule->dport.items, true, &merged))
+		return;
+	if (merged.count4 == 1 && merged.ranges[0].lo[1] != merged.ranges[0].hi[1] && offset)
+		check_offset(p, rule, &merged.ranges[0]);
+	else if (range)
+		ks_parser_error_at(p, &translation->port_place,
+				   "a range of ports needs a range of as many in the conditions: expected one port");
+	free(merged.ranges);
+}
+
+/* --- forward, redirect --- */
+
+static void check_forward(struct ks_parser *p, struct ks_ast_rule *rule)
+{
+	const struct ks_ast_translation *translation = &rule->translation;
+
+	if (!rule->has_to)
+		rule->to_zones = rule->destination.present ? KS_ZONES_ANY : self_bit;
+	if (!translation->present) {
+		ks_parser_error_at(p, &rule->place,
+				   "this rule says no new destination: expected 'to' and an address at its end");
+		return;
+	}
+	if (!translation->target_count)
+		ks_parser_error_at(p, &translation->place, "this list is empty: expected at least one address");
+	for (size_t i = 0; i < translation->target_count; i++) {
+		if (!is_single(&translation->targets[i]))
+			ks_parser_error_at(p, &translation->targets[i].place,
+					   "a packet is forwarded to one address: expected an address, or binat for a "
+					   "whole prefix");
+	}
+}
+
+static void check_redirect(struct ks_parser *p, struct ks_ast_rule *rule)
+{
+	if (!rule->translation.present)
+		ks_parser_error_at(p, &rule->place,
+				   "this rule says no new destination: expected 'to port' and a port, or 'to self', at "
+				   "its end");
+	else if (rule->translation.kind != KS_TARGET_SELF)
+		ks_parser_error_at(p, &rule->translation.place,
+				   "redirect goes to the box itself: expected 'to port' and a port, or forward instead "
+				   "of redirect");
+}
+
+/* --- nat --- */
+
+static void check_options(struct ks_parser *p, struct ks_ast_translation *translation)
+{
+	if (translation->kind == KS_TARGET_EXEMPT && translation->flags)
+		ks_parser_error_at(p, &translation->place,
+				   "'exempt' translates nothing: expected no options behind it");
+	if (translation->has_filtering && !(translation->flags & KS_TARGET_EIM))
+		ks_parser_error_at(p, &translation->place,
+				   "'filtering' needs a mapping that outlives a flow: expected 'endpoint-independent' "
+				   "before it");
+	if ((translation->flags & KS_TARGET_EIM) && !translation->has_filtering)
+		translation->flags |= KS_TARGET_EIF;
+}
+
+static void check_nat(struct ks_parser *p, struct ks_ast_rule *rule)
+{
+	struct ks_ast_translation *translation = &rule->translation;
+
+	for (size_t i = 0; i < rule->to.count && rule->to_zones != KS_ZONES_ANY; i++) {
+		if (rule->to.list[i].bit == self_bit)
+			ks_parser_error_at(p, &rule->to.list[i].place,
+					   "what goes to the box itself is not translated: expected the zones that "
+					   "packets leave by");
+	}
+	if (!translation->present) {
+		ks_parser_error_at(p, &rule->place,
+				   "this rule says no new source: expected 'masquerade', 'exempt', or 'to' and an "
+				   "address at its end");
+		return;
+	}
+	if (translation->kind == KS_TARGET_RANGE && !translation->target_count)
+		ks_parser_error_at(p, &translation->place, "this list is empty: expected at least one address");
+	check_options(p, translation);
+}
+
+/* --- binat, nptv6 --- */
+
+static void check_side(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_ast_target *side)
+{
+	bool npt = rule->statement == KS_STATEMENT_NPTV6;
+
+	if (side->is_range)
+		ks_parser_error_at(p, &side->place,
+				   "a range cannot be translated one to one: expected an address or a prefix");
+	else if (npt && side->family != KS_IPV6)
+		ks_parser_error_at(p, &side->place, "nptv6 translates IPv6 prefixes: expected binat for IPv4");
+	else if (npt && side->prefix > 64)
+		ks_parser_error_at(
+			p, &side->place,
+			"nptv6 needs the lower 64 bits of the address: expected a prefix of at most 64 bits");
+	else if (!side->prefix)
+		ks_parser_error_at(p, &side->place, "a prefix of no bits holds every address: expected a longer one");
+}
+
+static void check_on(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	const __u64 own = ~(self_bit | 1ULL << KS_ZONE_NONE);
+
+	if (rule->to.count && (rule->to_zones == KS_ZONES_ANY || (rule->to_zones & ~own)))
+		ks_parser_error_at(p, &rule->to.list[0].place,
+				   "the outside is a zone with interfaces: expected its name behind 'on'");
+}
+
+static void check_binat(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	const struct ks_ast_target *inside = &rule->translation.targets[0], *outside = inside + 1;
+
+	check_side(p, rule, inside);
+	check_side(p, rule, outside);
+	check_on(p, rule);
+	if (inside->is_range || outside->is_range)
+		return;
+	if (inside->family != outside->family)
+		ks_parser_error_at(p, &outside->place, "the inside is IPv%d and the outside IPv%d: expected one family",
+				   inside->family, outside->family);
+	else if (inside->prefix != outside->prefix)
+		ks_parser_error_at(p, &outside->place,
+				   "the inside has a prefix of %u bits and the outside of %u: expected the same length",
+				   inside->prefix, outside->prefix);
+	else if (!memcmp(&inside->range, &outside->range, sizeof(inside->range)))
+		ks_parser_error_at(p, &outside->place,
+				   "the inside and the outside are the same: expected two different ones");
+}
+
+void ks_translation_check(struct ks_parser *p, struct ks_ast_rule *rule)
+{
+	check_target_zone(p, &rule->translation);
+	switch (rule->statement) {
+	case KS_STATEMENT_FORWARD:
+		check_forward(p, rule);
+		break;
+	case KS_STATEMENT_REDIRECT:
+		check_redirect(p, rule);
+		break;
+	case KS_STATEMENT_NAT:
+		check_nat(p, rule);
+		check_families(p, rule);
+		return;
+	case KS_STATEMENT_BINAT:
+	case KS_STATEMENT_NPTV6:
+		check_binat(p, rule);
+		return;
+	default:
+		return;
+	}
+	check_families(p, rule);
+	if (rule->translation.present)
+		check_target_port(p, rule);
+}
