@@ -56,9 +56,20 @@ static bool is_later_fragment(const struct ks_packet_spec *spec)
 	return ks_spec_number(spec, KS_MOD_FRAGMENT, 0) != 0;
 }
 
-static bool is_fragment(const struct ks_packet_spec *spec)
+/* A fragment cut out of a datagram that was made whole. */
+struct ks_part {
+	bool given, more;
+	__u16 offset;
+};
+
+static bool is_fragment(const struct ks_packet_spec *spec, const struct ks_part *part)
 {
-	return ks_spec_mod(spec, KS_MOD_FRAGMENT) || ks_spec_mod(spec, KS_MOD_MORE);
+	return ks_spec_mod(spec, KS_MOD_FRAGMENT) || ks_spec_mod(spec, KS_MOD_MORE) || part->given;
+}
+
+static __u16 fragment_offset(const struct ks_packet_spec *spec, const struct ks_part *part)
+{
+	return (__u16)ks_spec_number(spec, KS_MOD_FRAGMENT, part->offset) & 0xfff8;
 }
 
 static __u8 ttl_of(const struct ks_packet_spec *spec)
@@ -115,10 +126,11 @@ static void ipv4_checksum_put(const struct ks_packet_spec *spec, __u8 *packet, s
 	ks_put16(packet + 10, sum);
 }
 
-static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, struct ks_octets *out)
+static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, const struct ks_part *part,
+		    struct ks_octets *out)
 {
 	size_t start = out->length, header;
-	__u16 fragment = (__u16)(ks_spec_number(spec, KS_MOD_FRAGMENT, 0) / 8);
+	__u16 fragment = fragment_offset(spec, part) / 8;
 	__u8 *ip;
 
 	ks_octets_zero(out, IPV4_HEADER);
@@ -131,7 +143,7 @@ static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_octets *l
 	ip = out->data + start;
 	if (ks_spec_mod(spec, KS_MOD_DF))
 		fragment |= 0x4000;
-	if (ks_spec_mod(spec, KS_MOD_MORE))
+	if (ks_spec_mod(spec, KS_MOD_MORE) || part->more)
 		fragment |= 0x2000;
 	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 4) << 4 | ks_spec_number(spec, KS_MOD_IHL, header / 4));
 	ip[1] = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
@@ -185,20 +197,21 @@ static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod
 	}
 }
 
-/* `fragment N` and `more`: the fragment header stands last. */
-static void fragment_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+/* `fragment N`, `more` and `part N-N`: the fragment header stands last. */
+static void fragment_put(const struct ks_packet_spec *spec, const struct ks_part *part, struct ks_octets *out)
 {
-	__u16 offset = (__u16)ks_spec_number(spec, KS_MOD_FRAGMENT, 0) & 0xfff8;
+	__u16 offset = fragment_offset(spec, part);
 	size_t at = out->length;
 
-	if (ks_spec_mod(spec, KS_MOD_MORE))
+	if (ks_spec_mod(spec, KS_MOD_MORE) || part->more)
 		offset |= 1;
 	ks_octets_zero(out, 8);
 	ks_put16(out->data + at + 2, offset);
-	out->data[at + 7] = 1; /* identification */
+	ks_put32(out->data + at + 4, (__u32)ks_spec_number(spec, KS_MOD_IP_ID, 1));
 }
 
-static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, struct ks_octets *out)
+static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, const struct ks_part *part,
+		    struct ks_octets *out)
 {
 	size_t start = out->length, next = start + 6; /* where the type of the following header stands */
 	__u8 tos = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
@@ -212,10 +225,10 @@ static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l
 		next = out->length;
 		extension_put(spec, &spec->mods[i], out);
 	}
-	if (is_fragment(spec)) {
+	if (is_fragment(spec, part)) {
 		out->data[next] = KS_PROTO_FRAGMENT;
 		next = out->length;
-		fragment_put(spec, out);
+		fragment_put(spec, part, out);
 	}
 	ks_octets_add(out, l4->data, l4->length);
 	if (out->overflow)
@@ -239,18 +252,35 @@ static void later_put(const struct ks_packet_spec *spec, struct ks_octets *out)
 	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, 32));
 }
 
-static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *quote, struct ks_octets *out)
+/* The packet before, as who quotes it has seen it. */
+static int last_put(const struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from,
+		    struct ks_octets *out)
+{
+	bool received = quote->seen == KS_SEEN_AUTO ? from != crafter->last_from : quote->seen == KS_SEEN_RECEIVED;
+	const struct ks_octets *octets = received && crafter->left.length ? &crafter->left : &crafter->last;
+	size_t start = out->length;
+
+	if (!octets->length)
+		return -EINVAL;
+	ks_octets_add(out, octets->data, octets->length);
+	octets_put(quote, out->data + start, out->length - start);
+	return 0;
+}
+
+static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from, struct ks_octets *out)
 {
 	size_t start = out->length;
-	int err = 0;
+	struct ks_turn turn;
+	int err;
 
 	if (quote->kind == KS_SPEC_LAST) {
-		if (!crafter->last.length)
-			return -EINVAL;
-		ks_octets_add(out, crafter->last.data, crafter->last.length);
-		octets_put(quote, out->data + start, out->length - start);
+		err = last_put(crafter, quote, from, out);
 	} else {
-		err = ks_craft_packet(crafter, quote, true, out);
+		err = ks_turn_take(crafter, quote, true, from, &turn);
+		if (!err)
+			err = ks_craft_packet(crafter, &turn, out);
+		if (!err && quote->talk)
+			crafter->quote = turn;
 	}
 	/* RFC 1812 4.3.2.3: 576 octets in all; RFC 4443 2.4: 1280. */
 	ks_octets_cut(out, start + (quote->family == KS_IPV4 ? 548 : 1232));
@@ -259,23 +289,42 @@ static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *qu
 	return err;
 }
 
-/* The network packet of a spec, appended to `out`. */
-int ks_craft_packet(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, struct ks_octets *out)
+/* `part N-N`: what stays of the datagram; it goes on in later fragments where its end is missing. */
+static void part_cut(const struct ks_packet_spec *spec, struct ks_octets *l4, struct ks_part *part)
 {
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_PART);
+	size_t from, to;
+
+	*part = (struct ks_part){ 0 };
+	if (!mod)
+		return;
+	from = KS_MIN((size_t)mod->value, l4->length);
+	to = KS_MIN((size_t)mod->value2, l4->length);
+	*part = (struct ks_part){ .given = true, .offset = (__u16)from, .more = to < l4->length };
+	memmove(l4->data, l4->data + from, to - from);
+	ks_octets_cut(l4, to - from);
+}
+
+/* The network packet of a turn, appended to `out`. */
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+{
+	const struct ks_packet_spec *spec = &turn->spec;
 	struct ks_octets l4, quote;
+	struct ks_part part;
 	int err = ks_octets_init(&l4);
 
 	if (err)
 		return err;
 	err = ks_octets_init(&quote);
 	if (!err && spec->quote)
-		err = quote_put(crafter, spec->quote, &quote);
+		err = quote_put(crafter, spec->quote, spec->from, &quote);
 	if (!err && is_later_fragment(spec))
 		later_put(spec, &l4);
 	else if (!err)
-		ks_craft_l4(crafter, spec, &quote, quoted, &l4);
+		ks_craft_l4(crafter, turn, &quote, &l4);
+	part_cut(spec, &l4, &part);
 	if (!err)
-		err = spec->family == KS_IPV4 ? ipv4_put(spec, &l4, out) : ipv6_put(spec, &l4, out);
+		err = spec->family == KS_IPV4 ? ipv4_put(spec, &l4, &part, out) : ipv6_put(spec, &l4, &part, out);
 	ks_octets_fini(&quote);
 	ks_octets_fini(&l4);
 	return err;
@@ -307,8 +356,9 @@ static void arp_put(struct ks_octets *out)
 	ks_octets_add(out, (const __u8[]){ 10, 0, 0, 1 }, 4);
 }
 
-static int frame_put(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_octets *out)
+static int frame_put(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
 {
+	const struct ks_packet_spec *spec = &turn->spec;
 	size_t start;
 	int err = 0;
 
@@ -322,8 +372,10 @@ static int frame_put(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 	if (spec->kind == KS_SPEC_ARP)
 		arp_put(out);
 	else
-		err = ks_craft_packet(crafter, spec, false, out);
+		err = ks_craft_packet(crafter, turn, out);
 	if (!err && spec->family) {
+		crafter->last_from = spec->from;
+		ks_octets_cut(&crafter->left, 0);
 		ks_octets_cut(&crafter->last, 0);
 		ks_octets_add(&crafter->last, out->data + start, out->length - start);
 	}
@@ -337,10 +389,14 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 
 	ks_octets_cut(out, 0);
 	out->overflow = false;
-	crafter->sender = NULL;
-	err = frame_put(crafter, spec, out);
-	if (err)
+	crafter->quote.talk = NULL;
+	err = ks_turn_take(crafter, spec, false, spec->from, &crafter->turn);
+	if (!err)
+		err = frame_put(crafter, &crafter->turn, out);
+	if (err) {
+		crafter->turn.talk = NULL;
 		return err;
+	}
 	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_PAD, 0));
 	if (ks_spec_mod(spec, KS_MOD_TRUNCATE))
 		ks_octets_cut(out, (size_t)ks_spec_number(spec, KS_MOD_TRUNCATE, 0));
@@ -350,7 +406,7 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 	frame->length = (__u32)out->length;
 	frame->captured = (__u32)KS_MIN((__s64)out->length, ks_spec_number(spec, KS_MOD_SNAP, (__s64)out->length));
 	frame->link = ks_spec_mod(spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
-	frame->from = spec->from;
-	frame->to = spec->to;
+	frame->from = crafter->turn.spec.from;
+	frame->to = crafter->turn.spec.to;
 	return 0;
 }

@@ -33,8 +33,21 @@ void ks_crafter_reset(struct ks_crafter *crafter);
  */
 int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_frame *frame);
 
-/* The packet crafted last was let through: its sender's sequence numbers go on. */
+/* The packet crafted last was let through as it is: its sender's sequence numbers go on. */
 void ks_crafter_passed(struct ks_crafter *crafter);
+
+/*
+ * The same when it left as these octets: its receiver remembers what it saw,
+ * and will answer that. `to` is the zone that it left for, or KS_ZONE_UNKNOWN.
+ */
+void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t length, __u8 to);
+
+/*
+ * Whether its receiver would take it for what it is: returns NULL, or a
+ * sentence. Only packets of named conversations, and errors that quote one,
+ * are judged; to be asked before ks_crafter_delivered().
+ */
+const char *ks_crafter_surprise(const struct ks_crafter *crafter, const __u8 *data, size_t length);
 
 /* The n-th of many flows like `spec`: its source port, then its source address counts up. */
 void ks_craft_vary(const struct ks_packet_spec *spec, __u64 n, struct ks_packet_spec *varied);

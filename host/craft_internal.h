@@ -27,35 +27,67 @@ void ks_octets_cut(struct ks_octets *octets, size_t length); /* to at most this 
 void ks_put16(__u8 *at, __u16 value);
 void ks_put32(__u8 *at, __u32 value);
 
-/* One side of a TCP conversation. */
+/* A conversation as one end sees it: itself and the other, ports in host order. */
+struct ks_view {
+	struct ks_addr own, other;
+	__u16 own_port, other_port;
+	__u16 id; /* of ICMP queries */
+};
+
+/* One end of a conversation. TCP numbers are its own, and as they reach the other end: a helper may shift them. */
 struct ks_speaker {
+	struct ks_view view;
+	__u8 zone; /* KS_ZONE_UNKNOWN until a packet that passed told */
 	__u32 isn;
 	__u32 next; /* behind what it has sent and what passed */
 	__u32 last; /* sequence number of its last packet */
+	__u32 heard_isn, heard_next, heard_last; /* the same, as they arrived */
+	__u32 tag; /* SCTP: the verification tag that it wants to see */
 };
 
 struct ks_dialogue {
 	struct ks_dialogue *next;
-	__u8 family;
-	struct ks_addr addr[2];
-	__u16 port[2];
-	struct ks_speaker speaker[2]; /* of addr[0] and addr[1]; the first one to speak is 0 */
+	__u8 family, proto;
+	struct ks_view written; /* of speaker[0], as the test has it */
+	int opener; /* which of them spoke first and passed; -1: none yet */
+	struct ks_speaker speaker[2]; /* the first one to speak is 0 */
+};
+
+/* A packet about to be crafted, and whose it is. */
+struct ks_turn {
+	struct ks_packet_spec spec; /* its ends as its sender sees them */
+	struct ks_dialogue *talk; /* NULL: of no conversation that is remembered */
+	int side; /* of the sender */
+	bool quoted; /* what follows is quoted by an ICMP error ... */
+	bool received; /* ... as the receiver has seen it */
+	__u16 id; /* of an ICMP query */
 };
 
 struct ks_crafter {
 	struct ks_octets frame;
 	struct ks_octets last; /* the network packet crafted last */
+	struct ks_octets left; /* the same as it left; empty if it did not */
+	__u8 last_from; /* its zone */
 	struct ks_dialogue *dialogues;
-	struct ks_speaker *sender; /* of the packet crafted last, if it was TCP */
+	struct ks_turn turn; /* of the packet crafted last */
+	struct ks_turn quote; /* of what it quotes, if it quotes a conversation */
+	__u32 seq, ack; /* of the packet crafted last, if it was TCP */
 	__u32 end; /* of its data */
-	bool syn;
 };
 
-int ks_craft_packet(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, struct ks_octets *out);
+/* Whose turn it is to send such a packet; `from` is the zone of who quotes it. -ENOMEM. */
+int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
+		 struct ks_turn *turn);
+
+/* How the sender numbers its data in this packet, and how those numbers look to who quotes it. */
+__u32 ks_turn_seq(const struct ks_turn *turn);
+__u32 ks_turn_ack(const struct ks_turn *turn);
+
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out);
 __u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length);
 
 /* Upper header and payload; what an ICMP error quotes is given. */
-void ks_craft_l4(struct ks_crafter *crafter, const struct ks_packet_spec *spec, const struct ks_octets *quote,
-		 bool quoted, struct ks_octets *out);
+void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const struct ks_octets *quote,
+		 struct ks_octets *out);
 
 #endif

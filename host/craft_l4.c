@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Upper headers and payload of crafted packets, and the memory of TCP
- * sequence numbers; see craft.h. RFC 9293, 7323, 2018, 768, 792, 4443, 4861.
- */
+/* Upper headers and payload of crafted packets; see craft.h. RFC 9293, 7323, 2018, 768, 792, 4443, 4861. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,106 +76,6 @@ void ks_put32(__u8 *at, __u32 value)
 	ks_put16(at + 2, (__u16)value);
 }
 
-/* The crafter's memory. */
-
-int ks_crafter_create(struct ks_crafter **crafter)
-{
-	struct ks_crafter *made = calloc(1, sizeof(*made));
-
-	if (!made)
-		return -ENOMEM;
-	if (ks_octets_init(&made->frame) || ks_octets_init(&made->last)) {
-		ks_crafter_destroy(made);
-		return -ENOMEM;
-	}
-	*crafter = made;
-	return 0;
-}
-
-void ks_crafter_reset(struct ks_crafter *crafter)
-{
-	struct ks_dialogue *next;
-
-	for (struct ks_dialogue *d = crafter->dialogues; d; d = next) {
-		next = d->next;
-		free(d);
-	}
-	crafter->dialogues = NULL;
-	crafter->sender = NULL;
-	crafter->last.length = 0;
-}
-
-void ks_crafter_forget(struct ks_crafter *crafter)
-{
-	struct ks_dialogue *newest = crafter->dialogues;
-
-	if (!newest)
-		return;
-	crafter->sender = NULL;
-	crafter->dialogues = newest->next;
-	free(newest);
-}
-
-void ks_crafter_destroy(struct ks_crafter *crafter)
-{
-	if (!crafter)
-		return;
-	ks_crafter_reset(crafter);
-	ks_octets_fini(&crafter->frame);
-	ks_octets_fini(&crafter->last);
-	free(crafter);
-}
-
-static bool is_end(const struct ks_dialogue *d, int side, const struct ks_addr *addr, __u16 port)
-{
-	return d->port[side] == port && memcmp(&d->addr[side], addr, sizeof(*addr)) == 0;
-}
-
-/* The conversation of a packet; *side is the sender's. Made when it is new; NULL without memory. */
-static struct ks_dialogue *dialogue_get(struct ks_crafter *crafter, const struct ks_packet_spec *spec, int *side)
-{
-	struct ks_dialogue *d;
-
-	for (d = crafter->dialogues; d; d = d->next) {
-		for (*side = 0; *side < 2; (*side)++) {
-			if (d->family == spec->family && is_end(d, *side, &spec->src, spec->sport) &&
-			    is_end(d, !*side, &spec->dst, spec->dport))
-				return d;
-		}
-	}
-	d = calloc(1, sizeof(*d));
-	if (!d)
-		return NULL;
-	*side = 0;
-	d->family = spec->family;
-	d->addr[0] = spec->src;
-	d->addr[1] = spec->dst;
-	d->port[0] = spec->sport;
-	d->port[1] = spec->dport;
-	d->speaker[0].isn = d->speaker[0].next = d->speaker[0].last = KS_CRAFT_ISN_FIRST;
-	d->speaker[1].isn = d->speaker[1].next = d->speaker[1].last = KS_CRAFT_ISN_OTHER;
-	d->next = crafter->dialogues;
-	crafter->dialogues = d;
-	return d;
-}
-
-void ks_crafter_passed(struct ks_crafter *crafter)
-{
-	struct ks_speaker *sender = crafter->sender;
-
-	/* A SYN elsewhere than at the initial number is a stray one and no part of what is sent. */
-	if (sender && (crafter->syn ? sender->last == sender->isn : ks_seq_after(crafter->end, sender->next)))
-		sender->next = crafter->end;
-	crafter->sender = NULL;
-}
-
-static __u32 seq_resolve(const struct ks_mod *mod, __s64 value, const struct ks_speaker *speaker, __u32 next)
-{
-	if (mod->base == KS_SEQ_ABSOLUTE)
-		return (__u32)value;
-	return (mod->base == KS_SEQ_ISN ? speaker->isn : next) + (__u32)value;
-}
-
 /* Payload. */
 
 static void payload_add(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out)
@@ -205,7 +102,7 @@ static void checksum_put(const struct ks_packet_spec *spec, struct ks_octets *ou
 
 /* TCP. */
 
-static void tcp_option_add(const struct ks_mod *mod, const struct ks_speaker *peer, struct ks_octets *out)
+static void tcp_option_add(const struct ks_mod *mod, __u32 isn, struct ks_octets *out)
 {
 	switch (mod->kind) {
 	case KS_MOD_WSCALE:
@@ -227,15 +124,15 @@ static void tcp_option_add(const struct ks_mod *mod, const struct ks_speaker *pe
 		ks_octets_add(out, mod->data, mod->length);
 		break;
 	case KS_MOD_SACK:
-		ks_octets_add32(out, peer->isn + (__u32)mod->value);
-		ks_octets_add32(out, peer->isn + (__u32)mod->value2);
+		ks_octets_add32(out, isn + (__u32)mod->value);
+		ks_octets_add32(out, isn + (__u32)mod->value2);
 		break;
 	default:
 		break;
 	}
 }
 
-static void tcp_options_add(const struct ks_packet_spec *spec, const struct ks_speaker *peer, struct ks_octets *out)
+static void tcp_options_add(const struct ks_packet_spec *spec, __u32 isn, struct ks_octets *out)
 {
 	size_t blocks = 0;
 
@@ -245,80 +142,42 @@ static void tcp_options_add(const struct ks_packet_spec *spec, const struct ks_s
 		ks_octets_add(out, (const __u8[]){ 1, 1, 5, (__u8)(2 + 8 * blocks) }, 4);
 	for (size_t i = 0; blocks && i < spec->mod_count; i++) {
 		if (spec->mods[i].kind == KS_MOD_SACK)
-			tcp_option_add(&spec->mods[i], peer, out);
+			tcp_option_add(&spec->mods[i], isn, out);
 	}
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		if (spec->mods[i].kind != KS_MOD_SACK)
-			tcp_option_add(&spec->mods[i], peer, out);
+			tcp_option_add(&spec->mods[i], isn, out);
 	}
 	while (out->length % 4)
 		ks_octets_add8(out, out->length % 4 == 3 ? 0 : 1);
 }
 
-static __u32 tcp_seq(const struct ks_packet_spec *spec, const struct ks_speaker *sender, bool quoted)
+static void tcp_put(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
 {
-	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_SEQ);
-
-	if (mod)
-		return seq_resolve(mod, mod->value, sender, sender->next);
-	if (quoted)
-		return sender->last;
-	return spec->tcp_flags & KS_TCP_SYN ? sender->isn : sender->next;
-}
-
-static __u32 tcp_ack(const struct ks_packet_spec *spec, const struct ks_speaker *peer)
-{
-	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_ACK);
-
-	if (mod)
-		return seq_resolve(mod, mod->value, peer, peer->next);
-	return spec->tcp_flags & KS_TCP_ACK ? peer->next : 0;
-}
-
-static void tcp_remember(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_speaker *sender,
-			 __u32 seq, size_t payload)
-{
-	crafter->sender = sender;
-	crafter->syn = spec->tcp_flags & KS_TCP_SYN;
-	crafter->end = seq + (__u32)payload + !!(spec->tcp_flags & KS_TCP_SYN) + !!(spec->tcp_flags & KS_TCP_FIN);
-	sender->last = seq;
-}
-
-static void tcp_put(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, struct ks_octets *out)
-{
-	const struct ks_mod *isn = ks_spec_mod(spec, KS_MOD_ISN);
-	struct ks_dialogue fallback = { 0 }, *d;
-	int side;
-	struct ks_speaker *sender, *peer;
+	const struct ks_packet_spec *spec = &turn->spec;
+	__u32 seq = ks_turn_seq(turn), ack = ks_turn_ack(turn);
 	size_t header;
-	__u32 seq;
 
-	d = dialogue_get(crafter, spec, &side);
-	if (!d) {
-		d = &fallback;
-		out->overflow = true;
-	}
-	sender = &d->speaker[side];
-	peer = &d->speaker[!side];
-	if (isn && !quoted)
-		sender->isn = sender->next = (__u32)isn->value;
-	seq = tcp_seq(spec, sender, quoted);
 	ks_octets_add16(out, spec->sport);
 	ks_octets_add16(out, spec->dport);
 	ks_octets_add32(out, seq);
-	ks_octets_add32(out, tcp_ack(spec, peer));
+	ks_octets_add32(out, ack);
 	ks_octets_add16(out, spec->tcp_flags);
 	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_WIN, 65535));
 	ks_octets_zero(out, 4);
-	tcp_options_add(spec, peer, out);
+	tcp_options_add(spec, turn->talk->speaker[!turn->side].heard_isn, out);
 	header = out->length;
 	out->data[12] = (__u8)(ks_spec_number(spec, KS_MOD_DATA_OFFSET, (__s64)(header / 4)) << 4);
 	if (header > 60)
 		out->overflow = true;
 	payload_add(spec, 0, out);
 	checksum_put(spec, out, 16);
-	if (!quoted && d != &fallback)
-		tcp_remember(crafter, spec, sender, seq, out->length - header);
+	if (turn->quoted)
+		return;
+	crafter->seq = seq;
+	crafter->ack = ack;
+	crafter->end = seq + (__u32)(out->length - header) + !!(spec->tcp_flags & KS_TCP_SYN) +
+		       !!(spec->tcp_flags & KS_TCP_FIN);
 }
 
 /* UDP and ICMP. */
@@ -376,15 +235,16 @@ static void target_put(const struct ks_packet_spec *spec, unsigned type, struct 
 		memcpy(out->data + 8, (const __u8[]){ 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0xff, 0xfe }, 13);
 }
 
-static void icmp_put(const struct ks_packet_spec *spec, const struct ks_octets *quote, struct ks_octets *out)
+static void icmp_put(const struct ks_turn *turn, const struct ks_octets *quote, struct ks_octets *out)
 {
+	const struct ks_packet_spec *spec = &turn->spec;
 	unsigned type = (unsigned)ks_spec_number(spec, KS_MOD_TYPE, 0);
 	const struct ks_mod *seq = ks_spec_mod(spec, KS_MOD_SEQ);
 
 	ks_octets_add8(out, (__u8)type);
 	ks_octets_add8(out, (__u8)ks_spec_number(spec, KS_MOD_CODE, 0));
 	ks_octets_add16(out, 0);
-	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_ID, 0));
+	ks_octets_add16(out, turn->id);
 	ks_octets_add16(out, seq ? (__u16)seq->value : 0);
 	if (spec->quote)
 		ks_octets_add(out, quote->data, quote->length);
@@ -394,19 +254,21 @@ static void icmp_put(const struct ks_packet_spec *spec, const struct ks_octets *
 	checksum_put(spec, out, 2);
 }
 
-void ks_craft_l4(struct ks_crafter *crafter, const struct ks_packet_spec *spec, const struct ks_octets *quote,
-		 bool quoted, struct ks_octets *out)
+void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const struct ks_octets *quote,
+		 struct ks_octets *out)
 {
+	const struct ks_packet_spec *spec = &turn->spec;
+
 	switch (spec->proto) {
 	case KS_PROTO_TCP:
-		tcp_put(crafter, spec, quoted, out);
+		tcp_put(crafter, turn, out);
 		break;
 	case KS_PROTO_UDP:
 		udp_put(spec, out);
 		break;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
-		icmp_put(spec, quote, out);
+		icmp_put(turn, quote, out);
 		break;
 	default:
 		payload_add(spec, DEFAULT_PAYLOAD, out);
@@ -430,6 +292,7 @@ void ks_craft_vary(const struct ks_packet_spec *spec, __u64 n, struct ks_packet_
 	__u64 room = 65536 - (__u64)spec->sport;
 
 	*varied = *spec;
+	varied->talk = false;
 	if (ports && n < room) {
 		varied->sport = (__u16)(spec->sport + n);
 		return;

@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "core/checksum.h"
+#include "core/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,6 +43,11 @@ struct ks_engine {
 	__u32 output_len, output_room;
 	bool changed;
 	__u64 random;
+	struct listener {
+		__u8 proto;
+		__u16 port;
+	} listeners[KS_ENGINE_LISTEN_MAX];
+	unsigned listener_count;
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
 };
@@ -118,21 +124,29 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 	return addr->d[0] || addr->d[1];
 }
 
-/* There is no box here, and no sockets. */
+/* There are no sockets here but those that the caller told of. */
 bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple)
 {
+	const struct ks_engine *engine = engine_of(env);
+
+	for (unsigned i = 0; i < engine->listener_count; i++) {
+		const struct listener *listener = &engine->listeners[i];
+
+		if (listener->proto == tuple->proto && listener->port == ks_be16(tuple->dport))
+			return true;
+	}
 	return false;
 }
 
-/* xorshift64* (Vigna 2016), seeded by the table's secret: a replay with a fixed secret repeats itself. */
+/* Seeded by the table's secret; a test may set it. */
 __u32 env_random(struct ks_env *env)
 {
-	__u64 *x = &engine_of(env)->random;
+	return ks_random_step(&engine_of(env)->random);
+}
 
-	*x ^= *x >> 12;
-	*x ^= *x << 25;
-	*x ^= *x >> 27;
-	return (__u32)(*x * 0x2545f4914f6cdd1dULL >> 32);
+void ks_engine_set_random(struct ks_engine *engine, __u64 seed)
+{
+	engine->random = seed ? seed : 1;
 }
 
 bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
@@ -473,6 +487,32 @@ int ks_engine_each_flow(struct ks_engine *engine,
 				return err;
 		}
 	}
+	return 0;
+}
+
+int ks_engine_each_entry(struct ks_engine *engine,
+			 int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg)
+{
+	for (__u32 b = 0; b < engine->shape.buckets; b++) {
+		for (__u32 s = 0; s < KS_BUCKET_SLOTS; s++) {
+			const struct ks_slot *slot = &engine->buckets[b].slot[s];
+			int err;
+
+			if (slot->flow.state == KS_STATE_NONE || ks_flow_is_expired(&slot->flow, engine->now))
+				continue;
+			err = fn(&slot->key, &slot->flow, arg);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port)
+{
+	if (engine->listener_count == KS_ENGINE_LISTEN_MAX)
+		return -ENOSPC;
+	engine->listeners[engine->listener_count++] = (struct listener){ .proto = proto, .port = port };
 	return 0;
 }
 

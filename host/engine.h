@@ -47,6 +47,9 @@ void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tabl
 void ks_engine_set_time(struct ks_engine *engine, __u64 now);
 __u64 ks_engine_time(const struct ks_engine *engine);
 
+/* Starts the sequence of random numbers (for ports) anew, so that two homes can be compared. */
+void ks_engine_set_random(struct ks_engine *engine, __u64 seed);
+
 /* Called for every event of the core; NULL for none. */
 void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
 
@@ -75,6 +78,15 @@ void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *fr
 /* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
 int ks_engine_each_flow(struct ks_engine *engine,
 			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
+
+/* The same for every live entry of the table: aliases, mappings and the like too. */
+int ks_engine_each_entry(struct ks_engine *engine,
+			 int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
+
+#define KS_ENGINE_LISTEN_MAX 8
+
+/* A process of the box takes a port of a protocol: translations must not use it. Returns 0 or -ENOSPC. */
+int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port);
 
 /* Puts a flow in the table as it is (a snapshot for explain). Returns 0, -EEXIST or -ENOSPC. */
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow);

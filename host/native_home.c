@@ -62,8 +62,14 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	struct native_home *home = self;
 	__u8 head[KS_HEAD_SIZE] = { 0 };
 
-	memset(passage, 0, sizeof(*passage));
-	if (ks_engine_inspect(home->engine, frame, false, &passage->in) != KS_REJECT)
+	memset(passage, 0, offsetof(struct ks_passage, output));
+	ks_engine_inspect(home->engine, frame, false, &passage->in);
+	if (passage->in.action == KS_ALLOW || passage->in.action == KS_BYPASS) {
+		const __u8 *output = ks_engine_output(home->engine, &passage->output_len);
+
+		memcpy(passage->output, output, KS_MIN(passage->output_len, KS_PASSAGE_OUTPUT_MAX));
+	}
+	if (passage->in.action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
 	passage->answer_len = ks_reject_build(head, &passage->in.pkt, passage->answer);
@@ -75,6 +81,20 @@ static int native_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 	struct native_home *home = self;
 
 	return ks_engine_each_flow(home->engine, fn, arg);
+}
+
+static int native_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct native_home *home = self;
+
+	return ks_engine_each_entry(home->engine, fn, arg);
+}
+
+static int native_listen(void *self, __u8 proto, __u16 port)
+{
+	struct native_home *home = self;
+
+	return ks_engine_listen(home->engine, proto, port);
 }
 
 static int native_counts(void *self, struct ks_table_counts *counts)
@@ -92,6 +112,8 @@ static const struct ks_home_ops native_ops = {
 	.advance = native_advance,
 	.inspect = native_inspect,
 	.each_flow = native_each_flow,
+	.each_entry = native_each_entry,
+	.listen = native_listen,
 	.counts = native_counts,
 };
 

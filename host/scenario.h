@@ -15,11 +15,15 @@
 #include "host/engine.h"
 #include "policy/test.h"
 
+#define KS_PASSAGE_OUTPUT_MAX 4096
+
 /* One packet's way through a home. */
 struct ks_passage {
 	struct ks_inspection in;
 	__u8 answer[KS_REJECT_MAX]; /* what a reject sends back, a frame */
 	__u32 answer_len; /* 0: nothing */
+	__u32 output_len; /* the frame as it leaves; 0: it does not */
+	__u8 output[KS_PASSAGE_OUTPUT_MAX]; /* its beginning, if it is longer than this */
 };
 
 typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);
@@ -40,6 +44,10 @@ struct ks_home_ops {
 	int (*inspect)(void *self, const struct ks_frame *frame, struct ks_passage *passage);
 	/* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
 	int (*each_flow)(void *self, ks_home_flow_fn *fn, void *arg);
+	/* The same for every live entry of the table, of whatever kind. */
+	int (*each_entry)(void *self, ks_home_flow_fn *fn, void *arg);
+	/* A process of the box takes a port, until the next reset. -ENOSPC after a few. */
+	int (*listen)(void *self, __u8 proto, __u16 port);
 	int (*counts)(void *self, struct ks_table_counts *counts);
 };
 

@@ -97,11 +97,22 @@ static void why_describe(const struct ks_policy *policy, const struct ks_inspect
 		text_add(text, "; rule %s:%u: %s", info->place.file, info->place.line, info->text);
 }
 
-void ks_passage_describe(const struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+static void leaving_describe(const struct ks_step *step, const struct ks_frame *frame, struct ks_step_result *result)
+{
+	size_t at = strlen(result->expected);
+
+	ks_leaving_expected(&step->expect, result->expected + at, sizeof(result->expected) - at);
+	at = strlen(result->got);
+	ks_leaving_text(frame, &result->passage, result->got + at, sizeof(result->got) - at);
+}
+
+void ks_passage_describe(const struct ks_runner *runner, const struct ks_step *step, const struct ks_frame *frame,
+			 struct ks_step_result *result)
 {
 	result->expected[0] = result->why[0] = '\0';
 	expected_describe(&step->expect, result->expected);
 	ks_passage_text(runner->policy, &result->passage, result->got);
+	leaving_describe(step, frame, result);
 	why_describe(runner->policy, &result->passage.in, result->why);
 }
 

@@ -133,6 +133,19 @@ static int expect_number(struct ks_reader *reader, __u64 *number)
 	return ks_reader_number(reader, 0, ~0ULL, "a number", number);
 }
 
+static int expect_records_parse(struct ks_reader *reader, struct ks_step *step)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	int kind = token->kind == KS_TOKEN_WORD ? ks_kind_from_word(token->text) : -1;
+
+	if (kind < 0)
+		return ks_reader_expected(reader, "aliases, mappings, permits, expectations, fragments or helpers");
+	ks_reader_next(reader);
+	step->kind = KS_STEP_EXPECT_RECORDS;
+	step->number2 = (__u64)kind;
+	return expect_number(reader, &step->number) ? -EINVAL : ks_reader_end(reader);
+}
+
 static int expect_step_parse(struct ks_reader *reader, struct ks_test *test)
 {
 	struct ks_step *step = step_add(reader, test, KS_STEP_EXPECT_STATES);
@@ -152,11 +165,13 @@ static int expect_step_parse(struct ks_reader *reader, struct ks_test *test)
 			return -EINVAL;
 		return flow_parse(reader, step);
 	}
+	if (ks_reader_accept_word(reader, "records"))
+		return expect_records_parse(reader, step);
 	if (ks_reader_accept_word(reader, "half-open"))
 		step->kind = KS_STEP_EXPECT_HALF_OPEN;
 	else if (!ks_reader_accept_word(reader, "states"))
-		return ks_reader_expected(reader, "states N, half-open N, state NAME for ..., no state for ... or "
-						  "packets N N for ...");
+		return ks_reader_expected(reader, "states N, half-open N, state NAME for ..., no state for ..., "
+						  "packets N N for ... or records KIND N");
 	if (expect_number(reader, &step->number))
 		return -EINVAL;
 	return ks_reader_end(reader);
@@ -171,6 +186,23 @@ static int reload_parse(struct ks_reader *reader, struct ks_test *test)
 	if (ks_reader_peek(reader)->kind != KS_TOKEN_STRING)
 		return ks_reader_expected(reader, "the name of a policy file in quotes");
 	step->path = ks_reader_next(reader)->text;
+	return ks_reader_end(reader);
+}
+
+static int listen_parse(struct ks_reader *reader, struct ks_test *test)
+{
+	struct ks_step *step = step_add(reader, test, KS_STEP_LISTEN);
+
+	if (!step)
+		return -ENOMEM;
+	if (ks_reader_accept_word(reader, "tcp"))
+		step->packet.proto = KS_PROTO_TCP;
+	else if (ks_reader_accept_word(reader, "udp"))
+		step->packet.proto = KS_PROTO_UDP;
+	else
+		return ks_reader_expected(reader, "tcp or udp");
+	if (ks_reader_number(reader, 1, 65535, "a port, 1 to 65535", &step->number))
+		return -EINVAL;
 	return ks_reader_end(reader);
 }
 
@@ -252,6 +284,7 @@ static int macro_parse(struct ks_reader *reader, struct ks_test *test)
 		if (!step)
 			return -ENOMEM;
 		step->packet = conversation->spec;
+		step->packet.talk = true;
 		step->packet.tcp_flags = packets[which][i].flags;
 		if (packets[which][i].back)
 			ks_packet_spec_reverse(&step->packet);
@@ -286,6 +319,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 		return expect_step_parse(reader, test);
 	if (ks_reader_accept_word(reader, "reload"))
 		return reload_parse(reader, test);
+	if (ks_reader_accept_word(reader, "listen"))
+		return listen_parse(reader, test);
 	if (ks_reader_accept_word(reader, "fill"))
 		return fill_parse(reader, test);
 	return packet_step_parse(reader, test, 1);

@@ -17,6 +17,13 @@
  *   expect half-open 0
  *   expect state ESTABLISHED for c                       or `expect no state for c`, `expect packets 3 2 for c`
  *   reload "other.conf"                                  beside this file
+ *   listen udp 1194                                      a process of the box takes this port
+ *   expect records mappings 2                            entries of the table that are no flows
+ *
+ * Under address translation a conversation is written as the side sees it that
+ * speaks first, and goes on as its ends do: the other side answers what it has
+ * seen, which is where the packet came from after it was let through. `as`,
+ * `payload` and others behind `=>` say how a packet leaves.
  *
  * TCP numbers are relative: 0 is the sender's initial sequence number (ISN),
  * so that a SYN has seq 0 and the first octet of data seq 1. The ISN of the
@@ -51,6 +58,7 @@ enum ks_mod_arg {
 	KS_ARG_OPTION, /* an IPv4 option's name, or hex "..." */
 	KS_ARG_EXTENSION, /* an IPv6 extension header's name, its number where it has one */
 	KS_ARG_ADDRESS,
+	KS_ARG_RANGE, /* two numbers in the bounds: part 0-480 */
 };
 
 /* Where a word makes sense. */
@@ -78,10 +86,11 @@ enum ks_mod_arg {
 	X(TTL, "ttl", NUMBER, 0, 255, KS_FOR_IP, "time to live or hop limit")                                        \
 	X(HOP_LIMIT, "hop-limit", NUMBER, 0, 255, KS_FOR_IP, "the same")                                             \
 	X(TOS, "tos", NUMBER, 0, 255, KS_FOR_IP, "type of service or traffic class")                                 \
-	X(IP_ID, "ip-id", NUMBER, 0, 65535, KS_FOR_IPV4, "identification")                                           \
+	X(IP_ID, "ip-id", NUMBER, 0, 4294967295, KS_FOR_IP, "identification, of IPv6 in the fragment header")        \
 	X(DF, "df", NONE, 0, 0, KS_FOR_IPV4, "don't fragment")                                                       \
 	X(FRAGMENT, "fragment", NUMBER, 0, 65535, KS_FOR_IP, "a fragment at this offset in octets, a multiple of 8") \
 	X(MORE, "more", NONE, 0, 0, KS_FOR_IP, "more fragments follow")                                              \
+	X(PART, "part", RANGE, 0, 65535, KS_FOR_IP, "only these octets of the datagram, as its fragment")            \
 	X(IP_OPTION, "ip-option", OPTION, 0, 0, KS_FOR_IPV4, "an IPv4 option")                                       \
 	X(EXT, "ext", EXTENSION, 0, 255, KS_FOR_IPV6, "an IPv6 extension header")                                    \
 	X(VERSION, "ip-version", NUMBER, 0, 15, KS_FOR_IP, "the version in the header")                              \
@@ -157,6 +166,28 @@ struct ks_packet_spec {
 	__u8 *data; /* KS_SPEC_FRAME */
 	size_t length;
 	struct ks_packet_spec *quote; /* what an ICMP error quotes, or NULL */
+	bool talk; /* a packet of a named conversation: its ends know each other by what they have seen */
+	__u8 seen; /* of a quotation: enum ks_seen */
+};
+
+/* Whose view a quoted packet shows, where addresses are translated. */
+enum ks_seen {
+	KS_SEEN_AUTO, /* the receiver's, if the error comes from the receiver's zone, else the sender's */
+	KS_SEEN_SENT,
+	KS_SEEN_RECEIVED,
+};
+
+/* An end of a packet that leaves: addresses and ports that will do. */
+struct ks_end_pattern {
+	__u8 family; /* 0: any address */
+	struct ks_range addrs;
+	__u16 port_lo, port_hi;
+};
+
+struct ks_ends_pattern {
+	bool given;
+	struct ks_end_pattern src, dst;
+	int id; /* of an ICMP query; -1: any */
 };
 
 /* What is expected of a packet; -1 where anything will do. */
@@ -166,6 +197,13 @@ struct ks_expect {
 	int answer; /* enum ks_answer */
 	int rule_line; /* line of the rule that decided or made the flow, 0: the default deny */
 	const char *rule_label; /* or its label */
+
+	/* of the packet as it leaves */
+	bool same; /* no octet is changed */
+	struct ks_ends_pattern as, quoting;
+	__u8 *payload; /* of the upper protocol; NULL: any */
+	size_t payload_length;
+	int ttl, mss, df, ip_id;
 };
 
 enum ks_answer { KS_ANSWER_NONE, KS_ANSWER_RST, KS_ANSWER_ICMP };
@@ -177,7 +215,9 @@ enum ks_step_kind {
 	KS_STEP_EXPECT_HALF_OPEN,
 	KS_STEP_EXPECT_STATE, /* expect.state of the flow of `packet`; KS_STATE_NONE: there must be none */
 	KS_STEP_EXPECT_PACKETS, /* number, number2: of the flow, by its originator and by the other side */
+	KS_STEP_EXPECT_RECORDS, /* number: entries of the kind number2 (enum ks_kind) that are no flows */
 	KS_STEP_RELOAD, /* path */
+	KS_STEP_LISTEN, /* number: port; packet.proto */
 };
 
 struct ks_step {

@@ -52,7 +52,7 @@ int ks_reader_no_memory(struct ks_reader *reader);
 
 /* A number in bounds, consumed; complains otherwise. */
 int ks_reader_number(struct ks_reader *reader, __u64 lo, __u64 hi, const char *what, __u64 *number);
-/* Octets: "text", or hex "0a0b". */
+/* Octets: "text", in which \r, \n, \t and \\ stand for control characters and a backslash, or hex "0a0b". */
 int ks_reader_bytes(struct ks_reader *reader, __u8 **data, size_t *length);
 int ks_reader_end(struct ks_reader *reader);
 
@@ -88,6 +88,8 @@ int ks_icmp_type_from_word(const char *word, unsigned family);
 int ks_icmp_code_from_word(const char *word, unsigned family);
 /* Octets of an IPv4 option by name; 0 if it is none. */
 size_t ks_ip_option_from_word(const char *word, const __u8 **data);
+/* The kind of entries that `expect records` counts; -1. */
+int ks_kind_from_word(const char *word);
 /* Number of an IPv6 extension header by name; -1. */
 int ks_extension_from_word(const char *word);
 /* The nearest word that could stand behind the protocol, for complaints; NULL. */

@@ -333,6 +333,19 @@ static int address_parse(struct ks_reader *reader, struct ks_mod *mod)
 	return 0;
 }
 
+static int range_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	__u32 low, high;
+
+	if (token->kind != KS_TOKEN_WORD || ks_value_number_range(token->text, (__u32)info->hi, &low, &high))
+		return ks_reader_expected(reader, "two numbers such as 0-480");
+	mod->value = low;
+	mod->value2 = high;
+	ks_reader_next(reader);
+	return 0;
+}
+
 static int number_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
 {
 	char what[64];
@@ -359,6 +372,8 @@ static int argument_parse(struct ks_reader *reader, const struct ks_mod_info *in
 	case KS_ARG_NUMBER:
 	case KS_ARG_PAIR:
 		return number_parse(reader, info, mod);
+	case KS_ARG_RANGE:
+		return range_parse(reader, info, mod);
 	case KS_ARG_SEQ:
 		return seq_parse(reader, mod);
 	case KS_ARG_SEQ_RANGE:
@@ -419,19 +434,26 @@ static int number_add(struct ks_reader *reader, struct ks_packet_spec *spec, enu
 static int quote_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	bool zones_needed = reader->zones_needed;
+	__u8 seen = KS_SEEN_AUTO;
 	int err;
 
 	spec->quote = ks_arena_alloc(reader->arena, sizeof(*spec->quote));
 	if (!spec->quote)
 		return ks_reader_no_memory(reader);
+	if (ks_reader_accept_word(reader, "sent"))
+		seen = KS_SEEN_SENT;
+	else if (ks_reader_accept_word(reader, "received"))
+		seen = KS_SEEN_RECEIVED;
 	if (ks_reader_accept_word(reader, "last")) {
 		spec->quote->kind = KS_SPEC_LAST;
 		spec->quote->family = spec->family;
+		spec->quote->seen = seen;
 		return ks_packet_spec_parse_words(reader, spec->quote);
 	}
 	reader->zones_needed = false;
 	err = ks_packet_spec_parse(reader, spec->quote);
 	reader->zones_needed = zones_needed;
+	spec->quote->seen = seen;
 	return err;
 }
 
@@ -568,6 +590,7 @@ int ks_packet_spec_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 		if (!known)
 			return ks_reader_expected(reader, "'>', '<', open or close");
 		*spec = conversation->spec; /* adding a word copies the list first, so the two may share it */
+		spec->talk = true;
 		if (back)
 			ks_packet_spec_reverse(spec);
 		return ks_packet_spec_parse_words(reader, spec);

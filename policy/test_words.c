@@ -64,6 +64,12 @@ static const struct {
 	{ "router-alert", 4, { 148, 4 } },
 };
 
+static const struct named_number kinds[] = {
+	{ "aliases", KS_KIND_FLOW, 0 },	      { "mappings", KS_KIND_MAPPING_OUT, 0 },
+	{ "permits", KS_KIND_PERMIT, 0 },     { "expectations", KS_KIND_EXPECT, 0 },
+	{ "fragments", KS_KIND_FRAGMENT, 0 }, { "helpers", KS_KIND_HELPER_ORIGINAL, 0 },
+};
+
 static int number_find(const struct named_number *table, size_t count, const char *word, unsigned family)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -100,6 +106,11 @@ int ks_icmp_code_from_word(const char *word, unsigned family)
 int ks_extension_from_word(const char *word)
 {
 	return number_find(extensions, KS_ARRAY_SIZE(extensions), word, KS_IPV6);
+}
+
+int ks_kind_from_word(const char *word)
+{
+	return number_find(kinds, KS_ARRAY_SIZE(kinds), word, KS_IPV4);
 }
 
 size_t ks_ip_option_from_word(const char *word, const __u8 **data)
@@ -148,6 +159,7 @@ void ks_test_words_print(FILE *out)
 		[KS_ARG_OPTION] = " NAME",
 		[KS_ARG_EXTENSION] = " NAME [N]",
 		[KS_ARG_ADDRESS] = " ADDRESS",
+		[KS_ARG_RANGE] = " N-N",
 	};
 
 	for (int i = 0; i < KS_MOD_MAX; i++) {

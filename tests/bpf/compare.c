@@ -78,6 +78,25 @@ static bool has_flow(const struct ks_inspection *in)
 	return in->flow.found || in->state != KS_STATE_NONE;
 }
 
+static bool outputs_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT])
+{
+	__u32 length = KS_MIN(a->output_len, KS_PASSAGE_OUTPUT_MAX);
+
+	if (a->output_len != b->output_len) {
+		snprintf(text, DIFFERENCE_TEXT, "the length of the packet that leaves: %u and %u", a->output_len,
+			 b->output_len);
+		return true;
+	}
+	for (__u32 i = 0; i < length; i++) {
+		if (a->output[i] == b->output[i])
+			continue;
+		snprintf(text, DIFFERENCE_TEXT, "octet %u of the packet that leaves: %02x and %02x", i, a->output[i],
+			 b->output[i]);
+		return true;
+	}
+	return false;
+}
+
 bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT])
 {
 	if (fields_differ(&a->in, &b->in, inspection_fields, KS_ARRAY_SIZE(inspection_fields), "", text))
@@ -92,6 +111,8 @@ bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, cha
 		if (flows_differ(&a->in.flow.after, &b->in.flow.after, "flow after: ", text))
 			return true;
 	}
+	if (outputs_differ(a, b, text))
+		return true;
 	if (a->in.action != KS_REJECT)
 		return false;
 	if (a->answer_len != b->answer_len || memcmp(a->answer, b->answer, a->answer_len) != 0) {

@@ -14,6 +14,7 @@
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
+#define OUTPUT_MAX KS_PASSAGE_OUTPUT_MAX /* what a frame may grow to */
 #define KILL_KEYS 1024
 #define LOOPBACK 1
 /* Where tests fill the table, time is only turned on when the sweeper has done its round. */
@@ -188,7 +189,9 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	enum ks_kernel_program program = home->hook == HOOK_TC ? KS_PROGRAM_TC_INGRESS : KS_PROGRAM_XDP;
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	__u32 zero = 0;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length, .repeat = 1);
+	static __u8 output[OUTPUT_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length,
+		    .data_out = output, .data_size_out = sizeof(output), .repeat = 1);
 	const struct ks_scratch *scratch = &home->scratch[home->cpu];
 
 	control->test_from = frame->from;
@@ -200,6 +203,11 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	passage->in = scratch->in;
 	passage->answer_len = scratch->answer_len;
 	memcpy(passage->answer, scratch->answer, sizeof(passage->answer));
+	passage->output_len = 0;
+	if (passage->in.action == KS_ALLOW || passage->in.action == KS_BYPASS) {
+		passage->output_len = opts.data_size_out;
+		memcpy(passage->output, output, KS_MIN(opts.data_size_out, sizeof(passage->output)));
+	}
 	return 0;
 }
 
