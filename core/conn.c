@@ -5,6 +5,8 @@
  */
 #include "conn.h"
 
+#include "adaptive.h"
+#include "env.h"
 #include "tcp.h"
 #include "verdict.h"
 
@@ -27,10 +29,17 @@ static inline void count(struct ks_inspection *in)
 	ks_flow_count(&in->flow.after, in->dir, in->pkt.l3_len);
 }
 
-static inline void refresh(const struct ks_config *config, struct ks_inspection *in)
+static inline void refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
+	const struct ks_table_counts *counts;
+
 	in->flow.after.seen = in->flow.clock;
 	in->flow.after.timeout = config->timeout[in->flow.after.state & (KS_STATE_SLOTS - 1)];
+	if (ks_likely(!config->adaptive_high))
+		return;
+	counts = env_table_counts(env);
+	if (counts)
+		in->flow.after.timeout = ks_adaptive_timeout(config, &in->flow.after, counts->flows);
 }
 
 _Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
@@ -49,7 +58,7 @@ bool ks_conn_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 	return pkt->tuple.proto == KS_PROTO_TCP && ks_tcp_reopens(pkt, flow);
 }
 
-void ks_conn_open(const struct ks_config *config, struct ks_inspection *in)
+void ks_conn_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	struct ks_flow *flow = &in->flow.after;
 
@@ -65,7 +74,7 @@ void ks_conn_open(const struct ks_config *config, struct ks_inspection *in)
 	else
 		flow->state = plain_state(in->pkt.tuple.proto, false);
 	count(in);
-	refresh(config, in);
+	refresh(env, config, in);
 }
 
 /* A protocol without a machine: an answer makes it last longer. */
@@ -82,7 +91,7 @@ static __u32 plain_update(struct ks_inspection *in)
 	return KS_REASON_OK_ESTABLISHED;
 }
 
-__u32 ks_conn_update(const struct ks_config *config, struct ks_inspection *in)
+__u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
 	bool moves = true;
@@ -101,6 +110,6 @@ __u32 ks_conn_update(const struct ks_config *config, struct ks_inspection *in)
 		in->flow.after.flags |= KS_FLOW_REPLIED;
 	if (in->flow.after.state == KS_STATE_TCP_ESTABLISHED)
 		in->flow.after.flags |= KS_FLOW_ASSURED;
-	refresh(config, in);
+	refresh(env, config, in);
 	return reason;
 }

@@ -167,7 +167,7 @@ static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struc
 	}
 	if (reason)
 		return deny(in, KS_CLASS_NEW, reason);
-	ks_conn_open(config, in);
+	ks_conn_open(env, config, in);
 	reason = flow_insert(env, in);
 	if (reason != KS_REASON_OK_NEW)
 		return deny(in, KS_CLASS_NEW, reason);
@@ -182,7 +182,7 @@ static __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, str
 {
 	__u32 reason;
 
-	ks_conn_open(config, in);
+	ks_conn_open(env, config, in);
 	in->flow.after.alias[0] = in->flow.before.alias[0];
 	in->flow.after.alias[1] = in->flow.before.alias[1];
 	in->flow.after.helper = in->flow.before.helper;
@@ -296,7 +296,7 @@ __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct 
 	reason = ks_nat_leave(env, in);
 	if (reason)
 		return refuse_known(in, reason);
-	reason = ks_conn_update(config, in);
+	reason = ks_conn_update(env, config, in);
 	if (!ks_reason_is_pass(reason))
 		return refuse_known(in, reason);
 	if (!in->dry && !ks_table_commit(env, &in->flow) && !may_go_uncounted(env, in))
@@ -430,6 +430,44 @@ void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *he
 	reason = judge_error(env, config, in, head);
 	if (!again(in, reason, KS_STAGE_ERROR))
 		conclude(in, config, reason);
+}
+
+/* The flow by the packet's own tuple, which is that of its true endpoints now. */
+static __u32 leaving_find(struct ks_env *env, struct ks_inspection *in)
+{
+	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+	ks_table_hash(env, &in->flow);
+	ks_nat_find(env, in);
+	if (!in->flow.found || in->via)
+		return KS_REASON_UNTRANSLATED;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	return ks_nat_leave(env, in);
+}
+
+void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	__u32 reason;
+
+	inspection_init(in);
+	in->reason = read_packet(env, in, head);
+	if (in->stage == KS_STAGE_FRAGMENT) {
+		ks_fragment_leaving(env, in);
+		return;
+	}
+	if (in->stage == KS_STAGE_ERROR)
+		reason = ks_icmp_error_judge(env, in, head);
+	else if (in->stage == KS_STAGE_FIND)
+		reason = leaving_find(env, in);
+	else
+		reason = KS_REASON_UNTRANSLATED;
+	in->stage = KS_STAGE_DONE;
+	if (reason && reason != KS_REASON_OK_RELATED) {
+		in->reason = deny(in, KS_CLASS_INVALID, reason);
+		return;
+	}
+	in->reason = pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	if (in->translate & in->phase)
+		in->stage = KS_STAGE_WRITE;
 }
 
 void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
