@@ -432,44 +432,6 @@ void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *he
 		conclude(in, config, reason);
 }
 
-/* The flow by the packet's own tuple, which is that of its true endpoints now. */
-static __u32 leaving_find(struct ks_env *env, struct ks_inspection *in)
-{
-	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
-	ks_table_hash(env, &in->flow);
-	ks_nat_find(env, in);
-	if (!in->flow.found || in->via)
-		return KS_REASON_UNTRANSLATED;
-	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
-	return ks_nat_leave(env, in);
-}
-
-void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
-{
-	__u32 reason;
-
-	inspection_init(in);
-	in->reason = read_packet(env, in, head);
-	if (in->stage == KS_STAGE_FRAGMENT) {
-		ks_fragment_leaving(env, in);
-		return;
-	}
-	if (in->stage == KS_STAGE_ERROR)
-		reason = ks_icmp_error_judge(env, in, head);
-	else if (in->stage == KS_STAGE_FIND)
-		reason = leaving_find(env, in);
-	else
-		reason = KS_REASON_UNTRANSLATED;
-	in->stage = KS_STAGE_DONE;
-	if (reason && reason != KS_REASON_OK_RELATED) {
-		in->reason = deny(in, KS_CLASS_INVALID, reason);
-		return;
-	}
-	in->reason = pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
-	if (in->translate & in->phase)
-		in->stage = KS_STAGE_WRITE;
-}
-
 void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
