@@ -154,6 +154,7 @@ struct ks_rule_list {
 #define KS_OPT_SOURCE_ROUTES 0x40 /* IPv4 source routes pass (RFC 791); dropped by default */
 #define KS_OPT_ASYMMETRIC 0x80 /* only one direction may be seen: windows and handshakes are not checked */
 #define KS_OPT_FORWARD 0x100 /* the filter has rules that translate: no source port may be one of theirs */
+#define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* The scalars of a policy: one per generation. */
@@ -185,6 +186,17 @@ struct ks_config {
 #define KS_LIMIT_STATES_DEFAULT 262144U
 #define KS_LIMIT_STATES_MIN 64U
 #define KS_LIMIT_STATES_MAX 16777216U
+#define KS_LIMIT_KIND_MIN 1U
+#define KS_LIMIT_KIND_MAX 1048576U
+#define KS_LIMIT_MAPPINGS_DEFAULT 65536U
+#define KS_LIMIT_PERMITS_DEFAULT 65536U
+#define KS_LIMIT_EXPECTATIONS_DEFAULT 4096U
+#define KS_LIMIT_FRAGMENTS_DEFAULT 1024U
+#define KS_LIMIT_HELPERS_DEFAULT 8192U
+#define KS_ADAPTIVE_LOW_DEFAULT 60U /* percent of the states */
+#define KS_ADAPTIVE_HIGH_DEFAULT 90U
+#define KS_MSS_MIN 536U /* RFC 9293 3.7.1 */
+#define KS_MSS_MAX 65495U
 #define KS_TIMEOUT_MIN_MS 1000U
 #define KS_TIMEOUT_MAX_MS (20U * 24 * 3600 * 1000) /* times are kept modulo 2^32 ms: see ks_flow_is_expired() */
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/helper.h"
+#include "core/helper_id.h"
 #include "core/packet.h"
 #include "host/names.h"
 #include "policy/ast.h"

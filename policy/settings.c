@@ -9,25 +9,28 @@
 #include "policy/ast.h"
 #include "policy/value.h"
 
-#define TIMEOUT(state, text)                                                      \
-	{ KS_SETTING_TIMEOUT,                                                     \
-	  text,                                                                   \
-	  offsetof(struct ks_config, timeout) + KS_STATE_##state * sizeof(__u32), \
-	  0,                                                                      \
-	  KS_TIMEOUT_MIN_MS,                                                      \
-	  KS_TIMEOUT_MAX_MS,                                                      \
-	  seconds_##state * 1000ULL }
-#define CLASS_TIMEOUT(class, answered, text, seconds)                                                        \
-	{ KS_SETTING_TIMEOUT,                                                                                \
-	  text,                                                                                              \
-	  offsetof(struct ks_config, class_timeout) + (KS_UDP_##class * 2 + (answered)) * sizeof(__u32),     \
-	  0,                                                                                                 \
-	  KS_TIMEOUT_MIN_MS,                                                                                 \
-	  KS_TIMEOUT_MAX_MS,                                                                                 \
-	  (seconds) * 1000ULL },
-#define LIMIT(field, text, low, high, start) \
-	{ KS_SETTING_LIMIT, text, offsetof(struct ks_config, field), 0, low, high, start }
-#define OPTION(bit, text, start) { KS_SETTING_OPTION, text, offsetof(struct ks_config, options), bit, 0, 1, start }
+/* clang-format off */
+#define FIELD(name) .offset = offsetof(struct ks_config, name)
+#define SLOT(name, at) .offset = offsetof(struct ks_config, name) + (at) * sizeof(__u32), .size = sizeof(__u32)
+#define TIMEOUT_BOUNDS .min = KS_TIMEOUT_MIN_MS, .max = KS_TIMEOUT_MAX_MS
+#define TIMEOUT(state, text)                                                                                          \
+	{ KS_SETTING_TIMEOUT, text, SLOT(timeout, KS_STATE_##state), TIMEOUT_BOUNDS,                                  \
+	  .initial = seconds_##state * 1000ULL }
+#define CLASS_TIMEOUT(class, answered, text, seconds)                                                                 \
+	{ KS_SETTING_TIMEOUT, text, SLOT(class_timeout, KS_UDP_##class * 2 + (answered)), TIMEOUT_BOUNDS,             \
+	  .initial = (seconds) * 1000ULL },
+#define LIMIT(field, text, low, high, start)                                                                          \
+	{ KS_SETTING_LIMIT, text, FIELD(field), .size = sizeof(__u32), .min = low, .max = high, .initial = start }
+#define KIND_LIMIT(kind, other, text, start)                                                                          \
+	{ KS_SETTING_LIMIT, text, SLOT(limit_kind, KS_KIND_##kind), .min = KS_LIMIT_KIND_MIN,                         \
+	  .max = KS_LIMIT_KIND_MAX, .initial = start,                                                                 \
+	  .twin = offsetof(struct ks_config, limit_kind) + KS_KIND_##other * sizeof(__u32) }
+#define OPTION(mask, text, start)                                                                                     \
+	{ KS_SETTING_OPTION, text, FIELD(options), .bit = mask, .max = 1, .initial = start, .size = sizeof(__u32) }
+#define SCRUB(mask, text) { KS_SETTING_OPTION, text, FIELD(scrub), .bit = mask, .max = 1, .size = sizeof(__u16) }
+#define NUMBER(field, mask, text, low, high, width)                                                                   \
+	{ KS_SETTING_NUMBER, text, FIELD(field), .bit = mask, .min = low, .max = high, .size = sizeof(width) }
+/* clang-format on */
 
 #define X(state, seconds) seconds_##state = seconds,
 enum { KS_TIMEOUT_DEFAULTS(X) };
@@ -35,6 +38,11 @@ enum { KS_TIMEOUT_DEFAULTS(X) };
 
 #define HALF_OPEN_MIN 16U
 #define HALF_OPEN_SHARE 4U /* without a limit of its own: this part of the states */
+
+/* The value of KS_SETTING_SHARES: two percentages. 0 is off. */
+#define SHARE_LOW_SHIFT 8
+#define SHARE_HIGH_MASK 0xffU
+#define SHARES(low, high) ((__u64)(low) << SHARE_LOW_SHIFT | (high))
 
 const struct ks_setting ks_settings[] = {
 	TIMEOUT(TCP_SYN_SENT, "tcp.syn_sent"),
@@ -71,33 +79,93 @@ const struct ks_setting ks_settings[] = {
 	TIMEOUT(FRAGMENTS, "fragments"),
 	TIMEOUT(HELPER, "helper.memory"),
 	KS_CLASS_TIMEOUT_DEFAULTS(CLASS_TIMEOUT)
-	LIMIT(limit_states, "states", KS_LIMIT_STATES_MIN, KS_LIMIT_STATES_MAX, KS_LIMIT_STATES_DEFAULT),
+		LIMIT(limit_states, "states", KS_LIMIT_STATES_MIN, KS_LIMIT_STATES_MAX, KS_LIMIT_STATES_DEFAULT),
 	LIMIT(limit_half_open, "half-open", HALF_OPEN_MIN, KS_LIMIT_STATES_MAX,
 	      KS_LIMIT_STATES_DEFAULT / HALF_OPEN_SHARE),
+	KIND_LIMIT(MAPPING_OUT, MAPPING_IN, "mappings", KS_LIMIT_MAPPINGS_DEFAULT),
+	KIND_LIMIT(PERMIT, PERMIT, "permits", KS_LIMIT_PERMITS_DEFAULT),
+	KIND_LIMIT(EXPECT, EXPECT, "expectations", KS_LIMIT_EXPECTATIONS_DEFAULT),
+	KIND_LIMIT(FRAGMENT, FRAGMENT, "fragments", KS_LIMIT_FRAGMENTS_DEFAULT),
+	KIND_LIMIT(HELPER_ORIGINAL, HELPER_REPLY, "helpers", KS_LIMIT_HELPERS_DEFAULT),
+	{ KS_SETTING_SHARES, "adaptive", FIELD(adaptive_low), .size = sizeof(__u32), .min = 1, .max = 100,
+	  .initial = SHARES(KS_ADAPTIVE_LOW_DEFAULT, KS_ADAPTIVE_HIGH_DEFAULT) },
 	OPTION(KS_OPT_PICKUP, "pickup", 0),
 	OPTION(KS_OPT_CHECKSUM, "checksum", 0),
 	OPTION(KS_OPT_LOG_DROPS, "log-drops", 1),
+	OPTION(KS_OPT_SOURCE_ROUTES, "source-routes", 0),
+	OPTION(KS_OPT_ASYMMETRIC, "asymmetric", 0),
+	OPTION(KS_OPT_SIMULTANEOUS, "simultaneous-open", 0),
+	SCRUB(KS_SCRUB_RANDOM_ID, "scrub-id"),
+	SCRUB(KS_SCRUB_NO_DF, "scrub-df"),
+	NUMBER(min_ttl, KS_SCRUB_TTL, "scrub-ttl", 1, 255, __u8),
+	NUMBER(max_mss, KS_SCRUB_MSS, "mss", KS_MSS_MIN, KS_MSS_MAX, __u16),
 };
 const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 2 + 3, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 8 + 10, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
-	static const char *const keywords[] = { "timeout", "limit", "option" };
+	static const char *const keywords[] = { "timeout", "limit", "limit", "option", "option" };
 
 	return keywords[kind];
 }
 
+static bool same_keyword(enum ks_setting_kind a, enum ks_setting_kind b)
+{
+	return strcmp(ks_setting_keyword(a), ks_setting_keyword(b)) == 0;
+}
+
+/* --- fields: unsigned numbers of 8, 16 or 32 bits --- */
+
+static __u32 load(const struct ks_config *config, size_t offset, size_t size)
+{
+	const char *at = (const char *)config + offset;
+	__u32 value;
+	__u16 half;
+
+	if (size == sizeof(__u8))
+		return *(const __u8 *)at;
+	if (size == sizeof(half)) {
+		memcpy(&half, at, sizeof(half));
+		return half;
+	}
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static void store(struct ks_config *config, size_t offset, size_t size, __u32 value)
+{
+	char *at = (char *)config + offset;
+	__u16 half = (__u16)value;
+
+	if (size == sizeof(__u8))
+		*(__u8 *)at = (__u8)value;
+	else if (size == sizeof(half))
+		memcpy(at, &half, sizeof(half));
+	else
+		memcpy(at, &value, sizeof(value));
+}
+
+/* The least share that is this many flows: the one that was written, or one that means the same. */
+static __u32 share_of(__u32 flows, __u32 states)
+{
+	return (__u32)(((__u64)flows * 100 + states - 1) / states);
+}
+
 static __u64 get(const struct ks_config *config, const struct ks_setting *setting)
 {
-	__u32 value;
+	__u32 value = load(config, setting->offset, setting->size);
 
-	memcpy(&value, (const char *)config + setting->offset, sizeof(value));
-	return setting->kind == KS_SETTING_OPTION ? !!(value & setting->bit) : value;
+	if (setting->kind == KS_SETTING_OPTION)
+		return !!(value & setting->bit);
+	if (setting->kind == KS_SETTING_SHARES)
+		return SHARES(share_of(config->adaptive_low, config->limit_states),
+			      share_of(config->adaptive_high, config->limit_states));
+	return value;
 }
 
 static void set(struct ks_config *config, const struct ks_setting *setting, __u64 value)
@@ -105,10 +173,18 @@ static void set(struct ks_config *config, const struct ks_setting *setting, __u6
 	__u32 field = (__u32)value;
 
 	if (setting->kind == KS_SETTING_OPTION) {
-		field = config->options & ~setting->bit;
+		field = load(config, setting->offset, setting->size) & ~setting->bit;
 		field |= value ? setting->bit : 0;
 	}
-	memcpy((char *)config + setting->offset, &field, sizeof(field));
+	if (setting->kind == KS_SETTING_SHARES) { /* of how many states is known at the end: ks_settings_check() */
+		field = (__u32)(value >> SHARE_LOW_SHIFT);
+		config->adaptive_high = value & SHARE_HIGH_MASK;
+	}
+	if (setting->kind == KS_SETTING_NUMBER)
+		config->scrub = (__u16)((config->scrub & ~setting->bit) | (value ? setting->bit : 0));
+	store(config, setting->offset, setting->size, field);
+	if (setting->twin)
+		store(config, setting->twin, setting->size, field);
 }
 
 void ks_config_init(struct ks_config *config)
@@ -136,14 +212,14 @@ static int unknown(struct ks_parser *p, enum ks_setting_kind kind, const struct 
 {
 	const char *names[KS_ARRAY_SIZE(ks_settings)];
 	char list[2048] = "";
-	size_t count = 0;
+	size_t count = 0, used = 0;
 
 	for (size_t i = 0; i < ks_setting_count; i++) {
-		if (ks_settings[i].kind != kind)
+		if (!same_keyword(ks_settings[i].kind, kind))
 			continue;
-		if (count)
-			strcat(list, ", ");
-		strcat(list, ks_settings[i].name);
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", count ? ", " : "",
+					 ks_settings[i].name);
+		used = KS_MIN(used, sizeof(list) - 1);
 		names[count++] = ks_settings[i].name;
 	}
 	return ks_parser_error(p, word, 0, "unknown %s '%.60s'%s: expected one of %s", ks_setting_keyword(kind),
@@ -164,10 +240,41 @@ static int bad_value(struct ks_parser *p, const struct ks_setting *setting, cons
 	case KS_SETTING_LIMIT:
 		return ks_parser_error(p, word, 0, "'%.60s' is no limit for %s: expected a number %llu to %llu",
 				       word->text, setting->name, setting->min, setting->max);
+	case KS_SETTING_SHARES:
+		return ks_parser_error(
+			p, word, 0,
+			"'%.60s' is no limit for %s: expected two shares of the states, the lower first, "
+			"such as 60%%-90%%, or 'off'",
+			word->text, setting->name);
+	case KS_SETTING_NUMBER:
+		return ks_parser_error(p, word, 0,
+				       "'%.60s' is no value for %s: expected a number %llu to %llu, or 'off'",
+				       word->text, setting->name, setting->min, setting->max);
 	default:
 		return ks_parser_error(p, word, 0, "expected 'on' or 'off' for %s, found '%.60s'", setting->name,
 				       word->text);
 	}
+}
+
+/* "60%-90%". */
+static int read_shares(const char *text, __u64 *value)
+{
+	__u64 low, high;
+	char part[16];
+	const char *rest = strstr(text, "%-");
+	size_t length = rest ? strlen(rest + 2) : 0;
+
+	if (!rest || length < 2 || rest[1 + length] != '%' || (size_t)(rest - text) >= sizeof(part) ||
+	    length >= sizeof(part))
+		return -EINVAL;
+	snprintf(part, sizeof(part), "%.*s", (int)(rest - text), text);
+	if (ks_value_number(part, 1, 100, &low))
+		return -EINVAL;
+	snprintf(part, sizeof(part), "%.*s", (int)length - 1, rest + 2);
+	if (ks_value_number(part, 1, 100, &high) || low >= high)
+		return -EINVAL;
+	*value = SHARES(low, high);
+	return 0;
 }
 
 static int read_value(const struct ks_setting *setting, const char *text, __u64 *value)
@@ -180,6 +287,13 @@ static int read_value(const struct ks_setting *setting, const char *text, __u64 
 		break;
 	case KS_SETTING_LIMIT:
 		return ks_value_number(text, setting->min, setting->max, value);
+	case KS_SETTING_SHARES:
+	case KS_SETTING_NUMBER:
+		*value = 0;
+		if (strcmp(text, "off") == 0)
+			return 0;
+		return setting->kind == KS_SETTING_SHARES ? read_shares(text, value)
+							  : ks_value_number(text, setting->min, setting->max, value);
 	default:
 		*value = strcmp(text, "on") == 0;
 		return *value || strcmp(text, "off") == 0 ? 0 : -EINVAL;
@@ -189,9 +303,12 @@ static int read_value(const struct ks_setting *setting, const char *text, __u64 
 
 static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 {
-	static const char *const wanted[] = { "a timeout such as tcp.established", "a limit: 'states' or 'half-open'",
-					      "an option: 'pickup', 'checksum' or 'log-drops'" };
-	static const char *const values[] = { "a duration such as 1h30m", "a number", "'on' or 'off'" };
+	static const char *const wanted[] = {
+		"a timeout such as tcp.established",
+		"a limit such as 'states'", [KS_SETTING_OPTION] = "an option such as 'pickup'"
+	};
+	static const char *const values[] = { "a duration such as 1h30m", "a number", "two shares such as 60%-90%",
+					      "'on' or 'off'", "a number, or 'off'" };
 	struct ks_token word, text;
 	struct ks_place *first;
 	size_t i = 0;
@@ -199,11 +316,12 @@ static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 
 	if (ks_parser_expect(p, KS_TOKEN_WORD, wanted[kind], &word))
 		return -EINVAL;
-	while (i < ks_setting_count && !(ks_settings[i].kind == kind && same_name(&ks_settings[i], word.text)))
+	while (i < ks_setting_count &&
+	       !(same_keyword(ks_settings[i].kind, kind) && same_name(&ks_settings[i], word.text)))
 		i++;
 	if (i == ks_setting_count)
 		return unknown(p, kind, &word);
-	if (ks_parser_expect(p, KS_TOKEN_WORD, values[kind], &text))
+	if (ks_parser_expect(p, KS_TOKEN_WORD, values[ks_settings[i].kind], &text))
 		return -EINVAL;
 	if (read_value(&ks_settings[i], text.text, &value))
 		return bad_value(p, &ks_settings[i], &text);
@@ -243,6 +361,8 @@ void ks_settings_check(struct ks_parser *p)
 	const struct ks_place *place = given(p, offsetof(struct ks_config, limit_half_open));
 	struct ks_config *config = &p->policy->config;
 
+	config->adaptive_low = (__u32)((__u64)config->adaptive_low * config->limit_states / 100);
+	config->adaptive_high = (__u32)((__u64)config->adaptive_high * config->limit_states / 100);
 	if (!place->line)
 		config->limit_half_open = config->limit_states / HALF_OPEN_SHARE;
 	else if (config->limit_half_open > config->limit_states)
@@ -258,7 +378,9 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 
 	if (setting->kind == KS_SETTING_TIMEOUT)
 		fprintf(out, "%s %s", setting->name, ks_duration_text(value, buf));
-	else if (setting->kind == KS_SETTING_LIMIT)
+	else if (setting->kind == KS_SETTING_SHARES && value)
+		fprintf(out, "%s %llu%%-%llu%%", setting->name, value >> SHARE_LOW_SHIFT, value & SHARE_HIGH_MASK);
+	else if (setting->kind == KS_SETTING_LIMIT || (setting->kind == KS_SETTING_NUMBER && value))
 		fprintf(out, "%s %llu", setting->name, value);
 	else
 		fprintf(out, "%s %s", setting->name, value ? "on" : "off");
@@ -269,27 +391,38 @@ static __u64 initial(const struct ks_config *config, const struct ks_setting *se
 {
 	if (setting->offset == offsetof(struct ks_config, limit_half_open))
 		return config->limit_states / HALF_OPEN_SHARE;
+	if (setting->kind == KS_SETTING_SHARES) /* as they come back from so many states */
+		return SHARES(share_of((__u32)((__u64)KS_ADAPTIVE_LOW_DEFAULT * config->limit_states / 100),
+				       config->limit_states),
+			      share_of((__u32)((__u64)KS_ADAPTIVE_HIGH_DEFAULT * config->limit_states / 100),
+				       config->limit_states));
 	return setting->initial;
+}
+
+/* Prints the settings of a keyword on one line. */
+static void print_group(const struct ks_config *config, enum ks_setting_kind group, FILE *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < ks_setting_count; i++) {
+		__u64 value = get(config, &ks_settings[i]);
+
+		if (!same_keyword(ks_settings[i].kind, group) || value == initial(config, &ks_settings[i]))
+			continue;
+		if (any)
+			fputs(", ", out);
+		else
+			fprintf(out, "%s ", ks_setting_keyword(group));
+		print_value(&ks_settings[i], value, out);
+		any = true;
+	}
+	if (any)
+		fputc('\n', out);
 }
 
 void ks_settings_print(const struct ks_config *config, FILE *out)
 {
-	for (int kind = KS_SETTING_TIMEOUT; kind <= KS_SETTING_OPTION; kind++) {
-		bool any = false;
-
-		for (size_t i = 0; i < ks_setting_count; i++) {
-			__u64 value = get(config, &ks_settings[i]);
-
-			if ((int)ks_settings[i].kind != kind || value == initial(config, &ks_settings[i]))
-				continue;
-			if (any)
-				fputs(", ", out);
-			else
-				fprintf(out, "%s ", ks_setting_keyword(kind));
-			print_value(&ks_settings[i], value, out);
-			any = true;
-		}
-		if (any)
-			fputc('\n', out);
-	}
+	print_group(config, KS_SETTING_TIMEOUT, out);
+	print_group(config, KS_SETTING_LIMIT, out);
+	print_group(config, KS_SETTING_OPTION, out);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The scalars of a policy: `timeout NAME DURATION`, `limit NAME NUMBER`,
- * `option NAME on|off`. Names, defaults and bounds stand in one table.
+ * `limit adaptive LOW%-HIGH%`, `option NAME on|off` and `option NAME NUMBER`.
+ * Names, defaults and bounds stand in one table.
  */
 #ifndef KS_POLICY_SETTINGS_H
 #define KS_POLICY_SETTINGS_H
@@ -13,7 +14,9 @@
 enum ks_setting_kind {
 	KS_SETTING_TIMEOUT, /* ms */
 	KS_SETTING_LIMIT,
-	KS_SETTING_OPTION, /* a bit of ks_config.options: `bit` */
+	KS_SETTING_SHARES, /* a limit as two shares of the states: the field and the next one */
+	KS_SETTING_OPTION, /* a bit of a field: `bit` */
+	KS_SETTING_NUMBER, /* an option with a number, 0 for off; `bit` of ks_config.scrub says whether it is on */
 };
 
 struct ks_setting {
@@ -22,12 +25,14 @@ struct ks_setting {
 	size_t offset; /* in struct ks_config */
 	__u32 bit;
 	__u64 min, max, initial;
+	size_t size; /* of the field */
+	size_t twin; /* offset of a field that has the same value, or 0 */
 };
 
 extern const struct ks_setting ks_settings[];
 extern const size_t ks_setting_count;
 
-/* "timeout", "limit", "option". */
+/* "timeout", "limit", "option": the word that a setting stands behind. */
 const char *ks_setting_keyword(enum ks_setting_kind kind);
 
 /* A config with every default. */

@@ -202,7 +202,7 @@ static void test_settings(void **state)
 		{ "limit states 63\n", 1, 14, "expected a number 64 to 16777216" },
 		{ "limit state 64\n", 1, 7, "unknown limit 'state' (did you mean 'states'?)" },
 		{ "limit half-open 300000\n", 1, 7, "limit half-open 300000 is above limit states 262144" },
-		{ "option pikup on\n", 1, 8, "(did you mean 'pickup'?): expected one of pickup, checksum, log-drops" },
+		{ "option pikup on\n", 1, 8, "(did you mean 'pickup'?): expected one of pickup, checksum, log-drops, source-routes" },
 		{ "option pickup yes\n", 1, 15, "expected 'on' or 'off' for pickup, found 'yes'" },
 		{ "option pickup on off\n", 1, 18, "expected the end of the line, found 'off'" },
 		{ "include other\n", 1, 9, "expected a file name in quotes, found 'other'" },

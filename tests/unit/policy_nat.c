@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Address translation and helpers: what they become in the tables, their normal form, and the complaints about them. */
-#include "core/helper.h"
+#include "core/helper_id.h"
 #include "policy_support.h"
 
 #define ZONES                                                          \

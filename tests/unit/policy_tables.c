@@ -151,6 +151,67 @@ static void test_settings(void **state)
 	ks_policy_destroy(policy);
 }
 
+static void assert_printed(const struct ks_policy *policy, const char *text)
+{
+	char *printed = print_text(policy);
+
+	assert_string_equal(printed, text);
+	free(printed);
+}
+
+static void test_kinds(void **state)
+{
+	struct ks_policy *policy = load_good("limit mappings 100, fragments 20, helpers 30\nlimit expectations 40\n");
+
+	assert_int_equal(policy->config.limit_kind[KS_KIND_MAPPING_OUT], 100);
+	assert_int_equal(policy->config.limit_kind[KS_KIND_MAPPING_IN], 100);
+	assert_int_equal(policy->config.limit_kind[KS_KIND_PERMIT], KS_LIMIT_PERMITS_DEFAULT);
+	assert_int_equal(policy->config.limit_kind[KS_KIND_EXPECT], 40);
+	assert_int_equal(policy->config.limit_kind[KS_KIND_FRAGMENT], 20);
+	assert_int_equal(policy->config.limit_kind[KS_KIND_HELPER_ORIGINAL], 30);
+	assert_int_equal(policy->config.limit_kind[KS_KIND_HELPER_REPLY], 30);
+	assert_printed(policy, "limit mappings 100, expectations 40, fragments 20, helpers 30\n");
+	ks_policy_destroy(policy);
+}
+
+static void test_adaptive(void **state)
+{
+	struct ks_policy *policy = load_good("limit adaptive 50%-100%, states 1000\n");
+
+	assert_int_equal(policy->config.adaptive_low, 500);
+	assert_int_equal(policy->config.adaptive_high, 1000);
+	assert_printed(policy, "limit states 1000, adaptive 50%-100%\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("limit adaptive off\n");
+	assert_int_equal(policy->config.adaptive_high, 0);
+	assert_printed(policy, "limit adaptive off\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("limit states 77\n"); /* shares that do not come out even */
+	assert_int_equal(policy->config.adaptive_low, 46);
+	assert_int_equal(policy->config.adaptive_high, 69);
+	assert_printed(policy, "limit states 77\n");
+	ks_policy_destroy(policy);
+}
+
+static void test_scrub(void **state)
+{
+	struct ks_policy *policy = load_good("option scrub-ttl 64, mss 1400, scrub-id on, source-routes on\n");
+
+	assert_int_equal(policy->config.scrub, KS_SCRUB_TTL | KS_SCRUB_MSS | KS_SCRUB_RANDOM_ID);
+	assert_int_equal(policy->config.min_ttl, 64);
+	assert_int_equal(policy->config.max_mss, 1400);
+	assert_true(policy->config.options & KS_OPT_SOURCE_ROUTES);
+	assert_printed(policy, "option source-routes on, scrub-id on, scrub-ttl 64, mss 1400\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("option scrub-ttl off, mss off, scrub-df on, asymmetric on\n");
+	assert_int_equal(policy->config.scrub, KS_SCRUB_NO_DF);
+	assert_printed(policy, "option asymmetric on, scrub-df on\n");
+	ks_policy_destroy(policy);
+}
+
 static void test_variables(void **state)
 {
 	struct ks_policy *policy =
@@ -213,7 +274,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zones),	      cmocka_unit_test(test_masks),	cmocka_unit_test(test_rule),
 		cmocka_unit_test(test_protocols),     cmocka_unit_test(test_icmp),	cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_settings),      cmocka_unit_test(test_variables), cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_settings),      cmocka_unit_test(test_kinds),	cmocka_unit_test(test_adaptive),
+		cmocka_unit_test(test_scrub),	      cmocka_unit_test(test_variables), cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_ids_all_known),
 	};
 
