@@ -98,7 +98,8 @@ __u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct 
 
 	in->flow.after = in->flow.before;
 	if (in->pkt.tuple.proto == KS_PROTO_TCP)
-		reason = ks_tcp_update(in, &moves);
+		reason = config->options & KS_OPT_ASYMMETRIC ? ks_tcp_asymmetric_update(in, &moves) :
+							  ks_tcp_update(config, in, &moves);
 	else
 		reason = plain_update(in);
 	if (!ks_reason_is_pass(reason))

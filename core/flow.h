@@ -145,9 +145,10 @@ enum ks_udp_class {
 #define KS_TCP_SACK_PERM 0x01 /* offered selective acknowledgements */
 #define KS_TCP_WSCALE 0x02 /* offered window scaling */
 #define KS_TCP_FIN_SEEN 0x04 /* sent a FIN */
-#define KS_TCP_UNACKED 0x08 /* has data that the peer has not acknowledged */
+#define KS_TCP_SYN_UNACKED 0x08 /* simultaneous open: its SYN is not acknowledged yet */
 #define KS_TCP_LIBERAL 0x10 /* window unknown: not checked (pickup) */
 #define KS_TCP_FIN_ACKED 0x20 /* its FIN was acknowledged */
+#define KS_TCP_CROSSED 0x40 /* of the responder: its SYN crossed the originator's (RFC 9293 3.5) */
 
 struct ks_flow {
 	__u32 version;

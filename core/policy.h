@@ -155,6 +155,7 @@ struct ks_rule_list {
 #define KS_OPT_ASYMMETRIC 0x80 /* only one direction may be seen: windows and handshakes are not checked */
 #define KS_OPT_FORWARD 0x100 /* the filter has rules that translate: no source port may be one of theirs */
 #define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
+#define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* The scalars of a policy: one per generation. */

@@ -6,7 +6,8 @@
  * van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001), resets
  * must be exact (RFC 5961 3, stricter: an inexact one is dropped), a SYN
  * inside a connection is left to the receiver's challenge (RFC 5961 4), and
- * roles never change: the answer to a SYN is a SYN+ACK or nothing.
+ * roles never change: the answer to a SYN is a SYN+ACK, or, where the policy
+ * allows simultaneous open (RFC 9293 3.5), a SYN that makes nobody originator.
  *
  * Nothing here writes to the table: the caller commits in->flow.after.
  */
@@ -17,23 +18,6 @@
 #include "verdict.h"
 
 #define SYN_EVENTS (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_FIN | KS_TCP_RST)
-
-/* Octets of sequence space: data, SYN and FIN. */
-static inline __u32 segment_end(const struct ks_packet *pkt)
-{
-	return pkt->seq + pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
-}
-
-/*
- * Acknowledgements may be this much older than the newest data: reordering
- * over a window, and at least what a stack without scaling may have in flight.
- */
-#define ACK_WINDOW_MIN 66000U
-
-static inline __u32 max_win(const struct ks_flow *flow, __u32 dir)
-{
-	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
-}
 
 /* Windows are kept in units of the scale, rounded up. A SYN's window is not scaled. */
 static inline __u16 window_in_units(__u32 window, __u32 scale)
@@ -49,7 +33,8 @@ bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq)
 	const struct ks_flow *flow = &in->flow.before;
 	__u32 end = flow->end[dir & 1];
 
-	return !ks_seq_after(seq, end) && !ks_seq_before(seq, end - KS_MAX(max_win(flow, !dir), ACK_WINDOW_MIN));
+	return !ks_seq_after(seq, end) &&
+	       !ks_seq_before(seq, end - KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN));
 }
 
 __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt)
@@ -58,7 +43,10 @@ __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pk
 
 	if (kind == KS_TCP_SYN)
 		return 0;
-	if (kind == KS_TCP_ACK && config->options & KS_OPT_PICKUP)
+	if (kind == KS_TCP_ACK && config->options & (KS_OPT_PICKUP | KS_OPT_ASYMMETRIC))
+		return 0;
+	/* The first that is seen where the SYN went another way. */
+	if (kind == (KS_TCP_SYN | KS_TCP_ACK) && config->options & KS_OPT_ASYMMETRIC)
 		return 0;
 	return KS_REASON_NO_STATE;
 }
@@ -71,9 +59,9 @@ bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 /* Nothing was negotiated before our eyes: the windows are not checked, only ends and roles are learnt. */
 static void open_midstream(struct ks_inspection *in, struct ks_flow *flow)
 {
-	flow->state = KS_STATE_TCP_ESTABLISHED;
+	flow->state = in->pkt.tcp_flags & KS_TCP_SYN ? KS_STATE_TCP_SYN_RECV : KS_STATE_TCP_ESTABLISHED;
 	flow->flags |= KS_FLOW_PICKUP;
-	flow->end[KS_ORIGINAL] = segment_end(&in->pkt);
+	flow->end[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
 	flow->max_end[KS_ORIGINAL] = flow->end[KS_ORIGINAL];
 	flow->ack[KS_ORIGINAL] = in->pkt.ack;
 	flow->end[KS_REPLY] = in->pkt.ack;
@@ -90,13 +78,13 @@ void ks_tcp_open(struct ks_inspection *in)
 	struct ks_flow *flow = &in->flow.after;
 	const struct ks_packet *pkt = &in->pkt;
 
-	if (!(pkt->tcp_flags & KS_TCP_SYN)) {
+	if (pkt->tcp_flags & KS_TCP_ACK) {
 		open_midstream(in, flow);
 		return;
 	}
 	flow->state = KS_STATE_TCP_SYN_SENT;
-	flow->end[KS_ORIGINAL] = segment_end(pkt);
-	flow->max_end[KS_ORIGINAL] = segment_end(pkt);
+	flow->end[KS_ORIGINAL] = ks_tcp_segment_end(pkt);
+	flow->max_end[KS_ORIGINAL] = ks_tcp_segment_end(pkt);
 	flow->ack[KS_ORIGINAL] = 0;
 	flow->end[KS_REPLY] = 0;
 	/* What the answer must acknowledge at the least; more when it takes the SYN's data (RFC 7413). */
@@ -135,11 +123,85 @@ static void negotiate(struct ks_flow *flow, const struct ks_packet *pkt)
 /* A SYN+ACK sent again, perhaps after data that followed it (RFC 7413): there is nothing to learn. */
 static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
 {
-	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= ACK_WINDOW_MIN;
+	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= KS_TCP_REACH_MIN;
+}
+
+/* What the responder's SYN tells: its numbers and options, and that it takes the originator's octets from `acked`. */
+static void answer_learn(struct ks_inspection *in, __u32 acked, __u32 offered)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+
+	negotiate(flow, pkt);
+	flow->end[KS_REPLY] = ks_tcp_segment_end(pkt);
+	flow->ack[KS_ORIGINAL] = pkt->seq + 1; /* what the originator will acknowledge at the least */
+	flow->max_end[KS_REPLY] = flow->end[KS_REPLY] + offered;
+	flow->max_end[KS_ORIGINAL] = acked + KS_MAX(pkt->window, 1);
+	flow->max_win[KS_ORIGINAL] = window_in_units(offered, flow->scale[KS_ORIGINAL]);
+	flow->max_win[KS_REPLY] = window_in_units(pkt->window, flow->scale[KS_REPLY]);
+}
+
+/*
+ * Simultaneous open (RFC 9293 3.5), where the policy has the option: both
+ * sides send a SYN, then both a SYN+ACK. The originator stays who it is; the
+ * connection is established when both SYNs are acknowledged, in any order.
+ * Returns where the machine goes when the SYN of `dir` is.
+ */
+static __u32 crossing_acked(struct ks_flow *flow, __u32 dir)
+{
+	flow->tcp_flags[dir & 1] &= ~KS_TCP_SYN_UNACKED;
+	if ((flow->tcp_flags[KS_ORIGINAL] | flow->tcp_flags[KS_REPLY]) & KS_TCP_SYN_UNACKED)
+		return KS_STATE_TCP_SYN_RECV;
+	return KS_STATE_TCP_ESTABLISHED;
+}
+
+static inline bool is_crossed(const struct ks_flow *flow)
+{
+	return flow->tcp_flags[KS_REPLY] & KS_TCP_CROSSED;
+}
+
+/* The responder's SYN in answer to one, or repeated. Until an answer the originator's window is as its SYN says: unscaled. */
+static __u32 crossing_syn(const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+
+	if (flow->state == KS_STATE_TCP_SYN_RECV)
+		return is_crossed(flow) && in->pkt.seq + 1 == flow->ack[KS_ORIGINAL] ? PASS : SPLIT;
+	if (!(config->options & KS_OPT_SIMULTANEOUS))
+		return SPLIT;
+	answer_learn(in, flow->ack[KS_REPLY], flow->max_win[KS_ORIGINAL]);
+	flow->tcp_flags[KS_ORIGINAL] |= KS_TCP_SYN_UNACKED;
+	flow->tcp_flags[KS_REPLY] |= KS_TCP_SYN_UNACKED | KS_TCP_CROSSED;
+	return KS_STATE_TCP_SYN_RECV;
+}
+
+/* The originator's SYN+ACK: its first number again, and it must acknowledge the responder's SYN. */
+static __u32 crossing_answer(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+
+	if (flow->state != KS_STATE_TCP_SYN_RECV)
+		return PASS;
+	compare_set(in, pkt->ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	if (ks_seq_before(pkt->ack, flow->ack[KS_ORIGINAL]) || ks_seq_after(pkt->ack, flow->end[KS_REPLY]) ||
+	    flow->ack[KS_REPLY] - (pkt->seq + 1) > KS_TCP_REACH_MIN)
+		return SPLIT;
+	return crossing_acked(flow, KS_REPLY);
+}
+
+/* A SYN of the responder or a SYN+ACK of the originator, which the table refuses with `arc`. */
+static __u32 judge_crossing(const struct ks_config *config, struct ks_inspection *in, __u32 event, __u32 arc)
+{
+	if (in->dir == KS_REPLY && event == EV_SYN && arc == SPLIT)
+		return crossing_syn(config, in);
+	if (in->dir == KS_ORIGINAL && event == EV_SYNACK && is_crossed(&in->flow.before))
+		return crossing_answer(in);
+	return arc;
 }
 
 /* The answer: it must acknowledge the SYN, and as much of its data as it took. */
-static __u32 answer_learn(struct ks_inspection *in)
+static __u32 judge_answer(struct ks_inspection *in)
 {
 	struct ks_flow *flow = &in->flow.after;
 	const struct ks_packet *pkt = &in->pkt;
@@ -150,17 +212,11 @@ static __u32 answer_learn(struct ks_inspection *in)
 		return PASS;
 	/* Until the answer the originator's window is kept as its SYN says: unscaled. */
 	if (flow->state == KS_STATE_TCP_SYN_RECV) {
-		if (is_repetition(flow, segment_end(pkt)))
-			return KS_STATE_TCP_SYN_RECV;
-		offered = max_win(flow, KS_ORIGINAL);
+		if (is_repetition(flow, ks_tcp_segment_end(pkt)))
+			return is_crossed(flow) ? crossing_acked(flow, KS_ORIGINAL) : KS_STATE_TCP_SYN_RECV;
+		offered = ks_tcp_max_win(flow, KS_ORIGINAL);
 	}
-	negotiate(flow, pkt);
-	flow->end[KS_REPLY] = segment_end(pkt);
-	flow->ack[KS_ORIGINAL] = segment_end(pkt); /* what the originator will acknowledge at the least */
-	flow->max_end[KS_REPLY] = flow->end[KS_REPLY] + offered;
-	flow->max_end[KS_ORIGINAL] = pkt->ack + KS_MAX(pkt->window, 1);
-	flow->max_win[KS_ORIGINAL] = window_in_units(offered, flow->scale[KS_ORIGINAL]);
-	flow->max_win[KS_REPLY] = window_in_units(pkt->window, flow->scale[KS_REPLY]);
+	answer_learn(in, pkt->ack, offered);
 	return KS_STATE_TCP_SYN_RECV;
 }
 
@@ -198,9 +254,9 @@ static __u32 window_check(struct ks_inspection *in)
 	const struct ks_flow *flow = &in->flow.before;
 	const struct ks_packet *pkt = &in->pkt;
 	__u32 dir = in->dir & 1, peer = !dir;
-	__u32 end = segment_end(pkt);
-	__u32 oldest = flow->end[dir] - max_win(flow, peer);
-	__u32 oldest_ack = flow->end[peer] - KS_MAX(max_win(flow, dir), ACK_WINDOW_MIN);
+	__u32 end = ks_tcp_segment_end(pkt);
+	__u32 oldest = flow->end[dir] - ks_tcp_max_win(flow, peer);
+	__u32 oldest_ack = flow->end[peer] - KS_MAX(ks_tcp_max_win(flow, dir), KS_TCP_REACH_MIN);
 	__u32 ack;
 
 	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL)
@@ -208,8 +264,6 @@ static __u32 window_check(struct ks_inspection *in)
 	compare_set(in, end, oldest, flow->max_end[dir]);
 	if (ks_seq_after(end, flow->max_end[dir]))
 		return KS_REASON_TCP_WINDOW_SEQ;
-	if (ks_seq_before(end, oldest))
-		return KS_REASON_TCP_OLD_SEQ;
 	compare_set(in, pkt->ack, oldest_ack, flow->end[peer]);
 	if (ks_seq_after(pkt->ack, flow->end[peer]))
 		return KS_REASON_TCP_ACK_AHEAD;
@@ -221,7 +275,21 @@ static __u32 window_check(struct ks_inspection *in)
 	if (ks_seq_before(ack, oldest_ack))
 		return KS_REASON_TCP_ACK_OLD;
 	compare_set(in, end, oldest, flow->max_end[dir]);
-	return 0;
+	return ks_seq_before(end, oldest) ? KS_REASON_TCP_OLD_SEQ : 0;
+}
+
+/*
+ * Data that are repeated although the window has moved on: the acknowledgements
+ * were lost behind us. The receiver will acknowledge once more, and must be
+ * given the chance. Not older than one more window, so that a blind sender,
+ * whose acknowledgement must be right besides, gains little.
+ */
+static bool is_repeated_data(const struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 reach = KS_MAX(ks_tcp_max_win(flow, !in->dir), KS_TCP_REACH_MIN);
+
+	return in->compare.lo - in->compare.have <= reach;
 }
 
 /*
@@ -239,9 +307,9 @@ static __u32 answer_resync(struct ks_inspection *in)
 	flow->end[KS_ORIGINAL] = sent;
 	flow->max_end[KS_ORIGINAL] = sent;
 	flow->ack[KS_REPLY] = sent;
-	flow->end[KS_REPLY] = segment_end(&in->pkt);
-	flow->max_end[KS_REPLY] = segment_end(&in->pkt);
-	flow->ack[KS_ORIGINAL] = segment_end(&in->pkt);
+	flow->end[KS_REPLY] = ks_tcp_segment_end(&in->pkt);
+	flow->max_end[KS_REPLY] = ks_tcp_segment_end(&in->pkt);
+	flow->ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
 	flow->scale[KS_ORIGINAL] = 0;
 	flow->scale[KS_REPLY] = 0;
 	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
@@ -258,9 +326,10 @@ static __u32 judge_inside(struct ks_inspection *in, __u32 event)
 {
 	if (event == EV_SYN && in->flow.before.state != KS_STATE_TCP_SYN_RECV) {
 		in->flow.after.flags |= KS_FLOW_SYN_SEEN;
-		in->flow.after.ack[KS_ORIGINAL] = segment_end(&in->pkt);
+		in->flow.after.ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
 	}
-	if (event == EV_SYNACK && in->flow.before.flags & KS_FLOW_SYN_SEEN && in->pkt.ack == in->flow.before.ack[KS_ORIGINAL])
+	if (event == EV_SYNACK && in->flow.before.flags & KS_FLOW_SYN_SEEN &&
+	    in->pkt.ack == in->flow.before.ack[KS_ORIGINAL])
 		return answer_resync(in);
 	return PASS;
 }
@@ -271,15 +340,12 @@ static void window_learn(struct ks_inspection *in)
 	struct ks_flow *flow = &in->flow.after;
 	const struct ks_packet *pkt = &in->pkt;
 	__u32 dir = in->dir & 1, peer = !dir;
-	__u32 end = segment_end(pkt);
+	__u32 end = ks_tcp_segment_end(pkt);
 	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
 	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one octet */
 
-	if (ks_seq_after(end, flow->end[dir])) {
+	if (ks_seq_after(end, flow->end[dir]))
 		flow->end[dir] = end;
-		if (pkt->payload_len)
-			flow->tcp_flags[dir] |= KS_TCP_UNACKED;
-	}
 	if (pkt->window > flow->max_win[dir])
 		flow->max_win[dir] = pkt->window;
 	/* The connection is alive after all: the SYN inside it was a stray. */
@@ -291,8 +357,6 @@ static void window_learn(struct ks_inspection *in)
 		flow->ack[dir] = pkt->ack;
 	if (ks_seq_after(limit, flow->max_end[peer]))
 		flow->max_end[peer] = limit;
-	if (pkt->ack == flow->end[peer])
-		flow->tcp_flags[peer] &= ~KS_TCP_UNACKED;
 	/* Mid-stream, the first answer tells where the other side really is. */
 	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL && ks_seq_after(flow->end[dir], flow->max_end[dir]))
 		flow->max_end[dir] = flow->end[dir];
@@ -315,38 +379,54 @@ static __u32 closing_event(struct ks_inspection *in)
 	if (*mine & *theirs & KS_TCP_FIN_ACKED)
 		return EV_DONE;
 	/* The responder closed before the handshake was complete: that is the first FIN of this state. */
-	if (!acked && in->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL && *theirs & KS_TCP_FIN_SEEN &&
-	    !(*mine & KS_TCP_FIN_SEEN))
+	if (!acked && in->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL &&
+	    *theirs & KS_TCP_FIN_SEEN && !(*mine & KS_TCP_FIN_SEEN))
 		return EV_FIN;
 	if (in->pkt.tcp_flags & KS_TCP_FIN)
 		return *theirs & KS_TCP_FIN_SEEN ? EV_FIN2 : EV_FIN;
 	return acked ? EV_ACKFIN : EV_ACK;
 }
 
-/* The third segment must acknowledge the answer exactly, or data that followed it (RFC 7413). */
+/* The third segment must acknowledge the answer, and may acknowledge data that followed it (RFC 7413). */
 static bool completes_handshake(struct ks_inspection *in)
 {
 	const struct ks_flow *flow = &in->flow.before;
 
-	if (in->pkt.ack == flow->end[KS_REPLY] || flow->tcp_flags[KS_REPLY] & (KS_TCP_UNACKED | KS_TCP_FIN_SEEN))
+	if (!ks_seq_before(in->pkt.ack, flow->ack[KS_ORIGINAL]))
 		return true;
-	compare_set(in, in->pkt.ack, flow->end[KS_REPLY], flow->end[KS_REPLY]);
+	compare_set(in, in->pkt.ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
 	return false;
 }
 
-/* Data, acknowledgements and FINs of a connection that was answered. */
-static __u32 synchronised_update(struct ks_inspection *in)
+/* The responder acknowledges the originator's SYN after both have crossed. */
+static inline bool acknowledges_crossed(const struct ks_inspection *in)
 {
-	__u32 reason = window_check(in), dir = in->dir & 1;
+	return in->dir == KS_REPLY && is_crossed(&in->flow.before) &&
+	       !ks_seq_before(in->pkt.ack, in->flow.before.ack[KS_REPLY]);
+}
 
+/* Data, acknowledgements and FINs of a connection that was answered. Returns a reason, or 0 with *arc. */
+static __u32 synchronised_update(struct ks_inspection *in, __u32 *arc)
+{
+	const struct ks_flow *before = &in->flow.before;
+	__u32 reason = window_check(in), event;
+
+	*arc = PASS;
+	if (reason == KS_REASON_TCP_OLD_SEQ && is_repeated_data(in))
+		return 0;
 	if (reason)
 		return reason;
 	/* Nothing comes after a FIN. */
-	if (in->flow.before.tcp_flags[dir] & KS_TCP_FIN_SEEN && ks_seq_after(segment_end(&in->pkt), in->flow.before.end[dir]))
+	if (before->tcp_flags[in->dir & 1] & KS_TCP_FIN_SEEN &&
+	    ks_seq_after(ks_tcp_segment_end(&in->pkt), before->end[in->dir & 1]))
 		return KS_REASON_TCP_STATE;
-	if (in->dir == KS_ORIGINAL && in->flow.before.state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
+	if (in->dir == KS_ORIGINAL && before->state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
 		return KS_REASON_TCP_ACK_OLD;
 	window_learn(in);
+	event = closing_event(in);
+	*arc = arc_of(in->dir, event, before->state);
+	if (*arc == KS_STATE_TCP_SYN_RECV && event == EV_ACK && acknowledges_crossed(in))
+		*arc = crossing_acked(&in->flow.after, KS_ORIGINAL);
 	return 0;
 }
 
@@ -371,7 +451,7 @@ static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
 			in->flow.after.end[KS_ORIGINAL] = in->flow.before.end[KS_ORIGINAL];
 		return 0;
 	case EV_SYNACK:
-		*arc = answer_learn(in);
+		*arc = judge_answer(in);
 		return 0;
 	case EV_RST:
 		if (reset_is_exact(in))
@@ -396,26 +476,23 @@ static inline __u32 arc_verdict(__u32 arc, bool *moves)
 	return arc == SPLIT ? KS_REASON_TCP_SPLIT : KS_REASON_OK_ESTABLISHED;
 }
 
-__u32 ks_tcp_update(struct ks_inspection *in, bool *moves)
+__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *in, bool *moves)
 {
 	__u32 event = basic_event(in->pkt.tcp_flags);
 	__u32 arc = arc_of(in->dir, event, in->flow.before.state);
 	__u32 reason;
 
-	if (arc == PASS && (event == EV_SYN || event == EV_SYNACK)) {
-		arc = judge_inside(in, event);
+	if (arc >= DROP) {
+		if (event == EV_SYN || event == EV_SYNACK)
+			arc = arc == PASS ? judge_inside(in, event) : judge_crossing(config, in, event, arc);
 		if (arc < DROP)
 			in->flow.after.state = arc;
-	}
-	if (arc >= DROP || in->flow.after.state != in->flow.before.state)
 		return arc_verdict(arc, moves);
-	if (event == EV_ACK || event == EV_FIN) {
-		reason = synchronised_update(in);
-		if (!reason)
-			arc = arc_of(in->dir, closing_event(in), in->flow.before.state);
-	} else {
-		reason = numbers_check(in, event, &arc);
 	}
+	if (event == EV_ACK || event == EV_FIN)
+		reason = synchronised_update(in, &arc);
+	else
+		reason = numbers_check(in, event, &arc);
 	if (reason)
 		return reason;
 	if (arc >= DROP) {

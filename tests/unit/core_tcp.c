@@ -45,9 +45,9 @@ static void talk_start(struct talk *t, const __u32 isn[2])
 
 static void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
-	t->in = (struct ks_inspection){
-		.now = t->now, .dir = (__u8)dir, .flow = { .clock = ks_flow_clock(t->now), .found = 1, .before = t->flow }
-	};
+	t->in = (struct ks_inspection){ .now = t->now,
+					.dir = (__u8)dir,
+					.flow = { .clock = ks_flow_clock(t->now), .found = 1, .before = t->flow } };
 	t->in.pkt = (struct ks_packet){
 		.tuple.proto = KS_PROTO_TCP,
 		.tcp_flags = flags,
@@ -70,7 +70,7 @@ static void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 a
 static void talk_open(struct talk *t, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
 	segment(t, ORIG, flags, seq, ack, len, window);
-	ks_conn_open(&t->config, &t->in);
+	ks_conn_open(NULL, &t->config, &t->in);
 	t->flow = t->in.flow.after;
 }
 
@@ -91,7 +91,7 @@ static __u32 say_window(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u
 
 	t->now += 7 * KS_NSEC_PER_MSEC;
 	segment(t, dir, flags, seq, ack, len, window);
-	reason = ks_conn_update(&t->config, &t->in);
+	reason = ks_conn_update(NULL, &t->config, &t->in);
 	if (ks_reason_is_pass(reason))
 		t->flow = t->in.flow.after;
 	return reason;
@@ -499,17 +499,21 @@ static void check_window_edges(struct talk *t, unsigned dir, __u32 window, __u32
 	struct talk u = *t;
 	__u32 bound = NEXT + window;
 	__u32 ack_floor = own > 66000 ? own : 66000; /* what may be under way towards the sender */
+	__u32 reach = window > 66000 ? window : 66000; /* how much older than a window repeated data may be */
 
 	/* I: not past the offered window. */
 	assert_int_equal(say(&u, dir, ACK, bound, NEXT, 1), KS_REASON_TCP_WINDOW_SEQ);
 	assert_int_equal(say(&u, dir, ACK, NEXT, NEXT, window + 1), KS_REASON_TCP_WINDOW_SEQ);
 	assert_int_equal(say(&u, dir, FIN | ACK, NEXT, NEXT, window), KS_REASON_TCP_WINDOW_SEQ);
 	assert_passes(say(&u, dir, ACK, NEXT, NEXT, window));
-	/* II: not older than a window. */
-	assert_int_equal(say(&u, dir, ACK, NEXT - 1, NEXT, 0), KS_REASON_TCP_OLD_SEQ);
+	/* II: not older than a window, unless repeated: that is let through, but teaches nothing, up to one more. */
 	assert_passes(say(&u, dir, ACK, NEXT, NEXT, 0));
+	assert_only_passes(&u, say(&u, dir, ACK, NEXT - 1, NEXT, 0));
+	assert_only_passes(&u, say(&u, dir, ACK, NEXT - reach, NEXT, 0));
+	assert_int_equal(say(&u, dir, ACK, NEXT - reach - 1, NEXT, 0), KS_REASON_TCP_OLD_SEQ);
+	assert_int_equal(say(&u, dir, ACK, NEXT - 1, NEXT + 1, 0), KS_REASON_TCP_ACK_AHEAD);
 	u = *t;
-	assert_int_equal(say(&u, dir, ACK, NEXT - window - 1, NEXT, 0), KS_REASON_TCP_OLD_SEQ);
+	assert_int_equal(say(&u, dir, ACK, NEXT - window - reach - 1, NEXT, 0), KS_REASON_TCP_OLD_SEQ);
 	assert_passes(say(&u, dir, ACK, NEXT - window, NEXT, 0));
 	/* III: no acknowledgement of what was never sent. */
 	u = *t;
