@@ -108,7 +108,14 @@ enum ks_target_kind {
 /* Where a rule translates an address to. Addresses in host order as in struct ks_range. */
 struct ks_target {
 	__u64 lo[2], hi[2]; /* RANGE; PREFIX and NPT: lo is the new prefix */
-	__u64 adjust; /* NPT: what is added to a 16-bit word, one's complement (RFC 6296 3.1) */
+	/*
+	 * NPT (RFC 6296): a number of 16 bits to be added, one's complement, to a word of the address after its prefix
+	 * was replaced, so that the sum of the address stays: sum(prefix it had) - sum(prefix it gets). The target of each
+	 * direction has its own, with the opposite sign. The word, in host order, is the fourth of the address for a
+	 * prefix of up to 48 bits, else the first of the fifth to eighth that is not 0xffff. A result of 0xffff is
+	 * written as 0. An address whose word is 0xffff (up to 48 bits), or whose last four all are, has no translation.
+	 */
+	__u64 adjust;
 	__u16 port_lo, port_hi; /* host order, inclusive */
 	__u16 port_from; /* with PORT_OFFSET: the rule's first port */
 	__u8 kind; /* enum ks_target_kind */
@@ -154,7 +161,6 @@ struct ks_rule_list {
 #define KS_OPT_SOURCE_ROUTES 0x40 /* IPv4 source routes pass (RFC 791); dropped by default */
 #define KS_OPT_ASYMMETRIC 0x80 /* only one direction may be seen: windows and handshakes are not checked */
 #define KS_OPT_FORWARD 0x100 /* the filter has rules that translate: no source port may be one of theirs */
-#define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
 #define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
