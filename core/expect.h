@@ -1,14 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expectations: connections that a helper announced. */
+/*
+ * Expectations: connections that a helper heard announced (core/helper.h). One is
+ * an entry of the state table (KS_KIND_EXPECT) under the key that the first packet will have
+ * when it arrives, with 0 for the port of whoever opens it. It names the two peers
+ * of its control connection and one port that is not privileged (IRC: anybody may open it, see
+ * irc.c), counts only as long as that connection lives, and is used once.
+ */
 #ifndef KS_CORE_EXPECT_H
 #define KS_CORE_EXPECT_H
 
+#include "flow.h"
 #include "inspect.h"
+#include "policy.h"
+#include "types.h"
+
+/* What an expectation remembers, over the part of a flow that is the kind's own. */
+struct ks_expectation {
+	__u32 version;
+	__u8 state;
+	__u8 flags;
+	__u8 zone[2]; /* of who opens, of who waits */
+	__u32 seen;
+	__u32 timeout;
+	struct ks_addr to; /* who waits: its true address ... */
+	__be16 port; /* ... and port */
+	__u16 rule; /* of the control connection */
+	__u32 place; /* of the control connection */
+	__u32 created; /* when that was */
+	__u32 spare;
+	__u64 control; /* hash of its key */
+	__u32 own[8];
+};
+
+_Static_assert(sizeof(struct ks_expectation) == sizeof(struct ks_flow), "an expectation lies over a flow");
 
 /*
- * Whether the packet, which no flow knows, was announced: uses the expectation up, and fills in in->rule, the true
- * destination in in->out, and in->to.
+ * Finds the expectation of the packet in in->pkt, uses it up (unless in->dry), and
+ * says where the packet goes: in->out, in->to, in->rule. Returns false if it is not expected.
  */
 bool ks_expect_find(struct ks_env *env, struct ks_inspection *in);
+
+/*
+ * Makes the expectation in->helping.want of the control connection in->flow.after;
+ * its port may become another one if in->helping.choose. Returns the place of the expectation, or 0.
+ */
+__u32 ks_expect_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+
+/* Gives up an expectation of the control connection, if it is still there. */
+void ks_expect_drop(struct ks_env *env, struct ks_inspection *in, __u32 place);
 
 #endif

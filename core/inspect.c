@@ -55,6 +55,7 @@ static inline void outcome_init(struct ks_inspection *in)
 	in->via = 0;
 	in->translate = 0;
 	in->opened = 0;
+	in->grown = 0;
 	in->to = in->to_given;
 }
 
@@ -349,6 +350,12 @@ static inline bool again(struct ks_inspection *in, __u32 reason, __u32 stage)
 	return true;
 }
 
+void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason)
+{
+	if (!again(in, reason, KS_STAGE_FIND))
+		conclude(in, config, reason);
+}
+
 /* The tries at finding the packet's flow and judging it by that. */
 struct trial {
 	struct ks_env *env;
@@ -415,8 +422,10 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 		reason = open_flow(env, config, in);
 	else
 		reason = judge_unknown(env, config, in);
-	if (!again(in, reason, KS_STAGE_FIND))
-		conclude(in, config, reason);
+	ks_inspect_conclude(in, config, reason);
+	/* What opens a flow may announce another at once: in datagrams, that is. */
+	if (in->action == KS_ALLOW && in->flow.after.helper && !in->dry && in->pkt.tuple.proto != KS_PROTO_TCP)
+		in->stage = KS_STAGE_HELPER;
 }
 
 void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *head)

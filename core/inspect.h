@@ -9,6 +9,7 @@
 
 #include "entry.h"
 #include "flow.h"
+#include "helper.h"
 #include "packet.h"
 #include "policy.h"
 #include "types.h"
@@ -82,6 +83,7 @@ struct ks_inspection {
 	struct ks_tuple quoted; /* of an ICMP error: what it quotes, as it came ... */
 	struct ks_tuple quoted_out; /* ... and as it leaves */
 	__u32 quoted_off; /* where the upper header of the quotation begins */
+	__s32 grown; /* octets by which a helper has made the packet longer */
 	__u32 alias[2]; /* places of the aliases of the flow being opened, by enum ks_dir */
 	__u8 helper; /* enum ks_helper_id of the flow being opened */
 	__u8 mapped; /* 1: the source of the flow being opened is a mapping's */
@@ -91,6 +93,7 @@ struct ks_inspection {
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
 	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
+	struct ks_helping helping; /* working memory of helpers */
 };
 
 /*
@@ -124,6 +127,9 @@ __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in);
  * to a drop.
  */
 void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/* Ends the stage that has judged the packet: it is written, done, or judged anew if another processor was first. */
+void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason);
 
 /* Judges a packet of the flow in->flow.before and commits what follows. Returns the reason; in->action is set. */
 __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);

@@ -25,6 +25,7 @@ struct change {
 	__u32 addr_diff; /* of both addresses */
 	__u32 port_diff; /* of both ports */
 	__u32 halves; /* KS_TRANSLATE_* to be made */
+	__s32 grown; /* octets by which a helper has made the packet longer */
 };
 
 static __u32 addr_diff(const struct ks_addr *old, const struct ks_addr *new)
@@ -42,12 +43,15 @@ static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 	const __u8 *ip = ks_head_at(head, c->l3_off);
 	__be32 src = c->halves & KS_TRANSLATE_SRC ? c->new->src.w[3] : c->old->src.w[3];
 	__be32 dst = c->halves & KS_TRANSLATE_DST ? c->new->dst.w[3] : c->old->dst.w[3];
+	__be16 length = ks_load16(ip + IPV4_TOTAL_LENGTH_OFF);
 	__u8 text[12];
 
 	c->addr_diff =
 		ks_checksum_fold(ks_checksum_diff32(c->old->src.w[3], src) + ks_checksum_diff32(c->old->dst.w[3], dst));
 	ks_store16(text, ks_load16(ip + IPV4_TTL_OFF));
-	ks_store16(text + 2, ks_checksum_apply(ks_load16(ip + IPV4_CHECKSUM_OFF), c->addr_diff));
+	ks_store16(text + 2,
+		   ks_checksum_apply(ks_load16(ip + IPV4_CHECKSUM_OFF),
+				     c->addr_diff + ks_checksum_diff16(length, ks_be16(ks_be16(length) + c->grown))));
 	ks_store32(text + 4, src);
 	ks_store32(text + 8, dst);
 	return env_packet_write(env, c->l3_off + IPV4_TTL_OFF, text, sizeof(text));
@@ -205,7 +209,8 @@ __u32 ks_rewrite(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 			    .new = &in->out,
 			    .l3_off = in->pkt.l3_off,
 			    .l4_off = in->pkt.l4_off,
-			    .halves = in->translate & in->phase };
+			    .halves = in->translate & in->phase,
+			    .grown = in->grown };
 	bool ok;
 
 	if (!c.halves)

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * IRC (RFC 1459): offers of direct connections, as clients have made them since
+ * 1990 (DCC): "PRIVMSG nick :\001DCC SEND name 167772165 1025 size\001", or
+ * CHAT. They count in what the client says only, at the start of a line.
+ */
+#include "parser.h"
+
+enum phase {
+	LINE = 0, /* PRIV */
+	COMMAND, /* MSG and a space */
+	TARGET, /* up to the colon */
+	REQUEST, /* \001DCC SEND and a space, or CHAT */
+	NAME, /* of a file, perhaps in quotes */
+	QUOTED,
+	BEHIND, /* the spaces behind a name */
+	ADDRESS,
+	PORT,
+};
+
+#define WORD_OCTETS 4
+#define REQUEST_DCC 5 /* octets of "\001DCC " */
+#define REQUEST_KIND 9 /* and of "SEND" */
+#define CTCP 1
+#define ADDRESS_MAX 0xffffffffU
+#define PORT_MAX 65535U
+#define PORT_DIGITS 5
+#define LF '\n'
+#define CR '\r'
+
+static enum ks_heard skip(struct ks_parser *p)
+{
+	p->phase = KS_PARSER_SKIP;
+	return KS_HEARD_UNMARK;
+}
+
+/* "PRIVMSG ", octet by octet. */
+static enum ks_heard command(struct ks_parser *p)
+{
+	if (p->column < 2 * WORD_OCTETS && p->column != WORD_OCTETS)
+		return KS_HEARD_NOTHING;
+	if (p->phase == LINE) {
+		p->phase = p->word == KS_WORD('P', 'R', 'I', 'V') ? COMMAND : KS_PARSER_SKIP;
+		return KS_HEARD_NOTHING;
+	}
+	p->phase = p->word == KS_WORD('M', 'S', 'G', ' ') ? TARGET : KS_PARSER_SKIP;
+	return KS_HEARD_NOTHING;
+}
+
+/* "\001DCC SEND ", octet by octet; p->field counts them. */
+static enum ks_heard request(struct ks_parser *p, __u8 octet)
+{
+	p->field++;
+	if (p->field == 1 && octet != CTCP)
+		return skip(p);
+	if (p->field == REQUEST_DCC && p->word != KS_WORD('D', 'C', 'C', ' '))
+		return skip(p);
+	if (p->field == REQUEST_KIND && p->word != KS_WORD('S', 'E', 'N', 'D') &&
+	    p->word != KS_WORD('C', 'H', 'A', 'T'))
+		return skip(p);
+	if (p->field <= REQUEST_KIND)
+		return KS_HEARD_NOTHING;
+	if (octet != ' ')
+		return skip(p);
+	p->phase = NAME;
+	p->field = 0;
+	return KS_HEARD_NOTHING;
+}
+
+static enum ks_heard name(struct ks_parser *p, __u8 octet)
+{
+	if (octet == ' ')
+		p->phase = p->field ? BEHIND : NAME;
+	else if (octet == '"' && !p->field)
+		p->phase = QUOTED;
+	p->field = p->field || octet != ' ';
+	return KS_HEARD_NOTHING;
+}
+
+static enum ks_heard address_begin(struct ks_parser *p, __u8 octet)
+{
+	if (octet == ' ')
+		return KS_HEARD_NOTHING;
+	ks_parser_number_clear(p);
+	p->phase = ADDRESS;
+	return ks_parser_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_MARK : skip(p);
+}
+
+static enum ks_heard address(struct ks_parser *p, __u8 octet)
+{
+	if (octet != ' ')
+		return ks_parser_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_NOTHING : skip(p);
+	p->addr.w[3] = ks_be32(p->value);
+	p->value = 0;
+	p->digits = 0;
+	p->phase = PORT;
+	return KS_HEARD_NOTHING;
+}
+
+static enum ks_heard port(struct ks_parser *p, __u8 octet)
+{
+	if (octet != ' ' && octet != CTCP && octet != CR && octet != LF)
+		return p->digits < PORT_DIGITS && ks_parser_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+	if (!p->digits)
+		return skip(p);
+	p->port = (__u16)p->value;
+	p->form = KS_FORM_DCC;
+	p->phase = KS_PARSER_SKIP;
+	return KS_HEARD_ANNOUNCED;
+}
+
+static enum ks_heard phase_step(struct ks_parser *p, __u8 octet)
+{
+	switch (p->phase) {
+	case LINE:
+	case COMMAND:
+		return command(p);
+	case TARGET:
+		if (octet == ':') {
+			p->phase = REQUEST;
+			p->field = 0;
+		}
+		return KS_HEARD_NOTHING;
+	case REQUEST:
+		return request(p, octet);
+	case NAME:
+		return name(p, octet);
+	case QUOTED:
+		p->phase = octet == '"' ? BEHIND : QUOTED;
+		return KS_HEARD_NOTHING;
+	case BEHIND:
+		return address_begin(p, octet);
+	case ADDRESS:
+		return address(p, octet);
+	case PORT:
+		return port(p, octet);
+	default:
+		return KS_HEARD_NOTHING;
+	}
+}
+
+enum ks_heard ks_irc_octet(struct ks_parser *p, __u8 octet)
+{
+	bool in_argument = p->phase >= ADDRESS && p->phase != KS_PARSER_SKIP;
+	enum ks_heard heard;
+
+	p->word = p->word << 8 | ks_upper(octet);
+	if (p->column < KS_PARSER_LINE_MAX)
+		p->column++;
+	else
+		p->phase = KS_PARSER_SKIP;
+	heard = phase_step(p, octet);
+	if (p->column == KS_PARSER_LINE_MAX && in_argument)
+		heard = skip(p);
+	if (octet != LF)
+		return heard;
+	p->phase = LINE;
+	p->column = 0;
+	return heard == KS_HEARD_NOTHING && in_argument ? KS_HEARD_UNMARK : heard;
+}
