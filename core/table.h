@@ -66,6 +66,17 @@ static inline __u32 ks_table_buckets(__u32 flows)
 	return (__u32)((slots + KS_BUCKET_SLOTS - 1) / KS_BUCKET_SLOTS);
 }
 
+/*
+ * Entries that a policy's table must have room for: a translated flow is two. A `limit states` of the largest value
+ * gets no more.
+ */
+static inline __u32 ks_table_entries(const struct ks_config *config)
+{
+	__u32 states = config->limit_states;
+
+	return config->options & KS_OPT_NAT && states <= KS_LIMIT_STATES_MAX / 2 ? 2 * states : states;
+}
+
 /* The first (n = 0) or second (n = 1) bucket of a hash. */
 static inline __u32 ks_table_place(const struct ks_table_shape *shape, __u64 hash, __u32 n)
 {

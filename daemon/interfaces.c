@@ -7,6 +7,7 @@
 
 #include <net/if.h>
 
+#include "host/names.h"
 #include "interfaces.h"
 #include "report.h"
 
@@ -39,6 +40,90 @@ static struct ks_guarded *find(const struct ks_interfaces *interfaces, unsigned 
 	return NULL;
 }
 
+/* --- addresses --- */
+
+/* The best address of each family, and which of the former ones are still there. */
+struct addresses {
+	struct ks_addr best[2];
+	unsigned rank[2];
+	struct ks_addr former[2];
+	bool kept[2];
+};
+
+static void take_address(const struct ks_interface_address *address, void *arg)
+{
+	struct addresses *addresses = arg;
+	unsigned at = address->family == KS_IPV6;
+
+	if (!memcmp(&address->addr, &addresses->former[at], sizeof(address->addr)))
+		addresses->kept[at] = true;
+	if (address->rank <= addresses->rank[at])
+		return;
+	addresses->rank[at] = address->rank;
+	addresses->best[at] = address->addr;
+}
+
+static bool is_zero(const struct ks_addr *addr)
+{
+	return !(addr->d[0] | addr->d[1]);
+}
+
+/* What was translated to an address that is gone cannot be answered any more. */
+static void end_flows(struct ks_interfaces *interfaces, const char *name, const struct ks_addr *addr, unsigned family)
+{
+	long ended = ks_kernel_kill_translated(interfaces->kernel, addr, family);
+	char text[KS_ADDR_TEXT];
+
+	ks_addr_text(addr, family, text);
+	if (ended < 0)
+		ks_report_error("%s: lost %s, and its flows cannot be ended: %s", name, text, strerror((int)-ended));
+	else if (ended)
+		ks_report("%s: lost %s: %ld translated flow%s ended", name, text, ended, ended == 1 ? "" : "s");
+}
+
+/* Reads the interface's addresses into guarded->port. `former` has those that the map had. Returns whether they differ. */
+static bool read_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded, const struct ks_addr former[2])
+{
+	struct addresses addresses = { .former = { former[0], former[1] } };
+	int err = ks_netlink_each_address(guarded->ifindex, take_address, &addresses);
+
+	if (err) {
+		ks_report_error("%s: cannot read its addresses: %s", guarded->name, strerror(-err));
+		memcpy(guarded->port.address, former, sizeof(guarded->port.address));
+		return false;
+	}
+	memcpy(guarded->port.address, addresses.best, sizeof(addresses.best));
+	for (unsigned i = 0; i < 2; i++) {
+		if (!addresses.kept[i] && !is_zero(&former[i]))
+			end_flows(interfaces, guarded->name, &former[i], i ? KS_IPV6 : KS_IPV4);
+	}
+	return memcmp(addresses.best, former, sizeof(addresses.best)) != 0;
+}
+
+/* At the start, and after a reload: the map may have what an earlier daemon knew. */
+static void begin_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+{
+	struct ks_port port = { 0 };
+
+	ks_kernel_port(interfaces->kernel, guarded->ifindex, &port);
+	read_addresses(interfaces, guarded, port.address);
+}
+
+static void take_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+{
+	struct ks_addr former[2];
+	int err;
+
+	memcpy(former, guarded->port.address, sizeof(former));
+	if (!read_addresses(interfaces, guarded, former))
+		return;
+	err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
+	if (err)
+		ks_report_error("%s: its new address cannot be used: %s", guarded->name, strerror(-err));
+}
+
+/* --- filters --- */
+
 static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_interface *interface, __u32 zone)
 {
 	struct ks_guarded *list = reallocarray(interfaces->list, interfaces->count + 1, sizeof(*list));
@@ -58,6 +143,10 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 
 static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
+	for (unsigned i = 0; i < 2; i++) {
+		if (!is_zero(&guarded->port.address[i]))
+			end_flows(interfaces, guarded->name, &guarded->port.address[i], i ? KS_IPV6 : KS_IPV4);
+	}
 	ks_kernel_forget_port(interfaces->kernel, guarded->ifindex);
 	ks_record_drop_qdisc(interfaces->record, guarded->ifindex);
 	*guarded = interfaces->list[--interfaces->count];
@@ -88,6 +177,8 @@ static int attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, 
 	guarded->error = err;
 	return err;
 }
+
+/* --- zones --- */
 
 struct reader {
 	struct ks_interfaces *interfaces;
@@ -190,6 +281,8 @@ int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy
 		return err;
 	}
 	for (size_t i = 0; i < interfaces->count; i++)
+		begin_addresses(interfaces, &interfaces->list[i]);
+	for (size_t i = 0; i < interfaces->count; i++)
 		err = ks_kernel_set_port(interfaces->kernel, interfaces->list[i].ifindex, &interfaces->list[i].port)
 			      ?: err;
 	err = attach_all(interfaces, KS_HOOK_INGRESS) ?: err;
@@ -208,6 +301,7 @@ static void take_appeared(struct ks_interfaces *interfaces, const struct ks_inte
 		ks_report_error("%s: not guarded: out of memory", news->name);
 		return;
 	}
+	begin_addresses(interfaces, guarded);
 	if (!attach(interfaces, guarded, KS_HOOK_BOTH))
 		ks_report("%s: appeared, now guarded", news->name);
 }
@@ -223,6 +317,11 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 			ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
 			attach(interfaces, guarded, KS_HOOK_BOTH);
 		}
+		return;
+	}
+	if (news->addresses) {
+		if (guarded)
+			take_addresses(interfaces, guarded);
 		return;
 	}
 	zone = news->gone ? KS_ZONE_NONE : ks_interfaces_zone_of(policy, news->name);

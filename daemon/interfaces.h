@@ -5,6 +5,10 @@
  * that vanishes or is renamed out of its zone is forgotten, and filters that
  * somebody took off are put back. Used by the daemon's one thread.
  *
+ * With its zone the map has the address of each family that an interface's
+ * packets are masqueraded with: the best that it has at the moment (netlink.h).
+ * When it loses one, the flows translated to it are ended: nothing can come back to them.
+ *
  * The zone map is complete before filters see packets; all ingress hooks come
  * before any egress hook (kernel.h says why).
  */
@@ -20,7 +24,7 @@
 struct ks_guarded {
 	unsigned ifindex;
 	char name[16];
-	struct ks_port port; /* its zone, and how its frames begin */
+	struct ks_port port; /* its zone, how its frames begin, its addresses */
 	bool up;
 	int error; /* 0, or why it has no filters: tried again every second */
 };

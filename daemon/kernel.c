@@ -301,7 +301,7 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 {
 	KS_KERNEL_SCOPED new = ks_kernel_alloc();
 	static const struct ks_kernel_opts defaults;
-	__u32 buckets = ks_table_buckets(policy->config.limit_states);
+	__u32 buckets = ks_table_buckets(ks_table_entries(&policy->config));
 	int err;
 
 	ks_kernel_complain("%s", "");

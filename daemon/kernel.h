@@ -105,7 +105,7 @@ const char *ks_kernel_complaint(void);
  */
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy);
 
-/* The largest `limit states` that the table was made for. */
+/* The largest `limit states` that the table was made for, of a policy that translates no addresses. */
 __u32 ks_kernel_capacity(const struct ks_kernel *kernel);
 
 /*
@@ -176,6 +176,20 @@ bool ks_kernel_find_flow(const struct ks_kernel *kernel, const struct ks_flow_ke
 
 /* Frees the flows of n keys. Returns how many were there, or -errno. */
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
+
+/* What the sides of a flow take each other for, where addresses are translated (core/nat.h). */
+struct ks_translation {
+	bool present[2];
+	struct ks_addr addr[2]; /* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
+	__be16 port[2];
+};
+
+/* The translation of a flow. Returns whether there is one; a flow may have one side only. */
+bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
+			   struct ks_translation *translation);
+
+/* Ends the flows whose source was translated to an address. Returns how many, or -errno. Looks through the table. */
+long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);
 
 /* Counters, summed over processors. */
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);

@@ -50,6 +50,9 @@ const char *ks_kernel_said(void);
 /* Names the build of the programs in the skeleton: 16 hexadecimal digits. */
 void ks_kernel_build(char text[KS_BUILD_TEXT]);
 
+/* Copies a slot of the table as it is at one moment (kernel_read.c). Returns false while somebody keeps writing. */
+bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy);
+
 const char *ks_kernel_map_name(enum ks_kernel_map map);
 const char *ks_kernel_program_name(enum ks_kernel_program program);
 

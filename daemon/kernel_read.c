@@ -16,7 +16,7 @@
 #define KS_KILL_BATCH 32 /* keys a run of ks_kill */
 #define KS_KILL_HEADER 16 /* octets of its data before the keys */
 
-static bool copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
+bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
 {
 	for (int i = 0; i < KS_COPY_TRIES; i++) {
 		__u32 version = __atomic_load_n(&slot->flow.version, __ATOMIC_ACQUIRE);
@@ -35,7 +35,8 @@ static bool copy_live(const struct ks_slot *slot, __u64 now, struct ks_slot *cop
 {
 	if (!ks_flow_is_shown(&slot->key, &slot->flow))
 		return false;
-	return copy_slot(slot, copy) && ks_flow_is_shown(&copy->key, &copy->flow) && !ks_flow_is_expired(&copy->flow, now);
+	return ks_kernel_copy_slot(slot, copy) && ks_flow_is_shown(&copy->key, &copy->flow) &&
+	       !ks_flow_is_expired(&copy->flow, now);
 }
 
 int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,

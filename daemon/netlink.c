@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <linux/if.h>
+#include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/netlink.h>
 #include <linux/pkt_sched.h>
@@ -21,7 +22,8 @@ typedef int message_fn(const struct nlmsghdr *message, void *arg);
 
 int ks_netlink_open(bool news)
 {
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = news ? RTMGRP_LINK | RTMGRP_TC : 0 };
+	const unsigned groups = RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = news ? groups : 0 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (news ? SOCK_NONBLOCK : 0), NETLINK_ROUTE);
 
 	if (fd < 0)
@@ -84,7 +86,8 @@ struct link_reader {
 	void *arg;
 };
 
-static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info, struct ks_interface *interface)
+static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
+			    struct ks_interface *interface)
 {
 	const struct rtattr *attr = IFLA_RTA(info);
 	int length = (int)IFLA_PAYLOAD(message);
@@ -127,6 +130,19 @@ static int read_filter(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+static int read_address_news(const struct nlmsghdr *message, void *arg)
+{
+	const struct link_reader *reader = arg;
+	const struct ifaddrmsg *info = NLMSG_DATA(message);
+	struct ks_interface interface = { .addresses = true };
+
+	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return 0;
+	interface.ifindex = info->ifa_index;
+	reader->fn(&interface, reader->arg);
+	return 0;
+}
+
 static int read_any(const struct nlmsghdr *message, void *arg)
 {
 	switch (message->nlmsg_type) {
@@ -137,8 +153,95 @@ static int read_any(const struct nlmsghdr *message, void *arg)
 	case RTM_DELTFILTER:
 	case RTM_NEWTFILTER:
 		return read_filter(message, arg);
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return read_address_news(message, arg);
 	}
 	return 0;
+}
+
+struct address_reader {
+	ks_address_fn *fn;
+	void *arg;
+	unsigned ifindex;
+};
+
+/* Of global addresses the lasting ones before temporary, these before deprecated; fc00::/7 after the public ones. */
+static unsigned rank_of(const struct ks_interface_address *address, unsigned scope, unsigned flags)
+{
+	bool ipv6 = address->family == KS_IPV6;
+
+	if (scope != RT_SCOPE_UNIVERSE && scope != RT_SCOPE_SITE)
+		return 1;
+	if (flags & IFA_F_DEPRECATED)
+		return 2;
+	if (flags & IFA_F_SECONDARY) /* of IPv6: temporary */
+		return 3;
+	return ipv6 && (address->addr.b[0] & 0xfe) == 0xfc ? 4 : 5;
+}
+
+static bool is_useful(const struct ks_interface_address *address, unsigned scope, unsigned flags)
+{
+	if (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) && !(flags & IFA_F_OPTIMISTIC))
+		return false;
+	return scope < RT_SCOPE_HOST && !(scope == RT_SCOPE_LINK && address->family == KS_IPV6);
+}
+
+/* Where both are given, IFA_ADDRESS is the peer's. */
+static unsigned read_address_attributes(const struct nlmsghdr *message, const struct ifaddrmsg *info,
+					struct ks_interface_address *address)
+{
+	const struct rtattr *attr = IFA_RTA(info);
+	int length = (int)IFA_PAYLOAD(message);
+	size_t size = address->family == KS_IPV4 ? 4 : 16;
+	unsigned flags = info->ifa_flags;
+	bool local = false;
+
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == IFA_FLAGS && RTA_PAYLOAD(attr) == sizeof(flags))
+			memcpy(&flags, RTA_DATA(attr), sizeof(flags));
+		if (RTA_PAYLOAD(attr) != size ||
+		    (attr->rta_type != IFA_LOCAL && (attr->rta_type != IFA_ADDRESS || local)))
+			continue;
+		local |= attr->rta_type == IFA_LOCAL;
+		memcpy(address->addr.b + sizeof(address->addr) - size, RTA_DATA(attr), size);
+	}
+	return flags;
+}
+
+static int read_address(const struct nlmsghdr *message, void *arg)
+{
+	const struct address_reader *reader = arg;
+	const struct ifaddrmsg *info = NLMSG_DATA(message);
+	struct ks_interface_address address = { 0 };
+	unsigned flags;
+
+	if (message->nlmsg_type != RTM_NEWADDR || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ||
+	    (info->ifa_family != AF_INET && info->ifa_family != AF_INET6) ||
+	    (reader->ifindex && reader->ifindex != info->ifa_index))
+		return 0;
+	address.ifindex = info->ifa_index;
+	address.family = info->ifa_family == AF_INET ? KS_IPV4 : KS_IPV6;
+	flags = read_address_attributes(message, info, &address);
+	address.rank = rank_of(&address, info->ifa_scope, flags);
+	if (is_useful(&address, info->ifa_scope, flags))
+		reader->fn(&address, reader->arg);
+	return 0;
+}
+
+int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg)
+{
+	struct address_reader reader = { .fn = fn, .arg = arg, .ifindex = ifindex };
+	struct {
+		struct nlmsghdr header;
+		struct ifaddrmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETADDR,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+	};
+
+	return dump(&request, sizeof(request), read_address, &reader);
 }
 
 int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)

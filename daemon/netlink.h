@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The little of rtnetlink(7) that Keepstate needs: the interfaces of the
- * network namespace, news about them, and whether filters are left on one.
+ * network namespace and their addresses, news about both, and whether filters
+ * are left on one.
  * A socket belongs to the namespace in which it was opened.
  */
 #ifndef KS_DAEMON_NETLINK_H
@@ -10,11 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/flow.h"
+
 /* An interface as it is, or as it was when it went (gone). */
 struct ks_interface {
 	unsigned ifindex;
 	bool gone;
 	bool filters; /* only its tc filters or qdiscs changed: name and up are not filled */
+	bool addresses; /* only its addresses changed: the same */
 	bool up;
 	bool bridged; /* belongs to a bridge, bond or the like */
 	bool layer3; /* frames have no Ethernet header: tun, WireGuard, tunnels */
@@ -23,11 +27,28 @@ struct ks_interface {
 
 typedef void ks_interface_fn(const struct ks_interface *interface, void *arg);
 
-/* Opens a socket; with `news` it hears of interfaces and tc filters and does not block. Returns it, or -errno. */
+/* An address of an interface that packets may be sent from. */
+struct ks_interface_address {
+	unsigned ifindex;
+	unsigned char family; /* KS_IPV4 or KS_IPV6 */
+	unsigned rank; /* the higher the better to translate to, never 0 */
+	struct ks_addr addr;
+};
+
+typedef void ks_address_fn(const struct ks_interface_address *address, void *arg);
+
+/* Opens a socket; with `news` it hears of interfaces, addresses and tc filters and does not block. Returns it, or -errno. */
 int ks_netlink_open(bool news);
 
 /* Calls fn for every interface. */
 int ks_netlink_each_interface(ks_interface_fn *fn, void *arg);
+
+/*
+ * Calls fn for the addresses of an interface (0: of all) that are of use to
+ * others, in the kernel's order: no link-local IPv6 ones, none whose uniqueness is not
+ * known yet.
+ */
+int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg);
 
 /*
  * Reads the news that wait on a socket and calls fn for each. -ENOBUFS: some
