@@ -178,12 +178,14 @@ static void spec_set_view(struct ks_packet_spec *spec, const struct ks_view *vie
 	spec->dport = view->other_port;
 }
 
-/* Whether who quotes a packet has seen it at its receiver's side of the box. */
-static bool is_received(const struct ks_packet_spec *spec, __u8 from)
+/* Whether who quotes a packet, in zone `from`, has seen it at its receiver's side of the box. */
+static bool is_received(const struct ks_turn *turn, __u8 from)
 {
-	if (spec->seen != KS_SEEN_AUTO)
-		return spec->seen == KS_SEEN_RECEIVED;
-	return from == spec->to && from != spec->from;
+	__u8 to = turn->talk->speaker[!turn->side].zone;
+
+	if (turn->spec.seen != KS_SEEN_AUTO)
+		return turn->spec.seen == KS_SEEN_RECEIVED;
+	return from == (to == KS_ZONE_UNKNOWN ? turn->spec.to : to) && from != turn->spec.from;
 }
 
 /* A named conversation is written as its opener sees it; its packets bear what their senders see. */
@@ -191,14 +193,13 @@ static void turn_address(struct ks_turn *turn, __u8 from)
 {
 	const struct ks_speaker *sender = &turn->talk->speaker[turn->side];
 	const struct ks_speaker *receiver = &turn->talk->speaker[!turn->side];
+	/* Other identifiers than the conversation's are meant as they are. */
 	bool is_query = ks_spec_number(&turn->spec, KS_MOD_ID, 0) == turn->talk->written.id;
 	struct ks_view view = sender->view;
 
 	if (sender->zone != KS_ZONE_UNKNOWN)
 		turn->spec.from = sender->zone;
-	if (receiver->zone != KS_ZONE_UNKNOWN)
-		turn->spec.to = receiver->zone;
-	turn->received = turn->quoted && is_received(&turn->spec, from);
+	turn->received = turn->quoted && is_received(turn, from);
 	if (turn->received)
 		view_reverse(&receiver->view, &view);
 	spec_set_view(&turn->spec, &view);

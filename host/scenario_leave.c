@@ -27,7 +27,7 @@ static bool end_fits(const struct ks_end_pattern *end, unsigned family, const st
 	const struct ks_range *range = &end->addrs;
 	__u64 value[2];
 
-	if (port < end->port_lo || port > end->port_hi)
+	if ((port < end->port_lo || port > end->port_hi) != end->port_not)
 		return false;
 	if (!end->family)
 		return true;
@@ -167,9 +167,9 @@ static const char *pattern_text(const struct ks_end_pattern *end, char *buf, siz
 	bool one = memcmp(end->addrs.lo, end->addrs.hi, sizeof(end->addrs.lo)) == 0;
 
 	if (end->port_lo == end->port_hi)
-		snprintf(ports, sizeof(ports), ":%u", end->port_lo);
+		snprintf(ports, sizeof(ports), ":%s%u", end->port_not ? "!" : "", end->port_lo);
 	else if (end->port_lo || end->port_hi != 65535)
-		snprintf(ports, sizeof(ports), ":%u-%u", end->port_lo, end->port_hi);
+		snprintf(ports, sizeof(ports), ":%s%u-%u", end->port_not ? "!" : "", end->port_lo, end->port_hi);
 	if (!end->family) {
 		snprintf(buf, size, "*%s", ports);
 		return buf;

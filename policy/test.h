@@ -182,6 +182,7 @@ struct ks_end_pattern {
 	__u8 family; /* 0: any address */
 	struct ks_range addrs;
 	__u16 port_lo, port_hi;
+	bool port_not; /* any port but these */
 };
 
 struct ks_ends_pattern {

@@ -96,13 +96,15 @@ static int rule_parse(struct ks_reader *reader, struct ks_expect *expect)
 	return 0;
 }
 
-/* "*", "40000" or "1024-65535". */
+/* "*", "40000", "1024-65535" or "!40000". */
 static int port_pattern(const char *text, struct ks_end_pattern *end)
 {
 	__u32 low, high;
 
 	if (strcmp(text, "*") == 0)
 		return 0;
+	end->port_not = *text == '!';
+	text += end->port_not;
 	if (ks_value_number_range(text, 65535, &low, &high))
 		return -EINVAL;
 	end->port_lo = (__u16)low;

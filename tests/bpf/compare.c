@@ -34,13 +34,13 @@ static const struct field inspection_fields[] = {
 };
 
 static const struct field flow_fields[] = {
-	FIELD(ks_flow, state),	      FIELD(ks_flow, flags),	  FIELD(ks_flow, zone[0]),
-	FIELD(ks_flow, zone[1]),      FIELD(ks_flow, timeout),	  FIELD(ks_flow, rule),
+	FIELD(ks_flow, state),		FIELD(ks_flow, flags),		FIELD(ks_flow, zone[0]),
+	FIELD(ks_flow, zone[1]),	FIELD(ks_flow, timeout),	FIELD(ks_flow, rule),
 	FIELD(ks_flow, packets_low[0]), FIELD(ks_flow, packets_low[1]), FIELD(ks_flow, volume[0]),
-	FIELD(ks_flow, volume[1]),     FIELD(ks_flow, end[0]),	  FIELD(ks_flow, end[1]),
-	FIELD(ks_flow, ack[0]),	      FIELD(ks_flow, ack[1]),	  FIELD(ks_flow, max_end[0]),
-	FIELD(ks_flow, max_end[1]),   FIELD(ks_flow, max_win[0]), FIELD(ks_flow, max_win[1]),
-	FIELD(ks_flow, scale[0]),     FIELD(ks_flow, scale[1]),	  FIELD(ks_flow, tcp_flags[0]),
+	FIELD(ks_flow, volume[1]),	FIELD(ks_flow, end[0]),		FIELD(ks_flow, end[1]),
+	FIELD(ks_flow, ack[0]),		FIELD(ks_flow, ack[1]),		FIELD(ks_flow, max_end[0]),
+	FIELD(ks_flow, max_end[1]),	FIELD(ks_flow, max_win[0]),	FIELD(ks_flow, max_win[1]),
+	FIELD(ks_flow, scale[0]),	FIELD(ks_flow, scale[1]),	FIELD(ks_flow, tcp_flags[0]),
 	FIELD(ks_flow, tcp_flags[1]),
 };
 
