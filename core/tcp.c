@@ -237,8 +237,12 @@ static bool reset_is_exact(struct ks_inspection *in)
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
 	compare_set(in, pkt->seq, flow->ack[!dir], flow->end[dir]);
-	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
+	if (flow->state == KS_STATE_TCP_SYN_SENT)
 		return pkt->seq == flow->end[dir];
+	/* A SYN inside is refused by who has forgotten the connection: at number 0, acknowledging it. */
+	if (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN)
+		return pkt->seq == flow->end[dir] ||
+		       (pkt->tcp_flags & KS_TCP_ACK && pkt->ack == flow->ack[KS_ORIGINAL]);
 	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
 		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
 	/* While closing, anything between what is acknowledged and what was sent. */
