@@ -6,8 +6,12 @@
 #include "conn.h"
 
 #include "adaptive.h"
+#include "dccp.h"
 #include "env.h"
+#include "gre.h"
+#include "sctp.h"
 #include "tcp.h"
+#include "udp.h"
 #include "verdict.h"
 
 /* States of the protocols without a machine: before and after the other side spoke. */
@@ -15,6 +19,7 @@ static inline __u32 plain_state(__u32 proto, bool replied)
 {
 	switch (proto) {
 	case KS_PROTO_UDP:
+	case KS_PROTO_UDPLITE:
 		return replied ? KS_STATE_UDP_STREAM : KS_STATE_UDP_SINGLE;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
@@ -29,12 +34,22 @@ static inline void count(struct ks_inspection *in)
 	ks_flow_count(&in->flow.after, in->dir, in->pkt.l3_len);
 }
 
+/* What a state's or a class's timeout is for the flow as it stands now. */
+static inline __u32 timeout_of(const struct ks_config *config, const struct ks_flow *flow)
+{
+	__u32 timeout = 0;
+
+	if (ks_unlikely(flow->class != KS_UDP_PLAIN))
+		timeout = config->class_timeout[flow->class & (KS_UDP_CLASSES - 1)][ks_udp_is_answered(flow) & 1];
+	return timeout ? timeout : config->timeout[flow->state & (KS_STATE_SLOTS - 1)];
+}
+
 static inline void refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	const struct ks_table_counts *counts;
 
 	in->flow.after.seen = in->flow.clock;
-	in->flow.after.timeout = config->timeout[in->flow.after.state & (KS_STATE_SLOTS - 1)];
+	in->flow.after.timeout = timeout_of(config, &in->flow.after);
 	if (ks_likely(!config->adaptive_high))
 		return;
 	counts = env_table_counts(env);
@@ -46,16 +61,30 @@ _Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
 
 __u32 ks_conn_may_open(const struct ks_config *config, const struct ks_packet *pkt)
 {
-	if (pkt->tuple.proto == KS_PROTO_TCP)
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
 		return ks_tcp_may_open(config, pkt);
-	if (pkt->flags & KS_PKT_ICMP_ANSWER)
-		return KS_REASON_ICMP_REPLY;
-	return 0;
+	case KS_PROTO_SCTP:
+		return ks_sctp_may_open(pkt);
+	case KS_PROTO_DCCP:
+		return ks_dccp_may_open(pkt);
+	default:
+		return pkt->flags & KS_PKT_ICMP_ANSWER ? KS_REASON_ICMP_REPLY : 0;
+	}
 }
 
 bool ks_conn_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 {
-	return pkt->tuple.proto == KS_PROTO_TCP && ks_tcp_reopens(pkt, flow);
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+		return ks_tcp_reopens(pkt, flow);
+	case KS_PROTO_SCTP:
+		return ks_sctp_reopens(pkt, flow);
+	case KS_PROTO_DCCP:
+		return ks_dccp_reopens(pkt, flow);
+	default:
+		return false;
+	}
 }
 
 void ks_conn_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
@@ -69,10 +98,22 @@ void ks_conn_open(struct ks_env *env, const struct ks_config *config, struct ks_
 		.flags = (in->sender ? KS_FLOW_ORIG_IS_HIGH : 0) | (in->log ? KS_FLOW_LOG : 0),
 	};
 	in->dir = KS_ORIGINAL;
-	if (in->pkt.tuple.proto == KS_PROTO_TCP)
+	switch (in->pkt.tuple.proto) {
+	case KS_PROTO_TCP:
 		ks_tcp_open(in);
-	else
+		break;
+	case KS_PROTO_SCTP:
+		ks_sctp_open(in);
+		break;
+	case KS_PROTO_DCCP:
+		ks_dccp_open(in);
+		break;
+	case KS_PROTO_UDP:
+		ks_udp_open(env, in);
+		/* fall through */
+	default:
 		flow->state = plain_state(in->pkt.tuple.proto, false);
+	}
 	count(in);
 	refresh(env, config, in);
 }
@@ -88,7 +129,17 @@ static __u32 plain_update(struct ks_inspection *in)
 		in->flow.after.flags |= KS_FLOW_ASSURED;
 		in->flow.after.state = plain_state(in->pkt.tuple.proto, true);
 	}
+	if (in->flow.after.class != KS_UDP_PLAIN)
+		ks_udp_update(in);
+	/* There will be no answer: a tunnel that goes on is a tunnel. */
+	if (in->pkt.tuple.proto == KS_PROTO_GRE && ks_gre_is_one_way(&in->pkt))
+		in->flow.after.state = plain_state(KS_PROTO_GRE, true);
 	return KS_REASON_OK_ESTABLISHED;
+}
+
+static inline bool is_established(__u32 state)
+{
+	return state == KS_STATE_TCP_ESTABLISHED || state == KS_STATE_SCTP_ESTABLISHED || state == KS_STATE_DCCP_OPEN;
 }
 
 __u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
@@ -97,11 +148,22 @@ __u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct 
 	bool moves = true;
 
 	in->flow.after = in->flow.before;
-	if (in->pkt.tuple.proto == KS_PROTO_TCP)
-		reason = config->options & KS_OPT_ASYMMETRIC ? ks_tcp_asymmetric_update(in, &moves) :
-							  ks_tcp_update(config, in, &moves);
-	else
+	switch (in->pkt.tuple.proto) {
+	case KS_PROTO_TCP:
+		if (config->options & KS_OPT_ASYMMETRIC)
+			reason = ks_tcp_asymmetric_update(in, &moves);
+		else
+			reason = ks_tcp_update(config, in, &moves);
+		break;
+	case KS_PROTO_SCTP:
+		reason = ks_sctp_update(in, &moves);
+		break;
+	case KS_PROTO_DCCP:
+		reason = ks_dccp_update(in, &moves);
+		break;
+	default:
 		reason = plain_update(in);
+	}
 	if (!ks_reason_is_pass(reason))
 		return reason;
 	count(in);
@@ -109,7 +171,7 @@ __u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct 
 		return reason;
 	if (in->dir == KS_REPLY)
 		in->flow.after.flags |= KS_FLOW_REPLIED;
-	if (in->flow.after.state == KS_STATE_TCP_ESTABLISHED)
+	if (is_established(in->flow.after.state))
 		in->flow.after.flags |= KS_FLOW_ASSURED;
 	refresh(env, config, in);
 	return reason;

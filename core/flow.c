@@ -4,7 +4,7 @@
 #include "packet.h"
 
 /* Any total order will do, as long as both directions see the same one. */
-static inline bool addr_is_above(const struct ks_addr *a, const struct ks_addr *b)
+bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b)
 {
 	if (a->d[1] != b->d[1])
 		return a->d[1] > b->d[1];
@@ -15,7 +15,7 @@ static inline bool sender_is_second(const struct ks_tuple *tuple)
 {
 	if (tuple->src.d[0] == tuple->dst.d[0] && tuple->src.d[1] == tuple->dst.d[1])
 		return tuple->sport > tuple->dport;
-	return addr_is_above(&tuple->src, &tuple->dst);
+	return ks_addr_is_above(&tuple->src, &tuple->dst);
 }
 
 __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key)

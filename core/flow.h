@@ -177,7 +177,18 @@ struct ks_flow {
 			__u8 scale[2]; /* window scale in effect for this side */
 			__u8 tcp_flags[2];
 		};
-		__u32 own[8]; /* other protocols overlay this with what they need */
+		struct { /* see core/sctp.c */
+			__u32 tag[2]; /* what packets of a direction carry; 0: not agreed yet */
+			__u32 offer[2]; /* what a side asked to be sent last, until it is in use */
+		} sctp;
+		struct { /* see core/dccp.c */
+			__u64 last[2]; /* highest sequence number sent by a side */
+			__u64 first[2]; /* its first one */
+		} dccp;
+		struct { /* UDP that carries DNS */
+			__u32 queries, answers;
+		} dns;
+		__u32 own[8]; /* whatever it is, as words */
 	};
 };
 

@@ -7,18 +7,14 @@
 #include "icmp.h"
 
 #include "env.h"
+#include "gre.h"
 #include "nat.h"
+#include "neighbour.h"
 #include "table.h"
 #include "tcp.h"
 #include "wire.h"
 
-#define ND_HOP_LIMIT 255
-#define MLD_HOP_LIMIT 1
 #define ICMPV4_REDIRECT 5
-#define ICMPV6_ROUTER_ADVERTISEMENT 134
-#define ICMPV6_REDIRECT 137
-#define IPV6_LINK_LOCAL_MASK 0xffc0
-#define IPV6_LINK_LOCAL 0xfe80
 
 /* What an ICMP type is to us. */
 enum icmp_kind { ICMP_UNKNOWN = 0, ICMP_QUERY, ICMP_ANSWER, ICMP_ERROR, ICMP_ND, ICMP_MLD };
@@ -87,25 +83,11 @@ static inline void query_ports(const struct icmp_meaning *m, __be16 id, struct k
 	tuple->dport = m->kind == ICMP_QUERY ? asked : id;
 }
 
-static inline bool is_link_local(const struct ks_addr *addr)
+static bool neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, const struct icmp_meaning *m, __u32 l4_len)
 {
-	return ((addr->b[0] << 8 | addr->b[1]) & IPV6_LINK_LOCAL_MASK) == IPV6_LINK_LOCAL;
-}
-
-/*
- * Neighbour discovery comes from the link itself, and what routers say comes
- * from their link-local address (RFC 4861 6.1.2, 8.1); listener reports show it
- * by another sign (RFC 2710 3).
- */
-static bool neighbour_is_sane(const struct ks_packet *pkt, const struct icmp_meaning *m)
-{
-	const struct ks_addr *src = &pkt->tuple.src;
-
 	if (m->kind == ICMP_MLD)
-		return pkt->hop_limit == MLD_HOP_LIMIT && (is_link_local(src) || (src->d[0] == 0 && src->d[1] == 0));
-	if (pkt->icmp_type == ICMPV6_ROUTER_ADVERTISEMENT || pkt->icmp_type == ICMPV6_REDIRECT)
-		return pkt->hop_limit == ND_HOP_LIMIT && is_link_local(src);
-	return pkt->hop_limit == ND_HOP_LIMIT;
+		return ks_listener_is_sane(head, pkt, l4_len);
+	return ks_neighbour_is_sane(head, pkt, l4_len);
 }
 
 __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
@@ -137,7 +119,7 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	}
 	if (m->kind == ICMP_ND || m->kind == ICMP_MLD) {
 		pkt->flags |= KS_PKT_NEIGHBOUR;
-		return neighbour_is_sane(pkt, m) ? 0 : KS_REASON_NEIGHBOUR;
+		return neighbour_is_sane(head, pkt, m, l4_len) ? 0 : KS_REASON_NEIGHBOUR;
 	}
 	pkt->flags |= m->kind == ICMP_QUERY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER;
 	query_ports(m, ks_load16(icmp + ICMP_ID_OFF), &pkt->tuple);
@@ -172,6 +154,12 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 	return 0;
 }
 
+/* Octets of the quoted upper header and its payload that can be read. */
+static inline __u32 quoted_len(const struct ks_packet *pkt, __u32 off)
+{
+	return KS_MIN(pkt->payload_off + pkt->payload_len, pkt->head_len) - off;
+}
+
 /* The ports or the identifier of the quoted packet; 8 octets of it are what every error carries. */
 static __u32 quote_upper(const __u8 *head, struct ks_inspection *in, const struct ks_upper *up, __u32 *seq)
 {
@@ -190,6 +178,9 @@ static __u32 quote_upper(const __u8 *head, struct ks_inspection *in, const struc
 	switch (up->proto) {
 	case KS_PROTO_TCP:
 	case KS_PROTO_UDP:
+	case KS_PROTO_SCTP:
+	case KS_PROTO_DCCP:
+	case KS_PROTO_UDPLITE:
 		tuple->sport = ks_load16(l4);
 		tuple->dport = ks_load16(l4 + 2);
 		*seq = ks_be32(ks_load32(l4 + TCP_SEQ_OFF));
@@ -202,6 +193,8 @@ static __u32 quote_upper(const __u8 *head, struct ks_inspection *in, const struc
 		query_ports(m, ks_load16(l4 + ICMP_ID_OFF), tuple);
 		in->quoted_question = m->kind == ICMP_QUERY;
 		return 0;
+	case KS_PROTO_GRE:
+		return ks_gre_quoted(head, up->off, quoted_len(pkt, up->off), tuple) ? 0 : KS_REASON_ICMP_QUOTE;
 	default:
 		return 0;
 	}

@@ -466,7 +466,7 @@ static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u
 
 	if (!config)
 		return deny(in, KS_CLASS_NONE, KS_REASON_INTERNAL);
-	reason = ks_packet_parse(head, &in->pkt, !(config->options & KS_OPT_NO_IP_CHECKSUM));
+	reason = ks_packet_parse(head, &in->pkt, config->options);
 	if (in->pkt.flags & KS_PKT_NOT_IP)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
 	if (reason)

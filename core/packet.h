@@ -58,7 +58,7 @@ enum ks_proto {
 /* ks_packet.flags */
 #define KS_PKT_NOT_IP 0x01 /* ARP and other layers: nothing else is filled */
 #define KS_PKT_ICMP_ERROR 0x02 /* quotes another packet */
-#define KS_PKT_NEIGHBOUR 0x04 /* IPv6 neighbour discovery or multicast listener: not a flow */
+#define KS_PKT_NEIGHBOUR 0x04 /* neighbour discovery or about multicast listeners: not a flow (core/neighbour.h) */
 #define KS_PKT_ICMP_QUERY 0x08 /* an ICMP request */
 #define KS_PKT_ICMP_ANSWER 0x10 /* an ICMP reply to a request */
 #define KS_PKT_SNAPPED 0x20 /* the capture cut it: payload beyond the head is unknown but counted */
@@ -79,12 +79,28 @@ struct ks_packet {
 	__u32 l3_len; /* octets of the datagram: header and payload */
 	__u32 payload_len; /* octets behind the upper header */
 
-	__u32 seq, ack; /* TCP, host order */
-	__u32 sack; /* highest right edge of a SACK block, else ack */
+	union { /* host order */
+		struct { /* TCP */
+			__u32 seq, ack;
+			__u32 sack; /* highest right edge of a SACK block, else ack */
+		};
+		struct {
+			__u32 tag; /* verification tag */
+			__u32 init_tag; /* what INIT or INIT ACK offers */
+			__u32 chunks; /* KS_SCTP_* */
+		} sctp;
+		struct {
+			__u32 seq, ack; /* the lower 32 bits, or all 24 */
+			__u16 seq_high, ack_high;
+		} dccp;
+	};
 	__u16 window; /* as on the wire */
 	__u8 tcp_flags;
 	__u8 wscale; /* shift offered on a SYN, KS_WSCALE_NONE without the option */
-	__u8 tcp_opts; /* KS_TCP_SACK_PERM, KS_TCP_WSCALE as offered */
+	union {
+		__u8 tcp_opts; /* KS_TCP_SACK_PERM, KS_TCP_WSCALE as offered */
+		__u8 dccp_type; /* enum ks_dccp_type, KS_DCCP_SHORT */
+	};
 	__u8 icmp_type, icmp_code;
 	__u8 hop_limit; /* TTL or hop limit */
 	__u16 cursor; /* of walks over options: kept here so that a verifier takes it as any number */
@@ -101,13 +117,24 @@ struct ks_packet {
 #define KS_WSCALE_NONE 0
 #define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */
 
+/* Protocols whose headers begin with a source and a destination port. */
+static inline bool ks_proto_has_ports(__u32 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP ||
+	       proto == KS_PROTO_UDPLITE;
+}
+
 /*
  * Parses the frame whose first pkt->head_len octets are at `head`;
  * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
- * `verify`: check the IPv4 header checksum. Returns KS_REASON_OK_NEW when it
+ * `options`: those of the policy that matter here, KS_OPT_NO_IP_CHECKSUM and
+ * KS_OPT_SOURCE_ROUTES. Returns KS_REASON_OK_NEW when it
  * may be inspected further, else the reason of the drop, or KS_REASON_OK_NOT_IP.
  */
-__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify);
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options);
+
+/* The order of addresses by which keys are normalised. */
+bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b);
 
 /* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
 __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);

@@ -77,17 +77,12 @@ static ks_inline bool addr_in_set(struct ks_env *env, __u32 index, const struct 
 	return run_contains(env, set->first6, set->count6, ks_be64(addr->d[0]), ks_be64(addr->d[1]));
 }
 
-static inline bool has_ports(__u32 proto)
-{
-	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP;
-}
-
 static ks_inline bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple,
 				   __be16 port)
 {
 	if (set == KS_SET_ANY)
 		return true;
-	return has_ports(tuple->proto) && number_in_set(env, set, ks_be16(port)) != negated;
+	return ks_proto_has_ports(tuple->proto) && number_in_set(env, set, ks_be16(port)) != negated;
 }
 
 static ks_inline bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_packet *pkt)

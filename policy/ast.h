@@ -203,9 +203,6 @@ void ks_helper_check(struct ks_parser *p, struct ks_ast_rule *rule);
 __u8 ks_translation_zone(const struct ks_policy *policy, const struct ks_ast_translation *translation,
 			 const struct ks_ast_target *target);
 
-/* Whether packets of a protocol have ports. */
-bool ks_proto_has_ports(unsigned proto);
-
 /* The id of a zone in the text; complains and returns -EINVAL when there is none (policy/check.c). */
 int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/packet.h"
 #include "host/names.h"
 #include "policy/ast.h"
 #include "policy/icmp.h"

@@ -14,15 +14,6 @@
 
 static const __u64 self_bit = 1ULL << KS_ZONE_SELF;
 
-/* Not in core/packet.h under these names. */
-enum { PROTO_DCCP = 33, PROTO_SCTP = 132, PROTO_UDPLITE = 136 };
-
-bool ks_proto_has_ports(unsigned proto)
-{
-	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == PROTO_SCTP || proto == PROTO_DCCP ||
-	       proto == PROTO_UDPLITE;
-}
-
 static bool is_single(const struct ks_ast_target *target)
 {
 	return !memcmp(target->range.lo, target->range.hi, sizeof(target->range.lo));

@@ -322,5 +322,5 @@ __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)
 	assert_true(captured <= f->len);
 	memset(pkt, 0xa5, sizeof(*pkt));
 	head_fill(f, captured, head, pkt);
-	return ks_packet_parse(head, pkt, true);
+	return ks_packet_parse(head, pkt, 0);
 }

@@ -254,7 +254,8 @@ static void test_ports_of_protocols_without(void **state)
 
 	for (unsigned proto = 0; proto < 256; proto++) {
 		struct ks_inspection in = packet(proto, false);
-		bool ports = proto == KS_PROTO_TCP || proto == KS_PROTO_UDP;
+		bool ports = proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_SCTP ||
+			     proto == KS_PROTO_DCCP || proto == KS_PROTO_UDPLITE;
 
 		rule.dport_set = SET_DPORT;
 		rule.flags = KS_RULE_ANY_PROTO;

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What neighbours on a link say to each other and nobody forwards: IPv6
+ * neighbour discovery and router messages (RFC 4861; neighbour.c), multicast
+ * listener discovery and IGMP (RFC 2710, 3810, 2236, 3376; listener.c). It is
+ * never a flow and no rule is asked: a sane message passes untracked as
+ * "neighbour", anything else is dropped. What makes it harmless is that it
+ * proves to come from the link itself: a hop limit of 255, or of 1 with the
+ * router alert that makes it worth a router's look.
+ */
+#ifndef KS_CORE_NEIGHBOUR_H
+#define KS_CORE_NEIGHBOUR_H
+
+#include "packet.h"
+#include "types.h"
+
+/* Router and neighbour solicitations and advertisements, and redirects; the shortest such message is in the head. */
+bool ks_neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+/* The same for multicast listener queries, reports and dones. */
+bool ks_listener_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+/* Checks an IGMP message of `l4_len` octets. Returns 0 or a reason. */
+__u32 ks_igmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+static inline bool ks_ipv6_is_multicast(const __u8 *addr)
+{
+	return addr[0] == 0xff;
+}
+
+static inline bool ks_ipv6_is_link_local(const __u8 *addr)
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+static inline bool ks_ipv6_is_unspecified(const struct ks_addr *addr)
+{
+	return addr->d[0] == 0 && addr->d[1] == 0;
+}
+
+#endif
