@@ -58,6 +58,13 @@ static void explain_tcp_pass(struct ks_explain *explain)
 	__u8 flags = explain->in->pkt.tcp_flags;
 	json_t *step;
 
+	if (!(flags & KS_TCP_RST) && explain->in->flow.after.tcp_flags[explain->in->dir & 1] & KS_TCP_LIBERAL) {
+		ks_explain_step(
+			explain, "protocol", "ok",
+			"its windows and acknowledgements are not checked: the connection was taken up in its "
+			"middle ('option pickup'), or only one direction of it may be seen ('option asymmetric')");
+		return;
+	}
 	if (!c->have && !c->lo && !c->hi) {
 		ks_explain_step(explain, "protocol", "ok", "its flags fit the state of the connection");
 		return;
@@ -70,6 +77,12 @@ static void explain_tcp_pass(struct ks_explain *explain)
 		step = ks_explain_step(explain, "protocol", "ok",
 				       "it acknowledges %u; the SYN and its data are acknowledged by %u to %u", c->have,
 				       c->lo, c->hi);
+	else if (ks_seq_before(c->have, c->lo))
+		step = ks_explain_step(
+			explain, "protocol", "ok",
+			"its data end at %u, before the window from %u to %u: they were sent before, and "
+			"the receiver will acknowledge them again",
+			c->have, c->lo, c->hi);
 	else
 		step = ks_explain_step(
 			explain, "protocol", "ok",
@@ -110,8 +123,9 @@ void ks_explain_protocol(struct ks_explain *explain)
 		ks_explain_step(explain, "protocol", "drop", "%s", ks_reason_text(in->reason));
 	} else if (in->class == KS_CLASS_INVALID) {
 		ks_explain_step(explain, "protocol", "drop", "it cannot open a flow: only a SYN can%s",
-				in->pkt.tuple.proto == KS_PROTO_TCP ? ", unless the policy says 'option pickup on'"
-								    : "");
+				in->pkt.tuple.proto == KS_PROTO_TCP
+					? ", unless the policy says 'option pickup on' or 'option asymmetric on'"
+					: "");
 	}
 }
 
@@ -189,7 +203,8 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 /* The policy is asked for what no flow knows and may open one, and where there are bypass rules. */
 static bool was_asked(const struct ks_inspection *in)
 {
-	return in->rule_index != KS_DECISION_DEFAULT || (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
+	return in->rule_index != KS_DECISION_DEFAULT ||
+	       (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
 }
 
 void ks_explain_rules(struct ks_explain *explain)

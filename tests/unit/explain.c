@@ -26,14 +26,14 @@ struct fixture {
 	struct ks_arena *arena;
 };
 
-static int setup(void **state)
+static int setup_policy(void **state, const char *text)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct ks_tables tables;
 	struct ks_diags diags;
 
 	assert_non_null(f);
-	assert_int_equal(ks_policy_load_text(policy_text, strlen(policy_text), "test", NULL, &f->policy, &diags), 0);
+	assert_int_equal(ks_policy_load_text(text, strlen(text), "test", NULL, &f->policy, &diags), 0);
 	ks_diags_fini(&diags);
 	tables = (struct ks_tables){ &f->policy->config, f->policy->rules, f->policy->sets, f->policy->ranges };
 	assert_int_equal(ks_engine_create(&tables, &f->engine), 0);
@@ -42,6 +42,17 @@ static int setup(void **state)
 	f->arena = ks_arena_create();
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_policy(state, policy_text);
+}
+
+static int setup_asymmetric(void **state)
+{
+	return setup_policy(state,
+			    "zone lan { eth1 }\nzone wan { eth0 }\noption asymmetric on\nallow from lan to wan\n");
 }
 
 static int teardown(void **state)
@@ -209,6 +220,38 @@ static void test_window(void **state)
 	json_decref(explanation);
 }
 
+/* Data sent before pass for the receiver to acknowledge again, which must not look as if they were in the window. */
+static void test_repeated_data(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	open_connection(f);
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =1001 ack-number =5001 len 2000 win 1000");
+	pass(f, "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp ack seq =5001 ack-number =3001 win 2000");
+	ks_engine_set_time(f->engine, 101 * KS_NSEC_PER_SEC);
+	explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =900 ack-number =5001 len 50");
+	expect_verdict(explanation, "allow", "established");
+	expect_text(explanation, "protocol", "ok", "end at 950, before the window from 1001 to 5001");
+	expect_text(explanation, "state", "note", "its time runs on");
+	json_decref(explanation);
+}
+
+/* Where one direction may go another way, it is said that the numbers are not checked. */
+static void test_asymmetric(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn win 1000");
+	explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =70000 ack-number =5 len 11");
+	expect_verdict(explanation, "allow", "new");
+	expect_text(explanation, "protocol", "ok", "acknowledgements are not checked");
+	expect_text(explanation, "protocol", "ok", "'option asymmetric'");
+	expect_text(explanation, "state", "note", "from SYN_SENT to ESTABLISHED");
+	json_decref(explanation);
+}
+
 static void test_acknowledgement(void **state)
 {
 	struct fixture *f = *state;
@@ -311,9 +354,19 @@ static void test_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_rules),	TEST(test_default_deny),    TEST(test_reject), TEST(test_headers),
-		TEST(test_window),	TEST(test_acknowledgement), TEST(test_reset),  TEST(test_zone),
-		TEST(test_established), TEST(test_changes_nothing), TEST(test_print),
+		TEST(test_rules),
+		TEST(test_default_deny),
+		TEST(test_reject),
+		TEST(test_headers),
+		TEST(test_window),
+		TEST(test_acknowledgement),
+		TEST(test_reset),
+		TEST(test_zone),
+		TEST(test_established),
+		TEST(test_changes_nothing),
+		TEST(test_print),
+		TEST(test_repeated_data),
+		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
