@@ -83,6 +83,15 @@ bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bo
 /* Whether the checksum of TCP, UDP or ICMP is right, or the home cannot tell. Asked with KS_OPT_CHECKSUM only. */
 bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt);
 
+/*
+ * Fragments that wait for the first one of their datagram, known by its hash. To hold is to keep a copy of the packet
+ * in hand; false: there is no room. Those released are given to the inspection again behind the packet in hand, with
+ * in->resumed set; false if that has damaged the packet in hand.
+ */
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash);
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash);
+void env_fragment_forget(struct ks_env *env, __u64 hash);
+
 /* Counting: one packet of a reason; one match of a rule; what a flow of a rule carried, when it ends. */
 void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes);
 void env_count_match(struct ks_env *env, __u32 rule);

@@ -27,6 +27,11 @@ struct ks_part {
 	__u16 start, end;
 };
 
+/* What a home keeps of fragments that wait for the first one of their datagram, all together, and for how long. */
+#define KS_FRAGMENT_POOL 256U /* a power of two */
+#define KS_FRAGMENT_OCTETS 2048U /* of one, its link header included; a power of two */
+#define KS_FRAGMENT_HOLD_MS 2000U /* networks change the order of packets by less */
+
 #define KS_DATAGRAM_PARTS 12 /* more at a time, and the datagram dies */
 #define KS_DATAGRAM_HELD_MAX 48 /* fragments kept: 64 KiB in Ethernet's */
 
@@ -54,7 +59,7 @@ struct ks_datagram {
 	__u32 seq; /* TCP: the sequence number at the datagram's beginning, SYN and FIN counted */
 	__u16 rule;
 	__u16 total; /* its octets, 0 until its last fragment came */
-	__u16 unit; /* units of 8 octets in each of its fragments but the last; UNIT_MIXED when they differ */
+	__u16 unit; /* units of 8 octets in each of its fragments but the last; 0xffff when they differ */
 	__u16 last; /* where its last fragment begins, in units */
 	__u8 action, reason, class; /* the verdict */
 	__u8 zero;
@@ -64,14 +69,22 @@ struct ks_datagram {
 _Static_assert(sizeof(struct ks_datagram) == sizeof(struct ks_flow), "a datagram lies over a flow");
 
 /*
+ * Adds a fragment to what has come of its datagram (datagram.c). Returns 0;
+ * KS_REASON_FRAGMENT_AGAIN and changes nothing, for a repetition; or the reason
+ * why the datagram must die.
+ */
+__u32 ks_datagram_add(struct ks_datagram *d, const struct ks_packet *pkt);
+
+/*
  * KS_STAGE_FRAGMENT. A first fragment comes here twice: to be noted, which
  * leads to KS_STAGE_FIND, and with its verdict. Any other comes here once.
  */
 void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in);
 
 /*
- * The source half of a translation, for a fragment that was inspected before it was routed: in->out by the flow of
- * its datagram. Leads to KS_STAGE_WRITE or to a drop.
+ * The source half of a translation, for a fragment that was inspected before it was routed. A first one's flow is in
+ * in->flow, and its datagram is noted under the addresses that it has now; of another, in->out is what its datagram's
+ * flow says. Leads to KS_STAGE_WRITE or to a drop.
  */
 void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *in);
 

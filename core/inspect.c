@@ -466,20 +466,22 @@ static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u
 
 	if (!config)
 		return deny(in, KS_CLASS_NONE, KS_REASON_INTERNAL);
-	reason = ks_packet_parse(head, &in->pkt, config->options);
+	reason = ks_packet_parse(head, &in->pkt, !(config->options & KS_OPT_NO_IP_CHECKSUM));
 	if (in->pkt.flags & KS_PKT_NOT_IP)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
+	in->out = in->pkt.tuple;
+	in->asked = in->pkt.tuple;
+	if (ks_unlikely(in->pkt.flags & KS_PKT_FRAGMENT)) {
+		in->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */
+		return reason;
+	}
 	if (reason)
 		return deny(in, KS_CLASS_INVALID, reason);
 	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &in->pkt))
 		return deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
 	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
-	in->out = in->pkt.tuple;
-	in->asked = in->pkt.tuple;
-	if (in->pkt.flags & KS_PKT_FRAGMENT) {
-		in->stage = KS_STAGE_FRAGMENT;
-	} else if (in->pkt.flags & KS_PKT_ICMP_ERROR) {
+	if (in->pkt.flags & KS_PKT_ICMP_ERROR) {
 		in->stage = KS_STAGE_ERROR;
 	} else {
 		in->stage = KS_STAGE_FIND;

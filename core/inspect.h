@@ -55,7 +55,8 @@ struct ks_inspection {
 	__u8 to; /* zone it goes to, KS_ZONE_UNKNOWN to have env_zone_to() asked */
 	__u8 dry; /* 1: decide and explain only, change nothing */
 	__u8 phase; /* KS_TRANSLATE_*: the halves of a translation that are made here */
-	__u8 zero[4];
+	__u8 resumed; /* 1: a fragment that was held (env.h): its datagram knows it */
+	__u8 zero[3];
 
 	/* out */
 	__u8 action; /* enum ks_action */

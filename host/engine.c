@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "core/checksum.h"
+#include "host/held.h"
 #include "core/hash.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ struct ks_engine {
 	__u8 *output; /* what it becomes, if it is changed */
 	__u32 output_len, output_room;
 	bool changed;
+	struct ks_held *held; /* fragments that wait */
 	__u64 random;
 	struct listener {
 		__u8 proto;
@@ -273,6 +275,24 @@ bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
 	return sum == CHECKSUM_MASK;
 }
 
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+{
+	struct ks_engine *engine = engine_of(env);
+
+	return ks_held_keep(engine->held, engine->frame, hash, engine->now);
+}
+
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+{
+	ks_held_release(engine_of(env)->held, hash);
+	return true;
+}
+
+void env_fragment_forget(struct ks_env *env, __u64 hash)
+{
+	ks_held_forget(engine_of(env)->held, hash);
+}
+
 void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
 {
 	struct ks_count *count = &engine_of(env)->reasons[reason];
@@ -339,7 +359,8 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 		return -ENOMEM;
 	new->tables = *tables;
 	new->rules = calloc(KS_RULE_ID_MAX, sizeof(*new->rules));
-	err = new->rules ? table_create(new, tables->config->limit_states) : -ENOMEM;
+	new->held = ks_held_create();
+	err = new->rules && new->held ? table_create(new, tables->config->limit_states) : -ENOMEM;
 	if (err) {
 		ks_engine_destroy(new);
 		return err;
@@ -356,6 +377,7 @@ void ks_engine_destroy(struct ks_engine *engine)
 		munmap(engine->buckets, engine->mapped);
 	free(engine->rules);
 	free(engine->output);
+	ks_held_destroy(engine->held);
 	free(engine);
 }
 
@@ -407,6 +429,7 @@ static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, 
 	in->from = frame->from;
 	in->to = frame->to;
 	in->dry = dry;
+	in->resumed = 0;
 	in->phase = KS_TRANSLATE_BOTH;
 	in->pkt.wire_len = KS_MAX(frame->length, frame->captured);
 	in->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
@@ -420,6 +443,18 @@ __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, 
 {
 	frame_offer(engine, frame, dry, in);
 	return ks_inspect(env_of(engine), in, frame->data);
+}
+
+const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *in)
+{
+	const struct ks_frame *frame = ks_held_take(engine->held);
+
+	if (!frame)
+		return NULL;
+	frame_offer(engine, frame, false, in);
+	in->resumed = 1;
+	ks_inspect(env_of(engine), in, frame->data);
+	return frame;
 }
 
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
@@ -463,8 +498,11 @@ void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *fr
 		if (in[i].stage == KS_STAGE_FIND && !prefetch_flow(engine, in[i].flow.hash, 0))
 			prefetch_tags(engine, in[i].flow.hash, 1);
 	}
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
+		engine->frame = &frames[i];
+		engine->changed = false;
 		ks_inspect_finish(env_of(engine), &in[i], frames[i].data);
+	}
 }
 
 struct ks_env *ks_engine_env(struct ks_engine *engine)

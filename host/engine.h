@@ -59,6 +59,13 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
  */
 __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in);
 
+/*
+ * Fragments may be held (KS_HOLD) until the first one of their datagram is judged. This inspects the next one that may
+ * go on now: to be called after every inspection that is not dry, until it returns NULL; else returns the fragment's
+ * frame, good until the next call.
+ */
+const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *in);
+
 /* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
 

@@ -120,6 +120,39 @@ bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
 	return env->checksum_ok;
 }
 
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+{
+	if (env->held_count == TEST_HELD)
+		return false;
+	env->held[env->held_count++] = hash;
+	return true;
+}
+
+static __u32 held_take(struct ks_env *env, __u64 hash)
+{
+	__u32 taken = 0, left = 0;
+
+	for (__u32 i = 0; i < env->held_count; i++) {
+		if (env->held[i] == hash)
+			taken++;
+		else
+			env->held[left++] = env->held[i];
+	}
+	env->held_count = left;
+	return taken;
+}
+
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+{
+	env->released += held_take(env, hash);
+	return true;
+}
+
+void env_fragment_forget(struct ks_env *env, __u64 hash)
+{
+	env->forgotten += held_take(env, hash);
+}
+
 void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
 {
 	assert_true(reason < KS_REASON_MAX);
@@ -311,6 +344,7 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 	in->from = from;
 	in->to = to;
 	in->dry = 0;
+	in->resumed = 0;
 	head_fill(f, f->len, head, &in->pkt);
 	return ks_inspect(env, in, head);
 }
@@ -322,5 +356,5 @@ __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)
 	assert_true(captured <= f->len);
 	memset(pkt, 0xa5, sizeof(*pkt));
 	head_fill(f, captured, head, pkt);
-	return ks_packet_parse(head, pkt, 0);
+	return ks_packet_parse(head, pkt, true);
 }

@@ -20,6 +20,7 @@
 #include "core/env.h"
 
 #define TEST_RULES 16
+#define TEST_HELD 8
 #define ZONE_LAN (KS_ZONE_FIRST)
 #define ZONE_WAN (KS_ZONE_FIRST + 1)
 
@@ -39,6 +40,8 @@ struct ks_env {
 	__u32 random;
 	struct frame *frame; /* the one being inspected, where it may be changed */
 	bool checksum_ok;
+	__u64 held[TEST_HELD]; /* fragments that wait, by the hash of their datagram */
+	__u32 held_count, released, forgotten;
 	__u32 ended; /* flows whose end was told by env_count_flow() */
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
