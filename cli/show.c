@@ -3,12 +3,15 @@
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
 #include "host/names.h"
+#include "policy/settings.h"
 
 static json_t *network_json(const struct ks_prefix *prefix)
 {
@@ -25,7 +28,8 @@ static json_t *mac_json(const __u8 mac[6])
 
 static json_t *zone_json(const struct ks_zone *zone)
 {
-	json_t *interfaces = json_array(), *networks = json_array(), *macs = json_array();
+	json_t *interfaces = json_array(), *networks = json_array(), *macs = json_array(), *addresses = json_array();
+	char text[KS_ADDR_TEXT];
 
 	for (size_t i = 0; i < zone->interface_count; i++)
 		json_array_append_new(interfaces, json_string(zone->interfaces[i]));
@@ -33,15 +37,61 @@ static json_t *zone_json(const struct ks_zone *zone)
 		json_array_append_new(networks, network_json(&zone->networks[i]));
 	for (size_t i = 0; i < zone->mac_count; i++)
 		json_array_append_new(macs, mac_json(zone->macs[i]));
-	return json_pack("{s:s, s:i, s:o, s:o, s:o}", "name", zone->name, "id", zone->id, "interfaces", interfaces,
-			 "networks", networks, "macs", macs);
+	for (int i = 0; i < 2; i++) {
+		if (zone->address[i].family)
+			json_array_append_new(addresses, json_string(ks_addr_text(&zone->address[i].addr,
+										  zone->address[i].family, text)));
+	}
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", zone->name, "id", zone->id, "interfaces", interfaces,
+			 "networks", networks, "addresses", addresses, "macs", macs);
 }
 
 static json_t *rule_json(const struct ks_rule_info *info, unsigned entries)
 {
 	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file", info->place.file,
-			 "line", (int)info->place.line, "action", ks_action_name(info->action), "text", info->text,
-			 "log", (int)info->log, "label", info->label, "entries", (int)entries);
+			 "line", (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "log",
+			 (int)info->log, "label", info->label, "entries", (int)entries);
+}
+
+/* "half-open" as a member's name. */
+static const char *member_name(const char *name, char buf[64])
+{
+	size_t i = 0;
+
+	for (; name[i] && i < 63; i++)
+		buf[i] = name[i] == '-' ? '_' : name[i];
+	buf[i] = '\0';
+	return buf;
+}
+
+static json_t *value_json(const struct ks_config *config, const struct ks_setting *setting)
+{
+	__u64 value = ks_setting_value(config, setting);
+
+	switch (setting->kind) {
+	case KS_SETTING_OPTION:
+		return json_boolean(value != 0);
+	case KS_SETTING_SHARES:
+		return json_pack("{s:i, s:i}", "low", (int)config->adaptive_low, "high", (int)config->adaptive_high);
+	case KS_SETTING_NUMBER:
+		return value ? json_integer((json_int_t)value) : json_null();
+	default:
+		return json_integer((json_int_t)value);
+	}
+}
+
+/* The settings behind one keyword of the language. */
+static json_t *settings_json(const struct ks_config *config, const char *keyword)
+{
+	json_t *object = json_object();
+	char name[64];
+
+	for (size_t i = 0; i < ks_setting_count; i++) {
+		if (!strcmp(ks_setting_keyword(ks_settings[i].kind), keyword))
+			json_object_set_new(object, member_name(ks_settings[i].name, name),
+					    value_json(config, &ks_settings[i]));
+	}
+	return object;
 }
 
 static json_t *timeouts_json(const struct ks_config *config)
@@ -50,37 +100,50 @@ static json_t *timeouts_json(const struct ks_config *config)
 
 	for (unsigned i = KS_STATE_NONE + 1; i < KS_STATE_MAX; i++)
 		json_object_set_new(value, ks_state_name(i), json_integer(config->timeout[i]));
+#define X(class, answered, name, seconds) \
+	json_object_set_new(value, name, json_integer(config->class_timeout[KS_UDP_##class][answered]));
+	KS_CLASS_TIMEOUT_DEFAULTS(X)
+#undef X
 	return value;
 }
 
 static json_t *options_json(const struct ks_config *config)
 {
-	return json_pack("{s:b, s:b, s:b, s:b}", "pickup", !!(config->options & KS_OPT_PICKUP), "checksum",
-			 !!(config->options & KS_OPT_CHECKSUM), "log_drops", !!(config->options & KS_OPT_LOG_DROPS),
-			 "bypass_rules", !!(config->options & KS_OPT_BYPASS_RULES));
+	json_t *options = settings_json(config, "option");
+
+	json_object_set_new(options, "bypass_rules", json_boolean(config->options & KS_OPT_BYPASS_RULES));
+	json_object_set_new(options, "nat", json_boolean(config->options & KS_OPT_NAT));
+	return options;
+}
+
+static json_t *tables_json(const struct ks_config *config)
+{
+	static const char *const names[KS_LIST_MAX] = { "rules", "inbound", "source", "helper" };
+	json_t *tables = json_pack("{s:i, s:i, s:i}", "sets", (int)config->sets, "ranges", (int)config->ranges,
+				   "targets", (int)config->targets);
+
+	for (int i = 0; i < KS_LIST_MAX; i++)
+		json_object_set_new(tables, names[i],
+				    json_integer(i == KS_LIST_FILTER ? config->rules : config->list[i].count));
+	return tables;
 }
 
 static json_t *policy_json(const struct ks_policy *policy)
 {
+	unsigned *entries = calloc(policy->info_count + 1, sizeof(*entries)); /* of each rule of the text */
 	json_t *zones = json_array(), *rules = json_array();
-	__u32 entry = 0;
 
+	for (__u32 i = 0; entries && i < policy->config.entries; i++)
+		entries[policy->rule_info[i]]++;
 	for (size_t i = 0; i < policy->zone_count; i++)
 		json_array_append_new(zones, zone_json(&policy->zones[i]));
-	/* The table entries of a rule of the text stand together, in the order of the text. */
-	for (size_t i = 0; i < policy->info_count; i++) {
-		__u32 first = entry;
-
-		while (entry < policy->config.rules && policy->rule_info[entry] == i)
-			entry++;
-		json_array_append_new(rules, rule_json(&policy->infos[i], entry - first));
-	}
-	return json_pack("{s:s, s:o, s:o, s:{s:i, s:i}, s:o, s:o, s:{s:i, s:i, s:i}, s:i}", "file", policy->path,
-			 "zones", zones, "rules", rules, "limits", "states", (int)policy->config.limit_states,
-			 "half_open", (int)policy->config.limit_half_open, "timeouts_ms",
-			 timeouts_json(&policy->config), "options", options_json(&policy->config), "tables", "rules",
-			 (int)policy->config.rules, "sets", (int)policy->config.sets, "ranges",
-			 (int)policy->config.ranges, "tests", (int)policy->test_count);
+	for (size_t i = 0; entries && i < policy->info_count; i++)
+		json_array_append_new(rules, rule_json(&policy->infos[i], entries[i]));
+	free(entries);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "file", policy->path, "zones", zones, "rules",
+			 rules, "limits", settings_json(&policy->config, "limit"), "timeouts_ms",
+			 timeouts_json(&policy->config), "options", options_json(&policy->config), "tables",
+			 tables_json(&policy->config), "tests", (int)policy->test_count);
 }
 
 int ks_cmd_show(int argc, char **argv)

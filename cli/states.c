@@ -10,7 +10,7 @@
 #include "core/types.h"
 
 #define KS_ROWS 512 /* rows whose columns are aligned together: a million need not wait for the last */
-#define KS_GRID "lllllrrrrl"
+#define KS_GRID "lllllrrrrll"
 
 struct choices {
 	struct ks_parameter filters[7];
@@ -56,6 +56,37 @@ static void end_print(const json_t *flow, bool source, char *buf, size_t size)
 		snprintf(buf, size, "%s", address);
 }
 
+static void translated_end_print(const json_t *nat, const char *word, const char *name, FILE *out)
+{
+	const char *address = text_of(nat, name);
+	char port_name[32];
+	const json_t *port;
+
+	if (!*address)
+		return;
+	snprintf(port_name, sizeof(port_name), "%s_port", name);
+	port = json_object_get(nat, port_name);
+	fprintf(out, "%s%s ", ftell(out) ? " " : "", word);
+	if (port)
+		fprintf(out, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, (int)json_integer_value(port));
+	else
+		fputs(address, out);
+}
+
+/* "as 203.0.113.1:40000": its source for the other side; "via 203.0.113.1:443": where its opener sends to. */
+static void nat_print(const json_t *flow, char *buf, size_t size)
+{
+	const json_t *nat = json_object_get(flow, "nat");
+	FILE *out = fmemopen(buf, size, "w");
+
+	buf[0] = '\0';
+	if (!out)
+		return;
+	translated_end_print(nat, "as", "source", out);
+	translated_end_print(nat, "via", "destination", out);
+	fclose(out);
+}
+
 static void place_print(const json_t *flow, char *buf, size_t size)
 {
 	const json_t *rule = json_object_get(flow, "rule");
@@ -71,8 +102,8 @@ static void place_print(const json_t *flow, char *buf, size_t size)
 
 static void table_begin(struct table *table)
 {
-	static const char *const titles[] = { "PROTO",	 "STATE", "SOURCE", "DESTINATION", "ZONES",
-					      "PACKETS", "BYTES", "AGE",    "LEFT",	   "RULE" };
+	static const char *const titles[] = { "PROTO", "STATE", "SOURCE", "DESTINATION", "ZONES", "PACKETS",
+					      "BYTES", "AGE",	"LEFT",	  "RULE",	 "NAT" };
 
 	table->grid = ks_grid_create(KS_GRID);
 	for (size_t i = 0; !table->total && i < KS_ARRAY_SIZE(titles); i++)
@@ -89,7 +120,8 @@ static void table_end(struct table *table)
 
 static void table_add(struct table *table, const json_t *flow)
 {
-	char source[80], destination[80], place[80], bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT], left[KS_NUMBER_TEXT];
+	char source[80], destination[80], place[80], nat[192] = "", bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT],
+						     left[KS_NUMBER_TEXT];
 
 	end_print(flow, true, source, sizeof(source));
 	end_print(flow, false, destination, sizeof(destination));
@@ -106,6 +138,8 @@ static void table_add(struct table *table, const json_t *flow)
 	ks_grid_cell(table->grid, "%s",
 		     ks_span_text((uint64_t)json_number_value(json_object_get(flow, "timeout")) * 1000, left));
 	ks_grid_cell(table->grid, "%s", place);
+	nat_print(flow, nat, sizeof(nat));
+	ks_grid_cell(table->grid, "%s", nat);
 }
 
 static int take_row(const char *line, size_t length, void *arg)

@@ -61,6 +61,30 @@ static void fill_print(const json_t *table, const char *title, const char *name,
 	       ks_number_text((uint64_t)max, of), max ? 100.0 * (double)number_of(table, name) / (double)max : 0.0);
 }
 
+/* "records     12 aliases, 3 of 65536 mappings": what there is besides states, if there is any. */
+static void records_print(const json_t *records)
+{
+	json_int_t aliases = json_integer_value(json_object_get(records, "aliases"));
+	const char *name;
+	json_t *value;
+	bool any = false;
+
+	if (aliases) {
+		printf("records     %lld aliases of translated states", (long long)aliases);
+		any = true;
+	}
+	json_object_foreach((json_t *)records, name, value)
+	{
+		if (!json_is_object(value) || !number_of(value, "count"))
+			continue;
+		printf("%s%lld of %lld %s", any ? ", " : "records     ", number_of(value, "count"),
+		       number_of(value, "limit"), name);
+		any = true;
+	}
+	if (any)
+		putchar('\n');
+}
+
 static void table_print(const json_t *table)
 {
 	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
@@ -73,6 +97,7 @@ static void table_print(const json_t *table)
 	       ks_number_text((uint64_t)number_of(table, "killed"), killed));
 	fill_print(table, "half-open", "half_open", "half_open_limit");
 	putchar('\n');
+	records_print(json_object_get(table, "records"));
 }
 
 static double rate_of(const json_t *rates, const char *name)

@@ -38,13 +38,16 @@ static void listing_destroy(void *state)
 static int print_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
 	struct listing *listing = arg;
+	struct ks_translation translation;
+	const struct ks_listed_flow listed = { .key = key, .flow = flow, .translation = &translation };
 
-	if (!ks_filter_match_flow(&listing->filter, key, flow))
+	ks_kernel_translation(listing->daemon->kernel, key, flow, &translation);
+	if (!ks_filter_match_flow(&listing->filter, key, flow, &translation))
 		return 0;
 	if (listing->conntrack)
-		ks_flow_print_conntrack(listing->out, listing->now, key, flow);
+		ks_flow_print_conntrack(listing->out, listing->now, &listed);
 	else
-		ks_flow_print_json(listing->out, listing->daemon->policy, listing->now, key, flow);
+		ks_flow_print_json(listing->out, listing->daemon->policy, listing->now, &listed);
 	return 0;
 }
 
@@ -135,8 +138,10 @@ static void kill_collected(struct killing *killing)
 static int collect_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
 	struct killing *killing = arg;
+	struct ks_translation translation;
 
-	if (!ks_filter_match_flow(&killing->filter, key, flow))
+	ks_kernel_translation(killing->kernel, key, flow, &translation);
+	if (!ks_filter_match_flow(&killing->filter, key, flow, &translation))
 		return 0;
 	killing->keys[killing->count++] = *key;
 	if (killing->count == KS_KEYS_A_RUN)

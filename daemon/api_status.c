@@ -29,17 +29,42 @@ static json_t *interfaces_json(const struct ks_daemon *daemon)
 	return list;
 }
 
+/* How many entries of a kind there are, and may be. */
+static json_t *fill_json(__u32 count, __u32 limit)
+{
+	return json_pack("{s:I, s:I}", "count", (json_int_t)count, "limit", (json_int_t)limit);
+}
+
+/* What is in the table besides flows. Aliases have no limit of their own. */
+static json_t *records_json(const struct ks_table_counts *counts, const struct ks_config *config)
+{
+	static const struct {
+		const char *name;
+		enum ks_kind kind;
+	} kinds[] = {
+		{ "mappings", KS_KIND_MAPPING_OUT },	{ "permits", KS_KIND_PERMIT },
+		{ "expectations", KS_KIND_EXPECT },	{ "fragments", KS_KIND_FRAGMENT },
+		{ "helpers", KS_KIND_HELPER_ORIGINAL },
+	};
+	json_t *records = json_pack("{s:I}", "aliases", (json_int_t)counts->records[KS_KIND_FLOW]);
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++)
+		json_object_set_new(records, kinds[i].name,
+				    fill_json(counts->records[kinds[i].kind], config->limit_kind[kinds[i].kind]));
+	return records;
+}
+
 static json_t *table_json(const struct ks_daemon *daemon)
 {
 	const struct ks_table_counts *counts = ks_kernel_counts(daemon->kernel);
 	const struct ks_config *config = ks_kernel_config(daemon->kernel);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "flows", (json_int_t)counts->flows, "limit",
-			 (json_int_t)config->limit_states, "half_open", (json_int_t)counts->half_open,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "flows", (json_int_t)counts->flows,
+			 "limit", (json_int_t)config->limit_states, "half_open", (json_int_t)counts->half_open,
 			 "half_open_limit", (json_int_t)config->limit_half_open, "capacity",
 			 (json_int_t)ks_kernel_capacity(daemon->kernel), "created", (json_int_t)counts->created,
 			 "expired", (json_int_t)counts->expired, "recycled", (json_int_t)counts->recycled, "killed",
-			 (json_int_t)counts->killed);
+			 (json_int_t)counts->killed, "records", records_json(counts, config));
 }
 
 /* What changed in a second, between the two latest samples. */
@@ -114,9 +139,9 @@ static json_t *rule_json(const struct ks_kernel *kernel, const struct ks_rule_in
 	ks_kernel_rule_count(kernel, info->id, &count);
 	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*, s:I, s:I, s:I, s:I}", "id", (int)info->id, "file",
 			 info->place.file, "line", (int)info->place.line, "text", info->text, "action",
-			 ks_action_name(info->action), "label", info->label, "matches", (json_int_t)count.matches,
-			 "flows", (json_int_t)live->matches, "packets", (json_int_t)(count.packets + live->packets),
-			 "bytes", (json_int_t)(count.bytes + live->bytes));
+			 ks_rule_verb(info), "label", info->label, "matches", (json_int_t)count.matches, "flows",
+			 (json_int_t)live->matches, "packets", (json_int_t)(count.packets + live->packets), "bytes",
+			 (json_int_t)(count.bytes + live->bytes));
 }
 
 static json_t *rules_json(const struct ks_daemon *daemon)

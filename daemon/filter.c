@@ -245,7 +245,23 @@ static bool match_ends(const struct ks_filter *filter, const struct ks_tuple *tu
 	return !filter->destination.family || ks_prefix_contains(&filter->destination, &tuple->dst, tuple->family);
 }
 
-bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow)
+/* The flow as a side of it sees it; false if that is what it is. */
+static bool translate(const struct ks_translation *translation, enum ks_dir side, struct ks_tuple *tuple)
+{
+	if (!translation->present[side])
+		return false;
+	if (side == KS_ORIGINAL) {
+		tuple->dst = translation->addr[side];
+		tuple->dport = translation->port[side];
+	} else {
+		tuple->src = translation->addr[side];
+		tuple->sport = translation->port[side];
+	}
+	return true;
+}
+
+bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow,
+			  const struct ks_translation *translation)
 {
 	__u32 side = ks_flow_orig_side(flow);
 	struct ks_tuple tuple = { .src = key->addr[side],
@@ -254,12 +270,15 @@ bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_k
 				  .dport = key->port[!side],
 				  .proto = key->proto,
 				  .family = key->family };
+	struct ks_tuple original = tuple, reply = tuple;
 
 	if (filter->state >= 0 && filter->state != flow->state)
 		return false;
 	if (filter->zone >= 0 && filter->zone != flow->zone[0] && filter->zone != flow->zone[1])
 		return false;
-	return match_ends(filter, &tuple);
+	return match_ends(filter, &tuple) ||
+	       (translate(translation, KS_ORIGINAL, &original) && match_ends(filter, &original)) ||
+	       (translate(translation, KS_REPLY, &reply) && match_ends(filter, &reply));
 }
 
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event)

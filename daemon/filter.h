@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filters of flows and events, given as words: what a user of the control API
- * wants to see. Every condition that is set must hold.
+ * wants to see. Every condition that is set must hold; of a flow whose addresses
+ * are translated, for what it is or for what one of its sides sees.
  *
  *   address      an address or prefix, of either side
  *   source       the originator's (of a flow) or the sender's (of a packet)
@@ -20,6 +21,7 @@
 #include <stddef.h>
 
 #include "core/event.h"
+#include "kernel.h"
 #include "policy/policy.h"
 
 /* Which conditions make sense. */
@@ -51,7 +53,8 @@ int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_polic
 int ks_prefix_parse(const char *text, struct ks_prefix *prefix);
 bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *addr, unsigned family);
 
-bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow);
+bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow,
+			  const struct ks_translation *translation);
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event);
 
 #endif

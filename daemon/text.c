@@ -88,13 +88,44 @@ static const char *zone_text(const struct ks_policy *policy, unsigned zone)
 	return strcmp(name, "?") ? name : "gone";
 }
 
-void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_flow_key *key,
-			const struct ks_flow *flow)
+/* One end as another side sees it: "source":"203.0.113.1","source_port":40000. */
+static void print_translated_end(FILE *out, const struct ks_tuple *tuple, const struct ks_translation *translation,
+				 enum ks_dir side)
 {
-	struct ks_tuple tuple = flow_tuple(key, flow);
+	const char *name = side == KS_REPLY ? "source" : "destination";
+	char addr[KS_ADDR_TEXT];
+
+	fprintf(out, "\"%s\":\"%s\"", name, ks_addr_text(&translation->addr[side], tuple->family, addr));
+	if (is_icmp(tuple->proto) && side == KS_REPLY)
+		fprintf(out, ",\"id\":%u", ks_be16(translation->port[side]));
+	else if (!is_icmp(tuple->proto) && translation->port[side])
+		fprintf(out, ",\"%s_port\":%u", name, ks_be16(translation->port[side]));
+}
+
+static void print_translation_json(FILE *out, const struct ks_tuple *tuple, const struct ks_translation *translation)
+{
+	const bool *present = translation->present;
+
+	if (!present[KS_ORIGINAL] && !present[KS_REPLY])
+		return;
+	fputs(",\"nat\":{", out);
+	if (present[KS_REPLY])
+		print_translated_end(out, tuple, translation, KS_REPLY);
+	if (present[KS_ORIGINAL]) {
+		fputs(present[KS_REPLY] ? "," : "", out);
+		print_translated_end(out, tuple, translation, KS_ORIGINAL);
+	}
+	fputc('}', out);
+}
+
+void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_listed_flow *listed)
+{
+	const struct ks_flow *flow = listed->flow;
+	struct ks_tuple tuple = flow_tuple(listed->key, flow);
 	__u64 age = now / KS_NSEC_PER_SEC - flow->created;
 
 	print_ends_json(out, &tuple);
+	print_translation_json(out, &tuple, listed->translation);
 	fprintf(out,
 		",\"state\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"packets\":[%llu,%llu],\"bytes\":[%llu,%llu],"
 		"\"age\":%llu,\"timeout\":%.3f,\"replied\":%s,\"assured\":%s,\"pickup\":%s",
@@ -168,9 +199,27 @@ static const char *conntrack_proto(unsigned proto)
 	return "unknown";
 }
 
-void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_flow_key *key, const struct ks_flow *flow)
+/* What a side of the flow sees: the one end as it is, the other translated. */
+static struct ks_tuple side_tuple(const struct ks_listed_flow *listed, enum ks_dir side)
 {
-	struct ks_tuple tuple = flow_tuple(key, flow);
+	const struct ks_translation *translation = listed->translation;
+	struct ks_tuple tuple = flow_tuple(listed->key, listed->flow);
+
+	if (translation->present[side] && side == KS_ORIGINAL) {
+		tuple.dst = translation->addr[side];
+		if (!is_icmp(tuple.proto)) /* there it is the type */
+			tuple.dport = translation->port[side];
+	} else if (translation->present[side]) {
+		tuple.src = translation->addr[side];
+		tuple.sport = translation->port[side];
+	}
+	return tuple;
+}
+
+void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_listed_flow *listed)
+{
+	struct ks_tuple tuple = side_tuple(listed, KS_ORIGINAL), reply = side_tuple(listed, KS_REPLY);
+	const struct ks_flow *flow = listed->flow;
 
 	fprintf(out, "%-8s %u %-8s %u %llu ", tuple.family == KS_IPV4 ? "ipv4" : "ipv6",
 		tuple.family == KS_IPV4 ? 2U : 10U, conntrack_proto(tuple.proto), tuple.proto,
@@ -180,7 +229,7 @@ void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_flow_key *key
 	print_conntrack_side(out, &tuple, flow, false);
 	if (!(flow->flags & KS_FLOW_REPLIED))
 		fputs("[UNREPLIED] ", out);
-	print_conntrack_side(out, &tuple, flow, true);
+	print_conntrack_side(out, &reply, flow, true);
 	if (flow->flags & KS_FLOW_ASSURED)
 		fputs("[ASSURED] ", out);
 	fputs("mark=0 zone=0 use=1\n", out);

@@ -7,14 +7,21 @@
 #include <stdio.h>
 
 #include "core/event.h"
+#include "kernel.h"
 #include "policy/policy.h"
 
-/* One line of JSON. `now` is on the clock of the flow. Written by hand: a table may have a million of them. */
-void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_flow_key *key,
-			const struct ks_flow *flow);
+/* A flow as it is listed. */
+struct ks_listed_flow {
+	const struct ks_flow_key *key;
+	const struct ks_flow *flow;
+	const struct ks_translation *translation; /* all absent where nothing is translated */
+};
 
-/* One line as in /proc/net/nf_conntrack. */
-void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_flow_key *key, const struct ks_flow *flow);
+/* One line of JSON. `now` is on the clock of the flow. Written by hand: a table may have a million of them. */
+void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_listed_flow *listed);
+
+/* One line as in /proc/net/nf_conntrack: both directions as they are on the wire. */
+void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_listed_flow *listed);
 
 /* NULL without memory. */
 json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks_event *event);

@@ -41,7 +41,7 @@ json_t *ks_json_rule(const struct ks_policy *policy, __u32 id)
 	if (!info)
 		return json_null();
 	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*}", "id", (int)info->id, "file", info->place.file, "line",
-			 (int)info->place.line, "action", ks_action_name(info->action), "text", info->text, "label",
+			 (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "label",
 			 info->label);
 }
 

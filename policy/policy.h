@@ -138,6 +138,9 @@ void ks_policy_print(const struct ks_policy *policy, FILE *out);
 const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id);
 int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
 
+/* The word that a rule begins with: "allow", "forward", "nat", ... */
+const char *ks_rule_verb(const struct ks_rule_info *info);
+
 /* The rule of an id; NULL for the default deny and for ids that are gone. */
 const struct ks_rule_info *ks_policy_rule(const struct ks_policy *policy, __u32 id);
 

@@ -28,6 +28,11 @@ const char *ks_statement_name(enum ks_statement statement)
 	return statements[statement];
 }
 
+const char *ks_rule_verb(const struct ks_rule_info *info)
+{
+	return info->statement == KS_STATEMENT_RULE ? ks_action_name(info->action) : statements[info->statement];
+}
+
 /* A clause that was given before. */
 int ks_clause_twice(struct ks_parser *p, const char *clause)
 {

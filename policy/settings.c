@@ -156,7 +156,7 @@ static __u32 share_of(__u32 flows, __u32 states)
 	return (__u32)(((__u64)flows * 100 + states - 1) / states);
 }
 
-static __u64 get(const struct ks_config *config, const struct ks_setting *setting)
+__u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *setting)
 {
 	__u32 value = load(config, setting->offset, setting->size);
 
@@ -405,7 +405,7 @@ static void print_group(const struct ks_config *config, enum ks_setting_kind gro
 	bool any = false;
 
 	for (size_t i = 0; i < ks_setting_count; i++) {
-		__u64 value = get(config, &ks_settings[i]);
+		__u64 value = ks_setting_value(config, &ks_settings[i]);
 
 		if (!same_keyword(ks_settings[i].kind, group) || value == initial(config, &ks_settings[i]))
 			continue;

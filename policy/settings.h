@@ -35,6 +35,9 @@ extern const size_t ks_setting_count;
 /* "timeout", "limit", "option": the word that a setting stands behind. */
 const char *ks_setting_keyword(enum ks_setting_kind kind);
 
+/* What a config has: ms, a number, 0 or 1; of KS_SETTING_SHARES two percentages, the lower above the lowest 8 bits. */
+__u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *setting);
+
 /* A config with every default. */
 void ks_config_init(struct ks_config *config);
 

@@ -42,6 +42,8 @@ static void make_flow(unsigned side, struct ks_flow_key *key, struct ks_flow *fl
 	flow->zone[1] = 3;
 }
 
+static const struct ks_translation untranslated;
+
 static int set(struct ks_filter *filter, const char *name, const char *value)
 {
 	struct ks_policy *policy = load();
@@ -67,7 +69,7 @@ static void check_match(const char *name, const char *value, bool expected)
 		ks_filter_init(&filter);
 		assert_int_equal(set(&filter, name, value), 0);
 		assert_int_equal(filter.conditions, 1);
-		if (ks_filter_match_flow(&filter, &key, &flow) != expected)
+		if (ks_filter_match_flow(&filter, &key, &flow, &untranslated) != expected)
 			fail_msg("%s=%s with the opener as side %u", name, value, side);
 	}
 }
@@ -104,12 +106,50 @@ static void test_all_conditions_must_hold(void **state)
 
 	make_flow(0, &key, &flow);
 	ks_filter_init(&filter);
-	assert_true(ks_filter_match_flow(&filter, &key, &flow));
+	assert_true(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
 	set(&filter, "port", "80");
 	set(&filter, "proto", "tcp");
-	assert_true(ks_filter_match_flow(&filter, &key, &flow));
+	assert_true(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
 	set(&filter, "zone", "self");
-	assert_false(ks_filter_match_flow(&filter, &key, &flow));
+	assert_false(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+}
+
+/* 203.0.113.9:443 is what the opener takes the server for, 203.0.113.1:50000 what the server takes the opener for. */
+static void test_translated_flows_match_as_any_side_sees_them(void **state)
+{
+	static const struct ks_translation translated = {
+		.present = { true, true },
+		.addr = { { .b = { [12] = 203, 0, 113, 9 } }, { .b = { [12] = 203, 0, 113, 1 } } },
+		.port = { __builtin_bswap16(443), __builtin_bswap16(50000) },
+	};
+	static const struct {
+		const char *name, *value;
+		bool expected;
+	} cases[] = {
+		{ "source", "10.0.0.5", true },
+		{ "source", "203.0.113.1", true },
+		{ "source", "203.0.113.9", false },
+		{ "destination", "192.0.2.1", true },
+		{ "destination", "203.0.113.9", true },
+		{ "destination", "203.0.113.1", false },
+		{ "address", "203.0.113.0/24", true },
+		{ "port", "443", true },
+		{ "port", "50000", true },
+		{ "port", "80", true },
+		{ "port", "444", false },
+	};
+	struct ks_flow_key key;
+	struct ks_flow flow;
+
+	make_flow(0, &key, &flow);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		struct ks_filter filter;
+
+		ks_filter_init(&filter);
+		assert_int_equal(set(&filter, cases[i].name, cases[i].value), 0);
+		if (ks_filter_match_flow(&filter, &key, &flow, &translated) != cases[i].expected)
+			fail_msg("%s=%s", cases[i].name, cases[i].value);
+	}
 }
 
 static void test_wrong_values_are_refused(void **state)
@@ -177,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_all_conditions_must_hold),
+		cmocka_unit_test(test_translated_flows_match_as_any_side_sees_them),
 		cmocka_unit_test(test_wrong_values_are_refused),
 		cmocka_unit_test(test_unknown_names_are_refused),
 		cmocka_unit_test(test_host_bits_are_cleared),

@@ -55,15 +55,47 @@ static void make_flow(unsigned proto, unsigned st, bool high, struct ks_flow_key
 				  .volume = { 500, 400 } };
 }
 
-static char *conntrack_line(const struct ks_flow_key *key, const struct ks_flow *flow)
+static char *translated_line(const struct ks_flow_key *key, const struct ks_flow *flow,
+			     const struct ks_translation *translation)
 {
+	const struct ks_listed_flow listed = { .key = key, .flow = flow, .translation = translation };
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	ks_flow_print_conntrack(out, NOW, key, flow);
+	ks_flow_print_conntrack(out, NOW, &listed);
 	fclose(out);
 	return text;
+}
+
+static const struct ks_translation untranslated;
+
+static char *conntrack_line(const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	return translated_line(key, flow, &untranslated);
+}
+
+/* The client 10.0.0.5 goes to 203.0.113.9, which is 192.0.2.1, and is 203.0.113.1 there. */
+static const struct ks_translation translated = {
+	.present = { true, true },
+	.addr = { { .b = { [12] = 203, 0, 113, 9 } }, { .b = { [12] = 203, 0, 113, 1 } } },
+	.port = { __builtin_bswap16(443), __builtin_bswap16(50000) },
+};
+
+/* conntrack's tools take each direction as it is on the wire. */
+static void test_conntrack_translated(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *line;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	flow.flags |= KS_FLOW_REPLIED | KS_FLOW_ASSURED;
+	line = translated_line(&key, &flow, &translated);
+	assert_string_equal(line, "ipv4     2 tcp      6 50 ESTABLISHED src=10.0.0.5 dst=203.0.113.9 sport=40000 "
+				  "dport=443 packets=5 bytes=500 src=192.0.2.1 dst=203.0.113.1 sport=80 "
+				  "dport=50000 packets=4 bytes=400 [ASSURED] mark=0 zone=0 use=1\n");
+	free(line);
 }
 
 static void test_conntrack_tcp(void **state)
@@ -142,7 +174,7 @@ static void test_flow_json(void **state)
 	json_t *root;
 
 	make_flow(6, KS_STATE_TCP_SYN_SENT, true, &key, &flow);
-	ks_flow_print_json(out, policy, NOW, &key, &flow);
+	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &untranslated });
 	fclose(out);
 	root = json_loads(text, 0, NULL);
 	assert_non_null(root);
@@ -161,7 +193,31 @@ static void test_flow_json(void **state)
 	free(text);
 }
 
-/* Seen after the clock was read: the whole timeout is left. */
+static void test_translated_json(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	const json_t *nat;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *root;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &translated });
+	fclose(out);
+	root = json_loads(text, 0, NULL);
+	assert_string_equal(string_of(root, "source"), "10.0.0.5");
+	assert_string_equal(string_of(root, "destination"), "192.0.2.1");
+	nat = json_object_get(root, "nat");
+	assert_string_equal(string_of(nat, "source"), "203.0.113.1");
+	assert_int_equal(number_of(nat, "source_port"), 50000);
+	assert_string_equal(string_of(nat, "destination"), "203.0.113.9");
+	assert_int_equal(number_of(nat, "destination_port"), 443);
+	json_decref(root);
+	free(text);
+}
+
 /* A zone that a reload took away. */
 static void test_flow_of_a_zone_that_is_gone(void **state)
 {
@@ -174,7 +230,7 @@ static void test_flow_of_a_zone_that_is_gone(void **state)
 
 	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
 	flow.zone[1] = 40;
-	ks_flow_print_json(out, policy, NOW, &key, &flow);
+	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &untranslated });
 	fclose(out);
 	root = json_loads(text, 0, NULL);
 	assert_string_equal(string_of(root, "from"), "lan");
@@ -265,6 +321,8 @@ int main(void)
 		cmocka_unit_test(test_conntrack_tcp),
 		cmocka_unit_test(test_conntrack_unreplied),
 		cmocka_unit_test(test_conntrack_icmpv6),
+		cmocka_unit_test(test_conntrack_translated),
+		cmocka_unit_test(test_translated_json),
 		cmocka_unit_test(test_flow_json),
 		cmocka_unit_test(test_time_left_never_wraps),
 		cmocka_unit_test(test_event_json),
