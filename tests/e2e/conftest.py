@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import lab as labs
+import natlab as natlabs
 import pytest
 
 POLICY = """\
@@ -64,6 +65,36 @@ def lab():
     made.close()
 
 
+@pytest.fixture(scope="session")
+def natlab():
+    made = natlabs.NatLab()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def gate(natlab, tmp_path_factory):
+    """A firewall on the NAT lab's gateway, started once for a file of tests; `translate` gives it its policy."""
+    firewall = labs.Firewall(natlab.gateway, natlabs.ZONES + natlabs.RULES, tmp_path_factory.mktemp("gate")).start()
+    yield firewall
+    firewall.stop()
+    assert firewall.filters() == "", "filters are left behind"
+
+
+@pytest.fixture
+def translate(gate):
+    """Puts rules in force on the gateway, before the usual ones, and forgets all flows."""
+    def use(*rules, usual=natlabs.RULES):
+        gate.path.write_text(natlabs.ZONES + "\n".join(rules) + "\n" + usual)
+        if gate.child.poll() is not None:
+            gate.start()
+        gate.say("reload")
+        gate.say("states", "kill", "--all")
+        return gate
+
+    return use
+
+
 @pytest.fixture
 def make_firewall(lab, tmp_path):
     """Makes firewalls on the gateway from a policy's text; stops them at the end."""
@@ -104,14 +135,14 @@ def firewall(standing):
 
 
 class Watch:
-    """Programs of traffic.py that run beside a test, and what they told in the end."""
+    """Programs of traffic.py, or another, that run beside a test, and what they told in the end."""
 
     def __init__(self):
         self.children = []
 
-    def start(self, host, *words):
+    def start(self, host, *words, program="traffic.py", **options):
         """Starts one and waits until it is ready. Returns the child; child.facts is what it said then."""
-        child = host.python(*words)
+        child = host.python(*words, program=program, **options)
         self.children.append(child)
         line = child.stdout.readline()
         assert line.startswith("{"), f"traffic.py {words}: {line}{child.stdout.read()}"

@@ -105,9 +105,9 @@ class Host:
         self.children.append(child)
         return child
 
-    def python(self, *words, **options):
-        """Starts one of the small programs of traffic.py."""
-        return self.start(sys.executable, HERE / "traffic.py", *words, **options)
+    def python(self, *words, program="traffic.py", **options):
+        """Starts one of the small programs of this directory."""
+        return self.start(sys.executable, HERE / program, *words, **options)
 
     def write(self, path, text):
         """Writes a file of /proc/sys/net as this namespace sees it."""
@@ -195,7 +195,7 @@ class Lab:
         """nginx as nobody on port 80, with a small page and a file that does not compress."""
         home = self.directory / f"web-{host.name}"
         files = home / "files"
-        files.mkdir(parents=True)
+        (files / "upload").mkdir(parents=True)
         (files / "index.html").write_text(f"hello from {host.name}\n")
         (files / "large").write_bytes(os.urandom(1 << 20) * 32)
         (home / "nginx.conf").write_text(
@@ -203,7 +203,8 @@ class Lab:
             f"http {{ access_log off; client_body_temp_path {home}/1; proxy_temp_path {home}/2;\n"
             f"  fastcgi_temp_path {home}/3; uwsgi_temp_path {home}/4; scgi_temp_path {home}/5;\n"
             f"  server {{ listen 80; listen [::]:80; root {files}; location /slow {{ limit_rate 200k;\n"
-            f"  alias {files}/large; }} }} }}\n")
+            f"  alias {files}/large; }} location /peer {{ return 200 \"$remote_addr $remote_port\\n\"; }}\n"
+            f"  location /upload/ {{ client_max_body_size 0; dav_methods PUT; alias {files}/upload/; }} }} }}\n")
         subprocess.run(["chown", "-R", "65534:65534", str(home)], check=True)
         host.start(*NOBODY, "nginx", "-e", home / "error.log", "-c", home / "nginx.conf", "-p", home)
         host.listening("-t", 80)

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Addresses translated on the way: real programs through the gateway, and what each side sees of the other."""
+import hashlib
+import json
+import sys
+import time
+
+import pytest
+from lab import HERE, end_process, wait_for
+from natlab import (CLIENT4, CLIENT6, FAR4, INNER4, INNER6, ISP4, LAN4, LAN6, MASQUERADE, POOL4, POOL6, SECOND4, SECOND6,
+                    SERVER4, SERVER6, WAN4, WAN6, checksums_in_software, url)
+
+BOTH = pytest.mark.parametrize("server, second, outside", [(SERVER4, SECOND4, WAN4), (SERVER6, SECOND6, WAN6)],
+                               ids=["ipv4", "ipv6"])
+PORT = 7000
+
+
+def peer_of(got):
+    """The address and port that a web server saw (its page /peer)."""
+    assert got.returncode == 0, got.stderr
+    address, port = got.stdout.split()
+    return address, int(port)
+
+
+def ask(host, command, *words):
+    """One of the small programs of mirrors.py that end by themselves."""
+    done = host.run(sys.executable, HERE / "mirrors.py", command, *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def mirrors(natlab, watch):
+    """The server tells who it sees: on both its addresses, at two ports, IPv4 and IPv6."""
+    places = [word for address in (SERVER4, SECOND4, SERVER6, SECOND6) for port in (PORT, PORT + 1)
+              for word in (address, port)]
+    return watch.start(natlab.server, "mirror", *places, program="mirrors.py")
+
+
+# --- from inside to outside --------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_masquerade(natlab, translate, server, second, outside):
+    """A page arrives, and its server saw the gateway's address."""
+    gate = translate(MASQUERADE)
+    assert natlab.client.fetch(url(server)).stdout == f"hello from {natlab.server.name}\n"
+    assert peer_of(natlab.client.fetch(url(server, "peer")))[0] == outside
+    assert outside in gate.say("states"), "the states do not show the translation"
+
+
+@BOTH
+def test_without_a_rule_nothing_is_translated(natlab, translate, server, second, outside):
+    """What leaves untranslated finds no way back, and an exemption leaves it so."""
+    translate(f"nat from lan to wan destination {server} exempt", MASQUERADE)
+    assert natlab.client.fetch(url(server), seconds=1).returncode == 28
+    assert peer_of(natlab.client.fetch(url(second, "peer")))[0] == outside
+
+
+@BOTH
+def test_large_file_through_masquerade(natlab, translate, server, second, outside):
+    """32 MB as the segments of up to 64 kB that a host without checksums on its wire sends."""
+    translate(MASQUERADE)
+    target = natlab.scratch() / "large"
+    got = natlab.client.fetch(url(server, "large"), "-o", target, seconds=20)
+    assert got.returncode == 0, got.stderr
+    source = natlab.directory / f"web-{natlab.server.name}" / "files" / "large"
+    assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+
+
+@pytest.mark.parametrize("words", [(), ("-R",)], ids=["upload", "download"])
+def test_iperf3_through_masquerade(natlab, translate, words):
+    translate(MASQUERADE)
+    server = natlab.server.start("iperf3", "-s", "-1", "-p", 5201)
+    natlab.server.listening("-t", 5201)
+    done = natlab.client.run("iperf3", "-c", SERVER4, "-p", 5201, "-t", 1, "-J", *words, timeout=20)
+    end = json.loads(done.stdout)["end"]
+    assert end["sum_received"]["bytes"] > 30_000_000, done.stdout[-800:]
+    server.wait(10)
+
+
+@BOTH
+def test_checksums_are_right(natlab, translate, mirrors, server, second, outside):
+    """Every checksum computed by the sender and verified by the receiver: TCP, UDP, ICMP, both directions."""
+    translate(MASQUERADE)
+    devices = [(natlab.client, "eth0"), (natlab.server, "eth0"), (natlab.gateway, "lan0"), (natlab.gateway, "wan0")]
+    for host, device in devices:
+        checksums_in_software(host, device)
+    try:
+        assert peer_of(natlab.client.fetch(url(server, "peer")))[0] == outside
+        assert ask(natlab.client, "seen", 4000, server, PORT)["seen"][0][0] == outside
+        assert natlab.client.ping(server, "-s", "1001") == 3
+    finally:
+        for host, device in devices:
+            host.run("ethtool", "-K", device, "tx", "on", check=True)
+
+
+def test_udp_without_checksum(natlab, translate, mirrors):
+    """A checksum of 0 says that there is none (RFC 768); it stays 0, or the receiver would find it wrong."""
+    translate(MASQUERADE)
+    assert ask(natlab.client, "seen-without-checksum", 4000, SERVER4, PORT)["seen"][0] == [WAN4, 4000]
+
+
+@BOTH
+def test_port_is_kept_when_free(natlab, translate, mirrors, server, second, outside):
+    translate(MASQUERADE)
+    assert ask(natlab.client, "seen", 4001, server, PORT)["seen"] == [[outside, 4001]]
+    assert ask(natlab.client, "seen-tcp", 4001, server, PORT)["seen"] == [[outside, 4001]]
+
+
+@BOTH
+def test_two_clients_with_one_port(natlab, translate, mirrors, server, second, outside):
+    """The second gets another port, and each gets the answers that are its own."""
+    translate(MASQUERADE)
+    first = ask(natlab.client, "seen", 4002, server, PORT)["seen"][0]
+    other = ask(natlab.inner, "seen", 4002, server, PORT)["seen"][0]
+    assert first == [outside, 4002]
+    assert other[0] == outside and other[1] != 4002
+    assert ask(natlab.client, "seen", 4002, server, PORT)["seen"][0] == first
+
+
+def test_port_range(natlab, translate, mirrors):
+    translate("nat from lan to wan masquerade port 20000-20009")
+    ports = {ask(natlab.client, "seen-tcp", 0, SERVER4, PORT)["seen"][0][1] for _ in range(4)}
+    assert ports <= set(range(20000, 20010))
+
+
+def test_ports_run_out(natlab, translate, mirrors):
+    """Two ports for one destination: the third flow is refused, for that reason, and nobody else is disturbed."""
+    gate = translate("nat from lan to wan masquerade port 20000-20001")
+    first = ask(natlab.client, "seen", 4003, SERVER4, PORT)["seen"]
+    assert ask(natlab.client, "seen", 4004, SERVER4, PORT)["seen"] != [None]
+    assert ask(natlab.client, "seen", 4005, SERVER4, PORT)["seen"] == [None]
+    assert reason_packets(gate, "no free port") >= 1
+    assert ask(natlab.client, "seen", 4003, SERVER4, PORT)["seen"] == first
+    assert ask(natlab.client, "seen", 4005, SERVER4, PORT + 1)["seen"] != [None], "another destination has its own"
+
+
+def reason_packets(firewall, name):
+    return next(entry["packets"] for entry in firewall.data("counters")[0]["reasons"] if entry["reason"] == name)
+
+
+@BOTH
+def test_ping_through_masquerade(natlab, translate, server, second, outside):
+    """Two clients with the same id at once: each gets its own answers."""
+    translate(MASQUERADE)
+    words = ["ping", "-q", "-i", "0.05", "-c", "10", "-W", "1", "-e", "77", server]
+    pings = [host.start(*words) for host in (natlab.client, natlab.inner)]
+    for ping in pings:
+        assert "10 received" in ping.communicate(timeout=10)[0]
+
+
+@BOTH
+def test_outside_cannot_open(natlab, translate, watch, server, second, outside):
+    """The port of a translated flow is open to whom it was opened for, and to nobody else."""
+    translate(MASQUERADE)
+    watch.start(natlab.server, "mirror", server, PORT, program="mirrors.py")
+    asking = watch.start(natlab.client, "ask", server, PORT)
+    port = asking.facts["port"]
+    natlab.server.run(sys.executable, "-c", SEND, second, 6666, outside, port, "a stranger", check=True)
+    natlab.server.run(sys.executable, "-c", SEND, server, 6667, outside, port, "another port", check=True)
+    time.sleep(0.2)
+    assert watch.end(asking)["answers"] == [json.dumps([outside, port])]
+
+
+# Sends a datagram: source address and port, target address and port, text.
+SEND = """
+import socket, sys
+source, sport, target, dport, text = sys.argv[1:]
+s = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((source, int(sport)))
+s.sendto(text.encode(), (target, int(dport)))
+"""
+
+
+def test_source_pool(natlab, translate, mirrors):
+    """A client has the same address of the pool towards everybody, and every one is of the pool."""
+    translate(f"nat from lan to wan source 10.0.0.0/24 to {POOL4}.8-{POOL4}.15")
+    for host in (natlab.client, natlab.inner):
+        seen = ask(host, "seen", 0, SERVER4, PORT, SECOND4, PORT, SERVER4, PORT + 1)["seen"]
+        addresses = {answer[0] for answer in seen}
+        assert len(addresses) == 1, seen
+        assert 8 <= int(addresses.pop().rpartition(".")[2]) <= 15
+
+
+def test_source_address(natlab, translate):
+    translate(f"nat from lan to wan source 10.0.0.0/24 to {POOL4}.7", f"nat from lan to wan source fd00:10::/64 to {POOL6}::7")
+    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == f"{POOL4}.7"
+    assert peer_of(natlab.client.fetch(url(SERVER6, "peer")))[0] == f"{POOL6}::7"
+
+
+# --- from outside to inside --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outside, inner, server", [(WAN4, INNER4, SERVER4), (WAN6, INNER6, SERVER6)], ids=["ipv4", "ipv6"])
+def test_port_forwarding(natlab, translate, outside, inner, server):
+    """Who connects to the gateway's port reaches the web server inside, which sees who it is."""
+    translate(f"forward from wan tcp port 8080 to {inner} port 80", MASQUERADE)
+    at = url(outside).rstrip("/") + ":8080/"
+    assert natlab.server.fetch(at).stdout == f"hello from {natlab.inner.name}\n"
+    assert peer_of(natlab.server.fetch(at + "peer"))[0] == server
+    assert natlab.server.fetch(url(outside), seconds=1).returncode == 28, "another port is not forwarded"
+
+
+def test_forward_a_range_of_ports(natlab, translate, watch):
+    translate(f"forward from wan udp port 5000-5009 to {INNER4} port 6000")
+    watch.start(natlab.inner, "mirror", INNER4, 6003, program="mirrors.py")
+    assert ask(natlab.server, "seen", 4000, WAN4, 5003)["seen"] == [[SERVER4, 4000]]
+    assert ask(natlab.server, "seen", 4000, WAN4, 5004)["seen"] == [None]
+
+
+def test_forward_to_several(natlab, translate):
+    """Shared by the address of who comes: always the same server for one."""
+    translate(f"forward from wan tcp port 80 to {{ {CLIENT4}, {INNER4} }}")
+    pages = {}
+    for last in range(20, 40):
+        natlab.server.ip("addr", "add", f"192.0.2.{last}/24", "dev", "eth0")
+        for _ in range(2):
+            got = natlab.server.fetch(url(WAN4), "--interface", f"192.0.2.{last}")
+            pages.setdefault(last, set()).add(got.stdout)
+        natlab.server.ip("addr", "del", f"192.0.2.{last}/24", "dev", "eth0")
+    assert all(len(page) == 1 for page in pages.values()), pages
+    assert set.union(*pages.values()) == {f"hello from {host.name}\n" for host in (natlab.client, natlab.inner)}
+
+
+@pytest.mark.parametrize("outside, inner, lan", [(WAN4, INNER4, LAN4), (WAN6, INNER6, LAN6)], ids=["ipv4", "ipv6"])
+def test_hairpin(natlab, translate, outside, inner, lan):
+    """A client inside reaches the server inside by the outside address; the answers come the same way."""
+    translate(f"forward from {{ wan, lan }} destination {outside} tcp port 80 to {inner}", MASQUERADE)
+    assert natlab.client.fetch(url(outside)).stdout == f"hello from {natlab.inner.name}\n"
+    assert peer_of(natlab.client.fetch(url(outside, "peer")))[0] == lan
+    assert natlab.inner.fetch(url(outside)).stdout == f"hello from {natlab.inner.name}\n", "a server to itself"
+    assert natlab.server.fetch(url(outside)).stdout == f"hello from {natlab.inner.name}\n"
+
+
+def test_redirect_to_self(natlab, translate):
+    """What clients send to any web server ends at the gateway's own, which seems to be that server."""
+    natlab.web(natlab.gateway)
+    try:
+        translate("redirect from lan tcp port 8081 to self port 80", MASQUERADE)
+        assert natlab.client.fetch(f"http://{SERVER4}:8081/").stdout == f"hello from {natlab.gateway.name}\n"
+        assert natlab.client.fetch(f"http://[{SERVER6}]:8081/").stdout == f"hello from {natlab.gateway.name}\n"
+    finally:
+        end_process(natlab.gateway.children.pop())
+
+
+# --- both ways -----------------------------------------------------------------------------------------------------------
+
+
+def test_binat(natlab, translate):
+    """One address outside for one inside, in both directions, whatever the protocol."""
+    translate(f"binat {INNER4} to {POOL4}.5 on wan", "allow from wan to lan", MASQUERADE)
+    assert peer_of(natlab.inner.fetch(url(SERVER4, "peer")))[0] == f"{POOL4}.5"
+    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == WAN4
+    assert natlab.server.run("ip", "route", "add", f"{POOL4}.0/24", "via", WAN4).returncode == 0
+    try:
+        assert natlab.server.fetch(url(f"{POOL4}.5")).stdout == f"hello from {natlab.inner.name}\n"
+        assert natlab.server.ping(f"{POOL4}.5") == 3
+        assert peer_of(natlab.server.fetch(url(f"{POOL4}.5", "peer")))[0] == SERVER4
+    finally:
+        natlab.server.ip("route", "del", f"{POOL4}.0/24")
+
+
+def test_netmap(natlab, translate):
+    """A whole network, address by address."""
+    translate(f"binat 10.0.0.0/24 to {POOL4}.0/24 on wan", "allow from wan to lan")
+    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == f"{POOL4}.10"
+    assert peer_of(natlab.inner.fetch(url(SERVER4, "peer")))[0] == f"{POOL4}.20"
+    natlab.server.ip("route", "add", f"{POOL4}.0/24", "via", WAN4)
+    try:
+        assert natlab.server.fetch(url(f"{POOL4}.20")).stdout == f"hello from {natlab.inner.name}\n"
+    finally:
+        natlab.server.ip("route", "del", f"{POOL4}.0/24")
+
+
+def test_network_prefix_translation(natlab, translate):
+    """RFC 6296: another prefix, and the checksums as they were."""
+    translate(f"nptv6 fd00:10::/64 to {POOL6}::/64 on wan", "allow from wan to lan")
+    address = peer_of(natlab.client.fetch(url(SERVER6, "peer")))[0]
+    assert address.startswith(POOL6 + ":"), address
+    assert natlab.client.ping(SERVER6) == 3
+    natlab.server.ip("route", "add", f"{POOL6}::/64", "via", WAN6)
+    try:
+        assert natlab.server.fetch(url(address)).stdout == f"hello from {natlab.client.name}\n"
+    finally:
+        natlab.server.ip("route", "del", f"{POOL6}::/64")
+
+
+# --- the gateway itself ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind, command", [("udp", "seen"), ("tcp", "seen-tcp")])
+def test_port_shadow(natlab, translate, watch, mirrors, kind, command):
+    """CVE-2021-3773: a client inside takes no port that the gateway itself listens on, and the service stays reachable."""
+    translate(MASQUERADE, f"allow from wan to self {kind} port 5555")
+    watch.start(natlab.gateway, "listen", 5555, program="mirrors.py")
+    address, port = ask(natlab.client, command, 5555, SERVER4, PORT)["seen"][0]
+    assert address == WAN4 and port != 5555
+    script = SEND_AND_HEAR if kind == "udp" else CONNECT_AND_HEAR
+    got = natlab.server.run(sys.executable, "-c", script, SERVER4, PORT + 100, WAN4, 5555)
+    assert got.stdout.strip() == "here", got.stdout + got.stderr
+
+
+SEND_AND_HEAR = """
+import socket, sys
+source, sport, target, dport = sys.argv[1:]
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.bind((source, int(sport)))
+s.sendto(b"anybody?", (target, int(dport)))
+print(s.recv(100).decode())
+"""
+
+CONNECT_AND_HEAR = """
+import socket, sys
+source, sport, target, dport = sys.argv[1:]
+s = socket.create_connection((target, int(dport)), 2, (source, int(sport)))
+print(s.recv(100).decode())
+"""
+
+
+def test_the_gateways_own_connections(natlab, translate):
+    """Masquerading what comes from inside does not touch what the gateway itself says."""
+    translate(MASQUERADE)
+    assert peer_of(natlab.gateway.fetch(url(SERVER4, "peer")))[0] == WAN4
+    assert natlab.gateway.ping(FAR4) == 3
+
+
+def test_address_changes(natlab, translate, watch):
+    """The provider gives another address: what went by the old one ends, what begins goes by the new one."""
+    gate = translate(MASQUERADE)
+    watch.start(natlab.server, "serve", 5400)
+    follower = watch.start(natlab.client, "follow", SERVER4, 5400)
+    before = [flow for flow in gate.data("states") if "5400" in str(flow)]
+    assert len(before) == 1 and WAN4 in str(before)
+    new = "192.0.2.3"
+    natlab.gateway.ip("addr", "del", f"{WAN4}/24", "dev", "wan0")
+    natlab.gateway.ip("addr", "add", f"{new}/24", "dev", "wan0")
+    natlab.gateway.ip("route", "replace", "default", "via", ISP4)
+    try:
+        wait_for(lambda: not [flow for flow in gate.data("states") if "5400" in str(flow)], 5, "the old flow is over")
+        assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == new
+    finally:
+        natlab.gateway.ip("addr", "del", f"{new}/24", "dev", "wan0")
+        natlab.gateway.ip("addr", "add", f"{WAN4}/24", "dev", "wan0")
+        natlab.gateway.ip("route", "replace", "default", "via", ISP4)
+    end_process(follower)
+    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == WAN4
+
+
+def test_it_goes_on_without_the_daemon(natlab, translate, watch):
+    """kill -9: what is translated stays so, and new connections are too; the next daemon takes it over."""
+    gate = translate(MASQUERADE, f"forward from wan tcp port 8080 to {INNER4} port 80")
+    watch.start(natlab.server, "serve", 5401)
+    follower = watch.start(natlab.client, "follow", SERVER4, 5401)
+    gate.crash()
+    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == WAN4
+    assert peer_of(natlab.client.fetch(url(SERVER6, "peer")))[0] == WAN6
+    assert natlab.server.fetch(f"http://{WAN4}:8080/").stdout == f"hello from {natlab.inner.name}\n"
+    gate.start()
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["blocks"] > 100, facts
+    assert [flow for flow in gate.data("states") if "5401" in str(flow) and WAN4 in str(flow)]
+
+
+def test_reload_keeps_translated_flows(natlab, translate, watch):
+    gate = translate(MASQUERADE)
+    watch.start(natlab.server, "serve", 5402)
+    follower = watch.start(natlab.client, "follow", SERVER4, 5402)
+    gate.path.write_text(gate.path.read_text().replace("masquerade", f"source 10.0.0.0/24 to {POOL4}.7"))
+    gate.say("reload")
+    assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == f"{POOL4}.7"
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["blocks"] > 50, facts
