@@ -7,7 +7,7 @@
  * login begins with: what a browser can be made to send to this port (an HTTP request
  * with commands in its body, "NAT slipstreaming") ends the helper at once.
  */
-#include "reader.h"
+#include "scanner.h"
 
 enum phase {
 	LINE = 0, /* the first octets of a line */
@@ -35,9 +35,9 @@ enum phase {
 #define REPLY(a, b, c) KS_WORD(a, b, c, ' ')
 
 /* Back to the text of a line that counts no more. */
-static enum ks_heard skip(struct ks_reader *p)
+static enum ks_heard skip(struct ks_scanner *p)
 {
-	p->phase = KS_READER_SKIP;
+	p->phase = KS_SCANNER_SKIP;
 	return KS_HEARD_UNMARK;
 }
 
@@ -68,9 +68,9 @@ static inline bool ends_word(__u8 octet)
 }
 
 /* The octet behind the first four of a client's line. */
-static enum ks_heard command(struct ks_reader *p, __u8 octet, bool begun)
+static enum ks_heard command(struct ks_scanner *p, __u8 octet, bool begun)
 {
-	p->phase = KS_READER_SKIP;
+	p->phase = KS_SCANNER_SKIP;
 	if (!begun)
 		return ends_word(octet) && begins_login(p->word) ? KS_HEARD_GREETED : KS_HEARD_OVER;
 	if (!ends_word(octet))
@@ -79,7 +79,7 @@ static enum ks_heard command(struct ks_reader *p, __u8 octet, bool begun)
 	case KS_WORD('P', 'O', 'R', 'T'):
 	case KS_WORD('E', 'P', 'R', 'T'):
 		p->form = p->word == KS_WORD('P', 'O', 'R', 'T') ? KS_FORM_NUMBERS : KS_FORM_EXTENDED;
-		p->phase = octet == ' ' ? ARGUMENT : KS_READER_SKIP;
+		p->phase = octet == ' ' ? ARGUMENT : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	case KS_WORD('P', 'A', 'S', 'V'):
 	case KS_WORD('E', 'P', 'S', 'V'):
@@ -101,11 +101,11 @@ static inline __u16 code_of(__u32 word)
 }
 
 /* The first four octets of a server's line. */
-static enum ks_heard reply(struct ks_reader *p)
+static enum ks_heard reply(struct ks_scanner *p)
 {
 	__u8 mark = (__u8)p->word;
 
-	p->phase = KS_READER_SKIP;
+	p->phase = KS_SCANNER_SKIP;
 	if (!is_code(p->word))
 		return KS_HEARD_NOTHING;
 	if (p->code && (mark == '-' || code_of(p->word) != p->code))
@@ -136,14 +136,14 @@ static enum ks_heard reply(struct ks_reader *p)
 }
 
 /* Begins the numbers with this octet. */
-static enum ks_heard numbers_begin(struct ks_reader *p, __u8 octet)
+static enum ks_heard numbers_begin(struct ks_scanner *p, __u8 octet)
 {
-	ks_reader_number_clear(p);
+	ks_scanner_number_clear(p);
 	p->phase = NUMBERS;
-	return ks_reader_digit(p, octet, NUMBER_MAX) ? KS_HEARD_MARK : skip(p);
+	return ks_scanner_digit(p, octet, NUMBER_MAX) ? KS_HEARD_MARK : skip(p);
 }
 
-static void number_store(struct ks_reader *p)
+static void number_store(struct ks_scanner *p)
 {
 	if (p->field < 4)
 		p->addr.b[IPV4_OFF + (p->field & 3)] = (__u8)p->value;
@@ -165,17 +165,17 @@ static inline bool ends_numbers(__u8 octet, bool client)
 }
 
 /* Inside six numbers. */
-static enum ks_heard numbers(struct ks_reader *p, __u8 octet, bool client)
+static enum ks_heard numbers(struct ks_scanner *p, __u8 octet, bool client)
 {
 	if (ks_is_digit(octet))
-		return p->digits < 3 && ks_reader_digit(p, octet, NUMBER_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return p->digits < 3 && ks_scanner_digit(p, octet, NUMBER_MAX) ? KS_HEARD_NOTHING : skip(p);
 	if (p->digits && octet == ',' && p->field < NUMBERS_COUNT - 1) {
 		number_store(p);
 		return KS_HEARD_NOTHING;
 	}
 	if (p->digits && p->field == NUMBERS_COUNT - 1 && ends_numbers(octet, client)) {
 		number_store(p);
-		p->phase = KS_READER_SKIP;
+		p->phase = KS_SCANNER_SKIP;
 		return KS_HEARD_ANNOUNCED;
 	}
 	if (client || p->field == NUMBERS_COUNT - 1)
@@ -185,23 +185,23 @@ static enum ks_heard numbers(struct ks_reader *p, __u8 octet, bool client)
 }
 
 /* EPRT: a delimiter that cannot be part of what it delimits. */
-static enum ks_heard extended_begin(struct ks_reader *p, __u8 octet)
+static enum ks_heard extended_begin(struct ks_scanner *p, __u8 octet)
 {
 	__u8 up = ks_upper(octet);
 
 	if (octet <= ' ' || octet > '~' || ks_is_digit(octet) || (up >= 'A' && up <= 'Z') || octet == ':' ||
 	    octet == '.')
 		return skip(p);
-	ks_reader_number_clear(p);
+	ks_scanner_number_clear(p);
 	p->delimiter = octet;
 	p->phase = FAMILY;
 	return KS_HEARD_MARK;
 }
 
-static enum ks_heard family(struct ks_reader *p, __u8 octet)
+static enum ks_heard family(struct ks_scanner *p, __u8 octet)
 {
 	if (octet != p->delimiter)
-		return ks_reader_digit(p, octet, 2) ? KS_HEARD_NOTHING : skip(p);
+		return ks_scanner_digit(p, octet, 2) ? KS_HEARD_NOTHING : skip(p);
 	if (p->value == 0 || p->digits != 1)
 		return skip(p);
 	/* The code is a server's; here it says which family. */
@@ -212,38 +212,38 @@ static enum ks_heard family(struct ks_reader *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard address(struct ks_reader *p, __u8 octet)
+static enum ks_heard address(struct ks_scanner *p, __u8 octet)
 {
 	bool ipv4 = p->code == KS_IPV4, good;
 
 	if (octet == p->delimiter) {
-		good = ipv4 ? ks_reader_ipv4_end(p) : ks_reader_ipv6_end(p);
+		good = ipv4 ? ks_scanner_ipv4_end(p) : ks_scanner_ipv6_end(p);
 		p->phase = PORT;
 		p->value = 0;
 		p->digits = 0;
 	} else {
-		good = ipv4 ? ks_reader_ipv4(p, octet) : ks_reader_ipv6(p, octet);
+		good = ipv4 ? ks_scanner_ipv4(p, octet) : ks_scanner_ipv6(p, octet);
 	}
 	return good ? KS_HEARD_NOTHING : skip(p);
 }
 
 /* The port and the delimiter behind it. */
-static enum ks_heard port(struct ks_reader *p, __u8 octet)
+static enum ks_heard port(struct ks_scanner *p, __u8 octet)
 {
 	if (octet != p->delimiter)
-		return p->digits < 5 && ks_reader_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return p->digits < 5 && ks_scanner_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
 	if (!p->digits)
 		return skip(p);
 	p->port = (__u16)p->value;
 	if (p->phase == REPLY_PORT) {
-		p->phase = KS_READER_SKIP;
+		p->phase = KS_SCANNER_SKIP;
 		return KS_HEARD_ANNOUNCED;
 	}
 	p->phase = EXTENDED_END;
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard delimiters(struct ks_reader *p, __u8 octet)
+static enum ks_heard delimiters(struct ks_scanner *p, __u8 octet)
 {
 	if (p->field == 0)
 		p->delimiter = octet;
@@ -253,10 +253,10 @@ static enum ks_heard delimiters(struct ks_reader *p, __u8 octet)
 												   : skip(p);
 	}
 	p->phase = REPLY_PORT;
-	return ks_reader_digit(p, octet, PORT_MAX) ? KS_HEARD_MARK : skip(p);
+	return ks_scanner_digit(p, octet, PORT_MAX) ? KS_HEARD_MARK : skip(p);
 }
 
-static enum ks_heard line_begin(struct ks_reader *p, __u8 octet, bool client, bool begun)
+static enum ks_heard line_begin(struct ks_scanner *p, __u8 octet, bool client, bool begun)
 {
 	if (p->column > WORD_OCTETS)
 		return command(p, octet, begun);
@@ -264,7 +264,7 @@ static enum ks_heard line_begin(struct ks_reader *p, __u8 octet, bool client, bo
 	return !client && p->column == WORD_OCTETS ? reply(p) : KS_HEARD_NOTHING;
 }
 
-static enum ks_heard phase_step(struct ks_reader *p, __u8 octet, bool client, bool begun)
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet, bool client, bool begun)
 {
 	switch (p->phase) {
 	case LINE:
@@ -283,14 +283,14 @@ static enum ks_heard phase_step(struct ks_reader *p, __u8 octet, bool client, bo
 	case REPLY_PORT:
 		return port(p, octet);
 	case EXTENDED_END:
-		p->phase = KS_READER_SKIP;
+		p->phase = KS_SCANNER_SKIP;
 		return octet == CR || octet == LF ? KS_HEARD_ANNOUNCED : KS_HEARD_UNMARK;
 	case TEXT:
 		return ks_is_digit(octet) ? numbers_begin(p, octet) : KS_HEARD_NOTHING;
 	case OPENING:
 		if (octet != '(')
 			return KS_HEARD_NOTHING;
-		ks_reader_number_clear(p);
+		ks_scanner_number_clear(p);
 		p->phase = DELIMITERS;
 		return KS_HEARD_NOTHING;
 	case DELIMITERS:
@@ -301,12 +301,12 @@ static enum ks_heard phase_step(struct ks_reader *p, __u8 octet, bool client, bo
 }
 
 /* `begun`: the client has begun a login. */
-enum ks_heard ks_ftp_octet(struct ks_reader *p, __u8 octet, bool client, bool begun)
+enum ks_heard ks_ftp_octet(struct ks_scanner *p, __u8 octet, bool client, bool begun)
 {
 	enum ks_heard heard;
-	bool in_argument = p->phase != LINE && p->phase != KS_READER_SKIP;
+	bool in_argument = p->phase != LINE && p->phase != KS_SCANNER_SKIP;
 
-	if (p->column < KS_READER_LINE_MAX)
+	if (p->column < KS_SCANNER_LINE_MAX)
 		p->column++;
 	else if (in_argument)
 		return skip(p);

@@ -85,8 +85,8 @@ static void turn_back(struct ks_inspection *in)
 /* Nothing counts before the next line; a protocol without lines cannot be followed any more. */
 static void lose_thread(struct ks_inspection *in, struct ks_helper_memory *m)
 {
-	m->reader.phase = KS_READER_SKIP;
-	m->reader.column = KS_READER_LINE_MAX;
+	m->scanner.phase = KS_SCANNER_SKIP;
+	m->scanner.column = KS_SCANNER_LINE_MAX;
 	if (in->flow.after.helper == KS_HELPER_PPTP)
 		m->flags |= KS_MEMORY_OVER;
 }
@@ -99,7 +99,7 @@ static void streams_begin(struct ks_env *env, struct ks_inspection *in)
 		struct ks_helper_memory *m = memory(in, dir);
 
 		e->after = (struct ks_flow){};
-		ks_reader_reset(&m->reader);
+		ks_scanner_reset(&m->scanner);
 		m->next = dir == KS_REPLY ? in->pkt.seq + 1 : in->pkt.ack;
 		in->helping.ready[dir] = memory_keep(env, in, dir);
 	}
@@ -170,7 +170,7 @@ static bool reading_begin(struct ks_inspection *in, struct ks_helper_memory *m)
 	return !(m->flags & KS_MEMORY_OVER);
 }
 
-static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_reader *p, __u8 octet, bool begun)
+static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_scanner *p, __u8 octet, bool begun)
 {
 	bool client = in->dir == KS_ORIGINAL;
 
@@ -197,8 +197,8 @@ static long octet_step(__u32 n, void *arg)
 	if (h->at >= h->got)
 		return 1;
 	if (!h->mark)
-		h->saved = m->reader;
-	h->heard = octet_heard(in, &m->reader, h->octets[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
+		h->saved = m->scanner;
+	h->heard = octet_heard(in, &m->scanner, h->octets[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
 	h->at++;
 	return h->heard != KS_HEARD_NOTHING;
 }
@@ -221,7 +221,7 @@ static bool is_in_time(struct ks_inspection *in, struct ks_helper_memory *m)
 }
 
 /* Whether the announcement names its speaker, at a port that anybody may use. */
-static bool is_of_speaker(const struct ks_inspection *in, const struct ks_reader *p)
+static bool is_of_speaker(const struct ks_inspection *in, const struct ks_scanner *p)
 {
 	if (p->form == KS_FORM_CALL)
 		return true;
@@ -229,11 +229,11 @@ static bool is_of_speaker(const struct ks_inspection *in, const struct ks_reader
 		return false;
 	if (p->form == KS_FORM_PORT || p->form == KS_FORM_SDP)
 		return true;
-	return ks_reader_names(p, &in->pkt.tuple.src);
+	return ks_scanner_names(p, &in->pkt.tuple.src);
 }
 
 /* What the connection will be: from the listener, as it arrives here, to the speaker, as the listener knows it. */
-static void want_make(struct ks_inspection *in, const struct ks_reader *p)
+static void want_make(struct ks_inspection *in, const struct ks_scanner *p)
 {
 	struct ks_tuple *want = &in->helping.want;
 	bool is_call = p->form == KS_FORM_CALL, is_sdp = p->form == KS_FORM_SDP;
@@ -277,7 +277,7 @@ static void edit_begin(struct ks_inspection *in, struct ks_helper_memory *m)
 
 	h->edit = h->mark;
 	h->edit_len = h->off + h->at - 1 - h->mark;
-	h->form = m->reader.form;
+	h->form = m->scanner.form;
 	h->text_port = ks_be16(h->want.dport);
 	ks_announcement_write(in);
 	m->shift.before = m->shift.after;
@@ -291,15 +291,15 @@ static void edit_begin(struct ks_inspection *in, struct ks_helper_memory *m)
 static void announced(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
 		      struct ks_helper_memory *m)
 {
-	if (!is_in_time(in, m) || !is_of_speaker(in, &m->reader))
+	if (!is_in_time(in, m) || !is_of_speaker(in, &m->scanner))
 		return;
 	/* A message that would need new addresses in its header and body is left as it is. */
-	if (m->reader.form == KS_FORM_SDP && in->helping.rewrites)
+	if (m->scanner.form == KS_FORM_SDP && in->helping.rewrites)
 		return;
-	want_make(in, &m->reader);
+	want_make(in, &m->scanner);
 	if (!expect(env, config, in, m))
 		return;
-	if (m->reader.form == KS_FORM_SDP && in->helping.port < 0xffff) {
+	if (m->scanner.form == KS_FORM_SDP && in->helping.port < 0xffff) {
 		in->helping.port++;
 		in->helping.want.dport = ks_be16(in->helping.port);
 		expect(env, config, in, m);
@@ -308,12 +308,12 @@ static void announced(struct ks_env *env, const struct ks_config *config, struct
 		edit_begin(in, m);
 }
 
-/* The mark is where the packet ends; the reader waits for what is cut off. */
+/* The mark is where the packet ends; the scanner waits for what is cut off. */
 static void cut_at_mark(struct ks_inspection *in, struct ks_helper_memory *m)
 {
 	in->helping.cut = in->helping.mark;
 	in->helping.stop = 1;
-	m->reader = in->helping.saved;
+	m->scanner = in->helping.saved;
 	m->next = seq_at(in, in->helping.mark);
 }
 
@@ -346,7 +346,7 @@ static void heard(struct ks_env *env, const struct ks_config *config, struct ks_
 		in->helping.mark = 0;
 		break;
 	case KS_HEARD_ADDRESS:
-		ks_sip_address(&m->reader, ks_reader_names(&m->reader, &in->pkt.tuple.src));
+		ks_sip_address(&m->scanner, ks_scanner_names(&m->scanner, &in->pkt.tuple.src));
 		break;
 	case KS_HEARD_ASKED:
 		m->asked++;
@@ -467,11 +467,11 @@ static void message_follow(struct ks_env *env, const struct ks_config *config, s
 	struct ks_helper_memory *m = memory(in, in->dir);
 	struct run run = { .env = env, .in = in };
 
-	ks_reader_reset(&m->reader);
+	ks_scanner_reset(&m->scanner);
 	if (!reading_begin(in, m))
 		return;
 	ks_loop(RUNS, run_step, &run);
-	if (run.done && ks_sip_end(&m->reader))
+	if (run.done && ks_sip_end(&m->scanner))
 		announced(env, config, in, m);
 	m->flags = 0;
 	/* Without expectations there is nothing to remember. */

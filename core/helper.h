@@ -3,7 +3,7 @@
  * Helpers: readers of control connections in which further connections are
  * announced. A helper does nothing until a rule assigns it. Every packet of a
  * flow with a helper goes through the stage here: it is judged like any other,
- * then its payload is read octet by octet (core/reader.h), what it announces is expected
+ * then its payload is read octet by octet (core/scanner.h), what it announces is expected
  * (core/expect.h), and where addresses are translated the announcement is written anew,
  * which moves the sequence numbers of all that follows (core/adjust.h).
  *
@@ -16,7 +16,7 @@
 #include "entry.h"
 #include "flow.h"
 #include "helper_id.h"
-#include "reader.h"
+#include "scanner.h"
 #include "types.h"
 
 /* Expectations of one direction of a control connection that live at once: the oldest makes room for a new one. */
@@ -46,7 +46,7 @@ struct ks_helper_memory {
 	__u8 len; /* ... how long it was before ... */
 	__u16 port; /* ... and the port that it names now */
 	__u32 places[KS_HELPER_EXPECTED]; /* of its expectations, the newest first; 0: none */
-	struct ks_reader reader;
+	struct ks_scanner scanner;
 };
 
 _Static_assert(sizeof(struct ks_helper_memory) == sizeof(struct ks_flow), "a helper's memory lies over a flow");
@@ -65,7 +65,7 @@ struct ks_helping {
 	__u8 choose; /* 1: the expectation may get another port */
 	__u8 made; /* expectations made */
 	__u32 ack, sack; /* as they came */
-	struct ks_reader saved; /* as it was before the mark */
+	struct ks_scanner saved; /* as it was before the mark */
 	__u32 end; /* of what is to be read; all offsets count from the start of the frame */
 	__u32 off; /* of octets[0] */
 	__u32 got; /* octets in it */

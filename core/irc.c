@@ -4,7 +4,7 @@
  * 1990 (DCC): "PRIVMSG nick :\001DCC SEND name 167772165 1025 size\001", or
  * CHAT. They count in what the client says only, at the start of a line.
  */
-#include "reader.h"
+#include "scanner.h"
 
 enum phase {
 	LINE = 0, /* PRIV */
@@ -28,27 +28,27 @@ enum phase {
 #define LF '\n'
 #define CR '\r'
 
-static enum ks_heard skip(struct ks_reader *p)
+static enum ks_heard skip(struct ks_scanner *p)
 {
-	p->phase = KS_READER_SKIP;
+	p->phase = KS_SCANNER_SKIP;
 	return KS_HEARD_UNMARK;
 }
 
 /* "PRIVMSG ", octet by octet. */
-static enum ks_heard command(struct ks_reader *p)
+static enum ks_heard command(struct ks_scanner *p)
 {
 	if (p->column < 2 * WORD_OCTETS && p->column != WORD_OCTETS)
 		return KS_HEARD_NOTHING;
 	if (p->phase == LINE) {
-		p->phase = p->word == KS_WORD('P', 'R', 'I', 'V') ? COMMAND : KS_READER_SKIP;
+		p->phase = p->word == KS_WORD('P', 'R', 'I', 'V') ? COMMAND : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	}
-	p->phase = p->word == KS_WORD('M', 'S', 'G', ' ') ? TARGET : KS_READER_SKIP;
+	p->phase = p->word == KS_WORD('M', 'S', 'G', ' ') ? TARGET : KS_SCANNER_SKIP;
 	return KS_HEARD_NOTHING;
 }
 
 /* "\001DCC SEND ", octet by octet; p->field counts them. */
-static enum ks_heard request(struct ks_reader *p, __u8 octet)
+static enum ks_heard request(struct ks_scanner *p, __u8 octet)
 {
 	p->field++;
 	if (p->field == 1 && octet != CTCP)
@@ -67,7 +67,7 @@ static enum ks_heard request(struct ks_reader *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard name(struct ks_reader *p, __u8 octet)
+static enum ks_heard name(struct ks_scanner *p, __u8 octet)
 {
 	if (octet == ' ')
 		p->phase = p->field ? BEHIND : NAME;
@@ -77,19 +77,19 @@ static enum ks_heard name(struct ks_reader *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard address_begin(struct ks_reader *p, __u8 octet)
+static enum ks_heard address_begin(struct ks_scanner *p, __u8 octet)
 {
 	if (octet == ' ')
 		return KS_HEARD_NOTHING;
-	ks_reader_number_clear(p);
+	ks_scanner_number_clear(p);
 	p->phase = ADDRESS;
-	return ks_reader_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_MARK : skip(p);
+	return ks_scanner_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_MARK : skip(p);
 }
 
-static enum ks_heard address(struct ks_reader *p, __u8 octet)
+static enum ks_heard address(struct ks_scanner *p, __u8 octet)
 {
 	if (octet != ' ')
-		return ks_reader_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return ks_scanner_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_NOTHING : skip(p);
 	p->addr.w[3] = ks_be32(p->value);
 	p->value = 0;
 	p->digits = 0;
@@ -97,19 +97,19 @@ static enum ks_heard address(struct ks_reader *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard port(struct ks_reader *p, __u8 octet)
+static enum ks_heard port(struct ks_scanner *p, __u8 octet)
 {
 	if (octet != ' ' && octet != CTCP && octet != CR && octet != LF)
-		return p->digits < PORT_DIGITS && ks_reader_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return p->digits < PORT_DIGITS && ks_scanner_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
 	if (!p->digits)
 		return skip(p);
 	p->port = (__u16)p->value;
 	p->form = KS_FORM_DCC;
-	p->phase = KS_READER_SKIP;
+	p->phase = KS_SCANNER_SKIP;
 	return KS_HEARD_ANNOUNCED;
 }
 
-static enum ks_heard phase_step(struct ks_reader *p, __u8 octet)
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet)
 {
 	switch (p->phase) {
 	case LINE:
@@ -139,18 +139,18 @@ static enum ks_heard phase_step(struct ks_reader *p, __u8 octet)
 	}
 }
 
-enum ks_heard ks_irc_octet(struct ks_reader *p, __u8 octet)
+enum ks_heard ks_irc_octet(struct ks_scanner *p, __u8 octet)
 {
-	bool in_argument = p->phase >= ADDRESS && p->phase != KS_READER_SKIP;
+	bool in_argument = p->phase >= ADDRESS && p->phase != KS_SCANNER_SKIP;
 	enum ks_heard heard;
 
 	p->word = p->word << 8 | ks_upper(octet);
-	if (p->column < KS_READER_LINE_MAX)
+	if (p->column < KS_SCANNER_LINE_MAX)
 		p->column++;
 	else
-		p->phase = KS_READER_SKIP;
+		p->phase = KS_SCANNER_SKIP;
 	heard = phase_step(p, octet);
-	if (p->column == KS_READER_LINE_MAX && in_argument)
+	if (p->column == KS_SCANNER_LINE_MAX && in_argument)
 		heard = skip(p);
 	if (octet != LF)
 		return heard;

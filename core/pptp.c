@@ -4,7 +4,7 @@
  * outgoing call's request and reply name the call id that the other side puts
  * into its GRE packets. What is not such a message ends the helper.
  */
-#include "reader.h"
+#include "scanner.h"
 
 /* Offsets in a message, counted from 1 as the column stands after the octet. */
 #define LENGTH_END 2
@@ -22,13 +22,13 @@
 #define MESSAGE_MIN 12 /* header and the shortest body */
 #define LOW_16 0xffffU
 
-/* ks_reader.code is the length of the message, ks_reader.field its control type. */
-static bool header_is_sane(struct ks_reader *p)
+/* ks_scanner.code is the length of the message, ks_scanner.field its control type. */
+static bool header_is_sane(struct ks_scanner *p)
 {
 	switch (p->column) {
 	case LENGTH_END:
 		p->code = (__u16)p->word;
-		return p->code >= MESSAGE_MIN && p->code < KS_READER_LINE_MAX;
+		return p->code >= MESSAGE_MIN && p->code < KS_SCANNER_LINE_MAX;
 	case TYPE_END:
 		return (p->word & LOW_16) == TYPE_CONTROL;
 	case COOKIE_END:
@@ -41,7 +41,7 @@ static bool header_is_sane(struct ks_reader *p)
 	}
 }
 
-static enum ks_heard body(struct ks_reader *p, bool client)
+static enum ks_heard body(struct ks_scanner *p, bool client)
 {
 	if (p->column == CALL_END) {
 		p->port = (__u16)p->word;
@@ -53,11 +53,11 @@ static enum ks_heard body(struct ks_reader *p, bool client)
 	return KS_HEARD_NOTHING;
 }
 
-enum ks_heard ks_pptp_octet(struct ks_reader *p, __u8 octet, bool client)
+enum ks_heard ks_pptp_octet(struct ks_scanner *p, __u8 octet, bool client)
 {
 	enum ks_heard heard;
 
-	if (p->phase == KS_READER_SKIP)
+	if (p->phase == KS_SCANNER_SKIP)
 		return KS_HEARD_OVER;
 	p->word = p->word << 8 | octet;
 	p->column++;

@@ -5,7 +5,7 @@
  * answer: INVITE, ACK, PRACK, UPDATE, and responses; only streams at the
  * speaker's own address; a stream's own c= line goes before that of the session.
  */
-#include "reader.h"
+#include "scanner.h"
 
 enum phase {
 	FIRST = 0, /* the first line */
@@ -30,7 +30,7 @@ enum phase {
 #define CR '\r'
 #define LOW_16 0xffffU
 
-/* ks_reader.delimiter: whose addresses were named */
+/* ks_scanner.delimiter: whose addresses were named */
 #define SESSION_OWN 0x01
 #define STREAM_OWN 0x02
 #define STREAM_OTHER 0x04
@@ -38,7 +38,7 @@ enum phase {
 #define STREAM_GOOD 0x10 /* whose port and profile count */
 
 /* The number of the stream that an m= line or the end completes. */
-static bool stream_end(struct ks_reader *p)
+static bool stream_end(struct ks_scanner *p)
 {
 	__u8 had = p->delimiter;
 	bool own = had & STREAM_OWN || (had & SESSION_OWN && !(had & STREAM_OTHER));
@@ -56,7 +56,7 @@ static bool first_word_counts(__u32 word)
 	       word == KS_WORD('U', 'P', 'D', 'A');
 }
 
-static enum ks_heard body_line(struct ks_reader *p)
+static enum ks_heard body_line(struct ks_scanner *p)
 {
 	if (p->column == MEDIA_LINE && (p->word & LOW_16) == ('M' << 8 | '=')) {
 		p->phase = MEDIA;
@@ -68,7 +68,7 @@ static enum ks_heard body_line(struct ks_reader *p)
 		p->phase = BODY_LINE;
 	if (p->column != ADDRESS_LINE)
 		return KS_HEARD_NOTHING;
-	ks_reader_number_clear(p);
+	ks_scanner_number_clear(p);
 	if (p->word == KS_WORD('I', 'P', '4', ' '))
 		p->phase = ADDRESS4;
 	else
@@ -77,24 +77,24 @@ static enum ks_heard body_line(struct ks_reader *p)
 }
 
 /* An address ends with its line; one for multicast, with a slash, is nobody's own. */
-static enum ks_heard address(struct ks_reader *p, __u8 octet)
+static enum ks_heard address(struct ks_scanner *p, __u8 octet)
 {
 	bool ipv4 = p->phase == ADDRESS4;
 
 	if (octet == CR || octet == LF) {
 		p->phase = ADDRESS_END;
-		if (!(ipv4 ? ks_reader_ipv4_end(p) : ks_reader_ipv6_end(p)))
+		if (!(ipv4 ? ks_scanner_ipv4_end(p) : ks_scanner_ipv6_end(p)))
 			ks_sip_address(p, false);
 		else
 			return KS_HEARD_ADDRESS;
-	} else if (!(ipv4 ? ks_reader_ipv4(p, octet) : ks_reader_ipv6(p, octet))) {
+	} else if (!(ipv4 ? ks_scanner_ipv4(p, octet) : ks_scanner_ipv6(p, octet))) {
 		p->phase = BODY_LINE;
 		ks_sip_address(p, false);
 	}
 	return KS_HEARD_NOTHING;
 }
 
-void ks_sip_address(struct ks_reader *p, bool own)
+void ks_sip_address(struct ks_scanner *p, bool own)
 {
 	if (p->delimiter & IN_STREAM)
 		p->delimiter = (p->delimiter & ~(STREAM_OWN | STREAM_OTHER)) | (own ? STREAM_OWN : STREAM_OTHER);
@@ -102,7 +102,7 @@ void ks_sip_address(struct ks_reader *p, bool own)
 		p->delimiter = own ? SESSION_OWN : 0;
 }
 
-static enum ks_heard media(struct ks_reader *p, __u8 octet)
+static enum ks_heard media(struct ks_scanner *p, __u8 octet)
 {
 	if (octet != ' ')
 		return KS_HEARD_NOTHING;
@@ -112,20 +112,20 @@ static enum ks_heard media(struct ks_reader *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard port(struct ks_reader *p, __u8 octet)
+static enum ks_heard port(struct ks_scanner *p, __u8 octet)
 {
 	if (octet == ' ' && p->digits) {
 		p->code = (__u16)p->value;
 		p->field = 0;
 		p->phase = PROFILE;
-	} else if (p->digits >= PORT_DIGITS || !ks_reader_digit(p, octet, PORT_MAX)) {
+	} else if (p->digits >= PORT_DIGITS || !ks_scanner_digit(p, octet, PORT_MAX)) {
 		p->phase = BODY_LINE; /* several ports, or none */
 	}
 	return KS_HEARD_NOTHING;
 }
 
 /* Only streams over RTP count: "RTP/AVP" and its relatives; "UDP/TLS/RTP/SAVPF" as well. */
-static enum ks_heard profile(struct ks_reader *p)
+static enum ks_heard profile(struct ks_scanner *p)
 {
 	if (++p->field < WORD_OCTETS)
 		return KS_HEARD_NOTHING;
@@ -135,12 +135,12 @@ static enum ks_heard profile(struct ks_reader *p)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard phase_step(struct ks_reader *p, __u8 octet)
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet)
 {
 	switch (p->phase) {
 	case FIRST:
 		if (p->column == WORD_OCTETS)
-			p->phase = first_word_counts(p->word) ? HEADER_LINE : KS_READER_SKIP;
+			p->phase = first_word_counts(p->word) ? HEADER_LINE : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	case HEADER:
 		if (octet != CR && octet != LF)
@@ -163,27 +163,27 @@ static enum ks_heard phase_step(struct ks_reader *p, __u8 octet)
 	}
 }
 
-enum ks_heard ks_sip_octet(struct ks_reader *p, __u8 octet)
+enum ks_heard ks_sip_octet(struct ks_scanner *p, __u8 octet)
 {
 	enum ks_heard heard;
 
-	if (p->phase == KS_READER_SKIP)
+	if (p->phase == KS_SCANNER_SKIP)
 		return KS_HEARD_OVER;
 	p->word = p->word << 8 | ks_upper(octet);
-	if (p->column < KS_READER_LINE_MAX)
+	if (p->column < KS_SCANNER_LINE_MAX)
 		p->column++;
 	heard = phase_step(p, octet);
-	if (octet != LF || p->phase == KS_READER_SKIP)
+	if (octet != LF || p->phase == KS_SCANNER_SKIP)
 		return heard;
 	if (p->phase == FIRST) /* shorter than any first line that counts */
-		p->phase = KS_READER_SKIP;
+		p->phase = KS_SCANNER_SKIP;
 	else /* an empty line ends the header */
 		p->phase = p->phase == HEADER_LINE ? HEADER : BODY;
 	p->column = 0;
 	return heard;
 }
 
-enum ks_heard ks_sip_end(struct ks_reader *p)
+enum ks_heard ks_sip_end(struct ks_scanner *p)
 {
-	return p->phase != KS_READER_SKIP && stream_end(p) ? KS_HEARD_ANNOUNCED : KS_HEARD_NOTHING;
+	return p->phase != KS_SCANNER_SKIP && stream_end(p) ? KS_HEARD_ANNOUNCED : KS_HEARD_NOTHING;
 }

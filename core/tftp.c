@@ -3,7 +3,7 @@
  * TFTP (RFC 1350): a request to read or write goes to the server's port 69, and
  * the server answers from a port of its own to where the request came from.
  */
-#include "reader.h"
+#include "scanner.h"
 
 #define OPCODE_RRQ 1
 #define OPCODE_WRQ 2

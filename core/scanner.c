@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the readers of announcements share: numbers and addresses as text; see reader.h. */
-#include "reader.h"
+/* What the scanners share: numbers and addresses as text; see scanner.h. */
+#include "scanner.h"
 
 #include "home.h"
 
@@ -11,12 +11,12 @@
 #define IPV6_GROUP_DIGITS 4U
 #define NO_GAP 255
 
-void ks_reader_reset(struct ks_reader *p)
+void ks_scanner_reset(struct ks_scanner *p)
 {
-	*p = (struct ks_reader){ .gap = NO_GAP };
+	*p = (struct ks_scanner){ .gap = NO_GAP };
 }
 
-void ks_reader_number_clear(struct ks_reader *p)
+void ks_scanner_number_clear(struct ks_scanner *p)
 {
 	p->addr = (struct ks_spoken){};
 	p->value = 0;
@@ -27,7 +27,7 @@ void ks_reader_number_clear(struct ks_reader *p)
 	p->colon = 0;
 }
 
-bool ks_reader_digit(struct ks_reader *p, __u8 octet, __u32 max)
+bool ks_scanner_digit(struct ks_scanner *p, __u8 octet, __u32 max)
 {
 	__u64 value = (__u64)p->value * 10 + (octet - '0');
 
@@ -39,7 +39,7 @@ bool ks_reader_digit(struct ks_reader *p, __u8 octet, __u32 max)
 	return true;
 }
 
-static bool ipv4_part_end(struct ks_reader *p)
+static bool ipv4_part_end(struct ks_scanner *p)
 {
 	if (!p->digits || p->digits > 3 || p->field >= IPV4_PARTS)
 		return false;
@@ -50,14 +50,14 @@ static bool ipv4_part_end(struct ks_reader *p)
 	return true;
 }
 
-bool ks_reader_ipv4(struct ks_reader *p, __u8 octet)
+bool ks_scanner_ipv4(struct ks_scanner *p, __u8 octet)
 {
 	if (octet == '.')
 		return p->field < IPV4_PARTS - 1 && ipv4_part_end(p);
-	return ks_reader_digit(p, octet, IPV4_PART_MAX);
+	return ks_scanner_digit(p, octet, IPV4_PART_MAX);
 }
 
-bool ks_reader_ipv4_end(struct ks_reader *p)
+bool ks_scanner_ipv4_end(struct ks_scanner *p)
 {
 	return p->field == IPV4_PARTS - 1 && ipv4_part_end(p);
 }
@@ -74,7 +74,7 @@ static inline bool hex_digit(__u8 octet, __u32 *digit)
 	return up >= 'A' && up <= 'F';
 }
 
-static inline void group_store(struct ks_reader *p, __u32 n, __u32 value)
+static inline void group_store(struct ks_scanner *p, __u32 n, __u32 value)
 {
 	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
 
@@ -82,14 +82,14 @@ static inline void group_store(struct ks_reader *p, __u32 n, __u32 value)
 	p->addr.b[(at + 1) & 15] = (__u8)value;
 }
 
-static inline __u32 group_load(const struct ks_reader *p, __u32 n)
+static inline __u32 group_load(const struct ks_scanner *p, __u32 n)
 {
 	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
 
 	return (__u32)p->addr.b[at & 15] << 8 | p->addr.b[(at + 1) & 15];
 }
 
-static bool group_end(struct ks_reader *p)
+static bool group_end(struct ks_scanner *p)
 {
 	if (p->field >= IPV6_GROUPS)
 		return false;
@@ -100,7 +100,7 @@ static bool group_end(struct ks_reader *p)
 	return true;
 }
 
-static bool ipv6_colon(struct ks_reader *p)
+static bool ipv6_colon(struct ks_scanner *p)
 {
 	if (p->digits) {
 		p->colon = 1;
@@ -117,7 +117,7 @@ static bool ipv6_colon(struct ks_reader *p)
 	return true;
 }
 
-bool ks_reader_ipv6(struct ks_reader *p, __u8 octet)
+bool ks_scanner_ipv6(struct ks_scanner *p, __u8 octet)
 {
 	__u32 digit;
 
@@ -135,7 +135,7 @@ bool ks_reader_ipv6(struct ks_reader *p, __u8 octet)
 
 /* The groups behind the gap go to the end. */
 struct expansion {
-	struct ks_reader *p;
+	struct ks_scanner *p;
 	__u32 gap, moved; /* where the gap is, and how many groups it stands for */
 };
 
@@ -151,7 +151,7 @@ static long expand_group(__u32 n, void *arg)
 	return 0;
 }
 
-bool ks_reader_ipv6_end(struct ks_reader *p)
+bool ks_scanner_ipv6_end(struct ks_scanner *p)
 {
 	struct expansion e = { .p = p, .gap = p->gap };
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Readers of announcements: state machines that take one octet at a time, so
+ * Scanners for announcements: state machines that take one octet at a time, so
  * that it does not matter how a message is cut into packets. They are pure: an octet
  * changes the machine, and the machine tells what it has heard. Each is in a file
- * of its own (ftp.c, irc.c, sip.c, pptp.c); what they share is in reader.c.
+ * of its own (ftp.c, irc.c, sip.c, pptp.c); what they share is in scanner.c.
  *
  * A machine lives in the memory of its control connection (core/helper.h), for
  * messages in datagrams only as long as its packet.
  */
-#ifndef KS_CORE_READER_H
-#define KS_CORE_READER_H
+#ifndef KS_CORE_SCANNER_H
+#define KS_CORE_SCANNER_H
 
 #include "flow.h"
 #include "types.h"
@@ -45,7 +45,7 @@ struct ks_spoken {
 	};
 };
 
-struct ks_reader {
+struct ks_scanner {
 	struct ks_spoken addr;
 	__u32 word; /* the last four octets, letters in upper case */
 	__u32 value; /* the number being read */
@@ -61,31 +61,31 @@ struct ks_reader {
 	__u8 delimiter; /* EPRT, 229; others: their own */
 };
 
-_Static_assert(sizeof(struct ks_reader) == 36, "a machine fits in the memory of a helper");
+_Static_assert(sizeof(struct ks_scanner) == 36, "a machine fits in the memory of a helper");
 
-#define KS_READER_SKIP 255 /* ks_reader.phase: nothing counts until the next line */
-#define KS_READER_LINE_MAX 255 /* what is announced in a longer line does not count */
+#define KS_SCANNER_SKIP 255 /* ks_scanner.phase: nothing counts until the next line */
+#define KS_SCANNER_LINE_MAX 255 /* what is announced in a longer line does not count */
 
 /* Begins anew: at the start of a message. */
-void ks_reader_reset(struct ks_reader *p);
+void ks_scanner_reset(struct ks_scanner *p);
 
 /* Forgets the numbers read so far. */
-void ks_reader_number_clear(struct ks_reader *p);
+void ks_scanner_number_clear(struct ks_scanner *p);
 
 /* Takes a digit of a decimal number up to `max`. Returns false if it is none, or too much. */
-bool ks_reader_digit(struct ks_reader *p, __u8 octet, __u32 max);
+bool ks_scanner_digit(struct ks_scanner *p, __u8 octet, __u32 max);
 
 /* Takes a part of an IPv4 address (digits and dots). Returns false if it cannot be one. */
-bool ks_reader_ipv4(struct ks_reader *p, __u8 octet);
+bool ks_scanner_ipv4(struct ks_scanner *p, __u8 octet);
 
 /* Whether the address read is whole. */
-bool ks_reader_ipv4_end(struct ks_reader *p);
+bool ks_scanner_ipv4_end(struct ks_scanner *p);
 
 /* The same for IPv6 (RFC 4291 2.2, without dotted parts). */
-bool ks_reader_ipv6(struct ks_reader *p, __u8 octet);
-bool ks_reader_ipv6_end(struct ks_reader *p);
+bool ks_scanner_ipv6(struct ks_scanner *p, __u8 octet);
+bool ks_scanner_ipv6_end(struct ks_scanner *p);
 
-static inline bool ks_reader_names(const struct ks_reader *p, const struct ks_addr *addr)
+static inline bool ks_scanner_names(const struct ks_scanner *p, const struct ks_addr *addr)
 {
 	return p->addr.w[0] == addr->w[0] && p->addr.w[1] == addr->w[1] && p->addr.w[2] == addr->w[2] &&
 	       p->addr.w[3] == addr->w[3];
@@ -101,18 +101,18 @@ static inline bool ks_is_digit(__u8 octet)
 	return octet >= '0' && octet <= '9';
 }
 
-/* Four letters as one number, as ks_reader.word has them. */
+/* Four letters as one number, as ks_scanner.word has them. */
 #define KS_WORD(a, b, c, d) ((__u32)(a) << 24 | (__u32)(b) << 16 | (__u32)(c) << 8 | (__u32)(d))
 
 /* The machines. `client`: the octet is the originator's. */
-enum ks_heard ks_ftp_octet(struct ks_reader *p, __u8 octet, bool client, bool begun);
-enum ks_heard ks_irc_octet(struct ks_reader *p, __u8 octet);
-enum ks_heard ks_pptp_octet(struct ks_reader *p, __u8 octet, bool client);
-enum ks_heard ks_sip_octet(struct ks_reader *p, __u8 octet);
+enum ks_heard ks_ftp_octet(struct ks_scanner *p, __u8 octet, bool client, bool begun);
+enum ks_heard ks_irc_octet(struct ks_scanner *p, __u8 octet);
+enum ks_heard ks_pptp_octet(struct ks_scanner *p, __u8 octet, bool client);
+enum ks_heard ks_sip_octet(struct ks_scanner *p, __u8 octet);
 
 /* SIP: whether the address just heard is the speaker's own; and the end of the datagram, which ends the last stream. */
-void ks_sip_address(struct ks_reader *p, bool own);
-enum ks_heard ks_sip_end(struct ks_reader *p);
+void ks_sip_address(struct ks_scanner *p, bool own);
+enum ks_heard ks_sip_end(struct ks_scanner *p);
 
 /* TFTP: whether a datagram that begins with this asks for a transfer (RFC 1350 5). */
 bool ks_tftp_is_request(const __u8 *octets, __u32 len);

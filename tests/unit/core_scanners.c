@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the readers of announcements hear, octet by octet: core/reader.h. */
+/* What the scanners hear, octet by octet: core/scanner.h. */
 #include "core_env.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@ struct heard {
 	size_t mark, end; /* where it stood in the text */
 };
 
-static void note(struct heard *heard, const struct ks_reader *p, size_t end)
+static void note(struct heard *heard, const struct ks_scanner *p, size_t end)
 {
 	heard->announced++;
 	heard->end = end;
@@ -25,7 +25,7 @@ static void note(struct heard *heard, const struct ks_reader *p, size_t end)
 			 p->addr.b[14], p->addr.b[15], p->port);
 }
 
-static void listen(enum ks_heard what, struct heard *heard, const struct ks_reader *p, size_t at)
+static void listen(enum ks_heard what, struct heard *heard, const struct ks_scanner *p, size_t at)
 {
 	switch (what) {
 	case KS_HEARD_MARK:
@@ -55,9 +55,9 @@ static void listen(enum ks_heard what, struct heard *heard, const struct ks_read
 static struct heard ftp(const char *text, bool client)
 {
 	struct heard heard = { 0 };
-	struct ks_reader p;
+	struct ks_scanner p;
 
-	ks_reader_reset(&p);
+	ks_scanner_reset(&p);
 	for (size_t i = 0; text[i]; i++)
 		listen(ks_ftp_octet(&p, (__u8)text[i], client, true), &heard, &p, i);
 	return heard;
@@ -125,14 +125,14 @@ static void ftp_first_line(void **state)
 {
 	static const char *const others[] = { "POST / HTTP/1.1\r\n", "PORT 10,0,0,5,4,1\r\n", "USERS x\r\n" };
 	static const char *const logins[] = { "USER x\r\n", "AUTH TLS\r\n", "FEAT\r\n", "feat\n" };
-	struct ks_reader p;
+	struct ks_scanner p;
 
 	for (size_t n = 0; n < KS_ARRAY_SIZE(others) + KS_ARRAY_SIZE(logins); n++) {
 		bool login = n >= KS_ARRAY_SIZE(others);
 		const char *text = login ? logins[n - KS_ARRAY_SIZE(others)] : others[n];
 		struct heard heard = { 0 };
 
-		ks_reader_reset(&p);
+		ks_scanner_reset(&p);
 		for (size_t i = 0; i < 5; i++)
 			listen(ks_ftp_octet(&p, (__u8)text[i], true, false), &heard, &p, i);
 		assert_int_equal(heard.over, !login);
@@ -250,9 +250,9 @@ static void ftp_long_lines(void **state)
 static struct heard irc(const char *text)
 {
 	struct heard heard = { 0 };
-	struct ks_reader p;
+	struct ks_scanner p;
 
-	ks_reader_reset(&p);
+	ks_scanner_reset(&p);
 	for (size_t i = 0; text[i]; i++)
 		listen(ks_irc_octet(&p, (__u8)text[i]), &heard, &p, i);
 	return heard;
@@ -302,15 +302,15 @@ static void irc_dcc_refused(void **state)
 static unsigned sip(const char *text, __u16 *ports)
 {
 	static const struct ks_addr own = { .b = { [12] = 10, [15] = 5 } };
-	struct ks_reader p;
+	struct ks_scanner p;
 	unsigned count = 0;
 	enum ks_heard what;
 
-	ks_reader_reset(&p);
+	ks_scanner_reset(&p);
 	for (size_t i = 0; text[i]; i++) {
 		what = ks_sip_octet(&p, (__u8)text[i]);
 		if (what == KS_HEARD_ADDRESS)
-			ks_sip_address(&p, ks_reader_names(&p, &own));
+			ks_sip_address(&p, ks_scanner_names(&p, &own));
 		if (what == KS_HEARD_ANNOUNCED)
 			ports[count++] = p.port;
 		if (what == KS_HEARD_OVER)
@@ -386,9 +386,9 @@ static size_t pptp_message(__u8 *at, __u8 type, __u16 call, __u8 result)
 static struct heard pptp(const __u8 *octets, size_t len, bool client)
 {
 	struct heard heard = { 0 };
-	struct ks_reader p;
+	struct ks_scanner p;
 
-	ks_reader_reset(&p);
+	ks_scanner_reset(&p);
 	for (size_t i = 0; i < len; i++)
 		listen(ks_pptp_octet(&p, octets[i], client), &heard, &p, i);
 	return heard;
