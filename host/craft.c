@@ -38,7 +38,7 @@ static size_t addr_skip(unsigned family)
 }
 
 /* RFC 9293 3.1, RFC 768, RFC 8200 8.1; ICMP for IPv4 has no pseudo-header. */
-__u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length)
+__u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length, size_t covered)
 {
 	size_t skip = addr_skip(spec->family);
 	__u32 sum = 0;
@@ -48,7 +48,7 @@ __u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, siz
 		sum = sum_add(sum, spec->dst.b + skip, 16 - skip);
 		sum += spec->proto + (__u32)length;
 	}
-	return sum_fold(sum_add(sum, data, length));
+	return sum_fold(sum_add(sum, data, KS_MIN(covered, length)));
 }
 
 static bool is_later_fragment(const struct ks_packet_spec *spec)

@@ -49,6 +49,9 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
  */
 const char *ks_crafter_surprise(const struct ks_crafter *crafter, const __u8 *data, size_t length);
 
+/* The true endpoints of a conversation, as far as its packets have told: what its flow is known by. */
+void ks_crafter_ends(const struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_packet_spec *ends);
+
 /* The n-th of many flows like `spec`: its source port, then its source address counts up. */
 void ks_craft_vary(const struct ks_packet_spec *spec, __u64 n, struct ks_packet_spec *varied);
 

@@ -84,7 +84,15 @@ __u32 ks_turn_seq(const struct ks_turn *turn);
 __u32 ks_turn_ack(const struct ks_turn *turn);
 
 int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out);
-__u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length);
+/* Of the first `covered` octets of an upper header and payload of `length`. */
+__u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length, size_t covered);
+
+/* Upper headers with ports, of which less is known to most (host/craft_more.c); GRE with a key or a call. */
+bool ks_craft_more(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out);
+
+/* The payload that the words say, or `otherwise` octets; the checksum at `at`, right or as they say. */
+void ks_craft_payload(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out);
+void ks_craft_sum(const struct ks_packet_spec *spec, struct ks_octets *out, size_t covered, size_t at);
 
 /* Upper header and payload; what an ICMP error quotes is given. */
 void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const struct ks_octets *quote,

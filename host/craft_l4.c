@@ -78,7 +78,7 @@ void ks_put32(__u8 *at, __u32 value)
 
 /* Payload. */
 
-static void payload_add(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out)
+void ks_craft_payload(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out)
 {
 	const struct ks_mod *data = ks_spec_mod(spec, KS_MOD_DATA);
 
@@ -88,12 +88,12 @@ static void payload_add(const struct ks_packet_spec *spec, size_t otherwise, str
 		ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, (__s64)otherwise));
 }
 
-static void checksum_put(const struct ks_packet_spec *spec, struct ks_octets *out, size_t at)
+void ks_craft_sum(const struct ks_packet_spec *spec, struct ks_octets *out, size_t covered, size_t at)
 {
 	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_CHECKSUM);
-	__u16 sum = ks_craft_checksum(spec, out->data, out->length);
+	__u16 sum = ks_craft_checksum(spec, out->data, out->length, covered);
 
-	if (spec->proto == KS_PROTO_UDP && sum == 0)
+	if ((spec->proto == KS_PROTO_UDP || spec->proto == KS_PROTO_UDPLITE) && sum == 0)
 		sum = 0xffff; /* RFC 768: 0 says that there is none */
 	if (mod)
 		sum = mod->bad ? (__u16)(sum ^ 0x5555) : (__u16)mod->value;
@@ -170,8 +170,8 @@ static void tcp_put(struct ks_crafter *crafter, const struct ks_turn *turn, stru
 	out->data[12] = (__u8)(ks_spec_number(spec, KS_MOD_DATA_OFFSET, (__s64)(header / 4)) << 4);
 	if (header > 60)
 		out->overflow = true;
-	payload_add(spec, 0, out);
-	checksum_put(spec, out, 16);
+	ks_craft_payload(spec, 0, out);
+	ks_craft_sum(spec, out, out->length, 16);
 	if (turn->quoted)
 		return;
 	crafter->seq = seq;
@@ -187,9 +187,9 @@ static void udp_put(const struct ks_packet_spec *spec, struct ks_octets *out)
 	ks_octets_add16(out, spec->sport);
 	ks_octets_add16(out, spec->dport);
 	ks_octets_zero(out, 4);
-	payload_add(spec, DEFAULT_PAYLOAD, out);
+	ks_craft_payload(spec, DEFAULT_PAYLOAD, out);
 	ks_put16(out->data + 4, (__u16)ks_spec_number(spec, KS_MOD_UDP_LENGTH, (__s64)out->length));
-	checksum_put(spec, out, 6);
+	ks_craft_sum(spec, out, out->length, 6);
 }
 
 /* Octets behind the first 8 of a message of this type, where its standard fixes them. */
@@ -249,9 +249,9 @@ static void icmp_put(const struct ks_turn *turn, const struct ks_octets *quote, 
 	if (spec->quote)
 		ks_octets_add(out, quote->data, quote->length);
 	else
-		payload_add(spec, icmp_body(spec, type), out);
+		ks_craft_payload(spec, icmp_body(spec, type), out);
 	target_put(spec, type, out);
-	checksum_put(spec, out, 2);
+	ks_craft_sum(spec, out, out->length, 2);
 }
 
 void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const struct ks_octets *quote,
@@ -271,7 +271,8 @@ void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const s
 		icmp_put(turn, quote, out);
 		break;
 	default:
-		payload_add(spec, DEFAULT_PAYLOAD, out);
+		if (!ks_craft_more(crafter, turn, out))
+			ks_craft_payload(spec, DEFAULT_PAYLOAD, out);
 	}
 }
 

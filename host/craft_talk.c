@@ -94,6 +94,12 @@ static bool is_icmp(__u8 proto)
 	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
 }
 
+/* Protocols whose packets depend on those before. */
+static bool has_numbers(__u8 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
+}
+
 /* What a packet in words says of its sender's view. */
 static void view_of_spec(const struct ks_packet_spec *spec, struct ks_view *view)
 {
@@ -207,6 +213,32 @@ static void turn_address(struct ks_turn *turn, __u8 from)
 		turn->id = view.id;
 }
 
+/* What an INIT asks for, its sender wants to see from then on. */
+static void tag_take(const struct ks_packet_spec *spec, struct ks_speaker *speaker)
+{
+	const struct ks_mod *tag = ks_spec_mod(spec, KS_MOD_INIT_TAG);
+
+	if (tag)
+		speaker->tag = (__u32)tag->value;
+}
+
+void ks_crafter_ends(const struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_packet_spec *ends)
+{
+	const struct ks_dialogue *talk;
+	struct ks_view view;
+	int side;
+
+	*ends = *spec;
+	view_of_spec(spec, &view);
+	talk = spec->talk ? dialogue_find(crafter, spec, &view, &side) : NULL;
+	if (!talk)
+		return;
+	ends->src = talk->speaker[side].view.own;
+	ends->sport = talk->speaker[side].view.own_port;
+	ends->dst = talk->speaker[!side].view.own;
+	ends->dport = talk->speaker[!side].view.own_port;
+}
+
 int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
 		 struct ks_turn *turn)
 {
@@ -215,7 +247,7 @@ int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, 
 
 	*turn = (struct ks_turn){ .spec = *spec, .quoted = quoted };
 	turn->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
-	if (spec->kind != KS_SPEC_IP || (!spec->talk && spec->proto != KS_PROTO_TCP))
+	if (spec->kind != KS_SPEC_IP || (!spec->talk && !has_numbers(spec->proto)))
 		return 0;
 	view_of_spec(spec, &view);
 	turn->talk = dialogue_find(crafter, spec, &view, &turn->side);
@@ -225,6 +257,8 @@ int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, 
 		return -ENOMEM;
 	if (spec->talk)
 		turn_address(turn, from);
+	if (!quoted)
+		tag_take(spec, &turn->talk->speaker[turn->side]);
 	if (isn && !quoted) {
 		struct ks_speaker *speaker = &turn->talk->speaker[turn->side];
 
@@ -321,7 +355,9 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 		return;
 	if (readable)
 		view_deliver(crafter, &left, to);
-	if (turn->spec.proto == KS_PROTO_TCP && readable && !left.fragment && left.have >= left.l4 + 20)
+	if (turn->spec.proto == KS_PROTO_DCCP)
+		numbers_deliver(crafter, crafter->seq, 0);
+	else if (turn->spec.proto == KS_PROTO_TCP && readable && !left.fragment && left.have >= left.l4 + 20)
 		numbers_deliver(crafter, get32(data + left.l4 + TCP_SEQ), (__u32)(length - crafter->frame.length));
 	else if (turn->spec.proto == KS_PROTO_TCP && !readable)
 		numbers_deliver(crafter, crafter->seq, 0);

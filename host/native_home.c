@@ -11,6 +11,7 @@
 struct native_home {
 	struct ks_engine *engine;
 	struct ks_tables tables;
+	__u64 packets; /* since the reset */
 };
 
 static void tables_of(const struct ks_policy *policy, struct ks_tables *tables)
@@ -43,6 +44,7 @@ static int native_reset(void *self)
 		return err;
 	ks_engine_destroy(home->engine);
 	home->engine = engine;
+	home->packets = 0;
 	ks_engine_set_time(engine, now);
 	return 0;
 }
@@ -63,6 +65,7 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	__u8 head[KS_HEAD_SIZE] = { 0 };
 
 	memset(passage, 0, offsetof(struct ks_passage, output));
+	ks_engine_set_random(home->engine, ks_home_random(home->packets++));
 	ks_engine_inspect(home->engine, frame, false, &passage->in);
 	if (passage->in.action == KS_ALLOW || passage->in.action == KS_BYPASS) {
 		const __u8 *output = ks_engine_output(home->engine, &passage->output_len);

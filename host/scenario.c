@@ -181,10 +181,12 @@ static void key_of(const struct ks_packet_spec *spec, struct ks_flow_key *key)
 
 static int search_run(struct ks_runner *runner, const struct ks_step *step, struct search *search)
 {
+	struct ks_packet_spec ends;
 	int ret;
 
 	memset(search, 0, sizeof(*search));
-	key_of(&step->packet, &search->key);
+	ks_crafter_ends(runner->crafter, &step->packet, &ends);
+	key_of(&ends, &search->key);
 	ret = runner->home->ops->each_flow(runner->home->self, search_flow, search);
 	return ret < 0 ? ret : 0;
 }

@@ -56,6 +56,12 @@ struct ks_home {
 	void *self;
 };
 
+/* What a home's random numbers begin with for its n-th packet since the reset: the same in all homes, never 0. */
+static inline __u64 ks_home_random(__u64 n)
+{
+	return (n + 1) * 0x9e3779b97f4a7c15ULL; /* 2^64 divided by the golden ratio: far apart for neighbours */
+}
+
 /* What became of a step. */
 enum ks_outcome {
 	KS_OUTCOME_OK,

@@ -10,13 +10,13 @@
 
 #include <string.h>
 
+#include "host/crc32c.h"
 #include "host/layout.h"
 
 #define PROTO_DCCP 33
 #define PROTO_SCTP 132
 #define PROTO_UDPLITE 136
 #define SCTP_CRC_OFF 8
-#define CRC32C_POLYNOMIAL 0x82f63b78U /* Castagnoli, reflected */
 #define NO_CHECKSUM ((size_t)~0ULL)
 
 static __u16 get16(const __u8 *at)
@@ -82,22 +82,10 @@ static __u32 upper_residue(const __u8 *data, const struct ks_layout *layout)
 	return residue(sum);
 }
 
-static __u32 crc32c(const __u8 *data, size_t length, size_t skip)
-{
-	__u32 crc = ~0U;
-
-	for (size_t i = 0; i < length; i++) {
-		crc ^= i >= skip && i < skip + 4 ? 0 : data[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? CRC32C_POLYNOMIAL : 0);
-	}
-	return ~crc;
-}
-
 static bool crc_is_right(const __u8 *data, const struct ks_layout *layout)
 {
 	const __u8 *l4 = data + layout->l4;
-	__u32 crc = crc32c(l4, layout->end - layout->l4, SCTP_CRC_OFF);
+	__u32 crc = ks_crc32c_around(l4, layout->end - layout->l4, SCTP_CRC_OFF);
 
 	/* Sent with its least octet first (RFC 9260 appendix A). */
 	return l4[8] == (__u8)crc && l4[9] == (__u8)(crc >> 8) && l4[10] == (__u8)(crc >> 16) &&

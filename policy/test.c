@@ -98,6 +98,7 @@ static int flow_parse(struct ks_reader *reader, struct ks_step *step)
 	if (conversation) {
 		ks_reader_next(reader);
 		step->packet = conversation->spec;
+		step->packet.talk = true;
 		return ks_reader_end(reader);
 	}
 	if (ks_packet_spec_parse(reader, &step->packet))

@@ -69,54 +69,68 @@ enum ks_mod_arg {
 #define KS_FOR_IPV4 0x10
 #define KS_FOR_IPV6 0x20
 #define KS_FOR_FRAME 0x40 /* frames without IP */
-#define KS_FOR_L4 (KS_FOR_TCP | KS_FOR_UDP | KS_FOR_ICMP | KS_FOR_OTHER)
+#define KS_FOR_SCTP 0x80
+#define KS_FOR_DCCP 0x100
+#define KS_FOR_GRE 0x200
+#define KS_FOR_UDPLITE 0x400
+#define KS_FOR_L4 \
+	(KS_FOR_TCP | KS_FOR_UDP | KS_FOR_ICMP | KS_FOR_OTHER | KS_FOR_SCTP | KS_FOR_DCCP | KS_FOR_GRE | KS_FOR_UDPLITE)
+#define KS_FOR_SUMMED (KS_FOR_TCP | KS_FOR_UDP | KS_FOR_ICMP | KS_FOR_SCTP | KS_FOR_DCCP | KS_FOR_UDPLITE)
 #define KS_FOR_IP (KS_FOR_IPV4 | KS_FOR_IPV6)
 #define KS_FOR_ALL (KS_FOR_IP | KS_FOR_FRAME)
 
 /* X(identifier, word, argument, lowest, highest, where, what it does) */
-#define KS_MODS(X)                                                                                                   \
-	X(VLAN, "vlan", NUMBER, 0, 4095, KS_FOR_ALL, "an 802.1Q tag; repeated: outer first")                         \
-	X(QINQ, "qinq", NUMBER, 0, 4095, KS_FOR_ALL, "an 802.1ad service tag")                                       \
-	X(ETHERTYPE, "ethertype", NUMBER, 0, 65535, KS_FOR_ALL, "the type in the Ethernet header")                   \
-	X(LAYER3, "layer3", NONE, 0, 0, KS_FOR_IP, "no Ethernet header, as on a tun device")                         \
-	X(PAD, "pad", NUMBER, 0, 1400, KS_FOR_ALL, "octets behind the packet, as Ethernet pads")                     \
-	X(TRUNCATE, "truncate", NUMBER, 0, 65535, KS_FOR_ALL, "octets of the frame that arrive")                     \
-	X(SNAP, "snap", NUMBER, 0, 65535, KS_FOR_ALL, "octets that a capture kept of the frame")                     \
-	X(OCTET, "octet", PAIR, 0, 65535, KS_FOR_ALL, "puts a value at an offset from the network header")           \
-	X(TTL, "ttl", NUMBER, 0, 255, KS_FOR_IP, "time to live or hop limit")                                        \
-	X(HOP_LIMIT, "hop-limit", NUMBER, 0, 255, KS_FOR_IP, "the same")                                             \
-	X(TOS, "tos", NUMBER, 0, 255, KS_FOR_IP, "type of service or traffic class")                                 \
-	X(IP_ID, "ip-id", NUMBER, 0, 4294967295, KS_FOR_IP, "identification, of IPv6 in the fragment header")        \
-	X(DF, "df", NONE, 0, 0, KS_FOR_IPV4, "don't fragment")                                                       \
-	X(FRAGMENT, "fragment", NUMBER, 0, 65535, KS_FOR_IP, "a fragment at this offset in octets, a multiple of 8") \
-	X(MORE, "more", NONE, 0, 0, KS_FOR_IP, "more fragments follow")                                              \
-	X(PART, "part", RANGE, 0, 65535, KS_FOR_IP, "only these octets of the datagram, as its fragment")            \
-	X(IP_OPTION, "ip-option", OPTION, 0, 0, KS_FOR_IPV4, "an IPv4 option")                                       \
-	X(EXT, "ext", EXTENSION, 0, 255, KS_FOR_IPV6, "an IPv6 extension header")                                    \
-	X(VERSION, "ip-version", NUMBER, 0, 15, KS_FOR_IP, "the version in the header")                              \
-	X(IHL, "ihl", NUMBER, 0, 15, KS_FOR_IPV4, "the header length in the header, in 32-bit words")                \
-	X(TOTAL_LENGTH, "total-length", NUMBER, 0, 65535, KS_FOR_IPV4, "the total length in the header")             \
-	X(PAYLOAD_LENGTH, "payload-length", NUMBER, 0, 65535, KS_FOR_IPV6, "the payload length in the header")       \
-	X(NEXT_HEADER, "next-header", NUMBER, 0, 255, KS_FOR_IP, "the protocol in the last IP header")               \
-	X(IP_CHECKSUM, "ip-checksum", BAD, 0, 65535, KS_FOR_IPV4, "the header checksum")                             \
-	X(LEN, "len", NUMBER, 0, 65000, KS_FOR_L4, "octets of payload")                                              \
-	X(DATA, "data", BYTES, 0, 0, KS_FOR_L4, "the payload itself")                                                \
-	X(CHECKSUM, "checksum", BAD, 0, 65535, KS_FOR_TCP | KS_FOR_UDP | KS_FOR_ICMP, "the upper checksum")          \
-	X(ISN, "isn", NUMBER, 0, 4294967295, KS_FOR_TCP, "sets the sender's initial sequence number")                \
-	X(SEQ, "seq", SEQ, 0, 0, KS_FOR_TCP | KS_FOR_ICMP, "sequence number")                                        \
-	X(ACK, "ack-number", SEQ, 0, 0, KS_FOR_TCP, "acknowledgement number, with or without the flag")              \
-	X(WIN, "win", NUMBER, 0, 65535, KS_FOR_TCP, "window as on the wire, 65535 without it")                       \
-	X(WSCALE, "wscale", NUMBER, 0, 255, KS_FOR_TCP, "window scale option")                                       \
-	X(MSS, "mss", NUMBER, 0, 65535, KS_FOR_TCP, "maximum segment size option")                                   \
-	X(SACKOK, "sackok", NONE, 0, 0, KS_FOR_TCP, "selective acknowledgements permitted option")                   \
-	X(SACK, "sack", SEQ_RANGE, 0, 0, KS_FOR_TCP, "a block of a selective acknowledgement")                       \
-	X(TIMESTAMPS, "timestamps", PAIR, 0, 4294967295, KS_FOR_TCP, "timestamps option")                            \
-	X(TCP_OPTION, "tcp-option", BYTES, 0, 0, KS_FOR_TCP, "octets among the TCP options")                         \
-	X(DATA_OFFSET, "data-offset", NUMBER, 0, 15, KS_FOR_TCP, "the header length in the TCP header, in words")    \
-	X(UDP_LENGTH, "udp-length", NUMBER, 0, 65535, KS_FOR_UDP, "the length in the UDP header")                    \
-	X(TYPE, "type", NUMBER, 0, 255, KS_FOR_ICMP, "ICMP type")                                                    \
-	X(CODE, "code", NUMBER, 0, 255, KS_FOR_ICMP, "ICMP code")                                                    \
-	X(ID, "id", NUMBER, 0, 65535, KS_FOR_ICMP, "identifier of an ICMP query")                                    \
+#define KS_MODS(X)                                                                                                    \
+	X(VLAN, "vlan", NUMBER, 0, 4095, KS_FOR_ALL, "an 802.1Q tag; repeated: outer first")                          \
+	X(QINQ, "qinq", NUMBER, 0, 4095, KS_FOR_ALL, "an 802.1ad service tag")                                        \
+	X(ETHERTYPE, "ethertype", NUMBER, 0, 65535, KS_FOR_ALL, "the type in the Ethernet header")                    \
+	X(LAYER3, "layer3", NONE, 0, 0, KS_FOR_IP, "no Ethernet header, as on a tun device")                          \
+	X(PAD, "pad", NUMBER, 0, 1400, KS_FOR_ALL, "octets behind the packet, as Ethernet pads")                      \
+	X(TRUNCATE, "truncate", NUMBER, 0, 65535, KS_FOR_ALL, "octets of the frame that arrive")                      \
+	X(SNAP, "snap", NUMBER, 0, 65535, KS_FOR_ALL, "octets that a capture kept of the frame")                      \
+	X(OCTET, "octet", PAIR, 0, 65535, KS_FOR_ALL, "puts a value at an offset from the network header")            \
+	X(TTL, "ttl", NUMBER, 0, 255, KS_FOR_IP, "time to live or hop limit")                                         \
+	X(HOP_LIMIT, "hop-limit", NUMBER, 0, 255, KS_FOR_IP, "the same")                                              \
+	X(TOS, "tos", NUMBER, 0, 255, KS_FOR_IP, "type of service or traffic class")                                  \
+	X(IP_ID, "ip-id", NUMBER, 0, 4294967295, KS_FOR_IP, "identification, of IPv6 in the fragment header")         \
+	X(DF, "df", NONE, 0, 0, KS_FOR_IPV4, "don't fragment")                                                        \
+	X(FRAGMENT, "fragment", NUMBER, 0, 65535, KS_FOR_IP, "a fragment at this offset in octets, a multiple of 8")  \
+	X(MORE, "more", NONE, 0, 0, KS_FOR_IP, "more fragments follow")                                               \
+	X(PART, "part", RANGE, 0, 65535, KS_FOR_IP, "only these octets of the datagram, as its fragment")             \
+	X(IP_OPTION, "ip-option", OPTION, 0, 0, KS_FOR_IPV4, "an IPv4 option")                                        \
+	X(EXT, "ext", EXTENSION, 0, 255, KS_FOR_IPV6, "an IPv6 extension header")                                     \
+	X(VERSION, "ip-version", NUMBER, 0, 15, KS_FOR_IP, "the version in the header")                               \
+	X(IHL, "ihl", NUMBER, 0, 15, KS_FOR_IPV4, "the header length in the header, in 32-bit words")                 \
+	X(TOTAL_LENGTH, "total-length", NUMBER, 0, 65535, KS_FOR_IPV4, "the total length in the header")              \
+	X(PAYLOAD_LENGTH, "payload-length", NUMBER, 0, 65535, KS_FOR_IPV6, "the payload length in the header")        \
+	X(NEXT_HEADER, "next-header", NUMBER, 0, 255, KS_FOR_IP, "the protocol in the last IP header")                \
+	X(IP_CHECKSUM, "ip-checksum", BAD, 0, 65535, KS_FOR_IPV4, "the header checksum")                              \
+	X(LEN, "len", NUMBER, 0, 65000, KS_FOR_L4, "octets of payload")                                               \
+	X(DATA, "data", BYTES, 0, 0, KS_FOR_L4, "the payload itself")                                                 \
+	X(CHECKSUM, "checksum", BAD, 0, 65535, KS_FOR_SUMMED, "the upper checksum")                                   \
+	X(ISN, "isn", NUMBER, 0, 4294967295, KS_FOR_TCP, "sets the sender's initial sequence number")                 \
+	X(SEQ, "seq", SEQ, 0, 0, KS_FOR_TCP | KS_FOR_ICMP | KS_FOR_DCCP, "sequence number")                           \
+	X(ACK, "ack-number", SEQ, 0, 0, KS_FOR_TCP | KS_FOR_DCCP, "acknowledgement number, with or without the flag") \
+	X(WIN, "win", NUMBER, 0, 65535, KS_FOR_TCP, "window as on the wire, 65535 without it")                        \
+	X(WSCALE, "wscale", NUMBER, 0, 255, KS_FOR_TCP, "window scale option")                                        \
+	X(MSS, "mss", NUMBER, 0, 65535, KS_FOR_TCP, "maximum segment size option")                                    \
+	X(SACKOK, "sackok", NONE, 0, 0, KS_FOR_TCP, "selective acknowledgements permitted option")                    \
+	X(SACK, "sack", SEQ_RANGE, 0, 0, KS_FOR_TCP, "a block of a selective acknowledgement")                        \
+	X(TIMESTAMPS, "timestamps", PAIR, 0, 4294967295, KS_FOR_TCP, "timestamps option")                             \
+	X(TCP_OPTION, "tcp-option", BYTES, 0, 0, KS_FOR_TCP, "octets among the TCP options")                          \
+	X(DATA_OFFSET, "data-offset", NUMBER, 0, 255, KS_FOR_TCP | KS_FOR_DCCP, "the header length, in 32-bit words") \
+	X(UDP_LENGTH, "udp-length", NUMBER, 0, 65535, KS_FOR_UDP, "the length in the UDP header")                     \
+	X(CHUNK, "chunk", NUMBER, 0, 255, KS_FOR_SCTP, "a chunk of this type")                                        \
+	X(TBIT, "tbit", NONE, 0, 0, KS_FOR_SCTP, "the T bit on the last chunk: the tag is the sender's own")          \
+	X(CHUNK_LENGTH, "chunk-length", NUMBER, 0, 65535, KS_FOR_SCTP, "the length in the last chunk")                \
+	X(VTAG, "vtag", NUMBER, 0, 4294967295, KS_FOR_SCTP, "verification tag, the receiver's without it")            \
+	X(INIT_TAG, "init-tag", NUMBER, 0, 4294967295, KS_FOR_SCTP, "the tag that an INIT asks for")                  \
+	X(COVERAGE, "coverage", NUMBER, 0, 65535, KS_FOR_DCCP | KS_FOR_UDPLITE, "what the checksum covers")           \
+	X(GRE_KEY, "key", NUMBER, 0, 4294967295, KS_FOR_GRE, "a GRE header with this key")                            \
+	X(CALL, "call", NUMBER, 0, 65535, KS_FOR_GRE, "a GRE header of PPTP with this call identifier")               \
+	X(TYPE, "type", NUMBER, 0, 255, KS_FOR_ICMP | KS_FOR_DCCP, "ICMP or DCCP type")                               \
+	X(CODE, "code", NUMBER, 0, 255, KS_FOR_ICMP | KS_FOR_DCCP, "ICMP code, or that of a DCCP reset")              \
+	X(ID, "id", NUMBER, 0, 65535, KS_FOR_ICMP, "identifier of an ICMP query")                                     \
 	X(TARGET, "target", ADDRESS, 0, 0, KS_FOR_ICMP, "target address of a neighbour discovery message")
 
 enum ks_mod_kind {

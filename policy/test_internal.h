@@ -88,6 +88,9 @@ int ks_icmp_type_from_word(const char *word, unsigned family);
 int ks_icmp_code_from_word(const char *word, unsigned family);
 /* Octets of an IPv4 option by name; 0 if it is none. */
 size_t ks_ip_option_from_word(const char *word, const __u8 **data);
+/* Type of an SCTP chunk, or of a DCCP packet, by name; -1. */
+int ks_chunk_from_word(const char *word);
+int ks_dccp_type_from_word(const char *word);
 /* The kind of entries that `expect records` counts; -1. */
 int ks_kind_from_word(const char *word);
 /* Number of an IPv6 extension header by name; -1. */

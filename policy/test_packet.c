@@ -40,6 +40,14 @@ static unsigned where_of(const struct ks_packet_spec *spec)
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		return where | KS_FOR_ICMP;
+	case KS_PROTO_SCTP:
+		return where | KS_FOR_SCTP;
+	case KS_PROTO_DCCP:
+		return where | KS_FOR_DCCP;
+	case KS_PROTO_GRE:
+		return where | KS_FOR_GRE;
+	case KS_PROTO_UDPLITE:
+		return where | KS_FOR_UDPLITE;
 	default:
 		return where | KS_FOR_OTHER;
 	}
@@ -457,6 +465,37 @@ static int quote_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	return err;
 }
 
+/* `data` names a chunk or a type, unless octets follow: then it is the payload. */
+static bool is_payload(const struct ks_reader *reader)
+{
+	const struct ks_line *line = &reader->line;
+	const struct ks_token *next = reader->at + 1 < line->count ? &line->tokens[reader->at + 1] : NULL;
+
+	return ks_reader_is_word(reader, "data") && next &&
+	       (next->kind == KS_TOKEN_STRING || (next->kind == KS_TOKEN_WORD && strcmp(next->text, "hex") == 0));
+}
+
+/* Names of chunks and types; returns 1 if the next word is none. */
+static int named_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	const char *text = ks_reader_peek(reader)->text;
+	int number = -1;
+	enum ks_mod_kind kind = KS_MOD_CHUNK;
+
+	if (is_payload(reader))
+		return 1;
+	if (spec->proto == KS_PROTO_SCTP)
+		number = ks_chunk_from_word(text);
+	if (spec->proto == KS_PROTO_DCCP) {
+		number = ks_dccp_type_from_word(text);
+		kind = KS_MOD_TYPE;
+	}
+	if (number < 0)
+		return 1;
+	ks_reader_next(reader);
+	return number_add(reader, spec, kind, number);
+}
+
 static int word_unknown(struct ks_reader *reader)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
@@ -479,6 +518,9 @@ static int word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 
 	if (token->kind != KS_TOKEN_WORD)
 		return word_unknown(reader);
+	number = named_parse(reader, spec);
+	if (number <= 0)
+		return number;
 	if (where & KS_FOR_TCP) {
 		number = ks_tcp_flag_from_word(token->text);
 		if (number >= 0) {

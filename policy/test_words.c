@@ -64,6 +64,29 @@ static const struct {
 	{ "router-alert", 4, { 148, 4 } },
 };
 
+/* RFC 9260 3.2. */
+static const struct named_number chunks[] = {
+	{ "data", 0, 0 },
+	{ "init", 1, 0 },
+	{ "init-ack", 2, 0 },
+	{ "sack", 3, 0 },
+	{ "heartbeat", 4, 0 },
+	{ "heartbeat-ack", 5, 0 },
+	{ "abort", 6, 0 },
+	{ "shutdown", 7, 0 },
+	{ "shutdown-ack", 8, 0 },
+	{ "error", 9, 0 },
+	{ "cookie-echo", 10, 0 },
+	{ "cookie-ack", 11, 0 },
+	{ "shutdown-complete", 14, 0 },
+};
+
+/* RFC 4340 5.1. */
+static const struct named_number dccp_types[] = {
+	{ "request", 0, 0 },  { "response", 1, 0 }, { "data", 2, 0 },  { "ack", 3, 0 },	 { "dataack", 4, 0 },
+	{ "closereq", 5, 0 }, { "close", 6, 0 },    { "reset", 7, 0 }, { "sync", 8, 0 }, { "syncack", 9, 0 },
+};
+
 static const struct named_number kinds[] = {
 	{ "aliases", KS_KIND_FLOW, 0 },	      { "mappings", KS_KIND_MAPPING_OUT, 0 },
 	{ "permits", KS_KIND_PERMIT, 0 },     { "expectations", KS_KIND_EXPECT, 0 },
@@ -108,6 +131,16 @@ int ks_extension_from_word(const char *word)
 	return number_find(extensions, KS_ARRAY_SIZE(extensions), word, KS_IPV6);
 }
 
+int ks_chunk_from_word(const char *word)
+{
+	return number_find(chunks, KS_ARRAY_SIZE(chunks), word, KS_IPV4);
+}
+
+int ks_dccp_type_from_word(const char *word)
+{
+	return number_find(dccp_types, KS_ARRAY_SIZE(dccp_types), word, KS_IPV4);
+}
+
 int ks_kind_from_word(const char *word)
 {
 	return number_find(kinds, KS_ARRAY_SIZE(kinds), word, KS_IPV4);
@@ -134,7 +167,7 @@ static size_t names_add(const char **names, size_t count, const struct named_num
 const char *ks_packet_word_nearest(const char *word)
 {
 	const char *names[KS_MOD_MAX + KS_ARRAY_SIZE(tcp_flags) + KS_ARRAY_SIZE(icmp_types) +
-			  KS_ARRAY_SIZE(icmp_codes) + 1];
+			  KS_ARRAY_SIZE(icmp_codes) + KS_ARRAY_SIZE(chunks) + KS_ARRAY_SIZE(dccp_types) + 1];
 	size_t count = 0;
 
 	for (int i = 0; i < KS_MOD_MAX; i++)
@@ -142,6 +175,8 @@ const char *ks_packet_word_nearest(const char *word)
 	count = names_add(names, count, tcp_flags, KS_ARRAY_SIZE(tcp_flags));
 	count = names_add(names, count, icmp_types, KS_ARRAY_SIZE(icmp_types));
 	count = names_add(names, count, icmp_codes, KS_ARRAY_SIZE(icmp_codes));
+	count = names_add(names, count, chunks, KS_ARRAY_SIZE(chunks));
+	count = names_add(names, count, dccp_types, KS_ARRAY_SIZE(dccp_types));
 	names[count++] = "quoting";
 	return ks_nearest(word, names, count);
 }
