@@ -328,7 +328,10 @@ static __u32 answer_resync(struct ks_inspection *in)
  */
 static __u32 judge_inside(struct ks_inspection *in, __u32 event)
 {
-	if (event == EV_SYN && in->flow.before.state != KS_STATE_TCP_SYN_RECV) {
+	/* The connection's own SYN, late: nobody will accept that anew. */
+	bool own = in->flow.before.end[KS_ORIGINAL] - ks_tcp_segment_end(&in->pkt) <= KS_TCP_REACH_MIN;
+
+	if (event == EV_SYN && in->flow.before.state != KS_STATE_TCP_SYN_RECV && !own) {
 		in->flow.after.flags |= KS_FLOW_SYN_SEEN;
 		in->flow.after.ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
 	}
