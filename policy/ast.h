@@ -221,6 +221,7 @@ int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *
 /* Appends addresses, or ports, in the text or read from a file (policy/list.c). */
 int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items);
 int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool ports, struct ks_items *items);
+void ks_warn_host_bits(struct ks_parser *p, const struct ks_token *token); /* of 10.0.0.1/24 */
 int ks_add_name(struct ks_parser *p, struct ks_names *names, const struct ks_token *token);
 
 /* Files (policy/file.c): the path as seen from the including file; the text as a source of p. Complain at `place`. */

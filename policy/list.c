@@ -188,7 +188,7 @@ static int bad_addr(struct ks_parser *p, const struct ks_token *token, int err)
 }
 
 /* Warns of 10.0.0.1/24: what is meant is not sure, what is used is said. */
-static void warn_host_bits(struct ks_parser *p, const struct ks_token *token)
+void ks_warn_host_bits(struct ks_parser *p, const struct ks_token *token)
 {
 	struct ks_prefix prefix;
 	char buf[64];
@@ -205,7 +205,7 @@ static int read_addr(struct ks_parser *p, const struct ks_token *token, struct k
 
 	if (err)
 		return bad_addr(p, token, err);
-	warn_host_bits(p, token);
+	ks_warn_host_bits(p, token);
 	return 0;
 }
 

@@ -46,6 +46,7 @@ static int read_target(struct ks_parser *p, const struct ks_token *token, struct
 				       token->text);
 	if (err)
 		return ks_parser_error(p, token, 0, "'%.90s' is no address: expected " TARGET_TEXT, token->text);
+	ks_warn_host_bits(p, token);
 	return 0;
 }
 

@@ -226,21 +226,24 @@ static void check_nat(struct ks_parser *p, struct ks_ast_rule *rule)
 
 /* --- binat, nptv6 --- */
 
-static void check_side(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_ast_target *side)
+/* Returns 0 or -EINVAL. */
+static int check_side(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_ast_target *side)
 {
 	bool npt = rule->statement == KS_STATEMENT_NPTV6;
 
 	if (side->is_range)
-		ks_parser_error_at(p, &side->place,
-				   "a range cannot be translated one to one: expected an address or a prefix");
-	else if (npt && side->family != KS_IPV6)
-		ks_parser_error_at(p, &side->place, "nptv6 translates IPv6 prefixes: expected binat for IPv4");
-	else if (npt && side->prefix > 64)
-		ks_parser_error_at(
+		return ks_parser_error_at(p, &side->place,
+					  "a range cannot be translated one to one: expected an address or a prefix");
+	if (npt && side->family != KS_IPV6)
+		return ks_parser_error_at(p, &side->place, "nptv6 translates IPv6 prefixes: expected binat for IPv4");
+	if (npt && side->prefix > 64)
+		return ks_parser_error_at(
 			p, &side->place,
 			"nptv6 needs the lower 64 bits of the address: expected a prefix of at most 64 bits");
-	else if (!side->prefix)
-		ks_parser_error_at(p, &side->place, "a prefix of no bits holds every address: expected a longer one");
+	if (!side->prefix)
+		return ks_parser_error_at(p, &side->place,
+					  "a prefix of no bits holds every address: expected a longer one");
+	return 0;
 }
 
 static void check_on(struct ks_parser *p, const struct ks_ast_rule *rule)
@@ -256,10 +259,8 @@ static void check_binat(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	const struct ks_ast_target *inside = &rule->translation.targets[0], *outside = inside + 1;
 
-	check_side(p, rule, inside);
-	check_side(p, rule, outside);
 	check_on(p, rule);
-	if (inside->is_range || outside->is_range)
+	if (check_side(p, rule, inside) | check_side(p, rule, outside))
 		return;
 	if (inside->family != outside->family)
 		ks_parser_error_at(p, &outside->place, "the inside is IPv%d and the outside IPv%d: expected one family",

@@ -40,7 +40,8 @@ static int same(const void *a, const void *b, size_t count, size_t size)
 static void compare(const struct ks_policy *a, const struct ks_policy *b)
 {
 	check(same(&a->config, &b->config, 1, sizeof(a->config)), "another config");
-	check(same(a->rules, b->rules, a->config.rules, sizeof(*a->rules)), "other rules");
+	check(same(a->rules, b->rules, a->config.entries, sizeof(*a->rules)), "other rules");
+	check(same(a->targets, b->targets, a->config.targets, sizeof(*a->targets)), "other targets");
 	check(same(a->sets, b->sets, a->config.sets, sizeof(*a->sets)), "other sets");
 	check(same(a->ranges, b->ranges, a->config.ranges, sizeof(*a->ranges)), "other ranges");
 }

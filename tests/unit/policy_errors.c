@@ -170,6 +170,80 @@ static void test_rules(void **state)
 	check_all(list, KS_ARRAY_SIZE(list), false);
 }
 
+#define NAT_ZONES "zone a { eth0 }\nzone b { eth1 }\n" /* rules begin at line 3 */
+
+static void test_translations(void **state)
+{
+	static const struct complaint list[] = {
+		{ NAT_ZONES "forward from b tcp port 80\n", 3, 1, "no new destination: expected 'to' and an address" },
+		{ NAT_ZONES "forward from b to c 10.0.0.5\n", 3, 19, "unknown zone 'c'" },
+		{ NAT_ZONES "forward from b to self 10.0.0.5\n", 3, 19, "'self' is not where an address can be" },
+		{ NAT_ZONES "forward from b to 10.0.0.5 port 80\n", 3, 33, "a port needs a protocol" },
+		{ NAT_ZONES "forward from b icmp to 10.0.0.5 port 80\n", 3, 38, "a port needs a protocol" },
+		{ NAT_ZONES "forward from b tcp to 10.0.0.5 port 0\n", 3, 37,
+		  "'0' is no port: expected a number 1 to" },
+		{ NAT_ZONES "forward from b tcp to 10.0.0.5 tcp\n", 3, 32,
+		  "'tcp' cannot stand behind the translation: expected port or log, and every condition of the rule" },
+		{ NAT_ZONES "forward from b tcp to 10.0.0.5 prt 80\n", 3, 32, "(did you mean 'port'?)" },
+		{ NAT_ZONES "forward from b to 10.0.0.0/24\n", 3, 19, "a packet is forwarded to one address" },
+		{ NAT_ZONES "forward from b to 10.0.0.5-10.0.0.4\n", 3, 19, "expected the lower address first" },
+		{ NAT_ZONES "forward from b to { 10.0.0.5, a }\n", 3, 31,
+		  "'10.0.0.5' and 'a' cannot stand in one list: expected addresses" },
+		{ NAT_ZONES "forward from b family ipv6 to 10.0.0.5\n", 3, 31,
+		  "this address is IPv4, but the rule is for IPv6" },
+		{ NAT_ZONES "forward from b tcp port 80-89 to 10.0.0.5 port 70-78\n", 3, 48,
+		  "the rule has 10 ports, but 9 are given here" },
+		{ NAT_ZONES "forward from b tcp port 80-89 to 10.0.0.5 port 65530\n", 3, 48, "10 ports from 65530 on" },
+		{ NAT_ZONES "forward from b tcp port { 80, 90 } to 10.0.0.5 port 1-2\n", 3, 53,
+		  "a range of ports needs a range of as many" },
+		{ NAT_ZONES "redirect from a tcp port 80\n", 3, 1, "expected 'to port' and a port" },
+		{ NAT_ZONES "redirect from a tcp port 80 to 10.0.0.5\n", 3, 29, "redirect goes to the box itself" },
+		{ NAT_ZONES "nat from a to b\n", 3, 1, "expected 'masquerade', 'exempt', or 'to' and an address" },
+		{ NAT_ZONES "nat from a to self masquerade\n", 3, 15, "what goes to the box itself is not translated" },
+		{ NAT_ZONES "nat from a to b exempt port 80\n", 3, 17, "'exempt' translates nothing" },
+		{ NAT_ZONES "nat from a to b masquerade filtering address-dependent\n", 3, 17,
+		  "expected 'endpoint-independent' before it" },
+		{ NAT_ZONES "nat from a to b masquerade endpoint-independent filtering adress-dependent\n", 3, 59,
+		  "unknown filtering 'adress-dependent' (did you mean 'address-dependent'?)" },
+		{ NAT_ZONES "nat from a to b masquerade log\n", 3, 28, "'log' cannot stand behind the translation" },
+		{ NAT_ZONES "nat from a log to b masquerade\n", 3, 12, "'log' cannot stand in a nat rule" },
+		{ NAT_ZONES "nat from a to b masquerade port 5-4\n", 3, 33, "'5-4' is no port" },
+		{ NAT_ZONES "nat from a to b to 203.0.113.x\n", 3, 20, "'203.0.113.x' is no address: expected an" },
+		{ NAT_ZONES "nat from a to a to b masquerade\n", 3, 17, "'to' stands twice with zones" },
+		{ NAT_ZONES "binat 10.0.0.5 203.0.113.5\n", 3, 16,
+		  "expected 'to' and the outside, found '203.0.113.5'" },
+		{ NAT_ZONES "binat 10.0.0.5 to 203.0.113.5\n", 3, 30, "expected 'on' and the zone of the outside" },
+		{ NAT_ZONES "binat 10.0.0.5 to 203.0.113.5 on self\n", 3, 34, "the outside is a zone with interfaces" },
+		{ NAT_ZONES "binat 10.0.0.0/24 to 203.0.113.0/25 on b\n", 3, 22,
+		  "the inside has a prefix of 24 bits and the outside of 25" },
+		{ NAT_ZONES "binat 10.0.0.5 to 2001:db8::5 on b\n", 3, 19, "the inside is IPv4 and the outside IPv6" },
+		{ NAT_ZONES "binat 10.0.0.5 to 10.0.0.5 on b\n", 3, 19, "are the same" },
+		{ NAT_ZONES "binat 10.0.0.5 to 203.0.113.5-203.0.113.6 on b\n", 3, 19,
+		  "a range cannot be translated one" },
+		{ NAT_ZONES "nptv6 fd00::/65 to 2001:db8::/64 on b\n", 3, 7, "a prefix of at most 64 bits" },
+		{ "zone a { address 10.0.0.1, address 10.0.0.2 }\n", 1, 36, "zone 'a' has two IPv4 addresses" },
+		{ "zone a { address 10.0.0.0/8 }\n", 1, 18, "'10.0.0.0/8' is no address: expected one address" },
+		{ "zone nat { eth0 }\n", 1, 6, "'nat' is a word of the language" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+static void test_helpers(void **state)
+{
+	static const struct complaint list[] = {
+		{ "helper ftpp\n", 1, 8,
+		  "unknown helper 'ftpp' (did you mean 'ftp'?): expected ftp, tftp, sip, irc or pptp" },
+		{ "helper tftp tcp port 69\n", 1, 13, "helper tftp does not work over tcp: expected udp" },
+		{ "helper { ftp, irc } tcp port 21\n", 1, 25, "several helpers cannot share a port" },
+		{ "helper {}\n", 1, 1, "this list of helpers is empty" },
+		{ "helper ftp log\n", 1, 12, "'log' cannot stand in a helper rule" },
+		{ "helper from a\n", 1, 8, "unknown helper 'from'" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
 static void test_variables(void **state)
 {
 	static const struct complaint list[] = {
@@ -202,7 +276,13 @@ static void test_settings(void **state)
 		{ "limit states 63\n", 1, 14, "expected a number 64 to 16777216" },
 		{ "limit state 64\n", 1, 7, "unknown limit 'state' (did you mean 'states'?)" },
 		{ "limit half-open 300000\n", 1, 7, "limit half-open 300000 is above limit states 262144" },
-		{ "option pikup on\n", 1, 8, "(did you mean 'pickup'?): expected one of pickup, checksum, log-drops, source-routes" },
+		{ "option pikup on\n", 1, 8,
+		  "(did you mean 'pickup'?): expected one of pickup, checksum, log-drops, source-routes" },
+		{ "limit adaptive 90%-60%\n", 1, 16, "expected two shares of the states, the lower first" },
+		{ "limit adaptive 60-90\n", 1, 16, "such as 60%-90%, or 'off'" },
+		{ "limit mappings 0\n", 1, 16, "expected a number 1 to 1048576" },
+		{ "option mss 500\n", 1, 12, "'500' is no value for mss: expected a number 536 to 65495, or 'off'" },
+		{ "option scrub-ttl 256\n", 1, 18, "expected a number 1 to 255" },
 		{ "option pickup yes\n", 1, 15, "expected 'on' or 'off' for pickup, found 'yes'" },
 		{ "option pickup on off\n", 1, 18, "expected the end of the line, found 'off'" },
 		{ "include other\n", 1, 9, "expected a file name in quotes, found 'other'" },
@@ -231,6 +311,17 @@ static void test_warnings(void **state)
 		{ "allow tcp\nallow udp\ndeny { udp, tcp } source 10.0.0.1\n", 3, 1, "takes all of its packets" },
 		{ "deny source not 10.0.0.0/8\ndeny tcp source not 10.0.0.0/8\n", 2, 1, "takes all of its packets" },
 		{ "allow icmp type 8\nallow family ipv4 icmp type echo-request\n", 2, 1, "takes all of its packets" },
+		{ NAT_ZONES "allow from b\nforward from b tcp port 80 to 10.0.0.5\n", 4, 1,
+		  "this rule is never reached: the rule at test.conf:3 takes all" },
+		{ NAT_ZONES "nat to b masquerade\nnat from a to b exempt\n", 4, 1,
+		  "test.conf:3 takes all of its packets" },
+		{ NAT_ZONES "nat to b masquerade\nbinat 10.0.0.5 to 203.0.113.5 on b\n", 4, 1,
+		  "the outbound direction of this rule is never reached: the rule at test.conf:3" },
+		{ NAT_ZONES "helper ftp from a\nhelper ftp from a to b\n", 4, 1, "takes all of its packets" },
+		{ NAT_ZONES "nat to b source fd00::/64 to 203.0.113.7\n", 3, 1, "can never match" },
+		{ NAT_ZONES "nat to b to 203.0.113.17/28\n", 3, 13, "the network 203.0.113.16/28 is used" },
+		{ NAT_ZONES "forward from b tcp port { 80, 81 } to 10.0.0.5 port 90\n", 3, 53,
+		  "ports 80-81 become 90-91 one by one" },
 		{ "\nallow from none to self\n", 2, 1, "traffic from zone 'none' to zone 'self' passes no guarded" },
 		{ "deny from self to none\n", 1, 1, "traffic from zone 'self' to zone 'none' passes no guarded" },
 		{ "bypass to none from { none }\n", 1, 1, "this rule never sees a live packet" },
@@ -251,6 +342,9 @@ static void test_no_warnings(void **state)
 		"allow tcp\nallow { tcp, udp }\n",
 		"allow tcp source port 80\nallow tcp port 80\n",
 		"zone a { eth0 }\nallow from none to a\nallow from a to none\nallow from self to { a, none }\n",
+		NAT_ZONES "forward from b tcp port 80 to 10.0.0.5\nallow from b tcp port 80\nnat to b masquerade\n",
+		NAT_ZONES "nat to b source 10.0.0.1 exempt\nnat to b masquerade\nallow to b\nhelper ftp to b\n",
+		NAT_ZONES "binat 10.0.0.5 to 203.0.113.5 on b\nnat to b masquerade\nhelper { ftp, tftp } to b\n",
 		"allow from none\nallow to none\nallow from { none, self } to any\n",
 		"allow from self to self\nallow from { none, self } to self\n",
 	};
@@ -336,10 +430,13 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_characters), cmocka_unit_test(test_lists),    cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_sets),	   cmocka_unit_test(test_rules),    cmocka_unit_test(test_variables),
-		cmocka_unit_test(test_settings),   cmocka_unit_test(test_warnings), cmocka_unit_test(test_no_warnings),
-		cmocka_unit_test(test_many),	   cmocka_unit_test(test_print),    cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_characters),  cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_zones),	    cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_rules),	    cmocka_unit_test(test_variables),
+		cmocka_unit_test(test_settings),    cmocka_unit_test(test_translations),
+		cmocka_unit_test(test_helpers),	    cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_no_warnings), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_print),	    cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

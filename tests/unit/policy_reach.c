@@ -22,15 +22,17 @@ static void write_rule(FILE *out, uint64_t *seed)
 {
 	static const char *const protos[] = { "", "", "tcp", "udp", "{ tcp, udp }", "icmp", "{ icmp, icmpv6 }" };
 	static const char *const zones[] = { "a", "b", "{ a, b }", "self" };
-	unsigned proto = random_below(seed, 7);
+	static const char *const verbs[] = { "allow", "deny", "allow", "forward to any", "nat" };
+	static const char *const ends[] = { "", "", "", " to 10.9.9.9", " masquerade" };
+	unsigned proto = random_below(seed, 7), verb = random_below(seed, 5);
 
-	fputs(random_below(seed, 2) ? "allow" : "deny", out);
+	fputs(verbs[verb], out);
 	if (random_below(seed, 3) == 0)
 		fprintf(out, " from %s", zones[random_below(seed, 4)]);
-	if (random_below(seed, 3) == 0)
-		fprintf(out, " to %s", zones[random_below(seed, 4)]);
+	if (random_below(seed, 3) == 0 && verb != 3)
+		fprintf(out, " to %s", zones[random_below(seed, verb == 4 ? 3 : 4)]);
 	if (random_below(seed, 4) == 0)
-		fprintf(out, " family ipv%u", random_below(seed, 2) ? 4 : 6);
+		fprintf(out, " family ipv%u", verb == 3 || random_below(seed, 2) ? 4 : 6);
 	fprintf(out, " %s", protos[proto]);
 	if (proto >= 2 && proto <= 4 && random_below(seed, 2))
 		fprintf(out, " port %s%u", random_below(seed, 3) ? "" : "not ", random_below(seed, 2));
@@ -40,7 +42,7 @@ static void write_rule(FILE *out, uint64_t *seed)
 		fprintf(out, " source %s", sources[random_below(seed, 6)]);
 	if (random_below(seed, 4) == 0)
 		fprintf(out, " destination %s", sources[random_below(seed, 6)]);
-	fputc('\n', out);
+	fprintf(out, "%s\n", ends[verb]);
 }
 
 static bool holds(const struct ks_policy *policy, __u32 index, bool ipv6, __u64 high, __u64 low)
@@ -103,17 +105,25 @@ static struct packet random_packet(uint64_t *seed)
 	};
 }
 
-/* Marks the rules that decide a packet, by index of their info. */
+/* Marks the rule of entries first..end-1 that decides a packet, by index of its info. */
+static void decide(const struct ks_policy *policy, __u32 first, __u32 end, const struct packet *packet,
+		   bool decided[RULES])
+{
+	while (first < end && !matches(policy, &policy->rules[first], packet))
+		first++;
+	if (first < end)
+		decided[policy->rule_info[first]] = true;
+}
+
 static void decide_all(const struct ks_policy *policy, uint64_t *seed, bool decided[RULES])
 {
+	const struct ks_rule_list *source = &policy->config.list[KS_LIST_SOURCE];
+
 	for (int i = 0; i < PACKETS; i++) {
 		struct packet packet = random_packet(seed);
-		__u32 at = 0;
 
-		while (at < policy->config.rules && !matches(policy, &policy->rules[at], &packet))
-			at++;
-		if (at < policy->config.rules)
-			decided[policy->rule_info[at]] = true;
+		decide(policy, 0, policy->config.rules, &packet, decided);
+		decide(policy, source->first, source->first + source->count, &packet, decided);
 	}
 }
 

@@ -144,22 +144,144 @@ static void write_rule(FILE *out, uint64_t *seed)
 	fputc('\n', out);
 }
 
+/* Conditions that every kind of rule may have. */
+static void write_conditions(FILE *out, uint64_t *seed)
+{
+	if (random_below(seed, 2))
+		fprintf(out, " from %s", random_below(seed, 2) ? "a" : "{ b, a }");
+	if (random_below(seed, 3) == 0) {
+		fprintf(out, " source %s", random_below(seed, 3) ? "" : "not ");
+		write_addrs(out, seed);
+	}
+}
+
+static void write_forward(FILE *out, uint64_t *seed)
+{
+	static const char *const targets[] = { "10.0.0.5", "b 10.0.0.5", "{ 10.0.0.5, fd00::5, 10.0.0.6 }",
+					       "a { fd00::1 }" };
+	unsigned low = 1 + random_below(seed, 1000), ports = random_below(seed, 3) * random_below(seed, 20);
+	bool redirect = random_below(seed, 3) == 0;
+
+	fputs(redirect ? "redirect" : "forward", out);
+	write_conditions(out, seed);
+	if (random_below(seed, 3) == 0)
+		fprintf(out, " to %s", random_below(seed, 2) ? "any" : "{ a, self }");
+	fprintf(out, " %s port %u-%u", random_below(seed, 2) ? "tcp" : "{ tcp, udp }", low, low + ports);
+	if (random_below(seed, 3) == 0)
+		fprintf(out, " destination 192.0.2.%u", random_below(seed, 256));
+	fprintf(out, " to %s", redirect ? "self" : targets[random_below(seed, 4)]);
+	if (random_below(seed, 3))
+		fprintf(out, " port %u", 1 + random_below(seed, 60000));
+	else if (random_below(seed, 2))
+		fprintf(out, " port %u-%u", 40000, 40000 + ports);
+	fprintf(out, "%s\n", random_below(seed, 4) ? "" : " log \"f\"");
+}
+
+static void write_nat(FILE *out, uint64_t *seed)
+{
+	static const char *const targets[] = { "203.0.113.7", "203.0.113.8-203.0.113.15", "203.0.113.16/28",
+					       "2001:db8::/64",
+					       "{ 203.0.113.7, 2001:db8::1, 203.0.113.9-203.0.113.10 }" };
+	unsigned kind = random_below(seed, 4), low = 1 + random_below(seed, 60000);
+
+	fputs("nat", out);
+	write_conditions(out, seed);
+	if (random_below(seed, 2))
+		fprintf(out, " to %s", random_below(seed, 2) ? "b" : "any");
+	if (kind == 0) {
+		fputs(" exempt\n", out);
+		return;
+	}
+	if (kind == 1)
+		fputs(" masquerade", out);
+	else
+		fprintf(out, " to %s", targets[random_below(seed, 5)]);
+	if (random_below(seed, 2))
+		fprintf(out, " endpoint-independent%s",
+			random_below(seed, 2)	? ""
+			: random_below(seed, 2) ? " filtering address-dependent"
+						: " filtering endpoint-independent");
+	if (random_below(seed, 2))
+		fputs(" random-port", out);
+	if (random_below(seed, 2))
+		fprintf(out, " port %u-%u", low, low + random_below(seed, 5000));
+	fputc('\n', out);
+}
+
+/* One to one, or helpers. */
+static void write_other(FILE *out, uint64_t *seed)
+{
+	static const char *const helpers[] = { "ftp", "{ tftp, sip }", "{ irc, pptp, irc }" };
+	unsigned n = random_below(seed, 250), bits = 8 + random_below(seed, 25);
+
+	switch (random_below(seed, 4)) {
+	case 0:
+		fprintf(out, "binat 10.%u.%u.%u/%u to 203.0.113.%u/%u on b\n", n, n, n, bits, n, bits);
+		break;
+	case 1:
+		fprintf(out, "binat a fd00::%x to 2001:db8::%x on { b, a }\n", n, n);
+		break;
+	case 2:
+		fprintf(out, "nptv6 fd%02x:1234:%x::/%u to 2001:db8:%x::/%u on b\n", n, n * 7, 40 + bits % 25, n,
+			40 + bits % 25);
+		break;
+	default:
+		fprintf(out, "helper %s", helpers[random_below(seed, 3)]);
+		write_conditions(out, seed);
+		fputc('\n', out);
+	}
+}
+
+static void write_settings(FILE *out, uint64_t *seed)
+{
+	unsigned low = 1 + random_below(seed, 50);
+
+	fprintf(out, "timeout tcp.fin_wait %us, icmp.replied 1m%us, udp.dns %us\nlimit states %u\noption checksum %s\n",
+		random_below(seed, 100000) + 1, random_below(seed, 60), random_below(seed, 60) + 1,
+		64 + random_below(seed, 100000), random_below(seed, 2) ? "on" : "off");
+	fprintf(out, "limit fragments %u, mappings %u\n", 1 + random_below(seed, 5000), 1 + random_below(seed, 5000));
+	if (random_below(seed, 3))
+		fprintf(out, "limit adaptive %u%%-%u%%\n", low, low + 1 + random_below(seed, 49));
+	else if (random_below(seed, 2))
+		fputs("limit adaptive off\n", out);
+	if (random_below(seed, 2))
+		fprintf(out, "option scrub-ttl %u, mss %u, scrub-id on\n", 1 + random_below(seed, 255),
+			536 + random_below(seed, 60000));
+}
+
+static void write_any_rule(FILE *out, uint64_t *seed)
+{
+	switch (random_below(seed, 6)) {
+	case 0:
+		write_forward(out, seed);
+		break;
+	case 1:
+		write_nat(out, seed);
+		break;
+	case 2:
+		write_other(out, seed);
+		break;
+	default:
+		write_rule(out, seed);
+	}
+}
+
 static void write_policy(FILE *out, uint64_t *seed)
 {
 	unsigned rules = random_below(seed, 30);
 
-	fputs("zone a { eth0, network 10.0.0.0/8 }\nset s3 { 192.0.2.1, fd00::/8 }\nzone b { eth1 }\n", out);
+	fputs("zone a { eth0, network 10.0.0.0/8, address 10.0.0.1 }\nset s3 { 192.0.2.1, fd00::/8 }\nzone b { eth1 "
+	      "}\n",
+	      out);
 	for (int i = 2; i >= 0; i--) {
 		fprintf(out, "set s%d { @s%d, 172.16.%d.0/30, 10.0.%u.1, 2001:db8::%d-2001:db8::1:%u } \n", i, i + 1, i,
 			random_below(seed, 3), i, random_below(seed, 1000) + 10);
 	}
 	fprintf(out, "set p0 port { %u, @p1 }\nset p1 port 0-%u\n", random_below(seed, 65536),
 		random_below(seed, 65536));
-	fprintf(out, "timeout tcp.fin_wait %us, icmp.replied 1m%us\nlimit states %u\noption checksum %s\n",
-		random_below(seed, 100000) + 1, random_below(seed, 60), 64 + random_below(seed, 100000),
-		random_below(seed, 2) ? "on" : "off");
+	write_settings(out, seed);
 	for (unsigned i = 0; i < rules; i++)
-		write_rule(out, seed);
+		write_any_rule(out, seed);
 }
 
 static void test_random(void **state)
