@@ -155,28 +155,21 @@ static int hex_parse(struct ks_reader *reader, __u8 **data, size_t *length)
 	return 0;
 }
 
-/* Puts control characters in the place of their escapes. */
-static int escapes_undo(struct ks_reader *reader, __u8 *data, size_t *length)
+/* Puts control characters in the place of their escapes; another backslash is itself. */
+static size_t escapes_undo(__u8 *data, size_t length)
 {
-	static const char letters[] = "rnt\\", octets[] = "\r\n\t\\";
+	static const char letters[] = "rnt", octets[] = "\r\n\t";
 	size_t n = 0;
 
-	for (size_t i = 0; i < *length; i++) {
-		const char *at;
+	for (size_t i = 0; i < length; i++) {
+		const char *at = NULL;
 
-		if (data[i] == '\\') {
-			at = i + 1 < *length ? memchr(letters, data[i + 1], sizeof(letters) - 1) : NULL;
-			if (!at)
-				return ks_reader_complain(reader, "a backslash stands before r, n, t or another one; "
-								  "use hex \"...\" for other octets");
-			data[n++] = (__u8)octets[at - letters];
-			i++;
-		} else {
-			data[n++] = data[i];
-		}
+		if (data[i] == '\\' && i + 1 < length)
+			at = memchr(letters, data[i + 1], sizeof(letters) - 1);
+		data[n++] = at ? (__u8)octets[at - letters] : data[i];
+		i += at != NULL;
 	}
-	*length = n;
-	return 0;
+	return n;
 }
 
 int ks_reader_bytes(struct ks_reader *reader, __u8 **data, size_t *length)
@@ -191,9 +184,7 @@ int ks_reader_bytes(struct ks_reader *reader, __u8 **data, size_t *length)
 	if (!*data)
 		return ks_reader_no_memory(reader);
 	memcpy(*data, token->text, token->length);
-	*length = token->length;
-	if (escapes_undo(reader, *data, length))
-		return -EINVAL;
+	*length = escapes_undo(*data, token->length);
 	ks_reader_next(reader);
 	return 0;
 }

@@ -57,6 +57,14 @@ static void test_complaints(void **state)
 		{ "after 10m later", 11, "expected the end of the line" },
 		{ "after soon", 7, "a duration" },
 		{ "expect flows 3", 8, "states N" },
+		{ "expect records flows 3", 16, "aliases, mappings" },
+		{ "listen icmp 7", 8, "tcp or udp" },
+		{ "listen udp 0", 12, "a port" },
+		{ UDP " => allow as 203.0.113.1", 66, "expected '>'" },
+		{ UDP " => allow as 203.0.113 > *", 55, "an end such as" },
+		{ UDP " => allow as *:70000 > *", 55, "an end such as" },
+		{ "lan 10.0.0.5:1 > wan 192.0.2.1:2 sctp vtag 1 win 5", 46, "has no meaning" },
+		{ "lan 10.0.0.5:1 > wan 192.0.2.1:2 tcp shutdown", 38, "has no meaning" },
 		{ "expect state OPEN for c", 14, "the name of a state" },
 		{ "fill 0 " UDP, 6, "how many flows" },
 		{ "lan = " UDP, 1, "is a zone" },
@@ -84,14 +92,14 @@ static void test_zone_by_network(void **state)
 }
 
 /* Runs the only test of a text; returns the outcome. */
-static enum ks_outcome outcome(const char *steps, struct ks_test_result *result)
+static enum ks_outcome outcome_of(const char *head, const char *steps, struct ks_test_result *result)
 {
 	struct ks_policy *policy;
 	struct ks_home home;
 	char text[1024];
 	int err;
 
-	snprintf(text, sizeof(text), HEAD "test \"t\" {\n%s\n}\n", steps);
+	snprintf(text, sizeof(text), "%stest \"t\" {\n%s\n}\n", head, steps);
 	policy = load_good(text);
 	assert_int_equal(ks_native_home_create(policy, &home), 0);
 	err = ks_scenario_run(policy, &policy->tests[0], &home, NULL, NULL, result);
@@ -100,6 +108,11 @@ static enum ks_outcome outcome(const char *steps, struct ks_test_result *result)
 	ks_policy_destroy(policy);
 	result->step.step = NULL; /* gone with the policy */
 	return result->outcome;
+}
+
+static enum ks_outcome outcome(const char *steps, struct ks_test_result *result)
+{
+	return outcome_of(HEAD, steps, result);
 }
 
 /* Every kind of expectation must be able to fail. */
@@ -134,6 +147,76 @@ static void test_failures(void **state)
 			fail_msg("passed: %s", failing[i]);
 		if (!result.step.got[0])
 			fail_msg("failed without a word: %s", failing[i]);
+	}
+}
+
+#define NAT_HEAD                                                                                                 \
+	"zone lan { eth1 }\nzone wan { eth0, address 203.0.113.1 }\nallow from lan to wan\nnat from lan to wan " \
+	"masquerade\n"
+#define AS " as 203.0.113.1:40000 > 192.0.2.1:53"
+
+/* Every expectation of how a packet leaves must be able to fail. */
+static void test_leaving_failures(void **state)
+{
+	static const char *const failing[] = {
+		UDP " => allow same",
+		UDP " => allow as 203.0.113.2:40000 > 192.0.2.1:53",
+		UDP " => allow as 203.0.113.1:40001 > 192.0.2.1:53",
+		UDP " => allow as 203.0.113.1:!40000 > 192.0.2.1:53",
+		UDP " => allow as 203.0.113.1:1-39999 > 192.0.2.1:53",
+		UDP " => allow as 203.0.113.2-203.0.113.9 > *",
+		UDP " => allow as 203.0.112.0/24 > *",
+		UDP " => allow as * > 192.0.2.2",
+		UDP " => allow as * > *:54",
+		UDP " => allow as 2001:db8::/32 > *",
+		UDP " => allow as * > * id 7",
+		UDP " => allow quoting * > *",
+		UDP " data \"abc\" => allow payload \"abd\"",
+		UDP " data \"abc\" => allow payload \"ab\"",
+		UDP " ttl 7 => allow ttl 8",
+		UDP " df => allow no-df",
+		UDP " ip-id 7 => allow ip-id 8",
+		"lan 10.0.0.5:1 > wan 192.0.2.1:80 tcp syn mss 1460 => allow mss 1400",
+		"lan 10.0.0.5 > wan 192.0.2.1 icmp echo-request id 7 => allow as * > * id 8",
+		UDP "\nexpect records aliases 2",
+		UDP "\nexpect records aliases 0",
+		"listen udp 40000\n" UDP " => allow" AS,
+		UDP "\nwan 192.0.2.1 > lan 203.0.113.1 icmp unreachable quoting 203.0.113.1:40000 > 192.0.2.1:53 udp "
+		    "=> allow quoting 203.0.113.1:40000 > *",
+		/* what need not be written: the quotation shows what the sender has not sent */
+		"c = " UDP "\nc >\nwan 192.0.2.1 > lan 203.0.113.1 icmp unreachable quoting sent c >",
+	};
+	static struct ks_test_result result;
+
+	for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+		if (outcome_of(NAT_HEAD, failing[i], &result) != KS_OUTCOME_FAILED)
+			fail_msg("passed: %s", failing[i]);
+		if (!result.step.got[0])
+			fail_msg("failed without a word: %s", failing[i]);
+	}
+}
+
+static void test_leaving_successes(void **state)
+{
+	static const char *const good[] = {
+		UDP " => allow" AS,
+		UDP " => allow as 203.0.113.0/24:* > 192.0.2.1",
+		UDP " => allow as 203.0.113.1:1024-65535 > *:53",
+		UDP " => allow as 203.0.113.1:!40001 > *",
+		UDP " data \"a\\r\\nb\\\\\" => allow payload hex \"610d0a62 5c\"",
+		UDP " ttl 7 ip-id 9 df => allow ttl 7 ip-id 9 df",
+		"lan 10.0.0.5:1 > wan 192.0.2.1:80 tcp syn wscale 7 sackok mss 1460 => allow mss 1460",
+		"lan 10.0.0.5 > wan 192.0.2.1 icmp echo-request id 7 => allow as 203.0.113.1 > * id 7",
+		UDP "\nexpect records aliases 1",
+		"listen udp 40000\n" UDP " => allow as 203.0.113.1:!40000 > *",
+		/* the other side answers what it has seen */
+		"c = " UDP "\nc > => allow" AS "\nc < => allow as 192.0.2.1:53 > 10.0.0.5:40000",
+	};
+	static struct ks_test_result result;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (outcome_of(NAT_HEAD, good[i], &result) != KS_OUTCOME_OK)
+			fail_msg("failed: %s: got %s, because %s", good[i], result.step.got, result.step.why);
 	}
 }
 
@@ -237,9 +320,10 @@ static void test_sequence_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_complaints),  cmocka_unit_test(test_zone_by_network),
-		cmocka_unit_test(test_failures),    cmocka_unit_test(test_successes),
-		cmocka_unit_test(test_octets_ipv4), cmocka_unit_test(test_sequence_numbers),
+		cmocka_unit_test(test_complaints),	 cmocka_unit_test(test_zone_by_network),
+		cmocka_unit_test(test_failures),	 cmocka_unit_test(test_successes),
+		cmocka_unit_test(test_octets_ipv4),	 cmocka_unit_test(test_sequence_numbers),
+		cmocka_unit_test(test_leaving_failures), cmocka_unit_test(test_leaving_successes),
 	};
 
 	return cmocka_run_group_tests_name("scenario", tests, NULL, NULL);
