@@ -6,6 +6,8 @@
  */
 #include "env.bpf.h"
 
+#include "hash.h"
+
 #include <linux/in.h>
 
 #define AF_INET 2
@@ -102,6 +104,12 @@ const struct ks_port *port_get(__u32 ifindex)
 	return bpf_map_lookup_elem(&ks_ports, &ifindex);
 }
 
+struct ks_env *env_apart(struct ks_env *env)
+{
+	env->scratch->env.generation = env->generation;
+	return (struct ks_env *)&env->scratch->env;
+}
+
 const struct ks_config *env_config(struct ks_env *env)
 {
 	return bpf_map_lookup_elem(&ks_configs, &env->generation);
@@ -172,12 +180,15 @@ static __u32 zone_by_route(struct bpf_fib_lookup *fib, long result)
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
 	struct bpf_fib_lookup fib = {
-		.ifindex = env->ifindex,
+		.ifindex = env->scratch->relay.ifindex,
 		.l4_protocol = tuple->proto,
 		.sport = tuple->sport,
 		.dport = tuple->dport,
 	};
+	long result;
 
+	if (ks_test_mode)
+		return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
 	if (tuple->family == KS_IPV4) {
 		fib.family = AF_INET;
 		fib.ipv4_src = tuple->src.w[3];
@@ -187,7 +198,84 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 		__builtin_memcpy(fib.ipv6_src, tuple->src.b, sizeof(fib.ipv6_src));
 		__builtin_memcpy(fib.ipv6_dst, tuple->dst.b, sizeof(fib.ipv6_dst));
 	}
-	return zone_by_route(&fib, bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0));
+	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
+	env->scratch->relay.out_ifindex = fib.ifindex;
+	return zone_by_route(&fib, result);
+}
+
+bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
+{
+	const struct ks_relay *relay = &env->scratch->relay;
+	const struct ks_config *config;
+	const struct ks_port *port;
+
+	if (ks_test_mode) {
+		config = env_config(env);
+		if (!config)
+			return false;
+		*addr = config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
+	} else {
+		port = port_get(side == KS_REPLY ? relay->out_ifindex : relay->ifindex);
+		if (!port)
+			return false;
+		*addr = port->address[family == KS_IPV6];
+	}
+	return addr->d[0] || addr->d[1];
+}
+
+/* Whether a test says that the box listens there. */
+static bool test_listens(const struct ks_tuple *tuple)
+{
+	const struct ks_control *control = control_get();
+
+	for (__u32 i = 0; control && i < KS_ARRAY_SIZE(control->test_listen); i++) {
+		if (control->test_listen[i].proto == tuple->proto && control->test_listen[i].port == tuple->dport)
+			return true;
+	}
+	return false;
+}
+
+bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple)
+{
+	struct bpf_sock_tuple socket = {};
+	__u32 size = sizeof(socket.ipv4);
+	struct bpf_sock *found;
+
+	if (ks_test_mode)
+		return test_listens(tuple);
+	if (tuple->family == KS_IPV4) {
+		socket.ipv4.saddr = tuple->src.w[3];
+		socket.ipv4.daddr = tuple->dst.w[3];
+		socket.ipv4.sport = tuple->sport;
+		socket.ipv4.dport = tuple->dport;
+	} else {
+		size = sizeof(socket.ipv6);
+		__builtin_memcpy(socket.ipv6.saddr, tuple->src.b, sizeof(socket.ipv6.saddr));
+		__builtin_memcpy(socket.ipv6.daddr, tuple->dst.b, sizeof(socket.ipv6.daddr));
+		socket.ipv6.sport = tuple->sport;
+		socket.ipv6.dport = tuple->dport;
+	}
+	if (tuple->proto == KS_PROTO_TCP)
+		found = size == sizeof(socket.ipv4)
+				? bpf_skc_lookup_tcp(env->ctx, &socket, sizeof(socket.ipv4), BPF_F_CURRENT_NETNS, 0)
+				: bpf_skc_lookup_tcp(env->ctx, &socket, sizeof(socket.ipv6), BPF_F_CURRENT_NETNS, 0);
+	else
+		found = size == sizeof(socket.ipv4)
+				? bpf_sk_lookup_udp(env->ctx, &socket, sizeof(socket.ipv4), BPF_F_CURRENT_NETNS, 0)
+				: bpf_sk_lookup_udp(env->ctx, &socket, sizeof(socket.ipv6), BPF_F_CURRENT_NETNS, 0);
+	if (!found)
+		return false;
+	bpf_sk_release(found);
+	return true;
+}
+
+__u32 env_random(struct ks_env *env)
+{
+	struct ks_control *control = first_of(&ks_control);
+
+	if (ks_test_mode && control)
+		return ks_random_step(&control->test_random);
+	return bpf_get_prandom_u32();
 }
 
 /* The kernel and the network card have verified what they can; reading every payload again is the replay's job. */
@@ -260,6 +348,8 @@ void env_event(struct ks_env *env, const struct ks_inspection *in)
 void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control)
 {
 	env->generation = control->active & 1;
+	env->scratch->relay.generation = env->generation;
+	env->scratch->relay.is_leaving = 0;
 	/* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
 	in->now = bpf_ktime_get_coarse_ns() + control->clock_offset;
 	in->flow.clock = ks_flow_clock(in->now);

@@ -10,13 +10,11 @@
 #include "home.h"
 #include "maps.h"
 
-/* Lives on the stack of a program for one packet. */
-struct ks_env {
-	void *ctx; /* of the program */
-	__u32 generation; /* slot of the policy in use, read once */
-	__u32 ifindex; /* where the packet came in, for the route lookup */
-	__u8 is_egress;
-};
+enum hook { HOOK_TC, HOOK_XDP };
+
+/* The program behind the stages: it counts, tells, and carries out the verdict. */
+#define STAGE_END KS_STAGE_MAX
+#define STAGE_SLOTS 16
 
 struct sweeper {
 	struct bpf_timer timer;

@@ -8,12 +8,30 @@
 
 #include "types.h"
 
+struct ks_scratch;
+
+/* The environment: lives on the stack of a program for one packet. Here, because functions checked apart must know it. */
+struct ks_env {
+	void *ctx; /* of the program */
+	/* enum hook, as a whole word and a constant of each program: the verifier then never follows the other's calls */
+	__u64 hook;
+	struct ks_scratch *scratch; /* this processor's, with the packet */
+	__u32 generation; /* slot of the policy in use, read once */
+	__u32 zero;
+};
+
 /* Map memory may be read unaligned where the JIT's machine can; the verifier refuses the program where it can't. */
 #define ks_load16(p) (*(const __u16 *)(p))
 #define ks_load32(p) (*(const __u32 *)(p))
 #define ks_load64(p) (*(const __u64 *)(p))
 #define ks_store16(p, v) (*(__u16 *)(p) = (v))
 #define ks_store32(p, v) (*(__u32 *)(p) = (v))
+
+/*
+ * A function that the verifier checks once, apart from its callers: it must check its pointers, which hold no others
+ * that it follows.
+ */
+#define ks_apart __attribute__((visibility("default"), noinline))
 
 /* Keeps the compiler from reasoning past a bound that the verifier must see. */
 #define ks_opaque(v) asm volatile("" : "+r"(v))

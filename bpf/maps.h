@@ -20,6 +20,8 @@
  *   ks_events       RINGBUF                  struct ks_event
  *   ks_events_lost  PERCPU_ARRAY [1]         __u64
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
+ *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
+ *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
@@ -38,7 +40,8 @@ struct ks_port {
 	__u8 zone; /* zone id */
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
 	__u8 bridged; /* 1: it is part of a bridge or the like, so frames for other hosts are its business */
-	__u8 zero;
+	__u8 zero[5];
+	struct ks_addr address[2]; /* the box's own here, IPv4 and IPv6, for masquerading; zeros: none */
 };
 
 /*
@@ -49,6 +52,7 @@ struct ks_port {
 
 struct ks_near_port {
 	__u32 ifindex;
+	__u32 zero;
 	struct ks_port port;
 };
 
@@ -57,14 +61,40 @@ struct ks_control {
 	__u32 listeners; /* how many read events; the programs do not bother for none */
 	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
-	__u8 pad[46];
+	__u8 pad[6];
+	__u64 test_random; /* state of env_random() then, not 0 */
+	struct ks_listener {
+		__be16 port;
+		__u8 proto; /* 0: the place is free */
+		__u8 zero;
+	} test_listen[8]; /* sockets of the box then */
+};
+
+/* Octets moved at a time when a payload grows or shrinks. */
+#define KS_MOVE_CHUNK 128U
+
+/* What the programs of one packet, which follow each other by tail calls, tell each other of their home. */
+struct ks_relay {
+	__u32 generation; /* of the policy */
+	__u32 ifindex; /* where the packet came in */
+	__u32 out_ifindex; /* where it will leave, as far as it is known */
+	__u32 length; /* octets of the packet, as it is now */
+	__u8 is_egress;
+	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */
+	__u8 zero[2];
 };
 
 /* One processor's working memory. Tests read the outcome of a run from it. */
 struct ks_scratch {
 	struct ks_inspection in;
+	struct ks_relay relay;
+	struct ks_home_env {
+		__u64 unused[3];
+		__u32 generation, zero;
+	} env; /* see env_apart() in env.bpf.c: laid out as struct ks_env, its pointers unused */
 	__u8 head[KS_HEAD_SIZE];
 	__u8 answer[KS_REJECT_MAX];
+	__u8 move[2 * KS_MOVE_CHUNK]; /* octets on their way */
 	__u64 events_since; /* start of the current second of events, ns */
 	__u32 events; /* sent in it */
 	__u32 answer_len; /* octets of the last answer to a reject, 0 without one */

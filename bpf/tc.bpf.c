@@ -6,6 +6,10 @@
  * Ingress decides: it knows where a packet comes from, and the route lookup
  * tells where it will go. What it passes it seals in skb->tc_index with the
  * zone it expects the packet to leave by; the IP stack keeps that field.
+ * Where the flow is translated, ingress gives the packet its new destination,
+ * before it is routed, and egress its new source, because the kernel takes no
+ * packet from an address of its own.
+ *
  * Egress lets sealed packets out if they leave by that zone, and inspects
  * everything else: what the box sends itself, what comes from interfaces that
  * nobody guards (zone "none"), and what was routed otherwise than expected.
@@ -15,9 +19,15 @@
  */
 #include "env.bpf.h"
 
+#include "fragment.h"
+#include "helper.h"
+
 #include <linux/pkt_cls.h>
 
 #define SEAL 0x4b00 /* high octet of tc_index; the low one is the zone */
+#define SEAL_HALF 0x4c00 /* the same, and the source is still to be translated */
+#define SEAL_ZONE_MASK 0xff
+#define STAGE_LEAVING (STAGE_END + 1)
 #define LOOPBACK_IFINDEX 1
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
@@ -35,6 +45,7 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 	__u32 len = skb->len;
 
 	scratch->in.pkt.wire_len = len;
+	scratch->relay.length = len;
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
 	scratch->in.pkt.head_len = len;
@@ -83,15 +94,63 @@ static __u32 zone_expected(const struct ks_inspection *in)
 	return in->to;
 }
 
-static int inspect(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
+static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
-	__u32 action = ks_inspect(env, &scratch->in, scratch->head);
+	bool half = scratch->in.translate & ~scratch->in.phase & KS_TRANSLATE_SRC;
 
-	if (action == KS_ALLOW || action == KS_BYPASS)
+	if (!scratch->relay.is_egress)
+		skb->tc_index = (half ? SEAL_HALF : SEAL) | (zone_expected(&scratch->in) & SEAL_ZONE_MASK);
+}
+
+/* The verdict stands: carry it out. */
+static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
+{
+	__u32 action = ks_inspect_end(env, &scratch->in);
+
+	if (action == KS_ALLOW || action == KS_BYPASS) {
+		seal(skb, scratch);
 		return TC_PASS;
-	if (action != KS_REJECT || (env->is_egress && skb->ingress_ifindex))
+	}
+	if (action != KS_REJECT || (scratch->relay.is_egress && skb->ingress_ifindex))
 		return TC_DROP;
 	return reject(skb, scratch);
+}
+
+/* The programs of the stages, further down. */
+PROGRAM("tc") int ks_tc_find(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_open(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_error(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_fragment(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_helper(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_write(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_leaving(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_end(struct __sk_buff *skb);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, STAGE_SLOTS);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(struct __sk_buff *));
+} ks_tc_stages __attribute__((visibility("default"))) SEC(".maps") = {
+	.values = {
+		[KS_STAGE_FIND] = (void *)&ks_tc_find,
+		[KS_STAGE_OPEN] = (void *)&ks_tc_open,
+		[KS_STAGE_ERROR] = (void *)&ks_tc_error,
+		[KS_STAGE_FRAGMENT] = (void *)&ks_tc_fragment,
+		[KS_STAGE_HELPER] = (void *)&ks_tc_helper,
+		[KS_STAGE_WRITE] = (void *)&ks_tc_write,
+		[STAGE_END] = (void *)&ks_tc_end,
+		[STAGE_LEAVING] = (void *)&ks_tc_leaving,
+	},
+};
+
+/* To the program of the next stage. It does not come back; where it cannot go the packet is dropped. */
+static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scratch)
+{
+	__u32 stage = scratch->in.stage;
+
+	bpf_tail_call(skb, &ks_tc_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
+	return TC_DROP;
 }
 
 /*
@@ -110,18 +169,39 @@ static bool is_for_others(struct __sk_buff *skb, const struct ks_port *port)
 	return !port->bridged && skb->pkt_type == PACKET_OTHERHOST;
 }
 
+/* The first stages of every packet: read it, and look for its flow. */
+static ks_inline void begin(struct ks_env *env, struct ks_scratch *scratch)
+{
+	ks_inspect_begin(env, &scratch->in, scratch->head);
+	if (scratch->in.stage == KS_STAGE_FIND)
+		ks_stage_find(env, &scratch->in);
+}
+
+/* Most packets need no more than that. */
+static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
+{
+	if (scratch->in.stage != KS_STAGE_DONE || scratch->in.action != KS_ALLOW)
+		return go_on(skb, scratch);
+	ks_inspect_end(env, &scratch->in);
+	seal(skb, scratch);
+	return TC_PASS;
+}
+
 PROGRAM("tc")
 int ks_tc_ingress(struct __sk_buff *skb)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
-	struct ks_env env = { .ctx = skb, .ifindex = skb->ifindex };
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
 	const struct ks_port *port;
-	int verdict;
 
 	if (!control || !scratch)
 		return TC_DROP;
 	scratch->answer_len = 0;
+	scratch->relay.ifindex = skb->ifindex;
+	scratch->relay.out_ifindex = 0;
+	scratch->relay.is_egress = 0;
+	scratch->in.phase = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->in.pkt.link = KS_LINK_ETHERNET;
 	if (!ks_test_mode) {
 		port = port_get(skb->ifindex);
@@ -136,16 +216,14 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	inspection_prepare(&env, &scratch->in, control);
 	if (!head_load(skb, scratch))
 		return TC_DROP;
-	verdict = inspect(skb, scratch, &env);
-	if (verdict == TC_PASS)
-		skb->tc_index = SEAL | (zone_expected(&scratch->in) & 0xff);
-	return verdict;
+	begin(&env, scratch);
+	return finish(skb, scratch, &env);
 }
 
 /* Whether ingress has seen this packet and expected it to leave by this zone. */
-static bool is_sealed(struct __sk_buff *skb, const struct ks_port *in_port, __u32 zone)
+static bool is_sealed(struct __sk_buff *skb, const struct ks_port *in_port, __u32 seal, __u32 zone)
 {
-	return in_port && skb->tc_index == (SEAL | zone);
+	return in_port && skb->tc_index == (seal | zone);
 }
 
 PROGRAM("tc")
@@ -153,7 +231,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
-	struct ks_env env = { .ctx = skb, .ifindex = skb->ifindex, .is_egress = 1 };
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
 	const struct ks_port *port = port_get(skb->ifindex), *in_port = NULL;
 	__u32 in_ifindex = skb->ingress_ifindex;
 
@@ -163,9 +241,13 @@ int ks_tc_egress(struct __sk_buff *skb)
 		return TC_PASS;
 	if (in_ifindex)
 		in_port = port_get(in_ifindex);
-	if (is_sealed(skb, in_port, port->zone))
+	if (is_sealed(skb, in_port, SEAL, port->zone))
 		return TC_PASS;
 	scratch->answer_len = 0;
+	scratch->relay.ifindex = in_ifindex;
+	scratch->relay.out_ifindex = skb->ifindex;
+	scratch->relay.is_egress = 1;
+	scratch->in.phase = KS_TRANSLATE_SRC;
 	if (in_ifindex)
 		scratch->in.from = in_port ? in_port->zone : KS_ZONE_NONE;
 	else
@@ -175,7 +257,54 @@ int ks_tc_egress(struct __sk_buff *skb)
 	inspection_prepare(&env, &scratch->in, control);
 	if (!head_load(skb, scratch))
 		return TC_DROP;
-	return inspect(skb, scratch, &env);
+	if (is_sealed(skb, in_port, SEAL_HALF, port->zone)) {
+		bpf_tail_call(skb, &ks_tc_stages, STAGE_LEAVING);
+		return TC_DROP;
+	}
+	begin(&env, scratch);
+	return finish(skb, scratch, &env);
+}
+
+/*
+ * A program for each further stage. Its environment is that of the first
+ * program, as the relay tells it.
+ */
+#define TC_STAGE(name, what)                                            \
+	PROGRAM("tc")                                                   \
+	int name(struct __sk_buff *skb)                                 \
+	{                                                               \
+		struct ks_scratch *scratch = scratch_get();             \
+		struct ks_env env = { .ctx = skb, .scratch = scratch }; \
+                                                                        \
+		if (!scratch)                                           \
+			return TC_DROP;                                 \
+		env.generation = scratch->relay.generation;             \
+		what;                                                   \
+		ks_fragment_turn(&scratch->in);                         \
+		return go_on(skb, scratch);                             \
+	}
+
+TC_STAGE(ks_tc_find, ks_stage_find(&env, &scratch->in))
+TC_STAGE(ks_tc_open, ks_stage_open(&env, &scratch->in))
+TC_STAGE(ks_tc_error, ks_stage_error(&env, &scratch->in, scratch->head))
+TC_STAGE(ks_tc_fragment, ks_stage_fragment(&env, &scratch->in))
+TC_STAGE(ks_tc_helper, ks_helper_inspect(&env, &scratch->in, scratch->head))
+TC_STAGE(ks_tc_write, ks_stage_write(&env, &scratch->in, scratch->head))
+TC_STAGE(ks_tc_leaving, scratch->relay.is_leaving = 1; ks_inspect_leaving(&env, &scratch->in, scratch->head))
+
+PROGRAM("tc")
+int ks_tc_end(struct __sk_buff *skb)
+{
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
+
+	if (!scratch)
+		return TC_DROP;
+	env.generation = scratch->relay.generation;
+	/* Its first half was counted when it came in; only a drop is news. */
+	if (scratch->relay.is_leaving && scratch->in.action == KS_ALLOW)
+		return TC_PASS;
+	return verdict(skb, scratch, &env);
 }
 
 /* Run once by the loader. */
@@ -211,7 +340,7 @@ int ks_kill(struct __sk_buff *skb)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = kill_scratch_get();
-	struct ks_env env = { .ctx = skb };
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
 	struct killing killing = { .env = &env, .scratch = scratch, .skb = skb };
 
 	if (!control || !scratch)

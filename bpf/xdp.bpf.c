@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The same inspection before the kernel has made an skb of the frame. It
- * passes to the stack what tc would pass, and drops the rest; a reject is
- * answered by turning the frame around.
+ * passes to the stack what tc would pass, translated at once, and drops the
+ * rest; a reject is answered by turning the frame around.
  */
 #include "env.bpf.h"
+
+#include "fragment.h"
+#include "helper.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 
@@ -13,6 +16,7 @@ static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 	__u32 len = bpf_xdp_get_buff_len(xdp);
 
 	scratch->in.pkt.wire_len = len;
+	scratch->relay.length = len;
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
 	scratch->in.pkt.head_len = len;
@@ -34,18 +38,65 @@ static int answer(struct xdp_md *xdp, struct ks_scratch *scratch)
 	return XDP_TX;
 }
 
+static int verdict(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env *env)
+{
+	__u32 action = ks_inspect_end(env, &scratch->in);
+
+	if (action == KS_ALLOW || action == KS_BYPASS)
+		return XDP_PASS;
+	return action == KS_REJECT ? answer(xdp, scratch) : XDP_DROP;
+}
+
+/* The programs of the stages, further down. */
+PROGRAM("xdp") int ks_xdp_find(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_open(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_error(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_fragment(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_helper(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_write(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_end(struct xdp_md *xdp);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, STAGE_SLOTS);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(struct xdp_md *));
+} ks_xdp_stages __attribute__((visibility("default"))) SEC(".maps") = {
+	.values = {
+		[KS_STAGE_FIND] = (void *)&ks_xdp_find,
+		[KS_STAGE_OPEN] = (void *)&ks_xdp_open,
+		[KS_STAGE_ERROR] = (void *)&ks_xdp_error,
+		[KS_STAGE_FRAGMENT] = (void *)&ks_xdp_fragment,
+		[KS_STAGE_HELPER] = (void *)&ks_xdp_helper,
+		[KS_STAGE_WRITE] = (void *)&ks_xdp_write,
+		[STAGE_END] = (void *)&ks_xdp_end,
+	},
+};
+
+/* To the program of the next stage. It does not come back; where it cannot go the packet is dropped. */
+static ks_inline int go_on(struct xdp_md *xdp, const struct ks_scratch *scratch)
+{
+	__u32 stage = scratch->in.stage;
+
+	bpf_tail_call(xdp, &ks_xdp_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
+	return XDP_DROP;
+}
+
 PROGRAM("xdp")
 int ks_xdp(struct xdp_md *xdp)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
-	struct ks_env env = { .ctx = xdp, .ifindex = xdp->ingress_ifindex };
+	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
 	const struct ks_port *port;
-	__u32 action;
 
 	if (!control || !scratch)
 		return XDP_DROP;
 	scratch->answer_len = 0;
+	scratch->relay.ifindex = xdp->ingress_ifindex;
+	scratch->relay.out_ifindex = 0;
+	scratch->relay.is_egress = 0;
+	scratch->in.phase = KS_TRANSLATE_BOTH;
 	scratch->in.pkt.link = KS_LINK_ETHERNET;
 	if (!ks_test_mode) {
 		port = port_get(xdp->ingress_ifindex);
@@ -57,8 +108,46 @@ int ks_xdp(struct xdp_md *xdp)
 	inspection_prepare(&env, &scratch->in, control);
 	if (!head_load(xdp, scratch))
 		return XDP_DROP;
-	action = ks_inspect(&env, &scratch->in, scratch->head);
-	if (action == KS_ALLOW || action == KS_BYPASS)
-		return XDP_PASS;
-	return action == KS_REJECT ? answer(xdp, scratch) : XDP_DROP;
+	ks_inspect_begin(&env, &scratch->in, scratch->head);
+	if (scratch->in.stage == KS_STAGE_FIND)
+		ks_stage_find(&env, &scratch->in);
+	if (scratch->in.stage != KS_STAGE_DONE || scratch->in.action != KS_ALLOW)
+		return go_on(xdp, scratch);
+	ks_inspect_end(&env, &scratch->in);
+	return XDP_PASS;
+}
+
+/* A program for each further stage, as in tc.bpf.c. */
+#define XDP_STAGE(name, what)                                                             \
+	PROGRAM("xdp")                                                                    \
+	int name(struct xdp_md *xdp)                                                      \
+	{                                                                                 \
+		struct ks_scratch *scratch = scratch_get();                               \
+		struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch }; \
+                                                                                          \
+		if (!scratch)                                                             \
+			return XDP_DROP;                                                  \
+		env.generation = scratch->relay.generation;                               \
+		what;                                                                     \
+		ks_fragment_turn(&scratch->in);                                           \
+		return go_on(xdp, scratch);                                               \
+	}
+
+XDP_STAGE(ks_xdp_find, ks_stage_find(&env, &scratch->in))
+XDP_STAGE(ks_xdp_open, ks_stage_open(&env, &scratch->in))
+XDP_STAGE(ks_xdp_error, ks_stage_error(&env, &scratch->in, scratch->head))
+XDP_STAGE(ks_xdp_fragment, ks_stage_fragment(&env, &scratch->in))
+XDP_STAGE(ks_xdp_helper, ks_helper_inspect(&env, &scratch->in, scratch->head))
+XDP_STAGE(ks_xdp_write, ks_stage_write(&env, &scratch->in, scratch->head))
+
+PROGRAM("xdp")
+int ks_xdp_end(struct xdp_md *xdp)
+{
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
+
+	if (!scratch)
+		return XDP_DROP;
+	env.generation = scratch->relay.generation;
+	return verdict(xdp, scratch, &env);
 }

@@ -102,7 +102,8 @@ static __u32 ask_policy(struct ks_env *env, struct ks_inspection *in, struct ks_
 	if (in->to == KS_ZONE_UNKNOWN)
 		in->to = env_zone_to(env, &in->out, KS_ZONE_UNKNOWN);
 	in->asked = in->out;
-	ks_policy_decide(env, in, decision);
+	ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
+	ks_policy_ask(env, &in->question, decision);
 	in->rule = decision->id;
 	in->rule_index = decision->index;
 	in->log = !!(decision->flags & KS_RULE_LOG);
@@ -120,12 +121,12 @@ static inline void decision_forget(struct ks_inspection *in)
 /* The helper that a rule assigns to the flow, which is asked for by its true endpoints. */
 static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	struct ks_question q = { .in = in, .tuple = &in->out, .list = KS_LIST_HELPER, .from = in->from, .to = in->to };
-	struct ks_decision decision;
+	struct ks_decision decision = {};
 
 	if (!config->list[KS_LIST_HELPER].count)
 		return 0;
-	ks_policy_ask(env, &q, &decision);
+	ks_question_make(in, &in->out, KS_LIST_HELPER, &in->question);
+	ks_policy_ask(env, &in->question, &decision);
 	return decision.helper;
 }
 
@@ -153,7 +154,7 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
  * What a new flow would be. Its key is of its true endpoints: the packet's own
  * source, and the destination after translation.
  */
-static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason = 0;
 
@@ -179,7 +180,7 @@ static __u32 open_flow(struct ks_env *env, const struct ks_config *config, struc
 }
 
 /* The flow is over and begins anew under its key; its translation and its helper stay as they were. */
-static __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
 
@@ -198,43 +199,61 @@ static __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, str
 	return pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
-static __u32 judge_unknown(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+/* Found by an alias, the policy may have given it another destination than it had: the old flow makes room. */
+static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	if (!in->via || in->dry)
+		return reopen_flow(env, config, in);
+	if (!ks_table_free(env, &in->flow))
+		return deny(in, KS_CLASS_NEW, KS_REASON_CONTENDED);
+	in->replaces = 0;
+	return open_flow(env, config, in);
+}
+
+/*
+ * What the policy says of a packet that no flow knows. Returns whether a flow is to be opened; else *reason is the
+ * verdict's.
+ */
+static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				  __u32 *reason)
 {
 	__u32 cannot_open = ks_conn_may_open(config, &in->pkt);
-	struct ks_decision decision;
-	__u32 action, reason;
+	struct ks_decision decision = {};
+	__u32 action;
 
+	*reason = cannot_open;
+	in->class = KS_CLASS_INVALID;
 	if (cannot_open && !(config->options & KS_OPT_BYPASS_RULES))
-		return deny(in, KS_CLASS_INVALID, cannot_open);
+		return false;
 	action = ask_policy(env, in, &decision);
 	if (action == KS_BYPASS) {
 		in->action = KS_BYPASS;
 		in->class = KS_CLASS_UNTRACKED;
-		return KS_REASON_OK_BYPASS;
+		*reason = KS_REASON_OK_BYPASS;
+		return false;
 	}
 	if (cannot_open) {
 		decision_forget(in);
-		return deny(in, KS_CLASS_INVALID, cannot_open);
+		return false;
 	}
+	in->class = KS_CLASS_NEW;
 	if (action != KS_ALLOW) {
 		in->action = action;
-		in->class = KS_CLASS_NEW;
-		return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+		*reason = in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+		return false;
 	}
-	if (decision.targets && !in->replaces) {
-		reason = ks_nat_forward(env, in, &decision);
-		if (reason)
-			return deny(in, KS_CLASS_NEW, reason);
-		in->translate |= KS_TRANSLATE_DST;
-	}
-	return in->replaces ? reopen_flow(env, config, in) : open_flow(env, config, in);
+	if (!decision.targets || (in->replaces && !in->via))
+		return true;
+	*reason = ks_nat_forward(env, in, &decision);
+	in->translate |= KS_TRANSLATE_DST;
+	return !*reason;
 }
 
 /* What comes before the policy: announced by a helper, or to the outer endpoint of a mapping. Then the reason is set. */
-static bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	in->opened = 0;
-	if (in->replaces || ks_conn_may_open(config, &in->pkt))
+	if ((in->replaces && !in->via) || ks_conn_may_open(config, &in->pkt))
 		return false;
 	if (ks_expect_find(env, in)) {
 		in->opened = 1;
@@ -311,7 +330,7 @@ __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct 
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
 {
 	__u32 reason = ks_icmp_error_judge(env, in, head);
-	struct ks_decision decision;
+	struct ks_decision decision = {};
 
 	if (reason == KS_REASON_OK_RELATED) {
 		in->rule = in->flow.before.rule;
@@ -383,7 +402,7 @@ static long find_try(__u32 n, void *arg)
 	trial->reason = KS_REASON_CONTENDED;
 	if (in->flow.busy)
 		return 0;
-	in->replaces = in->flow.found && !in->via && ks_conn_reopens(&in->pkt, &in->flow.before);
+	in->replaces = in->flow.found && ks_conn_reopens(&in->pkt, &in->flow.before);
 	if (!in->flow.found || in->replaces) {
 		in->stage = KS_STAGE_OPEN;
 		return 1;
@@ -418,10 +437,8 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 	if (!config)
 		return;
 	in->out = in->pkt.tuple;
-	if (is_awaited(env, config, in))
-		reason = open_flow(env, config, in);
-	else
-		reason = judge_unknown(env, config, in);
+	if (is_awaited(env, config, in) || is_admitted(env, config, in, &reason))
+		reason = in->replaces ? begin_anew(env, config, in) : open_flow(env, config, in);
 	ks_inspect_conclude(in, config, reason);
 	/* What opens a flow may announce another at once: in datagrams, that is. */
 	if (in->action == KS_ALLOW && in->flow.after.helper && !in->dry && in->pkt.tuple.proto != KS_PROTO_TCP)
@@ -466,7 +483,7 @@ static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u
 
 	if (!config)
 		return deny(in, KS_CLASS_NONE, KS_REASON_INTERNAL);
-	reason = ks_packet_parse(head, &in->pkt, !(config->options & KS_OPT_NO_IP_CHECKSUM));
+	reason = ks_packet_parse(head, &in->pkt, config->options);
 	if (in->pkt.flags & KS_PKT_NOT_IP)
 		return pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
 	in->out = in->pkt.tuple;
@@ -489,6 +506,46 @@ static __u32 read_packet(struct ks_env *env, struct ks_inspection *in, const __u
 		ks_table_hash(env, &in->flow);
 	}
 	return KS_REASON_OK_NEW;
+}
+
+/* The flow by the packet's own tuple, which is that of its true endpoints now. */
+static __u32 leaving_find(struct ks_env *env, struct ks_inspection *in)
+{
+	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+	ks_table_hash(env, &in->flow);
+	ks_nat_find(env, in);
+	if (!in->flow.found || in->via)
+		return KS_REASON_UNTRANSLATED;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	return ks_nat_leave(env, in);
+}
+
+void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	__u32 reason;
+
+	inspection_init(in);
+	in->reason = read_packet(env, in, head);
+	if (in->pkt.frag_off) {
+		ks_fragment_leaving(env, in);
+		return;
+	}
+	if (in->stage == KS_STAGE_ERROR)
+		reason = ks_icmp_error_judge(env, in, head);
+	else if (in->stage == KS_STAGE_FIND || (in->stage == KS_STAGE_FRAGMENT && !in->reason))
+		reason = leaving_find(env, in);
+	else
+		reason = KS_REASON_UNTRANSLATED;
+	in->stage = KS_STAGE_DONE;
+	if (reason && reason != KS_REASON_OK_RELATED) {
+		in->reason = deny(in, KS_CLASS_INVALID, reason);
+		return;
+	}
+	in->reason = pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	if (in->translate & in->phase)
+		in->stage = KS_STAGE_WRITE;
+	if (in->pkt.flags & KS_PKT_FRAGMENT)
+		ks_fragment_leaving(env, in);
 }
 
 /* Counters and events; a drop is told when its rule or the option asks. */

@@ -80,6 +80,7 @@ struct ks_inspection {
 	__u8 fragment; /* enum ks_fragment: how far a first fragment is */
 	__u8 spare[3];
 	struct ks_tuple asked; /* the packet as the filter sees it */
+	struct ks_question question; /* the latest that the policy was asked */
 	struct ks_tuple out; /* the packet as it leaves; of an ICMP error, without ports */
 	struct ks_tuple quoted; /* of an ICMP error: what it quotes, as it came ... */
 	struct ks_tuple quoted_out; /* ... and as it leaves */

@@ -59,13 +59,10 @@ static void entry_fill(const struct ks_config *config, struct ks_inspection *in,
 	after(in)->rule = (__u16)in->rule;
 }
 
-static __u32 entry_put(struct ks_env *env, struct ks_inspection *in)
+static ks_inline void entry_put(struct ks_env *env, struct ks_inspection *in)
 {
-	if (in->dry) {
-		ks_table_find(env, &in->side);
-		return in->side.found || in->side.busy ? KS_REASON_CONTENDED : KS_REASON_OK_NEW;
-	}
-	return ks_table_insert(env, &in->side);
+	if (!in->dry)
+		ks_table_insert(env, &in->side);
 }
 
 /* The entry found lives on from now. */
@@ -79,7 +76,7 @@ static void entry_touch(struct ks_env *env, struct ks_inspection *in)
 }
 
 /* Notes that the inside speaks to this peer. One that does not fit is not admitted: the peer is refused, nothing else. */
-static void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	key_make(env, in, KS_KIND_PERMIT, &in->out.src, in->out.sport, &in->out.dst);
 	ks_table_find(env, &in->side);
@@ -150,15 +147,14 @@ bool ks_map_leave(struct ks_env *env, const struct ks_config *config, struct ks_
 	return true;
 }
 
-__u32 ks_map_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_map_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	__u32 reason;
-
 	key_make(env, in, KS_KIND_MAPPING_IN, &in->out.src, in->out.sport, NULL);
 	entry_fill(config, in, &in->pkt.tuple.src, in->pkt.tuple.sport);
-	reason = entry_put(env, in);
-	if (reason != KS_REASON_OK_NEW)
-		return reason;
+}
+
+void ks_map_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
 	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
 	entry_fill(config, in, &in->out.src, in->out.sport);
 	ks_table_find(env, &in->side);
@@ -169,7 +165,6 @@ __u32 ks_map_take(struct ks_env *env, const struct ks_config *config, struct ks_
 		entry_put(env, in);
 	if (in->mapped & KS_TARGET_ADF)
 		permit_put(env, config, in);
-	return 0;
 }
 
 /* An entry is only written when a part of its time is over: every packet asks, few must write. */

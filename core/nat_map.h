@@ -24,13 +24,16 @@ bool ks_map_arrive(struct ks_env *env, const struct ks_config *config, struct ks
 /*
  * The source of in->pkt under in->out.src: if it has a mapping there, in->out's
  * source becomes its outer endpoint, its time begins anew, and true is returned. Else
- * in->mapped is set: the search for a port goes by ks_map_take().
+ * in->mapped is set: the search for a port goes by ks_map_claim().
  */
 bool ks_map_leave(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
 		  const struct ks_target *target);
 
-/* Claims in->out's source for the packet's. Returns 0 or a reason, CONTENDED if it is taken. */
-__u32 ks_map_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+/* Makes in->side the entry that claims in->out's source for the packet's; inserted, it is ours. */
+void ks_map_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+
+/* What follows when it is: the way out, and leave for this peer to answer. */
+void ks_map_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* A packet of a flow with KS_FLOW_MAPPED left: its mapping lives on. */
 void ks_map_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);

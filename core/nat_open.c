@@ -166,8 +166,7 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct 
 
 void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	struct ks_question q = { .in = in, .tuple = &in->out, .list = KS_LIST_INBOUND, .from = in->from, .to = in->to };
-	struct ks_decision decision;
+	struct ks_decision decision = {};
 	const struct ks_target *t;
 
 	if (!(in->phase & KS_TRANSLATE_DST))
@@ -176,7 +175,8 @@ void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks
 		return;
 	if (!config->list[KS_LIST_INBOUND].count)
 		return;
-	ks_policy_ask(env, &q, &decision);
+	ks_question_make(in, &in->out, KS_LIST_INBOUND, &in->question);
+	ks_policy_ask(env, &in->question, &decision);
 	if (decision.index == KS_DECISION_DEFAULT)
 		return;
 	t = env_target(env, decision.target);
@@ -202,22 +202,28 @@ static void alias_make(struct ks_env *env, const struct ks_config *config, struc
 	ks_table_hash(env, &in->side);
 }
 
-/* Takes the alias; one that is there already belongs to another flow. In a dry run it is only looked for. */
-static __u32 alias_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
-			const struct ks_tuple *tuple, __u32 dir)
+/* Takes what in->side claims; what is there already belongs to another flow. In a dry run it is only looked for. */
+static ks_inline __u32 side_take(struct ks_env *env, struct ks_inspection *in)
 {
 	__u32 reason;
 
-	alias_make(env, config, in, tuple, dir);
 	if (in->dry) {
 		ks_table_find(env, &in->side);
 		return in->side.found || in->side.busy ? KS_REASON_CONTENDED : 0;
 	}
 	reason = ks_table_insert(env, &in->side);
-	if (reason == KS_REASON_OK_NEW) {
+	return reason == KS_REASON_OK_NEW ? 0 : reason;
+}
+
+static ks_inline __u32 alias_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				  const struct ks_tuple *tuple, __u32 dir)
+{
+	__u32 reason;
+
+	alias_make(env, config, in, tuple, dir);
+	reason = side_take(env, in);
+	if (!reason && !in->dry)
 		in->alias[dir & 1] = ks_place_of(&in->side.ref);
-		return 0;
-	}
 	return reason;
 }
 
@@ -233,25 +239,25 @@ struct search {
 };
 
 /* Whether the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
-static bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	struct ks_decision decision;
-	struct ks_question q = {
-		.in = in, .tuple = &in->asked, .list = KS_LIST_FILTER, .from = in->to, .to = KS_ZONE_SELF
-	};
+	struct ks_question *q = &in->question;
+	struct ks_decision decision = {};
 
 	if (!has_dport(in->out.proto))
 		return false;
-	in->asked = in->out;
-	in->asked.src = in->out.dst;
-	in->asked.sport = in->out.dport;
-	in->asked.dst = in->out.src;
-	in->asked.dport = in->out.sport;
-	if (env_port_is_used(env, &in->asked))
+	ks_question_make(in, &in->out, KS_LIST_FILTER, q);
+	q->tuple.src = in->out.dst;
+	q->tuple.sport = in->out.dport;
+	q->tuple.dst = in->out.src;
+	q->tuple.dport = in->out.sport;
+	q->from = in->to;
+	q->to = KS_ZONE_SELF;
+	if (env_port_is_used(env, &q->tuple))
 		return true;
 	if (!(config->options & KS_OPT_FORWARD))
 		return false;
-	ks_policy_ask(env, &q, &decision);
+	ks_policy_ask(env, q, &decision);
 	return decision.targets != 0;
 }
 
@@ -270,9 +276,10 @@ static long search_try(__u32 n, void *arg)
 	if (port_is_reserved(s->env, s->config, in))
 		return 0;
 	if (in->mapped)
-		s->reason = ks_map_take(s->env, s->config, in);
+		ks_map_claim(s->env, s->config, in);
 	else
-		s->reason = alias_take(s->env, s->config, in, &in->out, KS_REPLY);
+		alias_make(s->env, s->config, in, &in->out, KS_REPLY);
+	s->reason = side_take(s->env, in);
 	return s->reason != KS_REASON_CONTENDED;
 }
 
@@ -294,11 +301,12 @@ static void search_bounds(struct search *s, const struct ks_target *t)
 	s->keep = !(t->flags & KS_TARGET_RANDOM) && own >= s->lo && own <= hi;
 }
 
-static __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
-			 const struct ks_target *t)
+static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				   const struct ks_target *t)
 {
 	struct search s = { .env = env, .in = in, .config = config, .reason = KS_REASON_CONTENDED };
 	struct ks_addr addr;
+	bool mapped = false;
 	__u32 reason;
 
 	reason = target_addr(env, in, t, &in->pkt.tuple.src, &addr);
@@ -306,20 +314,22 @@ static __u32 source_take(struct ks_env *env, const struct ks_config *config, str
 		return reason;
 	in->out.src = addr;
 	in->translate |= KS_TRANSLATE_SRC;
-	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto) && ks_map_leave(env, config, in, t))
-		return alias_take(env, config, in, &in->out, KS_REPLY);
-	if (!port_may_change(in->out.proto)) {
-		reason = alias_take(env, config, in, &in->out, KS_REPLY);
-		return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
+	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto))
+		mapped = ks_map_leave(env, config, in, t);
+	if (!mapped && port_may_change(in->out.proto)) {
+		search_bounds(&s, t);
+		s.start = env_random(env) % (s.span ? s.span : 1);
+		ks_loop(KS_NAT_TRIES, search_try, &s);
+		if (s.reason)
+			return s.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : s.reason;
+		if (!in->mapped) {
+			in->alias[KS_REPLY] = in->dry ? 0 : ks_place_of(&in->side.ref);
+			return 0;
+		}
+		ks_map_claimed(env, config, in);
 	}
-	search_bounds(&s, t);
-	s.start = env_random(env) % (s.span ? s.span : 1);
-	ks_loop(KS_NAT_TRIES, search_try, &s);
-	if (s.reason == KS_REASON_CONTENDED)
-		return KS_REASON_NO_PORT;
-	if (!s.reason && in->mapped)
-		s.reason = alias_take(env, config, in, &in->out, KS_REPLY);
-	return s.reason;
+	reason = alias_take(env, config, in, &in->out, KS_REPLY);
+	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
 }
 
 /*
@@ -330,12 +340,13 @@ static __u32 source_take(struct ks_env *env, const struct ks_config *config, str
 static const struct ks_target *source_target(struct ks_env *env, const struct ks_config *config,
 					     struct ks_inspection *in)
 {
-	struct ks_question q = { .in = in, .tuple = &in->out, .list = KS_LIST_SOURCE, .from = in->from, .to = in->to };
 	struct ks_decision decision = { .index = KS_DECISION_DEFAULT };
 	__u32 n = 0;
 
-	if (config->list[KS_LIST_SOURCE].count)
-		ks_policy_ask(env, &q, &decision);
+	if (config->list[KS_LIST_SOURCE].count) {
+		ks_question_make(in, &in->out, KS_LIST_SOURCE, &in->question);
+		ks_policy_ask(env, &in->question, &decision);
+	}
 	if (decision.index == KS_DECISION_DEFAULT || !decision.targets)
 		return NULL;
 	if (decision.targets > 1)
@@ -343,25 +354,19 @@ static const struct ks_target *source_target(struct ks_env *env, const struct ks
 	return env_target(env, decision.target + n);
 }
 
-static __u32 hairpin_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
-{
-	const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
-
-	return source_take(env, config, in, &masquerade);
-}
-
 __u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
+	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
 	bool forwarded = in->translate & KS_TRANSLATE_DST;
 	const struct ks_target *t = NULL;
 	__u32 reason = 0;
 
 	if (in->to != KS_ZONE_SELF)
 		t = source_target(env, config, in);
+	if (!t && forwarded && in->to == in->from)
+		t = &masquerade;
 	if (t && t->kind != KS_TARGET_EXEMPT)
 		reason = source_take(env, config, in, t);
-	else if (!t && forwarded && in->to == in->from)
-		reason = hairpin_take(env, config, in);
 	if (!reason && forwarded)
 		reason = alias_take(env, config, in, &in->pkt.tuple, KS_ORIGINAL);
 	if (reason)

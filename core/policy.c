@@ -51,7 +51,7 @@ static long search_step(__u32 n, void *arg)
 }
 
 /* Bisects a run of sorted, disjoint ranges. */
-static bool run_contains(struct ks_env *env, __u32 first, __u32 count, __u64 high, __u64 low)
+static ks_inline bool run_contains(struct ks_env *env, __u32 first, __u32 count, __u64 high, __u64 low)
 {
 	struct search search = { .env = env, .high = high, .low = low, .begin = first, .end = first + count };
 
@@ -85,13 +85,13 @@ static ks_inline bool port_matches(struct ks_env *env, __u32 set, bool negated, 
 	return ks_proto_has_ports(tuple->proto) && number_in_set(env, set, ks_be16(port)) != negated;
 }
 
-static ks_inline bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_packet *pkt)
+static ks_inline bool icmp_matches(struct ks_env *env, __u32 set, const struct ks_question *q)
 {
 	if (set == KS_SET_ANY)
 		return true;
-	if (pkt->tuple.proto != KS_PROTO_ICMP && pkt->tuple.proto != KS_PROTO_ICMPV6)
+	if (q->tuple.proto != KS_PROTO_ICMP && q->tuple.proto != KS_PROTO_ICMPV6)
 		return false;
-	return number_in_set(env, set, pkt->icmp_type << KS_ICMP_TYPE_SHIFT | pkt->icmp_code);
+	return number_in_set(env, set, q->icmp);
 }
 
 static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_addr *addr, __u8 family)
@@ -102,7 +102,7 @@ static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, 
 /* Inlined twice: the kernel allows eight frames, and the walk is deep. */
 static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_question *q)
 {
-	const struct ks_tuple *tuple = q->tuple;
+	const struct ks_tuple *tuple = &q->tuple;
 
 	if (!(rule->from_zones >> (q->from & (KS_ZONE_MAX - 1)) & 1))
 		return KS_MISS_FROM;
@@ -116,7 +116,7 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 		return KS_MISS_SPORT;
 	if (!port_matches(env, rule->dport_set, rule->flags & KS_RULE_NOT_DPORT, tuple, tuple->dport))
 		return KS_MISS_DPORT;
-	if (!icmp_matches(env, rule->icmp_set, &q->in->pkt))
+	if (!icmp_matches(env, rule->icmp_set, q))
 		return KS_MISS_ICMP;
 	if (!addr_matches(env, rule->src_set, rule->flags & KS_RULE_NOT_SRC, &tuple->src, tuple->family))
 		return KS_MISS_SRC;
@@ -125,11 +125,22 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 	return KS_MISS_NOTHING;
 }
 
+void ks_question_make(const struct ks_inspection *in, const struct ks_tuple *tuple, enum ks_list list,
+		      struct ks_question *question)
+{
+	question->tuple = *tuple;
+	question->icmp = in->pkt.icmp_type << KS_ICMP_TYPE_SHIFT | in->pkt.icmp_code;
+	question->list = list;
+	question->from = in->from;
+	question->to = in->to;
+}
+
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
 {
-	struct ks_question q = { .in = in, .tuple = &in->asked, .from = in->from, .to = in->to };
+	struct ks_question question = {};
 
-	return rule_compare(env, rule, &q);
+	ks_question_make(in, &in->asked, KS_LIST_FILTER, &question);
+	return rule_compare(env, rule, &question);
 }
 
 /* What the walk over the rules carries along. */
@@ -160,7 +171,8 @@ static long walk_rule(__u32 n, void *arg)
 	return 1;
 }
 
-void ks_policy_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+/* The answering itself; its pointers are known to be there. */
+static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
 {
 	const struct ks_config *config = env_config(env);
 	struct walk walk = { .env = env, .question = question, .decision = decision };
@@ -174,7 +186,7 @@ void ks_policy_ask(struct ks_env *env, const struct ks_question *question, struc
 	decision->target = 0;
 	decision->targets = 0;
 	if (!config)
-		return;
+		return KS_DENY;
 	if (question->list == KS_LIST_FILTER) {
 		count = config->rules;
 	} else {
@@ -182,13 +194,25 @@ void ks_policy_ask(struct ks_env *env, const struct ks_question *question, struc
 		count = config->list[question->list & (KS_LIST_MAX - 1)].count;
 	}
 	ks_loop(count, walk_rule, &walk);
+	return decision->action;
+}
+
+ks_apart __u32 ks_policy_ask_apart(struct ks_env *env, const struct ks_question *question,
+				   struct ks_decision *decision)
+{
+	if (!env || !question || !decision)
+		return KS_DENY;
+	/* Nothing of what follows may be moved before the checks. */
+	ks_opaque(env);
+	ks_opaque(question);
+	ks_opaque(decision);
+	return list_ask(env, question, decision);
 }
 
 void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision)
 {
-	struct ks_question q = {
-		.in = in, .tuple = &in->asked, .list = KS_LIST_FILTER, .from = in->from, .to = in->to
-	};
+	struct ks_question question = {};
 
-	ks_policy_ask(env, &q, decision);
+	ks_question_make(in, &in->asked, KS_LIST_FILTER, &question);
+	ks_policy_ask(env, &question, decision);
 }

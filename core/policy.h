@@ -9,6 +9,7 @@
 #ifndef KS_CORE_POLICY_H
 #define KS_CORE_POLICY_H
 
+#include "apart.h"
 #include "flow.h"
 #include "types.h"
 #include "verdict.h"
@@ -296,17 +297,29 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision);
 
 /*
- * The same in any list, for a tuple and the zones it comes from and goes to,
- * which may be others than the packet's; its ICMP type is that of the packet in
- * `in`. decision->index is KS_DECISION_DEFAULT if none matches.
+ * What a list is asked: a tuple, and the zones it comes from and goes to. Complete in itself, with no pointer, so that
+ * a verifier can check the answering apart from whoever asks.
  */
 struct ks_question {
-	const struct ks_inspection *in;
-	const struct ks_tuple *tuple;
-	enum ks_list list;
+	struct ks_tuple tuple;
+	__u16 icmp; /* type << 8 | code */
+	__u8 list; /* enum ks_list */
 	__u8 from, to;
+	__u8 zero[3];
 };
 
-void ks_policy_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
+_Static_assert(sizeof(struct ks_question) == 48, "a question has no padding");
+
+/* The packet's own question about a tuple: its zones as they are known now, its ICMP type. */
+void ks_question_make(const struct ks_inspection *in, const struct ks_tuple *tuple, enum ks_list list,
+		      struct ks_question *question);
+
+/* Finds the first rule that matches in a list; returns its action. decision->index is KS_DECISION_DEFAULT if none does. */
+__u32 ks_policy_ask_apart(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
+
+static inline __u32 ks_policy_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+{
+	return ks_policy_ask_apart(env_apart(env), question, decision);
+}
 
 #endif

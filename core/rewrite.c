@@ -44,7 +44,7 @@ static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 	__be32 src = c->halves & KS_TRANSLATE_SRC ? c->new->src.w[3] : c->old->src.w[3];
 	__be32 dst = c->halves & KS_TRANSLATE_DST ? c->new->dst.w[3] : c->old->dst.w[3];
 	__be16 length = ks_load16(ip + IPV4_TOTAL_LENGTH_OFF);
-	__u8 text[12];
+	__u8 text[12] __attribute__((aligned(4)));
 
 	c->addr_diff =
 		ks_checksum_fold(ks_checksum_diff32(c->old->src.w[3], src) + ks_checksum_diff32(c->old->dst.w[3], dst));

@@ -14,6 +14,7 @@
 #ifndef KS_CORE_TABLE_H
 #define KS_CORE_TABLE_H
 
+#include "apart.h"
 #include "entry.h"
 #include "flow.h"
 #include "inspect.h"
@@ -124,7 +125,12 @@ __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
  * KS_REASON_CONTENDED also when the key is in the table already and alive
  * (another processor may have been first), so that the caller looks again.
  */
-__u32 ks_table_insert(struct ks_env *env, struct ks_entry *e);
+__u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e);
+
+static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
+{
+	return ks_table_insert_apart(env_apart(env), e);
+}
 
 /* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
 bool ks_table_free(struct ks_env *env, struct ks_entry *e);

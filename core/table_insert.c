@@ -191,7 +191,7 @@ static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 c
 }
 
 /* Puts the flow into the chosen slot; whatever was there is accounted for. */
-static __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const struct choice *best, __u16 tag,
+static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const struct choice *best, __u16 tag,
 		       struct ks_table_counts *counts)
 {
 	struct ks_bucket *bucket = env_bucket(env, best->bucket);
@@ -238,7 +238,7 @@ static bool bucket_claim(struct ks_bucket *bucket)
 	return false;
 }
 
-static __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct places *p,
+static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct places *p,
 			    const struct ks_config *config, struct ks_table_counts *counts)
 {
 	struct choosing c = {
@@ -261,15 +261,22 @@ static __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct
 	return slot_fill(env, e, &c.best, p->tag, counts);
 }
 
-__u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
+ks_apart __u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e)
 {
-	const struct ks_table_shape *shape = env_table_shape(env);
-	struct ks_table_counts *counts = env_table_counts(env);
-	const struct ks_config *config = env_config(env);
+	const struct ks_table_shape *shape;
+	struct ks_table_counts *counts;
+	const struct ks_config *config;
 	struct ks_bucket *primary;
 	struct places p;
 	__u32 reason;
 
+	if (!env || !e)
+		return KS_REASON_INTERNAL;
+	ks_opaque(env);
+	ks_opaque(e);
+	shape = env_table_shape(env);
+	counts = env_table_counts(env);
+	config = env_config(env);
 	if (!shape || !counts || !config)
 		return KS_REASON_INTERNAL;
 	if (!half_open_admits(config, counts, e))

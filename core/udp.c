@@ -102,7 +102,8 @@ static inline bool is_dns(const __u8 *data, __u32 dport)
 static inline bool is_quic(const __u8 *data, __u32 dport)
 {
 	return dport == QUIC_PORT && (data[0] & QUIC_LONG_FIXED) == QUIC_LONG_FIXED &&
-	       ks_load32(data + QUIC_VERSION_OFF) != 0;
+	       /* It stands at an odd octet. */
+	       (data[QUIC_VERSION_OFF] | data[QUIC_VERSION_OFF + 1] | data[QUIC_VERSION_OFF + 2] | data[QUIC_VERSION_OFF + 3]);
 }
 
 static inline bool is_wireguard(const __u8 *data, __u32 len)
@@ -149,7 +150,7 @@ static inline __u32 class_of(const __u8 *data, __u32 len, __u32 dport)
 void ks_udp_open(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_packet *pkt = &in->pkt;
-	__u8 data[CLASS_OCTETS];
+	__u8 data[CLASS_OCTETS] __attribute__((aligned(8)));
 
 	if (pkt->payload_len < CLASS_OCTETS || !env_packet_read(env, pkt->payload_off, data, sizeof(data)))
 		return;

@@ -8,6 +8,7 @@
 #include "core/checksum.h"
 #include "host/held.h"
 #include "core/hash.h"
+#include "host/entries.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,6 +63,11 @@ static struct ks_engine *engine_of(struct ks_env *env)
 static struct ks_env *env_of(struct ks_engine *engine)
 {
 	return (struct ks_env *)engine;
+}
+
+struct ks_env *env_apart(struct ks_env *env)
+{
+	return env;
 }
 
 const struct ks_config *env_config(struct ks_env *env)
@@ -360,7 +366,7 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 	new->tables = *tables;
 	new->rules = calloc(KS_RULE_ID_MAX, sizeof(*new->rules));
 	new->held = ks_held_create();
-	err = new->rules && new->held ? table_create(new, tables->config->limit_states) : -ENOMEM;
+	err = new->rules && new->held ? table_create(new, ks_table_entries(tables->config)) : -ENOMEM;
 	if (err) {
 		ks_engine_destroy(new);
 		return err;
@@ -531,19 +537,7 @@ int ks_engine_each_flow(struct ks_engine *engine,
 int ks_engine_each_entry(struct ks_engine *engine,
 			 int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg)
 {
-	for (__u32 b = 0; b < engine->shape.buckets; b++) {
-		for (__u32 s = 0; s < KS_BUCKET_SLOTS; s++) {
-			const struct ks_slot *slot = &engine->buckets[b].slot[s];
-			int err;
-
-			if (slot->flow.state == KS_STATE_NONE || ks_flow_is_expired(&slot->flow, engine->now))
-				continue;
-			err = fn(&slot->key, &slot->flow, arg);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	return ks_entries_each(engine->buckets, engine->shape.buckets, engine->now, fn, arg);
 }
 
 int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port)

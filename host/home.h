@@ -35,6 +35,8 @@ static inline __u64 ks_load64(const void *p)
 #define ks_store16(p, v) __builtin_memcpy((p), &(__u16){ (__u16)(v) }, sizeof(__u16))
 #define ks_store32(p, v) __builtin_memcpy((p), &(__u32){ (__u32)(v) }, sizeof(__u32))
 
+#define ks_apart /* see bpf/home.h: nothing here */
+
 #define ks_opaque(v) ((void)(v))
 #define ks_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 

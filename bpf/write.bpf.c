@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reading and changing a packet's octets, behind core/env.h, for both hooks.
+ * Where the card or the peer has left the checksum to be finished (tc only),
+ * the kernel's helpers know what must be changed and what must not; for that
+ * octets above the upper header are written without touching the sum of the
+ * whole packet, because their checksum is changed by the same amount.
+ */
+#include "env.bpf.h"
+
+#include "checksum.h"
+
+#define MOVE_STEPS_MAX 64 /* of KS_MOVE_CHUNK octets: more than any packet that a helper reads */
+
+static bool load(struct ks_env *env, __u32 off, void *to, __u32 len)
+{
+	if (env->hook == HOOK_TC)
+		return bpf_skb_load_bytes(env->ctx, off, to, len) == 0;
+	return bpf_xdp_load_bytes(env->ctx, off, to, len) == 0;
+}
+
+static bool store(struct ks_env *env, __u32 off, const void *from, __u32 len)
+{
+	if (env->hook == HOOK_TC)
+		return bpf_skb_store_bytes(env->ctx, off, from, len,
+					   off < env->scratch->in.pkt.l4_off ? BPF_F_RECOMPUTE_CSUM : 0) == 0;
+	return bpf_xdp_store_bytes(env->ctx, off, (void *)from, len) == 0;
+}
+
+bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
+{
+	return load(env, off, to, len);
+}
+
+bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len)
+{
+	return store(env, off, from, len);
+}
+
+bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp)
+{
+	__u64 flags = (pseudo ? BPF_F_PSEUDO_HDR : 0) | (udp ? BPF_F_MARK_MANGLED_0 : 0);
+	__u16 sum;
+
+	if (env->hook == HOOK_TC)
+		return bpf_l4_csum_replace(env->ctx, off, 0, diff, flags) == 0;
+	if (!load(env, off, &sum, sizeof(sum)))
+		return false;
+	if (udp && !sum)
+		return true;
+	sum = ks_checksum_apply(sum, diff);
+	if (udp && !sum)
+		sum = KS_CHECKSUM_MASK;
+	return store(env, off, &sum, sizeof(sum));
+}
+
+/* Octets behind an edit, on their way to their new place. */
+struct moving {
+	struct ks_env *env;
+	__u32 begin, end; /* what moves */
+	__s32 delta;
+	__u32 done; /* octets moved */
+	bool failed;
+};
+
+/* The next chunk: from the end when the packet has grown, from the beginning when it shrinks. */
+static long move_step(__u32 n, void *arg)
+{
+	struct moving *m = arg;
+	__u32 left = m->end - m->begin - m->done, len = left > KS_MOVE_CHUNK ? KS_MOVE_CHUNK : left;
+	__u32 off = m->delta > 0 ? m->end - m->done - len : m->begin + m->done;
+	__u8 *octets = m->env->scratch->move;
+
+	if (len == 0)
+		return 1;
+	m->done += len;
+	len = length_bound(len);
+	m->failed = !load(m->env, off, octets, len) || !store(m->env, off + m->delta, octets, len);
+	return m->failed;
+}
+
+static bool set_length(struct ks_env *env, __u32 len, __s32 delta)
+{
+	if (env->hook == HOOK_TC)
+		return bpf_skb_change_tail(env->ctx, len + delta, 0) == 0;
+	return bpf_xdp_adjust_tail(env->ctx, delta) == 0;
+}
+
+bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
+{
+	__u32 len = env->scratch->relay.length;
+	struct moving m = { .env = env, .begin = delta < 0 ? off - delta : off, .end = len, .delta = delta };
+
+	if (m.begin > len || len - m.begin > MOVE_STEPS_MAX * KS_MOVE_CHUNK)
+		return false;
+	if (delta > 0 && !set_length(env, len, delta))
+		return false;
+	ks_loop(MOVE_STEPS_MAX, move_step, &m);
+	if (m.failed || m.done != m.end - m.begin)
+		return false;
+	if (delta < 0 && !set_length(env, len, delta))
+		return false;
+	env->scratch->relay.length = len + delta;
+	return true;
+}
