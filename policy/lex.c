@@ -114,13 +114,13 @@ static void read_word(struct ks_lexer *lexer, struct ks_token *token)
 	set_text(lexer, token, lexer->source->text + start, lexer->at - start);
 }
 
-/* Takes the backslashes out of a string, in place. */
+/* Takes the backslashes before quotes and backslashes out of a string, in place. */
 static size_t unescape(char *text, size_t length)
 {
 	size_t out = 0;
 
 	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '\\' && i + 1 < length)
+		if (text[i] == '\\' && i + 1 < length && (text[i + 1] == '"' || text[i + 1] == '\\'))
 			i++;
 		text[out++] = text[i];
 	}
