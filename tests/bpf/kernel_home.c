@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host/entries.h"
+
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
 #define OUTPUT_MAX KS_PASSAGE_OUTPUT_MAX /* what a frame may grow to */
@@ -30,6 +32,7 @@ struct kernel_home {
 	struct ks_scratch *scratch; /* one a processor, as the map gives them */
 	struct ks_bucket *table; /* the map's memory */
 	size_t table_size;
+	__u64 packets; /* since the reset */
 };
 
 /* Stays on the processor that it runs on now. */
@@ -120,17 +123,29 @@ static int table_shape(struct kernel_home *home)
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHAPE), &zero, &shape, BPF_ANY) ? -errno : 0;
 }
 
+static bool is_empty(const struct ks_table_counts *counts)
+{
+	__u32 records = 0;
+
+	for (unsigned i = 0; i < KS_KIND_MAX; i++)
+		records += counts->records[i];
+	return !counts->flows && !records;
+}
+
 /* Then wipes what is dead and not yet swept, so that every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
 	struct kernel_home *home = self;
+	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
 	int err = live_kill(home) ?: table_shape(home);
 
 	if (err)
 		return err;
-	if (!ks_kernel_counts(home->kernel)->flows)
+	home->packets = 0;
+	memset(control->test_listen, 0, sizeof(control->test_listen));
+	if (is_empty(ks_kernel_counts(home->kernel)))
 		return 0;
 	memset(home->table, 0, home->table_size);
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY) ? -errno : 0;
@@ -190,12 +205,13 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	__u32 zero = 0;
 	static __u8 output[OUTPUT_MAX];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length,
-		    .data_out = output, .data_size_out = sizeof(output), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length, .data_out = output,
+		    .data_size_out = sizeof(output), .repeat = 1);
 	const struct ks_scratch *scratch = &home->scratch[home->cpu];
 
 	control->test_from = frame->from;
 	control->test_to = frame->to;
+	control->test_random = ks_home_random(home->packets++);
 	if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), &opts))
 		return -errno;
 	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
@@ -221,17 +237,24 @@ static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 static int kernel_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
 {
 	struct kernel_home *home = self;
-	__u32 buckets = ks_kernel_shape(home->kernel)->buckets;
-	__u64 now = ks_kernel_now(home->kernel);
-	int ret = 0;
 
-	for (__u32 i = 0; !ret && i < buckets * KS_BUCKET_SLOTS; i++) {
-		struct ks_slot slot = home->table[i / KS_BUCKET_SLOTS].slot[i % KS_BUCKET_SLOTS];
+	return ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets, ks_kernel_now(home->kernel), fn,
+			       arg);
+}
 
-		if (slot.flow.state != KS_STATE_NONE && !ks_flow_is_expired(&slot.flow, now))
-			ret = fn(&slot.key, &slot.flow, arg);
+static int kernel_listen(void *self, __u8 proto, __u16 port)
+{
+	struct kernel_home *home = self;
+	struct ks_control *control = ks_kernel_control(home->kernel);
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(control->test_listen); i++) {
+		if (control->test_listen[i].proto)
+			continue;
+		control->test_listen[i].port = ks_be16(port);
+		control->test_listen[i].proto = proto;
+		return 0;
 	}
-	return ret;
+	return -ENOSPC;
 }
 
 static int kernel_counts(void *self, struct ks_table_counts *counts)
@@ -253,6 +276,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.inspect = kernel_inspect,       \
 		.each_flow = kernel_each_flow,   \
 		.each_entry = kernel_each_entry, \
+		.listen = kernel_listen,         \
 		.counts = kernel_counts,         \
 	}
 
