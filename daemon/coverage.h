@@ -13,7 +13,7 @@
 
 #include "interfaces.h"
 
-/* Sentences about what is not guarded; an empty list when each zone has a guarded interface. */
+/* Sentences about what is not as the policy wants it; an empty list when each zone has a guarded interface. */
 json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
 /* Names of the interfaces that are guarded in `these` and not in `those`. */
