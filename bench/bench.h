@@ -20,12 +20,15 @@ struct bench_opts {
 	__u32 prefixes; /* in a set of the policy */
 	__u32 seconds;
 	__u32 port;
+	__u32 sources; /* addresses that connections come from, counting up from `from` */
 	bool tcp; /* else UDP */
 	bool xdp; /* else tc */
 	bool fresh; /* every packet opens a flow; else flows are established first */
 	bool reply; /* frames go the other way */
+	bool sustain; /* connections: go on when nothing comes back, and tell how many were made in every second */
 	const char *device;
 	const char *address;
+	const char *from;
 	const char *file;
 	const char *macs; /* destination and source of generated frames, as 24 hexadecimal digits */
 };

@@ -22,6 +22,7 @@
 #define BACKLOG 4096
 #define EVENTS 256
 #define PATIENCE_MS 5000
+#define SECONDS_MAX 60
 
 struct epoll {
 	int fd;
@@ -129,9 +130,24 @@ int bench_serve(const struct bench_opts *opts)
 struct client {
 	struct epoll e;
 	const struct bench_opts *opts;
+	struct sockaddr_in source; /* the first of them */
 	__u32 started, finished, failed;
-	__u64 deadline;
+	__u64 start, deadline;
+	__u32 second[SECONDS_MAX + 1]; /* finished in each */
 };
+
+/* The sources take turns, so that there are more pairs of addresses and ports than any table has room for. */
+static int bind_source(const struct client *c, int fd)
+{
+	struct sockaddr_in source = c->source;
+	int one = 1;
+
+	if (!c->opts->sources)
+		return 0;
+	source.sin_addr.s_addr = htonl(ntohl(source.sin_addr.s_addr) + c->started / PORTS % c->opts->sources);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	return bind(fd, (struct sockaddr *)&source, sizeof(source)) ? -errno : 0;
+}
 
 static int start_one(struct client *c)
 {
@@ -142,13 +158,22 @@ static int start_one(struct client *c)
 		return -errno;
 	c->e.address.sin_port = htons((__u16)(c->opts->port + c->started % PORTS));
 	c->started++;
-	if (connect(fd, (struct sockaddr *)&c->e.address, sizeof(c->e.address)) && errno != EINPROGRESS)
+	err = bind_source(c, fd);
+	if (!err && connect(fd, (struct sockaddr *)&c->e.address, sizeof(c->e.address)) && errno != EINPROGRESS)
 		err = -errno;
 	if (!err)
 		err = watch(&c->e, fd, EPOLLOUT);
 	if (err)
 		close(fd);
 	return err;
+}
+
+static void finish_one(struct client *c)
+{
+	__u64 second = (bench_wall_time() - c->start) / KS_NSEC_PER_SEC;
+
+	c->finished++;
+	c->second[KS_MIN(second, SECONDS_MAX)]++;
 }
 
 /* Connected: ask. Answered: close, and the next begins. */
@@ -163,7 +188,7 @@ static int step(struct client *c, const struct epoll_event *event)
 			if (write(fd, &octet, 1) == 1 && epoll_ctl(c->e.fd, EPOLL_CTL_MOD, fd, &next) == 0)
 				return 0;
 		} else if (read(fd, &octet, 1) == 1) {
-			c->finished++;
+			finish_one(c);
 			close(fd);
 			return c->started < c->opts->count && bench_wall_time() < c->deadline ? start_one(c) : 0;
 		}
@@ -183,7 +208,9 @@ static int run_client(struct client *c)
 	while (!err && c->finished + c->failed < c->started) {
 		int n = epoll_wait(c->e.fd, events, EVENTS, PATIENCE_MS);
 
-		if (n == 0)
+		if (c->opts->sustain && bench_wall_time() > c->deadline)
+			break; /* what is under way may wait for long */
+		if (n == 0 && !c->opts->sustain)
 			return -ETIMEDOUT;
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -193,20 +220,38 @@ static int run_client(struct client *c)
 	return err;
 }
 
+static void print_seconds(const struct client *c)
+{
+	printf(", \"seconds\": [");
+	for (__u32 i = 0; i < c->opts->seconds; i++)
+		printf("%s%u", i ? ", " : "", c->second[i]);
+	printf("]");
+}
+
+static void print_client(const struct client *c)
+{
+	printf("{\"connections\": %u, \"failed\": %u, \"rate\": %.1f", c->finished, c->failed,
+	       c->finished * 1e9 / (bench_wall_time() - c->start));
+	if (c->opts->sustain)
+		print_seconds(c);
+	puts("}");
+}
+
 int bench_connect(const struct bench_opts *opts)
 {
-	struct client c = { .opts = opts };
-	__u64 start = bench_wall_time();
+	struct client c = { .opts = opts, .start = bench_wall_time(), .source.sin_family = AF_INET };
 	int err = epoll_init(&c.e, opts);
 
-	c.deadline = start + opts->seconds * KS_NSEC_PER_SEC;
+	if (!err && opts->sources && (!opts->from || inet_pton(AF_INET, opts->from, &c.source.sin_addr) != 1))
+		err = -EINVAL;
+
+	c.deadline = c.start + opts->seconds * KS_NSEC_PER_SEC;
 	if (!err)
 		err = run_client(&c);
 	if (err)
 		bench_fail(err, "connect --address=%s --port=%u, after %u connections", opts->address, opts->port,
 			   c.finished);
 	else
-		printf("{\"connections\": %u, \"failed\": %u, \"rate\": %.1f}\n", c.finished, c.failed,
-		       c.finished * 1e9 / (bench_wall_time() - start));
+		print_client(&c);
 	return err;
 }

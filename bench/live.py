@@ -27,6 +27,7 @@ NFT = """table inet bench {
 """
 NFT_ALLOW = 'iifname "lan0" oifname "wan0" accept;'
 STATES = 400000
+SOURCES = 32  # addresses of the client: more pairs of ports than a table has room for
 
 
 def colons(mac):
@@ -151,14 +152,14 @@ class Lab:
             time.sleep(0.05)
 
     @contextlib.contextmanager
-    def firewall(self, kind, rules=1):
+    def firewall(self, kind, rules=1, states=STATES):
         """none, nftables or keepstate on the gateway, with so many rules of which the last allows."""
         if kind == "nftables":
             path = self.folder / "policy.nft"
             path.write_text(NFT % ("", nft_rules(rules)))
             self.bench.call(self.inside("gateway", ["nft", "-f", str(path)]))
         elif kind == "keepstate":
-            self._keepstate_start(rules)
+            self._keepstate_start(rules, states)
         try:
             yield
         finally:
@@ -167,9 +168,9 @@ class Lab:
             elif kind == "keepstate":
                 self.bench.call([self.bench.keepstate, "stop", "--netns", self.names["gateway"]])
 
-    def _keepstate_start(self, rules):
+    def _keepstate_start(self, rules, states):
         path, log = self.folder / "policy.conf", self.folder / "keepstate.log"
-        path.write_text(self.bench.output("policy-text", rules=rules, flows=STATES))
+        path.write_text(self.bench.output("policy-text", rules=rules, flows=states))
         with open(log, "w", encoding="utf-8") as file:
             child = subprocess.Popen([str(self.bench.keepstate), "run", "--netns", self.names["gateway"], str(path)],
                                      stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
@@ -216,6 +217,20 @@ def connections(lab, seconds):
     return result["rate"]
 
 
+def short_connections(lab, seconds):
+    """The same for long: connections finished in every second, whatever becomes of them."""
+    for last in range(SOURCES):
+        lab.ip("client", f"addr replace 10.1.0.{2 + last}/24 dev eth0")
+    server = lab.start("server", lab.bench.command("serve", address=SERVER))
+    try:
+        command = lab.bench.command("connect", address=SERVER, seconds=seconds, count=100000000, sustain=True,
+                                    sources=SOURCES, **{"from": "10.1.0.2"})
+        line = lab.bench.call(lab.urgently("client", command))
+    finally:
+        lab.finish(server)
+    return json.loads(line)["seconds"]
+
+
 def bulk(lab, seconds):
     """Octets a second of one TCP connection, by iperf3."""
     server = lab.start("server", ["iperf3", "--server", "--one-off", "--bind", SERVER, "--forceflush"])
@@ -254,6 +269,32 @@ def measure(bench, out):
         out.rate(what, unit, ours, "nftables", found[what, "nftables"])
     if len(rows) < 4:
         out.note("live, bulk TCP: left out: iperf3 is not installed")
+
+
+def table_size():
+    """Of Linux's connection tracking: one number for the machine, which cannot be set for a namespace alone."""
+    path = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+    if not path.exists():
+        subprocess.run(["modprobe", "-q", "nf_conntrack"], check=False)
+    return int(path.read_text()) if path.exists() else 262144
+
+
+def endurance(bench, out):
+    """Short connections until the tables have long been full. One run of each: a minute, or with --quick half of it."""
+    seconds = 30 if bench.quick else 60
+    size, found = table_size(), {}
+    with Lab(bench) as lab:
+        for kind in ("none", "nftables", "keepstate"):
+            with lab.firewall(kind, states=size * 4 // 5):  # bench/text.c adds a quarter
+                found[kind] = short_connections(lab, seconds)
+    for what, part in (("first 10 s", slice(0, 10)), ("last 10 s", slice(-10, None))):
+        for kind, name in (("none", "no firewall"), ("nftables", "nftables")):
+            out.rate(f"live, short connections for {seconds} s, table of {size:,}, {what}", "connections/s",
+                     found["keepstate"][part], name, found[kind][part])
+    for kind, name in (("none", "no firewall"), ("nftables", "nftables"), ("keepstate", "Keepstate")):
+        rates = found[kind]
+        out.note(f"Short connections, {name}: {sum(rates):,} in {seconds} s, {min(rates):,} in the worst second (the "
+                 f"{rates.index(min(rates)) + 1}th).")
 
 
 def nft_seconds(lab, text):

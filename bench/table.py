@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The table of results: what was measured, ours, the peer's, the ratio."""
+"""The table of results: what was measured, ours, the peer's, the ratio (none to a peer that did nothing)."""
+import math
 import statistics
 
 NOISY = 1.3  # greatest over least, from which a row is marked as noisy
@@ -37,11 +38,11 @@ class Table:
 
     def _add(self, what, unit, ours, peer_name, peer, ratio):
         text = f"{peer_name} {spread(peer)}" if peer else "none"
-        self.rows.append((f"{what}, {unit}", spread(ours), text, f"{ratio:.2f}" if peer else ""))
+        self.rows.append((f"{what}, {unit}", spread(ours), text, f"{ratio:.2f}" if peer and ratio == ratio else ""))
 
     def rate(self, what, unit, ours, peer_name="", peer=None):
         """More is better."""
-        ratio = statistics.median(ours) / statistics.median(peer) if peer else 0
+        ratio = statistics.median(ours) / (statistics.median(peer) or math.nan) if peer else 0
         self._add(what, unit, ours, peer_name, peer, ratio)
 
     def cost(self, what, unit, ours, peer_name="", peer=None):
