@@ -96,13 +96,16 @@ static inline bool cookie_tag_ok(const struct ks_inspection *in)
 	return flow->sctp.offer[dir] && tag_is_offered(in);
 }
 
-/* On a further path a heartbeat and its answer may bear tags that are new to us, the answer only to a new heartbeat. */
+/*
+ * On a further path a heartbeat and its answer may bear tags that are new to
+ * us, the answer only to a new heartbeat; nothing is ended by such a packet.
+ */
 static inline bool path_tag_ok(const struct ks_inspection *in, __u32 event)
 {
 	const struct ks_flow *flow = &in->flow.before;
 	__u32 dir = in->dir & 1;
 
-	if (!(flow->flags & KS_FLOW_PICKUP))
+	if (!(flow->flags & KS_FLOW_PICKUP) || closing_event(in->pkt.sctp.chunks) != EV_DATA)
 		return false;
 	if (event == EV_HEARTBEAT)
 		return true;
