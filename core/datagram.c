@@ -52,11 +52,13 @@ static bool is_repetition(const struct look *l, const struct ks_packet *pkt)
 
 	if (!pkt->frag_more)
 		return d->total == (__u32)pkt->frag_off + pkt->frag_len && l->start == d->last;
-	if (d->total && l->start == d->last)
+	if (d->total && l->start >= d->last)
 		return false;
 	if (d->unit == UNIT_MIXED)
 		return l->same;
-	return d->unit && l->end - l->start == d->unit && l->start % d->unit == 0;
+	if (!d->unit || l->end - l->start != d->unit || l->start % d->unit)
+		return false;
+	return !d->total || d->last % d->unit == 0;
 }
 
 /* Whether what has come and the fragment agree on where the datagram ends. */
@@ -104,15 +106,15 @@ static bool part_add(struct ks_datagram *d, const struct look *l)
 
 static void size_learn(struct ks_datagram *d, const struct look *l, const struct ks_packet *pkt)
 {
-	__u32 unit = l->end - l->start;
+	__u32 unit = l->end - l->start; /* never 0: the parser has seen to it */
 
 	if (!pkt->frag_more) {
 		d->total = pkt->frag_off + pkt->frag_len;
 		d->last = l->start;
-	} else if (!d->unit) {
-		d->unit = unit;
-	} else if (d->unit != unit) {
+	} else if ((d->unit && d->unit != unit) || l->start % unit) {
 		d->unit = UNIT_MIXED;
+	} else {
+		d->unit = unit;
 	}
 }
 

@@ -454,6 +454,7 @@ static __u32 parse_fragment(struct ks_packet *pkt, const struct ks_upper *up)
 	if (pkt->tuple.family == KS_IPV6)
 		before -= IPV6_HEADER_LEN + IPV6_FRAGMENT_LEN;
 	pkt->flags |= KS_PKT_FRAGMENT;
+	pkt->tuple.proto = up->proto;
 	pkt->frag_id = up->frag_id;
 	pkt->frag_at = up->frag_at;
 	pkt->frag_off = up->frag_off;
