@@ -11,6 +11,7 @@
 #define KS_CORE_ENV_H
 
 #include "event.h"
+#include "home.h"
 #include "inspect.h"
 #include "policy.h"
 #include "table.h"
@@ -67,6 +68,14 @@ __u32 env_random(struct ks_env *env);
  * to KS_EDIT_MAX. All return false when the packet is too short or cannot be changed; it is dropped then.
  */
 #define KS_EDIT_MAX 128U
+/* A length within these bounds, said so that every verifier sees it. */
+static inline __u32 ks_edit_length(__u32 len)
+{
+	len--;
+	ks_opaque(len);
+	return (len & (KS_EDIT_MAX - 1)) + 1;
+}
+
 bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len);
 bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len);
 

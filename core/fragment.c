@@ -105,7 +105,8 @@ static inline bool passes(__u32 action)
 static void go_on(const struct visit *v)
 {
 	struct ks_inspection *in = v->in;
-	bool changes = in->action == KS_ALLOW && (in->translate & in->phase || v->config->scrub);
+	const struct ks_config *config = v->config;
+	bool changes = in->action == KS_ALLOW && (in->translate & in->phase || (config && config->scrub));
 
 	in->stage = changes && !in->dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
 }

@@ -374,7 +374,7 @@ static bool chunk_read(struct ks_env *env, struct ks_inspection *in)
 	if (h->off >= h->end)
 		return false;
 	h->got = KS_MIN(h->end - h->off, KS_HELPER_CHUNK);
-	h->failed = !env_packet_read(env, h->off, h->octets, h->got);
+	h->failed = !env_packet_read(env, h->off, h->octets, ks_edit_length(h->got));
 	return !h->failed;
 }
 
