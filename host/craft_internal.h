@@ -42,6 +42,7 @@ struct ks_speaker {
 	__u32 next; /* behind what it has sent and what passed */
 	__u32 last; /* sequence number of its last packet */
 	__u32 heard_isn, heard_next, heard_last; /* the same, as they arrived */
+	bool short_of; /* the end of its last packet did not arrive: `heard_next` is not where `next` is */
 	__u32 tag; /* SCTP: the verification tag that it wants to see */
 };
 

@@ -15,6 +15,7 @@
 
 #define TCP_SEQ 4
 #define TCP_ACK 8
+#define TCP_HEADER 20
 
 static __u32 get32(const __u8 *at)
 {
@@ -303,21 +304,31 @@ __u32 ks_turn_ack(const struct ks_turn *turn)
 	return turn->spec.tcp_flags & KS_TCP_ACK ? next : 0;
 }
 
-/* `heard`: how its first number arrived; `grown`: octets that a helper added to it. */
-static void numbers_deliver(struct ks_crafter *crafter, __u32 heard, __u32 grown)
+/* How a packet arrived: its first number, the octets that a helper added, and whether it cut off the end. */
+struct hearing {
+	__u32 seq, grown;
+	bool cut;
+};
+
+static void numbers_deliver(struct ks_crafter *crafter, const struct hearing *heard)
 {
 	struct ks_speaker *sender = &crafter->turn.talk->speaker[crafter->turn.side];
 	bool syn = crafter->turn.spec.tcp_flags & KS_TCP_SYN;
+	__u32 heard_end = heard->seq + (crafter->end - crafter->seq) + heard->grown;
 
 	sender->last = crafter->seq;
-	sender->heard_last = heard;
+	sender->heard_last = heard->seq;
 	/* A SYN elsewhere than at the initial number is a stray one and no part of what is sent. */
-	if (!(syn ? crafter->seq == sender->isn : ks_seq_after(crafter->end, sender->next)))
+	if (syn && crafter->seq != sender->isn)
 		return;
-	sender->next = crafter->end;
-	sender->heard_next = heard + (crafter->end - crafter->seq) + grown;
 	if (syn)
-		sender->heard_isn = heard;
+		sender->heard_isn = heard->seq;
+	if (syn || ks_seq_after(crafter->end, sender->next))
+		sender->next = crafter->end;
+	if (syn || ks_seq_after(heard_end, sender->heard_next)) {
+		sender->heard_next = heard_end;
+		sender->short_of = heard->cut;
+	}
 }
 
 /* Delivery. */
@@ -346,7 +357,14 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 	const struct ks_turn *turn = &crafter->turn;
 	struct ks_layout left;
 	bool readable = ks_layout_read(data, length, link, &left);
+	struct hearing heard = { .seq = crafter->seq };
 
+	if (readable && turn->spec.proto == KS_PROTO_TCP && !left.fragment && left.have >= left.l4 + TCP_HEADER) {
+		heard.seq = get32(data + left.l4 + TCP_SEQ);
+		heard.grown = (__u32)(length - crafter->frame.length);
+		/* Without a pad, whole lines end as they were sent. */
+		heard.cut = heard.grown && data[length - 1] != crafter->frame.data[crafter->frame.length - 1];
+	}
 	if (readable) {
 		ks_octets_cut(&crafter->left, 0);
 		ks_octets_add(&crafter->left, data + left.l3, left.end - left.l3);
@@ -356,11 +374,9 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 	if (readable)
 		view_deliver(crafter, &left, to);
 	if (turn->spec.proto == KS_PROTO_DCCP)
-		numbers_deliver(crafter, crafter->seq, 0);
-	else if (turn->spec.proto == KS_PROTO_TCP && readable && !left.fragment && left.have >= left.l4 + 20)
-		numbers_deliver(crafter, get32(data + left.l4 + TCP_SEQ), (__u32)(length - crafter->frame.length));
-	else if (turn->spec.proto == KS_PROTO_TCP && !readable)
-		numbers_deliver(crafter, crafter->seq, 0);
+		numbers_deliver(crafter, &heard);
+	else if (turn->spec.proto == KS_PROTO_TCP && !(readable && left.fragment))
+		numbers_deliver(crafter, &heard);
 	crafter->turn.talk = NULL;
 }
 
@@ -380,10 +396,11 @@ static const char *numbers_surprise(const struct ks_crafter *crafter, const stru
 
 	if (left->have < left->l4 + 20)
 		return NULL;
-	if (!(flags & KS_TCP_SYN) && crafter->seq == sender->next &&
+	if (!(flags & KS_TCP_SYN) && crafter->seq == sender->next && !sender->short_of &&
 	    get32(data + left->l4 + TCP_SEQ) != sender->heard_next)
 		return "it goes on where its sender stopped, but not where its receiver has heard it stop";
-	if (flags & KS_TCP_ACK && crafter->ack == peer->heard_next && get32(data + left->l4 + TCP_ACK) != peer->next)
+	if (flags & KS_TCP_ACK && crafter->ack == peer->heard_next && !peer->short_of &&
+	    get32(data + left->l4 + TCP_ACK) != peer->next)
 		return "it acknowledges all that its sender has heard, but not all that its receiver has sent";
 	return NULL;
 }
