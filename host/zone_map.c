@@ -85,6 +85,10 @@ static int zone_add(struct ks_zone_map *map, const struct ks_zone *zone)
 
 	for (size_t i = 0; i < zone->network_count && !err; i++)
 		err = network_add(map, &zone->networks[i], zone->id);
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(zone->address) && !err; i++) {
+		if (zone->address[i].family)
+			err = network_add(map, &zone->address[i], KS_ZONE_SELF);
+	}
 	for (size_t i = 0; i < zone->mac_count && !err; i++)
 		err = mac_add(map, zone->macs[i], zone->id);
 	return err;

@@ -2,7 +2,7 @@
 /*
  * The zones of captured frames, for which no kernel can be asked. The rules:
  *
- * - An address of the box (--self) is zone self.
+ * - An address of the box (--self, or `address` of a zone) is zone self.
  * - The interface that saw the frame, if the capture names it and a zone has
  *   it, is where the frame came from. If the capture says that the frame was
  *   on its way out there, it is where the frame goes to. Where the capture

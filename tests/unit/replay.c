@@ -18,7 +18,7 @@
 
 static const char policy_text[] = "zone lan { eth1, network 10.0.0.0/8, network fd00::/64, mac 02:00:00:00:00:aa }\n"
 				  "zone dmz { eth2*, network 10.9.0.0/16 }\n"
-				  "zone wan { eth0 }\n"
+				  "zone wan { eth0, address 203.0.113.1 }\n"
 				  "reject from wan to lan tcp port 113\n"
 				  "allow from lan to wan\n";
 
@@ -137,6 +137,7 @@ static void test_zones(void **state)
 		{ "10.1.0.1", "192.0.2.1", false, 0, KS_WAY_UNKNOWN, LAN, WAN },
 		{ "10.9.0.1", "10.1.0.1", false, 0, KS_WAY_UNKNOWN, DMZ, LAN },
 		{ "192.0.2.1", "10.255.0.1", false, 0, KS_WAY_UNKNOWN, WAN, KS_ZONE_SELF },
+		{ "192.0.2.1", "203.0.113.1", false, 0, KS_WAY_UNKNOWN, WAN, KS_ZONE_SELF },
 		{ "10.255.0.1", "10.9.0.1", false, 0, KS_WAY_UNKNOWN, KS_ZONE_SELF, DMZ },
 		{ "10.1.0.1", "255.255.255.255", false, 0, KS_WAY_UNKNOWN, LAN, KS_ZONE_SELF },
 		{ "10.255.0.1", "224.0.0.5", false, 0, KS_WAY_UNKNOWN, KS_ZONE_SELF, WAN },
