@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/scenario.h"
+#include "host/verify.h"
 
 #define START_TIME (1000 * KS_NSEC_PER_SEC) /* any, but 0 would hide mistakes */
 
@@ -59,6 +60,28 @@ static int native_advance(void *self, __u64 ns)
 	return 0;
 }
 
+/* Fragments that may go on now leave behind the packet that let them. */
+static void resume(struct native_home *home, struct ks_passage *passage)
+{
+	const struct ks_frame *frame;
+	struct ks_inspection in;
+	const char *fault = NULL;
+
+	while ((frame = ks_engine_resume(home->engine, &in))) {
+		struct ks_octets_view was = { frame->data, frame->captured }, is;
+		__u32 length;
+
+		if (in.action != KS_ALLOW && in.action != KS_BYPASS)
+			continue;
+		passage->resumed++;
+		is.data = ks_engine_output(home->engine, &length);
+		is.length = length;
+		fault = ks_translation_fault(&was, &is, frame->link, KS_VERIFY_SCRUBBED);
+		if (fault)
+			passage->resumed_fault = fault;
+	}
+}
+
 static int native_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
 {
 	struct native_home *home = self;
@@ -72,6 +95,7 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 
 		memcpy(passage->output, output, KS_MIN(passage->output_len, KS_PASSAGE_OUTPUT_MAX));
 	}
+	resume(home, passage);
 	if (passage->in.action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));

@@ -37,13 +37,15 @@ static __u8 zone_now(const struct ks_runner *runner, __u8 zone)
 }
 
 /* What this home cannot take, or NULL. */
-static const char *home_refuses(const struct ks_runner *runner, const struct ks_packet_spec *spec,
-				const struct ks_frame *frame)
+static const char *home_refuses(const struct ks_runner *runner, const struct ks_step *step,
+				const struct ks_packet_spec *spec, const struct ks_frame *frame)
 {
 	const struct ks_home_ops *ops = runner->home->ops;
 
 	if (ops->no_checksums && runner->policy->config.options & KS_OPT_CHECKSUM && ks_spec_mod(spec, KS_MOD_CHECKSUM))
 		return "this home verifies no upper checksums";
+	if (ops->no_hold && step->expect.action == KS_HOLD)
+		return "what this home does with fragments that it holds cannot be seen";
 	return ops->refuses ? ops->refuses(runner->home->self, frame) : NULL;
 }
 
@@ -109,7 +111,7 @@ static int packet_one(struct ks_runner *runner, const struct ks_step *step, cons
 					    : strerror(-err));
 		return err == -ENOMEM ? err : -EINVAL;
 	}
-	refusal = home_refuses(runner, spec, &frame);
+	refusal = home_refuses(runner, step, spec, &frame);
 	if (refusal) {
 		snprintf(result->got, sizeof(result->got), "%s", refusal);
 		result->outcome = KS_OUTCOME_SKIPPED;

@@ -22,6 +22,8 @@ struct ks_passage {
 	struct ks_inspection in;
 	__u8 answer[KS_REJECT_MAX]; /* what a reject sends back, a frame */
 	__u32 answer_len; /* 0: nothing */
+	__u32 resumed; /* fragments that were held and went on behind it */
+	const char *resumed_fault; /* what is wrong with one of them as it leaves, NULL if nothing is */
 	__u32 output_len; /* the frame as it leaves; 0: it does not */
 	__u8 output[KS_PASSAGE_OUTPUT_MAX]; /* its beginning, if it is longer than this */
 };
@@ -32,6 +34,7 @@ typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow 
 struct ks_home_ops {
 	const char *name; /* "native", "tc", "xdp" */
 	bool no_checksums; /* leaves upper checksums to others, whatever the policy's option says */
+	bool no_hold; /* what becomes of a fragment that it holds is not to be seen */
 	/* Why it cannot take such a frame, NULL if it can. May be NULL for a home that takes all. */
 	const char *(*refuses)(void *self, const struct ks_frame *frame);
 

@@ -147,6 +147,10 @@ const char *ks_leaving_fault(const struct ks_runner *runner, const struct ks_fra
 
 	if (passage->output_len > sizeof(passage->output) || frame->captured < frame->length)
 		return NULL; /* not all of it is here to be judged */
+	if (passage->resumed_fault)
+		return passage->resumed_fault;
+	if (!number_fits(step->expect.resumes, (int)passage->resumed))
+		return "other fragments than expected go on behind it";
 	fault = translation_fault(runner, frame, passage);
 	return fault ? fault : expectation_fault(frame, &step->expect, passage);
 }
@@ -237,6 +241,7 @@ void ks_leaving_expected(const struct ks_expect *expect, char *text, size_t size
 	at += number_expected(" ip-id ", expect->ip_id, text + at, size - at);
 	if (expect->df >= 0)
 		at += text_put(text + at, size - at, expect->df ? " df" : " no-df", "");
+	at += number_expected(" resumes ", expect->resumes, text + at, size - at);
 	if (expect->same)
 		text_put(text + at, size - at, " same", "");
 }
@@ -260,6 +265,12 @@ void ks_leaving_text(const struct ks_frame *frame, const struct ks_passage *pass
 	struct ks_layout layout, quote;
 	size_t at, payload;
 
+	if (passage->resumed) {
+		int length = snprintf(text, size, " resumes %u", passage->resumed);
+
+		text += length;
+		size -= (size_t)length;
+	}
 	if (!passage->output_len || passage->output_len > sizeof(passage->output) || !is_changed(frame, passage) ||
 	    !ks_layout_read(data, passage->output_len, frame->link, &layout))
 		return;

@@ -219,6 +219,7 @@ struct ks_expect {
 	__u8 *payload; /* of the upper protocol; NULL: any */
 	size_t payload_length;
 	int ttl, mss, df, ip_id;
+	int resumes; /* how many fragments that were held go on behind it */
 };
 
 enum ks_answer { KS_ANSWER_NONE, KS_ANSWER_RST, KS_ANSWER_ICMP };

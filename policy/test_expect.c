@@ -23,18 +23,19 @@ void ks_expect_init(struct ks_expect *expect)
 		.mss = -1,
 		.df = -1,
 		.ip_id = -1,
+		.resumes = -1,
 	};
 }
 
 static int action_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
-	for (int action = KS_ALLOW; action <= KS_BYPASS; action++) {
+	for (int action = KS_ALLOW; action <= KS_HOLD; action++) {
 		if (ks_reader_accept_word(reader, ks_action_name(action))) {
 			expect->action = action;
 			return 0;
 		}
 	}
-	return ks_reader_expected(reader, "allow, deny, reject or bypass");
+	return ks_reader_expected(reader, "allow, deny, reject, bypass or hold");
 }
 
 static int state_parse(struct ks_reader *reader, struct ks_expect *expect)
@@ -194,6 +195,8 @@ static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return small_parse(reader, 255, &expect->ttl);
 	if (ks_reader_accept_word(reader, "mss"))
 		return small_parse(reader, 65535, &expect->mss);
+	if (ks_reader_accept_word(reader, "resumes"))
+		return small_parse(reader, 65535, &expect->resumes);
 	if (ks_reader_accept_word(reader, "ip-id"))
 		return small_parse(reader, 65535, &expect->ip_id);
 	if (ks_reader_is_word(reader, "df") || ks_reader_is_word(reader, "no-df")) {

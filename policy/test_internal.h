@@ -52,7 +52,7 @@ int ks_reader_no_memory(struct ks_reader *reader);
 
 /* A number in bounds, consumed; complains otherwise. */
 int ks_reader_number(struct ks_reader *reader, __u64 lo, __u64 hi, const char *what, __u64 *number);
-/* Octets: "text", in which \r, \n and \t stand for control characters, or hex "0a0b". */
+/* Octets: "text", in which \r, \n, \t and \x7f stand for such octets, or hex "0a0b". */
 int ks_reader_bytes(struct ks_reader *reader, __u8 **data, size_t *length);
 int ks_reader_end(struct ks_reader *reader);
 

@@ -155,6 +155,13 @@ static int hex_parse(struct ks_reader *reader, __u8 **data, size_t *length)
 	return 0;
 }
 
+static int hex_pair(const __u8 *at)
+{
+	int high = hex_digit((char)at[0]), low = hex_digit((char)at[1]);
+
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 /* Puts control characters in the place of their escapes; another backslash is itself. */
 static size_t escapes_undo(__u8 *data, size_t length)
 {
@@ -164,6 +171,11 @@ static size_t escapes_undo(__u8 *data, size_t length)
 	for (size_t i = 0; i < length; i++) {
 		const char *at = NULL;
 
+		if (data[i] == '\\' && i + 3 < length && data[i + 1] == 'x' && hex_pair(data + i + 2) >= 0) {
+			data[n++] = (__u8)hex_pair(data + i + 2);
+			i += 3;
+			continue;
+		}
 		if (data[i] == '\\' && i + 1 < length)
 			at = memchr(letters, data[i + 1], sizeof(letters) - 1);
 		data[n++] = at ? (__u8)octets[at - letters] : data[i];

@@ -269,6 +269,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 	{                                        \
 		.name = hook,                    \
 		.no_checksums = true,            \
+		.no_hold = true,                 \
 		.refuses = kernel_refuses,       \
 		.set_policy = kernel_set_policy, \
 		.reset = kernel_reset,           \
