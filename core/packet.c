@@ -9,9 +9,16 @@
  * 7112 (the whole header chain must be in the first fragment), 6980 (neighbour
  * discovery is never fragmented).
  */
+#include "dccp.h"
+#include "gre.h"
 #include "icmp.h"
+#include "ipsec.h"
+#include "neighbour.h"
 #include "packet.h"
+#include "policy.h"
+#include "sctp.h"
 #include "tcp.h"
+#include "udp.h"
 #include "verdict.h"
 #include "wire.h"
 
@@ -121,7 +128,8 @@ struct walk {
 	const __u8 *ip;
 	struct ks_packet *pkt;
 	__u32 end;
-	bool refused;
+	__u32 options; /* of the policy */
+	__u32 reason;
 };
 
 /* One option; returns nonzero at the end of all. */
@@ -138,23 +146,25 @@ static long ipv4_option_step(__u32 n, void *arg)
 		return 1;
 	if (opt[0] != IPV4_OPT_NOP) {
 		len = off + 2 <= w->end ? opt[1] : 0;
-		if (opt[0] == IPV4_OPT_LSRR || opt[0] == IPV4_OPT_SSRR || len < 2 || off + len > w->end) {
-			w->refused = true;
+		if (len < 2 || off + len > w->end)
+			w->reason = KS_REASON_IP_OPTIONS;
+		else if ((opt[0] == IPV4_OPT_LSRR || opt[0] == IPV4_OPT_SSRR) && !(w->options & KS_OPT_SOURCE_ROUTES))
+			w->reason = KS_REASON_SOURCE_ROUTE;
+		if (w->reason)
 			return 1;
-		}
 	}
 	w->pkt->cursor = off + len;
 	return 0;
 }
 
-/* Source routes let a sender choose the way around us; a malformed list is no sender's work. */
-static bool ipv4_options_ok(const __u8 *ip, struct ks_packet *pkt, __u32 ihl)
+/* Source routes let a sender choose the way around us; a malformed list is no sender's work. Returns a reason or 0. */
+static __u32 ipv4_options_check(const __u8 *ip, struct ks_packet *pkt, __u32 ihl, __u32 options)
 {
-	struct walk walk = { .ip = ip, .pkt = pkt, .end = ihl };
+	struct walk walk = { .ip = ip, .pkt = pkt, .end = ihl, .options = options };
 
 	pkt->cursor = IPV4_HEADER_LEN;
 	ks_loop(IPV4_OPTIONS_MAX, ipv4_option_step, &walk);
-	return !walk.refused;
+	return walk.reason;
 }
 
 /*
@@ -168,7 +178,7 @@ static __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_z
 	return is_zero && rest > IP_LENGTH_MAX ? rest : said;
 }
 
-static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, bool verify)
+static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, __u32 options)
 {
 	const __u8 *ip = ks_head_at(head, pkt->l3_off);
 	__u32 ihl, total, field, reason;
@@ -190,10 +200,13 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	total = datagram_length(pkt, total, total == 0);
 	if (total < ihl || pkt->l3_off + total > pkt->wire_len)
 		return KS_REASON_IP_TOTAL_LENGTH;
-	if (verify && !ipv4_checksum_ok(ip, ihl))
+	if (!(options & KS_OPT_NO_IP_CHECKSUM) && !ipv4_checksum_ok(ip, ihl))
 		return KS_REASON_IP_CHECKSUM;
-	if (ihl > IPV4_HEADER_LEN && !ipv4_options_ok(ip, pkt, ihl))
-		return KS_REASON_IP_OPTIONS;
+	if (ks_unlikely(ihl > IPV4_HEADER_LEN)) {
+		reason = ipv4_options_check(ip, pkt, ihl, options);
+		if (reason)
+			return reason;
+	}
 	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
 	pkt->hop_limit = ip[IPV4_TTL_OFF];
 	pkt->l3_len = total;
@@ -354,42 +367,29 @@ static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	return ks_ipv6_walk(head, pkt, pkt->l3_off + total, up);
 }
 
-static __u32 parse_udp(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
-{
-	const __u8 *udp = ks_head_at(head, pkt->l4_off);
-	__u32 len, reason;
-
-	if (l4_len < UDP_HEADER_LEN)
-		return ks_packet_short(pkt, KS_REASON_UDP_HEADER);
-	reason = ks_head_need(pkt, pkt->l4_off, UDP_HEADER_LEN);
-	if (reason)
-		return reason;
-	len = ks_be16(ks_load16(udp + UDP_LENGTH_OFF));
-	if (len == 0 && l4_len > IP_LENGTH_MAX)
-		len = l4_len;
-	if (len > l4_len && pkt->flags & KS_PKT_FRAGMENT)
-		len = l4_len;
-	if (len < UDP_HEADER_LEN || len > l4_len)
-		return KS_REASON_UDP_HEADER;
-	pkt->tuple.sport = ks_load16(udp);
-	pkt->tuple.dport = ks_load16(udp + 2);
-	if (pkt->tuple.dport == 0)
-		return KS_REASON_UDP_PORT;
-	pkt->payload_off = pkt->l4_off + UDP_HEADER_LEN;
-	pkt->payload_len = len - UDP_HEADER_LEN;
-	return 0;
-}
-
 static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:
 		return ks_tcp_parse(head, pkt, l4_len);
 	case KS_PROTO_UDP:
-		return parse_udp(head, pkt, l4_len);
+		return ks_udp_parse(head, pkt, l4_len);
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		return ks_icmp_parse(head, pkt, l4_len);
+	case KS_PROTO_SCTP:
+		return ks_sctp_parse(head, pkt, l4_len);
+	case KS_PROTO_DCCP:
+		return ks_dccp_parse(head, pkt, l4_len);
+	case KS_PROTO_UDPLITE:
+		return ks_udplite_parse(head, pkt, l4_len);
+	case KS_PROTO_GRE:
+		return ks_gre_parse(head, pkt, l4_len);
+	case KS_PROTO_ESP:
+	case KS_PROTO_AH:
+		return ks_ipsec_parse(head, pkt, l4_len);
+	case KS_PROTO_IGMP:
+		return ks_igmp_parse(head, pkt, l4_len);
 	default:
 		pkt->payload_off = pkt->l4_off;
 		pkt->payload_len = l4_len;
@@ -401,7 +401,7 @@ static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 static bool is_land(const struct ks_tuple *tuple)
 {
 	return tuple->src.d[0] == tuple->dst.d[0] && tuple->src.d[1] == tuple->dst.d[1] &&
-	       tuple->sport == tuple->dport && (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP);
+	       tuple->sport == tuple->dport && ks_proto_has_ports(tuple->proto);
 }
 
 /*
@@ -473,7 +473,7 @@ static inline __u32 fragment_refused(const struct ks_packet *pkt)
 	return pkt->flags & KS_PKT_ICMP_ERROR ? KS_REASON_ICMP_QUOTE : 0;
 }
 
-__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
 {
 	struct ks_upper up = {};
 	__u32 version = 0, fragment, reason;
@@ -486,7 +486,7 @@ __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, bool verify)
 		return reason;
 	}
 	if (version == KS_IPV4)
-		reason = parse_ipv4(head, pkt, &up, verify);
+		reason = parse_ipv4(head, pkt, &up, options);
 	else
 		reason = parse_ipv6(head, pkt, &up);
 	if (ks_unlikely(up.frag_at)) {

@@ -263,10 +263,10 @@ static void test_big_tcp(void **state)
 						  .head_len = KS_HEAD_MAX,
 						  .link = f.link };
 			if (rest > 65535) {
-				assert_int_equal(ks_packet_parse(head, &pkt, true), KS_REASON_OK_NEW);
+				assert_int_equal(ks_packet_parse(head, &pkt, 0), KS_REASON_OK_NEW);
 				assert_int_equal(pkt.l3_len, rest);
 			} else {
-				assert_int_not_equal(ks_packet_parse(head, &pkt, true), KS_REASON_OK_NEW);
+				assert_int_not_equal(ks_packet_parse(head, &pkt, 0), KS_REASON_OK_NEW);
 			}
 		}
 	}
@@ -286,7 +286,7 @@ static void test_ipv4_checksum(void **state)
 			/* Unless the home does not want it verified. */
 			memcpy(head, f.data, f.len);
 			pkt = (struct ks_packet){ .wire_len = f.len, .head_len = f.len, .link = f.link };
-			assert_int_equal(ks_packet_parse(head, &pkt, false), KS_REASON_OK_NEW);
+			assert_int_equal(ks_packet_parse(head, &pkt, KS_OPT_NO_IP_CHECKSUM), KS_REASON_OK_NEW);
 		}
 	}
 }
@@ -318,9 +318,9 @@ static void test_ipv4_options(void **state)
 		{ { 7, 0 }, 2, KS_REASON_IP_OPTIONS },
 		{ { 7, 1 }, 2, KS_REASON_IP_OPTIONS },
 		{ { 7, 2, 7, 2 }, 4, KS_REASON_OK_NEW },
-		{ { 131, 7, 4, 1, 2, 3, 4 }, 7, KS_REASON_IP_OPTIONS }, /* loose source route */
-		{ { 137, 7, 4, 1, 2, 3, 4 }, 7, KS_REASON_IP_OPTIONS }, /* strict source route */
-		{ { 1, 1, 137, 3, 4 }, 5, KS_REASON_IP_OPTIONS },
+		{ { 131, 7, 4, 1, 2, 3, 4 }, 7, KS_REASON_SOURCE_ROUTE }, /* loose source route */
+		{ { 137, 7, 4, 1, 2, 3, 4 }, 7, KS_REASON_SOURCE_ROUTE }, /* strict source route */
+		{ { 1, 1, 137, 3, 4 }, 5, KS_REASON_SOURCE_ROUTE },
 		{ { 0, 131, 7 }, 3, KS_REASON_OK_NEW }, /* behind the end */
 	};
 
