@@ -188,9 +188,16 @@ static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_scanner *p,
 	}
 }
 
+struct run {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	bool done; /* all was read */
+};
+
 static long octet_step(__u32 n, void *arg)
 {
-	struct ks_inspection *in = arg;
+	struct run *run = arg;
+	struct ks_inspection *in = run->in;
 	struct ks_helping *h = &in->helping;
 	struct ks_helper_memory *m = memory(in, in->dir);
 
@@ -378,12 +385,6 @@ static bool chunk_read(struct ks_env *env, struct ks_inspection *in)
 	return !h->failed;
 }
 
-struct run {
-	struct ks_env *env;
-	struct ks_inspection *in;
-	bool done; /* all was read */
-};
-
 /* Reads to the end of the chunk, or to where something is heard. */
 static long run_step(__u32 n, void *arg)
 {
@@ -395,11 +396,11 @@ static long run_step(__u32 n, void *arg)
 		run->done = !in->helping.failed;
 		return 1;
 	}
-	ks_loop(KS_HELPER_CHUNK, octet_step, in);
+	ks_loop(KS_HELPER_CHUNK, octet_step, run);
 	if (in->helping.heard && config)
 		heard(run->env, config, in, memory(in, in->dir));
 	in->helping.heard = KS_HEARD_NOTHING;
-	return in->helping.stop;
+	return in->helping.stop != 0;
 }
 
 /* Reads the payload. Returns false if all of the packet has to wait for what follows it. */
