@@ -354,8 +354,10 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 	in->now = bpf_ktime_get_coarse_ns() + control->clock_offset;
 	in->flow.clock = ks_flow_clock(in->now);
 	in->dry = 0;
+	in->resumed = 0;
 	in->pkt.flags = 0;
 	if (ks_test_mode) {
+		in->resumed = control->test_resumed;
 		in->from = control->test_from;
 		in->to = control->test_to;
 	}

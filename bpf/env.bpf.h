@@ -12,6 +12,9 @@
 
 enum hook { HOOK_TC, HOOK_XDP };
 
+/* skb->tc_index of a fragment that was held and is received anew; no packet from outside can bring it. */
+#define SEAL_RESUMED 0x4d00
+
 /* The program behind the stages: it counts, tells, and carries out the verdict. */
 #define STAGE_END KS_STAGE_MAX
 #define STAGE_SLOTS 16

@@ -22,6 +22,8 @@
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
+ *   ks_held         ARRAY                    struct ks_held: fragments that wait for the first one of their datagram
+ *   ks_aside        PERCPU_ARRAY [1]         private: the first one's octets while those go on
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
@@ -31,6 +33,7 @@
 #ifndef KS_BPF_MAPS_H
 #define KS_BPF_MAPS_H
 
+#include "fragment.h"
 #include "inspect.h"
 #include "reject.h"
 #include "types.h"
@@ -61,13 +64,30 @@ struct ks_control {
 	__u32 listeners; /* how many read events; the programs do not bother for none */
 	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
-	__u8 pad[6];
+	__u8 test_resumed; /* 1: its packet is a fragment that was held */
+	__u8 pad[5];
 	__u64 test_random; /* state of env_random() then, not 0 */
 	struct ks_listener {
 		__be16 port;
 		__u8 proto; /* 0: the place is free */
 		__u8 zero;
 	} test_listen[8]; /* sockets of the box then */
+};
+
+enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_KEPT, KS_HELD_RELEASED };
+
+/* A fragment that waits. */
+struct ks_held {
+	__u32 state; /* enum ks_held_state, changed by compare-and-swap; RELEASED in test runs only */
+	__u32 length;
+	__u64 hash; /* of its datagram */
+	__u64 since; /* ns on the inspection's clock */
+	__u64 order; /* ns on the kernel's clock: which one came first */
+	__u8 octets[KS_FRAGMENT_OCTETS];
+};
+
+struct ks_aside {
+	__u8 octets[KS_FRAGMENT_OCTETS];
 };
 
 /* Octets moved at a time when a payload grows or shrinks. */

@@ -214,6 +214,8 @@ int ks_tc_ingress(struct __sk_buff *skb)
 		scratch->in.pkt.link = port->link;
 	}
 	inspection_prepare(&env, &scratch->in, control);
+	if (!ks_test_mode)
+		scratch->in.resumed = skb->tc_index == SEAL_RESUMED;
 	if (!head_load(skb, scratch))
 		return TC_DROP;
 	begin(&env, scratch);
