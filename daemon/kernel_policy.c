@@ -191,7 +191,7 @@ static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struc
 		return -errno;
 	if (near.ifindex != ifindex && (near.ifindex || !port))
 		return 0;
-	near = port ? (struct ks_near_port){ ifindex, *port } : (struct ks_near_port){ 0 };
+	near = port ? (struct ks_near_port){ .ifindex = ifindex, .port = *port } : (struct ks_near_port){ 0 };
 	return bpf_map_update_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, &near, BPF_ANY) ? -errno : 0;
 }
 
