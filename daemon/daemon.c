@@ -244,6 +244,11 @@ static void take_news(struct ks_daemon *daemon)
 		ks_record_write(&daemon->record, daemon->instance.record);
 }
 
+static void say_refusal(const char *line)
+{
+	ks_report_error("%s", line);
+}
+
 static void sample(struct ks_daemon *daemon)
 {
 	struct ks_count counts[KS_REASON_MAX];
@@ -258,6 +263,9 @@ static void sample(struct ks_daemon *daemon)
 		sum->packets += counts[i].packets;
 		sum->bytes += counts[i].bytes;
 	}
+	if (!daemon->samples[1].time)
+		ks_refusals_init(&daemon->refusals, counts);
+	ks_refusals_tell(&daemon->refusals, counts, ks_kernel_config(daemon->kernel), new.time, say_refusal);
 	daemon->samples[0] = daemon->samples[1];
 	daemon->samples[1] = new;
 }

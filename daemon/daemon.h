@@ -17,6 +17,7 @@
 #include "interfaces.h"
 #include "kernel.h"
 #include "record.h"
+#include "refusals.h"
 
 struct ks_api;
 struct ks_events;
@@ -44,6 +45,7 @@ struct ks_daemon {
 	bool fresh; /* this process made the table: if the start fails, nobody misses it */
 	bool took_over; /* states of an earlier process */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
+	struct ks_refusals refusals; /* what was told of them */
 	bool quit; /* leave the loop */
 	bool remove; /* and the kernel clean */
 };

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See refusals.h. */
+#include <stdio.h>
+
+#include "refusals.h"
+
+#define INTERVAL (60 * KS_NSEC_PER_SEC)
+
+static const struct {
+	enum ks_reason reason;
+	const char *what;
+} kinds[] = {
+	{ KS_REASON_TABLE_FULL, "the state table is full: new flows are refused" },
+	{ KS_REASON_HALF_OPEN_FULL, "the budget of half-open connections is spent: new ones are refused" },
+	{ KS_REASON_FRAGMENT_LIMIT, "too many datagrams in fragments: new ones are refused" },
+	{ KS_REASON_NO_PORT, "no free port for translation: new flows are refused" },
+	{ KS_REASON_NO_ADDRESS, "no address for translation: new flows are refused" },
+};
+
+_Static_assert(KS_ARRAY_SIZE(kinds) == KS_REFUSALS_KINDS, "a counter for each");
+
+/* What of the policy sets the bound, behind the sentence. */
+static void bound_print(enum ks_reason reason, const struct ks_config *config, char *text, size_t size)
+{
+	if (reason == KS_REASON_TABLE_FULL)
+		snprintf(text, size, " (limit states %u)", config->limit_states);
+	else if (reason == KS_REASON_HALF_OPEN_FULL)
+		snprintf(text, size, " (limit half-open %u)", config->limit_half_open);
+	else if (reason == KS_REASON_FRAGMENT_LIMIT)
+		snprintf(text, size, " (limit fragments %u)", config->limit_kind[KS_KIND_FRAGMENT]);
+}
+
+void ks_refusals_init(struct ks_refusals *refusals, const struct ks_count counts[KS_REASON_MAX])
+{
+	*refusals = (struct ks_refusals){ 0 };
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(kinds); i++)
+		refusals->kind[i].told = counts[kinds[i].reason].packets;
+}
+
+void ks_refusals_tell(struct ks_refusals *refusals, const struct ks_count counts[KS_REASON_MAX],
+		      const struct ks_config *config, __u64 now, void (*say)(const char *line))
+{
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(kinds); i++) {
+		__u64 packets = counts[kinds[i].reason].packets, news = packets - refusals->kind[i].told;
+		char bound[48] = "", line[160];
+
+		if (!news || (refusals->kind[i].when && now - refusals->kind[i].when < INTERVAL))
+			continue;
+		bound_print(kinds[i].reason, config, bound, sizeof(bound));
+		snprintf(line, sizeof(line), "%s%s: %llu packet%s", kinds[i].what, bound, news, news == 1 ? "" : "s");
+		say(line);
+		refusals->kind[i].told = packets;
+		refusals->kind[i].when = now;
+	}
+}
