@@ -41,13 +41,17 @@ static __u32 addr_diff(const struct ks_addr *old, const struct ks_addr *new)
 static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 {
 	const __u8 *ip = ks_head_at(head, c->l3_off);
-	__be32 src = c->halves & KS_TRANSLATE_SRC ? c->new->src.w[3] : c->old->src.w[3];
-	__be32 dst = c->halves & KS_TRANSLATE_DST ? c->new->dst.w[3] : c->old->dst.w[3];
+	const struct ks_tuple *old = c->old, *new = c->new;
 	__be16 length = ks_load16(ip + IPV4_TOTAL_LENGTH_OFF);
 	__u8 text[12] __attribute__((aligned(4)));
+	__be32 src, dst;
 
-	c->addr_diff =
-		ks_checksum_fold(ks_checksum_diff32(c->old->src.w[3], src) + ks_checksum_diff32(c->old->dst.w[3], dst));
+	/* Or the compiler chooses between the places of the two pointers, which no verifier can follow. */
+	ks_opaque(old);
+	ks_opaque(new);
+	src = c->halves & KS_TRANSLATE_SRC ? new->src.w[3] : old->src.w[3];
+	dst = c->halves & KS_TRANSLATE_DST ? new->dst.w[3] : old->dst.w[3];
+	c->addr_diff = ks_checksum_fold(ks_checksum_diff32(old->src.w[3], src) + ks_checksum_diff32(old->dst.w[3], dst));
 	ks_store16(text, ks_load16(ip + IPV4_TTL_OFF));
 	ks_store16(text + 2,
 		   ks_checksum_apply(ks_load16(ip + IPV4_CHECKSUM_OFF),
@@ -93,17 +97,22 @@ static inline bool is_icmp(__u32 proto)
 /* The ports; a question's or an answer's identifier, which is the asker's port (icmp.h). */
 static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 {
-	__be16 sport = c->halves & KS_TRANSLATE_SRC ? c->new->sport : c->old->sport;
-	__be16 dport = c->halves & KS_TRANSLATE_DST ? c->new->dport : c->old->dport;
-	__be16 ports[2] = { sport, dport };
+	const struct ks_tuple *old = c->old, *new = c->new;
+	__be16 sport, dport, ports[2];
 
-	if (is_icmp(c->old->proto)) {
-		c->port_diff = is_question ? ks_checksum_diff16(c->old->sport, sport)
-					   : ks_checksum_diff16(c->old->dport, dport);
+	ks_opaque(old);
+	ks_opaque(new);
+	sport = c->halves & KS_TRANSLATE_SRC ? new->sport : old->sport;
+	dport = c->halves & KS_TRANSLATE_DST ? new->dport : old->dport;
+	ports[0] = sport;
+	ports[1] = dport;
+	if (is_icmp(old->proto)) {
+		c->port_diff = is_question ? ks_checksum_diff16(old->sport, sport)
+					   : ks_checksum_diff16(old->dport, dport);
 		ports[0] = is_question ? sport : dport;
 		return env_packet_write(env, c->l4_off + ICMP_ID_OFF, ports, sizeof(ports[0]));
 	}
-	c->port_diff = ks_checksum_diff16(c->old->sport, sport) + ks_checksum_diff16(c->old->dport, dport);
+	c->port_diff = ks_checksum_diff16(old->sport, sport) + ks_checksum_diff16(old->dport, dport);
 	return env_packet_write(env, c->l4_off, ports, sizeof(ports));
 }
 
