@@ -237,16 +237,28 @@ static bool reset_is_exact(struct ks_inspection *in)
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
 	compare_set(in, pkt->seq, flow->ack[!dir], flow->end[dir]);
-	if (flow->state == KS_STATE_TCP_SYN_SENT)
+	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
 		return pkt->seq == flow->end[dir];
-	/* A SYN inside is refused by who has forgotten the connection: at number 0, acknowledging it. */
-	if (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN)
-		return pkt->seq == flow->end[dir] ||
-		       (pkt->tcp_flags & KS_TCP_ACK && pkt->ack == flow->ack[KS_ORIGINAL]);
 	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
 		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
 	/* While closing, anything between what is acknowledged and what was sent. */
 	return !ks_seq_before(pkt->seq, flow->ack[!dir]) && !ks_seq_after(pkt->seq, flow->end[dir]);
+}
+
+/*
+ * Resets that mean another connection than ours: the originator's in answer to
+ * a challenge from an old one at the responder, and a responder's, at number 0,
+ * to the SYN inside a connection that it has forgotten (RFC 9293 3.10.7.1).
+ */
+static bool reset_is_foreign(const struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_packet *pkt = &in->pkt;
+
+	if (in->dir == KS_ORIGINAL)
+		return flow->state == KS_STATE_TCP_SYN_SENT;
+	return flow->flags & KS_FLOW_SYN_SEEN && pkt->seq == 0 && pkt->tcp_flags & KS_TCP_ACK &&
+	       pkt->ack == flow->ack[KS_ORIGINAL];
 }
 
 /*
@@ -463,12 +475,8 @@ static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
 	case EV_RST:
 		if (reset_is_exact(in))
 			return 0;
-		/* In answer to a challenge from an old connection at the responder. */
-		if (in->dir == KS_ORIGINAL && in->flow.before.state == KS_STATE_TCP_SYN_SENT) {
-			*arc = PASS;
-			return 0;
-		}
-		return KS_REASON_TCP_RST_SEQ;
+		*arc = PASS;
+		return reset_is_foreign(in) ? 0 : KS_REASON_TCP_RST_SEQ;
 	default:
 		return 0;
 	}
