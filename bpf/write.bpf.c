@@ -60,7 +60,7 @@ struct moving {
 	__u32 begin, end; /* what moves */
 	__s32 delta;
 	__u32 done; /* octets moved */
-	bool failed;
+	__u32 failed;
 };
 
 /* The next chunk: from the end when the packet has grown, from the beginning when it shrinks. */
@@ -76,7 +76,7 @@ static long move_step(__u32 n, void *arg)
 	m->done += len;
 	len = length_bound(len);
 	m->failed = !load(m->env, off, octets, len) || !store(m->env, off + m->delta, octets, len);
-	return m->failed;
+	return m->failed != 0;
 }
 
 static bool set_length(struct ks_env *env, __u32 len, __s32 delta)

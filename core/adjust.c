@@ -184,7 +184,7 @@ struct walk {
 	__u32 len; /* of what was written anew there */
 	__u32 off, edge; /* the next option; the next edge of a block in it */
 	__u32 edges; /* how many */
-	bool failed;
+	__u32 failed;
 };
 
 static long edge_step(__u32 n, void *arg)
@@ -223,7 +223,7 @@ static long option_step(__u32 n, void *arg)
 		ks_loop(SACK_EDGES, edge_step, w);
 	}
 	w->off += len;
-	return w->failed;
+	return w->failed != 0;
 }
 
 static bool sack_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head,

@@ -54,7 +54,7 @@ struct alert_walk {
 	const __u8 *head;
 	struct ks_packet *pkt;
 	__u32 end;
-	bool found;
+	__u32 found; /* 0 or 1: a verifier must see what the callbacks return */
 };
 
 /* One option of an IPv4 header whose options were found to be well formed; returns nonzero at the end of all. */
@@ -67,9 +67,9 @@ static long walk_ipv4(__u32 n, void *arg)
 	if (off + IPV4_OPT_ROUTER_ALERT_LEN > w->end || opt[0] == IPV4_OPT_END)
 		return 1;
 	if (opt[0] == IPV4_OPT_ROUTER_ALERT && opt[1] == IPV4_OPT_ROUTER_ALERT_LEN && ks_load16(opt + 2) == 0)
-		w->found = true;
+		w->found = 1;
 	w->pkt->cursor = off + (opt[0] == IPV4_OPT_NOP ? 1 : opt[1]);
-	return w->found;
+	return w->found != 0;
 }
 
 static bool ipv4_has_alert(const __u8 *head, struct ks_packet *pkt)
@@ -97,9 +97,9 @@ static long walk_ipv6(__u32 n, void *arg)
 	/* Its value says for whom: 0 is MLD (RFC 2711 2.1). */
 	if (opt[0] == IPV6_OPT_ROUTER_ALERT && opt[1] == IPV6_OPT_ROUTER_ALERT_LEN && off + 4 <= w->end &&
 	    ks_load16(opt + IPV6_OPT_HEADER_LEN) == 0)
-		w->found = true;
+		w->found = 1;
 	w->pkt->cursor = off + IPV6_OPT_HEADER_LEN + opt[1];
-	return w->found;
+	return w->found != 0;
 }
 
 static bool ipv6_has_alert(const __u8 *head, struct ks_packet *pkt)
