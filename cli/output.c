@@ -36,6 +36,7 @@ enum ks_colour ks_action_colour(unsigned action)
 	case KS_ALLOW:
 		return KS_COLOUR_GREEN;
 	case KS_BYPASS:
+	case KS_HOLD:
 		return KS_COLOUR_YELLOW;
 	default:
 		return KS_COLOUR_RED;

@@ -17,6 +17,7 @@ enum ks_action {
 	KS_REJECT = 2, /* dropped, and the sender is told (TCP RST, ICMP unreachable) */
 	KS_BYPASS = 3, /* passed by a bypass rule, not tracked */
 	KS_HOLD = 4, /* kept back: a fragment whose first one has not come yet */
+	KS_ACTION_MAX
 };
 
 /* How the packet stands to the flows we remember. */

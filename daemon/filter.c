@@ -131,7 +131,7 @@ static int take_state(struct ks_filter *filter, const struct ks_policy *policy, 
 
 static int take_verdict(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
 {
-	for (int i = KS_ALLOW; i <= KS_BYPASS; i++) {
+	for (int i = KS_ALLOW; i < KS_ACTION_MAX; i++) {
 		if (!strcasecmp(ks_action_name((unsigned)i), value))
 			return take_int(&filter->verdict, i);
 	}

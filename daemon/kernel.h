@@ -44,6 +44,7 @@ struct ks_kernel;
 	X(EVENTS, ks_events)           \
 	X(EVENTS_LOST, ks_events_lost) \
 	X(SCRATCH, ks_scratch)         \
+	X(HELD, ks_held)               \
 	X(SWEEPER, ks_sweeper)
 
 enum ks_kernel_map {

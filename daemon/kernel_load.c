@@ -77,7 +77,7 @@ static bool has_shape(const struct bpf_map *map, int fd, bool sized)
 static bool is_renewable(unsigned map)
 {
 	return map == KS_MAP_REASONS || map == KS_MAP_RULE_COUNTS || map == KS_MAP_EVENTS ||
-	       map == KS_MAP_EVENTS_LOST || map == KS_MAP_SCRATCH;
+	       map == KS_MAP_EVENTS_LOST || map == KS_MAP_SCRATCH || map == KS_MAP_HELD;
 }
 
 static int reuse_one(const struct bpf_object *object, unsigned i, int fd)

@@ -17,7 +17,7 @@ static const char *const reason_texts[KS_REASON_MAX] = { KS_REASONS(X) };
 static const char *const state_names[KS_STATE_MAX] = { KS_STATES(X) };
 #undef X
 
-static const char *const action_names[] = { "allow", "deny", "reject", "bypass", "hold" };
+static const char *const action_names[KS_ACTION_MAX] = { "allow", "deny", "reject", "bypass", "hold" };
 
 static const char *const class_names[KS_CLASS_MAX] = {
 	"none", "new", "established", "related", "invalid", "untracked",

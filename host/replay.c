@@ -157,6 +157,22 @@ static int frame_report(struct ks_replay *replay, const char *path, __u64 number
 	return replay->config.each ? replay->config.each(&report, replay->config.arg) : 0;
 }
 
+/* Fragments that waited for this one go on behind it. They were frames of the capture already: only the verdict counts. */
+static int resumed_report(struct ks_replay *replay, const char *path, __u64 number,
+			  const struct ks_capture_frame *captured)
+{
+	const struct ks_frame *frame;
+	int err = 0;
+
+	while (!err && (frame = ks_engine_resume(replay->engine, &replay->in))) {
+		replay->totals.resumed++;
+		replay->totals.actions[replay->in.action]++;
+		replay->totals.classes[replay->in.class]++;
+		err = frame_report(replay, path, number, captured, frame);
+	}
+	return err;
+}
+
 static int frame_replay(struct ks_replay *replay, const char *path, __u64 number,
 			const struct ks_capture_frame *captured, char *error)
 {
@@ -180,7 +196,8 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 	totals_count(replay, &frame);
 	replay->totals.outside += !placed;
 	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->in, replay->totals.first);
-	return frame_report(replay, path, number, captured, &frame);
+	err = frame_report(replay, path, number, captured, &frame);
+	return err ? err : resumed_report(replay, path, number, captured);
 }
 
 int ks_replay_capture(struct ks_replay *replay, struct ks_capture *capture, const char *path,

@@ -60,11 +60,12 @@ struct ks_replay_connection {
 
 struct ks_replay_totals {
 	__u64 frames, bytes; /* judged, by their length on the wire */
+	__u64 resumed; /* fragments among them that were held, and have gone on: each is counted under both verdicts */
 	__u64 skipped; /* left out: arriving_only */
 	__u64 cut; /* by the snap length */
 	__u64 outside; /* IP frames of which nothing told a zone, neither whence nor whither */
 	__u64 backwards; /* frames older than their predecessor */
-	__u64 actions[4]; /* by enum ks_action */
+	__u64 actions[KS_ACTION_MAX];
 	__u64 classes[KS_CLASS_MAX];
 	__u64 midstream; /* TCP packets without a flow that are not a SYN: denied "no state" */
 	__u64 midstream_flows; /* of so many connections; at most KS_REPLAY_MIDSTREAM_MAX are told apart */

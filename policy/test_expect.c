@@ -29,7 +29,7 @@ void ks_expect_init(struct ks_expect *expect)
 
 static int action_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
-	for (int action = KS_ALLOW; action <= KS_HOLD; action++) {
+	for (int action = KS_ALLOW; action < KS_ACTION_MAX; action++) {
 		if (ks_reader_accept_word(reader, ks_action_name(action))) {
 			expect->action = action;
 			return 0;

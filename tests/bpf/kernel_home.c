@@ -33,6 +33,7 @@ struct kernel_home {
 	struct ks_bucket *table; /* the map's memory */
 	size_t table_size;
 	__u64 packets; /* since the reset */
+	bool held; /* the owner's: fragments may have been kept since the reset */
 };
 
 /* Stays on the processor that it runs on now. */
@@ -139,7 +140,7 @@ static int kernel_reset(void *self)
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = live_kill(home) ?: table_shape(home);
+	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home);
 
 	if (err)
 		return err;
@@ -198,9 +199,8 @@ static const char *kernel_refuses(void *self, const struct ks_frame *frame)
 								  : NULL;
 }
 
-static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
+static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bool resumed, struct ks_passage *passage)
 {
-	struct kernel_home *home = self;
 	enum ks_kernel_program program = home->hook == HOOK_TC ? KS_PROGRAM_TC_INGRESS : KS_PROGRAM_XDP;
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	__u32 zero = 0;
@@ -211,12 +211,15 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 
 	control->test_from = frame->from;
 	control->test_to = frame->to;
-	control->test_random = ks_home_random(home->packets++);
+	control->test_resumed = resumed;
+	if (!resumed)
+		control->test_random = ks_home_random(home->packets++);
 	if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), &opts))
 		return -errno;
 	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
 		return -errno;
 	passage->in = scratch->in;
+	home->owner->held |= passage->in.action == KS_HOLD;
 	passage->answer_len = scratch->answer_len;
 	memcpy(passage->answer, scratch->answer, sizeof(passage->answer));
 	passage->output_len = 0;
@@ -225,6 +228,72 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 		memcpy(passage->output, output, KS_MIN(opts.data_size_out, sizeof(passage->output)));
 	}
 	return 0;
+}
+
+/* The oldest fragment that may go on; returns its place, or -1. */
+static int held_find(int fd, struct ks_held *oldest)
+{
+	struct ks_held held;
+	int place = -1;
+
+	for (__u32 i = 0; i < KS_FRAGMENT_POOL; i++) {
+		if (bpf_map_lookup_elem(fd, &i, &held) || held.state != KS_HELD_RELEASED)
+			continue;
+		if (place >= 0 && held.order >= oldest->order)
+			continue;
+		*oldest = held;
+		place = (int)i;
+	}
+	return place;
+}
+
+static int held_free(int fd, __u32 place)
+{
+	static const struct ks_held none;
+
+	return bpf_map_update_elem(fd, &place, &none, BPF_ANY) ? -errno : 0;
+}
+
+/* In test runs the programs only mark what may go on behind the packet; it is offered to them again here. */
+static int held_resume(struct kernel_home *home, const struct ks_frame *behind, struct ks_passage *passage)
+{
+	int fd = ks_kernel_map_fd(home->kernel, KS_MAP_HELD), place, err = 0;
+	static struct ks_passage own;
+	static struct ks_held held;
+
+	while (!err && home->owner->held && (place = held_find(fd, &held)) >= 0) {
+		struct ks_frame frame = { .data = held.octets,
+					  .captured = held.length,
+					  .length = held.length,
+					  .from = behind->from,
+					  .to = behind->to };
+
+		err = held_free(fd, (__u32)place);
+		if (!err)
+			err = kernel_run(home, &frame, true, &own);
+		passage->resumed += !err && (own.in.action == KS_ALLOW || own.in.action == KS_BYPASS);
+	}
+	return err;
+}
+
+static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
+{
+	int err = kernel_run(self, frame, false, passage);
+
+	passage->resumed = 0;
+	passage->resumed_fault = NULL;
+	return err ? err : held_resume(self, frame, passage);
+}
+
+/* What one test kept is none of the next one's. */
+static int held_reset(struct kernel_home *home)
+{
+	int err = 0;
+
+	for (__u32 i = 0; home->owner->held && !err && i < KS_FRAGMENT_POOL; i++)
+		err = held_free(ks_kernel_map_fd(home->kernel, KS_MAP_HELD), i);
+	home->owner->held = false;
+	return err;
 }
 
 static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
@@ -269,7 +338,6 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 	{                                        \
 		.name = hook,                    \
 		.no_checksums = true,            \
-		.no_hold = true,                 \
 		.refuses = kernel_refuses,       \
 		.set_policy = kernel_set_policy, \
 		.reset = kernel_reset,           \

@@ -71,7 +71,7 @@ static int look(const struct ks_replay_frame *frame, void *arg)
 	check(frame->captured->captured <= frame->captured->length, "more captured than there was");
 	check(in->reason < KS_REASON_MAX && in->class < KS_CLASS_MAX && in->state < KS_STATE_MAX,
 	      "numbers out of range");
-	check(ks_reason_is_pass(in->reason) == (in->action == KS_ALLOW || in->action == KS_BYPASS),
+	check(ks_reason_is_pass(in->reason) == (in->action != KS_DENY && in->action != KS_REJECT),
 	      "a verdict that contradicts its reason");
 	if (frame->number <= EXPLAINED)
 		explain(arg, frame->frame);

@@ -148,8 +148,9 @@ static void check_key(const struct ks_inspection *in)
 
 static void check_verdict(const struct ks_inspection *in)
 {
-	bool passes = in->action == KS_ALLOW || in->action == KS_BYPASS;
+	bool passes = in->action != KS_DENY && in->action != KS_REJECT; /* or waits */
 
+	check((in->action == KS_HOLD) == (in->reason == KS_REASON_OK_HELD), "held for another reason", in);
 	check(in->reason < KS_REASON_MAX && in->class < KS_CLASS_MAX && in->state < KS_STATE_MAX, "out of range", in);
 	check(passes == ks_reason_is_pass(in->reason), "verdict and reason contradict each other", in);
 	check(in->reason != KS_REASON_INTERNAL && in->reason != KS_REASON_CONTENDED, "impossible reason", in);
