@@ -122,6 +122,9 @@ PROGRAM("tc") int ks_tc_open(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_error(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_fragment(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_helper(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_scan(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_announce(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_adjust(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_write(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_leaving(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_end(struct __sk_buff *skb);
@@ -138,6 +141,9 @@ struct {
 		[KS_STAGE_ERROR] = (void *)&ks_tc_error,
 		[KS_STAGE_FRAGMENT] = (void *)&ks_tc_fragment,
 		[KS_STAGE_HELPER] = (void *)&ks_tc_helper,
+		[KS_STAGE_SCAN] = (void *)&ks_tc_scan,
+		[KS_STAGE_ANNOUNCE] = (void *)&ks_tc_announce,
+		[KS_STAGE_ADJUST] = (void *)&ks_tc_adjust,
 		[KS_STAGE_WRITE] = (void *)&ks_tc_write,
 		[STAGE_END] = (void *)&ks_tc_end,
 		[STAGE_LEAVING] = (void *)&ks_tc_leaving,
@@ -290,7 +296,10 @@ TC_STAGE(ks_tc_find, ks_stage_find(&env, &scratch->in))
 TC_STAGE(ks_tc_open, ks_stage_open(&env, &scratch->in))
 TC_STAGE(ks_tc_error, ks_stage_error(&env, &scratch->in, scratch->head))
 TC_STAGE(ks_tc_fragment, ks_stage_fragment(&env, &scratch->in))
-TC_STAGE(ks_tc_helper, ks_helper_inspect(&env, &scratch->in, scratch->head))
+TC_STAGE(ks_tc_helper, ks_stage_helper(&env, &scratch->in))
+TC_STAGE(ks_tc_scan, ks_stage_scan(&env, &scratch->in))
+TC_STAGE(ks_tc_announce, ks_stage_announce(&env, &scratch->in))
+TC_STAGE(ks_tc_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
 TC_STAGE(ks_tc_write, ks_stage_write(&env, &scratch->in, scratch->head))
 TC_STAGE(ks_tc_leaving, scratch->relay.is_leaving = 1; ks_inspect_leaving(&env, &scratch->in, scratch->head))
 

@@ -53,6 +53,9 @@ PROGRAM("xdp") int ks_xdp_open(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_error(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_fragment(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_helper(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_scan(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_announce(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_adjust(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_write(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_end(struct xdp_md *xdp);
 
@@ -68,6 +71,9 @@ struct {
 		[KS_STAGE_ERROR] = (void *)&ks_xdp_error,
 		[KS_STAGE_FRAGMENT] = (void *)&ks_xdp_fragment,
 		[KS_STAGE_HELPER] = (void *)&ks_xdp_helper,
+		[KS_STAGE_SCAN] = (void *)&ks_xdp_scan,
+		[KS_STAGE_ANNOUNCE] = (void *)&ks_xdp_announce,
+		[KS_STAGE_ADJUST] = (void *)&ks_xdp_adjust,
 		[KS_STAGE_WRITE] = (void *)&ks_xdp_write,
 		[STAGE_END] = (void *)&ks_xdp_end,
 	},
@@ -137,7 +143,10 @@ XDP_STAGE(ks_xdp_find, ks_stage_find(&env, &scratch->in))
 XDP_STAGE(ks_xdp_open, ks_stage_open(&env, &scratch->in))
 XDP_STAGE(ks_xdp_error, ks_stage_error(&env, &scratch->in, scratch->head))
 XDP_STAGE(ks_xdp_fragment, ks_stage_fragment(&env, &scratch->in))
-XDP_STAGE(ks_xdp_helper, ks_helper_inspect(&env, &scratch->in, scratch->head))
+XDP_STAGE(ks_xdp_helper, ks_stage_helper(&env, &scratch->in))
+XDP_STAGE(ks_xdp_scan, ks_stage_scan(&env, &scratch->in))
+XDP_STAGE(ks_xdp_announce, ks_stage_announce(&env, &scratch->in))
+XDP_STAGE(ks_xdp_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
 XDP_STAGE(ks_xdp_write, ks_stage_write(&env, &scratch->in, scratch->head))
 
 PROGRAM("xdp")

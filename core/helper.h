@@ -2,7 +2,7 @@
 /*
  * Helpers: readers of control connections in which further connections are
  * announced. A helper does nothing until a rule assigns it. Every packet of a
- * flow with a helper goes through the stage here: it is judged like any other,
+ * flow with a helper goes through the stages here: it is judged like any other,
  * then its payload is read octet by octet (core/scanner.h), what it announces is expected
  * (core/expect.h), and where addresses are translated the announcement is written anew,
  * which moves the sequence numbers of all that follows (core/adjust.h).
@@ -64,6 +64,10 @@ struct ks_helping {
 	__u8 failed; /* 1: the packet could not be read or changed */
 	__u8 choose; /* 1: the expectation may get another port */
 	__u8 made; /* expectations made */
+	__u8 left; /* expectations still to be made of an announcement */
+	__u8 turns; /* announcements so far */
+	__u8 reason; /* why the packet passes: enum ks_reason */
+	__u8 zero[3];
 	__u32 ack, sack; /* as they came */
 	struct ks_scanner saved; /* as it was before the mark */
 	__u32 end; /* of what is to be read; all offsets count from the start of the frame */
@@ -87,7 +91,13 @@ struct ks_helping {
 struct ks_env;
 struct ks_inspection;
 
-/* The stage: judges a packet of the flow in->flow.before and reads along; or reads a packet that has just opened its flow. */
-void ks_helper_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+/*
+ * The stages. The first judges a packet of the flow in->flow.before, or goes on with one that has just opened its
+ * flow; then scanning and what is announced take turns; the last one keeps what was learnt and writes the packet.
+ */
+void ks_stage_helper(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_scan(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_announce(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_adjust(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 #endif

@@ -577,7 +577,16 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *h
 		ks_stage_fragment(env, in);
 		break;
 	case KS_STAGE_HELPER:
-		ks_helper_inspect(env, in, head);
+		ks_stage_helper(env, in);
+		break;
+	case KS_STAGE_SCAN:
+		ks_stage_scan(env, in);
+		break;
+	case KS_STAGE_ANNOUNCE:
+		ks_stage_announce(env, in);
+		break;
+	case KS_STAGE_ADJUST:
+		ks_stage_adjust(env, in, head);
 		break;
 	case KS_STAGE_WRITE:
 		ks_stage_write(env, in, head);

@@ -29,6 +29,9 @@ enum ks_stage {
 	KS_STAGE_ERROR, /* an ICMP error: judge it by the flow it quotes */
 	KS_STAGE_FRAGMENT, /* a fragment: judge it by its datagram */
 	KS_STAGE_HELPER, /* of a control connection that a helper follows */
+	KS_STAGE_SCAN, /* the same: its payload is read */
+	KS_STAGE_ANNOUNCE, /* it announces another connection */
+	KS_STAGE_ADJUST, /* it was read, and its text and numbers may change */
 	KS_STAGE_WRITE, /* passed, and its octets are to be changed */
 	KS_STAGE_MAX
 };
