@@ -31,6 +31,8 @@ static const struct field inspection_fields[] = {
 	FIELD(ks_inspection, pkt.tcp_flags), FIELD(ks_inspection, pkt.wscale),
 	FIELD(ks_inspection, pkt.tcp_opts),  FIELD(ks_inspection, pkt.icmp_type),
 	FIELD(ks_inspection, pkt.icmp_code), FIELD(ks_inspection, pkt.hop_limit),
+	FIELD(ks_inspection, translate),     FIELD(ks_inspection, via),
+	FIELD(ks_inspection, replaces),
 };
 
 static const struct field flow_fields[] = {
@@ -41,7 +43,14 @@ static const struct field flow_fields[] = {
 	FIELD(ks_flow, ack[0]),		FIELD(ks_flow, ack[1]),		FIELD(ks_flow, max_end[0]),
 	FIELD(ks_flow, max_end[1]),	FIELD(ks_flow, max_win[0]),	FIELD(ks_flow, max_win[1]),
 	FIELD(ks_flow, scale[0]),	FIELD(ks_flow, scale[1]),	FIELD(ks_flow, tcp_flags[0]),
-	FIELD(ks_flow, tcp_flags[1]),
+	FIELD(ks_flow, tcp_flags[1]),	FIELD(ks_flow, helper),		FIELD(ks_flow, class),
+};
+
+static const struct field record_fields[] = {
+	FIELD(ks_flow, state),
+	FIELD(ks_flow, zone[0]),
+	FIELD(ks_flow, zone[1]),
+	FIELD(ks_flow, timeout),
 };
 
 static unsigned long long field_number(const void *object, const struct field *field)
@@ -67,9 +76,28 @@ static bool fields_differ(const void *a, const void *b, const struct field *fiel
 	return false;
 }
 
+/* Where an alias lies depends on the home's secret; whether there is one does not. */
+static bool aliases_differ(const struct ks_flow *a, const struct ks_flow *b, const char *of, char *text)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		if (!a->alias[dir] == !b->alias[dir])
+			continue;
+		snprintf(text, DIFFERENCE_TEXT, "%salias[%d]: %s", of, dir,
+			 a->alias[dir] ? "one and none" : "none and one");
+		return true;
+	}
+	return false;
+}
+
 static bool flows_differ(const struct ks_flow *a, const struct ks_flow *b, const char *of, char *text)
 {
-	return fields_differ(a, b, flow_fields, KS_ARRAY_SIZE(flow_fields), of, text);
+	return fields_differ(a, b, flow_fields, KS_ARRAY_SIZE(flow_fields), of, text) || aliases_differ(a, b, of, text);
+}
+
+/* Of what is no flow, the key says almost all. */
+static bool records_differ(const struct ks_flow *a, const struct ks_flow *b, const char *of, char *text)
+{
+	return fields_differ(a, b, record_fields, KS_ARRAY_SIZE(record_fields), of, text);
 }
 
 /* The key is only set once a flow was looked for, and the flow copies belong to it. */
@@ -82,6 +110,10 @@ static bool outputs_differ(const struct ks_passage *a, const struct ks_passage *
 {
 	__u32 length = KS_MIN(a->output_len, KS_PASSAGE_OUTPUT_MAX);
 
+	if (a->resumed != b->resumed) {
+		snprintf(text, DIFFERENCE_TEXT, "fragments that go on: %u and %u", a->resumed, b->resumed);
+		return true;
+	}
 	if (a->output_len != b->output_len) {
 		snprintf(text, DIFFERENCE_TEXT, "the length of the packet that leaves: %u and %u", a->output_len,
 			 b->output_len);
@@ -150,7 +182,7 @@ int flow_list_take(struct flow_list *list, const struct ks_home *home)
 	int err;
 
 	list->count = 0;
-	err = home->ops->each_flow(home->self, flow_add, list);
+	err = home->ops->each_entry(home->self, flow_add, list);
 	if (!err && list->count)
 		qsort(list->flows, list->count, sizeof(*list->flows), flow_order);
 	return err;
@@ -165,15 +197,18 @@ void flow_list_fini(struct flow_list *list)
 bool flow_lists_differ(const struct flow_list *a, const struct flow_list *b, char text[DIFFERENCE_TEXT])
 {
 	if (a->count != b->count) {
-		snprintf(text, DIFFERENCE_TEXT, "%zu and %zu flows", a->count, b->count);
+		snprintf(text, DIFFERENCE_TEXT, "%zu and %zu entries", a->count, b->count);
 		return true;
 	}
 	for (size_t i = 0; i < a->count; i++) {
 		if (memcmp(&a->flows[i].key, &b->flows[i].key, sizeof(a->flows[i].key)) != 0) {
-			snprintf(text, DIFFERENCE_TEXT, "flow %zu has another key", i);
+			snprintf(text, DIFFERENCE_TEXT, "entry %zu, of kind %u and %u, has another key", i,
+				 a->flows[i].key.kind, b->flows[i].key.kind);
 			return true;
 		}
-		if (flows_differ(&a->flows[i].flow, &b->flows[i].flow, "flow in the table: ", text))
+		if (ks_flow_is_shown(&a->flows[i].key, &a->flows[i].flow)
+			    ? flows_differ(&a->flows[i].flow, &b->flows[i].flow, "flow in the table: ", text)
+			    : records_differ(&a->flows[i].flow, &b->flows[i].flow, "entry in the table: ", text))
 			return true;
 	}
 	return false;

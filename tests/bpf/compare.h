@@ -10,7 +10,7 @@
 /* Each returns true and says in `text` what is different first: "state: 3 and 4". */
 bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT]);
 
-/* A home's live flows, sorted by their key. */
+/* What lives in a home's table, flows and all else, sorted by their key. */
 struct flow_list {
 	struct listed_flow {
 		struct ks_flow_key key;

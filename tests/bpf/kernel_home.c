@@ -133,6 +133,24 @@ static bool is_empty(const struct ks_table_counts *counts)
 	return !counts->flows && !records;
 }
 
+static int held_free(int fd, __u32 place)
+{
+	static const struct ks_held none;
+
+	return bpf_map_update_elem(fd, &place, &none, BPF_ANY) ? -errno : 0;
+}
+
+/* What one test kept is none of the next one's. */
+static int held_reset(struct kernel_home *home)
+{
+	int err = 0;
+
+	for (__u32 i = 0; home->owner->held && !err && i < KS_FRAGMENT_POOL; i++)
+		err = held_free(ks_kernel_map_fd(home->kernel, KS_MAP_HELD), i);
+	home->owner->held = false;
+	return err;
+}
+
 /* Then wipes what is dead and not yet swept, so that every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -247,13 +265,6 @@ static int held_find(int fd, struct ks_held *oldest)
 	return place;
 }
 
-static int held_free(int fd, __u32 place)
-{
-	static const struct ks_held none;
-
-	return bpf_map_update_elem(fd, &place, &none, BPF_ANY) ? -errno : 0;
-}
-
 /* In test runs the programs only mark what may go on behind the packet; it is offered to them again here. */
 static int held_resume(struct kernel_home *home, const struct ks_frame *behind, struct ks_passage *passage)
 {
@@ -283,17 +294,6 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	passage->resumed = 0;
 	passage->resumed_fault = NULL;
 	return err ? err : held_resume(self, frame, passage);
-}
-
-/* What one test kept is none of the next one's. */
-static int held_reset(struct kernel_home *home)
-{
-	int err = 0;
-
-	for (__u32 i = 0; home->owner->held && !err && i < KS_FRAGMENT_POOL; i++)
-		err = held_free(ks_kernel_map_fd(home->kernel, KS_MAP_HELD), i);
-	home->owner->held = false;
-	return err;
 }
 
 static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)

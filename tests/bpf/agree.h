@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Three homes side by side: the native one, the tc program and the XDP
+ * program, each with a table of its own. Whatever frame they are given, they
+ * must make the same of it, octet by octet of what leaves.
+ */
+#ifndef KS_TESTS_AGREE_H
+#define KS_TESTS_AGREE_H
+
+#include "compare.h"
+
+#define AGREE_HOMES 3 /* the native one first */
+
+struct agreement {
+	struct ks_policy *policy;
+	struct ks_home homes[AGREE_HOMES];
+	struct flow_list flows[AGREE_HOMES];
+	struct ks_passage passages[AGREE_HOMES]; /* of the last frame */
+	unsigned reasons[KS_REASON_MAX]; /* how often each was the native home's */
+	unsigned changed; /* frames that left otherwise than they came */
+};
+
+/* Loads the programs twice. Returns 0, or what main() shall return (kernel_home.h). */
+int agreement_open(struct agreement *agreement);
+void agreement_close(struct agreement *agreement);
+
+/* Takes up a policy in all homes and empties their tables. Returns 0 or -errno, the complaints printed. */
+int agreement_begin(struct agreement *agreement, const char *text);
+
+/*
+ * Gives a frame to all homes. Returns 0 if they agree, 1 if not, and then says
+ * in what; -EAGAIN if one of them cannot take such a frame. `what` and `number` name it.
+ */
+int agreement_frame(struct agreement *agreement, const struct ks_frame *frame, const char *what, unsigned number);
+
+/* Compares the tables. Returns 0, or 1 after it has said what is different. */
+int agreement_tables(struct agreement *agreement, const char *what, unsigned number);
+
+void agreement_advance(struct agreement *agreement, __u64 ns);
+
+/* Prints which reasons there were. */
+void agreement_summary(const struct agreement *agreement);
+
+#endif
