@@ -35,10 +35,11 @@ static void explainer_fini(struct explainer *explainer)
 static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 {
 	struct ks_policy *policy = daemon->policy;
-	const struct ks_tables tables = {
-		.config = &explainer->config, .rules = policy->rules, .sets = policy->sets, .ranges = policy->ranges,
-		.targets = policy->targets
-	};
+	const struct ks_tables tables = { .config = &explainer->config,
+					  .rules = policy->rules,
+					  .sets = policy->sets,
+					  .ranges = policy->ranges,
+					  .targets = policy->targets };
 	int err;
 
 	memset(explainer, 0, sizeof(*explainer));
@@ -56,18 +57,18 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 	return err;
 }
 
-/* Copies the packet's flow from the kernel into the engine, and lets the packet continue it. */
+/* Copies the packet's flow from the kernel into the engine, with its translation, and lets the packet continue it. */
 static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
+	struct ks_transplant live;
 	struct ks_inspection in;
-	struct ks_flow flow;
 	int err;
 
 	ks_engine_inspect(explainer->engine, frame, true, &in);
-	if (!ks_kernel_find_flow(explainer->daemon->kernel, &in.flow.key, &flow))
+	if (!ks_kernel_transplant(explainer->daemon->kernel, &in.flow.key, &live))
 		return 0;
-	err = ks_engine_add_flow(explainer->engine, &in.flow.key, &flow);
-	return err ?: ks_explain_continue(&explainer->step.packet, &in.flow.key, &flow, explainer->arena);
+	err = ks_engine_transplant(explainer->engine, &live);
+	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }
 
 /*

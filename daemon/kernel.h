@@ -22,6 +22,7 @@
 #include "bpf/maps.h"
 #include "core/env.h"
 #include "core/table.h"
+#include "host/transplant.h"
 #include "policy/policy.h"
 
 struct ks_kernel;
@@ -45,7 +46,9 @@ struct ks_kernel;
 	X(EVENTS_LOST, ks_events_lost) \
 	X(SCRATCH, ks_scratch)         \
 	X(HELD, ks_held)               \
-	X(SWEEPER, ks_sweeper)
+	X(SWEEPER, ks_sweeper)         \
+	X(TC_STAGES, ks_tc_stages)     \
+	X(XDP_STAGES, ks_xdp_stages)
 
 enum ks_kernel_map {
 #define X(id, name) KS_MAP_##id,
@@ -172,9 +175,6 @@ int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, v
 int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
 			     void *arg);
 
-/* Finds a live flow by its key. Returns whether there is one. */
-bool ks_kernel_find_flow(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *flow);
-
 /* Frees the flows of n keys. Returns how many were there, or -errno. */
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
 
@@ -188,6 +188,13 @@ struct ks_translation {
 /* The translation of a flow. Returns whether there is one; a flow may have one side only. */
 bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
 			   struct ks_translation *translation);
+
+/*
+ * Copies the live flow that packets of this key belong to, be it the flow's own
+ * key or a name of it, with all its names. Returns whether there is one.
+ */
+bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
+			  struct ks_transplant *transplant);
 
 /* Ends the flows whose source was translated to an address. Returns how many, or -errno. Looks through the table. */
 long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);

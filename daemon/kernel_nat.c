@@ -67,6 +67,56 @@ bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_
 	return original || reply;
 }
 
+/* A copy of the entry of a key, whatever its state. */
+static bool find_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_slot *copy,
+		       __u32 *place)
+{
+	for (__u32 i = 0; i < kernel->shape->buckets; i++) {
+		const struct ks_bucket *bucket = &kernel->table[i];
+
+		for (unsigned j = 0; j < KS_BUCKET_SLOTS; j++) {
+			const struct ks_flow_ref ref = { .bucket = i, .slot = j };
+
+			if (!bucket->tag[j] || memcmp(&bucket->slot[j].key, key, sizeof(*key)) ||
+			    !ks_kernel_copy_slot(&bucket->slot[j], copy) || copy->flow.state == KS_STATE_NONE ||
+			    memcmp(&copy->key, key, sizeof(*key)))
+				continue;
+			*place = ks_place_of(&ref);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
+			  struct ks_transplant *transplant)
+{
+	struct ks_slot slot;
+	__u32 place;
+
+	memset(transplant, 0, sizeof(*transplant));
+	if (!find_entry(kernel, key, &slot, &place))
+		return false;
+	if (slot.flow.state == KS_STATE_ALIAS) {
+		unsigned side = slot.flow.helper & 1;
+
+		if (!read_place(kernel, slot.flow.alias[0], &slot) || slot.flow.alias[side] != place)
+			return false;
+	}
+	if (!ks_flow_is_shown(&slot.key, &slot.flow) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
+		return false;
+	transplant->key = slot.key;
+	transplant->flow = slot.flow;
+	for (unsigned side = 0; side < 2; side++) {
+		if (!read_place(kernel, transplant->flow.alias[side], &slot) || !is_alias(&slot, side))
+			continue;
+		transplant->has_alias[side] = true;
+		transplant->alias_key[side] = slot.key;
+		transplant->alias[side] = slot.flow;
+	}
+	return true;
+}
+
 /* What the walk for the flows of an address carries along. */
 struct leaving {
 	struct ks_kernel *kernel;

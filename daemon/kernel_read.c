@@ -68,28 +68,6 @@ int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, v
 	return ks_kernel_each_flow_from(kernel, &cursor, kernel->shape->buckets, fn, arg);
 }
 
-struct search {
-	const struct ks_flow_key *key;
-	struct ks_flow *flow;
-};
-
-static int compare_key(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
-{
-	struct search *search = arg;
-
-	if (memcmp(key, search->key, sizeof(*key)))
-		return 0;
-	*search->flow = *flow;
-	return 1;
-}
-
-bool ks_kernel_find_flow(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *flow)
-{
-	struct search search = { .key = key, .flow = flow };
-
-	return ks_kernel_each_flow(kernel, compare_key, &search) == 1;
-}
-
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n)
 {
 	__u8 data[KS_KILL_HEADER + KS_KILL_BATCH * sizeof(*keys)] = { 0 };
