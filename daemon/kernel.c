@@ -200,8 +200,10 @@ static int pin_maps(const struct ks_kernel *kernel, const char *pin_dir)
 {
 	int err = make_folder(pin_dir, "maps");
 
-	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++)
-		err = pin_one(kernel->maps[i], pin_dir, "maps", ks_kernel_map_name(i));
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		if (kernel->maps[i] >= 0)
+			err = pin_one(kernel->maps[i], pin_dir, "maps", ks_kernel_map_name(i));
+	}
 	return err;
 }
 
@@ -343,7 +345,7 @@ static int get_maps(const char *pin_dir, int maps[KS_MAP_MAX])
 {
 	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
 		maps[i] = get_pin(pin_dir, "maps", ks_kernel_map_name(i));
-		if (maps[i] < 0)
+		if (maps[i] < 0 && i != KS_MAP_XDP_STAGES)
 			return maps[i];
 	}
 	return 0;
@@ -373,7 +375,7 @@ static int pin_renewed(const struct ks_kernel *kernel, const char *pin_dir, cons
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		if (map_id(kernel->maps[i]) != ids[i])
+		if (kernel->maps[i] >= 0 && map_id(kernel->maps[i]) != ids[i])
 			err = pin_one(kernel->maps[i], pin_dir, "maps", ks_kernel_map_name(i));
 	}
 	return err;

@@ -80,12 +80,20 @@ static bool is_renewable(unsigned map)
 	       map == KS_MAP_EVENTS_LOST || map == KS_MAP_SCRATCH || map == KS_MAP_HELD;
 }
 
+/* Tables of programs: those of another build stay with its programs until these are gone. */
+static bool is_of_programs(unsigned map)
+{
+	return map == KS_MAP_TC_STAGES || map == KS_MAP_XDP_STAGES;
+}
+
 static int reuse_one(const struct bpf_object *object, unsigned i, int fd)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
 
 	if (!map)
 		return -ENOENT;
+	if (is_of_programs(i))
+		return 0;
 	if (has_shape(map, fd, i == KS_MAP_TABLE))
 		return bpf_map__reuse_fd(map, fd);
 	if (is_renewable(i))
@@ -121,8 +129,14 @@ static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *o
 {
 	int err = 0;
 
-	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++)
-		err = take_fd(bpf_object__find_map_fd_by_name(object, ks_kernel_map_name(i)), &kernel->maps[i]);
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		const struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
+
+		if (!map)
+			err = -ENOENT;
+		else if (bpf_map__autocreate(map))
+			err = take_fd(bpf_map__fd(map), &kernel->maps[i]);
+	}
 	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, ks_kernel_program_name(i));
 
@@ -134,13 +148,26 @@ static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *o
 	return err;
 }
 
+/* Every program takes the verifier a while. */
+static void leave_xdp_out(const struct bpf_object *object)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object) {
+		if (bpf_program__type(program) == BPF_PROG_TYPE_XDP)
+			bpf_program__set_autoload(program, false);
+	}
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES)), false);
+}
+
 static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
 			 const int *reuse)
 {
 	int err;
 
 	skeleton->rodata->ks_test_mode = opts->test_mode;
-	bpf_program__set_autoload(skeleton->progs.ks_xdp, !opts->tc_only);
+	if (opts->tc_only)
+		leave_xdp_out(skeleton->obj);
 	if (reuse)
 		err = reuse_maps(skeleton->obj, reuse);
 	else
