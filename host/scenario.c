@@ -306,6 +306,25 @@ static __u64 mask_map(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return mapped;
 }
 
+/* Puts new ids of zones wherever the tables name one. */
+static void tables_renumber(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
+{
+	struct ks_config *config = &policy->config;
+	struct ks_addr addresses[KS_ZONE_MAX][2] = { 0 };
+
+	for (__u32 i = 0; i < KS_MAX(config->rules, config->entries); i++) {
+		policy->rules[i].from_zones = mask_map(policy->rules[i].from_zones, map);
+		policy->rules[i].to_zones = mask_map(policy->rules[i].to_zones, map);
+	}
+	for (__u32 i = 0; i < config->targets; i++) {
+		if (policy->targets[i].zone < KS_ZONE_MAX)
+			policy->targets[i].zone = map[policy->targets[i].zone];
+	}
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		memcpy(addresses[map[i]], config->address[i], sizeof(addresses[0]));
+	memcpy(config->address, addresses, sizeof(addresses));
+}
+
 /* Zones of the same name keep their ids too, because flows hold them; the others get what is left. */
 static void zones_adopt(const struct ks_policy *old, struct ks_policy *policy)
 {
@@ -331,10 +350,7 @@ static void zones_adopt(const struct ks_policy *old, struct ks_policy *policy)
 	}
 	for (size_t i = 0; i < policy->zone_count; i++)
 		policy->zones[i].id = map[policy->zones[i].id];
-	for (__u32 i = 0; i < policy->config.rules; i++) {
-		policy->rules[i].from_zones = mask_map(policy->rules[i].from_zones, map);
-		policy->rules[i].to_zones = mask_map(policy->rules[i].to_zones, map);
-	}
+	tables_renumber(policy, map);
 }
 
 /* The path of a reload, beside the file that names it. The caller frees it. */
