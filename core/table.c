@@ -172,18 +172,6 @@ void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, const st
 		alias_free(env, counts, flow->alias[1], place);
 }
 
-/* Frees a claimed slot. */
-static void slot_free(struct ks_env *env, struct ks_bucket *bucket, const struct ks_flow_ref *ref,
-		      struct ks_table_counts *counts)
-{
-	struct ks_slot *slot = &bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK];
-
-	ks_table_ended(env, counts, &slot->key, &slot->flow, ks_place_of(ref));
-	bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK] = 0;
-	slot->flow.state = KS_STATE_NONE;
-	slot_release(slot);
-}
-
 bool ks_table_free(struct ks_env *env, struct ks_entry *e)
 {
 	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);

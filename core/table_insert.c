@@ -4,7 +4,9 @@
  * there is none: in the two buckets of its key a free slot; else a dead entry;
  * else a closed flow (TIME_WAIT, CLOSE); else a half-open one that nobody has
  * spoken on for a moment. Within a rank the one longest unseen goes first.
- * Nothing else makes room: a live flow is never forgotten for a new one.
+ * Nothing else makes room: a live flow is never forgotten for a new one. At
+ * the limit of flows there are free slots, but perhaps nobody in these two
+ * buckets who could go; then a few buckets beside them are asked as well.
  */
 #include "table.h"
 
@@ -14,6 +16,7 @@
 #include "verdict.h"
 
 #define CLAIM_TRIES 16
+#define NEAR_BUCKETS 4
 
 /* A handshake takes no longer: a half-open flow that was seen within it is taken for live, ms. */
 #define HANDSHAKE_MS 1000
@@ -67,6 +70,7 @@ struct choosing {
 	struct ks_env *env;
 	const struct ks_entry *e;
 	const struct places *places;
+	__u32 buckets; /* of the table */
 	__u32 used[2]; /* slots in use */
 	__u32 free[2]; /* a free slot, or NO_SLOT */
 	bool live; /* the key is in the table already, and alive */
@@ -145,11 +149,8 @@ static long slot_glance(__u32 n, void *arg)
 }
 
 /* Looks at the flow itself: whether it may make room. */
-static long slot_consider(__u32 n, void *arg)
+static ks_inline long consider(struct choosing *c, __u32 index, __u32 i)
 {
-	struct choosing *c = arg;
-	__u32 i = n & KS_BUCKET_SLOT_MASK;
-	__u32 index = n >= KS_BUCKET_SLOTS ? c->places->bucket[1] : c->places->bucket[0];
 	struct ks_bucket *bucket = env_bucket(c->env, index);
 	__u32 rank;
 	__s32 age;
@@ -166,6 +167,23 @@ static long slot_consider(__u32 n, void *arg)
 	choose(c, rank, index, i);
 	c->best.age = age;
 	return 0;
+}
+
+static long slot_consider(__u32 n, void *arg)
+{
+	struct choosing *c = arg;
+	__u32 index = n >= KS_BUCKET_SLOTS ? c->places->bucket[1] : c->places->bucket[0];
+
+	return consider(c, index, n & KS_BUCKET_SLOT_MASK);
+}
+
+/* The same behind the first bucket of the key. */
+static long slot_consider_near(__u32 n, void *arg)
+{
+	struct choosing *c = arg;
+	__u32 index = c->places->bucket[0] + 1 + n / KS_BUCKET_SLOTS;
+
+	return consider(c, index < c->buckets ? index : index - c->buckets, n & KS_BUCKET_SLOT_MASK);
 }
 
 static void choose_free(struct choosing *c)
@@ -190,9 +208,49 @@ static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 c
 	return ks_flow_is_dead(flow, clock) || ks_state_is_closed(flow->state) || half_open_is_stale(flow, clock);
 }
 
+/* Ends the chosen flow, which is not in a bucket of the new key. Returns false if it is not to be had any more. */
+static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best, __u32 clock,
+				  struct ks_table_counts *counts)
+{
+	struct ks_flow_ref ref = { .bucket = best->bucket, .slot = best->slot & KS_BUCKET_SLOT_MASK };
+	struct ks_bucket *bucket = env_bucket(env, ref.bucket);
+	struct ks_slot *slot;
+	__u32 version;
+
+	if (!bucket)
+		return false;
+	slot = &bucket->slot[ref.slot];
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version))
+		return false;
+	if (!slot_is_still(&slot->flow, best->rank, clock)) {
+		slot_release(slot);
+		return false;
+	}
+	if (entry_is_flow(&slot->key, slot->flow.state))
+		ks_fetch_add(&counts->recycled, 1);
+	slot_free(env, bucket, &ref, counts);
+	return true;
+}
+
+/* The table is at its limit and nobody in the key's own buckets can go. Returns 0 when there is a free slot for it. */
+static ks_inline __u32 make_room(struct choosing *c, struct ks_table_counts *counts)
+{
+	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
+		return KS_REASON_TABLE_FULL;
+	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, slot_consider_near, c);
+	if (c->best.rank == SLOT_TAKEN)
+		return KS_REASON_TABLE_FULL;
+	if (!slot_vacate(c->env, &c->best, c->e->clock, counts))
+		return KS_REASON_CONTENDED;
+	c->best.rank = SLOT_TAKEN;
+	choose_free(c);
+	return 0;
+}
+
 /* Puts the flow into the chosen slot; whatever was there is accounted for. */
 static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const struct choice *best, __u16 tag,
-		       struct ks_table_counts *counts)
+				 struct ks_table_counts *counts)
 {
 	struct ks_bucket *bucket = env_bucket(env, best->bucket);
 	struct ks_flow_key gone;
@@ -238,17 +296,22 @@ static bool bucket_claim(struct ks_bucket *bucket)
 	return false;
 }
 
-static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct places *p,
-			    const struct ks_config *config, struct ks_table_counts *counts)
+static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct places *p, __u32 buckets,
+				      struct ks_table_counts *counts)
 {
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
 	struct choosing c = {
 		.env = env,
 		.e = e,
 		.places = p,
+		.buckets = buckets,
 		.free = { NO_SLOT, NO_SLOT },
 		.best = { .rank = SLOT_TAKEN },
 	};
 
+	if (!config)
+		return KS_REASON_INTERNAL;
 	ks_loop(2 * KS_BUCKET_SLOTS, slot_glance, &c);
 	if (c.live)
 		return KS_REASON_CONTENDED;
@@ -256,8 +319,11 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 		choose_free(&c);
 	if (c.best.rank == SLOT_TAKEN)
 		ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &c);
-	if (c.best.rank == SLOT_TAKEN)
-		return KS_REASON_TABLE_FULL;
+	if (c.best.rank == SLOT_TAKEN) {
+		reason = make_room(&c, counts);
+		if (reason)
+			return reason;
+	}
 	return slot_fill(env, e, &c.best, p->tag, counts);
 }
 
@@ -290,7 +356,7 @@ ks_apart __u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e)
 		return KS_REASON_INTERNAL;
 	if (!bucket_claim(primary))
 		return KS_REASON_CONTENDED;
-	reason = insert_claimed(env, e, &p, config, counts);
+	reason = insert_claimed(env, e, &p, shape->buckets, counts);
 	ks_cmpxchg(&primary->claim, 1, 0);
 	return reason;
 }

@@ -83,6 +83,18 @@ _Static_assert((KS_KIND_MAX & (KS_KIND_MAX - 1)) == 0, "kinds are masked");
 void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, const struct ks_flow_key *key,
 		    const struct ks_flow *flow, __u32 place);
 
+/* Frees a claimed slot. */
+static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, const struct ks_flow_ref *ref,
+				struct ks_table_counts *counts)
+{
+	struct ks_slot *slot = &bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK];
+
+	ks_table_ended(env, counts, &slot->key, &slot->flow, ks_place_of(ref));
+	bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK] = 0;
+	slot->flow.state = KS_STATE_NONE;
+	slot_release(slot);
+}
+
 /* Whether the flow of the alias at `place` is gone. */
 bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place);
 

@@ -264,6 +264,27 @@ static void test_recycling_at_the_limit(void **state)
 	test_env_destroy(env);
 }
 
+/* At the limit, with free slots but nobody in the key's own buckets who could go: one beside them goes. */
+static void test_recycling_beside(void **state)
+{
+	enum { FLOWS = 2000 };
+	struct ks_env *env = test_env_create(ks_table_buckets(FLOWS));
+	__u32 refused = 0;
+
+	env->config.limit_states = FLOWS;
+	for (__u32 n = 0; n < FLOWS; n++)
+		insert(env, n, n % 4 ? KS_STATE_TCP_ESTABLISHED : KS_STATE_TCP_TIME_WAIT, SECOND, 60000);
+	for (__u32 n = 0; n < FLOWS / 8; n++)
+		refused += insert(env, FLOWS + n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000) != KS_REASON_OK_NEW;
+	/* A quarter is closed: in two buckets alone some 30 would have found nobody. */
+	assert_true(refused < 5);
+	assert_int_equal(env->counts.flows, FLOWS);
+	assert_int_equal(env->counts.recycled, FLOWS / 8 - refused);
+	for (__u32 n = 0; n < FLOWS; n++)
+		assert_true(n % 4 == 0 || look(env, n, SECOND).flow.found);
+	test_env_destroy(env);
+}
+
 /* A translated flow that makes room takes its other names with it. */
 static void test_recycling_frees_the_aliases(void **state)
 {
@@ -627,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_a_fresh_handshake_is_live),
 		cmocka_unit_test(test_order_of_recycling),
 		cmocka_unit_test(test_recycling_at_the_limit),
+		cmocka_unit_test(test_recycling_beside),
 		cmocka_unit_test(test_recycling_frees_the_aliases),
 		cmocka_unit_test(test_dead_before_closed),
 		cmocka_unit_test(test_replace_keeps_the_budget),
