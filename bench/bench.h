@@ -35,6 +35,7 @@ struct bench_opts {
 
 /* The commands; each returns 0 or -errno, having said on standard error what failed. */
 int bench_native(const struct bench_opts *opts);
+int bench_churn(const struct bench_opts *opts);
 int bench_kernel(const struct bench_opts *opts);
 int bench_memory(const struct bench_opts *opts);
 int bench_policy(const struct bench_opts *opts);

@@ -37,12 +37,27 @@ static __u32 header_checksum(const __u8 *header)
 	return ~sum & 0xffff;
 }
 
+/* What a segment says: the numbers count from the side's first. */
+static const struct {
+	__u8 seq, ack, flags;
+} segments[] = {
+	[BENCH_TCP_SYN] = { 0, 0, KS_TCP_SYN },
+	[BENCH_TCP_SYN_ACK] = { 0, 1, KS_TCP_SYN | KS_TCP_ACK },
+	[BENCH_TCP_ACK] = { 1, 1, KS_TCP_ACK },
+	[BENCH_TCP_FIN] = { 1, 1, KS_TCP_FIN | KS_TCP_ACK },
+	[BENCH_TCP_FIN_ACK] = { 1, 2, KS_TCP_FIN | KS_TCP_ACK },
+	[BENCH_TCP_LAST_ACK] = { 2, 2, KS_TCP_ACK },
+};
+
 static void tcp_make(enum bench_step step, __u8 *l4)
 {
-	store32(l4 + 4, step == BENCH_TCP_SYN ? SEQ_CLIENT : step == BENCH_TCP_SYN_ACK ? SEQ_SERVER : SEQ_CLIENT + 1);
-	store32(l4 + 8, step == BENCH_TCP_SYN ? 0 : step == BENCH_TCP_SYN_ACK ? SEQ_CLIENT + 1 : SEQ_SERVER + 1);
+	bool server = step == BENCH_TCP_SYN_ACK || step == BENCH_TCP_FIN_ACK;
+
+	store32(l4 + 4, (server ? SEQ_SERVER : SEQ_CLIENT) + segments[step].seq);
+	if (segments[step].flags & KS_TCP_ACK)
+		store32(l4 + 8, (server ? SEQ_CLIENT : SEQ_SERVER) + segments[step].ack);
 	l4[12] = 5 << 4;
-	l4[13] = step == BENCH_TCP_SYN ? KS_TCP_SYN : step == BENCH_TCP_SYN_ACK ? KS_TCP_SYN | KS_TCP_ACK : KS_TCP_ACK;
+	l4[13] = segments[step].flags;
 	store16(l4 + 14, WINDOW);
 }
 

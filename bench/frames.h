@@ -11,6 +11,9 @@ enum bench_step {
 	BENCH_TCP_SYN,
 	BENCH_TCP_SYN_ACK,
 	BENCH_TCP_ACK, /* of the opener, with nothing new: valid again and again */
+	BENCH_TCP_FIN, /* of the opener */
+	BENCH_TCP_FIN_ACK, /* the answer: both are done */
+	BENCH_TCP_LAST_ACK,
 };
 
 /* Writes a whole frame of BENCH_FRAME octets. A reply has the addresses the other way round. */

@@ -17,6 +17,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "native", bench_native, "packets through the native home" },
+	{ "churn", bench_churn, "short connections through the native home, into a table of --flows" },
 	{ "kernel", bench_kernel, "packets through the tc or XDP program, by test runs" },
 	{ "memory", bench_memory, "kernel memory a flow" },
 	{ "policy", bench_policy, "time to load a policy" },
