@@ -258,7 +258,7 @@ static void verdict_take(struct visit *v)
 	in->rule = d->rule;
 	in->dir = d->flags & KS_DATAGRAM_REPLY ? KS_REPLY : KS_ORIGINAL;
 	in->sender = !!(d->flags & KS_DATAGRAM_HIGH);
-	in->via = d->flags & KS_DATAGRAM_ALIAS ? 1 + !!(d->flags & KS_DATAGRAM_ALIAS_REPLY) : 0;
+	in->via = d->flags & KS_DATAGRAM_ALIAS ? 1 + in->dir : 0;
 	v->flags = d->flags;
 	v->flow = d->flow;
 	v->tag = d->tag;
@@ -407,8 +407,8 @@ static void flow_note(struct visit *v)
 	const struct ks_packet *pkt = &in->pkt;
 
 	v->flags = KS_DATAGRAM_JUDGED | (in->sender ? KS_DATAGRAM_HIGH : 0) |
-		   (in->dir == KS_REPLY ? KS_DATAGRAM_REPLY : 0) | (in->via ? KS_DATAGRAM_ALIAS : 0) |
-		   (in->via > 1 ? KS_DATAGRAM_ALIAS_REPLY : 0);
+		   (in->dir == KS_REPLY ? KS_DATAGRAM_REPLY : 0) |
+		   (in->translate & KS_TRANSLATE_DST ? KS_DATAGRAM_ALIAS : 0);
 	v->tag = in->to;
 	if (in->action != KS_ALLOW || in->state == KS_STATE_NONE)
 		return;

@@ -176,7 +176,8 @@ static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
 	const struct ks_tuple *tuple = &pkt->tuple;
 	__u32 v4 = ks_be32(tuple->dst.w[3]);
 
-	if (pkt->flags & KS_PKT_ICMP_ERROR || pkt->tcp_flags & KS_TCP_RST)
+	/* Of a datagram in fragments, the first one is answered (RFC 1122 3.2.2): no other has ports. */
+	if (pkt->flags & KS_PKT_ICMP_ERROR || pkt->tcp_flags & KS_TCP_RST || pkt->frag_off)
 		return false;
 	/* Sent to a group on the link, as its first octet says. */
 	if (pkt->l3_off >= ETH_HEADER_LEN && head[0] & 1)
