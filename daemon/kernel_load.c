@@ -151,13 +151,15 @@ static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *o
 /* Every program takes the verifier a while. */
 static void leave_xdp_out(const struct bpf_object *object)
 {
+	struct bpf_map *stages = bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES));
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, object) {
 		if (bpf_program__type(program) == BPF_PROG_TYPE_XDP)
 			bpf_program__set_autoload(program, false);
 	}
-	bpf_map__set_autocreate(bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES)), false);
+	bpf_map__set_autocreate(stages, false);
+	bpf_map__set_type(stages, BPF_MAP_TYPE_ARRAY); /* libbpf 1.1 fills tables of programs even if it makes none */
 }
 
 static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
