@@ -183,6 +183,10 @@ static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod
 	case KS_PROTO_DSTOPTS: /* filled by PadN options */
 		ks_octets_zero(out, 8 + 8 * (size_t)units);
 		out->data[start + 1] = (__u8)units;
+		if (mod->value2 == KS_EXT_ALERT) {
+			memcpy(out->data + start + 2, (const __u8[]){ 5, 2, 0, 0, 1, 0 }, 6);
+			return;
+		}
 		for (size_t at = start + 2; at < out->length;) {
 			size_t left = out->length - at, n = left > 2 + 254 ? 254 : left - 2;
 

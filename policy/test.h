@@ -147,6 +147,9 @@ enum ks_seq_base {
 	KS_SEQ_ABSOLUTE,
 };
 
+/* ks_mod.value2 of an extension header that has a router alert (RFC 2711). */
+#define KS_EXT_ALERT (-2)
+
 /* One word of the packet language with its argument, in the order of the text. */
 struct ks_mod {
 	__u8 kind; /* enum ks_mod_kind */

@@ -309,11 +309,13 @@ static int extension_parse(struct ks_reader *reader, struct ks_mod *mod)
 	__u64 argument;
 
 	if (number < 0)
-		return ks_reader_expected(reader, "hop-by-hop, dest-options, routing TYPE, fragment, auth, mobility, "
-						  "hip or shim6");
-	ks_reader_next(reader);
+		return ks_reader_expected(reader, "hop-by-hop, router-alert, dest-options, routing TYPE, fragment, auth, "
+						  "mobility, hip or shim6");
 	mod->value = number;
-	mod->value2 = -1;
+	mod->value2 = ks_reader_accept_word(reader, "router-alert") ? KS_EXT_ALERT : -1;
+	if (mod->value2 == KS_EXT_ALERT)
+		return 0;
+	ks_reader_next(reader);
 	token = ks_reader_peek(reader);
 	if (number != KS_PROTO_ROUTING &&
 	    (token->kind != KS_TOKEN_WORD || token->text[0] < '0' || token->text[0] > '9'))
