@@ -7,7 +7,7 @@
  *
  * With its zone the map has the address of each family that an interface's
  * packets are masqueraded with: the best that it has at the moment (netlink.h).
- * When it loses one, the flows translated to it are ended: nothing can come back to them.
+ * When it loses one, the flows translated to or from it are ended: nothing comes to it any more.
  *
  * The zone map is complete before filters see packets; all ingress hooks come
  * before any egress hook (kernel.h says why).

@@ -196,7 +196,7 @@ bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_
 bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
 			  struct ks_transplant *transplant);
 
-/* Ends the flows whose source was translated to an address. Returns how many, or -errno. Looks through the table. */
+/* Ends the flows of which a side knows the other end by this address. Returns how many, or -errno; looks through the table. */
 long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);
 
 /* Counters, summed over processors. */

@@ -138,16 +138,18 @@ static int end_collected(struct leaving *leaving)
 	return 0;
 }
 
-/* Whether the entry is a responder's name of a flow with the address as its source; then that flow's key. */
+/* Whether the entry is a name of a flow in which a side takes the address for the other end; then that flow's key. */
 static bool has_address(const struct leaving *leaving, const struct ks_slot *slot, struct ks_flow_key *key)
 {
 	struct ks_slot alias, owner;
+	__u32 true_end;
 
-	if (slot->flow.state != KS_STATE_ALIAS || !ks_kernel_copy_slot(slot, &alias) || !is_alias(&alias, KS_REPLY) ||
-	    alias.key.family != leaving->family ||
-	    memcmp(&alias.key.addr[ks_flow_orig_side(&alias.flow)], leaving->addr, sizeof(*leaving->addr)))
+	if (slot->flow.state != KS_STATE_ALIAS || !ks_kernel_copy_slot(slot, &alias) ||
+	    alias.key.kind != KS_KIND_FLOW || alias.flow.state != KS_STATE_ALIAS || alias.key.family != leaving->family)
 		return false;
-	if (!read_place(leaving->kernel, alias.flow.alias[0], &owner) || !ks_flow_is_shown(&owner.key, &owner.flow))
+	true_end = ks_flow_orig_side(&alias.flow) ^ (alias.flow.helper & 1);
+	if (memcmp(&alias.key.addr[!true_end], leaving->addr, sizeof(*leaving->addr)) ||
+	    !read_place(leaving->kernel, alias.flow.alias[0], &owner) || !ks_flow_is_shown(&owner.key, &owner.flow))
 		return false;
 	*key = owner.key;
 	return true;
