@@ -31,7 +31,7 @@
 	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.established 1h, tcp.fin_wait 1h, tcp.close_wait 1h\n" \
 	"timeout tcp.last_ack 1h, tcp.time_wait 1h, tcp.close 1h, udp.single 1h, udp.stream 1h\n"            \
 	"timeout icmp.request 1h, icmp.replied 1h, other.single 1h, other.stream 1h\n"                       \
-	"timeout fragments 1h, nat.mapping 1h, expected 1h, helper 2h\n"                                     \
+	"timeout fragments 1h, nat.mapping 1h, helper.expected 1h, helper.memory 2h\n"                       \
 	"option log-drops off\n"
 
 static const struct policy_case {
@@ -62,7 +62,12 @@ static const struct policy_case {
 		"nat from lan to wan source 10.0.0.5 to 203.0.113.8-203.0.113.9 port 20000-20003\n"
 		"nat from lan to wan to 203.0.113.16/30 random-port\n"
 		"allow from { lan, self } to any\n"
-		"allow from wan to { lan, dmz } port 80\n" },
+		"allow from wan to { lan, dmz } tcp port 80\n" },
+	{ "simultaneous open and pickup", ZONES "option simultaneous-open on, pickup on\n"
+						"allow from { lan, self } to any\n" },
+	{ "asymmetric routes", ZONES "option asymmetric on\n"
+				     "allow from { lan, self } to any\n"
+				     "allow from wan tcp source port 80\n" },
 };
 
 /* xorshift64*: the same packets for the same seed everywhere. */
