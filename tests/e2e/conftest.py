@@ -89,7 +89,7 @@ def translate(gate):
         if gate.child.poll() is not None:
             gate.start()
         gate.say("reload")
-        gate.say("states", "kill", "--all")
+        gate.cli("states", "kill", "--all")  # says no when there are none
         return gate
 
     return use

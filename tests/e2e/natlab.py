@@ -67,8 +67,9 @@ class NatLab(Lab):
         self.far_link()
         for host in (self.server, self.gateway, self.other):
             self.routes(host)
-        for host in (self.client, self.inner, self.server, self.far):
+        for host in (self.client, self.inner, self.server, self.far, self.gateway):
             host.write("/proc/sys/net/ipv4/ip_unprivileged_port_start", 0)
+        for host in (self.client, self.inner, self.server, self.far):
             self.web(host)
 
     @staticmethod

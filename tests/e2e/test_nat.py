@@ -198,7 +198,7 @@ def test_port_forwarding(natlab, translate, outside, inner, server):
     translate(f"forward from wan tcp port 8080 to {inner} port 80", MASQUERADE)
     at = url(outside).rstrip("/") + ":8080/"
     assert natlab.server.fetch(at).stdout == f"hello from {natlab.inner.name}\n"
-    assert peer_of(natlab.server.fetch(at + "peer"))[0] == server
+    assert peer_of(natlab.server.fetch(at + "peer", "--interface", server))[0] == server
     assert natlab.server.fetch(url(outside), seconds=1).returncode == 28, "another port is not forwarded"
 
 

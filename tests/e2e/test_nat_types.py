@@ -58,7 +58,7 @@ def translate_both(translate, other_gate):
         translate(rule)
         other_gate.path.write_text(f"{ZONES}{rule}\n{RULES}")
         other_gate.say("reload")
-        other_gate.say("states", "kill", "--all")
+        other_gate.cli("states", "kill", "--all")  # says no when there are none
 
     return use
 
