@@ -178,10 +178,14 @@ static int flow_count(const struct ks_flow_key *key, const struct ks_flow *flow,
 
 static bool has_dead(struct kernel_home *home)
 {
-	__u32 live = 0;
+	const struct ks_table_counts *counts = ks_kernel_counts(home->kernel);
+	__u32 live = 0, held = counts->flows;
 
-	ks_kernel_each_flow(home->kernel, flow_count, &live);
-	return ks_kernel_counts(home->kernel)->flows != live;
+	for (unsigned i = 0; i < KS_KIND_MAX; i++)
+		held += counts->records[i];
+	ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets, ks_kernel_now(home->kernel), flow_count,
+			&live);
+	return held != live;
 }
 
 static int kernel_advance(void *self, __u64 ns)
