@@ -64,18 +64,38 @@ static int table_map(struct kernel_home *home)
 	return 0;
 }
 
+/* How much of the map's memory is the table. */
+static int shape_set(struct kernel_home *home, __u32 buckets)
+{
+	struct ks_table_shape shape = *ks_kernel_shape(home->kernel);
+	__u32 made = (__u32)(home->table_size / sizeof(struct ks_bucket)), zero = 0;
+
+	shape.buckets = KS_MIN(made, buckets);
+	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHAPE), &zero, &shape, BPF_ANY) ? -errno : 0;
+}
+
+/* The table is as large as the policy's limit needs, as natively, so that it is full at the same flow. */
+static int table_shape(struct kernel_home *home)
+{
+	const struct ks_policy *policy = home->owner->policy;
+
+	return policy ? shape_set(home, ks_table_buckets(ks_table_entries(&policy->config))) : 0;
+}
+
 static int kernel_set_policy(void *self, const struct ks_policy *policy)
 {
 	struct kernel_home *home = self;
+	__u32 buckets = ks_kernel_shape(home->kernel)->buckets;
 	int err;
 
 	if (home->owner->policy == policy)
 		return 0; /* a change takes several grace periods of RCU */
 	home->owner->policy = NULL;
-	err = ks_kernel_set_policy(home->kernel, policy);
+	err = shape_set(home, ~0U) ?: ks_kernel_set_policy(home->kernel, policy);
 	if (!err)
 		home->owner->policy = policy;
-	return err;
+	/* Flows that are there stay where they are: the next reset makes the table fit. */
+	return shape_set(home, buckets) ?: err;
 }
 
 struct key_list {
@@ -107,21 +127,6 @@ static int live_kill(struct kernel_home *home)
 	} while (killed > 0 && list->count);
 	free(list);
 	return killed < 0 ? (int)killed : 0;
-}
-
-/*
- * The map was made for the default limit. As the native home has a table of the size that the policy's limit asks for,
- * so has this one: what makes room in a full table depends on it. The table is empty now.
- */
-static int table_shape(struct kernel_home *home)
-{
-	struct ks_table_shape shape = *ks_kernel_shape(home->kernel);
-	__u32 made = (__u32)(home->table_size / sizeof(struct ks_bucket)), zero = 0;
-
-	if (!home->owner->policy)
-		return 0;
-	shape.buckets = KS_MIN(made, ks_table_buckets(home->owner->policy->config.limit_states));
-	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHAPE), &zero, &shape, BPF_ANY) ? -errno : 0;
 }
 
 static bool is_empty(const struct ks_table_counts *counts)
