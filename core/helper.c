@@ -5,12 +5,14 @@
  * the packet written.
  *
  * A stream is read in the order of its sequence numbers. What was read before is
- * not read again. What comes too early passes unread, and reading goes on behind
- * it at the next line: nothing counts whose beginning was not read.
+ * not read again. What comes too early passes unread; if what was before it has
+ * gone another way, reading goes on at the next line: nothing counts whose
+ * beginning was not read.
  *
  * Where addresses are translated, an announcement is written anew within one
  * segment. A segment that ends inside one is cut before it, as is one with a
- * second announcement: TCP repeats what was cut off. If nothing is left it is dropped.
+ * second announcement: TCP repeats what was cut off. If nothing is left, or it
+ * comes too early, it is dropped.
  */
 #include "helper.h"
 
@@ -115,26 +117,39 @@ static bool repeat_edit(struct ks_inspection *in, struct ks_helper_memory *m)
 	return true;
 }
 
-/* Which octets of the segment come next in the stream; none if in->helping.stop. */
-static void reading_begin(struct ks_inspection *in, struct ks_helper_memory *m)
+/*
+ * The segment comes before what is to be read next. If the listener has that already it went another way: nothing of
+ * this line counts. Else it will come, and until then this one passes unread; or, where it may have to move, waits.
+ */
+static __u32 too_early(struct ks_inspection *in, struct ks_helper_memory *m)
+{
+	if (ks_seq_after(in->flow.after.ack[!(in->dir & 1)], m->next)) {
+		ks_helper_lose(in, m);
+		m->next = in->pkt.seq;
+		return 0;
+	}
+	in->helping.stop = 1;
+	return in->helping.rewrites ? KS_REASON_ANNOUNCEMENT : 0;
+}
+
+/* Which octets of the segment come next in the stream; none if in->helping.stop. Returns a reason of a drop, or 0. */
+static __u32 reading_begin(struct ks_inspection *in, struct ks_helper_memory *m)
 {
 	struct ks_helping *h = &in->helping;
-	__u32 seq = in->pkt.seq, end = seq + in->pkt.payload_len;
+	__u32 seq = in->pkt.seq, end = seq + in->pkt.payload_len, reason;
 
-	if (!ks_seq_after(end, m->next)) {
+	if (m->flags & KS_MEMORY_OVER || !ks_seq_after(end, m->next)) {
 		h->stop = 1;
-		return;
+		return 0;
 	}
 	if (ks_seq_after(seq, m->next)) {
-		ks_helper_lose(in, m);
-		m->next = end;
-		h->stop = 1;
-		return;
+		reason = too_early(in, m);
+		if (h->stop)
+			return reason;
 	}
 	h->off += m->next - seq;
 	m->next = end;
-	if (m->flags & KS_MEMORY_OVER)
-		h->stop = 1;
+	return 0;
 }
 
 /* TCP: what there is to be read. Returns a reason of a drop, or 0. */
@@ -142,6 +157,7 @@ static __u32 segment_begin(struct ks_inspection *in)
 {
 	struct ks_helper_memory *m = ks_memory_of(in, in->dir);
 	struct ks_helping *h = &in->helping;
+	__u32 reason = 0;
 
 	in->stage = KS_STAGE_ADJUST;
 	if (is_opening(in)) {
@@ -154,10 +170,10 @@ static __u32 segment_begin(struct ks_inspection *in)
 	if (!repeat_edit(in, m))
 		return KS_REASON_ANNOUNCEMENT;
 	if (!h->stop)
-		reading_begin(in, m);
+		reason = reading_begin(in, m);
 	if (!h->stop)
 		in->stage = KS_STAGE_SCAN;
-	return 0;
+	return reason;
 }
 
 /* A request for a transfer: the server will answer from any port to where it came from. */
