@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The stage that changes a packet's octets, and the way of a packet that was
+ * inspected before it was routed and leaves now with the source half of its
+ * translation due.
+ */
+#include "env.h"
+#include "fragment.h"
+#include "icmp.h"
+#include "nat.h"
+#include "nat_map.h"
+#include "rewrite.h"
+#include "stage.h"
+#include "table.h"
+
+void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason = KS_REASON_INTERNAL;
+
+	in->stage = KS_STAGE_DONE;
+	if (config) {
+		reason = ks_rewrite(env, in, head);
+		if (!reason && config->scrub)
+			reason = ks_scrub(env, config, in, head);
+		if (!reason && in->flow.before.flags & KS_FLOW_MAPPED && in->dir == KS_ORIGINAL)
+			ks_map_refresh(env, config, in);
+	}
+	if (reason)
+		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
+}
+
+/* The flow by the packet's own tuple, which is that of its true endpoints now. */
+static __u32 leaving_find(struct ks_env *env, struct ks_inspection *in)
+{
+	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+	ks_table_hash(env, &in->flow);
+	ks_nat_find(env, in);
+	if (!in->flow.found || in->via)
+		return KS_REASON_UNTRANSLATED;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	return ks_nat_leave(env, in);
+}
+
+void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	__u32 reason;
+
+	ks_inspection_init(in);
+	in->reason = ks_inspect_read(env, in, head);
+	if (in->pkt.frag_off) {
+		ks_fragment_leaving(env, in);
+		return;
+	}
+	if (in->stage == KS_STAGE_ERROR)
+		reason = ks_icmp_error_judge(env, in, head);
+	else if (in->stage == KS_STAGE_FIND || (in->stage == KS_STAGE_FRAGMENT && !in->reason))
+		reason = leaving_find(env, in);
+	else
+		reason = KS_REASON_UNTRANSLATED;
+	in->stage = KS_STAGE_DONE;
+	if (reason && reason != KS_REASON_OK_RELATED) {
+		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
+		return;
+	}
+	in->reason = ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	if (in->translate & in->phase)
+		in->stage = KS_STAGE_WRITE;
+	if (in->pkt.flags & KS_PKT_FRAGMENT)
+		ks_fragment_leaving(env, in);
+}

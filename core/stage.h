@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the stages of an inspection share: how a verdict is put down, and when a packet is judged again. */
+#ifndef KS_CORE_STAGE_H
+#define KS_CORE_STAGE_H
+
+#include "inspect.h"
+
+/* How often a packet is judged anew because another processor was first. */
+#define JUDGE_TRIES 8
+
+/* What a try at judging decides. */
+static inline void ks_outcome_init(struct ks_inspection *in)
+{
+	in->action = KS_DENY;
+	in->class = KS_CLASS_NONE;
+	in->dir = KS_ORIGINAL;
+	in->flow.found = 0;
+	in->flow.busy = 0;
+	in->state = KS_STATE_NONE;
+	in->log = 0;
+	in->rule = KS_RULE_DEFAULT;
+	in->rule_index = KS_DECISION_DEFAULT;
+	in->compare = (struct ks_compare){};
+	in->replaces = 0;
+	in->via = 0;
+	in->translate = 0;
+	in->opened = 0;
+	in->grown = 0;
+	in->to = in->to_given;
+}
+
+static inline void ks_inspection_init(struct ks_inspection *in)
+{
+	in->to_given = in->to;
+	ks_outcome_init(in);
+	in->retries = 0;
+	in->sender = 0;
+	in->stage = KS_STAGE_DONE;
+	in->fragment = KS_FRAGMENT_NONE;
+	in->flow.clock = ks_flow_clock(in->now);
+	in->side.clock = in->flow.clock;
+}
+
+static inline __u32 ks_deny(struct ks_inspection *in, __u32 class, __u32 reason)
+{
+	in->action = KS_DENY;
+	in->class = class;
+	return reason;
+}
+
+static inline __u32 ks_pass(struct ks_inspection *in, __u32 class, __u32 reason)
+{
+	in->action = KS_ALLOW;
+	in->class = class;
+	return reason;
+}
+
+/* What follows a verdict: an allowed packet may have to be changed. */
+static inline void ks_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason)
+{
+	bool changes = in->action == KS_ALLOW && (in->translate & in->phase || config->scrub);
+
+	in->reason = reason;
+	in->stage = changes && !in->dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
+}
+
+/* Another processor was first: the packet is judged anew, a bounded number of times. */
+static inline bool ks_again(struct ks_inspection *in, __u32 reason, __u32 stage)
+{
+	if (ks_likely(reason != KS_REASON_CONTENDED) || in->retries >= JUDGE_TRIES - 1)
+		return false;
+	in->retries++;
+	ks_outcome_init(in);
+	in->stage = stage;
+	return true;
+}
+
+/* The policy's word on a packet that no flow knows: in->rule and in->log are its rule's. Returns the action. */
+__u32 ks_open_ask(struct ks_env *env, struct ks_inspection *in, struct ks_decision *decision);
+
+/* All that needs no state. in->stage says what is to be asked. Returns the reason. */
+__u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/* The policy was asked for a bypass only: whatever else it said does not count. */
+static inline void ks_open_forget(struct ks_inspection *in)
+{
+	in->rule = KS_RULE_DEFAULT;
+	in->rule_index = KS_DECISION_DEFAULT;
+	in->log = 0;
+}
+
+#endif
