@@ -50,11 +50,19 @@ void ks_table_hash(struct ks_env *env, struct ks_entry *e)
 		e->hash = ks_flow_key_hash(&e->key, shape->key);
 }
 
+/* Whether a flow has died; one that is written meanwhile has not. */
+static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
+{
+	__u32 version = ks_load_acquire(&slot->flow.version);
+
+	return !(version & 1) && ks_flow_is_dead(&slot->flow, clock) && ks_load_acquire(&slot->flow.version) == version;
+}
+
 /*
- * An alias lives as long as its flow points back at it; a new one, whose flow
+ * An alias lives as long as its flow lives and points back at it; a new one, whose flow
  * is not in the table yet, for a moment of grace.
  */
-bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place)
+bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place, __u32 clock)
 {
 	struct ks_flow_ref ref = ks_place_ref(alias->alias[0]);
 	struct ks_bucket *bucket;
@@ -67,7 +75,7 @@ bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 p
 		return true;
 	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
 	return slot->flow.state == KS_STATE_NONE || slot->flow.state == KS_STATE_ALIAS ||
-	       (slot->flow.alias[0] != place && slot->flow.alias[1] != place);
+	       (slot->flow.alias[0] != place && slot->flow.alias[1] != place) || slot_is_dead(slot, clock);
 }
 
 void ks_table_read(struct ks_env *env, struct ks_entry *e)
