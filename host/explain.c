@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Explanations; see explain.h. The steps follow core/inspect.c: headers,
- * zones, flow, zone check, protocol, policy, decision, answer, state.
+ * zones, flow, zone check, protocol, policy, nat, helper, decision, answer, state.
  */
 #include "host/explain.h"
 
@@ -40,12 +40,13 @@ static const char *zone_name(const struct ks_explain *explain, unsigned zone)
 }
 
 /* Where the upper protocol was not reached it is told as "ip". */
-static void tuple_text(const struct ks_tuple *tuple, const char *arrow, char *buf, size_t size)
+void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE])
 {
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8];
 	bool ports = tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP;
 
-	snprintf(buf, size, "%s %s %s %s", tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
+	snprintf(buf, KS_EXPLAIN_TUPLE, "%s %s %s %s",
+		 tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
 		 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src), arrow,
 		 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst));
 }
@@ -69,11 +70,11 @@ static void explain_headers(struct ks_explain *explain)
 	const struct ks_inspection *in = explain->in;
 	const struct ks_packet *pkt = &in->pkt;
 	const char *link = pkt->link == KS_LINK_IP ? "a bare IP packet" : "an Ethernet frame";
-	char tuple[2 * KS_ENDPOINT_TEXT + 16] = "", upper[120] = "";
+	char tuple[KS_EXPLAIN_TUPLE] = "", upper[120] = "";
 	json_t *step;
 
 	if (pkt->tuple.family) {
-		tuple_text(&pkt->tuple, ">", tuple, sizeof(tuple));
+		ks_explain_tuple(&pkt->tuple, ">", tuple);
 		if (!is_header_reason(in->reason))
 			upper_text(pkt, upper, sizeof(upper));
 	}
@@ -95,18 +96,19 @@ static void explain_headers(struct ks_explain *explain)
 static void explain_zones(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
+	__u8 to = ks_explain_zone_asked(explain);
 	json_t *step;
 
-	if (in->to == KS_ZONE_UNKNOWN)
+	if (to == KS_ZONE_UNKNOWN)
 		step = ks_explain_step(explain, "zones", "note",
 				       "it comes from zone %s; where it goes to was not asked",
 				       zone_name(explain, in->from));
 	else
 		step = ks_explain_step(explain, "zones", "note", "it comes from zone %s and goes to zone %s",
-				       zone_name(explain, in->from), zone_name(explain, in->to));
+				       zone_name(explain, in->from), zone_name(explain, to));
 	json_object_set_new(step, "from", json_string(zone_name(explain, in->from)));
-	if (in->to != KS_ZONE_UNKNOWN)
-		json_object_set_new(step, "to", json_string(zone_name(explain, in->to)));
+	if (to != KS_ZONE_UNKNOWN)
+		json_object_set_new(step, "to", json_string(zone_name(explain, to)));
 }
 
 static json_t *flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
@@ -119,7 +121,7 @@ static void explain_flow(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
 	const char *about = in->pkt.flags & KS_PKT_ICMP_ERROR ? "the flow it quotes, " : "its flow, ";
-	char text[2 * KS_ENDPOINT_TEXT + 16];
+	char text[KS_EXPLAIN_TUPLE];
 	struct ks_tuple tuple;
 	json_t *step;
 
@@ -132,20 +134,21 @@ static void explain_flow(struct ks_explain *explain)
 		struct ks_flow none = { .flags = in->sender ? KS_FLOW_ORIG_IS_HIGH : 0 };
 
 		ks_flow_tuple(&in->flow.key, &none, &tuple);
-		tuple_text(&tuple, "<>", text, sizeof(text));
+		ks_explain_tuple(&tuple, "<>", text);
 		ks_explain_step(explain, "flow", in->reason == KS_REASON_ICMP_NO_FLOW ? "drop" : "note",
 				"%s%s, is not in the state table", about, text);
 		return;
 	}
 	ks_flow_tuple(&in->flow.key, &in->flow.before, &tuple);
-	tuple_text(&tuple, ">", text, sizeof(text));
+	ks_explain_tuple(&tuple, ">", text);
 	step = ks_explain_step(
 		explain, "flow", "ok",
 		"%s%s, is %s: packets of its originator in zone %s: %llu, of the other side in zone %s: %llu; "
 		"this packet is of the %s",
-		about, text, ks_state_name(in->flow.before.state), zone_name(explain, in->flow.before.zone[KS_ORIGINAL]),
-		ks_flow_packets(&in->flow.before, KS_ORIGINAL), zone_name(explain, in->flow.before.zone[KS_REPLY]),
-		ks_flow_packets(&in->flow.before, KS_REPLY), in->dir == KS_ORIGINAL ? "originator" : "other side");
+		about, text, ks_state_name(in->flow.before.state),
+		zone_name(explain, in->flow.before.zone[KS_ORIGINAL]), ks_flow_packets(&in->flow.before, KS_ORIGINAL),
+		zone_name(explain, in->flow.before.zone[KS_REPLY]), ks_flow_packets(&in->flow.before, KS_REPLY),
+		in->dir == KS_ORIGINAL ? "originator" : "other side");
 	json_object_set_new(step, "direction", json_string(in->dir == KS_ORIGINAL ? "original" : "reply"));
 	if (in->replaces)
 		ks_explain_step(explain, "flow", "note", "that flow is over, and this packet may open it anew");
@@ -260,6 +263,7 @@ static void explain_path(struct ks_explain *explain)
 	if (in->reason != KS_REASON_ZONE)
 		ks_explain_protocol(explain);
 	ks_explain_rules(explain);
+	ks_explain_translation(explain);
 }
 
 json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame)
@@ -282,7 +286,8 @@ json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine
 	json_object_set_new(object, "flow",
 			    in.flow.found || is_committed(&in)
 				    ? json_pack("{s:o, s:o}", "before",
-						in.flow.found ? flow_json(&explain, &in.flow.before) : json_null(), "after",
+						in.flow.found ? flow_json(&explain, &in.flow.before) : json_null(),
+						"after",
 						is_committed(&in) ? flow_json(&explain, &in.flow.after) : json_null())
 				    : json_null());
 	json_object_set_new(object, "steps", explain.steps);

@@ -4,6 +4,7 @@
 #define KS_HOST_EXPLAIN_INTERNAL_H
 
 #include "host/explain.h"
+#include "host/names.h"
 
 struct ks_explain {
 	const struct ks_policy *policy;
@@ -17,10 +18,20 @@ struct ks_explain {
 json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* "tcp 10.0.0.5:40000 > 192.0.2.1:80"; where the upper protocol was not reached it is "ip". */
+#define KS_EXPLAIN_TUPLE (2 * KS_ENDPOINT_TEXT + 16)
+void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE]);
+
+/* The zone that the packet went to when the filter was asked: a forward rule sends it elsewhere afterwards. */
+__u8 ks_explain_zone_asked(const struct ks_explain *explain);
+
 /* The numbers that the protocol compared, spelled out by reason; "ok" or "drop" by whether it passed. */
 void ks_explain_protocol(struct ks_explain *explain);
 
 /* The rules that were asked, and why each does not match. */
 void ks_explain_rules(struct ks_explain *explain);
+
+/* How the packet leaves where addresses are translated, and who reads its connection. */
+void ks_explain_translation(struct ks_explain *explain);
 
 #endif

@@ -133,7 +133,7 @@ void ks_explain_protocol(struct ks_explain *explain)
 static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf, size_t size)
 {
 	const struct ks_inspection *in = explain->in;
-	const struct ks_tuple *tuple = &in->pkt.tuple;
+	const struct ks_tuple *tuple = &in->asked; /* with the destination that binat and mappings give */
 	char addr[KS_ADDR_TEXT], proto[8];
 
 	switch (miss) {
@@ -207,28 +207,44 @@ static bool was_asked(const struct ks_inspection *in)
 	       (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
 }
 
+/* Rules of the text that are in the filter. */
+static size_t filter_rules(const struct ks_policy *policy)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < policy->info_count; i++)
+		count += policy->infos[i].statement <= KS_STATEMENT_REDIRECT;
+	return count;
+}
+
 void ks_explain_rules(struct ks_explain *explain)
 {
+	const struct ks_inspection *in = explain->in;
 	const struct ks_policy *policy = explain->policy;
-	__u32 count = policy->config.rules, index = 0, asked = 0;
+	struct ks_inspection asked; /* the packet when the filter saw it */
+	__u32 count = policy->config.rules, index = 0, told = 0;
 	unsigned miss = KS_MISS_FROM;
 	json_t *list, *step;
 
-	if (!was_asked(explain->in))
+	if (!was_asked(in))
 		return;
+	asked = *in;
+	asked.to = ks_explain_zone_asked(explain);
+	explain->in = &asked;
 	list = json_array();
 	while (index < count && miss != KS_MISS_NOTHING) {
 		const struct ks_rule_info *info = &policy->infos[policy->rule_info[index]];
 
 		miss = rule_miss(explain, &index, count);
 		rule_tell(explain, list, info, miss);
-		asked++;
+		told++;
 	}
+	explain->in = in;
 	if (miss == KS_MISS_NOTHING)
-		step = ks_explain_step(explain, "policy", "note", "rule %u of %zu is the first that matches", asked,
-				       policy->info_count);
+		step = ks_explain_step(explain, "policy", "note", "rule %u of %zu is the first that matches", told,
+				       filter_rules(policy));
 	else
-		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", asked);
-	json_object_set_new(step, "asked", json_integer(asked));
+		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", told);
+	json_object_set_new(step, "asked", json_integer(told));
 	json_object_set_new(step, "rules", list);
 }

@@ -39,10 +39,10 @@ int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **r
 	new->policy_config.options |= config->options_set;
 	new->policy_config.options &= ~config->options_clear;
 	new->tables = (struct ks_tables){ &new->policy_config, config->policy->rules, config->policy->sets,
-					  config->policy->ranges };
+					  config->policy->ranges, config->policy->targets };
 	err = ks_engine_create(&new->tables, &new->engine);
 	if (!err)
-		err = ks_replay_conns_init(&new->conns, ks_table_buckets(new->policy_config.limit_states),
+		err = ks_replay_conns_init(&new->conns, ks_table_buckets(ks_table_entries(&new->policy_config)),
 					   config->connections);
 	if (err) {
 		ks_replay_destroy(new);

@@ -209,7 +209,6 @@ int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name);
 /* The usual port of a helper, and whether it works over a protocol (policy/helper.c). */
 __u16 ks_helper_port(unsigned helper);
 bool ks_helper_has_proto(unsigned helper, unsigned proto);
-const char *ks_helper_name(unsigned helper);
 
 /* The word that begins a statement. */
 const char *ks_statement_name(enum ks_statement statement);

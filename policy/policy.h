@@ -138,6 +138,9 @@ void ks_policy_print(const struct ks_policy *policy, FILE *out);
 const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id);
 int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
 
+/* "ftp" of an enum ks_helper_id. */
+const char *ks_helper_name(unsigned helper);
+
 /* The word that a rule begins with: "allow", "forward", "nat", ... */
 const char *ks_rule_verb(const struct ks_rule_info *info);
 

@@ -104,7 +104,8 @@ static void check_one_changed(const struct flows *before, const struct flows *af
 	const struct entry *mine = flows_find(after, &in->flow.key);
 
 	check(mine != NULL, "a packet passed and its flow is not there", in);
-	check(packets_of(&mine->flow) == (in->flow.found ? packets_of(&in->flow.before) : 0) + 1 || packets_of(&mine->flow) == 1,
+	check(packets_of(&mine->flow) == (in->flow.found ? packets_of(&in->flow.before) : 0) + 1 ||
+		      packets_of(&mine->flow) == 1,
 	      "its flow did not count it once", in);
 	for (size_t i = 0; i < before->count; i++) {
 		const struct entry *old = &before->list[i], *now = flows_find(after, &old->key);
@@ -265,7 +266,8 @@ static size_t record_feed(struct ks_engine *engine, const uint8_t *data, size_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct ks_tables tables = { &policy->config, policy->rules, policy->sets, policy->ranges };
+	const struct ks_tables tables = { &policy->config, policy->rules, policy->sets, policy->ranges,
+					  policy->targets };
 	struct ks_engine *engine;
 	size_t used;
 

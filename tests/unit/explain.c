@@ -35,7 +35,8 @@ static int setup_policy(void **state, const char *text)
 	assert_non_null(f);
 	assert_int_equal(ks_policy_load_text(text, strlen(text), "test", NULL, &f->policy, &diags), 0);
 	ks_diags_fini(&diags);
-	tables = (struct ks_tables){ &f->policy->config, f->policy->rules, f->policy->sets, f->policy->ranges };
+	tables = (struct ks_tables){ &f->policy->config, f->policy->rules, f->policy->sets, f->policy->ranges,
+				     f->policy->targets };
 	assert_int_equal(ks_engine_create(&tables, &f->engine), 0);
 	ks_engine_set_time(f->engine, 100 * KS_NSEC_PER_SEC);
 	assert_int_equal(ks_crafter_create(&f->crafter), 0);
@@ -53,6 +54,17 @@ static int setup_asymmetric(void **state)
 {
 	return setup_policy(state,
 			    "zone lan { eth1 }\nzone wan { eth0 }\noption asymmetric on\nallow from lan to wan\n");
+}
+
+static int setup_nat(void **state)
+{
+	return setup_policy(state, "zone lan { eth1, address 10.0.0.1, network 10.0.0.0/24 }\n"
+				   "zone wan { eth0, address 203.0.113.1 }\n"
+				   "forward from { wan, lan } tcp port 443 to 10.0.0.9 port 8443\n"
+				   "allow from lan to wan\n"
+				   "nat from lan to wan source 10.0.0.8 exempt\n"
+				   "nat from lan to wan masquerade\n"
+				   "helper ftp from lan to wan\n");
 }
 
 static int teardown(void **state)
@@ -349,6 +361,42 @@ static void test_print(void **state)
 	json_decref(explanation);
 }
 
+static void test_masquerade(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp syn");
+
+	expect_verdict(explanation, "allow", "new");
+	expect_text(explanation, "policy", "note", "rule 2 of 2 is the first");
+	expect_text(explanation, "nat", "note", "its source is the business of test:6: nat from lan to wan masquerade");
+	expect_text(explanation, "translation", "ok", "it leaves as tcp 203.0.113.1:40000 > 192.0.2.1:21, to zone wan");
+	expect_text(explanation, "helper", "note", "helper ftp reads its connection");
+	json_decref(explanation);
+	explanation = explain(f, "lan 10.0.0.8:40000 > wan 192.0.2.1:80 tcp syn");
+	expect_text(explanation, "nat", "note", "test:5: nat from lan to wan source 10.0.0.8 exempt");
+	json_decref(explanation);
+}
+
+/* The zones and the rules are told as the filter saw the packet, before it was sent elsewhere. */
+static void test_forward(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > self 203.0.113.1:443 tcp syn");
+
+	expect_verdict(explanation, "allow", "new");
+	expect_text(explanation, "zones", "note", "comes from zone lan and goes to zone self");
+	expect_text(explanation, "policy", "note", "rule 1 of 2 is the first");
+	expect_text(explanation, "nat", "note", "its source becomes the box's own");
+	expect_text(explanation, "translation", "ok", "it leaves as tcp 10.0.0.1:40000 > 10.0.0.9:8443, to zone lan");
+	json_decref(explanation);
+	pass(f, "lan 10.0.0.5:40000 > self 203.0.113.1:443 tcp syn");
+	explanation = explain(f, "lan 10.0.0.9:8443 > self 10.0.0.1:40000 tcp syn ack");
+	expect_verdict(explanation, "allow", "established");
+	expect_text(explanation, "flow", "ok", "its flow, tcp 10.0.0.5:40000 > 10.0.0.9:8443, is SYN_SENT");
+	expect_text(explanation, "translation", "ok", "it leaves as tcp 203.0.113.1:443 > 10.0.0.5:40000, to zone lan");
+	json_decref(explanation);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -367,6 +415,8 @@ int main(void)
 		TEST(test_print),
 		TEST(test_repeated_data),
 		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
+		cmocka_unit_test_setup_teardown(test_masquerade, setup_nat, teardown),
+		cmocka_unit_test_setup_teardown(test_forward, setup_nat, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,14 +35,14 @@ struct fixture {
 	size_t size;
 };
 
-static int setup(void **state)
+static int setup_policy(void **state, const char *text)
 {
 	static const uint32_t head[] = { 0xa1b2c3d4, 0x00040002, 0, 0, 65535, DLT_EN10MB };
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct ks_diags diags;
 
 	assert_non_null(f);
-	assert_int_equal(ks_policy_load_text(policy_text, strlen(policy_text), "test", NULL, &f->policy, &diags), 0);
+	assert_int_equal(ks_policy_load_text(text, strlen(text), "test", NULL, &f->policy, &diags), 0);
 	ks_diags_fini(&diags);
 	assert_int_equal(ks_zone_map_create(f->policy, &f->map), 0);
 	assert_int_equal(ks_crafter_create(&f->crafter), 0);
@@ -51,6 +51,22 @@ static int setup(void **state)
 	f->size = sizeof(head);
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_policy(state, policy_text);
+}
+
+/* The smallest table, so that every place in it is soon taken. */
+static int setup_nat(void **state)
+{
+	return setup_policy(state, "zone lan { eth1, network 10.0.0.0/8 }\n"
+				   "zone dmz { eth2 }\n"
+				   "zone wan { eth0, address 203.0.113.1 }\n"
+				   "limit states 64\n"
+				   "allow from lan to wan\n"
+				   "nat from lan to wan masquerade\n");
 }
 
 static int teardown(void **state)
@@ -225,6 +241,30 @@ static void test_connection(void **state)
 	ks_replay_destroy(replay);
 }
 
+/* Each is one connection under its true ends, and as many fit as the policy's limit says. */
+static void test_translated(void **state)
+{
+	struct fixture *f = *state;
+	const struct ks_replay_connection *list;
+	struct ks_replay *replay;
+	char words[80];
+	size_t count;
+
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(words, sizeof(words), "lan 10.0.0.%u:40000 > wan 192.0.2.1:9999 udp len 100", i + 1);
+		frame_add(f, 100, words);
+	}
+	frame_add(f, 101, "wan 192.0.2.1:9999 > self 203.0.113.1:40000 udp len 200");
+	replay = run(f, &plain);
+	list = ks_replay_connections(replay, &count);
+	assert_int_equal(count, 60);
+	assert_int_equal(list[0].packets[KS_ORIGINAL], 1);
+	assert_int_equal(list[0].packets[KS_REPLY], 1);
+	assert_int_equal(list[59].packets[KS_REPLY], 0);
+	assert_int_equal(ks_replay_totals(replay)->actions[KS_ALLOW], 61);
+	ks_replay_destroy(replay);
+}
+
 /* The clock is the capture's: after half an hour the same ports are another connection, and an answer is late. */
 static void test_clock(void **state)
 {
@@ -362,9 +402,16 @@ static void test_unknown_link_type(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_zones),  TEST(test_zone_options), TEST(test_connection),
-		TEST(test_clock),  TEST(test_midstream),    TEST(test_cut_frames),
-		TEST(test_limits), TEST(test_callback),	    TEST(test_unknown_link_type),
+		TEST(test_zones),
+		TEST(test_zone_options),
+		TEST(test_connection),
+		TEST(test_clock),
+		TEST(test_midstream),
+		TEST(test_cut_frames),
+		TEST(test_limits),
+		TEST(test_callback),
+		TEST(test_unknown_link_type),
+		cmocka_unit_test_setup_teardown(test_translated, setup_nat, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
