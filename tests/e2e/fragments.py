@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Small programs for datagrams in fragments; run by lab.Host.python(). Each prints lines of JSON.
+
+  echo ADDRESS PORT                   sends every datagram back, and tells in the end how many, and how many fragments came
+  ask ADDRESS PORT SIZE...            sends datagrams of these sizes and compares what comes back
+  send SOURCE ADDRESS PORT HOW        sends one datagram of 4000 octets in fragments made by hand
+"""
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+
+SIZE = 4000
+PIECE = 1000  # octets of a fragment
+ETH_ALL, ETH_IPV4, ETH_IPV6 = 3, 0x0800, 0x86DD
+FRAGMENT_HEADER = 44
+running = True
+
+
+def end(_signal, _frame):
+    global running
+    running = False
+
+
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
+
+
+def is_fragment(frame):
+    """Whether an Ethernet frame holds a fragment."""
+    kind = struct.unpack_from("!H", frame, 12)[0]
+    if kind == ETH_IPV4:
+        return bool(struct.unpack_from("!H", frame, 20)[0] & 0x3FFF)
+    return kind == ETH_IPV6 and frame[20] == FRAGMENT_HEADER
+
+
+def echo(address, port):
+    udp = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind((address, port))
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
+    selector = selectors.DefaultSelector()
+    selector.register(udp, selectors.EVENT_READ)
+    selector.register(wire, selectors.EVENT_READ)
+    datagrams = fragments = 0
+    tell(ready=True)
+    while running:
+        for key, _ in selector.select(0.05):
+            if key.fileobj is udp:
+                data, peer = udp.recvfrom(65536)
+                udp.sendto(data, peer)
+                datagrams += 1
+            else:
+                frame, where = wire.recvfrom(2048)
+                fragments += where[2] != socket.PACKET_OUTGOING and is_fragment(frame)
+    tell(datagrams=datagrams, fragments=fragments)
+
+
+def ask(address, port, *sizes):
+    same = []
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(2)
+        sock.connect((address, port))
+        for size in sizes:
+            data = os.urandom(size)
+            try:
+                sock.send(data)
+                same.append(sock.recv(65536) == data)
+            except OSError as problem:
+                same.append(str(problem))
+    tell(same=same)
+
+
+# A datagram made by hand: (offset, length, octet to fill it with) for each fragment, in the order of sending.
+PIECES = [(off, PIECE, 0) for off in range(0, SIZE + 8 - PIECE, PIECE)] + [(SIZE, 8, 0)]
+ORDERS = {
+    "straight": PIECES,
+    "reverse": PIECES[::-1],
+    "first-last": PIECES[1:] + PIECES[:1],
+    "again": [piece for piece in PIECES for _ in range(2)],
+    "overlap": PIECES[:2] + [(1992, PIECE, 1)] + PIECES[2:],
+    "early-overlap": PIECES[2:] + [(2008, PIECE, 1)] + PIECES[:2],
+    "tiny": [(1000, PIECE, 0), (0, 8, 0), (8, 992, 0)] + PIECES[2:],
+    "headless": PIECES[1:],
+}
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF or 0xFFFF
+
+
+def datagram(source, address, port):
+    """UDP header and payload, with the checksum that IPv6 demands; TCP's port is 0 in the tiny one's place."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    pseudo = socket.inet_pton(family, source) + socket.inet_pton(family, address)
+    pseudo += struct.pack("!IHH", SIZE + 8, 0, socket.IPPROTO_UDP)
+    body = b"x" * SIZE
+    head = struct.pack("!HHHH", 4321, port, SIZE + 8, 0)
+    return head[:6] + struct.pack("!H", checksum(pseudo + head + body)) + body
+
+
+def fragment(source, address, proto, ident, octets, off, more):
+    if ":" in address:
+        header = struct.pack("!BBHI", proto, 0, off | more, ident)
+        return struct.pack("!IHBB", 6 << 28, len(octets) + 8, FRAGMENT_HEADER, 64) + \
+            socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, address) + header + octets
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(octets), ident, off // 8 | (0x2000 if more else 0), 64, proto, 0) + \
+        socket.inet_aton(source) + socket.inet_aton(address) + octets
+
+
+def send(source, address, port, how):
+    six = ":" in address
+    proto = socket.IPPROTO_TCP if how == "tiny" else socket.IPPROTO_UDP
+    whole = datagram(source, address, port)
+    ident = 1 + os.urandom(1)[0] + 256 * (1 + list(ORDERS).index(how))
+    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+        for off, length, spoil in ORDERS[how]:
+            octets = bytes(octet ^ spoil for octet in whole[off:off + length])
+            more = off + len(octets) < len(whole)
+            sock.sendto(fragment(source, address, proto, ident, octets, off, more), (address, 0))
+    tell(sent=len(ORDERS[how]))
+
+
+def main():
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    command, *words = sys.argv[1:]
+    words = [int(word) if word.isdigit() else word for word in words]
+    {"ask": ask, "echo": echo, "send": send}[command](*words)
+
+
+if __name__ == "__main__":
+    main()
