@@ -24,7 +24,7 @@ static const char *flags_text(unsigned flags, char buf[8])
 
 static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
 {
-	char flags[8];
+	char flags[8], chunks[KS_CHUNKS_TEXT];
 
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:
@@ -34,6 +34,12 @@ static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
 	case KS_PROTO_ICMPV6:
 		snprintf(buf, size, " type %u code %u", pkt->icmp_type, pkt->icmp_code);
 		break;
+	case KS_PROTO_SCTP:
+		snprintf(buf, size, " %s", ks_sctp_chunks_text(pkt->sctp.chunks, chunks));
+		break;
+	case KS_PROTO_DCCP:
+		snprintf(buf, size, " %s len %u", ks_dccp_type_text(pkt->dccp_type), pkt->payload_len);
+		break;
 	default:
 		snprintf(buf, size, " len %u", pkt->payload_len);
 	}
@@ -42,8 +48,8 @@ static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
 const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT])
 {
 	const struct ks_tuple *tuple = &pkt->tuple;
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], upper[40];
-	bool icmp = tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], key[KS_KEY_TEXT], upper[KS_CHUNKS_TEXT];
+	bool ports = ks_proto_has_ports(tuple->proto);
 
 	if (pkt->flags & KS_PKT_NOT_IP) {
 		snprintf(buf, KS_PACKET_TEXT, "not ip, %u octets", pkt->wire_len);
@@ -51,10 +57,11 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 		snprintf(buf, KS_PACKET_TEXT, "unreadable, %u octets", pkt->wire_len);
 	} else {
 		upper_text(pkt, upper, sizeof(upper));
-		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s",
+		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s%s",
 			 tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
-			 ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src),
-			 ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst), upper);
+			 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src),
+			 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst),
+			 ks_gre_key_text(tuple, key), upper);
 	}
 	return buf;
 }
@@ -62,14 +69,17 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 const char *ks_flow_text(const struct ks_tuple *tuple, char buf[KS_PACKET_TEXT])
 {
 	bool icmp = tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], id[16] = "";
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], id[KS_KEY_TEXT];
+	bool ports = ks_proto_has_ports(tuple->proto);
 
 	/* The asker's port is the query's identifier (core/icmp.h). */
 	if (icmp)
 		snprintf(id, sizeof(id), " id %u", ks_be16(tuple->sport));
+	else
+		ks_gre_key_text(tuple, id);
 	snprintf(buf, KS_PACKET_TEXT, "%s > %s%s",
-		 ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src),
-		 ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst), id);
+		 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src),
+		 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst), id);
 	return buf;
 }
 

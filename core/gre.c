@@ -23,6 +23,7 @@
 #define GRE_SEQ_LEN 4U
 #define GRE_ACK_LEN 4U
 #define GRE_CALL_OFF 6U
+#define KEY_HALF_BITS 16
 
 /* Where the key of version 0 is, behind the checksum if there is one. */
 static inline __u32 key_off(__u32 flags)
@@ -99,6 +100,21 @@ bool ks_gre_quoted(const __u8 *head, __u32 off, __u32 len, struct ks_tuple *tupl
 	if ((flags & GRE_VERSION) == 0 && flags & GRE_KEY && len < key_off(flags) + GRE_KEY_LEN)
 		return false;
 	ports_read(gre, flags, tuple);
+	return true;
+}
+
+bool ks_gre_key(const struct ks_tuple *tuple, __u32 *key)
+{
+	__u32 sport = ks_be16(tuple->sport), dport = ks_be16(tuple->dport);
+
+	if (!sport && !dport)
+		return false;
+	if (!sport)
+		*key = dport;
+	else if (ks_addr_is_above(&tuple->src, &tuple->dst))
+		*key = dport << KEY_HALF_BITS | sport;
+	else
+		*key = sport << KEY_HALF_BITS | dport;
 	return true;
 }
 

@@ -24,6 +24,12 @@ __u32 ks_gre_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
  */
 bool ks_gre_quoted(const __u8 *head, __u32 off, __u32 len, struct ks_tuple *tuple);
 
+/*
+ * The key or the call id in a GRE packet's tuple; false if there is neither. A
+ * call id of PPTP and a key of 16 bits may look the same.
+ */
+bool ks_gre_key(const struct ks_tuple *tuple, __u32 *key);
+
 /* Whether a flow has only one direction. */
 bool ks_gre_is_one_way(const struct ks_packet *pkt);
 

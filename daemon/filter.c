@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/packet.h"
 #include "filter.h"
 #include "host/names.h"
 
@@ -230,7 +231,7 @@ int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_polic
 /* The conditions that flows and packets share. Ports do not exist for protocols without them. */
 static bool match_ends(const struct ks_filter *filter, const struct ks_tuple *tuple)
 {
-	bool has_ports = tuple->proto != 1 && tuple->proto != 58;
+	bool has_ports = ks_proto_has_ports(tuple->proto);
 	int sport = has_ports ? ks_be16(tuple->sport) : -1, dport = has_ports ? ks_be16(tuple->dport) : -1;
 
 	if (filter->proto >= 0 && filter->proto != tuple->proto)

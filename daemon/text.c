@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/gre.h"
 #include "core/icmp.h"
 #include "core/packet.h"
 #include "host/names.h"
@@ -55,6 +56,7 @@ static void print_json_string(FILE *out, const char *text)
 static void print_ends_json(FILE *out, const struct ks_tuple *tuple)
 {
 	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
+	__u32 key;
 
 	fprintf(out, "{\"family\":\"%s\",\"proto\":\"%s\",\"source\":\"%s\",\"destination\":\"%s\"",
 		tuple->family == KS_IPV4 ? "ipv4" : "ipv6", ks_proto_name(tuple->proto, proto, sizeof(proto)),
@@ -62,7 +64,9 @@ static void print_ends_json(FILE *out, const struct ks_tuple *tuple)
 	if (is_icmp(tuple->proto))
 		fprintf(out, ",\"id\":%u,\"type\":%u", ks_be16(tuple->sport),
 			ks_be16(tuple->dport) >> KS_ICMP_TYPE_SHIFT);
-	else if (tuple->sport || tuple->dport)
+	else if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
+		fprintf(out, ",\"key\":%u", key);
+	else if (ks_proto_has_ports(tuple->proto))
 		fprintf(out, ",\"source_port\":%u,\"destination_port\":%u", ks_be16(tuple->sport),
 			ks_be16(tuple->dport));
 }
@@ -169,7 +173,10 @@ static void print_conntrack_side(FILE *out, const struct ks_tuple *tuple, const 
 	if (is_icmp(tuple->proto))
 		fprintf(out, " type=%u code=0 id=%u", reply ? icmp_answer(tuple->proto, type) : type,
 			ks_be16(tuple->sport));
-	else if (tuple->sport || tuple->dport)
+	else if (tuple->proto == KS_PROTO_GRE)
+		fprintf(out, " srckey=0x%x dstkey=0x%x", ks_be16(reply ? tuple->dport : tuple->sport),
+			ks_be16(reply ? tuple->sport : tuple->dport));
+	else if (ks_proto_has_ports(tuple->proto))
 		fprintf(out, " sport=%u dport=%u", ks_be16(reply ? tuple->dport : tuple->sport),
 			ks_be16(reply ? tuple->sport : tuple->dport));
 	fprintf(out, " packets=%llu bytes=%llu ", ks_flow_packets(flow, reply), ks_flow_bytes(flow, reply));
@@ -280,19 +287,20 @@ static const char *event_proto(const struct ks_event *event, char *buf, size_t s
 static void print_words(FILE *out, const struct ks_policy *policy, const struct ks_event *event)
 {
 	const struct ks_tuple *tuple = &event->tuple;
-	bool icmp = is_icmp(tuple->proto);
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8];
+	bool icmp = is_icmp(tuple->proto), ports = ks_proto_has_ports(tuple->proto);
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], key[KS_KEY_TEXT];
 
 	print_zone(out, policy, event->from);
 	if (tuple->family)
-		fprintf(out, "%s ", ks_endpoint_text(&tuple->src, tuple->family, icmp ? 0 : tuple->sport, src));
+		fprintf(out, "%s ", ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src));
 	fputs("> ", out);
 	print_zone(out, policy, event->to);
 	if (tuple->family) /* else the addresses were not read either */
-		fprintf(out, "%s ", ks_endpoint_text(&tuple->dst, tuple->family, icmp ? 0 : tuple->dport, dst));
+		fprintf(out, "%s ", ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst));
 	fputs(event_proto(event, proto, sizeof(proto)), out);
 	if (tuple->proto == KS_PROTO_TCP)
 		print_flags(out, event->tcp_flags);
+	fputs(ks_gre_key_text(tuple, key), out);
 	if (icmp)
 		fprintf(out, " type %u code %u", event->icmp_type, event->icmp_code);
 }
@@ -330,8 +338,11 @@ static json_t *time_json(__u64 now, __u64 then)
 static void add_details(json_t *root, const struct ks_event *event)
 {
 	const struct ks_tuple *tuple = &event->tuple;
+	__u32 key;
 
-	if (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP)
+	if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
+		json_object_set_new(root, "key", json_integer(key));
+	if (ks_proto_has_ports(tuple->proto))
 		json_object_update_new(root, json_pack("{s:i, s:i}", "source_port", (int)ks_be16(tuple->sport),
 						       "destination_port", (int)ks_be16(tuple->dport)));
 	if (tuple->proto == KS_PROTO_TCP)

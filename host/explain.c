@@ -42,24 +42,31 @@ static const char *zone_name(const struct ks_explain *explain, unsigned zone)
 /* Where the upper protocol was not reached it is told as "ip". */
 void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE])
 {
-	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8];
-	bool ports = tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP;
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], key[KS_KEY_TEXT];
+	bool ports = ks_proto_has_ports(tuple->proto);
 
-	snprintf(buf, KS_EXPLAIN_TUPLE, "%s %s %s %s",
+	snprintf(buf, KS_EXPLAIN_TUPLE, "%s %s %s %s%s",
 		 tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
 		 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src), arrow,
-		 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst));
+		 ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst),
+		 ks_gre_key_text(tuple, key));
 }
 
 static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
 {
-	char flags[KS_TCP_FLAGS_TEXT];
+	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
 
 	if (pkt->tuple.proto == KS_PROTO_TCP)
 		snprintf(buf, size, ", flags %s, seq %u, ack %u, window %u, %u octets of data",
 			 ks_tcp_flags_text(pkt->tcp_flags, flags), pkt->seq, pkt->ack, pkt->window, pkt->payload_len);
 	else if (pkt->tuple.proto == KS_PROTO_ICMP || pkt->tuple.proto == KS_PROTO_ICMPV6)
 		snprintf(buf, size, ", type %u code %u", pkt->icmp_type, pkt->icmp_code);
+	else if (pkt->tuple.proto == KS_PROTO_SCTP)
+		snprintf(buf, size, ", tag %u, chunks %s", pkt->sctp.tag,
+			 ks_sctp_chunks_text(pkt->sctp.chunks, chunks));
+	else if (pkt->tuple.proto == KS_PROTO_DCCP)
+		snprintf(buf, size, ", %s, seq %llu, %u octets of data", ks_dccp_type_text(pkt->dccp_type),
+			 (__u64)pkt->dccp.seq_high << 32 | pkt->dccp.seq, pkt->payload_len);
 	else
 		snprintf(buf, size, ", %u octets of data", pkt->payload_len);
 }

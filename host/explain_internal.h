@@ -19,7 +19,7 @@ json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char
 	__attribute__((format(printf, 4, 5)));
 
 /* "tcp 10.0.0.5:40000 > 192.0.2.1:80"; where the upper protocol was not reached it is "ip". */
-#define KS_EXPLAIN_TUPLE (2 * KS_ENDPOINT_TEXT + 16)
+#define KS_EXPLAIN_TUPLE (2 * KS_ENDPOINT_TEXT + KS_KEY_TEXT + 16)
 void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE]);
 
 /* The zone that the packet went to when the filter was asked: a forward rule sends it elsewhere afterwards. */

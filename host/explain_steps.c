@@ -46,6 +46,14 @@ static json_t *explain_drop(struct ks_explain *explain, const struct ks_compare 
 			"the RST is at %u; right would be %u, acknowledged last, or %u, the end of what this "
 			"side sent",
 			c->have, c->lo, c->hi);
+	case KS_REASON_SCTP_TAG:
+		return ks_explain_step(explain, "protocol", "drop", "its verification tag is %u; right would be %u%s",
+				       c->have, c->hi, c->hi ? "" : ", and none is known yet");
+	case KS_REASON_DCCP_SEQ:
+		return ks_explain_step(explain, "protocol", "drop",
+				       "its sequence or acknowledgement number ends in %u; right would be %u to %u "
+				       "(the lower 32 of 48 bits)",
+				       c->have, c->lo, c->hi);
 	default:
 		return NULL;
 	}
@@ -101,6 +109,18 @@ static bool is_resource_reason(unsigned reason)
 	return reason >= KS_REASON_TABLE_FULL;
 }
 
+static const char *what_opens(unsigned proto)
+{
+	switch (proto) {
+	case KS_PROTO_SCTP:
+		return "an INIT can, or a HEARTBEAT on a further path";
+	case KS_PROTO_DCCP:
+		return "a Request can";
+	default:
+		return "a SYN can, unless the policy says 'option pickup on' or 'option asymmetric on'";
+	}
+}
+
 void ks_explain_protocol(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
@@ -122,10 +142,8 @@ void ks_explain_protocol(struct ks_explain *explain)
 	} else if (in->class == KS_CLASS_INVALID && !is_policy_reason(in->reason)) {
 		ks_explain_step(explain, "protocol", "drop", "%s", ks_reason_text(in->reason));
 	} else if (in->class == KS_CLASS_INVALID) {
-		ks_explain_step(explain, "protocol", "drop", "it cannot open a flow: only a SYN can%s",
-				in->pkt.tuple.proto == KS_PROTO_TCP
-					? ", unless the policy says 'option pickup on' or 'option asymmetric on'"
-					: "");
+		ks_explain_step(explain, "protocol", "drop", "it cannot open a flow: only %s",
+				what_opens(in->pkt.tuple.proto));
 	}
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/gre.h"
 #include "host/names.h"
 
 const char *ks_tcp_flags_text(unsigned flags, char buf[KS_TCP_FLAGS_TEXT])
@@ -41,8 +42,7 @@ json_t *ks_json_rule(const struct ks_policy *policy, __u32 id)
 	if (!info)
 		return json_null();
 	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*}", "id", (int)info->id, "file", info->place.file, "line",
-			 (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "label",
-			 info->label);
+			 (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "label", info->label);
 }
 
 static bool is_icmp(const struct ks_tuple *tuple)
@@ -53,21 +53,24 @@ static bool is_icmp(const struct ks_tuple *tuple)
 json_t *ks_json_tuple(const struct ks_tuple *tuple)
 {
 	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
+	__u32 key;
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "family", tuple->family == KS_IPV4 ? "ipv4" : "ipv6",
 				   "proto", ks_proto_name(tuple->proto, proto, sizeof(proto)), "source",
 				   ks_addr_text(&tuple->src, tuple->family, src), "destination",
 				   ks_addr_text(&tuple->dst, tuple->family, dst));
 
-	if (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_UDP) {
+	if (ks_proto_has_ports(tuple->proto)) {
 		json_object_set_new(object, "source_port", json_integer(ks_be16(tuple->sport)));
 		json_object_set_new(object, "destination_port", json_integer(ks_be16(tuple->dport)));
 	}
+	if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
+		json_object_set_new(object, "key", json_integer(key));
 	return object;
 }
 
 static void packet_upper(json_t *object, const struct ks_packet *pkt)
 {
-	char flags[KS_TCP_FLAGS_TEXT];
+	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
 
 	if (pkt->tuple.proto == KS_PROTO_TCP) {
 		json_object_set_new(object, "flags", json_string(ks_tcp_flags_text(pkt->tcp_flags, flags)));
@@ -81,6 +84,12 @@ static void packet_upper(json_t *object, const struct ks_packet *pkt)
 			json_object_set_new(object, "id", json_integer(ks_be16(pkt->tuple.sport)));
 		if (pkt->flags & KS_PKT_ICMP_ANSWER)
 			json_object_set_new(object, "id", json_integer(ks_be16(pkt->tuple.dport)));
+	} else if (pkt->tuple.proto == KS_PROTO_SCTP) {
+		json_object_set_new(object, "tag", json_integer(pkt->sctp.tag));
+		json_object_set_new(object, "chunks", json_string(ks_sctp_chunks_text(pkt->sctp.chunks, chunks)));
+	} else if (pkt->tuple.proto == KS_PROTO_DCCP) {
+		json_object_set_new(object, "type", json_string(ks_dccp_type_text(pkt->dccp_type)));
+		json_object_set_new(object, "seq", json_integer((json_int_t)pkt->dccp.seq_high << 32 | pkt->dccp.seq));
 	}
 }
 
@@ -156,9 +165,10 @@ json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *k
 				  ks_state_name(flow->state), "from", zone_json(policy, flow->zone[KS_ORIGINAL]), "to",
 				  zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
 				  (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining(flow, now),
-				  "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1), "bytes",
-				  (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1), "flags", flow_flags(flow),
-				  "rule", policy ? ks_json_rule(policy, flow->rule) : json_integer(flow->rule)));
+				  "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1),
+				  "bytes", (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1),
+				  "flags", flow_flags(flow), "rule",
+				  policy ? ks_json_rule(policy, flow->rule) : json_integer(flow->rule)));
 	if (tuple.proto == KS_PROTO_TCP)
 		json_object_set_new(object, "windows",
 				    json_pack("[o,o]", flow_window(flow, KS_ORIGINAL), flow_window(flow, KS_REPLY)));

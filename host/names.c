@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "core/dccp.h"
+#include "core/gre.h"
+#include "core/sctp.h"
+
 #define X(id, name, text) [KS_REASON_##id] = name,
 static const char *const reason_names[KS_REASON_MAX] = { KS_REASONS(X) };
 #undef X
@@ -130,4 +134,42 @@ const char *ks_endpoint_text(const struct ks_addr *addr, unsigned family, __be16
 	else
 		snprintf(buf, KS_ENDPOINT_TEXT, family == KS_IPV4 ? "%s:%u" : "[%s]:%u", text, ks_be16(port));
 	return buf;
+}
+
+const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT])
+{
+	__u32 key;
+
+	buf[0] = '\0';
+	if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
+		snprintf(buf, KS_KEY_TEXT, " key %u", key);
+	return buf;
+}
+
+const char *ks_sctp_chunks_text(unsigned chunks, char buf[KS_CHUNKS_TEXT])
+{
+	static const char *const names[] = {
+		"data",	 "init",     "init-ack",	  "sack",  "heartbeat",	  "heartbeat-ack",
+		"abort", "shutdown", "shutdown-ack",	  "error", "cookie-echo", "cookie-ack",
+		"ecne",	 "cwr",	     "shutdown-complete", "other",
+	};
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(names) && used < KS_CHUNKS_TEXT; i++) {
+		if (chunks >> i & 1)
+			used += (size_t)snprintf(buf + used, KS_CHUNKS_TEXT - used, "%s%s", used ? " " : "", names[i]);
+	}
+	if (chunks & KS_SCTP_REFLECTED && used < KS_CHUNKS_TEXT)
+		snprintf(buf + used, KS_CHUNKS_TEXT - used, " tbit");
+	return buf;
+}
+
+const char *ks_dccp_type_text(unsigned type)
+{
+	static const char *const names[KS_DCCP_TYPES] = {
+		"request", "response", "data", "ack", "dataack", "closereq", "close", "reset", "sync", "syncack",
+	};
+
+	return name_of(names, KS_DCCP_TYPES, type & KS_DCCP_TYPE_MASK);
 }

@@ -33,4 +33,17 @@ const char *ks_addr_text(const struct ks_addr *addr, unsigned family, char buf[K
 /* "192.0.2.1:53" or "[2001:db8::1]:53"; without the port when it is 0. */
 const char *ks_endpoint_text(const struct ks_addr *addr, unsigned family, __be16 port, char buf[KS_ENDPOINT_TEXT]);
 
+#define KS_CHUNKS_TEXT 128
+
+/* "init", "cookie-echo data": the chunks of an SCTP packet, in the words of the test language; writes buf. */
+const char *ks_sctp_chunks_text(unsigned chunks, char buf[KS_CHUNKS_TEXT]);
+
+/* "request": the type of a DCCP packet, as there. */
+const char *ks_dccp_type_text(unsigned type);
+
+#define KS_KEY_TEXT 16
+
+/* " key 100": the key or the call of a GRE packet; nothing if it has none, or is of another protocol. */
+const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT]);
+
 #endif

@@ -397,6 +397,49 @@ static void test_forward(void **state)
 	json_decref(explanation);
 }
 
+static int setup_protocols(void **state)
+{
+	return setup_policy(state, "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n");
+}
+
+/* Whether the printed explanation of a packet says `what`. */
+static bool explains(struct fixture *f, const char *words, const char *what)
+{
+	json_t *explanation = explain(f, words);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool says;
+
+	ks_explain_print(explanation, out, false);
+	fclose(out);
+	says = strstr(text, what);
+	free(text);
+	json_decref(explanation);
+	return says;
+}
+
+/* Ports, keys, tags and types where a protocol has them, and what would open a flow of it. */
+static void test_protocols(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:5060 sctp init",
+			     "sctp 10.0.0.5:40000 > 192.0.2.1:5060, tag 0, chunks init"));
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:5060 sctp sack data vtag 7",
+			     "tag 7, chunks data sack"));
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:5060 sctp data vtag 7", "only an INIT can"));
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:5001 dccp request",
+			     "dccp 10.0.0.5:40000 > 192.0.2.1:5001, request, seq "));
+	assert_true(explains(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:5001 dccp data", "only a Request can"));
+	assert_true(explains(f, "lan 10.0.0.5 > wan 192.0.2.1 gre key 0x10002", "gre 10.0.0.5 > 192.0.2.1 key 65538"));
+	assert_true(explains(f, "lan 203.0.113.5 > wan 192.0.2.1 gre key 0x10002",
+			     "gre 203.0.113.5 > 192.0.2.1 key 65538"));
+	assert_true(explains(f, "lan 10.0.0.5 > wan 192.0.2.1 gre call 7", "gre 10.0.0.5 > 192.0.2.1 key 7"));
+	assert_true(explains(f, "lan 10.0.0.5 > wan 192.0.2.1 gre data hex \"00000800\"",
+			     "gre 10.0.0.5 > 192.0.2.1, 0 octets"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -414,6 +457,7 @@ int main(void)
 		TEST(test_changes_nothing),
 		TEST(test_print),
 		TEST(test_repeated_data),
+		cmocka_unit_test_setup_teardown(test_protocols, setup_protocols, teardown),
 		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
 		cmocka_unit_test_setup_teardown(test_masquerade, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup_nat, teardown),
