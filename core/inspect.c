@@ -81,6 +81,8 @@ static void account(struct ks_env *env, struct ks_inspection *in)
 	env_count_reason(env, in->reason, in->pkt.wire_len);
 	if (decided_by_rule)
 		env_count_match(env, in->rule);
+	if (in->source_rule && ks_reason_is_pass(in->reason))
+		env_count_match(env, in->source_rule);
 	if (in->log || (!ks_reason_is_pass(in->reason) && config && config->options & KS_OPT_LOG_DROPS))
 		env_event(env, in);
 }

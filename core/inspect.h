@@ -81,7 +81,8 @@ struct ks_inspection {
 	__u8 to_given; /* `to` as it came from the home */
 	__u8 opened; /* 1: a new flow is to be opened and its rule is known (an expectation, a mapping) */
 	__u8 fragment; /* enum ks_fragment: how far a first fragment is */
-	__u8 spare[3];
+	__u8 spare;
+	__u16 source_rule; /* id of the nat rule that the flow being opened has its source from, 0 without one */
 	struct ks_tuple asked; /* the packet as the filter sees it */
 	struct ks_question question; /* the latest that the policy was asked */
 	struct ks_tuple out; /* the packet as it leaves; of an ICMP error, without ports */

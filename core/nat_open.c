@@ -349,6 +349,7 @@ static const struct ks_target *source_target(struct ks_env *env, const struct ks
 	}
 	if (decision.index == KS_DECISION_DEFAULT || !decision.targets)
 		return NULL;
+	in->source_rule = (__u16)decision.id;
 	if (decision.targets > 1)
 		n = addr_spread(&in->pkt.tuple.src) % decision.targets;
 	return env_target(env, decision.target + n);

@@ -26,6 +26,7 @@ static inline void ks_outcome_init(struct ks_inspection *in)
 	in->translate = 0;
 	in->opened = 0;
 	in->grown = 0;
+	in->source_rule = KS_RULE_DEFAULT;
 	in->to = in->to_given;
 }
 

@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an explanation says of address translation and helpers: how the packet leaves, and which rules want it so. */
-#include "core/env.h"
 #include "host/explain_internal.h"
 #include "host/json.h"
-
-/* The nat or binat rule for the source of a packet that opens a flow: asked as core/nat_open.c does. */
-static const struct ks_rule_info *source_rule(const struct ks_explain *explain)
-{
-	const struct ks_inspection *in = explain->in;
-	const struct ks_policy *policy = explain->policy;
-	struct ks_tuple tuple = in->out;
-	struct ks_question question;
-	struct ks_decision decision;
-
-	tuple.src = in->pkt.tuple.src;
-	tuple.sport = in->pkt.tuple.sport;
-	ks_question_make(in, &tuple, KS_LIST_SOURCE, &question);
-	ks_policy_ask(ks_engine_env(explain->engine), &question, &decision);
-	if (decision.index >= policy->config.entries)
-		return NULL;
-	return &policy->infos[policy->rule_info[decision.index]];
-}
 
 __u8 ks_explain_zone_asked(const struct ks_explain *explain)
 {
@@ -40,7 +21,7 @@ static bool is_opening(const struct ks_inspection *in)
 
 static void explain_source(struct ks_explain *explain)
 {
-	const struct ks_rule_info *rule = source_rule(explain);
+	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, explain->in->source_rule);
 
 	if (rule)
 		ks_explain_step(explain, "nat", "note", "its source is the business of %s:%u: %s", rule->place.file,

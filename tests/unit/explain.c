@@ -377,6 +377,19 @@ static void test_masquerade(void **state)
 	json_decref(explanation);
 }
 
+/* A nat rule counts the flows that have their source from it; what only was explained is not counted. */
+static void test_nat_rules_count(void **state)
+{
+	struct fixture *f = *state;
+
+	json_decref(explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn"));
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn");
+	pass(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn");
+	pass(f, "lan 10.0.0.8:40000 > wan 192.0.2.1:80 tcp syn");
+	assert_int_equal(ks_engine_rule_count(f->engine, 3)->matches, 1); /* exempt */
+	assert_int_equal(ks_engine_rule_count(f->engine, 4)->matches, 1);
+}
+
 /* The zones and the rules are told as the filter saw the packet, before it was sent elsewhere. */
 static void test_forward(void **state)
 {
@@ -461,6 +474,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
 		cmocka_unit_test_setup_teardown(test_masquerade, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup_nat, teardown),
+		cmocka_unit_test_setup_teardown(test_nat_rules_count, setup_nat, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
