@@ -19,14 +19,14 @@ static json_t *check_json(const char *path, int err, const struct ks_policy *pol
 	if (policy)
 		json_object_update_new(value, json_pack("{s:i, s:i, s:i, s:i}", "zones", (int)policy->zone_count,
 							"rules", (int)policy->info_count, "entries",
-							(int)policy->config.rules, "tests", (int)policy->test_count));
+							(int)policy->config.entries, "tests", (int)policy->test_count));
 	return value;
 }
 
 static void check_print(const char *path, const struct ks_policy *policy)
 {
 	printf("%s: good: %zu zones, %zu rules (%u table entries), %zu tests\n", path, policy->zone_count,
-	       policy->info_count, policy->config.rules, policy->test_count);
+	       policy->info_count, policy->config.entries, policy->test_count);
 }
 
 int ks_cmd_check(int argc, char **argv)

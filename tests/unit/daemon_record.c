@@ -102,6 +102,34 @@ static void test_zones_keep_their_ids(void **state)
 	ks_record_fini(&record);
 }
 
+/* What else stands in the tables by the number of a zone goes with it: addresses, where targets are, rules of every list. */
+static void test_translations_follow_their_zones(void **state)
+{
+	struct ks_record record = { 0 };
+	struct ks_policy *first = adopt(&record, TWO_ZONES "allow from lan to wan\n");
+	struct ks_policy *second = adopt(&record, "zone dmz { eth2 }\nzone wan { eth0, address 203.0.113.1 }\n"
+						  "zone lan { eth1, network 10.0.0.0/8 }\n"
+						  "forward from wan tcp port 80 to 10.0.0.5\n"
+						  "redirect from lan tcp port 80 to self\n"
+						  "nat from lan to wan masquerade\n");
+	int lan = ks_policy_zone_id(second, "lan"), wan = ks_policy_zone_id(second, "wan");
+	int dmz = ks_policy_zone_id(second, "dmz");
+	const struct ks_rule *nat = &second->rules[second->config.list[KS_LIST_SOURCE].first];
+
+	assert_int_equal(lan, ks_policy_zone_id(first, "lan"));
+	assert_int_equal(ks_be32(second->config.address[wan][0].w[3]), 0xcb007101);
+	assert_int_equal(second->config.address[lan][0].w[3], 0);
+	assert_int_equal(second->config.address[dmz][0].w[3], 0);
+	assert_int_equal(second->targets[second->rules[0].target].zone, lan);
+	assert_int_equal(second->targets[second->rules[1].target].zone, KS_ZONE_SELF);
+	assert_int_equal(second->targets[nat->target].zone, KS_ZONE_UNKNOWN);
+	assert_true(nat->from_zones == 1ULL << lan && nat->to_zones == 1ULL << wan);
+	assert_int_equal(nat->id, second->infos[2].id);
+	ks_policy_destroy(first);
+	ks_policy_destroy(second);
+	ks_record_fini(&record);
+}
+
 static void test_any_zone_stays_any_zone(void **state)
 {
 	struct ks_record record = { 0 };
@@ -177,9 +205,13 @@ static void test_damaged_files_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules_keep_their_ids), cmocka_unit_test(test_ids_of_gone_rules_stay_taken),
-		cmocka_unit_test(test_zones_keep_their_ids), cmocka_unit_test(test_any_zone_stays_any_zone),
-		cmocka_unit_test(test_file_round_trip),	     cmocka_unit_test(test_damaged_files_are_refused),
+		cmocka_unit_test(test_rules_keep_their_ids),
+		cmocka_unit_test(test_ids_of_gone_rules_stay_taken),
+		cmocka_unit_test(test_zones_keep_their_ids),
+		cmocka_unit_test(test_any_zone_stays_any_zone),
+		cmocka_unit_test(test_translations_follow_their_zones),
+		cmocka_unit_test(test_file_round_trip),
+		cmocka_unit_test(test_damaged_files_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
