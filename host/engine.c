@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "core/checksum.h"
+#include "host/checksum.h"
 #include "host/held.h"
 #include "core/hash.h"
 #include "host/entries.h"
@@ -27,7 +28,6 @@
 #define SWEEP_BUCKETS_A_FLOW 32
 #define SWEEP_HALF_OPEN_SHARE 8 /* dead half-open connections may hold this part of their budget */
 #define LEAP_MAX (24 * 3600 * KS_NSEC_PER_SEC)
-#define CHECKSUM_MASK 0xffffU
 
 struct ks_engine {
 	struct ks_tables tables;
@@ -226,59 +226,9 @@ bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bo
 	return env_packet_write(env, off, &sum, sizeof(sum));
 }
 
-/* Adds octets as 16-bit words in wire order. */
-static __u64 sum_octets(const __u8 *data, size_t len)
-{
-	__u64 sum = 0;
-	__u16 word;
-
-	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, data, sizeof(word));
-		sum += word;
-	}
-	if (len)
-		sum += ks_be16((__u16)(*data << 8));
-	return sum;
-}
-
-/* What a datagram's upper length is, and whether its protocol has a checksum that we can verify. */
-static bool checksum_applies(const struct ks_frame *frame, const struct ks_packet *pkt, __u32 len)
-{
-	const __u8 *l4 = frame->data + pkt->l4_off;
-
-	if (pkt->l4_off + len > frame->captured)
-		return false;
-	switch (pkt->tuple.proto) {
-	case KS_PROTO_TCP:
-	case KS_PROTO_ICMP:
-	case KS_PROTO_ICMPV6:
-		return true;
-	case KS_PROTO_UDP: /* 0: not computed, allowed in IPv4 (RFC 768) */
-		return pkt->tuple.family == KS_IPV6 || l4[6] || l4[7];
-	default:
-		return false;
-	}
-}
-
 bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
 {
-	const struct ks_frame *frame = engine_of(env)->frame;
-	__u32 len = pkt->l3_off + pkt->l3_len - pkt->l4_off;
-	__u64 sum;
-
-	if (pkt->tuple.proto == KS_PROTO_UDP)
-		len = pkt->payload_off - pkt->l4_off + pkt->payload_len;
-	if (!checksum_applies(frame, pkt, len))
-		return true;
-	sum = sum_octets(frame->data + pkt->l4_off, len);
-	if (pkt->tuple.proto != KS_PROTO_ICMP) {
-		sum += sum_octets(pkt->tuple.src.b, sizeof(pkt->tuple.src)) +
-		       sum_octets(pkt->tuple.dst.b, sizeof(pkt->tuple.dst)) + ks_be16(pkt->tuple.proto) +
-		       ks_be16(len & CHECKSUM_MASK) + ks_be16(len >> 16);
-	}
-	while (sum > CHECKSUM_MASK)
-		sum = (sum & CHECKSUM_MASK) + (sum >> 16);
-	return sum == CHECKSUM_MASK;
+	return ks_checksum_is_right(engine_of(env)->frame, pkt);
 }
 
 bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
