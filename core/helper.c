@@ -5,14 +5,13 @@
  * the packet written.
  *
  * A stream is read in the order of its sequence numbers. What was read before is
- * not read again. What comes too early passes unread; if what was before it has
- * gone another way, reading goes on at the next line: nothing counts whose
- * beginning was not read.
+ * not read again. What comes too early is dropped, for TCP to repeat it behind
+ * what is missing; if that has gone another way, reading goes on at the next
+ * line: nothing counts whose beginning was not read.
  *
  * Where addresses are translated, an announcement is written anew within one
  * segment. A segment that ends inside one is cut before it, as is one with a
- * second announcement: TCP repeats what was cut off. If nothing is left, or it
- * comes too early, it is dropped.
+ * second announcement: TCP repeats what was cut off. If nothing is left it is dropped.
  */
 #include "helper.h"
 
@@ -117,36 +116,32 @@ static bool repeat_edit(struct ks_inspection *in, struct ks_helper_memory *m)
 	return true;
 }
 
-/*
- * The segment comes before what is to be read next. If the listener has that already it went another way: nothing of
- * this line counts. Else it will come, and until then this one passes unread; or, where it may have to move, waits.
- */
-static __u32 too_early(struct ks_inspection *in, struct ks_helper_memory *m)
+/* Whether anything can be announced in this direction. */
+static inline bool is_listened_to(const struct ks_inspection *in, const struct ks_helper_memory *m)
 {
-	if (ks_seq_after(in->flow.after.ack[!(in->dir & 1)], m->next)) {
-		ks_helper_lose(in, m);
-		m->next = in->pkt.seq;
-		return 0;
-	}
-	in->helping.stop = 1;
-	return in->helping.rewrites ? KS_REASON_ANNOUNCEMENT : 0;
+	return !(m->flags & KS_MEMORY_OVER) && (in->flow.after.helper != KS_HELPER_IRC || in->dir == KS_ORIGINAL);
 }
 
-/* Which octets of the segment come next in the stream; none if in->helping.stop. Returns a reason of a drop, or 0. */
+/*
+ * Which octets of the segment come next in the stream; none if in->helping.stop. What comes too early waits for what
+ * is before it; but if the listener has that already, it went another way, and nothing of this line counts. Returns a
+ * reason of a drop, or 0.
+ */
 static __u32 reading_begin(struct ks_inspection *in, struct ks_helper_memory *m)
 {
 	struct ks_helping *h = &in->helping;
-	__u32 seq = in->pkt.seq, end = seq + in->pkt.payload_len, reason;
+	__u32 seq = in->pkt.seq, end = seq + in->pkt.payload_len;
 
-	if (m->flags & KS_MEMORY_OVER || !ks_seq_after(end, m->next)) {
-		h->stop = 1;
+	h->stop = 1;
+	if (!in->pkt.payload_len || !is_listened_to(in, m) || !ks_seq_after(end, m->next))
 		return 0;
-	}
 	if (ks_seq_after(seq, m->next)) {
-		reason = too_early(in, m);
-		if (h->stop)
-			return reason;
+		if (!ks_seq_after(in->flow.after.ack[!(in->dir & 1)], m->next))
+			return KS_REASON_ANNOUNCEMENT;
+		ks_helper_lose(in, m);
+		m->next = seq;
 	}
+	h->stop = 0;
 	h->off += m->next - seq;
 	m->next = end;
 	return 0;
@@ -167,6 +162,11 @@ static __u32 segment_begin(struct ks_inspection *in)
 	}
 	if (!h->ready[in->dir & 1] || in->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_RST))
 		return 0;
+	/* Of a segment in fragments only the first part is here: nothing is read of it, and nothing can be written. */
+	if (in->pkt.flags & KS_PKT_FRAGMENT) {
+		h->stop = 1;
+		return m->form && !ks_seq_after(in->pkt.seq, m->shift.position) ? KS_REASON_ANNOUNCEMENT : 0;
+	}
 	if (!repeat_edit(in, m))
 		return KS_REASON_ANNOUNCEMENT;
 	if (!h->stop)

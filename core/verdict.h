@@ -116,7 +116,7 @@ enum ks_class {
 	X(NO_PORT, "no free port", "address translation found no free port for a new flow")                          \
 	X(NO_ADDRESS, "no address", "address translation found no address on the interface it leaves by")            \
 	X(ANNOUNCEMENT, "announcement incomplete",                                                                   \
-	  "address translation needs what is before or behind it first, or an acknowledgement: TCP repeats it")      \
+	  "a helper needs what is before or behind it first, or an acknowledgement: TCP repeats it")                 \
 	X(TRANSLATE, "cannot translate", "the octets of the packet could not be changed as its flow demands")        \
 	X(CONTENDED, "contended", "another processor held this flow too long")                                       \
 	X(INTERNAL, "internal error", "the home could not do its part: report this")
