@@ -68,6 +68,15 @@ json_t *ks_json_tuple(const struct ks_tuple *tuple)
 	return object;
 }
 
+/* The part of a datagram that a fragment is; only the first has an upper header. */
+static json_t *fragment_json(const struct ks_packet *pkt)
+{
+	__u32 id = pkt->tuple.family == KS_IPV4 ? ks_be16((__be16)pkt->frag_id) : ks_be32(pkt->frag_id);
+
+	return json_pack("{s:I, s:I, s:I, s:b}", "id", (json_int_t)id, "offset", (json_int_t)pkt->frag_off, "length",
+			 (json_int_t)pkt->frag_len, "more", (int)pkt->frag_more);
+}
+
 static void packet_upper(json_t *object, const struct ks_packet *pkt)
 {
 	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
@@ -102,7 +111,10 @@ json_t *ks_json_packet(const struct ks_packet *pkt)
 	object = ks_json_tuple(&pkt->tuple);
 	json_object_set_new(object, "length", json_integer(pkt->wire_len));
 	json_object_set_new(object, "payload", json_integer(pkt->payload_len));
-	packet_upper(object, pkt);
+	if (pkt->flags & KS_PKT_FRAGMENT)
+		json_object_set_new(object, "fragment", fragment_json(pkt));
+	if (!(pkt->flags & KS_PKT_FRAGMENT) || !pkt->frag_off)
+		packet_upper(object, pkt);
 	return object;
 }
 
