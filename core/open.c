@@ -88,6 +88,17 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	return ks_pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
+/*
+ * Whether what begins anew is the same as before, translation included: not if it was found by an alias, for which the
+ * policy may have another destination now, nor if it is the other side that opens it.
+ */
+static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *in)
+{
+	if (!in->replaces || in->via)
+		return false;
+	return !(config->options & KS_OPT_NAT) || in->sender == ks_flow_orig_side(&in->flow.before);
+}
+
 /* The flow is over and begins anew under its key; its translation and its helper stay as they were. */
 static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
@@ -108,10 +119,10 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	return ks_pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
-/* Found by an alias, the policy may have given it another destination than it had: the old flow makes room. */
+/* What is not the same is a new flow, and the old one makes room. */
 static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	if (!in->via || in->dry)
+	if (is_repeated(config, in) || in->dry)
 		return reopen_flow(env, config, in);
 	if (!ks_table_free(env, &in->flow))
 		return ks_deny(in, KS_CLASS_NEW, KS_REASON_CONTENDED);
@@ -151,7 +162,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 		*reason = in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 		return false;
 	}
-	if (!decision.targets || (in->replaces && !in->via))
+	if (!decision.targets || is_repeated(config, in))
 		return true;
 	*reason = ks_nat_forward(env, in, &decision);
 	in->translate |= KS_TRANSLATE_DST;
@@ -162,7 +173,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	in->opened = 0;
-	if ((in->replaces && !in->via) || ks_conn_may_open(config, &in->pkt))
+	if (is_repeated(config, in) || ks_conn_may_open(config, &in->pkt))
 		return false;
 	if (ks_expect_find(env, in)) {
 		in->opened = 1;

@@ -64,6 +64,7 @@ class NatLab(Lab):
         self.site(self.other, OTHER4, OTHER6, "10.9.0", "fd00:19", {self.peer: 10})
         self.plug(self.server, "eth0", self.isp)
         self.address(self.server, "eth0", f"{SERVER4}/24", f"{SECOND4}/24", f"{SERVER6}/64", f"{SECOND6}/64")
+        self.server.ip("addr", "change", f"{SECOND6}/64", "dev", "eth0", "preferred_lft", "0")  # never by itself
         self.far_link()
         for host in (self.server, self.gateway, self.other):
             self.routes(host)

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import pytest
-from lab import NOBODY, end_process
+from lab import NOBODY, end_process, wait_for
 from natlab import CLIENT4, CLIENT6, INNER4, INNER6, MASQUERADE, SERVER4, SERVER6, WAN4, WAN6
 
 HELPER = "helper ftp from { lan, wan } to { lan, wan } tcp port 21"
@@ -179,15 +179,31 @@ for line in ("USER anonymous", "PASS x", "PORT " + claim):
 """
 
 
+# Connects from an address and port (0: any) and says what became of it.
+CONNECT = """
+import socket, sys
+source, sport, target, port = sys.argv[1:]
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.settimeout(1)
+s.bind((source, int(sport)))
+try:
+    s.connect((target, int(port)))
+    print("connected")
+except OSError as problem:
+    print(problem)
+"""
+
+
 @pytest.mark.parametrize("claim, port", [("10,0,0,20,31,144", 8080), ("10,0,0,10,0,80", 80)], ids=["other-host", "privileged"])
 def test_ftp_bounce(natlab, translate, ftp, claim, port):
     """A PORT that names another host, or a privileged port, opens nothing."""
     gate = translate(HELPER, MASQUERADE)
     ftp(natlab.server, SERVER4)
     natlab.client.run(sys.executable, "-c", BOUNCE, SERVER4, claim)
-    for source in ([], ["--local-port", "20"]):
-        got = natlab.server.fetch(f"http://{WAN4}:{port}/", *source, seconds=1)
-        assert got.returncode == 28, got.stdout + got.stderr
+    for source in (0, 20):
+        got = natlab.server.run(sys.executable, "-c", CONNECT, SERVER4, source, WAN4, port)
+        assert got.stdout.strip() == "timed out", got.stdout + got.stderr
     assert "EXPECT" not in gate.say("states")
 
 
@@ -202,11 +218,12 @@ def tftp(natlab):
     home.chmod(0o777)
     (home / "file").write_bytes(os.urandom(200_000))
     (home / "file").chmod(0o644)
-    child = natlab.server.start("in.tftpd", "--listen", "--foreground", "--user", "nobody", "--secure", "--create",
-                                "--address", ":69", home)
-    natlab.server.listening("-u", 69)
+    servers = [natlab.server.start("in.tftpd", "--listen", "--foreground", "--user", "nobody", "--secure", "--create",
+                                   "--address", place, home) for place in (f"{SERVER4}:69", f"[{SERVER6}]:69")]
+    wait_for(lambda: len(natlab.server.run("ss", "-Hlnu", "sport = :69").stdout.splitlines()) == 2, what="both servers")
     yield home
-    end_process(child)
+    for child in servers:
+        end_process(child)
 
 
 @FAMILIES

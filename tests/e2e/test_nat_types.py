@@ -9,11 +9,13 @@ from lab import Firewall, end_process
 from natlab import MASQUERADE, OTHER4, OTHER6, RULES, SECOND4, SERVER4, SERVER6, WAN4, WAN6, ZONES
 
 KINDS = {
-    "port-restricted": ("endpoint-independent", "Endpoint Independent Mapping", "Address and Port Dependent Filtering"),
+    "full-cone": ("endpoint-independent", "Endpoint Independent Mapping", "Endpoint Independent Filtering"),
+    "full-cone-random-port": ("endpoint-independent filtering endpoint-independent random-port",
+                              "Endpoint Independent Mapping", "Endpoint Independent Filtering"),
     "restricted": ("endpoint-independent filtering address-dependent", "Endpoint Independent Mapping",
                    "Address Dependent Filtering"),
-    "full-cone": ("endpoint-independent filtering endpoint-independent", "Endpoint Independent Mapping",
-                  "Endpoint Independent Filtering"),
+    # A port that is kept looks endpoint-independent as long as nobody else has it.
+    "default": ("", "Endpoint Independent Mapping", "Address and Port Dependent Filtering"),
     "symmetric": ("random-port", "Address and Port Dependent Mapping", "Address and Port Dependent Filtering"),
 }
 
@@ -88,7 +90,7 @@ def test_hole_punching(natlab, translate_both, watch, words, server, outside):
 
 def test_hole_punching_by_tcp(natlab, translate_both, watch):
     """Both connect at once: the SYNs cross, and make one connection (RFC 5382, simultaneous open)."""
-    translate_both("nat from lan to wan masquerade endpoint-independent")
+    translate_both("option simultaneous-open on\nnat from lan to wan masquerade endpoint-independent")
     watch.start(natlab.server, "mirror", SERVER4, 7000, program="mirrors.py")
     _, heard = meet(natlab, "tcp", SERVER4)
     assert heard == [1, 1]
