@@ -132,7 +132,7 @@ static __u32 plain_update(struct ks_inspection *in)
 	if (in->flow.after.class != KS_UDP_PLAIN)
 		ks_udp_update(in);
 	/* There will be no answer: a tunnel that goes on is a tunnel. */
-	if (in->pkt.tuple.proto == KS_PROTO_GRE && ks_gre_is_one_way(&in->pkt))
+	if (in->pkt.tuple.proto == KS_PROTO_GRE && ks_gre_is_call(&in->pkt.tuple))
 		in->flow.after.state = plain_state(KS_PROTO_GRE, true);
 	return KS_REASON_OK_ESTABLISHED;
 }

@@ -23,7 +23,6 @@
 #define GRE_SEQ_LEN 4U
 #define GRE_ACK_LEN 4U
 #define GRE_CALL_OFF 6U
-#define KEY_HALF_BITS 16
 
 /* Where the key of version 0 is, behind the checksum if there is one. */
 static inline __u32 key_off(__u32 flags)
@@ -47,13 +46,12 @@ static inline bool flags_ok(__u32 flags, __u32 type)
 	return (flags & GRE_VERSION) == 0 && !(flags & (GRE_ROUTING | GRE_STRICT | GRE_RECURSION));
 }
 
-/* The halves of the key go to the ends by the order of their addresses. */
-static inline void key_ports(const __u8 *key, struct ks_tuple *tuple)
+/* No port at all is for tunnels without a key. */
+static inline __be16 key_port(const __u8 *key)
 {
-	bool above = ks_addr_is_above(&tuple->src, &tuple->dst);
+	__be16 folded = ks_load16(key) ^ ks_load16(key + sizeof(folded));
 
-	tuple->sport = ks_load16(key + (above ? 2 : 0));
-	tuple->dport = ks_load16(key + (above ? 0 : 2));
+	return folded ? folded : (__be16)~0U;
 }
 
 /* `gre` has a whole header with these flags. */
@@ -61,10 +59,12 @@ static inline void ports_read(const __u8 *gre, __u32 flags, struct ks_tuple *tup
 {
 	tuple->sport = 0;
 	tuple->dport = 0;
-	if ((flags & GRE_VERSION) == 1)
+	if ((flags & GRE_VERSION) == 1) {
 		tuple->dport = ks_load16(gre + GRE_CALL_OFF);
-	else if (flags & GRE_KEY)
-		key_ports(gre + key_off(flags), tuple);
+	} else if (flags & GRE_KEY) {
+		tuple->sport = key_port(gre + key_off(flags));
+		tuple->dport = tuple->sport;
+	}
 }
 
 __u32 ks_gre_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
@@ -101,25 +101,4 @@ bool ks_gre_quoted(const __u8 *head, __u32 off, __u32 len, struct ks_tuple *tupl
 		return false;
 	ports_read(gre, flags, tuple);
 	return true;
-}
-
-bool ks_gre_key(const struct ks_tuple *tuple, __u32 *key)
-{
-	__u32 sport = ks_be16(tuple->sport), dport = ks_be16(tuple->dport);
-
-	if (!sport && !dport)
-		return false;
-	if (!sport)
-		*key = dport;
-	else if (ks_addr_is_above(&tuple->src, &tuple->dst))
-		*key = dport << KEY_HALF_BITS | sport;
-	else
-		*key = sport << KEY_HALF_BITS | dport;
-	return true;
-}
-
-bool ks_gre_is_one_way(const struct ks_packet *pkt)
-{
-	/* Of version 0 both ports are 0, or belong to a key; a key of which one half is 0 looks the same and loses nothing. */
-	return pkt->tuple.sport == 0 && pkt->tuple.dport != 0;
 }

@@ -56,7 +56,6 @@ static void print_json_string(FILE *out, const char *text)
 static void print_ends_json(FILE *out, const struct ks_tuple *tuple)
 {
 	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
-	__u32 key;
 
 	fprintf(out, "{\"family\":\"%s\",\"proto\":\"%s\",\"source\":\"%s\",\"destination\":\"%s\"",
 		tuple->family == KS_IPV4 ? "ipv4" : "ipv6", ks_proto_name(tuple->proto, proto, sizeof(proto)),
@@ -64,8 +63,8 @@ static void print_ends_json(FILE *out, const struct ks_tuple *tuple)
 	if (is_icmp(tuple->proto))
 		fprintf(out, ",\"id\":%u,\"type\":%u", ks_be16(tuple->sport),
 			ks_be16(tuple->dport) >> KS_ICMP_TYPE_SHIFT);
-	else if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
-		fprintf(out, ",\"key\":%u", key);
+	else if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
+		fprintf(out, ",\"%s\":%u", ks_gre_is_call(tuple) ? "call" : "key", ks_be16(tuple->dport));
 	else if (ks_proto_has_ports(tuple->proto))
 		fprintf(out, ",\"source_port\":%u,\"destination_port\":%u", ks_be16(tuple->sport),
 			ks_be16(tuple->dport));
@@ -338,10 +337,9 @@ static json_t *time_json(__u64 now, __u64 then)
 static void add_details(json_t *root, const struct ks_event *event)
 {
 	const struct ks_tuple *tuple = &event->tuple;
-	__u32 key;
 
-	if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
-		json_object_set_new(root, "key", json_integer(key));
+	if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
+		json_object_set_new(root, ks_gre_is_call(tuple) ? "call" : "key", json_integer(ks_be16(tuple->dport)));
 	if (ks_proto_has_ports(tuple->proto))
 		json_object_update_new(root, json_pack("{s:i, s:i}", "source_port", (int)ks_be16(tuple->sport),
 						       "destination_port", (int)ks_be16(tuple->dport)));

@@ -53,7 +53,6 @@ static bool is_icmp(const struct ks_tuple *tuple)
 json_t *ks_json_tuple(const struct ks_tuple *tuple)
 {
 	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
-	__u32 key;
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "family", tuple->family == KS_IPV4 ? "ipv4" : "ipv6",
 				   "proto", ks_proto_name(tuple->proto, proto, sizeof(proto)), "source",
 				   ks_addr_text(&tuple->src, tuple->family, src), "destination",
@@ -63,8 +62,9 @@ json_t *ks_json_tuple(const struct ks_tuple *tuple)
 		json_object_set_new(object, "source_port", json_integer(ks_be16(tuple->sport)));
 		json_object_set_new(object, "destination_port", json_integer(ks_be16(tuple->dport)));
 	}
-	if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
-		json_object_set_new(object, "key", json_integer(key));
+	if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
+		json_object_set_new(object, ks_gre_is_call(tuple) ? "call" : "key",
+				    json_integer(ks_be16(tuple->dport)));
 	return object;
 }
 

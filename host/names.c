@@ -138,11 +138,13 @@ const char *ks_endpoint_text(const struct ks_addr *addr, unsigned family, __be16
 
 const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT])
 {
-	__u32 key;
-
 	buf[0] = '\0';
-	if (tuple->proto == KS_PROTO_GRE && ks_gre_key(tuple, &key))
-		snprintf(buf, KS_KEY_TEXT, " key %u", key);
+	if (tuple->proto != KS_PROTO_GRE)
+		return buf;
+	if (ks_gre_is_call(tuple)) /* of a reply's tuple the call is in front */
+		snprintf(buf, KS_KEY_TEXT, " call %u", ks_be16(tuple->dport ? tuple->dport : tuple->sport));
+	else if (tuple->sport)
+		snprintf(buf, KS_KEY_TEXT, " key %u", ks_be16(tuple->sport));
 	return buf;
 }
 

@@ -43,7 +43,7 @@ const char *ks_dccp_type_text(unsigned type);
 
 #define KS_KEY_TEXT 16
 
-/* " key 100": the key or the call of a GRE packet; nothing if it has none, or is of another protocol. */
+/* " key 100" or " call 7": what tells a GRE tunnel (core/gre.h); nothing for one without, and for other protocols. */
 const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT]);
 
 #endif
