@@ -53,7 +53,7 @@ static inline void refresh(struct ks_env *env, const struct ks_config *config, s
 	if (ks_likely(!config->adaptive_high))
 		return;
 	counts = env_table_counts(env);
-	if (counts)
+	if (counts && ks_unlikely(counts->flows > config->adaptive_low))
 		in->flow.after.timeout = ks_adaptive_timeout(config, &in->flow.after, counts->flows);
 }
 

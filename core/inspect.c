@@ -50,9 +50,8 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *
 	reason = ks_packet_parse(head, &in->pkt, config->options);
 	if (in->pkt.flags & KS_PKT_NOT_IP)
 		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
-	in->out = in->pkt.tuple;
-	in->asked = in->pkt.tuple;
 	if (ks_unlikely(in->pkt.flags & KS_PKT_FRAGMENT)) {
+		in->out = in->pkt.tuple;
 		in->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */
 		return reason;
 	}

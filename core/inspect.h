@@ -83,9 +83,9 @@ struct ks_inspection {
 	__u8 fragment; /* enum ks_fragment: how far a first fragment is */
 	__u8 spare;
 	__u16 source_rule; /* id of the nat rule that the flow being opened has its source from, 0 without one */
-	struct ks_tuple asked; /* the packet as the filter sees it */
+	struct ks_tuple asked; /* the packet as the filter saw it, if it was asked */
 	struct ks_question question; /* the latest that the policy was asked */
-	struct ks_tuple out; /* the packet as it leaves; of an ICMP error, without ports */
+	struct ks_tuple out; /* the packet as it leaves, where it is translated; of an ICMP error, without ports */
 	struct ks_tuple quoted; /* of an ICMP error: what it quotes, as it came ... */
 	struct ks_tuple quoted_out; /* ... and as it leaves */
 	__u32 quoted_off; /* where the upper header of the quotation begins */
@@ -101,6 +101,12 @@ struct ks_inspection {
 	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
 	struct ks_helping helping; /* working memory of helpers */
 };
+
+/* The packet as it leaves. */
+static inline const struct ks_tuple *ks_tuple_leaving(const struct ks_inspection *in)
+{
+	return in->translate ? &in->out : &in->pkt.tuple;
+}
 
 /*
  * Decides one packet. `head` holds its first in->pkt.head_len octets; in->pkt's

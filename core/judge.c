@@ -55,9 +55,11 @@ __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct 
 		return refuse_known(in, KS_REASON_ZONE);
 	if (!ks_nat_is_addressed(in))
 		return refuse_known(in, KS_REASON_UNTRANSLATED);
-	reason = ks_nat_leave(env, in);
-	if (reason)
-		return refuse_known(in, reason);
+	if (ks_nat_is_translated(&in->flow.before)) {
+		reason = ks_nat_leave(env, in);
+		if (reason)
+			return refuse_known(in, reason);
+	}
 	reason = ks_conn_update(env, config, in);
 	if (!ks_reason_is_pass(reason))
 		return refuse_known(in, reason);

@@ -68,13 +68,6 @@ void ks_nat_find(struct ks_env *env, struct ks_inspection *in)
 		follow(env, in);
 }
 
-bool ks_nat_is_addressed(const struct ks_inspection *in)
-{
-	__u32 dir = in->dir & 1;
-
-	return in->via == (in->flow.before.alias[dir] ? 1 + dir : 0);
-}
-
 /* Reads the alias by which side `dir` knows the flow. Returns false if it is not there as it must be. */
 static bool alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 {
@@ -102,8 +95,7 @@ __u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in)
 	__u32 dir = in->dir & 1, far = !dir, receiver;
 
 	in->translate = 0;
-	if (ks_likely(!(flow->alias[0] | flow->alias[1])))
-		return 0;
+	in->out = in->pkt.tuple;
 	if (flow->alias[dir]) {
 		take_dst(&in->out, &in->flow.key, !in->sender);
 		in->translate |= KS_TRANSLATE_DST;

@@ -50,7 +50,18 @@ _Static_assert(sizeof(struct ks_mapping) == sizeof(struct ks_flow), "a mapping l
 void ks_nat_find(struct ks_env *env, struct ks_inspection *in);
 
 /* Whether a packet of the flow in->flow.before bears the address by which its sender's side knows the flow. */
-bool ks_nat_is_addressed(const struct ks_inspection *in);
+static inline bool ks_nat_is_addressed(const struct ks_inspection *in)
+{
+	__u32 dir = in->dir & 1;
+
+	return in->via == (in->flow.before.alias[dir] ? 1 + dir : 0);
+}
+
+/* Whether the flow has any alias: most have none. */
+static inline bool ks_nat_is_translated(const struct ks_flow *flow)
+{
+	return flow->alias[KS_ORIGINAL] | flow->alias[KS_REPLY];
+}
 
 /*
  * Fills in in->out and in->translate for a packet of the flow (in->dir is

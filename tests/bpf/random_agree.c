@@ -31,6 +31,7 @@
 	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.established 1h, tcp.fin_wait 1h, tcp.close_wait 1h\n" \
 	"timeout tcp.last_ack 1h, tcp.time_wait 1h, tcp.close 1h, udp.single 1h, udp.stream 1h\n"            \
 	"timeout icmp.request 1h, icmp.replied 1h, other.single 1h, other.stream 1h\n"                       \
+	"timeout udp.dns 1h, udp.quic 1h, udp.wireguard 1h, udp.stun 1h, udp.sip 1h\n"                       \
 	"timeout fragments 1h, nat.mapping 1h, helper.expected 1h, helper.memory 2h\n"                       \
 	"option log-drops off\n"
 
@@ -355,7 +356,7 @@ static int frame_agree(struct bench *bench, struct ks_frame *frame, unsigned num
 	if (passage->in.action != KS_ALLOW && passage->in.action != KS_BYPASS)
 		return 0;
 	bench->has_last = true;
-	bench->last = passage->in.out;
+	bench->last = *ks_tuple_leaving(&passage->in);
 	bench->last_from = frame->from;
 	bench->last_to = frame->to;
 	if (passage->output_len <= sizeof(passage->output))
