@@ -250,6 +250,8 @@ static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 		if (policy->targets[i].zone < KS_ZONE_MAX)
 			policy->targets[i].zone = map[policy->targets[i].zone];
 	}
+	for (size_t i = 0; i < policy->address_set_count; i++)
+		policy->address_sets[i].zone = map[policy->address_sets[i].zone];
 	memcpy(address, policy->config.address, sizeof(address));
 	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
 		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));

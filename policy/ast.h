@@ -42,6 +42,7 @@ struct ks_match {
 	bool negated;
 	struct ks_place place; /* of the keyword */
 	struct ks_items items;
+	struct ks_name address_of; /* `address of ZONE` in the place of items; text NULL without */
 };
 
 /* A `type` of a rule: a name of either family, or a number. */

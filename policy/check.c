@@ -213,10 +213,27 @@ static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *
 	}
 }
 
-static void check_match(struct ks_parser *p, const struct ks_match *match, bool ports)
+/* The zone of `address of`: one that has interfaces. */
+static void check_address_of(struct ks_parser *p, struct ks_name *zone)
+{
+	int id = strcmp(zone->text, "any") == 0 ? KS_ZONE_SELF : ks_zone_resolve(p, zone);
+
+	if (id == KS_ZONE_SELF || id == KS_ZONE_NONE)
+		ks_parser_error_at(p, &zone->place,
+				   "zone '%s' has no interfaces to have an address: expected a zone of this policy",
+				   zone->text);
+	else if (id > 0)
+		zone->bit = 1ULL << id;
+}
+
+static void check_match(struct ks_parser *p, struct ks_match *match, bool ports)
 {
 	if (!match->present)
 		return;
+	if (match->address_of.text) {
+		check_address_of(p, &match->address_of);
+		return;
+	}
 	if (!match->items.count)
 		ks_parser_error_at(p, &match->place, "this list is empty: expected at least one entry");
 	ks_items_check(p, &match->items, ports);

@@ -73,7 +73,7 @@ int ks_compile_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 
 	return 0;
 }
 
-static int too_many(struct ks_compiler *c, const struct ks_place *place, int err)
+int ks_compile_too_many(struct ks_compiler *c, const struct ks_place *place, int err)
 {
 	if (err != -ENOSPC)
 		return ks_parser_no_memory(c->p);
@@ -94,7 +94,7 @@ static int compile_sets(struct ks_compiler *c)
 		int err = ks_compile_set(c, &set->merged, &info->set);
 
 		if (err)
-			return too_many(c, &set->name.place, err);
+			return ks_compile_too_many(c, &set->name.place, err);
 		info->name = (char *)set->name.text;
 		info->place = set->name.place;
 		info->ports = set->ports;
@@ -113,6 +113,8 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 	*set = KS_SET_ANY;
 	if (!match->present)
 		return 0;
+	if (match->address_of.text)
+		return ks_compile_address_set(c, (unsigned)__builtin_ctzll(match->address_of.bit), &match->place, set);
 	if (match->items.count == 1 &&
 	    match->items.list[0].set) { /* a named set alone: not merged again for every rule */
 		named = ks_ast_find_set(c->p->ast, match->items.list[0].set);
@@ -121,10 +123,10 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 	}
 	err = ks_items_merge(c->p->ast, &match->items, true, &merged);
 	if (err)
-		return too_many(c, &match->place, err);
+		return ks_compile_too_many(c, &match->place, err);
 	err = ks_compile_set(c, &merged, set);
 	free(merged.ranges);
-	return err ? too_many(c, &match->place, err) : 0;
+	return err ? ks_compile_too_many(c, &match->place, err) : 0;
 }
 
 /* The ICMP types of a rule as a set, for one of its protocols: names of the other are left out. */
@@ -151,10 +153,10 @@ static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, 
 	}
 	err = ks_items_merge(c->p->ast, &items, false, &merged);
 	if (err)
-		return too_many(c, &rule->types_place, err);
+		return ks_compile_too_many(c, &rule->types_place, err);
 	err = ks_compile_set(c, &merged, set);
 	free(merged.ranges);
-	return err ? too_many(c, &rule->types_place, err) : 0;
+	return err ? ks_compile_too_many(c, &rule->types_place, err) : 0;
 }
 
 /* --- rules --- */
@@ -261,7 +263,7 @@ static int compile_helper(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	int err = rule->dport.present ? 0 : ks_compile_set(c, &merged, &entry.dport_set);
 
 	if (err)
-		return too_many(c, &rule->place, err);
+		return ks_compile_too_many(c, &rule->place, err);
 	entry.helper = (__u8)helper;
 	entry.flags &= (__u8)~KS_RULE_ANY_PROTO;
 	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(protos); i++) {
@@ -331,7 +333,7 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 	if (err == -EFBIG)
 		return ks_parser_error_at(c->p, &rule->place,
 					  "the policy translates to more than %d addresses and ranges", KS_TARGETS_MAX);
-	return err == -ENOSPC ? too_many(c, &rule->place, err) : err;
+	return err == -ENOSPC ? ks_compile_too_many(c, &rule->place, err) : err;
 }
 
 static int compile_rules(struct ks_compiler *c)

@@ -31,6 +31,12 @@ int ks_compile_reserve(void *arrayp, size_t *room, size_t count, size_t more, si
 /* The set with this content, made if there is none. Returns 0, -ENOMEM or -ENOSPC. */
 int ks_compile_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 *set);
 
+/* Complains that sets have too many ranges (-ENOSPC), or notes the lack of memory. */
+int ks_compile_too_many(struct ks_compiler *c, const struct ks_place *place, int err);
+
+/* The set of a zone's own addresses, made if there is none (policy/addresses.c). Returns 0, -EINVAL or -ENOMEM. */
+int ks_compile_address_set(struct ks_compiler *c, unsigned zone, const struct ks_place *place, __u32 *set);
+
 /* Appends an entry to a list. Returns 0, -EINVAL after a complaint, or -ENOMEM. */
 int ks_compile_entry(struct ks_compiler *c, enum ks_list list, const struct ks_rule *entry, size_t info);
 

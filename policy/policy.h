@@ -69,6 +69,18 @@ struct ks_set_info {
 	bool ports;
 };
 
+/*
+ * A set that stands for the firewall's own addresses in a zone, `address of
+ * ZONE`: filled anew when they change, so its ranges have room for more. The policy
+ * fills it with the `address` of the zone, where no interface tells.
+ */
+#define KS_ADDRESS_SET_MAX 16 /* addresses of each family */
+
+struct ks_address_set {
+	__u8 zone; /* id */
+	__u32 set; /* index in ks_policy.sets */
+};
+
 struct ks_test; /* policy/test.h */
 
 struct ks_policy {
@@ -87,6 +99,8 @@ struct ks_policy {
 	size_t set_info_count;
 	struct ks_zone *zones;
 	size_t zone_count;
+	struct ks_address_set *address_sets; /* one for each zone that is asked for */
+	size_t address_set_count;
 	struct ks_test *tests;
 	size_t test_count;
 	char **test_texts; /* normal form of each test block */
@@ -137,6 +151,18 @@ void ks_policy_print(const struct ks_policy *policy, FILE *out);
 /* Name of a zone id ("self", "none", "?" if unknown), or the id of a name (-ENOENT). */
 const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id);
 int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
+
+/*
+ * Fills the set of a zone's own addresses, if the policy has one. Those of a
+ * family beyond KS_ADDRESS_SET_MAX are left out. Returns whether it is another now: the
+ * homes that copied the tables need them again.
+ */
+struct ks_own_address {
+	struct ks_addr addr;
+	__u8 family;
+};
+
+bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count);
 
 /* "ftp" of an enum ks_helper_id. */
 const char *ks_helper_name(unsigned helper);

@@ -148,6 +148,10 @@ static int rule_match(struct ks_ast *ast, const struct ks_match *match, const ch
 
 	if (!match->present)
 		return 0;
+	if (match->address_of.text) {
+		fprintf(out, " %s%s address of %s", keyword, match->negated ? " not" : "", match->address_of.text);
+		return 0;
+	}
 	if (ks_items_merge(ast, &match->items, false, &merged))
 		return -ENOMEM;
 	count = write_sets(ast, &match->items, NULL) + merged.count4 + merged.count6;

@@ -29,6 +29,10 @@ static bool can_hold(const struct ks_policy *policy, __u32 index, bool negated, 
 {
 	const struct ks_set *set = &policy->sets[index];
 
+	for (size_t i = 0; i < policy->address_set_count; i++) {
+		if (policy->address_sets[i].set == index)
+			return true; /* what is in it is known later */
+	}
 	return index == KS_SET_ANY || negated || (family == KS_IPV4 ? set->count4 : set->count6);
 }
 

@@ -60,6 +60,22 @@ int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks
 	return ks_parse_list(p, "a zone, 'self' or 'any'", one_zone, zones);
 }
 
+/* `address of ZONE`: those of the firewall there, whatever they are at the moment. */
+static int parse_address_of(struct ks_parser *p, struct ks_match *match)
+{
+	const struct ks_token *next = ks_parser_peek(p);
+	struct ks_token zone;
+	char buf[96];
+
+	if (!ks_parser_accept_word(p, "of"))
+		return ks_parser_error(p, next, 0, "expected 'of' and a zone, found %s",
+				       ks_token_describe(next, buf, sizeof(buf)));
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "the zone whose address is meant", &zone))
+		return -EINVAL;
+	match->address_of = (struct ks_name){ .text = zone.text, .place = zone.place };
+	return 0;
+}
+
 static int parse_match(struct ks_parser *p, const char *clause, bool ports, struct ks_match *match)
 {
 	if (match->present)
@@ -67,6 +83,8 @@ static int parse_match(struct ks_parser *p, const char *clause, bool ports, stru
 	match->present = true;
 	match->place = ks_parser_last(p)->place;
 	match->negated = ks_parser_accept_word(p, "not");
+	if (!ports && ks_parser_accept_word(p, "address"))
+		return parse_address_of(p, match);
 	return ks_parse_items(p, ports, &match->items);
 }
 

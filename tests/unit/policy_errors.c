@@ -223,6 +223,10 @@ static void test_translations(void **state)
 		{ NAT_ZONES "nptv6 fd00::/65 to 2001:db8::/64 on b\n", 3, 7, "a prefix of at most 64 bits" },
 		{ "zone a { address 10.0.0.1, address 10.0.0.2 }\n", 1, 36, "zone 'a' has two IPv4 addresses" },
 		{ "zone a { address 10.0.0.0/8 }\n", 1, 18, "'10.0.0.0/8' is no address: expected one address" },
+		{ NAT_ZONES "allow destination address b\n", 3, 27, "expected 'of' and a zone, found 'b'" },
+		{ NAT_ZONES "allow destination address of c\n", 3, 30, "unknown zone 'c'" },
+		{ NAT_ZONES "allow destination address of self\n", 3, 30, "zone 'self' has no interfaces" },
+		{ NAT_ZONES "allow destination { address of b }\n", 3, 21, "'address' is no address" },
 		{ "zone nat { eth0 }\n", 1, 6, "'nat' is a word of the language" },
 	};
 

@@ -262,6 +262,63 @@ static void test_nptv6(void **state)
 	ks_policy_destroy(policy);
 }
 
+static __u64 address_in(const struct ks_policy *policy, __u32 set, __u32 n)
+{
+	assert_true(n < policy->sets[set].count4);
+	return policy->ranges[policy->sets[set].first4 + n].lo[1];
+}
+
+static struct ks_own_address own(__u32 ipv4)
+{
+	struct ks_own_address own = { .family = KS_IPV4 };
+
+	ks_addr_set_ipv4(&own.addr, ks_be32(ipv4));
+	return own;
+}
+
+/* One set a zone, filled from the text at first, then with whatever the firewall has. */
+static void test_address_of(void **state)
+{
+	struct ks_policy *policy =
+		load_good(ZONES "forward from { wan, lan } destination address of wan tcp port 443 to 10.0.0.5\n"
+				"deny destination 203.0.113.1\n"
+				"deny from lan destination not address of lan\n"
+				"allow source address of wan\n");
+	const struct ks_rule *rules = policy->rules;
+	struct ks_own_address list[KS_ADDRESS_SET_MAX + 4];
+	__u32 wan = rules[0].dst_set;
+
+	assert_text(policy, 0, "forward from { wan, lan } tcp port 443 destination address of wan to 10.0.0.5");
+	assert_text(policy, 2, "deny from lan destination not address of lan");
+	assert_int_equal(policy->address_set_count, 2);
+	assert_int_equal(rules[3].src_set, wan);
+	assert_int_not_equal(rules[1].dst_set, wan); /* of the same content, but it stays */
+	assert_true(rules[0].to_zones == all);
+	assert_int_equal(policy->sets[wan].count4, 1);
+	assert_int_equal(policy->sets[wan].count6, 1);
+	assert_true(address_in(policy, wan, 0) == 0xcb007101);
+	assert_int_equal(policy->sets[rules[2].dst_set].count4, 0);
+
+	list[0] = own(0xcb007109);
+	list[1] = own(0xcb007102);
+	list[2] = own(0xcb007109);
+	assert_true(ks_policy_set_addresses(policy, WAN, list, 3));
+	assert_false(ks_policy_set_addresses(policy, WAN, list, 3));
+	assert_int_equal(policy->sets[wan].count4, 2);
+	assert_int_equal(policy->sets[wan].count6, 0);
+	assert_true(address_in(policy, wan, 0) == 0xcb007102 && address_in(policy, wan, 1) == 0xcb007109);
+	assert_true(address_in(policy, rules[1].dst_set, 0) == 0xcb007101);
+	assert_false(ks_policy_set_addresses(policy, DMZ, list, 3));
+
+	for (__u32 i = 0; i < KS_ARRAY_SIZE(list); i++)
+		list[i] = own(0x0a000000 + i);
+	assert_true(ks_policy_set_addresses(policy, WAN, list, KS_ARRAY_SIZE(list)));
+	assert_int_equal(policy->sets[wan].count4, KS_ADDRESS_SET_MAX);
+	assert_true(ks_policy_set_addresses(policy, WAN, NULL, 0));
+	assert_int_equal(policy->sets[wan].count4, 0);
+	ks_policy_destroy(policy);
+}
+
 static void test_helpers(void **state)
 {
 	struct ks_policy *policy = load_good(ZONES "helper ftp from lan to wan tcp port 2121\n"
@@ -296,7 +353,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_forward), cmocka_unit_test(test_forward_many),
 		cmocka_unit_test(test_ports),	  cmocka_unit_test(test_to),	  cmocka_unit_test(test_nat),
-		cmocka_unit_test(test_binat),	  cmocka_unit_test(test_nptv6),	  cmocka_unit_test(test_helpers),
+		cmocka_unit_test(test_binat),	  cmocka_unit_test(test_nptv6),	  cmocka_unit_test(test_address_of),
+		cmocka_unit_test(test_helpers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

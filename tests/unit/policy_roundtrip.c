@@ -151,7 +151,10 @@ static void write_conditions(FILE *out, uint64_t *seed)
 		fprintf(out, " from %s", random_below(seed, 2) ? "a" : "{ b, a }");
 	if (random_below(seed, 3) == 0) {
 		fprintf(out, " source %s", random_below(seed, 3) ? "" : "not ");
-		write_addrs(out, seed);
+		if (random_below(seed, 4) == 0)
+			fprintf(out, "address of %s", random_below(seed, 2) ? "a" : "b");
+		else
+			write_addrs(out, seed);
 	}
 }
 
