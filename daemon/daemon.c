@@ -21,6 +21,7 @@
 #include "coverage.h"
 #include "daemon.h"
 #include "events.h"
+#include "own_addresses.h"
 #include "report.h"
 
 #define KS_EXIT_OK 0
@@ -230,6 +231,21 @@ static void take_one_news(const struct ks_interface *interface, void *arg)
 	ks_interfaces_take_news(&daemon->interfaces, daemon->policy, interface);
 }
 
+/* What the policy says of the firewall's own addresses follows the interfaces. Tried again every second. */
+static void follow_addresses(struct ks_daemon *daemon)
+{
+	int err = ks_own_addresses_fill(daemon->policy);
+
+	if (err > 0)
+		daemon->addresses_wait = true;
+	if (err >= 0 && daemon->addresses_wait) {
+		err = ks_kernel_set_policy(daemon->kernel, daemon->policy);
+		daemon->addresses_wait = err != 0;
+	}
+	if (err < 0)
+		ks_report_error("the policy does not know the interfaces' new addresses yet: %s", strerror(-err));
+}
+
 static void take_news(struct ks_daemon *daemon)
 {
 	unsigned qdiscs = daemon->record.qdisc_count;
@@ -239,6 +255,7 @@ static void take_news(struct ks_daemon *daemon)
 		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	if (err)
 		ks_report_error("interfaces: %s", strerror(-err));
+	follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
 	if (qdiscs != daemon->record.qdisc_count)
 		ks_record_write(&daemon->record, daemon->instance.record);
@@ -279,6 +296,8 @@ static void take_second(struct ks_daemon *daemon)
 		return;
 	sample(daemon);
 	ks_interfaces_retry(&daemon->interfaces);
+	if (daemon->addresses_wait)
+		follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);

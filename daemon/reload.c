@@ -15,6 +15,7 @@
 
 #include "coverage.h"
 #include "daemon.h"
+#include "own_addresses.h"
 #include "report.h"
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)
@@ -61,6 +62,11 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 	if (err) {
 		ks_policy_destroy(new);
 		return err;
+	}
+	err = ks_own_addresses_fill(new);
+	if (err < 0) {
+		ks_policy_destroy(new);
+		return fail(outcome, err, "cannot read the interfaces' addresses: %s", strerror(-err));
 	}
 	*policy = new;
 	return 0;
