@@ -233,6 +233,21 @@ def test_hairpin(natlab, translate, outside, inner, lan):
     assert natlab.server.fetch(url(outside)).stdout == f"hello from {natlab.inner.name}\n"
 
 
+def test_hairpin_by_an_address_that_changes(natlab, translate):
+    """The rule names the outside by its zone: it is for the address that is there, not for the gateway's others."""
+    translate(f"forward from {{ wan, lan }} destination address of wan tcp port 80 to {INNER4}", MASQUERADE)
+    page, new = f"hello from {natlab.inner.name}\n", "192.0.2.3"
+    assert natlab.client.fetch(url(WAN4)).stdout == page
+    assert natlab.client.fetch(url(LAN4), seconds=1).returncode != 0, "the gateway's inner address is not forwarded"
+    natlab.gateway.ip("addr", "add", f"{new}/24", "dev", "wan0")
+    try:
+        wait_for(lambda: natlab.client.fetch(url(new), seconds=1).stdout == page, 5, "forwarding by the new address")
+        assert natlab.client.fetch(url(WAN4)).stdout == page
+    finally:
+        natlab.gateway.ip("addr", "del", f"{new}/24", "dev", "wan0")
+    assert natlab.client.fetch(url(WAN4)).stdout == page
+
+
 def test_redirect_to_self(natlab, translate):
     """What clients send to any web server ends at the gateway's own, which seems to be that server."""
     natlab.web(natlab.gateway)
