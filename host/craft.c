@@ -302,8 +302,8 @@ static void part_cut(const struct ks_packet_spec *spec, struct ks_octets *l4, st
 	*part = (struct ks_part){ 0 };
 	if (!mod)
 		return;
-	from = KS_MIN((size_t)mod->value, l4->length);
 	to = KS_MIN((size_t)mod->value2, l4->length);
+	from = KS_MIN((size_t)mod->value, to);
 	*part = (struct ks_part){ .given = true, .offset = (__u16)from, .more = to < l4->length };
 	memmove(l4->data, l4->data + from, to - from);
 	ks_octets_cut(l4, to - from);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/entries.h"
@@ -33,6 +34,7 @@ struct kernel_home {
 	struct ks_bucket *table; /* the map's memory */
 	size_t table_size;
 	__u64 packets; /* since the reset */
+	__u64 now; /* the owner's: what the programs' clock shows; it stands but for kernel_advance() */
 	bool held; /* the owner's: fragments may have been kept since the reset */
 };
 
@@ -62,6 +64,27 @@ static int table_map(struct kernel_home *home)
 	home->table = memory;
 	home->table_size = size;
 	return 0;
+}
+
+/* The programs' clock, which is one of ticks. */
+static __u64 ticks_now(const struct kernel_home *home)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (__u64)now.tv_sec * KS_NSEC_PER_SEC + (__u64)now.tv_nsec + ks_kernel_control(home->kernel)->clock_offset;
+}
+
+/* It goes on by itself; it is put back, so that no home's answer depends on how long a test takes. */
+static void clock_set(struct kernel_home *home)
+{
+	ks_kernel_control(home->kernel)->clock_offset += home->owner->now - ticks_now(home);
+}
+
+/* A tick may have come while a program ran. What it saw, the next one must not see undone. */
+static void clock_keep(struct kernel_home *home)
+{
+	home->owner->now = KS_MAX(home->owner->now, ticks_now(home));
 }
 
 /* How much of the map's memory is the table. */
@@ -198,7 +221,8 @@ static int kernel_advance(void *self, __u64 ns)
 	struct kernel_home *home = self;
 	unsigned waited = 0;
 
-	ks_kernel_control(home->kernel)->clock_offset += ns;
+	home->owner->now += ns;
+	clock_set(home);
 	if (!home->owner->policy || home->owner->policy->config.limit_states > SMALL_LIMIT)
 		return 0;
 	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += 50)
@@ -236,6 +260,7 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 		    .data_size_out = sizeof(output), .repeat = 1);
 	const struct ks_scratch *scratch = &home->scratch[home->cpu];
 
+	clock_set(home);
 	control->test_from = frame->from;
 	control->test_to = frame->to;
 	control->test_resumed = resumed;
@@ -243,6 +268,7 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 		control->test_random = ks_home_random(home->packets++);
 	if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), &opts))
 		return -errno;
+	clock_keep(home);
 	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
 		return -errno;
 	passage->in = scratch->in;
@@ -309,6 +335,7 @@ static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 {
 	struct kernel_home *home = self;
 
+	clock_set(home);
 	return ks_kernel_each_flow(home->kernel, fn, arg);
 }
 
@@ -316,6 +343,7 @@ static int kernel_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
 {
 	struct kernel_home *home = self;
 
+	clock_set(home);
 	return ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets, ks_kernel_now(home->kernel), fn,
 			       arg);
 }
@@ -399,6 +427,7 @@ static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, struct k
 	made->kernel = kernel;
 	made->hook = hook;
 	made->owner = owner ? owner : made;
+	made->now = ks_kernel_now(kernel);
 	err = home_init(made);
 	if (err)
 		kernel_home_close(home);
