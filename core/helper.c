@@ -42,13 +42,18 @@ static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 }
 
 /* It lives as long as its flow. */
-static bool memory_keep(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+static inline __u32 lifetime(const struct ks_config *config, const struct ks_inspection *in)
+{
+	return KS_MIN(in->flow.after.timeout, config->timeout[KS_STATE_HELPER]);
+}
+
+static bool memory_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 dir)
 {
 	struct ks_entry *e = &in->helping.memory[dir & 1];
 
 	e->after.state = KS_STATE_HELPER;
 	e->after.seen = in->flow.clock;
-	e->after.timeout = in->flow.after.timeout;
+	e->after.timeout = lifetime(config, in);
 	if (e->found)
 		return ks_table_commit(env, e);
 	return ks_table_insert(env, e) == KS_REASON_OK_NEW;
@@ -275,7 +280,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *in)
 }
 
 /* Keeps what was learnt. Returns false if another processor was first. */
-static bool memories_keep(struct ks_env *env, struct ks_inspection *in)
+static bool memories_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	struct ks_helping *h = &in->helping;
 	__u32 dir = in->dir & 1, peer = !dir;
@@ -283,19 +288,19 @@ static bool memories_keep(struct ks_env *env, struct ks_inspection *in)
 	if (!ks_is_stream(in)) {
 		/* Without expectations there is nothing to remember. */
 		if (h->ready[dir] || (h->made && in->flow.after.helper == KS_HELPER_SIP))
-			memory_keep(env, in, dir);
+			memory_keep(env, config, in, dir);
 		return true;
 	}
 	if (is_opening(in)) {
 		/* Without memory of both nothing is read. */
-		h->ready[dir] = memory_keep(env, in, dir) && memory_keep(env, in, peer);
+		h->ready[dir] = memory_keep(env, config, in, dir) && memory_keep(env, config, in, peer);
 		return true;
 	}
-	if (h->ready[dir] && !memory_keep(env, in, dir))
+	if (h->ready[dir] && !memory_keep(env, config, in, dir))
 		return false;
 	/* What listens lives as long as what speaks. */
-	if (h->ready[peer] && ks_memory_of(in, peer)->timeout != in->flow.after.timeout)
-		memory_keep(env, in, peer);
+	if (h->ready[peer] && ks_memory_of(in, peer)->timeout != lifetime(config, in))
+		memory_keep(env, config, in, peer);
 	return true;
 }
 
@@ -309,7 +314,7 @@ void ks_stage_adjust(struct ks_env *env, struct ks_inspection *in, const __u8 *h
 		return;
 	if (in->helping.cut && in->helping.cut <= in->pkt.payload_off)
 		reason = KS_REASON_ANNOUNCEMENT;
-	else if (!memories_keep(env, in))
+	else if (!memories_keep(env, config, in))
 		reason = KS_REASON_CONTENDED;
 	else if (ks_is_stream(in) && !ks_adjust(env, in, head))
 		reason = KS_REASON_TRANSLATE;

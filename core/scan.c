@@ -29,7 +29,7 @@ static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_scanner *p,
 	case KS_HELPER_PPTP:
 		return ks_pptp_octet(p, octet, client);
 	case KS_HELPER_SIP:
-		return ks_sip_octet(p, octet);
+		return ks_is_stream(in) ? KS_HEARD_OVER : ks_sip_octet(p, octet);
 	default:
 		return KS_HEARD_OVER;
 	}
