@@ -70,6 +70,7 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
 
+	in->helping.named = 0;
 	if (!counts || !counts->records[KS_KIND_EXPECT])
 		return false;
 	in->helping.want = in->pkt.tuple;
@@ -82,6 +83,8 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *in)
 	/* Whoever frees it has used it: nobody else can. */
 	if (!in->dry && !ks_table_free(env, &in->side))
 		return false;
+	in->helping.name = before(in)->name;
+	in->helping.named = before(in)->name.d[0] || before(in)->name.d[1];
 	in->out.dst = before(in)->to;
 	in->out.dport = before(in)->port;
 	in->rule = before(in)->rule;
@@ -106,6 +109,8 @@ static void fill(struct ks_env *env, const struct ks_config *config, struct ks_i
 	after(in)->place = ks_place_of(&in->flow.ref);
 	after(in)->created = in->flow.after.created;
 	after(in)->control = control_hash(env, &in->flow.key);
+	if (in->translate & KS_TRANSLATE_DST && (in->helping.want.src.d[0] || in->helping.want.src.d[1]))
+		after(in)->name = in->pkt.tuple.dst;
 }
 
 /* Whether the port is somebody's who is not found by inserting: a socket of the box, or a mapping's. */

@@ -29,14 +29,16 @@ struct ks_expectation {
 	__u32 created; /* when that was */
 	__u32 spare;
 	__u64 control; /* hash of its key */
-	__u32 own[8];
+	struct ks_addr name; /* by which who waits knows who opens; zeros: by its own */
+	__u32 own[4];
 };
 
 _Static_assert(sizeof(struct ks_expectation) == sizeof(struct ks_flow), "an expectation lies over a flow");
 
 /*
  * Finds the expectation of the packet in in->pkt, uses it up (unless in->dry), and
- * says where the packet goes: in->out, in->to, in->rule. Returns false if it is not expected.
+ * says where the packet goes and what its source is to become: in->out, in->to, in->rule, in->helping.name. Returns
+ * false if it is not expected.
  */
 bool ks_expect_find(struct ks_env *env, struct ks_inspection *in);
 

@@ -79,11 +79,13 @@ struct ks_helping {
 	__u32 edit; /* where an announcement is written anew, 0: nowhere */
 	__u32 edit_len; /* how long it was */
 	struct ks_tuple want; /* an expectation: as its first packet will arrive */
+	struct ks_addr name; /* by which who waits knows who opens, if `named` */
+	__u8 named;
+	__u8 zero2;
 	__u16 port; /* where it truly goes, host order */
 	__u8 form; /* of the announcement to be written */
 	__u8 text_len;
 	__u16 text_port; /* that it is to name */
-	__u16 spare;
 	__u8 text[KS_HELPER_TEXT];
 	__u8 octets[KS_HELPER_CHUNK];
 };

@@ -301,6 +301,12 @@ static void search_bounds(struct search *s, const struct ks_target *t)
 	s->keep = !(t->flags & KS_TARGET_RANDOM) && own >= s->lo && own <= hi;
 }
 
+/* Who opens an expected connection keeps the address by which its peer knows it from the control connection. */
+static inline bool is_known_by_name(const struct ks_inspection *in)
+{
+	return in->opened && in->helping.named;
+}
+
 static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
 				   const struct ks_target *t)
 {
@@ -309,9 +315,12 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
 	bool mapped = false;
 	__u32 reason;
 
-	reason = target_addr(env, in, t, &in->pkt.tuple.src, &addr);
-	if (reason)
-		return reason;
+	addr = in->helping.name;
+	if (!is_known_by_name(in)) {
+		reason = target_addr(env, in, t, &in->pkt.tuple.src, &addr);
+		if (reason)
+			return reason;
+	}
 	in->out.src = addr;
 	in->translate |= KS_TRANSLATE_SRC;
 	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto))
@@ -364,8 +373,8 @@ __u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_
 
 	if (in->to != KS_ZONE_SELF)
 		t = source_target(env, config, in);
-	if (!t && forwarded && in->to == in->from)
-		t = &masquerade;
+	if ((!t && forwarded && in->to == in->from) || is_known_by_name(in))
+		t = t && t->kind != KS_TARGET_EXEMPT ? t : &masquerade;
 	if (t && t->kind != KS_TARGET_EXEMPT)
 		reason = source_take(env, config, in, t);
 	if (!reason && forwarded)
