@@ -19,7 +19,7 @@
 #define PACKETS 8000 /* of each policy */
 #define PACKETS_EMULATED 2000
 #define SEED 1
-#define MODS_MAX 8
+#define MODS_MAX 12
 #define TABLE_EVERY 500 /* packets between comparisons of the tables */
 #define JUMP_EVERY 2500 /* packets between jumps of the clock */
 #define JUMP (3600 * KS_NSEC_PER_SEC * 2)
@@ -112,7 +112,7 @@ static void addr_roll(struct bench *bench, struct ks_packet_spec *spec, bool lan
 static void ends_roll(struct bench *bench, struct ks_packet_spec *spec)
 {
 	static const __u16 ports[] = { 80, 53, 25, 113, 4789, 4000, 0, 22 };
-	static const __u8 protos[] = { 6, 6, 6, 6, 6, 17, 17, 17, 1, 1, 47, 50, 132, 58 };
+	static const __u8 protos[] = { 6, 6, 6, 6, 6, 17, 17, 17, 1, 1, 47, 50, 132, 132, 33, 136, 58 };
 	bool back = roll(&bench->dice, 5) < 2;
 
 	spec->family = roll(&bench->dice, 2) ? KS_IPV6 : KS_IPV4;
@@ -249,6 +249,37 @@ static void icmp_roll(struct bench *bench, struct ks_packet_spec *spec)
 }
 
 /* One word that spoils or decorates. */
+/* One or two chunks, most of them such as begin and carry on an association. */
+static void sctp_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	static const __u8 chunks[] = { 1, 1, 1, 2, 2, 10, 10, 11, 11, 0, 0, 3, 4, 5, 6, 7, 8, 14, 9, 64 };
+
+	mod_add(bench, spec, KS_MOD_CHUNK, chunks[roll(&bench->dice, sizeof(chunks))]);
+	if (roll(&bench->dice, 8) == 0)
+		mod_add(bench, spec, KS_MOD_TBIT, 0);
+	if (roll(&bench->dice, 20) == 0)
+		mod_add(bench, spec, KS_MOD_CHUNK_LENGTH, roll(&bench->dice, 40));
+	if (roll(&bench->dice, 6) == 0)
+		mod_add(bench, spec, KS_MOD_CHUNK, chunks[roll(&bench->dice, sizeof(chunks))]);
+	if (roll(&bench->dice, 10) == 0)
+		mod_add(bench, spec, KS_MOD_VTAG, roll(&bench->dice, 3));
+}
+
+static void dccp_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	mod_add(bench, spec, KS_MOD_TYPE, roll(&bench->dice, 3) ? roll(&bench->dice, 5) : roll(&bench->dice, 11));
+	if (roll(&bench->dice, 8) == 0)
+		number_roll(bench, spec, KS_MOD_SEQ);
+	if (roll(&bench->dice, 8) == 0)
+		mod_add(bench, spec, KS_MOD_COVERAGE, roll(&bench->dice, 16));
+}
+
+static void gre_roll(struct bench *bench, struct ks_packet_spec *spec)
+{
+	if (roll(&bench->dice, 2))
+		mod_add(bench, spec, roll(&bench->dice, 2) ? KS_MOD_GRE_KEY : KS_MOD_CALL, roll(&bench->dice, 3));
+}
+
 static void oddity_roll(struct bench *bench, struct ks_packet_spec *spec)
 {
 	static const __u8 extensions[] = { 0, 60, 43, 44, 51, 135 };
@@ -309,6 +340,12 @@ static void spec_roll(struct bench *bench, struct ks_packet_spec *spec)
 		tcp_roll(bench, spec);
 	if (spec->proto == KS_PROTO_ICMP || spec->proto == KS_PROTO_ICMPV6)
 		icmp_roll(bench, spec);
+	if (spec->proto == KS_PROTO_SCTP)
+		sctp_roll(bench, spec);
+	if (spec->proto == KS_PROTO_DCCP)
+		dccp_roll(bench, spec);
+	if (spec->proto == KS_PROTO_GRE)
+		gre_roll(bench, spec);
 	if (roll(&bench->dice, 3))
 		mod_add(bench, spec, KS_MOD_LEN, roll(&bench->dice, 200));
 	if (roll(&bench->dice, 6) == 0)
