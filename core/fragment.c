@@ -16,7 +16,7 @@
 
 #define TRIES 8
 
-/* A datagram that is complete is remembered so long, for repetitions and for the way out of the box. */
+/* A datagram that is complete is remembered so long, where it must be: see complete_free(). */
 #define COMPLETE_MS 1000U
 
 #define TAG_SHIFT 32 /* the upper half of a key's hash tells it from others that took its place */
@@ -150,6 +150,7 @@ static inline __u32 fragment_keep(struct visit *v, struct ks_datagram *d)
 		v->kept = 1;
 	}
 	d->held++;
+	d->flags |= KS_DATAGRAM_HELD;
 	return KS_REASON_OK_HELD;
 }
 
@@ -372,6 +373,22 @@ static ks_inline __u32 flow_follow(struct visit *v)
 	return ks_nat_leave(v->env, in);
 }
 
+/*
+ * Nobody asks for a complete datagram any more, but for one that is translated, on its way out, and for what was held:
+ * it makes room at once, because a limit counts it until it is swept.
+ */
+static inline void complete_free(struct visit *v)
+{
+	struct ks_inspection *in = v->in;
+
+	if (!(v->flags & KS_DATAGRAM_COMPLETE) || v->flags & KS_DATAGRAM_HELD || in->dry || !v->counts)
+		return;
+	if (v->flow && in->flow.before.alias[0] | in->flow.before.alias[1])
+		return;
+	in->side.before = in->side.after;
+	ks_table_free(v->env, &in->side);
+}
+
 /* It shares the verdict, the translation and the flow of its datagram. */
 static ks_inline void follow(struct visit *v)
 {
@@ -383,10 +400,12 @@ static ks_inline void follow(struct visit *v)
 		reason = flow_follow(v);
 	else if (in->to == KS_ZONE_UNKNOWN)
 		in->to = v->tag;
-	if (reason)
+	if (reason) {
 		deny(in, reason);
-	else
-		go_on(v);
+		return;
+	}
+	complete_free(v);
+	go_on(v);
 }
 
 /* --- the first fragment --- */
@@ -427,7 +446,7 @@ static void verdict_give(struct visit *v, struct ks_datagram *d)
 {
 	struct ks_inspection *in = v->in;
 
-	d->flags = (d->flags & (KS_DATAGRAM_DEAD | KS_DATAGRAM_COMPLETE)) | v->flags;
+	d->flags = (d->flags & (KS_DATAGRAM_DEAD | KS_DATAGRAM_COMPLETE | KS_DATAGRAM_HELD)) | v->flags;
 	d->action = in->action;
 	d->reason = in->reason;
 	d->class = in->class;

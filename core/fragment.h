@@ -42,6 +42,7 @@ struct ks_part {
 #define KS_DATAGRAM_TCP 0x08 /* `seq` holds */
 #define KS_DATAGRAM_HIGH 0x10 /* the sender is the second address of the flow's key */
 #define KS_DATAGRAM_REPLY 0x20 /* it goes in that direction of its flow */
+#define KS_DATAGRAM_HELD 0x80 /* fragments of it were kept, and may be on their way here again */
 #define KS_DATAGRAM_ALIAS 0x40 /* its destination is translated: it bears an alias of its flow */
 
 /* What the table remembers of a datagram, over the part of a flow that is the kind's own. */

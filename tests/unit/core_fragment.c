@@ -411,9 +411,19 @@ static void test_again(void **state)
 	assert_int_equal(udp(false, 7, 64, true, 64), NEW);
 	assert_int_equal(udp(false, 7, 128, true, 64), NEW);
 	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_FRAGMENT_AGAIN);
-	assert_int_equal(udp(false, 7, 192, false, 3), NEW);
-	assert_int_equal(udp(false, 7, 192, false, 3), KS_REASON_FRAGMENT_AGAIN);
+	assert_int_equal(udp(false, 7, 256, false, 3), NEW);
+	assert_int_equal(udp(false, 7, 256, false, 3), KS_REASON_FRAGMENT_AGAIN);
 	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_FRAGMENT_AGAIN);
+	/* A complete one is forgotten at once. */
+	assert_int_equal(env->counts.records[KS_KIND_FRAGMENT], 1);
+	assert_int_equal(udp(false, 7, 192, true, 64), NEW);
+	assert_int_equal(env->counts.records[KS_KIND_FRAGMENT], 0);
+	/* Unless some of it were held, and may still be on their way. */
+	assert_int_equal(udp(false, 8, 64, true, 64), HELD);
+	assert_int_equal(udp(false, 8, 0, true, 64), NEW);
+	assert_int_equal(udp(false, 8, 128, false, 64), NEW);
+	assert_int_equal(env->counts.records[KS_KIND_FRAGMENT], 1);
+	assert_int_equal(udp(false, 8, 128, false, 64), KS_REASON_FRAGMENT_AGAIN);
 }
 
 /* A datagram's end is told once, and holds. */
