@@ -113,14 +113,19 @@ static void fill(struct ks_env *env, const struct ks_config *config, struct ks_i
 		after(in)->name = in->pkt.tuple.dst;
 }
 
-/* Whether the port is somebody's who is not found by inserting: a socket of the box, or a mapping's. */
-static bool port_is_taken(struct ks_env *env, struct ks_inspection *in)
+/* Whether an entry of another kind has the port: a mapping, by its outer endpoint alone, or a flow, also one that is over. */
+static bool is_in_table(struct ks_env *env, struct ks_inspection *in)
+{
+	ks_table_hash(env, &in->side);
+	ks_table_find(env, &in->side);
+	return in->side.found || in->side.busy;
+}
+
+static bool is_mapped(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
 	const struct ks_tuple *want = &in->helping.want;
 
-	if (env_port_is_used(env, want))
-		return true;
 	if (!counts || !counts->records[KS_KIND_MAPPING_IN])
 		return false;
 	in->side.key = (struct ks_flow_key){
@@ -130,9 +135,44 @@ static bool port_is_taken(struct ks_env *env, struct ks_inspection *in)
 		.family = want->family,
 		.kind = KS_KIND_MAPPING_IN,
 	};
-	ks_table_hash(env, &in->side);
-	ks_table_find(env, &in->side);
-	return in->side.found || in->side.busy;
+	return is_in_table(env, in);
+}
+
+/* Whether the rules forward the port, or a socket of the box has it. */
+static bool is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+
+	if (env_port_is_used(env, &in->helping.want))
+		return true;
+	if (!(config->options & KS_OPT_FORWARD))
+		return false;
+	ks_question_make(in, &in->helping.want, KS_LIST_FILTER, &in->question);
+	in->question.from = in->flow.after.zone[!(in->dir & 1)];
+	in->question.to = KS_ZONE_SELF;
+	ks_policy_ask(env, &in->question, &decision);
+	return decision.targets != 0;
+}
+
+/*
+ * Whether the opener has spoken with that port from where FTP servers open data connections (RFC 959 5.2): then its
+ * packets would find that flow, perhaps of another client, and not the expectation.
+ */
+static bool is_spoken_to(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_tuple *want = &in->helping.want;
+	__be16 control = in->translate & KS_TRANSLATE_DST ? in->out.dport : in->pkt.tuple.dport;
+
+	want->sport = ks_be16((__u16)(ks_be16(control) - 1));
+	ks_flow_key_make(want, &in->side.key);
+	want->sport = 0;
+	return is_in_table(env, in);
+}
+
+/* Whether the port is somebody's who is not found by inserting the expectation. */
+static bool port_is_taken(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	return is_reserved(env, config, in) || is_mapped(env, in) || is_spoken_to(env, in);
 }
 
 /* Announced again, or by another connection of the same two: it lives on, for whoever announced it last. */
@@ -163,7 +203,7 @@ static long search_try(__u32 n, void *arg)
 
 	if (n)
 		in->helping.want.dport = ks_be16(PORT_FIRST + (s->start + n) % (PORT_LAST - PORT_FIRST + 1));
-	if (in->helping.choose && port_is_taken(s->env, in))
+	if (in->helping.choose && port_is_taken(s->env, s->config, in))
 		return 0;
 	key_make(s->env, in);
 	fill(s->env, s->config, in);

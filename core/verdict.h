@@ -38,7 +38,7 @@ enum ks_class {
 #define KS_REASONS(X)                                                                                                \
 	X(OK_NEW, "new", "a rule allowed it to open a flow")                                                         \
 	X(OK_ESTABLISHED, "established", "it belongs to a flow")                                                     \
-	X(OK_RELATED, "related", "it is about a flow: an ICMP error whose quotation matches")                        \
+	X(OK_RELATED, "related", "it goes with a flow: an ICMP error that quotes it, or a connection awaited by it") \
 	X(OK_BYPASS, "bypass", "a bypass rule passes it untracked")                                                  \
 	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery, or a message about multicast listeners, sane")       \
 	X(OK_NOT_IP, "not ip", "neither IPv4 nor IPv6: ARP and the like always pass")                                \
