@@ -4,8 +4,8 @@
  * before new flows are refused. From config->adaptive_low flows on a timeout
  * is multiplied by (high - flows) / (high - low); at adaptive_high and above
  * it is at its floor. The floor is a second; for a flow that both sides speak
- * on and none has closed it is a minute, so that a pause does not cut it. A
- * timeout that is shorter by itself stays as it is.
+ * on and none has closed it is five minutes (RFC 4787 REQ-5), so that a pause
+ * does not cut it. A timeout that is shorter by itself stays as it is.
  */
 #ifndef KS_CORE_ADAPTIVE_H
 #define KS_CORE_ADAPTIVE_H
@@ -15,7 +15,7 @@
 #include "types.h"
 
 #define KS_ADAPTIVE_FLOOR_MS 1000U
-#define KS_ADAPTIVE_FLOOR_ASSURED_MS 60000U
+#define KS_ADAPTIVE_FLOOR_ASSURED_MS 300000U
 
 /* What becomes of a flow's timeout, given how many flows there are; config->adaptive_high is not 0. */
 __u32 ks_adaptive_timeout(const struct ks_config *config, const struct ks_flow *flow, __u32 flows);

@@ -157,6 +157,12 @@ void ks_engine_set_random(struct ks_engine *engine, __u64 seed)
 	engine->random = seed ? seed : 1;
 }
 
+void ks_engine_set_key(struct ks_engine *engine, const __u64 key[2])
+{
+	engine->shape.key[0] = key[0];
+	engine->shape.key[1] = key[1];
+}
+
 bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
 {
 	const struct ks_engine *engine = engine_of(env);

@@ -50,6 +50,9 @@ __u64 ks_engine_time(const struct ks_engine *engine);
 /* Starts the sequence of random numbers (for ports) anew, so that two homes can be compared. */
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed);
 
+/* The secret of the table's hash, for the same end; of an empty table. */
+void ks_engine_set_key(struct ks_engine *engine, const __u64 key[2]);
+
 /* Called for every event of the core; NULL for none. */
 void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
 

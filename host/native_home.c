@@ -33,13 +33,23 @@ static int native_set_policy(void *self, const struct ks_policy *policy)
 	return 0;
 }
 
+static int engine_create(const struct ks_tables *tables, struct ks_engine **engine)
+{
+	static const __u64 key[2] = KS_HOME_KEY;
+	int err = ks_engine_create(tables, engine);
+
+	if (!err)
+		ks_engine_set_key(*engine, key);
+	return err;
+}
+
 /* A fresh engine; the clock goes on. */
 static int native_reset(void *self)
 {
 	struct native_home *home = self;
 	__u64 now = ks_engine_time(home->engine);
 	struct ks_engine *engine;
-	int err = ks_engine_create(&home->tables, &engine);
+	int err = engine_create(&home->tables, &engine);
 
 	if (err)
 		return err;
@@ -154,7 +164,7 @@ int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
 	if (!made)
 		return -ENOMEM;
 	tables_of(policy, &made->tables);
-	err = ks_engine_create(&made->tables, &made->engine);
+	err = engine_create(&made->tables, &made->engine);
 	if (err) {
 		free(made);
 		return err;

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/entries.h"
@@ -34,7 +33,6 @@ struct kernel_home {
 	struct ks_bucket *table; /* the map's memory */
 	size_t table_size;
 	__u64 packets; /* since the reset */
-	__u64 now; /* the owner's: what the programs' clock shows; it stands but for kernel_advance() */
 	bool held; /* the owner's: fragments may have been kept since the reset */
 };
 
@@ -66,31 +64,10 @@ static int table_map(struct kernel_home *home)
 	return 0;
 }
 
-/* The programs' clock, which is one of ticks. */
-static __u64 ticks_now(const struct kernel_home *home)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (__u64)now.tv_sec * KS_NSEC_PER_SEC + (__u64)now.tv_nsec + ks_kernel_control(home->kernel)->clock_offset;
-}
-
-/* It goes on by itself; it is put back, so that no home's answer depends on how long a test takes. */
-static void clock_set(struct kernel_home *home)
-{
-	ks_kernel_control(home->kernel)->clock_offset += home->owner->now - ticks_now(home);
-}
-
-/* A tick may have come while a program ran. What it saw, the next one must not see undone. */
-static void clock_keep(struct kernel_home *home)
-{
-	home->owner->now = KS_MAX(home->owner->now, ticks_now(home));
-}
-
-/* How much of the map's memory is the table. */
+/* How much of the map's memory is the table, which is empty when this is called first. */
 static int shape_set(struct kernel_home *home, __u32 buckets)
 {
-	struct ks_table_shape shape = *ks_kernel_shape(home->kernel);
+	struct ks_table_shape shape = { .key = KS_HOME_KEY };
 	__u32 made = (__u32)(home->table_size / sizeof(struct ks_bucket)), zero = 0;
 
 	shape.buckets = KS_MIN(made, buckets);
@@ -211,8 +188,8 @@ static bool has_dead(struct kernel_home *home)
 
 	for (unsigned i = 0; i < KS_KIND_MAX; i++)
 		held += counts->records[i];
-	ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets, ks_kernel_now(home->kernel), flow_count,
-			&live);
+	ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets, ks_kernel_control(home->kernel)->test_now,
+			flow_count, &live);
 	return held != live;
 }
 
@@ -221,8 +198,7 @@ static int kernel_advance(void *self, __u64 ns)
 	struct kernel_home *home = self;
 	unsigned waited = 0;
 
-	home->owner->now += ns;
-	clock_set(home);
+	ks_kernel_control(home->kernel)->test_now += ns;
 	if (!home->owner->policy || home->owner->policy->config.limit_states > SMALL_LIMIT)
 		return 0;
 	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += 50)
@@ -260,7 +236,6 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 		    .data_size_out = sizeof(output), .repeat = 1);
 	const struct ks_scratch *scratch = &home->scratch[home->cpu];
 
-	clock_set(home);
 	control->test_from = frame->from;
 	control->test_to = frame->to;
 	control->test_resumed = resumed;
@@ -268,7 +243,6 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 		control->test_random = ks_home_random(home->packets++);
 	if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), &opts))
 		return -errno;
-	clock_keep(home);
 	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
 		return -errno;
 	passage->in = scratch->in;
@@ -331,21 +305,32 @@ static int kernel_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	return err ? err : held_resume(self, frame, passage);
 }
 
-static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
-{
-	struct kernel_home *home = self;
-
-	clock_set(home);
-	return ks_kernel_each_flow(home->kernel, fn, arg);
-}
-
 static int kernel_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
 {
 	struct kernel_home *home = self;
 
-	clock_set(home);
-	return ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets, ks_kernel_now(home->kernel), fn,
-			       arg);
+	return ks_entries_each(home->table, ks_kernel_shape(home->kernel)->buckets,
+			       ks_kernel_control(home->kernel)->test_now, fn, arg);
+}
+
+/* Of a walk over all entries, those that are flows. */
+struct shown_walk {
+	ks_home_flow_fn *fn;
+	void *arg;
+};
+
+static int shown_pick(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct shown_walk *walk = arg;
+
+	return ks_flow_is_shown(key, flow) ? walk->fn(key, flow, walk->arg) : 0;
+}
+
+static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct shown_walk walk = { fn, arg };
+
+	return kernel_each_entry(self, shown_pick, &walk);
 }
 
 static int kernel_listen(void *self, __u8 proto, __u16 port)
@@ -427,7 +412,8 @@ static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, struct k
 	made->kernel = kernel;
 	made->hook = hook;
 	made->owner = owner ? owner : made;
-	made->now = ks_kernel_now(kernel);
+	if (!owner)
+		ks_kernel_control(kernel)->test_now = ks_kernel_now(kernel);
 	err = home_init(made);
 	if (err)
 		kernel_home_close(home);
@@ -469,7 +455,7 @@ __u64 kernel_home_now(const struct ks_home *home)
 {
 	const struct kernel_home *made = home->self;
 
-	return ks_kernel_now(made->kernel);
+	return ks_kernel_control(made->kernel)->test_now;
 }
 
 /* Loads the programs with the default limits. */

@@ -38,15 +38,15 @@ static void test_floors(void **state)
 	for (__u32 flows = 899; flows < 1002; flows += 51) {
 		assert_int_equal(shrunk(KS_STATE_UDP_SINGLE, 0, 30000, flows), 1000);
 		assert_int_equal(shrunk(KS_STATE_TCP_SYN_SENT, 0, MINUTE_MS, flows), 1000);
-		/* Both speak: a pause of a minute is theirs. */
-		assert_int_equal(shrunk(KS_STATE_UDP_STREAM, KS_FLOW_ASSURED, 180000, flows), MINUTE_MS);
+		/* Both speak: a pause of five minutes is theirs. */
+		assert_int_equal(shrunk(KS_STATE_OTHER_STREAM, KS_FLOW_ASSURED, 600000, flows), 5 * MINUTE_MS);
 		assert_int_equal(shrunk(KS_STATE_TCP_CLOSE_WAIT, KS_FLOW_ASSURED, 3600000, 1000), 1000);
 		assert_int_equal(shrunk(KS_STATE_TCP_TIME_WAIT, KS_FLOW_ASSURED, MINUTE_MS, flows), 1000);
 		/* Never longer than without. */
-		assert_int_equal(shrunk(KS_STATE_UDP_STREAM, KS_FLOW_ASSURED, 5000, flows), 5000);
+		assert_int_equal(shrunk(KS_STATE_UDP_STREAM, KS_FLOW_ASSURED, 180000, flows), 180000);
 		assert_int_equal(shrunk(KS_STATE_UDP_SINGLE, 0, 1000, flows), 1000);
 	}
-	assert_int_equal(shrunk(KS_STATE_TCP_ESTABLISHED, KS_FLOW_ASSURED, DAY_MS, 900), MINUTE_MS);
+	assert_int_equal(shrunk(KS_STATE_TCP_ESTABLISHED, KS_FLOW_ASSURED, DAY_MS, 900), 5 * MINUTE_MS);
 }
 
 /* Opens the n-th UDP flow; returns the timeout that it got. */
