@@ -345,13 +345,20 @@ void env_event(struct ks_env *env, const struct ks_inspection *in)
 		(*lost)++;
 }
 
+/* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
+static ks_inline __u64 clock_now(const struct ks_control *control)
+{
+	if (ks_test_mode && control->test_now)
+		return control->test_now;
+	return bpf_ktime_get_coarse_ns() + control->clock_offset;
+}
+
 void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control)
 {
 	env->generation = control->active & 1;
 	env->scratch->relay.generation = env->generation;
 	env->scratch->relay.is_leaving = 0;
-	/* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
-	in->now = bpf_ktime_get_coarse_ns() + control->clock_offset;
+	in->now = clock_now(control);
 	in->flow.clock = ks_flow_clock(in->now);
 	in->dry = 0;
 	in->resumed = 0;
@@ -394,7 +401,7 @@ static int sweep(void *map, __u32 *key, struct sweeper *sweeper)
 
 	if (shape && control && counts && shape->buckets) {
 		part = shape->buckets / SWEEP_STEPS + 1;
-		step.now = bpf_ktime_get_coarse_ns() + control->clock_offset;
+		step.now = clock_now(control);
 		step.first = sweeper->cursor < shape->buckets ? sweeper->cursor : 0;
 		step.buckets = shape->buckets;
 		bpf_loop(part & (SWEEP_BUCKETS_MAX - 1), sweep_bucket, &step, 0);

@@ -66,6 +66,7 @@ struct ks_control {
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
 	__u8 pad[5];
+	__u64 test_now; /* the clock then, ns, standing; 0: the kernel's, as live */
 	__u64 test_random; /* state of env_random() then, not 0 */
 	struct ks_listener {
 		__be16 port;

@@ -2,7 +2,7 @@
 /*
  * The programs in the kernel behind the interface of scenarios: frames go in
  * through BPF_PROG_TEST_RUN, the whole inspection comes back from the
- * ks_scratch map, the clock is held by ks_control.clock_offset. The process
+ * ks_scratch map, the clock is ks_control.test_now and stands. The process
  * is pinned to one processor, because that map has one entry a processor.
  *
  * What a test run cannot do: frames of layer 3, frames shorter than their
