@@ -319,6 +319,14 @@ static void check_unseen(struct ks_parser *p, const struct ks_ast_rule *rule)
 				  from_none ? "none" : "self", to_none ? "none" : "self");
 }
 
+/* What neighbours on a link say to each other is judged before any rule (core/neighbour.h). */
+static void check_unasked(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	if (rule->proto_count == 1 && rule->protos[0] == KS_PROTO_IGMP)
+		ks_parser_warn_at(p, &rule->place,
+				  "no rule is asked about IGMP: sane messages pass and stay on their link, others are dropped");
+}
+
 static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	resolve_zones(p, rule->has_from, &rule->from, &rule->place, &rule->from_zones);
@@ -328,6 +336,7 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 	else if (rule->statement != KS_STATEMENT_RULE)
 		ks_translation_check(p, rule);
 	check_unseen(p, rule);
+	check_unasked(p, rule);
 	if (rule->has_protos && !rule->proto_count)
 		ks_parser_error_at(p, &rule->protos_place, "this list is empty: expected at least one protocol");
 	check_match(p, &rule->source, false);

@@ -329,6 +329,7 @@ static void test_warnings(void **state)
 		{ "\nallow from none to self\n", 2, 1, "traffic from zone 'none' to zone 'self' passes no guarded" },
 		{ "deny from self to none\n", 1, 1, "traffic from zone 'self' to zone 'none' passes no guarded" },
 		{ "bypass to none from { none }\n", 1, 1, "this rule never sees a live packet" },
+		{ "\ndeny proto igmp\n", 2, 1, "no rule is asked about IGMP" },
 	};
 
 	check_all(list, KS_ARRAY_SIZE(list), true);
