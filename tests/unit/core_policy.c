@@ -206,13 +206,13 @@ static void test_each_criterion(void **state)
 			assert_int_equal(compare(&other, &in), KS_MISS_FAMILY);
 			other = rule, other.proto = i ? KS_PROTO_UDP : KS_PROTO_TCP;
 			assert_int_equal(compare(&other, &in), KS_MISS_PROTO);
-			wrong = in, wrong.pkt.tuple.sport = ks_be16(1001);
+			wrong = in, wrong.asked.sport = ks_be16(1001);
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_SPORT);
-			wrong = in, wrong.pkt.tuple.dport = ks_be16(81);
+			wrong = in, wrong.asked.dport = ks_be16(81);
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_DPORT);
-			wrong = in, wrong.pkt.tuple.src.b[15] = 3;
+			wrong = in, wrong.asked.src.b[15] = 3;
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_SRC);
-			wrong = in, wrong.pkt.tuple.dst.b[15] = 3;
+			wrong = in, wrong.asked.dst.b[15] = 3;
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_DST);
 			/* An ICMP criterion is no matter for TCP. */
 			other = rule, other.icmp_set = SET_ECHO;
