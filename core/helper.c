@@ -167,6 +167,9 @@ static __u32 segment_begin(struct ks_inspection *in)
 	}
 	if (!h->ready[in->dir & 1] || in->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_RST))
 		return 0;
+	/* The rest of a segment in fragments is not here to be read or moved. */
+	if (in->pkt.flags & KS_PKT_FRAGMENT)
+		return m->form ? KS_REASON_ANNOUNCEMENT : 0;
 	/* Of a segment in fragments only the first part is here: nothing is read of it, and nothing can be written. */
 	if (in->pkt.flags & KS_PKT_FRAGMENT) {
 		h->stop = 1;
