@@ -112,33 +112,39 @@ struct ks_env *env_apart(struct ks_env *env)
 
 const struct ks_config *env_config(struct ks_env *env)
 {
-	return bpf_map_lookup_elem(&ks_configs, &env->generation);
+	__u32 generation = env->generation; /* on the stack: 6.1 takes no key from what a function apart was given */
+
+	return bpf_map_lookup_elem(&ks_configs, &generation);
 }
 
 const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
 {
-	void *inner = bpf_map_lookup_elem(&ks_rules, &env->generation);
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_rules, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
 const struct ks_set *env_set(struct ks_env *env, __u32 index)
 {
-	void *inner = bpf_map_lookup_elem(&ks_sets, &env->generation);
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_sets, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
 const struct ks_range *env_range(struct ks_env *env, __u32 index)
 {
-	void *inner = bpf_map_lookup_elem(&ks_ranges, &env->generation);
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_ranges, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
 const struct ks_target *env_target(struct ks_env *env, __u32 index)
 {
-	void *inner = bpf_map_lookup_elem(&ks_targets, &env->generation);
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_targets, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
