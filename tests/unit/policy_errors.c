@@ -180,6 +180,8 @@ static void test_translations(void **state)
 		{ NAT_ZONES "forward from b to self 10.0.0.5\n", 3, 19, "'self' is not where an address can be" },
 		{ NAT_ZONES "forward from b to 10.0.0.5 port 80\n", 3, 33, "a port needs a protocol" },
 		{ NAT_ZONES "forward from b icmp to 10.0.0.5 port 80\n", 3, 38, "a port needs a protocol" },
+		{ NAT_ZONES "forward from b { tcp, sctp } port 80 to 10.0.0.5 port 81\n", 3, 55,
+		  "the ports of sctp stay as they are" },
 		{ NAT_ZONES "forward from b tcp to 10.0.0.5 port 0\n", 3, 37,
 		  "'0' is no port: expected a number 1 to" },
 		{ NAT_ZONES "forward from b tcp to 10.0.0.5 tcp\n", 3, 32,
