@@ -56,7 +56,7 @@ void ks_explain_translation(struct ks_explain *explain)
 		explain_source(explain);
 	if (in->translate) {
 		ks_explain_tuple(&in->out, ">", text);
-		step = ks_explain_step(explain, "translation", "ok", "it leaves as %s, to zone %s", text,
+		step = ks_explain_step(explain, "leaving", "ok", "it leaves as %s, to zone %s", text,
 				       ks_policy_zone_name(explain->policy, to));
 		json_object_set_new(step, "leaves", ks_json_tuple(&in->out));
 	}

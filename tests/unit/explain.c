@@ -369,7 +369,7 @@ static void test_masquerade(void **state)
 	expect_verdict(explanation, "allow", "new");
 	expect_text(explanation, "policy", "note", "rule 2 of 2 is the first");
 	expect_text(explanation, "nat", "note", "its source is the business of test:6: nat from lan to wan masquerade");
-	expect_text(explanation, "translation", "ok", "it leaves as tcp 203.0.113.1:40000 > 192.0.2.1:21, to zone wan");
+	expect_text(explanation, "leaving", "ok", "it leaves as tcp 203.0.113.1:40000 > 192.0.2.1:21, to zone wan");
 	expect_text(explanation, "helper", "note", "helper ftp reads its connection");
 	json_decref(explanation);
 	explanation = explain(f, "lan 10.0.0.8:40000 > wan 192.0.2.1:80 tcp syn");
@@ -400,13 +400,13 @@ static void test_forward(void **state)
 	expect_text(explanation, "zones", "note", "comes from zone lan and goes to zone self");
 	expect_text(explanation, "policy", "note", "rule 1 of 2 is the first");
 	expect_text(explanation, "nat", "note", "its source becomes the box's own");
-	expect_text(explanation, "translation", "ok", "it leaves as tcp 10.0.0.1:40000 > 10.0.0.9:8443, to zone lan");
+	expect_text(explanation, "leaving", "ok", "it leaves as tcp 10.0.0.1:40000 > 10.0.0.9:8443, to zone lan");
 	json_decref(explanation);
 	pass(f, "lan 10.0.0.5:40000 > self 203.0.113.1:443 tcp syn");
 	explanation = explain(f, "lan 10.0.0.9:8443 > self 10.0.0.1:40000 tcp syn ack");
 	expect_verdict(explanation, "allow", "established");
 	expect_text(explanation, "flow", "ok", "its flow, tcp 10.0.0.5:40000 > 10.0.0.9:8443, is SYN_SENT");
-	expect_text(explanation, "translation", "ok", "it leaves as tcp 203.0.113.1:443 > 10.0.0.5:40000, to zone lan");
+	expect_text(explanation, "leaving", "ok", "it leaves as tcp 203.0.113.1:443 > 10.0.0.5:40000, to zone lan");
 	json_decref(explanation);
 }
 
