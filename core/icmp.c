@@ -259,8 +259,8 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 		return KS_REASON_ZONE;
 	if (in->to != KS_ZONE_UNKNOWN && !in->via && !ks_zone_equal(in->to, in->flow.before.zone[sender & 1]))
 		return KS_REASON_ZONE;
-	/* The box itself speaks of packets as it routed them: translated halfway. */
-	if (in->from != KS_ZONE_SELF && !ks_nat_is_addressed(in))
+	/* The box itself speaks of packets as it routed them: translated halfway; so is what leaves. */
+	if (in->from != KS_ZONE_SELF && !in->leaving && !ks_nat_is_addressed(in))
 		return KS_REASON_UNTRANSLATED;
 	if (in->quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
 		return KS_REASON_ICMP_QUOTE;

@@ -93,8 +93,8 @@ struct ks_inspection {
 	__u32 alias[2]; /* places of the aliases of the flow being opened, by enum ks_dir */
 	__u8 helper; /* enum ks_helper_id of the flow being opened */
 	__u8 mapped; /* 1: the source of the flow being opened is a mapping's */
+	__u8 leaving; /* 1: inspected before it was routed, only its source half is due */
 	__u8 quoted_question; /* 1: an ICMP question is quoted, not an answer */
-	__u8 spare2;
 
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */

@@ -47,6 +47,7 @@ void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8
 	__u32 reason;
 
 	ks_inspection_init(in);
+	in->leaving = 1;
 	in->reason = ks_inspect_read(env, in, head);
 	if (in->pkt.frag_off) {
 		ks_fragment_leaving(env, in);

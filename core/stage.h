@@ -37,6 +37,7 @@ static inline void ks_inspection_init(struct ks_inspection *in)
 	in->retries = 0;
 	in->sender = 0;
 	in->stage = KS_STAGE_DONE;
+	in->leaving = 0;
 	in->fragment = KS_FRAGMENT_NONE;
 	in->flow.clock = ks_flow_clock(in->now);
 	in->side.clock = in->flow.clock;
