@@ -173,6 +173,18 @@ static int resumed_report(struct ks_replay *replay, const char *path, __u64 numb
 	return err;
 }
 
+/*
+ * Whether a frame on its way out is not the box's own. What bears the box's address may have come in with another:
+ * then it is found by what its flow was translated to, which the box itself never uses.
+ */
+static bool was_forwarded(struct ks_replay *replay, const struct ks_frame *frame)
+{
+	if (frame->from != KS_ZONE_SELF)
+		return true;
+	ks_engine_inspect(replay->engine, frame, true, &replay->in);
+	return replay->in.via;
+}
+
 static int frame_replay(struct ks_replay *replay, const char *path, __u64 number,
 			const struct ks_capture_frame *captured, char *error)
 {
@@ -187,11 +199,11 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 		return err == -EOPNOTSUPP ? -EINVAL : err;
 	}
 	placed = ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
-	if (replay->config.arriving_only && info.way == KS_WAY_OUT && frame.from != KS_ZONE_SELF) {
+	clock_turn(replay, captured->time);
+	if (replay->config.arriving_only && info.way == KS_WAY_OUT && was_forwarded(replay, &frame)) {
 		replay->totals.skipped++;
 		return 0;
 	}
-	clock_turn(replay, captured->time);
 	ks_engine_inspect(replay->engine, &frame, false, &replay->in);
 	totals_count(replay, &frame);
 	replay->totals.outside += !placed;
