@@ -232,7 +232,8 @@ static bool pass(struct ks_engine *engine, struct talk *talk, const struct talk_
 	struct ks_frame frame = { .captured = size, .length = size, .link = KS_LINK_IP };
 	uint8_t far = kind->from == LAN ? WAN : LAN;
 	struct side *other = &talk->side[!who];
-	struct ks_inspection in;
+	struct ks_table_counts before;
+	struct ks_inspection dry, in;
 	const uint8_t *out;
 	uint32_t out_size;
 	uint8_t *copy = malloc(size); /* of just this size, so that reading past it is noticed */
@@ -243,7 +244,15 @@ static bool pass(struct ks_engine *engine, struct talk *talk, const struct talk_
 	frame.data = copy;
 	frame.from = who ? far : kind->from;
 	frame.to = who ? kind->from : kind->from == WAN ? KS_ZONE_SELF : far;
+	before = *ks_engine_counts(engine);
+	ks_engine_inspect(engine, &frame, true, &dry);
+	check(memcmp(&before, ks_engine_counts(engine), sizeof(before)) == 0, "a dry inspection used something up",
+	      &dry);
 	ks_engine_inspect(engine, &frame, false, &in);
+	/* What is announced is not read in a dry inspection. */
+	check(dry.reason == in.reason || in.reason == KS_REASON_ANNOUNCEMENT || in.reason == KS_REASON_TABLE_FULL ||
+		      in.reason == KS_REASON_HALF_OPEN_FULL,
+	      "dry and real inspection disagree", &in);
 	check(in.reason != KS_REASON_INTERNAL && in.reason != KS_REASON_CONTENDED && in.reason != KS_REASON_TRANSLATE,
 	      "impossible reason", &in);
 	check_table(engine, &in);
