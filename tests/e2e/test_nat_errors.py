@@ -99,3 +99,12 @@ def test_unreachable_from_inside(natlab, translate, outside, inner):
     start = time.monotonic()
     got = natlab.server.resolve(outside, "www.example", "-p", "5998")
     assert "refused" in got.stdout + got.stderr and time.monotonic() - start < 1.5, got.stdout + got.stderr
+
+
+@pytest.mark.parametrize("outside, inner", [(WAN4, INNER4)], ids=["ipv4"])
+def test_unreachable_by_a_hairpin(natlab, translate, outside, inner):
+    """Both addresses of the flow are translated, so the error is on both its ways through the gateway."""
+    translate(f"forward from {{ wan, lan }} destination {outside} udp port 5997 to {inner}", MASQUERADE)
+    start = time.monotonic()
+    got = natlab.client.resolve(outside, "www.example", "-p", "5997")
+    assert "refused" in got.stdout + got.stderr and time.monotonic() - start < 1.5, got.stdout + got.stderr
