@@ -76,8 +76,11 @@ static void addr_behind_prefix(const struct ks_target *t, __u8 family, const str
 	addr_from_words(family, high, low, addr);
 }
 
-/* Adds the target's adjustment to the word that RFC 6296 3.4 and 3.5 choose. */
-static void npt_adjust(const struct ks_target *t, struct ks_addr *addr)
+/*
+ * Adds the target's adjustment to the word that RFC 6296 3.4 and 3.5 choose. Returns false for an address that has no
+ * translation: 0xffff would become what 0 becomes.
+ */
+static bool npt_adjust(const struct ks_target *t, struct ks_addr *addr)
 {
 	__u32 word = t->prefix <= 48 ? 3 : 4, sum;
 	__u8 *at;
@@ -88,9 +91,12 @@ static void npt_adjust(const struct ks_target *t, struct ks_addr *addr)
 			break;
 	}
 	at = addr->b + 2 * (word & 7);
+	if (ks_load16(at) == NPT_WORD_MASK)
+		return false;
 	sum = ks_be16(ks_load16(at)) + (__u32)(t->adjust & NPT_WORD_MASK);
 	sum = (sum & NPT_WORD_MASK) + (sum >> 16);
 	ks_store16(at, ks_be16(sum == NPT_WORD_MASK ? 0 : sum));
+	return true;
 }
 
 /* The address that a target gives in place of `own`. `by` chooses among several. Returns 0 or a reason. */
@@ -112,8 +118,7 @@ static __u32 target_addr(struct ks_env *env, const struct ks_inspection *in, con
 		return 0;
 	case KS_TARGET_NPT:
 		addr_behind_prefix(t, family, own, addr);
-		npt_adjust(t, addr);
-		return 0;
+		return npt_adjust(t, addr) ? 0 : KS_REASON_NO_ADDRESS;
 	default:
 		return KS_REASON_INTERNAL;
 	}

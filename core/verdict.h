@@ -114,7 +114,7 @@ enum ks_class {
 	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open connections is spent")                          \
 	X(FRAGMENT_LIMIT, "fragment limit", "too many datagrams in fragments, or too many holes in one")             \
 	X(NO_PORT, "no free port", "address translation found no free port for a new flow")                          \
-	X(NO_ADDRESS, "no address", "address translation found no address on the interface it leaves by")            \
+	X(NO_ADDRESS, "no address", "address translation found no address for it")                                   \
 	X(ANNOUNCEMENT, "announcement incomplete",                                                                   \
 	  "a helper needs what is before or behind it first, or an acknowledgement: TCP repeats it")                 \
 	X(TRANSLATE, "cannot translate", "the octets of the packet could not be changed as its flow demands")        \
