@@ -19,16 +19,16 @@ static inline __u32 ks_checksum_fold(__u32 sum)
 }
 
 /* What replacing one word by another adds to a sum. */
-static inline __u32 ks_checksum_diff16(__be16 old, __be16 new)
+static inline __u32 ks_checksum_diff16(__be16 was, __be16 is)
 {
-	return (__u32)new + (KS_CHECKSUM_MASK & ~(__u32)old);
+	return (__u32)is + (KS_CHECKSUM_MASK & ~(__u32)was);
 }
 
 /* The same for an address. */
-static inline __u32 ks_checksum_diff32(__be32 old, __be32 new)
+static inline __u32 ks_checksum_diff32(__be32 was, __be32 is)
 {
-	return ks_checksum_diff16((__be16)old, (__be16)new) +
-	       ks_checksum_diff16((__be16)(old >> KS_CHECKSUM_BITS), (__be16)(new >> KS_CHECKSUM_BITS));
+	return ks_checksum_diff16((__be16)was, (__be16)is) +
+	       ks_checksum_diff16((__be16)(was >> KS_CHECKSUM_BITS), (__be16)(is >> KS_CHECKSUM_BITS));
 }
 
 /* The checksum after its sum has grown by `diff`. */
