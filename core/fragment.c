@@ -16,8 +16,13 @@
 
 #define TRIES 8
 
-/* A datagram that is complete is remembered so long, where it must be: see complete_free(). */
+/* A datagram that is complete is remembered so long, if some of it were held. */
 #define COMPLETE_MS 1000U
+
+/* Beside the zone in a key. */
+#define LEAVING_IPV4 0x100
+#define LEAVING_IPV6 0x80
+_Static_assert(KS_ZONE_MAX <= LEAVING_IPV6, "a zone leaves room in a key");
 
 #define TAG_SHIFT 32 /* the upper half of a key's hash tells it from others that took its place */
 
@@ -41,8 +46,11 @@ static inline struct ks_datagram *datagram_of(struct ks_inspection *in)
 	return (struct ks_datagram *)(void *)&in->side.after;
 }
 
-/* What a receiver puts a datagram together by. IPv6 leaves the next header out: it may differ (RFC 8200 4.5). */
-static void key_make(struct ks_inspection *in)
+/*
+ * What a receiver puts a datagram together by. IPv6 leaves the next header out: it may differ (RFC 8200 4.5). On its
+ * way out a datagram is another one, whose addresses may be others.
+ */
+static void key_make(struct ks_inspection *in, bool leaving)
 {
 	struct ks_flow_key *key = &in->side.key;
 	const struct ks_packet *pkt = &in->pkt;
@@ -53,15 +61,15 @@ static void key_make(struct ks_inspection *in)
 	key->kind = KS_KIND_FRAGMENT;
 	key->port[0] = (__be16)pkt->frag_id;
 	if (pkt->tuple.family == KS_IPV4) {
-		key->port[1] = in->from;
+		key->port[1] = in->from | (leaving ? LEAVING_IPV4 : 0);
 		key->proto = pkt->tuple.proto;
 	} else {
 		key->port[1] = (__be16)(pkt->frag_id >> 16);
-		key->proto = in->from;
+		key->proto = in->from | (leaving ? LEAVING_IPV6 : 0);
 	}
 }
 
-static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection *in)
+static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection *in, bool leaving)
 {
 	v->env = env;
 	v->in = in;
@@ -74,8 +82,8 @@ static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection
 	v->flags = 0;
 	v->changed = 0;
 	v->kept = 0;
-	v->counts = 1;
-	key_make(in);
+	v->counts = !leaving;
+	key_make(in, leaving);
 	ks_table_hash(env, &in->side);
 }
 
@@ -355,7 +363,21 @@ static long kill_try(__u32 n, void *arg)
 		return 1;
 	in->side.after = in->side.before;
 	datagram_kill(v, datagram_of(in));
-	return ks_table_commit(v->env, &in->side);
+	return ks_table_commit(v->env, &in->side) ? 1 : 0;
+}
+
+/*
+ * Nobody asks for a complete datagram any more, but what was held of it: it makes room at once, because a limit counts
+ * it until it is swept.
+ */
+static inline void complete_free(struct visit *v)
+{
+	struct ks_inspection *in = v->in;
+
+	if (!(v->flags & KS_DATAGRAM_COMPLETE) || v->flags & KS_DATAGRAM_HELD || in->dry || !v->counts)
+		return;
+	in->side.before = in->side.after;
+	ks_table_free(v->env, &in->side);
 }
 
 /* A fragment of a datagram that its first one's flow has admitted. Returns 0 or a reason. */
@@ -370,23 +392,8 @@ static ks_inline __u32 flow_follow(struct visit *v)
 		in->flow.after = in->flow.before;
 		return reason;
 	}
+	complete_free(v); /* before an alias takes its place in hand */
 	return ks_nat_leave(v->env, in);
-}
-
-/*
- * Nobody asks for a complete datagram any more, but for one that is translated, on its way out, and for what was held:
- * it makes room at once, because a limit counts it until it is swept.
- */
-static inline void complete_free(struct visit *v)
-{
-	struct ks_inspection *in = v->in;
-
-	if (!(v->flags & KS_DATAGRAM_COMPLETE) || v->flags & KS_DATAGRAM_HELD || in->dry || !v->counts)
-		return;
-	if (v->flow && in->flow.before.alias[0] | in->flow.before.alias[1])
-		return;
-	in->side.before = in->side.after;
-	ks_table_free(v->env, &in->side);
 }
 
 /* It shares the verdict, the translation and the flow of its datagram. */
@@ -398,14 +405,14 @@ static ks_inline void follow(struct visit *v)
 	verdict_take(v);
 	if (v->flow)
 		reason = flow_follow(v);
-	else if (in->to == KS_ZONE_UNKNOWN)
+	else
+		complete_free(v);
+	if (!v->flow && in->to == KS_ZONE_UNKNOWN)
 		in->to = v->tag;
-	if (reason) {
+	if (reason)
 		deny(in, reason);
-		return;
-	}
-	complete_free(v);
-	go_on(v);
+	else
+		go_on(v);
 }
 
 /* --- the first fragment --- */
@@ -489,12 +496,43 @@ static inline bool kept_decide(const struct visit *v, bool pass)
 	return true;
 }
 
+/* One try at noting the datagram under the addresses that it will leave with. */
+static long announce_try(__u32 n, void *arg)
+{
+	struct visit *v = arg;
+
+	ks_table_find(v->env, &v->in->side);
+	if (v->in->side.busy)
+		return 0;
+	datagram_begin(v);
+	verdict_give(v, datagram_of(v->in));
+	return datagram_store(v) ? 1 : 0;
+}
+
+/*
+ * The source is translated on the way out, by another entry; it must be there before any of the others may pass,
+ * because processors may overtake each other between here and there.
+ */
+static void leaving_announce(struct visit *v)
+{
+	struct ks_inspection *in = v->in;
+
+	if (!(in->translate & ~in->phase & KS_TRANSLATE_SRC) || !passes(in->action))
+		return;
+	key_make(in, true);
+	in->side.key.addr[1] = in->out.dst;
+	ks_table_hash(v->env, &in->side);
+	visit_try(v, announce_try);
+	key_make(in, false);
+	ks_table_hash(v->env, &in->side);
+}
+
 /* The first fragment has its verdict. */
 static void first_conclude(struct ks_env *env, struct ks_inspection *in)
 {
 	struct visit v;
 
-	visit_init(&v, env, in);
+	visit_init(&v, env, in, false);
 	if (!v.config) {
 		deny(in, KS_REASON_INTERNAL);
 		return;
@@ -503,6 +541,7 @@ static void first_conclude(struct ks_env *env, struct ks_inspection *in)
 	if (in->dry)
 		return;
 	flow_note(&v);
+	leaving_announce(&v);
 	if (!visit_try(&v, conclude_try) && v.kept && !kept_decide(&v, passes(in->action)))
 		deny(in, KS_REASON_INTERNAL);
 }
@@ -527,7 +566,7 @@ static ks_inline void arrive(struct ks_env *env, struct ks_inspection *in)
 {
 	struct visit v;
 
-	visit_init(&v, env, in);
+	visit_init(&v, env, in, false);
 	v.refused = in->reason;
 	if (in->resumed && !v.refused)
 		visit_try(&v, find_try);
@@ -556,26 +595,30 @@ void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in)
 
 /* --- on the way out, translated halfway --- */
 
-/* One try at noting a datagram under the addresses that it has now. */
+/* One try at counting a fragment that leaves. What contradicts was refused when it came: only the end of all matters. */
 static long leave_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
 	struct ks_inspection *in = v->in;
 	struct ks_datagram *d = datagram_of(in);
+	bool first = in->pkt.frag_off == 0;
 
 	ks_table_find(v->env, &in->side);
 	v->reason = KS_REASON_CONTENDED;
 	if (in->side.busy)
 		return 0;
-	v->reason = KS_REASON_OK_NEW;
-	if (in->side.found)
-		in->side.after = in->side.before;
-	else
-		datagram_begin(v);
-	if (in->side.found && d->flow == v->flow && d->tag == v->tag)
+	v->reason = KS_REASON_FRAGMENT_EARLY;
+	if (!in->side.found && !first)
 		return 1;
-	verdict_give(v, d);
-	if (datagram_store(v))
+	v->reason = KS_REASON_OK_NEW;
+	in->side.after = in->side.before;
+	if (first && (!in->side.found || d->flow != v->flow || d->tag != v->tag)) {
+		datagram_begin(v); /* the kernel has cut it itself */
+		verdict_give(v, d);
+	}
+	if (ks_datagram_add(d, &in->pkt))
+		return 1;
+	if (d->flags & KS_DATAGRAM_COMPLETE ? ks_table_free(v->env, &in->side) : datagram_store(v))
 		return 1;
 	v->reason = KS_REASON_CONTENDED;
 	return 0;
@@ -585,19 +628,16 @@ void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *in)
 {
 	struct visit v;
 
-	visit_init(&v, env, in);
-	v.counts = 0;
+	visit_init(&v, env, in, true);
 	if (in->pkt.frag_off == 0) {
 		in->state = in->flow.before.state;
 		flow_note(&v);
-		visit_try(&v, leave_try);
-		if (v.reason == KS_REASON_OK_NEW)
-			go_on(&v);
-	} else {
-		visit_try(&v, find_try);
-		if (v.reason == KS_REASON_OK_NEW)
-			follow(&v);
 	}
+	visit_try(&v, leave_try);
 	if (v.reason != KS_REASON_OK_NEW)
 		deny(in, v.reason);
+	else if (in->pkt.frag_off == 0)
+		go_on(&v);
+	else
+		follow(&v);
 }
