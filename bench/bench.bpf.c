@@ -171,12 +171,14 @@ PROGRAM("xdp")
 int bench_count(struct xdp_md *xdp)
 {
 	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
-	__u32 source;
+	__u32 source, destination;
 
 	if (data + BENCH_L4_OFF > end || *(__be16 *)(data + 12) != ks_be16(0x0800))
 		return XDP_PASS;
 	source = ks_be32(*(__be32 *)(data + BENCH_IP_OFF + 12)) & 0xffff0000U;
-	if (source != BENCH_SOURCE_NET && source != BENCH_DESTINATION_NET)
+	destination = ks_be32(*(__be32 *)(data + BENCH_IP_OFF + 16)) & 0xffff0000U;
+	/* One of the two may have been translated. */
+	if (source != BENCH_SOURCE_NET && source != BENCH_DESTINATION_NET && destination != BENCH_DESTINATION_NET)
 		return XDP_PASS;
 	__sync_fetch_and_add(&bench_counted, 1);
 	return XDP_DROP;

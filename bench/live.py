@@ -152,14 +152,17 @@ class Lab:
             time.sleep(0.05)
 
     @contextlib.contextmanager
-    def firewall(self, kind, rules=1, states=STATES):
-        """none, nftables or keepstate on the gateway, with so many rules of which the last allows."""
+    def firewall(self, kind, rules=1, states=STATES, more=("", "")):
+        """none, nftables or keepstate on the gateway, with so many rules of which the last allows.
+
+        `more` is text to add to the rules of nftables and of Keepstate.
+        """
         if kind == "nftables":
             path = self.folder / "policy.nft"
-            path.write_text(NFT % ("", nft_rules(rules)))
+            path.write_text(NFT % ("", nft_rules(rules)) + more[0])
             self.bench.call(self.inside("gateway", ["nft", "-f", str(path)]))
         elif kind == "keepstate":
-            self._keepstate_start(rules, states)
+            self._keepstate_start(rules, states, more[1])
         try:
             yield
         finally:
@@ -168,9 +171,9 @@ class Lab:
             elif kind == "keepstate":
                 self.bench.call([self.bench.keepstate, "stop", "--netns", self.names["gateway"]])
 
-    def _keepstate_start(self, rules, states):
+    def _keepstate_start(self, rules, states, more=""):
         path, log = self.folder / "policy.conf", self.folder / "keepstate.log"
-        path.write_text(self.bench.output("policy-text", rules=rules, flows=states))
+        path.write_text(self.bench.output("policy-text", rules=rules, flows=states) + more)
         with open(log, "w", encoding="utf-8") as file:
             child = subprocess.Popen([str(self.bench.keepstate), "run", "--netns", self.names["gateway"], str(path)],
                                      stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
@@ -185,11 +188,11 @@ class Lab:
         raise RuntimeError(f"keepstate did not start: {log.read_text()[-500:]}")
 
 
-def small_packets(lab, flows, count):
-    """Packets that arrive in a second of one core, of flows that both sides have spoken on."""
+def small_packets(lab, flows, count, answered=True):
+    """Packets that arrive in a second of one core, of flows that both sides have spoken on (or only the client)."""
     sinks = [lab.start(role, lab.bench.command("sink", device="eth0")) for role in ("client", "server")]
     try:
-        for role, sink in (("client", sinks[1]), ("server", sinks[0])):
+        for role, sink in (("client", sinks[1]), ("server", sinks[0]))[:1 + answered]:
             before = lab.counted(sink)
             lab.flood(role, flows=flows, count=flows, fresh=True)
             arrived = lab.counted(sink) - before
