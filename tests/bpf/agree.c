@@ -69,6 +69,21 @@ static void frame_print(const struct ks_frame *frame)
 	printf("\n");
 }
 
+void frame_mend(__u8 *frame, __u32 length)
+{
+	__u32 header = (frame[14] & 15U) * 4, sum = 0;
+
+	if (length < 34 || frame[12] != 8 || frame[13] != 0 || header < 20 || 14 + header > length)
+		return;
+	frame[24] = frame[25] = 0;
+	for (__u32 i = 0; i < header; i += 2)
+		sum += (__u32)frame[14 + i] << 8 | frame[15 + i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	frame[24] = (__u8)(~sum >> 8);
+	frame[25] = (__u8)~sum;
+}
+
 static bool is_refused(const struct agreement *agreement, const struct ks_frame *frame)
 {
 	for (int i = 0; i < AGREE_HOMES; i++) {

@@ -38,6 +38,9 @@ int agreement_tables(struct agreement *agreement, const char *what, unsigned num
 
 void agreement_advance(struct agreement *agreement, __u64 ns);
 
+/* Makes the IPv4 header checksum right again, so that a flipped octet gets further than that. */
+void frame_mend(__u8 *frame, __u32 length);
+
 /* Prints which reasons there were. */
 void agreement_summary(const struct agreement *agreement);
 

@@ -26,18 +26,21 @@
 #define FLIP_WITHIN 120U
 #define FRAME_ROOM 3000U
 #define ETHER_HEADER 14U
-#define JUMP (25 * 3600 * KS_NSEC_PER_SEC) /* the longest timeout, and more */
+#define JUMP \
+	(2 * 3600 * KS_NSEC_PER_SEC) /* more than most timeouts, and all jumps less than half a turn of the clock */
 
 static const char *const policies[] = {
 	"zone lan { eth1 }\nzone wan { eth0 }\noption log-drops off\n"
 	"timeout udp.single 1h, udp.stream 1h, icmp.request 1h, icmp.replied 1h, other.single 1h, other.stream 1h\n"
-	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.fin_wait 1h, tcp.close_wait 1h, tcp.last_ack 1h\n"
+	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.established 1h, tcp.fin_wait 1h, tcp.close_wait 1h, "
+	"tcp.last_ack 1h\n"
 	"timeout tcp.time_wait 1h, tcp.close 1h, fragments 1h, helper.expected 1h\n"
 	"allow from any to any\n",
 	"zone lan { eth1 }\nzone wan { eth0, address 203.0.113.1, address 2001:db8:f::1 }\noption log-drops off\n"
 	"option pickup on\n"
 	"timeout udp.single 1h, udp.stream 1h, icmp.request 1h, icmp.replied 1h, other.single 1h, other.stream 1h\n"
-	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.fin_wait 1h, tcp.close_wait 1h, tcp.last_ack 1h\n"
+	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.established 1h, tcp.fin_wait 1h, tcp.close_wait 1h, "
+	"tcp.last_ack 1h\n"
 	"timeout tcp.time_wait 1h, tcp.close 1h, fragments 1h, helper.expected 1h\n"
 	"nat from lan to wan masquerade\n"
 	"helper { ftp, tftp, sip, irc, pptp } from any to any\n"
@@ -117,6 +120,8 @@ static void octets_flip(struct bench *bench, const struct ks_frame *frame)
 {
 	for (__u32 n = 1 + roll(bench, FLIPS_MAX); n > 0; n--)
 		bench->frame[roll(bench, KS_MIN(frame->length, FLIP_WITHIN))] = (__u8)roll(bench, 256);
+	if (roll(bench, 10))
+		frame_mend(bench->frame, frame->length);
 }
 
 static int frame_agree(struct bench *bench, const struct ks_frame *captured, const char *path, unsigned number)

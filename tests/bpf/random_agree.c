@@ -51,6 +51,12 @@ static const struct policy_case {
 				"bypass from lan udp port 4789\n"
 				"allow from { lan, self } to any\n"
 				"allow from wan to dmz\n" },
+	{ "helpers and scrubbing", ZONES "option scrub-ttl 64, scrub-id on, scrub-df on, mss 1400\n"
+					 "helper ftp from any to any tcp port { 80, 22 }\n"
+					 "helper irc from any to any tcp port 25\n"
+					 "helper { tftp, sip } from any to any udp port { 53, 80 }\n"
+					 "nat from lan to wan source 10.0.0.1 masquerade\n"
+					 "allow from any to any\n" },
 	{ "translation",
 	  ZONES "forward from wan source { 192.0.2.1, 2001:db8::/64 } tcp port 40000 to lan 10.0.0.1 port 80\n"
 		"forward from wan udp port 40000-40001 to lan { 10.0.0.1, 10.0.0.2 } port 5000\n"
@@ -352,22 +358,6 @@ static void spec_roll(struct bench *bench, struct ks_packet_spec *spec)
 		oddity_roll(bench, spec);
 }
 
-/* Makes the IPv4 header checksum right again, so that a flipped octet gets further than that. */
-static void checksum_mend(__u8 *frame, __u32 length)
-{
-	__u32 header = (frame[14] & 15U) * 4, sum = 0;
-
-	if (length < 34 || frame[12] != 8 || frame[13] != 0 || header < 20 || 14 + header > length)
-		return;
-	frame[24] = frame[25] = 0;
-	for (__u32 i = 0; i < header; i += 2)
-		sum += (__u32)frame[14 + i] << 8 | frame[15 + i];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	frame[24] = (__u8)(~sum >> 8);
-	frame[25] = (__u8)~sum;
-}
-
 /* Flips a few octets of some frames. */
 static void frame_mutate(struct bench *bench, struct ks_frame *frame)
 {
@@ -377,7 +367,7 @@ static void frame_mutate(struct bench *bench, struct ks_frame *frame)
 	for (uint32_t n = 1 + roll(&bench->dice, 3); n > 0; n--)
 		bench->frame[roll(&bench->dice, KS_MIN(frame->length, 120U))] = (__u8)roll(&bench->dice, 256);
 	if (roll(&bench->dice, 10))
-		checksum_mend(bench->frame, frame->length);
+		frame_mend(bench->frame, frame->length);
 	frame->data = bench->frame;
 }
 
