@@ -235,6 +235,8 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 	struct ks_upper up = {};
 	__u32 seq = 0, sender, reason;
 
+	/* Set before any refusal: a bypass rule is asked for it then. */
+	in->out = in->pkt.tuple;
 	if (!redirect_is_for_us(env, in))
 		return KS_REASON_ICMP_TYPE;
 	reason = quote_network(head, &in->pkt, &in->quoted, &up);
@@ -242,7 +244,6 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 		reason = quote_upper(head, in, &up, &seq);
 	if (reason)
 		return reason;
-	in->out = in->pkt.tuple;
 	in->quoted_out = in->quoted;
 	in->quoted_off = up.off;
 	/* An error goes to whoever sent what it quotes. */
