@@ -141,7 +141,8 @@ static long slot_glance(__u32 n, void *arg)
 	slot = &bucket->slot[i];
 	if (bucket->tag[i] != c->places->tag || !key_equal(&slot->key, &c->e->key))
 		return 0;
-	if (slot_rank(&slot->flow, c->e->clock) == SLOT_DEAD || alias_is_left(c, slot, index, i))
+	/* A closed flow of the key is there only if the packet looked for another: by another translation. It goes. */
+	if (slot_rank(&slot->flow, c->e->clock) <= SLOT_CLOSED || alias_is_left(c, slot, index, i))
 		choose(c, SLOT_SAME_KEY, index, i);
 	else
 		c->live = true;
