@@ -54,7 +54,8 @@ static const struct policy_case {
 	{ "helpers and scrubbing", ZONES "option scrub-ttl 64, scrub-id on, scrub-df on, mss 1400\n"
 					 "helper ftp from any to any tcp port { 80, 22 }\n"
 					 "helper irc from any to any tcp port 25\n"
-					 "helper { tftp, sip } from any to any udp port { 53, 80 }\n"
+					 "helper tftp from any to any udp port 53\n"
+					 "helper sip from any to any udp port 80\n"
 					 "nat from lan to wan source 10.0.0.1 masquerade\n"
 					 "allow from any to any\n" },
 	{ "translation",
