@@ -10,6 +10,7 @@
 #include "gre.h"
 #include "nat.h"
 #include "neighbour.h"
+#include "sctp.h"
 #include "table.h"
 #include "tcp.h"
 #include "wire.h"
@@ -264,6 +265,8 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __
 	if (in->from != KS_ZONE_SELF && !in->leaving && !ks_nat_is_addressed(in))
 		return KS_REASON_UNTRANSLATED;
 	if (in->quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
+		return KS_REASON_ICMP_QUOTE;
+	if (in->quoted.proto == KS_PROTO_SCTP && !ks_sctp_was_sent(in, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
 	reason = ks_nat_leave_error(env, in);
 	return reason ? reason : KS_REASON_OK_RELATED;

@@ -77,6 +77,15 @@ static inline __u32 tag_of(const struct ks_flow *flow, __u32 dir)
 	return tag ? tag : flow->sctp.offer[!dir];
 }
 
+bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag)
+{
+	const struct ks_flow *flow = &in->flow.before;
+
+	if (tag == 0) /* an INIT, which has left its offer */
+		return flow->sctp.offer[dir & 1] != 0;
+	return tag == flow->sctp.tag[dir & 1] || tag == flow->sctp.offer[!dir];
+}
+
 /* Whether the packet bears what the receiver has offered, but does not use yet. */
 static inline bool tag_is_offered(const struct ks_inspection *in)
 {

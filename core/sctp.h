@@ -53,4 +53,7 @@ void ks_sctp_open(struct ks_inspection *in);
  */
 __u32 ks_sctp_update(struct ks_inspection *in, bool *moves);
 
+/* Whether side `dir` of in->flow.before can have sent a packet with this tag. */
+bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag);
+
 #endif
