@@ -24,6 +24,7 @@
 
 #define PORT_FIRST 1024U
 #define TFTP_REQUEST 6U
+#define REFRESH_PARTS 8U /* of its time, after one of which a memory is renewed */
 
 static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 {
@@ -41,10 +42,20 @@ static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 		e->after = (struct ks_flow){};
 }
 
-/* It lives as long as its flow. */
-static inline __u32 lifetime(const struct ks_config *config, const struct ks_inspection *in)
+/* How long it lives: as long as its flow, where numbers have moved. */
+static inline __u32 lifetime(const struct ks_config *config, struct ks_inspection *in, __u32 dir)
 {
-	return KS_MIN(in->flow.after.timeout, config->timeout[KS_STATE_HELPER]);
+	__u32 flow = in->flow.after.timeout;
+
+	return ks_memory_of(in, dir)->form ? flow : KS_MIN(flow, config->timeout[KS_STATE_HELPER]);
+}
+
+/* A part of its time is over, or it is to live for another one. */
+static bool needs_refresh(const struct ks_config *config, struct ks_inspection *in, __u32 dir)
+{
+	const struct ks_helper_memory *m = ks_memory_of(in, dir);
+
+	return m->timeout != lifetime(config, in, dir) || in->flow.clock - m->seen > m->timeout / REFRESH_PARTS;
 }
 
 static bool memory_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 dir)
@@ -53,7 +64,7 @@ static bool memory_keep(struct ks_env *env, const struct ks_config *config, stru
 
 	e->after.state = KS_STATE_HELPER;
 	e->after.seen = in->flow.clock;
-	e->after.timeout = lifetime(config, in);
+	e->after.timeout = lifetime(config, in, dir);
 	if (e->found)
 		return ks_table_commit(env, e);
 	return ks_table_insert(env, e) == KS_REASON_OK_NEW;
@@ -302,7 +313,7 @@ static bool memories_keep(struct ks_env *env, const struct ks_config *config, st
 	if (h->ready[dir] && !memory_keep(env, config, in, dir))
 		return false;
 	/* What listens lives as long as what speaks. */
-	if (h->ready[peer] && ks_memory_of(in, peer)->timeout != lifetime(config, in))
+	if (h->ready[peer] && needs_refresh(config, in, peer))
 		memory_keep(env, config, in, peer);
 	return true;
 }
