@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A full table: who is in stays in, newcomers are refused, closed connections make room, and the administrator is told."""
+import sys
+
+from conftest import POLICY
+from lab import SERVER4, wait_for
+
+LIMITS = "limit states 64, half-open 64, adaptive off\ntimeout udp.single 1m\n"
+
+# Sends a datagram each from so many ports.
+SPRAY = """
+import socket, sys
+for _ in range(int(sys.argv[2])):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"x", (sys.argv[1], 9999))
+"""
+
+
+def full(firewall):
+    """Packets refused because the table was full."""
+    return next(entry["packets"] for entry in firewall.data("counters")[0]["reasons"] if entry["reason"] == "table full")
+
+
+def test_a_full_table_refuses_and_says_so(lab, make_firewall, watch):
+    firewall = make_firewall(POLICY + LIMITS)
+    watch.start(lab.server, "serve", 5700)
+    follower = watch.start(lab.client, "follow", SERVER4, 5700)
+    before = full(firewall)
+    lab.client.run(sys.executable, "-c", SPRAY, SERVER4, 100, check=True)
+    assert firewall.data("status")[0]["table"]["flows"] == 64
+    assert full(firewall) - before >= 30
+    assert lab.client.fetch(f"http://{SERVER4}/", seconds=1).returncode == 28, "there is no room for a new connection"
+    wait_for(lambda: "the state table is full" in firewall.log_path.read_text(), 5, "the log tells of the full table")
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["blocks"] > 50 and facts["longest_gap"] < 0.5, facts
+
+
+def test_closed_connections_make_room(lab, make_firewall):
+    """Many more connections than the table holds, one after the other: each finds a place that another has left."""
+    firewall = make_firewall(POLICY + LIMITS)
+    for _ in range(8):
+        got = lab.client.fetch(f"http://{SERVER4}/[1-20]", "-H", "Connection: close", "-o", "/dev/null", "-w", "%{http_code} ")
+        assert got.returncode == 0 and got.stdout.split() == ["404"] * 20, got.stdout + got.stderr
+    assert firewall.data("status")[0]["table"]["flows"] <= 64
