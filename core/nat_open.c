@@ -17,6 +17,7 @@
 
 #define PORT_FIRST_FREE 1024U /* below it ports are privileged, and stay so */
 #define PORT_LAST 65535U
+#define OTHER_PORT (KS_TARGET_EIM | KS_TARGET_PORTS | KS_TARGET_RANDOM) /* flags of a target that may change it */
 #define NPT_WORD_MASK 0xffffU
 #define IPV4_BITS 32U
 #define WORD_BITS 64U
@@ -327,6 +328,9 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
 			return reason;
 	}
 	in->out.src = addr;
+	/* What stays as it is needs no alias, which would lie where the flow itself is to be. */
+	if (addr.d[0] == in->pkt.tuple.src.d[0] && addr.d[1] == in->pkt.tuple.src.d[1] && !(t->flags & OTHER_PORT))
+		return 0;
 	in->translate |= KS_TRANSLATE_SRC;
 	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto))
 		mapped = ks_map_leave(env, config, in, t);

@@ -90,11 +90,11 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 
 /*
  * Whether what begins anew is the same as before, translation included: not if it was found by an alias, for which the
- * policy may have another destination now, nor if it is the other side that opens it.
+ * policy may have another destination now, nor if it was announced, nor if it is the other side that opens it.
  */
 static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *in)
 {
-	if (!in->replaces || in->via)
+	if (!in->replaces || in->via || in->opened)
 		return false;
 	return !(config->options & KS_OPT_NAT) || in->sender == ks_flow_orig_side(&in->flow.before);
 }
@@ -116,6 +116,8 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	if (reason != KS_REASON_OK_NEW)
 		return ks_deny(in, KS_CLASS_NEW, reason);
 	in->state = in->flow.after.state;
+	if (in->opened)
+		return ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
 	return ks_pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
@@ -127,7 +129,18 @@ static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *co
 	if (!ks_table_free(env, &in->flow))
 		return ks_deny(in, KS_CLASS_NEW, KS_REASON_CONTENDED);
 	in->replaces = 0;
+	in->flow.found = 0; /* or whoever asks where the packet goes would be told of the old one */
 	return open_flow(env, config, in);
+}
+
+/* A destination that stays as it is needs no alias: the box's own address may be what a rule redirects to. */
+static inline void destination_note(struct ks_inspection *in)
+{
+	const struct ks_tuple *was = &in->pkt.tuple, *is = &in->out;
+
+	in->translate &= ~KS_TRANSLATE_DST;
+	if (is->dst.d[0] != was->dst.d[0] || is->dst.d[1] != was->dst.d[1] || is->dport != was->dport)
+		in->translate |= KS_TRANSLATE_DST;
 }
 
 /*
@@ -165,7 +178,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	if (!decision.targets || is_repeated(config, in))
 		return true;
 	*reason = ks_nat_forward(env, in, &decision);
-	in->translate |= KS_TRANSLATE_DST;
+	destination_note(in);
 	return !*reason;
 }
 
@@ -173,16 +186,15 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	in->opened = 0;
-	if (is_repeated(config, in) || ks_conn_may_open(config, &in->pkt))
+	if (ks_conn_may_open(config, &in->pkt))
 		return false;
-	if (ks_expect_find(env, in)) {
+	if (ks_expect_find(env, in))
 		in->opened = 1;
-	} else if (config->options & KS_OPT_NAT) {
+	else if (is_repeated(config, in))
+		return false;
+	else if (config->options & KS_OPT_NAT)
 		ks_nat_arrive(env, config, in);
-	}
-	if (in->out.dst.d[0] != in->pkt.tuple.dst.d[0] || in->out.dst.d[1] != in->pkt.tuple.dst.d[1] ||
-	    in->out.dport != in->pkt.tuple.dport)
-		in->translate |= KS_TRANSLATE_DST;
+	destination_note(in);
 	if (!in->opened)
 		return false;
 	if (in->to == KS_ZONE_UNKNOWN)
