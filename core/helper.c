@@ -26,6 +26,12 @@
 #define TFTP_REQUEST 6U
 #define REFRESH_PARTS 8U /* of its time, after one of which a memory is renewed */
 
+/* Streams begin at the answer to the SYN: what is there before it is of an earlier connection, which is over. */
+static inline bool is_of_before(const struct ks_inspection *in)
+{
+	return ks_is_stream(in) && in->flow.before.state == KS_STATE_TCP_SYN_SENT;
+}
+
 static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 {
 	struct ks_entry *e = &in->helping.memory[dir & 1];
@@ -35,7 +41,7 @@ static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 	e->clock = in->flow.clock;
 	ks_table_hash(env, e);
 	ks_table_find(env, e);
-	in->helping.ready[dir & 1] = e->found && e->before.state == KS_STATE_HELPER;
+	in->helping.ready[dir & 1] = e->found && e->before.state == KS_STATE_HELPER && !is_of_before(in);
 	if (e->found)
 		e->after = e->before;
 	else
