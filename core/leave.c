@@ -6,6 +6,7 @@
  */
 #include "env.h"
 #include "fragment.h"
+#include "home.h"
 #include "icmp.h"
 #include "nat.h"
 #include "nat_map.h"
@@ -30,20 +31,45 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *he
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
 }
 
+/* Tries at finding what a leaving packet belongs to, because others write at its flow. */
+struct search {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	const __u8 *head;
+	__u32 reason;
+};
+
 /* The flow by the packet's own tuple, which is that of its true endpoints now. */
-static __u32 leaving_find(struct ks_env *env, struct ks_inspection *in)
+static long packet_try(__u32 n, void *arg)
 {
+	struct search *s = arg;
+	struct ks_inspection *in = s->in;
+
 	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
-	ks_table_hash(env, &in->flow);
-	ks_nat_find(env, in);
+	ks_table_hash(s->env, &in->flow);
+	ks_nat_find(s->env, in);
+	s->reason = KS_REASON_CONTENDED;
+	if (in->flow.busy)
+		return 0;
+	s->reason = KS_REASON_UNTRANSLATED;
 	if (!in->flow.found || in->via)
-		return KS_REASON_UNTRANSLATED;
+		return 1;
 	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
-	return ks_nat_leave(env, in);
+	s->reason = ks_nat_leave(s->env, in);
+	return s->reason != KS_REASON_CONTENDED;
+}
+
+static long error_try(__u32 n, void *arg)
+{
+	struct search *s = arg;
+
+	s->reason = ks_icmp_error_judge(s->env, s->in, s->head);
+	return s->reason != KS_REASON_CONTENDED;
 }
 
 void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
+	struct search search = { .env = env, .in = in, .head = head, .reason = KS_REASON_UNTRANSLATED };
 	__u32 reason;
 
 	ks_inspection_init(in);
@@ -54,11 +80,10 @@ void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8
 		return;
 	}
 	if (in->stage == KS_STAGE_ERROR)
-		reason = ks_icmp_error_judge(env, in, head);
+		ks_loop(JUDGE_TRIES, error_try, &search);
 	else if (in->stage == KS_STAGE_FIND || (in->stage == KS_STAGE_FRAGMENT && !in->reason))
-		reason = leaving_find(env, in);
-	else
-		reason = KS_REASON_UNTRANSLATED;
+		ks_loop(JUDGE_TRIES, packet_try, &search);
+	reason = search.reason;
 	in->stage = KS_STAGE_DONE;
 	if (reason && reason != KS_REASON_OK_RELATED) {
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);

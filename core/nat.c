@@ -49,8 +49,8 @@ static void follow(struct ks_env *env, struct ks_inspection *in)
 	ks_table_read(env, &in->flow);
 	if (version_at(env, &ref) != version)
 		in->flow.busy = 1;
-	if (in->flow.found && !in->flow.busy && in->flow.before.alias[side] == ks_place_of(&ref) &&
-	    in->flow.before.state != KS_STATE_ALIAS) {
+	if (in->flow.found && !in->flow.busy && in->flow.key.kind == KS_KIND_FLOW &&
+	    in->flow.before.state != KS_STATE_ALIAS && in->flow.before.alias[side] == ks_place_of(&ref)) {
 		in->via = 1 + side;
 		in->sender = sender_of(&in->flow.before, dir);
 		return;
@@ -68,13 +68,19 @@ void ks_nat_find(struct ks_env *env, struct ks_inspection *in)
 		follow(env, in);
 }
 
-/* Reads the alias by which side `dir` knows the flow. Returns false if it is not there as it must be. */
-static bool alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+/*
+ * Reads the alias by which side `dir` knows the flow. Returns 0, or a reason if it is not there as it must be, or the
+ * sweeper has it in hand.
+ */
+static __u32 alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 {
 	in->side.ref = ks_place_ref(in->flow.before.alias[dir & 1]);
 	ks_table_read(env, &in->side);
-	return !in->side.busy && in->side.before.state == KS_STATE_ALIAS &&
-	       in->side.before.alias[0] == ks_place_of(&in->flow.ref);
+	if (in->side.busy)
+		return KS_REASON_CONTENDED;
+	if (in->side.before.state == KS_STATE_ALIAS && in->side.before.alias[0] == ks_place_of(&in->flow.ref))
+		return 0;
+	return KS_REASON_UNTRANSLATED;
 }
 
 static inline void take_src(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
@@ -92,7 +98,7 @@ static inline void take_dst(struct ks_tuple *tuple, const struct ks_flow_key *ke
 __u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1, far = !dir, receiver;
+	__u32 dir = in->dir & 1, far = !dir, receiver, reason;
 
 	in->translate = 0;
 	in->out = in->pkt.tuple;
@@ -101,8 +107,9 @@ __u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in)
 		in->translate |= KS_TRANSLATE_DST;
 	}
 	if (flow->alias[far]) {
-		if (!alias_read(env, in, far))
-			return KS_REASON_UNTRANSLATED;
+		reason = alias_read(env, in, far);
+		if (reason)
+			return reason;
 		/* The far side's name for the sender is the alias's end that is not the receiver. */
 		receiver = ks_flow_orig_side(&in->side.before) != (far & 1);
 		take_src(&in->out, &in->side.key, !receiver);
@@ -120,7 +127,7 @@ __u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in)
 __u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1, far = !dir, receiver;
+	__u32 dir = in->dir & 1, far = !dir, receiver, reason;
 
 	in->translate = 0;
 	if (!(flow->alias[0] | flow->alias[1]))
@@ -131,8 +138,9 @@ __u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in)
 		in->translate |= KS_TRANSLATE_DST;
 	}
 	if (flow->alias[far]) {
-		if (!alias_read(env, in, far))
-			return KS_REASON_UNTRANSLATED;
+		reason = alias_read(env, in, far);
+		if (reason)
+			return reason;
 		receiver = ks_flow_orig_side(&in->side.before) != (far & 1);
 		take_dst(&in->quoted_out, &in->side.key, !receiver);
 		if (in->from != KS_ZONE_SELF)
