@@ -25,6 +25,12 @@ static inline struct ks_mapping *after(struct ks_inspection *in)
 	return (struct ks_mapping *)&in->side.after;
 }
 
+/* Whether the mapping's other endpoint is this one. */
+static inline bool is_of(const struct ks_mapping *m, const struct ks_addr *addr, __be16 port)
+{
+	return m->addr.d[0] == addr->d[0] && m->addr.d[1] == addr->d[1] && m->port == port;
+}
+
 /* in->side's key: an endpoint, and for a permit a peer's address. */
 static void key_make(struct ks_env *env, struct ks_inspection *in, enum ks_kind kind, const struct ks_addr *addr,
 		     __be16 port, const struct ks_addr *peer)
@@ -79,20 +85,20 @@ static void entry_touch(struct ks_env *env, struct ks_inspection *in)
 static ks_inline void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	key_make(env, in, KS_KIND_PERMIT, &in->out.src, in->out.sport, &in->out.dst);
-	ks_table_find(env, &in->side);
-	if (in->side.found) {
-		entry_touch(env, in);
-		return;
-	}
 	entry_fill(config, in, &in->pkt.tuple.src, in->pkt.tuple.sport);
-	entry_put(env, in);
+	ks_table_find(env, &in->side);
+	if (!in->side.found)
+		entry_put(env, in);
+	else if (!in->dry)
+		ks_table_commit(env, &in->side);
 }
 
 static bool is_permitted(struct ks_env *env, struct ks_inspection *in)
 {
 	key_make(env, in, KS_KIND_PERMIT, &in->pkt.tuple.dst, in->pkt.tuple.dport, &in->pkt.tuple.src);
 	ks_table_find(env, &in->side);
-	return in->side.found;
+	/* One that has outlived its mapping was another inner endpoint's. */
+	return in->side.found && is_of(before(in), &in->out.dst, in->out.dport);
 }
 
 bool ks_map_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
@@ -139,7 +145,8 @@ bool ks_map_leave(struct ks_env *env, const struct ks_config *config, struct ks_
 	entry_touch(env, in);
 	key_make(env, in, KS_KIND_MAPPING_IN, &in->out.src, in->out.sport, NULL);
 	ks_table_find(env, &in->side);
-	if (!in->side.found)
+	/* It may have died first, and the outer endpoint be another's. */
+	if (!in->side.found || !is_of(before(in), &in->pkt.tuple.src, in->pkt.tuple.sport))
 		return false;
 	entry_touch(env, in);
 	if (in->mapped & KS_TARGET_ADF)
