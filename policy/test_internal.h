@@ -98,4 +98,9 @@ int ks_extension_from_word(const char *word);
 /* The nearest word that could stand behind the protocol, for complaints; NULL. */
 const char *ks_packet_word_nearest(const char *word);
 
+/* Parses what a word takes (policy/test_args.c). */
+int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod);
+/* A TCP number: 101, -5, next, next+5. Returns 0 or -EINVAL. */
+int ks_seq_value(const char *text, struct ks_mod *mod);
+
 #endif

@@ -38,14 +38,10 @@ static const struct named_number icmp_codes[] = {
 };
 
 static const struct named_number extensions[] = {
-	{ "hop-by-hop", -1, KS_PROTO_HOPOPTS },
-	{ "router-alert", -1, KS_PROTO_HOPOPTS },
-	{ "dest-options", -1, KS_PROTO_DSTOPTS },
-	{ "routing", -1, KS_PROTO_ROUTING },
-	{ "fragment", -1, KS_PROTO_FRAGMENT },
-	{ "auth", -1, KS_PROTO_AH },
-	{ "mobility", -1, KS_PROTO_MOBILITY },
-	{ "hip", -1, KS_PROTO_HIP },
+	{ "hop-by-hop", -1, KS_PROTO_HOPOPTS },	  { "router-alert", -1, KS_PROTO_HOPOPTS },
+	{ "dest-options", -1, KS_PROTO_DSTOPTS }, { "routing", -1, KS_PROTO_ROUTING },
+	{ "fragment", -1, KS_PROTO_FRAGMENT },	  { "auth", -1, KS_PROTO_AH },
+	{ "mobility", -1, KS_PROTO_MOBILITY },	  { "hip", -1, KS_PROTO_HIP },
 	{ "shim6", -1, KS_PROTO_SHIM6 },
 };
 
