@@ -143,6 +143,8 @@ def punch_udp(port, place):
             except OSError:
                 pass
             time.sleep(0.05)
+        for _ in range(5):  # the peer may have missed the first ones
+            sock.sendto(b"hello", peer)
         tell(heard=heard)
 
 
