@@ -5,7 +5,7 @@
  * client only, a reply at the start of a line of the server that is no inner
  * line of a multi-line reply. The first line of a client must be one that a
  * login begins with: what a browser can be made to send to this port (an HTTP request
- * with commands in its body, "NAT slipstreaming") ends the helper at once.
+ * with commands in its body, "NAT slipstreaming") ends the helper at once, as does a header line.
  */
 #include "scanner.h"
 
@@ -71,6 +71,9 @@ static inline bool ends_word(__u8 octet)
 static enum ks_heard command(struct ks_scanner *p, __u8 octet, bool begun)
 {
 	p->phase = KS_SCANNER_SKIP;
+	/* A header of HTTP ("Host:"), whatever its method was called. */
+	if (octet == ':')
+		return KS_HEARD_OVER;
 	if (!begun)
 		return ends_word(octet) && begins_login(p->word) ? KS_HEARD_GREETED : KS_HEARD_OVER;
 	if (!ends_word(octet))

@@ -3,6 +3,9 @@
  * IRC (RFC 1459): offers of direct connections, as clients have made them since
  * 1990 (DCC): "PRIVMSG nick :\001DCC SEND name 167772165 1025 size\001", or
  * CHAT. They count in what the client says only, at the start of a line.
+ * The first line must be one with which clients register: what a browser can be
+ * made to send to this port ends the helper at once, because anybody may come to
+ * what is offered here.
  */
 #include "scanner.h"
 
@@ -34,11 +37,35 @@ static enum ks_heard skip(struct ks_scanner *p)
 	return KS_HEARD_UNMARK;
 }
 
-/* "PRIVMSG ", octet by octet. */
+/* The commands with which clients begin: RFC 1459 4.1, 2812 3.1, and IRCv3. */
+static bool registers(__u32 word)
+{
+	switch (word) {
+	case KS_WORD('C', 'A', 'P', ' '):
+	case KS_WORD('P', 'A', 'S', 'S'):
+	case KS_WORD('N', 'I', 'C', 'K'):
+	case KS_WORD('U', 'S', 'E', 'R'):
+	case KS_WORD('A', 'U', 'T', 'H'): /* AUTHENTICATE */
+	case KS_WORD('W', 'E', 'B', 'I'): /* WEBIRC */
+	case KS_WORD('P', 'R', 'O', 'T'): /* PROTOCTL */
+	case KS_WORD('S', 'T', 'A', 'R'): /* STARTTLS */
+	case KS_WORD('P', 'I', 'N', 'G'):
+	case KS_WORD('P', 'O', 'N', 'G'):
+	case KS_WORD('Q', 'U', 'I', 'T'):
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* "PRIVMSG ", octet by octet. ks_scanner.code is 1 when the client has registered. */
 static enum ks_heard command(struct ks_scanner *p)
 {
 	if (p->column < 2 * WORD_OCTETS && p->column != WORD_OCTETS)
 		return KS_HEARD_NOTHING;
+	if (!p->code && !registers(p->word))
+		return KS_HEARD_OVER;
+	p->code = 1;
 	if (p->phase == LINE) {
 		p->phase = p->word == KS_WORD('P', 'R', 'I', 'V') ? COMMAND : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
@@ -150,6 +177,9 @@ enum ks_heard ks_irc_octet(struct ks_scanner *p, __u8 octet)
 	else
 		p->phase = KS_SCANNER_SKIP;
 	heard = phase_step(p, octet);
+	/* A header of HTTP ("Host:"), whatever its method was called. */
+	if (p->column == WORD_OCTETS + 1 && octet == ':')
+		return KS_HEARD_OVER;
 	if (p->column == KS_SCANNER_LINE_MAX && in_argument)
 		heard = skip(p);
 	if (octet != LF)

@@ -247,12 +247,15 @@ static void ftp_long_lines(void **state)
 	}
 }
 
-static struct heard irc(const char *text)
+/* `registered`: what the client has said before. */
+static struct heard irc(const char *registered, const char *text)
 {
 	struct heard heard = { 0 };
 	struct ks_scanner p;
 
 	ks_scanner_reset(&p);
+	for (size_t i = 0; registered && registered[i]; i++)
+		ks_irc_octet(&p, (__u8)registered[i]);
 	for (size_t i = 0; text[i]; i++)
 		listen(ks_irc_octet(&p, (__u8)text[i]), &heard, &p, i);
 	return heard;
@@ -260,7 +263,7 @@ static struct heard irc(const char *text)
 
 static void assert_dcc(const char *text, const char *span)
 {
-	struct heard heard = irc(text);
+	struct heard heard = irc("NICK a\r\n", text);
 
 	assert_int_equal(heard.announced, 1);
 	assert_string_equal(heard.last, "10.0.0.5 1025");
@@ -293,9 +296,23 @@ static void irc_dcc_refused(void **state)
 	};
 
 	for (size_t n = 0; n < KS_ARRAY_SIZE(texts); n++) {
-		if (irc(texts[n]).announced)
+		if (irc("NICK a\r\n", texts[n]).announced)
 			fail_msg("announced: %s", texts[n]);
 	}
+}
+
+/* What a page can make a browser say; the server may choose the name of the method. */
+static void irc_not_a_client(void **state)
+{
+	static const char said[] = "\r\nPRIVMSG bob :\001DCC SEND f 167772165 1025 1\001\r\n";
+	struct heard heard = irc("POST / HTTP/1.1\r\nHost: a\r\n", said);
+
+	assert_int_not_equal(irc(NULL, "POST / HTTP/1.1\r\n").over, 0);
+	assert_int_not_equal(irc(NULL, "PRIVMSG bob :\001DCC SEND f 167772165 1025 1\001\r\n").over, 0);
+	assert_int_not_equal(irc("NICK / HTTP/1.1\r\n", "Host: a\r\n").over, 0);
+	assert_int_equal(irc(NULL, "CAP LS 302\r\nNICK a\r\nUSER a 0 * :a\r\n").over, 0);
+	assert_int_equal(irc(NULL, "PASS x\r\nNICK a\r\n").over, 0);
+	assert_int_not_equal(heard.over, 0);
 }
 
 /* Listens to a datagram; its addresses are the speaker's if they are 10.0.0.5. Returns how many streams. */
@@ -432,9 +449,10 @@ int main(void)
 		cmocka_unit_test(ftp_passive),	     cmocka_unit_test(ftp_passive_refused),
 		cmocka_unit_test(ftp_several_lines), cmocka_unit_test(ftp_others),
 		cmocka_unit_test(ftp_long_lines),    cmocka_unit_test(irc_dcc),
-		cmocka_unit_test(irc_dcc_refused),   cmocka_unit_test(sip_streams),
-		cmocka_unit_test(sip_refused),	     cmocka_unit_test(tftp_requests),
-		cmocka_unit_test(pptp_calls),	     cmocka_unit_test(pptp_refused),
+		cmocka_unit_test(irc_dcc_refused),   cmocka_unit_test(irc_not_a_client),
+		cmocka_unit_test(sip_streams),	     cmocka_unit_test(sip_refused),
+		cmocka_unit_test(tftp_requests),     cmocka_unit_test(pptp_calls),
+		cmocka_unit_test(pptp_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
