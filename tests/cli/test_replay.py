@@ -33,7 +33,7 @@ def test_frames(keepstate):
     assert [(f['from'], f['to']) for f in frames] == [('lan', 'wan'), ('wan', 'lan'), ('wan', 'lan')]
     assert frames[0]['rule']['line'] == 4 and frames[2]['rule'] is None
     assert frames[1]['time'] == 1.0
-    assert summary['verdicts'] == {'allow': 2, 'deny': 1, 'reject': 0, 'bypass': 0}
+    assert summary['verdicts'] == {'allow': 2, 'deny': 1, 'reject': 0, 'bypass': 0, 'hold': 0}
     assert summary['reasons']['no state'] == {'packets': 1, 'bytes': 14 + len(STRANGER)}
     connection, = summary['connections']
     assert connection['packets'] == [1, 1] and connection['bytes'] == [len(ASK), len(ANSWER)]
