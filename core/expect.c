@@ -73,6 +73,9 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *in)
 	in->helping.named = 0;
 	if (!counts || !counts->records[KS_KIND_EXPECT])
 		return false;
+	/* Of GRE only calls of PPTP are expected: a tunnel with a key has that for a port on either side. */
+	if (in->pkt.tuple.proto == KS_PROTO_GRE && in->pkt.tuple.sport)
+		return false;
 	in->helping.want = in->pkt.tuple;
 	in->helping.want.sport = 0;
 	if (!look(env, in)) {

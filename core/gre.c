@@ -60,7 +60,7 @@ static inline void ports_read(const __u8 *gre, __u32 flags, struct ks_tuple *tup
 	tuple->sport = 0;
 	tuple->dport = 0;
 	if ((flags & GRE_VERSION) == 1) {
-		tuple->dport = ks_load16(gre + GRE_CALL_OFF);
+		tuple->dport = ks_gre_call_port(ks_load16(gre + GRE_CALL_OFF));
 	} else if (flags & GRE_KEY) {
 		tuple->sport = key_port(gre + key_off(flags));
 		tuple->dport = tuple->sport;

@@ -8,6 +8,7 @@
 #include "adjust.h"
 #include "env.h"
 #include "expect.h"
+#include "gre.h"
 #include "helper_memory.h"
 #include "home.h"
 
@@ -98,9 +99,11 @@ static void want_make(struct ks_inspection *in, const struct ks_scanner *p)
 		want->src = in->translate & KS_TRANSLATE_DST ? in->out.dst : in->pkt.tuple.dst;
 	want->dst = in->translate & KS_TRANSLATE_SRC ? in->out.src : in->pkt.tuple.src;
 	want->dport = ks_be16(p->port);
+	if (is_call)
+		want->dport = ks_gre_call_port(want->dport);
 	if (is_call || is_sdp)
 		want->proto = is_call ? KS_PROTO_GRE : KS_PROTO_UDP;
-	in->helping.port = p->port;
+	in->helping.port = ks_be16(want->dport);
 	in->helping.choose = in->helping.rewrites && !is_call && !is_sdp;
 }
 
