@@ -80,7 +80,8 @@ static __u32 udp(bool back, __u16 port)
 static void random_frame(__u64 *seed, struct frame *f, bool *back)
 {
 	static const __u8 flags[] = { SYN, SYN | ACK, ACK, ACK, ACK, FIN | ACK, RST, RST | ACK };
-	static const __u32 steps[] = { 0, 0, 0, 1, 1, 2, 2, 100, 101, 200, 201, 301, 0xffffffff, 0xffffff00, 70000, 0x80000000 };
+	static const __u32 steps[] = { 0,   0,	 0,   1,   1,	       2,	   2,	  100,
+				       101, 200, 201, 301, 0xffffffff, 0xffffff00, 70000, 0x80000000 };
 	static const __u32 isn[2] = { 0xffffff80, 0x7fffffb0 };
 	__u32 len = test_below(seed, 2) ? 0 : test_below(seed, 250);
 
@@ -403,6 +404,40 @@ static void test_held_for_ever(void **state)
 	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
 }
 
+static __u32 *held; /* the version of a flow that somebody writes */
+
+/* Whoever writes is done when we look for the third time. */
+static void writer_done(struct ks_env *e, __u32 index)
+{
+	if (++looks == 3)
+		(*held)++;
+}
+
+/* A packet leaves for its source to be translated while another of its flow is committed. */
+static void test_leaving_while_others_write(void **state)
+{
+	__u8 head[KS_HEAD_SIZE] = { 0 };
+	struct ks_inspection in;
+	struct frame f;
+
+	udp_frame(&f, false, 4000);
+	inspect(&f, false, &in);
+	memcpy(head, f.data, f.len);
+	held = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	(*held)++;
+	looks = 0;
+	env->on_bucket = writer_done;
+	in.phase = KS_TRANSLATE_SRC;
+	ks_inspect_leaving(env, &in, head);
+	env->on_bucket = NULL;
+	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(in.action, KS_ALLOW);
+	(*held)++;
+	ks_inspect_leaving(env, &in, head);
+	assert_int_equal(in.reason, KS_REASON_CONTENDED);
+	assert_int_equal(in.action, KS_DENY);
+}
+
 static void test_every_packet_is_counted_once(void **state)
 {
 	__u64 seed = 5, sum = 0;
@@ -440,6 +475,7 @@ int main(void)
 		TEST(test_outrun),
 		TEST(test_always_outrun),
 		TEST(test_held_for_ever),
+		TEST(test_leaving_while_others_write),
 		TEST(test_every_packet_is_counted_once),
 	};
 
