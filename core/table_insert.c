@@ -265,7 +265,8 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	if (version & 1 || !slot_claim(slot, version))
 		return KS_REASON_CONTENDED;
 	e->before = slot->flow;
-	if (!slot_is_still(&e->before, best->rank, e->clock)) {
+	if (!slot_is_still(&e->before, best->rank, e->clock) ||
+	    (best->rank == SLOT_SAME_KEY && !key_equal(&slot->key, &e->key))) {
 		slot_release(slot);
 		return KS_REASON_CONTENDED;
 	}

@@ -463,6 +463,58 @@ static void race_insert(__u32 fill, __u32 first_state, __u32 wanted, __u32 limit
 	}
 }
 
+static bool other_taken;
+static __u32 other;
+
+/* The alias that we found left behind is swept, and its slot is another flow's new alias. */
+static void play_alias_other(struct ks_env *env)
+{
+	struct ks_inspection in = look(env, other, 10 * SECOND);
+
+	play_sweep(env);
+	in.flow.after = flow_of(KS_STATE_ALIAS, 10 * SECOND, 60000);
+	other_taken = ks_table_insert(env, &in.flow) == KS_REASON_OK_NEW;
+}
+
+/* A key that is put in by way of the other bucket, but may lie in the first one of this hash. */
+static __u32 of_other_bucket(struct ks_env *env, __u64 hash)
+{
+	__u32 bucket = ks_table_place(&env->shape, hash, 0);
+
+	for (__u32 n = 100;; n++) {
+		__u64 its = look(env, n, SECOND).flow.hash;
+
+		if (ks_table_place(&env->shape, its, 0) != bucket && ks_table_place(&env->shape, its, 1) == bucket)
+			return n;
+	}
+}
+
+/* Whoever got it keeps it. */
+static void test_race_insert_over_alias(void **state)
+{
+	for (race.at = 0; race.at < 24; race.at++) {
+		struct ks_env *env = test_env_create(2);
+		struct ks_inspection in;
+		bool taken;
+
+		insert(env, 1, KS_STATE_ALIAS, SECOND, 1000);
+		for (__u32 n = 2; n < 60; n++)
+			insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
+		in = look(env, 1, 10 * SECOND);
+		other = of_other_bucket(env, in.flow.hash);
+		in.flow.after = flow_of(KS_STATE_ALIAS, 10 * SECOND, 60000);
+		race.calls = 0;
+		race.play = play_alias_other;
+		other_taken = false;
+		env->on_bucket = race_hook;
+		taken = ks_table_insert(env, &in.flow) == KS_REASON_OK_NEW;
+		env->on_bucket = NULL;
+		assert_true(look(env, other, 10 * SECOND).flow.found == other_taken);
+		assert_int_equal(env->counts.records[KS_KIND_FLOW], taken + other_taken);
+		test_env_destroy(env);
+	}
+}
+
 static void test_race_insert_over_dead(void **state)
 {
 	race_insert(3, KS_STATE_TCP_SYN_SENT, 1, 8);
@@ -653,6 +705,7 @@ int main(void)
 		cmocka_unit_test(test_dead_before_closed),
 		cmocka_unit_test(test_replace_keeps_the_budget),
 		cmocka_unit_test(test_race_insert_over_dead),
+		cmocka_unit_test(test_race_insert_over_alias),
 		cmocka_unit_test(test_race_insert_over_closed),
 		cmocka_unit_test(test_insert_sees_a_flow_being_written),
 		cmocka_unit_test(test_claimed_bucket),
