@@ -300,8 +300,46 @@ TC_STAGE(ks_tc_helper, ks_stage_helper(&env, &scratch->in))
 TC_STAGE(ks_tc_scan, ks_stage_scan(&env, &scratch->in))
 TC_STAGE(ks_tc_announce, ks_stage_announce(&env, &scratch->in))
 TC_STAGE(ks_tc_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
-TC_STAGE(ks_tc_write, ks_stage_write(&env, &scratch->in, scratch->head))
-TC_STAGE(ks_tc_leaving, scratch->relay.is_leaving = 1; ks_inspect_leaving(&env, &scratch->in, scratch->head))
+
+/* What leaves was counted when it came in; only a drop is news. */
+static ks_inline bool has_left(const struct ks_scratch *scratch)
+{
+	return scratch->relay.is_leaving && scratch->in.stage == KS_STAGE_DONE && scratch->in.action == KS_ALLOW;
+}
+
+/* Every packet of a translated flow comes here, so it ends here too where it can. */
+PROGRAM("tc")
+int ks_tc_write(struct __sk_buff *skb)
+{
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
+
+	if (!scratch)
+		return TC_DROP;
+	env.generation = scratch->relay.generation;
+	ks_stage_write(&env, &scratch->in, scratch->head);
+	ks_fragment_turn(&scratch->in);
+	if (has_left(scratch))
+		return TC_PASS;
+	return scratch->relay.is_leaving ? go_on(skb, scratch) : finish(skb, scratch, &env);
+}
+
+PROGRAM("tc")
+int ks_tc_leaving(struct __sk_buff *skb)
+{
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
+
+	if (!scratch)
+		return TC_DROP;
+	env.generation = scratch->relay.generation;
+	scratch->relay.is_leaving = 1;
+	ks_inspect_leaving(&env, &scratch->in, scratch->head);
+	if (scratch->in.stage == KS_STAGE_WRITE)
+		ks_stage_write(&env, &scratch->in, scratch->head);
+	ks_fragment_turn(&scratch->in);
+	return has_left(scratch) ? TC_PASS : go_on(skb, scratch);
+}
 
 PROGRAM("tc")
 int ks_tc_end(struct __sk_buff *skb)
@@ -312,8 +350,7 @@ int ks_tc_end(struct __sk_buff *skb)
 	if (!scratch)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
-	/* Its first half was counted when it came in; only a drop is news. */
-	if (scratch->relay.is_leaving && scratch->in.action == KS_ALLOW)
+	if (has_left(scratch))
 		return TC_PASS;
 	return verdict(skb, scratch, &env);
 }
