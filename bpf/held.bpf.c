@@ -117,6 +117,11 @@ static long release_step(__u32 n, void *arg)
 	if (held->state != KS_HELD_KEPT || held->hash != w->hash ||
 	    ks_cmpxchg(&held->state, KS_HELD_KEPT, KS_HELD_BUSY) != KS_HELD_KEPT)
 		return 0;
+	/* It may have been given to another datagram just before it was ours. */
+	if (held->hash != w->hash) {
+		ks_store_release(&held->state, KS_HELD_KEPT);
+		return 0;
+	}
 	if (ks_test_mode) {
 		ks_store_release(&held->state, KS_HELD_RELEASED); /* the test itself offers it again */
 		return 0;

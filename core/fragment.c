@@ -246,7 +246,8 @@ static long find_try(__u32 n, void *arg)
 		return 0;
 	in->side.after = in->side.before;
 	v->reason = KS_REASON_OK_NEW;
-	if (!in->side.found || !(d->flags & KS_DATAGRAM_JUDGED))
+	/* One of which none was kept has none on its way back: somebody else has put the mark on this packet. */
+	if (!in->side.found || !(d->flags & KS_DATAGRAM_JUDGED) || !(d->flags & KS_DATAGRAM_HELD))
 		v->reason = KS_REASON_FRAGMENT_EARLY;
 	else if (d->flags & KS_DATAGRAM_DEAD)
 		v->reason = KS_REASON_FRAGMENT_DEAD;

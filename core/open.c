@@ -52,10 +52,18 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
 	if (in->dry)
 		return KS_REASON_OK_NEW;
 	reason = ks_table_insert(env, &in->flow);
-	if (reason == KS_REASON_OK_NEW)
+	if (reason == KS_REASON_OK_NEW) {
 		ks_nat_bind(env, in);
-	else
-		ks_nat_drop(env, in);
+		return reason;
+	}
+	ks_nat_drop(env, in);
+	/* Another flow has the same true ends, under another translation: for the two there is one port too few. */
+	if (reason == KS_REASON_CONTENDED && in->translate & KS_TRANSLATE_DST) {
+		ks_table_find(env, &in->flow);
+		if (in->flow.found)
+			reason = KS_REASON_NO_PORT;
+		in->flow.found = 0;
+	}
 	return reason;
 }
 
