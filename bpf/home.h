@@ -35,6 +35,17 @@ struct ks_env {
 
 /* Keeps the compiler from reasoning past a bound that the verifier must see. */
 #define ks_opaque(v) asm volatile("" : "+r"(v))
+/*
+ * `v`, but as a number that the verifier knows nothing of; `by` is any 64-bit word that it does not know. Kernels before
+ * 6.7 look at the body of a loop for its first round only, and cut off what only later rounds reach: what a loop counts up, or
+ * finds better and better, must not begin with a constant.
+ */
+#define ks_unknown(v, by)                                                                  \
+	({                                                                                 \
+		__u64 ks_hidden = (v);                                                     \
+		asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(ks_hidden) : "r"((__u64)(by))); \
+		ks_hidden;                                                                 \
+	})
 #define ks_barrier() asm volatile("" ::: "memory")
 
 /* BPF has no acquire and release before v4 of its instruction set; x86 orders loads and stores by itself. */

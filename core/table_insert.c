@@ -308,8 +308,9 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 		.e = e,
 		.places = p,
 		.buckets = buckets,
-		.free = { NO_SLOT, NO_SLOT },
-		.best = { .rank = SLOT_TAKEN },
+		.used = { (__u32)ks_unknown(0, e->hash), (__u32)ks_unknown(0, e->hash) },
+		.free = { (__u32)ks_unknown(NO_SLOT, e->hash), (__u32)ks_unknown(NO_SLOT, e->hash) },
+		.best = { .rank = (__u32)ks_unknown(SLOT_TAKEN, e->hash), .age = (__s32)ks_unknown(0, e->hash) },
 	};
 
 	if (!config)

@@ -38,6 +38,7 @@ static inline __u64 ks_load64(const void *p)
 #define ks_apart /* see bpf/home.h: nothing here */
 
 #define ks_opaque(v) ((void)(v))
+#define ks_unknown(v, by) (v) /* see bpf/home.h */
 #define ks_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 
 #define ks_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
