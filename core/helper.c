@@ -187,11 +187,6 @@ static __u32 segment_begin(struct ks_inspection *in)
 	/* The rest of a segment in fragments is not here to be read or moved. */
 	if (in->pkt.flags & KS_PKT_FRAGMENT)
 		return m->form ? KS_REASON_ANNOUNCEMENT : 0;
-	/* Of a segment in fragments only the first part is here: nothing is read of it, and nothing can be written. */
-	if (in->pkt.flags & KS_PKT_FRAGMENT) {
-		h->stop = 1;
-		return m->form && !ks_seq_after(in->pkt.seq, m->shift.position) ? KS_REASON_ANNOUNCEMENT : 0;
-	}
 	if (!repeat_edit(in, m))
 		return KS_REASON_ANNOUNCEMENT;
 	if (!h->stop)

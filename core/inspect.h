@@ -121,6 +121,7 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
  * memory can be fetched while other packets are read (ks_table_place()).
  */
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 /* Does what in->stage says, once. The home calls it, or one of the stages below, until in->stage is KS_STAGE_DONE. */
 void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
@@ -146,7 +147,5 @@ void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *confi
 /* Judges a packet of the flow in->flow.before and commits what follows. Returns the reason; in->action is set. */
 __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
-/* The rest of the path, when in->stage is KS_STAGE_FIND. */
-__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 #endif

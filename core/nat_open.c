@@ -138,7 +138,7 @@ static inline bool has_dport(__u8 proto)
 }
 
 /* Rewrites in->out's destination by the target of a rule; the zone is asked anew. */
-static __u32 forward_by(struct ks_env *env, struct ks_inspection *in, const struct ks_target *t, __u32 n)
+static __u32 forward_by(struct ks_env *env, struct ks_inspection *in, const struct ks_target *t)
 {
 	struct ks_addr addr;
 	__u32 port, reason;
@@ -167,7 +167,7 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct 
 	/* Where the packet is seen only as it leaves, it has been routed already. */
 	if (!(in->phase & KS_TRANSLATE_DST))
 		return KS_REASON_UNTRANSLATED;
-	return forward_by(env, in, t, n);
+	return forward_by(env, in, t);
 }
 
 void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
@@ -187,7 +187,7 @@ void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks
 		return;
 	t = env_target(env, decision.target);
 	if (t && t->kind != KS_TARGET_EXEMPT)
-		forward_by(env, in, t, 0);
+		forward_by(env, in, t);
 }
 
 /* Makes in->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */

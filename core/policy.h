@@ -4,7 +4,7 @@
  * entries, the same bytes in every home. policy/compile.c writes them, the
  * home's env_rule(), env_set() and env_range() give them back, and
  * core/policy.c decides by them. How a rule is found is private to
- * core/policy.c: callers only know ks_policy_decide().
+ * core/policy.c: callers only know ks_policy_ask().
  */
 #ifndef KS_CORE_POLICY_H
 #define KS_CORE_POLICY_H
@@ -264,7 +264,7 @@ struct ks_config {
 struct ks_env;
 struct ks_inspection;
 
-/* The rule that decides: outcome of ks_policy_decide(). */
+/* The rule that decides: outcome of ks_policy_ask(). */
 struct ks_decision {
 	__u32 index; /* entry in the rule table, KS_DECISION_DEFAULT if none matched */
 	__u32 id;

@@ -83,12 +83,6 @@ static bool addresses_write(struct ks_env *env, struct change *c, const __u8 *he
 	return c->old->family == KS_IPV4 ? ipv4_write(env, c, head) : ipv6_write(env, c);
 }
 
-static inline bool has_ports(__u32 proto)
-{
-	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_UDPLITE || proto == KS_PROTO_SCTP ||
-	       proto == KS_PROTO_DCCP;
-}
-
 static inline bool is_icmp(__u32 proto)
 {
 	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
@@ -141,7 +135,7 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *in, struct cha
 	bool udp = proto == KS_PROTO_UDP;
 
 	c->port_diff = 0;
-	if ((has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, in->pkt.flags & KS_PKT_ICMP_QUERY))
+	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, in->pkt.flags & KS_PKT_ICMP_QUERY))
 		return false;
 	if (off == NO_CHECKSUM)
 		return true;
@@ -159,7 +153,7 @@ static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *in, str
 	bool is_question = in->quoted_question;
 	__u16 old, new;
 
-	if (!has_ports(proto) && !is_icmp(proto))
+	if (!ks_proto_has_ports(proto) && !is_icmp(proto))
 		return true;
 	if (!ports_write(env, c, is_question))
 		return false;
