@@ -104,6 +104,12 @@ const struct ks_port *port_get(__u32 ifindex)
 	return bpf_map_lookup_elem(&ks_ports, &ifindex);
 }
 
+/*
+ * Not inlined: the prototype is what makes clang describe the value in full, and without its size libbpf cannot create
+ * a map that is only known as the inside of another.
+ */
+#define ks_type_shown __attribute__((noinline))
+
 struct ks_env *env_apart(struct ks_env *env)
 {
 	env->scratch->env.generation = env->generation;
@@ -117,7 +123,7 @@ const struct ks_config *env_config(struct ks_env *env)
 	return bpf_map_lookup_elem(&ks_configs, &generation);
 }
 
-const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
+ks_type_shown const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_rules, &generation);
@@ -125,7 +131,7 @@ const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
-const struct ks_set *env_set(struct ks_env *env, __u32 index)
+ks_type_shown const struct ks_set *env_set(struct ks_env *env, __u32 index)
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_sets, &generation);
@@ -133,7 +139,7 @@ const struct ks_set *env_set(struct ks_env *env, __u32 index)
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
-const struct ks_range *env_range(struct ks_env *env, __u32 index)
+ks_type_shown const struct ks_range *env_range(struct ks_env *env, __u32 index)
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_ranges, &generation);
@@ -141,7 +147,7 @@ const struct ks_range *env_range(struct ks_env *env, __u32 index)
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }
 
-const struct ks_target *env_target(struct ks_env *env, __u32 index)
+ks_type_shown const struct ks_target *env_target(struct ks_env *env, __u32 index)
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_targets, &generation);
@@ -365,7 +371,6 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 	env->scratch->relay.generation = env->generation;
 	env->scratch->relay.is_leaving = 0;
 	in->now = clock_now(control);
-	in->flow.clock = ks_flow_clock(in->now);
 	in->dry = 0;
 	in->resumed = 0;
 	in->pkt.flags = 0;

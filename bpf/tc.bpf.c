@@ -394,6 +394,7 @@ int ks_kill(struct __sk_buff *skb)
 	if (!control || !scratch)
 		return 0;
 	inspection_prepare(&env, &scratch->in, control);
+	scratch->in.flow.clock = ks_flow_clock(scratch->in.now);
 	ks_loop(KILL_KEYS_MAX, kill_key, &killing);
 	return killing.killed;
 }

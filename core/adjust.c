@@ -155,7 +155,8 @@ static bool announcement_replace(struct ks_env *env, struct ks_inspection *in)
 	/* Grows and shrinks behind the first octet, which stays: the edges of the packet are not moved. */
 	if (delta && !env_packet_resize(env, h->edit + (delta > 0 ? h->edit_len : len), delta))
 		return false;
-	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) || !octets_sum(env, in, h->edit, end + delta, &new))
+	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) ||
+	    !octets_sum(env, in, h->edit, end + delta, &new))
 		return false;
 	return checksum_change(env, in, (__u16)old, (__u16) new, false) && grown(env, in, delta);
 }

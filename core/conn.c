@@ -119,22 +119,40 @@ void ks_conn_open(struct ks_env *env, const struct ks_config *config, struct ks_
 }
 
 /* A protocol without a machine: an answer makes it last longer. */
-static __u32 plain_update(struct ks_inspection *in)
+static inline __u32 plain_update(struct ks_inspection *in)
 {
-	if (in->pkt.flags & KS_PKT_ICMP_QUERY && in->dir == KS_REPLY)
-		return KS_REASON_DIRECTION;
-	if (in->pkt.flags & KS_PKT_ICMP_ANSWER && in->dir == KS_ORIGINAL)
-		return KS_REASON_DIRECTION;
 	if (in->dir == KS_REPLY) {
 		in->flow.after.flags |= KS_FLOW_ASSURED;
 		in->flow.after.state = plain_state(in->pkt.tuple.proto, true);
 	}
-	if (in->flow.after.class != KS_UDP_PLAIN)
-		ks_udp_update(in);
-	/* There will be no answer: a tunnel that goes on is a tunnel. */
-	if (in->pkt.tuple.proto == KS_PROTO_GRE && ks_gre_is_call(&in->pkt.tuple))
-		in->flow.after.state = plain_state(KS_PROTO_GRE, true);
 	return KS_REASON_OK_ESTABLISHED;
+}
+
+static inline __u32 udp_update(struct ks_inspection *in)
+{
+	__u32 reason = plain_update(in);
+
+	if (ks_unlikely(in->flow.after.class != KS_UDP_PLAIN))
+		ks_udp_update(in);
+	return reason;
+}
+
+/* Only the originator asks, only the other side answers. */
+static __u32 icmp_update(struct ks_inspection *in)
+{
+	if (in->pkt.flags & (in->dir == KS_REPLY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER))
+		return KS_REASON_DIRECTION;
+	return plain_update(in);
+}
+
+/* A call of PPTP gets no answer under its own key: a tunnel that goes on is a tunnel. */
+static __u32 gre_update(struct ks_inspection *in)
+{
+	__u32 reason = plain_update(in);
+
+	if (ks_gre_is_call(&in->pkt.tuple))
+		in->flow.after.state = plain_state(KS_PROTO_GRE, true);
+	return reason;
 }
 
 static inline bool is_established(__u32 state)
@@ -160,6 +178,16 @@ __u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct 
 		break;
 	case KS_PROTO_DCCP:
 		reason = ks_dccp_update(in, &moves);
+		break;
+	case KS_PROTO_UDP:
+		reason = udp_update(in);
+		break;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		reason = icmp_update(in);
+		break;
+	case KS_PROTO_GRE:
+		reason = gre_update(in);
 		break;
 	default:
 		reason = plain_update(in);

@@ -147,5 +147,4 @@ void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *confi
 /* Judges a packet of the flow in->flow.before and commits what follows. Returns the reason; in->action is set. */
 __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
-
 #endif

@@ -44,7 +44,8 @@ static inline __u32 refuse_known(struct ks_inspection *in, __u32 reason)
 	return ks_deny(in, KS_CLASS_INVALID, reason);
 }
 
-__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+/* Inlined where nearly every packet goes. */
+static ks_inline __u32 judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
 
@@ -71,63 +72,50 @@ __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct 
 	return ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
+__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	return judge_known(env, config, in);
+}
+
 void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason)
 {
 	if (!ks_again(in, reason, KS_STAGE_FIND))
 		ks_conclude(in, config, reason);
 }
 
-/* The tries at finding the packet's flow and judging it by that. */
-struct trial {
-	struct ks_env *env;
-	struct ks_inspection *in;
-	__u32 base; /* tries made before */
-	__u32 reason;
-};
-
-/* One try; returns nonzero when it came to a verdict, or another stage has the word. */
-static long find_try(__u32 n, void *arg)
+/* The packet's flow as it is now, or KS_REASON_CONTENDED while somebody writes. */
+static inline __u32 find_flow(struct ks_env *env, struct ks_inspection *in)
 {
-	struct trial *trial = arg;
-	const struct ks_config *config = env_config(trial->env);
-	struct ks_inspection *in = trial->in;
-
-	if (!config)
-		return 1;
-	if (n + trial->base) {
-		ks_outcome_init(in);
+	if (in->retries) { /* the first time it is made when the packet is read */
 		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
-		ks_table_hash(trial->env, &in->flow);
+		ks_table_hash(env, &in->flow);
 	}
-	in->retries = n + trial->base;
-	ks_nat_find(trial->env, in);
-	trial->reason = KS_REASON_CONTENDED;
-	if (in->flow.busy)
-		return 0;
-	in->replaces = in->flow.found && ks_conn_reopens(&in->pkt, &in->flow.before);
-	if (!in->flow.found || in->replaces) {
-		in->stage = KS_STAGE_OPEN;
-		return 1;
-	}
-	if (in->flow.before.helper) {
-		in->stage = KS_STAGE_HELPER;
-		return 1;
-	}
-	trial->reason = ks_judge_known(trial->env, config, in);
-	return trial->reason != KS_REASON_CONTENDED;
+	ks_nat_find(env, in);
+	return in->flow.busy ? KS_REASON_CONTENDED : KS_REASON_OK_NEW;
 }
 
 void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 {
-	struct trial trial = { .env = env, .in = in, .base = in->retries, .reason = KS_REASON_INTERNAL };
 	const struct ks_config *config = env_config(env);
+	__u32 reason;
 
-	in->stage = KS_STAGE_FIND;
-	ks_loop(JUDGE_TRIES - in->retries, find_try, &trial);
+	in->stage = KS_STAGE_DONE;
 	if (!config)
-		in->stage = KS_STAGE_DONE;
-	else if (in->stage == KS_STAGE_FIND)
-		ks_conclude(in, config, trial.reason);
+		return;
+	reason = find_flow(env, in);
+	if (reason != KS_REASON_CONTENDED) {
+		in->replaces = in->flow.found && ks_conn_reopens(&in->pkt, &in->flow.before);
+		if (!in->flow.found || in->replaces) {
+			in->stage = KS_STAGE_OPEN;
+			return;
+		}
+		if (ks_unlikely(in->flow.before.helper)) {
+			in->stage = KS_STAGE_HELPER;
+			return;
+		}
+		reason = judge_known(env, config, in);
+	}
+	ks_inspect_conclude(in, config, reason);
 }
 
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)

@@ -197,8 +197,7 @@ static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *qu
 	return decision->action;
 }
 
-ks_apart __u32 ks_policy_ask_apart(struct ks_env *env, const struct ks_question *question,
-				   struct ks_decision *decision)
+ks_apart __u32 ks_policy_ask_apart(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
 {
 	if (!env || !question || !decision)
 		return KS_DENY;

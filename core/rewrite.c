@@ -51,7 +51,8 @@ static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 	ks_opaque(new);
 	src = c->halves & KS_TRANSLATE_SRC ? new->src.w[3] : old->src.w[3];
 	dst = c->halves & KS_TRANSLATE_DST ? new->dst.w[3] : old->dst.w[3];
-	c->addr_diff = ks_checksum_fold(ks_checksum_diff32(old->src.w[3], src) + ks_checksum_diff32(old->dst.w[3], dst));
+	c->addr_diff =
+		ks_checksum_fold(ks_checksum_diff32(old->src.w[3], src) + ks_checksum_diff32(old->dst.w[3], dst));
 	ks_store16(text, ks_load16(ip + IPV4_TTL_OFF));
 	ks_store16(text + 2,
 		   ks_checksum_apply(ks_load16(ip + IPV4_CHECKSUM_OFF),
@@ -101,8 +102,8 @@ static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 	ports[0] = sport;
 	ports[1] = dport;
 	if (is_icmp(old->proto)) {
-		c->port_diff = is_question ? ks_checksum_diff16(old->sport, sport)
-					   : ks_checksum_diff16(old->dport, dport);
+		c->port_diff =
+			is_question ? ks_checksum_diff16(old->sport, sport) : ks_checksum_diff16(old->dport, dport);
 		ports[0] = is_question ? sport : dport;
 		return env_packet_write(env, c->l4_off + ICMP_ID_OFF, ports, sizeof(ports[0]));
 	}

@@ -103,7 +103,8 @@ static inline bool is_quic(const __u8 *data, __u32 dport)
 {
 	return dport == QUIC_PORT && (data[0] & QUIC_LONG_FIXED) == QUIC_LONG_FIXED &&
 	       /* It stands at an odd octet. */
-	       (data[QUIC_VERSION_OFF] | data[QUIC_VERSION_OFF + 1] | data[QUIC_VERSION_OFF + 2] | data[QUIC_VERSION_OFF + 3]);
+	       (data[QUIC_VERSION_OFF] | data[QUIC_VERSION_OFF + 1] | data[QUIC_VERSION_OFF + 2] |
+		data[QUIC_VERSION_OFF + 3]);
 }
 
 static inline bool is_wireguard(const __u8 *data, __u32 len)

@@ -323,8 +323,9 @@ static void check_unseen(struct ks_parser *p, const struct ks_ast_rule *rule)
 static void check_unasked(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	if (rule->proto_count == 1 && rule->protos[0] == KS_PROTO_IGMP)
-		ks_parser_warn_at(p, &rule->place,
-				  "no rule is asked about IGMP: sane messages pass and stay on their link, others are dropped");
+		ks_parser_warn_at(
+			p, &rule->place,
+			"no rule is asked about IGMP: sane messages pass and stay on their link, others are dropped");
 }
 
 static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
