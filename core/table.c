@@ -30,10 +30,10 @@ static inline bool slot_read(const struct ks_slot *slot, struct ks_entry *e)
 /* Looks through one bucket. Returns true when the search is over. */
 static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_entry *e)
 {
-	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
-		struct ks_slot *slot = &bucket->slot[i];
+	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
+		__u32 i = ks_table_slot(e->hash, n);
 
-		if (bucket->tag[i] != tag || !slot_read(slot, e))
+		if (bucket->tag[i] != tag || !slot_read(&bucket->slot[i], e))
 			continue;
 		e->ref.slot = i;
 		e->found = !e->busy;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The state table: buckets of eight flows, two candidate buckets a key,
- * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). It lives
- * in memory that the home gives (an array map in the kernel, an anonymous
+ * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). The table lives in memory that the home gives (an array map in the kernel, an anonymous
  * mapping natively) and never moves a flow.
  *
  * Readers take a copy and check its version; writers claim a slot by making
@@ -90,6 +89,15 @@ static inline __u16 ks_table_tag(__u64 hash)
 	__u16 tag = (__u16)hash;
 
 	return tag ? tag : 1;
+}
+
+/*
+ * The n-th slot where an entry is looked for in either bucket. A new one gets the first of them that is free, so most are
+ * in the first or second: processors foresee that, and fetch the slot while they still wait for the tags.
+ */
+static inline __u32 ks_table_slot(__u64 hash, __u32 n)
+{
+	return ((__u32)hash + n) & KS_BUCKET_SLOT_MASK;
 }
 
 /* The place of an entry as one number, from 1, and back. */

@@ -72,7 +72,7 @@ struct choosing {
 	const struct places *places;
 	__u32 buckets; /* of the table */
 	__u32 used[2]; /* slots in use */
-	__u32 free[2]; /* a free slot, or NO_SLOT */
+	__u32 free[2]; /* the first free slot, or NO_SLOT */
 	bool live; /* the key is in the table already, and alive */
 	struct choice best;
 };
@@ -120,7 +120,7 @@ static inline bool alias_is_left(struct choosing *c, const struct ks_slot *slot,
 static long slot_glance(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
-	__u32 second = n >= KS_BUCKET_SLOTS, i = n & KS_BUCKET_SLOT_MASK;
+	__u32 second = n >= KS_BUCKET_SLOTS, i = ks_table_slot(c->e->hash, n);
 	__u32 index = second ? c->places->bucket[1] : c->places->bucket[0];
 	struct ks_bucket *bucket = env_bucket(c->env, index);
 	struct ks_slot *slot;
@@ -128,9 +128,9 @@ static long slot_glance(__u32 n, void *arg)
 	if (!bucket)
 		return 1;
 	if (bucket->tag[i] == 0) {
-		if (second)
+		if (second && c->free[1] == NO_SLOT)
 			c->free[1] = i;
-		else
+		else if (!second && c->free[0] == NO_SLOT)
 			c->free[0] = i;
 		return 0;
 	}

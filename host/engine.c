@@ -437,7 +437,9 @@ static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 	const struct ks_bucket *bucket = &engine->buckets[ks_table_place(&engine->shape, hash, n)];
 	__u16 tag = ks_table_tag(hash);
 
-	for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
+	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
+		__u32 i = ks_table_slot(hash, k);
+
 		if (bucket->tag[i] != tag)
 			continue;
 		__builtin_prefetch(&bucket->slot[i].key, 1);
