@@ -79,7 +79,8 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	in->alias[KS_REPLY] = 0;
 	in->mapped = 0;
 	in->helper = ask_helper(env, config, in);
-	in->sender = ks_flow_key_make(&in->out, &in->flow.key);
+	if (in->translate || in->via)
+		in->sender = ks_flow_key_make(&in->out, &in->flow.key);
 	if (config->options & KS_OPT_NAT || in->translate) {
 		ks_table_hash(env, &in->flow);
 		reason = ks_nat_take(env, config, in);

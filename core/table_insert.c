@@ -116,36 +116,46 @@ static inline bool alias_is_left(struct choosing *c, const struct ks_slot *slot,
 	       entry_is_dead(c->env, &slot->flow, ks_place_of(&ref), c->e->clock);
 }
 
-/* Looks at a slot's tag only, unless it may be the same key. */
-static long slot_glance(__u32 n, void *arg)
+/* A slot that may be of the same key. */
+static inline void glance_same(struct choosing *c, const struct ks_slot *slot, __u32 bucket, __u32 i)
+{
+	if (!key_equal(&slot->key, &c->e->key))
+		return;
+	/* A closed flow of the key is there only if the packet looked for another: by another translation. It goes. */
+	if (slot_rank(&slot->flow, c->e->clock) <= SLOT_CLOSED || alias_is_left(c, slot, bucket, i))
+		choose(c, SLOT_SAME_KEY, bucket, i);
+	else
+		c->live = true;
+}
+
+/* Looks at the tags of one of the two buckets: what is in use, what is free, what may be the same key. */
+static long bucket_glance(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
-	__u32 second = n >= KS_BUCKET_SLOTS, i = ks_table_slot(c->e->hash, n);
-	__u32 index = second ? c->places->bucket[1] : c->places->bucket[0];
+	__u32 index = n ? c->places->bucket[1] : c->places->bucket[0];
 	struct ks_bucket *bucket = env_bucket(c->env, index);
-	struct ks_slot *slot;
+	__u32 used = (__u32)ks_unknown(0, c->e->hash), free = (__u32)ks_unknown(NO_SLOT, c->e->hash);
 
 	if (!bucket)
 		return 1;
-	if (bucket->tag[i] == 0) {
-		if (second && c->free[1] == NO_SLOT)
-			c->free[1] = i;
-		else if (!second && c->free[0] == NO_SLOT)
-			c->free[0] = i;
-		return 0;
+	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
+		__u32 i = ks_table_slot(c->e->hash, k);
+
+		if (bucket->tag[i] == 0) {
+			free = free == NO_SLOT ? i : free;
+			continue;
+		}
+		used++;
+		if (bucket->tag[i] == c->places->tag)
+			glance_same(c, &bucket->slot[i], index, i);
 	}
-	if (second)
-		c->used[1]++;
-	else
-		c->used[0]++;
-	slot = &bucket->slot[i];
-	if (bucket->tag[i] != c->places->tag || !key_equal(&slot->key, &c->e->key))
-		return 0;
-	/* A closed flow of the key is there only if the packet looked for another: by another translation. It goes. */
-	if (slot_rank(&slot->flow, c->e->clock) <= SLOT_CLOSED || alias_is_left(c, slot, index, i))
-		choose(c, SLOT_SAME_KEY, index, i);
-	else
-		c->live = true;
+	if (n) {
+		c->used[1] = used;
+		c->free[1] = free;
+	} else {
+		c->used[0] = used;
+		c->free[0] = free;
+	}
 	return 0;
 }
 
@@ -315,7 +325,7 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 
 	if (!config)
 		return KS_REASON_INTERNAL;
-	ks_loop(2 * KS_BUCKET_SLOTS, slot_glance, &c);
+	ks_loop(2, bucket_glance, &c);
 	if (c.live)
 		return KS_REASON_CONTENDED;
 	if (!entry_is_flow(&e->key, e->after.state) || counts->flows < config->limit_states)
