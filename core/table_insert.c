@@ -71,9 +71,9 @@ struct choosing {
 	const struct ks_entry *e;
 	const struct places *places;
 	__u32 buckets; /* of the table */
-	__u32 used[2]; /* slots in use */
-	__u32 free[2]; /* the first free slot, or NO_SLOT */
-	bool live; /* the key is in the table already, and alive */
+	__u8 used[2]; /* slots in use */
+	__u8 free[2]; /* the first free slot, or NO_SLOT */
+	struct ks_flow_ref same; /* where the key is already, with NO_SLOT: nowhere */
 	struct choice best;
 };
 
@@ -107,28 +107,7 @@ static inline __u32 slot_rank(const struct ks_flow *flow, __u32 clock)
 	return half_open_is_stale(flow, clock) ? SLOT_HALF_OPEN : SLOT_TAKEN;
 }
 
-/* An alias whose flow is gone may be taken over by the same key. */
-static inline bool alias_is_left(struct choosing *c, const struct ks_slot *slot, __u32 bucket, __u32 i)
-{
-	struct ks_flow_ref ref = { .bucket = bucket, .slot = i };
-
-	return slot->flow.state == KS_STATE_ALIAS && !(slot->flow.version & 1) &&
-	       entry_is_dead(c->env, &slot->flow, ks_place_of(&ref), c->e->clock);
-}
-
-/* A slot that may be of the same key. */
-static inline void glance_same(struct choosing *c, const struct ks_slot *slot, __u32 bucket, __u32 i)
-{
-	if (!key_equal(&slot->key, &c->e->key))
-		return;
-	/* A closed flow of the key is there only if the packet looked for another: by another translation. It goes. */
-	if (slot_rank(&slot->flow, c->e->clock) <= SLOT_CLOSED || alias_is_left(c, slot, bucket, i))
-		choose(c, SLOT_SAME_KEY, bucket, i);
-	else
-		c->live = true;
-}
-
-/* Looks at the tags of one of the two buckets: what is in use, what is free, what may be the same key. */
+/* Looks at the tags of one of the two buckets: what is in use, what is free, where the key itself is. */
 static long bucket_glance(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
@@ -146,8 +125,10 @@ static long bucket_glance(__u32 n, void *arg)
 			continue;
 		}
 		used++;
-		if (bucket->tag[i] == c->places->tag)
-			glance_same(c, &bucket->slot[i], index, i);
+		if (bucket->tag[i] == c->places->tag && key_equal(&bucket->slot[i].key, &c->e->key)) {
+			c->same.bucket = index;
+			c->same.slot = i;
+		}
 	}
 	if (n) {
 		c->used[1] = used;
@@ -157,6 +138,26 @@ static long bucket_glance(__u32 n, void *arg)
 		c->free[0] = free;
 	}
 	return 0;
+}
+
+/*
+ * The key is in the table: its entry may be taken over if it is dead, or an alias whose flow is gone, or a closed flow,
+ * which the packet has not found because it looked for another translation. Returns false if it is alive.
+ */
+static ks_inline bool same_is_over(struct choosing *c)
+{
+	struct ks_bucket *bucket = env_bucket(c->env, c->same.bucket);
+	const struct ks_flow *flow;
+
+	if (!bucket)
+		return false;
+	flow = &bucket->slot[c->same.slot & KS_BUCKET_SLOT_MASK].flow;
+	if (slot_rank(flow, c->e->clock) > SLOT_CLOSED &&
+	    (flow->state != KS_STATE_ALIAS || flow->version & 1 ||
+	     !entry_is_dead(c->env, flow, ks_place_of(&c->same), c->e->clock)))
+		return false;
+	choose(c, SLOT_SAME_KEY, c->same.bucket, c->same.slot);
+	return true;
 }
 
 /* Looks at the flow itself: whether it may make room. */
@@ -318,15 +319,16 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 		.e = e,
 		.places = p,
 		.buckets = buckets,
-		.used = { (__u32)ks_unknown(0, e->hash), (__u32)ks_unknown(0, e->hash) },
-		.free = { (__u32)ks_unknown(NO_SLOT, e->hash), (__u32)ks_unknown(NO_SLOT, e->hash) },
+		.used = { (__u8)ks_unknown(0, e->hash), (__u8)ks_unknown(0, e->hash) },
+		.free = { (__u8)ks_unknown(NO_SLOT, e->hash), (__u8)ks_unknown(NO_SLOT, e->hash) },
+		.same = { .slot = (__u32)ks_unknown(NO_SLOT, e->hash) },
 		.best = { .rank = (__u32)ks_unknown(SLOT_TAKEN, e->hash), .age = (__s32)ks_unknown(0, e->hash) },
 	};
 
 	if (!config)
 		return KS_REASON_INTERNAL;
 	ks_loop(2, bucket_glance, &c);
-	if (c.live)
+	if (c.same.slot != NO_SLOT && !same_is_over(&c))
 		return KS_REASON_CONTENDED;
 	if (!entry_is_flow(&e->key, e->after.state) || counts->flows < config->limit_states)
 		choose_free(&c);
