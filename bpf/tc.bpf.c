@@ -150,13 +150,20 @@ struct {
 	},
 };
 
-/* To the program of the next stage. It does not come back; where it cannot go the packet is dropped. */
+/* A packet that found no next program is counted like any drop. A frame of its own: those of ks_tc_open are deep. */
+static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
+{
+	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->in.pkt.wire_len);
+	return TC_DROP;
+}
+
+/* To the program of the next stage. It does not come back, unless the kernel's bound on such calls (33) is reached. */
 static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	__u32 stage = scratch->in.stage;
 
 	bpf_tail_call(skb, &ks_tc_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
-	return TC_DROP;
+	return drop_lost(scratch);
 }
 
 /*
@@ -267,7 +274,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 		return TC_DROP;
 	if (is_sealed(skb, in_port, SEAL_HALF, port->zone)) {
 		bpf_tail_call(skb, &ks_tc_stages, STAGE_LEAVING);
-		return TC_DROP;
+		return drop_lost(scratch);
 	}
 	begin(&env, scratch);
 	return finish(skb, scratch, &env);

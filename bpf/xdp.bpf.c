@@ -79,13 +79,20 @@ struct {
 	},
 };
 
-/* To the program of the next stage. It does not come back; where it cannot go the packet is dropped. */
+/* As in tc.bpf.c. */
+static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
+{
+	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->in.pkt.wire_len);
+	return XDP_DROP;
+}
+
+/* To the program of the next stage. It does not come back, unless the kernel's bound on such calls (33) is reached. */
 static ks_inline int go_on(struct xdp_md *xdp, const struct ks_scratch *scratch)
 {
 	__u32 stage = scratch->in.stage;
 
 	bpf_tail_call(xdp, &ks_xdp_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
-	return XDP_DROP;
+	return drop_lost(scratch);
 }
 
 PROGRAM("xdp")

@@ -74,10 +74,11 @@ __u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in);
 
 /*
  * What comes before the filter for a packet that no flow knows: in->asked is
- * the packet with its destination translated by a mapping or by the inbound list.
- * in->opened is 1 when a mapping admits it; in->rule is then set. Returns 0, or the reason why it has no translation.
+ * the packet with its destination translated by a mapping or by the inbound list; an address that has no counterpart
+ * (RFC 6296 3.4) stays what it is, for the rules to judge.
+ * in->opened is 1 when a mapping admits it; in->rule is then set.
  */
-__u32 ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* The new destination that the rule gives: in->out and in->to. Returns 0 or a reason. */
 __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct ks_decision *decision);

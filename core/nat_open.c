@@ -170,23 +170,24 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct 
 	return forward_by(env, in, t);
 }
 
-__u32 ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	struct ks_decision decision = {};
 	const struct ks_target *t;
 
 	if (!(in->phase & KS_TRANSLATE_DST))
-		return 0;
+		return;
 	if (ks_map_arrive(env, config, in))
-		return 0;
+		return;
 	if (!config->list[KS_LIST_INBOUND].count)
-		return 0;
+		return;
 	ks_question_make(in, &in->out, KS_LIST_INBOUND, &in->question);
 	ks_policy_ask(env, &in->question, &decision);
 	if (decision.index == KS_DECISION_DEFAULT)
-		return 0;
+		return;
 	t = env_target(env, decision.target);
-	return t && t->kind != KS_TARGET_EXEMPT ? forward_by(env, in, t) : 0;
+	if (t && t->kind != KS_TARGET_EXEMPT)
+		forward_by(env, in, t);
 }
 
 /* Makes in->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */

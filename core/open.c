@@ -191,29 +191,19 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	return !*reason;
 }
 
-/* What comes before the policy: announced by a helper, or translated on its way in. Returns 0 or the reason of a drop. */
-static ks_inline __u32 arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+/* What comes before the policy: announced by a helper, or to the outer endpoint of a mapping. Then the reason is set. */
+static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
-	__u32 reason = 0;
-
+	in->opened = 0;
 	if (ks_conn_may_open(config, &in->pkt))
-		return 0;
+		return false;
 	if (ks_expect_find(env, in))
 		in->opened = 1;
 	else if (is_repeated(config, in))
-		return 0;
+		return false;
 	else if (config->options & KS_OPT_NAT)
-		reason = ks_nat_arrive(env, config, in);
+		ks_nat_arrive(env, config, in);
 	destination_note(in);
-	/* Where the packet is seen only as it leaves, it has been routed already. */
-	if (!reason && in->translate & KS_TRANSLATE_DST & ~in->phase)
-		reason = KS_REASON_UNTRANSLATED;
-	return reason;
-}
-
-/* Whether it is awaited: announced, or to the outer endpoint of a mapping. The policy is not asked again. */
-static inline bool is_awaited(struct ks_env *env, struct ks_inspection *in)
-{
 	if (!in->opened)
 		return false;
 	if (in->to == KS_ZONE_UNKNOWN)
@@ -230,12 +220,8 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 	in->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	in->opened = 0;
 	in->out = in->pkt.tuple;
-	reason = arrive(env, config, in);
-	if (reason)
-		reason = ks_deny(in, KS_CLASS_NEW, reason);
-	else if (is_awaited(env, in) || is_admitted(env, config, in, &reason))
+	if (is_awaited(env, config, in) || is_admitted(env, config, in, &reason))
 		reason = in->replaces ? begin_anew(env, config, in) : open_flow(env, config, in);
 	ks_inspect_conclude(in, config, reason);
 	/* What opens a flow may announce another at once: in datagrams, that is. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The state table: buckets of eight flows, two candidate buckets a key,
- * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). The table lives in memory that the home gives (an array map in the kernel, an anonymous
+ * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). It lives
+ * in memory that the home gives (an array map in the kernel, an anonymous
  * mapping natively) and never moves a flow.
  *
  * Readers take a copy and check its version; writers claim a slot by making

@@ -181,8 +181,8 @@ long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, si
 /* What the sides of a flow take each other for, where addresses are translated (core/nat.h). */
 struct ks_translation {
 	bool present[2];
-	struct ks_addr
-		addr[2]; /* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
+	/* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
+	struct ks_addr addr[2];
 	__be16 port[2];
 };
 

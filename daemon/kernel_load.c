@@ -154,8 +154,7 @@ static void leave_xdp_out(const struct bpf_object *object)
 	struct bpf_map *stages = bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES));
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program(program, object) {
 		if (bpf_program__type(program) == BPF_PROG_TYPE_XDP)
 			bpf_program__set_autoload(program, false);
 	}

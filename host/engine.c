@@ -322,7 +322,7 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 	new->tables = *tables;
 	new->rules = calloc(KS_RULE_ID_MAX, sizeof(*new->rules));
 	new->held = ks_held_create();
-	err = new->rules &&new->held ? table_create(new, ks_table_entries(tables->config)) : -ENOMEM;
+	err = !new->rules || !new->held ? -ENOMEM : table_create(new, ks_table_entries(tables->config));
 	if (err) {
 		ks_engine_destroy(new);
 		return err;

@@ -125,6 +125,12 @@ static uint32_t sum(uint32_t start, const uint8_t *data, uint32_t len)
 	return start;
 }
 
+/* Of UDP 0 would mean that there is none (RFC 768). */
+static uint32_t checksum_sent(uint32_t sum_of_all)
+{
+	return sum_of_all == 0xffff ? 0xffff : 0xffff - sum_of_all;
+}
+
 static uint32_t upper_sum(const uint8_t *ip, uint32_t len)
 {
 	return sum(sum(ip[9] + len - 20, ip + 12, 8), ip + 20, len - 20);
@@ -155,7 +161,7 @@ static uint32_t packet_make(uint8_t *ip, const struct side *s, uint8_t proto, ui
 		memcpy(ip + headers, data, len);
 	if (proto == KS_PROTO_UDP) {
 		put16(upper + 4, size - 20);
-		put16(upper + 6, 0xffff - upper_sum(ip, size));
+		put16(upper + 6, checksum_sent(upper_sum(ip, size)));
 		return size;
 	}
 	put32(upper + 4, seq);
