@@ -53,7 +53,8 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
 		return KS_REASON_OK_NEW;
 	reason = ks_table_insert(env, &in->flow);
 	if (reason == KS_REASON_OK_NEW) {
-		ks_nat_bind(env, in);
+		if (in->alias[KS_ORIGINAL] | in->alias[KS_REPLY])
+			ks_nat_bind(env, in);
 		return reason;
 	}
 	ks_nat_drop(env, in);
@@ -153,17 +154,15 @@ static inline void destination_note(struct ks_inspection *in)
 }
 
 /*
- * What the policy says of a packet that no flow knows. Returns whether a flow is to be opened; else *reason is the
- * verdict's.
+ * What the policy says of a packet that no flow knows. *reason is at first why it cannot open one, or 0. Returns whether a
+ * flow is to be opened; else *reason is the verdict's.
  */
 static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
 				  __u32 *reason)
 {
-	__u32 cannot_open = ks_conn_may_open(config, &in->pkt);
 	struct ks_decision decision = {};
-	__u32 action;
+	__u32 action, cannot_open = *reason;
 
-	*reason = cannot_open;
 	in->class = KS_CLASS_INVALID;
 	if (cannot_open && !(config->options & KS_OPT_BYPASS_RULES))
 		return false;
@@ -192,10 +191,11 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 }
 
 /* What comes before the policy: announced by a helper, or to the outer endpoint of a mapping. Then the reason is set. */
-static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				 __u32 cannot_open)
 {
 	in->opened = 0;
-	if (ks_conn_may_open(config, &in->pkt))
+	if (cannot_open)
 		return false;
 	if (ks_expect_find(env, in))
 		in->opened = 1;
@@ -221,7 +221,8 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 	if (!config)
 		return;
 	in->out = in->pkt.tuple;
-	if (is_awaited(env, config, in) || is_admitted(env, config, in, &reason))
+	reason = ks_conn_may_open(config, &in->pkt);
+	if (is_awaited(env, config, in, reason) || is_admitted(env, config, in, &reason))
 		reason = in->replaces ? begin_anew(env, config, in) : open_flow(env, config, in);
 	ks_inspect_conclude(in, config, reason);
 	/* What opens a flow may announce another at once: in datagrams, that is. */
