@@ -15,6 +15,8 @@
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_ports        HASH                     ifindex (__u32) -> struct ks_port: the interfaces we guard
  *   ks_near_ports   ARRAY                    struct ks_near_port       the same at ifindex % KS_NEAR_PORTS, where nobody else is
+ *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links
+ *   ks_stacked      LRU_HASH                 struct ks_stacked_key -> __u32 KS_STACKED_*: other MAC addresses behind an interface
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
@@ -38,12 +40,22 @@
 #include "reject.h"
 #include "types.h"
 
-/* An interface that we guard. */
+/*
+ * ks_port.flags. A bridge is guarded either as one interface, or, when a zone names one of its ports, at all of its ports:
+ * then these are BRIDGED, and the bridge is a CARRIER.
+ */
+#define KS_PORT_BRIDGED 0x01 /* ingress only stamps the zone; the bridge's ingress or the egress of another port judges */
+#define KS_PORT_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: what comes by it was seen elsewhere before */
+#define KS_PORT_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
+
+/* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_port {
-	__u8 zone; /* zone id */
+	__u8 zone; /* zone id; KS_ZONE_NONE if no zone names it */
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
-	__u8 bridged; /* 1: it is part of a bridge or the like, so frames for other hosts are its business */
-	__u8 zero[5];
+	__u8 flags; /* KS_PORT_* */
+	__u8 zero[3];
+	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
+	__u8 pad[4];
 	struct ks_addr address[2]; /* the box's own here, IPv4 and IPv6, for masquerading; zeros: none */
 };
 
@@ -59,10 +71,53 @@ struct ks_near_port {
 	struct ks_port port;
 };
 
+/*
+ * An address or prefix that the kernel's tables have for the box or for a link of it; the daemon follows them. In a
+ * namespace the longest match decides. IPv4 lies in the last word, so its prefixes are 96 bits longer.
+ */
+struct ks_local_key {
+	__u32 bits; /* of what follows: KS_LOCAL_BITS() */
+	__u32 family; /* KS_IPV4 or KS_IPV6 */
+	struct ks_addr addr;
+};
+
+#define KS_LOCAL_BITS(family, prefix) (32U + ((family) == KS_IPV4 ? 96U : 0U) + (prefix))
+
+enum ks_local_kind {
+	KS_LOCAL_SELF = 1, /* a local or anycast address: the box's own */
+	KS_LOCAL_BROADCAST, /* a directed broadcast address of the interface's network */
+	KS_LOCAL_LINK, /* a network that is directly on the interface */
+};
+
+struct ks_local {
+	__u32 ifindex; /* that has the address or network */
+	__u32 kind; /* enum ks_local_kind */
+};
+
+/* A MAC address behind a guarded interface that is not the interface's own: macvlan and the like. */
+struct ks_stacked_key {
+	__u32 ifindex;
+	__u8 mac[6];
+	__u8 zero[2];
+};
+
+#define KS_STACKED_OURS 1U /* of a device in this namespace, which has programs of its own (written by the daemon) */
+#define KS_STACKED_LEARNT 2U /* seen as a source at egress: a device in another namespace, judged as the box itself */
+
+/* ks_control.flags */
+#define KS_CONTROL_ROUTES_DIFFER 0x01 /* routes may differ from the guess by design: rules by mark, tos, uid; several next hops */
+#define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */
+#define KS_CONTROL_NO_MARK 0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10) */
+
 struct ks_control {
 	__u32 active; /* generation slot in use: 0 or 1 */
 	__u32 listeners; /* how many read events; the programs do not bother for none */
 	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
+	__u32 flags; /* KS_CONTROL_* */
+	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */
+	__u64 zones; /* bit per zone id (and KS_ZONE_NONE) that a guarded interface is in now: where packets may leave */
+	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
+	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0 without one: for answers by their own way */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
 	__u8 pad[5];

@@ -174,12 +174,12 @@ static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scrat
  */
 static bool is_for_vlan(struct __sk_buff *skb, const struct ks_port *port)
 {
-	return !port->bridged && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
+	return !(port->flags & KS_PORT_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
 static bool is_for_others(struct __sk_buff *skb, const struct ks_port *port)
 {
-	return !port->bridged && skb->pkt_type == PACKET_OTHERHOST;
+	return !(port->flags & KS_PORT_BRIDGED) && skb->pkt_type == PACKET_OTHERHOST;
 }
 
 /* The first stages of every packet: read it, and look for its flow. */

@@ -49,8 +49,9 @@ struct ks_flow_key {
 	struct ks_addr addr[2];
 	__be16 port[2];
 	__u8 proto;
-	__u8 family;
-	__u16 kind; /* enum ks_kind: what the entry under this key is */
+	__u8 family : 4;
+	__u8 kind : 4; /* enum ks_kind: what the entry under this key is */
+	__u16 link; /* the zones of its link, see ks_flow_key_make(); 0 unless an address means something else on every link */
 };
 
 _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
@@ -69,7 +70,8 @@ enum ks_kind {
 	KS_KIND_FRAGMENT, /* a datagram that comes in fragments (core/fragment.h) */
 	KS_KIND_HELPER_ORIGINAL, /* what a helper remembers of its control connection, per direction (core/helper.h) */
 	KS_KIND_HELPER_REPLY,
-	KS_KIND_MAX
+	KS_KIND_QUESTION, /* somebody asked a group, whose members may answer (core/group.h) */
+	KS_KIND_MAX = 16
 };
 
 enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
@@ -109,7 +111,8 @@ enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 	X(MAPPING, "MAPPING") /* not a flow: endpoint-independent NAT */                             \
 	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */                              \
 	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */                          \
-	X(HELPER, "HELPER") /* not a flow: the memory of a helper */
+	X(HELPER, "HELPER") /* not a flow: the memory of a helper */                                 \
+	X(ASKED, "ASKED") /* not a flow: a question to a group */
 
 enum ks_state {
 #define X(id, name) KS_STATE_##id,
@@ -138,6 +141,7 @@ enum ks_udp_class {
 #define KS_FLOW_PICKUP 0x08 /* taken up mid-stream: windows were learnt, not negotiated */
 #define KS_FLOW_LOG 0x10 /* its rule asked for a log */
 #define KS_FLOW_MAPPED 0x40 /* its source is that of an endpoint-independent mapping */
+#define KS_FLOW_MASQUERADED 0x80 /* its source is the address of the interface that it left by */
 #define KS_FLOW_SYN_SEEN \
 	0x20 /* TCP: the originator sent a SYN inside; ack[KS_ORIGINAL] is what an answer to it acknowledges */
 

@@ -19,6 +19,7 @@
 #define KS_ZONE_SELF 1 /* the box itself */
 #define KS_ZONE_FIRST 2 /* the policy's own zones */
 #define KS_ZONE_MAX 64
+#define KS_ZONE_UNDECIDED 254 /* the home cannot tell before the packet leaves: egress decides */
 #define KS_ZONE_UNKNOWN 255 /* not determined yet: the home is asked when it matters */
 #define KS_ZONES_ANY (~0ULL)
 
@@ -163,6 +164,7 @@ struct ks_rule_list {
 #define KS_OPT_ASYMMETRIC 0x80 /* only one direction may be seen: windows and handshakes are not checked */
 #define KS_OPT_FORWARD 0x100 /* the filter has rules that translate: no source port may be one of theirs */
 #define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
+#define KS_OPT_OTHER_PROTOCOLS 0x400 /* a bridge hands on frames that are neither IP nor a link's own protocols */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* The scalars of a policy: one per generation. */
@@ -187,6 +189,7 @@ struct ks_config {
 	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
 	__u32 class_timeout[KS_UDP_CLASSES]
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
+	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 };
 
@@ -201,6 +204,7 @@ struct ks_config {
 #define KS_LIMIT_EXPECTATIONS_DEFAULT 4096U
 #define KS_LIMIT_FRAGMENTS_DEFAULT 16384U
 #define KS_LIMIT_HELPERS_DEFAULT 8192U
+#define KS_LIMIT_QUESTIONS_DEFAULT 4096U
 #define KS_ADAPTIVE_LOW_DEFAULT 60U /* percent of the states */
 #define KS_ADAPTIVE_HIGH_DEFAULT 90U
 #define KS_MSS_MIN 536U /* RFC 9293 3.7.1 */
@@ -242,6 +246,7 @@ struct ks_config {
 	X(EXPECTED, 300)              \
 	X(FRAGMENTS, 30)              \
 	X(HELPER, 24 * 3600)          \
+	X(ASKED, 10)                  \
 	X(ALIAS, 5)
 
 /*

@@ -43,6 +43,8 @@ enum ks_class {
 	X(OK_NEIGHBOUR, "neighbour", "IPv6 neighbour discovery, or a message about multicast listeners, sane")       \
 	X(OK_NOT_IP, "not ip", "neither IPv4 nor IPv6: ARP and the like always pass")                                \
 	X(OK_HELD, "held", "a fragment that is kept until the first one of its datagram comes")                      \
+	X(OK_UNDECIDED, "undecided",                                                                                 \
+	  "some zone's rules allow it: the interface that it leaves by decides, where it is counted again")          \
 	/* policy */                                                                                                 \
 	X(RULE, "rule", "a deny or reject rule matched")                                                             \
 	X(NO_STATE, "no state", "no flow knows it and no rule lets it open one")                                     \
@@ -56,6 +58,9 @@ enum ks_class {
 	X(IP_OPTIONS, "bad ip options", "an IPv4 option is malformed")                                               \
 	X(SOURCE_ROUTE, "source route", "an IPv4 option chooses the way of the packet (RFC 791 3.1)")                \
 	X(IP_SOURCE, "bad source address", "the source is multicast or broadcast")                                   \
+	X(SPOOFED, "spoofed source", "the source is the box's own, reserved, or at home in another zone")            \
+	X(BROADCAST, "directed broadcast", "it goes to the broadcast address of a network that it does not come from") \
+	X(OTHER_PROTOCOL, "other protocol", "not IP, and no bridge hands it on: see option other-protocols")         \
 	X(LAND, "land", "source and destination address and port are the same")                                      \
 	X(EXTENSION_HEADER, "bad extension header", "an IPv6 extension header is malformed, repeated or too many")   \
 	X(ROUTING_HEADER, "routing header", "IPv6 routing header type 0 (RFC 5095)")                                 \
@@ -109,6 +114,9 @@ enum ks_class {
 	X(ZONE, "wrong zone", "it belongs to a flow but comes from a zone where that peer is not")                   \
 	X(DIRECTION, "wrong direction", "only the flow's originator may send this")                                  \
 	X(UNTRANSLATED, "untranslated", "it belongs to a translated flow but bears the untranslated address")        \
+	X(REROUTED, "rerouted", "its translation is of another way out: its flow ended, the next packet begins anew") \
+	X(FOREIGN_NAT, "translated by others", "another program translated it between two guarded interfaces")       \
+	X(UNGUARDED, "unguarded interface", "it came by an interface that is neither guarded nor ignored")           \
 	/* resources */                                                                                              \
 	X(TABLE_FULL, "table full", "the state table is full of live flows")                                         \
 	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open connections is spent")                          \

@@ -136,7 +136,7 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 	*guarded = (struct ks_guarded){ .ifindex = interface->ifindex, .up = interface->up };
 	guarded->port.zone = (__u8)zone;
 	guarded->port.link = interface->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
-	guarded->port.bridged = interface->bridged;
+	guarded->port.flags = interface->bridged ? KS_PORT_BRIDGED : 0;
 	snprintf(guarded->name, sizeof(guarded->name), "%s", interface->name);
 	return guarded;
 }
@@ -332,8 +332,8 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 	}
 	if (guarded && zone == guarded->port.zone) {
 		guarded->up = news->up;
-		if (guarded->port.bridged != news->bridged) {
-			guarded->port.bridged = news->bridged;
+		if (!(guarded->port.flags & KS_PORT_BRIDGED) == news->bridged) {
+			guarded->port.flags ^= KS_PORT_BRIDGED;
 			ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
 		}
 		snprintf(guarded->name, sizeof(guarded->name), "%s", news->name);

@@ -40,6 +40,8 @@ struct ks_kernel;
 	X(TARGETS, ks_targets)         \
 	X(PORTS, ks_ports)             \
 	X(NEAR_PORTS, ks_near_ports)   \
+	X(LOCALS, ks_locals)           \
+	X(STACKED, ks_stacked)         \
 	X(REASONS, ks_reasons)         \
 	X(RULE_COUNTS, ks_rule_counts) \
 	X(EVENTS, ks_events)           \

@@ -78,6 +78,7 @@ const struct ks_setting ks_settings[] = {
 	TIMEOUT(EXPECTED, "helper.expected"),
 	TIMEOUT(FRAGMENTS, "fragments"),
 	TIMEOUT(HELPER, "helper.memory"),
+	TIMEOUT(ASKED, "group.answer"),
 	KS_CLASS_TIMEOUT_DEFAULTS(CLASS_TIMEOUT)
 		LIMIT(limit_states, "states", KS_LIMIT_STATES_MIN, KS_LIMIT_STATES_MAX, KS_LIMIT_STATES_DEFAULT),
 	LIMIT(limit_half_open, "half-open", HALF_OPEN_MIN, KS_LIMIT_STATES_MAX,
@@ -87,6 +88,7 @@ const struct ks_setting ks_settings[] = {
 	KIND_LIMIT(EXPECT, EXPECT, "expectations", KS_LIMIT_EXPECTATIONS_DEFAULT),
 	KIND_LIMIT(FRAGMENT, FRAGMENT, "fragments", KS_LIMIT_FRAGMENTS_DEFAULT),
 	KIND_LIMIT(HELPER_ORIGINAL, HELPER_REPLY, "helpers", KS_LIMIT_HELPERS_DEFAULT),
+	KIND_LIMIT(QUESTION, QUESTION, "questions", KS_LIMIT_QUESTIONS_DEFAULT),
 	{ KS_SETTING_SHARES, "adaptive", FIELD(adaptive_low), .size = sizeof(__u32), .min = 1, .max = 100,
 	  .initial = SHARES(KS_ADAPTIVE_LOW_DEFAULT, KS_ADAPTIVE_HIGH_DEFAULT) },
 	OPTION(KS_OPT_PICKUP, "pickup", 0),
@@ -105,7 +107,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 8 + 10, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 9 + 10, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
