@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Bridges whose ports are zones, and containers that share an interface of ours by a macvlan device.
+
+    left  10.1.0.1 ---- p0 br0 p1 ---- 10.1.0.2 right      no address on br0: a transparent filter
+    desk  10.2.0.10 --- q0 br1 q1 ---- 10.2.0.20 stray     br1 is 10.2.0.1: a zone names q0, none names q1
+    bench 10.3.0.10 --- r0 br2 r1 ---- 10.3.0.20 hall      br2 is 10.3.0.1: a zone names br2, another one r0
+    one   10.4.0.10 --- s0 br3 s1 ---- 10.4.0.20 two       br3 is 10.4.0.1: a zone names br3 only
+                           box up0 -------- 192.0.2.10 server
+    container 192.0.2.20 --/ a macvlan of up0; behind it 10.9.0.10 inner
+    guest 10.4.0.30 -- a macvlan of br3
+
+The same with IPv6: fd01::1 and so on, 2001:db8::10.
+"""
+import sys
+import time
+
+import hooks as raw_hooks
+import pytest
+from wires import ALL, HERE, Firewall, Net, datagrams, index_of, kinds, mac_of, matches, put, reach, reasons
+
+ZONES = """\
+zone inside { p0 }
+zone outside { p1 }
+zone office { q0 }
+zone hall { br2 }
+zone bench { r0 }
+zone yard { br3 }
+zone wan { up0 }
+"""
+RULES = """\
+deny from inside to outside tcp port 7001
+deny from inside to outside udp port 7001
+allow from inside to outside
+allow from { office, hall, yard } to wan
+allow from office to self
+allow from bench to hall
+allow from self
+"""
+
+SERVER4, SERVER6 = "192.0.2.10", "2001:db8::10"
+RIGHT = pytest.mark.parametrize("right, left", [("10.1.0.2", "10.1.0.1"), ("fd01::2", "fd01::1")], ids=["ipv4", "ipv6"])
+SERVER = pytest.mark.parametrize("server", [SERVER4, SERVER6], ids=["ipv4", "ipv6"])
+
+
+class Bridges(Net):
+    def build(self):
+        self.box = self.host("box", forward=True)
+        self.server = self.host("server")
+        self.cable(self.box, "up0", self.server, "eth0")
+        self.address(self.box, "up0", "192.0.2.1/24", "2001:db8::1/64")
+        self.address(self.server, "eth0", f"{SERVER4}/24", f"{SERVER6}/64")
+        self.gateway_is(self.server, "192.0.2.1", "2001:db8::1")
+        self.left, self.right = self.pair(1, "p", "br0", ("left", 1), ("right", 2))
+        self.desk, self.stray = self.pair(2, "q", "br1", ("desk", 10), ("stray", 20))
+        self.bench, self.hall = self.pair(3, "r", "br2", ("bench", 10), ("hall", 20))
+        self.one, self.two = self.pair(4, "s", "br3", ("one", 10), ("two", 20))
+        self.container = self.macvlan("container", "up0", "192.0.2.20/24", "2001:db8::20/64")
+        self.container.write("/proc/sys/net/ipv4/ip_forward", 1)
+        self.guest = self.macvlan("guest", "br3", "10.4.0.30/24", "fd04::30/64")
+        self.answer(*[host for host in self.hosts])
+        self.answer(self.right, port=7001)
+
+    def pair(self, number, letter, bridge, *hosts):
+        """Two hosts at a bridge of the box; the box has an address on all but the first."""
+        made = []
+        for at, (role, last) in enumerate(hosts):
+            host = self.host(role)
+            self.cable(self.box, f"{letter}{at}", host, "eth0")
+            self.address(host, "eth0", f"10.{number}.0.{last}/24", f"fd0{number}::{last}/64")
+            made.append(host)
+        self.bridge(self.box, bridge, f"{letter}0", f"{letter}1")
+        if number > 1:
+            self.address(self.box, bridge, f"10.{number}.0.1/24", f"fd0{number}::1/64")
+            for host in made:
+                self.gateway_is(host, f"10.{number}.0.1", f"fd0{number}::1")
+        return made
+
+    def macvlan(self, role, below, *addresses):
+        host = self.host(role)
+        self.box.ip("link", "add", "mv0", "link", below, "type", "macvlan", "mode", "bridge")
+        self.box.ip("link", "set", "mv0", "netns", host.name, "name", "eth0")
+        host.ip("link", "set", "eth0", "up")
+        self.address(host, "eth0", *addresses)
+        return host
+
+
+@pytest.fixture(scope="module")
+def net():
+    made = Bridges()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def standing(net, tmp_path_factory):
+    firewall = Firewall(net.box, ZONES + RULES, tmp_path_factory.mktemp("bridges")).start()
+    yield firewall
+    firewall.stop()
+
+
+@pytest.fixture
+def firewall(standing):
+    """For tests that reload it: the usual policy is in force again afterwards."""
+    yield standing
+    put(standing, ZONES + RULES)
+
+
+# --- transparent: zones on two ports ---
+
+
+@RIGHT
+def test_a_transparent_bridge_passes_what_is_allowed(net, standing, right, left):
+    assert reach(net.left, right) == {"tcp": left, "udp": left, "ping": "yes"}
+
+
+@RIGHT
+def test_a_transparent_bridge_denies_the_other_way(net, standing, right, left):
+    before = reasons(standing)["no state"] + reasons(standing)["rule"]
+    assert kinds(net.right, left) == set()
+    assert reasons(standing)["no state"] + reasons(standing)["rule"] > before
+
+
+@RIGHT
+def test_a_deny_rule_counts_on_a_bridge(net, standing, right, left):
+    before = matches(standing, "tcp port 7001")
+    assert kinds(net.left, right, port=7001) == {"ping"}
+    assert matches(standing, "tcp port 7001") > before
+    assert matches(standing, "udp port 7001") > 0
+
+
+@pytest.mark.parametrize("host, other", [("left", 2), ("right", 1)], ids=["from inside", "from outside"])
+def test_neighbours_find_each_other_through_a_bridge(net, standing, host, other):
+    """ARP and neighbour discovery need no rule, from either side."""
+    host = getattr(net, host)
+    for address in (f"10.1.0.{other}", f"fd01::{other}"):
+        host.run("ip", "neigh", "flush", "dev", "eth0")
+        host.ping(address, count=1)
+        known = host.run("ip", "neigh", "show", address).stdout
+        assert "lladdr" in known, f"{address}: {known}"
+
+
+def test_states_of_a_bridge_name_its_zones(net, standing):
+    reach(net.left, "10.1.0.2")
+    assert [line for line in standing.say("states").splitlines() if "10.1.0.2:7000" in line and "inside > outside" in line]
+
+
+@pytest.mark.parametrize("kind", ["8864", "8847"], ids=["pppoe", "mpls"])
+@pytest.mark.parametrize("option, wanted", [("", 0), ("option other-protocols on\n", 50)], ids=["default", "on"])
+def test_hidden_packets_on_a_bridge(net, firewall, watch, kind, option, wanted):
+    """A bridge that denies IP does not hand it on in other frames, unless it is told to."""
+    put(firewall, ZONES + option + "deny from inside to outside\n")
+    ears = watch.start(net.right, "hear", "eth0", kind, program="echo.py")
+    done = net.left.run(sys.executable, HERE / "echo.py", "frame", "eth0", kind, 50, mac_of(net.right, "eth0"))
+    assert done.returncode == 0, done.stderr
+    time.sleep(0.2)
+    assert watch.end(ears)["heard"] == wanted
+    if not option:
+        assert reasons(firewall)["other protocol"] >= 50
+    net.left.run("ip", "neigh", "flush", "dev", "eth0")
+    net.left.ping("10.1.0.2", count=1)
+    assert "lladdr" in net.left.run("ip", "neigh", "show", "10.1.0.2").stdout, "ARP does not pass"
+
+
+# --- a port of a bridge that has the address ---
+
+
+@SERVER
+def test_a_zone_of_a_port_is_routed(net, standing, server):
+    """The packet comes by br1, the zone is that of its port."""
+    assert kinds(net.desk, server) == ALL
+
+
+@pytest.mark.parametrize("address", ["10.2.0.1", "fd02::1"], ids=["ipv4", "ipv6"])
+def test_a_zone_of_a_port_reaches_the_box(net, standing, address):
+    assert kinds(net.desk, address) == ALL
+    assert kinds(net.stray, address) == set(), "nothing allows the other port"
+
+
+@SERVER
+def test_the_other_port_may_nothing(net, standing, server):
+    assert kinds(net.stray, server) == set()
+    assert kinds(net.stray, "10.2.0.10") == set(), "between two ports of which one is a zone"
+
+
+def test_the_box_and_the_server_towards_a_port(net, standing):
+    assert kinds(net.box, "10.2.0.10") == ALL
+    assert kinds(net.box, "fd02::10") == ALL
+    assert kinds(net.server, "10.2.0.10") == set()
+    assert kinds(net.server, "fd02::10") == set()
+
+
+# --- a bridge in a zone, a port of it in another ---
+
+
+@pytest.mark.parametrize("hall, bench", [("10.3.0.20", "10.3.0.10"), ("fd03::20", "fd03::10")], ids=["ipv4", "ipv6"])
+def test_mixed_zones_of_a_bridge(net, standing, hall, bench):
+    """The port that no zone names has the zone of its bridge."""
+    assert kinds(net.bench, hall) == ALL
+    assert kinds(net.hall, bench) == set()
+
+
+@SERVER
+def test_mixed_zones_are_routed_by_their_own_rules(net, standing, server):
+    assert kinds(net.hall, server) == ALL
+    assert kinds(net.bench, server) == set()
+
+
+# --- a bridge in a zone, its ports in none ---
+
+
+@pytest.mark.parametrize("call", [1, 0], ids=["netfilter sees bridges", "it does not"])
+def test_inside_a_guarded_bridge_all_passes(net, standing, call):
+    """Hosts of one zone on one switch. br_netfilter shows such frames to the hook where routed packets are judged."""
+    for family in ("ip", "ip6"):
+        net.box.run("sh", "-c", f"echo {call} >/proc/sys/net/bridge/bridge-nf-call-{family}tables")
+    assert kinds(net.one, "10.4.0.20") == ALL
+    assert kinds(net.one, "fd04::20") == ALL
+
+
+@SERVER
+def test_a_guarded_bridge_is_routed(net, standing, server):
+    assert kinds(net.one, server) == ALL
+    assert kinds(net.server, "10.4.0.10") == set()
+
+
+# --- containers ---
+
+
+@SERVER
+def test_a_container_on_a_macvlan_of_a_guarded_interface(net, standing, server):
+    """Its packets leave by up0 as the box's own do."""
+    assert kinds(net.container, server) == ALL
+
+
+def test_a_container_on_a_macvlan_of_a_bridge(net, standing):
+    """For comparison: what leaves by the bridge is judged there."""
+    assert kinds(net.guest, "10.4.0.10") == ALL
+    assert kinds(net.guest, "fd04::10") == ALL
+
+
+@SERVER
+def test_a_container_is_judged(net, firewall, server):
+    put(firewall, ZONES + "deny from any to wan\n" + RULES)
+    before = matches(firewall, "deny to wan")
+    assert kinds(net.container, server) == set()
+    assert matches(firewall, "deny to wan") >= before + 3, "what it sent is not counted"
+
+
+def test_a_container_is_judged_both_ways(net, standing):
+    """From outside: the rules of zone wan. Nothing allows it."""
+    assert kinds(net.server, "192.0.2.20") == set()
+    assert kinds(net.server, "2001:db8::20") == set()
+
+
+@pytest.fixture
+def inner(net):
+    """A host behind the container, by an interface that has the number of one of the box's guarded ones there."""
+    index = index_of(net.box, "q0")
+    host = net.host("inner")
+    for number in (index, index_of(net.box, "up0"), index_of(net.box, "s0")):
+        made = net.container.run("ip", "link", "add", "in0", "index", number, "type", "veth", "peer", "name", "eth0", "netns",
+                                 host.name)
+        if made.returncode == 0:
+            break
+    assert made.returncode == 0, made.stderr
+    net.address(net.container, "in0", "10.9.0.1/24")
+    net.address(host, "eth0", "10.9.0.10/24")
+    net.container.ip("link", "set", "in0", "up")
+    host.ip("link", "set", "eth0", "up")
+    host.ip("route", "add", "default", "via", "10.9.0.1")
+    host.ip("neigh", "replace", "10.9.0.1", "lladdr", mac_of(net.container, "in0"), "dev", "eth0")
+    net.container.ip("neigh", "replace", SERVER4, "lladdr", mac_of(net.server, "eth0"), "dev", "eth0")
+    yield host
+    net.container.ip("link", "delete", "in0")
+    host.close()
+    net.hosts.remove(host)
+
+
+# Sends a datagram to every port, and so, behind `hooks.py copy-port`, with every value of skb->tc_index.
+EVERY_PORT = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(1, 65536):
+    try:
+        s.sendto(b"x", (sys.argv[1], port))
+    except OSError:
+        pass
+    if port % 500 == 0:
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason=str(raw_hooks.tcx_reason()))
+@pytest.mark.parametrize("rule, passes", [("deny to wan", False), ("allow to wan", True)], ids=["denied", "allowed"])
+def test_a_forged_seal_opens_nothing(net, firewall, watch, inner, rule, passes):
+    """A container may write what it likes into tc_index, and number its interfaces as it likes. Every value is tried."""
+    put(firewall, ZONES + rule + "\n")
+    watch.start(net.container, "copy-port", "eth0", program="hooks.py")
+    arrived, judged = datagrams(net.server), matches(firewall, rule)
+    assert inner.run(sys.executable, "-c", EVERY_PORT, SERVER4).returncode == 0
+    arrived = datagrams(net.server) - arrived
+    if passes:
+        assert arrived > 60000, "the way for the forged ones does not exist: the test proves nothing"
+        return
+    assert arrived == 0, f"{arrived} of 65535 passed a deny rule"
+    assert matches(firewall, rule) - judged >= 65000, "they were not counted"
+
+
+def test_the_box_still_works_in_the_end(net, standing):
+    assert kinds(net.box, SERVER4) == ALL
+    assert kinds(net.box, SERVER6) == ALL

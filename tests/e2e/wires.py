@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Cables, bridges and addresses for tests that build a network of their own, and how they ask what reaches what."""
+import json
+import sys
+
+import lab as labs
+from lab import HERE, Firewall, Host, Lab
+
+PORT = 7000  # where the hosts of such a network answer
+ALL = {"tcp", "udp", "ping"}
+
+
+class Net(Lab):
+    """Hosts of one's own. `build` of a subclass makes them."""
+
+    def host(self, role, forward=False):
+        host = super().host(role)
+        if forward:
+            host.write("/proc/sys/net/ipv4/ip_forward", 1)
+            host.write("/proc/sys/net/ipv6/conf/all/forwarding", 1)
+        return host
+
+    @staticmethod
+    def cable(host, device, other, other_device):
+        """A veth pair between two hosts, both ends up."""
+        host.ip("link", "add", device, "type", "veth", "peer", "name", other_device, "netns", other.name)
+        host.ip("link", "set", device, "up")
+        other.ip("link", "set", other_device, "up")
+
+    @staticmethod
+    def bridge(host, name, *ports):
+        host.ip("link", "add", name, "type", "bridge")
+        for port in ports:
+            host.ip("link", "set", port, "master", name)
+        host.ip("link", "set", name, "up")
+
+    @staticmethod
+    def address(host, device, *addresses):
+        for address in addresses:
+            host.ip("addr", "add", address, "dev", device, *(["nodad"] if ":" in address else []))
+
+    @staticmethod
+    def gateway_is(host, *addresses):
+        for address in addresses:
+            host.ip("route", "replace", "default", "via", address)
+
+    @staticmethod
+    def answer(*hosts, port=PORT):
+        """Starts the server of echo.py; it runs as long as the host."""
+        for host in hosts:
+            child = host.python("serve", port, program="echo.py")
+            assert "ready" in child.stdout.readline()
+
+
+def reach(host, address, port=PORT, seconds=0.6):
+    """What answers there: {"tcp": the address that the other side saw, "udp": the same, "ping": "yes"}."""
+    done = host.run(sys.executable, HERE / "echo.py", "reach", address, port, seconds)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def kinds(host, address, port=PORT, seconds=0.6):
+    """The same, without the addresses: a set."""
+    return set(reach(host, address, port, seconds))
+
+
+def link_of(host, device):
+    return json.loads(host.run("ip", "-j", "link", "show", "dev", device, check=True).stdout)[0]
+
+
+def mac_of(host, device):
+    return link_of(host, device)["address"]
+
+
+def index_of(host, device):
+    return link_of(host, device)["ifindex"]
+
+
+def hooks(host, *words):
+    """Runs a command of hooks.py to its end."""
+    done = host.run(sys.executable, HERE / "hooks.py", *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def put(firewall, policy):
+    """Puts a policy in force and forgets all flows."""
+    firewall.path.write_text(policy)
+    if firewall.child is None or firewall.child.poll() is not None:
+        firewall.start()
+    done = firewall.cli("reload")
+    assert done.returncode == 0, done.stdout + done.stderr
+    firewall.cli("states", "kill", "--all")  # says no when there are none
+
+
+def reasons(firewall):
+    """Packets by the reason of their verdict."""
+    return {entry["reason"]: entry["packets"] for entry in firewall.data("counters")[0]["reasons"]}
+
+
+def matches(firewall, text):
+    """How often a rule decided, found by a part of its text."""
+    return sum(rule["matches"] for rule in firewall.data("counters")[0]["rules"] if text in rule["text"])
+
+
+def log_of(firewall):
+    return firewall.log_path.read_text()
+
+
+def datagrams(host):
+    """Datagrams that reached the socket layer of a host, by the kernel's counters: to a socket or to none."""
+    total = 0
+    lines = host.run("cat", "/proc/net/snmp").stdout.splitlines()
+    names, values = [line.split() for line in lines if line.startswith("Udp:")]
+    for name, value in zip(names, values):
+        if name in ("InDatagrams", "NoPorts", "InErrors"):
+            total += int(value)
+    for line in host.run("cat", "/proc/net/snmp6").stdout.splitlines():
+        if line.split()[0] in ("Udp6InDatagrams", "Udp6NoPorts", "Udp6InErrors"):
+            total += int(line.split()[1])
+    return total
+
+
+__all__ = ["ALL", "Firewall", "HERE", "Host", "Net", "PORT", "datagrams", "hooks", "index_of", "kinds", "labs", "log_of", "mac_of",
+           "matches", "put", "reach", "reasons"]
