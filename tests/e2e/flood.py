@@ -4,7 +4,7 @@
   flood.py DEVICE RATE SECONDS PORT MAC:SOURCE:TARGET...   ('/' stands for ':' in an address)
 
 Each of the pairs gets its share of RATE frames a second, from ports that go round. It ends after SECONDS, or at SIGTERM,
-and prints what it sent. Without the device, or while that is down, it waits for it.
+and prints what it sent. It waits for a device that is not there yet or down, and ends when that vanishes.
 """
 import ctypes
 import ipaddress
@@ -16,6 +16,7 @@ import sys
 import time
 
 RATE_MAX, SECONDS_MAX = 50000, 40  # whatever it is told
+PATIENCE = 15  # seconds until the device must be there
 BURST = 40
 running = True
 
@@ -64,7 +65,8 @@ def build(mac, own, source, target, sport, port):
 
 
 def open_device(device):
-    while running:
+    end = time.monotonic() + PATIENCE
+    while running and time.monotonic() < end:
         try:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             sock.bind((device, 0))
@@ -73,7 +75,7 @@ def open_device(device):
         except OSError:
             sock.close()
             time.sleep(0.005)
-    sys.exit(0)
+    sys.exit(f"{device} did not come")
 
 
 def prepare(frames):
@@ -103,7 +105,8 @@ def main():
     send = ctypes.CDLL(None, use_errno=True).sendmmsg
     print(json.dumps({"ready": True}), flush=True)
     sent, began = 0, time.monotonic()
-    while running and time.monotonic() - began < seconds:
+    gone = began + PATIENCE
+    while running and time.monotonic() - began < seconds and time.monotonic() < gone:
         behind = (time.monotonic() - began) * rate - sent
         if behind < len(messages):
             time.sleep(0.0005)
@@ -111,11 +114,12 @@ def main():
         if behind > rate / 10:  # a busy machine: what it could not send is not made up for
             began += (behind - rate / 10) / rate
         done = send(sock.fileno(), messages, len(messages), 0)
-        if done <= 0:
-            time.sleep(0.002)  # the device is down or away
-            began += 0.002
-        else:
+        if done > 0:
+            gone = time.monotonic() + (1 if sent else PATIENCE)
             sent += done
+        else:  # the device is down, or away
+            time.sleep(0.002)
+            began += 0 if sent else 0.002
     del kept
     print(json.dumps({"sent": sent, "seconds": round(time.monotonic() - began, 2)}))
 

@@ -230,11 +230,12 @@ class Firewall:
         self.log_path = Path(directory) / "keepstate.log"
         self.path.write_text(policy)
         self.child = None
+        self.program = KEEPSTATE
 
     def start(self, wait=True):
         """Starts the daemon; returns when it answers (it has attached its programs then)."""
         with self.log_path.open("a") as log:
-            self.child = subprocess.Popen([KEEPSTATE, "run", "--netns", self.host.name, str(self.path)],
+            self.child = subprocess.Popen([self.program, "run", "--netns", self.host.name, str(self.path)],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
             try:
@@ -251,7 +252,7 @@ class Firewall:
 
     def cli(self, command, *words, timeout=20):
         """Runs a command of the program against this instance."""
-        return subprocess.run([KEEPSTATE, command, "--netns", self.host.name, *[str(word) for word in words]],
+        return subprocess.run([self.program, command, "--netns", self.host.name, *[str(word) for word in words]],
                               capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
     def say(self, command, *words):

@@ -10,7 +10,7 @@ import time
 import hooks as raw_hooks
 import pytest
 from lab import end_process, wait_for
-from wires import ALL, Firewall, Net, hooks, kinds, log_of, put, reach
+from wires import ALL, Firewall, Plain, hooks, kinds, log_of, put, reach
 
 POLICY = """\
 zone lan { lan0 }
@@ -22,22 +22,6 @@ CLIENT = pytest.mark.parametrize("client", ["10.0.0.10", "fd00::10"], ids=["ipv4
 SERVER = pytest.mark.parametrize("server, seen", [("192.0.2.10", "192.0.2.1"), ("2001:db8::10", "2001:db8::1")],
                                  ids=["ipv4", "ipv6"])
 TCX = pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason=str(raw_hooks.tcx_reason()))
-
-
-class Plain(Net):
-    def build(self):
-        self.box = self.host("box", forward=True)
-        self.client = self.host("client")
-        self.server = self.host("server")
-        self.cable(self.box, "lan0", self.client, "eth0")
-        self.cable(self.box, "wan0", self.server, "eth0")
-        self.address(self.box, "lan0", "10.0.0.1/24", "fd00::1/64")
-        self.address(self.box, "wan0", "192.0.2.1/24", "2001:db8::1/64")
-        self.address(self.client, "eth0", "10.0.0.10/24", "fd00::10/64")
-        self.address(self.server, "eth0", "192.0.2.10/24", "2001:db8::10/64")
-        self.gateway_is(self.client, "10.0.0.1", "fd00::1")
-        self.gateway_is(self.server, "192.0.2.1", "2001:db8::1")
-        self.answer(*self.hosts)
 
 
 @pytest.fixture(scope="module")

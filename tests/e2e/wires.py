@@ -52,6 +52,24 @@ class Net(Lab):
             assert "ready" in child.stdout.readline()
 
 
+class Plain(Net):
+    """client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server; fd00::10 and 2001:db8::10. All of them answer."""
+
+    def build(self):
+        self.box = self.host("box", forward=True)
+        self.client = self.host("client")
+        self.server = self.host("server")
+        self.cable(self.box, "lan0", self.client, "eth0")
+        self.cable(self.box, "wan0", self.server, "eth0")
+        self.address(self.box, "lan0", "10.0.0.1/24", "fd00::1/64")
+        self.address(self.box, "wan0", "192.0.2.1/24", "2001:db8::1/64")
+        self.address(self.client, "eth0", "10.0.0.10/24", "fd00::10/64")
+        self.address(self.server, "eth0", "192.0.2.10/24", "2001:db8::10/64")
+        self.gateway_is(self.client, "10.0.0.1", "fd00::1")
+        self.gateway_is(self.server, "192.0.2.1", "2001:db8::1")
+        self.answer(*self.hosts)
+
+
 def reach(host, address, port=PORT, seconds=0.6):
     """What answers there: {"tcp": the address that the other side saw, "udp": the same, "ping": "yes"}."""
     done = host.run(sys.executable, HERE / "echo.py", "reach", address, port, seconds)
@@ -121,5 +139,5 @@ def datagrams(host):
     return total
 
 
-__all__ = ["ALL", "Firewall", "HERE", "Host", "Net", "PORT", "datagrams", "hooks", "index_of", "kinds", "labs", "log_of", "mac_of",
+__all__ = ["ALL", "Firewall", "HERE", "Host", "Net", "PORT", "Plain", "datagrams", "hooks", "index_of", "kinds", "labs", "log_of", "mac_of",
            "matches", "put", "reach", "reasons"]

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Another build takes over under traffic, and what it may not take over it refuses.
+
+    client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server, masqueraded
+
+The other build is a copy of this one whose programs for the kernel name another of the licences that the kernel takes for the
+GPL: the same code, but to whoever compares the octets another data plane.
+"""
+import ctypes
+import json
+import os
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import hooks as raw_hooks
+import pytest
+from conftest import need
+from lab import KEEPSTATE, end_process
+from wires import ALL, Firewall, Plain, kinds, log_of, matches, put
+
+PINS = Path("/run/keepstate/bpf")
+POLICY = """\
+zone lan { lan0 }
+zone wan { wan0 }
+allow from lan to wan
+nat from lan to wan masquerade
+limit states 20000
+"""
+SERVER = pytest.mark.parametrize("server, client", [("192.0.2.10", "10.0.0.10"), ("2001:db8::10", "fd00::10")],
+                                 ids=["ipv4", "ipv6"])
+
+
+@pytest.fixture(scope="module")
+def net():
+    made = Plain()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory):
+    """Two programs that take each other for another build."""
+    text = Path(KEEPSTATE).read_bytes()
+    assert b"Dual BSD/GPL\0" in text
+    other = tmp_path_factory.mktemp("other") / "keepstate"
+    other.write_bytes(text.replace(b"Dual BSD/GPL\0", b"Dual MIT/GPL\0"))
+    other.chmod(0o755)
+    return KEEPSTATE, str(other)
+
+
+@pytest.fixture(scope="module")
+def standing(net, tmp_path_factory):
+    firewall = Firewall(net.box, POLICY, tmp_path_factory.mktemp("upgrade")).start()
+    yield firewall
+    firewall.stop()
+
+
+@pytest.fixture
+def firewall(standing):
+    """Runs with the usual policy, from whichever build."""
+    yield standing
+    put(standing, POLICY)
+
+
+def programs_of(firewall, net):
+    """What sees the packets of wan0, by the kernel's numbers."""
+    filters = net.box.run("tc", "filter", "show", "dev", "wan0", "ingress").stdout
+    links = [] if raw_hooks.tcx_reason() else json.loads(
+        net.box.run("/usr/bin/env", "python3", raw_hooks.__file__, "list", "wan0").stdout)["ingress"]
+    return filters, links
+
+
+def change_build(firewall, builds):
+    """As an init system restarts it: SIGTERM, which leaves the firewall in force, and the other program."""
+    firewall.child.terminate()
+    firewall.child.wait(10)
+    firewall.program = builds[1] if firewall.program == builds[0] else builds[0]
+    firewall.start()
+
+
+@SERVER
+def test_an_upgrade_under_traffic_loses_nothing(net, firewall, builds, watch, server, client):
+    """A stream, new flows and pings, all translated, while the build changes there and back."""
+    watch.start(net.server, "serve", 7100)
+    follower = watch.start(net.client, "follow", server, 7100)
+    counter = watch.start(net.client, "count", 7101)
+    prober = watch.start(net.server, "probe", client, 7101)
+    stream = watch.start(net.client, "stream", server, 7000, 1000, program="echo.py")
+    fresh = watch.start(net.client, "fresh", server, 7000, 300, program="echo.py")
+    pinger = net.client.start("ping", "-q", "-i", "0.005", "-w", "60", "-W", "1", server)
+    time.sleep(0.5)
+    for _ in range(2):
+        seen = programs_of(firewall, net)
+        change_build(firewall, builds)
+        assert programs_of(firewall, net) != seen, "the programs are the old ones: the test proves nothing"
+        time.sleep(0.5)
+    told = {"stream": watch.end(stream), "fresh": watch.end(fresh)}
+    pinger.send_signal(2)
+    pings = pinger.communicate(timeout=15)[0]
+    assert all(facts["sent"] > 300 for facts in told.values()), told
+    assert [facts["lost"] for facts in told.values()] == [0, 0], told
+    assert ", 0% packet loss" in pings, pings
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["longest_gap"] < 0.5, facts
+    assert watch.end(prober)["sent"] > 100
+    assert watch.end(counter) == {"datagrams": 0, "connections": 0}
+
+
+def flows_of(firewall, port):
+    return [flow for flow in firewall.data("states") if f"{port}" in str(flow)]
+
+
+def test_states_and_counters_outlive_an_upgrade(net, firewall, builds, watch):
+    watch.start(net.server, "serve", 7100)
+    follower = watch.start(net.client, "follow", "192.0.2.10", 7100)
+    port = follower.facts["port"]
+    time.sleep(0.3)
+    counted = matches(firewall, "allow from lan to wan")
+    before = flows_of(firewall, port)
+    assert len(before) == 1 and "ESTABLISHED" in str(before)
+    change_build(firewall, builds)
+    after = flows_of(firewall, port)
+    assert len(after) == 1 and "ESTABLISHED" in str(after), after
+    assert after[0].get("created", 0) == before[0].get("created", 0)
+    assert matches(firewall, "allow from lan to wan") >= counted
+    time.sleep(0.5)
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["blocks"] > 200, facts
+
+
+# --- layouts ---
+
+OBJ_GET, MAP_LOOKUP, MAP_UPDATE = 7, 1, 2
+
+
+class Shape:
+    """The pinned map that says how the table is laid out, as another version would have left it."""
+
+    def __init__(self, firewall):
+        self.path = str(PINS / firewall.data("status")[0]["instance"] / "maps" / "ks_shape")
+        name = ctypes.create_string_buffer(self.path.encode())
+        self.descriptor = raw_hooks.bpf(OBJ_GET, struct.pack("<QII", ctypes.addressof(name), 0, 0))[0]
+        self.size, self.offset = self.find()
+
+    def find(self):
+        """Size of the value and the place of the layout number in it, by the types that the map carries."""
+        dump = subprocess.run(["bpftool", "-j", "btf", "dump", "map", "pinned", self.path], capture_output=True, text=True,
+                              check=True)
+        for kind in json.loads(dump.stdout)["types"]:
+            if kind["kind"] == "STRUCT" and kind["name"] == "ks_table_shape":
+                places = [member["bits_offset"] // 8 for member in kind["members"] if "layout" in member["name"]]
+                assert places, f"no layout number guards the table: {[member['name'] for member in kind['members']]}"
+                return kind["size"], places[0]
+        raise AssertionError("no struct ks_table_shape")
+
+    def change(self, difference):
+        key, value = ctypes.c_uint32(0), ctypes.create_string_buffer(self.size)
+        attr = struct.pack("<IIQQQ", self.descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
+        raw_hooks.bpf(MAP_LOOKUP, attr)
+        layout = struct.unpack_from("<I", value, self.offset)[0]
+        struct.pack_into("<I", value, self.offset, layout + difference)
+        raw_hooks.bpf(MAP_UPDATE, attr)
+        return layout
+
+    def close(self):
+        os.close(self.descriptor)
+
+
+@need("bpftool")
+def test_another_layout_is_refused(net, firewall, builds, watch):
+    """With the reason, and what is in force goes on as it is."""
+    watch.start(net.server, "serve", 7100)
+    follower = watch.start(net.client, "follow", "192.0.2.10", 7100)
+    shape = Shape(firewall)
+    said = len(log_of(firewall))
+    firewall.child.terminate()
+    firewall.child.wait(10)
+    layout = shape.change(1)
+    try:
+        for program in builds:
+            firewall.program = program
+            firewall.start(wait=False)
+            assert firewall.child.wait(60) not in (0, -6, -11), "it was taken over"
+        text = log_of(firewall)[said:]
+        assert "layout" in text and str(layout) in text and str(layout + 1) in text, text
+        assert kinds(net.server, "10.0.0.10") == set(), "it filters no longer"
+        assert kinds(net.client, "192.0.2.10") == ALL
+    finally:
+        shape.change(-1)
+        shape.close()
+        firewall.start()
+    facts = watch.end(follower)
+    assert facts["error"] is None, facts
+    assert flows_of(firewall, follower.facts["port"]), "the states are gone"
+
+
+# --- another size ---
+
+
+@pytest.mark.parametrize("limit", ["100000", "10000"], ids=["larger", "smaller"])
+def test_another_limit_keeps_states(net, firewall, builds, watch, limit):
+    """A restart with another `limit states` in the policy, by another build for good measure: connections go on."""
+    watch.start(net.server, "serve", 7100)
+    followers = [watch.start(net.client, "follow", address, 7100) for address in ("192.0.2.10", "2001:db8::10")]
+    time.sleep(0.2)
+    firewall.child.terminate()
+    firewall.child.wait(10)
+    firewall.path.write_text(POLICY.replace("limit states 20000", f"limit states {limit}"))
+    firewall.start()
+    table = firewall.data("status")[0]["table"]
+    assert table["limit"] == int(limit) and table["capacity"] >= int(limit), table
+    for follower in followers:
+        assert len(flows_of(firewall, follower.facts["port"])) == 1, "the state is gone"
+    time.sleep(0.5)
+    for follower in followers:
+        facts = watch.end(follower)
+        assert facts["error"] is None and facts["blocks"] > 200 and facts["longest_gap"] < 1, facts
+    assert kinds(net.client, "192.0.2.10") == ALL
+    assert kinds(net.server, "10.0.0.10") == set()
+
+
+def test_another_limit_and_another_build(net, firewall, builds, watch):
+    watch.start(net.server, "serve", 7100)
+    follower = watch.start(net.client, "follow", "192.0.2.10", 7100)
+    firewall.path.write_text(POLICY.replace("limit states 20000", "limit states 150000"))
+    change_build(firewall, builds)
+    assert firewall.data("status")[0]["table"]["capacity"] >= 150000
+    assert len(flows_of(firewall, follower.facts["port"])) == 1, "the state is gone"
+    time.sleep(0.5)
+    facts = watch.end(follower)
+    assert facts["error"] is None and facts["longest_gap"] < 1, facts
+    end_process(follower)
