@@ -351,22 +351,6 @@ static void check_types(struct ks_parser *p, const struct ks_ast_rule *rule)
 		check_type(p, rule, &rule->types[i]);
 }
 
-/*
- * No program sees what passes between the box and an interface without a zone,
- * or between two of those; scenarios and captures can show it all the same.
- */
-static void check_unseen(struct ks_parser *p, const struct ks_ast_rule *rule)
-{
-	const __u64 none = 1ULL << KS_ZONE_NONE, self = 1ULL << KS_ZONE_SELF;
-	bool from_none = rule->from_zones == none, to_none = rule->to_zones == none;
-
-	if ((from_none && (to_none || rule->to_zones == self)) || (to_none && rule->from_zones == self))
-		ks_parser_warn_at(p, &rule->place,
-				  "this rule never sees a live packet: traffic from zone '%s' to zone '%s' passes no "
-				  "guarded interface; expected a zone that has interfaces on one side",
-				  from_none ? "none" : "self", to_none ? "none" : "self");
-}
-
 /* Neighbour discovery and multicast listeners; of the first, router advertisements and redirects obey rules. */
 static bool is_unasked_type(const struct ks_icmp_item *item)
 {
@@ -408,7 +392,6 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 		ks_helper_check(p, rule);
 	else if (rule->statement != KS_STATEMENT_RULE)
 		ks_translation_check(p, rule);
-	check_unseen(p, rule);
 	check_unasked(p, rule);
 	if (rule->has_protos && !rule->proto_count)
 		ks_parser_error_at(p, &rule->protos_place, "this list is empty: expected at least one protocol");
