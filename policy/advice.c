@@ -4,6 +4,7 @@
  * them: policies of tests and for replay lack these rules rightly.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "core/packet.h"
 #include "policy/diag.h"
@@ -44,7 +45,8 @@ static bool any_entry(const struct ks_policy *policy, bool (*is)(const struct ks
 int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags)
 {
 	struct ks_complaints complaints = { .diags = diags };
-	const struct ks_place place = { .file = policy->path, .line = 1, .column = 1 };
+	const char *name = strcmp(policy->path, "-") == 0 ? "stdin" : policy->path;
+	const struct ks_place place = { .file = name, .line = 1, .column = 1 };
 
 	if (!any_entry(policy, asks))
 		ks_complain(
