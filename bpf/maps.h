@@ -155,9 +155,13 @@ struct ks_relay {
 	__u32 ifindex; /* where the packet came in */
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
 	__u32 length; /* octets of the packet, as it is now */
+	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
+	__u32 secret; /* of our seals */
 	__u8 is_egress;
 	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */
-	__u8 zero[2];
+	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
+	__u8 stacked; /* it is for a device of another namespace that is stacked on this interface: no seal */
+	__u8 zero;
 };
 
 /* One processor's working memory. Tests read the outcome of a run from it. */

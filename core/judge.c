@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "env.h"
 #include "home.h"
+#include "link.h"
 #include "icmp.h"
 #include "nat.h"
 #include "stage.h"
@@ -20,8 +21,19 @@ static inline bool zones_fit(const struct ks_inspection *in)
 
 	if (!ks_zone_equal(in->from, in->flow.before.zone[dir]))
 		return false;
-	/* A packet to an alias goes elsewhere than its address says. */
-	return in->to == KS_ZONE_UNKNOWN || in->via || ks_zone_equal(in->to, in->flow.before.zone[!dir]);
+	/* A packet to an alias goes elsewhere than its address says; an answer that was rerouted goes back where it came from. */
+	return in->to == KS_ZONE_UNKNOWN || in->via || in->rerouted ||
+	       ks_zone_equal(in->to, in->flow.before.zone[!dir]);
+}
+
+/* Whether the packet is of its flow, but leaves by another zone than that knows. */
+static inline bool leaves_elsewhere(const struct ks_inspection *in)
+{
+	__u32 dir = in->dir & 1;
+
+	return in->to_given < KS_ZONE_MAX && !in->via && !in->rerouted &&
+	       !ks_zone_equal(in->to_given, in->flow.before.zone[!dir]) &&
+	       ks_zone_equal(in->from, in->flow.before.zone[dir]);
 }
 
 /*
@@ -54,7 +66,7 @@ static ks_inline __u32 judge_known(struct ks_env *env, const struct ks_config *c
 	in->state = in->flow.before.state;
 	if (!zones_fit(in))
 		return refuse_known(in, KS_REASON_ZONE);
-	if (!ks_nat_is_addressed(in))
+	if (!ks_nat_is_addressed(in) && !ks_is_second_look(in)) /* which sees what ingress has translated */
 		return refuse_known(in, KS_REASON_UNTRANSLATED);
 	if (ks_nat_is_translated(&in->flow.before)) {
 		reason = ks_nat_leave(env, in);
@@ -87,7 +99,7 @@ void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *confi
 static inline __u32 find_flow(struct ks_env *env, struct ks_inspection *in)
 {
 	if (in->retries) { /* the first time it is made when the packet is read */
-		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+		in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
 		ks_table_hash(env, &in->flow);
 	}
 	ks_nat_find(env, in);
@@ -109,6 +121,11 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 			in->stage = KS_STAGE_OPEN;
 			return;
 		}
+		in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+		if (ks_unlikely(leaves_elsewhere(in))) {
+			in->stage = KS_STAGE_REROUTE;
+			return;
+		}
 		if (ks_unlikely(in->flow.before.helper)) {
 			in->stage = KS_STAGE_HELPER;
 			return;
@@ -118,11 +135,44 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 	ks_inspect_conclude(in, config, reason);
 }
 
+/* Who believes a redirect sends elsewhere: unlike other errors it needs a rule (RFC 1122 3.2.2.2, RFC 1812 5.2.7.2). */
+static inline bool needs_rule(const struct ks_inspection *in)
+{
+	return ks_icmp_is_redirect(&in->pkt) && in->from != KS_ZONE_SELF;
+}
+
+/* Why an error of this box may be about no flow: what it speaks of passed, but went nowhere, or a rule bypassed it. */
+static inline bool is_own_word(__u32 reason)
+{
+	return reason == KS_REASON_ICMP_NO_FLOW || reason == KS_REASON_ZONE || reason == KS_REASON_ICMP_QUOTE;
+}
+
+/* The kernel only complains of packets that it was given, so those that the rules allowed: no rule is needed, one may deny. */
+static __u32 judge_own_error(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+	__u32 action;
+
+	in->flow.found = 0;
+	in->translate = 0;
+	action = ks_open_ask(env, in, &decision);
+	if (in->rule_index != KS_DECISION_DEFAULT && action != KS_ALLOW && action != KS_BYPASS)
+		return ks_deny(in, KS_CLASS_RELATED, KS_REASON_RULE);
+	ks_open_forget(in);
+	return ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+}
+
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
 {
-	__u32 reason = ks_icmp_error_judge(env, in, head);
 	struct ks_decision decision = {};
+	__u32 reason;
 
+	reason = ks_icmp_error_judge(env, in, head);
+	if (reason == KS_REASON_OK_RELATED && needs_rule(in) && ks_open_ask(env, in, &decision) != KS_ALLOW)
+		return ks_deny(in, KS_CLASS_INVALID,
+			       in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+	if (in->from == KS_ZONE_SELF && is_own_word(reason))
+		return judge_own_error(env, in);
 	if (reason == KS_REASON_OK_RELATED) {
 		in->rule = in->flow.before.rule;
 		in->state = in->flow.before.state;

@@ -8,6 +8,7 @@
 #include "fragment.h"
 #include "home.h"
 #include "icmp.h"
+#include "link.h"
 #include "nat.h"
 #include "nat_map.h"
 #include "rewrite.h"
@@ -45,7 +46,7 @@ static long packet_try(__u32 n, void *arg)
 	struct search *s = arg;
 	struct ks_inspection *in = s->in;
 
-	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+	in->sender = ks_packet_key(s->env, in, &in->pkt.tuple, &in->flow.key);
 	ks_table_hash(s->env, &in->flow);
 	ks_nat_find(s->env, in);
 	s->reason = KS_REASON_CONTENDED;
@@ -67,6 +68,21 @@ static long error_try(__u32 n, void *arg)
 	return s->reason != KS_REASON_CONTENDED;
 }
 
+/* Whether the originator's packet leaves with the address of another interface than it really leaves by. */
+static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection *in)
+{
+	return in->dir == KS_ORIGINAL && in->flow.before.flags & KS_FLOW_MASQUERADED &&
+	       !env_leaves_as(env, &in->out.src, in->pkt.tuple.family);
+}
+
+/* An answer bears the address that the originator spoke to, so it leaves by the interface that has that. */
+static bool goes_back(struct ks_env *env, const struct ks_inspection *in)
+{
+	if (in->dir != KS_REPLY || !in->flow.before.alias[KS_ORIGINAL])
+		return true;
+	return env_send_back(env, in->flow.before.zone[KS_ORIGINAL], &in->out.src, in->pkt.tuple.family);
+}
+
 void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	struct search search = { .env = env, .in = in, .head = head, .reason = KS_REASON_UNTRANSLATED };
@@ -85,6 +101,14 @@ void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8
 		ks_loop(JUDGE_TRIES, packet_try, &search);
 	reason = search.reason;
 	in->stage = KS_STAGE_DONE;
+	if (!reason && !(in->pkt.flags & KS_PKT_FRAGMENT)) {
+		if (is_masked_for_another(env, in)) {
+			in->stage = KS_STAGE_REROUTE;
+			return;
+		}
+		if (!goes_back(env, in))
+			reason = KS_REASON_REROUTED;
+	}
 	if (reason && reason != KS_REASON_OK_RELATED) {
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
 		return;

@@ -11,24 +11,9 @@
 #include "interfaces.h"
 #include "report.h"
 
-static bool match_name(const char *pattern, const char *name)
-{
-	size_t length = strlen(pattern);
-
-	if (length && pattern[length - 1] == '*')
-		return !strncmp(pattern, name, length - 1);
-	return !strcmp(pattern, name);
-}
-
 __u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name)
 {
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		for (size_t j = 0; j < policy->zones[i].interface_count; j++) {
-			if (match_name(policy->zones[i].interfaces[j], name))
-				return policy->zones[i].id;
-		}
-	}
-	return KS_ZONE_NONE;
+	return ks_policy_interface_zone(policy, name, NULL);
 }
 
 static struct ks_guarded *find(const struct ks_interfaces *interfaces, unsigned ifindex)

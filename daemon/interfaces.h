@@ -36,7 +36,7 @@ struct ks_interfaces {
 	size_t count;
 };
 
-/* The zone that names an interface, KS_ZONE_NONE if none does; the language sees to it that only one can. */
+/* The zone that names an interface, KS_ZONE_NONE if none does: see ks_policy_interface_zone(). */
 __u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name);
 
 /*
