@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The maps of what the box is addressed by and of stacked devices, and how the hooks are; see kernel.h. */
+/* The maps of what the box is addressed by and of stacked devices; see kernel.h. */
 #include <errno.h>
 
 #include <bpf/bpf.h>
@@ -61,19 +61,4 @@ void ks_kernel_each_stacked(const struct ks_kernel *kernel,
 		key = next;
 		from = &key;
 	}
-}
-
-int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state)
-{
-	unsigned hooks = ks_kernel_attached(kernel, ifindex);
-
-	for (unsigned i = 0; i < 2; i++)
-		state->first[i] = state->present[i] = hooks & (i ? KS_HOOK_EGRESS : KS_HOOK_INGRESS);
-	state->tcx = false;
-	return 0;
-}
-
-bool ks_kernel_backstop(const struct ks_kernel *kernel)
-{
-	return kernel->control->flags & KS_CONTROL_BACKSTOP;
 }
