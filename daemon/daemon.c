@@ -141,11 +141,24 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 	return err;
 }
 
+/* What must wait until every hook is ours: the backstop, and then the end of another build's programs. */
+static void close_the_rest(struct ks_daemon *daemon, bool all_attached)
+{
+	int err = ks_kernel_raise_backstop(daemon->kernel);
+
+	if (err && err != -EOPNOTSUPP)
+		ks_report_error("%s", ks_kernel_complaint());
+	if (all_attached)
+		ks_kernel_forget_old(daemon->kernel);
+}
+
 /* At a fresh start every interface of a zone must be guarded, or the firewall does not start. */
 static int guard_interfaces(struct ks_daemon *daemon)
 {
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
+	if (!err || daemon->took_over)
+		close_the_rest(daemon, !err);
 	ks_daemon_note_guard(daemon);
 	ks_record_write(&daemon->record, daemon->instance.record);
 	return daemon->took_over ? 0 : err;

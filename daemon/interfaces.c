@@ -140,7 +140,8 @@ static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 /* Takes the filters off an interface that belongs to no zone any more. */
 static void release(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	int err = ks_kernel_detach(guarded->ifindex, ks_record_has_qdisc(interfaces->record, guarded->ifindex));
+	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), guarded->ifindex,
+				   ks_record_has_qdisc(interfaces->record, guarded->ifindex));
 
 	if (err && err != -ENODEV)
 		ks_report_error("%s: cannot take the filters off: %s", guarded->name, strerror(-err));
@@ -236,7 +237,8 @@ static void release_strays(struct ks_interfaces *interfaces)
 
 		if (if_indextoname(strays.list[i], name))
 			ks_report("no longer guarded: %s", name);
-		ks_kernel_detach(strays.list[i], ks_record_has_qdisc(interfaces->record, strays.list[i]));
+		ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), strays.list[i],
+				 ks_record_has_qdisc(interfaces->record, strays.list[i]));
 		ks_kernel_forget_port(interfaces->kernel, strays.list[i]);
 		ks_record_drop_qdisc(interfaces->record, strays.list[i]);
 	}

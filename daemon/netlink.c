@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See netlink.h. Messages are read with the macros of linux/netlink.h, which check lengths. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/netlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -314,6 +316,90 @@ int ks_netlink_route(const void *address, size_t size, unsigned *ifindex)
 		return err;
 	*ifindex = found;
 	return 0;
+}
+
+struct qdisc_reader {
+	unsigned ifindex;
+	bool is_ingress;
+};
+
+static int read_qdisc(const struct nlmsghdr *message, void *arg)
+{
+	const struct tcmsg *info = NLMSG_DATA(message);
+	const struct rtattr *attr = TCA_RTA(info);
+	int length = (int)NLMSG_PAYLOAD(message, sizeof(*info));
+	struct qdisc_reader *reader = arg;
+
+	if (message->nlmsg_type != RTM_NEWQDISC || (unsigned)info->tcm_ifindex != reader->ifindex)
+		return 0;
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == TCA_KIND && !strncmp(RTA_DATA(attr), "ingress", RTA_PAYLOAD(attr)))
+			reader->is_ingress = true;
+	}
+	return 0;
+}
+
+int ks_netlink_has_ingress_qdisc(unsigned ifindex)
+{
+	struct qdisc_reader reader = { .ifindex = ifindex };
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETQDISC,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex },
+	};
+
+	return dump(&request, sizeof(request), read_qdisc, &reader) ?: reader.is_ingress;
+}
+
+/* Only chain 0 is entered by itself. */
+static bool is_of_first_chain(const struct nlmsghdr *message, const struct tcmsg *info)
+{
+	const struct rtattr *attr = TCA_RTA(info);
+	int length = (int)NLMSG_PAYLOAD(message, sizeof(*info));
+	__u32 chain = 0;
+
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == TCA_CHAIN && RTA_PAYLOAD(attr) == sizeof(chain))
+			memcpy(&chain, RTA_DATA(attr), sizeof(chain));
+	}
+	return chain == 0;
+}
+
+/* Filters come in the order in which they are asked. */
+static int take_first_filter(const struct nlmsghdr *message, void *arg)
+{
+	const struct tcmsg *info = NLMSG_DATA(message);
+	struct ks_first_filter *first = arg;
+
+	if (message->nlmsg_type != RTM_NEWTFILTER || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ||
+	    first->handle || !info->tcm_handle || !is_of_first_chain(message, info))
+		return 0;
+	first->handle = info->tcm_handle;
+	first->priority = TC_H_MAJ(info->tcm_info) >> 16;
+	first->all_protocols = TC_H_MIN(info->tcm_info) == htons(ETH_P_ALL);
+	return 0;
+}
+
+int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETTFILTER,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC,
+			  .tcm_ifindex = (int)ifindex,
+			  .tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS) },
+	};
+
+	memset(first, 0, sizeof(*first));
+	return dump(&request, sizeof(request), take_first_filter, first);
 }
 
 /* The kernel also lists a header for each (priority, protocol) without a handle: only filters have TCA_OPTIONS. */

@@ -62,6 +62,18 @@ int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg);
  */
 int ks_netlink_route(const void *address, size_t size, unsigned *ifindex);
 
+/* Returns 1 if the interface has an `ingress` qdisc, which takes the place of clsact, 0 if not, or -errno. */
+int ks_netlink_has_ingress_qdisc(unsigned ifindex);
+
+/* The filter that sees packets first. */
+struct ks_first_filter {
+	unsigned handle; /* 0: there is no filter */
+	unsigned priority;
+	bool all_protocols;
+};
+
+int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
+
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
 int ks_netlink_count_filters(unsigned ifindex);
 
