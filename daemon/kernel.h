@@ -127,6 +127,19 @@ bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_
 void ks_kernel_each_port(const struct ks_kernel *kernel,
 			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg);
 
+/* What the box is addressed by, and the networks of its links (bpf/maps.h). Forgetting what is not there is no error. */
+int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);
+int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *key);
+void ks_kernel_each_local(const struct ks_kernel *kernel,
+			  void (*fn)(const struct ks_local_key *key, const struct ks_local *local, void *arg),
+			  void *arg);
+
+/* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
+int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind);
+int ks_kernel_forget_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key);
+void ks_kernel_each_stacked(const struct ks_kernel *kernel,
+			    void (*fn)(const struct ks_stacked_key *key, __u32 kind, void *arg), void *arg);
+
 /* The two places on an interface where a program sits. */
 #define KS_HOOK_INGRESS 1U
 #define KS_HOOK_EGRESS 2U
@@ -144,6 +157,18 @@ int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks,
 
 /* Which hooks of the interface run the programs of this ks_kernel now. */
 unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
+
+/* How our programs sit on an interface. Index 0 is ingress, 1 egress. */
+struct ks_hook_state {
+	bool tcx; /* by tcx links; false: by a clsact qdisc */
+	bool first[2]; /* nobody's program sees packets before ours */
+	bool present[2];
+};
+
+int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
+
+/* Returns true if the backstop is in force now. */
+bool ks_kernel_backstop(const struct ks_kernel *kernel);
 
 /*
  * Takes our filters off an interface; with remove_qdisc also the clsact qdisc
