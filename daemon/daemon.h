@@ -38,7 +38,7 @@ struct ks_daemon {
 	struct ks_interfaces interfaces;
 	struct ks_events *events;
 	struct ks_api *api;
-	int lock_fd, signal_fd, news_fd, timer_fd;
+	int lock_fd, signal_fd, news_fd, routes_fd, timer_fd;
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
@@ -87,6 +87,9 @@ int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool f
  * moment at which something was guarded, from which on the policy was in force.
  */
 void ks_daemon_note_guard(struct ks_daemon *daemon);
+
+/* Takes what waits on the netlink sockets: interfaces that came get their programs. */
+void ks_daemon_take_news(struct ks_daemon *daemon);
 
 /* A line of ks_coverage_tell() to the administrator. */
 void ks_daemon_say(bool warning, const char *line);

@@ -149,7 +149,7 @@ static void follow_interfaces(struct ks_daemon *daemon)
 void ks_daemon_note_guard(struct ks_daemon *daemon)
 {
 	for (size_t i = 0; !daemon->record.since && i < daemon->interfaces.count; i++) {
-		if (daemon->interfaces.list[i].error)
+		if (!ks_role_has_programs(daemon->interfaces.list[i].role) || daemon->interfaces.list[i].error)
 			continue;
 		daemon->record.since = time(NULL);
 		ks_record_write(&daemon->record, daemon->instance.record);
