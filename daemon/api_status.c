@@ -11,6 +11,14 @@
 #include "host/names.h"
 #include "text.h"
 
+/* Who carries a port's frames. */
+static const char *carrier_name(const struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
+{
+	long at = ks_links_find(&interfaces->links, guarded->bearer);
+
+	return guarded->role == KS_ROLE_PORT && at >= 0 ? interfaces->links.list[at].name : NULL;
+}
+
 static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_guarded *guarded)
 {
 	bool has_programs = ks_role_has_programs(guarded->role);
@@ -18,10 +26,11 @@ static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_gu
 
 	if (has_programs)
 		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name", guarded->name, "ifindex",
-			 (int)guarded->ifindex, "kind", guarded->kind, "zone",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name", guarded->name,
+			 "ifindex", (int)guarded->ifindex, "kind", guarded->kind, "zone",
 			 ks_policy_zone_name(daemon->policy, guarded->port.zone), "role", ks_role_name(guarded->role),
-			 "up", guarded->up, "ingress", hooks.present[0], "egress", hooks.present[1], "hooks",
+			 "carrier", carrier_name(&daemon->interfaces, guarded), "up", guarded->up, "ingress",
+			 hooks.present[0], "egress", hooks.present[1], "hooks",
 			 !has_programs ? NULL
 			 : hooks.tcx   ? "tcx"
 				       : "clsact",

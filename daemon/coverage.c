@@ -34,6 +34,20 @@ json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct k
 	return names;
 }
 
+json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_interfaces *now)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < now->count; i++) {
+		const struct ks_guarded *guarded = &now->list[i], *former = find_guarded(before, guarded->ifindex);
+
+		if (is_guarded(guarded) && guarded->port.zone == KS_ZONE_NONE && former &&
+		    former->port.zone != KS_ZONE_NONE)
+			json_array_append_new(names, json_string(guarded->name));
+	}
+	return names;
+}
+
 static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks_zone *zone, json_t *warnings)
 {
 	char *text = NULL;
@@ -128,8 +142,9 @@ static void warn_of_kernel(const struct ks_kernel *kernel, json_t *warnings)
 
 	if (!ks_kernel_backstop(kernel))
 		warn(warnings,
-		     json_string("no backstop: the kernel has no netfilter programs (Linux 6.4). An interface that "
-				 "appears while the daemon is busy or dead is open until it is guarded"));
+		     json_string(
+			     "no backstop is in force, for which the kernel needs netfilter programs (Linux 6.4): an "
+			     "interface that appears while the daemon is busy or dead is open until it is guarded"));
 	if (!ks_kernel_reasons(kernel, counts) && counts[KS_REASON_FOREIGN_NAT].packets)
 		warn(warnings, json_sprintf("another program (nftables, iptables) translates addresses between guarded "
 					    "interfaces: %llu packets were dropped. Leave those interfaces alone: for "
@@ -337,6 +352,7 @@ void ks_coverage_tell(const json_t *change, void (*say)(bool warning, const char
 
 	tell_names(json_object_get(change, "now_guarded"), "now guarded", say);
 	tell_names(json_object_get(change, "no_longer_guarded"), "no longer guarded", say);
+	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
 	if (cut) {
 		snprintf(line, sizeof(line), "%lld live state%s a zone that the policy does not have (%s): %s cut",
 			 (long long)cut, cut == 1 ? " belongs to" : "s belong to",

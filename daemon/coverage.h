@@ -29,6 +29,9 @@ void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(
 /* Names of the interfaces that are guarded in `these` and not in `those`. */
 json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct ks_interfaces *those);
 
+/* Names of the interfaces that were in a zone before and are guarded in none now. */
+json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_interfaces *now);
+
 /* Adds states_cut and zones_cut to `change`: the live states of zones in the record that the policy does not have. */
 void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_record *record,
 			 const struct ks_policy *policy);

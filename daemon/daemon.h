@@ -2,8 +2,9 @@
 /*
  * The daemon: holds the kernel home, follows the interfaces, serves the
  * control API. It has one thread and one poll loop (daemon.c), so nothing here
- * is locked; what a client asks is done between two turns of the loop. The
- * packets do not need it: when it dies, filtering and expiry go on, and the
+ * is locked; what a client asks is done between two turns of the loop. Only a
+ * policy that is being loaded belongs to a second thread, until that has ended. The
+ * packets do not need the daemon: when it dies, filtering and expiry go on, and the
  * next one takes the same states over.
  */
 #ifndef KS_DAEMON_H

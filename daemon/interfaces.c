@@ -225,14 +225,18 @@ static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct
 	return port;
 }
 
-static void tell_change(const struct ks_guarded *guarded, const struct ks_role *role, const struct ks_policy *policy)
+/* Says what becomes of an entry, before it does. */
+static void tell_change(const struct ks_guarded *guarded, const struct ks_interface *link, const struct ks_role *role,
+			const struct ks_policy *policy)
 {
 	const char *zone = ks_policy_zone_name(policy, role->zone);
 
-	if (guarded->role != role->kind && guarded->role != KS_ROLE_MEMBER)
-		ks_report("%s: %s now, zone %s", guarded->name, ks_role_name(role->kind), zone);
-	else if (guarded->role == role->kind && guarded->port.zone != role->zone)
-		ks_report("%s: in zone %s now", guarded->name, zone);
+	if (strcmp(guarded->name, link->name))
+		ks_report("%s: is now called %s", guarded->name, link->name);
+	if (guarded->role != role->kind)
+		ks_report("%s: %s now, zone %s", link->name, ks_role_name(role->kind), zone);
+	else if (guarded->port.zone != role->zone)
+		ks_report("%s: in zone %s now", link->name, zone);
 }
 
 /* What an entry is called and belongs to, beside its port. */
@@ -273,10 +277,8 @@ static void settle_link(struct settling *settling, const struct ks_interface *li
 		settling->err = -ENOMEM;
 		return;
 	}
-	if (!is_new && strcmp(guarded->name, link->name))
-		ks_report("%s: is now called %s", guarded->name, link->name);
 	if (!is_new && !settling->is_first)
-		tell_change(guarded, role, settling->policy);
+		tell_change(guarded, link, role, settling->policy);
 	waits = !is_new && guarded->programs && role->kind == KS_ROLE_CARRIER && guarded->role != role->kind;
 	settling->bearers |= is_new || guarded->bearer != role->bearer;
 	take_link(guarded, link, role);

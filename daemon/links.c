@@ -57,8 +57,8 @@ long ks_links_find(const struct ks_links *links, unsigned ifindex)
 
 int ks_links_insert(struct ks_links *links, const struct ks_interface *link)
 {
-	struct ks_interface *list = reallocarray(links->list, links->count + 1, sizeof(*list));
 	size_t at = place_of(links, link->ifindex);
+	struct ks_interface *list = reallocarray(links->list, links->count + 1, sizeof(*list));
 
 	if (!list)
 		return -ENOMEM;
