@@ -24,6 +24,7 @@
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
+ *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
  *   ks_held         ARRAY                    struct ks_held: fragments that wait for the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's octets while those go on
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill
@@ -129,6 +130,10 @@ struct ks_control {
 		__u8 zero;
 	} test_listen[8]; /* sockets of the box then */
 };
+
+/* What stays as it is in every version, because a takeover reads it from a block of another one: up to the seal. */
+#define KS_CONTROL_HEAD 24U
+_Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD, "the head of the control block is fixed");
 
 enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_KEPT, KS_HELD_RELEASED };
 

@@ -95,15 +95,70 @@ void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *confi
 		ks_conclude(in, config, reason);
 }
 
+/* A flow that others keep writing at is read so often before its packet is given up: a write takes far less than one read. */
+#define SETTLE_TRIES 64
+
+struct settle_ctx {
+	struct ks_env *env;
+	struct ks_inspection *in;
+};
+
+static long settle_try(__u32 n, void *arg)
+{
+	struct settle_ctx *ctx = arg;
+	struct ks_inspection *in = ctx->in;
+
+	in->sender = ks_packet_key(ctx->env, in, &in->pkt.tuple, &in->flow.key);
+	ks_table_hash(ctx->env, &in->flow);
+	ks_nat_find(ctx->env, in);
+	return !in->flow.busy;
+}
+
 /* The packet's flow as it is now, or KS_REASON_CONTENDED while somebody writes. */
 static inline __u32 find_flow(struct ks_env *env, struct ks_inspection *in)
 {
-	if (in->retries) { /* the first time it is made when the packet is read */
-		in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
-		ks_table_hash(env, &in->flow);
-	}
-	ks_nat_find(env, in);
+	struct settle_ctx ctx = { .env = env, .in = in };
+
+	if (ks_likely(!in->retries)) /* its key was made when the packet was read */
+		ks_nat_find(env, in);
+	else
+		ks_loop(in->retries < JUDGE_TRIES - 1 ? 1 : SETTLE_TRIES, settle_try, &ctx);
 	return in->flow.busy ? KS_REASON_CONTENDED : KS_REASON_OK_NEW;
+}
+
+static bool moves_nothing(const struct ks_inspection *in)
+{
+	const __u8 moving = KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST;
+
+	if (in->pkt.tuple.proto == KS_PROTO_TCP)
+		return in->flow.before.state == KS_STATE_TCP_ESTABLISHED && !(in->pkt.tcp_flags & moving);
+	return in->flow.before.state == KS_STATE_UDP_STREAM && in->flow.before.class != KS_UDP_DNS;
+}
+
+/*
+ * The writer of the flow was interrupted, and holds it for as long as that takes. Data of an established connection move
+ * no state, and what tells where they go does not change while a flow is written: they pass, uncounted and not compared
+ * with a window that is half written. Their receiver compares.
+ */
+static __u32 pass_unread(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+	__u32 reason;
+
+	if (in->retries < JUDGE_TRIES - 1 || !moves_nothing(in) || in->flow.before.helper || !counts)
+		return KS_REASON_CONTENDED;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	if (!zones_fit(in) || (!ks_nat_is_addressed(in) && !ks_is_second_look(in)))
+		return KS_REASON_CONTENDED;
+	reason = ks_nat_is_translated(&in->flow.before) ? ks_nat_leave(env, in) : 0;
+	if (reason)
+		return KS_REASON_CONTENDED;
+	in->flow.found = 1;
+	in->flow.after = in->flow.before;
+	in->rule = in->flow.before.rule;
+	in->state = in->flow.before.state;
+	ks_fetch_add(&counts->uncounted, 1);
+	return ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
 void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
@@ -131,6 +186,8 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 			return;
 		}
 		reason = judge_known(env, config, in);
+	} else {
+		reason = pass_unread(env, in);
 	}
 	ks_inspect_conclude(in, config, reason);
 }

@@ -32,6 +32,8 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *he
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
 }
 
+#define LEAVE_TRIES 64
+
 /* Tries at finding what a leaving packet belongs to, because others write at its flow. */
 struct search {
 	struct ks_env *env;
@@ -50,10 +52,10 @@ static long packet_try(__u32 n, void *arg)
 	ks_table_hash(s->env, &in->flow);
 	ks_nat_find(s->env, in);
 	s->reason = KS_REASON_CONTENDED;
-	if (in->flow.busy)
+	if (in->flow.busy && n < LEAVE_TRIES - 1) /* in the end what does not change while it is written will do */
 		return 0;
 	s->reason = KS_REASON_UNTRANSLATED;
-	if (!in->flow.found || in->via)
+	if (!(in->flow.found || in->flow.busy) || in->via)
 		return 1;
 	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
 	s->reason = ks_nat_leave(s->env, in);
@@ -98,7 +100,7 @@ void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8
 	if (in->stage == KS_STAGE_ERROR)
 		ks_loop(JUDGE_TRIES, error_try, &search);
 	else if (in->stage == KS_STAGE_FIND || (in->stage == KS_STAGE_FRAGMENT && !in->reason))
-		ks_loop(JUDGE_TRIES, packet_try, &search);
+		ks_loop(LEAVE_TRIES, packet_try, &search);
 	reason = search.reason;
 	in->stage = KS_STAGE_DONE;
 	if (!reason && !(in->pkt.flags & KS_PKT_FRAGMENT)) {
