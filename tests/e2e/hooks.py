@@ -2,7 +2,8 @@
 """What other programs do to our interfaces, by the bpf() system call itself: Debian 12's tools know no tcx.
 
   tcx DEVICE SIDE first|last RESULT   attaches a program that returns RESULT, until SIGTERM; SIDE is ingress or egress
-  copy-port DEVICE                    at egress: writes the UDP destination port of IPv4 into skb->tc_index, until SIGTERM
+  copy-port DEVICE [MAC]              at egress: writes the UDP destination port of IPv4 into skb->tc_index, and MAC into the
+                                      frame as its source, until SIGTERM
   strip DEVICE                        takes every tcx program off a device, whoever put it there
   list DEVICE                         prints the program ids of both sides in their order
 """
@@ -44,9 +45,18 @@ def returning(value):
     return instruction(0xb7, 0, imm=value) + instruction(0x95)
 
 
-def copying_port():
+def storing_source(mac):
+    """bpf_skb_store_bytes(skb, 6, mac, 6, 0), of a mac that is put on the stack."""
+    first, rest = struct.unpack("<iH", bytes.fromhex(mac.replace(":", "")))
+    return (instruction(0x62, 10, off=-8, imm=first) + instruction(0x6a, 10, off=-4, imm=rest) + instruction(0xbf, 1, 6) +
+            instruction(0xb7, 2, imm=6) + instruction(0xbf, 3, 10) + instruction(0x07, 3, imm=-8) +
+            instruction(0xb7, 4, imm=6) + instruction(0xb7, 5) + instruction(0x85, imm=9))
+
+
+def copying_port(mac):
     """tc_index = the 16 bits behind the source port of IPv4 without options; the next program goes on."""
-    return (instruction(0xbf, 6, 1) + instruction(0x28, imm=36) + instruction(0x63, 6, 0, TC_INDEX) + returning(-1))
+    return (instruction(0xbf, 6, 1) + instruction(0x28, imm=36) + instruction(0x63, 6, 0, TC_INDEX) +
+            (storing_source(mac) if mac else b"") + returning(-1))
 
 
 def load(octets, kind=SCHED_CLS, attach=0):
@@ -121,7 +131,7 @@ def main():
     if command == "tcx":
         hold(returning(int(words[2])), device, words[0], words[1])
     elif command == "copy-port":
-        hold(copying_port(), device, "egress", "first")
+        hold(copying_port(words[0] if words else None), device, "egress", "first")
     elif command == "strip":
         print(json.dumps({"taken": strip(device)}))
     elif command == "list":

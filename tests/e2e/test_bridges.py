@@ -291,11 +291,15 @@ for port in range(1, 65536):
 
 
 @pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason=str(raw_hooks.tcx_reason()))
+@pytest.mark.parametrize("link", ["its own", "the box's"], ids=["its own link address", "the box's"])
 @pytest.mark.parametrize("rule, passes", [("deny to wan", False), ("allow to wan", True)], ids=["denied", "allowed"])
-def test_a_forged_seal_opens_nothing(net, firewall, watch, inner, rule, passes):
-    """A container may write what it likes into tc_index, and number its interfaces as it likes. Every value is tried."""
+def test_a_forged_seal_opens_nothing(net, firewall, watch, inner, rule, passes, link):
+    """A container may write what it likes into tc_index and its frames, and number its interfaces as it likes. Every value
+    is tried.
+    """
     put(firewall, ZONES + rule + "\n")
-    watch.start(net.container, "copy-port", "eth0", program="hooks.py")
+    words = [mac_of(net.box, "up0")] if link == "the box's" else []
+    watch.start(net.container, "copy-port", "eth0", *words, program="hooks.py")
     arrived, judged = datagrams(net.server), matches(firewall, rule)
     assert inner.run(sys.executable, "-c", EVERY_PORT, SERVER4).returncode == 0
     arrived = datagrams(net.server) - arrived
