@@ -138,6 +138,17 @@ def test_renames_between_zones(net, firewall):
     wait_for(lambda: zone_of(firewall, "wan0") == "wan", 5, "the old zone")
 
 
+def test_a_rename_within_a_zone_loses_nothing(net, firewall, watch):
+    stream = watch.start(net.inner, "stream", "192.0.2.10", 7000, 500, program="echo.py")
+    other = watch.start(net.inner, "stream", "2001:db8::10", 7000, 500, program="echo.py")
+    time.sleep(0.2)
+    for name, new in (("wan0", "wan5"), ("wan5", "wan0")) * 3:
+        net.box.ip("link", "set", name, "name", new)
+        time.sleep(0.15)
+    facts = [watch.end(child) for child in (stream, other)]
+    assert [told["lost"] for told in facts] == [0, 0] and facts[0]["sent"] > 300, facts
+
+
 @contextmanager
 def new_interface(net, name):
     """Appears while the flood waits for it. Nothing else than that is new."""

@@ -16,6 +16,7 @@ import time
 
 import hooks as raw_hooks
 import pytest
+from lab import wait_for
 from wires import ALL, HERE, Firewall, Net, datagrams, index_of, kinds, mac_of, matches, put, reach, reasons
 
 ZONES = """\
@@ -161,6 +162,47 @@ def test_hidden_packets_on_a_bridge(net, firewall, watch, kind, option, wanted):
     assert "lladdr" in net.left.run("ip", "neigh", "show", "10.1.0.2").stdout, "ARP does not pass"
 
 
+@pytest.mark.parametrize("right", ["10.1.0.2", "fd01::2"], ids=["ipv4", "ipv6"])
+def test_fragments_pass_a_transparent_bridge(net, standing, right):
+    assert net.left.ping(right, "-s", "4000") == 3
+
+
+# Asks everybody on the link, and prints how many others answered.
+ASK_ALL = """
+import socket, sys
+address, port, own = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+if ":" in address:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+s.settimeout(0.6)
+s.sendto(b"question", (address, port))
+others = set()
+try:
+    while True:
+        others.add(s.recvfrom(2048)[1][0])
+except OSError:
+    print(len(others - {own}))
+"""
+
+
+@pytest.mark.parametrize("address", ["255.255.255.255", "10.1.0.255", "ff02::1"])
+def test_a_question_to_everybody_through_a_transparent_bridge(net, standing, address):
+    """It goes where a packet to one host would go, and its answers come back."""
+    def ask(host, own):
+        done = host.run(sys.executable, "-c", ASK_ALL, address, 7000, own)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    heard = datagrams(net.right)
+    assert ask(net.left, "10.1.0.1") == 1, "right answers, and nobody else: the box itself may not be asked"
+    assert datagrams(net.right) > heard
+    heard = datagrams(net.left)
+    assert ask(net.right, "10.1.0.2") == 0
+    assert datagrams(net.left) == heard, "nothing allows it from this side"
+
+
 # --- a port of a bridge that has the address ---
 
 
@@ -291,23 +333,78 @@ for port in range(1, 65536):
 
 
 @pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason=str(raw_hooks.tcx_reason()))
-@pytest.mark.parametrize("link", ["its own", "the box's"], ids=["its own link address", "the box's"])
-@pytest.mark.parametrize("rule, passes", [("deny to wan", False), ("allow to wan", True)], ids=["denied", "allowed"])
-def test_a_forged_seal_opens_nothing(net, firewall, watch, inner, rule, passes, link):
+@pytest.mark.parametrize("rule, link", [("allow to wan", "own"), ("deny to wan", "own"), ("deny to wan", "ours")],
+                         ids=["allowed", "denied", "denied, and the link address is ours"])
+def test_a_forged_seal_opens_nothing(net, firewall, watch, inner, rule, link):
     """A container may write what it likes into tc_index and its frames, and number its interfaces as it likes. Every value
     is tried.
     """
     put(firewall, ZONES + rule + "\n")
-    words = [mac_of(net.box, "up0")] if link == "the box's" else []
+    words = [mac_of(net.box, "up0")] if link == "ours" else []
     watch.start(net.container, "copy-port", "eth0", *words, program="hooks.py")
-    arrived, judged = datagrams(net.server), matches(firewall, rule)
+    arrived, judged, spoofed = datagrams(net.server), matches(firewall, rule), reasons(firewall)["spoofed source"]
     assert inner.run(sys.executable, "-c", EVERY_PORT, SERVER4).returncode == 0
     arrived = datagrams(net.server) - arrived
-    if passes:
+    if rule.startswith("allow"):
         assert arrived > 60000, "the way for the forged ones does not exist: the test proves nothing"
         return
     assert arrived == 0, f"{arrived} of 65535 passed a deny rule"
-    assert matches(firewall, rule) - judged >= 65000, "they were not counted"
+    judged = matches(firewall, rule) - judged + reasons(firewall)["spoofed source"] - spoofed
+    assert judged >= 65000, "they were not counted"
+
+
+# --- a macvlan of our own ---
+
+
+@pytest.fixture
+def own_macvlan(net):
+    """A network of its own on the cable of up0."""
+    net.box.ip("link", "add", "mvown0", "link", "up0", "type", "macvlan", "mode", "bridge")
+    net.box.ip("link", "set", "mvown0", "up")
+    net.address(net.box, "mvown0", "10.7.0.1/24", "fd07::1/64")
+    net.address(net.server, "eth0", "10.7.0.10/24", "fd07::10/64")
+    net.server.ip("neigh", "replace", "10.7.0.1", "lladdr", mac_of(net.box, "mvown0"), "dev", "eth0")  # up0 would answer too
+    yield
+    net.box.ip("link", "delete", "mvown0")
+    for address in ("10.7.0.10/24", "fd07::10/64"):
+        net.server.ip("addr", "del", address, "dev", "eth0")
+
+
+@pytest.mark.parametrize("own, other", [("10.7.0.1", "10.7.0.10"), ("fd07::1", "fd07::10")], ids=["ipv4", "ipv6"])
+def test_a_macvlan_of_our_own_has_its_own_zone(net, firewall, own_macvlan, own, other):
+    """It is guarded as any interface, and not judged a second time by the interface below."""
+    wait_for(lambda: "mvown0" in firewall.say("status"), 5, "mvown0 in the status")
+    assert kinds(net.server, own) == set()
+    assert kinds(net.box, other) == ALL, "`allow from self`"
+    put(firewall, ZONES + "zone mine { mvown0 }\nallow from mine to self\nallow from self to mine\n")
+    assert kinds(net.server, own) == ALL
+    assert kinds(net.box, other) == ALL
+    assert kinds(net.server, "192.0.2.1" if "." in own else "2001:db8::1") == set(), "up0 is still zone wan"
+
+
+# --- a port that comes without the daemon ---
+
+
+def test_a_new_port_of_a_bridge_without_the_daemon(net, firewall):
+    """A bridge whose ports are guarded gets another one. It opens nothing, neither now nor when the daemon is back."""
+    firewall.crash()
+    late = net.host("late")
+    try:
+        net.cable(net.box, "q2", late, "eth0")
+        net.address(late, "eth0", "10.2.0.30/24", "fd02::30/64")
+        net.gateway_is(late, "10.2.0.1", "fd02::1")
+        net.box.ip("link", "set", "q2", "master", "br1")
+        targets = ("10.2.0.1", "10.2.0.10", SERVER4, "fd02::1", "fd02::10", SERVER6)
+        assert [target for target in targets if kinds(late, target)] == []
+        firewall.start()
+        assert [target for target in targets if kinds(late, target)] == []
+        assert kinds(net.desk, SERVER4) == ALL
+        assert kinds(net.desk, "10.2.0.1") == ALL
+    finally:
+        if firewall.child.poll() is not None:
+            firewall.start()
+        late.close()
+        net.hosts.remove(late)
 
 
 def test_the_box_still_works_in_the_end(net, standing):

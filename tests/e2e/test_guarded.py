@@ -163,6 +163,31 @@ def test_rules_may_allow_no_zone(net, use):
     assert kinds(net.stranger, "2001:db8::10") == ALL
 
 
+@pytest.fixture
+def tagged(net):
+    """VLAN 5 between the client and the box: an interface of its own."""
+    if net.box.run("ip", "link", "add", "link", "lan0", "name", "probe", "type", "vlan", "id", "6").returncode:
+        pytest.skip("no VLAN devices in this kernel")
+    net.box.ip("link", "delete", "probe")
+    for host, device, last in ((net.box, "lan0", 1), (net.client, "eth0", 10)):
+        host.ip("link", "add", "link", device, "name", "tag5", "type", "vlan", "id", "5")
+        net.address(host, "tag5", f"10.11.0.{last}/24", f"fd11::{last}/64")
+        host.ip("link", "set", "tag5", "up")
+    yield
+    for host in (net.box, net.client):
+        host.ip("link", "delete", "tag5")
+
+
+@pytest.mark.parametrize("own", ["10.11.0.1", "fd11::1"], ids=["ipv4", "ipv6"])
+def test_a_vlan_is_not_its_parent(net, use, tagged, own):
+    """lan may open connections to the box; its VLAN is in no zone."""
+    firewall = use()
+    wait_for(lambda: "tag5" in firewall.say("status"), 5, "tag5 in the status")
+    assert kinds(net.client, own) == set()
+    use(ZONES + "zone tag { tag5 }\n", RULES + "allow from tag to self\n")
+    assert kinds(net.client, own) == ALL
+
+
 # --- left alone ---
 
 

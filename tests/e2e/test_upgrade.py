@@ -18,7 +18,7 @@ import hooks as raw_hooks
 import pytest
 from conftest import need
 from lab import KEEPSTATE, end_process
-from wires import ALL, Firewall, Plain, kinds, log_of, matches, put
+from wires import ALL, Firewall, Plain, kinds, log_of, matches, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
 POLICY = """\
@@ -106,6 +106,8 @@ def test_an_upgrade_under_traffic_loses_nothing(net, firewall, builds, watch, se
     assert facts["error"] is None and facts["longest_gap"] < 0.5, facts
     assert watch.end(prober)["sent"] > 100
     assert watch.end(counter) == {"datagrams": 0, "connections": 0}
+    counted = reasons(firewall)
+    assert counted["unguarded interface"] == 0 and counted["internal error"] == 0, counted
 
 
 def flows_of(firewall, port):
