@@ -622,7 +622,8 @@ void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
 		ks_report_error("routes: %s", strerror(-err));
 	if (err || others)
 		ks_routes_doubt(&interfaces->routes);
-	follow_routes(interfaces, news.changed);
+	if (news.changed || interfaces->routes.stale) /* most news of a large table change nothing here */
+		follow_routes(interfaces, news.changed);
 }
 
 /* Puts ours back in front, and says so when it begins and when it does not help. */
