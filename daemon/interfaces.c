@@ -551,9 +551,12 @@ static bool take_link_news(struct ks_interfaces *interfaces, const struct ks_int
 	return !settled;
 }
 
+/* Said once, however often it must be tried. */
 static void mend(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
+	if (!guarded->lost)
+		ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
+	guarded->lost = true;
 	attach(interfaces, guarded, KS_HOOK_BOTH);
 }
 
@@ -638,6 +641,7 @@ static void watch_one(struct ks_interfaces *interfaces, struct ks_guarded *guard
 		mend(interfaces, guarded);
 		return;
 	}
+	guarded->lost = false;
 	first = state.first[0] && state.first[1];
 	if (!first && !guarded->overtaken) {
 		ks_report_error("%s: somebody else's program sees packets before ours; going before it", guarded->name);
