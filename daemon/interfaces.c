@@ -147,7 +147,7 @@ static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex
 
 static void complain(struct ks_guarded *guarded, int err)
 {
-	if (err && err != guarded->error)
+	if (err && err != -ENODEV && err != guarded->error) /* one that has just gone: its news are on the way */
 		ks_report_error("%s%s: not guarded: %s", guarded->port.zone == KS_ZONE_NONE ? "WARNING: " : "",
 				guarded->name, ks_kernel_complaint());
 	guarded->error = err;
@@ -420,8 +420,10 @@ static int decide(struct ks_interfaces *interfaces, const struct ks_policy *poli
 static int first_error(const struct ks_interfaces *interfaces)
 {
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (interfaces->list[i].error && interfaces->list[i].port.zone != KS_ZONE_NONE)
-			return interfaces->list[i].error;
+		int err = interfaces->list[i].error;
+
+		if (err && err != -ENODEV && interfaces->list[i].port.zone != KS_ZONE_NONE)
+			return err;
 	}
 	return 0;
 }
