@@ -228,6 +228,7 @@ def packet(frame):
     (classes.has_routing_header, ethernet(ipv6(A6, B6, 43, bytes([17, 2, 2, 0, 0, 0, 0, 0]) + address(A6) + udp(A6, B6))),
      'routing header'),
     (classes.has_no_source, ethernet(ipv4(A, B, 17, udp(A, B))), 'bad source address'),
+    (classes.is_from_nowhere, ethernet(ipv4(A, B, 17, udp(A, B))), 'spoofed source'),
     (classes.has_bad_options, to_b(SYN, 1000, options=SACK_OK), 'bad tcp options'),
     (classes.has_bad_options, to_b(ACK, 1000, options=b'\2\1\1\1'), 'bad tcp options'),
     (classes.has_broken_chain, ethernet(ipv6(A6, B6, 17, udp(A6, B6))), 'bad extension header'),

@@ -136,6 +136,12 @@ def has_no_source(frame):
             frame.ip.source_is_no_host)
 
 
+def is_from_nowhere(frame):
+    """The source is reserved, or loopback while the destination is not."""
+    return (frame.ip is not None and frame.reason == 'spoofed source' and frame.linux_passes and
+            frame.ip.source_is_nowhere)
+
+
 def has_bad_options(frame):
     """A SYN with options that do not parse."""
     return (frame.tcp is not None and frame.reason == 'bad tcp options' and frame.linux_passes
@@ -274,6 +280,7 @@ CLASSES = [
     ('extension header', has_broken_chain),
     ('routing header', has_routing_header),
     ('source address', has_no_source),
+    ('spoofed source', is_from_nowhere),
     ('tcp options', has_bad_options),
     ('split handshake', is_split),
     ('icmp code', has_other_code),

@@ -127,6 +127,12 @@ class Packet:
         return address.is_multicast or address == ipaddress.ip_address('255.255.255.255')
 
     @property
+    def source_is_nowhere(self):
+        """RFC 1112 4: 240.0.0.0/4 is reserved. RFC 1122 3.2.1.3: loopback speaks to itself only."""
+        source, destination = ipaddress.ip_address(self.source), ipaddress.ip_address(self.destination)
+        return (self.version == 4 and source.packed[0] >= 240) or (source.is_loopback and not destination.is_loopback)
+
+    @property
     def upper(self):
         """The packet behind the IP headers; None if it is a fragment or not all here."""
         if self.fragment or not self.whole:
