@@ -104,8 +104,14 @@ def test_the_ingress_qdisc_is_untouched(net, firewall, before):
 # --- other filters ---
 
 
+@pytest.fixture(scope="module")
+def lan_is_done(net, firewall):
+    """The filter of lan0 has been seen to be harmless, or not. The following is about wan0."""
+    net.box.run("tc", "filter", "del", "dev", "lan0", "parent", "ffff:", check=True)
+
+
 @pytest.fixture
-def wan_clsact(net, firewall):
+def wan_clsact(net, firewall, lan_is_done):
     """A clsact qdisc on wan0, ours or one made here, without what a test adds."""
     made = net.box.run("tc", "qdisc", "add", "dev", "wan0", "clsact").returncode == 0
     yield
@@ -165,7 +171,7 @@ def test_a_filter_at_our_priority(net, firewall, wan_clsact, client):
 @TCX
 @pytest.mark.parametrize("place", ["first", "last"])
 @CLIENT
-def test_a_tcx_program_that_passes_everything(net, firewall, watch, client, place):
+def test_a_tcx_program_that_passes_everything(net, firewall, lan_is_done, watch, client, place):
     """TCX_PASS ends the list of programs: who comes before us decides instead of us."""
     ours = {side: set(programs) for side, programs in hooks(net.box, "list", "wan0").items()}
     others = [watch.start(net.box, "tcx", "wan0", side, place, 0, program="hooks.py") for side in ("ingress", "egress")]
@@ -180,7 +186,7 @@ def test_a_tcx_program_that_passes_everything(net, firewall, watch, client, plac
     assert kinds(net.client, "2001:db8::10") == ALL
 
 
-def test_no_churn_in_the_end(net, firewall):
+def test_no_churn_in_the_end(net, firewall, lan_is_done):
     time.sleep(0.5)
     test_no_churn_beside_an_ingress_qdisc(net, firewall)
     put(firewall, POLICY)
