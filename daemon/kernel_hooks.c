@@ -50,6 +50,7 @@ int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks,
 	int err = 0;
 
 	ks_kernel_listen();
+	ks_growth_catch_up(kernel);
 	if (created)
 		*created = false;
 	if (!tcx)
