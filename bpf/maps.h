@@ -47,6 +47,7 @@
  */
 #define KS_PORT_BRIDGED 0x01 /* ingress only stamps the zone; the bridge's ingress or the egress of another port judges */
 #define KS_PORT_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: what comes by it was seen elsewhere before */
+#define KS_PORT_SHARED 0x08 /* others' filters run behind ours at ingress and may clear the seal: its lack proves nothing */
 #define KS_PORT_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */
@@ -160,9 +161,13 @@ struct ks_relay {
 	__u32 ifindex; /* where the packet came in */
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
 	__u32 length; /* octets of the packet, as it is now */
+	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
+	__u32 secret; /* of our seals */
 	__u8 is_egress;
 	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */
-	__u8 zero[2];
+	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
+	__u8 stacked; /* it is for a device of another namespace that is stacked on this interface: no seal */
+	__u8 zero;
 };
 
 /* One processor's working memory. Tests read the outcome of a run from it. */

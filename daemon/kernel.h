@@ -182,9 +182,10 @@ struct ks_hook_state {
 	bool tcx; /* by tcx links; false: by a clsact qdisc */
 	bool first[2]; /* nobody's program sees packets before ours */
 	bool present[2];
+	bool shared; /* at ingress others' filters run behind ours, and may clear its seal (bpf/seal.h) */
 };
 
-/* Costs two system calls by tcx, some netlink messages by clsact. */
+/* Costs some system calls, netlink messages among them. */
 int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
 
 /*

@@ -111,6 +111,7 @@ int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_role ro
 
 int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
 int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at);
+bool ks_tcx_has_others(unsigned ifindex, unsigned at); /* programs beside ours */
 void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
 void ks_tcx_prune(struct ks_kernel *kernel); /* links of interfaces that are gone or not guarded */
 

@@ -16,31 +16,54 @@
 #include <linux/rtnetlink.h>
 
 #include "netlink.h"
+#include "netlink_priv.h"
 
 #define KS_BUFFER 32768
+#define KS_BACKLOG (4 << 20) /* bytes of news that may wait while the daemon is busy */
 
-/* Handles one message of a reply; nonzero ends the reading. */
-typedef int message_fn(const struct nlmsghdr *message, void *arg);
-
-int ks_netlink_open(bool news)
+static int open_socket(bool blocks)
 {
-	const unsigned groups = RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = news ? groups : 0 };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (news ? SOCK_NONBLOCK : 0), NETLINK_ROUTE);
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (blocks ? 0 : SOCK_NONBLOCK), NETLINK_ROUTE);
+	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address))) {
-		int err = -errno;
+	if (!bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
 
-		close(fd);
-		return err;
+int ks_netlink_socket(const unsigned *groups)
+{
+	const int backlog = KS_BACKLOG;
+	int fd = open_socket(!groups);
+
+	if (fd < 0 || !groups)
+		return fd;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &backlog, sizeof(backlog)); /* without it news are lost sooner */
+	for (; *groups; groups++) {
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, groups, sizeof(*groups)) && errno != EINVAL) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
 	}
 	return fd;
 }
 
+int ks_netlink_open(bool news)
+{
+	static const unsigned groups[] = { RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0 };
+
+	return ks_netlink_socket(news ? groups : NULL);
+}
+
 /* Calls fn for the messages of a datagram. Returns 1 when the reply is over, 0 if more follows, -errno. */
-static int each_message(const void *buffer, int length, message_fn *fn, void *arg)
+static int each_message(const void *buffer, int length, ks_message_fn *fn, void *arg)
 {
 	const struct nlmsghdr *message = buffer;
 
@@ -54,7 +77,7 @@ static int each_message(const void *buffer, int length, message_fn *fn, void *ar
 	return 0;
 }
 
-static int read_reply(int fd, message_fn *fn, void *arg)
+static int read_reply(int fd, ks_message_fn *fn, void *arg)
 {
 	char buffer[KS_BUFFER] __attribute__((aligned(8)));
 	int result = 0;
@@ -71,9 +94,9 @@ static int read_reply(int fd, message_fn *fn, void *arg)
 	return result < 0 ? result : 0;
 }
 
-static int dump(const void *request, size_t size, message_fn *fn, void *arg)
+int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *arg)
 {
-	int fd = ks_netlink_open(false);
+	int fd = ks_netlink_socket(NULL);
 	int err;
 
 	if (fd < 0)
@@ -83,24 +106,72 @@ static int dump(const void *request, size_t size, message_fn *fn, void *arg)
 	return err;
 }
 
+int ks_netlink_read(int fd, ks_message_fn *fn, void *arg)
+{
+	char buffer[KS_BUFFER] __attribute__((aligned(8)));
+
+	for (;;) {
+		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		each_message(buffer, (int)n, fn, arg);
+	}
+}
+
 struct link_reader {
 	ks_interface_fn *fn;
 	void *arg;
 };
+
+static void read_kind(const struct rtattr *info, struct ks_interface *interface)
+{
+	const struct rtattr *attr = RTA_DATA(info);
+	int length = (int)RTA_PAYLOAD(info);
+
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == IFLA_INFO_KIND)
+			snprintf(interface->kind, sizeof(interface->kind), "%.*s", (int)RTA_PAYLOAD(attr),
+				 (const char *)RTA_DATA(attr));
+	}
+}
+
+static unsigned number_of(const struct rtattr *attr)
+{
+	unsigned number = 0;
+
+	if (RTA_PAYLOAD(attr) == sizeof(number))
+		memcpy(&number, RTA_DATA(attr), sizeof(number));
+	return number;
+}
 
 static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
 			    struct ks_interface *interface)
 {
 	const struct rtattr *attr = IFLA_RTA(info);
 	int length = (int)IFLA_PAYLOAD(message);
+	bool elsewhere = false;
 
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
 		if (attr->rta_type == IFLA_IFNAME)
 			snprintf(interface->name, sizeof(interface->name), "%.*s", (int)RTA_PAYLOAD(attr),
 				 (const char *)RTA_DATA(attr));
 		else if (attr->rta_type == IFLA_MASTER)
-			interface->bridged = true;
+			interface->master = number_of(attr);
+		else if (attr->rta_type == IFLA_LINK)
+			interface->lower = number_of(attr);
+		else if (attr->rta_type == IFLA_LINK_NETNSID)
+			elsewhere = true;
+		else if (attr->rta_type == IFLA_LINKINFO)
+			read_kind(attr, interface);
+		else if (attr->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(attr) == sizeof(interface->mac) &&
+			 !interface->layer3)
+			memcpy(interface->mac, RTA_DATA(attr), sizeof(interface->mac));
 	}
+	if (elsewhere || interface->lower == interface->ifindex)
+		interface->lower = 0;
 }
 
 static int read_link(const struct nlmsghdr *message, void *arg)
@@ -113,6 +184,7 @@ static int read_link(const struct nlmsghdr *message, void *arg)
 		return 0; /* another family: a bridge's word about its port */
 	interface.ifindex = (unsigned)info->ifi_index;
 	interface.up = info->ifi_flags & IFF_UP;
+	interface.loopback = info->ifi_type == ARPHRD_LOOPBACK;
 	interface.layer3 = info->ifi_type != ARPHRD_ETHER && info->ifi_type != ARPHRD_LOOPBACK;
 	read_attributes(message, info, &interface);
 	reader->fn(&interface, reader->arg);
@@ -243,7 +315,7 @@ int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return dump(&request, sizeof(request), read_address, &reader);
+	return ks_netlink_dump(&request, sizeof(request), read_address, &reader);
 }
 
 int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
@@ -258,23 +330,14 @@ int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return dump(&request, sizeof(request), read_any, &reader);
+	return ks_netlink_dump(&request, sizeof(request), read_any, &reader);
 }
 
 int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg)
 {
 	struct link_reader reader = { .fn = fn, .arg = arg };
-	char buffer[KS_BUFFER] __attribute__((aligned(8)));
 
-	for (;;) {
-		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		each_message(buffer, (int)n, read_any, &reader);
-	}
+	return ks_netlink_read(fd, read_any, &reader);
 }
 
 static int read_route(const struct nlmsghdr *message, void *arg)
@@ -311,7 +374,7 @@ int ks_netlink_route(const void *address, size_t size, unsigned *ifindex)
 	int err;
 
 	memcpy(request.address, address, size);
-	err = dump(&request, request.header.nlmsg_len, read_route, &found);
+	err = ks_netlink_dump(&request, request.header.nlmsg_len, read_route, &found);
 	if (err && err != -ENETUNREACH && err != -EHOSTUNREACH)
 		return err;
 	*ifindex = found;
@@ -352,7 +415,7 @@ int ks_netlink_has_ingress_qdisc(unsigned ifindex)
 		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex },
 	};
 
-	return dump(&request, sizeof(request), read_qdisc, &reader) ?: reader.is_ingress;
+	return ks_netlink_dump(&request, sizeof(request), read_qdisc, &reader) ?: reader.is_ingress;
 }
 
 /* Only chain 0 is entered by itself. */
@@ -399,7 +462,7 @@ int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filte
 	};
 
 	memset(first, 0, sizeof(*first));
-	return dump(&request, sizeof(request), take_first_filter, first);
+	return ks_netlink_dump(&request, sizeof(request), take_first_filter, first);
 }
 
 /* The kernel also lists a header for each (priority, protocol) without a handle: only filters have TCA_OPTIONS. */
@@ -413,26 +476,34 @@ static int count_filter(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+/* Adds the filters below a parent to *count. */
+static int count_below(unsigned ifindex, __u32 parent, int *count)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETTFILTER,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parent },
+	};
+
+	return ks_netlink_dump(&request, sizeof(request), count_filter, count);
+}
+
 int ks_netlink_count_filters(unsigned ifindex)
 {
-	static const __u32 parents[] = { TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
-					 TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) };
-	int count = 0;
+	int count = 0, err = count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &count);
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct {
-			struct nlmsghdr header;
-			struct tcmsg info;
-		} request = {
-			.header = { .nlmsg_len = sizeof(request),
-				    .nlmsg_type = RTM_GETTFILTER,
-				    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-			.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parents[i] },
-		};
-		int err = dump(&request, sizeof(request), count_filter, &count);
+	return err ?: count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &count) ?: count;
+}
 
-		if (err)
-			return err;
-	}
-	return count;
+int ks_netlink_has_ingress_filters(unsigned ifindex)
+{
+	int count = 0, err = count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &count);
+
+	if (!err && !count) /* the older qdisc has another handle and no parts */
+		err = count_below(ifindex, TC_H_MAKE(TC_H_INGRESS, 0), &count);
+	return err ?: count > 0;
 }

@@ -20,8 +20,12 @@ struct ks_interface {
 	bool filters; /* only its tc filters or qdiscs changed: name and up are not filled */
 	bool addresses; /* only its addresses changed: the same */
 	bool up;
-	bool bridged; /* belongs to a bridge, bond or the like */
 	bool layer3; /* frames have no Ethernet header: tun, WireGuard, tunnels */
+	bool loopback;
+	unsigned master; /* ifindex of the bridge, bond or VRF that it belongs to; 0: none */
+	unsigned lower; /* of the device that it is stacked on in this namespace (of veth: the other end); 0: none */
+	__u8 mac[6]; /* zeros without one */
+	char kind[16]; /* the driver's: "bridge", "vrf", "bond", "macvlan", ...; "" of most network cards */
 	char name[16];
 };
 
@@ -73,6 +77,9 @@ struct ks_first_filter {
 };
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
+
+/* Whether an interface has tc filters at ingress, on a clsact or an ingress qdisc: 1, 0, or -errno. */
+int ks_netlink_has_ingress_filters(unsigned ifindex);
 
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
 int ks_netlink_count_filters(unsigned ifindex);
