@@ -287,7 +287,7 @@ class Firewall:
 
     def guarded(self):
         """The names of the interfaces that are guarded now."""
-        return [one["name"] for one in self.data("status")[0]["interfaces"] if one["guarded"]]
+        return [one["name"] for one in self.data("status")[0]["interfaces"] if one["ingress"] and one["egress"]]
 
     def filters(self):
         """What is attached in the host: tcx links and the backstop, and what tc says of every interface; or "". """
