@@ -100,6 +100,16 @@ static __u32 zone_expected(const struct ks_inspection *in)
 	return in->to;
 }
 
+/*
+ * A tcx program behind ours that passes the packet makes its tc_classid the tc_index: both must say the same. Filters of a
+ * clsact qdisc bring a class of their own, and there the seal is lost.
+ */
+static ks_inline void seal_put(struct __sk_buff *skb, __u32 seal)
+{
+	skb->tc_index = seal;
+	skb->tc_classid = seal;
+}
+
 /* What ingress says of a packet that it passes. A device in another namespace is told nothing. */
 static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
@@ -107,13 +117,13 @@ static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	__u32 secret = scratch->relay.secret;
 
 	if (scratch->relay.stacked)
-		skb->tc_index = 0;
+		seal_put(skb, 0);
 	else if (in->reason == KS_REASON_OK_UNDECIDED)
-		skb->tc_index = seal_make(secret, KS_SEAL_UNDECIDED, in->from);
+		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, in->from));
 	else if (in->translate & ~in->phase & KS_TRANSLATE_SRC)
-		skb->tc_index = seal_make(secret, KS_SEAL_HALF, zone_expected(in));
+		seal_put(skb, seal_make(secret, KS_SEAL_HALF, zone_expected(in)));
 	else
-		skb->tc_index = seal_make(secret, KS_SEAL_DECIDED, zone_expected(in));
+		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(in)));
 }
 
 /* A packet that was judged as it leaves goes: by the interface that it was routed to, or back by the one that it answers. */
@@ -226,14 +236,25 @@ static bool is_for_vlan(struct __sk_buff *skb, const struct ks_port *port)
 	return !(port->flags & KS_PORT_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
-/* Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. */
+static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	return ks_load32(a) == ks_load32(b) && ks_load16(a + 4) == ks_load16(b + 4);
+}
+
+/*
+ * Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. Every
+ * packet that leaves is asked, so its octets are looked at where they lie.
+ */
 static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_port *port, __u32 off,
 				   struct ks_stacked_key *key)
 {
-	if (port->link != KS_LINK_ETHERNET || bpf_skb_load_bytes(skb, off, key->mac, sizeof(key->mac)))
+	const __u8 *mac = (const __u8 *)(long)skb->data + off, *end = (const __u8 *)(long)skb->data_end;
+
+	if (port->link != KS_LINK_ETHERNET || mac + sizeof(key->mac) > end || mac_equal(mac, port->mac))
 		return false;
+	__builtin_memcpy(key->mac, mac, sizeof(key->mac));
 	key->ifindex = skb->ifindex;
-	return ks_load32(key->mac) != ks_load32(port->mac) || ks_load16(key->mac + 4) != ks_load16(port->mac + 4);
+	return true;
 }
 
 /*
@@ -276,7 +297,7 @@ static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scra
 	bool sealed = seal_is_ours(mark, secret);
 
 	if (port->flags & KS_PORT_BRIDGED) {
-		skb->tc_index = seal_make(secret, KS_SEAL_UNDECIDED, port->zone);
+		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, port->zone));
 		return ENTRY_PASS;
 	}
 	scratch->in.from = port->zone;
