@@ -69,7 +69,8 @@ def load(octets, kind=SCHED_CLS, attach=0):
 
 def link(program, device, side, place):
     flags = {"first": BEFORE, "last": AFTER}[place]
-    return bpf(LINK_CREATE, struct.pack("<IIIIIIQ", program, socket.if_nametoindex(device), SIDES[side], flags, 0, 0, 0))[0]
+    attr = struct.pack("<IIIIIIQ", program, socket.if_nametoindex(device), SIDES[side], flags, 0, 0, 0)
+    return bpf(LINK_CREATE, attr)[0]
 
 
 def query(device, side):

@@ -247,7 +247,7 @@ class Firewall:
 
     def answers(self):
         if self.child.poll() is not None:
-            raise AssertionError(f"keepstate ended with {self.child.returncode}:\n{self.log_path.read_text()}")
+            raise AssertionError(f"keepstate ended with {self.child.returncode}:\n{self.log_path.read_text()[-2000:]}")
         return self.cli("status").returncode == 0
 
     def cli(self, command, *words, timeout=20):

@@ -117,7 +117,8 @@ def test_status_tells_of_the_backstop(firewall):
 
 
 def zone_of(firewall, name):
-    return next((interface["zone"] for interface in firewall.data("status")[0]["interfaces"] if interface["name"] == name), None)
+    interfaces = firewall.data("status")[0]["interfaces"]
+    return next((interface["zone"] for interface in interfaces if interface["name"] == name), None)
 
 
 def test_renames_between_zones(net, firewall):

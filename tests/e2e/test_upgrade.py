@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Another build takes over under traffic, and what it may not take over it refuses.
+"""Another build takes over under traffic, and refuses what it may not take over.
 
     client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server, masqueraded
 
@@ -18,7 +18,7 @@ import hooks as raw_hooks
 import pytest
 from conftest import need
 from lab import KEEPSTATE, end_process
-from wires import ALL, Firewall, Plain, kinds, log_of, matches, put, reasons
+from wires import ALL, Firewall, Plain, hooks, kinds, log_of, matches, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
 POLICY = """\
@@ -67,9 +67,7 @@ def firewall(standing):
 def programs_of(firewall, net):
     """What sees the packets of wan0, by the kernel's numbers."""
     filters = net.box.run("tc", "filter", "show", "dev", "wan0", "ingress").stdout
-    links = [] if raw_hooks.tcx_reason() else json.loads(
-        net.box.run("/usr/bin/env", "python3", raw_hooks.__file__, "list", "wan0").stdout)["ingress"]
-    return filters, links
+    return filters, [] if raw_hooks.tcx_reason() else hooks(net.box, "list", "wan0")["ingress"]
 
 
 def change_build(firewall, builds):

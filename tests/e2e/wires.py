@@ -139,5 +139,5 @@ def datagrams(host):
     return total
 
 
-__all__ = ["ALL", "Firewall", "HERE", "Host", "Net", "PORT", "Plain", "datagrams", "hooks", "index_of", "kinds", "labs", "log_of", "mac_of",
-           "matches", "put", "reach", "reasons"]
+__all__ = ["ALL", "Firewall", "HERE", "Host", "Net", "PORT", "Plain", "datagrams", "hooks", "index_of", "kinds", "labs",
+           "log_of", "mac_of", "matches", "put", "reach", "reasons"]
