@@ -332,23 +332,37 @@ static bool is_at_home_by_link(const struct ks_control *control, const struct ks
 	return !port || port->flags & KS_PORT_CARRIER || zones_agree(control, port->zone, from);
 }
 
+/*
+ * What the interface that a packet came in by says of its source. Behind an ignored one another program may have translated
+ * it to an address of the box. What a bridge hands on is not routed, so routes say nothing of it.
+ */
+static ks_inline __u32 flags_of_arrival(const struct ks_relay *relay)
+{
+	const struct ks_port *port = relay->is_egress ? port_get(relay->ifindex) : NULL;
+
+	return port ? port->flags : 0;
+}
+
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
 	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.ifindex };
 	const struct ks_control *control = control_get();
 	const struct ks_config *config;
 	const struct ks_local *local;
-	__u32 zone;
+	__u32 zone, flags;
 	long result;
 
 	if (ks_test_mode) {
 		config = env_config(env);
 		return config && !ks_config_has_address(config, &tuple->src, tuple->family);
 	}
+	flags = flags_of_arrival(&env->scratch->relay);
+	if (flags & KS_PORT_IGNORED)
+		return true;
 	local = local_get(&tuple->src, tuple->family);
 	if (!control || (local && local->kind != KS_LOCAL_LINK))
 		return false;
-	if (!by_route)
+	if (!by_route || flags & KS_PORT_BRIDGED)
 		return true;
 	fib_addresses(&fib, tuple->family, &tuple->dst, &tuple->src);
 	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
