@@ -175,7 +175,8 @@ class RealHost(Host):
         if device:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         if six:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if sock.type == socket.SOCK_DGRAM:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 8)
         else:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 8)
@@ -323,11 +324,16 @@ class Gate(Firewall):
             self.start()
         self.say("reload")
         self.cli("states", "kill", "--all")
+        self.before = self.rules()
         return self
 
+    def rules(self):
+        """What every rule has decided, by its text."""
+        return {rule["text"]: rule["matches"] for rule in self.data("counters")[0]["rules"]}
+
     def matches(self, text):
-        """How many packets the rules with this text have decided."""
-        return sum(rule["matches"] for rule in self.data("counters")[0]["rules"] if text in rule["text"])
+        """How many packets the rules with this text have decided since use()."""
+        return sum(count - self.before.get(rule, 0) for rule, count in self.rules().items() if text in rule)
 
     def reason(self, name):
         """How many packets passed or were dropped for this reason."""
