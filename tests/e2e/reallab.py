@@ -12,6 +12,7 @@ Sockets are made by the test itself inside the host's network (RealHost.udp() an
 """
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import selectors
@@ -147,6 +148,7 @@ class RealHost(Host):
         with self.inside():
             return socket.if_nametoindex(device)
 
+    @functools.cache
     def mac(self, device):
         return mac_octets(json.loads(self.run("ip", "-j", "link", "show", device, check=True).stdout)[0]["address"])
 
