@@ -18,6 +18,7 @@ import os
 import selectors
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -218,7 +219,7 @@ class RealHost(Host):
             sock.listen(64)
         return sock
 
-    def connect_to(self, target, port, source=None, device=None, timeout=1.5):
+    def connect_to(self, target, port, source=None, device=None, timeout=1.5, port_here=0):
         """A connected TCP socket, or None."""
         six = ":" in target
         with self.inside():
@@ -227,7 +228,7 @@ class RealHost(Host):
             if device:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
             if source:
-                sock.bind((source, 0))
+                sock.bind((source, port_here))
             try:
                 sock.connect((target, port))
             except OSError:
@@ -357,6 +358,17 @@ class Gate(Firewall):
         assert said == passes, f"explain says {'allow' if said else 'deny'} to: {packet}\n{text}"
 
 
+def batch(host, lines, *options):
+    """Several commands of ip(8) at once."""
+    done = subprocess.run(["ip", *options, "-n", host.name, "-force", "-batch", "-"], input="\n".join(lines) + "\n",
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{lines}: {done.stderr}"
+
+
+def inner_routes(four, six):
+    return [f"route replace default via {four}", f"route replace default via {six}"]
+
+
 class RealLab(Lab):
     def host(self, role):
         host = RealHost(role)
@@ -407,29 +419,26 @@ class RealLab(Lab):
 
     def routes(self):
         """Every route as it is told above, whatever a test did."""
-        gateway, outside = self.gateway, self.outside
-        for host in (gateway, outside):
-            for name in ("eth0", "eth1", "wan0", "wan1", "lan0", "guest0"):
-                host.run("ip", "link", "set", name, "up")
-        for host, four, six in ((self.client, LAN4, LAN6), (self.guest, LOUNGE4, LOUNGE6)):
-            host.ip("route", "replace", "default", "via", four)
-            host.ip("route", "replace", "default", "via", six)
-        for four, six in (("10.0.0.0/24", "fd00:10::/64"), ("10.1.0.0/24", "fd00:11::/64")):
-            outside.ip("route", "replace", four, "via", WAN4)
-            outside.ip("route", "replace", six, "via", WAN6)
+        for host, lines in ((self.client, inner_routes(LAN4, LAN6)), (self.guest, inner_routes(LOUNGE4, LOUNGE6)),
+                            (self.outside, ["link set eth0 up", "link set eth1 up"] + [
+                                f"route replace {net} via {WAN6 if ':' in net else WAN4}"
+                                for net in ("10.0.0.0/24", "10.1.0.0/24", "fd00:10::/64", "fd00:11::/64")]),
+                            (self.gateway, [f"link set {device} up" for device in ("lan0", "guest0", "wan0", "wan1")])):
+            batch(host, lines)
         self.default_routes((NEAR4, NEAR6, "wan0"))
 
     def default_routes(self, *hops):
         """The gateway's default routes, by one uplink or by several at once."""
+        lines = []
         for family, place in (("-4", 0), ("-6", 1)):
-            words = []
-            for hop in hops:
-                words += ["nexthop", "via", hop[place], "dev", hop[2]]
-            if len(hops) == 1:
-                words = words[1:]
-            self.gateway.run("ip", family, "route", "flush", "exact", "default")
-            if hops:
-                self.gateway.ip(family, "route", "replace", "default", *words)
+            parts = [f"via {hop[place]} dev {hop[2]}" for hop in hops]
+            lines.append(f"{family} route flush exact default")
+            if len(parts) == 1:
+                lines.append(f"{family} route replace default {parts[0]}")
+            elif parts:
+                lines.append(f"{family} route replace default " + " ".join("nexthop " + part for part in parts))
+        for line in lines:
+            batch(self.gateway, [line.split(" ", 1)[1]], line.split()[0])
 
     def send(self, host, packet, device="eth0", to=None, by=None, count=1):
         """Sends a packet by hand to the gateway, or to the link address of its group."""

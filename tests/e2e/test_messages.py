@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Router advertisements, redirects and errors: whose obey rules, and what the box itself says."""
-import contextlib
-import socket
+import json
 import struct
 import subprocess
 import time
@@ -9,8 +8,8 @@ import time
 import pytest
 from lab import KEEPSTATE
 from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, FAR4, FAR6, GUEST4, GUEST6, ICMP, ICMP6, LAN4, LAN6, LOUNGE4, LOUNGE6,
-                     NEAR4, NEAR6, SECOND4, SECOND6, TWO_WANS, WAN4, WAN6, ask, echo_packet, group_mac, heard, hears,
-                     icmp_heard, icmp_packet, ip_packet, octets_of, syn_packet, udp_packet)
+                     NEAR4, SECOND4, TWO_WANS, WAN4, WAN6, frame, group_mac, hears, icmp_heard,
+                     icmp_packet, ip_packet, octets_of, syn_packet, udp_packet)
 
 ROGUE6 = "fe80::bad"
 ROGUE_MAC = b"\x02\0\0\0\x0b\xad"
@@ -330,13 +329,40 @@ def test_explain_says_what_happens(reallab, real_gate, name):
         assert hears(sock, 0.8 if passes else 0.3) == passes
 
 
+# Tests and replays have no routes: the zones' networks and addresses say where who is at home.
+NETWORKS = """\
+zone lan { lan0, network 10.0.0.0/24, network fd00:10::/64, address 10.0.0.1, address fd00:10::1 }
+zone guest { guest0, network 10.1.0.0/24, network fd00:11::/64, address 10.1.0.1, address fd00:11::1 }
+zone wan { wan0, address 192.0.2.1, address 2001:db8::1 }
+zone dsl { wan1, address 198.51.100.1, address 2001:db8:1::1 }
+"""
+
+
 def test_policy_tests_say_what_happens(tmp_path):
-    """The same words in a test of the policy. Where addresses are at home, networks of zones say."""
-    zones = TWO_WANS.replace("{ lan0 }", "{ lan0, network 10.0.0.0/24, network fd00:10::/64, address 10.0.0.1, address fd00:10::1 }")
-    zones = zones.replace("{ guest0 }", "{ guest0, network 10.1.0.0/24, network fd00:11::/64 }")
-    zones = zones.replace("{ wan0 }", "{ wan0, address 192.0.2.1, address 2001:db8::1 }")
+    """The same words in tests of the policy, each with no flow before it."""
     policy = tmp_path / "policy.conf"
-    steps = "".join(f"  {text} => {'allow' if passes else 'deny'}\n" for text, _, _, passes in CASES.values())
-    policy.write_text(zones + POLICY + 'test "as live" {\n' + steps + "}\n")
+    steps = "".join(f'test "{name}" {{ {text} => {"allow" if passes else "deny"} }}\n'
+                    for name, (text, _, _, passes) in CASES.items())
+    policy.write_text(NETWORKS + POLICY + steps)
     done = subprocess.run([KEEPSTATE, "test", policy], capture_output=True, text=True, check=False)
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert done.returncode == 0 and not failed, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_replay_says_what_happens(tmp_path, name):
+    """The same packet in a capture of the interface that it came by."""
+    _, role, (source, sport, target, port), passes = CASES[name]
+    policy, capture = tmp_path / "policy.conf", tmp_path / "capture.pcap"
+    policy.write_text(NETWORKS + POLICY)
+    to = group_mac(target) if target.startswith(("224.", "239.", "255.", "ff")) or target == "10.0.0.255" else b"\x02\0\0\0\0\1"
+    octets = frame(to, b"\x02\0\0\0\0\2", udp_packet(source, sport, target, port))
+    capture.write_bytes(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) +
+                        struct.pack("=IIII", 1, 0, len(octets), len(octets)) + octets)
+    device = {"client": "lan0", "guest": "guest0", "outside": "wan0"}[role]
+    mine = ",".join((LAN4, LAN6, LOUNGE4, LOUNGE6, WAN4, WAN6, DSL4, DSL6))
+    done = subprocess.run([KEEPSTATE, "replay", "--json", "--interface", f"0={device}", "--self", mine, policy, capture],
+                          capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout.splitlines()[0])
+    assert (said["verdict"] == "allow") == passes, said
