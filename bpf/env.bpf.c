@@ -7,6 +7,8 @@
 #include "env.bpf.h"
 
 #include "hash.h"
+#include "link.h"
+#include "wire.h"
 
 #include <linux/in.h>
 
@@ -17,6 +19,8 @@
 #define SWEEP_BUCKETS_MAX (1U << 22)
 #define EVENTS_PER_SECOND 10000 /* a processor tells no more than this */
 #define CLOCK_MONOTONIC 1
+#define FIB_LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK, Linux 6.10 */
+#define KS_ADDR_BITS 128U
 
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
 
@@ -108,6 +112,20 @@ const struct ks_port *port_get(__u32 ifindex)
 	return bpf_map_lookup_elem(&ks_ports, &ifindex);
 }
 
+__u32 stacked_kind(const struct ks_stacked_key *key)
+{
+	const __u32 *kind = bpf_map_lookup_elem(&ks_stacked, key);
+
+	return kind ? *kind : 0;
+}
+
+void stacked_learn(const struct ks_stacked_key *key)
+{
+	__u32 kind = KS_STACKED_LEARNT;
+
+	bpf_map_update_elem(&ks_stacked, key, &kind, BPF_NOEXIST);
+}
+
 /*
  * Not inlined: the prototype is what makes clang describe the value in full, and without its size libbpf cannot create
  * a map that is only known as the inside of another.
@@ -174,49 +192,224 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 	return bpf_map_lookup_elem(&ks_table, &index);
 }
 
-/*
- * Where the kernel will route the packet. What it delivers locally, or would
- * not forward, is for the box. An interface that nobody guards is zone "none".
- */
-static __u32 zone_by_route(struct bpf_fib_lookup *fib, long result)
+/* What the box is addressed by, and the networks that are directly on its interfaces. */
+static const struct ks_local *local_get(const struct ks_addr *addr, __u8 family)
 {
-	const struct ks_port *port;
+	struct ks_local_key key = { .bits = KS_LOCAL_BITS(KS_IPV6, KS_ADDR_BITS), .family = family, .addr = *addr };
 
-	switch (result) {
-	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH:
-	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		port = port_get(fib->ifindex);
-		return port ? port->zone : KS_ZONE_NONE;
-	default:
-		return KS_ZONE_SELF;
+	return bpf_map_lookup_elem(&ks_locals, &key);
+}
+
+/* The traffic class of the packet in hand, which routes may depend on: the TOS octet, or an IPv6 header's first word. */
+static ks_inline void fib_class(struct bpf_fib_lookup *fib, const struct ks_scratch *scratch, __u8 family)
+{
+	__u32 off = scratch->in.pkt.l3_off & (KS_HEAD_MAX - 1);
+
+	if (family == KS_IPV4)
+		fib->tos = scratch->head[off + IPV4_TOS_OFF];
+	else
+		fib->flowinfo = ks_load32(scratch->head + off) & ks_be32(IPV6_FLOWINFO_MASK);
+}
+
+static ks_inline void fib_addresses(struct bpf_fib_lookup *fib, __u8 family, const struct ks_addr *src,
+				    const struct ks_addr *dst)
+{
+	if (family == KS_IPV4) {
+		fib->family = AF_INET;
+		fib->ipv4_src = src->w[3];
+		fib->ipv4_dst = dst->w[3];
+	} else {
+		fib->family = AF_INET6;
+		__builtin_memcpy(fib->ipv6_src, src->b, sizeof(fib->ipv6_src));
+		__builtin_memcpy(fib->ipv6_dst, dst->b, sizeof(fib->ipv6_dst));
 	}
 }
 
-__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
+/* The mark lies where a lookup returns addresses of the link. Debian 12's headers do not name it. */
+static ks_inline __u32 fib_mark(struct ks_env *env, struct bpf_fib_lookup *fib)
 {
+	const struct ks_control *control = control_get();
+	__u32 mark;
+
+	if (env->hook != HOOK_TC || !control || control->flags & KS_CONTROL_NO_MARK)
+		return 0;
+	mark = ((struct __sk_buff *)env->ctx)->mark;
+	__builtin_memcpy(fib->smac, &mark, sizeof(mark));
+	return FIB_LOOKUP_MARK;
+}
+
+/* Whether the kernel has a way out, and names the interface. */
+static ks_inline bool fib_has_way(long result)
+{
+	return result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       result == BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
+/* The zone of the interface that a lookup named. Behind a carrier there are several. */
+static __u32 zone_of_way(const struct bpf_fib_lookup *fib)
+{
+	const struct ks_port *port = port_get(fib->ifindex);
+
+	if (!port || port->flags & KS_PORT_IGNORED)
+		return KS_ZONE_NONE;
+	return port->flags & KS_PORT_CARRIER ? KS_ZONE_UNDECIDED : port->zone;
+}
+
+/*
+ * The zone that a route lookup leads to. No route, forwarding that is off and tunnels by route are told apart where the
+ * packet goes on, so egress decides. Without a backstop "not forwarded" is taken for the box, whose address the daemon may
+ * not know yet, so that nothing reaches a socket by mistake.
+ */
+static __u32 zone_by_route(struct ks_env *env, const struct ks_tuple *tuple)
+{
+	const struct ks_control *control = control_get();
 	struct bpf_fib_lookup fib = {
 		.ifindex = env->scratch->relay.ifindex,
 		.l4_protocol = tuple->proto,
 		.sport = tuple->sport,
 		.dport = tuple->dport,
 	};
+	__u32 flags;
 	long result;
+
+	fib_class(&fib, env->scratch, tuple->family);
+	fib_addresses(&fib, tuple->family, &tuple->src, &tuple->dst);
+	flags = fib_mark(env, &fib);
+	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), flags);
+	env->scratch->relay.out_ifindex = fib.ifindex;
+	if (fib_has_way(result))
+		return zone_of_way(&fib);
+	if (result == BPF_FIB_LKUP_RET_NOT_FWDED && control && !(control->flags & KS_CONTROL_BACKSTOP))
+		return KS_ZONE_SELF;
+	return KS_ZONE_UNDECIDED;
+}
+
+__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
+{
+	const struct ks_local *local;
 
 	if (ks_test_mode)
 		return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
-	if (tuple->family == KS_IPV4) {
-		fib.family = AF_INET;
-		fib.ipv4_src = tuple->src.w[3];
-		fib.ipv4_dst = tuple->dst.w[3];
-	} else {
-		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, tuple->src.b, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, tuple->dst.b, sizeof(fib.ipv6_dst));
+	if (ks_addr_is_group(&tuple->dst, tuple->family))
+		return KS_ZONE_SELF;
+	local = local_get(&tuple->dst, tuple->family);
+	if (local && local->kind == KS_LOCAL_SELF)
+		return KS_ZONE_SELF;
+	if (local && local->kind == KS_LOCAL_BROADCAST)
+		return local->ifindex == env->scratch->relay.ifindex ? KS_ZONE_SELF : KS_ZONE_ASTRAY;
+	return zone_by_route(env, tuple);
+}
+
+__u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
+{
+	const struct ks_control *control = control_get();
+
+	if (ks_test_mode || !control || env->scratch->relay.is_egress)
+		return 0;
+	if (to == KS_ZONE_UNDECIDED)
+		return control->zones;
+	if (!(control->flags & KS_CONTROL_ROUTES_DIFFER))
+		return 0;
+	return to != KS_ZONE_SELF || ks_addr_is_group(&tuple->dst, tuple->family) ? control->zones : 0;
+}
+
+/* Zones with a default route are one outside. */
+static ks_inline bool zones_agree(const struct ks_control *control, __u32 a, __u32 b)
+{
+	__u64 both = 1ULL << (a & (KS_ZONE_MAX - 1)) | 1ULL << (b & (KS_ZONE_MAX - 1));
+
+	return a == b || (control->outside & both) == both;
+}
+
+/* Where the kernel does not forward it answers no route lookup: then only the networks of the interfaces are known. */
+static bool is_at_home_by_link(const struct ks_control *control, const struct ks_local *local, __u32 from)
+{
+	const struct ks_port *port;
+
+	if (!local || local->kind != KS_LOCAL_LINK)
+		return true;
+	port = port_get(local->ifindex);
+	return !port || port->flags & KS_PORT_CARRIER || zones_agree(control, port->zone, from);
+}
+
+bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
+{
+	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.ifindex };
+	const struct ks_control *control = control_get();
+	const struct ks_config *config;
+	const struct ks_local *local;
+	__u32 zone;
+	long result;
+
+	if (ks_test_mode) {
+		config = env_config(env);
+		return config && !ks_config_has_address(config, &tuple->src, tuple->family);
 	}
+	local = local_get(&tuple->src, tuple->family);
+	if (!control || (local && local->kind != KS_LOCAL_LINK))
+		return false;
+	if (!by_route)
+		return true;
+	fib_addresses(&fib, tuple->family, &tuple->dst, &tuple->src);
 	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
-	env->scratch->relay.out_ifindex = fib.ifindex;
-	return zone_by_route(&fib, result);
+	if (result == BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return is_at_home_by_link(control, local, from);
+	if (!fib_has_way(result)) /* another table may lead there: then it must be outside */
+		return result == BPF_FIB_LKUP_RET_UNSUPP_LWT || control->outside >> (from & (KS_ZONE_MAX - 1)) & 1;
+	zone = zone_of_way(&fib);
+	return zone == KS_ZONE_UNDECIDED || zones_agree(control, zone, from);
+}
+
+bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
+{
+	__u32 ifindex = env->scratch->relay.out_ifindex;
+	const struct ks_port *port = port_get(ifindex);
+	const struct ks_local *local;
+	const struct ks_addr *own;
+
+	if (ks_test_mode || !port)
+		return true;
+	own = &port->address[family == KS_IPV6];
+	if (own->d[0] == addr->d[0] && own->d[1] == addr->d[1])
+		return true;
+	local = local_get(addr, family);
+	return local && local->ifindex == ifindex;
+}
+
+/* The interface by which answers go back: that of the zone which has the address, else the one at hand, else any of the zone. */
+static __u32 way_back(const struct ks_control *control, __u32 zone, const struct ks_addr *as, __u8 family, __u32 at_hand)
+{
+	const struct ks_local *local = as ? local_get(as, family) : NULL;
+	const struct ks_port *port = local && local->kind == KS_LOCAL_SELF ? port_get(local->ifindex) : NULL;
+
+	if (port && !(port->flags & (KS_PORT_CARRIER | KS_PORT_IGNORED)) && port->zone == zone)
+		return local->ifindex;
+	port = port_get(at_hand);
+	return port && port->zone == zone ? at_hand : control->zone_ifindex[zone & (KS_ZONE_MAX - 1)];
+}
+
+bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
+{
+	struct ks_relay *relay = &env->scratch->relay;
+	const struct ks_tuple *tuple = &env->scratch->in.pkt.tuple;
+	const struct ks_control *control = control_get();
+	struct bpf_fib_lookup fib = {};
+	long result;
+
+	if (ks_test_mode || !control || !relay->is_egress)
+		return !ks_test_mode;
+	fib.ifindex = way_back(control, zone, as, family, relay->out_ifindex);
+	if (fib.ifindex == relay->out_ifindex)
+		return true;
+	if (!fib.ifindex || env->hook != HOOK_TC)
+		return false;
+	relay->send_back = fib.ifindex;
+	fib_addresses(&fib, family, as ? as : &tuple->src, &tuple->dst);
+	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT);
+	if (fib_has_way(result) || result == BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return true;
+	relay->send_back = 0;
+	return false;
 }
 
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
@@ -374,6 +567,10 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 	env->generation = control->active & 1;
 	env->scratch->relay.generation = env->generation;
 	env->scratch->relay.is_leaving = 0;
+	env->scratch->relay.send_back = 0;
+	env->scratch->relay.was_sealed = 0;
+	env->scratch->relay.stacked = 0;
+	env->scratch->relay.secret = control->seal;
 	in->now = clock_now(control);
 	in->dry = 0;
 	in->resumed = 0;
@@ -383,6 +580,15 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 		in->from = control->test_from;
 		in->to = control->test_to;
 	}
+}
+
+__u32 answer_build(struct ks_env *env, struct ks_scratch *scratch)
+{
+	struct ks_addr self;
+	bool has_self = ks_reject_source(env, &scratch->in, &self);
+
+	scratch->answer_len = ks_reject_build(scratch->head, &scratch->in.pkt, has_self ? &self : NULL, scratch->answer);
+	return scratch->answer_len;
 }
 
 /* What a step of the sweeper carries into its loop. */

@@ -9,11 +9,21 @@
 #include "env.h"
 #include "home.h"
 #include "maps.h"
+#include "seal.h"
 
 enum hook { HOOK_TC, HOOK_XDP };
 
-/* skb->tc_index of a fragment that was held and is received anew; no packet from outside can bring it. */
-#define SEAL_RESUMED 0x4d00
+/* A seal of one kind (KS_SEAL_*), for a zone. */
+static inline __u32 seal_make(__u32 secret, __u32 kind, __u32 zone)
+{
+	return secret << KS_SEAL_SECRET_SHIFT | kind | (zone & KS_SEAL_ZONE_MASK);
+}
+
+/* Whether skb->tc_index is a seal of ours. */
+static inline bool seal_is_ours(__u32 tc_index, __u32 secret)
+{
+	return secret && (tc_index >> KS_SEAL_SECRET_SHIFT & KS_SEAL_SECRET_MASK) == secret;
+}
 
 /* The program behind the stages: it counts, tells, and carries out the verdict. */
 #define STAGE_END KS_STAGE_MAX
@@ -41,8 +51,15 @@ static inline __u32 length_bound(__u32 len)
 /* The guarded interface, or NULL. */
 const struct ks_port *port_get(__u32 ifindex);
 
+/* Whom a MAC address behind an interface is of that is not the interface's own: KS_STACKED_*, 0 if nobody knows. */
+__u32 stacked_kind(const struct ks_stacked_key *key);
+void stacked_learn(const struct ks_stacked_key *key);
+
 /* Fills in what an inspection needs from its home besides the head and the lengths. */
 void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control);
+
+/* Builds the answer to a rejected packet in scratch->answer. Returns its octets, 0 for none. */
+__u32 answer_build(struct ks_env *env, struct ks_scratch *scratch);
 
 /* One step of the sweeper; see env.bpf.c. */
 void sweeper_start(void);

@@ -150,7 +150,7 @@ bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __
 		return true; /* a frame too large to put aside goes on alone */
 	if (env->hook == HOOK_TC) {
 		seal = skb->tc_index;
-		skb->tc_index = SEAL_RESUMED;
+		skb->tc_index = seal_make(env->scratch->relay.secret, KS_SEAL_RESUMED, 0);
 	}
 	ks_loop(KS_FRAGMENT_POOL, release_step, &walk);
 	if (env->hook != HOOK_TC)

@@ -24,6 +24,7 @@
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
+ *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
  *   ks_held         ARRAY                    struct ks_held: fragments that wait for the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's octets while those go on
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill
@@ -130,6 +131,10 @@ struct ks_control {
 	} test_listen[8]; /* sockets of the box then */
 };
 
+/* What stays as it is in every version, because a takeover reads it from a block of another one: up to the seal. */
+#define KS_CONTROL_HEAD 24U
+_Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD, "the head of the control block is fixed");
+
 enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_KEPT, KS_HELD_RELEASED };
 
 /* A fragment that waits. */
@@ -155,9 +160,13 @@ struct ks_relay {
 	__u32 ifindex; /* where the packet came in */
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
 	__u32 length; /* octets of the packet, as it is now */
+	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
+	__u32 secret; /* of our seals */
 	__u8 is_egress;
 	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */
-	__u8 zero[2];
+	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
+	__u8 stacked; /* it is for a device of another namespace that is stacked on this interface: no seal */
+	__u8 zero;
 };
 
 /* One processor's working memory. Tests read the outcome of a run from it. */

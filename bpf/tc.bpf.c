@@ -3,16 +3,21 @@
  * The live data plane: tc programs at the ingress and egress of every guarded
  * interface.
  *
- * Ingress decides: it knows where a packet comes from, and the route lookup
- * tells where it will go. What it passes it seals in skb->tc_index with the
- * zone it expects the packet to leave by; the IP stack keeps that field.
- * Where the flow is translated, ingress gives the packet its new destination,
- * before it is routed, and egress its new source, because the kernel takes no
- * packet from an address of its own.
+ * Ingress knows where a packet comes from and guesses where it goes. What it
+ * passes it seals (seal.h) with the zone that it expects the packet to leave by;
+ * where it cannot tell, it says so, and egress decides. Where the flow is
+ * translated, ingress gives the packet its new destination, before it is routed,
+ * and egress its new source, because the kernel takes no packet from an address
+ * of its own.
  *
- * Egress lets sealed packets out if they leave by that zone, and inspects
- * everything else: what the box sends itself, what comes from interfaces that
- * nobody guards (zone "none"), and what was routed otherwise than expected.
+ * Egress knows where a packet leaves. One that is sealed for that zone goes; all
+ * else is inspected: what the box sends, what ingress left undecided, what comes
+ * from interfaces that nobody guards, what was routed otherwise than expected,
+ * and what lost its seal.
+ *
+ * A bridge of which a zone names ports is guarded at its ports: there ingress
+ * only stamps whence a frame comes; what goes on to the box is judged at the
+ * ingress of the bridge, what goes on to another port at the egress of that.
  *
  * Also here: the programs that the loader runs once, to start the sweeper and
  * to kill flows.
@@ -20,19 +25,19 @@
 #include "env.bpf.h"
 
 #include "fragment.h"
+#include "group.h"
 #include "helper.h"
 
 #include <linux/pkt_cls.h>
 
-#define SEAL 0x4b00 /* high octet of tc_index; the low one is the zone */
-#define SEAL_HALF 0x4c00 /* the same, and the source is still to be translated */
-#define SEAL_ZONE_MASK 0xff
 #define STAGE_LEAVING (STAGE_END + 1)
 #define LOOPBACK_IFINDEX 1
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define ETH_HEADER_LEN 14
+#define ETH_DST_OFF 0
+#define ETH_SRC_OFF 6
 #define KILL_KEYS_OFF 16
 #define KILL_KEYS_MAX 32
 
@@ -55,35 +60,36 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 }
 
 /*
- * Back to the sender by the interface it used; to a sender on this box by the
- * loopback. At egress the way back to anybody else is not known: no answer.
+ * Back to the sender: by the interface that the packet came in by, through our own egress and so sealed for that zone; to a
+ * sender on this box by the loopback. Where a routed packet was refused as it left, its link header is another link's, and
+ * the neighbour is looked up.
  */
-static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, bool to_self)
+static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_port *out)
 {
-	__u32 len = scratch->answer_len;
+	__u32 len = scratch->answer_len, in_ifindex = skb->ingress_ifindex;
 	__u32 l2 = scratch->in.pkt.link == KS_LINK_ETHERNET ? ETH_HEADER_LEN : 0;
+	bool to_self = scratch->in.from == KS_ZONE_SELF;
 
-	if (to_self && !l2)
+	if (len == 0 || (to_self && !l2))
 		return TC_DROP;
 	if (to_self)
 		__builtin_memset(scratch->answer, 0, ETH_HEADER_LEN - 2);
-	if (len == 0)
-		return TC_DROP;
 	if (bpf_skb_change_tail(skb, len, 0) || bpf_skb_store_bytes(skb, 0, scratch->answer, length_bound(len), 0))
 		return TC_DROP;
 	if (to_self)
 		return bpf_redirect(LOOPBACK_IFINDEX, BPF_F_INGRESS);
-	/* It goes out where the packet came in, through our own egress: sealed for that zone. */
-	skb->tc_index = SEAL | (scratch->in.from & 0xff);
-	return bpf_redirect(skb->ifindex, 0);
+	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, scratch->in.from);
+	if (!scratch->relay.is_egress)
+		return bpf_redirect(skb->ifindex, 0);
+	return out && out->flags & KS_PORT_BRIDGED ? bpf_redirect(in_ifindex, 0)
+						   : bpf_redirect_neigh(in_ifindex, NULL, 0, 0);
 }
 
-static int reject(struct __sk_buff *skb, struct ks_scratch *scratch)
+static int reject(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
-	scratch->answer_len = ks_reject_build(scratch->head, &scratch->in.pkt, scratch->answer);
-	if (!scratch->answer_len || ks_test_mode)
+	if (!answer_build(env, scratch) || ks_test_mode)
 		return TC_DROP;
-	return answer_send(skb, scratch, scratch->in.from == KS_ZONE_SELF);
+	return answer_send(skb, scratch, port_get(skb->ifindex));
 }
 
 /* The zone that a passed packet will leave by, as far as the inspection knows it. */
@@ -94,26 +100,67 @@ static __u32 zone_expected(const struct ks_inspection *in)
 	return in->to;
 }
 
+/* What ingress says of a packet that it passes. A device in another namespace is told nothing. */
 static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
-	bool half = scratch->in.translate & ~scratch->in.phase & KS_TRANSLATE_SRC;
+	const struct ks_inspection *in = &scratch->in;
+	__u32 secret = scratch->relay.secret;
 
-	if (!scratch->relay.is_egress)
-		skb->tc_index = (half ? SEAL_HALF : SEAL) | (zone_expected(&scratch->in) & SEAL_ZONE_MASK);
+	if (scratch->relay.stacked)
+		skb->tc_index = 0;
+	else if (in->reason == KS_REASON_OK_UNDECIDED)
+		skb->tc_index = seal_make(secret, KS_SEAL_UNDECIDED, in->from);
+	else if (in->translate & ~in->phase & KS_TRANSLATE_SRC)
+		skb->tc_index = seal_make(secret, KS_SEAL_HALF, zone_expected(in));
+	else
+		skb->tc_index = seal_make(secret, KS_SEAL_DECIDED, zone_expected(in));
+}
+
+/* A packet that was judged as it leaves goes: by the interface that it was routed to, or back by the one that it answers. */
+static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
+{
+	__u32 ifindex = scratch->relay.send_back;
+	const struct ks_port *port;
+
+	skb->tc_index = 0;
+	if (!ifindex)
+		return TC_PASS;
+	port = port_get(ifindex);
+	if (!port)
+		return TC_DROP;
+	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, port->zone);
+	return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+}
+
+static int let_pass(struct __sk_buff *skb, const struct ks_scratch *scratch)
+{
+	if (scratch->relay.is_egress)
+		return let_out(skb, scratch);
+	seal(skb, scratch);
+	return TC_PASS;
+}
+
+/* A packet that ingress passed by its flow, and that no flow knows now: somebody between has given it other addresses. */
+static bool is_changed_by_others(const struct ks_scratch *scratch)
+{
+	const struct ks_inspection *in = &scratch->in;
+
+	return scratch->relay.was_sealed && !in->flow.found && !(in->pkt.flags & KS_PKT_GROUP) &&
+	       (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_ICMP_REPLY ||
+		in->reason == KS_REASON_TCP_STATE);
 }
 
 /* The verdict stands: carry it out. */
 static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
-	__u32 action = ks_inspect_end(env, &scratch->in);
+	__u32 action;
 
-	if (action == KS_ALLOW || action == KS_BYPASS) {
-		seal(skb, scratch);
-		return TC_PASS;
-	}
-	if (action != KS_REJECT || (scratch->relay.is_egress && skb->ingress_ifindex))
-		return TC_DROP;
-	return reject(skb, scratch);
+	if (is_changed_by_others(scratch))
+		scratch->in.reason = KS_REASON_FOREIGN_NAT;
+	action = ks_inspect_end(env, &scratch->in);
+	if (action == KS_ALLOW || action == KS_BYPASS)
+		return let_pass(skb, scratch);
+	return action == KS_REJECT ? reject(skb, scratch, env) : TC_DROP;
 }
 
 /* The programs of the stages, further down. */
@@ -125,6 +172,8 @@ PROGRAM("tc") int ks_tc_helper(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_scan(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_announce(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_adjust(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_reroute(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_group(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_write(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_leaving(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_end(struct __sk_buff *skb);
@@ -144,6 +193,8 @@ struct {
 		[KS_STAGE_SCAN] = (void *)&ks_tc_scan,
 		[KS_STAGE_ANNOUNCE] = (void *)&ks_tc_announce,
 		[KS_STAGE_ADJUST] = (void *)&ks_tc_adjust,
+		[KS_STAGE_REROUTE] = (void *)&ks_tc_reroute,
+		[KS_STAGE_GROUP] = (void *)&ks_tc_group,
 		[KS_STAGE_WRITE] = (void *)&ks_tc_write,
 		[STAGE_END] = (void *)&ks_tc_end,
 		[STAGE_LEAVING] = (void *)&ks_tc_leaving,
@@ -167,19 +218,34 @@ static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scrat
 }
 
 /*
- * A tagged frame is the business of the VLAN device of its tag, one for another
- * host that of a macvlan device or of nobody. Each of those has programs of
- * its own where a zone names it; what no device claims the stack drops. Only
- * a bridge hands on all that its ports hear.
+ * A tagged frame is the business of the VLAN device of its tag, which has programs of its own; what no device claims the
+ * stack drops. Only a bridge hands on all that its ports hear.
  */
 static bool is_for_vlan(struct __sk_buff *skb, const struct ks_port *port)
 {
 	return !(port->flags & KS_PORT_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
-static bool is_for_others(struct __sk_buff *skb, const struct ks_port *port)
+/* Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. */
+static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_port *port, __u32 off,
+				   struct ks_stacked_key *key)
 {
-	return !(port->flags & KS_PORT_BRIDGED) && skb->pkt_type == PACKET_OTHERHOST;
+	if (port->link != KS_LINK_ETHERNET || bpf_skb_load_bytes(skb, off, key->mac, sizeof(key->mac)))
+		return false;
+	key->ifindex = skb->ifindex;
+	return ks_load32(key->mac) != ks_load32(port->mac) || ks_load16(key->mac + 4) != ks_load16(port->mac + 4);
+}
+
+/*
+ * Whose a frame for another host is: that of a device which is stacked on the interface (macvlan) and speaks from another
+ * namespace, as egress has learnt. Such a device is judged as the box itself. Of one in this namespace, or of nobody, the
+ * frame is none of our business: it has programs of its own, or the stack drops it.
+ */
+static bool is_for_stacked(struct __sk_buff *skb, const struct ks_port *port)
+{
+	struct ks_stacked_key key = {};
+
+	return mac_is_other(skb, port, ETH_DST_OFF, &key) && stacked_kind(&key) == KS_STACKED_LEARNT;
 }
 
 /* The first stages of every packet: read it, and look for its flow. */
@@ -196,8 +262,43 @@ static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, s
 	if (scratch->in.stage != KS_STAGE_DONE || scratch->in.action != KS_ALLOW)
 		return go_on(skb, scratch);
 	ks_inspect_end(env, &scratch->in);
-	seal(skb, scratch);
-	return TC_PASS;
+	return let_pass(skb, scratch);
+}
+
+/* What becomes of a frame before any of it is read. */
+enum entry { ENTRY_PASS, ENTRY_JUDGE };
+
+/* Where a packet comes from, as its interface and its seal tell. */
+static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_port *port,
+				  __u32 secret)
+{
+	__u32 mark = skb->tc_index;
+	bool sealed = seal_is_ours(mark, secret);
+
+	if (port->flags & KS_PORT_BRIDGED) {
+		skb->tc_index = seal_make(secret, KS_SEAL_UNDECIDED, port->zone);
+		return ENTRY_PASS;
+	}
+	scratch->in.from = port->zone;
+	scratch->in.to = KS_ZONE_UNKNOWN;
+	scratch->in.resumed = sealed && (mark & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
+	if (port->flags & KS_PORT_CARRIER && !scratch->in.resumed) {
+		if (sealed && (mark & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED)
+			return ENTRY_PASS;
+		scratch->in.from = sealed ? mark & KS_SEAL_ZONE_MASK : KS_ZONE_NONE;
+	}
+	if (is_for_vlan(skb, port)) {
+		skb->tc_index = 0;
+		return ENTRY_PASS;
+	}
+	if (skb->pkt_type == PACKET_OTHERHOST) {
+		skb->tc_index = 0;
+		if (!is_for_stacked(skb, port))
+			return ENTRY_PASS;
+		scratch->relay.stacked = 1;
+		scratch->in.to = KS_ZONE_SELF;
+	}
+	return ENTRY_JUDGE;
 }
 
 PROGRAM("tc")
@@ -216,29 +317,70 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	scratch->relay.is_egress = 0;
 	scratch->in.phase = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->in.pkt.link = KS_LINK_ETHERNET;
+	inspection_prepare(&env, &scratch->in, control);
 	if (!ks_test_mode) {
 		port = port_get(skb->ifindex);
-		if (!port)
+		if (!port || port->flags & KS_PORT_IGNORED)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
-		if (is_for_vlan(skb, port) || is_for_others(skb, port))
-			return TC_PASS;
-		scratch->in.from = port->zone;
-		scratch->in.to = KS_ZONE_UNKNOWN;
 		scratch->in.pkt.link = port->link;
+		if (enter(skb, scratch, port, control->seal) == ENTRY_PASS)
+			return TC_PASS;
 	}
-	inspection_prepare(&env, &scratch->in, control);
-	if (!ks_test_mode)
-		scratch->in.resumed = skb->tc_index == SEAL_RESUMED;
 	if (!head_load(skb, scratch))
 		return TC_DROP;
 	begin(&env, scratch);
 	return finish(skb, scratch, &env);
 }
 
-/* Whether ingress has seen this packet and expected it to leave by this zone. */
-static bool is_sealed(struct __sk_buff *skb, const struct ks_port *in_port, __u32 seal, __u32 zone)
+/*
+ * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
+ * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
+ */
+static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_port *port)
 {
-	return in_port && skb->tc_index == (seal | zone);
+	struct ks_stacked_key key = {};
+	__u32 kind;
+
+	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac) || !mac_is_other(skb, port, ETH_SRC_OFF, &key))
+		return 0;
+	kind = stacked_kind(&key);
+	if (kind)
+		return kind;
+	stacked_learn(&key);
+	return KS_STACKED_LEARNT;
+}
+
+/* Where a packet that leaves comes from. What a carrier handed on is not known by it, but by the seal. */
+static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, __u32 secret)
+{
+	const struct ks_port *in_port;
+
+	if (seal_is_ours(skb->tc_index, secret) && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_UNDECIDED)
+		return skb->tc_index & KS_SEAL_ZONE_MASK;
+	if (!in_ifindex)
+		return KS_ZONE_SELF;
+	in_port = port_get(in_ifindex);
+	return in_port ? in_port->zone : KS_ZONE_NONE;
+}
+
+/* Prepares the inspection of a packet that leaves. */
+static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const struct ks_control *control,
+			    const struct ks_port *port, bool stacked)
+{
+	struct ks_scratch *scratch = env->scratch;
+	__u32 in_ifindex = stacked ? 0 : skb->ingress_ifindex;
+
+	scratch->answer_len = 0;
+	scratch->relay.ifindex = in_ifindex;
+	scratch->relay.out_ifindex = skb->ifindex;
+	scratch->relay.is_egress = 1;
+	scratch->in.phase = KS_TRANSLATE_SRC;
+	inspection_prepare(env, &scratch->in, control);
+	scratch->relay.was_sealed = !stacked && seal_is_ours(skb->tc_index, control->seal) &&
+				    (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
+	scratch->in.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, control->seal);
+	scratch->in.to = port->zone;
+	scratch->in.pkt.link = port->link;
 }
 
 PROGRAM("tc")
@@ -247,32 +389,25 @@ int ks_tc_egress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_port *port = port_get(skb->ifindex), *in_port = NULL;
-	__u32 in_ifindex = skb->ingress_ifindex;
+	const struct ks_port *port = port_get(skb->ifindex);
+	__u32 stacked, half;
 
 	if (!control || !scratch)
 		return TC_DROP;
-	if (!port || is_for_vlan(skb, port))
+	if (!port || port->flags & (KS_PORT_IGNORED | KS_PORT_CARRIER) || is_for_vlan(skb, port))
 		return TC_PASS;
-	if (in_ifindex)
-		in_port = port_get(in_ifindex);
-	if (is_sealed(skb, in_port, SEAL, port->zone))
+	stacked = sender_stacked(skb, port);
+	if (stacked == KS_STACKED_OURS)
 		return TC_PASS;
-	scratch->answer_len = 0;
-	scratch->relay.ifindex = in_ifindex;
-	scratch->relay.out_ifindex = skb->ifindex;
-	scratch->relay.is_egress = 1;
-	scratch->in.phase = KS_TRANSLATE_SRC;
-	if (in_ifindex)
-		scratch->in.from = in_port ? in_port->zone : KS_ZONE_NONE;
-	else
-		scratch->in.from = KS_ZONE_SELF;
-	scratch->in.to = port->zone;
-	scratch->in.pkt.link = port->link;
-	inspection_prepare(&env, &scratch->in, control);
+	if (!stacked && skb->tc_index == seal_make(control->seal, KS_SEAL_DECIDED, port->zone) && control->seal) {
+		skb->tc_index = 0;
+		return TC_PASS;
+	}
+	half = !stacked && skb->tc_index == seal_make(control->seal, KS_SEAL_HALF, port->zone) && control->seal;
+	leave(skb, &env, control, port, stacked);
 	if (!head_load(skb, scratch))
 		return TC_DROP;
-	if (is_sealed(skb, in_port, SEAL_HALF, port->zone)) {
+	if (half) {
 		bpf_tail_call(skb, &ks_tc_stages, STAGE_LEAVING);
 		return drop_lost(scratch);
 	}
@@ -306,6 +441,8 @@ TC_STAGE(ks_tc_fragment, ks_stage_fragment(&env, &scratch->in))
 TC_STAGE(ks_tc_helper, ks_stage_helper(&env, &scratch->in))
 TC_STAGE(ks_tc_scan, ks_stage_scan(&env, &scratch->in))
 TC_STAGE(ks_tc_announce, ks_stage_announce(&env, &scratch->in))
+TC_STAGE(ks_tc_reroute, ks_stage_reroute(&env, &scratch->in))
+TC_STAGE(ks_tc_group, ks_stage_group(&env, &scratch->in))
 TC_STAGE(ks_tc_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
 
 /* What leaves was counted when it came in; only a drop is news. */
@@ -327,7 +464,7 @@ int ks_tc_write(struct __sk_buff *skb)
 	ks_stage_write(&env, &scratch->in, scratch->head);
 	ks_fragment_turn(&scratch->in);
 	if (has_left(scratch))
-		return TC_PASS;
+		return let_out(skb, scratch);
 	return scratch->relay.is_leaving ? go_on(skb, scratch) : finish(skb, scratch, &env);
 }
 
@@ -345,7 +482,7 @@ int ks_tc_leaving(struct __sk_buff *skb)
 	if (scratch->in.stage == KS_STAGE_WRITE)
 		ks_stage_write(&env, &scratch->in, scratch->head);
 	ks_fragment_turn(&scratch->in);
-	return has_left(scratch) ? TC_PASS : go_on(skb, scratch);
+	return has_left(scratch) ? let_out(skb, scratch) : go_on(skb, scratch);
 }
 
 PROGRAM("tc")
@@ -358,7 +495,7 @@ int ks_tc_end(struct __sk_buff *skb)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
 	if (has_left(scratch))
-		return TC_PASS;
+		return let_out(skb, scratch);
 	return verdict(skb, scratch, &env);
 }
 

@@ -7,6 +7,7 @@
 #include "env.bpf.h"
 
 #include "fragment.h"
+#include "group.h"
 #include "helper.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
@@ -25,11 +26,10 @@ static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 	return bpf_xdp_load_bytes(xdp, 0, scratch->head, length_bound(len)) == 0;
 }
 
-static int answer(struct xdp_md *xdp, struct ks_scratch *scratch)
+static int answer(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env *env)
 {
-	__u32 len = ks_reject_build(scratch->head, &scratch->in.pkt, scratch->answer);
+	__u32 len = answer_build(env, scratch);
 
-	scratch->answer_len = len;
 	if (ks_test_mode || len == 0)
 		return XDP_DROP;
 	if (bpf_xdp_adjust_tail(xdp, (int)len - (int)scratch->in.pkt.wire_len) ||
@@ -44,7 +44,7 @@ static int verdict(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env
 
 	if (action == KS_ALLOW || action == KS_BYPASS)
 		return XDP_PASS;
-	return action == KS_REJECT ? answer(xdp, scratch) : XDP_DROP;
+	return action == KS_REJECT ? answer(xdp, scratch, env) : XDP_DROP;
 }
 
 /* The programs of the stages, further down. */
@@ -56,6 +56,8 @@ PROGRAM("xdp") int ks_xdp_helper(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_scan(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_announce(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_adjust(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_reroute(struct xdp_md *xdp);
+PROGRAM("xdp") int ks_xdp_group(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_write(struct xdp_md *xdp);
 PROGRAM("xdp") int ks_xdp_end(struct xdp_md *xdp);
 
@@ -74,6 +76,8 @@ struct {
 		[KS_STAGE_SCAN] = (void *)&ks_xdp_scan,
 		[KS_STAGE_ANNOUNCE] = (void *)&ks_xdp_announce,
 		[KS_STAGE_ADJUST] = (void *)&ks_xdp_adjust,
+		[KS_STAGE_REROUTE] = (void *)&ks_xdp_reroute,
+		[KS_STAGE_GROUP] = (void *)&ks_xdp_group,
 		[KS_STAGE_WRITE] = (void *)&ks_xdp_write,
 		[STAGE_END] = (void *)&ks_xdp_end,
 	},
@@ -154,6 +158,8 @@ XDP_STAGE(ks_xdp_helper, ks_stage_helper(&env, &scratch->in))
 XDP_STAGE(ks_xdp_scan, ks_stage_scan(&env, &scratch->in))
 XDP_STAGE(ks_xdp_announce, ks_stage_announce(&env, &scratch->in))
 XDP_STAGE(ks_xdp_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
+XDP_STAGE(ks_xdp_reroute, ks_stage_reroute(&env, &scratch->in))
+XDP_STAGE(ks_xdp_group, ks_stage_group(&env, &scratch->in))
 XDP_STAGE(ks_xdp_write, ks_stage_write(&env, &scratch->in, scratch->head))
 
 PROGRAM("xdp")

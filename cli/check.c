@@ -42,7 +42,8 @@ int ks_cmd_check(int argc, char **argv)
 	const struct ks_usage usage = {
 		"keepstate check [OPTION]... FILE",
 		"Reads a policy ('-' for standard input) with all that it includes, and prints every\n"
-		"error with its file, line and column. Returns 0 for a good policy and 2 for a bad one.\n"
+		"error with its file, line and column. Warnings, also about rules that are missing, make\n"
+		"no policy bad. Returns 0 for a good policy and 2 for a bad one.\n"
 		"The policy's tests are run by 'keepstate test'.",
 		options, KS_ARRAY_SIZE(options)
 	};
@@ -55,6 +56,10 @@ int ks_cmd_check(int argc, char **argv)
 	if (argc - first != 1)
 		return ks_usage_error(&usage, "check needs one policy file");
 	err = ks_policy_load(argv[first], &policy, &diags);
+	if (!err && ks_policy_advise(policy, &diags)) {
+		ks_policy_destroy(policy);
+		err = -ENOMEM;
+	}
 	if (json)
 		ks_json_print(check_json(argv[first], err, err ? NULL : policy, &diags), stdout);
 	else

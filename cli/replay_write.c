@@ -50,10 +50,12 @@ static int dump_frame(struct ks_dump *dump, int link_type, __u64 time, const __u
 static int answer_write(struct ks_dump *dump, const struct ks_replay_frame *frame)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
+	struct ks_addr self;
+	bool has_self = ks_reject_source(frame->env, frame->in, &self);
 	__u32 size;
 
 	memcpy(head, frame->frame->data, KS_MIN(frame->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &frame->in->pkt, answer);
+	size = ks_reject_build(head, &frame->in->pkt, has_self ? &self : NULL, answer);
 	if (!size)
 		return KS_EXIT_OK;
 	return dump_frame(dump, frame->in->pkt.link == KS_LINK_IP ? DLT_RAW : DLT_EN10MB, frame->captured->time, answer,

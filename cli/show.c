@@ -42,8 +42,9 @@ static json_t *zone_json(const struct ks_zone *zone)
 			json_array_append_new(addresses, json_string(ks_addr_text(&zone->address[i].addr,
 										  zone->address[i].family, text)));
 	}
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", zone->name, "id", zone->id, "interfaces", interfaces,
-			 "networks", networks, "addresses", addresses, "macs", macs);
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:b}", "name", zone->name, "id", zone->id, "interfaces",
+			 interfaces, "networks", networks, "addresses", addresses, "macs", macs, "antispoof",
+			 zone->antispoof);
 }
 
 static json_t *rule_json(const struct ks_rule_info *info, unsigned entries)
@@ -131,19 +132,21 @@ static json_t *tables_json(const struct ks_config *config)
 static json_t *policy_json(const struct ks_policy *policy)
 {
 	unsigned *entries = calloc(policy->info_count + 1, sizeof(*entries)); /* of each rule of the text */
-	json_t *zones = json_array(), *rules = json_array();
+	json_t *zones = json_array(), *ignores = json_array(), *rules = json_array();
 
 	for (__u32 i = 0; entries && i < policy->config.entries; i++)
 		entries[policy->rule_info[i]]++;
 	for (size_t i = 0; i < policy->zone_count; i++)
 		json_array_append_new(zones, zone_json(&policy->zones[i]));
+	for (size_t i = 0; i < policy->ignore_count; i++)
+		json_array_append_new(ignores, json_string(policy->ignores[i]));
 	for (size_t i = 0; entries && i < policy->info_count; i++)
 		json_array_append_new(rules, rule_json(&policy->infos[i], entries[i]));
 	free(entries);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "file", policy->path, "zones", zones, "rules",
-			 rules, "limits", settings_json(&policy->config, "limit"), "timeouts_ms",
-			 timeouts_json(&policy->config), "options", options_json(&policy->config), "tables",
-			 tables_json(&policy->config), "tests", (int)policy->test_count);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "file", policy->path, "zones", zones,
+			 "ignore", ignores, "rules", rules, "limits", settings_json(&policy->config, "limit"),
+			 "timeouts_ms", timeouts_json(&policy->config), "options", options_json(&policy->config),
+			 "tables", tables_json(&policy->config), "tests", (int)policy->test_count);
 }
 
 int ks_cmd_show(int argc, char **argv)

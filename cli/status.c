@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keepstate status: what the running firewall is, guards and does. */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/client.h"
@@ -117,14 +118,26 @@ static void rates_print(const json_t *rates)
 	       rate_of(rates, "new_flows"));
 }
 
-static const char *guard_text(const json_t *interface)
+/* "guarded by tcx", "guarded, port of br0", "ignored"; as far as the hooks are there. */
+static void guard_cell(struct ks_grid *grid, const json_t *interface)
 {
 	bool ingress = json_is_true(json_object_get(interface, "ingress"));
 	bool egress = json_is_true(json_object_get(interface, "egress"));
+	const char *role = text_of(interface, "role"), *carrier = text_of(interface, "carrier");
 
-	if (ingress && egress)
-		return "guarded";
-	return ingress ? "guarded inwards only" : egress ? "guarded outwards only" : "NOT GUARDED";
+	if (!*text_of(interface, "hooks")) /* its role needs none */
+		ks_grid_cell(grid, "%s", strcmp(role, "vrf") ? role : "vrf: guarded at its members");
+	else if (!ingress || !egress)
+		ks_grid_cell(grid, "%s",
+			     ingress  ? "guarded inwards only"
+			     : egress ? "guarded outwards only"
+				      : "NOT GUARDED");
+	else if (!json_is_true(json_object_get(interface, "first")))
+		ks_grid_cell(grid, "guarded AFTER A PROGRAM OF OTHERS");
+	else if (*carrier)
+		ks_grid_cell(grid, "guarded, port of %s", carrier);
+	else
+		ks_grid_cell(grid, "%s", strcmp(role, "carrier") ? "guarded" : "guarded at its ports");
 }
 
 static void interfaces_print(const json_t *list)
@@ -138,14 +151,41 @@ static void interfaces_print(const json_t *list)
 		ks_grid_cell(grid, "%s", text_of(interface, "name"));
 		ks_grid_cell(grid, "zone %s", text_of(interface, "zone"));
 		ks_grid_cell(grid, "%s", json_is_true(json_object_get(interface, "up")) ? "up" : "down");
-		ks_grid_cell(grid, "%s", guard_text(interface));
+		guard_cell(grid, interface);
 		ks_grid_cell(grid, "%s", text_of(interface, "error"));
 	}
 	if (json_array_size(list))
 		ks_grid_print(grid, stdout);
 	else
-		printf("interfaces  none of the zones' interfaces is there\n");
+		printf("interfaces  none is there\n");
 	ks_grid_destroy(grid);
+}
+
+/* "tcx", "clsact", or both where they differ. */
+static void hooks_print(const json_t *list)
+{
+	bool tcx = false, clsact = false;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *hooks = text_of(json_array_get(list, i), "hooks");
+
+		tcx |= !strcmp(hooks, "tcx");
+		clsact |= !strcmp(hooks, "clsact");
+	}
+	printf("%s%s%s", tcx ? "tcx" : "", tcx && clsact ? " and " : "", clsact ? "clsact" : "");
+}
+
+static void surroundings_print(const json_t *status)
+{
+	const json_t *routes = json_object_get(status, "routes");
+
+	if (*text_of(status, "ignore_line"))
+		printf("no zone     denied by default; to leave them alone: %s\n", text_of(status, "ignore_line"));
+	printf("hooks       ");
+	hooks_print(json_object_get(status, "interfaces"));
+	printf("; backstop %s\n", json_is_true(json_object_get(status, "backstop")) ? "in force" : "NOT in force");
+	if (json_is_true(json_object_get(routes, "differ")))
+		printf("routes      %s: egress decides\n", text_of(routes, "why"));
 }
 
 static void warnings_print(const json_t *list)
@@ -165,8 +205,9 @@ int ks_cmd_status(int argc, char **argv)
 	};
 	const struct ks_usage usage = {
 		"keepstate status [OPTION]...",
-		"Says which policy is in force and since when, which interfaces are guarded, how full the\n"
-		"state table is, and what passes now. Returns 3 if no daemon runs.",
+		"Says which policy is in force and since when, how full the state table is, what passes now,\n"
+		"which interfaces are guarded and how, and what is not as the policy wants it. Returns 3 if\n"
+		"no daemon runs.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	const struct ks_call call = { .method = "GET", .path = "/v1/status" };
@@ -188,6 +229,7 @@ int ks_cmd_status(int argc, char **argv)
 	table_print(json_object_get(answer, "table"));
 	rates_print(json_object_get(answer, "rates"));
 	interfaces_print(json_object_get(answer, "interfaces"));
+	surroundings_print(answer);
 	warnings_print(json_object_get(answer, "warnings"));
 	json_decref(answer);
 	return ks_cli_finish(code);

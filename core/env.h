@@ -45,11 +45,36 @@ struct ks_table_counts *env_table_counts(struct ks_env *env);
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
 
 /*
- * The zone that a packet with this tuple will leave by: KS_ZONE_SELF if the box is its destination. Asked for new
- * flows only, with the destination already translated. `hint` is where the policy says that the destination is, or
- * KS_ZONE_UNKNOWN: a home without routes has nothing else.
+ * The zone that a packet with this tuple will leave by: KS_ZONE_SELF if the box is its destination, groups included;
+ * KS_ZONE_UNDECIDED if that is not known before it leaves; KS_ZONE_ASTRAY if it goes to the broadcast address of a network
+ * that it does not come from. Asked for new flows only, with the destination already translated. `hint` is where the policy
+ * says that the destination is, or KS_ZONE_UNKNOWN: a home without routes has nothing else.
  */
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint);
+
+/*
+ * The zones that packets may leave by, a bit each, if env_zone_to() is only a guess that the way out may prove wrong; 0 if
+ * it is final. `to` is what it said, or KS_ZONE_SELF for a group.
+ */
+__u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to);
+
+/*
+ * Returns whether the tuple's source is not the box's own and, with `by_route`, would be reached by the zone `from`, as far
+ * as the home knows.
+ */
+bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route);
+
+/*
+ * Returns whether a packet that leaves now, masqueraded as `addr`, does so by an interface to which that belongs. True
+ * where the home knows no interfaces.
+ */
+bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family);
+
+/*
+ * An answer is about to leave by another interface than the one by which its originator's packets came, to the address
+ * `as` of the box if the flow is translated there, else in the zone `zone`. Returns whether the home sends it by that one.
+ */
+bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family);
 
 /*
  * The box's own address of a family on the interface that the packet leaves by (KS_REPLY) or came in by

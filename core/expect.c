@@ -5,6 +5,7 @@
 #include "env.h"
 #include "hash.h"
 #include "home.h"
+#include "link.h"
 #include "table.h"
 
 #define PORT_FIRST 1024U
@@ -26,10 +27,14 @@ static inline struct ks_expectation *after(struct ks_inspection *in)
 	return (struct ks_expectation *)&in->side.after;
 }
 
-/* in->side's key: of in->helping.want. */
+/* in->side's key: of in->helping.want. A source of zeros is anybody's, and says nothing of a link. */
 static void key_make(struct ks_env *env, struct ks_inspection *in)
 {
-	ks_flow_key_make(&in->helping.want, &in->side.key);
+	const struct ks_tuple *want = &in->helping.want;
+
+	ks_flow_key_make(want, &in->side.key);
+	if (ks_unlikely(ks_addr_is_on_link(&want->dst, want->family)))
+		in->side.key.link = ks_link_find(env, in, want);
 	in->side.key.kind = KS_KIND_EXPECT;
 	ks_table_hash(env, &in->side);
 }
@@ -167,7 +172,7 @@ static bool is_spoken_to(struct ks_env *env, struct ks_inspection *in)
 	__be16 control = in->translate & KS_TRANSLATE_DST ? in->out.dport : in->pkt.tuple.dport;
 
 	want->sport = ks_be16((__u16)(ks_be16(control) - 1));
-	ks_flow_key_make(want, &in->side.key);
+	ks_packet_key(env, in, want, &in->side.key);
 	want->sport = 0;
 	return is_in_table(env, in);
 }

@@ -23,6 +23,7 @@ __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key)
 	key->proto = tuple->proto;
 	key->family = tuple->family;
 	key->kind = KS_KIND_FLOW;
+	key->link = 0;
 	if (sender_is_second(tuple)) {
 		key->addr[0] = tuple->dst;
 		key->addr[1] = tuple->src;

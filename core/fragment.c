@@ -10,6 +10,7 @@
 
 #include "env.h"
 #include "home.h"
+#include "link.h"
 #include "nat.h"
 #include "table.h"
 #include "wire.h"
@@ -19,10 +20,10 @@
 /* A datagram that is complete is remembered so long, if some of it were held. */
 #define COMPLETE_MS 1000U
 
-/* Beside the zone in a key. */
-#define LEAVING_IPV4 0x100
-#define LEAVING_IPV6 0x80
-_Static_assert(KS_ZONE_MAX <= LEAVING_IPV6, "a zone leaves room in a key");
+/* Beside the zone in a key's link. */
+#define LINK_LEAVING 0x100 /* on its way out, as its translation made it */
+#define LINK_SECOND 0x200 /* judged once more where it leaves, because ingress could not decide */
+_Static_assert(KS_ZONE_MAX <= LINK_LEAVING, "a zone leaves room in a key");
 
 #define TAG_SHIFT 32 /* the upper half of a key's hash tells it from others that took its place */
 
@@ -60,13 +61,9 @@ static void key_make(struct ks_inspection *in, bool leaving)
 	key->family = pkt->tuple.family;
 	key->kind = KS_KIND_FRAGMENT;
 	key->port[0] = (__be16)pkt->frag_id;
-	if (pkt->tuple.family == KS_IPV4) {
-		key->port[1] = in->from | (leaving ? LEAVING_IPV4 : 0);
-		key->proto = pkt->tuple.proto;
-	} else {
-		key->port[1] = (__be16)(pkt->frag_id >> 16);
-		key->proto = in->from | (leaving ? LEAVING_IPV6 : 0);
-	}
+	key->port[1] = (__be16)(pkt->frag_id >> 16);
+	key->proto = pkt->tuple.family == KS_IPV4 ? pkt->tuple.proto : 0;
+	key->link = in->from | (leaving ? LINK_LEAVING : 0) | (ks_is_second_look(in) ? LINK_SECOND : 0);
 }
 
 static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection *in, bool leaving)
@@ -423,7 +420,7 @@ static void first_go_on(struct ks_env *env, struct ks_inspection *in)
 {
 	in->fragment = KS_FRAGMENT_FIRST;
 	in->stage = KS_STAGE_FIND;
-	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+	in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
 	ks_table_hash(env, &in->flow);
 }
 

@@ -8,6 +8,7 @@
 
 #include "env.h"
 #include "gre.h"
+#include "link.h"
 #include "nat.h"
 #include "neighbour.h"
 #include "sctp.h"
@@ -15,7 +16,6 @@
 #include "tcp.h"
 #include "wire.h"
 
-#define ICMPV4_REDIRECT 5
 
 /* What an ICMP type is to us. */
 enum icmp_kind { ICMP_UNKNOWN = 0, ICMP_QUERY, ICMP_ANSWER, ICMP_ERROR, ICMP_ND, ICMP_MLD };
@@ -209,7 +209,7 @@ static inline bool addr_equal(const struct ks_addr *a, const struct ks_addr *b)
 /* A redirect is for the hosts of its own link (RFC 1122 3.2.2.2): it has no business on the other side of a gateway. */
 static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *in)
 {
-	if (in->pkt.tuple.proto != KS_PROTO_ICMP || in->pkt.icmp_type != ICMPV4_REDIRECT)
+	if (!ks_icmp_is_redirect(&in->pkt) || in->from == KS_ZONE_SELF)
 		return true;
 	if (in->to == KS_ZONE_UNKNOWN)
 		in->to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
@@ -219,7 +219,7 @@ static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *in)
 /* The flow that the error quotes: in->flow, with in->dir and in->sender of the error. */
 static __u32 error_find(struct ks_env *env, struct ks_inspection *in)
 {
-	in->sender = ks_flow_key_make(&in->quoted, &in->flow.key);
+	in->sender = ks_packet_key(env, in, &in->quoted, &in->flow.key);
 	ks_table_hash(env, &in->flow);
 	ks_nat_find(env, in);
 	if (in->flow.busy)

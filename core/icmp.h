@@ -17,6 +17,14 @@
 
 #define KS_ICMP_TYPE_SHIFT 8
 
+#define KS_ICMP_REDIRECT 5
+
+/* Whether an ICMP message tells its receiver to send elsewhere (ICMPv6's are neighbour messages: core/neighbour.h). */
+static inline bool ks_icmp_is_redirect(const struct ks_packet *pkt)
+{
+	return pkt->tuple.proto == KS_PROTO_ICMP && pkt->icmp_type == KS_ICMP_REDIRECT;
+}
+
 /* Fills in type, code, ports and KS_PKT_* of an ICMP packet of `l4_len` octets. Returns 0 or a reason. */
 __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 

@@ -26,7 +26,10 @@
 #include "env.h"
 #include "fragment.h"
 #include "helper.h"
+#include "link.h"
+#include "neighbour.h"
 #include "stage.h"
+#include "wire.h"
 
 /* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
 static inline void flows_clear(struct ks_inspection *in)
@@ -39,6 +42,36 @@ static inline void flows_clear(struct ks_inspection *in)
 		in->flow.after = (struct ks_flow){};
 }
 
+/* What a link needs to be one. */
+static bool is_link_protocol(__u32 ethertype)
+{
+	return ethertype <= ETH_LENGTH_MAX || ethertype == ETH_TYPE_ARP || ethertype == ETH_TYPE_RARP ||
+	       ethertype == ETH_TYPE_SLOW || ethertype == ETH_TYPE_EAPOL || ethertype == ETH_TYPE_LLDP;
+}
+
+/*
+ * A frame that is not IP is nothing that rules speak of, but between two zones (ports of a bridge) it may hide what they
+ * deny: PPPoE, MPLS. What comes out of those on this box is judged there.
+ */
+static __u32 judge_not_ip(struct ks_inspection *in, const struct ks_config *config)
+{
+	bool crosses = in->from != KS_ZONE_SELF && in->to != KS_ZONE_SELF && in->to < KS_ZONE_MAX;
+
+	if (crosses && !(config->options & KS_OPT_OTHER_PROTOCOLS) && !is_link_protocol(in->pkt.ethertype))
+		return ks_deny(in, KS_CLASS_UNTRACKED, KS_REASON_OTHER_PROTOCOL);
+	return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
+}
+
+/* Neighbours talk without rules, but a router that advertises itself and one that redirects are asked about. */
+static __u32 judge_neighbour(struct ks_inspection *in)
+{
+	if (in->pkt.tuple.proto == KS_PROTO_ICMPV6 && ks_neighbour_is_ruled(in->pkt.icmp_type)) {
+		in->stage = KS_STAGE_OPEN;
+		return KS_REASON_OK_NEW;
+	}
+	return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
+}
+
 /* All that needs no state. in->stage says what is to be asked. */
 __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
@@ -49,7 +82,7 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *
 		return ks_deny(in, KS_CLASS_NONE, KS_REASON_INTERNAL);
 	reason = ks_packet_parse(head, &in->pkt, config->options);
 	if (in->pkt.flags & KS_PKT_NOT_IP)
-		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
+		return judge_not_ip(in, config);
 	if (ks_unlikely(in->pkt.flags & KS_PKT_FRAGMENT)) {
 		in->out = in->pkt.tuple;
 		in->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */
@@ -60,12 +93,12 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *
 	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &in->pkt))
 		return ks_deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
 	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
-		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
+		return judge_neighbour(in);
 	if (in->pkt.flags & KS_PKT_ICMP_ERROR) {
 		in->stage = KS_STAGE_ERROR;
 	} else {
 		in->stage = KS_STAGE_FIND;
-		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+		in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
 		ks_table_hash(env, &in->flow);
 	}
 	return KS_REASON_OK_NEW;
@@ -112,6 +145,12 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *h
 		break;
 	case KS_STAGE_ADJUST:
 		ks_stage_adjust(env, in, head);
+		break;
+	case KS_STAGE_REROUTE:
+		ks_stage_reroute(env, in);
+		break;
+	case KS_STAGE_GROUP:
+		ks_stage_group(env, in);
 		break;
 	case KS_STAGE_WRITE:
 		ks_stage_write(env, in, head);

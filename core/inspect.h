@@ -32,6 +32,8 @@ enum ks_stage {
 	KS_STAGE_SCAN, /* the same: its payload is read */
 	KS_STAGE_ANNOUNCE, /* it announces another connection */
 	KS_STAGE_ADJUST, /* it was read, and its text and numbers may change */
+	KS_STAGE_REROUTE, /* its flow leaves by another way than before: may it, and as whom? */
+	KS_STAGE_GROUP, /* passed, and it asks a group: its members may answer */
 	KS_STAGE_WRITE, /* passed, and its octets are to be changed */
 	KS_STAGE_MAX
 };
@@ -95,12 +97,24 @@ struct ks_inspection {
 	__u8 mapped; /* 1: the source of the flow being opened is a mapping's */
 	__u8 leaving; /* 1: inspected before it was routed, only its source half is due */
 	__u8 quoted_question; /* 1: an ICMP question is quoted, not an answer */
+	__u8 rerouted; /* 1: its flow has been brought in line with where it leaves, once a packet */
+	__u8 masqueraded; /* 1: the source of the flow being opened is an interface's address */
+	__u8 pad[6];
 
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
 	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
 	struct ks_helping helping; /* working memory of helpers */
 };
+
+/*
+ * Whether a packet of somebody else is judged where it leaves, though it came in by an interface that is guarded: ingress
+ * could not decide, or what it decided proved wrong or was lost.
+ */
+static inline bool ks_is_second_look(const struct ks_inspection *in)
+{
+	return in->phase == KS_TRANSLATE_SRC && in->from != KS_ZONE_SELF && !in->leaving;
+}
 
 /* The packet as it leaves. */
 static inline const struct ks_tuple *ks_tuple_leaving(const struct ks_inspection *in)
@@ -128,6 +142,7 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *h
 
 void ks_stage_find(struct ks_env *env, struct ks_inspection *in);
 void ks_stage_open(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_reroute(struct ks_env *env, struct ks_inspection *in);
 void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 

@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "env.h"
 #include "home.h"
+#include "link.h"
 #include "icmp.h"
 #include "nat.h"
 #include "stage.h"
@@ -20,8 +21,19 @@ static inline bool zones_fit(const struct ks_inspection *in)
 
 	if (!ks_zone_equal(in->from, in->flow.before.zone[dir]))
 		return false;
-	/* A packet to an alias goes elsewhere than its address says. */
-	return in->to == KS_ZONE_UNKNOWN || in->via || ks_zone_equal(in->to, in->flow.before.zone[!dir]);
+	/* A packet to an alias goes elsewhere than its address says; an answer that was rerouted goes back where it came from. */
+	return in->to == KS_ZONE_UNKNOWN || in->via || in->rerouted ||
+	       ks_zone_equal(in->to, in->flow.before.zone[!dir]);
+}
+
+/* Whether the packet is of its flow, but leaves by another zone than that knows. */
+static inline bool leaves_elsewhere(const struct ks_inspection *in)
+{
+	__u32 dir = in->dir & 1;
+
+	return in->to_given < KS_ZONE_MAX && !in->via && !in->rerouted &&
+	       !ks_zone_equal(in->to_given, in->flow.before.zone[!dir]) &&
+	       ks_zone_equal(in->from, in->flow.before.zone[dir]);
 }
 
 /*
@@ -54,7 +66,7 @@ static ks_inline __u32 judge_known(struct ks_env *env, const struct ks_config *c
 	in->state = in->flow.before.state;
 	if (!zones_fit(in))
 		return refuse_known(in, KS_REASON_ZONE);
-	if (!ks_nat_is_addressed(in))
+	if (!ks_nat_is_addressed(in) && !ks_is_second_look(in)) /* which sees what ingress has translated */
 		return refuse_known(in, KS_REASON_UNTRANSLATED);
 	if (ks_nat_is_translated(&in->flow.before)) {
 		reason = ks_nat_leave(env, in);
@@ -83,15 +95,70 @@ void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *confi
 		ks_conclude(in, config, reason);
 }
 
+/* A flow that others keep writing at is read so often before its packet is given up: a write takes far less than one read. */
+#define SETTLE_TRIES 64
+
+struct settle_ctx {
+	struct ks_env *env;
+	struct ks_inspection *in;
+};
+
+static long settle_try(__u32 n, void *arg)
+{
+	struct settle_ctx *ctx = arg;
+	struct ks_inspection *in = ctx->in;
+
+	in->sender = ks_packet_key(ctx->env, in, &in->pkt.tuple, &in->flow.key);
+	ks_table_hash(ctx->env, &in->flow);
+	ks_nat_find(ctx->env, in);
+	return !in->flow.busy;
+}
+
 /* The packet's flow as it is now, or KS_REASON_CONTENDED while somebody writes. */
 static inline __u32 find_flow(struct ks_env *env, struct ks_inspection *in)
 {
-	if (in->retries) { /* the first time it is made when the packet is read */
-		in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
-		ks_table_hash(env, &in->flow);
-	}
-	ks_nat_find(env, in);
+	struct settle_ctx ctx = { .env = env, .in = in };
+
+	if (ks_likely(!in->retries)) /* its key was made when the packet was read */
+		ks_nat_find(env, in);
+	else
+		ks_loop(in->retries < JUDGE_TRIES - 1 ? 1 : SETTLE_TRIES, settle_try, &ctx);
 	return in->flow.busy ? KS_REASON_CONTENDED : KS_REASON_OK_NEW;
+}
+
+static bool moves_nothing(const struct ks_inspection *in)
+{
+	const __u8 moving = KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST;
+
+	if (in->pkt.tuple.proto == KS_PROTO_TCP)
+		return in->flow.before.state == KS_STATE_TCP_ESTABLISHED && !(in->pkt.tcp_flags & moving);
+	return in->flow.before.state == KS_STATE_UDP_STREAM && in->flow.before.class != KS_UDP_DNS;
+}
+
+/*
+ * The writer of the flow was interrupted, and holds it for as long as that takes. Data of an established connection move
+ * no state, and what tells where they go does not change while a flow is written: they pass, uncounted and not compared
+ * with a window that is half written. Their receiver compares.
+ */
+static __u32 pass_unread(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+	__u32 reason;
+
+	if (in->retries < JUDGE_TRIES - 1 || !moves_nothing(in) || in->flow.before.helper || !counts)
+		return KS_REASON_CONTENDED;
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	if (!zones_fit(in) || (!ks_nat_is_addressed(in) && !ks_is_second_look(in)))
+		return KS_REASON_CONTENDED;
+	reason = ks_nat_is_translated(&in->flow.before) ? ks_nat_leave(env, in) : 0;
+	if (reason)
+		return KS_REASON_CONTENDED;
+	in->flow.found = 1;
+	in->flow.after = in->flow.before;
+	in->rule = in->flow.before.rule;
+	in->state = in->flow.before.state;
+	ks_fetch_add(&counts->uncounted, 1);
+	return ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
 void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
@@ -109,20 +176,60 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 			in->stage = KS_STAGE_OPEN;
 			return;
 		}
+		in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+		if (ks_unlikely(leaves_elsewhere(in))) {
+			in->stage = KS_STAGE_REROUTE;
+			return;
+		}
 		if (ks_unlikely(in->flow.before.helper)) {
 			in->stage = KS_STAGE_HELPER;
 			return;
 		}
 		reason = judge_known(env, config, in);
+	} else {
+		reason = pass_unread(env, in);
 	}
 	ks_inspect_conclude(in, config, reason);
 }
 
+/* Who believes a redirect sends elsewhere: unlike other errors it needs a rule (RFC 1122 3.2.2.2, RFC 1812 5.2.7.2). */
+static inline bool needs_rule(const struct ks_inspection *in)
+{
+	return ks_icmp_is_redirect(&in->pkt) && in->from != KS_ZONE_SELF;
+}
+
+/* Why an error of this box may be about no flow: what it speaks of passed, but went nowhere, or a rule bypassed it. */
+static inline bool is_own_word(__u32 reason)
+{
+	return reason == KS_REASON_ICMP_NO_FLOW || reason == KS_REASON_ZONE || reason == KS_REASON_ICMP_QUOTE;
+}
+
+/* The kernel only complains of packets that it was given, so those that the rules allowed: no rule is needed, one may deny. */
+static __u32 judge_own_error(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+	__u32 action;
+
+	in->flow.found = 0;
+	in->translate = 0;
+	action = ks_open_ask(env, in, &decision);
+	if (in->rule_index != KS_DECISION_DEFAULT && action != KS_ALLOW && action != KS_BYPASS)
+		return ks_deny(in, KS_CLASS_RELATED, KS_REASON_RULE);
+	ks_open_forget(in);
+	return ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+}
+
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
 {
-	__u32 reason = ks_icmp_error_judge(env, in, head);
 	struct ks_decision decision = {};
+	__u32 reason;
 
+	reason = ks_icmp_error_judge(env, in, head);
+	if (reason == KS_REASON_OK_RELATED && needs_rule(in) && ks_open_ask(env, in, &decision) != KS_ALLOW)
+		return ks_deny(in, KS_CLASS_INVALID,
+			       in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+	if (in->from == KS_ZONE_SELF && is_own_word(reason))
+		return judge_own_error(env, in);
 	if (reason == KS_REASON_OK_RELATED) {
 		in->rule = in->flow.before.rule;
 		in->state = in->flow.before.state;

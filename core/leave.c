@@ -8,6 +8,7 @@
 #include "fragment.h"
 #include "home.h"
 #include "icmp.h"
+#include "link.h"
 #include "nat.h"
 #include "nat_map.h"
 #include "rewrite.h"
@@ -31,6 +32,8 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *he
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
 }
 
+#define LEAVE_TRIES 64
+
 /* Tries at finding what a leaving packet belongs to, because others write at its flow. */
 struct search {
 	struct ks_env *env;
@@ -45,14 +48,14 @@ static long packet_try(__u32 n, void *arg)
 	struct search *s = arg;
 	struct ks_inspection *in = s->in;
 
-	in->sender = ks_flow_key_make(&in->pkt.tuple, &in->flow.key);
+	in->sender = ks_packet_key(s->env, in, &in->pkt.tuple, &in->flow.key);
 	ks_table_hash(s->env, &in->flow);
 	ks_nat_find(s->env, in);
 	s->reason = KS_REASON_CONTENDED;
-	if (in->flow.busy)
+	if (in->flow.busy && n < LEAVE_TRIES - 1) /* in the end what does not change while it is written will do */
 		return 0;
 	s->reason = KS_REASON_UNTRANSLATED;
-	if (!in->flow.found || in->via)
+	if (!(in->flow.found || in->flow.busy) || in->via)
 		return 1;
 	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
 	s->reason = ks_nat_leave(s->env, in);
@@ -65,6 +68,21 @@ static long error_try(__u32 n, void *arg)
 
 	s->reason = ks_icmp_error_judge(s->env, s->in, s->head);
 	return s->reason != KS_REASON_CONTENDED;
+}
+
+/* Whether the originator's packet leaves with the address of another interface than it really leaves by. */
+static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection *in)
+{
+	return in->dir == KS_ORIGINAL && in->flow.before.flags & KS_FLOW_MASQUERADED &&
+	       !env_leaves_as(env, &in->out.src, in->pkt.tuple.family);
+}
+
+/* An answer bears the address that the originator spoke to, so it leaves by the interface that has that. */
+static bool goes_back(struct ks_env *env, const struct ks_inspection *in)
+{
+	if (in->dir != KS_REPLY || !in->flow.before.alias[KS_ORIGINAL])
+		return true;
+	return env_send_back(env, in->flow.before.zone[KS_ORIGINAL], &in->out.src, in->pkt.tuple.family);
 }
 
 void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
@@ -82,9 +100,17 @@ void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8
 	if (in->stage == KS_STAGE_ERROR)
 		ks_loop(JUDGE_TRIES, error_try, &search);
 	else if (in->stage == KS_STAGE_FIND || (in->stage == KS_STAGE_FRAGMENT && !in->reason))
-		ks_loop(JUDGE_TRIES, packet_try, &search);
+		ks_loop(LEAVE_TRIES, packet_try, &search);
 	reason = search.reason;
 	in->stage = KS_STAGE_DONE;
+	if (!reason && !(in->pkt.flags & KS_PKT_FRAGMENT)) {
+		if (is_masked_for_another(env, in)) {
+			in->stage = KS_STAGE_REROUTE;
+			return;
+		}
+		if (!goes_back(env, in))
+			reason = KS_REASON_REROUTED;
+	}
 	if (reason && reason != KS_REASON_OK_RELATED) {
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
 		return;

@@ -49,10 +49,12 @@ static void follow(struct ks_env *env, struct ks_inspection *in)
 	ks_table_read(env, &in->flow);
 	if (version_at(env, &ref) != version)
 		in->flow.busy = 1;
-	if (in->flow.found && !in->flow.busy && in->flow.key.kind == KS_KIND_FLOW &&
+	/* Key, aliases and direction stay the same while a flow is written, so they are known of a busy one too. */
+	if ((in->flow.found || in->flow.busy) && in->flow.key.kind == KS_KIND_FLOW &&
 	    in->flow.before.state != KS_STATE_ALIAS && in->flow.before.alias[side] == ks_place_of(&ref)) {
 		in->via = 1 + side;
 		in->sender = sender_of(&in->flow.before, dir);
+		in->flow.found = !in->flow.busy;
 		return;
 	}
 	/* The flow is gone, and the alias nobody's: the packet is one that no flow knows. */

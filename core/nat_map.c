@@ -47,6 +47,7 @@ static void key_make(struct ks_env *env, struct ks_inspection *in, enum ks_kind 
 	key->proto = in->out.proto;
 	key->family = in->out.family;
 	key->kind = kind;
+	key->link = 0;
 	ks_table_hash(env, &in->side);
 }
 

@@ -11,6 +11,7 @@
  */
 #include "env.h"
 #include "home.h"
+#include "link.h"
 #include "nat.h"
 #include "nat_map.h"
 #include "table.h"
@@ -196,6 +197,8 @@ static void alias_make(struct ks_env *env, const struct ks_config *config, struc
 {
 	__u32 high = ks_flow_key_make(tuple, &in->side.key);
 
+	if (ks_unlikely(ks_key_is_on_link(&in->side.key)))
+		in->side.key.link = ks_link_between(KS_ZONE_SELF, dir == KS_ORIGINAL ? in->from : in->to);
 	in->side.after = (struct ks_flow){
 		.state = KS_STATE_ALIAS,
 		.flags = high ? KS_FLOW_ORIG_IS_HIGH : 0,
@@ -373,6 +376,13 @@ static const struct ks_target *source_target(struct ks_env *env, const struct ks
 	return env_target(env, decision.target + n);
 }
 
+bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	const struct ks_target *t = in->to == KS_ZONE_SELF ? NULL : source_target(env, config, in);
+
+	return t && t->kind != KS_TARGET_EXEMPT;
+}
+
 __u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
@@ -384,6 +394,7 @@ __u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_
 		t = source_target(env, config, in);
 	if ((!t && forwarded && in->to == in->from) || is_known_by_name(in))
 		t = t && t->kind != KS_TARGET_EXEMPT ? t : &masquerade;
+	in->masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(in);
 	if (t && t->kind != KS_TARGET_EXEMPT)
 		reason = source_take(env, config, in, t);
 	if (!reason && forwarded)

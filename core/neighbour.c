@@ -12,10 +12,8 @@
 
 #define ND_HOP_LIMIT 255
 #define ND_ROUTER_SOLICITATION 133
-#define ND_ROUTER_ADVERTISEMENT 134
 #define ND_NEIGHBOUR_SOLICITATION 135
 #define ND_NEIGHBOUR_ADVERTISEMENT 136
-#define ND_REDIRECT 137
 #define ND_TARGET_OFF 8U
 #define ND_DESTINATION_OFF 24U /* of a redirect */
 #define ND_FLAGS_OFF 4U
@@ -34,9 +32,9 @@ static inline __u32 fixed_len(__u32 type)
 	switch (type) {
 	case ND_ROUTER_SOLICITATION:
 		return ND_RS_LEN;
-	case ND_ROUTER_ADVERTISEMENT:
+	case KS_ND_ROUTER_ADVERTISEMENT:
 		return ND_RA_LEN;
-	case ND_REDIRECT:
+	case KS_ND_REDIRECT:
 		return ND_REDIRECT_LEN;
 	default:
 		return ND_NEIGHBOUR_LEN;
@@ -94,14 +92,14 @@ static bool fields_ok(const __u8 *nd, const struct ks_packet *pkt)
 	const __u8 *src = pkt->tuple.src.b, *target = nd + ND_TARGET_OFF, *about = nd + ND_DESTINATION_OFF;
 
 	switch (pkt->icmp_type) {
-	case ND_ROUTER_ADVERTISEMENT:
+	case KS_ND_ROUTER_ADVERTISEMENT:
 		return ks_ipv6_is_link_local(src);
 	case ND_NEIGHBOUR_SOLICITATION:
 		return !ks_ipv6_is_multicast(target);
 	case ND_NEIGHBOUR_ADVERTISEMENT:
 		return !ks_ipv6_is_multicast(target) &&
 		       !(ks_ipv6_is_multicast(pkt->tuple.dst.b) && nd[ND_FLAGS_OFF] & ND_SOLICITED);
-	case ND_REDIRECT: /* to a router, or to the destination itself on the link */
+	case KS_ND_REDIRECT: /* to a router, or to the destination itself on the link */
 		return ks_ipv6_is_link_local(src) && !ks_ipv6_is_multicast(about) &&
 		       (ks_ipv6_is_link_local(target) ||
 			(ks_load64(target) == ks_load64(about) && ks_load64(target + 8) == ks_load64(about + 8)));

@@ -3,8 +3,10 @@
  * What neighbours on a link say to each other and nobody forwards: IPv6
  * neighbour discovery and router messages (RFC 4861; neighbour.c), multicast
  * listener discovery and IGMP (RFC 2710, 3810, 2236, 3376; listener.c). It is
- * never a flow and no rule is asked: a sane message passes untracked as
- * "neighbour", anything else is dropped. What makes it harmless is that it
+ * never a flow: a sane message passes untracked as "neighbour", anything else
+ * is dropped. Rules are asked about two of them: a router advertisement passes
+ * unless a rule denies it, as hosts need it; a redirect only if a rule allows
+ * it or the box sends it (RFC 4890 4.3.3, 4.4.4). What makes it harmless is that it
  * proves to come from the link itself: a hop limit of 255, or of 1 with the
  * router alert that makes it worth a router's look.
  */
@@ -22,6 +24,15 @@ bool ks_listener_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /* Checks an IGMP message of `l4_len` octets. Returns 0 or a reason. */
 __u32 ks_igmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+#define KS_ND_ROUTER_ADVERTISEMENT 134
+#define KS_ND_REDIRECT 137
+
+/* Messages that rules are asked about: who believes them sends its packets elsewhere. */
+static inline bool ks_neighbour_is_ruled(__u32 icmp_type)
+{
+	return icmp_type == KS_ND_ROUTER_ADVERTISEMENT || icmp_type == KS_ND_REDIRECT;
+}
 
 static inline bool ks_ipv6_is_multicast(const __u8 *addr)
 {

@@ -8,8 +8,13 @@
 #include "conn.h"
 #include "env.h"
 #include "expect.h"
+#include "group.h"
 #include "helper.h"
+#include "link.h"
+#include "home.h"
 #include "nat.h"
+#include "neighbour.h"
+#include "source.h"
 #include "stage.h"
 #include "table.h"
 
@@ -19,12 +24,69 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *in, struct ks_decisi
 	if (in->to == KS_ZONE_UNKNOWN)
 		in->to = env_zone_to(env, &in->out, KS_ZONE_UNKNOWN);
 	in->asked = in->out;
-	ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
-	ks_policy_ask(env, &in->question, decision);
+	decision->action = KS_DENY;
+	decision->index = KS_DECISION_DEFAULT;
+	if (in->to < KS_ZONE_MAX) {
+		ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
+		ks_policy_ask(env, &in->question, decision);
+	}
 	in->rule = decision->id;
 	in->rule_index = decision->index;
 	in->log = !!(decision->flags & KS_RULE_LOG);
 	return decision->action;
+}
+
+/* A look for a zone to which the rules allow the packet. */
+struct zone_search {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	__u64 zones; /* where it may leave */
+	__u32 found; /* 0 or 1: a verifier must see what the callbacks return */
+};
+
+static long zone_try(__u32 n, void *arg)
+{
+	struct zone_search *s = arg;
+	struct ks_decision decision = {};
+
+	if (!(s->zones >> (n & (KS_ZONE_MAX - 1)) & 1))
+		return 0;
+	s->in->question.to = (__u8)n;
+	ks_policy_ask(s->env, &s->in->question, &decision);
+	if (decision.action == KS_ALLOW && !decision.targets)
+		s->found = 1;
+	return s->found != 0;
+}
+
+/*
+ * Whether a packet that the guess denies, or for which there is none, may go on to where it really leaves, because some
+ * zone's rules allow it. What none allows must not make the kernel ask for neighbours.
+ */
+static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *in)
+{
+	struct zone_search search = { .env = env, .in = in };
+
+	if (in->translate & KS_TRANSLATE_DST)
+		return false;
+	search.zones = env_other_zones(env, &in->out, in->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : in->to);
+	if (!search.zones)
+		return false;
+	ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
+	ks_loop(KS_ZONE_MAX, zone_try, &search);
+	return search.found;
+}
+
+/* What becomes of a packet that the rules do not allow where it seems to go. Returns the reason. */
+static ks_inline __u32 refuse(struct ks_env *env, struct ks_inspection *in, __u32 action)
+{
+	if (in->to == KS_ZONE_ASTRAY)
+		return ks_deny(in, KS_CLASS_NEW, KS_REASON_BROADCAST);
+	if (is_left_to_egress(env, in)) {
+		ks_open_forget(in);
+		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_UNDECIDED);
+	}
+	in->action = action;
+	return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
 
 /* The helper that a rule assigns to the flow, which is asked for by its true endpoints. */
@@ -49,6 +111,8 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
 	in->flow.after.helper = in->helper;
 	if (in->mapped)
 		in->flow.after.flags |= KS_FLOW_MAPPED;
+	if (in->masqueraded)
+		in->flow.after.flags |= KS_FLOW_MASQUERADED;
 	if (in->dry)
 		return KS_REASON_OK_NEW;
 	reason = ks_table_insert(env, &in->flow);
@@ -79,9 +143,10 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	in->alias[KS_ORIGINAL] = 0;
 	in->alias[KS_REPLY] = 0;
 	in->mapped = 0;
+	in->masqueraded = 0;
 	in->helper = ask_helper(env, config, in);
 	if (in->translate || in->via)
-		in->sender = ks_flow_key_make(&in->out, &in->flow.key);
+		in->sender = ks_packet_key(env, in, &in->out, &in->flow.key);
 	if (config->options & KS_OPT_NAT || in->translate) {
 		ks_table_hash(env, &in->flow);
 		reason = ks_nat_take(env, config, in);
@@ -118,7 +183,7 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	in->flow.after.alias[0] = in->flow.before.alias[0];
 	in->flow.after.alias[1] = in->flow.before.alias[1];
 	in->flow.after.helper = in->flow.before.helper;
-	in->flow.after.flags |= in->flow.before.flags & KS_FLOW_MAPPED;
+	in->flow.after.flags |= in->flow.before.flags & (KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
 	reason = ks_nat_leave(env, in);
 	if (reason)
 		return ks_deny(in, KS_CLASS_NEW, reason);
@@ -179,8 +244,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	}
 	in->class = KS_CLASS_NEW;
 	if (action != KS_ALLOW) {
-		in->action = action;
-		*reason = in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+		*reason = refuse(env, in, action);
 		return false;
 	}
 	if (!decision.targets || is_repeated(config, in))
@@ -212,6 +276,38 @@ static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *con
 	return true;
 }
 
+/* A router's advertisement passes unless a rule denies it; its redirect if a rule allows it. The box's own need none. */
+static ks_inline __u32 judge_neighbour(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+	__u32 action;
+
+	if (in->to == KS_ZONE_UNKNOWN)
+		in->to = KS_ZONE_SELF; /* nobody forwards it */
+	action = ks_open_ask(env, in, &decision);
+	if (in->rule_index == KS_DECISION_DEFAULT)
+		action = in->pkt.icmp_type == KS_ND_REDIRECT && in->from != KS_ZONE_SELF ? KS_DENY : KS_ALLOW;
+	if (action == KS_ALLOW || action == KS_BYPASS)
+		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
+	return ks_deny(in, KS_CLASS_UNTRACKED,
+		       in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+}
+
+/* What no flow knows and opens none either: a neighbour's message, a forged source, an answer to a group's question. */
+static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				      __u32 *reason)
+{
+	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
+		*reason = judge_neighbour(env, in);
+	else if (!ks_source_is_believed(env, config, in))
+		*reason = ks_deny(in, KS_CLASS_INVALID, KS_REASON_SPOOFED);
+	else if (!in->replaces && ks_group_answers(env, in))
+		*reason = ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+	else
+		return false;
+	return true;
+}
+
 void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_config *config = env_config(env);
@@ -221,6 +317,10 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 	if (!config)
 		return;
 	in->out = in->pkt.tuple;
+	if (is_judged_alone(env, config, in, &reason)) {
+		ks_conclude(in, config, reason);
+		return;
+	}
 	reason = ks_conn_may_open(config, &in->pkt);
 	if (is_awaited(env, config, in, reason) || is_admitted(env, config, in, &reason))
 		reason = in->replaces ? begin_anew(env, config, in) : open_flow(env, config, in);

@@ -13,6 +13,7 @@
 #include "gre.h"
 #include "icmp.h"
 #include "ipsec.h"
+#include "link.h"
 #include "neighbour.h"
 #include "packet.h"
 #include "policy.h"
@@ -72,8 +73,8 @@ static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *v
 	else if (type == ETH_TYPE_IPV6)
 		*version = KS_IPV6;
 	else
-		return KS_REASON_OK_NOT_IP;
-	return 0;
+		pkt->ethertype = (__u16)type;
+	return *version ? 0 : KS_REASON_OK_NOT_IP;
 }
 
 void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple *tuple)
@@ -404,6 +405,13 @@ static bool is_land(const struct ks_tuple *tuple)
 	       tuple->sport == tuple->dport && ks_proto_has_ports(tuple->proto);
 }
 
+/* By the network's address, or by the link's: a directed broadcast looks like a host's from afar. */
+static inline bool is_to_group(const __u8 *head, const struct ks_packet *pkt)
+{
+	return ks_addr_is_group(&pkt->tuple.dst, pkt->tuple.family) ||
+	       (pkt->l3_off >= ETH_HEADER_LEN && head[0] & ETH_GROUP_BIT);
+}
+
 /*
  * Everything that the parser may leave alone, so that nothing of the last
  * packet stays. In words: a temporary would be stored in small pieces and
@@ -432,7 +440,7 @@ static inline void packet_init(struct ks_packet *pkt)
 	pkt->icmp_code = 0;
 	pkt->hop_limit = 0;
 	pkt->cursor = 0;
-	pkt->zero = 0;
+	pkt->ethertype = 0;
 	pkt->frag_id = 0;
 	pkt->frag_at = 0;
 	pkt->frag_off = 0;
@@ -498,6 +506,8 @@ __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
 		return reason;
 	if (source_is_group(&pkt->tuple))
 		return KS_REASON_IP_SOURCE;
+	if (ks_unlikely(is_to_group(head, pkt)))
+		pkt->flags |= KS_PKT_GROUP;
 	pkt->l4_off = up.off;
 	pkt->tuple.proto = up.proto;
 	if (up.frag_off) {

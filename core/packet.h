@@ -63,6 +63,7 @@ enum ks_proto {
 #define KS_PKT_ICMP_ANSWER 0x10 /* an ICMP reply to a request */
 #define KS_PKT_SNAPPED 0x20 /* the capture cut it: payload beyond the head is unknown but counted */
 #define KS_PKT_FRAGMENT 0x40 /* part of a datagram: see the frag_ fields */
+#define KS_PKT_GROUP 0x80 /* sent to a group, by its network or its link address */
 
 struct ks_packet {
 	struct ks_tuple tuple;
@@ -104,7 +105,7 @@ struct ks_packet {
 	__u8 icmp_type, icmp_code;
 	__u8 hop_limit; /* TTL or hop limit */
 	__u16 cursor; /* of walks over options: kept here so that a verifier takes it as any number */
-	__u16 zero;
+	__u16 ethertype; /* of a frame that is not IP */
 	/* with KS_PKT_FRAGMENT; only the first fragment, at offset 0, has an upper header, and then a whole one */
 	__be32 frag_id; /* identification: 16 or 32 bits */
 	__u16 frag_at; /* where the fragmentable part begins in the frame */

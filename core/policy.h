@@ -19,6 +19,7 @@
 #define KS_ZONE_SELF 1 /* the box itself */
 #define KS_ZONE_FIRST 2 /* the policy's own zones */
 #define KS_ZONE_MAX 64
+#define KS_ZONE_ASTRAY 253 /* to the broadcast address of another network: it may go nowhere */
 #define KS_ZONE_UNDECIDED 254 /* the home cannot tell before the packet leaves: egress decides */
 #define KS_ZONE_UNKNOWN 255 /* not determined yet: the home is asked when it matters */
 #define KS_ZONES_ANY (~0ULL)
@@ -192,6 +193,19 @@ struct ks_config {
 	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 };
+
+/* Whether the policy names an address as the box's own, in whatever zone: for homes without interfaces. */
+static inline bool ks_config_has_address(const struct ks_config *config, const struct ks_addr *addr, __u8 family)
+{
+	const struct ks_addr *own;
+
+	for (__u32 zone = 0; zone < KS_ZONE_MAX; zone++) {
+		own = &config->address[zone][family == KS_IPV6];
+		if ((own->d[0] | own->d[1]) && own->d[0] == addr->d[0] && own->d[1] == addr->d[1])
+			return true;
+	}
+	return false;
+}
 
 /* Bounds and defaults that the language and the core share. */
 #define KS_LIMIT_STATES_DEFAULT 262144U

@@ -2,6 +2,7 @@
 /* Answers to rejected packets; see reject.h. Built whole, checksums included, in the caller's buffer. */
 #include "reject.h"
 
+#include "env.h"
 #include "wire.h"
 
 #define ANSWER_TTL 64
@@ -30,6 +31,7 @@ _Static_assert(ETH_HEADER_LEN + VLAN_TAGS_MAX * VLAN_TAG_LEN + IPV6_HEADER_LEN +
 /* An answer while it is built. */
 struct answer {
 	__u8 *out;
+	struct ks_addr src; /* whom it comes from */
 	__u32 ip; /* offset of its network header */
 	__u32 l4; /* offset and octets of what follows */
 	__u32 l4_len;
@@ -62,13 +64,13 @@ static __u16 fold(__u32 sum)
 }
 
 /* Addresses, protocol and length, as upper checksums cover them (RFC 9293 3.1, RFC 8200 8.1). */
-static __u32 sum_pseudo(const struct ks_tuple *tuple, __u32 proto, __u32 len)
+static __u32 sum_pseudo(const struct ks_addr *src, const struct ks_addr *dst, __u32 proto, __u32 len)
 {
 	__u32 sum = ks_be16(proto) + ks_be16(len);
 
 	for (__u32 i = 0; i < 4; i++) {
-		sum += (tuple->src.w[i] & CHECKSUM_MASK) + (tuple->src.w[i] >> CHECKSUM_BITS);
-		sum += (tuple->dst.w[i] & CHECKSUM_MASK) + (tuple->dst.w[i] >> CHECKSUM_BITS);
+		sum += (src->w[i] & CHECKSUM_MASK) + (src->w[i] >> CHECKSUM_BITS);
+		sum += (dst->w[i] & CHECKSUM_MASK) + (dst->w[i] >> CHECKSUM_BITS);
 	}
 	return sum;
 }
@@ -96,7 +98,7 @@ static void ipv4_write(const struct ks_packet *pkt, struct answer *a, __u32 prot
 	ks_store32(ip, ks_be32((__u32)IPV4_VERSION_IHL << 24 | (IPV4_HEADER_LEN + a->l4_len)));
 	ks_store32(ip + 4, ks_be32(IPV4_DONT_FRAGMENT));
 	ks_store32(ip + 8, ks_be32((__u32)ANSWER_TTL << 24 | proto << 16));
-	ks_store32(ip + IPV4_SRC_OFF, pkt->tuple.dst.w[3]);
+	ks_store32(ip + IPV4_SRC_OFF, a->src.w[3]);
 	ks_store32(ip + IPV4_DST_OFF, pkt->tuple.src.w[3]);
 	ks_store16(ip + IPV4_CHECKSUM_OFF, fold(sum_words(a->out, a->ip, IPV4_HEADER_LEN)));
 }
@@ -108,7 +110,7 @@ static void ipv6_write(const struct ks_packet *pkt, struct answer *a, __u32 prot
 	ks_store32(ip, ks_be32(IPV6_VERSION_WORD));
 	ks_store32(ip + 4, ks_be32(a->l4_len << 16 | proto << 8 | ANSWER_TTL));
 	for (__u32 i = 0; i < 4; i++) {
-		ks_store32(ip + IPV6_SRC_OFF + 4 * i, pkt->tuple.dst.w[i]);
+		ks_store32(ip + IPV6_SRC_OFF + 4 * i, a->src.w[i]);
 		ks_store32(ip + IPV6_DST_OFF + 4 * i, pkt->tuple.src.w[i]);
 	}
 }
@@ -139,7 +141,7 @@ static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
 	ks_store16(tcp + TCP_WINDOW_OFF, 0);
 	ks_store32(tcp + TCP_CHECKSUM_OFF, 0);
 	ks_store16(tcp + TCP_CHECKSUM_OFF, fold(sum_words(a->out, a->l4, TCP_HEADER_LEN) +
-						sum_pseudo(&pkt->tuple, KS_PROTO_TCP, TCP_HEADER_LEN)));
+						sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_TCP, TCP_HEADER_LEN)));
 	return answer_finish(pkt, a, KS_PROTO_TCP);
 }
 
@@ -165,7 +167,7 @@ static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, st
 		ks_store16(out_at(a->out, a->l4 + ICMP_HEADER_LEN + i), ks_load16(ks_head_at(head, pkt->l3_off + i)));
 	}
 	if (!v4)
-		sum = sum_pseudo(&pkt->tuple, KS_PROTO_ICMPV6, a->l4_len);
+		sum = sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_ICMPV6, a->l4_len);
 	ks_store16(icmp + ICMP_CHECKSUM_OFF, fold(sum + sum_words(a->out, a->l4, a->l4_len)));
 	return answer_finish(pkt, a, v4 ? KS_PROTO_ICMP : KS_PROTO_ICMPV6);
 }
@@ -187,16 +189,26 @@ static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
 	return tuple->dst.b[0] != 0xff && (tuple->src.d[0] | tuple->src.d[1]) != 0;
 }
 
-__u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, __u8 *out)
+__u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struct ks_addr *self, __u8 *out)
 {
-	struct answer a = { .out = out, .ip = pkt->l3_off };
+	struct answer a = { .out = out, .ip = pkt->l3_off, .src = pkt->tuple.dst };
 	__u32 len;
 
 	if (!may_answer(head, pkt))
 		return 0;
 	a.l4 = a.ip + (pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN);
 	link_turn(head, pkt, out);
+	/* A RST comes from the peer, an ICMP error from the router that speaks (RFC 1812 4.3.2.4, RFC 4443 2.2). */
+	if (self && pkt->tuple.proto != KS_PROTO_TCP)
+		a.src = *self;
 	len = pkt->tuple.proto == KS_PROTO_TCP ? build_reset(pkt, &a) : build_unreachable(head, pkt, &a);
 	/* No answer is larger than what provoked it. */
 	return len <= pkt->l3_off + pkt->l3_len ? len : 0;
+}
+
+bool ks_reject_source(struct ks_env *env, const struct ks_inspection *in, struct ks_addr *self)
+{
+	bool own = in->from == KS_ZONE_SELF;
+
+	return env_address_of(env, own ? KS_REPLY : KS_ORIGINAL, own ? in->to : in->from, in->pkt.tuple.family, self);
 }

@@ -16,9 +16,17 @@
 
 /*
  * Builds the answer to `pkt`, whose head is `head`, in `out` (KS_REJECT_MAX
- * octets), as a frame of the same link type going back. Returns its octets,
- * 0 if there must be none.
+ * octets), as a frame of the same link type going back. `self` is the box's own
+ * address, from which an ICMP error comes; NULL: the box has none there, and the
+ * error comes from the address that was sent to. Returns its octets, 0 if there
+ * must be none.
  */
-__u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, __u8 *out);
+__u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struct ks_addr *self, __u8 *out);
+
+struct ks_env;
+struct ks_inspection;
+
+/* The address of the box from which an answer to the packet comes: that of the interface by which it goes back. False: none. */
+bool ks_reject_source(struct ks_env *env, const struct ks_inspection *in, struct ks_addr *self);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef KS_CORE_STAGE_H
 #define KS_CORE_STAGE_H
 
+#include "group.h"
 #include "inspect.h"
 
 /* How often a packet is judged anew because another processor was first. */
@@ -38,6 +39,7 @@ static inline void ks_inspection_init(struct ks_inspection *in)
 	in->sender = 0;
 	in->stage = KS_STAGE_DONE;
 	in->leaving = 0;
+	in->rerouted = 0;
 	in->fragment = KS_FRAGMENT_NONE;
 	in->flow.clock = ks_flow_clock(in->now);
 	in->side.clock = in->flow.clock;
@@ -57,13 +59,23 @@ static inline __u32 ks_pass(struct ks_inspection *in, __u32 class, __u32 reason)
 	return reason;
 }
 
-/* What follows a verdict: an allowed packet may have to be changed. */
+/* Whether octets of a passed packet are to be changed. */
+static inline bool ks_is_changed(const struct ks_inspection *in, const struct ks_config *config)
+{
+	return in->translate & in->phase || config->scrub;
+}
+
+/* What follows a verdict: an allowed packet may be a question to a group, and may have to be changed. */
 static inline void ks_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason)
 {
-	bool changes = in->action == KS_ALLOW && (in->translate & in->phase || config->scrub);
-
 	in->reason = reason;
-	in->stage = changes && !in->dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
+	in->stage = KS_STAGE_DONE;
+	if (in->action != KS_ALLOW || in->dry)
+		return;
+	if (ks_unlikely(ks_group_is_asked(in) && in->state != KS_STATE_NONE))
+		in->stage = KS_STAGE_GROUP;
+	else if (ks_is_changed(in, config))
+		in->stage = KS_STAGE_WRITE;
 }
 
 /* Another processor was first: the packet is judged anew, a bounded number of times. */

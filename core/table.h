@@ -56,7 +56,7 @@ struct ks_table_counts {
 struct ks_table_shape {
 	__u64 key[2]; /* random secret of the hash */
 	__u32 buckets;
-	__u32 zero;
+	__u32 layout; /* KS_TABLE_LAYOUT of the build that made it (core/layout.h) */
 };
 
 /* Buckets for a number of flows: filled to at most 5/7, so that a refusal before the limit is improbable (table.c). */

@@ -14,11 +14,18 @@
 /* Ethernet and VLAN tags (IEEE 802.3, 802.1Q) */
 #define ETH_HEADER_LEN 14U
 #define ETH_TYPE_OFF 12U
+#define ETH_GROUP_BIT 0x01 /* of an address's first octet */
+#define ETH_LENGTH_MAX 0x05dc /* up to here the type is a length: LLC, spanning tree (IEEE 802.3 3.2.6) */
 #define VLAN_TAG_LEN 4U
 #define VLAN_TAGS_MAX 2U
 #define ETH_TYPE_IPV4 0x0800
 #define ETH_TYPE_IPV6 0x86dd
 #define ETH_TYPE_VLAN 0x8100
+#define ETH_TYPE_ARP 0x0806
+#define ETH_TYPE_RARP 0x8035
+#define ETH_TYPE_SLOW 0x8809 /* LACP and others (IEEE 802.3 57A) */
+#define ETH_TYPE_EAPOL 0x888e
+#define ETH_TYPE_LLDP 0x88cc
 #define ETH_TYPE_QINQ 0x88a8
 #define ETH_TYPE_QINQ_OLD 0x9100
 
@@ -27,6 +34,7 @@
 #define IPV4_IHL_MASK 0x0f
 #define IPV4_IHL_UNIT 4U
 #define IP_VERSION_SHIFT 4
+#define IPV4_TOS_OFF 1U
 #define IPV4_TOTAL_LENGTH_OFF 2U
 #define IPV4_FRAGMENT_OFF 6U
 #define IPV4_TTL_OFF 8U
@@ -47,6 +55,7 @@
 /* IPv6 (RFC 8200) */
 #define IPV6_HEADER_LEN 40U
 #define IPV6_PAYLOAD_LENGTH_OFF 4U
+#define IPV6_FLOWINFO_MASK 0x0fffffffU /* traffic class and flow label, of the first word */
 #define IPV6_NEXT_OFF 6U
 #define IPV6_HOP_LIMIT_OFF 7U
 #define IPV6_SRC_OFF 8U

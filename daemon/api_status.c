@@ -11,22 +11,62 @@
 #include "host/names.h"
 #include "text.h"
 
+/* Who carries a port's frames. */
+static const char *carrier_name(const struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
+{
+	long at = ks_links_find(&interfaces->links, guarded->bearer);
+
+	return guarded->role == KS_ROLE_PORT && at >= 0 ? interfaces->links.list[at].name : NULL;
+}
+
+static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_guarded *guarded)
+{
+	bool has_programs = ks_role_has_programs(guarded->role);
+	struct ks_hook_state hooks = { 0 };
+
+	if (has_programs)
+		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name", guarded->name,
+			 "ifindex", (int)guarded->ifindex, "kind", guarded->kind, "zone",
+			 ks_policy_zone_name(daemon->policy, guarded->port.zone), "role", ks_role_name(guarded->role),
+			 "carrier", carrier_name(&daemon->interfaces, guarded), "up", guarded->up, "ingress",
+			 hooks.present[0], "egress", hooks.present[1], "hooks",
+			 !has_programs ? NULL
+			 : hooks.tcx   ? "tcx"
+				       : "clsact",
+			 "first", has_programs && hooks.first[0] && hooks.first[1], "error",
+			 guarded->error ? strerror(-guarded->error) : NULL);
+}
+
 static json_t *interfaces_json(const struct ks_daemon *daemon)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < daemon->interfaces.count; i++) {
 		const struct ks_guarded *guarded = &daemon->interfaces.list[i];
-		unsigned hooks = ks_kernel_attached(daemon->kernel, guarded->ifindex);
 
-		json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:b, s:b, s:b, s:s*}", "name", guarded->name,
-						      "ifindex", (int)guarded->ifindex, "zone",
-						      ks_policy_zone_name(daemon->policy, guarded->port.zone), "up",
-						      guarded->up, "ingress", !!(hooks & KS_HOOK_INGRESS), "egress",
-						      !!(hooks & KS_HOOK_EGRESS), "error",
-						      guarded->error ? strerror(-guarded->error) : NULL));
+		if (guarded->role != KS_ROLE_IGNORED || strcmp(guarded->name, "lo"))
+			json_array_append_new(list, interface_json(daemon, guarded));
 	}
 	return list;
+}
+
+/* What would leave alone the interfaces in no zone. */
+static json_t *ignore_json(const struct ks_daemon *daemon)
+{
+	char *line = ks_coverage_ignore_line(&daemon->interfaces);
+	json_t *value = line && *line ? json_string(line) : json_null();
+
+	free(line);
+	return value;
+}
+
+static json_t *routes_json(const struct ks_daemon *daemon)
+{
+	char why[256];
+
+	ks_routes_why(&daemon->interfaces.routes, why, sizeof(why));
+	return json_pack("{s:b, s:s}", "differ", *why != '\0', "why", why);
 }
 
 /* How many entries of a kind there are, and may be. */
@@ -90,15 +130,16 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 
 	return ks_api_answer(request, MHD_HTTP_OK,
 			     json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
-				       "s:o, s:o, s:i, s:I}",
+				       "s:o, s:b, s:o, s:o, s:o, s:i, s:I}",
 				       "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name,
 				       "policy", daemon->policy_path, "since", (json_int_t)daemon->record.since,
 				       "started", (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded,
 				       "now", (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
 				       (int)daemon->reloads, "took_over", daemon->took_over, "rules",
 				       (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count,
-				       "interfaces", interfaces_json(daemon), "warnings",
-				       ks_coverage_warnings(&daemon->interfaces, daemon->policy), "table",
+				       "interfaces", interfaces_json(daemon), "ignore_line", ignore_json(daemon),
+				       "routes", routes_json(daemon), "backstop", ks_kernel_backstop(daemon->kernel),
+				       "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy), "table",
 				       table_json(daemon), "rates", rates_json(daemon), "followers",
 				       (int)ks_events_followers(daemon->events), "events_lost",
 				       (json_int_t)ks_kernel_events_lost(daemon->kernel)));

@@ -5,11 +5,17 @@
 #include <string.h>
 
 #include "coverage.h"
+#include "forwarding.h"
+
+static bool is_guarded(const struct ks_guarded *guarded)
+{
+	return ks_role_has_programs(guarded->role) && !guarded->error;
+}
 
 static const struct ks_guarded *find_guarded(const struct ks_interfaces *interfaces, unsigned ifindex)
 {
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (interfaces->list[i].ifindex == ifindex && !interfaces->list[i].error)
+		if (interfaces->list[i].ifindex == ifindex && is_guarded(&interfaces->list[i]))
 			return &interfaces->list[i];
 	}
 	return NULL;
@@ -22,7 +28,21 @@ json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct k
 	for (size_t i = 0; i < these->count; i++) {
 		const struct ks_guarded *guarded = &these->list[i];
 
-		if (!guarded->error && !find_guarded(those, guarded->ifindex))
+		if (is_guarded(guarded) && !find_guarded(those, guarded->ifindex))
+			json_array_append_new(names, json_string(guarded->name));
+	}
+	return names;
+}
+
+json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_interfaces *now)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < now->count; i++) {
+		const struct ks_guarded *guarded = &now->list[i], *former = find_guarded(before, guarded->ifindex);
+
+		if (is_guarded(guarded) && guarded->port.zone == KS_ZONE_NONE && former &&
+		    former->port.zone != KS_ZONE_NONE)
 			json_array_append_new(names, json_string(guarded->name));
 	}
 	return names;
@@ -35,7 +55,7 @@ static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks
 	FILE *out;
 
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (interfaces->list[i].port.zone == zone->id)
+		if (interfaces->list[i].port.zone == zone->id && interfaces->list[i].role != KS_ROLE_IGNORED)
 			return;
 	}
 	out = open_memstream(&text, &size);
@@ -68,27 +88,177 @@ static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy
 			ks_kernel_capacity(kernel), config->limit_states));
 }
 
+static void warn(json_t *warnings, json_t *sentence)
+{
+	json_array_append_new(warnings, sentence);
+}
+
+static void warn_of_interface(const struct ks_guarded *guarded, json_t *warnings)
+{
+	if (!ks_role_has_programs(guarded->role))
+		return;
+	if (guarded->error)
+		warn(warnings, json_sprintf("%s is not guarded: %s", guarded->name, strerror(-guarded->error)));
+	else if (guarded->overtaken)
+		warn(warnings,
+		     json_sprintf("%s: somebody else's program sees packets before ours, and may let pass what "
+				  "the rules deny",
+				  guarded->name));
+}
+
+/* A zone names it, but it is guarded, or left alone, together with others. */
+static void warn_of_members(const struct ks_interfaces *interfaces, json_t *warnings)
+{
+	for (size_t i = 0; i < interfaces->links.count; i++) {
+		const struct ks_interface *link = &interfaces->links.list[i];
+		long master = ks_links_find(&interfaces->links, link->master);
+
+		if (interfaces->roles[i].kind != KS_ROLE_MEMBER || !interfaces->roles[i].named || master < 0)
+			continue;
+		warn(warnings,
+		     json_sprintf("%s is in a zone, but belongs to %s, which the policy ignores or whose ports "
+				  "are guarded: the zone has no effect",
+				  link->name, interfaces->links.list[master].name));
+	}
+}
+
+static void warn_of_forwarding(const struct ks_interfaces *interfaces, const struct ks_policy *policy, json_t *warnings)
+{
+	unsigned missing = ks_forwarding_missing(interfaces, policy);
+
+	if (missing & KS_FORWARDING_IPV4)
+		warn(warnings,
+		     json_string("rules allow packets from zone to zone, but the kernel does not forward IPv4: "
+				 "sysctl -w net.ipv4.ip_forward=1"));
+	if (missing & KS_FORWARDING_IPV6)
+		warn(warnings,
+		     json_string("rules allow packets from zone to zone, but the kernel does not forward IPv6: "
+				 "sysctl -w net.ipv6.conf.all.forwarding=1"));
+}
+
+static void warn_of_kernel(const struct ks_kernel *kernel, json_t *warnings)
+{
+	struct ks_count counts[KS_REASON_MAX];
+
+	if (!ks_kernel_backstop(kernel))
+		warn(warnings,
+		     json_string(
+			     "no backstop is in force, for which the kernel needs netfilter programs (Linux 6.4): an "
+			     "interface that appears while the daemon is busy or dead is open until it is guarded"));
+	if (!ks_kernel_reasons(kernel, counts) && counts[KS_REASON_FOREIGN_NAT].packets)
+		warn(warnings, json_sprintf("another program (nftables, iptables) translates addresses between guarded "
+					    "interfaces: %llu packets were dropped. Leave those interfaces alone: for "
+					    "Docker, `ignore { docker0, br-* }`",
+					    (unsigned long long)counts[KS_REASON_FOREIGN_NAT].packets));
+}
+
 json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struct ks_policy *policy)
 {
 	json_t *warnings = json_array();
-	size_t guarded = 0;
 
-	for (size_t i = 0; i < interfaces->count; i++)
-		guarded += !interfaces->list[i].error;
-	if (!guarded)
-		json_array_append_new(
-			warnings, json_string("NO INTERFACE IS GUARDED: every packet passes as without a firewall"));
+	if (!ks_interfaces_guarded(interfaces))
+		warn(warnings, json_string("NO INTERFACE IS GUARDED: every packet passes as without a firewall"));
 	for (size_t i = 0; i < policy->zone_count; i++)
 		warn_of_zone(interfaces, &policy->zones[i], warnings);
 	warn_of_table(interfaces->kernel, policy, warnings);
-	for (size_t i = 0; i < interfaces->count; i++) {
-		const struct ks_guarded *failed = &interfaces->list[i];
-
-		if (failed->error)
-			json_array_append_new(warnings, json_sprintf("%s is not guarded: %s", failed->name,
-								     strerror(-failed->error)));
-	}
+	for (size_t i = 0; i < interfaces->count; i++)
+		warn_of_interface(&interfaces->list[i], warnings);
+	warn_of_members(interfaces, warnings);
+	warn_of_forwarding(interfaces, policy, warnings);
+	warn_of_kernel(interfaces->kernel, warnings);
 	return warnings;
+}
+
+/* --- interfaces in no zone --- */
+
+static bool is_in_no_zone(const struct ks_guarded *guarded)
+{
+	return guarded->role == KS_ROLE_GUARDED && guarded->port.zone == KS_ZONE_NONE;
+}
+
+/* "veth" of "veth12ab": what a pattern for others of its kind begins with. 0 if the name has no such beginning. */
+static int stem_length(const char *name)
+{
+	static const char *const stems[] = { "veth", "br-", "vnet", "tap" }; /* their names are made at random */
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(stems); i++) {
+		if (!strncmp(name, stems[i], strlen(stems[i])) && name[strlen(stems[i])])
+			return (int)strlen(stems[i]);
+	}
+	return 0;
+}
+
+static void print_pattern(const char *name, char text[16])
+{
+	int stem = stem_length(name);
+
+	if (stem)
+		snprintf(text, 16, "%.*s*", stem, name);
+	else
+		snprintf(text, 16, "%s", name);
+}
+
+/* Returns true if an interface before this one has the same pattern. */
+static bool is_repeated(const struct ks_interfaces *interfaces, size_t at, const char *pattern)
+{
+	for (size_t i = 0; i < at; i++) {
+		char other[16];
+
+		print_pattern(interfaces->list[i].name, other);
+		if (is_in_no_zone(&interfaces->list[i]) && !strcmp(other, pattern))
+			return true;
+	}
+	return false;
+}
+
+char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
+{
+	const char *before = "ignore { ";
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < interfaces->count; i++) {
+		char pattern[16];
+
+		print_pattern(interfaces->list[i].name, pattern);
+		if (!is_in_no_zone(&interfaces->list[i]) || is_repeated(interfaces, i, pattern))
+			continue;
+		fprintf(out, "%s%s", before, pattern);
+		before = ", ";
+	}
+	if (*before == ',')
+		fputs(" }", out);
+	fclose(out);
+	return text;
+}
+
+static json_t *names_json(const struct ks_interfaces *interfaces, bool (*fits)(const struct ks_guarded *))
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < interfaces->count; i++) {
+		if (fits(&interfaces->list[i]))
+			json_array_append_new(names, json_string(interfaces->list[i].name));
+	}
+	return names;
+}
+
+static bool is_left_alone(const struct ks_guarded *guarded)
+{
+	return guarded->role == KS_ROLE_IGNORED && strcmp(guarded->name, "lo");
+}
+
+json_t *ks_coverage_in_no_zone(const struct ks_interfaces *interfaces)
+{
+	return names_json(interfaces, is_in_no_zone);
+}
+
+json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces)
+{
+	return names_json(interfaces, is_left_alone);
 }
 
 struct census {
@@ -145,6 +315,25 @@ static const char *join(const json_t *names, char *buf, size_t size)
 	return buf;
 }
 
+void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(bool warning, const char *line))
+{
+	json_t *none = ks_coverage_in_no_zone(interfaces), *ignored = ks_coverage_ignored(interfaces);
+	char *ignore = ks_coverage_ignore_line(interfaces), list[2048], line[4400];
+
+	if (json_array_size(none)) {
+		snprintf(line, sizeof(line), "in no zone, denied by default: %s: add them to a zone, or write `%s`",
+			 join(none, list, sizeof(list)), ignore ? ignore : "ignore");
+		say(false, line);
+	}
+	if (json_array_size(ignored)) {
+		snprintf(line, sizeof(line), "ignored, every packet passes: %s", join(ignored, list, sizeof(list)));
+		say(false, line);
+	}
+	free(ignore);
+	json_decref(none);
+	json_decref(ignored);
+}
+
 static void tell_names(const json_t *names, const char *what, void (*say)(bool warning, const char *line))
 {
 	char list[2048], line[2200];
@@ -163,6 +352,7 @@ void ks_coverage_tell(const json_t *change, void (*say)(bool warning, const char
 
 	tell_names(json_object_get(change, "now_guarded"), "now guarded", say);
 	tell_names(json_object_get(change, "no_longer_guarded"), "no longer guarded", say);
+	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
 	if (cut) {
 		snprintf(line, sizeof(line), "%lld live state%s a zone that the policy does not have (%s): %s cut",
 			 (long long)cut, cut == 1 ? " belongs to" : "s belong to",

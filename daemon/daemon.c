@@ -87,7 +87,10 @@ static int open_descriptors(struct ks_daemon *daemon)
 	if (daemon->signal_fd < 0 || daemon->timer_fd < 0 || timerfd_settime(daemon->timer_fd, 0, &second, NULL))
 		return -errno;
 	daemon->news_fd = ks_netlink_open(true);
-	return daemon->news_fd < 0 ? daemon->news_fd : 0;
+	if (daemon->news_fd < 0)
+		return daemon->news_fd;
+	daemon->routes_fd = ks_netlink_open_routes();
+	return daemon->routes_fd < 0 ? daemon->routes_fd : 0;
 }
 
 /* Programs and maps of our own; whatever was half pinned here goes. */
@@ -141,11 +144,27 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 	return err;
 }
 
-/* At a fresh start every interface of a zone must be guarded, or the firewall does not start. */
+/* What must wait until every hook is ours: the backstop, and then the end of another build's programs. */
+static void close_the_rest(struct ks_daemon *daemon, bool all_attached)
+{
+	int err = ks_kernel_raise_backstop(daemon->kernel);
+
+	if (err && err != -EOPNOTSUPP)
+		ks_report_error("%s", ks_kernel_complaint());
+	if (all_attached)
+		ks_kernel_forget_old(daemon->kernel);
+}
+
+/*
+ * At a fresh start every interface of a zone must be guarded, or the firewall does not start. One that no zone names
+ * is only warned about: nobody relies on what its rules say.
+ */
 static int guard_interfaces(struct ks_daemon *daemon)
 {
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
+	if (!err || daemon->took_over)
+		close_the_rest(daemon, !err);
 	ks_daemon_note_guard(daemon);
 	ks_record_write(&daemon->record, daemon->instance.record);
 	return daemon->took_over ? 0 : err;
@@ -246,7 +265,7 @@ static void follow_addresses(struct ks_daemon *daemon)
 		ks_report_error("the policy does not know the interfaces' new addresses yet: %s", strerror(-err));
 }
 
-static void take_news(struct ks_daemon *daemon)
+void ks_daemon_take_news(struct ks_daemon *daemon)
 {
 	unsigned qdiscs = daemon->record.qdisc_count;
 	int err = ks_netlink_read_news(daemon->news_fd, take_one_news, daemon);
@@ -255,6 +274,7 @@ static void take_news(struct ks_daemon *daemon)
 		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	if (err)
 		ks_report_error("interfaces: %s", strerror(-err));
+	ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
 	follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
 	if (qdiscs != daemon->record.qdisc_count)
@@ -295,7 +315,7 @@ static void take_second(struct ks_daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
 	sample(daemon);
-	ks_interfaces_retry(&daemon->interfaces);
+	ks_interfaces_watch(&daemon->interfaces);
 	if (daemon->addresses_wait)
 		follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
@@ -310,6 +330,7 @@ static void loop(struct ks_daemon *daemon)
 			{ .fd = daemon->signal_fd, .events = POLLIN },
 			{ .fd = daemon->news_fd, .events = POLLIN },
 			{ .fd = daemon->timer_fd, .events = POLLIN },
+			{ .fd = daemon->routes_fd, .events = POLLIN },
 			{ .fd = ks_api_fd(daemon->api), .events = POLLIN },
 			{ .fd = ks_events_followers(daemon->events) ? ks_events_fd(daemon->events) : -1,
 			  .events = POLLIN },
@@ -320,10 +341,12 @@ static void loop(struct ks_daemon *daemon)
 		if (fds[0].revents)
 			take_signals(daemon);
 		if (fds[1].revents)
-			take_news(daemon);
+			ks_daemon_take_news(daemon);
 		if (fds[2].revents)
 			take_second(daemon);
-		if (fds[4].revents)
+		if (fds[3].revents)
+			ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
+		if (fds[5].revents)
 			ks_events_take(daemon->events);
 		ks_api_work(daemon->api);
 	}
@@ -361,7 +384,7 @@ static int finish(struct ks_daemon *daemon)
 
 static void daemon_fini(struct ks_daemon *daemon)
 {
-	const int fds[] = { daemon->signal_fd, daemon->timer_fd, daemon->news_fd, daemon->lock_fd };
+	const int fds[] = { daemon->signal_fd, daemon->timer_fd, daemon->news_fd, daemon->routes_fd, daemon->lock_fd };
 
 	ks_interfaces_fini(&daemon->interfaces);
 	ks_kernel_close(daemon->kernel);
@@ -421,13 +444,18 @@ static void tell_parent(int ready_fd, int code)
 static void announce(const struct ks_daemon *daemon)
 {
 	json_t *change = json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
+	size_t guarded = ks_interfaces_guarded(&daemon->interfaces);
 
-	ks_report("%s is in force on %zu interface%s%s (process %d)", daemon->policy_path, daemon->interfaces.count,
-		  daemon->interfaces.count == 1 ? "" : "s",
-		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
-	for (size_t i = 0; i < daemon->interfaces.count; i++)
-		ks_report("  %s: zone %s", daemon->interfaces.list[i].name,
-			  ks_policy_zone_name(daemon->policy, daemon->interfaces.list[i].port.zone));
+	ks_report("%s is in force on %zu interface%s%s (process %d)", daemon->policy_path, guarded,
+		  guarded == 1 ? "" : "s", daemon->took_over ? "; states and counters were taken over" : "",
+		  (int)getpid());
+	for (size_t i = 0; i < daemon->interfaces.count; i++) {
+		const struct ks_guarded *one = &daemon->interfaces.list[i];
+
+		if (ks_role_has_programs(one->role) && one->port.zone != KS_ZONE_NONE)
+			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->port.zone));
+	}
+	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
 	ks_coverage_add_cut(change, daemon->kernel, &daemon->record, daemon->policy);
 	ks_coverage_tell(change, ks_daemon_say);
 	json_decref(change);
@@ -453,7 +481,7 @@ static int start(struct ks_daemon *daemon, struct ks_policy *policy)
 
 int ks_daemon_run(const struct ks_daemon_opts *opts)
 {
-	struct ks_daemon daemon = { .lock_fd = -1, .signal_fd = -1, .news_fd = -1, .timer_fd = -1 };
+	struct ks_daemon daemon = { .lock_fd = -1, .signal_fd = -1, .news_fd = -1, .routes_fd = -1, .timer_fd = -1 };
 	struct ks_load_outcome outcome;
 	struct ks_policy *policy;
 	int err, code, ready_fd = -1;

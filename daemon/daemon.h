@@ -2,8 +2,9 @@
 /*
  * The daemon: holds the kernel home, follows the interfaces, serves the
  * control API. It has one thread and one poll loop (daemon.c), so nothing here
- * is locked; what a client asks is done between two turns of the loop. The
- * packets do not need it: when it dies, filtering and expiry go on, and the
+ * is locked; what a client asks is done between two turns of the loop. Only a
+ * policy that is being loaded belongs to a second thread, until that has ended. The
+ * packets do not need the daemon: when it dies, filtering and expiry go on, and the
  * next one takes the same states over.
  */
 #ifndef KS_DAEMON_H
@@ -38,7 +39,7 @@ struct ks_daemon {
 	struct ks_interfaces interfaces;
 	struct ks_events *events;
 	struct ks_api *api;
-	int lock_fd, signal_fd, news_fd, timer_fd;
+	int lock_fd, signal_fd, news_fd, routes_fd, timer_fd;
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
@@ -87,6 +88,9 @@ int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool f
  * moment at which something was guarded, from which on the policy was in force.
  */
 void ks_daemon_note_guard(struct ks_daemon *daemon);
+
+/* Takes what waits on the netlink sockets: interfaces that came get their programs. */
+void ks_daemon_take_news(struct ks_daemon *daemon);
 
 /* A line of ks_coverage_tell() to the administrator. */
 void ks_daemon_say(bool warning, const char *line);

@@ -200,6 +200,7 @@ int ks_instance_sign(int lock_fd, const struct ks_holder *holder)
 }
 
 struct detach {
+	const char *pins;
 	const unsigned *qdiscs;
 	unsigned count;
 	int err;
@@ -213,7 +214,7 @@ static void detach_interface(const struct ks_interface *interface, void *arg)
 
 	for (unsigned i = 0; i < detach->count; i++)
 		ours |= detach->qdiscs[i] == interface->ifindex;
-	err = ks_kernel_detach(interface->ifindex, ours);
+	err = ks_kernel_detach(detach->pins, interface->ifindex, ours);
 	if (err)
 		detach->err = err;
 }
@@ -246,8 +247,11 @@ static void remove_common(void)
 
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
 {
-	struct detach detach = { .qdiscs = qdiscs, .count = count };
-	int err = ks_netlink_each_interface(detach_interface, &detach) ?: detach.err;
+	struct detach detach = { .pins = instance->pins, .qdiscs = qdiscs, .count = count };
+	int err = ks_kernel_lower_backstop(instance->pins); /* it would cut off what has no programs any more */
+
+	if (!err)
+		err = ks_netlink_each_interface(detach_interface, &detach) ?: detach.err;
 
 	return err ?: ks_instance_discard(instance); /* else the pins say that something is left to clean up */
 }

@@ -5,31 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <net/if.h>
-
 #include "host/names.h"
 #include "interfaces.h"
 #include "report.h"
-
-static bool match_name(const char *pattern, const char *name)
-{
-	size_t length = strlen(pattern);
-
-	if (length && pattern[length - 1] == '*')
-		return !strncmp(pattern, name, length - 1);
-	return !strcmp(pattern, name);
-}
-
-__u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name)
-{
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		for (size_t j = 0; j < policy->zones[i].interface_count; j++) {
-			if (match_name(policy->zones[i].interfaces[j], name))
-				return policy->zones[i].id;
-		}
-	}
-	return KS_ZONE_NONE;
-}
+#include "zone_facts.h"
 
 static struct ks_guarded *find(const struct ks_interfaces *interfaces, unsigned ifindex)
 {
@@ -40,27 +19,13 @@ static struct ks_guarded *find(const struct ks_interfaces *interfaces, unsigned 
 	return NULL;
 }
 
-/* --- addresses --- */
-
-/* The best address of each family, and which of the former ones are still there. */
-struct addresses {
-	struct ks_addr best[2];
-	unsigned rank[2];
-	struct ks_addr former[2];
-	bool kept[2];
-};
-
-static void take_address(const struct ks_interface_address *address, void *arg)
+size_t ks_interfaces_guarded(const struct ks_interfaces *interfaces)
 {
-	struct addresses *addresses = arg;
-	unsigned at = address->family == KS_IPV6;
+	size_t guarded = 0;
 
-	if (!memcmp(&address->addr, &addresses->former[at], sizeof(address->addr)))
-		addresses->kept[at] = true;
-	if (address->rank <= addresses->rank[at])
-		return;
-	addresses->rank[at] = address->rank;
-	addresses->best[at] = address->addr;
+	for (size_t i = 0; i < interfaces->count; i++)
+		guarded += ks_role_has_programs(interfaces->list[i].role) && !interfaces->list[i].error;
+	return guarded;
 }
 
 static bool is_zero(const struct ks_addr *addr)
@@ -68,12 +33,67 @@ static bool is_zero(const struct ks_addr *addr)
 	return !(addr->d[0] | addr->d[1]);
 }
 
+static int store_port(struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
+{
+	int err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
+
+	if (err)
+		ks_report_error("%s: the programs cannot be told of it: %s", guarded->name, strerror(-err));
+	return err;
+}
+
+/* --- addresses --- */
+
+/* The best address of each family of one entry, and which of the former ones are still there. */
+struct addresses {
+	struct ks_addr best[2];
+	unsigned rank[2];
+	bool kept[2];
+};
+
+struct address_reader {
+	const struct ks_interfaces *interfaces;
+	struct addresses *found; /* of each entry */
+};
+
+static void take_address(const struct ks_interface_address *address, void *arg)
+{
+	struct address_reader *reader = arg;
+	unsigned at = address->family == KS_IPV6;
+
+	for (size_t i = 0; i < reader->interfaces->count; i++) {
+		const struct ks_guarded *guarded = &reader->interfaces->list[i];
+		struct addresses *addresses = &reader->found[i];
+
+		if (guarded->bearer != address->ifindex)
+			continue;
+		if (!memcmp(&address->addr, &guarded->port.address[at], sizeof(address->addr)))
+			addresses->kept[at] = true;
+		if (address->rank <= addresses->rank[at])
+			continue;
+		addresses->rank[at] = address->rank;
+		addresses->best[at] = address->addr;
+	}
+}
+
+static bool has_address(const struct ks_interfaces *interfaces, const struct ks_addr *addr, unsigned family)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		if (!memcmp(&interfaces->list[i].port.address[family == KS_IPV6], addr, sizeof(*addr)))
+			return true;
+	}
+	return false;
+}
+
 /* What was translated to an address that is gone cannot be answered any more. */
 static void end_flows(struct ks_interfaces *interfaces, const char *name, const struct ks_addr *addr, unsigned family)
 {
-	long ended = ks_kernel_kill_translated(interfaces->kernel, addr, family);
 	char text[KS_ADDR_TEXT];
+	long ended;
 
+	if (is_zero(addr) || has_address(interfaces, addr, family))
+		return;
+	ended = ks_kernel_kill_translated(interfaces->kernel, addr, family);
 	ks_addr_text(addr, family, text);
 	if (ended < 0)
 		ks_report_error("%s: lost %s, and its flows cannot be ended: %s", name, text, strerror((int)-ended));
@@ -81,50 +101,91 @@ static void end_flows(struct ks_interfaces *interfaces, const char *name, const 
 		ks_report("%s: lost %s: %ld translated flow%s ended", name, text, ended, ended == 1 ? "" : "s");
 }
 
-/* Reads the interface's addresses into guarded->port. `former` has those that the map had. Returns whether they differ. */
-static bool read_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded, const struct ks_addr former[2])
-{
-	struct addresses addresses = { .former = { former[0], former[1] } };
-	int err = ks_netlink_each_address(guarded->ifindex, take_address, &addresses);
-
-	if (err) {
-		ks_report_error("%s: cannot read its addresses: %s", guarded->name, strerror(-err));
-		memcpy(guarded->port.address, former, sizeof(guarded->port.address));
-		return false;
-	}
-	memcpy(guarded->port.address, addresses.best, sizeof(addresses.best));
-	for (unsigned i = 0; i < 2; i++) {
-		if (!addresses.kept[i] && !is_zero(&former[i]))
-			end_flows(interfaces, guarded->name, &former[i], i ? KS_IPV6 : KS_IPV4);
-	}
-	return memcmp(addresses.best, former, sizeof(addresses.best)) != 0;
-}
-
-/* At the start, and after a reload: the map may have what an earlier daemon knew. */
-static void begin_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
-{
-	struct ks_port port = { 0 };
-
-	ks_kernel_port(interfaces->kernel, guarded->ifindex, &port);
-	read_addresses(interfaces, guarded, port.address);
-}
-
-static void take_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+static void change_addresses(struct ks_interfaces *interfaces, struct ks_guarded *guarded,
+			     const struct addresses *addresses)
 {
 	struct ks_addr former[2];
-	int err;
 
-	memcpy(former, guarded->port.address, sizeof(former));
-	if (!read_addresses(interfaces, guarded, former))
+	if (!memcmp(guarded->port.address, addresses->best, sizeof(addresses->best)))
 		return;
-	err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
-	if (err)
-		ks_report_error("%s: its new address cannot be used: %s", guarded->name, strerror(-err));
+	memcpy(former, guarded->port.address, sizeof(former));
+	memcpy(guarded->port.address, addresses->best, sizeof(addresses->best));
+	store_port(interfaces, guarded);
+	for (unsigned i = 0; i < 2; i++) {
+		if (!addresses->kept[i])
+			end_flows(interfaces, guarded->name, &former[i], i ? KS_IPV6 : KS_IPV4);
+	}
 }
 
-/* --- filters --- */
+/* Reads the addresses of an interface (0: of all) and puts those that are others now into the map. */
+static void refresh_addresses(struct ks_interfaces *interfaces, unsigned ifindex)
+{
+	struct address_reader reader = { .interfaces = interfaces };
+	int err;
 
-static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_interface *interface, __u32 zone)
+	reader.found = calloc(interfaces->count + 1, sizeof(*reader.found));
+	err = reader.found ? ks_netlink_each_address(ifindex, take_address, &reader) : -ENOMEM;
+	if (err)
+		ks_report_error("cannot read the interfaces' addresses: %s", strerror(-err));
+	for (size_t i = 0; !err && i < interfaces->count; i++) {
+		if (!ifindex || interfaces->list[i].bearer == ifindex)
+			change_addresses(interfaces, &interfaces->list[i], &reader.found[i]);
+	}
+	free(reader.found);
+}
+
+/* --- programs --- */
+
+static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex, const char *name)
+{
+	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), ifindex, ks_record_has_qdisc(interfaces->record, ifindex));
+
+	if (err && err != -ENODEV)
+		ks_report_error("%s: cannot take the filters off: %s", name, strerror(-err));
+	ks_record_drop_qdisc(interfaces->record, ifindex);
+}
+
+static void complain(struct ks_guarded *guarded, int err)
+{
+	if (err && err != guarded->error)
+		ks_report_error("%s%s: not guarded: %s", guarded->port.zone == KS_ZONE_NONE ? "WARNING: " : "",
+				guarded->name, ks_kernel_complaint());
+	guarded->error = err;
+}
+
+/* Puts what is missing of `hooks` on an interface. */
+static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, unsigned hooks)
+{
+	bool created = false;
+	int err = 0;
+
+	guarded->programs = true;
+	if ((ks_kernel_attached(interfaces->kernel, guarded->ifindex) & hooks) != hooks)
+		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created);
+	if (created && ks_record_add_qdisc(interfaces->record, guarded->ifindex))
+		ks_report_error("%s: out of memory: its clsact qdisc will stay when Keepstate stops", guarded->name);
+	guarded->checked = !err && hooks == KS_HOOK_BOTH;
+	complain(guarded, err);
+}
+
+static void attach_missing(struct ks_interfaces *interfaces)
+{
+	static const unsigned order[] = { KS_HOOK_INGRESS, KS_HOOK_BOTH };
+
+	for (size_t turn = 0; turn < KS_ARRAY_SIZE(order); turn++) {
+		for (size_t i = 0; i < interfaces->count; i++) {
+			struct ks_guarded *guarded = &interfaces->list[i];
+
+			if (ks_role_has_programs(guarded->role) && !guarded->checked)
+				attach(interfaces, guarded, order[turn]);
+		}
+	}
+}
+
+/* --- entries of the map --- */
+
+/* An entry for the link, as the map has it: an earlier daemon may have left one. */
+static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_interface *link)
 {
 	struct ks_guarded *list = reallocarray(interfaces->list, interfaces->count + 1, sizeof(*list));
 	struct ks_guarded *guarded;
@@ -132,99 +193,290 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 	if (!list)
 		return NULL;
 	interfaces->list = list;
-	guarded = &list[interfaces->count++];
-	*guarded = (struct ks_guarded){ .ifindex = interface->ifindex, .up = interface->up };
-	guarded->port.zone = (__u8)zone;
-	guarded->port.link = interface->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
-	guarded->port.flags = interface->bridged ? KS_PORT_BRIDGED : 0;
-	snprintf(guarded->name, sizeof(guarded->name), "%s", interface->name);
+	guarded = &list[interfaces->count];
+	*guarded = (struct ks_guarded){ .ifindex = link->ifindex };
+	guarded->programs = ks_kernel_port(interfaces->kernel, link->ifindex, &guarded->port) &&
+			    !(guarded->port.flags & KS_PORT_IGNORED);
+	interfaces->count++;
 	return guarded;
 }
 
+/* Drops the entry; the last one of the list takes its place. */
 static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		if (!is_zero(&guarded->port.address[i]))
-			end_flows(interfaces, guarded->name, &guarded->port.address[i], i ? KS_IPV6 : KS_IPV4);
-	}
-	ks_kernel_forget_port(interfaces->kernel, guarded->ifindex);
-	ks_record_drop_qdisc(interfaces->record, guarded->ifindex);
+	const struct ks_guarded gone = *guarded;
+
+	ks_kernel_forget_port(interfaces->kernel, gone.ifindex);
 	*guarded = interfaces->list[--interfaces->count];
+	for (unsigned i = 0; i < 2; i++)
+		end_flows(interfaces, gone.name, &gone.port.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
-/* Takes the filters off an interface that belongs to no zone any more. */
-static void release(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+/* The entry's port as link and role want it, with the addresses that it has. */
+static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct ks_interface *link,
+				  const struct ks_role *role)
 {
-	int err = ks_kernel_detach(guarded->ifindex, ks_record_has_qdisc(interfaces->record, guarded->ifindex));
+	struct ks_port port = guarded->port;
 
-	if (err && err != -ENODEV)
-		ks_report_error("%s: cannot take the filters off: %s", guarded->name, strerror(-err));
-	forget(interfaces, guarded);
+	port.zone = (__u8)role->zone;
+	port.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
+	port.flags = ks_role_flags(role->kind);
+	memcpy(port.mac, link->mac, sizeof(port.mac));
+	return port;
 }
 
-/* Puts what is missing of `hooks` on an interface. */
-static int attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, unsigned hooks)
+/* Says what becomes of an entry, before it does. */
+static void tell_change(const struct ks_guarded *guarded, const struct ks_interface *link, const struct ks_role *role,
+			const struct ks_policy *policy)
 {
-	bool created = false;
-	int err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
+	const char *zone = ks_policy_zone_name(policy, role->zone);
 
-	if (!err && (ks_kernel_attached(interfaces->kernel, guarded->ifindex) & hooks) != hooks)
-		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created);
-	if (created && ks_record_add_qdisc(interfaces->record, guarded->ifindex))
-		ks_report_error("%s: out of memory: its clsact qdisc will stay when Keepstate stops", guarded->name);
-	if (err && err != guarded->error)
-		ks_report_error("%s: not guarded: %s", guarded->name, ks_kernel_complaint());
-	guarded->error = err;
-	return err;
+	if (strcmp(guarded->name, link->name))
+		ks_report("%s: is now called %s", guarded->name, link->name);
+	if (guarded->role != role->kind)
+		ks_report("%s: %s now, zone %s", link->name, ks_role_name(role->kind), zone);
+	else if (guarded->port.zone != role->zone)
+		ks_report("%s: in zone %s now", link->name, zone);
 }
 
-/* --- zones --- */
+/* What an entry is called and belongs to, beside its port. */
+static void take_link(struct ks_guarded *guarded, const struct ks_interface *link, const struct ks_role *role)
+{
+	snprintf(guarded->name, sizeof(guarded->name), "%s", link->name);
+	snprintf(guarded->kind, sizeof(guarded->kind), "%s", link->kind);
+	guarded->up = link->up;
+	guarded->role = role->kind;
+	guarded->bearer = role->bearer;
+}
 
-struct reader {
+/* --- bringing everything in line with roles --- */
+
+struct settling {
 	struct ks_interfaces *interfaces;
 	const struct ks_policy *policy;
+	bool is_first; /* everything is looked at: nothing of it is news */
+	bool bearers; /* some entry has another bearer, or is new: addresses are to be read */
 	int err;
 };
 
-static void prepare_one(const struct ks_interface *interface, void *arg)
+/*
+ * Makes or changes the entry of one link. A bridge becomes a carrier only when its ports have their programs
+ * (later); until then it goes on judging by itself.
+ */
+static void settle_link(struct settling *settling, const struct ks_interface *link, const struct ks_role *role)
 {
-	struct reader *reader = arg;
+	struct ks_interfaces *interfaces = settling->interfaces;
+	struct ks_guarded *guarded = find(interfaces, link->ifindex);
+	bool is_new = !guarded, waits;
 	struct ks_port port;
-	int err;
 
-	if (!ks_kernel_port(reader->interfaces->kernel, interface->ifindex, &port) ||
-	    port.zone == ks_interfaces_zone_of(reader->policy, interface->name))
+	if (is_new)
+		guarded = add(interfaces, link);
+	if (!guarded) {
+		ks_report_error("%s: not guarded: out of memory", link->name);
+		settling->err = -ENOMEM;
+		return;
+	}
+	if (!is_new && !settling->is_first)
+		tell_change(guarded, link, role, settling->policy);
+	waits = !is_new && guarded->programs && role->kind == KS_ROLE_CARRIER && guarded->role != role->kind;
+	settling->bearers |= is_new || guarded->bearer != role->bearer;
+	take_link(guarded, link, role);
+	port = wanted_port(guarded, link, role);
+	if (waits)
+		port.flags = guarded->port.flags;
+	if (is_new || memcmp(&port, &guarded->port, sizeof(port))) {
+		guarded->port = port;
+		settling->err = store_port(interfaces, guarded) ?: settling->err;
+	}
+	if (is_new && !settling->is_first && ks_role_has_programs(role->kind))
+		ks_report("%s: appeared, in zone %s", guarded->name, ks_policy_zone_name(settling->policy, role->zone));
+}
+
+/* Ports have their programs: bridges that waited for them become carriers. */
+static void settle_carriers(struct settling *settling)
+{
+	for (size_t i = 0; i < settling->interfaces->count; i++) {
+		struct ks_guarded *guarded = &settling->interfaces->list[i];
+		__u8 flags = ks_role_flags(guarded->role);
+
+		if (guarded->port.flags == flags)
+			continue;
+		guarded->port.flags = flags;
+		settling->err = store_port(settling->interfaces, guarded) ?: settling->err;
+	}
+}
+
+/* Takes programs off where there should be none any more, and forgets what is gone or is guarded through its master. */
+static void settle_rest(struct settling *settling)
+{
+	struct ks_interfaces *interfaces = settling->interfaces;
+
+	for (size_t i = interfaces->count; i-- > 0;) {
+		struct ks_guarded *guarded = &interfaces->list[i];
+		long at = ks_links_find(&interfaces->links, guarded->ifindex);
+		bool is_entry = at >= 0 && interfaces->roles[at].kind != KS_ROLE_MEMBER;
+
+		if (guarded->programs && !(is_entry && ks_role_has_programs(guarded->role))) {
+			take_programs_off(interfaces, guarded->ifindex, guarded->name);
+			guarded->programs = guarded->checked = guarded->overtaken = false;
+			guarded->error = 0;
+		}
+		if (is_entry)
+			continue;
+		if (at < 0)
+			ks_report("%s: vanished, forgotten", guarded->name);
+		else
+			ks_report("%s: belongs to another interface now, and is guarded through it", guarded->name);
+		forget(interfaces, guarded);
+	}
+}
+
+/* --- stacked devices --- */
+
+static bool is_stacked_key(const struct ks_interfaces *interfaces, const struct ks_interface *link,
+			   struct ks_stacked_key *key)
+{
+	static const __u8 none[sizeof(link->mac)];
+	long lower = link->lower ? ks_links_find(&interfaces->links, link->lower) : -1;
+
+	if (lower < 0 || !ks_link_is_stacked(link) || interfaces->roles[lower].kind == KS_ROLE_MEMBER ||
+	    !memcmp(link->mac, none, sizeof(none)) ||
+	    !memcmp(link->mac, interfaces->links.list[lower].mac, sizeof(link->mac)))
+		return false;
+	*key = (struct ks_stacked_key){ .ifindex = link->lower };
+	memcpy(key->mac, link->mac, sizeof(key->mac));
+	return true;
+}
+
+struct stray_stacked {
+	const struct ks_interfaces *interfaces;
+	struct ks_stacked_key list[64];
+	size_t count;
+};
+
+static void collect_stray_stacked(const struct ks_stacked_key *key, __u32 kind, void *arg)
+{
+	struct stray_stacked *strays = arg;
+	const struct ks_interfaces *interfaces = strays->interfaces;
+	struct ks_stacked_key wanted;
+
+	if (kind != KS_STACKED_OURS || strays->count == KS_ARRAY_SIZE(strays->list))
+		return;
+	for (size_t i = 0; i < interfaces->links.count; i++) {
+		if (is_stacked_key(interfaces, &interfaces->links.list[i], &wanted) &&
+		    !memcmp(&wanted, key, sizeof(*key)))
+			return;
+	}
+	strays->list[strays->count++] = *key;
+}
+
+/* The map forgets what was not used for long when others fill it, so this is repeated every second. */
+static void note_stacked(struct ks_interfaces *interfaces)
+{
+	struct stray_stacked strays = { .interfaces = interfaces };
+	struct ks_stacked_key key;
+	int err = 0;
+
+	for (size_t i = 0; i < interfaces->links.count; i++) {
+		if (is_stacked_key(interfaces, &interfaces->links.list[i], &key))
+			err = ks_kernel_set_stacked(interfaces->kernel, &key, KS_STACKED_OURS) ?: err;
+	}
+	ks_kernel_each_stacked(interfaces->kernel, collect_stray_stacked, &strays);
+	for (size_t i = 0; i < strays.count; i++)
+		ks_kernel_forget_stacked(interfaces->kernel, &strays.list[i]);
+	if (err)
+		ks_report_error("stacked interfaces are not noted: %s", strerror(-err));
+}
+
+/* --- the whole --- */
+
+static void store_facts(struct ks_interfaces *interfaces)
+{
+	struct ks_control *control = ks_kernel_control(interfaces->kernel);
+	bool differed = control->flags & KS_CONTROL_ROUTES_DIFFER;
+	struct ks_zone_facts facts;
+	char why[256];
+
+	ks_zone_facts_find(interfaces, &facts);
+	ks_zone_facts_store(&facts, control);
+	if (facts.routes_differ && !differed)
+		ks_report("routes may lead elsewhere than a lookup tells (%s): egress decides",
+			  ks_routes_why(&interfaces->routes, why, sizeof(why)));
+}
+
+static int decide(struct ks_interfaces *interfaces, const struct ks_policy *policy)
+{
+	struct ks_role *roles = calloc(interfaces->links.count + 1, sizeof(*roles));
+
+	if (!roles)
+		return -ENOMEM;
+	ks_roles_decide(policy, &interfaces->links, roles);
+	free(interfaces->roles);
+	interfaces->roles = roles;
+	return 0;
+}
+
+static int first_error(const struct ks_interfaces *interfaces)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		if (interfaces->list[i].error && interfaces->list[i].port.zone != KS_ZONE_NONE)
+			return interfaces->list[i].error;
+	}
+	return 0;
+}
+
+/* Brings the map of ports, and then the programs, in line with the links. */
+static int settle(struct ks_interfaces *interfaces, const struct ks_policy *policy, bool is_first)
+{
+	struct settling settling = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
+	int err = decide(interfaces, policy);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < interfaces->links.count; i++) {
+		if (interfaces->roles[i].kind != KS_ROLE_MEMBER)
+			settle_link(&settling, &interfaces->links.list[i], &interfaces->roles[i]);
+	}
+	if (is_first)
+		settling.err = ks_routes_apply(&interfaces->routes, interfaces->kernel) ?: settling.err;
+	note_stacked(interfaces);
+	store_facts(interfaces);
+	attach_missing(interfaces);
+	settle_carriers(&settling);
+	settle_rest(&settling);
+	store_facts(interfaces);
+	if (settling.bearers || is_first)
+		refresh_addresses(interfaces, 0);
+	return settling.err ?: first_error(interfaces);
+}
+
+/* --- what the daemon calls --- */
+
+/* Puts an interface in no zone if its zone will be another. */
+static void shut_if_other(struct ks_interfaces *interfaces, unsigned ifindex, const struct ks_role *role, int *err)
+{
+	struct ks_guarded *guarded = find(interfaces, ifindex);
+	struct ks_port port;
+	int failed;
+
+	if (!ks_kernel_port(interfaces->kernel, ifindex, &port) || port.zone == role->zone)
 		return;
 	port.zone = KS_ZONE_NONE;
-	err = ks_kernel_set_port(reader->interfaces->kernel, interface->ifindex, &port);
-	if (err)
-		reader->err = err;
+	failed = ks_kernel_set_port(interfaces->kernel, ifindex, &port);
+	if (failed)
+		*err = failed;
+	else if (guarded)
+		guarded->port.zone = KS_ZONE_NONE;
 }
 
 int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_policy *policy)
 {
-	struct reader reader = { .interfaces = interfaces, .policy = policy };
-	int err = ks_netlink_each_interface(prepare_one, &reader);
+	int err = ks_links_read(&interfaces->links) ?: decide(interfaces, policy);
 
-	return err ?: reader.err;
-}
-
-static void collect_one(const struct ks_interface *interface, void *arg)
-{
-	struct reader *reader = arg;
-	__u32 zone = ks_interfaces_zone_of(reader->policy, interface->name);
-
-	if (zone != KS_ZONE_NONE && !add(reader->interfaces, interface, zone))
-		reader->err = -ENOMEM;
-}
-
-/* Interfaces of the old list or of the map (a dead daemon's) that are not in the new list. */
-static void release_others(struct ks_interfaces *interfaces, struct ks_interfaces *old)
-{
-	for (size_t i = old->count; i-- > 0;) {
-		if (!find(interfaces, old->list[i].ifindex))
-			release(old, &old->list[i]);
-	}
+	for (size_t i = 0; !err && i < interfaces->links.count; i++)
+		shut_if_other(interfaces, interfaces->links.list[i].ifindex, &interfaces->roles[i], &err);
+	return err;
 }
 
 struct strays {
@@ -241,123 +493,186 @@ static void collect_stray(unsigned ifindex, const struct ks_port *port, void *ar
 		strays->list[strays->count++] = ifindex;
 }
 
+/* Entries of the map that an earlier daemon left and that nobody wants. */
 static void release_strays(struct ks_interfaces *interfaces)
 {
 	struct strays strays = { .interfaces = interfaces };
 
 	ks_kernel_each_port(interfaces->kernel, collect_stray, &strays);
 	for (size_t i = 0; i < strays.count; i++) {
-		char name[IF_NAMESIZE];
+		long at = ks_links_find(&interfaces->links, strays.list[i]);
+		const char *name = at >= 0 ? interfaces->links.list[at].name : "an interface that is gone";
 
-		if (if_indextoname(strays.list[i], name))
-			ks_report("no longer guarded: %s", name);
-		ks_kernel_detach(strays.list[i], ks_record_has_qdisc(interfaces->record, strays.list[i]));
+		ks_report("no longer guarded: %s", name);
+		take_programs_off(interfaces, strays.list[i], name);
 		ks_kernel_forget_port(interfaces->kernel, strays.list[i]);
-		ks_record_drop_qdisc(interfaces->record, strays.list[i]);
 	}
-}
-
-static int attach_all(struct ks_interfaces *interfaces, unsigned hooks)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < interfaces->count; i++)
-		err = attach(interfaces, &interfaces->list[i], hooks) ?: err;
-	return err;
 }
 
 int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy *policy)
 {
-	struct ks_interfaces old = *interfaces;
-	struct reader reader = { .interfaces = interfaces, .policy = policy };
-	int err;
+	int err = ks_links_read(
+		&interfaces->links); /* with an error the old list goes on: better than to forget what cannot be seen */
 
-	interfaces->list = NULL;
-	interfaces->count = 0;
-	err = ks_netlink_each_interface(collect_one, &reader) ?: reader.err;
-	if (err) { /* better guard by the old list than forget what cannot be seen now */
-		free(interfaces->list);
-		*interfaces = old;
+	if (!err)
+		err = ks_routes_read(&interfaces->routes);
+	if (err)
 		return err;
-	}
 	for (size_t i = 0; i < interfaces->count; i++)
-		begin_addresses(interfaces, &interfaces->list[i]);
-	for (size_t i = 0; i < interfaces->count; i++)
-		err = ks_kernel_set_port(interfaces->kernel, interfaces->list[i].ifindex, &interfaces->list[i].port)
-			      ?: err;
-	err = attach_all(interfaces, KS_HOOK_INGRESS) ?: err;
-	err = attach_all(interfaces, KS_HOOK_BOTH) ?: err;
-	release_others(interfaces, &old);
+		interfaces->list[i].checked = false;
+	err = settle(interfaces, policy, true);
 	release_strays(interfaces);
-	free(old.list);
 	return err;
 }
 
-static void take_appeared(struct ks_interfaces *interfaces, const struct ks_interface *news, __u32 zone)
+/* Returns true if the news change what settle() reads. */
+static bool is_settled_by(const struct ks_interface *old, const struct ks_interface *news)
 {
-	struct ks_guarded *guarded = add(interfaces, news, zone);
+	return !strcmp(old->name, news->name) && !strcmp(old->kind, news->kind) && old->master == news->master &&
+	       old->lower == news->lower && old->layer3 == news->layer3 && old->loopback == news->loopback &&
+	       !memcmp(old->mac, news->mac, sizeof(old->mac));
+}
 
-	if (!guarded) {
+/* Puts the news into the list of links. Returns false if nothing but its being up or down can have changed. */
+static bool take_link_news(struct ks_interfaces *interfaces, const struct ks_interface *news)
+{
+	long at = ks_links_find(&interfaces->links, news->ifindex);
+	bool settled;
+
+	if (at < 0 && !news->gone && ks_links_insert(&interfaces->links, news))
 		ks_report_error("%s: not guarded: out of memory", news->name);
-		return;
-	}
-	begin_addresses(interfaces, guarded);
-	if (!attach(interfaces, guarded, KS_HOOK_BOTH))
-		ks_report("%s: appeared, now guarded", news->name);
+	if (at < 0)
+		return !news->gone;
+	settled = !news->gone && is_settled_by(&interfaces->links.list[at], news);
+	if (news->gone)
+		ks_links_remove(&interfaces->links, at);
+	else
+		interfaces->links.list[at] = *news;
+	return !settled;
+}
+
+static void mend(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+{
+	ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
+	attach(interfaces, guarded, KS_HOOK_BOTH);
+}
+
+static void take_filter_news(struct ks_interfaces *interfaces, unsigned ifindex)
+{
+	struct ks_guarded *guarded = find(interfaces, ifindex);
+
+	if (guarded && ks_role_has_programs(guarded->role) && !guarded->error &&
+	    ks_kernel_attached(interfaces->kernel, ifindex) != KS_HOOK_BOTH)
+		mend(interfaces, guarded);
 }
 
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
 			     const struct ks_interface *news)
 {
-	struct ks_guarded *guarded = find(interfaces, news->ifindex);
-	__u32 zone;
+	struct ks_guarded *guarded;
 
 	if (news->filters) {
-		if (guarded && ks_kernel_attached(interfaces->kernel, news->ifindex) != KS_HOOK_BOTH) {
-			ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
-			attach(interfaces, guarded, KS_HOOK_BOTH);
-		}
+		take_filter_news(interfaces, news->ifindex);
 		return;
 	}
+	ks_routes_doubt(&interfaces->routes); /* a link that goes down takes routes along without a word */
 	if (news->addresses) {
-		if (guarded)
-			take_addresses(interfaces, guarded);
+		refresh_addresses(interfaces, news->ifindex);
 		return;
 	}
-	zone = news->gone ? KS_ZONE_NONE : ks_interfaces_zone_of(policy, news->name);
-	if (guarded && news->gone) {
-		ks_report("%s: vanished, forgotten", guarded->name);
-		forget(interfaces, guarded);
+	if (take_link_news(interfaces, news)) {
+		settle(interfaces, policy, false);
 		return;
 	}
-	if (guarded && zone == guarded->port.zone) {
-		guarded->up = news->up;
-		if (!(guarded->port.flags & KS_PORT_BRIDGED) == news->bridged) {
-			guarded->port.flags ^= KS_PORT_BRIDGED;
-			ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
-		}
-		snprintf(guarded->name, sizeof(guarded->name), "%s", news->name);
+	guarded = find(interfaces, news->ifindex);
+	if (!guarded || guarded->up == news->up)
 		return;
-	}
-	if (guarded) {
-		ks_report("%s: is now called %s", guarded->name, news->name);
-		release(interfaces, guarded);
-	}
-	if (zone != KS_ZONE_NONE)
-		take_appeared(interfaces, news, zone);
+	guarded->up = news->up;
+	store_facts(interfaces);
 }
 
-void ks_interfaces_retry(struct ks_interfaces *interfaces)
+struct route_news {
+	struct ks_interfaces *interfaces;
+	bool changed;
+};
+
+static void take_route(const struct ks_route *route, void *arg)
+{
+	struct route_news *news = arg;
+
+	news->changed |= ks_routes_take_news(&news->interfaces->routes, route);
+}
+
+static void follow_routes(struct ks_interfaces *interfaces, bool changed)
+{
+	changed |= ks_routes_refresh(&interfaces->routes);
+	if (!changed && interfaces->routes.is_known)
+		return;
+	ks_routes_apply(&interfaces->routes, interfaces->kernel);
+	store_facts(interfaces);
+}
+
+void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
+{
+	struct route_news news = { .interfaces = interfaces };
+	bool others;
+	int err = ks_netlink_read_routes(fd, take_route, &news, &others);
+
+	if (err && err != -ENOBUFS)
+		ks_report_error("routes: %s", strerror(-err));
+	if (err || others)
+		ks_routes_doubt(&interfaces->routes);
+	follow_routes(interfaces, news.changed);
+}
+
+/* Puts ours back in front, and says so when it begins and when it does not help. */
+static void watch_one(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+{
+	struct ks_hook_state state;
+	bool first;
+
+	if (ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state))
+		return;
+	if (!state.present[0] || !state.present[1]) {
+		mend(interfaces, guarded);
+		return;
+	}
+	first = state.first[0] && state.first[1];
+	if (!first && !guarded->overtaken) {
+		ks_report_error("%s: somebody else's program sees packets before ours; going before it", guarded->name);
+		ks_kernel_attach(interfaces->kernel, guarded->ifindex, KS_HOOK_BOTH, NULL);
+		first = !ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state) && state.first[0] &&
+			state.first[1];
+		if (!first)
+			ks_report_error("WARNING: %s: it stays before ours, and may let pass what the rules deny",
+					guarded->name);
+	}
+	guarded->overtaken = !first;
+}
+
+void ks_interfaces_watch(struct ks_interfaces *interfaces)
 {
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (interfaces->list[i].error)
-			attach(interfaces, &interfaces->list[i], KS_HOOK_BOTH);
+		struct ks_guarded *guarded = &interfaces->list[i];
+
+		if (!ks_role_has_programs(guarded->role))
+			continue;
+		if (guarded->error)
+			attach(interfaces, guarded, KS_HOOK_BOTH);
+		else
+			watch_one(interfaces, guarded);
 	}
+	note_stacked(interfaces);
+	follow_routes(interfaces, false);
 }
 
 void ks_interfaces_fini(struct ks_interfaces *interfaces)
 {
+	ks_routes_fini(&interfaces->routes);
+	ks_links_fini(&interfaces->links);
+	free(interfaces->roles);
 	free(interfaces->list);
+	interfaces->roles = NULL;
 	interfaces->list = NULL;
 	interfaces->count = 0;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interfaces under guard: those that a zone of the policy names. An
- * interface that appears is put into the zone map and gets its filters, one
- * that vanishes or is renamed out of its zone is forgotten, and filters that
- * somebody took off are put back. Used by the daemon's one thread.
+ * The interfaces of the namespace, and what is done at each (roles.h). All are
+ * guarded but those that the policy ignores, the loopback, and those that are
+ * guarded through another one. An interface that appears is put into the map of
+ * ports and gets its programs before anything else is done with it; a rename, or a
+ * bridge that it joins, changes its entry by one store; programs that somebody took
+ * off are put back. Used by the daemon's one thread.
  *
- * With its zone the map has the address of each family that an interface's
+ * An entry of the map has, beside its zone, the address of each family that the interface's
  * packets are masqueraded with: the best that it has at the moment (netlink.h).
  * When it loses one, the flows translated to or from it are ended: nothing comes to it any more.
  *
- * The zone map is complete before filters see packets; all ingress hooks come
+ * The maps are complete before programs see packets; all ingress hooks come
  * before any egress hook (kernel.h says why).
  */
 #ifndef KS_DAEMON_INTERFACES_H
@@ -18,43 +20,65 @@
 #include <stddef.h>
 
 #include "kernel.h"
+#include "links.h"
 #include "netlink.h"
 #include "record.h"
+#include "roles.h"
+#include "routes.h"
 
+/* An interface with an entry in the map of ports. */
 struct ks_guarded {
 	unsigned ifindex;
 	char name[16];
-	struct ks_port port; /* its zone, how its frames begin, its addresses */
+	char kind[16]; /* the driver's, as in struct ks_interface */
+	enum ks_role_kind role; /* all but MEMBER */
+	unsigned bearer; /* who has its addresses, as in struct ks_role */
+	struct ks_port port; /* as the map has it */
 	bool up;
-	int error; /* 0, or why it has no filters: tried again every second */
+	bool programs; /* ours were put there */
+	bool checked; /* and were found there, so that only news or the watch look again */
+	bool overtaken; /* somebody else's program sees packets before ours */
+	int error; /* 0, or why it has no programs: tried again every second */
 };
 
 struct ks_interfaces {
 	struct ks_kernel *kernel;
 	struct ks_record *record; /* notes whose qdiscs are ours */
+	struct ks_links links; /* every interface */
+	struct ks_role *roles; /* of each link */
 	struct ks_guarded *list;
 	size_t count;
+	struct ks_routes routes;
 };
-
-/* The zone that names an interface, KS_ZONE_NONE if none does; the language sees to it that only one can. */
-__u32 ks_interfaces_zone_of(const struct ks_policy *policy, const char *name);
 
 /*
  * Before a switch to `policy`: puts the interfaces whose zone will be another
  * in no zone, so that none is judged by the new rules as a member of its old
- * zone. Until ks_interfaces_apply() they open nothing.
+ * zone. Until ks_interfaces_apply() only rules about zone none apply to them.
  */
 int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
-/* After the switch: looks at all interfaces and brings the zone map and the filters in line. Returns the first error. */
+/*
+ * After the switch: looks at all interfaces and routes and brings the maps and the programs in line. Returns the first
+ * error of an interface that is in a zone; one in no zone that cannot be guarded is reported only.
+ */
 int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
 /* One piece of news. */
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
 			     const struct ks_interface *news);
 
-/* Tries again where attaching failed. */
-void ks_interfaces_retry(struct ks_interfaces *interfaces);
+/* Reads the news on a socket of ks_netlink_open_routes(). */
+void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd);
+
+/*
+ * Once a second: tries again where attaching failed, mends hooks that are not ours or not the first, reads routes that
+ * may have changed without news.
+ */
+void ks_interfaces_watch(struct ks_interfaces *interfaces);
+
+/* How many interfaces have our programs. */
+size_t ks_interfaces_guarded(const struct ks_interfaces *interfaces);
 
 void ks_interfaces_fini(struct ks_interfaces *interfaces);
 

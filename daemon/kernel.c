@@ -2,16 +2,19 @@
 /*
  * Life of a ks_kernel: load, pin, take over, close.
  *
- * Pins lie on a bpffs as PIN_DIR/maps/NAME and PIN_DIR/BUILD/NAME, where BUILD
- * names the build of the programs: a process of another build sees at once
- * that the programs are not its own, loads its own on the same maps, and pins
- * these instead. Maps are pinned before programs, so that a load cut short is
- * recognised as incomplete.
+ * Pins lie on a bpffs:
+ *
+ *   PIN_DIR/maps/NAME        maps, shared by all builds
+ *   PIN_DIR/BUILD/NAME       the programs of a build, and the maps of programs behind them
+ *   PIN_DIR/links/NAME       what attaches them (kernel_tcx.c, kernel_backstop.c)
+ *
+ * A process of another build sees at once that the programs are not its own. It
+ * loads its own on the same maps beside them; the old ones stay, with their
+ * maps of programs, until the last hook runs the new ones. So every packet
+ * finds a whole set of programs. Maps are pinned before programs, so that a load
+ * cut short is recognised as incomplete.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,13 +22,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "core/layout.h"
+#include "kernel_bpf.h"
 #include "kernel_priv.h"
 
 static char complaint[4096];
@@ -149,6 +153,7 @@ void ks_kernel_close(struct ks_kernel *kernel)
 		if (kernel->programs[i] >= 0)
 			close(kernel->programs[i]);
 	}
+	free(kernel->pin_dir);
 	free(kernel);
 }
 
@@ -159,113 +164,68 @@ static void kernel_cleanup(struct ks_kernel **kernel)
 
 #define KS_KERNEL_SCOPED __attribute__((cleanup(kernel_cleanup))) struct ks_kernel *
 
-/* PIN_DIR/folder, or PIN_DIR/folder/name. */
-static int pin_path(char path[PATH_MAX], const char *pin_dir, const char *folder, const char *name)
+/* Where a map is pinned. */
+static const char *folder_of(unsigned map, const char *build)
 {
-	int n = snprintf(path, PATH_MAX, "%s/%s%s%s", pin_dir, folder, name ? "/" : "", name ? name : "");
-
-	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+	return ks_kernel_map_is_of_programs(map) ? build : KS_PIN_MAPS;
 }
 
-static int pin_one(int fd, const char *pin_dir, const char *folder, const char *name)
+static __u32 map_id(int fd)
 {
-	char path[PATH_MAX];
-	int err = pin_path(path, pin_dir, folder, name);
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
 
-	if (err)
-		return err;
-	unlink(path);
-	if (bpf_obj_pin(fd, path)) {
-		err = -errno;
-		ks_kernel_complain("cannot pin %s: %s (is it on a bpf file system?)", path, strerror(-err));
-	}
-	return err;
+	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
 }
 
-static int make_folder(const char *pin_dir, const char *folder)
+/* Pins the maps that are not those of `ids` (NULL: all). */
+static int pin_maps(const struct ks_kernel *kernel, const char *build, const __u32 *ids)
 {
-	char path[PATH_MAX];
-	int err = pin_path(path, pin_dir, folder, NULL);
-
-	if (err)
-		return err;
-	if ((mkdir(pin_dir, 0700) && errno != EEXIST) || (mkdir(path, 0700) && errno != EEXIST)) {
-		err = -errno;
-		ks_kernel_complain("cannot make %s: %s", path, strerror(-err));
-	}
-	return err;
-}
-
-static int pin_maps(const struct ks_kernel *kernel, const char *pin_dir)
-{
-	int err = make_folder(pin_dir, "maps");
+	int err = ks_pin_make_folder(kernel->pin_dir, KS_PIN_MAPS) ?: ks_pin_make_folder(kernel->pin_dir, build);
 
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		if (kernel->maps[i] >= 0)
-			err = pin_one(kernel->maps[i], pin_dir, "maps", ks_kernel_map_name(i));
+		if (kernel->maps[i] >= 0 && (!ids || map_id(kernel->maps[i]) != ids[i]))
+			err = ks_pin_put(kernel->maps[i], kernel->pin_dir, folder_of(i, build), ks_kernel_map_name(i));
 	}
 	return err;
 }
 
-static int pin_programs(const struct ks_kernel *kernel, const char *pin_dir)
+static int pin_programs(const struct ks_kernel *kernel, const char *build)
 {
-	char build[KS_BUILD_TEXT];
-	int err;
-
-	ks_kernel_build(build);
-	err = make_folder(pin_dir, build);
-	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
-		if (kernel->programs[i] >= 0)
-			err = pin_one(kernel->programs[i], pin_dir, build, ks_kernel_program_name(i));
-	}
-	return err;
-}
-
-/* Empties and removes a folder of pins. */
-static int remove_folder(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	}
-	closedir(dir);
-	return rmdir(path) ? -errno : 0;
-}
-
-/* Removes every folder of pin_dir but `keep` and "maps" (keep NULL: all of them). */
-static int remove_folders(const char *pin_dir, const char *keep)
-{
-	DIR *dir = opendir(pin_dir);
-	struct dirent *entry;
 	int err = 0;
 
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
-		char path[PATH_MAX];
-
-		if (entry->d_name[0] == '.' ||
-		    (keep && (!strcmp(entry->d_name, keep) || !strcmp(entry->d_name, "maps"))))
-			continue;
-		if (!pin_path(path, pin_dir, entry->d_name, NULL))
-			err = remove_folder(path) ?: err;
+	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
+		if (kernel->programs[i] >= 0)
+			err = ks_pin_put(kernel->programs[i], kernel->pin_dir, build, ks_kernel_program_name(i));
 	}
-	closedir(dir);
 	return err;
+}
+
+static int pin_all(struct ks_kernel *kernel, const char *pin_dir, const __u32 *ids)
+{
+	char build[KS_BUILD_TEXT];
+
+	if (!kernel->pin_dir)
+		kernel->pin_dir = strdup(pin_dir);
+	if (!kernel->pin_dir)
+		return -ENOMEM;
+	ks_kernel_build(build);
+	return pin_maps(kernel, build, ids) ?: pin_programs(kernel, build);
 }
 
 int ks_kernel_unpin(const char *pin_dir)
 {
-	int err = remove_folders(pin_dir, NULL);
+	int err = ks_kernel_lower_backstop(pin_dir);
 
+	err = ks_pin_remove_folders(pin_dir, NULL) ?: err;
 	if (rmdir(pin_dir) && errno != ENOENT && !err)
 		err = -errno;
 	return err;
+}
+
+const char *ks_kernel_pin_dir(const struct ks_kernel *kernel)
+{
+	return kernel->pin_dir;
 }
 
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size)
@@ -291,12 +251,34 @@ static int start_sweeper(const struct ks_kernel *kernel)
 
 static int init_shape(const struct ks_kernel *kernel, __u32 buckets)
 {
-	struct ks_table_shape shape = { .buckets = buckets };
+	struct ks_table_shape shape = { .buckets = buckets, .layout = KS_TABLE_LAYOUT };
 	__u32 zero = 0;
 
 	if (getrandom(shape.key, sizeof(shape.key), 0) != sizeof(shape.key))
 		return -EIO;
 	return bpf_map_update_elem(kernel->maps[KS_MAP_SHAPE], &zero, &shape, BPF_ANY) ? -errno : 0;
+}
+
+static int init_seal(struct ks_kernel *kernel)
+{
+	__u8 seal = 0;
+
+	while (!seal) {
+		if (getrandom(&seal, sizeof(seal), 0) != sizeof(seal))
+			return -EIO;
+	}
+	kernel->control->seal = seal;
+	return 0;
+}
+
+/* What this process knows of the running kernel. */
+static int init_control(struct ks_kernel *kernel)
+{
+	if (ks_bpf_has_fib_mark())
+		__atomic_fetch_and(&kernel->control->flags, ~KS_CONTROL_NO_MARK, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_or(&kernel->control->flags, KS_CONTROL_NO_MARK, __ATOMIC_RELAXED);
+	return kernel->control->seal ? 0 : init_seal(kernel);
 }
 
 int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *opts, struct ks_kernel **kernel)
@@ -317,11 +299,13 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 	if (!err)
 		err = ks_kernel_map_memory(new);
 	if (!err)
+		err = init_control(new);
+	if (!err)
 		err = ks_kernel_set_policy(new, policy);
 	if (!err)
 		err = start_sweeper(new);
 	if (!err && opts->pin_dir)
-		err = pin_maps(new, opts->pin_dir) ?: pin_programs(new, opts->pin_dir);
+		err = pin_all(new, opts->pin_dir, NULL);
 	if (err)
 		return err;
 	*kernel = new;
@@ -329,95 +313,122 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 	return 0;
 }
 
-static int get_pin(const char *pin_dir, const char *folder, const char *name)
-{
-	char path[PATH_MAX];
-	int err = pin_path(path, pin_dir, folder, name);
-	int fd;
-
-	if (err)
-		return err;
-	fd = bpf_obj_get(path);
-	return fd < 0 ? -errno : fd;
-}
-
-static int get_maps(const char *pin_dir, int maps[KS_MAP_MAX])
+/* Gets what is pinned of the maps; -1 for what is not. */
+static int get_maps(const char *pin_dir, const char *build, int maps[KS_MAP_MAX])
 {
 	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
-		maps[i] = get_pin(pin_dir, "maps", ks_kernel_map_name(i));
-		if (maps[i] < 0 && i != KS_MAP_XDP_STAGES)
+		maps[i] = ks_pin_get(pin_dir, folder_of(i, build), ks_kernel_map_name(i));
+		if (maps[i] < 0 && maps[i] != -ENOENT)
 			return maps[i];
 	}
 	return 0;
 }
 
-static int get_programs(const char *pin_dir, const char *build, int programs[KS_PROGRAM_MAX])
+static void get_programs(const char *pin_dir, const char *build, int programs[KS_PROGRAM_MAX])
 {
-	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++) {
-		programs[i] = get_pin(pin_dir, build, ks_kernel_program_name(i));
-		if (programs[i] < 0 && i != KS_PROGRAM_XDP)
-			return programs[i];
-	}
-	return 0;
+	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++)
+		programs[i] = ks_pin_get(pin_dir, build, ks_kernel_program_name(i));
 }
 
-static __u32 map_id(int fd)
+/* What a daemon leaves out. */
+static bool may_lack(unsigned program)
 {
-	struct bpf_map_info info = { 0 };
-	__u32 length = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
+	return program == KS_PROGRAM_XDP || ((program == KS_PROGRAM_BACKSTOP_INPUT ||
+					      program == KS_PROGRAM_BACKSTOP_FORWARD) &&
+					     !ks_bpf_has_netfilter());
 }
 
-/* Pins the maps that are not the ones that were there. */
-static int pin_renewed(const struct ks_kernel *kernel, const char *pin_dir, const __u32 ids[KS_MAP_MAX])
+/* Whether all that this build pins is there. */
+static bool is_complete(const struct ks_kernel *kernel)
 {
-	int err = 0;
+	bool complete = true;
 
-	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		if (kernel->maps[i] >= 0 && map_id(kernel->maps[i]) != ids[i])
-			err = pin_one(kernel->maps[i], pin_dir, "maps", ks_kernel_map_name(i));
-	}
-	return err;
-}
-
-/* Another build's maps are there, its programs are not ours: ours go onto its maps. */
-static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir, const char *build)
-{
-	const struct ks_kernel_opts opts = { .tc_only = true };
-	__u32 ids[KS_MAP_MAX];
-	int reuse[KS_MAP_MAX];
-	int err;
-
-	memcpy(reuse, kernel->maps, sizeof(reuse));
 	for (unsigned i = 0; i < KS_MAP_MAX; i++)
-		ids[i] = map_id(reuse[i]);
+		complete &= kernel->maps[i] >= 0 || i == KS_MAP_XDP_STAGES;
+	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++)
+		complete &= kernel->programs[i] >= 0 || may_lack(i);
+	return complete;
+}
+
+static void close_programs(struct ks_kernel *kernel)
+{
 	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++) {
 		if (kernel->programs[i] >= 0)
 			close(kernel->programs[i]);
 		kernel->programs[i] = -1;
 	}
-	err = ks_kernel_load_programs(kernel, &opts, 0, reuse);
-	if (!err)
-		err = start_sweeper(kernel);
-	if (!err)
-		err = pin_renewed(kernel, pin_dir, ids);
-	if (!err)
-		err = pin_programs(kernel, pin_dir);
-	return err ?: remove_folders(pin_dir, build);
+}
+
+/*
+ * A control block of another shape was made anew. Its head, which never
+ * changes, goes over: packets on their way bear the seal.
+ */
+static int carry_control(int from, int to)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info), zero = 0;
+	struct ks_control control = { 0 };
+	void *old;
+	int err;
+
+	if (bpf_obj_get_info_by_fd(from, &info, &length))
+		return -errno;
+	if (info.value_size < KS_CONTROL_HEAD)
+		return -EMEDIUMTYPE;
+	old = calloc(1, info.value_size);
+	if (!old)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(from, &zero, old) ? -errno : 0;
+	memcpy(&control, old, KS_CONTROL_HEAD);
+	free(old);
+	control.active = control.listeners = 0;
+	return err ?: bpf_map_update_elem(to, &zero, &control, BPF_ANY) ? -errno : 0;
+}
+
+static int load_beside(struct ks_kernel *kernel, const int old[KS_MAP_MAX])
+{
+	const struct ks_kernel_opts opts = { .tc_only = true };
+	int err = ks_kernel_load_programs(kernel, &opts, 0, old);
+
+	if (!err && map_id(kernel->maps[KS_MAP_CONTROL]) != map_id(old[KS_MAP_CONTROL]))
+		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL]);
+	return err ?: start_sweeper(kernel);
+}
+
+/* Another build's maps are there, its programs are not ours: ours go onto its maps, beside its programs. */
+static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir)
+{
+	__u32 ids[KS_MAP_MAX];
+	int old[KS_MAP_MAX];
+	int err;
+
+	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
+		old[i] = kernel->maps[i];
+		kernel->maps[i] = -1;
+		ids[i] = old[i] < 0 ? 0 : map_id(old[i]);
+	}
+	close_programs(kernel);
+	err = load_beside(kernel, old);
+	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
+		if (old[i] >= 0)
+			close(old[i]);
+	}
+	return err ?: pin_all(kernel, pin_dir, ids);
+}
+
+static void note_build(const char *name, void *arg)
+{
+	bool *found = arg;
+
+	*found |= strcmp(name, KS_PIN_MAPS) && strcmp(name, KS_PIN_LINKS);
 }
 
 /* Programs are pinned after all maps: if some are there, a map that is missing never was. */
 static bool has_programs(const char *pin_dir)
 {
-	DIR *dir = opendir(pin_dir);
-	struct dirent *entry;
 	bool found = false;
 
-	while (dir && (entry = readdir(dir)))
-		found |= entry->d_name[0] != '.' && strcmp(entry->d_name, "maps");
-	if (dir)
-		closedir(dir);
+	ks_pin_each(pin_dir, NULL, note_build, &found);
 	return found;
 }
 
@@ -428,28 +439,59 @@ static int refuse_other_version(void)
 	return -EMEDIUMTYPE;
 }
 
+static int get_pinned(struct ks_kernel *kernel, const char *pin_dir)
+{
+	static const unsigned needed[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS, KS_MAP_CONTROL };
+	char build[KS_BUILD_TEXT];
+	int err;
+
+	ks_kernel_build(build);
+	err = get_maps(pin_dir, build, kernel->maps);
+	if (err)
+		return err;
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(needed); i++) {
+		if (kernel->maps[needed[i]] < 0)
+			return has_programs(pin_dir) ? refuse_other_version() : -ENOENT;
+	}
+	get_programs(pin_dir, build, kernel->programs);
+	return ks_kernel_check_layout(kernel->maps[KS_MAP_SHAPE]);
+}
+
 int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel)
 {
 	KS_KERNEL_SCOPED new = ks_kernel_alloc();
-	char build[KS_BUILD_TEXT];
 	int err;
 
 	ks_kernel_complain("%s", "");
 	if (!new)
 		return -ENOMEM;
-	ks_kernel_build(build);
-	err = get_maps(pin_dir, new->maps);
-	if (err)
-		return err == -ENOENT && has_programs(pin_dir) ? refuse_other_version() : err;
-	if (get_programs(pin_dir, build, new->programs))
-		err = load_on_maps(new, pin_dir, build);
+	new->pin_dir = strdup(pin_dir);
+	if (!new->pin_dir)
+		return -ENOMEM;
+	err = get_pinned(new, pin_dir);
+	if (!err && !is_complete(new))
+		err = load_on_maps(new, pin_dir);
 	if (!err)
 		err = ks_kernel_map_memory(new);
+	if (!err)
+		err = init_control(new);
 	if (err)
 		return err;
 	*kernel = new;
 	new = NULL;
 	return 0;
+}
+
+int ks_kernel_forget_old(struct ks_kernel *kernel)
+{
+	char build[KS_BUILD_TEXT];
+	int err = ks_kernel_wait(kernel); /* the old ones may be running still, and need their maps of programs */
+
+	if (err || !kernel->pin_dir)
+		return err;
+	ks_kernel_build(build);
+	ks_tcx_prune(kernel);
+	return ks_pin_remove_folders(kernel->pin_dir, build);
 }
 
 int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map)

@@ -50,6 +50,7 @@ struct ks_kernel;
 	X(HELD, ks_held)               \
 	X(SWEEPER, ks_sweeper)         \
 	X(TC_STAGES, ks_tc_stages)     \
+	X(TC_HOOKS, ks_tc_hooks)       \
 	X(XDP_STAGES, ks_xdp_stages)
 
 enum ks_kernel_map {
@@ -59,11 +60,17 @@ enum ks_kernel_map {
 		KS_MAP_MAX
 };
 
-#define KS_KERNEL_PROGRAMS(X)        \
-	X(TC_INGRESS, ks_tc_ingress) \
-	X(TC_EGRESS, ks_tc_egress)   \
-	X(XDP, ks_xdp)               \
-	X(START, ks_start)           \
+#define KS_KERNEL_PROGRAMS(X)                    \
+	X(TC_INGRESS, ks_tc_ingress)             \
+	X(TC_EGRESS, ks_tc_egress)               \
+	X(FIRST_INGRESS, ks_first_ingress)       \
+	X(FIRST_EGRESS, ks_first_egress)         \
+	X(LATER_INGRESS, ks_later_ingress)       \
+	X(LATER_EGRESS, ks_later_egress)         \
+	X(BACKSTOP_INPUT, ks_backstop_input)     \
+	X(BACKSTOP_FORWARD, ks_backstop_forward) \
+	X(XDP, ks_xdp)                           \
+	X(START, ks_start)                       \
 	X(KILL, ks_kill)
 
 enum ks_kernel_program {
@@ -88,17 +95,25 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 
 /*
  * Takes over what an earlier process pinned in pin_dir. If those programs came
- * from another build, loads ours on the same maps and pins them instead; the
- * filters must then be attached again. -ENOENT: nothing is pinned there, or
- * not all of it; -EMEDIUMTYPE: its maps have other shapes than ours.
+ * from another build, loads ours on the same table beside them. The old ones
+ * go on until each hook is attached again and ks_kernel_forget_old() is
+ * called, so that no packet is lost; the policy must be set before the first
+ * hook is attached. -ENOENT: nothing is pinned there, or not all of it;
+ * -EMEDIUMTYPE: its table has another layout than ours (core/layout.h).
  */
 int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel);
+
+/* After a takeover, when all hooks are ours: removes the programs of other builds, and links that nobody needs. */
+int ks_kernel_forget_old(struct ks_kernel *kernel);
 
 /* Closes descriptors and mappings. Pins and attached filters stay. */
 void ks_kernel_close(struct ks_kernel *kernel);
 
-/* Removes the pins of pin_dir and the directory; with nothing attached and no process left, that frees all. */
+/* Removes the pins of pin_dir and the directory, links and backstop too; with no process left, that frees all. */
 int ks_kernel_unpin(const char *pin_dir);
+
+/* The directory of the pins, NULL without one. */
+const char *ks_kernel_pin_dir(const struct ks_kernel *kernel);
 
 /* Why the last load or reopen failed, for people; "" if there is nothing to say. Static memory, one thread. */
 const char *ks_kernel_complaint(void);
@@ -127,29 +142,68 @@ bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_
 void ks_kernel_each_port(const struct ks_kernel *kernel,
 			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg);
 
+/* What the box is addressed by, and the networks of its links (bpf/maps.h). Forgetting what is not there is no error. */
+int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);
+int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *key);
+void ks_kernel_each_local(const struct ks_kernel *kernel,
+			  void (*fn)(const struct ks_local_key *key, const struct ks_local *local, void *arg),
+			  void *arg);
+
+/* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
+int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind);
+int ks_kernel_forget_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key);
+void ks_kernel_each_stacked(const struct ks_kernel *kernel,
+			    void (*fn)(const struct ks_stacked_key *key, __u32 kind, void *arg), void *arg);
+
 /* The two places on an interface where a program sits. */
 #define KS_HOOK_INGRESS 1U
 #define KS_HOOK_EGRESS 2U
 #define KS_HOOK_BOTH (KS_HOOK_INGRESS | KS_HOOK_EGRESS)
 
 /*
- * Attaches the tc programs to the hooks of an interface, replacing ours of
- * before in one step. Filters of others stay; ours have a fixed priority and
- * handle. Idempotent. *created (NULL: not wanted) is set to whether the clsact
- * qdisc had to be made for it. -EBUSY: a filter of another kind sits at our
- * priority. With several interfaces attach all ingress hooks first: an egress
- * hook takes what no ingress hook has judged for the box's own.
+ * Attaches the programs to the hooks of an interface, as the first ones to see
+ * packets: by tcx links (Linux 6.6), else by filters on a clsact qdisc. Ours
+ * of before are replaced, and ours that are not first any more are put first,
+ * without a packet that is inspected twice or not at all. What others have
+ * attached stays. Idempotent. *created (NULL: not wanted) is set to whether a clsact
+ * qdisc had to be made. -EADDRINUSE: there is an `ingress` qdisc, and no tcx.
+ * With several interfaces attach all ingress hooks first: an egress hook takes
+ * what no ingress hook has judged for the box's own.
  */
 int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created);
 
-/* Which hooks of the interface run the programs of this ks_kernel now. */
+/* Which hooks of the interface run the programs of this ks_kernel now, first or not. */
 unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
 
+/* How our programs sit on an interface. Index 0 is ingress, 1 egress. */
+struct ks_hook_state {
+	bool tcx; /* by tcx links; false: by a clsact qdisc */
+	bool first[2]; /* nobody's program sees packets before ours */
+	bool present[2];
+};
+
+/* Costs two system calls by tcx, some netlink messages by clsact. */
+int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
+
 /*
- * Takes our filters off an interface; with remove_qdisc also the clsact qdisc
+ * Puts the backstop in force (bpf/backstop.bpf.c), or the one of this build in
+ * place of another's. It drops what comes by an interface that is neither
+ * guarded nor ignored, so it is raised after all ingress hooks are attached.
+ * -EOPNOTSUPP: this kernel has none (before 6.4).
+ */
+int ks_kernel_raise_backstop(struct ks_kernel *kernel);
+
+/* Takes it away: before the first hook is detached. Needs no ks_kernel; 0 if there was none. */
+int ks_kernel_lower_backstop(const char *pin_dir);
+
+/* Returns true if the backstop is in force now. */
+bool ks_kernel_backstop(const struct ks_kernel *kernel);
+
+/*
+ * Takes our programs off an interface; with remove_qdisc also the clsact qdisc
  * if nobody's filter is left on it. Needs no ks_kernel; 0 if nothing was there.
  */
-int ks_kernel_detach(unsigned ifindex, bool remove_qdisc);
+int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc);
 
 /* Descriptors stay the kernel's. That of a program which was left out is -1. */
 int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map);

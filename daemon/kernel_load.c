@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "kernel_bpf.h"
 #include "kernel_priv.h"
 #include "keepstate.skel.h"
 
@@ -62,54 +63,109 @@ static int complain_load(int err)
 	return err;
 }
 
+/* What becomes of a map of another build when ours takes over. */
+enum fate {
+	FATE_KEPT, /* the table: taken, or there is no takeover */
+	FATE_POLICY, /* taken if all of this fate fit; else the policy is installed in new ones */
+	FATE_FILLED, /* taken if it fits, else made anew: counters, and what the daemon fills before the first attach */
+	FATE_OWN, /* never taken: programs, and events, whose form no shape tells */
+};
+
+static enum fate fate_of(unsigned map)
+{
+	switch (map) {
+	case KS_MAP_TABLE:
+	case KS_MAP_SHAPE:
+	case KS_MAP_COUNTS:
+		return FATE_KEPT;
+	case KS_MAP_CONTROL:
+	case KS_MAP_CONFIGS:
+	case KS_MAP_RULES:
+	case KS_MAP_SETS:
+	case KS_MAP_RANGES:
+	case KS_MAP_TARGETS:
+		return FATE_POLICY;
+	case KS_MAP_EVENTS:
+		return FATE_OWN;
+	default:
+		return ks_kernel_map_is_of_programs(map) ? FATE_OWN : FATE_FILLED;
+	}
+}
+
+bool ks_kernel_map_is_of_programs(enum ks_kernel_map map)
+{
+	return map == KS_MAP_TC_STAGES || map == KS_MAP_TC_HOOKS || map == KS_MAP_XDP_STAGES;
+}
+
+static struct bpf_map *find_map(const struct bpf_object *object, unsigned map)
+{
+	return bpf_object__find_map_by_name(object, ks_kernel_map_name(map));
+}
+
+static int map_info(int fd, struct bpf_map_info *info)
+{
+	__u32 length = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_obj_get_info_by_fd(fd, info, &length) ? -errno : 0;
+}
+
+/* Whether the maps inside of a map of maps have our shape; where there are none, nobody says that they have. */
+static bool has_inner_shape(struct bpf_map *map, int fd)
+{
+	const struct bpf_map *inner = bpf_map__inner_map(map);
+	struct bpf_map_info info;
+	bool same = false;
+
+	for (__u32 slot = 0, id; inner && slot < bpf_map__max_entries(map); slot++) {
+		int inner_fd = bpf_map_lookup_elem(fd, &slot, &id) ? -1 : bpf_map_get_fd_by_id(id);
+
+		if (inner_fd < 0)
+			continue;
+		same = !map_info(inner_fd, &info) && info.value_size == bpf_map__value_size(inner);
+		close(inner_fd);
+	}
+	return same;
+}
+
 /* The table is sized by the policy, so its number of entries may differ; nothing else may. */
-static bool has_shape(const struct bpf_map *map, int fd, bool sized)
+static bool fits(const struct bpf_object *object, unsigned i, int fd)
 {
-	struct bpf_map_info info = { 0 };
-	__u32 length = sizeof(info);
+	struct bpf_map *map = find_map(object, i);
+	struct bpf_map_info info;
 
-	return !bpf_obj_get_info_by_fd(fd, &info, &length) && info.type == bpf_map__type(map) &&
-	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
-	       (sized || info.max_entries == bpf_map__max_entries(map));
+	if (!map || fd < 0 || map_info(fd, &info) || info.type != bpf_map__type(map) ||
+	    info.key_size != bpf_map__key_size(map) || info.value_size != bpf_map__value_size(map))
+		return false;
+	if (i != KS_MAP_TABLE && info.max_entries != bpf_map__max_entries(map))
+		return false;
+	return info.type != BPF_MAP_TYPE_ARRAY_OF_MAPS || has_inner_shape(map, fd);
 }
 
-/* Maps that may begin anew when another build's have another shape: counters and working memory. */
-static bool is_renewable(unsigned map)
+static int refuse_table(unsigned map)
 {
-	return map == KS_MAP_REASONS || map == KS_MAP_RULE_COUNTS || map == KS_MAP_EVENTS ||
-	       map == KS_MAP_EVENTS_LOST || map == KS_MAP_SCRATCH || map == KS_MAP_HELD;
-}
-
-/* Tables of programs: those of another build stay with its programs until these are gone. */
-static bool is_of_programs(unsigned map)
-{
-	return map == KS_MAP_TC_STAGES || map == KS_MAP_XDP_STAGES;
-}
-
-static int reuse_one(const struct bpf_object *object, unsigned i, int fd)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
-
-	if (!map)
-		return -ENOENT;
-	if (is_of_programs(i))
-		return 0;
-	if (has_shape(map, fd, i == KS_MAP_TABLE))
-		return bpf_map__reuse_fd(map, fd);
-	if (is_renewable(i))
-		return 0;
 	ks_kernel_complain("the running firewall was started by another version of Keepstate whose map %s has another "
 			   "shape: its states cannot be taken over. Stop it (keepstate stop), then start again",
-			   bpf_map__name(map));
+			   ks_kernel_map_name(map));
 	return -EMEDIUMTYPE;
 }
 
 static int reuse_maps(const struct bpf_object *object, const int *reuse)
 {
+	bool policy_fits = true;
 	int err = 0;
 
-	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++)
-		err = reuse_one(object, i, reuse[i]);
+	for (unsigned i = 0; i < KS_MAP_MAX; i++)
+		policy_fits &= fate_of(i) != FATE_POLICY || fits(object, i, reuse[i]);
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		enum fate fate = fate_of(i);
+		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_POLICY || policy_fits);
+
+		if (taken)
+			err = bpf_map__reuse_fd(find_map(object, i), reuse[i]);
+		else if (fate == FATE_KEPT)
+			err = refuse_table(i);
+	}
 	return err;
 }
 
@@ -162,6 +218,25 @@ static void leave_xdp_out(const struct bpf_object *object)
 	bpf_map__set_type(stages, BPF_MAP_TYPE_ARRAY); /* libbpf 1.1 fills tables of programs even if it makes none */
 }
 
+/*
+ * libbpf 1.1 does not know their type, and the kernel does so from 6.4 on. What
+ * they read of the kernel's structures is found by its own description (BTF).
+ */
+static void prepare_backstop(const struct bpf_object *object, bool test_mode)
+{
+	static const enum ks_kernel_program programs[] = { KS_PROGRAM_BACKSTOP_INPUT, KS_PROGRAM_BACKSTOP_FORWARD };
+	bool wanted = !test_mode && ks_bpf_has_netfilter();
+
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(programs); i++) {
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(object, ks_kernel_program_name(programs[i]));
+
+		bpf_program__set_type(program, KS_BPF_PROG_TYPE_NETFILTER);
+		bpf_program__set_expected_attach_type(program, KS_BPF_NETFILTER);
+		bpf_program__set_autoload(program, wanted);
+	}
+}
+
 static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
 			 const int *reuse)
 {
@@ -170,6 +245,7 @@ static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_
 	skeleton->rodata->ks_test_mode = opts->test_mode;
 	if (opts->tc_only)
 		leave_xdp_out(skeleton->obj);
+	prepare_backstop(skeleton->obj, opts->test_mode);
 	if (reuse)
 		err = reuse_maps(skeleton->obj, reuse);
 	else

@@ -122,13 +122,10 @@ static void empty_slot(const struct ks_kernel *kernel, __u32 slot)
 	bpf_map_delete_elem(kernel->maps[KS_MAP_TARGETS], &slot);
 }
 
-/*
- * Returns after every program that runs now has ended: putting the map that
- * is there once more changes nothing, but waits a grace period.
- */
-static int wait_for_programs(const struct ks_kernel *kernel, __u32 slot)
+/* Putting the map that is there once more changes nothing, but waits a grace period. */
+int ks_kernel_wait(const struct ks_kernel *kernel)
 {
-	__u32 id;
+	__u32 slot = kernel->control->active & 1, id;
 	int fd, err;
 
 	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_RULES], &slot, &id))
@@ -176,7 +173,7 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	kernel->configs[slot] = policy->config;
 	kernel->configs[slot].generation = kernel->configs[old].generation + 1;
 	__atomic_store_n(&kernel->control->active, slot, __ATOMIC_RELEASE);
-	if (!wait_for_programs(kernel, slot))
+	if (!ks_kernel_wait(kernel))
 		empty_slot(kernel, old);
 	return 0;
 }
@@ -208,6 +205,8 @@ int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex)
 
 	if (err)
 		return err;
+	for (unsigned at = 0; kernel->pin_dir && at < KS_AT_MAX; at++)
+		ks_tcx_detach(kernel->pin_dir, ifindex, at); /* an interface that is gone leaves pins */
 	return bpf_map_delete_elem(kernel->maps[KS_MAP_PORTS], &ifindex) && errno != ENOENT ? -errno : 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of the kernel loader: what kernel.c, kernel_load.c, kernel_policy.c, kernel_read.c and kernel_tc.c share. */
+/* Inside of the kernel loader: what the files kernel*.c share. */
 #ifndef KS_DAEMON_KERNEL_PRIV_H
 #define KS_DAEMON_KERNEL_PRIV_H
 
@@ -19,6 +19,7 @@ struct ks_kernel {
 	struct ks_config *configs; /* [KS_SLOTS] */
 
 	unsigned cpus; /* possible processors: values of a per-CPU map */
+	char *pin_dir; /* NULL: nothing is pinned */
 };
 
 #define KS_BUILD_TEXT 17
@@ -36,9 +37,9 @@ int ks_kernel_map_memory(struct ks_kernel *kernel);
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
 
 /*
- * Loads the programs of the skeleton. With `reuse` its maps are taken (their
- * shapes must be ours; counters may begin anew), else a table of `buckets` is
- * made. Sets the descriptors of `kernel` and closes those it had.
+ * Loads the programs of the skeleton. With `reuse` the maps of another build
+ * are taken as far as they fit (-EMEDIUMTYPE: the table does not), else a table of
+ * `buckets` is made. Sets the descriptors of `kernel` and closes those it had.
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
 			    const int *reuse);
@@ -52,6 +53,52 @@ void ks_kernel_build(char text[KS_BUILD_TEXT]);
 
 /* Copies a slot of the table as it is at one moment (kernel_read.c). Returns false while somebody keeps writing. */
 bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy);
+
+/* Returns true for maps that hold programs: each build has its own, which live as long as these programs. */
+bool ks_kernel_map_is_of_programs(enum ks_kernel_map map);
+
+/* Returns after every program that runs now has ended. */
+int ks_kernel_wait(const struct ks_kernel *kernel);
+
+/* Refuses a table that another build laid out otherwise: 0 or -EMEDIUMTYPE (kernel_layout.c). */
+int ks_kernel_check_layout(int shape_fd);
+
+/* --- pins (kernel_pins.c): pin_dir/folder/name --- */
+
+#define KS_PIN_MAPS "maps"
+#define KS_PIN_LINKS "links"
+#define KS_PIN_FRESH "+" /* ends the name of a pin that is about to replace another */
+
+typedef void ks_pin_fn(const char *name, void *arg);
+
+int ks_pin_make_folder(const char *pin_dir, const char *folder);
+int ks_pin_put(int fd, const char *pin_dir, const char *folder, const char *name); /* in place of what is there */
+int ks_pin_get(const char *pin_dir, const char *folder, const char *name); /* a descriptor, or -errno */
+int ks_pin_remove(const char *pin_dir, const char *folder, const char *name);
+int ks_pin_remove_link(const char *pin_dir, const char *name); /* detaches it before */
+int ks_pin_each(const char *pin_dir, const char *folder, ks_pin_fn *fn, void *arg); /* folder NULL: the folders */
+int ks_pin_remove_folders(const char *pin_dir, const char *keep); /* keep NULL: all; else not these, maps and links */
+
+/* --- hooks (kernel_hooks.c; by tcx in kernel_tcx.c, by clsact in kernel_tc.c) --- */
+
+enum { KS_AT_INGRESS, KS_AT_EGRESS, KS_AT_MAX };
+
+/* What sits on a hook: our program, or one of those that keep it covered while ours is moved (bpf/hook.bpf.c). */
+enum ks_role { KS_ROLE_OWN, KS_ROLE_FIRST, KS_ROLE_LATER, KS_ROLE_MAX };
+
+int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_role role);
+
+int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
+int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at);
+void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
+void ks_tcx_prune(struct ks_kernel *kernel); /* links of interfaces that are gone or not guarded */
+
+int ks_clsact_prepare(unsigned ifindex, bool *created);
+int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
+int ks_clsact_detach(unsigned ifindex, unsigned at);
+void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
+bool ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at); /* if there is one of ours */
+void ks_clsact_remove_if_empty(unsigned ifindex);
 
 const char *ks_kernel_map_name(enum ks_kernel_map map);
 const char *ks_kernel_program_name(enum ks_kernel_program program);

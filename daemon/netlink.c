@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See netlink.h. Messages are read with the macros of linux/netlink.h, which check lengths. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,36 +10,60 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/netlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include "netlink.h"
+#include "netlink_priv.h"
 
 #define KS_BUFFER 32768
+#define KS_BACKLOG (4 << 20) /* bytes of news that may wait while the daemon is busy */
 
-/* Handles one message of a reply; nonzero ends the reading. */
-typedef int message_fn(const struct nlmsghdr *message, void *arg);
-
-int ks_netlink_open(bool news)
+static int open_socket(bool blocks)
 {
-	const unsigned groups = RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = news ? groups : 0 };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (news ? SOCK_NONBLOCK : 0), NETLINK_ROUTE);
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (blocks ? 0 : SOCK_NONBLOCK), NETLINK_ROUTE);
+	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address))) {
-		int err = -errno;
+	if (!bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
 
-		close(fd);
-		return err;
+int ks_netlink_socket(const unsigned *groups)
+{
+	const int backlog = KS_BACKLOG;
+	int fd = open_socket(!groups);
+
+	if (fd < 0 || !groups)
+		return fd;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &backlog, sizeof(backlog)); /* without it news are lost sooner */
+	for (; *groups; groups++) {
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, groups, sizeof(*groups)) && errno != EINVAL) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
 	}
 	return fd;
 }
 
+int ks_netlink_open(bool news)
+{
+	static const unsigned groups[] = { RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0 };
+
+	return ks_netlink_socket(news ? groups : NULL);
+}
+
 /* Calls fn for the messages of a datagram. Returns 1 when the reply is over, 0 if more follows, -errno. */
-static int each_message(const void *buffer, int length, message_fn *fn, void *arg)
+static int each_message(const void *buffer, int length, ks_message_fn *fn, void *arg)
 {
 	const struct nlmsghdr *message = buffer;
 
@@ -52,7 +77,7 @@ static int each_message(const void *buffer, int length, message_fn *fn, void *ar
 	return 0;
 }
 
-static int read_reply(int fd, message_fn *fn, void *arg)
+static int read_reply(int fd, ks_message_fn *fn, void *arg)
 {
 	char buffer[KS_BUFFER] __attribute__((aligned(8)));
 	int result = 0;
@@ -69,9 +94,9 @@ static int read_reply(int fd, message_fn *fn, void *arg)
 	return result < 0 ? result : 0;
 }
 
-static int dump(const void *request, size_t size, message_fn *fn, void *arg)
+int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *arg)
 {
-	int fd = ks_netlink_open(false);
+	int fd = ks_netlink_socket(NULL);
 	int err;
 
 	if (fd < 0)
@@ -81,24 +106,72 @@ static int dump(const void *request, size_t size, message_fn *fn, void *arg)
 	return err;
 }
 
+int ks_netlink_read(int fd, ks_message_fn *fn, void *arg)
+{
+	char buffer[KS_BUFFER] __attribute__((aligned(8)));
+
+	for (;;) {
+		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		each_message(buffer, (int)n, fn, arg);
+	}
+}
+
 struct link_reader {
 	ks_interface_fn *fn;
 	void *arg;
 };
+
+static void read_kind(const struct rtattr *info, struct ks_interface *interface)
+{
+	const struct rtattr *attr = RTA_DATA(info);
+	int length = (int)RTA_PAYLOAD(info);
+
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == IFLA_INFO_KIND)
+			snprintf(interface->kind, sizeof(interface->kind), "%.*s", (int)RTA_PAYLOAD(attr),
+				 (const char *)RTA_DATA(attr));
+	}
+}
+
+static unsigned number_of(const struct rtattr *attr)
+{
+	unsigned number = 0;
+
+	if (RTA_PAYLOAD(attr) == sizeof(number))
+		memcpy(&number, RTA_DATA(attr), sizeof(number));
+	return number;
+}
 
 static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
 			    struct ks_interface *interface)
 {
 	const struct rtattr *attr = IFLA_RTA(info);
 	int length = (int)IFLA_PAYLOAD(message);
+	bool elsewhere = false;
 
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
 		if (attr->rta_type == IFLA_IFNAME)
 			snprintf(interface->name, sizeof(interface->name), "%.*s", (int)RTA_PAYLOAD(attr),
 				 (const char *)RTA_DATA(attr));
 		else if (attr->rta_type == IFLA_MASTER)
-			interface->bridged = true;
+			interface->master = number_of(attr);
+		else if (attr->rta_type == IFLA_LINK)
+			interface->lower = number_of(attr);
+		else if (attr->rta_type == IFLA_LINK_NETNSID)
+			elsewhere = true;
+		else if (attr->rta_type == IFLA_LINKINFO)
+			read_kind(attr, interface);
+		else if (attr->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(attr) == sizeof(interface->mac) &&
+			 !interface->layer3)
+			memcpy(interface->mac, RTA_DATA(attr), sizeof(interface->mac));
 	}
+	if (elsewhere || interface->lower == interface->ifindex)
+		interface->lower = 0;
 }
 
 static int read_link(const struct nlmsghdr *message, void *arg)
@@ -111,6 +184,7 @@ static int read_link(const struct nlmsghdr *message, void *arg)
 		return 0; /* another family: a bridge's word about its port */
 	interface.ifindex = (unsigned)info->ifi_index;
 	interface.up = info->ifi_flags & IFF_UP;
+	interface.loopback = info->ifi_type == ARPHRD_LOOPBACK;
 	interface.layer3 = info->ifi_type != ARPHRD_ETHER && info->ifi_type != ARPHRD_LOOPBACK;
 	read_attributes(message, info, &interface);
 	reader->fn(&interface, reader->arg);
@@ -241,7 +315,7 @@ int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return dump(&request, sizeof(request), read_address, &reader);
+	return ks_netlink_dump(&request, sizeof(request), read_address, &reader);
 }
 
 int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
@@ -256,23 +330,14 @@ int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return dump(&request, sizeof(request), read_any, &reader);
+	return ks_netlink_dump(&request, sizeof(request), read_any, &reader);
 }
 
 int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg)
 {
 	struct link_reader reader = { .fn = fn, .arg = arg };
-	char buffer[KS_BUFFER] __attribute__((aligned(8)));
 
-	for (;;) {
-		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		each_message(buffer, (int)n, read_any, &reader);
-	}
+	return ks_netlink_read(fd, read_any, &reader);
 }
 
 static int read_route(const struct nlmsghdr *message, void *arg)
@@ -309,11 +374,95 @@ int ks_netlink_route(const void *address, size_t size, unsigned *ifindex)
 	int err;
 
 	memcpy(request.address, address, size);
-	err = dump(&request, request.header.nlmsg_len, read_route, &found);
+	err = ks_netlink_dump(&request, request.header.nlmsg_len, read_route, &found);
 	if (err && err != -ENETUNREACH && err != -EHOSTUNREACH)
 		return err;
 	*ifindex = found;
 	return 0;
+}
+
+struct qdisc_reader {
+	unsigned ifindex;
+	bool is_ingress;
+};
+
+static int read_qdisc(const struct nlmsghdr *message, void *arg)
+{
+	const struct tcmsg *info = NLMSG_DATA(message);
+	const struct rtattr *attr = TCA_RTA(info);
+	int length = (int)NLMSG_PAYLOAD(message, sizeof(*info));
+	struct qdisc_reader *reader = arg;
+
+	if (message->nlmsg_type != RTM_NEWQDISC || (unsigned)info->tcm_ifindex != reader->ifindex)
+		return 0;
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == TCA_KIND && !strncmp(RTA_DATA(attr), "ingress", RTA_PAYLOAD(attr)))
+			reader->is_ingress = true;
+	}
+	return 0;
+}
+
+int ks_netlink_has_ingress_qdisc(unsigned ifindex)
+{
+	struct qdisc_reader reader = { .ifindex = ifindex };
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETQDISC,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex },
+	};
+
+	return ks_netlink_dump(&request, sizeof(request), read_qdisc, &reader) ?: reader.is_ingress;
+}
+
+/* Only chain 0 is entered by itself. */
+static bool is_of_first_chain(const struct nlmsghdr *message, const struct tcmsg *info)
+{
+	const struct rtattr *attr = TCA_RTA(info);
+	int length = (int)NLMSG_PAYLOAD(message, sizeof(*info));
+	__u32 chain = 0;
+
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == TCA_CHAIN && RTA_PAYLOAD(attr) == sizeof(chain))
+			memcpy(&chain, RTA_DATA(attr), sizeof(chain));
+	}
+	return chain == 0;
+}
+
+/* Filters come in the order in which they are asked. */
+static int take_first_filter(const struct nlmsghdr *message, void *arg)
+{
+	const struct tcmsg *info = NLMSG_DATA(message);
+	struct ks_first_filter *first = arg;
+
+	if (message->nlmsg_type != RTM_NEWTFILTER || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ||
+	    first->handle || !info->tcm_handle || !is_of_first_chain(message, info))
+		return 0;
+	first->handle = info->tcm_handle;
+	first->priority = TC_H_MAJ(info->tcm_info) >> 16;
+	first->all_protocols = TC_H_MIN(info->tcm_info) == htons(ETH_P_ALL);
+	return 0;
+}
+
+int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETTFILTER,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC,
+			  .tcm_ifindex = (int)ifindex,
+			  .tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS) },
+	};
+
+	memset(first, 0, sizeof(*first));
+	return ks_netlink_dump(&request, sizeof(request), take_first_filter, first);
 }
 
 /* The kernel also lists a header for each (priority, protocol) without a handle: only filters have TCA_OPTIONS. */
@@ -343,7 +492,7 @@ int ks_netlink_count_filters(unsigned ifindex)
 				    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 			.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parents[i] },
 		};
-		int err = dump(&request, sizeof(request), count_filter, &count);
+		int err = ks_netlink_dump(&request, sizeof(request), count_filter, &count);
 
 		if (err)
 			return err;

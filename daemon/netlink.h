@@ -20,8 +20,12 @@ struct ks_interface {
 	bool filters; /* only its tc filters or qdiscs changed: name and up are not filled */
 	bool addresses; /* only its addresses changed: the same */
 	bool up;
-	bool bridged; /* belongs to a bridge, bond or the like */
 	bool layer3; /* frames have no Ethernet header: tun, WireGuard, tunnels */
+	bool loopback;
+	unsigned master; /* ifindex of the bridge, bond or VRF that it belongs to; 0: none */
+	unsigned lower; /* of the device that it is stacked on in this namespace (of veth: the other end); 0: none */
+	__u8 mac[6]; /* zeros without one */
+	char kind[16]; /* the driver's: "bridge", "vrf", "bond", "macvlan", ...; "" of most network cards */
 	char name[16];
 };
 
@@ -61,6 +65,18 @@ int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg);
  * 16): sets *ifindex, 0 if the address is the box's own or cannot be reached.
  */
 int ks_netlink_route(const void *address, size_t size, unsigned *ifindex);
+
+/* Returns 1 if the interface has an `ingress` qdisc, which takes the place of clsact, 0 if not, or -errno. */
+int ks_netlink_has_ingress_qdisc(unsigned ifindex);
+
+/* The filter that sees packets first. */
+struct ks_first_filter {
+	unsigned handle; /* 0: there is no filter */
+	unsigned priority;
+	bool all_protocols;
+};
+
+int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
 
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
 int ks_netlink_count_filters(unsigned ifindex);

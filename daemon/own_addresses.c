@@ -6,40 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "interfaces.h"
 #include "netlink.h"
+#include "roles.h"
 
-/* The interfaces of one zone, and their addresses in the kernel's order. */
+/* The interfaces of the namespace, and the addresses of one zone in the kernel's order. */
 struct own {
-	const struct ks_policy *policy;
+	const struct ks_links *links;
+	const struct ks_role *roles;
 	unsigned zone;
-	unsigned *indices;
-	size_t index_count;
 	struct ks_own_address *list;
 	size_t count;
 	int err;
 };
 
-static void take_interface(const struct ks_interface *interface, void *arg)
-{
-	struct own *own = arg;
-	unsigned *indices;
-
-	if (ks_interfaces_zone_of(own->policy, interface->name) != own->zone)
-		return;
-	indices = reallocarray(own->indices, own->index_count + 1, sizeof(*indices));
-	if (!indices) {
-		own->err = -ENOMEM;
-		return;
-	}
-	own->indices = indices;
-	indices[own->index_count++] = interface->ifindex;
-}
-
+/* An interface has addresses of the zone if it is in it, or carries a port that is. */
 static bool is_of_zone(const struct own *own, unsigned ifindex)
 {
-	for (size_t i = 0; i < own->index_count; i++) {
-		if (own->indices[i] == ifindex)
+	for (size_t i = 0; i < own->links->count; i++) {
+		const struct ks_role *role = &own->roles[i];
+
+		if (role->bearer == ifindex && role->zone == own->zone &&
+		    (role->kind == KS_ROLE_GUARDED || role->kind == KS_ROLE_PORT))
 			return true;
 	}
 	return false;
@@ -61,30 +48,39 @@ static void take_address(const struct ks_interface_address *address, void *arg)
 	list[own->count++] = (struct ks_own_address){ .addr = address->addr, .family = address->family };
 }
 
-static int fill_zone(struct ks_policy *policy, unsigned zone)
+static int fill_zone(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone)
 {
-	struct own own = { .policy = policy, .zone = zone };
-	int err = ks_netlink_each_interface(take_interface, &own) ?: own.err;
+	struct own own = { .links = links, .roles = roles, .zone = zone };
+	int err = ks_netlink_each_address(0, take_address, &own) ?: own.err;
 
 	if (!err)
-		err = ks_netlink_each_address(0, take_address, &own) ?: own.err;
-	if (!err)
 		err = ks_policy_set_addresses(policy, zone, own.list, own.count);
-	free(own.indices);
 	free(own.list);
 	return err;
 }
 
+static int fill_zones(struct ks_policy *policy, const struct ks_links *links)
+{
+	struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
+	int changed = 0, err = roles ? 0 : -ENOMEM;
+
+	if (roles)
+		ks_roles_decide(policy, links, roles);
+	for (size_t i = 0; err >= 0 && i < policy->address_set_count; i++) {
+		err = fill_zone(policy, links, roles, policy->address_sets[i].zone);
+		changed |= err > 0;
+	}
+	free(roles);
+	return err < 0 ? err : changed;
+}
+
 int ks_own_addresses_fill(struct ks_policy *policy)
 {
-	int changed = 0;
+	struct ks_links links = { 0 };
+	int err = policy->address_set_count ? ks_links_read(&links) : 0;
 
-	for (size_t i = 0; i < policy->address_set_count; i++) {
-		int err = fill_zone(policy, policy->address_sets[i].zone);
-
-		if (err < 0)
-			return err;
-		changed |= err;
-	}
-	return changed;
+	if (!err && policy->address_set_count)
+		err = fill_zones(policy, &links);
+	ks_links_fini(&links);
+	return err;
 }

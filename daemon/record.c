@@ -237,7 +237,7 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return result;
 }
 
-/* What stands in the tables by the number of a zone: where destinations are, and the zones' own addresses. */
+/* What stands in the tables by the number of a zone: where destinations are, the zones' own addresses, and whose sources are checked. */
 static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
 {
 	struct ks_addr address[KS_ZONE_MAX][2];
@@ -255,6 +255,7 @@ static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 	memcpy(address, policy->config.address, sizeof(address));
 	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
 		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));
+	policy->config.antispoof = map_mask(policy->config.antispoof, map);
 }
 
 /* The map is a permutation, so that "any zone" stays any zone. */

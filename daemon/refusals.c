@@ -14,6 +14,10 @@ static const struct {
 	{ KS_REASON_HALF_OPEN_FULL, "the budget of half-open connections is spent: new ones are refused" },
 	{ KS_REASON_FRAGMENT_LIMIT, "too many datagrams in fragments: new ones are refused" },
 	{ KS_REASON_NO_PORT, "no free port for translation: new flows are refused" },
+	{ KS_REASON_FOREIGN_NAT,
+	  "another program (nftables, iptables) translates addresses between guarded interfaces: "
+	  "leave these alone by `ignore`" },
+	{ KS_REASON_UNGUARDED, "packets came by an interface that is neither guarded nor ignored, and were dropped" },
 	{ KS_REASON_NO_ADDRESS, "no address for translation: new flows are refused" },
 };
 
@@ -42,7 +46,7 @@ void ks_refusals_tell(struct ks_refusals *refusals, const struct ks_count counts
 {
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(kinds); i++) {
 		__u64 packets = counts[kinds[i].reason].packets, news = packets - refusals->kind[i].told;
-		char bound[48] = "", line[160];
+		char bound[48] = "", line[256];
 
 		if (!news || (refusals->kind[i].when && now - refusals->kind[i].when < INTERVAL))
 			continue;

@@ -2,7 +2,7 @@
 /*
  * Tells the administrator that the box runs out of something: a full table,
  * the budget of half-open connections, of datagrams in fragments, ports or
- * addresses for translation. Each kind is told at once when it begins and
+ * addresses for translation; and of packets that another program or an unguarded interface brought. Each kind is told at once when it begins and
  * then once a minute at most, with how many packets it was; so a flood
  * writes a line a minute, not a line a packet. Counted they all are.
  */
@@ -11,7 +11,7 @@
 
 #include "core/env.h"
 
-#define KS_REFUSALS_KINDS 5U
+#define KS_REFUSALS_KINDS 7U
 
 struct ks_refusals {
 	struct {

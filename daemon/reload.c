@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Putting policies into force. The order keeps every promise at every moment:
+ * Putting policies into force. A thread loads the policy while the daemon goes on to
+ * guard interfaces that come; the rest is done by the daemon's own. The order keeps every promise at every moment:
  * load and test, give rules and zones their old ids, write the record, take
  * interfaces that change zones out of the zone map, switch, then bring zone
  * map and filters in line. Before the switch any failure leaves the old policy
  * as it was.
  */
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "coverage.h"
@@ -149,7 +153,7 @@ static void follow_interfaces(struct ks_daemon *daemon)
 void ks_daemon_note_guard(struct ks_daemon *daemon)
 {
 	for (size_t i = 0; !daemon->record.since && i < daemon->interfaces.count; i++) {
-		if (daemon->interfaces.list[i].error)
+		if (!ks_role_has_programs(daemon->interfaces.list[i].role) || daemon->interfaces.list[i].error)
 			continue;
 		daemon->record.since = time(NULL);
 		ks_record_write(&daemon->record, daemon->instance.record);
@@ -169,26 +173,23 @@ static json_t *find_change(const struct ks_daemon *daemon, const struct ks_inter
 {
 	const struct ks_interfaces *now = &daemon->interfaces;
 	json_t *change =
-		json_pack("{s:o, s:o, s:o}", "now_guarded", ks_coverage_difference(now, before), "no_longer_guarded",
-			  ks_coverage_difference(before, now), "warnings", ks_coverage_warnings(now, daemon->policy));
+		json_pack("{s:o, s:o, s:o, s:o}", "now_guarded", ks_coverage_difference(now, before),
+			  "no_longer_guarded", ks_coverage_difference(before, now), "in_no_zone",
+			  ks_coverage_outcast(before, now), "warnings", ks_coverage_warnings(now, daemon->policy));
 
 	ks_coverage_add_cut(change, daemon->kernel, &daemon->record, daemon->policy);
 	return change;
 }
 
-/* The switch is done: brings the interfaces in line with it. */
-static void follow(struct ks_daemon *daemon, struct ks_load_outcome *outcome)
+/* A copy of the list, as it is before anything changes. Without memory it is empty: then everything counts as new. */
+static struct ks_interfaces list_copy(const struct ks_interfaces *interfaces)
 {
-	struct ks_interfaces before = { .count = daemon->interfaces.count };
+	struct ks_interfaces copy = { .list = calloc(interfaces->count + 1, sizeof(*copy.list)) };
 
-	before.list = calloc(before.count + 1, sizeof(*before.list));
-	if (!before.list)
-		before.count = 0; /* then everything counts as newly guarded */
-	else if (before.count)
-		memcpy(before.list, daemon->interfaces.list, before.count * sizeof(*before.list));
-	follow_interfaces(daemon);
-	outcome->change = find_change(daemon, &before);
-	free(before.list);
+	copy.count = copy.list ? interfaces->count : 0;
+	if (copy.count)
+		memcpy(copy.list, interfaces->list, copy.count * sizeof(*copy.list));
+	return copy;
 }
 
 void ks_daemon_sign(const struct ks_daemon *daemon)
@@ -200,8 +201,74 @@ void ks_daemon_sign(const struct ks_daemon *daemon)
 		ks_report_error("cannot write %s", daemon->instance.lock);
 }
 
+/* A policy being loaded by a thread of its own: a large one takes seconds. */
+struct loading {
+	const char *path;
+	struct ks_policy *policy;
+	struct ks_load_outcome *outcome;
+	int done_fd; /* an eventfd that the thread writes to when it ends */
+	int err;
+};
+
+static void *load_policy(void *arg)
+{
+	struct loading *loading = arg;
+	const __u64 one = 1;
+
+	loading->err = ks_daemon_load(loading->path, &loading->policy, loading->outcome);
+	while (write(loading->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
+	return NULL;
+}
+
+/* An interface that comes while the policy is loaded must not wait for it. The thread touches nothing of the daemon. */
+static void take_news_until(struct ks_daemon *daemon, int done_fd)
+{
+	struct pollfd fds[] = { { .fd = done_fd, .events = POLLIN },
+				{ .fd = daemon->news_fd, .events = POLLIN },
+				{ .fd = daemon->routes_fd, .events = POLLIN } };
+
+	while (!fds[0].revents) {
+		if (poll(fds, KS_ARRAY_SIZE(fds), -1) < 0)
+			continue;
+		if (fds[1].revents || fds[2].revents)
+			ks_daemon_take_news(daemon);
+	}
+}
+
+static int load_aside(struct ks_daemon *daemon, const char *path, struct ks_policy **policy,
+		      struct ks_load_outcome *outcome)
+{
+	struct loading loading = { .path = path, .outcome = outcome, .done_fd = eventfd(0, EFD_CLOEXEC) };
+	pthread_t thread;
+
+	if (loading.done_fd < 0 || pthread_create(&thread, NULL, load_policy, &loading)) {
+		if (loading.done_fd >= 0)
+			close(loading.done_fd);
+		return ks_daemon_load(path, policy, outcome);
+	}
+	take_news_until(daemon, loading.done_fd);
+	pthread_join(thread, NULL);
+	close(loading.done_fd);
+	if (loading.err)
+		return loading.err;
+	*policy = loading.policy;
+	ks_own_addresses_fill(*policy); /* news of addresses that came meanwhile went to the old one */
+	return 0;
+}
+
+/* What is installed now names the file from here on. */
+static void adopt_path(struct ks_daemon *daemon, char *path)
+{
+	free(daemon->policy_path);
+	daemon->policy_path = path;
+	daemon->reloads++;
+	ks_daemon_sign(daemon);
+}
+
 int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_outcome *outcome)
 {
+	struct ks_interfaces before;
 	struct ks_policy *policy;
 	char *name = strdup(path ? path : daemon->policy_path);
 	int err;
@@ -209,20 +276,21 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 	memset(outcome, 0, sizeof(*outcome));
 	if (!name)
 		return -ENOMEM;
-	err = ks_daemon_load(name, &policy, outcome);
-	if (!err) {
-		err = ks_daemon_install(daemon, policy, false, &outcome->message);
-		if (err)
-			ks_policy_destroy(policy);
-	}
+	err = load_aside(daemon, name, &policy, outcome);
 	if (err) {
 		free(name);
 		return err;
 	}
-	free(daemon->policy_path);
-	daemon->policy_path = name;
-	daemon->reloads++;
-	ks_daemon_sign(daemon);
-	follow(daemon, outcome);
-	return 0;
+	before = list_copy(&daemon->interfaces);
+	err = ks_daemon_install(daemon, policy, false, &outcome->message);
+	if (err) {
+		ks_policy_destroy(policy);
+		free(name);
+	} else {
+		adopt_path(daemon, name);
+		follow_interfaces(daemon);
+		outcome->change = find_change(daemon, &before);
+	}
+	free(before.list);
+	return err;
 }

@@ -336,11 +336,27 @@ int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, stru
 
 /* The link. */
 
+/* The link address of a group or of everybody: RFC 1112 6.4, RFC 919 7, RFC 2464 7. Others keep what is in mac. */
+static void group_mac(const struct ks_packet_spec *spec, __u8 mac[6])
+{
+	const __u8 *addr = spec->dst.b;
+
+	if (spec->family == KS_IPV6 && addr[0] == 0xff) {
+		mac[0] = mac[1] = 0x33;
+		memcpy(mac + 2, addr + 12, 4);
+	} else if (spec->family == KS_IPV4 && addr[12] >> 4 == 14) {
+		memcpy(mac, (const __u8[]){ 0x01, 0x00, 0x5e, addr[13] & 0x7f, addr[14], addr[15] }, 6);
+	} else if (spec->family == KS_IPV4 && spec->dst.w[3] == 0xffffffffU) {
+		memset(mac, 0xff, 6);
+	}
+}
+
 static void link_put(const struct ks_packet_spec *spec, struct ks_octets *out)
 {
-	static const __u8 macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
+	__u8 macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
 	__u16 type = spec->family == KS_IPV4 ? 0x0800 : spec->family == KS_IPV6 ? 0x86dd : 0x0806;
 
+	group_mac(spec, macs);
 	ks_octets_add(out, macs, sizeof(macs));
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		const struct ks_mod *mod = &spec->mods[i];

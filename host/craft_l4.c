@@ -8,6 +8,13 @@
 
 #define TCP_HEADER 20
 #define DEFAULT_PAYLOAD 32 /* of anything but TCP */
+#define ICMP_HEADER 8
+#define IPV4_HEADER 20
+#define QUOTED_SIZE 28 /* an IPv4 header and the first 8 octets behind it */
+
+#define TYPE_REDIRECT4 5
+#define TYPE_ADVERTISEMENT 134
+#define TYPE_REDIRECT6 137
 
 /* Octets. */
 
@@ -200,6 +207,8 @@ static size_t icmp_body(const struct ks_packet_spec *spec, unsigned type)
 			return 12; /* timestamps, RFC 792 */
 		if (type == 17 || type == 18)
 			return 4; /* address mask, RFC 950 */
+		if (type == TYPE_REDIRECT4)
+			return QUOTED_SIZE;
 		return type == 0 || type == 8 ? DEFAULT_PAYLOAD : 0;
 	}
 	switch (type) {
@@ -209,9 +218,9 @@ static size_t icmp_body(const struct ks_packet_spec *spec, unsigned type)
 	case 135:
 	case 136: /* RFC 4861 */
 		return 16;
-	case 134:
+	case TYPE_ADVERTISEMENT:
 		return 8;
-	case 137:
+	case TYPE_REDIRECT6:
 		return 32;
 	case 128:
 	case 129:
@@ -219,6 +228,61 @@ static size_t icmp_body(const struct ks_packet_spec *spec, unsigned type)
 	default:
 		return 0;
 	}
+}
+
+/* Behind type, code and checksum; what the words `id` and `seq` give goes before. RFC 792, RFC 4861 4.2. */
+static void icmp_rest_put(const struct ks_turn *turn, unsigned type, struct ks_octets *out)
+{
+	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_mod *seq = ks_spec_mod(spec, KS_MOD_SEQ);
+	bool given = seq || ks_spec_mod(spec, KS_MOD_ID);
+
+	if (!given && spec->proto == KS_PROTO_ICMP && type == TYPE_REDIRECT4) {
+		ks_octets_add(out, spec->src.b + 12, 4); /* the better router: its sender */
+	} else if (!given && spec->proto == KS_PROTO_ICMPV6 && type == TYPE_ADVERTISEMENT) {
+		ks_octets_add(out, (const __u8[]){ 64, 0, 1800 >> 8, 1800 & 0xff }, 4); /* hop limit, lifetime in s */
+	} else {
+		ks_octets_add16(out, turn->id);
+		ks_octets_add16(out, seq ? (__u16)seq->value : 0);
+	}
+}
+
+/* What an IPv4 redirect is about, unless a quotation says so: a datagram of its receiver to 198.51.100.1, port 53. */
+static void redirect4_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+{
+	static const __u8 destination[4] = { 198, 51, 100, 1 };
+	__u8 *ip = out->data + ICMP_HEADER, *udp = ip + IPV4_HEADER;
+
+	ip[0] = 0x45;
+	ip[3] = QUOTED_SIZE;
+	ip[8] = 64; /* TTL */
+	ip[9] = KS_PROTO_UDP;
+	memcpy(ip + 12, spec->dst.b + 12, 4);
+	memcpy(ip + 16, destination, sizeof(destination));
+	ks_put16(udp, 40000);
+	ks_put16(udp + 2, 53);
+	ks_put16(udp + 4, QUOTED_SIZE - IPV4_HEADER);
+	ks_put16(ip + 10, ks_craft_checksum(spec, ip, IPV4_HEADER, IPV4_HEADER));
+}
+
+/* An IPv6 redirect without octets of its own: to 2001:db8::1 by way of fe80::fe. */
+static void redirect6_put(struct ks_octets *out)
+{
+	static const __u8 target[16] = { 0xfe, 0x80, [15] = 0xfe };
+	static const __u8 destination[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
+
+	memcpy(out->data + ICMP_HEADER, target, sizeof(target));
+	memcpy(out->data + ICMP_HEADER + sizeof(target), destination, sizeof(destination));
+}
+
+static void redirect_put(const struct ks_packet_spec *spec, unsigned type, struct ks_octets *out)
+{
+	if (spec->quote || ks_spec_mod(spec, KS_MOD_DATA) || ks_spec_mod(spec, KS_MOD_LEN))
+		return;
+	if (spec->proto == KS_PROTO_ICMP && type == TYPE_REDIRECT4)
+		redirect4_put(spec, out);
+	else if (spec->proto == KS_PROTO_ICMPV6 && type == TYPE_REDIRECT6)
+		redirect6_put(out);
 }
 
 /* The target of a neighbour message: as given, else what is asked for or answered. */
@@ -239,17 +303,16 @@ static void icmp_put(const struct ks_turn *turn, const struct ks_octets *quote, 
 {
 	const struct ks_packet_spec *spec = &turn->spec;
 	unsigned type = (unsigned)ks_spec_number(spec, KS_MOD_TYPE, 0);
-	const struct ks_mod *seq = ks_spec_mod(spec, KS_MOD_SEQ);
 
 	ks_octets_add8(out, (__u8)type);
 	ks_octets_add8(out, (__u8)ks_spec_number(spec, KS_MOD_CODE, 0));
 	ks_octets_add16(out, 0);
-	ks_octets_add16(out, turn->id);
-	ks_octets_add16(out, seq ? (__u16)seq->value : 0);
+	icmp_rest_put(turn, type, out);
 	if (spec->quote)
 		ks_octets_add(out, quote->data, quote->length);
 	else
 		ks_craft_payload(spec, icmp_body(spec, type), out);
+	redirect_put(spec, type, out);
 	target_put(spec, type, out);
 	ks_craft_sum(spec, out, out->length, 2);
 }

@@ -126,6 +126,28 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 	return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
 }
 
+/* There are no routes here: what is sent leaves where the caller says. */
+__u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
+{
+	return 0;
+}
+
+bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
+{
+	return true;
+}
+
+bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
+{
+	return false;
+}
+
+/* The policy says which addresses are the box's own, and no more. */
+bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
+{
+	return !ks_config_has_address(engine_of(env)->tables.config, &tuple->src, tuple->family);
+}
+
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
 {
 	*addr = engine_of(env)->tables.config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];

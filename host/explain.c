@@ -196,6 +196,7 @@ static void explain_answer(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
+	struct ks_addr self;
 	const char *what =
 		in->pkt.tuple.proto == KS_PROTO_TCP ? "a TCP RST" : "an ICMP \"administratively prohibited\"";
 	__u32 size;
@@ -203,7 +204,8 @@ static void explain_answer(struct ks_explain *explain)
 	if (in->action != KS_REJECT)
 		return;
 	memcpy(head, explain->frame->data, KS_MIN(explain->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &in->pkt, answer);
+	size = ks_reject_build(head, &in->pkt, ks_reject_source(ks_engine_env(explain->engine), in, &self) ? &self : NULL,
+			       answer);
 	if (size)
 		json_object_set_new(
 			ks_explain_step(explain, "answer", "note", "the sender is told by %s of %u octets", what, size),

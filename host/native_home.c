@@ -96,6 +96,8 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 {
 	struct native_home *home = self;
 	__u8 head[KS_HEAD_SIZE] = { 0 };
+	struct ks_addr own;
+	bool has_own;
 
 	memset(passage, 0, offsetof(struct ks_passage, output));
 	ks_engine_set_random(home->engine, ks_home_random(home->packets++));
@@ -109,7 +111,8 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	if (passage->in.action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
-	passage->answer_len = ks_reject_build(head, &passage->in.pkt, passage->answer);
+	has_own = ks_reject_source(ks_engine_env(home->engine), &passage->in, &own);
+	passage->answer_len = ks_reject_build(head, &passage->in.pkt, has_own ? &own : NULL, passage->answer);
 	return 0;
 }
 

@@ -152,6 +152,7 @@ static int frame_report(struct ks_replay *replay, const char *path, __u64 number
 		.captured = captured,
 		.frame = frame,
 		.in = &replay->in,
+		.env = ks_engine_env(replay->engine),
 	};
 
 	return replay->config.each ? replay->config.each(&report, replay->config.arg) : 0;

@@ -29,6 +29,7 @@ struct ks_replay_frame {
 	const struct ks_capture_frame *captured;
 	const struct ks_frame *frame; /* as the engine saw it */
 	const struct ks_inspection *in;
+	struct ks_env *env; /* of the engine, for ks_reject_source() */
 };
 
 /* Returns 0 to go on; anything else ends the replay, which returns it. */

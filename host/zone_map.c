@@ -174,26 +174,9 @@ void ks_zone_map_set_outside(struct ks_zone_map *map, unsigned zone)
 	map->outside = (__u8)zone;
 }
 
-static bool interface_matches(const char *pattern, const char *name)
-{
-	size_t n = strlen(pattern);
-
-	if (n && pattern[n - 1] == '*')
-		return strncmp(pattern, name, n - 1) == 0;
-	return strcmp(pattern, name) == 0;
-}
-
 unsigned ks_zone_map_interface(const struct ks_zone_map *map, const char *name)
 {
-	for (size_t i = 0; *name && i < map->policy->zone_count; i++) {
-		const struct ks_zone *zone = &map->policy->zones[i];
-
-		for (size_t k = 0; k < zone->interface_count; k++) {
-			if (interface_matches(zone->interfaces[k], name))
-				return zone->id;
-		}
-	}
-	return KS_ZONE_NONE;
+	return ks_policy_interface_zone(map->policy, name, NULL);
 }
 
 /* Offset of the network header: behind Ethernet and any VLAN tags. Returns false if it is not in the capture. */

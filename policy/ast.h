@@ -119,6 +119,8 @@ struct ks_ast_zone {
 	struct ks_ast_mac *macs;
 	size_t mac_count;
 	struct ks_prefix address[2]; /* `address`: IPv4, IPv6; family 0 when not given */
+	struct ks_place antispoof; /* where it is said; line 0 when not given */
+	bool antispoof_off;
 };
 
 /* Ranges sorted and disjoint: count4 of IPv4 or plain numbers, then count6 of IPv6. From malloc(). */
@@ -143,6 +145,7 @@ struct ks_ast {
 	struct ks_arena *arena; /* scratch */
 	struct ks_ast_zone *zones;
 	size_t zone_count;
+	struct ks_names ignores; /* interfaces */
 	struct ks_ast_set *sets;
 	size_t set_count;
 	struct ks_index set_index;
@@ -176,6 +179,7 @@ char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule);
 
 /* Statements; each is called with its keyword consumed. Return 0, or -EINVAL after a complaint. */
 int ks_parse_zone(struct ks_parser *p);
+int ks_parse_ignore(struct ks_parser *p);
 int ks_parse_set(struct ks_parser *p);
 int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned action);
 int ks_parse_binat(struct ks_parser *p, enum ks_statement statement);

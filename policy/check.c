@@ -10,38 +10,50 @@
 #include "policy/settings.h"
 
 #define ZONES_MAX (KS_ZONE_MAX - KS_ZONE_FIRST)
-#define INTERFACES_MAX 4096U /* of all zones: each is compared with each */
+#define INTERFACES_MAX 4096U /* of all zones and of `ignore`: each is compared with each */
 
 /* --- zones --- */
 
-/* Whether a name and a pattern, or two patterns, can mean the same interface. */
-static bool interfaces_overlap(const char *a, const char *b)
+/* The name among others, or NULL. Patterns that overlap are no conflict, because the longest one that matches decides. */
+static const struct ks_name *find_name(const struct ks_names *names, const char *text)
 {
-	while (*a && *a != '*' && *a == *b) {
-		a++;
-		b++;
+	for (size_t i = 0; i < names->count; i++) {
+		if (strcmp(names->list[i].text, text) == 0)
+			return &names->list[i];
 	}
-	return *a == '*' || *b == '*' || (!*a && !*b);
+	return NULL;
 }
 
 static void check_interface(struct ks_parser *p, size_t zone, const struct ks_name *name)
 {
 	for (size_t i = 0; i < zone; i++) {
 		const struct ks_ast_zone *other = &p->ast->zones[i];
+		const struct ks_name *first = find_name(&other->interfaces, name->text);
 
-		for (size_t j = 0; j < other->interfaces.count; j++) {
-			const struct ks_name *first = &other->interfaces.list[j];
+		if (!first)
+			continue;
+		ks_parser_error_at(p, &name->place,
+				   "interface '%s' is already in zone '%s' (%s:%u:%u): expected every interface in one "
+				   "zone",
+				   name->text, other->name.text, first->place.file, first->place.line,
+				   first->place.column);
+		return;
+	}
+}
 
-			if (!interfaces_overlap(first->text, name->text))
-				continue;
-			ks_parser_error_at(
-				p, &name->place,
-				"interface '%s' is already in zone '%s' (as '%s' at %s:%u:%u): expected every "
-				"interface in one zone",
-				name->text, other->name.text, first->text, first->place.file, first->place.line,
-				first->place.column);
-			return;
-		}
+static void check_ignored(struct ks_parser *p, const struct ks_name *name)
+{
+	for (size_t i = 0; i < p->ast->zone_count; i++) {
+		const struct ks_ast_zone *zone = &p->ast->zones[i];
+		const struct ks_name *other = find_name(&zone->interfaces, name->text);
+
+		if (!other)
+			continue;
+		ks_parser_error_at(
+			p, &name->place,
+			"interface '%s' is in zone '%s' (%s:%u:%u): expected it in a zone or ignored, not both",
+			name->text, zone->name.text, other->place.file, other->place.line, other->place.column);
+		return;
 	}
 }
 
@@ -118,6 +130,7 @@ static int copy_zone(struct ks_parser *p, const struct ks_ast_zone *from, struct
 		.macs = ks_arena_alloc(p->arena, (from->mac_count + 1) * sizeof(*to->macs)),
 		.mac_count = from->mac_count,
 		.address = { from->address[0], from->address[1] },
+		.antispoof = !from->antispoof_off,
 	};
 	if (!to->interfaces || !to->networks || !to->macs)
 		return ks_parser_no_memory(p);
@@ -133,7 +146,7 @@ static int copy_zone(struct ks_parser *p, const struct ks_ast_zone *from, struct
 static bool zones_too_many(struct ks_parser *p)
 {
 	struct ks_ast *ast = p->ast;
-	size_t entries = 0;
+	size_t entries = ast->ignores.count;
 
 	if (ast->zone_count > ZONES_MAX) {
 		ks_parser_error_at(p, &ast->zones[ZONES_MAX].name.place, "the policy has more than %d zones",
@@ -150,10 +163,22 @@ static bool zones_too_many(struct ks_parser *p)
 				   INTERFACES_MAX);
 		return true;
 	}
-	return false;
+	if (entries > INTERFACES_MAX)
+		ks_parser_error_at(p, &ast->ignores.list[0].place, "the policy ignores more than %u interfaces",
+				   INTERFACES_MAX);
+	return entries > INTERFACES_MAX;
 }
 
-static int check_zones(struct ks_parser *p)
+/* What the tables have by the number of a zone. */
+static void fill_config(struct ks_config *config, const struct ks_zone *zone)
+{
+	for (int i = 0; i < 2; i++)
+		config->address[zone->id][i] = zone->address[i].addr;
+	if (zone->antispoof)
+		config->antispoof |= 1ULL << zone->id;
+}
+
+static int copy_zones(struct ks_parser *p)
 {
 	struct ks_policy *policy = p->policy;
 	size_t count = KS_MIN(p->ast->zone_count, (size_t)ZONES_MAX);
@@ -161,19 +186,42 @@ static int check_zones(struct ks_parser *p)
 	policy->zones = ks_arena_alloc(p->arena, (count + 1) * sizeof(*policy->zones));
 	if (!policy->zones)
 		return ks_parser_no_memory(p);
-	if (!zones_too_many(p)) {
-		for (size_t i = 0; i < count; i++)
-			check_zone(p, i);
-	}
+	policy->config.antispoof = 1ULL << KS_ZONE_NONE; /* nothing in the text can switch it off there */
 	for (size_t i = 0; i < count; i++) {
 		if (copy_zone(p, &p->ast->zones[i], &policy->zones[i]))
 			return -ENOMEM;
 		policy->zones[i].id = (__u8)(KS_ZONE_FIRST + i);
-		for (int j = 0; j < 2; j++)
-			policy->config.address[KS_ZONE_FIRST + i][j] = policy->zones[i].address[j].addr;
+		fill_config(&policy->config, &policy->zones[i]);
 	}
 	policy->zone_count = count;
 	return 0;
+}
+
+static int copy_ignores(struct ks_parser *p)
+{
+	const struct ks_names *names = &p->ast->ignores;
+	struct ks_policy *policy = p->policy;
+
+	policy->ignores = ks_arena_alloc(p->arena, (names->count + 1) * sizeof(*policy->ignores));
+	if (!policy->ignores)
+		return ks_parser_no_memory(p);
+	for (size_t i = 0; i < names->count; i++) {
+		if (find_name(&(struct ks_names){ names->list, i }, names->list[i].text))
+			continue; /* said twice */
+		policy->ignores[policy->ignore_count++] = (char *)names->list[i].text;
+	}
+	return 0;
+}
+
+static int check_zones(struct ks_parser *p)
+{
+	bool too_many = zones_too_many(p);
+
+	for (size_t i = 0; !too_many && i < p->ast->zone_count; i++)
+		check_zone(p, i);
+	for (size_t i = 0; !too_many && i < p->ast->ignores.count; i++)
+		check_ignored(p, &p->ast->ignores.list[i]);
+	return copy_zones(p) ? -ENOMEM : copy_ignores(p);
 }
 
 /* --- rules --- */
@@ -303,25 +351,33 @@ static void check_types(struct ks_parser *p, const struct ks_ast_rule *rule)
 		check_type(p, rule, &rule->types[i]);
 }
 
-/*
- * No program sees what passes between the box and an interface without a zone,
- * or between two of those; scenarios and captures can show it all the same.
- */
-static void check_unseen(struct ks_parser *p, const struct ks_ast_rule *rule)
+/* Neighbour discovery and multicast listeners; of the first, router advertisements and redirects obey rules. */
+static bool is_unasked_type(const struct ks_icmp_item *item)
 {
-	const __u64 none = 1ULL << KS_ZONE_NONE, self = 1ULL << KS_ZONE_SELF;
-	bool from_none = rule->from_zones == none, to_none = rule->to_zones == none;
+	__s32 type = item->type, code;
 
-	if ((from_none && (to_none || rule->to_zones == self)) || (to_none && rule->from_zones == self))
-		ks_parser_warn_at(p, &rule->place,
-				  "this rule never sees a live packet: traffic from zone '%s' to zone '%s' passes no "
-				  "guarded interface; expected a zone that has interfaces on one side",
-				  from_none ? "none" : "self", to_none ? "none" : "self");
+	if (item->name && ks_icmp_lookup(KS_PROTO_ICMPV6, item->name, &type, &code))
+		return false;
+	return (type >= 130 && type <= 133) || type == 135 || type == 136 || type == 143;
+}
+
+static bool only_unasked_types(const struct ks_ast_rule *rule)
+{
+	size_t count = 0;
+
+	while (count < rule->type_count && is_unasked_type(&rule->types[count]))
+		count++;
+	return count && count == rule->type_count;
 }
 
 /* What neighbours on a link say to each other is judged before any rule (core/neighbour.h). */
 static void check_unasked(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
+	if (rule->proto_count == 1 && rule->protos[0] == KS_PROTO_ICMPV6 && only_unasked_types(rule))
+		ks_parser_warn_at(
+			p, &rule->types_place,
+			"no rule is asked about these types: neighbour discovery and messages about multicast "
+			"listeners pass if they are sane; rules decide about router-advertisement and redirect");
 	if (rule->proto_count == 1 && rule->protos[0] == KS_PROTO_IGMP)
 		ks_parser_warn_at(
 			p, &rule->place,
@@ -336,7 +392,6 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 		ks_helper_check(p, rule);
 	else if (rule->statement != KS_STATEMENT_RULE)
 		ks_translation_check(p, rule);
-	check_unseen(p, rule);
 	check_unasked(p, rule);
 	if (rule->has_protos && !rule->proto_count)
 		ks_parser_error_at(p, &rule->protos_place, "this list is empty: expected at least one protocol");

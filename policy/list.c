@@ -104,7 +104,7 @@ static const char *const reserved[] = {
 	"proto",   "type",     "code",	 "family",     "log",	  "zone",    "set",    "file",	      "include",
 	"timeout", "limit",    "option", "allow",      "deny",	  "reject",  "bypass", "test",	      "tcp",
 	"udp",	   "icmp",     "icmpv6", "after",      "network", "mac",     "nat",    "binat",	      "nptv6",
-	"forward", "redirect", "helper", "masquerade", "exempt",  "address", "on",
+	"forward", "redirect", "helper", "masquerade", "exempt",  "address", "on",     "ignore",      "antispoof",
 };
 
 int ks_check_name(struct ks_parser *p, const struct ks_token *token, const char *text, const char *what)

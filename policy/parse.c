@@ -11,8 +11,8 @@
 #include "policy/variable.h"
 
 static const char *const keywords[] = {
-	"zone",	  "set",     "include",	 "timeout", "limit", "option", "allow",	 "deny", "reject",
-	"bypass", "forward", "redirect", "nat",	    "binat", "nptv6",  "helper", "test",
+	"zone",	  "ignore", "set",     "include",  "timeout", "limit", "option", "allow",  "deny",
+	"reject", "bypass", "forward", "redirect", "nat",     "binat", "nptv6",	 "helper", "test",
 };
 
 int ks_parser_no_memory(struct ks_parser *p)
@@ -334,11 +334,12 @@ static int unknown_statement(struct ks_parser *p, const struct ks_token *word)
 	if (word->kind != KS_TOKEN_WORD)
 		return ks_parser_error(p, word, 0, "expected a statement such as 'allow' or 'zone', found %s",
 				       ks_token_describe(word, buf, sizeof(buf)));
-	return ks_parser_error(p, word, 0,
-			       "unknown statement '%.60s'%s: expected allow, deny, reject, bypass, forward, redirect, "
-			       "nat, binat, nptv6, helper, zone, set, include, timeout, limit, option, test, or $name "
-			       "= value",
-			       word->text, ks_did_you_mean(p, "", word->text, keywords, KS_ARRAY_SIZE(keywords)));
+	return ks_parser_error(
+		p, word, 0,
+		"unknown statement '%.60s'%s: expected allow, deny, reject, bypass, forward, redirect, "
+		"nat, binat, nptv6, helper, zone, ignore, set, include, timeout, limit, option, test, or $name "
+		"= value",
+		word->text, ks_did_you_mean(p, "", word->text, keywords, KS_ARRAY_SIZE(keywords)));
 }
 
 static int parse_statement(struct ks_parser *p, const struct ks_token *word)
@@ -363,6 +364,8 @@ static int parse_statement(struct ks_parser *p, const struct ks_token *word)
 		return ks_variable_define(p, word);
 	if (strcmp(word->text, "zone") == 0)
 		return ks_parse_zone(p);
+	if (strcmp(word->text, "ignore") == 0)
+		return ks_parse_ignore(p);
 	if (strcmp(word->text, "set") == 0)
 		return ks_parse_set(p);
 	if (strcmp(word->text, "include") == 0)

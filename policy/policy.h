@@ -59,6 +59,7 @@ struct ks_zone {
 	struct ks_prefix address[2]; /* `address` part: IPv4, IPv6; family 0 without one. Also in config.address */
 	__u8 (*macs)[6]; /* `mac` part of a zone: only for replay */
 	size_t mac_count;
+	bool antispoof; /* sources are held against the routes; false by `antispoof off`. Also in config.antispoof */
 };
 
 /* A named set: where it is in the tables. */
@@ -99,6 +100,8 @@ struct ks_policy {
 	size_t set_info_count;
 	struct ks_zone *zones;
 	size_t zone_count;
+	char **ignores; /* interfaces that are left alone, as in ks_zone.interfaces */
+	size_t ignore_count;
 	struct ks_address_set *address_sets; /* one for each zone that is asked for */
 	size_t address_set_count;
 	struct ks_test *tests;
@@ -151,6 +154,18 @@ void ks_policy_print(const struct ks_policy *policy, FILE *out);
 /* Name of a zone id ("self", "none", "?" if unknown), or the id of a name (-ENOENT). */
 const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id);
 int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
+
+/*
+ * The zone of an interface: that of the longest pattern that matches its name, and KS_ZONE_NONE without one. An exact
+ * name is longer than any pattern. *ignored (may be NULL) says whether the longest pattern is one of `ignore`; lo always is.
+ */
+__u32 ks_policy_interface_zone(const struct ks_policy *policy, const char *name, bool *ignored);
+
+/*
+ * Adds warnings about what a valid policy lacks that most people need: a way for the box to ask, and a way in for
+ * its administrator. Returns 0 or -ENOMEM.
+ */
+int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags);
 
 /*
  * Fills the set of a zone's own addresses, if the policy has one. Those of a

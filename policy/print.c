@@ -415,6 +415,20 @@ static void print_zone(const struct ks_zone *zone, FILE *out)
 			 mac[5]);
 		write_entry(&w, buf);
 	}
+	if (!zone->antispoof)
+		write_entry(&w, "antispoof off");
+	fputs(" }\n", out);
+}
+
+static void print_ignores(const struct ks_policy *policy, FILE *out)
+{
+	struct writer w = { .out = out, .wrap = true, .column = 9 };
+
+	if (!policy->ignore_count)
+		return;
+	fputs("ignore { ", out);
+	for (size_t i = 0; i < policy->ignore_count; i++)
+		write_entry(&w, policy->ignores[i]);
 	fputs(" }\n", out);
 }
 
@@ -445,6 +459,7 @@ void ks_policy_print(const struct ks_policy *policy, FILE *out)
 {
 	for (size_t i = 0; i < policy->zone_count; i++)
 		print_zone(&policy->zones[i], out);
+	print_ignores(policy, out);
 	for (size_t i = 0; i < policy->set_info_count; i++)
 		print_set(policy, &policy->set_infos[i], out);
 	ks_settings_print(&policy->config, out);

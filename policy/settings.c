@@ -97,6 +97,7 @@ const struct ks_setting ks_settings[] = {
 	OPTION(KS_OPT_SOURCE_ROUTES, "source-routes", 0),
 	OPTION(KS_OPT_ASYMMETRIC, "asymmetric", 0),
 	OPTION(KS_OPT_SIMULTANEOUS, "simultaneous-open", 0),
+	OPTION(KS_OPT_OTHER_PROTOCOLS, "other-protocols", 0),
 	SCRUB(KS_SCRUB_RANDOM_ID, "scrub-id"),
 	SCRUB(KS_SCRUB_NO_DF, "scrub-df"),
 	NUMBER(min_ttl, KS_SCRUB_TTL, "scrub-ttl", 1, 255, __u8),
@@ -107,7 +108,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 9 + 10, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 9 + 11, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The statements `zone` and `set`; see ast.h. */
+/* The statements `zone`, `ignore` and `set`; see ast.h. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,9 +8,9 @@
 
 #define INTERFACE_NAME_MAX 15 /* IFNAMSIZ - 1 */
 
-/* --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC } --- */
+/* --- interfaces --- */
 
-static int add_interface(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *token)
+static int add_interface(struct ks_parser *p, struct ks_names *interfaces, const struct ks_token *token)
 {
 	const char *star = strchr(token->text, '*');
 
@@ -25,8 +25,15 @@ static int add_interface(struct ks_parser *p, struct ks_ast_zone *zone, const st
 	if (star && star[1])
 		return ks_parser_error(p, token, (size_t)(star - token->text),
 				       "'*' can only stand at the end of an interface's name");
-	return ks_add_name(p, &zone->interfaces, token);
+	if (strcmp(token->text, "lo") == 0)
+		return ks_parser_error(
+			p, token, 0,
+			"'lo' is always ignored, because what the box says to itself passes no firewall: "
+			"expected it left out");
+	return ks_add_name(p, interfaces, token);
 }
+
+/* --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC, antispoof on|off } --- */
 
 static int add_network(struct ks_parser *p, struct ks_ast_zone *zone)
 {
@@ -98,17 +105,38 @@ static int add_address(struct ks_parser *p, struct ks_ast_zone *zone)
 	return 0;
 }
 
+/* `antispoof on|off`; on is what a zone has without it. */
+static int set_antispoof(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *word)
+{
+	struct ks_token token;
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "'on' or 'off' for antispoof", &token);
+
+	if (err)
+		return err;
+	if (strcmp(token.text, "on") != 0 && strcmp(token.text, "off") != 0)
+		return ks_parser_error(p, &token, 0, "expected 'on' or 'off' for antispoof, found '%.60s'", token.text);
+	if (zone->antispoof.line)
+		return ks_parser_error(p, word, 0, "antispoof is already set at %s:%u:%u: expected it once in a zone",
+				       zone->antispoof.file, zone->antispoof.line, zone->antispoof.column);
+	zone->antispoof = word->place;
+	zone->antispoof_off = strcmp(token.text, "off") == 0;
+	return 0;
+}
+
 static int one_zone_entry(struct ks_parser *p, void *arg)
 {
+	struct ks_ast_zone *zone = arg;
 	struct ks_token token = *ks_parser_last(p);
 
 	if (strcmp(token.text, "network") == 0)
-		return add_network(p, arg);
+		return add_network(p, zone);
 	if (strcmp(token.text, "address") == 0)
-		return add_address(p, arg);
+		return add_address(p, zone);
 	if (strcmp(token.text, "mac") == 0)
-		return add_mac(p, arg);
-	return add_interface(p, arg, &token);
+		return add_mac(p, zone);
+	if (strcmp(token.text, "antispoof") == 0)
+		return set_antispoof(p, zone, &token);
+	return add_interface(p, &zone->interfaces, &token);
 }
 
 int ks_parse_zone(struct ks_parser *p)
@@ -122,13 +150,34 @@ int ks_parse_zone(struct ks_parser *p)
 	if (err)
 		return err;
 	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
-	err = ks_parse_list(p, "an interface, 'network', 'address' or 'mac'", one_zone_entry, &zone);
+	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac' or 'antispoof'", one_zone_entry, &zone);
 	zone.broken = err != 0;
 	list = ks_arena_grow(p->ast->arena, p->ast->zones, p->ast->zone_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	p->ast->zones = list;
 	list[p->ast->zone_count++] = zone;
+	return err;
+}
+
+/* --- ignore { interface } --- */
+
+static int one_ignored(struct ks_parser *p, void *arg)
+{
+	struct ks_token token = *ks_parser_last(p);
+
+	return add_interface(p, arg, &token);
+}
+
+int ks_parse_ignore(struct ks_parser *p)
+{
+	struct ks_names *ignores = &p->ast->ignores;
+	struct ks_place place = ks_parser_last(p)->place;
+	size_t before = ignores->count;
+	int err = ks_parse_list(p, "an interface such as docker0, or a list of them", one_ignored, ignores);
+
+	if (!err && ignores->count == before)
+		return ks_parser_error_at(p, &place, "this list is empty: expected interfaces such as docker0 or br-*");
 	return err;
 }
 

@@ -140,7 +140,8 @@ static int expect_records_parse(struct ks_reader *reader, struct ks_step *step)
 	int kind = token->kind == KS_TOKEN_WORD ? ks_kind_from_word(token->text) : -1;
 
 	if (kind < 0)
-		return ks_reader_expected(reader, "aliases, mappings, permits, expectations, fragments or helpers");
+		return ks_reader_expected(reader,
+					  "aliases, mappings, permits, expectations, fragments, helpers or questions");
 	ks_reader_next(reader);
 	step->kind = KS_STEP_EXPECT_RECORDS;
 	step->number2 = (__u64)kind;

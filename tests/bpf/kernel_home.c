@@ -461,7 +461,7 @@ __u64 kernel_home_now(const struct ks_home *home)
 /* Loads the programs with the default limits. */
 static int programs_load(struct ks_kernel **kernel)
 {
-	static const char text[] = "zone lan { lo }\nallow from lan to self\n";
+	static const char text[] = "zone lan { eth0 }\nallow from lan to self\n";
 	const struct ks_kernel_opts opts = { .test_mode = true };
 	struct ks_policy *policy;
 	struct ks_diags diags;

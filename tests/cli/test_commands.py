@@ -43,7 +43,17 @@ def test_check(keepstate):
     assert keepstate('check', 'gateway.conf').stdout.startswith('gateway.conf: good: 2 zones, 3 rules')
     assert keepstate('check', '-q', 'gateway.conf').stdout == ''
     report = json.loads(keepstate('check', '--json', 'gateway.conf').stdout)
-    assert report['good'] is True and report['rules'] == 3 and report['diagnostics'] == []
+    assert report['good'] is True and report['rules'] == 3
+    assert [(d['severity'], d['file']) for d in report['diagnostics']] == [('warning', 'gateway.conf')] * 2
+
+
+def test_check_of_missing_rules(keepstate):
+    lacking = keepstate('check', 'gateway.conf').stderr
+    assert 'gateway.conf:1:1: warning: no rule allows anything from self' in lacking
+    assert 'gateway.conf:1:1: warning: no rule allows a TCP connection to self' in lacking
+    assert keepstate('test', 'gateway.conf').stderr == ''
+    complete = b'zone lan { eth1 }\nallow from self\nallow from lan to self tcp port 22\n'
+    assert keepstate('check', '-', stdin=complete).stderr == ''
 
 
 def test_check_of_a_bad_policy(keepstate):
@@ -72,6 +82,9 @@ def test_reasons_in_json(keepstate):
 
 def test_show(keepstate):
     normal = keepstate('show', 'gateway.conf').stdout
+    zones = b'zone lan { eth1, antispoof off }\nzone rest { * }\nignore docker0\n'
+    shown, = (json.loads(line) for line in keepstate('show', '--json', '-', stdin=zones).stdout.splitlines())
+    assert shown['ignore'] == ['docker0'] and [zone['antispoof'] for zone in shown['zones']] == [False, True]
     (keepstate.directory / 'normal.conf').write_text(normal, encoding='utf-8')
     assert keepstate('show', 'normal.conf').stdout == normal
     facts = json.loads(keepstate('show', '--json', 'gateway.conf').stdout)

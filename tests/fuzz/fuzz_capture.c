@@ -78,7 +78,7 @@ static int look(const struct ks_replay_frame *frame, void *arg)
 	if (in->action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->frame->data, KS_MIN(frame->frame->captured, KS_HEAD_MAX));
-	check(ks_reject_build(head, &in->pkt, answer) <= KS_MAX(in->pkt.wire_len, 54U),
+	check(ks_reject_build(head, &in->pkt, NULL, answer) <= KS_MAX(in->pkt.wire_len, 54U),
 	      "an answer larger than the packet");
 	return 0;
 }

@@ -165,7 +165,7 @@ static void check_answer(const struct ks_frame *frame, const struct ks_inspectio
 	if (in->action != KS_REJECT)
 		return;
 	memcpy(head, frame->data, frame->captured < KS_HEAD_MAX ? frame->captured : KS_HEAD_MAX);
-	check(ks_reject_build(head, &in->pkt, answer) <= frame->length, "an answer larger than its cause", in);
+	check(ks_reject_build(head, &in->pkt, NULL, answer) <= frame->length, "an answer larger than its cause", in);
 }
 
 static void check_dry(const struct ks_inspection *dry, const struct ks_inspection *in)

@@ -62,6 +62,27 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 	return hint == KS_ZONE_UNKNOWN ? env->zone_to : hint;
 }
 
+/* There are no routes here: what is sent leaves where the caller says. */
+__u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
+{
+	return 0;
+}
+
+bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
+{
+	return true;
+}
+
+bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
+{
+	return false;
+}
+
+bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
+{
+	return !ks_config_has_address(&env->config, &tuple->src, tuple->family);
+}
+
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
 {
 	*addr = env->config.address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];

@@ -26,7 +26,7 @@ static void answer_to(const struct frame *f, struct ks_packet *pkt, struct answe
 	*pkt = (struct ks_packet){ .wire_len = f->len, .head_len = KS_MIN(f->len, KS_HEAD_MAX), .link = f->link };
 	assert_int_equal(ks_packet_parse(head, pkt, 0), KS_REASON_OK_NEW);
 	memset(a->data, CANARY, sizeof(a->data));
-	a->len = ks_reject_build(head, pkt, a->data);
+	a->len = ks_reject_build(head, pkt, NULL, a->data);
 	assert_true(a->len <= KS_REJECT_MAX);
 	/* Without an answer the buffer may hold anything. */
 	for (__u32 i = a->len ? a->len : KS_REJECT_MAX; i < sizeof(a->data); i++)

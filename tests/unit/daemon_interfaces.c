@@ -1,50 +1,141 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* daemon/interfaces.c: which zone an interface is in. */
+/* What follows from the list of interfaces: daemon/zone_facts.c, coverage.c, forwarding.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "daemon/interfaces.h"
+#include "daemon/coverage.h"
+#include "daemon/forwarding.h"
+#include "daemon/zone_facts.h"
 
-static void check(const struct ks_policy *policy, const char *name, const char *zone)
+static struct ks_guarded entry(const char *name, unsigned ifindex, enum ks_role_kind role, unsigned zone)
 {
-	const char *found = ks_policy_zone_name(policy, ks_interfaces_zone_of(policy, name));
+	struct ks_guarded guarded = { .ifindex = ifindex, .bearer = ifindex, .role = role, .up = true };
 
-	if (strcmp(found, zone))
-		fail_msg("%s is in zone %s, not in %s", name, found, zone);
+	guarded.port.zone = (__u8)zone;
+	snprintf(guarded.name, sizeof(guarded.name), "%s", name);
+	return guarded;
 }
 
-static void test_exact_names_and_patterns(void **state)
+static void test_zones_and_outside(void **state)
 {
-	static const char text[] = "zone lan { eth*, br0 }\n"
-				   "zone wan { wan0, ppp* }\n"
-				   "allow from lan to wan\n";
+	struct ks_guarded list[] = {
+		entry("lo", 1, KS_ROLE_IGNORED, 0),    entry("lan0", 2, KS_ROLE_GUARDED, 2),
+		entry("lan1", 3, KS_ROLE_GUARDED, 2),  entry("wan0", 4, KS_ROLE_GUARDED, 3),
+		entry("wan1", 5, KS_ROLE_GUARDED, 3),  entry("docker0", 6, KS_ROLE_GUARDED, 0),
+		entry("down0", 7, KS_ROLE_GUARDED, 5),
+	};
+	struct ks_route routes[] = { { .kind = KS_ROUTE_DEFAULT, .ifindex = 5 },
+				     { .kind = KS_ROUTE_LINK, .ifindex = 2 } };
+	struct ks_interfaces interfaces = { .list = list, .count = KS_ARRAY_SIZE(list) };
+	struct ks_zone_facts facts;
+
+	interfaces.routes.list = routes;
+	interfaces.routes.count = KS_ARRAY_SIZE(routes);
+	list[6].up = false;
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_int_equal(facts.zones, 1U << 0 | 1U << 2 | 1U << 3 | 1U << 5);
+	assert_int_equal(facts.outside, 1U << 3);
+	assert_int_equal(facts.zone_ifindex[2], 2);
+	assert_int_equal(facts.zone_ifindex[3], 5); /* it has the default route */
+	assert_int_equal(facts.zone_ifindex[0], 6);
+	assert_int_equal(facts.zone_ifindex[5], 0); /* down */
+	assert_false(facts.routes_differ);
+	list[4].up = false; /* the default route's is down */
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_int_equal(facts.zone_ifindex[3], 4);
+	interfaces.routes.several = true;
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_true(facts.routes_differ);
+}
+
+static void test_a_default_route_by_a_carrier(void **state)
+{
+	struct ks_guarded list[] = { entry("br0", 2, KS_ROLE_CARRIER, 0), entry("eth1", 3, KS_ROLE_PORT, 2),
+				     entry("eth2", 4, KS_ROLE_PORT, 3) };
+	struct ks_route route = { .kind = KS_ROUTE_DEFAULT, .ifindex = 2 };
+	struct ks_interfaces interfaces = { .list = list, .count = KS_ARRAY_SIZE(list) };
+	struct ks_zone_facts facts;
+
+	list[1].bearer = list[2].bearer = 2;
+	interfaces.routes.list = &route;
+	interfaces.routes.count = 1;
+	ks_zone_facts_find(&interfaces, &facts);
+	assert_int_equal(facts.zones, 1U << 2 | 1U << 3);
+	assert_int_equal(facts.outside, 1U << 2 | 1U << 3);
+	assert_int_equal(facts.zone_ifindex[2], 2);
+	assert_int_equal(facts.zone_ifindex[3], 2);
+}
+
+static void test_store(void **state)
+{
+	struct ks_control control = { .flags = KS_CONTROL_BACKSTOP };
+	struct ks_zone_facts facts = { .zones = 5, .outside = 4, .routes_differ = true };
+
+	facts.zone_ifindex[2] = 9;
+	ks_zone_facts_store(&facts, &control);
+	assert_int_equal(control.flags, KS_CONTROL_BACKSTOP | KS_CONTROL_ROUTES_DIFFER);
+	assert_int_equal(control.zones, 5);
+	assert_int_equal(control.outside, 4);
+	assert_int_equal(control.zone_ifindex[2], 9);
+	facts.routes_differ = false;
+	ks_zone_facts_store(&facts, &control);
+	assert_int_equal(control.flags, KS_CONTROL_BACKSTOP);
+}
+
+static void test_ignore_line(void **state)
+{
+	struct ks_guarded list[] = { entry("lan0", 2, KS_ROLE_GUARDED, 2), entry("docker0", 3, KS_ROLE_GUARDED, 0),
+				     entry("veth12", 4, KS_ROLE_GUARDED, 0), entry("veth9a", 5, KS_ROLE_GUARDED, 0),
+				     entry("br9", 6, KS_ROLE_CARRIER, 0) };
+	struct ks_interfaces interfaces = { .list = list, .count = KS_ARRAY_SIZE(list) };
+	char *line = ks_coverage_ignore_line(&interfaces);
+
+	assert_string_equal(line, "ignore { docker0, veth* }");
+	free(line);
+	interfaces.count = 1;
+	line = ks_coverage_ignore_line(&interfaces);
+	assert_string_equal(line, "");
+	free(line);
+}
+
+static unsigned wanted(const char *text)
+{
 	struct ks_policy *policy;
 	struct ks_diags diags;
+	unsigned families;
 
-	assert_int_equal(ks_policy_load_text(text, sizeof(text) - 1, "test", ".", &policy, &diags), 0);
+	assert_int_equal(ks_policy_load_text(text, strlen(text), "test", ".", &policy, &diags), 0);
 	ks_diags_fini(&diags);
-	check(policy, "eth0", "lan");
-	check(policy, "eth", "lan");
-	check(policy, "br0", "lan");
-	check(policy, "br01", "none");
-	check(policy, "br", "none");
-	check(policy, "wan0", "wan");
-	check(policy, "wan", "none");
-	check(policy, "xeth0", "none");
-	check(policy, "ppp0", "wan");
-	check(policy, "lo", "none");
-	check(policy, "", "none");
+	families = ks_forwarding_wanted(policy);
 	ks_policy_destroy(policy);
+	return families;
+}
+
+#define ZONES "zone lan { lan0 }\nzone wan { wan0 }\n"
+
+static void test_forwarding_wanted(void **state)
+{
+	assert_int_equal(wanted(ZONES "allow from lan to wan\n"), KS_FORWARDING_IPV4 | KS_FORWARDING_IPV6);
+	assert_int_equal(wanted(ZONES "allow from lan to self\nallow from self to wan\ndeny from wan to lan\n"), 0);
+	assert_int_equal(wanted(ZONES "allow from lan to wan family ipv6\n"), KS_FORWARDING_IPV6);
+	assert_int_equal(wanted(ZONES "allow from any to any\n"), KS_FORWARDING_IPV4 | KS_FORWARDING_IPV6);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_exact_names_and_patterns) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_zones_and_outside),
+		cmocka_unit_test(test_a_default_route_by_a_carrier),
+		cmocka_unit_test(test_store),
+		cmocka_unit_test(test_ignore_line),
+		cmocka_unit_test(test_forwarding_wanted),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

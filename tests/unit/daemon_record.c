@@ -107,7 +107,8 @@ static void test_translations_follow_their_zones(void **state)
 {
 	struct ks_record record = { 0 };
 	struct ks_policy *first = adopt(&record, TWO_ZONES "allow from lan to wan\n");
-	struct ks_policy *second = adopt(&record, "zone dmz { eth2 }\nzone wan { eth0, address 203.0.113.1 }\n"
+	struct ks_policy *second = adopt(&record, "zone dmz { eth2 }\n"
+						  "zone wan { eth0, address 203.0.113.1, antispoof off }\n"
 						  "zone lan { eth1, network 10.0.0.0/8 }\n"
 						  "forward from wan tcp port 80 to 10.0.0.5\n"
 						  "redirect from lan tcp port 80 to self\n"
@@ -120,6 +121,7 @@ static void test_translations_follow_their_zones(void **state)
 	assert_int_equal(ks_be32(second->config.address[wan][0].w[3]), 0xcb007101);
 	assert_int_equal(second->config.address[lan][0].w[3], 0);
 	assert_int_equal(second->config.address[dmz][0].w[3], 0);
+	assert_int_equal(second->config.antispoof, 1ULL << KS_ZONE_NONE | 1ULL << lan | 1ULL << dmz);
 	assert_int_equal(second->targets[second->rules[0].target].zone, lan);
 	assert_int_equal(second->targets[second->rules[1].target].zone, KS_ZONE_SELF);
 	assert_int_equal(second->targets[nat->target].zone, KS_ZONE_UNKNOWN);

@@ -164,7 +164,8 @@ static void datagram_make(__u8 frame[60], __u32 random)
 	__u32 sum = 0;
 
 	memset(frame, 0, 60);
-	frame[12] = random % 61 == 0 ? 0x09 : 0x08;
+	frame[12] = 0x08;
+	frame[13] = random % 61 == 0 ? 0x06 : 0x00; /* ARP, or IPv4 */
 	frame[14] = random % 53 == 0 ? 0x46 : 0x45;
 	frame[17] = 46;
 	frame[22] = 64;

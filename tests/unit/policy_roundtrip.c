@@ -20,14 +20,16 @@ static void check_round_trip(const char *text)
 	ks_policy_destroy(again);
 }
 
-static const char sample[] = "zone lan { eth1, wg0, network 10.0.0.0/24 }\n"
-			     "zone wan { eth0, network 0.0.0.0/0, mac 02:00:5e:10:00:01 }\n"
+static const char sample[] = "zone lan { eth1, antispoof on, wg0, network 10.0.0.0/24 }\n"
+			     "ignore docker0\n"
+			     "zone wan { antispoof off, eth0, network 0.0.0.0/0, mac 02:00:5e:10:00:01 }\n"
 			     "set web port { 80, 443, 8000-8099 }\n"
 			     "set admins { 10.0.0.0/24, fd00:1::/64, 192.0.2.5-192.0.2.9 }\n"
 			     "$dns = 9.9.9.9\n"
 			     "timeout tcp.established 1h\n"
-			     "limit states 4096\n"
-			     "option pickup on\n"
+			     "ignore { br-*, docker0 }\n"
+			     "limit states 4096, questions 100\n"
+			     "option other-protocols on, pickup on\n"
 			     "deny from wan source @admins log \"a \\\"label\\\" with \\\\\"\n"
 			     "allow from { lan, wan } to self tcp port @web source { $dns, @admins, $dns }\n"
 			     "bypass from lan udp port 4789\n"
@@ -49,12 +51,13 @@ static void test_normal_form(void **state)
 	char *text = print_text(policy);
 
 	assert_string_equal(text, "zone lan { eth1, wg0, network 10.0.0.0/24 }\n"
-				  "zone wan { eth0, network 0.0.0.0/0, mac 02:00:5e:10:00:01 }\n"
+				  "zone wan { eth0, network 0.0.0.0/0, mac 02:00:5e:10:00:01, antispoof off }\n"
+				  "ignore { docker0, br-* }\n"
 				  "set web port { 80, 443, 8000-8099 }\n"
 				  "set admins { 10.0.0.0/24, 192.0.2.5-192.0.2.9, fd00:1::/64 }\n"
 				  "timeout tcp.established 1h\n"
-				  "limit states 4096\n"
-				  "option pickup on\n"
+				  "limit states 4096, questions 100\n"
+				  "option pickup on, other-protocols on\n"
 				  "deny from wan source @admins log \"a \\\"label\\\" with \\\\\"\n"
 				  "allow from { lan, wan } to self tcp port @web source { @admins, 9.9.9.9 }\n"
 				  "bypass from lan udp port 4789\n"
@@ -273,9 +276,10 @@ static void write_policy(FILE *out, uint64_t *seed)
 {
 	unsigned rules = random_below(seed, 30);
 
-	fputs("zone a { eth0, network 10.0.0.0/8, address 10.0.0.1 }\nset s3 { 192.0.2.1, fd00::/8 }\nzone b { eth1 "
-	      "}\n",
-	      out);
+	fputs("zone a { eth0, network 10.0.0.0/8, address 10.0.0.1 }\nset s3 { 192.0.2.1, fd00::/8 }\n", out);
+	fprintf(out, "zone b { eth1, antispoof %s }\n", random_below(seed, 2) ? "on" : "off");
+	if (random_below(seed, 2))
+		fputs("ignore { docker0, br-* }\n", out);
 	for (int i = 2; i >= 0; i--) {
 		fprintf(out, "set s%d { @s%d, 172.16.%d.0/30, 10.0.%u.1, 2001:db8::%d-2001:db8::1:%u } \n", i, i + 1, i,
 			random_below(seed, 3), i, random_below(seed, 1000) + 10);

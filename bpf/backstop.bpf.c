@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The backstop: netfilter programs where packets are delivered to the box
+ * (LOCAL_IN) and where they are forwarded (FORWARD), for IPv4 and IPv6. They
+ * drop what no ingress program has sealed, so that nothing slips by while an
+ * interface is new, is renamed, or has lost its programs.
+ *
+ *   LOCAL_IN  a sealed packet passes, unless it is undecided: then no rule was
+ *             asked about the box.
+ *   FORWARD   a sealed packet passes to a guarded interface, whose egress
+ *             judges it. To an ignored interface pass those that ingress judged
+ *             as going there: zone "none", or "self" for what another firewall
+ *             translates (containers). To an unknown interface passes nothing.
+ *
+ * What comes from the loopback or from an ignored interface passes. Only drops
+ * are counted: a counter on the way costs more than the rest of the program.
+ *
+ * The program type needs Linux 6.4; the loader leaves these programs out where
+ * the kernel does not know it (daemon/kernel_backstop.c).
+ */
+#include "env.bpf.h"
+
+#include "seal.h"
+
+#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
+#define LOOPBACK_IFINDEX 1
+#define NF_DROP 0 /* of linux/netfilter.h */
+#define NF_ACCEPT 1
+
+/* The kernel's own structures, as far as they are read here. The loader finds the true offsets. */
+struct net_device {
+	int ifindex;
+} __attribute__((preserve_access_index));
+
+struct sk_buff {
+	struct net_device *dev;
+	unsigned int len;
+	__u16 tc_index;
+} __attribute__((preserve_access_index));
+
+struct nf_hook_state {
+	struct net_device *in, *out;
+} __attribute__((preserve_access_index));
+
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
+
+static ks_inline int drop(const struct sk_buff *skb)
+{
+	env_count_reason(NULL, KS_REASON_UNGUARDED, skb->len);
+	return NF_DROP;
+}
+
+static ks_inline bool is_sealed(__u32 seal)
+{
+	const struct ks_control *control = control_get();
+
+	return control && control->seal && seal >> KS_SEAL_SECRET_SHIFT == control->seal;
+}
+
+static ks_inline bool is_free(__u32 ifindex, const struct ks_port *port)
+{
+	return ifindex == LOOPBACK_IFINDEX || (port && port->flags & KS_PORT_IGNORED);
+}
+
+PROGRAM("netfilter")
+int ks_backstop_input(struct bpf_nf_ctx *ctx)
+{
+	__u32 in = ctx->state->in->ifindex, seal = ctx->skb->tc_index;
+	const struct ks_port *port = port_get(in);
+
+	if (is_free(in, port) || (port && is_sealed(seal) && !(seal & KS_SEAL_UNDECIDED)))
+		return NF_ACCEPT;
+	return drop(ctx->skb);
+}
+
+/* Whether a sealed packet may leave by this interface. */
+static ks_inline bool may_leave(__u32 seal, const struct ks_port *out)
+{
+	__u32 zone = seal & KS_SEAL_ZONE_MASK;
+
+	if (!out)
+		return false;
+	if (!(out->flags & KS_PORT_IGNORED))
+		return true;
+	return !(seal & KS_SEAL_UNDECIDED) && (zone == KS_ZONE_NONE || zone == KS_ZONE_SELF);
+}
+
+/*
+ * Bridges with br_netfilter call this hook too, for frames that stay inside the bridge: then the packet's device is the
+ * port that it leaves by, which has a program of its own if the bridge filters.
+ */
+static ks_inline bool is_bridged(const struct bpf_nf_ctx *ctx, __u32 in)
+{
+	return ctx->skb->dev->ifindex != in;
+}
+
+PROGRAM("netfilter")
+int ks_backstop_forward(struct bpf_nf_ctx *ctx)
+{
+	__u32 in = ctx->state->in->ifindex, seal = ctx->skb->tc_index;
+	const struct ks_port *port = port_get(in);
+
+	if (is_free(in, port))
+		return NF_ACCEPT;
+	if (port && is_sealed(seal) && may_leave(seal, port_get(ctx->state->out->ifindex)))
+		return NF_ACCEPT;
+	return is_bridged(ctx, in) ? NF_ACCEPT : drop(ctx->skb);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Questions to a group; see group.h. An entry of kind QUESTION lies under the
+ * asker's endpoint; its link holds the zone that was asked and the asker's own.
+ */
+#include "group.h"
+
+#include "env.h"
+#include "link.h"
+#include "stage.h"
+#include "table.h"
+
+#define ASKED_ZONE_SHIFT 8 /* in a question's link: above the asker's zone */
+
+static void key_make(struct ks_env *env, struct ks_inspection *in, const struct ks_addr *asker, __be16 port,
+		     __u32 asked_zone, __u32 asker_zone)
+{
+	in->side.key = (struct ks_flow_key){
+		.addr = { *asker },
+		.port = { port },
+		.proto = in->pkt.tuple.proto,
+		.family = in->pkt.tuple.family,
+		.kind = KS_KIND_QUESTION,
+		.link = (__u16)(asked_zone << ASKED_ZONE_SHIFT | asker_zone),
+	};
+	ks_table_hash(env, &in->side);
+}
+
+static void question_fill(const struct ks_config *config, struct ks_inspection *in)
+{
+	in->side.after = (struct ks_flow){
+		.state = KS_STATE_ASKED,
+		.zone = { in->flow.after.zone[KS_ORIGINAL], in->flow.after.zone[KS_REPLY] },
+		.seen = in->side.clock,
+		.timeout = config->timeout[KS_STATE_ASKED],
+		.rule = (__u16)in->rule,
+	};
+}
+
+/* A question that finds no room is answered by nobody: its asker will ask again. */
+static void question_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	const __u8 *zone = in->flow.after.zone;
+
+	key_make(env, in, &in->pkt.tuple.src, in->pkt.tuple.sport, zone[KS_REPLY], zone[KS_ORIGINAL]);
+	ks_table_find(env, &in->side);
+	question_fill(config, in);
+	if (in->side.found)
+		ks_table_commit(env, &in->side);
+	else
+		ks_table_insert(env, &in->side);
+}
+
+void ks_stage_group(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_config *config = env_config(env);
+
+	in->stage = KS_STAGE_DONE;
+	if (!config)
+		return;
+	question_put(env, config, in);
+	if (ks_is_changed(in, config))
+		in->stage = KS_STAGE_WRITE;
+}
+
+static bool is_asked(struct ks_env *env, struct ks_inspection *in, const struct ks_addr *asker, __u32 asker_zone)
+{
+	key_make(env, in, asker, in->pkt.tuple.dport, in->from, asker_zone);
+	ks_table_find(env, &in->side);
+	if (!in->side.found)
+		return false;
+	in->rule = in->side.before.rule;
+	in->to = (__u8)asker_zone;
+	return true;
+}
+
+/* Who asked without an address is on this box, unless the packet is known to leave for elsewhere. */
+static bool is_asked_by_nameless(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_addr nameless = {};
+
+	return is_asked(env, in, &nameless, in->to_given < KS_ZONE_MAX ? in->to_given : KS_ZONE_SELF);
+}
+
+bool ks_group_answers(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_table_counts *counts = env_table_counts(env);
+	__u32 to = in->to;
+
+	if (!counts || !counts->records[KS_KIND_QUESTION])
+		return false;
+	if (in->pkt.tuple.proto != KS_PROTO_UDP && !(in->pkt.flags & KS_PKT_ICMP_ANSWER))
+		return false;
+	if (is_asked_by_nameless(env, in))
+		return true;
+	if (to == KS_ZONE_UNKNOWN)
+		to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
+	return to < KS_ZONE_MAX && is_asked(env, in, &in->pkt.tuple.dst, to);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Questions to a group: DHCP, mDNS, SSDP, NetBIOS names, `ping ff02::1`. Any
+ * member may answer, from its own address and often from another port, so no
+ * flow knows the answer. The table remembers instead who asked (address and
+ * port, or ICMP identifier), in which zone the asker is and which zone was
+ * asked. From there, to that endpoint, answers pass for `timeout group.answer`
+ * after the latest question; they open nothing. Who asked without an address
+ * (0.0.0.0, ::) is answered at whatever address he is about to get.
+ *
+ * Source: RFC 2131 4.1, RFC 6762 6.7, UPnP Device Architecture 2.0 1.3.3, RFC 4443 4.2.
+ */
+#ifndef KS_CORE_GROUP_H
+#define KS_CORE_GROUP_H
+
+#include "inspect.h"
+#include "policy.h"
+#include "types.h"
+
+/* Whether the packet asks a group and members may answer: UDP, or an ICMP request. */
+static inline bool ks_group_is_asked(const struct ks_inspection *in)
+{
+	return in->pkt.flags & KS_PKT_GROUP && in->dir == KS_ORIGINAL && !in->pkt.frag_off &&
+	       (in->pkt.tuple.proto == KS_PROTO_UDP || in->pkt.flags & KS_PKT_ICMP_QUERY);
+}
+
+/* The stage of a passed packet that asks a group: notes the question, or that it was asked again. Leads on. */
+void ks_stage_group(struct ks_env *env, struct ks_inspection *in);
+
+/* Whether a packet that no flow knows answers such a question. Sets in->rule (the question's) and in->to. */
+bool ks_group_answers(struct ks_env *env, struct ks_inspection *in);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The layout of what outlives a build: the entries of the state table and the
+ * seals of packets on their way (bpf/seal.h). A build that takes over another
+ * one's table reads it by this number.
+ *
+ * Whoever changes a state, a kind, a flag, struct ks_flow or struct
+ * ks_flow_key, or what a field means, raises the number and notes the new sum,
+ * which tests/unit/core_layout.c computes and prints. New states and kinds are
+ * appended. If old tables can still be read, an entry of the list in
+ * daemon/kernel_layout.c says how; without one the takeover is refused.
+ */
+#ifndef KS_CORE_LAYOUT_H
+#define KS_CORE_LAYOUT_H
+
+#define KS_TABLE_LAYOUT 1U
+#define KS_TABLE_LAYOUT_SUM 0x0U
+
+#endif

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The link of a packet whose addresses mean something else on every link; see link.h. */
+#include "link.h"
+
+#include "env.h"
+
+__u16 ks_link_find(struct ks_env *env, const struct ks_inspection *in, const struct ks_tuple *tuple)
+{
+	__u32 to = in->to;
+
+	if (to == KS_ZONE_UNKNOWN)
+		to = ks_addr_is_group(&tuple->dst, tuple->family) ? KS_ZONE_SELF
+								   : env_zone_to(env, tuple, KS_ZONE_UNKNOWN);
+	return ks_link_between(in->from, to);
+}

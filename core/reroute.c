@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A packet of a known flow leaves by another zone or interface than its flow
+ * was made for: ingress only guessed where it goes, or the routes have changed.
+ * The truth decides:
+ *
+ *   of the originator   the rules are asked again, with the true zone. Denied: the packet is dropped, and a flow that
+ *                       nobody has answered goes with it. Allowed: the flow moves, and its source is translated as the
+ *                       new way out demands. A connection that its peer knows by the old way's address cannot move: it
+ *                       ends, and its next packet begins anew.
+ *   an answer           goes out by the interface that the originator's packets came by, if the home can do that. Else
+ *                       an untranslated flow moves if the rules let its originator be there.
+ *
+ * Whoever else writes at the flow meanwhile wins; the packet is then judged anew.
+ */
+#include "conn.h"
+#include "env.h"
+#include "link.h"
+#include "nat.h"
+#include "stage.h"
+#include "table.h"
+
+/* Whether nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
+static bool may_be_renamed(const struct ks_inspection *in)
+{
+	__u8 proto = in->flow.key.proto;
+
+	if (!(in->flow.before.flags & KS_FLOW_REPLIED))
+		return true;
+	return proto != KS_PROTO_TCP && proto != KS_PROTO_SCTP && proto != KS_PROTO_DCCP;
+}
+
+/* Ends a flow. Returns `reason`, or that another processor was first. */
+static __u32 flow_end(struct ks_env *env, struct ks_inspection *in, __u32 reason)
+{
+	if (!in->dry && !ks_table_free(env, &in->flow))
+		return KS_REASON_CONTENDED;
+	return reason;
+}
+
+/* A rule that forwards has decided where to; where that is was never its business. */
+static bool is_forwarded(const struct ks_inspection *in)
+{
+	return in->flow.before.alias[KS_ORIGINAL] != 0;
+}
+
+/* The rules' word on the flow as it is now. Returns 0 or a reason. */
+static __u32 ask_again(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+	__u32 action, reason;
+
+	if (is_forwarded(in))
+		return 0;
+	action = ks_open_ask(env, in, &decision);
+	if (action == KS_ALLOW && !decision.targets)
+		return 0;
+	reason = in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	in->action = action == KS_REJECT ? KS_REJECT : KS_DENY;
+	return in->flow.before.flags & KS_FLOW_REPLIED ? reason : flow_end(env, in, reason);
+}
+
+/* The flow as it becomes. Returns 0 or a reason. */
+static __u32 flow_move(struct ks_env *env, struct ks_inspection *in)
+{
+	if (in->dry || ks_table_commit(env, &in->flow))
+		return 0;
+	return KS_REASON_CONTENDED;
+}
+
+/* The flow with the source that the new way out demands. What it was known by before is nobody's then, and swept. */
+static __u32 rename_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_flow *after = &in->flow.after;
+	__u32 reason = ks_nat_take(env, config, in);
+
+	if (reason)
+		return reason;
+	after->alias[KS_REPLY] = in->alias[KS_REPLY];
+	after->flags &= ~(KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
+	after->flags |= (in->mapped ? KS_FLOW_MAPPED : 0) | (in->masqueraded ? KS_FLOW_MASQUERADED : 0);
+	reason = flow_move(env, in);
+	if (reason)
+		ks_nat_drop(env, in);
+	else if (in->alias[KS_REPLY])
+		ks_nat_bind(env, in);
+	return reason;
+}
+
+static __u32 reroute_original(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason = ask_again(env, in);
+
+	if (reason)
+		return reason;
+	in->flow.after = in->flow.before;
+	in->flow.after.zone[KS_REPLY] = in->to;
+	if (in->rule_index != KS_DECISION_DEFAULT)
+		in->flow.after.rule = (__u16)in->rule;
+	in->alias[KS_ORIGINAL] = 0;
+	in->alias[KS_REPLY] = 0;
+	in->mapped = 0;
+	in->translate = 0;
+	if (may_be_renamed(in))
+		return rename_source(env, config, in);
+	if (in->flow.before.alias[KS_REPLY] || ks_nat_has_source(env, config, in))
+		return flow_end(env, in, KS_REASON_REROUTED);
+	return flow_move(env, in);
+}
+
+/* Whether the rules let the originator of the flow be where the answer goes. */
+static bool may_be_there(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+	struct ks_tuple *tuple;
+
+	ks_question_make(in, &in->pkt.tuple, KS_LIST_FILTER, &in->question);
+	tuple = &in->question.tuple;
+	tuple->src = in->pkt.tuple.dst;
+	tuple->dst = in->pkt.tuple.src;
+	tuple->sport = in->pkt.tuple.dport;
+	tuple->dport = in->pkt.tuple.sport;
+	in->question.from = in->to;
+	in->question.to = in->flow.before.zone[KS_REPLY];
+	ks_policy_ask(env, &in->question, &decision);
+	return decision.action == KS_ALLOW && !decision.targets;
+}
+
+static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *in)
+{
+	bool forwarded = is_forwarded(in);
+	__u32 reason = ks_nat_leave(env, in);
+
+	if (reason)
+		return reason;
+	if (env_send_back(env, in->flow.before.zone[KS_ORIGINAL], forwarded ? &in->out.src : NULL,
+			  in->pkt.tuple.family))
+		return 0;
+	if (forwarded)
+		return KS_REASON_REROUTED;
+	if (!may_be_there(env, in))
+		return KS_REASON_ZONE;
+	in->flow.after = in->flow.before;
+	in->flow.after.zone[KS_ORIGINAL] = in->to;
+	return flow_move(env, in);
+}
+
+/* The flow as it is now, if another processor was first. Returns 0 or a reason. */
+static __u32 flow_find(struct ks_env *env, struct ks_inspection *in)
+{
+	in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
+	ks_table_hash(env, &in->flow);
+	ks_nat_find(env, in);
+	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	if (in->flow.busy)
+		return KS_REASON_CONTENDED;
+	return in->flow.found ? 0 : KS_REASON_UNTRANSLATED;
+}
+
+/* What left before its source was known goes on with it; anything else is judged as a packet of the flow as it is now. */
+static void go_on(struct ks_env *env, struct ks_inspection *in)
+{
+	__u32 reason;
+
+	in->stage = KS_STAGE_FIND;
+	if (!in->leaving)
+		return;
+	in->flow.before = in->flow.after;
+	reason = ks_nat_leave(env, in);
+	in->stage = KS_STAGE_DONE;
+	in->reason = reason ? ks_deny(in, KS_CLASS_INVALID, reason) :
+			      ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	if (!reason && in->translate & in->phase)
+		in->stage = KS_STAGE_WRITE;
+}
+
+void ks_stage_reroute(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
+
+	in->stage = KS_STAGE_DONE;
+	if (!config)
+		return;
+	reason = in->retries && in->leaving ? flow_find(env, in) : 0;
+	in->rerouted = 1;
+	in->action = KS_DENY;
+	in->out = in->pkt.tuple;
+	in->state = in->flow.before.state;
+	in->rule = in->flow.before.rule;
+	if (!reason)
+		reason = in->dir == KS_ORIGINAL ? reroute_original(env, config, in) : reroute_reply(env, in);
+	if (!reason) {
+		go_on(env, in);
+		return;
+	}
+	if (reason == KS_REASON_CONTENDED)
+		in->rerouted = 0;
+	in->flow.after = in->flow.before;
+	in->class = KS_CLASS_INVALID;
+	if (!ks_again(in, reason, in->leaving ? KS_STAGE_REROUTE : KS_STAGE_FIND))
+		ks_conclude(in, config, reason);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who may speak: the source of a packet that would open a flow must be at home
+ * in the zone that it comes from (RFC 2827, RFC 3704 2.2), or one zone could
+ * block another's connections by opening them first. 127.0.0.0/8, ::1 and the
+ * box's own addresses come from nowhere, nor does 240.0.0.0/4 (RFC 1112 4).
+ * What belongs to every link (0.0.0.0, link-local) is at home everywhere.
+ */
+#ifndef KS_CORE_SOURCE_H
+#define KS_CORE_SOURCE_H
+
+#include "inspect.h"
+#include "policy.h"
+
+struct ks_env;
+
+/*
+ * Returns whether the source of the packet is believed. With `antispoof off` a zone is believed
+ * all but those that come from nowhere.
+ */
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in);
+
+#endif

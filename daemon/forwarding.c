@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See forwarding.h. */
+#include <stdio.h>
+
+#include "forwarding.h"
+
+#define OTHER_ZONES (~(1ULL << KS_ZONE_SELF))
+
+unsigned ks_forwarding_wanted(const struct ks_policy *policy)
+{
+	unsigned wanted = 0;
+
+	for (__u32 i = 0; i < policy->config.rules; i++) {
+		const struct ks_rule *rule = &policy->rules[i];
+
+		if ((rule->action != KS_ALLOW && rule->action != KS_BYPASS) || !(rule->from_zones & OTHER_ZONES) ||
+		    !(rule->to_zones & OTHER_ZONES))
+			continue;
+		wanted |= rule->family != KS_IPV6 ? KS_FORWARDING_IPV4 : 0;
+		wanted |= rule->family != KS_IPV4 ? KS_FORWARDING_IPV6 : 0;
+	}
+	return wanted;
+}
+
+static bool is_on(const char *family, const char *interface, const char *name)
+{
+	char path[128];
+	int value = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, interface, name);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	if (fscanf(in, "%d", &value) != 1)
+		value = 0;
+	fclose(in);
+	return value != 0;
+}
+
+/* The input interface decides; `force_forwarding` is of Linux 6.17. */
+static bool forwards(const struct ks_interfaces *interfaces, const char *family)
+{
+	if (is_on(family, "all", "forwarding"))
+		return true;
+	for (size_t i = 0; i < interfaces->count; i++) {
+		const struct ks_guarded *guarded = &interfaces->list[i];
+
+		if (guarded->role != KS_ROLE_IGNORED &&
+		    (is_on(family, guarded->name, "forwarding") || is_on(family, guarded->name, "force_forwarding")))
+			return true;
+	}
+	return false;
+}
+
+static bool is_end(const struct ks_guarded *guarded, unsigned family)
+{
+	const struct ks_addr *addr = &guarded->port.address[1];
+
+	if ((guarded->role != KS_ROLE_GUARDED && guarded->role != KS_ROLE_PORT) || guarded->port.zone == KS_ZONE_NONE)
+		return false;
+	return family == KS_FORWARDING_IPV4 || addr->d[0] | addr->d[1];
+}
+
+/* Ports of one bridge are one end. */
+static bool has_two_ends(const struct ks_interfaces *interfaces, unsigned family)
+{
+	unsigned first = 0;
+
+	for (size_t i = 0; i < interfaces->count; i++) {
+		const struct ks_guarded *guarded = &interfaces->list[i];
+
+		if (!is_end(guarded, family))
+			continue;
+		if (first && first != guarded->bearer)
+			return true;
+		first = guarded->bearer;
+	}
+	return false;
+}
+
+unsigned ks_forwarding_missing(const struct ks_interfaces *interfaces, const struct ks_policy *policy)
+{
+	static const char *const names[] = { "ipv4", "ipv6" };
+	unsigned wanted = ks_forwarding_wanted(policy), missing = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned family = 1U << i;
+
+		if (wanted & family && has_two_ends(interfaces, family) && !forwards(interfaces, names[i]))
+			missing |= family;
+	}
+	return missing;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See links.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "links.h"
+
+struct reader {
+	struct ks_links links;
+	int err;
+};
+
+static void collect(const struct ks_interface *link, void *arg)
+{
+	struct reader *reader = arg;
+
+	reader->err = ks_links_insert(&reader->links, link) ?: reader->err;
+}
+
+int ks_links_read(struct ks_links *links)
+{
+	struct reader reader = { 0 };
+	int err = ks_netlink_each_interface(collect, &reader) ?: reader.err;
+
+	if (err) {
+		ks_links_fini(&reader.links);
+		return err;
+	}
+	ks_links_fini(links);
+	*links = reader.links;
+	return 0;
+}
+
+/* The place of the first one that is not before ifindex. */
+static size_t place_of(const struct ks_links *links, unsigned ifindex)
+{
+	size_t low = 0, high = links->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (links->list[middle].ifindex < ifindex)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+long ks_links_find(const struct ks_links *links, unsigned ifindex)
+{
+	size_t at = place_of(links, ifindex);
+
+	return at < links->count && links->list[at].ifindex == ifindex ? (long)at : -1;
+}
+
+int ks_links_insert(struct ks_links *links, const struct ks_interface *link)
+{
+	size_t at = place_of(links, link->ifindex);
+	struct ks_interface *list = reallocarray(links->list, links->count + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	links->list = list;
+	memmove(&list[at + 1], &list[at], (links->count - at) * sizeof(*list));
+	list[at] = *link;
+	links->count++;
+	return 0;
+}
+
+void ks_links_remove(struct ks_links *links, long at)
+{
+	links->count--;
+	memmove(&links->list[at], &links->list[at + 1], (links->count - (size_t)at) * sizeof(*links->list));
+}
+
+void ks_links_fini(struct ks_links *links)
+{
+	free(links->list);
+	*links = (struct ks_links){ 0 };
+}
+
+bool ks_link_is_stacked(const struct ks_interface *link)
+{
+	static const char *const kinds[] = { "macvlan", "macvtap", "ipvlan", "ipvtap", "vlan" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++) {
+		if (!strcmp(link->kind, kinds[i]))
+			return true;
+	}
+	return false;
+}

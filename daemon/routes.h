@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the kernel's routes say about the box: its own addresses, the networks
+ * on its links, where the rest of the world is, and whether a packet may leave
+ * by another way than a route lookup at ingress tells.
+ *
+ * News are applied at once. They do not tell everything (a link that goes down
+ * takes its IPv4 routes along silently), so whatever is of interest also makes the
+ * list stale: it is read anew within a second. Reading a table of a million
+ * routes takes a second, so it is done in a small part of the time only.
+ * Used by the daemon's one thread.
+ */
+#ifndef KS_DAEMON_ROUTES_H
+#define KS_DAEMON_ROUTES_H
+
+#include <stddef.h>
+
+#include "kernel.h"
+#include "netlink_route.h"
+
+/* An entry of the map ks_locals. */
+struct ks_local_entry {
+	struct ks_local_key key;
+	struct ks_local local;
+};
+
+struct ks_routes {
+	struct ks_route *list; /* in no order; none of kind OTHER */
+	size_t count;
+	struct ks_nexthop *nexthops;
+	size_t nexthop_count;
+	struct ks_local_entry *known; /* what the map has, sorted by key */
+	size_t known_count;
+	bool is_known; /* the map was read, or is ours from the start */
+	unsigned rules; /* bit per enum ks_route_rule in use */
+	bool several; /* some route has several next hops */
+	bool multicast; /* the box routes multicast */
+	bool stale;
+	int error; /* of the last attempt to fill the map; told once */
+	__u64 read_at, read_took; /* ns, of the last reading */
+};
+
+/* Reads everything from the kernel. With an error the list stays as it was. */
+int ks_routes_read(struct ks_routes *routes);
+
+/* One piece of news. Returns true if it is of interest. */
+bool ks_routes_take_news(struct ks_routes *routes, const struct ks_route *route);
+
+/* Notes that the list may be wrong; ks_routes_refresh() reads it anew, if it is time. Returns true if it did. */
+void ks_routes_doubt(struct ks_routes *routes);
+bool ks_routes_refresh(struct ks_routes *routes);
+
+/*
+ * The entries that ks_locals should have, sorted by key, one a key: an address of the box before a
+ * broadcast address before a network, of several networks that of the main table and then the best metric.
+ * Returns how many, or -ENOMEM; the caller frees *entries.
+ */
+long ks_routes_locals(const struct ks_routes *routes, struct ks_local_entry **entries);
+
+/* Brings the map in line. */
+int ks_routes_apply(struct ks_routes *routes, struct ks_kernel *kernel);
+
+/* Calls fn with each interface that a default route leads to; some may come several times. */
+void ks_routes_each_default(const struct ks_routes *routes, void (*fn)(unsigned ifindex, void *arg), void *arg);
+
+/* Why routes may differ from a lookup at ingress: "rules by mark, uid; several next hops". "" if they cannot. */
+const char *ks_routes_why(const struct ks_routes *routes, char *text, size_t size);
+
+void ks_routes_fini(struct ks_routes *routes);
+
+#endif

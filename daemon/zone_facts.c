@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See zone_facts.h. */
+#include "zone_facts.h"
+
+struct finder {
+	const struct ks_interfaces *interfaces;
+	struct ks_zone_facts *facts;
+};
+
+static bool is_judged(const struct ks_guarded *guarded)
+{
+	return guarded->role == KS_ROLE_GUARDED || guarded->role == KS_ROLE_PORT;
+}
+
+/* A default route by a carrier may leave by each of its ports. */
+static void take_default(unsigned ifindex, void *arg)
+{
+	struct finder *finder = arg;
+	struct ks_zone_facts *facts = finder->facts;
+
+	for (size_t i = 0; i < finder->interfaces->count; i++) {
+		const struct ks_guarded *guarded = &finder->interfaces->list[i];
+		__u32 *best = &facts->zone_ifindex[guarded->port.zone];
+
+		if (!is_judged(guarded) || guarded->bearer != ifindex)
+			continue;
+		facts->outside |= 1ULL << guarded->port.zone;
+		if (guarded->up && (!*best || ifindex < *best))
+			*best = ifindex;
+	}
+}
+
+/*
+ * The zones, and for those that have no interface yet, because none has a default route, the lowest that is up. Of a port
+ * it is the carrier, which is what the stack sends by.
+ */
+static void find_interfaces(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts)
+{
+	__u64 settled = 0;
+
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		settled |= facts->zone_ifindex[i] ? 1ULL << i : 0;
+	for (size_t i = 0; i < interfaces->count; i++) {
+		const struct ks_guarded *guarded = &interfaces->list[i];
+		__u32 *best = &facts->zone_ifindex[guarded->port.zone];
+		__u64 bit = 1ULL << guarded->port.zone;
+
+		if (!is_judged(guarded))
+			continue;
+		facts->zones |= bit;
+		if (guarded->up && !(settled & bit) && (!*best || guarded->bearer < *best))
+			*best = guarded->bearer;
+	}
+}
+
+void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts)
+{
+	struct finder finder = { .interfaces = interfaces, .facts = facts };
+	char why[256];
+
+	*facts = (struct ks_zone_facts){ 0 };
+	ks_routes_each_default(&interfaces->routes, take_default, &finder);
+	find_interfaces(interfaces, facts);
+	facts->routes_differ = *ks_routes_why(&interfaces->routes, why, sizeof(why));
+}
+
+void ks_zone_facts_store(const struct ks_zone_facts *facts, struct ks_control *control)
+{
+	__atomic_store_n(&control->zones, facts->zones, __ATOMIC_RELAXED);
+	__atomic_store_n(&control->outside, facts->outside, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		__atomic_store_n(&control->zone_ifindex[i], facts->zone_ifindex[i], __ATOMIC_RELAXED);
+	if (facts->routes_differ)
+		__atomic_fetch_or(&control->flags, KS_CONTROL_ROUTES_DIFFER, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&control->flags, ~(__u32)KS_CONTROL_ROUTES_DIFFER, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the programs must know of the zones as a whole: which exist, which are outside, an interface of each. */
+#ifndef KS_DAEMON_ZONE_FACTS_H
+#define KS_DAEMON_ZONE_FACTS_H
+
+#include "interfaces.h"
+
+/* As in struct ks_control. */
+struct ks_zone_facts {
+	__u64 zones;
+	__u64 outside;
+	__u32 zone_ifindex[KS_ZONE_MAX];
+	bool routes_differ;
+};
+
+void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts);
+
+/* One store a field: the programs read them while they change. */
+void ks_zone_facts_store(const struct ks_zone_facts *facts, struct ks_control *control);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Warnings about what a policy does not say. They stand at no line of the text, and only `keepstate check` asks for
+ * them: policies of tests and for replay lack these rules rightly.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/packet.h"
+#include "policy/diag.h"
+
+#define SELF (1ULL << KS_ZONE_SELF)
+
+static bool lets_pass(const struct ks_rule *entry)
+{
+	return entry->action == KS_ALLOW || entry->action == KS_BYPASS;
+}
+
+/* Whether the box itself may open anything. */
+static bool asks(const struct ks_policy *policy, const struct ks_rule *entry)
+{
+	return lets_pass(entry) && entry->from_zones & SELF;
+}
+
+/* Whether it lets somebody open a TCP connection to the box: by its own address, or redirected to it. */
+static bool lets_in(const struct ks_policy *policy, const struct ks_rule *entry)
+{
+	const struct ks_rule_info *info = ks_policy_rule(policy, entry->id);
+	bool to_self = info->statement == KS_STATEMENT_REDIRECT ||
+		       (info->statement == KS_STATEMENT_RULE && entry->to_zones & SELF);
+
+	return lets_pass(entry) && to_self && entry->from_zones & ~SELF &&
+	       (entry->flags & KS_RULE_ANY_PROTO || entry->proto == KS_PROTO_TCP);
+}
+
+static bool any_entry(const struct ks_policy *policy, bool (*is)(const struct ks_policy *, const struct ks_rule *))
+{
+	for (__u32 i = 0; i < policy->config.rules; i++) {
+		if (is(policy, &policy->rules[i]))
+			return true;
+	}
+	return false;
+}
+
+int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags)
+{
+	struct ks_complaints complaints = { .diags = diags };
+	const char *name = strcmp(policy->path, "-") == 0 ? "stdin" : policy->path;
+	const struct ks_place place = { .file = name, .line = 1, .column = 1 };
+
+	if (!any_entry(policy, asks))
+		ks_complain(
+			&complaints, &place, true,
+			"no rule allows anything from self: the box itself can ask nothing, neither DNS nor DHCP nor "
+			"updates; expected a rule such as 'allow from self'");
+	if (!any_entry(policy, lets_in))
+		ks_complain(&complaints, &place, true,
+			    "no rule allows a TCP connection to self: nobody can administer the box over a guarded "
+			    "interface; expected a rule such as 'allow from lan to self tcp port 22'");
+	return complaints.no_memory ? -ENOMEM : 0;
+}
