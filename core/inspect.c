@@ -50,12 +50,13 @@ static bool is_link_protocol(__u32 ethertype)
 }
 
 /*
- * A frame that is not IP is nothing that rules speak of, but between two zones (ports of a bridge) it may hide what they
- * deny: PPPoE, MPLS. What comes out of those on this box is judged there.
+ * A frame that is not IP is nothing that rules speak of, but between two zones, or where a bridge hands it on, it may hide
+ * what they deny: PPPoE, MPLS. What comes out of those on this box is judged there.
  */
 static __u32 judge_not_ip(struct ks_inspection *in, const struct ks_config *config)
 {
-	bool crosses = in->from != KS_ZONE_SELF && in->to != KS_ZONE_SELF && in->to < KS_ZONE_MAX;
+	bool crosses = in->from != KS_ZONE_SELF && in->to != KS_ZONE_SELF && in->to < KS_ZONE_MAX &&
+		       (in->from != in->to || ks_is_second_look(in));
 
 	if (crosses && !(config->options & KS_OPT_OTHER_PROTOCOLS) && !is_link_protocol(in->pkt.ethertype))
 		return ks_deny(in, KS_CLASS_UNTRACKED, KS_REASON_OTHER_PROTOCOL);

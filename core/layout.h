@@ -14,6 +14,6 @@
 #define KS_CORE_LAYOUT_H
 
 #define KS_TABLE_LAYOUT 1U
-#define KS_TABLE_LAYOUT_SUM 0x0U
+#define KS_TABLE_LAYOUT_SUM 0x9210e38aU
 
 #endif

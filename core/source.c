@@ -9,14 +9,22 @@
 #define IPV4_RESERVED 0xf0U /* 240.0.0.0/4 */
 #define IPV6_LOOPBACK 1ULL /* ::1 */
 
-/* Addresses that no packet on a wire comes from. */
-static bool is_reserved(const struct ks_addr *addr, __u8 family)
+static bool is_loopback(const struct ks_addr *addr, __u8 family)
 {
-	__u8 first = addr->b[IPV4_FIRST_OCTET];
-
 	if (family == KS_IPV4)
-		return first == IPV4_LOOPBACK || first >= IPV4_RESERVED;
+		return addr->b[IPV4_FIRST_OCTET] == IPV4_LOOPBACK;
 	return addr->d[0] == 0 && addr->d[1] == ks_be64(IPV6_LOOPBACK);
+}
+
+/*
+ * Whether no packet on a wire comes from there. What goes from loopback to loopback is a capture of that; live the box's
+ * own addresses have these among them.
+ */
+static bool is_from_nowhere(const struct ks_tuple *tuple)
+{
+	if (tuple->family == KS_IPV4 && tuple->src.b[IPV4_FIRST_OCTET] >= IPV4_RESERVED)
+		return true;
+	return is_loopback(&tuple->src, tuple->family) && !is_loopback(&tuple->dst, tuple->family);
 }
 
 bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in)
@@ -25,7 +33,7 @@ bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, c
 
 	if (in->from == KS_ZONE_SELF)
 		return true;
-	if (is_reserved(&tuple->src, tuple->family))
+	if (is_from_nowhere(tuple))
 		return false;
 	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		return true;

@@ -20,7 +20,10 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 json_t *ks_coverage_in_no_zone(const struct ks_interfaces *interfaces);
 json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces);
 
-/* "ignore { docker0, veth* }": what would leave alone those in no zone, "" without any. NULL without memory; the caller frees it. */
+/*
+ * "ignore { docker0, veth* }": what would leave alone those in no zone, "" without any. NULL without memory; the caller
+ * frees it.
+ */
 char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces);
 
 /* Says in a line each which interfaces are in no zone, with what to write, and which are ignored. */

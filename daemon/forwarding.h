@@ -12,8 +12,8 @@
 unsigned ks_forwarding_wanted(const struct ks_policy *policy);
 
 /*
- * Those of them that the box forwards between no interfaces, though it has at least two to forward between. What a bridge
- * hands on needs no forwarding; IPv6 counts where the interfaces have addresses of it.
+ * Those of them that the box forwards between no interfaces, though it has at least two to forward between. What a
+ * bridge hands on needs no forwarding; IPv6 counts where the interfaces have addresses of it.
  */
 unsigned ks_forwarding_missing(const struct ks_interfaces *interfaces, const struct ks_policy *policy);
 

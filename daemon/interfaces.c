@@ -147,7 +147,7 @@ static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex
 
 static void complain(struct ks_guarded *guarded, int err)
 {
-	if (err && err != guarded->error)
+	if (err && err != -ENODEV && err != guarded->error) /* one that has just gone: its news are on the way */
 		ks_report_error("%s%s: not guarded: %s", guarded->port.zone == KS_ZONE_NONE ? "WARNING: " : "",
 				guarded->name, ks_kernel_complaint());
 	guarded->error = err;
@@ -420,8 +420,10 @@ static int decide(struct ks_interfaces *interfaces, const struct ks_policy *poli
 static int first_error(const struct ks_interfaces *interfaces)
 {
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (interfaces->list[i].error && interfaces->list[i].port.zone != KS_ZONE_NONE)
-			return interfaces->list[i].error;
+		int err = interfaces->list[i].error;
+
+		if (err && err != -ENODEV && interfaces->list[i].port.zone != KS_ZONE_NONE)
+			return err;
 	}
 	return 0;
 }
@@ -551,9 +553,12 @@ static bool take_link_news(struct ks_interfaces *interfaces, const struct ks_int
 	return !settled;
 }
 
+/* Said once, however often it must be tried. */
 static void mend(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
+	if (!guarded->lost)
+		ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
+	guarded->lost = true;
 	attach(interfaces, guarded, KS_HOOK_BOTH);
 }
 
@@ -622,7 +627,8 @@ void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
 		ks_report_error("routes: %s", strerror(-err));
 	if (err || others)
 		ks_routes_doubt(&interfaces->routes);
-	follow_routes(interfaces, news.changed);
+	if (news.changed || interfaces->routes.stale) /* most news of a large table change nothing here */
+		follow_routes(interfaces, news.changed);
 }
 
 /* Puts ours back in front, and says so when it begins and when it does not help. */
@@ -637,6 +643,7 @@ static void watch_one(struct ks_interfaces *interfaces, struct ks_guarded *guard
 		mend(interfaces, guarded);
 		return;
 	}
+	guarded->lost = false;
 	first = state.first[0] && state.first[1];
 	if (!first && !guarded->overtaken) {
 		ks_report_error("%s: somebody else's program sees packets before ours; going before it", guarded->name);

@@ -37,6 +37,7 @@ struct ks_guarded {
 	bool up;
 	bool programs; /* ours were put there */
 	bool checked; /* and were found there, so that only news or the watch look again */
+	bool lost; /* somebody took ours off, and they were not seen there since */
 	bool overtaken; /* somebody else's program sees packets before ours */
 	int error; /* 0, or why it has no programs: tried again every second */
 };

@@ -2,7 +2,8 @@
 /*
  * Tells the administrator that the box runs out of something: a full table,
  * the budget of half-open connections, of datagrams in fragments, ports or
- * addresses for translation; and of packets that another program or an unguarded interface brought. Each kind is told at once when it begins and
+ * addresses for translation; and of packets that another program translated
+ * or that an unguarded interface brought. Each kind is told at once when it begins and
  * then once a minute at most, with how many packets it was; so a flood
  * writes a line a minute, not a line a packet. Counted they all are.
  */

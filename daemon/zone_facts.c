@@ -31,8 +31,8 @@ static void take_default(unsigned ifindex, void *arg)
 }
 
 /*
- * The zones, and for those that have no interface yet, because none has a default route, the lowest that is up. Of a port
- * it is the carrier, which is what the stack sends by.
+ * The zones, and for those that have no interface yet, because none has a default route, the lowest that is up. Of a
+ * port it is the carrier, which is what the stack sends by.
  */
 static void find_interfaces(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts)
 {

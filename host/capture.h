@@ -30,7 +30,7 @@ struct ks_capture_frame {
 	__u8 way; /* enum ks_way */
 };
 
-#define KS_CAPTURE_ERROR 256
+#define KS_CAPTURE_ERROR 768 /* the longest names all link types that can be judged */
 
 /*
  * Opens a capture ("-" for standard input). Returns 0; -EINVAL if it is no

@@ -4,27 +4,26 @@
 
 #include <errno.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/home.h"
+#include "host/link_internal.h"
 
 #define ETHER_SIZE 14U
-#define ETHERTYPE_IPV4 0x0800
-#define ETHERTYPE_IPV6 0x86dd
 
-/* Of no protocol: what a cut or foreign link header becomes. */
-#define ETHERTYPE_NONE 0xffff
+#define SLL_SIZE 16U
+#define SLL2_SIZE 20U
+#define LOOPBACK_SIZE 4U
 
-/* What the link header of a frame without Ethernet says. */
-struct parsed {
-	__u32 size; /* octets of it */
-	__u16 type; /* an ethertype; 0 for bare IP of either version */
-};
+/* Bare IP in files that OpenBSD wrote; <pcap/dlt.h> has no name for it elsewhere. */
+#define LINK_RAW_OPENBSD 14
 
-static void parse_raw(const struct ks_capture_frame *in, struct parsed *parsed, struct ks_link_info *info)
+static bool read_raw(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
-	parsed->type = in->link_type == DLT_IPV4 ? ETHERTYPE_IPV4 : in->link_type == DLT_IPV6 ? ETHERTYPE_IPV6 : 0;
+	head->type = in->link_type == DLT_IPV4 ? ETHERTYPE_IPV4 : in->link_type == DLT_IPV6 ? ETHERTYPE_IPV6 : 0;
+	return true;
 }
 
 /* Address families of IPv6 differ between the systems that wrote the capture. */
@@ -44,14 +43,18 @@ static __u16 type_of_family(__u32 family)
 }
 
 /* BSD loopback: the family in the byte order of the machine that captured, or big-endian (LOOP). Families are small. */
-static void parse_null(const struct ks_capture_frame *in, struct parsed *parsed, struct ks_link_info *info)
+static bool read_loopback(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
-	__u32 family = ks_load32(in->data);
+	const __u8 *at = ks_link_take(in, head, LOOPBACK_SIZE);
+	__u32 family;
 
-	parsed->size = 4;
+	if (!at)
+		return false;
+	family = ks_load32(at);
 	if (family > 0xffff)
 		family = __builtin_bswap32(family);
-	parsed->type = type_of_family(family);
+	head->type = type_of_family(family);
+	return true;
 }
 
 static __u8 way_of(unsigned packet_type)
@@ -59,39 +62,68 @@ static __u8 way_of(unsigned packet_type)
 	return packet_type == 4 ? KS_WAY_OUT : packet_type < 3 ? KS_WAY_IN : KS_WAY_UNKNOWN;
 }
 
-static void parse_sll(const struct ks_capture_frame *in, struct parsed *parsed, struct ks_link_info *info)
+static bool read_sll(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
-	parsed->size = 16;
-	parsed->type = ks_be16(ks_load16(in->data + 14));
-	info->way = way_of(ks_be16(ks_load16(in->data)));
-	if (ks_be16(ks_load16(in->data + 4)) == KS_MAC_SIZE)
-		info->src_mac = in->data + 6;
+	const __u8 *at = ks_link_take(in, head, SLL_SIZE);
+
+	if (!at)
+		return false;
+	head->type = ks_link_get16(at + 14);
+	info->way = way_of(ks_link_get16(at));
+	if (ks_link_get16(at + 4) == KS_MAC_SIZE)
+		info->src_mac = at + 6;
+	return true;
 }
 
-static void parse_sll2(const struct ks_capture_frame *in, struct parsed *parsed, struct ks_link_info *info)
+static bool read_sll2(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
-	parsed->size = 20;
-	parsed->type = ks_be16(ks_load16(in->data));
-	info->ifindex = ks_be32(ks_load32(in->data + 4));
-	info->way = way_of(in->data[10]);
-	if (in->data[11] == KS_MAC_SIZE)
-		info->src_mac = in->data + 12;
+	const __u8 *at = ks_link_take(in, head, SLL2_SIZE);
+
+	if (!at)
+		return false;
+	head->type = ks_link_get16(at);
+	info->ifindex = ks_be32(ks_load32(at + 4));
+	info->way = way_of(at[10]);
+	if (at[11] == KS_MAC_SIZE)
+		info->src_mac = at + 12;
+	return true;
 }
 
+static bool read_ethernet(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
+{
+	head->is_ethernet = true;
+	return true;
+}
+
+/* In the order of the error message: what people have first. */
 static const struct link {
 	__u16 type;
-	__u8 header; /* octets that parse() looks at */
 	const char *name;
-	void (*parse)(const struct ks_capture_frame *in, struct parsed *parsed, struct ks_link_info *info);
+	ks_link_reader *read;
 } links[] = {
-	{ DLT_EN10MB, 0, "Ethernet", NULL },
-	{ DLT_RAW, 0, "raw IP", parse_raw },
-	{ DLT_IPV4, 0, "raw IPv4", parse_raw },
-	{ DLT_IPV6, 0, "raw IPv6", parse_raw },
-	{ DLT_NULL, 4, "BSD loopback", parse_null },
-	{ DLT_LOOP, 4, "OpenBSD loopback", parse_null },
-	{ DLT_LINUX_SLL, 16, "Linux cooked", parse_sll },
-	{ DLT_LINUX_SLL2, 20, "Linux cooked v2", parse_sll2 },
+	{ DLT_EN10MB, "Ethernet", read_ethernet },
+	{ DLT_RAW, "raw IP", read_raw },
+	{ LINK_RAW_OPENBSD, "raw IP", read_raw },
+	{ DLT_IPV4, "raw IPv4", read_raw },
+	{ DLT_IPV6, "raw IPv6", read_raw },
+	{ DLT_NULL, "BSD loopback", read_loopback },
+	{ DLT_LOOP, "OpenBSD loopback", read_loopback },
+	{ DLT_LINUX_SLL, "Linux cooked", read_sll },
+	{ DLT_LINUX_SLL2, "Linux cooked v2", read_sll2 },
+	{ DLT_PPP, "PPP", ks_link_ppp },
+	{ DLT_PPP_SERIAL, "PPP over serial", ks_link_ppp_serial },
+	{ DLT_PPP_ETHER, "PPPoE", ks_link_pppoe },
+	{ DLT_PPP_PPPD, "PPP with direction", ks_link_ppp_directed },
+	{ DLT_PPP_WITH_DIR, "PPP with direction", ks_link_ppp_directed },
+	{ DLT_SLIP, "SLIP", ks_link_slip },
+	{ DLT_SLIP_BSDOS, "BSD/OS SLIP", ks_link_slip_bsdos },
+	{ DLT_C_HDLC, "Cisco HDLC", ks_link_cisco_hdlc },
+	{ DLT_FRELAY, "Frame Relay", ks_link_frame_relay },
+	{ DLT_ATM_RFC1483, "ATM RFC 1483", ks_link_atm_rfc1483 },
+	{ DLT_ATM_CLIP, "ATM classical IP", ks_link_atm_clip },
+	{ DLT_SUNATM, "SunATM", ks_link_sunatm },
+	{ DLT_IEEE802_11, "802.11", ks_link_wifi },
+	{ DLT_IEEE802_11_RADIO, "802.11 with radiotap", ks_link_radiotap },
 };
 
 static const struct link *link_find(__u16 type)
@@ -116,6 +148,15 @@ const char *ks_link_name(__u16 link_type)
 	return name ? name : "unknown";
 }
 
+void ks_link_supported(char text[KS_LINK_SUPPORTED])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(links) && used < KS_LINK_SUPPORTED; i++)
+		used += (size_t)snprintf(text + used, KS_LINK_SUPPORTED - used, "%s%s (%u)", i ? ", " : "",
+					 links[i].name, links[i].type);
+}
+
 void ks_link_scratch_fini(struct ks_link_scratch *scratch)
 {
 	free(scratch->data);
@@ -137,78 +178,75 @@ static int scratch_reserve(struct ks_link_scratch *scratch, __u32 size)
 	return 0;
 }
 
-/* Makes an Ethernet frame of `type` from what stands behind the link header. */
-static int rebuild(const struct ks_capture_frame *in, const struct parsed *parsed, struct ks_link_scratch *scratch,
-		   struct ks_frame *out)
+/* Makes an Ethernet frame of the head's type from what is behind the link header. */
+static int rebuild(const struct ks_link_head *head, struct ks_link_scratch *scratch, struct ks_frame *out)
 {
-	__u32 size = KS_MIN(parsed->size, in->captured), rest = in->captured - size;
-	int err = scratch_reserve(scratch, ETHER_SIZE + rest);
+	int err = scratch_reserve(scratch, ETHER_SIZE + out->captured);
 
 	if (err)
 		return err;
 	memset(scratch->data, 0, ETHER_SIZE - 2);
-	scratch->data[ETHER_SIZE - 2] = (__u8)(parsed->type >> 8);
-	scratch->data[ETHER_SIZE - 1] = (__u8)parsed->type;
-	memcpy(scratch->data + ETHER_SIZE, in->data + size, rest);
+	scratch->data[ETHER_SIZE - 2] = (__u8)(head->type >> 8);
+	scratch->data[ETHER_SIZE - 1] = (__u8)head->type;
+	memcpy(scratch->data + ETHER_SIZE, out->data, out->captured);
 	out->data = scratch->data;
-	out->captured = ETHER_SIZE + rest;
-	out->length = ETHER_SIZE + in->length - size;
+	out->captured += ETHER_SIZE;
+	out->length += ETHER_SIZE;
 	out->link = KS_LINK_ETHERNET;
 	return 0;
 }
 
-/* Whether the payload is of the IP version that the link header says, or the header leaves it open. */
-static bool is_plain_ip(const struct ks_capture_frame *in, const struct parsed *parsed)
+/* Returns true if the payload is of the IP version that the link header says, or the header leaves the version open. */
+static bool is_plain_ip(const struct ks_link_head *head, const struct ks_frame *out)
 {
 	unsigned version;
 
-	if (parsed->type == 0)
+	if (head->type == 0)
 		return true;
-	if (in->captured <= parsed->size)
+	if (!out->captured)
 		return false;
-	version = in->data[parsed->size] >> 4;
-	return (parsed->type == ETHERTYPE_IPV4 && version == 4) || (parsed->type == ETHERTYPE_IPV6 && version == 6);
+	version = out->data[0] >> 4;
+	return (head->type == ETHERTYPE_IPV4 && version == 4) || (head->type == ETHERTYPE_IPV6 && version == 6);
 }
 
-static void ethernet_frame(const struct ks_capture_frame *in, struct ks_frame *out, struct ks_link_info *info)
+static void ethernet_frame(struct ks_frame *out, struct ks_link_info *info)
+{
+	out->link = KS_LINK_ETHERNET;
+	if (out->captured < ETHER_SIZE)
+		return;
+	info->dst_mac = out->data;
+	info->src_mac = out->data + KS_MAC_SIZE;
+}
+
+/* The frame ends in its link header. An Ethernet frame that ends in its own stands for it: the core calls both cut. */
+static void cut_frame(const struct ks_capture_frame *in, struct ks_frame *out)
 {
 	out->data = in->data;
-	out->captured = in->captured;
-	out->length = in->length;
+	out->captured = KS_MIN(in->captured, ETHER_SIZE - 1);
+	out->length = out->captured;
 	out->link = KS_LINK_ETHERNET;
-	if (in->captured >= ETHER_SIZE) {
-		info->dst_mac = in->data;
-		info->src_mac = in->data + KS_MAC_SIZE;
-	}
 }
 
 int ks_link_frame(const struct ks_capture_frame *in, struct ks_link_scratch *scratch, struct ks_frame *out,
 		  struct ks_link_info *info)
 {
 	const struct link *link = link_find(in->link_type);
-	struct parsed parsed = { 0 };
+	struct ks_link_head head = { .length = LINK_LENGTH_UNKNOWN };
 
 	if (!link)
 		return -EOPNOTSUPP;
 	*info = (struct ks_link_info){ .way = in->way };
-	if (!link->parse) {
-		ethernet_frame(in, out, info);
+	if (!link->read(in, &head, info)) {
+		cut_frame(in, out);
 		return 0;
 	}
-	if (in->captured < link->header) {
-		/* Not even a link header: an Ethernet frame that ends in its header is judged as such. */
-		out->data = in->data;
-		out->captured = KS_MIN(in->captured, ETHER_SIZE - 1);
-		out->length = out->captured;
-		out->link = KS_LINK_ETHERNET;
-		return 0;
-	}
-	link->parse(in, &parsed, info);
-	if (!is_plain_ip(in, &parsed))
-		return rebuild(in, &parsed, scratch, out);
-	out->data = in->data + parsed.size;
-	out->captured = in->captured - parsed.size;
-	out->length = in->length - parsed.size;
+	out->data = in->data + head.size;
+	out->captured = KS_MIN(in->captured - head.size, head.length);
+	out->length = KS_MIN(in->length - head.size, head.length);
 	out->link = KS_LINK_IP;
+	if (head.is_ethernet)
+		ethernet_frame(out, info);
+	else if (!is_plain_ip(&head, out))
+		return rebuild(&head, scratch, out);
 	return 0;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Link types of captures, turned into the two that the core knows: Ethernet
- * and bare IP. Raw IP, BSD loopback and Linux cooked frames lose their link
- * header; what is neither IPv4 nor IPv6 in them, carries VLAN tags, or
- * contradicts its header, becomes an Ethernet frame of that type, so that the
- * core and not this file judges it.
+ * and bare IP. Frames of serial lines, ATM, 802.11, loopback and Linux cooked
+ * captures lose their link header; bridged Ethernet in them is taken as such.
+ * A payload that is neither IPv4 nor IPv6, carries VLAN tags, or contradicts
+ * its header, becomes an Ethernet frame of that type, so that the core and not
+ * this file judges it.
  */
 #ifndef KS_HOST_LINK_H
 #define KS_HOST_LINK_H
@@ -27,8 +28,13 @@ struct ks_link_scratch {
 	__u32 room;
 };
 
-/* Whether frames of this DLT_ can be judged. */
+/* Returns true if frames of this DLT_ can be judged. */
 bool ks_link_is_known(__u16 link_type);
+
+#define KS_LINK_SUPPORTED 600
+
+/* "Ethernet (1), raw IP (12), ...": the names and DLT_ numbers of all link types that can be judged. */
+void ks_link_supported(char text[KS_LINK_SUPPORTED]);
 
 /* "Ethernet", "Linux cooked v2", or libpcap's name of it. */
 const char *ks_link_name(__u16 link_type);

@@ -170,10 +170,21 @@ static int interface_option(const struct ks_pcapng *reader, __u16 code, const __
 	return 0;
 }
 
-/* The few link types whose LINKTYPE_ number in files is not the DLT_ number of programs (pcap-linktype(7)). */
+/* The link types whose LINKTYPE_ number in files is not the DLT_ number of programs (pcap-linktype(7)). */
 static __u16 link_type_of(__u16 number)
 {
-	return number == 101 ? DLT_RAW : number;
+	static const struct {
+		__u16 in_files, in_programs;
+	} differing[] = {
+		{ 100, DLT_ATM_RFC1483 }, { 101, DLT_RAW },	 { 102, DLT_SLIP_BSDOS },
+		{ 103, DLT_PPP_BSDOS },	  { 106, DLT_ATM_CLIP },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(differing); i++) {
+		if (differing[i].in_files == number)
+			return differing[i].in_programs;
+	}
+	return number;
 }
 
 static int interface_room(struct ks_pcapng *reader)

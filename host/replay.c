@@ -186,6 +186,16 @@ static bool was_forwarded(struct ks_replay *replay, const struct ks_frame *frame
 	return replay->in.via;
 }
 
+static int link_refuse(__u64 number, __u16 type, char *error)
+{
+	char supported[KS_LINK_SUPPORTED];
+
+	ks_link_supported(supported);
+	snprintf(error, KS_CAPTURE_ERROR, "frame %llu: link type %u (%.60s) cannot be judged; these can: %s", number,
+		 type, ks_link_name(type), supported);
+	return -EINVAL;
+}
+
 static int frame_replay(struct ks_replay *replay, const char *path, __u64 number,
 			const struct ks_capture_frame *captured, char *error)
 {
@@ -194,11 +204,10 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 	bool placed;
 	int err = ks_link_frame(captured, &replay->scratch, &frame, &info);
 
-	if (err) {
-		snprintf(error, KS_CAPTURE_ERROR, "frame %llu: link type %u (%s) cannot be judged", number,
-			 captured->link_type, ks_link_name(captured->link_type));
-		return err == -EOPNOTSUPP ? -EINVAL : err;
-	}
+	if (err == -EOPNOTSUPP)
+		return link_refuse(number, captured->link_type, error);
+	if (err)
+		return err;
 	placed = ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
 	clock_turn(replay, captured->time);
 	if (replay->config.arriving_only && info.way == KS_WAY_OUT && was_forwarded(replay, &frame)) {
@@ -228,7 +237,9 @@ int ks_replay_capture(struct ks_replay *replay, struct ks_capture *capture, cons
 		if (err)
 			break;
 	}
-	if (err < 0 && !*error)
+	if (err == -ENOMEM && !*error)
+		snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
+	else if (err < 0 && !*error)
 		snprintf(error, KS_CAPTURE_ERROR, "after frame %llu: %.200s", number, ks_capture_error(capture));
 	replay->capture = NULL;
 	return err;

@@ -12,15 +12,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOG_STATS 4 /* BPF_LOG_STATS: the counts only */
 #define LOG_SIZE (1U << 20)
-#define PROGRAMS_MAX 32
+#define PROGRAMS_MAX 64
+#define TYPE_NETFILTER 32 /* Linux 6.4; libbpf 1.1 knows neither of these */
+#define ATTACH_NETFILTER 45
 
 /* libbpf tells the reasons of a failed load; its chatter is not for here. */
 static int print_warnings(enum libbpf_print_level level, const char *format, va_list args)
 {
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+/* Programs of types that this kernel does not have are the loader's to leave out. */
+static void prepare_netfilter(struct bpf_object *object)
+{
+	static const struct bpf_insn accept[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = ATTACH_NETFILTER);
+	int fd = bpf_prog_load(TYPE_NETFILTER, "probe", "GPL", accept, 2, &opts);
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		if (strcmp(bpf_program__section_name(program), "netfilter"))
+			continue;
+		bpf_program__set_type(program, TYPE_NETFILTER);
+		bpf_program__set_expected_attach_type(program, ATTACH_NETFILTER);
+		bpf_program__set_autoload(program, fd >= 0);
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Gives every program a log of its own. Returns how many there are, or -ENOMEM. */
@@ -64,7 +90,10 @@ static void logs_print(struct bpf_object *object, char *logs[PROGRAMS_MAX], int 
 
 		if (!accepted && loaded)
 			printf("%s", logs[i]);
-		printf("  %-20s %-8s %s\n", bpf_program__name(program), accepted ? "accepted" : "refused",
+		printf("  %-20s %-8s %s\n", bpf_program__name(program),
+		       accepted			       ? "accepted" :
+		       bpf_program__autoload(program) ? "refused" :
+							 "left out",
 		       log_summary(logs[i]));
 		i++;
 	}
@@ -86,6 +115,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", argv[1], strerror(errno));
 		return 2;
 	}
+	prepare_netfilter(object);
 	if (logs_attach(object, logs) < 0) {
 		fprintf(stderr, "not enough memory for the logs\n");
 		return 2;

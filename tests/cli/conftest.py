@@ -16,7 +16,7 @@ reject from wan to self tcp port 113
 allow from lan to wan udp port 53
 allow from lan to wan tcp port { 80, 443 }
 """
-ETHERNET, RAW, WIFI, COOKED, COOKED2 = 1, 101, 105, 113, 276
+ETHERNET, SLIP, PPP, ATM, RAW, COOKED, SUNATM, USER0, COOKED2 = 1, 8, 9, 100, 101, 113, 123, 147, 276
 IN, OUT = 0, 4  # types of cooked frames
 SYN, ACK = 0x02, 0x10
 

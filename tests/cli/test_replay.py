@@ -3,8 +3,8 @@
 import gzip
 import subprocess
 
-from conftest import (ACK, COOKED, COOKED2, IN, OUT, RAW, SYN, WIFI, cooked, cooked2, ethernet, pcap, pcap_frames, pcapng, tcp,
-                      udp)
+from conftest import (ACK, ATM, COOKED, COOKED2, IN, OUT, PPP, RAW, SLIP, SUNATM, SYN, USER0, cooked, cooked2, ethernet, pcap,
+                      pcap_frames, pcapng, tcp, udp)
 
 ASK = udp('10.0.0.5', 4000, '192.0.2.1', 53)
 ANSWER = udp('192.0.2.1', 53, '10.0.0.5', 4000)
@@ -196,12 +196,21 @@ def test_damaged_capture(keepstate):
     assert '1 frame, ' in run.stdout and 'x.pcap: after frame 1: ' in run.stderr
 
 
+def test_serial_lines_and_atm(keepstate):
+    snap = bytes.fromhex('aaaa030000000800')
+    for link, head in [(PPP, b'\xff\x03\x00\x21'), (SLIP, bytes(16)), (ATM, snap), (SUNATM, b'\x02\x00\x00\x64' + snap)]:
+        frames, summary = replay(keepstate, pcap(head + ASK, head + ANSWER, head[:-1], link=link))
+        assert [(f['reason'], f['length']) for f in frames[:2]] == [('new', len(ASK)), ('established', len(ANSWER))], link
+        assert frames[2]['reason'] == 'bad link header', link
+        assert summary['cut'] == 0
+
+
 def test_refusals(keepstate):
     write(keepstate, 'empty', b'')
     write(keepstate, 'text', b'this is no capture')
-    write(keepstate, 'wifi', pcap(b'abc', link=WIFI))
+    write(keepstate, 'user', pcap(b'abc', link=USER0))
     for capture, message in [('empty', 'the file is empty'), ('text', 'unknown file format'), ('none', 'No such file'),
-                             ('wifi', 'link type 105 (802.11) cannot be judged'), ('.', 'Is a directory')]:
+                             ('user', 'frame 1: link type 147 (unknown) cannot be judged; these can: Ethernet (1), '), ('.', 'Is a directory')]:
         assert message in keepstate('replay', 'gateway.conf', capture, code=2).stderr
     for options, message in [(['--zone', 'nope=1.2.3.4'], "no zone 'nope'; it has lan, wan"), (['--zone', 'lan'], 'NAME=NETWORK'),
                              (['--zone', 'lan=1.2.3.4/33'], 'is not a network'), (['--checksums', 'maybe'], "'verify' or 'ignore'"),

@@ -286,8 +286,9 @@ class Firewall:
         self.child = None
 
     def filters(self):
-        """What tc says of every interface of the host: empty when nothing is attached."""
-        text = ""
+        """What is attached in the host: tcx links and the backstop, and what tc says of every interface; or "". """
+        instance = f"net-{os.stat(f'/run/netns/{self.host.name}').st_ino}"
+        text = "".join(f"{path.name}\n" for path in Path("/run/keepstate/bpf").glob(f"{instance}/links/*"))
         for line in self.host.run("ip", "-o", "link").stdout.splitlines():
             device = line.split(":")[1].strip().split("@")[0]
             for side in ("ingress", "egress"):

@@ -382,7 +382,7 @@ static void test_unknown_link_type(void **state)
 {
 	struct fixture *f = *state;
 	const struct ks_replay_config config = { .policy = f->policy, .zones = f->map };
-	const uint32_t type = DLT_IEEE802_11;
+	const uint32_t type = DLT_USER0;
 	char error[KS_CAPTURE_ERROR] = "";
 	struct ks_capture *capture;
 	struct ks_replay *replay;
@@ -392,7 +392,7 @@ static void test_unknown_link_type(void **state)
 	assert_int_equal(ks_replay_create(&config, &replay), 0);
 	assert_int_equal(ks_capture_open_memory(f->capture, f->size, &capture, error), 0);
 	assert_int_equal(ks_replay_capture(replay, capture, "test", error), -EINVAL);
-	assert_non_null(strstr(error, "frame 1: link type 105"));
+	assert_non_null(strstr(error, "frame 1: link type 147"));
 	ks_capture_close(capture);
 	ks_replay_destroy(replay);
 }
