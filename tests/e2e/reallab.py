@@ -5,7 +5,7 @@
                                                       gateway                                              outside 203.0.113.10
     guest  10.1.0.10      eth0 ---- guest0 10.1.0.1 /         \\ wan1 198.51.100.1 ---- eth1 198.51.100.10 /
 
-The same with IPv6. The gateway's default route is by wan0. Outside has routes to the inner networks by eth0, so that what
+The same with IPv6. The gateway's default route is by wan0, and one of a greater metric by wan1. Outside has routes to the inner networks by eth0, so that what
 leaves untranslated is answered too.
 
 Sockets are made by the test itself inside the host's network (RealHost.udp() and others): what a test says is sent at once.
@@ -42,6 +42,7 @@ ONE_WAN = "zone lan { lan0 }\nzone guest { guest0 }\nzone wan { wan0, wan1 }\n"
 TWO_WANS = "zone lan { lan0 }\nzone guest { guest0 }\nzone wan { wan0 }\nzone dsl { wan1 }\n"
 SETTINGS = "timeout group.answer 2s\noption log-drops on\n"
 
+BACKUP = 4000  # the metric of the second default route
 QUIET = 0.25  # seconds without a packet after which nothing more is expected
 CLONE_NEWNET = 0x40000000
 ETH_ALL = 3
@@ -191,11 +192,11 @@ class RealHost(Host):
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
                                 octets_of(group) + octets_of("0.0.0.0") + struct.pack("=I", index))
 
-    def send_frame(self, device, frame_, count=1):
-        """Puts a frame on the wire as it is."""
+    def send_frames(self, device, *frames):
+        """Puts frames on the wire as they are."""
         with self.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
             wire.bind((device, 0))
-            for _ in range(count):
+            for frame_ in frames:
                 wire.send(frame_)
 
     def wire(self, device, timeout=1.0):
@@ -426,6 +427,8 @@ class RealLab(Lab):
                             (self.gateway, [f"link set {device} up" for device in ("lan0", "guest0", "wan0", "wan1")])):
             batch(host, lines)
         self.default_routes((NEAR4, NEAR6, "wan0"))
+        batch(self.gateway, [f"route replace default via {DSLNEAR4} dev wan1 metric {BACKUP}",
+                             f"route replace default via {DSLNEAR6} dev wan1 metric {BACKUP}"])
 
     def default_routes(self, *hops):
         """The gateway's default routes, by one uplink or by several at once."""
@@ -441,10 +444,11 @@ class RealLab(Lab):
             batch(self.gateway, [line.split(" ", 1)[1]], line.split()[0])
 
     def send(self, host, packet, device="eth0", to=None, by=None, count=1):
-        """Sends a packet by hand to the gateway, or to the link address of its group."""
+        """Sends a packet by hand, or several, to the gateway or to the link address of their group."""
         towards = {("client", "eth0"): "lan0", ("guest", "eth0"): "guest0", ("outside", "eth0"): "wan0",
                    ("outside", "eth1"): "wan1"}[host.name.rsplit("-", 1)[1], device]
-        host.send_frame(device, frame(to or self.gateway.mac(towards), by or host.mac(device), packet), count)
+        packets = packet if isinstance(packet, list) else [packet] * count
+        host.send_frames(device, *[frame(to or self.gateway.mac(towards), by or host.mac(device), each) for each in packets])
 
     def rps(self, device, mask="3"):
         """Received packets of a device are spread over CPUs."""

@@ -173,8 +173,8 @@ def test_the_same_link_local_in_two_zones(reallab, real_gate):
     with reallab.gateway.udp("::", 5353, "lan0", ["ff02::fb"]) as lan, \
             reallab.gateway.udp("::", 5353, "guest0", ["ff02::fb"]) as guest:
         for _ in range(3):
-            reallab.client.send_frame("eth0", packet)
-            reallab.guest.send_frame("eth0", packet)
+            reallab.client.send_frames("eth0", packet)
+            reallab.guest.send_frames("eth0", packet)
         assert (len(heard(lan)), len(heard(guest))) == (3, 3)
     assert {flow["from"] for flow in gate.flows("ff02::fb")} == {"lan", "guest"}
     gate.agrees("guest [fe80::1]:5353 > self [ff02::fb]:5353 udp", True)
@@ -189,11 +189,11 @@ def test_the_same_link_local_unicast(reallab, real_gate):
     for host in (reallab.client, reallab.guest):
         host.run("ip", "addr", "add", "fe80::c1/64", "dev", "eth0", "nodad")
         addresses[host] = ("fe80::b0", 7777, 0, host.index("eth0"))
+    time.sleep(0.3)  # the daemon learns the box's new addresses
     with reallab.gateway.udp("::", 7777) as box:
         socks = []
         for host in (reallab.client, reallab.guest):
-            with host.inside():
-                sock = host.udp("::", 7778, "eth0")
+            sock = host.udp("::", 7778, "eth0")
             sock.sendto(b"hello", addresses[host])
             socks.append(sock)
         got = 0

@@ -96,12 +96,13 @@ def test_check_does_not_call_it_good_for_nothing(tmp_path):
     """The rule has an effect in tests of the policy too."""
     policy = tmp_path / "policy.conf"
     policy.write_text(TWO_WANS + "deny from wan icmpv6 type router-advertisement\nallow from wan to self icmp type redirect source 192.0.2.10\n"
+                      "allow from self\nallow from lan to self tcp port 22\n"
                       f'test "rogues" {{\n  wan {ROGUE6} > self {ALL_NODES} icmpv6 router-advertisement => deny\n'
                       f"  dsl {ROGUE6} > self {ALL_NODES} icmpv6 router-advertisement => allow\n"
                       f"  wan fe80::1 > self fe80::2 icmpv6 redirect => deny\n}}\n")
     for command in ("check", "test"):
         done = subprocess.run([KEEPSTATE, command, policy], capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and "warning" not in done.stderr, done.stdout + done.stderr
+        assert done.returncode == 0 and "warning" not in done.stdout + done.stderr, done.stdout + done.stderr
 
 
 # --- redirects ---------------------------------------------------------------------------------------------------------

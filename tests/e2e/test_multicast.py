@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import struct
-import time
 
 import pytest
 from conftest import need
@@ -62,12 +61,17 @@ class Router6(Router4):
                              struct.pack("=H2xI28x", DEVICES.index(into), bits))
 
 
+def noticed(gate):
+    """The daemon knows that multicast is routed: status says that egress decides."""
+    wait_for(lambda: "multicast" in gate.say("status"), 3, "status says that multicast is routed")
+
+
 @contextlib.contextmanager
-def mrouted(reallab, family, into="wan0", out=("lan0", "guest0"), source=None):
+def mrouted(reallab, gate, family, into="wan0", out=("lan0", "guest0"), source=None):
     router = (Router6 if family == 6 else Router4)(reallab.gateway)
     try:
         router.route(source or by(family, FAR4, FAR6), by(family, GROUP4, GROUP6), into, out)
-        time.sleep(0.3)  # the daemon learns from netlink that multicast is routed
+        noticed(gate)
         yield router
     finally:
         router.close()
@@ -83,8 +87,7 @@ def receive(reallab, family, host, source, device="eth0"):
     group = by(family, GROUP4, GROUP6)
     socks = listeners(reallab, family)
     try:
-        for _ in range(COUNT):
-            reallab.send(host, udp_packet(source, 4000, group, PORT, ttl=8), device, to=group_mac(group))
+        reallab.send(host, udp_packet(source, 4000, group, PORT, ttl=8), device, to=group_mac(group), count=COUNT)
         return [len(heard(sock)) for sock in socks]
     finally:
         for sock in socks:
@@ -99,7 +102,7 @@ RULES = [("allow from wan to { lan, guest }", [COUNT, COUNT]), ("allow from wan 
 @pytest.mark.parametrize("rules, wanted", RULES, ids=["both", "lan", "guest", "self", "none"])
 def test_copies_obey_rules(reallab, real_gate, family, rules, wanted):
     gate = real_gate.use(rules + "\n")
-    with mrouted(reallab, family):
+    with mrouted(reallab, gate, family):
         assert receive(reallab, family, reallab.outside, by(family, FAR4, FAR6)) == wanted
     assert not gate.flows(by(family, GROUP4, GROUP6), '"lan"') or wanted[0]
     assert not gate.flows(by(family, GROUP4, GROUP6), '"guest"') or wanted[1]
@@ -108,9 +111,9 @@ def test_copies_obey_rules(reallab, real_gate, family, rules, wanted):
 @both
 def test_copies_of_an_allowed_stream_go_on(reallab, real_gate, family):
     """Also while the box itself is a member, and again after a while."""
-    real_gate.use("allow from wan to { self, lan }\n")
+    gate = real_gate.use("allow from wan to { self, lan }\n")
     group = by(family, GROUP4, GROUP6)
-    with mrouted(reallab, family, out=("lan0",)), \
+    with mrouted(reallab, gate, family, out=("lan0",)), \
             reallab.gateway.udp(by(family, "0.0.0.0", "::"), PORT, "wan0", [group]) as box:
         for _ in range(3):
             assert receive(reallab, family, reallab.outside, by(family, FAR4, FAR6)) == [COUNT, 0]
@@ -124,21 +127,21 @@ def test_copies_of_an_allowed_stream_go_on(reallab, real_gate, family):
 @both
 def test_from_inside_to_inside(reallab, real_gate, family):
     """A stream of a LAN host to guests, and never the other way."""
-    real_gate.use("allow from lan to guest\n")
+    gate = real_gate.use("allow from lan to guest\n")
     client = by(family, CLIENT4, CLIENT6)
-    with mrouted(reallab, family, "lan0", ("guest0",), client):
+    with mrouted(reallab, gate, family, "lan0", ("guest0",), client):
         assert receive(reallab, family, reallab.client, client)[1] == COUNT
     guest = by(family, GUEST4, "fd00:11::10")
-    with mrouted(reallab, family, "guest0", ("lan0",), guest):
+    with mrouted(reallab, gate, family, "guest0", ("lan0",), guest):
         assert receive(reallab, family, reallab.guest, guest)[0] == 0
 
 
 @both
 def test_masquerade_does_not_touch_what_stays(reallab, real_gate, family):
     """A stream to the uplink is no stream to the LAN: members see its true source."""
-    real_gate.use("allow from wan to lan\nallow from lan to wan\nnat from lan to wan masquerade\n")
+    gate = real_gate.use("allow from wan to lan\nallow from lan to wan\nnat from lan to wan masquerade\n")
     group = by(family, GROUP4, GROUP6)
-    with mrouted(reallab, family, out=("lan0",)), \
+    with mrouted(reallab, gate, family, out=("lan0",)), \
             reallab.client.udp(by(family, "0.0.0.0", "::"), PORT, "eth0", [group]) as sock:
         reallab.send(reallab.outside, udp_packet(by(family, FAR4, FAR6), 4000, group, PORT, ttl=8), to=group_mac(group))
         assert [peer for _, peer in heard(sock)] == [by(family, FAR4, FAR6)]
@@ -147,7 +150,7 @@ def test_masquerade_does_not_touch_what_stays(reallab, real_gate, family):
 @need("smcrouted")
 def test_smcroute(reallab, real_gate):
     """The program that people use for it."""
-    real_gate.use("allow from wan to lan udp port 5004\n", ONE_WAN)
+    gate = real_gate.use("allow from wan to lan udp port 5004\n", ONE_WAN)
     home = reallab.scratch()
     (home / "conf").write_text(f"phyint wan0 enable\nphyint lan0 enable\nphyint guest0 enable\n"
                                f"mgroup from wan0 group {GROUP4}\nmroute from wan0 group {GROUP4} source {FAR4} to lan0 guest0\n")
@@ -155,7 +158,7 @@ def test_smcroute(reallab, real_gate):
                                   "-i", f"kst{reallab.gateway.name}", stdout=(home / "log").open("w"))
     try:
         wait_for(lambda: GROUP4 in reallab.gateway.run("ip", "mroute").stdout, 5, "smcroute: " + (home / "log").read_text())
-        time.sleep(0.3)
+        noticed(gate)
         assert receive(reallab, 4, reallab.outside, FAR4) == [COUNT, 0]
     finally:
         end_process(child)

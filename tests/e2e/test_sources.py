@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, FAR4, FAR6, GUEST4, GUEST6, ICMP, LAN4, LAN6, LOUNGE4, LOUNGE6,
+from reallab import (BACKUP, CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, FAR4, FAR6, GUEST4, GUEST6, ICMP, LAN4, LAN6, LOUNGE4, LOUNGE6,
                      NEAR4, NEAR6, ONE_WAN, SECOND4, SECOND6, TWO_WANS, WAN4, WAN6, ask, echo_packet, group_mac, heard, hears,
                      syn_packet, udp_packet)
 
@@ -42,8 +42,7 @@ FORGED = {"a LAN host, by a guest": ("guest", "guest", "eth0", SECOND4, SECOND6)
           "loopback, from outside": ("wan", "outside", "eth0", "127.0.0.1", "::1"),
           "loopback, by a LAN host": ("lan", "client", "eth0", "127.0.0.1", "::1"),
           "reserved, from outside": ("wan", "outside", "eth0", "240.0.0.1", None),
-          "reserved, by a LAN host": ("lan", "client", "eth0", "255.255.255.254", None),
-          "this network, from outside": ("wan", "outside", "eth0", "0.1.2.3", None)}
+          "reserved, by a LAN host": ("lan", "client", "eth0", "255.255.255.254", None)}
 HONEST = {"a LAN host": ("lan", "client", "eth0", CLIENT4, CLIENT6), "a guest": ("guest", "guest", "eth0", GUEST4, GUEST6),
           "outside": ("wan", "outside", "eth0", FAR4, FAR6), "its neighbour": ("wan", "outside", "eth0", NEAR4, NEAR6),
           "outside, by the second uplink": ("dsl", "outside", "eth1", FAR4, FAR6),
@@ -125,6 +124,54 @@ def test_honest_by_the_second_route(reallab, real_gate, guarded, family):
     """The second uplink's neighbour comes by the first: both are outside."""
     source = by(family, DSLNEAR4, "2001:db8:1::10")
     assert arrives(reallab, "outside", "eth0", source, 4447, family)
+
+
+@both
+def test_an_uplink_of_another_table(reallab, real_gate, family):
+    """The second uplink has a default route only where a rule leads (mwan3, pbr): it is outside all the same."""
+    real_gate.use(RULES)
+    gateway, option = reallab.gateway, by(family, "-4", "-6")
+    hop = by(family, DSLNEAR4, "2001:db8:1::10")
+    gateway.ip(option, "route", "del", "default", "via", hop, "dev", "wan1", "metric", str(BACKUP))
+    gateway.ip(option, "route", "add", "default", "via", hop, "dev", "wan1", "table", "101")
+    gateway.ip(option, "rule", "add", "fwmark", "1", "table", "101")
+    try:
+        time.sleep(0.3)
+        assert arrives(reallab, "outside", "eth1", by(family, FAR4, FAR6), 4456, family)
+        assert not arrives(reallab, "outside", "eth1", by(family, SECOND4, SECOND6), 4456, family)
+    finally:
+        gateway.ip(option, "rule", "del", "fwmark", "1", "table", "101")
+        gateway.ip(option, "route", "flush", "table", "101")
+        reallab.routes()
+
+
+@both
+def test_a_rule_by_interface(reallab, real_gate, family):
+    """Guests have a table of their own with a default route only: a guest is at home in guest all the same."""
+    real_gate.use(RULES)
+    gateway, option = reallab.gateway, by(family, "-4", "-6")
+    gateway.ip(option, "route", "add", "default", "via", by(family, DSLNEAR4, "2001:db8:1::10"), "dev", "wan1", "table", "101")
+    gateway.ip(option, "rule", "add", "iif", "guest0", "table", "101")
+    try:
+        time.sleep(0.3)
+        assert arrives(reallab, "guest", "eth0", by(family, GUEST4, GUEST6), 4457, family)
+        assert not arrives(reallab, "guest", "eth0", by(family, "203.0.113.99", "2001:db8:f::99"), 4457, family)
+        assert not arrives(reallab, "guest", "eth0", by(family, SECOND4, SECOND6), 4457, family)
+    finally:
+        gateway.ip(option, "rule", "del", "iif", "guest0", "table", "101")
+        gateway.ip(option, "route", "flush", "table", "101")
+
+
+def test_a_global_source_to_a_link_local_address(reallab, real_gate, guarded):
+    """A host may speak from any of its addresses to the gateway's link-local one, and to groups."""
+    words = reallab.gateway.run("ip", "-6", "-o", "addr", "show", "dev", "lan0", "scope", "link").stdout.split()
+    for target in (words[words.index("inet6") + 1].split("/")[0], "ff02::114", "ff05::114"):
+        groups = [target] if target.startswith("ff") else []
+        with reallab.gateway.udp("::", 5400, "lan0", groups) as sock:
+            reallab.send(reallab.client, udp_packet(CLIENT6, 4458, target, 5400), to=group_mac(target) if groups else None)
+            assert hears(sock, 0.5), target
+            reallab.send(reallab.client, udp_packet(GUEST6, 4458, target, 5400), to=group_mac(target) if groups else None)
+            assert not hears(sock, 0.3), f"a guest's address in LAN to {target}"
 
 
 def test_link_local_is_at_home_on_every_link(reallab, real_gate, guarded):

@@ -22,6 +22,9 @@ ROUTER_SECONDS = 3  # in which the daemon must have noticed a change of routes
 both = pytest.mark.parametrize("family", FAMILIES, ids=["ipv4", "ipv6"])
 zoned = pytest.mark.parametrize("rules, zones", [(BOTH_UPLINKS, TWO_WANS), (ONE_UPLINK, ONE_WAN)],
                                 ids=["two-zones", "one-zone"])
+# A way of routing with both families, and with both uplinks in one zone.
+ways = pytest.mark.parametrize("family, rules, zones", [(4, BOTH_UPLINKS, TWO_WANS), (6, BOTH_UPLINKS, TWO_WANS),
+                                                        (4, ONE_UPLINK, ONE_WAN)], ids=["ipv4", "ipv6", "one-zone"])
 
 
 def by(family, four, six):
@@ -106,9 +109,8 @@ def test_a_scan_makes_no_neighbours(reallab, real_gate, family, routing):
     targets = [by(family, f"10.0.0.{last}", f"fd00:10::bad:{last:x}") for last in range(100, 200)]
     for device in ("lan0", "guest0"):
         reallab.gateway.run("ip", "neigh", "flush", "dev", device)
-    for target in targets:
-        reallab.send(reallab.outside, syn_packet(far(family), 50000, target, 80))
-        reallab.send(reallab.outside, udp_packet(far(family), 50000, target, 161))
+    reallab.send(reallab.outside, [packet for target in targets for packet in
+                                   (syn_packet(far(family), 50000, target, 80), udp_packet(far(family), 50000, target, 161))])
     time.sleep(0.2)
     assert not neighbours(reallab, "lan0") & set(targets), "the scan has filled the neighbour table"
     assert not [flow for flow in gate.flows(far(family)) if flow["destination"] in targets]
@@ -121,8 +123,7 @@ def test_a_scan_makes_no_neighbours(reallab, real_gate, family, routing):
 
 
 @need("nft")
-@both
-@zoned
+@ways
 def test_by_mark(reallab, real_gate, mirror, family, rules, zones):
     """mwan3 and pbr: netfilter marks after we have seen the packet, and it leaves by the other uplink with its address."""
     gate = real_gate.use(rules, zones)
@@ -158,8 +159,7 @@ def test_by_mark_the_true_zone_decides(reallab, real_gate, mirror, family):
     assert {flow["to"] for flow in gate.flows(far(family))} == {"dsl"}
 
 
-@both
-@zoned
+@ways
 def test_by_tos(reallab, real_gate, mirror, family, rules, zones):
     gate = real_gate.use(rules, zones)
     other_table(reallab, "tos", "0x10")
@@ -174,8 +174,7 @@ def test_by_tos(reallab, real_gate, mirror, family, rules, zones):
         came_right(ask(sock, far(family), 5100), family, "eth1")
 
 
-@both
-@zoned
+@ways
 def test_by_source(reallab, real_gate, mirror, family, rules, zones):
     gate = real_gate.use(rules, zones)
     other_table(reallab, "from", {"-4": SECOND4, "-6": SECOND6})
@@ -186,8 +185,7 @@ def test_by_source(reallab, real_gate, mirror, family, rules, zones):
         came_right(ask_by_tcp(reallab.client, far(family), 5100, source), family, device)
 
 
-@both
-@zoned
+@ways
 def test_by_interface(reallab, real_gate, mirror, family, rules, zones):
     """Guests go by the other uplink."""
     gate = real_gate.use(rules.replace("lan to", "{ lan, guest } to").replace("{ lan, self }", "{ lan, guest, self }"), zones)
@@ -208,8 +206,7 @@ print(sock.recv(2048).decode())
 """
 
 
-@both
-@zoned
+@ways
 def test_own_by_uid(reallab, real_gate, mirror, family, rules, zones):
     """The box's own packets, by whose process it is."""
     gate = real_gate.use(rules, zones)
@@ -222,8 +219,7 @@ def test_own_by_uid(reallab, real_gate, mirror, family, rules, zones):
 
 
 @need("nft")
-@both
-@zoned
+@ways
 def test_own_by_mark(reallab, real_gate, mirror, family, rules, zones):
     """netfilter sends the box's own packet another way after its source was chosen: it is masqueraded there."""
     gate = real_gate.use(rules, zones)
@@ -529,7 +525,7 @@ def test_no_way(reallab, real_gate, mirror, family, way):
     gate = real_gate.use("allow from lan to wan\nnat from lan to wan masquerade\n")
     reallab.default_routes()
     if NO_WAYS[way]:
-        reallab.gateway.ip(by(family, "-4", "-6"), "route", "add", *NO_WAYS[way], "default", "metric", "4000")
+        reallab.gateway.ip(by(family, "-4", "-6"), "route", "add", *NO_WAYS[way], "default", "metric", "3000")
     settle(gate)
     six = family == 6
     try:
@@ -545,7 +541,7 @@ def test_no_way(reallab, real_gate, mirror, family, way):
             assert not untold, "who may not go there is told about routes"
     finally:
         if NO_WAYS[way]:
-            reallab.gateway.ip(by(family, "-4", "-6"), "route", "del", *NO_WAYS[way], "default", "metric", "4000")
+            reallab.gateway.ip(by(family, "-4", "-6"), "route", "del", *NO_WAYS[way], "default", "metric", "3000")
         reallab.routes()
     with reallab.client.udp(anywhere(family), 46000) as sock:
         came_right(ask(sock, far(family), 5100), family, "eth0")

@@ -87,7 +87,7 @@ def test_routers_speak(reallab, real_gate, group, proto):
         with reallab.gateway.raw(proto, is_six(group), "lan0", [group]) as sock:
             reallab.send(reallab.client, advertisement, to=group_mac(group))
             assert hears(sock, 0.3) == passes, rule
-        assert gate.matches(rule) == 1
+        assert gate.matches("vrrp" if passes else rule) == 1  # as the rule is shown
         gate.agrees(f"lan {source} > self {group} proto {proto}", passes)
 
 
