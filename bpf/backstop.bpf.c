@@ -12,6 +12,10 @@
  *             as going there: zone "none", or "self" for what another firewall
  *             translates (containers). To an unknown interface passes nothing.
  *
+ * Where filters of others run behind ours at ingress (KS_PORT_SHARED), they clear the seal by passing a packet (the kernel
+ * writes their class into tc_index). There a packet without one passes to the box, and to a guarded interface, whose egress
+ * judges it once more.
+ *
  * What comes from the loopback or from an ignored interface passes. Only drops
  * are counted: a counter on the way costs more than the rest of the program.
  *
@@ -65,6 +69,12 @@ static ks_inline bool is_free(__u32 ifindex, const struct ks_port *port)
 	return ifindex == LOOPBACK_IFINDEX || (port && port->flags & KS_PORT_IGNORED);
 }
 
+/* Behind others' filters a seal may be gone, though ours has judged: the daemon watches that it runs there. */
+static ks_inline bool may_have_lost_seal(const struct ks_port *port, __u32 seal)
+{
+	return port->flags & KS_PORT_SHARED && !is_sealed(seal);
+}
+
 PROGRAM("netfilter")
 int ks_backstop_input(struct bpf_nf_ctx *ctx)
 {
@@ -72,6 +82,8 @@ int ks_backstop_input(struct bpf_nf_ctx *ctx)
 	const struct ks_port *port = port_get(in);
 
 	if (is_free(in, port) || (port && is_sealed(seal) && !(seal & KS_SEAL_UNDECIDED)))
+		return NF_ACCEPT;
+	if (port && may_have_lost_seal(port, seal))
 		return NF_ACCEPT;
 	return drop(ctx->skb);
 }
@@ -106,6 +118,8 @@ int ks_backstop_forward(struct bpf_nf_ctx *ctx)
 	if (is_free(in, port))
 		return NF_ACCEPT;
 	if (port && is_sealed(seal) && may_leave(seal, port_get(ctx->state->out->ifindex)))
+		return NF_ACCEPT;
+	if (port && may_have_lost_seal(port, seal) && may_leave(KS_SEAL_UNDECIDED, port_get(ctx->state->out->ifindex)))
 		return NF_ACCEPT;
 	return is_bridged(ctx, in) ? NF_ACCEPT : drop(ctx->skb);
 }

@@ -47,6 +47,7 @@
  */
 #define KS_PORT_BRIDGED 0x01 /* ingress only stamps the zone; the bridge's ingress or the egress of another port judges */
 #define KS_PORT_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: what comes by it was seen elsewhere before */
+#define KS_PORT_SHARED 0x08 /* others' filters run behind ours at ingress and may clear the seal: its lack proves nothing */
 #define KS_PORT_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */

@@ -131,7 +131,7 @@ static bool is_left_over(const struct ks_daemon *daemon)
 
 static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 {
-	int err = is_left_over(daemon) ? -ENOENT : ks_kernel_reopen(daemon->instance.pins, &daemon->kernel);
+	int err = is_left_over(daemon) ? -ENOENT : ks_kernel_reopen(daemon->instance.pins, policy, &daemon->kernel);
 
 	if (!err) {
 		daemon->took_over = true;
@@ -151,8 +151,8 @@ static void close_the_rest(struct ks_daemon *daemon, bool all_attached)
 
 	if (err && err != -EOPNOTSUPP)
 		ks_report_error("%s", ks_kernel_complaint());
-	if (all_attached)
-		ks_kernel_forget_old(daemon->kernel);
+	if (all_attached && ks_kernel_forget_old(daemon->kernel))
+		ks_report_error("%s", ks_kernel_complaint());
 }
 
 /*

@@ -154,6 +154,21 @@ static void complain(struct ks_guarded *guarded, int err)
 }
 
 /* Puts what is missing of `hooks` on an interface. */
+/* Tells the backstop whether others' filters clear our seals on an interface. */
+static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+{
+	struct ks_hook_state state;
+	int err;
+
+	if (ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state) ||
+	    state.shared == !!(guarded->port.flags & KS_PORT_SHARED))
+		return;
+	guarded->port.flags ^= KS_PORT_SHARED;
+	err = store_port(interfaces, guarded);
+	if (err)
+		ks_report_error("%s: what others filter there is not noted: %s", guarded->name, strerror(-err));
+}
+
 static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, unsigned hooks)
 {
 	bool created = false;
@@ -166,6 +181,8 @@ static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded,
 		ks_report_error("%s: out of memory: its clsact qdisc will stay when Keepstate stops", guarded->name);
 	guarded->checked = !err && hooks == KS_HOOK_BOTH;
 	complain(guarded, err);
+	if (!err)
+		note_shared(interfaces, guarded);
 }
 
 static void attach_missing(struct ks_interfaces *interfaces)
@@ -220,7 +237,7 @@ static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct
 
 	port.zone = (__u8)role->zone;
 	port.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
-	port.flags = ks_role_flags(role->kind);
+	port.flags = ks_role_flags(role->kind) | (guarded->port.flags & KS_PORT_SHARED);
 	memcpy(port.mac, link->mac, sizeof(port.mac));
 	return port;
 }
@@ -566,9 +583,11 @@ static void take_filter_news(struct ks_interfaces *interfaces, unsigned ifindex)
 {
 	struct ks_guarded *guarded = find(interfaces, ifindex);
 
-	if (guarded && ks_role_has_programs(guarded->role) && !guarded->error &&
-	    ks_kernel_attached(interfaces->kernel, ifindex) != KS_HOOK_BOTH)
+	if (!guarded || !ks_role_has_programs(guarded->role) || guarded->error)
+		return;
+	if (ks_kernel_attached(interfaces->kernel, ifindex) != KS_HOOK_BOTH)
 		mend(interfaces, guarded);
+	note_shared(interfaces, guarded);
 }
 
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
@@ -644,6 +663,7 @@ static void watch_one(struct ks_interfaces *interfaces, struct ks_guarded *guard
 		return;
 	}
 	guarded->lost = false;
+	note_shared(interfaces, guarded);
 	first = state.first[0] && state.first[1];
 	if (!first && !guarded->overtaken) {
 		ks_report_error("%s: somebody else's program sees packets before ours; going before it", guarded->name);

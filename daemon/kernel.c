@@ -99,7 +99,7 @@ static size_t map_octets(int fd)
 	return (((size_t)info.value_size + 7) / 8 * 8 * info.max_entries + page - 1) / page * page;
 }
 
-static int map_one(int fd, int protection, void *memory)
+int ks_kernel_map_one(int fd, int protection, void *memory)
 {
 	size_t size = map_octets(fd);
 	void *p;
@@ -115,22 +115,22 @@ static int map_one(int fd, int protection, void *memory)
 
 int ks_kernel_map_memory(struct ks_kernel *kernel)
 {
-	int err = map_one(kernel->maps[KS_MAP_TABLE], PROT_READ, &kernel->table);
+	int err = ks_kernel_map_one(kernel->maps[KS_MAP_TABLE], PROT_READ, &kernel->table);
 
 	if (!err)
-		err = map_one(kernel->maps[KS_MAP_SHAPE], PROT_READ, &kernel->shape);
+		err = ks_kernel_map_one(kernel->maps[KS_MAP_SHAPE], PROT_READ, &kernel->shape);
 	if (!err)
-		err = map_one(kernel->maps[KS_MAP_COUNTS], PROT_READ, &kernel->counts);
+		err = ks_kernel_map_one(kernel->maps[KS_MAP_COUNTS], PROT_READ, &kernel->counts);
 	if (!err)
-		err = map_one(kernel->maps[KS_MAP_CONTROL], PROT_READ | PROT_WRITE, &kernel->control);
+		err = ks_kernel_map_one(kernel->maps[KS_MAP_CONTROL], PROT_READ | PROT_WRITE, &kernel->control);
 	if (!err)
-		err = map_one(kernel->maps[KS_MAP_CONFIGS], PROT_READ | PROT_WRITE, &kernel->configs);
+		err = ks_kernel_map_one(kernel->maps[KS_MAP_CONFIGS], PROT_READ | PROT_WRITE, &kernel->configs);
 	if (err)
 		ks_kernel_complain("cannot map the tables into memory: %s", strerror(-err));
 	return err;
 }
 
-static void unmap_one(const void *memory, int fd)
+void ks_kernel_unmap_one(const void *memory, int fd)
 {
 	if (memory)
 		munmap((void *)(uintptr_t)memory, map_octets(fd));
@@ -140,11 +140,12 @@ void ks_kernel_close(struct ks_kernel *kernel)
 {
 	if (!kernel)
 		return;
-	unmap_one(kernel->table, kernel->maps[KS_MAP_TABLE]);
-	unmap_one(kernel->shape, kernel->maps[KS_MAP_SHAPE]);
-	unmap_one(kernel->counts, kernel->maps[KS_MAP_COUNTS]);
-	unmap_one(kernel->control, kernel->maps[KS_MAP_CONTROL]);
-	unmap_one(kernel->configs, kernel->maps[KS_MAP_CONFIGS]);
+	ks_growth_abandon(kernel);
+	ks_kernel_unmap_one(kernel->table, kernel->maps[KS_MAP_TABLE]);
+	ks_kernel_unmap_one(kernel->shape, kernel->maps[KS_MAP_SHAPE]);
+	ks_kernel_unmap_one(kernel->counts, kernel->maps[KS_MAP_COUNTS]);
+	ks_kernel_unmap_one(kernel->control, kernel->maps[KS_MAP_CONTROL]);
+	ks_kernel_unmap_one(kernel->configs, kernel->maps[KS_MAP_CONFIGS]);
 	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
 		if (kernel->maps[i] >= 0)
 			close(kernel->maps[i]);
@@ -333,9 +334,9 @@ static void get_programs(const char *pin_dir, const char *build, int programs[KS
 /* What a daemon leaves out. */
 static bool may_lack(unsigned program)
 {
-	return program == KS_PROGRAM_XDP || ((program == KS_PROGRAM_BACKSTOP_INPUT ||
-					      program == KS_PROGRAM_BACKSTOP_FORWARD) &&
-					     !ks_bpf_has_netfilter());
+	return program == KS_PROGRAM_XDP ||
+	       ((program == KS_PROGRAM_BACKSTOP_INPUT || program == KS_PROGRAM_BACKSTOP_FORWARD) &&
+		!ks_bpf_has_netfilter());
 }
 
 /* Whether all that this build pins is there. */
@@ -385,19 +386,23 @@ static int carry_control(int from, int to)
 	return err ?: bpf_map_update_elem(to, &zero, &control, BPF_ANY) ? -errno : 0;
 }
 
-static int load_beside(struct ks_kernel *kernel, const int old[KS_MAP_MAX])
+static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeover, const int old[KS_MAP_MAX])
 {
 	const struct ks_kernel_opts opts = { .tc_only = true };
-	int err = ks_kernel_load_programs(kernel, &opts, 0, old);
+	int err = ks_kernel_load_programs(kernel, &opts, takeover->buckets, old);
 
 	if (!err && map_id(kernel->maps[KS_MAP_CONTROL]) != map_id(old[KS_MAP_CONTROL]))
 		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL]);
+	if (!err && takeover->buckets)
+		err = init_shape(kernel, takeover->buckets)
+			      ?: ks_growth_begin(kernel, takeover, old[KS_MAP_TABLE], old[KS_MAP_COUNTS]);
 	return err ?: start_sweeper(kernel);
 }
 
-/* Another build's maps are there, its programs are not ours: ours go onto its maps, beside its programs. */
-static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir)
+/* What is pinned is not for us, or not all of it: our programs go onto its maps as far as they fit, beside its own. */
+static int load_on_maps(struct ks_kernel *kernel, const struct ks_takeover *takeover)
 {
+	char build[KS_BUILD_TEXT];
 	__u32 ids[KS_MAP_MAX];
 	int old[KS_MAP_MAX];
 	int err;
@@ -408,12 +413,15 @@ static int load_on_maps(struct ks_kernel *kernel, const char *pin_dir)
 		ids[i] = old[i] < 0 ? 0 : map_id(old[i]);
 	}
 	close_programs(kernel);
-	err = load_beside(kernel, old);
+	ks_kernel_build(build);
+	err = load_beside(kernel, takeover, old);
+	if (!err)
+		err = ks_pin_put_aside(kernel->pin_dir, build);
 	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
 		if (old[i] >= 0)
 			close(old[i]);
 	}
-	return err ?: pin_all(kernel, pin_dir, ids);
+	return err ?: pin_all(kernel, kernel->pin_dir, ids);
 }
 
 static void note_build(const char *name, void *arg)
@@ -439,7 +447,8 @@ static int refuse_other_version(void)
 	return -EMEDIUMTYPE;
 }
 
-static int get_pinned(struct ks_kernel *kernel, const char *pin_dir)
+static int get_pinned(struct ks_kernel *kernel, const char *pin_dir, const struct ks_policy *policy,
+		      struct ks_takeover *takeover)
 {
 	static const unsigned needed[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS, KS_MAP_CONTROL };
 	char build[KS_BUILD_TEXT];
@@ -454,12 +463,25 @@ static int get_pinned(struct ks_kernel *kernel, const char *pin_dir)
 			return has_programs(pin_dir) ? refuse_other_version() : -ENOENT;
 	}
 	get_programs(pin_dir, build, kernel->programs);
-	return ks_kernel_check_layout(kernel->maps[KS_MAP_SHAPE]);
+	return ks_takeover_plan(kernel->maps[KS_MAP_SHAPE], policy, takeover);
 }
 
-int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel)
+/* A kept table of an older layout that needs no conversion is one of ours from now on. */
+static int note_layout(const struct ks_kernel *kernel)
+{
+	struct ks_table_shape shape = *kernel->shape;
+	__u32 zero = 0;
+
+	if (shape.layout == KS_TABLE_LAYOUT)
+		return 0;
+	shape.layout = KS_TABLE_LAYOUT;
+	return bpf_map_update_elem(kernel->maps[KS_MAP_SHAPE], &zero, &shape, BPF_ANY) ? -errno : 0;
+}
+
+int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct ks_kernel **kernel)
 {
 	KS_KERNEL_SCOPED new = ks_kernel_alloc();
+	struct ks_takeover takeover;
 	int err;
 
 	ks_kernel_complain("%s", "");
@@ -468,11 +490,13 @@ int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel)
 	new->pin_dir = strdup(pin_dir);
 	if (!new->pin_dir)
 		return -ENOMEM;
-	err = get_pinned(new, pin_dir);
-	if (!err && !is_complete(new))
-		err = load_on_maps(new, pin_dir);
+	err = get_pinned(new, pin_dir, policy, &takeover);
+	if (!err && (takeover.buckets || !is_complete(new)))
+		err = load_on_maps(new, &takeover);
 	if (!err)
 		err = ks_kernel_map_memory(new);
+	if (!err)
+		err = note_layout(new);
 	if (!err)
 		err = init_control(new);
 	if (err)
@@ -485,13 +509,19 @@ int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel)
 int ks_kernel_forget_old(struct ks_kernel *kernel)
 {
 	char build[KS_BUILD_TEXT];
-	int err = ks_kernel_wait(kernel); /* the old ones may be running still, and need their maps of programs */
+	int err, lost;
 
-	if (err || !kernel->pin_dir)
-		return err;
-	ks_kernel_build(build);
+	if (!kernel->pin_dir)
+		return 0;
+	lost = ks_growth_end(kernel);
 	ks_tcx_prune(kernel);
-	return ks_pin_remove_folders(kernel->pin_dir, build);
+	ks_kernel_build(build);
+	err = ks_kernel_wait(kernel); /* the old programs may be running still, and need their maps of programs */
+	if (!err)
+		err = ks_pin_remove_folders(kernel->pin_dir, build);
+	if (err)
+		ks_kernel_complain("cannot end the programs of before: %s", strerror(-err));
+	return err ?: lost;
 }
 
 int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map)

@@ -98,12 +98,14 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
  * from another build, loads ours on the same table beside them. The old ones
  * go on until each hook is attached again and ks_kernel_forget_old() is
  * called, so that no packet is lost; the policy must be set before the first
- * hook is attached. -ENOENT: nothing is pinned there, or not all of it;
- * -EMEDIUMTYPE: its table has another layout than ours (core/layout.h).
+ * hook is attached. If `policy` (NULL: never) has a larger `limit states` than the
+ * table was made for, the states are copied into a larger one. -ENOENT: nothing
+ * is pinned there, or not all of it; -EMEDIUMTYPE: its table has another layout
+ * than ours (core/layout.h).
  */
-int ks_kernel_reopen(const char *pin_dir, struct ks_kernel **kernel);
+int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct ks_kernel **kernel);
 
-/* After a takeover, when all hooks are ours: removes the programs of other builds, and links that nobody needs. */
+/* After a takeover, when all hooks are ours: ends the old table and programs, and links that nobody needs. */
 int ks_kernel_forget_old(struct ks_kernel *kernel);
 
 /* Closes descriptors and mappings. Pins and attached filters stay. */
@@ -180,9 +182,10 @@ struct ks_hook_state {
 	bool tcx; /* by tcx links; false: by a clsact qdisc */
 	bool first[2]; /* nobody's program sees packets before ours */
 	bool present[2];
+	bool shared; /* at ingress others' filters run behind ours, and may clear its seal (bpf/seal.h) */
 };
 
-/* Costs two system calls by tcx, some netlink messages by clsact. */
+/* Costs some system calls, netlink messages among them. */
 int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
 
 /*

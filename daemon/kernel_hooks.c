@@ -8,6 +8,7 @@
 
 #include "kernel_bpf.h"
 #include "kernel_priv.h"
+#include "netlink.h"
 
 int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_role role)
 {
@@ -50,6 +51,7 @@ int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks,
 	int err = 0;
 
 	ks_kernel_listen();
+	ks_growth_catch_up(kernel);
 	if (created)
 		*created = false;
 	if (!tcx)
@@ -68,6 +70,8 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
 	for (unsigned at = 0; at < KS_AT_MAX; at++)
 		(state->tcx ? ks_tcx_state : ks_clsact_state)(kernel, ifindex, at, &state->present[at],
 							      &state->first[at]);
+	state->shared = state->tcx && (ks_tcx_has_others(ifindex, KS_AT_INGRESS) ||
+				       ks_netlink_has_ingress_filters(ifindex) > 0);
 	return 0;
 }
 

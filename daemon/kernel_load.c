@@ -150,7 +150,7 @@ static int refuse_table(unsigned map)
 	return -EMEDIUMTYPE;
 }
 
-static int reuse_maps(const struct bpf_object *object, const int *reuse)
+static int reuse_maps(const struct bpf_object *object, const int *reuse, bool new_table)
 {
 	bool policy_fits = true;
 	int err = 0;
@@ -159,11 +159,12 @@ static int reuse_maps(const struct bpf_object *object, const int *reuse)
 		policy_fits &= fate_of(i) != FATE_POLICY || fits(object, i, reuse[i]);
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
 		enum fate fate = fate_of(i);
-		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_POLICY || policy_fits);
+		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_POLICY || policy_fits) &&
+			     (fate != FATE_KEPT || !new_table);
 
 		if (taken)
 			err = bpf_map__reuse_fd(find_map(object, i), reuse[i]);
-		else if (fate == FATE_KEPT)
+		else if (fate == FATE_KEPT && !new_table)
 			err = refuse_table(i);
 	}
 	return err;
@@ -246,9 +247,8 @@ static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_
 	if (opts->tc_only)
 		leave_xdp_out(skeleton->obj);
 	prepare_backstop(skeleton->obj, opts->test_mode);
-	if (reuse)
-		err = reuse_maps(skeleton->obj, reuse);
-	else
+	err = reuse ? reuse_maps(skeleton->obj, reuse, buckets) : 0;
+	if (!err && buckets)
 		err = bpf_map__set_max_entries(skeleton->maps.ks_table, buckets);
 	if (err)
 		return err;

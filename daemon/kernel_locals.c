@@ -22,7 +22,8 @@ int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *
 }
 
 void ks_kernel_each_local(const struct ks_kernel *kernel,
-			  void (*fn)(const struct ks_local_key *key, const struct ks_local *local, void *arg), void *arg)
+			  void (*fn)(const struct ks_local_key *key, const struct ks_local *local, void *arg),
+			  void *arg)
 {
 	struct ks_local_key key, next;
 	const struct ks_local_key *from = NULL;

@@ -13,6 +13,8 @@
 #include "kernel_bpf.h"
 #include "kernel_priv.h"
 
+#define KS_ASIDE_MAX 100 /* takeovers that were cut short, one after the other */
+
 /* PIN_DIR/folder, or PIN_DIR/folder/name. */
 static int pin_path(char path[PATH_MAX], const char *pin_dir, const char *folder, const char *name)
 {
@@ -50,6 +52,20 @@ int ks_pin_put(int fd, const char *pin_dir, const char *folder, const char *name
 		ks_kernel_complain("cannot pin %s: %s (is it on a bpf file system?)", path, strerror(-err));
 	}
 	return err;
+}
+
+int ks_pin_put_aside(const char *pin_dir, const char *folder)
+{
+	char path[PATH_MAX], aside[PATH_MAX];
+	int err = pin_path(path, pin_dir, folder, NULL);
+
+	for (unsigned n = 1; !err && n < KS_ASIDE_MAX; n++) {
+		if (snprintf(aside, sizeof(aside), "%s-%u", path, n) >= (int)sizeof(aside))
+			return -ENAMETOOLONG;
+		if (access(aside, F_OK))
+			return rename(path, aside) && errno != ENOENT ? -errno : 0;
+	}
+	return err ?: -EEXIST;
 }
 
 int ks_pin_get(const char *pin_dir, const char *folder, const char *name)

@@ -4,6 +4,7 @@
 #define KS_DAEMON_KERNEL_PRIV_H
 
 #include "daemon/kernel.h"
+#include "host/table_copy.h"
 
 #define KS_SLOTS 2 /* generations of policy: one in use, one to fill */
 
@@ -20,6 +21,7 @@ struct ks_kernel {
 
 	unsigned cpus; /* possible processors: values of a per-CPU map */
 	char *pin_dir; /* NULL: nothing is pinned */
+	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
 };
 
 #define KS_BUILD_TEXT 17
@@ -33,13 +35,17 @@ struct ks_kernel *ks_kernel_alloc(void);
 /* Maps what is read and written in place; all map descriptors are set. */
 int ks_kernel_map_memory(struct ks_kernel *kernel);
 
+/* Maps an mmapable array into memory, and its end. */
+int ks_kernel_map_one(int fd, int protection, void *memory);
+void ks_kernel_unmap_one(const void *memory, int fd);
+
 /* Runs a program once over `size` octets of data_in. Returns its return value, or -errno. */
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
 
 /*
  * Loads the programs of the skeleton. With `reuse` the maps of another build
- * are taken as far as they fit (-EMEDIUMTYPE: the table does not), else a table of
- * `buckets` is made. Sets the descriptors of `kernel` and closes those it had.
+ * are taken as far as they fit (-EMEDIUMTYPE: the table does not). Unless `buckets` is 0 a new table of so
+ * many is made. Sets the descriptors of `kernel` and closes those it had.
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
 			    const int *reuse);
@@ -60,8 +66,22 @@ bool ks_kernel_map_is_of_programs(enum ks_kernel_map map);
 /* Returns after every program that runs now has ended. */
 int ks_kernel_wait(const struct ks_kernel *kernel);
 
-/* Refuses a table that another build laid out otherwise: 0 or -EMEDIUMTYPE (kernel_layout.c). */
-int ks_kernel_check_layout(int shape_fd);
+/* --- takeovers into a new table (kernel_layout.c, kernel_grow.c) --- */
+
+struct ks_takeover {
+	struct ks_table_shape old;
+	__u32 buckets; /* of a new table; 0: the old one is kept */
+	ks_convert_fn *convert; /* of its entries; NULL: as they are */
+};
+
+/* Reads what a running firewall has. -EMEDIUMTYPE: its layout is not known here. policy may be NULL: no growth. */
+int ks_takeover_plan(int shape_fd, const struct ks_policy *policy, struct ks_takeover *takeover);
+
+/* The states go into kernel's new table: at once, before the first hook is switched, and after the last. */
+int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover, int old_table, int old_counts);
+void ks_growth_catch_up(struct ks_kernel *kernel);
+int ks_growth_end(struct ks_kernel *kernel);
+void ks_growth_abandon(struct ks_kernel *kernel);
 
 /* --- pins (kernel_pins.c): pin_dir/folder/name --- */
 
@@ -74,6 +94,7 @@ typedef void ks_pin_fn(const char *name, void *arg);
 int ks_pin_make_folder(const char *pin_dir, const char *folder);
 int ks_pin_put(int fd, const char *pin_dir, const char *folder, const char *name); /* in place of what is there */
 int ks_pin_get(const char *pin_dir, const char *folder, const char *name); /* a descriptor, or -errno */
+int ks_pin_put_aside(const char *pin_dir, const char *folder); /* under another name, if it is there */
 int ks_pin_remove(const char *pin_dir, const char *folder, const char *name);
 int ks_pin_remove_link(const char *pin_dir, const char *name); /* detaches it before */
 int ks_pin_each(const char *pin_dir, const char *folder, ks_pin_fn *fn, void *arg); /* folder NULL: the folders */
@@ -90,6 +111,7 @@ int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_role ro
 
 int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
 int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at);
+bool ks_tcx_has_others(unsigned ifindex, unsigned at); /* programs beside ours */
 void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
 void ks_tcx_prune(struct ks_kernel *kernel); /* links of interfaces that are gone or not guarded */
 

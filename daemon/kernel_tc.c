@@ -39,9 +39,10 @@ static int refuse_ingress_qdisc(unsigned ifindex)
 	char name[IF_NAMESIZE] = "?";
 
 	if_indextoname(ifindex, name);
-	ks_kernel_complain("%s has an `ingress` qdisc (traffic shaping, libvirt), which takes the place of ours on kernels "
-			   "before 6.6: remove it (tc qdisc del dev %s ingress), or let its owner use clsact",
-			   name, name);
+	ks_kernel_complain(
+		"%s has an `ingress` qdisc (traffic shaping, libvirt), which takes the place of ours on kernels "
+		"before 6.6: remove it (tc qdisc del dev %s ingress), or let its owner use clsact",
+		name, name);
 	return -EADDRINUSE;
 }
 

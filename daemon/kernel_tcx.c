@@ -68,6 +68,14 @@ void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at,
 	*first = count && ids[0] == own;
 }
 
+bool ks_tcx_has_others(unsigned ifindex, unsigned at)
+{
+	__u32 ids[KS_TCX_PROGRAMS_MAX];
+	unsigned count = KS_TCX_PROGRAMS_MAX;
+
+	return !ks_bpf_tcx_query(ifindex, attach_types[at], ids, &count) && count > 1;
+}
+
 static int complain(unsigned ifindex, unsigned at, int err)
 {
 	ks_kernel_complain("cannot attach to the %s of interface %u: %s", suffixes[at], ifindex, strerror(-err));

@@ -476,26 +476,34 @@ static int count_filter(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+/* Adds the filters below a parent to *count. */
+static int count_below(unsigned ifindex, __u32 parent, int *count)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETTFILTER,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parent },
+	};
+
+	return ks_netlink_dump(&request, sizeof(request), count_filter, count);
+}
+
 int ks_netlink_count_filters(unsigned ifindex)
 {
-	static const __u32 parents[] = { TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
-					 TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) };
-	int count = 0;
+	int count = 0, err = count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &count);
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct {
-			struct nlmsghdr header;
-			struct tcmsg info;
-		} request = {
-			.header = { .nlmsg_len = sizeof(request),
-				    .nlmsg_type = RTM_GETTFILTER,
-				    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-			.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parents[i] },
-		};
-		int err = ks_netlink_dump(&request, sizeof(request), count_filter, &count);
+	return err ?: count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), &count) ?: count;
+}
 
-		if (err)
-			return err;
-	}
-	return count;
+int ks_netlink_has_ingress_filters(unsigned ifindex)
+{
+	int count = 0, err = count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &count);
+
+	if (!err && !count) /* the older qdisc has another handle and no parts */
+		err = count_below(ifindex, TC_H_MAKE(TC_H_INGRESS, 0), &count);
+	return err ?: count > 0;
 }

@@ -78,6 +78,9 @@ struct ks_first_filter {
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
 
+/* Whether an interface has tc filters at ingress, on a clsact or an ingress qdisc: 1, 0, or -errno. */
+int ks_netlink_has_ingress_filters(unsigned ifindex);
+
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
 int ks_netlink_count_filters(unsigned ifindex);
 

@@ -37,8 +37,7 @@ static void prepare_netfilter(struct bpf_object *object)
 	int fd = bpf_prog_load(TYPE_NETFILTER, "probe", "GPL", accept, 2, &opts);
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program(program, object) {
 		if (strcmp(bpf_program__section_name(program), "netfilter"))
 			continue;
 		bpf_program__set_type(program, TYPE_NETFILTER);
@@ -55,8 +54,7 @@ static int logs_attach(struct bpf_object *object, char *logs[PROGRAMS_MAX])
 	struct bpf_program *program;
 	int count = 0;
 
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program(program, object) {
 		if (count == PROGRAMS_MAX)
 			return -ENOMEM;
 		logs[count] = calloc(1, LOG_SIZE);
@@ -84,16 +82,15 @@ static void logs_print(struct bpf_object *object, char *logs[PROGRAMS_MAX], int 
 	struct bpf_program *program;
 	int i = 0;
 
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program(program, object) {
 		bool accepted = bpf_program__fd(program) >= 0;
 
 		if (!accepted && loaded)
 			printf("%s", logs[i]);
 		printf("  %-20s %-8s %s\n", bpf_program__name(program),
-		       accepted			       ? "accepted" :
-		       bpf_program__autoload(program) ? "refused" :
-							 "left out",
+		       accepted				? "accepted"
+		       : bpf_program__autoload(program) ? "refused"
+							: "left out",
 		       log_summary(logs[i]));
 		i++;
 	}

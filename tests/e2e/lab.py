@@ -285,6 +285,10 @@ class Firewall:
                 raise AssertionError("keepstate did not stop within 10 s") from None
         self.child = None
 
+    def guarded(self):
+        """The names of the interfaces that are guarded now."""
+        return [one["name"] for one in self.data("status")[0]["interfaces"] if one["ingress"] and one["egress"]]
+
     def filters(self):
         """What is attached in the host: tcx links and the backstop, and what tc says of every interface; or "". """
         instance = f"net-{os.stat(f'/run/netns/{self.host.name}').st_ino}"

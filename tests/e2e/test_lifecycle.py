@@ -226,8 +226,7 @@ def test_interface_that_vanishes_and_returns(lab, make_firewall):
         lab.gateway.ip("link", "add", "brief0", "type", "dummy") if has_dummy(lab) else lab.gateway.ip(
             "link", "add", "brief0", "type", "veth", "peer", "name", "brief1")
         lab.gateway.ip("link", "set", "brief0", "up")
-        wait_for(lambda: "ks_" in lab.gateway.run("tc", "filter", "show", "dev", "brief0", "ingress").stdout or
-                 "bpf" in lab.gateway.run("tc", "filter", "show", "dev", "brief0", "ingress").stdout, 5, "attached")
+        wait_for(lambda: "brief0" in firewall.guarded(), 5, "guarded")
         lab.gateway.ip("link", "delete", "brief0")
     assert firewall.answers()
     assert lab.client.ping(SERVER4) == 3

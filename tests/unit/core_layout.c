@@ -27,7 +27,6 @@ static void add(const void *data, size_t size)
 		sum = (sum ^ ((const __u8 *)data)[i]) * 0x01000193;
 }
 
-
 static void add_states(void)
 {
 	static const char *const names[] = {
@@ -53,10 +52,10 @@ static void add_kinds(void)
 static void add_flags(void)
 {
 	static const __u32 flags[] = {
-		KS_FLOW_ORIG_IS_HIGH, KS_FLOW_REPLIED,	  KS_FLOW_ASSURED,   KS_FLOW_PICKUP,	   KS_FLOW_LOG,
-		KS_FLOW_MAPPED,	      KS_FLOW_MASQUERADED, KS_FLOW_SYN_SEEN, KS_TCP_SACK_PERM,  KS_TCP_WSCALE,
-		KS_TCP_FIN_SEEN,      KS_TCP_SYN_UNACKED, KS_TCP_LIBERAL,    KS_TCP_FIN_ACKED,  KS_TCP_CROSSED,
-		KS_SEAL_ZONE_MASK,    KS_SEAL_HALF,	  KS_SEAL_UNDECIDED, KS_SEAL_RESUMED, KS_SEAL_SECRET_SHIFT,
+		KS_FLOW_ORIG_IS_HIGH, KS_FLOW_REPLIED,	   KS_FLOW_ASSURED,   KS_FLOW_PICKUP,	KS_FLOW_LOG,
+		KS_FLOW_MAPPED,	      KS_FLOW_MASQUERADED, KS_FLOW_SYN_SEEN,  KS_TCP_SACK_PERM, KS_TCP_WSCALE,
+		KS_TCP_FIN_SEEN,      KS_TCP_SYN_UNACKED,  KS_TCP_LIBERAL,    KS_TCP_FIN_ACKED, KS_TCP_CROSSED,
+		KS_SEAL_ZONE_MASK,    KS_SEAL_HALF,	   KS_SEAL_UNDECIDED, KS_SEAL_RESUMED,	KS_SEAL_SECRET_SHIFT,
 	};
 
 	add(flags, sizeof(flags));
@@ -65,34 +64,20 @@ static void add_flags(void)
 static void add_structures(void)
 {
 	static const __u32 places[] = {
-		sizeof(struct ks_flow_key),
-		offsetof(struct ks_flow_key, port),
-		offsetof(struct ks_flow_key, link),
-		sizeof(struct ks_flow),
-		offsetof(struct ks_flow, state),
-		offsetof(struct ks_flow, flags),
-		offsetof(struct ks_flow, zone),
-		offsetof(struct ks_flow, seen),
-		offsetof(struct ks_flow, timeout),
-		offsetof(struct ks_flow, created),
-		offsetof(struct ks_flow, rule),
-		offsetof(struct ks_flow, helper),
-		offsetof(struct ks_flow, class),
-		offsetof(struct ks_flow, alias),
-		offsetof(struct ks_flow, volume),
-		offsetof(struct ks_flow, packets_low),
-		offsetof(struct ks_flow, end),
-		offsetof(struct ks_flow, max_end),
-		offsetof(struct ks_flow, ack),
-		offsetof(struct ks_flow, max_win),
-		offsetof(struct ks_flow, scale),
-		offsetof(struct ks_flow, tcp_flags),
-		offsetof(struct ks_flow, sctp.offer),
-		offsetof(struct ks_flow, dccp.first),
-		offsetof(struct ks_flow, own),
-		sizeof(struct ks_bucket),
-		offsetof(struct ks_bucket, tag),
-		offsetof(struct ks_bucket, slot),
+		sizeof(struct ks_flow_key),	      offsetof(struct ks_flow_key, port),
+		offsetof(struct ks_flow_key, link),   sizeof(struct ks_flow),
+		offsetof(struct ks_flow, state),      offsetof(struct ks_flow, flags),
+		offsetof(struct ks_flow, zone),	      offsetof(struct ks_flow, seen),
+		offsetof(struct ks_flow, timeout),    offsetof(struct ks_flow, created),
+		offsetof(struct ks_flow, rule),	      offsetof(struct ks_flow, helper),
+		offsetof(struct ks_flow, class),      offsetof(struct ks_flow, alias),
+		offsetof(struct ks_flow, volume),     offsetof(struct ks_flow, packets_low),
+		offsetof(struct ks_flow, end),	      offsetof(struct ks_flow, max_end),
+		offsetof(struct ks_flow, ack),	      offsetof(struct ks_flow, max_win),
+		offsetof(struct ks_flow, scale),      offsetof(struct ks_flow, tcp_flags),
+		offsetof(struct ks_flow, sctp.offer), offsetof(struct ks_flow, dccp.first),
+		offsetof(struct ks_flow, own),	      sizeof(struct ks_bucket),
+		offsetof(struct ks_bucket, tag),      offsetof(struct ks_bucket, slot),
 		sizeof(struct ks_table_counts),
 	};
 
@@ -107,10 +92,11 @@ static void test_layout_is_noted(void **state)
 	add_structures();
 	if (sum == KS_TABLE_LAYOUT_SUM)
 		return;
-	fail_msg("The layout of the table changed. In core/layout.h raise KS_TABLE_LAYOUT (%u) unless no build has "
-		 "carried that number yet, and set KS_TABLE_LAYOUT_SUM to 0x%08xU. States and kinds are appended, never "
-		 "inserted; if old entries can be read, say so in daemon/kernel_layout.c.",
-		 KS_TABLE_LAYOUT, sum);
+	fail_msg(
+		"The layout of the table changed. In core/layout.h raise KS_TABLE_LAYOUT (%u) unless no build has "
+		"carried that number yet, and set KS_TABLE_LAYOUT_SUM to 0x%08xU. States and kinds are appended, never "
+		"inserted; if old entries can be read, say so in daemon/kernel_layout.c.",
+		KS_TABLE_LAYOUT, sum);
 }
 
 /* The states of layout 1 keep their numbers for ever: tables of running firewalls have them. */
