@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A gateway as people have them: two networks inside, two uplinks, and everybody else at the other end of both.
 
-    client 10.0.0.10, .11 eth0 ---- lan0 10.0.0.1   \\         / wan0 192.0.2.1    ---- eth0 192.0.2.10    \\
-                                                      gateway                                              outside 203.0.113.10
-    guest  10.1.0.10      eth0 ---- guest0 10.1.0.1 /         \\ wan1 198.51.100.1 ---- eth1 198.51.100.10 /
+    client eth0 ---- lan0   \\         / wan0 ---- eth0 \\
+      10.0.0.10   10.0.0.1    \\       / 192.0.2.1         \\
+      and .11                  gateway                     outside 203.0.113.10, 192.0.2.10 on eth0, 198.51.100.10 on eth1
+                              /       \\ 198.51.100.1      /
+    guest eth0 ---- guest0   /         \\ wan1 ---- eth1  /
+      10.1.0.10   10.1.0.1
 
-The same with IPv6. The gateway's default route is by wan0, and one of a greater metric by wan1. Outside has routes to the inner networks by eth0, so that what
-leaves untranslated is answered too.
+The same with IPv6. The gateway's default route is by wan0, and one of a greater metric by wan1. Outside has routes
+to the inner networks by eth0, so that what leaves untranslated is answered too.
 
 Sockets are made by the test itself inside the host's network (RealHost.udp() and others): what a test says is sent at once.
 """

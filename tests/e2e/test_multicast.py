@@ -7,7 +7,7 @@ import struct
 import pytest
 from conftest import need
 from lab import end_process, wait_for
-from reallab import CLIENT4, CLIENT6, FAR4, FAR6, GUEST4, ONE_WAN, WAN4, group_mac, heard, octets_of, udp_packet
+from reallab import CLIENT4, CLIENT6, FAR4, FAR6, GUEST4, ONE_WAN, group_mac, heard, octets_of, udp_packet
 
 GROUP4, GROUP6 = "239.1.2.3", "ff0e::1:2:3"
 PORT = 5004
@@ -153,7 +153,8 @@ def test_smcroute(reallab, real_gate):
     gate = real_gate.use("allow from wan to lan udp port 5004\n", ONE_WAN)
     home = reallab.scratch()
     (home / "conf").write_text(f"phyint wan0 enable\nphyint lan0 enable\nphyint guest0 enable\n"
-                               f"mgroup from wan0 group {GROUP4}\nmroute from wan0 group {GROUP4} source {FAR4} to lan0 guest0\n")
+                               f"mgroup from wan0 group {GROUP4}\n"
+                               f"mroute from wan0 group {GROUP4} source {FAR4} to lan0 guest0\n")
     child = reallab.gateway.start("smcrouted", "-n", "-N", "-f", home / "conf", "-P", home / "pid", "-u", home / "socket",
                                   "-i", f"kst{reallab.gateway.name}", stdout=(home / "log").open("w"))
     try:

@@ -9,9 +9,9 @@ import time
 import pytest
 from conftest import need
 from lab import NOBODY, wait_for
-from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, FAMILIES, GUEST4, GUEST6, ICMP, ICMP6,
-                     LAN4, LAN6, LOUNGE4, LOUNGE6, NEAR4, NEAR6, ONE_WAN, OUTER, SECOND4, SECOND6, TWO_WANS, WAN4, WAN6,
-                     ask, ask_by_tcp, heard, hears, icmp_heard, syn_packet, udp_packet)
+from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, FAMILIES, GUEST4, ICMP, ICMP6,
+                     LAN4, LAN6, LOUNGE4, LOUNGE6, NEAR4, NEAR6, ONE_WAN, OUTER, SECOND4, SECOND6, TWO_WANS, WAN4,
+                     WAN6, ask, ask_by_tcp, heard, hears, icmp_heard, syn_packet, udp_packet)
 
 BOTH_UPLINKS = "allow from lan to { wan, dsl }\nnat from { lan, self } to { wan, dsl } masquerade\nallow from self\n"
 ONE_UPLINK = "allow from lan to wan\nnat from { lan, self } to wan masquerade\nallow from self\n"
@@ -79,7 +79,8 @@ def other_table(reallab, *selector):
 def mark_port(reallab, port, hook="prerouting"):
     """nftables marks what goes to a port."""
     kind = "route" if hook == "output" else "filter"
-    done = reallab.gateway.run("nft", f"add table inet kst; add chain inet kst {hook} {{ type {kind} hook {hook} priority mangle; }};"
+    done = reallab.gateway.run("nft", "add table inet kst;"
+                               f"add chain inet kst {hook} {{ type {kind} hook {hook} priority mangle; }};"
                                f"add rule inet kst {hook} meta l4proto {{ tcp, udp }} th dport {port} meta mark set 1")
     assert done.returncode == 0, done.stderr
 
@@ -94,7 +95,8 @@ def settle(gate):
 
 
 def neighbours(reallab, device):
-    return {entry["dst"] for entry in json.loads(reallab.gateway.run("ip", "-j", "neigh", "show", "dev", device).stdout or "[]")}
+    text = reallab.gateway.run("ip", "-j", "neigh", "show", "dev", device).stdout
+    return {entry["dst"] for entry in json.loads(text or "[]")}
 
 
 @pytest.mark.parametrize("routing", ["plain", "policy"])
@@ -321,8 +323,10 @@ def test_light_weight_tunnels(reallab, real_gate, family):
         kind = ["encap", "ip", "id", "7", "dst", NEAR4]
         route = gateway.run("ip", "route", "add", target, *kind, "via", by(family, "10.7.0.2", "fd00:17::2"), "dev", "vx0")
         assert route.returncode == 0, route.stderr
-        gateway.ip("neigh", "add", by(family, "10.7.0.2", "fd00:17::2"), "lladdr", "02:00:00:00:07:02", "dev", "vx0", "nud", "permanent")
-        outside.ip("link", "add", "vx0", "address", "02:00:00:00:07:02", "type", "vxlan", "id", "7", "remote", WAN4, "dstport", "4789")
+        gateway.ip("neigh", "add", by(family, "10.7.0.2", "fd00:17::2"), "lladdr", "02:00:00:00:07:02", "dev", "vx0",
+                   "nud", "permanent")
+        outside.ip("link", "add", "vx0", "address", "02:00:00:00:07:02", "type", "vxlan", "id", "7", "remote", WAN4,
+                   "dstport", "4789")
         outside.ip("addr", "add", target, "dev", "lo")
         outside.ip("link", "set", "vx0", "up")
         for rule, passes in (("allow from lan to tunnel\n", True), ("allow from lan to wan\n", False)):
@@ -353,7 +357,8 @@ def test_vrf(reallab, real_gate, mirror, family):
             gateway.ip("link", "set", device, "master", "vrf0")
         gateway.ip("route", "replace", "default", "via", DSLNEAR4, "dev", "wan1", "table", "55")
         gateway.ip("-6", "route", "replace", "default", "via", DSLNEAR6, "dev", "wan1", "table", "55")
-        gate = real_gate.use("allow from { lan, guest } to { wan, dsl }\nnat from { lan, guest } to { wan, dsl } masquerade\nallow from guest to self\n")
+        gate = real_gate.use("allow from { lan, guest } to { wan, dsl }\nallow from guest to self\n"
+                             "nat from { lan, guest } to { wan, dsl } masquerade\n")
         settle(gate)
         for host, device in ((reallab.client, "eth0"), (reallab.guest, "eth1")):
             with host.udp(anywhere(family)) as sock:
@@ -418,7 +423,7 @@ def test_answers_leave_where_it_came_in(reallab, real_gate, family, zones):
     """A service inside is reached by either uplink's address: answers go back by the same, though the default route is one."""
     outer = "{ wan, dsl }" if zones is TWO_WANS else "wan"
     client = by(family, CLIENT4, CLIENT6)
-    gate = real_gate.use(f"forward from {outer} udp port 8080 to {client}\nforward from {outer} tcp port 8080 to {client}\n", zones)
+    gate = real_gate.use("".join(f"forward from {outer} {kind} port 8080 to {client}\n" for kind in ("udp", "tcp")), zones)
     settle(gate)
     with reallab.client.udp(client, 8080) as server, reallab.client.tcp_listener(client, 8080) as listener:
         for device, at in (("eth1", by(family, DSL4, DSL6)), ("eth0", by(family, WAN4, WAN6))):

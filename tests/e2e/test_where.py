@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Broadcast and multicast are for the box, wherever its routes lead; and questions to a group are answered."""
-import struct
 import subprocess
 import time
 
 import pytest
 from lab import KEEPSTATE
-from reallab import (BROADCAST_MAC, CLIENT4, CLIENT6, FAR4, FAR6, GUEST4, GUEST6, ICMP, LAN4, LAN6, NEAR4, SECOND4,
-                     TWO_WANS, WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, octets_of, udp_packet)
+from reallab import (BROADCAST_MAC, CLIENT4, CLIENT6, FAR4, GUEST4, ICMP, LAN4, LAN6, NEAR4, SECOND4, TWO_WANS,
+                     echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, octets_of, udp_packet)
 
 EVERYBODY4, EVERYBODY6 = "255.255.255.255", "ff02::1"
 LAN_BROADCAST = "10.0.0.255"
@@ -185,8 +184,9 @@ def test_the_box_answers(reallab, real_gate, group, port, answers_from):
     real_gate.use(f"allow from lan to self udp port {port}\n")
     if is_six(group):
         reallab.client.run("ip", "addr", "add", f"{source}/64", "dev", "eth0", "nodad")
-    with box_listener(reallab, group, port) as box, reallab.gateway.udp("::" if is_six(group) else "0.0.0.0", 49152, "lan0") as another, \
-            reallab.client.udp("::" if is_six(group) else "0.0.0.0", 40123) as asker:
+    any_ = "::" if is_six(group) else "0.0.0.0"
+    with box_listener(reallab, group, port) as box, reallab.gateway.udp(any_, 49152, "lan0") as another, \
+            reallab.client.udp(any_, 40123) as asker:
         speak(reallab, group, port, 40123, source)
         assert hears(box), "the question is not heard"
         index = reallab.gateway.index("lan0")
@@ -227,8 +227,8 @@ def test_groups_of_the_outside_link(reallab, real_gate):
         for group in ("224.0.0.251", EVERYBODY4, "192.0.2.255", "ff02::fb"):
             six = is_six(group)
             with reallab.gateway.udp("::" if six else "0.0.0.0", 5353, "wan0", joined(group)) as sock:
-                reallab.send(reallab.outside, udp_packet("fe80::5" if six else NEAR4, 5353, group, 5353, ttl=1), to=group_mac(group)
-                             if group != "192.0.2.255" else BROADCAST_MAC)
+                packet = udp_packet("fe80::5" if six else NEAR4, 5353, group, 5353, ttl=1)
+                reallab.send(reallab.outside, packet, to=BROADCAST_MAC if group == "192.0.2.255" else group_mac(group))
                 assert hears(sock, 0.3) == passes, (rules, group)
 
 
@@ -253,8 +253,8 @@ def test_igmp_and_mld_of_the_box(reallab, real_gate):
 
 def test_echo_of_all_needs_a_rule(reallab, real_gate):
     """Ping to all from inside is answered by the box only where a rule says so."""
-    for rules, passes in ((f"allow from lan to self icmp type echo-request\nallow from lan to self icmpv6 type echo-request\n", True),
-                          ("allow from lan to wan\n", False)):
+    echo = "allow from lan to self icmp type echo-request\nallow from lan to self icmpv6 type echo-request\n"
+    for rules, passes in ((echo, True), ("allow from lan to wan\n", False)):
         real_gate.use(rules)
         for group, source in (("224.0.0.1", CLIENT4), (LAN_BROADCAST, CLIENT4), (EVERYBODY6, CLIENT6)):
             with reallab.client.raw(58 if is_six(group) else ICMP, is_six(group)) as sock:
