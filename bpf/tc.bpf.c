@@ -226,14 +226,25 @@ static bool is_for_vlan(struct __sk_buff *skb, const struct ks_port *port)
 	return !(port->flags & KS_PORT_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
-/* Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. */
+static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	return ks_load32(a) == ks_load32(b) && ks_load16(a + 4) == ks_load16(b + 4);
+}
+
+/*
+ * Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. Every
+ * packet that leaves is asked, so its octets are looked at where they lie.
+ */
 static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_port *port, __u32 off,
 				   struct ks_stacked_key *key)
 {
-	if (port->link != KS_LINK_ETHERNET || bpf_skb_load_bytes(skb, off, key->mac, sizeof(key->mac)))
+	const __u8 *mac = (const __u8 *)(long)skb->data + off, *end = (const __u8 *)(long)skb->data_end;
+
+	if (port->link != KS_LINK_ETHERNET || mac + sizeof(key->mac) > end || mac_equal(mac, port->mac))
 		return false;
+	__builtin_memcpy(key->mac, mac, sizeof(key->mac));
 	key->ifindex = skb->ifindex;
-	return ks_load32(key->mac) != ks_load32(port->mac) || ks_load16(key->mac + 4) != ks_load16(port->mac + 4);
+	return true;
 }
 
 /*

@@ -191,6 +191,7 @@ struct ks_config {
 	__u32 class_timeout[KS_UDP_CLASSES]
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
 	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
+	__u64 addressed; /* bit per zone id: it has an `address` */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 };
 
@@ -199,7 +200,7 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 {
 	const struct ks_addr *own;
 
-	for (__u32 zone = 0; zone < KS_ZONE_MAX; zone++) {
+	for (__u32 zone = 0; zone < KS_ZONE_MAX && config->addressed >> zone; zone++) {
 		own = &config->address[zone][family == KS_IPV6];
 		if ((own->d[0] | own->d[1]) && own->d[0] == addr->d[0] && own->d[1] == addr->d[1])
 			return true;

@@ -83,8 +83,8 @@ static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy
 		warnings,
 		json_sprintf(
 			"the policy translates addresses, for which a state needs two entries, but the running "
-			"table was made for %u: it may be full before `limit states %u` is reached. Stop and start "
-			"Keepstate to make a larger one",
+			"table was made for %u: it may be full before `limit states %u` is reached. "
+			"End the daemon and run it again, which makes a larger one and keeps the states",
 			ks_kernel_capacity(kernel), config->limit_states));
 }
 

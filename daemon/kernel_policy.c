@@ -160,7 +160,7 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 
 	if (ks_table_buckets(policy->config.limit_states) > kernel->shape->buckets) {
 		ks_kernel_complain("`limit states %u` is more than the running table was made for (%u): "
-				   "stop and start Keepstate to make a larger one",
+				   "end the daemon and run it again, which makes a larger one and keeps the states",
 				   policy->config.limit_states, ks_kernel_capacity(kernel));
 		return -EFBIG;
 	}

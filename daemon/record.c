@@ -255,6 +255,7 @@ static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 	memcpy(address, policy->config.address, sizeof(address));
 	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
 		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));
+	policy->config.addressed = map_mask(policy->config.addressed, map);
 	policy->config.antispoof = map_mask(policy->config.antispoof, map);
 }
 

@@ -324,6 +324,7 @@ static void tables_renumber(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
 		memcpy(addresses[map[i]], config->address[i], sizeof(addresses[0]));
 	memcpy(config->address, addresses, sizeof(addresses));
+	config->addressed = mask_map(config->addressed, map);
 	config->antispoof = mask_map(config->antispoof, map);
 }
 
