@@ -100,6 +100,16 @@ static __u32 zone_expected(const struct ks_inspection *in)
 	return in->to;
 }
 
+/*
+ * A tcx program behind ours that passes the packet makes its tc_classid the tc_index: both must say the same. Filters of a
+ * clsact qdisc bring a class of their own, and there the seal is lost.
+ */
+static ks_inline void seal_put(struct __sk_buff *skb, __u32 seal)
+{
+	skb->tc_index = seal;
+	skb->tc_classid = seal;
+}
+
 /* What ingress says of a packet that it passes. A device in another namespace is told nothing. */
 static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
@@ -107,13 +117,13 @@ static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	__u32 secret = scratch->relay.secret;
 
 	if (scratch->relay.stacked)
-		skb->tc_index = 0;
+		seal_put(skb, 0);
 	else if (in->reason == KS_REASON_OK_UNDECIDED)
-		skb->tc_index = seal_make(secret, KS_SEAL_UNDECIDED, in->from);
+		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, in->from));
 	else if (in->translate & ~in->phase & KS_TRANSLATE_SRC)
-		skb->tc_index = seal_make(secret, KS_SEAL_HALF, zone_expected(in));
+		seal_put(skb, seal_make(secret, KS_SEAL_HALF, zone_expected(in)));
 	else
-		skb->tc_index = seal_make(secret, KS_SEAL_DECIDED, zone_expected(in));
+		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(in)));
 }
 
 /* A packet that was judged as it leaves goes: by the interface that it was routed to, or back by the one that it answers. */
@@ -287,7 +297,7 @@ static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scra
 	bool sealed = seal_is_ours(mark, secret);
 
 	if (port->flags & KS_PORT_BRIDGED) {
-		skb->tc_index = seal_make(secret, KS_SEAL_UNDECIDED, port->zone);
+		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, port->zone));
 		return ENTRY_PASS;
 	}
 	scratch->in.from = port->zone;

@@ -81,11 +81,10 @@ static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy
 		return;
 	json_array_append_new(
 		warnings,
-		json_sprintf(
-			"the policy translates addresses, for which a state needs two entries, but the running "
-			"table was made for %u: it may be full before `limit states %u` is reached. "
-			"End the daemon and run it again, which makes a larger one and keeps the states",
-			ks_kernel_capacity(kernel), config->limit_states));
+		json_sprintf("the policy translates addresses, for which a state needs two entries, but the running "
+			     "table was made for %u: it may be full before `limit states %u` is reached. "
+			     "End the daemon and run it again, which makes a larger one and keeps the states",
+			     ks_kernel_capacity(kernel), config->limit_states));
 }
 
 static void warn(json_t *warnings, json_t *sentence)
