@@ -9,6 +9,7 @@ import subprocess
 import lab as labs
 import natlab as natlabs
 import pytest
+import reallab as reallabs
 
 POLICY = """\
 zone lan { lan0 }
@@ -93,6 +94,31 @@ def translate(gate):
         return gate
 
     return use
+
+
+@pytest.fixture(scope="module")
+def reallab():
+    made = reallabs.RealLab()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def mirror(reallab):
+    """Outside tells whoever asks how it sees them."""
+    made = reallabs.Mirror(reallab.outside, (5100, 5101))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def real_gate(reallab, tmp_path_factory):
+    """A firewall on the real lab's gateway, started once for a file of tests; they give it rules by use()."""
+    policy = reallabs.TWO_WANS + reallabs.SETTINGS + "allow from self\n"
+    gate = reallabs.Gate(reallab.gateway, policy, tmp_path_factory.mktemp("real")).start()
+    yield gate
+    gate.stop()
+    assert gate.filters() == "", "filters are left behind"
 
 
 @pytest.fixture
