@@ -20,6 +20,7 @@
 #define EVENTS_PER_SECOND 10000 /* a processor tells no more than this */
 #define CLOCK_MONOTONIC 1
 #define FIB_LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK, Linux 6.10 */
+#define LOOPBACK_IFINDEX 1
 #define KS_ADDR_BITS 128U
 
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
@@ -332,9 +333,14 @@ static bool is_at_home_by_link(const struct ks_control *control, const struct ks
 	return !port || port->flags & KS_PORT_CARRIER || zones_agree(control, port->zone, from);
 }
 
+/*
+ * The reverse lookup is made as the kernel's own (rp_filter) is: as if the answer came in by where the packet goes, so that
+ * rules by interface do not apply to it. IPv6 looks up nothing for a source that is a group or local to a link.
+ */
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.ifindex };
+	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.out_ifindex ?: LOOPBACK_IFINDEX };
+	const struct ks_addr any = {};
 	const struct ks_control *control = control_get();
 	const struct ks_config *config;
 	const struct ks_local *local;
@@ -350,10 +356,15 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 		return false;
 	if (!by_route)
 		return true;
-	fib_addresses(&fib, tuple->family, &tuple->dst, &tuple->src);
+	fib_addresses(&fib, tuple->family,
+		      tuple->family == KS_IPV6 && (ks_addr_is_group(&tuple->dst, KS_IPV6) ||
+						   ks_addr_is_local_to_link(&tuple->dst, KS_IPV6)) ? &any : &tuple->dst,
+		      &tuple->src);
 	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return is_at_home_by_link(control, local, from);
+	if (result == BPF_FIB_LKUP_RET_BLACKHOLE)
+		return false;
 	if (!fib_has_way(result)) /* another table may lead there: then it must be outside */
 		return result == BPF_FIB_LKUP_RET_UNSUPP_LWT || control->outside >> (from & (KS_ZONE_MAX - 1)) & 1;
 	zone = zone_of_way(&fib);
