@@ -27,7 +27,6 @@
 #include "seal.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
-#define LOOPBACK_IFINDEX 1
 #define NF_DROP 0 /* of linux/netfilter.h */
 #define NF_ACCEPT 1
 

@@ -343,13 +343,19 @@ static ks_inline __u32 flags_of_arrival(const struct ks_relay *relay)
 	return port ? port->flags : 0;
 }
 
+/*
+ * The reverse lookup is made as the kernel's own (rp_filter) is: as if the answer came in by where the packet goes, so that
+ * rules by interface do not apply to it. IPv6 looks up nothing for a source that is a group or local to a link.
+ */
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.ifindex };
+	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.out_ifindex ?: LOOPBACK_IFINDEX };
+	const struct ks_addr any = {};
 	const struct ks_control *control = control_get();
 	const struct ks_config *config;
 	const struct ks_local *local;
 	__u32 zone, flags;
+	bool nameless;
 	long result;
 
 	if (ks_test_mode) {
@@ -364,10 +370,13 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 		return false;
 	if (!by_route || flags & KS_PORT_BRIDGED)
 		return true;
-	fib_addresses(&fib, tuple->family, &tuple->dst, &tuple->src);
+	nameless = tuple->family == KS_IPV6 && ks_addr_is_on_link(&tuple->dst, KS_IPV6);
+	fib_addresses(&fib, tuple->family, nameless ? &any : &tuple->dst, &tuple->src);
 	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return is_at_home_by_link(control, local, from);
+	if (result == BPF_FIB_LKUP_RET_BLACKHOLE)
+		return false;
 	if (!fib_has_way(result)) /* another table may lead there: then it must be outside */
 		return result == BPF_FIB_LKUP_RET_UNSUPP_LWT || control->outside >> (from & (KS_ZONE_MAX - 1)) & 1;
 	zone = zone_of_way(&fib);

@@ -31,7 +31,6 @@
 #include <linux/pkt_cls.h>
 
 #define STAGE_LEAVING (STAGE_END + 1)
-#define LOOPBACK_IFINDEX 1
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
