@@ -32,6 +32,7 @@ struct kernel_home {
 	struct ks_scratch *scratch; /* one a processor, as the map gives them */
 	struct ks_bucket *table; /* the map's memory */
 	size_t table_size;
+	__u32 buckets; /* that the map was made with: its memory is rounded up to pages */
 	__u64 packets; /* since the reset */
 	bool held; /* the owner's: fragments may have been kept since the reset */
 };
@@ -61,6 +62,7 @@ static int table_map(struct kernel_home *home)
 		return -errno;
 	home->table = memory;
 	home->table_size = size;
+	home->buckets = ks_kernel_shape(home->kernel)->buckets;
 	return 0;
 }
 
@@ -68,9 +70,9 @@ static int table_map(struct kernel_home *home)
 static int shape_set(struct kernel_home *home, __u32 buckets)
 {
 	struct ks_table_shape shape = { .key = KS_HOME_KEY };
-	__u32 made = (__u32)(home->table_size / sizeof(struct ks_bucket)), zero = 0;
+	__u32 zero = 0;
 
-	shape.buckets = KS_MIN(made, buckets);
+	shape.buckets = KS_MIN(home->buckets, buckets);
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHAPE), &zero, &shape, BPF_ANY) ? -errno : 0;
 }
 
