@@ -14,6 +14,8 @@
 enum hook { HOOK_TC, HOOK_XDP };
 
 #define LOOPBACK_IFINDEX 1 /* of every network namespace */
+#define AF_INET 2
+#define AF_INET6 10
 
 /* A seal of one kind (KS_SEAL_*), for a zone. */
 static inline __u32 seal_make(__u32 secret, __u32 kind, __u32 zone)

@@ -58,6 +58,7 @@ struct ks_port {
 	__u8 zero[3];
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
 	__u8 pad[4];
+	struct ks_addr gateway[2]; /* IPv4 and IPv6: the router of the default route by this interface; zeros: none */
 	struct ks_addr address[2]; /* the box's own here, IPv4 and IPv6, for masquerading; zeros: none */
 };
 
@@ -162,6 +163,8 @@ struct ks_relay {
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
 	__u32 length; /* octets of the packet, as it is now */
 	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
+	__u32 send_family; /* KS_IPV4 or KS_IPV6: by this router; 0: the kernel looks for the neighbour */
+	struct ks_addr send_by;
 	__u32 secret; /* of our seals */
 	__u8 is_egress;
 	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */

@@ -125,6 +125,21 @@ static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(in)));
 }
 
+/* Leaves by an interface, by the router that is named or by whom the kernel finds there. */
+static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u32 ifindex)
+{
+	struct bpf_redir_neigh neigh = { .nh_family = AF_INET };
+
+	if (!scratch->relay.send_family)
+		return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+	neigh.ipv4_nh = scratch->relay.send_by.w[3];
+	if (scratch->relay.send_family == KS_IPV6) {
+		neigh.nh_family = AF_INET6;
+		__builtin_memcpy(neigh.ipv6_nh, scratch->relay.send_by.w, sizeof(neigh.ipv6_nh));
+	}
+	return bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0);
+}
+
 /* A packet that was judged as it leaves goes: by the interface that it was routed to, or back by the one that it answers. */
 static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
@@ -138,7 +153,7 @@ static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	if (!port)
 		return TC_DROP;
 	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, port->zone);
-	return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+	return send_by(skb, scratch, ifindex);
 }
 
 static int let_pass(struct __sk_buff *skb, const struct ks_scratch *scratch)

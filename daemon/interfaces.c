@@ -408,6 +408,22 @@ static void note_stacked(struct ks_interfaces *interfaces)
 
 /* --- the whole --- */
 
+/* The routers behind each interface: by them answers leave that must not go by the best route. */
+static void store_gateways(struct ks_interfaces *interfaces)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		struct ks_guarded *guarded = &interfaces->list[i];
+		struct ks_addr found[2] = { 0 };
+
+		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV4, &found[0]);
+		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV6, &found[1]);
+		if (!memcmp(found, guarded->port.gateway, sizeof(found)))
+			continue;
+		memcpy(guarded->port.gateway, found, sizeof(found));
+		store_port(interfaces, guarded);
+	}
+}
+
 static void store_facts(struct ks_interfaces *interfaces)
 {
 	struct ks_control *control = ks_kernel_control(interfaces->kernel);
@@ -417,6 +433,7 @@ static void store_facts(struct ks_interfaces *interfaces)
 
 	ks_zone_facts_find(interfaces, &facts);
 	ks_zone_facts_store(&facts, control);
+	store_gateways(interfaces);
 	if (facts.routes_differ && !differed)
 		ks_report("routes may lead elsewhere than a lookup tells (%s): egress decides",
 			  ks_routes_why(&interfaces->routes, why, sizeof(why)));
