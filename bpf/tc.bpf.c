@@ -27,6 +27,7 @@
 #include "fragment.h"
 #include "group.h"
 #include "helper.h"
+#include "kernel.h"
 
 #include <linux/pkt_cls.h>
 
@@ -367,6 +368,31 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	return finish(skb, scratch, &env);
 }
 
+/* Linux 6.2; the loader knows whether it is there. */
+extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
+const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
+
+/*
+ * Whether a packet was routed in another network namespace than that of its interface: a device there that is stacked on ours
+ * may bear our link address, and its packets any seal and any interface number. Without a route (what we or a bridge send on)
+ * it was not.
+ */
+static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
+{
+	struct net_device *dev = NULL;
+	struct dst_entry *dst;
+	struct sk_buff *skb;
+	struct net *net;
+
+	if (!ks_has_kernel_skb)
+		return false;
+	skb = bpf_cast_to_kern_ctx(ctx);
+	dst = (struct dst_entry *)(skb->_skb_refdst & KS_SKB_DST_MASK);
+	if (!dst || bpf_probe_read_kernel(&dev, sizeof(dev), &dst->dev) || dev == skb->dev)
+		return false;
+	return bpf_probe_read_kernel(&net, sizeof(net), &dev->nd_net.net) || net != skb->dev->nd_net.net;
+}
+
 /*
  * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
  * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
@@ -376,8 +402,10 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_por
 	struct ks_stacked_key key = {};
 	__u32 kind;
 
-	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac) || !mac_is_other(skb, port, ETH_SRC_OFF, &key))
+	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac))
 		return 0;
+	if (!mac_is_other(skb, port, ETH_SRC_OFF, &key))
+		return skb->ingress_ifindex && is_routed_elsewhere(skb) ? KS_STACKED_LEARNT : 0;
 	kind = stacked_kind(&key);
 	if (kind)
 		return kind;
