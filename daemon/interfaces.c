@@ -229,6 +229,12 @@ static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 		end_flows(interfaces, gone.name, &gone.port.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
+/* What does not follow from the role stays: whether others filter there (note_shared). */
+static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
+{
+	return ks_role_flags(role) | (guarded->port.flags & KS_PORT_SHARED);
+}
+
 /* The entry's port as link and role want it, with the addresses that it has. */
 static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct ks_interface *link,
 				  const struct ks_role *role)
@@ -237,7 +243,7 @@ static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct
 
 	port.zone = (__u8)role->zone;
 	port.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
-	port.flags = ks_role_flags(role->kind) | (guarded->port.flags & KS_PORT_SHARED);
+	port.flags = wanted_flags(guarded, role->kind);
 	memcpy(port.mac, link->mac, sizeof(port.mac));
 	return port;
 }
@@ -315,7 +321,7 @@ static void settle_carriers(struct settling *settling)
 {
 	for (size_t i = 0; i < settling->interfaces->count; i++) {
 		struct ks_guarded *guarded = &settling->interfaces->list[i];
-		__u8 flags = ks_role_flags(guarded->role);
+		__u8 flags = wanted_flags(guarded, guarded->role);
 
 		if (guarded->port.flags == flags)
 			continue;
