@@ -513,10 +513,10 @@ int ks_kernel_forget_old(struct ks_kernel *kernel)
 
 	if (!kernel->pin_dir)
 		return 0;
-	lost = ks_growth_end(kernel);
 	ks_tcx_prune(kernel);
 	ks_kernel_build(build);
-	err = ks_kernel_wait(kernel); /* the old programs may be running still, and need their maps of programs */
+	err = ks_kernel_wait(kernel); /* the old programs may be running still, and write their table */
+	lost = ks_growth_end(kernel);
 	if (!err)
 		err = ks_pin_remove_folders(kernel->pin_dir, build);
 	if (err)
