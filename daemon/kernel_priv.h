@@ -119,7 +119,7 @@ int ks_clsact_prepare(unsigned ifindex, bool *created);
 int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
 int ks_clsact_detach(unsigned ifindex, unsigned at);
 void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
-bool ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at); /* if there is one of ours */
+int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at); /* 1; 0: no filter of ours */
 void ks_clsact_remove_if_empty(unsigned ifindex);
 
 const char *ks_kernel_map_name(enum ks_kernel_map map);

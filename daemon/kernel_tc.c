@@ -143,12 +143,14 @@ int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned 
 	return move(kernel, ifindex, at, handles[n], handles[!n]);
 }
 
-bool ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
+int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
 	__u32 program;
 	int n = find(ifindex, at, &program);
 
-	return n >= 0 && !put(ifindex, at, handles[n], ks_hook_program(kernel, at, KS_ROLE_LATER));
+	if (n < 0)
+		return 0;
+	return put(ifindex, at, handles[n], ks_hook_program(kernel, at, KS_ROLE_LATER)) ?: 1;
 }
 
 int ks_clsact_detach(unsigned ifindex, unsigned at)

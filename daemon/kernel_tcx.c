@@ -99,20 +99,28 @@ static int put_first(const struct ks_kernel *kernel, unsigned ifindex, unsigned 
 	return err;
 }
 
+/* Our program replaces what is in the link, once no filter of ours is left behind it. */
+static int take_over(unsigned ifindex, unsigned at, int link, int own)
+{
+	int err = ks_clsact_detach(ifindex, at) ?: ks_bpf_link_update(link, own);
+
+	return err ? complain(ifindex, at, err) : 0;
+}
+
 /* A hook without a link of ours. A filter that clsact has of us goes; hook.bpf.c explains the steps. */
 static int attach_new(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
-	bool by_clsact = ks_clsact_step_back(kernel, ifindex, at);
-	int fd = put_first(kernel, ifindex, at, by_clsact ? KS_ROLE_FIRST : KS_ROLE_OWN), err = 0;
+	int by_clsact = ks_clsact_step_back(kernel, ifindex, at), fd, err = 0;
 
+	if (by_clsact < 0)
+		return by_clsact;
+	fd = put_first(kernel, ifindex, at, by_clsact ? KS_ROLE_FIRST : KS_ROLE_OWN);
 	if (fd < 0)
 		return fd;
-	if (by_clsact) {
-		ks_clsact_detach(ifindex, at);
-		err = ks_bpf_link_update(fd, ks_hook_program(kernel, at, KS_ROLE_OWN));
-	}
+	if (by_clsact)
+		err = take_over(ifindex, at, fd, ks_hook_program(kernel, at, KS_ROLE_OWN));
 	close(fd);
-	return err ? complain(ifindex, at, err) : 0;
+	return err;
 }
 
 /* Somebody is before our link. A link cannot be moved, so another one takes its place. */
@@ -142,7 +150,7 @@ int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 	if (!is_first(ifindex, at, program))
 		err = move(kernel, ifindex, at, fd);
 	else if (program != ks_bpf_program_id(own))
-		err = ks_bpf_link_update(fd, own);
+		err = take_over(ifindex, at, fd, own);
 	close(fd);
 	return err;
 }
