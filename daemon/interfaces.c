@@ -151,7 +151,8 @@ static void refresh_addresses(struct ks_interfaces *interfaces, unsigned ifindex
 
 static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex, const char *name)
 {
-	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), ifindex, ks_record_has_qdisc(interfaces->record, ifindex));
+	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), ifindex,
+				   ks_record_has_qdisc(interfaces->record, ifindex));
 
 	if (err && err != -ENODEV)
 		ks_report_error("%s: cannot take the filters off: %s", name, strerror(-err));
@@ -239,7 +240,7 @@ static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 		end_flows(interfaces, gone.name, &gone.port.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
-/* What does not follow from the role stays: whether others filter there (note_shared). */
+/* The flags of its role, and KS_PORT_SHARED as it is: that is found out from the hooks (note_shared). */
 static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
 {
 	return ks_role_flags(role) | (guarded->port.flags & KS_PORT_SHARED);
@@ -272,7 +273,7 @@ static void tell_change(const struct ks_guarded *guarded, const struct ks_interf
 		ks_report("%s: in zone %s now", link->name, zone);
 }
 
-/* What an entry is called and belongs to, beside its port. */
+/* Takes over the name, kind and part of a link; its port follows by itself. */
 static void take_link(struct ks_guarded *guarded, const struct ks_interface *link, const struct ks_role *role)
 {
 	snprintf(guarded->name, sizeof(guarded->name), "%s", link->name);

@@ -258,7 +258,7 @@ static int load_aside(struct ks_daemon *daemon, const char *path, struct ks_poli
 	return 0;
 }
 
-/* What is installed now names the file from here on. */
+/* The path of the policy that is installed now. */
 static void adopt_path(struct ks_daemon *daemon, char *path)
 {
 	free(daemon->policy_path);
