@@ -73,7 +73,7 @@ int ks_backstop_input(struct bpf_nf_ctx *ctx)
 	return drop(ctx->skb);
 }
 
-/* Whether a sealed packet may leave by this interface. */
+/* Returns true if a sealed packet may leave by this interface. */
 static ks_inline bool may_leave(__u32 seal, const struct ks_port *out)
 {
 	__u32 zone = seal & KS_SEAL_ZONE_MASK;

@@ -195,7 +195,7 @@ struct ks_config {
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 };
 
-/* Whether the policy names an address as the box's own, in whatever zone: for homes without interfaces. */
+/* Returns true if the policy names an address as the box's own, in whatever zone: for homes without interfaces. */
 static inline bool ks_config_has_address(const struct ks_config *config, const struct ks_addr *addr, __u8 family)
 {
 	const struct ks_addr *own;

@@ -111,7 +111,7 @@ static int map_info(int fd, struct bpf_map_info *info)
 	return bpf_obj_get_info_by_fd(fd, info, &length) ? -errno : 0;
 }
 
-/* Whether the maps inside of a map of maps have our shape; where there are none, nobody says that they have. */
+/* Returns true if the maps inside of a map of maps have our shape, and there are some. */
 static bool has_inner_shape(struct bpf_map *map, int fd)
 {
 	const struct bpf_map *inner = bpf_map__inner_map(map);

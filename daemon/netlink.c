@@ -147,7 +147,11 @@ static unsigned number_of(const struct rtattr *attr)
 	return number;
 }
 
-static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
+/*
+ * Returns false if the message does not describe the interface: wireless drivers tell of scans and access points in messages
+ * that have nothing but the name, neither a master nor a MAC address (net/wireless/wext-core.c).
+ */
+static bool read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
 			    struct ks_interface *interface)
 {
 	const struct rtattr *attr = IFLA_RTA(info);
@@ -155,6 +159,8 @@ static void read_attributes(const struct nlmsghdr *message, const struct ifinfom
 	bool elsewhere = false;
 
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == IFLA_WIRELESS)
+			return false;
 		if (attr->rta_type == IFLA_IFNAME)
 			snprintf(interface->name, sizeof(interface->name), "%.*s", (int)RTA_PAYLOAD(attr),
 				 (const char *)RTA_DATA(attr));
@@ -172,6 +178,7 @@ static void read_attributes(const struct nlmsghdr *message, const struct ifinfom
 	}
 	if (elsewhere || interface->lower == interface->ifindex)
 		interface->lower = 0;
+	return true;
 }
 
 static int read_link(const struct nlmsghdr *message, void *arg)
@@ -186,8 +193,8 @@ static int read_link(const struct nlmsghdr *message, void *arg)
 	interface.up = info->ifi_flags & IFF_UP;
 	interface.loopback = info->ifi_type == ARPHRD_LOOPBACK;
 	interface.layer3 = info->ifi_type != ARPHRD_ETHER && info->ifi_type != ARPHRD_LOOPBACK;
-	read_attributes(message, info, &interface);
-	reader->fn(&interface, reader->arg);
+	if (read_attributes(message, info, &interface))
+		reader->fn(&interface, reader->arg);
 	return 0;
 }
 

@@ -78,7 +78,7 @@ struct ks_first_filter {
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
 
-/* Whether an interface has tc filters at ingress, on a clsact or an ingress qdisc: 1, 0, or -errno. */
+/* Returns 1 if an interface has tc filters at ingress, on a clsact or an ingress qdisc, 0 if not, or -errno. */
 int ks_netlink_has_ingress_filters(unsigned ifindex);
 
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */
