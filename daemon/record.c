@@ -237,7 +237,7 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return result;
 }
 
-/* What stands in the tables by the number of a zone: where destinations are, the zones' own addresses, and whose sources are checked. */
+/* What stands in the tables by the number of a zone: where destinations are, the zones' own addresses and networks, and whose sources are checked. */
 static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
 {
 	struct ks_addr address[KS_ZONE_MAX][2];
@@ -257,6 +257,7 @@ static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));
 	policy->config.addressed = map_mask(policy->config.addressed, map);
 	policy->config.antispoof = map_mask(policy->config.antispoof, map);
+	ks_config_renumber_networks(&policy->config, map);
 }
 
 /* The map is a permutation, so that "any zone" stays any zone. */

@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "core/checksum.h"
+#include "core/network.h"
 #include "host/checksum.h"
 #include "host/held.h"
 #include "core/hash.h"
@@ -126,6 +127,11 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 	return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
 }
 
+__u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	return ks_network_broadcast(engine_of(env)->tables.config, tuple, from);
+}
+
 /* There are no routes here: what is sent leaves where the caller says. */
 __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
 {
@@ -142,10 +148,10 @@ bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u
 	return false;
 }
 
-/* The policy says which addresses are the box's own, and no more. */
+/* The policy's networks stand for the routes. */
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	return !ks_config_has_address(engine_of(env)->tables.config, &tuple->src, tuple->family);
+	return ks_network_is_home(engine_of(env)->tables.config, tuple, from, by_route);
 }
 
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
