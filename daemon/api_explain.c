@@ -94,10 +94,24 @@ static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }
 
-/*
- * Zones that the words leave open. A source comes from where the route to it leads. Where a packet of others goes is
- * asked by the inspection itself, as at ingress.
- */
+/* Where the routes lead, if that is all that decides it; else the inspection asks, as at ingress. */
+static __u8 zone_by_route(const struct explainer *explainer, const struct ks_packet_spec *spec)
+{
+	const struct ks_world *world = &explainer->world;
+	const struct ks_tuple tuple = { .src = spec->src,
+					.dst = spec->dst,
+					.sport = ks_be16(spec->sport),
+					.dport = ks_be16(spec->dport),
+					.proto = spec->proto,
+					.family = spec->family };
+	__u32 zone = world->zone_to(&tuple, spec->from, world->arg);
+
+	if (zone >= KS_ZONE_MAX || world->other_zones(&tuple, spec->from, world->arg))
+		return KS_ZONE_UNKNOWN;
+	return (__u8)zone;
+}
+
+/* Zones that the words leave open. A source comes from where the route to it leads. */
 static void complete_zones(struct explainer *explainer)
 {
 	struct ks_packet_spec *spec = &explainer->step.packet;
@@ -106,8 +120,9 @@ static void complete_zones(struct explainer *explainer)
 		return;
 	if (spec->from == KS_ZONE_UNKNOWN)
 		spec->from = ks_world_zone_of(explainer->daemon, &spec->src, spec->family);
-	if (spec->to == KS_ZONE_UNKNOWN && spec->from == KS_ZONE_SELF)
-		spec->to = ks_world_zone_of(explainer->daemon, &spec->dst, spec->family);
+	if (spec->to == KS_ZONE_UNKNOWN)
+		spec->to = spec->from == KS_ZONE_SELF ? ks_world_zone_of(explainer->daemon, &spec->dst, spec->family)
+						      : zone_by_route(explainer, spec);
 }
 
 static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)

@@ -38,9 +38,12 @@ void ks_kernel_each_local(const struct ks_kernel *kernel,
 	}
 }
 
-bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family, struct ks_local *local)
+bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
+		     struct ks_local *local)
 {
-	const struct ks_local_key key = { .bits = 8 * (sizeof(key.family) + sizeof(key.addr)), .family = family, .addr = *addr };
+	const struct ks_local_key key = { .bits = 8 * (sizeof(key.family) + sizeof(key.addr)),
+					  .family = family,
+					  .addr = *addr };
 
 	return !bpf_map_lookup_elem(kernel->maps[KS_MAP_LOCALS], &key, local);
 }

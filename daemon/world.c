@@ -48,10 +48,9 @@ static unsigned arrival(const struct ks_daemon *daemon, const struct ks_tuple *t
 /* Without an answer egress decides, and sources are not believed. */
 static struct ks_ask ask(const struct ks_daemon *daemon, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	struct ks_ask ask = { .tuple = *tuple,
-			      .ifindex = arrival(daemon, tuple, from),
-			      .from = (__u8)from,
-			      .by_route = by_route };
+	struct ks_ask ask = {
+		.tuple = *tuple, .ifindex = arrival(daemon, tuple, from), .from = (__u8)from, .by_route = by_route
+	};
 
 	if (ks_kernel_ask(daemon->kernel, &ask))
 		ask.to = KS_ZONE_UNDECIDED;
@@ -123,25 +122,28 @@ __u8 ks_world_zone_of(const struct ks_daemon *daemon, const struct ks_addr *addr
 	return ks_kernel_port(daemon->kernel, ifindex, &port) ? port.zone : KS_ZONE_NONE;
 }
 
-static void tell_home(const struct ks_tuple *tuple, char *buf, size_t size, void *arg)
+static void tell_home(const struct ks_tuple *tuple, __u32 from, char *buf, size_t size, void *arg)
 {
 	const struct ks_daemon *daemon = arg;
+	__u64 outside = control_of(daemon)->outside;
 	struct ks_tuple back = *tuple;
 	struct ks_local local;
 	__u32 zone;
 
 	if (ks_kernel_local(daemon->kernel, &tuple->src, tuple->family, &local) && local.kind != KS_LOCAL_LINK) {
-		snprintf(buf, size, "it is %s", local.kind == KS_LOCAL_SELF ? "an address of the box" :
-									      "the broadcast address of a network");
+		snprintf(buf, size, "it is %s",
+			 local.kind == KS_LOCAL_SELF ? "an address of the box" : "the broadcast address of a network");
 		return;
 	}
 	back.src = tuple->dst;
 	back.dst = tuple->src;
 	zone = ask(daemon, &back, KS_ZONE_SELF, false).to;
-	if (zone < KS_ZONE_MAX)
-		snprintf(buf, size, "the route back to it leads to zone %s", ks_policy_zone_name(daemon->policy, zone));
-	else
+	if (zone >= KS_ZONE_MAX)
 		snprintf(buf, size, "no route back to it leads to a zone");
+	else
+		snprintf(buf, size, "the route back to it leads to zone %s%s",
+			 ks_policy_zone_name(daemon->policy, zone),
+			 zone != from && outside >> zone & outside >> from & 1 ? ", outside too" : "");
 }
 
 void ks_world_init(struct ks_world *world, struct ks_daemon *daemon)

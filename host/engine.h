@@ -46,7 +46,7 @@ struct ks_world {
 	bool (*send_back)(__u32 zone, void *arg);
 	bool (*address_of)(__u32 zone, __u8 family, struct ks_addr *addr, void *arg);
 	/* Says why that source is or is not at home, for people: "the route back to it leads to zone lan". */
-	void (*tell_home)(const struct ks_tuple *tuple, char *buf, size_t size, void *arg);
+	void (*tell_home)(const struct ks_tuple *tuple, __u32 from, char *buf, size_t size, void *arg);
 	void *arg;
 };
 
