@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "link.h"
+#include "network.h"
 #include "wire.h"
 
 #include <linux/in.h>
@@ -341,6 +342,28 @@ static ks_inline __u32 flags_of_arrival(const struct ks_relay *relay)
 	return port ? port->flags : 0;
 }
 
+/* In test runs the policy's networks stand for the routes. */
+static __attribute__((noinline)) bool is_at_home_in_test(struct ks_env *env, const struct ks_tuple *tuple, __u32 from,
+							 bool by_route)
+{
+	const struct ks_config *config = env_config(env);
+
+	return config && ks_network_is_home(config, tuple, from, by_route);
+}
+
+static __attribute__((noinline)) __u32 broadcast_in_test(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	const struct ks_config *config = env_config(env);
+
+	return config ? ks_network_broadcast(config, tuple, from) : KS_ZONE_UNKNOWN;
+}
+
+/* Live, what is told where it goes really leaves there. Every packet that leaves asks, so no call is made for that. */
+__attribute__((always_inline)) __u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	return ks_test_mode ? broadcast_in_test(env, tuple, from) : KS_ZONE_UNKNOWN;
+}
+
 /*
  * The reverse lookup is made as the kernel's own (rp_filter) is: as if the answer came in by where the packet goes, so that
  * rules by interface do not apply to it. IPv6 looks up nothing for a source that is a group or local to a link.
@@ -350,16 +373,13 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.out_ifindex ?: LOOPBACK_IFINDEX };
 	const struct ks_addr any = {};
 	const struct ks_control *control = control_get();
-	const struct ks_config *config;
 	const struct ks_local *local;
 	__u32 zone, flags;
 	bool nameless;
 	long result;
 
-	if (ks_test_mode) {
-		config = env_config(env);
-		return config && !ks_config_has_address(config, &tuple->src, tuple->family);
-	}
+	if (ks_test_mode)
+		return is_at_home_in_test(env, tuple, from, by_route);
 	flags = flags_of_arrival(&env->scratch->relay);
 	if (flags & KS_PORT_IGNORED)
 		return true;

@@ -41,7 +41,7 @@ struct sweeper {
 
 /* This processor's working memory, NULL never in practice. */
 struct ks_scratch *scratch_get(void);
-struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill may be interrupted by packets */
+struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill and ks_ask may be interrupted by packets */
 const struct ks_control *control_get(void);
 
 /* A length of 1 to 256 octets, said so that every verifier sees it. */

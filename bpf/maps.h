@@ -27,7 +27,7 @@
  *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
  *   ks_held         ARRAY                    struct ks_held: fragments that wait for the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's octets while those go on
- *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill
+ *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
  * A new policy is written into the slot that ks_control.active does not name
@@ -137,6 +137,25 @@ struct ks_control {
 #define KS_CONTROL_HEAD 24U
 _Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD,
 	       "the head of the control block is fixed");
+
+/*
+ * What ks_ask is asked by a test run: where a packet that comes by an interface would go, and whether its source would be
+ * believed, as ingress would decide now. The frame of the run is this structure, and becomes the answer.
+ */
+struct ks_ask {
+	__u8 zero[16]; /* where the kernel looks for an Ethernet header */
+	struct ks_tuple tuple;
+	__u32 ifindex; /* that it comes by */
+	__u8 from; /* zone */
+	__u8 by_route; /* as env_source_is_at_home() */
+
+	/* the answer */
+	__u8 is_home; /* the source is */
+	__u8 to; /* as env_zone_to() says */
+	__u32 out_ifindex; /* that it would leave by, 0 if the routes tell none */
+	__u32 pad;
+	__u64 others; /* as env_other_zones() says */
+};
 
 enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_KEPT, KS_HELD_RELEASED };
 

@@ -570,6 +570,32 @@ int ks_start(struct __sk_buff *skb)
 	return 0;
 }
 
+/* Run by the loader with a struct ks_ask; the answers are those that a packet would get. Routes by TOS are not asked. */
+PROGRAM("tc")
+int ks_ask(struct __sk_buff *skb)
+{
+	const struct ks_control *control = control_get();
+	struct ks_scratch *scratch = kill_scratch_get();
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
+	const struct ks_tuple *tuple;
+	struct ks_ask ask = {};
+
+	if (!control || !scratch || bpf_skb_load_bytes(skb, 0, &ask, sizeof(ask)))
+		return 0;
+	inspection_prepare(&env, &scratch->in, control);
+	scratch->relay.is_egress = 0;
+	scratch->relay.ifindex = ask.ifindex;
+	scratch->relay.out_ifindex = 0;
+	scratch->in.pkt.l3_off = 0;
+	scratch->in.pkt.tuple = ask.tuple;
+	tuple = &scratch->in.pkt.tuple;
+	ask.is_home = env_source_is_at_home(&env, tuple, ask.from, ask.by_route);
+	ask.to = env_zone_to(&env, tuple, KS_ZONE_UNKNOWN);
+	ask.out_ifindex = scratch->relay.out_ifindex;
+	ask.others = env_other_zones(&env, tuple, ask.to);
+	return bpf_skb_store_bytes(skb, 0, &ask, sizeof(ask), 0) == 0;
+}
+
 /* What a run of ks_kill carries from key to key. */
 struct killing {
 	struct ks_env *env;

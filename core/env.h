@@ -53,6 +53,13 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint);
 
 /*
+ * The same about a packet for which the home has said where it goes, where all that it has is somebody's word: the zone, or
+ * KS_ZONE_UNKNOWN if the word is good. KS_ZONE_SELF and KS_ZONE_ASTRAY tell of a broadcast address of a network: the
+ * box hears it, or it may go nowhere, because it comes from elsewhere. Always KS_ZONE_UNKNOWN where packets really leave.
+ */
+__u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from);
+
+/*
  * The zones that packets may leave by, a bit each, if env_zone_to() is only a guess that the way out may prove wrong; 0 if
  * it is final. `to` is what it said, or KS_ZONE_SELF for a group.
  */

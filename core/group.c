@@ -10,19 +10,10 @@
 #include "stage.h"
 #include "table.h"
 
-#define ASKED_ZONE_SHIFT 8 /* in a question's link: above the asker's zone */
-
 static void key_make(struct ks_env *env, struct ks_inspection *in, const struct ks_addr *asker, __be16 port,
 		     __u32 asked_zone, __u32 asker_zone)
 {
-	in->side.key = (struct ks_flow_key){
-		.addr = { *asker },
-		.port = { port },
-		.proto = in->pkt.tuple.proto,
-		.family = in->pkt.tuple.family,
-		.kind = KS_KIND_QUESTION,
-		.link = (__u16)(asked_zone << ASKED_ZONE_SHIFT | asker_zone),
-	};
+	ks_group_key(&in->pkt, asker, port, ks_group_link(asked_zone, asker_zone), &in->side.key);
 	ks_table_hash(env, &in->side);
 }
 

@@ -17,6 +17,28 @@
 #include "policy.h"
 #include "types.h"
 
+#define KS_GROUP_ASKED_SHIFT 8 /* in a question's link: the zone that was asked, above the asker's */
+#define KS_GROUP_ASKER_MASK 0xffU
+
+static inline __u16 ks_group_link(__u32 asked_zone, __u32 asker_zone)
+{
+	return (__u16)(asked_zone << KS_GROUP_ASKED_SHIFT | asker_zone);
+}
+
+/* The key of a question in the protocol of a packet. */
+static inline void ks_group_key(const struct ks_packet *pkt, const struct ks_addr *asker, __be16 port, __u16 link,
+				struct ks_flow_key *key)
+{
+	*key = (struct ks_flow_key){
+		.addr = { *asker },
+		.port = { port },
+		.proto = pkt->tuple.proto,
+		.family = pkt->tuple.family,
+		.kind = KS_KIND_QUESTION,
+		.link = link,
+	};
+}
+
 /* Returns true if the packet asks a group and members may answer: UDP, or an ICMP request. */
 static inline bool ks_group_is_asked(const struct ks_inspection *in)
 {

@@ -73,6 +73,24 @@ static __u32 judge_neighbour(struct ks_inspection *in)
 	return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
 }
 
+/*
+ * What goes to the broadcast address of a network goes to a group: in the network itself the box is a member, from another
+ * one it may not come, and what the box sends there leaves by the zone that was told.
+ */
+static inline void find_broadcast(struct ks_env *env, struct ks_inspection *in)
+{
+	__u32 zone;
+
+	if (in->to >= KS_ZONE_MAX)
+		return;
+	zone = env_broadcast(env, &in->pkt.tuple, in->from);
+	if (zone == KS_ZONE_UNKNOWN)
+		return;
+	in->pkt.flags |= KS_PKT_GROUP;
+	if (in->from != KS_ZONE_SELF)
+		in->to = in->to_given = (__u8)zone;
+}
+
 /* All that needs no state. in->stage says what is to be asked. */
 __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
@@ -84,6 +102,7 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *
 	reason = ks_packet_parse(head, &in->pkt, config->options);
 	if (in->pkt.flags & KS_PKT_NOT_IP)
 		return judge_not_ip(in, config);
+	find_broadcast(env, in);
 	if (ks_unlikely(in->pkt.flags & KS_PKT_FRAGMENT)) {
 		in->out = in->pkt.tuple;
 		in->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */

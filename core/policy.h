@@ -168,6 +168,20 @@ struct ks_rule_list {
 #define KS_OPT_OTHER_PROTOCOLS 0x400 /* a bridge hands on frames that are neither IP nor a link's own protocols */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
+/* A network that the policy says a zone has, for homes without routes; see network.h. */
+struct ks_network {
+	struct ks_addr addr; /* zeros behind the prefix */
+	struct ks_addr mask; /* of IPv4 the last word */
+	__u8 family;
+	__u8 bits; /* of an IPv4 prefix 0 to 32 */
+	__u8 zone;
+	__u8 zero[5];
+};
+
+_Static_assert(sizeof(struct ks_network) == 40, "networks are table entries");
+
+#define KS_NETWORKS_MAX 64U
+
 /* The scalars of a policy: one per generation. */
 struct ks_config {
 	__u32 generation; /* counts reloads */
@@ -193,6 +207,10 @@ struct ks_config {
 	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
 	__u64 addressed; /* bit per zone id: it has an `address` */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
+	__u64 outside[2]; /* bit per zone id, IPv4 and IPv6: addresses of no network below may be at home there */
+	__u32 networks; /* entries of network[] */
+	__u32 zero;
+	struct ks_network network[KS_NETWORKS_MAX]; /* longest first, so that the first one that fits is the longest */
 };
 
 /* Returns true if the policy names an address as the box's own, in whatever zone: for homes without interfaces. */

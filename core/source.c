@@ -16,11 +16,8 @@ static bool is_loopback(const struct ks_addr *addr, __u8 family)
 	return addr->d[0] == 0 && addr->d[1] == ks_be64(IPV6_LOOPBACK);
 }
 
-/*
- * Whether no packet on a wire comes from there. What goes from loopback to loopback is a capture of that; live the box's
- * own addresses have these among them.
- */
-static bool is_from_nowhere(const struct ks_tuple *tuple)
+/* What goes from loopback to loopback is a capture of that; live the box's own addresses have these among them. */
+bool ks_source_is_nowhere(const struct ks_tuple *tuple)
 {
 	if (tuple->family == KS_IPV4 && tuple->src.b[IPV4_FIRST_OCTET] >= IPV4_RESERVED)
 		return true;
@@ -33,7 +30,7 @@ bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, c
 
 	if (in->from == KS_ZONE_SELF)
 		return true;
-	if (is_from_nowhere(tuple))
+	if (ks_source_is_nowhere(tuple))
 		return false;
 	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		return true;

@@ -14,6 +14,9 @@
 
 struct ks_env;
 
+/* Returns true if no packet on a wire comes from the tuple's source. */
+bool ks_source_is_nowhere(const struct ks_tuple *tuple);
+
 /*
  * Returns true if the source of the packet is believed. With `antispoof off` a zone is believed
  * all but those that come from nowhere.

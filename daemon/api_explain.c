@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * POST /v1/explain: a packet in words, judged by the native home with the
- * policy in force and the one flow of the kernel's table that it belongs to.
+ * policy in force, the routes as they are, and the one flow of the kernel's
+ * table that it belongs to, or the question to a group that it answers.
  * TCP numbers that the words leave open continue that flow.
  */
 #include <errno.h>
@@ -9,10 +10,12 @@
 #include <string.h>
 
 #include "api.h"
+#include "core/group.h"
 #include "host/craft.h"
 #include "host/explain.h"
 #include "policy/arena.h"
 #include "policy/test.h"
+#include "world.h"
 
 struct explainer {
 	struct ks_daemon *daemon;
@@ -20,6 +23,7 @@ struct explainer {
 	struct ks_arena *arena;
 	struct ks_crafter *crafter;
 	struct ks_engine *engine;
+	struct ks_world world; /* of the engine */
 	struct ks_step step;
 	struct ks_diags diags;
 };
@@ -52,43 +56,62 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 	err = ks_crafter_create(&explainer->crafter);
 	if (!err)
 		err = ks_engine_create(&tables, &explainer->engine);
-	if (!err)
-		ks_engine_set_time(explainer->engine, ks_kernel_now(daemon->kernel));
-	return err;
+	if (err)
+		return err;
+	ks_world_init(&explainer->world, daemon);
+	ks_engine_set_world(explainer->engine, &explainer->world);
+	ks_engine_set_time(explainer->engine, ks_kernel_now(daemon->kernel));
+	return 0;
+}
+
+/* Copies a question of this asker to a group, if the packet may answer it, from the kernel into the engine. */
+static int take_question(struct explainer *explainer, const struct ks_inspection *in, const struct ks_addr *asker)
+{
+	__u32 asker_zone = in->to < KS_ZONE_MAX ? in->to : KS_ZONE_SELF;
+	struct ks_flow_key key;
+	struct ks_flow question;
+	int err;
+
+	ks_group_key(&in->pkt, asker, in->pkt.tuple.dport, ks_group_link(in->from, asker_zone), &key);
+	if (!ks_kernel_entry(explainer->daemon->kernel, &key, &question))
+		return 0;
+	err = ks_engine_add_flow(explainer->engine, &key, &question);
+	return err == -EEXIST ? 0 : err;
 }
 
 /* Copies the packet's flow from the kernel into the engine, with its translation, and lets the packet continue it. */
 static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
+	const struct ks_addr nameless = { 0 };
 	struct ks_transplant live;
 	struct ks_inspection in;
 	int err;
 
 	ks_engine_inspect(explainer->engine, frame, true, &in);
 	if (!ks_kernel_transplant(explainer->daemon->kernel, &in.flow.key, &live))
-		return 0;
+		return take_question(explainer, &in, &in.pkt.tuple.dst) ?: take_question(explainer, &in, &nameless);
 	err = ks_engine_transplant(explainer->engine, &live);
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }
 
-/*
- * The zone of an address as the box sees it now: by the route to it. For a
- * source that is the zone its packets should come from.
- */
-static __u8 zone_by_route(const struct ks_daemon *daemon, const struct ks_addr *addr, unsigned family)
+/* Where the routes lead, if that is all that decides it; else the inspection asks, as at ingress. */
+static __u8 zone_by_route(const struct explainer *explainer, const struct ks_packet_spec *spec)
 {
-	size_t first = family == KS_IPV4 ? 12 : 0;
-	struct ks_port port;
-	unsigned ifindex;
+	const struct ks_world *world = &explainer->world;
+	const struct ks_tuple tuple = { .src = spec->src,
+					.dst = spec->dst,
+					.sport = ks_be16(spec->sport),
+					.dport = ks_be16(spec->dport),
+					.proto = spec->proto,
+					.family = spec->family };
+	__u32 zone = world->zone_to(&tuple, spec->from, world->arg);
 
-	if (ks_netlink_route(&addr->b[first], sizeof(addr->b) - first, &ifindex))
-		return KS_ZONE_NONE;
-	if (!ifindex)
-		return KS_ZONE_SELF;
-	return ks_kernel_port(daemon->kernel, ifindex, &port) ? port.zone : KS_ZONE_NONE;
+	if (zone >= KS_ZONE_MAX || world->other_zones(&tuple, spec->from, world->arg))
+		return KS_ZONE_UNKNOWN;
+	return (__u8)zone;
 }
 
-/* Zones that the words leave open. */
+/* Zones that the words leave open. A source comes from where the route to it leads. */
 static void complete_zones(struct explainer *explainer)
 {
 	struct ks_packet_spec *spec = &explainer->step.packet;
@@ -96,9 +119,10 @@ static void complete_zones(struct explainer *explainer)
 	if (spec->kind != KS_SPEC_IP)
 		return;
 	if (spec->from == KS_ZONE_UNKNOWN)
-		spec->from = zone_by_route(explainer->daemon, &spec->src, spec->family);
+		spec->from = ks_world_zone_of(explainer->daemon, &spec->src, spec->family);
 	if (spec->to == KS_ZONE_UNKNOWN)
-		spec->to = zone_by_route(explainer->daemon, &spec->dst, spec->family);
+		spec->to = spec->from == KS_ZONE_SELF ? ks_world_zone_of(explainer->daemon, &spec->dst, spec->family)
+						      : zone_by_route(explainer, spec);
 }
 
 static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)

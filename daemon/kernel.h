@@ -71,7 +71,8 @@ enum ks_kernel_map {
 	X(BACKSTOP_FORWARD, ks_backstop_forward) \
 	X(XDP, ks_xdp)                           \
 	X(START, ks_start)                       \
-	X(KILL, ks_kill)
+	X(KILL, ks_kill)                         \
+	X(ASK, ks_ask)
 
 enum ks_kernel_program {
 #define X(id, name) KS_PROGRAM_##id,
@@ -150,6 +151,12 @@ int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *
 void ks_kernel_each_local(const struct ks_kernel *kernel,
 			  void (*fn)(const struct ks_local_key *key, const struct ks_local *local, void *arg),
 			  void *arg);
+
+/* The entry of these that an address has, by the longest match. Returns false if there is none. */
+bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family, struct ks_local *local);
+
+/* Lets the programs answer where a packet would go and whether its source would be believed. 0 or -errno. */
+int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask);
 
 /* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
 int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind);
@@ -255,6 +262,9 @@ bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_
  */
 bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
 			  struct ks_transplant *transplant);
+
+/* Copies the live entry of this very key, of whatever kind. Returns false if there is none. */
+bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *entry);
 
 /* Ends the flows of which a side knows the other end by this address. Returns how many, or -errno; looks through the table. */
 long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The maps of what the box is addressed by and of stacked devices; see kernel.h. */
+/* The maps of what the box is addressed by and of stacked devices, and what the programs make of them; see kernel.h. */
 #include <errno.h>
 
 #include <bpf/bpf.h>
@@ -36,6 +36,26 @@ void ks_kernel_each_local(const struct ks_kernel *kernel,
 		key = next;
 		from = &key;
 	}
+}
+
+bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
+		     struct ks_local *local)
+{
+	const struct ks_local_key key = { .bits = 8 * (sizeof(key.family) + sizeof(key.addr)),
+					  .family = family,
+					  .addr = *addr };
+
+	return !bpf_map_lookup_elem(kernel->maps[KS_MAP_LOCALS], &key, local);
+}
+
+int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ask, .data_size_in = sizeof(*ask), .data_out = ask,
+		    .data_size_out = sizeof(*ask), .repeat = 1);
+
+	if (bpf_prog_test_run_opts(kernel->programs[KS_PROGRAM_ASK], &opts))
+		return -errno;
+	return opts.retval == 1 ? 0 : -EIO;
 }
 
 int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind)

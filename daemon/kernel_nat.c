@@ -88,6 +88,17 @@ static bool find_entry(const struct ks_kernel *kernel, const struct ks_flow_key 
 	return false;
 }
 
+bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *entry)
+{
+	struct ks_slot slot;
+	__u32 place;
+
+	if (!find_entry(kernel, key, &slot, &place) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
+		return false;
+	*entry = slot.flow;
+	return true;
+}
+
 bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
 			  struct ks_transplant *transplant)
 {

@@ -237,7 +237,7 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return result;
 }
 
-/* The tables that go by the number of a zone: where destinations are, zones' own addresses, whose sources are checked. */
+/* The tables that go by the number of a zone: where destinations are, zones' own addresses and networks, whose sources are checked. */
 static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
 {
 	struct ks_addr address[KS_ZONE_MAX][2];
@@ -257,6 +257,7 @@ static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));
 	policy->config.addressed = map_mask(policy->config.addressed, map);
 	policy->config.antispoof = map_mask(policy->config.antispoof, map);
+	ks_config_renumber_networks(&policy->config, map);
 }
 
 /* The map is a permutation, so that "any zone" stays any zone. */

@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "core/checksum.h"
+#include "core/network.h"
 #include "host/checksum.h"
 #include "host/held.h"
 #include "core/hash.h"
@@ -40,6 +41,7 @@ struct ks_engine {
 	__u64 swept_created; /* flows made until then */
 	ks_event_fn *event_fn;
 	void *event_arg;
+	const struct ks_world *world; /* NULL: what the policy says of it */
 	const struct ks_frame *frame; /* the one being inspected */
 	__u8 *output; /* what it becomes, if it is changed */
 	__u32 output_len, output_room;
@@ -123,13 +125,30 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 /* Whoever offers a frame natively knows where it goes, and the policy where its translated destinations are. */
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 {
+	const struct ks_engine *engine = engine_of(env);
+
+	if (engine->world)
+		return engine->world->zone_to(tuple, engine->frame->from, engine->world->arg);
 	return hint == KS_ZONE_UNKNOWN ? KS_ZONE_NONE : hint;
 }
 
-/* There are no routes here: what is sent leaves where the caller says. */
+__u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	const struct ks_engine *engine = engine_of(env);
+
+	if (engine->world)
+		return engine->world->broadcast(tuple, from, engine->world->arg);
+	return ks_network_broadcast(engine->tables.config, tuple, from);
+}
+
+/* What is sent leaves where the caller says, if he does. */
 __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
 {
-	return 0;
+	const struct ks_engine *engine = engine_of(env);
+
+	if (!engine->world || engine->frame->to != KS_ZONE_UNKNOWN)
+		return 0;
+	return engine->world->other_zones(tuple, engine->frame->from, engine->world->arg);
 }
 
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
@@ -139,18 +158,28 @@ bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 
 bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
 {
-	return false;
+	const struct ks_world *world = engine_of(env)->world;
+
+	return world && world->send_back(zone, world->arg);
 }
 
-/* The policy says which addresses are the box's own, and no more. */
+/* The policy's networks stand for the routes where nobody knows these. */
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	return !ks_config_has_address(engine_of(env)->tables.config, &tuple->src, tuple->family);
+	const struct ks_engine *engine = engine_of(env);
+
+	if (engine->world)
+		return engine->world->source_is_at_home(tuple, from, engine->frame->to, by_route, engine->world->arg);
+	return ks_network_is_home(engine->tables.config, tuple, from, by_route);
 }
 
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
 {
-	*addr = engine_of(env)->tables.config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
+	const struct ks_engine *engine = engine_of(env);
+
+	if (engine->world)
+		return engine->world->address_of(zone, family, addr, engine->world->arg);
+	*addr = engine->tables.config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
 	return addr->d[0] || addr->d[1];
 }
 
@@ -368,6 +397,16 @@ void ks_engine_destroy(struct ks_engine *engine)
 void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables)
 {
 	engine->tables = *tables;
+}
+
+void ks_engine_set_world(struct ks_engine *engine, const struct ks_world *world)
+{
+	engine->world = world;
+}
+
+const struct ks_world *ks_engine_world(const struct ks_engine *engine)
+{
+	return engine->world;
 }
 
 static bool sweep_is_due(const struct ks_engine *engine)

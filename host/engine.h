@@ -34,6 +34,22 @@ struct ks_frame {
 	__u8 to;
 };
 
+/*
+ * What an engine asks instead of the policy's networks and addresses, where its caller knows a kernel that routes: each
+ * is the function of core/env.h with that name. `from` is the zone that the frame comes from.
+ */
+struct ks_world {
+	__u32 (*zone_to)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	__u64 (*other_zones)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	__u32 (*broadcast)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	bool (*source_is_at_home)(const struct ks_tuple *tuple, __u32 from, __u32 to, bool by_route, void *arg);
+	bool (*send_back)(__u32 zone, void *arg);
+	bool (*address_of)(__u32 zone, __u8 family, struct ks_addr *addr, void *arg);
+	/* Says why that source is or is not at home, for people: "the route back to it leads to zone lan". */
+	void (*tell_home)(const struct ks_tuple *tuple, __u32 from, char *buf, size_t size, void *arg);
+	void *arg;
+};
+
 typedef void ks_event_fn(const struct ks_event *event, void *arg);
 
 /* Makes an engine with an empty table for config->limit_states flows. Returns 0, -ENOMEM or -EINVAL. */
@@ -42,6 +58,10 @@ void ks_engine_destroy(struct ks_engine *engine);
 
 /* Changes the policy and keeps flows and counters (a reload). */
 void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables);
+
+/* Gives the engine a world, which must outlive it, or none (NULL). */
+void ks_engine_set_world(struct ks_engine *engine, const struct ks_world *world);
+const struct ks_world *ks_engine_world(const struct ks_engine *engine);
 
 /* The clock, in ns from any start. It never goes back: an earlier time is taken as the present one. */
 void ks_engine_set_time(struct ks_engine *engine, __u64 now);

@@ -27,11 +27,19 @@ json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char
 	return object;
 }
 
-/* Reasons that the headers alone decide (core/packet.c). */
+/* Reasons that the headers alone decide (core/packet.c), and those that stand among them but need more. */
 static bool is_header_reason(unsigned reason)
 {
-	return reason >= KS_REASON_TRUNCATED && reason <= KS_REASON_L4_CHECKSUM && reason != KS_REASON_ICMP_NO_FLOW &&
-	       reason != KS_REASON_ICMP_REPLY && reason != KS_REASON_ICMP_QUOTE;
+	switch (reason) {
+	case KS_REASON_ICMP_NO_FLOW:
+	case KS_REASON_ICMP_REPLY:
+	case KS_REASON_ICMP_QUOTE:
+	case KS_REASON_SPOOFED:
+	case KS_REASON_BROADCAST:
+		return false;
+	default:
+		return reason >= KS_REASON_TRUNCATED && reason <= KS_REASON_L4_CHECKSUM;
+	}
 }
 
 static const char *zone_name(const struct ks_explain *explain, unsigned zone)
@@ -100,22 +108,55 @@ static void explain_headers(struct ks_explain *explain)
 		json_object_set_new(step, "hop_limit", json_integer(pkt->hop_limit));
 }
 
+/* The words say that it goes elsewhere than the routes tell. They may know better: marks, other next hops, bridges. */
+static void explain_contradiction(struct ks_explain *explain)
+{
+	const struct ks_world *world = ks_engine_world(explain->engine);
+	const struct ks_inspection *in = explain->in;
+	__u32 routed, told = explain->frame->to;
+
+	if (!world || told >= KS_ZONE_MAX || in->from == KS_ZONE_SELF || in->pkt.flags & KS_PKT_GROUP)
+		return;
+	routed = world->zone_to(&in->pkt.tuple, in->from, world->arg);
+	if (routed < KS_ZONE_MAX && routed != told)
+		ks_explain_step(explain, "zones", "note",
+				"the routes lead to zone %s now, not to zone %s: it is judged as it was said to go",
+				zone_name(explain, routed), zone_name(explain, told));
+}
+
+/* Where it goes, in words. */
+static void destination_text(const struct ks_explain *explain, __u8 to, char *buf, size_t size)
+{
+	const struct ks_inspection *in = explain->in;
+	char addr[KS_ADDR_TEXT];
+
+	ks_addr_text(&in->pkt.tuple.dst, in->pkt.tuple.family, addr);
+	if (to == KS_ZONE_UNKNOWN)
+		snprintf(buf, size, "; where it goes to was not asked");
+	else if (to == KS_ZONE_UNDECIDED)
+		snprintf(buf, size, "; where it goes to is known when it leaves, not before");
+	else if (to == KS_ZONE_ASTRAY)
+		snprintf(buf, size, "; %s is the broadcast address of another network", addr);
+	else if (to == KS_ZONE_SELF && explain->frame->to < KS_ZONE_MAX && explain->frame->to == in->from)
+		snprintf(buf, size, " and goes to zone self: %s is the broadcast address of its network", addr);
+	else
+		snprintf(buf, size, " and goes to zone %s", zone_name(explain, to));
+}
+
 static void explain_zones(struct ks_explain *explain)
 {
 	const struct ks_inspection *in = explain->in;
 	__u8 to = ks_explain_zone_asked(explain);
+	char destination[80 + KS_ADDR_TEXT];
 	json_t *step;
 
-	if (to == KS_ZONE_UNKNOWN)
-		step = ks_explain_step(explain, "zones", "note",
-				       "it comes from zone %s; where it goes to was not asked",
-				       zone_name(explain, in->from));
-	else
-		step = ks_explain_step(explain, "zones", "note", "it comes from zone %s and goes to zone %s",
-				       zone_name(explain, in->from), zone_name(explain, to));
+	destination_text(explain, to, destination, sizeof(destination));
+	step = ks_explain_step(explain, "zones", to == KS_ZONE_ASTRAY ? "drop" : "note", "it comes from zone %s%s",
+			       zone_name(explain, in->from), destination);
 	json_object_set_new(step, "from", json_string(zone_name(explain, in->from)));
-	if (to != KS_ZONE_UNKNOWN)
+	if (to < KS_ZONE_MAX)
 		json_object_set_new(step, "to", json_string(zone_name(explain, to)));
+	explain_contradiction(explain);
 }
 
 static json_t *flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
@@ -204,8 +245,8 @@ static void explain_answer(struct ks_explain *explain)
 	if (in->action != KS_REJECT)
 		return;
 	memcpy(head, explain->frame->data, KS_MIN(explain->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &in->pkt, ks_reject_source(ks_engine_env(explain->engine), in, &self) ? &self : NULL,
-			       answer);
+	size = ks_reject_build(head, &in->pkt,
+			       ks_reject_source(ks_engine_env(explain->engine), in, &self) ? &self : NULL, answer);
 	if (size)
 		json_object_set_new(
 			ks_explain_step(explain, "answer", "note", "the sender is told by %s of %u octets", what, size),
@@ -269,7 +310,9 @@ static void explain_path(struct ks_explain *explain)
 	known = in->flow.found && !in->replaces;
 	if (known)
 		explain_zone_check(explain);
-	if (in->reason != KS_REASON_ZONE)
+	ks_explain_source(explain);
+	ks_explain_question(explain);
+	if (in->reason != KS_REASON_ZONE && in->reason != KS_REASON_SPOOFED)
 		ks_explain_protocol(explain);
 	ks_explain_rules(explain);
 	ks_explain_translation(explain);

@@ -25,6 +25,10 @@ void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[
 /* The zone that the packet went to when the filter was asked: a forward rule sends it elsewhere afterwards. */
 __u8 ks_explain_zone_asked(const struct ks_explain *explain);
 
+/* Where the source of a packet that no flow knows is at home, and whether it answers a question to a group (core/group.h). */
+void ks_explain_source(struct ks_explain *explain);
+void ks_explain_question(struct ks_explain *explain);
+
 /* The numbers that the protocol compared, spelled out by reason; "ok" or "drop" by whether it passed. */
 void ks_explain_protocol(struct ks_explain *explain);
 

@@ -221,8 +221,18 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 /* The policy is asked for what no flow knows and may open one, and where there are bypass rules. */
 static bool was_asked(const struct ks_inspection *in)
 {
-	return in->rule_index != KS_DECISION_DEFAULT ||
+	return in->reason == KS_REASON_OK_UNDECIDED || in->rule_index != KS_DECISION_DEFAULT ||
 	       (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
+}
+
+/* Where it goes is known when it leaves: then a rule of any zone that it may leave by lets it go on until there. */
+static void explain_undecided(struct ks_explain *explain)
+{
+	if (explain->in->reason == KS_REASON_OK_UNDECIDED)
+		ks_explain_step(explain, "policy", "note",
+				"rules allow it to a zone that it may leave by: it is judged where it leaves");
+	else
+		ks_explain_step(explain, "policy", "drop", "no rule allows it to any zone that it may leave by");
 }
 
 /* Rules of the text that are in the filter. */
@@ -248,6 +258,11 @@ void ks_explain_rules(struct ks_explain *explain)
 		return;
 	asked = *in;
 	asked.to = ks_explain_zone_asked(explain);
+	if (asked.to >= KS_ZONE_MAX) {
+		if (asked.to == KS_ZONE_UNDECIDED)
+			explain_undecided(explain);
+		return;
+	}
 	explain->in = &asked;
 	list = json_array();
 	while (index < count && miss != KS_MISS_NOTHING) {
@@ -265,4 +280,6 @@ void ks_explain_rules(struct ks_explain *explain)
 		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", told);
 	json_object_set_new(step, "asked", json_integer(told));
 	json_object_set_new(step, "rules", list);
+	if (in->reason == KS_REASON_OK_UNDECIDED)
+		explain_undecided(explain);
 }

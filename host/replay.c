@@ -38,6 +38,7 @@ int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **r
 	new->policy_config = config->policy->config;
 	new->policy_config.options |= config->options_set;
 	new->policy_config.options &= ~config->options_clear;
+	ks_zone_map_networks(config->zones, &new->policy_config);
 	new->tables = (struct ks_tables){ &new->policy_config, config->policy->rules, config->policy->sets,
 					  config->policy->ranges, config->policy->targets };
 	err = ks_engine_create(&new->tables, &new->engine);

@@ -326,6 +326,7 @@ static void tables_renumber(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 	memcpy(config->address, addresses, sizeof(addresses));
 	config->addressed = mask_map(config->addressed, map);
 	config->antispoof = mask_map(config->antispoof, map);
+	ks_config_renumber_networks(config, map);
 }
 
 /* Zones of the same name keep their ids too, because flows hold them; the others get what is left. */

@@ -7,14 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/link.h"
+#include "core/network.h"
 #include "host/home.h"
 
 #define ZONE_OPEN KS_ZONE_UNKNOWN /* not decided */
-
-struct network {
-	__u64 addr[2], mask[2]; /* as in memory: network order */
-	__u8 family, length, zone;
-};
 
 struct mac {
 	__u8 octets[KS_MAC_SIZE];
@@ -23,8 +20,9 @@ struct mac {
 
 struct ks_zone_map {
 	const struct ks_policy *policy;
-	struct network *networks; /* longest first, later ones before earlier ones of the same length */
+	struct ks_network *networks; /* longest first, later ones before earlier ones of the same length */
 	size_t network_count;
+	size_t zone_networks; /* of these: all but the box's own addresses */
 	struct mac *macs;
 	size_t mac_count;
 	__u8 outside;
@@ -36,33 +34,21 @@ struct addresses {
 	__u8 family; /* 0: not IP */
 };
 
-static struct network network_make(const struct ks_prefix *prefix, unsigned zone)
-{
-	struct network network = { .family = prefix->family, .length = prefix->length, .zone = (__u8)zone };
-	struct ks_addr mask = { 0 };
-	unsigned first = prefix->family == KS_IPV4 ? 96 : 0;
-
-	for (unsigned bit = first; bit < first + prefix->length; bit++)
-		mask.b[bit / 8] |= (__u8)(0x80 >> bit % 8);
-	for (int i = 0; i < 2; i++) {
-		network.mask[i] = mask.d[i];
-		network.addr[i] = prefix->addr.d[i] & mask.d[i];
-	}
-	return network;
-}
-
 static int network_add(struct ks_zone_map *map, const struct ks_prefix *prefix, unsigned zone)
 {
-	struct network *list = realloc(map->networks, (map->network_count + 1) * sizeof(*list));
+	struct ks_network *list;
 	size_t at = 0;
 
+	if (zone != KS_ZONE_SELF && ++map->zone_networks > KS_NETWORKS_MAX)
+		return -ENOSPC;
+	list = realloc(map->networks, (map->network_count + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	map->networks = list;
-	while (at < map->network_count && list[at].length > prefix->length)
+	while (at < map->network_count && list[at].bits > prefix->length)
 		at++;
 	memmove(&list[at + 1], &list[at], (map->network_count - at) * sizeof(*list));
-	list[at] = network_make(prefix, zone);
+	ks_network_make(prefix, zone, &list[at]);
 	map->network_count++;
 	return 0;
 }
@@ -94,15 +80,6 @@ static int zone_add(struct ks_zone_map *map, const struct ks_zone *zone)
 	return err;
 }
 
-static __u8 outside_of(const struct ks_policy *policy)
-{
-	int zone = ks_policy_zone_id(policy, "wan");
-
-	if (zone < 0)
-		zone = ks_policy_zone_id(policy, "outside");
-	return zone < 0 ? KS_ZONE_NONE : (__u8)zone;
-}
-
 int ks_zone_map_create(const struct ks_policy *policy, struct ks_zone_map **map)
 {
 	struct ks_zone_map *new = calloc(1, sizeof(*new));
@@ -111,7 +88,7 @@ int ks_zone_map_create(const struct ks_policy *policy, struct ks_zone_map **map)
 	if (!new)
 		return -ENOMEM;
 	new->policy = policy;
-	new->outside = outside_of(policy);
+	new->outside = (__u8)ks_policy_outside(policy);
 	for (size_t i = 0; i < policy->zone_count && !err; i++)
 		err = zone_add(new, &policy->zones[i]);
 	if (err) {
@@ -169,6 +146,16 @@ int ks_zone_map_add(struct ks_zone_map *map, unsigned zone, const char *network)
 	return err ? err : network_add(map, &prefix, zone);
 }
 
+void ks_zone_map_networks(const struct ks_zone_map *map, struct ks_config *config)
+{
+	config->networks = 0;
+	for (size_t i = map->network_count; i-- > 0;) { /* so that of equal ones the first stays the first */
+		if (map->networks[i].zone != KS_ZONE_SELF)
+			ks_config_add_network(config, &map->networks[i]);
+	}
+	ks_config_set_outside(config, map->outside);
+}
+
 void ks_zone_map_set_outside(struct ks_zone_map *map, unsigned zone)
 {
 	map->outside = (__u8)zone;
@@ -221,16 +208,20 @@ static void addresses_find(const struct ks_frame *frame, struct addresses *found
 	}
 }
 
-static unsigned by_address(const struct ks_zone_map *map, const struct ks_addr *addr, unsigned family)
+static const struct ks_network *network_of(const struct ks_zone_map *map, const struct ks_addr *addr, __u8 family)
 {
 	for (size_t i = 0; i < map->network_count; i++) {
-		const struct network *network = &map->networks[i];
-
-		if (network->family == family && (addr->d[0] & network->mask[0]) == network->addr[0] &&
-		    (addr->d[1] & network->mask[1]) == network->addr[1])
-			return network->zone;
+		if (ks_network_holds(&map->networks[i], addr, family))
+			return &map->networks[i];
 	}
-	return ZONE_OPEN;
+	return NULL;
+}
+
+static unsigned by_address(const struct ks_zone_map *map, const struct ks_addr *addr, __u8 family)
+{
+	const struct ks_network *network = network_of(map, addr, family);
+
+	return network ? network->zone : ZONE_OPEN;
 }
 
 static unsigned by_mac(const struct ks_zone_map *map, const __u8 *mac)
@@ -242,15 +233,16 @@ static unsigned by_mac(const struct ks_zone_map *map, const __u8 *mac)
 	return ZONE_OPEN;
 }
 
-static bool is_group(const struct ks_addr *addr, unsigned family)
+/* The broadcast address of a network that the zone has. */
+static bool is_broadcast_in(const struct ks_zone_map *map, const struct ks_addr *addr, __u8 family, unsigned zone)
 {
-	if (family == KS_IPV6)
-		return addr->b[0] == 0xff;
-	return addr->b[12] >> 4 == 14 || addr->w[3] == 0xffffffffU;
+	const struct ks_network *network = network_of(map, addr, family);
+
+	return network && network->zone == zone && ks_network_is_broadcast(network, addr);
 }
 
 /* One end of a frame: the box, then the MAC address, then the IP address. */
-static unsigned end_zone(const struct ks_zone_map *map, const __u8 *mac, const struct ks_addr *addr, unsigned family)
+static unsigned end_zone(const struct ks_zone_map *map, const __u8 *mac, const struct ks_addr *addr, __u8 family)
 {
 	unsigned address = by_address(map, addr, family), link;
 
@@ -269,6 +261,14 @@ static bool is_leaving(unsigned interface, unsigned way, unsigned from, unsigned
 	return from != interface && (to == interface || (from != ZONE_OPEN && to == ZONE_OPEN));
 }
 
+/* Groups that no network lists, and the broadcast address of the network that the frame comes from. */
+static bool is_heard_by_box(const struct ks_zone_map *map, const struct addresses *found, unsigned from, unsigned to)
+{
+	if (to == ZONE_OPEN && ks_addr_is_group(&found->dst, found->family))
+		return true;
+	return is_broadcast_in(map, &found->dst, found->family, from);
+}
+
 bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
 			struct ks_frame *frame)
 {
@@ -284,7 +284,7 @@ bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const
 	} else if (interface != KS_ZONE_NONE && from != KS_ZONE_SELF) {
 		from = interface;
 	}
-	if (to == ZONE_OPEN && from != KS_ZONE_SELF && found.family && is_group(&found.dst, found.family))
+	if (from != KS_ZONE_SELF && found.family && is_heard_by_box(map, &found, from, to))
 		to = KS_ZONE_SELF;
 	frame->from = (__u8)(from == ZONE_OPEN ? map->outside : from);
 	frame->to = (__u8)(to == ZONE_OPEN ? map->outside : to);

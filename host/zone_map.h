@@ -14,7 +14,7 @@
  *   last, so that a command line overrides a policy. The source decides where
  *   a frame comes from, the destination where it goes to.
  * - Multicast and broadcast that no network lists go to the box itself, unless
- *   it sent them.
+ *   it sent them; so does what comes from a network for its broadcast address.
  * - What is still open belongs to the outside zone.
  *
  * Made once, then only read; any number of threads may share it.
@@ -34,8 +34,11 @@ struct ks_zone_map;
 int ks_zone_map_create(const struct ks_policy *policy, struct ks_zone_map **map);
 void ks_zone_map_destroy(struct ks_zone_map *map);
 
-/* Adds a network ("10.0.0.0/24", "2001:db8::1") to a zone id. Returns 0, -EINVAL for a bad text, -ENOMEM. */
+/* Adds a network ("10.0.0.0/24", "2001:db8::1") to a zone id. Returns 0, -EINVAL for a bad text, -ENOSPC, -ENOMEM. */
 int ks_zone_map_add(struct ks_zone_map *map, unsigned zone, const char *network);
+
+/* Puts the networks of the map, in place of the policy's, where an engine looks for the home of a source (core/network.h). */
+void ks_zone_map_networks(const struct ks_zone_map *map, struct ks_config *config);
 
 void ks_zone_map_set_outside(struct ks_zone_map *map, unsigned zone);
 

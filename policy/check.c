@@ -180,6 +180,21 @@ static void fill_config(struct ks_config *config, const struct ks_zone *zone)
 		config->antispoof |= 1ULL << zone->id;
 }
 
+/* The networks of a zone. Says so where they are too many. */
+static void fill_networks(struct ks_parser *p, const struct ks_ast_zone *from, const struct ks_zone *zone)
+{
+	struct ks_network network;
+
+	for (size_t i = 0; i < zone->network_count; i++) {
+		ks_network_make(&zone->networks[i], zone->id, &network);
+		if (!ks_config_add_network(&p->policy->config, &network))
+			continue;
+		ks_parser_error_at(p, &from->networks[i].place, "the policy's zones have more than %u networks",
+				   KS_NETWORKS_MAX);
+		return;
+	}
+}
+
 static int copy_zones(struct ks_parser *p)
 {
 	struct ks_policy *policy = p->policy;
@@ -194,8 +209,10 @@ static int copy_zones(struct ks_parser *p)
 			return -ENOMEM;
 		policy->zones[i].id = (__u8)(KS_ZONE_FIRST + i);
 		fill_config(&policy->config, &policy->zones[i]);
+		fill_networks(p, &p->ast->zones[i], &policy->zones[i]);
 	}
 	policy->zone_count = count;
+	ks_config_set_outside(&policy->config, ks_policy_outside(policy));
 	return 0;
 }
 

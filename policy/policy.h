@@ -41,7 +41,7 @@ struct ks_rule_info {
 	bool log;
 };
 
-/* A network that a zone is recognised by in a capture. */
+/* A network: where a zone is, for tests, explain of a file and replay. */
 struct ks_prefix {
 	struct ks_addr addr;
 	__u8 family;
@@ -54,7 +54,7 @@ struct ks_zone {
 	struct ks_place place;
 	char **interfaces; /* names; a trailing '*' matches any rest */
 	size_t interface_count;
-	struct ks_prefix *networks; /* `network` part of a zone: only for replay and tests */
+	struct ks_prefix *networks; /* `network` part of a zone: for homes without routes. Also in config.network */
 	size_t network_count;
 	struct ks_prefix address[2]; /* `address` part: IPv4, IPv6; family 0 without one. Also in config.address */
 	__u8 (*macs)[6]; /* `mac` part of a zone: only for replay */
@@ -160,6 +160,21 @@ int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
  * name is longer than any pattern. *ignored (may be NULL) says whether the longest pattern is one of `ignore`; lo always is.
  */
 __u32 ks_policy_interface_zone(const struct ks_policy *policy, const char *name, bool *ignored);
+
+/* The zone that addresses of no network belong to: the one named `wan`, else `outside`, else KS_ZONE_NONE. */
+__u32 ks_policy_outside(const struct ks_policy *policy);
+
+/* A prefix as the core reads it. */
+void ks_network_make(const struct ks_prefix *prefix, unsigned zone, struct ks_network *network);
+
+/* Adds a network of a zone to the tables (core/network.h). Of equal ones the latest counts. Returns 0 or -ENOSPC. */
+int ks_config_add_network(struct ks_config *config, const struct ks_network *network);
+
+/* Finds which zones are outside, when all networks are there. `outside` is one in any case. */
+void ks_config_set_outside(struct ks_config *config, unsigned outside);
+
+/* Puts new ids of zones, a permutation, where the tables say which zones' networks are where. */
+void ks_config_renumber_networks(struct ks_config *config, const __u8 map[KS_ZONE_MAX]);
 
 /*
  * Adds warnings about what a valid policy lacks that most people need: a way for the box to ask, and a way in for

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/network.h"
 #include "host/names.h"
 #include "policy/test_internal.h"
 #include "policy/icmp.h"
@@ -100,38 +101,12 @@ __s64 ks_spec_number(const struct ks_packet_spec *spec, enum ks_mod_kind kind, _
 
 /* Ends. */
 
-static bool prefix_has(const struct ks_prefix *prefix, const struct ks_addr *addr, unsigned family)
+/* The zone with the longest network that holds the address, or -1. */
+static int zone_by_network(const struct ks_policy *policy, const struct ks_addr *addr, __u8 family)
 {
-	unsigned skip = family == KS_IPV4 ? 12 : 0, bits = prefix->length;
+	const struct ks_network *network = ks_network_find(&policy->config, addr, family);
 
-	if (prefix->family != family)
-		return false;
-	for (unsigned i = skip; bits > 0; i++) {
-		unsigned n = KS_MIN(bits, 8U);
-
-		if ((prefix->addr.b[i] ^ addr->b[i]) >> (8 - n))
-			return false;
-		bits -= n;
-	}
-	return true;
-}
-
-/* The zone with the longest network that holds the address. */
-static int zone_by_network(const struct ks_policy *policy, const struct ks_addr *addr, unsigned family)
-{
-	int zone = -1, longest = -1;
-
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		for (size_t j = 0; j < policy->zones[i].network_count; j++) {
-			const struct ks_prefix *prefix = &policy->zones[i].networks[j];
-
-			if (prefix->length > longest && prefix_has(prefix, addr, family)) {
-				longest = prefix->length;
-				zone = policy->zones[i].id;
-			}
-		}
-	}
-	return zone;
+	return network ? network->zone : -1;
 }
 
 static bool has_port(const char *text, unsigned family)

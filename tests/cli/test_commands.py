@@ -103,7 +103,8 @@ def test_explain(keepstate):
     assert 'none of 3 rules matches' in out and '=> deny, new: no state' in out
     explanation, = keepstate.json('explain', '--json', 'gateway.conf', 'wan 192.0.2.1:9 > self 192.0.2.7:113 tcp syn', code=1)
     assert explanation['verdict'] == 'reject' and explanation['rule']['line'] == 3
-    assert [step['step'] for step in explanation['steps']] == ['headers', 'zones', 'flow', 'policy', 'decision', 'answer', 'state']
+    assert [step['step'] for step in explanation['steps']] == ['headers', 'zones', 'flow', 'source', 'policy', 'decision', 'answer',
+                                                             'state']
 
 
 def test_explain_after_a_capture(keepstate):

@@ -281,6 +281,42 @@ def test_a_network_behind_a_router(reallab, real_gate, family):
 
 
 @both
+def test_explain_says_why(real_gate, guarded, family):
+    """Which route makes a source believed or not, of whom it is, and where words and routes contradict each other."""
+    target, first = at(by(family, FAR4, FAR6), 80), by(family, SECOND4, SECOND6)
+    for words, told in ((f"guest {at(first, 4470)} > wan {target} udp", "the route back to it leads to zone lan"),
+                        (f"lan {at(first, 4470)} > wan {target} udp", "at home in zone lan: the route back"),
+                        (f"guest {at(by(family, WAN4, WAN6), 4470)} > wan {target} udp", "it is an address of the box"),
+                        (f"dsl {at(by(family, NEAR4, NEAR6), 4470)} > lan {at(first, 5401)} udp", "zone wan, outside too"),
+                        (f"lan {at(first, 4470)} > dsl {target} udp", "the routes lead to zone wan now, not to zone dsl"),
+                        (f"lan {at(first, 4470)} > wan {at(by(family, LAN4, LAN6), 80)} udp",
+                         "the routes lead to zone self now, not to zone wan")):
+        text = real_gate.explains(words)[1]
+        assert told in text, f"{words}: {text}"
+
+
+@both
+def test_explain_finds_the_zones(real_gate, guarded, family):
+    """Words without zones are completed by the routes."""
+    words = f"{at(by(family, CLIENT4, CLIENT6), 4471)} > {at(by(family, FAR4, FAR6), 80)} udp"
+    passes, text = real_gate.explains(words)
+    assert passes and "comes from zone lan and goes to zone wan" in text, text
+    passes, text = real_gate.explains(f"{at(by(family, CLIENT4, CLIENT6), 4471)} > {at(by(family, LAN4, LAN6), 5400)} udp")
+    assert passes and "goes to zone self" in text, text
+
+
+@both
+def test_explain_masquerades(real_gate, family):
+    """By the address that the interface has now, which no `address` of the policy tells."""
+    real_gate.use("allow from lan to { wan, dsl }\nnat from lan to { wan, dsl } masquerade\n")
+    for zone, outer in (("wan", by(family, WAN4, WAN6)), ("dsl", by(family, DSL4, DSL6))):
+        passes, text = real_gate.explains(f"lan {at(by(family, CLIENT4, CLIENT6), 4472)} > {zone} "
+                                          f"{at(by(family, FAR4, FAR6), 80)} udp")
+        assert passes and f"it leaves as udp {at(outer, 4472)}" in text, text
+    real_gate.use(RULES)
+
+
+@both
 def test_a_black_hole_is_nowhere(reallab, real_gate, family):
     """What is routed nowhere is nobody's source (the usual way to shut somebody out)."""
     gate = real_gate.use(RULES)
@@ -290,5 +326,8 @@ def test_a_black_hole_is_nowhere(reallab, real_gate, family):
         before = gate.reason(REASON)
         assert not arrives(reallab, "outside", "eth0", by(family, "100.66.6.6", "2001:db8:bad::6"), 4455, family)
         assert gate.reason(REASON) == before + 1
+        passes, text = gate.explains(f"wan {at(by(family, '100.66.6.6', '2001:db8:bad::6'), 4455)} > "
+                                     f"lan {at(by(family, CLIENT4, CLIENT6), 5401)} udp")
+        assert not passes and "no route back to it leads to a zone" in text, text
     finally:
         reallab.gateway.ip("route", "del", "blackhole", by(family, "100.66.0.0/16", "2001:db8:bad::/48"))

@@ -145,6 +145,9 @@ def test_members_answer(reallab, real_gate, group, port, answers_from):
         source = "[fe80::79]" if question.six else "10.0.0.12"
         mine = f"[{question.mine}]" if question.six else question.mine
         real_gate.agrees(f"lan {source}:{answers_from} > self {mine}:{question.port} udp", True)
+        assert "has asked a group in zone lan" in real_gate.explains(
+            f"lan {source}:{answers_from} > self {mine}:{question.port} udp")[1]
+        real_gate.agrees(f"lan {source}:{answers_from} > self {mine}:{question.port + 1} udp", False)
 
 
 @questions

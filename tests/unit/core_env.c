@@ -2,6 +2,8 @@
 /* The home of the core for tests; see core_env.h. Counters are atomic: the stress test shares one home. */
 #include "core_env.h"
 
+#include "core/network.h"
+
 const struct ks_rule test_allow_all = {
 	.from_zones = KS_ZONES_ANY,
 	.to_zones = KS_ZONES_ANY,
@@ -62,6 +64,11 @@ __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
 	return hint == KS_ZONE_UNKNOWN ? env->zone_to : hint;
 }
 
+__u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	return ks_network_broadcast(&env->config, tuple, from);
+}
+
 /* There are no routes here: what is sent leaves where the caller says. */
 __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
 {
@@ -80,7 +87,7 @@ bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u
 
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	return !ks_config_has_address(&env->config, &tuple->src, tuple->family);
+	return ks_network_is_home(&env->config, tuple, from, by_route);
 }
 
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)

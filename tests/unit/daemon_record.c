@@ -122,6 +122,9 @@ static void test_translations_follow_their_zones(void **state)
 	assert_int_equal(second->config.address[lan][0].w[3], 0);
 	assert_int_equal(second->config.address[dmz][0].w[3], 0);
 	assert_int_equal(second->config.antispoof, 1ULL << KS_ZONE_NONE | 1ULL << lan | 1ULL << dmz);
+	assert_int_equal(second->config.networks, 1);
+	assert_int_equal(second->config.network[0].zone, lan);
+	assert_true(second->config.outside[0] == ~(1ULL << lan) && second->config.outside[1] == ~0ULL);
 	assert_int_equal(second->targets[second->rules[0].target].zone, lan);
 	assert_int_equal(second->targets[second->rules[1].target].zone, KS_ZONE_SELF);
 	assert_int_equal(second->targets[nat->target].zone, KS_ZONE_UNKNOWN);

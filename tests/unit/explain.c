@@ -188,6 +188,79 @@ static void test_default_deny(void **state)
 	json_decref(explanation);
 }
 
+static int setup_networks(void **state)
+{
+	return setup_policy(state, "zone lan { eth1, network 10.0.0.0/24, address 10.0.0.1 }\n"
+				   "zone guest { eth2, network 10.1.0.0/24, antispoof off }\n"
+				   "zone wan { eth0, network 203.0.113.0/24 }\nzone dsl { ppp0 }\n"
+				   "allow from lan to wan\nallow from self\n");
+}
+
+/* Where the source is at home, by which network. */
+static void test_source(void **state)
+{
+	static const struct {
+		const char *words, *reason, *outcome, *part;
+	} cases[] = {
+		{ "lan 10.0.0.5:1 > wan 192.0.2.1:80 udp", "new", "ok",
+		  "at home in zone lan: network 10.0.0.0/24 is in" },
+		{ "wan 10.0.0.5:1 > lan 10.0.0.6:80 udp", "spoofed source", "drop",
+		  "not at home in zone wan: network 10.0.0.0/24 is in zone lan" },
+		{ "lan 192.0.2.1:1 > wan 192.0.2.2:80 udp", "spoofed source", "drop", "no zone has a network with it" },
+		{ "dsl 203.0.113.5:1 > lan 10.0.0.5:80 udp", "no state", "ok", "is in zone wan, outside too" },
+		{ "guest 10.0.0.5:1 > wan 192.0.2.1:80 udp", "no state", "ok", "believed, because zone guest has" },
+		{ "guest 10.0.0.1:1 > wan 192.0.2.1:80 udp", "spoofed source", "drop", "it is an address of the box" },
+		{ "lan 10.1.0.255:1 > wan 192.0.2.1:80 udp", "spoofed source", "drop",
+		  "the broadcast address of network 10.1.0.0/24" },
+		{ "lan 127.0.0.1:1 > wan 192.0.2.1:80 udp", "spoofed source", "drop",
+		  "no packet on a wire comes from there" },
+		{ "lan 0.0.0.0:68 > self 255.255.255.255:67 udp", "no state", "ok", "it belongs to every link" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		json_t *explanation = explain(f, cases[i].words);
+
+		assert_string_equal(text_of(explanation, "reason"), cases[i].reason);
+		expect_text(explanation, "source", cases[i].outcome, cases[i].part);
+		json_decref(explanation);
+	}
+}
+
+static void test_broadcast(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, "wan 192.0.2.1:1 > lan 10.0.0.255:7 udp");
+
+	expect_verdict(explanation, "deny", "directed broadcast");
+	expect_text(explanation, "zones", "drop", "10.0.0.255 is the broadcast address of another network");
+	json_decref(explanation);
+	explanation = explain(f, "lan 10.0.0.5:1 > lan 10.0.0.255:7 udp");
+	expect_verdict(explanation, "deny", "no state");
+	expect_text(explanation, "zones", "note",
+		    "goes to zone self: 10.0.0.255 is the broadcast address of its network");
+	json_decref(explanation);
+}
+
+/* A member of the group answers, and somebody else. */
+static void test_question(void **state)
+{
+	struct fixture *f = *state;
+	json_t *explanation;
+
+	pass(f, "self 10.0.0.1:5353 > lan 224.0.0.251:5353 udp");
+	ks_engine_set_time(f->engine, 101 * KS_NSEC_PER_SEC);
+	explanation = explain(f, "lan 10.0.0.5:5353 > self 10.0.0.1:5353 udp");
+	expect_verdict(explanation, "allow", "related");
+	expect_text(explanation, "question", "ok",
+		    "10.0.0.1:5353 in zone self has asked a group in zone lan 1000 ms ago");
+	json_decref(explanation);
+	explanation = explain(f, "lan 10.0.0.5:5353 > self 10.0.0.1:5354 udp");
+	expect_verdict(explanation, "deny", "no state");
+	expect_text(explanation, "question", "note", "10.0.0.1:5354 has not asked a group in zone lan");
+	json_decref(explanation);
+}
+
 static void test_reject(void **state)
 {
 	struct fixture *f = *state;
@@ -468,6 +541,9 @@ int main(void)
 		TEST(test_changes_nothing),
 		TEST(test_print),
 		TEST(test_repeated_data),
+		cmocka_unit_test_setup_teardown(test_source, setup_networks, teardown),
+		cmocka_unit_test_setup_teardown(test_broadcast, setup_networks, teardown),
+		cmocka_unit_test_setup_teardown(test_question, setup_networks, teardown),
 		cmocka_unit_test_setup_teardown(test_protocols, setup_protocols, teardown),
 		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
 		cmocka_unit_test_setup_teardown(test_masquerade, setup_nat, teardown),

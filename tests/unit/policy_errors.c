@@ -465,14 +465,38 @@ static void test_bounds(void **state)
 	free(text);
 }
 
+/* The tables have room for so many networks. */
+static void test_networks(void **state)
+{
+	struct ks_policy *policy = NULL;
+	struct ks_diags diags;
+	char *text = NULL;
+	size_t length;
+	FILE *file = open_memstream(&text, &length);
+
+	assert_non_null(file);
+	fputs("zone a {\n", file);
+	for (unsigned i = 0; i <= KS_NETWORKS_MAX; i++)
+		fprintf(file, "network 10.0.%u.0/24,\n", i);
+	fputs("}\n", file);
+	fclose(file);
+	assert_int_equal(ks_policy_load_text(text, length, "test.conf", NULL, &policy, &diags), -EINVAL);
+	assert_int_equal(diags.count, 1);
+	assert_int_equal(diags.list[0].place.line, KS_NETWORKS_MAX + 2);
+	assert_string_equal(diags.list[0].message, "the policy's zones have more than 64 networks");
+	ks_diags_fini(&diags);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_characters), cmocka_unit_test(test_lists),    cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_sets),	   cmocka_unit_test(test_ignore),   cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_variables),  cmocka_unit_test(test_settings), cmocka_unit_test(test_translations),
-		cmocka_unit_test(test_helpers),	   cmocka_unit_test(test_warnings), cmocka_unit_test(test_no_warnings),
-		cmocka_unit_test(test_many),	   cmocka_unit_test(test_print),    cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_networks),     cmocka_unit_test(test_characters), cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_zones),	     cmocka_unit_test(test_sets),	cmocka_unit_test(test_ignore),
+		cmocka_unit_test(test_rules),	     cmocka_unit_test(test_variables),	cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_translations), cmocka_unit_test(test_helpers),	cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_no_warnings),  cmocka_unit_test(test_many),	cmocka_unit_test(test_print),
+		cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,27 @@ static void test_zones(void **state)
 	ks_policy_destroy(policy);
 }
 
+/* The longest comes first; a zone is outside in a family of which it has no network, or one of everything. */
+static void test_networks(void **state)
+{
+	struct ks_policy *policy = load_good("zone lan { eth1, network 10.0.0.0/8, network fd00::/64 }\n"
+					     "zone dmz { eth2, network 10.9.0.0/16, network 10.8.0.0/24 }\n"
+					     "zone dsl { ppp0, network 0.0.0.0/0 }\n"
+					     "zone wan { eth0, network 203.0.113.0/24 }\n");
+	static const __u8 bits[] = { 64, 24, 24, 16, 8, 0 };
+	const struct ks_config *config = &policy->config;
+	__u64 lan = 1ULL << 2, dmz = 1ULL << 3, outside = 1ULL << 4 | 1ULL << 5 | 1ULL << KS_ZONE_NONE;
+
+	assert_int_equal(config->networks, KS_ARRAY_SIZE(bits));
+	for (size_t i = 0; i < KS_ARRAY_SIZE(bits); i++)
+		assert_int_equal(config->network[i].bits, bits[i]);
+	assert_int_equal(config->network[0].zone, 2);
+	assert_int_equal(config->network[3].zone, 3);
+	assert_true((config->outside[0] & (lan | dmz | outside)) == outside);
+	assert_true((config->outside[1] & (lan | dmz | outside)) == (dmz | outside));
+	ks_policy_destroy(policy);
+}
+
 static void test_masks(void **state)
 {
 	struct ks_policy *policy = load_good(ZONES "allow from lan to self\n"
@@ -129,7 +150,7 @@ static void test_defaults(void **state)
 	assert_int_equal(policy->config.limit_half_open, KS_LIMIT_STATES_DEFAULT / 4);
 	assert_int_equal(policy->config.options, KS_OPT_LOG_DROPS);
 	assert_int_equal(policy->config.timeout[KS_STATE_NONE], 0);
-#define X(state, seconds) assert_int_equal(policy->config.timeout[KS_STATE_##state], (seconds) * 1000);
+#define X(state, seconds) assert_int_equal(policy->config.timeout[KS_STATE_##state], (seconds)*1000);
 	KS_TIMEOUT_DEFAULTS(X)
 #undef X
 	ks_policy_destroy(policy);
@@ -272,11 +293,11 @@ static void test_ids_all_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_zones),	      cmocka_unit_test(test_masks),	cmocka_unit_test(test_rule),
-		cmocka_unit_test(test_protocols),     cmocka_unit_test(test_icmp),	cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_settings),      cmocka_unit_test(test_kinds),	cmocka_unit_test(test_adaptive),
-		cmocka_unit_test(test_scrub),	      cmocka_unit_test(test_variables), cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_ids_all_known),
+		cmocka_unit_test(test_networks), cmocka_unit_test(test_zones),	       cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_rule),	 cmocka_unit_test(test_protocols),     cmocka_unit_test(test_icmp),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_settings),      cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_adaptive), cmocka_unit_test(test_scrub),	       cmocka_unit_test(test_variables),
+		cmocka_unit_test(test_ids),	 cmocka_unit_test(test_ids_all_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/network.h"
 #include "host/craft.h"
 #include "host/names.h"
 #include "host/replay.h"
@@ -170,6 +171,11 @@ static void test_zones(void **state)
 		{ "192.0.2.1", "10.1.0.1", false, LAN, KS_WAY_UNKNOWN, WAN, LAN },
 		{ "10.255.0.1", "192.0.2.1", false, WAN, KS_WAY_UNKNOWN, KS_ZONE_SELF, WAN },
 		{ "192.0.2.1", "192.0.2.2", false, DMZ, KS_WAY_UNKNOWN, DMZ, WAN },
+		/* to all of its own network: the box hears it; to all of another's it does not */
+		{ "10.9.0.1", "10.9.255.255", false, KS_ZONE_NONE, KS_WAY_UNKNOWN, DMZ, KS_ZONE_SELF },
+		{ "10.9.0.1", "10.9.255.255", false, DMZ, KS_WAY_UNKNOWN, DMZ, KS_ZONE_SELF },
+		{ "192.0.2.1", "10.9.255.255", false, WAN, KS_WAY_IN, WAN, DMZ },
+		{ "10.255.0.1", "10.9.255.255", false, DMZ, KS_WAY_UNKNOWN, KS_ZONE_SELF, DMZ },
 	};
 	struct fixture *f = *state;
 	__u8 data[34];
@@ -209,6 +215,33 @@ static void test_zone_options(void **state)
 	assert_int_equal(ks_zone_map_interface(f->map, "eth2.7"), DMZ);
 	assert_int_equal(ks_zone_map_interface(f->map, "eth10"), KS_ZONE_NONE);
 	assert_int_equal(ks_zone_map_interface(f->map, ""), KS_ZONE_NONE);
+}
+
+/* An engine believes sources by the networks of the policy and of the command line. */
+static void test_zone_networks(void **state)
+{
+	struct fixture *f = *state;
+	struct ks_config config = f->policy->config;
+	const struct ks_network *network;
+	const struct ks_addr addr = { .w[3] = ks_be32(0x0a090001) };
+	char text[sizeof("172.16.255.0/24")];
+
+	assert_int_equal(ks_zone_map_add(f->map, KS_ZONE_SELF, "10.255.0.1"), 0);
+	assert_int_equal(ks_zone_map_add(f->map, WAN, "10.9.0.0/16"), 0);
+	ks_zone_map_set_outside(f->map, DMZ);
+	ks_zone_map_networks(f->map, &config);
+	assert_int_equal(config.networks, f->policy->config.networks + 1);
+	network = ks_network_find(&config, &addr, KS_IPV4);
+	assert_non_null(network);
+	assert_int_equal(network->zone, WAN);
+	assert_true(config.outside[0] >> DMZ & 1);
+	assert_false(config.outside[0] >> LAN & 1);
+	for (__u32 i = config.networks; i < KS_NETWORKS_MAX; i++) {
+		snprintf(text, sizeof(text), "172.16.%u.0/24", i);
+		assert_int_equal(ks_zone_map_add(f->map, LAN, text), 0);
+	}
+	assert_int_equal(ks_zone_map_add(f->map, LAN, "172.17.0.0/24"), -ENOSPC);
+	assert_int_equal(ks_zone_map_add(f->map, KS_ZONE_SELF, "10.255.0.2"), 0);
 }
 
 static void test_connection(void **state)
@@ -404,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_zones),
 		TEST(test_zone_options),
+		TEST(test_zone_networks),
 		TEST(test_connection),
 		TEST(test_clock),
 		TEST(test_midstream),

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See world.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/names.h"
+#include "netlink.h"
+#include "world.h"
+
+#define LOOPBACK_IFINDEX 1
+
+static const struct ks_control *control_of(const struct ks_daemon *daemon)
+{
+	return ks_kernel_control(daemon->kernel);
+}
+
+/* The interface of a zone that the daemon has chosen: of a bridge whose ports are in zones, the bridge. 0 without one. */
+static unsigned interface_of(const struct ks_daemon *daemon, __u32 zone)
+{
+	return zone < KS_ZONE_MAX ? control_of(daemon)->zone_ifindex[zone] : 0;
+}
+
+static bool is_in_zone(const struct ks_daemon *daemon, unsigned ifindex, __u32 zone)
+{
+	struct ks_port port;
+
+	if (!ks_kernel_port(daemon->kernel, ifindex, &port) || port.flags & KS_PORT_IGNORED)
+		return false;
+	return port.flags & KS_PORT_CARRIER ? interface_of(daemon, zone) == ifindex : port.zone == zone;
+}
+
+/* The interface that a packet of a zone comes by. */
+static unsigned arrival(const struct ks_daemon *daemon, const struct ks_tuple *tuple, __u32 from)
+{
+	struct ks_local local;
+
+	if (from == KS_ZONE_SELF)
+		return LOOPBACK_IFINDEX;
+	if (ks_kernel_local(daemon->kernel, &tuple->dst, tuple->family, &local) && local.kind == KS_LOCAL_BROADCAST &&
+	    is_in_zone(daemon, local.ifindex, from))
+		return local.ifindex;
+	if (ks_kernel_local(daemon->kernel, &tuple->src, tuple->family, &local) && local.kind == KS_LOCAL_LINK &&
+	    is_in_zone(daemon, local.ifindex, from))
+		return local.ifindex;
+	return interface_of(daemon, from) ?: LOOPBACK_IFINDEX;
+}
+
+/* Without an answer egress decides, and sources are not believed. */
+static struct ks_ask ask(const struct ks_daemon *daemon, const struct ks_tuple *tuple, __u32 from, bool by_route)
+{
+	struct ks_ask ask = {
+		.tuple = *tuple, .ifindex = arrival(daemon, tuple, from), .from = (__u8)from, .by_route = by_route
+	};
+
+	if (ks_kernel_ask(daemon->kernel, &ask))
+		ask.to = KS_ZONE_UNDECIDED;
+	return ask;
+}
+
+static __u32 zone_to(const struct ks_tuple *tuple, __u32 from, void *arg)
+{
+	return ask(arg, tuple, from, false).to;
+}
+
+static __u64 other_zones(const struct ks_tuple *tuple, __u32 from, void *arg)
+{
+	return ask(arg, tuple, from, false).others;
+}
+
+static __u32 broadcast(const struct ks_tuple *tuple, __u32 from, void *arg)
+{
+	const struct ks_daemon *daemon = arg;
+	struct ks_local local;
+
+	if (!ks_kernel_local(daemon->kernel, &tuple->dst, tuple->family, &local) || local.kind != KS_LOCAL_BROADCAST)
+		return KS_ZONE_UNKNOWN;
+	return is_in_zone(daemon, local.ifindex, from) ? KS_ZONE_SELF : KS_ZONE_ASTRAY;
+}
+
+/* What a bridge hands from one of its ports to another is not routed, so routes say nothing of it. */
+static bool is_bridged(const struct ks_daemon *daemon, __u32 from, __u32 to)
+{
+	unsigned ifindex = interface_of(daemon, from);
+	struct ks_port port;
+
+	return ifindex && ifindex == interface_of(daemon, to) && ks_kernel_port(daemon->kernel, ifindex, &port) &&
+	       port.flags & KS_PORT_CARRIER;
+}
+
+static bool source_is_at_home(const struct ks_tuple *tuple, __u32 from, __u32 to, bool by_route, void *arg)
+{
+	return ask(arg, tuple, from, by_route && !is_bridged(arg, from, to)).is_home;
+}
+
+static bool send_back(__u32 zone, void *arg)
+{
+	return interface_of(arg, zone) != 0;
+}
+
+/* The zone's interface stands for all of them: which one a packet would take is not told here. */
+static bool address_of(__u32 zone, __u8 family, struct ks_addr *addr, void *arg)
+{
+	const struct ks_daemon *daemon = arg;
+	struct ks_port port;
+
+	if (!ks_kernel_port(daemon->kernel, interface_of(daemon, zone), &port))
+		return false;
+	*addr = port.address[family == KS_IPV6];
+	return addr->d[0] || addr->d[1];
+}
+
+__u8 ks_world_zone_of(const struct ks_daemon *daemon, const struct ks_addr *addr, unsigned family)
+{
+	size_t first = family == KS_IPV4 ? 12 : 0;
+	struct ks_port port;
+	unsigned ifindex;
+
+	if (ks_netlink_route(&addr->b[first], sizeof(addr->b) - first, &ifindex))
+		return KS_ZONE_NONE;
+	if (!ifindex)
+		return KS_ZONE_SELF;
+	return ks_kernel_port(daemon->kernel, ifindex, &port) ? port.zone : KS_ZONE_NONE;
+}
+
+static void tell_home(const struct ks_tuple *tuple, __u32 from, char *buf, size_t size, void *arg)
+{
+	const struct ks_daemon *daemon = arg;
+	__u64 outside = control_of(daemon)->outside;
+	struct ks_tuple back = *tuple;
+	struct ks_local local;
+	__u32 zone;
+
+	if (ks_kernel_local(daemon->kernel, &tuple->src, tuple->family, &local) && local.kind != KS_LOCAL_LINK) {
+		snprintf(buf, size, "it is %s",
+			 local.kind == KS_LOCAL_SELF ? "an address of the box" : "the broadcast address of a network");
+		return;
+	}
+	back.src = tuple->dst;
+	back.dst = tuple->src;
+	zone = ask(daemon, &back, KS_ZONE_SELF, false).to;
+	if (zone >= KS_ZONE_MAX)
+		snprintf(buf, size, "no route back to it leads to a zone");
+	else
+		snprintf(buf, size, "the route back to it leads to zone %s%s",
+			 ks_policy_zone_name(daemon->policy, zone),
+			 zone != from && outside >> zone & outside >> from & 1 ? ", outside too" : "");
+}
+
+void ks_world_init(struct ks_world *world, struct ks_daemon *daemon)
+{
+	*world = (struct ks_world){
+		.zone_to = zone_to,
+		.other_zones = other_zones,
+		.broadcast = broadcast,
+		.source_is_at_home = source_is_at_home,
+		.send_back = send_back,
+		.address_of = address_of,
+		.tell_home = tell_home,
+		.arg = daemon,
+	};
+}
