@@ -106,7 +106,7 @@ const struct ks_port *port_get(__u32 ifindex)
 	__u32 place = ifindex & (KS_NEAR_PORTS - 1);
 	const struct ks_near_port *near = bpf_map_lookup_elem(&ks_near_ports, &place);
 
-	if (near && near->ifindex == ifindex)
+	if (near && near->ifindex == ifindex && ifindex) /* a free place has 0 */
 		return &near->port;
 	return bpf_map_lookup_elem(&ks_ports, &ifindex);
 }

@@ -397,7 +397,7 @@ static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
  * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
  * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
  */
-static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_port *port)
+static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_port *port, bool sealed)
 {
 	struct ks_stacked_key key = {};
 	__u32 kind;
@@ -405,7 +405,7 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_por
 	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac))
 		return 0;
 	if (!mac_is_other(skb, port, ETH_SRC_OFF, &key))
-		return skb->ingress_ifindex && is_routed_elsewhere(skb) ? KS_STACKED_LEARNT : 0;
+		return (sealed || skb->ingress_ifindex) && is_routed_elsewhere(skb) ? KS_STACKED_LEARNT : 0;
 	kind = stacked_kind(&key);
 	if (kind)
 		return kind;
@@ -413,12 +413,33 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_por
 	return KS_STACKED_LEARNT;
 }
 
-/* Where a packet that leaves comes from. What a carrier handed on is not known by it, but by the seal. */
-static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, __u32 secret)
+/*
+ * Whether a packet bears a seal that only our ingress can have given it: tc_index also survives a veth, at whose other end
+ * anybody may have tried all secrets. A packet that came in by no interface is one that we sent on ourselves.
+ */
+static ks_inline bool has_seal(const struct __sk_buff *skb, __u32 secret)
 {
 	const struct ks_port *in_port;
 
-	if (seal_is_ours(skb->tc_index, secret) && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_UNDECIDED)
+	if (!seal_is_ours(skb->tc_index, secret))
+		return false;
+	if (!skb->ingress_ifindex)
+		return ks_has_kernel_skb;
+	in_port = port_get(skb->ingress_ifindex);
+	return in_port && !(in_port->flags & KS_PORT_IGNORED);
+}
+
+static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u32 kind, __u32 zone)
+{
+	return sealed && (skb->tc_index & (KS_SEAL_KIND_MASK | KS_SEAL_ZONE_MASK)) == (kind | zone);
+}
+
+/* Where a packet that leaves comes from. What a carrier handed on is not known by it, but by the seal. */
+static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, bool sealed)
+{
+	const struct ks_port *in_port;
+
+	if (sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_UNDECIDED)
 		return skb->tc_index & KS_SEAL_ZONE_MASK;
 	if (!in_ifindex)
 		return KS_ZONE_SELF;
@@ -428,7 +449,7 @@ static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, 
 
 /* Prepares the inspection of a packet that leaves. */
 static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const struct ks_control *control,
-			    const struct ks_port *port, bool stacked)
+			    const struct ks_port *port, bool stacked, bool sealed)
 {
 	struct ks_scratch *scratch = env->scratch;
 	__u32 in_ifindex = stacked ? 0 : skb->ingress_ifindex;
@@ -439,9 +460,8 @@ static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const str
 	scratch->relay.is_egress = 1;
 	scratch->in.phase = KS_TRANSLATE_SRC;
 	inspection_prepare(env, &scratch->in, control);
-	scratch->relay.was_sealed = !stacked && seal_is_ours(skb->tc_index, control->seal) &&
-				    (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
-	scratch->in.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, control->seal);
+	scratch->relay.was_sealed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
+	scratch->in.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
 	scratch->in.to = port->zone;
 	scratch->in.pkt.link = port->link;
 }
@@ -453,24 +473,26 @@ int ks_tc_egress(struct __sk_buff *skb)
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
 	const struct ks_port *port = port_get(skb->ifindex);
-	__u32 stacked, half;
+	__u32 stacked;
+	bool sealed;
 
 	if (!control || !scratch)
 		return TC_DROP;
 	if (!port || port->flags & (KS_PORT_IGNORED | KS_PORT_CARRIER) || is_for_vlan(skb, port))
 		return TC_PASS;
-	stacked = sender_stacked(skb, port);
+	sealed = has_seal(skb, control->seal);
+	stacked = sender_stacked(skb, port, sealed);
 	if (stacked == KS_STACKED_OURS)
 		return TC_PASS;
-	if (!stacked && skb->tc_index == seal_make(control->seal, KS_SEAL_DECIDED, port->zone) && control->seal) {
+	sealed &= !stacked;
+	if (is_sealed_as(skb, sealed, KS_SEAL_DECIDED, port->zone)) {
 		skb->tc_index = 0;
 		return TC_PASS;
 	}
-	half = !stacked && skb->tc_index == seal_make(control->seal, KS_SEAL_HALF, port->zone) && control->seal;
-	leave(skb, &env, control, port, stacked);
+	leave(skb, &env, control, port, stacked, sealed);
 	if (!head_load(skb, scratch))
 		return TC_DROP;
-	if (half) {
+	if (is_sealed_as(skb, sealed, KS_SEAL_HALF, port->zone)) {
 		bpf_tail_call(skb, &ks_tc_stages, STAGE_LEAVING);
 		return drop_lost(scratch);
 	}

@@ -18,22 +18,29 @@ static inline bool sender_is_second(const struct ks_tuple *tuple)
 	return ks_addr_is_above(&tuple->src, &tuple->dst);
 }
 
+/* What follows the addresses, made in a register and stored at once: it is hashed and compared as one word right away. */
+static inline __u64 tail_make(const struct ks_tuple *tuple, __be16 first, __be16 second)
+{
+	const struct ks_flow_key key = {
+		.port = { first, second },
+		.proto = tuple->proto,
+		.family = tuple->family,
+		.kind = KS_KIND_FLOW,
+	};
+
+	return key.tail;
+}
+
 __u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key)
 {
-	key->proto = tuple->proto;
-	key->family = tuple->family;
-	key->kind = KS_KIND_FLOW;
-	key->link = 0;
 	if (sender_is_second(tuple)) {
 		key->addr[0] = tuple->dst;
 		key->addr[1] = tuple->src;
-		key->port[0] = tuple->dport;
-		key->port[1] = tuple->sport;
+		key->tail = tail_make(tuple, tuple->dport, tuple->sport);
 		return 1;
 	}
 	key->addr[0] = tuple->src;
 	key->addr[1] = tuple->dst;
-	key->port[0] = tuple->sport;
-	key->port[1] = tuple->dport;
+	key->tail = tail_make(tuple, tuple->sport, tuple->dport);
 	return 0;
 }

@@ -47,11 +47,16 @@ struct ks_tuple {
 /* The same, with the lower (address, port) first, so that both directions meet. */
 struct ks_flow_key {
 	struct ks_addr addr[2];
-	__be16 port[2];
-	__u8 proto;
-	__u8 family : 4;
-	__u8 kind : 4; /* enum ks_kind: what the entry under this key is */
-	__u16 link; /* the zones of its link, see ks_flow_key_make(); 0 unless an address means something else on every link */
+	union {
+		struct {
+			__be16 port[2];
+			__u8 proto;
+			__u8 family : 4;
+			__u8 kind : 4; /* enum ks_kind: what the entry under this key is */
+			__u16 link; /* the zones of its link (core/link.h), 0 unless an address means something else on every link */
+		};
+		__u64 tail; /* all of these, for whoever compares or hashes */
+	};
 };
 
 _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");

@@ -44,8 +44,7 @@ __u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret)
 		.d = secret[1] ^ 0x7465646279746573ULL,
 	};
 
-	sip_word(&v, (__u64)key->port[0] | (__u64)key->port[1] << 16 | (__u64)key->proto << 32 |
-			     (__u64)key->family << 40 | (__u64)key->kind << 44 | (__u64)key->link << 48);
+	sip_word(&v, key->tail);
 	if (key->family == KS_IPV4) {
 		sip_word(&v, (__u64)key->addr[0].w[3] | (__u64)key->addr[1].w[3] << 32);
 	} else {

@@ -81,7 +81,7 @@ static inline void find_broadcast(struct ks_env *env, struct ks_inspection *in)
 {
 	__u32 zone;
 
-	if (in->to >= KS_ZONE_MAX)
+	if (in->to >= KS_ZONE_MAX || !ks_ipv4_may_be_broadcast(&in->pkt.tuple))
 		return;
 	zone = env_broadcast(env, &in->pkt.tuple, in->from);
 	if (zone == KS_ZONE_UNKNOWN)

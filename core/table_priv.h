@@ -30,7 +30,7 @@ static inline bool key_equal(const struct ks_flow_key *a, const struct ks_flow_k
 {
 	return a->addr[0].d[0] == b->addr[0].d[0] && a->addr[0].d[1] == b->addr[0].d[1] &&
 	       a->addr[1].d[0] == b->addr[1].d[0] && a->addr[1].d[1] == b->addr[1].d[1] &&
-	       ks_load64(a->port) == ks_load64(b->port);
+	       a->tail == b->tail;
 }
 
 _Static_assert(sizeof(struct ks_flow_key) == 40 && __builtin_offsetof(struct ks_flow_key, port) == 32,
