@@ -24,26 +24,12 @@
  */
 #include "env.bpf.h"
 
+#include "kernel.h"
 #include "seal.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define NF_DROP 0 /* of linux/netfilter.h */
 #define NF_ACCEPT 1
-
-/* The kernel's own structures, as far as they are read here. The loader finds the true offsets. */
-struct net_device {
-	int ifindex;
-} __attribute__((preserve_access_index));
-
-struct sk_buff {
-	struct net_device *dev;
-	unsigned int len;
-	__u16 tc_index;
-} __attribute__((preserve_access_index));
-
-struct nf_hook_state {
-	struct net_device *in, *out;
-} __attribute__((preserve_access_index));
 
 struct bpf_nf_ctx {
 	const struct nf_hook_state *state;
@@ -87,7 +73,7 @@ int ks_backstop_input(struct bpf_nf_ctx *ctx)
 	return drop(ctx->skb);
 }
 
-/* Whether a sealed packet may leave by this interface. */
+/* Returns true if a sealed packet may leave by this interface. */
 static ks_inline bool may_leave(__u32 seal, const struct ks_port *out)
 {
 	__u32 zone = seal & KS_SEAL_ZONE_MASK;

@@ -13,8 +13,6 @@
 
 #include <linux/in.h>
 
-#define AF_INET 2
-#define AF_INET6 10
 #define NSEC_PER_SWEEP_STEP (100 * KS_NSEC_PER_MSEC)
 #define SWEEP_STEPS 64 /* steps a round: the whole table every 6.4 s */
 #define SWEEP_BUCKETS_MAX (1U << 22)
@@ -431,13 +429,37 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 	return port && port->zone == zone ? at_hand : control->zone_ifindex[zone & (KS_ZONE_MAX - 1)];
 }
 
+/*
+ * The neighbour by which a packet leaves an interface that the best route does not lead to. IPv4 looks up routes by the
+ * interface; IPv6 may answer with a better one by another: then the destination is a neighbour itself, or the interface's
+ * router is one.
+ */
+static bool has_neighbour(struct ks_env *env, struct bpf_fib_lookup *fib, const struct ks_addr *dst, __u8 family)
+{
+	struct ks_relay *relay = &env->scratch->relay;
+	const struct ks_port *port = port_get(relay->send_back);
+	const struct ks_local *local = local_get(dst, family);
+	long result = bpf_fib_lookup(env->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
+	const struct ks_addr *router;
+
+	if (fib_has_way(result) && fib->ifindex == relay->send_back)
+		return true;
+	if (!port)
+		return false;
+	router = &port->gateway[family == KS_IPV6];
+	if (local && local->kind == KS_LOCAL_LINK && local->ifindex == relay->send_back)
+		router = dst;
+	relay->send_by = *router;
+	relay->send_family = family;
+	return router->d[0] || router->d[1];
+}
+
 bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
 {
 	struct ks_relay *relay = &env->scratch->relay;
 	const struct ks_tuple *tuple = &env->scratch->in.pkt.tuple;
 	const struct ks_control *control = control_get();
 	struct bpf_fib_lookup fib = {};
-	long result;
 
 	if (ks_test_mode || !control || !relay->is_egress)
 		return !ks_test_mode;
@@ -447,9 +469,9 @@ bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u
 	if (!fib.ifindex || env->hook != HOOK_TC)
 		return false;
 	relay->send_back = fib.ifindex;
+	relay->send_family = 0;
 	fib_addresses(&fib, family, as ? as : &tuple->src, &tuple->dst);
-	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT);
-	if (fib_has_way(result) || result == BPF_FIB_LKUP_RET_FWD_DISABLED)
+	if (has_neighbour(env, &fib, &tuple->dst, family))
 		return true;
 	relay->send_back = 0;
 	return false;

@@ -14,6 +14,8 @@
 enum hook { HOOK_TC, HOOK_XDP };
 
 #define LOOPBACK_IFINDEX 1 /* of every network namespace */
+#define AF_INET 2
+#define AF_INET6 10
 
 /* A seal of one kind (KS_SEAL_*), for a zone. */
 static inline __u32 seal_make(__u32 secret, __u32 kind, __u32 zone)
@@ -21,7 +23,7 @@ static inline __u32 seal_make(__u32 secret, __u32 kind, __u32 zone)
 	return secret << KS_SEAL_SECRET_SHIFT | kind | (zone & KS_SEAL_ZONE_MASK);
 }
 
-/* Whether skb->tc_index is a seal of ours. */
+/* Returns true if skb->tc_index is a seal of ours. */
 static inline bool seal_is_ours(__u32 tc_index, __u32 secret)
 {
 	return secret && (tc_index >> KS_SEAL_SECRET_SHIFT & KS_SEAL_SECRET_MASK) == secret;

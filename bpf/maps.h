@@ -45,10 +45,10 @@
  * ks_port.flags. A bridge is guarded either as one interface, or, when a zone names one of its ports, at all of its ports:
  * then these are BRIDGED, and the bridge is a CARRIER.
  */
-#define KS_PORT_BRIDGED 0x01 /* ingress only stamps the zone; the bridge's ingress or the egress of another port judges */
-#define KS_PORT_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: what comes by it was seen elsewhere before */
-#define KS_PORT_SHARED 0x08 /* others' filters run behind ours at ingress and may clear the seal: its lack proves nothing */
+#define KS_PORT_BRIDGED 0x01 /* ingress only stamps the zone: the bridge's ingress or another port's egress judges */
+#define KS_PORT_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: other hooks have seen its packets */
 #define KS_PORT_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
+#define KS_PORT_SHARED 0x08 /* others' filters run behind ours at ingress: they may clear the seal */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_port {
@@ -58,6 +58,7 @@ struct ks_port {
 	__u8 zero[3];
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
 	__u8 pad[4];
+	struct ks_addr gateway[2]; /* IPv4 and IPv6: the router of the default route by this interface; zeros: none */
 	struct ks_addr address[2]; /* the box's own here, IPv4 and IPv6, for masquerading; zeros: none */
 };
 
@@ -107,7 +108,7 @@ struct ks_stacked_key {
 #define KS_STACKED_LEARNT 2U /* seen as a source at egress: a device in another namespace, judged as the box itself */
 
 /* ks_control.flags */
-#define KS_CONTROL_ROUTES_DIFFER 0x01 /* routes may differ from the guess by design: rules by mark, tos, uid; several next hops */
+#define KS_CONTROL_ROUTES_DIFFER 0x01 /* rules by mark, tos, uid; several next hops: a lookup only guesses */
 #define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */
 #define KS_CONTROL_NO_MARK 0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10) */
 
@@ -119,7 +120,7 @@ struct ks_control {
 	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */
 	__u64 zones; /* bit per zone id (and KS_ZONE_NONE) that a guarded interface is in now: where packets may leave */
 	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
-	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0 without one: for answers by their own way */
+	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0: none; answers leave by it */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
 	__u8 pad[5];
@@ -134,7 +135,8 @@ struct ks_control {
 
 /* What stays as it is in every version, because a takeover reads it from a block of another one: up to the seal. */
 #define KS_CONTROL_HEAD 24U
-_Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD, "the head of the control block is fixed");
+_Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD,
+	       "the head of the control block is fixed");
 
 /*
  * What ks_ask is asked by a test run: where a packet that comes by an interface would go, and whether its source would be
@@ -181,6 +183,8 @@ struct ks_relay {
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
 	__u32 length; /* octets of the packet, as it is now */
 	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
+	__u32 send_family; /* KS_IPV4 or KS_IPV6: by this router; 0: the kernel looks for the neighbour */
+	struct ks_addr send_by;
 	__u32 secret; /* of our seals */
 	__u8 is_egress;
 	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */

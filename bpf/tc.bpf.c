@@ -27,6 +27,7 @@
 #include "fragment.h"
 #include "group.h"
 #include "helper.h"
+#include "kernel.h"
 
 #include <linux/pkt_cls.h>
 
@@ -125,6 +126,21 @@ static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(in)));
 }
 
+/* Leaves by an interface, by the router that is named or by whom the kernel finds there. */
+static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u32 ifindex)
+{
+	struct bpf_redir_neigh neigh = { .nh_family = AF_INET };
+
+	if (!scratch->relay.send_family)
+		return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+	neigh.ipv4_nh = scratch->relay.send_by.w[3];
+	if (scratch->relay.send_family == KS_IPV6) {
+		neigh.nh_family = AF_INET6;
+		__builtin_memcpy(neigh.ipv6_nh, scratch->relay.send_by.w, sizeof(neigh.ipv6_nh));
+	}
+	return bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0);
+}
+
 /* A packet that was judged as it leaves goes: by the interface that it was routed to, or back by the one that it answers. */
 static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
@@ -138,7 +154,7 @@ static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	if (!port)
 		return TC_DROP;
 	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, port->zone);
-	return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+	return send_by(skb, scratch, ifindex);
 }
 
 static int let_pass(struct __sk_buff *skb, const struct ks_scratch *scratch)
@@ -352,6 +368,31 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	return finish(skb, scratch, &env);
 }
 
+/* Linux 6.2; the loader knows whether it is there. */
+extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
+const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
+
+/*
+ * Whether a packet was routed in another network namespace than that of its interface: a device there that is stacked on ours
+ * may bear our link address, and its packets any seal and any interface number. Without a route (what we or a bridge send on)
+ * it was not.
+ */
+static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
+{
+	struct net_device *dev = NULL;
+	struct dst_entry *dst;
+	struct sk_buff *skb;
+	struct net *net;
+
+	if (!ks_has_kernel_skb)
+		return false;
+	skb = bpf_cast_to_kern_ctx(ctx);
+	dst = (struct dst_entry *)(skb->_skb_refdst & KS_SKB_DST_MASK);
+	if (!dst || bpf_probe_read_kernel(&dev, sizeof(dev), &dst->dev) || dev == skb->dev)
+		return false;
+	return bpf_probe_read_kernel(&net, sizeof(net), &dev->nd_net.net) || net != skb->dev->nd_net.net;
+}
+
 /*
  * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
  * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
@@ -361,8 +402,10 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_por
 	struct ks_stacked_key key = {};
 	__u32 kind;
 
-	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac) || !mac_is_other(skb, port, ETH_SRC_OFF, &key))
+	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac))
 		return 0;
+	if (!mac_is_other(skb, port, ETH_SRC_OFF, &key))
+		return skb->ingress_ifindex && is_routed_elsewhere(skb) ? KS_STACKED_LEARNT : 0;
 	kind = stacked_kind(&key);
 	if (kind)
 		return kind;

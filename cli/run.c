@@ -19,9 +19,9 @@ int ks_cmd_run(int argc, char **argv)
 	};
 	const struct ks_usage usage = {
 		"keepstate run [OPTION]... FILE",
-		"Puts a policy in force on the interfaces of its zones, and stays to answer the other\n"
-		"commands. A policy with errors, or whose tests fail, is refused. If an earlier daemon died,\n"
-		"its states and counters are taken over.\n\n"
+		"Puts a policy in force on every interface that it does not ignore, and stays to answer the\n"
+		"other commands. A policy with errors, or whose tests fail, is refused. If an earlier daemon\n"
+		"died, its states and counters are taken over, also from another version.\n\n"
 		"SIGHUP loads the file again. SIGTERM and SIGINT end the daemon but leave the firewall in\n"
 		"force: only 'keepstate stop' takes it away. Returns 1 if a daemon runs here already, 2 for a\n"
 		"bad policy, 3 if the system refuses.",

@@ -66,13 +66,13 @@ __u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from
 __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to);
 
 /*
- * Returns whether the tuple's source is not the box's own and, with `by_route`, would be reached by the zone `from`, as far
+ * Returns true if the tuple's source is not the box's own and, with `by_route`, would be reached by the zone `from`, as far
  * as the home knows.
  */
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route);
 
 /*
- * Returns whether a packet that leaves now, masqueraded as `addr`, does so by an interface to which that belongs. True
+ * Returns true if a packet that leaves now, masqueraded as `addr`, does so by an interface to which that belongs. True
  * where the home knows no interfaces.
  */
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family);

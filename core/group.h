@@ -39,7 +39,7 @@ static inline void ks_group_key(const struct ks_packet *pkt, const struct ks_add
 	};
 }
 
-/* Whether the packet asks a group and members may answer: UDP, or an ICMP request. */
+/* Returns true if the packet asks a group and members may answer: UDP, or an ICMP request. */
 static inline bool ks_group_is_asked(const struct ks_inspection *in)
 {
 	return in->pkt.flags & KS_PKT_GROUP && in->dir == KS_ORIGINAL && !in->pkt.frag_off &&
@@ -49,7 +49,7 @@ static inline bool ks_group_is_asked(const struct ks_inspection *in)
 /* The stage of a passed packet that asks a group: notes the question, or that it was asked again. Leads on. */
 void ks_stage_group(struct ks_env *env, struct ks_inspection *in);
 
-/* Whether a packet that no flow knows answers such a question. Sets in->rule (the question's) and in->to. */
+/* Returns true if a packet that no flow knows answers such a question. Sets in->rule (the question's) and in->to. */
 bool ks_group_answers(struct ks_env *env, struct ks_inspection *in);
 
 #endif

@@ -16,7 +16,6 @@
 #include "tcp.h"
 #include "wire.h"
 
-
 /* What an ICMP type is to us. */
 enum icmp_kind { ICMP_UNKNOWN = 0, ICMP_QUERY, ICMP_ANSWER, ICMP_ERROR, ICMP_ND, ICMP_MLD };
 

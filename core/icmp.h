@@ -19,7 +19,7 @@
 
 #define KS_ICMP_REDIRECT 5
 
-/* Whether an ICMP message tells its receiver to send elsewhere (ICMPv6's are neighbour messages: core/neighbour.h). */
+/* Returns true if an ICMP message tells its receiver to send elsewhere (ICMPv6's are neighbour messages: core/neighbour.h). */
 static inline bool ks_icmp_is_redirect(const struct ks_packet *pkt)
 {
 	return pkt->tuple.proto == KS_PROTO_ICMP && pkt->icmp_type == KS_ICMP_REDIRECT;

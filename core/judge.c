@@ -26,7 +26,7 @@ static inline bool zones_fit(const struct ks_inspection *in)
 	       ks_zone_equal(in->to, in->flow.before.zone[!dir]);
 }
 
-/* Whether the packet is of its flow, but leaves by another zone than that knows. */
+/* Returns true if the packet belongs to its flow, but leaves by another zone than the flow knows. */
 static inline bool leaves_elsewhere(const struct ks_inspection *in)
 {
 	__u32 dir = in->dir & 1;

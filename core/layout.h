@@ -4,9 +4,8 @@
  * seals of packets on their way (bpf/seal.h). A build that takes over another
  * one's table reads it by this number.
  *
- * Whoever changes a state, a kind, a flag, struct ks_flow or struct
- * ks_flow_key, or what a field means, raises the number and notes the new sum,
- * which tests/unit/core_layout.c computes and prints. New states and kinds are
+ * A change of a state, a kind, a flag, struct ks_flow or struct ks_flow_key, or
+ * of what a field means, takes a higher number and the new sum, which tests/unit/core_layout.c computes and prints. New states and kinds are
  * appended. If old tables can still be read, an entry of the list in
  * daemon/kernel_layout.c says how; without one the takeover is refused.
  */

@@ -70,7 +70,7 @@ static long error_try(__u32 n, void *arg)
 	return s->reason != KS_REASON_CONTENDED;
 }
 
-/* Whether the originator's packet leaves with the address of another interface than it really leaves by. */
+/* Returns true if the originator's packet leaves with the address of another interface than it really leaves by. */
 static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection *in)
 {
 	return in->dir == KS_ORIGINAL && in->flow.before.flags & KS_FLOW_MASQUERADED &&

@@ -10,6 +10,6 @@ __u16 ks_link_find(struct ks_env *env, const struct ks_inspection *in, const str
 
 	if (to == KS_ZONE_UNKNOWN)
 		to = ks_addr_is_group(&tuple->dst, tuple->family) ? KS_ZONE_SELF
-								   : env_zone_to(env, tuple, KS_ZONE_UNKNOWN);
+								  : env_zone_to(env, tuple, KS_ZONE_UNKNOWN);
 	return ks_link_between(in->from, to);
 }

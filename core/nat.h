@@ -90,7 +90,7 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct 
  */
 __u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
-/* Returns whether the policy translates the source of the packet in in->out. */
+/* Returns true if the policy translates the source of the packet in in->out. */
 bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* Gives the aliases to the flow at in->flow.ref, or frees them when it did not come to be. */

@@ -213,7 +213,7 @@ struct ks_config {
 	struct ks_network network[KS_NETWORKS_MAX]; /* longest first, so that the first one that fits is the longest */
 };
 
-/* Whether the policy names an address as the box's own, in whatever zone: for homes without interfaces. */
+/* Returns true if the policy names an address as the box's own, in whatever zone: for homes without interfaces. */
 static inline bool ks_config_has_address(const struct ks_config *config, const struct ks_addr *addr, __u8 family)
 {
 	const struct ks_addr *own;

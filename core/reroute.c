@@ -11,7 +11,7 @@
  *   an answer           goes out by the interface that the originator's packets came by, if the home can do that. Else
  *                       an untranslated flow moves if the rules let its originator be there.
  *
- * Whoever else writes at the flow meanwhile wins; the packet is then judged anew.
+ * Another CPU that writes at the flow meanwhile wins; the packet is then judged anew.
  */
 #include "conn.h"
 #include "env.h"
@@ -20,7 +20,7 @@
 #include "stage.h"
 #include "table.h"
 
-/* Whether nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
+/* Returns true if nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
 static bool may_be_renamed(const struct ks_inspection *in)
 {
 	__u8 proto = in->flow.key.proto;
@@ -108,7 +108,7 @@ static __u32 reroute_original(struct ks_env *env, const struct ks_config *config
 	return flow_move(env, in);
 }
 
-/* Whether the rules let the originator of the flow be where the answer goes. */
+/* Returns true if the rules let the originator of the flow be where the answer goes. */
 static bool may_be_there(struct ks_env *env, struct ks_inspection *in)
 {
 	struct ks_decision decision = {};
@@ -168,8 +168,8 @@ static void go_on(struct ks_env *env, struct ks_inspection *in)
 	in->flow.before = in->flow.after;
 	reason = ks_nat_leave(env, in);
 	in->stage = KS_STAGE_DONE;
-	in->reason = reason ? ks_deny(in, KS_CLASS_INVALID, reason) :
-			      ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	in->reason = reason ? ks_deny(in, KS_CLASS_INVALID, reason)
+			    : ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 	if (!reason && in->translate & in->phase)
 		in->stage = KS_STAGE_WRITE;
 }

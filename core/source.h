@@ -18,7 +18,7 @@ struct ks_env;
 bool ks_source_is_nowhere(const struct ks_tuple *tuple);
 
 /*
- * Returns whether the source of the packet is believed. With `antispoof off` a zone is believed
+ * Returns true if the source of the packet is believed. With `antispoof off` a zone is believed
  * all but those that come from nowhere.
  */
 bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in);

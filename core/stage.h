@@ -59,7 +59,7 @@ static inline __u32 ks_pass(struct ks_inspection *in, __u32 class, __u32 reason)
 	return reason;
 }
 
-/* Whether octets of a passed packet are to be changed. */
+/* Returns true if octets of a passed packet are to be changed. */
 static inline bool ks_is_changed(const struct ks_inspection *in, const struct ks_config *config)
 {
 	return in->translate & in->phase || config->scrub;

@@ -84,7 +84,7 @@ static json_t *records_json(const struct ks_table_counts *counts, const struct k
 	} kinds[] = {
 		{ "mappings", KS_KIND_MAPPING_OUT },	{ "permits", KS_KIND_PERMIT },
 		{ "expectations", KS_KIND_EXPECT },	{ "fragments", KS_KIND_FRAGMENT },
-		{ "helpers", KS_KIND_HELPER_ORIGINAL },
+		{ "helpers", KS_KIND_HELPER_ORIGINAL }, { "questions", KS_KIND_QUESTION },
 	};
 	json_t *records = json_pack("{s:I}", "aliases", (json_int_t)counts->records[KS_KIND_FLOW]);
 

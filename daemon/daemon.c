@@ -144,15 +144,22 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 	return err;
 }
 
-/* What must wait until every hook is ours: the backstop, and then the end of another build's programs. */
-static void close_the_rest(struct ks_daemon *daemon, bool all_attached)
+/* Ends the programs of another build, once no hook has them any more. */
+static void end_old(struct ks_daemon *daemon)
+{
+	daemon->old_stays = !ks_interfaces_are_attached(&daemon->interfaces);
+	if (!daemon->old_stays && ks_kernel_forget_old(daemon->kernel))
+		ks_report_error("%s", ks_kernel_complaint());
+}
+
+/* What must wait until every hook is ours. */
+static void close_the_rest(struct ks_daemon *daemon)
 {
 	int err = ks_kernel_raise_backstop(daemon->kernel);
 
 	if (err && err != -EOPNOTSUPP)
 		ks_report_error("%s", ks_kernel_complaint());
-	if (all_attached && ks_kernel_forget_old(daemon->kernel))
-		ks_report_error("%s", ks_kernel_complaint());
+	end_old(daemon);
 }
 
 /*
@@ -164,7 +171,7 @@ static int guard_interfaces(struct ks_daemon *daemon)
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
 	if (!err || daemon->took_over)
-		close_the_rest(daemon, !err);
+		close_the_rest(daemon);
 	ks_daemon_note_guard(daemon);
 	ks_record_write(&daemon->record, daemon->instance.record);
 	return daemon->took_over ? 0 : err;
@@ -316,6 +323,8 @@ static void take_second(struct ks_daemon *daemon)
 		return;
 	sample(daemon);
 	ks_interfaces_watch(&daemon->interfaces);
+	if (daemon->old_stays)
+		end_old(daemon);
 	if (daemon->addresses_wait)
 		follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);

@@ -28,17 +28,30 @@ size_t ks_interfaces_guarded(const struct ks_interfaces *interfaces)
 	return guarded;
 }
 
+bool ks_interfaces_are_attached(const struct ks_interfaces *interfaces)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		const struct ks_guarded *guarded = &interfaces->list[i];
+
+		if (ks_role_has_programs(guarded->role) && guarded->error && guarded->error != -ENODEV)
+			return false;
+	}
+	return true;
+}
+
 static bool is_zero(const struct ks_addr *addr)
 {
 	return !(addr->d[0] | addr->d[1]);
 }
 
-static int store_port(struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
+/* Puts the entry into the map. Says once if it fails. */
+static int store_port(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
 	int err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
 
-	if (err)
-		ks_report_error("%s: the programs cannot be told of it: %s", guarded->name, strerror(-err));
+	if (err && err != guarded->store_error)
+		ks_report_error("%s: %s", guarded->name, ks_kernel_complaint());
+	guarded->store_error = err;
 	return err;
 }
 
@@ -138,7 +151,8 @@ static void refresh_addresses(struct ks_interfaces *interfaces, unsigned ifindex
 
 static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex, const char *name)
 {
-	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), ifindex, ks_record_has_qdisc(interfaces->record, ifindex));
+	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), ifindex,
+				   ks_record_has_qdisc(interfaces->record, ifindex));
 
 	if (err && err != -ENODEV)
 		ks_report_error("%s: cannot take the filters off: %s", name, strerror(-err));
@@ -153,29 +167,26 @@ static void complain(struct ks_guarded *guarded, int err)
 	guarded->error = err;
 }
 
-/* Puts what is missing of `hooks` on an interface. */
 /* Tells the backstop whether others' filters clear our seals on an interface. */
 static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
 	struct ks_hook_state state;
-	int err;
 
 	if (ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state) ||
 	    state.shared == !!(guarded->port.flags & KS_PORT_SHARED))
 		return;
 	guarded->port.flags ^= KS_PORT_SHARED;
-	err = store_port(interfaces, guarded);
-	if (err)
-		ks_report_error("%s: what others filter there is not noted: %s", guarded->name, strerror(-err));
+	store_port(interfaces, guarded);
 }
 
+/* Puts the missing ones of `hooks` on an interface. Without an entry in the map programs would let everything pass. */
 static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, unsigned hooks)
 {
 	bool created = false;
-	int err = 0;
+	int err = guarded->store_error ? store_port(interfaces, guarded) : 0;
 
 	guarded->programs = true;
-	if ((ks_kernel_attached(interfaces->kernel, guarded->ifindex) & hooks) != hooks)
+	if (!err && (ks_kernel_attached(interfaces->kernel, guarded->ifindex) & hooks) != hooks)
 		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created);
 	if (created && ks_record_add_qdisc(interfaces->record, guarded->ifindex))
 		ks_report_error("%s: out of memory: its clsact qdisc will stay when Keepstate stops", guarded->name);
@@ -229,6 +240,12 @@ static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 		end_flows(interfaces, gone.name, &gone.port.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
+/* The flags of its role, and KS_PORT_SHARED as it is: that is found out from the hooks (note_shared). */
+static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
+{
+	return ks_role_flags(role) | (guarded->port.flags & KS_PORT_SHARED);
+}
+
 /* The entry's port as link and role want it, with the addresses that it has. */
 static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct ks_interface *link,
 				  const struct ks_role *role)
@@ -237,7 +254,7 @@ static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct
 
 	port.zone = (__u8)role->zone;
 	port.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
-	port.flags = ks_role_flags(role->kind) | (guarded->port.flags & KS_PORT_SHARED);
+	port.flags = wanted_flags(guarded, role->kind);
 	memcpy(port.mac, link->mac, sizeof(port.mac));
 	return port;
 }
@@ -256,7 +273,7 @@ static void tell_change(const struct ks_guarded *guarded, const struct ks_interf
 		ks_report("%s: in zone %s now", link->name, zone);
 }
 
-/* What an entry is called and belongs to, beside its port. */
+/* Takes over the name, kind and part of a link; its port follows by itself. */
 static void take_link(struct ks_guarded *guarded, const struct ks_interface *link, const struct ks_role *role)
 {
 	snprintf(guarded->name, sizeof(guarded->name), "%s", link->name);
@@ -315,7 +332,7 @@ static void settle_carriers(struct settling *settling)
 {
 	for (size_t i = 0; i < settling->interfaces->count; i++) {
 		struct ks_guarded *guarded = &settling->interfaces->list[i];
-		__u8 flags = ks_role_flags(guarded->role);
+		__u8 flags = wanted_flags(guarded, guarded->role);
 
 		if (guarded->port.flags == flags)
 			continue;
@@ -408,6 +425,22 @@ static void note_stacked(struct ks_interfaces *interfaces)
 
 /* --- the whole --- */
 
+/* The routers behind each interface: by them answers leave that must not go by the best route. */
+static void store_gateways(struct ks_interfaces *interfaces)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		struct ks_guarded *guarded = &interfaces->list[i];
+		struct ks_addr found[2] = { 0 };
+
+		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV4, &found[0]);
+		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV6, &found[1]);
+		if (!memcmp(found, guarded->port.gateway, sizeof(found)))
+			continue;
+		memcpy(guarded->port.gateway, found, sizeof(found));
+		store_port(interfaces, guarded);
+	}
+}
+
 static void store_facts(struct ks_interfaces *interfaces)
 {
 	struct ks_control *control = ks_kernel_control(interfaces->kernel);
@@ -417,6 +450,7 @@ static void store_facts(struct ks_interfaces *interfaces)
 
 	ks_zone_facts_find(interfaces, &facts);
 	ks_zone_facts_store(&facts, control);
+	store_gateways(interfaces);
 	if (facts.routes_differ && !differed)
 		ks_report("routes may lead elsewhere than a lookup tells (%s): egress decides",
 			  ks_routes_why(&interfaces->routes, why, sizeof(why)));
@@ -426,8 +460,10 @@ static int decide(struct ks_interfaces *interfaces, const struct ks_policy *poli
 {
 	struct ks_role *roles = calloc(interfaces->links.count + 1, sizeof(*roles));
 
-	if (!roles)
+	if (!roles) {
+		ks_report_error("out of memory: interfaces are guarded as they were");
 		return -ENOMEM;
+	}
 	ks_roles_decide(policy, &interfaces->links, roles);
 	free(interfaces->roles);
 	interfaces->roles = roles;
@@ -457,7 +493,7 @@ static int settle(struct ks_interfaces *interfaces, const struct ks_policy *poli
 		if (interfaces->roles[i].kind != KS_ROLE_MEMBER)
 			settle_link(&settling, &interfaces->links.list[i], &interfaces->roles[i]);
 	}
-	if (is_first)
+	if (is_first && interfaces->routes.read_at)
 		settling.err = ks_routes_apply(&interfaces->routes, interfaces->kernel) ?: settling.err;
 	note_stacked(interfaces);
 	store_facts(interfaces);
@@ -512,36 +548,44 @@ static void collect_stray(unsigned ifindex, const struct ks_port *port, void *ar
 		strays->list[strays->count++] = ifindex;
 }
 
+static int release_stray(struct ks_interfaces *interfaces, unsigned ifindex)
+{
+	long at = ks_links_find(&interfaces->links, ifindex);
+	const char *name = at >= 0 ? interfaces->links.list[at].name : "an interface that is gone";
+
+	ks_report("no longer guarded: %s", name);
+	take_programs_off(interfaces, ifindex, name);
+	return ks_kernel_forget_port(interfaces->kernel, ifindex);
+}
+
 /* Entries of the map that an earlier daemon left and that nobody wants. */
 static void release_strays(struct ks_interfaces *interfaces)
 {
 	struct strays strays = { .interfaces = interfaces };
+	int err = 0;
 
-	ks_kernel_each_port(interfaces->kernel, collect_stray, &strays);
-	for (size_t i = 0; i < strays.count; i++) {
-		long at = ks_links_find(&interfaces->links, strays.list[i]);
-		const char *name = at >= 0 ? interfaces->links.list[at].name : "an interface that is gone";
-
-		ks_report("no longer guarded: %s", name);
-		take_programs_off(interfaces, strays.list[i], name);
-		ks_kernel_forget_port(interfaces->kernel, strays.list[i]);
-	}
+	do {
+		strays.count = 0;
+		ks_kernel_each_port(interfaces->kernel, collect_stray, &strays);
+		for (size_t i = 0; i < strays.count; i++)
+			err = release_stray(interfaces, strays.list[i]) ?: err;
+	} while (!err && strays.count == KS_ARRAY_SIZE(strays.list));
+	if (err)
+		ks_report_error("interfaces that are not guarded any more are not forgotten: %s", strerror(-err));
 }
 
 int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy *policy)
 {
-	int err = ks_links_read(
-		&interfaces->links); /* with an error the old list goes on: better than to forget what cannot be seen */
+	int err = ks_links_read(&interfaces->links), routes_err;
 
-	if (!err)
-		err = ks_routes_read(&interfaces->routes);
-	if (err)
+	if (err) /* the old list goes on: better than to forget what cannot be seen */
 		return err;
+	routes_err = ks_routes_read(&interfaces->routes);
 	for (size_t i = 0; i < interfaces->count; i++)
 		interfaces->list[i].checked = false;
 	err = settle(interfaces, policy, true);
 	release_strays(interfaces);
-	return err;
+	return err ?: routes_err;
 }
 
 /* Returns true if the news change what settle() reads. */
@@ -682,6 +726,8 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 	for (size_t i = 0; i < interfaces->count; i++) {
 		struct ks_guarded *guarded = &interfaces->list[i];
 
+		if (guarded->store_error)
+			store_port(interfaces, guarded);
 		if (!ks_role_has_programs(guarded->role))
 			continue;
 		if (guarded->error)

@@ -40,6 +40,7 @@ struct ks_guarded {
 	bool lost; /* somebody took ours off, and they were not seen there since */
 	bool overtaken; /* somebody else's program sees packets before ours */
 	int error; /* 0, or why it has no programs: tried again every second */
+	int store_error; /* 0, or why the map does not have `port`: the same */
 };
 
 struct ks_interfaces {
@@ -80,6 +81,9 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces);
 
 /* How many interfaces have our programs. */
 size_t ks_interfaces_guarded(const struct ks_interfaces *interfaces);
+
+/* Returns true if the programs of this build are on every interface that should have some. */
+bool ks_interfaces_are_attached(const struct ks_interfaces *interfaces);
 
 void ks_interfaces_fini(struct ks_interfaces *interfaces);
 

@@ -339,7 +339,7 @@ static bool may_lack(unsigned program)
 		!ks_bpf_has_netfilter());
 }
 
-/* Whether all that this build pins is there. */
+/* Returns true if all that this build pins is there. */
 static bool is_complete(const struct ks_kernel *kernel)
 {
 	bool complete = true;
@@ -399,7 +399,7 @@ static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeo
 	return err ?: start_sweeper(kernel);
 }
 
-/* What is pinned is not for us, or not all of it: our programs go onto its maps as far as they fit, beside its own. */
+/* The pinned programs are another build's, or not complete: ours are loaded beside them, on their maps as far as they fit. */
 static int load_on_maps(struct ks_kernel *kernel, const struct ks_takeover *takeover)
 {
 	char build[KS_BUILD_TEXT];
@@ -513,10 +513,10 @@ int ks_kernel_forget_old(struct ks_kernel *kernel)
 
 	if (!kernel->pin_dir)
 		return 0;
-	lost = ks_growth_end(kernel);
 	ks_tcx_prune(kernel);
 	ks_kernel_build(build);
-	err = ks_kernel_wait(kernel); /* the old programs may be running still, and need their maps of programs */
+	err = ks_kernel_wait(kernel); /* the old programs may be running still, and write their table */
+	lost = ks_growth_end(kernel);
 	if (!err)
 		err = ks_pin_remove_folders(kernel->pin_dir, build);
 	if (err)

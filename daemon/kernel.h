@@ -174,14 +174,14 @@ void ks_kernel_each_stacked(const struct ks_kernel *kernel,
  * packets: by tcx links (Linux 6.6), else by filters on a clsact qdisc. Ours
  * of before are replaced, and ours that are not first any more are put first,
  * without a packet that is inspected twice or not at all. What others have
- * attached stays. Idempotent. *created (NULL: not wanted) is set to whether a clsact
+ * attached stays. Idempotent. *created (NULL: not wanted) is set to true if a clsact
  * qdisc had to be made. -EADDRINUSE: there is an `ingress` qdisc, and no tcx.
  * With several interfaces attach all ingress hooks first: an egress hook takes
  * what no ingress hook has judged for the box's own.
  */
 int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created);
 
-/* Which hooks of the interface run the programs of this ks_kernel now, first or not. */
+/* The hooks of the interface that run the programs of this ks_kernel now, first or not. */
 unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
 
 /* How our programs sit on an interface. Index 0 is ingress, 1 egress. */

@@ -188,10 +188,7 @@ static int run(int fd)
 }
 
 #define FIB_OFF (-(int)sizeof(struct bpf_fib_lookup)) /* on the stack */
-#define FIB_WORD(at)                                                                            \
-	{                                                                                       \
-		.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = FIB_OFF + (at) \
-	}
+#define FIB_WORD(at) { .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = FIB_OFF + (at) }
 
 /*
  * Asked by a lookup instead of the version, because distributions port such

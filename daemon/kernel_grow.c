@@ -12,6 +12,7 @@
  * What both tables have moved on meanwhile keeps what the new one says.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -93,7 +94,7 @@ int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover
 
 	if (!growth)
 		return -ENOMEM;
-	growth->old_fd = dup(old_table);
+	growth->old_fd = fcntl(old_table, F_DUPFD_CLOEXEC, 3);
 	growth->table_fd = kernel->maps[KS_MAP_TABLE];
 	growth->counts_fd = kernel->maps[KS_MAP_COUNTS];
 	growth->copy.from_buckets = takeover->old.buckets;

@@ -10,22 +10,22 @@
 #include "kernel_priv.h"
 #include "netlink.h"
 
-int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_role role)
+int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_hook_variant variant)
 {
-	static const enum ks_kernel_program table[KS_AT_MAX][KS_ROLE_MAX] = {
+	static const enum ks_kernel_program table[KS_AT_MAX][KS_VARIANT_MAX] = {
 		[KS_AT_INGRESS] = {
-			[KS_ROLE_OWN] = KS_PROGRAM_TC_INGRESS,
-			[KS_ROLE_FIRST] = KS_PROGRAM_FIRST_INGRESS,
-			[KS_ROLE_LATER] = KS_PROGRAM_LATER_INGRESS,
+			[KS_VARIANT_OWN] = KS_PROGRAM_TC_INGRESS,
+			[KS_VARIANT_FIRST] = KS_PROGRAM_FIRST_INGRESS,
+			[KS_VARIANT_LATER] = KS_PROGRAM_LATER_INGRESS,
 		},
 		[KS_AT_EGRESS] = {
-			[KS_ROLE_OWN] = KS_PROGRAM_TC_EGRESS,
-			[KS_ROLE_FIRST] = KS_PROGRAM_FIRST_EGRESS,
-			[KS_ROLE_LATER] = KS_PROGRAM_LATER_EGRESS,
+			[KS_VARIANT_OWN] = KS_PROGRAM_TC_EGRESS,
+			[KS_VARIANT_FIRST] = KS_PROGRAM_FIRST_EGRESS,
+			[KS_VARIANT_LATER] = KS_PROGRAM_LATER_EGRESS,
 		},
 	};
 
-	return kernel->programs[table[at][role]];
+	return kernel->programs[table[at][variant]];
 }
 
 /* Without a directory to pin them in, links would end with this process. */
@@ -70,8 +70,8 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
 	for (unsigned at = 0; at < KS_AT_MAX; at++)
 		(state->tcx ? ks_tcx_state : ks_clsact_state)(kernel, ifindex, at, &state->present[at],
 							      &state->first[at]);
-	state->shared = state->tcx && (ks_tcx_has_others(ifindex, KS_AT_INGRESS) ||
-				       ks_netlink_has_ingress_filters(ifindex) > 0);
+	state->shared = state->tcx &&
+			(ks_tcx_has_others(ifindex, KS_AT_INGRESS) || ks_netlink_has_ingress_filters(ifindex) > 0);
 	return 0;
 }
 

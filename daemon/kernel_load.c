@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "kernel_bpf.h"
@@ -110,7 +111,7 @@ static int map_info(int fd, struct bpf_map_info *info)
 	return bpf_obj_get_info_by_fd(fd, info, &length) ? -errno : 0;
 }
 
-/* Whether the maps inside of a map of maps have our shape; where there are none, nobody says that they have. */
+/* Returns true if the maps inside of a map of maps have our shape, and there are some. */
 static bool has_inner_shape(struct bpf_map *map, int fd)
 {
 	const struct bpf_map *inner = bpf_map__inner_map(map);
@@ -238,12 +239,23 @@ static void prepare_backstop(const struct bpf_object *object, bool test_mode)
 	}
 }
 
+/* Whether the running kernel has a function that programs may call. */
+static bool kernel_has(const char *function)
+{
+	struct btf *types = btf__load_vmlinux_btf();
+	bool found = types && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0;
+
+	btf__free(types);
+	return found;
+}
+
 static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
 			 const int *reuse)
 {
 	int err;
 
 	skeleton->rodata->ks_test_mode = opts->test_mode;
+	skeleton->rodata->ks_has_kernel_skb = kernel_has("bpf_cast_to_kern_ctx");
 	if (opts->tc_only)
 		leave_xdp_out(skeleton->obj);
 	prepare_backstop(skeleton->obj, opts->test_mode);

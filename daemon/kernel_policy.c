@@ -178,25 +178,44 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	return 0;
 }
 
-/* Puts the port into its place of the near map, or with NULL takes it out, unless another interface is there. */
+static int near_port_store(const struct ks_kernel *kernel, __u32 place, const struct ks_near_port *near)
+{
+	return bpf_map_update_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, near, BPF_ANY) ? -errno : 0;
+}
+
+/*
+ * Puts the port into its place of the near map, or with NULL takes it out, unless another interface is there. An entry of an
+ * array is written octet by octet while programs read it, so they are sent to the other map meanwhile.
+ */
 static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
 {
 	__u32 place = ifindex % KS_NEAR_PORTS;
 	struct ks_near_port near;
+	int err;
 
 	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, &near))
 		return -errno;
 	if (near.ifindex != ifindex && (near.ifindex || !port))
 		return 0;
-	near = port ? (struct ks_near_port){ .ifindex = ifindex, .port = *port } : (struct ks_near_port){ 0 };
-	return bpf_map_update_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, &near, BPF_ANY) ? -errno : 0;
+	near.ifindex = 0;
+	err = near_port_store(kernel, place, &near);
+	if (err || !port)
+		return err;
+	near.port = *port;
+	err = near_port_store(kernel, place, &near);
+	near.ifindex = ifindex;
+	return err ?: near_port_store(kernel, place, &near);
 }
 
 int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
 {
-	if (bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY))
-		return -errno;
-	return near_port_set(kernel, ifindex, port);
+	int err = bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY) ? -errno : 0;
+
+	if (!err)
+		err = near_port_set(kernel, ifindex, port);
+	if (err)
+		ks_kernel_complain("the programs cannot be told of interface %u: %s", ifindex, strerror(-err));
+	return err;
 }
 
 int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex)

@@ -104,10 +104,10 @@ int ks_pin_remove_folders(const char *pin_dir, const char *keep); /* keep NULL: 
 
 enum { KS_AT_INGRESS, KS_AT_EGRESS, KS_AT_MAX };
 
-/* What sits on a hook: our program, or one of those that keep it covered while ours is moved (bpf/hook.bpf.c). */
-enum ks_role { KS_ROLE_OWN, KS_ROLE_FIRST, KS_ROLE_LATER, KS_ROLE_MAX };
+/* The programs that a hook may run: ours, or one of those that keep it covered while ours is moved (bpf/hook.bpf.c). */
+enum ks_hook_variant { KS_VARIANT_OWN, KS_VARIANT_FIRST, KS_VARIANT_LATER, KS_VARIANT_MAX };
 
-int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_role role);
+int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_hook_variant variant);
 
 int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
 int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at);
@@ -119,7 +119,7 @@ int ks_clsact_prepare(unsigned ifindex, bool *created);
 int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
 int ks_clsact_detach(unsigned ifindex, unsigned at);
 void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
-bool ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at); /* if there is one of ours */
+int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at); /* 1; 0: no filter of ours */
 void ks_clsact_remove_if_empty(unsigned ifindex);
 
 const char *ks_kernel_map_name(enum ks_kernel_map map);

@@ -93,7 +93,7 @@ static __u32 query(unsigned ifindex, unsigned at, __u32 handle)
 	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
 }
 
-/* Which of our handles has a filter; -1: none. */
+/* Returns the place in `handles` of the one that has a filter, -1 without one. */
 static int find(unsigned ifindex, unsigned at, __u32 *program)
 {
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(handles); i++) {
@@ -117,20 +117,20 @@ void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned 
 	__u32 program;
 	int n = find(ifindex, at, &program);
 
-	*present = n >= 0 && program == ks_bpf_program_id(ks_hook_program(kernel, at, KS_ROLE_OWN));
+	*present = n >= 0 && program == ks_bpf_program_id(ks_hook_program(kernel, at, KS_VARIANT_OWN));
 	*first = *present && is_first(ifindex, at, handles[n]);
 }
 
 /* hook.bpf.c explains the steps. */
 static int move(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, __u32 from, __u32 to)
 {
-	int err = put(ifindex, at, from, ks_hook_program(kernel, at, KS_ROLE_LATER));
+	int err = put(ifindex, at, from, ks_hook_program(kernel, at, KS_VARIANT_LATER));
 
 	if (!err)
-		err = put(ifindex, at, to, ks_hook_program(kernel, at, KS_ROLE_FIRST));
+		err = put(ifindex, at, to, ks_hook_program(kernel, at, KS_VARIANT_FIRST));
 	if (!err)
 		err = drop(ifindex, at, from);
-	return err ?: put(ifindex, at, to, ks_hook_program(kernel, at, KS_ROLE_OWN));
+	return err ?: put(ifindex, at, to, ks_hook_program(kernel, at, KS_VARIANT_OWN));
 }
 
 int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
@@ -139,16 +139,18 @@ int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned 
 	int n = find(ifindex, at, &program);
 
 	if (n < 0 || is_first(ifindex, at, handles[n]))
-		return put(ifindex, at, handles[n < 0 ? 0 : n], ks_hook_program(kernel, at, KS_ROLE_OWN));
+		return put(ifindex, at, handles[n < 0 ? 0 : n], ks_hook_program(kernel, at, KS_VARIANT_OWN));
 	return move(kernel, ifindex, at, handles[n], handles[!n]);
 }
 
-bool ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
+int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
 	__u32 program;
 	int n = find(ifindex, at, &program);
 
-	return n >= 0 && !put(ifindex, at, handles[n], ks_hook_program(kernel, at, KS_ROLE_LATER));
+	if (n < 0)
+		return 0;
+	return put(ifindex, at, handles[n], ks_hook_program(kernel, at, KS_VARIANT_LATER)) ?: 1;
 }
 
 int ks_clsact_detach(unsigned ifindex, unsigned at)

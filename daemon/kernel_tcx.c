@@ -57,7 +57,7 @@ static bool is_first(unsigned ifindex, unsigned at, __u32 program)
 
 void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first)
 {
-	__u32 ids[KS_TCX_PROGRAMS_MAX], own = ks_bpf_program_id(ks_hook_program(kernel, at, KS_ROLE_OWN));
+	__u32 ids[KS_TCX_PROGRAMS_MAX], own = ks_bpf_program_id(ks_hook_program(kernel, at, KS_VARIANT_OWN));
 	unsigned count = KS_TCX_PROGRAMS_MAX;
 
 	*present = *first = false;
@@ -83,9 +83,9 @@ static int complain(unsigned ifindex, unsigned at, int err)
 }
 
 /* Makes the first link of the hook and pins it in place of the one that was. Returns it, or -errno. */
-static int put_first(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, enum ks_role role)
+static int put_first(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, enum ks_hook_variant variant)
 {
-	int fd = ks_bpf_tcx_attach(ks_hook_program(kernel, at, role), ifindex, attach_types[at]);
+	int fd = ks_bpf_tcx_attach(ks_hook_program(kernel, at, variant), ifindex, attach_types[at]);
 	char name[KS_LINK_NAME];
 	int err;
 
@@ -99,41 +99,49 @@ static int put_first(const struct ks_kernel *kernel, unsigned ifindex, unsigned 
 	return err;
 }
 
+/* Our program replaces what is in the link, once no filter of ours is left behind it. */
+static int take_over(unsigned ifindex, unsigned at, int link, int own)
+{
+	int err = ks_clsact_detach(ifindex, at) ?: ks_bpf_link_update(link, own);
+
+	return err ? complain(ifindex, at, err) : 0;
+}
+
 /* A hook without a link of ours. A filter that clsact has of us goes; hook.bpf.c explains the steps. */
 static int attach_new(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
-	bool by_clsact = ks_clsact_step_back(kernel, ifindex, at);
-	int fd = put_first(kernel, ifindex, at, by_clsact ? KS_ROLE_FIRST : KS_ROLE_OWN), err = 0;
+	int by_clsact = ks_clsact_step_back(kernel, ifindex, at), fd, err = 0;
 
+	if (by_clsact < 0)
+		return by_clsact;
+	fd = put_first(kernel, ifindex, at, by_clsact ? KS_VARIANT_FIRST : KS_VARIANT_OWN);
 	if (fd < 0)
 		return fd;
-	if (by_clsact) {
-		ks_clsact_detach(ifindex, at);
-		err = ks_bpf_link_update(fd, ks_hook_program(kernel, at, KS_ROLE_OWN));
-	}
+	if (by_clsact)
+		err = take_over(ifindex, at, fd, ks_hook_program(kernel, at, KS_VARIANT_OWN));
 	close(fd);
-	return err ? complain(ifindex, at, err) : 0;
+	return err;
 }
 
 /* Somebody is before our link. A link cannot be moved, so another one takes its place. */
 static int move(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, int old)
 {
-	int err = ks_bpf_link_update(old, ks_hook_program(kernel, at, KS_ROLE_LATER)), new;
+	int err = ks_bpf_link_update(old, ks_hook_program(kernel, at, KS_VARIANT_LATER)), new;
 
 	if (err)
 		return complain(ifindex, at, err);
-	new = put_first(kernel, ifindex, at, KS_ROLE_FIRST);
+	new = put_first(kernel, ifindex, at, KS_VARIANT_FIRST);
 	if (new < 0) /* still guarded, but not first: it is tried again */
 		return new;
 	ks_bpf_link_detach(old);
-	err = ks_bpf_link_update(new, ks_hook_program(kernel, at, KS_ROLE_OWN));
+	err = ks_bpf_link_update(new, ks_hook_program(kernel, at, KS_VARIANT_OWN));
 	close(new);
 	return err ? complain(ifindex, at, err) : 0;
 }
 
 int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
-	int own = ks_hook_program(kernel, at, KS_ROLE_OWN);
+	int own = ks_hook_program(kernel, at, KS_VARIANT_OWN);
 	__u32 program;
 	int fd = link_get(kernel->pin_dir, ifindex, at, &program), err = 0;
 
@@ -142,7 +150,7 @@ int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 	if (!is_first(ifindex, at, program))
 		err = move(kernel, ifindex, at, fd);
 	else if (program != ks_bpf_program_id(own))
-		err = ks_bpf_link_update(fd, own);
+		err = take_over(ifindex, at, fd, own);
 	close(fd);
 	return err;
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "netlink_priv.h"
 
 #define KS_BUFFER 32768
+#define KS_DUMP_TRIES 16 /* while interfaces come and go all the time */
 #define KS_BACKLOG (4 << 20) /* bytes of news that may wait while the daemon is busy */
 
 static int open_socket(bool blocks)
@@ -62,12 +64,16 @@ int ks_netlink_open(bool news)
 	return ks_netlink_socket(news ? groups : NULL);
 }
 
-/* Calls fn for the messages of a datagram. Returns 1 when the reply is over, 0 if more follows, -errno. */
-static int each_message(const void *buffer, int length, ks_message_fn *fn, void *arg)
+/*
+ * Calls fn for the messages of a datagram. Returns 1 when the reply is over, 0 if more follows, -errno. Clears *whole if
+ * something changed while the kernel wrote the reply, so that parts may be missing.
+ */
+static int each_message(const void *buffer, int length, ks_message_fn *fn, void *arg, bool *whole)
 {
 	const struct nlmsghdr *message = buffer;
 
 	for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
+		*whole &= !(message->nlmsg_flags & NLM_F_DUMP_INTR);
 		if (message->nlmsg_type == NLMSG_DONE)
 			return 1;
 		if (message->nlmsg_type == NLMSG_ERROR)
@@ -77,7 +83,7 @@ static int each_message(const void *buffer, int length, ks_message_fn *fn, void 
 	return 0;
 }
 
-static int read_reply(int fd, ks_message_fn *fn, void *arg)
+static int read_reply(int fd, ks_message_fn *fn, void *arg, bool *whole)
 {
 	char buffer[KS_BUFFER] __attribute__((aligned(8)));
 	int result = 0;
@@ -89,26 +95,69 @@ static int read_reply(int fd, ks_message_fn *fn, void *arg)
 			continue;
 		if (n < 0)
 			return -errno;
-		result = each_message(buffer, (int)n, fn, arg);
+		result = each_message(buffer, (int)n, fn, arg, whole);
 	}
 	return result < 0 ? result : 0;
 }
 
-int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *arg)
+static int dump(const void *request, size_t size, ks_message_fn *fn, void *arg, bool *whole)
 {
 	int fd = ks_netlink_socket(NULL);
 	int err;
 
+	*whole = true;
 	if (fd < 0)
 		return fd;
-	err = send(fd, request, size, 0) == (ssize_t)size ? read_reply(fd, fn, arg) : -errno;
+	err = send(fd, request, size, 0) == (ssize_t)size ? read_reply(fd, fn, arg, whole) : -errno;
 	close(fd);
 	return err;
+}
+
+int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *arg)
+{
+	bool whole;
+
+	return dump(request, size, fn, arg, &whole);
+}
+
+/* Entries of a reply that is read anew until it is whole. */
+struct gathered {
+	char *list;
+	size_t entry_size;
+	size_t count;
+	int err;
+};
+
+static void gather(struct gathered *gathered, const void *entry)
+{
+	char *list = reallocarray(gathered->list, gathered->count + 1, gathered->entry_size);
+
+	if (!list) {
+		gathered->err = -ENOMEM;
+		return;
+	}
+	gathered->list = list;
+	memcpy(list + gathered->count++ * gathered->entry_size, entry, gathered->entry_size);
+}
+
+static int dump_whole(const void *request, size_t size, ks_message_fn *fn, void *arg, struct gathered *gathered)
+{
+	for (unsigned i = 0; i < KS_DUMP_TRIES; i++) {
+		bool whole;
+		int err;
+
+		gathered->count = 0;
+		err = dump(request, size, fn, arg, &whole) ?: gathered->err;
+		if (err || whole)
+			return err;
+	}
+	return -EAGAIN;
 }
 
 int ks_netlink_read(int fd, ks_message_fn *fn, void *arg)
 {
 	char buffer[KS_BUFFER] __attribute__((aligned(8)));
+	bool whole;
 
 	for (;;) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
@@ -117,7 +166,7 @@ int ks_netlink_read(int fd, ks_message_fn *fn, void *arg)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
-		each_message(buffer, (int)n, fn, arg);
+		each_message(buffer, (int)n, fn, arg, &whole);
 	}
 }
 
@@ -147,7 +196,11 @@ static unsigned number_of(const struct rtattr *attr)
 	return number;
 }
 
-static void read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
+/*
+ * Returns false if the message does not describe the interface: wireless drivers tell of scans and access points in messages
+ * that have nothing but the name, neither a master nor a MAC address (net/wireless/wext-core.c).
+ */
+static bool read_attributes(const struct nlmsghdr *message, const struct ifinfomsg *info,
 			    struct ks_interface *interface)
 {
 	const struct rtattr *attr = IFLA_RTA(info);
@@ -155,6 +208,8 @@ static void read_attributes(const struct nlmsghdr *message, const struct ifinfom
 	bool elsewhere = false;
 
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == IFLA_WIRELESS)
+			return false;
 		if (attr->rta_type == IFLA_IFNAME)
 			snprintf(interface->name, sizeof(interface->name), "%.*s", (int)RTA_PAYLOAD(attr),
 				 (const char *)RTA_DATA(attr));
@@ -172,6 +227,7 @@ static void read_attributes(const struct nlmsghdr *message, const struct ifinfom
 	}
 	if (elsewhere || interface->lower == interface->ifindex)
 		interface->lower = 0;
+	return true;
 }
 
 static int read_link(const struct nlmsghdr *message, void *arg)
@@ -186,8 +242,8 @@ static int read_link(const struct nlmsghdr *message, void *arg)
 	interface.up = info->ifi_flags & IFF_UP;
 	interface.loopback = info->ifi_type == ARPHRD_LOOPBACK;
 	interface.layer3 = info->ifi_type != ARPHRD_ETHER && info->ifi_type != ARPHRD_LOOPBACK;
-	read_attributes(message, info, &interface);
-	reader->fn(&interface, reader->arg);
+	if (read_attributes(message, info, &interface))
+		reader->fn(&interface, reader->arg);
 	return 0;
 }
 
@@ -303,9 +359,15 @@ static int read_address(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+static void gather_address(const struct ks_interface_address *address, void *arg)
+{
+	gather(arg, address);
+}
+
 int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg)
 {
-	struct address_reader reader = { .fn = fn, .arg = arg, .ifindex = ifindex };
+	struct gathered gathered = { .entry_size = sizeof(struct ks_interface_address) };
+	struct address_reader reader = { .fn = gather_address, .arg = &gathered, .ifindex = ifindex };
 	struct {
 		struct nlmsghdr header;
 		struct ifaddrmsg info;
@@ -315,12 +377,23 @@ int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return ks_netlink_dump(&request, sizeof(request), read_address, &reader);
+	int err = dump_whole(&request, sizeof(request), read_address, &reader, &gathered);
+
+	for (size_t i = 0; !err && i < gathered.count; i++)
+		fn(&((const struct ks_interface_address *)(const void *)gathered.list)[i], arg);
+	free(gathered.list);
+	return err;
+}
+
+static void gather_interface(const struct ks_interface *interface, void *arg)
+{
+	gather(arg, interface);
 }
 
 int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
 {
-	struct link_reader reader = { .fn = fn, .arg = arg };
+	struct gathered gathered = { .entry_size = sizeof(struct ks_interface) };
+	struct link_reader reader = { .fn = gather_interface, .arg = &gathered };
 	struct {
 		struct nlmsghdr header;
 		struct ifinfomsg info;
@@ -330,7 +403,12 @@ int ks_netlink_each_interface(ks_interface_fn *fn, void *arg)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
-	return ks_netlink_dump(&request, sizeof(request), read_any, &reader);
+	int err = dump_whole(&request, sizeof(request), read_any, &reader, &gathered);
+
+	for (size_t i = 0; !err && i < gathered.count; i++)
+		fn(&((const struct ks_interface *)(const void *)gathered.list)[i], arg);
+	free(gathered.list);
+	return err;
 }
 
 int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg)
@@ -381,6 +459,22 @@ int ks_netlink_route(const void *address, size_t size, unsigned *ifindex)
 	return 0;
 }
 
+/* Asks for the qdiscs of an interface, or with a parent for the filters below it. */
+static int dump_tc(unsigned short type, unsigned ifindex, __u32 parent, ks_message_fn *fn, void *arg)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg info;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = type,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parent },
+	};
+
+	return ks_netlink_dump(&request, sizeof(request), fn, arg);
+}
+
 struct qdisc_reader {
 	unsigned ifindex;
 	bool is_ingress;
@@ -405,17 +499,8 @@ static int read_qdisc(const struct nlmsghdr *message, void *arg)
 int ks_netlink_has_ingress_qdisc(unsigned ifindex)
 {
 	struct qdisc_reader reader = { .ifindex = ifindex };
-	struct {
-		struct nlmsghdr header;
-		struct tcmsg info;
-	} request = {
-		.header = { .nlmsg_len = sizeof(request),
-			    .nlmsg_type = RTM_GETQDISC,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex },
-	};
 
-	return ks_netlink_dump(&request, sizeof(request), read_qdisc, &reader) ?: reader.is_ingress;
+	return dump_tc(RTM_GETQDISC, ifindex, 0, read_qdisc, &reader) ?: reader.is_ingress;
 }
 
 /* Only chain 0 is entered by itself. */
@@ -449,20 +534,10 @@ static int take_first_filter(const struct nlmsghdr *message, void *arg)
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first)
 {
-	struct {
-		struct nlmsghdr header;
-		struct tcmsg info;
-	} request = {
-		.header = { .nlmsg_len = sizeof(request),
-			    .nlmsg_type = RTM_GETTFILTER,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.info = { .tcm_family = AF_UNSPEC,
-			  .tcm_ifindex = (int)ifindex,
-			  .tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS) },
-	};
+	__u32 parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 
 	memset(first, 0, sizeof(*first));
-	return ks_netlink_dump(&request, sizeof(request), take_first_filter, first);
+	return dump_tc(RTM_GETTFILTER, ifindex, parent, take_first_filter, first);
 }
 
 /* The kernel also lists a header for each (priority, protocol) without a handle: only filters have TCA_OPTIONS. */
@@ -479,17 +554,7 @@ static int count_filter(const struct nlmsghdr *message, void *arg)
 /* Adds the filters below a parent to *count. */
 static int count_below(unsigned ifindex, __u32 parent, int *count)
 {
-	struct {
-		struct nlmsghdr header;
-		struct tcmsg info;
-	} request = {
-		.header = { .nlmsg_len = sizeof(request),
-			    .nlmsg_type = RTM_GETTFILTER,
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.info = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_parent = parent },
-	};
-
-	return ks_netlink_dump(&request, sizeof(request), count_filter, count);
+	return dump_tc(RTM_GETTFILTER, ifindex, parent, count_filter, count);
 }
 
 int ks_netlink_count_filters(unsigned ifindex)

@@ -44,13 +44,13 @@ typedef void ks_address_fn(const struct ks_interface_address *address, void *arg
 /* Opens a socket; with `news` it hears of interfaces, addresses and tc filters and does not block. Returns it, or -errno. */
 int ks_netlink_open(bool news);
 
-/* Calls fn for every interface. */
+/* Calls fn for every interface. -EAGAIN: they change faster than they can be read. */
 int ks_netlink_each_interface(ks_interface_fn *fn, void *arg);
 
 /*
  * Calls fn for the addresses of an interface (0: of all) that are of use to
  * others, in the kernel's order: no link-local IPv6 ones, none whose uniqueness is not
- * known yet.
+ * known yet. -EAGAIN as above.
  */
 int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg);
 
@@ -78,7 +78,7 @@ struct ks_first_filter {
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first);
 
-/* Whether an interface has tc filters at ingress, on a clsact or an ingress qdisc: 1, 0, or -errno. */
+/* Returns 1 if an interface has tc filters at ingress, on a clsact or an ingress qdisc, 0 if not, or -errno. */
 int ks_netlink_has_ingress_filters(unsigned ifindex);
 
 /* Number of tc filters on the clsact qdisc of an interface, both directions, or -errno. */

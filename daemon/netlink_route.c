@@ -18,7 +18,8 @@
 int ks_netlink_open_routes(void)
 {
 	static const unsigned groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
-					   RTNLGRP_IPV6_RULE,  RTNLGRP_NEXTHOP,	   0 };
+					   RTNLGRP_IPV6_RULE,  RTNLGRP_NEXTHOP,	   RTNLGRP_IPV4_NETCONF,
+					   RTNLGRP_IPV6_NETCONF, 0 };
 
 	return ks_netlink_socket(groups);
 }
@@ -72,6 +73,14 @@ struct route_attributes {
 	bool has_gateway;
 };
 
+static void take_gateway(const struct rtattr *attr, unsigned family, struct ks_addr *gateway)
+{
+	size_t size = family == KS_IPV4 ? 4 : 16;
+
+	if (RTA_PAYLOAD(attr) == size)
+		memcpy(gateway->b + sizeof(*gateway) - size, RTA_DATA(attr), size);
+}
+
 static void read_attributes(const struct nlmsghdr *message, struct ks_route *route, struct route_attributes *attributes)
 {
 	const struct rtmsg *info = NLMSG_DATA(message);
@@ -98,6 +107,8 @@ static void read_attributes(const struct nlmsghdr *message, struct ks_route *rou
 			route->nexthop = number_of(attr);
 			break;
 		case RTA_GATEWAY:
+			take_gateway(attr, route->family, &route->gateway);
+			/* fall through */
 		case RTA_VIA:
 			attributes->has_gateway = true;
 			break;
@@ -121,6 +132,18 @@ static unsigned count_hops(const struct rtattr *hops)
 	return count;
 }
 
+static void read_hop_gateway(const struct rtnexthop *hop, struct ks_route *route)
+{
+	const struct rtattr *attr = RTNH_DATA(hop);
+	int length = (int)hop->rtnh_len - (int)sizeof(*hop);
+
+	memset(&route->gateway, 0, sizeof(route->gateway));
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == RTA_GATEWAY)
+			take_gateway(attr, route->family, &route->gateway);
+	}
+}
+
 static void tell_hops(const struct route_reader *reader, struct ks_route *route, const struct rtattr *hops)
 {
 	const struct rtnexthop *hop = RTA_DATA(hops);
@@ -128,6 +151,7 @@ static void tell_hops(const struct route_reader *reader, struct ks_route *route,
 
 	while (RTNH_OK(hop, length) && hop->rtnh_len >= sizeof(*hop)) {
 		route->ifindex = (unsigned)hop->rtnh_ifindex;
+		read_hop_gateway(hop, route);
 		if (!(hop->rtnh_flags & RTNH_F_DEAD))
 			reader->fn(route, reader->arg);
 		route->replaces = false; /* by its first hop already */
@@ -203,6 +227,8 @@ static int read_any(const struct nlmsghdr *message, void *arg)
 	case RTM_DELRULE:
 	case RTM_NEWNEXTHOP:
 	case RTM_DELNEXTHOP:
+	case RTM_NEWNETCONF: /* of forwarding too, that of multicast among them */
+	case RTM_DELNETCONF:
 		reader->others = true;
 		return 0;
 	}
@@ -320,7 +346,7 @@ static int read_nexthop(const struct nlmsghdr *message, void *arg)
 	const struct nhmsg *info = NLMSG_DATA(message);
 	const struct rtattr *attr = (const struct rtattr *)((const char *)info + NLMSG_ALIGN(sizeof(*info)));
 	int length = (int)message->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*info));
-	struct ks_nexthop nexthop = { 0 };
+	struct ks_nexthop nexthop = { .family = info->nh_family == AF_INET ? KS_IPV4 : KS_IPV6 };
 
 	if (message->nlmsg_type != RTM_NEWNEXTHOP || length < 0)
 		return 0;
@@ -329,6 +355,8 @@ static int read_nexthop(const struct nlmsghdr *message, void *arg)
 			nexthop.id = number_of(attr);
 		else if (attr->rta_type == NHA_OIF)
 			nexthop.ifindex = number_of(attr);
+		else if (attr->rta_type == NHA_GATEWAY)
+			take_gateway(attr, nexthop.family, &nexthop.gateway);
 		else if (attr->rta_type == NHA_GROUP)
 			read_group(attr, &nexthop);
 	}

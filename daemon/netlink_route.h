@@ -35,6 +35,7 @@ struct ks_route {
 	__u32 nexthop; /* id of a next hop object, where the kernel does not say what that is; 0: ifindex is set */
 	unsigned ifindex;
 	struct ks_addr addr;
+	struct ks_addr gateway; /* zeros: none, or one of the other family */
 };
 
 typedef void ks_route_fn(const struct ks_route *route, void *arg);
@@ -44,6 +45,8 @@ typedef void ks_route_fn(const struct ks_route *route, void *arg);
 struct ks_nexthop {
 	__u32 id;
 	unsigned ifindex;
+	struct ks_addr gateway; /* zeros: none */
+	__u8 family; /* of the gateway, as far as it is known */
 	unsigned member_count; /* of a group; the ids of more than KS_NEXTHOP_MEMBERS are left out */
 	__u32 members[KS_NEXTHOP_MEMBERS];
 };
@@ -78,7 +81,8 @@ int ks_netlink_open_routes(void);
 int ks_netlink_each_route(ks_route_fn *fn, void *arg);
 
 /*
- * Reads the news that wait on a socket. fn hears of routes; *others is set when rules or next hop objects changed.
+ * Reads the news that wait on a socket. fn hears of routes; *others is set when rules, next hop objects or what is
+ * forwarded changed.
  * -ENOBUFS: some were lost.
  */
 int ks_netlink_read_routes(int fd, ks_route_fn *fn, void *arg, bool *others);

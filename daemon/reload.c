@@ -253,11 +253,12 @@ static int load_aside(struct ks_daemon *daemon, const char *path, struct ks_poli
 	if (loading.err)
 		return loading.err;
 	*policy = loading.policy;
-	ks_own_addresses_fill(*policy); /* news of addresses that came meanwhile went to the old one */
+	if (ks_own_addresses_fill(*policy) < 0) /* news of addresses that came meanwhile went to the old one */
+		daemon->addresses_wait = true;
 	return 0;
 }
 
-/* What is installed now names the file from here on. */
+/* The path of the policy that is installed now. */
 static void adopt_path(struct ks_daemon *daemon, char *path)
 {
 	free(daemon->policy_path);

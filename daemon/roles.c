@@ -129,7 +129,7 @@ static void inherit_from_vrf(const struct census *census, long at)
 		census->roles[at].zone = census->roles[master].zone;
 }
 
-/* What has a master: a port if the master is a carrier, else guarded through it. */
+/* An interface with a master is a port if that is a carrier, else guarded through it. */
 static void decide_below(const struct census *census, long at)
 {
 	long trunk = trunk_of(census, at), root = root_of(census, at);

@@ -378,6 +378,46 @@ void ks_routes_each_default(const struct ks_routes *routes, void (*fn)(unsigned 
 	}
 }
 
+/* The gateway of a route by an interface, if that is what the route leads to. */
+static const struct ks_addr *gateway_by(const struct ks_routes *routes, const struct ks_route *route, unsigned ifindex)
+{
+	const struct ks_nexthop *nexthop = route->nexthop ? find_nexthop(routes, route->nexthop) : NULL;
+
+	if (!nexthop)
+		return route->ifindex == ifindex ? &route->gateway : NULL;
+	if (nexthop->ifindex == ifindex)
+		return &nexthop->gateway;
+	for (unsigned i = 0; i < KS_MIN(nexthop->member_count, (unsigned)KS_NEXTHOP_MEMBERS); i++) {
+		const struct ks_nexthop *member = find_nexthop(routes, nexthop->members[i]);
+
+		if (member && member->ifindex == ifindex)
+			return &member->gateway;
+	}
+	return NULL;
+}
+
+bool ks_routes_gateway(const struct ks_routes *routes, unsigned ifindex, unsigned family, struct ks_addr *gateway)
+{
+	const struct ks_addr *best = NULL;
+	__u32 metric = 0;
+
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct ks_route *route = &routes->list[i];
+		const struct ks_addr *by;
+
+		if (route->kind != KS_ROUTE_DEFAULT || route->family != family || (best && route->metric >= metric))
+			continue;
+		by = gateway_by(routes, route, ifindex);
+		if (by && (by->d[0] | by->d[1])) {
+			best = by;
+			metric = route->metric;
+		}
+	}
+	if (best)
+		*gateway = *best;
+	return best;
+}
+
 static void print_rules(unsigned rules, FILE *out)
 {
 	static const char *const names[] = {

@@ -63,6 +63,12 @@ int ks_routes_apply(struct ks_routes *routes, struct ks_kernel *kernel);
 /* Calls fn with each interface that a default route leads to; some may come several times. */
 void ks_routes_each_default(const struct ks_routes *routes, void (*fn)(unsigned ifindex, void *arg), void *arg);
 
+/*
+ * The router of a family that the best default route by an interface names, for packets that must leave by it. Returns
+ * false if there is none, or the route needs no router.
+ */
+bool ks_routes_gateway(const struct ks_routes *routes, unsigned ifindex, unsigned family, struct ks_addr *gateway);
+
 /* Why routes may differ from a lookup at ingress: "rules by mark, uid; several next hops". "" if they cannot. */
 const char *ks_routes_why(const struct ks_routes *routes, char *text, size_t size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the programs must know of the zones as a whole: which exist, which are outside, an interface of each. */
+/* Facts about all zones that the programs need: which exist, which are outside, an interface of each. */
 #ifndef KS_DAEMON_ZONE_FACTS_H
 #define KS_DAEMON_ZONE_FACTS_H
 

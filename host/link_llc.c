@@ -40,7 +40,7 @@
 #define WIFI_QOS_SIZE 2U
 #define WIFI_HT_SIZE 4U
 #define WIFI_AGGREGATE 0x80
-#define WIFI_ADDRESS(n) (4U + ((n)-1U) * KS_MAC_SIZE) /* the first three */
+#define WIFI_ADDRESS(n) (4U + ((n) - 1U) * KS_MAC_SIZE) /* the first three */
 
 #define RADIOTAP_SIZE 4U
 #define RADIOTAP_LENGTH_OFF 2U

@@ -14,6 +14,8 @@
 
 #define READ_TRIES 16 /* a writer holds a slot for well under a microsecond */
 #define CLAIM_TRIES 1000
+#define INSERT_TRIES 8
+#define SLOT_VERSIONS 2 /* a claim and its release */
 #define BUCKET_LOW 3 /* as in table_insert.c: a bucket with so few entries takes another one */
 #define PLACES_MAX KS_HELPER_EXPECTED
 
@@ -92,14 +94,51 @@ static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 place)
 	return &copy->to[ref.bucket].slot[ref.slot];
 }
 
-static bool slot_put(struct ks_slot *to, const struct ks_slot *entry, __u32 version)
+/* The slot is claimed: fills it and gives it back. */
+static void slot_store(struct ks_slot *to, const struct ks_slot *entry, __u32 version)
 {
-	if (!slot_claim(to, version))
-		return false;
 	to->key = entry->key;
 	to->flow = entry->flow;
 	to->flow.version = version + 1;
 	slot_release(to);
+}
+
+/* The state that is counted among the half-open ones; NONE of what is no flow. */
+static __u32 flow_state(const struct ks_slot *slot)
+{
+	return entry_is_flow(&slot->key, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
+}
+
+/* Writes a copy anew that has `version`. Returns false if somebody else has written to it. */
+static bool slot_update(struct ks_table_counts *counts, struct ks_slot *to, const struct ks_slot *entry, __u32 version)
+{
+	if (!slot_claim(to, version))
+		return false;
+	ks_fetch_add(entry_counter(counts, &to->key, to->flow.state), -1);
+	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
+	half_open_account(counts, flow_state(to), flow_state(entry));
+	slot_store(to, entry, version);
+	return true;
+}
+
+/* Fills a slot that was free a moment ago, and sets *version. Returns false if it is not free any more. */
+static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, unsigned i, const struct ks_slot *entry,
+		      __u16 tag, __u32 *version)
+{
+	struct ks_slot *slot = &bucket->slot[i];
+
+	*version = ks_load_acquire(&slot->flow.version);
+	if (*version & 1 || !slot_claim(slot, *version))
+		return false;
+	if (slot->flow.state != KS_STATE_NONE) {
+		slot_release(slot);
+		return false;
+	}
+	bucket->tag[i] = tag;
+	slot_store(slot, entry, *version);
+	*version += SLOT_VERSIONS;
+	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
+	half_open_account(counts, KS_STATE_NONE, flow_state(entry));
 	return true;
 }
 
@@ -120,48 +159,48 @@ static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks
 	return used;
 }
 
-static void account(struct ks_table_counts *counts, const struct ks_slot *entry)
-{
-	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
-	if (entry_is_flow(&entry->key, entry->flow.state))
-		half_open_account(counts, KS_STATE_NONE, entry->flow.state);
-}
-
-/* The primary bucket is claimed: nobody else can insert this key. Returns the place, or 0. */
-static __u32 insert_claimed(struct ks_table_copy *copy, const struct ks_slot *entry, __u64 hash)
+/* The primary bucket is claimed: nobody else can insert this key, but others may take the slot. Sets copied->place. */
+static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *entry, __u64 hash,
+			   struct ks_copied *copied)
 {
 	struct places p = places_of(hash, &copy->to_shape);
-	struct ks_flow_ref ref;
-	bool there = false;
-	unsigned used[2], n;
-	int free[2];
 
-	for (n = 0; n < 2; n++)
-		used[n] = look(&copy->to[p.bucket[n]], hash, &entry->key, &free[n], &there);
-	n = free[0] < 0 || (free[1] >= 0 && used[0] > BUCKET_LOW && used[0] > used[1]);
-	if (there || free[n] < 0)
-		return 0;
-	ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
-	copy->to[ref.bucket].tag[ref.slot] = p.tag;
-	if (!slot_put(slot_at(copy, ks_place_of(&ref)), entry, slot_at(copy, ks_place_of(&ref))->flow.version))
-		return 0;
-	account(copy->counts, entry);
-	return ks_place_of(&ref);
+	for (unsigned i = 0; i < INSERT_TRIES; i++) {
+		struct ks_flow_ref ref;
+		bool there = false;
+		unsigned used[2], n;
+		int free[2];
+
+		for (n = 0; n < 2; n++)
+			used[n] = look(&copy->to[p.bucket[n]], hash, &entry->key, &free[n], &there);
+		if (there) /* a packet has opened it anew */
+			return;
+		n = free[0] < 0 || (free[1] >= 0 && used[0] > BUCKET_LOW && used[0] > used[1]);
+		if (free[n] < 0)
+			break;
+		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
+		if (slot_fill(copy->counts, &copy->to[ref.bucket], ref.slot, entry, p.tag, &copied->to_version)) {
+			copied->place = ks_place_of(&ref);
+			return;
+		}
+	}
+	copy->lost++;
 }
 
-static __u32 insert(struct ks_table_copy *copy, const struct ks_slot *entry)
+static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, struct ks_copied *copied)
 {
 	__u64 hash = ks_flow_key_hash(&entry->key, copy->to_shape.key);
 	struct ks_bucket *primary = &copy->to[ks_table_place(&copy->to_shape, hash, 0)];
-	__u32 place;
 
+	copied->place = 0;
 	for (int i = 0; ks_cmpxchg(&primary->claim, 0, 1); i++) {
-		if (i == CLAIM_TRIES)
-			return 0;
+		if (i == CLAIM_TRIES) {
+			copy->lost++;
+			return;
+		}
 	}
-	place = insert_claimed(copy, entry, hash);
+	insert_claimed(copy, entry, hash, copied);
 	ks_cmpxchg(&primary->claim, 1, 0);
-	return place;
 }
 
 /* The copy that an earlier pass made of this entry, if nobody has written to it since; else NULL. */
@@ -175,7 +214,7 @@ static struct ks_slot *untouched(const struct ks_table_copy *copy, const struct 
 	return slot;
 }
 
-/* An entry that is new, or another one than in the last pass. Returns whether it was copied. */
+/* An entry that is new, or another one than in the last pass. Returns true if it was copied. */
 static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct ks_copied *copied)
 {
 	__u32 version = entry->flow.version;
@@ -185,14 +224,13 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 		return false; /* a packet has moved it on in the new table */
 	translate_places(copy, entry);
 	if (former) {
-		if (!slot_put(former, entry, copied->to_version))
+		if (!slot_update(copy->counts, former, entry, copied->to_version))
 			return false;
+		copied->to_version += SLOT_VERSIONS;
 	} else {
-		copied->place = insert(copy, entry);
-		copy->lost += !copied->place;
+		insert(copy, entry, copied);
 	}
 	copied->from_version = version;
-	copied->to_version = copied->place ? slot_at(copy, copied->place)->flow.version : 0;
 	return copied->place;
 }
 
@@ -243,13 +281,13 @@ static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, str
 	entry.flow.version = copied->to_version;
 	if (!former || !memcmp(&former->flow, &entry.flow, sizeof(entry.flow)))
 		return;
-	if (slot_put(former, &entry, copied->to_version))
-		copied->to_version = former->flow.version;
+	if (slot_update(copy->counts, former, &entry, copied->to_version))
+		copied->to_version += SLOT_VERSIONS;
 }
 
 void ks_table_copy_pass(struct ks_table_copy *copy, __u32 clock)
 {
-	copy->entries = 0;
+	copy->entries = copy->lost = 0;
 	each_slot(copy, clock, copy_slot);
 	each_slot(copy, clock, fix_slot);
 }

@@ -32,7 +32,7 @@ struct ks_table_copy {
 	ks_convert_fn *convert; /* NULL: entries are the same in both */
 	struct ks_copied *copied; /* by old place - 1 */
 	unsigned long entries; /* copied in the last pass */
-	unsigned long lost; /* of all passes: no room in their buckets, or not to be converted */
+	unsigned long lost; /* in the last pass: no room in their buckets, or not to be converted */
 };
 
 /* Fills in nothing but `copied`. Returns 0 or -ENOMEM. */

@@ -16,13 +16,13 @@ static bool lets_pass(const struct ks_rule *entry)
 	return entry->action == KS_ALLOW || entry->action == KS_BYPASS;
 }
 
-/* Whether the box itself may open anything. */
+/* Returns true if the box itself may open anything. */
 static bool asks(const struct ks_policy *policy, const struct ks_rule *entry)
 {
 	return lets_pass(entry) && entry->from_zones & SELF;
 }
 
-/* Whether it lets somebody open a TCP connection to the box: by its own address, or redirected to it. */
+/* Returns true if it lets somebody open a TCP connection to the box: by its own address, or redirected to it. */
 static bool lets_in(const struct ks_policy *policy, const struct ks_rule *entry)
 {
 	const struct ks_rule_info *info = ks_policy_rule(policy, entry->id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which zone an interface belongs to: the one opinion of the daemon, replay and tests. See policy.h. */
+/* The zone that an interface belongs to, for the daemon, replay and tests alike. See policy.h. */
 #include <string.h>
 
 #include "policy/policy.h"

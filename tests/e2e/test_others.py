@@ -140,6 +140,19 @@ def test_a_filter_that_says_ok(net, firewall, wan_clsact, server, seen):
             net.box.run("tc", "filter", "del", *where)
 
 
+def test_a_filter_that_says_ok_stays_known_when_an_interface_comes(net, firewall, wan_clsact):
+    """Its interface is believed without a seal; another one that comes changes nothing of that, not even for a second."""
+    where = filter_of_others(net, "ingress", 10, "u32", "match", "u32", "0", "0", "flowid", "1:1")
+    try:
+        wait_for(lambda: "ping" in kinds(net.client, "192.0.2.10"), 5, "the filter is noted")
+        net.box.run("ip", "link", "add", "late0", "type", "veth", "peer", "late1", check=True)
+        wait_for(lambda: "late0" in log_of(firewall), 5, "the daemon has seen it")
+        assert net.client.ping("192.0.2.10") == 3
+    finally:
+        net.box.run("ip", "link", "del", "late0")
+        net.box.run("tc", "filter", "del", *where)
+
+
 def stays_ours(firewall, attempt):
     """Nothing passes; or what passes is told by the next `status`, and mended within seconds."""
     said = len(log_of(firewall))

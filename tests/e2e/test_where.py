@@ -140,6 +140,8 @@ def test_members_answer(reallab, real_gate, group, port, answers_from):
         question.answer(answers_from)
         question.answer(answers_from, "fe80::78" if question.six else SECOND4)
         assert len(heard(question.sock, 2)) == 2
+        records = real_gate.data("status")[0]["table"]["records"]["questions"]
+        assert 1 <= records["count"] <= records["limit"], records
         source = "[fe80::79]" if question.six else "10.0.0.12"
         mine = f"[{question.mine}]" if question.six else question.mine
         real_gate.agrees(f"lan {source}:{answers_from} > self {mine}:{question.port} udp", True)

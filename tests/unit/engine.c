@@ -209,7 +209,8 @@ static void test_bursts(void **state)
 			assert_int_equal(in[i].reason, one.reason);
 			assert_int_equal(in[i].state, one.state);
 			assert_int_equal(in[i].dir, one.dir);
-			assert_memory_equal(in[i].flow.after.packets_low, one.flow.after.packets_low, sizeof(one.flow.after.packets_low));
+			assert_memory_equal(in[i].flow.after.packets_low, one.flow.after.packets_low,
+					    sizeof(one.flow.after.packets_low));
 		}
 	}
 	assert_memory_equal(ks_engine_reasons(single), ks_engine_reasons(burst),

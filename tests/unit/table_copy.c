@@ -178,6 +178,64 @@ static void test_what_changed_is_copied_again(void **state)
 	both_close(&both);
 }
 
+static void test_half_open_ones_are_counted_as_they_are(void **state)
+{
+	struct ks_flow_key key = key_of(FLOWS + 1, false);
+	struct ks_flow *old;
+	struct both both;
+
+	both_open(&both);
+	put(&both.from, &key, KS_STATE_TCP_SYN_SENT);
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_int_equal(both.to.counts.half_open, 1);
+	old = flow_at(&both.from, find(&both.from, &key));
+	old->state = KS_STATE_TCP_ESTABLISHED;
+	old->version += 2;
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_int_equal(both.to.counts.half_open, 0);
+	assert_int_equal(both.to.counts.flows, FLOWS + 1);
+	both_close(&both);
+}
+
+/* A packet opened the same flow in both tables while the hooks were switched one after the other. */
+static void test_what_is_there_anew_is_not_lost(void **state)
+{
+	struct ks_flow_key key = key_of(FLOWS + 1, false);
+	struct both both;
+
+	both_open(&both);
+	ks_table_copy_pass(&both.copy, CLOCK);
+	put(&both.from, &key, KS_STATE_UDP_SINGLE);
+	put(&both.to, &key, KS_STATE_UDP_STREAM);
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_int_equal(both.copy.lost, 0);
+	assert_int_equal(flow_at(&both.to, find(&both.to, &key))->state, KS_STATE_UDP_STREAM);
+	both_close(&both);
+}
+
+/* A slot that another processor is just freeing has no tag, and is not free yet. */
+static void test_a_slot_in_other_hands_is_left_alone(void **state)
+{
+	struct ks_flow_key key = key_of(7, false);
+	struct ks_bucket *bucket;
+	struct places p;
+	struct both both;
+
+	both_open(&both);
+	p = places_of(ks_flow_key_hash(&key, both.to.shape.key), &both.to.shape);
+	for (unsigned n = 0; n < 2; n++) {
+		bucket = &both.to.buckets[p.bucket[n]];
+		for (unsigned i = 0; i < KS_BUCKET_SLOTS; i++)
+			bucket->slot[i].flow = (struct ks_flow){ .version = 5, .state = KS_STATE_UDP_STREAM };
+	}
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_int_equal(find(&both.to, &key), 0);
+	assert_int_equal(bucket->slot[0].flow.version, 5);
+	assert_int_equal(bucket->tag[0], 0);
+	assert_true(both.copy.lost > 0);
+	both_close(&both);
+}
+
 /* A packet that was judged by the new table is not undone. */
 static void test_what_went_on_stays(void **state)
 {
@@ -234,9 +292,14 @@ static void test_entries_are_converted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_is_copied),	      cmocka_unit_test(test_what_changed_is_copied_again),
-		cmocka_unit_test(test_what_went_on_stays),    cmocka_unit_test(test_what_is_dead_stays_behind),
+		cmocka_unit_test(test_all_is_copied),
+		cmocka_unit_test(test_what_changed_is_copied_again),
+		cmocka_unit_test(test_what_went_on_stays),
+		cmocka_unit_test(test_what_is_dead_stays_behind),
 		cmocka_unit_test(test_entries_are_converted),
+		cmocka_unit_test(test_half_open_ones_are_counted_as_they_are),
+		cmocka_unit_test(test_what_is_there_anew_is_not_lost),
+		cmocka_unit_test(test_a_slot_in_other_hands_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

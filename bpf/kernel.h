@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel's own structures, as far as programs read them. The loader finds the true offsets (CO-RE). */
+#ifndef KS_BPF_KERNEL_H
+#define KS_BPF_KERNEL_H
+
+#include "types.h"
+
+struct net;
+
+#define KS_KERNEL_TYPE __attribute__((preserve_access_index))
+
+struct possible_net { /* possible_net_t */
+	struct net *net;
+} KS_KERNEL_TYPE;
+
+struct net_device {
+	int ifindex;
+	struct possible_net nd_net;
+} KS_KERNEL_TYPE;
+
+struct dst_entry {
+	struct net_device *dev;
+} KS_KERNEL_TYPE;
+
+struct sk_buff {
+	struct net_device *dev;
+	unsigned int len;
+	__u16 tc_index;
+	unsigned long _skb_refdst;
+} KS_KERNEL_TYPE;
+
+#define KS_SKB_DST_MASK (~1UL) /* SKB_DST_PTRMASK: the lowest bit says whether the reference is counted */
+
+struct nf_hook_state {
+	struct net_device *in, *out;
+} KS_KERNEL_TYPE;
+
+#endif
