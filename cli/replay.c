@@ -46,8 +46,8 @@ static int networks_add(struct ks_zone_map *map, unsigned zone, const char *opti
 				"keepstate: %s: '%s' is not a network; right would be 10.0.0.0/24 or 2001:db8::/32\n",
 				option, word);
 		if (err == -ENOSPC)
-			fprintf(stderr, "keepstate: %s: '%s' is one too many: zones have up to %u networks\n", option, word,
-				KS_NETWORKS_MAX);
+			fprintf(stderr, "keepstate: %s: '%s' is one too many: zones have up to %u networks\n", option,
+				word, KS_NETWORKS_MAX);
 	}
 	free(copy);
 	return err == -EINVAL || err == -ENOSPC ? KS_EXIT_USAGE : err ? KS_EXIT_SYSTEM : KS_EXIT_OK;

@@ -153,7 +153,8 @@ void ks_kernel_each_local(const struct ks_kernel *kernel,
 			  void *arg);
 
 /* The entry of these that an address has, by the longest match. Returns false if there is none. */
-bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family, struct ks_local *local);
+bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
+		     struct ks_local *local);
 
 /* Lets the programs answer where a packet would go and whether its source would be believed. 0 or -errno. */
 int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask);

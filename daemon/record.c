@@ -237,7 +237,7 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return result;
 }
 
-/* The tables that go by the number of a zone: where destinations are, zones' own addresses and networks, whose sources are checked. */
+/* The tables that go by the number of a zone: targets, zones' own addresses and networks, whose sources are checked. */
 static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
 {
 	struct ks_addr address[KS_ZONE_MAX][2];
