@@ -401,6 +401,20 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 	return zone == KS_ZONE_UNDECIDED || zones_agree(control, zone, from);
 }
 
+/* Beside a bridge's port the link is the bridge's, and what it hands on was not routed; what the box sends itself is near. */
+bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	const struct ks_relay *relay = &env->scratch->relay;
+	const struct ks_local *local;
+
+	if (ks_test_mode || from == KS_ZONE_SELF || flags_of_arrival(relay) & KS_PORT_BRIDGED)
+		return true;
+	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
+		return true;
+	local = local_get(&tuple->src, tuple->family);
+	return local && local->kind == KS_LOCAL_LINK && local->ifindex == relay->ifindex;
+}
+
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 {
 	__u32 ifindex = env->scratch->relay.out_ifindex;

@@ -153,7 +153,8 @@ struct ks_ask {
 	__u8 is_home; /* the source is */
 	__u8 to; /* as env_zone_to() says */
 	__u32 out_ifindex; /* that it would leave by, 0 if the routes tell none */
-	__u32 pad;
+	__u8 is_near; /* as env_source_is_near() says */
+	__u8 pad[3];
 	__u64 others; /* as env_other_zones() says */
 };
 

@@ -612,6 +612,7 @@ int ks_ask(struct __sk_buff *skb)
 	scratch->in.pkt.tuple = ask.tuple;
 	tuple = &scratch->in.pkt.tuple;
 	ask.is_home = env_source_is_at_home(&env, tuple, ask.from, ask.by_route);
+	ask.is_near = env_source_is_near(&env, tuple, ask.from);
 	ask.to = env_zone_to(&env, tuple, KS_ZONE_UNKNOWN);
 	ask.out_ifindex = scratch->relay.out_ifindex;
 	ask.others = env_other_zones(&env, tuple, ask.to);

@@ -72,6 +72,12 @@ __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route);
 
 /*
+ * Returns true if the tuple's source is a neighbour on the link that the packet comes by, in zone `from`; where the home
+ * knows no links, always.
+ */
+bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 from);
+
+/*
  * Returns true if a packet that leaves now, masqueraded as `addr`, does so by an interface to which that belongs. True
  * where the home knows no interfaces.
  */

@@ -169,7 +169,7 @@ struct ks_flow {
 	__u32 created; /* s on the home's clock */
 	__u16 rule; /* id of the rule that allowed it */
 	__u8 helper; /* enum ks_helper_id, see core/helper.h; of an alias: the enum ks_dir of its side */
-	__u8 class; /* enum ks_udp_class */
+	__u8 class; /* enum ks_udp_class; of a question to a group: 1 if only neighbours can have heard it */
 	/*
 	 * Address translation: the place (ks_place_of()) of the flow's alias on the originator's and on the
 	 * responder's side, 0 without one; of an alias: the place of its flow, twice.

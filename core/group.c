@@ -10,6 +10,13 @@
 #include "stage.h"
 #include "table.h"
 
+#define DHCP_SERVER_PORT 67
+#define DHCPV6_SERVER_PORT 547
+#define IPV6_SCOPE_MASK 0x0f /* of a group's second octet (RFC 4291 2.7) */
+#define IPV6_SCOPE_LINK 2
+#define IPV4_LINK_GROUPS 0xe0000000U /* 224.0.0.0/24 stays on its link (RFC 5771 4) */
+#define IPV4_LINK_GROUPS_MASK 0xffffff00U
+
 static void key_make(struct ks_env *env, struct ks_inspection *in, const struct ks_addr *asker, __be16 port,
 		     __u32 asked_zone, __u32 asker_zone)
 {
@@ -17,9 +24,26 @@ static void key_make(struct ks_env *env, struct ks_inspection *in, const struct 
 	ks_table_hash(env, &in->side);
 }
 
+/*
+ * Returns true if only neighbours can have heard the question: it went to a group that no router forwards to, and not to DHCP
+ * servers, for which relays stand in (RFC 2131 4.1, RFC 8415 19).
+ */
+static bool is_for_neighbours(const struct ks_tuple *tuple)
+{
+	const __u8 *dst = tuple->dst.b;
+
+	if (tuple->dport == ks_be16(DHCP_SERVER_PORT) || tuple->dport == ks_be16(DHCPV6_SERVER_PORT))
+		return false;
+	if (tuple->family == KS_IPV6)
+		return (dst[1] & IPV6_SCOPE_MASK) <= IPV6_SCOPE_LINK;
+	return !ks_addr_is_group(&tuple->dst, KS_IPV4) || tuple->dst.w[3] == IPV4_BROADCAST ||
+	       (tuple->dst.w[3] & ks_be32(IPV4_LINK_GROUPS_MASK)) == ks_be32(IPV4_LINK_GROUPS);
+}
+
 static void question_fill(const struct ks_config *config, struct ks_inspection *in)
 {
 	in->side.after = (struct ks_flow){
+		.class = is_for_neighbours(&in->pkt.tuple),
 		.state = KS_STATE_ASKED,
 		.zone = { in->flow.after.zone[KS_ORIGINAL], in->flow.after.zone[KS_REPLY] },
 		.seen = in->side.clock,
@@ -59,6 +83,8 @@ static bool is_asked(struct ks_env *env, struct ks_inspection *in, const struct 
 	key_make(env, in, asker, in->pkt.tuple.dport, in->from, asker_zone);
 	ks_table_find(env, &in->side);
 	if (!in->side.found)
+		return false;
+	if (in->side.before.class && !env_source_is_near(env, &in->pkt.tuple, in->from))
 		return false;
 	in->rule = in->side.before.rule;
 	in->to = (__u8)asker_zone;

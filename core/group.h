@@ -5,7 +5,7 @@
  * flow knows the answer. The table remembers instead who asked (address and
  * port, or ICMP identifier), in which zone the asker is and which zone was
  * asked. From there, to that endpoint, answers pass for `timeout group.answer`
- * after the latest question; they open nothing. Who asked without an address
+ * after the latest question; they open nothing. Where the group is one of the link only, so are those who answer. Who asked without an address
  * (0.0.0.0, ::) is answered at whatever address he is about to get.
  *
  * Source: RFC 2131 4.1, RFC 6762 6.7, UPnP Device Architecture 2.0 1.3.3, RFC 4443 4.2.

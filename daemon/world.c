@@ -92,6 +92,11 @@ static bool source_is_at_home(const struct ks_tuple *tuple, __u32 from, __u32 to
 	return ask(arg, tuple, from, by_route && !is_bridged(arg, from, to)).is_home;
 }
 
+static bool source_is_near(const struct ks_tuple *tuple, __u32 from, void *arg)
+{
+	return ask(arg, tuple, from, false).is_near;
+}
+
 static bool send_back(__u32 zone, void *arg)
 {
 	return interface_of(arg, zone) != 0;
@@ -153,6 +158,7 @@ void ks_world_init(struct ks_world *world, struct ks_daemon *daemon)
 		.other_zones = other_zones,
 		.broadcast = broadcast,
 		.source_is_at_home = source_is_at_home,
+		.source_is_near = source_is_near,
 		.send_back = send_back,
 		.address_of = address_of,
 		.tell_home = tell_home,

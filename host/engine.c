@@ -151,6 +151,13 @@ __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to
 	return engine->world->other_zones(tuple, engine->frame->from, engine->world->arg);
 }
 
+bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	const struct ks_world *world = engine_of(env)->world;
+
+	return !world || world->source_is_near(tuple, from, world->arg);
+}
+
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 {
 	return true;

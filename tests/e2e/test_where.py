@@ -6,7 +6,7 @@ import time
 import pytest
 from lab import KEEPSTATE
 from reallab import (BROADCAST_MAC, CLIENT4, CLIENT6, FAR4, GUEST4, ICMP, LAN4, LAN6, NEAR4, SECOND4, TWO_WANS,
-                     echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, octets_of, udp_packet)
+                     WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, octets_of, udp_packet)
 
 EVERYBODY4, EVERYBODY6 = "255.255.255.255", "ff02::1"
 LAN_BROADCAST = "10.0.0.255"
@@ -148,6 +148,19 @@ def test_members_answer(reallab, real_gate, group, port, answers_from):
         assert "has asked a group in zone lan" in real_gate.explains(
             f"lan {source}:{answers_from} > self {mine}:{question.port} udp")[1]
         real_gate.agrees(f"lan {source}:{answers_from} > self {mine}:{question.port + 1} udp", False)
+
+
+def test_only_neighbours_hear_a_group_of_the_link(reallab, real_gate):
+    """Whoever is further away was not asked by 224.0.0.251, and cannot answer."""
+    gate = real_gate.use("allow from self to wan\n")
+    with reallab.gateway.udp("0.0.0.0", 0, "wan0") as sock:
+        port = sock.getsockname()[1]
+        sock.sendto(b"who is there?", ("224.0.0.251", 5353))
+        for source in ("198.18.7.7", NEAR4):
+            reallab.send(reallab.outside, udp_packet(source, 5353, WAN4, port, source.encode()), "eth0")
+        assert [data for data, _ in heard(sock, 2)] == [NEAR4.encode()]
+        gate.agrees(f"wan {NEAR4}:5353 > self {WAN4}:{port} udp", True)
+        gate.agrees(f"wan 198.18.7.7:5353 > self {WAN4}:{port} udp", False)
 
 
 @questions

@@ -75,6 +75,11 @@ __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to
 	return 0;
 }
 
+bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	return true;
+}
+
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 {
 	return true;
