@@ -48,13 +48,13 @@ static int attach_clsact(const struct ks_kernel *kernel, unsigned ifindex, unsig
 int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created)
 {
 	bool tcx = by_tcx(kernel);
-	int err = 0;
+	int err;
 
 	ks_kernel_listen();
-	ks_growth_catch_up(kernel);
 	if (created)
 		*created = false;
-	if (!tcx)
+	err = ks_kernel_begin_switch(kernel);
+	if (!err && !tcx)
 		err = ks_clsact_prepare(ifindex, created);
 	for (unsigned at = 0; !err && at < KS_AT_MAX; at++) {
 		if (hooks & hook_bits[at])

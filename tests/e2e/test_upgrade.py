@@ -232,3 +232,85 @@ def test_another_limit_and_another_build(net, firewall, builds, watch):
     facts = watch.end(follower)
     assert facts["error"] is None and facts["longest_gap"] < 1, facts
     end_process(follower)
+
+
+# --- a takeover that is cut short ---
+
+LARGER = POLICY.replace("limit states 20000", "limit states 400000")
+
+
+class CutShort:
+    """A takeover into a larger table that ends after its maps are pinned, before a hook is switched."""
+
+    def __init__(self, firewall):
+        name = firewall.data("status")[0]["instance"]
+        self.obstacle = Path("/run/keepstate") / name / "rules.json.new"  # where the ids of rules are written to
+        self.maps = PINS / name / "maps"
+        firewall.child.terminate()
+        firewall.child.wait(10)
+        firewall.path.write_text(LARGER)
+        self.obstacle.mkdir()
+        try:
+            firewall.start(wait=False)
+            assert firewall.child.wait(60) not in (0, -6, -11), "it was taken over"
+        finally:
+            self.obstacle.rmdir()
+
+    def old(self):
+        return sorted(path.name for path in self.maps.glob("*-old"))
+
+    def swept(self):
+        """Buckets of the old table that the sweeper has visited."""
+        dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", self.maps / "ks_counts-old"],
+                              capture_output=True, text=True, check=True)
+        return json.loads(dump.stdout)[0]["formatted"]["value"]["swept"]
+
+
+def follow(net, watch):
+    return watch.start(net.client, "follow", "192.0.2.10", 7100)
+
+
+def assert_all_go_on(firewall, watch, followers):
+    assert firewall.data("status")[0]["table"]["capacity"] >= 400000
+    time.sleep(0.5)
+    for follower in followers:
+        assert len(flows_of(firewall, follower.facts["port"])) == 1, "the state is gone"
+        facts = watch.end(follower)
+        assert facts["error"] is None and facts["longest_gap"] < 1, facts
+
+
+@need("bpftool")
+@pytest.mark.parametrize("other", [False, True], ids=["the same build", "another build"])
+def test_a_takeover_that_was_cut_short_is_begun_anew(net, firewall, builds, watch, other):
+    """The old table is in use until then: it is swept, and what is opened in it is not lost."""
+    watch.start(net.server, "serve", 7100)
+    firewall.stop()
+    firewall.path.write_text(POLICY)
+    firewall.start()
+    followers = [follow(net, watch)]
+    cut = CutShort(firewall)
+    assert cut.old() == ["ks_counts-old", "ks_shape-old", "ks_table-old"]
+    swept = cut.swept()
+    followers.append(follow(net, watch))
+    time.sleep(0.5)
+    assert cut.swept() > swept, "nobody sweeps the table that is in use"
+    if other:
+        firewall.program = builds[1] if firewall.program == builds[0] else builds[0]
+    firewall.start()
+    assert cut.old() == []
+    assert_all_go_on(firewall, watch, followers)
+
+
+def test_a_takeover_that_was_cut_short_is_finished(net, firewall, builds, watch):
+    """Some hook may have been switched: the new table stays, and gets what was opened in the old one."""
+    watch.start(net.server, "serve", 7100)
+    firewall.stop()
+    firewall.path.write_text(POLICY)
+    firewall.start()
+    cut = CutShort(firewall)
+    (cut.maps / "ks_counts-old").unlink()
+    follower = follow(net, watch)
+    time.sleep(0.3)
+    firewall.start()
+    assert cut.old() == []
+    assert_all_go_on(firewall, watch, [follower])
