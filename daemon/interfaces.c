@@ -495,14 +495,14 @@ static int settle(struct ks_interfaces *interfaces, const struct ks_policy *poli
 	}
 	if (is_first && interfaces->routes.read_at)
 		settling.err = ks_routes_apply(&interfaces->routes, interfaces->kernel) ?: settling.err;
+	if (settling.bearers || is_first)
+		refresh_addresses(interfaces, 0);
 	note_stacked(interfaces);
 	store_facts(interfaces);
 	attach_missing(interfaces);
 	settle_carriers(&settling);
 	settle_rest(&settling);
 	store_facts(interfaces);
-	if (settling.bearers || is_first)
-		refresh_addresses(interfaces, 0);
 	return settling.err ?: first_error(interfaces);
 }
 

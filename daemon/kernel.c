@@ -361,10 +361,7 @@ static void close_programs(struct ks_kernel *kernel)
 	}
 }
 
-/*
- * A control block of another shape was made anew. Its head, which never
- * changes, goes over: packets on their way bear the seal.
- */
+/* The control block is made anew. Its head, which never changes, goes over: packets on their way bear the seal. */
 static int carry_control(int from, int to)
 {
 	struct bpf_map_info info = { 0 };
@@ -387,20 +384,47 @@ static int carry_control(int from, int to)
 	return err ?: bpf_map_update_elem(to, &zero, &control, BPF_ANY) ? -errno : 0;
 }
 
+/*
+ * The map of interfaces is made anew, and filled before the first hook is switched. Its keys, which never change, go over, in
+ * no zone: the daemon takes programs off where it finds an interface that should have none any more.
+ */
+static int carry_ports(int from, int to)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info), ifindex, next;
+	const __u32 *key = NULL;
+	struct ks_port port = { .zone = KS_ZONE_NONE };
+	int err = 0;
+
+	if (from < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(from, &info, &length))
+		return -errno;
+	if (info.key_size != sizeof(next))
+		return 0;
+	while (!err && !bpf_map_get_next_key(from, key, &next)) {
+		err = bpf_map_update_elem(to, &next, &port, BPF_ANY) ? -errno : 0;
+		ifindex = next;
+		key = &ifindex;
+	}
+	return err;
+}
+
 static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeover, const int old[KS_MAP_MAX])
 {
 	const struct ks_kernel_opts opts = { .tc_only = true };
 	int err = ks_kernel_load_programs(kernel, &opts, takeover->buckets, old);
 
-	if (!err && ks_kernel_map_id(kernel->maps[KS_MAP_CONTROL]) != ks_kernel_map_id(old[KS_MAP_CONTROL]))
-		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL]);
+	if (!err)
+		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL])
+			      ?: carry_ports(old[KS_MAP_PORTS], kernel->maps[KS_MAP_PORTS]);
 	if (!err && takeover->buckets)
 		err = init_shape(kernel, takeover->buckets)
 			      ?: ks_growth_begin(kernel, takeover, old[KS_MAP_TABLE], old[KS_MAP_COUNTS]);
 	return err;
 }
 
-/* The pinned programs are another build's, or not complete: ours are loaded beside them, on their maps as far as they fit. */
+/* The pinned programs are another build's, or not complete: ours are loaded beside them, on the same table. */
 static int load_on_maps(struct ks_kernel *kernel, const struct ks_takeover *takeover)
 {
 	char build[KS_BUILD_TEXT];

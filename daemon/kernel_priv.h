@@ -46,8 +46,8 @@ void ks_kernel_unmap_one(const void *memory, int fd);
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
 
 /*
- * Loads the programs of the skeleton. With `reuse` the maps of another build
- * are taken as far as they fit (-EMEDIUMTYPE: the table does not). Unless `buckets` is 0 a new table of so
+ * Loads the programs of the skeleton. With `reuse` those maps of another build
+ * are taken that outlive it (-EMEDIUMTYPE: the table does not fit). Unless `buckets` is 0 a new table of so
  * many is made. Sets the descriptors of `kernel` and closes those it had.
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
