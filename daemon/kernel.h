@@ -199,7 +199,8 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
  * Puts the backstop in force (bpf/backstop.bpf.c), or the one of this build in
  * place of another's. It drops what comes by an interface that is neither
  * guarded nor ignored, so it is raised after all ingress hooks are attached.
- * -EOPNOTSUPP: this kernel has none (before 6.4).
+ * -EOPNOTSUPP: this kernel has none (before 6.4). On another failure what was in
+ * force stays so, be it another build's; call it again.
  */
 int ks_kernel_raise_backstop(struct ks_kernel *kernel);
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import KEEPSTATE, end_process
+from lab import KEEPSTATE, end_process, wait_for
 from wires import ALL, Firewall, Plain, hooks, kinds, log_of, matches, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
@@ -128,6 +128,29 @@ def test_states_and_counters_outlive_an_upgrade(net, firewall, builds, watch):
     time.sleep(0.5)
     facts = watch.end(follower)
     assert facts["error"] is None and facts["blocks"] > 200, facts
+
+
+@pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason="a kernel without tcx may have no backstop")
+def test_a_backstop_that_cannot_be_replaced_stays(net, firewall, builds):
+    """That of the other build, until ours can be raised, which is tried every second and said once."""
+    if not firewall.data("status")[0]["backstop"]:
+        pytest.skip("this kernel has no backstop")
+    links = PINS / firewall.data("status")[0]["instance"] / "links"
+    pins = sorted(path.name for path in links.glob("ipv*"))
+    obstacle = links / "ipv4-forward+"  # where the second link is pinned first
+    obstacle.mkdir()
+    said = len(log_of(firewall))
+    try:
+        change_build(firewall, builds)
+        assert firewall.data("status")[0]["backstop"] is False
+        assert sorted(path.name for path in links.glob("ipv*") if path != obstacle) == pins
+        time.sleep(2.5)
+        assert log_of(firewall)[said:].count("cannot attach the backstop") == 1
+    finally:
+        obstacle.rmdir()
+    wait_for(lambda: firewall.data("status")[0]["backstop"], 5, "the backstop in force")
+    assert "the backstop is in force now" in log_of(firewall)[said:]
+    assert kinds(net.client, "192.0.2.10") == ALL
 
 
 # --- layouts ---
