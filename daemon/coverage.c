@@ -121,6 +121,21 @@ static void warn_of_members(const struct ks_interfaces *interfaces, json_t *warn
 	}
 }
 
+/* Without programs at one port, what it exchanges with the others would be judged nowhere, or by half. */
+static void warn_of_unheeded(const struct ks_interfaces *interfaces, json_t *warnings)
+{
+	for (size_t i = 0; i < interfaces->links.count; i++) {
+		const struct ks_interface *link = &interfaces->links.list[i];
+		long master = ks_links_find(&interfaces->links, link->master);
+
+		if (interfaces->roles[i].unheeded && master >= 0)
+			warn(warnings,
+			     json_sprintf("%s is to be ignored, but %s is guarded at its ports, and so at this one: it "
+					  "is in zone none",
+					  link->name, interfaces->links.list[master].name));
+	}
+}
+
 static void warn_of_forwarding(const struct ks_interfaces *interfaces, const struct ks_policy *policy, json_t *warnings)
 {
 	unsigned missing = ks_forwarding_missing(interfaces, policy);
@@ -163,6 +178,7 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 	for (size_t i = 0; i < interfaces->count; i++)
 		warn_of_interface(&interfaces->list[i], warnings);
 	warn_of_members(interfaces, warnings);
+	warn_of_unheeded(interfaces, warnings);
 	warn_of_forwarding(interfaces, policy, warnings);
 	warn_of_kernel(interfaces->kernel, warnings);
 	return warnings;
