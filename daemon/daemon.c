@@ -288,6 +288,7 @@ void ks_daemon_take_news(struct ks_daemon *daemon)
 	unsigned qdiscs = daemon->record.qdisc_count;
 	int err = ks_netlink_read_news(daemon->news_fd, take_one_news, daemon);
 
+	ks_interfaces_end_news(&daemon->interfaces);
 	if (err == -ENOBUFS) /* some were lost: look at everything */
 		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	if (err)

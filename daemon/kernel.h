@@ -195,6 +195,9 @@ struct ks_hook_state {
 /* Costs some system calls, netlink messages among them. */
 int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
 
+/* The hooks that run our programs: KS_HOOK_* */
+unsigned ks_hooks_present(const struct ks_hook_state *state);
+
 /*
  * Puts the backstop in force (bpf/backstop.bpf.c), or the one of this build in
  * place of another's. It drops what comes by an interface that is neither

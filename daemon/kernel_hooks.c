@@ -75,15 +75,21 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
 	return 0;
 }
 
+unsigned ks_hooks_present(const struct ks_hook_state *state)
+{
+	unsigned hooks = 0;
+
+	for (unsigned at = 0; at < KS_AT_MAX; at++)
+		hooks |= state->present[at] ? hook_bits[at] : 0;
+	return hooks;
+}
+
 unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex)
 {
 	struct ks_hook_state state;
-	unsigned hooks = 0;
 
 	ks_kernel_hook_state(kernel, ifindex, &state);
-	for (unsigned at = 0; at < KS_AT_MAX; at++)
-		hooks |= state.present[at] ? hook_bits[at] : 0;
-	return hooks;
+	return ks_hooks_present(&state);
 }
 
 int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc)
