@@ -153,6 +153,18 @@ def test_a_backstop_that_cannot_be_replaced_stays(net, firewall, builds):
     assert kinds(net.client, "192.0.2.10") == ALL
 
 
+@pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason="it looks at tcx programs")
+def test_programs_go_where_the_new_policy_wants_none(net, firewall, builds):
+    """The other build has a map of interfaces of its own, and knows all the same which have programs."""
+    assert hooks(net.box, "list", "lan0")["ingress"]
+    firewall.path.write_text("ignore { lan0 }\nzone wan { wan0 }\n")
+    change_build(firewall, builds)
+    assert hooks(net.box, "list", "lan0") == {"ingress": [], "egress": []}
+    assert hooks(net.box, "list", "wan0")["ingress"]
+    put(firewall, POLICY)
+    assert kinds(net.client, "192.0.2.10") == ALL
+
+
 # --- layouts ---
 
 OBJ_GET, MAP_LOOKUP, MAP_UPDATE = 7, 1, 2
