@@ -123,19 +123,37 @@ void ks_grid_cell(struct ks_grid *grid, const char *format, ...)
 		grid->width[column] = width;
 }
 
-void ks_grid_print(const struct ks_grid *grid, FILE *out)
+/* Columns of a row up to the last one that is not empty: no row ends in blanks. */
+static size_t row_columns(const struct ks_grid *grid, size_t row)
 {
-	for (size_t i = 0; i < grid->count; i++) {
-		size_t column = i % grid->columns;
-		bool last = column + 1 == grid->columns;
-		int pad = (int)(grid->width[column] - text_width(grid->cells[i]));
+	size_t columns = KS_MIN(grid->columns, grid->count - row * grid->columns);
+
+	while (columns && !*grid->cells[row * grid->columns + columns - 1])
+		columns--;
+	return columns;
+}
+
+static void row_print(const struct ks_grid *grid, size_t row, FILE *out)
+{
+	size_t columns = row_columns(grid, row);
+
+	for (size_t column = 0; column < columns; column++) {
+		const char *cell = grid->cells[row * grid->columns + column];
+		int pad = (int)(grid->width[column] - text_width(cell));
 
 		if (grid->format[column] == 'r')
-			fprintf(out, "%*s%s", pad, "", grid->cells[i]);
+			fprintf(out, "%*s%s", pad, "", cell);
 		else
-			fprintf(out, "%s%*s", grid->cells[i], last ? 0 : pad, "");
-		fputs(last ? "\n" : "  ", out);
+			fprintf(out, "%s%*s", cell, column + 1 == columns ? 0 : pad, "");
+		fputs(column + 1 == columns ? "" : "  ", out);
 	}
+	fputc('\n', out);
+}
+
+void ks_grid_print(const struct ks_grid *grid, FILE *out)
+{
+	for (size_t row = 0; row * grid->columns < grid->count; row++)
+		row_print(grid, row, out);
 }
 
 const char *ks_bytes_text(uint64_t bytes, char buf[KS_NUMBER_TEXT])

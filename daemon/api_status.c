@@ -22,15 +22,17 @@ static const char *carrier_name(const struct ks_interfaces *interfaces, const st
 static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_guarded *guarded)
 {
 	bool has_programs = ks_role_has_programs(guarded->role);
+	const char *carrier = carrier_name(&daemon->interfaces, guarded);
 	struct ks_hook_state hooks = { 0 };
+	char name[KS_NAME_TEXT], above[KS_NAME_TEXT];
 
 	if (has_programs)
 		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name", guarded->name,
-			 "ifindex", (int)guarded->ifindex, "kind", guarded->kind, "zone",
-			 ks_policy_zone_name(daemon->policy, guarded->port.zone), "role", ks_role_name(guarded->role),
-			 "carrier", carrier_name(&daemon->interfaces, guarded), "up", guarded->up, "ingress",
-			 hooks.present[0], "egress", hooks.present[1], "hooks",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name",
+			 ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind", guarded->kind,
+			 "zone", ks_policy_zone_name(daemon->policy, guarded->port.zone), "role",
+			 ks_role_name(guarded->role), "carrier", carrier ? ks_name_text(carrier, above) : NULL, "up",
+			 guarded->up, "ingress", hooks.present[0], "egress", hooks.present[1], "hooks",
 			 !has_programs ? NULL
 			 : hooks.tcx   ? "tcx"
 				       : "clsact",

@@ -6,6 +6,7 @@
 
 #include "coverage.h"
 #include "forwarding.h"
+#include "text.h"
 
 static bool is_guarded(const struct ks_guarded *guarded)
 {
@@ -21,6 +22,13 @@ static const struct ks_guarded *find_guarded(const struct ks_interfaces *interfa
 	return NULL;
 }
 
+static void append_name(json_t *names, const char *name)
+{
+	char text[KS_NAME_TEXT];
+
+	json_array_append_new(names, json_string(ks_name_text(name, text)));
+}
+
 json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct ks_interfaces *those)
 {
 	json_t *names = json_array();
@@ -29,7 +37,7 @@ json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct k
 		const struct ks_guarded *guarded = &these->list[i];
 
 		if (is_guarded(guarded) && !find_guarded(those, guarded->ifindex))
-			json_array_append_new(names, json_string(guarded->name));
+			append_name(names, guarded->name);
 	}
 	return names;
 }
@@ -43,7 +51,7 @@ json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_
 
 		if (is_guarded(guarded) && guarded->port.zone == KS_ZONE_NONE && former &&
 		    former->port.zone != KS_ZONE_NONE)
-			json_array_append_new(names, json_string(guarded->name));
+			append_name(names, guarded->name);
 	}
 	return names;
 }
@@ -94,15 +102,18 @@ static void warn(json_t *warnings, json_t *sentence)
 
 static void warn_of_interface(const struct ks_guarded *guarded, json_t *warnings)
 {
+	char name[KS_NAME_TEXT];
+
 	if (!ks_role_has_programs(guarded->role))
 		return;
 	if (guarded->error)
-		warn(warnings, json_sprintf("%s is not guarded: %s", guarded->name, strerror(-guarded->error)));
+		warn(warnings, json_sprintf("%s is not guarded: %s", ks_name_text(guarded->name, name),
+					    strerror(-guarded->error)));
 	else if (guarded->overtaken)
 		warn(warnings,
 		     json_sprintf("%s: somebody else's program sees packets before ours, and may let pass what "
 				  "the rules deny",
-				  guarded->name));
+				  ks_name_text(guarded->name, name)));
 }
 
 /* A zone names it, but it is guarded, or left alone, together with others. */
@@ -111,13 +122,32 @@ static void warn_of_members(const struct ks_interfaces *interfaces, json_t *warn
 	for (size_t i = 0; i < interfaces->links.count; i++) {
 		const struct ks_interface *link = &interfaces->links.list[i];
 		long master = ks_links_find(&interfaces->links, link->master);
+		char name[KS_NAME_TEXT], above[KS_NAME_TEXT];
 
 		if (interfaces->roles[i].kind != KS_ROLE_MEMBER || !interfaces->roles[i].named || master < 0)
 			continue;
 		warn(warnings,
 		     json_sprintf("%s is in a zone, but belongs to %s, which the policy ignores or whose ports "
 				  "are guarded: the zone has no effect",
-				  link->name, interfaces->links.list[master].name));
+				  ks_name_text(link->name, name),
+				  ks_name_text(interfaces->links.list[master].name, above)));
+	}
+}
+
+/* Without programs at one port, what it exchanges with the others would be judged nowhere, or by half. */
+static void warn_of_unheeded(const struct ks_interfaces *interfaces, json_t *warnings)
+{
+	for (size_t i = 0; i < interfaces->links.count; i++) {
+		const struct ks_interface *link = &interfaces->links.list[i];
+		long master = ks_links_find(&interfaces->links, link->master);
+		char name[KS_NAME_TEXT], above[KS_NAME_TEXT];
+
+		if (interfaces->roles[i].unheeded && master >= 0)
+			warn(warnings,
+			     json_sprintf("%s is to be ignored, but %s is guarded at its ports, and so at this one: it "
+					  "is in zone none",
+					  ks_name_text(link->name, name),
+					  ks_name_text(interfaces->links.list[master].name, above)));
 	}
 }
 
@@ -163,6 +193,7 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 	for (size_t i = 0; i < interfaces->count; i++)
 		warn_of_interface(&interfaces->list[i], warnings);
 	warn_of_members(interfaces, warnings);
+	warn_of_unheeded(interfaces, warnings);
 	warn_of_forwarding(interfaces, policy, warnings);
 	warn_of_kernel(interfaces->kernel, warnings);
 	return warnings;
@@ -172,7 +203,17 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 
 static bool is_in_no_zone(const struct ks_guarded *guarded)
 {
-	return guarded->role == KS_ROLE_GUARDED && guarded->port.zone == KS_ZONE_NONE;
+	return (guarded->role == KS_ROLE_GUARDED || guarded->role == KS_ROLE_PORT) &&
+	       guarded->port.zone == KS_ZONE_NONE;
+}
+
+/* Of those the ones that an `ignore` would leave alone: no port of a bridge that is guarded at its ports. */
+static bool may_be_ignored(const struct ks_guarded *guarded)
+{
+	char text[KS_NAME_TEXT];
+
+	return is_in_no_zone(guarded) && guarded->role != KS_ROLE_PORT &&
+	       ks_name_text(guarded->name, text) == guarded->name; /* else no policy can name it */
 }
 
 /* "veth" of "veth12ab": what a pattern for others of its kind begins with. 0 if the name has no such beginning. */
@@ -204,7 +245,7 @@ static bool is_repeated(const struct ks_interfaces *interfaces, size_t at, const
 		char other[16];
 
 		print_pattern(interfaces->list[i].name, other);
-		if (is_in_no_zone(&interfaces->list[i]) && !strcmp(other, pattern))
+		if (may_be_ignored(&interfaces->list[i]) && !strcmp(other, pattern))
 			return true;
 	}
 	return false;
@@ -223,7 +264,7 @@ char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
 		char pattern[16];
 
 		print_pattern(interfaces->list[i].name, pattern);
-		if (!is_in_no_zone(&interfaces->list[i]) || is_repeated(interfaces, i, pattern))
+		if (!may_be_ignored(&interfaces->list[i]) || is_repeated(interfaces, i, pattern))
 			continue;
 		fprintf(out, "%s%s", before, pattern);
 		before = ", ";
@@ -240,7 +281,7 @@ static json_t *names_json(const struct ks_interfaces *interfaces, bool (*fits)(c
 
 	for (size_t i = 0; i < interfaces->count; i++) {
 		if (fits(&interfaces->list[i]))
-			json_array_append_new(names, json_string(interfaces->list[i].name));
+			append_name(names, interfaces->list[i].name);
 	}
 	return names;
 }
@@ -320,8 +361,11 @@ void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(
 	char *ignore = ks_coverage_ignore_line(interfaces), list[2048], line[4400];
 
 	if (json_array_size(none)) {
-		snprintf(line, sizeof(line), "in no zone, denied by default: %s: add them to a zone, or write `%s`",
-			 join(none, list, sizeof(list)), ignore ? ignore : "ignore");
+		bool some = ignore && *ignore;
+
+		snprintf(line, sizeof(line), "in no zone, denied by default: %s: add them to a zone%s%s%s",
+			 join(none, list, sizeof(list)), some ? ", or write `" : "", some ? ignore : "",
+			 some ? "`" : "");
 		say(false, line);
 	}
 	if (json_array_size(ignored)) {

@@ -152,13 +152,24 @@ static void end_old(struct ks_daemon *daemon)
 		ks_report_error("%s", ks_kernel_complaint());
 }
 
-/* What must wait until every hook is ours. */
-static void close_the_rest(struct ks_daemon *daemon)
+/* Failures are said once. */
+static void raise_backstop(struct ks_daemon *daemon)
 {
 	int err = ks_kernel_raise_backstop(daemon->kernel);
 
-	if (err && err != -EOPNOTSUPP)
-		ks_report_error("%s", ks_kernel_complaint());
+	if (err == -EOPNOTSUPP)
+		err = 0;
+	if (err && !daemon->backstop_error)
+		ks_report_error("%s; trying again every second", ks_kernel_complaint());
+	else if (!err && daemon->backstop_error)
+		ks_report("the backstop is in force now");
+	daemon->backstop_error = err;
+}
+
+/* What must wait until every hook is ours. */
+static void close_the_rest(struct ks_daemon *daemon)
+{
+	raise_backstop(daemon);
 	end_old(daemon);
 }
 
@@ -277,6 +288,7 @@ void ks_daemon_take_news(struct ks_daemon *daemon)
 	unsigned qdiscs = daemon->record.qdisc_count;
 	int err = ks_netlink_read_news(daemon->news_fd, take_one_news, daemon);
 
+	ks_interfaces_end_news(&daemon->interfaces);
 	if (err == -ENOBUFS) /* some were lost: look at everything */
 		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	if (err)
@@ -323,6 +335,8 @@ static void take_second(struct ks_daemon *daemon)
 		return;
 	sample(daemon);
 	ks_interfaces_watch(&daemon->interfaces);
+	if (daemon->backstop_error)
+		raise_backstop(daemon);
 	if (daemon->old_stays)
 		end_old(daemon);
 	if (daemon->addresses_wait)

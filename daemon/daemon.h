@@ -46,6 +46,7 @@ struct ks_daemon {
 	bool fresh; /* this process made the table: if the start fails, nobody misses it */
 	bool took_over; /* states of an earlier process */
 	bool old_stays; /* some hook still has the programs of another build, which must not end yet */
+	int backstop_error; /* 0, or why the backstop is not in force: tried again every second */
 	bool addresses_wait; /* the policy's own addresses changed, and the kernel has not got them yet */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
 	struct ks_refusals refusals; /* what was told of them */

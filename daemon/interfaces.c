@@ -10,6 +10,9 @@
 #include "report.h"
 #include "zone_facts.h"
 
+#define FIGHT_PAUSE_NS (3 * KS_NSEC_PER_SEC) /* what comes again sooner is the same fight */
+#define TELL_AGAIN_NS (60 * KS_NSEC_PER_SEC)
+
 static struct ks_guarded *find(const struct ks_interfaces *interfaces, unsigned ifindex)
 {
 	for (size_t i = 0; i < interfaces->count; i++) {
@@ -168,12 +171,9 @@ static void complain(struct ks_guarded *guarded, int err)
 }
 
 /* Tells the backstop whether others' filters clear our seals on an interface. */
-static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded, const struct ks_hook_state *state)
 {
-	struct ks_hook_state state;
-
-	if (ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state) ||
-	    state.shared == !!(guarded->port.flags & KS_PORT_SHARED))
+	if (state->shared == !!(guarded->port.flags & KS_PORT_SHARED))
 		return;
 	guarded->port.flags ^= KS_PORT_SHARED;
 	store_port(interfaces, guarded);
@@ -182,18 +182,21 @@ static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *gua
 /* Puts the missing ones of `hooks` on an interface. Without an entry in the map programs would let everything pass. */
 static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded, unsigned hooks)
 {
+	struct ks_hook_state state;
 	bool created = false;
 	int err = guarded->store_error ? store_port(interfaces, guarded) : 0;
 
 	guarded->programs = true;
-	if (!err && (ks_kernel_attached(interfaces->kernel, guarded->ifindex) & hooks) != hooks)
-		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created);
+	ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state);
+	if (!err && (ks_hooks_present(&state) & hooks) != hooks)
+		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created)
+			      ?: ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state);
 	if (created && ks_record_add_qdisc(interfaces->record, guarded->ifindex))
 		ks_report_error("%s: out of memory: its clsact qdisc will stay when Keepstate stops", guarded->name);
 	guarded->checked = !err && hooks == KS_HOOK_BOTH;
 	complain(guarded, err);
 	if (!err)
-		note_shared(interfaces, guarded);
+		note_shared(interfaces, guarded, &state);
 }
 
 static void attach_missing(struct ks_interfaces *interfaces)
@@ -495,14 +498,14 @@ static int settle(struct ks_interfaces *interfaces, const struct ks_policy *poli
 	}
 	if (is_first && interfaces->routes.read_at)
 		settling.err = ks_routes_apply(&interfaces->routes, interfaces->kernel) ?: settling.err;
+	if (settling.bearers || is_first)
+		refresh_addresses(interfaces, 0);
 	note_stacked(interfaces);
 	store_facts(interfaces);
 	attach_missing(interfaces);
 	settle_carriers(&settling);
 	settle_rest(&settling);
 	store_facts(interfaces);
-	if (settling.bearers || is_first)
-		refresh_addresses(interfaces, 0);
 	return settling.err ?: first_error(interfaces);
 }
 
@@ -614,24 +617,57 @@ static bool take_link_news(struct ks_interfaces *interfaces, const struct ks_int
 	return !settled;
 }
 
+/* Two programs that put themselves before each other do so every second: that is said once a minute. */
+static bool may_tell(const struct ks_interfaces *interfaces, struct ks_told *told)
+{
+	__u64 now = ks_kernel_now(interfaces->kernel);
+	bool goes_on = told->noticed && now - told->noticed < FIGHT_PAUSE_NS;
+
+	told->noticed = now;
+	if (goes_on && now - told->said < TELL_AGAIN_NS)
+		return false;
+	told->said = now;
+	return true;
+}
+
 /* Said once, however often it must be tried. */
 static void mend(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	if (!guarded->lost)
+	if (!guarded->lost && may_tell(interfaces, &guarded->told_lost))
 		ks_report_error("%s: somebody took our filters off; putting them back", guarded->name);
 	guarded->lost = true;
 	attach(interfaces, guarded, KS_HOOK_BOTH);
 }
 
-static void take_filter_news(struct ks_interfaces *interfaces, unsigned ifindex)
+static void look_at_filters(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+{
+	struct ks_hook_state state;
+
+	guarded->filters_changed = false;
+	if (!ks_role_has_programs(guarded->role) || guarded->error)
+		return;
+	ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state);
+	if (ks_hooks_present(&state) != KS_HOOK_BOTH)
+		mend(interfaces, guarded);
+	else
+		note_shared(interfaces, guarded, &state);
+}
+
+/* One reading brings a piece of news for each filter. */
+static void note_filter_news(const struct ks_interfaces *interfaces, unsigned ifindex)
 {
 	struct ks_guarded *guarded = find(interfaces, ifindex);
 
-	if (!guarded || !ks_role_has_programs(guarded->role) || guarded->error)
-		return;
-	if (ks_kernel_attached(interfaces->kernel, ifindex) != KS_HOOK_BOTH)
-		mend(interfaces, guarded);
-	note_shared(interfaces, guarded);
+	if (guarded)
+		guarded->filters_changed = true;
+}
+
+void ks_interfaces_end_news(struct ks_interfaces *interfaces)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		if (interfaces->list[i].filters_changed)
+			look_at_filters(interfaces, &interfaces->list[i]);
+	}
 }
 
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
@@ -640,7 +676,7 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 	struct ks_guarded *guarded;
 
 	if (news->filters) {
-		take_filter_news(interfaces, news->ifindex);
+		note_filter_news(interfaces, news->ifindex);
 		return;
 	}
 	ks_routes_doubt(&interfaces->routes); /* a link that goes down takes routes along without a word */
@@ -707,14 +743,18 @@ static void watch_one(struct ks_interfaces *interfaces, struct ks_guarded *guard
 		return;
 	}
 	guarded->lost = false;
-	note_shared(interfaces, guarded);
+	note_shared(interfaces, guarded, &state);
 	first = state.first[0] && state.first[1];
 	if (!first && !guarded->overtaken) {
-		ks_report_error("%s: somebody else's program sees packets before ours; going before it", guarded->name);
+		bool tells = may_tell(interfaces, &guarded->told_overtaken);
+
+		if (tells)
+			ks_report_error("%s: somebody else's program sees packets before ours; going before it",
+					guarded->name);
 		ks_kernel_attach(interfaces->kernel, guarded->ifindex, KS_HOOK_BOTH, NULL);
 		first = !ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state) && state.first[0] &&
 			state.first[1];
-		if (!first)
+		if (!first && tells)
 			ks_report_error("WARNING: %s: it stays before ours, and may let pass what the rules deny",
 					guarded->name);
 	}

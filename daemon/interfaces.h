@@ -26,6 +26,11 @@
 #include "roles.h"
 #include "routes.h"
 
+/* When something was last noticed, and said; ns, 0: never. */
+struct ks_told {
+	__u64 noticed, said;
+};
+
 /* An interface with an entry in the map of ports. */
 struct ks_guarded {
 	unsigned ifindex;
@@ -39,6 +44,8 @@ struct ks_guarded {
 	bool checked; /* and were found there, so that only news or the watch look again */
 	bool lost; /* somebody took ours off, and they were not seen there since */
 	bool overtaken; /* somebody else's program sees packets before ours */
+	bool filters_changed; /* news of the present reading say so */
+	struct ks_told told_lost, told_overtaken;
 	int error; /* 0, or why it has no programs: tried again every second */
 	int store_error; /* 0, or why the map does not have `port`: the same */
 };
@@ -66,9 +73,10 @@ int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_poli
  */
 int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
-/* One piece of news. */
+/* One piece of news. After all that one reading brought, ks_interfaces_end_news() looks at hooks that may have changed. */
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
 			     const struct ks_interface *news);
+void ks_interfaces_end_news(struct ks_interfaces *interfaces);
 
 /* Reads the news on a socket of ks_netlink_open_routes(). */
 void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd);

@@ -5,6 +5,7 @@
  * Pins lie on a bpffs:
  *
  *   PIN_DIR/maps/NAME        maps, shared by all builds
+ *   PIN_DIR/maps/NAME-old    the table that a larger one is about to replace (kernel_grow.c)
  *   PIN_DIR/BUILD/NAME       the programs of a build, and the maps of programs behind them
  *   PIN_DIR/links/NAME       what attaches them (kernel_tcx.c, kernel_backstop.c)
  *
@@ -171,7 +172,7 @@ static const char *folder_of(unsigned map, const char *build)
 	return ks_kernel_map_is_of_programs(map) ? build : KS_PIN_MAPS;
 }
 
-static __u32 map_id(int fd)
+__u32 ks_kernel_map_id(int fd)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 length = sizeof(info);
@@ -185,7 +186,7 @@ static int pin_maps(const struct ks_kernel *kernel, const char *build, const __u
 	int err = ks_pin_make_folder(kernel->pin_dir, KS_PIN_MAPS) ?: ks_pin_make_folder(kernel->pin_dir, build);
 
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		if (kernel->maps[i] >= 0 && (!ids || map_id(kernel->maps[i]) != ids[i]))
+		if (kernel->maps[i] >= 0 && (!ids || ks_kernel_map_id(kernel->maps[i]) != ids[i]))
 			err = ks_pin_put(kernel->maps[i], kernel->pin_dir, folder_of(i, build), ks_kernel_map_name(i));
 	}
 	return err;
@@ -360,10 +361,7 @@ static void close_programs(struct ks_kernel *kernel)
 	}
 }
 
-/*
- * A control block of another shape was made anew. Its head, which never
- * changes, goes over: packets on their way bear the seal.
- */
+/* The control block is made anew. Its head, which never changes, goes over: packets on their way bear the seal. */
 static int carry_control(int from, int to)
 {
 	struct bpf_map_info info = { 0 };
@@ -386,20 +384,47 @@ static int carry_control(int from, int to)
 	return err ?: bpf_map_update_elem(to, &zero, &control, BPF_ANY) ? -errno : 0;
 }
 
+/*
+ * The map of interfaces is made anew, and filled before the first hook is switched. Its keys, which never change, go over, in
+ * no zone: the daemon takes programs off where it finds an interface that should have none any more.
+ */
+static int carry_ports(int from, int to)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info), ifindex, next;
+	const __u32 *key = NULL;
+	struct ks_port port = { .zone = KS_ZONE_NONE };
+	int err = 0;
+
+	if (from < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(from, &info, &length))
+		return -errno;
+	if (info.key_size != sizeof(next))
+		return 0;
+	while (!err && !bpf_map_get_next_key(from, key, &next)) {
+		err = bpf_map_update_elem(to, &next, &port, BPF_ANY) ? -errno : 0;
+		ifindex = next;
+		key = &ifindex;
+	}
+	return err;
+}
+
 static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeover, const int old[KS_MAP_MAX])
 {
 	const struct ks_kernel_opts opts = { .tc_only = true };
 	int err = ks_kernel_load_programs(kernel, &opts, takeover->buckets, old);
 
-	if (!err && map_id(kernel->maps[KS_MAP_CONTROL]) != map_id(old[KS_MAP_CONTROL]))
-		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL]);
+	if (!err)
+		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL])
+			      ?: carry_ports(old[KS_MAP_PORTS], kernel->maps[KS_MAP_PORTS]);
 	if (!err && takeover->buckets)
 		err = init_shape(kernel, takeover->buckets)
 			      ?: ks_growth_begin(kernel, takeover, old[KS_MAP_TABLE], old[KS_MAP_COUNTS]);
-	return err ?: start_sweeper(kernel);
+	return err;
 }
 
-/* The pinned programs are another build's, or not complete: ours are loaded beside them, on their maps as far as they fit. */
+/* The pinned programs are another build's, or not complete: ours are loaded beside them, on the same table. */
 static int load_on_maps(struct ks_kernel *kernel, const struct ks_takeover *takeover)
 {
 	char build[KS_BUILD_TEXT];
@@ -410,11 +435,13 @@ static int load_on_maps(struct ks_kernel *kernel, const struct ks_takeover *take
 	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
 		old[i] = kernel->maps[i];
 		kernel->maps[i] = -1;
-		ids[i] = old[i] < 0 ? 0 : map_id(old[i]);
+		ids[i] = old[i] < 0 ? 0 : ks_kernel_map_id(old[i]);
 	}
 	close_programs(kernel);
 	ks_kernel_build(build);
 	err = load_beside(kernel, takeover, old);
+	if (!err && takeover->buckets)
+		err = ks_growth_pin_old(kernel->pin_dir, old);
 	if (!err)
 		err = ks_pin_put_aside(kernel->pin_dir, build);
 	for (unsigned i = 0; i < KS_MAP_MAX; i++) {
@@ -447,8 +474,7 @@ static int refuse_other_version(void)
 	return -EMEDIUMTYPE;
 }
 
-static int get_pinned(struct ks_kernel *kernel, const char *pin_dir, const struct ks_policy *policy,
-		      struct ks_takeover *takeover)
+static int get_pinned(struct ks_kernel *kernel, const char *pin_dir)
 {
 	static const unsigned needed[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS, KS_MAP_CONTROL };
 	char build[KS_BUILD_TEXT];
@@ -463,7 +489,31 @@ static int get_pinned(struct ks_kernel *kernel, const char *pin_dir, const struc
 			return has_programs(pin_dir) ? refuse_other_version() : -ENOENT;
 	}
 	get_programs(pin_dir, build, kernel->programs);
-	return ks_takeover_plan(kernel->maps[KS_MAP_SHAPE], policy, takeover);
+	return 0;
+}
+
+/*
+ * A growing takeover that was cut short is begun anew from the old table if no hook was switched, else finished: the old
+ * table, which other hooks may go on with, is copied once more until they are switched too.
+ */
+static int take_over(struct ks_kernel *kernel, const struct ks_policy *policy)
+{
+	struct ks_takeover takeover;
+	bool back;
+	int rest = ks_growth_recover(kernel, &back), err = rest < 0 ? rest : 0;
+
+	if (back)
+		close_programs(kernel); /* they use the new table */
+	if (!err)
+		err = ks_takeover_plan(kernel->maps[KS_MAP_SHAPE], policy, &takeover);
+	if (!err && rest > 0 && takeover.buckets) {
+		err = ks_growth_resume(kernel);
+		ks_growth_abandon(kernel);
+		rest = 0;
+	}
+	if (!err && (takeover.buckets || !is_complete(kernel)))
+		err = load_on_maps(kernel, &takeover);
+	return err ?: rest > 0 ? ks_growth_resume(kernel) : 0;
 }
 
 /* A kept table of an older layout that needs no conversion is one of ours from now on. */
@@ -481,7 +531,6 @@ static int note_layout(const struct ks_kernel *kernel)
 int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct ks_kernel **kernel)
 {
 	KS_KERNEL_SCOPED new = ks_kernel_alloc();
-	struct ks_takeover takeover;
 	int err;
 
 	ks_kernel_complain("%s", "");
@@ -490,9 +539,7 @@ int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct
 	new->pin_dir = strdup(pin_dir);
 	if (!new->pin_dir)
 		return -ENOMEM;
-	err = get_pinned(new, pin_dir, policy, &takeover);
-	if (!err && (takeover.buckets || !is_complete(new)))
-		err = load_on_maps(new, &takeover);
+	err = get_pinned(new, pin_dir) ?: take_over(new, policy);
 	if (!err)
 		err = ks_kernel_map_memory(new);
 	if (!err)
@@ -501,9 +548,22 @@ int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct
 		err = init_control(new);
 	if (err)
 		return err;
+	new->sweeper_waits = true;
 	*kernel = new;
 	new = NULL;
 	return 0;
+}
+
+int ks_kernel_begin_switch(struct ks_kernel *kernel)
+{
+	int err;
+
+	if (!kernel->sweeper_waits)
+		return 0;
+	ks_growth_catch_up(kernel);
+	err = start_sweeper(kernel);
+	kernel->sweeper_waits = err != 0;
+	return err;
 }
 
 int ks_kernel_forget_old(struct ks_kernel *kernel)
@@ -513,10 +573,14 @@ int ks_kernel_forget_old(struct ks_kernel *kernel)
 
 	if (!kernel->pin_dir)
 		return 0;
+	err = ks_kernel_begin_switch(kernel); /* had no hook to be switched */
+	if (err)
+		return err;
 	ks_tcx_prune(kernel);
 	ks_kernel_build(build);
 	err = ks_kernel_wait(kernel); /* the old programs may be running still, and write their table */
 	lost = ks_growth_end(kernel);
+	ks_growth_unpin_old(kernel->pin_dir);
 	if (!err)
 		err = ks_pin_remove_folders(kernel->pin_dir, build);
 	if (err)

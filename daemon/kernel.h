@@ -196,11 +196,15 @@ struct ks_hook_state {
 /* Costs some system calls, netlink messages among them. */
 int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
 
+/* The hooks that run our programs: KS_HOOK_* */
+unsigned ks_hooks_present(const struct ks_hook_state *state);
+
 /*
  * Puts the backstop in force (bpf/backstop.bpf.c), or the one of this build in
  * place of another's. It drops what comes by an interface that is neither
  * guarded nor ignored, so it is raised after all ingress hooks are attached.
- * -EOPNOTSUPP: this kernel has none (before 6.4).
+ * -EOPNOTSUPP: this kernel has none (before 6.4). On another failure what was in
+ * force stays so, be it another build's; call it again.
  */
 int ks_kernel_raise_backstop(struct ks_kernel *kernel);
 

@@ -94,22 +94,35 @@ static void tell_programs(struct ks_control *control, bool in_force)
 		__atomic_fetch_and(&control->flags, ~KS_CONTROL_BACKSTOP, __ATOMIC_RELEASE);
 }
 
+/* Returns true if every place has a link, of this build or of another one. */
+static bool is_everywhere(const struct ks_kernel *kernel)
+{
+	bool all = true;
+
+	for (unsigned i = 0; all && i < KS_ARRAY_SIZE(places); i++) {
+		__u32 program;
+		int fd = get(kernel, i, &program);
+
+		all = fd >= 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	return all;
+}
+
 int ks_kernel_raise_backstop(struct ks_kernel *kernel)
 {
-	int err = 0;
+	int err;
 
 	if (!kernel->pin_dir || kernel->programs[KS_PROGRAM_BACKSTOP_INPUT] < 0)
 		return -EOPNOTSUPP;
 	err = ks_pin_make_folder(kernel->pin_dir, KS_PIN_LINKS);
 	for (unsigned i = 0; !err && i < KS_ARRAY_SIZE(places); i++)
 		err = raise_one(kernel, i);
-	if (err) {
-		ks_kernel_lower_backstop(kernel->pin_dir);
+	if (err)
 		ks_kernel_complain("cannot attach the backstop to netfilter: %s", strerror(-err));
-		return err;
-	}
-	tell_programs(kernel->control, true);
-	return 0;
+	tell_programs(kernel->control, is_everywhere(kernel));
+	return err;
 }
 
 /* The control block of an instance that perhaps nobody has open. */

@@ -48,13 +48,13 @@ static int attach_clsact(const struct ks_kernel *kernel, unsigned ifindex, unsig
 int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created)
 {
 	bool tcx = by_tcx(kernel);
-	int err = 0;
+	int err;
 
 	ks_kernel_listen();
-	ks_growth_catch_up(kernel);
 	if (created)
 		*created = false;
-	if (!tcx)
+	err = ks_kernel_begin_switch(kernel);
+	if (!err && !tcx)
 		err = ks_clsact_prepare(ifindex, created);
 	for (unsigned at = 0; !err && at < KS_AT_MAX; at++) {
 		if (hooks & hook_bits[at])
@@ -75,15 +75,21 @@ int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struc
 	return 0;
 }
 
+unsigned ks_hooks_present(const struct ks_hook_state *state)
+{
+	unsigned hooks = 0;
+
+	for (unsigned at = 0; at < KS_AT_MAX; at++)
+		hooks |= state->present[at] ? hook_bits[at] : 0;
+	return hooks;
+}
+
 unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex)
 {
 	struct ks_hook_state state;
-	unsigned hooks = 0;
 
 	ks_kernel_hook_state(kernel, ifindex, &state);
-	for (unsigned at = 0; at < KS_AT_MAX; at++)
-		hooks |= state.present[at] ? hook_bits[at] : 0;
-	return hooks;
+	return ks_hooks_present(&state);
 }
 
 int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc)

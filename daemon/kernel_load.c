@@ -64,12 +64,11 @@ static int complain_load(int err)
 	return err;
 }
 
-/* What becomes of a map of another build when ours takes over. */
+/* What becomes of a map of another build when ours takes over. Size and type do not tell what an entry means. */
 enum fate {
 	FATE_KEPT, /* the table: taken, or there is no takeover */
-	FATE_POLICY, /* taken if all of this fate fit; else the policy is installed in new ones */
-	FATE_FILLED, /* taken if it fits, else made anew: counters, and what the daemon fills before the first attach */
-	FATE_OWN, /* never taken: programs, and events, whose form no shape tells */
+	FATE_TAKEN, /* taken if it fits: counters, and what the table's entries rely on */
+	FATE_OWN, /* never taken: the policy, and what the daemon fills before the first hook is switched */
 };
 
 static enum fate fate_of(unsigned map)
@@ -79,17 +78,15 @@ static enum fate fate_of(unsigned map)
 	case KS_MAP_SHAPE:
 	case KS_MAP_COUNTS:
 		return FATE_KEPT;
-	case KS_MAP_CONTROL:
-	case KS_MAP_CONFIGS:
-	case KS_MAP_RULES:
-	case KS_MAP_SETS:
-	case KS_MAP_RANGES:
-	case KS_MAP_TARGETS:
-		return FATE_POLICY;
-	case KS_MAP_EVENTS:
-		return FATE_OWN;
+	case KS_MAP_STACKED: /* who is stacked in other namespaces is only learnt from packets */
+	case KS_MAP_REASONS:
+	case KS_MAP_RULE_COUNTS:
+	case KS_MAP_EVENTS_LOST:
+	case KS_MAP_HELD: /* entries of datagrams say that fragments of theirs are here */
+	case KS_MAP_SWEEPER: /* one timer for the table */
+		return FATE_TAKEN;
 	default:
-		return ks_kernel_map_is_of_programs(map) ? FATE_OWN : FATE_FILLED;
+		return FATE_OWN;
 	}
 }
 
@@ -111,24 +108,6 @@ static int map_info(int fd, struct bpf_map_info *info)
 	return bpf_obj_get_info_by_fd(fd, info, &length) ? -errno : 0;
 }
 
-/* Returns true if the maps inside of a map of maps have our shape, and there are some. */
-static bool has_inner_shape(struct bpf_map *map, int fd)
-{
-	const struct bpf_map *inner = bpf_map__inner_map(map);
-	struct bpf_map_info info;
-	bool same = false;
-
-	for (__u32 slot = 0, id; inner && slot < bpf_map__max_entries(map); slot++) {
-		int inner_fd = bpf_map_lookup_elem(fd, &slot, &id) ? -1 : bpf_map_get_fd_by_id(id);
-
-		if (inner_fd < 0)
-			continue;
-		same = !map_info(inner_fd, &info) && info.value_size == bpf_map__value_size(inner);
-		close(inner_fd);
-	}
-	return same;
-}
-
 /* The table is sized by the policy, so its number of entries may differ; nothing else may. */
 static bool fits(const struct bpf_object *object, unsigned i, int fd)
 {
@@ -138,9 +117,7 @@ static bool fits(const struct bpf_object *object, unsigned i, int fd)
 	if (!map || fd < 0 || map_info(fd, &info) || info.type != bpf_map__type(map) ||
 	    info.key_size != bpf_map__key_size(map) || info.value_size != bpf_map__value_size(map))
 		return false;
-	if (i != KS_MAP_TABLE && info.max_entries != bpf_map__max_entries(map))
-		return false;
-	return info.type != BPF_MAP_TYPE_ARRAY_OF_MAPS || has_inner_shape(map, fd);
+	return i == KS_MAP_TABLE || info.max_entries == bpf_map__max_entries(map);
 }
 
 static int refuse_table(unsigned map)
@@ -153,15 +130,11 @@ static int refuse_table(unsigned map)
 
 static int reuse_maps(const struct bpf_object *object, const int *reuse, bool new_table)
 {
-	bool policy_fits = true;
 	int err = 0;
 
-	for (unsigned i = 0; i < KS_MAP_MAX; i++)
-		policy_fits &= fate_of(i) != FATE_POLICY || fits(object, i, reuse[i]);
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
 		enum fate fate = fate_of(i);
-		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_POLICY || policy_fits) &&
-			     (fate != FATE_KEPT || !new_table);
+		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_KEPT || !new_table);
 
 		if (taken)
 			err = bpf_map__reuse_fd(find_map(object, i), reuse[i]);

@@ -22,6 +22,7 @@ struct ks_kernel {
 	unsigned cpus; /* possible processors: values of a per-CPU map */
 	char *pin_dir; /* NULL: nothing is pinned */
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
+	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
 };
 
 #define KS_BUILD_TEXT 17
@@ -35,6 +36,8 @@ struct ks_kernel *ks_kernel_alloc(void);
 /* Maps what is read and written in place; all map descriptors are set. */
 int ks_kernel_map_memory(struct ks_kernel *kernel);
 
+__u32 ks_kernel_map_id(int fd); /* 0 on failure */
+
 /* Maps an mmapable array into memory, and its end. */
 int ks_kernel_map_one(int fd, int protection, void *memory);
 void ks_kernel_unmap_one(const void *memory, int fd);
@@ -43,8 +46,8 @@ void ks_kernel_unmap_one(const void *memory, int fd);
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
 
 /*
- * Loads the programs of the skeleton. With `reuse` the maps of another build
- * are taken as far as they fit (-EMEDIUMTYPE: the table does not). Unless `buckets` is 0 a new table of so
+ * Loads the programs of the skeleton. With `reuse` those maps of another build
+ * are taken that outlive it (-EMEDIUMTYPE: the table does not fit). Unless `buckets` is 0 a new table of so
  * many is made. Sets the descriptors of `kernel` and closes those it had.
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
@@ -82,6 +85,21 @@ int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover
 void ks_growth_catch_up(struct ks_kernel *kernel);
 int ks_growth_end(struct ks_kernel *kernel);
 void ks_growth_abandon(struct ks_kernel *kernel);
+
+/* Pins the old table beside the names that the new one gets, and takes these pins away. */
+int ks_growth_pin_old(const char *pin_dir, const int old[KS_MAP_MAX]);
+void ks_growth_unpin_old(const char *pin_dir);
+
+/*
+ * Looks for a takeover that was cut short; the maps of `kernel` are those that are pinned. If no hook was switched yet it
+ * puts the old table back, there and in the pins, and sets *back. Returns 1 if some may have been: then
+ * ks_growth_resume() goes on copying into the kernel's table. Returns 0 otherwise, or -errno.
+ */
+int ks_growth_recover(struct ks_kernel *kernel, bool *back);
+int ks_growth_resume(struct ks_kernel *kernel);
+
+/* Before the first hook is switched after a takeover; does nothing later. From here on the sweeper is ours. */
+int ks_kernel_begin_switch(struct ks_kernel *kernel);
 
 /* --- pins (kernel_pins.c): pin_dir/folder/name --- */
 

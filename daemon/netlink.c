@@ -78,7 +78,8 @@ static int each_message(const void *buffer, int length, ks_message_fn *fn, void 
 			return 1;
 		if (message->nlmsg_type == NLMSG_ERROR)
 			return ((const struct nlmsgerr *)NLMSG_DATA(message))->error ?: 1;
-		fn(message, arg);
+		if (fn(message, arg))
+			return 1;
 	}
 	return 0;
 }
@@ -524,12 +525,12 @@ static int take_first_filter(const struct nlmsghdr *message, void *arg)
 	struct ks_first_filter *first = arg;
 
 	if (message->nlmsg_type != RTM_NEWTFILTER || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ||
-	    first->handle || !info->tcm_handle || !is_of_first_chain(message, info))
+	    !info->tcm_handle || !is_of_first_chain(message, info))
 		return 0;
 	first->handle = info->tcm_handle;
 	first->priority = TC_H_MAJ(info->tcm_info) >> 16;
 	first->all_protocols = TC_H_MIN(info->tcm_info) == htons(ETH_P_ALL);
-	return 0;
+	return 1;
 }
 
 int ks_netlink_first_filter(unsigned ifindex, bool egress, struct ks_first_filter *first)
@@ -551,6 +552,12 @@ static int count_filter(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+static int find_filter(const struct nlmsghdr *message, void *arg)
+{
+	count_filter(message, arg);
+	return *(const int *)arg > 0;
+}
+
 /* Adds the filters below a parent to *count. */
 static int count_below(unsigned ifindex, __u32 parent, int *count)
 {
@@ -566,9 +573,10 @@ int ks_netlink_count_filters(unsigned ifindex)
 
 int ks_netlink_has_ingress_filters(unsigned ifindex)
 {
-	int count = 0, err = count_below(ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), &count);
+	int count = 0, err;
 
+	err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), find_filter, &count);
 	if (!err && !count) /* the older qdisc has another handle and no parts */
-		err = count_below(ifindex, TC_H_MAKE(TC_H_INGRESS, 0), &count);
+		err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_INGRESS, 0), find_filter, &count);
 	return err ?: count > 0;
 }

@@ -7,7 +7,7 @@
 
 #include <linux/netlink.h>
 
-/* Handles one message of a reply. */
+/* Handles one message. Returns 0, or not 0 if it needs no more of the reply; 0 of news, which go on. */
 typedef int ks_message_fn(const struct nlmsghdr *message, void *arg);
 
 /* Opens a socket that hears of the groups (RTNLGRP_*, 0 ends the list; NULL: none) and then does not block. */

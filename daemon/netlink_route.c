@@ -144,6 +144,15 @@ static void read_hop_gateway(const struct rtnexthop *hop, struct ks_route *route
 	}
 }
 
+/* A route that leads nowhere now still takes the place of the one that it replaces. */
+static void tell_replaced(const struct route_reader *reader, struct ks_route *route)
+{
+	if (!route->replaces)
+		return;
+	route->kind = KS_ROUTE_OTHER;
+	reader->fn(route, reader->arg);
+}
+
 static void tell_hops(const struct route_reader *reader, struct ks_route *route, const struct rtattr *hops)
 {
 	const struct rtnexthop *hop = RTA_DATA(hops);
@@ -152,12 +161,14 @@ static void tell_hops(const struct route_reader *reader, struct ks_route *route,
 	while (RTNH_OK(hop, length) && hop->rtnh_len >= sizeof(*hop)) {
 		route->ifindex = (unsigned)hop->rtnh_ifindex;
 		read_hop_gateway(hop, route);
-		if (!(hop->rtnh_flags & RTNH_F_DEAD))
+		if (!(hop->rtnh_flags & RTNH_F_DEAD)) {
 			reader->fn(route, reader->arg);
-		route->replaces = false; /* by its first hop already */
+			route->replaces = false; /* by its first living hop already */
+		}
 		length -= RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
+	tell_replaced(reader, route);
 }
 
 static bool is_route(const struct nlmsghdr *message)
@@ -187,11 +198,11 @@ static int read_route(const struct nlmsghdr *message, void *arg)
 	if (route.ifindex || attributes.hops)
 		route.nexthop = 0;
 	route.kind = (__u8)ks_route_kind_of(info, &route, attributes.has_gateway || attributes.hops || route.nexthop);
-	if (info->rtm_flags & RTNH_F_DEAD || (route.kind == KS_ROUTE_OTHER && !route.several && !route.replaces))
-		return 0;
-	if (attributes.hops && route.kind == KS_ROUTE_DEFAULT)
+	if (info->rtm_flags & RTNH_F_DEAD)
+		tell_replaced(reader, &route);
+	else if (attributes.hops && route.kind == KS_ROUTE_DEFAULT)
 		tell_hops(reader, &route, attributes.hops);
-	else
+	else if (route.kind != KS_ROUTE_OTHER || route.several || route.replaces)
 		reader->fn(&route, reader->arg);
 	return 0;
 }

@@ -142,9 +142,8 @@ static void decide_below(const struct census *census, long at)
 		return;
 	}
 	role->bearer = census->links->list[root].ifindex;
-	if (role->kind == KS_ROLE_IGNORED)
-		return;
-	if (!role->named)
+	role->unheeded = role->kind == KS_ROLE_IGNORED;
+	if (!role->named && !role->unheeded)
 		role->zone = census->roles[root].zone;
 	role->kind = KS_ROLE_PORT;
 }

@@ -38,6 +38,7 @@ enum ks_role_kind {
 struct ks_role {
 	enum ks_role_kind kind;
 	bool named; /* by a zone, with more than "*" */
+	bool unheeded; /* the policy ignores it, but what it exchanges with other ports is judged at both: a PORT in no zone */
 	__u32 zone;
 	unsigned bearer; /* ifindex of the one that has its addresses: of a port its carrier, else itself */
 };

@@ -12,6 +12,7 @@
 #include "routes.h"
 
 #define READING_SHARE 20 /* of this many parts of the time, one may go into reading the routes */
+#define RETRY_NS_MAX (64 * KS_NSEC_PER_SEC) /* between readings that fail, which begin a second apart */
 
 static __u64 clock_now(void)
 {
@@ -156,6 +157,8 @@ int ks_routes_read(struct ks_routes *routes)
 	routes->several = new.several;
 	routes->multicast = routes_multicast();
 	routes->stale = false;
+	routes->read_error = 0;
+	routes->retry_wait = 0;
 	routes->read_at = clock_now();
 	routes->read_took = routes->read_at - start;
 	return 0;
@@ -166,18 +169,35 @@ void ks_routes_doubt(struct ks_routes *routes)
 	routes->stale = true;
 }
 
+static bool is_time(const struct ks_routes *routes)
+{
+	__u64 now = clock_now();
+
+	return now >= routes->retry_at && now - routes->read_at >= READING_SHARE * routes->read_took;
+}
+
+/* Said once for each error; the longer it lasts, the more seldom is it tried. */
+static void note_failure(struct ks_routes *routes, int err)
+{
+	if (err != routes->read_error)
+		ks_report_error("cannot read the routes, those that were known stay: %s", strerror(-err));
+	routes->read_error = err;
+	routes->retry_wait = KS_MIN(KS_MAX(2 * routes->retry_wait, KS_NSEC_PER_SEC), RETRY_NS_MAX);
+	routes->retry_at = clock_now() + routes->retry_wait;
+}
+
 bool ks_routes_refresh(struct ks_routes *routes)
 {
 	bool multicast = routes_multicast(), changed = multicast != routes->multicast;
 	int err;
 
 	routes->multicast = multicast;
-	if (!routes->stale || clock_now() - routes->read_at < READING_SHARE * routes->read_took)
+	if (!routes->stale || !is_time(routes))
 		return changed;
 	err = ks_routes_read(routes);
 	if (err)
-		ks_report_error("cannot read the routes: %s", strerror(-err));
-	return true;
+		note_failure(routes, err);
+	return changed || !err;
 }
 
 /* --- the map --- */

@@ -38,6 +38,8 @@ struct ks_routes {
 	bool stale;
 	int error; /* of the last attempt to fill the map; told once */
 	__u64 read_at, read_took; /* ns, of the last reading */
+	int read_error; /* of the last attempt to read; told once */
+	__u64 retry_at, retry_wait; /* ns: not before, and for how long that was */
 };
 
 /* Reads everything from the kernel. With an error the list stays as it was. */
@@ -46,7 +48,7 @@ int ks_routes_read(struct ks_routes *routes);
 /* One piece of news. Returns true if it is of interest. */
 bool ks_routes_take_news(struct ks_routes *routes, const struct ks_route *route);
 
-/* Notes that the list may be wrong; ks_routes_refresh() reads it anew, if it is time. Returns true if it did. */
+/* Notes that the list may be wrong; ks_routes_refresh() reads it anew, if it is time. Returns true if something may be other than before. */
 void ks_routes_doubt(struct ks_routes *routes);
 bool ks_routes_refresh(struct ks_routes *routes);
 

@@ -37,6 +37,28 @@ static __u64 time_left(const struct ks_flow *flow, __u64 now)
 	return (__u32)idle < flow->timeout ? flow->timeout - (__u32)idle : 0;
 }
 
+static bool is_utf8(const char *text)
+{
+	json_t *value = json_string(text);
+	bool valid = value != NULL;
+
+	json_decref(value);
+	return valid;
+}
+
+const char *ks_name_text(const char *name, char text[KS_NAME_TEXT])
+{
+	size_t used = 0;
+
+	if (is_utf8(name))
+		return name;
+	for (; *name && used + sizeof("\\xff") <= KS_NAME_TEXT; name++)
+		used += (size_t)snprintf(text + used, KS_NAME_TEXT - used, *name & 0x80 ? "\\x%02x" : "%c",
+					 (unsigned char)*name);
+	text[used] = '\0';
+	return text;
+}
+
 static void print_json_string(FILE *out, const char *text)
 {
 	fputc('"', out);

@@ -224,6 +224,18 @@ def test_the_other_port_may_nothing(net, standing, server):
     assert kinds(net.stray, "10.2.0.10") == set(), "between two ports of which one is a zone"
 
 
+def test_a_port_that_is_ignored_is_guarded_too(net, firewall):
+    """Else what the other port sends to it, and it to the other port, would be judged nowhere. Its bridge is not ignored."""
+    put(firewall, "ignore { q1 }\n" + ZONES + RULES)
+    assert kinds(net.desk, "10.2.0.20") == set(), "an inner host to the ignored port"
+    assert kinds(net.stray, "10.2.0.10") == set(), "back"
+    assert kinds(net.stray, SERVER4) == set()
+    assert kinds(net.desk, SERVER4) == ALL
+    status = firewall.data("status")[0]
+    assert [(one["role"], one["zone"]) for one in status["interfaces"] if one["name"] == "q1"] == [("port", "none")]
+    assert any("q1 is to be ignored, but br1 is guarded at its ports" in warning for warning in status["warnings"])
+
+
 def test_the_box_and_the_server_towards_a_port(net, standing):
     assert kinds(net.box, "10.2.0.10") == ALL
     assert kinds(net.box, "fd02::10") == ALL

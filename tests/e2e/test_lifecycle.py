@@ -162,6 +162,20 @@ def test_a_rename_changes_the_zone_in_place(lab, make_firewall):
     assert "took our filters off" not in firewall.log_path.read_text()
 
 
+def test_a_name_that_is_not_utf8_is_shown(lab, make_firewall):
+    """The kernel takes any octets; JSON does not."""
+    firewall = make_firewall()
+    name = b"odd\xff"
+    lab.gateway.ip("link", "add", name, "type", "veth", "peer", "name", "even0")
+    try:
+        wait_for(lambda: "odd\\xff" in firewall.guarded(), 5, "odd\\xff in the status")
+        text = firewall.say("status")
+        assert "odd\\xff" in text
+        assert [line for line in text.splitlines() if line != line.rstrip()] == [], "rows end in blanks"
+    finally:
+        lab.gateway.run("ip", "link", "delete", "even0")
+
+
 def rename(host, old, new):
     """Without taking it down where the kernel can (6.2), which would cost it its IPv6 addresses."""
     host.ip("link", "set", old, "name", new)

@@ -199,6 +199,17 @@ def test_a_tcx_program_that_passes_everything(net, firewall, lan_is_done, watch,
     assert kinds(net.client, "2001:db8::10") == ALL
 
 
+@TCX
+def test_a_fight_is_not_told_every_second(net, firewall, lan_is_done, watch):
+    """Somebody puts himself before us again and again."""
+    said, ours = len(log_of(firewall)), hooks(net.box, "list", "wan0")["ingress"][0]
+    for _ in range(5):
+        other = watch.start(net.box, "tcx", "wan0", "ingress", "first", 0, program="hooks.py")
+        wait_for(lambda: hooks(net.box, "list", "wan0")["ingress"][0] == ours, 5, "ours is first again")
+        end_process(other)
+    assert log_of(firewall)[said:].count("sees packets before ours") <= 1, log_of(firewall)[said:]
+
+
 def test_no_churn_in_the_end(net, firewall, lan_is_done):
     time.sleep(0.5)
     test_no_churn_beside_an_ingress_qdisc(net, firewall)

@@ -17,7 +17,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import KEEPSTATE, end_process
+from lab import KEEPSTATE, end_process, wait_for
 from wires import ALL, Firewall, Plain, hooks, kinds, log_of, matches, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
@@ -130,6 +130,41 @@ def test_states_and_counters_outlive_an_upgrade(net, firewall, builds, watch):
     assert facts["error"] is None and facts["blocks"] > 200, facts
 
 
+@pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason="a kernel without tcx may have no backstop")
+def test_a_backstop_that_cannot_be_replaced_stays(net, firewall, builds):
+    """That of the other build, until ours can be raised, which is tried every second and said once."""
+    if not firewall.data("status")[0]["backstop"]:
+        pytest.skip("this kernel has no backstop")
+    links = PINS / firewall.data("status")[0]["instance"] / "links"
+    pins = sorted(path.name for path in links.glob("ipv*"))
+    obstacle = links / "ipv4-forward+"  # where the second link is pinned first
+    obstacle.mkdir()
+    said = len(log_of(firewall))
+    try:
+        change_build(firewall, builds)
+        assert firewall.data("status")[0]["backstop"] is False
+        assert sorted(path.name for path in links.glob("ipv*") if path != obstacle) == pins
+        time.sleep(2.5)
+        assert log_of(firewall)[said:].count("cannot attach the backstop") == 1
+    finally:
+        obstacle.rmdir()
+    wait_for(lambda: firewall.data("status")[0]["backstop"], 5, "the backstop in force")
+    assert "the backstop is in force now" in log_of(firewall)[said:]
+    assert kinds(net.client, "192.0.2.10") == ALL
+
+
+@pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason="it looks at tcx programs")
+def test_programs_go_where_the_new_policy_wants_none(net, firewall, builds):
+    """The other build has a map of interfaces of its own, and knows all the same which have programs."""
+    assert hooks(net.box, "list", "lan0")["ingress"]
+    firewall.path.write_text("ignore { lan0 }\nzone wan { wan0 }\n")
+    change_build(firewall, builds)
+    assert hooks(net.box, "list", "lan0") == {"ingress": [], "egress": []}
+    assert hooks(net.box, "list", "wan0")["ingress"]
+    put(firewall, POLICY)
+    assert kinds(net.client, "192.0.2.10") == ALL
+
+
 # --- layouts ---
 
 OBJ_GET, MAP_LOOKUP, MAP_UPDATE = 7, 1, 2
@@ -232,3 +267,85 @@ def test_another_limit_and_another_build(net, firewall, builds, watch):
     facts = watch.end(follower)
     assert facts["error"] is None and facts["longest_gap"] < 1, facts
     end_process(follower)
+
+
+# --- a takeover that is cut short ---
+
+LARGER = POLICY.replace("limit states 20000", "limit states 400000")
+
+
+class CutShort:
+    """A takeover into a larger table that ends after its maps are pinned, before a hook is switched."""
+
+    def __init__(self, firewall):
+        name = firewall.data("status")[0]["instance"]
+        self.obstacle = Path("/run/keepstate") / name / "rules.json.new"  # where the ids of rules are written to
+        self.maps = PINS / name / "maps"
+        firewall.child.terminate()
+        firewall.child.wait(10)
+        firewall.path.write_text(LARGER)
+        self.obstacle.mkdir()
+        try:
+            firewall.start(wait=False)
+            assert firewall.child.wait(60) not in (0, -6, -11), "it was taken over"
+        finally:
+            self.obstacle.rmdir()
+
+    def old(self):
+        return sorted(path.name for path in self.maps.glob("*-old"))
+
+    def swept(self):
+        """Buckets of the old table that the sweeper has visited."""
+        dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", self.maps / "ks_counts-old"],
+                              capture_output=True, text=True, check=True)
+        return json.loads(dump.stdout)[0]["formatted"]["value"]["swept"]
+
+
+def follow(net, watch):
+    return watch.start(net.client, "follow", "192.0.2.10", 7100)
+
+
+def assert_all_go_on(firewall, watch, followers):
+    assert firewall.data("status")[0]["table"]["capacity"] >= 400000
+    time.sleep(0.5)
+    for follower in followers:
+        assert len(flows_of(firewall, follower.facts["port"])) == 1, "the state is gone"
+        facts = watch.end(follower)
+        assert facts["error"] is None and facts["longest_gap"] < 1, facts
+
+
+@need("bpftool")
+@pytest.mark.parametrize("other", [False, True], ids=["the same build", "another build"])
+def test_a_takeover_that_was_cut_short_is_begun_anew(net, firewall, builds, watch, other):
+    """The old table is in use until then: it is swept, and what is opened in it is not lost."""
+    watch.start(net.server, "serve", 7100)
+    firewall.stop()
+    firewall.path.write_text(POLICY)
+    firewall.start()
+    followers = [follow(net, watch)]
+    cut = CutShort(firewall)
+    assert cut.old() == ["ks_counts-old", "ks_shape-old", "ks_table-old"]
+    swept = cut.swept()
+    followers.append(follow(net, watch))
+    time.sleep(0.5)
+    assert cut.swept() > swept, "nobody sweeps the table that is in use"
+    if other:
+        firewall.program = builds[1] if firewall.program == builds[0] else builds[0]
+    firewall.start()
+    assert cut.old() == []
+    assert_all_go_on(firewall, watch, followers)
+
+
+def test_a_takeover_that_was_cut_short_is_finished(net, firewall, builds, watch):
+    """Some hook may have been switched: the new table stays, and gets what was opened in the old one."""
+    watch.start(net.server, "serve", 7100)
+    firewall.stop()
+    firewall.path.write_text(POLICY)
+    firewall.start()
+    cut = CutShort(firewall)
+    (cut.maps / "ks_counts-old").unlink()
+    follower = follow(net, watch)
+    time.sleep(0.3)
+    firewall.start()
+    assert cut.old() == []
+    assert_all_go_on(firewall, watch, [follower])

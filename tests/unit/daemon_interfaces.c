@@ -90,14 +90,20 @@ static void test_store(void **state)
 
 static void test_ignore_line(void **state)
 {
-	struct ks_guarded list[] = { entry("lan0", 2, KS_ROLE_GUARDED, 2), entry("docker0", 3, KS_ROLE_GUARDED, 0),
+	struct ks_guarded list[] = { entry("lan0", 2, KS_ROLE_GUARDED, 2),   entry("docker0", 3, KS_ROLE_GUARDED, 0),
 				     entry("veth12", 4, KS_ROLE_GUARDED, 0), entry("veth9a", 5, KS_ROLE_GUARDED, 0),
-				     entry("br9", 6, KS_ROLE_CARRIER, 0) };
+				     entry("br9", 6, KS_ROLE_CARRIER, 0),    entry("eth9", 7, KS_ROLE_PORT, 0),
+				     entry("odd\xff", 8, KS_ROLE_GUARDED, 0) };
 	struct ks_interfaces interfaces = { .list = list, .count = KS_ARRAY_SIZE(list) };
 	char *line = ks_coverage_ignore_line(&interfaces);
+	json_t *none = ks_coverage_in_no_zone(&interfaces);
 
 	assert_string_equal(line, "ignore { docker0, veth* }");
 	free(line);
+	assert_int_equal(json_array_size(none), 5);
+	assert_string_equal(json_string_value(json_array_get(none, 3)), "eth9");
+	assert_string_equal(json_string_value(json_array_get(none, 4)), "odd\\xff");
+	json_decref(none);
 	interfaces.count = 1;
 	line = ks_coverage_ignore_line(&interfaces);
 	assert_string_equal(line, "");

@@ -168,7 +168,9 @@ static void test_a_bridge_at_its_ports(void **state)
 	check(&scene, "br0", KS_ROLE_CARRIER, "lan");
 	check(&scene, "wan0", KS_ROLE_PORT, "wan");
 	check(&scene, "eth1", KS_ROLE_PORT, "lan"); /* the bridge's */
-	check(&scene, "tap0", KS_ROLE_IGNORED, "none");
+	check(&scene, "tap0", KS_ROLE_PORT, "none"); /* not the bridge's zone: the policy ignores it */
+	assert_true(scene.roles[2].unheeded);
+	assert_false(scene.roles[1].unheeded);
 	assert_int_equal(bearer(&scene, port), bridge);
 	assert_int_equal(bearer(&scene, bridge), bridge);
 	end(&scene);

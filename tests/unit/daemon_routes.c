@@ -6,9 +6,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <linux/rtnetlink.h>
 
 #include "daemon/routes.h"
@@ -186,6 +190,103 @@ static void test_default_by_nexthop_objects(void **state)
 	ks_routes_fini(&routes);
 }
 
+/* --- as the kernel writes them --- */
+
+struct message {
+	struct nlmsghdr header;
+	struct rtmsg info;
+	struct rtattr multipath;
+	struct rtnexthop hops[2];
+};
+
+/* "ip route replace default" by interfaces 7 and 8, of which the links are down. */
+static struct message dead_multipath(void)
+{
+	struct message message = {
+		.header = { .nlmsg_len = sizeof(message), .nlmsg_type = RTM_NEWROUTE, .nlmsg_flags = NLM_F_REPLACE },
+		.info = { .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST },
+		.multipath = { .rta_len = RTA_LENGTH(sizeof(message.hops)), .rta_type = RTA_MULTIPATH },
+	};
+
+	for (int i = 0; i < 2; i++)
+		message.hops[i] = (struct rtnexthop){ .rtnh_len = sizeof(message.hops[i]),
+						      .rtnh_flags = RTNH_F_DEAD,
+						      .rtnh_ifindex = 7 + i };
+	return message;
+}
+
+static void take_message(const struct ks_route *route, void *arg)
+{
+	ks_routes_take_news(arg, route);
+}
+
+static void read_message(struct ks_routes *routes, const struct message *message)
+{
+	bool others;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(write(fds[0], message, sizeof(*message)), sizeof(*message));
+	assert_int_equal(ks_netlink_read_routes(fds[1], take_message, routes, &others), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_a_dead_route_replaces_too(void **state)
+{
+	struct ks_routes routes = { 0 };
+	struct message message = dead_multipath();
+
+	take(&routes, route_of(KS_ROUTE_DEFAULT, "0.0.0.0", 0, 5));
+	read_message(&routes, &message);
+	assert_int_equal(defaults_of(&routes).count, 0);
+	take(&routes, route_of(KS_ROUTE_DEFAULT, "0.0.0.0", 0, 5));
+	message.hops[1].rtnh_flags = 0;
+	read_message(&routes, &message);
+	assert_int_equal(defaults_of(&routes).count, 1);
+	assert_int_equal(defaults_of(&routes).sum, 8);
+	message.info.rtm_flags = RTNH_F_DEAD;
+	read_message(&routes, &message);
+	assert_int_equal(defaults_of(&routes).count, 0);
+	ks_routes_fini(&routes);
+}
+
+static void set_descriptors(rlim_t count)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = count;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* What was known stays, nothing is taken for changed, and the next attempt waits. */
+static void test_a_reading_that_fails(void **state)
+{
+	struct ks_routes routes = { .stale = true };
+	struct rlimit limit;
+	__u64 wait;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	take(&routes, route_of(KS_ROUTE_DEFAULT, "0.0.0.0", 0, 5));
+	set_descriptors(0);
+	assert_false(ks_routes_refresh(&routes));
+	assert_int_equal(routes.read_error, -EMFILE);
+	wait = routes.retry_wait;
+	assert_true(wait > 0);
+	assert_false(ks_routes_refresh(&routes));
+	assert_int_equal(routes.retry_wait, wait); /* not tried */
+	routes.retry_at = 0;
+	assert_false(ks_routes_refresh(&routes));
+	assert_int_equal(routes.retry_wait, 2 * wait);
+	set_descriptors(limit.rlim_cur);
+	assert_int_equal(routes.count, 1);
+	routes.retry_at = 0;
+	assert_true(ks_routes_refresh(&routes));
+	assert_int_equal(routes.read_error, 0);
+	ks_routes_fini(&routes);
+}
+
 static void test_why(void **state)
 {
 	struct ks_routes routes = { 0 };
@@ -211,6 +312,8 @@ int main(void)
 		cmocka_unit_test(test_replaced_default),
 		cmocka_unit_test(test_unrelated_routes_cost_nothing),
 		cmocka_unit_test(test_default_by_nexthop_objects),
+		cmocka_unit_test(test_a_dead_route_replaces_too),
+		cmocka_unit_test(test_a_reading_that_fails),
 		cmocka_unit_test(test_why),
 	};
 

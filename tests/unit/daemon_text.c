@@ -315,9 +315,21 @@ static void test_event_json(void **state)
 	json_decref(root);
 }
 
+static void test_names_of_interfaces(void **state)
+{
+	char text[KS_NAME_TEXT];
+
+	assert_string_equal(ks_name_text("eth0", text), "eth0");
+	assert_string_equal(ks_name_text("b\xc3\xbcro", text), "b\xc3\xbcro");
+	assert_string_equal(ks_name_text("b\xfcro", text), "b\\xfcro");
+	assert_string_equal(ks_name_text("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", text),
+			    "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names_of_interfaces),
 		cmocka_unit_test(test_conntrack_tcp),
 		cmocka_unit_test(test_conntrack_unreplied),
 		cmocka_unit_test(test_conntrack_icmpv6),
