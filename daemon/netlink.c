@@ -158,7 +158,7 @@ static int dump_whole(const void *request, size_t size, ks_message_fn *fn, void 
 int ks_netlink_read(int fd, ks_message_fn *fn, void *arg)
 {
 	char buffer[KS_BUFFER] __attribute__((aligned(8)));
-	bool whole;
+	bool whole = true; /* of news nobody asks */
 
 	for (;;) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
