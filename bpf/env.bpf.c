@@ -320,7 +320,11 @@ static ks_inline bool zones_agree(const struct ks_control *control, __u32 a, __u
 	return a == b || (control->outside & both) == both;
 }
 
-/* Where the kernel does not forward it answers no route lookup: then only the networks of the interfaces are known. */
+/*
+ * By the networks of the interfaces alone. Where the kernel does not forward it answers no route lookup. And a group may be
+ * spoken to by whoever is on the link, whatever his address, if that is not another zone's: a DHCP client whose network was
+ * renumbered, a source of multicast. Such flows are their link's alone, and block nobody's.
+ */
 static bool is_at_home_by_link(const struct ks_control *control, const struct ks_local *local, __u32 from)
 {
 	const struct ks_port *port;
@@ -388,6 +392,8 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 		return false;
 	if (!by_route || flags & KS_PORT_BRIDGED)
 		return true;
+	if (ks_addr_is_group(&tuple->dst, tuple->family))
+		return is_at_home_by_link(control, local, from);
 	nameless = tuple->family == KS_IPV6 && ks_addr_is_on_link(&tuple->dst, KS_IPV6);
 	fib_addresses(&fib, tuple->family, nameless ? &any : &tuple->dst, &tuple->src);
 	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
@@ -429,6 +435,13 @@ bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 		return true;
 	local = local_get(addr, family);
 	return local && local->ifindex == ifindex;
+}
+
+bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b)
+{
+	const struct ks_control *control = control_get();
+
+	return !ks_test_mode && control && zones_agree(control, a, b);
 }
 
 /* The interface by which answers go back: that of the zone which has the address, else the one at hand, else any of the zone. */

@@ -36,6 +36,8 @@
 #define VLAN_ID_MASK 0x0fff
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define ETH_HEADER_LEN 14
+#define DHCP_CLIENT_PORT 68
+#define DHCPV6_CLIENT_PORT 546
 #define ETH_DST_OFF 0
 #define ETH_SRC_OFF 6
 #define KILL_KEYS_OFF 16
@@ -165,11 +167,19 @@ static int let_pass(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	return TC_PASS;
 }
 
+static ks_inline bool is_for_dhcp_client(const struct ks_tuple *tuple)
+{
+	return tuple->proto == KS_PROTO_UDP && (tuple->dport == ks_be16(DHCP_CLIENT_PORT) ||
+						tuple->dport == ks_be16(DHCPV6_CLIENT_PORT));
+}
+
 /* A packet that ingress passed by its flow, and that no flow knows now: somebody between has given it other addresses. */
 static bool is_changed_by_others(const struct ks_scratch *scratch)
 {
 	const struct ks_inspection *in = &scratch->in;
 
+	if (is_for_dhcp_client(&in->pkt.tuple)) /* its address is not there yet, so the kernel may route it on */
+		return false;
 	return scratch->relay.was_sealed && !in->flow.found && !(in->pkt.flags & KS_PKT_GROUP) &&
 	       (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_ICMP_REPLY ||
 		in->reason == KS_REASON_TCP_STATE);

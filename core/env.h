@@ -83,6 +83,9 @@ bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 
  */
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family);
 
+/* Returns true if two zones are ways to the same outside, so that packets of a flow may come by either. */
+bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b);
+
 /*
  * An answer is about to leave by another interface than the one by which its originator's packets came, to the address
  * `as` of the box if the flow is translated there, else in the zone `zone`. Returns whether the home sends it by that one.

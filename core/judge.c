@@ -14,26 +14,12 @@
 #include "stage.h"
 #include "table.h"
 
-/* Both ends of a flow stay where they were when it was opened. */
+/* Both ends of a flow stay where they were when it was opened, but for a packet that was brought in line (reroute.c). */
 static inline bool zones_fit(const struct ks_inspection *in)
 {
-	__u32 dir = in->dir & 1;
-
-	if (!ks_zone_equal(in->from, in->flow.before.zone[dir]))
-		return false;
-	/* A packet to an alias goes elsewhere than its address says; an answer that was rerouted goes back where it came from. */
-	return in->to == KS_ZONE_UNKNOWN || in->via || in->rerouted ||
-	       ks_zone_equal(in->to, in->flow.before.zone[!dir]);
-}
-
-/* Returns true if the packet belongs to its flow, but leaves by another zone than the flow knows. */
-static inline bool leaves_elsewhere(const struct ks_inspection *in)
-{
-	__u32 dir = in->dir & 1;
-
-	return in->to_given < KS_ZONE_MAX && !in->via && !in->rerouted &&
-	       !ks_zone_equal(in->to_given, in->flow.before.zone[!dir]) &&
-	       ks_zone_equal(in->from, in->flow.before.zone[dir]);
+	if (ks_unlikely(in->rerouted))
+		return true;
+	return !ks_comes_from_elsewhere(in) && !ks_leaves_elsewhere(in);
 }
 
 /*
@@ -177,7 +163,7 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 			return;
 		}
 		in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
-		if (ks_unlikely(leaves_elsewhere(in))) {
+		if (ks_unlikely(!in->rerouted && (ks_comes_from_elsewhere(in) || ks_leaves_elsewhere(in)))) {
 			in->stage = KS_STAGE_REROUTE;
 			return;
 		}

@@ -77,14 +77,6 @@ static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection
 	       !env_leaves_as(env, &in->out.src, in->pkt.tuple.family);
 }
 
-/* An answer bears the address that the originator spoke to, so it leaves by the interface that has that. */
-static bool goes_back(struct ks_env *env, const struct ks_inspection *in)
-{
-	if (in->dir != KS_REPLY || !in->flow.before.alias[KS_ORIGINAL])
-		return true;
-	return env_send_back(env, in->flow.before.zone[KS_ORIGINAL], &in->out.src, in->pkt.tuple.family);
-}
-
 void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	struct search search = { .env = env, .in = in, .head = head, .reason = KS_REASON_UNTRANSLATED };
@@ -108,8 +100,9 @@ void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8
 			in->stage = KS_STAGE_REROUTE;
 			return;
 		}
-		if (!goes_back(env, in))
-			reason = KS_REASON_REROUTED;
+		/* An answer bears the address that was spoken to: it leaves by the interface that has it, if that can be. */
+		if (in->dir == KS_REPLY && in->flow.before.alias[KS_ORIGINAL])
+			env_send_back(env, in->flow.before.zone[KS_ORIGINAL], &in->out.src, in->pkt.tuple.family);
 	}
 	if (reason && reason != KS_REASON_OK_RELATED) {
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);

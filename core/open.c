@@ -299,10 +299,12 @@ static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config
 {
 	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
 		*reason = judge_neighbour(env, in);
-	else if (!ks_source_is_believed(env, config, in))
+	else if (!in->replaces && ks_group_answers(env, in)) /* there may be no route yet: to a DHCP server, for one */
+		*reason = ks_source_is_believed(env, config, in, false)
+				  ? ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED)
+				  : ks_deny(in, KS_CLASS_INVALID, KS_REASON_SPOOFED);
+	else if (!ks_source_is_believed(env, config, in, true))
 		*reason = ks_deny(in, KS_CLASS_INVALID, KS_REASON_SPOOFED);
-	else if (!in->replaces && ks_group_answers(env, in))
-		*reason = ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
 	else
 		return false;
 	return true;

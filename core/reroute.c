@@ -108,41 +108,80 @@ static __u32 reroute_original(struct ks_env *env, const struct ks_config *config
 	return flow_move(env, in);
 }
 
-/* Returns true if the rules let the originator of the flow be where the answer goes. */
-static bool may_be_there(struct ks_env *env, struct ks_inspection *in)
+/* Returns true if the rules allow the flow with its two ends in these zones. One that a rule forwards has been allowed. */
+static bool is_allowed_between(struct ks_env *env, struct ks_inspection *in, __u32 from, __u32 to)
 {
+	const struct ks_flow_key *key = &in->flow.key;
+	__u32 side = ks_flow_orig_side(&in->flow.before) & 1;
+	struct ks_question *q = &in->question;
 	struct ks_decision decision = {};
-	struct ks_tuple *tuple;
 
-	ks_question_make(in, &in->pkt.tuple, KS_LIST_FILTER, &in->question);
-	tuple = &in->question.tuple;
-	tuple->src = in->pkt.tuple.dst;
-	tuple->dst = in->pkt.tuple.src;
-	tuple->sport = in->pkt.tuple.dport;
-	tuple->dport = in->pkt.tuple.sport;
-	in->question.from = in->to;
-	in->question.to = in->flow.before.zone[KS_REPLY];
-	ks_policy_ask(env, &in->question, &decision);
+	if (is_forwarded(in))
+		return true;
+	ks_question_make(in, &in->pkt.tuple, KS_LIST_FILTER, q);
+	q->tuple.src = key->addr[side];
+	q->tuple.dst = key->addr[!side];
+	q->tuple.sport = key->port[side];
+	q->tuple.dport = key->port[!side];
+	if (key->proto == KS_PROTO_ICMP || key->proto == KS_PROTO_ICMPV6)
+		q->icmp = ks_be16(q->tuple.dport); /* the question's type: the packet may be the answer */
+	q->from = (__u8)from;
+	q->to = (__u8)to;
+	ks_policy_ask(env, q, &decision);
 	return decision.action == KS_ALLOW && !decision.targets;
 }
 
 static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *in)
 {
-	bool forwarded = is_forwarded(in);
 	__u32 reason = ks_nat_leave(env, in);
 
 	if (reason)
 		return reason;
-	if (env_send_back(env, in->flow.before.zone[KS_ORIGINAL], forwarded ? &in->out.src : NULL,
+	if (env_send_back(env, in->flow.before.zone[KS_ORIGINAL], is_forwarded(in) ? &in->out.src : NULL,
 			  in->pkt.tuple.family))
 		return 0;
-	if (forwarded)
-		return KS_REASON_REROUTED;
-	if (!may_be_there(env, in))
+	return is_allowed_between(env, in, in->to, in->flow.before.zone[KS_REPLY]) ? 0 : KS_REASON_ZONE;
+}
+
+/* A packet comes in from another zone than its sender is known in. Returns 0 or a reason. */
+static __u32 admit_sender(struct ks_env *env, struct ks_inspection *in)
+{
+	const __u8 *zone = in->flow.before.zone;
+	bool original = in->dir == KS_ORIGINAL;
+
+	if (!env_zones_are_one(env, in->from, zone[in->dir & 1]))
 		return KS_REASON_ZONE;
-	in->flow.after = in->flow.before;
-	in->flow.after.zone[KS_ORIGINAL] = in->to;
-	return flow_move(env, in);
+	return is_allowed_between(env, in, original ? in->from : zone[KS_ORIGINAL],
+				  original ? zone[KS_REPLY] : in->from)
+		       ? 0
+		       : KS_REASON_ZONE;
+}
+
+/* What its flow's protocol refuses changes nothing. What ingress has passed was asked there. Returns 0 or a reason. */
+static __u32 ask_protocol(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason;
+
+	if (in->leaving)
+		return 0;
+	if (!ks_nat_is_addressed(in) && !ks_is_second_look(in))
+		return KS_REASON_UNTRANSLATED;
+	reason = ks_conn_update(env, config, in);
+	return ks_reason_is_pass(reason) ? 0 : reason;
+}
+
+/* Brings packet and flow in line. Returns 0 or a reason. */
+static __u32 reroute(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	__u32 reason = 0;
+
+	if (ks_comes_from_elsewhere(in) && !in->leaving)
+		reason = admit_sender(env, in);
+	if (!reason)
+		reason = ask_protocol(env, config, in);
+	if (reason || !(in->leaving || ks_leaves_elsewhere(in)))
+		return reason;
+	return in->dir == KS_ORIGINAL ? reroute_original(env, config, in) : reroute_reply(env, in);
 }
 
 /* The flow as it is now, if another processor was first. Returns 0 or a reason. */
@@ -183,19 +222,17 @@ void ks_stage_reroute(struct ks_env *env, struct ks_inspection *in)
 	if (!config)
 		return;
 	reason = in->retries && in->leaving ? flow_find(env, in) : 0;
-	in->rerouted = 1;
 	in->action = KS_DENY;
 	in->out = in->pkt.tuple;
 	in->state = in->flow.before.state;
 	in->rule = in->flow.before.rule;
 	if (!reason)
-		reason = in->dir == KS_ORIGINAL ? reroute_original(env, config, in) : reroute_reply(env, in);
+		reason = reroute(env, config, in);
 	if (!reason) {
+		in->rerouted = 1;
 		go_on(env, in);
 		return;
 	}
-	if (reason == KS_REASON_CONTENDED)
-		in->rerouted = 0;
 	in->flow.after = in->flow.before;
 	in->class = KS_CLASS_INVALID;
 	if (!ks_again(in, reason, in->leaving ? KS_STAGE_REROUTE : KS_STAGE_FIND))

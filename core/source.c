@@ -24,7 +24,8 @@ bool ks_source_is_nowhere(const struct ks_tuple *tuple)
 	return is_loopback(&tuple->src, tuple->family) && !is_loopback(&tuple->dst, tuple->family);
 }
 
-bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in)
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in,
+			   bool by_route)
 {
 	const struct ks_tuple *tuple = &in->pkt.tuple;
 
@@ -34,5 +35,5 @@ bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, c
 		return false;
 	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		return true;
-	return env_source_is_at_home(env, tuple, in->from, config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1);
+	return env_source_is_at_home(env, tuple, in->from, by_route && config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1);
 }

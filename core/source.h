@@ -18,9 +18,10 @@ struct ks_env;
 bool ks_source_is_nowhere(const struct ks_tuple *tuple);
 
 /*
- * Returns true if the source of the packet is believed. With `antispoof off` a zone is believed
- * all but those that come from nowhere.
+ * Returns true if the source of the packet is believed. Without `by_route`, or with `antispoof off` of its zone, that is all
+ * but what comes from nowhere.
  */
-bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in);
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in,
+			   bool by_route);
 
 #endif

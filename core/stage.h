@@ -89,6 +89,19 @@ static inline bool ks_again(struct ks_inspection *in, __u32 reason, __u32 stage)
 	return true;
 }
 
+/* Returns true if a packet of the flow found comes from another zone than its sender is known in. */
+static inline bool ks_comes_from_elsewhere(const struct ks_inspection *in)
+{
+	return !ks_zone_equal(in->from, in->flow.before.zone[in->dir & 1]);
+}
+
+/* Returns true if it is known to leave by another zone than its receiver is in. One to an alias goes elsewhere than its address says. */
+static inline bool ks_leaves_elsewhere(const struct ks_inspection *in)
+{
+	return in->to_given < KS_ZONE_MAX && !in->via &&
+	       !ks_zone_equal(in->to_given, in->flow.before.zone[!(in->dir & 1)]);
+}
+
 /* The policy's word on a packet that no flow knows: in->rule and in->log are its rule's. Returns the action. */
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *in, struct ks_decision *decision);
 

@@ -70,25 +70,42 @@ struct addresses {
 struct address_reader {
 	const struct ks_interfaces *interfaces;
 	struct addresses *found; /* of each entry */
+	struct addresses any; /* of the whole box */
 };
+
+static void take_better(struct addresses *addresses, const struct ks_interface_address *address)
+{
+	unsigned at = address->family == KS_IPV6;
+
+	if (address->rank <= addresses->rank[at])
+		return;
+	addresses->rank[at] = address->rank;
+	addresses->best[at] = address->addr;
+}
 
 static void take_address(const struct ks_interface_address *address, void *arg)
 {
 	struct address_reader *reader = arg;
 	unsigned at = address->family == KS_IPV6;
 
+	take_better(&reader->any, address);
 	for (size_t i = 0; i < reader->interfaces->count; i++) {
 		const struct ks_guarded *guarded = &reader->interfaces->list[i];
 		struct addresses *addresses = &reader->found[i];
 
-		if (guarded->bearer != address->ifindex)
-			continue;
 		if (!memcmp(&address->addr, &guarded->port.address[at], sizeof(address->addr)))
 			addresses->kept[at] = true;
-		if (address->rank <= addresses->rank[at])
-			continue;
-		addresses->rank[at] = address->rank;
-		addresses->best[at] = address->addr;
+		if (guarded->bearer == address->ifindex)
+			take_better(addresses, address);
+	}
+}
+
+/* An interface without an address speaks with another one of the box (unnumbered: RFC 1812 2.2.7), as the kernel does. */
+static void borrow_addresses(struct addresses *addresses, const struct addresses *any)
+{
+	for (unsigned at = 0; at < 2; at++) {
+		if (!addresses->rank[at])
+			addresses->best[at] = any->best[at];
 	}
 }
 
@@ -140,12 +157,12 @@ static void refresh_addresses(struct ks_interfaces *interfaces, unsigned ifindex
 	int err;
 
 	reader.found = calloc(interfaces->count + 1, sizeof(*reader.found));
-	err = reader.found ? ks_netlink_each_address(ifindex, take_address, &reader) : -ENOMEM;
+	err = reader.found ? ks_netlink_each_address(0, take_address, &reader) : -ENOMEM;
 	if (err)
 		ks_report_error("cannot read the interfaces' addresses: %s", strerror(-err));
 	for (size_t i = 0; !err && i < interfaces->count; i++) {
-		if (!ifindex || interfaces->list[i].bearer == ifindex)
-			change_addresses(interfaces, &interfaces->list[i], &reader.found[i]);
+		borrow_addresses(&reader.found[i], &reader.any);
+		change_addresses(interfaces, &interfaces->list[i], &reader.found[i]);
 	}
 	free(reader.found);
 }

@@ -97,6 +97,13 @@ static bool source_is_near(const struct ks_tuple *tuple, __u32 from, void *arg)
 	return ask(arg, tuple, from, false).is_near;
 }
 
+static bool zones_are_one(__u32 a, __u32 b, void *arg)
+{
+	__u64 both = 1ULL << (a & (KS_ZONE_MAX - 1)) | 1ULL << (b & (KS_ZONE_MAX - 1));
+
+	return (control_of(arg)->outside & both) == both;
+}
+
 static bool send_back(__u32 zone, void *arg)
 {
 	return interface_of(arg, zone) != 0;
@@ -159,6 +166,7 @@ void ks_world_init(struct ks_world *world, struct ks_daemon *daemon)
 		.broadcast = broadcast,
 		.source_is_at_home = source_is_at_home,
 		.source_is_near = source_is_near,
+		.zones_are_one = zones_are_one,
 		.send_back = send_back,
 		.address_of = address_of,
 		.tell_home = tell_home,

@@ -163,6 +163,13 @@ bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 	return true;
 }
 
+bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b)
+{
+	const struct ks_world *world = engine_of(env)->world;
+
+	return world && world->zones_are_one(a, b, world->arg);
+}
+
 bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
 {
 	const struct ks_world *world = engine_of(env)->world;

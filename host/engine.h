@@ -44,6 +44,7 @@ struct ks_world {
 	__u32 (*broadcast)(const struct ks_tuple *tuple, __u32 from, void *arg);
 	bool (*source_is_at_home)(const struct ks_tuple *tuple, __u32 from, __u32 to, bool by_route, void *arg);
 	bool (*source_is_near)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	bool (*zones_are_one)(__u32 a, __u32 b, void *arg);
 	bool (*send_back)(__u32 zone, void *arg);
 	bool (*address_of)(__u32 zone, __u8 family, struct ks_addr *addr, void *arg);
 	/* Says why that source is or is not at home, for people: "the route back to it leads to zone lan". */

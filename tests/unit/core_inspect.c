@@ -203,11 +203,11 @@ static void test_zones(void **state)
 		assert_int_equal(in.reason, from == ZONE_WAN ? KS_REASON_OK_ESTABLISHED : KS_REASON_ZONE);
 		assert_int_equal(in.class, from == ZONE_WAN ? KS_CLASS_ESTABLISHED : KS_CLASS_INVALID);
 	}
-	/* Where it goes is a fact: the flow moves if the rules let its originator be there, as here in every zone. */
+	/* Where an answer goes is a fact: it passes if the rules let the originator be there, as here in every zone. */
 	for (unsigned to = KS_ZONE_FIRST; to < KS_ZONE_MAX; to++) {
 		test_inspect(env, &f, ZONE_WAN, to, now, &in);
 		assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(in.flow.after.zone[KS_ORIGINAL], to);
+		assert_int_equal(in.flow.after.zone[KS_ORIGINAL], ZONE_LAN);
 	}
 	/* On the way in it is not known yet where it will go. */
 	test_inspect(env, &f, ZONE_WAN, KS_ZONE_UNKNOWN, now, &in);
