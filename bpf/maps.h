@@ -191,7 +191,7 @@ struct ks_relay {
 	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */
 	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
 	__u8 stacked; /* it is for a device of another namespace that is stacked on this interface: no seal */
-	__u8 zero;
+	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
 };
 
 /* One processor's working memory. Tests read the outcome of a run from it. */

@@ -185,12 +185,24 @@ static bool is_changed_by_others(const struct ks_scratch *scratch)
 		in->reason == KS_REASON_TCP_STATE);
 }
 
+/*
+ * Ingress passed it to the box, and it leaves by a guarded interface: somebody has given it another destination. Opening a
+ * flow would not help, because the answers will come back to us as from the box.
+ */
+static ks_inline bool was_for_self(const struct ks_scratch *scratch)
+{
+	return scratch->relay.was_sealed && scratch->relay.sealed_zone == KS_ZONE_SELF &&
+	       !(scratch->in.pkt.flags & (KS_PKT_GROUP | KS_PKT_NEIGHBOUR)) &&
+	       !is_for_dhcp_client(&scratch->in.pkt.tuple);
+}
+
 /* The verdict stands: carry it out. */
 static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
 	__u32 action;
 
-	if (is_changed_by_others(scratch))
+	if (is_changed_by_others(scratch) || (was_for_self(scratch) && scratch->in.action == KS_DENY &&
+					       ks_reason_is_pass(scratch->in.reason)))
 		scratch->in.reason = KS_REASON_FOREIGN_NAT;
 	action = ks_inspect_end(env, &scratch->in);
 	if (action == KS_ALLOW || action == KS_BYPASS)
@@ -300,6 +312,8 @@ static ks_inline void begin(struct ks_env *env, struct ks_scratch *scratch)
 	ks_inspect_begin(env, &scratch->in, scratch->head);
 	if (scratch->in.stage == KS_STAGE_FIND)
 		ks_stage_find(env, &scratch->in);
+	if (scratch->in.stage == KS_STAGE_OPEN && was_for_self(scratch))
+		scratch->in.stage = KS_STAGE_DONE; /* denied, as it was at the beginning: verdict() says why */
 }
 
 /* Most packets need no more than that. */
@@ -470,6 +484,7 @@ static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const str
 	scratch->relay.is_egress = 1;
 	scratch->in.phase = KS_TRANSLATE_SRC;
 	inspection_prepare(env, &scratch->in, control);
+	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
 	scratch->relay.was_sealed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
 	scratch->in.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
 	scratch->in.to = port->zone;

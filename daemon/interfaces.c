@@ -762,7 +762,7 @@ static void watch_one(struct ks_interfaces *interfaces, struct ks_guarded *guard
 	guarded->lost = false;
 	note_shared(interfaces, guarded, &state);
 	first = state.first[0] && state.first[1];
-	if (!first && !guarded->overtaken) {
+	if (!first) { /* every second: a race that was lost once is not lost for good */
 		bool tells = may_tell(interfaces, &guarded->told_overtaken);
 
 		if (tells)

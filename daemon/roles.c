@@ -95,6 +95,12 @@ static bool is_named(const struct ks_policy *policy, const char *name)
 	return false;
 }
 
+/* Traffic shaping leads packets of another interface through it and back: they have been judged there, or will be. */
+static bool is_ifb(const struct ks_interface *link)
+{
+	return !strcmp(link->kind, "ifb");
+}
+
 /* By name alone: GUARDED or IGNORED. */
 static void decide_alone(const struct census *census, long at)
 {
@@ -104,7 +110,9 @@ static void decide_alone(const struct census *census, long at)
 
 	role->zone = ks_policy_interface_zone(census->policy, link->name, &ignored);
 	role->bearer = link->ifindex;
-	role->kind = ignored || link->loopback ? KS_ROLE_IGNORED : is_vrf(link) ? KS_ROLE_VRF : KS_ROLE_GUARDED;
+	role->kind = ignored || link->loopback || is_ifb(link) ? KS_ROLE_IGNORED
+		     : is_vrf(link)			      ? KS_ROLE_VRF
+							      : KS_ROLE_GUARDED;
 	role->named =
 		role->kind != KS_ROLE_IGNORED && role->zone != KS_ZONE_NONE && is_named(census->policy, link->name);
 	if (role->kind == KS_ROLE_IGNORED)

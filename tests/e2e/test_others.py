@@ -75,6 +75,24 @@ def test_traffic_passes_beside_an_ingress_qdisc(net, firewall, server, seen):
 
 
 @CLIENT
+def test_traffic_that_is_shaped_by_an_ifb_passes(net, firewall, client):
+    """Smart queue management leads what comes in through a device of its own: that is nobody's zone, and left alone."""
+    if net.box.run("ip", "link", "add", "ifb9", "type", "ifb").returncode:
+        pytest.skip("no ifb here")
+    words = ["dev", "lan0", "parent", "ffff:", "protocol", "all", "pref", "77"]
+    try:
+        net.box.run("ip", "link", "set", "ifb9", "up", check=True)
+        net.box.run("tc", "filter", "add", *words, "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "redirect",
+                    "dev", "ifb9", check=True)
+        server = "192.0.2.10" if "." in client else "2001:db8::10"
+        assert reach(net.client, server)["ping"] == "yes", log_of(firewall)[-800:]
+        assert kinds(net.server, client) == set()
+    finally:
+        net.box.run("tc", "filter", "del", *words)
+        net.box.run("ip", "link", "del", "ifb9")
+
+
+@CLIENT
 def test_both_directions_are_filtered_beside_an_ingress_qdisc(net, firewall, client):
     """Into lan0, and out of it: what comes from outside, and what the box itself may not send."""
     assert kinds(net.server, client) == set()

@@ -240,6 +240,19 @@ static void test_a_macvlan(void **state)
 	end(&scene);
 }
 
+/* Shaping leads packets through it that are judged elsewhere, whatever the policy calls it. */
+static void test_an_ifb(void **state)
+{
+	struct scene scene;
+
+	begin(&scene, ZONES);
+	add(&scene, "wan0", "", 0);
+	add(&scene, "ifb0", "ifb", 0);
+	decide(&scene);
+	check(&scene, "ifb0", KS_ROLE_IGNORED, "none");
+	end(&scene);
+}
+
 static void test_a_circle_ends(void **state)
 {
 	struct scene scene;
@@ -264,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_a_bond_in_a_bridge),
 		cmocka_unit_test(test_a_vrf),
 		cmocka_unit_test(test_a_macvlan),
+		cmocka_unit_test(test_an_ifb),
 		cmocka_unit_test(test_a_circle_ends),
 	};
 
