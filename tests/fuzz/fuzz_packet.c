@@ -120,12 +120,36 @@ static void check_one_changed(const struct flows *before, const struct flows *af
 	}
 }
 
+/* The rules do not allow a flow where it really leaves, or its translation does not: it ends, and nothing else changes. */
+static bool may_end_its_flow(const struct ks_inspection *in)
+{
+	return in->flow.found && (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_RULE ||
+				  in->reason == KS_REASON_REROUTED);
+}
+
+static void check_one_ended(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < before->count; i++) {
+		const struct entry *old = &before->list[i], *now = flows_find(after, &old->key);
+		bool own = memcmp(&old->key, &in->flow.key, sizeof(in->flow.key)) == 0;
+
+		check(now || own, "a packet ended a flow of others", in);
+		check(!now || memcmp(&old->flow, &now->flow, sizeof(now->flow)) == 0, "a denied packet changed a flow", in);
+		kept += now != NULL;
+	}
+	check(kept == after->count, "a denied packet opened a flow", in);
+}
+
 static void check_table(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
 {
 	bool of_flow = in->action == KS_ALLOW && (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED);
 
 	if (of_flow)
 		check_one_changed(before, after, in);
+	else if (may_end_its_flow(in))
+		check_one_ended(before, after, in);
 	else
 		check(flows_equal(before, after), "a packet that is of no flow changed one", in);
 }
