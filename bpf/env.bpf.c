@@ -445,7 +445,8 @@ bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b)
 }
 
 /* The interface by which answers go back: that of the zone which has the address, else the one at hand, else any of the zone. */
-static __u32 way_back(const struct ks_control *control, __u32 zone, const struct ks_addr *as, __u8 family, __u32 at_hand)
+static __u32 way_back(const struct ks_control *control, __u32 zone, const struct ks_addr *as, __u8 family,
+		      __u32 at_hand)
 {
 	const struct ks_local *local = as ? local_get(as, family) : NULL;
 	const struct ks_port *port = local && local->kind == KS_LOCAL_SELF ? port_get(local->ifindex) : NULL;
@@ -679,7 +680,8 @@ __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch)
 	struct ks_addr self;
 	bool has_self = ks_reject_source(env, &scratch->in, &self);
 
-	scratch->answer_len = ks_reject_build(scratch->head, &scratch->in.pkt, has_self ? &self : NULL, scratch->answer);
+	scratch->answer_len =
+		ks_reject_build(scratch->head, &scratch->in.pkt, has_self ? &self : NULL, scratch->answer);
 	return scratch->answer_len;
 }
 

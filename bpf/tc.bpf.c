@@ -169,8 +169,8 @@ static int let_pass(struct __sk_buff *skb, const struct ks_scratch *scratch)
 
 static ks_inline bool is_for_dhcp_client(const struct ks_tuple *tuple)
 {
-	return tuple->proto == KS_PROTO_UDP && (tuple->dport == ks_be16(DHCP_CLIENT_PORT) ||
-						tuple->dport == ks_be16(DHCPV6_CLIENT_PORT));
+	return tuple->proto == KS_PROTO_UDP &&
+	       (tuple->dport == ks_be16(DHCP_CLIENT_PORT) || tuple->dport == ks_be16(DHCPV6_CLIENT_PORT));
 }
 
 /* A packet that ingress passed by its flow, and that no flow knows now: somebody between has given it other addresses. */
@@ -201,8 +201,8 @@ static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 {
 	__u32 action;
 
-	if (is_changed_by_others(scratch) || (was_for_self(scratch) && scratch->in.action == KS_DENY &&
-					       ks_reason_is_pass(scratch->in.reason)))
+	if (is_changed_by_others(scratch) ||
+	    (was_for_self(scratch) && scratch->in.action == KS_DENY && ks_reason_is_pass(scratch->in.reason)))
 		scratch->in.reason = KS_REASON_FOREIGN_NAT;
 	action = ks_inspect_end(env, &scratch->in);
 	if (action == KS_ALLOW || action == KS_BYPASS)

@@ -51,7 +51,8 @@ static inline bool ks_addr_is_local_to_link(const struct ks_addr *addr, __u8 fam
 	const __u8 *b = addr->b;
 
 	if (family == KS_IPV4)
-		return b[IPV4_FIRST_OCTET] == 0 || (b[IPV4_FIRST_OCTET] == IPV4_LINK_LOCAL && b[IPV4_FIRST_OCTET + 1] == 254);
+		return b[IPV4_FIRST_OCTET] == 0 ||
+		       (b[IPV4_FIRST_OCTET] == IPV4_LINK_LOCAL && b[IPV4_FIRST_OCTET + 1] == 254);
 	return (b[0] == IPV6_LINK_LOCAL && (b[1] & 0xc0) == 0x80) || !(addr->d[0] | addr->d[1]);
 }
 

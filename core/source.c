@@ -35,5 +35,6 @@ bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, c
 		return false;
 	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		return true;
-	return env_source_is_at_home(env, tuple, in->from, by_route && config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1);
+	return env_source_is_at_home(env, tuple, in->from,
+				     by_route && config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1);
 }

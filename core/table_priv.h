@@ -29,8 +29,7 @@ static inline struct places places_of(__u64 hash, const struct ks_table_shape *s
 static inline bool key_equal(const struct ks_flow_key *a, const struct ks_flow_key *b)
 {
 	return a->addr[0].d[0] == b->addr[0].d[0] && a->addr[0].d[1] == b->addr[0].d[1] &&
-	       a->addr[1].d[0] == b->addr[1].d[0] && a->addr[1].d[1] == b->addr[1].d[1] &&
-	       a->tail == b->tail;
+	       a->addr[1].d[0] == b->addr[1].d[0] && a->addr[1].d[1] == b->addr[1].d[1] && a->tail == b->tail;
 }
 
 _Static_assert(sizeof(struct ks_flow_key) == 40 && __builtin_offsetof(struct ks_flow_key, port) == 32,

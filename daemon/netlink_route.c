@@ -17,8 +17,9 @@
 
 int ks_netlink_open_routes(void)
 {
-	static const unsigned groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
-					   RTNLGRP_IPV6_RULE,  RTNLGRP_NEXTHOP,	   RTNLGRP_IPV4_NETCONF,
+	static const unsigned groups[] = { RTNLGRP_IPV4_ROUTE,	 RTNLGRP_IPV6_ROUTE,
+					   RTNLGRP_IPV4_RULE,	 RTNLGRP_IPV6_RULE,
+					   RTNLGRP_NEXTHOP,	 RTNLGRP_IPV4_NETCONF,
 					   RTNLGRP_IPV6_NETCONF, 0 };
 
 	return ks_netlink_socket(groups);

@@ -111,8 +111,8 @@ static void decide_alone(const struct census *census, long at)
 	role->zone = ks_policy_interface_zone(census->policy, link->name, &ignored);
 	role->bearer = link->ifindex;
 	role->kind = ignored || link->loopback || is_ifb(link) ? KS_ROLE_IGNORED
-		     : is_vrf(link)			      ? KS_ROLE_VRF
-							      : KS_ROLE_GUARDED;
+		     : is_vrf(link)			       ? KS_ROLE_VRF
+							       : KS_ROLE_GUARDED;
 	role->named =
 		role->kind != KS_ROLE_IGNORED && role->zone != KS_ZONE_NONE && is_named(census->policy, link->name);
 	if (role->kind == KS_ROLE_IGNORED)

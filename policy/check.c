@@ -174,7 +174,7 @@ static void fill_config(struct ks_config *config, const struct ks_zone *zone)
 {
 	for (int i = 0; i < 2; i++) {
 		config->address[zone->id][i] = zone->address[i].addr;
-		config->addressed |= (__u64)!!zone->address[i].family << zone->id;
+		config->addressed |= (__u64) !!zone->address[i].family << zone->id;
 	}
 	if (zone->antispoof)
 		config->antispoof |= 1ULL << zone->id;

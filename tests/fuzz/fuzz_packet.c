@@ -123,8 +123,8 @@ static void check_one_changed(const struct flows *before, const struct flows *af
 /* The rules do not allow a flow where it really leaves, or its translation does not: it ends, and nothing else changes. */
 static bool may_end_its_flow(const struct ks_inspection *in)
 {
-	return in->flow.found && (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_RULE ||
-				  in->reason == KS_REASON_REROUTED);
+	return in->flow.found &&
+	       (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_RULE || in->reason == KS_REASON_REROUTED);
 }
 
 static void check_one_ended(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
@@ -136,7 +136,8 @@ static void check_one_ended(const struct flows *before, const struct flows *afte
 		bool own = memcmp(&old->key, &in->flow.key, sizeof(in->flow.key)) == 0;
 
 		check(now || own, "a packet ended a flow of others", in);
-		check(!now || memcmp(&old->flow, &now->flow, sizeof(now->flow)) == 0, "a denied packet changed a flow", in);
+		check(!now || memcmp(&old->flow, &now->flow, sizeof(now->flow)) == 0, "a denied packet changed a flow",
+		      in);
 		kept += now != NULL;
 	}
 	check(kept == after->count, "a denied packet opened a flow", in);

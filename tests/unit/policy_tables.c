@@ -150,7 +150,7 @@ static void test_defaults(void **state)
 	assert_int_equal(policy->config.limit_half_open, KS_LIMIT_STATES_DEFAULT / 4);
 	assert_int_equal(policy->config.options, KS_OPT_LOG_DROPS);
 	assert_int_equal(policy->config.timeout[KS_STATE_NONE], 0);
-#define X(state, seconds) assert_int_equal(policy->config.timeout[KS_STATE_##state], (seconds)*1000);
+#define X(state, seconds) assert_int_equal(policy->config.timeout[KS_STATE_##state], (seconds) * 1000);
 	KS_TIMEOUT_DEFAULTS(X)
 #undef X
 	ks_policy_destroy(policy);
