@@ -16,7 +16,7 @@
  * writes their class into tc_index). There a packet without one passes to the box, and to a guarded interface, whose egress
  * judges it once more.
  *
- * What comes from the loopback or from an ignored interface passes. Only drops
+ * Packets from the loopback or from an ignored interface pass. Only drops
  * are counted: a counter on the way costs more than the rest of the program.
  *
  * The program type needs Linux 6.4; the loader leaves these programs out where

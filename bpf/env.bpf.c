@@ -191,7 +191,7 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 	return bpf_map_lookup_elem(&ks_table, &index);
 }
 
-/* What the box is addressed by, and the networks that are directly on its interfaces. */
+/* The entry of ks_locals for an address: an address of the box, or a network directly on one of its interfaces. */
 static const struct ks_local *local_get(const struct ks_addr *addr, __u8 family)
 {
 	struct ks_local_key key = { .bits = KS_LOCAL_BITS(KS_IPV6, KS_ADDR_BITS), .family = family, .addr = *addr };
@@ -237,7 +237,7 @@ static ks_inline __u32 fib_mark(struct ks_env *env, struct bpf_fib_lookup *fib)
 	return FIB_LOOKUP_MARK;
 }
 
-/* Whether the kernel has a way out, and names the interface. */
+/* Returns true if a lookup found a way out: then it has also filled in the interface. */
 static ks_inline bool fib_has_way(long result)
 {
 	return result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH ||
@@ -336,8 +336,8 @@ static bool is_at_home_by_link(const struct ks_control *control, const struct ks
 }
 
 /*
- * What the interface that a packet came in by says of its source. Behind an ignored one another program may have translated
- * it to an address of the box. What a bridge hands on is not routed, so routes say nothing of it.
+ * The incoming interface decides how far a packet's source can be checked. Behind an ignored interface another program may
+ * have translated the source to an address of the box. A bridge forwards without routing, so routes prove nothing there.
  */
 static ks_inline __u32 flags_of_arrival(const struct ks_relay *relay)
 {

@@ -133,7 +133,7 @@ struct ks_control {
 	} test_listen[8]; /* sockets of the box then */
 };
 
-/* What stays as it is in every version, because a takeover reads it from a block of another one: up to the seal. */
+/* The head of the control block, up to the seal, is the same in every version: a takeover reads it from another build. */
 #define KS_CONTROL_HEAD 24U
 _Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD,
 	       "the head of the control block is fixed");

@@ -145,7 +145,7 @@ bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_
 void ks_kernel_each_port(const struct ks_kernel *kernel,
 			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg);
 
-/* What the box is addressed by, and the networks of its links (bpf/maps.h). Forgetting what is not there is no error. */
+/* The addresses of the box and the networks of its links (bpf/maps.h). Forgetting a missing entry is no error. */
 int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);
 int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *key);
 void ks_kernel_each_local(const struct ks_kernel *kernel,
