@@ -19,8 +19,8 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
-#include "core/flow.h"
-#include "core/packet.h"
+#include "core/table/flow.h"
+#include "core/header/packet.h"
 #include "bench/flows.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
@@ -96,7 +96,7 @@ int empty_xdp(struct xdp_md *xdp)
 	return XDP_PASS;
 }
 
-/* The key as core/flow.h orders it; returns the side that sent, or -1 for what the peer does not know. */
+/* The key as core/table/flow.h orders it; returns the side that sent, or -1 for what the peer does not know. */
 static ks_inline int peer_key(void *data, void *end, struct ks_flow_key *key)
 {
 	__u8 *ip = data + BENCH_IP_OFF;

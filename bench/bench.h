@@ -4,8 +4,8 @@
  * is a JSON object on a line of its own; bench/run calls this program and
  * makes a table of what it prints. Not installed.
  */
-#ifndef KS_BENCH_H
-#define KS_BENCH_H
+#ifndef KS_BENCH_BENCH_H
+#define KS_BENCH_BENCH_H
 
 #include <stdbool.h>
 

@@ -11,7 +11,7 @@
 
 #include "bench/bench.h"
 #include "bench/frames.h"
-#include "host/engine.h"
+#include "engine/engine.h"
 
 #define NSEC_PER_PACKET 1000
 

@@ -20,7 +20,7 @@
 
 #include "bench/bench.h"
 #include "bench/programs.h"
-#include "bench.skel.h"
+#include "bench/bench.skel.h"
 
 #define BATCH 64 /* frames the kernel sends at once */
 #define MAC_OCTETS 12

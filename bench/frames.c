@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/packet.h"
+#include "core/header/packet.h"
 #include "core/types.h"
 
 #define TOTAL_LEN (BENCH_FRAME - BENCH_IP_OFF)

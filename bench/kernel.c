@@ -13,9 +13,9 @@
 
 #include "bench/bench.h"
 #include "bench/programs.h"
-#include "bench.skel.h"
-#include "daemon/kernel.h"
-#include "host/names.h"
+#include "bench/bench.skel.h"
+#include "kernel/kernel.h"
+#include "text/names.h"
 
 struct bench {
 	const struct bench_opts *opts;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The native home: frames from memory through host/engine.h, one thread.
+ * The native home: frames from memory through engine/engine.h, one thread.
  * Frames lie in memory in the order in which they are offered, so reading them
  * is cheap; the flows they belong to are visited in random order.
  */
@@ -12,7 +12,7 @@
 #include "bench/bench.h"
 #include "bench/frames.h"
 #include "core/types.h"
-#include "host/engine.h"
+#include "engine/engine.h"
 
 #define NSEC_PER_PACKET 1000 /* the engine's clock: a million packets a second */
 #define LONG_LATER (600 * KS_NSEC_PER_SEC) /* every UDP flow is dead by then */

@@ -9,7 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "bench.skel.h"
+#include "bench/bench.skel.h"
 
 int bench_programs_init(struct bench_programs *programs, bool xdp, __u32 entries)
 {

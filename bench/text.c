@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
-#include "daemon/kernel.h"
+#include "kernel/kernel.h"
 
 static void set_print(FILE *out, __u32 prefixes)
 {

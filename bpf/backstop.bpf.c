@@ -20,12 +20,12 @@
  * are counted: a counter on the way costs more than the rest of the program.
  *
  * The program type needs Linux 6.4; the loader leaves these programs out where
- * the kernel does not know it (daemon/kernel_backstop.c).
+ * the kernel does not know it (kernel/backstop.c).
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
-#include "kernel.h"
-#include "seal.h"
+#include "bpf/kernel.h"
+#include "bpf/seal.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define NF_DROP 0 /* of linux/netfilter.h */

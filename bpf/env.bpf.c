@@ -2,14 +2,14 @@
 /*
  * The kernel home: answers core/env.h with maps and helpers. The maps outlive
  * the loader because they are pinned; what may be written when is in maps.h.
- * Counters are per processor; the table guards itself (core/table.h).
+ * Counters are per processor; the table guards itself (core/table/table.h).
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
-#include "hash.h"
-#include "link.h"
-#include "network.h"
-#include "wire.h"
+#include "core/table/hash.h"
+#include "core/link.h"
+#include "core/network.h"
+#include "core/header/wire.h"
 
 #include <linux/in.h>
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the programs share inside the kernel: the environment behind core/env.h and how an inspection is run. */
-#ifndef KS_BPF_ENV_H
-#define KS_BPF_ENV_H
+#ifndef KS_BPF_ENV_BPF_H
+#define KS_BPF_ENV_BPF_H
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "env.h"
-#include "home.h"
-#include "maps.h"
-#include "seal.h"
+#include "core/env.h"
+#include "core/home.h"
+#include "bpf/maps.h"
+#include "bpf/seal.h"
 
 enum hook { HOOK_TC, HOOK_XDP };
 

@@ -9,9 +9,9 @@
  * received by the interface anew, marked so that the datagram knows it. XDP
  * cannot do that, nor is anything late on its way out of the box.
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
-#include "fragment.h"
+#include "core/fragment/fragment.h"
 
 /* clang-format off */
 #define MAP __attribute__((visibility("default"))) SEC(".maps")

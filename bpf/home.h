@@ -3,10 +3,10 @@
  * What the kernel home gives the core at compile time: loads, atomics, loops.
  * Everything that happens at run time is in core/env.h and env.bpf.c.
  */
-#ifndef KS_HOME_H
-#define KS_HOME_H
+#ifndef KS_BPF_HOME_H
+#define KS_BPF_HOME_H
 
-#include "types.h"
+#include "core/types.h"
 
 struct ks_scratch;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Programs that sit on a hook only while ours is moved to another place of it
- * (daemon/kernel_hooks.c). The inspection must see every packet exactly once:
+ * (kernel/hooks.c). The inspection must see every packet exactly once:
  * twice would translate it twice, not at all would let it pass.
  *
  *   1. the program in the old place is replaced by the "later" one
@@ -13,7 +13,7 @@
  * The mark is a word of skb->cb that tc programs share; it names interface and
  * direction, because a packet may come to another hook with it.
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
 #include <linux/pkt_cls.h>
 

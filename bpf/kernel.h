@@ -3,7 +3,7 @@
 #ifndef KS_BPF_KERNEL_H
 #define KS_BPF_KERNEL_H
 
-#include "types.h"
+#include "core/types.h"
 
 struct net;
 

@@ -36,10 +36,10 @@
 #ifndef KS_BPF_MAPS_H
 #define KS_BPF_MAPS_H
 
-#include "fragment.h"
-#include "inspect.h"
-#include "reject.h"
-#include "types.h"
+#include "core/fragment/fragment.h"
+#include "core/inspect.h"
+#include "core/reject.h"
+#include "core/types.h"
 
 /*
  * ks_port.flags. A bridge is guarded either as one interface, or, when a zone names one of its ports, at all of its ports:

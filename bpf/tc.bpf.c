@@ -22,12 +22,12 @@
  * Also here: the programs that the loader runs once, to start the sweeper and
  * to kill flows.
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
-#include "fragment.h"
-#include "group.h"
-#include "helper.h"
-#include "kernel.h"
+#include "core/fragment/fragment.h"
+#include "core/group.h"
+#include "core/helper/helper.h"
+#include "bpf/kernel.h"
 
 #include <linux/pkt_cls.h>
 

@@ -6,9 +6,9 @@
  * octets above the upper header are written without touching the sum of the
  * whole packet, because their checksum is changed by the same amount.
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
-#include "checksum.h"
+#include "core/header/checksum.h"
 
 #define MOVE_STEPS_MAX 64 /* of KS_MOVE_CHUNK octets: more than any packet that a helper reads */
 

@@ -4,11 +4,11 @@
  * passes to the stack what tc would pass, translated at once, and drops the
  * rest; a reject is answered by turning the frame around.
  */
-#include "env.bpf.h"
+#include "bpf/env.bpf.h"
 
-#include "fragment.h"
-#include "group.h"
-#include "helper.h"
+#include "core/fragment/fragment.h"
+#include "core/group.h"
+#include "core/helper/helper.h"
 
 #define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 

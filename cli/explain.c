@@ -14,9 +14,9 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
-#include "host/craft.h"
-#include "host/explain.h"
-#include "host/replay.h"
+#include "scenario/craft.h"
+#include "explain/explain.h"
+#include "capture/replay.h"
 #include "policy/arena.h"
 
 int ks_explain_show(json_t *explanation, bool json)

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Prints an explanation (host/explain.h) and gives it up. Returns KS_EXIT_OK if the packet passes, else KS_EXIT_NO. */
+/* Prints an explanation (explain/explain.h) and gives it up. Returns KS_EXIT_OK if the packet passes, else KS_EXIT_NO. */
 int ks_explain_show(json_t *explanation, bool json);
 
 /* Explains a packet in words against the running firewall: cli/explain_live.c. Returns an enum ks_exit. */

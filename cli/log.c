@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
-#include "host/names.h"
+#include "text/names.h"
 
 struct follow {
 	bool json, colour;

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "cli/options.h"
-#include "host/replay.h"
+#include "capture/replay.h"
 #include "policy/policy.h"
 
 /* A capture file being written; its link type is that of the first frame. */

@@ -6,8 +6,8 @@
 
 #include "cli/output.h"
 #include "cli/replay.h"
-#include "host/json.h"
-#include "host/names.h"
+#include "explain/json.h"
+#include "text/names.h"
 
 void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {

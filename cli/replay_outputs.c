@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether keepstate replay would write over what it reads, or write two files into one; see replay.h. */
+/* Whether keepstate replay would write over what it reads, or write two files into one; see capture/replay.h. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -7,7 +7,7 @@
 #include "cli/output.h"
 #include "cli/replay.h"
 #include "cli/words.h"
-#include "host/names.h"
+#include "text/names.h"
 
 #define NSEC 1e-9
 

@@ -7,7 +7,7 @@
 #include "cli/command.h"
 #include "cli/replay.h"
 #include "core/reject.h"
-#include "host/link.h"
+#include "capture/link.h"
 
 #define SNAP_MAX 262144
 

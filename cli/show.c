@@ -10,7 +10,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
-#include "host/names.h"
+#include "text/names.h"
 #include "policy/settings.h"
 
 static json_t *network_json(const struct ks_prefix *prefix)

@@ -13,7 +13,7 @@
 #include "cli/options.h"
 #include "core/types.h"
 #include "daemon/instance.h"
-#include "daemon/record.h"
+#include "daemon/ledger.h"
 
 #define KS_START_TRIES 1200 /* of 50 ms */
 #define KS_STOP_TRIES 200 /* of 50 ms: removing a large table takes a moment */

@@ -10,8 +10,8 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
-#include "host/names.h"
-#include "host/scenario.h"
+#include "text/names.h"
+#include "scenario/scenario.h"
 
 struct run {
 	bool json, verbose, quiet, colour;

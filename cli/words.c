@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/names.h"
+#include "text/names.h"
 
 static const char *flags_text(unsigned flags, char buf[8])
 {
@@ -72,7 +72,7 @@ const char *ks_flow_text(const struct ks_tuple *tuple, char buf[KS_PACKET_TEXT])
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], id[KS_KEY_TEXT];
 	bool ports = ks_proto_has_ports(tuple->proto);
 
-	/* The asker's port is the query's identifier (core/icmp.h). */
+	/* The asker's port is the query's identifier (core/track/icmp_error.h). */
 	if (icmp)
 		snprintf(id, sizeof(id), " id %u", ks_be16(tuple->sport));
 	else

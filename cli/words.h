@@ -3,7 +3,7 @@
 #ifndef KS_CLI_WORDS_H
 #define KS_CLI_WORDS_H
 
-#include "host/engine.h"
+#include "engine/engine.h"
 #include "policy/policy.h"
 
 #define KS_PACKET_TEXT 192

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The narrow seam between the inspector and its home. bpf/env.bpf.c answers
- * with maps and helpers, host/engine.c with memory of its own and a clock that
+ * with maps and helpers, engine/engine.c with memory of its own and a clock that
  * the caller turns. Nothing else of the outside world reaches the core.
  *
  * Pointers returned here are good until the inspection ends; NULL means that
@@ -10,12 +10,12 @@
 #ifndef KS_CORE_ENV_H
 #define KS_CORE_ENV_H
 
-#include "event.h"
-#include "home.h"
-#include "inspect.h"
-#include "policy.h"
-#include "table.h"
-#include "types.h"
+#include "core/event.h"
+#include "core/home.h"
+#include "core/inspect.h"
+#include "core/rules.h"
+#include "core/table/table.h"
+#include "core/types.h"
 
 struct ks_env;
 

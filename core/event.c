@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The record of an inspection for whoever listens; see event.h. */
-#include "event.h"
+#include "core/event.h"
 
-#include "inspect.h"
+#include "core/inspect.h"
 
 void ks_event_make(const struct ks_inspection *in, struct ks_event *event)
 {

@@ -6,8 +6,8 @@
 #ifndef KS_CORE_EVENT_H
 #define KS_CORE_EVENT_H
 
-#include "flow.h"
-#include "types.h"
+#include "core/table/flow.h"
+#include "core/types.h"
 
 struct ks_event {
 	__u64 time; /* ns on the home's clock */

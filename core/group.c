@@ -3,12 +3,12 @@
  * Questions to a group; see group.h. An entry of kind QUESTION lies under the
  * asker's endpoint; its link holds the zone that was asked and the asker's own.
  */
-#include "group.h"
+#include "core/group.h"
 
-#include "env.h"
-#include "link.h"
-#include "stage.h"
-#include "table.h"
+#include "core/env.h"
+#include "core/link.h"
+#include "core/stage.h"
+#include "core/table/table.h"
 
 #define DHCP_SERVER_PORT 67
 #define DHCPV6_SERVER_PORT 547

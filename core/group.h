@@ -13,9 +13,9 @@
 #ifndef KS_CORE_GROUP_H
 #define KS_CORE_GROUP_H
 
-#include "inspect.h"
-#include "policy.h"
-#include "types.h"
+#include "core/inspect.h"
+#include "core/rules.h"
+#include "core/types.h"
 
 #define KS_GROUP_ASKED_SHIFT 8 /* in a question's link: the zone that was asked, above the asker's */
 #define KS_GROUP_ASKER_MASK 0xffU

@@ -2,16 +2,16 @@
 /*
  * The whole path of a packet, from its octets to its verdict:
  *
- *   parse the headers                  (packet.c)
+ *   parse the headers                  (core/header/packet.c)
  *   not IP, or a neighbour's message:  pass untracked
- *   a fragment:                        ask its datagram (fragment.c)
- *   an ICMP error:                     ask the flow it is about (judge.c, icmp.c)
- *   find its flow, or an alias of it   (judge.c, table.c, nat.c)
- *     known:   check zone and protocol, commit what follows (judge.c, conn.c, tcp.c)
- *              its helper reads along    (helper.c)
+ *   a fragment:                        ask its datagram (core/fragment/fragment.c)
+ *   an ICMP error:                     ask the flow it is about (known.c, core/track/icmp_error.c)
+ *   find its flow, or an alias of it   (known.c, core/table/table.c, core/nat/alias.c)
+ *     known:   check zone and protocol, commit what follows (known.c, core/track/track.c, core/track/tcp.c)
+ *              its helper reads along    (core/helper/helper.c)
  *     unknown: may it open one? is it expected? does a rule allow it, and where to?
- *              which source does it get? insert (open.c, expect.c, policy.c, nat_open.c)
- *   write the translation              (leave.c, rewrite.c)
+ *              which source does it get? insert (open.c, core/helper/expect.c, rules.c, core/nat/source.c)
+ *   write the translation              (write.c, core/nat/rewrite.c)
  *   account for the verdict, tell whoever listens
  *
  * The steps are stages (inspect.h): the home runs one after the other until
@@ -21,15 +21,15 @@
  * nobody changed the flow meanwhile; if somebody did, the packet is judged
  * again. No lock is held across any of this.
  */
-#include "inspect.h"
+#include "core/inspect.h"
 
-#include "env.h"
-#include "fragment.h"
-#include "helper.h"
-#include "link.h"
-#include "neighbour.h"
-#include "stage.h"
-#include "wire.h"
+#include "core/env.h"
+#include "core/fragment/fragment.h"
+#include "core/helper/helper.h"
+#include "core/link.h"
+#include "core/header/neighbour.h"
+#include "core/stage.h"
+#include "core/header/wire.h"
 
 /* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
 static inline void flows_clear(struct ks_inspection *in)

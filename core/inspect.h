@@ -7,13 +7,13 @@
 #ifndef KS_CORE_INSPECT_H
 #define KS_CORE_INSPECT_H
 
-#include "entry.h"
-#include "flow.h"
-#include "helper.h"
-#include "packet.h"
-#include "policy.h"
-#include "types.h"
-#include "verdict.h"
+#include "core/table/entry.h"
+#include "core/table/flow.h"
+#include "core/helper/helper.h"
+#include "core/header/packet.h"
+#include "core/rules.h"
+#include "core/types.h"
+#include "core/verdict.h"
 
 struct ks_env;
 

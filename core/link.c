@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The link of a packet whose addresses mean something else on every link; see link.h. */
-#include "link.h"
+#include "core/link.h"
 
-#include "env.h"
+#include "core/env.h"
 
 __u16 ks_link_find(struct ks_env *env, const struct ks_inspection *in, const struct ks_tuple *tuple)
 {

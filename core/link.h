@@ -11,8 +11,8 @@
 #ifndef KS_CORE_LINK_H
 #define KS_CORE_LINK_H
 
-#include "inspect.h"
-#include "policy.h"
+#include "core/inspect.h"
+#include "core/rules.h"
 
 struct ks_env;
 

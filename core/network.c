@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The networks of the policy's zones; see network.h. */
-#include "network.h"
+#include "core/network.h"
 
-#include "link.h"
+#include "core/link.h"
 
 #define IPV4_SUBNET_BITS_MAX 30U /* longer networks have no broadcast address (RFC 3021) */
 #define IPV4_ALL_ONES 0xffffffffU

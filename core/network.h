@@ -13,9 +13,9 @@
 #ifndef KS_CORE_NETWORK_H
 #define KS_CORE_NETWORK_H
 
-#include "flow.h"
-#include "policy.h"
-#include "types.h"
+#include "core/table/flow.h"
+#include "core/rules.h"
+#include "core/types.h"
 
 /* Returns true if the network has the address. */
 static inline bool ks_network_holds(const struct ks_network *network, const struct ks_addr *addr, __u8 family)

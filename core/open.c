@@ -5,18 +5,18 @@
  * policy is asked, for its true endpoints. Then its translation is taken, and
  * flow and aliases are inserted; if any of that fails, none of it stays.
  */
-#include "conn.h"
-#include "env.h"
-#include "expect.h"
-#include "group.h"
-#include "helper.h"
-#include "link.h"
-#include "home.h"
-#include "nat.h"
-#include "neighbour.h"
-#include "source.h"
-#include "stage.h"
-#include "table.h"
+#include "core/track/track.h"
+#include "core/env.h"
+#include "core/helper/expect.h"
+#include "core/group.h"
+#include "core/helper/helper.h"
+#include "core/link.h"
+#include "core/home.h"
+#include "core/nat/nat.h"
+#include "core/header/neighbour.h"
+#include "core/antispoof.h"
+#include "core/stage.h"
+#include "core/table/table.h"
 
 /* The policy's word on a packet that no flow knows. */
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *in, struct ks_decision *decision)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Answers to rejected packets; see reject.h. Built whole, checksums included, in the caller's buffer. */
-#include "reject.h"
+#include "core/reject.h"
 
-#include "env.h"
-#include "wire.h"
+#include "core/env.h"
+#include "core/header/wire.h"
 
 #define ANSWER_TTL 64
 #define IPV4_VERSION_IHL 0x45

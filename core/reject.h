@@ -9,8 +9,8 @@
 #ifndef KS_CORE_REJECT_H
 #define KS_CORE_REJECT_H
 
-#include "packet.h"
-#include "types.h"
+#include "core/header/packet.h"
+#include "core/types.h"
 
 #define KS_REJECT_MAX 320U /* octets of the largest answer, link header included */
 

@@ -13,12 +13,12 @@
  *
  * Another CPU that writes at the flow meanwhile wins; the packet is then judged anew.
  */
-#include "conn.h"
-#include "env.h"
-#include "link.h"
-#include "nat.h"
-#include "stage.h"
-#include "table.h"
+#include "core/track/track.h"
+#include "core/env.h"
+#include "core/link.h"
+#include "core/nat/nat.h"
+#include "core/stage.h"
+#include "core/table/table.h"
 
 /* Returns true if nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
 static bool may_be_renamed(const struct ks_inspection *in)

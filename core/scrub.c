@@ -4,10 +4,10 @@
  * identification (RFC 6864 2), no "don't fragment", a least TTL, a greatest MSS
  * (RFC 6691 1 has what the option means). Header checksums follow.
  */
-#include "checksum.h"
-#include "env.h"
-#include "rewrite.h"
-#include "wire.h"
+#include "core/header/checksum.h"
+#include "core/env.h"
+#include "core/nat/rewrite.h"
+#include "core/header/wire.h"
 
 #define IPV4_ID_OFF 4U
 #define IPV4_CHECKSUM_OFF 10U

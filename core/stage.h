@@ -3,8 +3,8 @@
 #ifndef KS_CORE_STAGE_H
 #define KS_CORE_STAGE_H
 
-#include "group.h"
-#include "inspect.h"
+#include "core/group.h"
+#include "core/inspect.h"
 
 /* How often a packet is judged anew because another processor was first. */
 #define JUDGE_TRIES 8

@@ -2,7 +2,7 @@
 /*
  * The few integer types, byte-order helpers and assertions that the core
  * stands on. The core has no libc and no kernel headers; what differs between
- * homes (unaligned loads, atomics, loops) comes from the home's own "home.h",
+ * homes (unaligned loads, atomics, loops) comes from the home's own "engine/home.h",
  * found through the include path of the target.
  */
 #ifndef KS_CORE_TYPES_H

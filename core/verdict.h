@@ -8,7 +8,7 @@
 #ifndef KS_CORE_VERDICT_H
 #define KS_CORE_VERDICT_H
 
-#include "types.h"
+#include "core/types.h"
 
 /* What is done with the packet. */
 enum ks_action {

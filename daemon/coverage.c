@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coverage.h"
-#include "forwarding.h"
-#include "text.h"
+#include "daemon/coverage.h"
+#include "daemon/forwarding.h"
+#include "daemon/api/forms.h"
 
 static bool is_guarded(const struct ks_guarded *guarded)
 {

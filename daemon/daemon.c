@@ -17,12 +17,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "api.h"
-#include "coverage.h"
-#include "daemon.h"
-#include "events.h"
-#include "own_addresses.h"
-#include "report.h"
+#include "daemon/api/api.h"
+#include "daemon/coverage.h"
+#include "daemon/daemon.h"
+#include "daemon/events.h"
+#include "daemon/own_addresses.h"
+#include "daemon/report.h"
 
 #define KS_EXIT_OK 0
 #define KS_EXIT_NO 1

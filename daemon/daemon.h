@@ -7,18 +7,18 @@
  * packets do not need the daemon: when it dies, filtering and expiry go on, and the
  * next one takes the same states over.
  */
-#ifndef KS_DAEMON_H
-#define KS_DAEMON_H
+#ifndef KS_DAEMON_DAEMON_H
+#define KS_DAEMON_DAEMON_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <time.h>
 
-#include "instance.h"
-#include "interfaces.h"
-#include "kernel.h"
-#include "record.h"
-#include "refusals.h"
+#include "daemon/instance.h"
+#include "daemon/interfaces.h"
+#include "kernel/kernel.h"
+#include "daemon/ledger.h"
+#include "daemon/refusals.h"
 
 struct ks_api;
 struct ks_events;

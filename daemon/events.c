@@ -7,8 +7,8 @@
 #include <bpf/libbpf.h>
 #include <jansson.h>
 
-#include "events.h"
-#include "text.h"
+#include "daemon/events.h"
+#include "daemon/api/forms.h"
 
 #define KS_FOLLOWER_MAX (1U << 20) /* octets that wait for a slow reader */
 

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "filter.h"
-#include "kernel.h"
+#include "daemon/api/filter.h"
+#include "kernel/kernel.h"
 
 struct ks_events;
 struct ks_follower;

@@ -2,7 +2,7 @@
 /* See forwarding.h. */
 #include <stdio.h>
 
-#include "forwarding.h"
+#include "daemon/forwarding.h"
 
 #define OTHER_ZONES (~(1ULL << KS_ZONE_SELF))
 

@@ -18,9 +18,9 @@
 #include <jansson.h>
 #include <linux/magic.h>
 
-#include "instance.h"
-#include "kernel.h"
-#include "netlink.h"
+#include "daemon/instance.h"
+#include "kernel/kernel.h"
+#include "kernel/netlink.h"
 
 #define KS_RUN_DIR "/run/keepstate"
 #define KS_BPF_DIR KS_RUN_DIR "/bpf"

@@ -5,8 +5,8 @@
  *
  *   /run/keepstate/NAME/lock          flock(2)ed by the daemon; says who it is
  *   /run/keepstate/NAME/control.sock  the control API
- *   /run/keepstate/NAME/rules.json    what a successor must know (record.h)
- *   /run/keepstate/bpf/NAME/          pins (kernel.h)
+ *   /run/keepstate/NAME/rules.json    what a successor must know (ledger.h)
+ *   /run/keepstate/bpf/NAME/          pins (kernel/kernel.h)
  *
  * NAME is "host" in the network namespace of process 1, else "net-INODE". An
  * inode may come again when a namespace has gone; the cookie never does.

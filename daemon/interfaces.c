@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/names.h"
-#include "interfaces.h"
-#include "report.h"
-#include "zone_facts.h"
+#include "text/names.h"
+#include "daemon/interfaces.h"
+#include "daemon/report.h"
+#include "daemon/zone_facts.h"
 
 #define FIGHT_PAUSE_NS (3 * KS_NSEC_PER_SEC) /* what comes again sooner is the same fight */
 #define TELL_AGAIN_NS (60 * KS_NSEC_PER_SEC)

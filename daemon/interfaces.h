@@ -8,23 +8,23 @@
  * off are put back. Used by the daemon's one thread.
  *
  * An entry of the map has, beside its zone, the address of each family that the interface's
- * packets are masqueraded with: the best that it has at the moment (netlink.h).
+ * packets are masqueraded with: the best that it has at the moment (kernel/netlink.h).
  * When it loses one, the flows translated to or from it are ended: nothing comes to it any more.
  *
  * The maps are complete before programs see packets; all ingress hooks come
- * before any egress hook (kernel.h says why).
+ * before any egress hook (kernel/kernel.h says why).
  */
 #ifndef KS_DAEMON_INTERFACES_H
 #define KS_DAEMON_INTERFACES_H
 
 #include <stddef.h>
 
-#include "kernel.h"
-#include "links.h"
-#include "netlink.h"
-#include "record.h"
-#include "roles.h"
-#include "routes.h"
+#include "kernel/kernel.h"
+#include "daemon/links.h"
+#include "kernel/netlink.h"
+#include "daemon/ledger.h"
+#include "daemon/roles.h"
+#include "daemon/routes.h"
 
 /* When something was last noticed, and said; ns, 0: never. */
 struct ks_told {

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "netlink.h"
+#include "kernel/netlink.h"
 
 struct ks_links {
 	struct ks_interface *list;

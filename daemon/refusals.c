@@ -2,7 +2,7 @@
 /* See refusals.h. */
 #include <stdio.h>
 
-#include "refusals.h"
+#include "daemon/refusals.h"
 
 #define INTERVAL (60 * KS_NSEC_PER_SEC)
 

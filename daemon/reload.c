@@ -17,10 +17,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "coverage.h"
-#include "daemon.h"
-#include "own_addresses.h"
-#include "report.h"
+#include "daemon/coverage.h"
+#include "daemon/daemon.h"
+#include "daemon/own_addresses.h"
+#include "daemon/report.h"
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)
 {

@@ -10,7 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "report.h"
+#include "daemon/report.h"
 
 static bool detached;
 

@@ -17,7 +17,7 @@
 #ifndef KS_DAEMON_ROLES_H
 #define KS_DAEMON_ROLES_H
 
-#include "links.h"
+#include "daemon/links.h"
 #include "policy/policy.h"
 
 /* X(identifier, name) */

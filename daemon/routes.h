@@ -15,8 +15,8 @@
 
 #include <stddef.h>
 
-#include "kernel.h"
-#include "netlink_route.h"
+#include "kernel/kernel.h"
+#include "kernel/netlink_route.h"
 
 /* An entry of the map ks_locals. */
 struct ks_local_entry {

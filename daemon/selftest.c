@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon.h"
-#include "host/scenario.h"
+#include "daemon/daemon.h"
+#include "scenario/scenario.h"
 
 int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outcome)
 {

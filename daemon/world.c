@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/names.h"
-#include "netlink.h"
-#include "world.h"
+#include "text/names.h"
+#include "kernel/netlink.h"
+#include "daemon/world.h"
 
 #define LOOPBACK_IFINDEX 1
 

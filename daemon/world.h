@@ -11,8 +11,8 @@
 #ifndef KS_DAEMON_WORLD_H
 #define KS_DAEMON_WORLD_H
 
-#include "daemon.h"
-#include "host/engine.h"
+#include "daemon/daemon.h"
+#include "engine/engine.h"
 
 /* Fills in a world of this daemon, which must outlive it. */
 void ks_world_init(struct ks_world *world, struct ks_daemon *daemon);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/packet.h"
+#include "core/header/packet.h"
 #include "policy/diag.h"
 
 #define SELF (1ULL << KS_ZONE_SELF)

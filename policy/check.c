@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/packet.h"
-#include "host/names.h"
+#include "core/header/packet.h"
+#include "text/names.h"
 #include "policy/ast.h"
 #include "policy/icmp.h"
 #include "policy/settings.h"
@@ -389,7 +389,7 @@ static bool only_unasked_types(const struct ks_ast_rule *rule)
 	return count && count == rule->type_count;
 }
 
-/* What neighbours on a link say to each other is judged before any rule (core/neighbour.h). */
+/* What neighbours on a link say to each other is judged before any rule (core/header/neighbour.h). */
 static void check_unasked(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	if (rule->proto_count == 1 && rule->protos[0] == KS_PROTO_ICMPV6 && only_unasked_types(rule))

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The checked tree into the tables of core/policy.h. Named sets come first, in
+ * The checked tree into the tables of core/rules.h. Named sets come first, in
  * the order of the text, then what rules list themselves; equal contents share
  * one set. A rule of several protocols becomes an entry for each, with one id;
  * so does one that translates to addresses of both families. Each list of
- * core/policy.h is filled by itself, and all are put one behind the other.
+ * core/rules.h is filled by itself, and all are put one behind the other.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/packet.h"
+#include "core/header/packet.h"
 #include "policy/compile.h"
 #include "policy/icmp.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Complaints: kept with the line they are about, printed with a caret; see diag.h and policy.h. */
+/* Complaints: kept with the line they are about, printed with a caret; see diag.h and core/rules.h. */
 #include "policy/diag.h"
 
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Helpers in the text: their names, usual ports and protocols; `helper NAMES` of a rule. See core/helper.h. */
+/* Helpers in the text: their names, usual ports and protocols; `helper NAMES` of a rule. See core/helper/helper.h. */
 #include <errno.h>
 #include <string.h>
 
-#include "core/helper_id.h"
-#include "core/packet.h"
-#include "host/names.h"
+#include "core/helper/id.h"
+#include "core/header/packet.h"
+#include "text/names.h"
 #include "policy/ast.h"
 
 static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names of ICMP and ICMPv6 messages, as rules write them; see icmp.c. */
+/* Names of ICMP and ICMPv6 messages, as rules write them; see core/track/icmp_error.c. */
 #ifndef KS_POLICY_ICMP_H
 #define KS_POLICY_ICMP_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The zone that an interface belongs to, for the daemon, replay and tests alike. See policy.h. */
+/* The zone that an interface belongs to, for the daemon, replay and tests alike. See core/rules.h. */
 #include <string.h>
 
 #include "policy/policy.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Loading a policy: read, parse, check, compile; and what can be asked of it afterwards. See policy.h. */
+/* Loading a policy: read, parse, check, compile; and what can be asked of it afterwards. See core/rules.h. */
 #include "policy/policy.h"
 
 #include <errno.h>

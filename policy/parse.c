@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "policy/ast.h"
-#include "policy/test.h"
+#include "policy/scenario/scenario.h"
 #include "policy/variable.h"
 
 static const char *const keywords[] = {

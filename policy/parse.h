@@ -8,7 +8,7 @@
  * comma, does not count. An error is reported where it stands, the rest of
  * that statement is skipped, and parsing goes on.
  *
- * For policy/test.c: ks_test_parse(p) is called with the word `test` consumed
+ * For policy/scenario/scenario.c: ks_test_parse(p) is called with the word `test` consumed
  * (ks_parser_last(p) is it), so the next token is the name. Inside its body
  * newlines are tokens; it leaves the closing brace consumed. Memory comes from
  * p->arena. What needs zones (they may stand further down) is checked in a

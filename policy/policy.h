@@ -4,14 +4,14 @@
  * people want to see: names, places in the text, labels, tests. Made by
  * ks_policy_load(), immutable afterwards, freed by ks_policy_destroy().
  */
-#ifndef KS_POLICY_H
-#define KS_POLICY_H
+#ifndef KS_POLICY_POLICY_H
+#define KS_POLICY_POLICY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
-#include "core/policy.h"
+#include "core/rules.h"
 
 /* Where something stands in the text. */
 struct ks_place {
@@ -82,7 +82,7 @@ struct ks_address_set {
 	__u32 set; /* index in ks_policy.sets */
 };
 
-struct ks_test; /* policy/test.h */
+struct ks_test; /* policy/scenario/scenario.h */
 
 struct ks_policy {
 	struct ks_config config;

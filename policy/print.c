@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/names.h"
+#include "text/names.h"
 #include "policy/ast.h"
 #include "policy/settings.h"
 #include "policy/value.h"

@@ -5,7 +5,7 @@
  * second is found when one earlier entry covers each entry of the rule, clause
  * by clause, with equal sets or none; that costs a bounded number of
  * comparisons, so of very long policies only the first part is compared.
- * Whole duplicates are found anywhere. Each list of the rule table (core/policy.h)
+ * Whole duplicates are found anywhere. Each list of the rule table (core/rules.h)
  * is looked at by itself: a rule of one takes nothing from another.
  */
 #include <errno.h>

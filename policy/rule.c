@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "host/names.h"
+#include "text/names.h"
 #include "policy/ast.h"
 #include "policy/icmp.h"
 #include "policy/value.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/packet.h"
+#include "core/header/packet.h"
 #include "policy/ast.h"
 #include "policy/value.h"
 
@@ -144,7 +144,7 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
 			"a port needs a protocol: expected tcp, udp, proto udplite or proto dccp in this rule");
 		return;
 	}
-	if (memchr(rule->protos, KS_PROTO_SCTP, rule->proto_count)) { /* core/nat_open.c keeps them */
+	if (memchr(rule->protos, KS_PROTO_SCTP, rule->proto_count)) { /* core/nat/source.c keeps them */
 		ks_parser_error_at(
 			p, &translation->port_place,
 			"the ports of sctp stay as they are, because its ends know them otherwise too: expected "

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Three homes side by side; see agree.h. */
-#include "agree.h"
+#include "tests/bpf/agree.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "host/names.h"
-#include "kernel_home.h"
+#include "text/names.h"
+#include "tests/bpf/kernel_home.h"
 
 #define OCTETS_SHOWN 256
 #define OCTETS_A_LINE 32

@@ -4,10 +4,10 @@
  * program, each with a table of its own. Whatever frame they are given, they
  * must make the same of it, octet by octet of what leaves.
  */
-#ifndef KS_TESTS_AGREE_H
-#define KS_TESTS_AGREE_H
+#ifndef KS_TESTS_BPF_AGREE_H
+#define KS_TESTS_BPF_AGREE_H
 
-#include "compare.h"
+#include "tests/bpf/compare.h"
 
 #define AGREE_HOMES 3 /* the native one first */
 

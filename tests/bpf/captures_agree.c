@@ -13,11 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "agree.h"
-#include "host/capture.h"
-#include "host/layout.h"
-#include "host/link.h"
-#include "kernel_home.h"
+#include "tests/bpf/agree.h"
+#include "capture/capture.h"
+#include "scenario/layout.h"
+#include "capture/link.h"
+#include "tests/bpf/kernel_home.h"
 
 #define FILES_MAX 4096
 #define FRAMES_A_FILE 2000

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "compare.h"
-#include "host/names.h"
-#include "kernel_home.h"
+#include "tests/bpf/compare.h"
+#include "text/names.h"
+#include "tests/bpf/kernel_home.h"
 
 #define HOMES 3 /* the native one first */
 

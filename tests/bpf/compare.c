@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Differences between homes; see compare.h. Fields are tables: name, offset, size. */
-#include "compare.h"
+#include "tests/bpf/compare.h"
 
-#include "host/names.h"
+#include "text/names.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares what two homes made of the same packets; clocks and versions are the homes' own and left out. */
-#ifndef KS_TESTS_COMPARE_H
-#define KS_TESTS_COMPARE_H
+#ifndef KS_TESTS_BPF_COMPARE_H
+#define KS_TESTS_BPF_COMPARE_H
 
-#include "host/scenario.h"
+#include "scenario/scenario.h"
 
 #define DIFFERENCE_TEXT 256
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's programs as a home of scenarios; see kernel_home.h. */
-#include "kernel_home.h"
+#include "tests/bpf/kernel_home.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "host/entries.h"
+#include "engine/entries.h"
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000

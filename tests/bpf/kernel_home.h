@@ -9,11 +9,11 @@
  * headers (tc) or above a page, and frames of which only the beginning is
  * known. Nor do the programs verify upper checksums.
  */
-#ifndef KS_TESTS_KERNEL_HOME_H
-#define KS_TESTS_KERNEL_HOME_H
+#ifndef KS_TESTS_BPF_KERNEL_HOME_H
+#define KS_TESTS_BPF_KERNEL_HOME_H
 
-#include "daemon/kernel.h"
-#include "host/scenario.h"
+#include "kernel/kernel.h"
+#include "scenario/scenario.h"
 
 enum kernel_hook { HOOK_TC, HOOK_XDP };
 

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agree.h"
-#include "host/craft.h"
+#include "tests/bpf/agree.h"
+#include "scenario/craft.h"
 
 #define PACKETS 8000 /* of each policy */
 #define PACKETS_EMULATED 2000

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "core/reject.h"
-#include "host/explain.h"
-#include "host/replay.h"
+#include "explain/explain.h"
+#include "capture/replay.h"
 #include "policy/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

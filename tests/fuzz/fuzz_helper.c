@@ -17,10 +17,10 @@
 #include <string.h>
 
 #include "core/env.h"
-#include "core/expect.h"
-#include "core/helper.h"
-#include "host/engine.h"
-#include "host/names.h"
+#include "core/helper/expect.h"
+#include "core/helper/helper.h"
+#include "engine/engine.h"
+#include "text/names.h"
 #include "policy/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "core/reject.h"
-#include "host/engine.h"
-#include "host/names.h"
+#include "engine/engine.h"
+#include "text/names.h"
 #include "policy/policy.h"
 #include "tests/fuzz/packet_records.h"
 

@@ -3,8 +3,8 @@
  * How the input of fuzz_packet is cut into frames: records of a head and
  * octets, one behind the other. packet_seeds writes them from scenarios.
  */
-#ifndef KS_TESTS_PACKET_RECORDS_H
-#define KS_TESTS_PACKET_RECORDS_H
+#ifndef KS_TESTS_FUZZ_PACKET_RECORDS_H
+#define KS_TESTS_FUZZ_PACKET_RECORDS_H
 
 #include <stdint.h>
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/craft.h"
+#include "scenario/craft.h"
 #include "tests/fuzz/packet_records.h"
 
 static void frame_write(FILE *out, const struct ks_frame *frame, unsigned *wait)

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Capture files; see capture.h. libpcap reads pcap files from the octet stream through a stdio stream. */
+#include "capture/capture.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/pcapng.h"
+#include "capture/stream.h"
+
+struct ks_capture {
+	struct ks_stream *stream;
+	struct ks_pcapng *ng; /* one of these two */
+	pcap_t *pcap;
+	__u16 link_type; /* of a pcap file */
+	char error[KS_CAPTURE_ERROR];
+};
+
+/* Reads for stdio: whatever the window holds, at least one octet until the end. */
+static ssize_t stream_read(void *cookie, char *buf, size_t size)
+{
+	struct ks_capture *capture = cookie;
+	const uint8_t *data;
+	ssize_t got = ks_stream_peek(capture->stream, size, &data);
+
+	if (got < 0) {
+		snprintf(capture->error, sizeof(capture->error), "%s", ks_stream_error(capture->stream));
+		errno = EIO;
+		return -1;
+	}
+	memcpy(buf, data, (size_t)got);
+	ks_stream_skip(capture->stream, (size_t)got);
+	return got;
+}
+
+static int pcap_start(struct ks_capture *capture, char *error)
+{
+	const cookie_io_functions_t functions = { .read = stream_read };
+	char text[PCAP_ERRBUF_SIZE];
+	FILE *stream = fopencookie(capture, "rb", functions);
+
+	if (!stream)
+		return -ENOMEM;
+	setvbuf(stream, NULL, _IOFBF, 1 << 16);
+	__fsetlocking(stream, FSETLOCKING_BYCALLER); /* one thread reads it */
+	capture->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, text);
+	if (!capture->pcap) {
+		fclose(stream);
+		snprintf(error, KS_CAPTURE_ERROR, "%.200s", text);
+		return -EINVAL;
+	}
+	capture->link_type = (__u16)pcap_datalink(capture->pcap);
+	return 0;
+}
+
+static int format_detect(struct ks_capture *capture, char *error)
+{
+	const uint8_t *data;
+	ssize_t got = ks_stream_peek(capture->stream, 4, &data);
+	__u32 magic;
+
+	if (got < 0) {
+		snprintf(error, KS_CAPTURE_ERROR, "%s", ks_stream_error(capture->stream));
+		return -EINVAL;
+	}
+	if (got < 4) {
+		snprintf(error, KS_CAPTURE_ERROR, "%s", got ? "too short for a capture" : "the file is empty");
+		return -EINVAL;
+	}
+	memcpy(&magic, data, sizeof(magic));
+	if (magic == KS_PCAPNG_MAGIC)
+		return ks_pcapng_create(capture->stream, &capture->ng);
+	return pcap_start(capture, error);
+}
+
+/* Takes over the octet stream, also on failure. */
+static int capture_create(struct ks_stream *stream, struct ks_capture **capture, char *error)
+{
+	struct ks_capture *new = calloc(1, sizeof(*new));
+	int err;
+
+	if (!new) {
+		ks_stream_close(stream);
+		return -ENOMEM;
+	}
+	new->stream = stream;
+	err = format_detect(new, error);
+	if (err) {
+		ks_capture_close(new);
+		return err;
+	}
+	*capture = new;
+	return 0;
+}
+
+int ks_capture_open(const char *path, struct ks_capture **capture, char error[KS_CAPTURE_ERROR])
+{
+	struct ks_stream *stream;
+	int err = ks_stream_open(path, &stream);
+
+	if (!err) {
+		snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
+		return capture_create(stream, capture, error);
+	}
+	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(-err));
+	return err;
+}
+
+int ks_capture_open_memory(const void *data, size_t size, struct ks_capture **capture, char error[KS_CAPTURE_ERROR])
+{
+	struct ks_stream *stream;
+	int err = ks_stream_open_memory(data, size, &stream);
+
+	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
+	return err ? err : capture_create(stream, capture, error);
+}
+
+void ks_capture_close(struct ks_capture *capture)
+{
+	if (!capture)
+		return;
+	if (capture->pcap)
+		pcap_close(capture->pcap); /* closes the stream */
+	ks_pcapng_destroy(capture->ng);
+	ks_stream_close(capture->stream);
+	free(capture);
+}
+
+/* Files hold 32 bits of seconds. A fraction of a second or more carries over; one that overflowed libpcap is lost. */
+static __u64 time_of(const struct timeval *ts)
+{
+	return (__u64)(__u32)ts->tv_sec * KS_NSEC_PER_SEC + (__u64)KS_MAX(ts->tv_usec, 0);
+}
+
+static int pcap_read(struct ks_capture *capture, struct ks_capture_frame *frame)
+{
+	struct pcap_pkthdr *head;
+	const u_char *data;
+	int err = pcap_next_ex(capture->pcap, &head, &data);
+
+	if (err == PCAP_ERROR_BREAK)
+		return 0;
+	if (err != 1) {
+		if (!capture->error[0])
+			snprintf(capture->error, sizeof(capture->error), "%.200s", pcap_geterr(capture->pcap));
+		return -EINVAL;
+	}
+	frame->data = data;
+	frame->captured = head->caplen;
+	frame->length = KS_MAX(head->len, head->caplen);
+	frame->time = time_of(&head->ts);
+	frame->interface = KS_CAPTURE_NO_INTERFACE;
+	frame->link_type = capture->link_type;
+	frame->way = KS_WAY_UNKNOWN;
+	return 1;
+}
+
+int ks_capture_next(struct ks_capture *capture, struct ks_capture_frame *frame)
+{
+	return capture->ng ? ks_pcapng_next(capture->ng, frame, capture->error) : pcap_read(capture, frame);
+}
+
+const char *ks_capture_error(const struct ks_capture *capture)
+{
+	return capture->error;
+}
+
+const char *ks_capture_interface(const struct ks_capture *capture, __u32 interface)
+{
+	return capture->ng ? ks_pcapng_interface(capture->ng, interface) : "";
+}
+
+void ks_capture_progress(const struct ks_capture *capture, __u64 *offset, __u64 *size)
+{
+	*offset = ks_stream_offset(capture->stream);
+	*size = ks_stream_size(capture->stream);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The connections that a replay remembers; see replay_internal.h. */
+#include "capture/replay_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/table/table.h"
+
+#define MIDSTREAM_SLOTS (2 * KS_REPLAY_MIDSTREAM_MAX) /* a power of two, at most half full */
+
+int ks_replay_conns_init(struct ks_replay_conns *conns, __u32 buckets, __u32 limit)
+{
+	conns->limit = limit;
+	if (!limit)
+		return 0;
+	conns->slots = (size_t)buckets * KS_BUCKET_SLOTS;
+	conns->by_slot = calloc(conns->slots, sizeof(*conns->by_slot));
+	return conns->by_slot ? 0 : -ENOMEM;
+}
+
+void ks_replay_conns_fini(struct ks_replay_conns *conns)
+{
+	free(conns->list);
+	free(conns->by_slot);
+	free(conns->midstream);
+}
+
+static struct ks_replay_connection *connection_add(struct ks_replay_conns *conns)
+{
+	size_t room = conns->room ? conns->room * 2 : 256;
+	struct ks_replay_connection *list;
+
+	if (conns->count >= conns->limit)
+		return NULL;
+	if (conns->count == conns->room) {
+		list = realloc(conns->list, room * sizeof(*list));
+		if (!list)
+			return NULL;
+		conns->list = list;
+		conns->room = room;
+	}
+	return memset(&conns->list[conns->count++], 0, sizeof(*conns->list));
+}
+
+/* A flow of one packet has just begun, also when it took the place of a closed one with its key. */
+static bool is_opening(const struct ks_inspection *in)
+{
+	return ks_flow_packets(&in->flow.after, KS_ORIGINAL) + ks_flow_packets(&in->flow.after, KS_REPLY) == 1;
+}
+
+static void connection_update(struct ks_replay_connection *conn, const struct ks_inspection *in, __u64 first)
+{
+	conn->last = in->now > first ? in->now - first : 0;
+	conn->state = in->flow.after.state;
+	for (int dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
+		conn->packets[dir] = ks_flow_packets(&in->flow.after, dir);
+		conn->bytes[dir] = ks_flow_bytes(&in->flow.after, dir);
+	}
+}
+
+static struct ks_replay_connection *connection_open(struct ks_replay_conns *conns, __u32 *slot,
+						    const struct ks_frame *frame, const struct ks_inspection *in,
+						    __u64 first)
+{
+	struct ks_replay_connection *conn = connection_add(conns);
+
+	*slot = conn ? (__u32)conns->count : 0;
+	if (!conn)
+		return NULL;
+	conn->tuple = in->pkt.tuple;
+	conn->first = in->now > first ? in->now - first : 0;
+	conn->rule = in->rule;
+	conn->from = frame->from;
+	conn->to = frame->to;
+	return conn;
+}
+
+unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_frame *frame,
+			       const struct ks_inspection *in, __u64 first)
+{
+	size_t place = (size_t)in->flow.ref.bucket * KS_BUCKET_SLOTS + in->flow.ref.slot;
+	struct ks_replay_connection *conn;
+
+	if (!conns->limit || place >= conns->slots)
+		return 0;
+	if (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED) {
+		if (in->action != KS_ALLOW)
+			return 0;
+		if (is_opening(in)) {
+			conn = connection_open(conns, &conns->by_slot[place], frame, in, first);
+			if (!conn)
+				return 1;
+		} else if (conns->by_slot[place]) {
+			conn = &conns->list[conns->by_slot[place] - 1];
+		} else {
+			return 0;
+		}
+		connection_update(conn, in, first);
+	} else if (in->class == KS_CLASS_INVALID && in->flow.found && conns->by_slot[place]) {
+		conns->list[conns->by_slot[place] - 1].dropped++;
+	}
+	return 0;
+}
+
+/* Of a key; whoever chooses it to collide only makes this count slower by a bounded search. */
+static __u32 key_hash(const struct ks_flow_key *key)
+{
+	const __u8 *p = (const __u8 *)key;
+	__u64 h = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	for (size_t i = 0; i < sizeof(*key); i++)
+		h = (h ^ p[i]) * 0x100000001b3ULL;
+	return (__u32)(h >> 32 ^ h);
+}
+
+unsigned ks_replay_conns_midstream(struct ks_replay_conns *conns, const struct ks_tuple *tuple)
+{
+	struct ks_flow_key key;
+	__u32 at;
+
+	if (!conns->midstream)
+		conns->midstream = calloc(MIDSTREAM_SLOTS, sizeof(*conns->midstream));
+	if (!conns->midstream || conns->midstream_count == KS_REPLAY_MIDSTREAM_MAX)
+		return 0;
+	ks_flow_key_make(tuple, &key);
+	at = key_hash(&key) & (MIDSTREAM_SLOTS - 1);
+	for (unsigned tries = 0; tries < 64; tries++, at = (at + 1) & (MIDSTREAM_SLOTS - 1)) {
+		if (!conns->midstream[at].family) {
+			conns->midstream[at] = key;
+			conns->midstream_count++;
+			return 1;
+		}
+		if (memcmp(&conns->midstream[at], &key, sizeof(key)) == 0)
+			return 0;
+	}
+	return 0;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Replay of captures; see replay.h. */
+#include "capture/replay.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/table/table.h"
+#include "capture/replay_internal.h"
+
+#define INTERFACE_CACHE 64
+
+struct ks_replay {
+	struct ks_replay_config config;
+	struct ks_config policy_config; /* with the options overridden */
+	struct ks_tables tables;
+	struct ks_engine *engine;
+	struct ks_link_scratch scratch;
+	struct ks_inspection in;
+	struct ks_replay_totals totals;
+	struct ks_replay_conns conns;
+	struct ks_capture *capture; /* being read, or NULL */
+	__u8 zones[INTERFACE_CACHE]; /* of the capture's interfaces by number; KS_ZONE_UNKNOWN: not looked up */
+	__u64 latest; /* time of the frame before */
+};
+
+int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **replay)
+{
+	struct ks_replay *new = calloc(1, sizeof(*new));
+	int err;
+
+	if (!new)
+		return -ENOMEM;
+	new->config = *config;
+	new->policy_config = config->policy->config;
+	new->policy_config.options |= config->options_set;
+	new->policy_config.options &= ~config->options_clear;
+	ks_zone_map_networks(config->zones, &new->policy_config);
+	new->tables = (struct ks_tables){ &new->policy_config, config->policy->rules, config->policy->sets,
+					  config->policy->ranges, config->policy->targets };
+	err = ks_engine_create(&new->tables, &new->engine);
+	if (!err)
+		err = ks_replay_conns_init(&new->conns, ks_table_buckets(ks_table_entries(&new->policy_config)),
+					   config->connections);
+	if (err) {
+		ks_replay_destroy(new);
+		return err;
+	}
+	*replay = new;
+	return 0;
+}
+
+void ks_replay_destroy(struct ks_replay *replay)
+{
+	if (!replay)
+		return;
+	ks_engine_destroy(replay->engine);
+	ks_link_scratch_fini(&replay->scratch);
+	ks_replay_conns_fini(&replay->conns);
+	free(replay);
+}
+
+const struct ks_replay_totals *ks_replay_totals(const struct ks_replay *replay)
+{
+	return &replay->totals;
+}
+
+const struct ks_replay_connection *ks_replay_connections(const struct ks_replay *replay, size_t *count)
+{
+	*count = replay->conns.count;
+	return replay->conns.list;
+}
+
+struct ks_engine *ks_replay_engine(struct ks_replay *replay)
+{
+	return replay->engine;
+}
+
+void ks_replay_progress(const struct ks_replay *replay, __u64 *offset, __u64 *size)
+{
+	*offset = *size = 0;
+	if (replay->capture)
+		ks_capture_progress(replay->capture, offset, size);
+}
+
+static unsigned zone_lookup(const struct ks_replay *replay, __u32 number)
+{
+	const char *name = ks_capture_interface(replay->capture, number);
+
+	if (number < replay->config.interface_count && replay->config.interfaces[number])
+		name = replay->config.interfaces[number];
+	return ks_zone_map_interface(replay->config.zones, name);
+}
+
+/* The zone of the interface that saw the frame, looked up once for each. */
+static unsigned interface_zone(struct ks_replay *replay, const struct ks_capture_frame *captured,
+			       const struct ks_link_info *info)
+{
+	__u32 number = captured->interface;
+
+	if (info->ifindex)
+		number = info->ifindex;
+	else if (number == KS_CAPTURE_NO_INTERFACE)
+		number = 0;
+	if (number >= INTERFACE_CACHE)
+		return zone_lookup(replay, number);
+	if (replay->zones[number] == KS_ZONE_UNKNOWN)
+		replay->zones[number] = (__u8)zone_lookup(replay, number);
+	return replay->zones[number];
+}
+
+/* The clock follows the capture; it stands still for frames that are older than their predecessor or have no time. */
+static void clock_turn(struct ks_replay *replay, __u64 time)
+{
+	if (!replay->totals.frames)
+		replay->totals.first = time;
+	if (time < replay->latest)
+		replay->totals.backwards++;
+	replay->latest = time;
+	if (time <= replay->totals.last)
+		return;
+	replay->totals.last = time;
+	ks_engine_set_time(replay->engine, time);
+}
+
+static void totals_count(struct ks_replay *replay, const struct ks_frame *frame)
+{
+	const struct ks_inspection *in = &replay->in;
+	struct ks_replay_totals *totals = &replay->totals;
+
+	totals->frames++;
+	totals->bytes += frame->length;
+	totals->cut += frame->captured < frame->length;
+	totals->actions[in->action]++;
+	totals->classes[in->class]++;
+	if (ks_unlikely(in->reason == KS_REASON_NO_STATE && in->pkt.tuple.proto == KS_PROTO_TCP &&
+			!(in->pkt.tcp_flags & KS_TCP_SYN))) {
+		totals->midstream++;
+		totals->midstream_flows += ks_replay_conns_midstream(&replay->conns, &in->pkt.tuple);
+	}
+}
+
+static int frame_report(struct ks_replay *replay, const char *path, __u64 number,
+			const struct ks_capture_frame *captured, const struct ks_frame *frame)
+{
+	struct ks_replay_frame report = {
+		.path = path,
+		.number = number,
+		.since = captured->time > replay->totals.first ? captured->time - replay->totals.first : 0,
+		.captured = captured,
+		.frame = frame,
+		.in = &replay->in,
+		.env = ks_engine_env(replay->engine),
+	};
+
+	return replay->config.each ? replay->config.each(&report, replay->config.arg) : 0;
+}
+
+/* Fragments that waited for this one go on behind it. They were frames of the capture already: only the verdict counts. */
+static int resumed_report(struct ks_replay *replay, const char *path, __u64 number,
+			  const struct ks_capture_frame *captured)
+{
+	const struct ks_frame *frame;
+	int err = 0;
+
+	while (!err && (frame = ks_engine_resume(replay->engine, &replay->in))) {
+		replay->totals.resumed++;
+		replay->totals.actions[replay->in.action]++;
+		replay->totals.classes[replay->in.class]++;
+		err = frame_report(replay, path, number, captured, frame);
+	}
+	return err;
+}
+
+/*
+ * Whether a frame on its way out is not the box's own. What bears the box's address may have come in with another:
+ * then it is found by what its flow was translated to, which the box itself never uses.
+ */
+static bool was_forwarded(struct ks_replay *replay, const struct ks_frame *frame)
+{
+	if (frame->from != KS_ZONE_SELF)
+		return true;
+	ks_engine_inspect(replay->engine, frame, true, &replay->in);
+	return replay->in.via;
+}
+
+static int link_refuse(__u64 number, __u16 type, char *error)
+{
+	char supported[KS_LINK_SUPPORTED];
+
+	ks_link_supported(supported);
+	snprintf(error, KS_CAPTURE_ERROR, "frame %llu: link type %u (%.60s) cannot be judged; these can: %s", number,
+		 type, ks_link_name(type), supported);
+	return -EINVAL;
+}
+
+static int frame_replay(struct ks_replay *replay, const char *path, __u64 number,
+			const struct ks_capture_frame *captured, char *error)
+{
+	struct ks_link_info info;
+	struct ks_frame frame;
+	bool placed;
+	int err = ks_link_frame(captured, &replay->scratch, &frame, &info);
+
+	if (err == -EOPNOTSUPP)
+		return link_refuse(number, captured->link_type, error);
+	if (err)
+		return err;
+	placed = ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
+	clock_turn(replay, captured->time);
+	if (replay->config.arriving_only && info.way == KS_WAY_OUT && was_forwarded(replay, &frame)) {
+		replay->totals.skipped++;
+		return 0;
+	}
+	ks_engine_inspect(replay->engine, &frame, false, &replay->in);
+	totals_count(replay, &frame);
+	replay->totals.outside += !placed;
+	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->in, replay->totals.first);
+	err = frame_report(replay, path, number, captured, &frame);
+	return err ? err : resumed_report(replay, path, number, captured);
+}
+
+int ks_replay_capture(struct ks_replay *replay, struct ks_capture *capture, const char *path,
+		      char error[KS_CAPTURE_ERROR])
+{
+	struct ks_capture_frame captured;
+	__u64 number = 0;
+	int err;
+
+	assert(!replay->capture);
+	replay->capture = capture;
+	memset(replay->zones, KS_ZONE_UNKNOWN, sizeof(replay->zones));
+	while ((err = ks_capture_next(capture, &captured)) == 1) {
+		err = frame_replay(replay, path, ++number, &captured, error);
+		if (err)
+			break;
+	}
+	if (err == -ENOMEM && !*error)
+		snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
+	else if (err < 0 && !*error)
+		snprintf(error, KS_CAPTURE_ERROR, "after frame %llu: %.200s", number, ks_capture_error(capture));
+	replay->capture = NULL;
+	return err;
+}
+
+int ks_replay_file(struct ks_replay *replay, const char *path, char error[KS_CAPTURE_ERROR])
+{
+	struct ks_capture *capture;
+	int err = ks_capture_open(path, &capture, error);
+
+	if (err)
+		return err;
+	*error = 0;
+	err = ks_replay_capture(replay, capture, path, error);
+	ks_capture_close(capture);
+	return err;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who may speak: the source of a packet that would open a flow must be at home
+ * in the zone that it comes from (RFC 2827, RFC 3704 2.2), or one zone could
+ * block another's connections by opening them first. 127.0.0.0/8, ::1 and the
+ * box's own addresses come from nowhere, nor does 240.0.0.0/4 (RFC 1112 4).
+ * What belongs to every link (0.0.0.0, link-local) is at home everywhere.
+ */
+#ifndef KS_CORE_ANTISPOOF_H
+#define KS_CORE_ANTISPOOF_H
+
+#include "core/inspect.h"
+#include "core/rules.h"
+
+struct ks_env;
+
+/* Returns true if no packet on a wire comes from the tuple's source. */
+bool ks_source_is_nowhere(const struct ks_tuple *tuple);
+
+/*
+ * Returns true if the source of the packet is believed. Without `by_route`, or with `antispoof off` of its zone, that is all
+ * but what comes from nowhere.
+ */
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in,
+			   bool by_route);
+
+#endif

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * From octets to a packet: link header, IP header, the way to the upper
+ * protocol, the upper header. Everything that can be judged without state is
+ * judged here, each with its own reason. Reads only the head buffer, within
+ * the bounds that ks_head_need() has checked.
+ *
+ * RFC 791, 8200, 9293, 768, 5095 (routing header 0), 6946 (atomic fragments),
+ * 7112 (the whole header chain must be in the first fragment), 6980 (neighbour
+ * discovery is never fragmented).
+ */
+#include "core/track/dccp.h"
+#include "core/header/gre.h"
+#include "core/track/icmp_error.h"
+#include "core/header/ipsec.h"
+#include "core/link.h"
+#include "core/header/neighbour.h"
+#include "core/header/packet.h"
+#include "core/rules.h"
+#include "core/track/sctp.h"
+#include "core/track/tcp.h"
+#include "core/track/udp_class.h"
+#include "core/verdict.h"
+#include "core/header/wire.h"
+
+#define IPV4_BROADCAST 0xffffffffU
+#define IPV4_MULTICAST_MASK 0xf0000000U
+#define IPV4_MULTICAST 0xe0000000U
+#define IPV6_MULTICAST 0xff
+#define IP_LENGTH_MAX 65535U
+#define CHECKSUM_WORD_MASK 0xffffU
+#define CHECKSUM_WORD_BITS 16
+#define CHECKSUM_WORDS_MASK 0xffffffffU
+#define CHECKSUM_WORDS_BITS 32
+
+static inline __u32 parse_ethernet(const __u8 *head, struct ks_packet *pkt, __u32 *ethertype)
+{
+	__u32 off = ETH_HEADER_LEN;
+	__u32 type;
+
+	if (pkt->head_len < ETH_HEADER_LEN)
+		return KS_REASON_LINK_HEADER;
+	type = ks_be16(ks_load16(head + ETH_TYPE_OFF));
+	for (__u32 tags = 0; tags <= VLAN_TAGS_MAX; tags++) {
+		if (type != ETH_TYPE_VLAN && type != ETH_TYPE_QINQ && type != ETH_TYPE_QINQ_OLD)
+			break;
+		if (tags == VLAN_TAGS_MAX || off + VLAN_TAG_LEN > pkt->head_len)
+			return KS_REASON_LINK_HEADER;
+		type = ks_be16(ks_load16(head + off + 2));
+		off += VLAN_TAG_LEN;
+	}
+	pkt->l3_off = off;
+	*ethertype = type;
+	return 0;
+}
+
+static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *version)
+{
+	__u32 type = 0, reason;
+
+	if (pkt->link == KS_LINK_IP) {
+		pkt->l3_off = 0;
+		if (pkt->head_len == 0)
+			return KS_REASON_TRUNCATED;
+		*version = head[0] >> IP_VERSION_SHIFT;
+		return *version == KS_IPV4 || *version == KS_IPV6 ? 0 : KS_REASON_IP_VERSION;
+	}
+	reason = parse_ethernet(head, pkt, &type);
+	if (reason)
+		return reason;
+	if (type == ETH_TYPE_IPV4)
+		*version = KS_IPV4;
+	else if (type == ETH_TYPE_IPV6)
+		*version = KS_IPV6;
+	else
+		pkt->ethertype = (__u16)type;
+	return *version ? 0 : KS_REASON_OK_NOT_IP;
+}
+
+void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple *tuple)
+{
+	const __u8 *ip = ks_head_at(head, off);
+
+	tuple->family = family;
+	tuple->zero = 0;
+	if (family == KS_IPV4) {
+		ks_addr_set_ipv4(&tuple->src, ks_load32(ip + IPV4_SRC_OFF));
+		ks_addr_set_ipv4(&tuple->dst, ks_load32(ip + IPV4_DST_OFF));
+	} else {
+		tuple->src.d[0] = ks_load64(ip + IPV6_SRC_OFF);
+		tuple->src.d[1] = ks_load64(ip + IPV6_SRC_OFF + 8);
+		tuple->dst.d[0] = ks_load64(ip + IPV6_DST_OFF);
+		tuple->dst.d[1] = ks_load64(ip + IPV6_DST_OFF + 8);
+	}
+}
+
+static bool source_is_group(const struct ks_tuple *tuple)
+{
+	__u32 v4;
+
+	if (tuple->family == KS_IPV6)
+		return tuple->src.b[0] == IPV6_MULTICAST;
+	v4 = ks_be32(tuple->src.w[3]);
+	return v4 == IPV4_BROADCAST || (v4 & IPV4_MULTICAST_MASK) == IPV4_MULTICAST;
+}
+
+/*
+ * The one's complement sum over the header is all ones when it is right
+ * (RFC 1071). 32-bit words are added first: the carries come home in the fold.
+ */
+static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
+{
+	__u64 sum = (__u64)ks_load32(ip) + ks_load32(ip + 4) + ks_load32(ip + 8) + ks_load32(ip + IPV4_SRC_OFF) +
+		    ks_load32(ip + IPV4_DST_OFF);
+
+	for (__u32 i = IPV4_HEADER_LEN; i < IPV4_HEADER_LEN + IPV4_OPTIONS_MAX; i += 4) {
+		if (ks_likely(i >= ihl))
+			break;
+		sum += ks_load32(ip + i);
+	}
+	sum = (sum & CHECKSUM_WORDS_MASK) + (sum >> CHECKSUM_WORDS_BITS);
+	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
+	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
+	return sum == CHECKSUM_WORD_MASK;
+}
+
+/* A walk over the options of an IPv4 header. */
+struct walk {
+	const __u8 *ip;
+	struct ks_packet *pkt;
+	__u32 end;
+	__u32 options; /* of the policy */
+	__u32 reason;
+};
+
+/* One option; returns nonzero at the end of all. */
+static long ipv4_option_step(__u32 n, void *arg)
+{
+	struct walk *w = arg;
+	__u32 off = w->pkt->cursor, len = 1;
+	const __u8 *opt;
+
+	if (off >= w->end)
+		return 1;
+	opt = w->ip + (off & (KS_HEAD_SLACK - 1));
+	if (opt[0] == IPV4_OPT_END)
+		return 1;
+	if (opt[0] != IPV4_OPT_NOP) {
+		len = off + 2 <= w->end ? opt[1] : 0;
+		if (len < 2 || off + len > w->end)
+			w->reason = KS_REASON_IP_OPTIONS;
+		else if ((opt[0] == IPV4_OPT_LSRR || opt[0] == IPV4_OPT_SSRR) && !(w->options & KS_OPT_SOURCE_ROUTES))
+			w->reason = KS_REASON_SOURCE_ROUTE;
+		if (w->reason)
+			return 1;
+	}
+	w->pkt->cursor = off + len;
+	return 0;
+}
+
+/* Source routes let a sender choose the way around us; a malformed list is no sender's work. Returns a reason or 0. */
+static __u32 ipv4_options_check(const __u8 *ip, struct ks_packet *pkt, __u32 ihl, __u32 options)
+{
+	struct walk walk = { .ip = ip, .pkt = pkt, .end = ihl, .options = options };
+
+	pkt->cursor = IPV4_HEADER_LEN;
+	ks_loop(IPV4_OPTIONS_MAX, ipv4_option_step, &walk);
+	return walk.reason;
+}
+
+/*
+ * Octets of the datagram from the length field. A GSO packet above 64 KiB
+ * ("BIG TCP") says 0 there, and its length is that of the frame.
+ */
+static __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_zero)
+{
+	__u32 rest = pkt->wire_len - pkt->l3_off;
+
+	return is_zero && rest > IP_LENGTH_MAX ? rest : said;
+}
+
+static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up, __u32 options)
+{
+	const __u8 *ip = ks_head_at(head, pkt->l3_off);
+	__u32 ihl, total, field, reason;
+
+	if (pkt->l3_off + IPV4_HEADER_LEN > pkt->wire_len)
+		return KS_REASON_TRUNCATED;
+	reason = ks_head_need(pkt, pkt->l3_off, IPV4_HEADER_LEN);
+	if (reason)
+		return reason;
+	if (ip[0] >> IP_VERSION_SHIFT != KS_IPV4)
+		return KS_REASON_IP_VERSION;
+	ihl = (ip[0] & IPV4_IHL_MASK) * IPV4_IHL_UNIT;
+	if (ihl < IPV4_HEADER_LEN || pkt->l3_off + ihl > pkt->wire_len)
+		return KS_REASON_IP_HEADER_LENGTH;
+	reason = ks_head_need(pkt, pkt->l3_off, ihl);
+	if (reason)
+		return reason;
+	total = ks_be16(ks_load16(ip + IPV4_TOTAL_LENGTH_OFF));
+	total = datagram_length(pkt, total, total == 0);
+	if (total < ihl || pkt->l3_off + total > pkt->wire_len)
+		return KS_REASON_IP_TOTAL_LENGTH;
+	if (!(options & KS_OPT_NO_IP_CHECKSUM) && !ipv4_checksum_ok(ip, ihl))
+		return KS_REASON_IP_CHECKSUM;
+	if (ks_unlikely(ihl > IPV4_HEADER_LEN)) {
+		reason = ipv4_options_check(ip, pkt, ihl, options);
+		if (reason)
+			return reason;
+	}
+	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
+	pkt->hop_limit = ip[IPV4_TTL_OFF];
+	pkt->l3_len = total;
+	up->proto = ip[IPV4_PROTO_OFF];
+	up->off = pkt->l3_off + ihl;
+	field = ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF));
+	if (ks_unlikely(field & IPV4_FRAGMENT_MASK)) {
+		up->frag_at = up->off;
+		up->frag_off = (field & IPV4_FRAGMENT_OFFSET) * FRAGMENT_UNIT;
+		up->frag_more = !!(field & IPV4_FRAGMENT_MORE);
+		up->frag_id = ks_load16(ip + IPV4_ID_OFF);
+	}
+	return 0;
+}
+
+/* Which extension headers were seen, to refuse repetitions. */
+enum { SEEN_HOPOPTS = 1, SEEN_ROUTING = 2, SEEN_FRAGMENT = 4, SEEN_AH = 8, SEEN_DSTOPTS = 16, SEEN_DSTOPTS_LAST = 32 };
+
+static inline bool is_extension(__u32 proto)
+{
+	return proto == KS_PROTO_HOPOPTS || proto == KS_PROTO_ROUTING || proto == KS_PROTO_FRAGMENT ||
+	       proto == KS_PROTO_AH || proto == KS_PROTO_DSTOPTS;
+}
+
+/* The mark of a header, or 0 if it may not stand here (RFC 8200 4.1). */
+static inline __u32 extension_mark(__u32 proto, __u32 seen, bool first)
+{
+	switch (proto) {
+	case KS_PROTO_HOPOPTS:
+		return first ? SEEN_HOPOPTS : 0;
+	case KS_PROTO_ROUTING:
+		return seen & SEEN_ROUTING ? 0 : SEEN_ROUTING;
+	case KS_PROTO_FRAGMENT:
+		return seen & SEEN_FRAGMENT ? 0 : SEEN_FRAGMENT;
+	case KS_PROTO_AH:
+		return seen & SEEN_AH ? 0 : SEEN_AH;
+	default:
+		if (!(seen & SEEN_DSTOPTS))
+			return SEEN_DSTOPTS;
+		return seen & SEEN_DSTOPTS_LAST ? 0 : SEEN_DSTOPTS_LAST;
+	}
+}
+
+/* Octets of the extension header at `ext`; 0 if its length is impossible. */
+static inline __u32 extension_length(__u32 proto, const __u8 *ext)
+{
+	if (proto == KS_PROTO_FRAGMENT)
+		return IPV6_FRAGMENT_LEN;
+	if (proto == KS_PROTO_AH) /* RFC 4302 2.2: at least 12 octets, in IPv6 a multiple of 8 */
+		return ext[1] < 1 ? 0 : (ext[1] + 2U) * IPV6_AH_UNIT;
+	return (ext[1] + 1U) * IPV6_EXT_UNIT;
+}
+
+/* A walk over extension headers; the offset is in pkt->cursor. */
+struct extension_walk {
+	const __u8 *head;
+	struct ks_packet *pkt;
+	struct ks_upper *up;
+	__u32 end;
+	__u32 seen; /* marks */
+	__u32 reason;
+	__u8 proto; /* of the next header */
+};
+
+/* An atomic fragment is a whole datagram (RFC 6946). */
+static inline void fragment_note(struct extension_walk *w, const __u8 *ext, __u32 off)
+{
+	__u32 field = ks_be16(ks_load16(ext + 2));
+
+	if (!(field & IPV6_FRAGMENT_MASK))
+		return;
+	w->up->frag_at = off + IPV6_FRAGMENT_LEN;
+	w->up->frag_off = field & IPV6_FRAGMENT_OFFSET;
+	w->up->frag_more = field & IPV6_FRAGMENT_MORE;
+	w->up->frag_id = ks_load32(ext + IPV6_FRAGMENT_ID_OFF);
+}
+
+/* The packet ends within its extension headers. */
+static inline __u32 extension_short(const struct extension_walk *w)
+{
+	return w->up->frag_at ? KS_REASON_FRAGMENT_TINY : KS_REASON_EXTENSION_HEADER;
+}
+
+/* Judges the extension header at the cursor and steps over it; returns a reason or 0. */
+static inline __u32 extension_step(struct extension_walk *w, bool first)
+{
+	__u32 off = w->pkt->cursor, mark = extension_mark(w->proto, w->seen, first), len, reason;
+	const __u8 *ext;
+
+	if (!mark)
+		return KS_REASON_EXTENSION_HEADER;
+	if (off + IPV6_EXT_UNIT > w->end)
+		return extension_short(w);
+	reason = ks_head_need(w->pkt, off, IPV6_EXT_UNIT);
+	if (reason)
+		return reason;
+	ext = ks_head_at(w->head, off);
+	if (w->proto == KS_PROTO_ROUTING && ext[2] == 0)
+		return KS_REASON_ROUTING_HEADER;
+	if (w->proto == KS_PROTO_FRAGMENT)
+		fragment_note(w, ext, off);
+	len = extension_length(w->proto, ext);
+	if (len == 0)
+		return KS_REASON_EXTENSION_HEADER;
+	if (off + len > w->end)
+		return extension_short(w);
+	w->seen |= mark;
+	w->proto = ext[0];
+	w->pkt->cursor = off + len;
+	return 0;
+}
+
+/* Returns nonzero when the upper header is reached or the packet refused. */
+static long walk_extension(__u32 n, void *arg)
+{
+	struct extension_walk *w = arg;
+
+	if (!is_extension(w->proto) || w->up->frag_off)
+		return 1;
+	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_step(w, n == 0);
+	return w->reason != 0;
+}
+
+__u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up)
+{
+	struct extension_walk walk = { .head = head, .pkt = pkt, .up = up, .end = end, .proto = up->proto };
+
+	if (!is_extension(up->proto))
+		return 0;
+	pkt->cursor = up->off;
+	ks_loop(IPV6_EXT_MAX + 1, walk_extension, &walk);
+	up->proto = walk.proto;
+	up->off = pkt->cursor;
+	return walk.reason;
+}
+
+static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up)
+{
+	const __u8 *ip = ks_head_at(head, pkt->l3_off);
+	__u32 payload, total, reason;
+
+	if (pkt->l3_off + IPV6_HEADER_LEN > pkt->wire_len)
+		return KS_REASON_TRUNCATED;
+	reason = ks_head_need(pkt, pkt->l3_off, IPV6_HEADER_LEN);
+	if (reason)
+		return reason;
+	if (ip[0] >> IP_VERSION_SHIFT != KS_IPV6)
+		return KS_REASON_IP_VERSION;
+	payload = ks_be16(ks_load16(ip + IPV6_PAYLOAD_LENGTH_OFF));
+	total = datagram_length(pkt, IPV6_HEADER_LEN + payload, payload == 0);
+	if (pkt->l3_off + total > pkt->wire_len)
+		return KS_REASON_IP_TOTAL_LENGTH;
+	ks_addresses_read(head, pkt->l3_off, KS_IPV6, &pkt->tuple);
+	pkt->hop_limit = ip[IPV6_HOP_LIMIT_OFF];
+	pkt->l3_len = total;
+	up->proto = ip[IPV6_NEXT_OFF];
+	up->off = pkt->l3_off + IPV6_HEADER_LEN;
+	return ks_ipv6_walk(head, pkt, pkt->l3_off + total, up);
+}
+
+static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+{
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+		return ks_tcp_parse(head, pkt, l4_len);
+	case KS_PROTO_UDP:
+		return ks_udp_parse(head, pkt, l4_len);
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		return ks_icmp_parse(head, pkt, l4_len);
+	case KS_PROTO_SCTP:
+		return ks_sctp_parse(head, pkt, l4_len);
+	case KS_PROTO_DCCP:
+		return ks_dccp_parse(head, pkt, l4_len);
+	case KS_PROTO_UDPLITE:
+		return ks_udplite_parse(head, pkt, l4_len);
+	case KS_PROTO_GRE:
+		return ks_gre_parse(head, pkt, l4_len);
+	case KS_PROTO_ESP:
+	case KS_PROTO_AH:
+		return ks_ipsec_parse(head, pkt, l4_len);
+	case KS_PROTO_IGMP:
+		return ks_igmp_parse(head, pkt, l4_len);
+	default:
+		pkt->payload_off = pkt->l4_off;
+		pkt->payload_len = l4_len;
+		return 0;
+	}
+}
+
+/* A packet from a host to itself never travels, except between the ports of a loopback. */
+static bool is_land(const struct ks_tuple *tuple)
+{
+	return tuple->src.d[0] == tuple->dst.d[0] && tuple->src.d[1] == tuple->dst.d[1] &&
+	       tuple->sport == tuple->dport && ks_proto_has_ports(tuple->proto);
+}
+
+/* By the network's address, or by the link's: a directed broadcast looks like a host's from afar. */
+static inline bool is_to_group(const __u8 *head, const struct ks_packet *pkt)
+{
+	return ks_addr_is_group(&pkt->tuple.dst, pkt->tuple.family) ||
+	       (pkt->l3_off >= ETH_HEADER_LEN && head[0] & ETH_GROUP_BIT);
+}
+
+/*
+ * Everything that the parser may leave alone, so that nothing of the last
+ * packet stays. In words: a temporary would be stored in small pieces and
+ * loaded in large ones, which stalls.
+ */
+static inline void packet_init(struct ks_packet *pkt)
+{
+	__u64 *tuple = (__u64 *)(void *)&pkt->tuple;
+
+	for (__u32 i = 0; i < sizeof(pkt->tuple) / sizeof(*tuple); i++)
+		tuple[i] = 0;
+	pkt->l3_off = 0;
+	pkt->l4_off = 0;
+	pkt->payload_off = 0;
+	pkt->flags &= KS_PKT_SNAPPED;
+	pkt->l3_len = 0;
+	pkt->payload_len = 0;
+	pkt->seq = 0;
+	pkt->ack = 0;
+	pkt->sack = 0;
+	pkt->window = 0;
+	pkt->tcp_flags = 0;
+	pkt->wscale = 0;
+	pkt->tcp_opts = 0;
+	pkt->icmp_type = 0;
+	pkt->icmp_code = 0;
+	pkt->hop_limit = 0;
+	pkt->cursor = 0;
+	pkt->ethertype = 0;
+	pkt->frag_id = 0;
+	pkt->frag_at = 0;
+	pkt->frag_off = 0;
+	pkt->frag_len = 0;
+	pkt->frag_more = 0;
+	pkt->frag_zero = 0;
+}
+
+/*
+ * What a fragment says of itself: where it belongs in the datagram. All but
+ * the last are of a multiple of 8 octets, and none goes past what a length
+ * field can say (RFC 791 3.2, RFC 8200 4.5). IPv4 counts its header in.
+ */
+static __u32 parse_fragment(struct ks_packet *pkt, const struct ks_upper *up)
+{
+	__u32 len = pkt->l3_off + pkt->l3_len - up->frag_at;
+	__u32 before = up->frag_at - pkt->l3_off;
+
+	if (pkt->tuple.family == KS_IPV6)
+		before -= IPV6_HEADER_LEN + IPV6_FRAGMENT_LEN;
+	pkt->flags |= KS_PKT_FRAGMENT;
+	pkt->tuple.proto = up->proto;
+	pkt->frag_id = up->frag_id;
+	pkt->frag_at = up->frag_at;
+	pkt->frag_off = up->frag_off;
+	pkt->frag_len = len;
+	pkt->frag_more = up->frag_more;
+	if (len == 0 || (up->frag_more && len % FRAGMENT_UNIT))
+		return KS_REASON_FRAGMENT;
+	return before + up->frag_off + len > IP_LENGTH_MAX ? KS_REASON_FRAGMENT_TOO_LONG : 0;
+}
+
+/* Errors are never so large that they must be fragmented (RFC 1812 4.3.2.3, RFC 4443 2.4). */
+static inline __u32 fragment_refused(const struct ks_packet *pkt)
+{
+	if (pkt->flags & KS_PKT_NEIGHBOUR)
+		return KS_REASON_NEIGHBOUR;
+	return pkt->flags & KS_PKT_ICMP_ERROR ? KS_REASON_ICMP_QUOTE : 0;
+}
+
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
+{
+	struct ks_upper up = {};
+	__u32 version = 0, fragment, reason;
+
+	packet_init(pkt);
+	reason = parse_link(head, pkt, &version);
+	if (reason) {
+		if (reason == KS_REASON_OK_NOT_IP)
+			pkt->flags |= KS_PKT_NOT_IP;
+		return reason;
+	}
+	if (version == KS_IPV4)
+		reason = parse_ipv4(head, pkt, &up, options);
+	else
+		reason = parse_ipv6(head, pkt, &up);
+	if (ks_unlikely(up.frag_at)) {
+		fragment = parse_fragment(pkt, &up);
+		if (!reason)
+			reason = fragment;
+	}
+	if (reason)
+		return reason;
+	if (source_is_group(&pkt->tuple))
+		return KS_REASON_IP_SOURCE;
+	if (ks_unlikely(is_to_group(head, pkt)))
+		pkt->flags |= KS_PKT_GROUP;
+	pkt->l4_off = up.off;
+	pkt->tuple.proto = up.proto;
+	if (up.frag_off) {
+		pkt->payload_off = up.off;
+		pkt->payload_len = pkt->frag_len;
+		return KS_REASON_OK_NEW;
+	}
+	reason = parse_upper(head, pkt, pkt->l3_off + pkt->l3_len - up.off);
+	if (!reason && ks_unlikely(up.frag_at))
+		reason = fragment_refused(pkt);
+	if (reason)
+		return reason;
+	return is_land(&pkt->tuple) ? KS_REASON_LAND : KS_REASON_OK_NEW;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A parsed packet: what the headers say, after every check that needs no
+ * state. Filled once by ks_packet_parse() from the head of the frame.
+ */
+#ifndef KS_CORE_HEADER_PACKET_H
+#define KS_CORE_HEADER_PACKET_H
+
+#include "core/table/flow.h"
+#include "core/types.h"
+
+/*
+ * The home gives the first octets of the frame. Nothing is read past head_len;
+ * but where a verifier must see it, the buffer is KS_HEAD_SIZE long, so that a
+ * masked offset and a header always lie in it. Headers that do not fit in
+ * KS_HEAD_MAX are refused: "headers too long".
+ */
+#define KS_HEAD_MAX 256U /* a power of two: offsets are masked by it */
+#define KS_HEAD_SLACK 64U
+#define KS_HEAD_SIZE (KS_HEAD_MAX + KS_HEAD_SLACK)
+
+/* How the frame starts. */
+enum ks_link {
+	KS_LINK_ETHERNET = 0,
+	KS_LINK_IP = 1, /* layer 3 at once; the version nibble tells which */
+};
+
+enum ks_proto {
+	KS_PROTO_HOPOPTS = 0,
+	KS_PROTO_ICMP = 1,
+	KS_PROTO_IGMP = 2,
+	KS_PROTO_TCP = 6,
+	KS_PROTO_UDP = 17,
+	KS_PROTO_DCCP = 33,
+	KS_PROTO_ROUTING = 43,
+	KS_PROTO_FRAGMENT = 44,
+	KS_PROTO_GRE = 47,
+	KS_PROTO_ESP = 50,
+	KS_PROTO_AH = 51,
+	KS_PROTO_ICMPV6 = 58,
+	KS_PROTO_NONE = 59,
+	KS_PROTO_DSTOPTS = 60,
+	KS_PROTO_SCTP = 132,
+	KS_PROTO_MOBILITY = 135,
+	KS_PROTO_UDPLITE = 136,
+	KS_PROTO_HIP = 139,
+	KS_PROTO_SHIM6 = 140,
+};
+
+/* TCP flag bits as on the wire. */
+#define KS_TCP_FIN 0x01
+#define KS_TCP_SYN 0x02
+#define KS_TCP_RST 0x04
+#define KS_TCP_PSH 0x08
+#define KS_TCP_ACK 0x10
+#define KS_TCP_URG 0x20
+
+/* ks_packet.flags */
+#define KS_PKT_NOT_IP 0x01 /* ARP and other layers: nothing else is filled */
+#define KS_PKT_ICMP_ERROR 0x02 /* quotes another packet */
+#define KS_PKT_NEIGHBOUR 0x04 /* neighbour discovery or about multicast listeners: not a flow (core/header/neighbour.h) */
+#define KS_PKT_ICMP_QUERY 0x08 /* an ICMP request */
+#define KS_PKT_ICMP_ANSWER 0x10 /* an ICMP reply to a request */
+#define KS_PKT_SNAPPED 0x20 /* the capture cut it: payload beyond the head is unknown but counted */
+#define KS_PKT_FRAGMENT 0x40 /* part of a datagram: see the frag_ fields */
+#define KS_PKT_GROUP 0x80 /* sent to a group, by its network or its link address */
+
+struct ks_packet {
+	struct ks_tuple tuple;
+
+	/* given by the home */
+	__u32 wire_len; /* octets of the frame, link header included (a GSO packet counts whole) */
+	__u32 head_len; /* octets of it in the head buffer, at most KS_HEAD_MAX */
+
+	/* found by the parser; offsets from the start of the frame */
+	__u16 l3_off, l4_off;
+	__u16 payload_off;
+	__u8 flags; /* KS_PKT_* */
+	__u8 link; /* enum ks_link */
+	__u32 l3_len; /* octets of the datagram: header and payload */
+	__u32 payload_len; /* octets behind the upper header */
+
+	union { /* host order */
+		struct { /* TCP */
+			__u32 seq, ack;
+			__u32 sack; /* highest right edge of a SACK block, else ack */
+		};
+		struct {
+			__u32 tag; /* verification tag */
+			__u32 init_tag; /* what INIT or INIT ACK offers */
+			__u32 chunks; /* KS_SCTP_* */
+		} sctp;
+		struct {
+			__u32 seq, ack; /* the lower 32 bits, or all 24 */
+			__u16 seq_high, ack_high;
+		} dccp;
+	};
+	__u16 window; /* as on the wire */
+	__u8 tcp_flags;
+	__u8 wscale; /* shift offered on a SYN, KS_WSCALE_NONE without the option */
+	union {
+		__u8 tcp_opts; /* KS_TCP_SACK_PERM, KS_TCP_WSCALE as offered */
+		__u8 dccp_type; /* enum ks_dccp_type, KS_DCCP_SHORT */
+	};
+	__u8 icmp_type, icmp_code;
+	__u8 hop_limit; /* TTL or hop limit */
+	__u16 cursor; /* of walks over options: kept here so that a verifier takes it as any number */
+	__u16 ethertype; /* of a frame that is not IP */
+	/* with KS_PKT_FRAGMENT; only the first fragment, at offset 0, has an upper header, and then a whole one */
+	__be32 frag_id; /* identification: 16 or 32 bits */
+	__u16 frag_at; /* where the fragmentable part begins in the frame */
+	__u16 frag_off; /* where it belongs in the datagram, octets */
+	__u16 frag_len;
+	__u8 frag_more; /* 1: it is not the last one */
+	__u8 frag_zero;
+};
+
+#define KS_WSCALE_NONE 0
+#define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */
+
+/* Protocols whose headers begin with a source and a destination port. */
+static inline bool ks_proto_has_ports(__u32 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP ||
+	       proto == KS_PROTO_UDPLITE;
+}
+
+/*
+ * Parses the frame whose first pkt->head_len octets are at `head`;
+ * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
+ * `options`: those of the policy that matter here, KS_OPT_NO_IP_CHECKSUM and
+ * KS_OPT_SOURCE_ROUTES. Returns KS_REASON_OK_NEW when it
+ * may be inspected further, else the reason of the drop, or KS_REASON_OK_NOT_IP.
+ */
+__u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options);
+
+/* The order of addresses by which keys are normalised. */
+bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b);
+
+/* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
+__u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);
+
+#endif

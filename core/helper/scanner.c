@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the scanners share: numbers and addresses as text; see scanner.h. */
+#include "core/helper/scanner.h"
+
+#include "core/home.h"
+
+#define IPV4_PARTS 4U
+#define IPV4_PART_MAX 255U
+#define IPV4_TEXT_OFF 12U /* where ks_addr keeps the four octets */
+#define IPV6_GROUPS 8U
+#define IPV6_GROUP_DIGITS 4U
+#define NO_GAP 255
+
+void ks_scanner_reset(struct ks_scanner *p)
+{
+	*p = (struct ks_scanner){ .gap = NO_GAP };
+}
+
+void ks_scanner_number_clear(struct ks_scanner *p)
+{
+	p->addr = (struct ks_spoken){};
+	p->value = 0;
+	p->port = 0;
+	p->digits = 0;
+	p->field = 0;
+	p->gap = NO_GAP;
+	p->colon = 0;
+}
+
+bool ks_scanner_digit(struct ks_scanner *p, __u8 octet, __u32 max)
+{
+	__u64 value = (__u64)p->value * 10 + (octet - '0');
+
+	/* Leading zeros do not make a number larger, but longer than any that is meant. */
+	if (!ks_is_digit(octet) || value > max || p->digits >= 10)
+		return false;
+	p->value = (__u32)value;
+	p->digits++;
+	return true;
+}
+
+static bool ipv4_part_end(struct ks_scanner *p)
+{
+	if (!p->digits || p->digits > 3 || p->field >= IPV4_PARTS)
+		return false;
+	p->addr.b[IPV4_TEXT_OFF + (p->field & (IPV4_PARTS - 1))] = (__u8)p->value;
+	p->field++;
+	p->value = 0;
+	p->digits = 0;
+	return true;
+}
+
+bool ks_scanner_ipv4(struct ks_scanner *p, __u8 octet)
+{
+	if (octet == '.')
+		return p->field < IPV4_PARTS - 1 && ipv4_part_end(p);
+	return ks_scanner_digit(p, octet, IPV4_PART_MAX);
+}
+
+bool ks_scanner_ipv4_end(struct ks_scanner *p)
+{
+	return p->field == IPV4_PARTS - 1 && ipv4_part_end(p);
+}
+
+static inline bool hex_digit(__u8 octet, __u32 *digit)
+{
+	__u8 up = ks_upper(octet);
+
+	if (ks_is_digit(octet)) {
+		*digit = octet - '0';
+		return true;
+	}
+	*digit = up - 'A' + 10;
+	return up >= 'A' && up <= 'F';
+}
+
+static inline void group_store(struct ks_scanner *p, __u32 n, __u32 value)
+{
+	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
+
+	p->addr.b[at & 15] = (__u8)(value >> 8);
+	p->addr.b[(at + 1) & 15] = (__u8)value;
+}
+
+static inline __u32 group_load(const struct ks_scanner *p, __u32 n)
+{
+	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
+
+	return (__u32)p->addr.b[at & 15] << 8 | p->addr.b[(at + 1) & 15];
+}
+
+static bool group_end(struct ks_scanner *p)
+{
+	if (p->field >= IPV6_GROUPS)
+		return false;
+	group_store(p, p->field, p->value);
+	p->field++;
+	p->value = 0;
+	p->digits = 0;
+	return true;
+}
+
+static bool ipv6_colon(struct ks_scanner *p)
+{
+	if (p->digits) {
+		p->colon = 1;
+		return group_end(p);
+	}
+	if (!p->colon && !p->field) { /* the first of two that begin the address */
+		p->colon = 1;
+		return true;
+	}
+	if (p->colon != 1 || p->gap != NO_GAP)
+		return false;
+	p->gap = p->field;
+	p->colon = 2;
+	return true;
+}
+
+bool ks_scanner_ipv6(struct ks_scanner *p, __u8 octet)
+{
+	__u32 digit;
+
+	if (octet == ':')
+		return ipv6_colon(p);
+	if (!hex_digit(octet, &digit) || p->digits >= IPV6_GROUP_DIGITS)
+		return false;
+	if (p->colon == 1 && !p->field) /* one colon begins no address */
+		return false;
+	p->colon = 0;
+	p->value = p->value << 4 | digit;
+	p->digits++;
+	return true;
+}
+
+/* The groups behind the gap go to the end. */
+struct expansion {
+	struct ks_scanner *p;
+	__u32 gap, moved; /* where the gap is, and how many groups it stands for */
+};
+
+static long expand_group(__u32 n, void *arg)
+{
+	struct expansion *e = arg;
+	__u32 to = IPV6_GROUPS - 1 - (n & (IPV6_GROUPS - 1));
+
+	if (to >= e->gap + e->moved)
+		group_store(e->p, to, group_load(e->p, to - e->moved));
+	else if (to >= e->gap)
+		group_store(e->p, to, 0);
+	return 0;
+}
+
+bool ks_scanner_ipv6_end(struct ks_scanner *p)
+{
+	struct expansion e = { .p = p, .gap = p->gap };
+
+	if (p->colon == 1 || (p->digits && !group_end(p)))
+		return false;
+	if (p->gap == NO_GAP)
+		return p->field == IPV6_GROUPS;
+	if (p->field >= IPV6_GROUPS)
+		return false;
+	e.moved = IPV6_GROUPS - p->field;
+	ks_loop(IPV6_GROUPS, expand_group, &e);
+	p->field = IPV6_GROUPS;
+	return true;
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * SIP over UDP (RFC 3261): the media streams that the body of a message
+ * announces (SDP, RFC 4566). Only messages count that may carry an offer or an
+ * answer: INVITE, ACK, PRACK, UPDATE, and responses; only streams at the
+ * speaker's own address; a stream's own c= line goes before that of the session.
+ */
+#include "core/helper/scanner.h"
+
+enum phase {
+	FIRST = 0, /* the first line */
+	HEADER, /* a line of the header */
+	HEADER_LINE, /* the rest of one */
+	BODY, /* a line of the body: its first octets */
+	BODY_LINE, /* the rest of one that does not matter */
+	ADDRESS4,
+	ADDRESS6,
+	ADDRESS_END, /* up to the end of the line */
+	MEDIA, /* m=audio: up to the space */
+	PORT,
+	PROFILE, /* RTP/ ... */
+};
+
+#define WORD_OCTETS 4
+#define MEDIA_LINE 2 /* octets of "m=" */
+#define ADDRESS_LINE 9 /* octets of "c=IN IP4 " */
+#define PORT_MAX 65535U
+#define PORT_DIGITS 5
+#define LF '\n'
+#define CR '\r'
+#define LOW_16 0xffffU
+
+/* ks_scanner.delimiter: whose addresses were named */
+#define SESSION_OWN 0x01
+#define STREAM_OWN 0x02
+#define STREAM_OTHER 0x04
+#define IN_STREAM 0x08 /* behind an m= line */
+#define STREAM_GOOD 0x10 /* whose port and profile count */
+
+/* The number of the stream that an m= line or the end completes. */
+static bool stream_end(struct ks_scanner *p)
+{
+	__u8 had = p->delimiter;
+	bool own = had & STREAM_OWN || (had & SESSION_OWN && !(had & STREAM_OTHER));
+
+	p->delimiter &= SESSION_OWN;
+	p->form = KS_FORM_SDP;
+	p->port = p->code; /* read from the m= line */
+	return own && (had & (IN_STREAM | STREAM_GOOD)) == (IN_STREAM | STREAM_GOOD);
+}
+
+static bool first_word_counts(__u32 word)
+{
+	return word == KS_WORD('S', 'I', 'P', '/') || word == KS_WORD('I', 'N', 'V', 'I') ||
+	       word == KS_WORD('A', 'C', 'K', ' ') || word == KS_WORD('P', 'R', 'A', 'C') ||
+	       word == KS_WORD('U', 'P', 'D', 'A');
+}
+
+static enum ks_heard body_line(struct ks_scanner *p)
+{
+	if (p->column == MEDIA_LINE && (p->word & LOW_16) == ('M' << 8 | '=')) {
+		p->phase = MEDIA;
+		return stream_end(p) ? KS_HEARD_ANNOUNCED : KS_HEARD_NOTHING;
+	}
+	if (p->column == MEDIA_LINE && (p->word & LOW_16) != ('C' << 8 | '='))
+		p->phase = BODY_LINE;
+	if (p->column == WORD_OCTETS && p->word != KS_WORD('C', '=', 'I', 'N'))
+		p->phase = BODY_LINE;
+	if (p->column != ADDRESS_LINE)
+		return KS_HEARD_NOTHING;
+	ks_scanner_number_clear(p);
+	if (p->word == KS_WORD('I', 'P', '4', ' '))
+		p->phase = ADDRESS4;
+	else
+		p->phase = p->word == KS_WORD('I', 'P', '6', ' ') ? ADDRESS6 : BODY_LINE;
+	return KS_HEARD_NOTHING;
+}
+
+/* An address ends with its line; one for multicast, with a slash, is nobody's own. */
+static enum ks_heard address(struct ks_scanner *p, __u8 octet)
+{
+	bool ipv4 = p->phase == ADDRESS4;
+
+	if (octet == CR || octet == LF) {
+		p->phase = ADDRESS_END;
+		if (!(ipv4 ? ks_scanner_ipv4_end(p) : ks_scanner_ipv6_end(p)))
+			ks_sip_address(p, false);
+		else
+			return KS_HEARD_ADDRESS;
+	} else if (!(ipv4 ? ks_scanner_ipv4(p, octet) : ks_scanner_ipv6(p, octet))) {
+		p->phase = BODY_LINE;
+		ks_sip_address(p, false);
+	}
+	return KS_HEARD_NOTHING;
+}
+
+void ks_sip_address(struct ks_scanner *p, bool own)
+{
+	if (p->delimiter & IN_STREAM)
+		p->delimiter = (p->delimiter & ~(STREAM_OWN | STREAM_OTHER)) | (own ? STREAM_OWN : STREAM_OTHER);
+	else
+		p->delimiter = own ? SESSION_OWN : 0;
+}
+
+static enum ks_heard media(struct ks_scanner *p, __u8 octet)
+{
+	if (octet != ' ')
+		return KS_HEARD_NOTHING;
+	p->phase = PORT;
+	p->value = 0;
+	p->digits = 0;
+	return KS_HEARD_NOTHING;
+}
+
+static enum ks_heard port(struct ks_scanner *p, __u8 octet)
+{
+	if (octet == ' ' && p->digits) {
+		p->code = (__u16)p->value;
+		p->field = 0;
+		p->phase = PROFILE;
+	} else if (p->digits >= PORT_DIGITS || !ks_scanner_digit(p, octet, PORT_MAX)) {
+		p->phase = BODY_LINE; /* several ports, or none */
+	}
+	return KS_HEARD_NOTHING;
+}
+
+/* Only streams over RTP count: "RTP/AVP" and its relatives; "UDP/TLS/RTP/SAVPF" as well. */
+static enum ks_heard profile(struct ks_scanner *p)
+{
+	if (++p->field < WORD_OCTETS)
+		return KS_HEARD_NOTHING;
+	if (p->word == KS_WORD('R', 'T', 'P', '/') || p->word == KS_WORD('U', 'D', 'P', '/'))
+		p->delimiter |= IN_STREAM | STREAM_GOOD;
+	p->phase = BODY_LINE;
+	return KS_HEARD_NOTHING;
+}
+
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet)
+{
+	switch (p->phase) {
+	case FIRST:
+		if (p->column == WORD_OCTETS)
+			p->phase = first_word_counts(p->word) ? HEADER_LINE : KS_SCANNER_SKIP;
+		return KS_HEARD_NOTHING;
+	case HEADER:
+		if (octet != CR && octet != LF)
+			p->phase = HEADER_LINE;
+		return KS_HEARD_NOTHING;
+	case BODY:
+		return body_line(p);
+	case ADDRESS4:
+	case ADDRESS6:
+		return address(p, octet);
+	case MEDIA:
+		p->delimiter |= IN_STREAM;
+		return media(p, octet);
+	case PORT:
+		return port(p, octet);
+	case PROFILE:
+		return profile(p);
+	default:
+		return KS_HEARD_NOTHING;
+	}
+}
+
+enum ks_heard ks_sip_octet(struct ks_scanner *p, __u8 octet)
+{
+	enum ks_heard heard;
+
+	if (p->phase == KS_SCANNER_SKIP)
+		return KS_HEARD_OVER;
+	p->word = p->word << 8 | ks_upper(octet);
+	if (p->column < KS_SCANNER_LINE_MAX)
+		p->column++;
+	heard = phase_step(p, octet);
+	if (octet != LF || p->phase == KS_SCANNER_SKIP)
+		return heard;
+	if (p->phase == FIRST) /* shorter than any first line that counts */
+		p->phase = KS_SCANNER_SKIP;
+	else /* an empty line ends the header */
+		p->phase = p->phase == HEADER_LINE ? HEADER : BODY;
+	p->column = 0;
+	return heard;
+}
+
+enum ks_heard ks_sip_end(struct ks_scanner *p)
+{
+	return p->phase != KS_SCANNER_SKIP && stream_end(p) ? KS_HEARD_ANNOUNCED : KS_HEARD_NOTHING;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * TFTP (RFC 1350): a request to read or write goes to the server's port 69, and
+ * the server answers from a port of its own to where the request came from.
+ */
+#include "core/helper/scanner.h"
+
+#define OPCODE_RRQ 1
+#define OPCODE_WRQ 2
+#define REQUEST_MIN 6U /* opcode, a name, its end, a mode and its end, each of an octet at least */
+
+bool ks_tftp_is_request(const __u8 *octets, __u32 len)
+{
+	return len >= REQUEST_MIN && octets[0] == 0 && (octets[1] == OPCODE_RRQ || octets[1] == OPCODE_WRQ) &&
+	       octets[2];
+}

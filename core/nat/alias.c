@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Address translation of packets whose flow is known: finding it by an alias,
+ * and what the packet looks like when it leaves. See nat.h for how flows and
+ * aliases hang together. A flow and its alias are read one after the other; the
+ * alias's version is read again at the end, so that both were there at once.
+ */
+#include "core/nat/nat.h"
+
+#include "core/env.h"
+#include "core/home.h"
+#include "core/table/table.h"
+
+/* The sender is at this end of the flow, as in->sender tells it: from the direction. */
+static inline __u8 sender_of(const struct ks_flow *flow, __u32 dir)
+{
+	return ks_flow_orig_side(flow) != (dir & 1);
+}
+
+/* The version of an entry, as it is now. */
+static __u32 version_at(struct ks_env *env, const struct ks_flow_ref *ref)
+{
+	struct ks_bucket *bucket = env_bucket(env, ref->bucket);
+
+	return bucket ? ks_load_acquire(&bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK].flow.version) : 1;
+}
+
+static inline bool is_alias(const struct ks_entry *e)
+{
+	return e->found && e->before.state == KS_STATE_ALIAS;
+}
+
+/* From the alias in in->flow to its flow. The alias moves to in->side. */
+static void follow(struct ks_env *env, struct ks_inspection *in)
+{
+	struct ks_flow_ref ref = in->flow.ref;
+	__u32 version = in->flow.before.version, place = in->flow.before.alias[0];
+	__u32 side = in->flow.before.helper & 1;
+	__u32 dir = in->sender != ks_flow_orig_side(&in->flow.before);
+
+	in->side.key = in->flow.key;
+	in->side.hash = in->flow.hash;
+	in->flow.found = 0;
+	if (!place) { /* its flow is about to be inserted */
+		in->flow.busy = 1;
+		return;
+	}
+	in->flow.ref = ks_place_ref(place);
+	ks_table_read(env, &in->flow);
+	if (version_at(env, &ref) != version)
+		in->flow.busy = 1;
+	/* Key, aliases and direction stay the same while a flow is written, so they are known of a busy one too. */
+	if ((in->flow.found || in->flow.busy) && in->flow.key.kind == KS_KIND_FLOW &&
+	    in->flow.before.state != KS_STATE_ALIAS && in->flow.before.alias[side] == ks_place_of(&ref)) {
+		in->via = 1 + side;
+		in->sender = sender_of(&in->flow.before, dir);
+		in->flow.found = !in->flow.busy;
+		return;
+	}
+	/* The flow is gone, and the alias nobody's: the packet is one that no flow knows. */
+	in->flow.found = 0;
+	in->flow.key = in->side.key;
+}
+
+void ks_nat_find(struct ks_env *env, struct ks_inspection *in)
+{
+	ks_table_find(env, &in->flow);
+	in->via = 0;
+	if (is_alias(&in->flow))
+		follow(env, in);
+}
+
+/*
+ * Reads the alias by which side `dir` knows the flow. Returns 0, or a reason if it is not there as it must be, or the
+ * sweeper has it in hand.
+ */
+static __u32 alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+{
+	in->side.ref = ks_place_ref(in->flow.before.alias[dir & 1]);
+	ks_table_read(env, &in->side);
+	if (in->side.busy)
+		return KS_REASON_CONTENDED;
+	if (in->side.before.state == KS_STATE_ALIAS && in->side.before.alias[0] == ks_place_of(&in->flow.ref))
+		return 0;
+	return KS_REASON_UNTRANSLATED;
+}
+
+static inline void take_src(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
+{
+	tuple->src = key->addr[end & 1];
+	tuple->sport = key->port[end & 1];
+}
+
+static inline void take_dst(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
+{
+	tuple->dst = key->addr[end & 1];
+	tuple->dport = key->port[end & 1];
+}
+
+__u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 dir = in->dir & 1, far = !dir, receiver, reason;
+
+	in->translate = 0;
+	in->out = in->pkt.tuple;
+	if (flow->alias[dir]) {
+		take_dst(&in->out, &in->flow.key, !in->sender);
+		in->translate |= KS_TRANSLATE_DST;
+	}
+	if (flow->alias[far]) {
+		reason = alias_read(env, in, far);
+		if (reason)
+			return reason;
+		/* The far side's name for the sender is the alias's end that is not the receiver. */
+		receiver = ks_flow_orig_side(&in->side.before) != (far & 1);
+		take_src(&in->out, &in->side.key, !receiver);
+		in->translate |= KS_TRANSLATE_SRC;
+	}
+	return 0;
+}
+
+/*
+ * An error travels against the packet it quotes: what was the quoted packet's
+ * source is its destination, and is known by the same names. Its own sender may be
+ * any router; to the far side it comes from the flow's other end, as that side
+ * knows it. What this box says itself keeps its source.
+ */
+__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 dir = in->dir & 1, far = !dir, receiver, reason;
+
+	in->translate = 0;
+	if (!(flow->alias[0] | flow->alias[1]))
+		return 0;
+	if (in->via) {
+		take_src(&in->quoted_out, &in->flow.key, !in->sender);
+		in->out.dst = in->quoted_out.src;
+		in->translate |= KS_TRANSLATE_DST;
+	}
+	if (flow->alias[far]) {
+		reason = alias_read(env, in, far);
+		if (reason)
+			return reason;
+		receiver = ks_flow_orig_side(&in->side.before) != (far & 1);
+		take_dst(&in->quoted_out, &in->side.key, !receiver);
+		if (in->from != KS_ZONE_SELF)
+			in->out.src = in->quoted_out.dst;
+		in->translate |= KS_TRANSLATE_SRC;
+	}
+	return 0;
+}

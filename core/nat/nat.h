@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Address translation, inside the state table. A flow is known by its two true
+ * endpoints: C, the originator's own address, and S, the address of whoever
+ * answers. What one side sees instead is an alias: an entry under that other
+ * key which names the place of its flow, as the flow names the place of its
+ * aliases.
+ *
+ *   alias[KS_ORIGINAL]  C and V: the originator believes to speak with V (destination translation)
+ *   alias[KS_REPLY]     N and S: the responder believes to speak with N (source translation)
+ *
+ * So a packet finds its flow by what it bears, whoever sends it, and a port is
+ * taken by inserting the alias: what is in the table belongs to somebody. An
+ * alias without a flow that names it back is nobody's, and is swept.
+ *
+ * Endpoint-independent mappings (RFC 4787) are entries of their own: from the
+ * inner endpoint to the outer one, back, and one for each address spoken to.
+ */
+#ifndef KS_CORE_NAT_NAT_H
+#define KS_CORE_NAT_NAT_H
+
+#include "core/inspect.h"
+#include "core/rules.h"
+#include "core/types.h"
+
+/* Ports tried for a new flow before it is refused. */
+#define KS_NAT_TRIES 64U
+
+/* What a mapping remembers, over the part of a flow that is the kind's own. */
+struct ks_mapping {
+	__u32 version;
+	__u8 state;
+	__u8 flags; /* of the target: KS_TARGET_EIF, KS_TARGET_ADF */
+	__u8 zone[2]; /* of the inside, of the outside */
+	__u32 seen;
+	__u32 timeout;
+	struct ks_addr addr; /* the other endpoint: the outer one of MAPPING_OUT, the inner one of MAPPING_IN */
+	__be16 port;
+	__u16 rule;
+	__u32 own[13];
+};
+
+_Static_assert(sizeof(struct ks_mapping) == sizeof(struct ks_flow), "a mapping lies over a flow");
+
+/*
+ * Finds the flow of the packet whose key is in in->flow.key, by the key or by
+ * an alias: in->flow, in->via and in->sender. Sets in->flow.busy when somebody
+ * writes.
+ */
+void ks_nat_find(struct ks_env *env, struct ks_inspection *in);
+
+/* Whether a packet of the flow in->flow.before bears the address by which its sender's side knows the flow. */
+static inline bool ks_nat_is_addressed(const struct ks_inspection *in)
+{
+	__u32 dir = in->dir & 1;
+
+	return in->via == (in->flow.before.alias[dir] ? 1 + dir : 0);
+}
+
+/* Whether the flow has any alias: most have none. */
+static inline bool ks_nat_is_translated(const struct ks_flow *flow)
+{
+	return flow->alias[KS_ORIGINAL] | flow->alias[KS_REPLY];
+}
+
+/*
+ * Fills in in->out and in->translate for a packet of the flow (in->dir is
+ * known). Returns 0, or a reason.
+ */
+__u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in);
+
+/* For an ICMP error: in->out, in->quoted_out and in->translate. */
+__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in);
+
+/*
+ * What comes before the filter for a packet that no flow knows: in->asked is
+ * the packet with its destination translated by a mapping or by the inbound list; an address that has no counterpart
+ * (RFC 6296 3.4) stays what it is, for the rules to judge.
+ * in->opened is 1 when a mapping admits it; in->rule is then set.
+ */
+void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+
+/* The new destination that the rule gives: in->out and in->to. Returns 0 or a reason. */
+__u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct ks_decision *decision);
+
+/*
+ * Chooses the source of an allowed packet and takes what aliases its flow
+ * needs: in->out, in->translate and their places in in->alias. Returns 0 or a
+ * reason, and then holds nothing.
+ */
+__u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+
+/* Returns true if the policy translates the source of the packet in in->out. */
+bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+
+/* Gives the aliases to the flow at in->flow.ref, or frees them when it did not come to be. */
+void ks_nat_bind(struct ks_env *env, struct ks_inspection *in);
+void ks_nat_drop(struct ks_env *env, struct ks_inspection *in);
+
+#endif

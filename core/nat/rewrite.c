@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Translations written into the packet; see rewrite.h. Checksums are never
+ * computed anew but changed by the difference (RFC 1624), so that a wrong one
+ * stays wrong for its receiver to see. The quotation of an ICMP error is
+ * translated back (RFC 5508 4.2), its checksums too, so far as they are quoted.
+ */
+#include "core/nat/rewrite.h"
+
+#include "core/header/checksum.h"
+#include "core/env.h"
+#include "core/header/wire.h"
+
+#define TCP_CHECKSUM_OFF 16U
+#define UDP_CHECKSUM_OFF 6U
+#define DCCP_CHECKSUM_OFF 6U
+#define ICMP_CHECKSUM_OFF 2U
+#define IPV4_CHECKSUM_OFF 10U
+#define NO_CHECKSUM 0U
+
+/* One header's addresses and ports on their way from `old` to `new`. */
+struct change {
+	const struct ks_tuple *old, *new;
+	__u32 l3_off, l4_off;
+	__u32 addr_diff; /* of both addresses */
+	__u32 port_diff; /* of both ports */
+	__u32 halves; /* KS_TRANSLATE_* to be made */
+	__s32 grown; /* octets by which a helper has made the packet longer */
+};
+
+static __u32 addr_diff(const struct ks_addr *old, const struct ks_addr *new)
+{
+	__u32 sum = 0;
+
+	for (__u32 i = 0; i < 4; i++)
+		sum += ks_checksum_diff32(old->w[i], new->w[i]);
+	return ks_checksum_fold(sum);
+}
+
+/* In IPv4 the header checksum and both addresses lie together: they are written at once. */
+static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
+{
+	const __u8 *ip = ks_head_at(head, c->l3_off);
+	const struct ks_tuple *old = c->old, *new = c->new;
+	__be16 length = ks_load16(ip + IPV4_TOTAL_LENGTH_OFF);
+	__u8 text[12] __attribute__((aligned(4)));
+	__be32 src, dst;
+
+	/* Or the compiler chooses between the places of the two pointers, which no verifier can follow. */
+	ks_opaque(old);
+	ks_opaque(new);
+	src = c->halves & KS_TRANSLATE_SRC ? new->src.w[3] : old->src.w[3];
+	dst = c->halves & KS_TRANSLATE_DST ? new->dst.w[3] : old->dst.w[3];
+	c->addr_diff =
+		ks_checksum_fold(ks_checksum_diff32(old->src.w[3], src) + ks_checksum_diff32(old->dst.w[3], dst));
+	ks_store16(text, ks_load16(ip + IPV4_TTL_OFF));
+	ks_store16(text + 2,
+		   ks_checksum_apply(ks_load16(ip + IPV4_CHECKSUM_OFF),
+				     c->addr_diff + ks_checksum_diff16(length, ks_be16(ks_be16(length) + c->grown))));
+	ks_store32(text + 4, src);
+	ks_store32(text + 8, dst);
+	return env_packet_write(env, c->l3_off + IPV4_TTL_OFF, text, sizeof(text));
+}
+
+static bool ipv6_write(struct ks_env *env, struct change *c)
+{
+	c->addr_diff = 0;
+	if (c->halves & KS_TRANSLATE_SRC) {
+		c->addr_diff += addr_diff(&c->old->src, &c->new->src);
+		if (!env_packet_write(env, c->l3_off + IPV6_SRC_OFF, c->new->src.b, sizeof(c->new->src)))
+			return false;
+	}
+	if (c->halves & KS_TRANSLATE_DST) {
+		c->addr_diff += addr_diff(&c->old->dst, &c->new->dst);
+		if (!env_packet_write(env, c->l3_off + IPV6_DST_OFF, c->new->dst.b, sizeof(c->new->dst)))
+			return false;
+	}
+	c->addr_diff = ks_checksum_fold(c->addr_diff);
+	return true;
+}
+
+static bool addresses_write(struct ks_env *env, struct change *c, const __u8 *head)
+{
+	return c->old->family == KS_IPV4 ? ipv4_write(env, c, head) : ipv6_write(env, c);
+}
+
+static inline bool is_icmp(__u32 proto)
+{
+	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+}
+
+/* The ports; a question's or an answer's identifier, which is the asker's port (core/track/icmp_error.h). */
+static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
+{
+	const struct ks_tuple *old = c->old, *new = c->new;
+	__be16 sport, dport, ports[2];
+
+	ks_opaque(old);
+	ks_opaque(new);
+	sport = c->halves & KS_TRANSLATE_SRC ? new->sport : old->sport;
+	dport = c->halves & KS_TRANSLATE_DST ? new->dport : old->dport;
+	ports[0] = sport;
+	ports[1] = dport;
+	if (is_icmp(old->proto)) {
+		c->port_diff =
+			is_question ? ks_checksum_diff16(old->sport, sport) : ks_checksum_diff16(old->dport, dport);
+		ports[0] = is_question ? sport : dport;
+		return env_packet_write(env, c->l4_off + ICMP_ID_OFF, ports, sizeof(ports[0]));
+	}
+	c->port_diff = ks_checksum_diff16(old->sport, sport) + ks_checksum_diff16(old->dport, dport);
+	return env_packet_write(env, c->l4_off, ports, sizeof(ports));
+}
+
+/* Where the upper checksum is, or NO_CHECKSUM where none covers what changes. */
+static __u32 checksum_off(__u32 proto)
+{
+	switch (proto) {
+	case KS_PROTO_TCP:
+		return TCP_CHECKSUM_OFF;
+	case KS_PROTO_UDP:
+	case KS_PROTO_UDPLITE:
+		return UDP_CHECKSUM_OFF;
+	case KS_PROTO_DCCP:
+		return DCCP_CHECKSUM_OFF;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		return ICMP_CHECKSUM_OFF;
+	default:
+		return NO_CHECKSUM;
+	}
+}
+
+static bool upper_write(struct ks_env *env, struct ks_inspection *in, struct change *c)
+{
+	__u32 proto = c->old->proto, off = checksum_off(proto);
+	bool udp = proto == KS_PROTO_UDP;
+
+	c->port_diff = 0;
+	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, in->pkt.flags & KS_PKT_ICMP_QUERY))
+		return false;
+	if (off == NO_CHECKSUM)
+		return true;
+	if (proto != KS_PROTO_ICMP && c->addr_diff && !env_checksum_add(env, c->l4_off + off, c->addr_diff, true, udp))
+		return false;
+	return !c->port_diff || env_checksum_add(env, c->l4_off + off, c->port_diff, false, udp);
+}
+
+/* The quoted upper header: its ports, and its checksum if it is within the quotation. Returns what the octets' sum grew by. */
+static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *in, struct change *c, __u32 *diff)
+{
+	__u32 proto = c->old->proto, off = checksum_off(proto);
+	__u32 end = in->pkt.payload_off + in->pkt.payload_len;
+	/* Which of both carries the identifier: the one that is not the type. */
+	bool is_question = in->quoted_question;
+	__u16 old, new;
+
+	if (!ks_proto_has_ports(proto) && !is_icmp(proto))
+		return true;
+	if (!ports_write(env, c, is_question))
+		return false;
+	*diff += c->port_diff;
+	if (off == NO_CHECKSUM || c->l4_off + off + sizeof(old) > end ||
+	    !env_packet_read(env, c->l4_off + off, &old, sizeof(old)))
+		return true;
+	if (proto == KS_PROTO_UDP && !old)
+		return true;
+	new = ks_checksum_apply(old, c->port_diff + (proto == KS_PROTO_ICMP ? 0 : c->addr_diff));
+	if (proto == KS_PROTO_UDP && !new)
+		new = KS_CHECKSUM_MASK;
+	*diff += ks_checksum_diff16(old, new);
+	return env_packet_write(env, c->l4_off + off, &new, sizeof(new));
+}
+
+/* The quotation goes the other way: its source is the packet's destination. */
+static bool quotation_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head, __u32 halves, __u32 *diff)
+{
+	struct change c = {
+		.old = &in->quoted,
+		.new = &in->quoted_out,
+		.l3_off = in->pkt.payload_off,
+		.l4_off = in->quoted_off,
+		.halves = (halves & KS_TRANSLATE_DST ? KS_TRANSLATE_SRC : 0) |
+			  (halves & KS_TRANSLATE_SRC ? KS_TRANSLATE_DST : 0),
+	};
+
+	if (!addresses_write(env, &c, head))
+		return false;
+	/* In IPv4 the header's own checksum takes up what the addresses change. */
+	*diff = in->quoted.family == KS_IPV4 ? 0 : c.addr_diff;
+	return quoted_upper_write(env, in, &c, diff);
+}
+
+static bool error_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head, __u32 halves)
+{
+	struct change c = { .old = &in->pkt.tuple,
+			    .new = &in->out,
+			    .l3_off = in->pkt.l3_off,
+			    .l4_off = in->pkt.l4_off,
+			    .halves = halves };
+	__u32 diff = 0;
+
+	if (!addresses_write(env, &c, head) || !quotation_write(env, in, head, halves, &diff))
+		return false;
+	if (in->pkt.tuple.proto == KS_PROTO_ICMPV6 && c.addr_diff &&
+	    !env_checksum_add(env, c.l4_off + ICMP_CHECKSUM_OFF, c.addr_diff, true, false))
+		return false;
+	return env_checksum_add(env, c.l4_off + ICMP_CHECKSUM_OFF, ks_checksum_fold(diff), false, false);
+}
+
+__u32 ks_rewrite(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+{
+	struct change c = { .old = &in->pkt.tuple,
+			    .new = &in->out,
+			    .l3_off = in->pkt.l3_off,
+			    .l4_off = in->pkt.l4_off,
+			    .halves = in->translate & in->phase,
+			    .grown = in->grown };
+	bool ok;
+
+	if (!c.halves)
+		return 0;
+	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
+		ok = error_write(env, in, head, c.halves);
+	else
+		ok = addresses_write(env, &c, head) &&
+		     ((in->pkt.flags & KS_PKT_FRAGMENT && in->pkt.frag_off) || upper_write(env, in, &c));
+	return ok ? 0 : KS_REASON_TRANSLATE;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writes a translation into the octets of a packet: addresses, ports, the
+ * quotation of an ICMP error, and every checksum that covers them.
+ */
+#ifndef KS_CORE_NAT_REWRITE_H
+#define KS_CORE_NAT_REWRITE_H
+
+#include "core/inspect.h"
+#include "core/types.h"
+
+/*
+ * Makes those halves of in->out (and in->quoted_out) that in->translate and
+ * in->phase both name. Returns 0 or KS_REASON_TRANSLATE; the packet may then be half
+ * written and must be dropped.
+ */
+__u32 ks_rewrite(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+
+/* Makes what config->scrub asks for. Returns as ks_rewrite(). */
+__u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head);
+
+#endif

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Address translation of packets that open a flow: which address and port the
+ * policy's target means, and the search for a free port. See nat.h.
+ *
+ * A port is free when its alias can be inserted: the table itself says who owns
+ * what, so that no other flow's port can be taken over (the "port shadow",
+ * CVE-2021-3773), nor one on which the box listens or which the policy forwards.
+ * The port of the packet is kept where it is free (RFC 4787 4.2.1); the
+ * search is bounded by KS_NAT_TRIES.
+ */
+#include "core/env.h"
+#include "core/home.h"
+#include "core/link.h"
+#include "core/nat/nat.h"
+#include "core/nat/mapping.h"
+#include "core/table/table.h"
+
+#define PORT_FIRST_FREE 1024U /* below it ports are privileged, and stay so */
+#define PORT_LAST 65535U
+#define OTHER_PORT (KS_TARGET_EIM | KS_TARGET_PORTS | KS_TARGET_RANDOM) /* flags of a target that may change it */
+#define NPT_WORD_MASK 0xffffU
+#define IPV4_BITS 32U
+#define WORD_BITS 64U
+#define SPREAD_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
+#define SPREAD_SHIFT 32
+
+/* The same number for the same address, spread over 32 bits: which of several targets it gets. */
+static __u32 addr_spread(const struct ks_addr *addr)
+{
+	__u64 x = (addr->d[0] * SPREAD_MULTIPLIER) ^ addr->d[1];
+
+	x *= SPREAD_MULTIPLIER;
+	x ^= x >> SPREAD_SHIFT;
+	return (__u32)((x * SPREAD_MULTIPLIER) >> SPREAD_SHIFT);
+}
+
+/* Addresses of either family as the policy counts them: two words in host order. */
+static void addr_from_words(__u8 family, __u64 high, __u64 low, struct ks_addr *addr)
+{
+	if (family == KS_IPV4) {
+		ks_addr_set_ipv4(addr, ks_be32((__u32)low));
+		return;
+	}
+	addr->d[0] = ks_be64(high);
+	addr->d[1] = ks_be64(low);
+}
+
+/* One of lo..hi. Only the low words differ, as the policy's compiler sees to. */
+static void addr_in_range(const struct ks_target *t, __u8 family, const struct ks_addr *by, struct ks_addr *addr)
+{
+	__u64 span = t->hi[1] - t->lo[1] + 1;
+	__u64 at = span ? addr_spread(by) % span : addr_spread(by);
+
+	addr_from_words(family, t->lo[0], t->lo[1] + at, addr);
+}
+
+static inline __u64 prefix_mask(__u32 bits)
+{
+	return bits == 0 ? 0 : bits >= WORD_BITS ? ~0ULL : ~0ULL << (WORD_BITS - bits);
+}
+
+/* The prefix of the target, and behind it the address's own bits. */
+static void addr_behind_prefix(const struct ks_target *t, __u8 family, const struct ks_addr *own, struct ks_addr *addr)
+{
+	__u64 high = ks_be64(own->d[0]), low = ks_be64(own->d[1]), mask;
+
+	if (family == KS_IPV4) {
+		mask = prefix_mask(WORD_BITS - IPV4_BITS + t->prefix);
+		low = ks_be32(own->w[3]);
+		addr_from_words(family, 0, (t->lo[1] & mask) | (low & ~mask), addr);
+		return;
+	}
+	mask = prefix_mask(t->prefix);
+	high = (t->lo[0] & mask) | (high & ~mask);
+	mask = prefix_mask(t->prefix > WORD_BITS ? t->prefix - WORD_BITS : 0);
+	low = (t->lo[1] & mask) | (low & ~mask);
+	addr_from_words(family, high, low, addr);
+}
+
+/*
+ * Adds the target's adjustment to the word that RFC 6296 3.4 and 3.5 choose. Returns false for an address that has no
+ * translation: 0xffff would become what 0 becomes.
+ */
+static bool npt_adjust(const struct ks_target *t, struct ks_addr *addr)
+{
+	__u32 word = t->prefix <= 48 ? 3 : 4, sum;
+	__u8 *at;
+
+	for (__u32 i = 4; t->prefix > 48 && i < 8; i++) {
+		word = i;
+		if (ks_load16(addr->b + 2 * i) != NPT_WORD_MASK)
+			break;
+	}
+	at = addr->b + 2 * (word & 7);
+	if (ks_load16(at) == NPT_WORD_MASK)
+		return false;
+	sum = ks_be16(ks_load16(at)) + (__u32)(t->adjust & NPT_WORD_MASK);
+	sum = (sum & NPT_WORD_MASK) + (sum >> 16);
+	ks_store16(at, ks_be16(sum == NPT_WORD_MASK ? 0 : sum));
+	return true;
+}
+
+/* The address that a target gives in place of `own`. `by` chooses among several. Returns 0 or a reason. */
+static __u32 target_addr(struct ks_env *env, const struct ks_inspection *in, const struct ks_target *t,
+			 const struct ks_addr *own, struct ks_addr *addr)
+{
+	__u8 family = in->pkt.tuple.family;
+
+	switch (t->kind) {
+	case KS_TARGET_MASQUERADE:
+		return env_address_of(env, KS_REPLY, in->to, family, addr) ? 0 : KS_REASON_NO_ADDRESS;
+	case KS_TARGET_SELF:
+		return env_address_of(env, KS_ORIGINAL, in->from, family, addr) ? 0 : KS_REASON_NO_ADDRESS;
+	case KS_TARGET_RANGE:
+		addr_in_range(t, family, &in->pkt.tuple.src, addr);
+		return 0;
+	case KS_TARGET_PREFIX:
+		addr_behind_prefix(t, family, own, addr);
+		return 0;
+	case KS_TARGET_NPT:
+		addr_behind_prefix(t, family, own, addr);
+		return npt_adjust(t, addr) ? 0 : KS_REASON_NO_ADDRESS;
+	default:
+		return KS_REASON_INTERNAL;
+	}
+}
+
+/* Which protocols have ports of which ours may be another. SCTP and GRE keep theirs: peers know them otherwise too. */
+static inline bool port_may_change(__u8 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_UDPLITE || proto == KS_PROTO_DCCP ||
+	       proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+}
+
+static inline bool has_dport(__u8 proto)
+{
+	return port_may_change(proto) && proto != KS_PROTO_ICMP && proto != KS_PROTO_ICMPV6;
+}
+
+/* Rewrites in->out's destination by the target of a rule; the zone is asked anew. */
+static __u32 forward_by(struct ks_env *env, struct ks_inspection *in, const struct ks_target *t)
+{
+	struct ks_addr addr;
+	__u32 port, reason;
+
+	reason = target_addr(env, in, t, &in->out.dst, &addr);
+	if (reason)
+		return reason;
+	in->out.dst = addr;
+	if (t->flags & KS_TARGET_PORTS && has_dport(in->out.proto)) {
+		port = t->port_lo;
+		if (t->flags & KS_TARGET_PORT_OFFSET)
+			port += ks_be16(in->out.dport) - t->port_from;
+		in->out.dport = ks_be16(port);
+	}
+	in->to = t->kind == KS_TARGET_SELF ? KS_ZONE_SELF : env_zone_to(env, &in->out, t->zone);
+	return 0;
+}
+
+__u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct ks_decision *decision)
+{
+	__u32 n = decision->targets > 1 ? addr_spread(&in->pkt.tuple.src) % decision->targets : 0;
+	const struct ks_target *t = env_target(env, decision->target + n);
+
+	if (!t)
+		return KS_REASON_INTERNAL;
+	/* Where the packet is seen only as it leaves, it has been routed already. */
+	if (!(in->phase & KS_TRANSLATE_DST))
+		return KS_REASON_UNTRANSLATED;
+	return forward_by(env, in, t);
+}
+
+void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_decision decision = {};
+	const struct ks_target *t;
+
+	if (!(in->phase & KS_TRANSLATE_DST))
+		return;
+	if (ks_map_arrive(env, config, in))
+		return;
+	if (!config->list[KS_LIST_INBOUND].count)
+		return;
+	ks_question_make(in, &in->out, KS_LIST_INBOUND, &in->question);
+	ks_policy_ask(env, &in->question, &decision);
+	if (decision.index == KS_DECISION_DEFAULT)
+		return;
+	t = env_target(env, decision.target);
+	if (t && t->kind != KS_TARGET_EXEMPT)
+		forward_by(env, in, t);
+}
+
+/* Makes in->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */
+static void alias_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+		       const struct ks_tuple *tuple, __u32 dir)
+{
+	__u32 high = ks_flow_key_make(tuple, &in->side.key);
+
+	if (ks_unlikely(ks_key_is_on_link(&in->side.key)))
+		in->side.key.link = ks_link_between(KS_ZONE_SELF, dir == KS_ORIGINAL ? in->from : in->to);
+	in->side.after = (struct ks_flow){
+		.state = KS_STATE_ALIAS,
+		.flags = high ? KS_FLOW_ORIG_IS_HIGH : 0,
+		.zone = { in->from, in->to },
+		.seen = in->side.clock,
+		.timeout = config->timeout[KS_STATE_ALIAS],
+		.helper = dir & 1,
+		.rule = (__u16)in->rule,
+	};
+	ks_table_hash(env, &in->side);
+}
+
+/* Takes what in->side claims; what is there already belongs to another flow. In a dry run it is only looked for. */
+static ks_inline __u32 side_take(struct ks_env *env, struct ks_inspection *in)
+{
+	__u32 reason;
+
+	if (in->dry) {
+		ks_table_find(env, &in->side);
+		return in->side.found || in->side.busy ? KS_REASON_CONTENDED : 0;
+	}
+	reason = ks_table_insert(env, &in->side);
+	return reason == KS_REASON_OK_NEW ? 0 : reason;
+}
+
+static ks_inline __u32 alias_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				  const struct ks_tuple *tuple, __u32 dir)
+{
+	__u32 reason;
+
+	alias_make(env, config, in, tuple, dir);
+	reason = side_take(env, in);
+	if (!reason && !in->dry)
+		in->alias[dir & 1] = ks_place_of(&in->side.ref);
+	return reason;
+}
+
+/* A search for a free port. */
+struct search {
+	struct ks_env *env;
+	struct ks_inspection *in;
+	const struct ks_config *config;
+	__u32 lo, span; /* ports that may be taken */
+	__u32 start; /* the first to be tried, counted from lo */
+	__u32 reason;
+	bool keep; /* try the packet's own first */
+};
+
+/* Whether the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
+static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_question *q = &in->question;
+	struct ks_decision decision = {};
+
+	if (!has_dport(in->out.proto))
+		return false;
+	ks_question_make(in, &in->out, KS_LIST_FILTER, q);
+	q->tuple.src = in->out.dst;
+	q->tuple.sport = in->out.dport;
+	q->tuple.dst = in->out.src;
+	q->tuple.dport = in->out.sport;
+	q->from = in->to;
+	q->to = KS_ZONE_SELF;
+	if (env_port_is_used(env, &q->tuple))
+		return true;
+	if (!(config->options & KS_OPT_FORWARD))
+		return false;
+	ks_policy_ask(env, q, &decision);
+	return decision.targets != 0;
+}
+
+static long search_try(__u32 n, void *arg)
+{
+	struct search *s = arg;
+	struct ks_inspection *in = s->in;
+
+	if (n == 0) {
+		if (!s->keep)
+			return 0;
+		in->out.sport = in->pkt.tuple.sport;
+	} else {
+		in->out.sport = ks_be16(s->lo + (s->start + n) % (s->span ? s->span : 1));
+	}
+	if (port_is_reserved(s->env, s->config, in))
+		return 0;
+	if (in->mapped)
+		ks_map_claim(s->env, s->config, in);
+	else
+		alias_make(s->env, s->config, in, &in->out, KS_REPLY);
+	s->reason = side_take(s->env, in);
+	return s->reason != KS_REASON_CONTENDED;
+}
+
+/* The ports from which the search takes: the target's, else those as privileged as the packet's own. */
+static void search_bounds(struct search *s, const struct ks_target *t)
+{
+	__u32 own = ks_be16(s->in->pkt.tuple.sport), hi = PORT_LAST;
+	bool is_icmp = !has_dport(s->in->out.proto);
+
+	s->lo = is_icmp ? 0 : PORT_FIRST_FREE;
+	if (t->flags & KS_TARGET_PORTS && !is_icmp) {
+		s->lo = t->port_lo;
+		hi = t->port_hi;
+	} else if (!is_icmp && own < PORT_FIRST_FREE) {
+		s->lo = 1;
+		hi = PORT_FIRST_FREE - 1;
+	}
+	s->span = hi >= s->lo ? hi - s->lo + 1 : 1;
+	s->keep = !(t->flags & KS_TARGET_RANDOM) && own >= s->lo && own <= hi;
+}
+
+/* Who opens an expected connection keeps the address by which its peer knows it from the control connection. */
+static inline bool is_known_by_name(const struct ks_inspection *in)
+{
+	return in->opened && in->helping.named;
+}
+
+static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+				   const struct ks_target *t)
+{
+	struct search s = { .env = env, .in = in, .config = config, .reason = KS_REASON_CONTENDED };
+	struct ks_addr addr;
+	bool mapped = false;
+	__u32 reason;
+
+	addr = in->helping.name;
+	if (!is_known_by_name(in)) {
+		reason = target_addr(env, in, t, &in->pkt.tuple.src, &addr);
+		if (reason)
+			return reason;
+	}
+	in->out.src = addr;
+	/* What stays as it is needs no alias, which would lie where the flow itself is to be. */
+	if (addr.d[0] == in->pkt.tuple.src.d[0] && addr.d[1] == in->pkt.tuple.src.d[1] && !(t->flags & OTHER_PORT))
+		return 0;
+	in->translate |= KS_TRANSLATE_SRC;
+	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto))
+		mapped = ks_map_leave(env, config, in, t);
+	if (!mapped && port_may_change(in->out.proto)) {
+		search_bounds(&s, t);
+		s.start = env_random(env) % (s.span ? s.span : 1);
+		ks_loop(KS_NAT_TRIES, search_try, &s);
+		if (s.reason)
+			return s.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : s.reason;
+		if (!in->mapped) {
+			in->alias[KS_REPLY] = in->dry ? 0 : ks_place_of(&in->side.ref);
+			return 0;
+		}
+		ks_map_claimed(env, config, in);
+	}
+	reason = alias_take(env, config, in, &in->out, KS_REPLY);
+	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
+}
+
+/*
+ * The policy's target for the source, or NULL. What is sent back by the way it
+ * came (a client that reaches its neighbour by the outside address) is masqueraded by
+ * itself, or the answer would not come through here.
+ */
+static const struct ks_target *source_target(struct ks_env *env, const struct ks_config *config,
+					     struct ks_inspection *in)
+{
+	struct ks_decision decision = { .index = KS_DECISION_DEFAULT };
+	__u32 n = 0;
+
+	if (config->list[KS_LIST_SOURCE].count) {
+		ks_question_make(in, &in->out, KS_LIST_SOURCE, &in->question);
+		ks_policy_ask(env, &in->question, &decision);
+	}
+	if (decision.index == KS_DECISION_DEFAULT || !decision.targets)
+		return NULL;
+	in->source_rule = (__u16)decision.id;
+	if (decision.targets > 1)
+		n = addr_spread(&in->pkt.tuple.src) % decision.targets;
+	return env_target(env, decision.target + n);
+}
+
+bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	const struct ks_target *t = in->to == KS_ZONE_SELF ? NULL : source_target(env, config, in);
+
+	return t && t->kind != KS_TARGET_EXEMPT;
+}
+
+__u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+{
+	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
+	bool forwarded = in->translate & KS_TRANSLATE_DST;
+	const struct ks_target *t = NULL;
+	__u32 reason = 0;
+
+	if (in->to != KS_ZONE_SELF)
+		t = source_target(env, config, in);
+	if ((!t && forwarded && in->to == in->from) || is_known_by_name(in))
+		t = t && t->kind != KS_TARGET_EXEMPT ? t : &masquerade;
+	in->masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(in);
+	if (t && t->kind != KS_TARGET_EXEMPT)
+		reason = source_take(env, config, in, t);
+	if (!reason && forwarded)
+		reason = alias_take(env, config, in, &in->pkt.tuple, KS_ORIGINAL);
+	if (reason)
+		ks_nat_drop(env, in);
+	return reason;
+}
+
+/* Reads the alias at a place that we took. */
+static bool own_alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+{
+	if (!in->alias[dir & 1])
+		return false;
+	in->side.ref = ks_place_ref(in->alias[dir & 1]);
+	ks_table_read(env, &in->side);
+	return !in->side.busy && in->side.before.state == KS_STATE_ALIAS && !in->side.before.alias[0];
+}
+
+void ks_nat_bind(struct ks_env *env, struct ks_inspection *in)
+{
+	__u32 place = ks_place_of(&in->flow.ref);
+
+	for (__u32 dir = 0; dir < 2; dir++) {
+		if (!own_alias_read(env, in, dir))
+			continue;
+		in->side.after = in->side.before;
+		in->side.after.alias[0] = place;
+		in->side.after.alias[1] = place;
+		ks_table_commit(env, &in->side);
+	}
+}
+
+void ks_nat_drop(struct ks_env *env, struct ks_inspection *in)
+{
+	for (__u32 dir = 0; dir < 2; dir++) {
+		if (own_alias_read(env, in, dir))
+			ks_table_free(env, &in->side);
+		in->alias[dir] = 0;
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One entry of the state table in the hands of whoever works on it: its key,
+ * where it lies, how it was found, what it shall become. core/table/table.h has what
+ * can be done with it. Nothing of it outlives the packet.
+ */
+#ifndef KS_CORE_TABLE_ENTRY_H
+#define KS_CORE_TABLE_ENTRY_H
+
+#include "core/table/flow.h"
+#include "core/types.h"
+
+/* Where an entry lies in the table: indices, because BPF cannot keep pointers. */
+struct ks_flow_ref {
+	__u32 bucket;
+	__u32 slot;
+};
+
+struct ks_entry {
+	struct ks_flow_key key;
+	__u64 hash; /* of the key */
+	__u32 clock; /* the present on a flow's clock */
+	__u8 found; /* 1: `before` is the live entry of the key */
+	__u8 busy; /* 1: it was being written while we looked */
+	__u16 zero;
+	struct ks_flow_ref ref;
+	struct ks_flow before; /* as found */
+	struct ks_flow after; /* as committed, or as it would have been */
+};
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A flow: one entry for both directions of a conversation, under one
+ * normalised key. 40 octets of key and 88 of state are two cache lines; the
+ * sizes are asserted because every home's memory is laid out by them.
+ *
+ * A flow is never changed in place: the inspector decides on a copy and
+ * commits it (core/table/table.h) if the packet was valid. `version` is odd while
+ * somebody writes, and changes with every commit.
+ */
+#ifndef KS_CORE_TABLE_FLOW_H
+#define KS_CORE_TABLE_FLOW_H
+
+#include "core/types.h"
+
+/* An address of either family; IPv4 uses w[3] and leaves the rest zero. */
+struct ks_addr {
+	union {
+		__u8 b[16];
+		__be32 w[4];
+		__u64 d[2];
+	};
+};
+
+enum { KS_IPV4 = 4, KS_IPV6 = 6 };
+
+/* Stored in the two words that it is compared in. */
+static inline void ks_addr_set_ipv4(struct ks_addr *addr, __be32 ipv4)
+{
+	addr->d[0] = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	addr->d[1] = (__u64)ipv4 << 32;
+#else
+	addr->d[1] = ipv4;
+#endif
+}
+
+/* What a packet says of itself, in its own direction. */
+struct ks_tuple {
+	struct ks_addr src, dst;
+	__be16 sport, dport; /* ICMP queries: see core/track/icmp_error.h */
+	__u8 proto;
+	__u8 family; /* KS_IPV4 or KS_IPV6 */
+	__u16 zero;
+};
+
+/* The same, with the lower (address, port) first, so that both directions meet. */
+struct ks_flow_key {
+	struct ks_addr addr[2];
+	union {
+		struct {
+			__be16 port[2];
+			__u8 proto;
+			__u8 family : 4;
+			__u8 kind : 4; /* enum ks_kind: what the entry under this key is */
+			__u16 link; /* the zones of its link (core/link.h), 0 unless an address means something else on every link */
+		};
+		__u64 tail; /* all of these, for whoever compares or hashes */
+	};
+};
+
+_Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
+_Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
+
+/*
+ * The table holds flows and what belongs to them, each under a key of its kind.
+ * All begin like struct ks_flow up to `timeout`; the rest is the kind's own.
+ */
+enum ks_kind {
+	KS_KIND_FLOW = 0, /* a flow, or an alias of one (KS_STATE_ALIAS): what packets carry */
+	KS_KIND_MAPPING_OUT, /* endpoint-independent NAT: from the inner endpoint (core/nat/nat.h) */
+	KS_KIND_MAPPING_IN, /* the same from the outer endpoint */
+	KS_KIND_PERMIT, /* the same: an address that the inner endpoint has spoken to */
+	KS_KIND_EXPECT, /* a connection that a helper announced (core/helper/expect.h) */
+	KS_KIND_FRAGMENT, /* a datagram that comes in fragments (core/fragment/fragment.h) */
+	KS_KIND_HELPER_ORIGINAL, /* what a helper remembers of its control connection, per direction (core/helper/helper.h) */
+	KS_KIND_HELPER_REPLY,
+	KS_KIND_QUESTION, /* somebody asked a group, whose members may answer (core/group.h) */
+	KS_KIND_MAX = 16
+};
+
+enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
+
+/* X(identifier, name). The names are shown to users and accepted in filters and tests. */
+#define KS_STATES(X)                                                                                 \
+	X(NONE, "NONE") /* the slot is free */                                                       \
+	X(TCP_SYN_SENT, "SYN_SENT") /* the originator's SYN was seen */                              \
+	X(TCP_SYN_RECV, "SYN_RECV") /* it was answered by SYN+ACK */                                 \
+	X(TCP_ESTABLISHED, "ESTABLISHED") /* the handshake is complete */                            \
+	X(TCP_FIN_WAIT, "FIN_WAIT") /* one side sent FIN */                                          \
+	X(TCP_CLOSE_WAIT, "CLOSE_WAIT") /* that FIN was acknowledged */                              \
+	X(TCP_LAST_ACK, "LAST_ACK") /* both sent FIN, one is not acknowledged */                     \
+	X(TCP_TIME_WAIT, "TIME_WAIT") /* both FINs acknowledged */                                   \
+	X(TCP_CLOSE, "CLOSE") /* reset */                                                            \
+	X(UDP_SINGLE, "UDP_SINGLE") /* one side spoke */                                             \
+	X(UDP_STREAM, "UDP_STREAM") /* both spoke */                                                 \
+	X(ICMP_REQUEST, "ICMP_REQUEST") /* asked */                                                  \
+	X(ICMP_REPLIED, "ICMP_REPLIED") /* answered */                                               \
+	X(OTHER_SINGLE, "OTHER_SINGLE") /* any other protocol: one side spoke */                     \
+	X(OTHER_STREAM, "OTHER_STREAM") /* both spoke */                                             \
+	X(SCTP_COOKIE_WAIT, "SCTP_COOKIE_WAIT") /* INIT was seen, perhaps its answer */              \
+	X(SCTP_COOKIE_ECHOED, "SCTP_COOKIE_ECHOED") /* the cookie came back */                       \
+	X(SCTP_ESTABLISHED, "SCTP_ESTABLISHED") /* the cookie was accepted, or the path confirmed */ \
+	X(SCTP_SHUTDOWN_SENT, "SCTP_SHUTDOWN_SENT") /* one side has no more to send */               \
+	X(SCTP_SHUTDOWN_ACK_SENT, "SCTP_SHUTDOWN_ACK_SENT") /* the other has nothing either */       \
+	X(SCTP_CLOSED, "SCTP_CLOSED") /* shut down or aborted */                                     \
+	X(SCTP_HEARTBEAT, "SCTP_HEARTBEAT") /* a further path, not confirmed yet */                  \
+	X(DCCP_REQUEST, "DCCP_REQUEST") /* the client asked */                                       \
+	X(DCCP_RESPOND, "DCCP_RESPOND") /* the server answered */                                    \
+	X(DCCP_PARTOPEN, "DCCP_PARTOPEN") /* the client confirmed */                                 \
+	X(DCCP_OPEN, "DCCP_OPEN") /* the server goes on: data flows */                               \
+	X(DCCP_CLOSEREQ, "DCCP_CLOSEREQ") /* the server asks the client to close */                  \
+	X(DCCP_CLOSING, "DCCP_CLOSING") /* one side closes */                                        \
+	X(DCCP_TIMEWAIT, "DCCP_TIMEWAIT") /* reset, or closed */                                     \
+	X(ALIAS, "ALIAS") /* not a flow: another name of one, see core/nat/nat.h */                      \
+	X(MAPPING, "MAPPING") /* not a flow: endpoint-independent NAT */                             \
+	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */                              \
+	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */                          \
+	X(HELPER, "HELPER") /* not a flow: the memory of a helper */                                 \
+	X(ASKED, "ASKED") /* not a flow: a question to a group */
+
+enum ks_state {
+#define X(id, name) KS_STATE_##id,
+	KS_STATES(X)
+#undef X
+		KS_STATE_MAX
+};
+
+#define KS_STATE_SLOTS 64 /* a power of two: tables by state are this long, and masked */
+
+/* Kinds of UDP that are known by their port or their first octets, because their timeouts differ (core/track/udp_class.h). */
+enum ks_udp_class {
+	KS_UDP_PLAIN,
+	KS_UDP_DNS, /* the answer closes the flow */
+	KS_UDP_QUIC,
+	KS_UDP_WIREGUARD,
+	KS_UDP_STUN,
+	KS_UDP_SIP,
+	KS_UDP_CLASSES = 8
+};
+
+/* ks_flow.flags */
+#define KS_FLOW_ORIG_IS_HIGH 0x01 /* the originator is the key's second address */
+#define KS_FLOW_REPLIED 0x02 /* a valid packet of the other side was seen */
+#define KS_FLOW_ASSURED 0x04 /* established in both directions: never recycled while alive */
+#define KS_FLOW_PICKUP 0x08 /* taken up mid-stream: windows were learnt, not negotiated */
+#define KS_FLOW_LOG 0x10 /* its rule asked for a log */
+#define KS_FLOW_MAPPED 0x40 /* its source is that of an endpoint-independent mapping */
+#define KS_FLOW_MASQUERADED 0x80 /* its source is the address of the interface that it left by */
+#define KS_FLOW_SYN_SEEN \
+	0x20 /* TCP: the originator sent a SYN inside; ack[KS_ORIGINAL] is what an answer to it acknowledges */
+
+/* ks_flow.tcp_flags[dir] */
+#define KS_TCP_SACK_PERM 0x01 /* offered selective acknowledgements */
+#define KS_TCP_WSCALE 0x02 /* offered window scaling */
+#define KS_TCP_FIN_SEEN 0x04 /* sent a FIN */
+#define KS_TCP_SYN_UNACKED 0x08 /* simultaneous open: its SYN is not acknowledged yet */
+#define KS_TCP_LIBERAL 0x10 /* window unknown: not checked (pickup) */
+#define KS_TCP_FIN_ACKED 0x20 /* its FIN was acknowledged */
+#define KS_TCP_CROSSED 0x40 /* of the responder: its SYN crossed the originator's (RFC 9293 3.5) */
+
+struct ks_flow {
+	__u32 version;
+	__u8 state; /* enum ks_state */
+	__u8 flags;
+	__u8 zone[2]; /* where the sender of each direction is */
+	__u32 seen; /* time of the last valid packet, ms on the home's clock, modulo 2^32 */
+	__u32 timeout; /* the flow is dead at seen + timeout, ms */
+	__u32 created; /* s on the home's clock */
+	__u16 rule; /* id of the rule that allowed it */
+	__u8 helper; /* enum ks_helper_id, see core/helper/helper.h; of an alias: the enum ks_dir of its side */
+	__u8 class; /* enum ks_udp_class; of a question to a group: 1 if only neighbours can have heard it */
+	/*
+	 * Address translation: the place (ks_place_of()) of the flow's alias on the originator's and on the
+	 * responder's side, 0 without one; of an alias: the place of its flow, twice.
+	 */
+	__u32 alias[2];
+	__u64 volume[2]; /* see ks_flow_count() */
+	__u32 packets_low[2];
+	union {
+		struct { /* TCP */
+			__u32 end[2]; /* highest sequence number + 1 sent by this side */
+			__u32 max_end[2]; /* highest it may send: the peer's ack + window */
+			__u32 ack[2]; /* highest acknowledgement sent by this side */
+			__u16 max_win[2]; /* largest window this side has offered, in units of 1 << scale */
+			__u8 scale[2]; /* window scale in effect for this side */
+			__u8 tcp_flags[2];
+		};
+		struct { /* see core/track/sctp.c */
+			__u32 tag[2]; /* what packets of a direction carry; 0: not agreed yet */
+			__u32 offer[2]; /* what a side asked to be sent last, until it is in use */
+		} sctp;
+		struct { /* see core/track/dccp.c */
+			__u64 last[2]; /* highest sequence number sent by a side */
+			__u64 first[2]; /* its first one */
+		} dccp;
+		struct { /* UDP that carries DNS */
+			__u32 queries, answers;
+		} dns;
+		__u32 own[8]; /* whatever it is, as words */
+	};
+};
+
+_Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
+
+/*
+ * What a side has sent: 40 bits of packets and 56 of octets (network layer and
+ * above). The upper 8 bits of the packets lie above the octets.
+ */
+#define KS_FLOW_OCTET_BITS 56
+#define KS_FLOW_OCTET_MASK ((1ULL << KS_FLOW_OCTET_BITS) - 1)
+#define KS_FLOW_PACKETS_LOW_BITS 32
+
+static inline void ks_flow_count(struct ks_flow *flow, __u32 dir, __u32 octets)
+{
+	flow->volume[dir & 1] += octets;
+	if (ks_unlikely(++flow->packets_low[dir & 1] == 0))
+		flow->volume[dir & 1] += 1ULL << KS_FLOW_OCTET_BITS;
+}
+
+static inline __u64 ks_flow_bytes(const struct ks_flow *flow, __u32 dir)
+{
+	return flow->volume[dir & 1] & KS_FLOW_OCTET_MASK;
+}
+
+static inline __u64 ks_flow_packets(const struct ks_flow *flow, __u32 dir)
+{
+	return flow->volume[dir & 1] >> KS_FLOW_OCTET_BITS << KS_FLOW_PACKETS_LOW_BITS | flow->packets_low[dir & 1];
+}
+
+/* Whether an entry of the table is a flow that users know of. */
+static inline bool ks_flow_is_shown(const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	return key->kind == KS_KIND_FLOW && flow->state != KS_STATE_NONE && flow->state != KS_STATE_ALIAS;
+}
+
+/* A flow's clock: ms modulo 2^32. Taken once a packet, because a division costs as much as a hash. */
+static inline __u32 ks_flow_clock(__u64 now)
+{
+	return (__u32)(now / KS_NSEC_PER_MSEC);
+}
+
+/* Right for ages below 2^31 ms (24 days): timeouts are at most 20, and every home sweeps far sooner than 4. */
+static inline bool ks_flow_is_dead(const struct ks_flow *flow, __u32 clock)
+{
+	__u32 age = clock - flow->seen;
+
+	return (__s32)age > 0 && age > flow->timeout;
+}
+
+/* The same with `now` in ns. */
+static inline bool ks_flow_is_expired(const struct ks_flow *flow, __u64 now)
+{
+	return ks_flow_is_dead(flow, ks_flow_clock(now));
+}
+
+static inline bool ks_state_is_half_open(__u32 state)
+{
+	return state == KS_STATE_TCP_SYN_SENT || state == KS_STATE_TCP_SYN_RECV || state == KS_STATE_SCTP_COOKIE_WAIT ||
+	       state == KS_STATE_SCTP_COOKIE_ECHOED || state == KS_STATE_DCCP_REQUEST || state == KS_STATE_DCCP_RESPOND;
+}
+
+static inline bool ks_state_is_closed(__u32 state)
+{
+	return state == KS_STATE_TCP_TIME_WAIT || state == KS_STATE_TCP_CLOSE || state == KS_STATE_SCTP_CLOSED ||
+	       state == KS_STATE_DCCP_TIMEWAIT;
+}
+
+/* Whether the originator is the key's first (0) or second (1) address. */
+static inline __u32 ks_flow_orig_side(const struct ks_flow *flow)
+{
+	return !!(flow->flags & KS_FLOW_ORIG_IS_HIGH);
+}
+
+#endif

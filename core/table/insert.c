@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Where a new entry of the state table goes, and what makes room for it when
+ * there is none: in the two buckets of its key a free slot; else a dead entry;
+ * else a closed flow (TIME_WAIT, CLOSE); else a half-open one that nobody has
+ * spoken on for a moment. Within a rank the one longest unseen goes first.
+ * Nothing else makes room: a live flow is never forgotten for a new one. At
+ * the limit of flows there are free slots, but perhaps nobody in these two
+ * buckets who could go; then a few buckets beside them are asked as well.
+ */
+#include "core/table/table.h"
+
+#include "core/env.h"
+#include "core/home.h"
+#include "core/table/internal.h"
+#include "core/verdict.h"
+
+#define CLAIM_TRIES 16
+#define NEAR_BUCKETS 4
+
+/* A handshake takes no longer: a half-open flow that was seen within it is taken for live, ms. */
+#define HANDSHAKE_MS 1000
+
+/* Whether the budget of half-open connections admits the new flow. */
+static inline bool half_open_admits(const struct ks_config *config, const struct ks_table_counts *counts,
+				    const struct ks_entry *e)
+{
+	return !ks_state_is_half_open(e->after.state) || counts->half_open < config->limit_half_open;
+}
+
+__u32 ks_table_replace(struct ks_env *env, struct ks_entry *e)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+	const struct ks_config *config = env_config(env);
+
+	if (!counts || !config)
+		return KS_REASON_INTERNAL;
+	if (!half_open_admits(config, counts, e))
+		return KS_REASON_HALF_OPEN_FULL;
+	if (!ks_table_commit(env, e))
+		return KS_REASON_CONTENDED;
+	env_count_flow(env, &e->before);
+	ks_fetch_add(&counts->created, 1);
+	ks_fetch_add(&counts->recycled, 1);
+	return KS_REASON_OK_NEW;
+}
+
+/* How welcome a slot is to a new entry: the lower the better. */
+enum slot_rank { SLOT_SAME_KEY, SLOT_FREE, SLOT_DEAD, SLOT_CLOSED, SLOT_HALF_OPEN, SLOT_TAKEN };
+
+#define NO_SLOT KS_BUCKET_SLOTS
+
+/*
+ * A bucket with so few flows takes a new one without comparing it with the
+ * other: lookups then mostly end in the first bucket. Above it the emptier of
+ * the two is taken; filled to 5/7 so, some four in a million find both full.
+ */
+#define BUCKET_LOW 3
+
+/* The slot that a new flow gets. */
+struct choice {
+	__u32 rank;
+	__u32 bucket;
+	__u32 slot;
+	__s32 age; /* since it was seen, ms: tells slots of one rank apart */
+};
+
+/* A look through both buckets of a key. */
+struct choosing {
+	struct ks_env *env;
+	const struct ks_entry *e;
+	const struct places *places;
+	__u32 buckets; /* of the table */
+	__u8 used[2]; /* slots in use */
+	__u8 free[2]; /* the first free slot, or NO_SLOT */
+	struct ks_flow_ref same; /* where the key is already, with NO_SLOT: nowhere */
+	struct choice best;
+};
+
+static inline void choose(struct choosing *c, __u32 rank, __u32 bucket, __u32 slot)
+{
+	if (rank > c->best.rank)
+		return;
+	c->best.rank = rank;
+	c->best.bucket = bucket;
+	c->best.slot = slot;
+}
+
+static inline bool half_open_is_stale(const struct ks_flow *flow, __u32 clock)
+{
+	__s32 age = (__s32)(clock - flow->seen);
+
+	return ks_state_is_half_open(flow->state) && age > HANDSHAKE_MS;
+}
+
+/* A dead entry may be taken over, a closed or stale half-open flow recycled; a live one never. */
+static inline __u32 slot_rank(const struct ks_flow *flow, __u32 clock)
+{
+	if (flow->version & 1 || flow->state == KS_STATE_NONE)
+		return SLOT_TAKEN; /* in the hands of somebody else */
+	if (flow->state == KS_STATE_ALIAS)
+		return SLOT_TAKEN; /* goes with its flow */
+	if (ks_flow_is_dead(flow, clock))
+		return SLOT_DEAD;
+	if (ks_state_is_closed(flow->state))
+		return SLOT_CLOSED;
+	return half_open_is_stale(flow, clock) ? SLOT_HALF_OPEN : SLOT_TAKEN;
+}
+
+/* Looks at the tags of one of the two buckets: what is in use, what is free, where the key itself is. */
+static long bucket_glance(__u32 n, void *arg)
+{
+	struct choosing *c = arg;
+	__u32 index = n ? c->places->bucket[1] : c->places->bucket[0];
+	struct ks_bucket *bucket = env_bucket(c->env, index);
+	__u32 used = (__u32)ks_unknown(0, c->e->hash), free = (__u32)ks_unknown(NO_SLOT, c->e->hash);
+
+	if (!bucket)
+		return 1;
+	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
+		__u32 i = ks_table_slot(c->e->hash, k);
+
+		if (bucket->tag[i] == 0) {
+			free = free == NO_SLOT ? i : free;
+			continue;
+		}
+		used++;
+		if (bucket->tag[i] == c->places->tag && key_equal(&bucket->slot[i].key, &c->e->key)) {
+			c->same.bucket = index;
+			c->same.slot = i;
+		}
+	}
+	if (n) {
+		c->used[1] = used;
+		c->free[1] = free;
+	} else {
+		c->used[0] = used;
+		c->free[0] = free;
+	}
+	return 0;
+}
+
+/*
+ * The key is in the table: its entry may be taken over if it is dead, or an alias whose flow is gone, or a closed flow,
+ * which the packet has not found because it looked for another translation. Returns false if it is alive.
+ */
+static ks_inline bool same_is_over(struct choosing *c)
+{
+	struct ks_bucket *bucket = env_bucket(c->env, c->same.bucket);
+	const struct ks_flow *flow;
+
+	if (!bucket)
+		return false;
+	flow = &bucket->slot[c->same.slot & KS_BUCKET_SLOT_MASK].flow;
+	if (slot_rank(flow, c->e->clock) > SLOT_CLOSED &&
+	    (flow->state != KS_STATE_ALIAS || flow->version & 1 ||
+	     !entry_is_dead(c->env, flow, ks_place_of(&c->same), c->e->clock)))
+		return false;
+	choose(c, SLOT_SAME_KEY, c->same.bucket, c->same.slot);
+	return true;
+}
+
+/* Looks at the flow itself: whether it may make room. */
+static ks_inline long consider(struct choosing *c, __u32 index, __u32 i)
+{
+	struct ks_bucket *bucket = env_bucket(c->env, index);
+	__u32 rank;
+	__s32 age;
+
+	if (!bucket)
+		return 1;
+	rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
+	age = (__s32)(c->e->clock - bucket->slot[i].flow.seen);
+	if (rank > c->best.rank || rank == SLOT_TAKEN || (rank == c->best.rank && age <= c->best.age))
+		return 0;
+	/* A handshake makes room for another conversation, not for what is remembered beside them. */
+	if (rank == SLOT_HALF_OPEN && c->e->key.kind != KS_KIND_FLOW)
+		return 0;
+	choose(c, rank, index, i);
+	c->best.age = age;
+	return 0;
+}
+
+static long slot_consider(__u32 n, void *arg)
+{
+	struct choosing *c = arg;
+	__u32 index = n >= KS_BUCKET_SLOTS ? c->places->bucket[1] : c->places->bucket[0];
+
+	return consider(c, index, n & KS_BUCKET_SLOT_MASK);
+}
+
+/* The same behind the first bucket of the key. */
+static long slot_consider_near(__u32 n, void *arg)
+{
+	struct choosing *c = arg;
+	__u32 index = c->places->bucket[0] + 1 + n / KS_BUCKET_SLOTS;
+
+	return consider(c, index < c->buckets ? index : index - c->buckets, n & KS_BUCKET_SLOT_MASK);
+}
+
+static void choose_free(struct choosing *c)
+{
+	bool first = c->free[0] != NO_SLOT, second = c->free[1] != NO_SLOT;
+
+	if (first && second && c->used[0] > BUCKET_LOW && c->used[0] > c->used[1])
+		first = false;
+	if (first)
+		choose(c, SLOT_FREE, c->places->bucket[0], c->free[0]);
+	else if (second)
+		choose(c, SLOT_FREE, c->places->bucket[1], c->free[1]);
+}
+
+/* Since it was ranked a slot may have been filled, freed, or its flow revived: then it is not ours to take. */
+static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 clock)
+{
+	if (rank == SLOT_FREE || flow->state == KS_STATE_NONE)
+		return rank == SLOT_FREE && flow->state == KS_STATE_NONE;
+	if (flow->state == KS_STATE_ALIAS)
+		return rank == SLOT_SAME_KEY;
+	return ks_flow_is_dead(flow, clock) || ks_state_is_closed(flow->state) || half_open_is_stale(flow, clock);
+}
+
+/* Ends the chosen flow, which is not in a bucket of the new key. Returns false if it is not to be had any more. */
+static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best, __u32 clock,
+				  struct ks_table_counts *counts)
+{
+	struct ks_flow_ref ref = { .bucket = best->bucket, .slot = best->slot & KS_BUCKET_SLOT_MASK };
+	struct ks_bucket *bucket = env_bucket(env, ref.bucket);
+	struct ks_slot *slot;
+	__u32 version;
+
+	if (!bucket)
+		return false;
+	slot = &bucket->slot[ref.slot];
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version))
+		return false;
+	if (!slot_is_still(&slot->flow, best->rank, clock)) {
+		slot_release(slot);
+		return false;
+	}
+	if (entry_is_flow(&slot->key, slot->flow.state))
+		ks_fetch_add(&counts->recycled, 1);
+	slot_free(env, bucket, &ref, counts);
+	return true;
+}
+
+/* The table is at its limit and nobody in the key's own buckets can go. Returns 0 when there is a free slot for it. */
+static ks_inline __u32 make_room(struct choosing *c, struct ks_table_counts *counts)
+{
+	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
+		return KS_REASON_TABLE_FULL;
+	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, slot_consider_near, c);
+	if (c->best.rank == SLOT_TAKEN)
+		return KS_REASON_TABLE_FULL;
+	if (!slot_vacate(c->env, &c->best, c->e->clock, counts))
+		return KS_REASON_CONTENDED;
+	c->best.rank = SLOT_TAKEN;
+	choose_free(c);
+	return 0;
+}
+
+/* Puts the flow into the chosen slot; whatever was there is accounted for. */
+static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const struct choice *best, __u16 tag,
+				 struct ks_table_counts *counts)
+{
+	struct ks_bucket *bucket = env_bucket(env, best->bucket);
+	struct ks_flow_key gone;
+	struct ks_slot *slot;
+	__u32 version;
+
+	if (!bucket)
+		return KS_REASON_INTERNAL;
+	slot = &bucket->slot[best->slot & KS_BUCKET_SLOT_MASK];
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version))
+		return KS_REASON_CONTENDED;
+	e->before = slot->flow;
+	if (!slot_is_still(&e->before, best->rank, e->clock) ||
+	    (best->rank == SLOT_SAME_KEY && !key_equal(&slot->key, &e->key))) {
+		slot_release(slot);
+		return KS_REASON_CONTENDED;
+	}
+	gone = slot->key;
+	slot->key = e->key;
+	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = tag;
+	slot_write(slot, e, version);
+	e->ref.bucket = best->bucket;
+	e->ref.slot = best->slot;
+	if (best->rank != SLOT_FREE) {
+		if (entry_is_flow(&gone, e->before.state))
+			ks_fetch_add(&counts->recycled, 1);
+		ks_table_ended(env, counts, &gone, &e->before, ks_place_of(&e->ref));
+	}
+	ks_fetch_add(entry_counter(counts, &e->key, e->after.state), 1);
+	if (entry_is_flow(&e->key, e->after.state)) {
+		half_open_account(counts, KS_STATE_NONE, e->after.state);
+		ks_fetch_add(&counts->created, 1);
+	}
+	return KS_REASON_OK_NEW;
+}
+
+static bool bucket_claim(struct ks_bucket *bucket)
+{
+	for (__u32 n = 0; n < CLAIM_TRIES; n++) {
+		if (ks_cmpxchg(&bucket->claim, 0, 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct places *p, __u32 buckets,
+				      struct ks_table_counts *counts)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
+	struct choosing c = {
+		.env = env,
+		.e = e,
+		.places = p,
+		.buckets = buckets,
+		.used = { (__u8)ks_unknown(0, e->hash), (__u8)ks_unknown(0, e->hash) },
+		.free = { (__u8)ks_unknown(NO_SLOT, e->hash), (__u8)ks_unknown(NO_SLOT, e->hash) },
+		.same = { .slot = (__u32)ks_unknown(NO_SLOT, e->hash) },
+		.best = { .rank = (__u32)ks_unknown(SLOT_TAKEN, e->hash), .age = (__s32)ks_unknown(0, e->hash) },
+	};
+
+	if (!config)
+		return KS_REASON_INTERNAL;
+	ks_loop(2, bucket_glance, &c);
+	if (c.same.slot != NO_SLOT && !same_is_over(&c))
+		return KS_REASON_CONTENDED;
+	if (!entry_is_flow(&e->key, e->after.state) || counts->flows < config->limit_states)
+		choose_free(&c);
+	if (c.best.rank == SLOT_TAKEN)
+		ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &c);
+	if (c.best.rank == SLOT_TAKEN) {
+		reason = make_room(&c, counts);
+		if (reason)
+			return reason;
+	}
+	return slot_fill(env, e, &c.best, p->tag, counts);
+}
+
+ks_apart __u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e)
+{
+	const struct ks_table_shape *shape;
+	struct ks_table_counts *counts;
+	const struct ks_config *config;
+	struct ks_bucket *primary;
+	struct places p;
+	__u32 reason;
+
+	if (!env || !e)
+		return KS_REASON_INTERNAL;
+	ks_opaque(env);
+	ks_opaque(e);
+	shape = env_table_shape(env);
+	counts = env_table_counts(env);
+	config = env_config(env);
+	if (!shape || !counts || !config)
+		return KS_REASON_INTERNAL;
+	if (!half_open_admits(config, counts, e))
+		return KS_REASON_HALF_OPEN_FULL;
+	if (e->key.kind != KS_KIND_FLOW &&
+	    *entry_counter(counts, &e->key, e->after.state) >= config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
+		return KS_REASON_TABLE_FULL;
+	p = places_of(e->hash, shape);
+	primary = env_bucket(env, p.bucket[0]);
+	if (!primary)
+		return KS_REASON_INTERNAL;
+	if (!bucket_claim(primary))
+		return KS_REASON_CONTENDED;
+	reason = insert_claimed(env, e, &p, shape->buckets, counts);
+	ks_cmpxchg(&primary->claim, 1, 0);
+	return reason;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The state table; see table.h for how it lives and what guards it. */
+#include "core/table/table.h"
+
+#include "core/env.h"
+#include "core/table/hash.h"
+#include "core/home.h"
+#include "core/table/internal.h"
+
+#define KILL_TRIES 16
+
+/*
+ * Copies the flow of a slot if it is that of e->key. The version is read
+ * before the key and again after the copy, so that key and flow belong
+ * together. e->busy is set if somebody wrote meanwhile.
+ */
+static inline bool slot_read(const struct ks_slot *slot, struct ks_entry *e)
+{
+	__u32 version = ks_load_acquire(&slot->flow.version);
+
+	if (!key_equal(&slot->key, &e->key))
+		return false;
+	e->before = slot->flow;
+	ks_barrier();
+	e->busy = version & 1 || version != ks_load_acquire(&slot->flow.version);
+	e->before.version = version;
+	return e->busy || e->before.state != KS_STATE_NONE;
+}
+
+/* Looks through one bucket. Returns true when the search is over. */
+static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_entry *e)
+{
+	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
+		__u32 i = ks_table_slot(e->hash, n);
+
+		if (bucket->tag[i] != tag || !slot_read(&bucket->slot[i], e))
+			continue;
+		e->ref.slot = i;
+		e->found = !e->busy;
+		return true;
+	}
+	return false;
+}
+
+void ks_table_hash(struct ks_env *env, struct ks_entry *e)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+
+	if (shape)
+		e->hash = ks_flow_key_hash(&e->key, shape->key);
+}
+
+/* Whether a flow has died; one that is written meanwhile has not. */
+static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
+{
+	__u32 version = ks_load_acquire(&slot->flow.version);
+
+	return !(version & 1) && ks_flow_is_dead(&slot->flow, clock) && ks_load_acquire(&slot->flow.version) == version;
+}
+
+/*
+ * An alias lives as long as its flow lives and points back at it; a new one, whose flow
+ * is not in the table yet, for a moment of grace.
+ */
+bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place, __u32 clock)
+{
+	struct ks_flow_ref ref = ks_place_ref(alias->alias[0]);
+	struct ks_bucket *bucket;
+	struct ks_slot *slot;
+
+	if (!alias->alias[0])
+		return true;
+	bucket = env_bucket(env, ref.bucket);
+	if (!bucket)
+		return true;
+	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
+	return slot->flow.state == KS_STATE_NONE || slot->flow.state == KS_STATE_ALIAS ||
+	       (slot->flow.alias[0] != place && slot->flow.alias[1] != place) || slot_is_dead(slot, clock);
+}
+
+void ks_table_read(struct ks_env *env, struct ks_entry *e)
+{
+	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
+	struct ks_slot *slot;
+	__u32 version;
+
+	e->found = 0;
+	e->busy = 0;
+	if (!bucket)
+		return;
+	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
+	version = ks_load_acquire(&slot->flow.version);
+	e->key = slot->key;
+	e->before = slot->flow;
+	ks_barrier();
+	e->busy = version & 1 || version != ks_load_acquire(&slot->flow.version);
+	e->before.version = version;
+	e->found = !e->busy && e->before.state != KS_STATE_NONE && !ks_flow_is_dead(&e->before, e->clock);
+}
+
+void ks_table_find(struct ks_env *env, struct ks_entry *e)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+	struct places p;
+
+	e->found = 0;
+	e->busy = 0;
+	if (!shape)
+		return;
+	p = places_of(e->hash, shape);
+	for (__u32 n = 0; n < 2; n++) {
+		struct ks_bucket *bucket = env_bucket(env, p.bucket[n]);
+
+		if (bucket && bucket_search(bucket, p.tag, e)) {
+			e->ref.bucket = p.bucket[n];
+			break;
+		}
+	}
+	/* A dead flow is no flow; its slot is taken over by an insert of the same key. Of an alias its flow decides. */
+	if (e->found && e->before.state != KS_STATE_ALIAS && ks_flow_is_dead(&e->before, e->clock))
+		e->found = 0;
+}
+
+bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
+{
+	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
+	__u32 version = e->before.version;
+	struct ks_table_counts *counts;
+	struct ks_slot *slot;
+
+	if (!bucket)
+		return false;
+	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
+	if (!slot_claim(slot, version))
+		return false;
+	slot_write(slot, e, version);
+	if (e->before.state != e->after.state) {
+		counts = env_table_counts(env);
+		if (counts)
+			half_open_account(counts, e->before.state, e->after.state);
+	}
+	return true;
+}
+
+/* Frees the alias at a place if it is that of the flow at `owner`. One that is busy is left to the sweeper. */
+static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32 place, __u32 owner)
+{
+	struct ks_flow_ref ref = ks_place_ref(place);
+	struct ks_bucket *bucket;
+	struct ks_slot *slot;
+	__u32 version;
+
+	if (!place)
+		return;
+	bucket = env_bucket(env, ref.bucket);
+	if (!bucket)
+		return;
+	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version))
+		return;
+	if (slot->flow.state == KS_STATE_ALIAS && slot->flow.alias[0] == owner) {
+		bucket->tag[ref.slot & KS_BUCKET_SLOT_MASK] = 0;
+		slot->flow.state = KS_STATE_NONE;
+		ks_fetch_add(&counts->records[KS_KIND_FLOW], -1);
+	}
+	slot_release(slot);
+}
+
+void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, const struct ks_flow_key *key,
+		    const struct ks_flow *flow, __u32 place)
+{
+	ks_fetch_add(entry_counter(counts, key, flow->state), -1);
+	if (!entry_is_flow(key, flow->state))
+		return;
+	half_open_account(counts, flow->state, KS_STATE_NONE);
+	env_count_flow(env, flow);
+	alias_free(env, counts, flow->alias[0], place);
+	if (flow->alias[1] != flow->alias[0])
+		alias_free(env, counts, flow->alias[1], place);
+}
+
+bool ks_table_free(struct ks_env *env, struct ks_entry *e)
+{
+	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
+	struct ks_table_counts *counts = env_table_counts(env);
+
+	if (!bucket || !counts || !slot_claim(&bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK], e->before.version))
+		return false;
+	slot_free(env, bucket, &e->ref, counts);
+	return true;
+}
+
+/* A sweep of one bucket. */
+struct sweep {
+	struct ks_env *env;
+	__u32 bucket, clock, freed;
+};
+
+static long sweep_slot(__u32 n, void *arg)
+{
+	struct sweep *sweep = arg;
+	struct ks_flow_ref ref = { .bucket = sweep->bucket, .slot = n & KS_BUCKET_SLOT_MASK };
+	struct ks_bucket *bucket = env_bucket(sweep->env, sweep->bucket);
+	struct ks_table_counts *counts = env_table_counts(sweep->env);
+	struct ks_slot *slot;
+	__u32 version;
+
+	if (!bucket || !counts)
+		return 1;
+	slot = &bucket->slot[ref.slot];
+	if (bucket->tag[ref.slot] == 0 || !ks_flow_is_dead(&slot->flow, sweep->clock))
+		return 0;
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version))
+		return 0;
+	if (slot->flow.state == KS_STATE_NONE ||
+	    !entry_is_dead(sweep->env, &slot->flow, ks_place_of(&ref), sweep->clock)) {
+		slot_release(slot);
+		return 0;
+	}
+	sweep->freed += entry_is_flow(&slot->key, slot->flow.state);
+	slot_free(sweep->env, bucket, &ref, counts);
+	return 0;
+}
+
+__u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+	struct sweep sweep = { .env = env, .bucket = index, .clock = ks_flow_clock(now) };
+
+	ks_loop(KS_BUCKET_SLOTS, sweep_slot, &sweep);
+	if (sweep.freed && counts)
+		ks_fetch_add(&counts->expired, sweep.freed);
+	return sweep.freed;
+}
+
+/* Tries to kill the flow of a key. */
+struct killing {
+	struct ks_env *env;
+	struct ks_entry *e;
+	bool killed;
+};
+
+/* One try; returns nonzero when the flow is dead or not there. */
+static long kill_try(__u32 n, void *arg)
+{
+	struct killing *k = arg;
+	struct ks_table_counts *counts = env_table_counts(k->env);
+
+	ks_table_find(k->env, k->e);
+	if (k->e->busy)
+		return 0;
+	if (!k->e->found || !counts)
+		return 1;
+	if (!ks_table_free(k->env, k->e))
+		return 0;
+	ks_fetch_add(&counts->killed, 1);
+	k->killed = true;
+	return 1;
+}
+
+bool ks_table_kill(struct ks_env *env, struct ks_entry *e)
+{
+	struct killing killing = { .env = env, .e = e };
+
+	ks_table_hash(env, e);
+	/* Packets of a busy flow may be first now and then. */
+	ks_loop(KILL_TRIES, kill_try, &killing);
+	return killing.killed;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The state table: buckets of eight flows, two candidate buckets a key,
+ * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). It lives
+ * in memory that the home gives (an array map in the kernel, an anonymous
+ * mapping natively) and never moves a flow.
+ *
+ * Readers take a copy and check its version; writers claim a slot by making
+ * its version odd. Inserts into one primary bucket are serialised by the
+ * bucket's claim word, so a key is never twice in the table. No claim is held
+ * over a call that could wait; a claim not got after a bounded number of
+ * tries is given up ("contended").
+ */
+#ifndef KS_CORE_TABLE_TABLE_H
+#define KS_CORE_TABLE_TABLE_H
+
+#include "core/isolated.h"
+#include "core/table/entry.h"
+#include "core/table/flow.h"
+#include "core/inspect.h"
+#include "core/types.h"
+
+#define KS_BUCKET_SLOTS 8
+#define KS_BUCKET_SLOT_MASK (KS_BUCKET_SLOTS - 1)
+
+struct ks_slot {
+	struct ks_flow_key key;
+	struct ks_flow flow;
+};
+
+struct ks_bucket {
+	__u32 claim; /* 1 while somebody inserts with this as the primary bucket */
+	__u32 zero;
+	__u16 tag[KS_BUCKET_SLOTS]; /* 16 bits of the hash, 0: free */
+	__u8 pad[40]; /* the header is a cache line */
+	struct ks_slot slot[KS_BUCKET_SLOTS];
+};
+
+_Static_assert(sizeof(struct ks_slot) == 128, "a slot is two cache lines");
+_Static_assert(sizeof(struct ks_bucket) == 64 + 128 * KS_BUCKET_SLOTS, "a bucket is 17 cache lines");
+
+/* Shared by all processors; changed only with atomic additions. */
+struct ks_table_counts {
+	__u32 flows; /* in the table, dead ones included until swept */
+	__u32 half_open;
+	__u64 created;
+	__u64 expired; /* died of their timeout */
+	__u64 recycled; /* closed or dead flows whose slot a new flow took */
+	__u64 killed; /* by the administrator */
+	__u64 swept; /* buckets visited by the sweeper */
+	__u64 uncounted; /* valid packets passed without a commit, because others were always first */
+	__u32 records[KS_KIND_MAX]; /* entries that are no flows, by kind; [KS_KIND_FLOW]: aliases */
+};
+
+/* What the table is, fixed when it is made. */
+struct ks_table_shape {
+	__u64 key[2]; /* random secret of the hash */
+	__u32 buckets;
+	__u32 layout; /* KS_TABLE_LAYOUT of the build that made it (core/table/layout.h) */
+};
+
+/* Buckets for a number of flows: filled to at most 5/7, so that a refusal before the limit is improbable (table.c). */
+static inline __u32 ks_table_buckets(__u32 flows)
+{
+	__u64 slots = (__u64)flows * 7 / 5 + 2 * KS_BUCKET_SLOTS;
+
+	return (__u32)((slots + KS_BUCKET_SLOTS - 1) / KS_BUCKET_SLOTS);
+}
+
+/*
+ * Entries that a policy's table must have room for: a translated flow is two. A `limit states` of the largest value
+ * gets no more.
+ */
+static inline __u32 ks_table_entries(const struct ks_config *config)
+{
+	__u32 states = config->limit_states;
+
+	return config->options & KS_OPT_NAT && states <= KS_LIMIT_STATES_MAX / 2 ? 2 * states : states;
+}
+
+/* The first (n = 0) or second (n = 1) bucket of a hash. */
+static inline __u32 ks_table_place(const struct ks_table_shape *shape, __u64 hash, __u32 n)
+{
+	return (__u32)(((n ? hash >> 32 : hash & 0xffffffffU) * shape->buckets) >> 32);
+}
+
+/* What a slot's tag is for a hash; 0 is a free slot's. */
+static inline __u16 ks_table_tag(__u64 hash)
+{
+	__u16 tag = (__u16)hash;
+
+	return tag ? tag : 1;
+}
+
+/*
+ * The n-th slot where an entry is looked for in either bucket. A new one gets the first of them that is free, so most are
+ * in the first or second: processors foresee that, and fetch the slot while they still wait for the tags.
+ */
+static inline __u32 ks_table_slot(__u64 hash, __u32 n)
+{
+	return ((__u32)hash + n) & KS_BUCKET_SLOT_MASK;
+}
+
+/* The place of an entry as one number, from 1, and back. */
+static inline __u32 ks_place_of(const struct ks_flow_ref *ref)
+{
+	return ref->bucket * KS_BUCKET_SLOTS + (ref->slot & KS_BUCKET_SLOT_MASK) + 1;
+}
+
+static inline struct ks_flow_ref ks_place_ref(__u32 place)
+{
+	struct ks_flow_ref ref = { .bucket = (place - 1) / KS_BUCKET_SLOTS, .slot = (place - 1) & KS_BUCKET_SLOT_MASK };
+
+	return ref;
+}
+
+/* Fills in e->hash from e->key: before any of the following. */
+void ks_table_hash(struct ks_env *env, struct ks_entry *e);
+
+/* Finds the live entry of e->key: fills in e->ref, e->before and e->found. */
+void ks_table_find(struct ks_env *env, struct ks_entry *e);
+
+/* Reads the live entry at e->ref, whatever its key: fills in e->key, e->before and e->found; not e->hash. */
+void ks_table_read(struct ks_env *env, struct ks_entry *e);
+
+/* Writes e->after over the entry at e->ref if it is still the version of e->before. Returns false if not. */
+bool ks_table_commit(struct ks_env *env, struct ks_entry *e);
+
+/* The same for a flow that is over and whose key opens anew: the old one is accounted for as ended. Returns as insert. */
+__u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
+
+/*
+ * Puts e->after under e->key. Returns KS_REASON_OK_NEW, or the reason why not;
+ * KS_REASON_CONTENDED also when the key is in the table already and alive
+ * (another processor may have been first), so that the caller looks again.
+ */
+__u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e);
+
+static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
+{
+	return ks_table_insert_apart(env_apart(env), e);
+}
+
+/* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
+bool ks_table_free(struct ks_env *env, struct ks_entry *e);
+
+/* Frees the dead entries of a bucket. Returns how many flows were among them. */
+__u32 ks_table_sweep(struct ks_env *env, __u32 bucket, __u64 now);
+
+/* Frees the flow of a key, whatever its state. Returns whether it was there. */
+bool ks_table_kill(struct ks_env *env, struct ks_entry *e);
+
+#endif

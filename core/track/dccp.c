@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * DCCP connections seen from the middle; see dccp.h. States are the table in
+ * dccp_arcs.h. Sequence numbers have 48 bits and every packet has one; the
+ * windows in which a receiver takes them are negotiated in options (RFC 4340
+ * 7.5) that are not read here. So a wide one is used, SEQ_SLACK, which still
+ * leaves a guesser one chance in eight million for each of the two numbers;
+ * and nothing is ever acknowledged that was not sent.
+ *
+ * Nothing here writes to the table: the caller commits in->flow.after.
+ */
+#include "core/track/dccp.h"
+
+#include "core/track/dccp_arcs.h"
+#include "core/verdict.h"
+
+#define SEQ_BITS 48
+#define SEQ_SHIFT (64 - SEQ_BITS)
+#define SEQ_MASK ((1ULL << SEQ_BITS) - 1)
+#define SEQ_SLACK (1LL << 24)
+#define SHORT_BITS 24
+#define SHORT_MASK ((1U << SHORT_BITS) - 1)
+#define SHORT_SHIFT (32 - SHORT_BITS)
+#define SEQ_HIGH_SHIFT 32
+
+static inline __u32 type_of(const struct ks_packet *pkt)
+{
+	return pkt->dccp_type & KS_DCCP_TYPE_MASK;
+}
+
+/* a - b in the arithmetic of 48-bit numbers (RFC 4340 7.1). */
+static inline __s64 seq_distance(__u64 a, __u64 b)
+{
+	return (__s64)((a - b) << SEQ_SHIFT) >> SEQ_SHIFT;
+}
+
+/* A number of a packet; one of 24 bits is the nearest to `near` that ends so (RFC 4340 7.6). */
+static inline __u64 number_of(const struct ks_packet *pkt, __u32 high, __u32 low, __u64 near)
+{
+	__s32 ahead;
+
+	if (!(pkt->dccp_type & KS_DCCP_SHORT))
+		return (__u64)high << SEQ_HIGH_SHIFT | low;
+	ahead = (__s32)((low - (__u32)near) << SHORT_SHIFT) >> SHORT_SHIFT;
+	return (near + (__u64)(__s64)ahead) & SEQ_MASK;
+}
+
+__u32 ks_dccp_may_open(const struct ks_packet *pkt)
+{
+	return type_of(pkt) == KS_DCCP_REQUEST ? 0 : KS_REASON_NO_STATE;
+}
+
+bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
+{
+	return type_of(pkt) == KS_DCCP_REQUEST && flow->state == KS_STATE_DCCP_TIMEWAIT;
+}
+
+void ks_dccp_open(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+
+	flow->state = KS_STATE_DCCP_REQUEST;
+	flow->dccp.last[KS_ORIGINAL] = number_of(&in->pkt, in->pkt.dccp.seq_high, in->pkt.dccp.seq, 0);
+	flow->dccp.first[KS_ORIGINAL] = flow->dccp.last[KS_ORIGINAL];
+}
+
+static inline void compare_set(struct ks_inspection *in, __u64 have, __u64 lo, __u64 hi)
+{
+	in->compare.have = (__u32)have;
+	in->compare.lo = (__u32)lo;
+	in->compare.hi = (__u32)hi;
+}
+
+/* Whether the other side is yet to send its first packet: then any number of it is right. */
+static inline bool is_first(const struct ks_inspection *in)
+{
+	return in->dir == KS_REPLY && in->flow.before.state == KS_STATE_DCCP_REQUEST;
+}
+
+static bool seq_ok(struct ks_inspection *in, __u64 seq)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u64 last = flow->dccp.last[in->dir & 1];
+	__s64 ahead = seq_distance(seq, last);
+
+	if (is_first(in))
+		return true;
+	compare_set(in, seq, last - SEQ_SLACK, last + SEQ_SLACK);
+	return ahead <= SEQ_SLACK && ahead >= -SEQ_SLACK;
+}
+
+/* It acknowledges what the peer has sent, not long ago, and not before its first packet. */
+static bool ack_ok(struct ks_inspection *in, __u64 ack)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 peer = !(in->dir & 1);
+	__s64 behind = seq_distance(flow->dccp.last[peer], ack);
+
+	compare_set(in, ack, flow->dccp.first[peer], flow->dccp.last[peer]);
+	return behind >= 0 && behind <= SEQ_SLACK && seq_distance(ack, flow->dccp.first[peer]) >= 0;
+}
+
+static __u32 numbers_check(struct ks_inspection *in, __u64 seq)
+{
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 type = type_of(pkt), peer = !(in->dir & 1);
+	__u64 ack;
+
+	if (!seq_ok(in, seq))
+		return KS_REASON_DCCP_SEQ;
+	if (type == KS_DCCP_REQUEST || type == KS_DCCP_DATA)
+		return 0;
+	/* A client may reset before it knows any number of the server. */
+	if (in->dir == KS_ORIGINAL && in->flow.before.state == KS_STATE_DCCP_REQUEST)
+		return 0;
+	ack = number_of(pkt, pkt->dccp.ack_high, pkt->dccp.ack, in->flow.before.dccp.last[peer]);
+	return ack_ok(in, ack) ? 0 : KS_REASON_DCCP_SEQ;
+}
+
+static inline void learn(struct ks_inspection *in, __u64 seq)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 dir = in->dir & 1;
+
+	if (is_first(in))
+		flow->dccp.first[dir] = seq;
+	if (is_first(in) || seq_distance(seq, flow->dccp.last[dir]) > 0)
+		flow->dccp.last[dir] = seq;
+}
+
+__u32 ks_dccp_update(struct ks_inspection *in, bool *moves)
+{
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 arc = arc_of(in->dir, type_of(pkt), in->flow.before.state);
+	__u64 seq = number_of(pkt, pkt->dccp.seq_high, pkt->dccp.seq, in->flow.before.dccp.last[in->dir & 1]);
+	__u32 reason;
+
+	*moves = arc < DROP;
+	if (arc == DROP)
+		return KS_REASON_DCCP_STATE;
+	reason = numbers_check(in, seq);
+	if (reason)
+		return reason;
+	learn(in, seq);
+	if (arc < DROP)
+		in->flow.after.state = arc;
+	return KS_REASON_OK_ESTABLISHED;
+}

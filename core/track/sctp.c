@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * SCTP associations seen from the middle; see sctp.h. States are the table in
+ * sctp_arcs.h. What keeps others out are the verification tags (RFC 9260 8.5):
+ * each side offers one in INIT or INIT ACK, and every packet to it must carry
+ * it. An offer is in use only when the cookie was accepted, because anybody
+ * can send an INIT: so a forged one in an association changes nothing, and a
+ * true restart (5.2.2) takes the same way as a beginning does.
+ *
+ * On a further path (sctp.h) tags are learnt from HEARTBEAT and its answer, and
+ * anew from such a pair after the association restarted.
+ *
+ * Nothing here writes to the table: the caller commits in->flow.after.
+ */
+#include "core/track/sctp.h"
+
+#include "core/track/sctp_arcs.h"
+#include "core/verdict.h"
+
+__u32 ks_sctp_may_open(const struct ks_packet *pkt)
+{
+	return pkt->sctp.chunks & (KS_SCTP_INIT | KS_SCTP_HEARTBEAT) ? 0 : KS_REASON_NO_STATE;
+}
+
+bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
+{
+	return pkt->sctp.chunks & KS_SCTP_INIT && flow->state == KS_STATE_SCTP_CLOSED;
+}
+
+void ks_sctp_open(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+
+	if (in->pkt.sctp.chunks & KS_SCTP_INIT) {
+		flow->state = KS_STATE_SCTP_COOKIE_WAIT;
+		flow->sctp.offer[KS_ORIGINAL] = in->pkt.sctp.init_tag;
+		return;
+	}
+	flow->state = KS_STATE_SCTP_HEARTBEAT;
+	flow->flags |= KS_FLOW_PICKUP;
+	flow->sctp.tag[KS_ORIGINAL] = in->pkt.sctp.tag;
+}
+
+/* What the packet is first: the chunk that opens it, or the most telling one. */
+static inline __u32 first_event(__u32 chunks)
+{
+	if (chunks & KS_SCTP_INIT)
+		return EV_INIT;
+	if (chunks & KS_SCTP_INIT_ACK)
+		return EV_INIT_ACK;
+	if (chunks & KS_SCTP_COOKIE_ECHO)
+		return EV_COOKIE_ECHO;
+	if (chunks & KS_SCTP_COOKIE_ACK)
+		return EV_COOKIE_ACK;
+	if (chunks & KS_SCTP_HEARTBEAT_ACK)
+		return EV_HEARTBEAT_ACK;
+	return chunks & KS_SCTP_HEARTBEAT ? EV_HEARTBEAT : EV_DATA;
+}
+
+/* What it ends with, EV_DATA if it ends nothing: a responder may accept a cookie and shut down in one packet. */
+static inline __u32 closing_event(__u32 chunks)
+{
+	if (chunks & KS_SCTP_ABORT)
+		return EV_ABORT;
+	if (chunks & KS_SCTP_SHUTDOWN_COMPLETE)
+		return EV_SHUTDOWN_COMPLETE;
+	if (chunks & KS_SCTP_SHUTDOWN_ACK)
+		return EV_SHUTDOWN_ACK;
+	return chunks & KS_SCTP_SHUTDOWN ? EV_SHUTDOWN : EV_DATA;
+}
+
+/* The tag that packets of a direction carry: the one in use, before there is one the other side's offer. */
+static inline __u32 tag_of(const struct ks_flow *flow, __u32 dir)
+{
+	__u32 tag = flow->sctp.tag[dir & 1];
+
+	return tag ? tag : flow->sctp.offer[!dir];
+}
+
+bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag)
+{
+	const struct ks_flow *flow = &in->flow.before;
+
+	if (tag == 0) /* an INIT, which has left its offer */
+		return flow->sctp.offer[dir & 1] != 0;
+	return tag == flow->sctp.tag[dir & 1] || tag == flow->sctp.offer[!dir];
+}
+
+/* Whether the packet bears what the receiver has offered, but does not use yet. */
+static inline bool tag_is_offered(const struct ks_inspection *in)
+{
+	__u32 dir = in->dir & 1;
+
+	return in->flow.before.sctp.offer[!dir] && in->pkt.sctp.tag == in->flow.before.sctp.offer[!dir];
+}
+
+/* A cookie needs both offers: one that its sender was given, and one that its sender gave. */
+static inline bool cookie_tag_ok(const struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 dir = in->dir & 1;
+
+	if (flow->sctp.tag[dir] && in->pkt.sctp.tag == flow->sctp.tag[dir])
+		return true;
+	return flow->sctp.offer[dir] && tag_is_offered(in);
+}
+
+/*
+ * On a further path a heartbeat and its answer may bear tags that are new to
+ * us, the answer only to a new heartbeat; nothing is ended by such a packet.
+ */
+static inline bool path_tag_ok(const struct ks_inspection *in, __u32 event)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 dir = in->dir & 1;
+
+	if (!(flow->flags & KS_FLOW_PICKUP) || closing_event(in->pkt.sctp.chunks) != EV_DATA)
+		return false;
+	if (event == EV_HEARTBEAT)
+		return true;
+	return event == EV_HEARTBEAT_ACK && (flow->sctp.offer[dir] || !flow->sctp.tag[dir]);
+}
+
+static bool tag_ok(struct ks_inspection *in, __u32 event)
+{
+	__u32 dir = in->dir & 1, expected = tag_of(&in->flow.before, dir);
+
+	if (in->pkt.sctp.chunks & KS_SCTP_REFLECTED)
+		expected = tag_of(&in->flow.before, !dir);
+	in->compare.have = in->pkt.sctp.tag;
+	in->compare.lo = expected;
+	in->compare.hi = expected;
+	switch (event) {
+	case EV_INIT: /* it bears none */
+		return true;
+	case EV_INIT_ACK:
+		return tag_is_offered(in);
+	case EV_COOKIE_ECHO:
+	case EV_COOKIE_ACK:
+		return cookie_tag_ok(in);
+	default:
+		return (expected && in->pkt.sctp.tag == expected) || path_tag_ok(in, event);
+	}
+}
+
+/* The cookie was accepted: from now on what was offered is in use. */
+static inline bool offers_adopt(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 dir = in->dir & 1;
+
+	if (!tag_is_offered(in) || !flow->sctp.offer[dir])
+		return false;
+	flow->sctp.tag[dir] = flow->sctp.offer[!dir];
+	flow->sctp.tag[!dir] = flow->sctp.offer[dir];
+	flow->sctp.offer[0] = 0;
+	flow->sctp.offer[1] = 0;
+	flow->flags &= ~KS_FLOW_PICKUP;
+	return true;
+}
+
+/* The answer to a heartbeat with a tag that is new to us: both tags are what this pair says. */
+static inline void path_adopt(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 dir = in->dir & 1;
+
+	if (!(flow->flags & KS_FLOW_PICKUP))
+		return;
+	if (flow->sctp.offer[dir] && (in->pkt.sctp.tag != flow->sctp.tag[dir] || !flow->sctp.tag[!dir])) {
+		flow->sctp.tag[!dir] = flow->sctp.offer[dir];
+		flow->sctp.offer[dir] = 0;
+	}
+	flow->sctp.tag[dir] = in->pkt.sctp.tag;
+}
+
+/* A heartbeat proves nothing if its tag is not the one in use: it is kept until it is answered. */
+static inline __u32 path_ask(struct ks_inspection *in, __u32 arc)
+{
+	__u32 dir = in->dir & 1;
+
+	if (in->pkt.sctp.tag == in->flow.before.sctp.tag[dir] || !(in->flow.before.flags & KS_FLOW_PICKUP))
+		return arc;
+	in->flow.after.sctp.offer[!dir] = in->pkt.sctp.tag;
+	return PASS;
+}
+
+/* Notes what the packet teaches about tags; returns the arc that is left of `arc`. */
+static __u32 learn(struct ks_inspection *in, __u32 event, __u32 arc)
+{
+	switch (event) {
+	case EV_INIT:
+		in->flow.after.sctp.offer[in->dir & 1] = in->pkt.sctp.init_tag;
+		/* Anybody can send this: it is no sign of life from the other side. */
+		return in->dir == KS_REPLY ? PASS : arc;
+	case EV_INIT_ACK:
+		in->flow.after.sctp.offer[in->dir & 1] = in->pkt.sctp.init_tag;
+		return arc;
+	case EV_COOKIE_ACK:
+		return offers_adopt(in) ? KS_STATE_SCTP_ESTABLISHED : arc;
+	case EV_HEARTBEAT:
+		return path_ask(in, arc);
+	case EV_HEARTBEAT_ACK:
+		path_adopt(in);
+		return arc;
+	default:
+		return arc;
+	}
+}
+
+/*
+ * The closing part of a packet. An ABORT that bears an offer refuses a restart;
+ * the association that it was to replace goes on.
+ */
+static inline __u32 close(const struct ks_inspection *in, __u32 event, __u32 arc)
+{
+	const struct ks_flow *flow = &in->flow.before;
+
+	if (event == EV_ABORT && flow->sctp.tag[in->dir & 1] && in->pkt.sctp.tag != flow->sctp.tag[in->dir & 1] &&
+	    !(in->pkt.sctp.chunks & KS_SCTP_REFLECTED))
+		return PASS;
+	return arc_of(event, arc < DROP ? arc : flow->state);
+}
+
+__u32 ks_sctp_update(struct ks_inspection *in, bool *moves)
+{
+	__u32 first = first_event(in->pkt.sctp.chunks), closing = closing_event(in->pkt.sctp.chunks);
+	__u32 arc = PASS;
+
+	if (!tag_ok(in, first) && !(closing == EV_ABORT && tag_is_offered(in)))
+		return KS_REASON_SCTP_TAG;
+	if (first != EV_DATA || closing == EV_DATA) {
+		arc = arc_of(first, in->flow.before.state);
+		if (arc != DROP)
+			arc = learn(in, first, arc);
+	}
+	if (arc != DROP && closing != EV_DATA)
+		arc = close(in, closing, arc);
+	*moves = arc < DROP;
+	if (arc == DROP)
+		return KS_REASON_SCTP_STATE;
+	if (arc < DROP)
+		in->flow.after.state = arc;
+	return KS_REASON_OK_ESTABLISHED;
+}

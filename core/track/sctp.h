@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SCTP (RFC 9260): its header and chunks (core/header/sctp.c), its state machine
+ * and its verification tags (sctp.c).
+ *
+ * A flow is one path of an association: a pair of addresses and a pair of
+ * ports. The path on which INIT travels is the association's first. Another
+ * path of a multihomed association is a flow of its own: a HEARTBEAT, by which
+ * RFC 9260 5.4 has every address confirmed before it is used, may open it
+ * where the rules allow that packet. Nothing connects the paths with each
+ * other: an association that ends on one is forgotten on the others when they
+ * fall silent.
+ */
+#ifndef KS_CORE_TRACK_SCTP_H
+#define KS_CORE_TRACK_SCTP_H
+
+#include "core/inspect.h"
+#include "core/header/packet.h"
+#include "core/types.h"
+
+/* ks_packet.sctp.chunks: a bit for each type up to 14, and what else the walk found. */
+#define KS_SCTP_DATA (1U << 0)
+#define KS_SCTP_INIT (1U << 1)
+#define KS_SCTP_INIT_ACK (1U << 2)
+#define KS_SCTP_HEARTBEAT (1U << 4)
+#define KS_SCTP_HEARTBEAT_ACK (1U << 5)
+#define KS_SCTP_ABORT (1U << 6)
+#define KS_SCTP_SHUTDOWN (1U << 7)
+#define KS_SCTP_SHUTDOWN_ACK (1U << 8)
+#define KS_SCTP_COOKIE_ECHO (1U << 10)
+#define KS_SCTP_COOKIE_ACK (1U << 11)
+#define KS_SCTP_SHUTDOWN_COMPLETE (1U << 14)
+#define KS_SCTP_OTHER (1U << 15)
+#define KS_SCTP_REFLECTED (1U << 16) /* the T bit of ABORT and SHUTDOWN COMPLETE: the tag is the receiver's own */
+
+/* Fills in ports, tags and chunks of an SCTP packet of `l4_len` octets. Returns 0 or a reason. */
+__u32 ks_sctp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+/* Whether the packet may open a flow: 0, or a reason. */
+__u32 ks_sctp_may_open(const struct ks_packet *pkt);
+
+/* Whether the packet starts an association after this one is over. */
+bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
+
+/* Sets up the SCTP part of in->flow.after from the opening packet. */
+void ks_sctp_open(struct ks_inspection *in);
+
+/*
+ * Checks the packet against in->flow.before and writes what follows into
+ * in->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or
+ * the reason of the drop. *moves becomes false for a packet that passes but
+ * must not touch the timer.
+ */
+__u32 ks_sctp_update(struct ks_inspection *in, bool *moves);
+
+/* Whether side `dir` of in->flow.before can have sent a packet with this tag. */
+bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag);
+
+#endif

@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The TCP state machine and its windows. States follow what both ends must
+ * believe, seen from the middle; the table in tcp_arcs.h is the whole machine.
+ * Every segment of a synchronised connection must lie in the windows (Guido
+ * van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001), resets
+ * must be exact (RFC 5961 3, stricter: an inexact one is dropped), a SYN
+ * inside a connection is left to the receiver's challenge (RFC 5961 4), and
+ * roles never change: the answer to a SYN is a SYN+ACK, or, where the policy
+ * allows simultaneous open (RFC 9293 3.5), a SYN that makes nobody originator.
+ *
+ * Nothing here writes to the table: the caller commits in->flow.after.
+ */
+#include "core/track/tcp.h"
+
+#include "core/home.h"
+#include "core/track/tcp_arcs.h"
+#include "core/verdict.h"
+
+#define SYN_EVENTS (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_FIN | KS_TCP_RST)
+
+/* Windows are kept in units of the scale, rounded up. A SYN's window is not scaled. */
+static inline __u16 window_in_units(__u32 window, __u32 scale)
+{
+	__u32 unit = 1U << (scale & 15);
+	__u32 units = (window + unit - 1) / unit;
+
+	return (__u16)KS_MAX(units, 1U);
+}
+
+bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 end = flow->end[dir & 1];
+
+	return !ks_seq_after(seq, end) &&
+	       !ks_seq_before(seq, end - KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN));
+}
+
+__u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt)
+{
+	__u32 kind = pkt->tcp_flags & SYN_EVENTS;
+
+	if (kind == KS_TCP_SYN)
+		return 0;
+	if (kind == KS_TCP_ACK && config->options & (KS_OPT_PICKUP | KS_OPT_ASYMMETRIC))
+		return 0;
+	/* The first that is seen where the SYN went another way. */
+	if (kind == (KS_TCP_SYN | KS_TCP_ACK) && config->options & KS_OPT_ASYMMETRIC)
+		return 0;
+	return KS_REASON_NO_STATE;
+}
+
+bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
+{
+	return (pkt->tcp_flags & SYN_EVENTS) == KS_TCP_SYN && ks_state_is_closed(flow->state);
+}
+
+/* Nothing was negotiated before our eyes: the windows are not checked, only ends and roles are learnt. */
+static void open_midstream(struct ks_inspection *in, struct ks_flow *flow)
+{
+	flow->state = in->pkt.tcp_flags & KS_TCP_SYN ? KS_STATE_TCP_SYN_RECV : KS_STATE_TCP_ESTABLISHED;
+	flow->flags |= KS_FLOW_PICKUP;
+	flow->end[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
+	flow->max_end[KS_ORIGINAL] = flow->end[KS_ORIGINAL];
+	flow->ack[KS_ORIGINAL] = in->pkt.ack;
+	flow->end[KS_REPLY] = in->pkt.ack;
+	flow->max_end[KS_REPLY] = in->pkt.ack + in->pkt.window;
+	flow->ack[KS_REPLY] = in->pkt.seq;
+	flow->max_win[KS_ORIGINAL] = window_in_units(in->pkt.window, 0);
+	flow->max_win[KS_REPLY] = 1;
+	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
+	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
+}
+
+void ks_tcp_open(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+
+	if (pkt->tcp_flags & KS_TCP_ACK) {
+		open_midstream(in, flow);
+		return;
+	}
+	flow->state = KS_STATE_TCP_SYN_SENT;
+	flow->end[KS_ORIGINAL] = ks_tcp_segment_end(pkt);
+	flow->max_end[KS_ORIGINAL] = ks_tcp_segment_end(pkt);
+	flow->ack[KS_ORIGINAL] = 0;
+	flow->end[KS_REPLY] = 0;
+	/* What the answer must acknowledge at the least; more when it takes the SYN's data (RFC 7413). */
+	flow->ack[KS_REPLY] = pkt->seq + 1;
+	flow->max_end[KS_REPLY] = 0;
+	flow->scale[KS_ORIGINAL] = pkt->wscale;
+	flow->scale[KS_REPLY] = 0;
+	flow->max_win[KS_ORIGINAL] = KS_MAX(pkt->window, 1);
+	flow->max_win[KS_REPLY] = 1;
+	flow->tcp_flags[KS_ORIGINAL] = pkt->tcp_opts;
+	flow->tcp_flags[KS_REPLY] = 0;
+}
+
+static inline void compare_set(struct ks_inspection *in, __u32 have, __u32 lo, __u32 hi)
+{
+	in->compare.have = have;
+	in->compare.lo = lo;
+	in->compare.hi = hi;
+}
+
+/* Both must offer scaling and selective acknowledgements for either to be in effect. */
+static void negotiate(struct ks_flow *flow, const struct ks_packet *pkt)
+{
+	__u8 both = flow->tcp_flags[KS_ORIGINAL] & pkt->tcp_opts;
+
+	if (both & KS_TCP_WSCALE) {
+		flow->scale[KS_REPLY] = pkt->wscale;
+	} else {
+		flow->scale[KS_ORIGINAL] = 0;
+		flow->scale[KS_REPLY] = 0;
+	}
+	flow->tcp_flags[KS_REPLY] = pkt->tcp_opts;
+	flow->tcp_flags[KS_ORIGINAL] = (flow->tcp_flags[KS_ORIGINAL] & ~KS_TCP_SACK_PERM) | (both & KS_TCP_SACK_PERM);
+}
+
+/* A SYN+ACK sent again, perhaps after data that followed it (RFC 7413): there is nothing to learn. */
+static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
+{
+	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= KS_TCP_REACH_MIN;
+}
+
+/* What the responder's SYN tells: its numbers and options, and that it takes the originator's octets from `acked`. */
+static void answer_learn(struct ks_inspection *in, __u32 acked, __u32 offered)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+
+	negotiate(flow, pkt);
+	flow->end[KS_REPLY] = ks_tcp_segment_end(pkt);
+	flow->ack[KS_ORIGINAL] = pkt->seq + 1; /* what the originator will acknowledge at the least */
+	flow->max_end[KS_REPLY] = flow->end[KS_REPLY] + offered;
+	flow->max_end[KS_ORIGINAL] = acked + KS_MAX(pkt->window, 1);
+	flow->max_win[KS_ORIGINAL] = window_in_units(offered, flow->scale[KS_ORIGINAL]);
+	flow->max_win[KS_REPLY] = window_in_units(pkt->window, flow->scale[KS_REPLY]);
+}
+
+/*
+ * Simultaneous open (RFC 9293 3.5), where the policy has the option: both
+ * sides send a SYN, then both a SYN+ACK. The originator stays who it is; the
+ * connection is established when both SYNs are acknowledged, in any order.
+ * Returns where the machine goes when the SYN of `dir` is.
+ */
+static __u32 crossing_acked(struct ks_flow *flow, __u32 dir)
+{
+	flow->tcp_flags[dir & 1] &= ~KS_TCP_SYN_UNACKED;
+	if ((flow->tcp_flags[KS_ORIGINAL] | flow->tcp_flags[KS_REPLY]) & KS_TCP_SYN_UNACKED)
+		return KS_STATE_TCP_SYN_RECV;
+	return KS_STATE_TCP_ESTABLISHED;
+}
+
+static inline bool is_crossed(const struct ks_flow *flow)
+{
+	return flow->tcp_flags[KS_REPLY] & KS_TCP_CROSSED;
+}
+
+/* The responder's SYN in answer to one, or repeated. Until an answer the originator's window is as its SYN says: unscaled. */
+static __u32 crossing_syn(const struct ks_config *config, struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+
+	if (flow->state == KS_STATE_TCP_SYN_RECV)
+		return is_crossed(flow) && in->pkt.seq + 1 == flow->ack[KS_ORIGINAL] ? PASS : SPLIT;
+	if (!(config->options & KS_OPT_SIMULTANEOUS))
+		return SPLIT;
+	answer_learn(in, flow->ack[KS_REPLY], flow->max_win[KS_ORIGINAL]);
+	flow->tcp_flags[KS_ORIGINAL] |= KS_TCP_SYN_UNACKED;
+	flow->tcp_flags[KS_REPLY] |= KS_TCP_SYN_UNACKED | KS_TCP_CROSSED;
+	return KS_STATE_TCP_SYN_RECV;
+}
+
+/* The originator's SYN+ACK: its first number again, and it must acknowledge the responder's SYN. */
+static __u32 crossing_answer(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+
+	if (flow->state != KS_STATE_TCP_SYN_RECV)
+		return PASS;
+	compare_set(in, pkt->ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	if (ks_seq_before(pkt->ack, flow->ack[KS_ORIGINAL]) || ks_seq_after(pkt->ack, flow->end[KS_REPLY]) ||
+	    flow->ack[KS_REPLY] - (pkt->seq + 1) > KS_TCP_REACH_MIN)
+		return SPLIT;
+	return crossing_acked(flow, KS_REPLY);
+}
+
+/* A SYN of the responder or a SYN+ACK of the originator, which the table refuses with `arc`. */
+static __u32 judge_crossing(const struct ks_config *config, struct ks_inspection *in, __u32 event, __u32 arc)
+{
+	if (in->dir == KS_REPLY && event == EV_SYN && arc == SPLIT)
+		return crossing_syn(config, in);
+	if (in->dir == KS_ORIGINAL && event == EV_SYNACK && is_crossed(&in->flow.before))
+		return crossing_answer(in);
+	return arc;
+}
+
+/* The answer: it must acknowledge the SYN, and as much of its data as it took. */
+static __u32 judge_answer(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 offered = flow->max_win[KS_ORIGINAL];
+
+	compare_set(in, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+	if (ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) || ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]))
+		return PASS;
+	/* Until the answer the originator's window is kept as its SYN says: unscaled. */
+	if (flow->state == KS_STATE_TCP_SYN_RECV) {
+		if (is_repetition(flow, ks_tcp_segment_end(pkt)))
+			return is_crossed(flow) ? crossing_acked(flow, KS_ORIGINAL) : KS_STATE_TCP_SYN_RECV;
+		offered = ks_tcp_max_win(flow, KS_ORIGINAL);
+	}
+	answer_learn(in, pkt->ack, offered);
+	return KS_STATE_TCP_SYN_RECV;
+}
+
+/*
+ * A reset is believed only at a number that a true sender must use: the end of
+ * what it sent, or what the receiver acknowledged last. In answer to a SYN it
+ * must acknowledge the SYN (RFC 9293 3.10.7.3).
+ */
+static bool reset_is_exact(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 dir = in->dir & 1;
+
+	if (dir == KS_REPLY && flow->state == KS_STATE_TCP_SYN_SENT) {
+		compare_set(in, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+		return pkt->tcp_flags & KS_TCP_ACK && !ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) &&
+		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
+	}
+	compare_set(in, pkt->seq, flow->ack[!dir], flow->end[dir]);
+	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
+		return pkt->seq == flow->end[dir];
+	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
+		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
+	/* While closing, anything between what is acknowledged and what was sent. */
+	return !ks_seq_before(pkt->seq, flow->ack[!dir]) && !ks_seq_after(pkt->seq, flow->end[dir]);
+}
+
+/*
+ * Resets that mean another connection than ours: the originator's in answer to
+ * a challenge from an old one at the responder, and a responder's, at number 0,
+ * to the SYN inside a connection that it has forgotten (RFC 9293 3.10.7.1).
+ */
+static bool reset_is_foreign(const struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_packet *pkt = &in->pkt;
+
+	if (in->dir == KS_ORIGINAL)
+		return flow->state == KS_STATE_TCP_SYN_SENT;
+	return flow->flags & KS_FLOW_SYN_SEEN && pkt->seq == 0 && pkt->tcp_flags & KS_TCP_ACK &&
+	       pkt->ack == flow->ack[KS_ORIGINAL];
+}
+
+/*
+ * The four bounds of van Rooij: data not past the offered window, not older
+ * than a window; acknowledgement not of unsent data, not older than a window.
+ */
+static __u32 window_check(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u32 end = ks_tcp_segment_end(pkt);
+	__u32 oldest = flow->end[dir] - ks_tcp_max_win(flow, peer);
+	__u32 oldest_ack = flow->end[peer] - KS_MAX(ks_tcp_max_win(flow, dir), KS_TCP_REACH_MIN);
+	__u32 ack;
+
+	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL)
+		return 0;
+	compare_set(in, end, oldest, flow->max_end[dir]);
+	if (ks_seq_after(end, flow->max_end[dir]))
+		return KS_REASON_TCP_WINDOW_SEQ;
+	compare_set(in, pkt->ack, oldest_ack, flow->end[peer]);
+	if (ks_seq_after(pkt->ack, flow->end[peer]))
+		return KS_REASON_TCP_ACK_AHEAD;
+	/* With data lost on the way the acknowledgement stands still, and SACK tells how far the peer is. */
+	ack = flow->tcp_flags[dir] & flow->tcp_flags[peer] & KS_TCP_SACK_PERM ? pkt->sack : pkt->ack;
+	compare_set(in, ack, oldest_ack, flow->end[peer]);
+	if (ks_seq_after(ack, flow->end[peer]))
+		return KS_REASON_TCP_ACK_AHEAD;
+	if (ks_seq_before(ack, oldest_ack))
+		return KS_REASON_TCP_ACK_OLD;
+	compare_set(in, end, oldest, flow->max_end[dir]);
+	return ks_seq_before(end, oldest) ? KS_REASON_TCP_OLD_SEQ : 0;
+}
+
+/*
+ * Data that are repeated although the window has moved on: the acknowledgements
+ * were lost behind us. The receiver will acknowledge once more, and must be
+ * given the chance. Not older than one more window, so that a blind sender,
+ * whose acknowledgement must be right besides, gains little.
+ */
+static bool is_repeated_data(const struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 reach = KS_MAX(ks_tcp_max_win(flow, !in->dir), KS_TCP_REACH_MIN);
+
+	return in->compare.lo - in->compare.have <= reach;
+}
+
+/*
+ * The responder accepts the SYN that the originator sent inside an old
+ * connection: both have forgotten that one, and the entry is the last to
+ * learn of it. What the SYN offered was not kept, so the windows of the new
+ * connection are not checked.
+ */
+static __u32 answer_resync(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 sent = flow->ack[KS_ORIGINAL];
+
+	flow->flags = (flow->flags & ~(KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED)) | KS_FLOW_PICKUP;
+	flow->end[KS_ORIGINAL] = sent;
+	flow->max_end[KS_ORIGINAL] = sent;
+	flow->ack[KS_REPLY] = sent;
+	flow->end[KS_REPLY] = ks_tcp_segment_end(&in->pkt);
+	flow->max_end[KS_REPLY] = ks_tcp_segment_end(&in->pkt);
+	flow->ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
+	flow->scale[KS_ORIGINAL] = 0;
+	flow->scale[KS_REPLY] = 0;
+	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
+	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
+	return KS_STATE_TCP_SYN_RECV;
+}
+
+/*
+ * A SYN inside a connection, which the responder will challenge if it knows
+ * the connection, or accept if it does not; or the answer to one. Returns the
+ * arc.
+ */
+static __u32 judge_inside(struct ks_inspection *in, __u32 event)
+{
+	/* The connection's own SYN, late: nobody will accept that anew. */
+	bool own = in->flow.before.end[KS_ORIGINAL] - ks_tcp_segment_end(&in->pkt) <= KS_TCP_REACH_MIN;
+
+	if (event == EV_SYN && in->flow.before.state != KS_STATE_TCP_SYN_RECV && !own) {
+		in->flow.after.flags |= KS_FLOW_SYN_SEEN;
+		in->flow.after.ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
+	}
+	if (event == EV_SYNACK && in->flow.before.flags & KS_FLOW_SYN_SEEN &&
+	    in->pkt.ack == in->flow.before.ack[KS_ORIGINAL])
+		return answer_resync(in);
+	return PASS;
+}
+
+/* What a valid segment teaches about both windows. */
+static void window_learn(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	const struct ks_packet *pkt = &in->pkt;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u32 end = ks_tcp_segment_end(pkt);
+	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
+	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one octet */
+
+	if (ks_seq_after(end, flow->end[dir]))
+		flow->end[dir] = end;
+	if (pkt->window > flow->max_win[dir])
+		flow->max_win[dir] = pkt->window;
+	/* The connection is alive after all: the SYN inside it was a stray. */
+	if (dir == KS_ORIGINAL && flow->flags & KS_FLOW_SYN_SEEN) {
+		flow->flags &= ~KS_FLOW_SYN_SEEN;
+		flow->ack[dir] = pkt->ack;
+	}
+	if (ks_seq_after(pkt->ack, flow->ack[dir]))
+		flow->ack[dir] = pkt->ack;
+	if (ks_seq_after(limit, flow->max_end[peer]))
+		flow->max_end[peer] = limit;
+	/* Mid-stream, the first answer tells where the other side really is. */
+	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL && ks_seq_after(flow->end[dir], flow->max_end[dir]))
+		flow->max_end[dir] = flow->end[dir];
+}
+
+/* Notes FINs and their acknowledgements, and names what the segment did about them. */
+static __u32 closing_event(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u8 *mine = &flow->tcp_flags[dir], *theirs = &flow->tcp_flags[peer];
+	bool acked = false;
+
+	if (in->pkt.tcp_flags & KS_TCP_FIN)
+		*mine |= KS_TCP_FIN_SEEN;
+	if (*theirs & KS_TCP_FIN_SEEN && in->pkt.ack == flow->end[peer]) {
+		*theirs |= KS_TCP_FIN_ACKED;
+		acked = true;
+	}
+	if (*mine & *theirs & KS_TCP_FIN_ACKED)
+		return EV_DONE;
+	/* The responder closed before the handshake was complete: that is the first FIN of this state. */
+	if (!acked && in->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL &&
+	    *theirs & KS_TCP_FIN_SEEN && !(*mine & KS_TCP_FIN_SEEN))
+		return EV_FIN;
+	if (in->pkt.tcp_flags & KS_TCP_FIN)
+		return *theirs & KS_TCP_FIN_SEEN ? EV_FIN2 : EV_FIN;
+	return acked ? EV_ACKFIN : EV_ACK;
+}
+
+/* The third segment must acknowledge the answer, and may acknowledge data that followed it (RFC 7413). */
+static bool completes_handshake(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+
+	if (!ks_seq_before(in->pkt.ack, flow->ack[KS_ORIGINAL]))
+		return true;
+	compare_set(in, in->pkt.ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	return false;
+}
+
+/* The responder acknowledges the originator's SYN after both have crossed. */
+static inline bool acknowledges_crossed(const struct ks_inspection *in)
+{
+	return in->dir == KS_REPLY && is_crossed(&in->flow.before) &&
+	       !ks_seq_before(in->pkt.ack, in->flow.before.ack[KS_REPLY]);
+}
+
+/* Data, acknowledgements and FINs of a connection that was answered. Returns a reason, or 0 with *arc. */
+static __u32 synchronised_update(struct ks_inspection *in, __u32 *arc)
+{
+	const struct ks_flow *before = &in->flow.before;
+	__u32 reason = window_check(in), event;
+
+	*arc = PASS;
+	if (reason == KS_REASON_TCP_OLD_SEQ && is_repeated_data(in))
+		return 0;
+	if (reason)
+		return reason;
+	/* Nothing comes after a FIN. */
+	if (before->tcp_flags[in->dir & 1] & KS_TCP_FIN_SEEN &&
+	    ks_seq_after(ks_tcp_segment_end(&in->pkt), before->end[in->dir & 1]))
+		return KS_REASON_TCP_STATE;
+	if (in->dir == KS_ORIGINAL && before->state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
+		return KS_REASON_TCP_ACK_OLD;
+	window_learn(in);
+	event = closing_event(in);
+	*arc = arc_of(in->dir, event, before->state);
+	if (*arc == KS_STATE_TCP_SYN_RECV && event == EV_ACK && acknowledges_crossed(in))
+		*arc = crossing_acked(&in->flow.after, KS_ORIGINAL);
+	return 0;
+}
+
+static inline __u32 basic_event(__u8 flags)
+{
+	if (flags & KS_TCP_RST)
+		return EV_RST;
+	if (flags & KS_TCP_SYN)
+		return flags & KS_TCP_ACK ? EV_SYNACK : EV_SYN;
+	return flags & KS_TCP_FIN ? EV_FIN : EV_ACK;
+}
+
+/* The numbers of the segment, by its kind. Returns a reason, or 0 with *arc where the machine goes. */
+static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
+{
+	switch (event) {
+	case EV_SYN:
+		ks_tcp_open(in);
+		/* The same SYN without the data it had: the first one's data may still be accepted. */
+		if (in->flow.after.ack[KS_REPLY] == in->flow.before.ack[KS_REPLY] &&
+		    ks_seq_before(in->flow.after.end[KS_ORIGINAL], in->flow.before.end[KS_ORIGINAL]))
+			in->flow.after.end[KS_ORIGINAL] = in->flow.before.end[KS_ORIGINAL];
+		return 0;
+	case EV_SYNACK:
+		*arc = judge_answer(in);
+		return 0;
+	case EV_RST:
+		if (reset_is_exact(in))
+			return 0;
+		*arc = PASS;
+		return reset_is_foreign(in) ? 0 : KS_REASON_TCP_RST_SEQ;
+	default:
+		return 0;
+	}
+}
+
+/* A verdict for arcs that are not a state; only a state moves the flow and its timer. */
+static inline __u32 arc_verdict(__u32 arc, bool *moves)
+{
+	*moves = arc < DROP;
+	if (arc == DROP)
+		return KS_REASON_TCP_STATE;
+	return arc == SPLIT ? KS_REASON_TCP_SPLIT : KS_REASON_OK_ESTABLISHED;
+}
+
+__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *in, bool *moves)
+{
+	__u32 event = basic_event(in->pkt.tcp_flags);
+	__u32 arc = arc_of(in->dir, event, in->flow.before.state);
+	__u32 reason;
+
+	if (arc >= DROP) {
+		if (event == EV_SYN || event == EV_SYNACK)
+			arc = arc == PASS ? judge_inside(in, event) : judge_crossing(config, in, event, arc);
+		if (arc < DROP)
+			in->flow.after.state = arc;
+		return arc_verdict(arc, moves);
+	}
+	if (event == EV_ACK || event == EV_FIN)
+		reason = synchronised_update(in, &arc);
+	else
+		reason = numbers_check(in, event, &arc);
+	if (reason)
+		return reason;
+	if (arc >= DROP) {
+		in->flow.after = in->flow.before;
+		return arc_verdict(arc, moves);
+	}
+	in->flow.after.state = arc;
+	return KS_REASON_OK_ESTABLISHED;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* TCP: its header, its state machine and its windows; see tcp.c. */
+#ifndef KS_CORE_TRACK_TCP_H
+#define KS_CORE_TRACK_TCP_H
+
+#include "core/inspect.h"
+#include "core/header/packet.h"
+#include "core/rules.h"
+#include "core/types.h"
+
+/*
+ * Acknowledgements, resets and repeated data may be this much older than the newest data: reordering over a window,
+ * and at least what a stack without scaling may have in flight.
+ */
+#define KS_TCP_REACH_MIN 66000U
+
+/* Octets of sequence space: data, SYN and FIN. */
+static inline __u32 ks_tcp_segment_end(const struct ks_packet *pkt)
+{
+	return pkt->seq + pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
+}
+
+/* The largest window that side `dir` has offered, in octets. */
+static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
+{
+	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
+}
+
+/* Fills in ports, flags, numbers and options of a TCP segment of `l4_len` octets. Returns 0 or a reason. */
+__u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+/* Whether the segment may open a flow: 0, or a reason. */
+__u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt);
+
+/* Whether the segment starts the connection anew after this one is over. */
+bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
+
+/* Sets up the TCP part of in->flow.after from the opening segment. */
+void ks_tcp_open(struct ks_inspection *in);
+
+/*
+ * Checks the segment against in->flow.before and writes what follows into
+ * in->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or the
+ * reason of the drop; in->compare holds the numbers that decided. *moves
+ * becomes false for a segment that passes but must not touch state or timer.
+ */
+__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *in, bool *moves);
+
+/* The same for a policy with `option asymmetric`, which believes what it cannot check (tcp_asymmetric.c). */
+__u32 ks_tcp_asymmetric_update(struct ks_inspection *in, bool *moves);
+
+/* Whether `seq` can be of a segment that side `dir` of in->flow.before has sent recently. */
+bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq);
+
+#endif

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * TCP where only one direction of a connection may come this way (`option
+ * asymmetric`): the other goes by another gateway. What needs both directions
+ * cannot be checked and is not: windows, acknowledgements, the order of the
+ * handshake, the exact number of a reset. What is left: who may open, that
+ * roles never change, that a reset lies within a window of numbers that were
+ * seen, and timeouts that follow SYN, FIN and RST as far as they are seen.
+ *
+ * A connection may be first seen by its SYN+ACK or in its middle; its
+ * originator is then whoever sent that, because the policy was asked about it.
+ */
+#include "core/home.h"
+#include "core/track/tcp.h"
+#include "core/verdict.h"
+
+/* Whether `seq` lies within a window of `known`, on either side. */
+static inline bool is_near(__u32 seq, __u32 known, __u32 window)
+{
+	return seq - known <= window || known - seq <= window;
+}
+
+/* A reset beside what its sender sent last, or what the other side acknowledged last. */
+static bool reset_is_near(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	__u32 dir = in->dir & 1, peer = !dir;
+	__u32 window = KS_MAX(ks_tcp_max_win(flow, peer), KS_TCP_REACH_MIN);
+
+	in->compare = (struct ks_compare){ .have = in->pkt.seq, .lo = flow->ack[peer], .hi = flow->end[dir] };
+	if (ks_flow_packets(flow, dir) && is_near(in->pkt.seq, flow->end[dir], window))
+		return true;
+	return ks_flow_packets(flow, peer) && is_near(in->pkt.seq, flow->ack[peer], window);
+}
+
+/* In answer to a SYN a reset must acknowledge it, as ever (RFC 9293 3.10.7.3). */
+static bool reset_is_believed(struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+
+	if (in->dir == KS_ORIGINAL || flow->state != KS_STATE_TCP_SYN_SENT)
+		return reset_is_near(in);
+	in->compare =
+		(struct ks_compare){ .have = in->pkt.ack, .lo = flow->ack[KS_REPLY], .hi = flow->end[KS_ORIGINAL] };
+	return in->pkt.tcp_flags & KS_TCP_ACK && !ks_seq_before(in->pkt.ack, flow->ack[KS_REPLY]) &&
+	       !ks_seq_after(in->pkt.ack, flow->end[KS_ORIGINAL]);
+}
+
+/*
+ * The latest numbers of this side; nothing is compared with them but resets and quoted packets. A repeated segment
+ * does not take them back, but one so far away that the connection must be another one does.
+ */
+static void numbers_learn(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 dir = in->dir & 1, end = ks_tcp_segment_end(&in->pkt);
+
+	if (!ks_flow_packets(flow, dir) || !is_near(end, flow->end[dir], KS_TCP_REACH_MIN) ||
+	    ks_seq_after(end, flow->end[dir]))
+		flow->end[dir] = end;
+	if (in->pkt.tcp_flags & KS_TCP_ACK)
+		flow->ack[dir] = in->pkt.ack;
+	if (in->pkt.window > flow->max_win[dir])
+		flow->max_win[dir] = in->pkt.window;
+	flow->tcp_flags[KS_ORIGINAL] |= KS_TCP_LIBERAL;
+	flow->tcp_flags[KS_REPLY] |= KS_TCP_LIBERAL;
+}
+
+/* Whether the SYN or SYN+ACK is from the side that does not send it. */
+static bool role_is_wrong(const struct ks_inspection *in)
+{
+	const struct ks_flow *flow = &in->flow.before;
+	bool answers = in->pkt.tcp_flags & KS_TCP_ACK;
+
+	/* Where an answer was the first that was seen, whoever sent it is the originator. */
+	if (in->dir == KS_ORIGINAL && answers)
+		return !(flow->flags & KS_FLOW_PICKUP);
+	return in->dir == KS_REPLY && !answers;
+}
+
+/* The originator's begins anew; an answer to a SYN counts until the connection is established. */
+static __u32 syn_update(struct ks_inspection *in, bool *moves)
+{
+	struct ks_flow *flow = &in->flow.after;
+
+	if (role_is_wrong(in))
+		return ks_state_is_half_open(flow->state) ? KS_REASON_TCP_SPLIT : KS_REASON_TCP_STATE;
+	if (ks_state_is_closed(flow->state) || (in->dir == KS_REPLY && !ks_state_is_half_open(flow->state))) {
+		*moves = false;
+		return KS_REASON_OK_ESTABLISHED;
+	}
+	if (in->dir == KS_ORIGINAL) {
+		flow->flags &= ~(KS_FLOW_PICKUP | KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED);
+		ks_tcp_open(in);
+	} else {
+		flow->state = KS_STATE_TCP_SYN_RECV;
+	}
+	numbers_learn(in);
+	return KS_REASON_OK_ESTABLISHED;
+}
+
+static __u32 reset_update(struct ks_inspection *in)
+{
+	if (!reset_is_believed(in))
+		return KS_REASON_TCP_RST_SEQ;
+	in->flow.after.state = KS_STATE_TCP_CLOSE;
+	return KS_REASON_OK_ESTABLISHED;
+}
+
+/* Where a segment without SYN and RST leads: as many FINs and last acknowledgements as were seen. */
+static __u32 state_of(struct ks_flow *flow, __u32 dir)
+{
+	__u8 mine = flow->tcp_flags[dir & 1], theirs = flow->tcp_flags[!dir];
+
+	if (mine & theirs & KS_TCP_FIN_ACKED)
+		return KS_STATE_TCP_TIME_WAIT;
+	if (mine & theirs & KS_TCP_FIN_SEEN)
+		return KS_STATE_TCP_LAST_ACK;
+	if ((mine | theirs) & KS_TCP_FIN_SEEN)
+		return (mine | theirs) & KS_TCP_FIN_ACKED ? KS_STATE_TCP_CLOSE_WAIT : KS_STATE_TCP_FIN_WAIT;
+	return KS_STATE_TCP_ESTABLISHED;
+}
+
+static __u32 data_update(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+	__u32 dir = in->dir & 1, peer = !dir;
+
+	if (in->pkt.tcp_flags & KS_TCP_FIN)
+		flow->tcp_flags[dir] |= KS_TCP_FIN_SEEN;
+	if (flow->tcp_flags[peer] & KS_TCP_FIN_SEEN && in->pkt.ack == flow->end[peer])
+		flow->tcp_flags[peer] |= KS_TCP_FIN_ACKED;
+	numbers_learn(in);
+	flow->state = (__u8)state_of(flow, dir);
+	return KS_REASON_OK_ESTABLISHED;
+}
+
+__u32 ks_tcp_asymmetric_update(struct ks_inspection *in, bool *moves)
+{
+	__u8 flags = in->pkt.tcp_flags;
+
+	*moves = true;
+	if (flags & KS_TCP_SYN)
+		return syn_update(in, moves);
+	/* Over: what is still under way passes, until the ports are used again or the time is up. */
+	if (ks_state_is_closed(in->flow.before.state)) {
+		*moves = false;
+		return KS_REASON_OK_ESTABLISHED;
+	}
+	if (flags & KS_TCP_RST)
+		return reset_update(in);
+	return data_update(in);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* UDP and UDP-Lite headers, and the classes of what UDP carries; see udp_class.h. */
+#include "core/track/udp_class.h"
+
+#include "core/env.h"
+#include "core/home.h"
+#include "core/verdict.h"
+#include "core/header/wire.h"
+
+#define IP_LENGTH_MAX 65535U
+#define UDPLITE_COVERAGE_OFF 4U
+#define UDPLITE_CHECKSUM_OFF 6U
+
+#define CLASS_OCTETS 12U /* what is looked at of the first datagram */
+
+#define DNS_PORT 53
+#define DNS_FLAGS_OFF 2U
+#define DNS_QR_OPCODE 0xf8 /* 0: a standard query (RFC 1035 4.1.1) */
+#define DNS_QDCOUNT_OFF 4U
+
+#define QUIC_PORT 443
+#define QUIC_LONG_FIXED 0xc0 /* the form and the fixed bit */
+#define QUIC_VERSION_OFF 1U
+
+#define WIREGUARD_INITIATION 0x01000000U /* type and three octets of 0 */
+#define WIREGUARD_RESPONSE 0x02000000U
+#define WIREGUARD_DATA 0x04000000U
+#define WIREGUARD_INITIATION_LEN 148U
+#define WIREGUARD_RESPONSE_LEN 92U
+#define WIREGUARD_DATA_LEN 32U /* at the least, in steps of 16 */
+#define WIREGUARD_DATA_STEP 16U
+
+#define STUN_HEADER_LEN 20U
+#define STUN_TYPE_TOP 0xc0 /* two bits of 0 before the type */
+#define STUN_LENGTH_REST 3 /* lengths are multiples of 4 */
+#define STUN_LENGTH_OFF 2U
+#define STUN_COOKIE_OFF 4U
+#define STUN_COOKIE 0x2112a442U
+
+#define SIP_PORT 5060
+
+__u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+{
+	const __u8 *udp = ks_head_at(head, pkt->l4_off);
+	__u32 len, reason;
+
+	if (l4_len < UDP_HEADER_LEN)
+		return ks_packet_short(pkt, KS_REASON_UDP_HEADER);
+	reason = ks_head_need(pkt, pkt->l4_off, UDP_HEADER_LEN);
+	if (reason)
+		return reason;
+	len = ks_be16(ks_load16(udp + UDP_LENGTH_OFF));
+	if (len == 0 && l4_len > IP_LENGTH_MAX)
+		len = l4_len;
+	if (len > l4_len && pkt->flags & KS_PKT_FRAGMENT)
+		len = l4_len;
+	if (len < UDP_HEADER_LEN || len > l4_len)
+		return KS_REASON_UDP_HEADER;
+	pkt->tuple.sport = ks_load16(udp);
+	pkt->tuple.dport = ks_load16(udp + 2);
+	if (pkt->tuple.dport == 0)
+		return KS_REASON_UDP_PORT;
+	pkt->payload_off = pkt->l4_off + UDP_HEADER_LEN;
+	pkt->payload_len = len - UDP_HEADER_LEN;
+	return 0;
+}
+
+/* Where UDP has its length stands how much the checksum covers: 0 is all, else at least the header (RFC 3828 3.1). */
+__u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+{
+	const __u8 *udp = ks_head_at(head, pkt->l4_off);
+	__u32 covered, reason;
+
+	if (l4_len < UDP_HEADER_LEN)
+		return ks_packet_short(pkt, KS_REASON_UDP_HEADER);
+	reason = ks_head_need(pkt, pkt->l4_off, UDP_HEADER_LEN);
+	if (reason)
+		return reason;
+	covered = ks_be16(ks_load16(udp + UDPLITE_COVERAGE_OFF));
+	if (covered != 0 && covered < UDP_HEADER_LEN)
+		return KS_REASON_UDPLITE_COVERAGE;
+	if (covered > l4_len && !(pkt->flags & KS_PKT_FRAGMENT))
+		return KS_REASON_UDPLITE_COVERAGE;
+	if (ks_load16(udp + UDPLITE_CHECKSUM_OFF) == 0)
+		return KS_REASON_UDPLITE_CHECKSUM;
+	pkt->tuple.sport = ks_load16(udp);
+	pkt->tuple.dport = ks_load16(udp + 2);
+	if (pkt->tuple.dport == 0)
+		return KS_REASON_UDP_PORT;
+	pkt->payload_off = pkt->l4_off + UDP_HEADER_LEN;
+	pkt->payload_len = l4_len - UDP_HEADER_LEN;
+	return 0;
+}
+
+static inline bool is_dns(const __u8 *data, __u32 dport)
+{
+	return dport == DNS_PORT && !(data[DNS_FLAGS_OFF] & DNS_QR_OPCODE) &&
+	       ks_load16(data + DNS_QDCOUNT_OFF) == ks_be16(1);
+}
+
+/* Version 0 is a server's word, not the beginning of anything. */
+static inline bool is_quic(const __u8 *data, __u32 dport)
+{
+	return dport == QUIC_PORT && (data[0] & QUIC_LONG_FIXED) == QUIC_LONG_FIXED &&
+	       /* It stands at an odd octet. */
+	       (data[QUIC_VERSION_OFF] | data[QUIC_VERSION_OFF + 1] | data[QUIC_VERSION_OFF + 2] |
+		data[QUIC_VERSION_OFF + 3]);
+}
+
+static inline bool is_wireguard(const __u8 *data, __u32 len)
+{
+	switch (ks_be32(ks_load32(data))) {
+	case WIREGUARD_INITIATION:
+		return len == WIREGUARD_INITIATION_LEN;
+	case WIREGUARD_RESPONSE:
+		return len == WIREGUARD_RESPONSE_LEN;
+	case WIREGUARD_DATA:
+		return len >= WIREGUARD_DATA_LEN && len % WIREGUARD_DATA_STEP == 0;
+	default:
+		return false;
+	}
+}
+
+static inline bool is_stun(const __u8 *data, __u32 len)
+{
+	__u32 said = ks_be16(ks_load16(data + STUN_LENGTH_OFF));
+
+	return !(data[0] & STUN_TYPE_TOP) && !(said & STUN_LENGTH_REST) && said + STUN_HEADER_LEN == len &&
+	       ks_be32(ks_load32(data + STUN_COOKIE_OFF)) == STUN_COOKIE;
+}
+
+/* A method is of capitals (RFC 3261 25.1). */
+static inline bool is_sip(const __u8 *data, __u32 dport)
+{
+	return dport == SIP_PORT && data[0] >= 'A' && data[0] <= 'Z' && data[1] >= 'A' && data[1] <= 'Z';
+}
+
+static inline __u32 class_of(const __u8 *data, __u32 len, __u32 dport)
+{
+	if (is_dns(data, dport))
+		return KS_UDP_DNS;
+	if (is_quic(data, dport))
+		return KS_UDP_QUIC;
+	if (is_sip(data, dport))
+		return KS_UDP_SIP;
+	if (is_stun(data, len))
+		return KS_UDP_STUN;
+	return is_wireguard(data, len) ? KS_UDP_WIREGUARD : KS_UDP_PLAIN;
+}
+
+void ks_udp_open(struct ks_env *env, struct ks_inspection *in)
+{
+	const struct ks_packet *pkt = &in->pkt;
+	__u8 data[CLASS_OCTETS] __attribute__((aligned(8)));
+
+	if (pkt->payload_len < CLASS_OCTETS || !env_packet_read(env, pkt->payload_off, data, sizeof(data)))
+		return;
+	in->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport));
+	if (in->flow.after.class == KS_UDP_DNS)
+		in->flow.after.dns.queries = 1;
+}
+
+void ks_udp_update(struct ks_inspection *in)
+{
+	struct ks_flow *flow = &in->flow.after;
+
+	if (flow->class != KS_UDP_DNS)
+		return;
+	if (in->dir == KS_ORIGINAL)
+		flow->dns.queries++;
+	else if (flow->dns.answers < flow->dns.queries)
+		flow->dns.answers++;
+}
+
+bool ks_udp_is_answered(const struct ks_flow *flow)
+{
+	if (flow->class == KS_UDP_DNS)
+		return flow->dns.answers >= flow->dns.queries;
+	return flow->state == KS_STATE_UDP_STREAM;
+}

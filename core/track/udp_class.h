@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * UDP (RFC 768), UDP-Lite (RFC 3828), and what UDP carries. A flow's class is
+ * told by the port or by the first octets of the packet that opens it, and only
+ * chooses timeouts: enum ks_udp_class in core/table/flow.h, ks_config.class_timeout.
+ *
+ * - DNS: port 53 and a query. N queries take N answers; when none is open the
+ *   flow lives for a few seconds more, since queries are repeated.
+ * - QUIC: port 443 and a long header (RFC 8999 5.1, RFC 9000 17.2).
+ * - WireGuard: a message with its exact length, on any port.
+ * - STUN: the magic cookie (RFC 8489 5), on any port.
+ * - SIP: port 5060 and a method.
+ */
+#ifndef KS_CORE_TRACK_UDP_CLASS_H
+#define KS_CORE_TRACK_UDP_CLASS_H
+
+#include "core/inspect.h"
+#include "core/header/packet.h"
+#include "core/types.h"
+
+struct ks_env;
+
+/* Fills in ports and payload of a datagram of `l4_len` octets. Each returns 0 or a reason. */
+__u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+__u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
+
+/* Sets the class of in->flow.after from the datagram that opens it. */
+void ks_udp_open(struct ks_env *env, struct ks_inspection *in);
+
+/* Counts a datagram of a flow whose class wants it. */
+void ks_udp_update(struct ks_inspection *in);
+
+/* Whether a flow has the answers that it waits for. */
+bool ks_udp_is_answered(const struct ks_flow *flow);
+
+#endif

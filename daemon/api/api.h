@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control API: HTTP and JSON on the instance's unix socket, which only
+ * root may open. docs/api.md is its reference. libmicrohttpd is driven by the
+ * daemon's poll loop and has no thread, so a handler may touch everything.
+ */
+#ifndef KS_DAEMON_API_API_H
+#define KS_DAEMON_API_API_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+#include "daemon/daemon.h"
+#include "daemon/api/filter.h"
+
+struct ks_api;
+
+/* Opens the socket and listens. */
+int ks_api_create(struct ks_daemon *daemon, struct ks_api **api);
+void ks_api_destroy(struct ks_api *api);
+
+/* Poll the descriptor for reading, at most so many ms (-1: no bound); then let it work. */
+int ks_api_fd(const struct ks_api *api);
+int ks_api_timeout(struct ks_api *api);
+void ks_api_work(struct ks_api *api);
+
+#define KS_REQUEST_BODY_MAX 65536
+
+/* A request whose body has arrived. */
+struct ks_request {
+	struct ks_daemon *daemon;
+	struct MHD_Connection *connection;
+	char body[KS_REQUEST_BODY_MAX + 1];
+	size_t body_size;
+};
+
+typedef enum MHD_Result ks_handler_fn(struct ks_request *request);
+
+/* Handlers of the routes in api.c. */
+ks_handler_fn ks_api_status, ks_api_states, ks_api_states_kill, ks_api_log, ks_api_counters, ks_api_reload,
+	ks_api_explain, ks_api_stop;
+
+/* Answers with a JSON value, whose reference it takes; NULL: out of memory. */
+enum MHD_Result ks_api_answer(struct ks_request *request, unsigned status, json_t *value);
+
+/* Answers {"error": "..."}. */
+__attribute__((format(printf, 3, 4))) enum MHD_Result ks_api_refuse(struct ks_request *request, unsigned status,
+								    const char *format, ...);
+
+/* Answers with a stream from a callback; `destroy` gets `state` at the end, also when this fails. */
+enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_ContentReaderCallback reader,
+			      void *state, MHD_ContentReaderFreeCallback destroy);
+
+/* The body as a JSON object, an empty one for no body; NULL after answering what is wrong, with *result set. */
+json_t *ks_api_body(struct ks_request *request, enum MHD_Result *result);
+
+/*
+ * Reads the query's parameters: those named in `others` (a NULL-terminated
+ * list, may be NULL) are left to the handler, all else must be conditions of a
+ * filter. Returns true; or false after answering what is wrong, with *result set.
+ */
+bool ks_api_filter(struct ks_request *request, unsigned kind, const char *const *others, struct ks_filter *filter,
+		   enum MHD_Result *result);
+
+/* A parameter of the query, NULL if it is not there. */
+const char *ks_api_parameter(struct ks_request *request, const char *name);
+
+#endif

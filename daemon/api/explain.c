@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * POST /v1/explain: a packet in words, judged by the native home with the
+ * policy in force, the routes as they are, and the one flow of the kernel's
+ * table that it belongs to, or the question to a group that it answers.
+ * TCP numbers that the words leave open continue that flow.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/api/api.h"
+#include "core/group.h"
+#include "scenario/craft.h"
+#include "explain/explain.h"
+#include "policy/arena.h"
+#include "policy/scenario/scenario.h"
+#include "daemon/world.h"
+
+struct explainer {
+	struct ks_daemon *daemon;
+	struct ks_config config; /* the policy's, for a small table: it will hold one flow */
+	struct ks_arena *arena;
+	struct ks_crafter *crafter;
+	struct ks_engine *engine;
+	struct ks_world world; /* of the engine */
+	struct ks_step step;
+	struct ks_diags diags;
+};
+
+static void explainer_fini(struct explainer *explainer)
+{
+	ks_engine_destroy(explainer->engine);
+	ks_crafter_destroy(explainer->crafter);
+	ks_diags_fini(&explainer->diags);
+	ks_arena_destroy(explainer->arena);
+}
+
+static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
+{
+	struct ks_policy *policy = daemon->policy;
+	const struct ks_tables tables = { .config = &explainer->config,
+					  .rules = policy->rules,
+					  .sets = policy->sets,
+					  .ranges = policy->ranges,
+					  .targets = policy->targets };
+	int err;
+
+	memset(explainer, 0, sizeof(*explainer));
+	explainer->config = policy->config;
+	explainer->config.limit_states = KS_LIMIT_STATES_MIN;
+	explainer->daemon = daemon;
+	explainer->arena = ks_arena_create();
+	if (!explainer->arena)
+		return -ENOMEM;
+	err = ks_crafter_create(&explainer->crafter);
+	if (!err)
+		err = ks_engine_create(&tables, &explainer->engine);
+	if (err)
+		return err;
+	ks_world_init(&explainer->world, daemon);
+	ks_engine_set_world(explainer->engine, &explainer->world);
+	ks_engine_set_time(explainer->engine, ks_kernel_now(daemon->kernel));
+	return 0;
+}
+
+/* Copies a question of this asker to a group, if the packet may answer it, from the kernel into the engine. */
+static int take_question(struct explainer *explainer, const struct ks_inspection *in, const struct ks_addr *asker)
+{
+	__u32 asker_zone = in->to < KS_ZONE_MAX ? in->to : KS_ZONE_SELF;
+	struct ks_flow_key key;
+	struct ks_flow question;
+	int err;
+
+	ks_group_key(&in->pkt, asker, in->pkt.tuple.dport, ks_group_link(in->from, asker_zone), &key);
+	if (!ks_kernel_entry(explainer->daemon->kernel, &key, &question))
+		return 0;
+	err = ks_engine_add_flow(explainer->engine, &key, &question);
+	return err == -EEXIST ? 0 : err;
+}
+
+/* Copies the packet's flow from the kernel into the engine, with its translation, and lets the packet continue it. */
+static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
+{
+	const struct ks_addr nameless = { 0 };
+	struct ks_transplant live;
+	struct ks_inspection in;
+	int err;
+
+	ks_engine_inspect(explainer->engine, frame, true, &in);
+	if (!ks_kernel_transplant(explainer->daemon->kernel, &in.flow.key, &live))
+		return take_question(explainer, &in, &in.pkt.tuple.dst) ?: take_question(explainer, &in, &nameless);
+	err = ks_engine_transplant(explainer->engine, &live);
+	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
+}
+
+/* Where the routes lead, if that is all that decides it; else the inspection asks, as at ingress. */
+static __u8 zone_by_route(const struct explainer *explainer, const struct ks_packet_spec *spec)
+{
+	const struct ks_world *world = &explainer->world;
+	const struct ks_tuple tuple = { .src = spec->src,
+					.dst = spec->dst,
+					.sport = ks_be16(spec->sport),
+					.dport = ks_be16(spec->dport),
+					.proto = spec->proto,
+					.family = spec->family };
+	__u32 zone = world->zone_to(&tuple, spec->from, world->arg);
+
+	if (zone >= KS_ZONE_MAX || world->other_zones(&tuple, spec->from, world->arg))
+		return KS_ZONE_UNKNOWN;
+	return (__u8)zone;
+}
+
+/* Zones that the words leave open. A source comes from where the route to it leads. */
+static void complete_zones(struct explainer *explainer)
+{
+	struct ks_packet_spec *spec = &explainer->step.packet;
+
+	if (spec->kind != KS_SPEC_IP)
+		return;
+	if (spec->from == KS_ZONE_UNKNOWN)
+		spec->from = ks_world_zone_of(explainer->daemon, &spec->src, spec->family);
+	if (spec->to == KS_ZONE_UNKNOWN)
+		spec->to = spec->from == KS_ZONE_SELF ? ks_world_zone_of(explainer->daemon, &spec->dst, spec->family)
+						      : zone_by_route(explainer, spec);
+}
+
+static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)
+{
+	const struct ks_diag *diag = diags->count ? &diags->list[0] : NULL;
+
+	if (!diag)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: it cannot be understood");
+	return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet:%u: %s\n%s", diag->place.column, diag->message,
+			     diag->excerpt ? diag->excerpt : "");
+}
+
+static enum MHD_Result explain(struct ks_request *request, struct explainer *explainer, const char *words)
+{
+	struct ks_frame frame;
+	int err = ks_step_parse_text(explainer->daemon->policy, words, explainer->arena, &explainer->step,
+				     &explainer->diags);
+
+	if (err)
+		return refuse_words(request, &explainer->diags);
+	complete_zones(explainer);
+	err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
+	if (!err)
+		err = take_flow(explainer, &frame);
+	if (!err) {
+		ks_crafter_reset(explainer->crafter);
+		err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
+	}
+	if (err == -EINVAL)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST,
+				     "packet: it quotes the packet before, and there is none: describe what it quotes");
+	if (err == -EMSGSIZE)
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: its parts do not fit a datagram");
+	if (err)
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "packet: %s", strerror(-err));
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     ks_explain_json(explainer->daemon->policy, explainer->engine, &frame));
+}
+
+enum MHD_Result ks_api_explain(struct ks_request *request)
+{
+	struct explainer explainer;
+	enum MHD_Result result;
+	json_t *body = ks_api_body(request, &result);
+	const char *words = json_string_value(json_object_get(body, "packet"));
+
+	if (!body)
+		return result;
+	if (!words)
+		result = ks_api_refuse(
+			request, MHD_HTTP_BAD_REQUEST,
+			"packet: give a packet in words, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn\"");
+	else if (explainer_init(&explainer, request->daemon))
+		result = ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+	else
+		result = explain(request, &explainer, words);
+	if (body && words)
+		explainer_fini(&explainer);
+	json_decref(body);
+	return result;
+}

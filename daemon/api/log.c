@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * GET /v1/log: events as they happen. The connection sleeps while there are
+ * none (MHD_suspend_connection), and an empty line every few seconds finds out
+ * whether the client is still there.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/api/api.h"
+#include "daemon/events.h"
+
+struct stream {
+	struct MHD_Connection *connection;
+	struct ks_follower *follower;
+};
+
+static void wake_connection(void *arg)
+{
+	struct stream *stream = arg;
+
+	MHD_resume_connection(stream->connection);
+}
+
+static ssize_t stream_read(void *state, uint64_t position, char *buf, size_t max)
+{
+	struct stream *stream = state;
+	ssize_t n = ks_follower_read(stream->follower, buf, max);
+
+	if (n < 0)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (!n)
+		MHD_suspend_connection(stream->connection);
+	return n;
+}
+
+static void stream_destroy(void *state)
+{
+	struct stream *stream = state;
+
+	ks_follower_destroy(stream->follower);
+	free(stream);
+}
+
+enum MHD_Result ks_api_log(struct ks_request *request)
+{
+	struct stream *stream;
+	struct ks_filter filter;
+	enum MHD_Result result;
+
+	if (!ks_api_filter(request, KS_FILTER_EVENTS, NULL, &filter, &result))
+		return result;
+	stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return MHD_NO;
+	stream->connection = request->connection;
+	stream->follower = ks_events_follow(request->daemon->events, &filter, wake_connection, stream);
+	if (!stream->follower) {
+		free(stream);
+		return MHD_NO;
+	}
+	return ks_api_stream(request, "application/x-ndjson", stream_read, stream, stream_destroy);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* GET /v1/status and GET /v1/counters. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/api/api.h"
+#include "daemon/coverage.h"
+#include "daemon/events.h"
+#include "text/names.h"
+#include "daemon/api/forms.h"
+
+/* Who carries a port's frames. */
+static const char *carrier_name(const struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
+{
+	long at = ks_links_find(&interfaces->links, guarded->bearer);
+
+	return guarded->role == KS_ROLE_PORT && at >= 0 ? interfaces->links.list[at].name : NULL;
+}
+
+static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_guarded *guarded)
+{
+	bool has_programs = ks_role_has_programs(guarded->role);
+	const char *carrier = carrier_name(&daemon->interfaces, guarded);
+	struct ks_hook_state hooks = { 0 };
+	char name[KS_NAME_TEXT], above[KS_NAME_TEXT];
+
+	if (has_programs)
+		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name",
+			 ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind", guarded->kind,
+			 "zone", ks_policy_zone_name(daemon->policy, guarded->port.zone), "role",
+			 ks_role_name(guarded->role), "carrier", carrier ? ks_name_text(carrier, above) : NULL, "up",
+			 guarded->up, "ingress", hooks.present[0], "egress", hooks.present[1], "hooks",
+			 !has_programs ? NULL
+			 : hooks.tcx   ? "tcx"
+				       : "clsact",
+			 "first", has_programs && hooks.first[0] && hooks.first[1], "error",
+			 guarded->error ? strerror(-guarded->error) : NULL);
+}
+
+static json_t *interfaces_json(const struct ks_daemon *daemon)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < daemon->interfaces.count; i++) {
+		const struct ks_guarded *guarded = &daemon->interfaces.list[i];
+
+		if (guarded->role != KS_ROLE_IGNORED || strcmp(guarded->name, "lo"))
+			json_array_append_new(list, interface_json(daemon, guarded));
+	}
+	return list;
+}
+
+/* What would leave alone the interfaces in no zone. */
+static json_t *ignore_json(const struct ks_daemon *daemon)
+{
+	char *line = ks_coverage_ignore_line(&daemon->interfaces);
+	json_t *value = line && *line ? json_string(line) : json_null();
+
+	free(line);
+	return value;
+}
+
+static json_t *routes_json(const struct ks_daemon *daemon)
+{
+	char why[256];
+
+	ks_routes_why(&daemon->interfaces.routes, why, sizeof(why));
+	return json_pack("{s:b, s:s}", "differ", *why != '\0', "why", why);
+}
+
+/* How many entries of a kind there are, and may be. */
+static json_t *fill_json(__u32 count, __u32 limit)
+{
+	return json_pack("{s:I, s:I}", "count", (json_int_t)count, "limit", (json_int_t)limit);
+}
+
+/* What is in the table besides flows. Aliases have no limit of their own. */
+static json_t *records_json(const struct ks_table_counts *counts, const struct ks_config *config)
+{
+	static const struct {
+		const char *name;
+		enum ks_kind kind;
+	} kinds[] = {
+		{ "mappings", KS_KIND_MAPPING_OUT },	{ "permits", KS_KIND_PERMIT },
+		{ "expectations", KS_KIND_EXPECT },	{ "fragments", KS_KIND_FRAGMENT },
+		{ "helpers", KS_KIND_HELPER_ORIGINAL }, { "questions", KS_KIND_QUESTION },
+	};
+	json_t *records = json_pack("{s:I}", "aliases", (json_int_t)counts->records[KS_KIND_FLOW]);
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++)
+		json_object_set_new(records, kinds[i].name,
+				    fill_json(counts->records[kinds[i].kind], config->limit_kind[kinds[i].kind]));
+	return records;
+}
+
+static json_t *table_json(const struct ks_daemon *daemon)
+{
+	const struct ks_table_counts *counts = ks_kernel_counts(daemon->kernel);
+	const struct ks_config *config = ks_kernel_config(daemon->kernel);
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "flows", (json_int_t)counts->flows,
+			 "limit", (json_int_t)config->limit_states, "half_open", (json_int_t)counts->half_open,
+			 "half_open_limit", (json_int_t)config->limit_half_open, "capacity",
+			 (json_int_t)ks_kernel_capacity(daemon->kernel), "created", (json_int_t)counts->created,
+			 "expired", (json_int_t)counts->expired, "recycled", (json_int_t)counts->recycled, "killed",
+			 (json_int_t)counts->killed, "records", records_json(counts, config));
+}
+
+/* What changed in a second, between the two latest samples. */
+static json_t *rates_json(const struct ks_daemon *daemon)
+{
+	const struct ks_sample *a = &daemon->samples[0], *b = &daemon->samples[1];
+	double seconds = (double)(b->time - a->time) / (double)KS_NSEC_PER_SEC;
+
+	if (!a->time || seconds <= 0)
+		return json_null();
+	return json_pack("{s:f, s:f, s:f, s:f, s:f}", "passed_packets",
+			 (double)(b->passed.packets - a->passed.packets) / seconds, "passed_bytes",
+			 (double)(b->passed.bytes - a->passed.bytes) / seconds, "dropped_packets",
+			 (double)(b->dropped.packets - a->dropped.packets) / seconds, "dropped_bytes",
+			 (double)(b->dropped.bytes - a->dropped.bytes) / seconds, "new_flows",
+			 (double)(b->created - a->created) / seconds);
+}
+
+enum MHD_Result ks_api_status(struct ks_request *request)
+{
+	const struct ks_daemon *daemon = request->daemon;
+	const struct ks_config *config = ks_kernel_config(daemon->kernel);
+
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
+				       "s:o, s:b, s:o, s:o, s:o, s:i, s:I}",
+				       "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name,
+				       "policy", daemon->policy_path, "since", (json_int_t)daemon->record.since,
+				       "started", (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded,
+				       "now", (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
+				       (int)daemon->reloads, "took_over", daemon->took_over, "rules",
+				       (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count,
+				       "interfaces", interfaces_json(daemon), "ignore_line", ignore_json(daemon),
+				       "routes", routes_json(daemon), "backstop", ks_kernel_backstop(daemon->kernel),
+				       "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy), "table",
+				       table_json(daemon), "rates", rates_json(daemon), "followers",
+				       (int)ks_events_followers(daemon->events), "events_lost",
+				       (json_int_t)ks_kernel_events_lost(daemon->kernel)));
+}
+
+static json_t *reasons_json(const struct ks_kernel *kernel)
+{
+	struct ks_count counts[KS_REASON_MAX];
+	json_t *list;
+
+	if (ks_kernel_reasons(kernel, counts))
+		return NULL;
+	list = json_array();
+	for (unsigned i = 0; i < KS_REASON_MAX; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:b, s:I, s:I}", "reason", ks_reason_name(i), "text",
+						ks_reason_text(i), "passes", ks_reason_is_pass(i), "packets",
+						(json_int_t)counts[i].packets, "bytes", (json_int_t)counts[i].bytes));
+	return list;
+}
+
+/* A rule's counters in the kernel have the flows that ended; those that live are added here. */
+static int add_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct ks_rule_count *live = arg;
+
+	live[flow->rule].matches++; /* here: live flows */
+	live[flow->rule].packets += ks_flow_packets(flow, 0) + ks_flow_packets(flow, 1);
+	live[flow->rule].bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
+	return 0;
+}
+
+static json_t *rule_json(const struct ks_kernel *kernel, const struct ks_rule_info *info,
+			 const struct ks_rule_count *live)
+{
+	struct ks_rule_count count = { 0 };
+
+	ks_kernel_rule_count(kernel, info->id, &count);
+	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*, s:I, s:I, s:I, s:I}", "id", (int)info->id, "file",
+			 info->place.file, "line", (int)info->place.line, "text", info->text, "action",
+			 ks_rule_verb(info), "label", info->label, "matches", (json_int_t)count.matches, "flows",
+			 (json_int_t)live->matches, "packets", (json_int_t)(count.packets + live->packets), "bytes",
+			 (json_int_t)(count.bytes + live->bytes));
+}
+
+static json_t *rules_json(const struct ks_daemon *daemon)
+{
+	struct ks_rule_count *live = calloc(KS_RULE_ID_MAX, sizeof(*live));
+	json_t *list;
+
+	if (!live)
+		return NULL;
+	ks_kernel_each_flow(daemon->kernel, add_flow, live);
+	list = json_array();
+	for (size_t i = 0; i < daemon->policy->info_count; i++) {
+		const struct ks_rule_info *info = &daemon->policy->infos[i];
+
+		json_array_append_new(list, rule_json(daemon->kernel, info, &live[info->id]));
+	}
+	free(live);
+	return list;
+}
+
+enum MHD_Result ks_api_counters(struct ks_request *request)
+{
+	json_t *reasons = reasons_json(request->daemon->kernel);
+	json_t *rules = rules_json(request->daemon);
+
+	if (!reasons || !rules) {
+		json_decref(reasons);
+		json_decref(rules);
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot read the counters");
+	}
+	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:o, s:o}", "reasons", reasons, "rules", rules));
+}

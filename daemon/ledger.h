@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What outlives the daemon besides the kernel's maps: the ids of rules and
+ * zones with their texts and names, so that a reload and a successor give the
+ * same rule the same id, and what must be cleaned up at the end. Kept as JSON
+ * in the instance's directory, replaced atomically before the kernel is
+ * switched to a new policy.
+ */
+#ifndef KS_DAEMON_LEDGER_H
+#define KS_DAEMON_LEDGER_H
+
+#include <stddef.h>
+
+#include "policy/policy.h"
+
+/* Rules that are gone keep their ids for the flows that still name them; the oldest of more than these are forgotten. */
+#define KS_RECORD_GONE_MAX 4096
+
+struct ks_record_rule {
+	__u32 id;
+	char *text;
+};
+
+struct ks_record {
+	long long since; /* seconds of the epoch: when this table first guarded an interface; 0: not yet */
+	unsigned long long cookie; /* of the network namespace it belongs to */
+	struct ks_record_rule *rules; /* those of the policy first, then those gone, the latest first */
+	size_t rule_count;
+	char *zones[KS_ZONE_MAX]; /* name by id, NULL: unused */
+	unsigned *qdiscs; /* interfaces that got their clsact qdisc from us */
+	unsigned qdisc_count;
+};
+
+/* Reads a record; -ENOENT without one, -EINVAL for one that is damaged. *record is valid with 0 only. */
+int ks_record_read(const char *path, struct ks_record *record);
+
+/* Writes it beside and renames it over the old one. */
+int ks_record_write(const struct ks_record *record, const char *path);
+
+void ks_record_fini(struct ks_record *record);
+
+/*
+ * Gives the policy's rules and zones the ids they had in `old`, and makes in
+ * `new` the record that goes with it. Run the policy's tests before: their
+ * zone ids are not changed.
+ */
+int ks_record_adopt(const struct ks_record *old, struct ks_policy *policy, struct ks_record *new);
+
+/* Notes that an interface's qdisc is ours, or no more. */
+int ks_record_add_qdisc(struct ks_record *record, unsigned ifindex);
+void ks_record_drop_qdisc(struct ks_record *record, unsigned ifindex);
+bool ks_record_has_qdisc(const struct ks_record *record, unsigned ifindex);
+
+#endif

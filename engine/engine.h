@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The native home of the inspector: a state table in memory, counters, and a
+ * clock that the caller turns. One engine is used by one thread at a time.
+ * Replay, policy tests, explain, fuzzers and benchmarks are built on it.
+ */
+#ifndef KS_ENGINE_ENGINE_H
+#define KS_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/env.h"
+#include "core/inspect.h"
+
+struct ks_engine;
+
+/* The tables to decide by; the pointers must outlive the engine or the next ks_engine_set_tables(). */
+struct ks_tables {
+	const struct ks_config *config;
+	const struct ks_rule *rules;
+	const struct ks_set *sets;
+	const struct ks_range *ranges;
+	const struct ks_target *targets;
+};
+
+/* A frame as it is offered: `data` has `captured` octets, the wire had `length`. */
+struct ks_frame {
+	const __u8 *data;
+	__u32 captured;
+	__u32 length;
+	__u8 link; /* enum ks_link */
+	__u8 from; /* zone ids */
+	__u8 to;
+};
+
+/*
+ * What an engine asks instead of the policy's networks and addresses, where its caller knows a kernel that routes: each
+ * is the function of core/env.h with that name. `from` is the zone that the frame comes from.
+ */
+struct ks_world {
+	__u32 (*zone_to)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	__u64 (*other_zones)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	__u32 (*broadcast)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	bool (*source_is_at_home)(const struct ks_tuple *tuple, __u32 from, __u32 to, bool by_route, void *arg);
+	bool (*source_is_near)(const struct ks_tuple *tuple, __u32 from, void *arg);
+	bool (*zones_are_one)(__u32 a, __u32 b, void *arg);
+	bool (*send_back)(__u32 zone, void *arg);
+	bool (*address_of)(__u32 zone, __u8 family, struct ks_addr *addr, void *arg);
+	/* Says why that source is or is not at home, for people: "the route back to it leads to zone lan". */
+	void (*tell_home)(const struct ks_tuple *tuple, __u32 from, char *buf, size_t size, void *arg);
+	void *arg;
+};
+
+typedef void ks_event_fn(const struct ks_event *event, void *arg);
+
+/* Makes an engine with an empty table for config->limit_states flows. Returns 0, -ENOMEM or -EINVAL. */
+int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine);
+void ks_engine_destroy(struct ks_engine *engine);
+
+/* Changes the policy and keeps flows and counters (a reload). */
+void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables);
+
+/* Gives the engine a world, which must outlive it, or none (NULL). */
+void ks_engine_set_world(struct ks_engine *engine, const struct ks_world *world);
+const struct ks_world *ks_engine_world(const struct ks_engine *engine);
+
+/* The clock, in ns from any start. It never goes back: an earlier time is taken as the present one. */
+void ks_engine_set_time(struct ks_engine *engine, __u64 now);
+__u64 ks_engine_time(const struct ks_engine *engine);
+
+/* Starts the sequence of random numbers (for ports) anew, so that two homes can be compared. */
+void ks_engine_set_random(struct ks_engine *engine, __u64 seed);
+
+/* The secret of the table's hash, for the same end; of an empty table. */
+void ks_engine_set_key(struct ks_engine *engine, const __u64 key[2]);
+
+/* Called for every event of the core; NULL for none. */
+void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
+
+/*
+ * Decides a frame; the whole inspection is left in *in for the caller to read.
+ * With dry, nothing changes. Returns the action.
+ */
+__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in);
+
+/*
+ * Fragments may be held (KS_HOLD) until the first one of their datagram is judged. This inspects the next one that may
+ * go on now: to be called after every inspection that is not dry, until it returns NULL; else returns the fragment's
+ * frame, good until the next call.
+ */
+const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *in);
+
+/* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
+const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
+
+/* The engine as the core sees it, for ks_rule_compare() and others that take a home. */
+struct ks_env *ks_engine_env(struct ks_engine *engine);
+
+#define KS_BURST_MAX 32 /* more in one burst only drives the first ones out of the cache */
+
+/*
+ * The same for a burst of frames, in their order: the memory of their flows is
+ * fetched while they are parsed, which a table larger than the cache needs.
+ * `in` has room for `count` inspections.
+ */
+void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
+			     struct ks_inspection *in);
+
+/* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
+int ks_engine_each_flow(struct ks_engine *engine,
+			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
+
+/* The same for every live entry of the table: aliases, mappings and the like too. */
+int ks_engine_each_entry(struct ks_engine *engine,
+			 int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
+
+#define KS_ENGINE_LISTEN_MAX 8
+
+/* A process of the box takes a port of a protocol: translations must not use it. Returns 0 or -ENOSPC. */
+int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port);
+
+/* Puts a flow in the table as it is (a snapshot for explain). Returns 0, -EEXIST or -ENOSPC. */
+int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow);
+
+/* Frees dead flows; returns how many. */
+unsigned ks_engine_sweep(struct ks_engine *engine);
+
+const struct ks_count *ks_engine_reasons(const struct ks_engine *engine); /* [KS_REASON_MAX] */
+const struct ks_rule_count *ks_engine_rule_count(const struct ks_engine *engine, __u32 rule);
+const struct ks_table_counts *ks_engine_counts(const struct ks_engine *engine);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See table_copy.h. */
+#include "engine/table_copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/helper/expect.h"
+#include "core/fragment/fragment.h"
+#include "core/table/hash.h"
+#include "core/helper/helper.h"
+#include "core/table/internal.h"
+
+#define READ_TRIES 16 /* a writer holds a slot for well under a microsecond */
+#define CLAIM_TRIES 1000
+#define INSERT_TRIES 8
+#define SLOT_VERSIONS 2 /* a claim and its release */
+#define BUCKET_LOW 3 /* as in core/table/insert.c: a bucket with so few entries takes another one */
+#define PLACES_MAX KS_HELPER_EXPECTED
+
+int ks_table_copy_init(struct ks_table_copy *copy)
+{
+	copy->copied = calloc((size_t)copy->from_buckets * KS_BUCKET_SLOTS, sizeof(*copy->copied));
+	return copy->copied ? 0 : -ENOMEM;
+}
+
+void ks_table_copy_fini(struct ks_table_copy *copy)
+{
+	free(copy->copied);
+	copy->copied = NULL;
+}
+
+/* Copies a slot as it is at one moment. Returns false if it is free, or somebody keeps writing. */
+static bool slot_get(const struct ks_slot *slot, struct ks_slot *copy)
+{
+	for (int i = 0; i < READ_TRIES; i++) {
+		__u32 version = ks_load_acquire(&slot->flow.version);
+
+		if (version & 1)
+			continue;
+		*copy = *slot;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (ks_load_acquire(&slot->flow.version) == version)
+			return copy->flow.state != KS_STATE_NONE;
+	}
+	return false;
+}
+
+/* The fields of an entry that are places. Returns how many. */
+static unsigned places_in(struct ks_slot *slot, __u32 *fields[PLACES_MAX])
+{
+	unsigned count = 0;
+
+	switch (slot->key.kind) {
+	case KS_KIND_FLOW:
+		fields[count++] = &slot->flow.alias[0];
+		fields[count++] = &slot->flow.alias[1];
+		break;
+	case KS_KIND_EXPECT:
+		fields[count++] = &((struct ks_expectation *)&slot->flow)->place;
+		break;
+	case KS_KIND_FRAGMENT:
+		fields[count++] = &((struct ks_datagram *)&slot->flow)->flow;
+		break;
+	case KS_KIND_HELPER_ORIGINAL:
+	case KS_KIND_HELPER_REPLY:
+		while (count < KS_HELPER_EXPECTED) {
+			fields[count] = &((struct ks_helper_memory *)&slot->flow)->places[count];
+			count++;
+		}
+	}
+	return count;
+}
+
+static __u32 new_place(const struct ks_table_copy *copy, __u32 old)
+{
+	return old && old <= copy->from_buckets * KS_BUCKET_SLOTS ? copy->copied[old - 1].place : 0;
+}
+
+static void translate_places(const struct ks_table_copy *copy, struct ks_slot *slot)
+{
+	__u32 *fields[PLACES_MAX];
+	unsigned count = places_in(slot, fields);
+
+	for (unsigned i = 0; i < count; i++)
+		*fields[i] = new_place(copy, *fields[i]);
+}
+
+static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 place)
+{
+	struct ks_flow_ref ref = ks_place_ref(place);
+
+	return &copy->to[ref.bucket].slot[ref.slot];
+}
+
+/* The slot is claimed: fills it and gives it back. */
+static void slot_store(struct ks_slot *to, const struct ks_slot *entry, __u32 version)
+{
+	to->key = entry->key;
+	to->flow = entry->flow;
+	to->flow.version = version + 1;
+	slot_release(to);
+}
+
+/* The state that is counted among the half-open ones; NONE of what is no flow. */
+static __u32 flow_state(const struct ks_slot *slot)
+{
+	return entry_is_flow(&slot->key, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
+}
+
+/* Writes a copy anew that has `version`. Returns false if somebody else has written to it. */
+static bool slot_update(struct ks_table_counts *counts, struct ks_slot *to, const struct ks_slot *entry, __u32 version)
+{
+	if (!slot_claim(to, version))
+		return false;
+	ks_fetch_add(entry_counter(counts, &to->key, to->flow.state), -1);
+	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
+	half_open_account(counts, flow_state(to), flow_state(entry));
+	slot_store(to, entry, version);
+	return true;
+}
+
+/* Fills a slot that was free a moment ago, and sets *version. Returns false if it is not free any more. */
+static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, unsigned i, const struct ks_slot *entry,
+		      __u16 tag, __u32 *version)
+{
+	struct ks_slot *slot = &bucket->slot[i];
+
+	*version = ks_load_acquire(&slot->flow.version);
+	if (*version & 1 || !slot_claim(slot, *version))
+		return false;
+	if (slot->flow.state != KS_STATE_NONE) {
+		slot_release(slot);
+		return false;
+	}
+	bucket->tag[i] = tag;
+	slot_store(slot, entry, *version);
+	*version += SLOT_VERSIONS;
+	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
+	half_open_account(counts, KS_STATE_NONE, flow_state(entry));
+	return true;
+}
+
+/* Of a bucket: how many slots are in use, the first free one for this hash, and whether the key is there. */
+static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks_flow_key *key, int *free, bool *there)
+{
+	unsigned used = 0;
+
+	*free = -1;
+	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
+		__u32 i = ks_table_slot(hash, n);
+
+		if (!bucket->tag[i] && *free < 0)
+			*free = (int)i;
+		used += bucket->tag[i] != 0;
+		*there |= bucket->tag[i] == ks_table_tag(hash) && !memcmp(&bucket->slot[i].key, key, sizeof(*key));
+	}
+	return used;
+}
+
+/* The primary bucket is claimed: nobody else can insert this key, but others may take the slot. Sets copied->place. */
+static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *entry, __u64 hash,
+			   struct ks_copied *copied)
+{
+	struct places p = places_of(hash, &copy->to_shape);
+
+	for (unsigned i = 0; i < INSERT_TRIES; i++) {
+		struct ks_flow_ref ref;
+		bool there = false;
+		unsigned used[2], n;
+		int free[2];
+
+		for (n = 0; n < 2; n++)
+			used[n] = look(&copy->to[p.bucket[n]], hash, &entry->key, &free[n], &there);
+		if (there) /* a packet has opened it anew */
+			return;
+		n = free[0] < 0 || (free[1] >= 0 && used[0] > BUCKET_LOW && used[0] > used[1]);
+		if (free[n] < 0)
+			break;
+		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
+		if (slot_fill(copy->counts, &copy->to[ref.bucket], ref.slot, entry, p.tag, &copied->to_version)) {
+			copied->place = ks_place_of(&ref);
+			return;
+		}
+	}
+	copy->lost++;
+}
+
+static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, struct ks_copied *copied)
+{
+	__u64 hash = ks_flow_key_hash(&entry->key, copy->to_shape.key);
+	struct ks_bucket *primary = &copy->to[ks_table_place(&copy->to_shape, hash, 0)];
+
+	copied->place = 0;
+	for (int i = 0; ks_cmpxchg(&primary->claim, 0, 1); i++) {
+		if (i == CLAIM_TRIES) {
+			copy->lost++;
+			return;
+		}
+	}
+	insert_claimed(copy, entry, hash, copied);
+	ks_cmpxchg(&primary->claim, 1, 0);
+}
+
+/* The copy that an earlier pass made of this entry, if nobody has written to it since; else NULL. */
+static struct ks_slot *untouched(const struct ks_table_copy *copy, const struct ks_copied *copied,
+				 const struct ks_flow_key *key)
+{
+	struct ks_slot *slot = copied->place ? slot_at(copy, copied->place) : NULL;
+
+	if (!slot || slot->flow.version != copied->to_version || memcmp(&slot->key, key, sizeof(*key)))
+		return NULL;
+	return slot;
+}
+
+/* An entry that is new, or another one than in the last pass. Returns true if it was copied. */
+static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct ks_copied *copied)
+{
+	__u32 version = entry->flow.version;
+	struct ks_slot *former = untouched(copy, copied, &entry->key);
+
+	if (copied->place && !former && !memcmp(&slot_at(copy, copied->place)->key, &entry->key, sizeof(entry->key)))
+		return false; /* a packet has moved it on in the new table */
+	translate_places(copy, entry);
+	if (former) {
+		if (!slot_update(copy->counts, former, entry, copied->to_version))
+			return false;
+		copied->to_version += SLOT_VERSIONS;
+	} else {
+		insert(copy, entry, copied);
+	}
+	copied->from_version = version;
+	return copied->place;
+}
+
+/* Returns true if the entry is worth copying: alive, and readable here. An alias lives as long as its flow. */
+static bool take(struct ks_table_copy *copy, const struct ks_slot *slot, __u32 clock, struct ks_slot *entry)
+{
+	if (!slot_get(slot, entry) || (entry->flow.state != KS_STATE_ALIAS && ks_flow_is_dead(&entry->flow, clock)))
+		return false;
+	if (!copy->convert || copy->convert(entry))
+		return true;
+	copy->lost++;
+	return false;
+}
+
+typedef void slot_fn(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock);
+
+static void each_slot(struct ks_table_copy *copy, __u32 clock, slot_fn *fn)
+{
+	for (__u32 b = 0; b < copy->from_buckets; b++) {
+		for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
+			const struct ks_slot *slot = &copy->from[b].slot[i];
+
+			if (copy->from[b].tag[i])
+				fn(copy, slot, &copy->copied[b * KS_BUCKET_SLOTS + i], clock);
+		}
+	}
+}
+
+static void copy_slot(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
+{
+	struct ks_slot entry;
+
+	if (copied->place && copied->from_version == slot->flow.version)
+		return;
+	if (take(copy, slot, clock, &entry))
+		copy->entries += copy_entry(copy, &entry, copied);
+}
+
+/* Places of entries that came later in the pass are known now. */
+static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
+{
+	struct ks_slot entry, *former;
+
+	if (!copied->place || !take(copy, slot, clock, &entry) || entry.flow.version != copied->from_version)
+		return;
+	former = untouched(copy, copied, &entry.key);
+	translate_places(copy, &entry);
+	entry.flow.version = copied->to_version;
+	if (!former || !memcmp(&former->flow, &entry.flow, sizeof(entry.flow)))
+		return;
+	if (slot_update(copy->counts, former, &entry, copied->to_version))
+		copied->to_version += SLOT_VERSIONS;
+}
+
+void ks_table_copy_pass(struct ks_table_copy *copy, __u32 clock)
+{
+	copy->entries = copy->lost = 0;
+	each_slot(copy, clock, copy_slot);
+	each_slot(copy, clock, fix_slot);
+}

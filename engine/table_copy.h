@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Copies the live entries of a state table into another one: a larger one, or
+ * one of another layout. The old table may be in use all the time. Every pass
+ * copies what is new or has changed since the last; when the new table comes into use
+ * (other processors write it by the protocol of core/table/table.h) one more pass
+ * brings what changed until then.
+ *
+ * Entries name each other by their places. These are translated, so a pass
+ * first copies entries and then the places in them.
+ */
+#ifndef KS_ENGINE_TABLE_COPY_H
+#define KS_ENGINE_TABLE_COPY_H
+
+#include "core/table/table.h"
+
+/* Makes an entry of the old layout one of ours. Returns false if it cannot: then it is left behind. */
+typedef bool ks_convert_fn(struct ks_slot *slot);
+
+struct ks_copied {
+	__u32 place; /* in the new table, 0: nowhere */
+	__u32 from_version; /* of the old entry when it was copied */
+	__u32 to_version; /* of the new one then: another one now says that a packet was first */
+};
+
+struct ks_table_copy {
+	const struct ks_bucket *from;
+	__u32 from_buckets;
+	struct ks_bucket *to;
+	struct ks_table_shape to_shape;
+	struct ks_table_counts *counts; /* of the new table */
+	ks_convert_fn *convert; /* NULL: entries are the same in both */
+	struct ks_copied *copied; /* by old place - 1 */
+	unsigned long entries; /* copied in the last pass */
+	unsigned long lost; /* in the last pass: no room in their buckets, or not to be converted */
+};
+
+/* Fills in nothing but `copied`. Returns 0 or -ENOMEM. */
+int ks_table_copy_init(struct ks_table_copy *copy);
+void ks_table_copy_fini(struct ks_table_copy *copy);
+
+/* `clock` is the present on a flow's clock: what is dead is not copied. */
+void ks_table_copy_pass(struct ks_table_copy *copy, __u32 clock);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See transplant.h. The order is that of a flow that opens: aliases, the flow that names them, then its place in them. */
+#include "engine/transplant.h"
+
+#include <errno.h>
+
+#include "core/env.h"
+#include "core/table/table.h"
+
+static void entry_begin(struct ks_engine *engine, const struct ks_flow_key *key, struct ks_entry *entry)
+{
+	*entry = (struct ks_entry){ .key = *key, .clock = ks_flow_clock(ks_engine_time(engine)) };
+	ks_table_hash(ks_engine_env(engine), entry);
+}
+
+static int entry_insert(struct ks_engine *engine, struct ks_entry *entry)
+{
+	struct ks_env *env = ks_engine_env(engine);
+
+	ks_table_find(env, entry);
+	if (entry->found)
+		return -EEXIST;
+	return ks_table_insert(env, entry) == KS_REASON_OK_NEW ? 0 : -ENOSPC;
+}
+
+/* An alias whose flow is to come. Sets its place. */
+static int alias_insert(struct ks_engine *engine, const struct ks_transplant *transplant, unsigned side, __u32 *place)
+{
+	struct ks_entry entry;
+	int err;
+
+	entry_begin(engine, &transplant->alias_key[side], &entry);
+	entry.after = transplant->alias[side];
+	entry.after.alias[0] = entry.after.alias[1] = 0;
+	entry.after.seen = entry.clock;
+	err = entry_insert(engine, &entry);
+	*place = err ? 0 : ks_place_of(&entry.ref);
+	return err;
+}
+
+static void alias_bind(struct ks_engine *engine, __u32 place, __u32 owner)
+{
+	struct ks_entry entry = { .ref = ks_place_ref(place), .clock = ks_flow_clock(ks_engine_time(engine)) };
+
+	ks_table_read(ks_engine_env(engine), &entry);
+	entry.after = entry.before;
+	entry.after.alias[0] = entry.after.alias[1] = owner;
+	ks_table_commit(ks_engine_env(engine), &entry);
+}
+
+int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant)
+{
+	__u32 places[2] = { 0, 0 };
+	struct ks_entry entry;
+	int err = 0;
+
+	for (unsigned side = 0; side < 2 && !err; side++) {
+		if (transplant->has_alias[side])
+			err = alias_insert(engine, transplant, side, &places[side]);
+	}
+	if (err)
+		return err;
+	entry_begin(engine, &transplant->key, &entry);
+	entry.after = transplant->flow;
+	entry.after.alias[KS_ORIGINAL] = places[KS_ORIGINAL];
+	entry.after.alias[KS_REPLY] = places[KS_REPLY];
+	err = entry_insert(engine, &entry);
+	for (unsigned side = 0; side < 2 && !err; side++) {
+		if (places[side])
+			alias_bind(engine, places[side], ks_place_of(&entry.ref));
+	}
+	return err;
+}

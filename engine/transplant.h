@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A flow with the names by which its sides know it where addresses are
+ * translated (core/nat/nat.h), taken out of one table to be put into another: places
+ * in a table mean nothing outside of it. `keepstate explain` judges a packet by a
+ * copy of its live flow this way.
+ */
+#ifndef KS_ENGINE_TRANSPLANT_H
+#define KS_ENGINE_TRANSPLANT_H
+
+#include "engine/engine.h"
+
+struct ks_transplant {
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	bool has_alias[2]; /* by enum ks_dir of the side */
+	struct ks_flow_key alias_key[2];
+	struct ks_flow alias[2];
+};
+
+/* Puts the flow and its aliases into an engine. Returns 0, -EEXIST or -ENOSPC. */
+int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The checksums of upper protocols, verified over the whole packet, for
+ * `option checksum on`: TCP, UDP (RFC 768), ICMP, IGMP, UDP-Lite and DCCP by what
+ * they cover (RFC 3828 3.1, RFC 4340 9.2), SCTP's CRC32c (RFC 9260 6.8), GRE where
+ * it has one (RFC 2784 2.1).
+ */
+#ifndef KS_ENGINE_UPPER_CHECKSUM_H
+#define KS_ENGINE_UPPER_CHECKSUM_H
+
+#include "core/header/packet.h"
+#include "engine/engine.h"
+
+/* Whether the checksum of a parsed packet is right; true if it has none, or a capture has cut what it covers. */
+bool ks_checksum_is_right(const struct ks_frame *frame, const struct ks_packet *pkt);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of explain share: the explanation being written. */
+#ifndef KS_EXPLAIN_INTERNAL_H
+#define KS_EXPLAIN_INTERNAL_H
+
+#include "explain/explain.h"
+#include "text/names.h"
+
+struct ks_explain {
+	const struct ks_policy *policy;
+	struct ks_engine *engine;
+	const struct ks_frame *frame;
+	const struct ks_inspection *in;
+	json_t *steps;
+};
+
+/* Adds a step with a sentence; returns it (borrowed) for details, NULL without memory. */
+json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* "tcp 10.0.0.5:40000 > 192.0.2.1:80"; where the upper protocol was not reached it is "ip". */
+#define KS_EXPLAIN_TUPLE (2 * KS_ENDPOINT_TEXT + KS_KEY_TEXT + 16)
+void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE]);
+
+/* The zone that the packet went to when the filter was asked: a forward rule sends it elsewhere afterwards. */
+__u8 ks_explain_zone_asked(const struct ks_explain *explain);
+
+/* Where the source of a packet that no flow knows is at home, and whether it answers a question to a group (core/group.h). */
+void ks_explain_source(struct ks_explain *explain);
+void ks_explain_question(struct ks_explain *explain);
+
+/* The numbers that the protocol compared, spelled out by reason; "ok" or "drop" by whether it passed. */
+void ks_explain_protocol(struct ks_explain *explain);
+
+/* The rules that were asked, and why each does not match. */
+void ks_explain_rules(struct ks_explain *explain);
+
+/* How the packet leaves where addresses are translated, and who reads its connection. */
+void ks_explain_translation(struct ks_explain *explain);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* JSON forms; see json.h. No state. */
+#include "explain/json.h"
+
+#include <string.h>
+
+#include "core/header/gre.h"
+#include "text/names.h"
+
+const char *ks_tcp_flags_text(unsigned flags, char buf[KS_TCP_FLAGS_TEXT])
+{
+	static const char *const names[] = { "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR" };
+
+	buf[0] = 0;
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(names); i++) {
+		if (!(flags & 1U << i))
+			continue;
+		if (buf[0])
+			strcat(buf, ",");
+		strcat(buf, names[i]);
+	}
+	return buf[0] ? buf : strcpy(buf, "none");
+}
+
+void ks_flow_tuple(const struct ks_flow_key *key, const struct ks_flow *flow, struct ks_tuple *tuple)
+{
+	__u32 side = ks_flow_orig_side(flow);
+
+	memset(tuple, 0, sizeof(*tuple));
+	tuple->src = key->addr[side];
+	tuple->dst = key->addr[!side];
+	tuple->sport = key->port[side];
+	tuple->dport = key->port[!side];
+	tuple->proto = key->proto;
+	tuple->family = key->family;
+}
+
+json_t *ks_json_rule(const struct ks_policy *policy, __u32 id)
+{
+	const struct ks_rule_info *info = ks_policy_rule(policy, id);
+
+	if (!info)
+		return json_null();
+	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*}", "id", (int)info->id, "file", info->place.file, "line",
+			 (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "label", info->label);
+}
+
+static bool is_icmp(const struct ks_tuple *tuple)
+{
+	return tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
+}
+
+json_t *ks_json_tuple(const struct ks_tuple *tuple)
+{
+	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "family", tuple->family == KS_IPV4 ? "ipv4" : "ipv6",
+				   "proto", ks_proto_name(tuple->proto, proto, sizeof(proto)), "source",
+				   ks_addr_text(&tuple->src, tuple->family, src), "destination",
+				   ks_addr_text(&tuple->dst, tuple->family, dst));
+
+	if (ks_proto_has_ports(tuple->proto)) {
+		json_object_set_new(object, "source_port", json_integer(ks_be16(tuple->sport)));
+		json_object_set_new(object, "destination_port", json_integer(ks_be16(tuple->dport)));
+	}
+	if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
+		json_object_set_new(object, ks_gre_is_call(tuple) ? "call" : "key",
+				    json_integer(ks_be16(tuple->dport)));
+	return object;
+}
+
+/* The part of a datagram that a fragment is; only the first has an upper header. */
+static json_t *fragment_json(const struct ks_packet *pkt)
+{
+	__u32 id = pkt->tuple.family == KS_IPV4 ? ks_be16((__be16)pkt->frag_id) : ks_be32(pkt->frag_id);
+
+	return json_pack("{s:I, s:I, s:I, s:b}", "id", (json_int_t)id, "offset", (json_int_t)pkt->frag_off, "length",
+			 (json_int_t)pkt->frag_len, "more", (int)pkt->frag_more);
+}
+
+static void packet_upper(json_t *object, const struct ks_packet *pkt)
+{
+	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
+
+	if (pkt->tuple.proto == KS_PROTO_TCP) {
+		json_object_set_new(object, "flags", json_string(ks_tcp_flags_text(pkt->tcp_flags, flags)));
+		json_object_set_new(object, "seq", json_integer(pkt->seq));
+		json_object_set_new(object, "ack", json_integer(pkt->ack));
+		json_object_set_new(object, "window", json_integer(pkt->window));
+	} else if (is_icmp(&pkt->tuple)) {
+		json_object_set_new(object, "type", json_integer(pkt->icmp_type));
+		json_object_set_new(object, "code", json_integer(pkt->icmp_code));
+		if (pkt->flags & KS_PKT_ICMP_QUERY)
+			json_object_set_new(object, "id", json_integer(ks_be16(pkt->tuple.sport)));
+		if (pkt->flags & KS_PKT_ICMP_ANSWER)
+			json_object_set_new(object, "id", json_integer(ks_be16(pkt->tuple.dport)));
+	} else if (pkt->tuple.proto == KS_PROTO_SCTP) {
+		json_object_set_new(object, "tag", json_integer(pkt->sctp.tag));
+		json_object_set_new(object, "chunks", json_string(ks_sctp_chunks_text(pkt->sctp.chunks, chunks)));
+	} else if (pkt->tuple.proto == KS_PROTO_DCCP) {
+		json_object_set_new(object, "type", json_string(ks_dccp_type_text(pkt->dccp_type)));
+		json_object_set_new(object, "seq", json_integer((json_int_t)pkt->dccp.seq_high << 32 | pkt->dccp.seq));
+	}
+}
+
+json_t *ks_json_packet(const struct ks_packet *pkt)
+{
+	json_t *object;
+
+	if (pkt->flags & KS_PKT_NOT_IP || !pkt->tuple.family)
+		return json_pack("{s:b, s:I}", "ip", 0, "length", (json_int_t)pkt->wire_len);
+	object = ks_json_tuple(&pkt->tuple);
+	json_object_set_new(object, "length", json_integer(pkt->wire_len));
+	json_object_set_new(object, "payload", json_integer(pkt->payload_len));
+	if (pkt->flags & KS_PKT_FRAGMENT)
+		json_object_set_new(object, "fragment", fragment_json(pkt));
+	if (!(pkt->flags & KS_PKT_FRAGMENT) || !pkt->frag_off)
+		packet_upper(object, pkt);
+	return object;
+}
+
+static json_t *flow_flags(const struct ks_flow *flow)
+{
+	static const struct {
+		__u8 bit;
+		const char *name;
+	} flags[] = {
+		{ KS_FLOW_REPLIED, "replied" },
+		{ KS_FLOW_ASSURED, "assured" },
+		{ KS_FLOW_PICKUP, "pickup" },
+		{ KS_FLOW_LOG, "log" },
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(flags); i++) {
+		if (flow->flags & flags[i].bit)
+			json_array_append_new(list, json_string(flags[i].name));
+	}
+	return list;
+}
+
+/* One side's numbers: what it sent, what it may send, what it acknowledged, what it offered. */
+static json_t *flow_window(const struct ks_flow *flow, unsigned dir)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:b}", "end", (json_int_t)flow->end[dir], "max_end",
+			 (json_int_t)flow->max_end[dir], "ack", (json_int_t)flow->ack[dir], "max_window",
+			 (json_int_t)((__u64)flow->max_win[dir] << (flow->scale[dir] & 15)), "scale", flow->scale[dir],
+			 "unchecked", !!(flow->tcp_flags[dir] & KS_TCP_LIBERAL));
+}
+
+static json_t *zone_json(const struct ks_policy *policy, unsigned zone)
+{
+	return policy ? json_string(ks_policy_zone_name(policy, zone)) : json_integer(zone);
+}
+
+static json_int_t remaining(const struct ks_flow *flow, __u64 now)
+{
+	__u32 age = (__u32)(now / KS_NSEC_PER_MSEC) - flow->seen;
+
+	if ((__s32)age < 0)
+		age = 0;
+	return age > flow->timeout ? 0 : (json_int_t)(flow->timeout - age);
+}
+
+json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *key, const struct ks_flow *flow,
+		     __u64 now)
+{
+	__u64 created = flow->created * (__u64)KS_MSEC_PER_SEC, ms = now / KS_NSEC_PER_MSEC;
+	struct ks_tuple tuple;
+	json_t *object;
+
+	ks_flow_tuple(key, flow, &tuple); /* whose source port is an ICMP query's identifier (core/track/icmp_error.h) */
+	object = ks_json_tuple(&tuple);
+	if (is_icmp(&tuple))
+		json_object_set_new(object, "id", json_integer(ks_be16(tuple.sport)));
+	json_object_update_new(
+		object, json_pack("{s:s, s:o, s:o, s:I, s:I, s:[I,I], s:[I,I], s:o, s:o}", "state",
+				  ks_state_name(flow->state), "from", zone_json(policy, flow->zone[KS_ORIGINAL]), "to",
+				  zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
+				  (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining(flow, now),
+				  "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1),
+				  "bytes", (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1),
+				  "flags", flow_flags(flow), "rule",
+				  policy ? ks_json_rule(policy, flow->rule) : json_integer(flow->rule)));
+	if (tuple.proto == KS_PROTO_TCP)
+		json_object_set_new(object, "windows",
+				    json_pack("[o,o]", flow_window(flow, KS_ORIGINAL), flow_window(flow, KS_REPLY)));
+	return object;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What an explanation says of a packet that no flow knows before rules are asked: its source, and what it may answer. */
+#include <string.h>
+
+#include "core/group.h"
+#include "core/link.h"
+#include "core/network.h"
+#include "core/antispoof.h"
+#include "explain/internal.h"
+#include "policy/value.h"
+
+#define HOME_TEXT 160
+
+static const char *zone_name(const struct ks_explain *explain, unsigned zone)
+{
+	return ks_policy_zone_name(explain->policy, zone);
+}
+
+/* The stage that opens flows has seen it. A datagram in fragments has rules of its own before that. */
+static bool was_opening(const struct ks_inspection *in)
+{
+	const __u32 others = KS_PKT_NEIGHBOUR | KS_PKT_ICMP_ERROR | KS_PKT_FRAGMENT;
+
+	if (in->reason == KS_REASON_SPOOFED)
+		return true;
+	return !(in->pkt.flags & others) && (!in->flow.found || in->replaces) && in->from != KS_ZONE_SELF;
+}
+
+/* --- the source --- */
+
+/* Two zones that are one for the source check. */
+static bool are_outside(const struct ks_config *config, unsigned family, unsigned home, unsigned from)
+{
+	__u64 both = 1ULL << (home & (KS_ZONE_MAX - 1)) | 1ULL << (from & (KS_ZONE_MAX - 1));
+
+	return home != from && (config->outside[family == KS_IPV6] & both) == both;
+}
+
+/* By the networks of the tables that the engine has: the command line may have added some. */
+static void home_by_network(const struct ks_explain *explain, char *buf, size_t size)
+{
+	const struct ks_config *config = env_config(ks_engine_env(explain->engine));
+	const struct ks_tuple *tuple = &explain->in->pkt.tuple;
+	const struct ks_network *network = ks_network_find(config, &tuple->src, tuple->family);
+	struct ks_prefix prefix;
+	char text[KS_ADDR_TEXT + 4];
+
+	if (ks_config_has_address(config, &tuple->src, tuple->family)) {
+		snprintf(buf, size, "it is an address of the box");
+		return;
+	}
+	if (!network) {
+		snprintf(buf, size, "no zone has a network with it, so it is outside");
+		return;
+	}
+	prefix = (struct ks_prefix){ .addr = network->addr, .family = network->family, .length = network->bits };
+	ks_prefix_text(&prefix, text, sizeof(text));
+	if (ks_network_is_broadcast(network, &tuple->src))
+		snprintf(buf, size, "it is the broadcast address of network %s", text);
+	else
+		snprintf(buf, size, "network %s is in zone %s%s", text, zone_name(explain, network->zone),
+			 are_outside(config, tuple->family, network->zone, explain->in->from) ? ", outside too" : "");
+}
+
+/* What decides where the source is at home. */
+static void home_text(const struct ks_explain *explain, char *buf, size_t size)
+{
+	const struct ks_world *world = ks_engine_world(explain->engine);
+	const struct ks_tuple *tuple = &explain->in->pkt.tuple;
+
+	if (ks_source_is_nowhere(tuple))
+		snprintf(buf, size, "no packet on a wire comes from there");
+	else if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
+		snprintf(buf, size, "it belongs to every link");
+	else if (world)
+		world->tell_home(tuple, explain->in->from, buf, size, world->arg);
+	else
+		home_by_network(explain, buf, size);
+}
+
+void ks_explain_source(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	const struct ks_config *config = env_config(ks_engine_env(explain->engine));
+	bool is_checked = config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1;
+	char addr[KS_ADDR_TEXT], why[HOME_TEXT];
+	json_t *step;
+
+	if (!was_opening(in) ||
+	    (!config->networks && !ks_engine_world(explain->engine) && in->reason != KS_REASON_SPOOFED))
+		return;
+	ks_addr_text(&in->pkt.tuple.src, in->pkt.tuple.family, addr);
+	home_text(explain, why, sizeof(why));
+	if (in->reason == KS_REASON_SPOOFED)
+		step = ks_explain_step(explain, "source", "drop", "%s is not at home in zone %s: %s", addr,
+				       zone_name(explain, in->from), why);
+	else if (is_checked)
+		step = ks_explain_step(explain, "source", "ok", "%s is at home in zone %s: %s", addr,
+				       zone_name(explain, in->from), why);
+	else
+		step = ks_explain_step(explain, "source", "ok",
+				       "%s is believed, because zone %s has 'antispoof off'; %s", addr,
+				       zone_name(explain, in->from), why);
+	json_object_set_new(step, "address", json_string(addr));
+}
+
+/* --- the question --- */
+
+static bool answers_question(const struct ks_inspection *in)
+{
+	return in->reason == KS_REASON_OK_RELATED && in->side.found && in->side.key.kind == KS_KIND_QUESTION;
+}
+
+static void explain_answer(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	const struct ks_flow_key *key = &in->side.key;
+	const struct ks_flow *asked = &in->side.before;
+	char asker[KS_ENDPOINT_TEXT];
+	__u32 age = in->side.clock - asked->seen;
+	json_t *step;
+
+	ks_endpoint_text(&key->addr[0], key->family, key->proto == KS_PROTO_UDP ? key->port[0] : 0, asker);
+	step = ks_explain_step(explain, "question", "ok",
+			       "%s in zone %s has asked a group in zone %s %u ms ago; for %u ms its members may answer",
+			       asker, zone_name(explain, key->link & KS_GROUP_ASKER_MASK),
+			       zone_name(explain, key->link >> KS_GROUP_ASKED_SHIFT), age, asked->timeout);
+	json_object_set_new(step, "age", json_integer(age));
+	json_object_set_new(step, "timeout", json_integer(asked->timeout));
+}
+
+/* Whether the packet might have been an answer: something for the box that nobody is known to have asked for. */
+static bool might_answer(const struct ks_inspection *in)
+{
+	if (in->pkt.flags & KS_PKT_ICMP_ANSWER)
+		return in->reason == KS_REASON_ICMP_REPLY;
+	return in->reason == KS_REASON_NO_STATE && in->pkt.tuple.proto == KS_PROTO_UDP && in->to == KS_ZONE_SELF &&
+	       !(in->pkt.flags & KS_PKT_GROUP);
+}
+
+void ks_explain_question(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	char target[KS_ENDPOINT_TEXT];
+
+	if (!was_opening(in))
+		return;
+	if (answers_question(in)) {
+		explain_answer(explain);
+	} else if (might_answer(in)) {
+		ks_endpoint_text(&in->pkt.tuple.dst, in->pkt.tuple.family,
+				 in->pkt.tuple.proto == KS_PROTO_UDP ? in->pkt.tuple.dport : 0, target);
+		ks_explain_step(explain, "question", "note", "%s has not asked a group in zone %s of late", target,
+				zone_name(explain, in->from));
+	}
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The two steps of an explanation with the most to say: the protocol's numbers, and the rules. */
+#include <string.h>
+
+#include "core/env.h"
+#include "explain/internal.h"
+#include "explain/json.h"
+#include "text/names.h"
+
+/* Rules told one by one; those before the last so many are only counted. */
+#define RULES_TOLD 200U
+
+static json_t *compare_json(const struct ks_compare *compare)
+{
+	return json_pack("{s:I, s:I, s:I}", "have", (json_int_t)compare->have, "lo", (json_int_t)compare->lo, "hi",
+			 (json_int_t)compare->hi);
+}
+
+/* What ks_inspection.compare means, by the reason that it led to. Returns the step, NULL for other reasons. */
+static json_t *explain_drop(struct ks_explain *explain, const struct ks_compare *c)
+{
+	switch (explain->in->reason) {
+	case KS_REASON_TCP_WINDOW_SEQ:
+		return ks_explain_step(
+			explain, "protocol", "drop",
+			"its data end at sequence number %u; the receiver takes up to %u: %u past its window", c->have,
+			c->hi, c->have - c->hi);
+	case KS_REASON_TCP_OLD_SEQ:
+		return ks_explain_step(
+			explain, "protocol", "drop",
+			"its data end at sequence number %u; a retransmission ends at %u at the earliest: "
+			"%u too old",
+			c->have, c->lo, c->lo - c->have);
+	case KS_REASON_TCP_ACK_AHEAD:
+		return ks_explain_step(
+			explain, "protocol", "drop",
+			"it acknowledges up to %u; the other side has sent up to %u only: %u were never sent", c->have,
+			c->hi, c->have - c->hi);
+	case KS_REASON_TCP_ACK_OLD:
+		return ks_explain_step(explain, "protocol", "drop",
+				       "it acknowledges up to %u; the oldest plausible is %u: %u too old", c->have,
+				       c->lo, c->lo - c->have);
+	case KS_REASON_TCP_RST_SEQ:
+		return ks_explain_step(
+			explain, "protocol", "drop",
+			"the RST is at %u; right would be %u, acknowledged last, or %u, the end of what this "
+			"side sent",
+			c->have, c->lo, c->hi);
+	case KS_REASON_SCTP_TAG:
+		return ks_explain_step(explain, "protocol", "drop", "its verification tag is %u; right would be %u%s",
+				       c->have, c->hi, c->hi ? "" : ", and none is known yet");
+	case KS_REASON_DCCP_SEQ:
+		return ks_explain_step(explain, "protocol", "drop",
+				       "its sequence or acknowledgement number ends in %u; right would be %u to %u "
+				       "(the lower 32 of 48 bits)",
+				       c->have, c->lo, c->hi);
+	default:
+		return NULL;
+	}
+}
+
+/* A segment that passed: which of its numbers were compared depends on its kind. */
+static void explain_tcp_pass(struct ks_explain *explain)
+{
+	const struct ks_compare *c = &explain->in->compare;
+	__u8 flags = explain->in->pkt.tcp_flags;
+	json_t *step;
+
+	if (!(flags & KS_TCP_RST) && explain->in->flow.after.tcp_flags[explain->in->dir & 1] & KS_TCP_LIBERAL) {
+		ks_explain_step(
+			explain, "protocol", "ok",
+			"its windows and acknowledgements are not checked: the connection was taken up in its "
+			"middle ('option pickup'), or only one direction of it may be seen ('option asymmetric')");
+		return;
+	}
+	if (!c->have && !c->lo && !c->hi) {
+		ks_explain_step(explain, "protocol", "ok", "its flags fit the state of the connection");
+		return;
+	}
+	if (flags & KS_TCP_RST)
+		step = ks_explain_step(explain, "protocol", "ok",
+				       "the RST is at %u; acknowledged last was %u, this side's data end at %u",
+				       c->have, c->lo, c->hi);
+	else if (flags & KS_TCP_SYN)
+		step = ks_explain_step(explain, "protocol", "ok",
+				       "it acknowledges %u; the SYN and its data are acknowledged by %u to %u", c->have,
+				       c->lo, c->hi);
+	else if (ks_seq_before(c->have, c->lo))
+		step = ks_explain_step(
+			explain, "protocol", "ok",
+			"its data end at %u, before the window from %u to %u: they were sent before, and "
+			"the receiver will acknowledge them again",
+			c->have, c->lo, c->hi);
+	else
+		step = ks_explain_step(
+			explain, "protocol", "ok",
+			"its data end at %u, in the window from %u to %u (modulo 2^32), %u before its end", c->have,
+			c->lo, c->hi, c->hi - c->have);
+	json_object_set_new(step, "compare", compare_json(c));
+}
+
+static bool is_policy_reason(unsigned reason)
+{
+	return reason == KS_REASON_NO_STATE || reason == KS_REASON_RULE || reason == KS_REASON_OK_BYPASS;
+}
+
+static bool is_resource_reason(unsigned reason)
+{
+	return reason >= KS_REASON_TABLE_FULL;
+}
+
+static const char *what_opens(unsigned proto)
+{
+	switch (proto) {
+	case KS_PROTO_SCTP:
+		return "an INIT can, or a HEARTBEAT on a further path";
+	case KS_PROTO_DCCP:
+		return "a Request can";
+	default:
+		return "a SYN can, unless the policy says 'option pickup on' or 'option asymmetric on'";
+	}
+}
+
+void ks_explain_protocol(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	json_t *step = explain_drop(explain, &in->compare);
+	bool known = in->flow.found && !in->replaces;
+
+	if (step) {
+		json_object_set_new(step, "compare", compare_json(&in->compare));
+	} else if (known && !ks_reason_is_pass(in->reason) && !is_resource_reason(in->reason)) {
+		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)", ks_reason_text(in->reason),
+				ks_state_name(in->flow.before.state));
+	} else if (known && in->pkt.tuple.proto == KS_PROTO_TCP) {
+		explain_tcp_pass(explain);
+	} else if (known && in->pkt.flags & KS_PKT_ICMP_ERROR) {
+		ks_explain_step(explain, "protocol", "ok", "what it quotes can have been sent by the flow's %s",
+				in->dir == KS_ORIGINAL ? "other side" : "originator");
+	} else if (known) {
+		ks_explain_step(explain, "protocol", "ok", "it fits the flow");
+	} else if (in->class == KS_CLASS_INVALID && !is_policy_reason(in->reason)) {
+		ks_explain_step(explain, "protocol", "drop", "%s", ks_reason_text(in->reason));
+	} else if (in->class == KS_CLASS_INVALID) {
+		ks_explain_step(explain, "protocol", "drop", "it cannot open a flow: only %s",
+				what_opens(in->pkt.tuple.proto));
+	}
+}
+
+/* Which criterion failed, in words; the packet's own value beside it. */
+static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf, size_t size)
+{
+	const struct ks_inspection *in = explain->in;
+	const struct ks_tuple *tuple = &in->asked; /* with the destination that binat and mappings give */
+	char addr[KS_ADDR_TEXT], proto[8];
+
+	switch (miss) {
+	case KS_MISS_FROM:
+		snprintf(buf, size, "it is not for packets from %s", ks_policy_zone_name(explain->policy, in->from));
+		break;
+	case KS_MISS_TO:
+		snprintf(buf, size, "it is not for packets to %s", ks_policy_zone_name(explain->policy, in->to));
+		break;
+	case KS_MISS_FAMILY:
+		snprintf(buf, size, "it is not for IPv%u", tuple->family);
+		break;
+	case KS_MISS_PROTO:
+		snprintf(buf, size, "it is not for %s", ks_proto_name(tuple->proto, proto, sizeof(proto)));
+		break;
+	case KS_MISS_SPORT:
+		snprintf(buf, size, "source port %u is not its", ks_be16(tuple->sport));
+		break;
+	case KS_MISS_DPORT:
+		snprintf(buf, size, "port %u is not its", ks_be16(tuple->dport));
+		break;
+	case KS_MISS_ICMP:
+		snprintf(buf, size, "ICMP type %u code %u is not its", in->pkt.icmp_type, in->pkt.icmp_code);
+		break;
+	case KS_MISS_SRC:
+		snprintf(buf, size, "source %s is not its", ks_addr_text(&tuple->src, tuple->family, addr));
+		break;
+	case KS_MISS_DST:
+		snprintf(buf, size, "destination %s is not its", ks_addr_text(&tuple->dst, tuple->family, addr));
+		break;
+	default:
+		snprintf(buf, size, "it matches");
+	}
+}
+
+/* A rule of the text matches if one of its table entries does; else the entry that came furthest tells why not. */
+static unsigned rule_miss(struct ks_explain *explain, __u32 *index, __u32 count)
+{
+	const struct ks_policy *policy = explain->policy;
+	__u32 first = *index, info = policy->rule_info[first];
+	unsigned furthest = KS_MISS_FROM;
+
+	for (; *index < count && policy->rule_info[*index] == info; (*index)++) {
+		unsigned miss = ks_rule_compare(ks_engine_env(explain->engine), &policy->rules[*index], explain->in);
+
+		if (miss == KS_MISS_NOTHING)
+			return KS_MISS_NOTHING;
+		furthest = KS_MAX(furthest, miss);
+	}
+	return furthest;
+}
+
+static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_rule_info *info, unsigned miss)
+{
+	char why[128];
+	json_t *object;
+
+	miss_text(explain, miss, why, sizeof(why));
+	object = json_pack("{s:s, s:i, s:s, s:b, s:s}", "file", info->place.file, "line", (int)info->place.line, "text",
+			   info->text, "matches", miss == KS_MISS_NOTHING, "why", why);
+	if (object)
+		json_array_append_new(list, object);
+	if (json_array_size(list) > RULES_TOLD)
+		json_array_remove(list, 0);
+}
+
+/* The policy is asked for what no flow knows and may open one, and where there are bypass rules. */
+static bool was_asked(const struct ks_inspection *in)
+{
+	return in->reason == KS_REASON_OK_UNDECIDED || in->rule_index != KS_DECISION_DEFAULT ||
+	       (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
+}
+
+/* Where it goes is known when it leaves: then a rule of any zone that it may leave by lets it go on until there. */
+static void explain_undecided(struct ks_explain *explain)
+{
+	if (explain->in->reason == KS_REASON_OK_UNDECIDED)
+		ks_explain_step(explain, "policy", "note",
+				"rules allow it to a zone that it may leave by: it is judged where it leaves");
+	else
+		ks_explain_step(explain, "policy", "drop", "no rule allows it to any zone that it may leave by");
+}
+
+/* Rules of the text that are in the filter. */
+static size_t filter_rules(const struct ks_policy *policy)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < policy->info_count; i++)
+		count += policy->infos[i].statement <= KS_STATEMENT_REDIRECT;
+	return count;
+}
+
+void ks_explain_rules(struct ks_explain *explain)
+{
+	const struct ks_inspection *in = explain->in;
+	const struct ks_policy *policy = explain->policy;
+	struct ks_inspection asked; /* the packet when the filter saw it */
+	__u32 count = policy->config.rules, index = 0, told = 0;
+	unsigned miss = KS_MISS_FROM;
+	json_t *list, *step;
+
+	if (!was_asked(in))
+		return;
+	asked = *in;
+	asked.to = ks_explain_zone_asked(explain);
+	if (asked.to >= KS_ZONE_MAX) {
+		if (asked.to == KS_ZONE_UNDECIDED)
+			explain_undecided(explain);
+		return;
+	}
+	explain->in = &asked;
+	list = json_array();
+	while (index < count && miss != KS_MISS_NOTHING) {
+		const struct ks_rule_info *info = &policy->infos[policy->rule_info[index]];
+
+		miss = rule_miss(explain, &index, count);
+		rule_tell(explain, list, info, miss);
+		told++;
+	}
+	explain->in = in;
+	if (miss == KS_MISS_NOTHING)
+		step = ks_explain_step(explain, "policy", "note", "rule %u of %zu is the first that matches", told,
+				       filter_rules(policy));
+	else
+		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", told);
+	json_object_set_new(step, "asked", json_integer(told));
+	json_object_set_new(step, "rules", list);
+	if (in->reason == KS_REASON_OK_UNDECIDED)
+		explain_undecided(explain);
+}

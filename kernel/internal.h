@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside of the kernel loader: what the files kernel*.c share. */
+#ifndef KS_KERNEL_INTERNAL_H
+#define KS_KERNEL_INTERNAL_H
+
+#include "kernel/kernel.h"
+#include "engine/table_copy.h"
+
+#define KS_SLOTS 2 /* generations of policy: one in use, one to fill */
+
+struct ks_kernel {
+	int maps[KS_MAP_MAX];
+	int programs[KS_PROGRAM_MAX];
+
+	/* mappings of whole maps */
+	const struct ks_bucket *table;
+	const struct ks_table_shape *shape;
+	const struct ks_table_counts *counts;
+	struct ks_control *control;
+	struct ks_config *configs; /* [KS_SLOTS] */
+
+	unsigned cpus; /* possible processors: values of a per-CPU map */
+	char *pin_dir; /* NULL: nothing is pinned */
+	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
+	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
+};
+
+#define KS_BUILD_TEXT 17
+
+/* Sets what ks_kernel_complaint() says. */
+__attribute__((format(printf, 1, 2))) void ks_kernel_complain(const char *format, ...);
+
+/* A ks_kernel with no descriptors. NULL without memory. */
+struct ks_kernel *ks_kernel_alloc(void);
+
+/* Maps what is read and written in place; all map descriptors are set. */
+int ks_kernel_map_memory(struct ks_kernel *kernel);
+
+__u32 ks_kernel_map_id(int fd); /* 0 on failure */
+
+/* Maps an mmapable array into memory, and its end. */
+int ks_kernel_map_one(int fd, int protection, void *memory);
+void ks_kernel_unmap_one(const void *memory, int fd);
+
+/* Runs a program once over `size` octets of data_in. Returns its return value, or -errno. */
+long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
+
+/*
+ * Loads the programs of the skeleton. With `reuse` those maps of another build
+ * are taken that outlive it (-EMEDIUMTYPE: the table does not fit). Unless `buckets` is 0 a new table of so
+ * many is made. Sets the descriptors of `kernel` and closes those it had.
+ */
+int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
+			    const int *reuse);
+
+/* Keeps libbpf's warnings from here on instead of printing them; what it said since. */
+void ks_kernel_listen(void);
+const char *ks_kernel_said(void);
+
+/* Names the build of the programs in the skeleton: 16 hexadecimal digits. */
+void ks_kernel_build(char text[KS_BUILD_TEXT]);
+
+/* Copies a slot of the table as it is at one moment (read.c). Returns false while somebody keeps writing. */
+bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy);
+
+/* Returns true for maps that hold programs: each build has its own, which live as long as these programs. */
+bool ks_kernel_map_is_of_programs(enum ks_kernel_map map);
+
+/* Returns after every program that runs now has ended. */
+int ks_kernel_wait(const struct ks_kernel *kernel);
+
+/* --- takeovers into a new table (layout.c, grow.c) --- */
+
+struct ks_takeover {
+	struct ks_table_shape old;
+	__u32 buckets; /* of a new table; 0: the old one is kept */
+	ks_convert_fn *convert; /* of its entries; NULL: as they are */
+};
+
+/* Reads what a running firewall has. -EMEDIUMTYPE: its layout is not known here. policy may be NULL: no growth. */
+int ks_takeover_plan(int shape_fd, const struct ks_policy *policy, struct ks_takeover *takeover);
+
+/* The states go into kernel's new table: at once, before the first hook is switched, and after the last. */
+int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover, int old_table, int old_counts);
+void ks_growth_catch_up(struct ks_kernel *kernel);
+int ks_growth_end(struct ks_kernel *kernel);
+void ks_growth_abandon(struct ks_kernel *kernel);
+
+/* Pins the old table beside the names that the new one gets, and takes these pins away. */
+int ks_growth_pin_old(const char *pin_dir, const int old[KS_MAP_MAX]);
+void ks_growth_unpin_old(const char *pin_dir);
+
+/*
+ * Looks for a takeover that was cut short; the maps of `kernel` are those that are pinned. If no hook was switched yet it
+ * puts the old table back, there and in the pins, and sets *back. Returns 1 if some may have been: then
+ * ks_growth_resume() goes on copying into the kernel's table. Returns 0 otherwise, or -errno.
+ */
+int ks_growth_recover(struct ks_kernel *kernel, bool *back);
+int ks_growth_resume(struct ks_kernel *kernel);
+
+/* Before the first hook is switched after a takeover; does nothing later. From here on the sweeper is ours. */
+int ks_kernel_begin_switch(struct ks_kernel *kernel);
+
+/* --- pins (pins.c): pin_dir/folder/name --- */
+
+#define KS_PIN_MAPS "maps"
+#define KS_PIN_LINKS "links"
+#define KS_PIN_FRESH "+" /* ends the name of a pin that is about to replace another */
+
+typedef void ks_pin_fn(const char *name, void *arg);
+
+int ks_pin_make_folder(const char *pin_dir, const char *folder);
+int ks_pin_put(int fd, const char *pin_dir, const char *folder, const char *name); /* in place of what is there */
+int ks_pin_get(const char *pin_dir, const char *folder, const char *name); /* a descriptor, or -errno */
+int ks_pin_put_aside(const char *pin_dir, const char *folder); /* under another name, if it is there */
+int ks_pin_remove(const char *pin_dir, const char *folder, const char *name);
+int ks_pin_remove_link(const char *pin_dir, const char *name); /* detaches it before */
+int ks_pin_each(const char *pin_dir, const char *folder, ks_pin_fn *fn, void *arg); /* folder NULL: the folders */
+int ks_pin_remove_folders(const char *pin_dir, const char *keep); /* keep NULL: all; else not these, maps and links */
+
+/* --- hooks (hooks.c; by tcx in tcx.c, by clsact in tc.c) --- */
+
+enum { KS_AT_INGRESS, KS_AT_EGRESS, KS_AT_MAX };
+
+/* The programs that a hook may run: ours, or one of those that keep it covered while ours is moved (bpf/hook.bpf.c). */
+enum ks_hook_variant { KS_VARIANT_OWN, KS_VARIANT_FIRST, KS_VARIANT_LATER, KS_VARIANT_MAX };
+
+int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_hook_variant variant);
+
+int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
+int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at);
+bool ks_tcx_has_others(unsigned ifindex, unsigned at); /* programs beside ours */
+void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
+void ks_tcx_prune(struct ks_kernel *kernel); /* links of interfaces that are gone or not guarded */
+
+int ks_clsact_prepare(unsigned ifindex, bool *created);
+int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);
+int ks_clsact_detach(unsigned ifindex, unsigned at);
+void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
+int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at); /* 1; 0: no filter of ours */
+void ks_clsact_remove_if_empty(unsigned ifindex);
+
+const char *ks_kernel_map_name(enum ks_kernel_map map);
+const char *ks_kernel_program_name(enum ks_kernel_program program);
+
+#endif

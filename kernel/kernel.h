@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loader of the kernel home: opens the skeleton, makes the maps, installs
+ * policy generations, attaches the programs to interfaces and reads what they
+ * leave in the maps. The daemon, the BPF tests and the benchmarks use it.
+ *
+ * A ks_kernel holds file descriptors and mappings, no thread and no lock: one
+ * thread at a time may change it. Reading flows and counters needs no lock
+ * against the programs. With a pin directory everything outlives the process;
+ * without one, closing ends it (attached filters keep the programs alive
+ * until they are detached).
+ *
+ * Return values are 0 or -errno unless said otherwise. What the verifier or
+ * libbpf had to say is in ks_kernel_complaint() after a failed load.
+ */
+#ifndef KS_KERNEL_KERNEL_H
+#define KS_KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bpf/maps.h"
+#include "core/env.h"
+#include "core/table/table.h"
+#include "engine/transplant.h"
+#include "policy/policy.h"
+
+struct ks_kernel;
+
+/* X(identifier, name in the kernel): every map that user space knows. */
+#define KS_KERNEL_MAPS(X)              \
+	X(TABLE, ks_table)             \
+	X(SHAPE, ks_shape)             \
+	X(COUNTS, ks_counts)           \
+	X(CONTROL, ks_control)         \
+	X(CONFIGS, ks_configs)         \
+	X(RULES, ks_rules)             \
+	X(SETS, ks_sets)               \
+	X(RANGES, ks_ranges)           \
+	X(TARGETS, ks_targets)         \
+	X(PORTS, ks_ports)             \
+	X(NEAR_PORTS, ks_near_ports)   \
+	X(LOCALS, ks_locals)           \
+	X(STACKED, ks_stacked)         \
+	X(REASONS, ks_reasons)         \
+	X(RULE_COUNTS, ks_rule_counts) \
+	X(EVENTS, ks_events)           \
+	X(EVENTS_LOST, ks_events_lost) \
+	X(SCRATCH, ks_scratch)         \
+	X(HELD, ks_held)               \
+	X(SWEEPER, ks_sweeper)         \
+	X(TC_STAGES, ks_tc_stages)     \
+	X(TC_HOOKS, ks_tc_hooks)       \
+	X(XDP_STAGES, ks_xdp_stages)
+
+enum ks_kernel_map {
+#define X(id, name) KS_MAP_##id,
+	KS_KERNEL_MAPS(X)
+#undef X
+		KS_MAP_MAX
+};
+
+#define KS_KERNEL_PROGRAMS(X)                    \
+	X(TC_INGRESS, ks_tc_ingress)             \
+	X(TC_EGRESS, ks_tc_egress)               \
+	X(FIRST_INGRESS, ks_first_ingress)       \
+	X(FIRST_EGRESS, ks_first_egress)         \
+	X(LATER_INGRESS, ks_later_ingress)       \
+	X(LATER_EGRESS, ks_later_egress)         \
+	X(BACKSTOP_INPUT, ks_backstop_input)     \
+	X(BACKSTOP_FORWARD, ks_backstop_forward) \
+	X(XDP, ks_xdp)                           \
+	X(START, ks_start)                       \
+	X(KILL, ks_kill)                         \
+	X(ASK, ks_ask)
+
+enum ks_kernel_program {
+#define X(id, name) KS_PROGRAM_##id,
+	KS_KERNEL_PROGRAMS(X)
+#undef X
+		KS_PROGRAM_MAX
+};
+
+struct ks_kernel_opts {
+	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN */
+	bool tc_only; /* leave ks_xdp out, which the daemon does not attach: every program takes the verifier a second */
+	const char *pin_dir; /* directory on a bpffs, made if missing; NULL: nothing is pinned */
+};
+
+/*
+ * Loads the programs, makes a table for policy->config.limit_states flows with
+ * a fresh hash key, installs the policy as generation 1 and starts the sweeper.
+ * Nothing is attached yet. opts may be NULL.
+ */
+int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *opts, struct ks_kernel **kernel);
+
+/*
+ * Takes over what an earlier process pinned in pin_dir. If those programs came
+ * from another build, loads ours on the same table beside them. The old ones
+ * go on until each hook is attached again and ks_kernel_forget_old() is
+ * called, so that no packet is lost; the policy must be set before the first
+ * hook is attached. If `policy` (NULL: never) has a larger `limit states` than the
+ * table was made for, the states are copied into a larger one. -ENOENT: nothing
+ * is pinned there, or not all of it; -EMEDIUMTYPE: its table has another layout
+ * than ours (core/table/layout.h).
+ */
+int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct ks_kernel **kernel);
+
+/* After a takeover, when all hooks are ours: ends the old table and programs, and links that nobody needs. */
+int ks_kernel_forget_old(struct ks_kernel *kernel);
+
+/* Closes descriptors and mappings. Pins and attached filters stay. */
+void ks_kernel_close(struct ks_kernel *kernel);
+
+/* Removes the pins of pin_dir and the directory, links and backstop too; with no process left, that frees all. */
+int ks_kernel_unpin(const char *pin_dir);
+
+/* The directory of the pins, NULL without one. */
+const char *ks_kernel_pin_dir(const struct ks_kernel *kernel);
+
+/* Why the last load or reopen failed, for people; "" if there is nothing to say. Static memory, one thread. */
+const char *ks_kernel_complaint(void);
+
+/*
+ * Installs the policy's tables in the inactive slot and switches to it: every
+ * packet is judged by the old policy or by the new one, none by a mixture.
+ * -EFBIG: config.limit_states is more than ks_kernel_capacity(). On failure
+ * the old policy stays.
+ */
+int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy);
+
+/* The largest `limit states` that the table was made for, of a policy that translates no addresses. */
+__u32 ks_kernel_capacity(const struct ks_kernel *kernel);
+
+/*
+ * The interfaces that the programs guard. An interface that has filters but is
+ * not here passes everything: forget it after its filters are off. To shut one
+ * for a moment, give it zone KS_ZONE_NONE, from which no policy allows anything.
+ */
+int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port);
+int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex);
+bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_port *port);
+
+/* Calls fn for every guarded interface; it may not change them. */
+void ks_kernel_each_port(const struct ks_kernel *kernel,
+			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg);
+
+/* The addresses of the box and the networks of its links (bpf/maps.h). Forgetting a missing entry is no error. */
+int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);
+int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *key);
+void ks_kernel_each_local(const struct ks_kernel *kernel,
+			  void (*fn)(const struct ks_local_key *key, const struct ks_local *local, void *arg),
+			  void *arg);
+
+/* The entry of these that an address has, by the longest match. Returns false if there is none. */
+bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
+		     struct ks_local *local);
+
+/* Lets the programs answer where a packet would go and whether its source would be believed. 0 or -errno. */
+int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask);
+
+/* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
+int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind);
+int ks_kernel_forget_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key);
+void ks_kernel_each_stacked(const struct ks_kernel *kernel,
+			    void (*fn)(const struct ks_stacked_key *key, __u32 kind, void *arg), void *arg);
+
+/* The two places on an interface where a program sits. */
+#define KS_HOOK_INGRESS 1U
+#define KS_HOOK_EGRESS 2U
+#define KS_HOOK_BOTH (KS_HOOK_INGRESS | KS_HOOK_EGRESS)
+
+/*
+ * Attaches the programs to the hooks of an interface, as the first ones to see
+ * packets: by tcx links (Linux 6.6), else by filters on a clsact qdisc. Ours
+ * of before are replaced, and ours that are not first any more are put first,
+ * without a packet that is inspected twice or not at all. What others have
+ * attached stays. Idempotent. *created (NULL: not wanted) is set to true if a clsact
+ * qdisc had to be made. -EADDRINUSE: there is an `ingress` qdisc, and no tcx.
+ * With several interfaces attach all ingress hooks first: an egress hook takes
+ * what no ingress hook has judged for the box's own.
+ */
+int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created);
+
+/* The hooks of the interface that run the programs of this ks_kernel now, first or not. */
+unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
+
+/* How our programs sit on an interface. Index 0 is ingress, 1 egress. */
+struct ks_hook_state {
+	bool tcx; /* by tcx links; false: by a clsact qdisc */
+	bool first[2]; /* nobody's program sees packets before ours */
+	bool present[2];
+	bool shared; /* at ingress others' filters run behind ours, and may clear its seal (bpf/seal.h) */
+};
+
+/* Costs some system calls, netlink messages among them. */
+int ks_kernel_hook_state(const struct ks_kernel *kernel, unsigned ifindex, struct ks_hook_state *state);
+
+/* The hooks that run our programs: KS_HOOK_* */
+unsigned ks_hooks_present(const struct ks_hook_state *state);
+
+/*
+ * Puts the backstop in force (bpf/backstop.bpf.c), or the one of this build in
+ * place of another's. It drops what comes by an interface that is neither
+ * guarded nor ignored, so it is raised after all ingress hooks are attached.
+ * -EOPNOTSUPP: this kernel has none (before 6.4). On another failure what was in
+ * force stays so, be it another build's; call it again.
+ */
+int ks_kernel_raise_backstop(struct ks_kernel *kernel);
+
+/* Takes it away: before the first hook is detached. Needs no ks_kernel; 0 if there was none. */
+int ks_kernel_lower_backstop(const char *pin_dir);
+
+/* Returns true if the backstop is in force now. */
+bool ks_kernel_backstop(const struct ks_kernel *kernel);
+
+/*
+ * Takes our programs off an interface; with remove_qdisc also the clsact qdisc
+ * if nobody's filter is left on it. Needs no ks_kernel; 0 if nothing was there.
+ */
+int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc);
+
+/* Descriptors stay the kernel's. That of a program which was left out is -1. */
+int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map);
+int ks_kernel_program_fd(const struct ks_kernel *kernel, enum ks_kernel_program program);
+
+/* Shared memory of the maps, live. The control block is writable. */
+struct ks_control *ks_kernel_control(struct ks_kernel *kernel);
+const struct ks_table_counts *ks_kernel_counts(const struct ks_kernel *kernel);
+const struct ks_table_shape *ks_kernel_shape(const struct ks_kernel *kernel);
+const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of the active generation */
+
+/* The clock of the programs, ns. */
+__u64 ks_kernel_now(const struct ks_kernel *kernel);
+
+typedef int ks_kernel_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);
+
+/*
+ * Calls fn with a consistent copy of every flow that is live now, until it
+ * returns nonzero; returns that, or 0. Flows that come or go meanwhile may be
+ * seen or not. The _from form starts at bucket *cursor and stops after
+ * `buckets` of them, leaving the next in *cursor (ks_kernel_shape()->buckets at
+ * the end).
+ */
+int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, void *arg);
+int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
+			     void *arg);
+
+/* Frees the flows of n keys. Returns how many were there, or -errno. */
+long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
+
+/* What the sides of a flow take each other for, where addresses are translated (core/nat/nat.h). */
+struct ks_translation {
+	bool present[2];
+	/* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
+	struct ks_addr addr[2];
+	__be16 port[2];
+};
+
+/* The translation of a flow. Returns whether there is one; a flow may have one side only. */
+bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
+			   struct ks_translation *translation);
+
+/*
+ * Copies the live flow that packets of this key belong to, be it the flow's own
+ * key or a name of it, with all its names. Returns whether there is one.
+ */
+bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
+			  struct ks_transplant *transplant);
+
+/* Copies the live entry of this very key, of whatever kind. Returns false if there is none. */
+bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *entry);
+
+/* Ends the flows of which a side knows the other end by this address. Returns how many, or -errno; looks through the table. */
+long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);
+
+/* Counters, summed over processors. */
+int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);
+int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
+int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
+__u64 ks_kernel_events_lost(const struct ks_kernel *kernel);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tables of other builds: which layouts can be read (core/table/layout.h), and when a
+ * takeover makes a new table instead of keeping the old one.
+ */
+#include <errno.h>
+
+#include <bpf/bpf.h>
+
+#include "core/table/layout.h"
+#include "kernel/internal.h"
+
+/*
+ * A table of layout `from` serves a build of layout `to`, by a function that
+ * makes an old entry a new one, or, where states and kinds were only appended
+ * (NULL), as it is.
+ */
+static const struct {
+	__u32 from, to;
+	ks_convert_fn *convert;
+} layouts[] = {
+	{ KS_TABLE_LAYOUT, KS_TABLE_LAYOUT, NULL },
+};
+
+static int read_shape(int fd, struct ks_table_shape *shape)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info), zero = 0;
+
+	*shape = (struct ks_table_shape){ 0 };
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return -errno;
+	if (info.value_size != sizeof(*shape))
+		return 0; /* of no layout that has a number */
+	return bpf_map_lookup_elem(fd, &zero, shape) ? -errno : 0;
+}
+
+static int refuse(__u32 layout)
+{
+	ks_kernel_complain(
+		"the running firewall was started by another version of Keepstate, whose table has layout %u "
+		"(here: %u): its states cannot be read. Stop it (keepstate stop), then start again",
+		layout, KS_TABLE_LAYOUT);
+	return -EMEDIUMTYPE;
+}
+
+int ks_takeover_plan(int shape_fd, const struct ks_policy *policy, struct ks_takeover *takeover)
+{
+	__u32 wanted = policy ? ks_table_buckets(ks_table_entries(&policy->config)) : 0;
+	struct ks_table_shape shape;
+	int err = read_shape(shape_fd, &shape);
+	size_t i = 0;
+
+	if (err)
+		return err;
+	while (i < KS_ARRAY_SIZE(layouts) && (layouts[i].from != shape.layout || layouts[i].to != KS_TABLE_LAYOUT))
+		i++;
+	if (i == KS_ARRAY_SIZE(layouts))
+		return refuse(shape.layout);
+	takeover->convert = layouts[i].convert;
+	takeover->old = shape;
+	takeover->buckets = takeover->convert || wanted > shape.buckets ? KS_MAX(wanted, shape.buckets) : 0;
+	return 0;
+}

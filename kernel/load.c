@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The only file that knows the skeleton. It opens it, sizes the table, sets
+ * the constants, loads, and takes the descriptors over; the skeleton itself is
+ * gone afterwards. libbpf's messages are kept for ks_kernel_complaint().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "kernel/bpf.h"
+#include "kernel/internal.h"
+#include "bpf/keepstate.skel.h"
+
+static char said[2048]; /* the last warnings of libbpf */
+
+static int keep_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	size_t used = strlen(said);
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	if (used > sizeof(said) / 2) {
+		memmove(said, said + used / 2, used - used / 2 + 1);
+		used = strlen(said);
+	}
+	vsnprintf(said + used, sizeof(said) - used, format, args);
+	return 0;
+}
+
+void ks_kernel_listen(void)
+{
+	said[0] = '\0';
+	libbpf_set_print(keep_message);
+}
+
+const char *ks_kernel_said(void)
+{
+	return said;
+}
+
+void ks_kernel_build(char text[KS_BUILD_TEXT])
+{
+	size_t size;
+	const __u8 *elf = keepstate_bpf__elf_bytes(&size);
+	__u64 hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ elf[i]) * 0x100000001b3ULL;
+	snprintf(text, KS_BUILD_TEXT, "%016llx", hash);
+}
+
+static int complain_load(int err)
+{
+	ks_kernel_complain("the kernel refuses the programs: %s\n%s", strerror(-err), said);
+	return err;
+}
+
+/* What becomes of a map of another build when ours takes over. Size and type do not tell what an entry means. */
+enum fate {
+	FATE_KEPT, /* the table: taken, or there is no takeover */
+	FATE_TAKEN, /* taken if it fits: counters, and what the table's entries rely on */
+	FATE_OWN, /* never taken: the policy, and what the daemon fills before the first hook is switched */
+};
+
+static enum fate fate_of(unsigned map)
+{
+	switch (map) {
+	case KS_MAP_TABLE:
+	case KS_MAP_SHAPE:
+	case KS_MAP_COUNTS:
+		return FATE_KEPT;
+	case KS_MAP_STACKED: /* who is stacked in other namespaces is only learnt from packets */
+	case KS_MAP_REASONS:
+	case KS_MAP_RULE_COUNTS:
+	case KS_MAP_EVENTS_LOST:
+	case KS_MAP_HELD: /* entries of datagrams say that fragments of theirs are here */
+	case KS_MAP_SWEEPER: /* one timer for the table */
+		return FATE_TAKEN;
+	default:
+		return FATE_OWN;
+	}
+}
+
+bool ks_kernel_map_is_of_programs(enum ks_kernel_map map)
+{
+	return map == KS_MAP_TC_STAGES || map == KS_MAP_TC_HOOKS || map == KS_MAP_XDP_STAGES;
+}
+
+static struct bpf_map *find_map(const struct bpf_object *object, unsigned map)
+{
+	return bpf_object__find_map_by_name(object, ks_kernel_map_name(map));
+}
+
+static int map_info(int fd, struct bpf_map_info *info)
+{
+	__u32 length = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_obj_get_info_by_fd(fd, info, &length) ? -errno : 0;
+}
+
+/* The table is sized by the policy, so its number of entries may differ; nothing else may. */
+static bool fits(const struct bpf_object *object, unsigned i, int fd)
+{
+	struct bpf_map *map = find_map(object, i);
+	struct bpf_map_info info;
+
+	if (!map || fd < 0 || map_info(fd, &info) || info.type != bpf_map__type(map) ||
+	    info.key_size != bpf_map__key_size(map) || info.value_size != bpf_map__value_size(map))
+		return false;
+	return i == KS_MAP_TABLE || info.max_entries == bpf_map__max_entries(map);
+}
+
+static int refuse_table(unsigned map)
+{
+	ks_kernel_complain("the running firewall was started by another version of Keepstate whose map %s has another "
+			   "shape: its states cannot be taken over. Stop it (keepstate stop), then start again",
+			   ks_kernel_map_name(map));
+	return -EMEDIUMTYPE;
+}
+
+static int reuse_maps(const struct bpf_object *object, const int *reuse, bool new_table)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		enum fate fate = fate_of(i);
+		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_KEPT || !new_table);
+
+		if (taken)
+			err = bpf_map__reuse_fd(find_map(object, i), reuse[i]);
+		else if (fate == FATE_KEPT && !new_table)
+			err = refuse_table(i);
+	}
+	return err;
+}
+
+static int take_fd(int fd, int *to)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (copy < 0)
+		return -errno;
+	if (*to >= 0)
+		close(*to);
+	*to = copy;
+	return 0;
+}
+
+static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *object)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		const struct bpf_map *map = bpf_object__find_map_by_name(object, ks_kernel_map_name(i));
+
+		if (!map)
+			err = -ENOENT;
+		else if (bpf_map__autocreate(map))
+			err = take_fd(bpf_map__fd(map), &kernel->maps[i]);
+	}
+	for (unsigned i = 0; !err && i < KS_PROGRAM_MAX; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, ks_kernel_program_name(i));
+
+		if (!program)
+			err = -ENOENT;
+		else if (bpf_program__autoload(program))
+			err = take_fd(bpf_program__fd(program), &kernel->programs[i]);
+	}
+	return err;
+}
+
+/* Every program takes the verifier a while. */
+static void leave_xdp_out(const struct bpf_object *object)
+{
+	struct bpf_map *stages = bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES));
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object) {
+		if (bpf_program__type(program) == BPF_PROG_TYPE_XDP)
+			bpf_program__set_autoload(program, false);
+	}
+	bpf_map__set_autocreate(stages, false);
+	bpf_map__set_type(stages, BPF_MAP_TYPE_ARRAY); /* libbpf 1.1 fills tables of programs even if it makes none */
+}
+
+/*
+ * libbpf 1.1 does not know their type, and the kernel does so from 6.4 on. What
+ * they read of the kernel's structures is found by its own description (BTF).
+ */
+static void prepare_backstop(const struct bpf_object *object, bool test_mode)
+{
+	static const enum ks_kernel_program programs[] = { KS_PROGRAM_BACKSTOP_INPUT, KS_PROGRAM_BACKSTOP_FORWARD };
+	bool wanted = !test_mode && ks_bpf_has_netfilter();
+
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(programs); i++) {
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(object, ks_kernel_program_name(programs[i]));
+
+		bpf_program__set_type(program, KS_BPF_PROG_TYPE_NETFILTER);
+		bpf_program__set_expected_attach_type(program, KS_BPF_NETFILTER);
+		bpf_program__set_autoload(program, wanted);
+	}
+}
+
+/* Whether the running kernel has a function that programs may call. */
+static bool kernel_has(const char *function)
+{
+	struct btf *types = btf__load_vmlinux_btf();
+	bool found = types && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0;
+
+	btf__free(types);
+	return found;
+}
+
+static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
+			 const int *reuse)
+{
+	int err;
+
+	skeleton->rodata->ks_test_mode = opts->test_mode;
+	skeleton->rodata->ks_has_kernel_skb = kernel_has("bpf_cast_to_kern_ctx");
+	if (opts->tc_only)
+		leave_xdp_out(skeleton->obj);
+	prepare_backstop(skeleton->obj, opts->test_mode);
+	err = reuse ? reuse_maps(skeleton->obj, reuse, buckets) : 0;
+	if (!err && buckets)
+		err = bpf_map__set_max_entries(skeleton->maps.ks_table, buckets);
+	if (err)
+		return err;
+	err = keepstate_bpf__load(skeleton);
+	return err ? complain_load(err) : 0;
+}
+
+int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
+			    const int *reuse)
+{
+	struct keepstate_bpf *skeleton;
+	int err;
+
+	ks_kernel_listen();
+	skeleton = keepstate_bpf__open();
+	if (!skeleton) {
+		err = complain_load(-errno);
+	} else {
+		err = load_skeleton(skeleton, opts, buckets, reuse);
+		if (!err)
+			err = take_descriptors(kernel, skeleton->obj);
+		keepstate_bpf__destroy(skeleton);
+	}
+	return err;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading what the programs leave: flows through the mapped table, counters by
+ * summing the processors. Flows are copied under their version (odd while
+ * somebody writes, another one after each write), as core/table/table.h states.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "kernel/internal.h"
+
+#define KS_COPY_TRIES 16 /* a writer holds a slot for well under a microsecond */
+#define KS_KILL_BATCH 32 /* keys a run of ks_kill */
+#define KS_KILL_HEADER 16 /* octets of its data before the keys */
+
+bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
+{
+	for (int i = 0; i < KS_COPY_TRIES; i++) {
+		__u32 version = __atomic_load_n(&slot->flow.version, __ATOMIC_ACQUIRE);
+
+		if (version & 1)
+			continue;
+		memcpy(copy, slot, sizeof(*copy));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&slot->flow.version, __ATOMIC_RELAXED) == version)
+			return true;
+	}
+	return false;
+}
+
+static bool copy_live(const struct ks_slot *slot, __u64 now, struct ks_slot *copy)
+{
+	if (!ks_flow_is_shown(&slot->key, &slot->flow))
+		return false;
+	return ks_kernel_copy_slot(slot, copy) && ks_flow_is_shown(&copy->key, &copy->flow) &&
+	       !ks_flow_is_expired(&copy->flow, now);
+}
+
+int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
+			     void *arg)
+{
+	__u32 end = kernel->shape->buckets;
+	__u64 now = ks_kernel_now(kernel);
+	int result = 0;
+
+	if (*cursor < end && buckets < end - *cursor)
+		end = *cursor + buckets;
+	while (*cursor < end && !result) {
+		const struct ks_bucket *bucket = &kernel->table[(*cursor)++];
+
+		for (unsigned i = 0; i < KS_BUCKET_SLOTS && !result; i++) {
+			struct ks_slot copy;
+
+			if (bucket->tag[i] && copy_live(&bucket->slot[i], now, &copy))
+				result = fn(&copy.key, &copy.flow, arg);
+		}
+	}
+	return result;
+}
+
+int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, void *arg)
+{
+	__u32 cursor = 0;
+
+	return ks_kernel_each_flow_from(kernel, &cursor, kernel->shape->buckets, fn, arg);
+}
+
+long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n)
+{
+	__u8 data[KS_KILL_HEADER + KS_KILL_BATCH * sizeof(*keys)] = { 0 };
+	long killed = 0;
+
+	while (n) {
+		size_t batch = KS_MIN(n, (size_t)KS_KILL_BATCH);
+		long result;
+
+		memcpy(data + KS_KILL_HEADER, keys, batch * sizeof(*keys));
+		result = ks_kernel_run(kernel, KS_PROGRAM_KILL, data, KS_KILL_HEADER + batch * sizeof(*keys));
+		if (result < 0)
+			return result;
+		killed += result;
+		keys += batch;
+		n -= batch;
+	}
+	return killed;
+}
+
+/* Adds up `words` 64-bit counters of one entry over all processors. */
+static int sum_entry(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32 key, __u64 *sum, size_t words)
+{
+	__u64 *values = calloc(kernel->cpus, words * sizeof(*values));
+
+	if (!values)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(kernel->maps[map], &key, values)) {
+		int err = -errno;
+
+		free(values);
+		return err;
+	}
+	memset(sum, 0, words * sizeof(*sum));
+	for (size_t i = 0; i < kernel->cpus * words; i++)
+		sum[i % words] += values[i];
+	free(values);
+	return 0;
+}
+
+int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX])
+{
+	int err = 0;
+
+	for (__u32 i = 0; !err && i < KS_REASON_MAX; i++)
+		err = sum_entry(kernel, KS_MAP_REASONS, i, (__u64 *)&counts[i], sizeof(*counts) / sizeof(__u64));
+	return err;
+}
+
+int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count)
+{
+	return sum_entry(kernel, KS_MAP_RULE_COUNTS, rule, (__u64 *)count, sizeof(*count) / sizeof(__u64));
+}
+
+int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule)
+{
+	struct ks_rule_count *zeros = calloc(kernel->cpus, sizeof(*zeros));
+	int err;
+
+	if (!zeros)
+		return -ENOMEM;
+	err = bpf_map_update_elem(kernel->maps[KS_MAP_RULE_COUNTS], &rule, zeros, BPF_ANY) ? -errno : 0;
+	free(zeros);
+	return err;
+}
+
+__u64 ks_kernel_events_lost(const struct ks_kernel *kernel)
+{
+	__u64 lost = 0;
+
+	sum_entry(kernel, KS_MAP_EVENTS_LOST, 0, &lost, 1);
+	return lost;
+}

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The memory of a crafter: who speaks with whom, as each of the two sees it,
+ * and the numbers of their TCP; see craft.h and policy/scenario/scenario.h. What stands in
+ * the test is the view of the side that speaks first. The other side's view
+ * is learnt from the packets that reach it, so that conversations go on
+ * through translators as between real hosts. RFC 9293.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scenario/craft_internal.h"
+#include "scenario/layout.h"
+
+#define TCP_SEQ 4
+#define TCP_ACK 8
+#define TCP_HEADER 20
+
+static __u32 get32(const __u8 *at)
+{
+	return (__u32)at[0] << 24 | (__u32)at[1] << 16 | (__u32)at[2] << 8 | at[3];
+}
+
+/* A crafter and its dialogues. */
+
+int ks_crafter_create(struct ks_crafter **crafter)
+{
+	struct ks_crafter *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	if (ks_octets_init(&made->frame) || ks_octets_init(&made->last) || ks_octets_init(&made->left)) {
+		ks_crafter_destroy(made);
+		return -ENOMEM;
+	}
+	*crafter = made;
+	return 0;
+}
+
+void ks_crafter_reset(struct ks_crafter *crafter)
+{
+	struct ks_dialogue *next;
+
+	for (struct ks_dialogue *d = crafter->dialogues; d; d = next) {
+		next = d->next;
+		free(d);
+	}
+	crafter->dialogues = NULL;
+	crafter->turn.talk = crafter->quote.talk = NULL;
+	crafter->last.length = crafter->left.length = 0;
+}
+
+void ks_crafter_forget(struct ks_crafter *crafter)
+{
+	struct ks_dialogue *newest = crafter->dialogues;
+
+	if (!newest)
+		return;
+	crafter->turn.talk = crafter->quote.talk = NULL;
+	crafter->dialogues = newest->next;
+	free(newest);
+}
+
+void ks_crafter_destroy(struct ks_crafter *crafter)
+{
+	if (!crafter)
+		return;
+	ks_crafter_reset(crafter);
+	ks_octets_fini(&crafter->frame);
+	ks_octets_fini(&crafter->last);
+	ks_octets_fini(&crafter->left);
+	free(crafter);
+}
+
+/* Views. */
+
+static void view_reverse(const struct ks_view *view, struct ks_view *reversed)
+{
+	*reversed = (struct ks_view){ .own = view->other,
+				      .other = view->own,
+				      .own_port = view->other_port,
+				      .other_port = view->own_port,
+				      .id = view->id };
+}
+
+static bool views_equal(const struct ks_view *a, const struct ks_view *b)
+{
+	return a->own_port == b->own_port && a->other_port == b->other_port && a->id == b->id &&
+	       memcmp(&a->own, &b->own, sizeof(a->own)) == 0 && memcmp(&a->other, &b->other, sizeof(a->other)) == 0;
+}
+
+static bool is_icmp(__u8 proto)
+{
+	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+}
+
+/* Protocols whose packets depend on those before. */
+static bool has_numbers(__u8 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
+}
+
+/* What a packet in words says of its sender's view. */
+static void view_of_spec(const struct ks_packet_spec *spec, struct ks_view *view)
+{
+	*view = (struct ks_view){ .own = spec->src, .other = spec->dst };
+	if (spec->has_ports) {
+		view->own_port = spec->sport;
+		view->other_port = spec->dport;
+	}
+	if (is_icmp(spec->proto))
+		view->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
+}
+
+/* What octets say of their sender's view. */
+static void view_of_layout(const struct ks_layout *layout, struct ks_view *view)
+{
+	*view = (struct ks_view){ .own = layout->src, .other = layout->dst };
+	if (layout->has_ports) {
+		view->own_port = layout->sport;
+		view->other_port = layout->dport;
+	}
+	if (layout->has_id)
+		view->id = layout->id;
+}
+
+static struct ks_dialogue *dialogue_add(struct ks_crafter *crafter, const struct ks_packet_spec *spec,
+					const struct ks_view *view)
+{
+	struct ks_dialogue *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->family = spec->family;
+	d->proto = spec->proto;
+	d->written = d->speaker[0].view = *view;
+	view_reverse(view, &d->speaker[1].view);
+	for (int i = 0; i < 2; i++) {
+		struct ks_speaker *speaker = &d->speaker[i];
+
+		speaker->zone = KS_ZONE_UNKNOWN;
+		speaker->isn = speaker->next = speaker->last = i ? KS_CRAFT_ISN_OTHER : KS_CRAFT_ISN_FIRST;
+		speaker->heard_isn = speaker->heard_next = speaker->heard_last = speaker->isn;
+		speaker->tag = speaker->isn;
+	}
+	d->opener = -1;
+	d->next = crafter->dialogues;
+	crafter->dialogues = d;
+	return d;
+}
+
+/*
+ * The dialogue of a packet: by what the test wrote for it, or, for a packet
+ * that is of no named conversation, by what its sender sees. *side is the
+ * sender's.
+ */
+static struct ks_dialogue *dialogue_find(const struct ks_crafter *crafter, const struct ks_packet_spec *spec,
+					 const struct ks_view *view, int *side)
+{
+	struct ks_view reversed;
+
+	for (struct ks_dialogue *d = crafter->dialogues; d && !spec->talk; d = d->next) {
+		for (*side = 0; *side < 2; (*side)++) {
+			if (d->proto == spec->proto && d->family == spec->family &&
+			    views_equal(&d->speaker[*side].view, view))
+				return d;
+		}
+	}
+	view_reverse(view, &reversed);
+	for (struct ks_dialogue *d = crafter->dialogues; d; d = d->next) {
+		*side = views_equal(&d->written, &reversed);
+		if (d->proto == spec->proto && d->family == spec->family && (*side || views_equal(&d->written, view)))
+			return d;
+	}
+	*side = 0;
+	return NULL;
+}
+
+static void spec_set_view(struct ks_packet_spec *spec, const struct ks_view *view)
+{
+	spec->src = view->own;
+	spec->dst = view->other;
+	spec->sport = view->own_port;
+	spec->dport = view->other_port;
+}
+
+/* Whether who quotes a packet, in zone `from`, has seen it at its receiver's side of the box. */
+static bool is_received(const struct ks_turn *turn, __u8 from)
+{
+	__u8 to = turn->talk->speaker[!turn->side].zone;
+
+	if (turn->spec.seen != KS_SEEN_AUTO)
+		return turn->spec.seen == KS_SEEN_RECEIVED;
+	return from == (to == KS_ZONE_UNKNOWN ? turn->spec.to : to) && from != turn->spec.from;
+}
+
+/* A named conversation is written as its opener sees it; its packets bear what their senders see. */
+static void turn_address(struct ks_turn *turn, __u8 from)
+{
+	const struct ks_speaker *sender = &turn->talk->speaker[turn->side];
+	const struct ks_speaker *receiver = &turn->talk->speaker[!turn->side];
+	/* Other identifiers than the conversation's are meant as they are. */
+	bool is_query = ks_spec_number(&turn->spec, KS_MOD_ID, 0) == turn->talk->written.id;
+	struct ks_view view = sender->view;
+
+	if (sender->zone != KS_ZONE_UNKNOWN)
+		turn->spec.from = sender->zone;
+	turn->received = turn->quoted && is_received(turn, from);
+	if (turn->received)
+		view_reverse(&receiver->view, &view);
+	spec_set_view(&turn->spec, &view);
+	if (is_query)
+		turn->id = view.id;
+}
+
+/* What an INIT asks for, its sender wants to see from then on. */
+static void tag_take(const struct ks_packet_spec *spec, struct ks_speaker *speaker)
+{
+	const struct ks_mod *tag = ks_spec_mod(spec, KS_MOD_INIT_TAG);
+
+	if (tag)
+		speaker->tag = (__u32)tag->value;
+}
+
+void ks_crafter_ends(const struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_packet_spec *ends)
+{
+	const struct ks_dialogue *talk;
+	struct ks_view view;
+	int side;
+
+	*ends = *spec;
+	view_of_spec(spec, &view);
+	talk = spec->talk ? dialogue_find(crafter, spec, &view, &side) : NULL;
+	if (!talk)
+		return;
+	ends->src = talk->speaker[side].view.own;
+	ends->sport = talk->speaker[side].view.own_port;
+	ends->dst = talk->speaker[!side].view.own;
+	ends->dport = talk->speaker[!side].view.own_port;
+}
+
+int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
+		 struct ks_turn *turn)
+{
+	const struct ks_mod *isn = ks_spec_mod(spec, KS_MOD_ISN);
+	struct ks_view view;
+
+	*turn = (struct ks_turn){ .spec = *spec, .quoted = quoted };
+	turn->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
+	if (spec->kind != KS_SPEC_IP || (!spec->talk && !has_numbers(spec->proto)))
+		return 0;
+	view_of_spec(spec, &view);
+	turn->talk = dialogue_find(crafter, spec, &view, &turn->side);
+	if (!turn->talk)
+		turn->talk = dialogue_add(crafter, spec, &view);
+	if (!turn->talk)
+		return -ENOMEM;
+	if (spec->talk)
+		turn_address(turn, from);
+	if (!quoted)
+		tag_take(spec, &turn->talk->speaker[turn->side]);
+	if (isn && !quoted) {
+		struct ks_speaker *speaker = &turn->talk->speaker[turn->side];
+
+		speaker->isn = speaker->next = (__u32)isn->value;
+		speaker->heard_isn = speaker->heard_next = speaker->isn;
+	}
+	return 0;
+}
+
+/* Numbers. */
+
+static __u32 number_resolve(const struct ks_mod *mod, __u32 isn, __u32 next)
+{
+	if (mod->base == KS_SEQ_ABSOLUTE)
+		return (__u32)mod->value;
+	return (mod->base == KS_SEQ_ISN ? isn : next) + (__u32)mod->value;
+}
+
+__u32 ks_turn_seq(const struct ks_turn *turn)
+{
+	const struct ks_mod *mod = ks_spec_mod(&turn->spec, KS_MOD_SEQ);
+	const struct ks_speaker *sender = &turn->talk->speaker[turn->side];
+	__u32 isn = turn->received ? sender->heard_isn : sender->isn;
+
+	if (mod)
+		return number_resolve(mod, isn, turn->received ? sender->heard_next : sender->next);
+	if (turn->quoted)
+		return turn->received ? sender->heard_last : sender->last;
+	return turn->spec.tcp_flags & KS_TCP_SYN ? isn : sender->next;
+}
+
+__u32 ks_turn_ack(const struct ks_turn *turn)
+{
+	const struct ks_mod *mod = ks_spec_mod(&turn->spec, KS_MOD_ACK);
+	const struct ks_speaker *peer = &turn->talk->speaker[!turn->side];
+	/* The sender acknowledges what it has heard; on the far side of a helper that is what the peer has sent. */
+	__u32 isn = turn->received ? peer->isn : peer->heard_isn;
+	__u32 next = turn->received ? peer->next : peer->heard_next;
+
+	if (mod)
+		return number_resolve(mod, isn, next);
+	return turn->spec.tcp_flags & KS_TCP_ACK ? next : 0;
+}
+
+/* How a packet arrived: its first number, the octets that a helper added, and whether it cut off the end. */
+struct hearing {
+	__u32 seq, grown;
+	bool cut;
+};
+
+static void numbers_deliver(struct ks_crafter *crafter, const struct hearing *heard)
+{
+	struct ks_speaker *sender = &crafter->turn.talk->speaker[crafter->turn.side];
+	bool syn = crafter->turn.spec.tcp_flags & KS_TCP_SYN;
+	__u32 heard_end = heard->seq + (crafter->end - crafter->seq) + heard->grown;
+
+	sender->last = crafter->seq;
+	sender->heard_last = heard->seq;
+	/* A SYN elsewhere than at the initial number is a stray one and no part of what is sent. */
+	if (syn && crafter->seq != sender->isn)
+		return;
+	if (syn)
+		sender->heard_isn = heard->seq;
+	if (syn || ks_seq_after(crafter->end, sender->next))
+		sender->next = crafter->end;
+	if (syn || ks_seq_after(heard_end, sender->heard_next)) {
+		sender->heard_next = heard_end;
+		sender->short_of = heard->cut;
+	}
+}
+
+/* Delivery. */
+
+static void view_deliver(struct ks_crafter *crafter, const struct ks_layout *left, __u8 to)
+{
+	struct ks_dialogue *talk = crafter->turn.talk;
+	struct ks_view view;
+	int side = crafter->turn.side;
+
+	if (talk->opener < 0)
+		talk->opener = side;
+	if (talk->opener != side || left->fragment)
+		return;
+	view_of_layout(left, &view);
+	view_reverse(&view, &talk->speaker[!side].view);
+	if (is_icmp(talk->proto) && !left->has_id)
+		talk->speaker[!side].view.id = talk->speaker[side].view.id;
+	if (to != KS_ZONE_UNKNOWN)
+		talk->speaker[!side].zone = to;
+}
+
+void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t length, __u8 to)
+{
+	enum ks_link link = ks_spec_mod(&crafter->turn.spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
+	const struct ks_turn *turn = &crafter->turn;
+	struct ks_layout left;
+	bool readable = ks_layout_read(data, length, link, &left);
+	struct hearing heard = { .seq = crafter->seq };
+
+	if (readable && turn->spec.proto == KS_PROTO_TCP && !left.fragment && left.have >= left.l4 + TCP_HEADER) {
+		heard.seq = get32(data + left.l4 + TCP_SEQ);
+		heard.grown = (__u32)(length - crafter->frame.length);
+		/* Without a pad, whole lines end as they were sent. */
+		heard.cut = heard.grown && data[length - 1] != crafter->frame.data[crafter->frame.length - 1];
+	}
+	if (readable) {
+		ks_octets_cut(&crafter->left, 0);
+		ks_octets_add(&crafter->left, data + left.l3, left.end - left.l3);
+	}
+	if (!turn->talk)
+		return;
+	if (readable)
+		view_deliver(crafter, &left, to);
+	if (turn->spec.proto == KS_PROTO_DCCP)
+		numbers_deliver(crafter, &heard);
+	else if (turn->spec.proto == KS_PROTO_TCP && !(readable && left.fragment))
+		numbers_deliver(crafter, &heard);
+	crafter->turn.talk = NULL;
+}
+
+void ks_crafter_passed(struct ks_crafter *crafter)
+{
+	ks_crafter_delivered(crafter, crafter->frame.data, crafter->frame.length, KS_ZONE_UNKNOWN);
+}
+
+/* Surprises. */
+
+static const char *numbers_surprise(const struct ks_crafter *crafter, const struct ks_layout *left, const __u8 *data)
+{
+	const struct ks_dialogue *talk = crafter->turn.talk;
+	const struct ks_speaker *sender = &talk->speaker[crafter->turn.side];
+	const struct ks_speaker *peer = &talk->speaker[!crafter->turn.side];
+	__u8 flags = crafter->turn.spec.tcp_flags;
+
+	if (left->have < left->l4 + 20)
+		return NULL;
+	if (!(flags & KS_TCP_SYN) && crafter->seq == sender->next && !sender->short_of &&
+	    get32(data + left->l4 + TCP_SEQ) != sender->heard_next)
+		return "it goes on where its sender stopped, but not where its receiver has heard it stop";
+	if (flags & KS_TCP_ACK && crafter->ack == peer->heard_next && !peer->short_of &&
+	    get32(data + left->l4 + TCP_ACK) != peer->next)
+		return "it acknowledges all that its sender has heard, but not all that its receiver has sent";
+	return NULL;
+}
+
+/* The side that spoke first expects answers from where it sent to. */
+static const char *view_surprise(const struct ks_crafter *crafter, const struct ks_layout *left)
+{
+	const struct ks_dialogue *talk = crafter->turn.talk;
+	struct ks_view view, arrived;
+
+	if (talk->opener < 0 || talk->opener == crafter->turn.side || left->fragment)
+		return NULL;
+	view_of_layout(left, &arrived);
+	view_reverse(&arrived, &view);
+	if (is_icmp(talk->proto) && !left->has_id)
+		view.id = talk->speaker[talk->opener].view.id;
+	return views_equal(&view, &talk->speaker[talk->opener].view)
+		       ? NULL
+		       : "it does not reach its receiver as an answer from where that has sent to";
+}
+
+/* An error is of use to a host only if it quotes what that host has sent. */
+static const char *quote_surprise(const struct ks_crafter *crafter, const struct ks_layout *left, const __u8 *data)
+{
+	const struct ks_turn *quote = &crafter->quote;
+	const struct ks_view *sent = &quote->talk->speaker[quote->side].view;
+	struct ks_layout quoted;
+
+	if (!ks_layout_read_quote(data, left, &quoted))
+		return "what it quotes is no packet";
+	if (memcmp(&left->dst, &sent->own, sizeof(left->dst)))
+		return "it does not go to who sent what it quotes";
+	if (memcmp(&quoted.src, &sent->own, sizeof(quoted.src)) ||
+	    memcmp(&quoted.dst, &sent->other, sizeof(quoted.dst)) ||
+	    (quoted.has_ports && (quoted.sport != sent->own_port || quoted.dport != sent->other_port)))
+		return "it quotes a packet that its receiver did not send";
+	if (quoted.has_id && quote->id == quote->talk->speaker[quote->received ? !quote->side : quote->side].view.id &&
+	    quoted.id != sent->id)
+		return "it quotes an identifier that its receiver did not send";
+	return NULL;
+}
+
+const char *ks_crafter_surprise(const struct ks_crafter *crafter, const __u8 *data, size_t length)
+{
+	const struct ks_turn *turn = &crafter->turn;
+	enum ks_link link = ks_spec_mod(&turn->spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
+	const char *surprise = NULL;
+	struct ks_layout left;
+
+	if (!ks_layout_read(data, length, link, &left))
+		return NULL;
+	if (turn->talk && turn->spec.talk)
+		surprise = view_surprise(crafter, &left);
+	if (!surprise && turn->talk && turn->spec.talk && turn->spec.proto == KS_PROTO_TCP && !left.fragment)
+		surprise = numbers_surprise(crafter, &left, data);
+	if (!surprise && crafter->quote.talk && ks_layout_is_error(data, &left))
+		surprise = quote_surprise(crafter, &left, data);
+	return surprise;
+}

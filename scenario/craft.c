@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Crafting frames; see craft.h. A packet is built from the inside out: upper
+ * header and payload (scenario/craft_l4.c), then the network header with options
+ * or extension headers, then what the words spoil, then the link header.
+ * RFC 791, 8200, 4302, IEEE 802.1Q.
+ */
+#include "scenario/craft.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scenario/craft_internal.h"
+
+#define ETHER_HEADER 14
+#define IPV4_HEADER 20
+#define IPV6_HEADER 40
+
+/* Sum of 16-bit words in ones' complement (RFC 1071), not yet folded. */
+static __u32 sum_add(__u32 sum, const __u8 *data, size_t length)
+{
+	for (size_t i = 0; i + 1 < length; i += 2)
+		sum += (__u32)data[i] << 8 | data[i + 1];
+	return length & 1 ? sum + ((__u32)data[length - 1] << 8) : sum;
+}
+
+static __u16 sum_fold(__u32 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+static size_t addr_skip(unsigned family)
+{
+	return family == KS_IPV4 ? 12 : 0;
+}
+
+/* RFC 9293 3.1, RFC 768, RFC 8200 8.1; ICMP for IPv4 has no pseudo-header. */
+__u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length, size_t covered)
+{
+	size_t skip = addr_skip(spec->family);
+	__u32 sum = 0;
+
+	if (spec->proto != KS_PROTO_ICMP) {
+		sum = sum_add(sum, spec->src.b + skip, 16 - skip);
+		sum = sum_add(sum, spec->dst.b + skip, 16 - skip);
+		sum += spec->proto + (__u32)length;
+	}
+	return sum_fold(sum_add(sum, data, KS_MIN(covered, length)));
+}
+
+static bool is_later_fragment(const struct ks_packet_spec *spec)
+{
+	return ks_spec_number(spec, KS_MOD_FRAGMENT, 0) != 0;
+}
+
+/* A fragment cut out of a datagram that was made whole. */
+struct ks_part {
+	bool given, more;
+	__u16 offset;
+};
+
+static bool is_fragment(const struct ks_packet_spec *spec, const struct ks_part *part)
+{
+	return ks_spec_mod(spec, KS_MOD_FRAGMENT) || ks_spec_mod(spec, KS_MOD_MORE) || part->given;
+}
+
+static __u16 fragment_offset(const struct ks_packet_spec *spec, const struct ks_part *part)
+{
+	return (__u16)ks_spec_number(spec, KS_MOD_FRAGMENT, part->offset) & 0xfff8;
+}
+
+static __u8 ttl_of(const struct ks_packet_spec *spec)
+{
+	__s64 type = ks_spec_number(spec, KS_MOD_TYPE, 0), ttl = 64;
+
+	/* RFC 4861 says 255 for neighbour discovery, RFC 2710 1 for listeners. */
+	if (spec->proto == KS_PROTO_ICMPV6 && type >= 133 && type <= 137)
+		ttl = 255;
+	else if (spec->proto == KS_PROTO_ICMPV6 && ((type >= 130 && type <= 132) || type == 143))
+		ttl = 1;
+	ttl = ks_spec_number(spec, KS_MOD_TTL, ttl);
+	return (__u8)ks_spec_number(spec, KS_MOD_HOP_LIMIT, ttl);
+}
+
+/* Octets given by `octet OFFSET VALUE`, in the network packet. */
+static void octets_put(const struct ks_packet_spec *spec, __u8 *data, size_t length)
+{
+	for (size_t i = 0; i < spec->mod_count; i++) {
+		const struct ks_mod *mod = &spec->mods[i];
+
+		if (mod->kind == KS_MOD_OCTET && (size_t)mod->value < length)
+			data[mod->value] = (__u8)mod->value2;
+	}
+}
+
+/* IPv4. */
+
+static int options_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+{
+	size_t start = out->length;
+
+	for (size_t i = 0; i < spec->mod_count; i++) {
+		if (spec->mods[i].kind == KS_MOD_IP_OPTION)
+			ks_octets_add(out, spec->mods[i].data, spec->mods[i].length);
+	}
+	while ((out->length - start) % 4)
+		ks_octets_add8(out, 0);
+	return out->length - start > 40 ? -EMSGSIZE : 0;
+}
+
+/* The checksum is made right over the header as it claims to be, then spoilt if asked. */
+static void ipv4_checksum_put(const struct ks_packet_spec *spec, __u8 *packet, size_t length, size_t header)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_IP_CHECKSUM);
+	size_t stated = (packet[0] & 0x0f) * 4U;
+	__u16 sum;
+
+	if (stated >= IPV4_HEADER && stated <= length)
+		header = stated;
+	sum = sum_fold(sum_add(0, packet, header));
+	if (mod)
+		sum = mod->bad ? (__u16)(sum ^ 0x5555) : (__u16)mod->value;
+	ks_put16(packet + 10, sum);
+}
+
+static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, const struct ks_part *part,
+		    struct ks_octets *out)
+{
+	size_t start = out->length, header;
+	__u16 fragment = fragment_offset(spec, part) / 8;
+	__u8 *ip;
+
+	ks_octets_zero(out, IPV4_HEADER);
+	if (options_put(spec, out))
+		return -EMSGSIZE;
+	header = out->length - start;
+	ks_octets_add(out, l4->data, l4->length);
+	if (out->overflow)
+		return -EMSGSIZE;
+	ip = out->data + start;
+	if (ks_spec_mod(spec, KS_MOD_DF))
+		fragment |= 0x4000;
+	if (ks_spec_mod(spec, KS_MOD_MORE) || part->more)
+		fragment |= 0x2000;
+	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 4) << 4 | ks_spec_number(spec, KS_MOD_IHL, header / 4));
+	ip[1] = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
+	ks_put16(ip + 2, (__u16)ks_spec_number(spec, KS_MOD_TOTAL_LENGTH, (__s64)(out->length - start)));
+	ks_put16(ip + 4, (__u16)ks_spec_number(spec, KS_MOD_IP_ID, 1));
+	ks_put16(ip + 6, fragment);
+	ip[8] = ttl_of(spec);
+	ip[9] = (__u8)ks_spec_number(spec, KS_MOD_NEXT_HEADER, spec->proto);
+	memcpy(ip + 12, spec->src.b + 12, 4);
+	memcpy(ip + 16, spec->dst.b + 12, 4);
+	octets_put(spec, ip, out->length - start);
+	ipv4_checksum_put(spec, ip, out->length - start, header);
+	return 0;
+}
+
+/* IPv6. */
+
+/* Appends one extension header; its first octet, the next header, is filled in by whoever follows. */
+static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod *mod, struct ks_octets *out)
+{
+	size_t start = out->length;
+	unsigned units = mod->value2 >= 0 ? (unsigned)mod->value2 : 0; /* of 8 octets behind the first 8 */
+
+	switch (mod->value) {
+	case KS_PROTO_ROUTING: /* one address, one segment left */
+		ks_octets_add(out, (const __u8[]){ 0, 2, (__u8)mod->value2, 1, 0, 0, 0, 0 }, 8);
+		ks_octets_add(out, spec->dst.b, 16);
+		return;
+	case KS_PROTO_FRAGMENT: /* an atomic fragment (RFC 6946) */
+		ks_octets_add(out, (const __u8[]){ 0, 0, 0, 0, 0, 0, 0, 1 }, 8);
+		return;
+	case KS_PROTO_AH: /* length in words of 32 bits less two; 12 octets of check value */
+		ks_octets_zero(out, 24);
+		out->data[start + 1] = mod->value2 >= 0 ? (__u8)mod->value2 : 4;
+		return;
+	case KS_PROTO_HOPOPTS:
+	case KS_PROTO_DSTOPTS: /* filled by PadN options */
+		ks_octets_zero(out, 8 + 8 * (size_t)units);
+		out->data[start + 1] = (__u8)units;
+		if (mod->value2 == KS_EXT_ALERT) {
+			memcpy(out->data + start + 2, (const __u8[]){ 5, 2, 0, 0, 1, 0 }, 6);
+			return;
+		}
+		for (size_t at = start + 2; at < out->length;) {
+			size_t left = out->length - at, n = left > 2 + 254 ? 254 : left - 2;
+
+			out->data[at] = 1;
+			out->data[at + 1] = (__u8)n;
+			at += 2 + n;
+		}
+		return;
+	default:
+		ks_octets_zero(out, 8 + 8 * (size_t)units);
+		out->data[start + 1] = (__u8)units;
+	}
+}
+
+/* `fragment N`, `more` and `part N-N`: the fragment header stands last. */
+static void fragment_put(const struct ks_packet_spec *spec, const struct ks_part *part, struct ks_octets *out)
+{
+	__u16 offset = fragment_offset(spec, part);
+	size_t at = out->length;
+
+	if (ks_spec_mod(spec, KS_MOD_MORE) || part->more)
+		offset |= 1;
+	ks_octets_zero(out, 8);
+	ks_put16(out->data + at + 2, offset);
+	ks_put32(out->data + at + 4, (__u32)ks_spec_number(spec, KS_MOD_IP_ID, 1));
+}
+
+static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, const struct ks_part *part,
+		    struct ks_octets *out)
+{
+	size_t start = out->length, next = start + 6; /* where the type of the following header stands */
+	__u8 tos = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
+	__u8 *ip;
+
+	ks_octets_zero(out, IPV6_HEADER);
+	for (size_t i = 0; i < spec->mod_count && !out->overflow; i++) {
+		if (spec->mods[i].kind != KS_MOD_EXT)
+			continue;
+		out->data[next] = (__u8)spec->mods[i].value;
+		next = out->length;
+		extension_put(spec, &spec->mods[i], out);
+	}
+	if (is_fragment(spec, part)) {
+		out->data[next] = KS_PROTO_FRAGMENT;
+		next = out->length;
+		fragment_put(spec, part, out);
+	}
+	ks_octets_add(out, l4->data, l4->length);
+	if (out->overflow)
+		return -EMSGSIZE;
+	out->data[next] = (__u8)ks_spec_number(spec, KS_MOD_NEXT_HEADER, spec->proto);
+	ip = out->data + start;
+	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 6) << 4 | tos >> 4);
+	ip[1] = (__u8)(tos << 4);
+	ks_put16(ip + 4,
+		 (__u16)ks_spec_number(spec, KS_MOD_PAYLOAD_LENGTH, (__s64)(out->length - start - IPV6_HEADER)));
+	ip[7] = ttl_of(spec);
+	memcpy(ip + 8, spec->src.b, 16);
+	memcpy(ip + 24, spec->dst.b, 16);
+	octets_put(spec, ip, out->length - start);
+	return 0;
+}
+
+/* What a later fragment carries: the middle of something. */
+static void later_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+{
+	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, 32));
+}
+
+/* The packet before, as who quotes it has seen it. */
+static int last_put(const struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from,
+		    struct ks_octets *out)
+{
+	bool received = quote->seen == KS_SEEN_AUTO ? from != crafter->last_from : quote->seen == KS_SEEN_RECEIVED;
+	const struct ks_octets *octets = received && crafter->left.length ? &crafter->left : &crafter->last;
+	size_t start = out->length;
+
+	if (!octets->length)
+		return -EINVAL;
+	ks_octets_add(out, octets->data, octets->length);
+	octets_put(quote, out->data + start, out->length - start);
+	return 0;
+}
+
+static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from, struct ks_octets *out)
+{
+	size_t start = out->length;
+	struct ks_turn turn;
+	int err;
+
+	if (quote->kind == KS_SPEC_LAST) {
+		err = last_put(crafter, quote, from, out);
+	} else {
+		err = ks_turn_take(crafter, quote, true, from, &turn);
+		if (!err)
+			err = ks_craft_packet(crafter, &turn, out);
+		if (!err && quote->talk)
+			crafter->quote = turn;
+	}
+	/* RFC 1812 4.3.2.3: 576 octets in all; RFC 4443 2.4: 1280. */
+	ks_octets_cut(out, start + (quote->family == KS_IPV4 ? 548 : 1232));
+	if (ks_spec_mod(quote, KS_MOD_TRUNCATE))
+		ks_octets_cut(out, start + (size_t)ks_spec_number(quote, KS_MOD_TRUNCATE, 0));
+	return err;
+}
+
+/* `part N-N`: what stays of the datagram; it goes on in later fragments where its end is missing. */
+static void part_cut(const struct ks_packet_spec *spec, struct ks_octets *l4, struct ks_part *part)
+{
+	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_PART);
+	size_t from, to;
+
+	*part = (struct ks_part){ 0 };
+	if (!mod)
+		return;
+	to = KS_MIN((size_t)mod->value2, l4->length);
+	from = KS_MIN((size_t)mod->value, to);
+	*part = (struct ks_part){ .given = true, .offset = (__u16)from, .more = to < l4->length };
+	memmove(l4->data, l4->data + from, to - from);
+	ks_octets_cut(l4, to - from);
+}
+
+/* The network packet of a turn, appended to `out`. */
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+{
+	const struct ks_packet_spec *spec = &turn->spec;
+	struct ks_octets l4, quote;
+	struct ks_part part;
+	int err = ks_octets_init(&l4);
+
+	if (err)
+		return err;
+	err = ks_octets_init(&quote);
+	if (!err && spec->quote)
+		err = quote_put(crafter, spec->quote, spec->from, &quote);
+	if (!err && is_later_fragment(spec))
+		later_put(spec, &l4);
+	else if (!err)
+		ks_craft_l4(crafter, turn, &quote, &l4);
+	part_cut(spec, &l4, &part);
+	if (!err)
+		err = spec->family == KS_IPV4 ? ipv4_put(spec, &l4, &part, out) : ipv6_put(spec, &l4, &part, out);
+	ks_octets_fini(&quote);
+	ks_octets_fini(&l4);
+	return err;
+}
+
+/* The link. */
+
+/* The link address of a group or of everybody: RFC 1112 6.4, RFC 919 7, RFC 2464 7. Others keep what is in mac. */
+static void group_mac(const struct ks_packet_spec *spec, __u8 mac[6])
+{
+	const __u8 *addr = spec->dst.b;
+
+	if (spec->family == KS_IPV6 && addr[0] == 0xff) {
+		mac[0] = mac[1] = 0x33;
+		memcpy(mac + 2, addr + 12, 4);
+	} else if (spec->family == KS_IPV4 && addr[12] >> 4 == 14) {
+		memcpy(mac, (const __u8[]){ 0x01, 0x00, 0x5e, addr[13] & 0x7f, addr[14], addr[15] }, 6);
+	} else if (spec->family == KS_IPV4 && spec->dst.w[3] == 0xffffffffU) {
+		memset(mac, 0xff, 6);
+	}
+}
+
+static void link_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+{
+	__u8 macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
+	__u16 type = spec->family == KS_IPV4 ? 0x0800 : spec->family == KS_IPV6 ? 0x86dd : 0x0806;
+
+	group_mac(spec, macs);
+	ks_octets_add(out, macs, sizeof(macs));
+	for (size_t i = 0; i < spec->mod_count; i++) {
+		const struct ks_mod *mod = &spec->mods[i];
+
+		if (mod->kind != KS_MOD_VLAN && mod->kind != KS_MOD_QINQ)
+			continue;
+		ks_octets_add16(out, mod->kind == KS_MOD_VLAN ? 0x8100 : 0x88a8);
+		ks_octets_add16(out, (__u16)mod->value);
+	}
+	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_ETHERTYPE, type));
+}
+
+static void arp_put(struct ks_octets *out)
+{
+	ks_octets_add(out, (const __u8[]){ 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 5 }, 18);
+	ks_octets_zero(out, 6);
+	ks_octets_add(out, (const __u8[]){ 10, 0, 0, 1 }, 4);
+}
+
+static int frame_put(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+{
+	const struct ks_packet_spec *spec = &turn->spec;
+	size_t start;
+	int err = 0;
+
+	if (spec->kind == KS_SPEC_FRAME) {
+		ks_octets_add(out, spec->data, spec->length);
+		return 0;
+	}
+	if (!ks_spec_mod(spec, KS_MOD_LAYER3))
+		link_put(spec, out);
+	start = out->length;
+	if (spec->kind == KS_SPEC_ARP)
+		arp_put(out);
+	else
+		err = ks_craft_packet(crafter, turn, out);
+	if (!err && spec->family) {
+		crafter->last_from = spec->from;
+		ks_octets_cut(&crafter->left, 0);
+		ks_octets_cut(&crafter->last, 0);
+		ks_octets_add(&crafter->last, out->data + start, out->length - start);
+	}
+	return err;
+}
+
+int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_frame *frame)
+{
+	struct ks_octets *out = &crafter->frame;
+	int err;
+
+	ks_octets_cut(out, 0);
+	out->overflow = false;
+	crafter->quote.talk = NULL;
+	err = ks_turn_take(crafter, spec, false, spec->from, &crafter->turn);
+	if (!err)
+		err = frame_put(crafter, &crafter->turn, out);
+	if (err) {
+		crafter->turn.talk = NULL;
+		return err;
+	}
+	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_PAD, 0));
+	if (ks_spec_mod(spec, KS_MOD_TRUNCATE))
+		ks_octets_cut(out, (size_t)ks_spec_number(spec, KS_MOD_TRUNCATE, 0));
+	if (out->overflow)
+		return -EMSGSIZE;
+	frame->data = out->data;
+	frame->length = (__u32)out->length;
+	frame->captured = (__u32)KS_MIN((__s64)out->length, ks_spec_number(spec, KS_MOD_SNAP, (__s64)out->length));
+	frame->link = ks_spec_mod(spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
+	frame->from = crafter->turn.spec.from;
+	frame->to = crafter->turn.spec.to;
+	return 0;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The native home behind the interface of scenarios: an engine, and its clock. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scenario/scenario.h"
+#include "scenario/verify.h"
+
+#define START_TIME (1000 * KS_NSEC_PER_SEC) /* any, but 0 would hide mistakes */
+
+struct native_home {
+	struct ks_engine *engine;
+	struct ks_tables tables;
+	__u64 packets; /* since the reset */
+};
+
+static void tables_of(const struct ks_policy *policy, struct ks_tables *tables)
+{
+	tables->config = &policy->config;
+	tables->rules = policy->rules;
+	tables->sets = policy->sets;
+	tables->ranges = policy->ranges;
+	tables->targets = policy->targets;
+}
+
+static int native_set_policy(void *self, const struct ks_policy *policy)
+{
+	struct native_home *home = self;
+
+	tables_of(policy, &home->tables);
+	ks_engine_set_tables(home->engine, &home->tables);
+	return 0;
+}
+
+static int engine_create(const struct ks_tables *tables, struct ks_engine **engine)
+{
+	static const __u64 key[2] = KS_HOME_KEY;
+	int err = ks_engine_create(tables, engine);
+
+	if (!err)
+		ks_engine_set_key(*engine, key);
+	return err;
+}
+
+/* A fresh engine; the clock goes on. */
+static int native_reset(void *self)
+{
+	struct native_home *home = self;
+	__u64 now = ks_engine_time(home->engine);
+	struct ks_engine *engine;
+	int err = engine_create(&home->tables, &engine);
+
+	if (err)
+		return err;
+	ks_engine_destroy(home->engine);
+	home->engine = engine;
+	home->packets = 0;
+	ks_engine_set_time(engine, now);
+	return 0;
+}
+
+static int native_advance(void *self, __u64 ns)
+{
+	struct native_home *home = self;
+
+	ks_engine_set_time(home->engine, ks_engine_time(home->engine) + ns);
+	/* The kernel's sweeper goes round in seconds; an engine may put it off, but a test must not depend on that. */
+	ks_engine_sweep(home->engine);
+	return 0;
+}
+
+/* Fragments that may go on now leave behind the packet that let them. */
+static void resume(struct native_home *home, struct ks_passage *passage)
+{
+	const struct ks_frame *frame;
+	struct ks_inspection in;
+	const char *fault = NULL;
+
+	while ((frame = ks_engine_resume(home->engine, &in))) {
+		struct ks_octets_view was = { frame->data, frame->captured }, is;
+		__u32 length;
+
+		if (in.action != KS_ALLOW && in.action != KS_BYPASS)
+			continue;
+		passage->resumed++;
+		is.data = ks_engine_output(home->engine, &length);
+		is.length = length;
+		fault = ks_translation_fault(&was, &is, frame->link, KS_VERIFY_SCRUBBED);
+		if (fault)
+			passage->resumed_fault = fault;
+	}
+}
+
+static int native_inspect(void *self, const struct ks_frame *frame, struct ks_passage *passage)
+{
+	struct native_home *home = self;
+	__u8 head[KS_HEAD_SIZE] = { 0 };
+	struct ks_addr own;
+	bool has_own;
+
+	memset(passage, 0, offsetof(struct ks_passage, output));
+	ks_engine_set_random(home->engine, ks_home_random(home->packets++));
+	ks_engine_inspect(home->engine, frame, false, &passage->in);
+	if (passage->in.action == KS_ALLOW || passage->in.action == KS_BYPASS) {
+		const __u8 *output = ks_engine_output(home->engine, &passage->output_len);
+
+		memcpy(passage->output, output, KS_MIN(passage->output_len, KS_PASSAGE_OUTPUT_MAX));
+	}
+	resume(home, passage);
+	if (passage->in.action != KS_REJECT)
+		return 0;
+	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
+	has_own = ks_reject_source(ks_engine_env(home->engine), &passage->in, &own);
+	passage->answer_len = ks_reject_build(head, &passage->in.pkt, has_own ? &own : NULL, passage->answer);
+	return 0;
+}
+
+static int native_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct native_home *home = self;
+
+	return ks_engine_each_flow(home->engine, fn, arg);
+}
+
+static int native_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
+{
+	struct native_home *home = self;
+
+	return ks_engine_each_entry(home->engine, fn, arg);
+}
+
+static int native_listen(void *self, __u8 proto, __u16 port)
+{
+	struct native_home *home = self;
+
+	return ks_engine_listen(home->engine, proto, port);
+}
+
+static int native_counts(void *self, struct ks_table_counts *counts)
+{
+	struct native_home *home = self;
+
+	*counts = *ks_engine_counts(home->engine);
+	return 0;
+}
+
+static const struct ks_home_ops native_ops = {
+	.name = "native",
+	.set_policy = native_set_policy,
+	.reset = native_reset,
+	.advance = native_advance,
+	.inspect = native_inspect,
+	.each_flow = native_each_flow,
+	.each_entry = native_each_entry,
+	.listen = native_listen,
+	.counts = native_counts,
+};
+
+int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
+{
+	struct native_home *made = calloc(1, sizeof(*made));
+	int err;
+
+	home->ops = &native_ops;
+	home->self = NULL;
+	if (!made)
+		return -ENOMEM;
+	tables_of(policy, &made->tables);
+	err = engine_create(&made->tables, &made->engine);
+	if (err) {
+		free(made);
+		return err;
+	}
+	ks_engine_set_time(made->engine, START_TIME);
+	home->self = made;
+	return 0;
+}
+
+void ks_native_home_destroy(struct ks_home *home)
+{
+	struct native_home *made = home->self;
+
+	if (!made)
+		return;
+	ks_engine_destroy(made->engine);
+	free(made);
+	home->self = NULL;
+}

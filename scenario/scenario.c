@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs tests against a home, step by step; see scenario.h. What is said about a step is in report.c. */
+#include "scenario/scenario.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scenario/craft.h"
+#include "text/names.h"
+#include "scenario/internal.h"
+
+static int runner_init(struct ks_runner *runner)
+{
+	return ks_crafter_create(&runner->crafter);
+}
+
+static void runner_fini(struct ks_runner *runner)
+{
+	ks_crafter_destroy(runner->crafter);
+	if (runner->reloaded) {
+		/* The home goes back to the policy that outlives us before ours is freed. */
+		runner->home->ops->set_policy(runner->home->self, runner->first);
+		ks_policy_destroy(runner->reloaded);
+	}
+}
+
+/* After a reload the same zone may have another number; the tests mean the name. */
+static __u8 zone_now(const struct ks_runner *runner, __u8 zone)
+{
+	int now;
+
+	if (runner->policy == runner->first || zone < KS_ZONE_FIRST || zone == KS_ZONE_UNKNOWN)
+		return zone;
+	now = ks_policy_zone_id(runner->policy, ks_policy_zone_name(runner->first, zone));
+	return now < 0 ? KS_ZONE_NONE : (__u8)now;
+}
+
+/* What this home cannot take, or NULL. */
+static const char *home_refuses(const struct ks_runner *runner, const struct ks_step *step,
+				const struct ks_packet_spec *spec, const struct ks_frame *frame)
+{
+	const struct ks_home_ops *ops = runner->home->ops;
+
+	if (ops->no_checksums && runner->policy->config.options & KS_OPT_CHECKSUM &&
+	    (ks_spec_mod(spec, KS_MOD_CHECKSUM) || step->expect.reason == KS_REASON_L4_CHECKSUM))
+		return "this home verifies no upper checksums";
+	if (ops->no_hold && step->expect.action == KS_HOLD)
+		return "what this home does with fragments that it holds cannot be seen";
+	return ops->refuses ? ops->refuses(runner->home->self, frame) : NULL;
+}
+
+static bool answer_fits(const struct ks_passage *passage, int answer)
+{
+	return answer < 0 || answer == (int)ks_answer_kind(passage);
+}
+
+static bool rule_fits(const struct ks_runner *runner, const struct ks_passage *passage, const struct ks_expect *expect)
+{
+	const struct ks_rule_info *info = ks_policy_rule(runner->policy, passage->in.rule);
+
+	if (expect->rule_label)
+		return info && info->label && strcmp(info->label, expect->rule_label) == 0;
+	if (expect->rule_line < 0)
+		return true;
+	return expect->rule_line == 0 ? !info : info && (int)info->place.line == expect->rule_line;
+}
+
+static bool passage_fits(const struct ks_runner *runner, const struct ks_passage *passage,
+			 const struct ks_expect *expect)
+{
+	const struct ks_inspection *in = &passage->in;
+
+	return (int)in->action == expect->action && (expect->class < 0 || in->class == expect->class) &&
+	       (expect->state < 0 || in->state == expect->state) &&
+	       (expect->reason < 0 || in->reason == expect->reason) && (expect->dir < 0 || in->dir == expect->dir) &&
+	       answer_fits(passage, expect->answer) && rule_fits(runner, passage, expect);
+}
+
+/* The receiver gets it, if it is what it must be. */
+static void packet_leaves(struct ks_runner *runner, const struct ks_step *step, const struct ks_frame *frame,
+			  struct ks_step_result *result)
+{
+	const struct ks_passage *passage = &result->passage;
+	bool kept = passage->output_len <= sizeof(passage->output);
+	const __u8 *data = kept ? passage->output : frame->data;
+	__u32 length = kept ? passage->output_len : frame->captured;
+	const char *fault = ks_leaving_fault(runner, frame, step, passage);
+
+	if (!fault && !step->expect.as.given)
+		fault = ks_crafter_surprise(runner->crafter, data, length);
+	if (fault) {
+		result->outcome = KS_OUTCOME_FAILED;
+		snprintf(result->why, sizeof(result->why), "%s", fault);
+	}
+	/* Where the box knew better than the test where a packet goes, its receiver is there. */
+	ks_crafter_delivered(runner->crafter, data, length,
+			     passage->in.to == frame->to ? KS_ZONE_UNKNOWN : passage->in.to);
+}
+
+static int packet_one(struct ks_runner *runner, const struct ks_step *step, const struct ks_packet_spec *spec,
+		      struct ks_step_result *result)
+{
+	const char *refusal;
+	struct ks_frame frame;
+	int err = ks_crafter_craft(runner->crafter, spec, &frame);
+
+	if (err) {
+		snprintf(result->got, sizeof(result->got), "%s",
+			 err == -EINVAL	    ? "there is no packet to quote"
+			 : err == -EMSGSIZE ? "the packet does not fit a datagram, or its headers do not fit theirs"
+					    : strerror(-err));
+		return err == -ENOMEM ? err : -EINVAL;
+	}
+	refusal = home_refuses(runner, step, spec, &frame);
+	if (refusal) {
+		snprintf(result->got, sizeof(result->got), "%s", refusal);
+		result->outcome = KS_OUTCOME_SKIPPED;
+		return 0;
+	}
+	frame.from = zone_now(runner, frame.from);
+	frame.to = zone_now(runner, frame.to);
+	err = runner->home->ops->inspect(runner->home->self, &frame, &result->passage);
+	if (err)
+		return err;
+	result->has_passage = true;
+	result->outcome = passage_fits(runner, &result->passage, &step->expect) ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
+	ks_passage_describe(runner, step, &frame, result);
+	if (result->passage.in.action == KS_ALLOW || result->passage.in.action == KS_BYPASS)
+		packet_leaves(runner, step, &frame, result);
+	return 0;
+}
+
+static int packet_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	struct ks_packet_spec varied;
+	int err = packet_one(runner, step, &step->packet, result);
+
+	for (__u64 n = 1; !err && n < step->number && result->outcome == KS_OUTCOME_OK; n++) {
+		ks_craft_vary(&step->packet, n, &varied);
+		result->repeat = n;
+		err = packet_one(runner, step, &varied, result);
+		if (varied.proto == KS_PROTO_TCP)
+			ks_crafter_forget(runner->crafter);
+	}
+	return err;
+}
+
+/* Looks for one flow. */
+struct search {
+	struct ks_flow_key key;
+	bool found;
+	struct ks_flow flow;
+};
+
+static int search_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct search *search = arg;
+
+	if (memcmp(key, &search->key, sizeof(*key)) != 0)
+		return 0;
+	search->found = true;
+	search->flow = *flow;
+	return 1;
+}
+
+/* The key of the flow that a packet like this belongs to (core/track/icmp_error.h for queries). */
+static void key_of(const struct ks_packet_spec *spec, struct ks_flow_key *key)
+{
+	struct ks_tuple tuple = { .src = spec->src, .dst = spec->dst, .proto = spec->proto, .family = spec->family };
+	bool icmp = spec->proto == KS_PROTO_ICMP || spec->proto == KS_PROTO_ICMPV6;
+
+	if (icmp) {
+		__s64 echo = spec->proto == KS_PROTO_ICMP ? 8 : 128;
+
+		tuple.sport = ks_be16(ks_spec_number(spec, KS_MOD_ID, 0));
+		tuple.dport = ks_be16(ks_spec_number(spec, KS_MOD_TYPE, echo) << 8);
+	} else if (spec->has_ports) {
+		tuple.sport = ks_be16(spec->sport);
+		tuple.dport = ks_be16(spec->dport);
+	}
+	ks_flow_key_make(&tuple, key);
+}
+
+static int search_run(struct ks_runner *runner, const struct ks_step *step, struct search *search)
+{
+	struct ks_packet_spec ends;
+	int ret;
+
+	memset(search, 0, sizeof(*search));
+	ks_crafter_ends(runner->crafter, &step->packet, &ends);
+	key_of(&ends, &search->key);
+	ret = runner->home->ops->each_flow(runner->home->self, search_flow, search);
+	return ret < 0 ? ret : 0;
+}
+
+static int expect_flow_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	struct search search;
+	int err = search_run(runner, step, &search);
+	bool ok;
+
+	if (err)
+		return err;
+	if (step->kind == KS_STEP_EXPECT_STATE) {
+		int state = search.found ? search.flow.state : KS_STATE_NONE;
+
+		ok = state == step->expect.state;
+		snprintf(result->expected, sizeof(result->expected), "%s",
+			 step->expect.state ? ks_state_name((unsigned)step->expect.state) : "no state");
+		snprintf(result->got, sizeof(result->got), "%s",
+			 search.found ? ks_state_name((unsigned)state) : "no state");
+	} else {
+		ok = search.found && ks_flow_packets(&search.flow, 0) == step->number &&
+		     ks_flow_packets(&search.flow, 1) == step->number2;
+		snprintf(result->expected, sizeof(result->expected), "packets %llu %llu", step->number, step->number2);
+		if (search.found)
+			snprintf(result->got, sizeof(result->got), "packets %llu %llu",
+				 ks_flow_packets(&search.flow, 0), ks_flow_packets(&search.flow, 1));
+		else
+			snprintf(result->got, sizeof(result->got), "no state");
+	}
+	result->outcome = ok ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
+	return 0;
+}
+
+struct tally {
+	__u64 flows, half_open;
+};
+
+static int tally_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct tally *tally = arg;
+
+	tally->flows++;
+	tally->half_open += ks_state_is_half_open(flow->state);
+	return 0;
+}
+
+struct kind_tally {
+	__u16 kind;
+	__u64 count;
+};
+
+/* Of the kind of flows, aliases are counted, which are no flows. */
+static int tally_kind(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct kind_tally *tally = arg;
+
+	tally->count += key->kind == tally->kind && !ks_flow_is_shown(key, flow);
+	return 0;
+}
+
+static int expect_number_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	bool half_open = step->kind == KS_STEP_EXPECT_HALF_OPEN;
+	const char *what = half_open ? "half-open" : "states";
+	struct tally tally = { 0 };
+	int err = runner->home->ops->each_flow(runner->home->self, tally_flow, &tally);
+	__u64 have = half_open ? tally.half_open : tally.flows;
+
+	if (err)
+		return err;
+	snprintf(result->expected, sizeof(result->expected), "%s %llu", what, step->number);
+	snprintf(result->got, sizeof(result->got), "%s %llu", what, have);
+	result->outcome = have == step->number ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
+	return 0;
+}
+
+static int expect_records_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	struct kind_tally tally = { .kind = (__u16)step->number2 };
+	int err = runner->home->ops->each_entry(runner->home->self, tally_kind, &tally);
+
+	if (err)
+		return err;
+	snprintf(result->expected, sizeof(result->expected), "%llu", step->number);
+	snprintf(result->got, sizeof(result->got), "%llu", tally.count);
+	result->outcome = tally.count == step->number ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
+	return 0;
+}
+
+/* Rules of the same text keep their ids, as in a reload of the daemon. */
+static int ids_adopt(const struct ks_policy *old, struct ks_policy *policy)
+{
+	__u32 *ids = calloc(old->info_count + 1, sizeof(*ids));
+	const char **texts = calloc(old->info_count + 1, sizeof(*texts));
+	int err = ids && texts ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < old->info_count; i++) {
+		ids[i] = old->infos[i].id;
+		texts[i] = old->infos[i].text;
+	}
+	if (!err)
+		err = ks_policy_adopt_ids(policy, ids, texts, old->info_count);
+	free(ids);
+	free(texts);
+	return err;
+}
+
+static __u64 mask_map(__u64 mask, const __u8 map[KS_ZONE_MAX])
+{
+	__u64 mapped = 0;
+
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		mapped |= (mask >> i & 1) << map[i];
+	return mapped;
+}
+
+/* Puts new ids of zones wherever the tables name one. */
+static void tables_renumber(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
+{
+	struct ks_config *config = &policy->config;
+	struct ks_addr addresses[KS_ZONE_MAX][2] = { 0 };
+
+	for (__u32 i = 0; i < KS_MAX(config->rules, config->entries); i++) {
+		policy->rules[i].from_zones = mask_map(policy->rules[i].from_zones, map);
+		policy->rules[i].to_zones = mask_map(policy->rules[i].to_zones, map);
+	}
+	for (__u32 i = 0; i < config->targets; i++) {
+		if (policy->targets[i].zone < KS_ZONE_MAX)
+			policy->targets[i].zone = map[policy->targets[i].zone];
+	}
+	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
+		memcpy(addresses[map[i]], config->address[i], sizeof(addresses[0]));
+	memcpy(config->address, addresses, sizeof(addresses));
+	config->addressed = mask_map(config->addressed, map);
+	config->antispoof = mask_map(config->antispoof, map);
+	ks_config_renumber_networks(config, map);
+}
+
+/* Zones of the same name keep their ids too, because flows hold them; the others get what is left. */
+static void zones_adopt(const struct ks_policy *old, struct ks_policy *policy)
+{
+	__u8 map[KS_ZONE_MAX] = { [KS_ZONE_SELF] = KS_ZONE_SELF };
+	bool taken[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
+	unsigned free_id = KS_ZONE_FIRST;
+
+	for (size_t i = 0; i < policy->zone_count; i++) {
+		int id = ks_policy_zone_id(old, policy->zones[i].name);
+
+		if (id >= 0) {
+			map[policy->zones[i].id] = (__u8)id;
+			taken[id] = true;
+		}
+	}
+	for (unsigned i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
+		while (!map[i] && taken[free_id])
+			free_id++;
+		if (!map[i]) {
+			map[i] = (__u8)free_id;
+			taken[free_id] = true;
+		}
+	}
+	for (size_t i = 0; i < policy->zone_count; i++)
+		policy->zones[i].id = map[policy->zones[i].id];
+	tables_renumber(policy, map);
+}
+
+/* The path of a reload, beside the file that names it. The caller frees it. */
+static char *reload_path(const struct ks_step *step)
+{
+	const char *file = step->place.file ? step->place.file : "";
+	const char *slash = strrchr(file, '/');
+	char *path;
+
+	if (step->path[0] == '/' || !slash)
+		return strdup(step->path);
+	return asprintf(&path, "%.*s/%s", (int)(slash - file), file, step->path) < 0 ? NULL : path;
+}
+
+static int reload_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	struct ks_policy *policy = NULL;
+	struct ks_diags diags = { 0 };
+	char *path = reload_path(step);
+	int err = path ? ks_policy_load(path, &policy, &diags) : -ENOMEM;
+
+	free(path);
+	if (err && diags.count)
+		snprintf(result->got, sizeof(result->got), "%s:%u: %s", diags.list[0].place.file,
+			 diags.list[0].place.line, diags.list[0].message);
+	else if (err)
+		snprintf(result->got, sizeof(result->got), "\"%s\": %s", step->path, strerror(-err));
+	ks_diags_fini(&diags);
+	if (err)
+		return err == -ENOMEM ? err : -EINVAL;
+	err = ids_adopt(runner->policy, policy);
+	if (!err) {
+		zones_adopt(runner->policy, policy);
+		err = runner->home->ops->set_policy(runner->home->self, policy);
+	}
+	if (err) {
+		ks_policy_destroy(policy);
+		return err;
+	}
+	if (runner->reloaded)
+		ks_policy_destroy(runner->reloaded);
+	runner->reloaded = policy;
+	runner->policy = policy;
+	return 0;
+}
+
+static int step_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	switch (step->kind) {
+	case KS_STEP_PACKET:
+		return packet_run(runner, step, result);
+	case KS_STEP_AFTER:
+		return runner->home->ops->advance(runner->home->self, step->number * KS_NSEC_PER_MSEC);
+	case KS_STEP_RELOAD:
+		return reload_run(runner, step, result);
+	case KS_STEP_LISTEN:
+		return runner->home->ops->listen(runner->home->self, step->packet.proto, (__u16)step->number);
+	case KS_STEP_EXPECT_RECORDS:
+		return expect_records_run(runner, step, result);
+	case KS_STEP_EXPECT_STATE:
+	case KS_STEP_EXPECT_PACKETS:
+		return expect_flow_run(runner, step, result);
+	default:
+		return expect_number_run(runner, step, result);
+	}
+}
+
+static int steps_run(struct ks_runner *runner, const struct ks_test *test, ks_step_fn *fn, void *arg,
+		     struct ks_test_result *result)
+{
+	for (size_t i = 0; i < test->step_count; i++) {
+		struct ks_step_result now = { .test = test, .step = &test->steps[i] };
+		int err = step_run(runner, now.step, &now);
+
+		result->steps++;
+		if (err || now.outcome != KS_OUTCOME_OK) {
+			result->outcome = err ? KS_OUTCOME_FAILED : now.outcome;
+			result->step = now;
+		}
+		if (err)
+			return err;
+		if (fn)
+			fn(&now, arg);
+		if (now.outcome != KS_OUTCOME_OK)
+			return 0;
+	}
+	return 0;
+}
+
+int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, const struct ks_home *home,
+		    ks_step_fn *fn, void *arg, struct ks_test_result *result)
+{
+	struct ks_runner runner = { .first = policy, .policy = policy, .home = home };
+	int err = runner_init(&runner);
+
+	memset(result, 0, sizeof(*result));
+	if (err)
+		return err;
+	err = home->ops->set_policy(home->self, policy);
+	if (!err)
+		err = home->ops->reset(home->self);
+	if (!err)
+		err = steps_run(&runner, test, fn, arg, result);
+	runner_fini(&runner);
+	return err;
+}
+
+int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary)
+{
+	struct ks_tests_summary sum = { 0 };
+	struct ks_test_result *result;
+	struct ks_home home;
+	int err;
+
+	result = malloc(sizeof(*result));
+	if (!result)
+		return -ENOMEM;
+	err = ks_native_home_create(policy, &home);
+	for (size_t i = 0; !err && i < policy->test_count; i++) {
+		err = ks_scenario_run(policy, &policy->tests[i], &home, NULL, NULL, result);
+		if (err == -EINVAL)
+			err = 0; /* said in the result */
+		if (err || result->outcome != KS_OUTCOME_FAILED) {
+			sum.passed += !err;
+			continue;
+		}
+		sum.failed++;
+		if (!sum.first_failed)
+			sum.first_failed = &policy->tests[i];
+		if (out)
+			ks_step_result_print(&result->step, "", out);
+	}
+	ks_native_home_destroy(&home);
+	free(result);
+	if (err)
+		return err;
+	*summary = sum;
+	return sum.failed ? -EBADMSG : 0;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Runs the tests of a policy (policy/scenario/scenario.h) against a home of the inspector.
+ * The native home is here; tests/bpf/ has the programs in the kernel behind
+ * the same interface, so that every scenario can be run through all of them.
+ * A runner and its home are used by one thread.
+ */
+#ifndef KS_SCENARIO_SCENARIO_H
+#define KS_SCENARIO_SCENARIO_H
+
+#include <stdio.h>
+
+#include "core/inspect.h"
+#include "core/reject.h"
+#include "engine/engine.h"
+#include "policy/scenario/scenario.h"
+
+#define KS_PASSAGE_OUTPUT_MAX 4096
+
+/* One packet's way through a home. */
+struct ks_passage {
+	struct ks_inspection in;
+	__u8 answer[KS_REJECT_MAX]; /* what a reject sends back, a frame */
+	__u32 answer_len; /* 0: nothing */
+	__u32 resumed; /* fragments that were held and went on behind it */
+	const char *resumed_fault; /* what is wrong with one of them as it leaves, NULL if nothing is */
+	__u32 output_len; /* the frame as it leaves; 0: it does not */
+	__u8 output[KS_PASSAGE_OUTPUT_MAX]; /* its beginning, if it is longer than this */
+};
+
+typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);
+
+/* A home; functions return 0 or -errno. `self` is the home's own. */
+struct ks_home_ops {
+	const char *name; /* "native", "tc", "xdp" */
+	bool no_checksums; /* leaves upper checksums to others, whatever the policy's option says */
+	bool no_hold; /* what becomes of a fragment that it holds is not to be seen */
+	/* Why it cannot take such a frame, NULL if it can. May be NULL for a home that takes all. */
+	const char *(*refuses)(void *self, const struct ks_frame *frame);
+
+	/* Takes up a policy; flows stay. The policy outlives its use. */
+	int (*set_policy)(void *self, const struct ks_policy *policy);
+	/* Forgets every flow. */
+	int (*reset)(void *self);
+	/* Turns the clock on. */
+	int (*advance)(void *self, __u64 ns);
+	int (*inspect)(void *self, const struct ks_frame *frame, struct ks_passage *passage);
+	/* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
+	int (*each_flow)(void *self, ks_home_flow_fn *fn, void *arg);
+	/* The same for every live entry of the table, of whatever kind. */
+	int (*each_entry)(void *self, ks_home_flow_fn *fn, void *arg);
+	/* A process of the box takes a port, until the next reset. -ENOSPC after a few. */
+	int (*listen)(void *self, __u8 proto, __u16 port);
+	int (*counts)(void *self, struct ks_table_counts *counts);
+};
+
+struct ks_home {
+	const struct ks_home_ops *ops;
+	void *self;
+};
+
+/* What a home's random numbers begin with for its n-th packet since the reset: the same in all homes, never 0. */
+static inline __u64 ks_home_random(__u64 n)
+{
+	return (n + 1) * 0x9e3779b97f4a7c15ULL; /* 2^64 divided by the golden ratio: far apart for neighbours */
+}
+
+/* The secret of every home's hash, so that a full table recycles the same flow in all of them. */
+#define KS_HOME_KEY { 0x6b65657073746174ULL, 0x652e7363656e6172ULL }
+
+/* What became of a step. */
+enum ks_outcome {
+	KS_OUTCOME_OK,
+	KS_OUTCOME_FAILED,
+	KS_OUTCOME_SKIPPED, /* this home cannot take it */
+};
+
+#define KS_SCENARIO_TEXT 512
+
+struct ks_step_result {
+	const struct ks_test *test;
+	const struct ks_step *step;
+	enum ks_outcome outcome;
+	__u64 repeat; /* which of many packets, from 0 */
+	bool has_passage;
+	struct ks_passage passage; /* of a packet */
+	char expected[KS_SCENARIO_TEXT]; /* in the words of the language */
+	char got[KS_SCENARIO_TEXT];
+	char why[KS_SCENARIO_TEXT]; /* the reason in a sentence, the numbers compared, the rule */
+};
+
+/* Told of every step; of `fill` only of the first packet and the one that failed. */
+typedef void ks_step_fn(const struct ks_step_result *result, void *arg);
+
+struct ks_test_result {
+	enum ks_outcome outcome; /* FAILED or SKIPPED: at `step`, the last one */
+	size_t steps; /* that were run */
+	struct ks_step_result step;
+};
+
+/*
+ * Runs one test from an empty table. It ends at the first step that fails or
+ * that the home cannot take.
+ * Returns 0 with *result, or -errno when the home could not do its part;
+ * -EINVAL with a message in result->step.got when a step makes no sense
+ * (a reload of a bad policy, a quotation of nothing).
+ */
+int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, const struct ks_home *home,
+		    ks_step_fn *fn, void *arg, struct ks_test_result *result);
+
+/* The native home. Returns 0 or -errno. */
+int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home);
+void ks_native_home_destroy(struct ks_home *home);
+
+struct ks_tests_summary {
+	unsigned passed, failed;
+	const struct ks_test *first_failed; /* NULL if none */
+};
+
+/*
+ * Runs all tests of a policy natively, as `keepstate run` does before it lets
+ * a policy near the kernel, and describes those that fail on `out` (NULL for
+ * silence). Returns 0 if all passed or there are none, -EBADMSG if one failed,
+ * or another -errno.
+ */
+int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary);
+
+/* Writes what is known of a failing step in a few lines. `indent` stands before each. */
+void ks_step_result_print(const struct ks_step_result *result, const char *indent, FILE *out);
+
+/* What a passage came to, in the words of the language; returns buf. */
+const char *ks_passage_text(const struct ks_policy *policy, const struct ks_passage *passage,
+			    char buf[KS_SCENARIO_TEXT]);
+
+#endif

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The whole path. First the promise: whatever arrives, a packet that is
+ * dropped changes nothing in the table, and one that is tried dry changes
+ * nothing at all. Then reasons, classes, zones, counters and events, and what
+ * happens when another processor is faster.
+ */
+#include "tests/unit/core/test_home.h"
+
+#include "core/verdict.h"
+
+#define START (1000 * KS_NSEC_PER_SEC)
+#define SYN KS_TCP_SYN
+#define ACK KS_TCP_ACK
+#define FIN KS_TCP_FIN
+#define RST KS_TCP_RST
+
+static struct ks_env *env;
+static __u64 now;
+
+static int setup(void **state)
+{
+	env = test_env_create(4);
+	env->rules = &test_allow_all;
+	env->config.rules = 1;
+	now = START;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	test_env_destroy(env);
+	return 0;
+}
+
+static void tcp_frame(struct frame *f, bool back, __u32 seq, __u32 ack, __u8 flags, __u32 len)
+{
+	*f = (struct frame){ 0 };
+	frame_ethernet(f, 0x0800, 0);
+	frame_ipv4(f, KS_PROTO_TCP, back ? 2 : 1, back ? 1 : 2, 0, 20 + len);
+	frame_tcp(f, back ? 80 : 4000, back ? 4000 : 80, seq, ack, flags, 200);
+	frame_zeros(f, len);
+}
+
+static void udp_frame(struct frame *f, bool back, __u16 port)
+{
+	*f = (struct frame){ 0 };
+	frame_ethernet(f, 0x0800, 0);
+	frame_ipv4(f, KS_PROTO_UDP, back ? 2 : 1, back ? 1 : 2, 0, 8);
+	frame_udp(f, back ? 53 : port, back ? port : 53, 0);
+}
+
+static __u32 inspect(const struct frame *f, bool back, struct ks_inspection *in)
+{
+	test_inspect(env, f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, in);
+	return in->reason;
+}
+
+static __u32 tcp(bool back, __u32 seq, __u32 ack, __u8 flags, __u32 len)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	tcp_frame(&f, back, seq, ack, flags, len);
+	return inspect(&f, back, &in);
+}
+
+static __u32 udp(bool back, __u16 port)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	udp_frame(&f, back, port);
+	return inspect(&f, back, &in);
+}
+
+/* --- the promise --- */
+
+/* Segments near a real conversation, so that every check is the one that decides now and then. */
+static void random_frame(__u64 *seed, struct frame *f, bool *back)
+{
+	static const __u8 flags[] = { SYN, SYN | ACK, ACK, ACK, ACK, FIN | ACK, RST, RST | ACK };
+	static const __u32 steps[] = { 0,   0,	 0,   1,   1,	       2,	   2,	  100,
+				       101, 200, 201, 301, 0xffffffff, 0xffffff00, 70000, 0x80000000 };
+	static const __u32 isn[2] = { 0xffffff80, 0x7fffffb0 };
+	__u32 len = test_below(seed, 2) ? 0 : test_below(seed, 250);
+
+	*back = test_below(seed, 2);
+	tcp_frame(f, *back, isn[*back] + steps[test_below(seed, KS_ARRAY_SIZE(steps))],
+		  isn[!*back] + steps[test_below(seed, KS_ARRAY_SIZE(steps))],
+		  flags[test_below(seed, KS_ARRAY_SIZE(flags))], len);
+}
+
+static void test_what_is_dropped_changes_nothing(void **state)
+{
+	size_t size = env->shape.buckets * sizeof(*env->buckets);
+	struct ks_bucket *before = malloc(size);
+	unsigned passed = 0, dropped[KS_REASON_MAX] = { 0 }, states[KS_STATE_MAX] = { 0 };
+	__u64 seed = 12345;
+
+	assert_non_null(before);
+	for (int i = 0; i < 400000; i++) {
+		struct ks_table_counts counts = env->counts;
+		struct ks_inspection in;
+		struct frame f;
+		bool back;
+
+		memcpy(before, env->buckets, size);
+		random_frame(&seed, &f, &back);
+		now += test_below(&seed, 1000) ? KS_NSEC_PER_MSEC : 100 * KS_NSEC_PER_SEC;
+		inspect(&f, back, &in);
+		assert_int_equal(in.action == KS_ALLOW, ks_reason_is_pass(in.reason));
+		if (in.action == KS_ALLOW) {
+			passed++;
+			states[in.state]++;
+			continue;
+		}
+		dropped[in.reason]++;
+		assert_memory_equal(before, env->buckets, size);
+		assert_memory_equal(&counts, &env->counts, sizeof(counts));
+	}
+	/* The walk saw every state and every way to be refused. */
+	for (__u32 s = KS_STATE_TCP_SYN_SENT; s <= KS_STATE_TCP_CLOSE; s++)
+		assert_true(states[s] > 0);
+	for (__u32 r = KS_REASON_TCP_STATE; r <= KS_REASON_TCP_SPLIT; r++)
+		assert_true(dropped[r] > 0);
+	assert_true(passed > 1000);
+	free(before);
+}
+
+/* Dry, the outcome is what it then really is. */
+static void test_dry_runs(void **state)
+{
+	size_t size = sizeof(*env) - offsetof(struct ks_env, counts);
+	size_t table = env->shape.buckets * sizeof(*env->buckets);
+	struct ks_bucket *before = malloc(table);
+	__u64 seed = 2002;
+
+	assert_non_null(before);
+	for (int i = 0; i < 50000; i++) {
+		__u8 head[KS_HEAD_SIZE] = { 0 }, rest[sizeof(*env)];
+		struct ks_inspection dry = { .now = now, .dry = 1 }, in;
+		struct frame f;
+		bool back;
+
+		random_frame(&seed, &f, &back);
+		memcpy(head, f.data, KS_MIN(f.len, KS_HEAD_MAX));
+		memcpy(before, env->buckets, table);
+		memcpy(rest, &env->counts, size);
+		dry.from = back ? ZONE_WAN : ZONE_LAN;
+		dry.to = back ? ZONE_LAN : ZONE_WAN;
+		dry.pkt.wire_len = f.len;
+		dry.pkt.head_len = KS_MIN(f.len, KS_HEAD_MAX);
+		ks_inspect(env, &dry, head);
+		assert_memory_equal(before, env->buckets, table);
+		assert_memory_equal(rest, &env->counts, size);
+		inspect(&f, back, &in);
+		assert_int_equal(dry.reason, in.reason);
+		assert_int_equal(dry.action, in.action);
+		assert_int_equal(dry.class, in.class);
+		assert_int_equal(dry.state, in.state);
+		now += 1 + test_below(&seed, 1000) * KS_NSEC_PER_MSEC;
+	}
+	free(before);
+}
+
+/* --- classes, zones, policy --- */
+
+static void test_udp_life(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	udp_frame(&f, false, 4000);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+		assert_int_equal(in.class, KS_CLASS_NEW);
+		assert_int_equal(in.state, KS_STATE_UDP_SINGLE);
+	}
+	udp_frame(&f, true, 4000);
+	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(in.class, KS_CLASS_ESTABLISHED);
+	assert_int_equal(in.state, KS_STATE_UDP_STREAM);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_ORIGINAL), 2);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_REPLY), 1);
+	assert_int_equal(ks_flow_bytes(&in.flow.after, KS_ORIGINAL), 2 * 28);
+	now += 180 * KS_NSEC_PER_SEC;
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_ESTABLISHED);
+	now += 180 * KS_NSEC_PER_SEC + KS_NSEC_PER_MSEC;
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
+	assert_int_equal(env->counts.flows, 1);
+}
+
+static void test_zones(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
+	udp_frame(&f, true, 4000);
+	for (unsigned from = 0; from < KS_ZONE_MAX; from++) {
+		test_inspect(env, &f, from, ZONE_LAN, now, &in);
+		assert_int_equal(in.reason, from == ZONE_WAN ? KS_REASON_OK_ESTABLISHED : KS_REASON_ZONE);
+		assert_int_equal(in.class, from == ZONE_WAN ? KS_CLASS_ESTABLISHED : KS_CLASS_INVALID);
+	}
+	/* Where an answer goes is a fact: it passes if the rules let the originator be there, as here in every zone. */
+	for (unsigned to = KS_ZONE_FIRST; to < KS_ZONE_MAX; to++) {
+		test_inspect(env, &f, ZONE_WAN, to, now, &in);
+		assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(in.flow.after.zone[KS_ORIGINAL], ZONE_LAN);
+	}
+	/* On the way in it is not known yet where it will go. */
+	test_inspect(env, &f, ZONE_WAN, KS_ZONE_UNKNOWN, now, &in);
+	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+}
+
+static void test_asks_where_it_goes(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	env->zone_to = ZONE_WAN + 3;
+	udp_frame(&f, false, 4000);
+	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &in);
+	assert_int_equal(in.to, ZONE_WAN + 3);
+	assert_int_equal(in.flow.after.zone[KS_REPLY], ZONE_WAN + 3);
+}
+
+static void test_policy_actions(void **state)
+{
+	static const struct {
+		__u8 action, class;
+		__u32 reason;
+	} cases[] = {
+		{ KS_ALLOW, KS_CLASS_NEW, KS_REASON_OK_NEW },
+		{ KS_DENY, KS_CLASS_NEW, KS_REASON_RULE },
+		{ KS_REJECT, KS_CLASS_NEW, KS_REASON_RULE },
+		{ KS_BYPASS, KS_CLASS_UNTRACKED, KS_REASON_OK_BYPASS },
+	};
+	struct ks_rule rule = test_allow_all;
+	struct ks_inspection in;
+	struct frame f;
+
+	env->rules = &rule;
+	rule.flags |= KS_RULE_LOG;
+	for (__u32 i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		udp_frame(&f, false, 4000 + i);
+		rule.action = cases[i].action;
+		assert_int_equal(inspect(&f, false, &in), cases[i].reason);
+		assert_int_equal(in.action, cases[i].action);
+		assert_int_equal(in.class, cases[i].class);
+		assert_int_equal(in.rule, 1);
+		assert_int_equal(in.rule_index, 0);
+		assert_int_equal(env->matches[1], i + 1);
+		assert_int_equal(env->events, i + 1);
+		assert_int_equal(env->counts.flows, 1);
+	}
+	env->config.rules = 0;
+	udp_frame(&f, false, 5000);
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_NO_STATE);
+	assert_int_equal(in.rule, KS_RULE_DEFAULT);
+	assert_int_equal(env->events, KS_ARRAY_SIZE(cases));
+	env->config.options = KS_OPT_LOG_DROPS;
+	inspect(&f, false, &in);
+	assert_int_equal(env->events, KS_ARRAY_SIZE(cases) + 1);
+}
+
+/* Stray segments are invalid whatever a rule says, unless it bypasses them. */
+static void test_strays(void **state)
+{
+	struct ks_rule rule = test_allow_all;
+
+	assert_int_equal(tcp(false, 1, 1, ACK, 0), KS_REASON_NO_STATE);
+	assert_int_equal(tcp(false, 1, 1, SYN | ACK, 0), KS_REASON_NO_STATE);
+	assert_int_equal(tcp(false, 1, 1, RST, 0), KS_REASON_NO_STATE);
+	assert_int_equal(env->matches[1], 0);
+	env->rules = &rule;
+	env->config.options = KS_OPT_BYPASS_RULES;
+	assert_int_equal(tcp(false, 1, 1, ACK, 0), KS_REASON_NO_STATE);
+	assert_int_equal(env->matches[1], 0);
+	rule.action = KS_BYPASS;
+	assert_int_equal(tcp(false, 1, 1, ACK, 0), KS_REASON_OK_BYPASS);
+	assert_int_equal(env->counts.flows, 0);
+}
+
+static void test_checksum_option(void **state)
+{
+	env->checksum_ok = false;
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
+	env->config.options = KS_OPT_CHECKSUM;
+	assert_int_equal(udp(false, 4000), KS_REASON_L4_CHECKSUM);
+	env->checksum_ok = true;
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
+}
+
+/* After the end either side may open anew, with new roles; the budget of half-open connections holds. */
+static void test_reopening(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	assert_int_equal(tcp(false, 100, 0, SYN, 0), KS_REASON_OK_NEW);
+	assert_int_equal(tcp(true, 0, 101, RST | ACK, 0), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(env->counts.half_open, 0);
+	tcp_frame(&f, true, 900, 0, SYN, 0);
+	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_NEW);
+	assert_int_equal(in.class, KS_CLASS_NEW);
+	assert_int_equal(in.state, KS_STATE_TCP_SYN_SENT);
+	assert_int_equal(in.flow.after.zone[KS_ORIGINAL], ZONE_WAN);
+	assert_int_equal(tcp(false, 300, 901, SYN | ACK, 0), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(env->counts.flows, 1);
+	assert_int_equal(env->counts.half_open, 1);
+	assert_int_equal(env->ended, 1);
+	assert_int_equal(tcp(false, 301, 0, RST, 0), KS_REASON_OK_ESTABLISHED);
+	env->config.limit_half_open = 0;
+	assert_int_equal(tcp(false, 700, 0, SYN, 0), KS_REASON_HALF_OPEN_FULL);
+	env->config.limit_half_open = 1;
+	assert_int_equal(tcp(false, 700, 0, SYN, 0), KS_REASON_OK_NEW);
+}
+
+/* --- another processor is faster --- */
+
+static unsigned looks; /* at buckets, so far */
+
+/* Our packet has looked into both of its buckets in vain; before it claims one, the other processor has an answer. */
+static void rival(struct ks_env *e, __u32 index)
+{
+	if (++looks != 3)
+		return;
+	e->on_bucket = NULL;
+	assert_int_equal(udp(true, 4000), KS_REASON_OK_NEW);
+	e->on_bucket = rival;
+}
+
+static void test_outrun(void **state)
+{
+	struct ks_rule rule = test_allow_all;
+	struct ks_inspection in;
+	struct frame f;
+
+	env->rules = &rule;
+	rule.flags |= KS_RULE_LOG;
+	udp_frame(&f, false, 4000);
+	env->on_bucket = rival;
+	looks = 0;
+	assert_true(ks_reason_is_pass(inspect(&f, false, &in)));
+	env->on_bucket = NULL;
+	assert_true(looks > 3);
+	assert_int_equal(env->counts.flows, 1);
+	/* Ours found the flow in the end: the rule has opened one flow, not two, and told it once. */
+	assert_int_equal(in.retries, 1);
+	assert_int_equal(in.class, KS_CLASS_ESTABLISHED);
+	assert_int_equal(in.rule_index, KS_DECISION_DEFAULT);
+	assert_int_equal(env->matches[1], 1);
+	assert_int_equal(env->events, 1);
+	assert_int_equal(ks_flow_packets(&in.flow.after, 0) + ks_flow_packets(&in.flow.after, 1), 2);
+}
+
+/* Whenever we look at a bucket the other processor has just committed something: our own commits are always late. */
+static void spoiler(struct ks_env *e, __u32 index)
+{
+	for (__u32 b = 0; b < e->shape.buckets; b++) {
+		for (__u32 s = 0; s < KS_BUCKET_SLOTS; s++)
+			e->buckets[b].slot[s].flow.version += 2;
+	}
+}
+
+/* A packet that moves no state passes uncounted; one that would is dropped, and nothing has changed. */
+static void test_always_outrun(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+
+	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
+	env->on_bucket = spoiler;
+	udp_frame(&f, true, 4000);
+	assert_int_equal(inspect(&f, true, &in), KS_REASON_CONTENDED);
+	assert_int_equal(in.action, KS_DENY);
+	assert_true(in.retries > 0);
+	assert_int_equal(env->counts.uncounted, 0);
+	udp_frame(&f, false, 4000);
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+	assert_int_equal(in.action, KS_ALLOW);
+	assert_int_equal(env->counts.uncounted, 1);
+	env->on_bucket = NULL;
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+	assert_int_equal(in.state, KS_STATE_UDP_SINGLE);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_ORIGINAL), 2);
+	assert_int_equal(ks_flow_packets(&in.flow.after, KS_REPLY), 0);
+}
+
+/* A flow that somebody never gives back: refused after a bounded number of tries. */
+static void test_held_for_ever(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+	__u32 *version;
+
+	udp_frame(&f, false, 4000);
+	inspect(&f, false, &in);
+	version = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	(*version)++;
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_CONTENDED);
+	assert_int_equal(in.action, KS_DENY);
+	(*version)++;
+	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+}
+
+/* But what moves no state of an established flow passes, though its writer was interrupted. */
+static void test_held_but_established(void **state)
+{
+	struct ks_inspection in;
+	struct frame f;
+	__u32 *version;
+	__u64 uncounted;
+
+	udp_frame(&f, false, 4000);
+	inspect(&f, false, &in);
+	udp_frame(&f, true, 4000);
+	inspect(&f, true, &in);
+	assert_int_equal(in.state, KS_STATE_UDP_STREAM);
+	version = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	uncounted = env->counts.uncounted;
+	(*version)++;
+	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(in.action, KS_ALLOW);
+	assert_int_equal(env->counts.uncounted, uncounted + 1);
+	/* From where its sender is not it does not. */
+	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &in);
+	assert_int_equal(in.action, KS_DENY);
+	(*version)++;
+}
+
+static __u32 *held; /* the version of a flow that somebody writes */
+
+/* Whoever writes is done when we look for the third time. */
+static void writer_done(struct ks_env *e, __u32 index)
+{
+	if (++looks == 3)
+		(*held)++;
+}
+
+/* A packet leaves for its source to be translated while another of its flow is committed. */
+static void test_leaving_while_others_write(void **state)
+{
+	__u8 head[KS_HEAD_SIZE] = { 0 };
+	struct ks_inspection in;
+	struct frame f;
+
+	udp_frame(&f, false, 4000);
+	inspect(&f, false, &in);
+	memcpy(head, f.data, f.len);
+	held = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	(*held)++;
+	looks = 0;
+	env->on_bucket = writer_done;
+	in.phase = KS_TRANSLATE_SRC;
+	ks_inspect_leaving(env, &in, head);
+	env->on_bucket = NULL;
+	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(in.action, KS_ALLOW);
+	(*held)++;
+	/* What it needs to know does not change while the flow is written. */
+	ks_inspect_leaving(env, &in, head);
+	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(in.action, KS_ALLOW);
+}
+
+static void test_every_packet_is_counted_once(void **state)
+{
+	__u64 seed = 5, sum = 0;
+	enum { PACKETS = 20000 };
+
+	for (int i = 0; i < PACKETS; i++) {
+		struct ks_inspection in;
+		struct frame f;
+		bool back;
+
+		random_frame(&seed, &f, &back);
+		for (__u32 n = test_below(&seed, 3); n; n--)
+			f.data[12 + test_below(&seed, 40)] ^= test_random(&seed);
+		inspect(&f, back, &in);
+	}
+	for (__u32 r = 0; r < KS_REASON_MAX; r++)
+		sum += env->reasons[r];
+	assert_int_equal(sum, PACKETS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_what_is_dropped_changes_nothing),
+		TEST(test_dry_runs),
+		TEST(test_udp_life),
+		TEST(test_zones),
+		TEST(test_asks_where_it_goes),
+		TEST(test_policy_actions),
+		TEST(test_strays),
+		TEST(test_checksum_option),
+		TEST(test_reopening),
+		TEST(test_outrun),
+		TEST(test_always_outrun),
+		TEST(test_held_for_ever),
+		TEST(test_held_but_established),
+		TEST(test_leaving_while_others_write),
+		TEST(test_every_packet_is_counted_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The home of the core for tests; see tests/unit/core/test_home.h. Counters are atomic: the stress test shares one home. */
+#include "tests/unit/core/test_home.h"
+
+#include "core/network.h"
+
+const struct ks_rule test_allow_all = {
+	.from_zones = KS_ZONES_ANY,
+	.to_zones = KS_ZONES_ANY,
+	.id = 1,
+	.action = KS_ALLOW,
+	.flags = KS_RULE_ANY_PROTO,
+};
+
+struct ks_env *env_apart(struct ks_env *env)
+{
+	return env;
+}
+
+const struct ks_config *env_config(struct ks_env *env)
+{
+	return &env->config;
+}
+
+const struct ks_rule *env_rule(struct ks_env *env, __u32 index)
+{
+	return index < env->config.rules ? &env->rules[index] : NULL;
+}
+
+const struct ks_target *env_target(struct ks_env *env, __u32 index)
+{
+	return index < env->config.targets ? &env->targets[index] : NULL;
+}
+
+const struct ks_set *env_set(struct ks_env *env, __u32 index)
+{
+	return index < env->config.sets ? &env->sets[index] : NULL;
+}
+
+const struct ks_range *env_range(struct ks_env *env, __u32 index)
+{
+	return index < env->config.ranges ? &env->ranges[index] : NULL;
+}
+
+const struct ks_table_shape *env_table_shape(struct ks_env *env)
+{
+	return &env->shape;
+}
+
+struct ks_table_counts *env_table_counts(struct ks_env *env)
+{
+	return &env->counts;
+}
+
+struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
+{
+	if (env->on_bucket)
+		env->on_bucket(env, index);
+	return index < env->shape.buckets ? &env->buckets[index] : NULL;
+}
+
+__u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
+{
+	return hint == KS_ZONE_UNKNOWN ? env->zone_to : hint;
+}
+
+__u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	return ks_network_broadcast(&env->config, tuple, from);
+}
+
+/* There are no routes here: what is sent leaves where the caller says. */
+__u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to)
+{
+	return 0;
+}
+
+bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 from)
+{
+	return true;
+}
+
+bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
+{
+	return true;
+}
+
+bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b)
+{
+	return false;
+}
+
+bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
+{
+	return false;
+}
+
+bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
+{
+	return ks_network_is_home(&env->config, tuple, from, by_route);
+}
+
+bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr)
+{
+	*addr = env->config.address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
+	return addr->d[0] || addr->d[1];
+}
+
+bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple)
+{
+	return env->used_port && tuple->dport == ks_be16(env->used_port);
+}
+
+__u32 env_random(struct ks_env *env)
+{
+	return env->random = env->random * 1664525 + 1013904223;
+}
+
+bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
+{
+	if (!env->frame || off + len > env->frame->len)
+		return false;
+	memcpy(to, env->frame->data + off, len);
+	return true;
+}
+
+bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len)
+{
+	if (!env->frame || off + len > env->frame->len)
+		return false;
+	memcpy(env->frame->data + off, from, len);
+	return true;
+}
+
+bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
+{
+	struct frame *f = env->frame;
+	__u32 from = delta < 0 ? off - delta : off;
+
+	if (!f || from > f->len || f->len + delta > sizeof(f->data))
+		return false;
+	memmove(f->data + from + delta, f->data + from, f->len - from);
+	f->len += delta;
+	return true;
+}
+
+bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp)
+{
+	__u16 old;
+
+	if (!env_packet_read(env, off, &old, sizeof(old)))
+		return false;
+	if (udp && !old)
+		return true;
+	old = ks_checksum_apply(old, diff);
+	if (udp && !old)
+		old = 0xffff;
+	return env_packet_write(env, off, &old, sizeof(old));
+}
+
+bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
+{
+	return env->checksum_ok;
+}
+
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+{
+	if (env->held_count == TEST_HELD)
+		return false;
+	env->held[env->held_count++] = hash;
+	return true;
+}
+
+static __u32 held_take(struct ks_env *env, __u64 hash)
+{
+	__u32 taken = 0, left = 0;
+
+	for (__u32 i = 0; i < env->held_count; i++) {
+		if (env->held[i] == hash)
+			taken++;
+		else
+			env->held[left++] = env->held[i];
+	}
+	env->held_count = left;
+	return taken;
+}
+
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+{
+	env->released += held_take(env, hash);
+	return true;
+}
+
+void env_fragment_forget(struct ks_env *env, __u64 hash)
+{
+	env->forgotten += held_take(env, hash);
+}
+
+void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
+{
+	assert_true(reason < KS_REASON_MAX);
+	__atomic_fetch_add(&env->reasons[reason], 1, __ATOMIC_RELAXED);
+}
+
+void env_count_match(struct ks_env *env, __u32 rule)
+{
+	assert_true(rule < TEST_RULES);
+	__atomic_fetch_add(&env->matches[rule], 1, __ATOMIC_RELAXED);
+}
+
+void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
+{
+	__atomic_fetch_add(&env->ended, 1, __ATOMIC_RELAXED);
+}
+
+void env_event(struct ks_env *env, const struct ks_inspection *in)
+{
+	__atomic_fetch_add(&env->events, 1, __ATOMIC_RELAXED);
+}
+
+struct ks_env *test_env_create(__u32 buckets)
+{
+	struct ks_env *env = calloc(1, sizeof(*env));
+
+	assert_non_null(env);
+	env->buckets = aligned_alloc(64, buckets * sizeof(struct ks_bucket));
+	assert_non_null(env->buckets);
+	memset(env->buckets, 0, buckets * sizeof(struct ks_bucket));
+	env->shape =
+		(struct ks_table_shape){ .key = { 0x0123456789abcdefULL, 0xfedcba9876543210ULL }, .buckets = buckets };
+	env->config.limit_states = buckets * KS_BUCKET_SLOTS;
+	env->config.limit_half_open = buckets * KS_BUCKET_SLOTS;
+#define X(state, seconds) env->config.timeout[KS_STATE_##state] = (seconds) * KS_MSEC_PER_SEC;
+	KS_TIMEOUT_DEFAULTS(X)
+#undef X
+	env->zone_to = KS_ZONE_NONE;
+	env->checksum_ok = true;
+	return env;
+}
+
+void test_env_destroy(struct ks_env *env)
+{
+	free(env->buckets);
+	free(env);
+}
+
+void frame_put(struct frame *f, const void *data, __u32 len)
+{
+	assert_true(f->len + len <= sizeof(f->data));
+	memcpy(f->data + f->len, data, len);
+	f->len += len;
+}
+
+void frame_put8(struct frame *f, __u8 v)
+{
+	frame_put(f, &v, 1);
+}
+
+void frame_put16(struct frame *f, __u16 v)
+{
+	frame_put8(f, v >> 8);
+	frame_put8(f, v & 0xff);
+}
+
+void frame_put32(struct frame *f, __u32 v)
+{
+	frame_put16(f, v >> 16);
+	frame_put16(f, v & 0xffff);
+}
+
+void frame_zeros(struct frame *f, __u32 len)
+{
+	for (__u32 i = 0; i < len; i++)
+		frame_put8(f, 0);
+}
+
+void frame_ethernet(struct frame *f, __u16 type, unsigned tags)
+{
+	static const __u8 macs[12] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2 };
+
+	f->link = KS_LINK_ETHERNET;
+	frame_put(f, macs, sizeof(macs));
+	for (unsigned i = 0; i < tags; i++) {
+		frame_put16(f, i + 1 < tags ? 0x88a8 : 0x8100);
+		frame_put16(f, 100 + i);
+	}
+	frame_put16(f, type);
+}
+
+__u32 checksum_add(__u32 sum, const __u8 *data, __u32 len)
+{
+	for (__u32 i = 0; i < len; i++) {
+		sum += i & 1 ? data[i] : data[i] << 8;
+		if (sum > 0xffff)
+			sum -= 0xffff;
+	}
+	return sum;
+}
+
+void frame_ipv4_checksum(struct frame *f, __u32 off)
+{
+	__u32 sum;
+
+	f->data[off + 10] = 0;
+	f->data[off + 11] = 0;
+	sum = 0xffff - checksum_add(0, f->data + off, (f->data[off] & 15) * 4U);
+	f->data[off + 10] = sum >> 8;
+	f->data[off + 11] = sum & 0xff;
+}
+
+void frame_ipv4(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 options, __u32 payload)
+{
+	__u32 off = f->len;
+
+	frame_put8(f, 0x40 | (5 + options / 4));
+	frame_put8(f, 0);
+	frame_put16(f, 20 + options + payload);
+	frame_put32(f, 0); /* identification, fragment */
+	frame_put8(f, 64);
+	frame_put8(f, proto);
+	frame_put16(f, 0);
+	frame_put32(f, 0x0a000000U | src);
+	frame_put32(f, 0x0a000000U | dst);
+	for (__u32 i = 0; i < options; i++)
+		frame_put8(f, 1); /* no operation */
+	frame_ipv4_checksum(f, off);
+}
+
+static void put_ipv6_address(struct frame *f, __u8 last)
+{
+	frame_put32(f, 0xfd000000U);
+	frame_zeros(f, 11);
+	frame_put8(f, last);
+}
+
+void frame_ipv6(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 payload)
+{
+	frame_put32(f, 0x60000000U);
+	frame_put16(f, payload);
+	frame_put8(f, proto);
+	frame_put8(f, 64);
+	put_ipv6_address(f, src);
+	put_ipv6_address(f, dst);
+}
+
+void frame_tcp(struct frame *f, __u16 sport, __u16 dport, __u32 seq, __u32 ack, __u8 flags, __u16 window)
+{
+	frame_put16(f, sport);
+	frame_put16(f, dport);
+	frame_put32(f, seq);
+	frame_put32(f, ack);
+	frame_put8(f, 5 << 4);
+	frame_put8(f, flags);
+	frame_put16(f, window);
+	frame_put32(f, 0); /* checksum, urgent pointer */
+}
+
+void frame_udp(struct frame *f, __u16 sport, __u16 dport, __u32 payload)
+{
+	frame_put16(f, sport);
+	frame_put16(f, dport);
+	frame_put16(f, 8 + payload);
+	frame_put16(f, 0);
+}
+
+/*
+ * The head buffer as a home may leave it: behind the captured octets there is
+ * garbage of an earlier packet, which must never matter.
+ */
+static void head_fill(const struct frame *f, __u32 captured, __u8 head[KS_HEAD_SIZE], struct ks_packet *pkt)
+{
+	memset(head, 0xa5, KS_HEAD_SIZE);
+	memcpy(head, f->data, KS_MIN(captured, KS_HEAD_SIZE));
+	pkt->wire_len = f->len;
+	pkt->head_len = KS_MIN(captured, KS_HEAD_MAX);
+	pkt->link = f->link;
+	pkt->flags = captured < f->len ? KS_PKT_SNAPPED : 0;
+}
+
+__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *in)
+{
+	__u8 head[KS_HEAD_SIZE];
+
+	memset(in, 0xa5, sizeof(*in));
+	in->now = now;
+	in->flow.clock = ks_flow_clock(now);
+	in->from = from;
+	in->to = to;
+	in->dry = 0;
+	in->resumed = 0;
+	head_fill(f, f->len, head, &in->pkt);
+	return ks_inspect(env, in, head);
+}
+
+__u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)
+{
+	__u8 head[KS_HEAD_SIZE];
+
+	assert_true(captured <= f->len);
+	memset(pkt, 0xa5, sizeof(*pkt));
+	head_fill(f, captured, head, pkt);
+	return ks_packet_parse(head, pkt, 0);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A home of the core made for tests: all that core/env.h asks for is plain
+ * memory that a test may look at and change, and a hook is called before a
+ * bucket is given out, so that a test can play the other processor at that
+ * very moment. Also: frames, built octet by octet.
+ */
+#ifndef KS_TESTS_UNIT_CORE_TEST_HOME_H
+#define KS_TESTS_UNIT_CORE_TEST_HOME_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/header/checksum.h"
+#include "core/env.h"
+
+#define TEST_RULES 16
+#define TEST_HELD 8
+#define ZONE_LAN (KS_ZONE_FIRST)
+#define ZONE_WAN (KS_ZONE_FIRST + 1)
+
+struct frame;
+
+struct ks_env {
+	struct ks_config config;
+	const struct ks_rule *rules;
+	const struct ks_set *sets;
+	const struct ks_range *ranges;
+	const struct ks_target *targets;
+	struct ks_table_shape shape;
+	struct ks_table_counts counts;
+	struct ks_bucket *buckets;
+	__u32 zone_to;
+	__u16 used_port; /* host order: the box listens on it */
+	__u32 random;
+	struct frame *frame; /* the one being inspected, where it may be changed */
+	bool checksum_ok;
+	__u64 held[TEST_HELD]; /* fragments that wait, by the hash of their datagram */
+	__u32 held_count, released, forgotten;
+	__u32 ended; /* flows whose end was told by env_count_flow() */
+	__u32 reasons[KS_REASON_MAX];
+	__u32 matches[TEST_RULES]; /* by rule id */
+	__u32 events;
+	void (*on_bucket)(struct ks_env *env, __u32 index);
+};
+
+/* An empty table of `buckets` buckets, defaults for the rest, no rules. */
+struct ks_env *test_env_create(__u32 buckets);
+void test_env_destroy(struct ks_env *env);
+
+/* A rule that allows everything, id 1. */
+extern const struct ks_rule test_allow_all;
+
+/* A frame under construction. */
+struct frame {
+	__u8 data[512];
+	__u32 len;
+	__u8 link;
+};
+
+void frame_put(struct frame *f, const void *data, __u32 len);
+void frame_put8(struct frame *f, __u8 v);
+void frame_put16(struct frame *f, __u16 v);
+void frame_put32(struct frame *f, __u32 v);
+void frame_zeros(struct frame *f, __u32 len);
+
+/* Link headers: plain, or with this many VLAN tags. */
+void frame_ethernet(struct frame *f, __u16 type, unsigned tags);
+
+/* Network headers with addresses 10.0.0.<src> or fd00::<src>; lengths and checksum are of `payload` octets to come. */
+void frame_ipv4(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 options, __u32 payload);
+void frame_ipv6(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 payload);
+
+/* Upper headers; checksums are left 0, nobody below asks for them. */
+void frame_tcp(struct frame *f, __u16 sport, __u16 dport, __u32 seq, __u32 ack, __u8 flags, __u16 window);
+void frame_udp(struct frame *f, __u16 sport, __u16 dport, __u32 payload);
+
+/* Writes the IPv4 header checksum at `off` anew. */
+void frame_ipv4_checksum(struct frame *f, __u32 off);
+
+/* One's complement sum of octets as RFC 1071 has it, byte by byte: 0xffff for data with a right checksum. */
+__u32 checksum_add(__u32 sum, const __u8 *data, __u32 len);
+
+/* Inspects the frame as the home would; *in is the outcome. `from` and `to` are zones. */
+__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *in);
+
+/* Parses the frame alone. `captured`: octets given of it, at most its length. */
+__u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt);
+
+/* A small source of numbers that are the same in every run (xorshift64*). */
+static inline __u32 test_random(__u64 *seed)
+{
+	*seed ^= *seed >> 12;
+	*seed ^= *seed << 25;
+	*seed ^= *seed >> 27;
+	return (__u32)((*seed * 0x2545f4914f6cdd1dULL) >> 32);
+}
+
+static inline __u32 test_below(__u64 *seed, __u32 n)
+{
+	return (__u32)(((__u64)test_random(seed) * n) >> 32);
+}
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* daemon/api/filter.c: filters of states and events from words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "daemon/api/filter.h"
+
+static const char policy_text[] = "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n";
+
+static struct ks_policy *load(void)
+{
+	struct ks_policy *policy = NULL;
+	struct ks_diags diags;
+
+	assert_int_equal(ks_policy_load_text(policy_text, sizeof(policy_text) - 1, "test", ".", &policy, &diags), 0);
+	ks_diags_fini(&diags);
+	return policy;
+}
+
+/* A TCP flow that 10.0.0.5:40000 in zone 2 opened to 192.0.2.1:80 in zone 3, with the opener as the key's side `side`. */
+static void make_flow(unsigned side, struct ks_flow_key *key, struct ks_flow *flow)
+{
+	static const __u8 client[4] = { 10, 0, 0, 5 }, server[4] = { 192, 0, 2, 1 };
+
+	memset(key, 0, sizeof(*key));
+	memset(flow, 0, sizeof(*flow));
+	memcpy(&key->addr[side].b[12], client, 4);
+	memcpy(&key->addr[!side].b[12], server, 4);
+	key->port[side] = ks_be16(40000);
+	key->port[!side] = ks_be16(80);
+	key->proto = 6;
+	key->family = KS_IPV4;
+	flow->state = KS_STATE_TCP_ESTABLISHED;
+	flow->flags = side ? KS_FLOW_ORIG_IS_HIGH : 0;
+	flow->zone[0] = 2;
+	flow->zone[1] = 3;
+}
+
+static const struct ks_translation untranslated;
+
+static int set(struct ks_filter *filter, const char *name, const char *value)
+{
+	struct ks_policy *policy = load();
+	char complaint[2048] = "";
+	int err = ks_filter_set(filter, KS_FILTER_FLOWS, policy, name, value, complaint, sizeof(complaint));
+
+	if (err) {
+		assert_non_null(strstr(complaint, name));
+		assert_true(strlen(complaint) > strlen(name) + strlen(value) + 10);
+	}
+	ks_policy_destroy(policy);
+	return err;
+}
+
+static void check_match(const char *name, const char *value, bool expected)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		struct ks_filter filter;
+		struct ks_flow_key key;
+		struct ks_flow flow;
+
+		make_flow(side, &key, &flow);
+		ks_filter_init(&filter);
+		assert_int_equal(set(&filter, name, value), 0);
+		assert_int_equal(filter.conditions, 1);
+		if (ks_filter_match_flow(&filter, &key, &flow, &untranslated) != expected)
+			fail_msg("%s=%s with the opener as side %u", name, value, side);
+	}
+}
+
+static void test_conditions(void **state)
+{
+	check_match("address", "10.0.0.0/24", true);
+	check_match("address", "192.0.2.1", true);
+	check_match("address", "10.0.1.0/24", false);
+	check_match("address", "0.0.0.0/0", true);
+	check_match("address", "::/0", false);
+	check_match("source", "10.0.0.5", true);
+	check_match("source", "192.0.2.1", false);
+	check_match("destination", "192.0.2.0/31", true);
+	check_match("destination", "192.0.2.2/31", false);
+	check_match("port", "80", true);
+	check_match("port", "40000", true);
+	check_match("port", "81", false);
+	check_match("proto", "tcp", true);
+	check_match("proto", "6", true);
+	check_match("proto", "udp", false);
+	check_match("zone", "lan", true);
+	check_match("zone", "wan", true);
+	check_match("zone", "self", false);
+	check_match("state", "established", true);
+	check_match("state", "SYN_SENT", false);
+}
+
+static void test_all_conditions_must_hold(void **state)
+{
+	struct ks_filter filter;
+	struct ks_flow_key key;
+	struct ks_flow flow;
+
+	make_flow(0, &key, &flow);
+	ks_filter_init(&filter);
+	assert_true(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+	set(&filter, "port", "80");
+	set(&filter, "proto", "tcp");
+	assert_true(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+	set(&filter, "zone", "self");
+	assert_false(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+}
+
+/* 203.0.113.9:443 is what the opener takes the server for, 203.0.113.1:50000 what the server takes the opener for. */
+static void test_translated_flows_match_as_any_side_sees_them(void **state)
+{
+	static const struct ks_translation translated = {
+		.present = { true, true },
+		.addr = { { .b = { [12] = 203, 0, 113, 9 } }, { .b = { [12] = 203, 0, 113, 1 } } },
+		.port = { __builtin_bswap16(443), __builtin_bswap16(50000) },
+	};
+	static const struct {
+		const char *name, *value;
+		bool expected;
+	} cases[] = {
+		{ "source", "10.0.0.5", true },
+		{ "source", "203.0.113.1", true },
+		{ "source", "203.0.113.9", false },
+		{ "destination", "192.0.2.1", true },
+		{ "destination", "203.0.113.9", true },
+		{ "destination", "203.0.113.1", false },
+		{ "address", "203.0.113.0/24", true },
+		{ "port", "443", true },
+		{ "port", "50000", true },
+		{ "port", "80", true },
+		{ "port", "444", false },
+	};
+	struct ks_flow_key key;
+	struct ks_flow flow;
+
+	make_flow(0, &key, &flow);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		struct ks_filter filter;
+
+		ks_filter_init(&filter);
+		assert_int_equal(set(&filter, cases[i].name, cases[i].value), 0);
+		if (ks_filter_match_flow(&filter, &key, &flow, &translated) != cases[i].expected)
+			fail_msg("%s=%s", cases[i].name, cases[i].value);
+	}
+}
+
+static void test_wrong_values_are_refused(void **state)
+{
+	static const char *const wrong[][2] = {
+		{ "address", "" },
+		{ "address", "10.0.0" },
+		{ "address", "10.0.0.0/33" },
+		{ "address", "10.0.0.0/" },
+		{ "address", "10.0.0.0/-1" },
+		{ "address", "::/129" },
+		{ "address", "10.0.0.0/8x" },
+		{ "address", "localhost" },
+		{ "port", "65536" },
+		{ "port", "" },
+		{ "port", "-1" },
+		{ "port", "80x" },
+		{ "port", " 80" },
+		{ "proto", "256" },
+		{ "proto", "tcpx" },
+		{ "zone", "dmz" },
+		{ "zone", "" },
+		{ "state", "OPEN" },
+		{ "state", "NONE" },
+		{ "state", "" },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(wrong); i++) {
+		struct ks_filter filter;
+
+		ks_filter_init(&filter);
+		if (set(&filter, wrong[i][0], wrong[i][1]) != -EINVAL)
+			fail_msg("%s=%s is accepted", wrong[i][0], wrong[i][1]);
+		assert_int_equal(filter.conditions, 0);
+	}
+}
+
+static void test_unknown_names_are_refused(void **state)
+{
+	struct ks_filter filter;
+
+	ks_filter_init(&filter);
+	assert_int_equal(set(&filter, "colour", "red"), -ENOENT);
+	assert_int_equal(set(&filter, "verdict", "deny"), -ENOENT); /* of events, not of flows */
+}
+
+static void test_host_bits_are_cleared(void **state)
+{
+	struct ks_prefix prefix;
+	struct ks_addr address = { 0 };
+
+	assert_int_equal(ks_prefix_parse("2001:db8::ffff/33", &prefix), 0);
+	assert_int_equal(prefix.length, 33);
+	assert_int_equal(prefix.addr.b[15], 0);
+	address.b[0] = 0x20, address.b[1] = 0x01, address.b[2] = 0x0d, address.b[3] = 0xb8;
+	address.b[4] = 0x7f;
+	assert_true(ks_prefix_contains(&prefix, &address, KS_IPV6));
+	address.b[4] = 0x80;
+	assert_false(ks_prefix_contains(&prefix, &address, KS_IPV6));
+	assert_false(ks_prefix_contains(&prefix, &address, KS_IPV4));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_all_conditions_must_hold),
+		cmocka_unit_test(test_translated_flows_match_as_any_side_sees_them),
+		cmocka_unit_test(test_wrong_values_are_refused),
+		cmocka_unit_test(test_unknown_names_are_refused),
+		cmocka_unit_test(test_host_bits_are_cleared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

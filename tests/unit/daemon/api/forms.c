@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* daemon/api/forms.c: states as JSON and as /proc/net/nf_conntrack, events as JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/api/forms.h"
+
+#define NOW (1000 * KS_NSEC_PER_SEC)
+
+static struct ks_policy *policy;
+
+static int load(void **state)
+{
+	static const char text[] = "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan log \"out\"\n";
+	struct ks_diags diags;
+	int err = ks_policy_load_text(text, sizeof(text) - 1, "some \"odd\" name", ".", &policy, &diags);
+
+	ks_diags_fini(&diags);
+	return err;
+}
+
+static int unload(void **state)
+{
+	ks_policy_destroy(policy);
+	return 0;
+}
+
+/* 10.0.0.5 is the higher of the two in the key when `high`. */
+static void make_flow(unsigned proto, unsigned st, bool high, struct ks_flow_key *key, struct ks_flow *flow)
+{
+	static const __u8 client[4] = { 10, 0, 0, 5 }, server[4] = { 192, 0, 2, 1 };
+
+	memset(key, 0, sizeof(*key));
+	memcpy(&key->addr[high].b[12], client, 4);
+	memcpy(&key->addr[!high].b[12], server, 4);
+	key->port[high] = ks_be16(40000);
+	key->port[!high] = ks_be16(80);
+	key->proto = (__u8)proto;
+	key->family = KS_IPV4;
+	*flow = (struct ks_flow){ .state = (__u8)st,
+				  .flags = high ? KS_FLOW_ORIG_IS_HIGH : 0,
+				  .zone = { 2, 3 },
+				  .seen = (__u32)(NOW / KS_NSEC_PER_MSEC) - 10000,
+				  .timeout = 60000,
+				  .created = 900,
+				  .rule = 1,
+				  .packets_low = { 5, 4 },
+				  .volume = { 500, 400 } };
+}
+
+static char *translated_line(const struct ks_flow_key *key, const struct ks_flow *flow,
+			     const struct ks_translation *translation)
+{
+	const struct ks_listed_flow listed = { .key = key, .flow = flow, .translation = translation };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	ks_flow_print_conntrack(out, NOW, &listed);
+	fclose(out);
+	return text;
+}
+
+static const struct ks_translation untranslated;
+
+static char *conntrack_line(const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	return translated_line(key, flow, &untranslated);
+}
+
+/* The client 10.0.0.5 goes to 203.0.113.9, which is 192.0.2.1, and is 203.0.113.1 there. */
+static const struct ks_translation translated = {
+	.present = { true, true },
+	.addr = { { .b = { [12] = 203, 0, 113, 9 } }, { .b = { [12] = 203, 0, 113, 1 } } },
+	.port = { __builtin_bswap16(443), __builtin_bswap16(50000) },
+};
+
+/* conntrack's tools take each direction as it is on the wire. */
+static void test_conntrack_translated(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *line;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	flow.flags |= KS_FLOW_REPLIED | KS_FLOW_ASSURED;
+	line = translated_line(&key, &flow, &translated);
+	assert_string_equal(line, "ipv4     2 tcp      6 50 ESTABLISHED src=10.0.0.5 dst=203.0.113.9 sport=40000 "
+				  "dport=443 packets=5 bytes=500 src=192.0.2.1 dst=203.0.113.1 sport=80 "
+				  "dport=50000 packets=4 bytes=400 [ASSURED] mark=0 zone=0 use=1\n");
+	free(line);
+}
+
+static void test_conntrack_tcp(void **state)
+{
+	for (unsigned high = 0; high < 2; high++) {
+		struct ks_flow_key key;
+		struct ks_flow flow;
+		char *line;
+
+		make_flow(6, KS_STATE_TCP_ESTABLISHED, high, &key, &flow);
+		flow.flags |= KS_FLOW_REPLIED | KS_FLOW_ASSURED;
+		line = conntrack_line(&key, &flow);
+		assert_string_equal(line, "ipv4     2 tcp      6 50 ESTABLISHED src=10.0.0.5 dst=192.0.2.1 sport=40000 "
+					  "dport=80 packets=5 bytes=500 src=192.0.2.1 dst=10.0.0.5 sport=80 "
+					  "dport=40000 packets=4 bytes=400 [ASSURED] mark=0 zone=0 use=1\n");
+		free(line);
+	}
+}
+
+static void test_conntrack_unreplied(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *line;
+
+	make_flow(17, KS_STATE_UDP_SINGLE, false, &key, &flow);
+	flow.packets_low[1] = 0;
+	flow.volume[1] = 0;
+	line = conntrack_line(&key, &flow);
+	assert_string_equal(line, "ipv4     2 udp      17 50 src=10.0.0.5 dst=192.0.2.1 sport=40000 dport=80 packets=5 "
+				  "bytes=500 [UNREPLIED] src=192.0.2.1 dst=10.0.0.5 sport=80 dport=40000 packets=0 "
+				  "bytes=0 mark=0 zone=0 use=1\n");
+	free(line);
+}
+
+static void test_conntrack_icmpv6(void **state)
+{
+	struct ks_flow_key key = { .addr = { { .b = { 0x20, 1, 0xd, 0xb8 } }, { .b = { 0xfd } } },
+				   .proto = 58,
+				   .family = KS_IPV6 };
+	struct ks_flow flow;
+	struct ks_flow_key unused;
+	char *line;
+
+	make_flow(58, KS_STATE_ICMP_REPLIED, false, &unused, &flow);
+	flow.flags |= KS_FLOW_REPLIED;
+	key.port[0] = ks_be16(77);
+	key.port[1] = ks_be16(128 << 8);
+	line = conntrack_line(&key, &flow);
+	assert_string_equal(line, "ipv6     10 icmpv6   58 50 src=2001:0db8:0000:0000:0000:0000:0000:0000 "
+				  "dst=fd00:0000:0000:0000:0000:0000:0000:0000 type=128 code=0 id=77 packets=5 "
+				  "bytes=500 src=fd00:0000:0000:0000:0000:0000:0000:0000 "
+				  "dst=2001:0db8:0000:0000:0000:0000:0000:0000 type=129 code=0 id=77 packets=4 "
+				  "bytes=400 mark=0 zone=0 use=1\n");
+	free(line);
+}
+
+static const char *string_of(const json_t *root, const char *name)
+{
+	return json_string_value(json_object_get(root, name));
+}
+
+static json_int_t number_of(const json_t *root, const char *name)
+{
+	return json_integer_value(json_object_get(root, name));
+}
+
+static void test_flow_json(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	const json_t *rule;
+	json_t *root;
+
+	make_flow(6, KS_STATE_TCP_SYN_SENT, true, &key, &flow);
+	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &untranslated });
+	fclose(out);
+	root = json_loads(text, 0, NULL);
+	assert_non_null(root);
+	assert_string_equal(string_of(root, "source"), "10.0.0.5");
+	assert_string_equal(string_of(root, "destination"), "192.0.2.1");
+	assert_int_equal(number_of(root, "source_port"), 40000);
+	assert_string_equal(string_of(root, "state"), "SYN_SENT");
+	assert_string_equal(string_of(root, "from"), "lan");
+	assert_string_equal(string_of(root, "to"), "wan");
+	assert_int_equal(number_of(root, "age"), 100);
+	assert_true(json_real_value(json_object_get(root, "timeout")) == 50.0);
+	rule = json_object_get(root, "rule");
+	assert_string_equal(string_of(rule, "file"), "some \"odd\" name");
+	assert_int_equal(number_of(rule, "line"), 3);
+	json_decref(root);
+	free(text);
+}
+
+static void test_translated_json(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	const json_t *nat;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *root;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &translated });
+	fclose(out);
+	root = json_loads(text, 0, NULL);
+	assert_string_equal(string_of(root, "source"), "10.0.0.5");
+	assert_string_equal(string_of(root, "destination"), "192.0.2.1");
+	nat = json_object_get(root, "nat");
+	assert_string_equal(string_of(nat, "source"), "203.0.113.1");
+	assert_int_equal(number_of(nat, "source_port"), 50000);
+	assert_string_equal(string_of(nat, "destination"), "203.0.113.9");
+	assert_int_equal(number_of(nat, "destination_port"), 443);
+	json_decref(root);
+	free(text);
+}
+
+/* A zone that a reload took away. */
+static void test_flow_of_a_zone_that_is_gone(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *root;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	flow.zone[1] = 40;
+	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &untranslated });
+	fclose(out);
+	root = json_loads(text, 0, NULL);
+	assert_string_equal(string_of(root, "from"), "lan");
+	assert_string_equal(string_of(root, "to"), "gone");
+	json_decref(root);
+	free(text);
+}
+
+static void test_event_without_protocol(void **state)
+{
+	struct ks_event event = { .time = NOW,
+				  .tuple = { .src = { .b = { [12] = 192, 0, 2, 1 } },
+					     .dst = { .b = { [12] = 10, 0, 0, 5 } },
+					     .family = KS_IPV4 },
+				  .action = KS_DENY,
+				  .reason = KS_REASON_FRAGMENT,
+				  .from = 3,
+				  .to = KS_ZONE_NONE };
+	json_t *root = ks_event_json(policy, NOW, &event);
+
+	assert_string_equal(string_of(root, "packet"), "wan 192.0.2.1 > none 10.0.0.5 ip");
+	assert_string_equal(string_of(root, "proto"), "ip");
+	json_decref(root);
+	event.reason = KS_REASON_NO_STATE; /* then it was read: protocol 0 it is */
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "proto"), "0");
+	json_decref(root);
+	event.reason = KS_REASON_TRUNCATED;
+	event.tuple.family = 0;
+	event.to = KS_ZONE_UNKNOWN;
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "packet"), "wan > ip");
+	json_decref(root);
+}
+
+static void test_time_left_never_wraps(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	char *line;
+
+	make_flow(17, KS_STATE_UDP_STREAM, false, &key, &flow);
+	flow.seen = (__u32)(NOW / KS_NSEC_PER_MSEC) + 5;
+	line = conntrack_line(&key, &flow);
+	assert_non_null(strstr(line, " 17 60 src="));
+	free(line);
+}
+
+static void test_event_json(void **state)
+{
+	struct ks_event event = { .time = NOW - KS_NSEC_PER_SEC,
+				  .tuple = { .src = { .b = { [12] = 192, 0, 2, 1 } },
+					     .dst = { .b = { [12] = 10, 0, 0, 5 } },
+					     .sport = ks_be16(53),
+					     .dport = ks_be16(40000),
+					     .proto = 6,
+					     .family = KS_IPV4 },
+				  .length = 74,
+				  .action = KS_DENY,
+				  .reason = KS_REASON_NO_STATE,
+				  .from = 3,
+				  .to = KS_ZONE_UNKNOWN,
+				  .tcp_flags = 0x12,
+				  .seq = 4000000000U };
+	json_t *root = ks_event_json(policy, NOW, &event);
+
+	assert_non_null(root);
+	assert_string_equal(string_of(root, "verdict"), "deny");
+	assert_string_equal(string_of(root, "reason"), "no state");
+	assert_string_equal(string_of(root, "packet"), "wan 192.0.2.1:53 > 10.0.0.5:40000 tcp syn ack");
+	assert_string_equal(string_of(root, "to"), "unknown");
+	assert_int_equal(number_of(root, "seq"), 4000000000U);
+	assert_true(json_is_null(json_object_get(root, "rule")));
+	json_decref(root);
+	event.rule = 1;
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(json_object_get(root, "rule"), "label"), "out");
+	json_decref(root);
+	event.rule = 999; /* of a policy that was replaced */
+	root = ks_event_json(policy, NOW, &event);
+	assert_int_equal(number_of(json_object_get(root, "rule"), "id"), 999);
+	json_decref(root);
+}
+
+static void test_names_of_interfaces(void **state)
+{
+	char text[KS_NAME_TEXT];
+
+	assert_string_equal(ks_name_text("eth0", text), "eth0");
+	assert_string_equal(ks_name_text("b\xc3\xbcro", text), "b\xc3\xbcro");
+	assert_string_equal(ks_name_text("b\xfcro", text), "b\\xfcro");
+	assert_string_equal(ks_name_text("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", text),
+			    "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names_of_interfaces),
+		cmocka_unit_test(test_conntrack_tcp),
+		cmocka_unit_test(test_conntrack_unreplied),
+		cmocka_unit_test(test_conntrack_icmpv6),
+		cmocka_unit_test(test_conntrack_translated),
+		cmocka_unit_test(test_translated_json),
+		cmocka_unit_test(test_flow_json),
+		cmocka_unit_test(test_time_left_never_wraps),
+		cmocka_unit_test(test_event_json),
+		cmocka_unit_test(test_flow_of_a_zone_that_is_gone),
+		cmocka_unit_test(test_event_without_protocol),
+	};
+
+	return cmocka_run_group_tests(tests, load, unload);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A translated flow put into another engine goes on there as it would have in its own. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/table/flow.h"
+#include "scenario/craft.h"
+#include "engine/transplant.h"
+#include "policy/arena.h"
+#include "policy/scenario/scenario.h"
+#include "tests/unit/policy/support.h"
+
+static const char policy_text[] = "zone lan { eth1, address 10.0.0.1, network 10.0.0.0/8 }\n"
+				  "zone wan { eth0, address 203.0.113.1 }\n"
+				  "forward from lan tcp port 443 destination 203.0.113.9 to wan 192.0.2.1 port 80\n"
+				  "allow from lan to wan\n"
+				  "nat from lan to wan masquerade port 50000-50010\n";
+
+struct shop {
+	struct ks_policy *policy;
+	struct ks_tables tables;
+	struct ks_crafter *crafter;
+	struct ks_arena *arena;
+};
+
+static void shop_open(struct shop *shop)
+{
+	shop->policy = load_good(policy_text);
+	shop->tables = (struct ks_tables){ .config = &shop->policy->config,
+					   .rules = shop->policy->rules,
+					   .sets = shop->policy->sets,
+					   .ranges = shop->policy->ranges,
+					   .targets = shop->policy->targets };
+	shop->arena = ks_arena_create();
+	assert_int_equal(ks_crafter_create(&shop->crafter), 0);
+}
+
+static void shop_close(struct shop *shop)
+{
+	ks_crafter_destroy(shop->crafter);
+	ks_arena_destroy(shop->arena);
+	ks_policy_destroy(shop->policy);
+}
+
+static struct ks_engine *engine_make(struct shop *shop)
+{
+	struct ks_engine *engine;
+
+	assert_int_equal(ks_engine_create(&shop->tables, &engine), 0);
+	ks_engine_set_time(engine, 1000 * KS_NSEC_PER_SEC);
+	return engine;
+}
+
+static void inspect(struct shop *shop, struct ks_engine *engine, const char *words, bool dry, struct ks_inspection *in)
+{
+	struct ks_diags diags = { 0 };
+	struct ks_step step;
+	struct ks_frame frame;
+
+	assert_int_equal(ks_step_parse_text(shop->policy, words, shop->arena, &step, &diags), 0);
+	ks_crafter_reset(shop->crafter);
+	assert_int_equal(ks_crafter_craft(shop->crafter, &step.packet, &frame), 0);
+	ks_engine_inspect(engine, &frame, dry, in);
+	ks_diags_fini(&diags);
+}
+
+/* The one flow of an engine and its names. */
+static int collect(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct ks_transplant *transplant = arg;
+	unsigned side = flow->helper & 1;
+
+	if (flow->state != KS_STATE_ALIAS) {
+		transplant->key = *key;
+		transplant->flow = *flow;
+		return 0;
+	}
+	transplant->has_alias[side] = true;
+	transplant->alias_key[side] = *key;
+	transplant->alias[side] = *flow;
+	return 0;
+}
+
+static void assert_address(const struct ks_addr *addr, __u32 ipv4)
+{
+	assert_int_equal(ks_be32(addr->w[3]), ipv4);
+}
+
+static void test_both_directions_go_on(void **state)
+{
+	struct shop shop;
+	struct ks_engine *first, *second;
+	struct ks_transplant transplant = { 0 };
+	struct ks_inspection in;
+	char reply[128];
+
+	shop_open(&shop);
+	first = engine_make(&shop);
+	second = engine_make(&shop);
+	inspect(&shop, first, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", false, &in);
+	assert_int_equal(in.action, KS_ALLOW);
+	ks_engine_each_entry(first, collect, &transplant);
+	assert_true(transplant.has_alias[KS_ORIGINAL] && transplant.has_alias[KS_REPLY]);
+	assert_int_equal(ks_engine_transplant(second, &transplant), 0);
+	assert_int_equal(ks_engine_transplant(second, &transplant), -EEXIST);
+
+	snprintf(reply, sizeof(reply), "wan 192.0.2.1:80 > lan 203.0.113.1:%u tcp syn ack seq =5000 ack =1001",
+		 ks_be16(in.out.sport));
+	inspect(&shop, second, reply, true, &in);
+	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(in.dir, KS_REPLY);
+	assert_address(&in.out.src, 0xcb007109);
+	assert_int_equal(ks_be16(in.out.sport), 443);
+	assert_address(&in.out.dst, 0x0a000005);
+	assert_int_equal(ks_be16(in.out.dport), 40000);
+
+	inspect(&shop, second, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", true, &in);
+	assert_int_equal(in.dir, KS_ORIGINAL);
+	assert_true(in.flow.found);
+	assert_address(&in.out.src, 0xcb007101);
+	assert_address(&in.out.dst, 0xc0000201);
+	ks_engine_destroy(first);
+	ks_engine_destroy(second);
+	shop_close(&shop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_both_directions_go_on) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
