@@ -12,7 +12,7 @@
  *             as going there: zone "none", or "self" for what another firewall
  *             translates (containers). To an unknown interface passes nothing.
  *
- * Where filters of others run behind ours at ingress (KS_PORT_SHARED), they clear the seal by passing a packet (the kernel
+ * Where filters of others run behind ours at ingress (KS_GUARD_SHARED), they clear the seal by passing a packet (the kernel
  * writes their class into tc_index). There a packet without one passes to the box, and to a guarded interface, whose egress
  * judges it once more.
  *
@@ -49,22 +49,22 @@ static ks_inline bool is_sealed(__u32 seal)
 	return control && control->seal && seal >> KS_SEAL_SECRET_SHIFT == control->seal;
 }
 
-static ks_inline bool is_free(__u32 ifindex, const struct ks_port *port)
+static ks_inline bool is_free(__u32 ifindex, const struct ks_guard *port)
 {
-	return ifindex == LOOPBACK_IFINDEX || (port && port->flags & KS_PORT_IGNORED);
+	return ifindex == LOOPBACK_IFINDEX || (port && port->flags & KS_GUARD_IGNORED);
 }
 
 /* Behind others' filters a seal may be gone, though ours has judged: the daemon watches that it runs there. */
-static ks_inline bool may_have_lost_seal(const struct ks_port *port, __u32 seal)
+static ks_inline bool may_have_lost_seal(const struct ks_guard *port, __u32 seal)
 {
-	return port->flags & KS_PORT_SHARED && !is_sealed(seal);
+	return port->flags & KS_GUARD_SHARED && !is_sealed(seal);
 }
 
 PROGRAM("netfilter")
 int ks_backstop_input(struct bpf_nf_ctx *ctx)
 {
 	__u32 in = ctx->state->in->ifindex, seal = ctx->skb->tc_index;
-	const struct ks_port *port = port_get(in);
+	const struct ks_guard *port = guard_get(in);
 
 	if (is_free(in, port) || (port && is_sealed(seal) && !(seal & KS_SEAL_UNDECIDED)))
 		return NF_ACCEPT;
@@ -74,13 +74,13 @@ int ks_backstop_input(struct bpf_nf_ctx *ctx)
 }
 
 /* Returns true if a sealed packet may leave by this interface. */
-static ks_inline bool may_leave(__u32 seal, const struct ks_port *out)
+static ks_inline bool may_leave(__u32 seal, const struct ks_guard *out)
 {
 	__u32 zone = seal & KS_SEAL_ZONE_MASK;
 
 	if (!out)
 		return false;
-	if (!(out->flags & KS_PORT_IGNORED))
+	if (!(out->flags & KS_GUARD_IGNORED))
 		return true;
 	return !(seal & KS_SEAL_UNDECIDED) && (zone == KS_ZONE_NONE || zone == KS_ZONE_SELF);
 }
@@ -98,13 +98,13 @@ PROGRAM("netfilter")
 int ks_backstop_forward(struct bpf_nf_ctx *ctx)
 {
 	__u32 in = ctx->state->in->ifindex, seal = ctx->skb->tc_index;
-	const struct ks_port *port = port_get(in);
+	const struct ks_guard *port = guard_get(in);
 
 	if (is_free(in, port))
 		return NF_ACCEPT;
-	if (port && is_sealed(seal) && may_leave(seal, port_get(ctx->state->out->ifindex)))
+	if (port && is_sealed(seal) && may_leave(seal, guard_get(ctx->state->out->ifindex)))
 		return NF_ACCEPT;
-	if (port && may_have_lost_seal(port, seal) && may_leave(KS_SEAL_UNDECIDED, port_get(ctx->state->out->ifindex)))
+	if (port && may_have_lost_seal(port, seal) && may_leave(KS_SEAL_UNDECIDED, guard_get(ctx->state->out->ifindex)))
 		return NF_ACCEPT;
 	return is_bridged(ctx, in) ? NF_ACCEPT : drop(ctx->skb);
 }

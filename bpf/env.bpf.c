@@ -56,7 +56,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct ranges_inner); } ks_ranges MAP;
 
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096);
-	 __type(key, __u32); __type(value, struct ks_port); } ks_ports MAP;
+	 __type(key, __u32); __type(value, struct ks_guard); } ks_guards MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_NEAR_PORTS);
 	 __type(key, __u32); __type(value, struct ks_near_port); } ks_near_ports MAP;
 struct { __uint(type, BPF_MAP_TYPE_LPM_TRIE); __uint(map_flags, BPF_F_NO_PREALLOC); __uint(max_entries, 65536);
@@ -101,14 +101,14 @@ const struct ks_control *control_get(void)
 	return first_of(&ks_control);
 }
 
-const struct ks_port *port_get(__u32 ifindex)
+const struct ks_guard *guard_get(__u32 ifindex)
 {
 	__u32 place = ifindex & (KS_NEAR_PORTS - 1);
 	const struct ks_near_port *near = bpf_map_lookup_elem(&ks_near_ports, &place);
 
 	if (near && near->ifindex == ifindex && ifindex) /* a free place has 0 */
 		return &near->port;
-	return bpf_map_lookup_elem(&ks_ports, &ifindex);
+	return bpf_map_lookup_elem(&ks_guards, &ifindex);
 }
 
 __u32 stacked_kind(const struct ks_stacked_key *key)
@@ -131,7 +131,7 @@ void stacked_learn(const struct ks_stacked_key *key)
  */
 #define ks_type_shown __attribute__((noinline))
 
-struct ks_env *env_apart(struct ks_env *env)
+struct ks_env *env_isolated(struct ks_env *env)
 {
 	env->scratch->env.generation = env->generation;
 	return (struct ks_env *)&env->scratch->env;
@@ -247,11 +247,11 @@ static ks_inline bool fib_has_way(long result)
 /* The zone of the interface that a lookup named. Behind a carrier there are several. */
 static __u32 zone_of_way(const struct bpf_fib_lookup *fib)
 {
-	const struct ks_port *port = port_get(fib->ifindex);
+	const struct ks_guard *port = guard_get(fib->ifindex);
 
-	if (!port || port->flags & KS_PORT_IGNORED)
+	if (!port || port->flags & KS_GUARD_IGNORED)
 		return KS_ZONE_NONE;
-	return port->flags & KS_PORT_CARRIER ? KS_ZONE_UNDECIDED : port->zone;
+	return port->flags & KS_GUARD_CARRIER ? KS_ZONE_UNDECIDED : port->zone;
 }
 
 /*
@@ -327,12 +327,12 @@ static ks_inline bool zones_agree(const struct ks_control *control, __u32 a, __u
  */
 static bool is_at_home_by_link(const struct ks_control *control, const struct ks_local *local, __u32 from)
 {
-	const struct ks_port *port;
+	const struct ks_guard *port;
 
 	if (!local || local->kind != KS_LOCAL_LINK)
 		return true;
-	port = port_get(local->ifindex);
-	return !port || port->flags & KS_PORT_CARRIER || zones_agree(control, port->zone, from);
+	port = guard_get(local->ifindex);
+	return !port || port->flags & KS_GUARD_CARRIER || zones_agree(control, port->zone, from);
 }
 
 /*
@@ -341,7 +341,7 @@ static bool is_at_home_by_link(const struct ks_control *control, const struct ks
  */
 static ks_inline __u32 flags_of_arrival(const struct ks_relay *relay)
 {
-	const struct ks_port *port = relay->is_egress ? port_get(relay->ifindex) : NULL;
+	const struct ks_guard *port = relay->is_egress ? guard_get(relay->ifindex) : NULL;
 
 	return port ? port->flags : 0;
 }
@@ -385,12 +385,12 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 	if (ks_test_mode)
 		return is_at_home_in_test(env, tuple, from, by_route);
 	flags = flags_of_arrival(&env->scratch->relay);
-	if (flags & KS_PORT_IGNORED)
+	if (flags & KS_GUARD_IGNORED)
 		return true;
 	local = local_get(&tuple->src, tuple->family);
 	if (!control || (local && local->kind != KS_LOCAL_LINK))
 		return false;
-	if (!by_route || flags & KS_PORT_BRIDGED)
+	if (!by_route || flags & KS_GUARD_BRIDGED)
 		return true;
 	if (ks_addr_is_group(&tuple->dst, tuple->family))
 		return is_at_home_by_link(control, local, from);
@@ -413,7 +413,7 @@ bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 
 	const struct ks_relay *relay = &env->scratch->relay;
 	const struct ks_local *local;
 
-	if (ks_test_mode || from == KS_ZONE_SELF || flags_of_arrival(relay) & KS_PORT_BRIDGED)
+	if (ks_test_mode || from == KS_ZONE_SELF || flags_of_arrival(relay) & KS_GUARD_BRIDGED)
 		return true;
 	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		return true;
@@ -424,7 +424,7 @@ bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 {
 	__u32 ifindex = env->scratch->relay.out_ifindex;
-	const struct ks_port *port = port_get(ifindex);
+	const struct ks_guard *port = guard_get(ifindex);
 	const struct ks_local *local;
 	const struct ks_addr *own;
 
@@ -449,11 +449,11 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 		      __u32 at_hand)
 {
 	const struct ks_local *local = as ? local_get(as, family) : NULL;
-	const struct ks_port *port = local && local->kind == KS_LOCAL_SELF ? port_get(local->ifindex) : NULL;
+	const struct ks_guard *port = local && local->kind == KS_LOCAL_SELF ? guard_get(local->ifindex) : NULL;
 
-	if (port && !(port->flags & (KS_PORT_CARRIER | KS_PORT_IGNORED)) && port->zone == zone)
+	if (port && !(port->flags & (KS_GUARD_CARRIER | KS_GUARD_IGNORED)) && port->zone == zone)
 		return local->ifindex;
-	port = port_get(at_hand);
+	port = guard_get(at_hand);
 	return port && port->zone == zone ? at_hand : control->zone_ifindex[zone & (KS_ZONE_MAX - 1)];
 }
 
@@ -465,7 +465,7 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 static bool has_neighbour(struct ks_env *env, struct bpf_fib_lookup *fib, const struct ks_addr *dst, __u8 family)
 {
 	struct ks_relay *relay = &env->scratch->relay;
-	const struct ks_port *port = port_get(relay->send_back);
+	const struct ks_guard *port = guard_get(relay->send_back);
 	const struct ks_local *local = local_get(dst, family);
 	long result = bpf_fib_lookup(env->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
 	const struct ks_addr *router;
@@ -509,7 +509,7 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 {
 	const struct ks_relay *relay = &env->scratch->relay;
 	const struct ks_config *config;
-	const struct ks_port *port;
+	const struct ks_guard *port;
 
 	if (ks_test_mode) {
 		config = env_config(env);
@@ -517,7 +517,7 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 			return false;
 		*addr = config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
 	} else {
-		port = port_get(side == KS_REPLY ? relay->out_ifindex : relay->ifindex);
+		port = guard_get(side == KS_REPLY ? relay->out_ifindex : relay->ifindex);
 		if (!port)
 			return false;
 		*addr = port->address[family == KS_IPV6];

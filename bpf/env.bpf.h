@@ -48,12 +48,12 @@ const struct ks_control *control_get(void);
 static inline __u32 length_bound(__u32 len)
 {
 	len--;
-	ks_opaque(len);
+	ks_hide_bound(len);
 	return (len & (KS_HEAD_MAX - 1)) + 1;
 }
 
 /* The guarded interface, or NULL. */
-const struct ks_port *port_get(__u32 ifindex);
+const struct ks_guard *guard_get(__u32 ifindex);
 
 /* Whom a MAC address behind an interface is of that is not the interface's own: KS_STACKED_*, 0 if nobody knows. */
 __u32 stacked_kind(const struct ks_stacked_key *key);

@@ -44,7 +44,7 @@ _Static_assert((KS_FRAGMENT_POOL & (KS_FRAGMENT_POOL - 1)) == 0, "places are mas
 static ks_inline __u32 octets_bound(__u32 len)
 {
 	len--;
-	ks_opaque(len);
+	ks_hide_bound(len);
 	return (len & (KS_FRAGMENT_OCTETS - 1)) + 1;
 }
 

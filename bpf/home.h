@@ -31,16 +31,16 @@ struct ks_env {
  * A function that the verifier checks once, apart from its callers: it must check its pointers, which hold no others
  * that it follows.
  */
-#define ks_apart __attribute__((visibility("default"), noinline))
+#define ks_isolated __attribute__((visibility("default"), noinline))
 
 /* Keeps the compiler from reasoning past a bound that the verifier must see. */
-#define ks_opaque(v) asm volatile("" : "+r"(v))
+#define ks_hide_bound(v) asm volatile("" : "+r"(v))
 /*
  * `v`, but as a number that the verifier knows nothing of; `by` is any 64-bit word that it does not know. Kernels before
  * 6.7 look at the body of a loop for its first round only, and cut off what only later rounds reach: what a loop counts up, or
  * finds better and better, must not begin with a constant.
  */
-#define ks_unknown(v, by)                                                                  \
+#define ks_hide_value(v, by)                                                               \
 	({                                                                                 \
 		__u64 ks_hidden = (v);                                                     \
 		asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(ks_hidden) : "r"((__u64)(by))); \

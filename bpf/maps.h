@@ -13,7 +13,7 @@
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
- *   ks_ports        HASH                     ifindex (__u32) -> struct ks_port: the interfaces we guard
+ *   ks_guards        HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
  *   ks_near_ports   ARRAY                    struct ks_near_port       the same at ifindex % KS_NEAR_PORTS, where nobody else is
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links
  *   ks_stacked      LRU_HASH                 struct ks_stacked_key -> __u32 KS_STACKED_*: other MAC addresses behind an interface
@@ -42,19 +42,19 @@
 #include "core/types.h"
 
 /*
- * ks_port.flags. A bridge is guarded either as one interface, or, when a zone names one of its ports, at all of its ports:
+ * ks_guard.flags. A bridge is guarded either as one interface, or, when a zone names one of its ports, at all of its ports:
  * then these are BRIDGED, and the bridge is a CARRIER.
  */
-#define KS_PORT_BRIDGED 0x01 /* ingress only stamps the zone: the bridge's ingress or another port's egress judges */
-#define KS_PORT_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: other hooks have seen its packets */
-#define KS_PORT_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
-#define KS_PORT_SHARED 0x08 /* others' filters run behind ours at ingress: they may clear the seal */
+#define KS_GUARD_BRIDGED 0x01 /* ingress only stamps the zone: the bridge's ingress or another port's egress judges */
+#define KS_GUARD_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: other hooks have seen its packets */
+#define KS_GUARD_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
+#define KS_GUARD_SHARED 0x08 /* others' filters run behind ours at ingress: they may clear the seal */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */
-struct ks_port {
+struct ks_guard {
 	__u8 zone; /* zone id; KS_ZONE_NONE if no zone names it */
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
-	__u8 flags; /* KS_PORT_* */
+	__u8 flags; /* KS_GUARD_* */
 	__u8 zero[3];
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
 	__u8 pad[4];
@@ -71,7 +71,7 @@ struct ks_port {
 struct ks_near_port {
 	__u32 ifindex;
 	__u32 zero;
-	struct ks_port port;
+	struct ks_guard port;
 };
 
 /*
@@ -201,7 +201,7 @@ struct ks_scratch {
 	struct ks_home_env {
 		__u64 unused[3];
 		__u32 generation, zero;
-	} env; /* see env_apart() in env.bpf.c: laid out as struct ks_env, its pointers unused */
+	} env; /* see env_isolated() in env.bpf.c: laid out as struct ks_env, its pointers unused */
 	__u8 head[KS_HEAD_SIZE];
 	__u8 answer[KS_REJECT_MAX];
 	__u8 move[2 * KS_MOVE_CHUNK]; /* octets on their way */

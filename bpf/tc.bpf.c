@@ -66,7 +66,7 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
  * sender on this box by the loopback. Where a routed packet was refused as it left, its link header is another link's, and
  * the neighbour is looked up.
  */
-static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_port *out)
+static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *out)
 {
 	__u32 len = scratch->answer_len, in_ifindex = skb->ingress_ifindex;
 	__u32 l2 = scratch->in.pkt.link == KS_LINK_ETHERNET ? ETH_HEADER_LEN : 0;
@@ -83,15 +83,15 @@ static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const 
 	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, scratch->in.from);
 	if (!scratch->relay.is_egress)
 		return bpf_redirect(skb->ifindex, 0);
-	return out && out->flags & KS_PORT_BRIDGED ? bpf_redirect(in_ifindex, 0)
-						   : bpf_redirect_neigh(in_ifindex, NULL, 0, 0);
+	return out && out->flags & KS_GUARD_BRIDGED ? bpf_redirect(in_ifindex, 0)
+						    : bpf_redirect_neigh(in_ifindex, NULL, 0, 0);
 }
 
 static int reject(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
 	if (!answer_build(env, scratch) || ks_test_mode)
 		return TC_DROP;
-	return answer_send(skb, scratch, port_get(skb->ifindex));
+	return answer_send(skb, scratch, guard_get(skb->ifindex));
 }
 
 /* The zone that a passed packet will leave by, as far as the inspection knows it. */
@@ -147,12 +147,12 @@ static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u3
 static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	__u32 ifindex = scratch->relay.send_back;
-	const struct ks_port *port;
+	const struct ks_guard *port;
 
 	skb->tc_index = 0;
 	if (!ifindex)
 		return TC_PASS;
-	port = port_get(ifindex);
+	port = guard_get(ifindex);
 	if (!port)
 		return TC_DROP;
 	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, port->zone);
@@ -268,9 +268,9 @@ static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scrat
  * A tagged frame is the business of the VLAN device of its tag, which has programs of its own; what no device claims the
  * stack drops. Only a bridge hands on all that its ports hear.
  */
-static bool is_for_vlan(struct __sk_buff *skb, const struct ks_port *port)
+static bool is_for_vlan(struct __sk_buff *skb, const struct ks_guard *port)
 {
-	return !(port->flags & KS_PORT_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
+	return !(port->flags & KS_GUARD_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
 static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
@@ -282,7 +282,7 @@ static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
  * Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. Every
  * packet that leaves is asked, so its octets are looked at where they lie.
  */
-static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_port *port, __u32 off,
+static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_guard *port, __u32 off,
 				   struct ks_stacked_key *key)
 {
 	const __u8 *mac = (const __u8 *)(long)skb->data + off, *end = (const __u8 *)(long)skb->data_end;
@@ -299,7 +299,7 @@ static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_port *
  * namespace, as egress has learnt. Such a device is judged as the box itself. Of one in this namespace, or of nobody, the
  * frame is none of our business: it has programs of its own, or the stack drops it.
  */
-static bool is_for_stacked(struct __sk_buff *skb, const struct ks_port *port)
+static bool is_for_stacked(struct __sk_buff *skb, const struct ks_guard *port)
 {
 	struct ks_stacked_key key = {};
 
@@ -329,20 +329,20 @@ static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, s
 enum entry { ENTRY_PASS, ENTRY_JUDGE };
 
 /* Where a packet comes from, as its interface and its seal tell. */
-static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_port *port,
+static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *port,
 				  __u32 secret)
 {
 	__u32 mark = skb->tc_index;
 	bool sealed = seal_is_ours(mark, secret);
 
-	if (port->flags & KS_PORT_BRIDGED) {
+	if (port->flags & KS_GUARD_BRIDGED) {
 		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, port->zone));
 		return ENTRY_PASS;
 	}
 	scratch->in.from = port->zone;
 	scratch->in.to = KS_ZONE_UNKNOWN;
 	scratch->in.resumed = sealed && (mark & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
-	if (port->flags & KS_PORT_CARRIER && !scratch->in.resumed) {
+	if (port->flags & KS_GUARD_CARRIER && !scratch->in.resumed) {
 		if (sealed && (mark & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED)
 			return ENTRY_PASS;
 		scratch->in.from = sealed ? mark & KS_SEAL_ZONE_MASK : KS_ZONE_NONE;
@@ -367,7 +367,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_port *port;
+	const struct ks_guard *port;
 
 	if (!control || !scratch)
 		return TC_DROP;
@@ -379,8 +379,8 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	scratch->in.pkt.link = KS_LINK_ETHERNET;
 	inspection_prepare(&env, &scratch->in, control);
 	if (!ks_test_mode) {
-		port = port_get(skb->ifindex);
-		if (!port || port->flags & KS_PORT_IGNORED)
+		port = guard_get(skb->ifindex);
+		if (!port || port->flags & KS_GUARD_IGNORED)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
 		scratch->in.pkt.link = port->link;
 		if (enter(skb, scratch, port, control->seal) == ENTRY_PASS)
@@ -421,12 +421,12 @@ static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
  * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
  * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
  */
-static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_port *port, bool sealed)
+static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_guard *port, bool sealed)
 {
 	struct ks_stacked_key key = {};
 	__u32 kind;
 
-	if (port->flags & KS_PORT_BRIDGED || !ks_load32(port->mac))
+	if (port->flags & KS_GUARD_BRIDGED || !ks_load32(port->mac))
 		return 0;
 	if (!mac_is_other(skb, port, ETH_SRC_OFF, &key))
 		return (sealed || skb->ingress_ifindex) && is_routed_elsewhere(skb) ? KS_STACKED_LEARNT : 0;
@@ -443,14 +443,14 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_por
  */
 static ks_inline bool has_seal(const struct __sk_buff *skb, __u32 secret)
 {
-	const struct ks_port *in_port;
+	const struct ks_guard *in_port;
 
 	if (!seal_is_ours(skb->tc_index, secret))
 		return false;
 	if (!skb->ingress_ifindex)
 		return ks_has_kernel_skb;
-	in_port = port_get(skb->ingress_ifindex);
-	return in_port && !(in_port->flags & KS_PORT_IGNORED);
+	in_port = guard_get(skb->ingress_ifindex);
+	return in_port && !(in_port->flags & KS_GUARD_IGNORED);
 }
 
 static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u32 kind, __u32 zone)
@@ -461,19 +461,19 @@ static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u
 /* Where a packet that leaves comes from. What a carrier handed on is not known by it, but by the seal. */
 static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, bool sealed)
 {
-	const struct ks_port *in_port;
+	const struct ks_guard *in_port;
 
 	if (sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_UNDECIDED)
 		return skb->tc_index & KS_SEAL_ZONE_MASK;
 	if (!in_ifindex)
 		return KS_ZONE_SELF;
-	in_port = port_get(in_ifindex);
+	in_port = guard_get(in_ifindex);
 	return in_port ? in_port->zone : KS_ZONE_NONE;
 }
 
 /* Prepares the inspection of a packet that leaves. */
 static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const struct ks_control *control,
-			    const struct ks_port *port, bool stacked, bool sealed)
+			    const struct ks_guard *port, bool stacked, bool sealed)
 {
 	struct ks_scratch *scratch = env->scratch;
 	__u32 in_ifindex = stacked ? 0 : skb->ingress_ifindex;
@@ -497,13 +497,13 @@ int ks_tc_egress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_port *port = port_get(skb->ifindex);
+	const struct ks_guard *port = guard_get(skb->ifindex);
 	__u32 stacked;
 	bool sealed;
 
 	if (!control || !scratch)
 		return TC_DROP;
-	if (!port || port->flags & (KS_PORT_IGNORED | KS_PORT_CARRIER) || is_for_vlan(skb, port))
+	if (!port || port->flags & (KS_GUARD_IGNORED | KS_GUARD_CARRIER) || is_for_vlan(skb, port))
 		return TC_PASS;
 	sealed = has_seal(skb, control->seal);
 	stacked = sender_stacked(skb, port, sealed);
@@ -540,7 +540,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 			return TC_DROP;                                 \
 		env.generation = scratch->relay.generation;             \
 		what;                                                   \
-		ks_fragment_turn(&scratch->in);                         \
+		ks_fragment_resume_first(&scratch->in);                 \
 		return go_on(skb, scratch);                             \
 	}
 
@@ -572,7 +572,7 @@ int ks_tc_write(struct __sk_buff *skb)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
 	ks_stage_write(&env, &scratch->in, scratch->head);
-	ks_fragment_turn(&scratch->in);
+	ks_fragment_resume_first(&scratch->in);
 	if (has_left(scratch))
 		return let_out(skb, scratch);
 	return scratch->relay.is_leaving ? go_on(skb, scratch) : finish(skb, scratch, &env);
@@ -588,10 +588,10 @@ int ks_tc_leaving(struct __sk_buff *skb)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
 	scratch->relay.is_leaving = 1;
-	ks_inspect_leaving(&env, &scratch->in, scratch->head);
+	ks_inspect_egress(&env, &scratch->in, scratch->head);
 	if (scratch->in.stage == KS_STAGE_WRITE)
 		ks_stage_write(&env, &scratch->in, scratch->head);
-	ks_fragment_turn(&scratch->in);
+	ks_fragment_resume_first(&scratch->in);
 	return has_left(scratch) ? let_out(skb, scratch) : go_on(skb, scratch);
 }
 

@@ -105,7 +105,7 @@ int ks_xdp(struct xdp_md *xdp)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
-	const struct ks_port *port;
+	const struct ks_guard *port;
 
 	if (!control || !scratch)
 		return XDP_DROP;
@@ -116,7 +116,7 @@ int ks_xdp(struct xdp_md *xdp)
 	scratch->in.phase = KS_TRANSLATE_BOTH;
 	scratch->in.pkt.link = KS_LINK_ETHERNET;
 	if (!ks_test_mode) {
-		port = port_get(xdp->ingress_ifindex);
+		port = guard_get(xdp->ingress_ifindex);
 		if (!port)
 			return XDP_PASS;
 		scratch->in.from = port->zone;
@@ -146,7 +146,7 @@ int ks_xdp(struct xdp_md *xdp)
 			return XDP_DROP;                                                  \
 		env.generation = scratch->relay.generation;                               \
 		what;                                                                     \
-		ks_fragment_turn(&scratch->in);                                           \
+		ks_fragment_resume_first(&scratch->in);                                   \
 		return go_on(xdp, scratch);                                               \
 	}
 

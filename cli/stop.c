@@ -55,15 +55,15 @@ static int stop_living(const struct ks_instance *instance)
 /* The lock is ours, so nobody is there. */
 static int stop_dead(const struct ks_instance *instance)
 {
-	struct ks_record record = { 0 };
+	struct ks_ledger ledger = { 0 };
 	int err;
 
 	err = ks_instance_prepare(instance);
 	if (err)
 		return complain(instance->dir, err);
-	ks_record_read(instance->record, &record); /* without it, the qdiscs stay */
-	err = ks_instance_remove(instance, record.qdiscs, record.qdisc_count);
-	ks_record_fini(&record);
+	ks_ledger_read(instance->ledger, &ledger); /* without it, the qdiscs stay */
+	err = ks_instance_remove(instance, ledger.qdiscs, ledger.qdisc_count);
+	ks_ledger_fini(&ledger);
 	if (err)
 		return complain("not everything could be removed", err);
 	printf("the daemon was dead; what it left is removed\n");

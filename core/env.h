@@ -113,7 +113,7 @@ __u32 env_random(struct ks_env *env);
 static inline __u32 ks_edit_length(__u32 len)
 {
 	len--;
-	ks_opaque(len);
+	ks_hide_bound(len);
 	return (len & (KS_EDIT_MAX - 1)) + 1;
 }
 

@@ -179,7 +179,7 @@ void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *h
 		in->stage = KS_STAGE_DONE;
 		break;
 	}
-	ks_fragment_turn(in);
+	ks_fragment_resume_first(in);
 }
 
 __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in)

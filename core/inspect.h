@@ -132,7 +132,7 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 /*
  * The same in two halves, for a home that handles packets in bursts: after
  * the first one in->flow.hash tells where the flow will be looked for, so that its
- * memory can be fetched while other packets are read (ks_table_place()).
+ * memory can be fetched while other packets are read (ks_table_bucket()).
  */
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
@@ -154,7 +154,7 @@ __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in);
  * was routed: finds its flow, and prepares in->out. Leads to KS_STAGE_WRITE, or
  * to a drop.
  */
-void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+void ks_inspect_egress(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
 
 /* Ends the stage that has judged the packet: it is written, done, or judged anew if another processor was first. */
 void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason);

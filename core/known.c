@@ -55,11 +55,11 @@ static ks_inline __u32 judge_known(struct ks_env *env, const struct ks_config *c
 	if (!ks_nat_is_addressed(in) && !ks_is_second_look(in)) /* which sees what ingress has translated */
 		return refuse_known(in, KS_REASON_UNTRANSLATED);
 	if (ks_nat_is_translated(&in->flow.before)) {
-		reason = ks_nat_leave(env, in);
+		reason = ks_nat_translate(env, in);
 		if (reason)
 			return refuse_known(in, reason);
 	}
-	reason = ks_conn_update(env, config, in);
+	reason = ks_track_update(env, config, in);
 	if (!ks_reason_is_pass(reason))
 		return refuse_known(in, reason);
 	if (!in->dry && !ks_table_commit(env, &in->flow) && !may_go_uncounted(env, in))
@@ -136,7 +136,7 @@ static __u32 pass_unread(struct ks_env *env, struct ks_inspection *in)
 	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
 	if (!zones_fit(in) || (!ks_nat_is_addressed(in) && !ks_is_second_look(in)))
 		return KS_REASON_CONTENDED;
-	reason = ks_nat_is_translated(&in->flow.before) ? ks_nat_leave(env, in) : 0;
+	reason = ks_nat_is_translated(&in->flow.before) ? ks_nat_translate(env, in) : 0;
 	if (reason)
 		return KS_REASON_CONTENDED;
 	in->flow.found = 1;
@@ -157,7 +157,7 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *in)
 		return;
 	reason = find_flow(env, in);
 	if (reason != KS_REASON_CONTENDED) {
-		in->replaces = in->flow.found && ks_conn_reopens(&in->pkt, &in->flow.before);
+		in->replaces = in->flow.found && ks_track_reopens(&in->pkt, &in->flow.before);
 		if (!in->flow.found || in->replaces) {
 			in->stage = KS_STAGE_OPEN;
 			return;

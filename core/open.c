@@ -28,7 +28,7 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *in, struct ks_decisi
 	decision->index = KS_DECISION_DEFAULT;
 	if (in->to < KS_ZONE_MAX) {
 		ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
-		ks_policy_ask(env, &in->question, decision);
+		ks_rules_ask(env, &in->question, decision);
 	}
 	in->rule = decision->id;
 	in->rule_index = decision->index;
@@ -52,7 +52,7 @@ static long zone_try(__u32 n, void *arg)
 	if (!(s->zones >> (n & (KS_ZONE_MAX - 1)) & 1))
 		return 0;
 	s->in->question.to = (__u8)n;
-	ks_policy_ask(s->env, &s->in->question, &decision);
+	ks_rules_ask(s->env, &s->in->question, &decision);
 	if (decision.action == KS_ALLOW && !decision.targets)
 		s->found = 1;
 	return s->found != 0;
@@ -97,7 +97,7 @@ static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, stru
 	if (!config->list[KS_LIST_HELPER].count)
 		return 0;
 	ks_question_make(in, &in->out, KS_LIST_HELPER, &in->question);
-	ks_policy_ask(env, &in->question, &decision);
+	ks_rules_ask(env, &in->question, &decision);
 	return decision.helper;
 }
 
@@ -118,10 +118,10 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
 	reason = ks_table_insert(env, &in->flow);
 	if (reason == KS_REASON_OK_NEW) {
 		if (in->alias[KS_ORIGINAL] | in->alias[KS_REPLY])
-			ks_nat_bind(env, in);
+			ks_nat_commit(env, in);
 		return reason;
 	}
-	ks_nat_drop(env, in);
+	ks_nat_release(env, in);
 	/* Another flow has the same true ends, under another translation: for the two there is one port too few. */
 	if (reason == KS_REASON_CONTENDED && in->translate & KS_TRANSLATE_DST) {
 		ks_table_find(env, &in->flow);
@@ -149,11 +149,11 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 		in->sender = ks_packet_key(env, in, &in->out, &in->flow.key);
 	if (config->options & KS_OPT_NAT || in->translate) {
 		ks_table_hash(env, &in->flow);
-		reason = ks_nat_take(env, config, in);
+		reason = ks_nat_reserve(env, config, in);
 	}
 	if (reason)
 		return ks_deny(in, KS_CLASS_NEW, reason);
-	ks_conn_open(env, config, in);
+	ks_track_open(env, config, in);
 	reason = flow_insert(env, in);
 	if (reason != KS_REASON_OK_NEW)
 		return ks_deny(in, KS_CLASS_NEW, reason);
@@ -179,12 +179,12 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 {
 	__u32 reason;
 
-	ks_conn_open(env, config, in);
+	ks_track_open(env, config, in);
 	in->flow.after.alias[0] = in->flow.before.alias[0];
 	in->flow.after.alias[1] = in->flow.before.alias[1];
 	in->flow.after.helper = in->flow.before.helper;
 	in->flow.after.flags |= in->flow.before.flags & (KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
-	reason = ks_nat_leave(env, in);
+	reason = ks_nat_translate(env, in);
 	if (reason)
 		return ks_deny(in, KS_CLASS_NEW, reason);
 	reason = in->dry ? KS_REASON_OK_NEW : ks_table_replace(env, &in->flow);
@@ -323,7 +323,7 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
 		ks_conclude(in, config, reason);
 		return;
 	}
-	reason = ks_conn_may_open(config, &in->pkt);
+	reason = ks_track_may_open(config, &in->pkt);
 	if (is_awaited(env, config, in, reason) || is_admitted(env, config, in, &reason))
 		reason = in->replaces ? begin_anew(env, config, in) : open_flow(env, config, in);
 	ks_inspect_conclude(in, config, reason);

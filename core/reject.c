@@ -39,7 +39,7 @@ struct answer {
 
 static inline __u8 *out_at(__u8 *out, __u32 off)
 {
-	ks_opaque(off);
+	ks_hide_bound(off);
 	return out + (off & ANSWER_MASK);
 }
 

@@ -72,7 +72,7 @@ static __u32 flow_move(struct ks_env *env, struct ks_inspection *in)
 static __u32 rename_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	struct ks_flow *after = &in->flow.after;
-	__u32 reason = ks_nat_take(env, config, in);
+	__u32 reason = ks_nat_reserve(env, config, in);
 
 	if (reason)
 		return reason;
@@ -81,9 +81,9 @@ static __u32 rename_source(struct ks_env *env, const struct ks_config *config, s
 	after->flags |= (in->mapped ? KS_FLOW_MAPPED : 0) | (in->masqueraded ? KS_FLOW_MASQUERADED : 0);
 	reason = flow_move(env, in);
 	if (reason)
-		ks_nat_drop(env, in);
+		ks_nat_release(env, in);
 	else if (in->alias[KS_REPLY])
-		ks_nat_bind(env, in);
+		ks_nat_commit(env, in);
 	return reason;
 }
 
@@ -127,13 +127,13 @@ static bool is_allowed_between(struct ks_env *env, struct ks_inspection *in, __u
 		q->icmp = ks_be16(q->tuple.dport); /* the question's type: the packet may be the answer */
 	q->from = (__u8)from;
 	q->to = (__u8)to;
-	ks_policy_ask(env, q, &decision);
+	ks_rules_ask(env, q, &decision);
 	return decision.action == KS_ALLOW && !decision.targets;
 }
 
 static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *in)
 {
-	__u32 reason = ks_nat_leave(env, in);
+	__u32 reason = ks_nat_translate(env, in);
 
 	if (reason)
 		return reason;
@@ -166,7 +166,7 @@ static __u32 ask_protocol(struct ks_env *env, const struct ks_config *config, st
 		return 0;
 	if (!ks_nat_is_addressed(in) && !ks_is_second_look(in))
 		return KS_REASON_UNTRANSLATED;
-	reason = ks_conn_update(env, config, in);
+	reason = ks_track_update(env, config, in);
 	return ks_reason_is_pass(reason) ? 0 : reason;
 }
 
@@ -205,7 +205,7 @@ static void go_on(struct ks_env *env, struct ks_inspection *in)
 	if (!in->leaving)
 		return;
 	in->flow.before = in->flow.after;
-	reason = ks_nat_leave(env, in);
+	reason = ks_nat_translate(env, in);
 	in->stage = KS_STAGE_DONE;
 	in->reason = reason ? ks_deny(in, KS_CLASS_INVALID, reason)
 			    : ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);

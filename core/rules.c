@@ -197,14 +197,15 @@ static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *qu
 	return decision->action;
 }
 
-ks_apart __u32 ks_policy_ask_apart(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_question *question,
+					struct ks_decision *decision)
 {
 	if (!env || !question || !decision)
 		return KS_DENY;
 	/* Nothing of what follows may be moved before the checks. */
-	ks_opaque(env);
-	ks_opaque(question);
-	ks_opaque(decision);
+	ks_hide_bound(env);
+	ks_hide_bound(question);
+	ks_hide_bound(decision);
 	return list_ask(env, question, decision);
 }
 
@@ -213,5 +214,5 @@ void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct
 	struct ks_question question = {};
 
 	ks_question_make(in, &in->asked, KS_LIST_FILTER, &question);
-	ks_policy_ask(env, &question, decision);
+	ks_rules_ask(env, &question, decision);
 }

@@ -4,7 +4,7 @@
  * entries, the same bytes in every home. policy/compile.c writes them, the
  * home's env_rule(), env_set() and env_range() give them back, and
  * core/rules.c decides by them. How a rule is found is private to
- * core/rules.c: callers only know ks_policy_ask().
+ * core/rules.c: callers only know ks_rules_ask().
  */
 #ifndef KS_CORE_RULES_H
 #define KS_CORE_RULES_H
@@ -302,7 +302,7 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 struct ks_env;
 struct ks_inspection;
 
-/* The rule that decides: outcome of ks_policy_ask(). */
+/* The rule that decides: outcome of ks_rules_ask(). */
 struct ks_decision {
 	__u32 index; /* entry in the rule table, KS_DECISION_DEFAULT if none matched */
 	__u32 id;
@@ -353,11 +353,11 @@ void ks_question_make(const struct ks_inspection *in, const struct ks_tuple *tup
 		      struct ks_question *question);
 
 /* Finds the first rule that matches in a list; returns its action. decision->index is KS_DECISION_DEFAULT if none does. */
-__u32 ks_policy_ask_apart(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
+__u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
 
-static inline __u32 ks_policy_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+static inline __u32 ks_rules_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
 {
-	return ks_policy_ask_apart(env_apart(env), question, decision);
+	return ks_rules_ask_isolated(env_isolated(env), question, decision);
 }
 
 #endif

@@ -26,7 +26,7 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *he
 		if (!reason && config->scrub)
 			reason = ks_scrub(env, config, in, head);
 		if (!reason && in->flow.before.flags & KS_FLOW_MAPPED && in->dir == KS_ORIGINAL)
-			ks_map_refresh(env, config, in);
+			ks_mapping_refresh(env, config, in);
 	}
 	if (reason)
 		in->reason = ks_deny(in, KS_CLASS_INVALID, reason);
@@ -58,7 +58,7 @@ static long packet_try(__u32 n, void *arg)
 	if (!(in->flow.found || in->flow.busy) || in->via)
 		return 1;
 	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
-	s->reason = ks_nat_leave(s->env, in);
+	s->reason = ks_nat_translate(s->env, in);
 	return s->reason != KS_REASON_CONTENDED;
 }
 
@@ -77,7 +77,7 @@ static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection
 	       !env_leaves_as(env, &in->out.src, in->pkt.tuple.family);
 }
 
-void ks_inspect_leaving(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+void ks_inspect_egress(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
 {
 	struct search search = { .env = env, .in = in, .head = head, .reason = KS_REASON_UNTRANSLATED };
 	__u32 reason;

@@ -302,7 +302,7 @@ json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces)
 }
 
 struct census {
-	bool gone[KS_ZONE_MAX]; /* in the record, not in the policy */
+	bool gone[KS_ZONE_MAX]; /* in the ledger, not in the policy */
 	bool met[KS_ZONE_MAX]; /* and some state has it */
 	size_t states;
 };
@@ -322,7 +322,7 @@ static int count_flow(const struct ks_flow_key *key, const struct ks_flow *flow,
 	return 0;
 }
 
-void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_record *record,
+void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy)
 {
 	struct census census = { 0 };
@@ -330,14 +330,14 @@ void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const s
 	bool any = false;
 
 	for (unsigned id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
-		census.gone[id] = record->zones[id] && ks_policy_zone_id(policy, record->zones[id]) < 0;
+		census.gone[id] = ledger->zones[id] && ks_policy_zone_id(policy, ledger->zones[id]) < 0;
 		any |= census.gone[id];
 	}
 	if (any) /* looking through a large table takes a moment */
 		ks_kernel_each_flow(kernel, count_flow, &census);
 	for (unsigned id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
 		if (census.met[id])
-			json_array_append_new(zones, json_string(record->zones[id]));
+			json_array_append_new(zones, json_string(ledger->zones[id]));
 	}
 	json_object_set_new(change, "states_cut", json_integer((json_int_t)census.states));
 	json_object_set_new(change, "zones_cut", zones);

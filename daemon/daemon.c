@@ -100,32 +100,32 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 
 	daemon->fresh = true;
 	ks_kernel_unpin(daemon->instance.pins);
-	ks_record_fini(&daemon->record);
-	daemon->record.cookie = daemon->instance.cookie;
+	ks_ledger_fini(&daemon->ledger);
+	daemon->ledger.cookie = daemon->instance.cookie;
 	return ks_kernel_load(policy, &opts, &daemon->kernel);
 }
 
-/* A damaged record costs the ids of rules, not the states. */
+/* A damaged ledger costs the ids of rules, not the states. */
 static void read_record(struct ks_daemon *daemon)
 {
-	int err = ks_record_read(daemon->instance.record, &daemon->record);
+	int err = ks_ledger_read(daemon->instance.ledger, &daemon->ledger);
 
 	if (err)
 		ks_report_error("%s cannot be read (%s): rules get new numbers, so their counters mix",
-				daemon->instance.record, strerror(-err));
-	daemon->record.cookie = daemon->instance.cookie;
+				daemon->instance.ledger, strerror(-err));
+	daemon->ledger.cookie = daemon->instance.cookie;
 }
 
 /* Whether what is pinned belongs to a network namespace that has gone and whose inode has come again. */
 static bool is_left_over(const struct ks_daemon *daemon)
 {
-	struct ks_record record;
+	struct ks_ledger ledger;
 	bool other;
 
-	if (ks_record_read(daemon->instance.record, &record))
+	if (ks_ledger_read(daemon->instance.ledger, &ledger))
 		return false;
-	other = record.cookie && daemon->instance.cookie && record.cookie != daemon->instance.cookie;
-	ks_record_fini(&record);
+	other = ledger.cookie && daemon->instance.cookie && ledger.cookie != daemon->instance.cookie;
+	ks_ledger_fini(&ledger);
 	return other;
 }
 
@@ -140,7 +140,7 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 		err = load_fresh(daemon, policy);
 	}
 	daemon->interfaces.kernel = daemon->kernel;
-	daemon->interfaces.record = &daemon->record;
+	daemon->interfaces.ledger = &daemon->ledger;
 	return err;
 }
 
@@ -184,7 +184,7 @@ static int guard_interfaces(struct ks_daemon *daemon)
 	if (!err || daemon->took_over)
 		close_the_rest(daemon);
 	ks_daemon_note_guard(daemon);
-	ks_record_write(&daemon->record, daemon->instance.record);
+	ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
 	return daemon->took_over ? 0 : err;
 }
 
@@ -226,7 +226,7 @@ static int bring_up(struct ks_daemon *daemon, struct ks_policy *policy)
 	if (!err)
 		err = ks_api_create(daemon, &daemon->api);
 	if (err && daemon->fresh)
-		ks_instance_remove(&daemon->instance, daemon->record.qdiscs, daemon->record.qdisc_count);
+		ks_instance_remove(&daemon->instance, daemon->ledger.qdiscs, daemon->ledger.qdisc_count);
 	return err ? give_up("cannot start", err) : KS_EXIT_OK;
 }
 
@@ -285,7 +285,7 @@ static void follow_addresses(struct ks_daemon *daemon)
 
 void ks_daemon_take_news(struct ks_daemon *daemon)
 {
-	unsigned qdiscs = daemon->record.qdisc_count;
+	unsigned qdiscs = daemon->ledger.qdisc_count;
 	int err = ks_netlink_read_news(daemon->news_fd, take_one_news, daemon);
 
 	ks_interfaces_end_news(&daemon->interfaces);
@@ -296,8 +296,8 @@ void ks_daemon_take_news(struct ks_daemon *daemon)
 	ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
 	follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
-	if (qdiscs != daemon->record.qdisc_count)
-		ks_record_write(&daemon->record, daemon->instance.record);
+	if (qdiscs != daemon->ledger.qdisc_count)
+		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
 }
 
 static void say_refusal(const char *line)
@@ -394,7 +394,7 @@ static int finish(struct ks_daemon *daemon)
 
 	hang_up(daemon);
 	if (daemon->remove) {
-		err = ks_instance_remove(&daemon->instance, daemon->record.qdiscs, daemon->record.qdisc_count);
+		err = ks_instance_remove(&daemon->instance, daemon->ledger.qdiscs, daemon->ledger.qdisc_count);
 		if (err)
 			ks_report_error("not everything could be removed: %s", strerror(-err));
 		else
@@ -412,7 +412,7 @@ static void daemon_fini(struct ks_daemon *daemon)
 	ks_interfaces_fini(&daemon->interfaces);
 	ks_kernel_close(daemon->kernel);
 	ks_policy_destroy(daemon->policy);
-	ks_record_fini(&daemon->record);
+	ks_ledger_fini(&daemon->ledger);
 	free(daemon->policy_path);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(fds); i++) {
 		if (fds[i] >= 0)
@@ -479,7 +479,7 @@ static void announce(const struct ks_daemon *daemon)
 			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->port.zone));
 	}
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
-	ks_coverage_add_cut(change, daemon->kernel, &daemon->record, daemon->policy);
+	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);
 	ks_coverage_tell(change, ks_daemon_say);
 	json_decref(change);
 	ks_report_to_manager("READY=1");

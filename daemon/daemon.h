@@ -35,7 +35,7 @@ struct ks_daemon {
 	struct ks_kernel *kernel;
 	struct ks_policy *policy; /* that the kernel judges by */
 	char *policy_path; /* as it was named; SIGHUP loads it again, so the daemon keeps its working directory */
-	struct ks_record record;
+	struct ks_ledger ledger;
 	struct ks_interfaces interfaces;
 	struct ks_events *events;
 	struct ks_api *api;

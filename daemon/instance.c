@@ -62,7 +62,7 @@ int ks_instance_find(struct ks_instance *instance)
 	snprintf(instance->dir, KS_INSTANCE_PATH, KS_RUN_DIR "/%s", instance->name);
 	snprintf(instance->lock, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/lock", instance->name);
 	snprintf(instance->socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/control.sock", instance->name);
-	snprintf(instance->record, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/rules.json", instance->name);
+	snprintf(instance->ledger, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/rules.json", instance->name);
 	snprintf(instance->pins, KS_INSTANCE_PATH, KS_BPF_DIR "/%s", instance->name);
 	return 0;
 }
@@ -259,7 +259,7 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 int ks_instance_discard(const struct ks_instance *instance)
 {
 	int err = ks_kernel_unpin(instance->pins);
-	unlink(instance->record);
+	unlink(instance->ledger);
 	unlink(instance->socket);
 	unlink(instance->lock);
 	if (rmdir(instance->dir) && errno != ENOENT && !err)

@@ -25,7 +25,7 @@ struct ks_instance {
 	char dir[KS_INSTANCE_PATH];
 	char lock[KS_INSTANCE_PATH];
 	char socket[KS_INSTANCE_PATH]; /* fits sockaddr_un: the names are short */
-	char record[KS_INSTANCE_PATH];
+	char ledger[KS_INSTANCE_PATH];
 	char pins[KS_INSTANCE_PATH];
 };
 

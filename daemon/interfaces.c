@@ -172,11 +172,11 @@ static void refresh_addresses(struct ks_interfaces *interfaces, unsigned ifindex
 static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex, const char *name)
 {
 	int err = ks_kernel_detach(ks_kernel_pin_dir(interfaces->kernel), ifindex,
-				   ks_record_has_qdisc(interfaces->record, ifindex));
+				   ks_ledger_has_qdisc(interfaces->ledger, ifindex));
 
 	if (err && err != -ENODEV)
 		ks_report_error("%s: cannot take the filters off: %s", name, strerror(-err));
-	ks_record_drop_qdisc(interfaces->record, ifindex);
+	ks_ledger_drop_qdisc(interfaces->ledger, ifindex);
 }
 
 static void complain(struct ks_guarded *guarded, int err)
@@ -190,9 +190,9 @@ static void complain(struct ks_guarded *guarded, int err)
 /* Tells the backstop whether others' filters clear our seals on an interface. */
 static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded, const struct ks_hook_state *state)
 {
-	if (state->shared == !!(guarded->port.flags & KS_PORT_SHARED))
+	if (state->shared == !!(guarded->port.flags & KS_GUARD_SHARED))
 		return;
-	guarded->port.flags ^= KS_PORT_SHARED;
+	guarded->port.flags ^= KS_GUARD_SHARED;
 	store_port(interfaces, guarded);
 }
 
@@ -208,7 +208,7 @@ static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded,
 	if (!err && (ks_hooks_present(&state) & hooks) != hooks)
 		err = ks_kernel_attach(interfaces->kernel, guarded->ifindex, hooks, &created)
 			      ?: ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state);
-	if (created && ks_record_add_qdisc(interfaces->record, guarded->ifindex))
+	if (created && ks_ledger_add_qdisc(interfaces->ledger, guarded->ifindex))
 		ks_report_error("%s: out of memory: its clsact qdisc will stay when Keepstate stops", guarded->name);
 	guarded->checked = !err && hooks == KS_HOOK_BOTH;
 	complain(guarded, err);
@@ -244,7 +244,7 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 	guarded = &list[interfaces->count];
 	*guarded = (struct ks_guarded){ .ifindex = link->ifindex };
 	guarded->programs = ks_kernel_port(interfaces->kernel, link->ifindex, &guarded->port) &&
-			    !(guarded->port.flags & KS_PORT_IGNORED);
+			    !(guarded->port.flags & KS_GUARD_IGNORED);
 	interfaces->count++;
 	return guarded;
 }
@@ -260,17 +260,17 @@ static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 		end_flows(interfaces, gone.name, &gone.port.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
-/* The flags of its role, and KS_PORT_SHARED as it is: that is found out from the hooks (note_shared). */
+/* The flags of its role, and KS_GUARD_SHARED as it is: that is found out from the hooks (note_shared). */
 static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
 {
-	return ks_role_flags(role) | (guarded->port.flags & KS_PORT_SHARED);
+	return ks_role_flags(role) | (guarded->port.flags & KS_GUARD_SHARED);
 }
 
 /* The entry's port as link and role want it, with the addresses that it has. */
-static struct ks_port wanted_port(const struct ks_guarded *guarded, const struct ks_interface *link,
-				  const struct ks_role *role)
+static struct ks_guard wanted_port(const struct ks_guarded *guarded, const struct ks_interface *link,
+				   const struct ks_role *role)
 {
-	struct ks_port port = guarded->port;
+	struct ks_guard port = guarded->port;
 
 	port.zone = (__u8)role->zone;
 	port.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
@@ -322,7 +322,7 @@ static void settle_link(struct settling *settling, const struct ks_interface *li
 	struct ks_interfaces *interfaces = settling->interfaces;
 	struct ks_guarded *guarded = find(interfaces, link->ifindex);
 	bool is_new = !guarded, waits;
-	struct ks_port port;
+	struct ks_guard port;
 
 	if (is_new)
 		guarded = add(interfaces, link);
@@ -532,7 +532,7 @@ static int settle(struct ks_interfaces *interfaces, const struct ks_policy *poli
 static void shut_if_other(struct ks_interfaces *interfaces, unsigned ifindex, const struct ks_role *role, int *err)
 {
 	struct ks_guarded *guarded = find(interfaces, ifindex);
-	struct ks_port port;
+	struct ks_guard port;
 	int failed;
 
 	if (!ks_kernel_port(interfaces->kernel, ifindex, &port) || port.zone == role->zone)
@@ -560,7 +560,7 @@ struct strays {
 	size_t count;
 };
 
-static void collect_stray(unsigned ifindex, const struct ks_port *port, void *arg)
+static void collect_stray(unsigned ifindex, const struct ks_guard *port, void *arg)
 {
 	struct strays *strays = arg;
 

@@ -38,7 +38,7 @@ struct ks_guarded {
 	char kind[16]; /* the driver's, as in struct ks_interface */
 	enum ks_role_kind role; /* all but MEMBER */
 	unsigned bearer; /* who has its addresses, as in struct ks_role */
-	struct ks_port port; /* as the map has it */
+	struct ks_guard port; /* as the map has it */
 	bool up;
 	bool programs; /* ours were put there */
 	bool checked; /* and were found there, so that only news or the watch look again */
@@ -52,7 +52,7 @@ struct ks_guarded {
 
 struct ks_interfaces {
 	struct ks_kernel *kernel;
-	struct ks_record *record; /* notes whose qdiscs are ours */
+	struct ks_ledger *ledger; /* notes whose qdiscs are ours */
 	struct ks_links links; /* every interface */
 	struct ks_role *roles; /* of each link */
 	struct ks_guarded *list;

@@ -12,23 +12,23 @@
 
 #include "daemon/ledger.h"
 
-void ks_record_fini(struct ks_record *record)
+void ks_ledger_fini(struct ks_ledger *ledger)
 {
-	for (size_t i = 0; i < record->rule_count; i++)
-		free(record->rules[i].text);
-	free(record->rules);
+	for (size_t i = 0; i < ledger->rule_count; i++)
+		free(ledger->rules[i].text);
+	free(ledger->rules);
 	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
-		free(record->zones[i]);
-	free(record->qdiscs);
-	memset(record, 0, sizeof(*record));
+		free(ledger->zones[i]);
+	free(ledger->qdiscs);
+	memset(ledger, 0, sizeof(*ledger));
 }
 
-static int read_rules(const json_t *list, struct ks_record *record)
+static int read_rules(const json_t *list, struct ks_ledger *ledger)
 {
 	size_t count = json_array_size(list);
 
-	record->rules = calloc(count + 1, sizeof(*record->rules));
-	if (!record->rules)
+	ledger->rules = calloc(count + 1, sizeof(*ledger->rules));
+	if (!ledger->rules)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const json_t *entry = json_array_get(list, i);
@@ -37,43 +37,43 @@ static int read_rules(const json_t *list, struct ks_record *record)
 
 		if (id <= KS_RULE_DEFAULT || id >= KS_RULE_ID_MAX || !text)
 			return -EINVAL;
-		record->rules[i].id = (__u32)id;
-		record->rules[i].text = strdup(text);
-		if (!record->rules[i].text)
+		ledger->rules[i].id = (__u32)id;
+		ledger->rules[i].text = strdup(text);
+		if (!ledger->rules[i].text)
 			return -ENOMEM;
-		record->rule_count++;
+		ledger->rule_count++;
 	}
 	return 0;
 }
 
-static int read_zones(const json_t *list, struct ks_record *record)
+static int read_zones(const json_t *list, struct ks_ledger *ledger)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *entry = json_array_get(list, i);
 		json_int_t id = json_integer_value(json_object_get(entry, "id"));
 		const char *name = json_string_value(json_object_get(entry, "name"));
 
-		if (id < KS_ZONE_FIRST || id >= KS_ZONE_MAX || !name || record->zones[id])
+		if (id < KS_ZONE_FIRST || id >= KS_ZONE_MAX || !name || ledger->zones[id])
 			return -EINVAL;
-		record->zones[id] = strdup(name);
-		if (!record->zones[id])
+		ledger->zones[id] = strdup(name);
+		if (!ledger->zones[id])
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int read_qdiscs(const json_t *list, struct ks_record *record)
+static int read_qdiscs(const json_t *list, struct ks_ledger *ledger)
 {
 	int err = 0;
 
 	for (size_t i = 0; !err && i < json_array_size(list); i++)
-		err = ks_record_add_qdisc(record, (unsigned)json_integer_value(json_array_get(list, i)));
+		err = ks_ledger_add_qdisc(ledger, (unsigned)json_integer_value(json_array_get(list, i)));
 	return err;
 }
 
-int ks_record_read(const char *path, struct ks_record *record)
+int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 {
-	struct ks_record new = { 0 };
+	struct ks_ledger new = { 0 };
 	json_t *root;
 	int err;
 
@@ -91,33 +91,33 @@ int ks_record_read(const char *path, struct ks_record *record)
 		err = read_qdiscs(json_object_get(root, "qdiscs"), &new);
 	json_decref(root);
 	if (err)
-		ks_record_fini(&new);
+		ks_ledger_fini(&new);
 	else
-		*record = new;
+		*ledger = new;
 	return err;
 }
 
-static json_t *record_json(const struct ks_record *record)
+static json_t *ledger_json(const struct ks_ledger *ledger)
 {
 	json_t *rules = json_array(), *zones = json_array(), *qdiscs = json_array();
 
-	for (size_t i = 0; i < record->rule_count; i++)
+	for (size_t i = 0; i < ledger->rule_count; i++)
 		json_array_append_new(
-			rules, json_pack("{s:i, s:s}", "id", (int)record->rules[i].id, "text", record->rules[i].text));
+			rules, json_pack("{s:i, s:s}", "id", (int)ledger->rules[i].id, "text", ledger->rules[i].text));
 	for (int i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
-		if (record->zones[i])
-			json_array_append_new(zones, json_pack("{s:i, s:s}", "id", i, "name", record->zones[i]));
+		if (ledger->zones[i])
+			json_array_append_new(zones, json_pack("{s:i, s:s}", "id", i, "name", ledger->zones[i]));
 	}
-	for (unsigned i = 0; i < record->qdisc_count; i++)
-		json_array_append_new(qdiscs, json_integer(record->qdiscs[i]));
-	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "since", (json_int_t)record->since, "netns_cookie",
-			 (json_int_t)record->cookie, "rules", rules, "zones", zones, "qdiscs", qdiscs);
+	for (unsigned i = 0; i < ledger->qdisc_count; i++)
+		json_array_append_new(qdiscs, json_integer(ledger->qdiscs[i]));
+	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "since", (json_int_t)ledger->since, "netns_cookie",
+			 (json_int_t)ledger->cookie, "rules", rules, "zones", zones, "qdiscs", qdiscs);
 }
 
-int ks_record_write(const struct ks_record *record, const char *path)
+int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
 {
 	char beside[PATH_MAX];
-	json_t *root = record_json(record);
+	json_t *root = ledger_json(ledger);
 	int fd, err = 0;
 
 	if (!root)
@@ -137,38 +137,38 @@ int ks_record_write(const struct ks_record *record, const char *path)
 	return err;
 }
 
-int ks_record_add_qdisc(struct ks_record *record, unsigned ifindex)
+int ks_ledger_add_qdisc(struct ks_ledger *ledger, unsigned ifindex)
 {
 	unsigned *qdiscs;
 
-	if (ks_record_has_qdisc(record, ifindex))
+	if (ks_ledger_has_qdisc(ledger, ifindex))
 		return 0;
-	qdiscs = reallocarray(record->qdiscs, record->qdisc_count + 1, sizeof(*qdiscs));
+	qdiscs = reallocarray(ledger->qdiscs, ledger->qdisc_count + 1, sizeof(*qdiscs));
 	if (!qdiscs)
 		return -ENOMEM;
-	qdiscs[record->qdisc_count++] = ifindex;
-	record->qdiscs = qdiscs;
+	qdiscs[ledger->qdisc_count++] = ifindex;
+	ledger->qdiscs = qdiscs;
 	return 0;
 }
 
-void ks_record_drop_qdisc(struct ks_record *record, unsigned ifindex)
+void ks_ledger_drop_qdisc(struct ks_ledger *ledger, unsigned ifindex)
 {
-	for (unsigned i = 0; i < record->qdisc_count; i++) {
-		if (record->qdiscs[i] == ifindex)
-			record->qdiscs[i--] = record->qdiscs[--record->qdisc_count];
+	for (unsigned i = 0; i < ledger->qdisc_count; i++) {
+		if (ledger->qdiscs[i] == ifindex)
+			ledger->qdiscs[i--] = ledger->qdiscs[--ledger->qdisc_count];
 	}
 }
 
-bool ks_record_has_qdisc(const struct ks_record *record, unsigned ifindex)
+bool ks_ledger_has_qdisc(const struct ks_ledger *ledger, unsigned ifindex)
 {
-	for (unsigned i = 0; i < record->qdisc_count; i++) {
-		if (record->qdiscs[i] == ifindex)
+	for (unsigned i = 0; i < ledger->qdisc_count; i++) {
+		if (ledger->qdiscs[i] == ifindex)
 			return true;
 	}
 	return false;
 }
 
-static int adopt_rules(const struct ks_record *old, struct ks_policy *policy)
+static int adopt_rules(const struct ks_ledger *old, struct ks_policy *policy)
 {
 	__u32 *ids = calloc(old->rule_count + 1, sizeof(*ids));
 	const char **texts = calloc(old->rule_count + 1, sizeof(*texts));
@@ -195,7 +195,7 @@ static int find_zone(char *const zones[KS_ZONE_MAX], const char *name)
 }
 
 /* A zone takes its old id; a new one takes an id that nobody has, at best one that nobody had. */
-static void map_zones(const struct ks_record *old, const struct ks_policy *policy, __u8 map[KS_ZONE_MAX])
+static void map_zones(const struct ks_ledger *old, const struct ks_policy *policy, __u8 map[KS_ZONE_MAX])
 {
 	bool taken[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
 	bool mapped[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
@@ -261,7 +261,7 @@ static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX
 }
 
 /* The map is a permutation, so that "any zone" stays any zone. */
-static void adopt_zones(const struct ks_record *old, struct ks_policy *policy)
+static void adopt_zones(const struct ks_ledger *old, struct ks_policy *policy)
 {
 	__u8 map[KS_ZONE_MAX];
 
@@ -271,18 +271,18 @@ static void adopt_zones(const struct ks_record *old, struct ks_policy *policy)
 	renumber_tables(policy, map);
 }
 
-static int add_rule(struct ks_record *record, __u32 id, const char *text)
+static int add_rule(struct ks_ledger *ledger, __u32 id, const char *text)
 {
 	char *copy = strdup(text);
 
 	if (!copy)
 		return -ENOMEM;
-	record->rules[record->rule_count++] = (struct ks_record_rule){ .id = id, .text = copy };
+	ledger->rules[ledger->rule_count++] = (struct ks_ledger_rule){ .id = id, .text = copy };
 	return 0;
 }
 
-/* The policy's rules, then those of the old record that are no more in it. */
-static int record_rules(const struct ks_record *old, const struct ks_policy *policy, struct ks_record *new)
+/* The policy's rules, then those of the old ledger that are no more in it. */
+static int ledger_rules(const struct ks_ledger *old, const struct ks_policy *policy, struct ks_ledger *new)
 {
 	bool *present = calloc(KS_RULE_ID_MAX, sizeof(*present));
 	size_t limit = policy->info_count + KS_RECORD_GONE_MAX;
@@ -303,7 +303,7 @@ static int record_rules(const struct ks_record *old, const struct ks_policy *pol
 	return err;
 }
 
-static int record_zones(const struct ks_record *old, const struct ks_policy *policy, struct ks_record *new)
+static int ledger_zones(const struct ks_ledger *old, const struct ks_policy *policy, struct ks_ledger *new)
 {
 	for (size_t i = 0; i < policy->zone_count; i++) {
 		new->zones[policy->zones[i].id] = strdup(policy->zones[i].name);
@@ -317,21 +317,21 @@ static int record_zones(const struct ks_record *old, const struct ks_policy *pol
 	return 0;
 }
 
-int ks_record_adopt(const struct ks_record *old, struct ks_policy *policy, struct ks_record *new)
+int ks_ledger_adopt(const struct ks_ledger *old, struct ks_policy *policy, struct ks_ledger *new)
 {
-	struct ks_record made = { .since = old->since, .cookie = old->cookie };
+	struct ks_ledger made = { .since = old->since, .cookie = old->cookie };
 	int err = adopt_rules(old, policy);
 
 	if (err)
 		return err;
 	adopt_zones(old, policy);
-	err = record_rules(old, policy, &made);
+	err = ledger_rules(old, policy, &made);
 	if (!err)
-		err = record_zones(old, policy, &made);
+		err = ledger_zones(old, policy, &made);
 	for (unsigned i = 0; !err && i < old->qdisc_count; i++)
-		err = ks_record_add_qdisc(&made, old->qdiscs[i]);
+		err = ks_ledger_add_qdisc(&made, old->qdiscs[i]);
 	if (err)
-		ks_record_fini(&made);
+		ks_ledger_fini(&made);
 	else
 		*new = made;
 	return err;

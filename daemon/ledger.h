@@ -16,39 +16,39 @@
 /* Rules that are gone keep their ids for the flows that still name them; the oldest of more than these are forgotten. */
 #define KS_RECORD_GONE_MAX 4096
 
-struct ks_record_rule {
+struct ks_ledger_rule {
 	__u32 id;
 	char *text;
 };
 
-struct ks_record {
+struct ks_ledger {
 	long long since; /* seconds of the epoch: when this table first guarded an interface; 0: not yet */
 	unsigned long long cookie; /* of the network namespace it belongs to */
-	struct ks_record_rule *rules; /* those of the policy first, then those gone, the latest first */
+	struct ks_ledger_rule *rules; /* those of the policy first, then those gone, the latest first */
 	size_t rule_count;
 	char *zones[KS_ZONE_MAX]; /* name by id, NULL: unused */
 	unsigned *qdiscs; /* interfaces that got their clsact qdisc from us */
 	unsigned qdisc_count;
 };
 
-/* Reads a record; -ENOENT without one, -EINVAL for one that is damaged. *record is valid with 0 only. */
-int ks_record_read(const char *path, struct ks_record *record);
+/* Reads a ledger; -ENOENT without one, -EINVAL for one that is damaged. *ledger is valid with 0 only. */
+int ks_ledger_read(const char *path, struct ks_ledger *ledger);
 
 /* Writes it beside and renames it over the old one. */
-int ks_record_write(const struct ks_record *record, const char *path);
+int ks_ledger_write(const struct ks_ledger *ledger, const char *path);
 
-void ks_record_fini(struct ks_record *record);
+void ks_ledger_fini(struct ks_ledger *ledger);
 
 /*
  * Gives the policy's rules and zones the ids they had in `old`, and makes in
- * `new` the record that goes with it. Run the policy's tests before: their
+ * `new` the ledger that goes with it. Run the policy's tests before: their
  * zone ids are not changed.
  */
-int ks_record_adopt(const struct ks_record *old, struct ks_policy *policy, struct ks_record *new);
+int ks_ledger_adopt(const struct ks_ledger *old, struct ks_policy *policy, struct ks_ledger *new);
 
 /* Notes that an interface's qdisc is ours, or no more. */
-int ks_record_add_qdisc(struct ks_record *record, unsigned ifindex);
-void ks_record_drop_qdisc(struct ks_record *record, unsigned ifindex);
-bool ks_record_has_qdisc(const struct ks_record *record, unsigned ifindex);
+int ks_ledger_add_qdisc(struct ks_ledger *ledger, unsigned ifindex);
+void ks_ledger_drop_qdisc(struct ks_ledger *ledger, unsigned ifindex);
+bool ks_ledger_has_qdisc(const struct ks_ledger *ledger, unsigned ifindex);
 
 #endif

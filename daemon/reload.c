@@ -2,7 +2,7 @@
 /*
  * Putting policies into force. A thread loads the policy while the daemon goes on to
  * guard interfaces that come; the rest is done by the daemon's own. The order keeps every promise at every moment:
- * load and test, give rules and zones their old ids, write the record, take
+ * load and test, give rules and zones their old ids, write the ledger, take
  * interfaces that change zones out of the zone map, switch, then bring zone
  * map and filters in line. Before the switch any failure leaves the old policy
  * as it was.
@@ -77,29 +77,29 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 }
 
 /* Counters of an id that no rule had before start at 0, whatever an earlier bearer left. */
-static void reset_new_counters(struct ks_daemon *daemon, const struct ks_record *new)
+static void reset_new_counters(struct ks_daemon *daemon, const struct ks_ledger *new)
 {
 	for (size_t i = 0; i < new->rule_count; i++) {
 		bool known = false;
 
-		for (size_t j = 0; !known && j < daemon->record.rule_count; j++)
-			known = daemon->record.rules[j].id == new->rules[i].id;
+		for (size_t j = 0; !known && j < daemon->ledger.rule_count; j++)
+			known = daemon->ledger.rules[j].id == new->rules[i].id;
 		if (!known)
 			ks_kernel_rule_reset(daemon->kernel, new->rules[i].id);
 	}
 }
 
-/* The record of a policy is on disk before the kernel judges by its ids. */
-static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_record *record, bool fresh,
+/* The ledger of a policy is on disk before the kernel judges by its ids. */
+static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_ledger *ledger, bool fresh,
 			 char **message)
 {
-	int err = ks_record_write(record, daemon->instance.record);
+	int err = ks_ledger_write(ledger, daemon->instance.ledger);
 
-	if (err && asprintf(message, "cannot write %s: %s", daemon->instance.record, strerror(-err)) < 0)
+	if (err && asprintf(message, "cannot write %s: %s", daemon->instance.ledger, strerror(-err)) < 0)
 		*message = NULL;
 	if (err || fresh)
 		return err;
-	reset_new_counters(daemon, record);
+	reset_new_counters(daemon, ledger);
 	err = ks_interfaces_prepare(&daemon->interfaces, policy);
 	if (!err)
 		err = ks_kernel_set_policy(daemon->kernel, policy);
@@ -107,7 +107,7 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 		const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
 
 		*message = strdup(why);
-		ks_record_write(&daemon->record, daemon->instance.record);
+		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
 		if (daemon->policy) /* whom prepare took out of the zone map */
 			ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	}
@@ -116,23 +116,23 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 
 int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message)
 {
-	struct ks_record record;
-	int err = ks_record_adopt(&daemon->record, policy, &record);
+	struct ks_ledger ledger;
+	int err = ks_ledger_adopt(&daemon->ledger, policy, &ledger);
 
 	*message = NULL;
 	if (err) {
 		*message = strdup(err == -ENOSPC ? "no rule ids are left" : strerror(-err));
 		return err;
 	}
-	err = switch_policy(daemon, policy, &record, fresh, message);
+	err = switch_policy(daemon, policy, &ledger, fresh, message);
 	if (err) {
-		ks_record_fini(&record);
+		ks_ledger_fini(&ledger);
 		return err;
 	}
 	ks_policy_destroy(daemon->policy);
-	ks_record_fini(&daemon->record);
+	ks_ledger_fini(&daemon->ledger);
 	daemon->policy = policy;
-	daemon->record = record;
+	daemon->ledger = ledger;
 	daemon->loaded = time(NULL);
 	return 0;
 }
@@ -145,18 +145,18 @@ static void follow_interfaces(struct ks_daemon *daemon)
 	if (err)
 		ks_report_error("not every interface is guarded: %s", strerror(-err));
 	ks_daemon_note_guard(daemon);
-	err = ks_record_write(&daemon->record, daemon->instance.record);
+	err = ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
 	if (err)
-		ks_report_error("cannot write %s: %s", daemon->instance.record, strerror(-err));
+		ks_report_error("cannot write %s: %s", daemon->instance.ledger, strerror(-err));
 }
 
 void ks_daemon_note_guard(struct ks_daemon *daemon)
 {
-	for (size_t i = 0; !daemon->record.since && i < daemon->interfaces.count; i++) {
+	for (size_t i = 0; !daemon->ledger.since && i < daemon->interfaces.count; i++) {
 		if (!ks_role_has_programs(daemon->interfaces.list[i].role) || daemon->interfaces.list[i].error)
 			continue;
-		daemon->record.since = time(NULL);
-		ks_record_write(&daemon->record, daemon->instance.record);
+		daemon->ledger.since = time(NULL);
+		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
 	}
 }
 
@@ -177,7 +177,7 @@ static json_t *find_change(const struct ks_daemon *daemon, const struct ks_inter
 			  "no_longer_guarded", ks_coverage_difference(before, now), "in_no_zone",
 			  ks_coverage_outcast(before, now), "warnings", ks_coverage_warnings(now, daemon->policy));
 
-	ks_coverage_add_cut(change, daemon->kernel, &daemon->record, daemon->policy);
+	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);
 	return change;
 }
 

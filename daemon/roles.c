@@ -27,12 +27,12 @@ __u8 ks_role_flags(enum ks_role_kind kind)
 {
 	switch (kind) {
 	case KS_ROLE_PORT:
-		return KS_PORT_BRIDGED;
+		return KS_GUARD_BRIDGED;
 	case KS_ROLE_CARRIER:
 	case KS_ROLE_VRF:
-		return KS_PORT_CARRIER;
+		return KS_GUARD_CARRIER;
 	case KS_ROLE_IGNORED:
-		return KS_PORT_IGNORED;
+		return KS_GUARD_IGNORED;
 	default:
 		return 0;
 	}

@@ -52,7 +52,7 @@ const char *ks_role_name(enum ks_role_kind kind);
 /* Returns true if programs are on interfaces of this role. */
 bool ks_role_has_programs(enum ks_role_kind kind);
 
-/* The flags of struct ks_port for a role. */
+/* The flags of struct ks_guard for a role. */
 __u8 ks_role_flags(enum ks_role_kind kind);
 
 #endif

@@ -67,7 +67,7 @@ static struct ks_env *env_of(struct ks_engine *engine)
 	return (struct ks_env *)engine;
 }
 
-struct ks_env *env_apart(struct ks_env *env)
+struct ks_env *env_isolated(struct ks_env *env)
 {
 	return env;
 }
@@ -306,7 +306,7 @@ bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64
 {
 	struct ks_engine *engine = engine_of(env);
 
-	return ks_held_keep(engine->held, engine->frame, hash, engine->now);
+	return ks_held_add(engine->held, engine->frame, hash, engine->now);
 }
 
 bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
@@ -503,13 +503,13 @@ const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
 /* Fetches the line of tags of a bucket. */
 static void prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
 {
-	__builtin_prefetch(&engine->buckets[ks_table_place(&engine->shape, hash, n)]);
+	__builtin_prefetch(&engine->buckets[ks_table_bucket(&engine->shape, hash, n)]);
 }
 
 /* Fetches the two lines of the flow whose tag fits; writes follow. Returns whether there is one. */
 static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 {
-	const struct ks_bucket *bucket = &engine->buckets[ks_table_place(&engine->shape, hash, n)];
+	const struct ks_bucket *bucket = &engine->buckets[ks_table_bucket(&engine->shape, hash, n)];
 	__u16 tag = ks_table_tag(hash);
 
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {

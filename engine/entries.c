@@ -4,7 +4,7 @@
 
 static const struct ks_slot *slot_at(const struct ks_bucket *table, __u32 place)
 {
-	struct ks_flow_ref ref = ks_place_ref(place);
+	struct ks_flow_ref ref = ks_slot_at(place);
 
 	return &table[ref.bucket].slot[ref.slot];
 }

@@ -46,7 +46,7 @@ static struct place *place_find(struct ks_held *held, __u64 now)
 	return NULL;
 }
 
-bool ks_held_keep(struct ks_held *held, const struct ks_frame *frame, __u64 hash, __u64 now)
+bool ks_held_add(struct ks_held *held, const struct ks_frame *frame, __u64 hash, __u64 now)
 {
 	struct place *place = frame->captured <= KS_FRAGMENT_OCTETS ? place_find(held, now) : NULL;
 

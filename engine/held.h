@@ -19,7 +19,7 @@ struct ks_held *ks_held_create(void);
 void ks_held_destroy(struct ks_held *held);
 
 /* Keeps a copy of the frame for the datagram of this hash. Returns false if there is no room. */
-bool ks_held_keep(struct ks_held *held, const struct ks_frame *frame, __u64 hash, __u64 now);
+bool ks_held_add(struct ks_held *held, const struct ks_frame *frame, __u64 hash, __u64 now);
 
 /* Those of a datagram may go on, or never will. */
 void ks_held_release(struct ks_held *held, __u64 hash);

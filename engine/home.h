@@ -35,10 +35,10 @@ static inline __u64 ks_load64(const void *p)
 #define ks_store16(p, v) __builtin_memcpy((p), &(__u16){ (__u16)(v) }, sizeof(__u16))
 #define ks_store32(p, v) __builtin_memcpy((p), &(__u32){ (__u32)(v) }, sizeof(__u32))
 
-#define ks_apart /* see bpf/home.h: nothing here */
+#define ks_isolated /* see bpf/home.h: nothing here */
 
-#define ks_opaque(v) ((void)(v))
-#define ks_unknown(v, by) (v) /* see bpf/home.h */
+#define ks_hide_bound(v) ((void)(v))
+#define ks_hide_value(v, by) (v) /* see bpf/home.h */
 #define ks_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 
 #define ks_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)

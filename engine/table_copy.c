@@ -89,7 +89,7 @@ static void translate_places(const struct ks_table_copy *copy, struct ks_slot *s
 
 static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 place)
 {
-	struct ks_flow_ref ref = ks_place_ref(place);
+	struct ks_flow_ref ref = ks_slot_at(place);
 
 	return &copy->to[ref.bucket].slot[ref.slot];
 }
@@ -163,7 +163,7 @@ static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks
 static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *entry, __u64 hash,
 			   struct ks_copied *copied)
 {
-	struct places p = places_of(hash, &copy->to_shape);
+	struct candidates p = candidates_of(hash, &copy->to_shape);
 
 	for (unsigned i = 0; i < INSERT_TRIES; i++) {
 		struct ks_flow_ref ref;
@@ -180,7 +180,7 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 			break;
 		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
 		if (slot_fill(copy->counts, &copy->to[ref.bucket], ref.slot, entry, p.tag, &copied->to_version)) {
-			copied->place = ks_place_of(&ref);
+			copied->place = ks_slot_id(&ref);
 			return;
 		}
 	}
@@ -190,7 +190,7 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, struct ks_copied *copied)
 {
 	__u64 hash = ks_flow_key_hash(&entry->key, copy->to_shape.key);
-	struct ks_bucket *primary = &copy->to[ks_table_place(&copy->to_shape, hash, 0)];
+	struct ks_bucket *primary = &copy->to[ks_table_bucket(&copy->to_shape, hash, 0)];
 
 	copied->place = 0;
 	for (int i = 0; ks_cmpxchg(&primary->claim, 0, 1); i++) {

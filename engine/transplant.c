@@ -34,13 +34,13 @@ static int alias_insert(struct ks_engine *engine, const struct ks_transplant *tr
 	entry.after.alias[0] = entry.after.alias[1] = 0;
 	entry.after.seen = entry.clock;
 	err = entry_insert(engine, &entry);
-	*place = err ? 0 : ks_place_of(&entry.ref);
+	*place = err ? 0 : ks_slot_id(&entry.ref);
 	return err;
 }
 
 static void alias_bind(struct ks_engine *engine, __u32 place, __u32 owner)
 {
-	struct ks_entry entry = { .ref = ks_place_ref(place), .clock = ks_flow_clock(ks_engine_time(engine)) };
+	struct ks_entry entry = { .ref = ks_slot_at(place), .clock = ks_flow_clock(ks_engine_time(engine)) };
 
 	ks_table_read(ks_engine_env(engine), &entry);
 	entry.after = entry.before;
@@ -67,7 +67,7 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 	err = entry_insert(engine, &entry);
 	for (unsigned side = 0; side < 2 && !err; side++) {
 		if (places[side])
-			alias_bind(engine, places[side], ks_place_of(&entry.ref));
+			alias_bind(engine, places[side], ks_slot_id(&entry.ref));
 	}
 	return err;
 }

@@ -168,7 +168,8 @@ json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *k
 	struct ks_tuple tuple;
 	json_t *object;
 
-	ks_flow_tuple(key, flow, &tuple); /* whose source port is an ICMP query's identifier (core/track/icmp_error.h) */
+	ks_flow_tuple(key, flow,
+		      &tuple); /* whose source port is an ICMP query's identifier (core/track/icmp_error.h) */
 	object = ks_json_tuple(&tuple);
 	if (is_icmp(&tuple))
 		json_object_set_new(object, "id", json_integer(ks_be16(tuple.sport)));

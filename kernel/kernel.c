@@ -393,7 +393,7 @@ static int carry_ports(int from, int to)
 	struct bpf_map_info info = { 0 };
 	__u32 length = sizeof(info), ifindex, next;
 	const __u32 *key = NULL;
-	struct ks_port port = { .zone = KS_ZONE_NONE };
+	struct ks_guard port = { .zone = KS_ZONE_NONE };
 	int err = 0;
 
 	if (from < 0)

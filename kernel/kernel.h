@@ -38,7 +38,7 @@ struct ks_kernel;
 	X(SETS, ks_sets)               \
 	X(RANGES, ks_ranges)           \
 	X(TARGETS, ks_targets)         \
-	X(PORTS, ks_ports)             \
+	X(PORTS, ks_guards)            \
 	X(NEAR_PORTS, ks_near_ports)   \
 	X(LOCALS, ks_locals)           \
 	X(STACKED, ks_stacked)         \
@@ -137,13 +137,13 @@ __u32 ks_kernel_capacity(const struct ks_kernel *kernel);
  * not here passes everything: forget it after its filters are off. To shut one
  * for a moment, give it zone KS_ZONE_NONE, from which no policy allows anything.
  */
-int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port);
+int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port);
 int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex);
-bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_port *port);
+bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *port);
 
 /* Calls fn for every guarded interface; it may not change them. */
 void ks_kernel_each_port(const struct ks_kernel *kernel,
-			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg);
+			 void (*fn)(unsigned ifindex, const struct ks_guard *port, void *arg), void *arg);
 
 /* The addresses of the box and the networks of its links (bpf/maps.h). Forgetting a missing entry is no error. */
 int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);

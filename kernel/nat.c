@@ -19,7 +19,7 @@ static bool read_place(const struct ks_kernel *kernel, __u32 place, struct ks_sl
 
 	if (!place)
 		return false;
-	ref = ks_place_ref(place);
+	ref = ks_slot_at(place);
 	return ref.bucket < kernel->shape->buckets &&
 	       ks_kernel_copy_slot(&kernel->table[ref.bucket].slot[ref.slot], copy) &&
 	       copy->flow.state != KS_STATE_NONE;
@@ -81,7 +81,7 @@ static bool find_entry(const struct ks_kernel *kernel, const struct ks_flow_key 
 			    !ks_kernel_copy_slot(&bucket->slot[j], copy) || copy->flow.state == KS_STATE_NONE ||
 			    memcmp(&copy->key, key, sizeof(*key)))
 				continue;
-			*place = ks_place_of(&ref);
+			*place = ks_slot_id(&ref);
 			return true;
 		}
 	}

@@ -187,7 +187,7 @@ static int near_port_store(const struct ks_kernel *kernel, __u32 place, const st
  * Puts the port into its place of the near map, or with NULL takes it out, unless another interface is there. An entry of an
  * array is written octet by octet while programs read it, so they are sent to the other map meanwhile.
  */
-static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
+static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port)
 {
 	__u32 place = ifindex % KS_NEAR_PORTS;
 	struct ks_near_port near;
@@ -207,7 +207,7 @@ static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struc
 	return err ?: near_port_store(kernel, place, &near);
 }
 
-int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_port *port)
+int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port)
 {
 	int err = bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY) ? -errno : 0;
 
@@ -229,19 +229,19 @@ int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex)
 	return bpf_map_delete_elem(kernel->maps[KS_MAP_PORTS], &ifindex) && errno != ENOENT ? -errno : 0;
 }
 
-bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_port *port)
+bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *port)
 {
 	return !bpf_map_lookup_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port);
 }
 
 void ks_kernel_each_port(const struct ks_kernel *kernel,
-			 void (*fn)(unsigned ifindex, const struct ks_port *port, void *arg), void *arg)
+			 void (*fn)(unsigned ifindex, const struct ks_guard *port, void *arg), void *arg)
 {
 	__u32 key = 0, next;
 	const __u32 *from = NULL;
 
 	while (!bpf_map_get_next_key(kernel->maps[KS_MAP_PORTS], from, &next)) {
-		struct ks_port port;
+		struct ks_guard port;
 
 		if (ks_kernel_port(kernel, next, &port))
 			fn(next, &port, arg);

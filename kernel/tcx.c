@@ -168,7 +168,7 @@ static void prune_one(const char *name, void *arg)
 {
 	const struct ks_kernel *kernel = arg;
 	char suffix[KS_LINK_NAME];
-	struct ks_port port;
+	struct ks_guard port;
 	unsigned ifindex;
 	__u32 program;
 	int fd = -1;

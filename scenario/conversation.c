@@ -22,7 +22,7 @@ static __u32 get32(const __u8 *at)
 	return (__u32)at[0] << 24 | (__u32)at[1] << 16 | (__u32)at[2] << 8 | at[3];
 }
 
-/* A crafter and its dialogues. */
+/* A crafter and its conversations. */
 
 int ks_crafter_create(struct ks_crafter **crafter)
 {
@@ -40,25 +40,25 @@ int ks_crafter_create(struct ks_crafter **crafter)
 
 void ks_crafter_reset(struct ks_crafter *crafter)
 {
-	struct ks_dialogue *next;
+	struct ks_conversation *next;
 
-	for (struct ks_dialogue *d = crafter->dialogues; d; d = next) {
+	for (struct ks_conversation *d = crafter->conversations; d; d = next) {
 		next = d->next;
 		free(d);
 	}
-	crafter->dialogues = NULL;
-	crafter->turn.talk = crafter->quote.talk = NULL;
+	crafter->conversations = NULL;
+	crafter->send.conversation = crafter->quote.conversation = NULL;
 	crafter->last.length = crafter->left.length = 0;
 }
 
 void ks_crafter_forget(struct ks_crafter *crafter)
 {
-	struct ks_dialogue *newest = crafter->dialogues;
+	struct ks_conversation *newest = crafter->conversations;
 
 	if (!newest)
 		return;
-	crafter->turn.talk = crafter->quote.talk = NULL;
-	crafter->dialogues = newest->next;
+	crafter->send.conversation = crafter->quote.conversation = NULL;
+	crafter->conversations = newest->next;
 	free(newest);
 }
 
@@ -125,10 +125,10 @@ static void view_of_layout(const struct ks_layout *layout, struct ks_view *view)
 		view->id = layout->id;
 }
 
-static struct ks_dialogue *dialogue_add(struct ks_crafter *crafter, const struct ks_packet_spec *spec,
-					const struct ks_view *view)
+static struct ks_conversation *conversation_add(struct ks_crafter *crafter, const struct ks_packet_spec *spec,
+						const struct ks_view *view)
 {
-	struct ks_dialogue *d = calloc(1, sizeof(*d));
+	struct ks_conversation *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return NULL;
@@ -145,22 +145,22 @@ static struct ks_dialogue *dialogue_add(struct ks_crafter *crafter, const struct
 		speaker->tag = speaker->isn;
 	}
 	d->opener = -1;
-	d->next = crafter->dialogues;
-	crafter->dialogues = d;
+	d->next = crafter->conversations;
+	crafter->conversations = d;
 	return d;
 }
 
 /*
- * The dialogue of a packet: by what the test wrote for it, or, for a packet
+ * The conversation of a packet: by what the test wrote for it, or, for a packet
  * that is of no named conversation, by what its sender sees. *side is the
  * sender's.
  */
-static struct ks_dialogue *dialogue_find(const struct ks_crafter *crafter, const struct ks_packet_spec *spec,
-					 const struct ks_view *view, int *side)
+static struct ks_conversation *conversation_find(const struct ks_crafter *crafter, const struct ks_packet_spec *spec,
+						 const struct ks_view *view, int *side)
 {
 	struct ks_view reversed;
 
-	for (struct ks_dialogue *d = crafter->dialogues; d && !spec->talk; d = d->next) {
+	for (struct ks_conversation *d = crafter->conversations; d && !spec->conversation; d = d->next) {
 		for (*side = 0; *side < 2; (*side)++) {
 			if (d->proto == spec->proto && d->family == spec->family &&
 			    views_equal(&d->speaker[*side].view, view))
@@ -168,7 +168,7 @@ static struct ks_dialogue *dialogue_find(const struct ks_crafter *crafter, const
 		}
 	}
 	view_reverse(view, &reversed);
-	for (struct ks_dialogue *d = crafter->dialogues; d; d = d->next) {
+	for (struct ks_conversation *d = crafter->conversations; d; d = d->next) {
 		*side = views_equal(&d->written, &reversed);
 		if (d->proto == spec->proto && d->family == spec->family && (*side || views_equal(&d->written, view)))
 			return d;
@@ -186,32 +186,32 @@ static void spec_set_view(struct ks_packet_spec *spec, const struct ks_view *vie
 }
 
 /* Whether who quotes a packet, in zone `from`, has seen it at its receiver's side of the box. */
-static bool is_received(const struct ks_turn *turn, __u8 from)
+static bool is_received(const struct ks_send *send, __u8 from)
 {
-	__u8 to = turn->talk->speaker[!turn->side].zone;
+	__u8 to = send->conversation->speaker[!send->side].zone;
 
-	if (turn->spec.seen != KS_SEEN_AUTO)
-		return turn->spec.seen == KS_SEEN_RECEIVED;
-	return from == (to == KS_ZONE_UNKNOWN ? turn->spec.to : to) && from != turn->spec.from;
+	if (send->spec.seen != KS_SEEN_AUTO)
+		return send->spec.seen == KS_SEEN_RECEIVED;
+	return from == (to == KS_ZONE_UNKNOWN ? send->spec.to : to) && from != send->spec.from;
 }
 
 /* A named conversation is written as its opener sees it; its packets bear what their senders see. */
-static void turn_address(struct ks_turn *turn, __u8 from)
+static void send_address(struct ks_send *send, __u8 from)
 {
-	const struct ks_speaker *sender = &turn->talk->speaker[turn->side];
-	const struct ks_speaker *receiver = &turn->talk->speaker[!turn->side];
+	const struct ks_speaker *sender = &send->conversation->speaker[send->side];
+	const struct ks_speaker *receiver = &send->conversation->speaker[!send->side];
 	/* Other identifiers than the conversation's are meant as they are. */
-	bool is_query = ks_spec_number(&turn->spec, KS_MOD_ID, 0) == turn->talk->written.id;
+	bool is_query = ks_spec_number(&send->spec, KS_MOD_ID, 0) == send->conversation->written.id;
 	struct ks_view view = sender->view;
 
 	if (sender->zone != KS_ZONE_UNKNOWN)
-		turn->spec.from = sender->zone;
-	turn->received = turn->quoted && is_received(turn, from);
-	if (turn->received)
+		send->spec.from = sender->zone;
+	send->received = send->quoted && is_received(send, from);
+	if (send->received)
 		view_reverse(&receiver->view, &view);
-	spec_set_view(&turn->spec, &view);
+	spec_set_view(&send->spec, &view);
 	if (is_query)
-		turn->id = view.id;
+		send->id = view.id;
 }
 
 /* What an INIT asks for, its sender wants to see from then on. */
@@ -225,43 +225,43 @@ static void tag_take(const struct ks_packet_spec *spec, struct ks_speaker *speak
 
 void ks_crafter_ends(const struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_packet_spec *ends)
 {
-	const struct ks_dialogue *talk;
+	const struct ks_conversation *conversation;
 	struct ks_view view;
 	int side;
 
 	*ends = *spec;
 	view_of_spec(spec, &view);
-	talk = spec->talk ? dialogue_find(crafter, spec, &view, &side) : NULL;
-	if (!talk)
+	conversation = spec->conversation ? conversation_find(crafter, spec, &view, &side) : NULL;
+	if (!conversation)
 		return;
-	ends->src = talk->speaker[side].view.own;
-	ends->sport = talk->speaker[side].view.own_port;
-	ends->dst = talk->speaker[!side].view.own;
-	ends->dport = talk->speaker[!side].view.own_port;
+	ends->src = conversation->speaker[side].view.own;
+	ends->sport = conversation->speaker[side].view.own_port;
+	ends->dst = conversation->speaker[!side].view.own;
+	ends->dport = conversation->speaker[!side].view.own_port;
 }
 
-int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
-		 struct ks_turn *turn)
+int ks_send_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
+		 struct ks_send *send)
 {
 	const struct ks_mod *isn = ks_spec_mod(spec, KS_MOD_ISN);
 	struct ks_view view;
 
-	*turn = (struct ks_turn){ .spec = *spec, .quoted = quoted };
-	turn->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
-	if (spec->kind != KS_SPEC_IP || (!spec->talk && !has_numbers(spec->proto)))
+	*send = (struct ks_send){ .spec = *spec, .quoted = quoted };
+	send->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
+	if (spec->kind != KS_SPEC_IP || (!spec->conversation && !has_numbers(spec->proto)))
 		return 0;
 	view_of_spec(spec, &view);
-	turn->talk = dialogue_find(crafter, spec, &view, &turn->side);
-	if (!turn->talk)
-		turn->talk = dialogue_add(crafter, spec, &view);
-	if (!turn->talk)
+	send->conversation = conversation_find(crafter, spec, &view, &send->side);
+	if (!send->conversation)
+		send->conversation = conversation_add(crafter, spec, &view);
+	if (!send->conversation)
 		return -ENOMEM;
-	if (spec->talk)
-		turn_address(turn, from);
+	if (spec->conversation)
+		send_address(send, from);
 	if (!quoted)
-		tag_take(spec, &turn->talk->speaker[turn->side]);
+		tag_take(spec, &send->conversation->speaker[send->side]);
 	if (isn && !quoted) {
-		struct ks_speaker *speaker = &turn->talk->speaker[turn->side];
+		struct ks_speaker *speaker = &send->conversation->speaker[send->side];
 
 		speaker->isn = speaker->next = (__u32)isn->value;
 		speaker->heard_isn = speaker->heard_next = speaker->isn;
@@ -278,30 +278,30 @@ static __u32 number_resolve(const struct ks_mod *mod, __u32 isn, __u32 next)
 	return (mod->base == KS_SEQ_ISN ? isn : next) + (__u32)mod->value;
 }
 
-__u32 ks_turn_seq(const struct ks_turn *turn)
+__u32 ks_send_seq(const struct ks_send *send)
 {
-	const struct ks_mod *mod = ks_spec_mod(&turn->spec, KS_MOD_SEQ);
-	const struct ks_speaker *sender = &turn->talk->speaker[turn->side];
-	__u32 isn = turn->received ? sender->heard_isn : sender->isn;
+	const struct ks_mod *mod = ks_spec_mod(&send->spec, KS_MOD_SEQ);
+	const struct ks_speaker *sender = &send->conversation->speaker[send->side];
+	__u32 isn = send->received ? sender->heard_isn : sender->isn;
 
 	if (mod)
-		return number_resolve(mod, isn, turn->received ? sender->heard_next : sender->next);
-	if (turn->quoted)
-		return turn->received ? sender->heard_last : sender->last;
-	return turn->spec.tcp_flags & KS_TCP_SYN ? isn : sender->next;
+		return number_resolve(mod, isn, send->received ? sender->heard_next : sender->next);
+	if (send->quoted)
+		return send->received ? sender->heard_last : sender->last;
+	return send->spec.tcp_flags & KS_TCP_SYN ? isn : sender->next;
 }
 
-__u32 ks_turn_ack(const struct ks_turn *turn)
+__u32 ks_send_ack(const struct ks_send *send)
 {
-	const struct ks_mod *mod = ks_spec_mod(&turn->spec, KS_MOD_ACK);
-	const struct ks_speaker *peer = &turn->talk->speaker[!turn->side];
+	const struct ks_mod *mod = ks_spec_mod(&send->spec, KS_MOD_ACK);
+	const struct ks_speaker *peer = &send->conversation->speaker[!send->side];
 	/* The sender acknowledges what it has heard; on the far side of a helper that is what the peer has sent. */
-	__u32 isn = turn->received ? peer->isn : peer->heard_isn;
-	__u32 next = turn->received ? peer->next : peer->heard_next;
+	__u32 isn = send->received ? peer->isn : peer->heard_isn;
+	__u32 next = send->received ? peer->next : peer->heard_next;
 
 	if (mod)
 		return number_resolve(mod, isn, next);
-	return turn->spec.tcp_flags & KS_TCP_ACK ? next : 0;
+	return send->spec.tcp_flags & KS_TCP_ACK ? next : 0;
 }
 
 /* How a packet arrived: its first number, the octets that a helper added, and whether it cut off the end. */
@@ -312,8 +312,8 @@ struct hearing {
 
 static void numbers_deliver(struct ks_crafter *crafter, const struct hearing *heard)
 {
-	struct ks_speaker *sender = &crafter->turn.talk->speaker[crafter->turn.side];
-	bool syn = crafter->turn.spec.tcp_flags & KS_TCP_SYN;
+	struct ks_speaker *sender = &crafter->send.conversation->speaker[crafter->send.side];
+	bool syn = crafter->send.spec.tcp_flags & KS_TCP_SYN;
 	__u32 heard_end = heard->seq + (crafter->end - crafter->seq) + heard->grown;
 
 	sender->last = crafter->seq;
@@ -335,31 +335,31 @@ static void numbers_deliver(struct ks_crafter *crafter, const struct hearing *he
 
 static void view_deliver(struct ks_crafter *crafter, const struct ks_layout *left, __u8 to)
 {
-	struct ks_dialogue *talk = crafter->turn.talk;
+	struct ks_conversation *conversation = crafter->send.conversation;
 	struct ks_view view;
-	int side = crafter->turn.side;
+	int side = crafter->send.side;
 
-	if (talk->opener < 0)
-		talk->opener = side;
-	if (talk->opener != side || left->fragment)
+	if (conversation->opener < 0)
+		conversation->opener = side;
+	if (conversation->opener != side || left->fragment)
 		return;
 	view_of_layout(left, &view);
-	view_reverse(&view, &talk->speaker[!side].view);
-	if (is_icmp(talk->proto) && !left->has_id)
-		talk->speaker[!side].view.id = talk->speaker[side].view.id;
+	view_reverse(&view, &conversation->speaker[!side].view);
+	if (is_icmp(conversation->proto) && !left->has_id)
+		conversation->speaker[!side].view.id = conversation->speaker[side].view.id;
 	if (to != KS_ZONE_UNKNOWN)
-		talk->speaker[!side].zone = to;
+		conversation->speaker[!side].zone = to;
 }
 
 void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t length, __u8 to)
 {
-	enum ks_link link = ks_spec_mod(&crafter->turn.spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
-	const struct ks_turn *turn = &crafter->turn;
+	enum ks_link link = ks_spec_mod(&crafter->send.spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
+	const struct ks_send *send = &crafter->send;
 	struct ks_layout left;
 	bool readable = ks_layout_read(data, length, link, &left);
 	struct hearing heard = { .seq = crafter->seq };
 
-	if (readable && turn->spec.proto == KS_PROTO_TCP && !left.fragment && left.have >= left.l4 + TCP_HEADER) {
+	if (readable && send->spec.proto == KS_PROTO_TCP && !left.fragment && left.have >= left.l4 + TCP_HEADER) {
 		heard.seq = get32(data + left.l4 + TCP_SEQ);
 		heard.grown = (__u32)(length - crafter->frame.length);
 		/* Without a pad, whole lines end as they were sent. */
@@ -369,15 +369,15 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 		ks_octets_cut(&crafter->left, 0);
 		ks_octets_add(&crafter->left, data + left.l3, left.end - left.l3);
 	}
-	if (!turn->talk)
+	if (!send->conversation)
 		return;
 	if (readable)
 		view_deliver(crafter, &left, to);
-	if (turn->spec.proto == KS_PROTO_DCCP)
+	if (send->spec.proto == KS_PROTO_DCCP)
 		numbers_deliver(crafter, &heard);
-	else if (turn->spec.proto == KS_PROTO_TCP && !(readable && left.fragment))
+	else if (send->spec.proto == KS_PROTO_TCP && !(readable && left.fragment))
 		numbers_deliver(crafter, &heard);
-	crafter->turn.talk = NULL;
+	crafter->send.conversation = NULL;
 }
 
 void ks_crafter_passed(struct ks_crafter *crafter)
@@ -389,10 +389,10 @@ void ks_crafter_passed(struct ks_crafter *crafter)
 
 static const char *numbers_surprise(const struct ks_crafter *crafter, const struct ks_layout *left, const __u8 *data)
 {
-	const struct ks_dialogue *talk = crafter->turn.talk;
-	const struct ks_speaker *sender = &talk->speaker[crafter->turn.side];
-	const struct ks_speaker *peer = &talk->speaker[!crafter->turn.side];
-	__u8 flags = crafter->turn.spec.tcp_flags;
+	const struct ks_conversation *conversation = crafter->send.conversation;
+	const struct ks_speaker *sender = &conversation->speaker[crafter->send.side];
+	const struct ks_speaker *peer = &conversation->speaker[!crafter->send.side];
+	__u8 flags = crafter->send.spec.tcp_flags;
 
 	if (left->have < left->l4 + 20)
 		return NULL;
@@ -408,16 +408,16 @@ static const char *numbers_surprise(const struct ks_crafter *crafter, const stru
 /* The side that spoke first expects answers from where it sent to. */
 static const char *view_surprise(const struct ks_crafter *crafter, const struct ks_layout *left)
 {
-	const struct ks_dialogue *talk = crafter->turn.talk;
+	const struct ks_conversation *conversation = crafter->send.conversation;
 	struct ks_view view, arrived;
 
-	if (talk->opener < 0 || talk->opener == crafter->turn.side || left->fragment)
+	if (conversation->opener < 0 || conversation->opener == crafter->send.side || left->fragment)
 		return NULL;
 	view_of_layout(left, &arrived);
 	view_reverse(&arrived, &view);
-	if (is_icmp(talk->proto) && !left->has_id)
-		view.id = talk->speaker[talk->opener].view.id;
-	return views_equal(&view, &talk->speaker[talk->opener].view)
+	if (is_icmp(conversation->proto) && !left->has_id)
+		view.id = conversation->speaker[conversation->opener].view.id;
+	return views_equal(&view, &conversation->speaker[conversation->opener].view)
 		       ? NULL
 		       : "it does not reach its receiver as an answer from where that has sent to";
 }
@@ -425,8 +425,8 @@ static const char *view_surprise(const struct ks_crafter *crafter, const struct 
 /* An error is of use to a host only if it quotes what that host has sent. */
 static const char *quote_surprise(const struct ks_crafter *crafter, const struct ks_layout *left, const __u8 *data)
 {
-	const struct ks_turn *quote = &crafter->quote;
-	const struct ks_view *sent = &quote->talk->speaker[quote->side].view;
+	const struct ks_send *quote = &crafter->quote;
+	const struct ks_view *sent = &quote->conversation->speaker[quote->side].view;
 	struct ks_layout quoted;
 
 	if (!ks_layout_read_quote(data, left, &quoted))
@@ -437,7 +437,8 @@ static const char *quote_surprise(const struct ks_crafter *crafter, const struct
 	    memcmp(&quoted.dst, &sent->other, sizeof(quoted.dst)) ||
 	    (quoted.has_ports && (quoted.sport != sent->own_port || quoted.dport != sent->other_port)))
 		return "it quotes a packet that its receiver did not send";
-	if (quoted.has_id && quote->id == quote->talk->speaker[quote->received ? !quote->side : quote->side].view.id &&
+	if (quoted.has_id &&
+	    quote->id == quote->conversation->speaker[quote->received ? !quote->side : quote->side].view.id &&
 	    quoted.id != sent->id)
 		return "it quotes an identifier that its receiver did not send";
 	return NULL;
@@ -445,18 +446,19 @@ static const char *quote_surprise(const struct ks_crafter *crafter, const struct
 
 const char *ks_crafter_surprise(const struct ks_crafter *crafter, const __u8 *data, size_t length)
 {
-	const struct ks_turn *turn = &crafter->turn;
-	enum ks_link link = ks_spec_mod(&turn->spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
+	const struct ks_send *send = &crafter->send;
+	enum ks_link link = ks_spec_mod(&send->spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
 	const char *surprise = NULL;
 	struct ks_layout left;
 
 	if (!ks_layout_read(data, length, link, &left))
 		return NULL;
-	if (turn->talk && turn->spec.talk)
+	if (send->conversation && send->spec.conversation)
 		surprise = view_surprise(crafter, &left);
-	if (!surprise && turn->talk && turn->spec.talk && turn->spec.proto == KS_PROTO_TCP && !left.fragment)
+	if (!surprise && send->conversation && send->spec.conversation && send->spec.proto == KS_PROTO_TCP &&
+	    !left.fragment)
 		surprise = numbers_surprise(crafter, &left, data);
-	if (!surprise && crafter->quote.talk && ks_layout_is_error(data, &left))
+	if (!surprise && crafter->quote.conversation && ks_layout_is_error(data, &left))
 		surprise = quote_surprise(crafter, &left, data);
 	return surprise;
 }

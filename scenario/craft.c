@@ -274,17 +274,17 @@ static int last_put(const struct ks_crafter *crafter, const struct ks_packet_spe
 static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from, struct ks_octets *out)
 {
 	size_t start = out->length;
-	struct ks_turn turn;
+	struct ks_send send;
 	int err;
 
 	if (quote->kind == KS_SPEC_LAST) {
 		err = last_put(crafter, quote, from, out);
 	} else {
-		err = ks_turn_take(crafter, quote, true, from, &turn);
+		err = ks_send_take(crafter, quote, true, from, &send);
 		if (!err)
-			err = ks_craft_packet(crafter, &turn, out);
-		if (!err && quote->talk)
-			crafter->quote = turn;
+			err = ks_craft_packet(crafter, &send, out);
+		if (!err && quote->conversation)
+			crafter->quote = send;
 	}
 	/* RFC 1812 4.3.2.3: 576 octets in all; RFC 4443 2.4: 1280. */
 	ks_octets_cut(out, start + (quote->family == KS_IPV4 ? 548 : 1232));
@@ -310,9 +310,9 @@ static void part_cut(const struct ks_packet_spec *spec, struct ks_octets *l4, st
 }
 
 /* The network packet of a turn, appended to `out`. */
-int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 	struct ks_octets l4, quote;
 	struct ks_part part;
 	int err = ks_octets_init(&l4);
@@ -325,7 +325,7 @@ int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, stru
 	if (!err && is_later_fragment(spec))
 		later_put(spec, &l4);
 	else if (!err)
-		ks_craft_l4(crafter, turn, &quote, &l4);
+		ks_craft_l4(crafter, send, &quote, &l4);
 	part_cut(spec, &l4, &part);
 	if (!err)
 		err = spec->family == KS_IPV4 ? ipv4_put(spec, &l4, &part, out) : ipv6_put(spec, &l4, &part, out);
@@ -376,9 +376,9 @@ static void arp_put(struct ks_octets *out)
 	ks_octets_add(out, (const __u8[]){ 10, 0, 0, 1 }, 4);
 }
 
-static int frame_put(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+static int frame_put(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 	size_t start;
 	int err = 0;
 
@@ -392,7 +392,7 @@ static int frame_put(struct ks_crafter *crafter, const struct ks_turn *turn, str
 	if (spec->kind == KS_SPEC_ARP)
 		arp_put(out);
 	else
-		err = ks_craft_packet(crafter, turn, out);
+		err = ks_craft_packet(crafter, send, out);
 	if (!err && spec->family) {
 		crafter->last_from = spec->from;
 		ks_octets_cut(&crafter->left, 0);
@@ -409,12 +409,12 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 
 	ks_octets_cut(out, 0);
 	out->overflow = false;
-	crafter->quote.talk = NULL;
-	err = ks_turn_take(crafter, spec, false, spec->from, &crafter->turn);
+	crafter->quote.conversation = NULL;
+	err = ks_send_take(crafter, spec, false, spec->from, &crafter->send);
 	if (!err)
-		err = frame_put(crafter, &crafter->turn, out);
+		err = frame_put(crafter, &crafter->send, out);
 	if (err) {
-		crafter->turn.talk = NULL;
+		crafter->send.conversation = NULL;
 		return err;
 	}
 	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_PAD, 0));
@@ -426,7 +426,7 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 	frame->length = (__u32)out->length;
 	frame->captured = (__u32)KS_MIN((__s64)out->length, ks_spec_number(spec, KS_MOD_SNAP, (__s64)out->length));
 	frame->link = ks_spec_mod(spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
-	frame->from = crafter->turn.spec.from;
-	frame->to = crafter->turn.spec.to;
+	frame->from = crafter->send.spec.from;
+	frame->to = crafter->send.spec.to;
 	return 0;
 }

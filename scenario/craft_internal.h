@@ -46,8 +46,8 @@ struct ks_speaker {
 	__u32 tag; /* SCTP: the verification tag that it wants to see */
 };
 
-struct ks_dialogue {
-	struct ks_dialogue *next;
+struct ks_conversation {
+	struct ks_conversation *next;
 	__u8 family, proto;
 	struct ks_view written; /* of speaker[0], as the test has it */
 	int opener; /* which of them spoke first and passed; -1: none yet */
@@ -55,9 +55,9 @@ struct ks_dialogue {
 };
 
 /* A packet about to be crafted, and whose it is. */
-struct ks_turn {
+struct ks_send {
 	struct ks_packet_spec spec; /* its ends as its sender sees them */
-	struct ks_dialogue *talk; /* NULL: of no conversation that is remembered */
+	struct ks_conversation *conversation; /* NULL: of no conversation that is remembered */
 	int side; /* of the sender */
 	bool quoted; /* what follows is quoted by an ICMP error ... */
 	bool received; /* ... as the receiver has seen it */
@@ -69,34 +69,34 @@ struct ks_crafter {
 	struct ks_octets last; /* the network packet crafted last */
 	struct ks_octets left; /* the same as it left; empty if it did not */
 	__u8 last_from; /* its zone */
-	struct ks_dialogue *dialogues;
-	struct ks_turn turn; /* of the packet crafted last */
-	struct ks_turn quote; /* of what it quotes, if it quotes a conversation */
+	struct ks_conversation *conversations;
+	struct ks_send send; /* of the packet crafted last */
+	struct ks_send quote; /* of what it quotes, if it quotes a conversation */
 	__u32 seq, ack; /* of the packet crafted last, if it was TCP */
 	__u32 end; /* of its data */
 };
 
 /* Whose turn it is to send such a packet; `from` is the zone of who quotes it. -ENOMEM. */
-int ks_turn_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
-		 struct ks_turn *turn);
+int ks_send_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, bool quoted, __u8 from,
+		 struct ks_send *send);
 
 /* How the sender numbers its data in this packet, and how those numbers look to who quotes it. */
-__u32 ks_turn_seq(const struct ks_turn *turn);
-__u32 ks_turn_ack(const struct ks_turn *turn);
+__u32 ks_send_seq(const struct ks_send *send);
+__u32 ks_send_ack(const struct ks_send *send);
 
-int ks_craft_packet(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out);
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out);
 /* Of the first `covered` octets of an upper header and payload of `length`. */
 __u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length, size_t covered);
 
 /* Upper headers with ports, of which less is known to most (scenario/craft_more.c); GRE with a key or a call. */
-bool ks_craft_more(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out);
+bool ks_craft_more(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out);
 
 /* The payload that the words say, or `otherwise` octets; the checksum at `at`, right or as they say. */
 void ks_craft_payload(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out);
 void ks_craft_sum(const struct ks_packet_spec *spec, struct ks_octets *out, size_t covered, size_t at);
 
 /* Upper header and payload; what an ICMP error quotes is given. */
-void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const struct ks_octets *quote,
+void ks_craft_l4(struct ks_crafter *crafter, const struct ks_send *send, const struct ks_octets *quote,
 		 struct ks_octets *out);
 
 #endif

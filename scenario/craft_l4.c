@@ -159,10 +159,10 @@ static void tcp_options_add(const struct ks_packet_spec *spec, __u32 isn, struct
 		ks_octets_add8(out, out->length % 4 == 3 ? 0 : 1);
 }
 
-static void tcp_put(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+static void tcp_put(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
-	__u32 seq = ks_turn_seq(turn), ack = ks_turn_ack(turn);
+	const struct ks_packet_spec *spec = &send->spec;
+	__u32 seq = ks_send_seq(send), ack = ks_send_ack(send);
 	size_t header;
 
 	ks_octets_add16(out, spec->sport);
@@ -172,14 +172,14 @@ static void tcp_put(struct ks_crafter *crafter, const struct ks_turn *turn, stru
 	ks_octets_add16(out, spec->tcp_flags);
 	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_WIN, 65535));
 	ks_octets_zero(out, 4);
-	tcp_options_add(spec, turn->talk->speaker[!turn->side].heard_isn, out);
+	tcp_options_add(spec, send->conversation->speaker[!send->side].heard_isn, out);
 	header = out->length;
 	out->data[12] = (__u8)(ks_spec_number(spec, KS_MOD_DATA_OFFSET, (__s64)(header / 4)) << 4);
 	if (header > 60)
 		out->overflow = true;
 	ks_craft_payload(spec, 0, out);
 	ks_craft_sum(spec, out, out->length, 16);
-	if (turn->quoted)
+	if (send->quoted)
 		return;
 	crafter->seq = seq;
 	crafter->ack = ack;
@@ -231,9 +231,9 @@ static size_t icmp_body(const struct ks_packet_spec *spec, unsigned type)
 }
 
 /* Behind type, code and checksum; what the words `id` and `seq` give goes before. RFC 792, RFC 4861 4.2. */
-static void icmp_rest_put(const struct ks_turn *turn, unsigned type, struct ks_octets *out)
+static void icmp_rest_put(const struct ks_send *send, unsigned type, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 	const struct ks_mod *seq = ks_spec_mod(spec, KS_MOD_SEQ);
 	bool given = seq || ks_spec_mod(spec, KS_MOD_ID);
 
@@ -242,7 +242,7 @@ static void icmp_rest_put(const struct ks_turn *turn, unsigned type, struct ks_o
 	} else if (!given && spec->proto == KS_PROTO_ICMPV6 && type == TYPE_ADVERTISEMENT) {
 		ks_octets_add(out, (const __u8[]){ 64, 0, 1800 >> 8, 1800 & 0xff }, 4); /* hop limit, lifetime in s */
 	} else {
-		ks_octets_add16(out, turn->id);
+		ks_octets_add16(out, send->id);
 		ks_octets_add16(out, seq ? (__u16)seq->value : 0);
 	}
 }
@@ -299,15 +299,15 @@ static void target_put(const struct ks_packet_spec *spec, unsigned type, struct 
 		memcpy(out->data + 8, (const __u8[]){ 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0xff, 0xfe }, 13);
 }
 
-static void icmp_put(const struct ks_turn *turn, const struct ks_octets *quote, struct ks_octets *out)
+static void icmp_put(const struct ks_send *send, const struct ks_octets *quote, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 	unsigned type = (unsigned)ks_spec_number(spec, KS_MOD_TYPE, 0);
 
 	ks_octets_add8(out, (__u8)type);
 	ks_octets_add8(out, (__u8)ks_spec_number(spec, KS_MOD_CODE, 0));
 	ks_octets_add16(out, 0);
-	icmp_rest_put(turn, type, out);
+	icmp_rest_put(send, type, out);
 	if (spec->quote)
 		ks_octets_add(out, quote->data, quote->length);
 	else
@@ -317,24 +317,24 @@ static void icmp_put(const struct ks_turn *turn, const struct ks_octets *quote, 
 	ks_craft_sum(spec, out, out->length, 2);
 }
 
-void ks_craft_l4(struct ks_crafter *crafter, const struct ks_turn *turn, const struct ks_octets *quote,
+void ks_craft_l4(struct ks_crafter *crafter, const struct ks_send *send, const struct ks_octets *quote,
 		 struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 
 	switch (spec->proto) {
 	case KS_PROTO_TCP:
-		tcp_put(crafter, turn, out);
+		tcp_put(crafter, send, out);
 		break;
 	case KS_PROTO_UDP:
 		udp_put(spec, out);
 		break;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
-		icmp_put(turn, quote, out);
+		icmp_put(send, quote, out);
 		break;
 	default:
-		if (!ks_craft_more(crafter, turn, out))
+		if (!ks_craft_more(crafter, send, out))
 			ks_craft_payload(spec, DEFAULT_PAYLOAD, out);
 	}
 }
@@ -356,7 +356,7 @@ void ks_craft_vary(const struct ks_packet_spec *spec, __u64 n, struct ks_packet_
 	__u64 room = 65536 - (__u64)spec->sport;
 
 	*varied = *spec;
-	varied->talk = false;
+	varied->conversation = false;
 	if (ports && n < room) {
 		varied->sport = (__u16)(spec->sport + n);
 		return;

@@ -50,15 +50,15 @@ static const struct ks_mod *chunk_word(const struct ks_packet_spec *spec, size_t
 	return NULL;
 }
 
-static void chunk_value_put(const struct ks_turn *turn, __u8 type, struct ks_octets *out)
+static void chunk_value_put(const struct ks_send *send, __u8 type, struct ks_octets *out)
 {
-	__u32 tag = turn->talk->speaker[turn->side].tag;
+	__u32 tag = send->conversation->speaker[send->side].tag;
 
 	switch (type) {
 	case CHUNK_DATA:
 		ks_octets_add32(out, tag); /* TSN, then stream 0, number 0, any protocol */
 		ks_octets_zero(out, 8);
-		ks_craft_payload(&turn->spec, DEFAULT_PAYLOAD, out);
+		ks_craft_payload(&send->spec, DEFAULT_PAYLOAD, out);
 		break;
 	case CHUNK_INIT:
 	case CHUNK_INIT_ACK:
@@ -91,9 +91,9 @@ static void chunk_value_put(const struct ks_turn *turn, __u8 type, struct ks_oct
 	}
 }
 
-static void chunk_put(const struct ks_turn *turn, size_t at, struct ks_octets *out)
+static void chunk_put(const struct ks_send *send, size_t at, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 	const struct ks_mod *length = chunk_word(spec, at, KS_MOD_CHUNK_LENGTH);
 	__u8 type = (__u8)spec->mods[at].value;
 	__u8 flags = chunk_word(spec, at, KS_MOD_TBIT) ? FLAG_T : type == CHUNK_DATA ? FLAGS_WHOLE : 0;
@@ -102,25 +102,25 @@ static void chunk_put(const struct ks_turn *turn, size_t at, struct ks_octets *o
 	ks_octets_add8(out, type);
 	ks_octets_add8(out, flags);
 	ks_octets_zero(out, 2);
-	chunk_value_put(turn, type, out);
+	chunk_value_put(send, type, out);
 	ks_put16(out->data + start + 2, length ? (__u16)length->value : (__u16)(out->length - start));
 	while (out->length % 4)
 		ks_octets_add8(out, 0);
 }
 
 /* An INIT has none; what bears the T bit has its sender's own, all else that of its receiver. */
-static __u32 tag_of(const struct ks_turn *turn)
+static __u32 tag_of(const struct ks_send *send)
 {
-	const struct ks_mod *tag = ks_spec_mod(&turn->spec, KS_MOD_VTAG);
-	bool own = ks_spec_mod(&turn->spec, KS_MOD_TBIT);
+	const struct ks_mod *tag = ks_spec_mod(&send->spec, KS_MOD_VTAG);
+	bool own = ks_spec_mod(&send->spec, KS_MOD_TBIT);
 
 	if (tag)
 		return (__u32)tag->value;
-	for (size_t i = 0; i < turn->spec.mod_count; i++) {
-		if (turn->spec.mods[i].kind == KS_MOD_CHUNK && turn->spec.mods[i].value == CHUNK_INIT)
+	for (size_t i = 0; i < send->spec.mod_count; i++) {
+		if (send->spec.mods[i].kind == KS_MOD_CHUNK && send->spec.mods[i].value == CHUNK_INIT)
 			return 0;
 	}
-	return turn->talk->speaker[own ? turn->side : !turn->side].tag;
+	return send->conversation->speaker[own ? send->side : !send->side].tag;
 }
 
 static void crc_put(const struct ks_packet_spec *spec, struct ks_octets *out)
@@ -134,25 +134,25 @@ static void crc_put(const struct ks_packet_spec *spec, struct ks_octets *out)
 		out->data[SCTP_CRC + i] = (__u8)(crc >> 8 * i);
 }
 
-static void sctp_put(const struct ks_turn *turn, struct ks_octets *out)
+static void sctp_put(const struct ks_send *send, struct ks_octets *out)
 {
-	ports_put(&turn->spec, out);
-	ks_octets_add32(out, tag_of(turn));
+	ports_put(&send->spec, out);
+	ks_octets_add32(out, tag_of(send));
 	ks_octets_zero(out, 4);
-	for (size_t i = 0; i < turn->spec.mod_count; i++) {
-		if (turn->spec.mods[i].kind == KS_MOD_CHUNK)
-			chunk_put(turn, i, out);
+	for (size_t i = 0; i < send->spec.mod_count; i++) {
+		if (send->spec.mods[i].kind == KS_MOD_CHUNK)
+			chunk_put(send, i, out);
 	}
-	crc_put(&turn->spec, out);
+	crc_put(&send->spec, out);
 }
 
 /* DCCP. */
 
 /* Numbers count packets. What is acknowledged is the last one heard. */
-static __u32 dccp_ack(const struct ks_turn *turn)
+static __u32 dccp_ack(const struct ks_send *send)
 {
-	const struct ks_mod *mod = ks_spec_mod(&turn->spec, KS_MOD_ACK);
-	const struct ks_speaker *peer = &turn->talk->speaker[!turn->side];
+	const struct ks_mod *mod = ks_spec_mod(&send->spec, KS_MOD_ACK);
+	const struct ks_speaker *peer = &send->conversation->speaker[!send->side];
 
 	if (!mod)
 		return peer->heard_last;
@@ -162,16 +162,16 @@ static __u32 dccp_ack(const struct ks_turn *turn)
 	       (__u32)mod->value;
 }
 
-static void dccp_rest_put(const struct ks_turn *turn, unsigned type, struct ks_octets *out)
+static void dccp_rest_put(const struct ks_send *send, unsigned type, struct ks_octets *out)
 {
 	if (type != DCCP_REQUEST && type != DCCP_DATA) {
 		ks_octets_zero(out, 4);
-		ks_octets_add32(out, dccp_ack(turn));
+		ks_octets_add32(out, dccp_ack(send));
 	}
 	if (type == DCCP_REQUEST || type == DCCP_RESPONSE)
 		ks_octets_add32(out, 42); /* the service */
 	if (type == DCCP_RESET) {
-		ks_octets_add8(out, (__u8)ks_spec_number(&turn->spec, KS_MOD_CODE, 1));
+		ks_octets_add8(out, (__u8)ks_spec_number(&send->spec, KS_MOD_CODE, 1));
 		ks_octets_zero(out, 3);
 	}
 }
@@ -181,12 +181,12 @@ static size_t dccp_covered(size_t header, size_t length, __s64 coverage)
 	return coverage ? KS_MIN(header + (size_t)(coverage - 1) * 4, length) : length;
 }
 
-static void dccp_put(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+static void dccp_put(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 	unsigned type = (unsigned)ks_spec_number(spec, KS_MOD_TYPE, DCCP_DATA);
 	__s64 coverage = ks_spec_number(spec, KS_MOD_COVERAGE, 0) & 15;
-	__u32 seq = ks_turn_seq(turn);
+	__u32 seq = ks_send_seq(send);
 	size_t header;
 
 	ports_put(spec, out);
@@ -196,12 +196,12 @@ static void dccp_put(struct ks_crafter *crafter, const struct ks_turn *turn, str
 	ks_octets_add8(out, (__u8)(type << 1 | DCCP_LONG));
 	ks_octets_zero(out, 3);
 	ks_octets_add32(out, seq);
-	dccp_rest_put(turn, type, out);
+	dccp_rest_put(send, type, out);
 	header = out->length;
 	out->data[4] = (__u8)ks_spec_number(spec, KS_MOD_DATA_OFFSET, (__s64)(header / 4));
 	ks_craft_payload(spec, type == DCCP_DATA ? DEFAULT_PAYLOAD : 0, out);
 	ks_craft_sum(spec, out, dccp_covered(header, out->length, coverage), 6);
-	if (turn->quoted)
+	if (send->quoted)
 		return;
 	crafter->seq = seq;
 	crafter->end = seq + 1;
@@ -236,9 +236,9 @@ static bool gre_put(const struct ks_packet_spec *spec, struct ks_octets *out)
 	return true;
 }
 
-bool ks_craft_more(struct ks_crafter *crafter, const struct ks_turn *turn, struct ks_octets *out)
+bool ks_craft_more(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
 {
-	const struct ks_packet_spec *spec = &turn->spec;
+	const struct ks_packet_spec *spec = &send->spec;
 
 	if (spec->proto == KS_PROTO_GRE)
 		return gre_put(spec, out);
@@ -246,10 +246,10 @@ bool ks_craft_more(struct ks_crafter *crafter, const struct ks_turn *turn, struc
 		return false;
 	switch (spec->proto) {
 	case KS_PROTO_SCTP:
-		sctp_put(turn, out);
+		sctp_put(send, out);
 		return true;
 	case KS_PROTO_DCCP:
-		dccp_put(crafter, turn, out);
+		dccp_put(crafter, send, out);
 		return true;
 	case KS_PROTO_UDPLITE:
 		udplite_put(spec, out);

@@ -277,7 +277,7 @@ static bool flow_read(const struct visit *v)
 {
 	struct ks_inspection *in = v->in;
 
-	in->flow.ref = ks_place_ref(v->flow);
+	in->flow.ref = ks_slot_at(v->flow);
 	ks_table_read(v->env, &in->flow);
 	if (!in->flow.found || in->flow.key.kind != KS_KIND_FLOW || in->flow.before.state == KS_STATE_ALIAS)
 		return false;
@@ -391,7 +391,7 @@ static ks_inline __u32 flow_follow(struct visit *v)
 		return reason;
 	}
 	complete_free(v); /* before an alias takes its place in hand */
-	return ks_nat_leave(v->env, in);
+	return ks_nat_translate(v->env, in);
 }
 
 /* It shares the verdict, the translation and the flow of its datagram. */
@@ -437,7 +437,7 @@ static void flow_note(struct visit *v)
 	if (in->action != KS_ALLOW || in->state == KS_STATE_NONE)
 		return;
 	ks_table_hash(v->env, &in->flow);
-	v->flow = ks_place_of(&in->flow.ref);
+	v->flow = ks_slot_id(&in->flow.ref);
 	v->tag = (__u32)(in->flow.hash >> TAG_SHIFT);
 	if (pkt->tuple.proto != KS_PROTO_TCP)
 		return;

@@ -89,7 +89,7 @@ void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in);
 void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *in);
 
 /* After any stage: a first fragment with its verdict goes back to KS_STAGE_FRAGMENT before anything is written. */
-static inline void ks_fragment_turn(struct ks_inspection *in)
+static inline void ks_fragment_resume_first(struct ks_inspection *in)
 {
 	if (ks_likely(in->fragment != KS_FRAGMENT_FIRST) || (in->stage != KS_STAGE_DONE && in->stage != KS_STAGE_WRITE))
 		return;

@@ -130,7 +130,7 @@ static bool mld_query_ok(const __u8 *mld, const struct ks_packet *pkt, __u32 l4_
 	       MLD_QUERY_V2_LEN + ks_be16(ks_load16(mld + MLD_SOURCES_OFF)) * IPV6_ADDRESS_LEN <= l4_len;
 }
 
-bool ks_listener_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+bool ks_multicast_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *mld = ks_head_at(head, pkt->l4_off), *src = pkt->tuple.src.b;
 

@@ -58,7 +58,8 @@ enum ks_proto {
 /* ks_packet.flags */
 #define KS_PKT_NOT_IP 0x01 /* ARP and other layers: nothing else is filled */
 #define KS_PKT_ICMP_ERROR 0x02 /* quotes another packet */
-#define KS_PKT_NEIGHBOUR 0x04 /* neighbour discovery or about multicast listeners: not a flow (core/header/neighbour.h) */
+#define KS_PKT_NEIGHBOUR \
+	0x04 /* neighbour discovery or about multicast listeners: not a flow (core/header/neighbour.h) */
 #define KS_PKT_ICMP_QUERY 0x08 /* an ICMP request */
 #define KS_PKT_ICMP_ANSWER 0x10 /* an ICMP reply to a request */
 #define KS_PKT_SNAPPED 0x20 /* the capture cut it: payload beyond the head is unknown but counted */

@@ -104,7 +104,7 @@
 /* The octet at `off`; the mask repeats for the verifier what the caller has checked against head_len. */
 static inline const __u8 *ks_head_at(const __u8 *head, __u32 off)
 {
-	ks_opaque(off);
+	ks_hide_bound(off);
 	return head + (off & (KS_HEAD_MAX - 1));
 }
 

@@ -50,7 +50,7 @@ static __u64 control_hash(struct ks_env *env, const struct ks_flow_key *key)
 /* Whether the control connection of the expectation found is still there, and not closed. */
 static bool control_lives(struct ks_env *env, struct ks_inspection *in)
 {
-	struct ks_flow_ref ref = ks_place_ref(before(in)->place);
+	struct ks_flow_ref ref = ks_slot_at(before(in)->place);
 	struct ks_bucket *bucket = env_bucket(env, ref.bucket);
 	const struct ks_slot *slot;
 
@@ -114,7 +114,7 @@ static void fill(struct ks_env *env, const struct ks_config *config, struct ks_i
 	after(in)->to = in->pkt.tuple.src;
 	after(in)->port = ks_be16(in->helping.port);
 	after(in)->rule = in->flow.after.rule;
-	after(in)->place = ks_place_of(&in->flow.ref);
+	after(in)->place = ks_slot_id(&in->flow.ref);
 	after(in)->created = in->flow.after.created;
 	after(in)->control = control_hash(env, &in->flow.key);
 	if (in->translate & KS_TRANSLATE_DST && (in->helping.want.src.d[0] || in->helping.want.src.d[1]))
@@ -158,7 +158,7 @@ static bool is_reserved(struct ks_env *env, const struct ks_config *config, stru
 	ks_question_make(in, &in->helping.want, KS_LIST_FILTER, &in->question);
 	in->question.from = in->flow.after.zone[!(in->dir & 1)];
 	in->question.to = KS_ZONE_SELF;
-	ks_policy_ask(env, &in->question, &decision);
+	ks_rules_ask(env, &in->question, &decision);
 	return decision.targets != 0;
 }
 
@@ -217,7 +217,7 @@ static long search_try(__u32 n, void *arg)
 	fill(s->env, s->config, in);
 	reason = ks_table_insert(s->env, &in->side);
 	if (reason == KS_REASON_OK_NEW || (reason == KS_REASON_CONTENDED && renew(s->env, s->config, in))) {
-		s->place = ks_place_of(&in->side.ref);
+		s->place = ks_slot_id(&in->side.ref);
 		return 1;
 	}
 	return reason != KS_REASON_CONTENDED;
@@ -237,7 +237,7 @@ void ks_expect_drop(struct ks_env *env, struct ks_inspection *in, __u32 place)
 {
 	if (!place)
 		return;
-	in->side.ref = ks_place_ref(place);
+	in->side.ref = ks_slot_at(place);
 	ks_table_read(env, &in->side);
 	if (in->side.found && in->side.key.kind == KS_KIND_EXPECT &&
 	    before(in)->control == control_hash(env, &in->flow.key) && before(in)->created == in->flow.after.created)

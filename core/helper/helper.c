@@ -77,7 +77,7 @@ static bool memory_keep(struct ks_env *env, const struct ks_config *config, stru
 }
 
 /* The listener's acknowledgements, in the speaker's own numbers, before anybody looks at them. */
-static void turn_back(struct ks_inspection *in)
+static void unshift_acks(struct ks_inspection *in)
 {
 	__u32 peer = in->sender == ks_flow_orig_side(&in->flow.before);
 	const struct ks_helper_memory *m = ks_memory_of(in, peer);
@@ -278,7 +278,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *in)
 	helping_begin(env, in);
 	in->helping.reason = in->reason;
 	if (known) {
-		turn_back(in);
+		unshift_acks(in);
 		in->helping.reason = (__u8)ks_judge_known(env, config, in);
 	}
 	if (in->action == KS_ALLOW && !in->dry) {

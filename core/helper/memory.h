@@ -8,7 +8,7 @@
 #include "core/types.h"
 
 #define KS_HELPER_READ_MAX 8192U /* octets of a packet that are read */
-#define KS_HELPER_TURNS 8U /* announcements in it */
+#define KS_ANNOUNCEMENTS_MAX 8U /* announcements in it */
 
 /* The memory of direction `dir`, as it will be. */
 static inline struct ks_helper_memory *ks_memory_of(struct ks_inspection *in, __u32 dir)

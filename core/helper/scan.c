@@ -231,7 +231,7 @@ void ks_stage_scan(struct ks_env *env, struct ks_inspection *in)
 	run.done &= in->pkt.payload_len <= KS_HELPER_READ_MAX;
 	if (run.done)
 		message_end(in, m);
-	if (in->stage == KS_STAGE_ANNOUNCE && h->turns++ < KS_HELPER_TURNS)
+	if (in->stage == KS_STAGE_ANNOUNCE && h->turns++ < KS_ANNOUNCEMENTS_MAX)
 		return;
 	in->stage = KS_STAGE_ADJUST;
 	/* Too long to be read, cut off by a capture, or too much of it. */

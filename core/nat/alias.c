@@ -45,13 +45,13 @@ static void follow(struct ks_env *env, struct ks_inspection *in)
 		in->flow.busy = 1;
 		return;
 	}
-	in->flow.ref = ks_place_ref(place);
+	in->flow.ref = ks_slot_at(place);
 	ks_table_read(env, &in->flow);
 	if (version_at(env, &ref) != version)
 		in->flow.busy = 1;
 	/* Key, aliases and direction stay the same while a flow is written, so they are known of a busy one too. */
 	if ((in->flow.found || in->flow.busy) && in->flow.key.kind == KS_KIND_FLOW &&
-	    in->flow.before.state != KS_STATE_ALIAS && in->flow.before.alias[side] == ks_place_of(&ref)) {
+	    in->flow.before.state != KS_STATE_ALIAS && in->flow.before.alias[side] == ks_slot_id(&ref)) {
 		in->via = 1 + side;
 		in->sender = sender_of(&in->flow.before, dir);
 		in->flow.found = !in->flow.busy;
@@ -76,11 +76,11 @@ void ks_nat_find(struct ks_env *env, struct ks_inspection *in)
  */
 static __u32 alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 {
-	in->side.ref = ks_place_ref(in->flow.before.alias[dir & 1]);
+	in->side.ref = ks_slot_at(in->flow.before.alias[dir & 1]);
 	ks_table_read(env, &in->side);
 	if (in->side.busy)
 		return KS_REASON_CONTENDED;
-	if (in->side.before.state == KS_STATE_ALIAS && in->side.before.alias[0] == ks_place_of(&in->flow.ref))
+	if (in->side.before.state == KS_STATE_ALIAS && in->side.before.alias[0] == ks_slot_id(&in->flow.ref))
 		return 0;
 	return KS_REASON_UNTRANSLATED;
 }
@@ -97,7 +97,7 @@ static inline void take_dst(struct ks_tuple *tuple, const struct ks_flow_key *ke
 	tuple->dport = key->port[end & 1];
 }
 
-__u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in)
+__u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *in)
 {
 	const struct ks_flow *flow = &in->flow.before;
 	__u32 dir = in->dir & 1, far = !dir, receiver, reason;

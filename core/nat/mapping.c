@@ -102,7 +102,7 @@ static bool is_permitted(struct ks_env *env, struct ks_inspection *in)
 	return in->side.found && is_of(before(in), &in->out.dst, in->out.dport);
 }
 
-bool ks_map_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
 	struct ks_tuple *out = &in->out;
@@ -134,8 +134,8 @@ bool ks_map_arrive(struct ks_env *env, const struct ks_config *config, struct ks
 	return true;
 }
 
-bool ks_map_leave(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
-		  const struct ks_target *target)
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+		    const struct ks_target *target)
 {
 	in->mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
 	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
@@ -155,13 +155,13 @@ bool ks_map_leave(struct ks_env *env, const struct ks_config *config, struct ks_
 	return true;
 }
 
-void ks_map_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	key_make(env, in, KS_KIND_MAPPING_IN, &in->out.src, in->out.sport, NULL);
 	entry_fill(config, in, &in->pkt.tuple.src, in->pkt.tuple.sport);
 }
 
-void ks_map_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
 	entry_fill(config, in, &in->out.src, in->out.sport);
@@ -183,7 +183,7 @@ static void refresh(struct ks_env *env, struct ks_inspection *in)
 		entry_touch(env, in);
 }
 
-void ks_map_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
 	refresh(env, in);

@@ -19,23 +19,23 @@
  * in->rule and in->to are those of the mapping, and in->opened is 1. Returns
  * whether it was.
  */
-bool ks_map_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /*
  * The source of in->pkt under in->out.src: if it has a mapping there, in->out's
  * source becomes its outer endpoint, its time begins anew, and true is returned. Else
- * in->mapped is set: the search for a port goes by ks_map_claim().
+ * in->mapped is set: the search for a port goes by ks_mapping_claim().
  */
-bool ks_map_leave(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
-		  const struct ks_target *target);
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+		    const struct ks_target *target);
 
 /* Makes in->side the entry that claims in->out's source for the packet's; inserted, it is ours. */
-void ks_map_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* What follows when it is: the way out, and leave for this peer to answer. */
-void ks_map_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* A packet of a flow with KS_FLOW_MAPPED left: its mapping lives on. */
-void ks_map_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 #endif

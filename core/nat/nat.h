@@ -67,7 +67,7 @@ static inline bool ks_nat_is_translated(const struct ks_flow *flow)
  * Fills in in->out and in->translate for a packet of the flow (in->dir is
  * known). Returns 0, or a reason.
  */
-__u32 ks_nat_leave(struct ks_env *env, struct ks_inspection *in);
+__u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *in);
 
 /* For an ICMP error: in->out, in->quoted_out and in->translate. */
 __u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in);
@@ -88,13 +88,13 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct 
  * needs: in->out, in->translate and their places in in->alias. Returns 0 or a
  * reason, and then holds nothing.
  */
-__u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+__u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* Returns true if the policy translates the source of the packet in in->out. */
 bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
 
 /* Gives the aliases to the flow at in->flow.ref, or frees them when it did not come to be. */
-void ks_nat_bind(struct ks_env *env, struct ks_inspection *in);
-void ks_nat_drop(struct ks_env *env, struct ks_inspection *in);
+void ks_nat_commit(struct ks_env *env, struct ks_inspection *in);
+void ks_nat_release(struct ks_env *env, struct ks_inspection *in);
 
 #endif

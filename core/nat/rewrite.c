@@ -47,8 +47,8 @@ static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 	__be32 src, dst;
 
 	/* Or the compiler chooses between the places of the two pointers, which no verifier can follow. */
-	ks_opaque(old);
-	ks_opaque(new);
+	ks_hide_bound(old);
+	ks_hide_bound(new);
 	src = c->halves & KS_TRANSLATE_SRC ? new->src.w[3] : old->src.w[3];
 	dst = c->halves & KS_TRANSLATE_DST ? new->dst.w[3] : old->dst.w[3];
 	c->addr_diff =
@@ -95,8 +95,8 @@ static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 	const struct ks_tuple *old = c->old, *new = c->new;
 	__be16 sport, dport, ports[2];
 
-	ks_opaque(old);
-	ks_opaque(new);
+	ks_hide_bound(old);
+	ks_hide_bound(new);
 	sport = c->halves & KS_TRANSLATE_SRC ? new->sport : old->sport;
 	dport = c->halves & KS_TRANSLATE_DST ? new->dport : old->dport;
 	ports[0] = sport;

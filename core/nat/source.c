@@ -178,12 +178,12 @@ void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks
 
 	if (!(in->phase & KS_TRANSLATE_DST))
 		return;
-	if (ks_map_arrive(env, config, in))
+	if (ks_mapping_arrive(env, config, in))
 		return;
 	if (!config->list[KS_LIST_INBOUND].count)
 		return;
 	ks_question_make(in, &in->out, KS_LIST_INBOUND, &in->question);
-	ks_policy_ask(env, &in->question, &decision);
+	ks_rules_ask(env, &in->question, &decision);
 	if (decision.index == KS_DECISION_DEFAULT)
 		return;
 	t = env_target(env, decision.target);
@@ -232,7 +232,7 @@ static ks_inline __u32 alias_take(struct ks_env *env, const struct ks_config *co
 	alias_make(env, config, in, tuple, dir);
 	reason = side_take(env, in);
 	if (!reason && !in->dry)
-		in->alias[dir & 1] = ks_place_of(&in->side.ref);
+		in->alias[dir & 1] = ks_slot_id(&in->side.ref);
 	return reason;
 }
 
@@ -266,7 +266,7 @@ static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_confi
 		return true;
 	if (!(config->options & KS_OPT_FORWARD))
 		return false;
-	ks_policy_ask(env, q, &decision);
+	ks_rules_ask(env, q, &decision);
 	return decision.targets != 0;
 }
 
@@ -285,7 +285,7 @@ static long search_try(__u32 n, void *arg)
 	if (port_is_reserved(s->env, s->config, in))
 		return 0;
 	if (in->mapped)
-		ks_map_claim(s->env, s->config, in);
+		ks_mapping_claim(s->env, s->config, in);
 	else
 		alias_make(s->env, s->config, in, &in->out, KS_REPLY);
 	s->reason = side_take(s->env, in);
@@ -336,7 +336,7 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
 		return 0;
 	in->translate |= KS_TRANSLATE_SRC;
 	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto))
-		mapped = ks_map_leave(env, config, in, t);
+		mapped = ks_mapping_use(env, config, in, t);
 	if (!mapped && port_may_change(in->out.proto)) {
 		search_bounds(&s, t);
 		s.start = env_random(env) % (s.span ? s.span : 1);
@@ -344,10 +344,10 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
 		if (s.reason)
 			return s.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : s.reason;
 		if (!in->mapped) {
-			in->alias[KS_REPLY] = in->dry ? 0 : ks_place_of(&in->side.ref);
+			in->alias[KS_REPLY] = in->dry ? 0 : ks_slot_id(&in->side.ref);
 			return 0;
 		}
-		ks_map_claimed(env, config, in);
+		ks_mapping_claimed(env, config, in);
 	}
 	reason = alias_take(env, config, in, &in->out, KS_REPLY);
 	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
@@ -366,7 +366,7 @@ static const struct ks_target *source_target(struct ks_env *env, const struct ks
 
 	if (config->list[KS_LIST_SOURCE].count) {
 		ks_question_make(in, &in->out, KS_LIST_SOURCE, &in->question);
-		ks_policy_ask(env, &in->question, &decision);
+		ks_rules_ask(env, &in->question, &decision);
 	}
 	if (decision.index == KS_DECISION_DEFAULT || !decision.targets)
 		return NULL;
@@ -383,7 +383,7 @@ bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struc
 	return t && t->kind != KS_TARGET_EXEMPT;
 }
 
-__u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+__u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
 	bool forwarded = in->translate & KS_TRANSLATE_DST;
@@ -400,7 +400,7 @@ __u32 ks_nat_take(struct ks_env *env, const struct ks_config *config, struct ks_
 	if (!reason && forwarded)
 		reason = alias_take(env, config, in, &in->pkt.tuple, KS_ORIGINAL);
 	if (reason)
-		ks_nat_drop(env, in);
+		ks_nat_release(env, in);
 	return reason;
 }
 
@@ -409,14 +409,14 @@ static bool own_alias_read(struct ks_env *env, struct ks_inspection *in, __u32 d
 {
 	if (!in->alias[dir & 1])
 		return false;
-	in->side.ref = ks_place_ref(in->alias[dir & 1]);
+	in->side.ref = ks_slot_at(in->alias[dir & 1]);
 	ks_table_read(env, &in->side);
 	return !in->side.busy && in->side.before.state == KS_STATE_ALIAS && !in->side.before.alias[0];
 }
 
-void ks_nat_bind(struct ks_env *env, struct ks_inspection *in)
+void ks_nat_commit(struct ks_env *env, struct ks_inspection *in)
 {
-	__u32 place = ks_place_of(&in->flow.ref);
+	__u32 place = ks_slot_id(&in->flow.ref);
 
 	for (__u32 dir = 0; dir < 2; dir++) {
 		if (!own_alias_read(env, in, dir))
@@ -428,7 +428,7 @@ void ks_nat_bind(struct ks_env *env, struct ks_inspection *in)
 	}
 }
 
-void ks_nat_drop(struct ks_env *env, struct ks_inspection *in)
+void ks_nat_release(struct ks_env *env, struct ks_inspection *in)
 {
 	for (__u32 dir = 0; dir < 2; dir++) {
 		if (own_alias_read(env, in, dir))

@@ -112,7 +112,7 @@ enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 	X(DCCP_CLOSEREQ, "DCCP_CLOSEREQ") /* the server asks the client to close */                  \
 	X(DCCP_CLOSING, "DCCP_CLOSING") /* one side closes */                                        \
 	X(DCCP_TIMEWAIT, "DCCP_TIMEWAIT") /* reset, or closed */                                     \
-	X(ALIAS, "ALIAS") /* not a flow: another name of one, see core/nat/nat.h */                      \
+	X(ALIAS, "ALIAS") /* not a flow: another name of one, see core/nat/nat.h */                  \
 	X(MAPPING, "MAPPING") /* not a flow: endpoint-independent NAT */                             \
 	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */                              \
 	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */                          \
@@ -171,7 +171,7 @@ struct ks_flow {
 	__u8 helper; /* enum ks_helper_id, see core/helper/helper.h; of an alias: the enum ks_dir of its side */
 	__u8 class; /* enum ks_udp_class; of a question to a group: 1 if only neighbours can have heard it */
 	/*
-	 * Address translation: the place (ks_place_of()) of the flow's alias on the originator's and on the
+	 * Address translation: the place (ks_slot_id()) of the flow's alias on the originator's and on the
 	 * responder's side, 0 without one; of an alias: the place of its flow, twice.
 	 */
 	__u32 alias[2];

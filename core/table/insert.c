@@ -69,7 +69,7 @@ struct choice {
 struct choosing {
 	struct ks_env *env;
 	const struct ks_entry *e;
-	const struct places *places;
+	const struct candidates *candidates;
 	__u32 buckets; /* of the table */
 	__u8 used[2]; /* slots in use */
 	__u8 free[2]; /* the first free slot, or NO_SLOT */
@@ -108,12 +108,12 @@ static inline __u32 slot_rank(const struct ks_flow *flow, __u32 clock)
 }
 
 /* Looks at the tags of one of the two buckets: what is in use, what is free, where the key itself is. */
-static long bucket_glance(__u32 n, void *arg)
+static long bucket_scan_tags(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
-	__u32 index = n ? c->places->bucket[1] : c->places->bucket[0];
+	__u32 index = n ? c->candidates->bucket[1] : c->candidates->bucket[0];
 	struct ks_bucket *bucket = env_bucket(c->env, index);
-	__u32 used = (__u32)ks_unknown(0, c->e->hash), free = (__u32)ks_unknown(NO_SLOT, c->e->hash);
+	__u32 used = (__u32)ks_hide_value(0, c->e->hash), free = (__u32)ks_hide_value(NO_SLOT, c->e->hash);
 
 	if (!bucket)
 		return 1;
@@ -125,7 +125,7 @@ static long bucket_glance(__u32 n, void *arg)
 			continue;
 		}
 		used++;
-		if (bucket->tag[i] == c->places->tag && key_equal(&bucket->slot[i].key, &c->e->key)) {
+		if (bucket->tag[i] == c->candidates->tag && key_equal(&bucket->slot[i].key, &c->e->key)) {
 			c->same.bucket = index;
 			c->same.slot = i;
 		}
@@ -144,7 +144,7 @@ static long bucket_glance(__u32 n, void *arg)
  * The key is in the table: its entry may be taken over if it is dead, or an alias whose flow is gone, or a closed flow,
  * which the packet has not found because it looked for another translation. Returns false if it is alive.
  */
-static ks_inline bool same_is_over(struct choosing *c)
+static ks_inline bool same_key_is_replaceable(struct choosing *c)
 {
 	struct ks_bucket *bucket = env_bucket(c->env, c->same.bucket);
 	const struct ks_flow *flow;
@@ -154,14 +154,14 @@ static ks_inline bool same_is_over(struct choosing *c)
 	flow = &bucket->slot[c->same.slot & KS_BUCKET_SLOT_MASK].flow;
 	if (slot_rank(flow, c->e->clock) > SLOT_CLOSED &&
 	    (flow->state != KS_STATE_ALIAS || flow->version & 1 ||
-	     !entry_is_dead(c->env, flow, ks_place_of(&c->same), c->e->clock)))
+	     !entry_is_dead(c->env, flow, ks_slot_id(&c->same), c->e->clock)))
 		return false;
 	choose(c, SLOT_SAME_KEY, c->same.bucket, c->same.slot);
 	return true;
 }
 
 /* Looks at the flow itself: whether it may make room. */
-static ks_inline long consider(struct choosing *c, __u32 index, __u32 i)
+static ks_inline long rank_slot(struct choosing *c, __u32 index, __u32 i)
 {
 	struct ks_bucket *bucket = env_bucket(c->env, index);
 	__u32 rank;
@@ -184,18 +184,18 @@ static ks_inline long consider(struct choosing *c, __u32 index, __u32 i)
 static long slot_consider(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
-	__u32 index = n >= KS_BUCKET_SLOTS ? c->places->bucket[1] : c->places->bucket[0];
+	__u32 index = n >= KS_BUCKET_SLOTS ? c->candidates->bucket[1] : c->candidates->bucket[0];
 
-	return consider(c, index, n & KS_BUCKET_SLOT_MASK);
+	return rank_slot(c, index, n & KS_BUCKET_SLOT_MASK);
 }
 
 /* The same behind the first bucket of the key. */
 static long slot_consider_near(__u32 n, void *arg)
 {
 	struct choosing *c = arg;
-	__u32 index = c->places->bucket[0] + 1 + n / KS_BUCKET_SLOTS;
+	__u32 index = c->candidates->bucket[0] + 1 + n / KS_BUCKET_SLOTS;
 
-	return consider(c, index < c->buckets ? index : index - c->buckets, n & KS_BUCKET_SLOT_MASK);
+	return rank_slot(c, index < c->buckets ? index : index - c->buckets, n & KS_BUCKET_SLOT_MASK);
 }
 
 static void choose_free(struct choosing *c)
@@ -205,9 +205,9 @@ static void choose_free(struct choosing *c)
 	if (first && second && c->used[0] > BUCKET_LOW && c->used[0] > c->used[1])
 		first = false;
 	if (first)
-		choose(c, SLOT_FREE, c->places->bucket[0], c->free[0]);
+		choose(c, SLOT_FREE, c->candidates->bucket[0], c->free[0]);
 	else if (second)
-		choose(c, SLOT_FREE, c->places->bucket[1], c->free[1]);
+		choose(c, SLOT_FREE, c->candidates->bucket[1], c->free[1]);
 }
 
 /* Since it was ranked a slot may have been filled, freed, or its flow revived: then it is not ours to take. */
@@ -290,7 +290,7 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	if (best->rank != SLOT_FREE) {
 		if (entry_is_flow(&gone, e->before.state))
 			ks_fetch_add(&counts->recycled, 1);
-		ks_table_ended(env, counts, &gone, &e->before, ks_place_of(&e->ref));
+		ks_table_ended(env, counts, &gone, &e->before, ks_slot_id(&e->ref));
 	}
 	ks_fetch_add(entry_counter(counts, &e->key, e->after.state), 1);
 	if (entry_is_flow(&e->key, e->after.state)) {
@@ -309,7 +309,7 @@ static bool bucket_claim(struct ks_bucket *bucket)
 	return false;
 }
 
-static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct places *p, __u32 buckets,
+static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct candidates *p, __u32 buckets,
 				      struct ks_table_counts *counts)
 {
 	const struct ks_config *config = env_config(env);
@@ -317,18 +317,18 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	struct choosing c = {
 		.env = env,
 		.e = e,
-		.places = p,
+		.candidates = p,
 		.buckets = buckets,
-		.used = { (__u8)ks_unknown(0, e->hash), (__u8)ks_unknown(0, e->hash) },
-		.free = { (__u8)ks_unknown(NO_SLOT, e->hash), (__u8)ks_unknown(NO_SLOT, e->hash) },
-		.same = { .slot = (__u32)ks_unknown(NO_SLOT, e->hash) },
-		.best = { .rank = (__u32)ks_unknown(SLOT_TAKEN, e->hash), .age = (__s32)ks_unknown(0, e->hash) },
+		.used = { (__u8)ks_hide_value(0, e->hash), (__u8)ks_hide_value(0, e->hash) },
+		.free = { (__u8)ks_hide_value(NO_SLOT, e->hash), (__u8)ks_hide_value(NO_SLOT, e->hash) },
+		.same = { .slot = (__u32)ks_hide_value(NO_SLOT, e->hash) },
+		.best = { .rank = (__u32)ks_hide_value(SLOT_TAKEN, e->hash), .age = (__s32)ks_hide_value(0, e->hash) },
 	};
 
 	if (!config)
 		return KS_REASON_INTERNAL;
-	ks_loop(2, bucket_glance, &c);
-	if (c.same.slot != NO_SLOT && !same_is_over(&c))
+	ks_loop(2, bucket_scan_tags, &c);
+	if (c.same.slot != NO_SLOT && !same_key_is_replaceable(&c))
 		return KS_REASON_CONTENDED;
 	if (!entry_is_flow(&e->key, e->after.state) || counts->flows < config->limit_states)
 		choose_free(&c);
@@ -342,19 +342,19 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	return slot_fill(env, e, &c.best, p->tag, counts);
 }
 
-ks_apart __u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e)
+ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e)
 {
 	const struct ks_table_shape *shape;
 	struct ks_table_counts *counts;
 	const struct ks_config *config;
 	struct ks_bucket *primary;
-	struct places p;
+	struct candidates p;
 	__u32 reason;
 
 	if (!env || !e)
 		return KS_REASON_INTERNAL;
-	ks_opaque(env);
-	ks_opaque(e);
+	ks_hide_bound(env);
+	ks_hide_bound(e);
 	shape = env_table_shape(env);
 	counts = env_table_counts(env);
 	config = env_config(env);
@@ -365,7 +365,7 @@ ks_apart __u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e)
 	if (e->key.kind != KS_KIND_FLOW &&
 	    *entry_counter(counts, &e->key, e->after.state) >= config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
 		return KS_REASON_TABLE_FULL;
-	p = places_of(e->hash, shape);
+	p = candidates_of(e->hash, shape);
 	primary = env_bucket(env, p.bucket[0]);
 	if (!primary)
 		return KS_REASON_INTERNAL;

@@ -11,15 +11,15 @@
 #include "core/table/table.h"
 
 /* The two buckets of a hash, and the tag that a slot carries. */
-struct places {
+struct candidates {
 	__u32 bucket[2];
 	__u16 tag;
 };
 
-static inline struct places places_of(__u64 hash, const struct ks_table_shape *shape)
+static inline struct candidates candidates_of(__u64 hash, const struct ks_table_shape *shape)
 {
-	struct places p = {
-		.bucket = { ks_table_place(shape, hash, 0), ks_table_place(shape, hash, 1) },
+	struct candidates p = {
+		.bucket = { ks_table_bucket(shape, hash, 0), ks_table_bucket(shape, hash, 1) },
 		.tag = ks_table_tag(hash),
 	};
 
@@ -88,7 +88,7 @@ static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, co
 {
 	struct ks_slot *slot = &bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK];
 
-	ks_table_ended(env, counts, &slot->key, &slot->flow, ks_place_of(ref));
+	ks_table_ended(env, counts, &slot->key, &slot->flow, ks_slot_id(ref));
 	bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK] = 0;
 	slot->flow.state = KS_STATE_NONE;
 	slot_release(slot);

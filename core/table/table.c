@@ -64,7 +64,7 @@ static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
  */
 bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place, __u32 clock)
 {
-	struct ks_flow_ref ref = ks_place_ref(alias->alias[0]);
+	struct ks_flow_ref ref = ks_slot_at(alias->alias[0]);
 	struct ks_bucket *bucket;
 	struct ks_slot *slot;
 
@@ -101,13 +101,13 @@ void ks_table_read(struct ks_env *env, struct ks_entry *e)
 void ks_table_find(struct ks_env *env, struct ks_entry *e)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
-	struct places p;
+	struct candidates p;
 
 	e->found = 0;
 	e->busy = 0;
 	if (!shape)
 		return;
-	p = places_of(e->hash, shape);
+	p = candidates_of(e->hash, shape);
 	for (__u32 n = 0; n < 2; n++) {
 		struct ks_bucket *bucket = env_bucket(env, p.bucket[n]);
 
@@ -145,7 +145,7 @@ bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
 /* Frees the alias at a place if it is that of the flow at `owner`. One that is busy is left to the sweeper. */
 static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32 place, __u32 owner)
 {
-	struct ks_flow_ref ref = ks_place_ref(place);
+	struct ks_flow_ref ref = ks_slot_at(place);
 	struct ks_bucket *bucket;
 	struct ks_slot *slot;
 	__u32 version;
@@ -215,7 +215,7 @@ static long sweep_slot(__u32 n, void *arg)
 	if (version & 1 || !slot_claim(slot, version))
 		return 0;
 	if (slot->flow.state == KS_STATE_NONE ||
-	    !entry_is_dead(sweep->env, &slot->flow, ks_place_of(&ref), sweep->clock)) {
+	    !entry_is_dead(sweep->env, &slot->flow, ks_slot_id(&ref), sweep->clock)) {
 		slot_release(slot);
 		return 0;
 	}

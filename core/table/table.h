@@ -79,7 +79,7 @@ static inline __u32 ks_table_entries(const struct ks_config *config)
 }
 
 /* The first (n = 0) or second (n = 1) bucket of a hash. */
-static inline __u32 ks_table_place(const struct ks_table_shape *shape, __u64 hash, __u32 n)
+static inline __u32 ks_table_bucket(const struct ks_table_shape *shape, __u64 hash, __u32 n)
 {
 	return (__u32)(((n ? hash >> 32 : hash & 0xffffffffU) * shape->buckets) >> 32);
 }
@@ -102,12 +102,12 @@ static inline __u32 ks_table_slot(__u64 hash, __u32 n)
 }
 
 /* The place of an entry as one number, from 1, and back. */
-static inline __u32 ks_place_of(const struct ks_flow_ref *ref)
+static inline __u32 ks_slot_id(const struct ks_flow_ref *ref)
 {
 	return ref->bucket * KS_BUCKET_SLOTS + (ref->slot & KS_BUCKET_SLOT_MASK) + 1;
 }
 
-static inline struct ks_flow_ref ks_place_ref(__u32 place)
+static inline struct ks_flow_ref ks_slot_at(__u32 place)
 {
 	struct ks_flow_ref ref = { .bucket = (place - 1) / KS_BUCKET_SLOTS, .slot = (place - 1) & KS_BUCKET_SLOT_MASK };
 
@@ -134,11 +134,11 @@ __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
  * KS_REASON_CONTENDED also when the key is in the table already and alive
  * (another processor may have been first), so that the caller looks again.
  */
-__u32 ks_table_insert_apart(struct ks_env *env, struct ks_entry *e);
+__u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e);
 
 static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 {
-	return ks_table_insert_apart(env_apart(env), e);
+	return ks_table_insert_isolated(env_isolated(env), e);
 }
 
 /* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */

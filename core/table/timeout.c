@@ -10,7 +10,7 @@ static inline __u32 floor_of(const struct ks_flow *flow)
 	return flow->flags & KS_FLOW_ASSURED && !closing ? KS_ADAPTIVE_FLOOR_ASSURED_MS : KS_ADAPTIVE_FLOOR_MS;
 }
 
-__u32 ks_adaptive_timeout(const struct ks_config *config, const struct ks_flow *flow, __u32 flows)
+__u32 ks_timeout_adapt(const struct ks_config *config, const struct ks_flow *flow, __u32 flows)
 {
 	__u32 low = config->adaptive_low, high = config->adaptive_high, shrunk = 0;
 

@@ -18,6 +18,6 @@
 #define KS_ADAPTIVE_FLOOR_ASSURED_MS 300000U
 
 /* What becomes of a flow's timeout, given how many flows there are; config->adaptive_high is not 0. */
-__u32 ks_adaptive_timeout(const struct ks_config *config, const struct ks_flow *flow, __u32 flows);
+__u32 ks_timeout_adapt(const struct ks_config *config, const struct ks_flow *flow, __u32 flows);
 
 #endif

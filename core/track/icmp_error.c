@@ -86,7 +86,7 @@ static inline void query_ports(const struct icmp_meaning *m, __be16 id, struct k
 static bool neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, const struct icmp_meaning *m, __u32 l4_len)
 {
 	if (m->kind == ICMP_MLD)
-		return ks_listener_is_sane(head, pkt, l4_len);
+		return ks_multicast_is_sane(head, pkt, l4_len);
 	return ks_neighbour_is_sane(head, pkt, l4_len);
 }
 

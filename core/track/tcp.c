@@ -191,7 +191,7 @@ static __u32 crossing_answer(struct ks_inspection *in)
 }
 
 /* A SYN of the responder or a SYN+ACK of the originator, which the table refuses with `arc`. */
-static __u32 judge_crossing(const struct ks_config *config, struct ks_inspection *in, __u32 event, __u32 arc)
+static __u32 judge_simultaneous_open(const struct ks_config *config, struct ks_inspection *in, __u32 event, __u32 arc)
 {
 	if (in->dir == KS_REPLY && event == EV_SYN && arc == SPLIT)
 		return crossing_syn(config, in);
@@ -338,7 +338,7 @@ static __u32 answer_resync(struct ks_inspection *in)
  * the connection, or accept if it does not; or the answer to one. Returns the
  * arc.
  */
-static __u32 judge_inside(struct ks_inspection *in, __u32 event)
+static __u32 judge_syn_in_connection(struct ks_inspection *in, __u32 event)
 {
 	/* The connection's own SYN, late: nobody will accept that anew. */
 	bool own = in->flow.before.end[KS_ORIGINAL] - ks_tcp_segment_end(&in->pkt) <= KS_TCP_REACH_MIN;
@@ -499,7 +499,8 @@ __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *in, bo
 
 	if (arc >= DROP) {
 		if (event == EV_SYN || event == EV_SYNACK)
-			arc = arc == PASS ? judge_inside(in, event) : judge_crossing(config, in, event, arc);
+			arc = arc == PASS ? judge_syn_in_connection(in, event)
+					  : judge_simultaneous_open(config, in, event, arc);
 		if (arc < DROP)
 			in->flow.after.state = arc;
 		return arc_verdict(arc, moves);

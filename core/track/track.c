@@ -54,12 +54,12 @@ static inline void refresh(struct ks_env *env, const struct ks_config *config, s
 		return;
 	counts = env_table_counts(env);
 	if (counts && ks_unlikely(counts->flows > config->adaptive_low))
-		in->flow.after.timeout = ks_adaptive_timeout(config, &in->flow.after, counts->flows);
+		in->flow.after.timeout = ks_timeout_adapt(config, &in->flow.after, counts->flows);
 }
 
 _Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
 
-__u32 ks_conn_may_open(const struct ks_config *config, const struct ks_packet *pkt)
+__u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt)
 {
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:
@@ -73,7 +73,7 @@ __u32 ks_conn_may_open(const struct ks_config *config, const struct ks_packet *p
 	}
 }
 
-bool ks_conn_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
+bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 {
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:
@@ -87,7 +87,7 @@ bool ks_conn_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 	}
 }
 
-void ks_conn_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	struct ks_flow *flow = &in->flow.after;
 
@@ -160,7 +160,7 @@ static inline bool is_established(__u32 state)
 	return state == KS_STATE_TCP_ESTABLISHED || state == KS_STATE_SCTP_ESTABLISHED || state == KS_STATE_DCCP_OPEN;
 }
 
-__u32 ks_conn_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
 {
 	__u32 reason;
 	bool moves = true;

@@ -134,7 +134,7 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 			     json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
 				       "s:o, s:b, s:o, s:o, s:o, s:i, s:I}",
 				       "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name,
-				       "policy", daemon->policy_path, "since", (json_int_t)daemon->record.since,
+				       "policy", daemon->policy_path, "since", (json_int_t)daemon->ledger.since,
 				       "started", (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded,
 				       "now", (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
 				       (int)daemon->reloads, "took_over", daemon->took_over, "rules",

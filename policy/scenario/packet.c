@@ -426,7 +426,7 @@ int ks_packet_spec_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 		if (!known)
 			return ks_reader_expected(reader, "'>', '<', open or close");
 		*spec = conversation->spec; /* adding a word copies the list first, so the two may share it */
-		spec->talk = true;
+		spec->conversation = true;
 		if (back)
 			ks_packet_spec_reverse(spec);
 		return ks_packet_spec_parse_words(reader, spec);

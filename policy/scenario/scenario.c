@@ -98,7 +98,7 @@ static int flow_parse(struct ks_reader *reader, struct ks_step *step)
 	if (conversation) {
 		ks_reader_next(reader);
 		step->packet = conversation->spec;
-		step->packet.talk = true;
+		step->packet.conversation = true;
 		return ks_reader_end(reader);
 	}
 	if (ks_packet_spec_parse(reader, &step->packet))
@@ -286,7 +286,7 @@ static int macro_parse(struct ks_reader *reader, struct ks_test *test)
 		if (!step)
 			return -ENOMEM;
 		step->packet = conversation->spec;
-		step->packet.talk = true;
+		step->packet.conversation = true;
 		step->packet.tcp_flags = packets[which][i].flags;
 		if (packets[which][i].back)
 			ks_packet_spec_reverse(&step->packet);

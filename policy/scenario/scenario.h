@@ -183,7 +183,7 @@ struct ks_packet_spec {
 	__u8 *data; /* KS_SPEC_FRAME */
 	size_t length;
 	struct ks_packet_spec *quote; /* what an ICMP error quotes, or NULL */
-	bool talk; /* a packet of a named conversation: its ends know each other by what they have seen */
+	bool conversation; /* a packet of a named conversation: its ends know each other by what they have seen */
 	__u8 seen; /* of a quotation: enum ks_seen */
 };
 

@@ -133,7 +133,7 @@ static void ends_roll(struct bench *bench, struct ks_packet_spec *spec)
 	spec->dport = ports[roll(&bench->dice, roll(&bench->dice, 8) ? 1 : KS_ARRAY_SIZE(ports))];
 	spec->from = KS_ZONE_FIRST; /* lan, as the policy names them */
 	spec->to = KS_ZONE_FIRST + 1;
-	spec->talk = roll(&bench->dice, 4) != 0; /* to what its receiver is known by; else to what is written */
+	spec->conversation = roll(&bench->dice, 4) != 0; /* to what its receiver is known by; else to what is written */
 	if (roll(&bench->dice, 20) == 0)
 		spec->from = (__u8)(1 + roll(&bench->dice, 4));
 	if (roll(&bench->dice, 20) == 0)

@@ -44,7 +44,7 @@ static const char policy_text[] =
 	"helper ftp\nhelper tftp\nhelper sip\nhelper irc\nhelper pptp\n";
 
 /* The conversations: client and server as the client knows them. */
-static const struct talk_kind {
+static const struct conversation_kind {
 	uint32_t client, server;
 	uint16_t client_port, server_port;
 	uint8_t from, proto;
@@ -67,7 +67,7 @@ struct side {
 	uint32_t next, ack; /* TCP: what it will say next, what it has heard */
 };
 
-struct talk {
+struct conversation {
 	struct side side[2];
 	bool open;
 };
@@ -183,7 +183,7 @@ static void check_expectation(const struct ks_slot *slot, const struct ks_inspec
 
 	check(slot->key.proto == KS_PROTO_GRE || ks_be16(e->port) >= PORT_MIN, "a privileged port is expected", in);
 	for (unsigned n = 0; n < 8; n++) {
-		const struct talk_kind *k = &kinds[n];
+		const struct conversation_kind *k = &kinds[n];
 		uint32_t server = k->server == OUTER ? 0x0a000009 : k->server;
 
 		known |= to == k->client || to == server;
@@ -232,12 +232,12 @@ static void check_output(const uint8_t *ip, uint32_t size, const uint8_t *out, u
 }
 
 /* Hands a packet to the box; the other side learns from what leaves. */
-static bool pass(struct ks_engine *engine, struct talk *talk, const struct talk_kind *kind, unsigned who,
-		 const uint8_t *ip, uint32_t size)
+static bool pass(struct ks_engine *engine, struct conversation *conversation, const struct conversation_kind *kind,
+		 unsigned who, const uint8_t *ip, uint32_t size)
 {
 	struct ks_frame frame = { .captured = size, .length = size, .link = KS_LINK_IP };
 	uint8_t far = kind->from == LAN ? WAN : LAN;
-	struct side *other = &talk->side[!who];
+	struct side *other = &conversation->side[!who];
 	struct ks_table_counts before;
 	struct ks_inspection dry, in;
 	const uint8_t *out;
@@ -265,7 +265,7 @@ static bool pass(struct ks_engine *engine, struct talk *talk, const struct talk_
 	if (in.action == KS_ALLOW) {
 		out = ks_engine_output(engine, &out_size);
 		check_output(ip, size, out, out_size, kind->translated, &in);
-		if (!talk->open && !who) {
+		if (!conversation->open && !who) {
 			other->own = get32(out + 16);
 			other->peer = get32(out + 12);
 			other->own_port = (uint16_t)get16(out + 22);
@@ -278,52 +278,56 @@ static bool pass(struct ks_engine *engine, struct talk *talk, const struct talk_
 	return in.action == KS_ALLOW;
 }
 
-static void talk_open(struct ks_engine *engine, struct talk *talk, const struct talk_kind *kind)
+static void conversation_open(struct ks_engine *engine, struct conversation *conversation,
+			      const struct conversation_kind *kind)
 {
-	struct side *client = &talk->side[0], *server = &talk->side[1];
+	struct side *client = &conversation->side[0], *server = &conversation->side[1];
 	uint8_t ip[FRAME_MAX];
 
 	*client = (struct side){ kind->client, kind->server, kind->client_port, kind->server_port, 0xffffff00, 0 };
 	*server = (struct side){ .next = 5000 };
 	if (kind->proto == KS_PROTO_TCP) {
-		if (!pass(engine, talk, kind, 0, ip,
+		if (!pass(engine, conversation, kind, 0, ip,
 			  packet_make(ip, client, KS_PROTO_TCP, client->next++, 0x02, NULL, 0)))
 			return;
-		pass(engine, talk, kind, 1, ip, packet_make(ip, server, KS_PROTO_TCP, server->next++, 0x12, NULL, 0));
-		pass(engine, talk, kind, 0, ip, packet_make(ip, client, KS_PROTO_TCP, client->next, 0x10, NULL, 0));
+		pass(engine, conversation, kind, 1, ip,
+		     packet_make(ip, server, KS_PROTO_TCP, server->next++, 0x12, NULL, 0));
+		pass(engine, conversation, kind, 0, ip,
+		     packet_make(ip, client, KS_PROTO_TCP, client->next, 0x10, NULL, 0));
 	}
-	talk->open = true;
+	conversation->open = true;
 }
 
-static void record_play(struct ks_engine *engine, struct talk *talks, uint8_t head, const uint8_t *data, uint32_t len)
+static void record_play(struct ks_engine *engine, struct conversation *talks, uint8_t head, const uint8_t *data,
+			uint32_t len)
 {
-	const struct talk_kind *kind = &kinds[head & 7];
-	struct talk *talk = &talks[head & 7];
+	const struct conversation_kind *kind = &kinds[head & 7];
+	struct conversation *conversation = &talks[head & 7];
 	unsigned who = head >> 3 & 1, how = head >> 4 & 3;
-	struct side *side = &talk->side[who];
+	struct side *side = &conversation->side[who];
 	uint8_t ip[FRAME_MAX];
 	uint32_t seq;
 
-	if (!talk->open && (kind->proto == KS_PROTO_TCP || who))
-		talk_open(engine, talk, kind);
-	else if (!talk->open)
+	if (!conversation->open && (kind->proto == KS_PROTO_TCP || who))
+		conversation_open(engine, conversation, kind);
+	else if (!conversation->open)
 		*side = (struct side){ kind->client, kind->server, kind->client_port, kind->server_port, 0, 0 };
 	seq = side->next;
 	if (how == HOW_AGAIN)
 		seq -= len / 8 + 1;
 	else if (how == HOW_EARLY)
 		seq += len / 8 + 1;
-	if (pass(engine, talk, kind, who, ip, packet_make(ip, side, kind->proto, seq, 0x18, data, len)) &&
+	if (pass(engine, conversation, kind, who, ip, packet_make(ip, side, kind->proto, seq, 0x18, data, len)) &&
 	    how == HOW_NEXT)
 		side->next += len;
-	talk->open = true;
+	conversation->open = true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct ks_tables tables = { &policy->config, policy->rules, policy->sets, policy->ranges,
 					  policy->targets };
-	struct talk talks[8] = { 0 };
+	struct conversation talks[8] = { 0 };
 	struct ks_engine *engine;
 	uint32_t len;
 

@@ -27,7 +27,7 @@ static const __u32 starts[][2] = {
 };
 
 /* A connection, driven from outside; numbers are relative to each side's initial one, as tcpdump shows them. */
-struct talk {
+struct conversation {
 	struct ks_config config;
 	struct ks_flow flow;
 	__u32 isn[2];
@@ -37,15 +37,16 @@ struct talk {
 	struct ks_inspection in; /* the last one */
 };
 
-static inline void talk_start(struct talk *t, const __u32 isn[2])
+static inline void conversation_start(struct conversation *t, const __u32 isn[2])
 {
-	*t = (struct talk){ .isn = { isn[0], isn[1] }, .now = 1000 * KS_NSEC_PER_SEC };
+	*t = (struct conversation){ .isn = { isn[0], isn[1] }, .now = 1000 * KS_NSEC_PER_SEC };
 #define X(state, seconds) t->config.timeout[KS_STATE_##state] = (seconds) * KS_MSEC_PER_SEC;
 	KS_TIMEOUT_DEFAULTS(X)
 #undef X
 }
 
-static inline void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
+static inline void segment(struct conversation *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len,
+			   __u16 window)
 {
 	t->in = (struct ks_inspection){ .now = t->now,
 					.dir = (__u8)dir,
@@ -69,10 +70,10 @@ static inline void segment(struct talk *t, unsigned dir, __u8 flags, __u32 seq, 
 	t->sack = 0;
 }
 
-static inline void talk_open(struct talk *t, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
+static inline void conversation_open(struct conversation *t, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
 	segment(t, ORIG, flags, seq, ack, len, window);
-	ks_conn_open(NULL, &t->config, &t->in);
+	ks_track_open(NULL, &t->config, &t->in);
 	t->flow = t->in.flow.after;
 }
 
@@ -87,19 +88,20 @@ static inline bool same_but_counts(const struct ks_flow *a, const struct ks_flow
 }
 
 /* A segment of the connection; returns its reason. The time moves with each, so that a moved timer shows. */
-static inline __u32 say_window(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
+static inline __u32 say_window(struct conversation *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len,
+			       __u16 window)
 {
 	__u32 reason;
 
 	t->now += 7 * KS_NSEC_PER_MSEC;
 	segment(t, dir, flags, seq, ack, len, window);
-	reason = ks_conn_update(NULL, &t->config, &t->in);
+	reason = ks_track_update(NULL, &t->config, &t->in);
 	if (ks_reason_is_pass(reason))
 		t->flow = t->in.flow.after;
 	return reason;
 }
 
-static inline __u32 say(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len)
+static inline __u32 say(struct conversation *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len)
 {
 	return say_window(t, dir, flags, seq, ack, len, WINDOW);
 }
@@ -115,24 +117,24 @@ static inline __u32 say(struct talk *t, unsigned dir, __u8 flags, __u32 seq, __u
 		assert_true(same_but_counts(&was_, &(t)->flow)); \
 	} while (0)
 
-static inline void talk_syn_sent(struct talk *t, const __u32 isn[2])
+static inline void conversation_syn_sent(struct conversation *t, const __u32 isn[2])
 {
-	talk_start(t, isn);
-	talk_open(t, SYN, 0, 0, 0, WINDOW);
+	conversation_start(t, isn);
+	conversation_open(t, SYN, 0, 0, 0, WINDOW);
 	assert_state(t, SYN_SENT);
 }
 
-static inline void talk_syn_recv(struct talk *t, const __u32 isn[2])
+static inline void conversation_syn_recv(struct conversation *t, const __u32 isn[2])
 {
-	talk_syn_sent(t, isn);
+	conversation_syn_sent(t, isn);
 	assert_passes(say(t, REPL, SYN | ACK, 0, 1, 0));
 	assert_state(t, SYN_RECV);
 }
 
 /* Established, 100 octets sent and acknowledged each way. */
-static inline void talk_established(struct talk *t, const __u32 isn[2])
+static inline void conversation_established(struct conversation *t, const __u32 isn[2])
 {
-	talk_syn_recv(t, isn);
+	conversation_syn_recv(t, isn);
 	assert_passes(say(t, ORIG, ACK, 1, 1, 0));
 	assert_state(t, ESTABLISHED);
 	assert_passes(say(t, ORIG, ACK, 1, 1, 100));
@@ -140,7 +142,7 @@ static inline void talk_established(struct talk *t, const __u32 isn[2])
 	assert_passes(say(t, ORIG, ACK, 101, 101, 0));
 }
 
-#define NEXT 101U /* the number that both sides of talk_established() use next */
+#define NEXT 101U /* the number that both sides of conversation_established() use next */
 
 #define FOR_STARTS(isn) for (const __u32 *isn = starts[0]; isn < starts[KS_ARRAY_SIZE(starts)]; isn += 2)
 

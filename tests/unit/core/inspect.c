@@ -455,13 +455,13 @@ static void test_leaving_while_others_write(void **state)
 	looks = 0;
 	env->on_bucket = writer_done;
 	in.phase = KS_TRANSLATE_SRC;
-	ks_inspect_leaving(env, &in, head);
+	ks_inspect_egress(env, &in, head);
 	env->on_bucket = NULL;
 	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(in.action, KS_ALLOW);
 	(*held)++;
 	/* What it needs to know does not change while the flow is written. */
-	ks_inspect_leaving(env, &in, head);
+	ks_inspect_egress(env, &in, head);
 	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(in.action, KS_ALLOW);
 }

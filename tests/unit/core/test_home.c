@@ -12,7 +12,7 @@ const struct ks_rule test_allow_all = {
 	.flags = KS_RULE_ANY_PROTO,
 };
 
-struct ks_env *env_apart(struct ks_env *env)
+struct ks_env *env_isolated(struct ks_env *env)
 {
 	return env;
 }

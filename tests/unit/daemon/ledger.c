@@ -24,15 +24,15 @@ static struct ks_policy *load(const char *text)
 	return policy;
 }
 
-/* Adopts into a policy of `text` what `record` knows, and replaces the record. */
-static struct ks_policy *adopt(struct ks_record *record, const char *text)
+/* Adopts into a policy of `text` what `ledger` knows, and replaces the ledger. */
+static struct ks_policy *adopt(struct ks_ledger *ledger, const char *text)
 {
 	struct ks_policy *policy = load(text);
-	struct ks_record new;
+	struct ks_ledger new;
 
-	assert_int_equal(ks_record_adopt(record, policy, &new), 0);
-	ks_record_fini(record);
-	*record = new;
+	assert_int_equal(ks_ledger_adopt(ledger, policy, &new), 0);
+	ks_ledger_fini(ledger);
+	*ledger = new;
 	return policy;
 }
 
@@ -50,10 +50,10 @@ static __u32 rule_id(const struct ks_policy *policy, const char *part)
 
 static void test_rules_keep_their_ids(void **state)
 {
-	struct ks_record record = { 0 };
-	struct ks_policy *first = adopt(&record, TWO_ZONES "allow from lan to wan tcp port 80\n"
+	struct ks_ledger ledger = { 0 };
+	struct ks_policy *first = adopt(&ledger, TWO_ZONES "allow from lan to wan tcp port 80\n"
 							   "allow from lan to wan tcp port 443\n");
-	struct ks_policy *second = adopt(&record, TWO_ZONES "deny from lan to wan tcp port 25\n"
+	struct ks_policy *second = adopt(&ledger, TWO_ZONES "deny from lan to wan tcp port 25\n"
 							    "allow from lan to wan tcp port 443\n"
 							    "allow from lan to wan tcp port 80\n");
 
@@ -63,30 +63,30 @@ static void test_rules_keep_their_ids(void **state)
 	assert_int_not_equal(rule_id(second, "port 25"), rule_id(second, "port 80"));
 	ks_policy_destroy(first);
 	ks_policy_destroy(second);
-	ks_record_fini(&record);
+	ks_ledger_fini(&ledger);
 }
 
 /* Flows of a rule that is gone still name its id: a new rule must not get it. */
 static void test_ids_of_gone_rules_stay_taken(void **state)
 {
-	struct ks_record record = { 0 };
-	struct ks_policy *first = adopt(&record, TWO_ZONES "allow from lan to wan tcp port 80\n");
-	struct ks_policy *second = adopt(&record, TWO_ZONES "allow from lan to wan tcp port 81\n");
-	struct ks_policy *third = adopt(&record, TWO_ZONES "allow from lan to wan tcp port 80\n");
+	struct ks_ledger ledger = { 0 };
+	struct ks_policy *first = adopt(&ledger, TWO_ZONES "allow from lan to wan tcp port 80\n");
+	struct ks_policy *second = adopt(&ledger, TWO_ZONES "allow from lan to wan tcp port 81\n");
+	struct ks_policy *third = adopt(&ledger, TWO_ZONES "allow from lan to wan tcp port 80\n");
 
 	assert_int_not_equal(rule_id(first, "port 80"), rule_id(second, "port 81"));
 	assert_int_equal(rule_id(first, "port 80"), rule_id(third, "port 80"));
 	ks_policy_destroy(first);
 	ks_policy_destroy(second);
 	ks_policy_destroy(third);
-	ks_record_fini(&record);
+	ks_ledger_fini(&ledger);
 }
 
 static void test_zones_keep_their_ids(void **state)
 {
-	struct ks_record record = { 0 };
-	struct ks_policy *first = adopt(&record, TWO_ZONES "allow from lan to wan\n");
-	struct ks_policy *second = adopt(&record, "zone dmz { eth2 }\nzone wan { eth0 }\nzone lan { eth1 }\n"
+	struct ks_ledger ledger = { 0 };
+	struct ks_policy *first = adopt(&ledger, TWO_ZONES "allow from lan to wan\n");
+	struct ks_policy *second = adopt(&ledger, "zone dmz { eth2 }\nzone wan { eth0 }\nzone lan { eth1 }\n"
 						  "allow from lan to wan\n");
 	int lan = ks_policy_zone_id(first, "lan"), wan = ks_policy_zone_id(first, "wan");
 	int dmz = ks_policy_zone_id(second, "dmz");
@@ -99,15 +99,15 @@ static void test_zones_keep_their_ids(void **state)
 	assert_true(second->rules[0].to_zones == 1ULL << wan);
 	ks_policy_destroy(first);
 	ks_policy_destroy(second);
-	ks_record_fini(&record);
+	ks_ledger_fini(&ledger);
 }
 
 /* What else stands in the tables by the number of a zone goes with it: addresses, where targets are, rules of every list. */
 static void test_translations_follow_their_zones(void **state)
 {
-	struct ks_record record = { 0 };
-	struct ks_policy *first = adopt(&record, TWO_ZONES "allow from lan to wan\n");
-	struct ks_policy *second = adopt(&record, "zone dmz { eth2 }\n"
+	struct ks_ledger ledger = { 0 };
+	struct ks_policy *first = adopt(&ledger, TWO_ZONES "allow from lan to wan\n");
+	struct ks_policy *second = adopt(&ledger, "zone dmz { eth2 }\n"
 						  "zone wan { eth0, address 203.0.113.1, antispoof off }\n"
 						  "zone lan { eth1, network 10.0.0.0/8 }\n"
 						  "forward from wan tcp port 80 to 10.0.0.5\n"
@@ -132,38 +132,38 @@ static void test_translations_follow_their_zones(void **state)
 	assert_int_equal(nat->id, second->infos[2].id);
 	ks_policy_destroy(first);
 	ks_policy_destroy(second);
-	ks_record_fini(&record);
+	ks_ledger_fini(&ledger);
 }
 
 static void test_any_zone_stays_any_zone(void **state)
 {
-	struct ks_record record = { 0 };
-	struct ks_policy *first = adopt(&record, "zone a { eth0 }\nzone b { eth1 }\nallow tcp port 80\n");
+	struct ks_ledger ledger = { 0 };
+	struct ks_policy *first = adopt(&ledger, "zone a { eth0 }\nzone b { eth1 }\nallow tcp port 80\n");
 	__u64 from = first->rules[0].from_zones;
-	struct ks_policy *second = adopt(&record, "zone c { eth2 }\nzone b { eth1 }\nallow tcp port 80\n");
+	struct ks_policy *second = adopt(&ledger, "zone c { eth2 }\nzone b { eth1 }\nallow tcp port 80\n");
 
 	for (unsigned i = KS_ZONE_SELF; i < 5; i++)
 		assert_int_equal(from >> i & 1, second->rules[0].from_zones >> i & 1);
 	ks_policy_destroy(first);
 	ks_policy_destroy(second);
-	ks_record_fini(&record);
+	ks_ledger_fini(&ledger);
 }
 
 static void test_file_round_trip(void **state)
 {
 	char path[] = "/tmp/keepstate-record-XXXXXX";
-	struct ks_record record = { .since = 1234, .cookie = 77 }, read;
-	struct ks_policy *policy = adopt(&record, TWO_ZONES "allow from lan to wan  log \"a \\\"label\\\"\"\n");
+	struct ks_ledger ledger = { .since = 1234, .cookie = 77 }, read;
+	struct ks_policy *policy = adopt(&ledger, TWO_ZONES "allow from lan to wan  log \"a \\\"label\\\"\"\n");
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(ks_record_add_qdisc(&record, 7), 0);
-	assert_int_equal(ks_record_add_qdisc(&record, 9), 0);
-	assert_int_equal(ks_record_add_qdisc(&record, 7), 0);
-	ks_record_drop_qdisc(&record, 9);
-	assert_int_equal(ks_record_write(&record, path), 0);
-	assert_int_equal(ks_record_read(path, &read), 0);
+	assert_int_equal(ks_ledger_add_qdisc(&ledger, 7), 0);
+	assert_int_equal(ks_ledger_add_qdisc(&ledger, 9), 0);
+	assert_int_equal(ks_ledger_add_qdisc(&ledger, 7), 0);
+	ks_ledger_drop_qdisc(&ledger, 9);
+	assert_int_equal(ks_ledger_write(&ledger, path), 0);
+	assert_int_equal(ks_ledger_read(path, &read), 0);
 	assert_int_equal(read.since, 1234);
 	assert_int_equal(read.cookie, 77);
 	assert_int_equal(read.rule_count, 1);
@@ -171,9 +171,9 @@ static void test_file_round_trip(void **state)
 	assert_string_equal(read.rules[0].text, policy->infos[0].text);
 	assert_string_equal(read.zones[ks_policy_zone_id(policy, "wan")], "wan");
 	assert_int_equal(read.qdisc_count, 1);
-	assert_true(ks_record_has_qdisc(&read, 7));
-	ks_record_fini(&read);
-	ks_record_fini(&record);
+	assert_true(ks_ledger_has_qdisc(&read, 7));
+	ks_ledger_fini(&read);
+	ks_ledger_fini(&ledger);
 	ks_policy_destroy(policy);
 	unlink(path);
 }
@@ -191,9 +191,9 @@ static void test_damaged_files_are_refused(void **state)
 		"{\"rules\": [], \"zones\": [{\"id\": 64, \"name\": \"x\"}]}",
 		"{\"rules\": [], \"zones\": [{\"id\": 2, \"name\": \"x\"}, {\"id\": 2, \"name\": \"y\"}]}",
 	};
-	struct ks_record record;
+	struct ks_ledger ledger;
 
-	assert_int_equal(ks_record_read("/nonexistent/record", &record), -ENOENT);
+	assert_int_equal(ks_ledger_read("/nonexistent/record", &ledger), -ENOENT);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(damaged); i++) {
 		char path[] = "/tmp/keepstate-record-XXXXXX";
 		int fd = mkstemp(path);
@@ -201,7 +201,7 @@ static void test_damaged_files_are_refused(void **state)
 		assert_true(fd >= 0);
 		assert_int_equal(write(fd, damaged[i], strlen(damaged[i])), (ssize_t)strlen(damaged[i]));
 		close(fd);
-		if (ks_record_read(path, &record) != -EINVAL)
+		if (ks_ledger_read(path, &ledger) != -EINVAL)
 			fail_msg("accepted: %s", damaged[i]);
 		unlink(path);
 	}

@@ -220,7 +220,7 @@ static void test_a_vrf(void **state)
 	check(&scene, "wan0", KS_ROLE_GUARDED, "wan");
 	check(&scene, "eth1", KS_ROLE_GUARDED, "lan"); /* the VRF's */
 	assert_false(ks_role_has_programs(KS_ROLE_VRF));
-	assert_int_equal(ks_role_flags(KS_ROLE_VRF), KS_PORT_CARRIER);
+	assert_int_equal(ks_role_flags(KS_ROLE_VRF), KS_GUARD_CARRIER);
 	end(&scene);
 }
 

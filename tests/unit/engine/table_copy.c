@@ -43,7 +43,7 @@ static struct ks_flow_key key_of(__u32 number, bool alias)
 /* Returns the place of a key, 0 if it is not there. */
 static __u32 find(const struct table *table, const struct ks_flow_key *key)
 {
-	struct places p = places_of(ks_flow_key_hash(key, table->shape.key), &table->shape);
+	struct candidates p = candidates_of(ks_flow_key_hash(key, table->shape.key), &table->shape);
 
 	for (__u32 n = 0; n < 2; n++) {
 		for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
@@ -51,7 +51,7 @@ static __u32 find(const struct table *table, const struct ks_flow_key *key)
 			struct ks_flow_ref ref = { .bucket = p.bucket[n], .slot = i };
 
 			if (bucket->tag[i] == p.tag && !memcmp(&bucket->slot[i].key, key, sizeof(*key)))
-				return ks_place_of(&ref);
+				return ks_slot_id(&ref);
 		}
 	}
 	return 0;
@@ -59,7 +59,7 @@ static __u32 find(const struct table *table, const struct ks_flow_key *key)
 
 static struct ks_flow *flow_at(const struct table *table, __u32 place)
 {
-	struct ks_flow_ref ref = ks_place_ref(place);
+	struct ks_flow_ref ref = ks_slot_at(place);
 
 	return &table->buckets[ref.bucket].slot[ref.slot].flow;
 }
@@ -67,7 +67,7 @@ static struct ks_flow *flow_at(const struct table *table, __u32 place)
 /* Puts an entry where there is room. Returns its place. */
 static __u32 put(struct table *table, const struct ks_flow_key *key, __u32 state)
 {
-	struct places p = places_of(ks_flow_key_hash(key, table->shape.key), &table->shape);
+	struct candidates p = candidates_of(ks_flow_key_hash(key, table->shape.key), &table->shape);
 
 	for (__u32 n = 0; n < 2 * KS_BUCKET_SLOTS; n++) {
 		struct ks_flow_ref ref = { .bucket = p.bucket[n / KS_BUCKET_SLOTS], .slot = n % KS_BUCKET_SLOTS };
@@ -79,7 +79,7 @@ static __u32 put(struct table *table, const struct ks_flow_key *key, __u32 state
 		bucket->slot[ref.slot].key = *key;
 		bucket->slot[ref.slot].flow =
 			(struct ks_flow){ .version = 4, .state = (__u8)state, .seen = CLOCK, .timeout = 1000 };
-		return ks_place_of(&ref);
+		return ks_slot_id(&ref);
 	}
 	fail_msg("the table of the test is too small");
 	return 0;
@@ -218,11 +218,11 @@ static void test_a_slot_in_other_hands_is_left_alone(void **state)
 {
 	struct ks_flow_key key = key_of(7, false);
 	struct ks_bucket *bucket;
-	struct places p;
+	struct candidates p;
 	struct both both;
 
 	both_open(&both);
-	p = places_of(ks_flow_key_hash(&key, both.to.shape.key), &both.to.shape);
+	p = candidates_of(ks_flow_key_hash(&key, both.to.shape.key), &both.to.shape);
 	for (unsigned n = 0; n < 2; n++) {
 		bucket = &both.to.buckets[p.bucket[n]];
 		for (unsigned i = 0; i < KS_BUCKET_SLOTS; i++)

@@ -44,7 +44,7 @@ struct host {
 	uint32_t acked, sent; /* of what was said */
 };
 
-struct dialogue {
+struct conversation {
 	struct ks_engine *engine;
 	struct host host[2]; /* 0: the client */
 	uint64_t seed;
@@ -124,7 +124,7 @@ static uint32_t segment_make(uint8_t *ip, const struct host *h, uint32_t seq, ui
 }
 
 /* Hands a packet to the box. Returns what comes out, or NULL. */
-static const uint8_t *pass(struct dialogue *d, unsigned from, const uint8_t *ip, uint32_t *len)
+static const uint8_t *pass(struct conversation *d, unsigned from, const uint8_t *ip, uint32_t *len)
 {
 	struct ks_frame frame = { .data = ip, .captured = *len, .length = *len, .link = KS_LINK_IP };
 	const uint8_t *out;
@@ -146,7 +146,7 @@ static const uint8_t *pass(struct dialogue *d, unsigned from, const uint8_t *ip,
 }
 
 /* Takes what is new of a segment, in any order, sometimes only its beginning; and the acknowledgement. */
-static void hear(struct dialogue *d, struct host *h, const uint8_t *ip, uint32_t len)
+static void hear(struct conversation *d, struct host *h, const uint8_t *ip, uint32_t len)
 {
 	uint32_t off = get32(ip + 24) - h->peer_isn - 1, octets = len - IP_TCP, acked = get32(ip + 28) - h->isn - 1;
 
@@ -166,7 +166,7 @@ static void hear(struct dialogue *d, struct host *h, const uint8_t *ip, uint32_t
 }
 
 /* The host sends something: new, or again from what is not acknowledged, or only an acknowledgement. */
-static void speak(struct dialogue *d, unsigned who)
+static void speak(struct conversation *d, unsigned who)
 {
 	struct host *h = &d->host[who];
 	uint32_t start = random_below(&d->seed, 3) ? h->sent : h->acked, most = h->said_len - start, len, size;
@@ -187,7 +187,7 @@ static void speak(struct dialogue *d, unsigned who)
 }
 
 /* Both learn how the other is seen from where they are. */
-static void shake_hands(struct dialogue *d)
+static void shake_hands(struct conversation *d)
 {
 	struct host *client = &d->host[0], *server = &d->host[1];
 	uint8_t ip[IP_TCP];
@@ -209,13 +209,13 @@ static void shake_hands(struct dialogue *d)
 	assert_non_null(pass(d, 0, ip, &len));
 }
 
-static bool is_over(const struct dialogue *d)
+static bool is_over(const struct conversation *d)
 {
 	return d->host[0].acked == d->host[0].said_len && d->host[1].acked == d->host[1].said_len;
 }
 
 /* Lets them speak until both have heard all. */
-static void converse(struct dialogue *d)
+static void converse(struct conversation *d)
 {
 	for (unsigned n = 0; n < STEPS_MAX && !is_over(d); n++)
 		speak(d, random_below(&d->seed, 2));
@@ -234,7 +234,7 @@ static void say(struct host *h, const char *text, const char *expected)
 }
 
 /* A line of the client; those that announce are written anew. */
-static void say_as_client(struct dialogue *d, struct host *h, unsigned n)
+static void say_as_client(struct conversation *d, struct host *h, unsigned n)
 {
 	char text[64], expected[64];
 
@@ -260,7 +260,7 @@ static void say_as_client(struct dialogue *d, struct host *h, unsigned n)
 	say(h, text, expected);
 }
 
-static void say_as_server(struct dialogue *d, struct host *h, unsigned n)
+static void say_as_server(struct conversation *d, struct host *h, unsigned n)
 {
 	char text[64], expected[64];
 
@@ -275,7 +275,8 @@ static void say_as_server(struct dialogue *d, struct host *h, unsigned n)
 	say(h, text, expected);
 }
 
-static void dialogue_begin(struct dialogue *d, const struct ks_policy *policy, uint64_t seed, bool server_inside)
+static void conversation_begin(struct conversation *d, const struct ks_policy *policy, uint64_t seed,
+			       bool server_inside)
 {
 	const struct ks_tables tables = { &policy->config, policy->rules, policy->sets, policy->ranges,
 					  policy->targets };
@@ -300,9 +301,9 @@ static void dialogue_begin(struct dialogue *d, const struct ks_policy *policy, u
 
 static void run(struct ks_policy *policy, uint64_t seed, bool server_inside, unsigned *refused)
 {
-	static struct dialogue d;
+	static struct conversation d;
 
-	dialogue_begin(&d, policy, seed, server_inside);
+	conversation_begin(&d, policy, seed, server_inside);
 	say(&d.host[1], "220-hello\r\n220 welcome\r\n", "220-hello\r\n220 welcome\r\n");
 	converse(&d);
 	say(&d.host[0], "USER x\r\n", "USER x\r\n");

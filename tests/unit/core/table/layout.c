@@ -93,7 +93,8 @@ static void test_layout_is_noted(void **state)
 	if (sum == KS_TABLE_LAYOUT_SUM)
 		return;
 	fail_msg(
-		"The layout of the table changed. In core/table/layout.h raise KS_TABLE_LAYOUT (%u) unless no build has "
+		"The layout of the table changed. In core/table/layout.h raise KS_TABLE_LAYOUT (%u) unless no build "
+		"has "
 		"carried that number yet, and set KS_TABLE_LAYOUT_SUM to 0x%08xU. States and kinds are appended, never "
 		"inserted; if old entries can be read, say so in kernel/layout.c.",
 		KS_TABLE_LAYOUT, sum);

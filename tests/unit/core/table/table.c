@@ -294,11 +294,11 @@ static void test_recycling_frees_the_aliases(void **state)
 	flow.flow.after = flow_of(KS_STATE_TCP_TIME_WAIT, SECOND, 60000);
 	assert_int_equal(ks_table_insert(env, &flow.flow), KS_REASON_OK_NEW);
 	alias.flow.after = flow_of(KS_STATE_ALIAS, SECOND, 5000);
-	alias.flow.after.alias[0] = alias.flow.after.alias[1] = ks_place_of(&flow.flow.ref);
+	alias.flow.after.alias[0] = alias.flow.after.alias[1] = ks_slot_id(&flow.flow.ref);
 	assert_int_equal(ks_table_insert(env, &alias.flow), KS_REASON_OK_NEW);
 	again = look(env, 1, SECOND);
 	again.flow.after = again.flow.before;
-	again.flow.after.alias[KS_REPLY] = ks_place_of(&alias.flow.ref);
+	again.flow.after.alias[KS_REPLY] = ks_slot_id(&alias.flow.ref);
 	assert_true(ks_table_commit(env, &again.flow));
 	assert_int_equal(env->counts.records[KS_KIND_FLOW], 1);
 
@@ -479,12 +479,12 @@ static void play_alias_other(struct ks_env *env)
 /* A key that is put in by way of the other bucket, but may lie in the first one of this hash. */
 static __u32 of_other_bucket(struct ks_env *env, __u64 hash)
 {
-	__u32 bucket = ks_table_place(&env->shape, hash, 0);
+	__u32 bucket = ks_table_bucket(&env->shape, hash, 0);
 
 	for (__u32 n = 100;; n++) {
 		__u64 its = look(env, n, SECOND).flow.hash;
 
-		if (ks_table_place(&env->shape, its, 0) != bucket && ks_table_place(&env->shape, its, 1) == bucket)
+		if (ks_table_bucket(&env->shape, its, 0) != bucket && ks_table_bucket(&env->shape, its, 1) == bucket)
 			return n;
 	}
 }

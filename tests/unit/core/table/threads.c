@@ -94,7 +94,9 @@ static void *run(void *arg)
 		if (i % 16 == 0) {
 			ks_table_sweep(env, test_below(&seed, env->shape.buckets), now);
 		} else if (i % 64 == 1) {
-			struct ks_inspection in = { .now = now, .flow.clock = ks_flow_clock(now), .flow.key = key_of(test_below(&seed, KEYS)) };
+			struct ks_inspection in = { .now = now,
+						    .flow.clock = ks_flow_clock(now),
+						    .flow.key = key_of(test_below(&seed, KEYS)) };
 
 			ks_table_kill(env, &in.flow);
 		} else {

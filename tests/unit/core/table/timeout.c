@@ -12,7 +12,7 @@ static __u32 shrunk(__u32 state, __u8 flags, __u32 timeout, __u32 flows)
 	struct ks_config config = { .adaptive_low = 600, .adaptive_high = 900 };
 	struct ks_flow flow = { .state = (__u8)state, .flags = flags, .timeout = timeout };
 
-	return ks_adaptive_timeout(&config, &flow, flows);
+	return ks_timeout_adapt(&config, &flow, flows);
 }
 
 static void test_nothing_below_the_low_mark(void **state)

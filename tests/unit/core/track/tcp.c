@@ -13,9 +13,9 @@ static void test_opening_wrong_answers(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_syn_sent(&t, isn);
+		conversation_syn_sent(&t, isn);
 		/* An answer that acknowledges something else goes to the asker, who resets it (RFC 9293 3.10.7.3). */
 		assert_only_passes(&t, say(&t, REPL, SYN | ACK, 0, 0, 0));
 		assert_only_passes(&t, say(&t, REPL, SYN | ACK, 0, 2, 0));
@@ -40,10 +40,10 @@ static void test_refused(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
 		/* RFC 9293 3.10.7.3: in SYN-SENT a reset is believed if it acknowledges the SYN. */
-		talk_syn_sent(&t, isn);
+		conversation_syn_sent(&t, isn);
 		assert_int_equal(say(&t, REPL, RST, 0, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_int_equal(say(&t, REPL, RST | ACK, 0, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_int_equal(say(&t, REPL, RST | ACK, 0, 2, 0), KS_REASON_TCP_RST_SEQ);
@@ -51,17 +51,17 @@ static void test_refused(void **state)
 		assert_passes(say(&t, REPL, RST | ACK, 0, 1, 0));
 		assert_state(&t, CLOSE);
 		/* The asker gives up. */
-		talk_syn_sent(&t, isn);
+		conversation_syn_sent(&t, isn);
 		assert_passes(say(&t, ORIG, RST, 1, 0, 0));
 		assert_state(&t, CLOSE);
 		/* The asker did not want the answer. */
-		talk_syn_recv(&t, isn);
+		conversation_syn_recv(&t, isn);
 		assert_int_equal(say(&t, ORIG, RST, 2, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_int_equal(say(&t, ORIG, RST, 0, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_passes(say(&t, ORIG, RST, 1, 0, 0));
 		assert_state(&t, CLOSE);
 		/* The responder changed its mind. */
-		talk_syn_recv(&t, isn);
+		conversation_syn_recv(&t, isn);
 		assert_int_equal(say(&t, REPL, RST, 2, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_int_equal(say(&t, REPL, RST, 0, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_passes(say(&t, REPL, RST | ACK, 1, 1, 0));
@@ -73,9 +73,9 @@ static void test_syn_again(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_syn_sent(&t, isn);
+		conversation_syn_sent(&t, isn);
 		assert_passes(say(&t, ORIG, SYN, 0, 0, 0));
 		assert_state(&t, SYN_SENT);
 		/* A fresh try with another number is learnt anew. */
@@ -105,12 +105,12 @@ static void test_fast_open(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
 		/* RFC 7413: the answer may take the SYN's data, a part of it, or none. */
 		for (__u32 taken = 0; taken <= 100; taken += 50) {
-			talk_start(&t, isn);
-			talk_open(&t, SYN, 0, 0, 100, WINDOW);
+			conversation_start(&t, isn);
+			conversation_open(&t, SYN, 0, 0, 100, WINDOW);
 			assert_only_passes(&t, say(&t, REPL, SYN | ACK, 0, 102, 0));
 			assert_passes(say(&t, REPL, SYN | ACK, 0, 1 + taken, 0));
 			assert_state(&t, SYN_RECV);
@@ -121,8 +121,8 @@ static void test_fast_open(void **state)
 			assert_state(&t, ESTABLISHED);
 		}
 		/* The SYN comes again without its data while the answer to the first is under way. */
-		talk_start(&t, isn);
-		talk_open(&t, SYN, 0, 0, 100, WINDOW);
+		conversation_start(&t, isn);
+		conversation_open(&t, SYN, 0, 0, 100, WINDOW);
 		assert_passes(say(&t, ORIG, SYN, 0, 0, 0));
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 101, 0));
 		assert_passes(say(&t, ORIG, ACK, 101, 1, 0));
@@ -147,7 +147,7 @@ static __u32 model_state(const struct model *m)
 }
 
 /* A segment that a side may send: with its FIN or not, acknowledging the peer's or not. */
-static void model_say(struct talk *t, struct model *m, unsigned dir, bool fin, bool acks)
+static void model_say(struct conversation *t, struct model *m, unsigned dir, bool fin, bool acks)
 {
 	__u32 seq = NEXT + (m->sent[dir] && !fin), ack = NEXT + acks;
 
@@ -161,12 +161,12 @@ static void model_say(struct talk *t, struct model *m, unsigned dir, bool fin, b
 }
 
 /* All histories of up to five segments; what a side may not do (acknowledge an unsent FIN) must be refused. */
-static void explore(const struct talk *t, const struct model *m, unsigned depth)
+static void explore(const struct conversation *t, const struct model *m, unsigned depth)
 {
 	for (unsigned choice = 0; depth && choice < 8; choice++) {
 		unsigned dir = choice & 1;
 		bool fin = choice & 2, acks = choice & 4;
-		struct talk next = *t;
+		struct conversation next = *t;
 		struct model after = *m;
 
 		if (acks && !m->sent[!dir]) {
@@ -183,18 +183,18 @@ static void test_closing_histories(void **state)
 	FOR_STARTS(isn)
 	{
 		struct model m = { { false } };
-		struct talk t;
+		struct conversation t;
 
-		talk_established(&t, isn);
+		conversation_established(&t, isn);
 		explore(&t, &m, 6);
 	}
 }
 
 /* From every state of closing: SYNs, SYN+ACKs and resets. */
-static void check_strays(const struct talk *t)
+static void check_strays(const struct conversation *t)
 {
 	bool time_wait = t->flow.state == KS_STATE_TCP_TIME_WAIT;
-	struct talk s;
+	struct conversation s;
 
 	/* RFC 5961 4.2: the receiver answers with a challenge; nothing moves here but the note of the SYN. */
 	s = *t;
@@ -232,9 +232,9 @@ static void test_strays_in_every_state(void **state)
 	{
 		for (unsigned first = 0; first < 2; first++) {
 			struct model m = { { false } };
-			struct talk t;
+			struct conversation t;
 
-			talk_established(&t, isn);
+			conversation_established(&t, isn);
 			check_strays(&t);
 			model_say(&t, &m, first, true, false);
 			check_strays(&t);
@@ -254,9 +254,9 @@ static void test_closed(void **state)
 	FOR_STARTS(isn)
 	{
 		for (unsigned dir = 0; dir < 2; dir++) {
-			struct talk t;
+			struct conversation t;
 
-			talk_established(&t, isn);
+			conversation_established(&t, isn);
 			assert_passes(say(&t, dir, RST, NEXT, 0, 0));
 			assert_state(&t, CLOSE);
 			/* What was in flight arrives; the timer no longer moves. */
@@ -268,9 +268,9 @@ static void test_closed(void **state)
 			assert_int_equal(say(&t, REPL, SYN, 0, 0, 0), KS_REASON_TCP_STATE);
 			/* Either side may open anew, by policy. */
 			segment(&t, ORIG, SYN, 0, 0, 0, WINDOW);
-			assert_true(ks_conn_reopens(&t.in.pkt, &t.flow));
+			assert_true(ks_track_reopens(&t.in.pkt, &t.flow));
 			segment(&t, ORIG, ACK, 0, 0, 0, WINDOW);
-			assert_false(ks_conn_reopens(&t.in.pkt, &t.flow));
+			assert_false(ks_track_reopens(&t.in.pkt, &t.flow));
 		}
 	}
 }
@@ -280,9 +280,9 @@ static void test_early_fin(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t, u;
+		struct conversation t, u;
 
-		talk_syn_recv(&t, isn);
+		conversation_syn_recv(&t, isn);
 		assert_passes(say(&t, REPL, FIN | ACK, 1, 1, 0));
 		assert_state(&t, SYN_RECV);
 		u = t;
@@ -308,9 +308,9 @@ static void test_data_behind_a_fin(void **state)
 	FOR_STARTS(isn)
 	{
 		for (unsigned dir = 0; dir < 2; dir++) {
-			struct talk t;
+			struct conversation t;
 
-			talk_established(&t, isn);
+			conversation_established(&t, isn);
 			assert_passes(say(&t, dir, FIN | ACK, NEXT, NEXT, 50));
 			assert_int_equal(say(&t, dir, ACK, NEXT + 51, NEXT, 1), KS_REASON_TCP_STATE);
 			assert_int_equal(say(&t, dir, FIN | ACK, NEXT + 51, NEXT, 0), KS_REASON_TCP_STATE);
@@ -331,10 +331,10 @@ static void test_reset_exactness(void **state)
 	FOR_STARTS(isn)
 	{
 		for (unsigned dir = 0; dir < 2; dir++) {
-			struct talk t, u;
+			struct conversation t, u;
 
 			/* 300 octets sent, 100 of them acknowledged: the peer expects NEXT + 100. */
-			talk_established(&t, isn);
+			conversation_established(&t, isn);
 			assert_passes(say(&t, dir, ACK, NEXT, NEXT, 300));
 			assert_passes(say(&t, !dir, ACK, NEXT, NEXT + 100, 0));
 			for (__u32 seq = NEXT - 50; seq <= NEXT + 1400; seq++) {

@@ -7,15 +7,15 @@
 
 #define REACH 66000U /* how far a reset may be from what was seen */
 
-static void talk_asymmetric(struct talk *t, const __u32 isn[2], __u8 flags)
+static void conversation_asymmetric(struct conversation *t, const __u32 isn[2], __u8 flags)
 {
-	talk_start(t, isn);
+	conversation_start(t, isn);
 	t->config.options |= KS_OPT_ASYMMETRIC;
-	talk_open(t, flags, 0, 1, 0, WINDOW);
+	conversation_open(t, flags, 0, 1, 0, WINDOW);
 }
 
 /* A side that sends, repeats, acknowledges what nobody saw, and closes; `t` has opened with its SYN or SYN+ACK. */
-static void speak_alone(struct talk *t, __u32 *random)
+static void speak_alone(struct conversation *t, __u32 *random)
 {
 	__u32 sent = 1, heard = 1;
 
@@ -42,12 +42,12 @@ static void test_one_side(void **state)
 
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_asymmetric(&t, isn, SYN);
+		conversation_asymmetric(&t, isn, SYN);
 		assert_state(&t, SYN_SENT);
 		speak_alone(&t, &random);
-		talk_asymmetric(&t, isn, SYN | ACK);
+		conversation_asymmetric(&t, isn, SYN | ACK);
 		assert_state(&t, SYN_RECV);
 		assert_true(t.flow.flags & KS_FLOW_PICKUP);
 		speak_alone(&t, &random);
@@ -68,9 +68,9 @@ static void test_what_opens(void **state)
 		struct ks_packet pkt = { .tuple.proto = KS_PROTO_TCP, .tcp_flags = rows[i].flags };
 		struct ks_config config = { .options = 0 };
 
-		assert_int_equal(ks_conn_may_open(&config, &pkt) == 0, rows[i].plain);
+		assert_int_equal(ks_track_may_open(&config, &pkt) == 0, rows[i].plain);
 		config.options = KS_OPT_ASYMMETRIC;
-		assert_int_equal(ks_conn_may_open(&config, &pkt) == 0, rows[i].asymmetric);
+		assert_int_equal(ks_track_may_open(&config, &pkt) == 0, rows[i].asymmetric);
 	}
 }
 
@@ -79,9 +79,9 @@ static void test_resets(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t, u;
+		struct conversation t, u;
 
-		talk_asymmetric(&t, isn, SYN);
+		conversation_asymmetric(&t, isn, SYN);
 		assert_passes(say(&t, ORIG, ACK, 1, 500000, 1000));
 		assert_int_equal(say(&t, ORIG, RST, 1001 + REACH + 1, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_int_equal(say(&t, ORIG, RST, 1001 - REACH - 1, 0, 0), KS_REASON_TCP_RST_SEQ);
@@ -104,9 +104,9 @@ static void test_over(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_asymmetric(&t, isn, SYN);
+		conversation_asymmetric(&t, isn, SYN);
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));
 		assert_passes(say(&t, ORIG, ACK, 1, 1, 0));
 		assert_passes(say(&t, ORIG, FIN | ACK, 1, 1, 0));

@@ -29,7 +29,7 @@ static bool model_hears(struct model *m, enum word word)
 	return word >= ORIG_ANSWER || memcmp(&was, m, sizeof(was)) != 0;
 }
 
-static __u32 utter(struct talk *t, enum word word)
+static __u32 utter(struct conversation *t, enum word word)
 {
 	switch (word) {
 	case ORIG_SYN:
@@ -47,11 +47,11 @@ static __u32 utter(struct talk *t, enum word word)
 	}
 }
 
-static void explore(const struct talk *t, const struct model *m, unsigned depth)
+static void explore(const struct conversation *t, const struct model *m, unsigned depth)
 {
 	for (unsigned word = 0; word < WORDS; word++) {
 		struct model n = *m;
-		struct talk u = *t;
+		struct conversation u = *t;
 		bool news = model_hears(&n, word);
 
 		/* An established connection has no opening responder. */
@@ -70,11 +70,11 @@ static void explore(const struct talk *t, const struct model *m, unsigned depth)
 	}
 }
 
-static void talk_crossed(struct talk *t, const __u32 isn[2])
+static void conversation_crossed(struct conversation *t, const __u32 isn[2])
 {
-	talk_start(t, isn);
+	conversation_start(t, isn);
 	t->config.options |= KS_OPT_SIMULTANEOUS;
-	talk_open(t, SYN, 0, 0, 0, WINDOW);
+	conversation_open(t, SYN, 0, 0, 0, WINDOW);
 	assert_passes(say(t, REPL, SYN, 0, 0, 0));
 	assert_state(t, SYN_RECV);
 }
@@ -84,9 +84,9 @@ static void test_every_order(void **state)
 	FOR_STARTS(isn)
 	{
 		struct model m = { .established = false };
-		struct talk t;
+		struct conversation t;
 
-		talk_crossed(&t, isn);
+		conversation_crossed(&t, isn);
 		explore(&t, &m, 4);
 	}
 }
@@ -95,13 +95,13 @@ static void test_needs_the_option(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_syn_sent(&t, isn);
+		conversation_syn_sent(&t, isn);
 		assert_int_equal(say(&t, REPL, SYN, 0, 0, 0), KS_REASON_TCP_SPLIT);
 		assert_int_equal(say(&t, ORIG, SYN | ACK, 0, 1, 0), KS_REASON_TCP_SPLIT);
 		/* Begun while the option was on, it goes on without it. */
-		talk_crossed(&t, isn);
+		conversation_crossed(&t, isn);
 		t.config.options = 0;
 		assert_passes(say(&t, ORIG, SYN | ACK, 0, 1, 0));
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));
@@ -113,9 +113,9 @@ static void test_wrong_numbers(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_crossed(&t, isn);
+		conversation_crossed(&t, isn);
 		assert_int_equal(say(&t, ORIG, SYN | ACK, 0, 0, 0), KS_REASON_TCP_SPLIT);
 		assert_int_equal(say(&t, ORIG, SYN | ACK, 0, 2, 0), KS_REASON_TCP_SPLIT);
 		assert_int_equal(say(&t, ORIG, SYN | ACK, 1, 1, 0), KS_REASON_TCP_SPLIT);
@@ -137,15 +137,15 @@ static void test_windows(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_start(&t, isn);
+		conversation_start(&t, isn);
 		t.config.options |= KS_OPT_SIMULTANEOUS;
 		t.wscale[0] = 3;
 		t.wscale[1] = 5;
 		t.opts[0] = KS_TCP_WSCALE;
 		t.opts[1] = KS_TCP_WSCALE;
-		talk_open(&t, SYN, 0, 0, 0, WINDOW);
+		conversation_open(&t, SYN, 0, 0, 0, WINDOW);
 		assert_passes(say(&t, REPL, SYN, 0, 0, 0));
 		assert_passes(say(&t, ORIG, SYN | ACK, 0, 1, 0));
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));

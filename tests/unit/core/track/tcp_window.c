@@ -3,9 +3,9 @@
 #include "tests/unit/core/conversation.h"
 
 /* Each bound of van Rooij at its edge: the peer offers `window` octets, the sender itself `own`. */
-static void check_window_edges(struct talk *t, unsigned dir, __u32 window, __u32 own)
+static void check_window_edges(struct conversation *t, unsigned dir, __u32 window, __u32 own)
 {
-	struct talk u = *t;
+	struct conversation u = *t;
 	__u32 bound = NEXT + window;
 	__u32 ack_floor = own > 66000 ? own : 66000; /* what may be under way towards the sender */
 	__u32 reach = window > 66000 ? window : 66000; /* how much older than a window repeated data may be */
@@ -42,22 +42,22 @@ static void test_window_edges(void **state)
 	FOR_STARTS(isn)
 	{
 		for (unsigned dir = 0; dir < 2; dir++) {
-			struct talk t;
+			struct conversation t;
 
-			talk_established(&t, isn);
+			conversation_established(&t, isn);
 			check_window_edges(&t, dir, WINDOW, WINDOW);
 		}
 	}
 }
 
-static void talk_scaled(struct talk *t, const __u32 isn[2], __u8 a, __u8 b, bool offer_a, bool offer_b)
+static void conversation_scaled(struct conversation *t, const __u32 isn[2], __u8 a, __u8 b, bool offer_a, bool offer_b)
 {
-	talk_start(t, isn);
+	conversation_start(t, isn);
 	t->wscale[0] = a;
 	t->wscale[1] = b;
 	t->opts[0] = offer_a ? KS_TCP_WSCALE : 0;
 	t->opts[1] = offer_b ? KS_TCP_WSCALE : 0;
-	talk_open(t, SYN, 0, 0, 0, WINDOW);
+	conversation_open(t, SYN, 0, 0, 0, WINDOW);
 	assert_passes(say(t, REPL, SYN | ACK, 0, 1, 0));
 }
 
@@ -67,9 +67,9 @@ static void test_scaling(void **state)
 	{
 		for (__u8 a = 0; a <= 14; a += 7) {
 			for (__u8 b = 0; b <= 14; b += 7) {
-				struct talk t, u;
+				struct conversation t, u;
 
-				talk_scaled(&t, isn, a, b, true, true);
+				conversation_scaled(&t, isn, a, b, true, true);
 				/* RFC 7323 2.2: the windows of SYN and SYN+ACK are not scaled. */
 				u = t;
 				assert_int_equal(say(&u, ORIG, ACK, 1, 1, WINDOW + 1), KS_REASON_TCP_WINDOW_SEQ);
@@ -93,9 +93,9 @@ static void test_scaling_needs_both(void **state)
 	FOR_STARTS(isn)
 	{
 		for (unsigned who = 0; who < 2; who++) {
-			struct talk t;
+			struct conversation t;
 
-			talk_scaled(&t, isn, 7, 7, who == 0, who == 1);
+			conversation_scaled(&t, isn, 7, 7, who == 0, who == 1);
 			assert_passes(say(&t, ORIG, ACK, 1, 1, 100));
 			assert_passes(say(&t, REPL, ACK, 1, 101, 100));
 			assert_passes(say(&t, ORIG, ACK, 101, 101, 0));
@@ -110,9 +110,9 @@ static void test_zero_window(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_established(&t, isn);
+		conversation_established(&t, isn);
 		assert_passes(say(&t, ORIG, ACK, NEXT, NEXT, WINDOW));
 		assert_passes(say_window(&t, REPL, ACK, NEXT, NEXT + WINDOW, 0, 0));
 		assert_int_equal(say(&t, ORIG, ACK, NEXT + WINDOW, NEXT, 2), KS_REASON_TCP_WINDOW_SEQ);
@@ -132,9 +132,9 @@ static void test_window_never_shrinks(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_established(&t, isn);
+		conversation_established(&t, isn);
 		assert_passes(say_window(&t, REPL, ACK, NEXT, NEXT, 0, 3000));
 		assert_passes(say_window(&t, REPL, ACK, NEXT, NEXT, 0, 10));
 		assert_passes(say(&t, ORIG, ACK, NEXT, NEXT, 3000));
@@ -146,12 +146,12 @@ static void test_sack(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t, u;
+		struct conversation t, u;
 
-		talk_start(&t, isn);
+		conversation_start(&t, isn);
 		t.opts[0] = KS_TCP_SACK_PERM;
 		t.opts[1] = KS_TCP_SACK_PERM;
-		talk_open(&t, SYN, 0, 0, 0, WINDOW);
+		conversation_open(&t, SYN, 0, 0, 0, WINDOW);
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));
 		assert_passes(say(&t, ORIG, ACK, 1, 1, 300));
 		/* The first 100 are lost; the rest is acknowledged selectively. */
@@ -170,7 +170,7 @@ static void test_sack(void **state)
 		assert_int_equal(say(&u, REPL, ACK, 1, 302, 0), KS_REASON_TCP_ACK_AHEAD);
 		assert_true(same_but_counts(&t.flow, &u.flow));
 		/* Without the option agreed a block means nothing: neither refused nor a help. */
-		talk_established(&u, isn);
+		conversation_established(&u, isn);
 		u.sack = NEXT + 5000;
 		assert_passes(say(&u, REPL, ACK, NEXT, NEXT, 0));
 	}
@@ -182,20 +182,20 @@ static void test_pickup(void **state)
 {
 	FOR_STARTS(isn)
 	{
-		struct talk t;
+		struct conversation t;
 
-		talk_start(&t, isn);
+		conversation_start(&t, isn);
 		segment(&t, ORIG, ACK, 500, 700, 100, WINDOW);
-		assert_int_equal(ks_conn_may_open(&t.config, &t.in.pkt), KS_REASON_NO_STATE);
+		assert_int_equal(ks_track_may_open(&t.config, &t.in.pkt), KS_REASON_NO_STATE);
 		t.config.options = KS_OPT_PICKUP;
-		assert_int_equal(ks_conn_may_open(&t.config, &t.in.pkt), 0);
+		assert_int_equal(ks_track_may_open(&t.config, &t.in.pkt), 0);
 		for (unsigned i = 0; i < 4; i++) {
 			static const __u8 never[] = { SYN | ACK, FIN | ACK, RST, RST | ACK };
 
 			segment(&t, ORIG, never[i], 500, 700, 0, WINDOW);
-			assert_int_equal(ks_conn_may_open(&t.config, &t.in.pkt), KS_REASON_NO_STATE);
+			assert_int_equal(ks_track_may_open(&t.config, &t.in.pkt), KS_REASON_NO_STATE);
 		}
-		talk_open(&t, ACK, 500, 700, 100, WINDOW);
+		conversation_open(&t, ACK, 500, 700, 100, WINDOW);
 		assert_state(&t, ESTABLISHED);
 		assert_true(t.flow.flags & KS_FLOW_PICKUP);
 		/* Windows may be scaled, nobody saw how. */
