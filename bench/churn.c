@@ -27,7 +27,7 @@ struct churn {
 	struct ks_engine *engine;
 	__u64 now;
 	__u32 refused;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 };
 
 static void connection(struct churn *c, __u32 index)
@@ -46,7 +46,7 @@ static void connection(struct churn *c, __u32 index)
 		bench_frame_make(steps[i].step, index, reply, data);
 		c->now += NSEC_PER_PACKET;
 		ks_engine_set_time(c->engine, c->now);
-		c->refused += ks_engine_inspect(c->engine, &frame, false, &c->in) != KS_ALLOW;
+		c->refused += ks_engine_inspect(c->engine, &frame, false, &c->insp) != KS_ALLOW;
 	}
 }
 

@@ -26,7 +26,7 @@ struct bench {
 	__u32 *order;
 	__u32 flows;
 	__u64 now;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct ks_inspection burst[KS_BURST_MAX];
 };
 
@@ -46,7 +46,7 @@ static __u32 offer(struct bench *b, const __u8 *data, bool reply)
 
 	b->now += NSEC_PER_PACKET;
 	ks_engine_set_time(b->engine, b->now);
-	return ks_engine_inspect(b->engine, &frame, false, &b->in);
+	return ks_engine_inspect(b->engine, &frame, false, &b->insp);
 }
 
 static int open_step(enum bench_step step, bool reply, void *arg)
@@ -57,7 +57,7 @@ static int open_step(enum bench_step step, bool reply, void *arg)
 	for (__u32 i = 0; i < b->flows; i++) {
 		bench_frame_make(step, i, reply, frame);
 		if (offer(b, frame, reply) != KS_ALLOW)
-			return bench_fail(-EPROTO, "flow %u was not opened: reason %u", i, b->in.reason);
+			return bench_fail(-EPROTO, "flow %u was not opened: reason %u", i, b->insp.verdict.reason);
 	}
 	return 0;
 }
@@ -87,7 +87,7 @@ static __u32 offer_burst(struct bench *b, __u32 *next, __u32 size, __u32 reason)
 	ks_engine_set_time(b->engine, b->now);
 	ks_engine_inspect_burst(b->engine, frames, size, false, b->burst);
 	for (__u32 i = 0; i < size; i++)
-		wrong += b->burst[i].reason != reason;
+		wrong += b->burst[i].verdict.reason != reason;
 	return wrong;
 }
 

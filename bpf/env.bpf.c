@@ -202,7 +202,7 @@ static const struct ks_local *local_get(const struct ks_addr *addr, __u8 family)
 /* The traffic class of the packet in hand, which routes may depend on: the TOS octet, or an IPv6 header's first word. */
 static ks_inline void fib_class(struct bpf_fib_lookup *fib, const struct ks_scratch *scratch, __u8 family)
 {
-	__u32 off = scratch->in.pkt.l3_off & (KS_HEAD_MAX - 1);
+	__u32 off = scratch->insp.pkt.l3_off & (KS_HEAD_MAX - 1);
 
 	if (family == KS_IPV4)
 		fib->tos = scratch->head[off + IPV4_TOS_OFF];
@@ -485,7 +485,7 @@ static bool has_neighbour(struct ks_env *env, struct bpf_fib_lookup *fib, const 
 bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family)
 {
 	struct ks_relay *relay = &env->scratch->relay;
-	const struct ks_tuple *tuple = &env->scratch->in.pkt.tuple;
+	const struct ks_tuple *tuple = &env->scratch->insp.pkt.tuple;
 	const struct ks_control *control = control_get();
 	struct bpf_fib_lookup fib = {};
 
@@ -625,7 +625,7 @@ static bool event_admitted(struct ks_scratch *scratch, __u64 now)
 	return scratch->events++ < EVENTS_PER_SECOND;
 }
 
-void env_event(struct ks_env *env, const struct ks_inspection *in)
+void env_event(struct ks_env *env, const struct ks_inspection *insp)
 {
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
@@ -634,10 +634,10 @@ void env_event(struct ks_env *env, const struct ks_inspection *in)
 
 	if (!control || !control->listeners || !scratch)
 		return;
-	if (event_admitted(scratch, in->now))
+	if (event_admitted(scratch, insp->home.now))
 		event = bpf_ringbuf_reserve(&ks_events, sizeof(*event), 0);
 	if (event) {
-		ks_event_make(in, event);
+		ks_event_make(insp, event);
 		event->time = bpf_ktime_get_ns() + control->clock_offset;
 		bpf_ringbuf_submit(event, 0);
 		return;
@@ -655,7 +655,7 @@ static ks_inline __u64 clock_now(const struct ks_control *control)
 	return bpf_ktime_get_coarse_ns() + control->clock_offset;
 }
 
-void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control)
+void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control)
 {
 	env->generation = control->active & 1;
 	env->scratch->relay.generation = env->generation;
@@ -664,24 +664,24 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const stru
 	env->scratch->relay.was_sealed = 0;
 	env->scratch->relay.stacked = 0;
 	env->scratch->relay.secret = control->seal;
-	in->now = clock_now(control);
-	in->dry = 0;
-	in->resumed = 0;
-	in->pkt.flags = 0;
+	insp->home.now = clock_now(control);
+	insp->home.dry = 0;
+	insp->home.resumed = 0;
+	insp->pkt.flags = 0;
 	if (ks_test_mode) {
-		in->resumed = control->test_resumed;
-		in->from = control->test_from;
-		in->to = control->test_to;
+		insp->home.resumed = control->test_resumed;
+		insp->home.from = control->test_from;
+		insp->home.to = control->test_to;
 	}
 }
 
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch)
 {
 	struct ks_addr self;
-	bool has_self = ks_reject_source(env, &scratch->in, &self);
+	bool has_self = ks_reject_source(env, &scratch->insp, &self);
 
 	scratch->answer_len =
-		ks_reject_build(scratch->head, &scratch->in.pkt, has_self ? &self : NULL, scratch->answer);
+		ks_reject_build(scratch->head, &scratch->insp.pkt, has_self ? &self : NULL, scratch->answer);
 	return scratch->answer_len;
 }
 

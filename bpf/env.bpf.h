@@ -60,7 +60,7 @@ __u32 stacked_kind(const struct ks_stacked_key *key);
 void stacked_learn(const struct ks_stacked_key *key);
 
 /* Fills in what an inspection needs from its home besides the head and the lengths. */
-void inspection_prepare(struct ks_env *env, struct ks_inspection *in, const struct ks_control *control);
+void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control);
 
 /* Builds the answer to a rejected packet in scratch->answer. Returns its octets, 0 for none. */
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch);

@@ -85,9 +85,9 @@ static long keep_step(__u32 n, void *arg)
 	return 1;
 }
 
-bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
-	struct walk walk = { .env = env, .hash = hash, .now = in->now, .length = env->scratch->relay.length };
+	struct walk walk = { .env = env, .hash = hash, .now = insp->home.now, .length = env->scratch->relay.length };
 
 	if (!ks_test_mode && (env->hook == HOOK_XDP || env->scratch->relay.is_egress))
 		return false;
@@ -139,7 +139,7 @@ static ks_inline struct ks_aside *aside_get(void)
 	return bpf_map_lookup_elem(&ks_aside, &zero);
 }
 
-bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
 	struct walk walk = { .env = env, .hash = hash };
 	__u32 length = env->scratch->relay.length, seal = 0;

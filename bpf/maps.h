@@ -196,7 +196,7 @@ struct ks_relay {
 
 /* One processor's working memory. Tests read the outcome of a run from it. */
 struct ks_scratch {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct ks_relay relay;
 	struct ks_home_env {
 		__u64 unused[3];

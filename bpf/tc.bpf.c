@@ -51,11 +51,11 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 {
 	__u32 len = skb->len;
 
-	scratch->in.pkt.wire_len = len;
+	scratch->insp.pkt.wire_len = len;
 	scratch->relay.length = len;
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
-	scratch->in.pkt.head_len = len;
+	scratch->insp.pkt.head_len = len;
 	if (len == 0)
 		return false;
 	return bpf_skb_load_bytes(skb, 0, scratch->head, length_bound(len)) == 0;
@@ -69,8 +69,8 @@ static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *out)
 {
 	__u32 len = scratch->answer_len, in_ifindex = skb->ingress_ifindex;
-	__u32 l2 = scratch->in.pkt.link == KS_LINK_ETHERNET ? ETH_HEADER_LEN : 0;
-	bool to_self = scratch->in.from == KS_ZONE_SELF;
+	__u32 l2 = scratch->insp.pkt.link == KS_LINK_ETHERNET ? ETH_HEADER_LEN : 0;
+	bool to_self = scratch->insp.home.from == KS_ZONE_SELF;
 
 	if (len == 0 || (to_self && !l2))
 		return TC_DROP;
@@ -80,7 +80,7 @@ static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const 
 		return TC_DROP;
 	if (to_self)
 		return bpf_redirect(LOOPBACK_IFINDEX, BPF_F_INGRESS);
-	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, scratch->in.from);
+	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, scratch->insp.home.from);
 	if (!scratch->relay.is_egress)
 		return bpf_redirect(skb->ifindex, 0);
 	return out && out->flags & KS_GUARD_BRIDGED ? bpf_redirect(in_ifindex, 0)
@@ -95,11 +95,11 @@ static int reject(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_e
 }
 
 /* The zone that a passed packet will leave by, as far as the inspection knows it. */
-static __u32 zone_expected(const struct ks_inspection *in)
+static __u32 zone_expected(const struct ks_inspection *insp)
 {
-	if (in->flow.found && !in->replaces)
-		return in->flow.before.zone[!(in->dir & 1)];
-	return in->to;
+	if (insp->flow.found && !insp->opening.replaces)
+		return insp->flow.before.zone[!(insp->dir & 1)];
+	return insp->to;
 }
 
 /*
@@ -115,17 +115,17 @@ static ks_inline void seal_put(struct __sk_buff *skb, __u32 seal)
 /* What ingress says of a packet that it passes. A device in another namespace is told nothing. */
 static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
-	const struct ks_inspection *in = &scratch->in;
+	const struct ks_inspection *insp = &scratch->insp;
 	__u32 secret = scratch->relay.secret;
 
 	if (scratch->relay.stacked)
 		seal_put(skb, 0);
-	else if (in->reason == KS_REASON_OK_UNDECIDED)
-		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, in->from));
-	else if (in->translate & ~in->phase & KS_TRANSLATE_SRC)
-		seal_put(skb, seal_make(secret, KS_SEAL_HALF, zone_expected(in)));
+	else if (insp->verdict.reason == KS_REASON_OK_UNDECIDED)
+		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, insp->home.from));
+	else if (insp->translate & ~insp->home.halves & KS_TRANSLATE_SRC)
+		seal_put(skb, seal_make(secret, KS_SEAL_HALF, zone_expected(insp)));
 	else
-		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(in)));
+		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(insp)));
 }
 
 /* Leaves by an interface, by the router that is named or by whom the kernel finds there. */
@@ -176,13 +176,13 @@ static ks_inline bool is_for_dhcp_client(const struct ks_tuple *tuple)
 /* A packet that ingress passed by its flow, and that no flow knows now: somebody between has given it other addresses. */
 static bool is_changed_by_others(const struct ks_scratch *scratch)
 {
-	const struct ks_inspection *in = &scratch->in;
+	const struct ks_inspection *insp = &scratch->insp;
 
-	if (is_for_dhcp_client(&in->pkt.tuple)) /* its address is not there yet, so the kernel may route it on */
+	if (is_for_dhcp_client(&insp->pkt.tuple)) /* its address is not there yet, so the kernel may route it on */
 		return false;
-	return scratch->relay.was_sealed && !in->flow.found && !(in->pkt.flags & KS_PKT_GROUP) &&
-	       (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_ICMP_REPLY ||
-		in->reason == KS_REASON_TCP_STATE);
+	return scratch->relay.was_sealed && !insp->flow.found && !(insp->pkt.flags & KS_PKT_GROUP) &&
+	       (insp->verdict.reason == KS_REASON_NO_STATE || insp->verdict.reason == KS_REASON_ICMP_REPLY ||
+		insp->verdict.reason == KS_REASON_TCP_STATE);
 }
 
 /*
@@ -192,8 +192,8 @@ static bool is_changed_by_others(const struct ks_scratch *scratch)
 static ks_inline bool was_for_self(const struct ks_scratch *scratch)
 {
 	return scratch->relay.was_sealed && scratch->relay.sealed_zone == KS_ZONE_SELF &&
-	       !(scratch->in.pkt.flags & (KS_PKT_GROUP | KS_PKT_NEIGHBOUR)) &&
-	       !is_for_dhcp_client(&scratch->in.pkt.tuple);
+	       !(scratch->insp.pkt.flags & (KS_PKT_GROUP | KS_PKT_NEIGHBOUR)) &&
+	       !is_for_dhcp_client(&scratch->insp.pkt.tuple);
 }
 
 /* The verdict stands: carry it out. */
@@ -201,10 +201,10 @@ static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 {
 	__u32 action;
 
-	if (is_changed_by_others(scratch) ||
-	    (was_for_self(scratch) && scratch->in.action == KS_DENY && ks_reason_is_pass(scratch->in.reason)))
-		scratch->in.reason = KS_REASON_FOREIGN_NAT;
-	action = ks_inspect_end(env, &scratch->in);
+	if (is_changed_by_others(scratch) || (was_for_self(scratch) && scratch->insp.verdict.action == KS_DENY &&
+					      ks_reason_is_pass(scratch->insp.verdict.reason)))
+		scratch->insp.verdict.reason = KS_REASON_FOREIGN_NAT;
+	action = ks_inspect_end(env, &scratch->insp);
 	if (action == KS_ALLOW || action == KS_BYPASS)
 		return let_pass(skb, scratch);
 	return action == KS_REJECT ? reject(skb, scratch, env) : TC_DROP;
@@ -251,14 +251,14 @@ struct {
 /* A packet that found no next program is counted like any drop. A frame of its own: those of ks_tc_open are deep. */
 static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
 {
-	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->in.pkt.wire_len);
+	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->insp.pkt.wire_len);
 	return TC_DROP;
 }
 
 /* To the program of the next stage. It does not come back, unless the kernel's bound on such calls (33) is reached. */
 static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
-	__u32 stage = scratch->in.stage;
+	__u32 stage = scratch->insp.stage;
 
 	bpf_tail_call(skb, &ks_tc_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
 	return drop_lost(scratch);
@@ -309,19 +309,19 @@ static bool is_for_stacked(struct __sk_buff *skb, const struct ks_guard *port)
 /* The first stages of every packet: read it, and look for its flow. */
 static ks_inline void begin(struct ks_env *env, struct ks_scratch *scratch)
 {
-	ks_inspect_begin(env, &scratch->in, scratch->head);
-	if (scratch->in.stage == KS_STAGE_FIND)
-		ks_stage_find(env, &scratch->in);
-	if (scratch->in.stage == KS_STAGE_OPEN && was_for_self(scratch))
-		scratch->in.stage = KS_STAGE_DONE; /* denied, as it was at the beginning: verdict() says why */
+	ks_inspect_begin(env, &scratch->insp, scratch->head);
+	if (scratch->insp.stage == KS_STAGE_FIND)
+		ks_stage_find(env, &scratch->insp);
+	if (scratch->insp.stage == KS_STAGE_OPEN && was_for_self(scratch))
+		scratch->insp.stage = KS_STAGE_DONE; /* denied, as it was at the beginning: verdict() says why */
 }
 
 /* Most packets need no more than that. */
 static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
-	if (scratch->in.stage != KS_STAGE_DONE || scratch->in.action != KS_ALLOW)
+	if (scratch->insp.stage != KS_STAGE_DONE || scratch->insp.verdict.action != KS_ALLOW)
 		return go_on(skb, scratch);
-	ks_inspect_end(env, &scratch->in);
+	ks_inspect_end(env, &scratch->insp);
 	return let_pass(skb, scratch);
 }
 
@@ -339,13 +339,13 @@ static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scra
 		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, port->zone));
 		return ENTRY_PASS;
 	}
-	scratch->in.from = port->zone;
-	scratch->in.to = KS_ZONE_UNKNOWN;
-	scratch->in.resumed = sealed && (mark & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
-	if (port->flags & KS_GUARD_CARRIER && !scratch->in.resumed) {
+	scratch->insp.home.from = port->zone;
+	scratch->insp.home.to = KS_ZONE_UNKNOWN;
+	scratch->insp.home.resumed = sealed && (mark & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
+	if (port->flags & KS_GUARD_CARRIER && !scratch->insp.home.resumed) {
 		if (sealed && (mark & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED)
 			return ENTRY_PASS;
-		scratch->in.from = sealed ? mark & KS_SEAL_ZONE_MASK : KS_ZONE_NONE;
+		scratch->insp.home.from = sealed ? mark & KS_SEAL_ZONE_MASK : KS_ZONE_NONE;
 	}
 	if (is_for_vlan(skb, port)) {
 		skb->tc_index = 0;
@@ -356,7 +356,7 @@ static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scra
 		if (!is_for_stacked(skb, port))
 			return ENTRY_PASS;
 		scratch->relay.stacked = 1;
-		scratch->in.to = KS_ZONE_SELF;
+		scratch->insp.home.to = KS_ZONE_SELF;
 	}
 	return ENTRY_JUDGE;
 }
@@ -375,14 +375,14 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	scratch->relay.ifindex = skb->ifindex;
 	scratch->relay.out_ifindex = 0;
 	scratch->relay.is_egress = 0;
-	scratch->in.phase = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
-	scratch->in.pkt.link = KS_LINK_ETHERNET;
-	inspection_prepare(&env, &scratch->in, control);
+	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
+	scratch->insp.pkt.link = KS_LINK_ETHERNET;
+	inspection_prepare(&env, &scratch->insp, control);
 	if (!ks_test_mode) {
 		port = guard_get(skb->ifindex);
 		if (!port || port->flags & KS_GUARD_IGNORED)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
-		scratch->in.pkt.link = port->link;
+		scratch->insp.pkt.link = port->link;
 		if (enter(skb, scratch, port, control->seal) == ENTRY_PASS)
 			return TC_PASS;
 	}
@@ -482,13 +482,13 @@ static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const str
 	scratch->relay.ifindex = in_ifindex;
 	scratch->relay.out_ifindex = skb->ifindex;
 	scratch->relay.is_egress = 1;
-	scratch->in.phase = KS_TRANSLATE_SRC;
-	inspection_prepare(env, &scratch->in, control);
+	scratch->insp.home.halves = KS_TRANSLATE_SRC;
+	inspection_prepare(env, &scratch->insp, control);
 	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
 	scratch->relay.was_sealed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
-	scratch->in.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
-	scratch->in.to = port->zone;
-	scratch->in.pkt.link = port->link;
+	scratch->insp.home.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
+	scratch->insp.home.to = port->zone;
+	scratch->insp.pkt.link = port->link;
 }
 
 PROGRAM("tc")
@@ -540,25 +540,26 @@ int ks_tc_egress(struct __sk_buff *skb)
 			return TC_DROP;                                 \
 		env.generation = scratch->relay.generation;             \
 		what;                                                   \
-		ks_fragment_resume_first(&scratch->in);                 \
+		ks_fragment_resume_first(&scratch->insp);               \
 		return go_on(skb, scratch);                             \
 	}
 
-TC_STAGE(ks_tc_find, ks_stage_find(&env, &scratch->in))
-TC_STAGE(ks_tc_open, ks_stage_open(&env, &scratch->in))
-TC_STAGE(ks_tc_error, ks_stage_error(&env, &scratch->in, scratch->head))
-TC_STAGE(ks_tc_fragment, ks_stage_fragment(&env, &scratch->in))
-TC_STAGE(ks_tc_helper, ks_stage_helper(&env, &scratch->in))
-TC_STAGE(ks_tc_scan, ks_stage_scan(&env, &scratch->in))
-TC_STAGE(ks_tc_announce, ks_stage_announce(&env, &scratch->in))
-TC_STAGE(ks_tc_reroute, ks_stage_reroute(&env, &scratch->in))
-TC_STAGE(ks_tc_group, ks_stage_group(&env, &scratch->in))
-TC_STAGE(ks_tc_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
+TC_STAGE(ks_tc_find, ks_stage_find(&env, &scratch->insp))
+TC_STAGE(ks_tc_open, ks_stage_open(&env, &scratch->insp))
+TC_STAGE(ks_tc_error, ks_stage_error(&env, &scratch->insp, scratch->head))
+TC_STAGE(ks_tc_fragment, ks_stage_fragment(&env, &scratch->insp))
+TC_STAGE(ks_tc_helper, ks_stage_helper(&env, &scratch->insp))
+TC_STAGE(ks_tc_scan, ks_stage_scan(&env, &scratch->insp))
+TC_STAGE(ks_tc_announce, ks_stage_announce(&env, &scratch->insp))
+TC_STAGE(ks_tc_reroute, ks_stage_reroute(&env, &scratch->insp))
+TC_STAGE(ks_tc_group, ks_stage_group(&env, &scratch->insp))
+TC_STAGE(ks_tc_adjust, ks_stage_adjust(&env, &scratch->insp, scratch->head))
 
 /* What leaves was counted when it came in; only a drop is news. */
 static ks_inline bool has_left(const struct ks_scratch *scratch)
 {
-	return scratch->relay.is_leaving && scratch->in.stage == KS_STAGE_DONE && scratch->in.action == KS_ALLOW;
+	return scratch->relay.is_leaving && scratch->insp.stage == KS_STAGE_DONE &&
+	       scratch->insp.verdict.action == KS_ALLOW;
 }
 
 /* Every packet of a translated flow comes here, so it ends here too where it can. */
@@ -571,8 +572,8 @@ int ks_tc_write(struct __sk_buff *skb)
 	if (!scratch)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
-	ks_stage_write(&env, &scratch->in, scratch->head);
-	ks_fragment_resume_first(&scratch->in);
+	ks_stage_write(&env, &scratch->insp, scratch->head);
+	ks_fragment_resume_first(&scratch->insp);
 	if (has_left(scratch))
 		return let_out(skb, scratch);
 	return scratch->relay.is_leaving ? go_on(skb, scratch) : finish(skb, scratch, &env);
@@ -588,10 +589,10 @@ int ks_tc_leaving(struct __sk_buff *skb)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
 	scratch->relay.is_leaving = 1;
-	ks_inspect_egress(&env, &scratch->in, scratch->head);
-	if (scratch->in.stage == KS_STAGE_WRITE)
-		ks_stage_write(&env, &scratch->in, scratch->head);
-	ks_fragment_resume_first(&scratch->in);
+	ks_inspect_egress(&env, &scratch->insp, scratch->head);
+	if (scratch->insp.stage == KS_STAGE_WRITE)
+		ks_stage_write(&env, &scratch->insp, scratch->head);
+	ks_fragment_resume_first(&scratch->insp);
 	return has_left(scratch) ? let_out(skb, scratch) : go_on(skb, scratch);
 }
 
@@ -629,13 +630,13 @@ int ks_ask(struct __sk_buff *skb)
 
 	if (!control || !scratch || bpf_skb_load_bytes(skb, 0, &ask, sizeof(ask)))
 		return 0;
-	inspection_prepare(&env, &scratch->in, control);
+	inspection_prepare(&env, &scratch->insp, control);
 	scratch->relay.is_egress = 0;
 	scratch->relay.ifindex = ask.ifindex;
 	scratch->relay.out_ifindex = 0;
-	scratch->in.pkt.l3_off = 0;
-	scratch->in.pkt.tuple = ask.tuple;
-	tuple = &scratch->in.pkt.tuple;
+	scratch->insp.pkt.l3_off = 0;
+	scratch->insp.pkt.tuple = ask.tuple;
+	tuple = &scratch->insp.pkt.tuple;
 	ask.is_home = env_source_is_at_home(&env, tuple, ask.from, ask.by_route);
 	ask.is_near = env_source_is_near(&env, tuple, ask.from);
 	ask.to = env_zone_to(&env, tuple, KS_ZONE_UNKNOWN);
@@ -656,10 +657,10 @@ static long kill_key(__u32 n, void *arg)
 {
 	struct killing *k = arg;
 
-	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->in.flow.key,
+	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->insp.flow.key,
 			       sizeof(struct ks_flow_key)))
 		return 1;
-	k->killed += ks_table_kill(k->env, &k->scratch->in.flow);
+	k->killed += ks_table_kill(k->env, &k->scratch->insp.flow);
 	return 0;
 }
 
@@ -674,8 +675,8 @@ int ks_kill(struct __sk_buff *skb)
 
 	if (!control || !scratch)
 		return 0;
-	inspection_prepare(&env, &scratch->in, control);
-	scratch->in.flow.clock = ks_flow_clock(scratch->in.now);
+	inspection_prepare(&env, &scratch->insp, control);
+	scratch->insp.flow.clock = ks_flow_clock(scratch->insp.home.now);
 	ks_loop(KILL_KEYS_MAX, kill_key, &killing);
 	return killing.killed;
 }

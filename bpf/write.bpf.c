@@ -23,7 +23,7 @@ static bool store(struct ks_env *env, __u32 off, const void *from, __u32 len)
 {
 	if (env->hook == HOOK_TC)
 		return bpf_skb_store_bytes(env->ctx, off, from, len,
-					   off < env->scratch->in.pkt.l4_off ? BPF_F_RECOMPUTE_CSUM : 0) == 0;
+					   off < env->scratch->insp.pkt.l4_off ? BPF_F_RECOMPUTE_CSUM : 0) == 0;
 	return bpf_xdp_store_bytes(env->ctx, off, (void *)from, len) == 0;
 }
 

@@ -16,11 +16,11 @@ static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 {
 	__u32 len = bpf_xdp_get_buff_len(xdp);
 
-	scratch->in.pkt.wire_len = len;
+	scratch->insp.pkt.wire_len = len;
 	scratch->relay.length = len;
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
-	scratch->in.pkt.head_len = len;
+	scratch->insp.pkt.head_len = len;
 	if (len == 0)
 		return false;
 	return bpf_xdp_load_bytes(xdp, 0, scratch->head, length_bound(len)) == 0;
@@ -32,7 +32,7 @@ static int answer(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env 
 
 	if (ks_test_mode || len == 0)
 		return XDP_DROP;
-	if (bpf_xdp_adjust_tail(xdp, (int)len - (int)scratch->in.pkt.wire_len) ||
+	if (bpf_xdp_adjust_tail(xdp, (int)len - (int)scratch->insp.pkt.wire_len) ||
 	    bpf_xdp_store_bytes(xdp, 0, scratch->answer, length_bound(len)))
 		return XDP_DROP;
 	return XDP_TX;
@@ -40,7 +40,7 @@ static int answer(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env 
 
 static int verdict(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env *env)
 {
-	__u32 action = ks_inspect_end(env, &scratch->in);
+	__u32 action = ks_inspect_end(env, &scratch->insp);
 
 	if (action == KS_ALLOW || action == KS_BYPASS)
 		return XDP_PASS;
@@ -86,14 +86,14 @@ struct {
 /* As in tc.bpf.c. */
 static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
 {
-	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->in.pkt.wire_len);
+	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->insp.pkt.wire_len);
 	return XDP_DROP;
 }
 
 /* To the program of the next stage. It does not come back, unless the kernel's bound on such calls (33) is reached. */
 static ks_inline int go_on(struct xdp_md *xdp, const struct ks_scratch *scratch)
 {
-	__u32 stage = scratch->in.stage;
+	__u32 stage = scratch->insp.stage;
 
 	bpf_tail_call(xdp, &ks_xdp_stages, stage == KS_STAGE_DONE ? STAGE_END : stage);
 	return drop_lost(scratch);
@@ -113,24 +113,24 @@ int ks_xdp(struct xdp_md *xdp)
 	scratch->relay.ifindex = xdp->ingress_ifindex;
 	scratch->relay.out_ifindex = 0;
 	scratch->relay.is_egress = 0;
-	scratch->in.phase = KS_TRANSLATE_BOTH;
-	scratch->in.pkt.link = KS_LINK_ETHERNET;
+	scratch->insp.home.halves = KS_TRANSLATE_BOTH;
+	scratch->insp.pkt.link = KS_LINK_ETHERNET;
 	if (!ks_test_mode) {
 		port = guard_get(xdp->ingress_ifindex);
 		if (!port)
 			return XDP_PASS;
-		scratch->in.from = port->zone;
-		scratch->in.to = KS_ZONE_UNKNOWN;
+		scratch->insp.home.from = port->zone;
+		scratch->insp.home.to = KS_ZONE_UNKNOWN;
 	}
-	inspection_prepare(&env, &scratch->in, control);
+	inspection_prepare(&env, &scratch->insp, control);
 	if (!head_load(xdp, scratch))
 		return XDP_DROP;
-	ks_inspect_begin(&env, &scratch->in, scratch->head);
-	if (scratch->in.stage == KS_STAGE_FIND)
-		ks_stage_find(&env, &scratch->in);
-	if (scratch->in.stage != KS_STAGE_DONE || scratch->in.action != KS_ALLOW)
+	ks_inspect_begin(&env, &scratch->insp, scratch->head);
+	if (scratch->insp.stage == KS_STAGE_FIND)
+		ks_stage_find(&env, &scratch->insp);
+	if (scratch->insp.stage != KS_STAGE_DONE || scratch->insp.verdict.action != KS_ALLOW)
 		return go_on(xdp, scratch);
-	ks_inspect_end(&env, &scratch->in);
+	ks_inspect_end(&env, &scratch->insp);
 	return XDP_PASS;
 }
 
@@ -146,21 +146,21 @@ int ks_xdp(struct xdp_md *xdp)
 			return XDP_DROP;                                                  \
 		env.generation = scratch->relay.generation;                               \
 		what;                                                                     \
-		ks_fragment_resume_first(&scratch->in);                                   \
+		ks_fragment_resume_first(&scratch->insp);                                 \
 		return go_on(xdp, scratch);                                               \
 	}
 
-XDP_STAGE(ks_xdp_find, ks_stage_find(&env, &scratch->in))
-XDP_STAGE(ks_xdp_open, ks_stage_open(&env, &scratch->in))
-XDP_STAGE(ks_xdp_error, ks_stage_error(&env, &scratch->in, scratch->head))
-XDP_STAGE(ks_xdp_fragment, ks_stage_fragment(&env, &scratch->in))
-XDP_STAGE(ks_xdp_helper, ks_stage_helper(&env, &scratch->in))
-XDP_STAGE(ks_xdp_scan, ks_stage_scan(&env, &scratch->in))
-XDP_STAGE(ks_xdp_announce, ks_stage_announce(&env, &scratch->in))
-XDP_STAGE(ks_xdp_adjust, ks_stage_adjust(&env, &scratch->in, scratch->head))
-XDP_STAGE(ks_xdp_reroute, ks_stage_reroute(&env, &scratch->in))
-XDP_STAGE(ks_xdp_group, ks_stage_group(&env, &scratch->in))
-XDP_STAGE(ks_xdp_write, ks_stage_write(&env, &scratch->in, scratch->head))
+XDP_STAGE(ks_xdp_find, ks_stage_find(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_open, ks_stage_open(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_error, ks_stage_error(&env, &scratch->insp, scratch->head))
+XDP_STAGE(ks_xdp_fragment, ks_stage_fragment(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_helper, ks_stage_helper(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_scan, ks_stage_scan(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_announce, ks_stage_announce(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_adjust, ks_stage_adjust(&env, &scratch->insp, scratch->head))
+XDP_STAGE(ks_xdp_reroute, ks_stage_reroute(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_group, ks_stage_group(&env, &scratch->insp))
+XDP_STAGE(ks_xdp_write, ks_stage_write(&env, &scratch->insp, scratch->head))
 
 PROGRAM("xdp")
 int ks_xdp_end(struct xdp_md *xdp)

@@ -45,23 +45,23 @@ static struct ks_replay_connection *connection_add(struct ks_replay_conns *conns
 }
 
 /* A flow of one packet has just begun, also when it took the place of a closed one with its key. */
-static bool is_opening(const struct ks_inspection *in)
+static bool is_opening(const struct ks_inspection *insp)
 {
-	return ks_flow_packets(&in->flow.after, KS_ORIGINAL) + ks_flow_packets(&in->flow.after, KS_REPLY) == 1;
+	return ks_flow_packets(&insp->flow.after, KS_ORIGINAL) + ks_flow_packets(&insp->flow.after, KS_REPLY) == 1;
 }
 
-static void connection_update(struct ks_replay_connection *conn, const struct ks_inspection *in, __u64 first)
+static void connection_update(struct ks_replay_connection *conn, const struct ks_inspection *insp, __u64 first)
 {
-	conn->last = in->now > first ? in->now - first : 0;
-	conn->state = in->flow.after.state;
+	conn->last = insp->home.now > first ? insp->home.now - first : 0;
+	conn->state = insp->flow.after.state;
 	for (int dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
-		conn->packets[dir] = ks_flow_packets(&in->flow.after, dir);
-		conn->bytes[dir] = ks_flow_bytes(&in->flow.after, dir);
+		conn->packets[dir] = ks_flow_packets(&insp->flow.after, dir);
+		conn->bytes[dir] = ks_flow_bytes(&insp->flow.after, dir);
 	}
 }
 
 static struct ks_replay_connection *connection_open(struct ks_replay_conns *conns, __u32 *slot,
-						    const struct ks_frame *frame, const struct ks_inspection *in,
+						    const struct ks_frame *frame, const struct ks_inspection *insp,
 						    __u64 first)
 {
 	struct ks_replay_connection *conn = connection_add(conns);
@@ -69,27 +69,27 @@ static struct ks_replay_connection *connection_open(struct ks_replay_conns *conn
 	*slot = conn ? (__u32)conns->count : 0;
 	if (!conn)
 		return NULL;
-	conn->tuple = in->pkt.tuple;
-	conn->first = in->now > first ? in->now - first : 0;
-	conn->rule = in->rule;
+	conn->tuple = insp->pkt.tuple;
+	conn->first = insp->home.now > first ? insp->home.now - first : 0;
+	conn->rule = insp->verdict.rule;
 	conn->from = frame->from;
 	conn->to = frame->to;
 	return conn;
 }
 
 unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_frame *frame,
-			       const struct ks_inspection *in, __u64 first)
+			       const struct ks_inspection *insp, __u64 first)
 {
-	size_t place = (size_t)in->flow.ref.bucket * KS_BUCKET_SLOTS + in->flow.ref.slot;
+	size_t place = (size_t)insp->flow.ref.bucket * KS_BUCKET_SLOTS + insp->flow.ref.slot;
 	struct ks_replay_connection *conn;
 
 	if (!conns->limit || place >= conns->slots)
 		return 0;
-	if (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED) {
-		if (in->action != KS_ALLOW)
+	if (insp->verdict.class == KS_CLASS_NEW || insp->verdict.class == KS_CLASS_ESTABLISHED) {
+		if (insp->verdict.action != KS_ALLOW)
 			return 0;
-		if (is_opening(in)) {
-			conn = connection_open(conns, &conns->by_slot[place], frame, in, first);
+		if (is_opening(insp)) {
+			conn = connection_open(conns, &conns->by_slot[place], frame, insp, first);
 			if (!conn)
 				return 1;
 		} else if (conns->by_slot[place]) {
@@ -97,8 +97,8 @@ unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_fr
 		} else {
 			return 0;
 		}
-		connection_update(conn, in, first);
-	} else if (in->class == KS_CLASS_INVALID && in->flow.found && conns->by_slot[place]) {
+		connection_update(conn, insp, first);
+	} else if (insp->verdict.class == KS_CLASS_INVALID && insp->flow.found && conns->by_slot[place]) {
 		conns->list[conns->by_slot[place] - 1].dropped++;
 	}
 	return 0;

@@ -19,7 +19,7 @@ struct ks_replay {
 	struct ks_tables tables;
 	struct ks_engine *engine;
 	struct ks_link_scratch scratch;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct ks_replay_totals totals;
 	struct ks_replay_conns conns;
 	struct ks_capture *capture; /* being read, or NULL */
@@ -128,18 +128,18 @@ static void clock_turn(struct ks_replay *replay, __u64 time)
 
 static void totals_count(struct ks_replay *replay, const struct ks_frame *frame)
 {
-	const struct ks_inspection *in = &replay->in;
+	const struct ks_inspection *insp = &replay->insp;
 	struct ks_replay_totals *totals = &replay->totals;
 
 	totals->frames++;
 	totals->bytes += frame->length;
 	totals->cut += frame->captured < frame->length;
-	totals->actions[in->action]++;
-	totals->classes[in->class]++;
-	if (ks_unlikely(in->reason == KS_REASON_NO_STATE && in->pkt.tuple.proto == KS_PROTO_TCP &&
-			!(in->pkt.tcp_flags & KS_TCP_SYN))) {
+	totals->actions[insp->verdict.action]++;
+	totals->classes[insp->verdict.class]++;
+	if (ks_unlikely(insp->verdict.reason == KS_REASON_NO_STATE && insp->pkt.tuple.proto == KS_PROTO_TCP &&
+			!(insp->pkt.tcp_flags & KS_TCP_SYN))) {
 		totals->midstream++;
-		totals->midstream_flows += ks_replay_conns_midstream(&replay->conns, &in->pkt.tuple);
+		totals->midstream_flows += ks_replay_conns_midstream(&replay->conns, &insp->pkt.tuple);
 	}
 }
 
@@ -152,7 +152,7 @@ static int frame_report(struct ks_replay *replay, const char *path, __u64 number
 		.since = captured->time > replay->totals.first ? captured->time - replay->totals.first : 0,
 		.captured = captured,
 		.frame = frame,
-		.in = &replay->in,
+		.insp = &replay->insp,
 		.env = ks_engine_env(replay->engine),
 	};
 
@@ -166,10 +166,10 @@ static int resumed_report(struct ks_replay *replay, const char *path, __u64 numb
 	const struct ks_frame *frame;
 	int err = 0;
 
-	while (!err && (frame = ks_engine_resume(replay->engine, &replay->in))) {
+	while (!err && (frame = ks_engine_resume(replay->engine, &replay->insp))) {
 		replay->totals.resumed++;
-		replay->totals.actions[replay->in.action]++;
-		replay->totals.classes[replay->in.class]++;
+		replay->totals.actions[replay->insp.verdict.action]++;
+		replay->totals.classes[replay->insp.verdict.class]++;
 		err = frame_report(replay, path, number, captured, frame);
 	}
 	return err;
@@ -183,8 +183,8 @@ static bool was_forwarded(struct ks_replay *replay, const struct ks_frame *frame
 {
 	if (frame->from != KS_ZONE_SELF)
 		return true;
-	ks_engine_inspect(replay->engine, frame, true, &replay->in);
-	return replay->in.via;
+	ks_engine_inspect(replay->engine, frame, true, &replay->insp);
+	return replay->insp.by_alias;
 }
 
 static int link_refuse(__u64 number, __u16 type, char *error)
@@ -215,10 +215,10 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 		replay->totals.skipped++;
 		return 0;
 	}
-	ks_engine_inspect(replay->engine, &frame, false, &replay->in);
+	ks_engine_inspect(replay->engine, &frame, false, &replay->insp);
 	totals_count(replay, &frame);
 	replay->totals.outside += !placed;
-	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->in, replay->totals.first);
+	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->insp, replay->totals.first);
 	err = frame_report(replay, path, number, captured, &frame);
 	return err ? err : resumed_report(replay, path, number, captured);
 }

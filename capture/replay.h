@@ -28,7 +28,7 @@ struct ks_replay_frame {
 	__u64 since; /* ns since the first frame of the replay */
 	const struct ks_capture_frame *captured;
 	const struct ks_frame *frame; /* as the engine saw it */
-	const struct ks_inspection *in;
+	const struct ks_inspection *insp;
 	struct ks_env *env; /* of the engine, for ks_reject_source() */
 };
 

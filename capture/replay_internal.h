@@ -24,7 +24,7 @@ void ks_replay_conns_fini(struct ks_replay_conns *conns);
 
 /* Takes in what became of a frame; `first` is the time of the replay's first. Returns 1 for a connection that there was no room for. */
 unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_frame *frame,
-			       const struct ks_inspection *in, __u64 first);
+			       const struct ks_inspection *insp, __u64 first);
 
 /* Returns 1 if no packet of this connection was counted yet, else 0. */
 unsigned ks_replay_conns_midstream(struct ks_replay_conns *conns, const struct ks_tuple *tuple);

@@ -96,12 +96,12 @@ static int frame_craft(struct workshop *shop, struct ks_frame *frame)
 /* The same once more, continuing the flow that the packet belongs to, if there is one. */
 static int frame_continue(struct workshop *shop, struct ks_frame *frame)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
-	ks_engine_inspect(ks_replay_engine(shop->replay), frame, true, &in);
-	if (!in.flow.found)
+	ks_engine_inspect(ks_replay_engine(shop->replay), frame, true, &insp);
+	if (!insp.flow.found)
 		return KS_EXIT_OK;
-	if (ks_explain_continue(&shop->step.packet, &in.flow.key, &in.flow.before, shop->arena)) {
+	if (ks_explain_continue(&shop->step.packet, &insp.flow.key, &insp.flow.before, shop->arena)) {
 		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
 		return KS_EXIT_SYSTEM;
 	}

@@ -11,17 +11,18 @@
 
 void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {
-	const struct ks_inspection *in = frame->in;
-	json_t *object = json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "capture", frame->path,
-				   "frame", (json_int_t)frame->number, "time", (double)frame->since * 1e-9, "from",
-				   ks_policy_zone_name(run->policy, frame->frame->from), "to",
-				   ks_policy_zone_name(run->policy, frame->frame->to), "verdict",
-				   ks_action_name(in->action), "class", ks_class_name(in->class), "reason",
-				   ks_reason_name(in->reason), "state", ks_state_name(in->state), "rule",
-				   ks_json_rule(run->policy, in->rule), "length", (json_int_t)frame->frame->length);
+	const struct ks_inspection *insp = frame->insp;
+	json_t *object =
+		json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "capture", frame->path, "frame",
+			  (json_int_t)frame->number, "time", (double)frame->since * 1e-9, "from",
+			  ks_policy_zone_name(run->policy, frame->frame->from), "to",
+			  ks_policy_zone_name(run->policy, frame->frame->to), "verdict",
+			  ks_action_name(insp->verdict.action), "class", ks_class_name(insp->verdict.class), "reason",
+			  ks_reason_name(insp->verdict.reason), "state", ks_state_name(insp->verdict.state), "rule",
+			  ks_json_rule(run->policy, insp->verdict.rule), "length", (json_int_t)frame->frame->length);
 
 	json_object_set_new(object, "captured", json_integer(frame->frame->captured));
-	json_object_set_new(object, "packet", ks_json_packet(&in->pkt));
+	json_object_set_new(object, "packet", ks_json_packet(&insp->pkt));
 	ks_json_print(object, stdout);
 }
 

@@ -21,17 +21,18 @@ double ks_replay_seconds(const struct ks_replay_run *run)
 
 void ks_replay_print_frame(const struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {
-	const struct ks_inspection *in = frame->in;
+	const struct ks_inspection *insp = frame->insp;
 	char packet[KS_PACKET_TEXT], zones[KS_ZONES_TEXT], rule[KS_PLACE_TEXT];
 
 	printf("%7llu %11.6f  %s%-6s%s  %-9s  %-54s  %s%s%s", frame->number, (double)frame->since * NSEC,
-	       ks_colour(run->colour, ks_action_colour(in->action)), ks_action_name(in->action),
+	       ks_colour(run->colour, ks_action_colour(insp->verdict.action)), ks_action_name(insp->verdict.action),
 	       ks_colour(run->colour, KS_COLOUR_PLAIN), ks_zones_text(run->policy, frame->frame, zones),
-	       ks_packet_text(&in->pkt, packet), ks_class_name(in->class), in->state == KS_STATE_NONE ? "" : " ",
-	       in->state == KS_STATE_NONE ? "" : ks_state_name(in->state));
-	if (!ks_reason_is_pass(in->reason))
-		printf(", %s", ks_reason_name(in->reason));
-	ks_place_text(run->policy, in, rule);
+	       ks_packet_text(&insp->pkt, packet), ks_class_name(insp->verdict.class),
+	       insp->verdict.state == KS_STATE_NONE ? "" : " ",
+	       insp->verdict.state == KS_STATE_NONE ? "" : ks_state_name(insp->verdict.state));
+	if (!ks_reason_is_pass(insp->verdict.reason))
+		printf(", %s", ks_reason_name(insp->verdict.reason));
+	ks_place_text(run->policy, insp, rule);
 	if (*rule)
 		printf(", %s%s%s", ks_colour(run->colour, KS_COLOUR_DIM), rule,
 		       ks_colour(run->colour, KS_COLOUR_PLAIN));

@@ -51,26 +51,26 @@ static int answer_write(struct ks_dump *dump, const struct ks_replay_frame *fram
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
 	struct ks_addr self;
-	bool has_self = ks_reject_source(frame->env, frame->in, &self);
+	bool has_self = ks_reject_source(frame->env, frame->insp, &self);
 	__u32 size;
 
 	memcpy(head, frame->frame->data, KS_MIN(frame->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &frame->in->pkt, has_self ? &self : NULL, answer);
+	size = ks_reject_build(head, &frame->insp->pkt, has_self ? &self : NULL, answer);
 	if (!size)
 		return KS_EXIT_OK;
-	return dump_frame(dump, frame->in->pkt.link == KS_LINK_IP ? DLT_RAW : DLT_EN10MB, frame->captured->time, answer,
-			  size, size);
+	return dump_frame(dump, frame->insp->pkt.link == KS_LINK_IP ? DLT_RAW : DLT_EN10MB, frame->captured->time,
+			  answer, size, size);
 }
 
 int ks_replay_write(struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {
-	const struct ks_capture_frame *in = frame->captured;
-	struct ks_dump *dump = ks_reason_is_pass(frame->in->reason) ? &run->passed : &run->dropped;
+	const struct ks_capture_frame *insp = frame->captured;
+	struct ks_dump *dump = ks_reason_is_pass(frame->insp->verdict.reason) ? &run->passed : &run->dropped;
 	int code = KS_EXIT_OK;
 
 	if (dump->path)
-		code = dump_frame(dump, in->link_type, in->time, in->data, in->captured, in->length);
-	if (code == KS_EXIT_OK && run->answers.path && frame->in->action == KS_REJECT)
+		code = dump_frame(dump, insp->link_type, insp->time, insp->data, insp->captured, insp->length);
+	if (code == KS_EXIT_OK && run->answers.path && frame->insp->verdict.action == KS_REJECT)
 		code = answer_write(&run->answers, frame);
 	return code;
 }

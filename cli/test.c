@@ -22,7 +22,7 @@ struct run {
 
 static json_t *step_json(const struct ks_policy *policy, const struct ks_step_result *result)
 {
-	const struct ks_inspection *in = &result->passage.in;
+	const struct ks_inspection *insp = &result->passage.insp;
 	json_t *step = json_pack("{s:i, s:s, s:b}", "line", (int)result->step->place.line, "text", result->step->text,
 				 "passed", result->outcome == KS_OUTCOME_OK);
 
@@ -33,11 +33,13 @@ static json_t *step_json(const struct ks_policy *policy, const struct ks_step_re
 	if (result->why[0])
 		json_object_set_new(step, "because", json_string(result->why));
 	if (result->has_passage) {
-		const struct ks_rule_info *rule = ks_policy_rule(policy, in->rule);
+		const struct ks_rule_info *rule = ks_policy_rule(policy, insp->verdict.rule);
 
-		json_object_update_new(step, json_pack("{s:s, s:s, s:s, s:s}", "action", ks_action_name(in->action),
-						       "class", ks_class_name(in->class), "reason",
-						       ks_reason_name(in->reason), "state", ks_state_name(in->state)));
+		json_object_update_new(step,
+				       json_pack("{s:s, s:s, s:s, s:s}", "action", ks_action_name(insp->verdict.action),
+						 "class", ks_class_name(insp->verdict.class), "reason",
+						 ks_reason_name(insp->verdict.reason), "state",
+						 ks_state_name(insp->verdict.state)));
 		if (rule)
 			json_object_set_new(step, "rule_line", json_integer(rule->place.line));
 	}

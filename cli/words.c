@@ -90,9 +90,9 @@ const char *ks_zones_text(const struct ks_policy *policy, const struct ks_frame 
 	return buf;
 }
 
-const char *ks_place_text(const struct ks_policy *policy, const struct ks_inspection *in, char buf[KS_PLACE_TEXT])
+const char *ks_place_text(const struct ks_policy *policy, const struct ks_inspection *insp, char buf[KS_PLACE_TEXT])
 {
-	const struct ks_rule_info *rule = ks_policy_rule(policy, in->rule);
+	const struct ks_rule_info *rule = ks_policy_rule(policy, insp->verdict.rule);
 
 	*buf = 0;
 	if (rule)

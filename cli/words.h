@@ -23,6 +23,6 @@ const char *ks_flow_text(const struct ks_tuple *tuple, char buf[KS_PACKET_TEXT])
 const char *ks_zones_text(const struct ks_policy *policy, const struct ks_frame *frame, char buf[KS_ZONES_TEXT]);
 
 /* "gateway.conf:12" of the rule that decided or made the flow, "" without one; returns buf. */
-const char *ks_place_text(const struct ks_policy *policy, const struct ks_inspection *in, char buf[KS_PLACE_TEXT]);
+const char *ks_place_text(const struct ks_policy *policy, const struct ks_inspection *insp, char buf[KS_PLACE_TEXT]);
 
 #endif

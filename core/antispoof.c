@@ -24,17 +24,17 @@ bool ks_source_is_nowhere(const struct ks_tuple *tuple)
 	return is_loopback(&tuple->src, tuple->family) && !is_loopback(&tuple->dst, tuple->family);
 }
 
-bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in,
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp,
 			   bool by_route)
 {
-	const struct ks_tuple *tuple = &in->pkt.tuple;
+	const struct ks_tuple *tuple = &insp->pkt.tuple;
 
-	if (in->from == KS_ZONE_SELF)
+	if (insp->home.from == KS_ZONE_SELF)
 		return true;
 	if (ks_source_is_nowhere(tuple))
 		return false;
 	if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		return true;
-	return env_source_is_at_home(env, tuple, in->from,
-				     by_route && config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1);
+	return env_source_is_at_home(env, tuple, insp->home.from,
+				     by_route && config->antispoof >> (insp->home.from & (KS_ZONE_MAX - 1)) & 1);
 }

@@ -21,7 +21,7 @@ bool ks_source_is_nowhere(const struct ks_tuple *tuple);
  * Returns true if the source of the packet is believed. Without `by_route`, or with `antispoof off` of its zone, that is all
  * but what comes from nowhere.
  */
-bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *in,
+bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp,
 			   bool by_route);
 
 #endif

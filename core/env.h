@@ -136,10 +136,10 @@ bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt);
 /*
  * Fragments that wait for the first one of their datagram, known by its hash. To hold is to keep a copy of the packet
  * in hand; false: there is no room. Those released are given to the inspection again behind the packet in hand, with
- * in->resumed set; false if that has damaged the packet in hand.
+ * insp->home.resumed set; false if that has damaged the packet in hand.
  */
-bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash);
-bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash);
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash);
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash);
 void env_fragment_forget(struct ks_env *env, __u64 hash);
 
 /* Counting: one packet of a reason; one match of a rule; what a flow of a rule carried, when it ends. */
@@ -148,6 +148,6 @@ void env_count_match(struct ks_env *env, __u32 rule);
 void env_count_flow(struct ks_env *env, const struct ks_flow *flow);
 
 /* Tells whoever listens. May be lost under load; the home counts what is lost. */
-void env_event(struct ks_env *env, const struct ks_inspection *in);
+void env_event(struct ks_env *env, const struct ks_inspection *insp);
 
 #endif

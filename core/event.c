@@ -4,25 +4,25 @@
 
 #include "core/inspect.h"
 
-void ks_event_make(const struct ks_inspection *in, struct ks_event *event)
+void ks_event_make(const struct ks_inspection *insp, struct ks_event *event)
 {
 	*event = (struct ks_event){
-		.time = in->now,
-		.tuple = in->pkt.tuple,
-		.length = in->pkt.wire_len,
-		.rule = in->rule,
-		.seq = in->pkt.seq,
-		.ack = in->pkt.ack,
-		.action = in->action,
-		.reason = in->reason,
-		.class = in->class,
-		.state = in->state,
-		.from = in->from,
-		.to = in->to,
-		.tcp_flags = in->pkt.tcp_flags,
-		.icmp_type = in->pkt.icmp_type,
-		.icmp_code = in->pkt.icmp_code,
-		.logged_by_rule = in->log,
-		.window = in->pkt.window,
+		.time = insp->home.now,
+		.tuple = insp->pkt.tuple,
+		.length = insp->pkt.wire_len,
+		.rule = insp->verdict.rule,
+		.seq = insp->pkt.seq,
+		.ack = insp->pkt.ack,
+		.action = insp->verdict.action,
+		.reason = insp->verdict.reason,
+		.class = insp->verdict.class,
+		.state = insp->verdict.state,
+		.from = insp->home.from,
+		.to = insp->to,
+		.tcp_flags = insp->pkt.tcp_flags,
+		.icmp_type = insp->pkt.icmp_type,
+		.icmp_code = insp->pkt.icmp_code,
+		.logged_by_rule = insp->verdict.log,
+		.window = insp->pkt.window,
 	};
 }

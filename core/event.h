@@ -31,7 +31,7 @@ struct ks_event {
 struct ks_inspection;
 
 /* Fills in the event of a finished inspection. */
-void ks_event_make(const struct ks_inspection *in, struct ks_event *event);
+void ks_event_make(const struct ks_inspection *insp, struct ks_event *event);
 
 _Static_assert(sizeof(struct ks_event) == 80, "an event has no padding");
 

@@ -17,11 +17,11 @@
 #define IPV4_LINK_GROUPS 0xe0000000U /* 224.0.0.0/24 stays on its link (RFC 5771 4) */
 #define IPV4_LINK_GROUPS_MASK 0xffffff00U
 
-static void key_make(struct ks_env *env, struct ks_inspection *in, const struct ks_addr *asker, __be16 port,
+static void key_make(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker, __be16 port,
 		     __u32 asked_zone, __u32 asker_zone)
 {
-	ks_group_key(&in->pkt, asker, port, ks_group_link(asked_zone, asker_zone), &in->side.key);
-	ks_table_hash(env, &in->side);
+	ks_group_key(&insp->pkt, asker, port, ks_group_link(asked_zone, asker_zone), &insp->side.key);
+	ks_table_hash(env, &insp->side);
 }
 
 /*
@@ -40,77 +40,77 @@ static bool is_for_neighbours(const struct ks_tuple *tuple)
 	       (tuple->dst.w[3] & ks_be32(IPV4_LINK_GROUPS_MASK)) == ks_be32(IPV4_LINK_GROUPS);
 }
 
-static void question_fill(const struct ks_config *config, struct ks_inspection *in)
+static void question_fill(const struct ks_config *config, struct ks_inspection *insp)
 {
-	in->side.after = (struct ks_flow){
-		.class = is_for_neighbours(&in->pkt.tuple),
+	insp->side.after = (struct ks_flow){
+		.class = is_for_neighbours(&insp->pkt.tuple),
 		.state = KS_STATE_ASKED,
-		.zone = { in->flow.after.zone[KS_ORIGINAL], in->flow.after.zone[KS_REPLY] },
-		.seen = in->side.clock,
+		.zone = { insp->flow.after.zone[KS_ORIGINAL], insp->flow.after.zone[KS_REPLY] },
+		.seen = insp->side.clock,
 		.timeout = config->timeout[KS_STATE_ASKED],
-		.rule = (__u16)in->rule,
+		.rule = (__u16)insp->verdict.rule,
 	};
 }
 
 /* A question that finds no room is answered by nobody: its asker will ask again. */
-static void question_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static void question_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	const __u8 *zone = in->flow.after.zone;
+	const __u8 *zone = insp->flow.after.zone;
 
-	key_make(env, in, &in->pkt.tuple.src, in->pkt.tuple.sport, zone[KS_REPLY], zone[KS_ORIGINAL]);
-	ks_table_find(env, &in->side);
-	question_fill(config, in);
-	if (in->side.found)
-		ks_table_commit(env, &in->side);
+	key_make(env, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport, zone[KS_REPLY], zone[KS_ORIGINAL]);
+	ks_table_find(env, &insp->side);
+	question_fill(config, insp);
+	if (insp->side.found)
+		ks_table_commit(env, &insp->side);
 	else
-		ks_table_insert(env, &in->side);
+		ks_table_insert(env, &insp->side);
 }
 
-void ks_stage_group(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_group(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 
-	in->stage = KS_STAGE_DONE;
+	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	question_put(env, config, in);
-	if (ks_is_changed(in, config))
-		in->stage = KS_STAGE_WRITE;
+	question_put(env, config, insp);
+	if (ks_is_changed(insp, config))
+		insp->stage = KS_STAGE_WRITE;
 }
 
-static bool is_asked(struct ks_env *env, struct ks_inspection *in, const struct ks_addr *asker, __u32 asker_zone)
+static bool is_asked(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker, __u32 asker_zone)
 {
-	key_make(env, in, asker, in->pkt.tuple.dport, in->from, asker_zone);
-	ks_table_find(env, &in->side);
-	if (!in->side.found)
+	key_make(env, insp, asker, insp->pkt.tuple.dport, insp->home.from, asker_zone);
+	ks_table_find(env, &insp->side);
+	if (!insp->side.found)
 		return false;
-	if (in->side.before.class && !env_source_is_near(env, &in->pkt.tuple, in->from))
+	if (insp->side.before.class && !env_source_is_near(env, &insp->pkt.tuple, insp->home.from))
 		return false;
-	in->rule = in->side.before.rule;
-	in->to = (__u8)asker_zone;
+	insp->verdict.rule = insp->side.before.rule;
+	insp->to = (__u8)asker_zone;
 	return true;
 }
 
 /* Who asked without an address is on this box, unless the packet is known to leave for elsewhere. */
-static bool is_asked_by_nameless(struct ks_env *env, struct ks_inspection *in)
+static bool is_asked_by_nameless(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_addr nameless = {};
 
-	return is_asked(env, in, &nameless, in->to_given < KS_ZONE_MAX ? in->to_given : KS_ZONE_SELF);
+	return is_asked(env, insp, &nameless, insp->home.to < KS_ZONE_MAX ? insp->home.to : KS_ZONE_SELF);
 }
 
-bool ks_group_answers(struct ks_env *env, struct ks_inspection *in)
+bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
-	__u32 to = in->to;
+	__u32 to = insp->to;
 
 	if (!counts || !counts->records[KS_KIND_QUESTION])
 		return false;
-	if (in->pkt.tuple.proto != KS_PROTO_UDP && !(in->pkt.flags & KS_PKT_ICMP_ANSWER))
+	if (insp->pkt.tuple.proto != KS_PROTO_UDP && !(insp->pkt.flags & KS_PKT_ICMP_ANSWER))
 		return false;
-	if (is_asked_by_nameless(env, in))
+	if (is_asked_by_nameless(env, insp))
 		return true;
 	if (to == KS_ZONE_UNKNOWN)
-		to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
-	return to < KS_ZONE_MAX && is_asked(env, in, &in->pkt.tuple.dst, to);
+		to = env_zone_to(env, &insp->pkt.tuple, KS_ZONE_UNKNOWN);
+	return to < KS_ZONE_MAX && is_asked(env, insp, &insp->pkt.tuple.dst, to);
 }

@@ -32,14 +32,14 @@
 #include "core/header/wire.h"
 
 /* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
-static inline void flows_clear(struct ks_inspection *in)
+static inline void flows_clear(struct ks_inspection *insp)
 {
-	if (ks_likely(in->flow.found && in->state != KS_STATE_NONE))
+	if (ks_likely(insp->flow.found && insp->verdict.state != KS_STATE_NONE))
 		return;
-	if (!in->flow.found)
-		in->flow.before = (struct ks_flow){};
-	if (in->state == KS_STATE_NONE)
-		in->flow.after = (struct ks_flow){};
+	if (!insp->flow.found)
+		insp->flow.before = (struct ks_flow){};
+	if (insp->verdict.state == KS_STATE_NONE)
+		insp->flow.after = (struct ks_flow){};
 }
 
 /* What a link needs to be one. */
@@ -53,158 +53,159 @@ static bool is_link_protocol(__u32 ethertype)
  * A frame that is not IP is nothing that rules speak of, but between two zones, or where a bridge hands it on, it may hide
  * what they deny: PPPoE, MPLS. What comes out of those on this box is judged there.
  */
-static __u32 judge_not_ip(struct ks_inspection *in, const struct ks_config *config)
+static __u32 judge_not_ip(struct ks_inspection *insp, const struct ks_config *config)
 {
-	bool crosses = in->from != KS_ZONE_SELF && in->to != KS_ZONE_SELF && in->to < KS_ZONE_MAX &&
-		       (in->from != in->to || ks_is_second_look(in));
+	bool crosses = insp->home.from != KS_ZONE_SELF && insp->to != KS_ZONE_SELF && insp->to < KS_ZONE_MAX &&
+		       (insp->home.from != insp->to || ks_is_second_look(insp));
 
-	if (crosses && !(config->options & KS_OPT_OTHER_PROTOCOLS) && !is_link_protocol(in->pkt.ethertype))
-		return ks_deny(in, KS_CLASS_UNTRACKED, KS_REASON_OTHER_PROTOCOL);
-	return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
+	if (crosses && !(config->options & KS_OPT_OTHER_PROTOCOLS) && !is_link_protocol(insp->pkt.ethertype))
+		return ks_deny(insp, KS_CLASS_UNTRACKED, KS_REASON_OTHER_PROTOCOL);
+	return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
 }
 
 /* Neighbours talk without rules, but a router that advertises itself and one that redirects are asked about. */
-static __u32 judge_neighbour(struct ks_inspection *in)
+static __u32 judge_neighbour(struct ks_inspection *insp)
 {
-	if (in->pkt.tuple.proto == KS_PROTO_ICMPV6 && ks_neighbour_is_ruled(in->pkt.icmp_type)) {
-		in->stage = KS_STAGE_OPEN;
+	if (insp->pkt.tuple.proto == KS_PROTO_ICMPV6 && ks_neighbour_is_ruled(insp->pkt.icmp_type)) {
+		insp->stage = KS_STAGE_OPEN;
 		return KS_REASON_OK_NEW;
 	}
-	return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
+	return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
 }
 
 /*
  * What goes to the broadcast address of a network goes to a group: in the network itself the box is a member, from another
  * one it may not come, and what the box sends there leaves by the zone that was told.
  */
-static inline void find_broadcast(struct ks_env *env, struct ks_inspection *in)
+static inline void find_broadcast(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 zone;
 
-	if (in->to >= KS_ZONE_MAX || !ks_ipv4_may_be_broadcast(&in->pkt.tuple))
+	if (insp->to >= KS_ZONE_MAX || !ks_ipv4_may_be_broadcast(&insp->pkt.tuple))
 		return;
-	zone = env_broadcast(env, &in->pkt.tuple, in->from);
+	zone = env_broadcast(env, &insp->pkt.tuple, insp->home.from);
 	if (zone == KS_ZONE_UNKNOWN)
 		return;
-	in->pkt.flags |= KS_PKT_GROUP;
-	if (in->from != KS_ZONE_SELF)
-		in->to = in->to_given = (__u8)zone;
+	insp->pkt.flags |= KS_PKT_GROUP;
+	if (insp->home.from != KS_ZONE_SELF)
+		insp->to = insp->home.to = (__u8)zone;
 }
 
-/* All that needs no state. in->stage says what is to be asked. */
-__u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+/* All that needs no state. insp->stage says what is to be asked. */
+__u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
 
 	if (!config)
-		return ks_deny(in, KS_CLASS_NONE, KS_REASON_INTERNAL);
-	reason = ks_packet_parse(head, &in->pkt, config->options);
-	if (in->pkt.flags & KS_PKT_NOT_IP)
-		return judge_not_ip(in, config);
-	find_broadcast(env, in);
-	if (ks_unlikely(in->pkt.flags & KS_PKT_FRAGMENT)) {
-		in->out = in->pkt.tuple;
-		in->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */
+		return ks_deny(insp, KS_CLASS_NONE, KS_REASON_INTERNAL);
+	reason = ks_packet_parse(head, &insp->pkt, config->options);
+	if (insp->pkt.flags & KS_PKT_NOT_IP)
+		return judge_not_ip(insp, config);
+	find_broadcast(env, insp);
+	if (ks_unlikely(insp->pkt.flags & KS_PKT_FRAGMENT)) {
+		insp->sent = insp->pkt.tuple;
+		insp->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */
 		return reason;
 	}
 	if (reason)
-		return ks_deny(in, KS_CLASS_INVALID, reason);
-	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &in->pkt))
-		return ks_deny(in, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
-	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
-		return judge_neighbour(in);
-	if (in->pkt.flags & KS_PKT_ICMP_ERROR) {
-		in->stage = KS_STAGE_ERROR;
+		return ks_deny(insp, KS_CLASS_INVALID, reason);
+	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &insp->pkt))
+		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
+	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
+		return judge_neighbour(insp);
+	if (insp->pkt.flags & KS_PKT_ICMP_ERROR) {
+		insp->stage = KS_STAGE_ERROR;
 	} else {
-		in->stage = KS_STAGE_FIND;
-		in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
-		ks_table_hash(env, &in->flow);
+		insp->stage = KS_STAGE_FIND;
+		insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
+		ks_table_hash(env, &insp->flow);
 	}
 	return KS_REASON_OK_NEW;
 }
 
 /* Counters and events; a drop is told when its rule or the option asks. */
-static void account(struct ks_env *env, struct ks_inspection *in)
+static void account(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
-	bool decided_by_rule = in->rule_index != KS_DECISION_DEFAULT;
+	bool decided_by_rule = insp->verdict.rule_index != KS_DECISION_DEFAULT;
 
-	env_count_reason(env, in->reason, in->pkt.wire_len);
+	env_count_reason(env, insp->verdict.reason, insp->pkt.wire_len);
 	if (decided_by_rule)
-		env_count_match(env, in->rule);
-	if (in->source_rule && ks_reason_is_pass(in->reason))
-		env_count_match(env, in->source_rule);
-	if (in->log || (!ks_reason_is_pass(in->reason) && config && config->options & KS_OPT_LOG_DROPS))
-		env_event(env, in);
+		env_count_match(env, insp->verdict.rule);
+	if (insp->opening.source_rule && ks_reason_is_pass(insp->verdict.reason))
+		env_count_match(env, insp->opening.source_rule);
+	if (insp->verdict.log ||
+	    (!ks_reason_is_pass(insp->verdict.reason) && config && config->options & KS_OPT_LOG_DROPS))
+		env_event(env, insp);
 }
 
-void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	switch (in->stage) {
+	switch (insp->stage) {
 	case KS_STAGE_FIND:
-		ks_stage_find(env, in);
+		ks_stage_find(env, insp);
 		break;
 	case KS_STAGE_OPEN:
-		ks_stage_open(env, in);
+		ks_stage_open(env, insp);
 		break;
 	case KS_STAGE_ERROR:
-		ks_stage_error(env, in, head);
+		ks_stage_error(env, insp, head);
 		break;
 	case KS_STAGE_FRAGMENT:
-		ks_stage_fragment(env, in);
+		ks_stage_fragment(env, insp);
 		break;
 	case KS_STAGE_HELPER:
-		ks_stage_helper(env, in);
+		ks_stage_helper(env, insp);
 		break;
 	case KS_STAGE_SCAN:
-		ks_stage_scan(env, in);
+		ks_stage_scan(env, insp);
 		break;
 	case KS_STAGE_ANNOUNCE:
-		ks_stage_announce(env, in);
+		ks_stage_announce(env, insp);
 		break;
 	case KS_STAGE_ADJUST:
-		ks_stage_adjust(env, in, head);
+		ks_stage_adjust(env, insp, head);
 		break;
 	case KS_STAGE_REROUTE:
-		ks_stage_reroute(env, in);
+		ks_stage_reroute(env, insp);
 		break;
 	case KS_STAGE_GROUP:
-		ks_stage_group(env, in);
+		ks_stage_group(env, insp);
 		break;
 	case KS_STAGE_WRITE:
-		ks_stage_write(env, in, head);
+		ks_stage_write(env, insp, head);
 		break;
 	default:
-		in->stage = KS_STAGE_DONE;
+		insp->stage = KS_STAGE_DONE;
 		break;
 	}
-	ks_fragment_resume_first(in);
+	ks_fragment_resume_first(insp);
 }
 
-__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in)
+__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
 {
-	flows_clear(in);
-	if (!in->dry)
-		account(env, in);
-	return in->action;
+	flows_clear(insp);
+	if (!insp->home.dry)
+		account(env, insp);
+	return insp->verdict.action;
 }
 
-void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	ks_inspection_init(in);
-	in->reason = ks_inspect_read(env, in, head);
+	ks_inspection_init(insp);
+	insp->verdict.reason = ks_inspect_read(env, insp, head);
 }
 
-__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	while (in->stage != KS_STAGE_DONE)
-		ks_inspect_step(env, in, head);
-	return ks_inspect_end(env, in);
+	while (insp->stage != KS_STAGE_DONE)
+		ks_inspect_step(env, insp, head);
+	return ks_inspect_end(env, insp);
 }
 
-__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+__u32 ks_inspect(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	ks_inspect_begin(env, in, head);
-	return ks_inspect_finish(env, in, head);
+	ks_inspect_begin(env, insp, head);
+	return ks_inspect_finish(env, insp, head);
 }

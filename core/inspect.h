@@ -53,53 +53,86 @@ struct ks_compare {
 	__u32 hi;
 };
 
-struct ks_inspection {
-	/* in: set by the home before ks_inspect() */
+/* What the home says of a packet before ks_inspect(). */
+struct ks_insp_home {
 	__u64 now; /* ns, never going back */
 	__u8 from; /* zone the packet comes from; KS_ZONE_SELF if the box sent it */
-	__u8 to; /* zone it goes to, KS_ZONE_UNKNOWN to have env_zone_to() asked */
+	/*
+	 * Zone it goes to; KS_ZONE_UNKNOWN to have env_zone_to() asked. The core corrects it once: what goes to the broadcast
+	 * address of a network goes to a group (inspect.c).
+	 */
+	__u8 to;
 	__u8 dry; /* 1: decide and explain only, change nothing */
-	__u8 phase; /* KS_TRANSLATE_*: the halves of a translation that are made here */
+	__u8 halves; /* KS_TRANSLATE_*: the halves of a translation that are made here */
 	__u8 resumed; /* 1: a fragment that was held (env.h): its datagram knows it */
 	__u8 zero[3];
+};
 
-	/* out */
+/* What was decided, and by which numbers: written by stage.h, and by who compared. */
+struct ks_insp_verdict {
 	__u8 action; /* enum ks_action */
 	__u8 reason; /* enum ks_reason */
 	__u8 class; /* enum ks_class */
-	__u8 dir; /* enum ks_dir, when a flow was found or opened */
-	__u8 via; /* 1 + enum ks_dir of the alias by which the flow was found, 0: by its own key */
 	__u8 state; /* enum ks_state after the packet, NONE without a flow */
-	__u8 log; /* 1: the rule asked for an event */
-	__u8 retries; /* commits that another processor got ahead of */
 	__u32 rule; /* id of the rule that decided, or that made the flow */
 	__u32 rule_index; /* entry in the rule table when the policy decided, else KS_DECISION_DEFAULT */
 	struct ks_compare compare;
+	__u8 log; /* 1: the rule asked for an event */
+	__u8 zero[3];
+};
 
-	__u8 sender; /* 1: the sender is the key's second address */
-	__u8 replaces; /* 1: the packet opens a flow over `before`, which is over */
-	__u8 stage; /* enum ks_stage: what comes next */
-	__u8 translate; /* KS_TRANSLATE_*: the halves in which `out` differs from the packet's own tuple */
-	__u8 to_given; /* `to` as it came from the home */
-	__u8 opened; /* 1: a new flow is to be opened and its rule is known (an expectation, a mapping) */
-	__u8 fragment; /* enum ks_fragment: how far a first fragment is */
-	__u8 spare;
-	__u16 source_rule; /* id of the nat rule that the flow being opened has its source from, 0 without one */
-	struct ks_tuple asked; /* the packet as the filter saw it, if it was asked */
+/* The flow that a packet opens: written by open.c and nat/, read when it is inserted. */
+struct ks_insp_opening {
+	struct ks_tuple as_filtered; /* the packet as the filter saw it, if it was asked */
 	struct ks_question question; /* the latest that the policy was asked */
-	struct ks_tuple out; /* the packet as it leaves, where it is translated; of an ICMP error, without ports */
-	struct ks_tuple quoted; /* of an ICMP error: what it quotes, as it came ... */
-	struct ks_tuple quoted_out; /* ... and as it leaves */
-	__u32 quoted_off; /* where the upper header of the quotation begins */
-	__s32 grown; /* octets by which a helper has made the packet longer */
-	__u32 alias[2]; /* places of the aliases of the flow being opened, by enum ks_dir */
-	__u8 helper; /* enum ks_helper_id of the flow being opened */
-	__u8 mapped; /* 1: the source of the flow being opened is a mapping's */
-	__u8 leaving; /* 1: inspected before it was routed, only its source half is due */
-	__u8 quoted_question; /* 1: an ICMP question is quoted, not an answer */
+	__u32 alias[2]; /* slot ids of its aliases, by enum ks_dir */
+	__u16 source_rule; /* id of the nat rule that its source comes from, 0 without one */
+	__u8 expected; /* 1: its rule is known without asking the policy: an expectation's, or a mapping's */
+	__u8 replaces; /* 1: it opens over `flow.before`, which is over */
+	__u8 helper; /* enum ks_helper_id */
+	__u8 mapped; /* 1: its source is a mapping's */
+	__u8 masqueraded; /* 1: its source is an interface's address */
+	__u8 zero[5];
+};
+
+/* The packet that an ICMP error quotes: written by track/icmp_error.c, and by rewrite.c when it is translated. */
+struct ks_insp_quote {
+	struct ks_tuple tuple; /* as it came ... */
+	struct ks_tuple sent; /* ... and as it leaves */
+	__u32 off; /* where its upper header begins */
+	__u8 is_query; /* 1: an ICMP query is quoted, not an answer */
+	__u8 zero[3];
+};
+
+/* A fragment: written by fragment/. */
+struct ks_insp_frag {
+	__u8 progress; /* enum ks_fragment: how far a first fragment is */
+};
+
+struct ks_inspection {
+	struct ks_insp_home home;
+	struct ks_insp_verdict verdict;
+
+	/* The path: written by the stages. */
+	__u8 stage; /* enum ks_stage: what comes next */
+	__u8 retries; /* commits that another CPU got ahead of */
+	__u8 to; /* zone it goes to, as far as is known now: home.to, or what env_zone_to() said */
+	__u8 second_half; /* 1: it was inspected before it was routed, and only its source half is due */
 	__u8 rerouted; /* 1: its flow has been brought in line with where it leaves, once a packet */
-	__u8 masqueraded; /* 1: the source of the flow being opened is an interface's address */
-	__u8 pad[6];
+	struct ks_insp_frag frag;
+
+	/* How its flow was found: written by nat/alias.c and known.c. */
+	__u8 from_high; /* 1: the sender is the key's second address */
+	__u8 by_alias; /* 1 + enum ks_dir of the alias by which it was found, 0: by its own key */
+	__u8 dir; /* enum ks_dir, when a flow was found or opened */
+
+	/* The packet as it leaves: written by nat/, and by helper/ where its length changes. */
+	__u8 translate; /* KS_TRANSLATE_*: the halves in which `sent` differs from the packet's own tuple */
+	__s32 grown; /* bytes by which a helper has made the packet longer */
+	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
+
+	struct ks_insp_opening opening;
+	struct ks_insp_quote quote;
 
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
@@ -111,55 +144,55 @@ struct ks_inspection {
  * Whether a packet of somebody else is judged where it leaves, though it came in by an interface that is guarded: ingress
  * could not decide, or what it decided proved wrong or was lost.
  */
-static inline bool ks_is_second_look(const struct ks_inspection *in)
+static inline bool ks_is_second_look(const struct ks_inspection *insp)
 {
-	return in->phase == KS_TRANSLATE_SRC && in->from != KS_ZONE_SELF && !in->leaving;
+	return insp->home.halves == KS_TRANSLATE_SRC && insp->home.from != KS_ZONE_SELF && !insp->second_half;
 }
 
 /* The packet as it leaves. */
-static inline const struct ks_tuple *ks_tuple_leaving(const struct ks_inspection *in)
+static inline const struct ks_tuple *ks_tuple_leaving(const struct ks_inspection *insp)
 {
-	return in->translate ? &in->out : &in->pkt.tuple;
+	return insp->translate ? &insp->sent : &insp->pkt.tuple;
 }
 
 /*
- * Decides one packet. `head` holds its first in->pkt.head_len octets; in->pkt's
- * home fields and the "in" fields are set. Returns in->action.
- * Unless in->dry, state, counters and events follow from the verdict.
+ * Decides one packet. `head` holds its first insp->pkt.head_len octets; insp->pkt's
+ * home fields and the "in" fields are set. Returns insp->verdict.action.
+ * Unless insp->home.dry, state, counters and events follow from the verdict.
  */
-__u32 ks_inspect(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+__u32 ks_inspect(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 /*
  * The same in two halves, for a home that handles packets in bursts: after
- * the first one in->flow.hash tells where the flow will be looked for, so that its
+ * the first one insp->flow.hash tells where the flow will be looked for, so that its
  * memory can be fetched while other packets are read (ks_table_bucket()).
  */
-void ks_inspect_begin(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
-__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
+__u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-/* Does what in->stage says, once. The home calls it, or one of the stages below, until in->stage is KS_STAGE_DONE. */
-void ks_inspect_step(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+/* Does what insp->stage says, once. The home calls it, or one of the stages below, until insp->stage is KS_STAGE_DONE. */
+void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-void ks_stage_find(struct ks_env *env, struct ks_inspection *in);
-void ks_stage_open(struct ks_env *env, struct ks_inspection *in);
-void ks_stage_reroute(struct ks_env *env, struct ks_inspection *in);
-void ks_stage_error(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
-void ks_stage_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+void ks_stage_find(struct ks_env *env, struct ks_inspection *insp);
+void ks_stage_open(struct ks_env *env, struct ks_inspection *insp);
+void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp);
+void ks_stage_error(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
+void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-/* Counts and tells, when in->stage is KS_STAGE_DONE. Returns in->action. */
-__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *in);
+/* Counts and tells, when insp->stage is KS_STAGE_DONE. Returns insp->verdict.action. */
+__u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp);
 
 /*
  * The source half of a translation alone, for a packet that passed before it
- * was routed: finds its flow, and prepares in->out. Leads to KS_STAGE_WRITE, or
+ * was routed: finds its flow, and prepares insp->sent. Leads to KS_STAGE_WRITE, or
  * to a drop.
  */
-void ks_inspect_egress(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 /* Ends the stage that has judged the packet: it is written, done, or judged anew if another processor was first. */
-void ks_inspect_conclude(struct ks_inspection *in, const struct ks_config *config, __u32 reason);
+void ks_inspect_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason);
 
-/* Judges a packet of the flow in->flow.before and commits what follows. Returns the reason; in->action is set. */
-__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+/* Judges a packet of the flow insp->flow.before and commits what follows. Returns the reason; insp->verdict.action is set. */
+__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

@@ -19,27 +19,27 @@
 #include "core/table/table.h"
 
 /* The policy's word on a packet that no flow knows. */
-__u32 ks_open_ask(struct ks_env *env, struct ks_inspection *in, struct ks_decision *decision)
+__u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
-	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = env_zone_to(env, &in->out, KS_ZONE_UNKNOWN);
-	in->asked = in->out;
+	if (insp->to == KS_ZONE_UNKNOWN)
+		insp->to = env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
+	insp->opening.as_filtered = insp->sent;
 	decision->action = KS_DENY;
 	decision->index = KS_DECISION_DEFAULT;
-	if (in->to < KS_ZONE_MAX) {
-		ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
-		ks_rules_ask(env, &in->question, decision);
+	if (insp->to < KS_ZONE_MAX) {
+		ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
+		ks_rules_ask(env, &insp->opening.question, decision);
 	}
-	in->rule = decision->id;
-	in->rule_index = decision->index;
-	in->log = !!(decision->flags & KS_RULE_LOG);
+	insp->verdict.rule = decision->id;
+	insp->verdict.rule_index = decision->index;
+	insp->verdict.log = !!(decision->flags & KS_RULE_LOG);
 	return decision->action;
 }
 
 /* A look for a zone to which the rules allow the packet. */
 struct zone_search {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	__u64 zones; /* where it may leave */
 	__u32 found; /* 0 or 1: a verifier must see what the callbacks return */
 };
@@ -51,8 +51,8 @@ static long zone_try(__u32 n, void *arg)
 
 	if (!(s->zones >> (n & (KS_ZONE_MAX - 1)) & 1))
 		return 0;
-	s->in->question.to = (__u8)n;
-	ks_rules_ask(s->env, &s->in->question, &decision);
+	s->insp->opening.question.to = (__u8)n;
+	ks_rules_ask(s->env, &s->insp->opening.question, &decision);
 	if (decision.action == KS_ALLOW && !decision.targets)
 		s->found = 1;
 	return s->found != 0;
@@ -62,72 +62,72 @@ static long zone_try(__u32 n, void *arg)
  * Whether a packet that the guess denies, or for which there is none, may go on to where it really leaves, because some
  * zone's rules allow it. What none allows must not make the kernel ask for neighbours.
  */
-static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *in)
+static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct zone_search search = { .env = env, .in = in };
+	struct zone_search search = { .env = env, .insp = insp };
 
-	if (in->translate & KS_TRANSLATE_DST)
+	if (insp->translate & KS_TRANSLATE_DST)
 		return false;
-	search.zones = env_other_zones(env, &in->out, in->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : in->to);
+	search.zones = env_other_zones(env, &insp->sent, insp->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : insp->to);
 	if (!search.zones)
 		return false;
-	ks_question_make(in, &in->asked, KS_LIST_FILTER, &in->question);
+	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
 	ks_loop(KS_ZONE_MAX, zone_try, &search);
 	return search.found;
 }
 
 /* What becomes of a packet that the rules do not allow where it seems to go. Returns the reason. */
-static ks_inline __u32 refuse(struct ks_env *env, struct ks_inspection *in, __u32 action)
+static ks_inline __u32 refuse(struct ks_env *env, struct ks_inspection *insp, __u32 action)
 {
-	if (in->to == KS_ZONE_ASTRAY)
-		return ks_deny(in, KS_CLASS_NEW, KS_REASON_BROADCAST);
-	if (is_left_to_egress(env, in)) {
-		ks_open_forget(in);
-		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_UNDECIDED);
+	if (insp->to == KS_ZONE_ASTRAY)
+		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_BROADCAST);
+	if (is_left_to_egress(env, insp)) {
+		ks_open_forget(insp);
+		return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_UNDECIDED);
 	}
-	in->action = action;
-	return in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	insp->verdict.action = action;
+	return insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
 
 /* The helper that a rule assigns to the flow, which is asked for by its true endpoints. */
-static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 
 	if (!config->list[KS_LIST_HELPER].count)
 		return 0;
-	ks_question_make(in, &in->out, KS_LIST_HELPER, &in->question);
-	ks_rules_ask(env, &in->question, &decision);
+	ks_question_make(insp, &insp->sent, KS_LIST_HELPER, &insp->opening.question);
+	ks_rules_ask(env, &insp->opening.question, &decision);
 	return decision.helper;
 }
 
 /* Puts the flow where it belongs, and its aliases with it. */
-static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
+static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason;
 
-	in->flow.after.alias[KS_ORIGINAL] = in->alias[KS_ORIGINAL];
-	in->flow.after.alias[KS_REPLY] = in->alias[KS_REPLY];
-	in->flow.after.helper = in->helper;
-	if (in->mapped)
-		in->flow.after.flags |= KS_FLOW_MAPPED;
-	if (in->masqueraded)
-		in->flow.after.flags |= KS_FLOW_MASQUERADED;
-	if (in->dry)
+	insp->flow.after.alias[KS_ORIGINAL] = insp->opening.alias[KS_ORIGINAL];
+	insp->flow.after.alias[KS_REPLY] = insp->opening.alias[KS_REPLY];
+	insp->flow.after.helper = insp->opening.helper;
+	if (insp->opening.mapped)
+		insp->flow.after.flags |= KS_FLOW_MAPPED;
+	if (insp->opening.masqueraded)
+		insp->flow.after.flags |= KS_FLOW_MASQUERADED;
+	if (insp->home.dry)
 		return KS_REASON_OK_NEW;
-	reason = ks_table_insert(env, &in->flow);
+	reason = ks_table_insert(env, &insp->flow);
 	if (reason == KS_REASON_OK_NEW) {
-		if (in->alias[KS_ORIGINAL] | in->alias[KS_REPLY])
-			ks_nat_commit(env, in);
+		if (insp->opening.alias[KS_ORIGINAL] | insp->opening.alias[KS_REPLY])
+			ks_nat_commit(env, insp);
 		return reason;
 	}
-	ks_nat_release(env, in);
+	ks_nat_release(env, insp);
 	/* Another flow has the same true ends, under another translation: for the two there is one port too few. */
-	if (reason == KS_REASON_CONTENDED && in->translate & KS_TRANSLATE_DST) {
-		ks_table_find(env, &in->flow);
-		if (in->flow.found)
+	if (reason == KS_REASON_CONTENDED && insp->translate & KS_TRANSLATE_DST) {
+		ks_table_find(env, &insp->flow);
+		if (insp->flow.found)
 			reason = KS_REASON_NO_PORT;
-		in->flow.found = 0;
+		insp->flow.found = 0;
 	}
 	return reason;
 }
@@ -136,198 +136,200 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *in)
  * What a new flow would be. Its key is of its true endpoints: the packet's own
  * source, and the destination after translation.
  */
-static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason = 0;
 
-	in->alias[KS_ORIGINAL] = 0;
-	in->alias[KS_REPLY] = 0;
-	in->mapped = 0;
-	in->masqueraded = 0;
-	in->helper = ask_helper(env, config, in);
-	if (in->translate || in->via)
-		in->sender = ks_packet_key(env, in, &in->out, &in->flow.key);
-	if (config->options & KS_OPT_NAT || in->translate) {
-		ks_table_hash(env, &in->flow);
-		reason = ks_nat_reserve(env, config, in);
+	insp->opening.alias[KS_ORIGINAL] = 0;
+	insp->opening.alias[KS_REPLY] = 0;
+	insp->opening.mapped = 0;
+	insp->opening.masqueraded = 0;
+	insp->opening.helper = ask_helper(env, config, insp);
+	if (insp->translate || insp->by_alias)
+		insp->from_high = ks_packet_key(env, insp, &insp->sent, &insp->flow.key);
+	if (config->options & KS_OPT_NAT || insp->translate) {
+		ks_table_hash(env, &insp->flow);
+		reason = ks_nat_reserve(env, config, insp);
 	}
 	if (reason)
-		return ks_deny(in, KS_CLASS_NEW, reason);
-	ks_track_open(env, config, in);
-	reason = flow_insert(env, in);
+		return ks_deny(insp, KS_CLASS_NEW, reason);
+	ks_track_open(env, config, insp);
+	reason = flow_insert(env, insp);
 	if (reason != KS_REASON_OK_NEW)
-		return ks_deny(in, KS_CLASS_NEW, reason);
-	in->state = in->flow.after.state;
-	if (in->opened)
-		return ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
-	return ks_pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
+		return ks_deny(insp, KS_CLASS_NEW, reason);
+	insp->verdict.state = insp->flow.after.state;
+	if (insp->opening.expected)
+		return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
 /*
  * Whether what begins anew is the same as before, translation included: not if it was found by an alias, for which the
  * policy may have another destination now, nor if it was announced, nor if it is the other side that opens it.
  */
-static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *in)
+static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *insp)
 {
-	if (!in->replaces || in->via || in->opened)
+	if (!insp->opening.replaces || insp->by_alias || insp->opening.expected)
 		return false;
-	return !(config->options & KS_OPT_NAT) || in->sender == ks_flow_orig_side(&in->flow.before);
+	return !(config->options & KS_OPT_NAT) || insp->from_high == ks_flow_orig_side(&insp->flow.before);
 }
 
 /* The flow is over and begins anew under its key; its translation and its helper stay as they were. */
-static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 
-	ks_track_open(env, config, in);
-	in->flow.after.alias[0] = in->flow.before.alias[0];
-	in->flow.after.alias[1] = in->flow.before.alias[1];
-	in->flow.after.helper = in->flow.before.helper;
-	in->flow.after.flags |= in->flow.before.flags & (KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
-	reason = ks_nat_translate(env, in);
+	ks_track_open(env, config, insp);
+	insp->flow.after.alias[0] = insp->flow.before.alias[0];
+	insp->flow.after.alias[1] = insp->flow.before.alias[1];
+	insp->flow.after.helper = insp->flow.before.helper;
+	insp->flow.after.flags |= insp->flow.before.flags & (KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
+	reason = ks_nat_translate(env, insp);
 	if (reason)
-		return ks_deny(in, KS_CLASS_NEW, reason);
-	reason = in->dry ? KS_REASON_OK_NEW : ks_table_replace(env, &in->flow);
+		return ks_deny(insp, KS_CLASS_NEW, reason);
+	reason = insp->home.dry ? KS_REASON_OK_NEW : ks_table_replace(env, &insp->flow);
 	if (reason != KS_REASON_OK_NEW)
-		return ks_deny(in, KS_CLASS_NEW, reason);
-	in->state = in->flow.after.state;
-	if (in->opened)
-		return ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
-	return ks_pass(in, KS_CLASS_NEW, KS_REASON_OK_NEW);
+		return ks_deny(insp, KS_CLASS_NEW, reason);
+	insp->verdict.state = insp->flow.after.state;
+	if (insp->opening.expected)
+		return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
 /* What is not the same is a new flow, and the old one makes room. */
-static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	if (is_repeated(config, in) || in->dry)
-		return reopen_flow(env, config, in);
-	if (!ks_table_free(env, &in->flow))
-		return ks_deny(in, KS_CLASS_NEW, KS_REASON_CONTENDED);
-	in->replaces = 0;
-	in->flow.found = 0; /* or whoever asks where the packet goes would be told of the old one */
-	return open_flow(env, config, in);
+	if (is_repeated(config, insp) || insp->home.dry)
+		return reopen_flow(env, config, insp);
+	if (!ks_table_free(env, &insp->flow))
+		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_CONTENDED);
+	insp->opening.replaces = 0;
+	insp->flow.found = 0; /* or whoever asks where the packet goes would be told of the old one */
+	return open_flow(env, config, insp);
 }
 
 /* A destination that stays as it is needs no alias: the box's own address may be what a rule redirects to. */
-static inline void destination_note(struct ks_inspection *in)
+static inline void destination_note(struct ks_inspection *insp)
 {
-	const struct ks_tuple *was = &in->pkt.tuple, *is = &in->out;
+	const struct ks_tuple *was = &insp->pkt.tuple, *is = &insp->sent;
 
-	in->translate &= ~KS_TRANSLATE_DST;
+	insp->translate &= ~KS_TRANSLATE_DST;
 	if (is->dst.d[0] != was->dst.d[0] || is->dst.d[1] != was->dst.d[1] || is->dport != was->dport)
-		in->translate |= KS_TRANSLATE_DST;
+		insp->translate |= KS_TRANSLATE_DST;
 }
 
 /*
  * What the policy says of a packet that no flow knows. *reason is at first why it cannot open one, or 0. Returns whether a
  * flow is to be opened; else *reason is the verdict's.
  */
-static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				  __u32 *reason)
 {
 	struct ks_decision decision = {};
 	__u32 action, cannot_open = *reason;
 
-	in->class = KS_CLASS_INVALID;
+	insp->verdict.class = KS_CLASS_INVALID;
 	if (cannot_open && !(config->options & KS_OPT_BYPASS_RULES))
 		return false;
-	action = ks_open_ask(env, in, &decision);
+	action = ks_open_ask(env, insp, &decision);
 	if (action == KS_BYPASS) {
-		in->action = KS_BYPASS;
-		in->class = KS_CLASS_UNTRACKED;
+		insp->verdict.action = KS_BYPASS;
+		insp->verdict.class = KS_CLASS_UNTRACKED;
 		*reason = KS_REASON_OK_BYPASS;
 		return false;
 	}
 	if (cannot_open) {
-		ks_open_forget(in);
+		ks_open_forget(insp);
 		return false;
 	}
-	in->class = KS_CLASS_NEW;
+	insp->verdict.class = KS_CLASS_NEW;
 	if (action != KS_ALLOW) {
-		*reason = refuse(env, in, action);
+		*reason = refuse(env, insp, action);
 		return false;
 	}
-	if (!decision.targets || is_repeated(config, in))
+	if (!decision.targets || is_repeated(config, insp))
 		return true;
-	*reason = ks_nat_forward(env, in, &decision);
-	destination_note(in);
+	*reason = ks_nat_forward(env, insp, &decision);
+	destination_note(insp);
 	return !*reason;
 }
 
 /* What comes before the policy: announced by a helper, or to the outer endpoint of a mapping. Then the reason is set. */
-static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				 __u32 cannot_open)
 {
-	in->opened = 0;
+	insp->opening.expected = 0;
 	if (cannot_open)
 		return false;
-	if (ks_expect_find(env, in))
-		in->opened = 1;
-	else if (is_repeated(config, in))
+	if (ks_expect_find(env, insp))
+		insp->opening.expected = 1;
+	else if (is_repeated(config, insp))
 		return false;
 	else if (config->options & KS_OPT_NAT)
-		ks_nat_arrive(env, config, in);
-	destination_note(in);
-	if (!in->opened)
+		ks_nat_arrive(env, config, insp);
+	destination_note(insp);
+	if (!insp->opening.expected)
 		return false;
-	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = env_zone_to(env, &in->out, KS_ZONE_UNKNOWN);
-	in->asked = in->out;
+	if (insp->to == KS_ZONE_UNKNOWN)
+		insp->to = env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
+	insp->opening.as_filtered = insp->sent;
 	return true;
 }
 
 /* A router's advertisement passes unless a rule denies it; its redirect if a rule allows it. The box's own need none. */
-static ks_inline __u32 judge_neighbour(struct ks_env *env, struct ks_inspection *in)
+static ks_inline __u32 judge_neighbour(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 	__u32 action;
 
-	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = KS_ZONE_SELF; /* nobody forwards it */
-	action = ks_open_ask(env, in, &decision);
-	if (in->rule_index == KS_DECISION_DEFAULT)
-		action = in->pkt.icmp_type == KS_ND_REDIRECT && in->from != KS_ZONE_SELF ? KS_DENY : KS_ALLOW;
+	if (insp->to == KS_ZONE_UNKNOWN)
+		insp->to = KS_ZONE_SELF; /* nobody forwards it */
+	action = ks_open_ask(env, insp, &decision);
+	if (insp->verdict.rule_index == KS_DECISION_DEFAULT)
+		action = insp->pkt.icmp_type == KS_ND_REDIRECT && insp->home.from != KS_ZONE_SELF ? KS_DENY : KS_ALLOW;
 	if (action == KS_ALLOW || action == KS_BYPASS)
-		return ks_pass(in, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
-	return ks_deny(in, KS_CLASS_UNTRACKED,
-		       in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+		return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
+	return ks_deny(insp, KS_CLASS_UNTRACKED,
+		       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
 }
 
 /* What no flow knows and opens none either: a neighbour's message, a forged source, an answer to a group's question. */
-static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				      __u32 *reason)
 {
-	if (in->pkt.flags & KS_PKT_NEIGHBOUR)
-		*reason = judge_neighbour(env, in);
-	else if (!in->replaces && ks_group_answers(env, in)) /* there may be no route yet: to a DHCP server, for one */
-		*reason = ks_source_is_believed(env, config, in, false)
-				  ? ks_pass(in, KS_CLASS_RELATED, KS_REASON_OK_RELATED)
-				  : ks_deny(in, KS_CLASS_INVALID, KS_REASON_SPOOFED);
-	else if (!ks_source_is_believed(env, config, in, true))
-		*reason = ks_deny(in, KS_CLASS_INVALID, KS_REASON_SPOOFED);
+	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
+		*reason = judge_neighbour(env, insp);
+	else if (!insp->opening.replaces &&
+		 ks_group_answers(env, insp)) /* there may be no route yet: to a DHCP server, for one */
+		*reason = ks_source_is_believed(env, config, insp, false)
+				  ? ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED)
+				  : ks_deny(insp, KS_CLASS_INVALID, KS_REASON_SPOOFED);
+	else if (!ks_source_is_believed(env, config, insp, true))
+		*reason = ks_deny(insp, KS_CLASS_INVALID, KS_REASON_SPOOFED);
 	else
 		return false;
 	return true;
 }
 
-void ks_stage_open(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_open(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
 
-	in->stage = KS_STAGE_DONE;
+	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	in->out = in->pkt.tuple;
-	if (is_judged_alone(env, config, in, &reason)) {
-		ks_conclude(in, config, reason);
+	insp->sent = insp->pkt.tuple;
+	if (is_judged_alone(env, config, insp, &reason)) {
+		ks_conclude(insp, config, reason);
 		return;
 	}
-	reason = ks_track_may_open(config, &in->pkt);
-	if (is_awaited(env, config, in, reason) || is_admitted(env, config, in, &reason))
-		reason = in->replaces ? begin_anew(env, config, in) : open_flow(env, config, in);
-	ks_inspect_conclude(in, config, reason);
+	reason = ks_track_may_open(config, &insp->pkt);
+	if (is_awaited(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
+		reason = insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
+	ks_inspect_conclude(insp, config, reason);
 	/* What opens a flow may announce another at once: in datagrams, that is. */
-	if (in->action == KS_ALLOW && in->flow.after.helper && !in->dry && in->pkt.tuple.proto != KS_PROTO_TCP)
-		in->stage = KS_STAGE_HELPER;
+	if (insp->verdict.action == KS_ALLOW && insp->flow.after.helper && !insp->home.dry &&
+	    insp->pkt.tuple.proto != KS_PROTO_TCP)
+		insp->stage = KS_STAGE_HELPER;
 }

@@ -206,9 +206,10 @@ __u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struc
 	return len <= pkt->l3_off + pkt->l3_len ? len : 0;
 }
 
-bool ks_reject_source(struct ks_env *env, const struct ks_inspection *in, struct ks_addr *self)
+bool ks_reject_source(struct ks_env *env, const struct ks_inspection *insp, struct ks_addr *self)
 {
-	bool own = in->from == KS_ZONE_SELF;
+	bool own = insp->home.from == KS_ZONE_SELF;
 
-	return env_address_of(env, own ? KS_REPLY : KS_ORIGINAL, own ? in->to : in->from, in->pkt.tuple.family, self);
+	return env_address_of(env, own ? KS_REPLY : KS_ORIGINAL, own ? insp->to : insp->home.from,
+			      insp->pkt.tuple.family, self);
 }

@@ -27,6 +27,6 @@ struct ks_env;
 struct ks_inspection;
 
 /* The address of the box from which an answer to the packet comes: that of the interface by which it goes back. False: none. */
-bool ks_reject_source(struct ks_env *env, const struct ks_inspection *in, struct ks_addr *self);
+bool ks_reject_source(struct ks_env *env, const struct ks_inspection *insp, struct ks_addr *self);
 
 #endif

@@ -21,104 +21,105 @@
 #include "core/table/table.h"
 
 /* Returns true if nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
-static bool may_be_renamed(const struct ks_inspection *in)
+static bool may_be_renamed(const struct ks_inspection *insp)
 {
-	__u8 proto = in->flow.key.proto;
+	__u8 proto = insp->flow.key.proto;
 
-	if (!(in->flow.before.flags & KS_FLOW_REPLIED))
+	if (!(insp->flow.before.flags & KS_FLOW_REPLIED))
 		return true;
 	return proto != KS_PROTO_TCP && proto != KS_PROTO_SCTP && proto != KS_PROTO_DCCP;
 }
 
 /* Ends a flow. Returns `reason`, or that another processor was first. */
-static __u32 flow_end(struct ks_env *env, struct ks_inspection *in, __u32 reason)
+static __u32 flow_end(struct ks_env *env, struct ks_inspection *insp, __u32 reason)
 {
-	if (!in->dry && !ks_table_free(env, &in->flow))
+	if (!insp->home.dry && !ks_table_free(env, &insp->flow))
 		return KS_REASON_CONTENDED;
 	return reason;
 }
 
 /* A rule that forwards has decided where to; where that is was never its business. */
-static bool is_forwarded(const struct ks_inspection *in)
+static bool is_forwarded(const struct ks_inspection *insp)
 {
-	return in->flow.before.alias[KS_ORIGINAL] != 0;
+	return insp->flow.before.alias[KS_ORIGINAL] != 0;
 }
 
 /* The rules' word on the flow as it is now. Returns 0 or a reason. */
-static __u32 ask_again(struct ks_env *env, struct ks_inspection *in)
+static __u32 ask_again(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 	__u32 action, reason;
 
-	if (is_forwarded(in))
+	if (is_forwarded(insp))
 		return 0;
-	action = ks_open_ask(env, in, &decision);
+	action = ks_open_ask(env, insp, &decision);
 	if (action == KS_ALLOW && !decision.targets)
 		return 0;
-	reason = in->rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
-	in->action = action == KS_REJECT ? KS_REJECT : KS_DENY;
-	return in->flow.before.flags & KS_FLOW_REPLIED ? reason : flow_end(env, in, reason);
+	reason = insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	insp->verdict.action = action == KS_REJECT ? KS_REJECT : KS_DENY;
+	return insp->flow.before.flags & KS_FLOW_REPLIED ? reason : flow_end(env, insp, reason);
 }
 
 /* The flow as it becomes. Returns 0 or a reason. */
-static __u32 flow_move(struct ks_env *env, struct ks_inspection *in)
+static __u32 flow_move(struct ks_env *env, struct ks_inspection *insp)
 {
-	if (in->dry || ks_table_commit(env, &in->flow))
+	if (insp->home.dry || ks_table_commit(env, &insp->flow))
 		return 0;
 	return KS_REASON_CONTENDED;
 }
 
 /* The flow with the source that the new way out demands. What it was known by before is nobody's then, and swept. */
-static __u32 rename_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static __u32 rename_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct ks_flow *after = &in->flow.after;
-	__u32 reason = ks_nat_reserve(env, config, in);
+	struct ks_flow *after = &insp->flow.after;
+	__u32 reason = ks_nat_reserve(env, config, insp);
 
 	if (reason)
 		return reason;
-	after->alias[KS_REPLY] = in->alias[KS_REPLY];
+	after->alias[KS_REPLY] = insp->opening.alias[KS_REPLY];
 	after->flags &= ~(KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
-	after->flags |= (in->mapped ? KS_FLOW_MAPPED : 0) | (in->masqueraded ? KS_FLOW_MASQUERADED : 0);
-	reason = flow_move(env, in);
+	after->flags |=
+		(insp->opening.mapped ? KS_FLOW_MAPPED : 0) | (insp->opening.masqueraded ? KS_FLOW_MASQUERADED : 0);
+	reason = flow_move(env, insp);
 	if (reason)
-		ks_nat_release(env, in);
-	else if (in->alias[KS_REPLY])
-		ks_nat_commit(env, in);
+		ks_nat_release(env, insp);
+	else if (insp->opening.alias[KS_REPLY])
+		ks_nat_commit(env, insp);
 	return reason;
 }
 
-static __u32 reroute_original(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static __u32 reroute_original(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	__u32 reason = ask_again(env, in);
+	__u32 reason = ask_again(env, insp);
 
 	if (reason)
 		return reason;
-	in->flow.after = in->flow.before;
-	in->flow.after.zone[KS_REPLY] = in->to;
-	if (in->rule_index != KS_DECISION_DEFAULT)
-		in->flow.after.rule = (__u16)in->rule;
-	in->alias[KS_ORIGINAL] = 0;
-	in->alias[KS_REPLY] = 0;
-	in->mapped = 0;
-	in->translate = 0;
-	if (may_be_renamed(in))
-		return rename_source(env, config, in);
-	if (in->flow.before.alias[KS_REPLY] || ks_nat_has_source(env, config, in))
-		return flow_end(env, in, KS_REASON_REROUTED);
-	return flow_move(env, in);
+	insp->flow.after = insp->flow.before;
+	insp->flow.after.zone[KS_REPLY] = insp->to;
+	if (insp->verdict.rule_index != KS_DECISION_DEFAULT)
+		insp->flow.after.rule = (__u16)insp->verdict.rule;
+	insp->opening.alias[KS_ORIGINAL] = 0;
+	insp->opening.alias[KS_REPLY] = 0;
+	insp->opening.mapped = 0;
+	insp->translate = 0;
+	if (may_be_renamed(insp))
+		return rename_source(env, config, insp);
+	if (insp->flow.before.alias[KS_REPLY] || ks_nat_has_source(env, config, insp))
+		return flow_end(env, insp, KS_REASON_REROUTED);
+	return flow_move(env, insp);
 }
 
 /* Returns true if the rules allow the flow with its two ends in these zones. One that a rule forwards has been allowed. */
-static bool is_allowed_between(struct ks_env *env, struct ks_inspection *in, __u32 from, __u32 to)
+static bool is_allowed_between(struct ks_env *env, struct ks_inspection *insp, __u32 from, __u32 to)
 {
-	const struct ks_flow_key *key = &in->flow.key;
-	__u32 side = ks_flow_orig_side(&in->flow.before) & 1;
-	struct ks_question *q = &in->question;
+	const struct ks_flow_key *key = &insp->flow.key;
+	__u32 side = ks_flow_orig_side(&insp->flow.before) & 1;
+	struct ks_question *q = &insp->opening.question;
 	struct ks_decision decision = {};
 
-	if (is_forwarded(in))
+	if (is_forwarded(insp))
 		return true;
-	ks_question_make(in, &in->pkt.tuple, KS_LIST_FILTER, q);
+	ks_question_make(insp, &insp->pkt.tuple, KS_LIST_FILTER, q);
 	q->tuple.src = key->addr[side];
 	q->tuple.dst = key->addr[!side];
 	q->tuple.sport = key->port[side];
@@ -131,110 +132,110 @@ static bool is_allowed_between(struct ks_env *env, struct ks_inspection *in, __u
 	return decision.action == KS_ALLOW && !decision.targets;
 }
 
-static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *in)
+static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *insp)
 {
-	__u32 reason = ks_nat_translate(env, in);
+	__u32 reason = ks_nat_translate(env, insp);
 
 	if (reason)
 		return reason;
-	if (env_send_back(env, in->flow.before.zone[KS_ORIGINAL], is_forwarded(in) ? &in->out.src : NULL,
-			  in->pkt.tuple.family))
+	if (env_send_back(env, insp->flow.before.zone[KS_ORIGINAL], is_forwarded(insp) ? &insp->sent.src : NULL,
+			  insp->pkt.tuple.family))
 		return 0;
-	return is_allowed_between(env, in, in->to, in->flow.before.zone[KS_REPLY]) ? 0 : KS_REASON_ZONE;
+	return is_allowed_between(env, insp, insp->to, insp->flow.before.zone[KS_REPLY]) ? 0 : KS_REASON_ZONE;
 }
 
 /* A packet comes in from another zone than its sender is known in. Returns 0 or a reason. */
-static __u32 admit_sender(struct ks_env *env, struct ks_inspection *in)
+static __u32 admit_sender(struct ks_env *env, struct ks_inspection *insp)
 {
-	const __u8 *zone = in->flow.before.zone;
-	bool original = in->dir == KS_ORIGINAL;
+	const __u8 *zone = insp->flow.before.zone;
+	bool original = insp->dir == KS_ORIGINAL;
 
-	if (!env_zones_are_one(env, in->from, zone[in->dir & 1]))
+	if (!env_zones_are_one(env, insp->home.from, zone[insp->dir & 1]))
 		return KS_REASON_ZONE;
-	return is_allowed_between(env, in, original ? in->from : zone[KS_ORIGINAL],
-				  original ? zone[KS_REPLY] : in->from)
+	return is_allowed_between(env, insp, original ? insp->home.from : zone[KS_ORIGINAL],
+				  original ? zone[KS_REPLY] : insp->home.from)
 		       ? 0
 		       : KS_REASON_ZONE;
 }
 
 /* What its flow's protocol refuses changes nothing. What ingress has passed was asked there. Returns 0 or a reason. */
-static __u32 ask_protocol(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static __u32 ask_protocol(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 
-	if (in->leaving)
+	if (insp->second_half)
 		return 0;
-	if (!ks_nat_is_addressed(in) && !ks_is_second_look(in))
+	if (!ks_nat_is_addressed(insp) && !ks_is_second_look(insp))
 		return KS_REASON_UNTRANSLATED;
-	reason = ks_track_update(env, config, in);
+	reason = ks_track_update(env, config, insp);
 	return ks_reason_is_pass(reason) ? 0 : reason;
 }
 
 /* Brings packet and flow in line. Returns 0 or a reason. */
-static __u32 reroute(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static __u32 reroute(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason = 0;
 
-	if (ks_comes_from_elsewhere(in) && !in->leaving)
-		reason = admit_sender(env, in);
+	if (ks_comes_from_elsewhere(insp) && !insp->second_half)
+		reason = admit_sender(env, insp);
 	if (!reason)
-		reason = ask_protocol(env, config, in);
-	if (reason || !(in->leaving || ks_leaves_elsewhere(in)))
+		reason = ask_protocol(env, config, insp);
+	if (reason || !(insp->second_half || ks_leaves_elsewhere(insp)))
 		return reason;
-	return in->dir == KS_ORIGINAL ? reroute_original(env, config, in) : reroute_reply(env, in);
+	return insp->dir == KS_ORIGINAL ? reroute_original(env, config, insp) : reroute_reply(env, insp);
 }
 
 /* The flow as it is now, if another processor was first. Returns 0 or a reason. */
-static __u32 flow_find(struct ks_env *env, struct ks_inspection *in)
+static __u32 flow_find(struct ks_env *env, struct ks_inspection *insp)
 {
-	in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
-	ks_table_hash(env, &in->flow);
-	ks_nat_find(env, in);
-	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
-	if (in->flow.busy)
+	insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
+	ks_table_hash(env, &insp->flow);
+	ks_nat_find(env, insp);
+	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
+	if (insp->flow.busy)
 		return KS_REASON_CONTENDED;
-	return in->flow.found ? 0 : KS_REASON_UNTRANSLATED;
+	return insp->flow.found ? 0 : KS_REASON_UNTRANSLATED;
 }
 
 /* What left before its source was known goes on with it; anything else is judged as a packet of the flow as it is now. */
-static void go_on(struct ks_env *env, struct ks_inspection *in)
+static void go_on(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason;
 
-	in->stage = KS_STAGE_FIND;
-	if (!in->leaving)
+	insp->stage = KS_STAGE_FIND;
+	if (!insp->second_half)
 		return;
-	in->flow.before = in->flow.after;
-	reason = ks_nat_translate(env, in);
-	in->stage = KS_STAGE_DONE;
-	in->reason = reason ? ks_deny(in, KS_CLASS_INVALID, reason)
-			    : ks_pass(in, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
-	if (!reason && in->translate & in->phase)
-		in->stage = KS_STAGE_WRITE;
+	insp->flow.before = insp->flow.after;
+	reason = ks_nat_translate(env, insp);
+	insp->stage = KS_STAGE_DONE;
+	insp->verdict.reason = reason ? ks_deny(insp, KS_CLASS_INVALID, reason)
+				      : ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	if (!reason && insp->translate & insp->home.halves)
+		insp->stage = KS_STAGE_WRITE;
 }
 
-void ks_stage_reroute(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
 
-	in->stage = KS_STAGE_DONE;
+	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	reason = in->retries && in->leaving ? flow_find(env, in) : 0;
-	in->action = KS_DENY;
-	in->out = in->pkt.tuple;
-	in->state = in->flow.before.state;
-	in->rule = in->flow.before.rule;
+	reason = insp->retries && insp->second_half ? flow_find(env, insp) : 0;
+	insp->verdict.action = KS_DENY;
+	insp->sent = insp->pkt.tuple;
+	insp->verdict.state = insp->flow.before.state;
+	insp->verdict.rule = insp->flow.before.rule;
 	if (!reason)
-		reason = reroute(env, config, in);
+		reason = reroute(env, config, insp);
 	if (!reason) {
-		in->rerouted = 1;
-		go_on(env, in);
+		insp->rerouted = 1;
+		go_on(env, insp);
 		return;
 	}
-	in->flow.after = in->flow.before;
-	in->class = KS_CLASS_INVALID;
-	if (!ks_again(in, reason, in->leaving ? KS_STAGE_REROUTE : KS_STAGE_FIND))
-		ks_conclude(in, config, reason);
+	insp->flow.after = insp->flow.before;
+	insp->verdict.class = KS_CLASS_INVALID;
+	if (!ks_again(insp, reason, insp->second_half ? KS_STAGE_REROUTE : KS_STAGE_FIND))
+		ks_conclude(insp, config, reason);
 }

@@ -125,21 +125,21 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 	return KS_MISS_NOTHING;
 }
 
-void ks_question_make(const struct ks_inspection *in, const struct ks_tuple *tuple, enum ks_list list,
+void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *tuple, enum ks_list list,
 		      struct ks_question *question)
 {
 	question->tuple = *tuple;
-	question->icmp = in->pkt.icmp_type << KS_ICMP_TYPE_SHIFT | in->pkt.icmp_code;
+	question->icmp = insp->pkt.icmp_type << KS_ICMP_TYPE_SHIFT | insp->pkt.icmp_code;
 	question->list = list;
-	question->from = in->from;
-	question->to = in->to;
+	question->from = insp->home.from;
+	question->to = insp->to;
 }
 
-__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in)
+__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp)
 {
 	struct ks_question question = {};
 
-	ks_question_make(in, &in->asked, KS_LIST_FILTER, &question);
+	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &question);
 	return rule_compare(env, rule, &question);
 }
 
@@ -209,10 +209,10 @@ ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_ques
 	return list_ask(env, question, decision);
 }
 
-void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision)
+void ks_policy_decide(struct ks_env *env, const struct ks_inspection *insp, struct ks_decision *decision)
 {
 	struct ks_question question = {};
 
-	ks_question_make(in, &in->asked, KS_LIST_FILTER, &question);
+	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &question);
 	ks_rules_ask(env, &question, decision);
 }

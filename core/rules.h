@@ -328,11 +328,11 @@ enum ks_miss {
 	KS_MISS_DST,
 };
 
-/* Compares one rule with the packet in `in`. Explain shows what it returns; ks_policy_decide() stops at the first 0. */
-__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *in);
+/* Compares one rule with the packet in `insp`. Explain shows what it returns; ks_policy_decide() stops at the first 0. */
+__u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp);
 
-/* Finds the first rule of the filter that matches the packet in `in`, or the default deny. */
-void ks_policy_decide(struct ks_env *env, const struct ks_inspection *in, struct ks_decision *decision);
+/* Finds the first rule of the filter that matches the packet in `insp`, or the default deny. */
+void ks_policy_decide(struct ks_env *env, const struct ks_inspection *insp, struct ks_decision *decision);
 
 /*
  * What a list is asked: a tuple, and the zones it comes from and goes to. Complete in itself, with no pointer, so that
@@ -349,7 +349,7 @@ struct ks_question {
 _Static_assert(sizeof(struct ks_question) == 48, "a question has no padding");
 
 /* The packet's own question about a tuple: its zones as they are known now, its ICMP type. */
-void ks_question_make(const struct ks_inspection *in, const struct ks_tuple *tuple, enum ks_list list,
+void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *tuple, enum ks_list list,
 		      struct ks_question *question);
 
 /* Finds the first rule that matches in a list; returns its action. decision->index is KS_DECISION_DEFAULT if none does. */

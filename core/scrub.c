@@ -17,7 +17,7 @@
 #define TCP_OPT_MSS_LEN 4U
 #define SCRUBBED_LEN 8U /* from the identification to the header checksum */
 
-static bool scrub_ipv4(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 ip)
+static bool scrub_ipv4(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 ip)
 {
 	__u16 old[4], word[4];
 	__u32 diff = 0, ttl;
@@ -40,9 +40,9 @@ static bool scrub_ipv4(struct ks_env *env, const struct ks_config *config, struc
 	return env_packet_write(env, ip + IPV4_ID_OFF, word, sizeof(word));
 }
 
-static bool scrub_ipv6(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 ip)
+static bool scrub_ipv6(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 ip)
 {
-	if (!(config->scrub & KS_SCRUB_TTL) || in->pkt.hop_limit >= config->min_ttl)
+	if (!(config->scrub & KS_SCRUB_TTL) || insp->pkt.hop_limit >= config->min_ttl)
 		return true;
 	return env_packet_write(env, ip + IPV6_HOP_LIMIT_OFF, &config->min_ttl, sizeof(config->min_ttl));
 }
@@ -50,7 +50,7 @@ static bool scrub_ipv6(struct ks_env *env, const struct ks_config *config, struc
 /* A walk over the options of a SYN; the cursor is in the packet. */
 struct walk {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	const __u8 *head;
 	__u32 max_mss;
 	bool failed;
@@ -59,17 +59,17 @@ struct walk {
 static long option_step(__u32 n, void *arg)
 {
 	struct walk *w = arg;
-	__u32 off = w->in->pkt.cursor, len = 1, mss;
+	__u32 off = w->insp->pkt.cursor, len = 1, mss;
 	const __u8 *opt = ks_head_at(w->head, off);
 	__be16 word;
 
-	if (off >= w->in->pkt.payload_off || opt[0] == TCP_OPT_END)
+	if (off >= w->insp->pkt.payload_off || opt[0] == TCP_OPT_END)
 		return 1;
 	if (opt[0] != TCP_OPT_NOP)
 		len = opt[1];
-	if (len == 0 || off + len > w->in->pkt.payload_off)
+	if (len == 0 || off + len > w->insp->pkt.payload_off)
 		return 1;
-	w->in->pkt.cursor = off + len;
+	w->insp->pkt.cursor = off + len;
 	if (opt[0] != TCP_OPT_MSS || len != TCP_OPT_MSS_LEN)
 		return 0;
 	mss = ks_be16(ks_load16(opt + 2));
@@ -78,9 +78,9 @@ static long option_step(__u32 n, void *arg)
 	word = ks_be16(w->max_mss);
 	w->failed =
 		!env_packet_write(w->env, off + 2, &word, sizeof(word)) ||
-		!env_checksum_add(w->env, w->in->pkt.l4_off + TCP_CHECKSUM_OFF,
+		!env_checksum_add(w->env, w->insp->pkt.l4_off + TCP_CHECKSUM_OFF,
 				  /* An option may begin at an odd octet; then its words lie across two of the sum's. */
-				  (off - w->in->pkt.l4_off) & 1
+				  (off - w->insp->pkt.l4_off) & 1
 					  ? ks_checksum_fold(ks_checksum_diff16(__builtin_bswap16(ks_load16(opt + 2)),
 										__builtin_bswap16(word)))
 					  : ks_checksum_diff16(ks_load16(opt + 2), word),
@@ -88,24 +88,24 @@ static long option_step(__u32 n, void *arg)
 	return 1;
 }
 
-static bool scrub_mss(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
+static bool scrub_mss(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head)
 {
-	struct walk walk = { .env = env, .in = in, .head = head, .max_mss = config->max_mss };
+	struct walk walk = { .env = env, .insp = insp, .head = head, .max_mss = config->max_mss };
 
-	in->pkt.cursor = in->pkt.l4_off + TCP_HEADER_LEN;
+	insp->pkt.cursor = insp->pkt.l4_off + TCP_HEADER_LEN;
 	ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
 	return !walk.failed;
 }
 
-__u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, const __u8 *head)
+__u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head)
 {
 	bool ok;
 
-	if (in->pkt.tuple.family == KS_IPV4)
-		ok = scrub_ipv4(env, config, in, in->pkt.l3_off);
+	if (insp->pkt.tuple.family == KS_IPV4)
+		ok = scrub_ipv4(env, config, insp, insp->pkt.l3_off);
 	else
-		ok = scrub_ipv6(env, config, in, in->pkt.l3_off);
-	if (ok && config->scrub & KS_SCRUB_MSS && in->pkt.tcp_flags & KS_TCP_SYN)
-		ok = scrub_mss(env, config, in, head);
+		ok = scrub_ipv6(env, config, insp, insp->pkt.l3_off);
+	if (ok && config->scrub & KS_SCRUB_MSS && insp->pkt.tcp_flags & KS_TCP_SYN)
+		ok = scrub_mss(env, config, insp, head);
 	return ok ? 0 : KS_REASON_TRANSLATE;
 }

@@ -302,14 +302,14 @@ bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
 	return ks_checksum_is_right(engine_of(env)->frame, pkt);
 }
 
-bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
 	struct ks_engine *engine = engine_of(env);
 
 	return ks_held_add(engine->held, engine->frame, hash, engine->now);
 }
 
-bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
 	ks_held_release(engine_of(env)->held, hash);
 	return true;
@@ -343,14 +343,14 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 	count->bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
 }
 
-void env_event(struct ks_env *env, const struct ks_inspection *in)
+void env_event(struct ks_env *env, const struct ks_inspection *insp)
 {
 	struct ks_engine *engine = engine_of(env);
 	struct ks_event event;
 
 	if (!engine->event_fn)
 		return;
-	ks_event_make(in, &event);
+	ks_event_make(insp, &event);
 	engine->event_fn(&event, engine->event_arg);
 }
 
@@ -460,37 +460,37 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg)
 }
 
 /* What the core wants to know of a frame before it begins. */
-static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
+static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *insp)
 {
-	in->now = engine->now;
-	in->from = frame->from;
-	in->to = frame->to;
-	in->dry = dry;
-	in->resumed = 0;
-	in->phase = KS_TRANSLATE_BOTH;
-	in->pkt.wire_len = KS_MAX(frame->length, frame->captured);
-	in->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
-	in->pkt.link = frame->link;
-	in->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
+	insp->home.now = engine->now;
+	insp->home.from = frame->from;
+	insp->home.to = frame->to;
+	insp->home.dry = dry;
+	insp->home.resumed = 0;
+	insp->home.halves = KS_TRANSLATE_BOTH;
+	insp->pkt.wire_len = KS_MAX(frame->length, frame->captured);
+	insp->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);
+	insp->pkt.link = frame->link;
+	insp->pkt.flags = frame->captured < frame->length ? KS_PKT_SNAPPED : 0;
 	engine->frame = frame;
 	engine->changed = false;
 }
 
-__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in)
+__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *insp)
 {
-	frame_offer(engine, frame, dry, in);
-	return ks_inspect(env_of(engine), in, frame->data);
+	frame_offer(engine, frame, dry, insp);
+	return ks_inspect(env_of(engine), insp, frame->data);
 }
 
-const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *in)
+const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *insp)
 {
 	const struct ks_frame *frame = ks_held_take(engine->held);
 
 	if (!frame)
 		return NULL;
-	frame_offer(engine, frame, false, in);
-	in->resumed = 1;
-	ks_inspect(env_of(engine), in, frame->data);
+	frame_offer(engine, frame, false, insp);
+	insp->home.resumed = 1;
+	ks_inspect(env_of(engine), insp, frame->data);
 	return frame;
 }
 
@@ -525,22 +525,22 @@ static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 }
 
 void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
-			     struct ks_inspection *in)
+			     struct ks_inspection *insp)
 {
 	for (unsigned i = 0; i < count; i++) {
-		frame_offer(engine, &frames[i], dry, &in[i]);
-		ks_inspect_begin(env_of(engine), &in[i], frames[i].data);
-		if (in[i].stage == KS_STAGE_FIND)
-			prefetch_tags(engine, in[i].flow.hash, 0);
+		frame_offer(engine, &frames[i], dry, &insp[i]);
+		ks_inspect_begin(env_of(engine), &insp[i], frames[i].data);
+		if (insp[i].stage == KS_STAGE_FIND)
+			prefetch_tags(engine, insp[i].flow.hash, 0);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		if (in[i].stage == KS_STAGE_FIND && !prefetch_flow(engine, in[i].flow.hash, 0))
-			prefetch_tags(engine, in[i].flow.hash, 1);
+		if (insp[i].stage == KS_STAGE_FIND && !prefetch_flow(engine, insp[i].flow.hash, 0))
+			prefetch_tags(engine, insp[i].flow.hash, 1);
 	}
 	for (unsigned i = 0; i < count; i++) {
 		engine->frame = &frames[i];
 		engine->changed = false;
-		ks_inspect_finish(env_of(engine), &in[i], frames[i].data);
+		ks_inspect_finish(env_of(engine), &insp[i], frames[i].data);
 	}
 }
 
@@ -583,15 +583,17 @@ int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port)
 
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow)
 {
-	struct ks_inspection in = { .now = engine->now, .flow.clock = ks_flow_clock(engine->now), .flow.key = *key };
+	struct ks_inspection insp = { .home.now = engine->now,
+				      .flow.clock = ks_flow_clock(engine->now),
+				      .flow.key = *key };
 	__u32 reason;
 
-	ks_table_hash(env_of(engine), &in.flow);
-	ks_table_find(env_of(engine), &in.flow);
-	if (in.flow.found)
+	ks_table_hash(env_of(engine), &insp.flow);
+	ks_table_find(env_of(engine), &insp.flow);
+	if (insp.flow.found)
 		return -EEXIST;
-	in.flow.after = *flow;
-	reason = ks_table_insert(env_of(engine), &in.flow);
+	insp.flow.after = *flow;
+	reason = ks_table_insert(env_of(engine), &insp.flow);
 	return reason == KS_REASON_OK_NEW ? 0 : -ENOSPC;
 }
 

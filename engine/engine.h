@@ -82,14 +82,14 @@ void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
  * Decides a frame; the whole inspection is left in *in for the caller to read.
  * With dry, nothing changes. Returns the action.
  */
-__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *in);
+__u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *insp);
 
 /*
  * Fragments may be held (KS_HOLD) until the first one of their datagram is judged. This inspects the next one that may
  * go on now: to be called after every inspection that is not dry, until it returns NULL; else returns the fragment's
  * frame, good until the next call.
  */
-const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *in);
+const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *insp);
 
 /* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
@@ -102,10 +102,10 @@ struct ks_env *ks_engine_env(struct ks_engine *engine);
 /*
  * The same for a burst of frames, in their order: the memory of their flows is
  * fetched while they are parsed, which a table larger than the cache needs.
- * `in` has room for `count` inspections.
+ * `insp` has room for `count` inspections.
  */
 void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
-			     struct ks_inspection *in);
+			     struct ks_inspection *insp);
 
 /* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
 int ks_engine_each_flow(struct ks_engine *engine,

@@ -82,22 +82,22 @@ static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
 /* How the frame was read, or at which header it failed. */
 static void explain_headers(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	const struct ks_packet *pkt = &in->pkt;
+	const struct ks_inspection *insp = explain->insp;
+	const struct ks_packet *pkt = &insp->pkt;
 	const char *link = pkt->link == KS_LINK_IP ? "a bare IP packet" : "an Ethernet frame";
 	char tuple[KS_EXPLAIN_TUPLE] = "", upper[120] = "";
 	json_t *step;
 
 	if (pkt->tuple.family) {
 		ks_explain_tuple(&pkt->tuple, ">", tuple);
-		if (!is_header_reason(in->reason))
+		if (!is_header_reason(insp->verdict.reason))
 			upper_text(pkt, upper, sizeof(upper));
 	}
 	if (pkt->flags & KS_PKT_NOT_IP)
 		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets that is not IP", link, pkt->wire_len);
-	else if (is_header_reason(in->reason))
+	else if (is_header_reason(insp->verdict.reason))
 		step = ks_explain_step(explain, "headers", "drop", "%s of %u octets%s%s: %s", link, pkt->wire_len,
-				       *tuple ? ", " : "", tuple, ks_reason_text(in->reason));
+				       *tuple ? ", " : "", tuple, ks_reason_text(insp->verdict.reason));
 	else
 		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets%s, IPv%u: %s%s", link, pkt->wire_len,
 				       pkt->flags & KS_PKT_SNAPPED ? " (cut by the capture)" : "", pkt->tuple.family,
@@ -112,12 +112,12 @@ static void explain_headers(struct ks_explain *explain)
 static void explain_contradiction(struct ks_explain *explain)
 {
 	const struct ks_world *world = ks_engine_world(explain->engine);
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	__u32 routed, told = explain->frame->to;
 
-	if (!world || told >= KS_ZONE_MAX || in->from == KS_ZONE_SELF || in->pkt.flags & KS_PKT_GROUP)
+	if (!world || told >= KS_ZONE_MAX || insp->home.from == KS_ZONE_SELF || insp->pkt.flags & KS_PKT_GROUP)
 		return;
-	routed = world->zone_to(&in->pkt.tuple, in->from, world->arg);
+	routed = world->zone_to(&insp->pkt.tuple, insp->home.from, world->arg);
 	if (routed < KS_ZONE_MAX && routed != told)
 		ks_explain_step(explain, "zones", "note",
 				"the routes lead to zone %s now, not to zone %s: it is judged as it was said to go",
@@ -127,17 +127,17 @@ static void explain_contradiction(struct ks_explain *explain)
 /* Where it goes, in words. */
 static void destination_text(const struct ks_explain *explain, __u8 to, char *buf, size_t size)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	char addr[KS_ADDR_TEXT];
 
-	ks_addr_text(&in->pkt.tuple.dst, in->pkt.tuple.family, addr);
+	ks_addr_text(&insp->pkt.tuple.dst, insp->pkt.tuple.family, addr);
 	if (to == KS_ZONE_UNKNOWN)
 		snprintf(buf, size, "; where it goes to was not asked");
 	else if (to == KS_ZONE_UNDECIDED)
 		snprintf(buf, size, "; where it goes to is known when it leaves, not before");
 	else if (to == KS_ZONE_ASTRAY)
 		snprintf(buf, size, "; %s is the broadcast address of another network", addr);
-	else if (to == KS_ZONE_SELF && explain->frame->to < KS_ZONE_MAX && explain->frame->to == in->from)
+	else if (to == KS_ZONE_SELF && explain->frame->to < KS_ZONE_MAX && explain->frame->to == insp->home.from)
 		snprintf(buf, size, " and goes to zone self: %s is the broadcast address of its network", addr);
 	else
 		snprintf(buf, size, " and goes to zone %s", zone_name(explain, to));
@@ -145,15 +145,15 @@ static void destination_text(const struct ks_explain *explain, __u8 to, char *bu
 
 static void explain_zones(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	__u8 to = ks_explain_zone_asked(explain);
 	char destination[80 + KS_ADDR_TEXT];
 	json_t *step;
 
 	destination_text(explain, to, destination, sizeof(destination));
 	step = ks_explain_step(explain, "zones", to == KS_ZONE_ASTRAY ? "drop" : "note", "it comes from zone %s%s",
-			       zone_name(explain, in->from), destination);
-	json_object_set_new(step, "from", json_string(zone_name(explain, in->from)));
+			       zone_name(explain, insp->home.from), destination);
+	json_object_set_new(step, "from", json_string(zone_name(explain, insp->home.from)));
 	if (to < KS_ZONE_MAX)
 		json_object_set_new(step, "to", json_string(zone_name(explain, to)));
 	explain_contradiction(explain);
@@ -161,56 +161,56 @@ static void explain_zones(struct ks_explain *explain)
 
 static json_t *flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
 {
-	return ks_json_flow(explain->policy, &explain->in->flow.key, flow, explain->in->now);
+	return ks_json_flow(explain->policy, &explain->insp->flow.key, flow, explain->insp->home.now);
 }
 
 /* The lookup: under which key, and what was there. */
 static void explain_flow(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	const char *about = in->pkt.flags & KS_PKT_ICMP_ERROR ? "the flow it quotes, " : "its flow, ";
+	const struct ks_inspection *insp = explain->insp;
+	const char *about = insp->pkt.flags & KS_PKT_ICMP_ERROR ? "the flow it quotes, " : "its flow, ";
 	char text[KS_EXPLAIN_TUPLE];
 	struct ks_tuple tuple;
 	json_t *step;
 
-	if (in->reason == KS_REASON_ICMP_QUOTE && !in->flow.found) {
+	if (insp->verdict.reason == KS_REASON_ICMP_QUOTE && !insp->flow.found) {
 		ks_explain_step(explain, "flow", "drop",
 				"it quotes no packet that can be read, or one of somebody else");
 		return;
 	}
-	if (!in->flow.found) {
-		struct ks_flow none = { .flags = in->sender ? KS_FLOW_ORIG_IS_HIGH : 0 };
+	if (!insp->flow.found) {
+		struct ks_flow none = { .flags = insp->from_high ? KS_FLOW_ORIG_IS_HIGH : 0 };
 
-		ks_flow_tuple(&in->flow.key, &none, &tuple);
+		ks_flow_tuple(&insp->flow.key, &none, &tuple);
 		ks_explain_tuple(&tuple, "<>", text);
-		ks_explain_step(explain, "flow", in->reason == KS_REASON_ICMP_NO_FLOW ? "drop" : "note",
+		ks_explain_step(explain, "flow", insp->verdict.reason == KS_REASON_ICMP_NO_FLOW ? "drop" : "note",
 				"%s%s, is not in the state table", about, text);
 		return;
 	}
-	ks_flow_tuple(&in->flow.key, &in->flow.before, &tuple);
+	ks_flow_tuple(&insp->flow.key, &insp->flow.before, &tuple);
 	ks_explain_tuple(&tuple, ">", text);
 	step = ks_explain_step(
 		explain, "flow", "ok",
 		"%s%s, is %s: packets of its originator in zone %s: %llu, of the other side in zone %s: %llu; "
 		"this packet is of the %s",
-		about, text, ks_state_name(in->flow.before.state),
-		zone_name(explain, in->flow.before.zone[KS_ORIGINAL]), ks_flow_packets(&in->flow.before, KS_ORIGINAL),
-		zone_name(explain, in->flow.before.zone[KS_REPLY]), ks_flow_packets(&in->flow.before, KS_REPLY),
-		in->dir == KS_ORIGINAL ? "originator" : "other side");
-	json_object_set_new(step, "direction", json_string(in->dir == KS_ORIGINAL ? "original" : "reply"));
-	if (in->replaces)
+		about, text, ks_state_name(insp->flow.before.state),
+		zone_name(explain, insp->flow.before.zone[KS_ORIGINAL]),
+		ks_flow_packets(&insp->flow.before, KS_ORIGINAL), zone_name(explain, insp->flow.before.zone[KS_REPLY]),
+		ks_flow_packets(&insp->flow.before, KS_REPLY), insp->dir == KS_ORIGINAL ? "originator" : "other side");
+	json_object_set_new(step, "direction", json_string(insp->dir == KS_ORIGINAL ? "original" : "reply"));
+	if (insp->opening.replaces)
 		ks_explain_step(explain, "flow", "note", "that flow is over, and this packet may open it anew");
 }
 
 static void explain_zone_check(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	unsigned expected = in->flow.before.zone[in->dir & 1];
+	const struct ks_inspection *insp = explain->insp;
+	unsigned expected = insp->flow.before.zone[insp->dir & 1];
 
-	if (in->reason == KS_REASON_ZONE)
+	if (insp->verdict.reason == KS_REASON_ZONE)
 		ks_explain_step(explain, "zone check", "drop",
 				"that side of the flow is in zone %s, the packet comes from %s",
-				zone_name(explain, expected), zone_name(explain, in->from));
+				zone_name(explain, expected), zone_name(explain, insp->home.from));
 	else
 		ks_explain_step(explain, "zone check", "ok", "that side of the flow is in zone %s, as the packet",
 				zone_name(explain, expected));
@@ -218,35 +218,36 @@ static void explain_zone_check(struct ks_explain *explain)
 
 static void explain_decision(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, in->rule);
-	const char *outcome = ks_reason_is_pass(in->reason) ? "ok" : "drop";
-	const char *by = in->rule_index != KS_DECISION_DEFAULT ? "by" : "of a flow that was allowed by";
+	const struct ks_inspection *insp = explain->insp;
+	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, insp->verdict.rule);
+	const char *outcome = ks_reason_is_pass(insp->verdict.reason) ? "ok" : "drop";
+	const char *by = insp->verdict.rule_index != KS_DECISION_DEFAULT ? "by" : "of a flow that was allowed by";
 
 	if (rule)
-		ks_explain_step(explain, "decision", outcome, "%s, %s (%s), %s %s:%u: %s", ks_action_name(in->action),
-				ks_reason_name(in->reason), ks_reason_text(in->reason), by, rule->place.file,
-				rule->place.line, rule->text);
+		ks_explain_step(explain, "decision", outcome, "%s, %s (%s), %s %s:%u: %s",
+				ks_action_name(insp->verdict.action), ks_reason_name(insp->verdict.reason),
+				ks_reason_text(insp->verdict.reason), by, rule->place.file, rule->place.line,
+				rule->text);
 	else
-		ks_explain_step(explain, "decision", outcome, "%s, %s (%s)", ks_action_name(in->action),
-				ks_reason_name(in->reason), ks_reason_text(in->reason));
+		ks_explain_step(explain, "decision", outcome, "%s, %s (%s)", ks_action_name(insp->verdict.action),
+				ks_reason_name(insp->verdict.reason), ks_reason_text(insp->verdict.reason));
 }
 
 /* What a rejected packet provokes, from the code that builds it. */
 static void explain_answer(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
 	struct ks_addr self;
 	const char *what =
-		in->pkt.tuple.proto == KS_PROTO_TCP ? "a TCP RST" : "an ICMP \"administratively prohibited\"";
+		insp->pkt.tuple.proto == KS_PROTO_TCP ? "a TCP RST" : "an ICMP \"administratively prohibited\"";
 	__u32 size;
 
-	if (in->action != KS_REJECT)
+	if (insp->verdict.action != KS_REJECT)
 		return;
 	memcpy(head, explain->frame->data, KS_MIN(explain->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &in->pkt,
-			       ks_reject_source(ks_engine_env(explain->engine), in, &self) ? &self : NULL, answer);
+	size = ks_reject_build(head, &insp->pkt,
+			       ks_reject_source(ks_engine_env(explain->engine), insp, &self) ? &self : NULL, answer);
 	if (size)
 		json_object_set_new(
 			ks_explain_step(explain, "answer", "note", "the sender is told by %s of %u octets", what, size),
@@ -256,37 +257,38 @@ static void explain_answer(struct ks_explain *explain)
 				"nothing is answered: the answer would be larger, or to an error, a RST, or many");
 }
 
-static bool is_committed(const struct ks_inspection *in)
+static bool is_committed(const struct ks_inspection *insp)
 {
-	return in->action == KS_ALLOW && (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED);
+	return insp->verdict.action == KS_ALLOW &&
+	       (insp->verdict.class == KS_CLASS_NEW || insp->verdict.class == KS_CLASS_ESTABLISHED);
 }
 
 /* Some packets pass for the receiver to judge, and may not move state or timer (core/track/tcp.c). */
-static bool is_refreshed(const struct ks_inspection *in)
+static bool is_refreshed(const struct ks_inspection *insp)
 {
-	return in->flow.after.seen == (__u32)(in->now / KS_NSEC_PER_MSEC);
+	return insp->flow.after.seen == (__u32)(insp->home.now / KS_NSEC_PER_MSEC);
 }
 
 /* What the state table holds afterwards. */
 static void explain_state(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	unsigned seconds = in->flow.after.timeout / KS_MSEC_PER_SEC;
+	const struct ks_inspection *insp = explain->insp;
+	unsigned seconds = insp->flow.after.timeout / KS_MSEC_PER_SEC;
 
-	if (is_committed(in) && (!in->flow.found || in->replaces))
+	if (is_committed(insp) && (!insp->flow.found || insp->opening.replaces))
 		ks_explain_step(explain, "state", "note", "a flow is opened in state %s, for %u s without a packet",
-				ks_state_name(in->flow.after.state), seconds);
-	else if (is_committed(in) && !is_refreshed(in))
+				ks_state_name(insp->flow.after.state), seconds);
+	else if (is_committed(insp) && !is_refreshed(insp))
 		ks_explain_step(explain, "state", "note",
 				"the flow stays %s, and its time runs on: the receiver will judge",
-				ks_state_name(in->flow.after.state));
-	else if (is_committed(in) && in->flow.before.state == in->flow.after.state)
+				ks_state_name(insp->flow.after.state));
+	else if (is_committed(insp) && insp->flow.before.state == insp->flow.after.state)
 		ks_explain_step(explain, "state", "note", "the flow stays %s, for %u s without a packet",
-				ks_state_name(in->flow.after.state), seconds);
-	else if (is_committed(in))
+				ks_state_name(insp->flow.after.state), seconds);
+	else if (is_committed(insp))
 		ks_explain_step(explain, "state", "note", "the flow goes from %s to %s, for %u s without a packet",
-				ks_state_name(in->flow.before.state), ks_state_name(in->flow.after.state), seconds);
-	else if (in->flow.found)
+				ks_state_name(insp->flow.before.state), ks_state_name(insp->flow.after.state), seconds);
+	else if (insp->flow.found)
 		ks_explain_step(explain, "state", "note", "the flow stays as it is");
 	else
 		ks_explain_step(explain, "state", "note", "no flow is opened");
@@ -295,24 +297,24 @@ static void explain_state(struct ks_explain *explain)
 /* The path behind the headers, as judge() of core/inspect.c goes. */
 static void explain_path(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	bool known;
 
 	explain_headers(explain);
-	if (in->pkt.flags & KS_PKT_NOT_IP || is_header_reason(in->reason))
+	if (insp->pkt.flags & KS_PKT_NOT_IP || is_header_reason(insp->verdict.reason))
 		return;
 	explain_zones(explain);
-	if (in->pkt.flags & KS_PKT_NEIGHBOUR) {
+	if (insp->pkt.flags & KS_PKT_NEIGHBOUR) {
 		ks_explain_step(explain, "neighbour", "ok", "neighbour discovery and listener reports are not flows");
 		return;
 	}
 	explain_flow(explain);
-	known = in->flow.found && !in->replaces;
+	known = insp->flow.found && !insp->opening.replaces;
 	if (known)
 		explain_zone_check(explain);
 	ks_explain_source(explain);
 	ks_explain_question(explain);
-	if (in->reason != KS_REASON_ZONE && in->reason != KS_REASON_SPOOFED)
+	if (insp->verdict.reason != KS_REASON_ZONE && insp->verdict.reason != KS_REASON_SPOOFED)
 		ks_explain_protocol(explain);
 	ks_explain_rules(explain);
 	ks_explain_translation(explain);
@@ -320,28 +322,28 @@ static void explain_path(struct ks_explain *explain)
 
 json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame)
 {
-	struct ks_inspection in = { 0 };
-	struct ks_explain explain = { policy, engine, frame, &in, json_array() };
+	struct ks_inspection insp = { 0 };
+	struct ks_explain explain = { policy, engine, frame, &insp, json_array() };
 	json_t *object;
 
-	ks_engine_inspect(engine, frame, true, &in);
+	ks_engine_inspect(engine, frame, true, &insp);
 	explain_path(&explain);
 	explain_decision(&explain);
 	explain_answer(&explain);
-	if (!(in.pkt.flags & KS_PKT_NOT_IP))
+	if (!(insp.pkt.flags & KS_PKT_NOT_IP))
 		explain_state(&explain);
-	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "verdict", ks_action_name(in.action), "class",
-			   ks_class_name(in.class), "reason", ks_reason_name(in.reason), "reason_text",
-			   ks_reason_text(in.reason), "state", ks_state_name(in.state), "passes",
-			   ks_reason_is_pass(in.reason), "rule", ks_json_rule(policy, in.rule), "packet",
-			   ks_json_packet(&in.pkt));
-	json_object_set_new(object, "flow",
-			    in.flow.found || is_committed(&in)
-				    ? json_pack("{s:o, s:o}", "before",
-						in.flow.found ? flow_json(&explain, &in.flow.before) : json_null(),
-						"after",
-						is_committed(&in) ? flow_json(&explain, &in.flow.after) : json_null())
-				    : json_null());
+	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "verdict", ks_action_name(insp.verdict.action),
+			   "class", ks_class_name(insp.verdict.class), "reason", ks_reason_name(insp.verdict.reason),
+			   "reason_text", ks_reason_text(insp.verdict.reason), "state",
+			   ks_state_name(insp.verdict.state), "passes", ks_reason_is_pass(insp.verdict.reason), "rule",
+			   ks_json_rule(policy, insp.verdict.rule), "packet", ks_json_packet(&insp.pkt));
+	json_object_set_new(
+		object, "flow",
+		insp.flow.found || is_committed(&insp)
+			? json_pack("{s:o, s:o}", "before",
+				    insp.flow.found ? flow_json(&explain, &insp.flow.before) : json_null(), "after",
+				    is_committed(&insp) ? flow_json(&explain, &insp.flow.after) : json_null())
+			: json_null());
 	json_object_set_new(object, "steps", explain.steps);
 	return object;
 }

@@ -10,7 +10,7 @@ struct ks_explain {
 	const struct ks_policy *policy;
 	struct ks_engine *engine;
 	const struct ks_frame *frame;
-	const struct ks_inspection *in;
+	const struct ks_inspection *insp;
 	json_t *steps;
 };
 

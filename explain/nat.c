@@ -5,28 +5,28 @@
 
 __u8 ks_explain_zone_asked(const struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	const struct ks_policy *policy = explain->policy;
 
-	if (in->rule_index >= policy->config.rules || !policy->rules[in->rule_index].targets ||
-	    in->to_given == KS_ZONE_UNKNOWN)
-		return in->to;
-	return in->to_given;
+	if (insp->verdict.rule_index >= policy->config.rules || !policy->rules[insp->verdict.rule_index].targets ||
+	    insp->home.to == KS_ZONE_UNKNOWN)
+		return insp->to;
+	return insp->home.to;
 }
 
-static bool is_opening(const struct ks_inspection *in)
+static bool is_opening(const struct ks_inspection *insp)
 {
-	return !in->flow.found || in->replaces;
+	return !insp->flow.found || insp->opening.replaces;
 }
 
 static void explain_source(struct ks_explain *explain)
 {
-	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, explain->in->source_rule);
+	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, explain->insp->opening.source_rule);
 
 	if (rule)
 		ks_explain_step(explain, "nat", "note", "its source is the business of %s:%u: %s", rule->place.file,
 				rule->place.line, rule->text);
-	else if (explain->in->translate & KS_TRANSLATE_SRC)
+	else if (explain->insp->translate & KS_TRANSLATE_SRC)
 		ks_explain_step(explain, "nat", "note",
 				"it leaves by the zone it came from, by another destination: its source becomes the "
 				"box's own, so that the answers come back this way");
@@ -36,8 +36,8 @@ static void explain_source(struct ks_explain *explain)
 
 static void explain_helper(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	unsigned helper = is_opening(in) ? in->helper : in->flow.before.helper;
+	const struct ks_inspection *insp = explain->insp;
+	unsigned helper = is_opening(insp) ? insp->opening.helper : insp->flow.before.helper;
 
 	if (helper)
 		ks_explain_step(explain, "helper", "note", "helper %s reads its connection", ks_helper_name(helper));
@@ -45,20 +45,20 @@ static void explain_helper(struct ks_explain *explain)
 
 void ks_explain_translation(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	__u8 to = is_opening(in) ? in->to : in->flow.before.zone[!in->dir];
+	const struct ks_inspection *insp = explain->insp;
+	__u8 to = is_opening(insp) ? insp->to : insp->flow.before.zone[!insp->dir];
 	char text[KS_EXPLAIN_TUPLE];
 	json_t *step;
 
-	if (!ks_reason_is_pass(in->reason) || in->class == KS_CLASS_UNTRACKED)
+	if (!ks_reason_is_pass(insp->verdict.reason) || insp->verdict.class == KS_CLASS_UNTRACKED)
 		return;
-	if (explain->policy->config.options & KS_OPT_NAT && is_opening(in) && in->class == KS_CLASS_NEW)
+	if (explain->policy->config.options & KS_OPT_NAT && is_opening(insp) && insp->verdict.class == KS_CLASS_NEW)
 		explain_source(explain);
-	if (in->translate) {
-		ks_explain_tuple(&in->out, ">", text);
+	if (insp->translate) {
+		ks_explain_tuple(&insp->sent, ">", text);
 		step = ks_explain_step(explain, "leaving", "ok", "it leaves as %s, to zone %s", text,
 				       ks_policy_zone_name(explain->policy, to));
-		json_object_set_new(step, "leaves", ks_json_tuple(&in->out));
+		json_object_set_new(step, "leaves", ks_json_tuple(&insp->sent));
 	}
 	explain_helper(explain);
 }

@@ -17,13 +17,14 @@ static const char *zone_name(const struct ks_explain *explain, unsigned zone)
 }
 
 /* The stage that opens flows has seen it. A datagram in fragments has rules of its own before that. */
-static bool was_opening(const struct ks_inspection *in)
+static bool was_opening(const struct ks_inspection *insp)
 {
 	const __u32 others = KS_PKT_NEIGHBOUR | KS_PKT_ICMP_ERROR | KS_PKT_FRAGMENT;
 
-	if (in->reason == KS_REASON_SPOOFED)
+	if (insp->verdict.reason == KS_REASON_SPOOFED)
 		return true;
-	return !(in->pkt.flags & others) && (!in->flow.found || in->replaces) && in->from != KS_ZONE_SELF;
+	return !(insp->pkt.flags & others) && (!insp->flow.found || insp->opening.replaces) &&
+	       insp->home.from != KS_ZONE_SELF;
 }
 
 /* --- the source --- */
@@ -40,7 +41,7 @@ static bool are_outside(const struct ks_config *config, unsigned family, unsigne
 static void home_by_network(const struct ks_explain *explain, char *buf, size_t size)
 {
 	const struct ks_config *config = env_config(ks_engine_env(explain->engine));
-	const struct ks_tuple *tuple = &explain->in->pkt.tuple;
+	const struct ks_tuple *tuple = &explain->insp->pkt.tuple;
 	const struct ks_network *network = ks_network_find(config, &tuple->src, tuple->family);
 	struct ks_prefix prefix;
 	char text[KS_ADDR_TEXT + 4];
@@ -59,65 +60,67 @@ static void home_by_network(const struct ks_explain *explain, char *buf, size_t 
 		snprintf(buf, size, "it is the broadcast address of network %s", text);
 	else
 		snprintf(buf, size, "network %s is in zone %s%s", text, zone_name(explain, network->zone),
-			 are_outside(config, tuple->family, network->zone, explain->in->from) ? ", outside too" : "");
+			 are_outside(config, tuple->family, network->zone, explain->insp->home.from) ? ", outside too"
+												     : "");
 }
 
 /* What decides where the source is at home. */
 static void home_text(const struct ks_explain *explain, char *buf, size_t size)
 {
 	const struct ks_world *world = ks_engine_world(explain->engine);
-	const struct ks_tuple *tuple = &explain->in->pkt.tuple;
+	const struct ks_tuple *tuple = &explain->insp->pkt.tuple;
 
 	if (ks_source_is_nowhere(tuple))
 		snprintf(buf, size, "no packet on a wire comes from there");
 	else if (ks_addr_is_local_to_link(&tuple->src, tuple->family))
 		snprintf(buf, size, "it belongs to every link");
 	else if (world)
-		world->tell_home(tuple, explain->in->from, buf, size, world->arg);
+		world->tell_home(tuple, explain->insp->home.from, buf, size, world->arg);
 	else
 		home_by_network(explain, buf, size);
 }
 
 void ks_explain_source(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	const struct ks_config *config = env_config(ks_engine_env(explain->engine));
-	bool is_checked = config->antispoof >> (in->from & (KS_ZONE_MAX - 1)) & 1;
+	bool is_checked = config->antispoof >> (insp->home.from & (KS_ZONE_MAX - 1)) & 1;
 	char addr[KS_ADDR_TEXT], why[HOME_TEXT];
 	json_t *step;
 
-	if (!was_opening(in) ||
-	    (!config->networks && !ks_engine_world(explain->engine) && in->reason != KS_REASON_SPOOFED))
+	if (!was_opening(insp) ||
+	    (!config->networks && !ks_engine_world(explain->engine) && insp->verdict.reason != KS_REASON_SPOOFED))
 		return;
-	ks_addr_text(&in->pkt.tuple.src, in->pkt.tuple.family, addr);
+	ks_addr_text(&insp->pkt.tuple.src, insp->pkt.tuple.family, addr);
 	home_text(explain, why, sizeof(why));
-	if (in->reason == KS_REASON_SPOOFED)
+	if (insp->verdict.reason == KS_REASON_SPOOFED)
 		step = ks_explain_step(explain, "source", "drop", "%s is not at home in zone %s: %s", addr,
-				       zone_name(explain, in->from), why);
+				       zone_name(explain, insp->home.from), why);
 	else if (is_checked)
 		step = ks_explain_step(explain, "source", "ok", "%s is at home in zone %s: %s", addr,
-				       zone_name(explain, in->from), why);
+				       zone_name(explain, insp->home.from), why);
 	else
 		step = ks_explain_step(explain, "source", "ok",
 				       "%s is believed, because zone %s has 'antispoof off'; %s", addr,
-				       zone_name(explain, in->from), why);
+				       zone_name(explain, insp->home.from), why);
 	json_object_set_new(step, "address", json_string(addr));
 }
 
 /* --- the question --- */
 
-static bool answers_question(const struct ks_inspection *in)
+static bool answers_question(const struct ks_inspection *insp)
 {
-	return in->reason == KS_REASON_OK_RELATED && in->side.found && in->side.key.kind == KS_KIND_QUESTION;
+	return insp->verdict.reason == KS_REASON_OK_RELATED && insp->side.found &&
+	       insp->side.key.kind == KS_KIND_QUESTION;
 }
 
 static void explain_answer(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	const struct ks_flow_key *key = &in->side.key;
-	const struct ks_flow *asked = &in->side.before;
+	const struct ks_inspection *insp = explain->insp;
+	const struct ks_flow_key *key = &insp->side.key;
+	const struct ks_flow *asked = &insp->side.before;
 	char asker[KS_ENDPOINT_TEXT];
-	__u32 age = in->side.clock - asked->seen;
+	__u32 age = insp->side.clock - asked->seen;
 	json_t *step;
 
 	ks_endpoint_text(&key->addr[0], key->family, key->proto == KS_PROTO_UDP ? key->port[0] : 0, asker);
@@ -130,27 +133,27 @@ static void explain_answer(struct ks_explain *explain)
 }
 
 /* Whether the packet might have been an answer: something for the box that nobody is known to have asked for. */
-static bool might_answer(const struct ks_inspection *in)
+static bool might_answer(const struct ks_inspection *insp)
 {
-	if (in->pkt.flags & KS_PKT_ICMP_ANSWER)
-		return in->reason == KS_REASON_ICMP_REPLY;
-	return in->reason == KS_REASON_NO_STATE && in->pkt.tuple.proto == KS_PROTO_UDP && in->to == KS_ZONE_SELF &&
-	       !(in->pkt.flags & KS_PKT_GROUP);
+	if (insp->pkt.flags & KS_PKT_ICMP_ANSWER)
+		return insp->verdict.reason == KS_REASON_ICMP_REPLY;
+	return insp->verdict.reason == KS_REASON_NO_STATE && insp->pkt.tuple.proto == KS_PROTO_UDP &&
+	       insp->to == KS_ZONE_SELF && !(insp->pkt.flags & KS_PKT_GROUP);
 }
 
 void ks_explain_question(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	char target[KS_ENDPOINT_TEXT];
 
-	if (!was_opening(in))
+	if (!was_opening(insp))
 		return;
-	if (answers_question(in)) {
+	if (answers_question(insp)) {
 		explain_answer(explain);
-	} else if (might_answer(in)) {
-		ks_endpoint_text(&in->pkt.tuple.dst, in->pkt.tuple.family,
-				 in->pkt.tuple.proto == KS_PROTO_UDP ? in->pkt.tuple.dport : 0, target);
+	} else if (might_answer(insp)) {
+		ks_endpoint_text(&insp->pkt.tuple.dst, insp->pkt.tuple.family,
+				 insp->pkt.tuple.proto == KS_PROTO_UDP ? insp->pkt.tuple.dport : 0, target);
 		ks_explain_step(explain, "question", "note", "%s has not asked a group in zone %s of late", target,
-				zone_name(explain, in->from));
+				zone_name(explain, insp->home.from));
 	}
 }

@@ -19,7 +19,7 @@ static json_t *compare_json(const struct ks_compare *compare)
 /* What ks_inspection.compare means, by the reason that it led to. Returns the step, NULL for other reasons. */
 static json_t *explain_drop(struct ks_explain *explain, const struct ks_compare *c)
 {
-	switch (explain->in->reason) {
+	switch (explain->insp->verdict.reason) {
 	case KS_REASON_TCP_WINDOW_SEQ:
 		return ks_explain_step(
 			explain, "protocol", "drop",
@@ -62,11 +62,11 @@ static json_t *explain_drop(struct ks_explain *explain, const struct ks_compare 
 /* A segment that passed: which of its numbers were compared depends on its kind. */
 static void explain_tcp_pass(struct ks_explain *explain)
 {
-	const struct ks_compare *c = &explain->in->compare;
-	__u8 flags = explain->in->pkt.tcp_flags;
+	const struct ks_compare *c = &explain->insp->verdict.compare;
+	__u8 flags = explain->insp->pkt.tcp_flags;
 	json_t *step;
 
-	if (!(flags & KS_TCP_RST) && explain->in->flow.after.tcp_flags[explain->in->dir & 1] & KS_TCP_LIBERAL) {
+	if (!(flags & KS_TCP_RST) && explain->insp->flow.after.tcp_flags[explain->insp->dir & 1] & KS_TCP_LIBERAL) {
 		ks_explain_step(
 			explain, "protocol", "ok",
 			"its windows and acknowledgements are not checked: the connection was taken up in its "
@@ -123,43 +123,45 @@ static const char *what_opens(unsigned proto)
 
 void ks_explain_protocol(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
-	json_t *step = explain_drop(explain, &in->compare);
-	bool known = in->flow.found && !in->replaces;
+	const struct ks_inspection *insp = explain->insp;
+	json_t *step = explain_drop(explain, &insp->verdict.compare);
+	bool known = insp->flow.found && !insp->opening.replaces;
 
 	if (step) {
-		json_object_set_new(step, "compare", compare_json(&in->compare));
-	} else if (known && !ks_reason_is_pass(in->reason) && !is_resource_reason(in->reason)) {
-		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)", ks_reason_text(in->reason),
-				ks_state_name(in->flow.before.state));
-	} else if (known && in->pkt.tuple.proto == KS_PROTO_TCP) {
+		json_object_set_new(step, "compare", compare_json(&insp->verdict.compare));
+	} else if (known && !ks_reason_is_pass(insp->verdict.reason) && !is_resource_reason(insp->verdict.reason)) {
+		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)",
+				ks_reason_text(insp->verdict.reason), ks_state_name(insp->flow.before.state));
+	} else if (known && insp->pkt.tuple.proto == KS_PROTO_TCP) {
 		explain_tcp_pass(explain);
-	} else if (known && in->pkt.flags & KS_PKT_ICMP_ERROR) {
+	} else if (known && insp->pkt.flags & KS_PKT_ICMP_ERROR) {
 		ks_explain_step(explain, "protocol", "ok", "what it quotes can have been sent by the flow's %s",
-				in->dir == KS_ORIGINAL ? "other side" : "originator");
+				insp->dir == KS_ORIGINAL ? "other side" : "originator");
 	} else if (known) {
 		ks_explain_step(explain, "protocol", "ok", "it fits the flow");
-	} else if (in->class == KS_CLASS_INVALID && !is_policy_reason(in->reason)) {
-		ks_explain_step(explain, "protocol", "drop", "%s", ks_reason_text(in->reason));
-	} else if (in->class == KS_CLASS_INVALID) {
+	} else if (insp->verdict.class == KS_CLASS_INVALID && !is_policy_reason(insp->verdict.reason)) {
+		ks_explain_step(explain, "protocol", "drop", "%s", ks_reason_text(insp->verdict.reason));
+	} else if (insp->verdict.class == KS_CLASS_INVALID) {
 		ks_explain_step(explain, "protocol", "drop", "it cannot open a flow: only %s",
-				what_opens(in->pkt.tuple.proto));
+				what_opens(insp->pkt.tuple.proto));
 	}
 }
 
 /* Which criterion failed, in words; the packet's own value beside it. */
 static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf, size_t size)
 {
-	const struct ks_inspection *in = explain->in;
-	const struct ks_tuple *tuple = &in->asked; /* with the destination that binat and mappings give */
+	const struct ks_inspection *insp = explain->insp;
+	const struct ks_tuple *tuple =
+		&insp->opening.as_filtered; /* with the destination that binat and mappings give */
 	char addr[KS_ADDR_TEXT], proto[8];
 
 	switch (miss) {
 	case KS_MISS_FROM:
-		snprintf(buf, size, "it is not for packets from %s", ks_policy_zone_name(explain->policy, in->from));
+		snprintf(buf, size, "it is not for packets from %s",
+			 ks_policy_zone_name(explain->policy, insp->home.from));
 		break;
 	case KS_MISS_TO:
-		snprintf(buf, size, "it is not for packets to %s", ks_policy_zone_name(explain->policy, in->to));
+		snprintf(buf, size, "it is not for packets to %s", ks_policy_zone_name(explain->policy, insp->to));
 		break;
 	case KS_MISS_FAMILY:
 		snprintf(buf, size, "it is not for IPv%u", tuple->family);
@@ -174,7 +176,7 @@ static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf
 		snprintf(buf, size, "port %u is not its", ks_be16(tuple->dport));
 		break;
 	case KS_MISS_ICMP:
-		snprintf(buf, size, "ICMP type %u code %u is not its", in->pkt.icmp_type, in->pkt.icmp_code);
+		snprintf(buf, size, "ICMP type %u code %u is not its", insp->pkt.icmp_type, insp->pkt.icmp_code);
 		break;
 	case KS_MISS_SRC:
 		snprintf(buf, size, "source %s is not its", ks_addr_text(&tuple->src, tuple->family, addr));
@@ -195,7 +197,7 @@ static unsigned rule_miss(struct ks_explain *explain, __u32 *index, __u32 count)
 	unsigned furthest = KS_MISS_FROM;
 
 	for (; *index < count && policy->rule_info[*index] == info; (*index)++) {
-		unsigned miss = ks_rule_compare(ks_engine_env(explain->engine), &policy->rules[*index], explain->in);
+		unsigned miss = ks_rule_compare(ks_engine_env(explain->engine), &policy->rules[*index], explain->insp);
 
 		if (miss == KS_MISS_NOTHING)
 			return KS_MISS_NOTHING;
@@ -219,16 +221,16 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 }
 
 /* The policy is asked for what no flow knows and may open one, and where there are bypass rules. */
-static bool was_asked(const struct ks_inspection *in)
+static bool was_asked(const struct ks_inspection *insp)
 {
-	return in->reason == KS_REASON_OK_UNDECIDED || in->rule_index != KS_DECISION_DEFAULT ||
-	       (in->class == KS_CLASS_NEW && (!in->flow.found || in->replaces));
+	return insp->verdict.reason == KS_REASON_OK_UNDECIDED || insp->verdict.rule_index != KS_DECISION_DEFAULT ||
+	       (insp->verdict.class == KS_CLASS_NEW && (!insp->flow.found || insp->opening.replaces));
 }
 
 /* Where it goes is known when it leaves: then a rule of any zone that it may leave by lets it go on until there. */
 static void explain_undecided(struct ks_explain *explain)
 {
-	if (explain->in->reason == KS_REASON_OK_UNDECIDED)
+	if (explain->insp->verdict.reason == KS_REASON_OK_UNDECIDED)
 		ks_explain_step(explain, "policy", "note",
 				"rules allow it to a zone that it may leave by: it is judged where it leaves");
 	else
@@ -247,23 +249,23 @@ static size_t filter_rules(const struct ks_policy *policy)
 
 void ks_explain_rules(struct ks_explain *explain)
 {
-	const struct ks_inspection *in = explain->in;
+	const struct ks_inspection *insp = explain->insp;
 	const struct ks_policy *policy = explain->policy;
 	struct ks_inspection asked; /* the packet when the filter saw it */
 	__u32 count = policy->config.rules, index = 0, told = 0;
 	unsigned miss = KS_MISS_FROM;
 	json_t *list, *step;
 
-	if (!was_asked(in))
+	if (!was_asked(insp))
 		return;
-	asked = *in;
+	asked = *insp;
 	asked.to = ks_explain_zone_asked(explain);
 	if (asked.to >= KS_ZONE_MAX) {
 		if (asked.to == KS_ZONE_UNDECIDED)
 			explain_undecided(explain);
 		return;
 	}
-	explain->in = &asked;
+	explain->insp = &asked;
 	list = json_array();
 	while (index < count && miss != KS_MISS_NOTHING) {
 		const struct ks_rule_info *info = &policy->infos[policy->rule_info[index]];
@@ -272,7 +274,7 @@ void ks_explain_rules(struct ks_explain *explain)
 		rule_tell(explain, list, info, miss);
 		told++;
 	}
-	explain->in = in;
+	explain->insp = insp;
 	if (miss == KS_MISS_NOTHING)
 		step = ks_explain_step(explain, "policy", "note", "rule %u of %zu is the first that matches", told,
 				       filter_rules(policy));
@@ -280,6 +282,6 @@ void ks_explain_rules(struct ks_explain *explain)
 		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", told);
 	json_object_set_new(step, "asked", json_integer(told));
 	json_object_set_new(step, "rules", list);
-	if (in->reason == KS_REASON_OK_UNDECIDED)
+	if (insp->verdict.reason == KS_REASON_OK_UNDECIDED)
 		explain_undecided(explain);
 }

@@ -126,16 +126,16 @@ static const char *expectation_fault(const struct ks_frame *frame, const struct 
 static const char *translation_fault(const struct ks_runner *runner, const struct ks_frame *frame,
 				     const struct ks_passage *passage)
 {
-	const struct ks_inspection *in = &passage->in;
+	const struct ks_inspection *insp = &passage->insp;
 	const struct ks_octets_view was = { frame->data, frame->captured };
 	const struct ks_octets_view is = { passage->output, passage->output_len };
 	unsigned may = runner->policy->config.scrub ? KS_VERIFY_SCRUBBED : 0;
 
 	if (!is_changed(frame, passage))
 		return NULL;
-	if (in->action == KS_BYPASS)
+	if (insp->verdict.action == KS_BYPASS)
 		return "a packet that is bypassed was changed";
-	if (in->state != KS_STATE_NONE && in->flow.after.helper)
+	if (insp->verdict.state != KS_STATE_NONE && insp->flow.after.helper)
 		may |= KS_VERIFY_REWRITTEN;
 	return ks_translation_fault(&was, &is, frame->link, may);
 }

@@ -74,14 +74,14 @@ static int native_advance(void *self, __u64 ns)
 static void resume(struct native_home *home, struct ks_passage *passage)
 {
 	const struct ks_frame *frame;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	const char *fault = NULL;
 
-	while ((frame = ks_engine_resume(home->engine, &in))) {
+	while ((frame = ks_engine_resume(home->engine, &insp))) {
 		struct ks_octets_view was = { frame->data, frame->captured }, is;
 		__u32 length;
 
-		if (in.action != KS_ALLOW && in.action != KS_BYPASS)
+		if (insp.verdict.action != KS_ALLOW && insp.verdict.action != KS_BYPASS)
 			continue;
 		passage->resumed++;
 		is.data = ks_engine_output(home->engine, &length);
@@ -101,18 +101,18 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 
 	memset(passage, 0, offsetof(struct ks_passage, output));
 	ks_engine_set_random(home->engine, ks_home_random(home->packets++));
-	ks_engine_inspect(home->engine, frame, false, &passage->in);
-	if (passage->in.action == KS_ALLOW || passage->in.action == KS_BYPASS) {
+	ks_engine_inspect(home->engine, frame, false, &passage->insp);
+	if (passage->insp.verdict.action == KS_ALLOW || passage->insp.verdict.action == KS_BYPASS) {
 		const __u8 *output = ks_engine_output(home->engine, &passage->output_len);
 
 		memcpy(passage->output, output, KS_MIN(passage->output_len, KS_PASSAGE_OUTPUT_MAX));
 	}
 	resume(home, passage);
-	if (passage->in.action != KS_REJECT)
+	if (passage->insp.verdict.action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
-	has_own = ks_reject_source(ks_engine_env(home->engine), &passage->in, &own);
-	passage->answer_len = ks_reject_build(head, &passage->in.pkt, has_own ? &own : NULL, passage->answer);
+	has_own = ks_reject_source(ks_engine_env(home->engine), &passage->insp, &own);
+	passage->answer_len = ks_reject_build(head, &passage->insp.pkt, has_own ? &own : NULL, passage->answer);
 	return 0;
 }
 

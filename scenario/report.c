@@ -25,7 +25,7 @@ static const char *answer_name(enum ks_answer answer)
 
 enum ks_answer ks_answer_kind(const struct ks_passage *passage)
 {
-	const struct ks_packet *pkt = &passage->in.pkt;
+	const struct ks_packet *pkt = &passage->insp.pkt;
 	const __u8 *ip = passage->answer + pkt->l3_off;
 	__u32 proto;
 
@@ -57,16 +57,18 @@ static void expected_describe(const struct ks_expect *expect, char *text)
 const char *ks_passage_text(const struct ks_policy *policy, const struct ks_passage *passage,
 			    char buf[KS_SCENARIO_TEXT])
 {
-	const struct ks_inspection *in = &passage->in;
-	const struct ks_rule_info *info = ks_policy_rule(policy, in->rule);
+	const struct ks_inspection *insp = &passage->insp;
+	const struct ks_rule_info *info = ks_policy_rule(policy, insp->verdict.rule);
 
 	buf[0] = '\0';
-	text_add(buf, "%s %s \"%s\"", ks_action_name(in->action), ks_class_name(in->class), ks_reason_name(in->reason));
-	if (in->state != KS_STATE_NONE)
-		text_add(buf, " state %s %s", ks_state_name(in->state), in->dir == KS_ORIGINAL ? "original" : "reply");
+	text_add(buf, "%s %s \"%s\"", ks_action_name(insp->verdict.action), ks_class_name(insp->verdict.class),
+		 ks_reason_name(insp->verdict.reason));
+	if (insp->verdict.state != KS_STATE_NONE)
+		text_add(buf, " state %s %s", ks_state_name(insp->verdict.state),
+			 insp->dir == KS_ORIGINAL ? "original" : "reply");
 	if (info)
 		text_add(buf, " rule %u", info->place.line);
-	if (in->action == KS_REJECT)
+	if (insp->verdict.action == KS_REJECT)
 		text_add(buf, " answer %s", answer_name(ks_answer_kind(passage)));
 	return buf;
 }
@@ -85,14 +87,14 @@ static bool has_numbers(unsigned reason)
 	}
 }
 
-static void why_describe(const struct ks_policy *policy, const struct ks_inspection *in, char *text)
+static void why_describe(const struct ks_policy *policy, const struct ks_inspection *insp, char *text)
 {
-	const struct ks_rule_info *info = ks_policy_rule(policy, in->rule);
+	const struct ks_rule_info *info = ks_policy_rule(policy, insp->verdict.rule);
 
-	text_add(text, "%s", ks_reason_text(in->reason));
-	if (has_numbers(in->reason))
-		text_add(text, "; %u must lie in %u to %u (flow in %s)", in->compare.have, in->compare.lo,
-			 in->compare.hi, ks_state_name(in->flow.before.state));
+	text_add(text, "%s", ks_reason_text(insp->verdict.reason));
+	if (has_numbers(insp->verdict.reason))
+		text_add(text, "; %u must lie in %u to %u (flow in %s)", insp->verdict.compare.have,
+			 insp->verdict.compare.lo, insp->verdict.compare.hi, ks_state_name(insp->flow.before.state));
 	if (info)
 		text_add(text, "; rule %s:%u: %s", info->place.file, info->place.line, info->text);
 }
@@ -113,7 +115,7 @@ void ks_passage_describe(const struct ks_runner *runner, const struct ks_step *s
 	expected_describe(&step->expect, result->expected);
 	ks_passage_text(runner->policy, &result->passage, result->got);
 	leaving_describe(step, frame, result);
-	why_describe(runner->policy, &result->passage.in, result->why);
+	why_describe(runner->policy, &result->passage.insp, result->why);
 }
 
 void ks_step_result_print(const struct ks_step_result *result, const char *indent, FILE *out)

@@ -57,7 +57,7 @@ static bool answer_fits(const struct ks_passage *passage, int answer)
 
 static bool rule_fits(const struct ks_runner *runner, const struct ks_passage *passage, const struct ks_expect *expect)
 {
-	const struct ks_rule_info *info = ks_policy_rule(runner->policy, passage->in.rule);
+	const struct ks_rule_info *info = ks_policy_rule(runner->policy, passage->insp.verdict.rule);
 
 	if (expect->rule_label)
 		return info && info->label && strcmp(info->label, expect->rule_label) == 0;
@@ -69,12 +69,14 @@ static bool rule_fits(const struct ks_runner *runner, const struct ks_passage *p
 static bool passage_fits(const struct ks_runner *runner, const struct ks_passage *passage,
 			 const struct ks_expect *expect)
 {
-	const struct ks_inspection *in = &passage->in;
+	const struct ks_inspection *insp = &passage->insp;
 
-	return (int)in->action == expect->action && (expect->class < 0 || in->class == expect->class) &&
-	       (expect->state < 0 || in->state == expect->state) &&
-	       (expect->reason < 0 || in->reason == expect->reason) && (expect->dir < 0 || in->dir == expect->dir) &&
-	       answer_fits(passage, expect->answer) && rule_fits(runner, passage, expect);
+	return (int)insp->verdict.action == expect->action &&
+	       (expect->class < 0 || insp->verdict.class == expect->class) &&
+	       (expect->state < 0 || insp->verdict.state == expect->state) &&
+	       (expect->reason < 0 || insp->verdict.reason == expect->reason) &&
+	       (expect->dir < 0 || insp->dir == expect->dir) && answer_fits(passage, expect->answer) &&
+	       rule_fits(runner, passage, expect);
 }
 
 /* The receiver gets it, if it is what it must be. */
@@ -95,7 +97,7 @@ static void packet_leaves(struct ks_runner *runner, const struct ks_step *step, 
 	}
 	/* Where the box knew better than the test where a packet goes, its receiver is there. */
 	ks_crafter_delivered(runner->crafter, data, length,
-			     passage->in.to == frame->to ? KS_ZONE_UNKNOWN : passage->in.to);
+			     passage->insp.to == frame->to ? KS_ZONE_UNKNOWN : passage->insp.to);
 }
 
 static int packet_one(struct ks_runner *runner, const struct ks_step *step, const struct ks_packet_spec *spec,
@@ -126,7 +128,7 @@ static int packet_one(struct ks_runner *runner, const struct ks_step *step, cons
 	result->has_passage = true;
 	result->outcome = passage_fits(runner, &result->passage, &step->expect) ? KS_OUTCOME_OK : KS_OUTCOME_FAILED;
 	ks_passage_describe(runner, step, &frame, result);
-	if (result->passage.in.action == KS_ALLOW || result->passage.in.action == KS_BYPASS)
+	if (result->passage.insp.verdict.action == KS_ALLOW || result->passage.insp.verdict.action == KS_BYPASS)
 		packet_leaves(runner, step, &frame, result);
 	return 0;
 }

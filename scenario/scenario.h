@@ -19,7 +19,7 @@
 
 /* One packet's way through a home. */
 struct ks_passage {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	__u8 answer[KS_REJECT_MAX]; /* what a reject sends back, a frame */
 	__u32 answer_len; /* 0: nothing */
 	__u32 resumed; /* fragments that were held and went on behind it */

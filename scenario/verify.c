@@ -99,7 +99,7 @@ static bool is_whole(const struct ks_layout *layout)
 
 /* Both sides of a comparison. */
 struct pair {
-	const __u8 *in, *out;
+	const __u8 *insp, *out;
 	struct ks_layout was, is;
 };
 
@@ -107,7 +107,7 @@ static const char *sctp_fault(const struct pair *pair)
 {
 	if (!is_whole(&pair->was) || pair->was.have < pair->was.l4 + 12)
 		return NULL;
-	if (crc_is_right(pair->in, &pair->was) && !crc_is_right(pair->out, &pair->is))
+	if (crc_is_right(pair->insp, &pair->was) && !crc_is_right(pair->out, &pair->is))
 		return "its SCTP checksum was right and is wrong";
 	return NULL;
 }
@@ -123,13 +123,13 @@ static const char *upper_fault(const struct pair *pair)
 		return sctp_fault(pair);
 	if (at == NO_CHECKSUM || pair->was.have < pair->was.l4 + at + 2)
 		return NULL;
-	was_none = pair->was.proto == KS_PROTO_UDP && !get16(pair->in + pair->was.l4 + at);
+	was_none = pair->was.proto == KS_PROTO_UDP && !get16(pair->insp + pair->was.l4 + at);
 	is_none = pair->was.proto == KS_PROTO_UDP && !get16(pair->out + pair->is.l4 + at);
 	if (was_none != is_none)
 		return was_none ? "it had no UDP checksum and now has one" : "it lost its UDP checksum";
-	if (was_none || upper_residue(pair->in, &pair->was) == upper_residue(pair->out, &pair->is))
+	if (was_none || upper_residue(pair->insp, &pair->was) == upper_residue(pair->out, &pair->is))
 		return NULL;
-	if (is_whole(&pair->was) && upper_residue(pair->in, &pair->was) == 0)
+	if (is_whole(&pair->was) && upper_residue(pair->insp, &pair->was) == 0)
 		return "its upper checksum was right and is wrong";
 	return "its upper checksum is not adjusted to what changed";
 }
@@ -145,7 +145,7 @@ static const char *network_fault(const struct pair *pair)
 	    pair->was.fragment != pair->is.fragment || pair->was.more != pair->is.more ||
 	    pair->was.l4 - pair->was.l3 != pair->is.l4 - pair->is.l3)
 		return "its network header became another one";
-	if (pair->was.family == KS_IPV4 && ipv4_residue(pair->in, &pair->was) != ipv4_residue(pair->out, &pair->is))
+	if (pair->was.family == KS_IPV4 && ipv4_residue(pair->insp, &pair->was) != ipv4_residue(pair->out, &pair->is))
 		return "its IPv4 header checksum is not adjusted to what changed";
 	return NULL;
 }
@@ -194,7 +194,7 @@ static const char *rest_fault(const struct pair *pair, unsigned may)
 		return "its length changed";
 	if (length > COMPARE_MAX)
 		return NULL;
-	memcpy(copy[0], pair->in, length);
+	memcpy(copy[0], pair->insp, length);
 	memcpy(copy[1], pair->out, length);
 	for (int i = 0; i < 2; i++) {
 		struct ks_layout quote;
@@ -208,10 +208,11 @@ static const char *rest_fault(const struct pair *pair, unsigned may)
 
 static const char *quote_fault(const struct pair *outer)
 {
-	struct pair quote = { .in = outer->in, .out = outer->out };
+	struct pair quote = { .insp = outer->insp, .out = outer->out };
 	const char *fault;
 
-	if (!ks_layout_is_error(outer->in, &outer->was) || !ks_layout_read_quote(outer->in, &outer->was, &quote.was))
+	if (!ks_layout_is_error(outer->insp, &outer->was) ||
+	    !ks_layout_read_quote(outer->insp, &outer->was, &quote.was))
 		return NULL;
 	if (!ks_layout_read_quote(outer->out, &outer->is, &quote.is))
 		return "what it quotes is a packet no more";
@@ -221,14 +222,14 @@ static const char *quote_fault(const struct pair *outer)
 	return fault ? "a checksum of what it quotes is not adjusted to what changed" : NULL;
 }
 
-const char *ks_translation_fault(const struct ks_octets_view *in, const struct ks_octets_view *out, enum ks_link link,
+const char *ks_translation_fault(const struct ks_octets_view *insp, const struct ks_octets_view *out, enum ks_link link,
 				 unsigned may)
 {
-	struct pair pair = { .in = in->data, .out = out->data };
+	struct pair pair = { .insp = insp->data, .out = out->data };
 	const char *fault;
 
-	if (!ks_layout_read(in->data, in->length, link, &pair.was))
-		return in->length == out->length && !memcmp(in->data, out->data, in->length)
+	if (!ks_layout_read(insp->data, insp->length, link, &pair.was))
+		return insp->length == out->length && !memcmp(insp->data, out->data, insp->length)
 			       ? NULL
 			       : "it is no IP packet and was changed";
 	if (!ks_layout_read(out->data, out->length, link, &pair.is))

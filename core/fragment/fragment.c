@@ -30,7 +30,7 @@ _Static_assert(KS_ZONE_MAX <= LINK_LEAVING, "a zone leaves room in a key");
 /* A fragment in hand, while its datagram is asked. */
 struct visit {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	const struct ks_config *config;
 	__u32 reason;
 	__u32 refused; /* why the parser refused it, or 0 */
@@ -42,19 +42,19 @@ struct visit {
 	__u8 counts; /* the flow counts it */
 };
 
-static inline struct ks_datagram *datagram_of(struct ks_inspection *in)
+static inline struct ks_datagram *datagram_of(struct ks_inspection *insp)
 {
-	return (struct ks_datagram *)(void *)&in->side.after;
+	return (struct ks_datagram *)(void *)&insp->side.after;
 }
 
 /*
  * What a receiver puts a datagram together by. IPv6 leaves the next header out: it may differ (RFC 8200 4.5). On its
  * way out a datagram is another one, whose addresses may be others.
  */
-static void key_make(struct ks_inspection *in, bool leaving)
+static void key_make(struct ks_inspection *insp, bool leaving)
 {
-	struct ks_flow_key *key = &in->side.key;
-	const struct ks_packet *pkt = &in->pkt;
+	struct ks_flow_key *key = &insp->side.key;
+	const struct ks_packet *pkt = &insp->pkt;
 
 	key->addr[0] = pkt->tuple.src;
 	key->addr[1] = pkt->tuple.dst;
@@ -63,13 +63,13 @@ static void key_make(struct ks_inspection *in, bool leaving)
 	key->port[0] = (__be16)pkt->frag_id;
 	key->port[1] = (__be16)(pkt->frag_id >> 16);
 	key->proto = pkt->tuple.family == KS_IPV4 ? pkt->tuple.proto : 0;
-	key->link = in->from | (leaving ? LINK_LEAVING : 0) | (ks_is_second_look(in) ? LINK_SECOND : 0);
+	key->link = insp->home.from | (leaving ? LINK_LEAVING : 0) | (ks_is_second_look(insp) ? LINK_SECOND : 0);
 }
 
-static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection *in, bool leaving)
+static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection *insp, bool leaving)
 {
 	v->env = env;
-	v->in = in;
+	v->insp = insp;
 	v->config = env_config(env);
 	v->reason = KS_REASON_INTERNAL;
 	v->refused = 0;
@@ -80,8 +80,8 @@ static void visit_init(struct visit *v, struct ks_env *env, struct ks_inspection
 	v->changed = 0;
 	v->kept = 0;
 	v->counts = !leaving;
-	key_make(in, leaving);
-	ks_table_hash(env, &in->side);
+	key_make(insp, leaving);
+	ks_table_hash(env, &insp->side);
 }
 
 /* Tries of one kind, until one comes to an end. */
@@ -92,13 +92,13 @@ static ks_inline __u32 visit_try(struct visit *v, long (*try)(__u32 n, void *arg
 	return v->reason;
 }
 
-static void deny(struct ks_inspection *in, __u32 reason)
+static void deny(struct ks_inspection *insp, __u32 reason)
 {
-	in->action = KS_DENY;
-	in->class = KS_CLASS_INVALID;
-	in->reason = reason;
-	in->translate = 0;
-	in->stage = KS_STAGE_DONE;
+	insp->verdict.action = KS_DENY;
+	insp->verdict.class = KS_CLASS_INVALID;
+	insp->verdict.reason = reason;
+	insp->translate = 0;
+	insp->stage = KS_STAGE_DONE;
 }
 
 static inline bool passes(__u32 action)
@@ -109,22 +109,23 @@ static inline bool passes(__u32 action)
 /* A packet passes: its octets may have to be changed. */
 static void go_on(const struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 	const struct ks_config *config = v->config;
-	bool changes = in->action == KS_ALLOW && (in->translate & in->phase || (config && config->scrub));
+	bool changes =
+		insp->verdict.action == KS_ALLOW && (insp->translate & insp->home.halves || (config && config->scrub));
 
-	in->stage = changes && !in->dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
+	insp->stage = changes && !insp->home.dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
 }
 
 /* --- a fragment comes to its datagram --- */
 
 static void datagram_begin(struct visit *v)
 {
-	struct ks_datagram *d = datagram_of(v->in);
+	struct ks_datagram *d = datagram_of(v->insp);
 
-	v->in->side.after = (struct ks_flow){};
+	v->insp->side.after = (struct ks_flow){};
 	d->state = KS_STATE_FRAGMENTS;
-	d->seen = v->in->side.clock;
+	d->seen = v->insp->side.clock;
 	d->timeout = KS_MIN(v->config->timeout[KS_STATE_FRAGMENTS], KS_FRAGMENT_HOLD_MS);
 }
 
@@ -133,7 +134,7 @@ static inline void datagram_settle(struct visit *v, struct ks_datagram *d)
 {
 	__u32 timeout = v->config->timeout[KS_STATE_FRAGMENTS];
 
-	d->seen = v->in->side.clock;
+	d->seen = v->insp->side.clock;
 	d->timeout = d->flags & KS_DATAGRAM_COMPLETE ? KS_MIN(timeout, COMPLETE_MS) : timeout;
 }
 
@@ -150,7 +151,7 @@ static inline __u32 fragment_keep(struct visit *v, struct ks_datagram *d)
 	if (!v->kept) {
 		if (d->held >= KS_DATAGRAM_HELD_MAX)
 			return KS_REASON_FRAGMENT_EARLY;
-		if (!v->in->dry && !env_fragment_hold(v->env, v->in, v->in->side.hash))
+		if (!v->insp->home.dry && !env_fragment_hold(v->env, v->insp, v->insp->side.hash))
 			return KS_REASON_FRAGMENT_EARLY;
 		v->kept = 1;
 	}
@@ -162,7 +163,7 @@ static inline __u32 fragment_keep(struct visit *v, struct ks_datagram *d)
 /* What becomes of the fragment, decided on the copy of its datagram. */
 static ks_inline __u32 fragment_judge(struct visit *v, struct ks_datagram *d)
 {
-	bool first = v->in->pkt.frag_off == 0;
+	bool first = v->insp->pkt.frag_off == 0;
 	__u32 reason;
 
 	if (d->flags & KS_DATAGRAM_DEAD)
@@ -176,7 +177,7 @@ static ks_inline __u32 fragment_judge(struct visit *v, struct ks_datagram *d)
 			return KS_REASON_FRAGMENT_AGAIN;
 		datagram_begin(v); /* the identification is used anew */
 	}
-	reason = ks_datagram_add(d, &v->in->pkt);
+	reason = ks_datagram_add(d, &v->insp->pkt);
 	if (reason == KS_REASON_FRAGMENT_AGAIN)
 		return reason;
 	if (reason) {
@@ -195,12 +196,12 @@ static ks_inline __u32 fragment_judge(struct visit *v, struct ks_datagram *d)
 /* Puts the copy where it belongs. Returns false when the fragment is to be judged again. */
 static ks_inline bool datagram_store(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 	__u32 reason;
 
-	if (in->side.found)
-		return ks_table_commit(v->env, &in->side);
-	reason = ks_table_insert(v->env, &in->side);
+	if (insp->side.found)
+		return ks_table_commit(v->env, &insp->side);
+	reason = ks_table_insert(v->env, &insp->side);
 	if (reason == KS_REASON_CONTENDED)
 		return false;
 	if (reason != KS_REASON_OK_NEW)
@@ -212,19 +213,19 @@ static ks_inline bool datagram_store(struct visit *v)
 static long arrive_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
-	ks_table_find(v->env, &in->side);
+	ks_table_find(v->env, &insp->side);
 	v->reason = KS_REASON_CONTENDED;
 	v->changed = 0;
-	if (in->side.busy)
+	if (insp->side.busy)
 		return 0;
-	if (in->side.found)
-		in->side.after = in->side.before;
+	if (insp->side.found)
+		insp->side.after = insp->side.before;
 	else
 		datagram_begin(v);
-	v->reason = fragment_judge(v, datagram_of(in));
-	if (in->dry || !v->changed || datagram_store(v))
+	v->reason = fragment_judge(v, datagram_of(insp));
+	if (insp->home.dry || !v->changed || datagram_store(v))
 		return 1;
 	v->reason = KS_REASON_CONTENDED;
 	return 0;
@@ -234,17 +235,17 @@ static long arrive_try(__u32 n, void *arg)
 static long find_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
-	struct ks_inspection *in = v->in;
-	const struct ks_datagram *d = datagram_of(in);
+	struct ks_inspection *insp = v->insp;
+	const struct ks_datagram *d = datagram_of(insp);
 
-	ks_table_find(v->env, &in->side);
+	ks_table_find(v->env, &insp->side);
 	v->reason = KS_REASON_CONTENDED;
-	if (in->side.busy)
+	if (insp->side.busy)
 		return 0;
-	in->side.after = in->side.before;
+	insp->side.after = insp->side.before;
 	v->reason = KS_REASON_OK_NEW;
 	/* One of which none was kept has none on its way back: somebody else has put the mark on this packet. */
-	if (!in->side.found || !(d->flags & KS_DATAGRAM_JUDGED) || !(d->flags & KS_DATAGRAM_HELD))
+	if (!insp->side.found || !(d->flags & KS_DATAGRAM_JUDGED) || !(d->flags & KS_DATAGRAM_HELD))
 		v->reason = KS_REASON_FRAGMENT_EARLY;
 	else if (d->flags & KS_DATAGRAM_DEAD)
 		v->reason = KS_REASON_FRAGMENT_DEAD;
@@ -256,16 +257,16 @@ static long find_try(__u32 n, void *arg)
 /* Takes what the datagram's entry, found before, says of its flow and its verdict. */
 static void verdict_take(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
-	const struct ks_datagram *d = datagram_of(in);
+	struct ks_inspection *insp = v->insp;
+	const struct ks_datagram *d = datagram_of(insp);
 
-	in->action = d->action;
-	in->reason = d->reason;
-	in->class = d->class;
-	in->rule = d->rule;
-	in->dir = d->flags & KS_DATAGRAM_REPLY ? KS_REPLY : KS_ORIGINAL;
-	in->sender = !!(d->flags & KS_DATAGRAM_HIGH);
-	in->via = d->flags & KS_DATAGRAM_ALIAS ? 1 + in->dir : 0;
+	insp->verdict.action = d->action;
+	insp->verdict.reason = d->reason;
+	insp->verdict.class = d->class;
+	insp->verdict.rule = d->rule;
+	insp->dir = d->flags & KS_DATAGRAM_REPLY ? KS_REPLY : KS_ORIGINAL;
+	insp->from_high = !!(d->flags & KS_DATAGRAM_HIGH);
+	insp->by_alias = d->flags & KS_DATAGRAM_ALIAS ? 1 + insp->dir : 0;
 	v->flags = d->flags;
 	v->flow = d->flow;
 	v->tag = d->tag;
@@ -275,23 +276,23 @@ static void verdict_take(struct visit *v)
 /* Reads the flow of the datagram; its place may have been given to another. */
 static bool flow_read(const struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
-	in->flow.ref = ks_slot_at(v->flow);
-	ks_table_read(v->env, &in->flow);
-	if (!in->flow.found || in->flow.key.kind != KS_KIND_FLOW || in->flow.before.state == KS_STATE_ALIAS)
+	insp->flow.ref = ks_slot_at(v->flow);
+	ks_table_read(v->env, &insp->flow);
+	if (!insp->flow.found || insp->flow.key.kind != KS_KIND_FLOW || insp->flow.before.state == KS_STATE_ALIAS)
 		return false;
-	ks_table_hash(v->env, &in->flow);
-	return (__u32)(in->flow.hash >> TAG_SHIFT) == v->tag;
+	ks_table_hash(v->env, &insp->flow);
+	return (__u32)(insp->flow.hash >> TAG_SHIFT) == v->tag;
 }
 
 /* Whether both ends of the flow are where the fragment comes from and goes to. */
-static inline bool zones_fit(const struct ks_inspection *in)
+static inline bool zones_fit(const struct ks_inspection *insp)
 {
-	__u32 dir = in->dir & 1;
+	__u32 dir = insp->dir & 1;
 
-	return ks_zone_equal(in->from, in->flow.before.zone[dir]) &&
-	       (in->to == KS_ZONE_UNKNOWN || in->via || ks_zone_equal(in->to, in->flow.before.zone[!dir]));
+	return ks_zone_equal(insp->home.from, insp->flow.before.zone[dir]) &&
+	       (insp->to == KS_ZONE_UNKNOWN || insp->by_alias || ks_zone_equal(insp->to, insp->flow.before.zone[!dir]));
 }
 
 /*
@@ -301,9 +302,9 @@ static inline bool zones_fit(const struct ks_inspection *in)
  */
 static __u32 segment_end_learn(const struct visit *v)
 {
-	const struct ks_packet *pkt = &v->in->pkt;
-	struct ks_flow *flow = &v->in->flow.after;
-	__u32 end = v->seq + pkt->frag_off + pkt->frag_len, dir = v->in->dir & 1;
+	const struct ks_packet *pkt = &v->insp->pkt;
+	struct ks_flow *flow = &v->insp->flow.after;
+	__u32 end = v->seq + pkt->frag_off + pkt->frag_len, dir = v->insp->dir & 1;
 
 	if (!(v->flags & KS_DATAGRAM_TCP) || pkt->frag_more || !ks_seq_after(end, flow->end[dir]))
 		return 0;
@@ -311,8 +312,8 @@ static __u32 segment_end_learn(const struct visit *v)
 		if (ks_seq_after(end, flow->max_end[dir]))
 			flow->max_end[dir] = end;
 	} else if (ks_seq_after(end, flow->max_end[dir])) {
-		v->in->compare.have = end;
-		v->in->compare.hi = flow->max_end[dir];
+		v->insp->verdict.compare.have = end;
+		v->insp->verdict.compare.hi = flow->max_end[dir];
 		return KS_REASON_TCP_WINDOW_SEQ;
 	}
 	flow->end[dir] = end;
@@ -323,26 +324,26 @@ static __u32 segment_end_learn(const struct visit *v)
 static long follow_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
 	v->reason = KS_REASON_NO_STATE;
 	if (!flow_read(v)) {
-		if (!in->flow.busy)
+		if (!insp->flow.busy)
 			return 1;
 		v->reason = KS_REASON_CONTENDED;
 		return 0;
 	}
-	in->flow.after = in->flow.before;
-	in->state = in->flow.before.state;
+	insp->flow.after = insp->flow.before;
+	insp->verdict.state = insp->flow.before.state;
 	v->reason = KS_REASON_ZONE;
-	if (!zones_fit(in))
+	if (!zones_fit(insp))
 		return 1;
 	v->reason = segment_end_learn(v);
 	if (v->reason || !v->counts)
 		return 1;
-	ks_flow_count(&in->flow.after, in->dir, in->pkt.l3_len);
-	in->flow.after.seen = in->flow.clock;
-	if (in->dry || ks_table_commit(v->env, &in->flow))
+	ks_flow_count(&insp->flow.after, insp->dir, insp->pkt.l3_len);
+	insp->flow.after.seen = insp->flow.clock;
+	if (insp->home.dry || ks_table_commit(v->env, &insp->flow))
 		return 1;
 	v->reason = KS_REASON_CONTENDED;
 	return 0;
@@ -352,16 +353,16 @@ static long follow_try(__u32 n, void *arg)
 static long kill_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
-	ks_table_find(v->env, &in->side);
-	if (in->side.busy)
+	ks_table_find(v->env, &insp->side);
+	if (insp->side.busy)
 		return 0;
-	if (!in->side.found || in->dry)
+	if (!insp->side.found || insp->home.dry)
 		return 1;
-	in->side.after = in->side.before;
-	datagram_kill(v, datagram_of(in));
-	return ks_table_commit(v->env, &in->side) ? 1 : 0;
+	insp->side.after = insp->side.before;
+	datagram_kill(v, datagram_of(insp));
+	return ks_table_commit(v->env, &insp->side) ? 1 : 0;
 }
 
 /*
@@ -370,34 +371,34 @@ static long kill_try(__u32 n, void *arg)
  */
 static inline void complete_free(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
-	if (!(v->flags & KS_DATAGRAM_COMPLETE) || v->flags & KS_DATAGRAM_HELD || in->dry || !v->counts)
+	if (!(v->flags & KS_DATAGRAM_COMPLETE) || v->flags & KS_DATAGRAM_HELD || insp->home.dry || !v->counts)
 		return;
-	in->side.before = in->side.after;
-	ks_table_free(v->env, &in->side);
+	insp->side.before = insp->side.after;
+	ks_table_free(v->env, &insp->side);
 }
 
 /* A fragment of a datagram that its first one's flow has admitted. Returns 0 or a reason. */
 static ks_inline __u32 flow_follow(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 	__u32 reason = visit_try(v, follow_try);
 
 	if (reason == KS_REASON_TCP_WINDOW_SEQ)
 		visit_try(v, kill_try);
 	if (reason) {
-		in->flow.after = in->flow.before;
+		insp->flow.after = insp->flow.before;
 		return reason;
 	}
 	complete_free(v); /* before an alias takes its place in hand */
-	return ks_nat_translate(v->env, in);
+	return ks_nat_translate(v->env, insp);
 }
 
 /* It shares the verdict, the translation and the flow of its datagram. */
 static ks_inline void follow(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 	__u32 reason = 0;
 
 	verdict_take(v);
@@ -405,10 +406,10 @@ static ks_inline void follow(struct visit *v)
 		reason = flow_follow(v);
 	else
 		complete_free(v);
-	if (!v->flow && in->to == KS_ZONE_UNKNOWN)
-		in->to = v->tag;
+	if (!v->flow && insp->to == KS_ZONE_UNKNOWN)
+		insp->to = v->tag;
 	if (reason)
-		deny(in, reason);
+		deny(insp, reason);
 	else
 		go_on(v);
 }
@@ -416,29 +417,29 @@ static ks_inline void follow(struct visit *v)
 /* --- the first fragment --- */
 
 /* It is judged like any packet. */
-static void first_go_on(struct ks_env *env, struct ks_inspection *in)
+static void first_go_on(struct ks_env *env, struct ks_inspection *insp)
 {
-	in->fragment = KS_FRAGMENT_FIRST;
-	in->stage = KS_STAGE_FIND;
-	in->sender = ks_packet_key(env, in, &in->pkt.tuple, &in->flow.key);
-	ks_table_hash(env, &in->flow);
+	insp->frag.progress = KS_FRAGMENT_FIRST;
+	insp->stage = KS_STAGE_FIND;
+	insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
+	ks_table_hash(env, &insp->flow);
 }
 
 /* What the others must know of its flow. */
 static void flow_note(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
-	const struct ks_packet *pkt = &in->pkt;
+	struct ks_inspection *insp = v->insp;
+	const struct ks_packet *pkt = &insp->pkt;
 
-	v->flags = KS_DATAGRAM_JUDGED | (in->sender ? KS_DATAGRAM_HIGH : 0) |
-		   (in->dir == KS_REPLY ? KS_DATAGRAM_REPLY : 0) |
-		   (in->translate & KS_TRANSLATE_DST ? KS_DATAGRAM_ALIAS : 0);
-	v->tag = in->to;
-	if (in->action != KS_ALLOW || in->state == KS_STATE_NONE)
+	v->flags = KS_DATAGRAM_JUDGED | (insp->from_high ? KS_DATAGRAM_HIGH : 0) |
+		   (insp->dir == KS_REPLY ? KS_DATAGRAM_REPLY : 0) |
+		   (insp->translate & KS_TRANSLATE_DST ? KS_DATAGRAM_ALIAS : 0);
+	v->tag = insp->to;
+	if (insp->verdict.action != KS_ALLOW || insp->verdict.state == KS_STATE_NONE)
 		return;
-	ks_table_hash(v->env, &in->flow);
-	v->flow = ks_slot_id(&in->flow.ref);
-	v->tag = (__u32)(in->flow.hash >> TAG_SHIFT);
+	ks_table_hash(v->env, &insp->flow);
+	v->flow = ks_slot_id(&insp->flow.ref);
+	v->tag = (__u32)(insp->flow.hash >> TAG_SHIFT);
 	if (pkt->tuple.proto != KS_PROTO_TCP)
 		return;
 	v->flags |= KS_DATAGRAM_TCP;
@@ -449,13 +450,13 @@ static void flow_note(struct visit *v)
 /* The verdict of the first fragment, for the others. */
 static void verdict_give(struct visit *v, struct ks_datagram *d)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
 	d->flags = (d->flags & (KS_DATAGRAM_DEAD | KS_DATAGRAM_COMPLETE | KS_DATAGRAM_HELD)) | v->flags;
-	d->action = in->action;
-	d->reason = in->reason;
-	d->class = in->class;
-	d->rule = in->rule;
+	d->action = insp->verdict.action;
+	d->reason = insp->verdict.reason;
+	d->class = insp->verdict.class;
+	d->rule = insp->verdict.rule;
 	d->flow = v->flow;
 	d->tag = v->tag;
 	d->seq = v->seq;
@@ -466,20 +467,20 @@ static void verdict_give(struct visit *v, struct ks_datagram *d)
 static long conclude_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
-	struct ks_inspection *in = v->in;
-	struct ks_datagram *d = datagram_of(in);
+	struct ks_inspection *insp = v->insp;
+	struct ks_datagram *d = datagram_of(insp);
 
-	ks_table_find(v->env, &in->side);
-	if (in->side.busy)
+	ks_table_find(v->env, &insp->side);
+	if (insp->side.busy)
 		return 0;
 	v->reason = KS_REASON_FRAGMENT_EARLY;
-	if (!in->side.found)
+	if (!insp->side.found)
 		return 1;
-	in->side.after = in->side.before;
+	insp->side.after = insp->side.before;
 	verdict_give(v, d);
 	v->kept = d->held;
 	d->held = 0;
-	if (!ks_table_commit(v->env, &in->side))
+	if (!ks_table_commit(v->env, &insp->side))
 		return 0;
 	v->reason = 0;
 	return 1;
@@ -489,8 +490,8 @@ static long conclude_try(__u32 n, void *arg)
 static inline bool kept_decide(const struct visit *v, bool pass)
 {
 	if (pass)
-		return env_fragment_release(v->env, v->in, v->in->side.hash);
-	env_fragment_forget(v->env, v->in->side.hash);
+		return env_fragment_release(v->env, v->insp, v->insp->side.hash);
+	env_fragment_forget(v->env, v->insp->side.hash);
 	return true;
 }
 
@@ -499,11 +500,11 @@ static long announce_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
 
-	ks_table_find(v->env, &v->in->side);
-	if (v->in->side.busy)
+	ks_table_find(v->env, &v->insp->side);
+	if (v->insp->side.busy)
 		return 0;
 	datagram_begin(v);
-	verdict_give(v, datagram_of(v->in));
+	verdict_give(v, datagram_of(v->insp));
 	return datagram_store(v) ? 1 : 0;
 }
 
@@ -513,35 +514,35 @@ static long announce_try(__u32 n, void *arg)
  */
 static void leaving_announce(struct visit *v)
 {
-	struct ks_inspection *in = v->in;
+	struct ks_inspection *insp = v->insp;
 
-	if (!(in->translate & ~in->phase & KS_TRANSLATE_SRC) || !passes(in->action))
+	if (!(insp->translate & ~insp->home.halves & KS_TRANSLATE_SRC) || !passes(insp->verdict.action))
 		return;
-	key_make(in, true);
-	in->side.key.addr[1] = in->out.dst;
-	ks_table_hash(v->env, &in->side);
+	key_make(insp, true);
+	insp->side.key.addr[1] = insp->sent.dst;
+	ks_table_hash(v->env, &insp->side);
 	visit_try(v, announce_try);
-	key_make(in, false);
-	ks_table_hash(v->env, &in->side);
+	key_make(insp, false);
+	ks_table_hash(v->env, &insp->side);
 }
 
 /* The first fragment has its verdict. */
-static void first_conclude(struct ks_env *env, struct ks_inspection *in)
+static void first_conclude(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct visit v;
 
-	visit_init(&v, env, in, false);
+	visit_init(&v, env, insp, false);
 	if (!v.config) {
-		deny(in, KS_REASON_INTERNAL);
+		deny(insp, KS_REASON_INTERNAL);
 		return;
 	}
 	go_on(&v);
-	if (in->dry)
+	if (insp->home.dry)
 		return;
 	flow_note(&v);
 	leaving_announce(&v);
-	if (!visit_try(&v, conclude_try) && v.kept && !kept_decide(&v, passes(in->action)))
-		deny(in, KS_REASON_INTERNAL);
+	if (!visit_try(&v, conclude_try) && v.kept && !kept_decide(&v, passes(insp->verdict.action)))
+		deny(insp, KS_REASON_INTERNAL);
 }
 
 /* --- the stage --- */
@@ -549,46 +550,46 @@ static void first_conclude(struct ks_env *env, struct ks_inspection *in)
 /* A fragment is kept; if the verdict came in that very moment, it goes on at once. */
 static void held(const struct visit *v)
 {
-	struct ks_inspection *in = v->in;
-	const struct ks_datagram *d = datagram_of(in);
+	struct ks_inspection *insp = v->insp;
+	const struct ks_datagram *d = datagram_of(insp);
 
-	in->action = KS_HOLD;
-	in->class = KS_CLASS_NONE;
-	in->reason = KS_REASON_OK_HELD;
-	in->stage = KS_STAGE_DONE;
-	if (!in->dry && d->flags & KS_DATAGRAM_JUDGED)
+	insp->verdict.action = KS_HOLD;
+	insp->verdict.class = KS_CLASS_NONE;
+	insp->verdict.reason = KS_REASON_OK_HELD;
+	insp->stage = KS_STAGE_DONE;
+	if (!insp->home.dry && d->flags & KS_DATAGRAM_JUDGED)
 		kept_decide(v, passes(d->action));
 }
 
-static ks_inline void arrive(struct ks_env *env, struct ks_inspection *in)
+static ks_inline void arrive(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct visit v;
 
-	visit_init(&v, env, in, false);
-	v.refused = in->reason;
-	if (in->resumed && !v.refused)
+	visit_init(&v, env, insp, false);
+	v.refused = insp->verdict.reason;
+	if (insp->home.resumed && !v.refused)
 		visit_try(&v, find_try);
 	else
 		visit_try(&v, arrive_try);
 	if (v.reason == KS_REASON_OK_HELD) {
 		held(&v);
 	} else if (v.reason != KS_REASON_OK_NEW) {
-		if (v.changed && datagram_of(in)->held && !in->dry)
+		if (v.changed && datagram_of(insp)->held && !insp->home.dry)
 			kept_decide(&v, false);
-		deny(in, v.refused ? v.refused : v.reason);
-	} else if (in->pkt.frag_off == 0) {
-		first_go_on(env, in);
+		deny(insp, v.refused ? v.refused : v.reason);
+	} else if (insp->pkt.frag_off == 0) {
+		first_go_on(env, insp);
 	} else {
 		follow(&v);
 	}
 }
 
-void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_fragment(struct ks_env *env, struct ks_inspection *insp)
 {
-	if (in->fragment == KS_FRAGMENT_JUDGED)
-		first_conclude(env, in);
+	if (insp->frag.progress == KS_FRAGMENT_JUDGED)
+		first_conclude(env, insp);
 	else
-		arrive(env, in);
+		arrive(env, insp);
 }
 
 /* --- on the way out, translated halfway --- */
@@ -597,44 +598,44 @@ void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in)
 static long leave_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
-	struct ks_inspection *in = v->in;
-	struct ks_datagram *d = datagram_of(in);
-	bool first = in->pkt.frag_off == 0;
+	struct ks_inspection *insp = v->insp;
+	struct ks_datagram *d = datagram_of(insp);
+	bool first = insp->pkt.frag_off == 0;
 
-	ks_table_find(v->env, &in->side);
+	ks_table_find(v->env, &insp->side);
 	v->reason = KS_REASON_CONTENDED;
-	if (in->side.busy)
+	if (insp->side.busy)
 		return 0;
 	v->reason = KS_REASON_FRAGMENT_EARLY;
-	if (!in->side.found && !first)
+	if (!insp->side.found && !first)
 		return 1;
 	v->reason = KS_REASON_OK_NEW;
-	in->side.after = in->side.before;
-	if (first && (!in->side.found || d->flow != v->flow || d->tag != v->tag)) {
+	insp->side.after = insp->side.before;
+	if (first && (!insp->side.found || d->flow != v->flow || d->tag != v->tag)) {
 		datagram_begin(v); /* the kernel has cut it itself */
 		verdict_give(v, d);
 	}
-	if (ks_datagram_add(d, &in->pkt))
+	if (ks_datagram_add(d, &insp->pkt))
 		return 1;
-	if (d->flags & KS_DATAGRAM_COMPLETE ? ks_table_free(v->env, &in->side) : datagram_store(v))
+	if (d->flags & KS_DATAGRAM_COMPLETE ? ks_table_free(v->env, &insp->side) : datagram_store(v))
 		return 1;
 	v->reason = KS_REASON_CONTENDED;
 	return 0;
 }
 
-void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *in)
+void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct visit v;
 
-	visit_init(&v, env, in, true);
-	if (in->pkt.frag_off == 0) {
-		in->state = in->flow.before.state;
+	visit_init(&v, env, insp, true);
+	if (insp->pkt.frag_off == 0) {
+		insp->verdict.state = insp->flow.before.state;
 		flow_note(&v);
 	}
 	visit_try(&v, leave_try);
 	if (v.reason != KS_REASON_OK_NEW)
-		deny(in, v.reason);
-	else if (in->pkt.frag_off == 0)
+		deny(insp, v.reason);
+	else if (insp->pkt.frag_off == 0)
 		go_on(&v);
 	else
 		follow(&v);

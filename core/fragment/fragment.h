@@ -79,22 +79,23 @@ __u32 ks_datagram_add(struct ks_datagram *d, const struct ks_packet *pkt);
  * KS_STAGE_FRAGMENT. A first fragment comes here twice: to be noted, which
  * leads to KS_STAGE_FIND, and with its verdict. Any other comes here once.
  */
-void ks_stage_fragment(struct ks_env *env, struct ks_inspection *in);
+void ks_stage_fragment(struct ks_env *env, struct ks_inspection *insp);
 
 /*
  * The source half of a translation, for a fragment that was inspected before it was routed. A first one's flow is in
- * in->flow, and its datagram is noted under the addresses that it has now; of another, in->out is what its datagram's
+ * insp->flow, and its datagram is noted under the addresses that it has now; of another, insp->sent is what its datagram's
  * flow says. Leads to KS_STAGE_WRITE or to a drop.
  */
-void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *in);
+void ks_fragment_leaving(struct ks_env *env, struct ks_inspection *insp);
 
 /* After any stage: a first fragment with its verdict goes back to KS_STAGE_FRAGMENT before anything is written. */
-static inline void ks_fragment_resume_first(struct ks_inspection *in)
+static inline void ks_fragment_resume_first(struct ks_inspection *insp)
 {
-	if (ks_likely(in->fragment != KS_FRAGMENT_FIRST) || (in->stage != KS_STAGE_DONE && in->stage != KS_STAGE_WRITE))
+	if (ks_likely(insp->frag.progress != KS_FRAGMENT_FIRST) ||
+	    (insp->stage != KS_STAGE_DONE && insp->stage != KS_STAGE_WRITE))
 		return;
-	in->fragment = KS_FRAGMENT_JUDGED;
-	in->stage = KS_STAGE_FRAGMENT;
+	insp->frag.progress = KS_FRAGMENT_JUDGED;
+	insp->stage = KS_STAGE_FRAGMENT;
 }
 
 #endif

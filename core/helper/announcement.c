@@ -9,15 +9,15 @@
 #define IPV6_GROUPS 8U
 #define DECIMALS_MAX 10U /* of a number of 32 bits */
 
-static void put(struct ks_inspection *in, __u8 octet)
+static void put(struct ks_inspection *insp, __u8 octet)
 {
-	in->helping.text[in->helping.text_len & (KS_HELPER_TEXT - 1)] = octet;
-	in->helping.text_len++;
+	insp->helping.text[insp->helping.text_len & (KS_HELPER_TEXT - 1)] = octet;
+	insp->helping.text_len++;
 }
 
 /* A number on its way to digits of a base. */
 struct number {
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	__u32 value, divisor, base;
 	bool begun;
 };
@@ -28,7 +28,7 @@ static long number_step(__u32 n, void *arg)
 	__u32 divisor = number->divisor ? number->divisor : 1, digit = number->value / divisor;
 
 	if (digit || number->begun || divisor == 1) {
-		put(number->in, (__u8)(digit < 10 ? '0' + digit : 'a' + digit - 10));
+		put(number->insp, (__u8)(digit < 10 ? '0' + digit : 'a' + digit - 10));
 		number->begun = true;
 	}
 	number->value -= digit * divisor;
@@ -36,23 +36,23 @@ static long number_step(__u32 n, void *arg)
 	return divisor == 1;
 }
 
-static void put_decimal(struct ks_inspection *in, __u32 value)
+static void put_decimal(struct ks_inspection *insp, __u32 value)
 {
-	struct number number = { .in = in, .value = value, .divisor = 1000000000, .base = 10 };
+	struct number number = { .insp = insp, .value = value, .divisor = 1000000000, .base = 10 };
 
 	ks_loop(DECIMALS_MAX, number_step, &number);
 }
 
-static void put_hex(struct ks_inspection *in, __u32 value)
+static void put_hex(struct ks_inspection *insp, __u32 value)
 {
-	struct number number = { .in = in, .value = value, .divisor = 0x1000, .base = 16 };
+	struct number number = { .insp = insp, .value = value, .divisor = 0x1000, .base = 16 };
 
 	ks_loop(4, number_step, &number);
 }
 
 /* The parts of an address, with something between them. */
 struct parts {
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	__u8 between;
 };
 
@@ -61,8 +61,8 @@ static long ipv4_part(__u32 n, void *arg)
 	struct parts *parts = arg;
 
 	if (n)
-		put(parts->in, parts->between);
-	put_decimal(parts->in, parts->in->out.src.b[IPV4_OFF + (n & (IPV4_OCTETS - 1))]);
+		put(parts->insp, parts->between);
+	put_decimal(parts->insp, parts->insp->sent.src.b[IPV4_OFF + (n & (IPV4_OCTETS - 1))]);
 	return 0;
 }
 
@@ -72,59 +72,59 @@ static long ipv6_group(__u32 n, void *arg)
 	__u32 at = 2 * (n & (IPV6_GROUPS - 1));
 
 	if (n)
-		put(parts->in, parts->between);
-	put_hex(parts->in, (__u32)parts->in->out.src.b[at] << 8 | parts->in->out.src.b[at + 1]);
+		put(parts->insp, parts->between);
+	put_hex(parts->insp, (__u32)parts->insp->sent.src.b[at] << 8 | parts->insp->sent.src.b[at + 1]);
 	return 0;
 }
 
-static void put_numbers(struct ks_inspection *in, __u32 port)
+static void put_numbers(struct ks_inspection *insp, __u32 port)
 {
-	struct parts parts = { .in = in, .between = ',' };
+	struct parts parts = { .insp = insp, .between = ',' };
 
 	ks_loop(IPV4_OCTETS, ipv4_part, &parts);
-	put(in, ',');
-	put_decimal(in, port >> 8);
-	put(in, ',');
-	put_decimal(in, port & 0xff);
+	put(insp, ',');
+	put_decimal(insp, port >> 8);
+	put(insp, ',');
+	put_decimal(insp, port & 0xff);
 }
 
-static void put_extended(struct ks_inspection *in, __u32 port)
+static void put_extended(struct ks_inspection *insp, __u32 port)
 {
-	struct parts parts = { .in = in, .between = '.' };
+	struct parts parts = { .insp = insp, .between = '.' };
 
-	put(in, '|');
-	put(in, in->out.family == KS_IPV4 ? '1' : '2');
-	put(in, '|');
-	if (in->out.family == KS_IPV4) {
+	put(insp, '|');
+	put(insp, insp->sent.family == KS_IPV4 ? '1' : '2');
+	put(insp, '|');
+	if (insp->sent.family == KS_IPV4) {
 		ks_loop(IPV4_OCTETS, ipv4_part, &parts);
 	} else {
 		parts.between = ':';
 		ks_loop(IPV6_GROUPS, ipv6_group, &parts);
 	}
-	put(in, '|');
-	put_decimal(in, port);
-	put(in, '|');
+	put(insp, '|');
+	put_decimal(insp, port);
+	put(insp, '|');
 }
 
-void ks_announcement_write(struct ks_inspection *in)
+void ks_announcement_write(struct ks_inspection *insp)
 {
-	__u32 port = in->helping.text_port;
+	__u32 port = insp->helping.text_port;
 
-	in->helping.text_len = 0;
-	switch (in->helping.form) {
+	insp->helping.text_len = 0;
+	switch (insp->helping.form) {
 	case KS_FORM_NUMBERS:
-		put_numbers(in, port);
+		put_numbers(insp, port);
 		break;
 	case KS_FORM_EXTENDED:
-		put_extended(in, port);
+		put_extended(insp, port);
 		break;
 	case KS_FORM_PORT:
-		put_decimal(in, port);
+		put_decimal(insp, port);
 		break;
 	case KS_FORM_DCC:
-		put_decimal(in, ks_be32(in->out.src.w[3]));
-		put(in, ' ');
-		put_decimal(in, port);
+		put_decimal(insp, ks_be32(insp->sent.src.w[3]));
+		put(insp, ' ');
+		put_decimal(insp, port);
 		break;
 	default:
 		break;

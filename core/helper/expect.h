@@ -36,19 +36,19 @@ struct ks_expectation {
 _Static_assert(sizeof(struct ks_expectation) == sizeof(struct ks_flow), "an expectation lies over a flow");
 
 /*
- * Finds the expectation of the packet in in->pkt, uses it up (unless in->dry), and
- * says where the packet goes and what its source is to become: in->out, in->to, in->rule, in->helping.name. Returns
+ * Finds the expectation of the packet in insp->pkt, uses it up (unless insp->home.dry), and
+ * says where the packet goes and what its source is to become: insp->sent, insp->to, insp->verdict.rule, insp->helping.name. Returns
  * false if it is not expected.
  */
-bool ks_expect_find(struct ks_env *env, struct ks_inspection *in);
+bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp);
 
 /*
- * Makes the expectation in->helping.want of the control connection in->flow.after;
- * its port may become another one if in->helping.choose. Returns the place of the expectation, or 0.
+ * Makes the expectation insp->helping.want of the control connection insp->flow.after;
+ * its port may become another one if insp->helping.choose. Returns the place of the expectation, or 0.
  */
-__u32 ks_expect_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+__u32 ks_expect_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /* Gives up an expectation of the control connection, if it is still there. */
-void ks_expect_drop(struct ks_env *env, struct ks_inspection *in, __u32 place);
+void ks_expect_drop(struct ks_env *env, struct ks_inspection *insp, __u32 place);
 
 #endif

@@ -27,21 +27,21 @@
 #define REFRESH_PARTS 8U /* of its time, after one of which a memory is renewed */
 
 /* Streams begin at the answer to the SYN: what is there before it is of an earlier connection, which is over. */
-static inline bool is_of_before(const struct ks_inspection *in)
+static inline bool is_of_before(const struct ks_inspection *insp)
 {
-	return ks_is_stream(in) && in->flow.before.state == KS_STATE_TCP_SYN_SENT;
+	return ks_is_stream(insp) && insp->flow.before.state == KS_STATE_TCP_SYN_SENT;
 }
 
-static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+static void memory_load(struct ks_env *env, struct ks_inspection *insp, __u32 dir)
 {
-	struct ks_entry *e = &in->helping.memory[dir & 1];
+	struct ks_entry *e = &insp->helping.memory[dir & 1];
 
-	e->key = in->flow.key;
+	e->key = insp->flow.key;
 	e->key.kind = KS_KIND_HELPER_ORIGINAL + (dir & 1);
-	e->clock = in->flow.clock;
+	e->clock = insp->flow.clock;
 	ks_table_hash(env, e);
 	ks_table_find(env, e);
-	in->helping.ready[dir & 1] = e->found && e->before.state == KS_STATE_HELPER && !is_of_before(in);
+	insp->helping.ready[dir & 1] = e->found && e->before.state == KS_STATE_HELPER && !is_of_before(insp);
 	if (e->found)
 		e->after = e->before;
 	else
@@ -49,82 +49,83 @@ static void memory_load(struct ks_env *env, struct ks_inspection *in, __u32 dir)
 }
 
 /* How long it lives: as long as its flow, where numbers have moved. */
-static inline __u32 lifetime(const struct ks_config *config, struct ks_inspection *in, __u32 dir)
+static inline __u32 lifetime(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
-	__u32 flow = in->flow.after.timeout;
+	__u32 flow = insp->flow.after.timeout;
 
-	return ks_memory_of(in, dir)->form ? flow : KS_MIN(flow, config->timeout[KS_STATE_HELPER]);
+	return ks_memory_of(insp, dir)->form ? flow : KS_MIN(flow, config->timeout[KS_STATE_HELPER]);
 }
 
 /* A part of its time is over, or it is to live for another one. */
-static bool needs_refresh(const struct ks_config *config, struct ks_inspection *in, __u32 dir)
+static bool needs_refresh(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
-	const struct ks_helper_memory *m = ks_memory_of(in, dir);
+	const struct ks_helper_memory *m = ks_memory_of(insp, dir);
 
-	return m->timeout != lifetime(config, in, dir) || in->flow.clock - m->seen > m->timeout / REFRESH_PARTS;
+	return m->timeout != lifetime(config, insp, dir) || insp->flow.clock - m->seen > m->timeout / REFRESH_PARTS;
 }
 
-static bool memory_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in, __u32 dir)
+static bool memory_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
-	struct ks_entry *e = &in->helping.memory[dir & 1];
+	struct ks_entry *e = &insp->helping.memory[dir & 1];
 
 	e->after.state = KS_STATE_HELPER;
-	e->after.seen = in->flow.clock;
-	e->after.timeout = lifetime(config, in, dir);
+	e->after.seen = insp->flow.clock;
+	e->after.timeout = lifetime(config, insp, dir);
 	if (e->found)
 		return ks_table_commit(env, e);
 	return ks_table_insert(env, e) == KS_REASON_OK_NEW;
 }
 
 /* The listener's acknowledgements, in the speaker's own numbers, before anybody looks at them. */
-static void unshift_acks(struct ks_inspection *in)
+static void unshift_acks(struct ks_inspection *insp)
 {
-	__u32 peer = in->sender == ks_flow_orig_side(&in->flow.before);
-	const struct ks_helper_memory *m = ks_memory_of(in, peer);
+	__u32 peer = insp->from_high == ks_flow_orig_side(&insp->flow.before);
+	const struct ks_helper_memory *m = ks_memory_of(insp, peer);
 
-	in->helping.ack = in->pkt.ack;
-	in->helping.sack = in->pkt.sack;
-	if (!ks_is_stream(in) || !in->helping.ready[peer & 1] || !m->form)
+	insp->helping.ack = insp->pkt.ack;
+	insp->helping.sack = insp->pkt.sack;
+	if (!ks_is_stream(insp) || !insp->helping.ready[peer & 1] || !m->form)
 		return;
-	in->pkt.ack = ks_shift_back(&m->shift, m->len, in->pkt.ack);
-	in->pkt.sack = ks_shift_back(&m->shift, m->len, in->pkt.sack);
+	insp->pkt.ack = ks_shift_back(&m->shift, m->len, insp->pkt.ack);
+	insp->pkt.sack = ks_shift_back(&m->shift, m->len, insp->pkt.sack);
 }
 
 /* The answer to the SYN tells where both streams begin. */
-static bool is_opening(const struct ks_inspection *in)
+static bool is_opening(const struct ks_inspection *insp)
 {
-	return in->pkt.tcp_flags & KS_TCP_SYN && in->pkt.tcp_flags & KS_TCP_ACK && in->dir == KS_REPLY &&
-	       in->flow.after.state == KS_STATE_TCP_SYN_RECV && in->flow.before.state != KS_STATE_TCP_SYN_RECV;
+	return insp->pkt.tcp_flags & KS_TCP_SYN && insp->pkt.tcp_flags & KS_TCP_ACK && insp->dir == KS_REPLY &&
+	       insp->flow.after.state == KS_STATE_TCP_SYN_RECV && insp->flow.before.state != KS_STATE_TCP_SYN_RECV;
 }
 
-static void stream_begin(struct ks_inspection *in, __u32 dir)
+static void stream_begin(struct ks_inspection *insp, __u32 dir)
 {
-	struct ks_helper_memory *m = ks_memory_of(in, dir);
+	struct ks_helper_memory *m = ks_memory_of(insp, dir);
 
-	in->helping.memory[dir & 1].after = (struct ks_flow){};
+	insp->helping.memory[dir & 1].after = (struct ks_flow){};
 	ks_scanner_reset(&m->scanner);
-	m->next = dir == KS_REPLY ? in->pkt.seq + 1 : in->pkt.ack;
-	in->helping.ready[dir & 1] = 1;
+	m->next = dir == KS_REPLY ? insp->pkt.seq + 1 : insp->pkt.ack;
+	insp->helping.ready[dir & 1] = 1;
 }
 
 /*
  * The segment repeats, or begins inside, what was written anew. Returns false
  * if it cannot be written in the same way.
  */
-static bool repeat_edit(struct ks_inspection *in, struct ks_helper_memory *m)
+static bool repeat_edit(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	struct ks_helping *h = &in->helping;
-	__u32 seq = in->pkt.seq, end = seq + in->pkt.payload_len, edit_end = m->shift.position + m->len;
+	struct ks_helping *h = &insp->helping;
+	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len, edit_end = m->shift.position + m->len;
 
-	if (!m->form || !in->pkt.payload_len)
+	if (!m->form || !insp->pkt.payload_len)
 		return true;
 	if (ks_seq_before(m->shift.position, seq)) {
 		/* What the listener has already is not looked at again: only its end must not change. */
-		return !ks_seq_before(seq, edit_end) || !ks_seq_before(in->flow.after.ack[!(in->dir & 1)], edit_end);
+		return !ks_seq_before(seq, edit_end) ||
+		       !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)], edit_end);
 	}
 	if (!ks_seq_before(m->shift.position, end))
 		return true;
-	h->edit = in->pkt.payload_off + (m->shift.position - seq);
+	h->edit = insp->pkt.payload_off + (m->shift.position - seq);
 	h->edit_len = m->len;
 	h->form = m->form;
 	h->text_port = m->port;
@@ -134,33 +135,33 @@ static bool repeat_edit(struct ks_inspection *in, struct ks_helper_memory *m)
 		h->stop = 1;
 		return true;
 	}
-	ks_announcement_write(in);
+	ks_announcement_write(insp);
 	return true;
 }
 
 /* Whether anything can be announced in this direction. */
-static inline bool is_listened_to(const struct ks_inspection *in, const struct ks_helper_memory *m)
+static inline bool is_listened_to(const struct ks_inspection *insp, const struct ks_helper_memory *m)
 {
-	return !(m->flags & KS_MEMORY_OVER) && (in->flow.after.helper != KS_HELPER_IRC || in->dir == KS_ORIGINAL);
+	return !(m->flags & KS_MEMORY_OVER) && (insp->flow.after.helper != KS_HELPER_IRC || insp->dir == KS_ORIGINAL);
 }
 
 /*
- * Which octets of the segment come next in the stream; none if in->helping.stop. What comes too early waits for what
+ * Which octets of the segment come next in the stream; none if insp->helping.stop. What comes too early waits for what
  * is before it; but if the listener has that already, it went another way, and nothing of this line counts. Returns a
  * reason of a drop, or 0.
  */
-static __u32 reading_begin(struct ks_inspection *in, struct ks_helper_memory *m)
+static __u32 reading_begin(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	struct ks_helping *h = &in->helping;
-	__u32 seq = in->pkt.seq, end = seq + in->pkt.payload_len;
+	struct ks_helping *h = &insp->helping;
+	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len;
 
 	h->stop = 1;
-	if (!in->pkt.payload_len || !is_listened_to(in, m) || !ks_seq_after(end, m->next))
+	if (!insp->pkt.payload_len || !is_listened_to(insp, m) || !ks_seq_after(end, m->next))
 		return 0;
 	if (ks_seq_after(seq, m->next)) {
-		if (!ks_seq_after(in->flow.after.ack[!(in->dir & 1)], m->next))
+		if (!ks_seq_after(insp->flow.after.ack[!(insp->dir & 1)], m->next))
 			return KS_REASON_ANNOUNCEMENT;
-		ks_helper_lose(in, m);
+		ks_helper_lose(insp, m);
 		m->next = seq;
 	}
 	h->stop = 0;
@@ -170,71 +171,71 @@ static __u32 reading_begin(struct ks_inspection *in, struct ks_helper_memory *m)
 }
 
 /* TCP: what there is to be read. Returns a reason of a drop, or 0. */
-static __u32 segment_begin(struct ks_inspection *in)
+static __u32 segment_begin(struct ks_inspection *insp)
 {
-	struct ks_helper_memory *m = ks_memory_of(in, in->dir);
-	struct ks_helping *h = &in->helping;
+	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
+	struct ks_helping *h = &insp->helping;
 	__u32 reason = 0;
 
-	in->stage = KS_STAGE_ADJUST;
-	if (is_opening(in)) {
-		stream_begin(in, KS_ORIGINAL);
-		stream_begin(in, KS_REPLY);
+	insp->stage = KS_STAGE_ADJUST;
+	if (is_opening(insp)) {
+		stream_begin(insp, KS_ORIGINAL);
+		stream_begin(insp, KS_REPLY);
 		return 0;
 	}
-	if (!h->ready[in->dir & 1] || in->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_RST))
+	if (!h->ready[insp->dir & 1] || insp->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_RST))
 		return 0;
 	/* The rest of a segment in fragments is not here to be read or moved. */
-	if (in->pkt.flags & KS_PKT_FRAGMENT)
+	if (insp->pkt.flags & KS_PKT_FRAGMENT)
 		return m->form ? KS_REASON_ANNOUNCEMENT : 0;
-	if (!repeat_edit(in, m))
+	if (!repeat_edit(insp, m))
 		return KS_REASON_ANNOUNCEMENT;
 	if (!h->stop)
-		reason = reading_begin(in, m);
+		reason = reading_begin(insp, m);
 	if (!h->stop)
-		in->stage = KS_STAGE_SCAN;
+		insp->stage = KS_STAGE_SCAN;
 	return reason;
 }
 
 /* A request for a transfer: the server will answer from any port to where it came from. */
-static void tftp_follow(struct ks_env *env, struct ks_inspection *in)
+static void tftp_follow(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_tuple *want = &in->helping.want;
-	__u8 *octets = in->helping.octets;
+	struct ks_tuple *want = &insp->helping.want;
+	__u8 *octets = insp->helping.octets;
 
-	in->helping.stop = 1;
-	if (in->dir != KS_ORIGINAL || in->pkt.payload_len < TFTP_REQUEST ||
-	    !env_packet_read(env, in->pkt.payload_off, octets, TFTP_REQUEST) ||
+	insp->helping.stop = 1;
+	if (insp->dir != KS_ORIGINAL || insp->pkt.payload_len < TFTP_REQUEST ||
+	    !env_packet_read(env, insp->pkt.payload_off, octets, TFTP_REQUEST) ||
 	    !ks_tftp_is_request(octets, TFTP_REQUEST))
 		return;
 	*want = (struct ks_tuple){};
-	want->family = in->pkt.tuple.family;
+	want->family = insp->pkt.tuple.family;
 	want->proto = KS_PROTO_UDP;
-	want->src = in->translate & KS_TRANSLATE_DST ? in->out.dst : in->pkt.tuple.dst;
-	want->dst = in->translate & KS_TRANSLATE_SRC ? in->out.src : in->pkt.tuple.src;
-	want->dport = in->translate & KS_TRANSLATE_SRC ? in->out.sport : in->pkt.tuple.sport;
-	in->helping.port = ks_be16(in->pkt.tuple.sport);
-	in->helping.choose = 0;
-	in->helping.left = 1;
-	if (ks_be16(want->dport) >= PORT_FIRST && in->helping.port >= PORT_FIRST)
-		in->stage = KS_STAGE_ANNOUNCE;
+	want->src = insp->translate & KS_TRANSLATE_DST ? insp->sent.dst : insp->pkt.tuple.dst;
+	want->dst = insp->translate & KS_TRANSLATE_SRC ? insp->sent.src : insp->pkt.tuple.src;
+	want->dport = insp->translate & KS_TRANSLATE_SRC ? insp->sent.sport : insp->pkt.tuple.sport;
+	insp->helping.port = ks_be16(insp->pkt.tuple.sport);
+	insp->helping.choose = 0;
+	insp->helping.left = 1;
+	if (ks_be16(want->dport) >= PORT_FIRST && insp->helping.port >= PORT_FIRST)
+		insp->stage = KS_STAGE_ANNOUNCE;
 }
 
 /* UDP: each datagram is a message of its own. */
-static void message_begin(struct ks_env *env, struct ks_inspection *in)
+static void message_begin(struct ks_env *env, struct ks_inspection *insp)
 {
-	in->stage = KS_STAGE_ADJUST;
-	if (in->flow.after.helper == KS_HELPER_TFTP)
-		tftp_follow(env, in);
-	else if (in->flow.after.helper == KS_HELPER_SIP && in->pkt.payload_len)
-		in->stage = KS_STAGE_SCAN;
-	ks_scanner_reset(&ks_memory_of(in, in->dir)->scanner);
-	ks_memory_of(in, in->dir)->flags = 0;
+	insp->stage = KS_STAGE_ADJUST;
+	if (insp->flow.after.helper == KS_HELPER_TFTP)
+		tftp_follow(env, insp);
+	else if (insp->flow.after.helper == KS_HELPER_SIP && insp->pkt.payload_len)
+		insp->stage = KS_STAGE_SCAN;
+	ks_scanner_reset(&ks_memory_of(insp, insp->dir)->scanner);
+	ks_memory_of(insp, insp->dir)->flags = 0;
 }
 
-static void helping_begin(struct ks_env *env, struct ks_inspection *in)
+static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &in->helping;
+	struct ks_helping *h = &insp->helping;
 
 	h->rewrites = 0;
 	h->heard = KS_HEARD_NOTHING;
@@ -247,91 +248,91 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *in)
 	h->mark = 0;
 	h->cut = 0;
 	h->edit = 0;
-	h->off = in->pkt.payload_off;
-	h->end = in->pkt.payload_off + KS_MIN(in->pkt.payload_len, KS_HELPER_READ_MAX);
-	memory_load(env, in, KS_ORIGINAL);
-	memory_load(env, in, KS_REPLY);
+	h->off = insp->pkt.payload_off;
+	h->end = insp->pkt.payload_off + KS_MIN(insp->pkt.payload_len, KS_HELPER_READ_MAX);
+	memory_load(env, insp, KS_ORIGINAL);
+	memory_load(env, insp, KS_REPLY);
 }
 
 /* Ends the packet's way through these stages. */
-static void finish(struct ks_inspection *in, const struct ks_config *config, __u32 reason)
+static void finish(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
-	in->stage = KS_STAGE_DONE;
+	insp->stage = KS_STAGE_DONE;
 	if (!ks_reason_is_pass(reason))
-		in->action = KS_DENY;
+		insp->verdict.action = KS_DENY;
 	if (reason == KS_REASON_CONTENDED) {
-		in->pkt.ack = in->helping.ack;
-		in->pkt.sack = in->helping.sack;
+		insp->pkt.ack = insp->helping.ack;
+		insp->pkt.sack = insp->helping.sack;
 	}
-	ks_inspect_conclude(in, config, reason);
+	ks_inspect_conclude(insp, config, reason);
 }
 
-void ks_stage_helper(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
-	bool known = in->flow.found && !in->replaces;
+	bool known = insp->flow.found && !insp->opening.replaces;
 	__u32 refused = 0;
 
-	in->stage = KS_STAGE_DONE;
+	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	helping_begin(env, in);
-	in->helping.reason = in->reason;
+	helping_begin(env, insp);
+	insp->helping.reason = insp->verdict.reason;
 	if (known) {
-		unshift_acks(in);
-		in->helping.reason = (__u8)ks_judge_known(env, config, in);
+		unshift_acks(insp);
+		insp->helping.reason = (__u8)ks_judge_known(env, config, insp);
 	}
-	if (in->action == KS_ALLOW && !in->dry) {
-		in->helping.rewrites = !!(in->translate & KS_TRANSLATE_SRC);
-		if (ks_is_stream(in))
-			refused = segment_begin(in);
+	if (insp->verdict.action == KS_ALLOW && !insp->home.dry) {
+		insp->helping.rewrites = !!(insp->translate & KS_TRANSLATE_SRC);
+		if (ks_is_stream(insp))
+			refused = segment_begin(insp);
 		else
-			message_begin(env, in);
+			message_begin(env, insp);
 	}
 	if (refused)
-		finish(in, config, refused);
-	else if (in->stage == KS_STAGE_DONE)
-		finish(in, config, in->helping.reason);
+		finish(insp, config, refused);
+	else if (insp->stage == KS_STAGE_DONE)
+		finish(insp, config, insp->helping.reason);
 }
 
 /* Keeps what was learnt. Returns false if another processor was first. */
-static bool memories_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static bool memories_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &in->helping;
-	__u32 dir = in->dir & 1, peer = !dir;
+	struct ks_helping *h = &insp->helping;
+	__u32 dir = insp->dir & 1, peer = !dir;
 
-	if (!ks_is_stream(in)) {
+	if (!ks_is_stream(insp)) {
 		/* Without expectations there is nothing to remember. */
-		if (h->ready[dir] || (h->made && in->flow.after.helper == KS_HELPER_SIP))
-			memory_keep(env, config, in, dir);
+		if (h->ready[dir] || (h->made && insp->flow.after.helper == KS_HELPER_SIP))
+			memory_keep(env, config, insp, dir);
 		return true;
 	}
-	if (is_opening(in)) {
+	if (is_opening(insp)) {
 		/* Without memory of both nothing is read. */
-		h->ready[dir] = memory_keep(env, config, in, dir) && memory_keep(env, config, in, peer);
+		h->ready[dir] = memory_keep(env, config, insp, dir) && memory_keep(env, config, insp, peer);
 		return true;
 	}
-	if (h->ready[dir] && !memory_keep(env, config, in, dir))
+	if (h->ready[dir] && !memory_keep(env, config, insp, dir))
 		return false;
 	/* What listens lives as long as what speaks. */
-	if (h->ready[peer] && needs_refresh(config, in, peer))
-		memory_keep(env, config, in, peer);
+	if (h->ready[peer] && needs_refresh(config, insp, peer))
+		memory_keep(env, config, insp, peer);
 	return true;
 }
 
-void ks_stage_adjust(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+void ks_stage_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
-	__u32 reason = in->helping.reason;
+	__u32 reason = insp->helping.reason;
 
-	in->stage = KS_STAGE_DONE;
+	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	if (in->helping.cut && in->helping.cut <= in->pkt.payload_off)
+	if (insp->helping.cut && insp->helping.cut <= insp->pkt.payload_off)
 		reason = KS_REASON_ANNOUNCEMENT;
-	else if (!memories_keep(env, config, in))
+	else if (!memories_keep(env, config, insp))
 		reason = KS_REASON_CONTENDED;
-	else if (ks_is_stream(in) && !ks_adjust(env, in, head))
+	else if (ks_is_stream(insp) && !ks_adjust(env, insp, head))
 		reason = KS_REASON_TRANSLATE;
-	finish(in, config, reason);
+	finish(insp, config, reason);
 }

@@ -94,12 +94,12 @@ struct ks_env;
 struct ks_inspection;
 
 /*
- * The stages. The first judges a packet of the flow in->flow.before, or goes on with one that has just opened its
+ * The stages. The first judges a packet of the flow insp->flow.before, or goes on with one that has just opened its
  * flow; then scanning and what is announced take turns; the last one keeps what was learnt and writes the packet.
  */
-void ks_stage_helper(struct ks_env *env, struct ks_inspection *in);
-void ks_stage_scan(struct ks_env *env, struct ks_inspection *in);
-void ks_stage_announce(struct ks_env *env, struct ks_inspection *in);
-void ks_stage_adjust(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp);
+void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp);
+void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp);
+void ks_stage_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 #endif

@@ -11,32 +11,32 @@
 #define KS_ANNOUNCEMENTS_MAX 8U /* announcements in it */
 
 /* The memory of direction `dir`, as it will be. */
-static inline struct ks_helper_memory *ks_memory_of(struct ks_inspection *in, __u32 dir)
+static inline struct ks_helper_memory *ks_memory_of(struct ks_inspection *insp, __u32 dir)
 {
-	return (struct ks_helper_memory *)&in->helping.memory[dir & 1].after;
+	return (struct ks_helper_memory *)&insp->helping.memory[dir & 1].after;
 }
 
-static inline bool ks_is_stream(const struct ks_inspection *in)
+static inline bool ks_is_stream(const struct ks_inspection *insp)
 {
-	return in->pkt.tuple.proto == KS_PROTO_TCP;
+	return insp->pkt.tuple.proto == KS_PROTO_TCP;
 }
 
 /* The sequence number of the octet at an offset of the frame. */
-static inline __u32 ks_seq_at(const struct ks_inspection *in, __u32 off)
+static inline __u32 ks_seq_at(const struct ks_inspection *insp, __u32 off)
 {
-	return in->pkt.seq + (off - in->pkt.payload_off);
+	return insp->pkt.seq + (off - insp->pkt.payload_off);
 }
 
 /* Nothing counts before the next line; a protocol without lines cannot be followed any more. */
-static inline void ks_helper_lose(struct ks_inspection *in, struct ks_helper_memory *m)
+static inline void ks_helper_lose(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
 	m->scanner.phase = KS_SCANNER_SKIP;
 	m->scanner.column = KS_SCANNER_LINE_MAX;
-	if (in->flow.after.helper == KS_HELPER_PPTP)
+	if (insp->flow.after.helper == KS_HELPER_PPTP)
 		m->flags |= KS_MEMORY_OVER;
 }
 
 /* The packet ends at the mark; the scanner waits for what is cut off. */
-void ks_helper_cut(struct ks_inspection *in, struct ks_helper_memory *m);
+void ks_helper_cut(struct ks_inspection *insp, struct ks_helper_memory *m);
 
 #endif

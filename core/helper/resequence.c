@@ -19,7 +19,7 @@
 /* A sum over octets of the packet, as 16-bit words counted from the upper header. */
 struct summing {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	__u32 off, end; /* what is still to be added */
 	__u32 sum;
 	bool failed;
@@ -29,19 +29,19 @@ struct summing {
 static long sum_octet(__u32 n, void *arg)
 {
 	struct summing *s = arg;
-	struct ks_helping *h = &s->in->helping;
+	struct ks_helping *h = &s->insp->helping;
 
 	if (n >= h->got)
 		return 1;
-	s->sum += (s->off + n - s->in->pkt.l4_off) & 1 ? h->octets[n & (KS_HELPER_CHUNK - 1)]
-						       : (__u32)h->octets[n & (KS_HELPER_CHUNK - 1)] << 8;
+	s->sum += (s->off + n - s->insp->pkt.l4_off) & 1 ? h->octets[n & (KS_HELPER_CHUNK - 1)]
+							 : (__u32)h->octets[n & (KS_HELPER_CHUNK - 1)] << 8;
 	return 0;
 }
 
 static long sum_chunk(__u32 n, void *arg)
 {
 	struct summing *s = arg;
-	struct ks_helping *h = &s->in->helping;
+	struct ks_helping *h = &s->insp->helping;
 
 	if (s->off >= s->end)
 		return 1;
@@ -57,26 +57,26 @@ static long sum_chunk(__u32 n, void *arg)
 }
 
 /* The sum of the octets from `off` to `end`, in host order. */
-static bool octets_sum(struct ks_env *env, struct ks_inspection *in, __u32 off, __u32 end, __u32 *sum)
+static bool octets_sum(struct ks_env *env, struct ks_inspection *insp, __u32 off, __u32 end, __u32 *sum)
 {
-	struct summing s = { .env = env, .in = in, .off = off, .end = end };
+	struct summing s = { .env = env, .insp = insp, .off = off, .end = end };
 
 	ks_loop(SUM_STEPS, sum_chunk, &s);
 	*sum = ks_checksum_fold(s.sum);
 	return !s.failed && s.off >= end;
 }
 
-static bool checksum_change(struct ks_env *env, const struct ks_inspection *in, __u16 old, __u16 new, bool pseudo)
+static bool checksum_change(struct ks_env *env, const struct ks_inspection *insp, __u16 old, __u16 new, bool pseudo)
 {
-	return env_checksum_add(env, in->pkt.l4_off + TCP_CHECKSUM_OFF, ks_checksum_diff16(ks_be16(old), ks_be16(new)),
-				pseudo, false);
+	return env_checksum_add(env, insp->pkt.l4_off + TCP_CHECKSUM_OFF,
+				ks_checksum_diff16(ks_be16(old), ks_be16(new)), pseudo, false);
 }
 
 /* The lengths in the IP header, whose own checksum in IPv4 follows. */
-static bool ip_length_write(struct ks_env *env, const struct ks_inspection *in, __s32 delta)
+static bool ip_length_write(struct ks_env *env, const struct ks_inspection *insp, __s32 delta)
 {
-	bool ipv4 = in->pkt.tuple.family == KS_IPV4;
-	__u32 off = in->pkt.l3_off + (ipv4 ? IPV4_TOTAL_LENGTH_OFF : IPV6_PAYLOAD_LENGTH_OFF);
+	bool ipv4 = insp->pkt.tuple.family == KS_IPV4;
+	__u32 off = insp->pkt.l3_off + (ipv4 ? IPV4_TOTAL_LENGTH_OFF : IPV6_PAYLOAD_LENGTH_OFF);
 	__be16 old, new, sum;
 
 	if (!env_packet_read(env, off, &old, sizeof(old)))
@@ -86,7 +86,7 @@ static bool ip_length_write(struct ks_env *env, const struct ks_inspection *in, 
 		return false;
 	if (!ipv4)
 		return true;
-	off = in->pkt.l3_off + IPV4_CHECKSUM_OFF;
+	off = insp->pkt.l3_off + IPV4_CHECKSUM_OFF;
 	if (!env_packet_read(env, off, &sum, sizeof(sum)))
 		return false;
 	sum = ks_checksum_apply(sum, ks_checksum_diff16(old, new));
@@ -94,16 +94,16 @@ static bool ip_length_write(struct ks_env *env, const struct ks_inspection *in, 
 }
 
 /* After the payload has grown by `delta`: every length, and what they add to the checksum. */
-static bool grown(struct ks_env *env, struct ks_inspection *in, __s32 delta)
+static bool grown(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
 {
-	__u32 old = in->pkt.payload_off - in->pkt.l4_off + in->pkt.payload_len;
+	__u32 old = insp->pkt.payload_off - insp->pkt.l4_off + insp->pkt.payload_len;
 
 	if (!delta)
 		return true;
-	in->pkt.payload_len += delta;
-	in->pkt.l3_len += delta;
-	in->grown += delta;
-	return ip_length_write(env, in, delta) && checksum_change(env, in, (__u16)old, (__u16)(old + delta), true);
+	insp->pkt.payload_len += delta;
+	insp->pkt.l3_len += delta;
+	insp->grown += delta;
+	return ip_length_write(env, insp, delta) && checksum_change(env, insp, (__u16)old, (__u16)(old + delta), true);
 }
 
 /* Octets to be removed from the end of the packet. */
@@ -123,46 +123,46 @@ static long cut_step(__u32 n, void *arg)
 	return 0;
 }
 
-/* Ends the packet at in->helping.cut. A FIN behind it is for the repetition. */
-static bool packet_cut(struct ks_env *env, struct ks_inspection *in)
+/* Ends the packet at insp->helping.cut. A FIN behind it is for the repetition. */
+static bool packet_cut(struct ks_env *env, struct ks_inspection *insp)
 {
-	__u32 end = in->pkt.payload_off + in->pkt.payload_len, sum;
-	struct cutting c = { .env = env, .to = in->helping.cut, .end = end };
-	__u32 flags_off = in->pkt.l4_off + TCP_FLAGS_OFF;
-	__u8 flags = in->pkt.tcp_flags & ~(KS_TCP_FIN | KS_TCP_PSH);
+	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, sum;
+	struct cutting c = { .env = env, .to = insp->helping.cut, .end = end };
+	__u32 flags_off = insp->pkt.l4_off + TCP_FLAGS_OFF;
+	__u8 flags = insp->pkt.tcp_flags & ~(KS_TCP_FIN | KS_TCP_PSH);
 
-	if (!octets_sum(env, in, c.to, end, &sum))
+	if (!octets_sum(env, insp, c.to, end, &sum))
 		return false;
 	ks_loop(CUT_STEPS, cut_step, &c);
 	if (c.end != c.to)
 		return false;
-	if (!checksum_change(env, in, (__u16)sum, 0, false) || !grown(env, in, -(__s32)(end - c.to)))
+	if (!checksum_change(env, insp, (__u16)sum, 0, false) || !grown(env, insp, -(__s32)(end - c.to)))
 		return false;
 	/* The flags are the second octet of a word. */
 	return env_packet_write(env, flags_off, &flags, sizeof(flags)) &&
-	       checksum_change(env, in, in->pkt.tcp_flags, flags, false);
+	       checksum_change(env, insp, insp->pkt.tcp_flags, flags, false);
 }
 
-/* Puts in->helping.text in the place of what was announced. */
-static bool announcement_replace(struct ks_env *env, struct ks_inspection *in)
+/* Puts insp->helping.text in the place of what was announced. */
+static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &in->helping;
-	__u32 end = in->pkt.payload_off + in->pkt.payload_len, len = h->text_len & (KS_HELPER_TEXT - 1), old, new;
+	struct ks_helping *h = &insp->helping;
+	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, len = h->text_len & (KS_HELPER_TEXT - 1), old, new;
 	__s32 delta = (__s32)len - (__s32)h->edit_len;
 
-	if (!len || !octets_sum(env, in, h->edit, end, &old))
+	if (!len || !octets_sum(env, insp, h->edit, end, &old))
 		return false;
 	/* Grows and shrinks behind the first octet, which stays: the edges of the packet are not moved. */
 	if (delta && !env_packet_resize(env, h->edit + (delta > 0 ? h->edit_len : len), delta))
 		return false;
 	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) ||
-	    !octets_sum(env, in, h->edit, end + delta, &new))
+	    !octets_sum(env, insp, h->edit, end + delta, &new))
 		return false;
-	return checksum_change(env, in, (__u16)old, (__u16) new, false) && grown(env, in, delta);
+	return checksum_change(env, insp, (__u16)old, (__u16) new, false) && grown(env, insp, delta);
 }
 
 /* Writes a number of 32 bits into the upper header or its options, wherever it lies. */
-static bool number_write(struct ks_env *env, const struct ks_inspection *in, __u32 off, __u32 old, __u32 new)
+static bool number_write(struct ks_env *env, const struct ks_inspection *insp, __u32 off, __u32 old, __u32 new)
 {
 	__be32 wire = ks_be32(new);
 	__u32 diff;
@@ -170,16 +170,16 @@ static bool number_write(struct ks_env *env, const struct ks_inspection *in, __u
 	if (old == new)
 		return true;
 	diff = ks_checksum_fold(ks_checksum_diff32(ks_be32(old), wire));
-	if ((off - in->pkt.l4_off) & 1)
+	if ((off - insp->pkt.l4_off) & 1)
 		diff = (diff >> 8 | diff << 8) & KS_CHECKSUM_MASK;
 	return env_packet_write(env, off, &wire, sizeof(wire)) &&
-	       env_checksum_add(env, in->pkt.l4_off + TCP_CHECKSUM_OFF, diff, false, false);
+	       env_checksum_add(env, insp->pkt.l4_off + TCP_CHECKSUM_OFF, diff, false, false);
 }
 
 /* A walk over the options, for SACK blocks. */
 struct walk {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	const __u8 *head;
 	const struct ks_shift *shift; /* of the side that is acknowledged */
 	__u32 len; /* of what was written anew there */
@@ -196,7 +196,7 @@ static long edge_step(__u32 n, void *arg)
 	if (n >= w->edges)
 		return 1;
 	old = ks_be32(ks_load32(ks_head_at(w->head, w->edge)));
-	if (!number_write(w->env, w->in, w->edge, old, ks_shift_back(w->shift, w->len, old))) {
+	if (!number_write(w->env, w->insp, w->edge, old, ks_shift_back(w->shift, w->len, old))) {
 		w->failed = true;
 		return 1;
 	}
@@ -209,7 +209,7 @@ static long option_step(__u32 n, void *arg)
 {
 	struct walk *w = arg;
 	const __u8 *opt = ks_head_at(w->head, w->off);
-	__u32 end = w->in->pkt.payload_off, len = 1;
+	__u32 end = w->insp->pkt.payload_off, len = 1;
 
 	if (w->off >= end || opt[0] == TCP_OPT_END)
 		return 1;
@@ -227,41 +227,41 @@ static long option_step(__u32 n, void *arg)
 	return w->failed != 0;
 }
 
-static bool sack_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head,
+static bool sack_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head,
 		       const struct ks_helper_memory *acknowledged)
 {
 	struct walk walk = {
 		.env = env,
-		.in = in,
+		.insp = insp,
 		.head = head,
 		.shift = &acknowledged->shift,
 		.len = acknowledged->len,
-		.off = in->pkt.l4_off + TCP_HEADER_LEN,
+		.off = insp->pkt.l4_off + TCP_HEADER_LEN,
 	};
 
-	if (in->pkt.payload_off > walk.off)
+	if (insp->pkt.payload_off > walk.off)
 		ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
 	return !walk.failed;
 }
 
-bool ks_adjust(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+bool ks_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct ks_helping *h = &in->helping;
-	__u32 dir = in->dir & 1;
+	struct ks_helping *h = &insp->helping;
+	__u32 dir = insp->dir & 1;
 	const struct ks_helper_memory *speaker = (const struct ks_helper_memory *)&h->memory[dir].after;
 	const struct ks_helper_memory *listener = (const struct ks_helper_memory *)&h->memory[!dir].after;
 
 	/* From the end to the front: nothing that is still to be changed has moved. */
-	if (h->cut && !packet_cut(env, in))
+	if (h->cut && !packet_cut(env, insp))
 		return false;
-	if (h->edit && !announcement_replace(env, in))
+	if (h->edit && !announcement_replace(env, insp))
 		return false;
 	if (h->ready[dir] && speaker->form &&
-	    !number_write(env, in, in->pkt.l4_off + TCP_SEQ_OFF, in->pkt.seq,
-			  ks_shift_forth(&speaker->shift, in->pkt.seq)))
+	    !number_write(env, insp, insp->pkt.l4_off + TCP_SEQ_OFF, insp->pkt.seq,
+			  ks_shift_forth(&speaker->shift, insp->pkt.seq)))
 		return false;
 	if (!h->ready[!dir] || !listener->form)
 		return true;
-	return number_write(env, in, in->pkt.l4_off + TCP_ACK_OFF, h->ack, in->pkt.ack) &&
-	       sack_write(env, in, head, listener);
+	return number_write(env, insp, insp->pkt.l4_off + TCP_ACK_OFF, h->ack, insp->pkt.ack) &&
+	       sack_write(env, insp, head, listener);
 }

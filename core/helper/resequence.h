@@ -34,13 +34,13 @@ static inline __u32 ks_shift_back(const struct ks_shift *shift, __u32 len, __u32
 	return ks_seq_before(own, shift->position + len) ? shift->position : own;
 }
 
-/* Composes the text of an announcement: in->helping.form, text_port and in->out's source become in->helping.text. */
-void ks_announcement_write(struct ks_inspection *in);
+/* Composes the text of an announcement: insp->helping.form, text_port and insp->sent's source become insp->helping.text. */
+void ks_announcement_write(struct ks_inspection *insp);
 
 /*
- * Writes in->helping's cut and edit into the packet, and the moved numbers: seq by the speaker's shift,
- * acknowledgements as in->pkt has them. Returns false if it cannot be done; the packet is then to be dropped.
+ * Writes insp->helping's cut and edit into the packet, and the moved numbers: seq by the speaker's shift,
+ * acknowledgements as insp->pkt has them. Returns false if it cannot be done; the packet is then to be dropped.
  */
-bool ks_adjust(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+bool ks_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 #endif

@@ -18,11 +18,11 @@
 _Static_assert((KS_HELPER_CHUNK & (KS_HELPER_CHUNK - 1)) == 0 && KS_HELPER_CHUNK <= KS_EDIT_MAX, "chunks are masked");
 _Static_assert(KS_HELPER_READ_MAX / KS_HELPER_CHUNK < RUNS, "all chunks can be read");
 
-static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_scanner *p, __u8 octet, bool begun)
+static enum ks_heard octet_heard(struct ks_inspection *insp, struct ks_scanner *p, __u8 octet, bool begun)
 {
-	bool client = in->dir == KS_ORIGINAL;
+	bool client = insp->dir == KS_ORIGINAL;
 
-	switch (in->flow.after.helper) {
+	switch (insp->flow.after.helper) {
 	case KS_HELPER_FTP:
 		return ks_ftp_octet(p, octet, client, begun);
 	case KS_HELPER_IRC:
@@ -30,7 +30,7 @@ static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_scanner *p,
 	case KS_HELPER_PPTP:
 		return ks_pptp_octet(p, octet, client);
 	case KS_HELPER_SIP:
-		return ks_is_stream(in) ? KS_HEARD_OVER : ks_sip_octet(p, octet);
+		return ks_is_stream(insp) ? KS_HEARD_OVER : ks_sip_octet(p, octet);
 	default:
 		return KS_HEARD_OVER;
 	}
@@ -39,36 +39,36 @@ static enum ks_heard octet_heard(struct ks_inspection *in, struct ks_scanner *p,
 /* Scanning, to where another stage has the word. */
 struct run {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	bool done; /* all was read */
 };
 
 static long octet_step(__u32 n, void *arg)
 {
 	struct run *run = arg;
-	struct ks_inspection *in = run->in;
-	struct ks_helping *h = &in->helping;
-	struct ks_helper_memory *m = ks_memory_of(in, in->dir);
+	struct ks_inspection *insp = run->insp;
+	struct ks_helping *h = &insp->helping;
+	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
 
 	if (h->at >= h->got)
 		return 1;
 	if (!h->mark)
 		h->saved = m->scanner;
-	h->heard = octet_heard(in, &m->scanner, h->octets[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
+	h->heard = octet_heard(insp, &m->scanner, h->octets[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
 	h->at++;
 	return h->heard != KS_HEARD_NOTHING;
 }
 
 /* FTP: an announcement of the client counts when the server has greeted, one of the server when it was asked for. */
-static bool is_in_time(struct ks_inspection *in, struct ks_helper_memory *m)
+static bool is_in_time(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	const struct ks_helper_memory *peer = ks_memory_of(in, !(in->dir & 1));
+	const struct ks_helper_memory *peer = ks_memory_of(insp, !(insp->dir & 1));
 
-	if (in->flow.after.helper != KS_HELPER_FTP)
+	if (insp->flow.after.helper != KS_HELPER_FTP)
 		return true;
-	if (!in->helping.ready[!(in->dir & 1)] || peer->flags & KS_MEMORY_OVER)
+	if (!insp->helping.ready[!(insp->dir & 1)] || peer->flags & KS_MEMORY_OVER)
 		return false;
-	if (in->dir == KS_ORIGINAL)
+	if (insp->dir == KS_ORIGINAL)
 		return peer->flags & KS_MEMORY_BEGUN;
 	if (peer->asked == m->answered)
 		return false;
@@ -77,7 +77,7 @@ static bool is_in_time(struct ks_inspection *in, struct ks_helper_memory *m)
 }
 
 /* Whether the announcement names its speaker, at a port that anybody may use. */
-static bool is_of_speaker(const struct ks_inspection *in, const struct ks_scanner *p)
+static bool is_of_speaker(const struct ks_inspection *insp, const struct ks_scanner *p)
 {
 	if (p->form == KS_FORM_CALL)
 		return true;
@@ -85,78 +85,78 @@ static bool is_of_speaker(const struct ks_inspection *in, const struct ks_scanne
 		return false;
 	if (p->form == KS_FORM_PORT || p->form == KS_FORM_SDP)
 		return true;
-	return ks_scanner_names(p, &in->pkt.tuple.src);
+	return ks_scanner_names(p, &insp->pkt.tuple.src);
 }
 
 /* What the connection will be: from the listener, as it arrives here, to the speaker, as the listener knows it. */
-static void want_make(struct ks_inspection *in, const struct ks_scanner *p)
+static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 {
-	struct ks_tuple *want = &in->helping.want;
+	struct ks_tuple *want = &insp->helping.want;
 	bool is_call = p->form == KS_FORM_CALL, is_sdp = p->form == KS_FORM_SDP;
 
-	*want = (struct ks_tuple){ .family = in->pkt.tuple.family, .proto = KS_PROTO_TCP };
+	*want = (struct ks_tuple){ .family = insp->pkt.tuple.family, .proto = KS_PROTO_TCP };
 	if (p->form != KS_FORM_DCC)
-		want->src = in->translate & KS_TRANSLATE_DST ? in->out.dst : in->pkt.tuple.dst;
-	want->dst = in->translate & KS_TRANSLATE_SRC ? in->out.src : in->pkt.tuple.src;
+		want->src = insp->translate & KS_TRANSLATE_DST ? insp->sent.dst : insp->pkt.tuple.dst;
+	want->dst = insp->translate & KS_TRANSLATE_SRC ? insp->sent.src : insp->pkt.tuple.src;
 	want->dport = ks_be16(p->port);
 	if (is_call)
 		want->dport = ks_gre_call_port(want->dport);
 	if (is_call || is_sdp)
 		want->proto = is_call ? KS_PROTO_GRE : KS_PROTO_UDP;
-	in->helping.port = ks_be16(want->dport);
-	in->helping.choose = in->helping.rewrites && !is_call && !is_sdp;
+	insp->helping.port = ks_be16(want->dport);
+	insp->helping.choose = insp->helping.rewrites && !is_call && !is_sdp;
 }
 
 /* An announcement is complete. What does not count is passed over, also a message that would need new addresses in it. */
-static void announced(struct ks_inspection *in, struct ks_helper_memory *m)
+static void announced(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	struct ks_helping *h = &in->helping;
+	struct ks_helping *h = &insp->helping;
 
-	if (!is_in_time(in, m) || !is_of_speaker(in, &m->scanner))
+	if (!is_in_time(insp, m) || !is_of_speaker(insp, &m->scanner))
 		return;
 	if (m->scanner.form == KS_FORM_SDP && h->rewrites)
 		return;
-	want_make(in, &m->scanner);
+	want_make(insp, &m->scanner);
 	h->left = m->scanner.form == KS_FORM_SDP && h->port < 0xffff ? 2 : 1;
-	in->stage = KS_STAGE_ANNOUNCE;
+	insp->stage = KS_STAGE_ANNOUNCE;
 }
 
-void ks_helper_cut(struct ks_inspection *in, struct ks_helper_memory *m)
+void ks_helper_cut(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	in->helping.cut = in->helping.mark;
-	in->helping.stop = 1;
-	m->scanner = in->helping.saved;
-	m->next = ks_seq_at(in, in->helping.mark);
+	insp->helping.cut = insp->helping.mark;
+	insp->helping.stop = 1;
+	m->scanner = insp->helping.saved;
+	m->next = ks_seq_at(insp, insp->helping.mark);
 }
 
 /* Whether another announcement can be written anew: the last one must have arrived. */
-static bool may_edit(const struct ks_inspection *in, const struct ks_helper_memory *m)
+static bool may_edit(const struct ks_inspection *insp, const struct ks_helper_memory *m)
 {
-	return !in->helping.edit &&
-	       (!m->form || !ks_seq_before(in->flow.after.ack[!(in->dir & 1)], m->shift.position + m->len));
+	return !insp->helping.edit &&
+	       (!m->form || !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)], m->shift.position + m->len));
 }
 
-static void mark_set(struct ks_inspection *in, struct ks_helper_memory *m)
+static void mark_set(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	in->helping.mark = in->helping.off + in->helping.at - 1;
-	if (in->helping.rewrites && ks_is_stream(in) && !may_edit(in, m))
-		ks_helper_cut(in, m);
+	insp->helping.mark = insp->helping.off + insp->helping.at - 1;
+	if (insp->helping.rewrites && ks_is_stream(insp) && !may_edit(insp, m))
+		ks_helper_cut(insp, m);
 }
 
-static void heard(struct ks_inspection *in, struct ks_helper_memory *m)
+static void heard(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	switch (in->helping.heard) {
+	switch (insp->helping.heard) {
 	case KS_HEARD_MARK:
-		mark_set(in, m);
+		mark_set(insp, m);
 		break;
 	case KS_HEARD_ANNOUNCED:
-		announced(in, m);
+		announced(insp, m);
 		break;
 	case KS_HEARD_UNMARK:
-		in->helping.mark = 0;
+		insp->helping.mark = 0;
 		break;
 	case KS_HEARD_ADDRESS:
-		ks_sip_address(&m->scanner, ks_scanner_names(&m->scanner, &in->pkt.tuple.src));
+		ks_sip_address(&m->scanner, ks_scanner_names(&m->scanner, &insp->pkt.tuple.src));
 		break;
 	case KS_HEARD_ASKED:
 		m->asked++;
@@ -166,7 +166,7 @@ static void heard(struct ks_inspection *in, struct ks_helper_memory *m)
 		break;
 	case KS_HEARD_OVER:
 		m->flags |= KS_MEMORY_OVER;
-		in->helping.stop = 1;
+		insp->helping.stop = 1;
 		break;
 	default:
 		break;
@@ -174,9 +174,9 @@ static void heard(struct ks_inspection *in, struct ks_helper_memory *m)
 }
 
 /* The next chunk. Returns false at the end of what is to be read. */
-static bool chunk_read(struct ks_env *env, struct ks_inspection *in)
+static bool chunk_read(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &in->helping;
+	struct ks_helping *h = &insp->helping;
 
 	h->off += h->got;
 	h->at = 0;
@@ -192,67 +192,67 @@ static bool chunk_read(struct ks_env *env, struct ks_inspection *in)
 static long run_step(__u32 n, void *arg)
 {
 	struct run *run = arg;
-	struct ks_inspection *in = run->in;
-	struct ks_helping *h = &in->helping;
+	struct ks_inspection *insp = run->insp;
+	struct ks_helping *h = &insp->helping;
 
-	if (h->at >= h->got && !chunk_read(run->env, in)) {
+	if (h->at >= h->got && !chunk_read(run->env, insp)) {
 		run->done = !h->failed;
 		return 1;
 	}
 	ks_loop(KS_HELPER_CHUNK, octet_step, run);
 	if (h->heard)
-		heard(in, ks_memory_of(in, in->dir));
-	if (h->heard == KS_HEARD_ANNOUNCED && in->stage != KS_STAGE_ANNOUNCE)
+		heard(insp, ks_memory_of(insp, insp->dir));
+	if (h->heard == KS_HEARD_ANNOUNCED && insp->stage != KS_STAGE_ANNOUNCE)
 		h->mark = 0;
 	h->heard = KS_HEARD_NOTHING;
-	return h->stop || in->stage == KS_STAGE_ANNOUNCE;
+	return h->stop || insp->stage == KS_STAGE_ANNOUNCE;
 }
 
 /* A datagram ends: with it the last stream that a message announces. */
-static void message_end(struct ks_inspection *in, struct ks_helper_memory *m)
+static void message_end(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	if (in->flow.after.helper != KS_HELPER_SIP || in->helping.stop)
+	if (insp->flow.after.helper != KS_HELPER_SIP || insp->helping.stop)
 		return;
-	in->helping.stop = 1;
+	insp->helping.stop = 1;
 	if (ks_sip_end(&m->scanner))
-		announced(in, m);
+		announced(insp, m);
 }
 
-void ks_stage_scan(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helper_memory *m = ks_memory_of(in, in->dir);
-	struct run run = { .env = env, .in = in };
-	struct ks_helping *h = &in->helping;
+	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
+	struct run run = { .env = env, .insp = insp };
+	struct ks_helping *h = &insp->helping;
 
-	in->stage = KS_STAGE_ADJUST;
+	insp->stage = KS_STAGE_ADJUST;
 	if (h->stop)
 		return;
 	ks_loop(RUNS, run_step, &run);
-	run.done &= in->pkt.payload_len <= KS_HELPER_READ_MAX;
+	run.done &= insp->pkt.payload_len <= KS_HELPER_READ_MAX;
 	if (run.done)
-		message_end(in, m);
-	if (in->stage == KS_STAGE_ANNOUNCE && h->turns++ < KS_ANNOUNCEMENTS_MAX)
+		message_end(insp, m);
+	if (insp->stage == KS_STAGE_ANNOUNCE && h->turns++ < KS_ANNOUNCEMENTS_MAX)
 		return;
-	in->stage = KS_STAGE_ADJUST;
+	insp->stage = KS_STAGE_ADJUST;
 	/* Too long to be read, cut off by a capture, or too much of it. */
 	if (!run.done && !h->stop)
-		ks_helper_lose(in, m);
-	if (h->mark && !h->stop && h->rewrites && ks_is_stream(in))
-		ks_helper_cut(in, m);
+		ks_helper_lose(insp, m);
+	if (h->mark && !h->stop && h->rewrites && ks_is_stream(insp))
+		ks_helper_cut(insp, m);
 }
 
 /* Makes the expectation wanted and remembers it, in the place of the oldest. */
-static bool expect(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+static bool expect(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		   struct ks_helper_memory *m)
 {
-	__u32 place = ks_expect_make(env, config, in);
+	__u32 place = ks_expect_make(env, config, insp);
 
 	if (!place)
 		return false;
-	in->helping.made++;
+	insp->helping.made++;
 	if (m->places[0] == place || m->places[1] == place || m->places[2] == place || m->places[3] == place)
 		return true;
-	ks_expect_drop(env, in, m->places[3]);
+	ks_expect_drop(env, insp, m->places[3]);
 	m->places[3] = m->places[2];
 	m->places[2] = m->places[1];
 	m->places[1] = m->places[0];
@@ -263,39 +263,39 @@ static bool expect(struct ks_env *env, const struct ks_config *config, struct ks
 _Static_assert(KS_HELPER_EXPECTED == 4, "places are moved one by one");
 
 /* The announcement before the octet just read is written anew. */
-static void edit_begin(struct ks_inspection *in, struct ks_helper_memory *m)
+static void edit_begin(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
-	struct ks_helping *h = &in->helping;
+	struct ks_helping *h = &insp->helping;
 
 	h->edit = h->mark;
 	h->edit_len = h->off + h->at - 1 - h->mark;
 	h->form = m->scanner.form;
 	h->text_port = ks_be16(h->want.dport);
-	ks_announcement_write(in);
+	ks_announcement_write(insp);
 	m->shift.before = m->shift.after;
-	m->shift.position = ks_seq_at(in, h->edit);
+	m->shift.position = ks_seq_at(insp, h->edit);
 	m->shift.after += h->text_len - h->edit_len;
 	m->form = h->form;
 	m->len = (__u8)h->edit_len;
 	m->port = h->text_port;
 }
 
-void ks_stage_announce(struct ks_env *env, struct ks_inspection *in)
+void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helper_memory *m = ks_memory_of(in, in->dir);
+	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
 	const struct ks_config *config = env_config(env);
-	struct ks_helping *h = &in->helping;
-	bool expected = config && expect(env, config, in, m);
+	struct ks_helping *h = &insp->helping;
+	bool expected = config && expect(env, config, insp, m);
 
-	in->stage = KS_STAGE_SCAN;
+	insp->stage = KS_STAGE_SCAN;
 	if (expected && h->left == 2) { /* the control of a stream has the next port */
 		h->left = 1;
 		h->port++;
 		h->want.dport = ks_be16(h->port);
-		in->stage = KS_STAGE_ANNOUNCE;
+		insp->stage = KS_STAGE_ANNOUNCE;
 		return;
 	}
 	if (expected && h->choose)
-		edit_begin(in, m);
+		edit_begin(insp, m);
 	h->mark = 0;
 }

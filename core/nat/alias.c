@@ -11,7 +11,7 @@
 #include "core/home.h"
 #include "core/table/table.h"
 
-/* The sender is at this end of the flow, as in->sender tells it: from the direction. */
+/* The sender is at this end of the flow, as insp->from_high tells it: from the direction. */
 static inline __u8 sender_of(const struct ks_flow *flow, __u32 dir)
 {
 	return ks_flow_orig_side(flow) != (dir & 1);
@@ -30,57 +30,57 @@ static inline bool is_alias(const struct ks_entry *e)
 	return e->found && e->before.state == KS_STATE_ALIAS;
 }
 
-/* From the alias in in->flow to its flow. The alias moves to in->side. */
-static void follow(struct ks_env *env, struct ks_inspection *in)
+/* From the alias in insp->flow to its flow. The alias moves to insp->side. */
+static void follow(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_flow_ref ref = in->flow.ref;
-	__u32 version = in->flow.before.version, place = in->flow.before.alias[0];
-	__u32 side = in->flow.before.helper & 1;
-	__u32 dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	struct ks_flow_ref ref = insp->flow.ref;
+	__u32 version = insp->flow.before.version, place = insp->flow.before.alias[0];
+	__u32 side = insp->flow.before.helper & 1;
+	__u32 dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
 
-	in->side.key = in->flow.key;
-	in->side.hash = in->flow.hash;
-	in->flow.found = 0;
+	insp->side.key = insp->flow.key;
+	insp->side.hash = insp->flow.hash;
+	insp->flow.found = 0;
 	if (!place) { /* its flow is about to be inserted */
-		in->flow.busy = 1;
+		insp->flow.busy = 1;
 		return;
 	}
-	in->flow.ref = ks_slot_at(place);
-	ks_table_read(env, &in->flow);
+	insp->flow.ref = ks_slot_at(place);
+	ks_table_read(env, &insp->flow);
 	if (version_at(env, &ref) != version)
-		in->flow.busy = 1;
+		insp->flow.busy = 1;
 	/* Key, aliases and direction stay the same while a flow is written, so they are known of a busy one too. */
-	if ((in->flow.found || in->flow.busy) && in->flow.key.kind == KS_KIND_FLOW &&
-	    in->flow.before.state != KS_STATE_ALIAS && in->flow.before.alias[side] == ks_slot_id(&ref)) {
-		in->via = 1 + side;
-		in->sender = sender_of(&in->flow.before, dir);
-		in->flow.found = !in->flow.busy;
+	if ((insp->flow.found || insp->flow.busy) && insp->flow.key.kind == KS_KIND_FLOW &&
+	    insp->flow.before.state != KS_STATE_ALIAS && insp->flow.before.alias[side] == ks_slot_id(&ref)) {
+		insp->by_alias = 1 + side;
+		insp->from_high = sender_of(&insp->flow.before, dir);
+		insp->flow.found = !insp->flow.busy;
 		return;
 	}
 	/* The flow is gone, and the alias nobody's: the packet is one that no flow knows. */
-	in->flow.found = 0;
-	in->flow.key = in->side.key;
+	insp->flow.found = 0;
+	insp->flow.key = insp->side.key;
 }
 
-void ks_nat_find(struct ks_env *env, struct ks_inspection *in)
+void ks_nat_find(struct ks_env *env, struct ks_inspection *insp)
 {
-	ks_table_find(env, &in->flow);
-	in->via = 0;
-	if (is_alias(&in->flow))
-		follow(env, in);
+	ks_table_find(env, &insp->flow);
+	insp->by_alias = 0;
+	if (is_alias(&insp->flow))
+		follow(env, insp);
 }
 
 /*
  * Reads the alias by which side `dir` knows the flow. Returns 0, or a reason if it is not there as it must be, or the
  * sweeper has it in hand.
  */
-static __u32 alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+static __u32 alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 dir)
 {
-	in->side.ref = ks_slot_at(in->flow.before.alias[dir & 1]);
-	ks_table_read(env, &in->side);
-	if (in->side.busy)
+	insp->side.ref = ks_slot_at(insp->flow.before.alias[dir & 1]);
+	ks_table_read(env, &insp->side);
+	if (insp->side.busy)
 		return KS_REASON_CONTENDED;
-	if (in->side.before.state == KS_STATE_ALIAS && in->side.before.alias[0] == ks_slot_id(&in->flow.ref))
+	if (insp->side.before.state == KS_STATE_ALIAS && insp->side.before.alias[0] == ks_slot_id(&insp->flow.ref))
 		return 0;
 	return KS_REASON_UNTRANSLATED;
 }
@@ -97,25 +97,25 @@ static inline void take_dst(struct ks_tuple *tuple, const struct ks_flow_key *ke
 	tuple->dport = key->port[end & 1];
 }
 
-__u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *in)
+__u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1, far = !dir, receiver, reason;
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 dir = insp->dir & 1, far = !dir, receiver, reason;
 
-	in->translate = 0;
-	in->out = in->pkt.tuple;
+	insp->translate = 0;
+	insp->sent = insp->pkt.tuple;
 	if (flow->alias[dir]) {
-		take_dst(&in->out, &in->flow.key, !in->sender);
-		in->translate |= KS_TRANSLATE_DST;
+		take_dst(&insp->sent, &insp->flow.key, !insp->from_high);
+		insp->translate |= KS_TRANSLATE_DST;
 	}
 	if (flow->alias[far]) {
-		reason = alias_read(env, in, far);
+		reason = alias_read(env, insp, far);
 		if (reason)
 			return reason;
 		/* The far side's name for the sender is the alias's end that is not the receiver. */
-		receiver = ks_flow_orig_side(&in->side.before) != (far & 1);
-		take_src(&in->out, &in->side.key, !receiver);
-		in->translate |= KS_TRANSLATE_SRC;
+		receiver = ks_flow_orig_side(&insp->side.before) != (far & 1);
+		take_src(&insp->sent, &insp->side.key, !receiver);
+		insp->translate |= KS_TRANSLATE_SRC;
 	}
 	return 0;
 }
@@ -126,28 +126,28 @@ __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *in)
  * any router; to the far side it comes from the flow's other end, as that side
  * knows it. What this box says itself keeps its source.
  */
-__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in)
+__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1, far = !dir, receiver, reason;
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 dir = insp->dir & 1, far = !dir, receiver, reason;
 
-	in->translate = 0;
+	insp->translate = 0;
 	if (!(flow->alias[0] | flow->alias[1]))
 		return 0;
-	if (in->via) {
-		take_src(&in->quoted_out, &in->flow.key, !in->sender);
-		in->out.dst = in->quoted_out.src;
-		in->translate |= KS_TRANSLATE_DST;
+	if (insp->by_alias) {
+		take_src(&insp->quote.sent, &insp->flow.key, !insp->from_high);
+		insp->sent.dst = insp->quote.sent.src;
+		insp->translate |= KS_TRANSLATE_DST;
 	}
 	if (flow->alias[far]) {
-		reason = alias_read(env, in, far);
+		reason = alias_read(env, insp, far);
 		if (reason)
 			return reason;
-		receiver = ks_flow_orig_side(&in->side.before) != (far & 1);
-		take_dst(&in->quoted_out, &in->side.key, !receiver);
-		if (in->from != KS_ZONE_SELF)
-			in->out.src = in->quoted_out.dst;
-		in->translate |= KS_TRANSLATE_SRC;
+		receiver = ks_flow_orig_side(&insp->side.before) != (far & 1);
+		take_dst(&insp->quote.sent, &insp->side.key, !receiver);
+		if (insp->home.from != KS_ZONE_SELF)
+			insp->sent.src = insp->quote.sent.dst;
+		insp->translate |= KS_TRANSLATE_SRC;
 	}
 	return 0;
 }

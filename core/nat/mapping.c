@@ -15,14 +15,14 @@ _Static_assert(__builtin_offsetof(struct ks_mapping, seen) == __builtin_offsetof
 		       __builtin_offsetof(struct ks_mapping, state) == __builtin_offsetof(struct ks_flow, state),
 	       "all entries begin alike");
 
-static inline struct ks_mapping *before(struct ks_inspection *in)
+static inline struct ks_mapping *before(struct ks_inspection *insp)
 {
-	return (struct ks_mapping *)&in->side.before;
+	return (struct ks_mapping *)&insp->side.before;
 }
 
-static inline struct ks_mapping *after(struct ks_inspection *in)
+static inline struct ks_mapping *after(struct ks_inspection *insp)
 {
-	return (struct ks_mapping *)&in->side.after;
+	return (struct ks_mapping *)&insp->side.after;
 }
 
 /* Whether the mapping's other endpoint is this one. */
@@ -31,11 +31,11 @@ static inline bool is_of(const struct ks_mapping *m, const struct ks_addr *addr,
 	return m->addr.d[0] == addr->d[0] && m->addr.d[1] == addr->d[1] && m->port == port;
 }
 
-/* in->side's key: an endpoint, and for a permit a peer's address. */
-static void key_make(struct ks_env *env, struct ks_inspection *in, enum ks_kind kind, const struct ks_addr *addr,
+/* insp->side's key: an endpoint, and for a permit a peer's address. */
+static void key_make(struct ks_env *env, struct ks_inspection *insp, enum ks_kind kind, const struct ks_addr *addr,
 		     __be16 port, const struct ks_addr *peer)
 {
-	struct ks_flow_key *key = &in->side.key;
+	struct ks_flow_key *key = &insp->side.key;
 
 	key->addr[0] = *addr;
 	if (peer)
@@ -44,151 +44,152 @@ static void key_make(struct ks_env *env, struct ks_inspection *in, enum ks_kind 
 		key->addr[1] = (struct ks_addr){};
 	key->port[0] = port;
 	key->port[1] = 0;
-	key->proto = in->out.proto;
-	key->family = in->out.family;
+	key->proto = insp->sent.proto;
+	key->family = insp->sent.family;
 	key->kind = kind;
 	key->link = 0;
-	ks_table_hash(env, &in->side);
+	ks_table_hash(env, &insp->side);
 }
 
-static void entry_fill(const struct ks_config *config, struct ks_inspection *in, const struct ks_addr *addr,
+static void entry_fill(const struct ks_config *config, struct ks_inspection *insp, const struct ks_addr *addr,
 		       __be16 port)
 {
-	in->side.after = (struct ks_flow){};
-	after(in)->state = KS_STATE_MAPPING;
-	after(in)->flags = in->mapped;
-	after(in)->zone[0] = in->from;
-	after(in)->zone[1] = in->to;
-	after(in)->seen = in->side.clock;
-	after(in)->timeout = config->timeout[KS_STATE_MAPPING];
-	after(in)->addr = *addr;
-	after(in)->port = port;
-	after(in)->rule = (__u16)in->rule;
+	insp->side.after = (struct ks_flow){};
+	after(insp)->state = KS_STATE_MAPPING;
+	after(insp)->flags = insp->opening.mapped;
+	after(insp)->zone[0] = insp->home.from;
+	after(insp)->zone[1] = insp->to;
+	after(insp)->seen = insp->side.clock;
+	after(insp)->timeout = config->timeout[KS_STATE_MAPPING];
+	after(insp)->addr = *addr;
+	after(insp)->port = port;
+	after(insp)->rule = (__u16)insp->verdict.rule;
 }
 
-static ks_inline void entry_put(struct ks_env *env, struct ks_inspection *in)
+static ks_inline void entry_put(struct ks_env *env, struct ks_inspection *insp)
 {
-	if (!in->dry)
-		ks_table_insert(env, &in->side);
+	if (!insp->home.dry)
+		ks_table_insert(env, &insp->side);
 }
 
 /* The entry found lives on from now. */
-static void entry_touch(struct ks_env *env, struct ks_inspection *in)
+static void entry_touch(struct ks_env *env, struct ks_inspection *insp)
 {
-	if (in->dry)
+	if (insp->home.dry)
 		return;
-	in->side.after = in->side.before;
-	in->side.after.seen = in->side.clock;
-	ks_table_commit(env, &in->side);
+	insp->side.after = insp->side.before;
+	insp->side.after.seen = insp->side.clock;
+	ks_table_commit(env, &insp->side);
 }
 
 /* Notes that the inside speaks to this peer. One that does not fit is not admitted: the peer is refused, nothing else. */
-static ks_inline void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, in, KS_KIND_PERMIT, &in->out.src, in->out.sport, &in->out.dst);
-	entry_fill(config, in, &in->pkt.tuple.src, in->pkt.tuple.sport);
-	ks_table_find(env, &in->side);
-	if (!in->side.found)
-		entry_put(env, in);
-	else if (!in->dry)
-		ks_table_commit(env, &in->side);
+	key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
+	entry_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
+	ks_table_find(env, &insp->side);
+	if (!insp->side.found)
+		entry_put(env, insp);
+	else if (!insp->home.dry)
+		ks_table_commit(env, &insp->side);
 }
 
-static bool is_permitted(struct ks_env *env, struct ks_inspection *in)
+static bool is_permitted(struct ks_env *env, struct ks_inspection *insp)
 {
-	key_make(env, in, KS_KIND_PERMIT, &in->pkt.tuple.dst, in->pkt.tuple.dport, &in->pkt.tuple.src);
-	ks_table_find(env, &in->side);
+	key_make(env, insp, KS_KIND_PERMIT, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, &insp->pkt.tuple.src);
+	ks_table_find(env, &insp->side);
 	/* One that has outlived its mapping was another inner endpoint's. */
-	return in->side.found && is_of(before(in), &in->out.dst, in->out.dport);
+	return insp->side.found && is_of(before(insp), &insp->sent.dst, insp->sent.dport);
 }
 
-bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
-	struct ks_tuple *out = &in->out;
+	struct ks_tuple *out = &insp->sent;
 	__u32 rule, zone;
 	__u8 flags;
 
 	if (!counts || !counts->records[KS_KIND_MAPPING_IN])
 		return false;
-	key_make(env, in, KS_KIND_MAPPING_IN, &in->pkt.tuple.dst, in->pkt.tuple.dport, NULL);
-	ks_table_find(env, &in->side);
-	if (!in->side.found)
+	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, NULL);
+	ks_table_find(env, &insp->side);
+	if (!insp->side.found)
 		return false;
-	rule = before(in)->rule;
-	zone = before(in)->zone[0];
-	flags = before(in)->flags;
+	rule = before(insp)->rule;
+	zone = before(insp)->zone[0];
+	flags = before(insp)->flags;
 	/* Only from the side that the mapping faces. */
-	if (before(in)->zone[1] != in->from)
+	if (before(insp)->zone[1] != insp->home.from)
 		return false;
-	out->dst = before(in)->addr;
-	out->dport = before(in)->port;
-	if (!(flags & KS_TARGET_EIF) && !(flags & KS_TARGET_ADF && is_permitted(env, in))) {
-		out->dst = in->pkt.tuple.dst;
-		out->dport = in->pkt.tuple.dport;
+	out->dst = before(insp)->addr;
+	out->dport = before(insp)->port;
+	if (!(flags & KS_TARGET_EIF) && !(flags & KS_TARGET_ADF && is_permitted(env, insp))) {
+		out->dst = insp->pkt.tuple.dst;
+		out->dport = insp->pkt.tuple.dport;
 		return false;
 	}
-	in->rule = rule;
-	in->to = zone;
-	in->opened = 1;
+	insp->verdict.rule = rule;
+	insp->to = zone;
+	insp->opening.expected = 1;
 	return true;
 }
 
-bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_target *target)
 {
-	in->mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
-	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
-	ks_table_find(env, &in->side);
-	if (!in->side.found || before(in)->addr.d[0] != in->out.src.d[0] || before(in)->addr.d[1] != in->out.src.d[1])
+	insp->opening.mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
+	key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
+	ks_table_find(env, &insp->side);
+	if (!insp->side.found || before(insp)->addr.d[0] != insp->sent.src.d[0] ||
+	    before(insp)->addr.d[1] != insp->sent.src.d[1])
 		return false;
-	in->out.sport = before(in)->port;
-	entry_touch(env, in);
-	key_make(env, in, KS_KIND_MAPPING_IN, &in->out.src, in->out.sport, NULL);
-	ks_table_find(env, &in->side);
+	insp->sent.sport = before(insp)->port;
+	entry_touch(env, insp);
+	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	ks_table_find(env, &insp->side);
 	/* It may have died first, and the outer endpoint be another's. */
-	if (!in->side.found || !is_of(before(in), &in->pkt.tuple.src, in->pkt.tuple.sport))
+	if (!insp->side.found || !is_of(before(insp), &insp->pkt.tuple.src, insp->pkt.tuple.sport))
 		return false;
-	entry_touch(env, in);
-	if (in->mapped & KS_TARGET_ADF)
-		permit_put(env, config, in);
+	entry_touch(env, insp);
+	if (insp->opening.mapped & KS_TARGET_ADF)
+		permit_put(env, config, insp);
 	return true;
 }
 
-void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, in, KS_KIND_MAPPING_IN, &in->out.src, in->out.sport, NULL);
-	entry_fill(config, in, &in->pkt.tuple.src, in->pkt.tuple.sport);
+	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	entry_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 }
 
-void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
-	entry_fill(config, in, &in->out.src, in->out.sport);
-	ks_table_find(env, &in->side);
+	key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
+	entry_fill(config, insp, &insp->sent.src, insp->sent.sport);
+	ks_table_find(env, &insp->side);
 	/* One that points elsewhere (another address, or what is left of a lost claim) is renewed. */
-	if (in->side.found && !in->dry)
-		ks_table_commit(env, &in->side);
+	if (insp->side.found && !insp->home.dry)
+		ks_table_commit(env, &insp->side);
 	else
-		entry_put(env, in);
-	if (in->mapped & KS_TARGET_ADF)
-		permit_put(env, config, in);
+		entry_put(env, insp);
+	if (insp->opening.mapped & KS_TARGET_ADF)
+		permit_put(env, config, insp);
 }
 
 /* An entry is only written when a part of its time is over: every packet asks, few must write. */
-static void refresh(struct ks_env *env, struct ks_inspection *in)
+static void refresh(struct ks_env *env, struct ks_inspection *insp)
 {
-	ks_table_find(env, &in->side);
-	if (in->side.found && in->side.clock - in->side.before.seen > in->side.before.timeout / 8)
-		entry_touch(env, in);
+	ks_table_find(env, &insp->side);
+	if (insp->side.found && insp->side.clock - insp->side.before.seen > insp->side.before.timeout / 8)
+		entry_touch(env, insp);
 }
 
-void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, in, KS_KIND_MAPPING_OUT, &in->pkt.tuple.src, in->pkt.tuple.sport, NULL);
-	refresh(env, in);
-	key_make(env, in, KS_KIND_MAPPING_IN, &in->out.src, in->out.sport, NULL);
-	refresh(env, in);
-	key_make(env, in, KS_KIND_PERMIT, &in->out.src, in->out.sport, &in->out.dst);
-	refresh(env, in);
+	key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
+	refresh(env, insp);
+	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	refresh(env, insp);
+	key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
+	refresh(env, insp);
 }

@@ -15,27 +15,27 @@
 
 /*
  * A packet that no flow knows: if its destination is an outer endpoint whose
- * filtering admits the sender, in->out's destination becomes the inner one,
- * in->rule and in->to are those of the mapping, and in->opened is 1. Returns
+ * filtering admits the sender, insp->sent's destination becomes the inner one,
+ * insp->verdict.rule and insp->to are those of the mapping, and insp->opening.expected is 1. Returns
  * whether it was.
  */
-bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /*
- * The source of in->pkt under in->out.src: if it has a mapping there, in->out's
+ * The source of insp->pkt under insp->sent.src: if it has a mapping there, insp->sent's
  * source becomes its outer endpoint, its time begins anew, and true is returned. Else
- * in->mapped is set: the search for a port goes by ks_mapping_claim().
+ * insp->opening.mapped is set: the search for a port goes by ks_mapping_claim().
  */
-bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_target *target);
 
-/* Makes in->side the entry that claims in->out's source for the packet's; inserted, it is ours. */
-void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+/* Makes insp->side the entry that claims insp->sent's source for the packet's; inserted, it is ours. */
+void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /* What follows when it is: the way out, and leave for this peer to answer. */
-void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /* A packet of a flow with KS_FLOW_MAPPED left: its mapping lives on. */
-void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

@@ -43,18 +43,18 @@ struct ks_mapping {
 _Static_assert(sizeof(struct ks_mapping) == sizeof(struct ks_flow), "a mapping lies over a flow");
 
 /*
- * Finds the flow of the packet whose key is in in->flow.key, by the key or by
- * an alias: in->flow, in->via and in->sender. Sets in->flow.busy when somebody
+ * Finds the flow of the packet whose key is in insp->flow.key, by the key or by
+ * an alias: insp->flow, insp->by_alias and insp->from_high. Sets insp->flow.busy when somebody
  * writes.
  */
-void ks_nat_find(struct ks_env *env, struct ks_inspection *in);
+void ks_nat_find(struct ks_env *env, struct ks_inspection *insp);
 
-/* Whether a packet of the flow in->flow.before bears the address by which its sender's side knows the flow. */
-static inline bool ks_nat_is_addressed(const struct ks_inspection *in)
+/* Whether a packet of the flow insp->flow.before bears the address by which its sender's side knows the flow. */
+static inline bool ks_nat_is_addressed(const struct ks_inspection *insp)
 {
-	__u32 dir = in->dir & 1;
+	__u32 dir = insp->dir & 1;
 
-	return in->via == (in->flow.before.alias[dir] ? 1 + dir : 0);
+	return insp->by_alias == (insp->flow.before.alias[dir] ? 1 + dir : 0);
 }
 
 /* Whether the flow has any alias: most have none. */
@@ -64,37 +64,37 @@ static inline bool ks_nat_is_translated(const struct ks_flow *flow)
 }
 
 /*
- * Fills in in->out and in->translate for a packet of the flow (in->dir is
+ * Fills in insp->sent and insp->translate for a packet of the flow (insp->dir is
  * known). Returns 0, or a reason.
  */
-__u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *in);
+__u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp);
 
-/* For an ICMP error: in->out, in->quoted_out and in->translate. */
-__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *in);
+/* For an ICMP error: insp->sent, insp->quote.sent and insp->translate. */
+__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *insp);
 
 /*
- * What comes before the filter for a packet that no flow knows: in->asked is
+ * What comes before the filter for a packet that no flow knows: insp->opening.as_filtered is
  * the packet with its destination translated by a mapping or by the inbound list; an address that has no counterpart
  * (RFC 6296 3.4) stays what it is, for the rules to judge.
- * in->opened is 1 when a mapping admits it; in->rule is then set.
+ * insp->opening.expected is 1 when a mapping admits it; insp->verdict.rule is then set.
  */
-void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
-/* The new destination that the rule gives: in->out and in->to. Returns 0 or a reason. */
-__u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct ks_decision *decision);
+/* The new destination that the rule gives: insp->sent and insp->to. Returns 0 or a reason. */
+__u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *insp, const struct ks_decision *decision);
 
 /*
  * Chooses the source of an allowed packet and takes what aliases its flow
- * needs: in->out, in->translate and their places in in->alias. Returns 0 or a
+ * needs: insp->sent, insp->translate and their places in insp->opening.alias. Returns 0 or a
  * reason, and then holds nothing.
  */
-__u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+__u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
-/* Returns true if the policy translates the source of the packet in in->out. */
-bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+/* Returns true if the policy translates the source of the packet in insp->sent. */
+bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
-/* Gives the aliases to the flow at in->flow.ref, or frees them when it did not come to be. */
-void ks_nat_commit(struct ks_env *env, struct ks_inspection *in);
-void ks_nat_release(struct ks_env *env, struct ks_inspection *in);
+/* Gives the aliases to the flow at insp->flow.ref, or frees them when it did not come to be. */
+void ks_nat_commit(struct ks_env *env, struct ks_inspection *insp);
+void ks_nat_release(struct ks_env *env, struct ks_inspection *insp);
 
 #endif

@@ -130,13 +130,13 @@ static __u32 checksum_off(__u32 proto)
 	}
 }
 
-static bool upper_write(struct ks_env *env, struct ks_inspection *in, struct change *c)
+static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
 	bool udp = proto == KS_PROTO_UDP;
 
 	c->port_diff = 0;
-	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, in->pkt.flags & KS_PKT_ICMP_QUERY))
+	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, insp->pkt.flags & KS_PKT_ICMP_QUERY))
 		return false;
 	if (off == NO_CHECKSUM)
 		return true;
@@ -146,12 +146,12 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *in, struct cha
 }
 
 /* The quoted upper header: its ports, and its checksum if it is within the quotation. Returns what the octets' sum grew by. */
-static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *in, struct change *c, __u32 *diff)
+static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, __u32 *diff)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
-	__u32 end = in->pkt.payload_off + in->pkt.payload_len;
+	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len;
 	/* Which of both carries the identifier: the one that is not the type. */
-	bool is_question = in->quoted_question;
+	bool is_question = insp->quote.is_query;
 	__u16 old, new;
 
 	if (!ks_proto_has_ports(proto) && !is_icmp(proto))
@@ -172,13 +172,13 @@ static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *in, str
 }
 
 /* The quotation goes the other way: its source is the packet's destination. */
-static bool quotation_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head, __u32 halves, __u32 *diff)
+static bool quotation_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, __u32 halves, __u32 *diff)
 {
 	struct change c = {
-		.old = &in->quoted,
-		.new = &in->quoted_out,
-		.l3_off = in->pkt.payload_off,
-		.l4_off = in->quoted_off,
+		.old = &insp->quote.tuple,
+		.new = &insp->quote.sent,
+		.l3_off = insp->pkt.payload_off,
+		.l4_off = insp->quote.off,
 		.halves = (halves & KS_TRANSLATE_DST ? KS_TRANSLATE_SRC : 0) |
 			  (halves & KS_TRANSLATE_SRC ? KS_TRANSLATE_DST : 0),
 	};
@@ -186,43 +186,43 @@ static bool quotation_write(struct ks_env *env, struct ks_inspection *in, const 
 	if (!addresses_write(env, &c, head))
 		return false;
 	/* In IPv4 the header's own checksum takes up what the addresses change. */
-	*diff = in->quoted.family == KS_IPV4 ? 0 : c.addr_diff;
-	return quoted_upper_write(env, in, &c, diff);
+	*diff = insp->quote.tuple.family == KS_IPV4 ? 0 : c.addr_diff;
+	return quoted_upper_write(env, insp, &c, diff);
 }
 
-static bool error_write(struct ks_env *env, struct ks_inspection *in, const __u8 *head, __u32 halves)
+static bool error_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, __u32 halves)
 {
-	struct change c = { .old = &in->pkt.tuple,
-			    .new = &in->out,
-			    .l3_off = in->pkt.l3_off,
-			    .l4_off = in->pkt.l4_off,
+	struct change c = { .old = &insp->pkt.tuple,
+			    .new = &insp->sent,
+			    .l3_off = insp->pkt.l3_off,
+			    .l4_off = insp->pkt.l4_off,
 			    .halves = halves };
 	__u32 diff = 0;
 
-	if (!addresses_write(env, &c, head) || !quotation_write(env, in, head, halves, &diff))
+	if (!addresses_write(env, &c, head) || !quotation_write(env, insp, head, halves, &diff))
 		return false;
-	if (in->pkt.tuple.proto == KS_PROTO_ICMPV6 && c.addr_diff &&
+	if (insp->pkt.tuple.proto == KS_PROTO_ICMPV6 && c.addr_diff &&
 	    !env_checksum_add(env, c.l4_off + ICMP_CHECKSUM_OFF, c.addr_diff, true, false))
 		return false;
 	return env_checksum_add(env, c.l4_off + ICMP_CHECKSUM_OFF, ks_checksum_fold(diff), false, false);
 }
 
-__u32 ks_rewrite(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+__u32 ks_rewrite(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct change c = { .old = &in->pkt.tuple,
-			    .new = &in->out,
-			    .l3_off = in->pkt.l3_off,
-			    .l4_off = in->pkt.l4_off,
-			    .halves = in->translate & in->phase,
-			    .grown = in->grown };
+	struct change c = { .old = &insp->pkt.tuple,
+			    .new = &insp->sent,
+			    .l3_off = insp->pkt.l3_off,
+			    .l4_off = insp->pkt.l4_off,
+			    .halves = insp->translate & insp->home.halves,
+			    .grown = insp->grown };
 	bool ok;
 
 	if (!c.halves)
 		return 0;
-	if (in->pkt.flags & KS_PKT_ICMP_ERROR)
-		ok = error_write(env, in, head, c.halves);
+	if (insp->pkt.flags & KS_PKT_ICMP_ERROR)
+		ok = error_write(env, insp, head, c.halves);
 	else
 		ok = addresses_write(env, &c, head) &&
-		     ((in->pkt.flags & KS_PKT_FRAGMENT && in->pkt.frag_off) || upper_write(env, in, &c));
+		     ((insp->pkt.flags & KS_PKT_FRAGMENT && insp->pkt.frag_off) || upper_write(env, insp, &c));
 	return ok ? 0 : KS_REASON_TRANSLATE;
 }

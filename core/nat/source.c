@@ -102,18 +102,18 @@ static bool npt_adjust(const struct ks_target *t, struct ks_addr *addr)
 }
 
 /* The address that a target gives in place of `own`. `by` chooses among several. Returns 0 or a reason. */
-static __u32 target_addr(struct ks_env *env, const struct ks_inspection *in, const struct ks_target *t,
+static __u32 target_addr(struct ks_env *env, const struct ks_inspection *insp, const struct ks_target *t,
 			 const struct ks_addr *own, struct ks_addr *addr)
 {
-	__u8 family = in->pkt.tuple.family;
+	__u8 family = insp->pkt.tuple.family;
 
 	switch (t->kind) {
 	case KS_TARGET_MASQUERADE:
-		return env_address_of(env, KS_REPLY, in->to, family, addr) ? 0 : KS_REASON_NO_ADDRESS;
+		return env_address_of(env, KS_REPLY, insp->to, family, addr) ? 0 : KS_REASON_NO_ADDRESS;
 	case KS_TARGET_SELF:
-		return env_address_of(env, KS_ORIGINAL, in->from, family, addr) ? 0 : KS_REASON_NO_ADDRESS;
+		return env_address_of(env, KS_ORIGINAL, insp->home.from, family, addr) ? 0 : KS_REASON_NO_ADDRESS;
 	case KS_TARGET_RANGE:
-		addr_in_range(t, family, &in->pkt.tuple.src, addr);
+		addr_in_range(t, family, &insp->pkt.tuple.src, addr);
 		return 0;
 	case KS_TARGET_PREFIX:
 		addr_behind_prefix(t, family, own, addr);
@@ -138,108 +138,108 @@ static inline bool has_dport(__u8 proto)
 	return port_may_change(proto) && proto != KS_PROTO_ICMP && proto != KS_PROTO_ICMPV6;
 }
 
-/* Rewrites in->out's destination by the target of a rule; the zone is asked anew. */
-static __u32 forward_by(struct ks_env *env, struct ks_inspection *in, const struct ks_target *t)
+/* Rewrites insp->sent's destination by the target of a rule; the zone is asked anew. */
+static __u32 forward_by(struct ks_env *env, struct ks_inspection *insp, const struct ks_target *t)
 {
 	struct ks_addr addr;
 	__u32 port, reason;
 
-	reason = target_addr(env, in, t, &in->out.dst, &addr);
+	reason = target_addr(env, insp, t, &insp->sent.dst, &addr);
 	if (reason)
 		return reason;
-	in->out.dst = addr;
-	if (t->flags & KS_TARGET_PORTS && has_dport(in->out.proto)) {
+	insp->sent.dst = addr;
+	if (t->flags & KS_TARGET_PORTS && has_dport(insp->sent.proto)) {
 		port = t->port_lo;
 		if (t->flags & KS_TARGET_PORT_OFFSET)
-			port += ks_be16(in->out.dport) - t->port_from;
-		in->out.dport = ks_be16(port);
+			port += ks_be16(insp->sent.dport) - t->port_from;
+		insp->sent.dport = ks_be16(port);
 	}
-	in->to = t->kind == KS_TARGET_SELF ? KS_ZONE_SELF : env_zone_to(env, &in->out, t->zone);
+	insp->to = t->kind == KS_TARGET_SELF ? KS_ZONE_SELF : env_zone_to(env, &insp->sent, t->zone);
 	return 0;
 }
 
-__u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *in, const struct ks_decision *decision)
+__u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *insp, const struct ks_decision *decision)
 {
-	__u32 n = decision->targets > 1 ? addr_spread(&in->pkt.tuple.src) % decision->targets : 0;
+	__u32 n = decision->targets > 1 ? addr_spread(&insp->pkt.tuple.src) % decision->targets : 0;
 	const struct ks_target *t = env_target(env, decision->target + n);
 
 	if (!t)
 		return KS_REASON_INTERNAL;
 	/* Where the packet is seen only as it leaves, it has been routed already. */
-	if (!(in->phase & KS_TRANSLATE_DST))
+	if (!(insp->home.halves & KS_TRANSLATE_DST))
 		return KS_REASON_UNTRANSLATED;
-	return forward_by(env, in, t);
+	return forward_by(env, insp, t);
 }
 
-void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_nat_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 	const struct ks_target *t;
 
-	if (!(in->phase & KS_TRANSLATE_DST))
+	if (!(insp->home.halves & KS_TRANSLATE_DST))
 		return;
-	if (ks_mapping_arrive(env, config, in))
+	if (ks_mapping_arrive(env, config, insp))
 		return;
 	if (!config->list[KS_LIST_INBOUND].count)
 		return;
-	ks_question_make(in, &in->out, KS_LIST_INBOUND, &in->question);
-	ks_rules_ask(env, &in->question, &decision);
+	ks_question_make(insp, &insp->sent, KS_LIST_INBOUND, &insp->opening.question);
+	ks_rules_ask(env, &insp->opening.question, &decision);
 	if (decision.index == KS_DECISION_DEFAULT)
 		return;
 	t = env_target(env, decision.target);
 	if (t && t->kind != KS_TARGET_EXEMPT)
-		forward_by(env, in, t);
+		forward_by(env, insp, t);
 }
 
-/* Makes in->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */
-static void alias_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+/* Makes insp->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */
+static void alias_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		       const struct ks_tuple *tuple, __u32 dir)
 {
-	__u32 high = ks_flow_key_make(tuple, &in->side.key);
+	__u32 high = ks_flow_key_make(tuple, &insp->side.key);
 
-	if (ks_unlikely(ks_key_is_on_link(&in->side.key)))
-		in->side.key.link = ks_link_between(KS_ZONE_SELF, dir == KS_ORIGINAL ? in->from : in->to);
-	in->side.after = (struct ks_flow){
+	if (ks_unlikely(ks_key_is_on_link(&insp->side.key)))
+		insp->side.key.link = ks_link_between(KS_ZONE_SELF, dir == KS_ORIGINAL ? insp->home.from : insp->to);
+	insp->side.after = (struct ks_flow){
 		.state = KS_STATE_ALIAS,
 		.flags = high ? KS_FLOW_ORIG_IS_HIGH : 0,
-		.zone = { in->from, in->to },
-		.seen = in->side.clock,
+		.zone = { insp->home.from, insp->to },
+		.seen = insp->side.clock,
 		.timeout = config->timeout[KS_STATE_ALIAS],
 		.helper = dir & 1,
-		.rule = (__u16)in->rule,
+		.rule = (__u16)insp->verdict.rule,
 	};
-	ks_table_hash(env, &in->side);
+	ks_table_hash(env, &insp->side);
 }
 
-/* Takes what in->side claims; what is there already belongs to another flow. In a dry run it is only looked for. */
-static ks_inline __u32 side_take(struct ks_env *env, struct ks_inspection *in)
+/* Takes what insp->side claims; what is there already belongs to another flow. In a dry run it is only looked for. */
+static ks_inline __u32 side_take(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason;
 
-	if (in->dry) {
-		ks_table_find(env, &in->side);
-		return in->side.found || in->side.busy ? KS_REASON_CONTENDED : 0;
+	if (insp->home.dry) {
+		ks_table_find(env, &insp->side);
+		return insp->side.found || insp->side.busy ? KS_REASON_CONTENDED : 0;
 	}
-	reason = ks_table_insert(env, &in->side);
+	reason = ks_table_insert(env, &insp->side);
 	return reason == KS_REASON_OK_NEW ? 0 : reason;
 }
 
-static ks_inline __u32 alias_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+static ks_inline __u32 alias_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				  const struct ks_tuple *tuple, __u32 dir)
 {
 	__u32 reason;
 
-	alias_make(env, config, in, tuple, dir);
-	reason = side_take(env, in);
-	if (!reason && !in->dry)
-		in->alias[dir & 1] = ks_slot_id(&in->side.ref);
+	alias_make(env, config, insp, tuple, dir);
+	reason = side_take(env, insp);
+	if (!reason && !insp->home.dry)
+		insp->opening.alias[dir & 1] = ks_slot_id(&insp->side.ref);
 	return reason;
 }
 
 /* A search for a free port. */
 struct search {
 	struct ks_env *env;
-	struct ks_inspection *in;
+	struct ks_inspection *insp;
 	const struct ks_config *config;
 	__u32 lo, span; /* ports that may be taken */
 	__u32 start; /* the first to be tried, counted from lo */
@@ -248,19 +248,19 @@ struct search {
 };
 
 /* Whether the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
-static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct ks_question *q = &in->question;
+	struct ks_question *q = &insp->opening.question;
 	struct ks_decision decision = {};
 
-	if (!has_dport(in->out.proto))
+	if (!has_dport(insp->sent.proto))
 		return false;
-	ks_question_make(in, &in->out, KS_LIST_FILTER, q);
-	q->tuple.src = in->out.dst;
-	q->tuple.sport = in->out.dport;
-	q->tuple.dst = in->out.src;
-	q->tuple.dport = in->out.sport;
-	q->from = in->to;
+	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, q);
+	q->tuple.src = insp->sent.dst;
+	q->tuple.sport = insp->sent.dport;
+	q->tuple.dst = insp->sent.src;
+	q->tuple.dport = insp->sent.sport;
+	q->from = insp->to;
 	q->to = KS_ZONE_SELF;
 	if (env_port_is_used(env, &q->tuple))
 		return true;
@@ -273,30 +273,30 @@ static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_confi
 static long search_try(__u32 n, void *arg)
 {
 	struct search *s = arg;
-	struct ks_inspection *in = s->in;
+	struct ks_inspection *insp = s->insp;
 
 	if (n == 0) {
 		if (!s->keep)
 			return 0;
-		in->out.sport = in->pkt.tuple.sport;
+		insp->sent.sport = insp->pkt.tuple.sport;
 	} else {
-		in->out.sport = ks_be16(s->lo + (s->start + n) % (s->span ? s->span : 1));
+		insp->sent.sport = ks_be16(s->lo + (s->start + n) % (s->span ? s->span : 1));
 	}
-	if (port_is_reserved(s->env, s->config, in))
+	if (port_is_reserved(s->env, s->config, insp))
 		return 0;
-	if (in->mapped)
-		ks_mapping_claim(s->env, s->config, in);
+	if (insp->opening.mapped)
+		ks_mapping_claim(s->env, s->config, insp);
 	else
-		alias_make(s->env, s->config, in, &in->out, KS_REPLY);
-	s->reason = side_take(s->env, in);
+		alias_make(s->env, s->config, insp, &insp->sent, KS_REPLY);
+	s->reason = side_take(s->env, insp);
 	return s->reason != KS_REASON_CONTENDED;
 }
 
 /* The ports from which the search takes: the target's, else those as privileged as the packet's own. */
 static void search_bounds(struct search *s, const struct ks_target *t)
 {
-	__u32 own = ks_be16(s->in->pkt.tuple.sport), hi = PORT_LAST;
-	bool is_icmp = !has_dport(s->in->out.proto);
+	__u32 own = ks_be16(s->insp->pkt.tuple.sport), hi = PORT_LAST;
+	bool is_icmp = !has_dport(s->insp->sent.proto);
 
 	s->lo = is_icmp ? 0 : PORT_FIRST_FREE;
 	if (t->flags & KS_TARGET_PORTS && !is_icmp) {
@@ -311,45 +311,45 @@ static void search_bounds(struct search *s, const struct ks_target *t)
 }
 
 /* Who opens an expected connection keeps the address by which its peer knows it from the control connection. */
-static inline bool is_known_by_name(const struct ks_inspection *in)
+static inline bool is_known_by_name(const struct ks_inspection *insp)
 {
-	return in->opened && in->helping.named;
+	return insp->opening.expected && insp->helping.named;
 }
 
-static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in,
+static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				   const struct ks_target *t)
 {
-	struct search s = { .env = env, .in = in, .config = config, .reason = KS_REASON_CONTENDED };
+	struct search s = { .env = env, .insp = insp, .config = config, .reason = KS_REASON_CONTENDED };
 	struct ks_addr addr;
 	bool mapped = false;
 	__u32 reason;
 
-	addr = in->helping.name;
-	if (!is_known_by_name(in)) {
-		reason = target_addr(env, in, t, &in->pkt.tuple.src, &addr);
+	addr = insp->helping.name;
+	if (!is_known_by_name(insp)) {
+		reason = target_addr(env, insp, t, &insp->pkt.tuple.src, &addr);
 		if (reason)
 			return reason;
 	}
-	in->out.src = addr;
+	insp->sent.src = addr;
 	/* What stays as it is needs no alias, which would lie where the flow itself is to be. */
-	if (addr.d[0] == in->pkt.tuple.src.d[0] && addr.d[1] == in->pkt.tuple.src.d[1] && !(t->flags & OTHER_PORT))
+	if (addr.d[0] == insp->pkt.tuple.src.d[0] && addr.d[1] == insp->pkt.tuple.src.d[1] && !(t->flags & OTHER_PORT))
 		return 0;
-	in->translate |= KS_TRANSLATE_SRC;
-	if (t->flags & KS_TARGET_EIM && has_dport(in->out.proto))
-		mapped = ks_mapping_use(env, config, in, t);
-	if (!mapped && port_may_change(in->out.proto)) {
+	insp->translate |= KS_TRANSLATE_SRC;
+	if (t->flags & KS_TARGET_EIM && has_dport(insp->sent.proto))
+		mapped = ks_mapping_use(env, config, insp, t);
+	if (!mapped && port_may_change(insp->sent.proto)) {
 		search_bounds(&s, t);
 		s.start = env_random(env) % (s.span ? s.span : 1);
 		ks_loop(KS_NAT_TRIES, search_try, &s);
 		if (s.reason)
 			return s.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : s.reason;
-		if (!in->mapped) {
-			in->alias[KS_REPLY] = in->dry ? 0 : ks_slot_id(&in->side.ref);
+		if (!insp->opening.mapped) {
+			insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
 			return 0;
 		}
-		ks_mapping_claimed(env, config, in);
+		ks_mapping_claimed(env, config, insp);
 	}
-	reason = alias_take(env, config, in, &in->out, KS_REPLY);
+	reason = alias_take(env, config, insp, &insp->sent, KS_REPLY);
 	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
 }
 
@@ -359,80 +359,80 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
  * itself, or the answer would not come through here.
  */
 static const struct ks_target *source_target(struct ks_env *env, const struct ks_config *config,
-					     struct ks_inspection *in)
+					     struct ks_inspection *insp)
 {
 	struct ks_decision decision = { .index = KS_DECISION_DEFAULT };
 	__u32 n = 0;
 
 	if (config->list[KS_LIST_SOURCE].count) {
-		ks_question_make(in, &in->out, KS_LIST_SOURCE, &in->question);
-		ks_rules_ask(env, &in->question, &decision);
+		ks_question_make(insp, &insp->sent, KS_LIST_SOURCE, &insp->opening.question);
+		ks_rules_ask(env, &insp->opening.question, &decision);
 	}
 	if (decision.index == KS_DECISION_DEFAULT || !decision.targets)
 		return NULL;
-	in->source_rule = (__u16)decision.id;
+	insp->opening.source_rule = (__u16)decision.id;
 	if (decision.targets > 1)
-		n = addr_spread(&in->pkt.tuple.src) % decision.targets;
+		n = addr_spread(&insp->pkt.tuple.src) % decision.targets;
 	return env_target(env, decision.target + n);
 }
 
-bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	const struct ks_target *t = in->to == KS_ZONE_SELF ? NULL : source_target(env, config, in);
+	const struct ks_target *t = insp->to == KS_ZONE_SELF ? NULL : source_target(env, config, insp);
 
 	return t && t->kind != KS_TARGET_EXEMPT;
 }
 
-__u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+__u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
-	bool forwarded = in->translate & KS_TRANSLATE_DST;
+	bool forwarded = insp->translate & KS_TRANSLATE_DST;
 	const struct ks_target *t = NULL;
 	__u32 reason = 0;
 
-	if (in->to != KS_ZONE_SELF)
-		t = source_target(env, config, in);
-	if ((!t && forwarded && in->to == in->from) || is_known_by_name(in))
+	if (insp->to != KS_ZONE_SELF)
+		t = source_target(env, config, insp);
+	if ((!t && forwarded && insp->to == insp->home.from) || is_known_by_name(insp))
 		t = t && t->kind != KS_TARGET_EXEMPT ? t : &masquerade;
-	in->masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(in);
+	insp->opening.masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(insp);
 	if (t && t->kind != KS_TARGET_EXEMPT)
-		reason = source_take(env, config, in, t);
+		reason = source_take(env, config, insp, t);
 	if (!reason && forwarded)
-		reason = alias_take(env, config, in, &in->pkt.tuple, KS_ORIGINAL);
+		reason = alias_take(env, config, insp, &insp->pkt.tuple, KS_ORIGINAL);
 	if (reason)
-		ks_nat_release(env, in);
+		ks_nat_release(env, insp);
 	return reason;
 }
 
 /* Reads the alias at a place that we took. */
-static bool own_alias_read(struct ks_env *env, struct ks_inspection *in, __u32 dir)
+static bool own_alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 dir)
 {
-	if (!in->alias[dir & 1])
+	if (!insp->opening.alias[dir & 1])
 		return false;
-	in->side.ref = ks_slot_at(in->alias[dir & 1]);
-	ks_table_read(env, &in->side);
-	return !in->side.busy && in->side.before.state == KS_STATE_ALIAS && !in->side.before.alias[0];
+	insp->side.ref = ks_slot_at(insp->opening.alias[dir & 1]);
+	ks_table_read(env, &insp->side);
+	return !insp->side.busy && insp->side.before.state == KS_STATE_ALIAS && !insp->side.before.alias[0];
 }
 
-void ks_nat_commit(struct ks_env *env, struct ks_inspection *in)
+void ks_nat_commit(struct ks_env *env, struct ks_inspection *insp)
 {
-	__u32 place = ks_slot_id(&in->flow.ref);
+	__u32 place = ks_slot_id(&insp->flow.ref);
 
 	for (__u32 dir = 0; dir < 2; dir++) {
-		if (!own_alias_read(env, in, dir))
+		if (!own_alias_read(env, insp, dir))
 			continue;
-		in->side.after = in->side.before;
-		in->side.after.alias[0] = place;
-		in->side.after.alias[1] = place;
-		ks_table_commit(env, &in->side);
+		insp->side.after = insp->side.before;
+		insp->side.after.alias[0] = place;
+		insp->side.after.alias[1] = place;
+		ks_table_commit(env, &insp->side);
 	}
 }
 
-void ks_nat_release(struct ks_env *env, struct ks_inspection *in)
+void ks_nat_release(struct ks_env *env, struct ks_inspection *insp)
 {
 	for (__u32 dir = 0; dir < 2; dir++) {
-		if (own_alias_read(env, in, dir))
-			ks_table_free(env, &in->side);
-		in->alias[dir] = 0;
+		if (own_alias_read(env, insp, dir))
+			ks_table_free(env, &insp->side);
+		insp->opening.alias[dir] = 0;
 	}
 }

@@ -7,7 +7,7 @@
  * leaves a guesser one chance in eight million for each of the two numbers;
  * and nothing is ever acknowledged that was not sent.
  *
- * Nothing here writes to the table: the caller commits in->flow.after.
+ * Nothing here writes to the table: the caller commits insp->flow.after.
  */
 #include "core/track/dccp.h"
 
@@ -55,94 +55,94 @@ bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 	return type_of(pkt) == KS_DCCP_REQUEST && flow->state == KS_STATE_DCCP_TIMEWAIT;
 }
 
-void ks_dccp_open(struct ks_inspection *in)
+void ks_dccp_open(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 
 	flow->state = KS_STATE_DCCP_REQUEST;
-	flow->dccp.last[KS_ORIGINAL] = number_of(&in->pkt, in->pkt.dccp.seq_high, in->pkt.dccp.seq, 0);
+	flow->dccp.last[KS_ORIGINAL] = number_of(&insp->pkt, insp->pkt.dccp.seq_high, insp->pkt.dccp.seq, 0);
 	flow->dccp.first[KS_ORIGINAL] = flow->dccp.last[KS_ORIGINAL];
 }
 
-static inline void compare_set(struct ks_inspection *in, __u64 have, __u64 lo, __u64 hi)
+static inline void compare_set(struct ks_inspection *insp, __u64 have, __u64 lo, __u64 hi)
 {
-	in->compare.have = (__u32)have;
-	in->compare.lo = (__u32)lo;
-	in->compare.hi = (__u32)hi;
+	insp->verdict.compare.have = (__u32)have;
+	insp->verdict.compare.lo = (__u32)lo;
+	insp->verdict.compare.hi = (__u32)hi;
 }
 
 /* Whether the other side is yet to send its first packet: then any number of it is right. */
-static inline bool is_first(const struct ks_inspection *in)
+static inline bool is_first(const struct ks_inspection *insp)
 {
-	return in->dir == KS_REPLY && in->flow.before.state == KS_STATE_DCCP_REQUEST;
+	return insp->dir == KS_REPLY && insp->flow.before.state == KS_STATE_DCCP_REQUEST;
 }
 
-static bool seq_ok(struct ks_inspection *in, __u64 seq)
+static bool seq_ok(struct ks_inspection *insp, __u64 seq)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u64 last = flow->dccp.last[in->dir & 1];
+	const struct ks_flow *flow = &insp->flow.before;
+	__u64 last = flow->dccp.last[insp->dir & 1];
 	__s64 ahead = seq_distance(seq, last);
 
-	if (is_first(in))
+	if (is_first(insp))
 		return true;
-	compare_set(in, seq, last - SEQ_SLACK, last + SEQ_SLACK);
+	compare_set(insp, seq, last - SEQ_SLACK, last + SEQ_SLACK);
 	return ahead <= SEQ_SLACK && ahead >= -SEQ_SLACK;
 }
 
 /* It acknowledges what the peer has sent, not long ago, and not before its first packet. */
-static bool ack_ok(struct ks_inspection *in, __u64 ack)
+static bool ack_ok(struct ks_inspection *insp, __u64 ack)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 peer = !(in->dir & 1);
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 peer = !(insp->dir & 1);
 	__s64 behind = seq_distance(flow->dccp.last[peer], ack);
 
-	compare_set(in, ack, flow->dccp.first[peer], flow->dccp.last[peer]);
+	compare_set(insp, ack, flow->dccp.first[peer], flow->dccp.last[peer]);
 	return behind >= 0 && behind <= SEQ_SLACK && seq_distance(ack, flow->dccp.first[peer]) >= 0;
 }
 
-static __u32 numbers_check(struct ks_inspection *in, __u64 seq)
+static __u32 numbers_check(struct ks_inspection *insp, __u64 seq)
 {
-	const struct ks_packet *pkt = &in->pkt;
-	__u32 type = type_of(pkt), peer = !(in->dir & 1);
+	const struct ks_packet *pkt = &insp->pkt;
+	__u32 type = type_of(pkt), peer = !(insp->dir & 1);
 	__u64 ack;
 
-	if (!seq_ok(in, seq))
+	if (!seq_ok(insp, seq))
 		return KS_REASON_DCCP_SEQ;
 	if (type == KS_DCCP_REQUEST || type == KS_DCCP_DATA)
 		return 0;
 	/* A client may reset before it knows any number of the server. */
-	if (in->dir == KS_ORIGINAL && in->flow.before.state == KS_STATE_DCCP_REQUEST)
+	if (insp->dir == KS_ORIGINAL && insp->flow.before.state == KS_STATE_DCCP_REQUEST)
 		return 0;
-	ack = number_of(pkt, pkt->dccp.ack_high, pkt->dccp.ack, in->flow.before.dccp.last[peer]);
-	return ack_ok(in, ack) ? 0 : KS_REASON_DCCP_SEQ;
+	ack = number_of(pkt, pkt->dccp.ack_high, pkt->dccp.ack, insp->flow.before.dccp.last[peer]);
+	return ack_ok(insp, ack) ? 0 : KS_REASON_DCCP_SEQ;
 }
 
-static inline void learn(struct ks_inspection *in, __u64 seq)
+static inline void learn(struct ks_inspection *insp, __u64 seq)
 {
-	struct ks_flow *flow = &in->flow.after;
-	__u32 dir = in->dir & 1;
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1;
 
-	if (is_first(in))
+	if (is_first(insp))
 		flow->dccp.first[dir] = seq;
-	if (is_first(in) || seq_distance(seq, flow->dccp.last[dir]) > 0)
+	if (is_first(insp) || seq_distance(seq, flow->dccp.last[dir]) > 0)
 		flow->dccp.last[dir] = seq;
 }
 
-__u32 ks_dccp_update(struct ks_inspection *in, bool *moves)
+__u32 ks_dccp_update(struct ks_inspection *insp, bool *moves)
 {
-	const struct ks_packet *pkt = &in->pkt;
-	__u32 arc = arc_of(in->dir, type_of(pkt), in->flow.before.state);
-	__u64 seq = number_of(pkt, pkt->dccp.seq_high, pkt->dccp.seq, in->flow.before.dccp.last[in->dir & 1]);
+	const struct ks_packet *pkt = &insp->pkt;
+	__u32 arc = arc_of(insp->dir, type_of(pkt), insp->flow.before.state);
+	__u64 seq = number_of(pkt, pkt->dccp.seq_high, pkt->dccp.seq, insp->flow.before.dccp.last[insp->dir & 1]);
 	__u32 reason;
 
 	*moves = arc < DROP;
 	if (arc == DROP)
 		return KS_REASON_DCCP_STATE;
-	reason = numbers_check(in, seq);
+	reason = numbers_check(insp, seq);
 	if (reason)
 		return reason;
-	learn(in, seq);
+	learn(insp, seq);
 	if (arc < DROP)
-		in->flow.after.state = arc;
+		insp->flow.after.state = arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

@@ -34,15 +34,15 @@ __u32 ks_dccp_may_open(const struct ks_packet *pkt);
 /* Whether the packet starts the connection anew after this one is over. */
 bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
-/* Sets up the DCCP part of in->flow.after from the opening packet. */
-void ks_dccp_open(struct ks_inspection *in);
+/* Sets up the DCCP part of insp->flow.after from the opening packet. */
+void ks_dccp_open(struct ks_inspection *insp);
 
 /*
- * Checks the packet against in->flow.before and writes what follows into
- * in->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or
- * the reason of the drop; in->compare holds the low 32 bits of what decided.
+ * Checks the packet against insp->flow.before and writes what follows into
+ * insp->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or
+ * the reason of the drop; insp->verdict.compare holds the low 32 bits of what decided.
  * *moves becomes false for a packet that passes but must not touch the timer.
  */
-__u32 ks_dccp_update(struct ks_inspection *in, bool *moves);
+__u32 ks_dccp_update(struct ks_inspection *insp, bool *moves);
 
 #endif

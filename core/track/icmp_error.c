@@ -161,10 +161,10 @@ static inline __u32 quoted_len(const struct ks_packet *pkt, __u32 off)
 }
 
 /* The ports or the identifier of the quoted packet; 8 octets of it are what every error carries. */
-static __u32 quote_upper(const __u8 *head, struct ks_inspection *in, const struct ks_upper *up, __u32 *seq)
+static __u32 quote_upper(const __u8 *head, struct ks_inspection *insp, const struct ks_upper *up, __u32 *seq)
 {
-	const struct ks_packet *pkt = &in->pkt;
-	struct ks_tuple *tuple = &in->quoted;
+	const struct ks_packet *pkt = &insp->pkt;
+	struct ks_tuple *tuple = &insp->quote.tuple;
 	const __u8 *l4 = ks_head_at(head, up->off);
 	const struct icmp_meaning *m;
 
@@ -191,7 +191,7 @@ static __u32 quote_upper(const __u8 *head, struct ks_inspection *in, const struc
 		if (m->kind != ICMP_QUERY && m->kind != ICMP_ANSWER)
 			return KS_REASON_ICMP_QUOTE;
 		query_ports(m, ks_load16(l4 + ICMP_ID_OFF), tuple);
-		in->quoted_question = m->kind == ICMP_QUERY;
+		insp->quote.is_query = m->kind == ICMP_QUERY;
 		return 0;
 	case KS_PROTO_GRE:
 		return ks_gre_quoted(head, up->off, quoted_len(pkt, up->off), tuple) ? 0 : KS_REASON_ICMP_QUOTE;
@@ -206,67 +206,68 @@ static inline bool addr_equal(const struct ks_addr *a, const struct ks_addr *b)
 }
 
 /* A redirect is for the hosts of its own link (RFC 1122 3.2.2.2): it has no business on the other side of a gateway. */
-static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *in)
+static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *insp)
 {
-	if (!ks_icmp_is_redirect(&in->pkt) || in->from == KS_ZONE_SELF)
+	if (!ks_icmp_is_redirect(&insp->pkt) || insp->home.from == KS_ZONE_SELF)
 		return true;
-	if (in->to == KS_ZONE_UNKNOWN)
-		in->to = env_zone_to(env, &in->pkt.tuple, KS_ZONE_UNKNOWN);
-	return in->to == KS_ZONE_SELF;
+	if (insp->to == KS_ZONE_UNKNOWN)
+		insp->to = env_zone_to(env, &insp->pkt.tuple, KS_ZONE_UNKNOWN);
+	return insp->to == KS_ZONE_SELF;
 }
 
-/* The flow that the error quotes: in->flow, with in->dir and in->sender of the error. */
-static __u32 error_find(struct ks_env *env, struct ks_inspection *in)
+/* The flow that the error quotes: insp->flow, with insp->dir and insp->from_high of the error. */
+static __u32 error_find(struct ks_env *env, struct ks_inspection *insp)
 {
-	in->sender = ks_packet_key(env, in, &in->quoted, &in->flow.key);
-	ks_table_hash(env, &in->flow);
-	ks_nat_find(env, in);
-	if (in->flow.busy)
+	insp->from_high = ks_packet_key(env, insp, &insp->quote.tuple, &insp->flow.key);
+	ks_table_hash(env, &insp->flow);
+	ks_nat_find(env, insp);
+	if (insp->flow.busy)
 		return KS_REASON_CONTENDED;
-	if (!in->flow.found)
+	if (!insp->flow.found)
 		return KS_REASON_ICMP_NO_FLOW;
-	in->sender = !in->sender;
-	in->dir = in->sender != ks_flow_orig_side(&in->flow.before);
+	insp->from_high = !insp->from_high;
+	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
 	return 0;
 }
 
-__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head)
+__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	struct ks_upper up = {};
 	__u32 seq = 0, sender, reason;
 
 	/* Set before any refusal: a bypass rule is asked for it then. */
-	in->out = in->pkt.tuple;
-	if (!redirect_is_for_us(env, in))
+	insp->sent = insp->pkt.tuple;
+	if (!redirect_is_for_us(env, insp))
 		return KS_REASON_ICMP_TYPE;
-	reason = quote_network(head, &in->pkt, &in->quoted, &up);
+	reason = quote_network(head, &insp->pkt, &insp->quote.tuple, &up);
 	if (!reason)
-		reason = quote_upper(head, in, &up, &seq);
+		reason = quote_upper(head, insp, &up, &seq);
 	if (reason)
 		return reason;
-	in->quoted_out = in->quoted;
-	in->quoted_off = up.off;
+	insp->quote.sent = insp->quote.tuple;
+	insp->quote.off = up.off;
 	/* An error goes to whoever sent what it quotes. */
-	if (!addr_equal(&in->pkt.tuple.dst, &in->quoted.src))
+	if (!addr_equal(&insp->pkt.tuple.dst, &insp->quote.tuple.src))
 		return KS_REASON_ICMP_QUOTE;
-	reason = error_find(env, in);
+	reason = error_find(env, insp);
 	if (reason)
 		return reason;
-	sender = !in->dir;
-	if (ks_flow_packets(&in->flow.before, sender) == 0)
+	sender = !insp->dir;
+	if (ks_flow_packets(&insp->flow.before, sender) == 0)
 		return KS_REASON_ICMP_NO_FLOW;
 	/* It comes from the side of the other end, or from this box on the way. */
-	if (!ks_zone_equal(in->from, in->flow.before.zone[!sender]) && in->from != KS_ZONE_SELF)
+	if (!ks_zone_equal(insp->home.from, insp->flow.before.zone[!sender]) && insp->home.from != KS_ZONE_SELF)
 		return KS_REASON_ZONE;
-	if (in->to != KS_ZONE_UNKNOWN && !in->via && !ks_zone_equal(in->to, in->flow.before.zone[sender & 1]))
+	if (insp->to != KS_ZONE_UNKNOWN && !insp->by_alias &&
+	    !ks_zone_equal(insp->to, insp->flow.before.zone[sender & 1]))
 		return KS_REASON_ZONE;
 	/* The box itself speaks of packets as it routed them: translated halfway; so is what leaves. */
-	if (in->from != KS_ZONE_SELF && !in->leaving && !ks_nat_is_addressed(in))
+	if (insp->home.from != KS_ZONE_SELF && !insp->second_half && !ks_nat_is_addressed(insp))
 		return KS_REASON_UNTRANSLATED;
-	if (in->quoted.proto == KS_PROTO_TCP && !ks_tcp_was_sent(in, sender, seq))
+	if (insp->quote.tuple.proto == KS_PROTO_TCP && !ks_tcp_was_sent(insp, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
-	if (in->quoted.proto == KS_PROTO_SCTP && !ks_sctp_was_sent(in, sender, seq))
+	if (insp->quote.tuple.proto == KS_PROTO_SCTP && !ks_sctp_was_sent(insp, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
-	reason = ks_nat_leave_error(env, in);
+	reason = ks_nat_leave_error(env, insp);
 	return reason ? reason : KS_REASON_OK_RELATED;
 }

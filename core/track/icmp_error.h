@@ -33,6 +33,6 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
  * direction, the zone, and that the quoted packet could have been sent.
  * Changes no state. Returns KS_REASON_OK_RELATED or a reason.
  */
-__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *in, const __u8 *head);
+__u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 #endif

@@ -10,7 +10,7 @@
  * On a further path (sctp.h) tags are learnt from HEARTBEAT and its answer, and
  * anew from such a pair after the association restarted.
  *
- * Nothing here writes to the table: the caller commits in->flow.after.
+ * Nothing here writes to the table: the caller commits insp->flow.after.
  */
 #include "core/track/sctp.h"
 
@@ -27,18 +27,18 @@ bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 	return pkt->sctp.chunks & KS_SCTP_INIT && flow->state == KS_STATE_SCTP_CLOSED;
 }
 
-void ks_sctp_open(struct ks_inspection *in)
+void ks_sctp_open(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 
-	if (in->pkt.sctp.chunks & KS_SCTP_INIT) {
+	if (insp->pkt.sctp.chunks & KS_SCTP_INIT) {
 		flow->state = KS_STATE_SCTP_COOKIE_WAIT;
-		flow->sctp.offer[KS_ORIGINAL] = in->pkt.sctp.init_tag;
+		flow->sctp.offer[KS_ORIGINAL] = insp->pkt.sctp.init_tag;
 		return;
 	}
 	flow->state = KS_STATE_SCTP_HEARTBEAT;
 	flow->flags |= KS_FLOW_PICKUP;
-	flow->sctp.tag[KS_ORIGINAL] = in->pkt.sctp.tag;
+	flow->sctp.tag[KS_ORIGINAL] = insp->pkt.sctp.tag;
 }
 
 /* What the packet is first: the chunk that opens it, or the most telling one. */
@@ -77,9 +77,9 @@ static inline __u32 tag_of(const struct ks_flow *flow, __u32 dir)
 	return tag ? tag : flow->sctp.offer[!dir];
 }
 
-bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag)
+bool ks_sctp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 tag)
 {
-	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_flow *flow = &insp->flow.before;
 
 	if (tag == 0) /* an INIT, which has left its offer */
 		return flow->sctp.offer[dir & 1] != 0;
@@ -87,69 +87,69 @@ bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag)
 }
 
 /* Whether the packet bears what the receiver has offered, but does not use yet. */
-static inline bool tag_is_offered(const struct ks_inspection *in)
+static inline bool tag_is_offered(const struct ks_inspection *insp)
 {
-	__u32 dir = in->dir & 1;
+	__u32 dir = insp->dir & 1;
 
-	return in->flow.before.sctp.offer[!dir] && in->pkt.sctp.tag == in->flow.before.sctp.offer[!dir];
+	return insp->flow.before.sctp.offer[!dir] && insp->pkt.sctp.tag == insp->flow.before.sctp.offer[!dir];
 }
 
 /* A cookie needs both offers: one that its sender was given, and one that its sender gave. */
-static inline bool cookie_tag_ok(const struct ks_inspection *in)
+static inline bool cookie_tag_ok(const struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1;
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 dir = insp->dir & 1;
 
-	if (flow->sctp.tag[dir] && in->pkt.sctp.tag == flow->sctp.tag[dir])
+	if (flow->sctp.tag[dir] && insp->pkt.sctp.tag == flow->sctp.tag[dir])
 		return true;
-	return flow->sctp.offer[dir] && tag_is_offered(in);
+	return flow->sctp.offer[dir] && tag_is_offered(insp);
 }
 
 /*
  * On a further path a heartbeat and its answer may bear tags that are new to
  * us, the answer only to a new heartbeat; nothing is ended by such a packet.
  */
-static inline bool path_tag_ok(const struct ks_inspection *in, __u32 event)
+static inline bool path_tag_ok(const struct ks_inspection *insp, __u32 event)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1;
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 dir = insp->dir & 1;
 
-	if (!(flow->flags & KS_FLOW_PICKUP) || closing_event(in->pkt.sctp.chunks) != EV_DATA)
+	if (!(flow->flags & KS_FLOW_PICKUP) || closing_event(insp->pkt.sctp.chunks) != EV_DATA)
 		return false;
 	if (event == EV_HEARTBEAT)
 		return true;
 	return event == EV_HEARTBEAT_ACK && (flow->sctp.offer[dir] || !flow->sctp.tag[dir]);
 }
 
-static bool tag_ok(struct ks_inspection *in, __u32 event)
+static bool tag_ok(struct ks_inspection *insp, __u32 event)
 {
-	__u32 dir = in->dir & 1, expected = tag_of(&in->flow.before, dir);
+	__u32 dir = insp->dir & 1, expected = tag_of(&insp->flow.before, dir);
 
-	if (in->pkt.sctp.chunks & KS_SCTP_REFLECTED)
-		expected = tag_of(&in->flow.before, !dir);
-	in->compare.have = in->pkt.sctp.tag;
-	in->compare.lo = expected;
-	in->compare.hi = expected;
+	if (insp->pkt.sctp.chunks & KS_SCTP_REFLECTED)
+		expected = tag_of(&insp->flow.before, !dir);
+	insp->verdict.compare.have = insp->pkt.sctp.tag;
+	insp->verdict.compare.lo = expected;
+	insp->verdict.compare.hi = expected;
 	switch (event) {
 	case EV_INIT: /* it bears none */
 		return true;
 	case EV_INIT_ACK:
-		return tag_is_offered(in);
+		return tag_is_offered(insp);
 	case EV_COOKIE_ECHO:
 	case EV_COOKIE_ACK:
-		return cookie_tag_ok(in);
+		return cookie_tag_ok(insp);
 	default:
-		return (expected && in->pkt.sctp.tag == expected) || path_tag_ok(in, event);
+		return (expected && insp->pkt.sctp.tag == expected) || path_tag_ok(insp, event);
 	}
 }
 
 /* The cookie was accepted: from now on what was offered is in use. */
-static inline bool offers_adopt(struct ks_inspection *in)
+static inline bool offers_adopt(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	__u32 dir = in->dir & 1;
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1;
 
-	if (!tag_is_offered(in) || !flow->sctp.offer[dir])
+	if (!tag_is_offered(insp) || !flow->sctp.offer[dir])
 		return false;
 	flow->sctp.tag[dir] = flow->sctp.offer[!dir];
 	flow->sctp.tag[!dir] = flow->sctp.offer[dir];
@@ -160,48 +160,48 @@ static inline bool offers_adopt(struct ks_inspection *in)
 }
 
 /* The answer to a heartbeat with a tag that is new to us: both tags are what this pair says. */
-static inline void path_adopt(struct ks_inspection *in)
+static inline void path_adopt(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	__u32 dir = in->dir & 1;
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1;
 
 	if (!(flow->flags & KS_FLOW_PICKUP))
 		return;
-	if (flow->sctp.offer[dir] && (in->pkt.sctp.tag != flow->sctp.tag[dir] || !flow->sctp.tag[!dir])) {
+	if (flow->sctp.offer[dir] && (insp->pkt.sctp.tag != flow->sctp.tag[dir] || !flow->sctp.tag[!dir])) {
 		flow->sctp.tag[!dir] = flow->sctp.offer[dir];
 		flow->sctp.offer[dir] = 0;
 	}
-	flow->sctp.tag[dir] = in->pkt.sctp.tag;
+	flow->sctp.tag[dir] = insp->pkt.sctp.tag;
 }
 
 /* A heartbeat proves nothing if its tag is not the one in use: it is kept until it is answered. */
-static inline __u32 path_ask(struct ks_inspection *in, __u32 arc)
+static inline __u32 path_ask(struct ks_inspection *insp, __u32 arc)
 {
-	__u32 dir = in->dir & 1;
+	__u32 dir = insp->dir & 1;
 
-	if (in->pkt.sctp.tag == in->flow.before.sctp.tag[dir] || !(in->flow.before.flags & KS_FLOW_PICKUP))
+	if (insp->pkt.sctp.tag == insp->flow.before.sctp.tag[dir] || !(insp->flow.before.flags & KS_FLOW_PICKUP))
 		return arc;
-	in->flow.after.sctp.offer[!dir] = in->pkt.sctp.tag;
+	insp->flow.after.sctp.offer[!dir] = insp->pkt.sctp.tag;
 	return PASS;
 }
 
 /* Notes what the packet teaches about tags; returns the arc that is left of `arc`. */
-static __u32 learn(struct ks_inspection *in, __u32 event, __u32 arc)
+static __u32 learn(struct ks_inspection *insp, __u32 event, __u32 arc)
 {
 	switch (event) {
 	case EV_INIT:
-		in->flow.after.sctp.offer[in->dir & 1] = in->pkt.sctp.init_tag;
+		insp->flow.after.sctp.offer[insp->dir & 1] = insp->pkt.sctp.init_tag;
 		/* Anybody can send this: it is no sign of life from the other side. */
-		return in->dir == KS_REPLY ? PASS : arc;
+		return insp->dir == KS_REPLY ? PASS : arc;
 	case EV_INIT_ACK:
-		in->flow.after.sctp.offer[in->dir & 1] = in->pkt.sctp.init_tag;
+		insp->flow.after.sctp.offer[insp->dir & 1] = insp->pkt.sctp.init_tag;
 		return arc;
 	case EV_COOKIE_ACK:
-		return offers_adopt(in) ? KS_STATE_SCTP_ESTABLISHED : arc;
+		return offers_adopt(insp) ? KS_STATE_SCTP_ESTABLISHED : arc;
 	case EV_HEARTBEAT:
-		return path_ask(in, arc);
+		return path_ask(insp, arc);
 	case EV_HEARTBEAT_ACK:
-		path_adopt(in);
+		path_adopt(insp);
 		return arc;
 	default:
 		return arc;
@@ -212,34 +212,34 @@ static __u32 learn(struct ks_inspection *in, __u32 event, __u32 arc)
  * The closing part of a packet. An ABORT that bears an offer refuses a restart;
  * the association that it was to replace goes on.
  */
-static inline __u32 close(const struct ks_inspection *in, __u32 event, __u32 arc)
+static inline __u32 close(const struct ks_inspection *insp, __u32 event, __u32 arc)
 {
-	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_flow *flow = &insp->flow.before;
 
-	if (event == EV_ABORT && flow->sctp.tag[in->dir & 1] && in->pkt.sctp.tag != flow->sctp.tag[in->dir & 1] &&
-	    !(in->pkt.sctp.chunks & KS_SCTP_REFLECTED))
+	if (event == EV_ABORT && flow->sctp.tag[insp->dir & 1] && insp->pkt.sctp.tag != flow->sctp.tag[insp->dir & 1] &&
+	    !(insp->pkt.sctp.chunks & KS_SCTP_REFLECTED))
 		return PASS;
 	return arc_of(event, arc < DROP ? arc : flow->state);
 }
 
-__u32 ks_sctp_update(struct ks_inspection *in, bool *moves)
+__u32 ks_sctp_update(struct ks_inspection *insp, bool *moves)
 {
-	__u32 first = first_event(in->pkt.sctp.chunks), closing = closing_event(in->pkt.sctp.chunks);
+	__u32 first = first_event(insp->pkt.sctp.chunks), closing = closing_event(insp->pkt.sctp.chunks);
 	__u32 arc = PASS;
 
-	if (!tag_ok(in, first) && !(closing == EV_ABORT && tag_is_offered(in)))
+	if (!tag_ok(insp, first) && !(closing == EV_ABORT && tag_is_offered(insp)))
 		return KS_REASON_SCTP_TAG;
 	if (first != EV_DATA || closing == EV_DATA) {
-		arc = arc_of(first, in->flow.before.state);
+		arc = arc_of(first, insp->flow.before.state);
 		if (arc != DROP)
-			arc = learn(in, first, arc);
+			arc = learn(insp, first, arc);
 	}
 	if (arc != DROP && closing != EV_DATA)
-		arc = close(in, closing, arc);
+		arc = close(insp, closing, arc);
 	*moves = arc < DROP;
 	if (arc == DROP)
 		return KS_REASON_SCTP_STATE;
 	if (arc < DROP)
-		in->flow.after.state = arc;
+		insp->flow.after.state = arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

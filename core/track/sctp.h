@@ -42,18 +42,18 @@ __u32 ks_sctp_may_open(const struct ks_packet *pkt);
 /* Whether the packet starts an association after this one is over. */
 bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
-/* Sets up the SCTP part of in->flow.after from the opening packet. */
-void ks_sctp_open(struct ks_inspection *in);
+/* Sets up the SCTP part of insp->flow.after from the opening packet. */
+void ks_sctp_open(struct ks_inspection *insp);
 
 /*
- * Checks the packet against in->flow.before and writes what follows into
- * in->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or
+ * Checks the packet against insp->flow.before and writes what follows into
+ * insp->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or
  * the reason of the drop. *moves becomes false for a packet that passes but
  * must not touch the timer.
  */
-__u32 ks_sctp_update(struct ks_inspection *in, bool *moves);
+__u32 ks_sctp_update(struct ks_inspection *insp, bool *moves);
 
-/* Whether side `dir` of in->flow.before can have sent a packet with this tag. */
-bool ks_sctp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 tag);
+/* Whether side `dir` of insp->flow.before can have sent a packet with this tag. */
+bool ks_sctp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 tag);
 
 #endif

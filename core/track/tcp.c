@@ -9,7 +9,7 @@
  * roles never change: the answer to a SYN is a SYN+ACK, or, where the policy
  * allows simultaneous open (RFC 9293 3.5), a SYN that makes nobody originator.
  *
- * Nothing here writes to the table: the caller commits in->flow.after.
+ * Nothing here writes to the table: the caller commits insp->flow.after.
  */
 #include "core/track/tcp.h"
 
@@ -28,9 +28,9 @@ static inline __u16 window_in_units(__u32 window, __u32 scale)
 	return (__u16)KS_MAX(units, 1U);
 }
 
-bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq)
+bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq)
 {
-	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_flow *flow = &insp->flow.before;
 	__u32 end = flow->end[dir & 1];
 
 	return !ks_seq_after(seq, end) &&
@@ -57,29 +57,29 @@ bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 }
 
 /* Nothing was negotiated before our eyes: the windows are not checked, only ends and roles are learnt. */
-static void open_midstream(struct ks_inspection *in, struct ks_flow *flow)
+static void open_midstream(struct ks_inspection *insp, struct ks_flow *flow)
 {
-	flow->state = in->pkt.tcp_flags & KS_TCP_SYN ? KS_STATE_TCP_SYN_RECV : KS_STATE_TCP_ESTABLISHED;
+	flow->state = insp->pkt.tcp_flags & KS_TCP_SYN ? KS_STATE_TCP_SYN_RECV : KS_STATE_TCP_ESTABLISHED;
 	flow->flags |= KS_FLOW_PICKUP;
-	flow->end[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
+	flow->end[KS_ORIGINAL] = ks_tcp_segment_end(&insp->pkt);
 	flow->max_end[KS_ORIGINAL] = flow->end[KS_ORIGINAL];
-	flow->ack[KS_ORIGINAL] = in->pkt.ack;
-	flow->end[KS_REPLY] = in->pkt.ack;
-	flow->max_end[KS_REPLY] = in->pkt.ack + in->pkt.window;
-	flow->ack[KS_REPLY] = in->pkt.seq;
-	flow->max_win[KS_ORIGINAL] = window_in_units(in->pkt.window, 0);
+	flow->ack[KS_ORIGINAL] = insp->pkt.ack;
+	flow->end[KS_REPLY] = insp->pkt.ack;
+	flow->max_end[KS_REPLY] = insp->pkt.ack + insp->pkt.window;
+	flow->ack[KS_REPLY] = insp->pkt.seq;
+	flow->max_win[KS_ORIGINAL] = window_in_units(insp->pkt.window, 0);
 	flow->max_win[KS_REPLY] = 1;
 	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
 	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
 }
 
-void ks_tcp_open(struct ks_inspection *in)
+void ks_tcp_open(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	const struct ks_packet *pkt = &in->pkt;
+	struct ks_flow *flow = &insp->flow.after;
+	const struct ks_packet *pkt = &insp->pkt;
 
 	if (pkt->tcp_flags & KS_TCP_ACK) {
-		open_midstream(in, flow);
+		open_midstream(insp, flow);
 		return;
 	}
 	flow->state = KS_STATE_TCP_SYN_SENT;
@@ -98,11 +98,11 @@ void ks_tcp_open(struct ks_inspection *in)
 	flow->tcp_flags[KS_REPLY] = 0;
 }
 
-static inline void compare_set(struct ks_inspection *in, __u32 have, __u32 lo, __u32 hi)
+static inline void compare_set(struct ks_inspection *insp, __u32 have, __u32 lo, __u32 hi)
 {
-	in->compare.have = have;
-	in->compare.lo = lo;
-	in->compare.hi = hi;
+	insp->verdict.compare.have = have;
+	insp->verdict.compare.lo = lo;
+	insp->verdict.compare.hi = hi;
 }
 
 /* Both must offer scaling and selective acknowledgements for either to be in effect. */
@@ -127,10 +127,10 @@ static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
 }
 
 /* What the responder's SYN tells: its numbers and options, and that it takes the originator's octets from `acked`. */
-static void answer_learn(struct ks_inspection *in, __u32 acked, __u32 offered)
+static void answer_learn(struct ks_inspection *insp, __u32 acked, __u32 offered)
 {
-	struct ks_flow *flow = &in->flow.after;
-	const struct ks_packet *pkt = &in->pkt;
+	struct ks_flow *flow = &insp->flow.after;
+	const struct ks_packet *pkt = &insp->pkt;
 
 	negotiate(flow, pkt);
 	flow->end[KS_REPLY] = ks_tcp_segment_end(pkt);
@@ -161,29 +161,29 @@ static inline bool is_crossed(const struct ks_flow *flow)
 }
 
 /* The responder's SYN in answer to one, or repeated. Until an answer the originator's window is as its SYN says: unscaled. */
-static __u32 crossing_syn(const struct ks_config *config, struct ks_inspection *in)
+static __u32 crossing_syn(const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 
 	if (flow->state == KS_STATE_TCP_SYN_RECV)
-		return is_crossed(flow) && in->pkt.seq + 1 == flow->ack[KS_ORIGINAL] ? PASS : SPLIT;
+		return is_crossed(flow) && insp->pkt.seq + 1 == flow->ack[KS_ORIGINAL] ? PASS : SPLIT;
 	if (!(config->options & KS_OPT_SIMULTANEOUS))
 		return SPLIT;
-	answer_learn(in, flow->ack[KS_REPLY], flow->max_win[KS_ORIGINAL]);
+	answer_learn(insp, flow->ack[KS_REPLY], flow->max_win[KS_ORIGINAL]);
 	flow->tcp_flags[KS_ORIGINAL] |= KS_TCP_SYN_UNACKED;
 	flow->tcp_flags[KS_REPLY] |= KS_TCP_SYN_UNACKED | KS_TCP_CROSSED;
 	return KS_STATE_TCP_SYN_RECV;
 }
 
 /* The originator's SYN+ACK: its first number again, and it must acknowledge the responder's SYN. */
-static __u32 crossing_answer(struct ks_inspection *in)
+static __u32 crossing_answer(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	const struct ks_packet *pkt = &in->pkt;
+	struct ks_flow *flow = &insp->flow.after;
+	const struct ks_packet *pkt = &insp->pkt;
 
 	if (flow->state != KS_STATE_TCP_SYN_RECV)
 		return PASS;
-	compare_set(in, pkt->ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	compare_set(insp, pkt->ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
 	if (ks_seq_before(pkt->ack, flow->ack[KS_ORIGINAL]) || ks_seq_after(pkt->ack, flow->end[KS_REPLY]) ||
 	    flow->ack[KS_REPLY] - (pkt->seq + 1) > KS_TCP_REACH_MIN)
 		return SPLIT;
@@ -191,23 +191,23 @@ static __u32 crossing_answer(struct ks_inspection *in)
 }
 
 /* A SYN of the responder or a SYN+ACK of the originator, which the table refuses with `arc`. */
-static __u32 judge_simultaneous_open(const struct ks_config *config, struct ks_inspection *in, __u32 event, __u32 arc)
+static __u32 judge_simultaneous_open(const struct ks_config *config, struct ks_inspection *insp, __u32 event, __u32 arc)
 {
-	if (in->dir == KS_REPLY && event == EV_SYN && arc == SPLIT)
-		return crossing_syn(config, in);
-	if (in->dir == KS_ORIGINAL && event == EV_SYNACK && is_crossed(&in->flow.before))
-		return crossing_answer(in);
+	if (insp->dir == KS_REPLY && event == EV_SYN && arc == SPLIT)
+		return crossing_syn(config, insp);
+	if (insp->dir == KS_ORIGINAL && event == EV_SYNACK && is_crossed(&insp->flow.before))
+		return crossing_answer(insp);
 	return arc;
 }
 
 /* The answer: it must acknowledge the SYN, and as much of its data as it took. */
-static __u32 judge_answer(struct ks_inspection *in)
+static __u32 judge_answer(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	const struct ks_packet *pkt = &in->pkt;
+	struct ks_flow *flow = &insp->flow.after;
+	const struct ks_packet *pkt = &insp->pkt;
 	__u32 offered = flow->max_win[KS_ORIGINAL];
 
-	compare_set(in, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+	compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
 	if (ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) || ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]))
 		return PASS;
 	/* Until the answer the originator's window is kept as its SYN says: unscaled. */
@@ -216,7 +216,7 @@ static __u32 judge_answer(struct ks_inspection *in)
 			return is_crossed(flow) ? crossing_acked(flow, KS_ORIGINAL) : KS_STATE_TCP_SYN_RECV;
 		offered = ks_tcp_max_win(flow, KS_ORIGINAL);
 	}
-	answer_learn(in, pkt->ack, offered);
+	answer_learn(insp, pkt->ack, offered);
 	return KS_STATE_TCP_SYN_RECV;
 }
 
@@ -225,18 +225,18 @@ static __u32 judge_answer(struct ks_inspection *in)
  * what it sent, or what the receiver acknowledged last. In answer to a SYN it
  * must acknowledge the SYN (RFC 9293 3.10.7.3).
  */
-static bool reset_is_exact(struct ks_inspection *in)
+static bool reset_is_exact(struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	const struct ks_packet *pkt = &in->pkt;
-	__u32 dir = in->dir & 1;
+	const struct ks_flow *flow = &insp->flow.before;
+	const struct ks_packet *pkt = &insp->pkt;
+	__u32 dir = insp->dir & 1;
 
 	if (dir == KS_REPLY && flow->state == KS_STATE_TCP_SYN_SENT) {
-		compare_set(in, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+		compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
 		return pkt->tcp_flags & KS_TCP_ACK && !ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) &&
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
-	compare_set(in, pkt->seq, flow->ack[!dir], flow->end[dir]);
+	compare_set(insp, pkt->seq, flow->ack[!dir], flow->end[dir]);
 	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
 		return pkt->seq == flow->end[dir];
 	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
@@ -250,12 +250,12 @@ static bool reset_is_exact(struct ks_inspection *in)
  * a challenge from an old one at the responder, and a responder's, at number 0,
  * to the SYN inside a connection that it has forgotten (RFC 9293 3.10.7.1).
  */
-static bool reset_is_foreign(const struct ks_inspection *in)
+static bool reset_is_foreign(const struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	const struct ks_packet *pkt = &in->pkt;
+	const struct ks_flow *flow = &insp->flow.before;
+	const struct ks_packet *pkt = &insp->pkt;
 
-	if (in->dir == KS_ORIGINAL)
+	if (insp->dir == KS_ORIGINAL)
 		return flow->state == KS_STATE_TCP_SYN_SENT;
 	return flow->flags & KS_FLOW_SYN_SEEN && pkt->seq == 0 && pkt->tcp_flags & KS_TCP_ACK &&
 	       pkt->ack == flow->ack[KS_ORIGINAL];
@@ -265,11 +265,11 @@ static bool reset_is_foreign(const struct ks_inspection *in)
  * The four bounds of van Rooij: data not past the offered window, not older
  * than a window; acknowledgement not of unsent data, not older than a window.
  */
-static __u32 window_check(struct ks_inspection *in)
+static __u32 window_check(struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	const struct ks_packet *pkt = &in->pkt;
-	__u32 dir = in->dir & 1, peer = !dir;
+	const struct ks_flow *flow = &insp->flow.before;
+	const struct ks_packet *pkt = &insp->pkt;
+	__u32 dir = insp->dir & 1, peer = !dir;
 	__u32 end = ks_tcp_segment_end(pkt);
 	__u32 oldest = flow->end[dir] - ks_tcp_max_win(flow, peer);
 	__u32 oldest_ack = flow->end[peer] - KS_MAX(ks_tcp_max_win(flow, dir), KS_TCP_REACH_MIN);
@@ -277,20 +277,20 @@ static __u32 window_check(struct ks_inspection *in)
 
 	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL)
 		return 0;
-	compare_set(in, end, oldest, flow->max_end[dir]);
+	compare_set(insp, end, oldest, flow->max_end[dir]);
 	if (ks_seq_after(end, flow->max_end[dir]))
 		return KS_REASON_TCP_WINDOW_SEQ;
-	compare_set(in, pkt->ack, oldest_ack, flow->end[peer]);
+	compare_set(insp, pkt->ack, oldest_ack, flow->end[peer]);
 	if (ks_seq_after(pkt->ack, flow->end[peer]))
 		return KS_REASON_TCP_ACK_AHEAD;
 	/* With data lost on the way the acknowledgement stands still, and SACK tells how far the peer is. */
 	ack = flow->tcp_flags[dir] & flow->tcp_flags[peer] & KS_TCP_SACK_PERM ? pkt->sack : pkt->ack;
-	compare_set(in, ack, oldest_ack, flow->end[peer]);
+	compare_set(insp, ack, oldest_ack, flow->end[peer]);
 	if (ks_seq_after(ack, flow->end[peer]))
 		return KS_REASON_TCP_ACK_AHEAD;
 	if (ks_seq_before(ack, oldest_ack))
 		return KS_REASON_TCP_ACK_OLD;
-	compare_set(in, end, oldest, flow->max_end[dir]);
+	compare_set(insp, end, oldest, flow->max_end[dir]);
 	return ks_seq_before(end, oldest) ? KS_REASON_TCP_OLD_SEQ : 0;
 }
 
@@ -300,12 +300,12 @@ static __u32 window_check(struct ks_inspection *in)
  * given the chance. Not older than one more window, so that a blind sender,
  * whose acknowledgement must be right besides, gains little.
  */
-static bool is_repeated_data(const struct ks_inspection *in)
+static bool is_repeated_data(const struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 reach = KS_MAX(ks_tcp_max_win(flow, !in->dir), KS_TCP_REACH_MIN);
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 reach = KS_MAX(ks_tcp_max_win(flow, !insp->dir), KS_TCP_REACH_MIN);
 
-	return in->compare.lo - in->compare.have <= reach;
+	return insp->verdict.compare.lo - insp->verdict.compare.have <= reach;
 }
 
 /*
@@ -314,18 +314,18 @@ static bool is_repeated_data(const struct ks_inspection *in)
  * learn of it. What the SYN offered was not kept, so the windows of the new
  * connection are not checked.
  */
-static __u32 answer_resync(struct ks_inspection *in)
+static __u32 answer_resync(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 	__u32 sent = flow->ack[KS_ORIGINAL];
 
 	flow->flags = (flow->flags & ~(KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED)) | KS_FLOW_PICKUP;
 	flow->end[KS_ORIGINAL] = sent;
 	flow->max_end[KS_ORIGINAL] = sent;
 	flow->ack[KS_REPLY] = sent;
-	flow->end[KS_REPLY] = ks_tcp_segment_end(&in->pkt);
-	flow->max_end[KS_REPLY] = ks_tcp_segment_end(&in->pkt);
-	flow->ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
+	flow->end[KS_REPLY] = ks_tcp_segment_end(&insp->pkt);
+	flow->max_end[KS_REPLY] = ks_tcp_segment_end(&insp->pkt);
+	flow->ack[KS_ORIGINAL] = ks_tcp_segment_end(&insp->pkt);
 	flow->scale[KS_ORIGINAL] = 0;
 	flow->scale[KS_REPLY] = 0;
 	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
@@ -338,27 +338,27 @@ static __u32 answer_resync(struct ks_inspection *in)
  * the connection, or accept if it does not; or the answer to one. Returns the
  * arc.
  */
-static __u32 judge_syn_in_connection(struct ks_inspection *in, __u32 event)
+static __u32 judge_syn_in_connection(struct ks_inspection *insp, __u32 event)
 {
 	/* The connection's own SYN, late: nobody will accept that anew. */
-	bool own = in->flow.before.end[KS_ORIGINAL] - ks_tcp_segment_end(&in->pkt) <= KS_TCP_REACH_MIN;
+	bool own = insp->flow.before.end[KS_ORIGINAL] - ks_tcp_segment_end(&insp->pkt) <= KS_TCP_REACH_MIN;
 
-	if (event == EV_SYN && in->flow.before.state != KS_STATE_TCP_SYN_RECV && !own) {
-		in->flow.after.flags |= KS_FLOW_SYN_SEEN;
-		in->flow.after.ack[KS_ORIGINAL] = ks_tcp_segment_end(&in->pkt);
+	if (event == EV_SYN && insp->flow.before.state != KS_STATE_TCP_SYN_RECV && !own) {
+		insp->flow.after.flags |= KS_FLOW_SYN_SEEN;
+		insp->flow.after.ack[KS_ORIGINAL] = ks_tcp_segment_end(&insp->pkt);
 	}
-	if (event == EV_SYNACK && in->flow.before.flags & KS_FLOW_SYN_SEEN &&
-	    in->pkt.ack == in->flow.before.ack[KS_ORIGINAL])
-		return answer_resync(in);
+	if (event == EV_SYNACK && insp->flow.before.flags & KS_FLOW_SYN_SEEN &&
+	    insp->pkt.ack == insp->flow.before.ack[KS_ORIGINAL])
+		return answer_resync(insp);
 	return PASS;
 }
 
 /* What a valid segment teaches about both windows. */
-static void window_learn(struct ks_inspection *in)
+static void window_learn(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	const struct ks_packet *pkt = &in->pkt;
-	__u32 dir = in->dir & 1, peer = !dir;
+	struct ks_flow *flow = &insp->flow.after;
+	const struct ks_packet *pkt = &insp->pkt;
+	__u32 dir = insp->dir & 1, peer = !dir;
 	__u32 end = ks_tcp_segment_end(pkt);
 	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
 	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one octet */
@@ -382,70 +382,70 @@ static void window_learn(struct ks_inspection *in)
 }
 
 /* Notes FINs and their acknowledgements, and names what the segment did about them. */
-static __u32 closing_event(struct ks_inspection *in)
+static __u32 closing_event(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	__u32 dir = in->dir & 1, peer = !dir;
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1, peer = !dir;
 	__u8 *mine = &flow->tcp_flags[dir], *theirs = &flow->tcp_flags[peer];
 	bool acked = false;
 
-	if (in->pkt.tcp_flags & KS_TCP_FIN)
+	if (insp->pkt.tcp_flags & KS_TCP_FIN)
 		*mine |= KS_TCP_FIN_SEEN;
-	if (*theirs & KS_TCP_FIN_SEEN && in->pkt.ack == flow->end[peer]) {
+	if (*theirs & KS_TCP_FIN_SEEN && insp->pkt.ack == flow->end[peer]) {
 		*theirs |= KS_TCP_FIN_ACKED;
 		acked = true;
 	}
 	if (*mine & *theirs & KS_TCP_FIN_ACKED)
 		return EV_DONE;
 	/* The responder closed before the handshake was complete: that is the first FIN of this state. */
-	if (!acked && in->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL &&
+	if (!acked && insp->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL &&
 	    *theirs & KS_TCP_FIN_SEEN && !(*mine & KS_TCP_FIN_SEEN))
 		return EV_FIN;
-	if (in->pkt.tcp_flags & KS_TCP_FIN)
+	if (insp->pkt.tcp_flags & KS_TCP_FIN)
 		return *theirs & KS_TCP_FIN_SEEN ? EV_FIN2 : EV_FIN;
 	return acked ? EV_ACKFIN : EV_ACK;
 }
 
 /* The third segment must acknowledge the answer, and may acknowledge data that followed it (RFC 7413). */
-static bool completes_handshake(struct ks_inspection *in)
+static bool completes_handshake(struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_flow *flow = &insp->flow.before;
 
-	if (!ks_seq_before(in->pkt.ack, flow->ack[KS_ORIGINAL]))
+	if (!ks_seq_before(insp->pkt.ack, flow->ack[KS_ORIGINAL]))
 		return true;
-	compare_set(in, in->pkt.ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	compare_set(insp, insp->pkt.ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
 	return false;
 }
 
 /* The responder acknowledges the originator's SYN after both have crossed. */
-static inline bool acknowledges_crossed(const struct ks_inspection *in)
+static inline bool acknowledges_crossed(const struct ks_inspection *insp)
 {
-	return in->dir == KS_REPLY && is_crossed(&in->flow.before) &&
-	       !ks_seq_before(in->pkt.ack, in->flow.before.ack[KS_REPLY]);
+	return insp->dir == KS_REPLY && is_crossed(&insp->flow.before) &&
+	       !ks_seq_before(insp->pkt.ack, insp->flow.before.ack[KS_REPLY]);
 }
 
 /* Data, acknowledgements and FINs of a connection that was answered. Returns a reason, or 0 with *arc. */
-static __u32 synchronised_update(struct ks_inspection *in, __u32 *arc)
+static __u32 synchronised_update(struct ks_inspection *insp, __u32 *arc)
 {
-	const struct ks_flow *before = &in->flow.before;
-	__u32 reason = window_check(in), event;
+	const struct ks_flow *before = &insp->flow.before;
+	__u32 reason = window_check(insp), event;
 
 	*arc = PASS;
-	if (reason == KS_REASON_TCP_OLD_SEQ && is_repeated_data(in))
+	if (reason == KS_REASON_TCP_OLD_SEQ && is_repeated_data(insp))
 		return 0;
 	if (reason)
 		return reason;
 	/* Nothing comes after a FIN. */
-	if (before->tcp_flags[in->dir & 1] & KS_TCP_FIN_SEEN &&
-	    ks_seq_after(ks_tcp_segment_end(&in->pkt), before->end[in->dir & 1]))
+	if (before->tcp_flags[insp->dir & 1] & KS_TCP_FIN_SEEN &&
+	    ks_seq_after(ks_tcp_segment_end(&insp->pkt), before->end[insp->dir & 1]))
 		return KS_REASON_TCP_STATE;
-	if (in->dir == KS_ORIGINAL && before->state == KS_STATE_TCP_SYN_RECV && !completes_handshake(in))
+	if (insp->dir == KS_ORIGINAL && before->state == KS_STATE_TCP_SYN_RECV && !completes_handshake(insp))
 		return KS_REASON_TCP_ACK_OLD;
-	window_learn(in);
-	event = closing_event(in);
-	*arc = arc_of(in->dir, event, before->state);
-	if (*arc == KS_STATE_TCP_SYN_RECV && event == EV_ACK && acknowledges_crossed(in))
-		*arc = crossing_acked(&in->flow.after, KS_ORIGINAL);
+	window_learn(insp);
+	event = closing_event(insp);
+	*arc = arc_of(insp->dir, event, before->state);
+	if (*arc == KS_STATE_TCP_SYN_RECV && event == EV_ACK && acknowledges_crossed(insp))
+		*arc = crossing_acked(&insp->flow.after, KS_ORIGINAL);
 	return 0;
 }
 
@@ -459,24 +459,24 @@ static inline __u32 basic_event(__u8 flags)
 }
 
 /* The numbers of the segment, by its kind. Returns a reason, or 0 with *arc where the machine goes. */
-static __u32 numbers_check(struct ks_inspection *in, __u32 event, __u32 *arc)
+static __u32 numbers_check(struct ks_inspection *insp, __u32 event, __u32 *arc)
 {
 	switch (event) {
 	case EV_SYN:
-		ks_tcp_open(in);
+		ks_tcp_open(insp);
 		/* The same SYN without the data it had: the first one's data may still be accepted. */
-		if (in->flow.after.ack[KS_REPLY] == in->flow.before.ack[KS_REPLY] &&
-		    ks_seq_before(in->flow.after.end[KS_ORIGINAL], in->flow.before.end[KS_ORIGINAL]))
-			in->flow.after.end[KS_ORIGINAL] = in->flow.before.end[KS_ORIGINAL];
+		if (insp->flow.after.ack[KS_REPLY] == insp->flow.before.ack[KS_REPLY] &&
+		    ks_seq_before(insp->flow.after.end[KS_ORIGINAL], insp->flow.before.end[KS_ORIGINAL]))
+			insp->flow.after.end[KS_ORIGINAL] = insp->flow.before.end[KS_ORIGINAL];
 		return 0;
 	case EV_SYNACK:
-		*arc = judge_answer(in);
+		*arc = judge_answer(insp);
 		return 0;
 	case EV_RST:
-		if (reset_is_exact(in))
+		if (reset_is_exact(insp))
 			return 0;
 		*arc = PASS;
-		return reset_is_foreign(in) ? 0 : KS_REASON_TCP_RST_SEQ;
+		return reset_is_foreign(insp) ? 0 : KS_REASON_TCP_RST_SEQ;
 	default:
 		return 0;
 	}
@@ -491,30 +491,30 @@ static inline __u32 arc_verdict(__u32 arc, bool *moves)
 	return arc == SPLIT ? KS_REASON_TCP_SPLIT : KS_REASON_OK_ESTABLISHED;
 }
 
-__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *in, bool *moves)
+__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, bool *moves)
 {
-	__u32 event = basic_event(in->pkt.tcp_flags);
-	__u32 arc = arc_of(in->dir, event, in->flow.before.state);
+	__u32 event = basic_event(insp->pkt.tcp_flags);
+	__u32 arc = arc_of(insp->dir, event, insp->flow.before.state);
 	__u32 reason;
 
 	if (arc >= DROP) {
 		if (event == EV_SYN || event == EV_SYNACK)
-			arc = arc == PASS ? judge_syn_in_connection(in, event)
-					  : judge_simultaneous_open(config, in, event, arc);
+			arc = arc == PASS ? judge_syn_in_connection(insp, event)
+					  : judge_simultaneous_open(config, insp, event, arc);
 		if (arc < DROP)
-			in->flow.after.state = arc;
+			insp->flow.after.state = arc;
 		return arc_verdict(arc, moves);
 	}
 	if (event == EV_ACK || event == EV_FIN)
-		reason = synchronised_update(in, &arc);
+		reason = synchronised_update(insp, &arc);
 	else
-		reason = numbers_check(in, event, &arc);
+		reason = numbers_check(insp, event, &arc);
 	if (reason)
 		return reason;
 	if (arc >= DROP) {
-		in->flow.after = in->flow.before;
+		insp->flow.after = insp->flow.before;
 		return arc_verdict(arc, moves);
 	}
-	in->flow.after.state = arc;
+	insp->flow.after.state = arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

@@ -35,21 +35,21 @@ __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pk
 /* Whether the segment starts the connection anew after this one is over. */
 bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
-/* Sets up the TCP part of in->flow.after from the opening segment. */
-void ks_tcp_open(struct ks_inspection *in);
+/* Sets up the TCP part of insp->flow.after from the opening segment. */
+void ks_tcp_open(struct ks_inspection *insp);
 
 /*
- * Checks the segment against in->flow.before and writes what follows into
- * in->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or the
- * reason of the drop; in->compare holds the numbers that decided. *moves
+ * Checks the segment against insp->flow.before and writes what follows into
+ * insp->flow.after, which is a copy of it. Returns KS_REASON_OK_ESTABLISHED or the
+ * reason of the drop; insp->verdict.compare holds the numbers that decided. *moves
  * becomes false for a segment that passes but must not touch state or timer.
  */
-__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *in, bool *moves);
+__u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, bool *moves);
 
 /* The same for a policy with `option asymmetric`, which believes what it cannot check (tcp_asymmetric.c). */
-__u32 ks_tcp_asymmetric_update(struct ks_inspection *in, bool *moves);
+__u32 ks_tcp_asymmetric_update(struct ks_inspection *insp, bool *moves);
 
-/* Whether `seq` can be of a segment that side `dir` of in->flow.before has sent recently. */
-bool ks_tcp_was_sent(const struct ks_inspection *in, __u32 dir, __u32 seq);
+/* Whether `seq` can be of a segment that side `dir` of insp->flow.before has sent recently. */
+bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq);
 
 #endif

@@ -21,89 +21,90 @@ static inline bool is_near(__u32 seq, __u32 known, __u32 window)
 }
 
 /* A reset beside what its sender sent last, or what the other side acknowledged last. */
-static bool reset_is_near(struct ks_inspection *in)
+static bool reset_is_near(struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	__u32 dir = in->dir & 1, peer = !dir;
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 dir = insp->dir & 1, peer = !dir;
 	__u32 window = KS_MAX(ks_tcp_max_win(flow, peer), KS_TCP_REACH_MIN);
 
-	in->compare = (struct ks_compare){ .have = in->pkt.seq, .lo = flow->ack[peer], .hi = flow->end[dir] };
-	if (ks_flow_packets(flow, dir) && is_near(in->pkt.seq, flow->end[dir], window))
+	insp->verdict.compare =
+		(struct ks_compare){ .have = insp->pkt.seq, .lo = flow->ack[peer], .hi = flow->end[dir] };
+	if (ks_flow_packets(flow, dir) && is_near(insp->pkt.seq, flow->end[dir], window))
 		return true;
-	return ks_flow_packets(flow, peer) && is_near(in->pkt.seq, flow->ack[peer], window);
+	return ks_flow_packets(flow, peer) && is_near(insp->pkt.seq, flow->ack[peer], window);
 }
 
 /* In answer to a SYN a reset must acknowledge it, as ever (RFC 9293 3.10.7.3). */
-static bool reset_is_believed(struct ks_inspection *in)
+static bool reset_is_believed(struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
+	const struct ks_flow *flow = &insp->flow.before;
 
-	if (in->dir == KS_ORIGINAL || flow->state != KS_STATE_TCP_SYN_SENT)
-		return reset_is_near(in);
-	in->compare =
-		(struct ks_compare){ .have = in->pkt.ack, .lo = flow->ack[KS_REPLY], .hi = flow->end[KS_ORIGINAL] };
-	return in->pkt.tcp_flags & KS_TCP_ACK && !ks_seq_before(in->pkt.ack, flow->ack[KS_REPLY]) &&
-	       !ks_seq_after(in->pkt.ack, flow->end[KS_ORIGINAL]);
+	if (insp->dir == KS_ORIGINAL || flow->state != KS_STATE_TCP_SYN_SENT)
+		return reset_is_near(insp);
+	insp->verdict.compare =
+		(struct ks_compare){ .have = insp->pkt.ack, .lo = flow->ack[KS_REPLY], .hi = flow->end[KS_ORIGINAL] };
+	return insp->pkt.tcp_flags & KS_TCP_ACK && !ks_seq_before(insp->pkt.ack, flow->ack[KS_REPLY]) &&
+	       !ks_seq_after(insp->pkt.ack, flow->end[KS_ORIGINAL]);
 }
 
 /*
  * The latest numbers of this side; nothing is compared with them but resets and quoted packets. A repeated segment
  * does not take them back, but one so far away that the connection must be another one does.
  */
-static void numbers_learn(struct ks_inspection *in)
+static void numbers_learn(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	__u32 dir = in->dir & 1, end = ks_tcp_segment_end(&in->pkt);
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1, end = ks_tcp_segment_end(&insp->pkt);
 
 	if (!ks_flow_packets(flow, dir) || !is_near(end, flow->end[dir], KS_TCP_REACH_MIN) ||
 	    ks_seq_after(end, flow->end[dir]))
 		flow->end[dir] = end;
-	if (in->pkt.tcp_flags & KS_TCP_ACK)
-		flow->ack[dir] = in->pkt.ack;
-	if (in->pkt.window > flow->max_win[dir])
-		flow->max_win[dir] = in->pkt.window;
+	if (insp->pkt.tcp_flags & KS_TCP_ACK)
+		flow->ack[dir] = insp->pkt.ack;
+	if (insp->pkt.window > flow->max_win[dir])
+		flow->max_win[dir] = insp->pkt.window;
 	flow->tcp_flags[KS_ORIGINAL] |= KS_TCP_LIBERAL;
 	flow->tcp_flags[KS_REPLY] |= KS_TCP_LIBERAL;
 }
 
 /* Whether the SYN or SYN+ACK is from the side that does not send it. */
-static bool role_is_wrong(const struct ks_inspection *in)
+static bool role_is_wrong(const struct ks_inspection *insp)
 {
-	const struct ks_flow *flow = &in->flow.before;
-	bool answers = in->pkt.tcp_flags & KS_TCP_ACK;
+	const struct ks_flow *flow = &insp->flow.before;
+	bool answers = insp->pkt.tcp_flags & KS_TCP_ACK;
 
 	/* Where an answer was the first that was seen, whoever sent it is the originator. */
-	if (in->dir == KS_ORIGINAL && answers)
+	if (insp->dir == KS_ORIGINAL && answers)
 		return !(flow->flags & KS_FLOW_PICKUP);
-	return in->dir == KS_REPLY && !answers;
+	return insp->dir == KS_REPLY && !answers;
 }
 
 /* The originator's begins anew; an answer to a SYN counts until the connection is established. */
-static __u32 syn_update(struct ks_inspection *in, bool *moves)
+static __u32 syn_update(struct ks_inspection *insp, bool *moves)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 
-	if (role_is_wrong(in))
+	if (role_is_wrong(insp))
 		return ks_state_is_half_open(flow->state) ? KS_REASON_TCP_SPLIT : KS_REASON_TCP_STATE;
-	if (ks_state_is_closed(flow->state) || (in->dir == KS_REPLY && !ks_state_is_half_open(flow->state))) {
+	if (ks_state_is_closed(flow->state) || (insp->dir == KS_REPLY && !ks_state_is_half_open(flow->state))) {
 		*moves = false;
 		return KS_REASON_OK_ESTABLISHED;
 	}
-	if (in->dir == KS_ORIGINAL) {
+	if (insp->dir == KS_ORIGINAL) {
 		flow->flags &= ~(KS_FLOW_PICKUP | KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED);
-		ks_tcp_open(in);
+		ks_tcp_open(insp);
 	} else {
 		flow->state = KS_STATE_TCP_SYN_RECV;
 	}
-	numbers_learn(in);
+	numbers_learn(insp);
 	return KS_REASON_OK_ESTABLISHED;
 }
 
-static __u32 reset_update(struct ks_inspection *in)
+static __u32 reset_update(struct ks_inspection *insp)
 {
-	if (!reset_is_believed(in))
+	if (!reset_is_believed(insp))
 		return KS_REASON_TCP_RST_SEQ;
-	in->flow.after.state = KS_STATE_TCP_CLOSE;
+	insp->flow.after.state = KS_STATE_TCP_CLOSE;
 	return KS_REASON_OK_ESTABLISHED;
 }
 
@@ -121,33 +122,33 @@ static __u32 state_of(struct ks_flow *flow, __u32 dir)
 	return KS_STATE_TCP_ESTABLISHED;
 }
 
-static __u32 data_update(struct ks_inspection *in)
+static __u32 data_update(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
-	__u32 dir = in->dir & 1, peer = !dir;
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1, peer = !dir;
 
-	if (in->pkt.tcp_flags & KS_TCP_FIN)
+	if (insp->pkt.tcp_flags & KS_TCP_FIN)
 		flow->tcp_flags[dir] |= KS_TCP_FIN_SEEN;
-	if (flow->tcp_flags[peer] & KS_TCP_FIN_SEEN && in->pkt.ack == flow->end[peer])
+	if (flow->tcp_flags[peer] & KS_TCP_FIN_SEEN && insp->pkt.ack == flow->end[peer])
 		flow->tcp_flags[peer] |= KS_TCP_FIN_ACKED;
-	numbers_learn(in);
+	numbers_learn(insp);
 	flow->state = (__u8)state_of(flow, dir);
 	return KS_REASON_OK_ESTABLISHED;
 }
 
-__u32 ks_tcp_asymmetric_update(struct ks_inspection *in, bool *moves)
+__u32 ks_tcp_asymmetric_update(struct ks_inspection *insp, bool *moves)
 {
-	__u8 flags = in->pkt.tcp_flags;
+	__u8 flags = insp->pkt.tcp_flags;
 
 	*moves = true;
 	if (flags & KS_TCP_SYN)
-		return syn_update(in, moves);
+		return syn_update(insp, moves);
 	/* Over: what is still under way passes, until the ports are used again or the time is up. */
-	if (ks_state_is_closed(in->flow.before.state)) {
+	if (ks_state_is_closed(insp->flow.before.state)) {
 		*moves = false;
 		return KS_REASON_OK_ESTABLISHED;
 	}
 	if (flags & KS_TCP_RST)
-		return reset_update(in);
-	return data_update(in);
+		return reset_update(insp);
+	return data_update(insp);
 }

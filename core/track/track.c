@@ -29,9 +29,9 @@ static inline __u32 plain_state(__u32 proto, bool replied)
 	}
 }
 
-static inline void count(struct ks_inspection *in)
+static inline void count(struct ks_inspection *insp)
 {
-	ks_flow_count(&in->flow.after, in->dir, in->pkt.l3_len);
+	ks_flow_count(&insp->flow.after, insp->dir, insp->pkt.l3_len);
 }
 
 /* What a state's or a class's timeout is for the flow as it stands now. */
@@ -44,17 +44,17 @@ static inline __u32 timeout_of(const struct ks_config *config, const struct ks_f
 	return timeout ? timeout : config->timeout[flow->state & (KS_STATE_SLOTS - 1)];
 }
 
-static inline void refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+static inline void refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts;
 
-	in->flow.after.seen = in->flow.clock;
-	in->flow.after.timeout = timeout_of(config, &in->flow.after);
+	insp->flow.after.seen = insp->flow.clock;
+	insp->flow.after.timeout = timeout_of(config, &insp->flow.after);
 	if (ks_likely(!config->adaptive_high))
 		return;
 	counts = env_table_counts(env);
 	if (counts && ks_unlikely(counts->flows > config->adaptive_low))
-		in->flow.after.timeout = ks_timeout_adapt(config, &in->flow.after, counts->flows);
+		insp->flow.after.timeout = ks_timeout_adapt(config, &insp->flow.after, counts->flows);
 }
 
 _Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
@@ -87,71 +87,71 @@ bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 	}
 }
 
-void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 
 	*flow = (struct ks_flow){
-		.created = (__u32)(in->now / KS_NSEC_PER_SEC),
-		.rule = in->rule,
-		.zone = { in->from, in->to },
-		.flags = (in->sender ? KS_FLOW_ORIG_IS_HIGH : 0) | (in->log ? KS_FLOW_LOG : 0),
+		.created = (__u32)(insp->home.now / KS_NSEC_PER_SEC),
+		.rule = insp->verdict.rule,
+		.zone = { insp->home.from, insp->to },
+		.flags = (insp->from_high ? KS_FLOW_ORIG_IS_HIGH : 0) | (insp->verdict.log ? KS_FLOW_LOG : 0),
 	};
-	in->dir = KS_ORIGINAL;
-	switch (in->pkt.tuple.proto) {
+	insp->dir = KS_ORIGINAL;
+	switch (insp->pkt.tuple.proto) {
 	case KS_PROTO_TCP:
-		ks_tcp_open(in);
+		ks_tcp_open(insp);
 		break;
 	case KS_PROTO_SCTP:
-		ks_sctp_open(in);
+		ks_sctp_open(insp);
 		break;
 	case KS_PROTO_DCCP:
-		ks_dccp_open(in);
+		ks_dccp_open(insp);
 		break;
 	case KS_PROTO_UDP:
-		ks_udp_open(env, in);
+		ks_udp_open(env, insp);
 		/* fall through */
 	default:
-		flow->state = plain_state(in->pkt.tuple.proto, false);
+		flow->state = plain_state(insp->pkt.tuple.proto, false);
 	}
-	count(in);
-	refresh(env, config, in);
+	count(insp);
+	refresh(env, config, insp);
 }
 
 /* A protocol without a machine: an answer makes it last longer. */
-static inline __u32 plain_update(struct ks_inspection *in)
+static inline __u32 plain_update(struct ks_inspection *insp)
 {
-	if (in->dir == KS_REPLY) {
-		in->flow.after.flags |= KS_FLOW_ASSURED;
-		in->flow.after.state = plain_state(in->pkt.tuple.proto, true);
+	if (insp->dir == KS_REPLY) {
+		insp->flow.after.flags |= KS_FLOW_ASSURED;
+		insp->flow.after.state = plain_state(insp->pkt.tuple.proto, true);
 	}
 	return KS_REASON_OK_ESTABLISHED;
 }
 
-static inline __u32 udp_update(struct ks_inspection *in)
+static inline __u32 udp_update(struct ks_inspection *insp)
 {
-	__u32 reason = plain_update(in);
+	__u32 reason = plain_update(insp);
 
-	if (ks_unlikely(in->flow.after.class != KS_UDP_PLAIN))
-		ks_udp_update(in);
+	if (ks_unlikely(insp->flow.after.class != KS_UDP_PLAIN))
+		ks_udp_update(insp);
 	return reason;
 }
 
 /* Only the originator asks, only the other side answers. */
-static __u32 icmp_update(struct ks_inspection *in)
+static __u32 icmp_update(struct ks_inspection *insp)
 {
-	if (in->pkt.flags & (in->dir == KS_REPLY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER))
+	if (insp->pkt.flags & (insp->dir == KS_REPLY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER))
 		return KS_REASON_DIRECTION;
-	return plain_update(in);
+	return plain_update(insp);
 }
 
 /* A call of PPTP gets no answer under its own key: a tunnel that goes on is a tunnel. */
-static __u32 gre_update(struct ks_inspection *in)
+static __u32 gre_update(struct ks_inspection *insp)
 {
-	__u32 reason = plain_update(in);
+	__u32 reason = plain_update(insp);
 
-	if (ks_gre_is_call(&in->pkt.tuple))
-		in->flow.after.state = plain_state(KS_PROTO_GRE, true);
+	if (ks_gre_is_call(&insp->pkt.tuple))
+		insp->flow.after.state = plain_state(KS_PROTO_GRE, true);
 	return reason;
 }
 
@@ -160,47 +160,47 @@ static inline bool is_established(__u32 state)
 	return state == KS_STATE_TCP_ESTABLISHED || state == KS_STATE_SCTP_ESTABLISHED || state == KS_STATE_DCCP_OPEN;
 }
 
-__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in)
+__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 	bool moves = true;
 
-	in->flow.after = in->flow.before;
-	switch (in->pkt.tuple.proto) {
+	insp->flow.after = insp->flow.before;
+	switch (insp->pkt.tuple.proto) {
 	case KS_PROTO_TCP:
 		if (config->options & KS_OPT_ASYMMETRIC)
-			reason = ks_tcp_asymmetric_update(in, &moves);
+			reason = ks_tcp_asymmetric_update(insp, &moves);
 		else
-			reason = ks_tcp_update(config, in, &moves);
+			reason = ks_tcp_update(config, insp, &moves);
 		break;
 	case KS_PROTO_SCTP:
-		reason = ks_sctp_update(in, &moves);
+		reason = ks_sctp_update(insp, &moves);
 		break;
 	case KS_PROTO_DCCP:
-		reason = ks_dccp_update(in, &moves);
+		reason = ks_dccp_update(insp, &moves);
 		break;
 	case KS_PROTO_UDP:
-		reason = udp_update(in);
+		reason = udp_update(insp);
 		break;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
-		reason = icmp_update(in);
+		reason = icmp_update(insp);
 		break;
 	case KS_PROTO_GRE:
-		reason = gre_update(in);
+		reason = gre_update(insp);
 		break;
 	default:
-		reason = plain_update(in);
+		reason = plain_update(insp);
 	}
 	if (!ks_reason_is_pass(reason))
 		return reason;
-	count(in);
+	count(insp);
 	if (!moves)
 		return reason;
-	if (in->dir == KS_REPLY)
-		in->flow.after.flags |= KS_FLOW_REPLIED;
-	if (is_established(in->flow.after.state))
-		in->flow.after.flags |= KS_FLOW_ASSURED;
-	refresh(env, config, in);
+	if (insp->dir == KS_REPLY)
+		insp->flow.after.flags |= KS_FLOW_REPLIED;
+	if (is_established(insp->flow.after.state))
+		insp->flow.after.flags |= KS_FLOW_ASSURED;
+	refresh(env, config, insp);
 	return reason;
 }

@@ -14,16 +14,16 @@
 /* Whether the packet may open a flow at all, whatever the policy says: 0 or a reason. */
 __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
-/* Whether the packet starts anew after the flow in->flow.before is over. */
+/* Whether the packet starts anew after the flow insp->flow.before is over. */
 bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
-/* Makes in->flow.after the flow that the packet opens; in->rule and the zones are set. */
-void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+/* Makes insp->flow.after the flow that the packet opens; insp->verdict.rule and the zones are set. */
+void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /*
- * Judges a packet of the flow in->flow.before and makes in->flow.after what follows.
+ * Judges a packet of the flow insp->flow.before and makes insp->flow.after what follows.
  * Returns KS_REASON_OK_ESTABLISHED or the reason of the drop.
  */
-__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *in);
+__u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

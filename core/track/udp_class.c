@@ -148,25 +148,25 @@ static inline __u32 class_of(const __u8 *data, __u32 len, __u32 dport)
 	return is_wireguard(data, len) ? KS_UDP_WIREGUARD : KS_UDP_PLAIN;
 }
 
-void ks_udp_open(struct ks_env *env, struct ks_inspection *in)
+void ks_udp_open(struct ks_env *env, struct ks_inspection *insp)
 {
-	const struct ks_packet *pkt = &in->pkt;
+	const struct ks_packet *pkt = &insp->pkt;
 	__u8 data[CLASS_OCTETS] __attribute__((aligned(8)));
 
 	if (pkt->payload_len < CLASS_OCTETS || !env_packet_read(env, pkt->payload_off, data, sizeof(data)))
 		return;
-	in->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport));
-	if (in->flow.after.class == KS_UDP_DNS)
-		in->flow.after.dns.queries = 1;
+	insp->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport));
+	if (insp->flow.after.class == KS_UDP_DNS)
+		insp->flow.after.dns.queries = 1;
 }
 
-void ks_udp_update(struct ks_inspection *in)
+void ks_udp_update(struct ks_inspection *insp)
 {
-	struct ks_flow *flow = &in->flow.after;
+	struct ks_flow *flow = &insp->flow.after;
 
 	if (flow->class != KS_UDP_DNS)
 		return;
-	if (in->dir == KS_ORIGINAL)
+	if (insp->dir == KS_ORIGINAL)
 		flow->dns.queries++;
 	else if (flow->dns.answers < flow->dns.queries)
 		flow->dns.answers++;

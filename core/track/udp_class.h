@@ -24,11 +24,11 @@ struct ks_env;
 __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 __u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
-/* Sets the class of in->flow.after from the datagram that opens it. */
-void ks_udp_open(struct ks_env *env, struct ks_inspection *in);
+/* Sets the class of insp->flow.after from the datagram that opens it. */
+void ks_udp_open(struct ks_env *env, struct ks_inspection *insp);
 
 /* Counts a datagram of a flow whose class wants it. */
-void ks_udp_update(struct ks_inspection *in);
+void ks_udp_update(struct ks_inspection *insp);
 
 /* Whether a flow has the answers that it waits for. */
 bool ks_udp_is_answered(const struct ks_flow *flow);

@@ -65,14 +65,14 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 }
 
 /* Copies a question of this asker to a group, if the packet may answer it, from the kernel into the engine. */
-static int take_question(struct explainer *explainer, const struct ks_inspection *in, const struct ks_addr *asker)
+static int take_question(struct explainer *explainer, const struct ks_inspection *insp, const struct ks_addr *asker)
 {
-	__u32 asker_zone = in->to < KS_ZONE_MAX ? in->to : KS_ZONE_SELF;
+	__u32 asker_zone = insp->to < KS_ZONE_MAX ? insp->to : KS_ZONE_SELF;
 	struct ks_flow_key key;
 	struct ks_flow question;
 	int err;
 
-	ks_group_key(&in->pkt, asker, in->pkt.tuple.dport, ks_group_link(in->from, asker_zone), &key);
+	ks_group_key(&insp->pkt, asker, insp->pkt.tuple.dport, ks_group_link(insp->home.from, asker_zone), &key);
 	if (!ks_kernel_entry(explainer->daemon->kernel, &key, &question))
 		return 0;
 	err = ks_engine_add_flow(explainer->engine, &key, &question);
@@ -84,12 +84,13 @@ static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
 	const struct ks_addr nameless = { 0 };
 	struct ks_transplant live;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	int err;
 
-	ks_engine_inspect(explainer->engine, frame, true, &in);
-	if (!ks_kernel_transplant(explainer->daemon->kernel, &in.flow.key, &live))
-		return take_question(explainer, &in, &in.pkt.tuple.dst) ?: take_question(explainer, &in, &nameless);
+	ks_engine_inspect(explainer->engine, frame, true, &insp);
+	if (!ks_kernel_transplant(explainer->daemon->kernel, &insp.flow.key, &live))
+		return take_question(explainer, &insp, &insp.pkt.tuple.dst)
+			       ?: take_question(explainer, &insp, &nameless);
 	err = ks_engine_transplant(explainer->engine, &live);
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }

@@ -118,7 +118,7 @@ int agreement_frame(struct agreement *agreement, const struct ks_frame *frame, c
 			return 1;
 		}
 	}
-	agreement->reasons[passages[0].in.reason]++;
+	agreement->reasons[passages[0].insp.verdict.reason]++;
 	agreement->changed += is_changed(frame, &passages[0]);
 	for (int i = 1; i < AGREE_HOMES; i++) {
 		if (!passages_differ(&passages[0], &passages[i], text))

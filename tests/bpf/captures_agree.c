@@ -85,21 +85,21 @@ static int path_order(const void *a, const void *b)
 }
 
 /* Copies the frame, with an Ethernet header if it has none. Returns false if it does not fit. */
-static bool frame_copy(struct bench *bench, const struct ks_frame *in, struct ks_frame *out)
+static bool frame_copy(struct bench *bench, const struct ks_frame *insp, struct ks_frame *out)
 {
-	__u32 header = in->link == KS_LINK_ETHERNET ? 0 : ETHER_HEADER;
+	__u32 header = insp->link == KS_LINK_ETHERNET ? 0 : ETHER_HEADER;
 
-	if (in->captured != in->length || !in->captured || in->captured + header > sizeof(bench->frame))
+	if (insp->captured != insp->length || !insp->captured || insp->captured + header > sizeof(bench->frame))
 		return false;
 	if (header) {
 		memset(bench->frame, 2, header - 2);
-		bench->frame[12] = in->data[0] >> 4 == 6 ? 0x86 : 0x08;
-		bench->frame[13] = in->data[0] >> 4 == 6 ? 0xdd : 0x00;
+		bench->frame[12] = insp->data[0] >> 4 == 6 ? 0x86 : 0x08;
+		bench->frame[13] = insp->data[0] >> 4 == 6 ? 0xdd : 0x00;
 	}
-	memcpy(bench->frame + header, in->data, in->captured);
+	memcpy(bench->frame + header, insp->data, insp->captured);
 	*out = (struct ks_frame){ .data = bench->frame,
-				  .captured = in->captured + header,
-				  .length = in->captured + header,
+				  .captured = insp->captured + header,
+				  .length = insp->captured + header,
 				  .link = KS_LINK_ETHERNET };
 	return true;
 }

@@ -18,25 +18,43 @@ struct field {
 #define FIELD(type, member) { #member, offsetof(struct type, member), sizeof(((struct type *)0)->member) }
 
 static const struct field inspection_fields[] = {
-	FIELD(ks_inspection, action),	     FIELD(ks_inspection, reason),
-	FIELD(ks_inspection, class),	     FIELD(ks_inspection, state),
-	FIELD(ks_inspection, dir),	     FIELD(ks_inspection, flow.found),
-	FIELD(ks_inspection, log),	     FIELD(ks_inspection, rule),
-	FIELD(ks_inspection, rule_index),    FIELD(ks_inspection, compare.have),
-	FIELD(ks_inspection, compare.lo),    FIELD(ks_inspection, compare.hi),
-	FIELD(ks_inspection, from),	     FIELD(ks_inspection, to),
-	FIELD(ks_inspection, pkt.tuple),     FIELD(ks_inspection, pkt.wire_len),
-	FIELD(ks_inspection, pkt.head_len),  FIELD(ks_inspection, pkt.l3_off),
-	FIELD(ks_inspection, pkt.l4_off),    FIELD(ks_inspection, pkt.payload_off),
-	FIELD(ks_inspection, pkt.flags),     FIELD(ks_inspection, pkt.link),
-	FIELD(ks_inspection, pkt.l3_len),    FIELD(ks_inspection, pkt.payload_len),
-	FIELD(ks_inspection, pkt.seq),	     FIELD(ks_inspection, pkt.ack),
-	FIELD(ks_inspection, pkt.sack),	     FIELD(ks_inspection, pkt.window),
-	FIELD(ks_inspection, pkt.tcp_flags), FIELD(ks_inspection, pkt.wscale),
-	FIELD(ks_inspection, pkt.tcp_opts),  FIELD(ks_inspection, pkt.icmp_type),
-	FIELD(ks_inspection, pkt.icmp_code), FIELD(ks_inspection, pkt.hop_limit),
-	FIELD(ks_inspection, translate),     FIELD(ks_inspection, via),
-	FIELD(ks_inspection, replaces),
+	FIELD(ks_inspection, verdict.action),
+	FIELD(ks_inspection, verdict.reason),
+	FIELD(ks_inspection, verdict.class),
+	FIELD(ks_inspection, verdict.state),
+	FIELD(ks_inspection, dir),
+	FIELD(ks_inspection, flow.found),
+	FIELD(ks_inspection, verdict.log),
+	FIELD(ks_inspection, verdict.rule),
+	FIELD(ks_inspection, verdict.rule_index),
+	FIELD(ks_inspection, verdict.compare.have),
+	FIELD(ks_inspection, verdict.compare.lo),
+	FIELD(ks_inspection, verdict.compare.hi),
+	FIELD(ks_inspection, home.from),
+	FIELD(ks_inspection, to),
+	FIELD(ks_inspection, pkt.tuple),
+	FIELD(ks_inspection, pkt.wire_len),
+	FIELD(ks_inspection, pkt.head_len),
+	FIELD(ks_inspection, pkt.l3_off),
+	FIELD(ks_inspection, pkt.l4_off),
+	FIELD(ks_inspection, pkt.payload_off),
+	FIELD(ks_inspection, pkt.flags),
+	FIELD(ks_inspection, pkt.link),
+	FIELD(ks_inspection, pkt.l3_len),
+	FIELD(ks_inspection, pkt.payload_len),
+	FIELD(ks_inspection, pkt.seq),
+	FIELD(ks_inspection, pkt.ack),
+	FIELD(ks_inspection, pkt.sack),
+	FIELD(ks_inspection, pkt.window),
+	FIELD(ks_inspection, pkt.tcp_flags),
+	FIELD(ks_inspection, pkt.wscale),
+	FIELD(ks_inspection, pkt.tcp_opts),
+	FIELD(ks_inspection, pkt.icmp_type),
+	FIELD(ks_inspection, pkt.icmp_code),
+	FIELD(ks_inspection, pkt.hop_limit),
+	FIELD(ks_inspection, translate),
+	FIELD(ks_inspection, by_alias),
+	FIELD(ks_inspection, opening.replaces),
 };
 
 static const struct field flow_fields[] = {
@@ -105,9 +123,9 @@ static bool records_differ(const struct ks_flow *a, const struct ks_flow *b, con
 }
 
 /* The key is only set once a flow was looked for, and the flow copies belong to it. */
-static bool has_flow(const struct ks_inspection *in)
+static bool has_flow(const struct ks_inspection *insp)
 {
-	return in->flow.found || in->state != KS_STATE_NONE;
+	return insp->flow.found || insp->verdict.state != KS_STATE_NONE;
 }
 
 static bool outputs_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT])
@@ -135,21 +153,22 @@ static bool outputs_differ(const struct ks_passage *a, const struct ks_passage *
 
 bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT])
 {
-	if (fields_differ(&a->in, &b->in, inspection_fields, KS_ARRAY_SIZE(inspection_fields), "", text))
+	if (fields_differ(&a->insp, &b->insp, inspection_fields, KS_ARRAY_SIZE(inspection_fields), "", text))
 		return true;
-	if (has_flow(&a->in)) {
-		if (memcmp(&a->in.flow.key, &b->in.flow.key, sizeof(a->in.flow.key)) != 0) {
+	if (has_flow(&a->insp)) {
+		if (memcmp(&a->insp.flow.key, &b->insp.flow.key, sizeof(a->insp.flow.key)) != 0) {
 			snprintf(text, DIFFERENCE_TEXT, "the flow's key");
 			return true;
 		}
-		if (a->in.flow.found && flows_differ(&a->in.flow.before, &b->in.flow.before, "flow before: ", text))
+		if (a->insp.flow.found &&
+		    flows_differ(&a->insp.flow.before, &b->insp.flow.before, "flow before: ", text))
 			return true;
-		if (flows_differ(&a->in.flow.after, &b->in.flow.after, "flow after: ", text))
+		if (flows_differ(&a->insp.flow.after, &b->insp.flow.after, "flow after: ", text))
 			return true;
 	}
 	if (outputs_differ(a, b, text))
 		return true;
-	if (a->in.action != KS_REJECT)
+	if (a->insp.verdict.action != KS_REJECT)
 		return false;
 	if (a->answer_len != b->answer_len || memcmp(a->answer, b->answer, a->answer_len) != 0) {
 		snprintf(text, DIFFERENCE_TEXT, "the answer, of %u and %u octets", a->answer_len, b->answer_len);

@@ -247,12 +247,12 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 		return -errno;
 	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
 		return -errno;
-	passage->in = scratch->in;
-	home->owner->held |= passage->in.action == KS_HOLD;
+	passage->insp = scratch->insp;
+	home->owner->held |= passage->insp.verdict.action == KS_HOLD;
 	passage->answer_len = scratch->answer_len;
 	memcpy(passage->answer, scratch->answer, sizeof(passage->answer));
 	passage->output_len = 0;
-	if (passage->in.action == KS_ALLOW || passage->in.action == KS_BYPASS) {
+	if (passage->insp.verdict.action == KS_ALLOW || passage->insp.verdict.action == KS_BYPASS) {
 		passage->output_len = opts.data_size_out;
 		memcpy(passage->output, output, KS_MIN(opts.data_size_out, sizeof(passage->output)));
 	}
@@ -293,7 +293,8 @@ static int held_resume(struct kernel_home *home, const struct ks_frame *behind, 
 		err = held_free(fd, (__u32)place);
 		if (!err)
 			err = kernel_run(home, &frame, true, &own);
-		passage->resumed += !err && (own.in.action == KS_ALLOW || own.in.action == KS_BYPASS);
+		passage->resumed +=
+			!err && (own.insp.verdict.action == KS_ALLOW || own.insp.verdict.action == KS_BYPASS);
 	}
 	return err;
 }

@@ -381,10 +381,10 @@ static int frame_agree(struct bench *bench, struct ks_frame *frame, unsigned num
 	bench->has_last = false;
 	if (differs)
 		return differs == -EAGAIN ? 0 : 1;
-	if (passage->in.action != KS_ALLOW && passage->in.action != KS_BYPASS)
+	if (passage->insp.verdict.action != KS_ALLOW && passage->insp.verdict.action != KS_BYPASS)
 		return 0;
 	bench->has_last = true;
-	bench->last = *ks_tuple_leaving(&passage->in);
+	bench->last = *ks_tuple_leaving(&passage->insp);
 	bench->last_from = frame->from;
 	bench->last_to = frame->to;
 	if (passage->output_len <= sizeof(passage->output))

@@ -60,7 +60,7 @@ static void explain(const struct context *context, const struct ks_frame *frame)
 
 static int look(const struct ks_replay_frame *frame, void *arg)
 {
-	const struct ks_inspection *in = frame->in;
+	const struct ks_inspection *insp = frame->insp;
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
 	volatile __u8 sum = 0;
 
@@ -69,16 +69,18 @@ static int look(const struct ks_replay_frame *frame, void *arg)
 	for (__u32 i = 0; i < frame->frame->captured; i++)
 		sum ^= frame->frame->data[i];
 	check(frame->captured->captured <= frame->captured->length, "more captured than there was");
-	check(in->reason < KS_REASON_MAX && in->class < KS_CLASS_MAX && in->state < KS_STATE_MAX,
+	check(insp->verdict.reason < KS_REASON_MAX && insp->verdict.class < KS_CLASS_MAX &&
+		      insp->verdict.state < KS_STATE_MAX,
 	      "numbers out of range");
-	check(ks_reason_is_pass(in->reason) == (in->action != KS_DENY && in->action != KS_REJECT),
+	check(ks_reason_is_pass(insp->verdict.reason) ==
+		      (insp->verdict.action != KS_DENY && insp->verdict.action != KS_REJECT),
 	      "a verdict that contradicts its reason");
 	if (frame->number <= EXPLAINED)
 		explain(arg, frame->frame);
-	if (in->action != KS_REJECT)
+	if (insp->verdict.action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->frame->data, KS_MIN(frame->frame->captured, KS_HEAD_MAX));
-	check(ks_reject_build(head, &in->pkt, NULL, answer) <= KS_MAX(in->pkt.wire_len, 54U),
+	check(ks_reject_build(head, &insp->pkt, NULL, answer) <= KS_MAX(insp->pkt.wire_len, 54U),
 	      "an answer larger than the packet");
 	return 0;
 }

@@ -74,11 +74,12 @@ struct conversation {
 
 static struct ks_policy *policy;
 
-static void check(int good, const char *what, const struct ks_inspection *in)
+static void check(int good, const char *what, const struct ks_inspection *insp)
 {
 	if (good)
 		return;
-	fprintf(stderr, "%s: %s, %s\n", what, ks_action_name(in->action), ks_reason_name(in->reason));
+	fprintf(stderr, "%s: %s, %s\n", what, ks_action_name(insp->verdict.action),
+		ks_reason_name(insp->verdict.reason));
 	abort();
 }
 
@@ -174,30 +175,30 @@ static uint32_t packet_make(uint8_t *ip, const struct side *s, uint8_t proto, ui
 }
 
 /* Of one expectation: whom it lets to whom. */
-static void check_expectation(const struct ks_slot *slot, const struct ks_inspection *in)
+static void check_expectation(const struct ks_slot *slot, const struct ks_inspection *insp)
 {
 	const struct ks_expectation *e = (const struct ks_expectation *)&slot->flow;
 	uint32_t to = get32(e->to.b + 12),
 		 ends[2] = { get32(slot->key.addr[0].b + 12), get32(slot->key.addr[1].b + 12) };
 	bool known = false;
 
-	check(slot->key.proto == KS_PROTO_GRE || ks_be16(e->port) >= PORT_MIN, "a privileged port is expected", in);
+	check(slot->key.proto == KS_PROTO_GRE || ks_be16(e->port) >= PORT_MIN, "a privileged port is expected", insp);
 	for (unsigned n = 0; n < 8; n++) {
 		const struct conversation_kind *k = &kinds[n];
 		uint32_t server = k->server == OUTER ? 0x0a000009 : k->server;
 
 		known |= to == k->client || to == server;
 	}
-	check(known, "somebody else is to be reached", in);
+	check(known, "somebody else is to be reached", insp);
 	for (unsigned i = 0; i < 2; i++) {
 		known = ends[i] == OUTER || (ends[i] == 0 && slot->key.port[i] == 0);
 		for (unsigned n = 0; n < 8; n++)
 			known |= ends[i] == kinds[n].client || ends[i] == kinds[n].server;
-		check(known || ends[i] == 0x0a000009, "somebody else may open", in);
+		check(known || ends[i] == 0x0a000009, "somebody else may open", insp);
 	}
 }
 
-static void check_table(struct ks_engine *engine, const struct ks_inspection *in)
+static void check_table(struct ks_engine *engine, const struct ks_inspection *insp)
 {
 	struct ks_env *env = ks_engine_env(engine);
 	const struct ks_table_counts *counts = ks_engine_counts(engine);
@@ -210,25 +211,25 @@ static void check_table(struct ks_engine *engine, const struct ks_inspection *in
 			if (slot->flow.state == KS_STATE_NONE || slot->key.kind != KS_KIND_EXPECT)
 				continue;
 			expected++;
-			check_expectation(slot, in);
+			check_expectation(slot, insp);
 		}
 	}
-	check(expected == counts->records[KS_KIND_EXPECT], "expectations are miscounted", in);
-	check(expected <= policy->config.limit_kind[KS_KIND_EXPECT], "too many expectations", in);
+	check(expected == counts->records[KS_KIND_EXPECT], "expectations are miscounted", insp);
+	check(expected <= policy->config.limit_kind[KS_KIND_EXPECT], "too many expectations", insp);
 	check(counts->records[KS_KIND_HELPER_ORIGINAL] <= policy->config.limit_kind[KS_KIND_HELPER_ORIGINAL] &&
 		      counts->records[KS_KIND_HELPER_REPLY] <= policy->config.limit_kind[KS_KIND_HELPER_REPLY],
-	      "too many memories", in);
+	      "too many memories", insp);
 }
 
 /* What left, against what came. */
 static void check_output(const uint8_t *ip, uint32_t size, const uint8_t *out, uint32_t out_size, bool translated,
-			 const struct ks_inspection *in)
+			 const struct ks_inspection *insp)
 {
-	check(out_size >= 28 && get16(out + 2) == out_size, "a wrong length", in);
-	check(sum(0, out, 20) == 0xffff, "a wrong header checksum", in);
-	check(upper_sum(out, out_size) == 0xffff, "a wrong checksum", in);
+	check(out_size >= 28 && get16(out + 2) == out_size, "a wrong length", insp);
+	check(sum(0, out, 20) == 0xffff, "a wrong header checksum", insp);
+	check(upper_sum(out, out_size) == 0xffff, "a wrong checksum", insp);
 	if (!translated)
-		check(out_size == size && memcmp(ip, out, size) == 0, "something changed", in);
+		check(out_size == size && memcmp(ip, out, size) == 0, "something changed", insp);
 }
 
 /* Hands a packet to the box; the other side learns from what leaves. */
@@ -239,7 +240,7 @@ static bool pass(struct ks_engine *engine, struct conversation *conversation, co
 	uint8_t far = kind->from == LAN ? WAN : LAN;
 	struct side *other = &conversation->side[!who];
 	struct ks_table_counts before;
-	struct ks_inspection dry, in;
+	struct ks_inspection dry, insp;
 	const uint8_t *out;
 	uint32_t out_size;
 	uint8_t *copy = malloc(size); /* of just this size, so that reading past it is noticed */
@@ -254,17 +255,18 @@ static bool pass(struct ks_engine *engine, struct conversation *conversation, co
 	ks_engine_inspect(engine, &frame, true, &dry);
 	check(memcmp(&before, ks_engine_counts(engine), sizeof(before)) == 0, "a dry inspection used something up",
 	      &dry);
-	ks_engine_inspect(engine, &frame, false, &in);
+	ks_engine_inspect(engine, &frame, false, &insp);
 	/* What is announced is not read in a dry inspection. */
-	check(dry.reason == in.reason || in.reason == KS_REASON_ANNOUNCEMENT || in.reason == KS_REASON_TABLE_FULL ||
-		      in.reason == KS_REASON_HALF_OPEN_FULL,
-	      "dry and real inspection disagree", &in);
-	check(in.reason != KS_REASON_INTERNAL && in.reason != KS_REASON_CONTENDED && in.reason != KS_REASON_TRANSLATE,
-	      "impossible reason", &in);
-	check_table(engine, &in);
-	if (in.action == KS_ALLOW) {
+	check(dry.verdict.reason == insp.verdict.reason || insp.verdict.reason == KS_REASON_ANNOUNCEMENT ||
+		      insp.verdict.reason == KS_REASON_TABLE_FULL || insp.verdict.reason == KS_REASON_HALF_OPEN_FULL,
+	      "dry and real inspection disagree", &insp);
+	check(insp.verdict.reason != KS_REASON_INTERNAL && insp.verdict.reason != KS_REASON_CONTENDED &&
+		      insp.verdict.reason != KS_REASON_TRANSLATE,
+	      "impossible reason", &insp);
+	check_table(engine, &insp);
+	if (insp.verdict.action == KS_ALLOW) {
 		out = ks_engine_output(engine, &out_size);
-		check_output(ip, size, out, out_size, kind->translated, &in);
+		check_output(ip, size, out, out_size, kind->translated, &insp);
 		if (!conversation->open && !who) {
 			other->own = get32(out + 16);
 			other->peer = get32(out + 12);
@@ -275,7 +277,7 @@ static bool pass(struct ks_engine *engine, struct conversation *conversation, co
 			other->ack = get32(out + 24) + (out_size - 40) + (out[33] & 2 ? 1 : 0);
 	}
 	free(copy);
-	return in.action == KS_ALLOW;
+	return insp.verdict.action == KS_ALLOW;
 }
 
 static void conversation_open(struct ks_engine *engine, struct conversation *conversation,

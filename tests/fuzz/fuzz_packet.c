@@ -39,12 +39,12 @@ struct flows {
 	size_t count;
 };
 
-static void check(int good, const char *what, const struct ks_inspection *in)
+static void check(int good, const char *what, const struct ks_inspection *insp)
 {
 	if (good)
 		return;
-	fprintf(stderr, "%s: %s, %s, %s\n", what, ks_action_name(in->action), ks_reason_name(in->reason),
-		ks_state_name(in->state));
+	fprintf(stderr, "%s: %s, %s, %s\n", what, ks_action_name(insp->verdict.action),
+		ks_reason_name(insp->verdict.reason), ks_state_name(insp->verdict.state));
 	abort();
 }
 
@@ -99,65 +99,67 @@ static unsigned long long packets_of(const struct ks_flow *flow)
 }
 
 /* A packet of a flow was let through. */
-static void check_one_changed(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
+static void check_one_changed(const struct flows *before, const struct flows *after, const struct ks_inspection *insp)
 {
-	const struct entry *mine = flows_find(after, &in->flow.key);
+	const struct entry *mine = flows_find(after, &insp->flow.key);
 
-	check(mine != NULL, "a packet passed and its flow is not there", in);
-	check(packets_of(&mine->flow) == (in->flow.found ? packets_of(&in->flow.before) : 0) + 1 ||
+	check(mine != NULL, "a packet passed and its flow is not there", insp);
+	check(packets_of(&mine->flow) == (insp->flow.found ? packets_of(&insp->flow.before) : 0) + 1 ||
 		      packets_of(&mine->flow) == 1,
-	      "its flow did not count it once", in);
+	      "its flow did not count it once", insp);
 	for (size_t i = 0; i < before->count; i++) {
 		const struct entry *old = &before->list[i], *now = flows_find(after, &old->key);
 
-		if (memcmp(&old->key, &in->flow.key, sizeof(in->flow.key)) == 0)
+		if (memcmp(&old->key, &insp->flow.key, sizeof(insp->flow.key)) == 0)
 			continue;
 		if (!now) {
-			check(ks_state_is_closed(old->flow.state), "a live flow was forgotten", in);
+			check(ks_state_is_closed(old->flow.state), "a live flow was forgotten", insp);
 			continue;
 		}
-		check(memcmp(&old->flow, &now->flow, sizeof(now->flow)) == 0, "another flow was changed", in);
+		check(memcmp(&old->flow, &now->flow, sizeof(now->flow)) == 0, "another flow was changed", insp);
 	}
 }
 
 /* The rules do not allow a flow where it really leaves, or its translation does not: it ends, and nothing else changes. */
-static bool may_end_its_flow(const struct ks_inspection *in)
+static bool may_end_its_flow(const struct ks_inspection *insp)
 {
-	return in->flow.found &&
-	       (in->reason == KS_REASON_NO_STATE || in->reason == KS_REASON_RULE || in->reason == KS_REASON_REROUTED);
+	return insp->flow.found &&
+	       (insp->verdict.reason == KS_REASON_NO_STATE || insp->verdict.reason == KS_REASON_RULE ||
+		insp->verdict.reason == KS_REASON_REROUTED);
 }
 
-static void check_one_ended(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
+static void check_one_ended(const struct flows *before, const struct flows *after, const struct ks_inspection *insp)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < before->count; i++) {
 		const struct entry *old = &before->list[i], *now = flows_find(after, &old->key);
-		bool own = memcmp(&old->key, &in->flow.key, sizeof(in->flow.key)) == 0;
+		bool own = memcmp(&old->key, &insp->flow.key, sizeof(insp->flow.key)) == 0;
 
-		check(now || own, "a packet ended a flow of others", in);
+		check(now || own, "a packet ended a flow of others", insp);
 		check(!now || memcmp(&old->flow, &now->flow, sizeof(now->flow)) == 0, "a denied packet changed a flow",
-		      in);
+		      insp);
 		kept += now != NULL;
 	}
-	check(kept == after->count, "a denied packet opened a flow", in);
+	check(kept == after->count, "a denied packet opened a flow", insp);
 }
 
-static void check_table(const struct flows *before, const struct flows *after, const struct ks_inspection *in)
+static void check_table(const struct flows *before, const struct flows *after, const struct ks_inspection *insp)
 {
-	bool of_flow = in->action == KS_ALLOW && (in->class == KS_CLASS_NEW || in->class == KS_CLASS_ESTABLISHED);
+	bool of_flow = insp->verdict.action == KS_ALLOW &&
+		       (insp->verdict.class == KS_CLASS_NEW || insp->verdict.class == KS_CLASS_ESTABLISHED);
 
 	if (of_flow)
-		check_one_changed(before, after, in);
-	else if (may_end_its_flow(in))
-		check_one_ended(before, after, in);
+		check_one_changed(before, after, insp);
+	else if (may_end_its_flow(insp))
+		check_one_ended(before, after, insp);
 	else
-		check(flows_equal(before, after), "a packet that is of no flow changed one", in);
+		check(flows_equal(before, after), "a packet that is of no flow changed one", insp);
 }
 
-static void check_key(const struct ks_inspection *in)
+static void check_key(const struct ks_inspection *insp)
 {
-	const struct ks_tuple *tuple = &in->pkt.tuple;
+	const struct ks_tuple *tuple = &insp->pkt.tuple;
 	struct ks_tuple back = *tuple;
 	struct ks_flow_key a, b;
 	__u32 side, other;
@@ -168,41 +170,47 @@ static void check_key(const struct ks_inspection *in)
 	back.dport = tuple->sport;
 	side = ks_flow_key_make(tuple, &a);
 	other = ks_flow_key_make(&back, &b);
-	check(memcmp(&a, &b, sizeof(a)) == 0, "the directions have two keys", in);
-	check(side != other || memcmp(tuple, &back, sizeof(back)) == 0, "the directions are one side", in);
+	check(memcmp(&a, &b, sizeof(a)) == 0, "the directions have two keys", insp);
+	check(side != other || memcmp(tuple, &back, sizeof(back)) == 0, "the directions are one side", insp);
 }
 
-static void check_verdict(const struct ks_inspection *in)
+static void check_verdict(const struct ks_inspection *insp)
 {
-	bool passes = in->action != KS_DENY && in->action != KS_REJECT; /* or waits */
+	bool passes = insp->verdict.action != KS_DENY && insp->verdict.action != KS_REJECT; /* or waits */
 
-	check((in->action == KS_HOLD) == (in->reason == KS_REASON_OK_HELD), "held for another reason", in);
-	check(in->reason < KS_REASON_MAX && in->class < KS_CLASS_MAX && in->state < KS_STATE_MAX, "out of range", in);
-	check(passes == ks_reason_is_pass(in->reason), "verdict and reason contradict each other", in);
-	check(in->reason != KS_REASON_INTERNAL && in->reason != KS_REASON_CONTENDED, "impossible reason", in);
-	check(passes || in->class != KS_CLASS_RELATED, "related, and dropped", in);
+	check((insp->verdict.action == KS_HOLD) == (insp->verdict.reason == KS_REASON_OK_HELD),
+	      "held for another reason", insp);
+	check(insp->verdict.reason < KS_REASON_MAX && insp->verdict.class < KS_CLASS_MAX &&
+		      insp->verdict.state < KS_STATE_MAX,
+	      "out of range", insp);
+	check(passes == ks_reason_is_pass(insp->verdict.reason), "verdict and reason contradict each other", insp);
+	check(insp->verdict.reason != KS_REASON_INTERNAL && insp->verdict.reason != KS_REASON_CONTENDED,
+	      "impossible reason", insp);
+	check(passes || insp->verdict.class != KS_CLASS_RELATED, "related, and dropped", insp);
 }
 
-static void check_answer(const struct ks_frame *frame, const struct ks_inspection *in)
+static void check_answer(const struct ks_frame *frame, const struct ks_inspection *insp)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
 
-	if (in->action != KS_REJECT)
+	if (insp->verdict.action != KS_REJECT)
 		return;
 	memcpy(head, frame->data, frame->captured < KS_HEAD_MAX ? frame->captured : KS_HEAD_MAX);
-	check(ks_reject_build(head, &in->pkt, NULL, answer) <= frame->length, "an answer larger than its cause", in);
+	check(ks_reject_build(head, &insp->pkt, NULL, answer) <= frame->length, "an answer larger than its cause",
+	      insp);
 }
 
-static void check_dry(const struct ks_inspection *dry, const struct ks_inspection *in)
+static void check_dry(const struct ks_inspection *dry, const struct ks_inspection *insp)
 {
-	if (in->reason == KS_REASON_TABLE_FULL || in->reason == KS_REASON_HALF_OPEN_FULL)
+	if (insp->verdict.reason == KS_REASON_TABLE_FULL || insp->verdict.reason == KS_REASON_HALF_OPEN_FULL)
 		return; /* only a real insert finds that out */
-	check(dry->action == in->action && dry->reason == in->reason && dry->class == in->class &&
-		      dry->state == in->state && dry->rule == in->rule,
-	      "dry and real inspection disagree", in);
+	check(dry->verdict.action == insp->verdict.action && dry->verdict.reason == insp->verdict.reason &&
+		      dry->verdict.class == insp->verdict.class && dry->verdict.state == insp->verdict.state &&
+		      dry->verdict.rule == insp->verdict.rule,
+	      "dry and real inspection disagree", insp);
 }
 
-static void check_counters(const struct ks_engine *engine, unsigned frames, const struct ks_inspection *in)
+static void check_counters(const struct ks_engine *engine, unsigned frames, const struct ks_inspection *insp)
 {
 	const struct ks_count *reasons = ks_engine_reasons(engine);
 	const struct ks_table_counts *counts = ks_engine_counts(engine);
@@ -210,9 +218,9 @@ static void check_counters(const struct ks_engine *engine, unsigned frames, cons
 
 	for (unsigned i = 0; i < KS_REASON_MAX; i++)
 		sum += reasons[i].packets;
-	check(sum == frames, "the reasons do not add up to the packets", in);
-	check(counts->flows <= policy->config.limit_states, "more flows than the limit", in);
-	check(counts->half_open <= policy->config.limit_half_open, "more half-open flows than the limit", in);
+	check(sum == frames, "the reasons do not add up to the packets", insp);
+	check(counts->flows <= policy->config.limit_states, "more flows than the limit", insp);
+	check(counts->half_open <= policy->config.limit_half_open, "more half-open flows than the limit", insp);
 }
 
 static void checksum_mend(uint8_t *ip, size_t length)
@@ -234,20 +242,20 @@ static void checksum_mend(uint8_t *ip, size_t length)
 static void frame_feed(struct ks_engine *engine, const struct ks_frame *frame, unsigned number)
 {
 	static struct flows before, after;
-	struct ks_inspection dry, in;
+	struct ks_inspection dry, insp;
 
 	flows_take(engine, &before);
 	ks_engine_inspect(engine, frame, true, &dry);
 	flows_take(engine, &after);
 	check(flows_equal(&before, &after), "a dry inspection changed a flow", &dry);
-	ks_engine_inspect(engine, frame, false, &in);
+	ks_engine_inspect(engine, frame, false, &insp);
 	flows_take(engine, &after);
-	check_verdict(&in);
-	check_dry(&dry, &in);
-	check_table(&before, &after, &in);
-	check_key(&in);
-	check_answer(frame, &in);
-	check_counters(engine, number, &in);
+	check_verdict(&insp);
+	check_dry(&dry, &insp);
+	check_table(&before, &after, &insp);
+	check_key(&insp);
+	check_answer(frame, &insp);
+	check_counters(engine, number, &insp);
 }
 
 /* Takes the next record; returns the octets consumed, 0 at the end. */

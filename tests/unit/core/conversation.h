@@ -34,7 +34,7 @@ struct conversation {
 	__u64 now;
 	__u8 wscale[2], opts[2];
 	__u32 sack; /* relative right edge for the next segment; 0: none */
-	struct ks_inspection in; /* the last one */
+	struct ks_inspection insp; /* the last one */
 };
 
 static inline void conversation_start(struct conversation *t, const __u32 isn[2])
@@ -48,10 +48,10 @@ static inline void conversation_start(struct conversation *t, const __u32 isn[2]
 static inline void segment(struct conversation *t, unsigned dir, __u8 flags, __u32 seq, __u32 ack, __u32 len,
 			   __u16 window)
 {
-	t->in = (struct ks_inspection){ .now = t->now,
-					.dir = (__u8)dir,
-					.flow = { .clock = ks_flow_clock(t->now), .found = 1, .before = t->flow } };
-	t->in.pkt = (struct ks_packet){
+	t->insp = (struct ks_inspection){ .home.now = t->now,
+					  .dir = (__u8)dir,
+					  .flow = { .clock = ks_flow_clock(t->now), .found = 1, .before = t->flow } };
+	t->insp.pkt = (struct ks_packet){
 		.tuple.proto = KS_PROTO_TCP,
 		.tcp_flags = flags,
 		.seq = t->isn[dir] + seq,
@@ -60,12 +60,12 @@ static inline void segment(struct conversation *t, unsigned dir, __u8 flags, __u
 		.l3_len = 40 + len,
 		.window = window,
 	};
-	t->in.pkt.sack = t->in.pkt.ack;
+	t->insp.pkt.sack = t->insp.pkt.ack;
 	if (t->sack)
-		t->in.pkt.sack = t->isn[!dir] + t->sack;
+		t->insp.pkt.sack = t->isn[!dir] + t->sack;
 	if (flags & SYN) {
-		t->in.pkt.wscale = t->wscale[dir];
-		t->in.pkt.tcp_opts = t->opts[dir];
+		t->insp.pkt.wscale = t->wscale[dir];
+		t->insp.pkt.tcp_opts = t->opts[dir];
 	}
 	t->sack = 0;
 }
@@ -73,8 +73,8 @@ static inline void segment(struct conversation *t, unsigned dir, __u8 flags, __u
 static inline void conversation_open(struct conversation *t, __u8 flags, __u32 seq, __u32 ack, __u32 len, __u16 window)
 {
 	segment(t, ORIG, flags, seq, ack, len, window);
-	ks_track_open(NULL, &t->config, &t->in);
-	t->flow = t->in.flow.after;
+	ks_track_open(NULL, &t->config, &t->insp);
+	t->flow = t->insp.flow.after;
 }
 
 /* Whether two flows differ in nothing but what is counted. */
@@ -95,9 +95,9 @@ static inline __u32 say_window(struct conversation *t, unsigned dir, __u8 flags,
 
 	t->now += 7 * KS_NSEC_PER_MSEC;
 	segment(t, dir, flags, seq, ack, len, window);
-	reason = ks_track_update(NULL, &t->config, &t->in);
+	reason = ks_track_update(NULL, &t->config, &t->insp);
 	if (ks_reason_is_pass(reason))
-		t->flow = t->in.flow.after;
+		t->flow = t->insp.flow.after;
 	return reason;
 }
 

@@ -50,28 +50,28 @@ static void udp_frame(struct frame *f, bool back, __u16 port)
 	frame_udp(f, back ? 53 : port, back ? port : 53, 0);
 }
 
-static __u32 inspect(const struct frame *f, bool back, struct ks_inspection *in)
+static __u32 inspect(const struct frame *f, bool back, struct ks_inspection *insp)
 {
-	test_inspect(env, f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, in);
-	return in->reason;
+	test_inspect(env, f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, insp);
+	return insp->verdict.reason;
 }
 
 static __u32 tcp(bool back, __u32 seq, __u32 ack, __u8 flags, __u32 len)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	tcp_frame(&f, back, seq, ack, flags, len);
-	return inspect(&f, back, &in);
+	return inspect(&f, back, &insp);
 }
 
 static __u32 udp(bool back, __u16 port)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	udp_frame(&f, back, port);
-	return inspect(&f, back, &in);
+	return inspect(&f, back, &insp);
 }
 
 /* --- the promise --- */
@@ -101,21 +101,21 @@ static void test_what_is_dropped_changes_nothing(void **state)
 	assert_non_null(before);
 	for (int i = 0; i < 400000; i++) {
 		struct ks_table_counts counts = env->counts;
-		struct ks_inspection in;
+		struct ks_inspection insp;
 		struct frame f;
 		bool back;
 
 		memcpy(before, env->buckets, size);
 		random_frame(&seed, &f, &back);
 		now += test_below(&seed, 1000) ? KS_NSEC_PER_MSEC : 100 * KS_NSEC_PER_SEC;
-		inspect(&f, back, &in);
-		assert_int_equal(in.action == KS_ALLOW, ks_reason_is_pass(in.reason));
-		if (in.action == KS_ALLOW) {
+		inspect(&f, back, &insp);
+		assert_int_equal(insp.verdict.action == KS_ALLOW, ks_reason_is_pass(insp.verdict.reason));
+		if (insp.verdict.action == KS_ALLOW) {
 			passed++;
-			states[in.state]++;
+			states[insp.verdict.state]++;
 			continue;
 		}
-		dropped[in.reason]++;
+		dropped[insp.verdict.reason]++;
 		assert_memory_equal(before, env->buckets, size);
 		assert_memory_equal(&counts, &env->counts, sizeof(counts));
 	}
@@ -139,7 +139,7 @@ static void test_dry_runs(void **state)
 	assert_non_null(before);
 	for (int i = 0; i < 50000; i++) {
 		__u8 head[KS_HEAD_SIZE] = { 0 }, rest[sizeof(*env)];
-		struct ks_inspection dry = { .now = now, .dry = 1 }, in;
+		struct ks_inspection dry = { .home = { .now = now, .dry = 1 } }, insp;
 		struct frame f;
 		bool back;
 
@@ -147,18 +147,18 @@ static void test_dry_runs(void **state)
 		memcpy(head, f.data, KS_MIN(f.len, KS_HEAD_MAX));
 		memcpy(before, env->buckets, table);
 		memcpy(rest, &env->counts, size);
-		dry.from = back ? ZONE_WAN : ZONE_LAN;
-		dry.to = back ? ZONE_LAN : ZONE_WAN;
+		dry.home.from = back ? ZONE_WAN : ZONE_LAN;
+		dry.home.to = back ? ZONE_LAN : ZONE_WAN;
 		dry.pkt.wire_len = f.len;
 		dry.pkt.head_len = KS_MIN(f.len, KS_HEAD_MAX);
 		ks_inspect(env, &dry, head);
 		assert_memory_equal(before, env->buckets, table);
 		assert_memory_equal(rest, &env->counts, size);
-		inspect(&f, back, &in);
-		assert_int_equal(dry.reason, in.reason);
-		assert_int_equal(dry.action, in.action);
-		assert_int_equal(dry.class, in.class);
-		assert_int_equal(dry.state, in.state);
+		inspect(&f, back, &insp);
+		assert_int_equal(dry.verdict.reason, insp.verdict.reason);
+		assert_int_equal(dry.verdict.action, insp.verdict.action);
+		assert_int_equal(dry.verdict.class, insp.verdict.class);
+		assert_int_equal(dry.verdict.state, insp.verdict.state);
 		now += 1 + test_below(&seed, 1000) * KS_NSEC_PER_MSEC;
 	}
 	free(before);
@@ -168,22 +168,22 @@ static void test_dry_runs(void **state)
 
 static void test_udp_life(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	udp_frame(&f, false, 4000);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
-		assert_int_equal(in.class, KS_CLASS_NEW);
-		assert_int_equal(in.state, KS_STATE_UDP_SINGLE);
+		assert_int_equal(inspect(&f, false, &insp), KS_REASON_OK_NEW);
+		assert_int_equal(insp.verdict.class, KS_CLASS_NEW);
+		assert_int_equal(insp.verdict.state, KS_STATE_UDP_SINGLE);
 	}
 	udp_frame(&f, true, 4000);
-	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(in.class, KS_CLASS_ESTABLISHED);
-	assert_int_equal(in.state, KS_STATE_UDP_STREAM);
-	assert_int_equal(ks_flow_packets(&in.flow.after, KS_ORIGINAL), 2);
-	assert_int_equal(ks_flow_packets(&in.flow.after, KS_REPLY), 1);
-	assert_int_equal(ks_flow_bytes(&in.flow.after, KS_ORIGINAL), 2 * 28);
+	assert_int_equal(inspect(&f, true, &insp), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(insp.verdict.class, KS_CLASS_ESTABLISHED);
+	assert_int_equal(insp.verdict.state, KS_STATE_UDP_STREAM);
+	assert_int_equal(ks_flow_packets(&insp.flow.after, KS_ORIGINAL), 2);
+	assert_int_equal(ks_flow_packets(&insp.flow.after, KS_REPLY), 1);
+	assert_int_equal(ks_flow_bytes(&insp.flow.after, KS_ORIGINAL), 2 * 28);
 	now += 180 * KS_NSEC_PER_SEC;
 	assert_int_equal(udp(false, 4000), KS_REASON_OK_ESTABLISHED);
 	now += 180 * KS_NSEC_PER_SEC + KS_NSEC_PER_MSEC;
@@ -193,37 +193,37 @@ static void test_udp_life(void **state)
 
 static void test_zones(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
 	udp_frame(&f, true, 4000);
 	for (unsigned from = 0; from < KS_ZONE_MAX; from++) {
-		test_inspect(env, &f, from, ZONE_LAN, now, &in);
-		assert_int_equal(in.reason, from == ZONE_WAN ? KS_REASON_OK_ESTABLISHED : KS_REASON_ZONE);
-		assert_int_equal(in.class, from == ZONE_WAN ? KS_CLASS_ESTABLISHED : KS_CLASS_INVALID);
+		test_inspect(env, &f, from, ZONE_LAN, now, &insp);
+		assert_int_equal(insp.verdict.reason, from == ZONE_WAN ? KS_REASON_OK_ESTABLISHED : KS_REASON_ZONE);
+		assert_int_equal(insp.verdict.class, from == ZONE_WAN ? KS_CLASS_ESTABLISHED : KS_CLASS_INVALID);
 	}
 	/* Where an answer goes is a fact: it passes if the rules let the originator be there, as here in every zone. */
 	for (unsigned to = KS_ZONE_FIRST; to < KS_ZONE_MAX; to++) {
-		test_inspect(env, &f, ZONE_WAN, to, now, &in);
-		assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(in.flow.after.zone[KS_ORIGINAL], ZONE_LAN);
+		test_inspect(env, &f, ZONE_WAN, to, now, &insp);
+		assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(insp.flow.after.zone[KS_ORIGINAL], ZONE_LAN);
 	}
 	/* On the way in it is not known yet where it will go. */
-	test_inspect(env, &f, ZONE_WAN, KS_ZONE_UNKNOWN, now, &in);
-	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
+	test_inspect(env, &f, ZONE_WAN, KS_ZONE_UNKNOWN, now, &insp);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
 }
 
 static void test_asks_where_it_goes(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	env->zone_to = ZONE_WAN + 3;
 	udp_frame(&f, false, 4000);
-	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &in);
-	assert_int_equal(in.to, ZONE_WAN + 3);
-	assert_int_equal(in.flow.after.zone[KS_REPLY], ZONE_WAN + 3);
+	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &insp);
+	assert_int_equal(insp.to, ZONE_WAN + 3);
+	assert_int_equal(insp.flow.after.zone[KS_REPLY], ZONE_WAN + 3);
 }
 
 static void test_policy_actions(void **state)
@@ -238,7 +238,7 @@ static void test_policy_actions(void **state)
 		{ KS_BYPASS, KS_CLASS_UNTRACKED, KS_REASON_OK_BYPASS },
 	};
 	struct ks_rule rule = test_allow_all;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	env->rules = &rule;
@@ -246,22 +246,22 @@ static void test_policy_actions(void **state)
 	for (__u32 i = 0; i < KS_ARRAY_SIZE(cases); i++) {
 		udp_frame(&f, false, 4000 + i);
 		rule.action = cases[i].action;
-		assert_int_equal(inspect(&f, false, &in), cases[i].reason);
-		assert_int_equal(in.action, cases[i].action);
-		assert_int_equal(in.class, cases[i].class);
-		assert_int_equal(in.rule, 1);
-		assert_int_equal(in.rule_index, 0);
+		assert_int_equal(inspect(&f, false, &insp), cases[i].reason);
+		assert_int_equal(insp.verdict.action, cases[i].action);
+		assert_int_equal(insp.verdict.class, cases[i].class);
+		assert_int_equal(insp.verdict.rule, 1);
+		assert_int_equal(insp.verdict.rule_index, 0);
 		assert_int_equal(env->matches[1], i + 1);
 		assert_int_equal(env->events, i + 1);
 		assert_int_equal(env->counts.flows, 1);
 	}
 	env->config.rules = 0;
 	udp_frame(&f, false, 5000);
-	assert_int_equal(inspect(&f, false, &in), KS_REASON_NO_STATE);
-	assert_int_equal(in.rule, KS_RULE_DEFAULT);
+	assert_int_equal(inspect(&f, false, &insp), KS_REASON_NO_STATE);
+	assert_int_equal(insp.verdict.rule, KS_RULE_DEFAULT);
 	assert_int_equal(env->events, KS_ARRAY_SIZE(cases));
 	env->config.options = KS_OPT_LOG_DROPS;
-	inspect(&f, false, &in);
+	inspect(&f, false, &insp);
 	assert_int_equal(env->events, KS_ARRAY_SIZE(cases) + 1);
 }
 
@@ -296,17 +296,17 @@ static void test_checksum_option(void **state)
 /* After the end either side may open anew, with new roles; the budget of half-open connections holds. */
 static void test_reopening(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	assert_int_equal(tcp(false, 100, 0, SYN, 0), KS_REASON_OK_NEW);
 	assert_int_equal(tcp(true, 0, 101, RST | ACK, 0), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(env->counts.half_open, 0);
 	tcp_frame(&f, true, 900, 0, SYN, 0);
-	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_NEW);
-	assert_int_equal(in.class, KS_CLASS_NEW);
-	assert_int_equal(in.state, KS_STATE_TCP_SYN_SENT);
-	assert_int_equal(in.flow.after.zone[KS_ORIGINAL], ZONE_WAN);
+	assert_int_equal(inspect(&f, true, &insp), KS_REASON_OK_NEW);
+	assert_int_equal(insp.verdict.class, KS_CLASS_NEW);
+	assert_int_equal(insp.verdict.state, KS_STATE_TCP_SYN_SENT);
+	assert_int_equal(insp.flow.after.zone[KS_ORIGINAL], ZONE_WAN);
 	assert_int_equal(tcp(false, 300, 901, SYN | ACK, 0), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(env->counts.flows, 1);
 	assert_int_equal(env->counts.half_open, 1);
@@ -335,7 +335,7 @@ static void rival(struct ks_env *e, __u32 index)
 static void test_outrun(void **state)
 {
 	struct ks_rule rule = test_allow_all;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	env->rules = &rule;
@@ -343,17 +343,17 @@ static void test_outrun(void **state)
 	udp_frame(&f, false, 4000);
 	env->on_bucket = rival;
 	looks = 0;
-	assert_true(ks_reason_is_pass(inspect(&f, false, &in)));
+	assert_true(ks_reason_is_pass(inspect(&f, false, &insp)));
 	env->on_bucket = NULL;
 	assert_true(looks > 3);
 	assert_int_equal(env->counts.flows, 1);
 	/* Ours found the flow in the end: the rule has opened one flow, not two, and told it once. */
-	assert_int_equal(in.retries, 1);
-	assert_int_equal(in.class, KS_CLASS_ESTABLISHED);
-	assert_int_equal(in.rule_index, KS_DECISION_DEFAULT);
+	assert_int_equal(insp.retries, 1);
+	assert_int_equal(insp.verdict.class, KS_CLASS_ESTABLISHED);
+	assert_int_equal(insp.verdict.rule_index, KS_DECISION_DEFAULT);
 	assert_int_equal(env->matches[1], 1);
 	assert_int_equal(env->events, 1);
-	assert_int_equal(ks_flow_packets(&in.flow.after, 0) + ks_flow_packets(&in.flow.after, 1), 2);
+	assert_int_equal(ks_flow_packets(&insp.flow.after, 0) + ks_flow_packets(&insp.flow.after, 1), 2);
 }
 
 /* Whenever we look at a bucket the other processor has just committed something: our own commits are always late. */
@@ -368,66 +368,66 @@ static void spoiler(struct ks_env *e, __u32 index)
 /* A packet that moves no state passes uncounted; one that would is dropped, and nothing has changed. */
 static void test_always_outrun(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
 	env->on_bucket = spoiler;
 	udp_frame(&f, true, 4000);
-	assert_int_equal(inspect(&f, true, &in), KS_REASON_CONTENDED);
-	assert_int_equal(in.action, KS_DENY);
-	assert_true(in.retries > 0);
+	assert_int_equal(inspect(&f, true, &insp), KS_REASON_CONTENDED);
+	assert_int_equal(insp.verdict.action, KS_DENY);
+	assert_true(insp.retries > 0);
 	assert_int_equal(env->counts.uncounted, 0);
 	udp_frame(&f, false, 4000);
-	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
-	assert_int_equal(in.action, KS_ALLOW);
+	assert_int_equal(inspect(&f, false, &insp), KS_REASON_OK_NEW);
+	assert_int_equal(insp.verdict.action, KS_ALLOW);
 	assert_int_equal(env->counts.uncounted, 1);
 	env->on_bucket = NULL;
-	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
-	assert_int_equal(in.state, KS_STATE_UDP_SINGLE);
-	assert_int_equal(ks_flow_packets(&in.flow.after, KS_ORIGINAL), 2);
-	assert_int_equal(ks_flow_packets(&in.flow.after, KS_REPLY), 0);
+	assert_int_equal(inspect(&f, false, &insp), KS_REASON_OK_NEW);
+	assert_int_equal(insp.verdict.state, KS_STATE_UDP_SINGLE);
+	assert_int_equal(ks_flow_packets(&insp.flow.after, KS_ORIGINAL), 2);
+	assert_int_equal(ks_flow_packets(&insp.flow.after, KS_REPLY), 0);
 }
 
 /* A flow that somebody never gives back: refused after a bounded number of tries. */
 static void test_held_for_ever(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 	__u32 *version;
 
 	udp_frame(&f, false, 4000);
-	inspect(&f, false, &in);
-	version = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	inspect(&f, false, &insp);
+	version = &env->buckets[insp.flow.ref.bucket].slot[insp.flow.ref.slot].flow.version;
 	(*version)++;
-	assert_int_equal(inspect(&f, false, &in), KS_REASON_CONTENDED);
-	assert_int_equal(in.action, KS_DENY);
+	assert_int_equal(inspect(&f, false, &insp), KS_REASON_CONTENDED);
+	assert_int_equal(insp.verdict.action, KS_DENY);
 	(*version)++;
-	assert_int_equal(inspect(&f, false, &in), KS_REASON_OK_NEW);
+	assert_int_equal(inspect(&f, false, &insp), KS_REASON_OK_NEW);
 }
 
 /* But what moves no state of an established flow passes, though its writer was interrupted. */
 static void test_held_but_established(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 	__u32 *version;
 	__u64 uncounted;
 
 	udp_frame(&f, false, 4000);
-	inspect(&f, false, &in);
+	inspect(&f, false, &insp);
 	udp_frame(&f, true, 4000);
-	inspect(&f, true, &in);
-	assert_int_equal(in.state, KS_STATE_UDP_STREAM);
-	version = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	inspect(&f, true, &insp);
+	assert_int_equal(insp.verdict.state, KS_STATE_UDP_STREAM);
+	version = &env->buckets[insp.flow.ref.bucket].slot[insp.flow.ref.slot].flow.version;
 	uncounted = env->counts.uncounted;
 	(*version)++;
-	assert_int_equal(inspect(&f, true, &in), KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(in.action, KS_ALLOW);
+	assert_int_equal(inspect(&f, true, &insp), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(insp.verdict.action, KS_ALLOW);
 	assert_int_equal(env->counts.uncounted, uncounted + 1);
 	/* From where its sender is not it does not. */
-	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &in);
-	assert_int_equal(in.action, KS_DENY);
+	test_inspect(env, &f, ZONE_LAN, KS_ZONE_UNKNOWN, now, &insp);
+	assert_int_equal(insp.verdict.action, KS_DENY);
 	(*version)++;
 }
 
@@ -444,26 +444,26 @@ static void writer_done(struct ks_env *e, __u32 index)
 static void test_leaving_while_others_write(void **state)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 };
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	udp_frame(&f, false, 4000);
-	inspect(&f, false, &in);
+	inspect(&f, false, &insp);
 	memcpy(head, f.data, f.len);
-	held = &env->buckets[in.flow.ref.bucket].slot[in.flow.ref.slot].flow.version;
+	held = &env->buckets[insp.flow.ref.bucket].slot[insp.flow.ref.slot].flow.version;
 	(*held)++;
 	looks = 0;
 	env->on_bucket = writer_done;
-	in.phase = KS_TRANSLATE_SRC;
-	ks_inspect_egress(env, &in, head);
+	insp.home.halves = KS_TRANSLATE_SRC;
+	ks_inspect_egress(env, &insp, head);
 	env->on_bucket = NULL;
-	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(in.action, KS_ALLOW);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(insp.verdict.action, KS_ALLOW);
 	(*held)++;
 	/* What it needs to know does not change while the flow is written. */
-	ks_inspect_egress(env, &in, head);
-	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(in.action, KS_ALLOW);
+	ks_inspect_egress(env, &insp, head);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(insp.verdict.action, KS_ALLOW);
 }
 
 static void test_every_packet_is_counted_once(void **state)
@@ -472,14 +472,14 @@ static void test_every_packet_is_counted_once(void **state)
 	enum { PACKETS = 20000 };
 
 	for (int i = 0; i < PACKETS; i++) {
-		struct ks_inspection in;
+		struct ks_inspection insp;
 		struct frame f;
 		bool back;
 
 		random_frame(&seed, &f, &back);
 		for (__u32 n = test_below(&seed, 3); n; n--)
 			f.data[12 + test_below(&seed, 40)] ^= test_random(&seed);
-		inspect(&f, back, &in);
+		inspect(&f, back, &insp);
 	}
 	for (__u32 r = 0; r < KS_REASON_MAX; r++)
 		sum += env->reasons[r];

@@ -22,17 +22,17 @@ static int teardown(void **state)
 /* A packet from the LAN to the WAN: 10.0.0.1:1000 > 10.0.0.2:80, or the same in fd00::/64. */
 static struct ks_inspection packet(__u8 proto, bool v6)
 {
-	struct ks_inspection in = { .from = ZONE_LAN, .to = ZONE_WAN };
+	struct ks_inspection insp = { .home.from = ZONE_LAN, .to = ZONE_WAN };
 
-	in.asked.proto = proto;
-	in.asked.family = v6 ? KS_IPV6 : KS_IPV4;
-	in.asked.src.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
-	in.asked.dst.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
-	in.asked.src.b[15] = 1;
-	in.asked.dst.b[15] = 2;
-	in.asked.sport = ks_be16(1000);
-	in.asked.dport = ks_be16(80);
-	return in;
+	insp.opening.as_filtered.proto = proto;
+	insp.opening.as_filtered.family = v6 ? KS_IPV6 : KS_IPV4;
+	insp.opening.as_filtered.src.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
+	insp.opening.as_filtered.dst.b[v6 ? 0 : 12] = v6 ? 0xfd : 10;
+	insp.opening.as_filtered.src.b[15] = 1;
+	insp.opening.as_filtered.dst.b[15] = 2;
+	insp.opening.as_filtered.sport = ks_be16(1000);
+	insp.opening.as_filtered.dport = ks_be16(80);
+	return insp;
 }
 
 static void tables(const struct ks_rule *rules, __u32 count, const struct ks_set *sets, __u32 set_count,
@@ -95,18 +95,18 @@ static void test_bisection(void **state)
 		sets[1].count6 = random_ranges(&seed, ranges, sets[1].first6, 0xfd00000000000000ULL);
 		tables(&rule, 1, sets, 2, ranges, RANGES_MAX);
 		for (__u32 value = 0; value < VALUE_MAX; value++) {
-			struct ks_inspection in = packet(KS_PROTO_UDP, false);
+			struct ks_inspection insp = packet(KS_PROTO_UDP, false);
 
-			in.asked.src.w[3] = ks_be32(value);
-			assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING,
+			insp.opening.as_filtered.src.w[3] = ks_be32(value);
+			assert_int_equal(ks_rule_compare(env, &rule, &insp) == KS_MISS_NOTHING,
 					 in_ranges(ranges, sets[1].first4, sets[1].count4, value));
-			in = packet(KS_PROTO_UDP, true);
-			in.asked.src.d[1] = ks_be64((__u64)value);
-			assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING,
+			insp = packet(KS_PROTO_UDP, true);
+			insp.opening.as_filtered.src.d[1] = ks_be64((__u64)value);
+			assert_int_equal(ks_rule_compare(env, &rule, &insp) == KS_MISS_NOTHING,
 					 in_ranges(ranges, sets[1].first6, sets[1].count6, value));
 			/* The same low half under another prefix is elsewhere. */
-			in.asked.src.b[1] = 1;
-			assert_int_equal(ks_rule_compare(env, &rule, &in), KS_MISS_SRC);
+			insp.opening.as_filtered.src.b[1] = 1;
+			assert_int_equal(ks_rule_compare(env, &rule, &insp), KS_MISS_SRC);
 		}
 	}
 }
@@ -126,7 +126,7 @@ static void test_extreme_values(void **state)
 	};
 	const struct {
 		__u64 high, low;
-		bool in;
+		bool insp;
 	} cases[] = {
 		{ 0, 4, false },	{ 0, 5, true },	      { 0, ~0ULL, true },   { 1, 0, true },
 		{ 0x2000, 7, true },	{ 0x2000, 8, false }, { 0x2001, 0, false }, { ~0ULL, ~0ULL - 1, false },
@@ -135,18 +135,18 @@ static void test_extreme_values(void **state)
 
 	tables(&rule, 1, sets, 2, ranges, KS_ARRAY_SIZE(ranges));
 	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
-		struct ks_inspection in = packet(KS_PROTO_UDP, true);
+		struct ks_inspection insp = packet(KS_PROTO_UDP, true);
 
-		in.asked.dst.d[0] = ks_be64(cases[i].high);
-		in.asked.dst.d[1] = ks_be64(cases[i].low);
-		assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING, cases[i].in);
+		insp.opening.as_filtered.dst.d[0] = ks_be64(cases[i].high);
+		insp.opening.as_filtered.dst.d[1] = ks_be64(cases[i].low);
+		assert_int_equal(ks_rule_compare(env, &rule, &insp) == KS_MISS_NOTHING, cases[i].insp);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		static const __u32 values[] = { 0, 1, 0xfffffffe, 0xffffffff };
-		struct ks_inspection in = packet(KS_PROTO_UDP, false);
+		struct ks_inspection insp = packet(KS_PROTO_UDP, false);
 
-		in.asked.dst.w[3] = ks_be32(values[i]);
-		assert_int_equal(ks_rule_compare(env, &rule, &in) == KS_MISS_NOTHING, i == 0 || i == 3);
+		insp.opening.as_filtered.dst.w[3] = ks_be32(values[i]);
+		assert_int_equal(ks_rule_compare(env, &rule, &insp) == KS_MISS_NOTHING, i == 0 || i == 3);
 	}
 }
 
@@ -168,10 +168,10 @@ static const struct ks_set rule_sets[SETS] = {
 	[SET_DPORT] = { 5, 1, 0, 0 }, [SET_ECHO] = { 6, 1, 0, 0 },
 };
 
-static __u32 compare(const struct ks_rule *rule, const struct ks_inspection *in)
+static __u32 compare(const struct ks_rule *rule, const struct ks_inspection *insp)
 {
 	tables(rule, 1, rule_sets, SETS, rule_ranges, KS_ARRAY_SIZE(rule_ranges));
-	return ks_rule_compare(env, rule, in);
+	return ks_rule_compare(env, rule, insp);
 }
 
 /* A rule with every criterion for the packet above. */
@@ -195,28 +195,28 @@ static void test_each_criterion(void **state)
 		for (unsigned i = 0; i < 2; i++) {
 			__u8 proto = i ? KS_PROTO_TCP : KS_PROTO_UDP;
 			struct ks_rule rule = full_rule(proto, v6), other;
-			struct ks_inspection in = packet(proto, v6), wrong;
+			struct ks_inspection insp = packet(proto, v6), wrong;
 
-			assert_int_equal(compare(&rule, &in), KS_MISS_NOTHING);
-			wrong = in, wrong.from = ZONE_WAN;
+			assert_int_equal(compare(&rule, &insp), KS_MISS_NOTHING);
+			wrong = insp, wrong.home.from = ZONE_WAN;
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_FROM);
-			wrong = in, wrong.to = KS_ZONE_SELF;
+			wrong = insp, wrong.to = KS_ZONE_SELF;
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_TO);
 			other = rule, other.family = v6 ? KS_IPV4 : KS_IPV6;
-			assert_int_equal(compare(&other, &in), KS_MISS_FAMILY);
+			assert_int_equal(compare(&other, &insp), KS_MISS_FAMILY);
 			other = rule, other.proto = i ? KS_PROTO_UDP : KS_PROTO_TCP;
-			assert_int_equal(compare(&other, &in), KS_MISS_PROTO);
-			wrong = in, wrong.asked.sport = ks_be16(1001);
+			assert_int_equal(compare(&other, &insp), KS_MISS_PROTO);
+			wrong = insp, wrong.opening.as_filtered.sport = ks_be16(1001);
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_SPORT);
-			wrong = in, wrong.asked.dport = ks_be16(81);
+			wrong = insp, wrong.opening.as_filtered.dport = ks_be16(81);
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_DPORT);
-			wrong = in, wrong.asked.src.b[15] = 3;
+			wrong = insp, wrong.opening.as_filtered.src.b[15] = 3;
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_SRC);
-			wrong = in, wrong.asked.dst.b[15] = 3;
+			wrong = insp, wrong.opening.as_filtered.dst.b[15] = 3;
 			assert_int_equal(compare(&rule, &wrong), KS_MISS_DST);
 			/* An ICMP criterion is no matter for TCP. */
 			other = rule, other.icmp_set = SET_ECHO;
-			assert_int_equal(compare(&other, &in), KS_MISS_ICMP);
+			assert_int_equal(compare(&other, &insp), KS_MISS_ICMP);
 		}
 	}
 }
@@ -235,15 +235,15 @@ static void test_negation(void **state)
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
 		struct ks_rule rule = full_rule(KS_PROTO_TCP, false);
-		struct ks_inspection in = packet(KS_PROTO_TCP, false);
+		struct ks_inspection insp = packet(KS_PROTO_TCP, false);
 
 		rule.flags = cases[i].flag;
-		assert_int_equal(compare(&rule, &in), cases[i].miss);
-		in.asked.src.b[15] += cases[i].flag == KS_RULE_NOT_SRC ? 9 : 0;
-		in.asked.dst.b[15] += cases[i].flag == KS_RULE_NOT_DST ? 9 : 0;
-		in.asked.sport += cases[i].flag == KS_RULE_NOT_SPORT ? 9 : 0;
-		in.asked.dport += cases[i].flag == KS_RULE_NOT_DPORT ? 9 : 0;
-		assert_int_equal(compare(&rule, &in), KS_MISS_NOTHING);
+		assert_int_equal(compare(&rule, &insp), cases[i].miss);
+		insp.opening.as_filtered.src.b[15] += cases[i].flag == KS_RULE_NOT_SRC ? 9 : 0;
+		insp.opening.as_filtered.dst.b[15] += cases[i].flag == KS_RULE_NOT_DST ? 9 : 0;
+		insp.opening.as_filtered.sport += cases[i].flag == KS_RULE_NOT_SPORT ? 9 : 0;
+		insp.opening.as_filtered.dport += cases[i].flag == KS_RULE_NOT_DPORT ? 9 : 0;
+		assert_int_equal(compare(&rule, &insp), KS_MISS_NOTHING);
 	}
 }
 
@@ -253,16 +253,16 @@ static void test_ports_of_protocols_without(void **state)
 	struct ks_rule rule = { .from_zones = KS_ZONES_ANY, .to_zones = KS_ZONES_ANY, .flags = KS_RULE_ANY_PROTO };
 
 	for (unsigned proto = 0; proto < 256; proto++) {
-		struct ks_inspection in = packet(proto, false);
+		struct ks_inspection insp = packet(proto, false);
 		bool ports = proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_SCTP ||
 			     proto == KS_PROTO_DCCP || proto == KS_PROTO_UDPLITE;
 
 		rule.dport_set = SET_DPORT;
 		rule.flags = KS_RULE_ANY_PROTO;
-		assert_int_equal(compare(&rule, &in) == KS_MISS_NOTHING, ports);
+		assert_int_equal(compare(&rule, &insp) == KS_MISS_NOTHING, ports);
 		rule.dport_set = SET_SPORT; /* another port */
 		rule.flags = KS_RULE_ANY_PROTO | KS_RULE_NOT_DPORT;
-		assert_int_equal(compare(&rule, &in) == KS_MISS_NOTHING, ports);
+		assert_int_equal(compare(&rule, &insp) == KS_MISS_NOTHING, ports);
 	}
 }
 
@@ -273,11 +273,11 @@ static void test_icmp_types(void **state)
 	};
 
 	for (unsigned type = 0; type < 256; type++) {
-		struct ks_inspection in = packet(KS_PROTO_ICMP, false);
+		struct ks_inspection insp = packet(KS_PROTO_ICMP, false);
 
-		in.pkt.icmp_type = type;
-		in.pkt.icmp_code = 255 - type;
-		assert_int_equal(compare(&rule, &in), type == 8 ? KS_MISS_NOTHING : KS_MISS_ICMP);
+		insp.pkt.icmp_type = type;
+		insp.pkt.icmp_code = 255 - type;
+		assert_int_equal(compare(&rule, &insp), type == 8 ? KS_MISS_NOTHING : KS_MISS_ICMP);
 	}
 }
 
@@ -289,14 +289,14 @@ static void test_zones(void **state)
 			struct ks_rule rule = { .from_zones = 1ULL << bit,
 						.to_zones = KS_ZONES_ANY,
 						.flags = KS_RULE_ANY_PROTO };
-			struct ks_inspection in = packet(KS_PROTO_UDP, false);
+			struct ks_inspection insp = packet(KS_PROTO_UDP, false);
 
-			in.from = from;
-			assert_int_equal(compare(&rule, &in), bit == from ? KS_MISS_NOTHING : KS_MISS_FROM);
+			insp.home.from = from;
+			assert_int_equal(compare(&rule, &insp), bit == from ? KS_MISS_NOTHING : KS_MISS_FROM);
 			rule.from_zones = KS_ZONES_ANY;
 			rule.to_zones = 1ULL << bit;
-			in.to = from;
-			assert_int_equal(compare(&rule, &in), bit == from ? KS_MISS_NOTHING : KS_MISS_TO);
+			insp.to = from;
+			assert_int_equal(compare(&rule, &insp), bit == from ? KS_MISS_NOTHING : KS_MISS_TO);
 		}
 	}
 }
@@ -308,12 +308,12 @@ static void test_empty_set(void **state)
 	};
 
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct ks_inspection in = packet(KS_PROTO_UDP, v6);
+		struct ks_inspection insp = packet(KS_PROTO_UDP, v6);
 
 		rule.flags = KS_RULE_ANY_PROTO;
-		assert_int_equal(compare(&rule, &in), KS_MISS_SRC);
+		assert_int_equal(compare(&rule, &insp), KS_MISS_SRC);
 		rule.flags = KS_RULE_ANY_PROTO | KS_RULE_NOT_SRC;
-		assert_int_equal(compare(&rule, &in), KS_MISS_NOTHING);
+		assert_int_equal(compare(&rule, &insp), KS_MISS_NOTHING);
 	}
 }
 
@@ -333,10 +333,10 @@ static void test_first_match(void **state)
 					     .action = i % 4 };
 	tables(rules, COUNT, rule_sets, SETS, rule_ranges, KS_ARRAY_SIZE(rule_ranges));
 	for (unsigned proto = 0; proto < 256; proto++) {
-		struct ks_inspection in = packet(proto, false);
+		struct ks_inspection insp = packet(proto, false);
 		struct ks_decision d;
 
-		ks_policy_decide(env, &in, &d);
+		ks_policy_decide(env, &insp, &d);
 		if (proto >= 150) {
 			assert_int_equal(d.index, KS_DECISION_DEFAULT);
 			assert_int_equal(d.id, KS_RULE_DEFAULT);
@@ -353,11 +353,11 @@ static void test_first_match(void **state)
 
 static void test_no_rules(void **state)
 {
-	struct ks_inspection in = packet(KS_PROTO_UDP, false);
+	struct ks_inspection insp = packet(KS_PROTO_UDP, false);
 	struct ks_decision d = { .action = KS_ALLOW, .index = 7 };
 
 	tables(NULL, 0, NULL, 0, NULL, 0);
-	ks_policy_decide(env, &in, &d);
+	ks_policy_decide(env, &insp, &d);
 	assert_int_equal(d.action, KS_DENY);
 	assert_int_equal(d.index, KS_DECISION_DEFAULT);
 }

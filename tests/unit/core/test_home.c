@@ -163,7 +163,7 @@ bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
 	return env->checksum_ok;
 }
 
-bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
 	if (env->held_count == TEST_HELD)
 		return false;
@@ -185,7 +185,7 @@ static __u32 held_take(struct ks_env *env, __u64 hash)
 	return taken;
 }
 
-bool env_fragment_release(struct ks_env *env, const struct ks_inspection *in, __u64 hash)
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
 	env->released += held_take(env, hash);
 	return true;
@@ -213,7 +213,7 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 	__atomic_fetch_add(&env->ended, 1, __ATOMIC_RELAXED);
 }
 
-void env_event(struct ks_env *env, const struct ks_inspection *in)
+void env_event(struct ks_env *env, const struct ks_inspection *insp)
 {
 	__atomic_fetch_add(&env->events, 1, __ATOMIC_RELAXED);
 }
@@ -377,19 +377,19 @@ static void head_fill(const struct frame *f, __u32 captured, __u8 head[KS_HEAD_S
 	pkt->flags = captured < f->len ? KS_PKT_SNAPPED : 0;
 }
 
-__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *in)
+__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp)
 {
 	__u8 head[KS_HEAD_SIZE];
 
-	memset(in, 0xa5, sizeof(*in));
-	in->now = now;
-	in->flow.clock = ks_flow_clock(now);
-	in->from = from;
-	in->to = to;
-	in->dry = 0;
-	in->resumed = 0;
-	head_fill(f, f->len, head, &in->pkt);
-	return ks_inspect(env, in, head);
+	memset(insp, 0xa5, sizeof(*insp));
+	insp->home.now = now;
+	insp->flow.clock = ks_flow_clock(now);
+	insp->home.from = from;
+	insp->home.to = to;
+	insp->home.dry = 0;
+	insp->home.resumed = 0;
+	head_fill(f, f->len, head, &insp->pkt);
+	return ks_inspect(env, insp, head);
 }
 
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)

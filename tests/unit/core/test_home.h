@@ -87,7 +87,8 @@ void frame_ipv4_checksum(struct frame *f, __u32 off);
 __u32 checksum_add(__u32 sum, const __u8 *data, __u32 len);
 
 /* Inspects the frame as the home would; *in is the outcome. `from` and `to` are zones. */
-__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *in);
+__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now,
+		   struct ks_inspection *insp);
 
 /* Parses the frame alone. `captured`: octets given of it, at most its length. */
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt);

@@ -187,7 +187,7 @@ static void datagram_make(__u8 frame[60], __u32 random)
 static void test_bursts(void **state)
 {
 	struct ks_engine *single = engine_make(), *burst = engine_make();
-	static struct ks_inspection in[KS_BURST_MAX], one;
+	static struct ks_inspection insp[KS_BURST_MAX], one;
 	static __u8 data[KS_BURST_MAX][60];
 	struct ks_frame frames[KS_BURST_MAX];
 	__u32 random = 1;
@@ -202,14 +202,14 @@ static void test_bursts(void **state)
 			datagram_make(data[i], random);
 			frames[i] = (struct ks_frame){ data[i], 60, 60, KS_LINK_ETHERNET, 2, 2 };
 		}
-		ks_engine_inspect_burst(burst, frames, count, false, in);
+		ks_engine_inspect_burst(burst, frames, count, false, insp);
 		for (unsigned i = 0; i < count; i++) {
 			ks_engine_inspect(single, &frames[i], false, &one);
-			assert_int_equal(in[i].action, one.action);
-			assert_int_equal(in[i].reason, one.reason);
-			assert_int_equal(in[i].state, one.state);
-			assert_int_equal(in[i].dir, one.dir);
-			assert_memory_equal(in[i].flow.after.packets_low, one.flow.after.packets_low,
+			assert_int_equal(insp[i].verdict.action, one.verdict.action);
+			assert_int_equal(insp[i].verdict.reason, one.verdict.reason);
+			assert_int_equal(insp[i].verdict.state, one.verdict.state);
+			assert_int_equal(insp[i].dir, one.dir);
+			assert_memory_equal(insp[i].flow.after.packets_low, one.flow.after.packets_low,
 					    sizeof(one.flow.after.packets_low));
 		}
 	}

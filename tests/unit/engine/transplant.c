@@ -51,7 +51,8 @@ static struct ks_engine *engine_make(struct shop *shop)
 	return engine;
 }
 
-static void inspect(struct shop *shop, struct ks_engine *engine, const char *words, bool dry, struct ks_inspection *in)
+static void inspect(struct shop *shop, struct ks_engine *engine, const char *words, bool dry,
+		    struct ks_inspection *insp)
 {
 	struct ks_diags diags = { 0 };
 	struct ks_step step;
@@ -60,7 +61,7 @@ static void inspect(struct shop *shop, struct ks_engine *engine, const char *wor
 	assert_int_equal(ks_step_parse_text(shop->policy, words, shop->arena, &step, &diags), 0);
 	ks_crafter_reset(shop->crafter);
 	assert_int_equal(ks_crafter_craft(shop->crafter, &step.packet, &frame), 0);
-	ks_engine_inspect(engine, &frame, dry, in);
+	ks_engine_inspect(engine, &frame, dry, insp);
 	ks_diags_fini(&diags);
 }
 
@@ -91,34 +92,34 @@ static void test_both_directions_go_on(void **state)
 	struct shop shop;
 	struct ks_engine *first, *second;
 	struct ks_transplant transplant = { 0 };
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	char reply[128];
 
 	shop_open(&shop);
 	first = engine_make(&shop);
 	second = engine_make(&shop);
-	inspect(&shop, first, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", false, &in);
-	assert_int_equal(in.action, KS_ALLOW);
+	inspect(&shop, first, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", false, &insp);
+	assert_int_equal(insp.verdict.action, KS_ALLOW);
 	ks_engine_each_entry(first, collect, &transplant);
 	assert_true(transplant.has_alias[KS_ORIGINAL] && transplant.has_alias[KS_REPLY]);
 	assert_int_equal(ks_engine_transplant(second, &transplant), 0);
 	assert_int_equal(ks_engine_transplant(second, &transplant), -EEXIST);
 
 	snprintf(reply, sizeof(reply), "wan 192.0.2.1:80 > lan 203.0.113.1:%u tcp syn ack seq =5000 ack =1001",
-		 ks_be16(in.out.sport));
-	inspect(&shop, second, reply, true, &in);
-	assert_int_equal(in.reason, KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(in.dir, KS_REPLY);
-	assert_address(&in.out.src, 0xcb007109);
-	assert_int_equal(ks_be16(in.out.sport), 443);
-	assert_address(&in.out.dst, 0x0a000005);
-	assert_int_equal(ks_be16(in.out.dport), 40000);
+		 ks_be16(insp.sent.sport));
+	inspect(&shop, second, reply, true, &insp);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(insp.dir, KS_REPLY);
+	assert_address(&insp.sent.src, 0xcb007109);
+	assert_int_equal(ks_be16(insp.sent.sport), 443);
+	assert_address(&insp.sent.dst, 0x0a000005);
+	assert_int_equal(ks_be16(insp.sent.dport), 40000);
 
-	inspect(&shop, second, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", true, &in);
-	assert_int_equal(in.dir, KS_ORIGINAL);
-	assert_true(in.flow.found);
-	assert_address(&in.out.src, 0xcb007101);
-	assert_address(&in.out.dst, 0xc0000201);
+	inspect(&shop, second, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", true, &insp);
+	assert_int_equal(insp.dir, KS_ORIGINAL);
+	assert_true(insp.flow.found);
+	assert_address(&insp.sent.src, 0xcb007101);
+	assert_address(&insp.sent.dst, 0xc0000201);
 	ks_engine_destroy(first);
 	ks_engine_destroy(second);
 	shop_close(&shop);

@@ -93,11 +93,11 @@ static void craft(struct fixture *f, const char *words, struct ks_frame *frame)
 /* Lets a packet through the engine, which must pass it. */
 static void pass(struct fixture *f, const char *words)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct ks_frame frame;
 
 	craft(f, words, &frame);
-	assert_int_equal(ks_engine_inspect(f->engine, &frame, false, &in), KS_ALLOW);
+	assert_int_equal(ks_engine_inspect(f->engine, &frame, false, &insp), KS_ALLOW);
 	ks_crafter_passed(f->crafter);
 }
 

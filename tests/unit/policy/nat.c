@@ -219,23 +219,23 @@ static void test_binat(void **state)
 						   "allow\n"
 						   "nat to wan masquerade\n"
 						   "binat lan 192.0.2.5 to 203.0.113.5 on { wan, dmz }\n");
-	const struct ks_rule *in = entry_of(policy, KS_LIST_INBOUND, 0), *out = entry_of(policy, KS_LIST_SOURCE, 0);
+	const struct ks_rule *insp = entry_of(policy, KS_LIST_INBOUND, 0), *out = entry_of(policy, KS_LIST_SOURCE, 0);
 
 	assert_int_equal(policy->config.rules, 1);
 	assert_int_equal(policy->config.list[KS_LIST_INBOUND].count, 2);
 	assert_int_equal(policy->config.list[KS_LIST_SOURCE].count, 3); /* in the order of the text */
 	assert_int_equal(entry_of(policy, KS_LIST_SOURCE, 1)->id, 3);
-	assert_true(in->from_zones == 1ULL << WAN && in->to_zones == all);
+	assert_true(insp->from_zones == 1ULL << WAN && insp->to_zones == all);
 	assert_true(out->to_zones == 1ULL << WAN && out->from_zones == (all & ~self));
-	assert_int_equal(in->id, out->id);
-	assert_int_equal(in->family, KS_IPV4);
-	assert_true(policy->ranges[policy->sets[in->dst_set].first4].lo[1] == 0xcb007100);
+	assert_int_equal(insp->id, out->id);
+	assert_int_equal(insp->family, KS_IPV4);
+	assert_true(policy->ranges[policy->sets[insp->dst_set].first4].lo[1] == 0xcb007100);
 	assert_true(policy->ranges[policy->sets[out->src_set].first4].hi[1] == 0x0a0100ff);
-	assert_low(target_of(policy, in, 0), 0, 0x0a010000);
+	assert_low(target_of(policy, insp, 0), 0, 0x0a010000);
 	assert_low(target_of(policy, out, 0), 0, 0xcb007100);
-	assert_int_equal(target_of(policy, in, 0)->kind, KS_TARGET_PREFIX);
-	assert_int_equal(target_of(policy, in, 0)->prefix, 24);
-	assert_int_equal(target_of(policy, in, 0)->zone, LAN);
+	assert_int_equal(target_of(policy, insp, 0)->kind, KS_TARGET_PREFIX);
+	assert_int_equal(target_of(policy, insp, 0)->prefix, 24);
+	assert_int_equal(target_of(policy, insp, 0)->zone, LAN);
 	assert_int_equal(target_of(policy, entry_of(policy, KS_LIST_INBOUND, 1), 0)->zone, LAN);
 	assert_text(policy, 0, "binat 10.1.0.0/24 to 203.0.113.0/24 on wan");
 	assert_text(policy, 3, "binat lan 192.0.2.5 to 203.0.113.5 on { wan, dmz }");
@@ -251,13 +251,13 @@ static __u32 fold(__u32 sum)
 static void test_nptv6(void **state)
 {
 	struct ks_policy *policy = load_good(ZONES "nptv6 fd01:203:405::/48 to 2001:db8:1::/48 on wan\n");
-	const struct ks_target *in = target_of(policy, entry_of(policy, KS_LIST_INBOUND, 0), 0);
+	const struct ks_target *insp = target_of(policy, entry_of(policy, KS_LIST_INBOUND, 0), 0);
 	const struct ks_target *out = target_of(policy, entry_of(policy, KS_LIST_SOURCE, 0), 0);
 
 	assert_int_equal(out->kind, KS_TARGET_NPT);
 	assert_int_equal(out->prefix, 48);
 	assert_int_equal(fold(0x0001 + (__u32)out->adjust), 0xd550);
-	assert_int_equal(fold(0xd550 + (__u32)in->adjust), 0x0001);
+	assert_int_equal(fold(0xd550 + (__u32)insp->adjust), 0x0001);
 	assert_text(policy, 0, "nptv6 fd01:203:405::/48 to 2001:db8:1::/48 on wan");
 	ks_policy_destroy(policy);
 }

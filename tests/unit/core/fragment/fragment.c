@@ -260,7 +260,7 @@ static struct ks_inspection last;
 static __u32 inspect_from(const struct frame *f, __u8 from, __u8 to)
 {
 	test_inspect(env, f, from, to, now, &last);
-	return last.reason;
+	return last.verdict.reason;
 }
 
 static __u32 inspect(const struct frame *f, bool back)
@@ -303,11 +303,11 @@ static __u32 tcp(bool back, __u32 id, __u32 off, bool more, __u32 len, __u32 seq
 static void test_first_then_others(void **state)
 {
 	assert_int_equal(udp(false, 7, 0, true, 64), NEW);
-	assert_int_equal(last.state, KS_STATE_UDP_SINGLE);
+	assert_int_equal(last.verdict.state, KS_STATE_UDP_SINGLE);
 	assert_int_equal(udp(false, 7, 64, true, 64), NEW);
-	assert_int_equal(last.action, KS_ALLOW);
-	assert_int_equal(last.class, KS_CLASS_NEW);
-	assert_int_equal(last.rule, 1);
+	assert_int_equal(last.verdict.action, KS_ALLOW);
+	assert_int_equal(last.verdict.class, KS_CLASS_NEW);
+	assert_int_equal(last.verdict.rule, 1);
 	assert_int_equal(udp(false, 7, 128, false, 5), NEW);
 	assert_int_equal(ks_flow_packets(&last.flow.after, KS_ORIGINAL), 3);
 	assert_int_equal(ks_flow_bytes(&last.flow.after, KS_ORIGINAL), 133 + 3 * (v6 ? 48 : 20));
@@ -322,7 +322,7 @@ static void test_first_then_others(void **state)
 static void test_held(void **state)
 {
 	assert_int_equal(udp(false, 7, 128, false, 5), HELD);
-	assert_int_equal(last.action, KS_HOLD);
+	assert_int_equal(last.verdict.action, KS_HOLD);
 	assert_int_equal(udp(false, 7, 64, true, 64), HELD);
 	assert_int_equal(udp(false, 8, 64, true, 64), HELD);
 	assert_int_equal(env->held_count, 3);
@@ -345,22 +345,22 @@ static void test_resumed(void **state)
 	frame_zeros(&f, 40);
 	memcpy(head, f.data, sizeof(head));
 	for (unsigned i = 0; i < 2; i++) {
-		last.from = ZONE_LAN;
-		last.to = ZONE_WAN;
-		last.dry = 0;
-		last.resumed = 1;
-		last.now = now;
+		last.home.from = ZONE_LAN;
+		last.home.to = ZONE_WAN;
+		last.home.dry = 0;
+		last.home.resumed = 1;
+		last.home.now = now;
 		last.pkt.wire_len = f.len;
 		last.pkt.head_len = f.len;
 		last.pkt.link = f.link;
 		last.pkt.flags = 0;
 		ks_inspect(env, &last, head);
 		if (i == 0) { /* nobody has judged its datagram: a forged mark is worth nothing */
-			assert_int_equal(last.reason, KS_REASON_FRAGMENT_EARLY);
+			assert_int_equal(last.verdict.reason, KS_REASON_FRAGMENT_EARLY);
 			assert_int_equal(udp(false, 7, 0, true, 64), NEW);
 		}
 	}
-	assert_int_equal(last.reason, NEW);
+	assert_int_equal(last.verdict.reason, NEW);
 	assert_int_equal(ks_flow_packets(&last.flow.after, KS_ORIGINAL), 2);
 }
 
@@ -369,7 +369,7 @@ static void test_no_room_to_hold(void **state)
 	for (__u32 id = 0; id < TEST_HELD; id++)
 		assert_int_equal(udp(false, id, 64, true, 8), HELD);
 	assert_int_equal(udp(false, 0, 72, true, 8), KS_REASON_FRAGMENT_EARLY);
-	assert_int_equal(last.action, KS_DENY);
+	assert_int_equal(last.verdict.action, KS_DENY);
 	/* It is not noted either: sent again, behind the first one, it passes. */
 	assert_int_equal(udp(false, 0, 0, true, 64), NEW);
 	assert_int_equal(udp(false, 0, 72, true, 8), NEW);
@@ -383,7 +383,7 @@ static void test_denied(void **state)
 	assert_int_equal(env->forgotten, 1);
 	assert_int_equal(env->released, 0);
 	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_NO_STATE);
-	assert_int_equal(last.action, KS_DENY);
+	assert_int_equal(last.verdict.action, KS_DENY);
 }
 
 static void test_overlap(void **state)
@@ -538,7 +538,7 @@ static void test_tcp_segment(void **state)
 	/* The last one first: it waits. A FIN counts. */
 	assert_int_equal(tcp(false, 8, 120, false, 30, 0, 0, 0), HELD);
 	assert_int_equal(tcp(false, 8, 0, true, 120, 1230, 5000, KS_TCP_FIN | KS_TCP_ACK), EST);
-	assert_int_equal(last.state, KS_STATE_TCP_FIN_WAIT);
+	assert_int_equal(last.verdict.state, KS_STATE_TCP_FIN_WAIT);
 }
 
 static void test_tcp_window(void **state)
@@ -597,7 +597,7 @@ static void test_contended(void **state)
 	assert_int_equal(udp(false, 7, 64, true, 64), NEW);
 	interfere = 1000000;
 	assert_int_equal(udp(false, 7, 128, true, 64), KS_REASON_CONTENDED);
-	assert_int_equal(last.action, KS_DENY);
+	assert_int_equal(last.verdict.action, KS_DENY);
 	interfere = 0;
 	assert_int_equal(udp(false, 7, 128, true, 64), NEW);
 }
@@ -619,13 +619,15 @@ static void test_dry(void **state)
 				frame_udp(&f, 4000, 53, 500);
 			frame_zeros(&f, off ? 64 : 56);
 			memcpy(head, f.data, sizeof(head));
-			last = (struct ks_inspection){ .now = now, .from = ZONE_LAN, .to = ZONE_WAN, .dry = 1 };
+			last = (struct ks_inspection){
+				.home = { .now = now, .from = ZONE_LAN, .to = ZONE_WAN, .dry = 1 }
+			};
 			last.pkt.wire_len = f.len;
 			last.pkt.head_len = f.len;
 			ks_inspect(env, &last, head);
-			assert_int_equal(last.reason, id == 7 ? (off ? NEW : KS_REASON_FRAGMENT_AGAIN)
-						      : off   ? HELD
-							      : NEW);
+			assert_int_equal(last.verdict.reason, id == 7 ? (off ? NEW : KS_REASON_FRAGMENT_AGAIN)
+							      : off   ? HELD
+								      : NEW);
 		}
 	}
 	assert_memory_equal(before, env->buckets, size);

@@ -128,13 +128,13 @@ static const uint8_t *pass(struct conversation *d, unsigned from, const uint8_t 
 {
 	struct ks_frame frame = { .data = ip, .captured = *len, .length = *len, .link = KS_LINK_IP };
 	const uint8_t *out;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	frame.from = d->host[from].zone;
 	frame.to = from == 0 && d->host[0].zone == WAN ? KS_ZONE_SELF : d->host[!from].zone;
-	if (ks_engine_inspect(d->engine, &frame, false, &in) != KS_ALLOW) {
-		if (in.reason != KS_REASON_ANNOUNCEMENT)
-			fail_msg("dropped: %s", ks_reason_name(in.reason));
+	if (ks_engine_inspect(d->engine, &frame, false, &insp) != KS_ALLOW) {
+		if (insp.verdict.reason != KS_REASON_ANNOUNCEMENT)
+			fail_msg("dropped: %s", ks_reason_name(insp.verdict.reason));
 		d->refused++;
 		return NULL;
 	}

@@ -22,11 +22,11 @@ static struct ks_flow_key key_of(__u32 n)
 /* An inspection that has looked for flow n at `now`. */
 static struct ks_inspection look(struct ks_env *env, __u32 n, __u64 now)
 {
-	struct ks_inspection in = { .now = now, .flow.clock = ks_flow_clock(now), .flow.key = key_of(n) };
+	struct ks_inspection insp = { .home.now = now, .flow.clock = ks_flow_clock(now), .flow.key = key_of(n) };
 
-	ks_table_hash(env, &in.flow);
-	ks_table_find(env, &in.flow);
-	return in;
+	ks_table_hash(env, &insp.flow);
+	ks_table_find(env, &insp.flow);
+	return insp;
 }
 
 static struct ks_flow flow_of(__u32 state, __u64 now, __u32 timeout_ms)
@@ -39,11 +39,11 @@ static struct ks_flow flow_of(__u32 state, __u64 now, __u32 timeout_ms)
 
 static __u32 insert(struct ks_env *env, __u32 n, __u32 state, __u64 now, __u32 timeout_ms)
 {
-	struct ks_inspection in = look(env, n, now);
+	struct ks_inspection insp = look(env, n, now);
 
-	assert_false(in.flow.found);
-	in.flow.after = flow_of(state, now, timeout_ms);
-	return ks_table_insert(env, &in.flow);
+	assert_false(insp.flow.found);
+	insp.flow.after = flow_of(state, now, timeout_ms);
+	return ks_table_insert(env, &insp.flow);
 }
 
 /* What is really in the table: slots in use, half-open ones, keys that are there twice. */
@@ -91,21 +91,21 @@ static void assert_counts(const struct ks_env *env)
 static void test_insert_find_commit(void **state)
 {
 	struct ks_env *env = test_env_create(4);
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	assert_int_equal(insert(env, 1, KS_STATE_TCP_SYN_SENT, SECOND, 60000), KS_REASON_OK_NEW);
 	assert_false(look(env, 2, SECOND).flow.found);
-	in = look(env, 1, SECOND);
-	assert_true(in.flow.found);
-	assert_int_equal(in.flow.before.state, KS_STATE_TCP_SYN_SENT);
+	insp = look(env, 1, SECOND);
+	assert_true(insp.flow.found);
+	assert_int_equal(insp.flow.before.state, KS_STATE_TCP_SYN_SENT);
 	assert_int_equal(env->counts.half_open, 1);
-	in.flow.after = in.flow.before;
-	in.flow.after.state = KS_STATE_TCP_ESTABLISHED;
-	assert_true(ks_table_commit(env, &in.flow));
+	insp.flow.after = insp.flow.before;
+	insp.flow.after.state = KS_STATE_TCP_ESTABLISHED;
+	assert_true(ks_table_commit(env, &insp.flow));
 	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_ESTABLISHED);
 	/* What was decided on an older version is refused, and nothing changes. */
-	in.flow.after.state = KS_STATE_TCP_CLOSE;
-	assert_false(ks_table_commit(env, &in.flow));
+	insp.flow.after.state = KS_STATE_TCP_CLOSE;
+	assert_false(ks_table_commit(env, &insp.flow));
 	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_ESTABLISHED);
 	assert_counts(env);
 	test_env_destroy(env);
@@ -145,15 +145,15 @@ static void test_sweep_edges(void **state)
 static void test_kill(void **state)
 {
 	struct ks_env *env = test_env_create(4);
-	struct ks_inspection in = { .now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
+	struct ks_inspection insp = { .home.now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
 
-	assert_false(ks_table_kill(env, &in.flow));
+	assert_false(ks_table_kill(env, &insp.flow));
 	insert(env, 1, KS_STATE_TCP_SYN_RECV, SECOND, 60000);
 	insert(env, 2, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
-	assert_true(ks_table_kill(env, &in.flow));
+	assert_true(ks_table_kill(env, &insp.flow));
 	assert_false(look(env, 1, SECOND).flow.found);
 	assert_true(look(env, 2, SECOND).flow.found);
-	assert_false(ks_table_kill(env, &in.flow));
+	assert_false(ks_table_kill(env, &insp.flow));
 	assert_int_equal(env->counts.killed, 1);
 	assert_counts(env);
 	test_env_destroy(env);
@@ -333,21 +333,21 @@ static void test_replace_keeps_the_budget(void **state)
 	insert(env, 1, KS_STATE_TCP_CLOSE, SECOND, 60000);
 	insert(env, 2, KS_STATE_TCP_SYN_SENT, SECOND, 60000);
 	{
-		struct ks_inspection in = look(env, 1, SECOND);
+		struct ks_inspection insp = look(env, 1, SECOND);
 
-		assert_true(in.flow.found);
-		in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
-		ks_table_replace(env, &in.flow);
+		assert_true(insp.flow.found);
+		insp.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
+		ks_table_replace(env, &insp.flow);
 	}
 	assert_true(env->counts.half_open <= 1);
 	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_CLOSE);
 	assert_counts(env);
 	env->config.limit_half_open = 2;
 	{
-		struct ks_inspection in = look(env, 1, SECOND);
+		struct ks_inspection insp = look(env, 1, SECOND);
 
-		in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
-		ks_table_replace(env, &in.flow);
+		insp.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, SECOND, 60000);
+		ks_table_replace(env, &insp.flow);
 	}
 	assert_int_equal(env->counts.half_open, 2);
 	assert_int_equal(env->counts.recycled, 1);
@@ -381,52 +381,52 @@ static void play_sweep(struct ks_env *env)
 
 static void play_kill(struct ks_env *env)
 {
-	struct ks_inspection in = { .now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
+	struct ks_inspection insp = { .home.now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
 
-	ks_table_kill(env, &in.flow);
+	ks_table_kill(env, &insp.flow);
 }
 
 /* A packet of the flow that was seen in time, by a slower processor. */
 static void play_revive(struct ks_env *env)
 {
-	struct ks_inspection in = look(env, 1, SECOND);
+	struct ks_inspection insp = look(env, 1, SECOND);
 
-	if (!in.flow.found)
+	if (!insp.flow.found)
 		return;
-	in.flow.after = in.flow.before;
-	in.flow.after.seen = 10 * KS_MSEC_PER_SEC;
-	ks_table_commit(env, &in.flow);
+	insp.flow.after = insp.flow.before;
+	insp.flow.after.seen = 10 * KS_MSEC_PER_SEC;
+	ks_table_commit(env, &insp.flow);
 }
 
 static void play_insert_same(struct ks_env *env)
 {
-	struct ks_inspection in = look(env, 1, 10 * SECOND);
+	struct ks_inspection insp = look(env, 1, 10 * SECOND);
 
-	if (in.flow.found)
+	if (insp.flow.found)
 		return;
-	in.flow.after = flow_of(KS_STATE_UDP_SINGLE, 10 * SECOND, 60000);
-	ks_table_insert(env, &in.flow);
+	insp.flow.after = flow_of(KS_STATE_UDP_SINGLE, 10 * SECOND, 60000);
+	ks_table_insert(env, &insp.flow);
 }
 
 static void play_insert_other(struct ks_env *env)
 {
-	struct ks_inspection in = look(env, 99, 10 * SECOND);
+	struct ks_inspection insp = look(env, 99, 10 * SECOND);
 
-	if (in.flow.found)
+	if (insp.flow.found)
 		return;
-	in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
-	ks_table_insert(env, &in.flow);
+	insp.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
+	ks_table_insert(env, &insp.flow);
 }
 
 static void play_close(struct ks_env *env)
 {
-	struct ks_inspection in = look(env, 1, SECOND);
+	struct ks_inspection insp = look(env, 1, SECOND);
 
-	if (!in.flow.found)
+	if (!insp.flow.found)
 		return;
-	in.flow.after = in.flow.before;
-	in.flow.after.state = KS_STATE_TCP_CLOSE;
-	ks_table_commit(env, &in.flow);
+	insp.flow.after = insp.flow.before;
+	insp.flow.after.state = KS_STATE_TCP_CLOSE;
+	ks_table_commit(env, &insp.flow);
 }
 
 static void (*const plays[])(struct ks_env *) = {
@@ -442,18 +442,18 @@ static void race_insert(__u32 fill, __u32 first_state, __u32 wanted, __u32 limit
 	for (size_t p = 0; p < KS_ARRAY_SIZE(plays); p++) {
 		for (race.at = 0; race.at < 24; race.at++) {
 			struct ks_env *env = test_env_create(1);
-			struct ks_inspection in;
+			struct ks_inspection insp;
 
 			insert(env, 1, first_state, SECOND, 1000);
 			for (__u32 n = 2; n < 2 + fill; n++)
 				insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
 			env->config.limit_states = limit;
-			in = look(env, wanted, 10 * SECOND);
-			in.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
+			insp = look(env, wanted, 10 * SECOND);
+			insp.flow.after = flow_of(KS_STATE_TCP_SYN_SENT, 10 * SECOND, 60000);
 			race.calls = 0;
 			race.play = plays[p];
 			env->on_bucket = race_hook;
-			ks_table_insert(env, &in.flow);
+			ks_table_insert(env, &insp.flow);
 			env->on_bucket = NULL;
 			assert_counts(env);
 			for (__u32 n = 2; n < 2 + fill; n++)
@@ -469,11 +469,11 @@ static __u32 other;
 /* The alias that we found left behind is swept, and its slot is another flow's new alias. */
 static void play_alias_other(struct ks_env *env)
 {
-	struct ks_inspection in = look(env, other, 10 * SECOND);
+	struct ks_inspection insp = look(env, other, 10 * SECOND);
 
 	play_sweep(env);
-	in.flow.after = flow_of(KS_STATE_ALIAS, 10 * SECOND, 60000);
-	other_taken = ks_table_insert(env, &in.flow) == KS_REASON_OK_NEW;
+	insp.flow.after = flow_of(KS_STATE_ALIAS, 10 * SECOND, 60000);
+	other_taken = ks_table_insert(env, &insp.flow) == KS_REASON_OK_NEW;
 }
 
 /* A key that is put in by way of the other bucket, but may lie in the first one of this hash. */
@@ -494,20 +494,20 @@ static void test_race_insert_over_alias(void **state)
 {
 	for (race.at = 0; race.at < 24; race.at++) {
 		struct ks_env *env = test_env_create(2);
-		struct ks_inspection in;
+		struct ks_inspection insp;
 		bool taken;
 
 		insert(env, 1, KS_STATE_ALIAS, SECOND, 1000);
 		for (__u32 n = 2; n < 60; n++)
 			insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
-		in = look(env, 1, 10 * SECOND);
-		other = of_other_bucket(env, in.flow.hash);
-		in.flow.after = flow_of(KS_STATE_ALIAS, 10 * SECOND, 60000);
+		insp = look(env, 1, 10 * SECOND);
+		other = of_other_bucket(env, insp.flow.hash);
+		insp.flow.after = flow_of(KS_STATE_ALIAS, 10 * SECOND, 60000);
 		race.calls = 0;
 		race.play = play_alias_other;
 		other_taken = false;
 		env->on_bucket = race_hook;
-		taken = ks_table_insert(env, &in.flow) == KS_REASON_OK_NEW;
+		taken = ks_table_insert(env, &insp.flow) == KS_REASON_OK_NEW;
 		env->on_bucket = NULL;
 		assert_true(look(env, other, 10 * SECOND).flow.found == other_taken);
 		assert_int_equal(env->counts.records[KS_KIND_FLOW], taken + other_taken);
@@ -534,15 +534,15 @@ static void test_race_insert_over_closed(void **state)
 static void test_insert_sees_a_flow_being_written(void **state)
 {
 	struct ks_env *env = test_env_create(2);
-	struct ks_inspection in = look(env, 1, SECOND), found;
+	struct ks_inspection insp = look(env, 1, SECOND), found;
 	__u32 *version;
 
-	in.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
+	insp.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
 	assert_int_equal(insert(env, 1, KS_STATE_UDP_SINGLE, SECOND, 60000), KS_REASON_OK_NEW);
 	found = look(env, 1, SECOND);
 	version = &env->buckets[found.flow.ref.bucket].slot[found.flow.ref.slot].flow.version;
 	(*version)++;
-	assert_int_equal(ks_table_insert(env, &in.flow), KS_REASON_CONTENDED);
+	assert_int_equal(ks_table_insert(env, &insp.flow), KS_REASON_CONTENDED);
 	assert_true(look(env, 1, SECOND).flow.busy);
 	(*version)++;
 	assert_counts(env);
@@ -553,14 +553,14 @@ static void test_insert_sees_a_flow_being_written(void **state)
 static void test_claimed_bucket(void **state)
 {
 	struct ks_env *env = test_env_create(1);
-	struct ks_inspection in = look(env, 1, SECOND);
+	struct ks_inspection insp = look(env, 1, SECOND);
 
-	in.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
+	insp.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 60000);
 	env->buckets[0].claim = 1;
-	assert_int_equal(ks_table_insert(env, &in.flow), KS_REASON_CONTENDED);
+	assert_int_equal(ks_table_insert(env, &insp.flow), KS_REASON_CONTENDED);
 	assert_int_equal(env->buckets[0].claim, 1);
 	env->buckets[0].claim = 0;
-	assert_int_equal(ks_table_insert(env, &in.flow), KS_REASON_OK_NEW);
+	assert_int_equal(ks_table_insert(env, &insp.flow), KS_REASON_OK_NEW);
 	assert_counts(env);
 	test_env_destroy(env);
 }
@@ -613,16 +613,16 @@ static bool gives_way(__u32 state)
 static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 now)
 {
 	__u32 n = test_below(seed, MODEL_KEYS), reason;
-	struct ks_inspection in = look(env, n, now);
+	struct ks_inspection insp = look(env, n, now);
 
-	if (in.flow.found || !gives_way(m->state[n]))
-		assert_int_equal(in.flow.found, model_alive(m, n, now));
-	if (in.flow.found)
-		assert_int_equal(in.flow.before.volume[0], m->mark[n]);
-	in.flow.after = random_flow(seed, now);
+	if (insp.flow.found || !gives_way(m->state[n]))
+		assert_int_equal(insp.flow.found, model_alive(m, n, now));
+	if (insp.flow.found)
+		assert_int_equal(insp.flow.before.volume[0], m->mark[n]);
+	insp.flow.after = random_flow(seed, now);
 	switch (test_below(seed, 8)) {
 	case 0:
-		assert_int_equal(ks_table_kill(env, &in.flow), in.flow.found);
+		assert_int_equal(ks_table_kill(env, &insp.flow), insp.flow.found);
 		m->state[n] = KS_STATE_NONE;
 		return;
 	case 1:
@@ -631,14 +631,14 @@ static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 n
 	default:
 		break;
 	}
-	if (in.flow.found) {
-		assert_true(ks_table_commit(env, &in.flow));
-		model_set(m, n, &in.flow.after);
+	if (insp.flow.found) {
+		assert_true(ks_table_commit(env, &insp.flow));
+		model_set(m, n, &insp.flow.after);
 		return;
 	}
-	reason = ks_table_insert(env, &in.flow);
+	reason = ks_table_insert(env, &insp.flow);
 	if (reason == KS_REASON_OK_NEW) {
-		model_set(m, n, &in.flow.after);
+		model_set(m, n, &insp.flow.after);
 		return;
 	}
 	assert_int_equal(reason, KS_REASON_TABLE_FULL);

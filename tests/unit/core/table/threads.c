@@ -63,25 +63,25 @@ static void one_packet(__u64 *seed)
 	static const __u8 kinds[] = { KS_STATE_TCP_SYN_SENT, KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_CLOSE,
 				      KS_STATE_UDP_SINGLE };
 	__u32 n = test_below(seed, KEYS), ms = __atomic_add_fetch(&clock_ms, test_below(seed, 2), __ATOMIC_RELAXED);
-	struct ks_inspection in = { .now = ms * KS_NSEC_PER_MSEC, .flow.clock = ms, .flow.key = key_of(n) };
+	struct ks_inspection insp = { .home.now = ms * KS_NSEC_PER_MSEC, .flow.clock = ms, .flow.key = key_of(n) };
 
-	ks_table_hash(env, &in.flow);
-	ks_table_find(env, &in.flow);
-	if (in.flow.busy)
+	ks_table_hash(env, &insp.flow);
+	ks_table_find(env, &insp.flow);
+	if (insp.flow.busy)
 		return;
-	if (in.flow.found)
-		flow_check(&in.flow.before, n);
-	in.flow.after = in.flow.found ? in.flow.before : (struct ks_flow){ 0 };
-	flow_fill(&in.flow.after, n, ((__u64)test_random(seed) << 32) | test_random(seed));
-	in.flow.after.state = kinds[test_below(seed, KS_ARRAY_SIZE(kinds))];
-	in.flow.after.seen = ms;
-	in.flow.after.timeout = test_below(seed, 40);
-	if (!in.flow.found)
-		ks_table_insert(env, &in.flow);
-	else if (in.flow.before.state == KS_STATE_TCP_CLOSE)
-		ks_table_replace(env, &in.flow);
+	if (insp.flow.found)
+		flow_check(&insp.flow.before, n);
+	insp.flow.after = insp.flow.found ? insp.flow.before : (struct ks_flow){ 0 };
+	flow_fill(&insp.flow.after, n, ((__u64)test_random(seed) << 32) | test_random(seed));
+	insp.flow.after.state = kinds[test_below(seed, KS_ARRAY_SIZE(kinds))];
+	insp.flow.after.seen = ms;
+	insp.flow.after.timeout = test_below(seed, 40);
+	if (!insp.flow.found)
+		ks_table_insert(env, &insp.flow);
+	else if (insp.flow.before.state == KS_STATE_TCP_CLOSE)
+		ks_table_replace(env, &insp.flow);
 	else
-		ks_table_commit(env, &in.flow);
+		ks_table_commit(env, &insp.flow);
 }
 
 static void *run(void *arg)
@@ -94,11 +94,11 @@ static void *run(void *arg)
 		if (i % 16 == 0) {
 			ks_table_sweep(env, test_below(&seed, env->shape.buckets), now);
 		} else if (i % 64 == 1) {
-			struct ks_inspection in = { .now = now,
-						    .flow.clock = ks_flow_clock(now),
-						    .flow.key = key_of(test_below(&seed, KEYS)) };
+			struct ks_inspection insp = { .home.now = now,
+						      .flow.clock = ks_flow_clock(now),
+						      .flow.key = key_of(test_below(&seed, KEYS)) };
 
-			ks_table_kill(env, &in.flow);
+			ks_table_kill(env, &insp.flow);
 		} else {
 			one_packet(&seed);
 		}

@@ -52,14 +52,14 @@ static void test_floors(void **state)
 /* Opens the n-th UDP flow; returns the timeout that it got. */
 static __u32 open_flow(struct ks_env *env, __u16 n)
 {
-	struct ks_inspection in = { 0 };
+	struct ks_inspection insp = { 0 };
 	struct frame f = { 0 };
 
 	frame_ethernet(&f, 0x0800, 0);
 	frame_ipv4(&f, KS_PROTO_UDP, 5, 1, 0, 8);
 	frame_udp(&f, n, 9999, 0);
-	assert_int_equal(test_inspect(env, &f, ZONE_LAN, ZONE_WAN, KS_NSEC_PER_SEC, &in), KS_ALLOW);
-	return in.flow.after.timeout;
+	assert_int_equal(test_inspect(env, &f, ZONE_LAN, ZONE_WAN, KS_NSEC_PER_SEC, &insp), KS_ALLOW);
+	return insp.flow.after.timeout;
 }
 
 static void test_a_flow_gets_it(void **state)

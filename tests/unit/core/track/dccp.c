@@ -81,29 +81,29 @@ static void packet(struct frame *f, bool back, unsigned type, __u64 seq, __u64 a
 }
 
 /* A packet with given numbers. */
-static __u32 send_as(bool back, unsigned type, __u64 seq, __u64 ack, struct ks_inspection *in)
+static __u32 send_as(bool back, unsigned type, __u64 seq, __u64 ack, struct ks_inspection *insp)
 {
 	struct frame f;
 
 	packet(&f, back, type, seq & SEQ_MASK, ack & SEQ_MASK);
 	now += KS_NSEC_PER_MSEC;
-	test_inspect(env, &f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, in);
-	return in->reason;
+	test_inspect(env, &f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, insp);
+	return insp->verdict.reason;
 }
 
 /* The next one of a side; it acknowledges the other's last. */
-static __u32 send_next(bool back, unsigned type, struct ks_inspection *in)
+static __u32 send_next(bool back, unsigned type, struct ks_inspection *insp)
 {
-	return send_as(back, type, next[back]++, next[!back] - 1, in);
+	return send_as(back, type, next[back]++, next[!back] - 1, insp);
 }
 
-#define SEND(back, type) send_next(back, KS_DCCP_##type, &in)
+#define SEND(back, type) send_next(back, KS_DCCP_##type, &insp)
 #define PASSES(reason) ks_reason_is_pass(reason)
-#define assert_state(name) assert_int_equal(in.state, KS_STATE_DCCP_##name)
+#define assert_state(name) assert_int_equal(insp.verdict.state, KS_STATE_DCCP_##name)
 
 static void bring_to(unsigned wanted)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	teardown(NULL);
 	setup(NULL);
@@ -204,7 +204,7 @@ static void test_coverage(void **state)
 
 static void test_connection(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	assert_int_equal(SEND(false, REQUEST), KS_REASON_OK_NEW);
 	assert_state(REQUEST);
@@ -214,7 +214,7 @@ static void test_connection(void **state)
 	assert_state(PARTOPEN);
 	assert_int_equal(SEND(true, DATA), KS_REASON_OK_ESTABLISHED);
 	assert_state(OPEN);
-	assert_true(in.flow.after.flags & KS_FLOW_ASSURED);
+	assert_true(insp.flow.after.flags & KS_FLOW_ASSURED);
 	for (unsigned i = 0; i < 40; i++) { /* over the wrap */
 		assert_int_equal(SEND(false, DATAACK), KS_REASON_OK_ESTABLISHED);
 		assert_int_equal(SEND(true, ACK), KS_REASON_OK_ESTABLISHED);
@@ -232,80 +232,80 @@ static void test_connection(void **state)
 
 static void test_only_request_opens(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	for (unsigned type = KS_DCCP_RESPONSE; type < KS_DCCP_TYPES; type++)
-		assert_int_equal(send_as(false, type, 1, 1, &in), KS_REASON_NO_STATE);
+		assert_int_equal(send_as(false, type, 1, 1, &insp), KS_REASON_NO_STATE);
 	assert_int_equal(env->counts.flows, 0);
 }
 
 /* A refusal has no number of its own, but must acknowledge the request (RFC 4340 8.3.1). */
 static void test_refused(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, REQUEST);
-	assert_int_equal(send_as(true, KS_DCCP_RESET, 0, CLIENT + 1, &in), KS_REASON_DCCP_SEQ);
-	assert_int_equal(send_as(true, KS_DCCP_RESET, 0, CLIENT - 1, &in), KS_REASON_DCCP_SEQ);
+	assert_int_equal(send_as(true, KS_DCCP_RESET, 0, CLIENT + 1, &insp), KS_REASON_DCCP_SEQ);
+	assert_int_equal(send_as(true, KS_DCCP_RESET, 0, CLIENT - 1, &insp), KS_REASON_DCCP_SEQ);
 	assert_state(REQUEST);
-	assert_int_equal(send_as(true, KS_DCCP_RESET, 0, CLIENT, &in), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(send_as(true, KS_DCCP_RESET, 0, CLIENT, &insp), KS_REASON_OK_ESTABLISHED);
 	assert_state(TIMEWAIT);
 }
 
 static void test_response_must_acknowledge(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, REQUEST);
 	SEND(false, REQUEST); /* again, with the next number */
-	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER, CLIENT - 1, &in), KS_REASON_DCCP_SEQ);
-	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER, CLIENT + 2, &in), KS_REASON_DCCP_SEQ);
-	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER, CLIENT, &in), KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER + 1, CLIENT + 1, &in), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER, CLIENT - 1, &insp), KS_REASON_DCCP_SEQ);
+	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER, CLIENT + 2, &insp), KS_REASON_DCCP_SEQ);
+	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER, CLIENT, &insp), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(send_as(true, KS_DCCP_RESPONSE, SERVER + 1, CLIENT + 1, &insp), KS_REASON_OK_ESTABLISHED);
 }
 
 /* The exact bounds of both numbers, in both directions. */
 static void test_bounds(void **state)
 {
 	for (unsigned back = 0; back < 2; back++) {
-		struct ks_inspection in;
+		struct ks_inspection insp;
 		__u64 seq, ack;
 
 		bring_to(KS_STATE_DCCP_OPEN);
 		seq = next[back] - 1;
 		ack = next[!back] - 1;
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq + SLACK + 1, ack, &in), KS_REASON_DCCP_SEQ);
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq - SLACK - 1, ack, &in), KS_REASON_DCCP_SEQ);
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq, ack + 1, &in), KS_REASON_DCCP_SEQ);
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq, (back ? CLIENT : SERVER) - 1, &in),
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq + SLACK + 1, ack, &insp), KS_REASON_DCCP_SEQ);
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq - SLACK - 1, ack, &insp), KS_REASON_DCCP_SEQ);
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq, ack + 1, &insp), KS_REASON_DCCP_SEQ);
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq, (back ? CLIENT : SERVER) - 1, &insp),
 				 KS_REASON_DCCP_SEQ);
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq, back ? CLIENT : SERVER, &in),
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq, back ? CLIENT : SERVER, &insp),
 				 KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq - SLACK, ack, &in), KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(send_as(back, KS_DCCP_ACK, seq + SLACK, ack, &in), KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(send_as(back, KS_DCCP_RESET, seq + 3 * SLACK, ack, &in), KS_REASON_DCCP_SEQ);
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq - SLACK, ack, &insp), KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(send_as(back, KS_DCCP_ACK, seq + SLACK, ack, &insp), KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(send_as(back, KS_DCCP_RESET, seq + 3 * SLACK, ack, &insp), KS_REASON_DCCP_SEQ);
 		assert_state(OPEN);
 		/* Acknowledgements far behind are no recent ones. */
-		assert_int_equal(send_as(!back, KS_DCCP_ACK, ack + 1, seq + SLACK, &in), KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(send_as(!back, KS_DCCP_ACK, ack + 2, seq - 1, &in), KS_REASON_DCCP_SEQ);
+		assert_int_equal(send_as(!back, KS_DCCP_ACK, ack + 1, seq + SLACK, &insp), KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(send_as(!back, KS_DCCP_ACK, ack + 2, seq - 1, &insp), KS_REASON_DCCP_SEQ);
 	}
 }
 
 /* Numbers of 24 bits are those nearest to what was seen. */
 static void test_short_numbers(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	bring_to(KS_STATE_DCCP_OPEN);
 	for (unsigned i = 0; i < 300; i++) { /* the server's 24 bits wrap, then the client's */
-		assert_int_equal(send_next(true, KS_DCCP_DATAACK | KS_DCCP_SHORT, &in), KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(in.flow.after.dccp.last[KS_REPLY], (next[1] - 1) & SEQ_MASK);
-		assert_int_equal(send_next(false, KS_DCCP_ACK | KS_DCCP_SHORT, &in), KS_REASON_OK_ESTABLISHED);
-		assert_int_equal(in.flow.after.dccp.last[KS_ORIGINAL], (next[0] - 1) & SEQ_MASK);
+		assert_int_equal(send_next(true, KS_DCCP_DATAACK | KS_DCCP_SHORT, &insp), KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(insp.flow.after.dccp.last[KS_REPLY], (next[1] - 1) & SEQ_MASK);
+		assert_int_equal(send_next(false, KS_DCCP_ACK | KS_DCCP_SHORT, &insp), KS_REASON_OK_ESTABLISHED);
+		assert_int_equal(insp.flow.after.dccp.last[KS_ORIGINAL], (next[0] - 1) & SEQ_MASK);
 	}
 	/* Even so nothing unsent is acknowledged. */
-	assert_int_equal(send_as(true, KS_DCCP_ACK | KS_DCCP_SHORT, next[1], next[0], &in), KS_REASON_DCCP_SEQ);
-	assert_int_equal(send_next(false, KS_DCCP_CLOSE, &in), KS_REASON_OK_ESTABLISHED);
+	assert_int_equal(send_as(true, KS_DCCP_ACK | KS_DCCP_SHORT, next[1], next[0], &insp), KS_REASON_DCCP_SEQ);
+	assert_int_equal(send_next(false, KS_DCCP_CLOSE, &insp), KS_REASON_OK_ESTABLISHED);
 }
 
 /* --- the machine --- */
@@ -350,14 +350,14 @@ static void test_arcs(void **state)
 		for (unsigned i = 0; i < KS_DCCP_TYPES * 7; i++) {
 			unsigned type = i / 7, from = KS_STATE_DCCP_REQUEST + i % 7;
 			int to = arcs[back][type][i % 7];
-			struct ks_inspection in;
+			struct ks_inspection insp;
 
 			bring_to(from);
-			send_next(back, type, &in);
-			assert_int_equal(PASSES(in.reason), to != DROP);
+			send_next(back, type, &insp);
+			assert_int_equal(PASSES(insp.verdict.reason), to != DROP);
 			if (to == DROP)
-				assert_int_equal(in.reason, KS_REASON_DCCP_STATE);
-			assert_int_equal(in.state, to == DROP || to == STAY ? from : (unsigned)to);
+				assert_int_equal(insp.verdict.reason, KS_REASON_DCCP_STATE);
+			assert_int_equal(insp.verdict.state, to == DROP || to == STAY ? from : (unsigned)to);
 		}
 	}
 }
@@ -376,18 +376,18 @@ static void test_random_walk(void **state)
 		bool back = test_below(&seed, 2), odd = test_below(&seed, 4) == 0;
 		__u64 seq = next[back] + (odd ? test_random(&seed) : 0),
 		      ack = next[!back] - 1 + (odd ? test_below(&seed, 3) : 0);
-		struct ks_inspection in;
+		struct ks_inspection insp;
 
 		if (short_header[type] && test_below(&seed, 4) == 0)
 			type |= KS_DCCP_SHORT;
 		now += test_below(&seed, 100) ? 0 : 200 * KS_NSEC_PER_SEC;
 		memcpy(before, env->buckets, size);
-		if (PASSES(send_as(back, type, seq, ack, &in))) {
-			states[in.state]++;
+		if (PASSES(send_as(back, type, seq, ack, &insp))) {
+			states[insp.verdict.state]++;
 			next[back] = (seq & 0xffffff) == (next[back] & 0xffffff) ? next[back] + 1 : next[back];
 			continue;
 		}
-		dropped[in.reason]++;
+		dropped[insp.verdict.reason]++;
 		assert_memory_equal(before, env->buckets, size);
 	}
 	for (unsigned s = KS_STATE_DCCP_REQUEST; s <= KS_STATE_DCCP_TIMEWAIT; s++)

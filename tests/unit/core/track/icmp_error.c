@@ -157,20 +157,20 @@ static void test_family(void **state)
 
 /* --- questions and answers --- */
 
-static __u32 inspect(const struct frame *f, __u8 from, __u8 to, struct ks_inspection *in)
+static __u32 inspect(const struct frame *f, __u8 from, __u8 to, struct ks_inspection *insp)
 {
-	test_inspect(env, f, from, to, NOW, in);
-	return in->reason;
+	test_inspect(env, f, from, to, NOW, insp);
+	return insp->verdict.reason;
 }
 
 static __u32 echo(bool v6, bool answer, bool from_lan, __u16 id)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 	__u8 type = v6 ? (answer ? 129 : 128) : (answer ? 0 : 8);
 
 	message(&f, v6, from_lan ? 1 : 2, from_lan ? 2 : 1, type, 0, id, 0);
-	return inspect(&f, from_lan ? ZONE_LAN : ZONE_WAN, from_lan ? ZONE_WAN : ZONE_LAN, &in);
+	return inspect(&f, from_lan ? ZONE_LAN : ZONE_WAN, from_lan ? ZONE_WAN : ZONE_LAN, &insp);
 }
 
 static void test_echo(void **state)
@@ -192,13 +192,13 @@ static void test_echo(void **state)
 /* A timestamp's answer is no echo's. */
 static void test_answer_of_another_type(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	assert_int_equal(echo(false, false, true, 7), KS_REASON_OK_NEW);
 	message(&f, false, 2, 1, 14, 0, 7, 12);
 	frame_zeros(&f, 12);
-	assert_int_equal(inspect(&f, ZONE_WAN, ZONE_LAN, &in), KS_REASON_ICMP_REPLY);
+	assert_int_equal(inspect(&f, ZONE_WAN, ZONE_LAN, &insp), KS_REASON_ICMP_REPLY);
 }
 
 /* --- errors --- */
@@ -206,7 +206,7 @@ static void test_answer_of_another_type(void **state)
 /* A UDP flow 1:4000 > 2:53 or a TCP connection 1:4000 > 2:80, LAN to WAN. */
 static void open_udp(bool v6)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f = { 0 };
 
 	frame_ethernet(&f, v6 ? 0x86dd : 0x0800, 0);
@@ -215,14 +215,14 @@ static void open_udp(bool v6)
 	else
 		frame_ipv4(&f, KS_PROTO_UDP, 1, 2, 0, 8);
 	frame_udp(&f, 4000, 53, 0);
-	assert_int_equal(inspect(&f, ZONE_LAN, ZONE_WAN, &in), KS_REASON_OK_NEW);
+	assert_int_equal(inspect(&f, ZONE_LAN, ZONE_WAN, &insp), KS_REASON_OK_NEW);
 }
 
 #define ISN 0xf0000000U
 
 static void open_tcp(bool v6)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f = { 0 };
 
 	frame_ethernet(&f, v6 ? 0x86dd : 0x0800, 0);
@@ -231,7 +231,7 @@ static void open_tcp(bool v6)
 	else
 		frame_ipv4(&f, KS_PROTO_TCP, 1, 2, 0, 20);
 	frame_tcp(&f, 4000, 80, ISN, 0, KS_TCP_SYN, 1000);
-	assert_int_equal(inspect(&f, ZONE_LAN, ZONE_WAN, &in), KS_REASON_OK_NEW);
+	assert_int_equal(inspect(&f, ZONE_LAN, ZONE_WAN, &insp), KS_REASON_OK_NEW);
 }
 
 /* What an error quotes. */
@@ -271,19 +271,20 @@ static __u32 judge_error(const struct quote *q, __u8 from, __u8 to, __u8 from_zo
 	size_t size = env->shape.buckets * sizeof(*env->buckets);
 	struct ks_table_counts counts = env->counts;
 	struct ks_bucket *before = malloc(size);
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	assert_non_null(before);
 	memcpy(before, env->buckets, size);
 	error(&f, q, unreachable(q->v6), from, to);
-	inspect(&f, from_zone, to_zone, &in);
+	inspect(&f, from_zone, to_zone, &insp);
 	assert_memory_equal(before, env->buckets, size);
 	assert_memory_equal(&counts, &env->counts, sizeof(counts));
-	assert_int_equal(in.class, in.reason == KS_REASON_OK_RELATED ? KS_CLASS_RELATED : KS_CLASS_INVALID);
-	assert_int_equal(in.action, in.reason == KS_REASON_OK_RELATED ? KS_ALLOW : KS_DENY);
+	assert_int_equal(insp.verdict.class,
+			 insp.verdict.reason == KS_REASON_OK_RELATED ? KS_CLASS_RELATED : KS_CLASS_INVALID);
+	assert_int_equal(insp.verdict.action, insp.verdict.reason == KS_REASON_OK_RELATED ? KS_ALLOW : KS_DENY);
 	free(before);
-	return in.reason;
+	return insp.verdict.reason;
 }
 
 static void test_error_about_udp(void **state)
@@ -367,20 +368,20 @@ static void test_bypass_rules_and_errors(void **state)
 {
 	const struct quote q = { .proto = KS_PROTO_UDP, .src = 1, .dst = 2, .sport = 4000, .dport = 53 };
 	struct ks_rule logged = test_allow_all;
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	struct frame f;
 
 	logged.flags |= KS_RULE_LOG;
 	env->rules = &logged;
 	env->config.options = KS_OPT_BYPASS_RULES;
 	error(&f, &q, unreachable(false), 9, 1);
-	assert_int_equal(inspect(&f, ZONE_WAN, ZONE_LAN, &in), KS_REASON_ICMP_NO_FLOW);
-	assert_int_equal(in.rule, KS_RULE_DEFAULT);
-	assert_int_equal(in.rule_index, KS_DECISION_DEFAULT);
+	assert_int_equal(inspect(&f, ZONE_WAN, ZONE_LAN, &insp), KS_REASON_ICMP_NO_FLOW);
+	assert_int_equal(insp.verdict.rule, KS_RULE_DEFAULT);
+	assert_int_equal(insp.verdict.rule_index, KS_DECISION_DEFAULT);
 	assert_int_equal(env->matches[1], 0);
 	assert_int_equal(env->events, 0);
 	logged.action = KS_BYPASS;
-	assert_int_equal(inspect(&f, ZONE_WAN, ZONE_LAN, &in), KS_REASON_OK_BYPASS);
+	assert_int_equal(inspect(&f, ZONE_WAN, ZONE_LAN, &insp), KS_REASON_OK_BYPASS);
 	assert_int_equal(env->matches[1], 1);
 }
 

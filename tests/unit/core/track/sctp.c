@@ -106,7 +106,7 @@ static void chunk(struct frame *f, unsigned type, __u32 first, __u32 body)
 }
 
 /* Sends one packet of these chunks, ended by -1. `offer`: the tag in INIT and INIT ACK. */
-static __u32 send_chunks(bool back, __u32 tag, __u32 offer, const int *types, struct ks_inspection *in)
+static __u32 send_chunks(bool back, __u32 tag, __u32 offer, const int *types, struct ks_inspection *insp)
 {
 	__u32 payload = 0;
 	struct frame f;
@@ -117,18 +117,18 @@ static __u32 send_chunks(bool back, __u32 tag, __u32 offer, const int *types, st
 	for (const int *t = types; *t >= 0; t++)
 		chunk(&f, *t, offer, body_of(*t & 0xff));
 	now += KS_NSEC_PER_MSEC;
-	test_inspect(env, &f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, in);
-	return in->reason;
+	test_inspect(env, &f, back ? ZONE_WAN : ZONE_LAN, back ? ZONE_LAN : ZONE_WAN, now, insp);
+	return insp->verdict.reason;
 }
 
-#define SEND(back, tag, offer, ...) send_chunks(back, tag, offer, (const int[]){ __VA_ARGS__, -1 }, &in)
+#define SEND(back, tag, offer, ...) send_chunks(back, tag, offer, (const int[]){ __VA_ARGS__, -1 }, &insp)
 #define PASSES(reason) ks_reason_is_pass(reason)
-#define assert_state(name) assert_int_equal(in.state, KS_STATE_SCTP_##name)
+#define assert_state(name) assert_int_equal(insp.verdict.state, KS_STATE_SCTP_##name)
 
 /* The whole beginning, up to ESTABLISHED. */
 static void associate(void)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	assert_int_equal(SEND(false, 0, A, INIT), KS_REASON_OK_NEW);
 	assert_state(COOKIE_WAIT);
@@ -319,12 +319,12 @@ static void test_long_packets(void **state)
 
 static void test_association(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	associate();
 	assert_int_equal(SEND(false, B, 0, DATA), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(SEND(true, A, 0, SACK, DATA), KS_REASON_OK_ESTABLISHED);
-	assert_true(in.flow.after.flags & KS_FLOW_ASSURED);
+	assert_true(insp.flow.after.flags & KS_FLOW_ASSURED);
 	assert_int_equal(SEND(false, B, 0, HEARTBEAT), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(SEND(true, A, 0, HEARTBEAT_ACK), KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(SEND(false, B, 0, SHUTDOWN), KS_REASON_OK_ESTABLISHED);
@@ -344,7 +344,7 @@ static void test_only_init_opens(void **state)
 {
 	static const int types[] = { DATA,     SACK,	    HEARTBEAT_ACK, ABORT, SHUTDOWN,	    SHUTDOWN_ACK,
 				     INIT_ACK, COOKIE_ECHO, COOKIE_ACK,	   ERROR, SHUTDOWN_COMPLETE };
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(types); i++)
 		assert_int_equal(SEND(false, A, B, types[i]), KS_REASON_NO_STATE);
@@ -356,7 +356,7 @@ static void test_wrong_tags(void **state)
 {
 	static const int types[] = { DATA,     SACK,	     HEARTBEAT,	  HEARTBEAT_ACK, ABORT,
 				     SHUTDOWN, SHUTDOWN_ACK, COOKIE_ECHO, COOKIE_ACK,	 SHUTDOWN_COMPLETE };
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	associate();
 	for (size_t i = 0; i < KS_ARRAY_SIZE(types); i++) {
@@ -372,7 +372,7 @@ static void test_wrong_tags(void **state)
 /* With the T bit it is the receiver's own tag that comes back (RFC 9260 8.5.1). */
 static void test_reflected_tags(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	associate();
 	assert_int_equal(SEND(true, A, 0, ABORT | T_BIT), KS_REASON_SCTP_TAG);
@@ -384,7 +384,7 @@ static void test_reflected_tags(void **state)
 
 static void test_handshake_tags(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, 0, A, INIT);
 	assert_int_equal(SEND(true, WRONG, B, INIT_ACK), KS_REASON_SCTP_TAG);
@@ -402,7 +402,7 @@ static void test_handshake_tags(void **state)
 /* Nobody listens: an ABORT with the tag of the INIT. */
 static void test_refused(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, 0, A, INIT);
 	assert_int_equal(SEND(true, A, 0, ABORT), KS_REASON_OK_ESTABLISHED);
@@ -412,7 +412,7 @@ static void test_refused(void **state)
 /* A stale cookie: the server says so with an error or an abort, and may reflect the tag. */
 static void test_cookie_refused(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, 0, A, INIT);
 	SEND(true, A, B, INIT_ACK);
@@ -426,7 +426,7 @@ static void test_cookie_refused(void **state)
 /* Both ends begin at once (RFC 9260 5.2.1): one association comes of it. */
 static void test_collision(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	assert_int_equal(SEND(false, 0, A, INIT), KS_REASON_OK_NEW);
 	assert_int_equal(SEND(true, 0, B, INIT), KS_REASON_OK_ESTABLISHED);
@@ -447,7 +447,7 @@ static void test_restart(void **state)
 {
 	for (unsigned back = 0; back < 2; back++) {
 		__u32 mine = back ? A : B, theirs = back ? B : A; /* what the restarting side sends and is sent */
-		struct ks_inspection in;
+		struct ks_inspection insp;
 
 		teardown(NULL);
 		setup(NULL);
@@ -471,14 +471,14 @@ static void test_restart(void **state)
 /* Anybody can send an INIT. It changes nothing that is in use, prolongs nothing, and what answers it ends nothing. */
 static void test_forged_init(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 	__u32 seen;
 
 	associate();
 	SEND(false, B, 0, DATA);
-	seen = in.flow.after.seen;
+	seen = insp.flow.after.seen;
 	assert_int_equal(SEND(true, 0, WRONG, INIT), KS_REASON_OK_ESTABLISHED);
-	assert_int_equal(in.flow.after.seen, seen);
+	assert_int_equal(insp.flow.after.seen, seen);
 	assert_int_equal(SEND(false, WRONG, 0, ABORT), KS_REASON_OK_ESTABLISHED); /* the restart is refused */
 	assert_state(ESTABLISHED);
 	assert_int_equal(SEND(false, WRONG, 0, SHUTDOWN), KS_REASON_SCTP_TAG);
@@ -489,20 +489,20 @@ static void test_forged_init(void **state)
 /* An INIT against the originator's direction is no answer: the flow stays unanswered. */
 static void test_init_is_no_answer(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, 0, A, INIT);
 	SEND(true, 0, WRONG, INIT);
-	assert_false(in.flow.after.flags & KS_FLOW_REPLIED);
+	assert_false(insp.flow.after.flags & KS_FLOW_REPLIED);
 	SEND(true, A, B, INIT_ACK);
-	assert_true(in.flow.after.flags & KS_FLOW_REPLIED);
+	assert_true(insp.flow.after.flags & KS_FLOW_REPLIED);
 }
 
 /* --- further paths --- */
 
 static void test_path(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	assert_int_equal(SEND(false, B, 0, HEARTBEAT), KS_REASON_OK_NEW);
 	assert_state(HEARTBEAT);
@@ -522,7 +522,7 @@ static void test_path(void **state)
 /* Both ends ask the new path at once. */
 static void test_path_from_both(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, B, 0, HEARTBEAT);
 	assert_true(PASSES(SEND(true, A, 0, HEARTBEAT)));
@@ -535,7 +535,7 @@ static void test_path_from_both(void **state)
 /* The association restarted on its first path: a heartbeat and its answer say so; a heartbeat alone says nothing. */
 static void test_path_learns_anew(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	SEND(false, B, 0, HEARTBEAT);
 	SEND(true, A, 0, HEARTBEAT_ACK);
@@ -555,7 +555,7 @@ static void test_path_learns_anew(void **state)
 /* Takes a fresh association to a state. */
 static void bring_to(unsigned wanted)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	teardown(NULL);
 	setup(NULL);
@@ -605,12 +605,12 @@ static void test_arcs(void **state)
 		for (unsigned s = 0; s < 7; s++) {
 			unsigned from = KS_STATE_SCTP_COOKIE_WAIT + s;
 			int to = arcs[i].to[s];
-			struct ks_inspection in;
+			struct ks_inspection insp;
 
 			bring_to(from);
 			SEND(true, A, 0, arcs[i].type);
-			assert_int_equal(PASSES(in.reason), to != DROP);
-			assert_int_equal(in.state, to == DROP || to == STAY ? from : (unsigned)to);
+			assert_int_equal(PASSES(insp.verdict.reason), to != DROP);
+			assert_int_equal(insp.verdict.state, to == DROP || to == STAY ? from : (unsigned)to);
 		}
 	}
 }
@@ -618,7 +618,7 @@ static void test_arcs(void **state)
 /* A server that accepts and shuts down in one packet. */
 static void test_two_events(void **state)
 {
-	struct ks_inspection in;
+	struct ks_inspection insp;
 
 	bring_to(KS_STATE_SCTP_COOKIE_ECHOED);
 	assert_int_equal(SEND(true, A, 0, COOKIE_ACK, SHUTDOWN), KS_REASON_OK_ESTABLISHED);

@@ -268,9 +268,9 @@ static void test_closed(void **state)
 			assert_int_equal(say(&t, REPL, SYN, 0, 0, 0), KS_REASON_TCP_STATE);
 			/* Either side may open anew, by policy. */
 			segment(&t, ORIG, SYN, 0, 0, 0, WINDOW);
-			assert_true(ks_track_reopens(&t.in.pkt, &t.flow));
+			assert_true(ks_track_reopens(&t.insp.pkt, &t.flow));
 			segment(&t, ORIG, ACK, 0, 0, 0, WINDOW);
-			assert_false(ks_track_reopens(&t.in.pkt, &t.flow));
+			assert_false(ks_track_reopens(&t.insp.pkt, &t.flow));
 		}
 	}
 }

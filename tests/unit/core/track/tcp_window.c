@@ -186,14 +186,14 @@ static void test_pickup(void **state)
 
 		conversation_start(&t, isn);
 		segment(&t, ORIG, ACK, 500, 700, 100, WINDOW);
-		assert_int_equal(ks_track_may_open(&t.config, &t.in.pkt), KS_REASON_NO_STATE);
+		assert_int_equal(ks_track_may_open(&t.config, &t.insp.pkt), KS_REASON_NO_STATE);
 		t.config.options = KS_OPT_PICKUP;
-		assert_int_equal(ks_track_may_open(&t.config, &t.in.pkt), 0);
+		assert_int_equal(ks_track_may_open(&t.config, &t.insp.pkt), 0);
 		for (unsigned i = 0; i < 4; i++) {
 			static const __u8 never[] = { SYN | ACK, FIN | ACK, RST, RST | ACK };
 
 			segment(&t, ORIG, never[i], 500, 700, 0, WINDOW);
-			assert_int_equal(ks_track_may_open(&t.config, &t.in.pkt), KS_REASON_NO_STATE);
+			assert_int_equal(ks_track_may_open(&t.config, &t.insp.pkt), KS_REASON_NO_STATE);
 		}
 		conversation_open(&t, ACK, 500, 700, 100, WINDOW);
 		assert_state(&t, ESTABLISHED);
