@@ -10,6 +10,8 @@
 #include "core/link.h"
 #include "core/network.h"
 #include "core/header/wire.h"
+#include "core/table/table.h"
+#include "core/event.h"
 
 #include <linux/in.h>
 

@@ -27,6 +27,7 @@
 #include "core/fragment/fragment.h"
 #include "core/group.h"
 #include "core/helper/helper.h"
+#include "core/table/table.h"
 #include "bpf/kernel.h"
 
 #include <linux/pkt_cls.h>
@@ -211,17 +212,9 @@ static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 }
 
 /* The programs of the stages, further down. */
-PROGRAM("tc") int ks_tc_find(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_open(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_error(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_fragment(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_helper(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_scan(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_announce(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_adjust(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_reroute(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_group(struct __sk_buff *skb);
-PROGRAM("tc") int ks_tc_write(struct __sk_buff *skb);
+#define X(id, name) PROGRAM("tc") int ks_tc_##name(struct __sk_buff *skb);
+KS_STAGES(X)
+#undef X
 PROGRAM("tc") int ks_tc_leaving(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_end(struct __sk_buff *skb);
 
@@ -232,17 +225,9 @@ struct {
 	__array(values, int(struct __sk_buff *));
 } ks_tc_stages __attribute__((visibility("default"))) SEC(".maps") = {
 	.values = {
-		[KS_STAGE_FIND] = (void *)&ks_tc_find,
-		[KS_STAGE_OPEN] = (void *)&ks_tc_open,
-		[KS_STAGE_ERROR] = (void *)&ks_tc_error,
-		[KS_STAGE_FRAGMENT] = (void *)&ks_tc_fragment,
-		[KS_STAGE_HELPER] = (void *)&ks_tc_helper,
-		[KS_STAGE_SCAN] = (void *)&ks_tc_scan,
-		[KS_STAGE_ANNOUNCE] = (void *)&ks_tc_announce,
-		[KS_STAGE_ADJUST] = (void *)&ks_tc_adjust,
-		[KS_STAGE_REROUTE] = (void *)&ks_tc_reroute,
-		[KS_STAGE_GROUP] = (void *)&ks_tc_group,
-		[KS_STAGE_WRITE] = (void *)&ks_tc_write,
+#define X(id, name) [KS_STAGE_##id] = (void *)&ks_tc_##name,
+		KS_STAGES(X)
+#undef X
 		[STAGE_END] = (void *)&ks_tc_end,
 		[STAGE_LEAVING] = (void *)&ks_tc_leaving,
 	},
@@ -311,7 +296,7 @@ static ks_inline void begin(struct ks_env *env, struct ks_scratch *scratch)
 {
 	ks_inspect_begin(env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage == KS_STAGE_FIND)
-		ks_stage_find(env, &scratch->insp);
+		ks_stage_find(env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage == KS_STAGE_OPEN && was_for_self(scratch))
 		scratch->insp.stage = KS_STAGE_DONE; /* denied, as it was at the beginning: verdict() says why */
 }
@@ -525,36 +510,6 @@ int ks_tc_egress(struct __sk_buff *skb)
 	return finish(skb, scratch, &env);
 }
 
-/*
- * A program for each further stage. Its environment is that of the first
- * program, as the relay tells it.
- */
-#define TC_STAGE(name, what)                                            \
-	PROGRAM("tc")                                                   \
-	int name(struct __sk_buff *skb)                                 \
-	{                                                               \
-		struct ks_scratch *scratch = scratch_get();             \
-		struct ks_env env = { .ctx = skb, .scratch = scratch }; \
-                                                                        \
-		if (!scratch)                                           \
-			return TC_DROP;                                 \
-		env.generation = scratch->relay.generation;             \
-		what;                                                   \
-		ks_fragment_resume_first(&scratch->insp);               \
-		return go_on(skb, scratch);                             \
-	}
-
-TC_STAGE(ks_tc_find, ks_stage_find(&env, &scratch->insp))
-TC_STAGE(ks_tc_open, ks_stage_open(&env, &scratch->insp))
-TC_STAGE(ks_tc_error, ks_stage_error(&env, &scratch->insp, scratch->head))
-TC_STAGE(ks_tc_fragment, ks_stage_fragment(&env, &scratch->insp))
-TC_STAGE(ks_tc_helper, ks_stage_helper(&env, &scratch->insp))
-TC_STAGE(ks_tc_scan, ks_stage_scan(&env, &scratch->insp))
-TC_STAGE(ks_tc_announce, ks_stage_announce(&env, &scratch->insp))
-TC_STAGE(ks_tc_reroute, ks_stage_reroute(&env, &scratch->insp))
-TC_STAGE(ks_tc_group, ks_stage_group(&env, &scratch->insp))
-TC_STAGE(ks_tc_adjust, ks_stage_adjust(&env, &scratch->insp, scratch->head))
-
 /* What leaves was counted when it came in; only a drop is news. */
 static ks_inline bool has_left(const struct ks_scratch *scratch)
 {
@@ -562,22 +517,35 @@ static ks_inline bool has_left(const struct ks_scratch *scratch)
 	       scratch->insp.verdict.action == KS_ALLOW;
 }
 
-/* Every packet of a translated flow comes here, so it ends here too where it can. */
-PROGRAM("tc")
-int ks_tc_write(struct __sk_buff *skb)
+/* Every packet of a translated flow is written, so it ends there where it can. */
+static ks_inline int after_stage(__u32 stage, struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
-	struct ks_scratch *scratch = scratch_get();
-	struct ks_env env = { .ctx = skb, .scratch = scratch };
-
-	if (!scratch)
-		return TC_DROP;
-	env.generation = scratch->relay.generation;
-	ks_stage_write(&env, &scratch->insp, scratch->head);
 	ks_fragment_resume_first(&scratch->insp);
-	if (has_left(scratch))
-		return let_out(skb, scratch);
-	return scratch->relay.is_leaving ? go_on(skb, scratch) : finish(skb, scratch, &env);
+	if (stage == KS_STAGE_WRITE) {
+		if (has_left(scratch))
+			return let_out(skb, scratch);
+		if (!scratch->relay.is_leaving)
+			return finish(skb, scratch, env);
+	}
+	return go_on(skb, scratch);
 }
+
+/* A program for each stage. Its environment is that of the first program, as the relay tells it. */
+#define X(id, name)                                                     \
+	PROGRAM("tc")                                                   \
+	int ks_tc_##name(struct __sk_buff *skb)                         \
+	{                                                               \
+		struct ks_scratch *scratch = scratch_get();             \
+		struct ks_env env = { .ctx = skb, .scratch = scratch }; \
+                                                                        \
+		if (!scratch)                                           \
+			return TC_DROP;                                 \
+		env.generation = scratch->relay.generation;             \
+		ks_stage_##name(&env, &scratch->insp, scratch->head);   \
+		return after_stage(KS_STAGE_##id, skb, scratch, &env);  \
+	}
+KS_STAGES(X)
+#undef X
 
 PROGRAM("tc")
 int ks_tc_leaving(struct __sk_buff *skb)

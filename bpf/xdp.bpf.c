@@ -48,17 +48,9 @@ static int verdict(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env
 }
 
 /* The programs of the stages, further down. */
-PROGRAM("xdp") int ks_xdp_find(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_open(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_error(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_fragment(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_helper(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_scan(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_announce(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_adjust(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_reroute(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_group(struct xdp_md *xdp);
-PROGRAM("xdp") int ks_xdp_write(struct xdp_md *xdp);
+#define X(id, name) PROGRAM("xdp") int ks_xdp_##name(struct xdp_md *xdp);
+KS_STAGES(X)
+#undef X
 PROGRAM("xdp") int ks_xdp_end(struct xdp_md *xdp);
 
 struct {
@@ -68,17 +60,9 @@ struct {
 	__array(values, int(struct xdp_md *));
 } ks_xdp_stages __attribute__((visibility("default"))) SEC(".maps") = {
 	.values = {
-		[KS_STAGE_FIND] = (void *)&ks_xdp_find,
-		[KS_STAGE_OPEN] = (void *)&ks_xdp_open,
-		[KS_STAGE_ERROR] = (void *)&ks_xdp_error,
-		[KS_STAGE_FRAGMENT] = (void *)&ks_xdp_fragment,
-		[KS_STAGE_HELPER] = (void *)&ks_xdp_helper,
-		[KS_STAGE_SCAN] = (void *)&ks_xdp_scan,
-		[KS_STAGE_ANNOUNCE] = (void *)&ks_xdp_announce,
-		[KS_STAGE_ADJUST] = (void *)&ks_xdp_adjust,
-		[KS_STAGE_REROUTE] = (void *)&ks_xdp_reroute,
-		[KS_STAGE_GROUP] = (void *)&ks_xdp_group,
-		[KS_STAGE_WRITE] = (void *)&ks_xdp_write,
+#define X(id, name) [KS_STAGE_##id] = (void *)&ks_xdp_##name,
+		KS_STAGES(X)
+#undef X
 		[STAGE_END] = (void *)&ks_xdp_end,
 	},
 };
@@ -127,17 +111,17 @@ int ks_xdp(struct xdp_md *xdp)
 		return XDP_DROP;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage == KS_STAGE_FIND)
-		ks_stage_find(&env, &scratch->insp);
+		ks_stage_find(&env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage != KS_STAGE_DONE || scratch->insp.verdict.action != KS_ALLOW)
 		return go_on(xdp, scratch);
 	ks_inspect_end(&env, &scratch->insp);
 	return XDP_PASS;
 }
 
-/* A program for each further stage, as in tc.bpf.c. */
-#define XDP_STAGE(name, what)                                                             \
+/* A program for each stage, as in tc.bpf.c. */
+#define X(id, name)                                                                       \
 	PROGRAM("xdp")                                                                    \
-	int name(struct xdp_md *xdp)                                                      \
+	int ks_xdp_##name(struct xdp_md *xdp)                                             \
 	{                                                                                 \
 		struct ks_scratch *scratch = scratch_get();                               \
 		struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch }; \
@@ -145,22 +129,12 @@ int ks_xdp(struct xdp_md *xdp)
 		if (!scratch)                                                             \
 			return XDP_DROP;                                                  \
 		env.generation = scratch->relay.generation;                               \
-		what;                                                                     \
+		ks_stage_##name(&env, &scratch->insp, scratch->head);                     \
 		ks_fragment_resume_first(&scratch->insp);                                 \
 		return go_on(xdp, scratch);                                               \
 	}
-
-XDP_STAGE(ks_xdp_find, ks_stage_find(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_open, ks_stage_open(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_error, ks_stage_error(&env, &scratch->insp, scratch->head))
-XDP_STAGE(ks_xdp_fragment, ks_stage_fragment(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_helper, ks_stage_helper(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_scan, ks_stage_scan(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_announce, ks_stage_announce(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_adjust, ks_stage_adjust(&env, &scratch->insp, scratch->head))
-XDP_STAGE(ks_xdp_reroute, ks_stage_reroute(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_group, ks_stage_group(&env, &scratch->insp))
-XDP_STAGE(ks_xdp_write, ks_stage_write(&env, &scratch->insp, scratch->head))
+KS_STAGES(X)
+#undef X
 
 PROGRAM("xdp")
 int ks_xdp_end(struct xdp_md *xdp)

@@ -9,7 +9,7 @@
 #ifndef KS_CORE_ANTISPOOF_H
 #define KS_CORE_ANTISPOOF_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 
 struct ks_env;

@@ -10,14 +10,18 @@
 #ifndef KS_CORE_ENV_H
 #define KS_CORE_ENV_H
 
-#include "core/event.h"
+#include "core/address.h"
 #include "core/home.h"
-#include "core/inspect.h"
 #include "core/rules.h"
-#include "core/table/table.h"
 #include "core/types.h"
 
+struct ks_bucket;
 struct ks_env;
+struct ks_flow;
+struct ks_inspection;
+struct ks_packet;
+struct ks_table_counts;
+struct ks_table_shape;
 
 /* What every home counts. */
 struct ks_count {

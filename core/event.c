@@ -2,7 +2,7 @@
 /* The record of an inspection for whoever listens; see event.h. */
 #include "core/event.h"
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 
 void ks_event_make(const struct ks_inspection *insp, struct ks_event *event)
 {

@@ -6,7 +6,7 @@
 #ifndef KS_CORE_EVENT_H
 #define KS_CORE_EVENT_H
 
-#include "core/table/flow.h"
+#include "core/address.h"
 #include "core/types.h"
 
 struct ks_event {

@@ -66,7 +66,7 @@ static void question_put(struct ks_env *env, const struct ks_config *config, str
 		ks_table_insert(env, &insp->side);
 }
 
-void ks_stage_group(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_group(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 

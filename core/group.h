@@ -13,7 +13,7 @@
 #ifndef KS_CORE_GROUP_H
 #define KS_CORE_GROUP_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 #include "core/types.h"
 
@@ -45,9 +45,6 @@ static inline bool ks_group_is_asked(const struct ks_inspection *insp)
 	return insp->pkt.flags & KS_PKT_GROUP && insp->dir == KS_ORIGINAL && !insp->pkt.frag_off &&
 	       (insp->pkt.tuple.proto == KS_PROTO_UDP || insp->pkt.flags & KS_PKT_ICMP_QUERY);
 }
-
-/* The stage of a passed packet that asks a group: notes the question, or that it was asked again. Leads on. */
-void ks_stage_group(struct ks_env *env, struct ks_inspection *insp);
 
 /* Returns true if a packet that no flow knows answers such a question. Sets insp->verdict.rule (the question's) and insp->to. */
 bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp);

@@ -1,159 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * One inspection: a packet goes in with the zone it came from, a verdict
- * comes out with its reason and every number that was compared on the way.
- * The structure is the caller's; nothing of it outlives the packet.
- */
+/* How a home runs an inspection (inspection.h): all of it, in two halves, or stage by stage (stages.h). */
 #ifndef KS_CORE_INSPECT_H
 #define KS_CORE_INSPECT_H
 
-#include "core/table/entry.h"
-#include "core/table/flow.h"
-#include "core/helper/helper.h"
-#include "core/header/packet.h"
-#include "core/rules.h"
+#include "core/inspection.h"
 #include "core/types.h"
-#include "core/verdict.h"
 
 struct ks_env;
-
-/*
- * What is still to be done with a packet. The stages are separate because the
- * kernel's verifier bounds what one program may do: natively one loop runs
- * them all, in the kernel each but the first is a program reached by a tail call.
- */
-enum ks_stage {
-	KS_STAGE_DONE, /* the verdict stands */
-	KS_STAGE_FIND, /* look for its flow, and judge it by that */
-	KS_STAGE_OPEN, /* no flow knows it: may it open one? */
-	KS_STAGE_ERROR, /* an ICMP error: judge it by the flow it quotes */
-	KS_STAGE_FRAGMENT, /* a fragment: judge it by its datagram */
-	KS_STAGE_HELPER, /* of a control connection that a helper follows */
-	KS_STAGE_SCAN, /* the same: its payload is read */
-	KS_STAGE_ANNOUNCE, /* it announces another connection */
-	KS_STAGE_ADJUST, /* it was read, and its text and numbers may change */
-	KS_STAGE_REROUTE, /* its flow leaves by another way than before: may it, and as whom? */
-	KS_STAGE_GROUP, /* passed, and it asks a group: its members may answer */
-	KS_STAGE_WRITE, /* passed, and its octets are to be changed */
-	KS_STAGE_MAX
-};
-
-/* Which halves of a translation: the kernel routes between the two. */
-#define KS_TRANSLATE_DST 0x01
-#define KS_TRANSLATE_SRC 0x02
-#define KS_TRANSLATE_BOTH (KS_TRANSLATE_DST | KS_TRANSLATE_SRC)
-
-/* The way of a first fragment: to its datagram's entry, to its verdict as a packet, and with that back to the entry. */
-enum ks_fragment { KS_FRAGMENT_NONE, KS_FRAGMENT_FIRST, KS_FRAGMENT_JUDGED };
-
-/* Which bound decided, for explain: have was compared with lo and hi. */
-struct ks_compare {
-	__u32 have;
-	__u32 lo;
-	__u32 hi;
-};
-
-/* What the home says of a packet before ks_inspect(). */
-struct ks_insp_home {
-	__u64 now; /* ns, never going back */
-	__u8 from; /* zone the packet comes from; KS_ZONE_SELF if the box sent it */
-	/*
-	 * Zone it goes to; KS_ZONE_UNKNOWN to have env_zone_to() asked. The core corrects it once: what goes to the broadcast
-	 * address of a network goes to a group (inspect.c).
-	 */
-	__u8 to;
-	__u8 dry; /* 1: decide and explain only, change nothing */
-	__u8 halves; /* KS_TRANSLATE_*: the halves of a translation that are made here */
-	__u8 resumed; /* 1: a fragment that was held (env.h): its datagram knows it */
-	__u8 zero[3];
-};
-
-/* What was decided, and by which numbers: written by stage.h, and by who compared. */
-struct ks_insp_verdict {
-	__u8 action; /* enum ks_action */
-	__u8 reason; /* enum ks_reason */
-	__u8 class; /* enum ks_class */
-	__u8 state; /* enum ks_state after the packet, NONE without a flow */
-	__u32 rule; /* id of the rule that decided, or that made the flow */
-	__u32 rule_index; /* entry in the rule table when the policy decided, else KS_DECISION_DEFAULT */
-	struct ks_compare compare;
-	__u8 log; /* 1: the rule asked for an event */
-	__u8 zero[3];
-};
-
-/* The flow that a packet opens: written by open.c and nat/, read when it is inserted. */
-struct ks_insp_opening {
-	struct ks_tuple as_filtered; /* the packet as the filter saw it, if it was asked */
-	struct ks_question question; /* the latest that the policy was asked */
-	__u32 alias[2]; /* slot ids of its aliases, by enum ks_dir */
-	__u16 source_rule; /* id of the nat rule that its source comes from, 0 without one */
-	__u8 expected; /* 1: its rule is known without asking the policy: an expectation's, or a mapping's */
-	__u8 replaces; /* 1: it opens over `flow.before`, which is over */
-	__u8 helper; /* enum ks_helper_id */
-	__u8 mapped; /* 1: its source is a mapping's */
-	__u8 masqueraded; /* 1: its source is an interface's address */
-	__u8 zero[5];
-};
-
-/* The packet that an ICMP error quotes: written by track/icmp_error.c, and by rewrite.c when it is translated. */
-struct ks_insp_quote {
-	struct ks_tuple tuple; /* as it came ... */
-	struct ks_tuple sent; /* ... and as it leaves */
-	__u32 off; /* where its upper header begins */
-	__u8 is_query; /* 1: an ICMP query is quoted, not an answer */
-	__u8 zero[3];
-};
-
-/* A fragment: written by fragment/. */
-struct ks_insp_frag {
-	__u8 progress; /* enum ks_fragment: how far a first fragment is */
-};
-
-struct ks_inspection {
-	struct ks_insp_home home;
-	struct ks_insp_verdict verdict;
-
-	/* The path: written by the stages. */
-	__u8 stage; /* enum ks_stage: what comes next */
-	__u8 retries; /* commits that another CPU got ahead of */
-	__u8 to; /* zone it goes to, as far as is known now: home.to, or what env_zone_to() said */
-	__u8 second_half; /* 1: it was inspected before it was routed, and only its source half is due */
-	__u8 rerouted; /* 1: its flow has been brought in line with where it leaves, once a packet */
-	struct ks_insp_frag frag;
-
-	/* How its flow was found: written by nat/alias.c and known.c. */
-	__u8 from_high; /* 1: the sender is the key's second address */
-	__u8 by_alias; /* 1 + enum ks_dir of the alias by which it was found, 0: by its own key */
-	__u8 dir; /* enum ks_dir, when a flow was found or opened */
-
-	/* The packet as it leaves: written by nat/, and by helper/ where its length changes. */
-	__u8 translate; /* KS_TRANSLATE_*: the halves in which `sent` differs from the packet's own tuple */
-	__s32 grown; /* bytes by which a helper has made the packet longer */
-	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
-
-	struct ks_insp_opening opening;
-	struct ks_insp_quote quote;
-
-	struct ks_packet pkt;
-	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
-	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
-	struct ks_helping helping; /* working memory of helpers */
-};
-
-/*
- * Whether a packet of somebody else is judged where it leaves, though it came in by an interface that is guarded: ingress
- * could not decide, or what it decided proved wrong or was lost.
- */
-static inline bool ks_is_second_look(const struct ks_inspection *insp)
-{
-	return insp->home.halves == KS_TRANSLATE_SRC && insp->home.from != KS_ZONE_SELF && !insp->second_half;
-}
-
-/* The packet as it leaves. */
-static inline const struct ks_tuple *ks_tuple_leaving(const struct ks_inspection *insp)
-{
-	return insp->translate ? &insp->sent : &insp->pkt.tuple;
-}
 
 /*
  * Decides one packet. `head` holds its first insp->pkt.head_len octets; insp->pkt's
@@ -170,14 +23,9 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *insp, const __u8 *hea
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-/* Does what insp->stage says, once. The home calls it, or one of the stages below, until insp->stage is KS_STAGE_DONE. */
+/* Does what insp->stage says, once. The home calls it, or one of the stages (stages.h), until
+ * insp->stage is KS_STAGE_DONE. */
 void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
-
-void ks_stage_find(struct ks_env *env, struct ks_inspection *insp);
-void ks_stage_open(struct ks_env *env, struct ks_inspection *insp);
-void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp);
-void ks_stage_error(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
-void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 /* Counts and tells, when insp->stage is KS_STAGE_DONE. Returns insp->verdict.action. */
 __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp);
@@ -188,9 +36,6 @@ __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp);
  * to a drop.
  */
 void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
-
-/* Ends the stage that has judged the packet: it is written, done, or judged anew if another processor was first. */
-void ks_inspect_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason);
 
 /* Judges a packet of the flow insp->flow.before and commits what follows. Returns the reason; insp->verdict.action is set. */
 __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);

@@ -11,7 +11,7 @@
 #ifndef KS_CORE_LINK_H
 #define KS_CORE_LINK_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 
 struct ks_env;
@@ -19,55 +19,6 @@ struct ks_env;
 #define KS_LINK_CROSSING 0x4000U /* the link is between two zones */
 #define KS_LINK_HIGH_SHIFT 6
 _Static_assert(KS_ZONE_MAX <= 1U << KS_LINK_HIGH_SHIFT, "two zones fit below KS_LINK_CROSSING");
-
-#define IPV4_FIRST_OCTET 12U /* of struct ks_addr */
-#define IPV4_GROUPS 0xe0U /* 224.0.0.0/4 */
-#define IPV4_GROUPS_MASK 0xf0U
-#define IPV4_BROADCAST 0xffffffffU
-#define IPV4_LINK_LOCAL 169U /* 169.254.0.0/16 */
-#define IPV6_LINK_LOCAL 0xfeU /* fe80::/10; above it are groups */
-
-/* 224.0.0.0/4 and 255.255.255.255 (RFC 1112 4, RFC 919 7); ff00::/8 (RFC 4291 2.7). */
-static inline bool ks_addr_is_group(const struct ks_addr *addr, __u8 family)
-{
-	if (family == KS_IPV4)
-		return (addr->b[IPV4_FIRST_OCTET] & IPV4_GROUPS_MASK) == IPV4_GROUPS || addr->w[3] == IPV4_BROADCAST;
-	return addr->b[0] == 0xff;
-}
-
-/* The broadcast address of a network of 30 bits or less ends in ones (RFC 919 7; RFC 3021 for those of 31). */
-#define IPV4_LAST_OCTET 15U
-#define IPV4_HOST_BITS_LEAST 0x03
-
-static inline bool ks_ipv4_may_be_broadcast(const struct ks_tuple *tuple)
-{
-	return tuple->family == KS_IPV4 &&
-	       (tuple->dst.b[IPV4_LAST_OCTET] & IPV4_HOST_BITS_LEAST) == IPV4_HOST_BITS_LEAST;
-}
-
-/* 0.0.0.0/8 and 169.254.0.0/16 (RFC 1122 3.2.1.3, RFC 3927); :: and fe80::/10. */
-static inline bool ks_addr_is_local_to_link(const struct ks_addr *addr, __u8 family)
-{
-	const __u8 *b = addr->b;
-
-	if (family == KS_IPV4)
-		return b[IPV4_FIRST_OCTET] == 0 ||
-		       (b[IPV4_FIRST_OCTET] == IPV4_LINK_LOCAL && b[IPV4_FIRST_OCTET + 1] == 254);
-	return (b[0] == IPV6_LINK_LOCAL && (b[1] & 0xc0) == 0x80) || !(addr->d[0] | addr->d[1]);
-}
-
-static inline bool ks_addr_is_on_link(const struct ks_addr *addr, __u8 family)
-{
-	return ks_addr_is_group(addr, family) || ks_addr_is_local_to_link(addr, family);
-}
-
-/* The first octet tells of most addresses that they are none of these. */
-static inline bool ks_octet_may_be_on_link(__u8 first, __u8 family)
-{
-	if (family == KS_IPV4)
-		return first >= IPV4_GROUPS || first == 0 || first == IPV4_LINK_LOCAL;
-	return first >= IPV6_LINK_LOCAL || first == 0;
-}
 
 static inline bool ks_key_is_on_link(const struct ks_flow_key *key)
 {

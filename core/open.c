@@ -7,6 +7,7 @@
  */
 #include "core/track/track.h"
 #include "core/env.h"
+#include "core/judge.h"
 #include "core/helper/expect.h"
 #include "core/group.h"
 #include "core/helper/helper.h"
@@ -311,7 +312,7 @@ static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config
 	return true;
 }
 
-void ks_stage_open(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;

@@ -3,6 +3,7 @@
 #include "core/reject.h"
 
 #include "core/env.h"
+#include "core/inspection.h"
 #include "core/header/wire.h"
 
 #define ANSWER_TTL 64

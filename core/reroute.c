@@ -15,6 +15,7 @@
  */
 #include "core/track/track.h"
 #include "core/env.h"
+#include "core/judge.h"
 #include "core/link.h"
 #include "core/nat/nat.h"
 #include "core/stage.h"
@@ -214,7 +215,7 @@ static void go_on(struct ks_env *env, struct ks_inspection *insp)
 		insp->stage = KS_STAGE_WRITE;
 }
 
-void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;

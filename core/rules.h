@@ -10,7 +10,8 @@
 #define KS_CORE_RULES_H
 
 #include "core/isolated.h"
-#include "core/table/flow.h"
+#include "core/state.h"
+#include "core/address.h"
 #include "core/types.h"
 #include "core/verdict.h"
 

@@ -4,7 +4,7 @@
 #define KS_CORE_STAGE_H
 
 #include "core/group.h"
-#include "core/inspect.h"
+#include "core/inspection.h"
 
 /* How often a packet is judged anew because another processor was first. */
 #define JUDGE_TRIES 8
@@ -113,6 +113,13 @@ static inline void ks_open_forget(struct ks_inspection *insp)
 	insp->verdict.rule = KS_RULE_DEFAULT;
 	insp->verdict.rule_index = KS_DECISION_DEFAULT;
 	insp->verdict.log = 0;
+}
+
+/* Ends the stage that has judged the packet: it is written, done, or judged anew if another CPU was first. */
+static inline void ks_inspect_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
+{
+	if (!ks_again(insp, reason, KS_STAGE_FIND))
+		ks_conclude(insp, config, reason);
 }
 
 #endif

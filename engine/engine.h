@@ -12,6 +12,8 @@
 
 #include "core/env.h"
 #include "core/inspect.h"
+#include "core/event.h"
+#include "core/table/table.h"
 
 struct ks_engine;
 

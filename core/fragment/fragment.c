@@ -584,7 +584,7 @@ static ks_inline void arrive(struct ks_env *env, struct ks_inspection *insp)
 	}
 }
 
-void ks_stage_fragment(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_fragment(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	if (insp->frag.progress == KS_FRAGMENT_JUDGED)
 		first_conclude(env, insp);

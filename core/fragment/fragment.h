@@ -19,7 +19,7 @@
 #define KS_CORE_FRAGMENT_FRAGMENT_H
 
 #include "core/table/flow.h"
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/types.h"
 
 /* A run of octets that have come, in units of 8; the end of the last one is rounded up. */
@@ -79,7 +79,6 @@ __u32 ks_datagram_add(struct ks_datagram *d, const struct ks_packet *pkt);
  * KS_STAGE_FRAGMENT. A first fragment comes here twice: to be noted, which
  * leads to KS_STAGE_FIND, and with its verdict. Any other comes here once.
  */
-void ks_stage_fragment(struct ks_env *env, struct ks_inspection *insp);
 
 /*
  * The source half of a translation, for a fragment that was inspected before it was routed. A first one's flow is in

@@ -3,7 +3,7 @@
  * The DCCP generic header (RFC 4340 5.1), the part that its type adds (5.2 to
  * 5.7) as far as it is an acknowledgement, and the checksum's coverage (9.2).
  */
-#include "core/track/dccp.h"
+#include "core/header/dccp.h"
 
 #include "core/home.h"
 #include "core/verdict.h"

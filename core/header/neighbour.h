@@ -34,19 +34,4 @@ static inline bool ks_neighbour_is_ruled(__u32 icmp_type)
 	return icmp_type == KS_ND_ROUTER_ADVERTISEMENT || icmp_type == KS_ND_REDIRECT;
 }
 
-static inline bool ks_ipv6_is_multicast(const __u8 *addr)
-{
-	return addr[0] == 0xff;
-}
-
-static inline bool ks_ipv6_is_link_local(const __u8 *addr)
-{
-	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
-static inline bool ks_ipv6_is_unspecified(const struct ks_addr *addr)
-{
-	return addr->d[0] == 0 && addr->d[1] == 0;
-}
-
 #endif

@@ -9,17 +9,16 @@
  * 7112 (the whole header chain must be in the first fragment), 6980 (neighbour
  * discovery is never fragmented).
  */
-#include "core/track/dccp.h"
+#include "core/header/dccp.h"
 #include "core/header/gre.h"
-#include "core/track/icmp_error.h"
+#include "core/header/icmp.h"
 #include "core/header/ipsec.h"
-#include "core/link.h"
 #include "core/header/neighbour.h"
 #include "core/header/packet.h"
 #include "core/rules.h"
-#include "core/track/sctp.h"
-#include "core/track/tcp.h"
-#include "core/track/udp_class.h"
+#include "core/header/sctp.h"
+#include "core/header/tcp.h"
+#include "core/header/udp.h"
 #include "core/verdict.h"
 #include "core/header/wire.h"
 

@@ -6,7 +6,7 @@
 #ifndef KS_CORE_HEADER_PACKET_H
 #define KS_CORE_HEADER_PACKET_H
 
-#include "core/table/flow.h"
+#include "core/address.h"
 #include "core/types.h"
 
 /*
@@ -54,6 +54,10 @@ enum ks_proto {
 #define KS_TCP_PSH 0x08
 #define KS_TCP_ACK 0x10
 #define KS_TCP_URG 0x20
+
+/* TCP options that a side has offered: ks_packet.tcp_opts, and remembered in ks_flow.tcp_flags */
+#define KS_TCP_SACK_PERM 0x01 /* selective acknowledgements */
+#define KS_TCP_WSCALE 0x02 /* window scaling */
 
 /* ks_packet.flags */
 #define KS_PKT_NOT_IP 0x01 /* ARP and other layers: nothing else is filled */
@@ -134,11 +138,5 @@ static inline bool ks_proto_has_ports(__u32 proto)
  * may be inspected further, else the reason of the drop, or KS_REASON_OK_NOT_IP.
  */
 __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options);
-
-/* The order of addresses by which keys are normalised. */
-bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b);
-
-/* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
-__u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);
 
 #endif

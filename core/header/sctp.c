@@ -5,7 +5,7 @@
  * whose headers lie beyond the inspected head are for the receiver alone;
  * control chunks come before data (6.10), so what is missed so is data.
  */
-#include "core/track/sctp.h"
+#include "core/header/sctp.h"
 
 #include "core/home.h"
 #include "core/verdict.h"

@@ -4,7 +4,7 @@
  * that tracking needs: window scale and SACK permission on a SYN (RFC 7323,
  * RFC 2018), SACK blocks elsewhere.
  */
-#include "core/track/tcp.h"
+#include "core/header/tcp.h"
 
 #include "core/verdict.h"
 #include "core/header/wire.h"

@@ -10,7 +10,7 @@
 #define KS_CORE_HELPER_EXPECT_H
 
 #include "core/table/flow.h"
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 #include "core/types.h"
 

@@ -15,6 +15,8 @@
  */
 #include "core/helper/helper.h"
 
+#include "core/judge.h"
+
 #include "core/helper/resequence.h"
 #include "core/env.h"
 #include "core/helper/expect.h"
@@ -267,7 +269,7 @@ static void finish(struct ks_inspection *insp, const struct ks_config *config, _
 	ks_inspect_conclude(insp, config, reason);
 }
 
-void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	bool known = insp->flow.found && !insp->opening.replaces;

@@ -4,7 +4,7 @@
 #define KS_CORE_HELPER_MEMORY_H
 
 #include "core/helper/helper.h"
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/types.h"
 
 #define KS_HELPER_READ_MAX 8192U /* octets of a packet that are read */

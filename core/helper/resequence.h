@@ -12,7 +12,7 @@
 #define KS_CORE_HELPER_RESEQUENCE_H
 
 #include "core/helper/helper.h"
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/types.h"
 
 /* What the sender's number is to the receiver. */

@@ -218,7 +218,7 @@ static void message_end(struct ks_inspection *insp, struct ks_helper_memory *m)
 		announced(insp, m);
 }
 
-void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
 	struct run run = { .env = env, .insp = insp };
@@ -280,7 +280,7 @@ static void edit_begin(struct ks_inspection *insp, struct ks_helper_memory *m)
 	m->port = h->text_port;
 }
 
-void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp)
+void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
 	const struct ks_config *config = env_config(env);

@@ -10,7 +10,7 @@
 #ifndef KS_CORE_NAT_MAPPING_H
 #define KS_CORE_NAT_MAPPING_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 
 /*

@@ -19,7 +19,7 @@
 #ifndef KS_CORE_NAT_NAT_H
 #define KS_CORE_NAT_NAT_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 #include "core/types.h"
 

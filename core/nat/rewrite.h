@@ -6,7 +6,7 @@
 #ifndef KS_CORE_NAT_REWRITE_H
 #define KS_CORE_NAT_REWRITE_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/types.h"
 
 /*

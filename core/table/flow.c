@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Keys of flows: both directions of a conversation fold to one. */
 #include "core/table/flow.h"
-#include "core/header/packet.h"
 
 /* Any total order will do, as long as both directions see the same one. */
 bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b)

@@ -11,40 +11,11 @@
 #ifndef KS_CORE_TABLE_FLOW_H
 #define KS_CORE_TABLE_FLOW_H
 
+#include "core/address.h"
+#include "core/state.h"
 #include "core/types.h"
 
-/* An address of either family; IPv4 uses w[3] and leaves the rest zero. */
-struct ks_addr {
-	union {
-		__u8 b[16];
-		__be32 w[4];
-		__u64 d[2];
-	};
-};
-
-enum { KS_IPV4 = 4, KS_IPV6 = 6 };
-
-/* Stored in the two words that it is compared in. */
-static inline void ks_addr_set_ipv4(struct ks_addr *addr, __be32 ipv4)
-{
-	addr->d[0] = 0;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	addr->d[1] = (__u64)ipv4 << 32;
-#else
-	addr->d[1] = ipv4;
-#endif
-}
-
-/* What a packet says of itself, in its own direction. */
-struct ks_tuple {
-	struct ks_addr src, dst;
-	__be16 sport, dport; /* ICMP queries: see core/track/icmp_error.h */
-	__u8 proto;
-	__u8 family; /* KS_IPV4 or KS_IPV6 */
-	__u16 zero;
-};
-
-/* The same, with the lower (address, port) first, so that both directions meet. */
+/* A tuple with the lower (address, port) first, so that both directions meet. */
 struct ks_flow_key {
 	struct ks_addr addr[2];
 	union {
@@ -59,85 +30,7 @@ struct ks_flow_key {
 	};
 };
 
-_Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
-
-/*
- * The table holds flows and what belongs to them, each under a key of its kind.
- * All begin like struct ks_flow up to `timeout`; the rest is the kind's own.
- */
-enum ks_kind {
-	KS_KIND_FLOW = 0, /* a flow, or an alias of one (KS_STATE_ALIAS): what packets carry */
-	KS_KIND_MAPPING_OUT, /* endpoint-independent NAT: from the inner endpoint (core/nat/nat.h) */
-	KS_KIND_MAPPING_IN, /* the same from the outer endpoint */
-	KS_KIND_PERMIT, /* the same: an address that the inner endpoint has spoken to */
-	KS_KIND_EXPECT, /* a connection that a helper announced (core/helper/expect.h) */
-	KS_KIND_FRAGMENT, /* a datagram that comes in fragments (core/fragment/fragment.h) */
-	KS_KIND_HELPER_ORIGINAL, /* what a helper remembers of its control connection, per direction (core/helper/helper.h) */
-	KS_KIND_HELPER_REPLY,
-	KS_KIND_QUESTION, /* somebody asked a group, whose members may answer (core/group.h) */
-	KS_KIND_MAX = 16
-};
-
-enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
-
-/* X(identifier, name). The names are shown to users and accepted in filters and tests. */
-#define KS_STATES(X)                                                                                 \
-	X(NONE, "NONE") /* the slot is free */                                                       \
-	X(TCP_SYN_SENT, "SYN_SENT") /* the originator's SYN was seen */                              \
-	X(TCP_SYN_RECV, "SYN_RECV") /* it was answered by SYN+ACK */                                 \
-	X(TCP_ESTABLISHED, "ESTABLISHED") /* the handshake is complete */                            \
-	X(TCP_FIN_WAIT, "FIN_WAIT") /* one side sent FIN */                                          \
-	X(TCP_CLOSE_WAIT, "CLOSE_WAIT") /* that FIN was acknowledged */                              \
-	X(TCP_LAST_ACK, "LAST_ACK") /* both sent FIN, one is not acknowledged */                     \
-	X(TCP_TIME_WAIT, "TIME_WAIT") /* both FINs acknowledged */                                   \
-	X(TCP_CLOSE, "CLOSE") /* reset */                                                            \
-	X(UDP_SINGLE, "UDP_SINGLE") /* one side spoke */                                             \
-	X(UDP_STREAM, "UDP_STREAM") /* both spoke */                                                 \
-	X(ICMP_REQUEST, "ICMP_REQUEST") /* asked */                                                  \
-	X(ICMP_REPLIED, "ICMP_REPLIED") /* answered */                                               \
-	X(OTHER_SINGLE, "OTHER_SINGLE") /* any other protocol: one side spoke */                     \
-	X(OTHER_STREAM, "OTHER_STREAM") /* both spoke */                                             \
-	X(SCTP_COOKIE_WAIT, "SCTP_COOKIE_WAIT") /* INIT was seen, perhaps its answer */              \
-	X(SCTP_COOKIE_ECHOED, "SCTP_COOKIE_ECHOED") /* the cookie came back */                       \
-	X(SCTP_ESTABLISHED, "SCTP_ESTABLISHED") /* the cookie was accepted, or the path confirmed */ \
-	X(SCTP_SHUTDOWN_SENT, "SCTP_SHUTDOWN_SENT") /* one side has no more to send */               \
-	X(SCTP_SHUTDOWN_ACK_SENT, "SCTP_SHUTDOWN_ACK_SENT") /* the other has nothing either */       \
-	X(SCTP_CLOSED, "SCTP_CLOSED") /* shut down or aborted */                                     \
-	X(SCTP_HEARTBEAT, "SCTP_HEARTBEAT") /* a further path, not confirmed yet */                  \
-	X(DCCP_REQUEST, "DCCP_REQUEST") /* the client asked */                                       \
-	X(DCCP_RESPOND, "DCCP_RESPOND") /* the server answered */                                    \
-	X(DCCP_PARTOPEN, "DCCP_PARTOPEN") /* the client confirmed */                                 \
-	X(DCCP_OPEN, "DCCP_OPEN") /* the server goes on: data flows */                               \
-	X(DCCP_CLOSEREQ, "DCCP_CLOSEREQ") /* the server asks the client to close */                  \
-	X(DCCP_CLOSING, "DCCP_CLOSING") /* one side closes */                                        \
-	X(DCCP_TIMEWAIT, "DCCP_TIMEWAIT") /* reset, or closed */                                     \
-	X(ALIAS, "ALIAS") /* not a flow: another name of one, see core/nat/nat.h */                  \
-	X(MAPPING, "MAPPING") /* not a flow: endpoint-independent NAT */                             \
-	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */                              \
-	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */                          \
-	X(HELPER, "HELPER") /* not a flow: the memory of a helper */                                 \
-	X(ASKED, "ASKED") /* not a flow: a question to a group */
-
-enum ks_state {
-#define X(id, name) KS_STATE_##id,
-	KS_STATES(X)
-#undef X
-		KS_STATE_MAX
-};
-
-#define KS_STATE_SLOTS 64 /* a power of two: tables by state are this long, and masked */
-
-/* Kinds of UDP that are known by their port or their first octets, because their timeouts differ (core/track/udp_class.h). */
-enum ks_udp_class {
-	KS_UDP_PLAIN,
-	KS_UDP_DNS, /* the answer closes the flow */
-	KS_UDP_QUIC,
-	KS_UDP_WIREGUARD,
-	KS_UDP_STUN,
-	KS_UDP_SIP,
-	KS_UDP_CLASSES = 8
-};
 
 /* ks_flow.flags */
 #define KS_FLOW_ORIG_IS_HIGH 0x01 /* the originator is the key's second address */
@@ -150,9 +43,7 @@ enum ks_udp_class {
 #define KS_FLOW_SYN_SEEN \
 	0x20 /* TCP: the originator sent a SYN inside; ack[KS_ORIGINAL] is what an answer to it acknowledges */
 
-/* ks_flow.tcp_flags[dir] */
-#define KS_TCP_SACK_PERM 0x01 /* offered selective acknowledgements */
-#define KS_TCP_WSCALE 0x02 /* offered window scaling */
+/* ks_flow.tcp_flags[dir], beside KS_TCP_SACK_PERM and KS_TCP_WSCALE (header/packet.h) */
 #define KS_TCP_FIN_SEEN 0x04 /* sent a FIN */
 #define KS_TCP_SYN_UNACKED 0x08 /* simultaneous open: its SYN is not acknowledged yet */
 #define KS_TCP_LIBERAL 0x10 /* window unknown: not checked (pickup) */
@@ -271,5 +162,11 @@ static inline __u32 ks_flow_orig_side(const struct ks_flow *flow)
 {
 	return !!(flow->flags & KS_FLOW_ORIG_IS_HIGH);
 }
+
+/* The order of addresses by which keys are normalised. */
+bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b);
+
+/* Turns a packet's tuple into the normalised key; returns 1 if the sender is the key's second address, else 0. */
+__u32 ks_flow_key_make(const struct ks_tuple *tuple, struct ks_flow_key *key);
 
 #endif

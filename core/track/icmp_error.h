@@ -1,32 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * ICMP and ICMPv6: queries are flows of their own, errors speak about other
- * flows, neighbour discovery is not a flow.
- *
- * A query's tuple has its identifier as the asker's port and its request type
- * as the other's (type << 8), so that an answer meets its question, and the
- * same identifier asked from both sides makes two flows (unless it is equal to
- * the other's number, when the later asker waits for the first to end).
- */
+/* ICMP errors: each speaks about a flow, which it must prove to know, and changes nothing of it. */
 #ifndef KS_CORE_TRACK_ICMP_ERROR_H
 #define KS_CORE_TRACK_ICMP_ERROR_H
 
-#include "core/inspect.h"
-#include "core/header/packet.h"
+#include "core/inspection.h"
+#include "core/header/icmp.h"
 #include "core/types.h"
-
-#define KS_ICMP_TYPE_SHIFT 8
-
-#define KS_ICMP_REDIRECT 5
-
-/* Returns true if an ICMP message tells its receiver to send elsewhere (ICMPv6's are neighbour messages: core/header/neighbour.h). */
-static inline bool ks_icmp_is_redirect(const struct ks_packet *pkt)
-{
-	return pkt->tuple.proto == KS_PROTO_ICMP && pkt->icmp_type == KS_ICMP_REDIRECT;
-}
-
-/* Fills in type, code, ports and KS_PKT_* of an ICMP packet of `l4_len` octets. Returns 0 or a reason. */
-__u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /*
  * Judges an ICMP error: parses what it quotes, finds the flow, checks the

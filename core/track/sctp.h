@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SCTP (RFC 9260): its header and chunks (core/header/sctp.c), its state machine
- * and its verification tags (sctp.c).
+ * SCTP (RFC 9260): its state machine and its verification tags.
  *
  * A flow is one path of an association: a pair of addresses and a pair of
  * ports. The path on which INIT travels is the association's first. Another
@@ -14,27 +13,9 @@
 #ifndef KS_CORE_TRACK_SCTP_H
 #define KS_CORE_TRACK_SCTP_H
 
-#include "core/inspect.h"
-#include "core/header/packet.h"
+#include "core/inspection.h"
+#include "core/header/sctp.h"
 #include "core/types.h"
-
-/* ks_packet.sctp.chunks: a bit for each type up to 14, and what else the walk found. */
-#define KS_SCTP_DATA (1U << 0)
-#define KS_SCTP_INIT (1U << 1)
-#define KS_SCTP_INIT_ACK (1U << 2)
-#define KS_SCTP_HEARTBEAT (1U << 4)
-#define KS_SCTP_HEARTBEAT_ACK (1U << 5)
-#define KS_SCTP_ABORT (1U << 6)
-#define KS_SCTP_SHUTDOWN (1U << 7)
-#define KS_SCTP_SHUTDOWN_ACK (1U << 8)
-#define KS_SCTP_COOKIE_ECHO (1U << 10)
-#define KS_SCTP_COOKIE_ACK (1U << 11)
-#define KS_SCTP_SHUTDOWN_COMPLETE (1U << 14)
-#define KS_SCTP_OTHER (1U << 15)
-#define KS_SCTP_REFLECTED (1U << 16) /* the T bit of ABORT and SHUTDOWN COMPLETE: the tag is the receiver's own */
-
-/* Fills in ports, tags and chunks of an SCTP packet of `l4_len` octets. Returns 0 or a reason. */
-__u32 ks_sctp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /* Whether the packet may open a flow: 0, or a reason. */
 __u32 ks_sctp_may_open(const struct ks_packet *pkt);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TCP: its header, its state machine and its windows; see tcp.c. */
+/* TCP: its state machine and its windows; see tcp.c. */
 #ifndef KS_CORE_TRACK_TCP_H
 #define KS_CORE_TRACK_TCP_H
 
-#include "core/inspect.h"
-#include "core/header/packet.h"
+#include "core/inspection.h"
+#include "core/header/tcp.h"
 #include "core/rules.h"
 #include "core/types.h"
 
@@ -14,20 +14,11 @@
  */
 #define KS_TCP_REACH_MIN 66000U
 
-/* Octets of sequence space: data, SYN and FIN. */
-static inline __u32 ks_tcp_segment_end(const struct ks_packet *pkt)
-{
-	return pkt->seq + pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
-}
-
 /* The largest window that side `dir` has offered, in octets. */
 static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
 {
 	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
 }
-
-/* Fills in ports, flags, numbers and options of a TCP segment of `l4_len` octets. Returns 0 or a reason. */
-__u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /* Whether the segment may open a flow: 0, or a reason. */
 __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt);

@@ -8,6 +8,7 @@
 #include "core/table/timeout.h"
 #include "core/track/dccp.h"
 #include "core/env.h"
+#include "core/table/table.h"
 #include "core/header/gre.h"
 #include "core/track/sctp.h"
 #include "core/track/tcp.h"

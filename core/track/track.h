@@ -7,7 +7,7 @@
 #ifndef KS_CORE_TRACK_TRACK_H
 #define KS_CORE_TRACK_TRACK_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/rules.h"
 #include "core/types.h"
 

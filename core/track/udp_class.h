@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * UDP (RFC 768), UDP-Lite (RFC 3828), and what UDP carries. A flow's class is
- * told by the port or by the first octets of the packet that opens it, and only
+ * What UDP carries. A flow's class is told by the port or by the first octets of the packet that opens it, and only
  * chooses timeouts: enum ks_udp_class in core/table/flow.h, ks_config.class_timeout.
  *
  * - DNS: port 53 and a query. N queries take N answers; when none is open the
@@ -14,15 +13,11 @@
 #ifndef KS_CORE_TRACK_UDP_CLASS_H
 #define KS_CORE_TRACK_UDP_CLASS_H
 
-#include "core/inspect.h"
+#include "core/inspection.h"
 #include "core/header/packet.h"
 #include "core/types.h"
 
 struct ks_env;
-
-/* Fills in ports and payload of a datagram of `l4_len` octets. Each returns 0 or a reason. */
-__u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
-__u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /* Sets the class of insp->flow.after from the datagram that opens it. */
 void ks_udp_open(struct ks_env *env, struct ks_inspection *insp);

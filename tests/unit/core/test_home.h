@@ -18,6 +18,9 @@
 
 #include "core/header/checksum.h"
 #include "core/env.h"
+#include "core/table/table.h"
+#include "core/event.h"
+#include "core/inspect.h"
 
 #define TEST_RULES 16
 #define TEST_HELD 8

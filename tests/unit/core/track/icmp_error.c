@@ -7,6 +7,7 @@
 #include "tests/unit/core/test_home.h"
 
 #include "core/verdict.h"
+#include "core/header/icmp.h"
 
 #define NOW (1000 * KS_NSEC_PER_SEC)
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The stage of an ICMP error: it is judged by the flow that it quotes
+ * (track/icmp_error.c). What passes besides, and what needs a rule as well,
+ * is decided here. An error changes no state.
+ */
+#include "core/env.h"
+#include "core/stage.h"
+#include "core/track/icmp_error.h"
+
+/* Who believes a redirect sends elsewhere: unlike other errors it needs a rule (RFC 1122 3.2.2.2, RFC 1812 5.2.7.2). */
+static inline bool needs_rule(const struct ks_inspection *insp)
+{
+	return ks_icmp_is_redirect(&insp->pkt) && insp->home.from != KS_ZONE_SELF;
+}
+
+/* Why an error of this box may be about no flow: what it speaks of passed, but went nowhere, or a rule bypassed it. */
+static inline bool is_own_word(__u32 reason)
+{
+	return reason == KS_REASON_ICMP_NO_FLOW || reason == KS_REASON_ZONE || reason == KS_REASON_ICMP_QUOTE;
+}
+
+/* The kernel only complains of packets that it was given, so those that the rules allowed: no rule is needed, one may deny. */
+static __u32 judge_own_error(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct ks_decision decision = {};
+	__u32 action;
+
+	insp->flow.found = 0;
+	insp->translate = 0;
+	action = ks_open_ask(env, insp, &decision);
+	if (insp->verdict.rule_index != KS_DECISION_DEFAULT && action != KS_ALLOW && action != KS_BYPASS)
+		return ks_deny(insp, KS_CLASS_RELATED, KS_REASON_RULE);
+	ks_open_forget(insp);
+	return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+}
+
+static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+			 const __u8 *head)
+{
+	struct ks_decision decision = {};
+	__u32 reason;
+
+	reason = ks_icmp_error_judge(env, insp, head);
+	if (reason == KS_REASON_OK_RELATED && needs_rule(insp) && ks_open_ask(env, insp, &decision) != KS_ALLOW)
+		return ks_deny(insp, KS_CLASS_INVALID,
+			       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+	if (insp->home.from == KS_ZONE_SELF && is_own_word(reason))
+		return judge_own_error(env, insp);
+	if (reason == KS_REASON_OK_RELATED) {
+		insp->verdict.rule = insp->flow.before.rule;
+		insp->verdict.state = insp->flow.before.state;
+		insp->flow.after = insp->flow.before;
+		return ks_pass(insp, KS_CLASS_RELATED, reason);
+	}
+	if (reason != KS_REASON_CONTENDED && config->options & KS_OPT_BYPASS_RULES) {
+		if (ks_open_ask(env, insp, &decision) == KS_BYPASS) {
+			insp->verdict.action = KS_BYPASS;
+			insp->verdict.class = KS_CLASS_UNTRACKED;
+			return KS_REASON_OK_BYPASS;
+		}
+		ks_open_forget(insp);
+	}
+	return ks_deny(insp, KS_CLASS_INVALID, reason);
+}
+
+void ks_stage_error(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 reason;
+
+	insp->stage = KS_STAGE_DONE;
+	if (!config)
+		return;
+	reason = judge_error(env, config, insp, head);
+	if (!ks_again(insp, reason, KS_STAGE_ERROR))
+		ks_conclude(insp, config, reason);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A packet of a known flow is judged on a copy, which is committed if the
+ * packet is valid and nobody changed the flow meanwhile; else the packet is
+ * judged again (stage.h). No lock is held across any of this.
+ */
+#ifndef KS_CORE_JUDGE_H
+#define KS_CORE_JUDGE_H
+
+#include "core/env.h"
+#include "core/nat/nat.h"
+#include "core/stage.h"
+#include "core/table/table.h"
+#include "core/track/track.h"
+
+/* Judges a packet of the flow in insp->flow.before and commits what follows. Returns the reason; the action is set. */
+__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
+/* Both ends of a flow stay where they were when it was opened, but for a packet that was brought in line (reroute.c). */
+static inline bool ks_zones_fit(const struct ks_inspection *insp)
+{
+	if (ks_unlikely(insp->rerouted))
+		return true;
+	return !ks_comes_from_elsewhere(insp) && !ks_leaves_elsewhere(insp);
+}
+
+/*
+ * A valid packet that moves no state is not dropped because other processors
+ * always committed first: the flow only misses it in its numbers.
+ */
+static inline bool ks_may_go_uncounted(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct ks_table_counts *counts = env_table_counts(env);
+
+	if (insp->retries < JUDGE_TRIES - 1 || insp->flow.after.state != insp->flow.before.state || !counts)
+		return false;
+	ks_fetch_add(&counts->uncounted, 1);
+	return true;
+}
+
+static inline __u32 ks_refuse_known(struct ks_inspection *insp, __u32 reason)
+{
+	insp->flow.after = insp->flow.before;
+	return ks_deny(insp, KS_CLASS_INVALID, reason);
+}
+
+/* Inlined where nearly every packet goes. */
+static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__u32 reason;
+
+	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
+	insp->verdict.rule = insp->flow.before.rule;
+	insp->verdict.state = insp->flow.before.state;
+	if (!ks_zones_fit(insp))
+		return ks_refuse_known(insp, KS_REASON_ZONE);
+	if (!ks_nat_is_addressed(insp) && !ks_is_second_look(insp)) /* which sees what ingress has translated */
+		return ks_refuse_known(insp, KS_REASON_UNTRANSLATED);
+	if (ks_nat_is_translated(&insp->flow.before)) {
+		reason = ks_nat_translate(env, insp);
+		if (reason)
+			return ks_refuse_known(insp, reason);
+	}
+	reason = ks_track_update(env, config, insp);
+	if (!ks_reason_is_pass(reason))
+		return ks_refuse_known(insp, reason);
+	if (!insp->home.dry && !ks_table_commit(env, &insp->flow) && !ks_may_go_uncounted(env, insp))
+		return ks_deny(insp, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
+	insp->verdict.state = insp->flow.after.state;
+	if (insp->dir == KS_ORIGINAL && !(insp->flow.before.flags & KS_FLOW_REPLIED))
+		return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
+	return ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The stages of an inspection, in the order in which a packet may come to
+ * them. It is read first (read.c), which says what the first stage is; each
+ * stage does its part and says what comes next, until the verdict stands.
+ * Stages are separate because the kernel's verifier bounds what one program
+ * may do: natively one loop runs them all, in the kernel each but the first
+ * is a program reached by a tail call.
+ *
+ * A new stage is a line here and its function, ks_stage_NAME().
+ */
+#ifndef KS_CORE_STAGES_H
+#define KS_CORE_STAGES_H
+
+#include "core/types.h"
+
+/* X(identifier, name of its function and of its programs) */
+#define KS_STAGES(X)                                                                                           \
+	X(FRAGMENT, fragment) /* part of a datagram: judge it by that (fragment/) */                           \
+	X(ERROR, error) /* an ICMP error: judge it by the flow it quotes (error.c) */                          \
+	X(FIND, find) /* everything else: look for its flow, and judge it by that (known.c) */                 \
+	X(REROUTE, reroute) /* its flow leaves by another way than before: may it, and as whom? (reroute.c) */ \
+	X(HELPER, helper) /* of a control connection that a helper follows (helper/helper.c) */                \
+	X(SCAN, scan) /* the same: its payload is read (helper/scan.c) */                                      \
+	X(ANNOUNCE, announce) /* it announces another connection (helper/scan.c) */                            \
+	X(ADJUST, adjust) /* it was read, and its text and numbers may change (helper/helper.c) */             \
+	X(OPEN, open) /* no flow knows it: may it open one? (open.c) */                                        \
+	X(GROUP, group) /* passed, and it asks a group: its members may answer (group.c) */                    \
+	X(WRITE, write) /* passed, and its bytes are to be changed (write.c) */
+
+enum ks_stage {
+	KS_STAGE_DONE, /* the verdict stands */
+#define X(id, name) KS_STAGE_##id,
+	KS_STAGES(X)
+#undef X
+		KS_STAGE_MAX
+};
+
+struct ks_env;
+struct ks_inspection;
+
+/* `head`: the packet's first bytes, as for ks_inspect(). */
+#define X(id, name) void ks_stage_##name(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
+KS_STAGES(X)
+#undef X
+
+#endif
