@@ -39,13 +39,6 @@ static inline void ks_group_key(const struct ks_packet *pkt, const struct ks_add
 	};
 }
 
-/* Returns true if the packet asks a group and members may answer: UDP, or an ICMP request. */
-static inline bool ks_group_is_asked(const struct ks_inspection *insp)
-{
-	return insp->pkt.flags & KS_PKT_GROUP && insp->dir == KS_ORIGINAL && !insp->pkt.frag_off &&
-	       (insp->pkt.tuple.proto == KS_PROTO_UDP || insp->pkt.flags & KS_PKT_ICMP_QUERY);
-}
-
 /* Returns true if a packet that no flow knows answers such a question. Sets insp->verdict.rule (the question's) and insp->to. */
 bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp);
 

@@ -3,7 +3,6 @@
 #ifndef KS_CORE_STAGE_H
 #define KS_CORE_STAGE_H
 
-#include "core/group.h"
 #include "core/inspection.h"
 
 /* How often a packet is judged anew because another processor was first. */
@@ -62,6 +61,13 @@ static inline __u32 ks_pass(struct ks_inspection *insp, __u32 class, __u32 reaso
 static inline bool ks_is_changed(const struct ks_inspection *insp, const struct ks_config *config)
 {
 	return insp->translate & insp->home.halves || config->scrub;
+}
+
+/* Returns true if the packet asks a group and members may answer: UDP, or an ICMP request. */
+static inline bool ks_group_is_asked(const struct ks_inspection *insp)
+{
+	return insp->pkt.flags & KS_PKT_GROUP && insp->dir == KS_ORIGINAL && !insp->pkt.frag_off &&
+	       (insp->pkt.tuple.proto == KS_PROTO_UDP || insp->pkt.flags & KS_PKT_ICMP_QUERY);
 }
 
 /* What follows a verdict: an allowed packet may be a question to a group, and may have to be changed. */

@@ -17,7 +17,7 @@
 #include "core/isolated.h"
 #include "core/table/entry.h"
 #include "core/table/flow.h"
-#include "core/inspection.h"
+#include "core/rules.h"
 #include "core/types.h"
 
 #define KS_BUCKET_SLOTS 8

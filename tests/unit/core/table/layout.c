@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "bpf/seal.h"
+#include "core/header/packet.h"
 #include "core/table/flow.h"
 #include "core/table/layout.h"
 #include "core/table/table.h"
