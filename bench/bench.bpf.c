@@ -153,7 +153,7 @@ int peer_xdp(struct xdp_md *xdp)
 	return peer_pass((void *)(long)xdp->data, (void *)(long)xdp->data_end) ? XDP_PASS : XDP_DROP;
 }
 
-/* The frames are recycled, so everything that forwarding changes is written anew: the addresses of the link, the TTL. */
+/* The frames are recycled, so everything that forwarding changes is written again: the addresses of the link, the TTL. */
 PROGRAM("xdp")
 int bench_generate(struct xdp_md *xdp)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * New TCP connections per second: a server that answers one octet with one
- * octet, and a client that keeps a number of connections under way, each from
+ * New TCP connections per second: a server that answers one byte with one
+ * byte, and a client that keeps a number of connections under way, each from
  * the first SYN to the last FIN. The client closes first, so that the ports it
  * used are its own to reuse. Both are one thread around epoll.
  */
@@ -73,13 +73,13 @@ static void accept_all(const struct epoll *e, int listener)
 	}
 }
 
-/* One octet back for what came; the end of the connection ends it here too. */
+/* One byte back for what came; the end of the connection ends it here too. */
 static void answer(int fd)
 {
-	char octets[64];
-	ssize_t n = read(fd, octets, sizeof(octets));
+	char bytes[64];
+	ssize_t n = read(fd, bytes, sizeof(bytes));
 
-	if (n > 0 && write(fd, octets, 1) == 1)
+	if (n > 0 && write(fd, bytes, 1) == 1)
 		return;
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -181,13 +181,13 @@ static int step(struct client *c, const struct epoll_event *event)
 {
 	struct epoll_event next = { .events = EPOLLIN, .data.fd = event->data.fd };
 	int fd = event->data.fd;
-	char octet = '?';
+	char byte = '?';
 
 	if (!(event->events & (EPOLLERR | EPOLLHUP))) {
 		if (event->events & EPOLLOUT) {
-			if (write(fd, &octet, 1) == 1 && epoll_ctl(c->e.fd, EPOLL_CTL_MOD, fd, &next) == 0)
+			if (write(fd, &byte, 1) == 1 && epoll_ctl(c->e.fd, EPOLL_CTL_MOD, fd, &next) == 0)
 				return 0;
-		} else if (read(fd, &octet, 1) == 1) {
+		} else if (read(fd, &byte, 1) == 1) {
 			finish_one(c);
 			close(fd);
 			return c->started < c->opts->count && bench_wall_time() < c->deadline ? start_one(c) : 0;

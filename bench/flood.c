@@ -23,16 +23,16 @@
 #include "bench/bench.skel.h"
 
 #define BATCH 64 /* frames the kernel sends at once */
-#define MAC_OCTETS 12
+#define MAC_BYTES 12
 
-static int macs_parse(const char *text, __u8 macs[MAC_OCTETS])
+static int macs_parse(const char *text, __u8 macs[MAC_BYTES])
 {
-	for (unsigned i = 0; i < MAC_OCTETS; i++) {
-		unsigned octet;
+	for (unsigned i = 0; i < MAC_BYTES; i++) {
+		unsigned byte;
 
-		if (sscanf(text + 2 * i, "%2x", &octet) != 1)
+		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
 			return -EINVAL;
-		macs[i] = (__u8)octet;
+		macs[i] = (__u8)byte;
 	}
 	return 0;
 }
@@ -58,7 +58,7 @@ int bench_flood(const struct bench_opts *opts)
 	__u8 frame[BENCH_FRAME];
 	int err;
 
-	if (!device || !opts->macs || strlen(opts->macs) != 2 * MAC_OCTETS)
+	if (!device || !opts->macs || strlen(opts->macs) != 2 * MAC_BYTES)
 		return bench_fail(-EINVAL, "flood needs --device and --macs");
 	bench_frame_make(BENCH_UDP, 0, opts->reply, frame);
 	err = macs_parse(opts->macs, frame);

@@ -17,7 +17,7 @@
 #define BENCH_DESTINATION_NET 0xc6130000U /* 198.19.0.0/16 */
 #define BENCH_SOURCE_PORT 1024U
 #define BENCH_DESTINATION_PORT 53U
-#define BENCH_FRAME 60U /* octets: the smallest Ethernet frame without its checksum */
+#define BENCH_FRAME 60U /* bytes: the smallest Ethernet frame without its checksum */
 #define BENCH_IP_OFF 14U
 #define BENCH_L4_OFF 34U
 

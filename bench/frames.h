@@ -16,7 +16,7 @@ enum bench_step {
 	BENCH_TCP_LAST_ACK,
 };
 
-/* Writes a whole frame of BENCH_FRAME octets. A reply has the addresses the other way round. */
+/* Writes a whole frame of BENCH_FRAME bytes. A reply has the addresses the other way round. */
 void bench_frame_make(enum bench_step step, __u32 flow, bool reply, __u8 *frame);
 
 /*

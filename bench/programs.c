@@ -64,7 +64,7 @@ int bench_programs_run(struct bench_programs *programs, const __u8 *frame, bool 
 
 __u64 bench_map_memory(int fd)
 {
-	unsigned long long octets = 0;
+	unsigned long long bytes = 0;
 	char path[64], line[128];
 	FILE *file;
 
@@ -73,9 +73,9 @@ __u64 bench_map_memory(int fd)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "memlock: %llu", &octets) == 1)
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
 			break;
 	}
 	fclose(file);
-	return octets;
+	return bytes;
 }

@@ -2,7 +2,7 @@
 /*
  * The kernel home: answers core/env.h with maps and helpers. The maps outlive
  * the loader because they are pinned; what may be written when is in maps.h.
- * Counters are per processor; the table guards itself (core/table/table.h).
+ * Counters are per CPU; the table guards itself (core/table/table.h).
  */
 #include "bpf/env.bpf.h"
 
@@ -18,7 +18,7 @@
 #define NSEC_PER_SWEEP_STEP (100 * KS_NSEC_PER_MSEC)
 #define SWEEP_STEPS 64 /* steps a round: the whole table every 6.4 s */
 #define SWEEP_BUCKETS_MAX (1U << 22)
-#define EVENTS_PER_SECOND 10000 /* a processor tells no more than this */
+#define EVENTS_PER_SECOND 10000 /* a CPU tells no more than this */
 #define CLOCK_MONOTONIC 1
 #define FIB_LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK, Linux 6.10 */
 #define KS_ADDR_BITS 128U
@@ -201,7 +201,7 @@ static const struct ks_local *local_get(const struct ks_addr *addr, __u8 family)
 	return bpf_map_lookup_elem(&ks_locals, &key);
 }
 
-/* The traffic class of the packet in hand, which routes may depend on: the TOS octet, or an IPv6 header's first word. */
+/* The traffic class of the packet in hand, which routes may depend on: the TOS byte, or an IPv6 header's first word. */
 static ks_inline void fib_class(struct bpf_fib_lookup *fib, const struct ks_scratch *scratch, __u8 family)
 {
 	__u32 off = scratch->insp.pkt.l3_off & (KS_HEAD_MAX - 1);
@@ -617,7 +617,7 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 	}
 }
 
-/* Whether this processor may tell one more event this second. */
+/* Whether this CPU may tell one more event this second. */
 static bool event_admitted(struct ks_scratch *scratch, __u64 now)
 {
 	if (now - scratch->events_since >= KS_NSEC_PER_SEC) {

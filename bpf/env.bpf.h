@@ -39,12 +39,12 @@ struct sweeper {
 	__u32 zero;
 };
 
-/* This processor's working memory, NULL never in practice. */
+/* This CPU's working memory, NULL never in practice. */
 struct ks_scratch *scratch_get(void);
 struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill and ks_ask may be interrupted by packets */
 const struct ks_control *control_get(void);
 
-/* A length of 1 to 256 octets, said so that every verifier sees it. */
+/* A length of 1 to 256 bytes, said so that every verifier sees it. */
 static inline __u32 length_bound(__u32 len)
 {
 	len--;
@@ -62,7 +62,7 @@ void stacked_learn(const struct ks_stacked_key *key);
 /* Fills in what an inspection needs from its home besides the head and the lengths. */
 void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control);
 
-/* Builds the answer to a rejected packet in scratch->answer. Returns its octets, 0 for none. */
+/* Builds the answer to a rejected packet in scratch->answer. Returns its bytes, 0 for none. */
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch);
 
 /* One step of the sweeper; see env.bpf.c. */

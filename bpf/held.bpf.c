@@ -5,8 +5,8 @@
  * compare-and-swap, and are forgotten after a while.
  *
  * To let them go on there must be packets: while the first fragment passes its
- * octets are put aside, it takes on those of each that waited, and a clone of it is
- * received by the interface anew, marked so that the datagram knows it. XDP
+ * bytes are put aside, it takes on those of each that waited, and a clone of it is
+ * received by the interface again, marked so that the datagram knows it. XDP
  * cannot do that, nor is anything late on its way out of the box.
  */
 #include "bpf/env.bpf.h"
@@ -40,19 +40,19 @@ static struct ks_held *place_get(const struct walk *w, __u32 n)
 
 _Static_assert((KS_FRAGMENT_POOL & (KS_FRAGMENT_POOL - 1)) == 0, "places are masked");
 
-/* A length of 1 to 2048 octets, said so that every verifier sees it. */
-static ks_inline __u32 octets_bound(__u32 len)
+/* A length of 1 to 2048 bytes, said so that every verifier sees it. */
+static ks_inline __u32 bytes_bound(__u32 len)
 {
 	len--;
 	ks_hide_bound(len);
-	return (len & (KS_FRAGMENT_OCTETS - 1)) + 1;
+	return (len & (KS_FRAGMENT_BYTES - 1)) + 1;
 }
 
-static ks_inline bool octets_load(struct ks_env *env, void *to, __u32 len)
+static ks_inline bool bytes_load(struct ks_env *env, void *to, __u32 len)
 {
 	if (env->hook == HOOK_TC)
-		return bpf_skb_load_bytes(env->ctx, 0, to, octets_bound(len)) == 0;
-	return bpf_xdp_load_bytes(env->ctx, 0, to, octets_bound(len)) == 0;
+		return bpf_skb_load_bytes(env->ctx, 0, to, bytes_bound(len)) == 0;
+	return bpf_xdp_load_bytes(env->ctx, 0, to, bytes_bound(len)) == 0;
 }
 
 /* Takes a free place, or one whose fragment has waited too long. */
@@ -80,7 +80,7 @@ static long keep_step(__u32 n, void *arg)
 	held->since = w->now;
 	held->order = bpf_ktime_get_ns();
 	held->length = w->length;
-	w->done = octets_load(w->env, held->octets, w->length);
+	w->done = bytes_load(w->env, held->bytes, w->length);
 	ks_store_release(&held->state, w->done ? KS_HELD_KEPT : KS_HELD_FREE);
 	return 1;
 }
@@ -91,18 +91,18 @@ bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u
 
 	if (!ks_test_mode && (env->hook == HOOK_XDP || env->scratch->relay.is_egress))
 		return false;
-	if (walk.length == 0 || walk.length > KS_FRAGMENT_OCTETS)
+	if (walk.length == 0 || walk.length > KS_FRAGMENT_BYTES)
 		return false;
 	ks_loop(KS_FRAGMENT_POOL, keep_step, &walk);
 	return walk.done;
 }
 
-/* Gives the packet the octets of another; its length follows. */
-static ks_inline bool octets_put(struct __sk_buff *skb, const void *from, __u32 len)
+/* Gives the packet the bytes of another; its length follows. */
+static ks_inline bool bytes_put(struct __sk_buff *skb, const void *from, __u32 len)
 {
 	if (bpf_skb_change_tail(skb, len, 0))
 		return false;
-	return bpf_skb_store_bytes(skb, 0, from, octets_bound(len), BPF_F_RECOMPUTE_CSUM) == 0;
+	return bpf_skb_store_bytes(skb, 0, from, bytes_bound(len), BPF_F_RECOMPUTE_CSUM) == 0;
 }
 
 /* One of those that waited goes on as a clone of the packet. */
@@ -126,7 +126,7 @@ static long release_step(__u32 n, void *arg)
 		ks_store_release(&held->state, KS_HELD_RELEASED); /* the test itself offers it again */
 		return 0;
 	}
-	if (w->env->hook == HOOK_TC && octets_put(skb, held->octets, held->length))
+	if (w->env->hook == HOOK_TC && bytes_put(skb, held->bytes, held->length))
 		bpf_clone_redirect(skb, w->env->scratch->relay.ifindex, BPF_F_INGRESS);
 	ks_store_release(&held->state, KS_HELD_FREE);
 	return 0;
@@ -146,7 +146,7 @@ bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, 
 	struct ks_aside *aside = aside_get();
 	struct __sk_buff *skb = env->ctx;
 
-	if (!aside || length == 0 || length > KS_FRAGMENT_OCTETS || !octets_load(env, aside->octets, length))
+	if (!aside || length == 0 || length > KS_FRAGMENT_BYTES || !bytes_load(env, aside->bytes, length))
 		return true; /* a frame too large to put aside goes on alone */
 	if (env->hook == HOOK_TC) {
 		seal = skb->tc_index;
@@ -156,7 +156,7 @@ bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, 
 	if (env->hook != HOOK_TC)
 		return true;
 	skb->tc_index = seal;
-	return ks_test_mode || octets_put(skb, aside->octets, length);
+	return ks_test_mode || bytes_put(skb, aside->bytes, length);
 }
 
 static long forget_step(__u32 n, void *arg)

@@ -15,7 +15,7 @@ struct ks_env {
 	void *ctx; /* of the program */
 	/* enum hook, as a whole word and a constant of each program: the verifier then never follows the other's calls */
 	__u64 hook;
-	struct ks_scratch *scratch; /* this processor's, with the packet */
+	struct ks_scratch *scratch; /* this CPU's, with the packet */
 	__u32 generation; /* slot of the policy in use, read once */
 	__u32 zero;
 };

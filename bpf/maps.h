@@ -21,12 +21,12 @@
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
  *   ks_events_lost  PERCPU_ARRAY [1]         __u64
- *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each processor
+ *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each CPU
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
  *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
  *   ks_held         ARRAY                    struct ks_held: fragments that wait for the first one of their datagram
- *   ks_aside        PERCPU_ARRAY [1]         private: the first one's octets while those go on
+ *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
@@ -167,14 +167,14 @@ struct ks_held {
 	__u64 hash; /* of its datagram */
 	__u64 since; /* ns on the inspection's clock */
 	__u64 order; /* ns on the kernel's clock: which one came first */
-	__u8 octets[KS_FRAGMENT_OCTETS];
+	__u8 bytes[KS_FRAGMENT_BYTES];
 };
 
 struct ks_aside {
-	__u8 octets[KS_FRAGMENT_OCTETS];
+	__u8 bytes[KS_FRAGMENT_BYTES];
 };
 
-/* Octets moved at a time when a payload grows or shrinks. */
+/* Bytes moved at a time when a payload grows or shrinks. */
 #define KS_MOVE_CHUNK 128U
 
 /* What the programs of one packet, which follow each other by tail calls, tell each other of their home. */
@@ -182,7 +182,7 @@ struct ks_relay {
 	__u32 generation; /* of the policy */
 	__u32 ifindex; /* where the packet came in */
 	__u32 out_ifindex; /* where it will leave, as far as it is known */
-	__u32 length; /* octets of the packet, as it is now */
+	__u32 length; /* bytes of the packet, as it is now */
 	__u32 send_back; /* interface by which an answer leaves instead, 0: where it was routed */
 	__u32 send_family; /* KS_IPV4 or KS_IPV6: by this router; 0: the kernel looks for the neighbour */
 	struct ks_addr send_by;
@@ -194,7 +194,7 @@ struct ks_relay {
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
 };
 
-/* One processor's working memory. Tests read the outcome of a run from it. */
+/* One CPU's working memory. Tests read the outcome of a run from it. */
 struct ks_scratch {
 	struct ks_inspection insp;
 	struct ks_relay relay;
@@ -204,10 +204,10 @@ struct ks_scratch {
 	} env; /* see env_isolated() in env.bpf.c: laid out as struct ks_env, its pointers unused */
 	__u8 head[KS_HEAD_SIZE];
 	__u8 answer[KS_REJECT_MAX];
-	__u8 move[2 * KS_MOVE_CHUNK]; /* octets on their way */
+	__u8 move[2 * KS_MOVE_CHUNK]; /* bytes on their way */
 	__u64 events_since; /* start of the current second of events, ns */
 	__u32 events; /* sent in it */
-	__u32 answer_len; /* octets of the last answer to a reject, 0 without one */
+	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
 };
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The seal: what ingress tells egress and the backstop of a packet, in
  * skb->tc_index, which the IP stack keeps and no packet from outside can bring.
- * Its high octet is a secret of this firewall (ks_control.seal), so that no
+ * Its high byte is a secret of this firewall (ks_control.seal), so that no
  * other program's number is taken for it; egress clears it. It is a shortcut:
  * a packet that lost its seal is judged once more.
  */
@@ -16,6 +16,6 @@
 #define KS_SEAL_DECIDED 0x00U
 #define KS_SEAL_HALF 0x40U /* decided, and its source is still to be translated */
 #define KS_SEAL_UNDECIDED 0x80U /* it has no flow: where it leaves decides */
-#define KS_SEAL_RESUMED 0xc0U /* a fragment that was held and is received anew */
+#define KS_SEAL_RESUMED 0xc0U /* a fragment that was held and is received again */
 
 #endif

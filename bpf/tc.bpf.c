@@ -265,7 +265,7 @@ static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
 
 /*
  * Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. Every
- * packet that leaves is asked, so its octets are looked at where they lie.
+ * packet that leaves is asked, so its bytes are looked at where they lie.
  */
 static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_guard *port, __u32 off,
 				   struct ks_stacked_key *key)
@@ -632,7 +632,7 @@ static long kill_key(__u32 n, void *arg)
 	return 0;
 }
 
-/* Run by the loader with 16 octets of nothing and up to 32 keys; returns how many flows were killed. */
+/* Run by the loader with 16 bytes of nothing and up to 32 keys; returns how many flows were killed. */
 PROGRAM("tc")
 int ks_kill(struct __sk_buff *skb)
 {

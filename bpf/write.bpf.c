@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reading and changing a packet's octets, behind core/env.h, for both hooks.
+ * Reading and changing a packet's bytes, behind core/env.h, for both hooks.
  * Where the card or the peer has left the checksum to be finished (tc only),
  * the kernel's helpers know what must be changed and what must not; for that
- * octets above the upper header are written without touching the sum of the
+ * bytes above the upper header are written without touching the sum of the
  * whole packet, because their checksum is changed by the same amount.
  */
 #include "bpf/env.bpf.h"
 
 #include "core/header/checksum.h"
 
-#define MOVE_STEPS_MAX 64 /* of KS_MOVE_CHUNK octets: more than any packet that a helper reads */
+#define MOVE_STEPS_MAX 64 /* of KS_MOVE_CHUNK bytes: more than any packet that a helper reads */
 
 static bool load(struct ks_env *env, __u32 off, void *to, __u32 len)
 {
@@ -54,12 +54,12 @@ bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bo
 	return store(env, off, &sum, sizeof(sum));
 }
 
-/* Octets behind an edit, on their way to their new place. */
+/* Bytes behind an edit, on their way to their new place. */
 struct moving {
 	struct ks_env *env;
 	__u32 begin, end; /* what moves */
 	__s32 delta;
-	__u32 done; /* octets moved */
+	__u32 done; /* bytes moved */
 	__u32 failed;
 };
 
@@ -69,13 +69,13 @@ static long move_step(__u32 n, void *arg)
 	struct moving *m = arg;
 	__u32 left = m->end - m->begin - m->done, len = left > KS_MOVE_CHUNK ? KS_MOVE_CHUNK : left;
 	__u32 off = m->delta > 0 ? m->end - m->done - len : m->begin + m->done;
-	__u8 *octets = m->env->scratch->move;
+	__u8 *bytes = m->env->scratch->move;
 
 	if (len == 0)
 		return 1;
 	m->done += len;
 	len = length_bound(len);
-	m->failed = !load(m->env, off, octets, len) || !store(m->env, off + m->delta, octets, len);
+	m->failed = !load(m->env, off, bytes, len) || !store(m->env, off + m->delta, bytes, len);
 	return m->failed != 0;
 }
 

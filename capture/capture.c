@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Capture files; see capture.h. libpcap reads pcap files from the octet stream through a stdio stream. */
+/* Capture files; see capture.h. libpcap reads pcap files from the byte stream through a stdio stream. */
 #include "capture/capture.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ struct ks_capture {
 	char error[KS_CAPTURE_ERROR];
 };
 
-/* Reads for stdio: whatever the window holds, at least one octet until the end. */
+/* Reads for stdio: whatever the window holds, at least one byte until the end. */
 static ssize_t stream_read(void *cookie, char *buf, size_t size)
 {
 	struct ks_capture *capture = cookie;
@@ -77,7 +77,7 @@ static int format_detect(struct ks_capture *capture, char *error)
 	return pcap_start(capture, error);
 }
 
-/* Takes over the octet stream, also on failure. */
+/* Takes over the byte stream, also on failure. */
 static int capture_create(struct ks_stream *stream, struct ks_capture **capture, char *error)
 {
 	struct ks_capture *new = calloc(1, sizeof(*new));

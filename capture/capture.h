@@ -22,8 +22,8 @@ enum ks_way { KS_WAY_UNKNOWN, KS_WAY_IN, KS_WAY_OUT };
 
 struct ks_capture_frame {
 	const __u8 *data; /* good until the next frame is read */
-	__u32 captured; /* octets at data */
-	__u32 length; /* octets on the wire, never below `captured` */
+	__u32 captured; /* bytes at data */
+	__u32 length; /* bytes on the wire, never below `captured` */
 	__u64 time; /* ns since 1970; 0 where the file does not say */
 	__u32 interface; /* for ks_capture_interface(); KS_CAPTURE_NO_INTERFACE in a pcap file */
 	__u16 link_type; /* a DLT_ value of libpcap */
@@ -54,7 +54,7 @@ const char *ks_capture_error(const struct ks_capture *capture);
 /* Name of an interface of a pcapng file, "" if it has none. Good until the next frame is read. */
 const char *ks_capture_interface(const struct ks_capture *capture, __u32 interface);
 
-/* Octets of the file read so far and in all; a size of 0 is unknown. For progress. */
+/* Bytes of the file read so far and in all; a size of 0 is unknown. For progress. */
 void ks_capture_progress(const struct ks_capture *capture, __u64 *offset, __u64 *size);
 
 #endif

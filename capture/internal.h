@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The readers of link headers. A reader takes the header from the front of the
- * frame, a few octets at a time, and fills struct ks_link_head.
- * It returns false if the frame ends inside the header. Octets are reached
+ * frame, a few bytes at a time, and fills struct ks_link_head.
+ * It returns false if the frame ends inside the header. Bytes are reached
  * only through ks_link_take(), which checks the bound.
  */
 #ifndef KS_CAPTURE_INTERNAL_H
@@ -22,15 +22,15 @@
 
 /* A link header as it was read; all 0 but `length` before that. */
 struct ks_link_head {
-	__u32 size; /* octets of the header that were taken */
-	__u32 length; /* octets behind it, where the header tells; else LINK_LENGTH_UNKNOWN */
+	__u32 size; /* bytes of the header that were taken */
+	__u32 length; /* bytes behind it, where the header tells; else LINK_LENGTH_UNKNOWN */
 	__u16 type; /* an ethertype; 0 for bare IP of either version */
 	bool is_ethernet; /* an Ethernet frame follows, and `type` says nothing */
 };
 
 typedef bool ks_link_reader(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info);
 
-/* Takes the next `size` octets. Returns NULL if the capture has fewer. */
+/* Takes the next `size` bytes. Returns NULL if the capture has fewer. */
 static inline const __u8 *ks_link_take(const struct ks_capture_frame *in, struct ks_link_head *head, __u32 size)
 {
 	const __u8 *at = in->data + head->size;
@@ -59,7 +59,7 @@ __u16 ks_link_type_of_nlpid(__u8 nlpid);
 /* Reads OUI and protocol of a SNAP header (IEEE 802, RFC 2684 5.1 and 5.2 for bridged Ethernet). */
 bool ks_link_read_snap(const struct ks_capture_frame *in, struct ks_link_head *head);
 
-/* Reads the protocol field of PPP, one octet or two (RFC 1661 6.5). */
+/* Reads the protocol field of PPP, one byte or two (RFC 1661 6.5). */
 bool ks_link_read_ppp_protocol(const struct ks_capture_frame *in, struct ks_link_head *head);
 
 #endif

@@ -16,7 +16,7 @@
 #define KS_MAC_SIZE 6
 
 struct ks_link_info {
-	const __u8 *src_mac; /* KS_MAC_SIZE octets in the frame; NULL where the link type has none */
+	const __u8 *src_mac; /* KS_MAC_SIZE bytes in the frame; NULL where the link type has none */
 	const __u8 *dst_mac;
 	__u32 ifindex; /* SLL2: number of the interface; else 0 */
 	__u8 way; /* enum ks_way: cooked frames tell it */

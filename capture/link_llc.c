@@ -26,11 +26,11 @@
 #define LANE_CONTROL 0xff00
 
 #define WIFI_SIZE 24U
-#define WIFI_TYPE 0x0c /* bits of the first octet */
+#define WIFI_TYPE 0x0c /* bits of the first byte */
 #define WIFI_DATA 0x08
 #define WIFI_NULL 0x40
 #define WIFI_QOS 0x80
-#define WIFI_TO_DS 0x01 /* bits of the second octet */
+#define WIFI_TO_DS 0x01 /* bits of the second byte */
 #define WIFI_FROM_DS 0x02
 #define WIFI_MORE_FRAGMENTS 0x04
 #define WIFI_PROTECTED 0x40
@@ -110,7 +110,7 @@ bool ks_link_atm_clip(const struct ks_capture_frame *in, struct ks_link_head *he
 	return true;
 }
 
-/* LAN emulation: two octets, then an Ethernet frame, unless they say that it is about the emulation itself. */
+/* LAN emulation: two bytes, then an Ethernet frame, unless they say that it is about the emulation itself. */
 static bool read_lane(const struct ks_capture_frame *in, struct ks_link_head *head)
 {
 	const __u8 *at = ks_link_take(in, head, 2);

@@ -4,7 +4,7 @@
 
 #define CONTROL_UI 0x03 /* of HDLC: an unnumbered frame */
 
-#define SLIP_SIZE 16U /* direction and 15 octets of the compressed header; the packet behind them is not compressed */
+#define SLIP_SIZE 16U /* direction and 15 bytes of the compressed header; the packet behind them is not compressed */
 #define SLIP_BSDOS_SIZE 24U
 #define IPV4_TOTAL_OFF 2U
 
@@ -21,7 +21,7 @@
 #define CISCO_UNICAST 0x0f
 #define CISCO_MULTICAST 0x8f
 
-#define FRAME_RELAY_LAST 0x01 /* set in the last octet of an address */
+#define FRAME_RELAY_LAST 0x01 /* set in the last byte of an address */
 #define FRAME_RELAY_ADDRESS_MAX 4
 #define FRAME_RELAY_PAD 0x00
 
@@ -45,7 +45,7 @@ bool ks_link_slip(const struct ks_capture_frame *in, struct ks_link_head *head, 
 }
 
 /*
- * BSD/OS: libpcap filters expect IP behind 24 octets, tcpdump prints it behind
+ * BSD/OS: libpcap filters expect IP behind 24 bytes, tcpdump prints it behind
  * 16. It is taken behind 16 only if an IPv4 packet that ends with the frame
  * stands there.
  */
@@ -77,7 +77,7 @@ static __u16 type_of_ppp(__u16 protocol)
 	}
 }
 
-/* The last octet of a protocol number is odd and the others even, so the first one tells if a second follows. */
+/* The last byte of a protocol number is odd and the others even, so the first one tells if a second follows. */
 bool ks_link_read_ppp_protocol(const struct ks_capture_frame *in, struct ks_link_head *head)
 {
 	const __u8 *first = ks_link_take(in, head, 1), *second;
@@ -158,7 +158,7 @@ __u16 ks_link_type_of_nlpid(__u8 nlpid)
 	return nlpid == NLPID_IPV4 ? ETHERTYPE_IPV4 : nlpid == NLPID_IPV6 ? ETHERTYPE_IPV6 : ETHERTYPE_NONE;
 }
 
-/* Returns false if the frame ends inside the address; an address of more than four octets is none. */
+/* Returns false if the frame ends inside the address; an address of more than four bytes is none. */
 static bool frame_relay_address(const struct ks_capture_frame *in, struct ks_link_head *head, bool *is_address)
 {
 	const __u8 *at;
@@ -176,7 +176,7 @@ static bool frame_relay_address(const struct ks_capture_frame *in, struct ks_lin
 	return true;
 }
 
-/* Multiprotocol encapsulation (RFC 2427): behind UI, and a pad octet, an NLPID. */
+/* Multiprotocol encapsulation (RFC 2427): behind UI, and a pad byte, an NLPID. */
 static bool frame_relay_nlpid(const struct ks_capture_frame *in, struct ks_link_head *head)
 {
 	const __u8 *nlpid = ks_link_take(in, head, 1);

@@ -241,7 +241,7 @@ static int packet_option(const struct ks_pcapng *reader, __u16 code, const __u8 
 	return 0;
 }
 
-/* Fills what all packet blocks share; `fixed` octets stand before the data. */
+/* Fills what all packet blocks share; `fixed` bytes stand before the data. */
 static int packet_fill(struct ks_pcapng *reader, const struct body *body, __u32 index, __u32 fixed, __u64 stamp,
 		       struct ks_capture_frame *frame, char *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Octet streams for capture readers; see stream.h. zlib reads plain files as they are. */
+/* Byte streams for capture readers; see stream.h. zlib reads plain files as they are. */
 #include "capture/stream.h"
 
 #include <assert.h>

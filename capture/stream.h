@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stream of octets from a file, a pipe or a gzip file, read through a window
- * that grows as far as the reader asks: parsers look at contiguous octets and
+ * A stream of bytes from a file, a pipe or a gzip file, read through a window
+ * that grows as far as the reader asks: parsers look at contiguous bytes and
  * copy nothing. Used by one thread.
  */
 #ifndef KS_CAPTURE_STREAM_H
@@ -22,18 +22,18 @@ int ks_stream_open_memory(const void *data, size_t size, struct ks_stream **stre
 void ks_stream_close(struct ks_stream *stream);
 
 /*
- * Makes the next `want` octets visible at *data, good until the next call.
+ * Makes the next `want` bytes visible at *data, good until the next call.
  * Returns how many there are: fewer than `want` only at the end of the stream;
  * -EIO when the stream is damaged (ks_stream_error() tells), -ENOMEM.
  */
 ssize_t ks_stream_peek(struct ks_stream *stream, size_t want, const uint8_t **data);
 
-/* Goes on by octets that a peek has shown. */
+/* Goes on by bytes that a peek has shown. */
 void ks_stream_skip(struct ks_stream *stream, size_t count);
 
 const char *ks_stream_error(const struct ks_stream *stream);
 
-/* Octets read from the file so far, compressed ones if it is compressed, and its size (0: unknown). */
+/* Bytes read from the file so far, compressed ones if it is compressed, and its size (0: unknown). */
 uint64_t ks_stream_offset(const struct ks_stream *stream);
 uint64_t ks_stream_size(const struct ks_stream *stream);
 

@@ -14,7 +14,7 @@
 #define ZONE_OPEN KS_ZONE_UNKNOWN /* not decided */
 
 struct mac {
-	__u8 octets[KS_MAC_SIZE];
+	__u8 bytes[KS_MAC_SIZE];
 	__u8 zone;
 };
 
@@ -53,14 +53,14 @@ static int network_add(struct ks_zone_map *map, const struct ks_prefix *prefix, 
 	return 0;
 }
 
-static int mac_add(struct ks_zone_map *map, const __u8 *octets, unsigned zone)
+static int mac_add(struct ks_zone_map *map, const __u8 *bytes, unsigned zone)
 {
 	struct mac *list = realloc(map->macs, (map->mac_count + 1) * sizeof(*list));
 
 	if (!list)
 		return -ENOMEM;
 	map->macs = list;
-	memcpy(list[map->mac_count].octets, octets, KS_MAC_SIZE);
+	memcpy(list[map->mac_count].bytes, bytes, KS_MAC_SIZE);
 	list[map->mac_count++].zone = (__u8)zone;
 	return 0;
 }
@@ -227,7 +227,7 @@ static unsigned by_address(const struct ks_zone_map *map, const struct ks_addr *
 static unsigned by_mac(const struct ks_zone_map *map, const __u8 *mac)
 {
 	for (size_t i = 0; mac && i < map->mac_count; i++) {
-		if (memcmp(map->macs[i].octets, mac, KS_MAC_SIZE) == 0)
+		if (memcmp(map->macs[i].bytes, mac, KS_MAC_SIZE) == 0)
 			return map->macs[i].zone;
 	}
 	return ZONE_OPEN;

@@ -12,7 +12,7 @@
 #include "cli/command.h"
 #include "daemon/instance.h"
 
-#define KS_ERROR_MAX 65536 /* octets of an error's answer */
+#define KS_ERROR_MAX 65536 /* bytes of an error's answer */
 
 struct exchange {
 	CURL *curl;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Octets of the character of UTF-8 that a text begins with, 0 if it begins with none. */
+/* Bytes of the character of UTF-8 that a text begins with, 0 if it begins with none. */
 static size_t character_size(const char *text)
 {
 	unsigned char lead = (unsigned char)*text;

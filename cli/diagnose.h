@@ -7,7 +7,7 @@
 
 #include "policy/policy.h"
 
-/* A JSON string of any text: octets that are not UTF-8, of which JSON knows nothing, become U+FFFD. */
+/* A JSON string of any text: bytes that are not UTF-8, of which JSON knows nothing, become U+FFFD. */
 json_t *ks_json_text(const char *text);
 
 /*

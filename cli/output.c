@@ -88,7 +88,7 @@ void ks_grid_destroy(struct ks_grid *grid)
 	free(grid);
 }
 
-/* Columns count characters, not octets of UTF-8. */
+/* Columns count characters, not bytes of UTF-8. */
 static size_t text_width(const char *text)
 {
 	size_t width = 0;

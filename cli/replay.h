@@ -47,7 +47,7 @@ void ks_replay_print_summary(const struct ks_replay_run *run);
 void ks_replay_print_summary_json(const struct ks_replay_run *run);
 
 /*
- * The connections to list: the `shown` with the most octets, in the order in
+ * The connections to list: the `shown` with the most bytes, in the order in
  * which they began. The array is the caller's to free. Returns how many.
  */
 size_t ks_replay_pick(const struct ks_replay_run *run, const struct ks_replay_connection ***picked);

@@ -43,7 +43,7 @@ struct ks_tuple {
 
 _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 
-#define IPV4_FIRST_OCTET 12U /* of struct ks_addr */
+#define IPV4_FIRST_BYTE 12U /* of struct ks_addr */
 #define IPV4_GROUPS 0xe0U /* 224.0.0.0/4 */
 #define IPV4_GROUPS_MASK 0xf0U
 #define IPV4_BROADCAST 0xffffffffU
@@ -54,18 +54,18 @@ _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 static inline bool ks_addr_is_group(const struct ks_addr *addr, __u8 family)
 {
 	if (family == KS_IPV4)
-		return (addr->b[IPV4_FIRST_OCTET] & IPV4_GROUPS_MASK) == IPV4_GROUPS || addr->w[3] == IPV4_BROADCAST;
+		return (addr->b[IPV4_FIRST_BYTE] & IPV4_GROUPS_MASK) == IPV4_GROUPS || addr->w[3] == IPV4_BROADCAST;
 	return addr->b[0] == 0xff;
 }
 
 /* The broadcast address of a network of 30 bits or less ends in ones (RFC 919 7; RFC 3021 for those of 31). */
-#define IPV4_LAST_OCTET 15U
+#define IPV4_LAST_BYTE 15U
 #define IPV4_HOST_BITS_LEAST 0x03
 
 static inline bool ks_ipv4_may_be_broadcast(const struct ks_tuple *tuple)
 {
 	return tuple->family == KS_IPV4 &&
-	       (tuple->dst.b[IPV4_LAST_OCTET] & IPV4_HOST_BITS_LEAST) == IPV4_HOST_BITS_LEAST;
+	       (tuple->dst.b[IPV4_LAST_BYTE] & IPV4_HOST_BITS_LEAST) == IPV4_HOST_BITS_LEAST;
 }
 
 /* 0.0.0.0/8 and 169.254.0.0/16 (RFC 1122 3.2.1.3, RFC 3927); :: and fe80::/10. */
@@ -74,8 +74,8 @@ static inline bool ks_addr_is_local_to_link(const struct ks_addr *addr, __u8 fam
 	const __u8 *b = addr->b;
 
 	if (family == KS_IPV4)
-		return b[IPV4_FIRST_OCTET] == 0 ||
-		       (b[IPV4_FIRST_OCTET] == IPV4_LINK_LOCAL && b[IPV4_FIRST_OCTET + 1] == 254);
+		return b[IPV4_FIRST_BYTE] == 0 ||
+		       (b[IPV4_FIRST_BYTE] == IPV4_LINK_LOCAL && b[IPV4_FIRST_BYTE + 1] == 254);
 	return (b[0] == IPV6_LINK_LOCAL && (b[1] & 0xc0) == 0x80) || !(addr->d[0] | addr->d[1]);
 }
 
@@ -84,8 +84,8 @@ static inline bool ks_addr_is_on_link(const struct ks_addr *addr, __u8 family)
 	return ks_addr_is_group(addr, family) || ks_addr_is_local_to_link(addr, family);
 }
 
-/* The first octet tells of most addresses that they are none of these. */
-static inline bool ks_octet_may_be_on_link(__u8 first, __u8 family)
+/* The first byte tells of most addresses that they are none of these. */
+static inline bool ks_byte_may_be_on_link(__u8 first, __u8 family)
 {
 	if (family == KS_IPV4)
 		return first >= IPV4_GROUPS || first == 0 || first == IPV4_LINK_LOCAL;

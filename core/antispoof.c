@@ -12,14 +12,14 @@
 static bool is_loopback(const struct ks_addr *addr, __u8 family)
 {
 	if (family == KS_IPV4)
-		return addr->b[IPV4_FIRST_OCTET] == IPV4_LOOPBACK;
+		return addr->b[IPV4_FIRST_BYTE] == IPV4_LOOPBACK;
 	return addr->d[0] == 0 && addr->d[1] == ks_be64(IPV6_LOOPBACK);
 }
 
 /* What goes from loopback to loopback is a capture of that; live the box's own addresses have these among them. */
 bool ks_source_is_nowhere(const struct ks_tuple *tuple)
 {
-	if (tuple->family == KS_IPV4 && tuple->src.b[IPV4_FIRST_OCTET] >= IPV4_RESERVED)
+	if (tuple->family == KS_IPV4 && tuple->src.b[IPV4_FIRST_BYTE] >= IPV4_RESERVED)
 		return true;
 	return is_loopback(&tuple->src, tuple->family) && !is_loopback(&tuple->dst, tuple->family);
 }

@@ -109,7 +109,7 @@ bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple);
 __u32 env_random(struct ks_env *env);
 
 /*
- * The packet's octets beyond the head, and changes to them. Offsets count from the start of the frame; lengths are 1
+ * The packet's bytes beyond the head, and changes to them. Offsets count from the start of the frame; lengths are 1
  * to KS_EDIT_MAX. All return false when the packet is too short or cannot be changed; it is dropped then.
  */
 #define KS_EDIT_MAX 128U
@@ -124,7 +124,7 @@ static inline __u32 ks_edit_length(__u32 len)
 bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len);
 bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len);
 
-/* Inserts (delta > 0) octets before `off`, or removes them (delta < 0) from there; up to KS_EDIT_MAX. */
+/* Inserts (delta > 0) bytes before `off`, or removes them (delta < 0) from there; up to KS_EDIT_MAX. */
 bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta);
 
 /*

@@ -12,7 +12,7 @@
 struct ks_event {
 	__u64 time; /* ns on the home's clock */
 	struct ks_tuple tuple; /* as in the packet */
-	__u32 length; /* octets of the frame */
+	__u32 length; /* bytes of the frame */
 	__u32 rule; /* id; KS_RULE_DEFAULT if none */
 	__u32 seq, ack; /* TCP */
 	__u8 action; /* enum ks_action */

@@ -12,7 +12,7 @@
 
 #define DHCP_SERVER_PORT 67
 #define DHCPV6_SERVER_PORT 547
-#define IPV6_SCOPE_MASK 0x0f /* of a group's second octet (RFC 4291 2.7) */
+#define IPV6_SCOPE_MASK 0x0f /* of a group's second byte (RFC 4291 2.7) */
 #define IPV6_SCOPE_LINK 2
 #define IPV4_LINK_GROUPS 0xe0000000U /* 224.0.0.0/24 stays on its link (RFC 5771 4) */
 #define IPV4_LINK_GROUPS_MASK 0xffffff00U

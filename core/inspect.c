@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The whole path of a packet, from its octets to its verdict:
+ * The whole path of a packet, from its bytes to its verdict:
  *
  *   parse the headers                  (core/header/packet.c)
  *   not IP, or a neighbour's message:  pass untracked

@@ -9,7 +9,7 @@
 struct ks_env;
 
 /*
- * Decides one packet. `head` holds its first insp->pkt.head_len octets; insp->pkt's
+ * Decides one packet. `head` holds its first insp->pkt.head_len bytes; insp->pkt's
  * home fields and the "in" fields are set. Returns insp->verdict.action.
  * Unless insp->home.dry, state, counters and events follow from the verdict.
  */

@@ -25,7 +25,7 @@ static inline bool ks_zones_fit(const struct ks_inspection *insp)
 }
 
 /*
- * A valid packet that moves no state is not dropped because other processors
+ * A valid packet that moves no state is not dropped because other CPUs
  * always committed first: the flow only misses it in its numbers.
  */
 static inline bool ks_may_go_uncounted(struct ks_env *env, struct ks_inspection *insp)

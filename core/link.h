@@ -22,10 +22,10 @@ _Static_assert(KS_ZONE_MAX <= 1U << KS_LINK_HIGH_SHIFT, "two zones fit below KS_
 
 static inline bool ks_key_is_on_link(const struct ks_flow_key *key)
 {
-	__u32 at = key->family == KS_IPV4 ? IPV4_FIRST_OCTET : 0;
+	__u32 at = key->family == KS_IPV4 ? IPV4_FIRST_BYTE : 0;
 
-	if (ks_likely(!ks_octet_may_be_on_link(key->addr[0].b[at], key->family) &&
-		      !ks_octet_may_be_on_link(key->addr[1].b[at], key->family)))
+	if (ks_likely(!ks_byte_may_be_on_link(key->addr[0].b[at], key->family) &&
+		      !ks_byte_may_be_on_link(key->addr[1].b[at], key->family)))
 		return false;
 	return ks_addr_is_on_link(&key->addr[0], key->family) || ks_addr_is_on_link(&key->addr[1], key->family);
 }

@@ -165,7 +165,7 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 }
 
 /*
- * Whether what begins anew is the same as before, translation included: not if it was found by an alias, for which the
+ * Whether what begins again is the same as before, translation included: not if it was found by an alias, for which the
  * policy may have another destination now, nor if it was announced, nor if it is the other side that opens it.
  */
 static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *insp)
@@ -175,7 +175,7 @@ static inline bool is_repeated(const struct ks_config *config, const struct ks_i
 	return !(config->options & KS_OPT_NAT) || insp->from_high == ks_flow_orig_side(&insp->flow.before);
 }
 
-/* The flow is over and begins anew under its key; its translation and its helper stay as they were. */
+/* The flow is over and begins again under its key; its translation and its helper stay as they were. */
 static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;

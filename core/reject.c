@@ -21,7 +21,7 @@
 #define MAC_LEN 6U
 #define CHECKSUM_BITS 16
 #define CHECKSUM_MASK 0xffffU
-#define ANSWER_L4_MAX 80U /* ICMP header, a quoted IPv4 header with options, and 8 octets; or the same for IPv6 */
+#define ANSWER_L4_MAX 80U /* ICMP header, a quoted IPv4 header with options, and 8 bytes; or the same for IPv6 */
 
 /* Offsets in an answer are below this; a header fits behind any of them. */
 #define ANSWER_MASK 255U
@@ -34,7 +34,7 @@ struct answer {
 	__u8 *out;
 	struct ks_addr src; /* whom it comes from */
 	__u32 ip; /* offset of its network header */
-	__u32 l4; /* offset and octets of what follows */
+	__u32 l4; /* offset and bytes of what follows */
 	__u32 l4_len;
 };
 
@@ -44,7 +44,7 @@ static inline __u8 *out_at(__u8 *out, __u32 off)
 	return out + (off & ANSWER_MASK);
 }
 
-/* One's complement sum of `len` octets, an even number of at most ANSWER_L4_MAX. */
+/* One's complement sum of `len` bytes, an even number of at most ANSWER_L4_MAX. */
 static __u32 sum_words(__u8 *out, __u32 off, __u32 len)
 {
 	__u32 sum = 0;
@@ -146,7 +146,7 @@ static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
 	return answer_finish(pkt, a, KS_PROTO_TCP);
 }
 
-/* Quotes the network header and 8 octets: what every receiver needs to find its flow (RFC 792). */
+/* Quotes the network header and 8 bytes: what every receiver needs to find its flow (RFC 792). */
 static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, struct answer *a)
 {
 	bool v4 = pkt->tuple.family == KS_IPV4;
@@ -182,7 +182,7 @@ static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
 	/* Of a datagram in fragments, the first one is answered (RFC 1122 3.2.2): no other has ports. */
 	if (pkt->flags & KS_PKT_ICMP_ERROR || pkt->tcp_flags & KS_TCP_RST || pkt->frag_off)
 		return false;
-	/* Sent to a group on the link, as its first octet says. */
+	/* Sent to a group on the link, as its first byte says. */
 	if (pkt->l3_off >= ETH_HEADER_LEN && head[0] & 1)
 		return false;
 	if (tuple->family == KS_IPV4)

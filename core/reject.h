@@ -12,13 +12,13 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
-#define KS_REJECT_MAX 320U /* octets of the largest answer, link header included */
+#define KS_REJECT_MAX 320U /* bytes of the largest answer, link header included */
 
 /*
  * Builds the answer to `pkt`, whose head is `head`, in `out` (KS_REJECT_MAX
- * octets), as a frame of the same link type going back. `self` is the box's own
+ * bytes), as a frame of the same link type going back. `self` is the box's own
  * address, from which an ICMP error comes; NULL: the box has none there, and the
- * error comes from the address that was sent to. Returns its octets, 0 if there
+ * error comes from the address that was sent to. Returns its bytes, 0 if there
  * must be none.
  */
 __u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struct ks_addr *self, __u8 *out);

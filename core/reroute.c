@@ -7,11 +7,11 @@
  *   of the originator   the rules are asked again, with the true zone. Denied: the packet is dropped, and a flow that
  *                       nobody has answered goes with it. Allowed: the flow moves, and its source is translated as the
  *                       new way out demands. A connection that its peer knows by the old way's address cannot move: it
- *                       ends, and its next packet begins anew.
+ *                       ends, and its next packet begins again.
  *   an answer           goes out by the interface that the originator's packets came by, if the home can do that. Else
  *                       an untranslated flow moves if the rules let its originator be there.
  *
- * Another CPU that writes at the flow meanwhile wins; the packet is then judged anew.
+ * Another CPU that writes at the flow meanwhile wins; the packet is then judged again.
  */
 #include "core/track/track.h"
 #include "core/env.h"
@@ -31,7 +31,7 @@ static bool may_be_renamed(const struct ks_inspection *insp)
 	return proto != KS_PROTO_TCP && proto != KS_PROTO_SCTP && proto != KS_PROTO_DCCP;
 }
 
-/* Ends a flow. Returns `reason`, or that another processor was first. */
+/* Ends a flow. Returns `reason`, or that another CPU was first. */
 static __u32 flow_end(struct ks_env *env, struct ks_inspection *insp, __u32 reason)
 {
 	if (!insp->home.dry && !ks_table_free(env, &insp->flow))
@@ -186,7 +186,7 @@ static __u32 reroute(struct ks_env *env, const struct ks_config *config, struct 
 	return insp->dir == KS_ORIGINAL ? reroute_original(env, config, insp) : reroute_reply(env, insp);
 }
 
-/* The flow as it is now, if another processor was first. Returns 0 or a reason. */
+/* The flow as it is now, if another CPU was first. Returns 0 or a reason. */
 static __u32 flow_find(struct ks_env *env, struct ks_inspection *insp)
 {
 	insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);

@@ -79,7 +79,7 @@ static long option_step(__u32 n, void *arg)
 	w->failed =
 		!env_packet_write(w->env, off + 2, &word, sizeof(word)) ||
 		!env_checksum_add(w->env, w->insp->pkt.l4_off + TCP_CHECKSUM_OFF,
-				  /* An option may begin at an odd octet; then its words lie across two of the sum's. */
+				  /* An option may begin at an odd byte; then its words lie across two of the sum's. */
 				  (off - w->insp->pkt.l4_off) & 1
 					  ? ks_checksum_fold(ks_checksum_diff16(__builtin_bswap16(ks_load16(opt + 2)),
 										__builtin_bswap16(word)))

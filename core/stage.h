@@ -5,7 +5,7 @@
 
 #include "core/inspection.h"
 
-/* How often a packet is judged anew because another processor was first. */
+/* How often a packet is judged again because another CPU was first. */
 #define JUDGE_TRIES 8
 
 /* What a try at judging decides. */
@@ -57,7 +57,7 @@ static inline __u32 ks_pass(struct ks_inspection *insp, __u32 class, __u32 reaso
 	return reason;
 }
 
-/* Returns true if octets of a passed packet are to be changed. */
+/* Returns true if bytes of a passed packet are to be changed. */
 static inline bool ks_is_changed(const struct ks_inspection *insp, const struct ks_config *config)
 {
 	return insp->translate & insp->home.halves || config->scrub;
@@ -83,7 +83,7 @@ static inline void ks_conclude(struct ks_inspection *insp, const struct ks_confi
 		insp->stage = KS_STAGE_WRITE;
 }
 
-/* Another processor was first: the packet is judged anew, a bounded number of times. */
+/* Another CPU was first: the packet is judged again, a bounded number of times. */
 static inline bool ks_again(struct ks_inspection *insp, __u32 reason, __u32 stage)
 {
 	if (ks_likely(reason != KS_REASON_CONTENDED) || insp->retries >= JUDGE_TRIES - 1)
@@ -121,7 +121,7 @@ static inline void ks_open_forget(struct ks_inspection *insp)
 	insp->verdict.log = 0;
 }
 
-/* Ends the stage that has judged the packet: it is written, done, or judged anew if another CPU was first. */
+/* Ends the stage that has judged the packet: it is written, done, or judged again if another CPU was first. */
 static inline void ks_inspect_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
 	if (!ks_again(insp, reason, KS_STAGE_FIND))

@@ -67,7 +67,7 @@ enum ks_state {
 
 #define KS_STATE_SLOTS 64 /* a power of two: tables by state are this long, and masked */
 
-/* Kinds of UDP that are known by their port or their first octets, because their timeouts differ (core/track/udp_class.h). */
+/* Kinds of UDP that are known by their port or their first bytes, because their timeouts differ (core/track/udp_class.h). */
 enum ks_udp_class {
 	KS_UDP_PLAIN,
 	KS_UDP_DNS, /* the answer closes the flow */

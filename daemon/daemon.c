@@ -446,12 +446,12 @@ static int detach(int *ready_fd)
 
 static void tell_parent(int ready_fd, int code)
 {
-	unsigned char octet = (unsigned char)code;
+	unsigned char byte = (unsigned char)code;
 	int null;
 
 	if (ready_fd < 0)
 		return;
-	if (write(ready_fd, &octet, 1) != 1)
+	if (write(ready_fd, &byte, 1) != 1)
 		ks_report_error("the starting process is gone");
 	close(ready_fd);
 	if (code)

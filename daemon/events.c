@@ -10,7 +10,7 @@
 #include "daemon/events.h"
 #include "daemon/api/forms.h"
 
-#define KS_FOLLOWER_MAX (1U << 20) /* octets that wait for a slow reader */
+#define KS_FOLLOWER_MAX (1U << 20) /* bytes that wait for a slow reader */
 
 struct ks_follower {
 	struct ks_events *events;

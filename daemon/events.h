@@ -30,7 +30,7 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 				     void *arg);
 void ks_follower_destroy(struct ks_follower *follower);
 
-/* Moves waiting lines to buf. Returns octets; 0 if nothing waits: wake will be called; -EPIPE at the end. */
+/* Moves waiting lines to buf. Returns bytes; 0 if nothing waits: wake will be called; -EPIPE at the end. */
 ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size);
 
 /* Nothing more will come: wakes everybody up to read that. */

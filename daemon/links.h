@@ -12,7 +12,7 @@ struct ks_links {
 	size_t count;
 };
 
-/* Reads the list anew. With an error it stays as it was. */
+/* Reads the list again. With an error it stays as it was. */
 int ks_links_read(struct ks_links *links);
 
 /* The place of an interface, -1 if it is not there. */

@@ -6,7 +6,7 @@
  *
  * News are applied at once. They do not tell everything (a link that goes down
  * takes its IPv4 routes along silently), so whatever is of interest also makes the
- * list stale: it is read anew within a second. Reading a table of a million
+ * list stale: it is read again within a second. Reading a table of a million
  * routes takes a second, so it is done in a small part of the time only.
  * Used by the daemon's one thread.
  */
@@ -48,7 +48,7 @@ int ks_routes_read(struct ks_routes *routes);
 /* One piece of news. Returns true if it is of interest. */
 bool ks_routes_take_news(struct ks_routes *routes, const struct ks_route *route);
 
-/* Notes that the list may be wrong; ks_routes_refresh() reads it anew, if it is time. Returns true if something may be other than before. */
+/* Notes that the list may be wrong; ks_routes_refresh() reads it again, if it is time. Returns true if something may be other than before. */
 void ks_routes_doubt(struct ks_routes *routes);
 bool ks_routes_refresh(struct ks_routes *routes);
 

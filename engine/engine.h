@@ -26,7 +26,7 @@ struct ks_tables {
 	const struct ks_target *targets;
 };
 
-/* A frame as it is offered: `data` has `captured` octets, the wire had `length`. */
+/* A frame as it is offered: `data` has `captured` bytes, the wire had `length`. */
 struct ks_frame {
 	const __u8 *data;
 	__u32 captured;
@@ -71,7 +71,7 @@ const struct ks_world *ks_engine_world(const struct ks_engine *engine);
 void ks_engine_set_time(struct ks_engine *engine, __u64 now);
 __u64 ks_engine_time(const struct ks_engine *engine);
 
-/* Starts the sequence of random numbers (for ports) anew, so that two homes can be compared. */
+/* Starts the sequence of random numbers (for ports) again, so that two homes can be compared. */
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed);
 
 /* The secret of the table's hash, for the same end; of an empty table. */

@@ -17,7 +17,7 @@ struct place {
 	__u64 since;
 	__u64 order; /* counts what was kept, so that it goes on in the order in which it came */
 	struct ks_frame frame;
-	__u8 octets[KS_FRAGMENT_OCTETS];
+	__u8 bytes[KS_FRAGMENT_BYTES];
 };
 
 struct ks_held {
@@ -48,7 +48,7 @@ static struct place *place_find(struct ks_held *held, __u64 now)
 
 bool ks_held_add(struct ks_held *held, const struct ks_frame *frame, __u64 hash, __u64 now)
 {
-	struct place *place = frame->captured <= KS_FRAGMENT_OCTETS ? place_find(held, now) : NULL;
+	struct place *place = frame->captured <= KS_FRAGMENT_BYTES ? place_find(held, now) : NULL;
 
 	if (!place)
 		return false;
@@ -57,8 +57,8 @@ bool ks_held_add(struct ks_held *held, const struct ks_frame *frame, __u64 hash,
 	place->since = now;
 	place->order = held->kept++;
 	place->frame = *frame;
-	memcpy(place->octets, frame->data, frame->captured);
-	place->frame.data = place->octets;
+	memcpy(place->bytes, frame->data, frame->captured);
+	place->frame.data = place->bytes;
 	return true;
 }
 

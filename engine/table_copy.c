@@ -109,7 +109,7 @@ static __u32 flow_state(const struct ks_slot *slot)
 	return entry_is_flow(&slot->key, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
 }
 
-/* Writes a copy anew that has `version`. Returns false if somebody else has written to it. */
+/* Writes a copy again that has `version`. Returns false if somebody else has written to it. */
 static bool slot_update(struct ks_table_counts *counts, struct ks_slot *to, const struct ks_slot *entry, __u32 version)
 {
 	if (!slot_claim(to, version))
@@ -173,7 +173,7 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 
 		for (n = 0; n < 2; n++)
 			used[n] = look(&copy->to[p.bucket[n]], hash, &entry->key, &free[n], &there);
-		if (there) /* a packet has opened it anew */
+		if (there) /* a packet has opened it again */
 			return;
 		n = free[0] < 0 || (free[1] >= 0 && used[0] > BUCKET_LOW && used[0] > used[1]);
 		if (free[n] < 0)

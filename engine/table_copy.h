@@ -3,7 +3,7 @@
  * Copies the live entries of a state table into another one: a larger one, or
  * one of another layout. The old table may be in use all the time. Every pass
  * copies what is new or has changed since the last; when the new table comes into use
- * (other processors write it by the protocol of core/table/table.h) one more pass
+ * (other CPUs write it by the protocol of core/table/table.h) one more pass
  * brings what changed until then.
  *
  * Entries name each other by their places. These are translated, so a pass

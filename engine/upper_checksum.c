@@ -22,8 +22,8 @@ static __u16 get16(const __u8 *at)
 	return (__u16)(at[0] << 8 | at[1]);
 }
 
-/* Adds octets as 16-bit words in wire order. */
-static __u64 sum_octets(const __u8 *data, size_t len)
+/* Adds bytes as 16-bit words in wire order. */
+static __u64 sum_bytes(const __u8 *data, size_t len)
 {
 	__u64 sum = 0;
 	__u16 word;
@@ -37,7 +37,7 @@ static __u64 sum_octets(const __u8 *data, size_t len)
 	return sum;
 }
 
-/* Of the packet behind the network header, `len` octets, how many the checksum covers; 0 if there is none. */
+/* Of the packet behind the network header, `len` bytes, how many the checksum covers; 0 if there is none. */
 static __u32 covered(const __u8 *l4, const struct ks_packet *pkt, __u32 len)
 {
 	__u32 words;
@@ -75,8 +75,8 @@ static bool has_pseudo_header(unsigned proto)
 /* UDP's own length, or that of the whole packet (RFC 3828 3.2). */
 static __u64 sum_pseudo_header(const struct ks_packet *pkt, __u32 len)
 {
-	return sum_octets(pkt->tuple.src.b, sizeof(pkt->tuple.src)) +
-	       sum_octets(pkt->tuple.dst.b, sizeof(pkt->tuple.dst)) + ks_be16(pkt->tuple.proto) +
+	return sum_bytes(pkt->tuple.src.b, sizeof(pkt->tuple.src)) +
+	       sum_bytes(pkt->tuple.dst.b, sizeof(pkt->tuple.dst)) + ks_be16(pkt->tuple.proto) +
 	       ks_be16(len & KS_CHECKSUM_MASK) + ks_be16(len >> KS_CHECKSUM_BITS);
 }
 
@@ -93,19 +93,19 @@ static bool crc_is_right(const __u8 *l4, __u32 len)
 
 bool ks_checksum_is_right(const struct ks_frame *frame, const struct ks_packet *pkt)
 {
-	__u32 len = pkt->l3_off + pkt->l3_len - pkt->l4_off, octets;
+	__u32 len = pkt->l3_off + pkt->l3_len - pkt->l4_off, bytes;
 	const __u8 *l4 = frame->data + pkt->l4_off;
 	bool is_sctp = pkt->tuple.proto == KS_PROTO_SCTP;
 	__u64 sum;
 
-	octets = is_sctp ? len : covered(l4, pkt, len);
-	if (!octets || pkt->l4_off + octets > frame->captured)
+	bytes = is_sctp ? len : covered(l4, pkt, len);
+	if (!bytes || pkt->l4_off + bytes > frame->captured)
 		return true;
 	if (is_sctp)
 		return crc_is_right(l4, len);
-	sum = sum_octets(l4, octets);
+	sum = sum_bytes(l4, bytes);
 	if (has_pseudo_header(pkt->tuple.proto))
-		sum += sum_pseudo_header(pkt, pkt->tuple.proto == KS_PROTO_UDP ? octets : len);
+		sum += sum_pseudo_header(pkt, pkt->tuple.proto == KS_PROTO_UDP ? bytes : len);
 	while (sum > KS_CHECKSUM_MASK)
 		sum = (sum & KS_CHECKSUM_MASK) + (sum >> KS_CHECKSUM_BITS);
 	return sum == KS_CHECKSUM_MASK;

@@ -73,7 +73,7 @@ static int carry_counts(int from, struct ks_table_counts *to)
 
 	if (bpf_obj_get_info_by_fd(from, &info, &length))
 		return -errno;
-	if (info.value_size != sizeof(old)) /* of another layout: they begin anew as well */
+	if (info.value_size != sizeof(old)) /* of another layout: they begin again as well */
 		return 0;
 	if (bpf_map_lookup_elem(from, &zero, &old))
 		return -errno;

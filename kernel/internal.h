@@ -19,7 +19,7 @@ struct ks_kernel {
 	struct ks_control *control;
 	struct ks_config *configs; /* [KS_SLOTS] */
 
-	unsigned cpus; /* possible processors: values of a per-CPU map */
+	unsigned cpus; /* possible CPUs: values of a per-CPU map */
 	char *pin_dir; /* NULL: nothing is pinned */
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
@@ -42,7 +42,7 @@ __u32 ks_kernel_map_id(int fd); /* 0 on failure */
 int ks_kernel_map_one(int fd, int protection, void *memory);
 void ks_kernel_unmap_one(const void *memory, int fd);
 
-/* Runs a program once over `size` octets of data_in. Returns its return value, or -errno. */
+/* Runs a program once over `size` bytes of data_in. Returns its return value, or -errno. */
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
 
 /*

@@ -88,8 +88,8 @@ struct ks_kernel *ks_kernel_alloc(void)
 	return kernel;
 }
 
-/* Octets of an mmapable array's mapping. */
-static size_t map_octets(int fd)
+/* Bytes of an mmapable array's mapping. */
+static size_t map_bytes(int fd)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 length = sizeof(info);
@@ -102,7 +102,7 @@ static size_t map_octets(int fd)
 
 int ks_kernel_map_one(int fd, int protection, void *memory)
 {
-	size_t size = map_octets(fd);
+	size_t size = map_bytes(fd);
 	void *p;
 
 	if (!size)
@@ -134,7 +134,7 @@ int ks_kernel_map_memory(struct ks_kernel *kernel)
 void ks_kernel_unmap_one(const void *memory, int fd)
 {
 	if (memory)
-		munmap((void *)(uintptr_t)memory, map_octets(fd));
+		munmap((void *)(uintptr_t)memory, map_bytes(fd));
 }
 
 void ks_kernel_close(struct ks_kernel *kernel)
@@ -361,7 +361,7 @@ static void close_programs(struct ks_kernel *kernel)
 	}
 }
 
-/* The control block is made anew. Its head, which never changes, goes over: packets on their way bear the seal. */
+/* The control block is made again. Its head, which never changes, goes over: packets on their way bear the seal. */
 static int carry_control(int from, int to)
 {
 	struct bpf_map_info info = { 0 };
@@ -385,7 +385,7 @@ static int carry_control(int from, int to)
 }
 
 /*
- * The map of interfaces is made anew, and filled before the first hook is switched. Its keys, which never change, go over, in
+ * The map of interfaces is made again, and filled before the first hook is switched. Its keys, which never change, go over, in
  * no zone: the daemon takes programs off where it finds an interface that should have none any more.
  */
 static int carry_ports(int from, int to)
@@ -493,7 +493,7 @@ static int get_pinned(struct ks_kernel *kernel, const char *pin_dir)
 }
 
 /*
- * A growing takeover that was cut short is begun anew from the old table if no hook was switched, else finished: the old
+ * A growing takeover that was cut short is begun again from the old table if no hook was switched, else finished: the old
  * table, which other hooks may go on with, is copied once more until they are switched too.
  */
 static int take_over(struct ks_kernel *kernel, const struct ks_policy *policy)

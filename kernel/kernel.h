@@ -274,7 +274,7 @@ bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *k
 /* Ends the flows of which a side knows the other end by this address. Returns how many, or -errno; looks through the table. */
 long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);
 
-/* Counters, summed over processors. */
+/* Counters, summed over CPUs. */
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */

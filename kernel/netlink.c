@@ -121,7 +121,7 @@ int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *a
 	return dump(request, size, fn, arg, &whole);
 }
 
-/* Entries of a reply that is read anew until it is whole. */
+/* Entries of a reply that is read again until it is whole. */
 struct gathered {
 	char *list;
 	size_t entry_size;

@@ -185,7 +185,7 @@ static int near_port_store(const struct ks_kernel *kernel, __u32 place, const st
 
 /*
  * Puts the port into its place of the near map, or with NULL takes it out, unless another interface is there. An entry of an
- * array is written octet by octet while programs read it, so they are sent to the other map meanwhile.
+ * array is written byte by byte while programs read it, so they are sent to the other map meanwhile.
  */
 static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reading what the programs leave: flows through the mapped table, counters by
- * summing the processors. Flows are copied under their version (odd while
+ * summing the CPUs. Flows are copied under their version (odd while
  * somebody writes, another one after each write), as core/table/table.h states.
  */
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #define KS_COPY_TRIES 16 /* a writer holds a slot for well under a microsecond */
 #define KS_KILL_BATCH 32 /* keys a run of ks_kill */
-#define KS_KILL_HEADER 16 /* octets of its data before the keys */
+#define KS_KILL_HEADER 16 /* bytes of its data before the keys */
 
 bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
 {
@@ -88,7 +88,7 @@ long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, si
 	return killed;
 }
 
-/* Adds up `words` 64-bit counters of one entry over all processors. */
+/* Adds up `words` 64-bit counters of one entry over all CPUs. */
 static int sum_entry(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32 key, __u64 *sum, size_t words)
 {
 	__u64 *values = calloc(kernel->cpus, words * sizeof(*values));

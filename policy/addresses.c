@@ -2,7 +2,7 @@
 /*
  * Sets of the firewall's own addresses, `address of ZONE`. Such a set has a
  * run of ranges of its own with room for KS_ADDRESS_SET_MAX addresses of each family, is
- * shared with no other set of equal content, and is filled anew by
+ * shared with no other set of equal content, and is filled again by
  * ks_policy_set_addresses() while the rest of the tables stays.
  */
 #include <errno.h>

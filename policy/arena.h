@@ -20,7 +20,7 @@ char *ks_arena_strndup(struct ks_arena *arena, const char *text, size_t length);
 char *ks_arena_printf(struct ks_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Room for one more element of `size` octets in an array of `count`: returns
+ * Room for one more element of `size` bytes in an array of `count`: returns
  * the array, moved and doubled when `count` is 0 or a power of two, the new
  * element zeroed; NULL when there is no memory (the old array stays).
  */

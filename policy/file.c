@@ -21,7 +21,7 @@ bool ks_source_same(const struct ks_source *a, const struct ks_source *b)
 	return a == b || (a->inode && a->inode == b->inode && a->device == b->device);
 }
 
-/* Reads to the end, at most KS_FILE_SIZE_MAX octets. Returns 0 or -errno. */
+/* Reads to the end, at most KS_FILE_SIZE_MAX bytes. Returns 0 or -errno. */
 static int read_all(int fd, char **text, size_t *length)
 {
 	size_t size = 1 << 16, used = 0;

@@ -19,7 +19,7 @@ static __u64 mix(__u64 h)
 	return h ^ (h >> 32);
 }
 
-/* FNV-1a over words of eight octets, then over the rest. */
+/* FNV-1a over words of eight bytes, then over the rest. */
 __u64 ks_hash_bytes(__u64 seed, const void *data, size_t length)
 {
 	const unsigned char *at = data;

@@ -26,7 +26,7 @@
 #define KS_INCLUDE_DEPTH_MAX 16
 #define KS_NESTING_MAX 16 /* braces within braces, sets within sets */
 #define KS_FILE_SIZE_MAX (64U << 20)
-#define KS_READ_MAX (256U << 20) /* octets of all files together */
+#define KS_READ_MAX (256U << 20) /* bytes of all files together */
 #define KS_FILES_MAX 1024U
 #define KS_VALUES_MAX (1U << 20) /* entries of all sets and lists together */
 #define KS_EXPANSION_MAX (1U << 20) /* tokens put in by variables */
@@ -78,7 +78,7 @@ struct ks_parser {
 	size_t values; /* entries so far */
 	unsigned set_depth; /* sets within sets, while they are resolved */
 	size_t files; /* read so far */
-	size_t read; /* octets of all files */
+	size_t read; /* bytes of all files */
 	bool no_files; /* text from memory without a directory: nothing is read */
 
 	struct ks_deferred *deferred; /* in the order of the text */

@@ -72,7 +72,7 @@ struct ks_set_info {
 
 /*
  * A set that stands for the firewall's own addresses in a zone, `address of
- * ZONE`: filled anew when they change, so its ranges have room for more. The policy
+ * ZONE`: filled again when they change, so its ranges have room for more. The policy
  * fills it with the `address` of the zone, where no interface tells.
  */
 #define KS_ADDRESS_SET_MAX 16 /* addresses of each family */

@@ -18,7 +18,7 @@ int ks_value_endpoint(const char *text, struct ks_addr *addr, __u8 *family, __u1
 /* "10.0.0.0/24" or an address alone (32 or 128 bits). Host bits are left as written: see ks_prefix_mask(). */
 int ks_value_prefix(const char *text, struct ks_prefix *prefix);
 
-/* "10.0.0.0/24", without the length when it is whole; returns buf (64 octets are enough). */
+/* "10.0.0.0/24", without the length when it is whole; returns buf (64 bytes are enough). */
 const char *ks_prefix_text(const struct ks_prefix *prefix, char *buf, size_t size);
 
 /* Clears the host bits; returns whether any was set. */

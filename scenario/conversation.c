@@ -30,7 +30,7 @@ int ks_crafter_create(struct ks_crafter **crafter)
 
 	if (!made)
 		return -ENOMEM;
-	if (ks_octets_init(&made->frame) || ks_octets_init(&made->last) || ks_octets_init(&made->left)) {
+	if (ks_bytes_init(&made->frame) || ks_bytes_init(&made->last) || ks_bytes_init(&made->left)) {
 		ks_crafter_destroy(made);
 		return -ENOMEM;
 	}
@@ -67,9 +67,9 @@ void ks_crafter_destroy(struct ks_crafter *crafter)
 	if (!crafter)
 		return;
 	ks_crafter_reset(crafter);
-	ks_octets_fini(&crafter->frame);
-	ks_octets_fini(&crafter->last);
-	ks_octets_fini(&crafter->left);
+	ks_bytes_fini(&crafter->frame);
+	ks_bytes_fini(&crafter->last);
+	ks_bytes_fini(&crafter->left);
 	free(crafter);
 }
 
@@ -113,7 +113,7 @@ static void view_of_spec(const struct ks_packet_spec *spec, struct ks_view *view
 		view->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
 }
 
-/* What octets say of their sender's view. */
+/* What bytes say of their sender's view. */
 static void view_of_layout(const struct ks_layout *layout, struct ks_view *view)
 {
 	*view = (struct ks_view){ .own = layout->src, .other = layout->dst };
@@ -304,7 +304,7 @@ __u32 ks_send_ack(const struct ks_send *send)
 	return send->spec.tcp_flags & KS_TCP_ACK ? next : 0;
 }
 
-/* How a packet arrived: its first number, the octets that a helper added, and whether it cut off the end. */
+/* How a packet arrived: its first number, the bytes that a helper added, and whether it cut off the end. */
 struct hearing {
 	__u32 seq, grown;
 	bool cut;
@@ -366,8 +366,8 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 		heard.cut = heard.grown && data[length - 1] != crafter->frame.data[crafter->frame.length - 1];
 	}
 	if (readable) {
-		ks_octets_cut(&crafter->left, 0);
-		ks_octets_add(&crafter->left, data + left.l3, left.end - left.l3);
+		ks_bytes_cut(&crafter->left, 0);
+		ks_bytes_add(&crafter->left, data + left.l3, left.end - left.l3);
 	}
 	if (!send->conversation)
 		return;

@@ -85,29 +85,29 @@ static __u8 ttl_of(const struct ks_packet_spec *spec)
 	return (__u8)ks_spec_number(spec, KS_MOD_HOP_LIMIT, ttl);
 }
 
-/* Octets given by `octet OFFSET VALUE`, in the network packet. */
-static void octets_put(const struct ks_packet_spec *spec, __u8 *data, size_t length)
+/* Bytes given by `byte OFFSET VALUE`, in the network packet. */
+static void bytes_put(const struct ks_packet_spec *spec, __u8 *data, size_t length)
 {
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		const struct ks_mod *mod = &spec->mods[i];
 
-		if (mod->kind == KS_MOD_OCTET && (size_t)mod->value < length)
+		if (mod->kind == KS_MOD_BYTE && (size_t)mod->value < length)
 			data[mod->value] = (__u8)mod->value2;
 	}
 }
 
 /* IPv4. */
 
-static int options_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+static int options_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 {
 	size_t start = out->length;
 
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		if (spec->mods[i].kind == KS_MOD_IP_OPTION)
-			ks_octets_add(out, spec->mods[i].data, spec->mods[i].length);
+			ks_bytes_add(out, spec->mods[i].data, spec->mods[i].length);
 	}
 	while ((out->length - start) % 4)
-		ks_octets_add8(out, 0);
+		ks_bytes_add8(out, 0);
 	return out->length - start > 40 ? -EMSGSIZE : 0;
 }
 
@@ -126,18 +126,18 @@ static void ipv4_checksum_put(const struct ks_packet_spec *spec, __u8 *packet, s
 	ks_put16(packet + 10, sum);
 }
 
-static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, const struct ks_part *part,
-		    struct ks_octets *out)
+static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct ks_part *part,
+		    struct ks_bytes *out)
 {
 	size_t start = out->length, header;
 	__u16 fragment = fragment_offset(spec, part) / 8;
 	__u8 *ip;
 
-	ks_octets_zero(out, IPV4_HEADER);
+	ks_bytes_zero(out, IPV4_HEADER);
 	if (options_put(spec, out))
 		return -EMSGSIZE;
 	header = out->length - start;
-	ks_octets_add(out, l4->data, l4->length);
+	ks_bytes_add(out, l4->data, l4->length);
 	if (out->overflow)
 		return -EMSGSIZE;
 	ip = out->data + start;
@@ -154,34 +154,34 @@ static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_octets *l
 	ip[9] = (__u8)ks_spec_number(spec, KS_MOD_NEXT_HEADER, spec->proto);
 	memcpy(ip + 12, spec->src.b + 12, 4);
 	memcpy(ip + 16, spec->dst.b + 12, 4);
-	octets_put(spec, ip, out->length - start);
+	bytes_put(spec, ip, out->length - start);
 	ipv4_checksum_put(spec, ip, out->length - start, header);
 	return 0;
 }
 
 /* IPv6. */
 
-/* Appends one extension header; its first octet, the next header, is filled in by whoever follows. */
-static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod *mod, struct ks_octets *out)
+/* Appends one extension header; its first byte, the next header, is filled in by whoever follows. */
+static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod *mod, struct ks_bytes *out)
 {
 	size_t start = out->length;
-	unsigned units = mod->value2 >= 0 ? (unsigned)mod->value2 : 0; /* of 8 octets behind the first 8 */
+	unsigned units = mod->value2 >= 0 ? (unsigned)mod->value2 : 0; /* of 8 bytes behind the first 8 */
 
 	switch (mod->value) {
 	case KS_PROTO_ROUTING: /* one address, one segment left */
-		ks_octets_add(out, (const __u8[]){ 0, 2, (__u8)mod->value2, 1, 0, 0, 0, 0 }, 8);
-		ks_octets_add(out, spec->dst.b, 16);
+		ks_bytes_add(out, (const __u8[]){ 0, 2, (__u8)mod->value2, 1, 0, 0, 0, 0 }, 8);
+		ks_bytes_add(out, spec->dst.b, 16);
 		return;
 	case KS_PROTO_FRAGMENT: /* an atomic fragment (RFC 6946) */
-		ks_octets_add(out, (const __u8[]){ 0, 0, 0, 0, 0, 0, 0, 1 }, 8);
+		ks_bytes_add(out, (const __u8[]){ 0, 0, 0, 0, 0, 0, 0, 1 }, 8);
 		return;
-	case KS_PROTO_AH: /* length in words of 32 bits less two; 12 octets of check value */
-		ks_octets_zero(out, 24);
+	case KS_PROTO_AH: /* length in words of 32 bits less two; 12 bytes of check value */
+		ks_bytes_zero(out, 24);
 		out->data[start + 1] = mod->value2 >= 0 ? (__u8)mod->value2 : 4;
 		return;
 	case KS_PROTO_HOPOPTS:
 	case KS_PROTO_DSTOPTS: /* filled by PadN options */
-		ks_octets_zero(out, 8 + 8 * (size_t)units);
+		ks_bytes_zero(out, 8 + 8 * (size_t)units);
 		out->data[start + 1] = (__u8)units;
 		if (mod->value2 == KS_EXT_ALERT) {
 			memcpy(out->data + start + 2, (const __u8[]){ 5, 2, 0, 0, 1, 0 }, 6);
@@ -196,32 +196,32 @@ static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod
 		}
 		return;
 	default:
-		ks_octets_zero(out, 8 + 8 * (size_t)units);
+		ks_bytes_zero(out, 8 + 8 * (size_t)units);
 		out->data[start + 1] = (__u8)units;
 	}
 }
 
 /* `fragment N`, `more` and `part N-N`: the fragment header stands last. */
-static void fragment_put(const struct ks_packet_spec *spec, const struct ks_part *part, struct ks_octets *out)
+static void fragment_put(const struct ks_packet_spec *spec, const struct ks_part *part, struct ks_bytes *out)
 {
 	__u16 offset = fragment_offset(spec, part);
 	size_t at = out->length;
 
 	if (ks_spec_mod(spec, KS_MOD_MORE) || part->more)
 		offset |= 1;
-	ks_octets_zero(out, 8);
+	ks_bytes_zero(out, 8);
 	ks_put16(out->data + at + 2, offset);
 	ks_put32(out->data + at + 4, (__u32)ks_spec_number(spec, KS_MOD_IP_ID, 1));
 }
 
-static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l4, const struct ks_part *part,
-		    struct ks_octets *out)
+static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct ks_part *part,
+		    struct ks_bytes *out)
 {
 	size_t start = out->length, next = start + 6; /* where the type of the following header stands */
 	__u8 tos = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
 	__u8 *ip;
 
-	ks_octets_zero(out, IPV6_HEADER);
+	ks_bytes_zero(out, IPV6_HEADER);
 	for (size_t i = 0; i < spec->mod_count && !out->overflow; i++) {
 		if (spec->mods[i].kind != KS_MOD_EXT)
 			continue;
@@ -234,7 +234,7 @@ static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l
 		next = out->length;
 		fragment_put(spec, part, out);
 	}
-	ks_octets_add(out, l4->data, l4->length);
+	ks_bytes_add(out, l4->data, l4->length);
 	if (out->overflow)
 		return -EMSGSIZE;
 	out->data[next] = (__u8)ks_spec_number(spec, KS_MOD_NEXT_HEADER, spec->proto);
@@ -246,32 +246,32 @@ static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_octets *l
 	ip[7] = ttl_of(spec);
 	memcpy(ip + 8, spec->src.b, 16);
 	memcpy(ip + 24, spec->dst.b, 16);
-	octets_put(spec, ip, out->length - start);
+	bytes_put(spec, ip, out->length - start);
 	return 0;
 }
 
 /* What a later fragment carries: the middle of something. */
-static void later_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+static void later_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 {
-	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, 32));
+	ks_bytes_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, 32));
 }
 
 /* The packet before, as who quotes it has seen it. */
 static int last_put(const struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from,
-		    struct ks_octets *out)
+		    struct ks_bytes *out)
 {
 	bool received = quote->seen == KS_SEEN_AUTO ? from != crafter->last_from : quote->seen == KS_SEEN_RECEIVED;
-	const struct ks_octets *octets = received && crafter->left.length ? &crafter->left : &crafter->last;
+	const struct ks_bytes *bytes = received && crafter->left.length ? &crafter->left : &crafter->last;
 	size_t start = out->length;
 
-	if (!octets->length)
+	if (!bytes->length)
 		return -EINVAL;
-	ks_octets_add(out, octets->data, octets->length);
-	octets_put(quote, out->data + start, out->length - start);
+	ks_bytes_add(out, bytes->data, bytes->length);
+	bytes_put(quote, out->data + start, out->length - start);
 	return 0;
 }
 
-static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from, struct ks_octets *out)
+static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from, struct ks_bytes *out)
 {
 	size_t start = out->length;
 	struct ks_send send;
@@ -286,15 +286,15 @@ static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *qu
 		if (!err && quote->conversation)
 			crafter->quote = send;
 	}
-	/* RFC 1812 4.3.2.3: 576 octets in all; RFC 4443 2.4: 1280. */
-	ks_octets_cut(out, start + (quote->family == KS_IPV4 ? 548 : 1232));
+	/* RFC 1812 4.3.2.3: 576 bytes in all; RFC 4443 2.4: 1280. */
+	ks_bytes_cut(out, start + (quote->family == KS_IPV4 ? 548 : 1232));
 	if (ks_spec_mod(quote, KS_MOD_TRUNCATE))
-		ks_octets_cut(out, start + (size_t)ks_spec_number(quote, KS_MOD_TRUNCATE, 0));
+		ks_bytes_cut(out, start + (size_t)ks_spec_number(quote, KS_MOD_TRUNCATE, 0));
 	return err;
 }
 
 /* `part N-N`: what stays of the datagram; it goes on in later fragments where its end is missing. */
-static void part_cut(const struct ks_packet_spec *spec, struct ks_octets *l4, struct ks_part *part)
+static void part_cut(const struct ks_packet_spec *spec, struct ks_bytes *l4, struct ks_part *part)
 {
 	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_PART);
 	size_t from, to;
@@ -306,20 +306,20 @@ static void part_cut(const struct ks_packet_spec *spec, struct ks_octets *l4, st
 	from = KS_MIN((size_t)mod->value, to);
 	*part = (struct ks_part){ .given = true, .offset = (__u16)from, .more = to < l4->length };
 	memmove(l4->data, l4->data + from, to - from);
-	ks_octets_cut(l4, to - from);
+	ks_bytes_cut(l4, to - from);
 }
 
 /* The network packet of a turn, appended to `out`. */
-int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_bytes *out)
 {
 	const struct ks_packet_spec *spec = &send->spec;
-	struct ks_octets l4, quote;
+	struct ks_bytes l4, quote;
 	struct ks_part part;
-	int err = ks_octets_init(&l4);
+	int err = ks_bytes_init(&l4);
 
 	if (err)
 		return err;
-	err = ks_octets_init(&quote);
+	err = ks_bytes_init(&quote);
 	if (!err && spec->quote)
 		err = quote_put(crafter, spec->quote, spec->from, &quote);
 	if (!err && is_later_fragment(spec))
@@ -329,8 +329,8 @@ int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, stru
 	part_cut(spec, &l4, &part);
 	if (!err)
 		err = spec->family == KS_IPV4 ? ipv4_put(spec, &l4, &part, out) : ipv6_put(spec, &l4, &part, out);
-	ks_octets_fini(&quote);
-	ks_octets_fini(&l4);
+	ks_bytes_fini(&quote);
+	ks_bytes_fini(&l4);
 	return err;
 }
 
@@ -351,39 +351,39 @@ static void group_mac(const struct ks_packet_spec *spec, __u8 mac[6])
 	}
 }
 
-static void link_put(const struct ks_packet_spec *spec, struct ks_octets *out)
+static void link_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 {
 	__u8 macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
 	__u16 type = spec->family == KS_IPV4 ? 0x0800 : spec->family == KS_IPV6 ? 0x86dd : 0x0806;
 
 	group_mac(spec, macs);
-	ks_octets_add(out, macs, sizeof(macs));
+	ks_bytes_add(out, macs, sizeof(macs));
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		const struct ks_mod *mod = &spec->mods[i];
 
 		if (mod->kind != KS_MOD_VLAN && mod->kind != KS_MOD_QINQ)
 			continue;
-		ks_octets_add16(out, mod->kind == KS_MOD_VLAN ? 0x8100 : 0x88a8);
-		ks_octets_add16(out, (__u16)mod->value);
+		ks_bytes_add16(out, mod->kind == KS_MOD_VLAN ? 0x8100 : 0x88a8);
+		ks_bytes_add16(out, (__u16)mod->value);
 	}
-	ks_octets_add16(out, (__u16)ks_spec_number(spec, KS_MOD_ETHERTYPE, type));
+	ks_bytes_add16(out, (__u16)ks_spec_number(spec, KS_MOD_ETHERTYPE, type));
 }
 
-static void arp_put(struct ks_octets *out)
+static void arp_put(struct ks_bytes *out)
 {
-	ks_octets_add(out, (const __u8[]){ 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 5 }, 18);
-	ks_octets_zero(out, 6);
-	ks_octets_add(out, (const __u8[]){ 10, 0, 0, 1 }, 4);
+	ks_bytes_add(out, (const __u8[]){ 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 5 }, 18);
+	ks_bytes_zero(out, 6);
+	ks_bytes_add(out, (const __u8[]){ 10, 0, 0, 1 }, 4);
 }
 
-static int frame_put(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out)
+static int frame_put(struct ks_crafter *crafter, const struct ks_send *send, struct ks_bytes *out)
 {
 	const struct ks_packet_spec *spec = &send->spec;
 	size_t start;
 	int err = 0;
 
 	if (spec->kind == KS_SPEC_FRAME) {
-		ks_octets_add(out, spec->data, spec->length);
+		ks_bytes_add(out, spec->data, spec->length);
 		return 0;
 	}
 	if (!ks_spec_mod(spec, KS_MOD_LAYER3))
@@ -395,19 +395,19 @@ static int frame_put(struct ks_crafter *crafter, const struct ks_send *send, str
 		err = ks_craft_packet(crafter, send, out);
 	if (!err && spec->family) {
 		crafter->last_from = spec->from;
-		ks_octets_cut(&crafter->left, 0);
-		ks_octets_cut(&crafter->last, 0);
-		ks_octets_add(&crafter->last, out->data + start, out->length - start);
+		ks_bytes_cut(&crafter->left, 0);
+		ks_bytes_cut(&crafter->last, 0);
+		ks_bytes_add(&crafter->last, out->data + start, out->length - start);
 	}
 	return err;
 }
 
 int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_frame *frame)
 {
-	struct ks_octets *out = &crafter->frame;
+	struct ks_bytes *out = &crafter->frame;
 	int err;
 
-	ks_octets_cut(out, 0);
+	ks_bytes_cut(out, 0);
 	out->overflow = false;
 	crafter->quote.conversation = NULL;
 	err = ks_send_take(crafter, spec, false, spec->from, &crafter->send);
@@ -417,9 +417,9 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 		crafter->send.conversation = NULL;
 		return err;
 	}
-	ks_octets_zero(out, (size_t)ks_spec_number(spec, KS_MOD_PAD, 0));
+	ks_bytes_zero(out, (size_t)ks_spec_number(spec, KS_MOD_PAD, 0));
 	if (ks_spec_mod(spec, KS_MOD_TRUNCATE))
-		ks_octets_cut(out, (size_t)ks_spec_number(spec, KS_MOD_TRUNCATE, 0));
+		ks_bytes_cut(out, (size_t)ks_spec_number(spec, KS_MOD_TRUNCATE, 0));
 	if (out->overflow)
 		return -EMSGSIZE;
 	frame->data = out->data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Packets from words: turns a struct ks_packet_spec (policy/scenario/scenario.h) into the
- * octets of a frame, right checksums included, and spoils what the words say.
+ * bytes of a frame, right checksums included, and spoils what the words say.
  * A crafter remembers the TCP sequence numbers of every conversation, as the
  * two ends would, and the packet before, for ICMP errors that quote it. One
  * crafter serves one test and one thread.
@@ -37,7 +37,7 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 void ks_crafter_passed(struct ks_crafter *crafter);
 
 /*
- * The same when it left as these octets: its receiver remembers what it saw,
+ * The same when it left as these bytes: its receiver remembers what it saw,
  * and will answer that. `to` is the zone that it left for, or KS_ZONE_UNKNOWN.
  */
 void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t length, __u8 to);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files host/craft*.c share: octets that grow in a bounded buffer, and a crafter's memory. */
+/* What the files host/craft*.c share: bytes that grow in a bounded buffer, and a crafter's memory. */
 #ifndef KS_SCENARIO_CRAFT_INTERNAL_H
 #define KS_SCENARIO_CRAFT_INTERNAL_H
 
@@ -7,22 +7,22 @@
 
 #include "scenario/craft.h"
 
-#define KS_OCTETS_MAX 70000U /* a datagram and its link header */
+#define KS_BYTES_MAX 70000U /* a datagram and its link header */
 
-struct ks_octets {
+struct ks_bytes {
 	__u8 *data;
 	size_t length;
 	bool overflow; /* something did not fit and was left out */
 };
 
-int ks_octets_init(struct ks_octets *octets);
-void ks_octets_fini(struct ks_octets *octets);
-void ks_octets_add(struct ks_octets *octets, const void *data, size_t length);
-void ks_octets_zero(struct ks_octets *octets, size_t length);
-void ks_octets_add8(struct ks_octets *octets, __u8 value);
-void ks_octets_add16(struct ks_octets *octets, __u16 value); /* big-endian, as all here */
-void ks_octets_add32(struct ks_octets *octets, __u32 value);
-void ks_octets_cut(struct ks_octets *octets, size_t length); /* to at most this */
+int ks_bytes_init(struct ks_bytes *bytes);
+void ks_bytes_fini(struct ks_bytes *bytes);
+void ks_bytes_add(struct ks_bytes *bytes, const void *data, size_t length);
+void ks_bytes_zero(struct ks_bytes *bytes, size_t length);
+void ks_bytes_add8(struct ks_bytes *bytes, __u8 value);
+void ks_bytes_add16(struct ks_bytes *bytes, __u16 value); /* big-endian, as all here */
+void ks_bytes_add32(struct ks_bytes *bytes, __u32 value);
+void ks_bytes_cut(struct ks_bytes *bytes, size_t length); /* to at most this */
 
 void ks_put16(__u8 *at, __u16 value);
 void ks_put32(__u8 *at, __u32 value);
@@ -65,9 +65,9 @@ struct ks_send {
 };
 
 struct ks_crafter {
-	struct ks_octets frame;
-	struct ks_octets last; /* the network packet crafted last */
-	struct ks_octets left; /* the same as it left; empty if it did not */
+	struct ks_bytes frame;
+	struct ks_bytes last; /* the network packet crafted last */
+	struct ks_bytes left; /* the same as it left; empty if it did not */
 	__u8 last_from; /* its zone */
 	struct ks_conversation *conversations;
 	struct ks_send send; /* of the packet crafted last */
@@ -84,19 +84,19 @@ int ks_send_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, 
 __u32 ks_send_seq(const struct ks_send *send);
 __u32 ks_send_ack(const struct ks_send *send);
 
-int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out);
-/* Of the first `covered` octets of an upper header and payload of `length`. */
+int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_bytes *out);
+/* Of the first `covered` bytes of an upper header and payload of `length`. */
 __u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length, size_t covered);
 
 /* Upper headers with ports, of which less is known to most (scenario/craft_more.c); GRE with a key or a call. */
-bool ks_craft_more(struct ks_crafter *crafter, const struct ks_send *send, struct ks_octets *out);
+bool ks_craft_more(struct ks_crafter *crafter, const struct ks_send *send, struct ks_bytes *out);
 
-/* The payload that the words say, or `otherwise` octets; the checksum at `at`, right or as they say. */
-void ks_craft_payload(const struct ks_packet_spec *spec, size_t otherwise, struct ks_octets *out);
-void ks_craft_sum(const struct ks_packet_spec *spec, struct ks_octets *out, size_t covered, size_t at);
+/* The payload that the words say, or `otherwise` bytes; the checksum at `at`, right or as they say. */
+void ks_craft_payload(const struct ks_packet_spec *spec, size_t otherwise, struct ks_bytes *out);
+void ks_craft_sum(const struct ks_packet_spec *spec, struct ks_bytes *out, size_t covered, size_t at);
 
 /* Upper header and payload; what an ICMP error quotes is given. */
-void ks_craft_l4(struct ks_crafter *crafter, const struct ks_send *send, const struct ks_octets *quote,
-		 struct ks_octets *out);
+void ks_craft_l4(struct ks_crafter *crafter, const struct ks_send *send, const struct ks_bytes *quote,
+		 struct ks_bytes *out);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How packets leave: what a step expects of the octets, and what is said about them. */
+/* How packets leave: what a step expects of the bytes, and what is said about them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -127,8 +127,8 @@ static const char *translation_fault(const struct ks_runner *runner, const struc
 				     const struct ks_passage *passage)
 {
 	const struct ks_inspection *insp = &passage->insp;
-	const struct ks_octets_view was = { frame->data, frame->captured };
-	const struct ks_octets_view is = { passage->output, passage->output_len };
+	const struct ks_bytes_view was = { frame->data, frame->captured };
+	const struct ks_bytes_view is = { passage->output, passage->output_len };
 	unsigned may = runner->policy->config.scrub ? KS_VERIFY_SCRUBBED : 0;
 
 	if (!is_changed(frame, passage))
@@ -211,7 +211,7 @@ static size_t number_expected(const char *word, int number, char *text, size_t s
 	return text_put(text, size, word, value);
 }
 
-/* Octets as a string of the language, or as many as fit. */
+/* Bytes as a string of the language, or as many as fit. */
 static size_t payload_put(const __u8 *data, size_t length, char *text, size_t size)
 {
 	size_t at = text_put(text, size, " payload \"", "");

@@ -3,7 +3,7 @@
  * Where the headers of a whole datagram are, and which endpoints it names:
  * read a second time and by other code than the inspector's, so that tests
  * can hold what leaves against what arrived. RFC 791, 8200, 768, 3828, 9293,
- * 4340, 9260, 792, 4443. Pure functions of the octets.
+ * 4340, 9260, 792, 4443. Pure functions of the bytes.
  */
 #ifndef KS_SCENARIO_LAYOUT_H
 #define KS_SCENARIO_LAYOUT_H
@@ -19,7 +19,7 @@ struct ks_layout {
 	size_t end; /* behind the datagram, as its header says */
 	size_t have; /* behind what there is of it: less than `end` in a quotation */
 	__u8 family, proto;
-	__u32 fragment; /* offset in octets */
+	__u32 fragment; /* offset in bytes */
 	bool more; /* fragments follow */
 	bool has_ports, has_id;
 	struct ks_addr src, dst;

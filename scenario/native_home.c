@@ -78,7 +78,7 @@ static void resume(struct native_home *home, struct ks_passage *passage)
 	const char *fault = NULL;
 
 	while ((frame = ks_engine_resume(home->engine, &insp))) {
-		struct ks_octets_view was = { frame->data, frame->captured }, is;
+		struct ks_bytes_view was = { frame->data, frame->captured }, is;
 		__u32 length;
 
 		if (insp.verdict.action != KS_ALLOW && insp.verdict.action != KS_BYPASS)

@@ -59,7 +59,7 @@ static size_t checksum_offset(__u8 proto)
 	}
 }
 
-/* Octets that the upper checksum covers: of UDP-Lite and DCCP perhaps only the beginning. */
+/* Bytes that the upper checksum covers: of UDP-Lite and DCCP perhaps only the beginning. */
 static size_t covered(const __u8 *l4, const struct ks_layout *layout)
 {
 	size_t whole = layout->have - layout->l4, part = whole;
@@ -87,7 +87,7 @@ static bool crc_is_right(const __u8 *data, const struct ks_layout *layout)
 	const __u8 *l4 = data + layout->l4;
 	__u32 crc = ks_crc32c_around(l4, layout->end - layout->l4, SCTP_CRC_OFF);
 
-	/* Sent with its least octet first (RFC 9260 appendix A). */
+	/* Sent with its least byte first (RFC 9260 appendix A). */
 	return l4[8] == (__u8)crc && l4[9] == (__u8)(crc >> 8) && l4[10] == (__u8)(crc >> 16) &&
 	       l4[11] == (__u8)(crc >> 24);
 }
@@ -222,7 +222,7 @@ static const char *quote_fault(const struct pair *outer)
 	return fault ? "a checksum of what it quotes is not adjusted to what changed" : NULL;
 }
 
-const char *ks_translation_fault(const struct ks_octets_view *insp, const struct ks_octets_view *out, enum ks_link link,
+const char *ks_translation_fault(const struct ks_bytes_view *insp, const struct ks_bytes_view *out, enum ks_link link,
 				 unsigned may)
 {
 	struct pair pair = { .insp = insp->data, .out = out->data };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a translation may not break: holds the octets of a packet that leaves
+ * What a translation may not break: holds the bytes of a packet that leaves
  * against those that arrived. A checksum that was right must be right, one
  * that was wrong must be as wrong as it was (a translator does not launder
  * what the wire has spoilt), a missing one must be missing; lengths must fit;
@@ -19,13 +19,13 @@
 #define KS_VERIFY_SCRUBBED 0x01 /* TTL, identification, DF, MSS */
 #define KS_VERIFY_REWRITTEN 0x02 /* the payload and the numbers of TCP, by a helper */
 
-struct ks_octets_view {
+struct ks_bytes_view {
 	const __u8 *data;
 	size_t length;
 };
 
 /* Returns NULL, or a sentence that says what is wrong with the packet that leaves. */
-const char *ks_translation_fault(const struct ks_octets_view *in, const struct ks_octets_view *out, enum ks_link link,
+const char *ks_translation_fault(const struct ks_bytes_view *in, const struct ks_bytes_view *out, enum ks_link link,
 				 unsigned may);
 
 #endif

@@ -20,7 +20,7 @@ int ks_reason_from_name(const char *name);
 int ks_state_from_name(const char *name);
 int ks_class_from_name(const char *name);
 
-/* "tcp", "icmpv6", or the decimal number written into buf (at least 4 octets). */
+/* "tcp", "icmpv6", or the decimal number written into buf (at least 4 bytes). */
 const char *ks_proto_name(unsigned proto, char *buf, size_t size);
 int ks_proto_from_name(const char *name); /* a name or a number 0..255, else -1 */
 

@@ -106,7 +106,7 @@ static inline bool passes(__u32 action)
 	return action == KS_ALLOW || action == KS_BYPASS;
 }
 
-/* A packet passes: its octets may have to be changed. */
+/* A packet passes: its bytes may have to be changed. */
 static void go_on(const struct visit *v)
 {
 	struct ks_inspection *insp = v->insp;
@@ -175,7 +175,7 @@ static ks_inline __u32 fragment_judge(struct visit *v, struct ks_datagram *d)
 	if (d->flags & KS_DATAGRAM_COMPLETE) {
 		if (!first)
 			return KS_REASON_FRAGMENT_AGAIN;
-		datagram_begin(v); /* the identification is used anew */
+		datagram_begin(v); /* the identification is used again */
 	}
 	reason = ks_datagram_add(d, &v->insp->pkt);
 	if (reason == KS_REASON_FRAGMENT_AGAIN)
@@ -510,7 +510,7 @@ static long announce_try(__u32 n, void *arg)
 
 /*
  * The source is translated on the way out, by another entry; it must be there before any of the others may pass,
- * because processors may overtake each other between here and there.
+ * because CPUs may overtake each other between here and there.
  */
 static void leaving_announce(struct visit *v)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Datagrams in fragments. They are not put together: an entry of the state
- * table remembers of each datagram which octets have come, and the verdict of
+ * table remembers of each datagram which bytes have come, and the verdict of
  * its first fragment, which alone has ports. The others carry that verdict,
  * and the address translation of their flow. A fragment that comes before the
  * first one is kept by the home until that one is judged.
@@ -22,14 +22,14 @@
 #include "core/inspection.h"
 #include "core/types.h"
 
-/* A run of octets that have come, in units of 8; the end of the last one is rounded up. */
+/* A run of bytes that have come, in units of 8; the end of the last one is rounded up. */
 struct ks_part {
 	__u16 start, end;
 };
 
 /* What a home keeps of fragments that wait for the first one of their datagram, all together, and for how long. */
 #define KS_FRAGMENT_POOL 256U /* a power of two */
-#define KS_FRAGMENT_OCTETS 2048U /* of one, its link header included; a power of two */
+#define KS_FRAGMENT_BYTES 2048U /* of one, its link header included; a power of two */
 #define KS_FRAGMENT_HOLD_MS 2000U /* networks change the order of packets by less */
 
 #define KS_DATAGRAM_PARTS 12 /* more at a time, and the datagram dies */
@@ -58,8 +58,8 @@ struct ks_datagram {
 	__u32 tag; /* of that flow's key, because places are reused; without a flow, the zone that it goes to */
 	__u32 seq; /* TCP: the sequence number at the datagram's beginning, SYN and FIN counted */
 	__u16 rule;
-	__u16 total; /* its octets, 0 until its last fragment came */
-	__u16 unit; /* units of 8 octets in each of its fragments but the last; 0xffff when they differ */
+	__u16 total; /* its bytes, 0 until its last fragment came */
+	__u16 unit; /* units of 8 bytes in each of its fragments but the last; 0xffff when they differ */
 	__u16 last; /* where its last fragment begins, in units */
 	__u8 action, reason, class; /* the verdict */
 	__u8 zero;

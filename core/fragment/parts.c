@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which octets of a datagram have come; see fragment.h. Parts that touch are
+ * Which bytes of a datagram have come; see fragment.h. Parts that touch are
  * one, so in order or in reverse there is a single part; a bounded number of
  * others may lie apart. RFC 815 counts the holes instead.
  */
@@ -12,7 +12,7 @@
 #define UNIT_MIXED 0xffff
 #define PART_NONE KS_DATAGRAM_PARTS
 
-/* A fragment beside what has come before it; start and end in units of 8 octets. */
+/* A fragment beside what has come before it; start and end in units of 8 bytes. */
 struct look {
 	const struct ks_datagram *d;
 	__u32 start, end;
@@ -42,7 +42,7 @@ static long look_part(__u32 n, void *arg)
 }
 
 /*
- * Whether the octets, which have come, came in this very fragment. The parts
+ * Whether the bytes, which have come, came in this very fragment. The parts
  * have forgotten, but a sender cuts a datagram evenly: then all fragments but the
  * last are of one size, and begin at a multiple of it.
  */
@@ -81,7 +81,7 @@ static inline void part_remove(struct ks_datagram *d, __u32 n)
 	}
 }
 
-/* Puts the fragment's octets down. Returns false if there are too many holes. */
+/* Puts the fragment's bytes down. Returns false if there are too many holes. */
 static bool part_add(struct ks_datagram *d, const struct look *l)
 {
 	__u32 before = l->before, after = l->after, n = d->parts;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One's complement sums (RFC 1071) of 16-bit words in wire order, and what a
- * change of octets does to a checksum (RFC 1624). Sums of up to 65,536 words
+ * change of bytes does to a checksum (RFC 1624). Sums of up to 65,536 words
  * fit; they are folded at the end.
  */
 #ifndef KS_CORE_HEADER_CHECKSUM_H

@@ -19,7 +19,7 @@
 #define DCCP_TYPE_OFF 8U
 #define DCCP_TYPE_SHIFT 1
 #define DCCP_X_BIT 0x01
-#define DCCP_SEQ_HIGH_OFF 10U /* 48 bits: 16 here, 32 behind; of the short form 24 bits from one octet earlier */
+#define DCCP_SEQ_HIGH_OFF 10U /* 48 bits: 16 here, 32 behind; of the short form 24 bits from one byte earlier */
 #define DCCP_SEQ_LOW_OFF 12U
 #define DCCP_SHORT_SEQ_OFF 8U
 #define DCCP_ACK_HIGH_OFF 18U /* in the long form */
@@ -27,7 +27,7 @@
 #define DCCP_SHORT_ACK_OFF 12U
 #define DCCP_SHORT_MASK 0x00ffffffU
 
-/* Octets of the header of a type in the long form, at the least. */
+/* Bytes of the header of a type in the long form, at the least. */
 static const __u8 header_min[16] = {
 	[KS_DCCP_REQUEST] = 20, [KS_DCCP_RESPONSE] = 28, [KS_DCCP_DATA] = 16,  [KS_DCCP_ACK] = 24,
 	[KS_DCCP_DATAACK] = 24, [KS_DCCP_CLOSEREQ] = 24, [KS_DCCP_CLOSE] = 24, [KS_DCCP_RESET] = 28,

@@ -24,7 +24,7 @@ enum ks_dccp_type {
 #define KS_DCCP_TYPE_MASK 0x0f
 #define KS_DCCP_SHORT 0x80 /* ... and this: sequence numbers are of 24 bits */
 
-/* Fills in ports, type and numbers of a DCCP packet of `l4_len` octets. Returns 0 or a reason. */
+/* Fills in ports, type and numbers of a DCCP packet of `l4_len` bytes. Returns 0 or a reason. */
 __u32 ks_dccp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 #endif

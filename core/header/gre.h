@@ -17,11 +17,11 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
-/* Fills in what stands for ports, and the payload, of a GRE packet of `l4_len` octets. Returns 0 or a reason. */
+/* Fills in what stands for ports, and the payload, of a GRE packet of `l4_len` bytes. Returns 0 or a reason. */
 __u32 ks_gre_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /*
- * The same of a quoted packet at `off`, of which `len` octets are there: the
+ * The same of a quoted packet at `off`, of which `len` bytes are there: the
  * addresses are in `tuple`. False if the key is not quoted.
  */
 bool ks_gre_quoted(const __u8 *head, __u32 off, __u32 len, struct ks_tuple *tuple);

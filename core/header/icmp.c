@@ -18,7 +18,7 @@ struct icmp_meaning {
 	__u8 kind; /* enum icmp_kind */
 	__u8 max_code; /* highest code assigned */
 	__u8 request; /* the type that asks, for queries and answers */
-	__u8 min_len; /* octets of the shortest such message */
+	__u8 min_len; /* bytes of the shortest such message */
 };
 
 #define CODE_ANY 255

@@ -24,7 +24,7 @@ static inline bool ks_icmp_is_redirect(const struct ks_packet *pkt)
 	return pkt->tuple.proto == KS_PROTO_ICMP && pkt->icmp_type == KS_ICMP_REDIRECT;
 }
 
-/* Fills in type, code, ports and KS_PKT_* of an ICMP packet of `l4_len` octets. Returns 0 or a reason. */
+/* Fills in type, code, ports and KS_PKT_* of an ICMP packet of `l4_len` bytes. Returns 0 or a reason. */
 __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 /*

@@ -8,7 +8,7 @@
 
 #define ESP_HEADER_LEN 8U /* SPI and sequence number */
 #define AH_HEADER_LEN 12U
-#define AH_LENGTH_OFF 1U /* in words of 4 octets, minus 2 */
+#define AH_LENGTH_OFF 1U /* in words of 4 bytes, minus 2 */
 #define AH_LENGTH_UNIT 4U
 #define AH_SPI_OFF 4U
 

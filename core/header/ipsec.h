@@ -11,7 +11,7 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
-/* Checks the header of a packet of `l4_len` octets. Returns 0 or a reason. */
+/* Checks the header of a packet of `l4_len` bytes. Returns 0 or a reason. */
 __u32 ks_ipsec_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 #endif

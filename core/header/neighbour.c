@@ -26,7 +26,7 @@
 #define ND_OPTION_SOURCE 1 /* the sender's link-layer address */
 #define ND_OPTIONS_MAX (KS_HEAD_MAX / ND_OPTION_UNIT)
 
-/* Octets before the options. */
+/* Bytes before the options. */
 static inline __u32 fixed_len(__u32 type)
 {
 	switch (type) {

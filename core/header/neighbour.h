@@ -22,7 +22,7 @@ bool ks_neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 /* The same for multicast listener queries, reports and dones. */
 bool ks_multicast_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
-/* Checks an IGMP message of `l4_len` octets. Returns 0 or a reason. */
+/* Checks an IGMP message of `l4_len` bytes. Returns 0 or a reason. */
 __u32 ks_igmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 #define KS_ND_ROUTER_ADVERTISEMENT 134

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From octets to a packet: link header, IP header, the way to the upper
+ * From bytes to a packet: link header, IP header, the way to the upper
  * protocol, the upper header. Everything that can be judged without state is
  * judged here, each with its own reason. Reads only the head buffer, within
  * the bounds that ks_head_need() has checked.
@@ -168,7 +168,7 @@ static __u32 ipv4_options_check(const __u8 *ip, struct ks_packet *pkt, __u32 ihl
 }
 
 /*
- * Octets of the datagram from the length field. A GSO packet above 64 KiB
+ * Bytes of the datagram from the length field. A GSO packet above 64 KiB
  * ("BIG TCP") says 0 there, and its length is that of the frame.
  */
 static __u32 datagram_length(const struct ks_packet *pkt, __u32 said, __u32 is_zero)
@@ -250,12 +250,12 @@ static inline __u32 extension_mark(__u32 proto, __u32 seen, bool first)
 	}
 }
 
-/* Octets of the extension header at `ext`; 0 if its length is impossible. */
+/* Bytes of the extension header at `ext`; 0 if its length is impossible. */
 static inline __u32 extension_length(__u32 proto, const __u8 *ext)
 {
 	if (proto == KS_PROTO_FRAGMENT)
 		return IPV6_FRAGMENT_LEN;
-	if (proto == KS_PROTO_AH) /* RFC 4302 2.2: at least 12 octets, in IPv6 a multiple of 8 */
+	if (proto == KS_PROTO_AH) /* RFC 4302 2.2: at least 12 bytes, in IPv6 a multiple of 8 */
 		return ext[1] < 1 ? 0 : (ext[1] + 2U) * IPV6_AH_UNIT;
 	return (ext[1] + 1U) * IPV6_EXT_UNIT;
 }
@@ -450,7 +450,7 @@ static inline void packet_init(struct ks_packet *pkt)
 
 /*
  * What a fragment says of itself: where it belongs in the datagram. All but
- * the last are of a multiple of 8 octets, and none goes past what a length
+ * the last are of a multiple of 8 bytes, and none goes past what a length
  * field can say (RFC 791 3.2, RFC 8200 4.5). IPv4 counts its header in.
  */
 static __u32 parse_fragment(struct ks_packet *pkt, const struct ks_upper *up)

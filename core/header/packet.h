@@ -10,7 +10,7 @@
 #include "core/types.h"
 
 /*
- * The home gives the first octets of the frame. Nothing is read past head_len;
+ * The home gives the first bytes of the frame. Nothing is read past head_len;
  * but where a verifier must see it, the buffer is KS_HEAD_SIZE long, so that a
  * masked offset and a header always lie in it. Headers that do not fit in
  * KS_HEAD_MAX are refused: "headers too long".
@@ -74,16 +74,16 @@ struct ks_packet {
 	struct ks_tuple tuple;
 
 	/* given by the home */
-	__u32 wire_len; /* octets of the frame, link header included (a GSO packet counts whole) */
-	__u32 head_len; /* octets of it in the head buffer, at most KS_HEAD_MAX */
+	__u32 wire_len; /* bytes of the frame, link header included (a GSO packet counts whole) */
+	__u32 head_len; /* bytes of it in the head buffer, at most KS_HEAD_MAX */
 
 	/* found by the parser; offsets from the start of the frame */
 	__u16 l3_off, l4_off;
 	__u16 payload_off;
 	__u8 flags; /* KS_PKT_* */
 	__u8 link; /* enum ks_link */
-	__u32 l3_len; /* octets of the datagram: header and payload */
-	__u32 payload_len; /* octets behind the upper header */
+	__u32 l3_len; /* bytes of the datagram: header and payload */
+	__u32 payload_len; /* bytes behind the upper header */
 
 	union { /* host order */
 		struct { /* TCP */
@@ -114,7 +114,7 @@ struct ks_packet {
 	/* with KS_PKT_FRAGMENT; only the first fragment, at offset 0, has an upper header, and then a whole one */
 	__be32 frag_id; /* identification: 16 or 32 bits */
 	__u16 frag_at; /* where the fragmentable part begins in the frame */
-	__u16 frag_off; /* where it belongs in the datagram, octets */
+	__u16 frag_off; /* where it belongs in the datagram, bytes */
 	__u16 frag_len;
 	__u8 frag_more; /* 1: it is not the last one */
 	__u8 frag_zero;
@@ -131,7 +131,7 @@ static inline bool ks_proto_has_ports(__u32 proto)
 }
 
 /*
- * Parses the frame whose first pkt->head_len octets are at `head`;
+ * Parses the frame whose first pkt->head_len bytes are at `head`;
  * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
  * `options`: those of the policy that matter here, KS_OPT_NO_IP_CHECKSUM and
  * KS_OPT_SOURCE_ROUTES. Returns KS_REASON_OK_NEW when it

@@ -30,7 +30,7 @@ enum chunk_type {
 	CHUNK_PAD = 132, /* RFC 4820 */
 };
 
-/* Octets of the shortest chunk of a type; those of data carry at least one octet (RFC 9260 3.3.1, 6.2). */
+/* Bytes of the shortest chunk of a type; those of data carry at least one byte (RFC 9260 3.3.1, 6.2). */
 #define CHUNK_TYPES 16
 static const __u8 chunk_min[CHUNK_TYPES] = {
 	[0] = 17, [1] = 20, [2] = 20, [3] = 16, [4] = 8,  [5] = 8,  [6] = 4,  [7] = 8,
@@ -76,7 +76,7 @@ static inline bool may_follow(__u32 type, __u32 bit, __u32 seen, bool last)
 	return !(seen & KS_SCTP_ABORT);
 }
 
-/* What the tracker needs of a chunk at `at`, all of whose 8 first octets are there if it is INIT or INIT ACK. */
+/* What the tracker needs of a chunk at `at`, all of whose 8 first bytes are there if it is INIT or INIT ACK. */
 static inline void chunk_learn(const __u8 *at, __u32 type, __u32 bit, struct ks_packet *pkt)
 {
 	pkt->sctp.chunks |= bit;

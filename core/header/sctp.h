@@ -21,7 +21,7 @@
 #define KS_SCTP_OTHER (1U << 15)
 #define KS_SCTP_REFLECTED (1U << 16) /* the T bit of ABORT and SHUTDOWN COMPLETE: the tag is the receiver's own */
 
-/* Fills in ports, tags and chunks of an SCTP packet of `l4_len` octets. Returns 0 or a reason. */
+/* Fills in ports, tags and chunks of an SCTP packet of `l4_len` bytes. Returns 0 or a reason. */
 __u32 ks_sctp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len);
 
 #endif

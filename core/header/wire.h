@@ -14,7 +14,7 @@
 /* Ethernet and VLAN tags (IEEE 802.3, 802.1Q) */
 #define ETH_HEADER_LEN 14U
 #define ETH_TYPE_OFF 12U
-#define ETH_GROUP_BIT 0x01 /* of an address's first octet */
+#define ETH_GROUP_BIT 0x01 /* of an address's first byte */
 #define ETH_LENGTH_MAX 0x05dc /* up to here the type is a length: LLC, spanning tree (IEEE 802.3 3.2.6) */
 #define VLAN_TAG_LEN 4U
 #define VLAN_TAGS_MAX 2U
@@ -45,7 +45,7 @@
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
 #define IPV4_FRAGMENT_MORE 0x2000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
-#define FRAGMENT_UNIT 8U /* octets that offsets count in */
+#define FRAGMENT_UNIT 8U /* bytes that offsets count in */
 #define IPV4_OPTIONS_MAX 40U
 #define IPV4_OPT_END 0
 #define IPV4_OPT_NOP 1
@@ -67,7 +67,7 @@
 #define IPV6_FRAGMENT_ID_OFF 4U
 #define IPV6_FRAGMENT_MASK 0xfff9 /* offset, and more fragments */
 #define IPV6_FRAGMENT_MORE 0x0001
-#define IPV6_FRAGMENT_OFFSET 0xfff8 /* in octets */
+#define IPV6_FRAGMENT_OFFSET 0xfff8 /* in bytes */
 
 /* TCP (RFC 9293) */
 #define TCP_HEADER_LEN 20U
@@ -98,10 +98,10 @@
 #define ICMP_HEADER_LEN 8U
 #define ICMP_ID_OFF 4U
 
-/* Octets of an upper header that an ICMP error must quote (RFC 792). */
+/* Bytes of an upper header that an ICMP error must quote (RFC 792). */
 #define ICMP_QUOTE_MIN 8U
 
-/* The octet at `off`; the mask repeats for the verifier what the caller has checked against head_len. */
+/* The byte at `off`; the mask repeats for the verifier what the caller has checked against head_len. */
 static inline const __u8 *ks_head_at(const __u8 *head, __u32 off)
 {
 	ks_hide_bound(off);
@@ -109,7 +109,7 @@ static inline const __u8 *ks_head_at(const __u8 *head, __u32 off)
 }
 
 /*
- * 0 if `size` octets at `off` lie in the inspected head, else the reason why
+ * 0 if `size` bytes at `off` lie in the inspected head, else the reason why
  * not. Sizes are at most KS_HEAD_SLACK.
  */
 static inline __u32 ks_head_need(const struct ks_packet *pkt, __u32 off, __u32 size)
@@ -124,7 +124,7 @@ struct ks_upper {
 	__u32 off;
 	__be32 frag_id;
 	__u16 frag_at; /* behind the fragment header; 0 without one, or with that of a whole datagram */
-	__u16 frag_off; /* octets; beyond 0 nothing behind the fragment header is looked at */
+	__u16 frag_off; /* bytes; beyond 0 nothing behind the fragment header is looked at */
 	__u8 frag_more;
 	__u8 proto;
 };

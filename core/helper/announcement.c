@@ -5,13 +5,13 @@
 #include "core/home.h"
 
 #define IPV4_OFF 12U
-#define IPV4_OCTETS 4U
+#define IPV4_BYTES 4U
 #define IPV6_GROUPS 8U
 #define DECIMALS_MAX 10U /* of a number of 32 bits */
 
-static void put(struct ks_inspection *insp, __u8 octet)
+static void put(struct ks_inspection *insp, __u8 byte)
 {
-	insp->helping.text[insp->helping.text_len & (KS_HELPER_TEXT - 1)] = octet;
+	insp->helping.text[insp->helping.text_len & (KS_HELPER_TEXT - 1)] = byte;
 	insp->helping.text_len++;
 }
 
@@ -62,7 +62,7 @@ static long ipv4_part(__u32 n, void *arg)
 
 	if (n)
 		put(parts->insp, parts->between);
-	put_decimal(parts->insp, parts->insp->sent.src.b[IPV4_OFF + (n & (IPV4_OCTETS - 1))]);
+	put_decimal(parts->insp, parts->insp->sent.src.b[IPV4_OFF + (n & (IPV4_BYTES - 1))]);
 	return 0;
 }
 
@@ -81,7 +81,7 @@ static void put_numbers(struct ks_inspection *insp, __u32 port)
 {
 	struct parts parts = { .insp = insp, .between = ',' };
 
-	ks_loop(IPV4_OCTETS, ipv4_part, &parts);
+	ks_loop(IPV4_BYTES, ipv4_part, &parts);
 	put(insp, ',');
 	put_decimal(insp, port >> 8);
 	put(insp, ',');
@@ -96,7 +96,7 @@ static void put_extended(struct ks_inspection *insp, __u32 port)
 	put(insp, insp->sent.family == KS_IPV4 ? '1' : '2');
 	put(insp, '|');
 	if (insp->sent.family == KS_IPV4) {
-		ks_loop(IPV4_OCTETS, ipv4_part, &parts);
+		ks_loop(IPV4_BYTES, ipv4_part, &parts);
 	} else {
 		parts.between = ':';
 		ks_loop(IPV6_GROUPS, ipv6_group, &parts);

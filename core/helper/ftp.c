@@ -10,7 +10,7 @@
 #include "core/helper/scanner.h"
 
 enum phase {
-	LINE = 0, /* the first octets of a line */
+	LINE = 0, /* the first bytes of a line */
 	ARGUMENT, /* PORT, EPRT: spaces, then the argument */
 	NUMBERS, /* six of them */
 	NUMBERS_END, /* PORT: the line must end */
@@ -24,7 +24,7 @@ enum phase {
 	REPLY_PORT,
 };
 
-#define WORD_OCTETS 4
+#define WORD_BYTES 4
 #define NUMBERS_COUNT 6
 #define NUMBER_MAX 255U
 #define PORT_MAX 65535U
@@ -62,27 +62,27 @@ static bool begins_login(__u32 word)
 	}
 }
 
-static inline bool ends_word(__u8 octet)
+static inline bool ends_word(__u8 byte)
 {
-	return octet == ' ' || octet == CR || octet == LF;
+	return byte == ' ' || byte == CR || byte == LF;
 }
 
-/* The octet behind the first four of a client's line. */
-static enum ks_heard command(struct ks_scanner *p, __u8 octet, bool begun)
+/* The byte behind the first four of a client's line. */
+static enum ks_heard command(struct ks_scanner *p, __u8 byte, bool begun)
 {
 	p->phase = KS_SCANNER_SKIP;
 	/* A header of HTTP ("Host:"), whatever its method was called. */
-	if (octet == ':')
+	if (byte == ':')
 		return KS_HEARD_OVER;
 	if (!begun)
-		return ends_word(octet) && begins_login(p->word) ? KS_HEARD_GREETED : KS_HEARD_OVER;
-	if (!ends_word(octet))
+		return ends_word(byte) && begins_login(p->word) ? KS_HEARD_GREETED : KS_HEARD_OVER;
+	if (!ends_word(byte))
 		return KS_HEARD_NOTHING;
 	switch (p->word) {
 	case KS_WORD('P', 'O', 'R', 'T'):
 	case KS_WORD('E', 'P', 'R', 'T'):
 		p->form = p->word == KS_WORD('P', 'O', 'R', 'T') ? KS_FORM_NUMBERS : KS_FORM_EXTENDED;
-		p->phase = octet == ' ' ? ARGUMENT : KS_SCANNER_SKIP;
+		p->phase = byte == ' ' ? ARGUMENT : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	case KS_WORD('P', 'A', 'S', 'V'):
 	case KS_WORD('E', 'P', 'S', 'V'):
@@ -103,7 +103,7 @@ static inline __u16 code_of(__u32 word)
 	return (__u16)(1U << 12 | ((word >> 24) & 15) << 8 | ((word >> 16) & 15) << 4 | ((word >> 8) & 15));
 }
 
-/* The first four octets of a server's line. */
+/* The first four bytes of a server's line. */
 static enum ks_heard reply(struct ks_scanner *p)
 {
 	__u8 mark = (__u8)p->word;
@@ -138,12 +138,12 @@ static enum ks_heard reply(struct ks_scanner *p)
 	}
 }
 
-/* Begins the numbers with this octet. */
-static enum ks_heard numbers_begin(struct ks_scanner *p, __u8 octet)
+/* Begins the numbers with this byte. */
+static enum ks_heard numbers_begin(struct ks_scanner *p, __u8 byte)
 {
 	ks_scanner_number_clear(p);
 	p->phase = NUMBERS;
-	return ks_scanner_digit(p, octet, NUMBER_MAX) ? KS_HEARD_MARK : skip(p);
+	return ks_scanner_digit(p, byte, NUMBER_MAX) ? KS_HEARD_MARK : skip(p);
 }
 
 static void number_store(struct ks_scanner *p)
@@ -158,25 +158,25 @@ static void number_store(struct ks_scanner *p)
 }
 
 /* What may stand behind the last number: of a command the end of its line, of a reply what is no part of a list. */
-static inline bool ends_numbers(__u8 octet, bool client)
+static inline bool ends_numbers(__u8 byte, bool client)
 {
-	__u8 up = ks_upper(octet);
+	__u8 up = ks_upper(byte);
 
 	if (client)
-		return octet == CR || octet == LF;
-	return octet != ',' && !(up >= 'A' && up <= 'Z');
+		return byte == CR || byte == LF;
+	return byte != ',' && !(up >= 'A' && up <= 'Z');
 }
 
 /* Inside six numbers. */
-static enum ks_heard numbers(struct ks_scanner *p, __u8 octet, bool client)
+static enum ks_heard numbers(struct ks_scanner *p, __u8 byte, bool client)
 {
-	if (ks_is_digit(octet))
-		return p->digits < 3 && ks_scanner_digit(p, octet, NUMBER_MAX) ? KS_HEARD_NOTHING : skip(p);
-	if (p->digits && octet == ',' && p->field < NUMBERS_COUNT - 1) {
+	if (ks_is_digit(byte))
+		return p->digits < 3 && ks_scanner_digit(p, byte, NUMBER_MAX) ? KS_HEARD_NOTHING : skip(p);
+	if (p->digits && byte == ',' && p->field < NUMBERS_COUNT - 1) {
 		number_store(p);
 		return KS_HEARD_NOTHING;
 	}
-	if (p->digits && p->field == NUMBERS_COUNT - 1 && ends_numbers(octet, client)) {
+	if (p->digits && p->field == NUMBERS_COUNT - 1 && ends_numbers(byte, client)) {
 		number_store(p);
 		p->phase = KS_SCANNER_SKIP;
 		return KS_HEARD_ANNOUNCED;
@@ -188,23 +188,22 @@ static enum ks_heard numbers(struct ks_scanner *p, __u8 octet, bool client)
 }
 
 /* EPRT: a delimiter that cannot be part of what it delimits. */
-static enum ks_heard extended_begin(struct ks_scanner *p, __u8 octet)
+static enum ks_heard extended_begin(struct ks_scanner *p, __u8 byte)
 {
-	__u8 up = ks_upper(octet);
+	__u8 up = ks_upper(byte);
 
-	if (octet <= ' ' || octet > '~' || ks_is_digit(octet) || (up >= 'A' && up <= 'Z') || octet == ':' ||
-	    octet == '.')
+	if (byte <= ' ' || byte > '~' || ks_is_digit(byte) || (up >= 'A' && up <= 'Z') || byte == ':' || byte == '.')
 		return skip(p);
 	ks_scanner_number_clear(p);
-	p->delimiter = octet;
+	p->delimiter = byte;
 	p->phase = FAMILY;
 	return KS_HEARD_MARK;
 }
 
-static enum ks_heard family(struct ks_scanner *p, __u8 octet)
+static enum ks_heard family(struct ks_scanner *p, __u8 byte)
 {
-	if (octet != p->delimiter)
-		return ks_scanner_digit(p, octet, 2) ? KS_HEARD_NOTHING : skip(p);
+	if (byte != p->delimiter)
+		return ks_scanner_digit(p, byte, 2) ? KS_HEARD_NOTHING : skip(p);
 	if (p->value == 0 || p->digits != 1)
 		return skip(p);
 	/* The code is a server's; here it says which family. */
@@ -215,26 +214,26 @@ static enum ks_heard family(struct ks_scanner *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard address(struct ks_scanner *p, __u8 octet)
+static enum ks_heard address(struct ks_scanner *p, __u8 byte)
 {
 	bool ipv4 = p->code == KS_IPV4, good;
 
-	if (octet == p->delimiter) {
+	if (byte == p->delimiter) {
 		good = ipv4 ? ks_scanner_ipv4_end(p) : ks_scanner_ipv6_end(p);
 		p->phase = PORT;
 		p->value = 0;
 		p->digits = 0;
 	} else {
-		good = ipv4 ? ks_scanner_ipv4(p, octet) : ks_scanner_ipv6(p, octet);
+		good = ipv4 ? ks_scanner_ipv4(p, byte) : ks_scanner_ipv6(p, byte);
 	}
 	return good ? KS_HEARD_NOTHING : skip(p);
 }
 
 /* The port and the delimiter behind it. */
-static enum ks_heard port(struct ks_scanner *p, __u8 octet)
+static enum ks_heard port(struct ks_scanner *p, __u8 byte)
 {
-	if (octet != p->delimiter)
-		return p->digits < 5 && ks_scanner_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+	if (byte != p->delimiter)
+		return p->digits < 5 && ks_scanner_digit(p, byte, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
 	if (!p->digits)
 		return skip(p);
 	p->port = (__u16)p->value;
@@ -246,65 +245,65 @@ static enum ks_heard port(struct ks_scanner *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard delimiters(struct ks_scanner *p, __u8 octet)
+static enum ks_heard delimiters(struct ks_scanner *p, __u8 byte)
 {
 	if (p->field == 0)
-		p->delimiter = octet;
+		p->delimiter = byte;
 	if (p->field < 3) {
 		p->field++;
-		return octet == p->delimiter && octet > ' ' && octet <= '~' && !ks_is_digit(octet) ? KS_HEARD_NOTHING
-												   : skip(p);
+		return byte == p->delimiter && byte > ' ' && byte <= '~' && !ks_is_digit(byte) ? KS_HEARD_NOTHING
+											       : skip(p);
 	}
 	p->phase = REPLY_PORT;
-	return ks_scanner_digit(p, octet, PORT_MAX) ? KS_HEARD_MARK : skip(p);
+	return ks_scanner_digit(p, byte, PORT_MAX) ? KS_HEARD_MARK : skip(p);
 }
 
-static enum ks_heard line_begin(struct ks_scanner *p, __u8 octet, bool client, bool begun)
+static enum ks_heard line_begin(struct ks_scanner *p, __u8 byte, bool client, bool begun)
 {
-	if (p->column > WORD_OCTETS)
-		return command(p, octet, begun);
-	p->word = p->word << 8 | ks_upper(octet);
-	return !client && p->column == WORD_OCTETS ? reply(p) : KS_HEARD_NOTHING;
+	if (p->column > WORD_BYTES)
+		return command(p, byte, begun);
+	p->word = p->word << 8 | ks_upper(byte);
+	return !client && p->column == WORD_BYTES ? reply(p) : KS_HEARD_NOTHING;
 }
 
-static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet, bool client, bool begun)
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 byte, bool client, bool begun)
 {
 	switch (p->phase) {
 	case LINE:
-		return line_begin(p, octet, client, begun);
+		return line_begin(p, byte, client, begun);
 	case ARGUMENT:
-		if (octet == ' ')
+		if (byte == ' ')
 			return KS_HEARD_NOTHING;
-		return p->form == KS_FORM_NUMBERS ? numbers_begin(p, octet) : extended_begin(p, octet);
+		return p->form == KS_FORM_NUMBERS ? numbers_begin(p, byte) : extended_begin(p, byte);
 	case NUMBERS:
-		return numbers(p, octet, client);
+		return numbers(p, byte, client);
 	case FAMILY:
-		return family(p, octet);
+		return family(p, byte);
 	case ADDRESS:
-		return address(p, octet);
+		return address(p, byte);
 	case PORT:
 	case REPLY_PORT:
-		return port(p, octet);
+		return port(p, byte);
 	case EXTENDED_END:
 		p->phase = KS_SCANNER_SKIP;
-		return octet == CR || octet == LF ? KS_HEARD_ANNOUNCED : KS_HEARD_UNMARK;
+		return byte == CR || byte == LF ? KS_HEARD_ANNOUNCED : KS_HEARD_UNMARK;
 	case TEXT:
-		return ks_is_digit(octet) ? numbers_begin(p, octet) : KS_HEARD_NOTHING;
+		return ks_is_digit(byte) ? numbers_begin(p, byte) : KS_HEARD_NOTHING;
 	case OPENING:
-		if (octet != '(')
+		if (byte != '(')
 			return KS_HEARD_NOTHING;
 		ks_scanner_number_clear(p);
 		p->phase = DELIMITERS;
 		return KS_HEARD_NOTHING;
 	case DELIMITERS:
-		return delimiters(p, octet);
+		return delimiters(p, byte);
 	default:
 		return KS_HEARD_NOTHING;
 	}
 }
 
 /* `begun`: the client has begun a login. */
-enum ks_heard ks_ftp_octet(struct ks_scanner *p, __u8 octet, bool client, bool begun)
+enum ks_heard ks_ftp_byte(struct ks_scanner *p, __u8 byte, bool client, bool begun)
 {
 	enum ks_heard heard;
 	bool in_argument = p->phase != LINE && p->phase != KS_SCANNER_SKIP;
@@ -313,11 +312,11 @@ enum ks_heard ks_ftp_octet(struct ks_scanner *p, __u8 octet, bool client, bool b
 		p->column++;
 	else if (in_argument)
 		return skip(p);
-	if (p->phase == LINE && octet == LF && p->column <= WORD_OCTETS)
+	if (p->phase == LINE && byte == LF && p->column <= WORD_BYTES)
 		heard = KS_HEARD_NOTHING; /* a line too short for any verb that counts */
 	else
-		heard = phase_step(p, octet, client, begun);
-	if (octet != LF)
+		heard = phase_step(p, byte, client, begun);
+	if (byte != LF)
 		return heard;
 	p->phase = LINE;
 	p->column = 0;

@@ -9,7 +9,7 @@
  * what is missing; if that has gone another way, reading goes on at the next
  * line: nothing counts whose beginning was not read.
  *
- * Where addresses are translated, an announcement is written anew within one
+ * Where addresses are translated, an announcement is written again within one
  * segment. A segment that ends inside one is cut before it, as is one with a
  * second announcement: TCP repeats what was cut off. If nothing is left it is dropped.
  */
@@ -110,7 +110,7 @@ static void stream_begin(struct ks_inspection *insp, __u32 dir)
 }
 
 /*
- * The segment repeats, or begins inside, what was written anew. Returns false
+ * The segment repeats, or begins inside, what was written again. Returns false
  * if it cannot be written in the same way.
  */
 static bool repeat_edit(struct ks_inspection *insp, struct ks_helper_memory *m)
@@ -148,7 +148,7 @@ static inline bool is_listened_to(const struct ks_inspection *insp, const struct
 }
 
 /*
- * Which octets of the segment come next in the stream; none if insp->helping.stop. What comes too early waits for what
+ * Which bytes of the segment come next in the stream; none if insp->helping.stop. What comes too early waits for what
  * is before it; but if the listener has that already, it went another way, and nothing of this line counts. Returns a
  * reason of a drop, or 0.
  */
@@ -203,12 +203,12 @@ static __u32 segment_begin(struct ks_inspection *insp)
 static void tftp_follow(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_tuple *want = &insp->helping.want;
-	__u8 *octets = insp->helping.octets;
+	__u8 *bytes = insp->helping.bytes;
 
 	insp->helping.stop = 1;
 	if (insp->dir != KS_ORIGINAL || insp->pkt.payload_len < TFTP_REQUEST ||
-	    !env_packet_read(env, insp->pkt.payload_off, octets, TFTP_REQUEST) ||
-	    !ks_tftp_is_request(octets, TFTP_REQUEST))
+	    !env_packet_read(env, insp->pkt.payload_off, bytes, TFTP_REQUEST) ||
+	    !ks_tftp_is_request(bytes, TFTP_REQUEST))
 		return;
 	*want = (struct ks_tuple){};
 	want->family = insp->pkt.tuple.family;
@@ -297,7 +297,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 		finish(insp, config, insp->helping.reason);
 }
 
-/* Keeps what was learnt. Returns false if another processor was first. */
+/* Keeps what was learnt. Returns false if another CPU was first. */
 static bool memories_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_helping *h = &insp->helping;

@@ -3,8 +3,8 @@
  * Helpers: readers of control connections in which further connections are
  * announced. A helper does nothing until a rule assigns it. Every packet of a
  * flow with a helper goes through the stages here: it is judged like any other,
- * then its payload is read octet by octet (core/helper/scanner.h), what it announces is expected
- * (core/helper/expect.h), and where addresses are translated the announcement is written anew,
+ * then its payload is read byte by byte (core/helper/scanner.h), what it announces is expected
+ * (core/helper/expect.h), and where addresses are translated the announcement is written again,
  * which moves the sequence numbers of all that follows (core/helper/resequence.h).
  *
  * What a helper knows of a connection is in two entries of the state table,

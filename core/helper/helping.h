@@ -13,7 +13,7 @@
 
 /* How the sequence numbers of a direction move: by `before` up to the position, behind it by `after`. */
 struct ks_shift {
-	__u32 position; /* where the last announcement that was written anew begins, in the sender's own numbers */
+	__u32 position; /* where the last announcement that was written again begins, in the sender's own numbers */
 	__u32 before, after;
 };
 
@@ -29,9 +29,9 @@ struct ks_helper_memory {
 	__u8 answered; /* FTP, server: announcements it made */
 	__u32 seen;
 	__u32 timeout;
-	__u32 next; /* sequence number of the next octet to be read */
+	__u32 next; /* sequence number of the next byte to be read */
 	struct ks_shift shift;
-	__u8 form; /* of what was last written anew (enum ks_form) ... */
+	__u8 form; /* of what was last written again (enum ks_form) ... */
 	__u8 len; /* ... how long it was before ... */
 	__u16 port; /* ... and the port that it names now */
 	__u32 places[KS_HELPER_EXPECTED]; /* of its expectations, the newest first; 0: none */
@@ -40,15 +40,15 @@ struct ks_helper_memory {
 
 _Static_assert(sizeof(struct ks_helper_memory) == sizeof(struct ks_flow), "a helper's memory lies over a flow");
 
-#define KS_HELPER_CHUNK 128U /* octets read at once: a power of two, at most KS_EDIT_MAX */
-#define KS_HELPER_TEXT 64U /* an announcement written anew is shorter; a power of two */
+#define KS_HELPER_CHUNK 128U /* bytes read at once: a power of two, at most KS_EDIT_MAX */
+#define KS_HELPER_TEXT 64U /* an announcement written again is shorter; a power of two */
 
 /* What a helper works with during one packet. */
 struct ks_helping {
 	struct ks_entry memory[2]; /* by enum ks_dir: who speaks */
 	__u8 ready[2]; /* 1: that memory is there */
-	__u8 rewrites; /* 1: announcements of this direction are to be written anew */
-	__u8 heard; /* enum ks_heard of the last octet */
+	__u8 rewrites; /* 1: announcements of this direction are to be written again */
+	__u8 heard; /* enum ks_heard of the last byte */
 	__u8 stop; /* 1: the rest of the packet is not read */
 	__u8 failed; /* 1: the packet could not be read or changed */
 	__u8 choose; /* 1: the expectation may get another port */
@@ -60,12 +60,12 @@ struct ks_helping {
 	__u32 ack, sack; /* as they came */
 	struct ks_scanner saved; /* as it was before the mark */
 	__u32 end; /* of what is to be read; all offsets count from the start of the frame */
-	__u32 off; /* of octets[0] */
-	__u32 got; /* octets in it */
+	__u32 off; /* of bytes[0] */
+	__u32 got; /* bytes in it */
 	__u32 at; /* the next to be read */
 	__u32 mark; /* where an announcement begins that is not complete, 0: none */
 	__u32 cut; /* where the packet is to end, 0: where it does */
-	__u32 edit; /* where an announcement is written anew, 0: nowhere */
+	__u32 edit; /* where an announcement is written again, 0: nowhere */
 	__u32 edit_len; /* how long it was */
 	struct ks_tuple want; /* an expectation: as its first packet will arrive */
 	struct ks_addr name; /* by which who waits knows who opens, if `named` */
@@ -76,7 +76,7 @@ struct ks_helping {
 	__u8 text_len;
 	__u16 text_port; /* that it is to name */
 	__u8 text[KS_HELPER_TEXT];
-	__u8 octets[KS_HELPER_CHUNK];
+	__u8 bytes[KS_HELPER_CHUNK];
 };
 
 #endif

@@ -21,8 +21,8 @@ enum phase {
 	PORT,
 };
 
-#define WORD_OCTETS 4
-#define REQUEST_DCC 5 /* octets of "\001DCC " */
+#define WORD_BYTES 4
+#define REQUEST_DCC 5 /* bytes of "\001DCC " */
 #define REQUEST_KIND 9 /* and of "SEND" */
 #define CTCP 1
 #define ADDRESS_MAX 0xffffffffU
@@ -58,10 +58,10 @@ static bool registers(__u32 word)
 	}
 }
 
-/* "PRIVMSG ", octet by octet. ks_scanner.code is 1 when the client has registered. */
+/* "PRIVMSG ", byte by byte. ks_scanner.code is 1 when the client has registered. */
 static enum ks_heard command(struct ks_scanner *p)
 {
-	if (p->column < 2 * WORD_OCTETS && p->column != WORD_OCTETS)
+	if (p->column < 2 * WORD_BYTES && p->column != WORD_BYTES)
 		return KS_HEARD_NOTHING;
 	if (!p->code && !registers(p->word))
 		return KS_HEARD_OVER;
@@ -74,11 +74,11 @@ static enum ks_heard command(struct ks_scanner *p)
 	return KS_HEARD_NOTHING;
 }
 
-/* "\001DCC SEND ", octet by octet; p->field counts them. */
-static enum ks_heard request(struct ks_scanner *p, __u8 octet)
+/* "\001DCC SEND ", byte by byte; p->field counts them. */
+static enum ks_heard request(struct ks_scanner *p, __u8 byte)
 {
 	p->field++;
-	if (p->field == 1 && octet != CTCP)
+	if (p->field == 1 && byte != CTCP)
 		return skip(p);
 	if (p->field == REQUEST_DCC && p->word != KS_WORD('D', 'C', 'C', ' '))
 		return skip(p);
@@ -87,36 +87,36 @@ static enum ks_heard request(struct ks_scanner *p, __u8 octet)
 		return skip(p);
 	if (p->field <= REQUEST_KIND)
 		return KS_HEARD_NOTHING;
-	if (octet != ' ')
+	if (byte != ' ')
 		return skip(p);
 	p->phase = NAME;
 	p->field = 0;
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard name(struct ks_scanner *p, __u8 octet)
+static enum ks_heard name(struct ks_scanner *p, __u8 byte)
 {
-	if (octet == ' ')
+	if (byte == ' ')
 		p->phase = p->field ? BEHIND : NAME;
-	else if (octet == '"' && !p->field)
+	else if (byte == '"' && !p->field)
 		p->phase = QUOTED;
-	p->field = p->field || octet != ' ';
+	p->field = p->field || byte != ' ';
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard address_begin(struct ks_scanner *p, __u8 octet)
+static enum ks_heard address_begin(struct ks_scanner *p, __u8 byte)
 {
-	if (octet == ' ')
+	if (byte == ' ')
 		return KS_HEARD_NOTHING;
 	ks_scanner_number_clear(p);
 	p->phase = ADDRESS;
-	return ks_scanner_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_MARK : skip(p);
+	return ks_scanner_digit(p, byte, ADDRESS_MAX) ? KS_HEARD_MARK : skip(p);
 }
 
-static enum ks_heard address(struct ks_scanner *p, __u8 octet)
+static enum ks_heard address(struct ks_scanner *p, __u8 byte)
 {
-	if (octet != ' ')
-		return ks_scanner_digit(p, octet, ADDRESS_MAX) ? KS_HEARD_NOTHING : skip(p);
+	if (byte != ' ')
+		return ks_scanner_digit(p, byte, ADDRESS_MAX) ? KS_HEARD_NOTHING : skip(p);
 	p->addr.w[3] = ks_be32(p->value);
 	p->value = 0;
 	p->digits = 0;
@@ -124,10 +124,10 @@ static enum ks_heard address(struct ks_scanner *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard port(struct ks_scanner *p, __u8 octet)
+static enum ks_heard port(struct ks_scanner *p, __u8 byte)
 {
-	if (octet != ' ' && octet != CTCP && octet != CR && octet != LF)
-		return p->digits < PORT_DIGITS && ks_scanner_digit(p, octet, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+	if (byte != ' ' && byte != CTCP && byte != CR && byte != LF)
+		return p->digits < PORT_DIGITS && ks_scanner_digit(p, byte, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
 	if (!p->digits)
 		return skip(p);
 	p->port = (__u16)p->value;
@@ -136,53 +136,53 @@ static enum ks_heard port(struct ks_scanner *p, __u8 octet)
 	return KS_HEARD_ANNOUNCED;
 }
 
-static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet)
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 byte)
 {
 	switch (p->phase) {
 	case LINE:
 	case COMMAND:
 		return command(p);
 	case TARGET:
-		if (octet == ':') {
+		if (byte == ':') {
 			p->phase = REQUEST;
 			p->field = 0;
 		}
 		return KS_HEARD_NOTHING;
 	case REQUEST:
-		return request(p, octet);
+		return request(p, byte);
 	case NAME:
-		return name(p, octet);
+		return name(p, byte);
 	case QUOTED:
-		p->phase = octet == '"' ? BEHIND : QUOTED;
+		p->phase = byte == '"' ? BEHIND : QUOTED;
 		return KS_HEARD_NOTHING;
 	case BEHIND:
-		return address_begin(p, octet);
+		return address_begin(p, byte);
 	case ADDRESS:
-		return address(p, octet);
+		return address(p, byte);
 	case PORT:
-		return port(p, octet);
+		return port(p, byte);
 	default:
 		return KS_HEARD_NOTHING;
 	}
 }
 
-enum ks_heard ks_irc_octet(struct ks_scanner *p, __u8 octet)
+enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte)
 {
 	bool in_argument = p->phase >= ADDRESS && p->phase != KS_SCANNER_SKIP;
 	enum ks_heard heard;
 
-	p->word = p->word << 8 | ks_upper(octet);
+	p->word = p->word << 8 | ks_upper(byte);
 	if (p->column < KS_SCANNER_LINE_MAX)
 		p->column++;
 	else
 		p->phase = KS_SCANNER_SKIP;
-	heard = phase_step(p, octet);
+	heard = phase_step(p, byte);
 	/* A header of HTTP ("Host:"), whatever its method was called. */
-	if (p->column == WORD_OCTETS + 1 && octet == ':')
+	if (p->column == WORD_BYTES + 1 && byte == ':')
 		return KS_HEARD_OVER;
 	if (p->column == KS_SCANNER_LINE_MAX && in_argument)
 		heard = skip(p);
-	if (octet != LF)
+	if (byte != LF)
 		return heard;
 	p->phase = LINE;
 	p->column = 0;

@@ -7,7 +7,7 @@
 #include "core/inspection.h"
 #include "core/types.h"
 
-#define KS_HELPER_READ_MAX 8192U /* octets of a packet that are read */
+#define KS_HELPER_READ_MAX 8192U /* bytes of a packet that are read */
 #define KS_ANNOUNCEMENTS_MAX 8U /* announcements in it */
 
 /* The memory of direction `dir`, as it will be. */
@@ -21,7 +21,7 @@ static inline bool ks_is_stream(const struct ks_inspection *insp)
 	return insp->pkt.tuple.proto == KS_PROTO_TCP;
 }
 
-/* The sequence number of the octet at an offset of the frame. */
+/* The sequence number of the byte at an offset of the frame. */
 static inline __u32 ks_seq_at(const struct ks_inspection *insp, __u32 off)
 {
 	return insp->pkt.seq + (off - insp->pkt.payload_off);

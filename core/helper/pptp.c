@@ -6,7 +6,7 @@
  */
 #include "core/helper/scanner.h"
 
-/* Offsets in a message, counted from 1 as the column stands after the octet. */
+/* Offsets in a message, counted from 1 as the column stands after the byte. */
 #define LENGTH_END 2
 #define TYPE_END 4
 #define COOKIE_END 8
@@ -53,13 +53,13 @@ static enum ks_heard body(struct ks_scanner *p, bool client)
 	return KS_HEARD_NOTHING;
 }
 
-enum ks_heard ks_pptp_octet(struct ks_scanner *p, __u8 octet, bool client)
+enum ks_heard ks_pptp_byte(struct ks_scanner *p, __u8 byte, bool client)
 {
 	enum ks_heard heard;
 
 	if (p->phase == KS_SCANNER_SKIP)
 		return KS_HEARD_OVER;
-	p->word = p->word << 8 | octet;
+	p->word = p->word << 8 | byte;
 	p->column++;
 	if (!header_is_sane(p))
 		return KS_HEARD_OVER;

@@ -12,11 +12,11 @@
 
 #define TCP_CHECKSUM_OFF 16U
 #define IPV4_CHECKSUM_OFF 10U
-#define CUT_STEPS 32U /* octets cut off: this times KS_EDIT_MAX at most */
-#define SUM_STEPS 128U /* octets behind a change: this times KS_HELPER_CHUNK at most */
+#define CUT_STEPS 32U /* bytes cut off: this times KS_EDIT_MAX at most */
+#define SUM_STEPS 128U /* bytes behind a change: this times KS_HELPER_CHUNK at most */
 #define SACK_EDGES (2 * TCP_OPT_SACK_BLOCKS_MAX)
 
-/* A sum over octets of the packet, as 16-bit words counted from the upper header. */
+/* A sum over bytes of the packet, as 16-bit words counted from the upper header. */
 struct summing {
 	struct ks_env *env;
 	struct ks_inspection *insp;
@@ -25,16 +25,16 @@ struct summing {
 	bool failed;
 };
 
-/* Adds the octet n of the chunk. */
-static long sum_octet(__u32 n, void *arg)
+/* Adds the byte n of the chunk. */
+static long sum_byte(__u32 n, void *arg)
 {
 	struct summing *s = arg;
 	struct ks_helping *h = &s->insp->helping;
 
 	if (n >= h->got)
 		return 1;
-	s->sum += (s->off + n - s->insp->pkt.l4_off) & 1 ? h->octets[n & (KS_HELPER_CHUNK - 1)]
-							 : (__u32)h->octets[n & (KS_HELPER_CHUNK - 1)] << 8;
+	s->sum += (s->off + n - s->insp->pkt.l4_off) & 1 ? h->bytes[n & (KS_HELPER_CHUNK - 1)]
+							 : (__u32)h->bytes[n & (KS_HELPER_CHUNK - 1)] << 8;
 	return 0;
 }
 
@@ -46,18 +46,18 @@ static long sum_chunk(__u32 n, void *arg)
 	if (s->off >= s->end)
 		return 1;
 	h->got = KS_MIN(s->end - s->off, KS_HELPER_CHUNK);
-	if (!env_packet_read(s->env, s->off, h->octets, ks_edit_length(h->got))) {
+	if (!env_packet_read(s->env, s->off, h->bytes, ks_edit_length(h->got))) {
 		s->failed = true;
 		return 1;
 	}
-	ks_loop(KS_HELPER_CHUNK, sum_octet, s);
+	ks_loop(KS_HELPER_CHUNK, sum_byte, s);
 	s->off += h->got;
 	s->sum = ks_checksum_fold(s->sum);
 	return 0;
 }
 
-/* The sum of the octets from `off` to `end`, in host order. */
-static bool octets_sum(struct ks_env *env, struct ks_inspection *insp, __u32 off, __u32 end, __u32 *sum)
+/* The sum of the bytes from `off` to `end`, in host order. */
+static bool bytes_sum(struct ks_env *env, struct ks_inspection *insp, __u32 off, __u32 end, __u32 *sum)
 {
 	struct summing s = { .env = env, .insp = insp, .off = off, .end = end };
 
@@ -106,7 +106,7 @@ static bool grown(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
 	return ip_length_write(env, insp, delta) && checksum_change(env, insp, (__u16)old, (__u16)(old + delta), true);
 }
 
-/* Octets to be removed from the end of the packet. */
+/* Bytes to be removed from the end of the packet. */
 struct cutting {
 	struct ks_env *env;
 	__u32 to, end;
@@ -131,14 +131,14 @@ static bool packet_cut(struct ks_env *env, struct ks_inspection *insp)
 	__u32 flags_off = insp->pkt.l4_off + TCP_FLAGS_OFF;
 	__u8 flags = insp->pkt.tcp_flags & ~(KS_TCP_FIN | KS_TCP_PSH);
 
-	if (!octets_sum(env, insp, c.to, end, &sum))
+	if (!bytes_sum(env, insp, c.to, end, &sum))
 		return false;
 	ks_loop(CUT_STEPS, cut_step, &c);
 	if (c.end != c.to)
 		return false;
 	if (!checksum_change(env, insp, (__u16)sum, 0, false) || !grown(env, insp, -(__s32)(end - c.to)))
 		return false;
-	/* The flags are the second octet of a word. */
+	/* The flags are the second byte of a word. */
 	return env_packet_write(env, flags_off, &flags, sizeof(flags)) &&
 	       checksum_change(env, insp, insp->pkt.tcp_flags, flags, false);
 }
@@ -150,13 +150,13 @@ static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, len = h->text_len & (KS_HELPER_TEXT - 1), old, new;
 	__s32 delta = (__s32)len - (__s32)h->edit_len;
 
-	if (!len || !octets_sum(env, insp, h->edit, end, &old))
+	if (!len || !bytes_sum(env, insp, h->edit, end, &old))
 		return false;
-	/* Grows and shrinks behind the first octet, which stays: the edges of the packet are not moved. */
+	/* Grows and shrinks behind the first byte, which stays: the edges of the packet are not moved. */
 	if (delta && !env_packet_resize(env, h->edit + (delta > 0 ? h->edit_len : len), delta))
 		return false;
 	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) ||
-	    !octets_sum(env, insp, h->edit, end + delta, &new))
+	    !bytes_sum(env, insp, h->edit, end + delta, &new))
 		return false;
 	return checksum_change(env, insp, (__u16)old, (__u16) new, false) && grown(env, insp, delta);
 }
@@ -182,7 +182,7 @@ struct walk {
 	struct ks_inspection *insp;
 	const __u8 *head;
 	const struct ks_shift *shift; /* of the side that is acknowledged */
-	__u32 len; /* of what was written anew there */
+	__u32 len; /* of what was written again there */
 	__u32 off, edge; /* the next option; the next edge of a block in it */
 	__u32 edges; /* how many */
 	__u32 failed;

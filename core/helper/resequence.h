@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Announcements written anew, and the sequence numbers that move with them. A
+ * Announcements written again, and the sequence numbers that move with them. A
  * side's own numbers are those that it sends; the flow (core/track/tcp.c) knows each side by its own
  * numbers. What the other side sees is moved by the direction's shift (struct ks_shift), and
  * what it acknowledges is moved back before it is judged.
  *
- * One announcement of a direction is written anew at a time: the next one has to wait until
+ * One announcement of a direction is written again at a time: the next one has to wait until
  * the other side has acknowledged it, so that a repetition can always be written in the same way.
  */
 #ifndef KS_CORE_HELPER_RESEQUENCE_H
@@ -22,7 +22,7 @@ static inline __u32 ks_shift_forth(const struct ks_shift *shift, __u32 seq)
 }
 
 /*
- * And back. A number inside what was written anew (its old text of `len` octets) is taken as its
+ * And back. A number inside what was written again (its old text of `len` bytes) is taken as its
  * start: the sender then repeats it whole.
  */
 static inline __u32 ks_shift_back(const struct ks_shift *shift, __u32 len, __u32 seq)

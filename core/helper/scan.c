@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The payload of a control connection, octet by octet, and what is announced in
+ * The payload of a control connection, byte by byte, and what is announced in
  * it: two stages that take turns (helper.h). Scanning stops where an announcement
- * is complete; the other stage makes the expectation, and has the text written anew
+ * is complete; the other stage makes the expectation, and has the text written again
  * where addresses are translated.
  */
 #include "core/helper/resequence.h"
@@ -18,19 +18,19 @@
 _Static_assert((KS_HELPER_CHUNK & (KS_HELPER_CHUNK - 1)) == 0 && KS_HELPER_CHUNK <= KS_EDIT_MAX, "chunks are masked");
 _Static_assert(KS_HELPER_READ_MAX / KS_HELPER_CHUNK < RUNS, "all chunks can be read");
 
-static enum ks_heard octet_heard(struct ks_inspection *insp, struct ks_scanner *p, __u8 octet, bool begun)
+static enum ks_heard byte_heard(struct ks_inspection *insp, struct ks_scanner *p, __u8 byte, bool begun)
 {
 	bool client = insp->dir == KS_ORIGINAL;
 
 	switch (insp->flow.after.helper) {
 	case KS_HELPER_FTP:
-		return ks_ftp_octet(p, octet, client, begun);
+		return ks_ftp_byte(p, byte, client, begun);
 	case KS_HELPER_IRC:
-		return client ? ks_irc_octet(p, octet) : KS_HEARD_NOTHING;
+		return client ? ks_irc_byte(p, byte) : KS_HEARD_NOTHING;
 	case KS_HELPER_PPTP:
-		return ks_pptp_octet(p, octet, client);
+		return ks_pptp_byte(p, byte, client);
 	case KS_HELPER_SIP:
-		return ks_is_stream(insp) ? KS_HEARD_OVER : ks_sip_octet(p, octet);
+		return ks_is_stream(insp) ? KS_HEARD_OVER : ks_sip_byte(p, byte);
 	default:
 		return KS_HEARD_OVER;
 	}
@@ -43,7 +43,7 @@ struct run {
 	bool done; /* all was read */
 };
 
-static long octet_step(__u32 n, void *arg)
+static long byte_step(__u32 n, void *arg)
 {
 	struct run *run = arg;
 	struct ks_inspection *insp = run->insp;
@@ -54,7 +54,7 @@ static long octet_step(__u32 n, void *arg)
 		return 1;
 	if (!h->mark)
 		h->saved = m->scanner;
-	h->heard = octet_heard(insp, &m->scanner, h->octets[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
+	h->heard = byte_heard(insp, &m->scanner, h->bytes[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
 	h->at++;
 	return h->heard != KS_HEARD_NOTHING;
 }
@@ -129,7 +129,7 @@ void ks_helper_cut(struct ks_inspection *insp, struct ks_helper_memory *m)
 	m->next = ks_seq_at(insp, insp->helping.mark);
 }
 
-/* Whether another announcement can be written anew: the last one must have arrived. */
+/* Whether another announcement can be written again: the last one must have arrived. */
 static bool may_edit(const struct ks_inspection *insp, const struct ks_helper_memory *m)
 {
 	return !insp->helping.edit &&
@@ -184,7 +184,7 @@ static bool chunk_read(struct ks_env *env, struct ks_inspection *insp)
 	if (h->off >= h->end)
 		return false;
 	h->got = KS_MIN(h->end - h->off, KS_HELPER_CHUNK);
-	h->failed = !env_packet_read(env, h->off, h->octets, ks_edit_length(h->got));
+	h->failed = !env_packet_read(env, h->off, h->bytes, ks_edit_length(h->got));
 	return !h->failed;
 }
 
@@ -199,7 +199,7 @@ static long run_step(__u32 n, void *arg)
 		run->done = !h->failed;
 		return 1;
 	}
-	ks_loop(KS_HELPER_CHUNK, octet_step, run);
+	ks_loop(KS_HELPER_CHUNK, byte_step, run);
 	if (h->heard)
 		heard(insp, ks_memory_of(insp, insp->dir));
 	if (h->heard == KS_HEARD_ANNOUNCED && insp->stage != KS_STAGE_ANNOUNCE)
@@ -262,7 +262,7 @@ static bool expect(struct ks_env *env, const struct ks_config *config, struct ks
 
 _Static_assert(KS_HELPER_EXPECTED == 4, "places are moved one by one");
 
-/* The announcement before the octet just read is written anew. */
+/* The announcement before the byte just read is written again. */
 static void edit_begin(struct ks_inspection *insp, struct ks_helper_memory *m)
 {
 	struct ks_helping *h = &insp->helping;

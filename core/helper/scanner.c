@@ -6,7 +6,7 @@
 
 #define IPV4_PARTS 4U
 #define IPV4_PART_MAX 255U
-#define IPV4_TEXT_OFF 12U /* where ks_addr keeps the four octets */
+#define IPV4_TEXT_OFF 12U /* where ks_addr keeps the four bytes */
 #define IPV6_GROUPS 8U
 #define IPV6_GROUP_DIGITS 4U
 #define NO_GAP 255
@@ -27,12 +27,12 @@ void ks_scanner_number_clear(struct ks_scanner *p)
 	p->colon = 0;
 }
 
-bool ks_scanner_digit(struct ks_scanner *p, __u8 octet, __u32 max)
+bool ks_scanner_digit(struct ks_scanner *p, __u8 byte, __u32 max)
 {
-	__u64 value = (__u64)p->value * 10 + (octet - '0');
+	__u64 value = (__u64)p->value * 10 + (byte - '0');
 
 	/* Leading zeros do not make a number larger, but longer than any that is meant. */
-	if (!ks_is_digit(octet) || value > max || p->digits >= 10)
+	if (!ks_is_digit(byte) || value > max || p->digits >= 10)
 		return false;
 	p->value = (__u32)value;
 	p->digits++;
@@ -50,11 +50,11 @@ static bool ipv4_part_end(struct ks_scanner *p)
 	return true;
 }
 
-bool ks_scanner_ipv4(struct ks_scanner *p, __u8 octet)
+bool ks_scanner_ipv4(struct ks_scanner *p, __u8 byte)
 {
-	if (octet == '.')
+	if (byte == '.')
 		return p->field < IPV4_PARTS - 1 && ipv4_part_end(p);
-	return ks_scanner_digit(p, octet, IPV4_PART_MAX);
+	return ks_scanner_digit(p, byte, IPV4_PART_MAX);
 }
 
 bool ks_scanner_ipv4_end(struct ks_scanner *p)
@@ -62,12 +62,12 @@ bool ks_scanner_ipv4_end(struct ks_scanner *p)
 	return p->field == IPV4_PARTS - 1 && ipv4_part_end(p);
 }
 
-static inline bool hex_digit(__u8 octet, __u32 *digit)
+static inline bool hex_digit(__u8 byte, __u32 *digit)
 {
-	__u8 up = ks_upper(octet);
+	__u8 up = ks_upper(byte);
 
-	if (ks_is_digit(octet)) {
-		*digit = octet - '0';
+	if (ks_is_digit(byte)) {
+		*digit = byte - '0';
 		return true;
 	}
 	*digit = up - 'A' + 10;
@@ -117,13 +117,13 @@ static bool ipv6_colon(struct ks_scanner *p)
 	return true;
 }
 
-bool ks_scanner_ipv6(struct ks_scanner *p, __u8 octet)
+bool ks_scanner_ipv6(struct ks_scanner *p, __u8 byte)
 {
 	__u32 digit;
 
-	if (octet == ':')
+	if (byte == ':')
 		return ipv6_colon(p);
-	if (!hex_digit(octet, &digit) || p->digits >= IPV6_GROUP_DIGITS)
+	if (!hex_digit(byte, &digit) || p->digits >= IPV6_GROUP_DIGITS)
 		return false;
 	if (p->colon == 1 && !p->field) /* one colon begins no address */
 		return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scanners for announcements: state machines that take one octet at a time, so
- * that it does not matter how a message is cut into packets. They are pure: an octet
+ * Scanners for announcements: state machines that take one byte at a time, so
+ * that it does not matter how a message is cut into packets. They are pure: a byte
  * changes the machine, and the machine tells what it has heard. Each is in a file
  * of its own (ftp.c, irc.c, sip.c, pptp.c); what they share is in scanner.c.
  *
@@ -14,19 +14,19 @@
 #include "core/table/flow.h"
 #include "core/types.h"
 
-/* What an octet meant. */
+/* What a byte meant. */
 enum ks_heard {
 	KS_HEARD_NOTHING,
 	KS_HEARD_MARK, /* with it begins what address translation would have to replace */
 	KS_HEARD_UNMARK, /* that was not what it seemed to be */
-	KS_HEARD_ANNOUNCED, /* an announcement is complete before this octet */
+	KS_HEARD_ANNOUNCED, /* an announcement is complete before this byte */
 	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer */
 	KS_HEARD_ASKED, /* FTP: the client asks the server for an announcement */
 	KS_HEARD_GREETED, /* FTP: the server is one */
 	KS_HEARD_OVER, /* nothing more is to be heard: not this protocol, or encrypted from here */
 };
 
-/* How an announcement is written, and so how it is written anew. */
+/* How an announcement is written, and so how it is written again. */
 enum ks_form {
 	KS_FORM_NONE,
 	KS_FORM_NUMBERS, /* 10,0,0,5,4,1: FTP PORT and 227 */
@@ -47,12 +47,12 @@ struct ks_spoken {
 
 struct ks_scanner {
 	struct ks_spoken addr;
-	__u32 word; /* the last four octets, letters in upper case */
+	__u32 word; /* the last four bytes, letters in upper case */
 	__u32 value; /* the number being read */
 	__u16 port; /* as announced, host order; PPTP: the call id */
 	__u16 code; /* FTP: of the multi-line reply being read; others: their own */
 	__u8 phase; /* each machine has its own phases; 0 is the start of a line or message */
-	__u8 column; /* octets of the line or message so far */
+	__u8 column; /* bytes of the line or message so far */
 	__u8 field; /* of several numbers, which one */
 	__u8 digits; /* of the number */
 	__u8 form; /* enum ks_form */
@@ -66,23 +66,23 @@ _Static_assert(sizeof(struct ks_scanner) == 36, "a machine fits in the memory of
 #define KS_SCANNER_SKIP 255 /* ks_scanner.phase: nothing counts until the next line */
 #define KS_SCANNER_LINE_MAX 255 /* what is announced in a longer line does not count */
 
-/* Begins anew: at the start of a message. */
+/* Begins again: at the start of a message. */
 void ks_scanner_reset(struct ks_scanner *p);
 
 /* Forgets the numbers read so far. */
 void ks_scanner_number_clear(struct ks_scanner *p);
 
 /* Takes a digit of a decimal number up to `max`. Returns false if it is none, or too much. */
-bool ks_scanner_digit(struct ks_scanner *p, __u8 octet, __u32 max);
+bool ks_scanner_digit(struct ks_scanner *p, __u8 byte, __u32 max);
 
 /* Takes a part of an IPv4 address (digits and dots). Returns false if it cannot be one. */
-bool ks_scanner_ipv4(struct ks_scanner *p, __u8 octet);
+bool ks_scanner_ipv4(struct ks_scanner *p, __u8 byte);
 
 /* Whether the address read is whole. */
 bool ks_scanner_ipv4_end(struct ks_scanner *p);
 
 /* The same for IPv6 (RFC 4291 2.2, without dotted parts). */
-bool ks_scanner_ipv6(struct ks_scanner *p, __u8 octet);
+bool ks_scanner_ipv6(struct ks_scanner *p, __u8 byte);
 bool ks_scanner_ipv6_end(struct ks_scanner *p);
 
 static inline bool ks_scanner_names(const struct ks_scanner *p, const struct ks_addr *addr)
@@ -91,30 +91,30 @@ static inline bool ks_scanner_names(const struct ks_scanner *p, const struct ks_
 	       p->addr.w[3] == addr->w[3];
 }
 
-static inline __u8 ks_upper(__u8 octet)
+static inline __u8 ks_upper(__u8 byte)
 {
-	return octet >= 'a' && octet <= 'z' ? octet - ('a' - 'A') : octet;
+	return byte >= 'a' && byte <= 'z' ? byte - ('a' - 'A') : byte;
 }
 
-static inline bool ks_is_digit(__u8 octet)
+static inline bool ks_is_digit(__u8 byte)
 {
-	return octet >= '0' && octet <= '9';
+	return byte >= '0' && byte <= '9';
 }
 
 /* Four letters as one number, as ks_scanner.word has them. */
 #define KS_WORD(a, b, c, d) ((__u32)(a) << 24 | (__u32)(b) << 16 | (__u32)(c) << 8 | (__u32)(d))
 
-/* The machines. `client`: the octet is the originator's. */
-enum ks_heard ks_ftp_octet(struct ks_scanner *p, __u8 octet, bool client, bool begun);
-enum ks_heard ks_irc_octet(struct ks_scanner *p, __u8 octet);
-enum ks_heard ks_pptp_octet(struct ks_scanner *p, __u8 octet, bool client);
-enum ks_heard ks_sip_octet(struct ks_scanner *p, __u8 octet);
+/* The machines. `client`: the byte is the originator's. */
+enum ks_heard ks_ftp_byte(struct ks_scanner *p, __u8 byte, bool client, bool begun);
+enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte);
+enum ks_heard ks_pptp_byte(struct ks_scanner *p, __u8 byte, bool client);
+enum ks_heard ks_sip_byte(struct ks_scanner *p, __u8 byte);
 
 /* SIP: whether the address just heard is the speaker's own; and the end of the datagram, which ends the last stream. */
 void ks_sip_address(struct ks_scanner *p, bool own);
 enum ks_heard ks_sip_end(struct ks_scanner *p);
 
 /* TFTP: whether a datagram that begins with this asks for a transfer (RFC 1350 5). */
-bool ks_tftp_is_request(const __u8 *octets, __u32 len);
+bool ks_tftp_is_request(const __u8 *bytes, __u32 len);
 
 #endif

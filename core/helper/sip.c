@@ -11,7 +11,7 @@ enum phase {
 	FIRST = 0, /* the first line */
 	HEADER, /* a line of the header */
 	HEADER_LINE, /* the rest of one */
-	BODY, /* a line of the body: its first octets */
+	BODY, /* a line of the body: its first bytes */
 	BODY_LINE, /* the rest of one that does not matter */
 	ADDRESS4,
 	ADDRESS6,
@@ -21,9 +21,9 @@ enum phase {
 	PROFILE, /* RTP/ ... */
 };
 
-#define WORD_OCTETS 4
-#define MEDIA_LINE 2 /* octets of "m=" */
-#define ADDRESS_LINE 9 /* octets of "c=IN IP4 " */
+#define WORD_BYTES 4
+#define MEDIA_LINE 2 /* bytes of "m=" */
+#define ADDRESS_LINE 9 /* bytes of "c=IN IP4 " */
 #define PORT_MAX 65535U
 #define PORT_DIGITS 5
 #define LF '\n'
@@ -64,7 +64,7 @@ static enum ks_heard body_line(struct ks_scanner *p)
 	}
 	if (p->column == MEDIA_LINE && (p->word & LOW_16) != ('C' << 8 | '='))
 		p->phase = BODY_LINE;
-	if (p->column == WORD_OCTETS && p->word != KS_WORD('C', '=', 'I', 'N'))
+	if (p->column == WORD_BYTES && p->word != KS_WORD('C', '=', 'I', 'N'))
 		p->phase = BODY_LINE;
 	if (p->column != ADDRESS_LINE)
 		return KS_HEARD_NOTHING;
@@ -77,17 +77,17 @@ static enum ks_heard body_line(struct ks_scanner *p)
 }
 
 /* An address ends with its line; one for multicast, with a slash, is nobody's own. */
-static enum ks_heard address(struct ks_scanner *p, __u8 octet)
+static enum ks_heard address(struct ks_scanner *p, __u8 byte)
 {
 	bool ipv4 = p->phase == ADDRESS4;
 
-	if (octet == CR || octet == LF) {
+	if (byte == CR || byte == LF) {
 		p->phase = ADDRESS_END;
 		if (!(ipv4 ? ks_scanner_ipv4_end(p) : ks_scanner_ipv6_end(p)))
 			ks_sip_address(p, false);
 		else
 			return KS_HEARD_ADDRESS;
-	} else if (!(ipv4 ? ks_scanner_ipv4(p, octet) : ks_scanner_ipv6(p, octet))) {
+	} else if (!(ipv4 ? ks_scanner_ipv4(p, byte) : ks_scanner_ipv6(p, byte))) {
 		p->phase = BODY_LINE;
 		ks_sip_address(p, false);
 	}
@@ -102,9 +102,9 @@ void ks_sip_address(struct ks_scanner *p, bool own)
 		p->delimiter = own ? SESSION_OWN : 0;
 }
 
-static enum ks_heard media(struct ks_scanner *p, __u8 octet)
+static enum ks_heard media(struct ks_scanner *p, __u8 byte)
 {
-	if (octet != ' ')
+	if (byte != ' ')
 		return KS_HEARD_NOTHING;
 	p->phase = PORT;
 	p->value = 0;
@@ -112,13 +112,13 @@ static enum ks_heard media(struct ks_scanner *p, __u8 octet)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard port(struct ks_scanner *p, __u8 octet)
+static enum ks_heard port(struct ks_scanner *p, __u8 byte)
 {
-	if (octet == ' ' && p->digits) {
+	if (byte == ' ' && p->digits) {
 		p->code = (__u16)p->value;
 		p->field = 0;
 		p->phase = PROFILE;
-	} else if (p->digits >= PORT_DIGITS || !ks_scanner_digit(p, octet, PORT_MAX)) {
+	} else if (p->digits >= PORT_DIGITS || !ks_scanner_digit(p, byte, PORT_MAX)) {
 		p->phase = BODY_LINE; /* several ports, or none */
 	}
 	return KS_HEARD_NOTHING;
@@ -127,7 +127,7 @@ static enum ks_heard port(struct ks_scanner *p, __u8 octet)
 /* Only streams over RTP count: "RTP/AVP" and its relatives; "UDP/TLS/RTP/SAVPF" as well. */
 static enum ks_heard profile(struct ks_scanner *p)
 {
-	if (++p->field < WORD_OCTETS)
+	if (++p->field < WORD_BYTES)
 		return KS_HEARD_NOTHING;
 	if (p->word == KS_WORD('R', 'T', 'P', '/') || p->word == KS_WORD('U', 'D', 'P', '/'))
 		p->delimiter |= IN_STREAM | STREAM_GOOD;
@@ -135,27 +135,27 @@ static enum ks_heard profile(struct ks_scanner *p)
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet)
+static enum ks_heard phase_step(struct ks_scanner *p, __u8 byte)
 {
 	switch (p->phase) {
 	case FIRST:
-		if (p->column == WORD_OCTETS)
+		if (p->column == WORD_BYTES)
 			p->phase = first_word_counts(p->word) ? HEADER_LINE : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	case HEADER:
-		if (octet != CR && octet != LF)
+		if (byte != CR && byte != LF)
 			p->phase = HEADER_LINE;
 		return KS_HEARD_NOTHING;
 	case BODY:
 		return body_line(p);
 	case ADDRESS4:
 	case ADDRESS6:
-		return address(p, octet);
+		return address(p, byte);
 	case MEDIA:
 		p->delimiter |= IN_STREAM;
-		return media(p, octet);
+		return media(p, byte);
 	case PORT:
-		return port(p, octet);
+		return port(p, byte);
 	case PROFILE:
 		return profile(p);
 	default:
@@ -163,17 +163,17 @@ static enum ks_heard phase_step(struct ks_scanner *p, __u8 octet)
 	}
 }
 
-enum ks_heard ks_sip_octet(struct ks_scanner *p, __u8 octet)
+enum ks_heard ks_sip_byte(struct ks_scanner *p, __u8 byte)
 {
 	enum ks_heard heard;
 
 	if (p->phase == KS_SCANNER_SKIP)
 		return KS_HEARD_OVER;
-	p->word = p->word << 8 | ks_upper(octet);
+	p->word = p->word << 8 | ks_upper(byte);
 	if (p->column < KS_SCANNER_LINE_MAX)
 		p->column++;
-	heard = phase_step(p, octet);
-	if (octet != LF || p->phase == KS_SCANNER_SKIP)
+	heard = phase_step(p, byte);
+	if (byte != LF || p->phase == KS_SCANNER_SKIP)
 		return heard;
 	if (p->phase == FIRST) /* shorter than any first line that counts */
 		p->phase = KS_SCANNER_SKIP;

@@ -23,7 +23,7 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 
 /*
  * The source of insp->pkt under insp->sent.src: if it has a mapping there, insp->sent's
- * source becomes its outer endpoint, its time begins anew, and true is returned. Else
+ * source becomes its outer endpoint, its time begins again, and true is returned. Else
  * insp->opening.mapped is set: the search for a port goes by ks_mapping_claim().
  */
 bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Translations written into the packet; see rewrite.h. Checksums are never
- * computed anew but changed by the difference (RFC 1624), so that a wrong one
+ * computed again but changed by the difference (RFC 1624), so that a wrong one
  * stays wrong for its receiver to see. The quotation of an ICMP error is
  * translated back (RFC 5508 4.2), its checksums too, so far as they are quoted.
  */
@@ -25,7 +25,7 @@ struct change {
 	__u32 addr_diff; /* of both addresses */
 	__u32 port_diff; /* of both ports */
 	__u32 halves; /* KS_TRANSLATE_* to be made */
-	__s32 grown; /* octets by which a helper has made the packet longer */
+	__s32 grown; /* bytes by which a helper has made the packet longer */
 };
 
 static __u32 addr_diff(const struct ks_addr *old, const struct ks_addr *new)
@@ -145,7 +145,7 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct c
 	return !c->port_diff || env_checksum_add(env, c->l4_off + off, c->port_diff, false, udp);
 }
 
-/* The quoted upper header: its ports, and its checksum if it is within the quotation. Returns what the octets' sum grew by. */
+/* The quoted upper header: its ports, and its checksum if it is within the quotation. Returns what the bytes' sum grew by. */
 static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, __u32 *diff)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);

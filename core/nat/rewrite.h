@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes a translation into the octets of a packet: addresses, ports, the
+ * Writes a translation into the bytes of a packet: addresses, ports, the
  * quotation of an ICMP error, and every checksum that covers them.
  */
 #ifndef KS_CORE_NAT_REWRITE_H

@@ -138,7 +138,7 @@ static inline bool has_dport(__u8 proto)
 	return port_may_change(proto) && proto != KS_PROTO_ICMP && proto != KS_PROTO_ICMPV6;
 }
 
-/* Rewrites insp->sent's destination by the target of a rule; the zone is asked anew. */
+/* Rewrites insp->sent's destination by the target of a rule; the zone is asked again. */
 static __u32 forward_by(struct ks_env *env, struct ks_inspection *insp, const struct ks_target *t)
 {
 	struct ks_addr addr;

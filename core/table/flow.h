@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A flow: one entry for both directions of a conversation, under one
- * normalised key. 40 octets of key and 88 of state are two cache lines; the
+ * normalised key. 40 bytes of key and 88 of state are two cache lines; the
  * sizes are asserted because every home's memory is laid out by them.
  *
  * A flow is never changed in place: the inspector decides on a copy and
@@ -95,28 +95,28 @@ struct ks_flow {
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
 
 /*
- * What a side has sent: 40 bits of packets and 56 of octets (network layer and
- * above). The upper 8 bits of the packets lie above the octets.
+ * What a side has sent: 40 bits of packets and 56 of bytes (network layer and
+ * above). The upper 8 bits of the packets lie above the bytes.
  */
-#define KS_FLOW_OCTET_BITS 56
-#define KS_FLOW_OCTET_MASK ((1ULL << KS_FLOW_OCTET_BITS) - 1)
+#define KS_FLOW_BYTE_BITS 56
+#define KS_FLOW_BYTE_MASK ((1ULL << KS_FLOW_BYTE_BITS) - 1)
 #define KS_FLOW_PACKETS_LOW_BITS 32
 
-static inline void ks_flow_count(struct ks_flow *flow, __u32 dir, __u32 octets)
+static inline void ks_flow_count(struct ks_flow *flow, __u32 dir, __u32 bytes)
 {
-	flow->volume[dir & 1] += octets;
+	flow->volume[dir & 1] += bytes;
 	if (ks_unlikely(++flow->packets_low[dir & 1] == 0))
-		flow->volume[dir & 1] += 1ULL << KS_FLOW_OCTET_BITS;
+		flow->volume[dir & 1] += 1ULL << KS_FLOW_BYTE_BITS;
 }
 
 static inline __u64 ks_flow_bytes(const struct ks_flow *flow, __u32 dir)
 {
-	return flow->volume[dir & 1] & KS_FLOW_OCTET_MASK;
+	return flow->volume[dir & 1] & KS_FLOW_BYTE_MASK;
 }
 
 static inline __u64 ks_flow_packets(const struct ks_flow *flow, __u32 dir)
 {
-	return flow->volume[dir & 1] >> KS_FLOW_OCTET_BITS << KS_FLOW_PACKETS_LOW_BITS | flow->packets_low[dir & 1];
+	return flow->volume[dir & 1] >> KS_FLOW_BYTE_BITS << KS_FLOW_PACKETS_LOW_BITS | flow->packets_low[dir & 1];
 }
 
 /* Whether an entry of the table is a flow that users know of. */

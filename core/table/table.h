@@ -39,7 +39,7 @@ struct ks_bucket {
 _Static_assert(sizeof(struct ks_slot) == 128, "a slot is two cache lines");
 _Static_assert(sizeof(struct ks_bucket) == 64 + 128 * KS_BUCKET_SLOTS, "a bucket is 17 cache lines");
 
-/* Shared by all processors; changed only with atomic additions. */
+/* Shared by all CPUs; changed only with atomic additions. */
 struct ks_table_counts {
 	__u32 flows; /* in the table, dead ones included until swept */
 	__u32 half_open;
@@ -94,7 +94,7 @@ static inline __u16 ks_table_tag(__u64 hash)
 
 /*
  * The n-th slot where an entry is looked for in either bucket. A new one gets the first of them that is free, so most are
- * in the first or second: processors foresee that, and fetch the slot while they still wait for the tags.
+ * in the first or second: CPUs foresee that, and fetch the slot while they still wait for the tags.
  */
 static inline __u32 ks_table_slot(__u64 hash, __u32 n)
 {
@@ -126,13 +126,13 @@ void ks_table_read(struct ks_env *env, struct ks_entry *e);
 /* Writes e->after over the entry at e->ref if it is still the version of e->before. Returns false if not. */
 bool ks_table_commit(struct ks_env *env, struct ks_entry *e);
 
-/* The same for a flow that is over and whose key opens anew: the old one is accounted for as ended. Returns as insert. */
+/* The same for a flow that is over and whose key opens again: the old one is accounted for as ended. Returns as insert. */
 __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
 
 /*
  * Puts e->after under e->key. Returns KS_REASON_OK_NEW, or the reason why not;
  * KS_REASON_CONTENDED also when the key is in the table already and alive
- * (another processor may have been first), so that the caller looks again.
+ * (another CPU may have been first), so that the caller looks again.
  */
 __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e);
 

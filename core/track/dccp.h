@@ -10,7 +10,7 @@
 /* Whether the packet may open a flow: 0, or a reason. */
 __u32 ks_dccp_may_open(const struct ks_packet *pkt);
 
-/* Whether the packet starts the connection anew after this one is over. */
+/* Whether the packet starts the connection again after this one is over. */
 bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
 /* Sets up the DCCP part of insp->flow.after from the opening packet. */

@@ -31,7 +31,7 @@ static const __u8 dccp_arcs[2][16][DCCP_STATES] = {
 			I(OPEN) = PASS,                /* the same */
 			I(CLOSEREQ) = PASS,            /* the same */
 			I(CLOSING) = PASS,             /* the same */
-			I(TIMEWAIT) = PASS,            /* never reached: it opens anew */
+			I(TIMEWAIT) = PASS,            /* never reached: it opens again */
 		},
 		[KS_DCCP_RESPONSE] = {
 			I(REQUEST) = DROP,             /* only servers answer so */
@@ -123,7 +123,7 @@ static const __u8 dccp_arcs[2][16][DCCP_STATES] = {
 			I(OPEN) = DROP,
 			I(CLOSEREQ) = DROP,
 			I(CLOSING) = DROP,
-			I(TIMEWAIT) = DROP,            /* never reached: it opens anew */
+			I(TIMEWAIT) = DROP,            /* never reached: it opens again */
 		},
 		[KS_DCCP_RESPONSE] = {
 			I(REQUEST) = S(RESPOND),       /* the answer */

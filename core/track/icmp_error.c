@@ -39,13 +39,13 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 	return 0;
 }
 
-/* Octets of the quoted upper header and its payload that can be read. */
+/* Bytes of the quoted upper header and its payload that can be read. */
 static inline __u32 quoted_len(const struct ks_packet *pkt, __u32 off)
 {
 	return KS_MIN(pkt->payload_off + pkt->payload_len, pkt->head_len) - off;
 }
 
-/* The ports or the identifier of the quoted packet; 8 octets of it are what every error carries. */
+/* The ports or the identifier of the quoted packet; 8 bytes of it are what every error carries. */
 static __u32 quote_upper(const __u8 *head, struct ks_inspection *insp, const struct ks_upper *up, __u32 *seq)
 {
 	const struct ks_packet *pkt = &insp->pkt;

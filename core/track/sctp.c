@@ -8,7 +8,7 @@
  * true restart (5.2.2) takes the same way as a beginning does.
  *
  * On a further path (sctp.h) tags are learnt from HEARTBEAT and its answer, and
- * anew from such a pair after the association restarted.
+ * again from such a pair after the association restarted.
  *
  * Nothing here writes to the table: the caller commits insp->flow.after.
  */

@@ -47,7 +47,7 @@ static const __u8 sctp_arcs[EV_MAX][SCTP_STATES] = {
 		I(ESTABLISHED) = PASS,                   /* a restart (5.2.2): the tags in use stay until its cookie is accepted */
 		I(SHUTDOWN_SENT) = PASS,                 /* the same */
 		I(SHUTDOWN_ACK_SENT) = PASS,             /* answered by SHUTDOWN ACK (9.2) */
-		I(CLOSED) = PASS,                        /* never reached: it opens anew */
+		I(CLOSED) = PASS,                        /* never reached: it opens again */
 		I(HEARTBEAT) = PASS,                     /* a path that becomes an association's first */
 	},
 	[EV_INIT_ACK] = {

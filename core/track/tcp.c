@@ -126,7 +126,7 @@ static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
 	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= KS_TCP_REACH_MIN;
 }
 
-/* What the responder's SYN tells: its numbers and options, and that it takes the originator's octets from `acked`. */
+/* What the responder's SYN tells: its numbers and options, and that it takes the originator's bytes from `acked`. */
 static void answer_learn(struct ks_inspection *insp, __u32 acked, __u32 offered)
 {
 	struct ks_flow *flow = &insp->flow.after;
@@ -340,7 +340,7 @@ static __u32 answer_resync(struct ks_inspection *insp)
  */
 static __u32 judge_syn_in_connection(struct ks_inspection *insp, __u32 event)
 {
-	/* The connection's own SYN, late: nobody will accept that anew. */
+	/* The connection's own SYN, late: nobody will accept that again. */
 	bool own = insp->flow.before.end[KS_ORIGINAL] - ks_tcp_segment_end(&insp->pkt) <= KS_TCP_REACH_MIN;
 
 	if (event == EV_SYN && insp->flow.before.state != KS_STATE_TCP_SYN_RECV && !own) {
@@ -361,7 +361,7 @@ static void window_learn(struct ks_inspection *insp)
 	__u32 dir = insp->dir & 1, peer = !dir;
 	__u32 end = ks_tcp_segment_end(pkt);
 	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
-	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one octet */
+	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one byte */
 
 	if (ks_seq_after(end, flow->end[dir]))
 		flow->end[dir] = end;

@@ -14,7 +14,7 @@
  */
 #define KS_TCP_REACH_MIN 66000U
 
-/* The largest window that side `dir` has offered, in octets. */
+/* The largest window that side `dir` has offered, in bytes. */
 static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
 {
 	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
@@ -23,7 +23,7 @@ static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
 /* Whether the segment may open a flow: 0, or a reason. */
 __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
-/* Whether the segment starts the connection anew after this one is over. */
+/* Whether the segment starts the connection again after this one is over. */
 bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
 /* Sets up the TCP part of insp->flow.after from the opening segment. */

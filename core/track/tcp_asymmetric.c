@@ -79,7 +79,7 @@ static bool role_is_wrong(const struct ks_inspection *insp)
 	return insp->dir == KS_REPLY && !answers;
 }
 
-/* The originator's begins anew; an answer to a SYN counts until the connection is established. */
+/* The originator's begins again; an answer to a SYN counts until the connection is established. */
 static __u32 syn_update(struct ks_inspection *insp, bool *moves)
 {
 	struct ks_flow *flow = &insp->flow.after;

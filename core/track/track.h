@@ -14,7 +14,7 @@
 /* Whether the packet may open a flow at all, whatever the policy says: 0 or a reason. */
 __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
-/* Whether the packet starts anew after the flow insp->flow.before is over. */
+/* Whether the packet starts again after the flow insp->flow.before is over. */
 bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
 /* Makes insp->flow.after the flow that the packet opens; insp->verdict.rule and the zones are set. */

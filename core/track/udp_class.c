@@ -7,7 +7,7 @@
 #include "core/verdict.h"
 #include "core/header/wire.h"
 
-#define CLASS_OCTETS 12U /* what is looked at of the first datagram */
+#define CLASS_BYTES 12U /* what is looked at of the first datagram */
 
 #define DNS_PORT 53
 #define DNS_FLAGS_OFF 2U
@@ -18,7 +18,7 @@
 #define QUIC_LONG_FIXED 0xc0 /* the form and the fixed bit */
 #define QUIC_VERSION_OFF 1U
 
-#define WIREGUARD_INITIATION 0x01000000U /* type and three octets of 0 */
+#define WIREGUARD_INITIATION 0x01000000U /* type and three bytes of 0 */
 #define WIREGUARD_RESPONSE 0x02000000U
 #define WIREGUARD_DATA 0x04000000U
 #define WIREGUARD_INITIATION_LEN 148U
@@ -45,7 +45,7 @@ static inline bool is_dns(const __u8 *data, __u32 dport)
 static inline bool is_quic(const __u8 *data, __u32 dport)
 {
 	return dport == QUIC_PORT && (data[0] & QUIC_LONG_FIXED) == QUIC_LONG_FIXED &&
-	       /* It stands at an odd octet. */
+	       /* It stands at an odd byte. */
 	       (data[QUIC_VERSION_OFF] | data[QUIC_VERSION_OFF + 1] | data[QUIC_VERSION_OFF + 2] |
 		data[QUIC_VERSION_OFF + 3]);
 }
@@ -94,9 +94,9 @@ static inline __u32 class_of(const __u8 *data, __u32 len, __u32 dport)
 void ks_udp_open(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_packet *pkt = &insp->pkt;
-	__u8 data[CLASS_OCTETS] __attribute__((aligned(8)));
+	__u8 data[CLASS_BYTES] __attribute__((aligned(8)));
 
-	if (pkt->payload_len < CLASS_OCTETS || !env_packet_read(env, pkt->payload_off, data, sizeof(data)))
+	if (pkt->payload_len < CLASS_BYTES || !env_packet_read(env, pkt->payload_off, data, sizeof(data)))
 		return;
 	insp->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport));
 	if (insp->flow.after.class == KS_UDP_DNS)

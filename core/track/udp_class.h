@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What UDP carries. A flow's class is told by the port or by the first octets of the packet that opens it, and only
+ * What UDP carries. A flow's class is told by the port or by the first bytes of the packet that opens it, and only
  * chooses timeouts: enum ks_udp_class in core/table/flow.h, ks_config.class_timeout.
  *
  * - DNS: port 53 and a query. N queries take N answers; when none is open the

@@ -24,7 +24,7 @@ void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, co
 void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_listed_flow *listed);
 
 /*
- * The name of an interface for JSON, which is UTF-8 while the kernel takes any octets: of a name that is not, those above
+ * The name of an interface for JSON, which is UTF-8 while the kernel takes any bytes: of a name that is not, those above
  * 127 are written as \xff. Returns `name` or `text`.
  */
 #define KS_NAME_TEXT 64

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands behind a word of the packet language: numbers, octets, names; one function for each enum ks_mod_arg. */
+/* What stands behind a word of the packet language: numbers, bytes, names; one function for each enum ks_mod_arg. */
 #include <errno.h>
 #include <string.h>
 

@@ -52,7 +52,7 @@ int ks_reader_no_memory(struct ks_reader *reader);
 
 /* A number in bounds, consumed; complains otherwise. */
 int ks_reader_number(struct ks_reader *reader, __u64 lo, __u64 hi, const char *what, __u64 *number);
-/* Octets: "text", in which \r, \n, \t and \x7f stand for such octets, or hex "0a0b". */
+/* Bytes: "text", in which \r, \n, \t and \x7f stand for such bytes, or hex "0a0b". */
 int ks_reader_bytes(struct ks_reader *reader, __u8 **data, size_t *length);
 int ks_reader_end(struct ks_reader *reader);
 
@@ -86,7 +86,7 @@ int ks_tcp_flag_from_word(const char *word); /* the bit, 0 for `none`, -1 */
 /* Type of an ICMP (family 4) or ICMPv6 message by name; -1. */
 int ks_icmp_type_from_word(const char *word, unsigned family);
 int ks_icmp_code_from_word(const char *word, unsigned family);
-/* Octets of an IPv4 option by name; 0 if it is none. */
+/* Bytes of an IPv4 option by name; 0 if it is none. */
 size_t ks_ip_option_from_word(const char *word, const __u8 **data);
 /* Type of an SCTP chunk, or of a DCCP packet, by name; -1. */
 int ks_chunk_from_word(const char *word);

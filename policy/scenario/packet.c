@@ -259,7 +259,7 @@ static int quote_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	return err;
 }
 
-/* `data` names a chunk or a type, unless octets follow: then it is the payload. */
+/* `data` names a chunk or a type, unless bytes follow: then it is the payload. */
 static bool is_payload(const struct ks_reader *reader)
 {
 	const struct ks_line *line = &reader->line;

@@ -165,7 +165,7 @@ static int hex_pair(const __u8 *at)
 /* Puts control characters in the place of their escapes; another backslash is itself. */
 static size_t escapes_undo(__u8 *data, size_t length)
 {
-	static const char letters[] = "rnt", octets[] = "\r\n\t";
+	static const char letters[] = "rnt", bytes[] = "\r\n\t";
 	size_t n = 0;
 
 	for (size_t i = 0; i < length; i++) {
@@ -178,7 +178,7 @@ static size_t escapes_undo(__u8 *data, size_t length)
 		}
 		if (data[i] == '\\' && i + 1 < length)
 			at = memchr(letters, data[i + 1], sizeof(letters) - 1);
-		data[n++] = at ? (__u8)octets[at - letters] : data[i];
+		data[n++] = at ? (__u8)bytes[at - letters] : data[i];
 		i += at != NULL;
 	}
 	return n;

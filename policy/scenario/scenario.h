@@ -26,7 +26,7 @@
  * `payload` and others behind `=>` say how a packet leaves.
  *
  * TCP numbers are relative: 0 is the sender's initial sequence number (ISN),
- * so that a SYN has seq 0 and the first octet of data seq 1. The ISN of the
+ * so that a SYN has seq 0 and the first byte of data seq 1. The ISN of the
  * side that speaks first is 1000, of the other side 5000, unless the word
  * `isn N` sets it. Without `seq`, a packet continues where its sender's last
  * packet that passed ended; without a number after `ack`, it acknowledges all
@@ -88,7 +88,7 @@ enum ks_mod_arg {
 	X(PAD, "pad", NUMBER, 0, 1400, KS_FOR_ALL, "octets behind the packet, as Ethernet pads")                      \
 	X(TRUNCATE, "truncate", NUMBER, 0, 65535, KS_FOR_ALL, "octets of the frame that arrive")                      \
 	X(SNAP, "snap", NUMBER, 0, 65535, KS_FOR_ALL, "octets that a capture kept of the frame")                      \
-	X(OCTET, "octet", PAIR, 0, 65535, KS_FOR_ALL, "puts a value at an offset from the network header")            \
+	X(BYTE, "octet", PAIR, 0, 65535, KS_FOR_ALL, "puts a value at an offset from the network header")             \
 	X(TTL, "ttl", NUMBER, 0, 255, KS_FOR_IP, "time to live or hop limit")                                         \
 	X(HOP_LIMIT, "hop-limit", NUMBER, 0, 255, KS_FOR_IP, "the same")                                              \
 	X(TOS, "tos", NUMBER, 0, 255, KS_FOR_IP, "type of service or traffic class")                                  \
@@ -156,7 +156,7 @@ struct ks_mod {
 	__u8 base; /* enum ks_seq_base */
 	bool bad; /* `bad` instead of a number */
 	__s64 value, value2;
-	__u8 *data; /* KS_ARG_BYTES, OPTION, EXTENSION and ADDRESS: octets */
+	__u8 *data; /* KS_ARG_BYTES, OPTION, EXTENSION and ADDRESS: bytes */
 	size_t length;
 };
 
@@ -164,7 +164,7 @@ struct ks_mod {
 enum ks_spec_kind {
 	KS_SPEC_IP,
 	KS_SPEC_ARP,
-	KS_SPEC_FRAME, /* octets as given: data */
+	KS_SPEC_FRAME, /* bytes as given: data */
 	KS_SPEC_LAST, /* in a quotation: the packet before */
 };
 
@@ -217,7 +217,7 @@ struct ks_expect {
 	const char *rule_label; /* or its label */
 
 	/* of the packet as it leaves */
-	bool same; /* no octet is changed */
+	bool same; /* no byte is changed */
 	struct ks_ends_pattern as, quoting;
 	__u8 *payload; /* of the upper protocol; NULL: any */
 	size_t payload_length;

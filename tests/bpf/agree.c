@@ -8,8 +8,8 @@
 #include "text/names.h"
 #include "tests/bpf/kernel_home.h"
 
-#define OCTETS_SHOWN 256
-#define OCTETS_A_LINE 32
+#define BYTES_SHOWN 256
+#define BYTES_A_LINE 32
 
 int agreement_open(struct agreement *agreement)
 {
@@ -64,8 +64,8 @@ int agreement_begin(struct agreement *agreement, const char *text)
 static void frame_print(const struct ks_frame *frame)
 {
 	printf("# frame of %u octets from zone %u to %u:\n#  ", frame->length, frame->from, frame->to);
-	for (__u32 i = 0; i < frame->length && i < OCTETS_SHOWN; i++)
-		printf("%s%02x", i && i % OCTETS_A_LINE == 0 ? "\n#  " : " ", frame->data[i]);
+	for (__u32 i = 0; i < frame->length && i < BYTES_SHOWN; i++)
+		printf("%s%02x", i && i % BYTES_A_LINE == 0 ? "\n#  " : " ", frame->data[i]);
 	printf("\n");
 }
 

@@ -2,7 +2,7 @@
 /*
  * Three homes side by side: the native one, the tc program and the XDP
  * program, each with a table of its own. Whatever frame they are given, they
- * must make the same of it, octet by octet of what leaves.
+ * must make the same of it, byte by byte of what leaves.
  */
 #ifndef KS_TESTS_BPF_AGREE_H
 #define KS_TESTS_BPF_AGREE_H
@@ -38,7 +38,7 @@ int agreement_tables(struct agreement *agreement, const char *what, unsigned num
 
 void agreement_advance(struct agreement *agreement, __u64 ns);
 
-/* Makes the IPv4 header checksum right again, so that a flipped octet gets further than that. */
+/* Makes the IPv4 header checksum right again, so that a flipped byte gets further than that. */
 void frame_mend(__u8 *frame, __u32 length);
 
 /* Prints which reasons there were. */

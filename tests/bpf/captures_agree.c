@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Captured traffic through all three homes, as it is and with octets flipped:
+ * Captured traffic through all three homes, as it is and with bytes flipped:
  * strange packets that nobody here thought of. Usage: captures_agree
  * [DIRECTORY]; without one, or where KEEPSTATE_CAPTURES names another, that is
  * taken. Skipped where there are none. A frame of any link type is
@@ -116,7 +116,7 @@ static void zones_choose(struct ks_frame *frame)
 	frame->to = inside ? KS_ZONE_FIRST + 1 : KS_ZONE_FIRST;
 }
 
-static void octets_flip(struct bench *bench, const struct ks_frame *frame)
+static void bytes_flip(struct bench *bench, const struct ks_frame *frame)
 {
 	for (__u32 n = 1 + roll(bench, FLIPS_MAX); n > 0; n--)
 		bench->frame[roll(bench, KS_MIN(frame->length, FLIP_WITHIN))] = (__u8)roll(bench, 256);
@@ -136,7 +136,7 @@ static int frame_agree(struct bench *bench, const struct ks_frame *captured, con
 		}
 		zones_choose(&frame);
 		if (i)
-			octets_flip(bench, &frame);
+			bytes_flip(bench, &frame);
 		differs = agreement_frame(&bench->all, &frame, path, number);
 		if (differs && differs != -EAGAIN)
 			return 1;

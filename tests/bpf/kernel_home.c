@@ -29,7 +29,7 @@ struct kernel_home {
 	struct kernel_home *owner; /* of the kernel: this home or the one that it shares with */
 	const struct ks_policy *policy; /* in force; kept by the owner */
 	int cpus, cpu;
-	struct ks_scratch *scratch; /* one a processor, as the map gives them */
+	struct ks_scratch *scratch; /* one a CPU, as the map gives them */
 	struct ks_bucket *table; /* the map's memory */
 	size_t table_size;
 	__u32 buckets; /* that the map was made with: its memory is rounded up to pages */
@@ -37,7 +37,7 @@ struct kernel_home {
 	bool held; /* the owner's: fragments may have been kept since the reset */
 };
 
-/* Stays on the processor that it runs on now. */
+/* Stays on the CPU that it runs on now. */
 static int cpu_pin(int *cpu)
 {
 	cpu_set_t set;
@@ -284,7 +284,7 @@ static int held_resume(struct kernel_home *home, const struct ks_frame *behind, 
 	static struct ks_held held;
 
 	while (!err && home->owner->held && (place = held_find(fd, &held)) >= 0) {
-		struct ks_frame frame = { .data = held.octets,
+		struct ks_frame frame = { .data = held.bytes,
 					  .captured = held.length,
 					  .length = held.length,
 					  .from = behind->from,

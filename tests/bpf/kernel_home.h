@@ -3,7 +3,7 @@
  * The programs in the kernel behind the interface of scenarios: frames go in
  * through BPF_PROG_TEST_RUN, the whole inspection comes back from the
  * ks_scratch map, the clock is ks_control.test_now and stands. The process
- * is pinned to one processor, because that map has one entry a processor.
+ * is pinned to one CPU, because that map has one entry a CPU.
  *
  * What a test run cannot do: frames of layer 3, frames shorter than their
  * headers (tc) or above a page, and frames of which only the beginning is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Random packets through all three homes: conversations that go on, go wrong
- * and go mad; every word of the packet language at random; octets flipped.
+ * and go mad; every word of the packet language at random; bytes flipped.
  * Whatever the native home makes of a packet, tc and XDP must make of it too,
  * and the state tables must be the same. Usage: random_agree [PACKETS [SEED]]
  *
@@ -359,7 +359,7 @@ static void spec_roll(struct bench *bench, struct ks_packet_spec *spec)
 		oddity_roll(bench, spec);
 }
 
-/* Flips a few octets of some frames. */
+/* Flips a few bytes of some frames. */
 static void frame_mutate(struct bench *bench, struct ks_frame *frame)
 {
 	if (frame->length > sizeof(bench->frame) || roll(&bench->dice, 6))

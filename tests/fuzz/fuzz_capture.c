@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fuzzes capture files: any octets are read to their end or refused with a
- * message, no frame claims octets that are not there, and every frame that is
+ * Fuzzes capture files: any bytes are read to their end or refused with a
+ * message, no frame claims bytes that are not there, and every frame that is
  * replayed gets one verdict that fits its reason. Rejected frames get their
  * answer built, which is never larger than what provoked it. The first frames
  * are also explained, with the flows that they left.

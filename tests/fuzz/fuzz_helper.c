@@ -7,9 +7,9 @@
  * port; there are no more than the bounds say; what is not translated leaves as it
  * came; what is leaves with right lengths and checksums.
  *
- * The input is a row of records: two octets and some payload.
- *   octet 0: the conversation (bits 0-2), who speaks (3), and how it goes on (4-5): next, again, too early; or time passes
- *   octet 1: octets of payload that follow, an eighth of which is how far back or ahead; or seconds
+ * The input is a row of records: two bytes and some payload.
+ *   byte 0: the conversation (bits 0-2), who speaks (3), and how it goes on (4-5): next, again, too early; or time passes
+ *   byte 1: bytes of payload that follow, an eighth of which is how far back or ahead; or seconds
  */
 #include <stdint.h>
 #include <stdio.h>

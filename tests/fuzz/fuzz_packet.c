@@ -258,12 +258,12 @@ static void frame_feed(struct ks_engine *engine, const struct ks_frame *frame, u
 	check_counters(engine, number, &insp);
 }
 
-/* Takes the next record; returns the octets consumed, 0 at the end. */
+/* Takes the next record; returns the bytes consumed, 0 at the end. */
 static size_t record_feed(struct ks_engine *engine, const uint8_t *data, size_t size, unsigned number)
 {
 	struct packet_record head;
 	struct ks_frame frame;
-	uint8_t *octets;
+	uint8_t *bytes;
 	size_t length;
 
 	if (size < sizeof(head))
@@ -275,16 +275,16 @@ static size_t record_feed(struct ks_engine *engine, const uint8_t *data, size_t 
 	if (length > size - sizeof(head))
 		length = size - sizeof(head);
 	/* A copy of just this size, so that reading past it is noticed. */
-	octets = malloc(length ? length : 1);
-	if (!octets)
+	bytes = malloc(length ? length : 1);
+	if (!bytes)
 		abort();
-	memcpy(octets, data + sizeof(head), length);
+	memcpy(bytes, data + sizeof(head), length);
 	if (head.flags & RECORD_MEND && head.flags & RECORD_LAYER3)
-		checksum_mend(octets, length);
+		checksum_mend(bytes, length);
 	else if (head.flags & RECORD_MEND && length > 14)
-		checksum_mend(octets + 14, length - 14);
+		checksum_mend(bytes + 14, length - 14);
 	frame = (struct ks_frame){
-		.data = octets,
+		.data = bytes,
 		.captured = (__u32)length,
 		.length = (__u32)length + (head.flags & RECORD_SNAPPED ? 1000 : 0),
 		.link = head.flags & RECORD_LAYER3 ? KS_LINK_IP : KS_LINK_ETHERNET,
@@ -293,7 +293,7 @@ static size_t record_feed(struct ks_engine *engine, const uint8_t *data, size_t 
 	};
 	ks_engine_set_time(engine, ks_engine_time(engine) + (__u64)head.wait * head.wait * KS_NSEC_PER_SEC);
 	frame_feed(engine, &frame, number);
-	free(octets);
+	free(bytes);
 	return sizeof(head) + length;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How the input of fuzz_packet is cut into frames: records of a head and
- * octets, one behind the other. packet_seeds writes them from scenarios.
+ * bytes, one behind the other. packet_seeds writes them from scenarios.
  */
 #ifndef KS_TESTS_FUZZ_PACKET_RECORDS_H
 #define KS_TESTS_FUZZ_PACKET_RECORDS_H
@@ -12,12 +12,12 @@ struct packet_record {
 	uint8_t zones; /* low half: from, high half: to */
 	uint8_t flags; /* RECORD_* */
 	uint8_t wait; /* seconds before it, squared */
-	uint8_t length[2]; /* octets that follow, big-endian; cut to what is left */
+	uint8_t length[2]; /* bytes that follow, big-endian; cut to what is left */
 };
 
 #define RECORD_LAYER3 0x01 /* no Ethernet header */
 #define RECORD_MEND 0x02 /* make the IPv4 header checksum right first */
-#define RECORD_SNAPPED 0x04 /* the wire had 1000 octets more */
+#define RECORD_SNAPPED 0x04 /* the wire had 1000 bytes more */
 
 #define RECORD_ZONES 5 /* zone ids 0 to 4 */
 #define RECORD_LENGTH_MAX 2048

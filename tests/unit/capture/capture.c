@@ -114,7 +114,7 @@ static void interface(struct image *image, uint16_t link, const char *name, uint
 	block(image, 1, &body);
 }
 
-/* An enhanced packet of 4 octets, with flags if they are not 0. */
+/* An enhanced packet of 4 bytes, with flags if they are not 0. */
 static void packet(struct image *image, uint32_t index, uint64_t stamp, const char *data, uint32_t length,
 		   uint32_t flags)
 {
@@ -375,7 +375,7 @@ static void test_pcapng_lies(void **state)
 	section(&image);
 	interface(&image, 1, NULL, 0xff);
 	packet(&image, 0, 0, "abcd", 4, 0);
-	memset(image.data + image.size - 4 - 4 - 8, 0xff, 4); /* captured octets: more than the block has */
+	memset(image.data + image.size - 4 - 4 - 8, 0xff, 4); /* captured bytes: more than the block has */
 	expect_damaged(&image, 0, "octets of packet");
 
 	for (size_t i = 0; i < 3; i++) {
@@ -421,7 +421,7 @@ static void test_gzip(void **state)
 	unlink(path);
 }
 
-/* The first octets of an IPv4 and an IPv6 packet: enough for the link layer. */
+/* The first bytes of an IPv4 and an IPv6 packet: enough for the link layer. */
 #define IP4 "\x45\0\0\x14"
 #define IP6 "\x60\0\0\0"
 #define MAC "\2\0\0\0\0\1"
@@ -436,7 +436,7 @@ static void test_links(void **state)
 	static const struct {
 		uint16_t type;
 		const char *data;
-		uint8_t size, header; /* octets of it; of which link header */
+		uint8_t size, header; /* bytes of it; of which link header */
 		uint8_t link; /* what it becomes */
 		uint16_t ethertype; /* of the Ethernet frame that it becomes */
 		uint8_t way;
@@ -485,13 +485,13 @@ static void test_links(void **state)
 	}
 }
 
-#define FRAME(octets) octets, sizeof(octets) - 1
+#define FRAME(bytes) bytes, sizeof(bytes) - 1
 
 /* Where IP begins behind the headers of serial lines, ATM and 802.11, and what becomes of frames that carry none. */
 static const struct wan_case {
 	uint16_t type;
 	const char *data;
-	uint32_t size, header; /* octets of it; of which link header */
+	uint32_t size, header; /* bytes of it; of which link header */
 	uint8_t link; /* what it becomes */
 	uint16_t ethertype; /* of the Ethernet frame that it becomes; 0 if it was one already */
 	uint8_t way;
@@ -553,7 +553,7 @@ static const struct wan_case {
 	{ DLT_IEEE802_11_RADIO, FRAME("\0\0\3\0" IP4), 4, KS_LINK_ETHERNET, 0xffff, KS_WAY_UNKNOWN },
 };
 
-/* Gives a copy that ends with its last octet, so that a sanitizer sees whatever is read beyond. */
+/* Gives a copy that ends with its last byte, so that a sanitizer sees whatever is read beyond. */
 static int wan_frame(const struct wan_case *wan, uint32_t captured, struct ks_link_scratch *scratch, __u8 **copy,
 		     struct ks_frame *out, struct ks_link_info *info)
 {
@@ -589,7 +589,7 @@ static void test_links_wan(void **state)
 	}
 }
 
-/* However short the capture cut a frame, nothing is read beyond its end and no octet is made up. */
+/* However short the capture cut a frame, nothing is read beyond its end and no byte is made up. */
 static void test_links_wan_cut(void **state)
 {
 	for (size_t i = 0; i < KS_ARRAY_SIZE(wan_cases); i++) {

@@ -82,7 +82,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Adds a packet in words to the capture, of which only `keep` octets were captured. */
+/* Adds a packet in words to the capture, of which only `keep` bytes were captured. */
 static void frame_add_cut(struct fixture *f, uint32_t sec, const char *words, uint32_t keep)
 {
 	struct ks_diags diags = { 0 };

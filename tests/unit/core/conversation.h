@@ -131,7 +131,7 @@ static inline void conversation_syn_recv(struct conversation *t, const __u32 isn
 	assert_state(t, SYN_RECV);
 }
 
-/* Established, 100 octets sent and acknowledged each way. */
+/* Established, 100 bytes sent and acknowledged each way. */
 static inline void conversation_established(struct conversation *t, const __u32 isn[2])
 {
 	conversation_syn_recv(t, isn);

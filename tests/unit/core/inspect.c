@@ -3,7 +3,7 @@
  * The whole path. First the promise: whatever arrives, a packet that is
  * dropped changes nothing in the table, and one that is tried dry changes
  * nothing at all. Then reasons, classes, zones, counters and events, and what
- * happens when another processor is faster.
+ * happens when another CPU is faster.
  */
 #include "tests/unit/core/test_home.h"
 
@@ -293,7 +293,7 @@ static void test_checksum_option(void **state)
 	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
 }
 
-/* After the end either side may open anew, with new roles; the budget of half-open connections holds. */
+/* After the end either side may open again, with new roles; the budget of half-open connections holds. */
 static void test_reopening(void **state)
 {
 	struct ks_inspection insp;
@@ -318,11 +318,11 @@ static void test_reopening(void **state)
 	assert_int_equal(tcp(false, 700, 0, SYN, 0), KS_REASON_OK_NEW);
 }
 
-/* --- another processor is faster --- */
+/* --- another CPU is faster --- */
 
 static unsigned looks; /* at buckets, so far */
 
-/* Our packet has looked into both of its buckets in vain; before it claims one, the other processor has an answer. */
+/* Our packet has looked into both of its buckets in vain; before it claims one, the other CPU has an answer. */
 static void rival(struct ks_env *e, __u32 index)
 {
 	if (++looks != 3)
@@ -356,7 +356,7 @@ static void test_outrun(void **state)
 	assert_int_equal(ks_flow_packets(&insp.flow.after, 0) + ks_flow_packets(&insp.flow.after, 1), 2);
 }
 
-/* Whenever we look at a bucket the other processor has just committed something: our own commits are always late. */
+/* Whenever we look at a bucket the other CPU has just committed something: our own commits are always late. */
 static void spoiler(struct ks_env *e, __u32 index)
 {
 	for (__u32 b = 0; b < e->shape.buckets; b++) {

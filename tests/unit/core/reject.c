@@ -127,7 +127,7 @@ static void test_reset(void **state)
 	}
 }
 
-/* Never larger than the provoking packet, at the octet where it begins to fit; IPv4 options and all. */
+/* Never larger than the provoking packet, at the byte where it begins to fit; IPv4 options and all. */
 static void test_unreachable_size(void **state)
 {
 	FOR_LINKS(v6, link)

@@ -364,7 +364,7 @@ void frame_udp(struct frame *f, __u16 sport, __u16 dport, __u32 payload)
 }
 
 /*
- * The head buffer as a home may leave it: behind the captured octets there is
+ * The head buffer as a home may leave it: behind the captured bytes there is
  * garbage of an earlier packet, which must never matter.
  */
 static void head_fill(const struct frame *f, __u32 captured, __u8 head[KS_HEAD_SIZE], struct ks_packet *pkt)

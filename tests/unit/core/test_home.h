@@ -2,8 +2,8 @@
 /*
  * A home of the core made for tests: all that core/env.h asks for is plain
  * memory that a test may look at and change, and a hook is called before a
- * bucket is given out, so that a test can play the other processor at that
- * very moment. Also: frames, built octet by octet.
+ * bucket is given out, so that a test can play the other CPU at that
+ * very moment. Also: frames, built byte by byte.
  */
 #ifndef KS_TESTS_UNIT_CORE_TEST_HOME_H
 #define KS_TESTS_UNIT_CORE_TEST_HOME_H
@@ -75,7 +75,7 @@ void frame_zeros(struct frame *f, __u32 len);
 /* Link headers: plain, or with this many VLAN tags. */
 void frame_ethernet(struct frame *f, __u16 type, unsigned tags);
 
-/* Network headers with addresses 10.0.0.<src> or fd00::<src>; lengths and checksum are of `payload` octets to come. */
+/* Network headers with addresses 10.0.0.<src> or fd00::<src>; lengths and checksum are of `payload` bytes to come. */
 void frame_ipv4(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 options, __u32 payload);
 void frame_ipv6(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 payload);
 
@@ -83,17 +83,17 @@ void frame_ipv6(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 payload);
 void frame_tcp(struct frame *f, __u16 sport, __u16 dport, __u32 seq, __u32 ack, __u8 flags, __u16 window);
 void frame_udp(struct frame *f, __u16 sport, __u16 dport, __u32 payload);
 
-/* Writes the IPv4 header checksum at `off` anew. */
+/* Writes the IPv4 header checksum at `off` again. */
 void frame_ipv4_checksum(struct frame *f, __u32 off);
 
-/* One's complement sum of octets as RFC 1071 has it, byte by byte: 0xffff for data with a right checksum. */
+/* One's complement sum of bytes as RFC 1071 has it, byte by byte: 0xffff for data with a right checksum. */
 __u32 checksum_add(__u32 sum, const __u8 *data, __u32 len);
 
 /* Inspects the frame as the home would; *in is the outcome. `from` and `to` are zones. */
 __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now,
 		   struct ks_inspection *insp);
 
-/* Parses the frame alone. `captured`: octets given of it, at most its length. */
+/* Parses the frame alone. `captured`: bytes given of it, at most its length. */
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt);
 
 /* A small source of numbers that are the same in every run (xorshift64*). */

@@ -213,7 +213,7 @@ static void test_what_is_there_anew_is_not_lost(void **state)
 	both_close(&both);
 }
 
-/* A slot that another processor is just freeing has no tag, and is not free yet. */
+/* A slot that another CPU is just freeing has no tag, and is not free yet. */
 static void test_a_slot_in_other_hands_is_left_alone(void **state)
 {
 	struct ks_flow_key key = key_of(7, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The test language: complaints about steps, the octets that packets in words become, and tests that must fail. */
+/* The test language: complaints about steps, the bytes that packets in words become, and tests that must fail. */
 #include "tests/unit/policy/support.h"
 
 #include "scenario/craft.h"
@@ -235,8 +235,8 @@ static void test_successes(void **state)
 			 KS_OUTCOME_OK);
 }
 
-/* Crafts a packet in words and compares it with octets known from elsewhere. */
-static void assert_crafts(struct ks_crafter *crafter, const char *words, const __u8 *octets, size_t length)
+/* Crafts a packet in words and compares it with bytes known from elsewhere. */
+static void assert_crafts(struct ks_crafter *crafter, const char *words, const __u8 *bytes, size_t length)
 {
 	struct ks_policy *policy = load_good(HEAD);
 	struct ks_arena *arena = ks_arena_create();
@@ -248,13 +248,13 @@ static void assert_crafts(struct ks_crafter *crafter, const char *words, const _
 	assert_int_equal(ks_crafter_craft(crafter, &step.packet, &frame), 0);
 	ks_crafter_passed(crafter);
 	assert_int_equal(frame.length, length);
-	assert_memory_equal(frame.data, octets, length);
+	assert_memory_equal(frame.data, bytes, length);
 	ks_diags_fini(&diags);
 	ks_arena_destroy(arena);
 	ks_policy_destroy(policy);
 }
 
-static void test_octets_ipv4(void **state)
+static void test_bytes_ipv4(void **state)
 {
 	/* RFC 791 and 768: 192.0.2.1:7 to 192.0.2.2:9, "hi"; the sums by their definition: all words add up to ffff */
 	__u8 expected[] = { 0x45, 0,   0, 30, 0, 1, 0, 0, 64, 17, 0,  0, 192, 0,   2,
@@ -325,7 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_complaints),	 cmocka_unit_test(test_zone_by_network),
 		cmocka_unit_test(test_failures),	 cmocka_unit_test(test_successes),
-		cmocka_unit_test(test_octets_ipv4),	 cmocka_unit_test(test_sequence_numbers),
+		cmocka_unit_test(test_bytes_ipv4),	 cmocka_unit_test(test_sequence_numbers),
 		cmocka_unit_test(test_leaving_failures), cmocka_unit_test(test_leaving_successes),
 	};
 

@@ -60,7 +60,7 @@ static void craft(struct fixture *f, const char *words, __u8 *to)
 
 static const char *fault(struct fixture *f, unsigned may)
 {
-	struct ks_octets_view in = { f->in, f->length }, out = { f->out, f->length };
+	struct ks_bytes_view in = { f->in, f->length }, out = { f->out, f->length };
 
 	return ks_translation_fault(&in, &out, KS_LINK_ETHERNET, may);
 }
@@ -102,7 +102,7 @@ static void test_right(void **state)
 	}
 }
 
-/* The same with one octet of what leaves spoilt, or a word that the translator should have kept. */
+/* The same with one byte of what leaves spoilt, or a word that the translator should have kept. */
 static void test_wrong(void **state)
 {
 	static const struct {
@@ -160,7 +160,7 @@ static void test_wrong(void **state)
 		if (cases[i].spoil >= 0)
 			f->out[cases[i].spoil] ^= 0x55;
 		if (length != f->length) {
-			struct ks_octets_view in = { f->in, length }, out = { f->out, f->length };
+			struct ks_bytes_view in = { f->in, length }, out = { f->out, f->length };
 
 			found = ks_translation_fault(&in, &out, KS_LINK_ETHERNET, 0);
 		} else {

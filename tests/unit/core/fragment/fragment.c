@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Datagrams in fragments: what has come of one, against a model that remembers
- * every octet, in random orders and with random damage; then the way of
+ * every byte, in random orders and with random damage; then the way of
  * fragments through the inspection, for IPv4 and IPv6.
  */
 #include "tests/unit/core/test_home.h"
@@ -14,7 +14,7 @@
 
 /* --- what has come --- */
 
-/* The model: who brought each unit of 8 octets. */
+/* The model: who brought each unit of 8 bytes. */
 struct model {
 	__s32 by[UNITS]; /* index of the fragment, -1: nobody yet */
 	struct piece {
@@ -60,7 +60,7 @@ static bool model_knows(const struct model *m, const struct piece *p)
 	return false;
 }
 
-/* Whether some octets would lie behind the datagram's end, or it had two of them. */
+/* Whether some bytes would lie behind the datagram's end, or it had two of them. */
 static bool model_contradicts(const struct model *m, const struct piece *p)
 {
 	__u32 end = p->off + p->len;
@@ -458,7 +458,7 @@ static void test_too_long(void **state)
 	assert_int_equal(udp(false, 7, 64, true, 64), DEAD);
 }
 
-/* RFC 791: an identification may be used anew when its datagram is over. */
+/* RFC 791: an identification may be used again when its datagram is over. */
 static void test_reuse(void **state)
 {
 	assert_int_equal(udp(false, 7, 0, true, 64), NEW);
@@ -547,7 +547,7 @@ static void test_tcp_window(void **state)
 	assert_int_equal(tcp(false, 7, 0, true, 120, 1000, 5000, KS_TCP_ACK), EST);
 	assert_int_equal(tcp(false, 7, 1024, false, 17, 0, 0, 0), KS_REASON_TCP_WINDOW_SEQ);
 	assert_int_equal(tcp(false, 7, 120, true, 80, 0, 0, 0), DEAD);
-	/* One octet less is in the window. */
+	/* One byte less is in the window. */
 	assert_int_equal(tcp(false, 8, 0, true, 120, 1000, 5000, KS_TCP_ACK), EST);
 	assert_int_equal(tcp(false, 8, 1016, false, 4, 0, 0, 0), EST);
 	assert_int_equal(last.flow.after.end[KS_ORIGINAL], 2000);

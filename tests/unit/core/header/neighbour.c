@@ -39,10 +39,10 @@ static void address(struct frame *f, __u32 off, __u16 first, __u8 last)
 
 static const struct {
 	__u8 type;
-	__u32 fixed; /* octets before the options */
+	__u32 fixed; /* bytes before the options */
 } messages[] = { { 133, 8 }, { 134, 16 }, { 135, 24 }, { 136, 24 }, { 137, 40 } };
 
-/* A message from fe80::1 to fd00::2 about fe80::3, with `options` octets of nonces. */
+/* A message from fe80::1 to fd00::2 about fe80::3, with `options` bytes of nonces. */
 static void discovery(struct frame *f, __u8 type, __u32 fixed, __u32 options)
 {
 	*f = (struct frame){ 0 };
@@ -220,7 +220,7 @@ static void test_targets(void **state)
 #define HOP (IP + 40) /* the hop-by-hop header */
 #define MLD (HOP + 8)
 
-/* A message of `len` octets from fe80::1 to ff02::16 about ff02::5, with its router alert. */
+/* A message of `len` bytes from fe80::1 to ff02::16 about ff02::5, with its router alert. */
 static void listener(struct frame *f, __u8 type, __u32 len)
 {
 	static const __u8 alert[] = { KS_PROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0 };
@@ -252,7 +252,7 @@ static void test_listener_alert(void **state)
 		f.data[HOP + 2] = 5;
 		f.data[HOP + 5] = 1; /* for RSVP */
 		assert_refused(&f);
-		memcpy(f.data + HOP + 2, (const __u8[]){ 0, 0, 5, 2, 0, 0 }, 6); /* behind two octets of padding */
+		memcpy(f.data + HOP + 2, (const __u8[]){ 0, 0, 5, 2, 0, 0 }, 6); /* behind two bytes of padding */
 		assert_sane(&f);
 		memcpy(f.data + HOP + 2, (const __u8[]){ 1, 0, 0, 0, 5, 2 }, 6); /* cut by the header's end */
 		assert_refused(&f);
@@ -321,7 +321,7 @@ static void test_listener_counts(void **state)
 #define IGMP (IP + 24)
 #define GROUP 0xe0010203U /* 224.1.2.3 */
 
-/* A message of `len` octets about the group, to `dst`, with a router alert. */
+/* A message of `len` bytes about the group, to `dst`, with a router alert. */
 static void igmp(struct frame *f, __u8 type, __u32 group, __u32 dst, __u32 len)
 {
 	static const __u8 alert[] = { 148, 4, 0, 0 };

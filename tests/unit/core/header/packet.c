@@ -23,7 +23,7 @@ static __u32 l4_off(enum shape shape)
 	return l3_off(shape) + (is_v6(shape) ? 40 : shape == IP4_OPTIONS ? 60 : 20);
 }
 
-/* Headers up to the upper one, of `payload` octets of protocol `proto`. */
+/* Headers up to the upper one, of `payload` bytes of protocol `proto`. */
 static void begin(struct frame *f, enum shape shape, __u8 proto, __u32 payload)
 {
 	unsigned tags = shape == IP4_QINQ ? 2 : shape == IP4_VLAN || shape == IP6_VLAN;
@@ -222,7 +222,7 @@ static void test_ipv4_lengths(void **state)
 			set_ip8(&f, shape, 0, 0x40 | ihl);
 			assert_refused(&f, IP_HEADER_LENGTH);
 		}
-		/* The whole frame is 28 octets of IP: a header of 32 does not fit. */
+		/* The whole frame is 28 bytes of IP: a header of 32 does not fit. */
 		udp_frame(&f, shape, 0);
 		set_ip8(&f, shape, 0, 0x48);
 		assert_refused(&f, IP_HEADER_LENGTH);
@@ -306,7 +306,7 @@ static __u32 parse_options(const __u8 *options, __u32 len)
 static void test_ipv4_options(void **state)
 {
 	static const struct {
-		__u8 octets[40];
+		__u8 bytes[40];
 		__u32 len, reason;
 	} cases[] = {
 		{ { 0 }, 1, KS_REASON_OK_NEW }, /* end at once */
@@ -325,7 +325,7 @@ static void test_ipv4_options(void **state)
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++)
-		assert_int_equal(parse_options(cases[i].octets, cases[i].len), cases[i].reason);
+		assert_int_equal(parse_options(cases[i].bytes, cases[i].len), cases[i].reason);
 	{
 		__u8 last[40];
 
@@ -362,7 +362,7 @@ static void test_ipv4_fragments(void **state)
 	}
 }
 
-/* A fragment at an offset in octets, of an upper protocol and `len` octets which begin like its header. */
+/* A fragment at an offset in bytes, of an upper protocol and `len` bytes which begin like its header. */
 static void fragment_frame(struct frame *f, enum shape shape, __u8 proto, __u32 off, bool more, __u32 len)
 {
 	__u32 start, field = off | (is_v6(shape) ? more : 0);
@@ -504,7 +504,7 @@ static void test_land(void **state)
 
 /* --- IPv6 extension headers --- */
 
-/* A chain: header types and their lengths in octets; the last type is what comes behind. */
+/* A chain: header types and their lengths in bytes; the last type is what comes behind. */
 struct chain {
 	__u8 type[12];
 	__u32 len[12];
@@ -601,7 +601,7 @@ static void test_extension_contents(void **state)
 	chain_frame(&f, &c);
 	f.data[14 + 40 + 3] = 1;
 	assert_parses(&f);
-	f.data[14 + 40 + 8 + 1] = 1; /* 16 octets of options, and no room for UDP */
+	f.data[14 + 40 + 8 + 1] = 1; /* 16 bytes of options, and no room for UDP */
 	assert_refused(&f, FRAGMENT_TINY);
 	f.data[14 + 40 + 8 + 1] = 2; /* past the end */
 	assert_refused(&f, FRAGMENT_TINY);
@@ -609,7 +609,7 @@ static void test_extension_contents(void **state)
 	chain_frame(&f, &c);
 	f.data[14 + 40 + 3] = 1;
 	assert_refused(&f, EXTENSION_HEADER);
-	/* AH: at least 12 octets (RFC 4302 2.2). */
+	/* AH: at least 12 bytes (RFC 4302 2.2). */
 	c = CHAIN(1, .type = { 51 }, .len = { 16 }, .upper = KS_PROTO_UDP);
 	chain_frame(&f, &c);
 	f.data[14 + 40 + 1] = 0;
@@ -705,7 +705,7 @@ static void test_tcp_header(void **state)
 	{
 		struct frame f;
 
-		/* 30 octets: offsets 5, 6 and 7 fit. */
+		/* 30 bytes: offsets 5, 6 and 7 fit. */
 		for (unsigned off = 0; off < 16; off++) {
 			tcp_frame(&f, shape, KS_TCP_ACK);
 			f.data[l4_off(shape) + 12] = off << 4;
@@ -741,7 +741,7 @@ static __u32 parse_tcp_options(__u8 flags, const __u8 *options, __u32 len, struc
 static void test_tcp_options(void **state)
 {
 	static const struct {
-		__u8 octets[40];
+		__u8 bytes[40];
 		__u32 len;
 		__u8 opts, wscale;
 		bool good;
@@ -768,14 +768,14 @@ static void test_tcp_options(void **state)
 	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
 		struct ks_packet pkt;
 
-		assert_int_equal(parse_tcp_options(KS_TCP_SYN, cases[i].octets, cases[i].len, &pkt),
+		assert_int_equal(parse_tcp_options(KS_TCP_SYN, cases[i].bytes, cases[i].len, &pkt),
 				 cases[i].good ? KS_REASON_OK_NEW : KS_REASON_TCP_OPTIONS);
 		if (cases[i].good) {
 			assert_int_equal(pkt.tcp_opts, cases[i].opts);
 			assert_int_equal(pkt.wscale, cases[i].wscale);
 		}
 		/* Elsewhere they are the receiver's business, and offer nothing. */
-		assert_int_equal(parse_tcp_options(KS_TCP_ACK, cases[i].octets, cases[i].len, &pkt), KS_REASON_OK_NEW);
+		assert_int_equal(parse_tcp_options(KS_TCP_ACK, cases[i].bytes, cases[i].len, &pkt), KS_REASON_OK_NEW);
 		assert_int_equal(pkt.tcp_opts, 0);
 	}
 }
@@ -799,8 +799,8 @@ static void test_tcp_sack_blocks(void **state)
 	assert_int_equal(pkt.sack, 1200);
 }
 
-/* Whatever the octets: nothing is read beyond the head (the sanitizers see), and lengths add up. */
-static void test_random_octets(void **state)
+/* Whatever the bytes: nothing is read beyond the head (the sanitizers see), and lengths add up. */
+static void test_random_bytes(void **state)
 {
 	__u64 seed = 4711;
 
@@ -853,7 +853,7 @@ int main(void)
 		cmocka_unit_test(test_tcp_header),
 		cmocka_unit_test(test_tcp_options),
 		cmocka_unit_test(test_tcp_sack_blocks),
-		cmocka_unit_test(test_random_octets),
+		cmocka_unit_test(test_random_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

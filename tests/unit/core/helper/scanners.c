@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the scanners hear, octet by octet: core/helper/scanner.h. */
+/* What the scanners hear, byte by byte: core/helper/scanner.h. */
 #include "tests/unit/core/test_home.h"
 
 #include <stdio.h>
@@ -59,7 +59,7 @@ static struct heard ftp(const char *text, bool client)
 
 	ks_scanner_reset(&p);
 	for (size_t i = 0; text[i]; i++)
-		listen(ks_ftp_octet(&p, (__u8)text[i], client, true), &heard, &p, i);
+		listen(ks_ftp_byte(&p, (__u8)text[i], client, true), &heard, &p, i);
 	return heard;
 }
 
@@ -134,7 +134,7 @@ static void ftp_first_line(void **state)
 
 		ks_scanner_reset(&p);
 		for (size_t i = 0; i < 5; i++)
-			listen(ks_ftp_octet(&p, (__u8)text[i], true, false), &heard, &p, i);
+			listen(ks_ftp_byte(&p, (__u8)text[i], true, false), &heard, &p, i);
 		assert_int_equal(heard.over, !login);
 		assert_int_equal(heard.greeted, login);
 	}
@@ -239,7 +239,7 @@ static void ftp_long_lines(void **state)
 	memset(text + 4, 'x', 300);
 	strcpy(text + 304, " (10,0,0,5,4,1)\r\n");
 	assert_none(text, false);
-	/* 256 octets on, the count must not begin again. */
+	/* 256 bytes on, the count must not begin again. */
 	for (size_t n = 200; n < 1000; n++) {
 		memset(text, 'x', n);
 		strcpy(text + n, "PORT 10,0,0,5,4,1\r\n");
@@ -255,9 +255,9 @@ static struct heard irc(const char *registered, const char *text)
 
 	ks_scanner_reset(&p);
 	for (size_t i = 0; registered && registered[i]; i++)
-		ks_irc_octet(&p, (__u8)registered[i]);
+		ks_irc_byte(&p, (__u8)registered[i]);
 	for (size_t i = 0; text[i]; i++)
-		listen(ks_irc_octet(&p, (__u8)text[i]), &heard, &p, i);
+		listen(ks_irc_byte(&p, (__u8)text[i]), &heard, &p, i);
 	return heard;
 }
 
@@ -325,7 +325,7 @@ static unsigned sip(const char *text, __u16 *ports)
 
 	ks_scanner_reset(&p);
 	for (size_t i = 0; text[i]; i++) {
-		what = ks_sip_octet(&p, (__u8)text[i]);
+		what = ks_sip_byte(&p, (__u8)text[i]);
 		if (what == KS_HEARD_ADDRESS)
 			ks_sip_address(&p, ks_scanner_names(&p, &own));
 		if (what == KS_HEARD_ANNOUNCED)
@@ -400,43 +400,43 @@ static size_t pptp_message(__u8 *at, __u8 type, __u16 call, __u8 result)
 	return 32;
 }
 
-static struct heard pptp(const __u8 *octets, size_t len, bool client)
+static struct heard pptp(const __u8 *bytes, size_t len, bool client)
 {
 	struct heard heard = { 0 };
 	struct ks_scanner p;
 
 	ks_scanner_reset(&p);
 	for (size_t i = 0; i < len; i++)
-		listen(ks_pptp_octet(&p, octets[i], client), &heard, &p, i);
+		listen(ks_pptp_byte(&p, bytes[i], client), &heard, &p, i);
 	return heard;
 }
 
 static void pptp_calls(void **state)
 {
-	__u8 octets[96];
-	size_t len = pptp_message(octets, 1, 7, 1);
+	__u8 bytes[96];
+	size_t len = pptp_message(bytes, 1, 7, 1);
 
-	len += pptp_message(octets + len, 7, 4711, 0);
-	assert_string_equal(pptp(octets, len, true).last, "0.0.0.0 4711");
-	assert_int_equal(pptp(octets, len, true).announced, 1);
-	assert_int_equal(pptp(octets, len, false).announced, 0);
-	len = pptp_message(octets, 8, 12, 1);
-	len += pptp_message(octets + len, 8, 13, 2); /* refused */
-	assert_string_equal(pptp(octets, len, false).last, "0.0.0.0 12");
-	assert_int_equal(pptp(octets, len, false).announced, 1);
-	assert_int_equal(pptp(octets, len, true).announced, 0);
+	len += pptp_message(bytes + len, 7, 4711, 0);
+	assert_string_equal(pptp(bytes, len, true).last, "0.0.0.0 4711");
+	assert_int_equal(pptp(bytes, len, true).announced, 1);
+	assert_int_equal(pptp(bytes, len, false).announced, 0);
+	len = pptp_message(bytes, 8, 12, 1);
+	len += pptp_message(bytes + len, 8, 13, 2); /* refused */
+	assert_string_equal(pptp(bytes, len, false).last, "0.0.0.0 12");
+	assert_int_equal(pptp(bytes, len, false).announced, 1);
+	assert_int_equal(pptp(bytes, len, true).announced, 0);
 }
 
 static void pptp_refused(void **state)
 {
 	/* Too long, too short, not a control message, a wrong cookie, no such type. */
 	static const __u8 changes[][2] = { { 0, 1 }, { 1, 11 }, { 3, 2 }, { 4, 0 }, { 7, 0 }, { 8, 1 }, { 9, 16 } };
-	__u8 octets[32];
+	__u8 bytes[32];
 
 	for (size_t n = 0; n < KS_ARRAY_SIZE(changes); n++) {
-		pptp_message(octets, 7, 4711, 0);
-		octets[changes[n][0]] = changes[n][1];
-		assert_true(pptp(octets, 10, true).over);
+		pptp_message(bytes, 7, 4711, 0);
+		bytes[changes[n][0]] = changes[n][1];
+		assert_true(pptp(bytes, 10, true).over);
 	}
 }
 

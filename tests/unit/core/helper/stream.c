@@ -22,7 +22,7 @@
 #define STREAM_MAX 4096
 #define STEPS_MAX 60000
 #define ROUNDS 150
-#define IP_TCP 40 /* octets of both headers */
+#define IP_TCP 40 /* bytes of both headers */
 #define WINDOW 2000
 
 enum { LAN = KS_ZONE_FIRST, WAN };
@@ -39,7 +39,7 @@ struct host {
 	uint16_t own_port, peer_port;
 	uint32_t isn, peer_isn; /* the peer's as it was heard */
 	char said[STREAM_MAX], heard[STREAM_MAX], expected[STREAM_MAX]; /* expected: what the peer is to hear */
-	bool have[STREAM_MAX]; /* octets heard, perhaps before those that precede them */
+	bool have[STREAM_MAX]; /* bytes heard, perhaps before those that precede them */
 	uint32_t said_len, heard_len;
 	uint32_t acked, sent; /* of what was said */
 };
@@ -148,15 +148,15 @@ static const uint8_t *pass(struct conversation *d, unsigned from, const uint8_t 
 /* Takes what is new of a segment, in any order, sometimes only its beginning; and the acknowledgement. */
 static void hear(struct conversation *d, struct host *h, const uint8_t *ip, uint32_t len)
 {
-	uint32_t off = get32(ip + 24) - h->peer_isn - 1, octets = len - IP_TCP, acked = get32(ip + 28) - h->isn - 1;
+	uint32_t off = get32(ip + 24) - h->peer_isn - 1, bytes = len - IP_TCP, acked = get32(ip + 28) - h->isn - 1;
 
 	assert_in_range(acked, 0, h->sent);
 	if (acked > h->acked)
 		h->acked = acked;
-	if (octets && random_below(&d->seed, 100) < d->loss)
-		octets = random_below(&d->seed, octets);
-	assert_in_range(off + octets, 0, STREAM_MAX - 1);
-	for (uint32_t i = 0; i < octets; i++) {
+	if (bytes && random_below(&d->seed, 100) < d->loss)
+		bytes = random_below(&d->seed, bytes);
+	assert_in_range(off + bytes, 0, STREAM_MAX - 1);
+	for (uint32_t i = 0; i < bytes; i++) {
 		if (!h->have[off + i])
 			h->heard[off + i] = (char)ip[IP_TCP + i];
 		h->have[off + i] = true;
@@ -233,7 +233,7 @@ static void say(struct host *h, const char *text, const char *expected)
 	h->said_len = (uint32_t)strlen(h->said);
 }
 
-/* A line of the client; those that announce are written anew. */
+/* A line of the client; those that announce are written again. */
 static void say_as_client(struct conversation *d, struct host *h, unsigned n)
 {
 	char text[64], expected[64];

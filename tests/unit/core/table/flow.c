@@ -94,7 +94,7 @@ static void test_expiry_edges(void **state)
 			assert_true(expired(start, timeouts[t], start + timeouts[t] + 1));
 			/* An hour to sweep it. */
 			assert_true(expired(start, timeouts[t], start + timeouts[t] + 3600 * 1000));
-			/* Another processor's clock may be a little behind the one that saw it last. */
+			/* Another CPU's clock may be a little behind the one that saw it last. */
 			if (start)
 				assert_false(expired(start, timeouts[t], start - 1));
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The state table: every operation against a plain map, limits, recycling, and
- * the interleavings of two processors, played one after the other by a hook
+ * the interleavings of two CPUs, played one after the other by a hook
  * between the steps of one.
  */
 #include "tests/unit/core/test_home.h"
@@ -356,7 +356,7 @@ static void test_replace_keeps_the_budget(void **state)
 }
 
 /*
- * Two processors. The hook is called before each look at a bucket; on its
+ * Two CPUs. The hook is called before each look at a bucket; on its
  * `race.at`th call it plays what the other one does.
  */
 static struct {
@@ -386,7 +386,7 @@ static void play_kill(struct ks_env *env)
 	ks_table_kill(env, &insp.flow);
 }
 
-/* A packet of the flow that was seen in time, by a slower processor. */
+/* A packet of the flow that was seen in time, by a slower CPU. */
 static void play_revive(struct ks_env *env)
 {
 	struct ks_inspection insp = look(env, 1, SECOND);
@@ -435,7 +435,7 @@ static void (*const plays[])(struct ks_env *) = {
 
 /*
  * Flow 1 is dead (or closed), its bucket full or not; while flow `wanted` is
- * put in, the other processor does something, at every point in turn.
+ * put in, the other CPU does something, at every point in turn.
  */
 static void race_insert(__u32 fill, __u32 first_state, __u32 wanted, __u32 limit)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Processors that share one table: threads insert, update, expire, sweep and
+ * CPUs that share one table: threads insert, update, expire, sweep and
  * kill a few keys as fast as they can. No flow that anybody reads may be torn
  * or another key's, no key may be in the table twice, and in the end the
  * counts must be those of the slots.

@@ -168,7 +168,7 @@ static void test_lengths(void **state)
 		struct frame f;
 
 		for (unsigned words = 0; words < 256; words++) {
-			packet(&f, false, KS_DCCP_RESET, 1, 1); /* 36 octets in all */
+			packet(&f, false, KS_DCCP_RESET, 1, 1); /* 36 bytes in all */
 			f.data[14 + 20 + 8] = i;
 			f.data[14 + 20 + 4] = words;
 			assert_int_equal(parse(&f), least && words * 4 >= least && words <= 9 ? KS_REASON_OK_NEW

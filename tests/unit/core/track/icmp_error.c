@@ -27,7 +27,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* An ICMP message of `len` octets behind its 8, from host `src` to `dst`. */
+/* An ICMP message of `len` bytes behind its 8, from host `src` to `dst`. */
 static void message(struct frame *f, bool v6, __u8 src, __u8 dst, __u8 type, __u8 code, __u16 id, __u32 len)
 {
 	*f = (struct frame){ 0 };
@@ -56,7 +56,7 @@ struct type {
 	__u8 type;
 	enum kind kind;
 	__u8 codes; /* highest */
-	__u8 min; /* octets */
+	__u8 min; /* bytes */
 };
 
 /* After the IANA registries; obsolete ones (RFC 6633, 6918) and what has no business here are left out: refused. */
@@ -241,7 +241,7 @@ struct quote {
 	__u8 proto, src, dst;
 	__u16 sport, dport;
 	__u32 seq;
-	__u32 cut; /* octets missing at the end of header and 8 */
+	__u32 cut; /* bytes missing at the end of header and 8 */
 };
 
 /* An error of `type` from host `from` (any router) to host `to`. */

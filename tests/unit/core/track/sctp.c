@@ -54,7 +54,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Octets behind a chunk's header as its sender makes them. */
+/* Bytes behind a chunk's header as its sender makes them. */
 static __u32 body_of(unsigned type)
 {
 	switch (type) {
@@ -80,7 +80,7 @@ static __u32 body_of(unsigned type)
 	}
 }
 
-/* A packet of `payload` octets behind the common header; 1 is the client, 2 the server. */
+/* A packet of `payload` bytes behind the common header; 1 is the client, 2 the server. */
 static void packet(struct frame *f, bool v6, bool back, __u32 tag, __u32 payload)
 {
 	*f = (struct frame){ 0 };
@@ -170,7 +170,7 @@ static void test_ports_and_tags(void **state)
 	}
 }
 
-/* One chunk of a stated length, in a packet that has `room` octets for it. */
+/* One chunk of a stated length, in a packet that has `room` bytes for it. */
 static __u32 parse_chunk(unsigned type, __u32 said, __u32 room)
 {
 	__u32 tag = type == INIT ? 0 : A;
@@ -442,7 +442,7 @@ static void test_collision(void **state)
 	assert_int_equal(SEND(false, B, 0, DATA), KS_REASON_OK_ESTABLISHED);
 }
 
-/* An end that has forgotten begins anew (5.2.2); until its cookie is accepted the old tags are in use. */
+/* An end that has forgotten begins again (5.2.2); until its cookie is accepted the old tags are in use. */
 static void test_restart(void **state)
 {
 	for (unsigned back = 0; back < 2; back++) {

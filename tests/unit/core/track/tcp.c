@@ -78,7 +78,7 @@ static void test_syn_again(void **state)
 		conversation_syn_sent(&t, isn);
 		assert_passes(say(&t, ORIG, SYN, 0, 0, 0));
 		assert_state(&t, SYN_SENT);
-		/* A fresh try with another number is learnt anew. */
+		/* A fresh try with another number is learnt again. */
 		t.isn[ORIG] += 123456;
 		assert_passes(say(&t, ORIG, SYN, 0, 0, 0));
 		assert_passes(say(&t, REPL, SYN | ACK, 0, 1, 0));
@@ -266,7 +266,7 @@ static void test_closed(void **state)
 			assert_only_passes(&t, say(&t, REPL, SYN | ACK, 0, 1, 0));
 			assert_int_equal(say(&t, ORIG, SYN | ACK, 0, 1, 0), KS_REASON_TCP_STATE);
 			assert_int_equal(say(&t, REPL, SYN, 0, 0, 0), KS_REASON_TCP_STATE);
-			/* Either side may open anew, by policy. */
+			/* Either side may open again, by policy. */
 			segment(&t, ORIG, SYN, 0, 0, 0, WINDOW);
 			assert_true(ks_track_reopens(&t.insp.pkt, &t.flow));
 			segment(&t, ORIG, ACK, 0, 0, 0, WINDOW);
@@ -333,7 +333,7 @@ static void test_reset_exactness(void **state)
 		for (unsigned dir = 0; dir < 2; dir++) {
 			struct conversation t, u;
 
-			/* 300 octets sent, 100 of them acknowledged: the peer expects NEXT + 100. */
+			/* 300 bytes sent, 100 of them acknowledged: the peer expects NEXT + 100. */
 			conversation_established(&t, isn);
 			assert_passes(say(&t, dir, ACK, NEXT, NEXT, 300));
 			assert_passes(say(&t, !dir, ACK, NEXT, NEXT + 100, 0));

@@ -2,7 +2,7 @@
 /* TCP's windows: van Rooij's bounds at their edges, scaling (RFC 7323), SACK (RFC 2018), and none of it mid-stream. */
 #include "tests/unit/core/conversation.h"
 
-/* Each bound of van Rooij at its edge: the peer offers `window` octets, the sender itself `own`. */
+/* Each bound of van Rooij at its edge: the peer offers `window` bytes, the sender itself `own`. */
 static void check_window_edges(struct conversation *t, unsigned dir, __u32 window, __u32 own)
 {
 	struct conversation u = *t;
@@ -31,7 +31,7 @@ static void check_window_edges(struct conversation *t, unsigned dir, __u32 windo
 	/* IV: none older than a window. */
 	assert_int_equal(say(&u, dir, ACK, NEXT, NEXT - ack_floor - 1, 0), KS_REASON_TCP_ACK_OLD);
 	assert_passes(say(&u, dir, ACK, NEXT, NEXT - ack_floor, 0));
-	/* Keep-alive: one octet below, with and without data (RFC 9293 3.8.4). */
+	/* Keep-alive: one byte below, with and without data (RFC 9293 3.8.4). */
 	u = *t;
 	assert_passes(say(&u, dir, ACK, NEXT - 1, NEXT, 1));
 	assert_passes(say(&u, dir, ACK, NEXT - 1, NEXT, 0));
@@ -105,7 +105,7 @@ static void test_scaling_needs_both(void **state)
 	}
 }
 
-/* A closed window admits a probe of one octet, and the octet sent again (RFC 9293 3.8.6.1). */
+/* A closed window admits a probe of one byte, and the byte sent again (RFC 9293 3.8.6.1). */
 static void test_zero_window(void **state)
 {
 	FOR_STARTS(isn)
