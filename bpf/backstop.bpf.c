@@ -27,7 +27,6 @@
 #include "bpf/kernel.h"
 #include "bpf/seal.h"
 
-#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define NF_DROP 0 /* of linux/netfilter.h */
 #define NF_ACCEPT 1
 

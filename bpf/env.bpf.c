@@ -26,8 +26,6 @@
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
 
 /* clang-format off */
-#define MAP __attribute__((visibility("default"))) SEC(".maps")
-
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 64);
 	 __type(key, __u32); __type(value, struct ks_bucket); } ks_table MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the programs share inside the kernel: the environment behind core/env.h and how an inspection is run. */
+/* Shared by the programs inside the kernel: the environment behind core/env.h, and how an inspection is run. */
 #ifndef KS_BPF_ENV_BPF_H
 #define KS_BPF_ENV_BPF_H
 
@@ -10,6 +10,10 @@
 #include "core/home.h"
 #include "bpf/maps.h"
 #include "bpf/seal.h"
+
+/* Programs and maps are what the loader finds; everything else is hidden (V9). */
+#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
+#define MAP __attribute__((visibility("default"))) SEC(".maps")
 
 enum hook { HOOK_TC, HOOK_XDP };
 
@@ -44,7 +48,7 @@ struct ks_scratch *scratch_get(void);
 struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill and ks_ask may be interrupted by packets */
 const struct ks_control *control_get(void);
 
-/* A length of 1 to 256 bytes, said so that every verifier sees it. */
+/* A length of 1 to 256 bytes, with a bound that the verifier sees (V3, V4). */
 static inline __u32 length_bound(__u32 len)
 {
 	len--;

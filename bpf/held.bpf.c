@@ -1,29 +1,37 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Fragments that are kept until the first one of their datagram is judged,
- * behind core/env.h. They lie in a map of bounded size, each place claimed by
- * compare-and-swap, and are forgotten after a while.
+ * Overview. Fragments that came before the first one of their datagram are
+ * held here until that one is judged (env_fragment_hold() and its siblings of
+ * core/env.h). They lie in a map of KS_FRAGMENT_POOL slots.
  *
- * To let them go on there must be packets: while the first fragment passes its
- * bytes are put aside, it takes on those of each that waited, and a clone of it is
- * received by the interface again, marked so that the datagram knows it. XDP
- * cannot do that, nor is anything late on its way out of the box.
+ * Life cycle. A slot is FREE; hold claims it (BUSY), fills it, and makes it
+ * STORED; release or forget frees it. A fragment held longer than
+ * KS_FRAGMENT_HOLD_MS may lose its slot to another.
+ *
+ * To re-inject a fragment the kernel needs a packet. So while the first
+ * fragment passes, its bytes are put aside; it takes on those of each held
+ * one, and a clone of it is received by the interface again, marked in
+ * tc_index so that its datagram knows it; then it gets its own bytes back. XDP
+ * cannot do that, and at egress no fragment is early: neither holds any.
+ *
+ * What races. CPUs claim a slot by compare-and-swap of its state; only the one
+ * that succeeds writes it, and its release store is what others see last. A
+ * slot may be given to another datagram between a look at its hash and the
+ * claim, so the hash is compared again after the claim.
  */
 #include "bpf/env.bpf.h"
 
 #include "core/fragment/fragment.h"
 
 /* clang-format off */
-#define MAP __attribute__((visibility("default"))) SEC(".maps")
-
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_FRAGMENT_POOL);
 	 __type(key, __u32); __type(value, struct ks_held); } ks_held MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_aside); } ks_aside MAP;
 /* clang-format on */
 
-/* A walk over the places, beginning where the datagram's hash says. */
-struct walk {
+/* A walk over the slots, beginning where the datagram's hash says. */
+struct held_ctx {
 	struct ks_env *env;
 	__u64 hash;
 	__u64 now;
@@ -31,16 +39,16 @@ struct walk {
 	bool done;
 };
 
-static struct ks_held *place_get(const struct walk *w, __u32 n)
+static struct ks_held *held_get(const struct held_ctx *w, __u32 n)
 {
 	__u32 index = ((__u32)w->hash + n) & (KS_FRAGMENT_POOL - 1);
 
 	return bpf_map_lookup_elem(&ks_held, &index);
 }
 
-_Static_assert((KS_FRAGMENT_POOL & (KS_FRAGMENT_POOL - 1)) == 0, "places are masked");
+_Static_assert((KS_FRAGMENT_POOL & (KS_FRAGMENT_POOL - 1)) == 0, "slots are masked");
 
-/* A length of 1 to 2048 bytes, said so that every verifier sees it. */
+/* A length of 1 to 2048 bytes, with a bound that the verifier sees (V3, V4). */
 static ks_inline __u32 bytes_bound(__u32 len)
 {
 	len--;
@@ -55,45 +63,47 @@ static ks_inline bool bytes_load(struct ks_env *env, void *to, __u32 len)
 	return bpf_xdp_load_bytes(env->ctx, 0, to, bytes_bound(len)) == 0;
 }
 
-/* Takes a free place, or one whose fragment has waited too long. */
-static bool place_claim(struct ks_held *held, __u64 now)
+/* Claims a free slot, or one whose fragment has been held for too long. */
+static bool held_claim(struct ks_held *held, __u64 now)
 {
 	__u32 state = held->state;
 
-	if (state == KS_HELD_KEPT && now - held->since <= KS_FRAGMENT_HOLD_MS * KS_NSEC_PER_MSEC)
+	if (state == KS_HELD_STORED && now - held->since <= KS_FRAGMENT_HOLD_MS * KS_NSEC_PER_MSEC)
 		return false;
-	if (state != KS_HELD_FREE && state != KS_HELD_KEPT)
+	if (state != KS_HELD_FREE && state != KS_HELD_STORED)
 		return false;
 	return ks_cmpxchg(&held->state, state, KS_HELD_BUSY) == state;
 }
 
-static long keep_step(__u32 n, void *arg)
+static long hold_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
-	struct ks_held *held = place_get(w, n);
+	struct held_ctx *w = arg;
+	struct ks_held *held = held_get(w, n);
 
 	if (!held)
 		return 1;
-	if (!place_claim(held, w->now))
+	if (!held_claim(held, w->now))
 		return 0;
 	held->hash = w->hash;
 	held->since = w->now;
 	held->order = bpf_ktime_get_ns();
 	held->length = w->length;
 	w->done = bytes_load(w->env, held->bytes, w->length);
-	ks_store_release(&held->state, w->done ? KS_HELD_KEPT : KS_HELD_FREE);
+	ks_store_release(&held->state, w->done ? KS_HELD_STORED : KS_HELD_FREE);
 	return 1;
 }
 
 bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
-	struct walk walk = { .env = env, .hash = hash, .now = insp->home.now, .length = env->scratch->relay.length };
+	struct held_ctx walk = {
+		.env = env, .hash = hash, .now = insp->home.now, .length = env->scratch->relay.length
+	};
 
 	if (!ks_test_mode && (env->hook == HOOK_XDP || env->scratch->relay.is_egress))
 		return false;
 	if (walk.length == 0 || walk.length > KS_FRAGMENT_BYTES)
 		return false;
-	ks_loop(KS_FRAGMENT_POOL, keep_step, &walk);
+	ks_loop(KS_FRAGMENT_POOL, hold_step, &walk);
 	return walk.done;
 }
 
@@ -105,21 +115,21 @@ static ks_inline bool bytes_put(struct __sk_buff *skb, const void *from, __u32 l
 	return bpf_skb_store_bytes(skb, 0, from, bytes_bound(len), BPF_F_RECOMPUTE_CSUM) == 0;
 }
 
-/* One of those that waited goes on as a clone of the packet. */
+/* One held fragment goes on as a clone of the packet. */
 static long release_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
-	struct ks_held *held = place_get(w, n);
+	struct held_ctx *w = arg;
+	struct ks_held *held = held_get(w, n);
 	struct __sk_buff *skb = w->env->ctx;
 
 	if (!held)
 		return 1;
-	if (held->state != KS_HELD_KEPT || held->hash != w->hash ||
-	    ks_cmpxchg(&held->state, KS_HELD_KEPT, KS_HELD_BUSY) != KS_HELD_KEPT)
+	if (held->state != KS_HELD_STORED || held->hash != w->hash ||
+	    ks_cmpxchg(&held->state, KS_HELD_STORED, KS_HELD_BUSY) != KS_HELD_STORED)
 		return 0;
-	/* It may have been given to another datagram just before it was ours. */
+	/* The slot may have been given to another datagram between the look and the claim. */
 	if (held->hash != w->hash) {
-		ks_store_release(&held->state, KS_HELD_KEPT);
+		ks_store_release(&held->state, KS_HELD_STORED);
 		return 0;
 	}
 	if (ks_test_mode) {
@@ -141,7 +151,7 @@ static ks_inline struct ks_aside *aside_get(void)
 
 bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
-	struct walk walk = { .env = env, .hash = hash };
+	struct held_ctx walk = { .env = env, .hash = hash };
 	__u32 length = env->scratch->relay.length, seal = 0;
 	struct ks_aside *aside = aside_get();
 	struct __sk_buff *skb = env->ctx;
@@ -161,19 +171,19 @@ bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, 
 
 static long forget_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
-	struct ks_held *held = place_get(w, n);
+	struct held_ctx *w = arg;
+	struct ks_held *held = held_get(w, n);
 
 	if (!held)
 		return 1;
-	if (held->state == KS_HELD_KEPT && held->hash == w->hash)
-		ks_cmpxchg(&held->state, KS_HELD_KEPT, KS_HELD_FREE);
+	if (held->state == KS_HELD_STORED && held->hash == w->hash)
+		ks_cmpxchg(&held->state, KS_HELD_STORED, KS_HELD_FREE);
 	return 0;
 }
 
 void env_fragment_forget(struct ks_env *env, __u64 hash)
 {
-	struct walk walk = { .env = env, .hash = hash };
+	struct held_ctx walk = { .env = env, .hash = hash };
 
 	ks_loop(KS_FRAGMENT_POOL, forget_step, &walk);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Programs that sit on a hook only while ours is moved to another place of it
- * (kernel/hooks.c). The inspection must see every packet exactly once:
+ * Programs that sit on a hook only while ours is moved to another position of
+ * it (kernel/hooks.c). The inspection must see every packet exactly once:
  * twice would translate it twice, not at all would let it pass.
  *
- *   1. the program in the old place is replaced by the "later" one
- *   2. the "first" one is put into the new place, before it
- *   3. the old place is given up
+ *   1. the program in the old position is replaced by the "later" one
+ *   2. the "first" one is put into the new position, before it
+ *   3. the old position is given up
  *   4. the program itself replaces the "first" one
  *
  * "First" marks the packet and inspects it; "later" inspects what has no mark.
@@ -17,7 +17,6 @@
 
 #include <linux/pkt_cls.h>
 
-#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define MARK 0x4b53686fU
 
 enum { TO_INGRESS, TO_EGRESS, HOOKS };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the programs in the kernel and their loader share: the entries of the
- * maps. Map and program names are in bpf/env.bpf.c, tc.bpf.c and xdp.bpf.c; the skeleton
- * (keepstate.skel.h) carries them to C.
+ * The maps that the programs in the kernel and their loader share, and the
+ * structures of their entries. The skeleton (keepstate.skel.h) carries the
+ * names of maps and programs to C.
  *
  *   ks_table        ARRAY, mmapable          struct ks_bucket          resized before load: ks_table_buckets(limit)
  *   ks_shape        ARRAY [1], mmapable      struct ks_table_shape     written once before attach
@@ -13,7 +13,7 @@
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
- *   ks_guards        HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
+ *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
  *   ks_near_ports   ARRAY                    struct ks_near_port       the same at ifindex % KS_NEAR_PORTS, where nobody else is
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links
  *   ks_stacked      LRU_HASH                 struct ks_stacked_key -> __u32 KS_STACKED_*: other MAC addresses behind an interface
@@ -25,7 +25,7 @@
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
  *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
- *   ks_held         ARRAY                    struct ks_held: fragments that wait for the first one of their datagram
+ *   ks_held         ARRAY                    struct ks_held: fragments that came before the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
@@ -158,9 +158,9 @@ struct ks_ask {
 	__u64 others; /* as env_other_zones() says */
 };
 
-enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_KEPT, KS_HELD_RELEASED };
+enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_STORED, KS_HELD_RELEASED };
 
-/* A fragment that waits. */
+/* A slot for a fragment that is held. */
 struct ks_held {
 	__u32 state; /* enum ks_held_state, changed by compare-and-swap; RELEASED in test runs only */
 	__u32 length;
@@ -177,7 +177,7 @@ struct ks_aside {
 /* Bytes moved at a time when a payload grows or shrinks. */
 #define KS_MOVE_CHUNK 128U
 
-/* What the programs of one packet, which follow each other by tail calls, tell each other of their home. */
+/* The programs of one packet follow each other by tail calls: this is what one tells the next about its home (V1). */
 struct ks_relay {
 	__u32 generation; /* of the policy */
 	__u32 ifindex; /* where the packet came in */

@@ -35,7 +35,6 @@
 #define STAGE_LEAVING (STAGE_END + 1)
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
-#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
 #define ETH_HEADER_LEN 14
 #define DHCP_CLIENT_PORT 68
 #define DHCPV6_CLIENT_PORT 546

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reading and changing a packet's bytes, behind core/env.h, for both hooks.
- * Where the card or the peer has left the checksum to be finished (tc only),
- * the kernel's helpers know what must be changed and what must not; for that
- * bytes above the upper header are written without touching the sum of the
- * whole packet, because their checksum is changed by the same amount.
+ *
+ * In tc the checksum of a packet may be unfinished (CHECKSUM_PARTIAL), or the
+ * card's sum of the whole packet may be stored beside it (CHECKSUM_COMPLETE);
+ * the kernel's helpers keep both right. What is written from the upper header
+ * on does not change that sum, because the upper checksum is changed by the
+ * same amount; what is written before it does.
  */
 #include "bpf/env.bpf.h"
 
@@ -12,14 +14,14 @@
 
 #define MOVE_STEPS_MAX 64 /* of KS_MOVE_CHUNK bytes: more than any packet that a helper reads */
 
-static bool load(struct ks_env *env, __u32 off, void *to, __u32 len)
+static bool packet_load(struct ks_env *env, __u32 off, void *to, __u32 len)
 {
 	if (env->hook == HOOK_TC)
 		return bpf_skb_load_bytes(env->ctx, off, to, len) == 0;
 	return bpf_xdp_load_bytes(env->ctx, off, to, len) == 0;
 }
 
-static bool store(struct ks_env *env, __u32 off, const void *from, __u32 len)
+static bool packet_store(struct ks_env *env, __u32 off, const void *from, __u32 len)
 {
 	if (env->hook == HOOK_TC)
 		return bpf_skb_store_bytes(env->ctx, off, from, len,
@@ -29,12 +31,12 @@ static bool store(struct ks_env *env, __u32 off, const void *from, __u32 len)
 
 bool env_packet_read(struct ks_env *env, __u32 off, void *to, __u32 len)
 {
-	return load(env, off, to, len);
+	return packet_load(env, off, to, len);
 }
 
 bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len)
 {
-	return store(env, off, from, len);
+	return packet_store(env, off, from, len);
 }
 
 bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp)
@@ -44,18 +46,18 @@ bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bo
 
 	if (env->hook == HOOK_TC)
 		return bpf_l4_csum_replace(env->ctx, off, 0, diff, flags) == 0;
-	if (!load(env, off, &sum, sizeof(sum)))
+	if (!packet_load(env, off, &sum, sizeof(sum)))
 		return false;
 	if (udp && !sum)
 		return true;
 	sum = ks_checksum_apply(sum, diff);
 	if (udp && !sum)
 		sum = KS_CHECKSUM_MASK;
-	return store(env, off, &sum, sizeof(sum));
+	return packet_store(env, off, &sum, sizeof(sum));
 }
 
 /* Bytes behind an edit, on their way to their new place. */
-struct moving {
+struct move_ctx {
 	struct ks_env *env;
 	__u32 begin, end; /* what moves */
 	__s32 delta;
@@ -66,7 +68,7 @@ struct moving {
 /* The next chunk: from the end when the packet has grown, from the beginning when it shrinks. */
 static long move_step(__u32 n, void *arg)
 {
-	struct moving *m = arg;
+	struct move_ctx *m = arg;
 	__u32 left = m->end - m->begin - m->done, len = left > KS_MOVE_CHUNK ? KS_MOVE_CHUNK : left;
 	__u32 off = m->delta > 0 ? m->end - m->done - len : m->begin + m->done;
 	__u8 *bytes = m->env->scratch->move;
@@ -75,7 +77,7 @@ static long move_step(__u32 n, void *arg)
 		return 1;
 	m->done += len;
 	len = length_bound(len);
-	m->failed = !load(m->env, off, bytes, len) || !store(m->env, off + m->delta, bytes, len);
+	m->failed = !packet_load(m->env, off, bytes, len) || !packet_store(m->env, off + m->delta, bytes, len);
 	return m->failed != 0;
 }
 
@@ -89,7 +91,7 @@ static bool set_length(struct ks_env *env, __u32 len, __s32 delta)
 bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
 {
 	__u32 len = env->scratch->relay.length;
-	struct moving m = { .env = env, .begin = delta < 0 ? off - delta : off, .end = len, .delta = delta };
+	struct move_ctx m = { .env = env, .begin = delta < 0 ? off - delta : off, .end = len, .delta = delta };
 
 	if (m.begin > len || len - m.begin > MOVE_STEPS_MAX * KS_MOVE_CHUNK)
 		return false;

@@ -10,8 +10,6 @@
 #include "core/group.h"
 #include "core/helper/helper.h"
 
-#define PROGRAM(name) __attribute__((visibility("default"))) SEC(name)
-
 static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
 {
 	__u32 len = bpf_xdp_get_buff_len(xdp);
