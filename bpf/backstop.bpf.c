@@ -48,26 +48,26 @@ static ks_inline bool is_sealed(__u32 seal)
 	return control && control->seal && seal >> KS_SEAL_SECRET_SHIFT == control->seal;
 }
 
-static ks_inline bool is_free(__u32 ifindex, const struct ks_guard *port)
+static ks_inline bool is_free(__u32 ifindex, const struct ks_guard *guard)
 {
-	return ifindex == LOOPBACK_IFINDEX || (port && port->flags & KS_GUARD_IGNORED);
+	return ifindex == LOOPBACK_IFINDEX || (guard && guard->flags & KS_GUARD_IGNORED);
 }
 
 /* Behind others' filters a seal may be gone, though ours has judged: the daemon watches that it runs there. */
-static ks_inline bool may_have_lost_seal(const struct ks_guard *port, __u32 seal)
+static ks_inline bool may_have_lost_seal(const struct ks_guard *guard, __u32 seal)
 {
-	return port->flags & KS_GUARD_SHARED && !is_sealed(seal);
+	return guard->flags & KS_GUARD_SHARED && !is_sealed(seal);
 }
 
 PROGRAM("netfilter")
 int ks_backstop_input(struct bpf_nf_ctx *ctx)
 {
 	__u32 in = ctx->state->in->ifindex, seal = ctx->skb->tc_index;
-	const struct ks_guard *port = guard_get(in);
+	const struct ks_guard *guard = guard_get(in);
 
-	if (is_free(in, port) || (port && is_sealed(seal) && !(seal & KS_SEAL_UNDECIDED)))
+	if (is_free(in, guard) || (guard && is_sealed(seal) && !(seal & KS_SEAL_UNDECIDED)))
 		return NF_ACCEPT;
-	if (port && may_have_lost_seal(port, seal))
+	if (guard && may_have_lost_seal(guard, seal))
 		return NF_ACCEPT;
 	return drop(ctx->skb);
 }
@@ -97,13 +97,14 @@ PROGRAM("netfilter")
 int ks_backstop_forward(struct bpf_nf_ctx *ctx)
 {
 	__u32 in = ctx->state->in->ifindex, seal = ctx->skb->tc_index;
-	const struct ks_guard *port = guard_get(in);
+	const struct ks_guard *guard = guard_get(in);
 
-	if (is_free(in, port))
+	if (is_free(in, guard))
 		return NF_ACCEPT;
-	if (port && is_sealed(seal) && may_leave(seal, guard_get(ctx->state->out->ifindex)))
+	if (guard && is_sealed(seal) && may_leave(seal, guard_get(ctx->state->out->ifindex)))
 		return NF_ACCEPT;
-	if (port && may_have_lost_seal(port, seal) && may_leave(KS_SEAL_UNDECIDED, guard_get(ctx->state->out->ifindex)))
+	if (guard && may_have_lost_seal(guard, seal) &&
+	    may_leave(KS_SEAL_UNDECIDED, guard_get(ctx->state->out->ifindex)))
 		return NF_ACCEPT;
 	return is_bridged(ctx, in) ? NF_ACCEPT : drop(ctx->skb);
 }

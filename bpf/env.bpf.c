@@ -57,8 +57,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096);
 	 __type(key, __u32); __type(value, struct ks_guard); } ks_guards MAP;
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_NEAR_PORTS);
-	 __type(key, __u32); __type(value, struct ks_near_port); } ks_near_ports MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_NEAR_GUARDS);
+	 __type(key, __u32); __type(value, struct ks_near_guard); } ks_near_guards MAP;
 struct { __uint(type, BPF_MAP_TYPE_LPM_TRIE); __uint(map_flags, BPF_F_NO_PREALLOC); __uint(max_entries, 65536);
 	 __type(key, struct ks_local_key); __type(value, struct ks_local); } ks_locals MAP;
 struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 4096);
@@ -103,11 +103,11 @@ const struct ks_control *control_get(void)
 
 const struct ks_guard *guard_get(__u32 ifindex)
 {
-	__u32 place = ifindex & (KS_NEAR_PORTS - 1);
-	const struct ks_near_port *near = bpf_map_lookup_elem(&ks_near_ports, &place);
+	__u32 slot = ifindex & (KS_NEAR_GUARDS - 1);
+	const struct ks_near_guard *near = bpf_map_lookup_elem(&ks_near_guards, &slot);
 
-	if (near && near->ifindex == ifindex && ifindex) /* a free place has 0 */
-		return &near->port;
+	if (near && near->ifindex == ifindex && ifindex) /* an empty slot has 0 */
+		return &near->guard;
 	return bpf_map_lookup_elem(&ks_guards, &ifindex);
 }
 
@@ -247,11 +247,11 @@ static ks_inline bool fib_has_way(long result)
 /* The zone of the interface that a lookup named. Behind a carrier there are several. */
 static __u32 zone_of_way(const struct bpf_fib_lookup *fib)
 {
-	const struct ks_guard *port = guard_get(fib->ifindex);
+	const struct ks_guard *guard = guard_get(fib->ifindex);
 
-	if (!port || port->flags & KS_GUARD_IGNORED)
+	if (!guard || guard->flags & KS_GUARD_IGNORED)
 		return KS_ZONE_NONE;
-	return port->flags & KS_GUARD_CARRIER ? KS_ZONE_UNDECIDED : port->zone;
+	return guard->flags & KS_GUARD_CARRIER ? KS_ZONE_UNDECIDED : guard->zone;
 }
 
 /*
@@ -327,12 +327,12 @@ static ks_inline bool zones_agree(const struct ks_control *control, __u32 a, __u
  */
 static bool is_at_home_by_link(const struct ks_control *control, const struct ks_local *local, __u32 from)
 {
-	const struct ks_guard *port;
+	const struct ks_guard *guard;
 
 	if (!local || local->kind != KS_LOCAL_LINK)
 		return true;
-	port = guard_get(local->ifindex);
-	return !port || port->flags & KS_GUARD_CARRIER || zones_agree(control, port->zone, from);
+	guard = guard_get(local->ifindex);
+	return !guard || guard->flags & KS_GUARD_CARRIER || zones_agree(control, guard->zone, from);
 }
 
 /*
@@ -341,9 +341,9 @@ static bool is_at_home_by_link(const struct ks_control *control, const struct ks
  */
 static ks_inline __u32 flags_of_arrival(const struct ks_relay *relay)
 {
-	const struct ks_guard *port = relay->is_egress ? guard_get(relay->ifindex) : NULL;
+	const struct ks_guard *guard = relay->is_egress ? guard_get(relay->ifindex) : NULL;
 
-	return port ? port->flags : 0;
+	return guard ? guard->flags : 0;
 }
 
 /* In test runs the policy's networks stand for the routes. */
@@ -424,13 +424,13 @@ bool env_source_is_near(struct ks_env *env, const struct ks_tuple *tuple, __u32 
 bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 {
 	__u32 ifindex = env->scratch->relay.out_ifindex;
-	const struct ks_guard *port = guard_get(ifindex);
+	const struct ks_guard *guard = guard_get(ifindex);
 	const struct ks_local *local;
 	const struct ks_addr *own;
 
-	if (ks_test_mode || !port)
+	if (ks_test_mode || !guard)
 		return true;
-	own = &port->address[family == KS_IPV6];
+	own = &guard->address[family == KS_IPV6];
 	if (own->d[0] == addr->d[0] && own->d[1] == addr->d[1])
 		return true;
 	local = local_get(addr, family);
@@ -449,12 +449,12 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 		      __u32 at_hand)
 {
 	const struct ks_local *local = as ? local_get(as, family) : NULL;
-	const struct ks_guard *port = local && local->kind == KS_LOCAL_SELF ? guard_get(local->ifindex) : NULL;
+	const struct ks_guard *guard = local && local->kind == KS_LOCAL_SELF ? guard_get(local->ifindex) : NULL;
 
-	if (port && !(port->flags & (KS_GUARD_CARRIER | KS_GUARD_IGNORED)) && port->zone == zone)
+	if (guard && !(guard->flags & (KS_GUARD_CARRIER | KS_GUARD_IGNORED)) && guard->zone == zone)
 		return local->ifindex;
-	port = guard_get(at_hand);
-	return port && port->zone == zone ? at_hand : control->zone_ifindex[zone & (KS_ZONE_MAX - 1)];
+	guard = guard_get(at_hand);
+	return guard && guard->zone == zone ? at_hand : control->zone_ifindex[zone & (KS_ZONE_MAX - 1)];
 }
 
 /*
@@ -465,16 +465,16 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 static bool has_neighbour(struct ks_env *env, struct bpf_fib_lookup *fib, const struct ks_addr *dst, __u8 family)
 {
 	struct ks_relay *relay = &env->scratch->relay;
-	const struct ks_guard *port = guard_get(relay->send_back);
+	const struct ks_guard *guard = guard_get(relay->send_back);
 	const struct ks_local *local = local_get(dst, family);
 	long result = bpf_fib_lookup(env->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
 	const struct ks_addr *router;
 
 	if (fib_has_way(result) && fib->ifindex == relay->send_back)
 		return true;
-	if (!port)
+	if (!guard)
 		return false;
-	router = &port->gateway[family == KS_IPV6];
+	router = &guard->gateway[family == KS_IPV6];
 	if (local && local->kind == KS_LOCAL_LINK && local->ifindex == relay->send_back)
 		router = dst;
 	relay->send_by = *router;
@@ -509,7 +509,7 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 {
 	const struct ks_relay *relay = &env->scratch->relay;
 	const struct ks_config *config;
-	const struct ks_guard *port;
+	const struct ks_guard *guard;
 
 	if (ks_test_mode) {
 		config = env_config(env);
@@ -517,10 +517,10 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 			return false;
 		*addr = config->address[zone & (KS_ZONE_MAX - 1)][family == KS_IPV6];
 	} else {
-		port = guard_get(side == KS_REPLY ? relay->out_ifindex : relay->ifindex);
-		if (!port)
+		guard = guard_get(side == KS_REPLY ? relay->out_ifindex : relay->ifindex);
+		if (!guard)
 			return false;
-		*addr = port->address[family == KS_IPV6];
+		*addr = guard->address[family == KS_IPV6];
 	}
 	return addr->d[0] || addr->d[1];
 }

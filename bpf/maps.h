@@ -14,7 +14,7 @@
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
- *   ks_near_ports   ARRAY                    struct ks_near_port       the same at ifindex % KS_NEAR_PORTS, where nobody else is
+ *   ks_near_guards  ARRAY                    struct ks_near_guard      the same at ifindex % KS_NEAR_GUARDS, where nobody else is
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links
  *   ks_stacked      LRU_HASH                 struct ks_stacked_key -> __u32 KS_STACKED_*: other MAC addresses behind an interface
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
@@ -64,14 +64,14 @@ struct ks_guard {
 
 /*
  * Every packet asks for its interface, and an array answers without a call:
- * this one is asked first. ifindex is 0 in a free place.
+ * this one is asked first. An empty slot has ifindex 0.
  */
-#define KS_NEAR_PORTS 1024U /* a power of two */
+#define KS_NEAR_GUARDS 1024U /* a power of two */
 
-struct ks_near_port {
+struct ks_near_guard {
 	__u32 ifindex;
 	__u32 zero;
-	struct ks_guard port;
+	struct ks_guard guard;
 };
 
 /*

@@ -147,15 +147,15 @@ static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u3
 static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	__u32 ifindex = scratch->relay.send_back;
-	const struct ks_guard *port;
+	const struct ks_guard *guard;
 
 	skb->tc_index = 0;
 	if (!ifindex)
 		return TC_PASS;
-	port = guard_get(ifindex);
-	if (!port)
+	guard = guard_get(ifindex);
+	if (!guard)
 		return TC_DROP;
-	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, port->zone);
+	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, guard->zone);
 	return send_by(skb, scratch, ifindex);
 }
 
@@ -252,9 +252,9 @@ static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scrat
  * A tagged frame is the business of the VLAN device of its tag, which has programs of its own; what no device claims the
  * stack drops. Only a bridge hands on all that its ports hear.
  */
-static bool is_for_vlan(struct __sk_buff *skb, const struct ks_guard *port)
+static bool is_for_vlan(struct __sk_buff *skb, const struct ks_guard *guard)
 {
-	return !(port->flags & KS_GUARD_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
+	return !(guard->flags & KS_GUARD_BRIDGED) && skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
 static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
@@ -266,12 +266,12 @@ static ks_inline bool mac_equal(const __u8 *a, const __u8 *b)
  * Reads the MAC address at an offset of the frame. Returns false if it is the interface's own, or there is none. Every
  * packet that leaves is asked, so its bytes are looked at where they lie.
  */
-static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_guard *port, __u32 off,
+static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_guard *guard, __u32 off,
 				   struct ks_stacked_key *key)
 {
 	const __u8 *mac = (const __u8 *)(long)skb->data + off, *end = (const __u8 *)(long)skb->data_end;
 
-	if (port->link != KS_LINK_ETHERNET || mac + sizeof(key->mac) > end || mac_equal(mac, port->mac))
+	if (guard->link != KS_LINK_ETHERNET || mac + sizeof(key->mac) > end || mac_equal(mac, guard->mac))
 		return false;
 	__builtin_memcpy(key->mac, mac, sizeof(key->mac));
 	key->ifindex = skb->ifindex;
@@ -283,11 +283,11 @@ static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_guard 
  * namespace, as egress has learnt. Such a device is judged as the box itself. Of one in this namespace, or of nobody, the
  * frame is none of our business: it has programs of its own, or the stack drops it.
  */
-static bool is_for_stacked(struct __sk_buff *skb, const struct ks_guard *port)
+static bool is_for_stacked(struct __sk_buff *skb, const struct ks_guard *guard)
 {
 	struct ks_stacked_key key = {};
 
-	return mac_is_other(skb, port, ETH_DST_OFF, &key) && stacked_kind(&key) == KS_STACKED_LEARNT;
+	return mac_is_other(skb, guard, ETH_DST_OFF, &key) && stacked_kind(&key) == KS_STACKED_LEARNT;
 }
 
 /* The first stages of every packet: read it, and look for its flow. */
@@ -313,31 +313,31 @@ static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, s
 enum entry { ENTRY_PASS, ENTRY_JUDGE };
 
 /* Where a packet comes from, as its interface and its seal tell. */
-static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *port,
+static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *guard,
 				  __u32 secret)
 {
 	__u32 mark = skb->tc_index;
 	bool sealed = seal_is_ours(mark, secret);
 
-	if (port->flags & KS_GUARD_BRIDGED) {
-		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, port->zone));
+	if (guard->flags & KS_GUARD_BRIDGED) {
+		seal_put(skb, seal_make(secret, KS_SEAL_UNDECIDED, guard->zone));
 		return ENTRY_PASS;
 	}
-	scratch->insp.home.from = port->zone;
+	scratch->insp.home.from = guard->zone;
 	scratch->insp.home.to = KS_ZONE_UNKNOWN;
 	scratch->insp.home.resumed = sealed && (mark & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
-	if (port->flags & KS_GUARD_CARRIER && !scratch->insp.home.resumed) {
+	if (guard->flags & KS_GUARD_CARRIER && !scratch->insp.home.resumed) {
 		if (sealed && (mark & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED)
 			return ENTRY_PASS;
 		scratch->insp.home.from = sealed ? mark & KS_SEAL_ZONE_MASK : KS_ZONE_NONE;
 	}
-	if (is_for_vlan(skb, port)) {
+	if (is_for_vlan(skb, guard)) {
 		skb->tc_index = 0;
 		return ENTRY_PASS;
 	}
 	if (skb->pkt_type == PACKET_OTHERHOST) {
 		skb->tc_index = 0;
-		if (!is_for_stacked(skb, port))
+		if (!is_for_stacked(skb, guard))
 			return ENTRY_PASS;
 		scratch->relay.stacked = 1;
 		scratch->insp.home.to = KS_ZONE_SELF;
@@ -351,7 +351,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_guard *port;
+	const struct ks_guard *guard;
 
 	if (!control || !scratch)
 		return TC_DROP;
@@ -363,11 +363,11 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	scratch->insp.pkt.link = KS_LINK_ETHERNET;
 	inspection_prepare(&env, &scratch->insp, control);
 	if (!ks_test_mode) {
-		port = guard_get(skb->ifindex);
-		if (!port || port->flags & KS_GUARD_IGNORED)
+		guard = guard_get(skb->ifindex);
+		if (!guard || guard->flags & KS_GUARD_IGNORED)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
-		scratch->insp.pkt.link = port->link;
-		if (enter(skb, scratch, port, control->seal) == ENTRY_PASS)
+		scratch->insp.pkt.link = guard->link;
+		if (enter(skb, scratch, guard, control->seal) == ENTRY_PASS)
 			return TC_PASS;
 	}
 	if (!head_load(skb, scratch))
@@ -405,14 +405,14 @@ static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
  * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
  * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
  */
-static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_guard *port, bool sealed)
+static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_guard *guard, bool sealed)
 {
 	struct ks_stacked_key key = {};
 	__u32 kind;
 
-	if (port->flags & KS_GUARD_BRIDGED || !ks_load32(port->mac))
+	if (guard->flags & KS_GUARD_BRIDGED || !ks_load32(guard->mac))
 		return 0;
-	if (!mac_is_other(skb, port, ETH_SRC_OFF, &key))
+	if (!mac_is_other(skb, guard, ETH_SRC_OFF, &key))
 		return (sealed || skb->ingress_ifindex) && is_routed_elsewhere(skb) ? KS_STACKED_LEARNT : 0;
 	kind = stacked_kind(&key);
 	if (kind)
@@ -427,14 +427,14 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_gua
  */
 static ks_inline bool has_seal(const struct __sk_buff *skb, __u32 secret)
 {
-	const struct ks_guard *in_port;
+	const struct ks_guard *in_guard;
 
 	if (!seal_is_ours(skb->tc_index, secret))
 		return false;
 	if (!skb->ingress_ifindex)
 		return ks_has_kernel_skb;
-	in_port = guard_get(skb->ingress_ifindex);
-	return in_port && !(in_port->flags & KS_GUARD_IGNORED);
+	in_guard = guard_get(skb->ingress_ifindex);
+	return in_guard && !(in_guard->flags & KS_GUARD_IGNORED);
 }
 
 static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u32 kind, __u32 zone)
@@ -445,19 +445,19 @@ static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u
 /* Where a packet that leaves comes from. What a carrier handed on is not known by it, but by the seal. */
 static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, bool sealed)
 {
-	const struct ks_guard *in_port;
+	const struct ks_guard *in_guard;
 
 	if (sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_UNDECIDED)
 		return skb->tc_index & KS_SEAL_ZONE_MASK;
 	if (!in_ifindex)
 		return KS_ZONE_SELF;
-	in_port = guard_get(in_ifindex);
-	return in_port ? in_port->zone : KS_ZONE_NONE;
+	in_guard = guard_get(in_ifindex);
+	return in_guard ? in_guard->zone : KS_ZONE_NONE;
 }
 
 /* Prepares the inspection of a packet that leaves. */
 static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const struct ks_control *control,
-			    const struct ks_guard *port, bool stacked, bool sealed)
+			    const struct ks_guard *guard, bool stacked, bool sealed)
 {
 	struct ks_scratch *scratch = env->scratch;
 	__u32 in_ifindex = stacked ? 0 : skb->ingress_ifindex;
@@ -471,8 +471,8 @@ static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const str
 	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
 	scratch->relay.was_sealed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
 	scratch->insp.home.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
-	scratch->insp.home.to = port->zone;
-	scratch->insp.pkt.link = port->link;
+	scratch->insp.home.to = guard->zone;
+	scratch->insp.pkt.link = guard->link;
 }
 
 PROGRAM("tc")
@@ -481,27 +481,27 @@ int ks_tc_egress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_guard *port = guard_get(skb->ifindex);
+	const struct ks_guard *guard = guard_get(skb->ifindex);
 	__u32 stacked;
 	bool sealed;
 
 	if (!control || !scratch)
 		return TC_DROP;
-	if (!port || port->flags & (KS_GUARD_IGNORED | KS_GUARD_CARRIER) || is_for_vlan(skb, port))
+	if (!guard || guard->flags & (KS_GUARD_IGNORED | KS_GUARD_CARRIER) || is_for_vlan(skb, guard))
 		return TC_PASS;
 	sealed = has_seal(skb, control->seal);
-	stacked = sender_stacked(skb, port, sealed);
+	stacked = sender_stacked(skb, guard, sealed);
 	if (stacked == KS_STACKED_OURS)
 		return TC_PASS;
 	sealed &= !stacked;
-	if (is_sealed_as(skb, sealed, KS_SEAL_DECIDED, port->zone)) {
+	if (is_sealed_as(skb, sealed, KS_SEAL_DECIDED, guard->zone)) {
 		skb->tc_index = 0;
 		return TC_PASS;
 	}
-	leave(skb, &env, control, port, stacked, sealed);
+	leave(skb, &env, control, guard, stacked, sealed);
 	if (!head_load(skb, scratch))
 		return TC_DROP;
-	if (is_sealed_as(skb, sealed, KS_SEAL_HALF, port->zone)) {
+	if (is_sealed_as(skb, sealed, KS_SEAL_HALF, guard->zone)) {
 		bpf_tail_call(skb, &ks_tc_stages, STAGE_LEAVING);
 		return drop_lost(scratch);
 	}

@@ -87,7 +87,7 @@ int ks_xdp(struct xdp_md *xdp)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
-	const struct ks_guard *port;
+	const struct ks_guard *guard;
 
 	if (!control || !scratch)
 		return XDP_DROP;
@@ -98,10 +98,10 @@ int ks_xdp(struct xdp_md *xdp)
 	scratch->insp.home.halves = KS_TRANSLATE_BOTH;
 	scratch->insp.pkt.link = KS_LINK_ETHERNET;
 	if (!ks_test_mode) {
-		port = guard_get(xdp->ingress_ifindex);
-		if (!port)
+		guard = guard_get(xdp->ingress_ifindex);
+		if (!guard)
 			return XDP_PASS;
-		scratch->insp.home.from = port->zone;
+		scratch->insp.home.from = guard->zone;
 		scratch->insp.home.to = KS_ZONE_UNKNOWN;
 	}
 	inspection_prepare(&env, &scratch->insp, control);

@@ -49,8 +49,8 @@ json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_
 	for (size_t i = 0; i < now->count; i++) {
 		const struct ks_guarded *guarded = &now->list[i], *former = find_guarded(before, guarded->ifindex);
 
-		if (is_guarded(guarded) && guarded->port.zone == KS_ZONE_NONE && former &&
-		    former->port.zone != KS_ZONE_NONE)
+		if (is_guarded(guarded) && guarded->guard.zone == KS_ZONE_NONE && former &&
+		    former->guard.zone != KS_ZONE_NONE)
 			append_name(names, guarded->name);
 	}
 	return names;
@@ -63,7 +63,7 @@ static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks
 	FILE *out;
 
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (interfaces->list[i].port.zone == zone->id && interfaces->list[i].role != KS_ROLE_IGNORED)
+		if (interfaces->list[i].guard.zone == zone->id && interfaces->list[i].role != KS_ROLE_IGNORED)
 			return;
 	}
 	out = open_memstream(&text, &size);
@@ -204,7 +204,7 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 static bool is_in_no_zone(const struct ks_guarded *guarded)
 {
 	return (guarded->role == KS_ROLE_GUARDED || guarded->role == KS_ROLE_PORT) &&
-	       guarded->port.zone == KS_ZONE_NONE;
+	       guarded->guard.zone == KS_ZONE_NONE;
 }
 
 /* Of those the ones that an `ignore` would leave alone: no port of a bridge that is guarded at its ports. */

@@ -475,8 +475,8 @@ static void announce(const struct ks_daemon *daemon)
 	for (size_t i = 0; i < daemon->interfaces.count; i++) {
 		const struct ks_guarded *one = &daemon->interfaces.list[i];
 
-		if (ks_role_has_programs(one->role) && one->port.zone != KS_ZONE_NONE)
-			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->port.zone));
+		if (ks_role_has_programs(one->role) && one->guard.zone != KS_ZONE_NONE)
+			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->guard.zone));
 	}
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
 	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);

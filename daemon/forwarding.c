@@ -55,9 +55,9 @@ static bool forwards(const struct ks_interfaces *interfaces, const char *family)
 
 static bool is_end(const struct ks_guarded *guarded, unsigned family)
 {
-	const struct ks_addr *addr = &guarded->port.address[1];
+	const struct ks_addr *addr = &guarded->guard.address[1];
 
-	if ((guarded->role != KS_ROLE_GUARDED && guarded->role != KS_ROLE_PORT) || guarded->port.zone == KS_ZONE_NONE)
+	if ((guarded->role != KS_ROLE_GUARDED && guarded->role != KS_ROLE_PORT) || guarded->guard.zone == KS_ZONE_NONE)
 		return false;
 	return family == KS_FORWARDING_IPV4 || addr->d[0] | addr->d[1];
 }

@@ -48,9 +48,9 @@ static bool is_zero(const struct ks_addr *addr)
 }
 
 /* Puts the entry into the map. Says once if it fails. */
-static int store_port(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
+static int store_guard(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
-	int err = ks_kernel_set_port(interfaces->kernel, guarded->ifindex, &guarded->port);
+	int err = ks_kernel_set_guard(interfaces->kernel, guarded->ifindex, &guarded->guard);
 
 	if (err && err != guarded->store_error)
 		ks_report_error("%s: %s", guarded->name, ks_kernel_complaint());
@@ -93,7 +93,7 @@ static void take_address(const struct ks_interface_address *address, void *arg)
 		const struct ks_guarded *guarded = &reader->interfaces->list[i];
 		struct addresses *addresses = &reader->found[i];
 
-		if (!memcmp(&address->addr, &guarded->port.address[at], sizeof(address->addr)))
+		if (!memcmp(&address->addr, &guarded->guard.address[at], sizeof(address->addr)))
 			addresses->kept[at] = true;
 		if (guarded->bearer == address->ifindex)
 			take_better(addresses, address);
@@ -112,7 +112,7 @@ static void borrow_addresses(struct addresses *addresses, const struct addresses
 static bool has_address(const struct ks_interfaces *interfaces, const struct ks_addr *addr, unsigned family)
 {
 	for (size_t i = 0; i < interfaces->count; i++) {
-		if (!memcmp(&interfaces->list[i].port.address[family == KS_IPV6], addr, sizeof(*addr)))
+		if (!memcmp(&interfaces->list[i].guard.address[family == KS_IPV6], addr, sizeof(*addr)))
 			return true;
 	}
 	return false;
@@ -139,11 +139,11 @@ static void change_addresses(struct ks_interfaces *interfaces, struct ks_guarded
 {
 	struct ks_addr former[2];
 
-	if (!memcmp(guarded->port.address, addresses->best, sizeof(addresses->best)))
+	if (!memcmp(guarded->guard.address, addresses->best, sizeof(addresses->best)))
 		return;
-	memcpy(former, guarded->port.address, sizeof(former));
-	memcpy(guarded->port.address, addresses->best, sizeof(addresses->best));
-	store_port(interfaces, guarded);
+	memcpy(former, guarded->guard.address, sizeof(former));
+	memcpy(guarded->guard.address, addresses->best, sizeof(addresses->best));
+	store_guard(interfaces, guarded);
 	for (unsigned i = 0; i < 2; i++) {
 		if (!addresses->kept[i])
 			end_flows(interfaces, guarded->name, &former[i], i ? KS_IPV6 : KS_IPV4);
@@ -182,7 +182,7 @@ static void take_programs_off(struct ks_interfaces *interfaces, unsigned ifindex
 static void complain(struct ks_guarded *guarded, int err)
 {
 	if (err && err != -ENODEV && err != guarded->error) /* one that has just gone: its news are on the way */
-		ks_report_error("%s%s: not guarded: %s", guarded->port.zone == KS_ZONE_NONE ? "WARNING: " : "",
+		ks_report_error("%s%s: not guarded: %s", guarded->guard.zone == KS_ZONE_NONE ? "WARNING: " : "",
 				guarded->name, ks_kernel_complaint());
 	guarded->error = err;
 }
@@ -190,10 +190,10 @@ static void complain(struct ks_guarded *guarded, int err)
 /* Tells the backstop whether others' filters clear our seals on an interface. */
 static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded, const struct ks_hook_state *state)
 {
-	if (state->shared == !!(guarded->port.flags & KS_GUARD_SHARED))
+	if (state->shared == !!(guarded->guard.flags & KS_GUARD_SHARED))
 		return;
-	guarded->port.flags ^= KS_GUARD_SHARED;
-	store_port(interfaces, guarded);
+	guarded->guard.flags ^= KS_GUARD_SHARED;
+	store_guard(interfaces, guarded);
 }
 
 /* Puts the missing ones of `hooks` on an interface. Without an entry in the map programs would let everything pass. */
@@ -201,7 +201,7 @@ static void attach(struct ks_interfaces *interfaces, struct ks_guarded *guarded,
 {
 	struct ks_hook_state state;
 	bool created = false;
-	int err = guarded->store_error ? store_port(interfaces, guarded) : 0;
+	int err = guarded->store_error ? store_guard(interfaces, guarded) : 0;
 
 	guarded->programs = true;
 	ks_kernel_hook_state(interfaces->kernel, guarded->ifindex, &state);
@@ -243,8 +243,8 @@ static struct ks_guarded *add(struct ks_interfaces *interfaces, const struct ks_
 	interfaces->list = list;
 	guarded = &list[interfaces->count];
 	*guarded = (struct ks_guarded){ .ifindex = link->ifindex };
-	guarded->programs = ks_kernel_port(interfaces->kernel, link->ifindex, &guarded->port) &&
-			    !(guarded->port.flags & KS_GUARD_IGNORED);
+	guarded->programs = ks_kernel_guard(interfaces->kernel, link->ifindex, &guarded->guard) &&
+			    !(guarded->guard.flags & KS_GUARD_IGNORED);
 	interfaces->count++;
 	return guarded;
 }
@@ -254,29 +254,29 @@ static void forget(struct ks_interfaces *interfaces, struct ks_guarded *guarded)
 {
 	const struct ks_guarded gone = *guarded;
 
-	ks_kernel_forget_port(interfaces->kernel, gone.ifindex);
+	ks_kernel_forget_guard(interfaces->kernel, gone.ifindex);
 	*guarded = interfaces->list[--interfaces->count];
 	for (unsigned i = 0; i < 2; i++)
-		end_flows(interfaces, gone.name, &gone.port.address[i], i ? KS_IPV6 : KS_IPV4);
+		end_flows(interfaces, gone.name, &gone.guard.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
 /* The flags of its role, and KS_GUARD_SHARED as it is: that is found out from the hooks (note_shared). */
 static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
 {
-	return ks_role_flags(role) | (guarded->port.flags & KS_GUARD_SHARED);
+	return ks_role_flags(role) | (guarded->guard.flags & KS_GUARD_SHARED);
 }
 
-/* The entry's port as link and role want it, with the addresses that it has. */
-static struct ks_guard wanted_port(const struct ks_guarded *guarded, const struct ks_interface *link,
-				   const struct ks_role *role)
+/* The guard as link and role want it, with the addresses that it has. */
+static struct ks_guard wanted_guard(const struct ks_guarded *guarded, const struct ks_interface *link,
+				    const struct ks_role *role)
 {
-	struct ks_guard port = guarded->port;
+	struct ks_guard guard = guarded->guard;
 
-	port.zone = (__u8)role->zone;
-	port.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
-	port.flags = wanted_flags(guarded, role->kind);
-	memcpy(port.mac, link->mac, sizeof(port.mac));
-	return port;
+	guard.zone = (__u8)role->zone;
+	guard.link = link->layer3 ? KS_LINK_IP : KS_LINK_ETHERNET;
+	guard.flags = wanted_flags(guarded, role->kind);
+	memcpy(guard.mac, link->mac, sizeof(guard.mac));
+	return guard;
 }
 
 /* Says what becomes of an entry, before it does. */
@@ -289,11 +289,11 @@ static void tell_change(const struct ks_guarded *guarded, const struct ks_interf
 		ks_report("%s: is now called %s", guarded->name, link->name);
 	if (guarded->role != role->kind)
 		ks_report("%s: %s now, zone %s", link->name, ks_role_name(role->kind), zone);
-	else if (guarded->port.zone != role->zone)
+	else if (guarded->guard.zone != role->zone)
 		ks_report("%s: in zone %s now", link->name, zone);
 }
 
-/* Takes over the name, kind and part of a link; its port follows by itself. */
+/* Takes over the name, kind and part of a link; its guard follows by itself. */
 static void take_link(struct ks_guarded *guarded, const struct ks_interface *link, const struct ks_role *role)
 {
 	snprintf(guarded->name, sizeof(guarded->name), "%s", link->name);
@@ -322,7 +322,7 @@ static void settle_link(struct settling *settling, const struct ks_interface *li
 	struct ks_interfaces *interfaces = settling->interfaces;
 	struct ks_guarded *guarded = find(interfaces, link->ifindex);
 	bool is_new = !guarded, waits;
-	struct ks_guard port;
+	struct ks_guard guard;
 
 	if (is_new)
 		guarded = add(interfaces, link);
@@ -336,12 +336,12 @@ static void settle_link(struct settling *settling, const struct ks_interface *li
 	waits = !is_new && guarded->programs && role->kind == KS_ROLE_CARRIER && guarded->role != role->kind;
 	settling->bearers |= is_new || guarded->bearer != role->bearer;
 	take_link(guarded, link, role);
-	port = wanted_port(guarded, link, role);
+	guard = wanted_guard(guarded, link, role);
 	if (waits)
-		port.flags = guarded->port.flags;
-	if (is_new || memcmp(&port, &guarded->port, sizeof(port))) {
-		guarded->port = port;
-		settling->err = store_port(interfaces, guarded) ?: settling->err;
+		guard.flags = guarded->guard.flags;
+	if (is_new || memcmp(&guard, &guarded->guard, sizeof(guard))) {
+		guarded->guard = guard;
+		settling->err = store_guard(interfaces, guarded) ?: settling->err;
 	}
 	if (is_new && !settling->is_first && ks_role_has_programs(role->kind))
 		ks_report("%s: appeared, in zone %s", guarded->name, ks_policy_zone_name(settling->policy, role->zone));
@@ -354,10 +354,10 @@ static void settle_carriers(struct settling *settling)
 		struct ks_guarded *guarded = &settling->interfaces->list[i];
 		__u8 flags = wanted_flags(guarded, guarded->role);
 
-		if (guarded->port.flags == flags)
+		if (guarded->guard.flags == flags)
 			continue;
-		guarded->port.flags = flags;
-		settling->err = store_port(settling->interfaces, guarded) ?: settling->err;
+		guarded->guard.flags = flags;
+		settling->err = store_guard(settling->interfaces, guarded) ?: settling->err;
 	}
 }
 
@@ -454,10 +454,10 @@ static void store_gateways(struct ks_interfaces *interfaces)
 
 		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV4, &found[0]);
 		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV6, &found[1]);
-		if (!memcmp(found, guarded->port.gateway, sizeof(found)))
+		if (!memcmp(found, guarded->guard.gateway, sizeof(found)))
 			continue;
-		memcpy(guarded->port.gateway, found, sizeof(found));
-		store_port(interfaces, guarded);
+		memcpy(guarded->guard.gateway, found, sizeof(found));
+		store_guard(interfaces, guarded);
 	}
 }
 
@@ -495,13 +495,13 @@ static int first_error(const struct ks_interfaces *interfaces)
 	for (size_t i = 0; i < interfaces->count; i++) {
 		int err = interfaces->list[i].error;
 
-		if (err && err != -ENODEV && interfaces->list[i].port.zone != KS_ZONE_NONE)
+		if (err && err != -ENODEV && interfaces->list[i].guard.zone != KS_ZONE_NONE)
 			return err;
 	}
 	return 0;
 }
 
-/* Brings the map of ports, and then the programs, in line with the links. */
+/* Brings the map of guards, and then the programs, in line with the links. */
 static int settle(struct ks_interfaces *interfaces, const struct ks_policy *policy, bool is_first)
 {
 	struct settling settling = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
@@ -532,17 +532,17 @@ static int settle(struct ks_interfaces *interfaces, const struct ks_policy *poli
 static void shut_if_other(struct ks_interfaces *interfaces, unsigned ifindex, const struct ks_role *role, int *err)
 {
 	struct ks_guarded *guarded = find(interfaces, ifindex);
-	struct ks_guard port;
+	struct ks_guard guard;
 	int failed;
 
-	if (!ks_kernel_port(interfaces->kernel, ifindex, &port) || port.zone == role->zone)
+	if (!ks_kernel_guard(interfaces->kernel, ifindex, &guard) || guard.zone == role->zone)
 		return;
-	port.zone = KS_ZONE_NONE;
-	failed = ks_kernel_set_port(interfaces->kernel, ifindex, &port);
+	guard.zone = KS_ZONE_NONE;
+	failed = ks_kernel_set_guard(interfaces->kernel, ifindex, &guard);
 	if (failed)
 		*err = failed;
 	else if (guarded)
-		guarded->port.zone = KS_ZONE_NONE;
+		guarded->guard.zone = KS_ZONE_NONE;
 }
 
 int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_policy *policy)
@@ -560,7 +560,7 @@ struct strays {
 	size_t count;
 };
 
-static void collect_stray(unsigned ifindex, const struct ks_guard *port, void *arg)
+static void collect_stray(unsigned ifindex, const struct ks_guard *guard, void *arg)
 {
 	struct strays *strays = arg;
 
@@ -575,7 +575,7 @@ static int release_stray(struct ks_interfaces *interfaces, unsigned ifindex)
 
 	ks_report("no longer guarded: %s", name);
 	take_programs_off(interfaces, ifindex, name);
-	return ks_kernel_forget_port(interfaces->kernel, ifindex);
+	return ks_kernel_forget_guard(interfaces->kernel, ifindex);
 }
 
 /* Entries of the map that an earlier daemon left and that nobody wants. */
@@ -586,7 +586,7 @@ static void release_strays(struct ks_interfaces *interfaces)
 
 	do {
 		strays.count = 0;
-		ks_kernel_each_port(interfaces->kernel, collect_stray, &strays);
+		ks_kernel_each_guard(interfaces->kernel, collect_stray, &strays);
 		for (size_t i = 0; i < strays.count; i++)
 			err = release_stray(interfaces, strays.list[i]) ?: err;
 	} while (!err && strays.count == KS_ARRAY_SIZE(strays.list));
@@ -784,7 +784,7 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 		struct ks_guarded *guarded = &interfaces->list[i];
 
 		if (guarded->store_error)
-			store_port(interfaces, guarded);
+			store_guard(interfaces, guarded);
 		if (!ks_role_has_programs(guarded->role))
 			continue;
 		if (guarded->error)

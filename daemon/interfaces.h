@@ -31,14 +31,14 @@ struct ks_told {
 	__u64 noticed, said;
 };
 
-/* An interface with an entry in the map of ports. */
+/* An interface with an entry in the map of guards. */
 struct ks_guarded {
 	unsigned ifindex;
 	char name[16];
 	char kind[16]; /* the driver's, as in struct ks_interface */
 	enum ks_role_kind role; /* all but MEMBER */
 	unsigned bearer; /* who has its addresses, as in struct ks_role */
-	struct ks_guard port; /* as the map has it */
+	struct ks_guard guard; /* as the map has it */
 	bool up;
 	bool programs; /* ours were put there */
 	bool checked; /* and were found there, so that only news or the watch look again */
@@ -47,7 +47,7 @@ struct ks_guarded {
 	bool filters_changed; /* news of the present reading say so */
 	struct ks_told told_lost, told_overtaken;
 	int error; /* 0, or why it has no programs: tried again every second */
-	int store_error; /* 0, or why the map does not have `port`: the same */
+	int store_error; /* 0, or why the map does not have `guard`: the same */
 };
 
 struct ks_interfaces {

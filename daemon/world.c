@@ -22,11 +22,11 @@ static unsigned interface_of(const struct ks_daemon *daemon, __u32 zone)
 
 static bool is_in_zone(const struct ks_daemon *daemon, unsigned ifindex, __u32 zone)
 {
-	struct ks_guard port;
+	struct ks_guard guard;
 
-	if (!ks_kernel_port(daemon->kernel, ifindex, &port) || port.flags & KS_GUARD_IGNORED)
+	if (!ks_kernel_guard(daemon->kernel, ifindex, &guard) || guard.flags & KS_GUARD_IGNORED)
 		return false;
-	return port.flags & KS_GUARD_CARRIER ? interface_of(daemon, zone) == ifindex : port.zone == zone;
+	return guard.flags & KS_GUARD_CARRIER ? interface_of(daemon, zone) == ifindex : guard.zone == zone;
 }
 
 /* The interface that a packet of a zone comes by. */
@@ -81,10 +81,10 @@ static __u32 broadcast(const struct ks_tuple *tuple, __u32 from, void *arg)
 static bool is_bridged(const struct ks_daemon *daemon, __u32 from, __u32 to)
 {
 	unsigned ifindex = interface_of(daemon, from);
-	struct ks_guard port;
+	struct ks_guard guard;
 
-	return ifindex && ifindex == interface_of(daemon, to) && ks_kernel_port(daemon->kernel, ifindex, &port) &&
-	       port.flags & KS_GUARD_CARRIER;
+	return ifindex && ifindex == interface_of(daemon, to) && ks_kernel_guard(daemon->kernel, ifindex, &guard) &&
+	       guard.flags & KS_GUARD_CARRIER;
 }
 
 static bool source_is_at_home(const struct ks_tuple *tuple, __u32 from, __u32 to, bool by_route, void *arg)
@@ -113,25 +113,25 @@ static bool send_back(__u32 zone, void *arg)
 static bool address_of(__u32 zone, __u8 family, struct ks_addr *addr, void *arg)
 {
 	const struct ks_daemon *daemon = arg;
-	struct ks_guard port;
+	struct ks_guard guard;
 
-	if (!ks_kernel_port(daemon->kernel, interface_of(daemon, zone), &port))
+	if (!ks_kernel_guard(daemon->kernel, interface_of(daemon, zone), &guard))
 		return false;
-	*addr = port.address[family == KS_IPV6];
+	*addr = guard.address[family == KS_IPV6];
 	return addr->d[0] || addr->d[1];
 }
 
 __u8 ks_world_zone_of(const struct ks_daemon *daemon, const struct ks_addr *addr, unsigned family)
 {
 	size_t first = family == KS_IPV4 ? 12 : 0;
-	struct ks_guard port;
+	struct ks_guard guard;
 	unsigned ifindex;
 
 	if (ks_netlink_route(&addr->b[first], sizeof(addr->b) - first, &ifindex))
 		return KS_ZONE_NONE;
 	if (!ifindex)
 		return KS_ZONE_SELF;
-	return ks_kernel_port(daemon->kernel, ifindex, &port) ? port.zone : KS_ZONE_NONE;
+	return ks_kernel_guard(daemon->kernel, ifindex, &guard) ? guard.zone : KS_ZONE_NONE;
 }
 
 static void tell_home(const struct ks_tuple *tuple, __u32 from, char *buf, size_t size, void *arg)

@@ -20,11 +20,11 @@ static void take_default(unsigned ifindex, void *arg)
 
 	for (size_t i = 0; i < finder->interfaces->count; i++) {
 		const struct ks_guarded *guarded = &finder->interfaces->list[i];
-		__u32 *best = &facts->zone_ifindex[guarded->port.zone];
+		__u32 *best = &facts->zone_ifindex[guarded->guard.zone];
 
 		if (!is_judged(guarded) || guarded->bearer != ifindex)
 			continue;
-		facts->outside |= 1ULL << guarded->port.zone;
+		facts->outside |= 1ULL << guarded->guard.zone;
 		if (guarded->up && (!*best || ifindex < *best))
 			*best = ifindex;
 	}
@@ -42,8 +42,8 @@ static void find_interfaces(const struct ks_interfaces *interfaces, struct ks_zo
 		settled |= facts->zone_ifindex[i] ? 1ULL << i : 0;
 	for (size_t i = 0; i < interfaces->count; i++) {
 		const struct ks_guarded *guarded = &interfaces->list[i];
-		__u32 *best = &facts->zone_ifindex[guarded->port.zone];
-		__u64 bit = 1ULL << guarded->port.zone;
+		__u32 *best = &facts->zone_ifindex[guarded->guard.zone];
+		__u64 bit = 1ULL << guarded->guard.zone;
 
 		if (!is_judged(guarded))
 			continue;

@@ -388,12 +388,12 @@ static int carry_control(int from, int to)
  * The map of interfaces is made again, and filled before the first hook is switched. Its keys, which never change, go over, in
  * no zone: the daemon takes programs off where it finds an interface that should have none any more.
  */
-static int carry_ports(int from, int to)
+static int carry_guards(int from, int to)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 length = sizeof(info), ifindex, next;
 	const __u32 *key = NULL;
-	struct ks_guard port = { .zone = KS_ZONE_NONE };
+	struct ks_guard guard = { .zone = KS_ZONE_NONE };
 	int err = 0;
 
 	if (from < 0)
@@ -403,7 +403,7 @@ static int carry_ports(int from, int to)
 	if (info.key_size != sizeof(next))
 		return 0;
 	while (!err && !bpf_map_get_next_key(from, key, &next)) {
-		err = bpf_map_update_elem(to, &next, &port, BPF_ANY) ? -errno : 0;
+		err = bpf_map_update_elem(to, &next, &guard, BPF_ANY) ? -errno : 0;
 		ifindex = next;
 		key = &ifindex;
 	}
@@ -417,7 +417,7 @@ static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeo
 
 	if (!err)
 		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL])
-			      ?: carry_ports(old[KS_MAP_PORTS], kernel->maps[KS_MAP_PORTS]);
+			      ?: carry_guards(old[KS_MAP_GUARDS], kernel->maps[KS_MAP_GUARDS]);
 	if (!err && takeover->buckets)
 		err = init_shape(kernel, takeover->buckets)
 			      ?: ks_growth_begin(kernel, takeover, old[KS_MAP_TABLE], old[KS_MAP_COUNTS]);

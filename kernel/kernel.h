@@ -38,8 +38,8 @@ struct ks_kernel;
 	X(SETS, ks_sets)               \
 	X(RANGES, ks_ranges)           \
 	X(TARGETS, ks_targets)         \
-	X(PORTS, ks_guards)            \
-	X(NEAR_PORTS, ks_near_ports)   \
+	X(GUARDS, ks_guards)           \
+	X(NEAR_GUARDS, ks_near_guards) \
 	X(LOCALS, ks_locals)           \
 	X(STACKED, ks_stacked)         \
 	X(REASONS, ks_reasons)         \
@@ -137,13 +137,13 @@ __u32 ks_kernel_capacity(const struct ks_kernel *kernel);
  * not here passes everything: forget it after its filters are off. To shut one
  * for a moment, give it zone KS_ZONE_NONE, from which no policy allows anything.
  */
-int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port);
-int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex);
-bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *port);
+int ks_kernel_set_guard(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *guard);
+int ks_kernel_forget_guard(struct ks_kernel *kernel, unsigned ifindex);
+bool ks_kernel_guard(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *guard);
 
 /* Calls fn for every guarded interface; it may not change them. */
-void ks_kernel_each_port(const struct ks_kernel *kernel,
-			 void (*fn)(unsigned ifindex, const struct ks_guard *port, void *arg), void *arg);
+void ks_kernel_each_guard(const struct ks_kernel *kernel,
+			  void (*fn)(unsigned ifindex, const struct ks_guard *guard, void *arg), void *arg);
 
 /* The addresses of the box and the networks of its links (bpf/maps.h). Forgetting a missing entry is no error. */
 int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);

@@ -178,73 +178,73 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	return 0;
 }
 
-static int near_port_store(const struct ks_kernel *kernel, __u32 place, const struct ks_near_port *near)
+static int near_guard_store(const struct ks_kernel *kernel, __u32 slot, const struct ks_near_guard *near)
 {
-	return bpf_map_update_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, near, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(kernel->maps[KS_MAP_NEAR_GUARDS], &slot, near, BPF_ANY) ? -errno : 0;
 }
 
 /*
- * Puts the port into its place of the near map, or with NULL takes it out, unless another interface is there. An entry of an
- * array is written byte by byte while programs read it, so they are sent to the other map meanwhile.
+ * Puts the guard into its slot of the near map, or with NULL takes it out, unless another interface has the slot. Programs
+ * read an entry of an array while it is written, so its ifindex is 0 meanwhile, which sends them to the other map.
  */
-static int near_port_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port)
+static int near_guard_set(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *guard)
 {
-	__u32 place = ifindex % KS_NEAR_PORTS;
-	struct ks_near_port near;
+	__u32 slot = ifindex % KS_NEAR_GUARDS;
+	struct ks_near_guard near;
 	int err;
 
-	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_NEAR_PORTS], &place, &near))
+	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_NEAR_GUARDS], &slot, &near))
 		return -errno;
-	if (near.ifindex != ifindex && (near.ifindex || !port))
+	if (near.ifindex != ifindex && (near.ifindex || !guard))
 		return 0;
 	near.ifindex = 0;
-	err = near_port_store(kernel, place, &near);
-	if (err || !port)
+	err = near_guard_store(kernel, slot, &near);
+	if (err || !guard)
 		return err;
-	near.port = *port;
-	err = near_port_store(kernel, place, &near);
+	near.guard = *guard;
+	err = near_guard_store(kernel, slot, &near);
 	near.ifindex = ifindex;
-	return err ?: near_port_store(kernel, place, &near);
+	return err ?: near_guard_store(kernel, slot, &near);
 }
 
-int ks_kernel_set_port(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *port)
+int ks_kernel_set_guard(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *guard)
 {
-	int err = bpf_map_update_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port, BPF_ANY) ? -errno : 0;
+	int err = bpf_map_update_elem(kernel->maps[KS_MAP_GUARDS], &ifindex, guard, BPF_ANY) ? -errno : 0;
 
 	if (!err)
-		err = near_port_set(kernel, ifindex, port);
+		err = near_guard_set(kernel, ifindex, guard);
 	if (err)
 		ks_kernel_complain("the programs cannot be told of interface %u: %s", ifindex, strerror(-err));
 	return err;
 }
 
-int ks_kernel_forget_port(struct ks_kernel *kernel, unsigned ifindex)
+int ks_kernel_forget_guard(struct ks_kernel *kernel, unsigned ifindex)
 {
-	int err = near_port_set(kernel, ifindex, NULL);
+	int err = near_guard_set(kernel, ifindex, NULL);
 
 	if (err)
 		return err;
 	for (unsigned at = 0; kernel->pin_dir && at < KS_AT_MAX; at++)
 		ks_tcx_detach(kernel->pin_dir, ifindex, at); /* an interface that is gone leaves pins */
-	return bpf_map_delete_elem(kernel->maps[KS_MAP_PORTS], &ifindex) && errno != ENOENT ? -errno : 0;
+	return bpf_map_delete_elem(kernel->maps[KS_MAP_GUARDS], &ifindex) && errno != ENOENT ? -errno : 0;
 }
 
-bool ks_kernel_port(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *port)
+bool ks_kernel_guard(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *guard)
 {
-	return !bpf_map_lookup_elem(kernel->maps[KS_MAP_PORTS], &ifindex, port);
+	return !bpf_map_lookup_elem(kernel->maps[KS_MAP_GUARDS], &ifindex, guard);
 }
 
-void ks_kernel_each_port(const struct ks_kernel *kernel,
-			 void (*fn)(unsigned ifindex, const struct ks_guard *port, void *arg), void *arg)
+void ks_kernel_each_guard(const struct ks_kernel *kernel,
+			  void (*fn)(unsigned ifindex, const struct ks_guard *guard, void *arg), void *arg)
 {
 	__u32 key = 0, next;
 	const __u32 *from = NULL;
 
-	while (!bpf_map_get_next_key(kernel->maps[KS_MAP_PORTS], from, &next)) {
-		struct ks_guard port;
+	while (!bpf_map_get_next_key(kernel->maps[KS_MAP_GUARDS], from, &next)) {
+		struct ks_guard guard;
 
-		if (ks_kernel_port(kernel, next, &port))
-			fn(next, &port, arg);
+		if (ks_kernel_guard(kernel, next, &guard))
+			fn(next, &guard, arg);
 		key = next;
 		from = &key;
 	}

@@ -168,7 +168,7 @@ static void prune_one(const char *name, void *arg)
 {
 	const struct ks_kernel *kernel = arg;
 	char suffix[KS_LINK_NAME];
-	struct ks_guard port;
+	struct ks_guard guard;
 	unsigned ifindex;
 	__u32 program;
 	int fd = -1;
@@ -179,7 +179,7 @@ static void prune_one(const char *name, void *arg)
 		return;
 	}
 	for (unsigned at = 0; at < KS_AT_MAX; at++) {
-		if (!strcmp(suffix, suffixes[at]) && ks_kernel_port(kernel, ifindex, &port))
+		if (!strcmp(suffix, suffixes[at]) && ks_kernel_guard(kernel, ifindex, &guard))
 			fd = link_get(kernel->pin_dir, ifindex, at, &program);
 	}
 	if (fd < 0)

@@ -30,7 +30,7 @@ static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_gu
 		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name",
 			 ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind", guarded->kind,
-			 "zone", ks_policy_zone_name(daemon->policy, guarded->port.zone), "role",
+			 "zone", ks_policy_zone_name(daemon->policy, guarded->guard.zone), "role",
 			 ks_role_name(guarded->role), "carrier", carrier ? ks_name_text(carrier, above) : NULL, "up",
 			 guarded->up, "ingress", hooks.present[0], "egress", hooks.present[1], "hooks",
 			 !has_programs ? NULL

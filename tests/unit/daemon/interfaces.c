@@ -17,7 +17,7 @@ static struct ks_guarded entry(const char *name, unsigned ifindex, enum ks_role_
 {
 	struct ks_guarded guarded = { .ifindex = ifindex, .bearer = ifindex, .role = role, .up = true };
 
-	guarded.port.zone = (__u8)zone;
+	guarded.guard.zone = (__u8)zone;
 	snprintf(guarded.name, sizeof(guarded.name), "%s", name);
 	return guarded;
 }
