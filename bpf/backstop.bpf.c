@@ -50,7 +50,7 @@ static ks_inline bool is_sealed(__u32 seal)
 
 static ks_inline bool is_free(__u32 ifindex, const struct ks_guard *guard)
 {
-	return ifindex == LOOPBACK_IFINDEX || (guard && guard->flags & KS_GUARD_IGNORED);
+	return ifindex == KS_LOOPBACK_IFINDEX || (guard && guard->flags & KS_GUARD_IGNORED);
 }
 
 /* Behind others' filters a seal may be gone, though ours has judged: the daemon watches that it runs there. */

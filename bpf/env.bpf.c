@@ -20,7 +20,6 @@
 #define SWEEP_BUCKETS_MAX (1U << 22)
 #define EVENTS_PER_SECOND 10000 /* a CPU tells no more than this */
 #define CLOCK_MONOTONIC 1
-#define FIB_LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK, Linux 6.10 */
 #define KS_ADDR_BITS 128U
 
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
@@ -234,7 +233,7 @@ static ks_inline __u32 fib_mark(struct ks_env *env, struct bpf_fib_lookup *fib)
 		return 0;
 	mark = ((struct __sk_buff *)env->ctx)->mark;
 	__builtin_memcpy(fib->smac, &mark, sizeof(mark));
-	return FIB_LOOKUP_MARK;
+	return KS_FIB_LOOKUP_MARK;
 }
 
 /* Returns true if a lookup found a way out: then it has also filled in the interface. */
@@ -374,7 +373,7 @@ __attribute__((always_inline)) __u32 env_broadcast(struct ks_env *env, const str
  */
 bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
-	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.out_ifindex ?: LOOPBACK_IFINDEX };
+	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.out_ifindex ?: KS_LOOPBACK_IFINDEX };
 	const struct ks_addr any = {};
 	const struct ks_control *control = control_get();
 	const struct ks_local *local;

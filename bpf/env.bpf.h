@@ -17,7 +17,6 @@
 
 enum hook { HOOK_TC, HOOK_XDP };
 
-#define LOOPBACK_IFINDEX 1 /* of every network namespace */
 #define AF_INET 2
 #define AF_INET6 10
 

@@ -107,6 +107,11 @@ struct ks_stacked_key {
 #define KS_STACKED_OURS 1U /* of a device in this namespace, which has programs of its own (written by the daemon) */
 #define KS_STACKED_LEARNT 2U /* seen as a source at egress: a device in another namespace, judged as the box itself */
 
+#define KS_LOOPBACK_IFINDEX 1 /* of every network namespace */
+
+/* BPF_FIB_LOOKUP_MARK of bpf_fib_lookup() (Linux 6.10), which Debian 12's headers do not have. */
+#define KS_FIB_LOOKUP_MARK (1U << 5)
+
 /* ks_control.flags */
 #define KS_CONTROL_ROUTES_DIFFER 0x01 /* rules by mark, tos, uid; several next hops: a lookup only guesses */
 #define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */

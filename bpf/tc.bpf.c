@@ -79,7 +79,7 @@ static int answer_send(struct __sk_buff *skb, struct ks_scratch *scratch, const 
 	if (bpf_skb_change_tail(skb, len, 0) || bpf_skb_store_bytes(skb, 0, scratch->answer, length_bound(len), 0))
 		return TC_DROP;
 	if (to_self)
-		return bpf_redirect(LOOPBACK_IFINDEX, BPF_F_INGRESS);
+		return bpf_redirect(KS_LOOPBACK_IFINDEX, BPF_F_INGRESS);
 	skb->tc_index = seal_make(scratch->relay.secret, KS_SEAL_DECIDED, scratch->insp.home.from);
 	if (!scratch->relay.is_egress)
 		return bpf_redirect(skb->ifindex, 0);

@@ -7,8 +7,6 @@
 #include "kernel/netlink.h"
 #include "daemon/world.h"
 
-#define LOOPBACK_IFINDEX 1
-
 static const struct ks_control *control_of(const struct ks_daemon *daemon)
 {
 	return ks_kernel_control(daemon->kernel);
@@ -35,14 +33,14 @@ static unsigned arrival(const struct ks_daemon *daemon, const struct ks_tuple *t
 	struct ks_local local;
 
 	if (from == KS_ZONE_SELF)
-		return LOOPBACK_IFINDEX;
+		return KS_LOOPBACK_IFINDEX;
 	if (ks_kernel_local(daemon->kernel, &tuple->dst, tuple->family, &local) && local.kind == KS_LOCAL_BROADCAST &&
 	    is_in_zone(daemon, local.ifindex, from))
 		return local.ifindex;
 	if (ks_kernel_local(daemon->kernel, &tuple->src, tuple->family, &local) && local.kind == KS_LOCAL_LINK &&
 	    is_in_zone(daemon, local.ifindex, from))
 		return local.ifindex;
-	return interface_of(daemon, from) ?: LOOPBACK_IFINDEX;
+	return interface_of(daemon, from) ?: KS_LOOPBACK_IFINDEX;
 }
 
 /* Without an answer egress decides, and sources are not believed. */

@@ -10,12 +10,11 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
+#include "bpf/maps.h"
 #include "core/types.h"
 #include "kernel/bpf.h"
 
 #define BEFORE (1U << 3) /* BPF_F_BEFORE; before nobody in particular is before all */
-#define FIB_LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK */
-#define LOOPBACK_IFINDEX 1
 
 /* The members of union bpf_attr that its header does not have yet. */
 union attr {
@@ -147,7 +146,7 @@ bool ks_bpf_has_tcx(void)
 
 	if (has < 0)
 		has = !getenv("KEEPSTATE_NO_TCX") &&
-		      !ks_bpf_tcx_query(LOOPBACK_IFINDEX, KS_BPF_TCX_INGRESS, ids, &count);
+		      !ks_bpf_tcx_query(KS_LOOPBACK_IFINDEX, KS_BPF_TCX_INGRESS, ids, &count);
 	return has;
 }
 
@@ -210,7 +209,7 @@ bool ks_bpf_has_fib_mark(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10 },
 		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = FIB_OFF },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = -FIB_OFF },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = FIB_LOOKUP_MARK },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = KS_FIB_LOOKUP_MARK },
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_fib_lookup },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_0 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
