@@ -32,20 +32,22 @@ static inline bool seal_is_ours(__u32 tc_index, __u32 secret)
 	return secret && (tc_index >> KS_SEAL_SECRET_SHIFT & KS_SEAL_SECRET_MASK) == secret;
 }
 
-/* The program behind the stages: it counts, tells, and carries out the verdict. */
+/* The program behind the stages: it counts, sends events, and carries out the verdict. */
 #define STAGE_END KS_STAGE_MAX
 #define STAGE_SLOTS 16
 
-struct sweeper {
-	struct bpf_timer timer;
-	__u32 cursor; /* next bucket */
-	__u32 zero;
-};
-
-/* This CPU's working memory, NULL never in practice. */
+/* This CPU's working memory. Never NULL in practice, but the verifier wants the check. */
 struct ks_scratch *scratch_get(void);
-struct ks_scratch *kill_scratch_get(void); /* another one, because ks_kill and ks_ask may be interrupted by packets */
+struct ks_scratch *kill_scratch_get(void); /* that of ks_kill and ks_ask, which packets may interrupt */
 const struct ks_control *control_get(void);
+
+/* The only entry of an array map, inlined so that the verifier sees which map it is (V12). */
+static ks_inline void *first_of(void *map)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(map, &zero);
+}
 
 /* A length of 1 to 256 bytes, with a bound that the verifier sees (V3, V4). */
 static inline __u32 length_bound(__u32 len)
@@ -58,19 +60,28 @@ static inline __u32 length_bound(__u32 len)
 /* The guarded interface, or NULL. */
 const struct ks_guard *guard_get(__u32 ifindex);
 
-/* Whom a MAC address behind an interface is of that is not the interface's own: KS_STACKED_*, 0 if nobody knows. */
+/* The owner of a MAC address behind an interface that is not the interface's own: KS_STACKED_*, 0 if it is not known. */
 __u32 stacked_kind(const struct ks_stacked_key *key);
 void stacked_learn(const struct ks_stacked_key *key);
 
-/* Fills in what an inspection needs from its home besides the head and the lengths. */
+/* Fills in insp->home, but for the zones, and resets the relay. */
 void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control);
 
 /* Builds the answer to a rejected packet in scratch->answer. Returns its bytes, 0 for none. */
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch);
 
-/* One step of the sweeper; see env.bpf.c. */
+/* Starts the timer that expires flows (sweeper.bpf.c); it goes on by itself. */
 void sweeper_start(void);
 
+/* 1 in programs that tests load: clock, randomness, zones and routes are the test's (ks_control.test_*). */
 extern const volatile __u8 ks_test_mode;
+
+/* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
+static ks_inline __u64 env_clock(const struct ks_control *control)
+{
+	if (ks_test_mode && control->test_now)
+		return control->test_now;
+	return bpf_ktime_get_coarse_ns() + control->clock_offset;
+}
 
 #endif

@@ -16,18 +16,14 @@
  * and what lost its seal.
  *
  * A bridge of which a zone names ports is guarded at its ports: there ingress
- * only stamps whence a frame comes; what goes on to the box is judged at the
+ * only stamps where a frame comes from; what goes on to the box is judged at the
  * ingress of the bridge, what goes on to another port at the egress of that.
- *
- * Also here: the programs that the loader runs once, to start the sweeper and
- * to kill flows.
  */
 #include "bpf/env.bpf.h"
 
 #include "core/fragment/fragment.h"
 #include "core/group.h"
 #include "core/helper/helper.h"
-#include "core/table/table.h"
 #include "bpf/kernel.h"
 
 #include <linux/pkt_cls.h>
@@ -40,10 +36,8 @@
 #define DHCPV6_CLIENT_PORT 546
 #define ETH_DST_OFF 0
 #define ETH_SRC_OFF 6
-#define KILL_KEYS_OFF 16
-#define KILL_KEYS_MAX 32
 
-/* The next filter, if any, sees what we pass. */
+/* The next filter, if there is one, sees what we pass. */
 #define TC_PASS TC_ACT_UNSPEC
 #define TC_DROP TC_ACT_SHOT
 
@@ -112,7 +106,7 @@ static ks_inline void seal_put(struct __sk_buff *skb, __u32 seal)
 	skb->tc_classid = seal;
 }
 
-/* What ingress says of a packet that it passes. A device in another namespace is told nothing. */
+/* Seals a packet that ingress passes. One for a stacked device in another namespace gets none: it leaves our sight. */
 static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	const struct ks_inspection *insp = &scratch->insp;
@@ -128,7 +122,7 @@ static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 		seal_put(skb, seal_make(secret, KS_SEAL_DECIDED, zone_expected(insp)));
 }
 
-/* Leaves by an interface, by the router that is named or by whom the kernel finds there. */
+/* Sends by an interface, to the router in the relay, or to the neighbour that the kernel finds there. */
 static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u32 ifindex)
 {
 	struct bpf_redir_neigh neigh = { .nh_family = AF_INET };
@@ -143,7 +137,7 @@ static int send_by(struct __sk_buff *skb, const struct ks_scratch *scratch, __u3
 	return bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0);
 }
 
-/* A packet that was judged as it leaves goes: by the interface that it was routed to, or back by the one that it answers. */
+/* Lets out a packet that egress has judged: by the interface that it was routed to, or by the one that its flow came in by. */
 static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
 	__u32 ifindex = scratch->relay.send_back;
@@ -173,7 +167,7 @@ static ks_inline bool is_for_dhcp_client(const struct ks_tuple *tuple)
 	       (tuple->dport == ks_be16(DHCP_CLIENT_PORT) || tuple->dport == ks_be16(DHCPV6_CLIENT_PORT));
 }
 
-/* A packet that ingress passed by its flow, and that no flow knows now: somebody between has given it other addresses. */
+/* Returns true if ingress passed the packet by its flow, and no flow knows it now: another program has changed its addresses. */
 static bool is_changed_by_others(const struct ks_scratch *scratch)
 {
 	const struct ks_inspection *insp = &scratch->insp;
@@ -186,8 +180,8 @@ static bool is_changed_by_others(const struct ks_scratch *scratch)
 }
 
 /*
- * Ingress passed it to the box, and it leaves by a guarded interface: somebody has given it another destination. Opening a
- * flow would not help, because the answers will come back to us as from the box.
+ * Returns true if ingress passed the packet to the box, and yet it leaves by a guarded interface: another program has changed
+ * its destination. Opening a flow would not help, because the answers would come back as if from the box.
  */
 static ks_inline bool was_for_self(const struct ks_scratch *scratch)
 {
@@ -196,7 +190,7 @@ static ks_inline bool was_for_self(const struct ks_scratch *scratch)
 	       !is_for_dhcp_client(&scratch->insp.pkt.tuple);
 }
 
-/* The verdict stands: carry it out. */
+/* Carries out the verdict. */
 static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
 	__u32 action;
@@ -232,7 +226,7 @@ struct {
 	},
 };
 
-/* A packet that found no next program is counted like any drop. A frame of its own: those of ks_tc_open are deep. */
+/* Counts a packet that found no next program (V1). Not inlined: the frames of ks_tc_open are deep (V2). */
 static __attribute__((noinline)) int drop_lost(const struct ks_scratch *scratch)
 {
 	env_count_reason(NULL, KS_REASON_INTERNAL, scratch->insp.pkt.wire_len);
@@ -249,8 +243,8 @@ static ks_inline int go_on(struct __sk_buff *skb, const struct ks_scratch *scrat
 }
 
 /*
- * A tagged frame is the business of the VLAN device of its tag, which has programs of its own; what no device claims the
- * stack drops. Only a bridge hands on all that its ports hear.
+ * Returns true for a tagged frame, which the VLAN device of its tag will judge by programs of its own; without such a device
+ * the stack drops it. A bridge's port is different: the bridge forwards tagged frames too.
  */
 static bool is_for_vlan(struct __sk_buff *skb, const struct ks_guard *guard)
 {
@@ -279,9 +273,9 @@ static ks_inline bool mac_is_other(struct __sk_buff *skb, const struct ks_guard 
 }
 
 /*
- * Whose a frame for another host is: that of a device which is stacked on the interface (macvlan) and speaks from another
- * namespace, as egress has learnt. Such a device is judged as the box itself. Of one in this namespace, or of nobody, the
- * frame is none of our business: it has programs of its own, or the stack drops it.
+ * Returns true if a frame for another link address is for a device of another namespace that is stacked on the interface (a
+ * macvlan), as egress has learnt: it is judged as the box itself. A stacked device in this namespace has programs of its own,
+ * and a frame for nobody is dropped by the stack.
  */
 static bool is_for_stacked(struct __sk_buff *skb, const struct ks_guard *guard)
 {
@@ -309,10 +303,10 @@ static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, s
 	return let_pass(skb, scratch);
 }
 
-/* What becomes of a frame before any of it is read. */
+/* The decision about a frame before any of it is read. */
 enum entry { ENTRY_PASS, ENTRY_JUDGE };
 
-/* Where a packet comes from, as its interface and its seal tell. */
+/* Fills in where a packet comes from, by its interface and its seal. */
 static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *guard,
 				  __u32 secret)
 {
@@ -381,9 +375,9 @@ extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
 const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
 
 /*
- * Whether a packet was routed in another network namespace than that of its interface: a device there that is stacked on ours
- * may bear our link address, and its packets any seal and any interface number. Without a route (what we or a bridge send on)
- * it was not.
+ * Returns true if a packet was routed in another network namespace than that of its interface: a device there that is stacked
+ * on ours may bear our link address, and its packets any seal and any interface number. A packet without a route (sent on by us
+ * or by a bridge) was not.
  */
 static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
 {
@@ -402,8 +396,9 @@ static ks_inline bool is_routed_elsewhere(struct __sk_buff *ctx)
 }
 
 /*
- * Whether a frame that leaves was sent by a device that is stacked on the interface: its link source is another's. One in
- * this namespace has been judged at its own egress; one in another is learnt, so that its answers are known at ingress.
+ * Returns KS_STACKED_* if a frame that leaves was sent by a device that is stacked on the interface (its link source is not the
+ * interface's), else 0. A device in this namespace has judged it at its own egress; one in another namespace is learnt, so
+ * that ingress knows the answers to it.
  */
 static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_guard *guard, bool sealed)
 {
@@ -422,8 +417,9 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_gua
 }
 
 /*
- * Whether a packet bears a seal that only our ingress can have given it: tc_index also survives a veth, at whose other end
- * anybody may have tried all secrets. A packet that came in by no interface is one that we sent on ourselves.
+ * Returns true if a packet bears a seal that only our ingress can have given it. tc_index survives a veth, at whose other end
+ * somebody may have tried all secrets; so a seal counts only on what came in by a guarded interface, or by none: that is a
+ * packet that we sent on ourselves.
  */
 static ks_inline bool has_seal(const struct __sk_buff *skb, __u32 secret)
 {
@@ -442,7 +438,7 @@ static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u
 	return sealed && (skb->tc_index & (KS_SEAL_KIND_MASK | KS_SEAL_ZONE_MASK)) == (kind | zone);
 }
 
-/* Where a packet that leaves comes from. What a carrier handed on is not known by it, but by the seal. */
+/* Returns the zone that a leaving packet came from: for what a carrier passed on only the seal knows it. */
 static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, bool sealed)
 {
 	const struct ks_guard *in_guard;
@@ -509,14 +505,14 @@ int ks_tc_egress(struct __sk_buff *skb)
 	return finish(skb, scratch, &env);
 }
 
-/* What leaves was counted when it came in; only a drop is news. */
+/* Returns true if a packet may leave uncounted: it was counted when it came in, and only a drop is to be counted again. */
 static ks_inline bool has_left(const struct ks_scratch *scratch)
 {
 	return scratch->relay.is_leaving && scratch->insp.stage == KS_STAGE_DONE &&
 	       scratch->insp.verdict.action == KS_ALLOW;
 }
 
-/* Every packet of a translated flow is written, so it ends there where it can. */
+/* Goes on to the next stage. Every packet of a translated flow is written, so it ends here without another program. */
 static ks_inline int after_stage(__u32 stage, struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_env *env)
 {
 	ks_fragment_resume_first(&scratch->insp);
@@ -575,75 +571,4 @@ int ks_tc_end(struct __sk_buff *skb)
 	if (has_left(scratch))
 		return let_out(skb, scratch);
 	return verdict(skb, scratch, &env);
-}
-
-/* Run once by the loader. */
-PROGRAM("tc")
-int ks_start(struct __sk_buff *skb)
-{
-	sweeper_start();
-	return 0;
-}
-
-/* Run by the loader with a struct ks_ask; the answers are those that a packet would get. Routes by TOS are not asked. */
-PROGRAM("tc")
-int ks_ask(struct __sk_buff *skb)
-{
-	const struct ks_control *control = control_get();
-	struct ks_scratch *scratch = kill_scratch_get();
-	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_tuple *tuple;
-	struct ks_ask ask = {};
-
-	if (!control || !scratch || bpf_skb_load_bytes(skb, 0, &ask, sizeof(ask)))
-		return 0;
-	inspection_prepare(&env, &scratch->insp, control);
-	scratch->relay.is_egress = 0;
-	scratch->relay.ifindex = ask.ifindex;
-	scratch->relay.out_ifindex = 0;
-	scratch->insp.pkt.l3_off = 0;
-	scratch->insp.pkt.tuple = ask.tuple;
-	tuple = &scratch->insp.pkt.tuple;
-	ask.is_home = env_source_is_at_home(&env, tuple, ask.from, ask.by_route);
-	ask.is_near = env_source_is_near(&env, tuple, ask.from);
-	ask.to = env_zone_to(&env, tuple, KS_ZONE_UNKNOWN);
-	ask.out_ifindex = scratch->relay.out_ifindex;
-	ask.others = env_other_zones(&env, tuple, ask.to);
-	return bpf_skb_store_bytes(skb, 0, &ask, sizeof(ask), 0) == 0;
-}
-
-/* What a run of ks_kill carries from key to key. */
-struct killing {
-	struct ks_env *env;
-	struct ks_scratch *scratch;
-	struct __sk_buff *skb;
-	__u32 killed;
-};
-
-static long kill_key(__u32 n, void *arg)
-{
-	struct killing *k = arg;
-
-	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->insp.flow.key,
-			       sizeof(struct ks_flow_key)))
-		return 1;
-	k->killed += ks_table_kill(k->env, &k->scratch->insp.flow);
-	return 0;
-}
-
-/* Run by the loader with 16 bytes of nothing and up to 32 keys; returns how many flows were killed. */
-PROGRAM("tc")
-int ks_kill(struct __sk_buff *skb)
-{
-	const struct ks_control *control = control_get();
-	struct ks_scratch *scratch = kill_scratch_get();
-	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	struct killing killing = { .env = &env, .scratch = scratch, .skb = skb };
-
-	if (!control || !scratch)
-		return 0;
-	inspection_prepare(&env, &scratch->insp, control);
-	scratch->insp.flow.clock = ks_flow_clock(scratch->insp.home.now);
-	ks_loop(KILL_KEYS_MAX, kill_key, &killing);
-	return killing.killed;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The same inspection before the kernel has made an skb of the frame. It
- * passes to the stack what tc would pass, translated at once, and drops the
- * rest; a reject is answered by turning the frame around.
+ * The same inspection before the kernel makes an skb of the frame. Both halves
+ * of a translation are made at once; what passes goes to the stack, and a
+ * reject is answered by turning the frame around.
  */
 #include "bpf/env.bpf.h"
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The sweeper: a timer that frees dead entries, a part of the table at a time.
+ * It lives in a pinned map, so it runs on whether or not the daemon lives.
+ */
+#include "bpf/env.bpf.h"
+
+#include "core/table/table.h"
+
+#define NSEC_PER_SWEEP_STEP (100 * KS_NSEC_PER_MSEC)
+#define SWEEP_STEPS 64 /* steps a round: the whole table every 6.4 s */
+#define SWEEP_BUCKETS_MAX (1U << 22)
+#define CLOCK_MONOTONIC 1
+
+struct sweeper {
+	struct bpf_timer timer;
+	__u32 cursor; /* next bucket */
+	__u32 zero;
+};
+
+/* clang-format off */
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct sweeper); } ks_sweeper MAP;
+/* clang-format on */
+
+/* The loop over the buckets of one step. */
+struct sweep_ctx {
+	struct ks_env *env;
+	__u64 now;
+	__u32 first;
+	__u32 buckets;
+};
+
+static long sweep_bucket(__u32 n, void *arg)
+{
+	struct sweep_ctx *step = arg;
+	__u32 index = step->first + n;
+
+	if (index >= step->buckets)
+		index -= step->buckets;
+	ks_table_sweep(step->env, index, step->now);
+	return 0;
+}
+
+/* Frees what is dead in the next part of the table. */
+static int sweep(void *map, __u32 *key, struct sweeper *sweeper)
+{
+	struct ks_env env = {};
+	const struct ks_table_shape *shape = env_table_shape(&env);
+	const struct ks_control *control = control_get();
+	struct ks_table_counts *counts = env_table_counts(&env);
+	struct sweep_ctx step = { .env = &env };
+	__u32 part;
+
+	if (shape && control && counts && shape->buckets) {
+		part = shape->buckets / SWEEP_STEPS + 1;
+		step.now = env_clock(control);
+		step.first = sweeper->cursor < shape->buckets ? sweeper->cursor : 0;
+		step.buckets = shape->buckets;
+		bpf_loop(part & (SWEEP_BUCKETS_MAX - 1), sweep_bucket, &step, 0);
+		sweeper->cursor = (step.first + part) % shape->buckets;
+		ks_fetch_add(&counts->swept, part);
+	}
+	bpf_timer_start(&sweeper->timer, NSEC_PER_SWEEP_STEP, 0);
+	return 0;
+}
+
+void sweeper_start(void)
+{
+	struct sweeper *sweeper = first_of(&ks_sweeper);
+
+	if (!sweeper)
+		return;
+	bpf_timer_init(&sweeper->timer, &ks_sweeper, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(&sweeper->timer, sweep);
+	bpf_timer_start(&sweeper->timer, NSEC_PER_SWEEP_STEP, 0);
+}
