@@ -116,7 +116,8 @@ struct ks_env *env_isolated(struct ks_env *env)
 
 const struct ks_config *env_config(struct ks_env *env)
 {
-	__u32 generation = env->generation; /* on the stack: 6.1 takes no key from the arguments of an isolated function (V9) */
+	__u32 generation =
+		env->generation; /* on the stack: 6.1 takes no key from the arguments of an isolated function (V9) */
 
 	return bpf_map_lookup_elem(&ks_configs, &generation);
 }
