@@ -302,42 +302,34 @@ json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces)
 }
 
 struct census {
-	bool gone[KS_ZONE_MAX]; /* in the ledger, not in the policy */
-	bool met[KS_ZONE_MAX]; /* and some state has it */
+	__u64 gone; /* zones that are not in the policy any more, a bit per id */
+	__u64 met; /* those of them that some state has */
 	size_t states;
 };
 
 static int count_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
 	struct census *census = arg;
-	bool cut = false;
+	__u64 zones = 0;
 
-	for (unsigned side = 0; side < 2; side++) {
-		unsigned zone = flow->zone[side];
-
-		if (zone < KS_ZONE_MAX && census->gone[zone])
-			cut = census->met[zone] = true;
-	}
-	census->states += cut;
+	for (unsigned side = 0; side < 2; side++)
+		zones |= flow->zone[side] < KS_ZONE_MAX ? 1ULL << flow->zone[side] : 0;
+	census->met |= zones & census->gone;
+	census->states += (zones & census->gone) != 0;
 	return 0;
 }
 
 void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy)
 {
-	struct census census = { 0 };
+	struct census census = { .gone = ks_ids_gone_zones(&ledger->ids, policy) };
 	json_t *zones = json_array();
-	bool any = false;
 
-	for (unsigned id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
-		census.gone[id] = ledger->zones[id] && ks_policy_zone_id(policy, ledger->zones[id]) < 0;
-		any |= census.gone[id];
-	}
-	if (any) /* looking through a large table takes a moment */
+	if (census.gone) /* looking through a large table takes a moment */
 		ks_kernel_each_flow(kernel, count_flow, &census);
 	for (unsigned id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
-		if (census.met[id])
-			json_array_append_new(zones, json_string(ledger->zones[id]));
+		if (census.met >> id & 1)
+			json_array_append_new(zones, json_string(ledger->ids.zones[id]));
 	}
 	json_object_set_new(change, "states_cut", json_integer((json_int_t)census.states));
 	json_object_set_new(change, "zones_cut", zones);

@@ -14,21 +14,17 @@
 
 void ks_ledger_fini(struct ks_ledger *ledger)
 {
-	for (size_t i = 0; i < ledger->rule_count; i++)
-		free(ledger->rules[i].text);
-	free(ledger->rules);
-	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
-		free(ledger->zones[i]);
+	ks_ids_fini(&ledger->ids);
 	free(ledger->qdiscs);
-	memset(ledger, 0, sizeof(*ledger));
+	*ledger = (struct ks_ledger){ 0 };
 }
 
-static int read_rules(const json_t *list, struct ks_ledger *ledger)
+static int read_rules(const json_t *list, struct ks_ids *ids)
 {
 	size_t count = json_array_size(list);
 
-	ledger->rules = calloc(count + 1, sizeof(*ledger->rules));
-	if (!ledger->rules)
+	ids->rules = calloc(count + 1, sizeof(*ids->rules));
+	if (!ids->rules)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const json_t *entry = json_array_get(list, i);
@@ -37,26 +33,26 @@ static int read_rules(const json_t *list, struct ks_ledger *ledger)
 
 		if (id <= KS_RULE_DEFAULT || id >= KS_RULE_ID_MAX || !text)
 			return -EINVAL;
-		ledger->rules[i].id = (__u32)id;
-		ledger->rules[i].text = strdup(text);
-		if (!ledger->rules[i].text)
+		ids->rules[i].id = (__u32)id;
+		ids->rules[i].text = strdup(text);
+		if (!ids->rules[i].text)
 			return -ENOMEM;
-		ledger->rule_count++;
+		ids->rule_count++;
 	}
 	return 0;
 }
 
-static int read_zones(const json_t *list, struct ks_ledger *ledger)
+static int read_zones(const json_t *list, struct ks_ids *ids)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *entry = json_array_get(list, i);
 		json_int_t id = json_integer_value(json_object_get(entry, "id"));
 		const char *name = json_string_value(json_object_get(entry, "name"));
 
-		if (id < KS_ZONE_FIRST || id >= KS_ZONE_MAX || !name || ledger->zones[id])
+		if (id < KS_ZONE_FIRST || id >= KS_ZONE_MAX || !name || ids->zones[id])
 			return -EINVAL;
-		ledger->zones[id] = strdup(name);
-		if (!ledger->zones[id])
+		ids->zones[id] = strdup(name);
+		if (!ids->zones[id])
 			return -ENOMEM;
 	}
 	return 0;
@@ -73,68 +69,86 @@ static int read_qdiscs(const json_t *list, struct ks_ledger *ledger)
 
 int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 {
-	struct ks_ledger new = { 0 };
-	json_t *root;
+	ks_auto_ledger struct ks_ledger made = { 0 };
+	ks_auto_json json_t *root = NULL;
+	json_error_t error;
 	int err;
 
 	if (access(path, R_OK))
 		return -errno;
-	root = json_load_file(path, 0, NULL);
+	root = json_load_file(path, 0, &error);
 	if (!root)
-		return -EINVAL;
-	new.since = json_integer_value(json_object_get(root, "since"));
-	new.cookie = (unsigned long long)json_integer_value(json_object_get(root, "netns_cookie"));
-	err = read_rules(json_object_get(root, "rules"), &new);
+		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
+	made.since = json_integer_value(json_object_get(root, "since"));
+	made.cookie = (unsigned long long)json_integer_value(json_object_get(root, "netns_cookie"));
+	err = read_rules(json_object_get(root, "rules"), &made.ids);
 	if (!err)
-		err = read_zones(json_object_get(root, "zones"), &new);
+		err = read_zones(json_object_get(root, "zones"), &made.ids);
 	if (!err)
-		err = read_qdiscs(json_object_get(root, "qdiscs"), &new);
-	json_decref(root);
-	if (err)
-		ks_ledger_fini(&new);
-	else
-		*ledger = new;
+		err = read_qdiscs(json_object_get(root, "qdiscs"), &made);
+	if (!err)
+		*ledger = TAKE_STRUCT(made);
 	return err;
 }
 
+static json_t *rules_json(const struct ks_ids *ids)
+{
+	ks_auto_json json_t *rules = json_array();
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ids->rule_count; i++)
+		err = json_array_append_new(
+			rules, json_pack("{s:i, s:s}", "id", (int)ids->rules[i].id, "text", ids->rules[i].text));
+	return err ? NULL : TAKE(rules);
+}
+
+static json_t *zones_json(const struct ks_ids *ids)
+{
+	ks_auto_json json_t *zones = json_array();
+	int err = 0;
+
+	for (int id = KS_ZONE_FIRST; !err && id < KS_ZONE_MAX; id++) {
+		if (ids->zones[id])
+			err = json_array_append_new(zones, json_pack("{s:i, s:s}", "id", id, "name", ids->zones[id]));
+	}
+	return err ? NULL : TAKE(zones);
+}
+
+static json_t *qdiscs_json(const struct ks_ledger *ledger)
+{
+	ks_auto_json json_t *qdiscs = json_array();
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < ledger->qdisc_count; i++)
+		err = json_array_append_new(qdiscs, json_integer(ledger->qdiscs[i]));
+	return err ? NULL : TAKE(qdiscs);
+}
+
+/* NULL without memory: a ledger that lacks something would give its id away. */
 static json_t *ledger_json(const struct ks_ledger *ledger)
 {
-	json_t *rules = json_array(), *zones = json_array(), *qdiscs = json_array();
-
-	for (size_t i = 0; i < ledger->rule_count; i++)
-		json_array_append_new(
-			rules, json_pack("{s:i, s:s}", "id", (int)ledger->rules[i].id, "text", ledger->rules[i].text));
-	for (int i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
-		if (ledger->zones[i])
-			json_array_append_new(zones, json_pack("{s:i, s:s}", "id", i, "name", ledger->zones[i]));
-	}
-	for (unsigned i = 0; i < ledger->qdisc_count; i++)
-		json_array_append_new(qdiscs, json_integer(ledger->qdiscs[i]));
 	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "since", (json_int_t)ledger->since, "netns_cookie",
-			 (json_int_t)ledger->cookie, "rules", rules, "zones", zones, "qdiscs", qdiscs);
+			 (json_int_t)ledger->cookie, "rules", rules_json(&ledger->ids), "zones",
+			 zones_json(&ledger->ids), "qdiscs", qdiscs_json(ledger));
 }
 
 int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
 {
+	ks_auto_json json_t *root = ledger_json(ledger);
+	ks_auto_fd int fd = -1;
 	char beside[PATH_MAX];
-	json_t *root = ledger_json(ledger);
-	int fd, err = 0;
 
 	if (!root)
 		return -ENOMEM;
-	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside)) {
-		json_decref(root);
+	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
 		return -ENAMETOOLONG;
-	}
 	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
-		err = -errno;
-	else if (json_dumpfd(root, fd, JSON_INDENT(1) | JSON_ENSURE_ASCII) || fsync(fd) || rename(beside, path))
-		err = errno ? -errno : -EIO;
-	if (fd >= 0)
-		close(fd);
-	json_decref(root);
-	return err;
+		return -errno;
+	errno = 0;
+	if (json_dumpfd(root, fd, JSON_INDENT(1) | JSON_ENSURE_ASCII) || fsync(fd) || rename(beside, path))
+		return errno ? -errno : -EIO;
+	return 0;
 }
 
 int ks_ledger_add_qdisc(struct ks_ledger *ledger, unsigned ifindex)
@@ -168,171 +182,16 @@ bool ks_ledger_has_qdisc(const struct ks_ledger *ledger, unsigned ifindex)
 	return false;
 }
 
-static int adopt_rules(const struct ks_ledger *old, struct ks_policy *policy)
-{
-	__u32 *ids = calloc(old->rule_count + 1, sizeof(*ids));
-	const char **texts = calloc(old->rule_count + 1, sizeof(*texts));
-	int err = ids && texts ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !err && i < old->rule_count; i++) {
-		ids[i] = old->rules[i].id;
-		texts[i] = old->rules[i].text;
-	}
-	if (!err)
-		err = ks_policy_adopt_ids(policy, ids, texts, old->rule_count);
-	free(ids);
-	free(texts);
-	return err;
-}
-
-static int find_zone(char *const zones[KS_ZONE_MAX], const char *name)
-{
-	for (int i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
-		if (zones[i] && !strcmp(zones[i], name))
-			return i;
-	}
-	return -ENOENT;
-}
-
-/* A zone takes its old id; a new one takes an id that nobody has, at best one that nobody had. */
-static void map_zones(const struct ks_ledger *old, const struct ks_policy *policy, __u8 map[KS_ZONE_MAX])
-{
-	bool taken[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
-	bool mapped[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
-
-	map[KS_ZONE_NONE] = KS_ZONE_NONE;
-	map[KS_ZONE_SELF] = KS_ZONE_SELF;
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		int id = find_zone(old->zones, policy->zones[i].name);
-
-		if (id >= 0) {
-			map[policy->zones[i].id] = (__u8)id;
-			mapped[policy->zones[i].id] = taken[id] = true;
-		}
-	}
-	for (int id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
-		int to = KS_ZONE_FIRST;
-
-		if (mapped[id])
-			continue;
-		while (to < KS_ZONE_MAX && (taken[to] || old->zones[to]))
-			to++;
-		for (int any = KS_ZONE_FIRST; to == KS_ZONE_MAX && any < KS_ZONE_MAX; any++) {
-			if (!taken[any])
-				to = any;
-		}
-		map[id] = (__u8)to;
-		taken[to] = true;
-	}
-}
-
-static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
-{
-	__u64 result = 0;
-
-	for (unsigned i = 0; i < KS_ZONE_MAX; i++) {
-		if (mask >> i & 1)
-			result |= 1ULL << map[i];
-	}
-	return result;
-}
-
-/* The tables that go by the number of a zone: targets, zones' own addresses and networks, whose sources are checked. */
-static void renumber_tables(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
-{
-	struct ks_addr address[KS_ZONE_MAX][2];
-
-	for (__u32 i = 0; i < policy->config.entries; i++) {
-		policy->rules[i].from_zones = map_mask(policy->rules[i].from_zones, map);
-		policy->rules[i].to_zones = map_mask(policy->rules[i].to_zones, map);
-	}
-	for (__u32 i = 0; i < policy->config.targets; i++) {
-		if (policy->targets[i].zone < KS_ZONE_MAX)
-			policy->targets[i].zone = map[policy->targets[i].zone];
-	}
-	for (size_t i = 0; i < policy->address_set_count; i++)
-		policy->address_sets[i].zone = map[policy->address_sets[i].zone];
-	memcpy(address, policy->config.address, sizeof(address));
-	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
-		memcpy(policy->config.address[map[i]], address[i], sizeof(address[i]));
-	policy->config.addressed = map_mask(policy->config.addressed, map);
-	policy->config.antispoof = map_mask(policy->config.antispoof, map);
-	ks_config_renumber_networks(&policy->config, map);
-}
-
-/* The map is a permutation, so that "any zone" stays any zone. */
-static void adopt_zones(const struct ks_ledger *old, struct ks_policy *policy)
-{
-	__u8 map[KS_ZONE_MAX];
-
-	map_zones(old, policy, map);
-	for (size_t i = 0; i < policy->zone_count; i++)
-		policy->zones[i].id = map[policy->zones[i].id];
-	renumber_tables(policy, map);
-}
-
-static int add_rule(struct ks_ledger *ledger, __u32 id, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return -ENOMEM;
-	ledger->rules[ledger->rule_count++] = (struct ks_ledger_rule){ .id = id, .text = copy };
-	return 0;
-}
-
-/* The policy's rules, then those of the old ledger that are no more in it. */
-static int ledger_rules(const struct ks_ledger *old, const struct ks_policy *policy, struct ks_ledger *new)
-{
-	bool *present = calloc(KS_RULE_ID_MAX, sizeof(*present));
-	size_t limit = policy->info_count + KS_RECORD_GONE_MAX;
-	int err = 0;
-
-	new->rules = calloc(limit, sizeof(*new->rules));
-	if (!present || !new->rules)
-		err = -ENOMEM;
-	for (size_t i = 0; !err && i < policy->info_count; i++) {
-		err = add_rule(new, policy->infos[i].id, policy->infos[i].text);
-		present[policy->infos[i].id] = true;
-	}
-	for (size_t i = 0; !err && i < old->rule_count && new->rule_count < limit; i++) {
-		if (!present[old->rules[i].id])
-			err = add_rule(new, old->rules[i].id, old->rules[i].text);
-	}
-	free(present);
-	return err;
-}
-
-static int ledger_zones(const struct ks_ledger *old, const struct ks_policy *policy, struct ks_ledger *new)
-{
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		new->zones[policy->zones[i].id] = strdup(policy->zones[i].name);
-		if (!new->zones[policy->zones[i].id])
-			return -ENOMEM;
-	}
-	for (unsigned i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
-		if (old->zones[i] && !new->zones[i])
-			new->zones[i] = strdup(old->zones[i]);
-	}
-	return 0;
-}
-
 int ks_ledger_adopt(const struct ks_ledger *old, struct ks_policy *policy, struct ks_ledger *new)
 {
-	struct ks_ledger made = { .since = old->since, .cookie = old->cookie };
-	int err = adopt_rules(old, policy);
+	ks_auto_ledger struct ks_ledger made = { .since = old->since, .cookie = old->cookie };
+	int err = 0;
 
-	if (err)
-		return err;
-	adopt_zones(old, policy);
-	err = ledger_rules(old, policy, &made);
-	if (!err)
-		err = ledger_zones(old, policy, &made);
 	for (unsigned i = 0; !err && i < old->qdisc_count; i++)
 		err = ks_ledger_add_qdisc(&made, old->qdiscs[i]);
-	if (err)
-		ks_ledger_fini(&made);
-	else
-		*new = made;
+	if (!err)
+		err = ks_ids_adopt(&old->ids, policy, &made.ids);
+	if (!err)
+		*new = TAKE_STRUCT(made);
 	return err;
 }

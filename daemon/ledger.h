@@ -11,22 +11,12 @@
 
 #include <stddef.h>
 
-#include "policy/policy.h"
-
-/* Rules that are gone keep their ids for the flows that still name them; the oldest of more than these are forgotten. */
-#define KS_RECORD_GONE_MAX 4096
-
-struct ks_ledger_rule {
-	__u32 id;
-	char *text;
-};
+#include "policy/adopt.h"
 
 struct ks_ledger {
 	long long since; /* seconds of the epoch: when this table first guarded an interface; 0: not yet */
 	unsigned long long cookie; /* of the network namespace it belongs to */
-	struct ks_ledger_rule *rules; /* those of the policy first, then those gone, the latest first */
-	size_t rule_count;
-	char *zones[KS_ZONE_MAX]; /* name by id, NULL: unused */
+	struct ks_ids ids;
 	unsigned *qdiscs; /* interfaces that got their clsact qdisc from us */
 	unsigned qdisc_count;
 };
@@ -39,11 +29,10 @@ int ks_ledger_write(const struct ks_ledger *ledger, const char *path);
 
 void ks_ledger_fini(struct ks_ledger *ledger);
 
-/*
- * Gives the policy's rules and zones the ids they had in `old`, and makes in
- * `new` the ledger that goes with it. Run the policy's tests before: their
- * zone ids are not changed.
- */
+KS_SCOPED_STRUCT(ks_auto_ledger, struct ks_ledger, ks_ledger_fini)
+#define ks_auto_ledger ks_scoped(ks_auto_ledger)
+
+/* Gives a policy the ids of `old` (ks_ids_adopt()) and sets *new to the ledger that goes with it. */
 int ks_ledger_adopt(const struct ks_ledger *old, struct ks_policy *policy, struct ks_ledger *new);
 
 /* Notes that an interface's qdisc is ours, or no more. */

@@ -76,16 +76,12 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 	return 0;
 }
 
-/* Counters of an id that no rule had before start at 0, whatever an earlier bearer left. */
+/* The counters of a rule that is new begin at 0, whatever an earlier bearer of its id left. */
 static void reset_new_counters(struct ks_daemon *daemon, const struct ks_ledger *new)
 {
-	for (size_t i = 0; i < new->rule_count; i++) {
-		bool known = false;
-
-		for (size_t j = 0; !known && j < daemon->ledger.rule_count; j++)
-			known = daemon->ledger.rules[j].id == new->rules[i].id;
-		if (!known)
-			ks_kernel_rule_reset(daemon->kernel, new->rules[i].id);
+	for (size_t i = 0; i < new->ids.rule_count; i++) {
+		if (new->ids.rules[i].is_new)
+			ks_kernel_rule_reset(daemon->kernel, new->ids.rules[i].id);
 	}
 }
 

@@ -56,16 +56,3 @@ void ks_config_set_outside(struct ks_config *config, unsigned outside)
 	for (unsigned i = 0; i < 2; i++)
 		config->outside[i] = ~inside[i] | everything[i] | 1ULL << outside;
 }
-
-void ks_config_renumber_networks(struct ks_config *config, const __u8 map[KS_ZONE_MAX])
-{
-	__u64 outside[2] = { config->outside[0], config->outside[1] };
-
-	memset(config->outside, 0, sizeof(config->outside));
-	for (unsigned id = 0; id < KS_ZONE_MAX; id++) {
-		for (unsigned i = 0; i < 2; i++)
-			config->outside[i] |= (outside[i] >> id & 1) << map[id];
-	}
-	for (__u32 i = 0; i < config->networks; i++)
-		config->network[i].zone = map[config->network[i].zone];
-}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "core/rules.h"
+#include "text/scoped.h"
 
 /* Where something stands in the text. */
 struct ks_place {
@@ -32,7 +33,7 @@ enum ks_statement {
 
 /* One rule of the text; several table entries may share its id. */
 struct ks_rule_info {
-	__u32 id; /* stable over reloads, see ks_policy_adopt_ids() */
+	__u32 id; /* kept over reloads, see policy/adopt.h */
 	struct ks_place place;
 	char *text; /* normal form, one line, without log and label */
 	char *label; /* NULL without one */
@@ -145,6 +146,11 @@ int ks_policy_load_text(const char *text, size_t length, const char *name, const
 void ks_policy_destroy(struct ks_policy *policy);
 void ks_diags_fini(struct ks_diags *diags);
 
+KS_SCOPED(ks_auto_policy, struct ks_policy *, ks_policy_destroy)
+KS_SCOPED_STRUCT(ks_auto_diags, struct ks_diags, ks_diags_fini)
+#define ks_auto_policy ks_scoped(ks_auto_policy)
+#define ks_auto_diags ks_scoped(ks_auto_diags)
+
 /* Prints complaints as file:line:column: error: message, the line, and a caret. */
 void ks_diags_print(const struct ks_diags *diags, FILE *out, bool colour);
 
@@ -173,9 +179,6 @@ int ks_config_add_network(struct ks_config *config, const struct ks_network *net
 /* Finds which zones are outside, when all networks are there. `outside` is one in any case. */
 void ks_config_set_outside(struct ks_config *config, unsigned outside);
 
-/* Puts new ids of zones, a permutation, where the tables say which zones' networks are where. */
-void ks_config_renumber_networks(struct ks_config *config, const __u8 map[KS_ZONE_MAX]);
-
 /*
  * Adds warnings about what a valid policy lacks that most people need: a way for the box to ask, and a way in for
  * its administrator. Returns 0 or -ENOMEM.
@@ -202,13 +205,5 @@ const char *ks_rule_verb(const struct ks_rule_info *info);
 
 /* The rule of an id; NULL for the default deny and for ids that are gone. */
 const struct ks_rule_info *ks_policy_rule(const struct ks_policy *policy, __u32 id);
-
-/*
- * Gives every rule of `policy` the id that the same text had before (given as
- * parallel arrays of ids and texts), and unused ids to the others, so that
- * counters and flows keep their rule over a reload. A freshly loaded policy has
- * ids 1, 2, 3, ... Returns 0 or -ENOSPC.
- */
-int ks_policy_adopt_ids(struct ks_policy *policy, const __u32 *ids, const char *const *texts, size_t count);
 
 #endif

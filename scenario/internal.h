@@ -3,6 +3,7 @@
 #ifndef KS_SCENARIO_INTERNAL_H
 #define KS_SCENARIO_INTERNAL_H
 
+#include "policy/adopt.h"
 #include "scenario/craft.h"
 #include "scenario/scenario.h"
 
@@ -11,6 +12,7 @@ struct ks_runner {
 	const struct ks_policy *first; /* whose tests are run */
 	const struct ks_policy *policy; /* in force: another one after `reload` */
 	struct ks_policy *reloaded;
+	struct ks_ids ids; /* of its rules and zones and of those before it */
 	const struct ks_home *home;
 	struct ks_crafter *crafter;
 };

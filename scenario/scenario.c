@@ -12,11 +12,14 @@
 
 static int runner_init(struct ks_runner *runner)
 {
-	return ks_crafter_create(&runner->crafter);
+	int err = ks_ids_of(runner->first, &runner->ids);
+
+	return err ? err : ks_crafter_create(&runner->crafter);
 }
 
 static void runner_fini(struct ks_runner *runner)
 {
+	ks_ids_fini(&runner->ids);
 	ks_crafter_destroy(runner->crafter);
 	if (runner->reloaded) {
 		/* The home goes back to the policy that outlives us before ours is freed. */
@@ -282,83 +285,6 @@ static int expect_records_run(struct ks_runner *runner, const struct ks_step *st
 	return 0;
 }
 
-/* Rules of the same text keep their ids, as in a reload of the daemon. */
-static int ids_adopt(const struct ks_policy *old, struct ks_policy *policy)
-{
-	__u32 *ids = calloc(old->info_count + 1, sizeof(*ids));
-	const char **texts = calloc(old->info_count + 1, sizeof(*texts));
-	int err = ids && texts ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !err && i < old->info_count; i++) {
-		ids[i] = old->infos[i].id;
-		texts[i] = old->infos[i].text;
-	}
-	if (!err)
-		err = ks_policy_adopt_ids(policy, ids, texts, old->info_count);
-	free(ids);
-	free(texts);
-	return err;
-}
-
-static __u64 mask_map(__u64 mask, const __u8 map[KS_ZONE_MAX])
-{
-	__u64 mapped = 0;
-
-	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
-		mapped |= (mask >> i & 1) << map[i];
-	return mapped;
-}
-
-/* Puts new ids of zones wherever the tables name one. */
-static void tables_renumber(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
-{
-	struct ks_config *config = &policy->config;
-	struct ks_addr addresses[KS_ZONE_MAX][2] = { 0 };
-
-	for (__u32 i = 0; i < KS_MAX(config->rules, config->entries); i++) {
-		policy->rules[i].from_zones = mask_map(policy->rules[i].from_zones, map);
-		policy->rules[i].to_zones = mask_map(policy->rules[i].to_zones, map);
-	}
-	for (__u32 i = 0; i < config->targets; i++) {
-		if (policy->targets[i].zone < KS_ZONE_MAX)
-			policy->targets[i].zone = map[policy->targets[i].zone];
-	}
-	for (unsigned i = 0; i < KS_ZONE_MAX; i++)
-		memcpy(addresses[map[i]], config->address[i], sizeof(addresses[0]));
-	memcpy(config->address, addresses, sizeof(addresses));
-	config->addressed = mask_map(config->addressed, map);
-	config->antispoof = mask_map(config->antispoof, map);
-	ks_config_renumber_networks(config, map);
-}
-
-/* Zones of the same name keep their ids too, because flows hold them; the others get what is left. */
-static void zones_adopt(const struct ks_policy *old, struct ks_policy *policy)
-{
-	__u8 map[KS_ZONE_MAX] = { [KS_ZONE_SELF] = KS_ZONE_SELF };
-	bool taken[KS_ZONE_MAX] = { [KS_ZONE_NONE] = true, [KS_ZONE_SELF] = true };
-	unsigned free_id = KS_ZONE_FIRST;
-
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		int id = ks_policy_zone_id(old, policy->zones[i].name);
-
-		if (id >= 0) {
-			map[policy->zones[i].id] = (__u8)id;
-			taken[id] = true;
-		}
-	}
-	for (unsigned i = KS_ZONE_FIRST; i < KS_ZONE_MAX; i++) {
-		while (!map[i] && taken[free_id])
-			free_id++;
-		if (!map[i]) {
-			map[i] = (__u8)free_id;
-			taken[free_id] = true;
-		}
-	}
-	for (size_t i = 0; i < policy->zone_count; i++)
-		policy->zones[i].id = map[policy->zones[i].id];
-	tables_renumber(policy, map);
-}
-
 /* The path of a reload, beside the file that names it. The caller frees it. */
 static char *reload_path(const struct ks_step *step)
 {
@@ -371,35 +297,40 @@ static char *reload_path(const struct ks_step *step)
 	return asprintf(&path, "%.*s/%s", (int)(slash - file), file, step->path) < 0 ? NULL : path;
 }
 
+/* Gives a policy the ids of those before it and puts it in force. */
+static int policy_switch(struct ks_runner *runner, struct ks_policy *policy)
+{
+	ks_auto_ids struct ks_ids ids = { 0 };
+	int err = ks_ids_adopt(&runner->ids, policy, &ids);
+
+	if (!err)
+		err = runner->home->ops->set_policy(runner->home->self, policy);
+	if (err)
+		return err;
+	ks_ids_fini(&runner->ids);
+	runner->ids = TAKE_STRUCT(ids);
+	return 0;
+}
+
 static int reload_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
 {
-	struct ks_policy *policy = NULL;
-	struct ks_diags diags = { 0 };
-	char *path = reload_path(step);
+	ks_auto_diags struct ks_diags diags = { 0 };
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_free char *path = reload_path(step);
 	int err = path ? ks_policy_load(path, &policy, &diags) : -ENOMEM;
 
-	free(path);
 	if (err && diags.count)
 		snprintf(result->got, sizeof(result->got), "%s:%u: %s", diags.list[0].place.file,
 			 diags.list[0].place.line, diags.list[0].message);
 	else if (err)
 		snprintf(result->got, sizeof(result->got), "\"%s\": %s", step->path, strerror(-err));
-	ks_diags_fini(&diags);
 	if (err)
 		return err == -ENOMEM ? err : -EINVAL;
-	err = ids_adopt(runner->policy, policy);
-	if (!err) {
-		zones_adopt(runner->policy, policy);
-		err = runner->home->ops->set_policy(runner->home->self, policy);
-	}
-	if (err) {
-		ks_policy_destroy(policy);
+	err = policy_switch(runner, policy);
+	if (err)
 		return err;
-	}
-	if (runner->reloaded)
-		ks_policy_destroy(runner->reloaded);
-	runner->reloaded = policy;
-	runner->policy = policy;
+	ks_policy_destroy(runner->reloaded);
+	runner->policy = runner->reloaded = TAKE(policy);
 	return 0;
 }
 

@@ -40,6 +40,13 @@
 KS_SCOPED(ks_auto_file, FILE *, fclose)
 KS_SCOPED(ks_auto_json, json_t *, json_decref)
 
+/* The same for a structure, whose `fini` takes its address and finds nothing to do in one of zeroes. */
+#define KS_SCOPED_STRUCT(name, type, fini)          \
+	static inline void name##_end(type *scoped) \
+	{                                           \
+		fini(scoped);                       \
+	}
+
 /* Of any pointer type, so it takes the variable's address as bytes. */
 static inline void ks_auto_free_end(void *scoped)
 {
@@ -71,6 +78,14 @@ static inline void ks_auto_fd_end(int *fd)
 		int taken_ = (fd); \
 		(fd) = -1;         \
 		taken_;            \
+	})
+
+/* The same for a structure: zeroes are left. */
+#define TAKE_STRUCT(whole)                          \
+	({                                          \
+		__typeof__(whole) taken_ = (whole); \
+		(whole) = (__typeof__(whole)){ 0 }; \
+		taken_;                             \
 	})
 
 #endif

@@ -3,7 +3,7 @@
 import time
 
 from conftest import POLICY
-from lab import CLIENT4, SERVER4, SERVER6
+from lab import CLIENT4, SERVER4, SERVER6, wait_for
 
 PORT = 5500
 
@@ -91,3 +91,26 @@ def test_gateway_itself_is_held_to_the_policy(lab, firewall):
     firewall.say("reload")
     assert lab.gateway.fetch(f"http://{SERVER4}/", seconds=1).returncode != 0
     assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0
+
+
+def test_a_flow_goes_on_when_its_zone_comes_back(lab, firewall, watch):
+    """As tests/cases/reload-zones.ks: a policy between lacks the zone and has another new one."""
+    allow = "allow from lan to wan\n"
+    firewall.path.write_text("zone lan { lan0 }\nzone wan { wan0 }\nzone opt { opt0 }\n" + allow)
+    firewall.say("reload")
+    watch.start(lab.server, "serve", PORT)
+    follower = watch.start(lab.client, "follow", SERVER4, PORT)
+    firewall.path.write_text("zone wan { wan0 }\nzone foo { foo0 }\n")
+    firewall.say("reload")
+    assert lab.client.ping(SERVER4, "-W", "1", count=1) == 0
+    firewall.path.write_text("zone opt { opt0 }\nzone lan { lan0 }\nzone wan { wan0 }\n" + allow)
+    firewall.say("reload")
+    before = packets_of(firewall, follower)
+    wait_for(lambda: packets_of(firewall, follower) > before + 100, 10, "the flow goes on")
+    assert watch.end(follower)["error"] is None
+
+
+def packets_of(firewall, follower):
+    """How many packets the follower's flow has had, in both directions."""
+    return next(sum(state["packets"]) for state in firewall.data("states")
+                if state.get("source_port") == follower.facts["port"])

@@ -249,55 +249,13 @@ static void test_variables(void **state)
 	ks_policy_destroy(policy);
 }
 
-static void test_ids(void **state)
-{
-	static const __u32 ids[] = { 7, 3, 1, 70000, 12 };
-	static const char *const texts[] = { "allow tcp", "allow udp", "deny proto gre", "deny proto esp",
-					     "allow tcp" };
-	struct ks_policy *policy = load_good("deny proto ah\nallow udp\ndeny proto esp\nallow tcp log\nallow tcp\n");
-	static const __u32 expected[] = { 2, 3, 4, 7, 12 };
-
-	assert_int_equal(ks_policy_adopt_ids(policy, ids, texts, 5), 0);
-	for (int i = 0; i < 5; i++) {
-		assert_int_equal(policy->infos[i].id, expected[i]);
-		assert_int_equal(policy->rules[i].id, expected[i]);
-		assert_ptr_equal(ks_policy_rule(policy, expected[i]), &policy->infos[i]);
-	}
-	assert_null(ks_policy_rule(policy, 0));
-	assert_null(ks_policy_rule(policy, 1));
-	assert_null(ks_policy_rule(policy, 70000));
-	ks_policy_destroy(policy);
-}
-
-/* When every id was given out, those of rules that are gone are used again. */
-static void test_ids_all_known(void **state)
-{
-	__u32 *ids = calloc(KS_RULE_ID_MAX, sizeof(*ids));
-	const char **texts = calloc(KS_RULE_ID_MAX, sizeof(*texts));
-	struct ks_policy *policy = load_good("allow tcp\nallow udp\n");
-
-	assert_non_null(ids);
-	assert_non_null(texts);
-	for (__u32 i = 0; i < KS_RULE_ID_MAX; i++) {
-		ids[i] = i;
-		texts[i] = i == 1 ? "allow udp" : "gone";
-	}
-	assert_int_equal(ks_policy_adopt_ids(policy, ids, texts, KS_RULE_ID_MAX), 0);
-	assert_int_equal(policy->infos[0].id, 2);
-	assert_int_equal(policy->infos[1].id, 1);
-	ks_policy_destroy(policy);
-	free(ids);
-	free(texts);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_networks), cmocka_unit_test(test_zones),	       cmocka_unit_test(test_masks),
-		cmocka_unit_test(test_rule),	 cmocka_unit_test(test_protocols),     cmocka_unit_test(test_icmp),
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_settings),      cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_adaptive), cmocka_unit_test(test_scrub),	       cmocka_unit_test(test_variables),
-		cmocka_unit_test(test_ids),	 cmocka_unit_test(test_ids_all_known),
+		cmocka_unit_test(test_networks), cmocka_unit_test(test_zones),	   cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_rule),	 cmocka_unit_test(test_protocols), cmocka_unit_test(test_icmp),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_settings),  cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_adaptive), cmocka_unit_test(test_scrub),	   cmocka_unit_test(test_variables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
