@@ -2,7 +2,6 @@
 /* Zones of captured frames; see zone_map.h. */
 #include "capture/zone_map.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "core/link.h"
 #include "core/network.h"
 #include "core/home.h"
+#include "policy/value.h"
 
 #define ZONE_OPEN KS_ZONE_UNKNOWN /* not decided */
 
@@ -108,40 +108,10 @@ void ks_zone_map_destroy(struct ks_zone_map *map)
 	free(map);
 }
 
-static int prefix_parse(const char *text, struct ks_prefix *prefix)
-{
-	char addr[INET6_ADDRSTRLEN + 1];
-	size_t n = strcspn(text, "/");
-	unsigned long bits, max;
-	char *end;
-
-	memset(prefix, 0, sizeof(*prefix));
-	if (n >= sizeof(addr))
-		return -EINVAL;
-	memcpy(addr, text, n);
-	addr[n] = 0;
-	if (inet_pton(AF_INET, addr, &prefix->addr.w[3]) == 1)
-		prefix->family = KS_IPV4;
-	else if (inet_pton(AF_INET6, addr, prefix->addr.b) == 1)
-		prefix->family = KS_IPV6;
-	else
-		return -EINVAL;
-	max = bits = prefix->family == KS_IPV4 ? 32 : 128;
-	if (text[n]) {
-		if (text[n + 1] < '0' || text[n + 1] > '9')
-			return -EINVAL;
-		bits = strtoul(text + n + 1, &end, 10);
-		if (*end || bits > max)
-			return -EINVAL;
-	}
-	prefix->length = (__u8)bits;
-	return 0;
-}
-
 int ks_zone_map_add(struct ks_zone_map *map, unsigned zone, const char *network)
 {
 	struct ks_prefix prefix;
-	int err = prefix_parse(network, &prefix);
+	int err = ks_value_prefix(network, &prefix);
 
 	return err ? err : network_add(map, &prefix, zone);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/header/packet.h"
+#include "core/network.h"
 #include "policy/ast.h"
 #include "policy/value.h"
 
@@ -21,41 +22,17 @@ static bool is_single(const struct ks_ast_target *target)
 
 /* --- where a destination is --- */
 
-static bool is_inside(const struct ks_range *outer, const __u64 value[2])
-{
-	bool below = value[0] < outer->lo[0] || (value[0] == outer->lo[0] && value[1] < outer->lo[1]);
-	bool above = value[0] > outer->hi[0] || (value[0] == outer->hi[0] && value[1] > outer->hi[1]);
-
-	return !below && !above;
-}
-
-/* The zone with the longest network that holds the target. */
-static __u8 zone_of(const struct ks_policy *policy, const struct ks_ast_target *target)
-{
-	__u8 found = KS_ZONE_UNKNOWN;
-	int longest = -1;
-
-	for (size_t i = 0; i < policy->zone_count; i++) {
-		const struct ks_zone *zone = &policy->zones[i];
-
-		for (size_t j = 0; j < zone->network_count; j++) {
-			struct ks_range range;
-
-			ks_prefix_range(&zone->networks[j], &range);
-			if (zone->networks[j].family != target->family || zone->networks[j].length <= longest ||
-			    !is_inside(&range, target->range.lo))
-				continue;
-			longest = zone->networks[j].length;
-			found = zone->id;
-		}
-	}
-	return found;
-}
-
 __u8 ks_translation_zone(const struct ks_policy *policy, const struct ks_ast_translation *translation,
 			 const struct ks_ast_target *target)
 {
-	return translation->zone.text ? translation->zone_id : zone_of(policy, target);
+	const struct ks_network *network;
+	struct ks_addr addr;
+
+	if (translation->zone.text)
+		return translation->zone_id;
+	ks_addr_from_value(target->range.lo, target->family, &addr);
+	network = ks_network_find(&policy->config, &addr, target->family);
+	return network ? network->zone : KS_ZONE_UNKNOWN;
 }
 
 static void check_target_zone(struct ks_parser *p, struct ks_ast_translation *translation)
