@@ -111,7 +111,8 @@ int ks_value_prefix(const char *text, struct ks_prefix *prefix)
 	    ks_value_addr(part, &value.addr, &value.family))
 		return -EINVAL;
 	length = value.family == KS_IPV4 ? 32 : 128;
-	if (slash && (ks_value_number(slash + 1, 0, length, &length) || digit_of(slash[1]) > 9 || slash[2] == 'x'))
+	if (slash &&
+	    (ks_value_number(slash + 1, 0, length, &length) || digit_of(slash[1]) > 9 || (slash[2] | 0x20) == 'x'))
 		return -EINVAL;
 	value.length = (__u8)length;
 	*prefix = value;

@@ -83,8 +83,8 @@ static void test_endpoints(void **state)
 
 static void test_prefixes(void **state)
 {
-	static const char *const bad[] = { "10.0.0.0/",	   "10.0.0.0/33", "::/129",	 "10.0.0/8",
-					   "10.0.0.0/0x8", "/8",	  "10.0.0.0/8/8" };
+	static const char *const bad[] = { "10.0.0.0/",	   "10.0.0.0/33",  "::/129", "10.0.0/8",
+					   "10.0.0.0/0x8", "10.0.0.0/0X8", "/8",     "10.0.0.0/8/8" };
 	struct ks_prefix prefix;
 	struct ks_range range;
 	__u8 family;
