@@ -51,7 +51,7 @@ static int seq_parse(struct ks_reader *reader, struct ks_mod *mod)
 static int seq_range_parse(struct ks_reader *reader, struct ks_mod *mod)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
-	char left[16], *dash;
+	char left[32], *dash;
 	__u64 lo, hi;
 
 	if (token->kind != KS_TOKEN_WORD || token->length >= sizeof(left))
