@@ -43,6 +43,9 @@ struct ks_tuple {
 
 _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 
+#define KS_PORT_UNPRIVILEGED 1024U /* the first port that any user may have; a translation does not cross it */
+#define KS_PORT_MAX 65535U
+
 #define IPV4_FIRST_BYTE 12U /* of struct ks_addr */
 #define IPV4_GROUPS 0xe0U /* 224.0.0.0/4 */
 #define IPV4_GROUPS_MASK 0xf0U

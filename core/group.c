@@ -42,13 +42,12 @@ static bool is_for_neighbours(const struct ks_tuple *tuple)
 
 static void question_fill(const struct ks_config *config, struct ks_inspection *insp)
 {
-	insp->side.after = (struct ks_flow){
-		.class = is_for_neighbours(&insp->pkt.tuple),
+	*ks_record_after(&insp->side) = (struct ks_record){
 		.state = KS_STATE_ASKED,
 		.zone = { insp->flow.after.zone[KS_ORIGINAL], insp->flow.after.zone[KS_REPLY] },
 		.seen = insp->side.clock,
 		.timeout = config->timeout[KS_STATE_ASKED],
-		.rule = (__u16)insp->verdict.rule,
+		.question = { .rule = (__u16)insp->verdict.rule, .is_near = is_for_neighbours(&insp->pkt.tuple) },
 	};
 }
 
@@ -80,13 +79,15 @@ void ks_stage_group(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 
 static bool is_asked(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker, __u32 asker_zone)
 {
+	const struct ks_group_question *question = &ks_record_before(&insp->side)->question;
+
 	key_make(env, insp, asker, insp->pkt.tuple.dport, insp->home.from, asker_zone);
 	ks_table_find(env, &insp->side);
 	if (!insp->side.found)
 		return false;
-	if (insp->side.before.class && !env_source_is_near(env, &insp->pkt.tuple, insp->home.from))
+	if (question->is_near && !env_source_is_near(env, &insp->pkt.tuple, insp->home.from))
 		return false;
-	insp->verdict.rule = insp->side.before.rule;
+	insp->verdict.rule = question->rule;
 	insp->to = (__u8)asker_zone;
 	return true;
 }

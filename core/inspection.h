@@ -9,7 +9,6 @@
 #define KS_CORE_INSPECTION_H
 
 #include "core/header/packet.h"
-#include "core/helper/helping.h"
 #include "core/rules.h"
 #include "core/stages.h"
 #include "core/table/entry.h"
@@ -82,6 +81,45 @@ struct ks_insp_quote {
 	__u8 zero[3];
 };
 
+#define KS_HELPER_CHUNK 128U /* bytes read at once: a power of two, at most KS_EDIT_MAX */
+#define KS_HELPER_TEXT 64U /* an announcement written again is shorter; a power of two */
+
+/* A packet of a control connection: written by helper/. */
+struct ks_insp_helping {
+	struct ks_entry memory[2]; /* by enum ks_dir: who speaks */
+	__u8 ready[2]; /* 1: that memory is there */
+	__u8 rewrites; /* 1: announcements of this direction are to be written again */
+	__u8 heard; /* enum ks_heard of the last byte */
+	__u8 stop; /* 1: the rest of the packet is not read */
+	__u8 failed; /* 1: the packet could not be read or changed */
+	__u8 choose; /* 1: the expectation may get another port */
+	__u8 made; /* expectations made */
+	__u8 left; /* expectations still to be made of an announcement */
+	__u8 turns; /* announcements so far */
+	__u8 reason; /* why the packet passes: enum ks_reason */
+	__u8 zero[3];
+	__u32 ack, sack; /* as they came */
+	struct ks_scanner saved; /* as it was before the mark */
+	__u32 end; /* of what is to be read; all offsets count from the start of the frame */
+	__u32 off; /* of bytes[0] */
+	__u32 got; /* bytes in it */
+	__u32 at; /* the next to be read */
+	__u32 mark; /* where an announcement begins that is not complete, 0: none */
+	__u32 cut; /* where the packet is to end, 0: where it does */
+	__u32 edit; /* where an announcement is written again, 0: nowhere */
+	__u32 edit_len; /* how long it was */
+	struct ks_tuple want; /* an expectation: as its first packet will arrive */
+	struct ks_addr name; /* by which who waits knows who opens, if `named` */
+	__u8 named;
+	__u8 zero2;
+	__u16 port; /* where it truly goes, host order */
+	__u8 form; /* of the announcement to be written */
+	__u8 text_len;
+	__u16 text_port; /* that it is to name */
+	__u8 text[KS_HELPER_TEXT];
+	__u8 bytes[KS_HELPER_CHUNK];
+};
+
 /* A fragment: written by fragment/. */
 struct ks_insp_frag {
 	__u8 progress; /* enum ks_fragment: how far a first fragment is */
@@ -115,7 +153,7 @@ struct ks_inspection {
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
 	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
-	struct ks_helping helping; /* working memory of helpers */
+	struct ks_insp_helping helping;
 };
 
 /*

@@ -12,12 +12,14 @@ static const struct ks_slot *slot_at(const struct ks_bucket *table, __u32 place)
 static bool is_live(const struct ks_bucket *table, __u32 buckets, __u32 place, __u64 now)
 {
 	const struct ks_flow *flow = &slot_at(table, place)->flow, *owner;
+	__u32 flow_place;
 
 	if (flow->state != KS_STATE_ALIAS)
 		return flow->state != KS_STATE_NONE && !ks_flow_is_expired(flow, now);
-	if (!flow->alias[0] || flow->alias[0] > buckets * KS_BUCKET_SLOTS)
+	flow_place = ks_record_of(flow)->alias.flow[0];
+	if (!flow_place || flow_place > buckets * KS_BUCKET_SLOTS)
 		return false;
-	owner = &slot_at(table, flow->alias[0])->flow;
+	owner = &slot_at(table, flow_place)->flow;
 	return owner->state != KS_STATE_NONE && owner->state != KS_STATE_ALIAS && !ks_flow_is_expired(owner, now) &&
 	       (owner->alias[0] == place || owner->alias[1] == place);
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/helper/expect.h"
-#include "core/fragment/fragment.h"
 #include "core/table/hash.h"
 #include "core/helper/helper.h"
 #include "core/table/internal.h"
@@ -58,15 +56,15 @@ static unsigned places_in(struct ks_slot *slot, __u32 *fields[PLACES_MAX])
 		fields[count++] = &slot->flow.alias[1];
 		break;
 	case KS_KIND_EXPECT:
-		fields[count++] = &((struct ks_expectation *)&slot->flow)->place;
+		fields[count++] = &ks_record_edit(&slot->flow)->expectation.control;
 		break;
 	case KS_KIND_FRAGMENT:
-		fields[count++] = &((struct ks_datagram *)&slot->flow)->flow;
+		fields[count++] = &ks_record_edit(&slot->flow)->datagram.flow;
 		break;
 	case KS_KIND_HELPER_ORIGINAL:
 	case KS_KIND_HELPER_REPLY:
 		while (count < KS_HELPER_EXPECTED) {
-			fields[count] = &((struct ks_helper_memory *)&slot->flow)->places[count];
+			fields[count] = &ks_record_edit(&slot->flow)->memory.expected[count];
 			count++;
 		}
 	}

@@ -31,7 +31,7 @@ static int alias_insert(struct ks_engine *engine, const struct ks_transplant *tr
 
 	entry_begin(engine, &transplant->alias_key[side], &entry);
 	entry.after = transplant->alias[side];
-	entry.after.alias[0] = entry.after.alias[1] = 0;
+	ks_record_after(&entry)->alias.flow[0] = ks_record_after(&entry)->alias.flow[1] = 0;
 	entry.after.seen = entry.clock;
 	err = entry_insert(engine, &entry);
 	*place = err ? 0 : ks_slot_id(&entry.ref);
@@ -44,7 +44,7 @@ static void alias_bind(struct ks_engine *engine, __u32 place, __u32 owner)
 
 	ks_table_read(ks_engine_env(engine), &entry);
 	entry.after = entry.before;
-	entry.after.alias[0] = entry.after.alias[1] = owner;
+	ks_record_after(&entry)->alias.flow[0] = ks_record_after(&entry)->alias.flow[1] = owner;
 	ks_table_commit(ks_engine_env(engine), &entry);
 }
 

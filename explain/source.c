@@ -118,7 +118,7 @@ static void explain_answer(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
 	const struct ks_flow_key *key = &insp->side.key;
-	const struct ks_flow *asked = &insp->side.before;
+	const struct ks_record *asked = ks_record_before(&insp->side);
 	char asker[KS_ENDPOINT_TEXT];
 	__u32 age = insp->side.clock - asked->seen;
 	json_t *step;

@@ -28,7 +28,7 @@ static bool read_place(const struct ks_kernel *kernel, __u32 place, struct ks_sl
 static bool is_alias(const struct ks_slot *slot, enum ks_dir side)
 {
 	return slot->key.kind == KS_KIND_FLOW && slot->flow.state == KS_STATE_ALIAS &&
-	       (slot->flow.helper & 1) == (__u8)side;
+	       (ks_record_of(&slot->flow)->alias.side & 1) == (__u8)side;
 }
 
 /*
@@ -109,9 +109,10 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 	if (!find_entry(kernel, key, &slot, &place))
 		return false;
 	if (slot.flow.state == KS_STATE_ALIAS) {
-		unsigned side = slot.flow.helper & 1;
+		unsigned side = ks_record_of(&slot.flow)->alias.side & 1;
 
-		if (!read_place(kernel, slot.flow.alias[0], &slot) || slot.flow.alias[side] != place)
+		if (!read_place(kernel, ks_record_of(&slot.flow)->alias.flow[0], &slot) ||
+		    slot.flow.alias[side] != place)
 			return false;
 	}
 	if (!ks_flow_is_shown(&slot.key, &slot.flow) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
@@ -158,9 +159,10 @@ static bool has_address(const struct leaving *leaving, const struct ks_slot *slo
 	if (slot->flow.state != KS_STATE_ALIAS || !ks_kernel_copy_slot(slot, &alias) ||
 	    alias.key.kind != KS_KIND_FLOW || alias.flow.state != KS_STATE_ALIAS || alias.key.family != leaving->family)
 		return false;
-	true_end = ks_flow_orig_side(&alias.flow) ^ (alias.flow.helper & 1);
+	true_end = ks_flow_orig_side(&alias.flow) ^ (ks_record_of(&alias.flow)->alias.side & 1);
 	if (memcmp(&alias.key.addr[!true_end], leaving->addr, sizeof(*leaving->addr)) ||
-	    !read_place(leaving->kernel, alias.flow.alias[0], &owner) || !ks_flow_is_shown(&owner.key, &owner.flow))
+	    !read_place(leaving->kernel, ks_record_of(&alias.flow)->alias.flow[0], &owner) ||
+	    !ks_flow_is_shown(&owner.key, &owner.flow))
 		return false;
 	*key = owner.key;
 	return true;

@@ -42,9 +42,9 @@ struct visit {
 	__u8 counts; /* the flow counts it */
 };
 
-static inline struct ks_datagram *datagram_of(struct ks_inspection *insp)
+static inline struct ks_record *datagram_of(struct ks_inspection *insp)
 {
-	return (struct ks_datagram *)(void *)&insp->side.after;
+	return ks_record_after(&insp->side);
 }
 
 /*
@@ -121,7 +121,7 @@ static void go_on(const struct visit *v)
 
 static void datagram_begin(struct visit *v)
 {
-	struct ks_datagram *d = datagram_of(v->insp);
+	struct ks_record *d = datagram_of(v->insp);
 
 	v->insp->side.after = (struct ks_flow){};
 	d->state = KS_STATE_FRAGMENTS;
@@ -130,7 +130,7 @@ static void datagram_begin(struct visit *v)
 }
 
 /* Its remaining time begins: short when nothing more can come. */
-static inline void datagram_settle(struct visit *v, struct ks_datagram *d)
+static inline void datagram_settle(struct visit *v, struct ks_record *d)
 {
 	__u32 timeout = v->config->timeout[KS_STATE_FRAGMENTS];
 
@@ -138,7 +138,7 @@ static inline void datagram_settle(struct visit *v, struct ks_datagram *d)
 	d->timeout = d->flags & KS_DATAGRAM_COMPLETE ? KS_MIN(timeout, COMPLETE_MS) : timeout;
 }
 
-static void datagram_kill(struct visit *v, struct ks_datagram *d)
+static void datagram_kill(struct visit *v, struct ks_record *d)
 {
 	d->flags = (d->flags & ~KS_DATAGRAM_COMPLETE) | KS_DATAGRAM_DEAD;
 	datagram_settle(v, d);
@@ -146,7 +146,7 @@ static void datagram_kill(struct visit *v, struct ks_datagram *d)
 }
 
 /* The first fragment is still to come: this one is kept for it, if there is room. */
-static inline __u32 fragment_keep(struct visit *v, struct ks_datagram *d)
+static inline __u32 fragment_keep(struct visit *v, struct ks_record *d)
 {
 	if (!v->kept) {
 		if (d->held >= KS_DATAGRAM_HELD_MAX)
@@ -161,7 +161,7 @@ static inline __u32 fragment_keep(struct visit *v, struct ks_datagram *d)
 }
 
 /* What becomes of the fragment, decided on the copy of its datagram. */
-static ks_inline __u32 fragment_judge(struct visit *v, struct ks_datagram *d)
+static ks_inline __u32 fragment_judge(struct visit *v, struct ks_record *d)
 {
 	bool first = v->insp->pkt.frag_off == 0;
 	__u32 reason;
@@ -236,7 +236,7 @@ static long find_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
 	struct ks_inspection *insp = v->insp;
-	const struct ks_datagram *d = datagram_of(insp);
+	const struct ks_record *d = datagram_of(insp);
 
 	ks_table_find(v->env, &insp->side);
 	v->reason = KS_REASON_CONTENDED;
@@ -258,19 +258,19 @@ static long find_try(__u32 n, void *arg)
 static void verdict_take(struct visit *v)
 {
 	struct ks_inspection *insp = v->insp;
-	const struct ks_datagram *d = datagram_of(insp);
+	const struct ks_record *d = datagram_of(insp);
 
-	insp->verdict.action = d->action;
-	insp->verdict.reason = d->reason;
-	insp->verdict.class = d->class;
-	insp->verdict.rule = d->rule;
+	insp->verdict.action = d->datagram.action;
+	insp->verdict.reason = d->datagram.reason;
+	insp->verdict.class = d->datagram.class;
+	insp->verdict.rule = d->datagram.rule;
 	insp->dir = d->flags & KS_DATAGRAM_REPLY ? KS_REPLY : KS_ORIGINAL;
 	insp->from_high = !!(d->flags & KS_DATAGRAM_HIGH);
 	insp->by_alias = d->flags & KS_DATAGRAM_ALIAS ? 1 + insp->dir : 0;
 	v->flags = d->flags;
-	v->flow = d->flow;
-	v->tag = d->tag;
-	v->seq = d->seq;
+	v->flow = d->datagram.flow;
+	v->tag = d->datagram.tag;
+	v->seq = d->datagram.seq;
 }
 
 /* Reads the flow of the datagram; its place may have been given to another. */
@@ -448,18 +448,18 @@ static void flow_note(struct visit *v)
 }
 
 /* The verdict of the first fragment, for the others. */
-static void verdict_give(struct visit *v, struct ks_datagram *d)
+static void verdict_give(struct visit *v, struct ks_record *d)
 {
 	struct ks_inspection *insp = v->insp;
 
 	d->flags = (d->flags & (KS_DATAGRAM_DEAD | KS_DATAGRAM_COMPLETE | KS_DATAGRAM_HELD)) | v->flags;
-	d->action = insp->verdict.action;
-	d->reason = insp->verdict.reason;
-	d->class = insp->verdict.class;
-	d->rule = insp->verdict.rule;
-	d->flow = v->flow;
-	d->tag = v->tag;
-	d->seq = v->seq;
+	d->datagram.action = insp->verdict.action;
+	d->datagram.reason = insp->verdict.reason;
+	d->datagram.class = insp->verdict.class;
+	d->datagram.rule = insp->verdict.rule;
+	d->datagram.flow = v->flow;
+	d->datagram.tag = v->tag;
+	d->datagram.seq = v->seq;
 	datagram_settle(v, d);
 }
 
@@ -468,7 +468,7 @@ static long conclude_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
 	struct ks_inspection *insp = v->insp;
-	struct ks_datagram *d = datagram_of(insp);
+	struct ks_record *d = datagram_of(insp);
 
 	ks_table_find(v->env, &insp->side);
 	if (insp->side.busy)
@@ -551,14 +551,14 @@ static void first_conclude(struct ks_env *env, struct ks_inspection *insp)
 static void held(const struct visit *v)
 {
 	struct ks_inspection *insp = v->insp;
-	const struct ks_datagram *d = datagram_of(insp);
+	const struct ks_record *d = datagram_of(insp);
 
 	insp->verdict.action = KS_HOLD;
 	insp->verdict.class = KS_CLASS_NONE;
 	insp->verdict.reason = KS_REASON_OK_HELD;
 	insp->stage = KS_STAGE_DONE;
 	if (!insp->home.dry && d->flags & KS_DATAGRAM_JUDGED)
-		kept_decide(v, passes(d->action));
+		kept_decide(v, passes(d->datagram.action));
 }
 
 static ks_inline void arrive(struct ks_env *env, struct ks_inspection *insp)
@@ -599,7 +599,7 @@ static long leave_try(__u32 n, void *arg)
 {
 	struct visit *v = arg;
 	struct ks_inspection *insp = v->insp;
-	struct ks_datagram *d = datagram_of(insp);
+	struct ks_record *d = datagram_of(insp);
 	bool first = insp->pkt.frag_off == 0;
 
 	ks_table_find(v->env, &insp->side);
@@ -611,7 +611,7 @@ static long leave_try(__u32 n, void *arg)
 		return 1;
 	v->reason = KS_REASON_OK_NEW;
 	insp->side.after = insp->side.before;
-	if (first && (!insp->side.found || d->flow != v->flow || d->tag != v->tag)) {
+	if (first && (!insp->side.found || d->datagram.flow != v->flow || d->datagram.tag != v->tag)) {
 		datagram_begin(v); /* the kernel has cut it itself */
 		verdict_give(v, d);
 	}

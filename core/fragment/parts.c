@@ -14,7 +14,7 @@
 
 /* A fragment beside what has come before it; start and end in units of 8 bytes. */
 struct look {
-	const struct ks_datagram *d;
+	const struct ks_record *d;
 	__u32 start, end;
 	__u32 before, after; /* the parts that it continues, or PART_NONE */
 	bool same, overlap, beyond;
@@ -23,11 +23,11 @@ struct look {
 static long look_part(__u32 n, void *arg)
 {
 	struct look *l = arg;
-	const struct ks_part *part;
+	const struct ks_datagram_part *part;
 
 	if (n >= KS_DATAGRAM_PARTS || n >= l->d->parts)
 		return 1;
-	part = &l->d->part[n];
+	part = &l->d->datagram.part[n];
 	if (part->start == l->start && part->end == l->end)
 		l->same = true;
 	if (part->start < l->end && l->start < part->end)
@@ -48,17 +48,17 @@ static long look_part(__u32 n, void *arg)
  */
 static bool is_repetition(const struct look *l, const struct ks_packet *pkt)
 {
-	const struct ks_datagram *d = l->d;
+	const struct ks_record *d = l->d;
 
 	if (!pkt->frag_more)
-		return d->total == (__u32)pkt->frag_off + pkt->frag_len && l->start == d->last;
-	if (d->total && l->start >= d->last)
+		return d->datagram.total == (__u32)pkt->frag_off + pkt->frag_len && l->start == d->datagram.last;
+	if (d->datagram.total && l->start >= d->datagram.last)
 		return false;
-	if (d->unit == UNIT_MIXED)
+	if (d->datagram.unit == UNIT_MIXED)
 		return l->same;
-	if (!d->unit || l->end - l->start != d->unit || l->start % d->unit)
+	if (!d->datagram.unit || l->end - l->start != d->datagram.unit || l->start % d->datagram.unit)
 		return false;
-	return !d->total || d->last % d->unit == 0;
+	return !d->datagram.total || d->datagram.last % d->datagram.unit == 0;
 }
 
 /* Whether what has come and the fragment agree on where the datagram ends. */
@@ -67,36 +67,36 @@ static bool end_fits(const struct look *l, const struct ks_packet *pkt)
 	__u32 end = (__u32)pkt->frag_off + pkt->frag_len;
 
 	if (pkt->frag_more)
-		return !l->d->total || end < l->d->total;
-	return !l->d->total && !l->beyond;
+		return !l->d->datagram.total || end < l->d->datagram.total;
+	return !l->d->datagram.total && !l->beyond;
 }
 
-static inline void part_remove(struct ks_datagram *d, __u32 n)
+static inline void part_remove(struct ks_record *d, __u32 n)
 {
 	__u32 last = (__u32)d->parts - 1;
 
 	if (n < KS_DATAGRAM_PARTS && last < KS_DATAGRAM_PARTS) {
-		d->part[n] = d->part[last];
+		d->datagram.part[n] = d->datagram.part[last];
 		d->parts = last;
 	}
 }
 
 /* Puts the fragment's bytes down. Returns false if there are too many holes. */
-static bool part_add(struct ks_datagram *d, const struct look *l)
+static bool part_add(struct ks_record *d, const struct look *l)
 {
 	__u32 before = l->before, after = l->after, n = d->parts;
 
 	if (before < KS_DATAGRAM_PARTS) {
-		d->part[before].end = l->end;
+		d->datagram.part[before].end = l->end;
 		if (after < KS_DATAGRAM_PARTS) {
-			d->part[before].end = d->part[after].end;
+			d->datagram.part[before].end = d->datagram.part[after].end;
 			part_remove(d, after);
 		}
 	} else if (after < KS_DATAGRAM_PARTS) {
-		d->part[after].start = l->start;
+		d->datagram.part[after].start = l->start;
 	} else if (n < KS_DATAGRAM_PARTS) {
-		d->part[n].start = l->start;
-		d->part[n].end = l->end;
+		d->datagram.part[n].start = l->start;
+		d->datagram.part[n].end = l->end;
 		d->parts = n + 1;
 	} else {
 		return false;
@@ -104,27 +104,27 @@ static bool part_add(struct ks_datagram *d, const struct look *l)
 	return true;
 }
 
-static void size_learn(struct ks_datagram *d, const struct look *l, const struct ks_packet *pkt)
+static void size_learn(struct ks_record *d, const struct look *l, const struct ks_packet *pkt)
 {
 	__u32 unit = l->end - l->start; /* never 0: the parser has seen to it */
 
 	if (!pkt->frag_more) {
-		d->total = pkt->frag_off + pkt->frag_len;
-		d->last = l->start;
-	} else if ((d->unit && d->unit != unit) || l->start % unit) {
-		d->unit = UNIT_MIXED;
+		d->datagram.total = pkt->frag_off + pkt->frag_len;
+		d->datagram.last = l->start;
+	} else if ((d->datagram.unit && d->datagram.unit != unit) || l->start % unit) {
+		d->datagram.unit = UNIT_MIXED;
 	} else {
-		d->unit = unit;
+		d->datagram.unit = unit;
 	}
 }
 
-static inline bool is_complete(const struct ks_datagram *d)
+static inline bool is_complete(const struct ks_record *d)
 {
-	return d->total && d->parts == 1 && d->part[0].start == 0 &&
-	       d->part[0].end == (d->total + FRAGMENT_UNIT - 1) / FRAGMENT_UNIT;
+	return d->datagram.total && d->parts == 1 && d->datagram.part[0].start == 0 &&
+	       d->datagram.part[0].end == (d->datagram.total + FRAGMENT_UNIT - 1) / FRAGMENT_UNIT;
 }
 
-__u32 ks_datagram_add(struct ks_datagram *d, const struct ks_packet *pkt)
+__u32 ks_datagram_add(struct ks_record *d, const struct ks_packet *pkt)
 {
 	struct look look = {
 		.d = d,

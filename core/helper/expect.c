@@ -1,34 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Expectations; see expect.h. The port of one is taken by inserting it: what is in the table belongs to somebody. */
+/* Makes, finds and gives up expectations; see expect.h. */
 #include "core/helper/expect.h"
 
 #include "core/env.h"
-#include "core/table/hash.h"
 #include "core/home.h"
 #include "core/link.h"
+#include "core/table/hash.h"
 #include "core/table/table.h"
 
-#define PORT_FIRST 1024U
-#define PORT_LAST 65535U
-#define PORT_TRIES 16U
+#define EXPECT_PORT_TRIES 16U
 
-_Static_assert(__builtin_offsetof(struct ks_expectation, seen) == __builtin_offsetof(struct ks_flow, seen) &&
-		       __builtin_offsetof(struct ks_expectation, state) == __builtin_offsetof(struct ks_flow, state) &&
-		       __builtin_offsetof(struct ks_expectation, zone) == __builtin_offsetof(struct ks_flow, zone),
-	       "all entries begin alike");
-
-static inline struct ks_expectation *before(struct ks_inspection *insp)
-{
-	return (struct ks_expectation *)&insp->side.before;
-}
-
-static inline struct ks_expectation *after(struct ks_inspection *insp)
-{
-	return (struct ks_expectation *)&insp->side.after;
-}
-
-/* insp->side's key: of insp->helping.want. A source of zeros is anybody's, and says nothing of a link. */
-static void key_make(struct ks_env *env, struct ks_inspection *insp)
+/* Makes insp->side.key of insp->helping.want. A source of zeros stands for anybody and says nothing of a link. */
+static void expectation_key_make(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_tuple *want = &insp->helping.want;
 
@@ -39,7 +22,7 @@ static void key_make(struct ks_env *env, struct ks_inspection *insp)
 	ks_table_hash(env, &insp->side);
 }
 
-/* The hash of the control connection's key; insp->flow.hash may be that of an alias. */
+/* The hash of a control connection's key. insp->flow.hash may be that of an alias. */
 static __u64 control_hash(struct ks_env *env, const struct ks_flow_key *key)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
@@ -47,10 +30,11 @@ static __u64 control_hash(struct ks_env *env, const struct ks_flow_key *key)
 	return shape ? ks_flow_key_hash(key, shape->key) : 0;
 }
 
-/* Whether the control connection of the expectation found is still there, and not closed. */
+/* Returns true if the control connection of the expectation found is still there and not closed. */
 static bool control_lives(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_flow_ref ref = ks_slot_at(before(insp)->place);
+	const struct ks_expectation *expectation = &ks_record_before(&insp->side)->expectation;
+	struct ks_flow_ref ref = ks_slot_at(expectation->control);
 	struct ks_bucket *bucket = env_bucket(env, ref.bucket);
 	const struct ks_slot *slot;
 
@@ -58,78 +42,83 @@ static bool control_lives(struct ks_env *env, struct ks_inspection *insp)
 		return false;
 	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
 	return slot->flow.state != KS_STATE_NONE && slot->flow.state != KS_STATE_ALIAS &&
-	       !ks_state_is_closed(slot->flow.state) && slot->flow.created == before(insp)->created &&
+	       !ks_state_is_closed(slot->flow.state) && slot->flow.created == expectation->control_created &&
 	       !ks_flow_is_dead(&slot->flow, insp->side.clock) &&
-	       control_hash(env, &slot->key) == before(insp)->control;
+	       control_hash(env, &slot->key) == expectation->control_hash;
 }
 
-/* Looks for the expectation of insp->helping.want; one from elsewhere than it names is none. */
-static bool look(struct ks_env *env, struct ks_inspection *insp)
+/* Looks for the expectation of insp->helping.want, opened from the zone that it names. */
+static bool expectation_find(struct ks_env *env, struct ks_inspection *insp)
 {
-	key_make(env, insp);
+	const struct ks_record *record = ks_record_before(&insp->side);
+
+	expectation_key_make(env, insp);
 	ks_table_find(env, &insp->side);
-	return insp->side.found && before(insp)->state == KS_STATE_EXPECTED &&
-	       ks_zone_equal(before(insp)->zone[0], insp->home.from) && control_lives(env, insp);
+	return insp->side.found && record->state == KS_STATE_EXPECTED &&
+	       ks_zone_equal(record->zone[0], insp->home.from) && control_lives(env, insp);
 }
 
 bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
+	const struct ks_record *record = ks_record_before(&insp->side);
 
 	insp->helping.named = 0;
 	if (!counts || !counts->records[KS_KIND_EXPECT])
 		return false;
-	/* Of GRE only calls of PPTP are expected: a tunnel with a key has that for a port on either side. */
+	/* Only PPTP's calls are expected of GRE. A tunnel with a key has that as the port of both sides. */
 	if (insp->pkt.tuple.proto == KS_PROTO_GRE && insp->pkt.tuple.sport)
 		return false;
 	insp->helping.want = insp->pkt.tuple;
 	insp->helping.want.sport = 0;
-	if (!look(env, insp)) {
+	if (!expectation_find(env, insp)) {
 		insp->helping.want.src = (struct ks_addr){};
-		if (!look(env, insp))
+		if (!expectation_find(env, insp))
 			return false;
 	}
-	/* Whoever frees it has used it: nobody else can. */
+	/* Freeing the entry consumes the expectation. Only one CPU can succeed, so it is used exactly once. */
 	if (!insp->home.dry && !ks_table_free(env, &insp->side))
 		return false;
-	insp->helping.name = before(insp)->name;
-	insp->helping.named = before(insp)->name.d[0] || before(insp)->name.d[1];
-	insp->sent.dst = before(insp)->to;
-	insp->sent.dport = before(insp)->port;
-	insp->verdict.rule = before(insp)->rule;
-	insp->to = before(insp)->zone[1];
+	insp->helping.name = record->expectation.name;
+	insp->helping.named = record->expectation.name.d[0] || record->expectation.name.d[1];
+	insp->sent.dst = record->expectation.to;
+	insp->sent.dport = record->expectation.port;
+	insp->verdict.rule = record->expectation.rule;
+	insp->to = record->zone[1];
 	return true;
 }
 
-/* The expectation of insp->helping.want, for where it truly goes. */
-static void fill(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/* Makes insp->side.after the expectation of insp->helping.want: who opens goes on to the packet's sender. */
+static void expectation_fill(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
+	struct ks_record *record = ks_record_after(&insp->side);
+	struct ks_expectation *expectation = &record->expectation;
 	__u32 dir = insp->dir & 1;
 
 	insp->side.after = (struct ks_flow){};
-	after(insp)->state = KS_STATE_EXPECTED;
-	after(insp)->zone[0] = insp->flow.after.zone[!dir];
-	after(insp)->zone[1] = insp->flow.after.zone[dir];
-	after(insp)->seen = insp->side.clock;
-	after(insp)->timeout = config->timeout[KS_STATE_EXPECTED];
-	after(insp)->to = insp->pkt.tuple.src;
-	after(insp)->port = ks_be16(insp->helping.port);
-	after(insp)->rule = insp->flow.after.rule;
-	after(insp)->place = ks_slot_id(&insp->flow.ref);
-	after(insp)->created = insp->flow.after.created;
-	after(insp)->control = control_hash(env, &insp->flow.key);
+	record->state = KS_STATE_EXPECTED;
+	record->zone[0] = insp->flow.after.zone[!dir];
+	record->zone[1] = insp->flow.after.zone[dir];
+	record->seen = insp->side.clock;
+	record->timeout = config->timeout[KS_STATE_EXPECTED];
+	expectation->to = insp->pkt.tuple.src;
+	expectation->port = ks_be16(insp->helping.port);
+	expectation->rule = insp->flow.after.rule;
+	expectation->control = ks_slot_id(&insp->flow.ref);
+	expectation->control_created = insp->flow.after.created;
+	expectation->control_hash = control_hash(env, &insp->flow.key);
 	if (insp->translate & KS_TRANSLATE_DST && (insp->helping.want.src.d[0] || insp->helping.want.src.d[1]))
-		after(insp)->name = insp->pkt.tuple.dst;
+		expectation->name = insp->pkt.tuple.dst;
 }
 
-/* Whether an entry of another kind has the port: a mapping, by its outer endpoint alone, or a flow, also one that is over. */
-static bool is_in_table(struct ks_env *env, struct ks_inspection *insp)
+static bool side_is_in_table(struct ks_env *env, struct ks_inspection *insp)
 {
 	ks_table_hash(env, &insp->side);
 	ks_table_find(env, &insp->side);
 	return insp->side.found || insp->side.busy;
 }
 
+/* Returns true if a mapping has the port as its outer endpoint. */
 static bool is_mapped(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
@@ -144,10 +133,10 @@ static bool is_mapped(struct ks_env *env, struct ks_inspection *insp)
 		.family = want->family,
 		.kind = KS_KIND_MAPPING_IN,
 	};
-	return is_in_table(env, insp);
+	return side_is_in_table(env, insp);
 }
 
-/* Whether the rules forward the port, or a socket of the box has it. */
+/* Returns true if a socket of the box has the port, or the rules forward it. */
 static bool is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
@@ -164,8 +153,8 @@ static bool is_reserved(struct ks_env *env, const struct ks_config *config, stru
 }
 
 /*
- * Whether the opener has spoken with that port from where FTP servers open data connections (RFC 959 5.2): then its
- * packets would find that flow, perhaps of another client, and not the expectation.
+ * Returns true if the opener has a flow to the port from where FTP servers open data connections (RFC 959 5.2), even one
+ * that is over: its packets would find that flow, perhaps of another client, and not the expectation.
  */
 static bool is_spoken_to(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -175,50 +164,53 @@ static bool is_spoken_to(struct ks_env *env, struct ks_inspection *insp)
 	want->sport = ks_be16((__u16)(ks_be16(control) - 1));
 	ks_packet_key(env, insp, want, &insp->side.key);
 	want->sport = 0;
-	return is_in_table(env, insp);
+	return side_is_in_table(env, insp);
 }
 
-/* Whether the port is somebody's who is not found by inserting the expectation. */
-static bool port_is_taken(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/*
+ * The key is in the table: the same endpoint was announced before, here or by another connection of the same two. The
+ * entry then lives on and belongs to the connection that announced it last. Returns false if it is another endpoint's.
+ */
+static bool expectation_renew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	return is_reserved(env, config, insp) || is_mapped(env, insp) || is_spoken_to(env, insp);
-}
+	const struct ks_expectation *old = &ks_record_before(&insp->side)->expectation;
 
-/* Announced again, or by another connection of the same two: it lives on, for whoever announced it last. */
-static bool renew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
-{
 	ks_table_find(env, &insp->side);
 	if (!insp->side.found)
 		return false;
-	fill(env, config, insp);
-	return before(insp)->to.d[0] == after(insp)->to.d[0] && before(insp)->to.d[1] == after(insp)->to.d[1] &&
-	       before(insp)->port == after(insp)->port && ks_table_commit(env, &insp->side);
+	expectation_fill(env, config, insp);
+	return old->to.d[0] == insp->pkt.tuple.src.d[0] && old->to.d[1] == insp->pkt.tuple.src.d[1] &&
+	       old->port == ks_be16(insp->helping.port) && ks_table_commit(env, &insp->side);
 }
 
-/* A search for a port at which it can be expected. */
-struct search {
+/* A search for a port under which the connection can be expected. */
+struct expect_port_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	const struct ks_config *config;
 	__u32 start;
-	__u32 place;
+	__u32 slot_id; /* of the expectation made, 0: none */
 };
 
-static long search_try(__u32 n, void *arg)
+static long expect_port_try(__u32 n, void *arg)
 {
-	struct search *s = arg;
-	struct ks_inspection *insp = s->insp;
+	struct expect_port_ctx *ctx = arg;
+	struct ks_inspection *insp = ctx->insp;
 	__u32 reason;
 
 	if (n)
-		insp->helping.want.dport = ks_be16(PORT_FIRST + (s->start + n) % (PORT_LAST - PORT_FIRST + 1));
-	if (insp->helping.choose && port_is_taken(s->env, s->config, insp))
+		insp->helping.want.dport =
+			ks_be16(KS_PORT_UNPRIVILEGED + (ctx->start + n) % (KS_PORT_MAX - KS_PORT_UNPRIVILEGED + 1));
+	/* Those who have the port otherwise than by an expectation. */
+	if (insp->helping.choose &&
+	    (is_reserved(ctx->env, ctx->config, insp) || is_mapped(ctx->env, insp) || is_spoken_to(ctx->env, insp)))
 		return 0;
-	key_make(s->env, insp);
-	fill(s->env, s->config, insp);
-	reason = ks_table_insert(s->env, &insp->side);
-	if (reason == KS_REASON_OK_NEW || (reason == KS_REASON_CONTENDED && renew(s->env, s->config, insp))) {
-		s->place = ks_slot_id(&insp->side.ref);
+	expectation_key_make(ctx->env, insp);
+	expectation_fill(ctx->env, ctx->config, insp);
+	reason = ks_table_insert(ctx->env, &insp->side);
+	if (reason == KS_REASON_OK_NEW ||
+	    (reason == KS_REASON_CONTENDED && expectation_renew(ctx->env, ctx->config, insp))) {
+		ctx->slot_id = ks_slot_id(&insp->side.ref);
 		return 1;
 	}
 	return reason != KS_REASON_CONTENDED;
@@ -226,22 +218,24 @@ static long search_try(__u32 n, void *arg)
 
 __u32 ks_expect_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct search s = { .env = env, .insp = insp, .config = config };
+	struct expect_port_ctx ctx = { .env = env, .insp = insp, .config = config };
 
 	if (insp->helping.choose)
-		s.start = env_random(env) % (PORT_LAST - PORT_FIRST + 1);
-	ks_loop(insp->helping.choose ? PORT_TRIES : 1, search_try, &s);
-	return s.place;
+		ctx.start = env_random(env) % (KS_PORT_MAX - KS_PORT_UNPRIVILEGED + 1);
+	ks_loop(insp->helping.choose ? EXPECT_PORT_TRIES : 1, expect_port_try, &ctx);
+	return ctx.slot_id;
 }
 
-void ks_expect_drop(struct ks_env *env, struct ks_inspection *insp, __u32 place)
+void ks_expect_release(struct ks_env *env, struct ks_inspection *insp, __u32 slot_id)
 {
-	if (!place)
+	const struct ks_expectation *expectation = &ks_record_before(&insp->side)->expectation;
+
+	if (!slot_id)
 		return;
-	insp->side.ref = ks_slot_at(place);
+	insp->side.ref = ks_slot_at(slot_id);
 	ks_table_read(env, &insp->side);
 	if (insp->side.found && insp->side.key.kind == KS_KIND_EXPECT &&
-	    before(insp)->control == control_hash(env, &insp->flow.key) &&
-	    before(insp)->created == insp->flow.after.created)
+	    expectation->control_hash == control_hash(env, &insp->flow.key) &&
+	    expectation->control_created == insp->flow.after.created)
 		ks_table_free(env, &insp->side);
 }

@@ -55,13 +55,13 @@ static inline __u32 lifetime(const struct ks_config *config, struct ks_inspectio
 {
 	__u32 flow = insp->flow.after.timeout;
 
-	return ks_memory_of(insp, dir)->form ? flow : KS_MIN(flow, config->timeout[KS_STATE_HELPER]);
+	return ks_memory_of(insp, dir)->memory.form ? flow : KS_MIN(flow, config->timeout[KS_STATE_HELPER]);
 }
 
 /* A part of its time is over, or it is to live for another one. */
 static bool needs_refresh(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
-	const struct ks_helper_memory *m = ks_memory_of(insp, dir);
+	const struct ks_record *m = ks_memory_of(insp, dir);
 
 	return m->timeout != lifetime(config, insp, dir) || insp->flow.clock - m->seen > m->timeout / REFRESH_PARTS;
 }
@@ -82,14 +82,14 @@ static bool memory_keep(struct ks_env *env, const struct ks_config *config, stru
 static void unshift_acks(struct ks_inspection *insp)
 {
 	__u32 peer = insp->from_high == ks_flow_orig_side(&insp->flow.before);
-	const struct ks_helper_memory *m = ks_memory_of(insp, peer);
+	const struct ks_record *m = ks_memory_of(insp, peer);
 
 	insp->helping.ack = insp->pkt.ack;
 	insp->helping.sack = insp->pkt.sack;
-	if (!ks_is_stream(insp) || !insp->helping.ready[peer & 1] || !m->form)
+	if (!ks_is_stream(insp) || !insp->helping.ready[peer & 1] || !m->memory.form)
 		return;
-	insp->pkt.ack = ks_shift_back(&m->shift, m->len, insp->pkt.ack);
-	insp->pkt.sack = ks_shift_back(&m->shift, m->len, insp->pkt.sack);
+	insp->pkt.ack = ks_shift_back(&m->memory.shift, m->memory.len, insp->pkt.ack);
+	insp->pkt.sack = ks_shift_back(&m->memory.shift, m->memory.len, insp->pkt.sack);
 }
 
 /* The answer to the SYN tells where both streams begin. */
@@ -101,11 +101,11 @@ static bool is_opening(const struct ks_inspection *insp)
 
 static void stream_begin(struct ks_inspection *insp, __u32 dir)
 {
-	struct ks_helper_memory *m = ks_memory_of(insp, dir);
+	struct ks_record *m = ks_memory_of(insp, dir);
 
 	insp->helping.memory[dir & 1].after = (struct ks_flow){};
-	ks_scanner_reset(&m->scanner);
-	m->next = dir == KS_REPLY ? insp->pkt.seq + 1 : insp->pkt.ack;
+	ks_scanner_reset(&m->memory.scanner);
+	m->memory.next = dir == KS_REPLY ? insp->pkt.seq + 1 : insp->pkt.ack;
 	insp->helping.ready[dir & 1] = 1;
 }
 
@@ -113,24 +113,25 @@ static void stream_begin(struct ks_inspection *insp, __u32 dir)
  * The segment repeats, or begins inside, what was written again. Returns false
  * if it cannot be written in the same way.
  */
-static bool repeat_edit(struct ks_inspection *insp, struct ks_helper_memory *m)
+static bool repeat_edit(struct ks_inspection *insp, struct ks_record *m)
 {
-	struct ks_helping *h = &insp->helping;
-	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len, edit_end = m->shift.position + m->len;
+	struct ks_insp_helping *h = &insp->helping;
+	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len,
+	      edit_end = m->memory.shift.position + m->memory.len;
 
-	if (!m->form || !insp->pkt.payload_len)
+	if (!m->memory.form || !insp->pkt.payload_len)
 		return true;
-	if (ks_seq_before(m->shift.position, seq)) {
+	if (ks_seq_before(m->memory.shift.position, seq)) {
 		/* What the listener has already is not looked at again: only its end must not change. */
 		return !ks_seq_before(seq, edit_end) ||
 		       !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)], edit_end);
 	}
-	if (!ks_seq_before(m->shift.position, end))
+	if (!ks_seq_before(m->memory.shift.position, end))
 		return true;
-	h->edit = insp->pkt.payload_off + (m->shift.position - seq);
-	h->edit_len = m->len;
-	h->form = m->form;
-	h->text_port = m->port;
+	h->edit = insp->pkt.payload_off + (m->memory.shift.position - seq);
+	h->edit_len = m->memory.len;
+	h->form = m->memory.form;
+	h->text_port = m->memory.port;
 	if (ks_seq_after(edit_end, end)) {
 		h->cut = h->edit;
 		h->edit = 0;
@@ -142,7 +143,7 @@ static bool repeat_edit(struct ks_inspection *insp, struct ks_helper_memory *m)
 }
 
 /* Whether anything can be announced in this direction. */
-static inline bool is_listened_to(const struct ks_inspection *insp, const struct ks_helper_memory *m)
+static inline bool is_listened_to(const struct ks_inspection *insp, const struct ks_record *m)
 {
 	return !(m->flags & KS_MEMORY_OVER) && (insp->flow.after.helper != KS_HELPER_IRC || insp->dir == KS_ORIGINAL);
 }
@@ -152,31 +153,31 @@ static inline bool is_listened_to(const struct ks_inspection *insp, const struct
  * is before it; but if the listener has that already, it went another way, and nothing of this line counts. Returns a
  * reason of a drop, or 0.
  */
-static __u32 reading_begin(struct ks_inspection *insp, struct ks_helper_memory *m)
+static __u32 reading_begin(struct ks_inspection *insp, struct ks_record *m)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len;
 
 	h->stop = 1;
-	if (!insp->pkt.payload_len || !is_listened_to(insp, m) || !ks_seq_after(end, m->next))
+	if (!insp->pkt.payload_len || !is_listened_to(insp, m) || !ks_seq_after(end, m->memory.next))
 		return 0;
-	if (ks_seq_after(seq, m->next)) {
-		if (!ks_seq_after(insp->flow.after.ack[!(insp->dir & 1)], m->next))
+	if (ks_seq_after(seq, m->memory.next)) {
+		if (!ks_seq_after(insp->flow.after.ack[!(insp->dir & 1)], m->memory.next))
 			return KS_REASON_ANNOUNCEMENT;
 		ks_helper_lose(insp, m);
-		m->next = seq;
+		m->memory.next = seq;
 	}
 	h->stop = 0;
-	h->off += m->next - seq;
-	m->next = end;
+	h->off += m->memory.next - seq;
+	m->memory.next = end;
 	return 0;
 }
 
 /* TCP: what there is to be read. Returns a reason of a drop, or 0. */
 static __u32 segment_begin(struct ks_inspection *insp)
 {
-	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
-	struct ks_helping *h = &insp->helping;
+	struct ks_record *m = ks_memory_of(insp, insp->dir);
+	struct ks_insp_helping *h = &insp->helping;
 	__u32 reason = 0;
 
 	insp->stage = KS_STAGE_ADJUST;
@@ -189,7 +190,7 @@ static __u32 segment_begin(struct ks_inspection *insp)
 		return 0;
 	/* The rest of a segment in fragments is not here to be read or moved. */
 	if (insp->pkt.flags & KS_PKT_FRAGMENT)
-		return m->form ? KS_REASON_ANNOUNCEMENT : 0;
+		return m->memory.form ? KS_REASON_ANNOUNCEMENT : 0;
 	if (!repeat_edit(insp, m))
 		return KS_REASON_ANNOUNCEMENT;
 	if (!h->stop)
@@ -231,13 +232,13 @@ static void message_begin(struct ks_env *env, struct ks_inspection *insp)
 		tftp_follow(env, insp);
 	else if (insp->flow.after.helper == KS_HELPER_SIP && insp->pkt.payload_len)
 		insp->stage = KS_STAGE_SCAN;
-	ks_scanner_reset(&ks_memory_of(insp, insp->dir)->scanner);
+	ks_scanner_reset(&ks_memory_of(insp, insp->dir)->memory.scanner);
 	ks_memory_of(insp, insp->dir)->flags = 0;
 }
 
 static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 
 	h->rewrites = 0;
 	h->heard = KS_HEARD_NOTHING;
@@ -300,7 +301,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 /* Keeps what was learnt. Returns false if another CPU was first. */
 static bool memories_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 	__u32 dir = insp->dir & 1, peer = !dir;
 
 	if (!ks_is_stream(insp)) {

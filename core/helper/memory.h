@@ -11,9 +11,9 @@
 #define KS_ANNOUNCEMENTS_MAX 8U /* announcements in it */
 
 /* The memory of direction `dir`, as it will be. */
-static inline struct ks_helper_memory *ks_memory_of(struct ks_inspection *insp, __u32 dir)
+static inline struct ks_record *ks_memory_of(struct ks_inspection *insp, __u32 dir)
 {
-	return (struct ks_helper_memory *)&insp->helping.memory[dir & 1].after;
+	return ks_record_after(&insp->helping.memory[dir & 1]);
 }
 
 static inline bool ks_is_stream(const struct ks_inspection *insp)
@@ -28,15 +28,15 @@ static inline __u32 ks_seq_at(const struct ks_inspection *insp, __u32 off)
 }
 
 /* Nothing counts before the next line; a protocol without lines cannot be followed any more. */
-static inline void ks_helper_lose(struct ks_inspection *insp, struct ks_helper_memory *m)
+static inline void ks_helper_lose(struct ks_inspection *insp, struct ks_record *m)
 {
-	m->scanner.phase = KS_SCANNER_SKIP;
-	m->scanner.column = KS_SCANNER_LINE_MAX;
+	m->memory.scanner.phase = KS_SCANNER_SKIP;
+	m->memory.scanner.column = KS_SCANNER_LINE_MAX;
 	if (insp->flow.after.helper == KS_HELPER_PPTP)
 		m->flags |= KS_MEMORY_OVER;
 }
 
 /* The packet ends at the mark; the scanner waits for what is cut off. */
-void ks_helper_cut(struct ks_inspection *insp, struct ks_helper_memory *m);
+void ks_helper_cut(struct ks_inspection *insp, struct ks_record *m);
 
 #endif

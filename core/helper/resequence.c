@@ -29,7 +29,7 @@ struct summing {
 static long sum_byte(__u32 n, void *arg)
 {
 	struct summing *s = arg;
-	struct ks_helping *h = &s->insp->helping;
+	struct ks_insp_helping *h = &s->insp->helping;
 
 	if (n >= h->got)
 		return 1;
@@ -41,7 +41,7 @@ static long sum_byte(__u32 n, void *arg)
 static long sum_chunk(__u32 n, void *arg)
 {
 	struct summing *s = arg;
-	struct ks_helping *h = &s->insp->helping;
+	struct ks_insp_helping *h = &s->insp->helping;
 
 	if (s->off >= s->end)
 		return 1;
@@ -146,7 +146,7 @@ static bool packet_cut(struct ks_env *env, struct ks_inspection *insp)
 /* Puts insp->helping.text in the place of what was announced. */
 static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, len = h->text_len & (KS_HELPER_TEXT - 1), old, new;
 	__s32 delta = (__s32)len - (__s32)h->edit_len;
 
@@ -228,14 +228,14 @@ static long option_step(__u32 n, void *arg)
 }
 
 static bool sack_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head,
-		       const struct ks_helper_memory *acknowledged)
+		       const struct ks_record *acknowledged)
 {
 	struct walk walk = {
 		.env = env,
 		.insp = insp,
 		.head = head,
-		.shift = &acknowledged->shift,
-		.len = acknowledged->len,
+		.shift = &acknowledged->memory.shift,
+		.len = acknowledged->memory.len,
 		.off = insp->pkt.l4_off + TCP_HEADER_LEN,
 	};
 
@@ -246,21 +246,21 @@ static bool sack_write(struct ks_env *env, struct ks_inspection *insp, const __u
 
 bool ks_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 	__u32 dir = insp->dir & 1;
-	const struct ks_helper_memory *speaker = (const struct ks_helper_memory *)&h->memory[dir].after;
-	const struct ks_helper_memory *listener = (const struct ks_helper_memory *)&h->memory[!dir].after;
+	const struct ks_record *speaker = ks_record_after(&h->memory[dir]);
+	const struct ks_record *listener = ks_record_after(&h->memory[!dir]);
 
 	/* From the end to the front: nothing that is still to be changed has moved. */
 	if (h->cut && !packet_cut(env, insp))
 		return false;
 	if (h->edit && !announcement_replace(env, insp))
 		return false;
-	if (h->ready[dir] && speaker->form &&
+	if (h->ready[dir] && speaker->memory.form &&
 	    !number_write(env, insp, insp->pkt.l4_off + TCP_SEQ_OFF, insp->pkt.seq,
-			  ks_shift_forth(&speaker->shift, insp->pkt.seq)))
+			  ks_shift_forth(&speaker->memory.shift, insp->pkt.seq)))
 		return false;
-	if (!h->ready[!dir] || !listener->form)
+	if (!h->ready[!dir] || !listener->memory.form)
 		return true;
 	return number_write(env, insp, insp->pkt.l4_off + TCP_ACK_OFF, h->ack, insp->pkt.ack) &&
 	       sack_write(env, insp, head, listener);

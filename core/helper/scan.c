@@ -47,22 +47,23 @@ static long byte_step(__u32 n, void *arg)
 {
 	struct run *run = arg;
 	struct ks_inspection *insp = run->insp;
-	struct ks_helping *h = &insp->helping;
-	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
+	struct ks_insp_helping *h = &insp->helping;
+	struct ks_record *m = ks_memory_of(insp, insp->dir);
 
 	if (h->at >= h->got)
 		return 1;
 	if (!h->mark)
-		h->saved = m->scanner;
-	h->heard = byte_heard(insp, &m->scanner, h->bytes[h->at & (KS_HELPER_CHUNK - 1)], m->flags & KS_MEMORY_BEGUN);
+		h->saved = m->memory.scanner;
+	h->heard = byte_heard(insp, &m->memory.scanner, h->bytes[h->at & (KS_HELPER_CHUNK - 1)],
+			      m->flags & KS_MEMORY_BEGUN);
 	h->at++;
 	return h->heard != KS_HEARD_NOTHING;
 }
 
 /* FTP: an announcement of the client counts when the server has greeted, one of the server when it was asked for. */
-static bool is_in_time(struct ks_inspection *insp, struct ks_helper_memory *m)
+static bool is_in_time(struct ks_inspection *insp, struct ks_record *m)
 {
-	const struct ks_helper_memory *peer = ks_memory_of(insp, !(insp->dir & 1));
+	const struct ks_record *peer = ks_memory_of(insp, !(insp->dir & 1));
 
 	if (insp->flow.after.helper != KS_HELPER_FTP)
 		return true;
@@ -108,42 +109,42 @@ static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 }
 
 /* An announcement is complete. What does not count is passed over, also a message that would need new addresses in it. */
-static void announced(struct ks_inspection *insp, struct ks_helper_memory *m)
+static void announced(struct ks_inspection *insp, struct ks_record *m)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 
-	if (!is_in_time(insp, m) || !is_of_speaker(insp, &m->scanner))
+	if (!is_in_time(insp, m) || !is_of_speaker(insp, &m->memory.scanner))
 		return;
-	if (m->scanner.form == KS_FORM_SDP && h->rewrites)
+	if (m->memory.scanner.form == KS_FORM_SDP && h->rewrites)
 		return;
-	want_make(insp, &m->scanner);
-	h->left = m->scanner.form == KS_FORM_SDP && h->port < 0xffff ? 2 : 1;
+	want_make(insp, &m->memory.scanner);
+	h->left = m->memory.scanner.form == KS_FORM_SDP && h->port < 0xffff ? 2 : 1;
 	insp->stage = KS_STAGE_ANNOUNCE;
 }
 
-void ks_helper_cut(struct ks_inspection *insp, struct ks_helper_memory *m)
+void ks_helper_cut(struct ks_inspection *insp, struct ks_record *m)
 {
 	insp->helping.cut = insp->helping.mark;
 	insp->helping.stop = 1;
-	m->scanner = insp->helping.saved;
-	m->next = ks_seq_at(insp, insp->helping.mark);
+	m->memory.scanner = insp->helping.saved;
+	m->memory.next = ks_seq_at(insp, insp->helping.mark);
 }
 
 /* Whether another announcement can be written again: the last one must have arrived. */
-static bool may_edit(const struct ks_inspection *insp, const struct ks_helper_memory *m)
+static bool may_edit(const struct ks_inspection *insp, const struct ks_record *m)
 {
-	return !insp->helping.edit &&
-	       (!m->form || !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)], m->shift.position + m->len));
+	return !insp->helping.edit && (!m->memory.form || !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)],
+									 m->memory.shift.position + m->memory.len));
 }
 
-static void mark_set(struct ks_inspection *insp, struct ks_helper_memory *m)
+static void mark_set(struct ks_inspection *insp, struct ks_record *m)
 {
 	insp->helping.mark = insp->helping.off + insp->helping.at - 1;
 	if (insp->helping.rewrites && ks_is_stream(insp) && !may_edit(insp, m))
 		ks_helper_cut(insp, m);
 }
 
-static void heard(struct ks_inspection *insp, struct ks_helper_memory *m)
+static void heard(struct ks_inspection *insp, struct ks_record *m)
 {
 	switch (insp->helping.heard) {
 	case KS_HEARD_MARK:
@@ -156,7 +157,7 @@ static void heard(struct ks_inspection *insp, struct ks_helper_memory *m)
 		insp->helping.mark = 0;
 		break;
 	case KS_HEARD_ADDRESS:
-		ks_sip_address(&m->scanner, ks_scanner_names(&m->scanner, &insp->pkt.tuple.src));
+		ks_sip_address(&m->memory.scanner, ks_scanner_names(&m->memory.scanner, &insp->pkt.tuple.src));
 		break;
 	case KS_HEARD_ASKED:
 		m->asked++;
@@ -176,7 +177,7 @@ static void heard(struct ks_inspection *insp, struct ks_helper_memory *m)
 /* The next chunk. Returns false at the end of what is to be read. */
 static bool chunk_read(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 
 	h->off += h->got;
 	h->at = 0;
@@ -193,7 +194,7 @@ static long run_step(__u32 n, void *arg)
 {
 	struct run *run = arg;
 	struct ks_inspection *insp = run->insp;
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 
 	if (h->at >= h->got && !chunk_read(run->env, insp)) {
 		run->done = !h->failed;
@@ -209,20 +210,20 @@ static long run_step(__u32 n, void *arg)
 }
 
 /* A datagram ends: with it the last stream that a message announces. */
-static void message_end(struct ks_inspection *insp, struct ks_helper_memory *m)
+static void message_end(struct ks_inspection *insp, struct ks_record *m)
 {
 	if (insp->flow.after.helper != KS_HELPER_SIP || insp->helping.stop)
 		return;
 	insp->helping.stop = 1;
-	if (ks_sip_end(&m->scanner))
+	if (ks_sip_end(&m->memory.scanner))
 		announced(insp, m);
 }
 
 void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
+	struct ks_record *m = ks_memory_of(insp, insp->dir);
 	struct run run = { .env = env, .insp = insp };
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 
 	insp->stage = KS_STAGE_ADJUST;
 	if (h->stop)
@@ -242,49 +243,49 @@ void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 }
 
 /* Makes the expectation wanted and remembers it, in the place of the oldest. */
-static bool expect(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-		   struct ks_helper_memory *m)
+static bool expect(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, struct ks_record *m)
 {
 	__u32 place = ks_expect_make(env, config, insp);
 
 	if (!place)
 		return false;
 	insp->helping.made++;
-	if (m->places[0] == place || m->places[1] == place || m->places[2] == place || m->places[3] == place)
+	if (m->memory.expected[0] == place || m->memory.expected[1] == place || m->memory.expected[2] == place ||
+	    m->memory.expected[3] == place)
 		return true;
-	ks_expect_drop(env, insp, m->places[3]);
-	m->places[3] = m->places[2];
-	m->places[2] = m->places[1];
-	m->places[1] = m->places[0];
-	m->places[0] = place;
+	ks_expect_release(env, insp, m->memory.expected[3]);
+	m->memory.expected[3] = m->memory.expected[2];
+	m->memory.expected[2] = m->memory.expected[1];
+	m->memory.expected[1] = m->memory.expected[0];
+	m->memory.expected[0] = place;
 	return true;
 }
 
 _Static_assert(KS_HELPER_EXPECTED == 4, "places are moved one by one");
 
 /* The announcement before the byte just read is written again. */
-static void edit_begin(struct ks_inspection *insp, struct ks_helper_memory *m)
+static void edit_begin(struct ks_inspection *insp, struct ks_record *m)
 {
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 
 	h->edit = h->mark;
 	h->edit_len = h->off + h->at - 1 - h->mark;
-	h->form = m->scanner.form;
+	h->form = m->memory.scanner.form;
 	h->text_port = ks_be16(h->want.dport);
 	ks_announcement_write(insp);
-	m->shift.before = m->shift.after;
-	m->shift.position = ks_seq_at(insp, h->edit);
-	m->shift.after += h->text_len - h->edit_len;
-	m->form = h->form;
-	m->len = (__u8)h->edit_len;
-	m->port = h->text_port;
+	m->memory.shift.before = m->memory.shift.after;
+	m->memory.shift.position = ks_seq_at(insp, h->edit);
+	m->memory.shift.after += h->text_len - h->edit_len;
+	m->memory.form = h->form;
+	m->memory.len = (__u8)h->edit_len;
+	m->memory.port = h->text_port;
 }
 
 void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct ks_helper_memory *m = ks_memory_of(insp, insp->dir);
+	struct ks_record *m = ks_memory_of(insp, insp->dir);
 	const struct ks_config *config = env_config(env);
-	struct ks_helping *h = &insp->helping;
+	struct ks_insp_helping *h = &insp->helping;
 	bool expected = config && expect(env, config, insp, m);
 
 	insp->stage = KS_STAGE_SCAN;

@@ -11,7 +11,7 @@
 #ifndef KS_CORE_HELPER_SCANNER_H
 #define KS_CORE_HELPER_SCANNER_H
 
-#include "core/table/flow.h"
+#include "core/table/record.h"
 #include "core/types.h"
 
 /* What a byte meant. */
@@ -36,32 +36,6 @@ enum ks_form {
 	KS_FORM_SDP, /* a media stream and its control: SIP */
 	KS_FORM_CALL, /* a call id: PPTP */
 };
-
-/* An address as announced, laid out as struct ks_addr but for its alignment. */
-struct ks_spoken {
-	union {
-		__u8 b[16];
-		__be32 w[4];
-	};
-};
-
-struct ks_scanner {
-	struct ks_spoken addr;
-	__u32 word; /* the last four bytes, letters in upper case */
-	__u32 value; /* the number being read */
-	__u16 port; /* as announced, host order; PPTP: the call id */
-	__u16 code; /* FTP: of the multi-line reply being read; others: their own */
-	__u8 phase; /* each machine has its own phases; 0 is the start of a line or message */
-	__u8 column; /* bytes of the line or message so far */
-	__u8 field; /* of several numbers, which one */
-	__u8 digits; /* of the number */
-	__u8 form; /* enum ks_form */
-	__u8 gap; /* IPv6: where "::" stood */
-	__u8 colon; /* IPv6: colons read just now */
-	__u8 delimiter; /* EPRT, 229; others: their own */
-};
-
-_Static_assert(sizeof(struct ks_scanner) == 36, "a machine fits in the memory of a helper");
 
 #define KS_SCANNER_SKIP 255 /* ks_scanner.phase: nothing counts until the next line */
 #define KS_SCANNER_LINE_MAX 255 /* what is announced in a longer line does not count */

@@ -34,8 +34,8 @@ static inline bool is_alias(const struct ks_entry *e)
 static void follow(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_flow_ref ref = insp->flow.ref;
-	__u32 version = insp->flow.before.version, place = insp->flow.before.alias[0];
-	__u32 side = insp->flow.before.helper & 1;
+	__u32 version = insp->flow.before.version, place = ks_record_before(&insp->flow)->alias.flow[0];
+	__u32 side = ks_record_before(&insp->flow)->alias.side & 1;
 	__u32 dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
 
 	insp->side.key = insp->flow.key;
@@ -80,7 +80,8 @@ static __u32 alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 di
 	ks_table_read(env, &insp->side);
 	if (insp->side.busy)
 		return KS_REASON_CONTENDED;
-	if (insp->side.before.state == KS_STATE_ALIAS && insp->side.before.alias[0] == ks_slot_id(&insp->flow.ref))
+	if (insp->side.before.state == KS_STATE_ALIAS &&
+	    ks_record_before(&insp->side)->alias.flow[0] == ks_slot_id(&insp->flow.ref))
 		return 0;
 	return KS_REASON_UNTRANSLATED;
 }

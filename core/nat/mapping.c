@@ -1,39 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Endpoint-independent mappings; see mapping.h. A mapping lives
- * `timeout nat.mapping` beyond the last packet that left by it (RFC 4787 REQ-5
- * and 6: at least two minutes, and only what leaves keeps it alive). Its two
- * entries are made one after the other, the claim of the outer endpoint first.
- */
+/* Endpoint-independent mappings; see mapping.h. */
 #include "core/nat/mapping.h"
 
 #include "core/env.h"
-#include "core/nat/nat.h"
 #include "core/table/table.h"
 
-_Static_assert(__builtin_offsetof(struct ks_mapping, seen) == __builtin_offsetof(struct ks_flow, seen) &&
-		       __builtin_offsetof(struct ks_mapping, state) == __builtin_offsetof(struct ks_flow, state),
-	       "all entries begin alike");
+#define REFRESH_PARTS \
+	8 /* of its time, after one of which a record is written again: every packet asks, few must write */
 
-static inline struct ks_mapping *before(struct ks_inspection *insp)
+/* Returns true if the other endpoint of the record found is this one. */
+static inline bool names_endpoint(const struct ks_inspection *insp, const struct ks_addr *addr, __be16 port)
 {
-	return (struct ks_mapping *)&insp->side.before;
-}
+	const struct ks_mapping *m = &ks_record_before(&insp->side)->mapping;
 
-static inline struct ks_mapping *after(struct ks_inspection *insp)
-{
-	return (struct ks_mapping *)&insp->side.after;
-}
-
-/* Whether the mapping's other endpoint is this one. */
-static inline bool is_of(const struct ks_mapping *m, const struct ks_addr *addr, __be16 port)
-{
 	return m->addr.d[0] == addr->d[0] && m->addr.d[1] == addr->d[1] && m->port == port;
 }
 
-/* insp->side's key: an endpoint, and for a permit a peer's address. */
-static void key_make(struct ks_env *env, struct ks_inspection *insp, enum ks_kind kind, const struct ks_addr *addr,
-		     __be16 port, const struct ks_addr *peer)
+/* Makes insp->side.key: an endpoint, and for a permit a peer's address. */
+static void mapping_key_make(struct ks_env *env, struct ks_inspection *insp, enum ks_kind kind,
+			     const struct ks_addr *addr, __be16 port, const struct ks_addr *peer)
 {
 	struct ks_flow_key *key = &insp->side.key;
 
@@ -51,29 +36,32 @@ static void key_make(struct ks_env *env, struct ks_inspection *insp, enum ks_kin
 	ks_table_hash(env, &insp->side);
 }
 
-static void entry_fill(const struct ks_config *config, struct ks_inspection *insp, const struct ks_addr *addr,
-		       __be16 port)
+/* Makes insp->side.after a record that names this endpoint. */
+static void mapping_fill(const struct ks_config *config, struct ks_inspection *insp, const struct ks_addr *addr,
+			 __be16 port)
 {
+	struct ks_record *record = ks_record_after(&insp->side);
+
 	insp->side.after = (struct ks_flow){};
-	after(insp)->state = KS_STATE_MAPPING;
-	after(insp)->flags = insp->opening.mapped;
-	after(insp)->zone[0] = insp->home.from;
-	after(insp)->zone[1] = insp->to;
-	after(insp)->seen = insp->side.clock;
-	after(insp)->timeout = config->timeout[KS_STATE_MAPPING];
-	after(insp)->addr = *addr;
-	after(insp)->port = port;
-	after(insp)->rule = (__u16)insp->verdict.rule;
+	record->state = KS_STATE_MAPPING;
+	record->flags = insp->opening.mapped;
+	record->zone[0] = insp->home.from;
+	record->zone[1] = insp->to;
+	record->seen = insp->side.clock;
+	record->timeout = config->timeout[KS_STATE_MAPPING];
+	record->mapping.addr = *addr;
+	record->mapping.port = port;
+	record->mapping.rule = (__u16)insp->verdict.rule;
 }
 
-static ks_inline void entry_put(struct ks_env *env, struct ks_inspection *insp)
+static ks_inline void mapping_insert(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (!insp->home.dry)
 		ks_table_insert(env, &insp->side);
 }
 
-/* The entry found lives on from now. */
-static void entry_touch(struct ks_env *env, struct ks_inspection *insp)
+/* The time of the record found begins again. */
+static void mapping_renew(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (insp->home.dry)
 		return;
@@ -82,50 +70,52 @@ static void entry_touch(struct ks_env *env, struct ks_inspection *insp)
 	ks_table_commit(env, &insp->side);
 }
 
-/* Notes that the inside speaks to this peer. One that does not fit is not admitted: the peer is refused, nothing else. */
+/* Notes that the inside speaks to this peer. Without room for it the peer is not admitted from outside, that is all. */
 static ks_inline void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
-	entry_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
+	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
+	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 	ks_table_find(env, &insp->side);
 	if (!insp->side.found)
-		entry_put(env, insp);
+		mapping_insert(env, insp);
 	else if (!insp->home.dry)
 		ks_table_commit(env, &insp->side);
 }
 
 static bool is_permitted(struct ks_env *env, struct ks_inspection *insp)
 {
-	key_make(env, insp, KS_KIND_PERMIT, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, &insp->pkt.tuple.src);
+	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, &insp->pkt.tuple.src);
 	ks_table_find(env, &insp->side);
-	/* One that has outlived its mapping was another inner endpoint's. */
-	return insp->side.found && is_of(before(insp), &insp->sent.dst, insp->sent.dport);
+	/* One that names another endpoint is left of an earlier mapping. */
+	return insp->side.found && names_endpoint(insp, &insp->sent.dst, insp->sent.dport);
 }
 
 bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
-	struct ks_tuple *out = &insp->sent;
+	const struct ks_record *found = ks_record_before(&insp->side);
+	struct ks_tuple *sent = &insp->sent;
 	__u32 rule, zone;
 	__u8 flags;
 
 	if (!counts || !counts->records[KS_KIND_MAPPING_IN])
 		return false;
-	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, NULL);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, NULL);
 	ks_table_find(env, &insp->side);
 	if (!insp->side.found)
 		return false;
-	rule = before(insp)->rule;
-	zone = before(insp)->zone[0];
-	flags = before(insp)->flags;
+	/* Looking for the permit overwrites what was found. */
+	rule = found->mapping.rule;
+	zone = found->zone[0];
+	flags = found->flags;
 	/* Only from the side that the mapping faces. */
-	if (before(insp)->zone[1] != insp->home.from)
+	if (found->zone[1] != insp->home.from)
 		return false;
-	out->dst = before(insp)->addr;
-	out->dport = before(insp)->port;
+	sent->dst = found->mapping.addr;
+	sent->dport = found->mapping.port;
 	if (!(flags & KS_TARGET_EIF) && !(flags & KS_TARGET_ADF && is_permitted(env, insp))) {
-		out->dst = insp->pkt.tuple.dst;
-		out->dport = insp->pkt.tuple.dport;
+		sent->dst = insp->pkt.tuple.dst;
+		sent->dport = insp->pkt.tuple.dport;
 		return false;
 	}
 	insp->verdict.rule = rule;
@@ -137,20 +127,21 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_target *target)
 {
+	const struct ks_mapping *found = &ks_record_before(&insp->side)->mapping;
+
 	insp->opening.mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
-	key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
 	ks_table_find(env, &insp->side);
-	if (!insp->side.found || before(insp)->addr.d[0] != insp->sent.src.d[0] ||
-	    before(insp)->addr.d[1] != insp->sent.src.d[1])
+	if (!insp->side.found || found->addr.d[0] != insp->sent.src.d[0] || found->addr.d[1] != insp->sent.src.d[1])
 		return false;
-	insp->sent.sport = before(insp)->port;
-	entry_touch(env, insp);
-	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	insp->sent.sport = found->port;
+	mapping_renew(env, insp);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
 	ks_table_find(env, &insp->side);
 	/* It may have died first, and the outer endpoint be another's. */
-	if (!insp->side.found || !is_of(before(insp), &insp->pkt.tuple.src, insp->pkt.tuple.sport))
+	if (!insp->side.found || !names_endpoint(insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport))
 		return false;
-	entry_touch(env, insp);
+	mapping_renew(env, insp);
 	if (insp->opening.mapped & KS_TARGET_ADF)
 		permit_put(env, config, insp);
 	return true;
@@ -158,38 +149,38 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 
 void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
-	entry_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 }
 
-void ks_mapping_claimed(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+void ks_mapping_complete(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
-	entry_fill(config, insp, &insp->sent.src, insp->sent.sport);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
+	mapping_fill(config, insp, &insp->sent.src, insp->sent.sport);
 	ks_table_find(env, &insp->side);
-	/* One that points elsewhere (another address, or what is left of a lost claim) is renewed. */
+	/* One that names another outer endpoint (an address the policy had before, a lost claim) is written over. */
 	if (insp->side.found && !insp->home.dry)
 		ks_table_commit(env, &insp->side);
 	else
-		entry_put(env, insp);
+		mapping_insert(env, insp);
 	if (insp->opening.mapped & KS_TARGET_ADF)
 		permit_put(env, config, insp);
 }
 
-/* An entry is only written when a part of its time is over: every packet asks, few must write. */
-static void refresh(struct ks_env *env, struct ks_inspection *insp)
+/* Renews the record of insp->side.key if a part of its time is over. */
+static void mapping_keep_alive(struct ks_env *env, struct ks_inspection *insp)
 {
 	ks_table_find(env, &insp->side);
-	if (insp->side.found && insp->side.clock - insp->side.before.seen > insp->side.before.timeout / 8)
-		entry_touch(env, insp);
+	if (insp->side.found && insp->side.clock - insp->side.before.seen > insp->side.before.timeout / REFRESH_PARTS)
+		mapping_renew(env, insp);
 }
 
-void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+void ks_mapping_refresh(struct ks_env *env, struct ks_inspection *insp)
 {
-	key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
-	refresh(env, insp);
-	key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
-	refresh(env, insp);
-	key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
-	refresh(env, insp);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
+	mapping_keep_alive(env, insp);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	mapping_keep_alive(env, insp);
+	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
+	mapping_keep_alive(env, insp);
 }

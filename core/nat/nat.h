@@ -26,22 +26,6 @@
 /* Ports tried for a new flow before it is refused. */
 #define KS_NAT_TRIES 64U
 
-/* What a mapping remembers, over the part of a flow that is the kind's own. */
-struct ks_mapping {
-	__u32 version;
-	__u8 state;
-	__u8 flags; /* of the target: KS_TARGET_EIF, KS_TARGET_ADF */
-	__u8 zone[2]; /* of the inside, of the outside */
-	__u32 seen;
-	__u32 timeout;
-	struct ks_addr addr; /* the other endpoint: the outer one of MAPPING_OUT, the inner one of MAPPING_IN */
-	__be16 port;
-	__u16 rule;
-	__u32 own[13];
-};
-
-_Static_assert(sizeof(struct ks_mapping) == sizeof(struct ks_flow), "a mapping lies over a flow");
-
 /*
  * Finds the flow of the packet whose key is in insp->flow.key, by the key or by
  * an alias: insp->flow, insp->by_alias and insp->from_high. Sets insp->flow.busy when somebody

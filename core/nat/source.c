@@ -199,14 +199,13 @@ static void alias_make(struct ks_env *env, const struct ks_config *config, struc
 
 	if (ks_unlikely(ks_key_is_on_link(&insp->side.key)))
 		insp->side.key.link = ks_link_between(KS_ZONE_SELF, dir == KS_ORIGINAL ? insp->home.from : insp->to);
-	insp->side.after = (struct ks_flow){
+	*ks_record_after(&insp->side) = (struct ks_record){
 		.state = KS_STATE_ALIAS,
 		.flags = high ? KS_FLOW_ORIG_IS_HIGH : 0,
 		.zone = { insp->home.from, insp->to },
 		.seen = insp->side.clock,
 		.timeout = config->timeout[KS_STATE_ALIAS],
-		.helper = dir & 1,
-		.rule = (__u16)insp->verdict.rule,
+		.alias = { .side = dir & 1, .rule = (__u16)insp->verdict.rule },
 	};
 	ks_table_hash(env, &insp->side);
 }
@@ -347,7 +346,7 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
 			insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
 			return 0;
 		}
-		ks_mapping_claimed(env, config, insp);
+		ks_mapping_complete(env, config, insp);
 	}
 	reason = alias_take(env, config, insp, &insp->sent, KS_REPLY);
 	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
@@ -411,7 +410,8 @@ static bool own_alias_read(struct ks_env *env, struct ks_inspection *insp, __u32
 		return false;
 	insp->side.ref = ks_slot_at(insp->opening.alias[dir & 1]);
 	ks_table_read(env, &insp->side);
-	return !insp->side.busy && insp->side.before.state == KS_STATE_ALIAS && !insp->side.before.alias[0];
+	return !insp->side.busy && insp->side.before.state == KS_STATE_ALIAS &&
+	       !ks_record_before(&insp->side)->alias.flow[0];
 }
 
 void ks_nat_commit(struct ks_env *env, struct ks_inspection *insp)
@@ -422,8 +422,8 @@ void ks_nat_commit(struct ks_env *env, struct ks_inspection *insp)
 		if (!own_alias_read(env, insp, dir))
 			continue;
 		insp->side.after = insp->side.before;
-		insp->side.after.alias[0] = place;
-		insp->side.after.alias[1] = place;
+		ks_record_after(&insp->side)->alias.flow[0] = place;
+		ks_record_after(&insp->side)->alias.flow[1] = place;
 		ks_table_commit(env, &insp->side);
 	}
 }

@@ -8,6 +8,7 @@
 #define KS_CORE_TABLE_ENTRY_H
 
 #include "core/table/flow.h"
+#include "core/table/record.h"
 #include "core/types.h"
 
 /* Where an entry lies in the table: indices, because BPF cannot keep pointers. */
@@ -27,5 +28,16 @@ struct ks_entry {
 	struct ks_flow before; /* as found */
 	struct ks_flow after; /* as committed, or as it would have been */
 };
+
+/* The same entries where they are records. */
+static inline const struct ks_record *ks_record_before(const struct ks_entry *e)
+{
+	return ks_record_of(&e->before);
+}
+
+static inline struct ks_record *ks_record_after(struct ks_entry *e)
+{
+	return ks_record_edit(&e->after);
+}
 
 #endif

@@ -59,12 +59,9 @@ struct ks_flow {
 	__u32 timeout; /* the flow is dead at seen + timeout, ms */
 	__u32 created; /* s on the home's clock */
 	__u16 rule; /* id of the rule that allowed it */
-	__u8 helper; /* enum ks_helper_id, see core/helper/helper.h; of an alias: the enum ks_dir of its side */
-	__u8 class; /* enum ks_udp_class; of a question to a group: 1 if only neighbours can have heard it */
-	/*
-	 * Address translation: the place (ks_slot_id()) of the flow's alias on the originator's and on the
-	 * responder's side, 0 without one; of an alias: the place of its flow, twice.
-	 */
+	__u8 helper; /* enum ks_helper_id, see core/helper/helper.h */
+	__u8 class; /* enum ks_udp_class */
+	/* Address translation: slot ids of its aliases (core/table/record.h) on the originator's and the responder's side, 0: none. */
 	__u32 alias[2];
 	__u64 volume[2]; /* see ks_flow_count() */
 	__u32 packets_low[2];

@@ -95,13 +95,13 @@ static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, co
 }
 
 /* Whether the flow of the alias at `place` is gone, or dead. */
-bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place, __u32 clock);
+bool ks_table_is_orphan(struct ks_env *env, const struct ks_record *alias, __u32 place, __u32 clock);
 
 static inline bool entry_is_dead(struct ks_env *env, const struct ks_flow *flow, __u32 place, __u32 clock)
 {
 	if (!ks_flow_is_dead(flow, clock))
 		return false;
-	return flow->state != KS_STATE_ALIAS || ks_table_is_orphan(env, flow, place, clock);
+	return flow->state != KS_STATE_ALIAS || ks_table_is_orphan(env, ks_record_of(flow), place, clock);
 }
 
 #endif

@@ -62,13 +62,13 @@ static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
  * An alias lives as long as its flow lives and points back at it; a new one, whose flow
  * is not in the table yet, for a moment of grace.
  */
-bool ks_table_is_orphan(struct ks_env *env, const struct ks_flow *alias, __u32 place, __u32 clock)
+bool ks_table_is_orphan(struct ks_env *env, const struct ks_record *alias, __u32 place, __u32 clock)
 {
-	struct ks_flow_ref ref = ks_slot_at(alias->alias[0]);
+	struct ks_flow_ref ref = ks_slot_at(alias->alias.flow[0]);
 	struct ks_bucket *bucket;
 	struct ks_slot *slot;
 
-	if (!alias->alias[0])
+	if (!alias->alias.flow[0])
 		return true;
 	bucket = env_bucket(env, ref.bucket);
 	if (!bucket)
@@ -159,7 +159,7 @@ static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32
 	version = ks_load_acquire(&slot->flow.version);
 	if (version & 1 || !slot_claim(slot, version))
 		return;
-	if (slot->flow.state == KS_STATE_ALIAS && slot->flow.alias[0] == owner) {
+	if (slot->flow.state == KS_STATE_ALIAS && ks_record_of(&slot->flow)->alias.flow[0] == owner) {
 		bucket->tag[ref.slot & KS_BUCKET_SLOT_MASK] = 0;
 		slot->flow.state = KS_STATE_NONE;
 		ks_fetch_add(&counts->records[KS_KIND_FLOW], -1);

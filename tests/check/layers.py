@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LAYERS = [
     ["core/address", "core/env", "core/home", "core/isolated", "core/rules.h", "core/stages", "core/state", "core/types", "core/verdict"],
     ["core/header/", "core/table/"],
-    ["core/event", "core/helper/helping.h", "core/helper/scanner.h", "core/inspection", "core/link"],
+    ["core/event", "core/inspection", "core/link"],
     ["core/nat/"],
     ["core/track/"],
     ["core/judge", "core/stage"],

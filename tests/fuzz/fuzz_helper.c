@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "core/env.h"
-#include "core/helper/expect.h"
 #include "core/helper/helper.h"
 #include "engine/engine.h"
 #include "text/names.h"
@@ -177,7 +176,7 @@ static uint32_t packet_make(uint8_t *ip, const struct side *s, uint8_t proto, ui
 /* Of one expectation: whom it lets to whom. */
 static void check_expectation(const struct ks_slot *slot, const struct ks_inspection *insp)
 {
-	const struct ks_expectation *e = (const struct ks_expectation *)&slot->flow;
+	const struct ks_expectation *e = &ks_record_of(&slot->flow)->expectation;
 	uint32_t to = get32(e->to.b + 12),
 		 ends[2] = { get32(slot->key.addr[0].b + 12), get32(slot->key.addr[1].b + 12) };
 	bool known = false;

@@ -152,11 +152,11 @@ static void test_orders(void **state)
 		bool even = round & 1, damaged = round & 2;
 		struct piece pieces[256];
 		unsigned n = cut(&seed, pieces, even);
-		struct ks_datagram d = { 0 };
+		struct ks_record d = { 0 };
 
 		model_init(m);
 		for (unsigned i = 0; i < n; i++) {
-			struct ks_datagram before;
+			struct ks_record before;
 			struct piece p = pieces[i];
 			struct ks_packet pkt;
 			__u32 old, reason;
