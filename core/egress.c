@@ -7,7 +7,7 @@
 #include "core/fragment/fragment.h"
 #include "core/inspect.h"
 #include "core/link.h"
-#include "core/nat/nat.h"
+#include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/table/table.h"
 #include "core/track/icmp_error.h"

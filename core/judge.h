@@ -8,7 +8,7 @@
 #define KS_CORE_JUDGE_H
 
 #include "core/env.h"
-#include "core/nat/nat.h"
+#include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/table/table.h"
 #include "core/track/track.h"

@@ -8,7 +8,7 @@
 #include "core/env.h"
 #include "core/home.h"
 #include "core/link.h"
-#include "core/nat/nat.h"
+#include "core/nat/alias.h"
 #include "core/judge.h"
 #include "core/stage.h"
 #include "core/table/table.h"

@@ -17,7 +17,8 @@
 #include "core/env.h"
 #include "core/judge.h"
 #include "core/link.h"
-#include "core/nat/nat.h"
+#include "core/nat/alias.h"
+#include "core/nat/source.h"
 #include "core/stage.h"
 #include "core/table/table.h"
 

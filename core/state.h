@@ -9,7 +9,7 @@
  */
 enum ks_kind {
 	KS_KIND_FLOW = 0, /* a flow, or an alias of one (KS_STATE_ALIAS): what packets carry */
-	KS_KIND_MAPPING_OUT, /* endpoint-independent NAT: from the inner endpoint (core/nat/nat.h) */
+	KS_KIND_MAPPING_OUT, /* endpoint-independent NAT: from the inner endpoint (core/nat/mapping.h) */
 	KS_KIND_MAPPING_IN, /* the same from the outer endpoint */
 	KS_KIND_PERMIT, /* the same: an address that the inner endpoint has spoken to */
 	KS_KIND_EXPECT, /* a connection that a helper announced (core/helper/expect.h) */
@@ -51,7 +51,7 @@ enum ks_kind {
 	X(DCCP_CLOSEREQ, "DCCP_CLOSEREQ") /* the server asks the client to close */                  \
 	X(DCCP_CLOSING, "DCCP_CLOSING") /* one side closes */                                        \
 	X(DCCP_TIMEWAIT, "DCCP_TIMEWAIT") /* reset, or closed */                                     \
-	X(ALIAS, "ALIAS") /* not a flow: another name of one, see core/nat/nat.h */                  \
+	X(ALIAS, "ALIAS") /* not a flow: another key of one, see core/nat/alias.h */                 \
 	X(MAPPING, "MAPPING") /* not a flow: endpoint-independent NAT */                             \
 	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */                              \
 	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */                          \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A flow with the names by which its sides know it where addresses are
- * translated (core/nat/nat.h), taken out of one table to be put into another: places
+ * translated (core/nat/alias.h), taken out of one table to be put into another: places
  * in a table mean nothing outside of it. `keepstate explain` judges a packet by a
  * copy of its live flow this way.
  */

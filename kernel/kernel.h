@@ -249,7 +249,7 @@ int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 /* Frees the flows of n keys. Returns how many were there, or -errno. */
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
 
-/* What the sides of a flow take each other for, where addresses are translated (core/nat/nat.h). */
+/* What the sides of a flow take each other for, where addresses are translated (core/nat/alias.h). */
 struct ks_translation {
 	bool present[2];
 	/* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */

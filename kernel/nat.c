@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Translated flows as user space sees them: what the two sides know a flow by
- * (core/nat/nat.h), and the end of flows whose outside address is lost. Entries are
+ * (core/nat/alias.h), and the end of flows whose outside address is lost. Entries are
  * copied under their version, like flows (read.c).
  */
 #include <errno.h>

@@ -11,7 +11,7 @@
 #include "core/env.h"
 #include "core/home.h"
 #include "core/link.h"
-#include "core/nat/nat.h"
+#include "core/nat/alias.h"
 #include "core/table/table.h"
 #include "core/header/wire.h"
 

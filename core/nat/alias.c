@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Address translation of packets whose flow is known: finding it by an alias,
- * and what the packet looks like when it leaves. See nat.h for how flows and
- * aliases hang together. A flow and its alias are read one after the other; the
- * alias's version is read again at the end, so that both were there at once.
- */
-#include "core/nat/nat.h"
+/* Finds flows by their aliases, and what a packet of a known flow looks like when it leaves; see alias.h. */
+#include "core/nat/alias.h"
 
 #include "core/env.h"
 #include "core/home.h"
 #include "core/table/table.h"
 
-/* The sender is at this end of the flow, as insp->from_high tells it: from the direction. */
+/* insp->from_high of a packet that goes in this direction of the flow. */
 static inline __u8 sender_of(const struct ks_flow *flow, __u32 dir)
 {
 	return ks_flow_orig_side(flow) != (dir & 1);
 }
 
-/* The version of an entry, as it is now. */
+/* The version of an entry as it is now; an odd one if there is no such entry. */
 static __u32 version_at(struct ks_env *env, const struct ks_flow_ref *ref)
 {
 	struct ks_bucket *bucket = env_bucket(env, ref->bucket);
@@ -25,27 +20,23 @@ static __u32 version_at(struct ks_env *env, const struct ks_flow_ref *ref)
 	return bucket ? ks_load_acquire(&bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK].flow.version) : 1;
 }
 
-static inline bool is_alias(const struct ks_entry *e)
+/* Follows the alias in insp->flow to its flow. The key of the alias moves to insp->side. */
+static void alias_follow(struct ks_env *env, struct ks_inspection *insp)
 {
-	return e->found && e->before.state == KS_STATE_ALIAS;
-}
-
-/* From the alias in insp->flow to its flow. The alias moves to insp->side. */
-static void follow(struct ks_env *env, struct ks_inspection *insp)
-{
-	struct ks_flow_ref ref = insp->flow.ref;
-	__u32 version = insp->flow.before.version, place = ks_record_before(&insp->flow)->alias.flow[0];
-	__u32 side = ks_record_before(&insp->flow)->alias.side & 1;
+	const struct ks_record *alias = ks_record_before(&insp->flow);
+	__u32 version = alias->version, slot_id = alias->alias.flow[0];
+	__u32 side = alias->alias.side & 1;
 	__u32 dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
+	struct ks_flow_ref ref = insp->flow.ref;
 
 	insp->side.key = insp->flow.key;
 	insp->side.hash = insp->flow.hash;
 	insp->flow.found = 0;
-	if (!place) { /* its flow is about to be inserted */
+	if (!slot_id) { /* its flow is about to be inserted */
 		insp->flow.busy = 1;
 		return;
 	}
-	insp->flow.ref = ks_slot_at(place);
+	insp->flow.ref = ks_slot_at(slot_id);
 	ks_table_read(env, &insp->flow);
 	if (version_at(env, &ref) != version)
 		insp->flow.busy = 1;
@@ -57,7 +48,7 @@ static void follow(struct ks_env *env, struct ks_inspection *insp)
 		insp->flow.found = !insp->flow.busy;
 		return;
 	}
-	/* The flow is gone, and the alias nobody's: the packet is one that no flow knows. */
+	/* The flow is gone and the alias nobody's: no flow knows the packet. */
 	insp->flow.found = 0;
 	insp->flow.key = insp->side.key;
 }
@@ -66,33 +57,40 @@ void ks_nat_find(struct ks_env *env, struct ks_inspection *insp)
 {
 	ks_table_find(env, &insp->flow);
 	insp->by_alias = 0;
-	if (is_alias(&insp->flow))
-		follow(env, insp);
+	if (insp->flow.found && insp->flow.before.state == KS_STATE_ALIAS)
+		alias_follow(env, insp);
 }
 
 /*
- * Reads the alias by which side `dir` knows the flow. Returns 0, or a reason if it is not there as it must be, or the
- * sweeper has it in hand.
+ * Reads the alias by which side `dir` knows the flow into insp->side. Returns 0, or a reason if it is not what the flow
+ * says, or another CPU writes it.
  */
 static __u32 alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 dir)
 {
+	const struct ks_record *alias = ks_record_before(&insp->side);
+
 	insp->side.ref = ks_slot_at(insp->flow.before.alias[dir & 1]);
 	ks_table_read(env, &insp->side);
 	if (insp->side.busy)
 		return KS_REASON_CONTENDED;
-	if (insp->side.before.state == KS_STATE_ALIAS &&
-	    ks_record_before(&insp->side)->alias.flow[0] == ks_slot_id(&insp->flow.ref))
+	if (alias->state == KS_STATE_ALIAS && alias->alias.flow[0] == ks_slot_id(&insp->flow.ref))
 		return 0;
 	return KS_REASON_UNTRANSLATED;
 }
 
-static inline void take_src(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
+/* The far side's name for the sender is the end of its alias that is not the receiver. */
+static inline __u32 alias_sender(const struct ks_inspection *insp, __u32 far)
+{
+	return ks_flow_orig_side(&insp->side.before) == (far & 1);
+}
+
+static inline void tuple_take_src(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
 {
 	tuple->src = key->addr[end & 1];
 	tuple->sport = key->port[end & 1];
 }
 
-static inline void take_dst(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
+static inline void tuple_take_dst(struct ks_tuple *tuple, const struct ks_flow_key *key, __u32 end)
 {
 	tuple->dst = key->addr[end & 1];
 	tuple->dport = key->port[end & 1];
@@ -101,42 +99,34 @@ static inline void take_dst(struct ks_tuple *tuple, const struct ks_flow_key *ke
 __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.before;
-	__u32 dir = insp->dir & 1, far = !dir, receiver, reason;
+	__u32 dir = insp->dir & 1, far = !dir, reason;
 
 	insp->translate = 0;
 	insp->sent = insp->pkt.tuple;
 	if (flow->alias[dir]) {
-		take_dst(&insp->sent, &insp->flow.key, !insp->from_high);
+		tuple_take_dst(&insp->sent, &insp->flow.key, !insp->from_high);
 		insp->translate |= KS_TRANSLATE_DST;
 	}
 	if (flow->alias[far]) {
 		reason = alias_read(env, insp, far);
 		if (reason)
 			return reason;
-		/* The far side's name for the sender is the alias's end that is not the receiver. */
-		receiver = ks_flow_orig_side(&insp->side.before) != (far & 1);
-		take_src(&insp->sent, &insp->side.key, !receiver);
+		tuple_take_src(&insp->sent, &insp->side.key, alias_sender(insp, far));
 		insp->translate |= KS_TRANSLATE_SRC;
 	}
 	return 0;
 }
 
-/*
- * An error travels against the packet it quotes: what was the quoted packet's
- * source is its destination, and is known by the same names. Its own sender may be
- * any router; to the far side it comes from the flow's other end, as that side
- * knows it. What this box says itself keeps its source.
- */
-__u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *insp)
+__u32 ks_nat_translate_error(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.before;
-	__u32 dir = insp->dir & 1, far = !dir, receiver, reason;
+	__u32 dir = insp->dir & 1, far = !dir, reason;
 
 	insp->translate = 0;
-	if (!(flow->alias[0] | flow->alias[1]))
+	if (!ks_nat_is_translated(flow))
 		return 0;
 	if (insp->by_alias) {
-		take_src(&insp->quote.sent, &insp->flow.key, !insp->from_high);
+		tuple_take_src(&insp->quote.sent, &insp->flow.key, !insp->from_high);
 		insp->sent.dst = insp->quote.sent.src;
 		insp->translate |= KS_TRANSLATE_DST;
 	}
@@ -144,8 +134,7 @@ __u32 ks_nat_leave_error(struct ks_env *env, struct ks_inspection *insp)
 		reason = alias_read(env, insp, far);
 		if (reason)
 			return reason;
-		receiver = ks_flow_orig_side(&insp->side.before) != (far & 1);
-		take_dst(&insp->quote.sent, &insp->side.key, !receiver);
+		tuple_take_dst(&insp->quote.sent, &insp->side.key, alias_sender(insp, far));
 		if (insp->home.from != KS_ZONE_SELF)
 			insp->sent.src = insp->quote.sent.dst;
 		insp->translate |= KS_TRANSLATE_SRC;

@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Address translation of packets that open a flow: which address and port the
- * policy's target means, and the search for a free port. See nat.h.
- *
- * A port is free when its alias can be inserted: the table itself says who owns
- * what, so that no other flow's port can be taken over (the "port shadow",
- * CVE-2021-3773), nor one on which the box listens or which the policy forwards.
- * The port of the packet is kept where it is free (RFC 4787 4.2.1); the
- * search is bounded by KS_NAT_TRIES.
- */
+/* Chooses what a new flow is translated to, and reserves it; see source.h. */
+#include "core/nat/source.h"
+
 #include "core/env.h"
 #include "core/home.h"
 #include "core/link.h"
-#include "core/nat/nat.h"
 #include "core/nat/mapping.h"
 #include "core/table/table.h"
 
-#define PORT_FIRST_FREE 1024U /* below it ports are privileged, and stay so */
-#define PORT_LAST 65535U
-#define OTHER_PORT (KS_TARGET_EIM | KS_TARGET_PORTS | KS_TARGET_RANDOM) /* flags of a target that may change it */
+#define SOURCE_PORT_TRIES 64U /* before a new flow is refused */
+#define MAY_CHANGE_PORT (KS_TARGET_EIM | KS_TARGET_PORTS | KS_TARGET_RANDOM) /* flags of a target */
 #define NPT_WORD_MASK 0xffffU
 #define IPV4_BITS 32U
 #define WORD_BITS 64U
 #define SPREAD_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
 #define SPREAD_SHIFT 32
 
-/* The same number for the same address, spread over 32 bits: which of several targets it gets. */
+/* Always the same number for an address, spread over 32 bits: chooses one of several targets. */
 static __u32 addr_spread(const struct ks_addr *addr)
 {
 	__u64 x = (addr->d[0] * SPREAD_MULTIPLIER) ^ addr->d[1];
@@ -46,7 +37,7 @@ static void addr_from_words(__u8 family, __u64 high, __u64 low, struct ks_addr *
 	addr->d[1] = ks_be64(low);
 }
 
-/* One of lo..hi. Only the low words differ, as the policy's compiler sees to. */
+/* One address of lo..hi, chosen by another one. Only the low words differ, as the policy's compiler ensures. */
 static void addr_in_range(const struct ks_target *t, __u8 family, const struct ks_addr *by, struct ks_addr *addr)
 {
 	__u64 span = t->hi[1] - t->lo[1] + 1;
@@ -126,7 +117,7 @@ static __u32 target_addr(struct ks_env *env, const struct ks_inspection *insp, c
 	}
 }
 
-/* Which protocols have ports of which ours may be another. SCTP and GRE keep theirs: peers know them otherwise too. */
+/* Returns true if the sender's port may become another one. SCTP and GRE keep theirs, which their messages name as well. */
 static inline bool port_may_change(__u8 proto)
 {
 	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_UDPLITE || proto == KS_PROTO_DCCP ||
@@ -138,7 +129,7 @@ static inline bool has_dport(__u8 proto)
 	return port_may_change(proto) && proto != KS_PROTO_ICMP && proto != KS_PROTO_ICMPV6;
 }
 
-/* Rewrites insp->sent's destination by the target of a rule; the zone is asked again. */
+/* Translates insp->sent's destination by a target. The home is asked for the zone again. */
 static __u32 forward_by(struct ks_env *env, struct ks_inspection *insp, const struct ks_target *t)
 {
 	struct ks_addr addr;
@@ -165,7 +156,7 @@ __u32 ks_nat_forward(struct ks_env *env, struct ks_inspection *insp, const struc
 
 	if (!t)
 		return KS_REASON_INTERNAL;
-	/* Where the packet is seen only as it leaves, it has been routed already. */
+	/* A packet that is only seen as it leaves has been routed already. */
 	if (!(insp->home.halves & KS_TRANSLATE_DST))
 		return KS_REASON_UNTRANSLATED;
 	return forward_by(env, insp, t);
@@ -210,8 +201,11 @@ static void alias_make(struct ks_env *env, const struct ks_config *config, struc
 	ks_table_hash(env, &insp->side);
 }
 
-/* Takes what insp->side claims; what is there already belongs to another flow. In a dry run it is only looked for. */
-static ks_inline __u32 side_take(struct ks_env *env, struct ks_inspection *insp)
+/*
+ * Inserts insp->side, which reserves what it stands for. Returns 0 or a reason: KS_REASON_CONTENDED if it is there already
+ * and so another flow's. In a dry run it is only looked for.
+ */
+static ks_inline __u32 side_reserve(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason;
 
@@ -223,30 +217,30 @@ static ks_inline __u32 side_take(struct ks_env *env, struct ks_inspection *insp)
 	return reason == KS_REASON_OK_NEW ? 0 : reason;
 }
 
-static ks_inline __u32 alias_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-				  const struct ks_tuple *tuple, __u32 dir)
+static ks_inline __u32 alias_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				     const struct ks_tuple *tuple, __u32 dir)
 {
 	__u32 reason;
 
 	alias_make(env, config, insp, tuple, dir);
-	reason = side_take(env, insp);
+	reason = side_reserve(env, insp);
 	if (!reason && !insp->home.dry)
 		insp->opening.alias[dir & 1] = ks_slot_id(&insp->side.ref);
 	return reason;
 }
 
 /* A search for a free port. */
-struct search {
+struct source_port_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	const struct ks_config *config;
-	__u32 lo, span; /* ports that may be taken */
+	__u32 lo, span; /* ports that may be used */
 	__u32 start; /* the first to be tried, counted from lo */
 	__u32 reason;
 	bool keep; /* try the packet's own first */
 };
 
-/* Whether the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
+/* Returns true if the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
 static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_question *q = &insp->opening.question;
@@ -269,56 +263,56 @@ static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_confi
 	return decision.targets != 0;
 }
 
-static long search_try(__u32 n, void *arg)
+static long source_port_try(__u32 n, void *arg)
 {
-	struct search *s = arg;
-	struct ks_inspection *insp = s->insp;
+	struct source_port_ctx *ctx = arg;
+	struct ks_inspection *insp = ctx->insp;
 
 	if (n == 0) {
-		if (!s->keep)
+		if (!ctx->keep)
 			return 0;
 		insp->sent.sport = insp->pkt.tuple.sport;
 	} else {
-		insp->sent.sport = ks_be16(s->lo + (s->start + n) % (s->span ? s->span : 1));
+		insp->sent.sport = ks_be16(ctx->lo + (ctx->start + n) % (ctx->span ? ctx->span : 1));
 	}
-	if (port_is_reserved(s->env, s->config, insp))
+	if (port_is_reserved(ctx->env, ctx->config, insp))
 		return 0;
 	if (insp->opening.mapped)
-		ks_mapping_claim(s->env, s->config, insp);
+		ks_mapping_claim(ctx->env, ctx->config, insp);
 	else
-		alias_make(s->env, s->config, insp, &insp->sent, KS_REPLY);
-	s->reason = side_take(s->env, insp);
-	return s->reason != KS_REASON_CONTENDED;
+		alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
+	ctx->reason = side_reserve(ctx->env, insp);
+	return ctx->reason != KS_REASON_CONTENDED;
 }
 
-/* The ports from which the search takes: the target's, else those as privileged as the packet's own. */
-static void search_bounds(struct search *s, const struct ks_target *t)
+/* The ports that may be used: the target's, else those as privileged as the packet's own; of ICMP any identifier. */
+static void source_port_bounds(struct source_port_ctx *ctx, const struct ks_target *t)
 {
-	__u32 own = ks_be16(s->insp->pkt.tuple.sport), hi = PORT_LAST;
-	bool is_icmp = !has_dport(s->insp->sent.proto);
+	__u32 own = ks_be16(ctx->insp->pkt.tuple.sport), hi = KS_PORT_MAX;
+	bool is_icmp = !has_dport(ctx->insp->sent.proto);
 
-	s->lo = is_icmp ? 0 : PORT_FIRST_FREE;
+	ctx->lo = is_icmp ? 0 : KS_PORT_UNPRIVILEGED;
 	if (t->flags & KS_TARGET_PORTS && !is_icmp) {
-		s->lo = t->port_lo;
+		ctx->lo = t->port_lo;
 		hi = t->port_hi;
-	} else if (!is_icmp && own < PORT_FIRST_FREE) {
-		s->lo = 1;
-		hi = PORT_FIRST_FREE - 1;
+	} else if (!is_icmp && own < KS_PORT_UNPRIVILEGED) {
+		ctx->lo = 1;
+		hi = KS_PORT_UNPRIVILEGED - 1;
 	}
-	s->span = hi >= s->lo ? hi - s->lo + 1 : 1;
-	s->keep = !(t->flags & KS_TARGET_RANDOM) && own >= s->lo && own <= hi;
+	ctx->span = hi >= ctx->lo ? hi - ctx->lo + 1 : 1;
+	ctx->keep = !(t->flags & KS_TARGET_RANDOM) && own >= ctx->lo && own <= hi;
 }
 
-/* Who opens an expected connection keeps the address by which its peer knows it from the control connection. */
+/* The opener of an expected connection keeps the address by which its peer knows it from the control connection. */
 static inline bool is_known_by_name(const struct ks_inspection *insp)
 {
 	return insp->opening.expected && insp->helping.named;
 }
 
-static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-				   const struct ks_target *t)
+static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				      const struct ks_target *t)
 {
-	struct search s = { .env = env, .insp = insp, .config = config, .reason = KS_REASON_CONTENDED };
+	struct source_port_ctx ctx = { .env = env, .insp = insp, .config = config, .reason = KS_REASON_CONTENDED };
 	struct ks_addr addr;
 	bool mapped = false;
 	__u32 reason;
@@ -330,33 +324,30 @@ static ks_inline __u32 source_take(struct ks_env *env, const struct ks_config *c
 			return reason;
 	}
 	insp->sent.src = addr;
-	/* What stays as it is needs no alias, which would lie where the flow itself is to be. */
-	if (addr.d[0] == insp->pkt.tuple.src.d[0] && addr.d[1] == insp->pkt.tuple.src.d[1] && !(t->flags & OTHER_PORT))
+	/* A source that stays as it is needs no alias, which would have the key of the flow itself. */
+	if (addr.d[0] == insp->pkt.tuple.src.d[0] && addr.d[1] == insp->pkt.tuple.src.d[1] &&
+	    !(t->flags & MAY_CHANGE_PORT))
 		return 0;
 	insp->translate |= KS_TRANSLATE_SRC;
 	if (t->flags & KS_TARGET_EIM && has_dport(insp->sent.proto))
 		mapped = ks_mapping_use(env, config, insp, t);
 	if (!mapped && port_may_change(insp->sent.proto)) {
-		search_bounds(&s, t);
-		s.start = env_random(env) % (s.span ? s.span : 1);
-		ks_loop(KS_NAT_TRIES, search_try, &s);
-		if (s.reason)
-			return s.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : s.reason;
+		source_port_bounds(&ctx, t);
+		ctx.start = env_random(env) % (ctx.span ? ctx.span : 1);
+		ks_loop(SOURCE_PORT_TRIES, source_port_try, &ctx);
+		if (ctx.reason)
+			return ctx.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : ctx.reason;
 		if (!insp->opening.mapped) {
 			insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
 			return 0;
 		}
 		ks_mapping_complete(env, config, insp);
 	}
-	reason = alias_take(env, config, insp, &insp->sent, KS_REPLY);
+	reason = alias_reserve(env, config, insp, &insp->sent, KS_REPLY);
 	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
 }
 
-/*
- * The policy's target for the source, or NULL. What is sent back by the way it
- * came (a client that reaches its neighbour by the outside address) is masqueraded by
- * itself, or the answer would not come through here.
- */
+/* The policy's target for the source, or NULL. */
 static const struct ks_target *source_target(struct ks_env *env, const struct ks_config *config,
 					     struct ks_inspection *insp)
 {
@@ -391,39 +382,44 @@ __u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct 
 
 	if (insp->to != KS_ZONE_SELF)
 		t = source_target(env, config, insp);
+	/*
+	 * A client that reaches its neighbour by the outside address is sent back where it came from: it is masqueraded,
+	 * or the answer would not come through here.
+	 */
 	if ((!t && forwarded && insp->to == insp->home.from) || is_known_by_name(insp))
 		t = t && t->kind != KS_TARGET_EXEMPT ? t : &masquerade;
 	insp->opening.masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(insp);
 	if (t && t->kind != KS_TARGET_EXEMPT)
-		reason = source_take(env, config, insp, t);
+		reason = source_reserve(env, config, insp, t);
 	if (!reason && forwarded)
-		reason = alias_take(env, config, insp, &insp->pkt.tuple, KS_ORIGINAL);
+		reason = alias_reserve(env, config, insp, &insp->pkt.tuple, KS_ORIGINAL);
 	if (reason)
 		ks_nat_release(env, insp);
 	return reason;
 }
 
-/* Reads the alias at a place that we took. */
-static bool own_alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 dir)
+/* Reads the alias of this side that was reserved. Returns false if there is none. */
+static bool reserved_alias_read(struct ks_env *env, struct ks_inspection *insp, __u32 dir)
 {
+	const struct ks_record *alias = ks_record_before(&insp->side);
+
 	if (!insp->opening.alias[dir & 1])
 		return false;
 	insp->side.ref = ks_slot_at(insp->opening.alias[dir & 1]);
 	ks_table_read(env, &insp->side);
-	return !insp->side.busy && insp->side.before.state == KS_STATE_ALIAS &&
-	       !ks_record_before(&insp->side)->alias.flow[0];
+	return !insp->side.busy && alias->state == KS_STATE_ALIAS && !alias->alias.flow[0];
 }
 
 void ks_nat_commit(struct ks_env *env, struct ks_inspection *insp)
 {
-	__u32 place = ks_slot_id(&insp->flow.ref);
+	struct ks_record *alias = ks_record_after(&insp->side);
 
 	for (__u32 dir = 0; dir < 2; dir++) {
-		if (!own_alias_read(env, insp, dir))
+		if (!reserved_alias_read(env, insp, dir))
 			continue;
 		insp->side.after = insp->side.before;
-		ks_record_after(&insp->side)->alias.flow[0] = place;
-		ks_record_after(&insp->side)->alias.flow[1] = place;
+		alias->alias.flow[0] = ks_slot_id(&insp->flow.ref);
+		alias->alias.flow[1] = alias->alias.flow[0];
 		ks_table_commit(env, &insp->side);
 	}
 }
@@ -431,7 +427,7 @@ void ks_nat_commit(struct ks_env *env, struct ks_inspection *insp)
 void ks_nat_release(struct ks_env *env, struct ks_inspection *insp)
 {
 	for (__u32 dir = 0; dir < 2; dir++) {
-		if (own_alias_read(env, insp, dir))
+		if (reserved_alias_read(env, insp, dir))
 			ks_table_free(env, &insp->side);
 		insp->opening.alias[dir] = 0;
 	}

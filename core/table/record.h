@@ -26,7 +26,7 @@
 #include "core/table/flow.h"
 #include "core/types.h"
 
-/* Another key of a flow: the one by which a side knows it whose peer has a translated address (core/nat/nat.h). */
+/* Another key of a flow: the one by which a side knows it whose peer has a translated address (core/nat/alias.h). */
 struct ks_alias {
 	__u32 zero;
 	__u16 rule;

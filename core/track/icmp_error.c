@@ -5,7 +5,7 @@
 #include "core/env.h"
 #include "core/header/gre.h"
 #include "core/link.h"
-#include "core/nat/nat.h"
+#include "core/nat/alias.h"
 #include "core/track/sctp.h"
 #include "core/table/table.h"
 #include "core/track/tcp.h"
@@ -152,6 +152,6 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 		return KS_REASON_ICMP_QUOTE;
 	if (insp->quote.tuple.proto == KS_PROTO_SCTP && !ks_sctp_was_sent(insp, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
-	reason = ks_nat_leave_error(env, insp);
+	reason = ks_nat_translate_error(env, insp);
 	return reason ? reason : KS_REASON_OK_RELATED;
 }
