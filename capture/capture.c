@@ -12,10 +12,13 @@
 #include "capture/pcapng.h"
 #include "capture/stream.h"
 
+#define PCAP_MAGIC_NANO 0xa1b23c4dU
+
 struct ks_capture {
 	struct ks_stream *stream;
 	struct ks_pcapng *ng; /* one of these two */
 	pcap_t *pcap;
+	__u32 unit; /* ns that a fraction of a pcap file counts */
 	__u16 link_type; /* of a pcap file */
 	char error[KS_CAPTURE_ERROR];
 };
@@ -37,9 +40,11 @@ static ssize_t stream_read(void *cookie, char *buf, size_t size)
 	return got;
 }
 
-static int pcap_start(struct ks_capture *capture, char *error)
+/* The file's own precision is asked for, so that libpcap hands out the fractions as they are in the file. */
+static int pcap_start(struct ks_capture *capture, __u32 magic, char *error)
 {
 	const cookie_io_functions_t functions = { .read = stream_read };
+	bool nano = magic == PCAP_MAGIC_NANO || magic == __builtin_bswap32(PCAP_MAGIC_NANO);
 	char text[PCAP_ERRBUF_SIZE];
 	FILE *stream = fopencookie(capture, "rb", functions);
 
@@ -47,7 +52,9 @@ static int pcap_start(struct ks_capture *capture, char *error)
 		return -ENOMEM;
 	setvbuf(stream, NULL, _IOFBF, 1 << 16);
 	__fsetlocking(stream, FSETLOCKING_BYCALLER); /* one thread reads it */
-	capture->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, text);
+	capture->unit = nano ? 1 : 1000;
+	capture->pcap = pcap_fopen_offline_with_tstamp_precision(
+		stream, nano ? PCAP_TSTAMP_PRECISION_NANO : PCAP_TSTAMP_PRECISION_MICRO, text);
 	if (!capture->pcap) {
 		fclose(stream);
 		snprintf(error, KS_CAPTURE_ERROR, "%.200s", text);
@@ -74,7 +81,7 @@ static int format_detect(struct ks_capture *capture, char *error)
 	memcpy(&magic, data, sizeof(magic));
 	if (magic == KS_PCAPNG_MAGIC)
 		return ks_pcapng_create(capture->stream, &capture->ng);
-	return pcap_start(capture, error);
+	return pcap_start(capture, magic, error);
 }
 
 /* Takes over the byte stream, also on failure. */
@@ -130,10 +137,13 @@ void ks_capture_close(struct ks_capture *capture)
 	free(capture);
 }
 
-/* Files hold 32 bits of seconds. A fraction of a second or more carries over; one that overflowed libpcap is lost. */
-static __u64 time_of(const struct timeval *ts)
+/*
+ * Seconds and fraction are unsigned 32-bit fields (draft-ietf-opsawg-pcap 5), which libpcap before 1.10.5 takes for
+ * signed. A fraction of a second or more carries over, as it does in pcapng, where a timestamp is one count of units.
+ */
+static __u64 time_of(const struct ks_capture *capture, const struct timeval *ts)
 {
-	return (__u64)(__u32)ts->tv_sec * KS_NSEC_PER_SEC + (__u64)KS_MAX(ts->tv_usec, 0);
+	return (__u64)(__u32)ts->tv_sec * KS_NSEC_PER_SEC + (__u64)(__u32)ts->tv_usec * capture->unit;
 }
 
 static int pcap_read(struct ks_capture *capture, struct ks_capture_frame *frame)
@@ -152,7 +162,7 @@ static int pcap_read(struct ks_capture *capture, struct ks_capture_frame *frame)
 	frame->data = data;
 	frame->captured = head->caplen;
 	frame->length = KS_MAX(head->len, head->caplen);
-	frame->time = time_of(&head->ts);
+	frame->time = time_of(capture, &head->ts);
 	frame->interface = KS_CAPTURE_NO_INTERFACE;
 	frame->link_type = capture->link_type;
 	frame->way = KS_WAY_UNKNOWN;
