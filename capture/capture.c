@@ -40,6 +40,19 @@ static ssize_t stream_read(void *cookie, char *buf, size_t size)
 	return got;
 }
 
+/* libpcap before 1.10.5 takes reserved bits of the link type's field for a part of it; later ones refuse the file. */
+static int link_type_read(struct ks_capture *capture, char *error)
+{
+	int type = pcap_datalink(capture->pcap);
+
+	if (type < 0 || type > 0xffff) {
+		snprintf(error, KS_CAPTURE_ERROR, "link type 0x%08x: the reserved bits must be 0", type);
+		return -EINVAL;
+	}
+	capture->link_type = (__u16)type;
+	return 0;
+}
+
 /* The file's own precision is asked for, so that libpcap hands out the fractions as they are in the file. */
 static int pcap_start(struct ks_capture *capture, __u32 magic, char *error)
 {
@@ -60,8 +73,7 @@ static int pcap_start(struct ks_capture *capture, __u32 magic, char *error)
 		snprintf(error, KS_CAPTURE_ERROR, "%.200s", text);
 		return -EINVAL;
 	}
-	capture->link_type = (__u16)pcap_datalink(capture->pcap);
-	return 0;
+	return link_type_read(capture, error);
 }
 
 static int format_detect(struct ks_capture *capture, char *error)

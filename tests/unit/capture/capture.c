@@ -250,6 +250,23 @@ static void test_pcap_fraction_past_its_second(void **state)
 	}
 }
 
+/* The link type's field has 16 bits for the type, 6 for the frame check sequence, and 10 that must not be set. */
+static void test_pcap_reserved_bits(void **state)
+{
+	for (unsigned bit = 16; bit < 32; bit++) {
+		struct image image = { .big = bit % 2 };
+		struct ks_capture *capture = NULL;
+		char error[KS_CAPTURE_ERROR] = "";
+		int err;
+
+		pcap_start(&image, 0xa1b2c3d4, 1U << bit | 1);
+		err = ks_capture_open_memory(image.data, image.size, &capture, error);
+		assert_int_equal(err, bit < 26 ? -EINVAL : 0);
+		assert_true(!err || strstr(error, "reserved"));
+		ks_capture_close(capture);
+	}
+}
+
 /* What was written stays below what was on the wire, whatever the file says. */
 static void test_pcap_longer_than_the_wire(void **state)
 {
@@ -793,6 +810,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pcap),
 		cmocka_unit_test(test_pcap_fraction_past_its_second),
+		cmocka_unit_test(test_pcap_reserved_bits),
 		cmocka_unit_test(test_pcap_longer_than_the_wire),
 		cmocka_unit_test(test_pcap_cut_file),
 		cmocka_unit_test(test_no_capture),
