@@ -236,7 +236,7 @@ static void say(struct host *h, const char *text, const char *expected)
 /* A line of the client; those that announce are written again. */
 static void say_as_client(struct conversation *d, struct host *h, unsigned n)
 {
-	char text[64], expected[64];
+	char text[64], expected[96];
 
 	switch (random_below(&d->seed, 4)) {
 	case 0:
@@ -262,7 +262,7 @@ static void say_as_client(struct conversation *d, struct host *h, unsigned n)
 
 static void say_as_server(struct conversation *d, struct host *h, unsigned n)
 {
-	char text[64], expected[64];
+	char text[64], expected[96];
 
 	if (random_below(&d->seed, 2)) {
 		snprintf(text, sizeof(text), "227 Entering (10,0,0,9,%u,%u).\r\n", 4 + n, random_below(&d->seed, 256));
