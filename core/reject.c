@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Answers to rejected packets; see reject.h. Built whole, checksums included, in the caller's buffer. */
+/* Answers to rejected packets; see reject.h. */
 #include "core/reject.h"
 
 #include "core/env.h"
+#include "core/header/checksum.h"
 #include "core/inspection.h"
 #include "core/header/wire.h"
 
 #define ANSWER_TTL 64
 #define IPV4_VERSION_IHL 0x45
-#define IPV4_DONT_FRAGMENT 0x4000
 #define IPV6_VERSION_WORD 0x60000000U
 #define TCP_DATA_OFFSET_PLAIN 0x50
-#define ICMP_CHECKSUM_OFF 2U
-#define TCP_CHECKSUM_OFF 16U
-#define IPV4_CHECKSUM_OFF 10U
 #define ICMPV4_UNREACHABLE 3
 #define ICMPV4_ADMIN_PROHIBITED 13
 #define ICMPV6_UNREACHABLE 1
 #define ICMPV6_ADMIN_PROHIBITED 1
 #define MAC_LEN 6U
-#define CHECKSUM_BITS 16
-#define CHECKSUM_MASK 0xffffU
 #define ANSWER_L4_MAX 80U /* ICMP header, a quoted IPv4 header with options, and 8 bytes; or the same for IPv6 */
 
 /* Offsets in an answer are below this; a header fits behind any of them. */
@@ -32,7 +27,7 @@ _Static_assert(ETH_HEADER_LEN + VLAN_TAGS_MAX * VLAN_TAG_LEN + IPV6_HEADER_LEN +
 /* An answer while it is built. */
 struct answer {
 	__u8 *out;
-	struct ks_addr src; /* whom it comes from */
+	struct ks_addr src; /* that it comes from */
 	__u32 ip; /* offset of its network header */
 	__u32 l4; /* offset and bytes of what follows */
 	__u32 l4_len;
@@ -57,11 +52,9 @@ static __u32 sum_words(__u8 *out, __u32 off, __u32 len)
 	return sum;
 }
 
-static __u16 fold(__u32 sum)
+static inline __u16 checksum_of(__u32 sum)
 {
-	sum = (sum & CHECKSUM_MASK) + (sum >> CHECKSUM_BITS);
-	sum = (sum & CHECKSUM_MASK) + (sum >> CHECKSUM_BITS);
-	return (__u16)~sum;
+	return (__u16)~ks_checksum_fold(sum);
 }
 
 /* Addresses, protocol and length, as upper checksums cover them (RFC 9293 3.1, RFC 8200 8.1). */
@@ -70,14 +63,14 @@ static __u32 sum_pseudo(const struct ks_addr *src, const struct ks_addr *dst, __
 	__u32 sum = ks_be16(proto) + ks_be16(len);
 
 	for (__u32 i = 0; i < 4; i++) {
-		sum += (src->w[i] & CHECKSUM_MASK) + (src->w[i] >> CHECKSUM_BITS);
-		sum += (dst->w[i] & CHECKSUM_MASK) + (dst->w[i] >> CHECKSUM_BITS);
+		sum += (src->w[i] & KS_CHECKSUM_MASK) + (src->w[i] >> KS_CHECKSUM_BITS);
+		sum += (dst->w[i] & KS_CHECKSUM_MASK) + (dst->w[i] >> KS_CHECKSUM_BITS);
 	}
 	return sum;
 }
 
-/* The link header goes back where it came from: addresses swapped, tags kept. */
-static void link_turn(const __u8 *head, const struct ks_packet *pkt, __u8 *out)
+/* The link header of the answer: addresses swapped, tags as they are. */
+static void link_header_answer(const __u8 *head, const struct ks_packet *pkt, __u8 *out)
 {
 	if (pkt->l3_off < ETH_HEADER_LEN)
 		return;
@@ -101,7 +94,7 @@ static void ipv4_write(const struct ks_packet *pkt, struct answer *a, __u32 prot
 	ks_store32(ip + 8, ks_be32((__u32)ANSWER_TTL << 24 | proto << 16));
 	ks_store32(ip + IPV4_SRC_OFF, a->src.w[3]);
 	ks_store32(ip + IPV4_DST_OFF, pkt->tuple.src.w[3]);
-	ks_store16(ip + IPV4_CHECKSUM_OFF, fold(sum_words(a->out, a->ip, IPV4_HEADER_LEN)));
+	ks_store16(ip + IPV4_CHECKSUM_OFF, checksum_of(sum_words(a->out, a->ip, IPV4_HEADER_LEN)));
 }
 
 static void ipv6_write(const struct ks_packet *pkt, struct answer *a, __u32 proto)
@@ -141,12 +134,13 @@ static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
 	tcp[TCP_FLAGS_OFF] = has_ack ? KS_TCP_RST : KS_TCP_RST | KS_TCP_ACK;
 	ks_store16(tcp + TCP_WINDOW_OFF, 0);
 	ks_store32(tcp + TCP_CHECKSUM_OFF, 0);
-	ks_store16(tcp + TCP_CHECKSUM_OFF, fold(sum_words(a->out, a->l4, TCP_HEADER_LEN) +
-						sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_TCP, TCP_HEADER_LEN)));
+	ks_store16(tcp + TCP_CHECKSUM_OFF,
+		   checksum_of(sum_words(a->out, a->l4, TCP_HEADER_LEN) +
+			       sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_TCP, TCP_HEADER_LEN)));
 	return answer_finish(pkt, a, KS_PROTO_TCP);
 }
 
-/* Quotes the network header and 8 bytes: what every receiver needs to find its flow (RFC 792). */
+/* Quotes the network header and 8 bytes, from which the receiver knows its connection (RFC 792). */
 static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, struct answer *a)
 {
 	bool v4 = pkt->tuple.family == KS_IPV4;
@@ -169,11 +163,11 @@ static __u32 build_unreachable(const __u8 *head, const struct ks_packet *pkt, st
 	}
 	if (!v4)
 		sum = sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_ICMPV6, a->l4_len);
-	ks_store16(icmp + ICMP_CHECKSUM_OFF, fold(sum + sum_words(a->out, a->l4, a->l4_len)));
+	ks_store16(icmp + ICMP_CHECKSUM_OFF, checksum_of(sum + sum_words(a->out, a->l4, a->l4_len)));
 	return answer_finish(pkt, a, v4 ? KS_PROTO_ICMP : KS_PROTO_ICMPV6);
 }
 
-/* Whether the packet may be answered at all (RFC 1122 3.2.2, RFC 4443 2.4). */
+/* Returns true if the packet may be answered at all (RFC 1122 3.2.2, RFC 4443 2.4). */
 static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
 {
 	const struct ks_tuple *tuple = &pkt->tuple;
@@ -182,7 +176,7 @@ static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
 	/* Of a datagram in fragments, the first one is answered (RFC 1122 3.2.2): no other has ports. */
 	if (pkt->flags & KS_PKT_ICMP_ERROR || pkt->tcp_flags & KS_TCP_RST || pkt->frag_off)
 		return false;
-	/* Sent to a group on the link, as its first byte says. */
+	/* The group bit of its link address: it was sent to a group. */
 	if (pkt->l3_off >= ETH_HEADER_LEN && head[0] & 1)
 		return false;
 	if (tuple->family == KS_IPV4)
@@ -198,7 +192,7 @@ __u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struc
 	if (!may_answer(head, pkt))
 		return 0;
 	a.l4 = a.ip + (pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN);
-	link_turn(head, pkt, out);
+	link_header_answer(head, pkt, out);
 	/* A RST comes from the peer, an ICMP error from the router that speaks (RFC 1812 4.3.2.4, RFC 4443 2.2). */
 	if (self && pkt->tuple.proto != KS_PROTO_TCP)
 		a.src = *self;

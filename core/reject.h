@@ -15,18 +15,16 @@
 #define KS_REJECT_MAX 320U /* bytes of the largest answer, link header included */
 
 /*
- * Builds the answer to `pkt`, whose head is `head`, in `out` (KS_REJECT_MAX
- * bytes), as a frame of the same link type going back. `self` is the box's own
- * address, from which an ICMP error comes; NULL: the box has none there, and the
- * error comes from the address that was sent to. Returns its bytes, 0 if there
- * must be none.
+ * Builds the answer to `pkt`, whose first bytes are `head`, in `out` (KS_REJECT_MAX bytes), as a frame of the same link
+ * type going back. An ICMP error comes from `self`, the box's own address; with NULL it has none there, and the error comes
+ * from the address that was sent to. Returns its length in bytes, 0 if there must be no answer.
  */
 __u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struct ks_addr *self, __u8 *out);
 
 struct ks_env;
 struct ks_inspection;
 
-/* The address of the box from which an answer to the packet comes: that of the interface by which it goes back. False: none. */
+/* Sets *self to the address of the interface by which an answer goes back. Returns false if there is none. */
 bool ks_reject_source(struct ks_env *env, const struct ks_inspection *insp, struct ks_addr *self);
 
 #endif

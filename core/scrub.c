@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * What the policy's options change in every passing packet: a random IPv4
- * identification (RFC 6864 2), no "don't fragment", a least TTL, a greatest MSS
- * (RFC 6691 1 has what the option means). Header checksums follow.
- */
-#include "core/header/checksum.h"
-#include "core/env.h"
-#include "core/nat/rewrite.h"
-#include "core/header/wire.h"
+/* The options that change passing packets; see scrub.h. */
+#include "core/scrub.h"
 
-#define IPV4_ID_OFF 4U
-#define IPV4_CHECKSUM_OFF 10U
-#define IPV4_DONT_FRAGMENT 0x4000
-#define TCP_CHECKSUM_OFF 16U
-#define TCP_OPT_MSS 2
-#define TCP_OPT_MSS_LEN 4U
-#define SCRUBBED_LEN 8U /* from the identification to the header checksum */
+#include "core/env.h"
+#include "core/header/checksum.h"
+#include "core/header/wire.h"
+#include "core/inspection.h"
 
 static bool scrub_ipv4(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 ip)
 {
 	__u16 old[4], word[4];
 	__u32 diff = 0, ttl;
 
-	/* Identification, fragment word, TTL and protocol, checksum: as they are now, perhaps translated. */
+	/* Identification, fragment word, TTL and protocol, checksum: read again, because a translation has changed them. */
 	if (!env_packet_read(env, ip + IPV4_ID_OFF, old, sizeof(old)))
 		return false;
 	for (__u32 i = 0; i < 4; i++)
@@ -47,8 +37,8 @@ static bool scrub_ipv6(struct ks_env *env, const struct ks_config *config, struc
 	return env_packet_write(env, ip + IPV6_HOP_LIMIT_OFF, &config->min_ttl, sizeof(config->min_ttl));
 }
 
-/* A walk over the options of a SYN; the cursor is in the packet. */
-struct walk {
+/* The options of a SYN, one after the other; insp->pkt.cursor is the offset of the next. */
+struct mss_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	const __u8 *head;
@@ -56,31 +46,31 @@ struct walk {
 	bool failed;
 };
 
-static long option_step(__u32 n, void *arg)
+static long mss_option_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
-	__u32 off = w->insp->pkt.cursor, len = 1, mss;
-	const __u8 *opt = ks_head_at(w->head, off);
+	struct mss_ctx *ctx = arg;
+	__u32 off = ctx->insp->pkt.cursor, len = 1, mss;
+	const __u8 *opt = ks_head_at(ctx->head, off);
 	__be16 word;
 
-	if (off >= w->insp->pkt.payload_off || opt[0] == TCP_OPT_END)
+	if (off >= ctx->insp->pkt.payload_off || opt[0] == TCP_OPT_END)
 		return 1;
 	if (opt[0] != TCP_OPT_NOP)
 		len = opt[1];
-	if (len == 0 || off + len > w->insp->pkt.payload_off)
+	if (len == 0 || off + len > ctx->insp->pkt.payload_off)
 		return 1;
-	w->insp->pkt.cursor = off + len;
+	ctx->insp->pkt.cursor = off + len;
 	if (opt[0] != TCP_OPT_MSS || len != TCP_OPT_MSS_LEN)
 		return 0;
 	mss = ks_be16(ks_load16(opt + 2));
-	if (mss <= w->max_mss)
+	if (mss <= ctx->max_mss)
 		return 1;
-	word = ks_be16(w->max_mss);
-	w->failed =
-		!env_packet_write(w->env, off + 2, &word, sizeof(word)) ||
-		!env_checksum_add(w->env, w->insp->pkt.l4_off + TCP_CHECKSUM_OFF,
-				  /* An option may begin at an odd byte; then its words lie across two of the sum's. */
-				  (off - w->insp->pkt.l4_off) & 1
+	word = ks_be16(ctx->max_mss);
+	ctx->failed =
+		!env_packet_write(ctx->env, off + 2, &word, sizeof(word)) ||
+		!env_checksum_add(ctx->env, ctx->insp->pkt.l4_off + TCP_CHECKSUM_OFF,
+				  /* An option at an odd offset lies across two words of the sum. */
+				  (off - ctx->insp->pkt.l4_off) & 1
 					  ? ks_checksum_fold(ks_checksum_diff16(__builtin_bswap16(ks_load16(opt + 2)),
 										__builtin_bswap16(word)))
 					  : ks_checksum_diff16(ks_load16(opt + 2), word),
@@ -90,11 +80,11 @@ static long option_step(__u32 n, void *arg)
 
 static bool scrub_mss(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head)
 {
-	struct walk walk = { .env = env, .insp = insp, .head = head, .max_mss = config->max_mss };
+	struct mss_ctx ctx = { .env = env, .insp = insp, .head = head, .max_mss = config->max_mss };
 
 	insp->pkt.cursor = insp->pkt.l4_off + TCP_HEADER_LEN;
-	ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
-	return !walk.failed;
+	ks_loop(TCP_OPTIONS_MAX, mss_option_step, &ctx);
+	return !ctx.failed;
 }
 
 __u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head)

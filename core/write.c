@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The stage that changes a packet's bytes: its translation, and what the policy's options scrub. */
+/* The stage that changes a packet's bytes: its translation (nat/rewrite.c), and what the policy's options change (scrub.c). */
 #include "core/env.h"
 #include "core/nat/mapping.h"
 #include "core/nat/rewrite.h"
+#include "core/scrub.h"
 #include "core/stage.h"
 
 void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)

@@ -8,7 +8,6 @@
 
 #define IP_LENGTH_MAX 65535U
 #define UDPLITE_COVERAGE_OFF 4U
-#define UDPLITE_CHECKSUM_OFF 6U
 
 __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
@@ -52,7 +51,7 @@ __u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 		return KS_REASON_UDPLITE_COVERAGE;
 	if (covered > l4_len && !(pkt->flags & KS_PKT_FRAGMENT))
 		return KS_REASON_UDPLITE_COVERAGE;
-	if (ks_load16(udp + UDPLITE_CHECKSUM_OFF) == 0)
+	if (ks_load16(udp + UDP_CHECKSUM_OFF) == 0)
 		return KS_REASON_UDPLITE_CHECKSUM;
 	pkt->tuple.sport = ks_load16(udp);
 	pkt->tuple.dport = ks_load16(udp + 2);

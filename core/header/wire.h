@@ -39,11 +39,13 @@
 #define IPV4_FRAGMENT_OFF 6U
 #define IPV4_TTL_OFF 8U
 #define IPV4_PROTO_OFF 9U
+#define IPV4_CHECKSUM_OFF 10U
 #define IPV4_SRC_OFF 12U
 #define IPV4_DST_OFF 16U
 #define IPV4_ID_OFF 4U
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
 #define IPV4_FRAGMENT_MORE 0x2000
+#define IPV4_DONT_FRAGMENT 0x4000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define FRAGMENT_UNIT 8U /* bytes that offsets count in */
 #define IPV4_OPTIONS_MAX 40U
@@ -78,10 +80,13 @@
 #define TCP_DATA_OFFSET_UNIT 4U
 #define TCP_FLAGS_OFF 13U
 #define TCP_WINDOW_OFF 14U
+#define TCP_CHECKSUM_OFF 16U
 #define TCP_OPTIONS_MAX 40U
 #define TCP_WINDOW_MAX (1U << 30) /* RFC 7323 2.3 */
 #define TCP_OPT_END 0
 #define TCP_OPT_NOP 1
+#define TCP_OPT_MSS 2
+#define TCP_OPT_MSS_LEN 4U
 #define TCP_OPT_WSCALE 3
 #define TCP_OPT_WSCALE_LEN 3U
 #define TCP_OPT_SACK_PERM 4
@@ -95,8 +100,13 @@
 /* UDP (RFC 768), ICMP (RFC 792, RFC 4443) */
 #define UDP_HEADER_LEN 8U
 #define UDP_LENGTH_OFF 4U
+#define UDP_CHECKSUM_OFF 6U /* of UDP-Lite as well (RFC 3828) */
 #define ICMP_HEADER_LEN 8U
+#define ICMP_CHECKSUM_OFF 2U
 #define ICMP_ID_OFF 4U
+
+/* DCCP (RFC 4340) */
+#define DCCP_CHECKSUM_OFF 6U
 
 /* Bytes of an upper header that an ICMP error must quote (RFC 792). */
 #define ICMP_QUOTE_MIN 8U

@@ -3,7 +3,7 @@
  * Translations written into the packet; see rewrite.h. Checksums are never
  * computed again but changed by the difference (RFC 1624), so that a wrong one
  * stays wrong for its receiver to see. The quotation of an ICMP error is
- * translated back (RFC 5508 4.2), its checksums too, so far as they are quoted.
+ * translated back (RFC 5508 4.2), and its checksums as far as they are quoted.
  */
 #include "core/nat/rewrite.h"
 
@@ -11,14 +11,9 @@
 #include "core/env.h"
 #include "core/header/wire.h"
 
-#define TCP_CHECKSUM_OFF 16U
-#define UDP_CHECKSUM_OFF 6U
-#define DCCP_CHECKSUM_OFF 6U
-#define ICMP_CHECKSUM_OFF 2U
-#define IPV4_CHECKSUM_OFF 10U
 #define NO_CHECKSUM 0U
 
-/* One header's addresses and ports on their way from `old` to `new`. */
+/* A header whose addresses and ports become those of `new`. */
 struct change {
 	const struct ks_tuple *old, *new;
 	__u32 l3_off, l4_off;
@@ -37,7 +32,7 @@ static __u32 addr_diff(const struct ks_addr *old, const struct ks_addr *new)
 	return ks_checksum_fold(sum);
 }
 
-/* In IPv4 the header checksum and both addresses lie together: they are written at once. */
+/* IPv4: TTL, header checksum and both addresses lie together and are written at once. */
 static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 {
 	const __u8 *ip = ks_head_at(head, c->l3_off);
@@ -46,7 +41,7 @@ static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 	__u8 text[12] __attribute__((aligned(4)));
 	__be32 src, dst;
 
-	/* Or the compiler chooses between the places of the two pointers, which no verifier can follow. */
+	/* Else the compiler chooses between the two pointers, which no verifier can follow. */
 	ks_hide_bound(old);
 	ks_hide_bound(new);
 	src = c->halves & KS_TRANSLATE_SRC ? new->src.w[3] : old->src.w[3];
@@ -89,7 +84,7 @@ static inline bool is_icmp(__u32 proto)
 	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
 }
 
-/* The ports; a question's or an answer's identifier, which is the asker's port (core/track/icmp_error.h). */
+/* Writes the ports. Of an ICMP query the identifier, which stands for the port of the asker (core/track/icmp_error.h). */
 static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 {
 	const struct ks_tuple *old = c->old, *new = c->new;
@@ -111,7 +106,7 @@ static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 	return env_packet_write(env, c->l4_off, ports, sizeof(ports));
 }
 
-/* Where the upper checksum is, or NO_CHECKSUM where none covers what changes. */
+/* The offset of the upper checksum, or NO_CHECKSUM if none covers what changes. */
 static __u32 checksum_off(__u32 proto)
 {
 	switch (proto) {
@@ -145,12 +140,12 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct c
 	return !c->port_diff || env_checksum_add(env, c->l4_off + off, c->port_diff, false, udp);
 }
 
-/* The quoted upper header: its ports, and its checksum if it is within the quotation. Returns what the bytes' sum grew by. */
+/* Writes the quoted ports, and the quoted checksum if it is within the quotation. Adds to *diff what that adds to the sum. */
 static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, __u32 *diff)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len;
-	/* Which of both carries the identifier: the one that is not the type. */
+	/* ICMP: the identifier is the source port of a question and the destination port of an answer. */
 	bool is_question = insp->quote.is_query;
 	__u16 old, new;
 
@@ -171,7 +166,7 @@ static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, s
 	return env_packet_write(env, c->l4_off + off, &new, sizeof(new));
 }
 
-/* The quotation goes the other way: its source is the packet's destination. */
+/* The quoted packet went the other way: its source is the destination of the error. */
 static bool quotation_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, __u32 halves, __u32 *diff)
 {
 	struct change c = {
@@ -185,7 +180,7 @@ static bool quotation_write(struct ks_env *env, struct ks_inspection *insp, cons
 
 	if (!addresses_write(env, &c, head))
 		return false;
-	/* In IPv4 the header's own checksum takes up what the addresses change. */
+	/* The checksum of an IPv4 header takes up what its addresses change. */
 	*diff = insp->quote.tuple.family == KS_IPV4 ? 0 : c.addr_diff;
 	return quoted_upper_write(env, insp, &c, diff);
 }

@@ -10,13 +10,9 @@
 #include "core/types.h"
 
 /*
- * Makes those halves of insp->sent (and insp->quote.sent) that insp->translate and
- * insp->home.halves both name. Returns 0 or KS_REASON_TRANSLATE; the packet may then be half
- * written and must be dropped.
+ * Writes the halves of insp->sent (and insp->quote.sent) that insp->translate and insp->home.halves both name. Returns 0
+ * or KS_REASON_TRANSLATE; the packet may then be half written and must be dropped.
  */
 __u32 ks_rewrite(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
-
-/* Makes what config->scrub asks for. Returns as ks_rewrite(). */
-__u32 ks_scrub(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head);
 
 #endif
