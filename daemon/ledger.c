@@ -67,18 +67,51 @@ static int read_qdiscs(const json_t *list, struct ks_ledger *ledger)
 	return err;
 }
 
+static bool json_lacks_memory;
+
+static void *watched_malloc(size_t size)
+{
+	void *memory = malloc(size);
+
+	json_lacks_memory |= !memory;
+	return memory;
+}
+
+/*
+ * Without memory for all of a string the JSON library leaves out a byte of it and goes on: a rule of that text would
+ * lose its id. So its allocations are watched. Only a daemon that starts reads a ledger, when it has one thread yet.
+ */
+static int load_json(const char *path, json_t **root)
+{
+	json_malloc_t was_malloc;
+	json_free_t was_free;
+	ks_auto_json json_t *loaded = NULL;
+
+	json_get_alloc_funcs(&was_malloc, &was_free);
+	json_set_alloc_funcs(watched_malloc, free);
+	json_lacks_memory = false;
+	errno = 0;
+	loaded = json_load_file(path, 0, NULL);
+	json_set_alloc_funcs(was_malloc, was_free);
+	if (json_lacks_memory || (!loaded && errno == ENOMEM))
+		return -ENOMEM;
+	if (!loaded)
+		return -EINVAL;
+	*root = TAKE(loaded);
+	return 0;
+}
+
 int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 {
 	ks_auto_ledger struct ks_ledger made = { 0 };
 	ks_auto_json json_t *root = NULL;
-	json_error_t error;
 	int err;
 
 	if (access(path, R_OK))
 		return -errno;
-	root = json_load_file(path, 0, &error);
-	if (!root)
-		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
+	err = load_json(path, &root);
+	if (err)
+		return err;
 	made.since = json_integer_value(json_object_get(root, "since"));
 	made.cookie = (unsigned long long)json_integer_value(json_object_get(root, "netns_cookie"));
 	err = read_rules(json_object_get(root, "rules"), &made.ids);

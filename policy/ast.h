@@ -129,6 +129,13 @@ struct ks_merged {
 	size_t count4, count6;
 };
 
+static inline void ks_auto_merged_end(struct ks_merged *merged)
+{
+	free(merged->ranges);
+}
+
+#define ks_auto_merged ks_scoped(ks_auto_merged)
+
 struct ks_ast_set {
 	struct ks_name name;
 	bool ports;

@@ -106,8 +106,8 @@ static int compile_sets(struct ks_compiler *c)
 /* The set of a clause: KS_SET_ANY without one. */
 static int compile_match(struct ks_compiler *c, const struct ks_match *match, __u32 *set)
 {
+	ks_auto_merged struct ks_merged merged = { 0 };
 	const struct ks_ast_set *named;
-	struct ks_merged merged;
 	int err;
 
 	*set = KS_SET_ANY;
@@ -122,18 +122,16 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 		return 0;
 	}
 	err = ks_items_merge(c->p->ast, &match->items, true, &merged);
-	if (err)
-		return ks_compile_too_many(c, &match->place, err);
-	err = ks_compile_set(c, &merged, set);
-	free(merged.ranges);
+	if (!err)
+		err = ks_compile_set(c, &merged, set);
 	return err ? ks_compile_too_many(c, &match->place, err) : 0;
 }
 
 /* The ICMP types of a rule as a set, for one of its protocols: names of the other are left out. */
 static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned proto, __u32 *set)
 {
+	ks_auto_merged struct ks_merged merged = { 0 };
 	struct ks_items items = { 0 };
-	struct ks_merged merged;
 	int err;
 
 	items.list = ks_arena_alloc(c->p->ast->arena, (rule->type_count + 1) * sizeof(*items.list));
@@ -152,10 +150,8 @@ static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, 
 		items.count++;
 	}
 	err = ks_items_merge(c->p->ast, &items, false, &merged);
-	if (err)
-		return ks_compile_too_many(c, &rule->types_place, err);
-	err = ks_compile_set(c, &merged, set);
-	free(merged.ranges);
+	if (!err)
+		err = ks_compile_set(c, &merged, set);
 	return err ? ks_compile_too_many(c, &rule->types_place, err) : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/memory_file.h"
 #include "text/names.h"
 #include "policy/ast.h"
 #include "policy/settings.h"
@@ -142,8 +143,8 @@ static size_t write_sets(struct ks_ast *ast, const struct ks_items *items, struc
 
 static int rule_match(struct ks_ast *ast, const struct ks_match *match, const char *keyword, bool ports, FILE *out)
 {
+	ks_auto_merged struct ks_merged merged = { 0 };
 	struct writer w = { .out = out };
-	struct ks_merged merged;
 	size_t count;
 
 	if (!match->present)
@@ -160,7 +161,6 @@ static int rule_match(struct ks_ast *ast, const struct ks_match *match, const ch
 	write_ranges(&w, merged.ranges, merged.count4, ports, KS_IPV4);
 	write_ranges(&w, merged.ranges + merged.count4, merged.count6, ports, KS_IPV6);
 	fputs(count > 1 ? " }" : "", out);
-	free(merged.ranges);
 	return 0;
 }
 
@@ -309,24 +309,21 @@ static int rule_conditions(struct ks_ast *ast, const struct ks_ast_rule *rule, F
 
 char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
-	char *text = NULL, *copy = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	int err = 0;
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	ks_auto_free char *text = NULL;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return NULL;
 	if (rule->statement == KS_STATEMENT_BINAT || rule->statement == KS_STATEMENT_NPTV6) {
-		rule_binat(rule, out);
+		rule_binat(rule, file.out);
 	} else {
-		rule_head(rule, out);
-		err = rule_conditions(p->ast, rule, out);
-		rule_translation(rule, out);
+		rule_head(rule, file.out);
+		if (rule_conditions(p->ast, rule, file.out))
+			return NULL;
+		rule_translation(rule, file.out);
 	}
-	if (fclose(out) == 0 && !err)
-		copy = ks_arena_strndup(p->arena, text, size);
-	free(text);
-	return copy;
+	text = ks_memory_file_take(&file);
+	return text ? ks_arena_strndup(p->arena, text, strlen(text)) : NULL;
 }
 
 /* --- tests --- */
@@ -370,21 +367,21 @@ static void print_block(const struct ks_parser *p, FILE *out)
 
 int ks_test_text_keep(struct ks_parser *p)
 {
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	ks_auto_free char *text = NULL;
 	struct ks_policy *policy = p->policy;
-	char *text = NULL, **list;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char **list, *copy;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return ks_parser_no_memory(p);
-	print_block(p, out);
+	print_block(p, file.out);
+	text = ks_memory_file_take(&file);
 	list = ks_arena_grow(p->arena, policy->test_texts, policy->test_text_count, sizeof(*list));
-	if (fclose(out) == 0 && list) {
-		policy->test_texts = list;
-		list[policy->test_text_count] = ks_arena_strndup(p->arena, text, size);
-		policy->test_text_count += list[policy->test_text_count] != NULL;
-	}
-	free(text);
+	copy = text ? ks_arena_strndup(p->arena, text, strlen(text)) : NULL;
+	if (!list || !copy)
+		return ks_parser_no_memory(p);
+	policy->test_texts = list;
+	list[policy->test_text_count++] = copy;
 	return 0;
 }
 

@@ -111,7 +111,8 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
 	struct ks_ast_translation *translation = &rule->translation;
 	bool range = translation->port_hi != translation->port_lo;
 	bool offset = range || rule->statement == KS_STATEMENT_FORWARD;
-	struct ks_merged merged = { 0 };
+	ks_auto_merged struct ks_merged merged = { 0 };
+	int err = 0;
 
 	if (!(translation->flags & KS_TARGET_PORTS))
 		return;
@@ -128,14 +129,17 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
 			"no port behind the address, or a rule of its own for sctp");
 		return;
 	}
-	if (rule->dport.present && !rule->dport.negated && ks_items_merge(p->ast, &rule->dport.items, true, &merged))
+	if (rule->dport.present && !rule->dport.negated)
+		err = ks_items_merge(p->ast, &rule->dport.items, true, &merged);
+	if (err == -ENOMEM)
+		ks_parser_no_memory(p);
+	if (err) /* the compiler complains of too many ranges */
 		return;
 	if (merged.count4 == 1 && merged.ranges[0].lo[1] != merged.ranges[0].hi[1] && offset)
 		check_offset(p, rule, &merged.ranges[0]);
 	else if (range)
 		ks_parser_error_at(p, &translation->port_place,
 				   "a range of ports needs a range of as many in the conditions: expected one port");
-	free(merged.ranges);
 }
 
 /* --- forward, redirect --- */

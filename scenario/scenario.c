@@ -10,13 +10,6 @@
 #include "text/names.h"
 #include "scenario/internal.h"
 
-static int runner_init(struct ks_runner *runner)
-{
-	int err = ks_ids_of(runner->first, &runner->ids);
-
-	return err ? err : ks_crafter_create(&runner->crafter);
-}
-
 static void runner_fini(struct ks_runner *runner)
 {
 	ks_ids_fini(&runner->ids);
@@ -27,6 +20,9 @@ static void runner_fini(struct ks_runner *runner)
 		ks_policy_destroy(runner->reloaded);
 	}
 }
+
+KS_SCOPED_STRUCT(auto_runner, struct ks_runner, runner_fini)
+#define auto_runner ks_scoped(auto_runner)
 
 /* After a reload the same zone may have another number; the tests mean the name. */
 static __u8 zone_now(const struct ks_runner *runner, __u8 zone)
@@ -380,29 +376,26 @@ static int steps_run(struct ks_runner *runner, const struct ks_test *test, ks_st
 int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, const struct ks_home *home,
 		    ks_step_fn *fn, void *arg, struct ks_test_result *result)
 {
-	struct ks_runner runner = { .first = policy, .policy = policy, .home = home };
-	int err = runner_init(&runner);
+	auto_runner struct ks_runner runner = { .first = policy, .policy = policy, .home = home };
+	int err = ks_ids_of(policy, &runner.ids);
 
 	memset(result, 0, sizeof(*result));
-	if (err)
-		return err;
-	err = home->ops->set_policy(home->self, policy);
+	if (!err)
+		err = ks_crafter_create(&runner.crafter);
+	if (!err)
+		err = home->ops->set_policy(home->self, policy);
 	if (!err)
 		err = home->ops->reset(home->self);
-	if (!err)
-		err = steps_run(&runner, test, fn, arg, result);
-	runner_fini(&runner);
-	return err;
+	return err ? err : steps_run(&runner, test, fn, arg, result);
 }
 
 int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary)
 {
+	ks_auto_free struct ks_test_result *result = malloc(sizeof(*result));
 	struct ks_tests_summary sum = { 0 };
-	struct ks_test_result *result;
 	struct ks_home home;
 	int err;
 
-	result = malloc(sizeof(*result));
 	if (!result)
 		return -ENOMEM;
 	err = ks_native_home_create(policy, &home);
@@ -421,7 +414,6 @@ int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tes
 			ks_step_result_print(&result->step, "", out);
 	}
 	ks_native_home_destroy(&home);
-	free(result);
 	if (err)
 		return err;
 	*summary = sum;

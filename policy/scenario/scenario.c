@@ -464,6 +464,8 @@ int ks_step_parse_text(const struct ks_policy *policy, const char *text, struct 
 	if (!err)
 		err = packet_step_parse(&reader, &test, 1);
 	free(source.lines);
+	if (complaints.no_memory)
+		return -ENOMEM;
 	if (!err)
 		*step = test.steps[0];
 	return err;

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See memory_file.h. */
+#include "text/memory_file.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/types.h"
+
+#define ROOM_MIN 256U
+
+/* Room for `length` more bytes and the NUL behind them. */
+static int reserve(struct ks_memory_file *file, size_t length)
+{
+	size_t room = KS_MAX(file->room, (size_t)ROOM_MIN);
+	char *text;
+
+	while (room <= file->length + length)
+		room *= 2;
+	if (room == file->room)
+		return 0;
+	text = realloc(file->text, room);
+	if (!text)
+		return -ENOMEM;
+	file->text = text;
+	file->room = room;
+	return 0;
+}
+
+/* 0 says that nothing was written. */
+static ssize_t append(void *cookie, const char *data, size_t length)
+{
+	struct ks_memory_file *file = cookie;
+
+	if (reserve(file, length)) {
+		file->failed = true;
+		return 0;
+	}
+	memcpy(file->text + file->length, data, length);
+	file->length += length;
+	return (ssize_t)length;
+}
+
+int ks_memory_file_open(struct ks_memory_file *file)
+{
+	*file = (struct ks_memory_file){ 0 };
+	if (!reserve(file, 0))
+		file->out = fopencookie(file, "w", (cookie_io_functions_t){ .write = append });
+	if (file->out)
+		return 0;
+	ks_memory_file_fini(file);
+	return -ENOMEM;
+}
+
+char *ks_memory_file_take(struct ks_memory_file *file)
+{
+	FILE *out = TAKE(file->out);
+
+	if (fclose(out) || file->failed)
+		return NULL;
+	file->text[file->length] = '\0';
+	return TAKE(file->text);
+}
+
+void ks_memory_file_fini(struct ks_memory_file *file)
+{
+	if (file->out)
+		fclose(file->out);
+	free(file->text);
+	*file = (struct ks_memory_file){ 0 };
+}
