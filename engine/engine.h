@@ -3,6 +3,9 @@
  * The native home of the inspector: a state table in memory, counters, and a
  * clock that the caller turns. One engine is used by one thread at a time.
  * Replay, policy tests, explain, fuzzers and benchmarks are built on it.
+ *
+ * Life of a frame: ks_engine_inspect() judges it, ks_engine_output() gives it as it leaves, and ks_engine_resume()
+ * judges the fragments that waited for it. All of them are good until the next inspection.
  */
 #ifndef KS_ENGINE_ENGINE_H
 #define KS_ENGINE_ENGINE_H
@@ -12,8 +15,8 @@
 
 #include "core/env.h"
 #include "core/inspect.h"
-#include "core/event.h"
 #include "core/table/table.h"
+#include "text/scoped.h"
 
 struct ks_engine;
 
@@ -26,7 +29,7 @@ struct ks_tables {
 	const struct ks_target *targets;
 };
 
-/* A frame as it is offered: `data` has `captured` bytes, the wire had `length`. */
+/* A frame to be judged: `data` has `captured` bytes, the wire had `length`. */
 struct ks_frame {
 	const __u8 *data;
 	__u32 captured;
@@ -37,8 +40,8 @@ struct ks_frame {
 };
 
 /*
- * What an engine asks instead of the policy's networks and addresses, where its caller knows a kernel that routes: each
- * is the function of core/env.h with that name. `from` is the zone that the frame comes from.
+ * Routes and addresses of a kernel, for an engine whose caller knows one: asked instead of the policy's networks and
+ * addresses. Each member is the function of core/env.h with that name. `from` is the zone that the frame comes from.
  */
 struct ks_world {
 	__u32 (*zone_to)(const struct ks_tuple *tuple, __u32 from, void *arg);
@@ -54,11 +57,12 @@ struct ks_world {
 	void *arg;
 };
 
-typedef void ks_event_fn(const struct ks_event *event, void *arg);
-
 /* Makes an engine with an empty table for config->limit_states flows. Returns 0, -ENOMEM or -EINVAL. */
 int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine);
 void ks_engine_destroy(struct ks_engine *engine);
+
+KS_SCOPED(ks_auto_engine, struct ks_engine *, ks_engine_destroy)
+#define ks_auto_engine ks_scoped(ks_auto_engine)
 
 /* Changes the policy and keeps flows and counters (a reload). */
 void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables);
@@ -74,21 +78,18 @@ __u64 ks_engine_time(const struct ks_engine *engine);
 /* Starts the sequence of random numbers (for ports) again, so that two homes can be compared. */
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed);
 
-/* The secret of the table's hash, for the same end; of an empty table. */
+/* Sets the secret of the table's hash, for the same end. Only while the table is empty. */
 void ks_engine_set_key(struct ks_engine *engine, const __u64 key[2]);
 
-/* Called for every event of the core; NULL for none. */
-void ks_engine_on_event(struct ks_engine *engine, ks_event_fn *fn, void *arg);
-
 /*
- * Decides a frame; the whole inspection is left in *in for the caller to read.
+ * Decides a frame; the whole inspection is left in *insp for the caller to read.
  * With dry, nothing changes. Returns the action.
  */
 __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, bool dry, struct ks_inspection *insp);
 
 /*
- * Fragments may be held (KS_HOLD) until the first one of their datagram is judged. This inspects the next one that may
- * go on now: to be called after every inspection that is not dry, until it returns NULL; else returns the fragment's
+ * Fragments may be held (KS_HOLD) until the first one of their datagram is judged. This inspects the next one that was
+ * released since: to be called after every inspection that is not dry, until it returns NULL. Returns the fragment's
  * frame, good until the next call.
  */
 const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *insp);
@@ -96,10 +97,10 @@ const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_insp
 /* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
 
-/* The engine as the core sees it, for ks_rule_compare() and others that take a home. */
+/* The engine as the core sees it: for ks_rule_compare() and other functions of the core that take a home. */
 struct ks_env *ks_engine_env(struct ks_engine *engine);
 
-#define KS_BURST_MAX 32 /* more in one burst only drives the first ones out of the cache */
+#define KS_BURST_MAX 32 /* frames: with more, the first ones would be out of the cache again before they are judged */
 
 /*
  * The same for a burst of frames, in their order: the memory of their flows is
@@ -119,10 +120,10 @@ int ks_engine_each_entry(struct ks_engine *engine,
 
 #define KS_ENGINE_LISTEN_MAX 8
 
-/* A process of the box takes a port of a protocol: translations must not use it. Returns 0 or -ENOSPC. */
+/* Says that a process of the box has a port of a protocol, which translations must not use. Returns 0 or -ENOSPC. */
 int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port);
 
-/* Puts a flow in the table as it is (a snapshot for explain). Returns 0, -EEXIST or -ENOSPC. */
+/* Puts a flow into the table as it is: a snapshot for explain. Returns 0, -EEXIST or -ENOSPC. */
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow);
 
 /* Frees dead flows; returns how many. */

@@ -1,97 +1,104 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The native home's kept fragments; see held.h. */
+/* The native home's held fragments; see held.h. */
 #include "engine/held.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/fragment/fragment.h"
 
-#define HELD_NS (KS_FRAGMENT_HOLD_MS * KS_NSEC_PER_MSEC)
+#define HOLD_NS (KS_FRAGMENT_HOLD_MS * KS_NSEC_PER_MSEC)
 
-enum place_state { PLACE_FREE, PLACE_KEPT, PLACE_RELEASED };
+enum held_state { HELD_FREE, HELD_WAITING, HELD_RELEASED };
 
-struct place {
-	enum place_state state;
-	__u64 hash;
+struct held_fragment {
+	enum held_state state;
+	__u64 hash; /* of its datagram */
 	__u64 since;
-	__u64 order; /* counts what was kept, so that it goes on in the order in which it came */
+	__u64 order; /* counts up, so that fragments leave in the order in which they came */
 	struct ks_frame frame;
 	__u8 bytes[KS_FRAGMENT_BYTES];
 };
 
-struct ks_held {
-	__u64 kept;
-	struct place places[KS_FRAGMENT_POOL];
+struct ks_held_pool {
+	__u64 added; /* fragments so far */
+	struct held_fragment fragments[KS_FRAGMENT_POOL];
 };
 
-struct ks_held *ks_held_create(void)
+int ks_held_pool_create(struct ks_held_pool **pool)
 {
-	return calloc(1, sizeof(struct ks_held));
+	struct ks_held_pool *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	*pool = made;
+	return 0;
 }
 
-void ks_held_destroy(struct ks_held *held)
+void ks_held_pool_destroy(struct ks_held_pool *pool)
 {
-	free(held);
+	free(pool);
 }
 
-static struct place *place_find(struct ks_held *held, __u64 now)
+/* One that is free, or has waited too long. */
+static struct held_fragment *fragment_room(struct ks_held_pool *pool, __u64 now)
 {
 	for (unsigned i = 0; i < KS_FRAGMENT_POOL; i++) {
-		struct place *place = &held->places[i];
+		struct held_fragment *held = &pool->fragments[i];
 
-		if (place->state == PLACE_FREE || (place->state == PLACE_KEPT && now - place->since > HELD_NS))
-			return place;
+		if (held->state == HELD_FREE || (held->state == HELD_WAITING && now - held->since > HOLD_NS))
+			return held;
 	}
 	return NULL;
 }
 
-bool ks_held_add(struct ks_held *held, const struct ks_frame *frame, __u64 hash, __u64 now)
+bool ks_held_pool_add(struct ks_held_pool *pool, const struct ks_frame *frame, __u64 hash, __u64 now)
 {
-	struct place *place = frame->captured <= KS_FRAGMENT_BYTES ? place_find(held, now) : NULL;
+	struct held_fragment *held = frame->captured <= KS_FRAGMENT_BYTES ? fragment_room(pool, now) : NULL;
 
-	if (!place)
+	if (!held)
 		return false;
-	place->state = PLACE_KEPT;
-	place->hash = hash;
-	place->since = now;
-	place->order = held->kept++;
-	place->frame = *frame;
-	memcpy(place->bytes, frame->data, frame->captured);
-	place->frame.data = place->bytes;
+	held->state = HELD_WAITING;
+	held->hash = hash;
+	held->since = now;
+	held->order = pool->added++;
+	held->frame = *frame;
+	memcpy(held->bytes, frame->data, frame->captured);
+	held->frame.data = held->bytes;
 	return true;
 }
 
-static void places_mark(struct ks_held *held, __u64 hash, enum place_state state)
+static void datagram_mark(struct ks_held_pool *pool, __u64 hash, enum held_state state)
 {
 	for (unsigned i = 0; i < KS_FRAGMENT_POOL; i++) {
-		if (held->places[i].state == PLACE_KEPT && held->places[i].hash == hash)
-			held->places[i].state = state;
+		if (pool->fragments[i].state == HELD_WAITING && pool->fragments[i].hash == hash)
+			pool->fragments[i].state = state;
 	}
 }
 
-void ks_held_release(struct ks_held *held, __u64 hash)
+void ks_held_pool_release(struct ks_held_pool *pool, __u64 hash)
 {
-	places_mark(held, hash, PLACE_RELEASED);
+	datagram_mark(pool, hash, HELD_RELEASED);
 }
 
-void ks_held_forget(struct ks_held *held, __u64 hash)
+void ks_held_pool_forget(struct ks_held_pool *pool, __u64 hash)
 {
-	places_mark(held, hash, PLACE_FREE);
+	datagram_mark(pool, hash, HELD_FREE);
 }
 
-const struct ks_frame *ks_held_take(struct ks_held *held)
+const struct ks_frame *ks_held_pool_take(struct ks_held_pool *pool)
 {
-	struct place *oldest = NULL;
+	struct held_fragment *oldest = NULL;
 
 	for (unsigned i = 0; i < KS_FRAGMENT_POOL; i++) {
-		struct place *place = &held->places[i];
+		struct held_fragment *held = &pool->fragments[i];
 
-		if (place->state == PLACE_RELEASED && (!oldest || place->order < oldest->order))
-			oldest = place;
+		if (held->state == HELD_RELEASED && (!oldest || held->order < oldest->order))
+			oldest = held;
 	}
 	if (!oldest)
 		return NULL;
-	oldest->state = PLACE_FREE;
+	oldest->state = HELD_FREE;
 	return &oldest->frame;
 }

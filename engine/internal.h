@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An engine from the inside, for engine.c (its life and its callers) and env.c (what the core asks of it).
+ * To the core an engine is its struct ks_env.
+ */
+#ifndef KS_ENGINE_INTERNAL_H
+#define KS_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/held.h"
+
+/* A port that a process of the box has taken. */
+struct ks_listener {
+	__u8 proto;
+	__u16 port;
+};
+
+struct ks_engine {
+	struct ks_tables tables;
+	struct ks_table_shape shape;
+	struct ks_table_counts counts;
+	struct ks_bucket *buckets;
+	size_t mapped; /* bytes at `buckets` */
+	__u64 now;
+	__u64 swept; /* when the table was last swept */
+	__u64 swept_created; /* flows made until then */
+	const struct ks_world *world; /* NULL: the policy's networks and addresses stand for it */
+	const struct ks_frame *frame; /* the one being inspected */
+	__u8 *output; /* the frame as it leaves, if `changed` */
+	__u32 output_len, output_room;
+	bool changed;
+	struct ks_held_pool *held;
+	__u64 random;
+	struct ks_listener listeners[KS_ENGINE_LISTEN_MAX];
+	unsigned listener_count;
+	struct ks_count reasons[KS_REASON_MAX];
+	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
+};
+
+static inline struct ks_engine *ks_engine_of(struct ks_env *env)
+{
+	return (struct ks_engine *)env;
+}
+
+#endif
