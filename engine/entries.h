@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What lives in the memory of a state table, of whatever kind: for tests and
- * for people who look into it. Nothing is locked: a slot that is written
- * meanwhile is read torn, which matters to nobody here.
+ * A walk over all live entries of a state table, of every kind: for tests and for
+ * people who look into it. Nothing is locked: an entry that is written meanwhile
+ * may be read half old and half new, which harms no caller of this.
  */
 #ifndef KS_ENGINE_ENTRIES_H
 #define KS_ENGINE_ENTRIES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the native home gives the core at compile time: loads, atomics, loops.
- * Everything that happens at run time is in core/env.h and engine/engine.c.
+ * The native home's side of core/home.h, at compile time: loads, atomics, loops.
+ * Its side of core/env.h, at run time, is engine/env.c.
  */
 #ifndef KS_ENGINE_HOME_H
 #define KS_ENGINE_HOME_H

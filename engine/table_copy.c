@@ -29,7 +29,7 @@ void ks_table_copy_fini(struct ks_table_copy *copy)
 	copy->copied = NULL;
 }
 
-/* Copies a slot as it is at one moment. Returns false if it is free, or somebody keeps writing. */
+/* Copies a slot as it is at one moment. Returns false if it is free, or if others keep writing to it. */
 static bool slot_get(const struct ks_slot *slot, struct ks_slot *copy)
 {
 	for (int i = 0; i < READ_TRIES; i++) {
@@ -45,7 +45,7 @@ static bool slot_get(const struct ks_slot *slot, struct ks_slot *copy)
 	return false;
 }
 
-/* The fields of an entry that are places. Returns how many. */
+/* Collects the fields of an entry that are places. Returns how many there are. */
 static unsigned places_in(struct ks_slot *slot, __u32 *fields[PLACES_MAX])
 {
 	unsigned count = 0;
@@ -92,7 +92,7 @@ static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 place)
 	return &copy->to[ref.bucket].slot[ref.slot];
 }
 
-/* The slot is claimed: fills it and gives it back. */
+/* Fills a slot that is claimed, and releases it. */
 static void slot_store(struct ks_slot *to, const struct ks_slot *entry, __u32 version)
 {
 	to->key = entry->key;
@@ -101,7 +101,7 @@ static void slot_store(struct ks_slot *to, const struct ks_slot *entry, __u32 ve
 	slot_release(to);
 }
 
-/* The state that is counted among the half-open ones; NONE of what is no flow. */
+/* The state by which an entry counts among the half-open flows; NONE for an entry that is no flow. */
 static __u32 flow_state(const struct ks_slot *slot)
 {
 	return entry_is_flow(&slot->key, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
@@ -140,7 +140,7 @@ static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, 
 	return true;
 }
 
-/* Of a bucket: how many slots are in use, the first free one for this hash, and whether the key is there. */
+/* Sets *free to the first free slot for this hash, or -1, and *there if the bucket has the key. Returns the slots in use. */
 static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks_flow_key *key, int *free, bool *there)
 {
 	unsigned used = 0;
@@ -157,7 +157,7 @@ static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks
 	return used;
 }
 
-/* The primary bucket is claimed: nobody else can insert this key, but others may take the slot. Sets copied->place. */
+/* The primary bucket is claimed, so nobody else can insert this key; others may still take a free slot. Sets copied->place. */
 static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *entry, __u64 hash,
 			   struct ks_copied *copied)
 {
@@ -201,7 +201,7 @@ static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, stru
 	ks_cmpxchg(&primary->claim, 1, 0);
 }
 
-/* The copy that an earlier pass made of this entry, if nobody has written to it since; else NULL. */
+/* Returns the copy that an earlier pass made of this entry, or NULL if it was written to since. */
 static struct ks_slot *untouched(const struct ks_table_copy *copy, const struct ks_copied *copied,
 				 const struct ks_flow_key *key)
 {
@@ -212,7 +212,7 @@ static struct ks_slot *untouched(const struct ks_table_copy *copy, const struct 
 	return slot;
 }
 
-/* An entry that is new, or another one than in the last pass. Returns true if it was copied. */
+/* Copies an entry that is new or has changed since the last pass. Returns true if it was copied. */
 static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct ks_copied *copied)
 {
 	__u32 version = entry->flow.version;
@@ -267,7 +267,7 @@ static void copy_slot(struct ks_table_copy *copy, const struct ks_slot *slot, st
 		copy->entries += copy_entry(copy, &entry, copied);
 }
 
-/* Places of entries that came later in the pass are known now. */
+/* Corrects the places that name entries which the pass copied after this one. */
 static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
 {
 	struct ks_slot entry, *former;

@@ -6,21 +6,22 @@
  * (other CPUs write it by the protocol of core/table/table.h) one more pass
  * brings what changed until then.
  *
- * Entries name each other by their places. These are translated, so a pass
- * first copies entries and then the places in them.
+ * Entries name each other by the ids of their slots (their places). These differ
+ * between the tables, so a pass first copies the entries and then corrects the places
+ * in them.
  */
 #ifndef KS_ENGINE_TABLE_COPY_H
 #define KS_ENGINE_TABLE_COPY_H
 
 #include "core/table/table.h"
 
-/* Makes an entry of the old layout one of ours. Returns false if it cannot: then it is left behind. */
+/* Turns an entry of the old layout into one of ours. Returns false if it cannot; the entry is then not copied. */
 typedef bool ks_convert_fn(struct ks_slot *slot);
 
 struct ks_copied {
 	__u32 place; /* in the new table, 0: nowhere */
 	__u32 from_version; /* of the old entry when it was copied */
-	__u32 to_version; /* of the new one then: another one now says that a packet was first */
+	__u32 to_version; /* of the new one then; if it has another one now, a packet has written to it since */
 };
 
 struct ks_table_copy {
@@ -35,11 +36,11 @@ struct ks_table_copy {
 	unsigned long lost; /* in the last pass: no room in their buckets, or not to be converted */
 };
 
-/* Fills in nothing but `copied`. Returns 0 or -ENOMEM. */
+/* Allocates `copied`; all else is the caller's to fill in before. Returns 0 or -ENOMEM. */
 int ks_table_copy_init(struct ks_table_copy *copy);
 void ks_table_copy_fini(struct ks_table_copy *copy);
 
-/* `clock` is the present on a flow's clock: what is dead is not copied. */
+/* `clock` is the present on a flow's clock: dead entries are not copied. */
 void ks_table_copy_pass(struct ks_table_copy *copy, __u32 clock);
 
 #endif

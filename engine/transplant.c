@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See transplant.h. The order is that of a flow that opens: aliases, the flow that names them, then its place in them. */
+/*
+ * See transplant.h. The order is that of a flow that opens: first its aliases, then the flow, which names them, then
+ * the flow's slot id in the aliases.
+ */
 #include "engine/transplant.h"
 
 #include <errno.h>
@@ -23,8 +26,8 @@ static int entry_insert(struct ks_engine *engine, struct ks_entry *entry)
 	return ks_table_insert(env, entry) == KS_REASON_OK_NEW ? 0 : -ENOSPC;
 }
 
-/* An alias whose flow is to come. Sets its place. */
-static int alias_insert(struct ks_engine *engine, const struct ks_transplant *transplant, unsigned side, __u32 *place)
+/* Inserts an alias whose flow is to come. Sets the id of its slot. */
+static int alias_insert(struct ks_engine *engine, const struct ks_transplant *transplant, unsigned side, __u32 *slot)
 {
 	struct ks_entry entry;
 	int err;
@@ -34,13 +37,14 @@ static int alias_insert(struct ks_engine *engine, const struct ks_transplant *tr
 	ks_record_after(&entry)->alias.flow[0] = ks_record_after(&entry)->alias.flow[1] = 0;
 	entry.after.seen = entry.clock;
 	err = entry_insert(engine, &entry);
-	*place = err ? 0 : ks_slot_id(&entry.ref);
+	if (!err)
+		*slot = ks_slot_id(&entry.ref);
 	return err;
 }
 
-static void alias_bind(struct ks_engine *engine, __u32 place, __u32 owner)
+static void alias_bind(struct ks_engine *engine, __u32 slot, __u32 owner)
 {
-	struct ks_entry entry = { .ref = ks_slot_at(place), .clock = ks_flow_clock(ks_engine_time(engine)) };
+	struct ks_entry entry = { .ref = ks_slot_at(slot), .clock = ks_flow_clock(ks_engine_time(engine)) };
 
 	ks_table_read(ks_engine_env(engine), &entry);
 	entry.after = entry.before;
@@ -50,24 +54,24 @@ static void alias_bind(struct ks_engine *engine, __u32 place, __u32 owner)
 
 int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant)
 {
-	__u32 places[2] = { 0, 0 };
+	__u32 slots[2] = { 0, 0 };
 	struct ks_entry entry;
 	int err = 0;
 
 	for (unsigned side = 0; side < 2 && !err; side++) {
 		if (transplant->has_alias[side])
-			err = alias_insert(engine, transplant, side, &places[side]);
+			err = alias_insert(engine, transplant, side, &slots[side]);
 	}
 	if (err)
 		return err;
 	entry_begin(engine, &transplant->key, &entry);
 	entry.after = transplant->flow;
-	entry.after.alias[KS_ORIGINAL] = places[KS_ORIGINAL];
-	entry.after.alias[KS_REPLY] = places[KS_REPLY];
+	entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
+	entry.after.alias[KS_REPLY] = slots[KS_REPLY];
 	err = entry_insert(engine, &entry);
 	for (unsigned side = 0; side < 2 && !err; side++) {
-		if (places[side])
-			alias_bind(engine, places[side], ks_slot_id(&entry.ref));
+		if (slots[side])
+			alias_bind(engine, slots[side], ks_slot_id(&entry.ref));
 	}
 	return err;
 }

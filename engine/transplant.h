@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A flow with the names by which its sides know it where addresses are
- * translated (core/nat/alias.h), taken out of one table to be put into another: places
- * in a table mean nothing outside of it. `keepstate explain` judges a packet by a
- * copy of its live flow this way.
+ * A flow with its aliases, the keys by which its sides know it where addresses are
+ * translated (core/nat/alias.h), taken out of one table to be put into another. A flow
+ * and its aliases name each other by slot ids, which mean nothing outside of their
+ * table, so these are made anew. `keepstate explain` judges a packet by a copy of its
+ * live flow this way.
  */
 #ifndef KS_ENGINE_TRANSPLANT_H
 #define KS_ENGINE_TRANSPLANT_H

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Checksums of upper protocols; see upper_checksum.h. */
+/* See upper_checksum.h. */
 #include "engine/upper_checksum.h"
 
 #include <string.h>
 
 #include "core/header/checksum.h"
+#include "engine/big_endian.h"
 #include "engine/crc32c.h"
 
 #define SCTP_CRC_OFF 8U
@@ -16,11 +17,6 @@
 #define GRE_CHECKSUM_PRESENT 0x80
 #define GRE_VERSION_OFF 1U
 #define GRE_VERSION_MASK 0x07
-
-static __u16 get16(const __u8 *at)
-{
-	return (__u16)(at[0] << 8 | at[1]);
-}
 
 /* Adds bytes as 16-bit words in wire order. */
 static __u64 sum_bytes(const __u8 *data, size_t len)
@@ -37,8 +33,8 @@ static __u64 sum_bytes(const __u8 *data, size_t len)
 	return sum;
 }
 
-/* Of the packet behind the network header, `len` bytes, how many the checksum covers; 0 if there is none. */
-static __u32 covered(const __u8 *l4, const struct ks_packet *pkt, __u32 len)
+/* How many of the `len` bytes behind the network header the checksum covers; 0 without a checksum. */
+static __u32 covered_bytes(const __u8 *l4, const struct ks_packet *pkt, __u32 len)
 {
 	__u32 words;
 
@@ -49,11 +45,11 @@ static __u32 covered(const __u8 *l4, const struct ks_packet *pkt, __u32 len)
 	case KS_PROTO_IGMP:
 		return len;
 	case KS_PROTO_UDP: /* 0: not computed, allowed in IPv4 (RFC 768) */
-		return pkt->tuple.family == KS_IPV6 || get16(l4 + UDP_CHECKSUM_OFF)
+		return pkt->tuple.family == KS_IPV6 || ks_get16(l4 + UDP_CHECKSUM_OFF)
 			       ? pkt->payload_off - pkt->l4_off + pkt->payload_len
 			       : 0;
 	case KS_PROTO_UDPLITE:
-		return get16(l4 + UDPLITE_COVERAGE_OFF) ? get16(l4 + UDPLITE_COVERAGE_OFF) : len;
+		return ks_get16(l4 + UDPLITE_COVERAGE_OFF) ? ks_get16(l4 + UDPLITE_COVERAGE_OFF) : len;
 	case KS_PROTO_DCCP:
 		words = l4[DCCP_COVERAGE_OFF] & DCCP_COVERAGE_MASK;
 		if (!words)
@@ -72,7 +68,7 @@ static bool has_pseudo_header(unsigned proto)
 	return proto != KS_PROTO_ICMP && proto != KS_PROTO_IGMP && proto != KS_PROTO_GRE;
 }
 
-/* UDP's own length, or that of the whole packet (RFC 3828 3.2). */
+/* `len`: UDP's own length, or that of the whole upper packet (RFC 3828 3.2). */
 static __u64 sum_pseudo_header(const struct ks_packet *pkt, __u32 len)
 {
 	return sum_bytes(pkt->tuple.src.b, sizeof(pkt->tuple.src)) +
@@ -80,7 +76,7 @@ static __u64 sum_pseudo_header(const struct ks_packet *pkt, __u32 len)
 	       ks_be16(len & KS_CHECKSUM_MASK) + ks_be16(len >> KS_CHECKSUM_BITS);
 }
 
-static bool crc_is_right(const __u8 *l4, __u32 len)
+static bool sctp_crc_is_right(const __u8 *l4, __u32 len)
 {
 	__u32 crc = ks_crc32c_around(l4, len, SCTP_CRC_OFF);
 
@@ -98,11 +94,11 @@ bool ks_checksum_is_right(const struct ks_frame *frame, const struct ks_packet *
 	bool is_sctp = pkt->tuple.proto == KS_PROTO_SCTP;
 	__u64 sum;
 
-	bytes = is_sctp ? len : covered(l4, pkt, len);
+	bytes = is_sctp ? len : covered_bytes(l4, pkt, len);
 	if (!bytes || pkt->l4_off + bytes > frame->captured)
 		return true;
 	if (is_sctp)
-		return crc_is_right(l4, len);
+		return sctp_crc_is_right(l4, len);
 	sum = sum_bytes(l4, bytes);
 	if (has_pseudo_header(pkt->tuple.proto))
 		sum += sum_pseudo_header(pkt, pkt->tuple.proto == KS_PROTO_UDP ? bytes : len);

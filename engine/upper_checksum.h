@@ -11,7 +11,7 @@
 #include "core/header/packet.h"
 #include "engine/engine.h"
 
-/* Whether the checksum of a parsed packet is right; true if it has none, or a capture has cut what it covers. */
+/* Returns true if the checksum of a parsed packet is right, or it has none, or a capture has cut off bytes that it covers. */
 bool ks_checksum_is_right(const struct ks_frame *frame, const struct ks_packet *pkt);
 
 #endif

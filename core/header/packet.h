@@ -130,6 +130,11 @@ static inline bool ks_proto_has_ports(__u32 proto)
 	       proto == KS_PROTO_UDPLITE;
 }
 
+static inline bool ks_proto_is_icmp(__u32 proto)
+{
+	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+}
+
 /*
  * Parses the frame whose first pkt->head_len bytes are at `head`;
  * pkt->wire_len, head_len, link and KS_PKT_SNAPPED are set by the caller.
