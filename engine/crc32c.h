@@ -9,7 +9,9 @@
 
 #define KS_CRC32C_POLYNOMIAL 0x82f63b78U /* Castagnoli, reflected */
 
-/* Of `length` bytes, with the four at `skip`, where it will stand, taken as 0. */
+#define KS_SCTP_CRC_OFF 8U /* of the checksum in an SCTP header */
+
+/* The checksum of `length` bytes, with the four at `skip`, where it stands or will stand, taken as 0. */
 static inline __u32 ks_crc32c_around(const __u8 *data, size_t length, size_t skip)
 {
 	__u32 crc = ~0U;

@@ -1,50 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The memory of a crafter: who speaks with whom, as each of the two sees it,
- * and the numbers of their TCP; see craft.h and policy/scenario/scenario.h. What stands in
- * the test is the view of the side that speaks first. The other side's view
+ * and the numbers of their TCP; see craft.h and policy/scenario/scenario.h. The addresses
+ * in the test are the view of the side that speaks first. The other side's view
  * is learnt from the packets that reach it, so that conversations go on
  * through translators as between real hosts. RFC 9293.
+ *
+ * Order of calls for a packet: ks_send_take(), numbers while it is crafted, ks_crafter_surprise(),
+ * ks_crafter_delivered(), which moves the numbers and views on.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "scenario/craft_internal.h"
+#include "core/header/wire.h"
+#include "scenario/crafter.h"
 #include "scenario/layout.h"
-
-#define TCP_SEQ 4
-#define TCP_ACK 8
-#define TCP_HEADER 20
-
-static __u32 get32(const __u8 *at)
-{
-	return (__u32)at[0] << 24 | (__u32)at[1] << 16 | (__u32)at[2] << 8 | at[3];
-}
 
 /* A crafter and its conversations. */
 
 int ks_crafter_create(struct ks_crafter **crafter)
 {
-	struct ks_crafter *made = calloc(1, sizeof(*made));
+	ks_auto_crafter struct ks_crafter *made = calloc(1, sizeof(*made));
 
-	if (!made)
+	if (!made || ks_bytes_init(&made->frame) || ks_bytes_init(&made->last) || ks_bytes_init(&made->left))
 		return -ENOMEM;
-	if (ks_bytes_init(&made->frame) || ks_bytes_init(&made->last) || ks_bytes_init(&made->left)) {
-		ks_crafter_destroy(made);
-		return -ENOMEM;
-	}
-	*crafter = made;
+	*crafter = TAKE(made);
 	return 0;
 }
 
 void ks_crafter_reset(struct ks_crafter *crafter)
 {
-	struct ks_conversation *next;
+	struct ks_craft_conversation *next;
 
-	for (struct ks_conversation *d = crafter->conversations; d; d = next) {
-		next = d->next;
-		free(d);
+	for (struct ks_craft_conversation *conversation = crafter->conversations; conversation; conversation = next) {
+		next = conversation->next;
+		free(conversation);
 	}
 	crafter->conversations = NULL;
 	crafter->send.conversation = crafter->quote.conversation = NULL;
@@ -53,7 +44,7 @@ void ks_crafter_reset(struct ks_crafter *crafter)
 
 void ks_crafter_forget(struct ks_crafter *crafter)
 {
-	struct ks_conversation *newest = crafter->conversations;
+	struct ks_craft_conversation *newest = crafter->conversations;
 
 	if (!newest)
 		return;
@@ -90,18 +81,13 @@ static bool views_equal(const struct ks_view *a, const struct ks_view *b)
 	       memcmp(&a->own, &b->own, sizeof(a->own)) == 0 && memcmp(&a->other, &b->other, sizeof(a->other)) == 0;
 }
 
-static bool is_icmp(__u8 proto)
-{
-	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
-}
-
-/* Protocols whose packets depend on those before. */
-static bool has_numbers(__u8 proto)
+/* Returns true for protocols whose packets bear numbers that go on from packet to packet. */
+static bool proto_has_numbers(__u8 proto)
 {
 	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
 }
 
-/* What a packet in words says of its sender's view. */
+/* The sender's view, from a packet in words. */
 static void view_of_spec(const struct ks_packet_spec *spec, struct ks_view *view)
 {
 	*view = (struct ks_view){ .own = spec->src, .other = spec->dst };
@@ -109,11 +95,11 @@ static void view_of_spec(const struct ks_packet_spec *spec, struct ks_view *view
 		view->own_port = spec->sport;
 		view->other_port = spec->dport;
 	}
-	if (is_icmp(spec->proto))
+	if (ks_proto_is_icmp(spec->proto))
 		view->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
 }
 
-/* What bytes say of their sender's view. */
+/* The sender's view, from the bytes of its packet. */
 static void view_of_layout(const struct ks_layout *layout, struct ks_view *view)
 {
 	*view = (struct ks_view){ .own = layout->src, .other = layout->dst };
@@ -125,53 +111,57 @@ static void view_of_layout(const struct ks_layout *layout, struct ks_view *view)
 		view->id = layout->id;
 }
 
-static struct ks_conversation *conversation_add(struct ks_crafter *crafter, const struct ks_packet_spec *spec,
-						const struct ks_view *view)
+static struct ks_craft_conversation *conversation_add(struct ks_crafter *crafter, const struct ks_packet_spec *spec,
+						      const struct ks_view *view)
 {
-	struct ks_conversation *d = calloc(1, sizeof(*d));
+	struct ks_craft_conversation *conversation = calloc(1, sizeof(*conversation));
 
-	if (!d)
+	if (!conversation)
 		return NULL;
-	d->family = spec->family;
-	d->proto = spec->proto;
-	d->written = d->speaker[0].view = *view;
-	view_reverse(view, &d->speaker[1].view);
+	conversation->family = spec->family;
+	conversation->proto = spec->proto;
+	conversation->written = conversation->speaker[0].view = *view;
+	view_reverse(view, &conversation->speaker[1].view);
 	for (int i = 0; i < 2; i++) {
-		struct ks_speaker *speaker = &d->speaker[i];
+		struct ks_speaker *speaker = &conversation->speaker[i];
 
 		speaker->zone = KS_ZONE_UNKNOWN;
 		speaker->isn = speaker->next = speaker->last = i ? KS_CRAFT_ISN_OTHER : KS_CRAFT_ISN_FIRST;
 		speaker->heard_isn = speaker->heard_next = speaker->heard_last = speaker->isn;
 		speaker->tag = speaker->isn;
 	}
-	d->opener = -1;
-	d->next = crafter->conversations;
-	crafter->conversations = d;
-	return d;
+	conversation->opener = -1;
+	conversation->next = crafter->conversations;
+	crafter->conversations = conversation;
+	return conversation;
 }
 
 /*
- * The conversation of a packet: by what the test wrote for it, or, for a packet
- * that is of no named conversation, by what its sender sees. *side is the
- * sender's.
+ * The conversation of a packet, NULL for a new one, and in *side which speaker the sender is.
+ * It is found by the addresses that the test has written for it. A packet of no named conversation
+ * is found by what its sender sees first.
  */
-static struct ks_conversation *conversation_find(const struct ks_crafter *crafter, const struct ks_packet_spec *spec,
-						 const struct ks_view *view, int *side)
+static struct ks_craft_conversation *conversation_find(const struct ks_crafter *crafter,
+						       const struct ks_packet_spec *spec, const struct ks_view *view,
+						       int *side)
 {
 	struct ks_view reversed;
 
-	for (struct ks_conversation *d = crafter->conversations; d && !spec->conversation; d = d->next) {
+	for (struct ks_craft_conversation *conversation = crafter->conversations; conversation && !spec->conversation;
+	     conversation = conversation->next) {
 		for (*side = 0; *side < 2; (*side)++) {
-			if (d->proto == spec->proto && d->family == spec->family &&
-			    views_equal(&d->speaker[*side].view, view))
-				return d;
+			if (conversation->proto == spec->proto && conversation->family == spec->family &&
+			    views_equal(&conversation->speaker[*side].view, view))
+				return conversation;
 		}
 	}
 	view_reverse(view, &reversed);
-	for (struct ks_conversation *d = crafter->conversations; d; d = d->next) {
-		*side = views_equal(&d->written, &reversed);
-		if (d->proto == spec->proto && d->family == spec->family && (*side || views_equal(&d->written, view)))
-			return d;
+	for (struct ks_craft_conversation *conversation = crafter->conversations; conversation;
+	     conversation = conversation->next) {
+		*side = views_equal(&conversation->written, &reversed);
+		if (conversation->proto == spec->proto && conversation->family == spec->family &&
+		    (*side || views_equal(&conversation->written, view)))
+			return conversation;
 	}
 	*side = 0;
 	return NULL;
@@ -185,7 +175,7 @@ static void spec_set_view(struct ks_packet_spec *spec, const struct ks_view *vie
 	spec->dport = view->other_port;
 }
 
-/* Whether who quotes a packet, in zone `from`, has seen it at its receiver's side of the box. */
+/* Returns true if a host in zone `from`, which quotes the packet, has seen it on its receiver's side of the box. */
 static bool is_received(const struct ks_send *send, __u8 from)
 {
 	__u8 to = send->conversation->speaker[!send->side].zone;
@@ -195,12 +185,12 @@ static bool is_received(const struct ks_send *send, __u8 from)
 	return from == (to == KS_ZONE_UNKNOWN ? send->spec.to : to) && from != send->spec.from;
 }
 
-/* A named conversation is written as its opener sees it; its packets bear what their senders see. */
+/* A named conversation is written as its opener sees it; each packet gets the addresses that its own sender sees. */
 static void send_address(struct ks_send *send, __u8 from)
 {
 	const struct ks_speaker *sender = &send->conversation->speaker[send->side];
 	const struct ks_speaker *receiver = &send->conversation->speaker[!send->side];
-	/* Other identifiers than the conversation's are meant as they are. */
+	/* An identifier that is not the conversation's is meant as it is written. */
 	bool is_query = ks_spec_number(&send->spec, KS_MOD_ID, 0) == send->conversation->written.id;
 	struct ks_view view = sender->view;
 
@@ -214,7 +204,7 @@ static void send_address(struct ks_send *send, __u8 from)
 		send->id = view.id;
 }
 
-/* What an INIT asks for, its sender wants to see from then on. */
+/* The sender of an INIT wants to see the tag in it from then on. */
 static void tag_take(const struct ks_packet_spec *spec, struct ks_speaker *speaker)
 {
 	const struct ks_mod *tag = ks_spec_mod(spec, KS_MOD_INIT_TAG);
@@ -225,7 +215,7 @@ static void tag_take(const struct ks_packet_spec *spec, struct ks_speaker *speak
 
 void ks_crafter_ends(const struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_packet_spec *ends)
 {
-	const struct ks_conversation *conversation;
+	const struct ks_craft_conversation *conversation;
 	struct ks_view view;
 	int side;
 
@@ -248,7 +238,7 @@ int ks_send_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, 
 
 	*send = (struct ks_send){ .spec = *spec, .quoted = quoted };
 	send->id = (__u16)ks_spec_number(spec, KS_MOD_ID, 0);
-	if (spec->kind != KS_SPEC_IP || (!spec->conversation && !has_numbers(spec->proto)))
+	if (spec->kind != KS_SPEC_IP || (!spec->conversation && !proto_has_numbers(spec->proto)))
 		return 0;
 	view_of_spec(spec, &view);
 	send->conversation = conversation_find(crafter, spec, &view, &send->side);
@@ -304,7 +294,7 @@ __u32 ks_send_ack(const struct ks_send *send)
 	return send->spec.tcp_flags & KS_TCP_ACK ? next : 0;
 }
 
-/* How a packet arrived: its first number, the bytes that a helper added, and whether it cut off the end. */
+/* How a packet arrived: its first number, the bytes that a helper added, and if it cut off the end. */
 struct hearing {
 	__u32 seq, grown;
 	bool cut;
@@ -335,7 +325,7 @@ static void numbers_deliver(struct ks_crafter *crafter, const struct hearing *he
 
 static void view_deliver(struct ks_crafter *crafter, const struct ks_layout *left, __u8 to)
 {
-	struct ks_conversation *conversation = crafter->send.conversation;
+	struct ks_craft_conversation *conversation = crafter->send.conversation;
 	struct ks_view view;
 	int side = crafter->send.side;
 
@@ -345,7 +335,7 @@ static void view_deliver(struct ks_crafter *crafter, const struct ks_layout *lef
 		return;
 	view_of_layout(left, &view);
 	view_reverse(&view, &conversation->speaker[!side].view);
-	if (is_icmp(conversation->proto) && !left->has_id)
+	if (ks_proto_is_icmp(conversation->proto) && !left->has_id)
 		conversation->speaker[!side].view.id = conversation->speaker[side].view.id;
 	if (to != KS_ZONE_UNKNOWN)
 		conversation->speaker[!side].zone = to;
@@ -359,8 +349,8 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 	bool readable = ks_layout_read(data, length, link, &left);
 	struct hearing heard = { .seq = crafter->seq };
 
-	if (readable && send->spec.proto == KS_PROTO_TCP && !left.fragment && left.have >= left.l4 + TCP_HEADER) {
-		heard.seq = get32(data + left.l4 + TCP_SEQ);
+	if (readable && send->spec.proto == KS_PROTO_TCP && !left.fragment && left.have >= left.l4 + TCP_HEADER_LEN) {
+		heard.seq = ks_get32(data + left.l4 + TCP_SEQ_OFF);
 		heard.grown = (__u32)(length - crafter->frame.length);
 		/* Without a pad, whole lines end as they were sent. */
 		heard.cut = heard.grown && data[length - 1] != crafter->frame.data[crafter->frame.length - 1];
@@ -380,16 +370,11 @@ void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t l
 	crafter->send.conversation = NULL;
 }
 
-void ks_crafter_passed(struct ks_crafter *crafter)
-{
-	ks_crafter_delivered(crafter, crafter->frame.data, crafter->frame.length, KS_ZONE_UNKNOWN);
-}
-
-/* Surprises. */
+/* Surprises: a packet that its receiver would not take. */
 
 static const char *numbers_surprise(const struct ks_crafter *crafter, const struct ks_layout *left, const __u8 *data)
 {
-	const struct ks_conversation *conversation = crafter->send.conversation;
+	const struct ks_craft_conversation *conversation = crafter->send.conversation;
 	const struct ks_speaker *sender = &conversation->speaker[crafter->send.side];
 	const struct ks_speaker *peer = &conversation->speaker[!crafter->send.side];
 	__u8 flags = crafter->send.spec.tcp_flags;
@@ -397,10 +382,10 @@ static const char *numbers_surprise(const struct ks_crafter *crafter, const stru
 	if (left->have < left->l4 + 20)
 		return NULL;
 	if (!(flags & KS_TCP_SYN) && crafter->seq == sender->next && !sender->short_of &&
-	    get32(data + left->l4 + TCP_SEQ) != sender->heard_next)
+	    ks_get32(data + left->l4 + TCP_SEQ_OFF) != sender->heard_next)
 		return "it goes on where its sender stopped, but not where its receiver has heard it stop";
 	if (flags & KS_TCP_ACK && crafter->ack == peer->heard_next && !peer->short_of &&
-	    get32(data + left->l4 + TCP_ACK) != peer->next)
+	    ks_get32(data + left->l4 + TCP_ACK_OFF) != peer->next)
 		return "it acknowledges all that its sender has heard, but not all that its receiver has sent";
 	return NULL;
 }
@@ -408,21 +393,21 @@ static const char *numbers_surprise(const struct ks_crafter *crafter, const stru
 /* The side that spoke first expects answers from where it sent to. */
 static const char *view_surprise(const struct ks_crafter *crafter, const struct ks_layout *left)
 {
-	const struct ks_conversation *conversation = crafter->send.conversation;
+	const struct ks_craft_conversation *conversation = crafter->send.conversation;
 	struct ks_view view, arrived;
 
 	if (conversation->opener < 0 || conversation->opener == crafter->send.side || left->fragment)
 		return NULL;
 	view_of_layout(left, &arrived);
 	view_reverse(&arrived, &view);
-	if (is_icmp(conversation->proto) && !left->has_id)
+	if (ks_proto_is_icmp(conversation->proto) && !left->has_id)
 		view.id = conversation->speaker[conversation->opener].view.id;
 	return views_equal(&view, &conversation->speaker[conversation->opener].view)
 		       ? NULL
 		       : "it does not reach its receiver as an answer from where that has sent to";
 }
 
-/* An error is of use to a host only if it quotes what that host has sent. */
+/* A host can use an error only if it quotes a packet which that host has sent. */
 static const char *quote_surprise(const struct ks_crafter *crafter, const struct ks_layout *left, const __u8 *data)
 {
 	const struct ks_send *quote = &crafter->quote;

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Crafting frames; see craft.h. A packet is built from the inside out: upper
- * header and payload (scenario/craft_l4.c), then the network header with options
- * or extension headers, then what the words spoil, then the link header.
+ * header and payload (craft_upper.c), then the network header with options
+ * or extension headers, then the bytes that the words spoil, then the link header.
  * RFC 791, 8200, 4302, IEEE 802.1Q.
  */
-#include "scenario/craft.h"
-
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "scenario/craft_internal.h"
-
-#define ETHER_HEADER 14
-#define IPV4_HEADER 20
-#define IPV6_HEADER 40
+#include "core/header/wire.h"
+#include "scenario/crafter.h"
 
 /* Sum of 16-bit words in ones' complement (RFC 1071), not yet folded. */
 static __u32 sum_add(__u32 sum, const __u8 *data, size_t length)
@@ -32,15 +26,10 @@ static __u16 sum_fold(__u32 sum)
 	return (__u16)~sum;
 }
 
-static size_t addr_skip(unsigned family)
-{
-	return family == KS_IPV4 ? 12 : 0;
-}
-
 /* RFC 9293 3.1, RFC 768, RFC 8200 8.1; ICMP for IPv4 has no pseudo-header. */
 __u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, size_t length, size_t covered)
 {
-	size_t skip = addr_skip(spec->family);
+	size_t skip = spec->family == KS_IPV4 ? 12 : 0; /* an IPv4 address is the last four bytes of a ks_addr */
 	__u32 sum = 0;
 
 	if (spec->proto != KS_PROTO_ICMP) {
@@ -51,23 +40,18 @@ __u16 ks_craft_checksum(const struct ks_packet_spec *spec, const __u8 *data, siz
 	return sum_fold(sum_add(sum, data, KS_MIN(covered, length)));
 }
 
-static bool is_later_fragment(const struct ks_packet_spec *spec)
-{
-	return ks_spec_number(spec, KS_MOD_FRAGMENT, 0) != 0;
-}
-
-/* A fragment cut out of a datagram that was made whole. */
-struct ks_part {
+/* `part N-N`: a fragment cut out of a datagram that was made whole. */
+struct datagram_part {
 	bool given, more;
 	__u16 offset;
 };
 
-static bool is_fragment(const struct ks_packet_spec *spec, const struct ks_part *part)
+static bool is_fragment(const struct ks_packet_spec *spec, const struct datagram_part *part)
 {
 	return ks_spec_mod(spec, KS_MOD_FRAGMENT) || ks_spec_mod(spec, KS_MOD_MORE) || part->given;
 }
 
-static __u16 fragment_offset(const struct ks_packet_spec *spec, const struct ks_part *part)
+static __u16 fragment_offset(const struct ks_packet_spec *spec, const struct datagram_part *part)
 {
 	return (__u16)ks_spec_number(spec, KS_MOD_FRAGMENT, part->offset) & 0xfff8;
 }
@@ -76,7 +60,7 @@ static __u8 ttl_of(const struct ks_packet_spec *spec)
 {
 	__s64 type = ks_spec_number(spec, KS_MOD_TYPE, 0), ttl = 64;
 
-	/* RFC 4861 says 255 for neighbour discovery, RFC 2710 1 for listeners. */
+	/* 255 for neighbour discovery (RFC 4861), 1 for listener reports (RFC 2710). */
 	if (spec->proto == KS_PROTO_ICMPV6 && type >= 133 && type <= 137)
 		ttl = 255;
 	else if (spec->proto == KS_PROTO_ICMPV6 && ((type >= 130 && type <= 132) || type == 143))
@@ -85,8 +69,8 @@ static __u8 ttl_of(const struct ks_packet_spec *spec)
 	return (__u8)ks_spec_number(spec, KS_MOD_HOP_LIMIT, ttl);
 }
 
-/* Bytes given by `byte OFFSET VALUE`, in the network packet. */
-static void bytes_put(const struct ks_packet_spec *spec, __u8 *data, size_t length)
+/* Overwrites the bytes that `byte OFFSET VALUE` gives, in the network packet. */
+static void bytes_spoil(const struct ks_packet_spec *spec, __u8 *data, size_t length)
 {
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		const struct ks_mod *mod = &spec->mods[i];
@@ -111,14 +95,14 @@ static int options_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 	return out->length - start > 40 ? -EMSGSIZE : 0;
 }
 
-/* The checksum is made right over the header as it claims to be, then spoilt if asked. */
+/* The checksum covers the header of the length that it states, which the words may have spoilt. */
 static void ipv4_checksum_put(const struct ks_packet_spec *spec, __u8 *packet, size_t length, size_t header)
 {
 	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_IP_CHECKSUM);
 	size_t stated = (packet[0] & 0x0f) * 4U;
 	__u16 sum;
 
-	if (stated >= IPV4_HEADER && stated <= length)
+	if (stated >= IPV4_HEADER_LEN && stated <= length)
 		header = stated;
 	sum = sum_fold(sum_add(0, packet, header));
 	if (mod)
@@ -126,14 +110,14 @@ static void ipv4_checksum_put(const struct ks_packet_spec *spec, __u8 *packet, s
 	ks_put16(packet + 10, sum);
 }
 
-static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct ks_part *part,
+static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct datagram_part *part,
 		    struct ks_bytes *out)
 {
 	size_t start = out->length, header;
 	__u16 fragment = fragment_offset(spec, part) / 8;
 	__u8 *ip;
 
-	ks_bytes_zero(out, IPV4_HEADER);
+	ks_bytes_zero(out, IPV4_HEADER_LEN);
 	if (options_put(spec, out))
 		return -EMSGSIZE;
 	header = out->length - start;
@@ -154,14 +138,14 @@ static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4
 	ip[9] = (__u8)ks_spec_number(spec, KS_MOD_NEXT_HEADER, spec->proto);
 	memcpy(ip + 12, spec->src.b + 12, 4);
 	memcpy(ip + 16, spec->dst.b + 12, 4);
-	bytes_put(spec, ip, out->length - start);
+	bytes_spoil(spec, ip, out->length - start);
 	ipv4_checksum_put(spec, ip, out->length - start, header);
 	return 0;
 }
 
 /* IPv6. */
 
-/* Appends one extension header; its first byte, the next header, is filled in by whoever follows. */
+/* Appends one extension header. Its first byte, the type of the next header, is set when that is appended. */
 static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod *mod, struct ks_bytes *out)
 {
 	size_t start = out->length;
@@ -202,7 +186,7 @@ static void extension_put(const struct ks_packet_spec *spec, const struct ks_mod
 }
 
 /* `fragment N`, `more` and `part N-N`: the fragment header stands last. */
-static void fragment_put(const struct ks_packet_spec *spec, const struct ks_part *part, struct ks_bytes *out)
+static void fragment_put(const struct ks_packet_spec *spec, const struct datagram_part *part, struct ks_bytes *out)
 {
 	__u16 offset = fragment_offset(spec, part);
 	size_t at = out->length;
@@ -214,14 +198,14 @@ static void fragment_put(const struct ks_packet_spec *spec, const struct ks_part
 	ks_put32(out->data + at + 4, (__u32)ks_spec_number(spec, KS_MOD_IP_ID, 1));
 }
 
-static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct ks_part *part,
+static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct datagram_part *part,
 		    struct ks_bytes *out)
 {
 	size_t start = out->length, next = start + 6; /* where the type of the following header stands */
 	__u8 tos = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
 	__u8 *ip;
 
-	ks_bytes_zero(out, IPV6_HEADER);
+	ks_bytes_zero(out, IPV6_HEADER_LEN);
 	for (size_t i = 0; i < spec->mod_count && !out->overflow; i++) {
 		if (spec->mods[i].kind != KS_MOD_EXT)
 			continue;
@@ -242,21 +226,15 @@ static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4
 	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 6) << 4 | tos >> 4);
 	ip[1] = (__u8)(tos << 4);
 	ks_put16(ip + 4,
-		 (__u16)ks_spec_number(spec, KS_MOD_PAYLOAD_LENGTH, (__s64)(out->length - start - IPV6_HEADER)));
+		 (__u16)ks_spec_number(spec, KS_MOD_PAYLOAD_LENGTH, (__s64)(out->length - start - IPV6_HEADER_LEN)));
 	ip[7] = ttl_of(spec);
 	memcpy(ip + 8, spec->src.b, 16);
 	memcpy(ip + 24, spec->dst.b, 16);
-	bytes_put(spec, ip, out->length - start);
+	bytes_spoil(spec, ip, out->length - start);
 	return 0;
 }
 
-/* What a later fragment carries: the middle of something. */
-static void later_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
-{
-	ks_bytes_zero(out, (size_t)ks_spec_number(spec, KS_MOD_LEN, 32));
-}
-
-/* The packet before, as who quotes it has seen it. */
+/* `quoting last`: the packet before, as the host in zone `from`, which quotes it, has seen it. */
 static int last_put(const struct ks_crafter *crafter, const struct ks_packet_spec *quote, __u8 from,
 		    struct ks_bytes *out)
 {
@@ -267,7 +245,7 @@ static int last_put(const struct ks_crafter *crafter, const struct ks_packet_spe
 	if (!bytes->length)
 		return -EINVAL;
 	ks_bytes_add(out, bytes->data, bytes->length);
-	bytes_put(quote, out->data + start, out->length - start);
+	bytes_spoil(quote, out->data + start, out->length - start);
 	return 0;
 }
 
@@ -293,50 +271,47 @@ static int quote_put(struct ks_crafter *crafter, const struct ks_packet_spec *qu
 	return err;
 }
 
-/* `part N-N`: what stays of the datagram; it goes on in later fragments where its end is missing. */
-static void part_cut(const struct ks_packet_spec *spec, struct ks_bytes *l4, struct ks_part *part)
+/* Leaves of the datagram what `part N-N` says. Others follow it if the end was cut off. */
+static void part_cut(const struct ks_packet_spec *spec, struct ks_bytes *l4, struct datagram_part *part)
 {
 	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_PART);
 	size_t from, to;
 
-	*part = (struct ks_part){ 0 };
+	*part = (struct datagram_part){ 0 };
 	if (!mod)
 		return;
 	to = KS_MIN((size_t)mod->value2, l4->length);
 	from = KS_MIN((size_t)mod->value, to);
-	*part = (struct ks_part){ .given = true, .offset = (__u16)from, .more = to < l4->length };
+	*part = (struct datagram_part){ .given = true, .offset = (__u16)from, .more = to < l4->length };
 	memmove(l4->data, l4->data + from, to - from);
 	ks_bytes_cut(l4, to - from);
 }
 
-/* The network packet of a turn, appended to `out`. */
 int ks_craft_packet(struct ks_crafter *crafter, const struct ks_send *send, struct ks_bytes *out)
 {
 	const struct ks_packet_spec *spec = &send->spec;
-	struct ks_bytes l4, quote;
-	struct ks_part part;
+	ks_auto_bytes struct ks_bytes l4 = { 0 };
+	ks_auto_bytes struct ks_bytes quote = { 0 };
+	struct datagram_part part;
 	int err = ks_bytes_init(&l4);
 
-	if (err)
-		return err;
-	err = ks_bytes_init(&quote);
+	if (!err)
+		err = ks_bytes_init(&quote);
 	if (!err && spec->quote)
 		err = quote_put(crafter, spec->quote, spec->from, &quote);
-	if (!err && is_later_fragment(spec))
-		later_put(spec, &l4);
-	else if (!err)
-		ks_craft_l4(crafter, send, &quote, &l4);
+	if (err)
+		return err;
+	if (ks_spec_number(spec, KS_MOD_FRAGMENT, 0)) /* a later fragment: the middle of a payload */
+		ks_bytes_zero(&l4, (size_t)ks_spec_number(spec, KS_MOD_LEN, KS_CRAFT_PAYLOAD));
+	else
+		ks_craft_upper(crafter, send, &quote, &l4);
 	part_cut(spec, &l4, &part);
-	if (!err)
-		err = spec->family == KS_IPV4 ? ipv4_put(spec, &l4, &part, out) : ipv6_put(spec, &l4, &part, out);
-	ks_bytes_fini(&quote);
-	ks_bytes_fini(&l4);
-	return err;
+	return spec->family == KS_IPV4 ? ipv4_put(spec, &l4, &part, out) : ipv6_put(spec, &l4, &part, out);
 }
 
 /* The link. */
 
-/* The link address of a group or of everybody: RFC 1112 6.4, RFC 919 7, RFC 2464 7. Others keep what is in mac. */
+/* Sets the link address of a group or of everybody: RFC 1112 6.4, RFC 919 7, RFC 2464 7. */
 static void group_mac(const struct ks_packet_spec *spec, __u8 mac[6])
 {
 	const __u8 *addr = spec->dst.b;
@@ -354,7 +329,7 @@ static void group_mac(const struct ks_packet_spec *spec, __u8 mac[6])
 static void link_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 {
 	__u8 macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
-	__u16 type = spec->family == KS_IPV4 ? 0x0800 : spec->family == KS_IPV6 ? 0x86dd : 0x0806;
+	__u16 type = spec->family == KS_IPV4 ? ETH_TYPE_IPV4 : spec->family == KS_IPV6 ? ETH_TYPE_IPV6 : ETH_TYPE_ARP;
 
 	group_mac(spec, macs);
 	ks_bytes_add(out, macs, sizeof(macs));
@@ -363,7 +338,7 @@ static void link_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 
 		if (mod->kind != KS_MOD_VLAN && mod->kind != KS_MOD_QINQ)
 			continue;
-		ks_bytes_add16(out, mod->kind == KS_MOD_VLAN ? 0x8100 : 0x88a8);
+		ks_bytes_add16(out, mod->kind == KS_MOD_VLAN ? ETH_TYPE_VLAN : ETH_TYPE_QINQ);
 		ks_bytes_add16(out, (__u16)mod->value);
 	}
 	ks_bytes_add16(out, (__u16)ks_spec_number(spec, KS_MOD_ETHERTYPE, type));

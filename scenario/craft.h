@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Packets from words: turns a struct ks_packet_spec (policy/scenario/scenario.h) into the
- * bytes of a frame, right checksums included, and spoils what the words say.
+ * bytes of a frame, with right checksums, and spoils what the words ask to be wrong.
  * A crafter remembers the TCP sequence numbers of every conversation, as the
  * two ends would, and the packet before, for ICMP errors that quote it. One
  * crafter serves one test and one thread.
@@ -22,6 +22,9 @@ struct ks_crafter;
 int ks_crafter_create(struct ks_crafter **crafter);
 void ks_crafter_destroy(struct ks_crafter *crafter);
 
+KS_SCOPED(ks_auto_crafter, struct ks_crafter *, ks_crafter_destroy)
+#define ks_auto_crafter ks_scoped(ks_auto_crafter)
+
 /* Forgets every conversation. */
 void ks_crafter_reset(struct ks_crafter *crafter);
 
@@ -33,26 +36,24 @@ void ks_crafter_reset(struct ks_crafter *crafter);
  */
 int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_frame *frame);
 
-/* The packet crafted last was let through as it is: its sender's sequence numbers go on. */
-void ks_crafter_passed(struct ks_crafter *crafter);
-
 /*
- * The same when it left as these bytes: its receiver remembers what it saw,
- * and will answer that. `to` is the zone that it left for, or KS_ZONE_UNKNOWN.
+ * The packet crafted last was let through and left as these bytes: its sender's
+ * sequence numbers go on, and its receiver remembers what it saw and will answer
+ * that. `to` is the zone that it left for, or KS_ZONE_UNKNOWN.
  */
 void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t length, __u8 to);
 
 /*
- * Whether its receiver would take it for what it is: returns NULL, or a
- * sentence. Only packets of named conversations, and errors that quote one,
- * are judged; to be asked before ks_crafter_delivered().
+ * Returns NULL if the receiver would take the packet for what its sender meant, else
+ * a sentence that says why not. Only packets of named conversations, and errors that
+ * quote one, are judged; to be called before ks_crafter_delivered().
  */
 const char *ks_crafter_surprise(const struct ks_crafter *crafter, const __u8 *data, size_t length);
 
-/* The true endpoints of a conversation, as far as its packets have told: what its flow is known by. */
+/* Sets in *ends the endpoints by which the flow of the packet's conversation is known, as far as its packets have shown them. */
 void ks_crafter_ends(const struct ks_crafter *crafter, const struct ks_packet_spec *spec, struct ks_packet_spec *ends);
 
-/* The n-th of many flows like `spec`: its source port, then its source address counts up. */
+/* Makes the n-th of many flows like `spec`: the source port counts up, then the source address. */
 void ks_craft_vary(const struct ks_packet_spec *spec, __u64 n, struct ks_packet_spec *varied);
 
 /* Forgets the newest conversation, so that many flows cost no memory. */

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How packets leave: what a step expects of the bytes, and what is said about them. */
+/* How packets leave: holds the bytes against the expectation of a step, and puts both in words. */
 #include <stdio.h>
 #include <string.h>
 
-#include "scenario/layout.h"
-#include "text/names.h"
-#include "scenario/internal.h"
-#include "scenario/verify.h"
+#include "core/header/wire.h"
+#include "engine/big_endian.h"
 #include "policy/value.h"
+#include "scenario/layout.h"
+#include "scenario/runner.h"
+#include "scenario/verify.h"
+#include "text/names.h"
 
-#define TCP_HEADER 20
-#define OPTION_END 0
-#define OPTION_NOP 1
-#define OPTION_MSS 2
+#define TCP_OPT_MSS 2
 
 static bool is_changed(const struct ks_frame *frame, const struct ks_passage *passage)
 {
@@ -22,7 +21,7 @@ static bool is_changed(const struct ks_frame *frame, const struct ks_passage *pa
 
 /* Patterns. */
 
-static bool end_fits(const struct ks_end_pattern *end, unsigned family, const struct ks_addr *addr, __u16 port)
+static bool pattern_fits(const struct ks_end_pattern *end, unsigned family, const struct ks_addr *addr, __u16 port)
 {
 	const struct ks_range *range = &end->addrs;
 	__u64 value[2];
@@ -40,10 +39,10 @@ static bool end_fits(const struct ks_end_pattern *end, unsigned family, const st
 	       (value[0] < range->hi[0] || value[1] <= range->hi[1]);
 }
 
-static bool ends_fit(const struct ks_ends_pattern *ends, const struct ks_layout *layout)
+static bool patterns_fit(const struct ks_ends_pattern *ends, const struct ks_layout *layout)
 {
-	return end_fits(&ends->src, layout->family, &layout->src, layout->sport) &&
-	       end_fits(&ends->dst, layout->family, &layout->dst, layout->dport) &&
+	return pattern_fits(&ends->src, layout->family, &layout->src, layout->sport) &&
+	       pattern_fits(&ends->dst, layout->family, &layout->dst, layout->dport) &&
 	       (ends->id < 0 || (layout->has_id && layout->id == ends->id));
 }
 
@@ -51,12 +50,12 @@ static bool ends_fit(const struct ks_ends_pattern *ends, const struct ks_layout 
 static int mss_of(const __u8 *data, const struct ks_layout *layout)
 {
 	size_t end = ks_layout_payload(data, layout);
-	size_t at = layout->l4 + TCP_HEADER;
+	size_t at = layout->l4 + TCP_HEADER_LEN;
 
-	while (layout->proto == KS_PROTO_TCP && at + 4 <= end && data[at] != OPTION_END) {
-		if (data[at] == OPTION_MSS)
-			return data[at + 2] << 8 | data[at + 3];
-		at += data[at] == OPTION_NOP ? 1 : KS_MAX(data[at + 1], 2);
+	while (layout->proto == KS_PROTO_TCP && at + 4 <= end && data[at] != TCP_OPT_END) {
+		if (data[at] == TCP_OPT_MSS)
+			return ks_get16(data + at + 2);
+		at += data[at] == TCP_OPT_NOP ? 1 : KS_MAX(data[at + 1], 2);
 	}
 	return -1;
 }
@@ -75,7 +74,7 @@ static const char *header_fault(const struct ks_expect *expect, const __u8 *data
 		return "it leaves with another time to live";
 	if (!number_fits(expect->df, v4 ? ip[6] >> 6 & 1 : -1))
 		return "it leaves with another \"don't fragment\"";
-	if (!number_fits(expect->ip_id, v4 ? ip[4] << 8 | ip[5] : -1))
+	if (!number_fits(expect->ip_id, v4 ? ks_get16(ip + 4) : -1))
 		return "it leaves with another identification";
 	if (!number_fits(expect->mss, mss_of(data, layout)))
 		return "it leaves with another maximum segment size";
@@ -100,7 +99,7 @@ static const char *quoting_fault(const struct ks_expect *expect, const __u8 *dat
 		return NULL;
 	if (!ks_layout_is_error(data, layout) || !ks_layout_read_quote(data, layout, &quote))
 		return "it quotes nothing";
-	return ends_fit(&expect->quoting, &quote) ? NULL : "it leaves quoting another packet";
+	return patterns_fit(&expect->quoting, &quote) ? NULL : "it leaves quoting another packet";
 }
 
 static const char *expectation_fault(const struct ks_frame *frame, const struct ks_expect *expect,
@@ -114,7 +113,7 @@ static const char *expectation_fault(const struct ks_frame *frame, const struct 
 	if (!ks_layout_read(passage->output, passage->output_len, frame->link, &layout))
 		return expect->as.given || expect->quoting.given || expect->payload ? "it leaves as no IP packet"
 										    : NULL;
-	if (expect->as.given && !ends_fit(&expect->as, &layout))
+	if (expect->as.given && !patterns_fit(&expect->as, &layout))
 		return "it leaves with other addresses or ports";
 	fault = quoting_fault(expect, passage->output, &layout);
 	if (!fault)
@@ -122,7 +121,7 @@ static const char *expectation_fault(const struct ks_frame *frame, const struct 
 	return fault ? fault : header_fault(expect, passage->output, &layout);
 }
 
-/* What nobody need write, because it must be so of every packet. */
+/* Faults that no step need mention, because no packet may have them. */
 static const char *translation_fault(const struct ks_runner *runner, const struct ks_frame *frame,
 				     const struct ks_passage *passage)
 {
@@ -157,6 +156,7 @@ const char *ks_leaving_fault(const struct ks_runner *runner, const struct ks_fra
 
 /* Texts. */
 
+/* Writes two words, as far as they fit. Returns the length of the text. */
 static size_t text_put(char *text, size_t size, const char *word, const char *value)
 {
 	int length = snprintf(text, size, "%s%s", word, value);
@@ -211,7 +211,7 @@ static size_t number_expected(const char *word, int number, char *text, size_t s
 	return text_put(text, size, word, value);
 }
 
-/* Bytes as a string of the language, or as many as fit. */
+/* Writes bytes as a string of the language, as many as fit. Returns the length of the text. */
 static size_t payload_put(const __u8 *data, size_t length, char *text, size_t size)
 {
 	size_t at = text_put(text, size, " payload \"", "");

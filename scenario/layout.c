@@ -1,45 +1,33 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Where headers are; see layout.h. */
+/* See layout.h. */
 #include "scenario/layout.h"
 
 #include <string.h>
 
-#define ETHER_HEADER 14
-#define VLAN_TAG 4
-#define IPV4_HEADER 20
-#define IPV6_HEADER 40
-#define PROTO_DCCP 33
-#define PROTO_GRE 47
-#define PROTO_SCTP 132
-#define PROTO_UDPLITE 136
-#define ICMP_HEADER 8
-
-static __u16 get16(const __u8 *at)
-{
-	return (__u16)(at[0] << 8 | at[1]);
-}
+#include "core/header/wire.h"
+#include "engine/big_endian.h"
 
 static bool ipv4_read(const __u8 *data, size_t length, struct ks_layout *layout)
 {
 	const __u8 *ip = data + layout->l3;
 	size_t header;
 
-	if (length - layout->l3 < IPV4_HEADER || ip[0] >> 4 != 4)
+	if (length - layout->l3 < IPV4_HEADER_LEN || ip[0] >> 4 != 4)
 		return false;
 	header = (ip[0] & 15U) * 4;
 	layout->family = KS_IPV4;
 	layout->proto = ip[9];
 	layout->l4 = layout->l3 + header;
-	layout->end = layout->l3 + get16(ip + 2);
-	layout->fragment = (get16(ip + 6) & 0x1fffU) * 8;
-	layout->more = get16(ip + 6) & 0x2000;
+	layout->end = layout->l3 + ks_get16(ip + 2);
+	layout->fragment = (ks_get16(ip + 6) & IPV4_FRAGMENT_OFFSET) * FRAGMENT_UNIT;
+	layout->more = ks_get16(ip + 6) & IPV4_FRAGMENT_MORE;
 	memcpy(layout->src.b + 12, ip + 12, 4);
 	memcpy(layout->dst.b + 12, ip + 16, 4);
-	return header >= IPV4_HEADER && layout->end >= layout->l4;
+	return header >= IPV4_HEADER_LEN && layout->end >= layout->l4;
 }
 
-/* Steps over one extension header at layout->l4; false at the upper header. */
-static bool extension_step(const __u8 *data, size_t length, struct ks_layout *layout)
+/* Skips the extension header at layout->l4. Returns false if it is the upper header. */
+static bool extension_skip(const __u8 *data, size_t length, struct ks_layout *layout)
 {
 	const __u8 *ext = data + layout->l4;
 	size_t units;
@@ -49,7 +37,7 @@ static bool extension_step(const __u8 *data, size_t length, struct ks_layout *la
 	units = ext[1];
 	switch (layout->proto) {
 	case KS_PROTO_FRAGMENT:
-		layout->fragment = get16(ext + 2) & 0xfff8U;
+		layout->fragment = ks_get16(ext + 2) & IPV6_FRAGMENT_OFFSET;
 		layout->more = ext[3] & 1;
 		layout->l4 += 8;
 		break;
@@ -75,15 +63,15 @@ static bool ipv6_read(const __u8 *data, size_t length, struct ks_layout *layout)
 {
 	const __u8 *ip = data + layout->l3;
 
-	if (length - layout->l3 < IPV6_HEADER || ip[0] >> 4 != 6)
+	if (length - layout->l3 < IPV6_HEADER_LEN || ip[0] >> 4 != 6)
 		return false;
 	layout->family = KS_IPV6;
 	layout->proto = ip[6];
-	layout->l4 = layout->l3 + IPV6_HEADER;
-	layout->end = layout->l4 + get16(ip + 4);
+	layout->l4 = layout->l3 + IPV6_HEADER_LEN;
+	layout->end = layout->l4 + ks_get16(ip + 4);
 	memcpy(layout->src.b, ip + 8, 16);
 	memcpy(layout->dst.b, ip + 24, 16);
-	while (extension_step(data, length, layout))
+	while (extension_skip(data, length, layout))
 		;
 	return true;
 }
@@ -104,17 +92,17 @@ static void ends_read(const __u8 *data, struct ks_layout *layout)
 	switch (layout->proto) {
 	case KS_PROTO_TCP:
 	case KS_PROTO_UDP:
-	case PROTO_UDPLITE:
-	case PROTO_DCCP:
-	case PROTO_SCTP:
+	case KS_PROTO_UDPLITE:
+	case KS_PROTO_DCCP:
+	case KS_PROTO_SCTP:
 		layout->has_ports = true;
-		layout->sport = get16(l4);
-		layout->dport = get16(l4 + 2);
+		layout->sport = ks_get16(l4);
+		layout->dport = ks_get16(l4 + 2);
 		break;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		layout->has_id = is_query(layout, l4[0]);
-		layout->id = get16(l4 + 4);
+		layout->id = ks_get16(l4 + 4);
 		break;
 	default:
 		break;
@@ -141,16 +129,16 @@ bool ks_layout_read(const __u8 *data, size_t length, enum ks_link link, struct k
 	__u16 type;
 
 	if (link == KS_LINK_ETHERNET) {
-		offset = ETHER_HEADER - 2;
-		for (;; offset += VLAN_TAG) {
+		offset = ETH_TYPE_OFF;
+		for (;; offset += VLAN_TAG_LEN) {
 			if (offset + 2 > length)
 				return false;
-			type = get16(data + offset);
-			if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
+			type = ks_get16(data + offset);
+			if (type != ETH_TYPE_VLAN && type != ETH_TYPE_QINQ && type != ETH_TYPE_QINQ_OLD)
 				break;
 		}
 		offset += 2;
-		if (type != 0x0800 && type != 0x86dd)
+		if (type != ETH_TYPE_IPV4 && type != ETH_TYPE_IPV6)
 			return false;
 	}
 	return ks_layout_read_at(data, length, offset, layout) && layout->end <= length;
@@ -160,7 +148,7 @@ bool ks_layout_is_error(const __u8 *data, const struct ks_layout *layout)
 {
 	__u8 type;
 
-	if (layout->fragment || layout->have < layout->l4 + ICMP_HEADER)
+	if (layout->fragment || layout->have < layout->l4 + ICMP_HEADER_LEN)
 		return false;
 	type = data[layout->l4];
 	if (layout->proto == KS_PROTO_ICMPV6)
@@ -170,7 +158,7 @@ bool ks_layout_is_error(const __u8 *data, const struct ks_layout *layout)
 
 bool ks_layout_read_quote(const __u8 *data, const struct ks_layout *layout, struct ks_layout *quote)
 {
-	return ks_layout_read_at(data, layout->have, layout->l4 + ICMP_HEADER, quote);
+	return ks_layout_read_at(data, layout->have, layout->l4 + ICMP_HEADER_LEN, quote);
 }
 
 size_t ks_layout_payload(const __u8 *data, const struct ks_layout *layout)
@@ -184,15 +172,15 @@ size_t ks_layout_payload(const __u8 *data, const struct ks_layout *layout)
 		header = layout->l4 + 13 <= layout->have ? (data[layout->l4 + 12] >> 4) * 4U : 0;
 		break;
 	case KS_PROTO_UDP:
-	case PROTO_UDPLITE:
+	case KS_PROTO_UDPLITE:
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		header = 8;
 		break;
-	case PROTO_SCTP:
+	case KS_PROTO_SCTP:
 		header = 12;
 		break;
-	case PROTO_GRE:
+	case KS_PROTO_GRE:
 		header = 4;
 		break;
 	default:

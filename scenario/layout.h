@@ -16,8 +16,8 @@
 
 struct ks_layout {
 	size_t l3, l4; /* offsets */
-	size_t end; /* behind the datagram, as its header says */
-	size_t have; /* behind what there is of it: less than `end` in a quotation */
+	size_t end; /* behind the datagram, by the length in its header */
+	size_t have; /* behind the bytes that are there: less than `end` in a quotation */
 	__u8 family, proto;
 	__u32 fragment; /* offset in bytes */
 	bool more; /* fragments follow */
@@ -30,14 +30,14 @@ struct ks_layout {
 /* Reads a frame. Returns false if it is no IP datagram or its headers are not there. */
 bool ks_layout_read(const __u8 *data, size_t length, enum ks_link link, struct ks_layout *layout);
 
-/* The same for what stands at an offset: a datagram without a link header, of which the end may be missing. */
+/* The same for a datagram without a link header, at an offset; its end may be missing. */
 bool ks_layout_read_at(const __u8 *data, size_t length, size_t offset, struct ks_layout *layout);
 
-/* Whether it is an ICMP error; then reads what it quotes, too. */
+/* Returns true if it is an ICMP error; ks_layout_read_quote() reads the packet that it quotes. */
 bool ks_layout_is_error(const __u8 *data, const struct ks_layout *layout);
 bool ks_layout_read_quote(const __u8 *data, const struct ks_layout *layout, struct ks_layout *quote);
 
-/* Where the payload of TCP, UDP or any other protocol begins; layout->have if nothing is known of its header. */
+/* Returns the offset where the payload of TCP, UDP or any other protocol begins; layout->have if it is not there. */
 size_t ks_layout_payload(const __u8 *data, const struct ks_layout *layout);
 
 #endif

@@ -7,7 +7,7 @@
 #include "scenario/scenario.h"
 #include "scenario/verify.h"
 
-#define START_TIME (1000 * KS_NSEC_PER_SEC) /* any, but 0 would hide mistakes */
+#define START_TIME (1000 * KS_NSEC_PER_SEC) /* any time but 0, which would hide mistakes */
 
 struct native_home {
 	struct ks_engine *engine;
@@ -33,6 +33,7 @@ static int native_set_policy(void *self, const struct ks_policy *policy)
 	return 0;
 }
 
+/* Makes an engine with the hash's secret of all homes. */
 static int engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 {
 	static const __u64 key[2] = KS_HOME_KEY;
@@ -43,7 +44,7 @@ static int engine_create(const struct ks_tables *tables, struct ks_engine **engi
 	return err;
 }
 
-/* A fresh engine; the clock goes on. */
+/* Makes a fresh engine, whose clock goes on from the present. */
 static int native_reset(void *self)
 {
 	struct native_home *home = self;
@@ -65,13 +66,13 @@ static int native_advance(void *self, __u64 ns)
 	struct native_home *home = self;
 
 	ks_engine_set_time(home->engine, ks_engine_time(home->engine) + ns);
-	/* The kernel's sweeper goes round in seconds; an engine may put it off, but a test must not depend on that. */
+	/* The kernel sweeps every second, an engine when it pays. A test must not depend on the difference. */
 	ks_engine_sweep(home->engine);
 	return 0;
 }
 
-/* Fragments that may go on now leave behind the packet that let them. */
-static void resume(struct native_home *home, struct ks_passage *passage)
+/* Judges the fragments that the packet has released; they leave behind it. */
+static void fragments_resume(struct native_home *home, struct ks_passage *passage)
 {
 	const struct ks_frame *frame;
 	struct ks_inspection insp;
@@ -107,7 +108,7 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 
 		memcpy(passage->output, output, KS_MIN(passage->output_len, KS_PASSAGE_OUTPUT_MAX));
 	}
-	resume(home, passage);
+	fragments_resume(home, passage);
 	if (passage->insp.verdict.action != KS_REJECT)
 		return 0;
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
@@ -159,21 +160,17 @@ static const struct ks_home_ops native_ops = {
 
 int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
 {
-	struct native_home *made = calloc(1, sizeof(*made));
+	ks_auto_free struct native_home *made = calloc(1, sizeof(*made));
 	int err;
 
-	home->ops = &native_ops;
-	home->self = NULL;
 	if (!made)
 		return -ENOMEM;
 	tables_of(policy, &made->tables);
 	err = engine_create(&made->tables, &made->engine);
-	if (err) {
-		free(made);
+	if (err)
 		return err;
-	}
 	ks_engine_set_time(made->engine, START_TIME);
-	home->self = made;
+	*home = (struct ks_home){ .ops = &native_ops, .self = TAKE(made) };
 	return 0;
 }
 

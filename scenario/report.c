@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is said about the steps of a test: expected, got, and why. */
+/* The words about the steps of a test: expected, got, and why. */
 #include <stdarg.h>
 #include <string.h>
 
+#include "scenario/runner.h"
 #include "text/names.h"
-#include "scenario/internal.h"
 
-/* Appends to a text of KS_SCENARIO_TEXT; what does not fit is cut off. */
+/* Appends to a text of KS_SCENARIO_TEXT; the end is cut off if it does not fit. */
 static void text_add(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void text_add(char *text, const char *format, ...)
 {
@@ -73,7 +73,8 @@ const char *ks_passage_text(const struct ks_policy *policy, const struct ks_pass
 	return buf;
 }
 
-static bool has_numbers(unsigned reason)
+/* Returns true for reasons that compared numbers (struct ks_compare). */
+static bool reason_has_numbers(unsigned reason)
 {
 	switch (reason) {
 	case KS_REASON_TCP_WINDOW_SEQ:
@@ -92,7 +93,7 @@ static void why_describe(const struct ks_policy *policy, const struct ks_inspect
 	const struct ks_rule_info *info = ks_policy_rule(policy, insp->verdict.rule);
 
 	text_add(text, "%s", ks_reason_text(insp->verdict.reason));
-	if (has_numbers(insp->verdict.reason))
+	if (reason_has_numbers(insp->verdict.reason))
 		text_add(text, "; %u must lie in %u to %u (flow in %s)", insp->verdict.compare.have,
 			 insp->verdict.compare.lo, insp->verdict.compare.hi, ks_state_name(insp->flow.before.state));
 	if (info)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs tests against a home, step by step; see scenario.h. What is said about a step is in report.c. */
+/* Runs tests against a home, step by step; see scenario.h. The words about a step are made in report.c. */
 #include "scenario/scenario.h"
 
 #include <errno.h>
@@ -7,24 +7,24 @@
 #include <string.h>
 
 #include "scenario/craft.h"
+#include "scenario/runner.h"
 #include "text/names.h"
-#include "scenario/internal.h"
 
 static void runner_fini(struct ks_runner *runner)
 {
 	ks_ids_fini(&runner->ids);
 	ks_crafter_destroy(runner->crafter);
 	if (runner->reloaded) {
-		/* The home goes back to the policy that outlives us before ours is freed. */
+		/* The home uses this policy: it gets back the first one, which outlives us, before this is freed. */
 		runner->home->ops->set_policy(runner->home->self, runner->first);
 		ks_policy_destroy(runner->reloaded);
 	}
 }
 
-KS_SCOPED_STRUCT(auto_runner, struct ks_runner, runner_fini)
-#define auto_runner ks_scoped(auto_runner)
+KS_SCOPED_STRUCT(ks_auto_runner, struct ks_runner, runner_fini)
+#define ks_auto_runner ks_scoped(ks_auto_runner)
 
-/* After a reload the same zone may have another number; the tests mean the name. */
+/* The id of a zone in the policy in force. After a reload it may be another one than in the test, which means the name. */
 static __u8 zone_now(const struct ks_runner *runner, __u8 zone)
 {
 	int now;
@@ -35,7 +35,7 @@ static __u8 zone_now(const struct ks_runner *runner, __u8 zone)
 	return now < 0 ? KS_ZONE_NONE : (__u8)now;
 }
 
-/* What this home cannot take, or NULL. */
+/* Returns why this home cannot take the step, NULL if it can. */
 static const char *home_refuses(const struct ks_runner *runner, const struct ks_step *step,
 				const struct ks_packet_spec *spec, const struct ks_frame *frame)
 {
@@ -78,7 +78,7 @@ static bool passage_fits(const struct ks_runner *runner, const struct ks_passage
 	       rule_fits(runner, passage, expect);
 }
 
-/* The receiver gets it, if it is what it must be. */
+/* Checks a packet that was let through as it leaves, and hands it to its receiver. */
 static void packet_leaves(struct ks_runner *runner, const struct ks_step *step, const struct ks_frame *frame,
 			  struct ks_step_result *result)
 {
@@ -94,7 +94,7 @@ static void packet_leaves(struct ks_runner *runner, const struct ks_step *step, 
 		result->outcome = KS_OUTCOME_FAILED;
 		snprintf(result->why, sizeof(result->why), "%s", fault);
 	}
-	/* Where the box knew better than the test where a packet goes, its receiver is there. */
+	/* If the box sent it to another zone than the test says, its receiver is there. */
 	ks_crafter_delivered(runner->crafter, data, length,
 			     passage->insp.to == frame->to ? KS_ZONE_UNKNOWN : passage->insp.to);
 }
@@ -148,15 +148,15 @@ static int packet_run(struct ks_runner *runner, const struct ks_step *step, stru
 }
 
 /* Looks for one flow. */
-struct search {
+struct flow_search_ctx {
 	struct ks_flow_key key;
 	bool found;
 	struct ks_flow flow;
 };
 
-static int search_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+static int flow_search(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct search *search = arg;
+	struct flow_search_ctx *search = arg;
 
 	if (memcmp(key, &search->key, sizeof(*key)) != 0)
 		return 0;
@@ -166,12 +166,11 @@ static int search_flow(const struct ks_flow_key *key, const struct ks_flow *flow
 }
 
 /* The key of the flow that a packet like this belongs to (core/track/icmp_error.h for queries). */
-static void key_of(const struct ks_packet_spec *spec, struct ks_flow_key *key)
+static void flow_key_of(const struct ks_packet_spec *spec, struct ks_flow_key *key)
 {
 	struct ks_tuple tuple = { .src = spec->src, .dst = spec->dst, .proto = spec->proto, .family = spec->family };
-	bool icmp = spec->proto == KS_PROTO_ICMP || spec->proto == KS_PROTO_ICMPV6;
 
-	if (icmp) {
+	if (ks_proto_is_icmp(spec->proto)) {
 		__s64 echo = spec->proto == KS_PROTO_ICMP ? 8 : 128;
 
 		tuple.sport = ks_be16(ks_spec_number(spec, KS_MOD_ID, 0));
@@ -183,22 +182,22 @@ static void key_of(const struct ks_packet_spec *spec, struct ks_flow_key *key)
 	ks_flow_key_make(&tuple, key);
 }
 
-static int search_run(struct ks_runner *runner, const struct ks_step *step, struct search *search)
+static int flow_find(struct ks_runner *runner, const struct ks_step *step, struct flow_search_ctx *search)
 {
 	struct ks_packet_spec ends;
 	int ret;
 
 	memset(search, 0, sizeof(*search));
 	ks_crafter_ends(runner->crafter, &step->packet, &ends);
-	key_of(&ends, &search->key);
-	ret = runner->home->ops->each_flow(runner->home->self, search_flow, search);
+	flow_key_of(&ends, &search->key);
+	ret = runner->home->ops->each_flow(runner->home->self, flow_search, search);
 	return ret < 0 ? ret : 0;
 }
 
 static int expect_flow_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
 {
-	struct search search;
-	int err = search_run(runner, step, &search);
+	struct flow_search_ctx search;
+	int err = flow_find(runner, step, &search);
 	bool ok;
 
 	if (err)
@@ -225,28 +224,28 @@ static int expect_flow_run(struct ks_runner *runner, const struct ks_step *step,
 	return 0;
 }
 
-struct tally {
+struct flows_tally_ctx {
 	__u64 flows, half_open;
 };
 
-static int tally_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+static int flows_tally(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct tally *tally = arg;
+	struct flows_tally_ctx *tally = arg;
 
 	tally->flows++;
 	tally->half_open += ks_state_is_half_open(flow->state);
 	return 0;
 }
 
-struct kind_tally {
+struct entries_tally_ctx {
 	__u16 kind;
 	__u64 count;
 };
 
-/* Of the kind of flows, aliases are counted, which are no flows. */
-static int tally_kind(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+/* Counts the entries of a kind that are no flows; with the kind of flows these are the aliases. */
+static int entries_tally(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct kind_tally *tally = arg;
+	struct entries_tally_ctx *tally = arg;
 
 	tally->count += key->kind == tally->kind && !ks_flow_is_shown(key, flow);
 	return 0;
@@ -256,8 +255,8 @@ static int expect_number_run(struct ks_runner *runner, const struct ks_step *ste
 {
 	bool half_open = step->kind == KS_STEP_EXPECT_HALF_OPEN;
 	const char *what = half_open ? "half-open" : "states";
-	struct tally tally = { 0 };
-	int err = runner->home->ops->each_flow(runner->home->self, tally_flow, &tally);
+	struct flows_tally_ctx tally = { 0 };
+	int err = runner->home->ops->each_flow(runner->home->self, flows_tally, &tally);
 	__u64 have = half_open ? tally.half_open : tally.flows;
 
 	if (err)
@@ -270,8 +269,8 @@ static int expect_number_run(struct ks_runner *runner, const struct ks_step *ste
 
 static int expect_records_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
 {
-	struct kind_tally tally = { .kind = (__u16)step->number2 };
-	int err = runner->home->ops->each_entry(runner->home->self, tally_kind, &tally);
+	struct entries_tally_ctx tally = { .kind = (__u16)step->number2 };
+	int err = runner->home->ops->each_entry(runner->home->self, entries_tally, &tally);
 
 	if (err)
 		return err;
@@ -376,7 +375,7 @@ static int steps_run(struct ks_runner *runner, const struct ks_test *test, ks_st
 int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, const struct ks_home *home,
 		    ks_step_fn *fn, void *arg, struct ks_test_result *result)
 {
-	auto_runner struct ks_runner runner = { .first = policy, .policy = policy, .home = home };
+	ks_auto_runner struct ks_runner runner = { .first = policy, .policy = policy, .home = home };
 	int err = ks_ids_of(policy, &runner.ids);
 
 	memset(result, 0, sizeof(*result));
@@ -392,13 +391,10 @@ int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, 
 int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary)
 {
 	ks_auto_free struct ks_test_result *result = malloc(sizeof(*result));
+	ks_auto_native_home struct ks_home home = { 0 };
 	struct ks_tests_summary sum = { 0 };
-	struct ks_home home;
-	int err;
+	int err = result ? ks_native_home_create(policy, &home) : -ENOMEM;
 
-	if (!result)
-		return -ENOMEM;
-	err = ks_native_home_create(policy, &home);
 	for (size_t i = 0; !err && i < policy->test_count; i++) {
 		err = ks_scenario_run(policy, &policy->tests[i], &home, NULL, NULL, result);
 		if (err == -EINVAL)
@@ -413,7 +409,6 @@ int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tes
 		if (out)
 			ks_step_result_print(&result->step, "", out);
 	}
-	ks_native_home_destroy(&home);
 	if (err)
 		return err;
 	*summary = sum;

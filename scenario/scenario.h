@@ -17,7 +17,7 @@
 
 #define KS_PASSAGE_OUTPUT_MAX 4096
 
-/* One packet's way through a home. */
+/* One packet's way through a home, and what came of it. */
 struct ks_passage {
 	struct ks_inspection insp;
 	__u8 answer[KS_REJECT_MAX]; /* what a reject sends back, a frame */
@@ -33,9 +33,9 @@ typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow 
 /* A home; functions return 0 or -errno. `self` is the home's own. */
 struct ks_home_ops {
 	const char *name; /* "native", "tc", "xdp" */
-	bool no_checksums; /* leaves upper checksums to others, whatever the policy's option says */
-	bool no_hold; /* what becomes of a fragment that it holds is not to be seen */
-	/* Why it cannot take such a frame, NULL if it can. May be NULL for a home that takes all. */
+	bool no_checksums; /* it leaves upper checksums to others, whatever the policy's option says */
+	bool no_hold; /* nobody can see what becomes of a fragment that it holds */
+	/* Returns why it cannot take such a frame, NULL if it can. May be NULL for a home that takes all. */
 	const char *(*refuses)(void *self, const struct ks_frame *frame);
 
 	/* Takes up a policy; flows stay. The policy outlives its use. */
@@ -49,7 +49,7 @@ struct ks_home_ops {
 	int (*each_flow)(void *self, ks_home_flow_fn *fn, void *arg);
 	/* The same for every live entry of the table, of whatever kind. */
 	int (*each_entry)(void *self, ks_home_flow_fn *fn, void *arg);
-	/* A process of the box takes a port, until the next reset. -ENOSPC after a few. */
+	/* Says that a process of the box has a port, until the next reset. -ENOSPC after a few. */
 	int (*listen)(void *self, __u8 proto, __u16 port);
 	int (*counts)(void *self, struct ks_table_counts *counts);
 };
@@ -59,7 +59,7 @@ struct ks_home {
 	void *self;
 };
 
-/* What a home's random numbers begin with for its n-th packet since the reset: the same in all homes, never 0. */
+/* The seed of a home's random numbers for its n-th packet since the reset: the same in all homes, never 0. */
 static inline __u64 ks_home_random(__u64 n)
 {
 	return (n + 1) * 0x9e3779b97f4a7c15ULL; /* 2^64 divided by the golden ratio: far apart for neighbours */
@@ -68,7 +68,7 @@ static inline __u64 ks_home_random(__u64 n)
 /* The secret of every home's hash, so that a full table recycles the same flow in all of them. */
 #define KS_HOME_KEY { 0x6b65657073746174ULL, 0x652e7363656e6172ULL }
 
-/* What became of a step. */
+/* The outcome of a step. */
 enum ks_outcome {
 	KS_OUTCOME_OK,
 	KS_OUTCOME_FAILED,
@@ -81,7 +81,7 @@ struct ks_step_result {
 	const struct ks_test *test;
 	const struct ks_step *step;
 	enum ks_outcome outcome;
-	__u64 repeat; /* which of many packets, from 0 */
+	__u64 repeat; /* the number of the packet where the step sends many, from 0 */
 	bool has_passage;
 	struct ks_passage passage; /* of a packet */
 	char expected[KS_SCENARIO_TEXT]; /* in the words of the language */
@@ -89,7 +89,7 @@ struct ks_step_result {
 	char why[KS_SCENARIO_TEXT]; /* the reason in a sentence, the numbers compared, the rule */
 };
 
-/* Told of every step; of `fill` only of the first packet and the one that failed. */
+/* Called once for every step. If it sends many packets, the result is that of the last one, or of the one that failed. */
 typedef void ks_step_fn(const struct ks_step_result *result, void *arg);
 
 struct ks_test_result {
@@ -112,6 +112,9 @@ int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, 
 int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home);
 void ks_native_home_destroy(struct ks_home *home);
 
+KS_SCOPED_STRUCT(ks_auto_native_home, struct ks_home, ks_native_home_destroy)
+#define ks_auto_native_home ks_scoped(ks_auto_native_home)
+
 struct ks_tests_summary {
 	unsigned passed, failed;
 	const struct ks_test *first_failed; /* NULL if none */
@@ -125,10 +128,10 @@ struct ks_tests_summary {
  */
 int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary);
 
-/* Writes what is known of a failing step in a few lines. `indent` stands before each. */
+/* Describes a failing step in a few lines. `indent` stands before each. */
 void ks_step_result_print(const struct ks_step_result *result, const char *indent, FILE *out);
 
-/* What a passage came to, in the words of the language; returns buf. */
+/* The verdict of a passage in the words of the language; returns buf. */
 const char *ks_passage_text(const struct ks_policy *policy, const struct ks_passage *passage,
 			    char buf[KS_SCENARIO_TEXT]);
 

@@ -1,35 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Checks of translated packets; see verify.h. A checksum is judged by its
- * residue: the ones' complement sum of all that it covers and of itself,
- * which is 0 when it is right. Of a packet whose end is missing (a quotation,
+ * residue: the ones' complement sum of all bytes that it covers and of itself,
+ * which is 0 if it is right. If the end of a packet is missing (a quotation,
  * a fragment) the residue is not 0, but a translation that keeps the checksum
  * right does not change it.
  */
 #include "scenario/verify.h"
 
+#include <stdint.h>
 #include <string.h>
 
+#include "engine/big_endian.h"
 #include "engine/crc32c.h"
 #include "scenario/layout.h"
 
-#define PROTO_DCCP 33
-#define PROTO_SCTP 132
-#define PROTO_UDPLITE 136
-#define SCTP_CRC_OFF 8
-#define NO_CHECKSUM ((size_t)~0ULL)
-
-static __u16 get16(const __u8 *at)
-{
-	return (__u16)(at[0] << 8 | at[1]);
-}
+#define NOT_CHECKED SIZE_MAX /* no offset: the protocol has no checksum that is known here */
 
 static __u64 sum_of(const __u8 *data, size_t length)
 {
 	__u64 sum = 0;
 
 	for (size_t i = 0; i + 1 < length; i += 2)
-		sum += get16(data + i);
+		sum += ks_get16(data + i);
 	return length & 1 ? sum + ((__u64)data[length - 1] << 8) : sum;
 }
 
@@ -41,32 +34,32 @@ static __u32 residue(__u64 sum)
 	return sum == 0xffff ? 0 : (__u32)sum;
 }
 
-/* Offset of the upper checksum in its header. */
+/* Offset of the upper checksum in its header, or NOT_CHECKED. */
 static size_t checksum_offset(__u8 proto)
 {
 	switch (proto) {
 	case KS_PROTO_TCP:
 		return 16;
 	case KS_PROTO_UDP:
-	case PROTO_UDPLITE:
-	case PROTO_DCCP:
+	case KS_PROTO_UDPLITE:
+	case KS_PROTO_DCCP:
 		return 6;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		return 2;
 	default:
-		return NO_CHECKSUM;
+		return NOT_CHECKED;
 	}
 }
 
-/* Bytes that the upper checksum covers: of UDP-Lite and DCCP perhaps only the beginning. */
-static size_t covered(const __u8 *l4, const struct ks_layout *layout)
+/* Bytes that the upper checksum covers: with UDP-Lite and DCCP perhaps only the first ones. */
+static size_t covered_of(const __u8 *l4, const struct ks_layout *layout)
 {
 	size_t whole = layout->have - layout->l4, part = whole;
 
-	if (layout->proto == PROTO_UDPLITE && get16(l4 + 4))
-		part = get16(l4 + 4);
-	if (layout->proto == PROTO_DCCP && l4[5] & 15)
+	if (layout->proto == KS_PROTO_UDPLITE && ks_get16(l4 + 4))
+		part = ks_get16(l4 + 4);
+	if (layout->proto == KS_PROTO_DCCP && l4[5] & 15)
 		part = l4[4] * 4U + ((l4[5] & 15U) - 1) * 4U;
 	return KS_MIN(part, whole);
 }
@@ -74,7 +67,7 @@ static size_t covered(const __u8 *l4, const struct ks_layout *layout)
 static __u32 upper_residue(const __u8 *data, const struct ks_layout *layout)
 {
 	const __u8 *l4 = data + layout->l4;
-	__u64 sum = sum_of(l4, covered(l4, layout));
+	__u64 sum = sum_of(l4, covered_of(l4, layout));
 
 	if (layout->proto != KS_PROTO_ICMP)
 		sum += sum_of(layout->src.b, 16) + sum_of(layout->dst.b, 16) + layout->proto +
@@ -82,10 +75,10 @@ static __u32 upper_residue(const __u8 *data, const struct ks_layout *layout)
 	return residue(sum);
 }
 
-static bool crc_is_right(const __u8 *data, const struct ks_layout *layout)
+static bool layout_crc_is_right(const __u8 *data, const struct ks_layout *layout)
 {
 	const __u8 *l4 = data + layout->l4;
-	__u32 crc = ks_crc32c_around(l4, layout->end - layout->l4, SCTP_CRC_OFF);
+	__u32 crc = ks_crc32c_around(l4, layout->end - layout->l4, KS_SCTP_CRC_OFF);
 
 	/* Sent with its least byte first (RFC 9260 appendix A). */
 	return l4[8] == (__u8)crc && l4[9] == (__u8)(crc >> 8) && l4[10] == (__u8)(crc >> 16) &&
@@ -97,9 +90,9 @@ static bool is_whole(const struct ks_layout *layout)
 	return layout->have == layout->end && !layout->fragment && !layout->more;
 }
 
-/* Both sides of a comparison. */
+/* A packet as it arrived and as it leaves. */
 struct pair {
-	const __u8 *insp, *out;
+	const __u8 *in, *out;
 	struct ks_layout was, is;
 };
 
@@ -107,7 +100,7 @@ static const char *sctp_fault(const struct pair *pair)
 {
 	if (!is_whole(&pair->was) || pair->was.have < pair->was.l4 + 12)
 		return NULL;
-	if (crc_is_right(pair->insp, &pair->was) && !crc_is_right(pair->out, &pair->is))
+	if (layout_crc_is_right(pair->in, &pair->was) && !layout_crc_is_right(pair->out, &pair->is))
 		return "its SCTP checksum was right and is wrong";
 	return NULL;
 }
@@ -119,17 +112,17 @@ static const char *upper_fault(const struct pair *pair)
 
 	if (pair->was.fragment)
 		return NULL;
-	if (pair->was.proto == PROTO_SCTP)
+	if (pair->was.proto == KS_PROTO_SCTP)
 		return sctp_fault(pair);
-	if (at == NO_CHECKSUM || pair->was.have < pair->was.l4 + at + 2)
+	if (at == NOT_CHECKED || pair->was.have < pair->was.l4 + at + 2)
 		return NULL;
-	was_none = pair->was.proto == KS_PROTO_UDP && !get16(pair->insp + pair->was.l4 + at);
-	is_none = pair->was.proto == KS_PROTO_UDP && !get16(pair->out + pair->is.l4 + at);
+	was_none = pair->was.proto == KS_PROTO_UDP && !ks_get16(pair->in + pair->was.l4 + at);
+	is_none = pair->was.proto == KS_PROTO_UDP && !ks_get16(pair->out + pair->is.l4 + at);
 	if (was_none != is_none)
 		return was_none ? "it had no UDP checksum and now has one" : "it lost its UDP checksum";
-	if (was_none || upper_residue(pair->insp, &pair->was) == upper_residue(pair->out, &pair->is))
+	if (was_none || upper_residue(pair->in, &pair->was) == upper_residue(pair->out, &pair->is))
 		return NULL;
-	if (is_whole(&pair->was) && upper_residue(pair->insp, &pair->was) == 0)
+	if (is_whole(&pair->was) && upper_residue(pair->in, &pair->was) == 0)
 		return "its upper checksum was right and is wrong";
 	return "its upper checksum is not adjusted to what changed";
 }
@@ -145,7 +138,7 @@ static const char *network_fault(const struct pair *pair)
 	    pair->was.fragment != pair->is.fragment || pair->was.more != pair->is.more ||
 	    pair->was.l4 - pair->was.l3 != pair->is.l4 - pair->is.l3)
 		return "its network header became another one";
-	if (pair->was.family == KS_IPV4 && ipv4_residue(pair->insp, &pair->was) != ipv4_residue(pair->out, &pair->is))
+	if (pair->was.family == KS_IPV4 && ipv4_residue(pair->in, &pair->was) != ipv4_residue(pair->out, &pair->is))
 		return "its IPv4 header checksum is not adjusted to what changed";
 	return NULL;
 }
@@ -173,17 +166,17 @@ static void header_mask(__u8 *data, const struct ks_layout *layout, unsigned may
 		memset(l4, 0, 4);
 	if (layout->has_id)
 		memset(l4 + 4, 0, 2);
-	if (sum != NO_CHECKSUM && room >= sum + 2)
+	if (sum != NOT_CHECKED && room >= sum + 2)
 		memset(l4 + sum, 0, 2);
-	if (layout->proto == PROTO_SCTP && room >= 12)
-		memset(l4 + SCTP_CRC_OFF, 0, 4);
+	if (layout->proto == KS_PROTO_SCTP && room >= 12)
+		memset(l4 + KS_SCTP_CRC_OFF, 0, 4);
 	if (may & KS_VERIFY_SCRUBBED && layout->proto == KS_PROTO_TCP && room >= 20 && l4[13] & KS_TCP_SYN)
 		memset(l4 + 20, 0, KS_MIN(room, (l4[12] >> 4) * 4U) - 20);
 }
 
 #define COMPARE_MAX 4096
 
-/* Whether anything else than what may change has changed. */
+/* Compares all bytes but those that may change. */
 static const char *rest_fault(const struct pair *pair, unsigned may)
 {
 	static _Thread_local __u8 copy[2][COMPARE_MAX];
@@ -194,7 +187,7 @@ static const char *rest_fault(const struct pair *pair, unsigned may)
 		return "its length changed";
 	if (length > COMPARE_MAX)
 		return NULL;
-	memcpy(copy[0], pair->insp, length);
+	memcpy(copy[0], pair->in, length);
 	memcpy(copy[1], pair->out, length);
 	for (int i = 0; i < 2; i++) {
 		struct ks_layout quote;
@@ -208,11 +201,10 @@ static const char *rest_fault(const struct pair *pair, unsigned may)
 
 static const char *quote_fault(const struct pair *outer)
 {
-	struct pair quote = { .insp = outer->insp, .out = outer->out };
+	struct pair quote = { .in = outer->in, .out = outer->out };
 	const char *fault;
 
-	if (!ks_layout_is_error(outer->insp, &outer->was) ||
-	    !ks_layout_read_quote(outer->insp, &outer->was, &quote.was))
+	if (!ks_layout_is_error(outer->in, &outer->was) || !ks_layout_read_quote(outer->in, &outer->was, &quote.was))
 		return NULL;
 	if (!ks_layout_read_quote(outer->out, &outer->is, &quote.is))
 		return "what it quotes is a packet no more";
@@ -222,14 +214,14 @@ static const char *quote_fault(const struct pair *outer)
 	return fault ? "a checksum of what it quotes is not adjusted to what changed" : NULL;
 }
 
-const char *ks_translation_fault(const struct ks_bytes_view *insp, const struct ks_bytes_view *out, enum ks_link link,
+const char *ks_translation_fault(const struct ks_bytes_view *in, const struct ks_bytes_view *out, enum ks_link link,
 				 unsigned may)
 {
-	struct pair pair = { .insp = insp->data, .out = out->data };
+	struct pair pair = { .in = in->data, .out = out->data };
 	const char *fault;
 
-	if (!ks_layout_read(insp->data, insp->length, link, &pair.was))
-		return insp->length == out->length && !memcmp(insp->data, out->data, insp->length)
+	if (!ks_layout_read(in->data, in->length, link, &pair.was))
+		return in->length == out->length && !memcmp(in->data, out->data, in->length)
 			       ? NULL
 			       : "it is no IP packet and was changed";
 	if (!ks_layout_read(out->data, out->length, link, &pair.is))

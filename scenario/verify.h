@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a translation may not break: holds the bytes of a packet that leaves
- * against those that arrived. A checksum that was right must be right, one
- * that was wrong must be as wrong as it was (a translator does not launder
- * what the wire has spoilt), a missing one must be missing; lengths must fit;
- * and what is neither address, port, identifier nor checksum stays. RFC 1624,
+ * Compares the bytes of a packet that leaves with those that arrived, to find
+ * anything that a translation must not break. A checksum that was right must be right,
+ * one that was wrong must be as wrong as it was (a translator does not launder
+ * bytes that the wire has spoilt), a missing one must be missing; lengths must fit;
+ * and all bytes that are neither address, port, identifier nor checksum stay. RFC 1624,
  * RFC 768, RFC 3828, RFC 9260 6.8, RFC 7857.
  */
 #ifndef KS_SCENARIO_VERIFY_H
@@ -15,7 +15,7 @@
 
 #include "core/header/packet.h"
 
-/* What may be changed besides addresses and ports. */
+/* Parts that may change besides addresses and ports. */
 #define KS_VERIFY_SCRUBBED 0x01 /* TTL, identification, DF, MSS */
 #define KS_VERIFY_REWRITTEN 0x02 /* the payload and the numbers of TCP, by a helper */
 

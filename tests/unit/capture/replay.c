@@ -93,7 +93,7 @@ static void frame_add_cut(struct fixture *f, uint32_t sec, const char *words, ui
 	if (ks_step_parse_text(f->policy, words, f->arena, &step, &diags))
 		fail_msg("%s: %s", words, diags.list[0].message);
 	assert_int_equal(ks_crafter_craft(f->crafter, &step.packet, &frame), 0);
-	ks_crafter_passed(f->crafter);
+	ks_crafter_delivered(f->crafter, frame.data, frame.length, KS_ZONE_UNKNOWN);
 	head[0] = sec;
 	head[1] = 0;
 	head[2] = KS_MIN(frame.captured, keep);

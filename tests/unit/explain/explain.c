@@ -98,7 +98,7 @@ static void pass(struct fixture *f, const char *words)
 
 	craft(f, words, &frame);
 	assert_int_equal(ks_engine_inspect(f->engine, &frame, false, &insp), KS_ALLOW);
-	ks_crafter_passed(f->crafter);
+	ks_crafter_delivered(f->crafter, frame.data, frame.length, KS_ZONE_UNKNOWN);
 }
 
 static json_t *explain(struct fixture *f, const char *words)
