@@ -16,15 +16,15 @@
 
 struct ks_capture {
 	struct ks_stream *stream;
-	struct ks_pcapng *ng; /* one of these two */
+	struct ks_pcapng *ng; /* this or `pcap`, by the format of the file */
 	pcap_t *pcap;
 	__u32 unit; /* ns that a fraction of a pcap file counts */
 	__u16 link_type; /* of a pcap file */
 	char error[KS_CAPTURE_ERROR];
 };
 
-/* Reads for stdio: whatever the window holds, at least one byte until the end. */
-static ssize_t stream_read(void *cookie, char *buf, size_t size)
+/* Reads for stdio: at least one byte, 0 at the end. */
+static ssize_t cookie_read(void *cookie, char *buf, size_t size)
 {
 	struct ks_capture *capture = cookie;
 	const uint8_t *data;
@@ -56,10 +56,10 @@ static int link_type_read(struct ks_capture *capture, char *error)
 /* The file's own precision is asked for, so that libpcap hands out the fractions as they are in the file. */
 static int pcap_start(struct ks_capture *capture, __u32 magic, char *error)
 {
-	const cookie_io_functions_t functions = { .read = stream_read };
+	const cookie_io_functions_t functions = { .read = cookie_read };
 	bool nano = magic == PCAP_MAGIC_NANO || magic == __builtin_bswap32(PCAP_MAGIC_NANO);
 	char text[PCAP_ERRBUF_SIZE];
-	FILE *stream = fopencookie(capture, "rb", functions);
+	ks_auto_file FILE *stream = fopencookie(capture, "rb", functions);
 
 	if (!stream)
 		return -ENOMEM;
@@ -69,14 +69,15 @@ static int pcap_start(struct ks_capture *capture, __u32 magic, char *error)
 	capture->pcap = pcap_fopen_offline_with_tstamp_precision(
 		stream, nano ? PCAP_TSTAMP_PRECISION_NANO : PCAP_TSTAMP_PRECISION_MICRO, text);
 	if (!capture->pcap) {
-		fclose(stream);
 		snprintf(error, KS_CAPTURE_ERROR, "%.200s", text);
 		return -EINVAL;
 	}
+	stream = NULL; /* pcap_close() closes it */
 	return link_type_read(capture, error);
 }
 
-static int format_detect(struct ks_capture *capture, char *error)
+/* Starts the reader of the format that the first bytes show. */
+static int reader_start(struct ks_capture *capture, char *error)
 {
 	const uint8_t *data;
 	ssize_t got = ks_stream_peek(capture->stream, 4, &data);
@@ -96,46 +97,38 @@ static int format_detect(struct ks_capture *capture, char *error)
 	return pcap_start(capture, magic, error);
 }
 
-/* Takes over the byte stream, also on failure. */
-static int capture_create(struct ks_stream *stream, struct ks_capture **capture, char *error)
+/* Makes a capture of the stream that was opened, or, with `err`, says why there is none. Takes over the stream. */
+static int capture_create(int err, struct ks_stream *stream, struct ks_capture **capture, char *error)
 {
-	struct ks_capture *new = calloc(1, sizeof(*new));
-	int err;
+	ks_auto_stream struct ks_stream *taken = stream;
+	ks_auto_capture struct ks_capture *made = err ? NULL : calloc(1, sizeof(*made));
 
-	if (!new) {
-		ks_stream_close(stream);
-		return -ENOMEM;
-	}
-	new->stream = stream;
-	err = format_detect(new, error);
-	if (err) {
-		ks_capture_close(new);
+	/* A reader that fails for another reason than memory writes over this. */
+	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(err ? -err : ENOMEM));
+	if (!made)
+		return err ? err : -ENOMEM;
+	made->stream = TAKE(taken);
+	err = reader_start(made, error);
+	if (err)
 		return err;
-	}
-	*capture = new;
+	*capture = TAKE(made);
 	return 0;
 }
 
 int ks_capture_open(const char *path, struct ks_capture **capture, char error[KS_CAPTURE_ERROR])
 {
-	struct ks_stream *stream;
+	struct ks_stream *stream = NULL;
 	int err = ks_stream_open(path, &stream);
 
-	if (!err) {
-		snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
-		return capture_create(stream, capture, error);
-	}
-	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(-err));
-	return err;
+	return capture_create(err, stream, capture, error);
 }
 
 int ks_capture_open_memory(const void *data, size_t size, struct ks_capture **capture, char error[KS_CAPTURE_ERROR])
 {
-	struct ks_stream *stream;
+	struct ks_stream *stream = NULL;
 	int err = ks_stream_open_memory(data, size, &stream);
 
-	snprintf(error, KS_CAPTURE_ERROR, "%s", strerror(ENOMEM));
-	return err ? err : capture_create(stream, capture, error);
+	return capture_create(err, stream, capture, error);
 }
 
 void ks_capture_close(struct ks_capture *capture)
@@ -153,7 +146,7 @@ void ks_capture_close(struct ks_capture *capture)
  * Seconds and fraction are unsigned 32-bit fields (draft-ietf-opsawg-pcap 5), which libpcap before 1.10.5 takes for
  * signed. A fraction of a second or more carries over, as it does in pcapng, where a timestamp is one count of units.
  */
-static __u64 time_of(const struct ks_capture *capture, const struct timeval *ts)
+static __u64 timeval_ns(const struct ks_capture *capture, const struct timeval *ts)
 {
 	return (__u64)(__u32)ts->tv_sec * KS_NSEC_PER_SEC + (__u64)(__u32)ts->tv_usec * capture->unit;
 }
@@ -174,7 +167,7 @@ static int pcap_read(struct ks_capture *capture, struct ks_capture_frame *frame)
 	frame->data = data;
 	frame->captured = head->caplen;
 	frame->length = KS_MAX(head->len, head->caplen);
-	frame->time = time_of(capture, &head->ts);
+	frame->time = timeval_ns(capture, &head->ts);
 	frame->interface = KS_CAPTURE_NO_INTERFACE;
 	frame->link_type = capture->link_type;
 	frame->way = KS_WAY_UNKNOWN;

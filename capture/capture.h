@@ -2,8 +2,8 @@
 /*
  * Capture files: pcap (through libpcap), pcapng (capture/pcapng.c, because libpcap
  * loses the interface of a packet and refuses mixed link types), either of
- * them gzipped, from a file or standard input. Whatever the file says is
- * checked: files come from strangers. Used by one thread.
+ * them gzipped, from a file or standard input. Files come from strangers, so every
+ * number in them is checked. Used by one thread.
  */
 #ifndef KS_CAPTURE_CAPTURE_H
 #define KS_CAPTURE_CAPTURE_H
@@ -11,10 +11,11 @@
 #include <stddef.h>
 
 #include "core/types.h"
+#include "text/scoped.h"
 
 struct ks_capture;
 
-/* Which way a frame went by the interface that saw it, where the capture tells. */
+/* The direction of a frame at the interface that saw it, if the capture states it. */
 enum ks_way { KS_WAY_UNKNOWN, KS_WAY_IN, KS_WAY_OUT };
 
 #define KS_CAPTURE_NO_INTERFACE 0xffffffffU
@@ -24,7 +25,7 @@ struct ks_capture_frame {
 	const __u8 *data; /* good until the next frame is read */
 	__u32 captured; /* bytes at data */
 	__u32 length; /* bytes on the wire, never below `captured` */
-	__u64 time; /* ns since 1970; 0 where the file does not say */
+	__u64 time; /* ns since 1970; 0 if the file does not say */
 	__u32 interface; /* for ks_capture_interface(); KS_CAPTURE_NO_INTERFACE in a pcap file */
 	__u16 link_type; /* a DLT_ value of libpcap */
 	__u8 way; /* enum ks_way */
@@ -38,10 +39,13 @@ struct ks_capture_frame {
  */
 int ks_capture_open(const char *path, struct ks_capture **capture, char error[KS_CAPTURE_ERROR]);
 
-/* The same from memory that outlives the capture. */
+/* The same from memory that outlives the capture: for tests and fuzzers. */
 int ks_capture_open_memory(const void *data, size_t size, struct ks_capture **capture, char error[KS_CAPTURE_ERROR]);
 
 void ks_capture_close(struct ks_capture *capture);
+
+KS_SCOPED(ks_auto_capture, struct ks_capture *, ks_capture_close)
+#define ks_auto_capture ks_scoped(ks_auto_capture)
 
 /*
  * Reads the next frame. Returns 1, 0 at the end, or -EINVAL when the file is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The connections that a replay remembers; see replay_internal.h. */
-#include "capture/replay_internal.h"
+/* See connections.h. */
+#include "capture/connections.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 #include "core/table/table.h"
 
 #define MIDSTREAM_SLOTS (2 * KS_REPLAY_MIDSTREAM_MAX) /* a power of two, at most half full */
+#define MIDSTREAM_TRIES 64
+#define CONNECTIONS_FIRST 256
 
 int ks_replay_conns_init(struct ks_replay_conns *conns, __u32 buckets, __u32 limit)
 {
@@ -29,7 +31,7 @@ void ks_replay_conns_fini(struct ks_replay_conns *conns)
 
 static struct ks_replay_connection *connection_add(struct ks_replay_conns *conns)
 {
-	size_t room = conns->room ? conns->room * 2 : 256;
+	size_t room = conns->room ? conns->room * 2 : CONNECTIONS_FIRST;
 	struct ks_replay_connection *list;
 
 	if (conns->count >= conns->limit)
@@ -44,8 +46,8 @@ static struct ks_replay_connection *connection_add(struct ks_replay_conns *conns
 	return memset(&conns->list[conns->count++], 0, sizeof(*conns->list));
 }
 
-/* A flow of one packet has just begun, also when it took the place of a closed one with its key. */
-static bool is_opening(const struct ks_inspection *insp)
+/* Returns true for a flow of one packet: it has just begun, perhaps in place of a closed one with its key. */
+static bool flow_has_begun(const struct ks_inspection *insp)
 {
 	return ks_flow_packets(&insp->flow.after, KS_ORIGINAL) + ks_flow_packets(&insp->flow.after, KS_REPLY) == 1;
 }
@@ -80,31 +82,31 @@ static struct ks_replay_connection *connection_open(struct ks_replay_conns *conn
 unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_frame *frame,
 			       const struct ks_inspection *insp, __u64 first)
 {
-	size_t place = (size_t)insp->flow.ref.bucket * KS_BUCKET_SLOTS + insp->flow.ref.slot;
+	size_t slot = (size_t)insp->flow.ref.bucket * KS_BUCKET_SLOTS + insp->flow.ref.slot;
 	struct ks_replay_connection *conn;
 
-	if (!conns->limit || place >= conns->slots)
+	if (!conns->limit || slot >= conns->slots)
 		return 0;
 	if (insp->verdict.class == KS_CLASS_NEW || insp->verdict.class == KS_CLASS_ESTABLISHED) {
 		if (insp->verdict.action != KS_ALLOW)
 			return 0;
-		if (is_opening(insp)) {
-			conn = connection_open(conns, &conns->by_slot[place], frame, insp, first);
+		if (flow_has_begun(insp)) {
+			conn = connection_open(conns, &conns->by_slot[slot], frame, insp, first);
 			if (!conn)
 				return 1;
-		} else if (conns->by_slot[place]) {
-			conn = &conns->list[conns->by_slot[place] - 1];
+		} else if (conns->by_slot[slot]) {
+			conn = &conns->list[conns->by_slot[slot] - 1];
 		} else {
 			return 0;
 		}
 		connection_update(conn, insp, first);
-	} else if (insp->verdict.class == KS_CLASS_INVALID && insp->flow.found && conns->by_slot[place]) {
-		conns->list[conns->by_slot[place] - 1].dropped++;
+	} else if (insp->verdict.class == KS_CLASS_INVALID && insp->flow.found && conns->by_slot[slot]) {
+		conns->list[conns->by_slot[slot] - 1].dropped++;
 	}
 	return 0;
 }
 
-/* Of a key; whoever chooses it to collide only makes this count slower by a bounded search. */
+/* The search is bounded, so a stranger who makes keys collide only makes the count slower and too low. */
 static __u32 key_hash(const struct ks_flow_key *key)
 {
 	const __u8 *p = (const __u8 *)key;
@@ -126,7 +128,7 @@ unsigned ks_replay_conns_midstream(struct ks_replay_conns *conns, const struct k
 		return 0;
 	ks_flow_key_make(tuple, &key);
 	at = key_hash(&key) & (MIDSTREAM_SLOTS - 1);
-	for (unsigned tries = 0; tries < 64; tries++, at = (at + 1) & (MIDSTREAM_SLOTS - 1)) {
+	for (unsigned tries = 0; tries < MIDSTREAM_TRIES; tries++, at = (at + 1) & (MIDSTREAM_SLOTS - 1)) {
 		if (!conns->midstream[at].family) {
 			conns->midstream[at] = key;
 			conns->midstream_count++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The connections that a replay remembers: shared by replay.c and connections.c only. */
-#ifndef KS_CAPTURE_REPLAY_INTERNAL_H
-#define KS_CAPTURE_REPLAY_INTERNAL_H
+/* The connections that a replay remembers. Part of replay.c; nobody else includes this. */
+#ifndef KS_CAPTURE_CONNECTIONS_H
+#define KS_CAPTURE_CONNECTIONS_H
 
 #include "capture/replay.h"
 
@@ -10,23 +10,26 @@ struct ks_replay_conns {
 	size_t count, room;
 	__u32 limit;
 	/*
-	 * By slot of the state table, where a flow stays while it lives: 1 + index
-	 * of its connection, 0 for none. So no hash is needed.
+	 * By slot of the state table: 1 + index of the connection of the flow there,
+	 * 0 for none. A flow stays in its slot while it lives, so no hash is needed.
 	 */
 	__u32 *by_slot;
 	size_t slots;
-	struct ks_flow_key *midstream; /* open-addressed set of connections whose beginning was missed */
+	struct ks_flow_key *midstream; /* an open-addressed set: the connections whose beginning the captures missed */
 	__u32 midstream_count;
 };
 
 int ks_replay_conns_init(struct ks_replay_conns *conns, __u32 buckets, __u32 limit);
 void ks_replay_conns_fini(struct ks_replay_conns *conns);
 
-/* Takes in what became of a frame; `first` is the time of the replay's first. Returns 1 for a connection that there was no room for. */
+/*
+ * Counts a frame that was judged for its connection. `first` is the time of the replay's first frame. Returns 1 if it
+ * opens a connection for which there is no room, else 0.
+ */
 unsigned ks_replay_conns_track(struct ks_replay_conns *conns, const struct ks_frame *frame,
 			       const struct ks_inspection *insp, __u64 first);
 
-/* Returns 1 if no packet of this connection was counted yet, else 0. */
+/* Counts a packet of a connection whose beginning was missed. Returns 1 for the first one of that connection, else 0. */
 unsigned ks_replay_conns_midstream(struct ks_replay_conns *conns, const struct ks_tuple *tuple);
 
 #endif

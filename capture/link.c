@@ -8,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/home.h"
-#include "capture/internal.h"
-
-#define ETHER_SIZE 14U
+#include "capture/link_readers.h"
 
 #define SLL_SIZE 16U
 #define SLL2_SIZE 20U
@@ -22,23 +19,23 @@
 
 static bool read_raw(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
-	head->type = in->link_type == DLT_IPV4 ? ETHERTYPE_IPV4 : in->link_type == DLT_IPV6 ? ETHERTYPE_IPV6 : 0;
+	head->type = in->link_type == DLT_IPV4 ? ETH_TYPE_IPV4 : in->link_type == DLT_IPV6 ? ETH_TYPE_IPV6 : 0;
 	return true;
 }
 
-/* Address families of IPv6 differ between the systems that wrote the capture. */
+/* The number of the address family of IPv6 differs between the systems that write captures. */
 static __u16 type_of_family(__u32 family)
 {
 	switch (family) {
 	case 2:
-		return ETHERTYPE_IPV4;
+		return ETH_TYPE_IPV4;
 	case 10: /* Linux */
 	case 24: /* NetBSD, OpenBSD */
 	case 28: /* FreeBSD */
 	case 30: /* Darwin */
-		return ETHERTYPE_IPV6;
+		return ETH_TYPE_IPV6;
 	default:
-		return ETHERTYPE_NONE;
+		return ETH_TYPE_NONE;
 	}
 }
 
@@ -68,9 +65,9 @@ static bool read_sll(const struct ks_capture_frame *in, struct ks_link_head *hea
 
 	if (!at)
 		return false;
-	head->type = ks_link_get16(at + 14);
-	info->way = way_of(ks_link_get16(at));
-	if (ks_link_get16(at + 4) == KS_MAC_SIZE)
+	head->type = ks_get16(at + 14);
+	info->way = way_of(ks_get16(at));
+	if (ks_get16(at + 4) == KS_MAC_SIZE)
 		info->src_mac = at + 6;
 	return true;
 }
@@ -81,7 +78,7 @@ static bool read_sll2(const struct ks_capture_frame *in, struct ks_link_head *he
 
 	if (!at)
 		return false;
-	head->type = ks_link_get16(at);
+	head->type = ks_get16(at);
 	info->ifindex = ks_be32(ks_load32(at + 4));
 	info->way = way_of(at[10]);
 	if (at[11] == KS_MAC_SIZE)
@@ -95,8 +92,8 @@ static bool read_ethernet(const struct ks_capture_frame *in, struct ks_link_head
 	return true;
 }
 
-/* In the order of the error message: what people have first. */
-static const struct link {
+/* In the order of the error message: the most usual ones first. */
+static const struct link_type {
 	__u16 type;
 	const char *name;
 	ks_link_reader *read;
@@ -126,7 +123,7 @@ static const struct link {
 	{ DLT_IEEE802_11_RADIO, "802.11 with radiotap", ks_link_radiotap },
 };
 
-static const struct link *link_find(__u16 type)
+static const struct link_type *link_find(__u16 type)
 {
 	for (size_t i = 0; i < KS_ARRAY_SIZE(links); i++) {
 		if (links[i].type == type)
@@ -135,14 +132,9 @@ static const struct link *link_find(__u16 type)
 	return NULL;
 }
 
-bool ks_link_is_known(__u16 link_type)
-{
-	return link_find(link_type) != NULL;
-}
-
 const char *ks_link_name(__u16 link_type)
 {
-	const struct link *link = link_find(link_type);
+	const struct link_type *link = link_find(link_type);
 	const char *name = link ? link->name : pcap_datalink_val_to_description(link_type);
 
 	return name ? name : "unknown";
@@ -178,20 +170,20 @@ static int scratch_reserve(struct ks_link_scratch *scratch, __u32 size)
 	return 0;
 }
 
-/* Makes an Ethernet frame of the head's type from what is behind the link header. */
+/* Puts an Ethernet header of the head's type before the payload, in the scratch memory. */
 static int rebuild(const struct ks_link_head *head, struct ks_link_scratch *scratch, struct ks_frame *out)
 {
-	int err = scratch_reserve(scratch, ETHER_SIZE + out->captured);
+	int err = scratch_reserve(scratch, ETH_HEADER_LEN + out->captured);
 
 	if (err)
 		return err;
-	memset(scratch->data, 0, ETHER_SIZE - 2);
-	scratch->data[ETHER_SIZE - 2] = (__u8)(head->type >> 8);
-	scratch->data[ETHER_SIZE - 1] = (__u8)head->type;
-	memcpy(scratch->data + ETHER_SIZE, out->data, out->captured);
+	memset(scratch->data, 0, ETH_HEADER_LEN - 2);
+	scratch->data[ETH_HEADER_LEN - 2] = (__u8)(head->type >> 8);
+	scratch->data[ETH_HEADER_LEN - 1] = (__u8)head->type;
+	memcpy(scratch->data + ETH_HEADER_LEN, out->data, out->captured);
 	out->data = scratch->data;
-	out->captured += ETHER_SIZE;
-	out->length += ETHER_SIZE;
+	out->captured += ETH_HEADER_LEN;
+	out->length += ETH_HEADER_LEN;
 	out->link = KS_LINK_ETHERNET;
 	return 0;
 }
@@ -206,23 +198,23 @@ static bool is_plain_ip(const struct ks_link_head *head, const struct ks_frame *
 	if (!out->captured)
 		return false;
 	version = out->data[0] >> 4;
-	return (head->type == ETHERTYPE_IPV4 && version == 4) || (head->type == ETHERTYPE_IPV6 && version == 6);
+	return (head->type == ETH_TYPE_IPV4 && version == 4) || (head->type == ETH_TYPE_IPV6 && version == 6);
 }
 
 static void ethernet_frame(struct ks_frame *out, struct ks_link_info *info)
 {
 	out->link = KS_LINK_ETHERNET;
-	if (out->captured < ETHER_SIZE)
+	if (out->captured < ETH_HEADER_LEN)
 		return;
 	info->dst_mac = out->data;
 	info->src_mac = out->data + KS_MAC_SIZE;
 }
 
-/* The frame ends in its link header. An Ethernet frame that ends in its own stands for it: the core calls both cut. */
+/* Stands in for a frame that ends inside its link header: an Ethernet frame that does, too, so that the core calls it cut. */
 static void cut_frame(const struct ks_capture_frame *in, struct ks_frame *out)
 {
 	out->data = in->data;
-	out->captured = KS_MIN(in->captured, ETHER_SIZE - 1);
+	out->captured = KS_MIN(in->captured, ETH_HEADER_LEN - 1);
 	out->length = out->captured;
 	out->link = KS_LINK_ETHERNET;
 }
@@ -230,7 +222,7 @@ static void cut_frame(const struct ks_capture_frame *in, struct ks_frame *out)
 int ks_link_frame(const struct ks_capture_frame *in, struct ks_link_scratch *scratch, struct ks_frame *out,
 		  struct ks_link_info *info)
 {
-	const struct link *link = link_find(in->link_type);
+	const struct link_type *link = link_find(in->link_type);
 	struct ks_link_head head = { .length = LINK_LENGTH_UNKNOWN };
 
 	if (!link)

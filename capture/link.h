@@ -3,9 +3,9 @@
  * Link types of captures, turned into the two that the core knows: Ethernet
  * and bare IP. Frames of serial lines, ATM, 802.11, loopback and Linux cooked
  * captures lose their link header; bridged Ethernet in them is taken as such.
- * A payload that is neither IPv4 nor IPv6, carries VLAN tags, or contradicts
- * its header, becomes an Ethernet frame of that type, so that the core and not
- * this file judges it.
+ * If the payload is neither IPv4 nor IPv6, carries VLAN tags, or contradicts its
+ * header, it becomes an Ethernet frame of the type that the header states, so that
+ * the core judges it, not this file.
  */
 #ifndef KS_CAPTURE_LINK_H
 #define KS_CAPTURE_LINK_H
@@ -19,17 +19,14 @@ struct ks_link_info {
 	const __u8 *src_mac; /* KS_MAC_SIZE bytes in the frame; NULL where the link type has none */
 	const __u8 *dst_mac;
 	__u32 ifindex; /* SLL2: number of the interface; else 0 */
-	__u8 way; /* enum ks_way: cooked frames tell it */
+	__u8 way; /* enum ks_way, from the link header if that states it */
 };
 
-/* Room for frames that must be rebuilt. */
+/* Memory for a frame that gets an Ethernet header. */
 struct ks_link_scratch {
 	__u8 *data;
 	__u32 room;
 };
-
-/* Returns true if frames of this DLT_ can be judged. */
-bool ks_link_is_known(__u16 link_type);
 
 #define KS_LINK_SUPPORTED 600
 
@@ -41,7 +38,7 @@ const char *ks_link_name(__u16 link_type);
 
 /*
  * Turns a captured frame into one for the engine (data, captured, length,
- * link) and tells what its link header says. Returns 0, -EOPNOTSUPP for an
+ * link) and sets in *info what its link header says. Returns 0, -EOPNOTSUPP for an
  * unknown link type, -ENOMEM.
  */
 int ks_link_frame(const struct ks_capture_frame *in, struct ks_link_scratch *scratch, struct ks_frame *out,

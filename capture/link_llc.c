@@ -2,7 +2,7 @@
 /* Links whose frames begin with an LLC header: ATM (RFC 2684, RFC 2225) and IEEE 802.11. */
 #include <string.h>
 
-#include "capture/internal.h"
+#include "capture/link_readers.h"
 
 #define LLC_SIZE 3U
 #define LLC_UI 0x03
@@ -53,9 +53,9 @@ bool ks_link_read_snap(const struct ks_capture_frame *in, struct ks_link_head *h
 
 	if (!at)
 		return false;
-	oui = (__u32)at[0] << 16 | ks_link_get16(at + 1);
-	protocol = ks_link_get16(at + SNAP_OUI_SIZE);
-	head->type = oui ? ETHERTYPE_NONE : protocol;
+	oui = (__u32)at[0] << 16 | ks_get16(at + 1);
+	protocol = ks_get16(at + SNAP_OUI_SIZE);
+	head->type = oui ? ETH_TYPE_NONE : protocol;
 	if (oui != OUI_BRIDGED || (protocol != BRIDGED_ETHERNET && protocol != BRIDGED_ETHERNET_FCS))
 		return true;
 	head->is_ethernet = true;
@@ -81,7 +81,7 @@ static bool read_llc(const struct ks_capture_frame *in, struct ks_link_head *hea
 
 	if (!at)
 		return false;
-	head->type = ETHERTYPE_NONE;
+	head->type = ETH_TYPE_NONE;
 	if (at[0] != at[1] || at[2] != LLC_UI)
 		return true;
 	switch (at[0]) {
@@ -90,7 +90,7 @@ static bool read_llc(const struct ks_capture_frame *in, struct ks_link_head *hea
 	case LLC_SAP_ISO:
 		return read_nlpid(in, head);
 	case LLC_SAP_IP:
-		head->type = ETHERTYPE_IPV4;
+		head->type = ETH_TYPE_IPV4;
 		return true;
 	default:
 		return true;
@@ -110,15 +110,15 @@ bool ks_link_atm_clip(const struct ks_capture_frame *in, struct ks_link_head *he
 	return true;
 }
 
-/* LAN emulation: two bytes, then an Ethernet frame, unless they say that it is about the emulation itself. */
+/* LAN emulation: two bytes, then an Ethernet frame, or a control message if the two bytes say so. */
 static bool read_lane(const struct ks_capture_frame *in, struct ks_link_head *head)
 {
 	const __u8 *at = ks_link_take(in, head, 2);
 
 	if (!at)
 		return false;
-	head->type = ETHERTYPE_NONE;
-	head->is_ethernet = ks_link_get16(at) != LANE_CONTROL;
+	head->type = ETH_TYPE_NONE;
+	head->is_ethernet = ks_get16(at) != LANE_CONTROL;
 	return true;
 }
 
@@ -135,12 +135,12 @@ bool ks_link_sunatm(const struct ks_capture_frame *in, struct ks_link_head *head
 	case SUNATM_LLC:
 		return read_llc(in, head);
 	default: /* signalling and management */
-		head->type = ETHERTYPE_NONE;
+		head->type = ETH_TYPE_NONE;
 		return true;
 	}
 }
 
-/* The station that sent the frame first and the one that it is for (IEEE 802.11-2020 table 9-30). */
+/* Sets the addresses of the station that first sent the frame and of the one that it is for (IEEE 802.11-2020 table 9-30). */
 static void wifi_addresses(const __u8 *at, const __u8 *fourth, struct ks_link_info *info)
 {
 	bool to_ds = at[1] & WIFI_TO_DS, from_ds = at[1] & WIFI_FROM_DS;
@@ -149,7 +149,7 @@ static void wifi_addresses(const __u8 *at, const __u8 *fourth, struct ks_link_in
 	info->src_mac = !from_ds ? at + WIFI_ADDRESS(2) : to_ds ? fourth : at + WIFI_ADDRESS(3);
 }
 
-/* A whole data frame in the clear. Encrypted, aggregated and fragmented ones cannot be read. */
+/* Returns true for a whole data frame that is not encrypted. */
 static bool wifi_is_readable(const __u8 *at)
 {
 	return (at[0] & WIFI_TYPE) == WIFI_DATA && !(at[0] & WIFI_NULL) &&
@@ -166,13 +166,13 @@ static bool wifi_qos(const struct ks_capture_frame *in, struct ks_link_head *hea
 	return true;
 }
 
-/* Control frames are shorter than the header of a data frame, and no frame is cut that is not read further. */
+/* Control frames are shorter than the header of a data frame, so the type is looked at before the header is taken. */
 bool ks_link_wifi(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
 	const __u8 *at, *fourth = NULL;
 	bool aggregate = false;
 
-	head->type = ETHERTYPE_NONE;
+	head->type = ETH_TYPE_NONE;
 	if (in->captured > head->size && (in->data[head->size] & WIFI_TYPE) != WIFI_DATA)
 		return true;
 	at = ks_link_take(in, head, WIFI_SIZE);
@@ -191,7 +191,7 @@ bool ks_link_wifi(const struct ks_capture_frame *in, struct ks_link_head *head, 
 	return aggregate || read_llc(in, head);
 }
 
-/* Facts about the radio, of a length that they tell themselves, then the 802.11 frame. */
+/* A header about the radio, which states its own length, then the 802.11 frame. */
 bool ks_link_radiotap(const struct ks_capture_frame *in, struct ks_link_head *head, struct ks_link_info *info)
 {
 	const __u8 *at = ks_link_take(in, head, RADIOTAP_SIZE);
@@ -201,7 +201,7 @@ bool ks_link_radiotap(const struct ks_capture_frame *in, struct ks_link_head *he
 		return false;
 	length = at[RADIOTAP_LENGTH_OFF] | (__u32)at[RADIOTAP_LENGTH_OFF + 1] << 8;
 	if (length < RADIOTAP_SIZE) {
-		head->type = ETHERTYPE_NONE;
+		head->type = ETH_TYPE_NONE;
 		return true;
 	}
 	return ks_link_take(in, head, length - RADIOTAP_SIZE) && ks_link_wifi(in, head, info);

@@ -5,25 +5,25 @@
  * It returns false if the frame ends inside the header. Bytes are reached
  * only through ks_link_take(), which checks the bound.
  */
-#ifndef KS_CAPTURE_INTERNAL_H
-#define KS_CAPTURE_INTERNAL_H
+#ifndef KS_CAPTURE_LINK_READERS_H
+#define KS_CAPTURE_LINK_READERS_H
 
 #include "capture/link.h"
+#include "core/header/wire.h"
+#include "engine/big_endian.h"
 
-#define ETHERTYPE_IPV4 0x0800
-#define ETHERTYPE_IPV6 0x86dd
-#define ETHERTYPE_MPLS 0x8847
-#define ETHERTYPE_MPLS_MULTICAST 0x8848
+#define ETH_TYPE_MPLS 0x8847
+#define ETH_TYPE_MPLS_MULTICAST 0x8848
 
-/* Stands for every protocol that has no ethertype; the core does not know it. */
-#define ETHERTYPE_NONE 0xffff
+/* No ethertype, for protocols that are not IP: the core does not know it. */
+#define ETH_TYPE_NONE 0xffff
 
 #define LINK_LENGTH_UNKNOWN 0xffffffffU
 
-/* A link header as it was read; all 0 but `length` before that. */
+/* A link header. Before it is read all members are 0 but `length`, which is LINK_LENGTH_UNKNOWN. */
 struct ks_link_head {
-	__u32 size; /* bytes of the header that were taken */
-	__u32 length; /* bytes behind it, where the header tells; else LINK_LENGTH_UNKNOWN */
+	__u32 size; /* bytes of the header that were taken so far */
+	__u32 length; /* bytes behind it, if the header states them; else LINK_LENGTH_UNKNOWN */
 	__u16 type; /* an ethertype; 0 for bare IP of either version */
 	bool is_ethernet; /* an Ethernet frame follows, and `type` says nothing */
 };
@@ -41,11 +41,6 @@ static inline const __u8 *ks_link_take(const struct ks_capture_frame *in, struct
 	return at;
 }
 
-static inline __u16 ks_link_get16(const __u8 *at)
-{
-	return (__u16)(at[0] << 8 | at[1]);
-}
-
 /* Each reads the link types that the table in link.c names it for. link_serial.c: */
 ks_link_reader ks_link_slip, ks_link_slip_bsdos, ks_link_ppp, ks_link_ppp_directed, ks_link_ppp_serial, ks_link_pppoe,
 	ks_link_cisco_hdlc, ks_link_frame_relay;
@@ -53,7 +48,7 @@ ks_link_reader ks_link_slip, ks_link_slip_bsdos, ks_link_ppp, ks_link_ppp_direct
 /* link_llc.c: */
 ks_link_reader ks_link_atm_rfc1483, ks_link_atm_clip, ks_link_sunatm, ks_link_wifi, ks_link_radiotap;
 
-/* Maps an NLPID (ISO 9577) to an ethertype; ETHERTYPE_NONE for what is not IP. */
+/* Maps an NLPID (ISO 9577) to an ethertype; ETH_TYPE_NONE if it is not IP. */
 __u16 ks_link_type_of_nlpid(__u8 nlpid);
 
 /* Reads OUI and protocol of a SNAP header (IEEE 802, RFC 2684 5.1 and 5.2 for bridged Ethernet). */

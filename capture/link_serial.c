@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Serial lines: SLIP, PPP, Cisco HDLC, Frame Relay. Layouts: the RFCs named here and the LINKTYPE_ pages of tcpdump.org. */
-#include "capture/internal.h"
+#include "capture/link_readers.h"
 
 #define CONTROL_UI 0x03 /* of HDLC: an unnumbered frame */
 
@@ -56,7 +56,7 @@ bool ks_link_slip_bsdos(const struct ks_capture_frame *in, struct ks_link_head *
 	if (!ks_link_take(in, head, SLIP_BSDOS_SIZE))
 		return false;
 	rest = in->data + SLIP_SIZE;
-	if (rest[0] >> 4 == 4 && ks_link_get16(rest + IPV4_TOTAL_OFF) == in->length - SLIP_SIZE)
+	if (rest[0] >> 4 == 4 && ks_get16(rest + IPV4_TOTAL_OFF) == in->length - SLIP_SIZE)
 		head->size = SLIP_SIZE;
 	return true;
 }
@@ -65,15 +65,15 @@ static __u16 type_of_ppp(__u16 protocol)
 {
 	switch (protocol) {
 	case PPP_IPV4:
-		return ETHERTYPE_IPV4;
+		return ETH_TYPE_IPV4;
 	case PPP_IPV6:
-		return ETHERTYPE_IPV6;
+		return ETH_TYPE_IPV6;
 	case PPP_MPLS:
-		return ETHERTYPE_MPLS;
+		return ETH_TYPE_MPLS;
 	case PPP_MPLS_MULTICAST:
-		return ETHERTYPE_MPLS_MULTICAST;
-	default: /* control protocols, and TCP with compressed headers, which cannot be read alone */
-		return ETHERTYPE_NONE;
+		return ETH_TYPE_MPLS_MULTICAST;
+	default: /* control protocols, and compressed TCP headers, which cannot be read without the packets before */
+		return ETH_TYPE_NONE;
 	}
 }
 
@@ -134,10 +134,10 @@ bool ks_link_pppoe(const struct ks_capture_frame *in, struct ks_link_head *head,
 
 	if (!at)
 		return false;
-	head->type = ETHERTYPE_NONE;
+	head->type = ETH_TYPE_NONE;
 	if (at[PPPOE_CODE_OFF])
 		return true;
-	length = ks_link_get16(at + PPPOE_LENGTH_OFF);
+	length = ks_get16(at + PPPOE_LENGTH_OFF);
 	if (!ks_link_read_ppp_protocol(in, head))
 		return false;
 	head->length = length - KS_MIN(length, head->size - PPPOE_SIZE);
@@ -149,16 +149,16 @@ bool ks_link_cisco_hdlc(const struct ks_capture_frame *in, struct ks_link_head *
 	const __u8 *at = ks_link_take(in, head, 4);
 
 	if (at)
-		head->type = ks_link_get16(at + 2);
+		head->type = ks_get16(at + 2);
 	return at != NULL;
 }
 
 __u16 ks_link_type_of_nlpid(__u8 nlpid)
 {
-	return nlpid == NLPID_IPV4 ? ETHERTYPE_IPV4 : nlpid == NLPID_IPV6 ? ETHERTYPE_IPV6 : ETHERTYPE_NONE;
+	return nlpid == NLPID_IPV4 ? ETH_TYPE_IPV4 : nlpid == NLPID_IPV6 ? ETH_TYPE_IPV6 : ETH_TYPE_NONE;
 }
 
-/* Returns false if the frame ends inside the address; an address of more than four bytes is none. */
+/* Returns false if the frame ends inside the address. *is_address is false if it has one byte or more than four. */
 static bool frame_relay_address(const struct ks_capture_frame *in, struct ks_link_head *head, bool *is_address)
 {
 	const __u8 *at;
@@ -201,7 +201,7 @@ bool ks_link_frame_relay(const struct ks_capture_frame *in, struct ks_link_head 
 
 	if (!frame_relay_address(in, head, &is_address))
 		return false;
-	head->type = ETHERTYPE_NONE;
+	head->type = ETH_TYPE_NONE;
 	if (!is_address)
 		return true;
 	control = ks_link_take(in, head, 1);

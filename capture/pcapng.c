@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pcapng reader; see pcapng.h. Section numbers are of draft-ietf-opsawg-pcapng. */
+/* See pcapng.h. Section numbers are those of draft-ietf-opsawg-pcapng. */
 #include "capture/pcapng.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "core/types.h"
 
 #define BLOCK_MAX (16U << 20)
-#define INTERFACES_MAX 4096U
+#define SECTION_INTERFACES_MAX 4096U
 #define BLOCK_HEAD 8U /* type and length */
 #define BLOCK_TAIL 4U /* the length again */
 
@@ -33,7 +33,7 @@ enum {
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4dU
 
-struct interface {
+struct capture_interface {
 	char name[KS_CAPTURE_NAME_MAX];
 	__u64 units; /* of a timestamp in a second */
 	__s64 offset; /* s */
@@ -43,7 +43,7 @@ struct interface {
 
 struct ks_pcapng {
 	struct ks_stream *stream;
-	struct interface *interfaces; /* of the current section */
+	struct capture_interface *interfaces; /* of the current section */
 	__u32 count, room;
 	bool swapped;
 	bool started; /* a section header was read */
@@ -51,12 +51,12 @@ struct ks_pcapng {
 };
 
 /* The body of a block: without its head and tail. */
-struct body {
+struct block_body {
 	const __u8 *data;
 	__u32 size;
 };
 
-static __u32 get32(const struct ks_pcapng *reader, const __u8 *p)
+static __u32 section_get32(const struct ks_pcapng *reader, const __u8 *p)
 {
 	__u32 v;
 
@@ -64,7 +64,7 @@ static __u32 get32(const struct ks_pcapng *reader, const __u8 *p)
 	return reader->swapped ? __builtin_bswap32(v) : v;
 }
 
-static __u16 get16(const struct ks_pcapng *reader, const __u8 *p)
+static __u16 section_get16(const struct ks_pcapng *reader, const __u8 *p)
 {
 	__u16 v;
 
@@ -72,7 +72,7 @@ static __u16 get16(const struct ks_pcapng *reader, const __u8 *p)
 	return reader->swapped ? __builtin_bswap16(v) : v;
 }
 
-static int complain(const struct ks_pcapng *reader, char *error, const char *format, ...)
+static int block_error(const struct ks_pcapng *reader, char *error, const char *format, ...)
 {
 	char text[KS_CAPTURE_ERROR - 64];
 	va_list args;
@@ -86,12 +86,12 @@ static int complain(const struct ks_pcapng *reader, char *error, const char *for
 
 int ks_pcapng_create(struct ks_stream *stream, struct ks_pcapng **reader)
 {
-	struct ks_pcapng *new = calloc(1, sizeof(*new));
+	struct ks_pcapng *made = calloc(1, sizeof(*made));
 
-	if (!new)
+	if (!made)
 		return -ENOMEM;
-	new->stream = stream;
-	*reader = new;
+	made->stream = stream;
+	*reader = made;
 	return 0;
 }
 
@@ -127,7 +127,10 @@ static int units_of(__u8 resolution, __u64 *units)
 	return 0;
 }
 
-/* Calls take() for each option of a list (3.5) until it is over. A list that runs past its block just ends. */
+/*
+ * Calls take() for each option of a list (3.5) until it returns nonzero; returns that, or 0. A list that runs past its
+ * block just ends.
+ */
 static int options_walk(const struct ks_pcapng *reader, const __u8 *p, __u32 size,
 			int (*take)(const struct ks_pcapng *reader, __u16 code, const __u8 *value, __u16 length,
 				    void *arg),
@@ -136,7 +139,7 @@ static int options_walk(const struct ks_pcapng *reader, const __u8 *p, __u32 siz
 	__u32 at = 0;
 
 	while (at + 4 <= size) {
-		__u16 code = get16(reader, p + at), length = get16(reader, p + at + 2);
+		__u16 code = section_get16(reader, p + at), length = section_get16(reader, p + at + 2);
 		int err;
 
 		at += 4;
@@ -152,7 +155,7 @@ static int options_walk(const struct ks_pcapng *reader, const __u8 *p, __u32 siz
 
 static int interface_option(const struct ks_pcapng *reader, __u16 code, const __u8 *value, __u16 length, void *arg)
 {
-	struct interface *interface = arg;
+	struct capture_interface *interface = arg;
 
 	if (code == OPTION_IF_NAME) {
 		size_t n = KS_MIN(length, sizeof(interface->name) - 1);
@@ -190,7 +193,7 @@ static __u16 link_type_of(__u16 number)
 static int interface_room(struct ks_pcapng *reader)
 {
 	__u32 room = reader->room ? reader->room * 2 : 8;
-	struct interface *list;
+	struct capture_interface *list;
 
 	if (reader->count < reader->room)
 		return 0;
@@ -203,19 +206,19 @@ static int interface_room(struct ks_pcapng *reader)
 }
 
 /* Interface description block (4.2). */
-static int interface_read(struct ks_pcapng *reader, const struct body *body, char *error)
+static int interface_read(struct ks_pcapng *reader, const struct block_body *body, char *error)
 {
-	struct interface interface = { .units = 1000000 };
+	struct capture_interface interface = { .units = 1000000 };
 	int err;
 
 	if (body->size < 8)
-		return complain(reader, error, "an interface block of %u octets is too short", body->size);
-	if (reader->count == INTERFACES_MAX)
-		return complain(reader, error, "more than %u interfaces", INTERFACES_MAX);
-	interface.link_type = link_type_of(get16(reader, body->data));
-	interface.snap = get32(reader, body->data + 4);
+		return block_error(reader, error, "an interface block of %u octets is too short", body->size);
+	if (reader->count == SECTION_INTERFACES_MAX)
+		return block_error(reader, error, "more than %u interfaces", SECTION_INTERFACES_MAX);
+	interface.link_type = link_type_of(section_get16(reader, body->data));
+	interface.snap = section_get32(reader, body->data + 4);
 	if (options_walk(reader, body->data + 8, body->size - 8, interface_option, &interface))
-		return complain(reader, error, "the interface's time resolution is finer than 64 bits hold");
+		return block_error(reader, error, "the interface's time resolution is finer than 64 bits hold");
 	err = interface_room(reader);
 	if (err)
 		return err;
@@ -223,7 +226,7 @@ static int interface_read(struct ks_pcapng *reader, const struct body *body, cha
 	return 0;
 }
 
-static __u64 time_of(const struct interface *interface, __u64 stamp)
+static __u64 interface_time(const struct capture_interface *interface, __u64 stamp)
 {
 	unsigned __int128 fraction = (unsigned __int128)(stamp % interface->units) * KS_NSEC_PER_SEC;
 	__u64 seconds = stamp / interface->units + (__u64)interface->offset;
@@ -231,80 +234,80 @@ static __u64 time_of(const struct interface *interface, __u64 stamp)
 	return seconds * KS_NSEC_PER_SEC + (__u64)(fraction / interface->units);
 }
 
-/* Direction in the flags of a packet (4.3.1): bits 0-1. */
+/* Bits 0 and 1 of a packet's flags are its direction (4.3.1). */
 static int packet_option(const struct ks_pcapng *reader, __u16 code, const __u8 *value, __u16 length, void *arg)
 {
 	static const __u8 ways[4] = { KS_WAY_UNKNOWN, KS_WAY_IN, KS_WAY_OUT, KS_WAY_UNKNOWN };
 
 	if (code == OPTION_PACKET_FLAGS && length == 4)
-		*(__u8 *)arg = ways[get32(reader, value) & 3];
+		*(__u8 *)arg = ways[section_get32(reader, value) & 3];
 	return 0;
 }
 
-/* Fills what all packet blocks share; `fixed` bytes stand before the data. */
-static int packet_fill(struct ks_pcapng *reader, const struct body *body, __u32 index, __u32 fixed, __u64 stamp,
+/* Fills in the members that all packet blocks share; `fixed` bytes stand before the data. Returns 1 or -EINVAL. */
+static int packet_fill(struct ks_pcapng *reader, const struct block_body *body, __u32 index, __u32 fixed, __u64 stamp,
 		       struct ks_capture_frame *frame, char *error)
 {
-	const struct interface *interface;
+	const struct capture_interface *interface;
 
 	if (index >= reader->count)
-		return complain(reader, error, "interface %u was not described", index);
+		return block_error(reader, error, "interface %u was not described", index);
 	if (frame->captured > body->size - fixed)
-		return complain(reader, error, "%u octets of packet in a block with %u", frame->captured,
-				body->size - fixed);
+		return block_error(reader, error, "%u octets of packet in a block with %u", frame->captured,
+				   body->size - fixed);
 	interface = &reader->interfaces[index];
 	frame->data = body->data + fixed;
 	frame->length = KS_MAX(frame->length, frame->captured);
-	frame->time = time_of(interface, stamp);
+	frame->time = interface_time(interface, stamp);
 	frame->interface = index;
 	frame->link_type = interface->link_type;
 	return 1;
 }
 
 /* Enhanced packet block (4.3), and its predecessor (appendix A), which differs in the first word. */
-static int packet_read(struct ks_pcapng *reader, const struct body *body, bool old, struct ks_capture_frame *frame,
-		       char *error)
+static int packet_read(struct ks_pcapng *reader, const struct block_body *body, bool old,
+		       struct ks_capture_frame *frame, char *error)
 {
-	struct ks_capture_frame new = { 0 };
+	struct ks_capture_frame packet = { 0 };
 	__u64 stamp;
 	__u32 index, padded;
 	int err;
 
 	if (body->size < 20)
-		return complain(reader, error, "a packet block of %u octets is too short", body->size);
-	index = old ? get16(reader, body->data) : get32(reader, body->data);
-	stamp = (__u64)get32(reader, body->data + 4) << 32 | get32(reader, body->data + 8);
-	new.captured = get32(reader, body->data + 12);
-	new.length = get32(reader, body->data + 16);
-	err = packet_fill(reader, body, index, 20, stamp, &new, error);
+		return block_error(reader, error, "a packet block of %u octets is too short", body->size);
+	index = old ? section_get16(reader, body->data) : section_get32(reader, body->data);
+	stamp = (__u64)section_get32(reader, body->data + 4) << 32 | section_get32(reader, body->data + 8);
+	packet.captured = section_get32(reader, body->data + 12);
+	packet.length = section_get32(reader, body->data + 16);
+	err = packet_fill(reader, body, index, 20, stamp, &packet, error);
 	if (err < 0)
 		return err;
-	padded = KS_MIN((new.captured + 3) & ~3U, body->size - 20);
-	options_walk(reader, body->data + 20 + padded, body->size - 20 - padded, packet_option, &new.way);
-	*frame = new;
+	padded = KS_MIN((packet.captured + 3) & ~3U, body->size - 20);
+	options_walk(reader, body->data + 20 + padded, body->size - 20 - padded, packet_option, &packet.way);
+	*frame = packet;
 	return 1;
 }
 
 /* Simple packet block (4.4): the first interface, no time; the snap length tells how much there is. */
-static int packet_simple_read(struct ks_pcapng *reader, const struct body *body, struct ks_capture_frame *frame,
+static int packet_simple_read(struct ks_pcapng *reader, const struct block_body *body, struct ks_capture_frame *frame,
 			      char *error)
 {
-	struct ks_capture_frame new = { 0 };
+	struct ks_capture_frame packet = { 0 };
 	int err;
 
 	if (body->size < 4)
-		return complain(reader, error, "a packet block of %u octets is too short", body->size);
+		return block_error(reader, error, "a packet block of %u octets is too short", body->size);
 	if (!reader->count)
-		return complain(reader, error, "a packet before any interface");
-	new.length = get32(reader, body->data);
-	new.captured = KS_MIN(new.length, body->size - 4);
+		return block_error(reader, error, "a packet before any interface");
+	packet.length = section_get32(reader, body->data);
+	packet.captured = KS_MIN(packet.length, body->size - 4);
 	if (reader->interfaces[0].snap)
-		new.captured = KS_MIN(new.captured, reader->interfaces[0].snap);
-	err = packet_fill(reader, body, 0, 4, 0, &new, error);
+		packet.captured = KS_MIN(packet.captured, reader->interfaces[0].snap);
+	err = packet_fill(reader, body, 0, 4, 0, &packet, error);
 	if (err < 0)
 		return err;
-	new.time = 0;
-	*frame = new;
+	packet.time = 0;
+	*frame = packet;
 	return 1;
 }
 
@@ -315,11 +318,17 @@ static int section_start(struct ks_pcapng *reader, const __u8 *head, char *error
 
 	memcpy(&magic, head + BLOCK_HEAD, sizeof(magic));
 	if (magic != BYTE_ORDER_MAGIC && magic != __builtin_bswap32(BYTE_ORDER_MAGIC))
-		return complain(reader, error, "no byte-order magic in the section header");
+		return block_error(reader, error, "no byte-order magic in the section header");
 	reader->swapped = magic != BYTE_ORDER_MAGIC;
 	reader->started = true;
 	reader->count = 0;
 	return 0;
+}
+
+static int stream_error(const struct ks_pcapng *reader, int err, char *error)
+{
+	snprintf(error, KS_CAPTURE_ERROR, "%s", err == -ENOMEM ? strerror(ENOMEM) : ks_stream_error(reader->stream));
+	return err;
 }
 
 /* Shows the next block whole. Returns 1, 0 at the end, or -errno. */
@@ -333,31 +342,28 @@ static int block_peek(struct ks_pcapng *reader, const __u8 **block, __u32 *size,
 		return 0;
 	reader->block++;
 	if (got < 0)
-		goto unreadable;
+		return stream_error(reader, (int)got, error);
 	if (got < BLOCK_HEAD + 4)
-		return complain(reader, error, "the file ends inside a block");
+		return block_error(reader, error, "the file ends inside a block");
 	memcpy(&first, *block, sizeof(first));
 	if (first == KS_PCAPNG_MAGIC) {
 		err = section_start(reader, *block, error);
 		if (err)
 			return err;
 	} else if (!reader->started) {
-		return complain(reader, error, "no section header");
+		return block_error(reader, error, "no section header");
 	}
-	length = get32(reader, *block + 4);
+	length = section_get32(reader, *block + 4);
 	if (length < BLOCK_HEAD + BLOCK_TAIL || length % 4 || length > BLOCK_MAX)
-		return complain(reader, error, "a block length of %u; it must be a multiple of 4 from 12 to %u", length,
-				BLOCK_MAX);
+		return block_error(reader, error, "a block length of %u; it must be a multiple of 4 from 12 to %u",
+				   length, BLOCK_MAX);
 	got = ks_stream_peek(reader->stream, length, block);
 	if (got < 0)
-		goto unreadable;
+		return stream_error(reader, (int)got, error);
 	if (got < length)
-		return complain(reader, error, "the file ends inside a block");
+		return block_error(reader, error, "the file ends inside a block");
 	*size = length;
 	return 1;
-unreadable:
-	snprintf(error, KS_CAPTURE_ERROR, "%s", got == -ENOMEM ? strerror(ENOMEM) : ks_stream_error(reader->stream));
-	return (int)got;
 }
 
 int ks_pcapng_next(struct ks_pcapng *reader, struct ks_capture_frame *frame, char error[KS_CAPTURE_ERROR])
@@ -367,12 +373,12 @@ int ks_pcapng_next(struct ks_pcapng *reader, struct ks_capture_frame *frame, cha
 	int err;
 
 	for (;;) {
-		struct body body;
+		struct block_body body;
 
 		err = block_peek(reader, &block, &size, error);
 		if (err <= 0)
 			return err;
-		type = get32(reader, block);
+		type = section_get32(reader, block);
 		body.data = block + BLOCK_HEAD;
 		body.size = size - BLOCK_HEAD - BLOCK_TAIL;
 		err = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Replay of captures; see replay.h. */
+/* See replay.h. */
 #include "capture/replay.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/table/table.h"
-#include "capture/replay_internal.h"
+#include "capture/connections.h"
 
 #define INTERFACE_CACHE 64
 
@@ -29,27 +29,25 @@ struct ks_replay {
 
 int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **replay)
 {
-	struct ks_replay *new = calloc(1, sizeof(*new));
+	ks_auto_replay struct ks_replay *made = calloc(1, sizeof(*made));
 	int err;
 
-	if (!new)
+	if (!made)
 		return -ENOMEM;
-	new->config = *config;
-	new->policy_config = config->policy->config;
-	new->policy_config.options |= config->options_set;
-	new->policy_config.options &= ~config->options_clear;
-	ks_zone_map_networks(config->zones, &new->policy_config);
-	new->tables = (struct ks_tables){ &new->policy_config, config->policy->rules, config->policy->sets,
-					  config->policy->ranges, config->policy->targets };
-	err = ks_engine_create(&new->tables, &new->engine);
+	made->config = *config;
+	made->policy_config = config->policy->config;
+	made->policy_config.options |= config->options_set;
+	made->policy_config.options &= ~config->options_clear;
+	ks_zone_map_networks(config->zones, &made->policy_config);
+	made->tables = (struct ks_tables){ &made->policy_config, config->policy->rules, config->policy->sets,
+					   config->policy->ranges, config->policy->targets };
+	err = ks_engine_create(&made->tables, &made->engine);
 	if (!err)
-		err = ks_replay_conns_init(&new->conns, ks_table_buckets(ks_table_entries(&new->policy_config)),
+		err = ks_replay_conns_init(&made->conns, ks_table_buckets(ks_table_entries(&made->policy_config)),
 					   config->connections);
-	if (err) {
-		ks_replay_destroy(new);
+	if (err)
 		return err;
-	}
-	*replay = new;
+	*replay = TAKE(made);
 	return 0;
 }
 
@@ -112,7 +110,7 @@ static unsigned interface_zone(struct ks_replay *replay, const struct ks_capture
 	return replay->zones[number];
 }
 
-/* The clock follows the capture; it stands still for frames that are older than their predecessor or have no time. */
+/* Turns the clock to the time of the frame; it stands still for frames that are older than one before, or have no time. */
 static void clock_turn(struct ks_replay *replay, __u64 time)
 {
 	if (!replay->totals.frames)
@@ -159,7 +157,7 @@ static int frame_report(struct ks_replay *replay, const char *path, __u64 number
 	return replay->config.each ? replay->config.each(&report, replay->config.arg) : 0;
 }
 
-/* Fragments that waited for this one go on behind it. They were frames of the capture already: only the verdict counts. */
+/* Reports the fragments that this frame has released. They were counted as frames before: only their verdicts count. */
 static int resumed_report(struct ks_replay *replay, const char *path, __u64 number,
 			  const struct ks_capture_frame *captured)
 {
@@ -176,8 +174,8 @@ static int resumed_report(struct ks_replay *replay, const char *path, __u64 numb
 }
 
 /*
- * Whether a frame on its way out is not the box's own. What bears the box's address may have come in with another:
- * then it is found by what its flow was translated to, which the box itself never uses.
+ * Returns true if a frame on its way out was forwarded, false if the box itself has sent it. A frame with the box's
+ * address may have been translated: then its flow is found by its alias, which the box itself never uses.
  */
 static bool was_forwarded(struct ks_replay *replay, const struct ks_frame *frame)
 {
@@ -248,13 +246,11 @@ int ks_replay_capture(struct ks_replay *replay, struct ks_capture *capture, cons
 
 int ks_replay_file(struct ks_replay *replay, const char *path, char error[KS_CAPTURE_ERROR])
 {
-	struct ks_capture *capture;
+	ks_auto_capture struct ks_capture *capture = NULL;
 	int err = ks_capture_open(path, &capture, error);
 
 	if (err)
 		return err;
 	*error = 0;
-	err = ks_replay_capture(replay, capture, path, error);
-	ks_capture_close(capture);
-	return err;
+	return ks_replay_capture(replay, capture, path, error);
 }

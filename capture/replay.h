@@ -7,9 +7,9 @@
  *
  * A frame that the capture cut is judged by the headers that are there and
  * counted with its length on the wire; one whose headers are cut is
- * "truncated". A TCP connection whose beginning the captures missed is
- * nobody's flow: its packets are "no state" unless the policy, or the caller,
- * allows to pick it up.
+ * "truncated". A TCP connection whose beginning the captures missed has no
+ * flow: its packets are "no state" unless the policy, or the caller, says to
+ * pick it up.
  */
 #ifndef KS_CAPTURE_REPLAY_H
 #define KS_CAPTURE_REPLAY_H
@@ -21,7 +21,7 @@
 
 struct ks_replay;
 
-/* What a caller sees of each frame, in order. Everything is good only during the call. */
+/* A frame that was judged, for `each` of the config. All pointers are good only during the call. */
 struct ks_replay_frame {
 	const char *path; /* of the capture */
 	__u64 number; /* in it, from 1 */
@@ -39,7 +39,7 @@ struct ks_replay_config {
 	const struct ks_policy *policy;
 	const struct ks_zone_map *zones;
 	__u32 options_set, options_clear; /* KS_OPT_*, over the policy's own */
-	bool arriving_only; /* leave out frames on their way out that the box did not send: they were seen coming in */
+	bool arriving_only; /* leave out frames on their way out that the box forwards: they were seen when they came in */
 	__u32 connections; /* how many to remember at most, 0 for none */
 	const char *const *interfaces; /* names for interface numbers of captures without names; NULL where unknown */
 	__u32 interface_count;
@@ -64,13 +64,13 @@ struct ks_replay_totals {
 	__u64 resumed; /* fragments among them that were held, and have gone on: each is counted under both verdicts */
 	__u64 skipped; /* left out: arriving_only */
 	__u64 cut; /* by the snap length */
-	__u64 outside; /* IP frames of which nothing told a zone, neither whence nor whither */
+	__u64 outside; /* IP frames with both ends in the outside zone because nothing else was known of them */
 	__u64 backwards; /* frames older than their predecessor */
 	__u64 actions[KS_ACTION_MAX];
 	__u64 classes[KS_CLASS_MAX];
 	__u64 midstream; /* TCP packets without a flow that are not a SYN: denied "no state" */
-	__u64 midstream_flows; /* of so many connections; at most KS_REPLAY_MIDSTREAM_MAX are told apart */
-	__u64 forgotten; /* connections beyond the number to remember */
+	__u64 midstream_flows; /* connections of these packets; at most KS_REPLAY_MIDSTREAM_MAX are told apart */
+	__u64 forgotten; /* connections for which there was no room */
 	__u64 first, last; /* ns since 1970 of the first and the latest frame */
 };
 
@@ -79,6 +79,9 @@ struct ks_replay_totals {
 /* The config's pointers must outlive the replay. Returns 0 or -ENOMEM. */
 int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **replay);
 void ks_replay_destroy(struct ks_replay *replay);
+
+KS_SCOPED(ks_auto_replay, struct ks_replay *, ks_replay_destroy)
+#define ks_auto_replay ks_scoped(ks_auto_replay)
 
 /*
  * Reads a capture ("-": standard input) to its end. Returns 0; what `each`

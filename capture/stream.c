@@ -16,79 +16,65 @@
 
 struct ks_stream {
 	gzFile gz; /* NULL for memory */
-	const uint8_t *data; /* the window; memory given by the caller, or `window` */
-	size_t at, end; /* what of it is unread */
+	const uint8_t *data; /* the bytes in view: `window`, or memory given by the caller */
+	size_t at, end; /* the part of it that is unread */
 	uint8_t *window;
 	size_t room;
 	uint64_t size;
 	bool ended;
 };
 
-static int stream_create(struct ks_stream **stream)
+/* Returns a descriptor or -errno, and the size of a file. A directory can be opened but not read, so it is refused here. */
+static int input_open(const char *path, uint64_t *size)
 {
-	struct ks_stream *new = calloc(1, sizeof(*new));
-
-	if (!new)
-		return -ENOMEM;
-	*stream = new;
-	return 0;
-}
-
-/* Opening a directory succeeds and reading it fails oddly: refuse it here. */
-static int open_input(const char *path, uint64_t *size)
-{
+	ks_auto_fd int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		return -errno;
-	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
-		close(fd);
+	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	}
 	*size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-	return fd;
+	return TAKE_FD(fd);
 }
 
 int ks_stream_open(const char *path, struct ks_stream **stream)
 {
-	struct ks_stream *new;
+	ks_auto_stream struct ks_stream *made = NULL;
 	uint64_t size = 0;
-	int fd = open_input(path, &size), err;
+	ks_auto_fd int fd = input_open(path, &size);
 
 	if (fd < 0)
 		return fd;
-	err = stream_create(&new);
-	if (err) {
-		close(fd);
-		return err;
-	}
-	new->size = size;
-	new->gz = gzdopen(fd, "rb");
-	new->window = malloc(WINDOW_FIRST);
-	new->room = WINDOW_FIRST;
-	new->data = new->window;
-	if (!new->gz || !new->window) {
-		if (!new->gz)
-			close(fd);
-		ks_stream_close(new);
+	made = calloc(1, sizeof(*made));
+	if (!made)
 		return -ENOMEM;
-	}
-	gzbuffer(new->gz, WINDOW_FIRST);
-	*stream = new;
+	made->window = malloc(WINDOW_FIRST);
+	if (!made->window)
+		return -ENOMEM;
+	made->gz = gzdopen(fd, "rb");
+	if (!made->gz)
+		return -ENOMEM;
+	fd = -1; /* gz closes it */
+	gzbuffer(made->gz, WINDOW_FIRST);
+	made->size = size;
+	made->room = WINDOW_FIRST;
+	made->data = made->window;
+	*stream = TAKE(made);
 	return 0;
 }
 
 int ks_stream_open_memory(const void *data, size_t size, struct ks_stream **stream)
 {
-	int err = stream_create(stream);
+	struct ks_stream *made = calloc(1, sizeof(*made));
 
-	if (err)
-		return err;
-	(*stream)->data = data;
-	(*stream)->end = size;
-	(*stream)->size = size;
-	(*stream)->ended = true;
+	if (!made)
+		return -ENOMEM;
+	made->data = data;
+	made->end = size;
+	made->size = size;
+	made->ended = true;
+	*stream = made;
 	return 0;
 }
 
@@ -102,7 +88,7 @@ void ks_stream_close(struct ks_stream *stream)
 	free(stream);
 }
 
-/* Moves what is unread to the front, in a larger window if it must hold more. */
+/* Moves the unread bytes to the front, in a larger window if `want` bytes do not fit. */
 static int window_make_room(struct ks_stream *stream, size_t want)
 {
 	size_t left = stream->end - stream->at;

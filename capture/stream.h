@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "text/scoped.h"
+
 struct ks_stream;
 
 /* Opens a path ("-" for standard input). Returns 0 or -errno. */
@@ -21,14 +23,17 @@ int ks_stream_open_memory(const void *data, size_t size, struct ks_stream **stre
 
 void ks_stream_close(struct ks_stream *stream);
 
+KS_SCOPED(ks_auto_stream, struct ks_stream *, ks_stream_close)
+#define ks_auto_stream ks_scoped(ks_auto_stream)
+
 /*
  * Makes the next `want` bytes visible at *data, good until the next call.
  * Returns how many there are: fewer than `want` only at the end of the stream;
- * -EIO when the stream is damaged (ks_stream_error() tells), -ENOMEM.
+ * -EIO when the stream is damaged (ks_stream_error() says how), -ENOMEM.
  */
 ssize_t ks_stream_peek(struct ks_stream *stream, size_t want, const uint8_t **data);
 
-/* Goes on by bytes that a peek has shown. */
+/* Consumes bytes that a peek has shown. */
 void ks_stream_skip(struct ks_stream *stream, size_t count);
 
 const char *ks_stream_error(const struct ks_stream *stream);

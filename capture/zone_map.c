@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Zones of captured frames; see zone_map.h. */
+/* See zone_map.h. */
 #include "capture/zone_map.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/header/wire.h"
 #include "core/link.h"
 #include "core/network.h"
-#include "core/home.h"
+#include "engine/big_endian.h"
 #include "policy/value.h"
 
 #define ZONE_OPEN KS_ZONE_UNKNOWN /* not decided */
@@ -29,7 +30,7 @@ struct ks_zone_map {
 };
 
 /* The addresses of a frame, found without judging it. */
-struct addresses {
+struct frame_ends {
 	struct ks_addr src, dst;
 	__u8 family; /* 0: not IP */
 };
@@ -82,20 +83,18 @@ static int zone_add(struct ks_zone_map *map, const struct ks_zone *zone)
 
 int ks_zone_map_create(const struct ks_policy *policy, struct ks_zone_map **map)
 {
-	struct ks_zone_map *new = calloc(1, sizeof(*new));
+	ks_auto_zone_map struct ks_zone_map *made = calloc(1, sizeof(*made));
 	int err = 0;
 
-	if (!new)
+	if (!made)
 		return -ENOMEM;
-	new->policy = policy;
-	new->outside = (__u8)ks_policy_outside(policy);
+	made->policy = policy;
+	made->outside = (__u8)ks_policy_outside(policy);
 	for (size_t i = 0; i < policy->zone_count && !err; i++)
-		err = zone_add(new, &policy->zones[i]);
-	if (err) {
-		ks_zone_map_destroy(new);
+		err = zone_add(made, &policy->zones[i]);
+	if (err)
 		return err;
-	}
-	*map = new;
+	*map = TAKE(made);
 	return 0;
 }
 
@@ -139,25 +138,25 @@ unsigned ks_zone_map_interface(const struct ks_zone_map *map, const char *name)
 /* Offset of the network header: behind Ethernet and any VLAN tags. Returns false if it is not in the capture. */
 static bool network_offset(const struct ks_frame *frame, __u32 *offset)
 {
-	__u32 at = 12;
+	__u32 at = ETH_TYPE_OFF;
 
 	if (frame->link == KS_LINK_IP) {
 		*offset = 0;
 		return true;
 	}
 	while (at + 2 <= frame->captured) {
-		__u16 type = ks_be16(ks_load16(frame->data + at));
+		__u16 type = ks_get16(frame->data + at);
 
-		if (type != 0x8100 && type != 0x88a8 && type != 0x9100) {
+		if (type != ETH_TYPE_VLAN && type != ETH_TYPE_QINQ && type != ETH_TYPE_QINQ_OLD) {
 			*offset = at + 2;
-			return type == 0x0800 || type == 0x86dd;
+			return type == ETH_TYPE_IPV4 || type == ETH_TYPE_IPV6;
 		}
-		at += 4;
+		at += VLAN_TAG_LEN;
 	}
 	return false;
 }
 
-static void addresses_find(const struct ks_frame *frame, struct addresses *found)
+static void frame_ends_find(const struct ks_frame *frame, struct frame_ends *found)
 {
 	const __u8 *p;
 	__u32 at, left;
@@ -167,14 +166,14 @@ static void addresses_find(const struct ks_frame *frame, struct addresses *found
 		return;
 	p = frame->data + at;
 	left = frame->captured - at;
-	if (p[0] >> 4 == 4 && left >= 20) {
+	if (p[0] >> 4 == 4 && left >= IPV4_HEADER_LEN) {
 		found->family = KS_IPV4;
-		memcpy(&found->src.w[3], p + 12, 4);
-		memcpy(&found->dst.w[3], p + 16, 4);
-	} else if (p[0] >> 4 == 6 && left >= 40) {
+		memcpy(&found->src.w[3], p + IPV4_SRC_OFF, 4);
+		memcpy(&found->dst.w[3], p + IPV4_DST_OFF, 4);
+	} else if (p[0] >> 4 == 6 && left >= IPV6_HEADER_LEN) {
 		found->family = KS_IPV6;
-		memcpy(&found->src, p + 8, 16);
-		memcpy(&found->dst, p + 24, 16);
+		memcpy(&found->src, p + IPV6_SRC_OFF, 16);
+		memcpy(&found->dst, p + IPV6_DST_OFF, 16);
 	}
 }
 
@@ -187,14 +186,14 @@ static const struct ks_network *network_of(const struct ks_zone_map *map, const 
 	return NULL;
 }
 
-static unsigned by_address(const struct ks_zone_map *map, const struct ks_addr *addr, __u8 family)
+static unsigned zone_by_address(const struct ks_zone_map *map, const struct ks_addr *addr, __u8 family)
 {
 	const struct ks_network *network = network_of(map, addr, family);
 
 	return network ? network->zone : ZONE_OPEN;
 }
 
-static unsigned by_mac(const struct ks_zone_map *map, const __u8 *mac)
+static unsigned zone_by_mac(const struct ks_zone_map *map, const __u8 *mac)
 {
 	for (size_t i = 0; mac && i < map->mac_count; i++) {
 		if (memcmp(map->macs[i].bytes, mac, KS_MAC_SIZE) == 0)
@@ -203,7 +202,7 @@ static unsigned by_mac(const struct ks_zone_map *map, const __u8 *mac)
 	return ZONE_OPEN;
 }
 
-/* The broadcast address of a network that the zone has. */
+/* Returns true for the broadcast address of a network that the zone has. */
 static bool is_broadcast_in(const struct ks_zone_map *map, const struct ks_addr *addr, __u8 family, unsigned zone)
 {
 	const struct ks_network *network = network_of(map, addr, family);
@@ -211,14 +210,14 @@ static bool is_broadcast_in(const struct ks_zone_map *map, const struct ks_addr 
 	return network && network->zone == zone && ks_network_is_broadcast(network, addr);
 }
 
-/* One end of a frame: the box, then the MAC address, then the IP address. */
+/* The zone of one end of a frame: that of the box if the address is its own, else by MAC address, else by IP address. */
 static unsigned end_zone(const struct ks_zone_map *map, const __u8 *mac, const struct ks_addr *addr, __u8 family)
 {
-	unsigned address = by_address(map, addr, family), link;
+	unsigned address = zone_by_address(map, addr, family), link;
 
 	if (address == KS_ZONE_SELF)
 		return address;
-	link = by_mac(map, mac);
+	link = zone_by_mac(map, mac);
 	return link != ZONE_OPEN ? link : address;
 }
 
@@ -231,8 +230,8 @@ static bool is_leaving(unsigned interface, unsigned way, unsigned from, unsigned
 	return from != interface && (to == interface || (from != ZONE_OPEN && to == ZONE_OPEN));
 }
 
-/* Groups that no network lists, and the broadcast address of the network that the frame comes from. */
-static bool is_heard_by_box(const struct ks_zone_map *map, const struct addresses *found, unsigned from, unsigned to)
+/* Returns true for groups that no network lists, and the broadcast address of the network that the frame comes from. */
+static bool is_heard_by_box(const struct ks_zone_map *map, const struct frame_ends *found, unsigned from, unsigned to)
 {
 	if (to == ZONE_OPEN && ks_addr_is_group(&found->dst, found->family))
 		return true;
@@ -242,10 +241,10 @@ static bool is_heard_by_box(const struct ks_zone_map *map, const struct addresse
 bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
 			struct ks_frame *frame)
 {
-	struct addresses found;
+	struct frame_ends found;
 	unsigned from, to;
 
-	addresses_find(frame, &found);
+	frame_ends_find(frame, &found);
 	from = end_zone(map, info->src_mac, &found.src, found.family);
 	to = end_zone(map, info->dst_mac, &found.dst, found.family);
 	if (interface != KS_ZONE_NONE && is_leaving(interface, info->way, from, to)) {

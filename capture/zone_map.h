@@ -15,7 +15,7 @@
  *   a frame comes from, the destination where it goes to.
  * - Multicast and broadcast that no network lists go to the box itself, unless
  *   it sent them; so does what comes from a network for its broadcast address.
- * - What is still open belongs to the outside zone.
+ * - Ends that none of this decides belong to the outside zone.
  *
  * Made once, then only read; any number of threads may share it.
  */
@@ -34,10 +34,13 @@ struct ks_zone_map;
 int ks_zone_map_create(const struct ks_policy *policy, struct ks_zone_map **map);
 void ks_zone_map_destroy(struct ks_zone_map *map);
 
-/* Adds a network ("10.0.0.0/24", "2001:db8::1") to a zone id. Returns 0, -EINVAL for a bad text, -ENOSPC, -ENOMEM. */
+KS_SCOPED(ks_auto_zone_map, struct ks_zone_map *, ks_zone_map_destroy)
+#define ks_auto_zone_map ks_scoped(ks_auto_zone_map)
+
+/* Adds a network ("10.0.0.0/24", "2001:db8::1") to a zone id. Returns 0, -EINVAL for a bad text, -ENOSPC if the zones have KS_NETWORKS_MAX, -ENOMEM. */
 int ks_zone_map_add(struct ks_zone_map *map, unsigned zone, const char *network);
 
-/* Puts the networks of the map, in place of the policy's, where an engine looks for the home of a source (core/network.h). */
+/* Replaces the policy's networks in `config` by those of the map: an engine looks there for the home of a source (core/network.h). */
 void ks_zone_map_networks(const struct ks_zone_map *map, struct ks_config *config);
 
 void ks_zone_map_set_outside(struct ks_zone_map *map, unsigned zone);
@@ -47,8 +50,8 @@ unsigned ks_zone_map_interface(const struct ks_zone_map *map, const char *name);
 
 /*
  * Sets frame->from and frame->to; `interface` is the zone of the interface that
- * saw the frame, KS_ZONE_NONE if unknown. Returns false if nothing but the
- * outside zone was left for both.
+ * saw the frame, KS_ZONE_NONE if unknown. Returns false for an IP frame if no rule but
+ * the last one decided either end.
  */
 bool ks_zone_map_assign(const struct ks_zone_map *map, unsigned interface, const struct ks_link_info *info,
 			struct ks_frame *frame);

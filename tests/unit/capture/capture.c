@@ -54,7 +54,7 @@ static void test_pcap(void **state)
 /* The time of an image's first frame. */
 static uint64_t first_time(const struct image *image)
 {
-	struct ks_capture *capture = open_image(image);
+	struct ks_capture *capture = image_open(image);
 	struct ks_capture_frame frame;
 
 	assert_int_equal(ks_capture_next(capture, &frame), 1);
@@ -91,13 +91,13 @@ static void test_pcap_fraction_past_its_second(void **state)
 		bool nano = magic == 0xa1b23c4d;
 		struct image image = { .big = i % 2 }, ng = { .big = i % 2 };
 
-		pcap_start(&image, magic, 1);
-		pcap_frame(&image, seconds, fraction, "abcd", 4);
+		image_pcap(&image, magic, 1);
+		image_pcap_frame(&image, seconds, fraction, "abcd", 4);
 		assert_int_equal(first_time(&image), cases[i / 2].time);
 
-		section(&ng);
-		interface(&ng, 1, NULL, nano ? 9 : 6);
-		packet(&ng, 0, seconds * (nano ? 1000000000ULL : 1000000ULL) + fraction, "abcd", 4, 0);
+		image_section(&ng);
+		image_interface(&ng, 1, NULL, nano ? 9 : 6);
+		image_packet(&ng, 0, seconds * (nano ? 1000000000ULL : 1000000ULL) + fraction, "abcd", 4, 0);
 		assert_int_equal(first_time(&ng), cases[i / 2].time);
 	}
 }
@@ -111,7 +111,7 @@ static void test_pcap_reserved_bits(void **state)
 		char error[KS_CAPTURE_ERROR] = "";
 		int err;
 
-		pcap_start(&image, 0xa1b2c3d4, 1U << bit | 1);
+		image_pcap(&image, 0xa1b2c3d4, 1U << bit | 1);
 		err = ks_capture_open_memory(image.data, image.size, &capture, error);
 		assert_int_equal(err, bit < 26 ? -EINVAL : 0);
 		assert_true(!err || strstr(error, "reserved"));
