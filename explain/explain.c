@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Explanations; see explain.h. The steps follow core/inspect.c: headers,
- * zones, flow, zone check, protocol, policy, nat, helper, decision, answer, state.
+ * See explain.h. The steps follow the stages of core/inspect.c: headers, zones,
+ * flow, zone check, protocol, policy, nat, helper, decision, answer, state.
  */
 #include "explain/explain.h"
 
@@ -22,12 +22,12 @@ json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char
 	va_start(args, format);
 	object = json_pack("{s:s, s:s, s:o}", "step", step, "outcome", outcome, "text", json_vsprintf(format, args));
 	va_end(args);
-	if (object)
-		json_array_append_new(explain->steps, object);
-	return object;
+	if (!object || json_array_append_new(explain->steps, object))
+		explain->no_memory = true;
+	return explain->no_memory ? NULL : object;
 }
 
-/* Reasons that the headers alone decide (core/header/packet.c), and those that stand among them but need more. */
+/* Returns true for reasons that the headers alone decide (core/header/packet.c); the exceptions need a flow or routes. */
 static bool is_header_reason(unsigned reason)
 {
 	switch (reason) {
@@ -42,12 +42,11 @@ static bool is_header_reason(unsigned reason)
 	}
 }
 
-static const char *zone_name(const struct ks_explain *explain, unsigned zone)
+const char *ks_explain_zone_name(const struct ks_explain *explain, unsigned zone)
 {
 	return ks_policy_zone_name(explain->policy, zone);
 }
 
-/* Where the upper protocol was not reached it is told as "ip". */
 void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE])
 {
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], key[KS_KEY_TEXT];
@@ -60,7 +59,7 @@ void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[
 		 ks_gre_key_text(tuple, key));
 }
 
-static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
+static void upper_details(const struct ks_packet *pkt, char *buf, size_t size)
 {
 	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
 
@@ -91,7 +90,7 @@ static void explain_headers(struct ks_explain *explain)
 	if (pkt->tuple.family) {
 		ks_explain_tuple(&pkt->tuple, ">", tuple);
 		if (!is_header_reason(insp->verdict.reason))
-			upper_text(pkt, upper, sizeof(upper));
+			upper_details(pkt, upper, sizeof(upper));
 	}
 	if (pkt->flags & KS_PKT_NOT_IP)
 		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets that is not IP", link, pkt->wire_len);
@@ -108,7 +107,7 @@ static void explain_headers(struct ks_explain *explain)
 		json_object_set_new(step, "hop_limit", json_integer(pkt->hop_limit));
 }
 
-/* The words say that it goes elsewhere than the routes tell. They may know better: marks, other next hops, bridges. */
+/* Notes that the words of the packet name another zone than the routes. The words may be right: marks, other next hops, bridges. */
 static void explain_contradiction(struct ks_explain *explain)
 {
 	const struct ks_world *world = ks_engine_world(explain->engine);
@@ -121,10 +120,10 @@ static void explain_contradiction(struct ks_explain *explain)
 	if (routed < KS_ZONE_MAX && routed != told)
 		ks_explain_step(explain, "zones", "note",
 				"the routes lead to zone %s now, not to zone %s: it is judged as it was said to go",
-				zone_name(explain, routed), zone_name(explain, told));
+				ks_explain_zone_name(explain, routed), ks_explain_zone_name(explain, told));
 }
 
-/* Where it goes, in words. */
+/* Its destination zone, in words. */
 static void destination_text(const struct ks_explain *explain, __u8 to, char *buf, size_t size)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -140,7 +139,7 @@ static void destination_text(const struct ks_explain *explain, __u8 to, char *bu
 	else if (to == KS_ZONE_SELF && explain->frame->to < KS_ZONE_MAX && explain->frame->to == insp->home.from)
 		snprintf(buf, size, " and goes to zone self: %s is the broadcast address of its network", addr);
 	else
-		snprintf(buf, size, " and goes to zone %s", zone_name(explain, to));
+		snprintf(buf, size, " and goes to zone %s", ks_explain_zone_name(explain, to));
 }
 
 static void explain_zones(struct ks_explain *explain)
@@ -152,19 +151,19 @@ static void explain_zones(struct ks_explain *explain)
 
 	destination_text(explain, to, destination, sizeof(destination));
 	step = ks_explain_step(explain, "zones", to == KS_ZONE_ASTRAY ? "drop" : "note", "it comes from zone %s%s",
-			       zone_name(explain, insp->home.from), destination);
-	json_object_set_new(step, "from", json_string(zone_name(explain, insp->home.from)));
+			       ks_explain_zone_name(explain, insp->home.from), destination);
+	json_object_set_new(step, "from", json_string(ks_explain_zone_name(explain, insp->home.from)));
 	if (to < KS_ZONE_MAX)
-		json_object_set_new(step, "to", json_string(zone_name(explain, to)));
+		json_object_set_new(step, "to", json_string(ks_explain_zone_name(explain, to)));
 	explain_contradiction(explain);
 }
 
-static json_t *flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
+static json_t *explained_flow_json(const struct ks_explain *explain, const struct ks_flow *flow)
 {
 	return ks_json_flow(explain->policy, &explain->insp->flow.key, flow, explain->insp->home.now);
 }
 
-/* The lookup: under which key, and what was there. */
+/* The lookup: the key, and the flow that was found. */
 static void explain_flow(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -194,8 +193,9 @@ static void explain_flow(struct ks_explain *explain)
 		"%s%s, is %s: packets of its originator in zone %s: %llu, of the other side in zone %s: %llu; "
 		"this packet is of the %s",
 		about, text, ks_state_name(insp->flow.before.state),
-		zone_name(explain, insp->flow.before.zone[KS_ORIGINAL]),
-		ks_flow_packets(&insp->flow.before, KS_ORIGINAL), zone_name(explain, insp->flow.before.zone[KS_REPLY]),
+		ks_explain_zone_name(explain, insp->flow.before.zone[KS_ORIGINAL]),
+		ks_flow_packets(&insp->flow.before, KS_ORIGINAL),
+		ks_explain_zone_name(explain, insp->flow.before.zone[KS_REPLY]),
 		ks_flow_packets(&insp->flow.before, KS_REPLY), insp->dir == KS_ORIGINAL ? "originator" : "other side");
 	json_object_set_new(step, "direction", json_string(insp->dir == KS_ORIGINAL ? "original" : "reply"));
 	if (insp->opening.replaces)
@@ -208,12 +208,12 @@ static void explain_zone_check(struct ks_explain *explain)
 	unsigned expected = insp->flow.before.zone[insp->dir & 1];
 
 	if (insp->verdict.reason == KS_REASON_ZONE)
-		ks_explain_step(explain, "zone check", "drop",
-				"that side of the flow is in zone %s, the packet comes from %s",
-				zone_name(explain, expected), zone_name(explain, insp->home.from));
+		ks_explain_step(
+			explain, "zone check", "drop", "that side of the flow is in zone %s, the packet comes from %s",
+			ks_explain_zone_name(explain, expected), ks_explain_zone_name(explain, insp->home.from));
 	else
 		ks_explain_step(explain, "zone check", "ok", "that side of the flow is in zone %s, as the packet",
-				zone_name(explain, expected));
+				ks_explain_zone_name(explain, expected));
 }
 
 static void explain_decision(struct ks_explain *explain)
@@ -233,7 +233,7 @@ static void explain_decision(struct ks_explain *explain)
 				ks_reason_name(insp->verdict.reason), ks_reason_text(insp->verdict.reason));
 }
 
-/* What a rejected packet provokes, from the code that builds it. */
+/* The answer to a rejected packet, from the code that builds it. */
 static void explain_answer(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -263,13 +263,13 @@ static bool is_committed(const struct ks_inspection *insp)
 	       (insp->verdict.class == KS_CLASS_NEW || insp->verdict.class == KS_CLASS_ESTABLISHED);
 }
 
-/* Some packets pass for the receiver to judge, and may not move state or timer (core/track/tcp.c). */
+/* Returns false for a packet that may not move state or timer, because the receiver must judge it (core/track/tcp.c). */
 static bool is_refreshed(const struct ks_inspection *insp)
 {
 	return insp->flow.after.seen == (__u32)(insp->home.now / KS_NSEC_PER_MSEC);
 }
 
-/* What the state table holds afterwards. */
+/* The flow in the state table afterwards. */
 static void explain_state(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -294,7 +294,7 @@ static void explain_state(struct ks_explain *explain)
 		ks_explain_step(explain, "state", "note", "no flow is opened");
 }
 
-/* The path behind the headers, as judge() of core/inspect.c goes. */
+/* The steps up to the decision, in the order of the stages (core/stages.h). */
 static void explain_path(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -320,11 +320,37 @@ static void explain_path(struct ks_explain *explain)
 	ks_explain_translation(explain);
 }
 
+/* The flow before and after the packet; null without one. */
+static json_t *flow_change_json(const struct ks_explain *explain)
+{
+	const struct ks_inspection *insp = explain->insp;
+	bool committed = is_committed(insp);
+
+	if (!insp->flow.found && !committed)
+		return json_null();
+	return json_pack("{s:o, s:o}", "before",
+			 insp->flow.found ? explained_flow_json(explain, &insp->flow.before) : json_null(), "after",
+			 committed ? explained_flow_json(explain, &insp->flow.after) : json_null());
+}
+
+static json_t *verdict_json(const struct ks_explain *explain)
+{
+	const struct ks_inspection *insp = explain->insp;
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "verdict", ks_action_name(insp->verdict.action),
+			 "class", ks_class_name(insp->verdict.class), "reason", ks_reason_name(insp->verdict.reason),
+			 "reason_text", ks_reason_text(insp->verdict.reason), "state",
+			 ks_state_name(insp->verdict.state), "passes", ks_reason_is_pass(insp->verdict.reason), "rule",
+			 ks_json_rule(explain->policy, insp->verdict.rule), "packet", ks_json_packet(&insp->pkt));
+}
+
 json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame)
 {
+	ks_auto_json json_t *steps = json_array(), *object = NULL;
 	struct ks_inspection insp = { 0 };
-	struct ks_explain explain = { policy, engine, frame, &insp, json_array() };
-	json_t *object;
+	struct ks_explain explain = {
+		.policy = policy, .engine = engine, .frame = frame, .insp = &insp, .steps = steps
+	};
 
 	ks_engine_inspect(engine, frame, true, &insp);
 	explain_path(&explain);
@@ -332,18 +358,9 @@ json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine
 	explain_answer(&explain);
 	if (!(insp.pkt.flags & KS_PKT_NOT_IP))
 		explain_state(&explain);
-	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "verdict", ks_action_name(insp.verdict.action),
-			   "class", ks_class_name(insp.verdict.class), "reason", ks_reason_name(insp.verdict.reason),
-			   "reason_text", ks_reason_text(insp.verdict.reason), "state",
-			   ks_state_name(insp.verdict.state), "passes", ks_reason_is_pass(insp.verdict.reason), "rule",
-			   ks_json_rule(policy, insp.verdict.rule), "packet", ks_json_packet(&insp.pkt));
-	json_object_set_new(
-		object, "flow",
-		insp.flow.found || is_committed(&insp)
-			? json_pack("{s:o, s:o}", "before",
-				    insp.flow.found ? flow_json(&explain, &insp.flow.before) : json_null(), "after",
-				    is_committed(&insp) ? flow_json(&explain, &insp.flow.after) : json_null())
-			: json_null());
-	json_object_set_new(object, "steps", explain.steps);
-	return object;
+	object = verdict_json(&explain);
+	if (explain.no_memory || json_object_set_new(object, "flow", flow_change_json(&explain)) ||
+	    json_object_set(object, "steps", steps))
+		return NULL;
+	return TAKE(object);
 }

@@ -2,8 +2,8 @@
 /*
  * Explains how a packet is decided: every step of the inspector's path with
  * the numbers that were compared. It runs the inspector itself, dry, on the
- * engine's state, so it can have no second opinion; the daemon gives it an
- * engine filled with the flows of the kernel (ks_engine_add_flow()).
+ * engine's state, so that it cannot disagree with it; the daemon gives it an
+ * engine with the flow of the kernel's table (engine/transplant.h).
  */
 #ifndef KS_EXPLAIN_EXPLAIN_H
 #define KS_EXPLAIN_EXPLAIN_H
@@ -21,7 +21,7 @@
  * Explains a frame at the engine's time with its tables, which are the
  * policy's; nothing changes. The object has
  *   verdict, class, reason, reason_text, state   names, as everywhere
- *   passes    whether the packet may go on
+ *   passes    true if the packet may go on
  *   rule      id, file, line, text of the rule that decided or made the flow; null for the default deny
  *   packet    what the parser found
  *   flow      the flow before and after, null without one
@@ -33,7 +33,7 @@ json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine
 /*
  * Lets a TCP segment in words continue its flow: without `seq` it starts
  * where its sender's last one ended, without `ack-number` it acknowledges all
- * that the peer sent. A SYN, and what is not TCP, stays as it is. `arena` is
+ * that the peer sent. A SYN, and a packet that is not TCP, stays as it is. `arena` is
  * the packet's. Returns 0 or -ENOMEM; ks_crafter_reset() before crafting it.
  */
 int ks_explain_continue(struct ks_packet_spec *spec, const struct ks_flow_key *key, const struct ks_flow *flow,

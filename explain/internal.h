@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the parts of explain share: the explanation being written. */
+/* An explanation that is being written, for the files of explain/. */
 #ifndef KS_EXPLAIN_INTERNAL_H
 #define KS_EXPLAIN_INTERNAL_H
 
@@ -12,20 +12,23 @@ struct ks_explain {
 	const struct ks_frame *frame;
 	const struct ks_inspection *insp;
 	json_t *steps;
+	bool no_memory; /* a step is missing */
 };
 
 /* Adds a step with a sentence; returns it (borrowed) for details, NULL without memory. */
 json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* "tcp 10.0.0.5:40000 > 192.0.2.1:80"; where the upper protocol was not reached it is "ip". */
+/* "tcp 10.0.0.5:40000 > 192.0.2.1:80"; "ip ..." if the upper protocol was not read. */
 #define KS_EXPLAIN_TUPLE (2 * KS_ENDPOINT_TEXT + KS_KEY_TEXT + 16)
 void ks_explain_tuple(const struct ks_tuple *tuple, const char *arrow, char buf[KS_EXPLAIN_TUPLE]);
 
-/* The zone that the packet went to when the filter was asked: a forward rule sends it elsewhere afterwards. */
+const char *ks_explain_zone_name(const struct ks_explain *explain, unsigned zone);
+
+/* The zone that the packet went to when the filter was asked: a forward rule may send it elsewhere afterwards. */
 __u8 ks_explain_zone_asked(const struct ks_explain *explain);
 
-/* Where the source of a packet that no flow knows is at home, and whether it answers a question to a group (core/group.h). */
+/* For a packet of no flow: where its source is at home, and which question to a group it may answer (core/group.h). */
 void ks_explain_source(struct ks_explain *explain);
 void ks_explain_question(struct ks_explain *explain);
 

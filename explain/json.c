@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* JSON forms; see json.h. No state. */
+/* See json.h. */
 #include "explain/json.h"
 
 #include <string.h>
@@ -45,11 +45,6 @@ json_t *ks_json_rule(const struct ks_policy *policy, __u32 id)
 			 (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "label", info->label);
 }
 
-static bool is_icmp(const struct ks_tuple *tuple)
-{
-	return tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
-}
-
 json_t *ks_json_tuple(const struct ks_tuple *tuple)
 {
 	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
@@ -68,7 +63,7 @@ json_t *ks_json_tuple(const struct ks_tuple *tuple)
 	return object;
 }
 
-/* The part of a datagram that a fragment is; only the first has an upper header. */
+/* The part of its datagram that a fragment holds. */
 static json_t *fragment_json(const struct ks_packet *pkt)
 {
 	__u32 id = pkt->tuple.family == KS_IPV4 ? ks_be16((__be16)pkt->frag_id) : ks_be32(pkt->frag_id);
@@ -86,7 +81,7 @@ static void packet_upper(json_t *object, const struct ks_packet *pkt)
 		json_object_set_new(object, "seq", json_integer(pkt->seq));
 		json_object_set_new(object, "ack", json_integer(pkt->ack));
 		json_object_set_new(object, "window", json_integer(pkt->window));
-	} else if (is_icmp(&pkt->tuple)) {
+	} else if (ks_proto_is_icmp(pkt->tuple.proto)) {
 		json_object_set_new(object, "type", json_integer(pkt->icmp_type));
 		json_object_set_new(object, "code", json_integer(pkt->icmp_code));
 		if (pkt->flags & KS_PKT_ICMP_QUERY)
@@ -138,7 +133,7 @@ static json_t *flow_flags(const struct ks_flow *flow)
 	return list;
 }
 
-/* One side's numbers: what it sent, what it may send, what it acknowledged, what it offered. */
+/* The numbers of one side: the end of what it sent and may send, what it acknowledged, the window that it offered. */
 static json_t *flow_window(const struct ks_flow *flow, unsigned dir)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:b}", "end", (json_int_t)flow->end[dir], "max_end",
@@ -147,12 +142,12 @@ static json_t *flow_window(const struct ks_flow *flow, unsigned dir)
 			 "unchecked", !!(flow->tcp_flags[dir] & KS_TCP_LIBERAL));
 }
 
-static json_t *zone_json(const struct ks_policy *policy, unsigned zone)
+static json_t *flow_zone_json(const struct ks_policy *policy, unsigned zone)
 {
 	return policy ? json_string(ks_policy_zone_name(policy, zone)) : json_integer(zone);
 }
 
-static json_int_t remaining(const struct ks_flow *flow, __u64 now)
+static json_int_t remaining_ms(const struct ks_flow *flow, __u64 now)
 {
 	__u32 age = (__u32)(now / KS_NSEC_PER_MSEC) - flow->seen;
 
@@ -168,16 +163,16 @@ json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *k
 	struct ks_tuple tuple;
 	json_t *object;
 
-	ks_flow_tuple(key, flow,
-		      &tuple); /* whose source port is an ICMP query's identifier (core/track/icmp_error.h) */
+	ks_flow_tuple(key, flow, &tuple);
 	object = ks_json_tuple(&tuple);
-	if (is_icmp(&tuple))
+	/* The source port of an ICMP query is its identifier (core/track/icmp_error.h). */
+	if (ks_proto_is_icmp(tuple.proto))
 		json_object_set_new(object, "id", json_integer(ks_be16(tuple.sport)));
 	json_object_update_new(
 		object, json_pack("{s:s, s:o, s:o, s:I, s:I, s:[I,I], s:[I,I], s:o, s:o}", "state",
-				  ks_state_name(flow->state), "from", zone_json(policy, flow->zone[KS_ORIGINAL]), "to",
-				  zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
-				  (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining(flow, now),
+				  ks_state_name(flow->state), "from", flow_zone_json(policy, flow->zone[KS_ORIGINAL]),
+				  "to", flow_zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
+				  (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining_ms(flow, now),
 				  "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1),
 				  "bytes", (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1),
 				  "flags", flow_flags(flow), "rule",
@@ -186,4 +181,16 @@ json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *k
 		json_object_set_new(object, "windows",
 				    json_pack("[o,o]", flow_window(flow, KS_ORIGINAL), flow_window(flow, KS_REPLY)));
 	return object;
+}
+
+const char *ks_member_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+long long ks_member_number(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
 }

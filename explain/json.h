@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * JSON of what every command and the control API shows: rules, packets,
- * tuples, flows, in one form. Each returns a new reference; NULL without memory.
+ * The JSON forms of what all commands and the control API show: rules, packets,
+ * tuples, flows. Each returns a new reference; NULL without memory.
  */
 #ifndef KS_EXPLAIN_JSON_H
 #define KS_EXPLAIN_JSON_H
@@ -17,7 +17,7 @@ json_t *ks_json_rule(const struct ks_policy *policy, __u32 id);
 /* { family, proto, source, destination, source_port?, destination_port? }: ports where the protocol has them. */
 json_t *ks_json_tuple(const struct ks_tuple *tuple);
 
-/* A tuple with what its protocol says: length, flags, seq, ack, window, type, code; { ip: false } if it is not IP. */
+/* A tuple with the fields of its protocol: length, flags, seq, ack, window, type, code; { ip: false } if it is not IP. */
 json_t *ks_json_packet(const struct ks_packet *pkt);
 
 /*
@@ -34,5 +34,9 @@ const char *ks_tcp_flags_text(unsigned flags, char buf[KS_TCP_FLAGS_TEXT]);
 
 /* The tuple of a flow as its originator sent it. */
 void ks_flow_tuple(const struct ks_flow_key *key, const struct ks_flow *flow, struct ks_tuple *tuple);
+
+/* Members of an object: the text, "" without one; the number, 0 without one. */
+const char *ks_member_text(const json_t *object, const char *name);
+long long ks_member_number(const json_t *object, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an explanation says of address translation and helpers: how the packet leaves, and which rules want it so. */
+/* The steps about address translation and helpers: how the packet leaves, and the rules that say so. */
 #include "explain/internal.h"
 #include "explain/json.h"
 
@@ -14,12 +14,12 @@ __u8 ks_explain_zone_asked(const struct ks_explain *explain)
 	return insp->home.to;
 }
 
-static bool is_opening(const struct ks_inspection *insp)
+static bool opens_flow(const struct ks_inspection *insp)
 {
 	return !insp->flow.found || insp->opening.replaces;
 }
 
-static void explain_source(struct ks_explain *explain)
+static void explain_source_rule(struct ks_explain *explain)
 {
 	const struct ks_rule_info *rule = ks_policy_rule(explain->policy, explain->insp->opening.source_rule);
 
@@ -37,7 +37,7 @@ static void explain_source(struct ks_explain *explain)
 static void explain_helper(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
-	unsigned helper = is_opening(insp) ? insp->opening.helper : insp->flow.before.helper;
+	unsigned helper = opens_flow(insp) ? insp->opening.helper : insp->flow.before.helper;
 
 	if (helper)
 		ks_explain_step(explain, "helper", "note", "helper %s reads its connection", ks_helper_name(helper));
@@ -46,14 +46,14 @@ static void explain_helper(struct ks_explain *explain)
 void ks_explain_translation(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
-	__u8 to = is_opening(insp) ? insp->to : insp->flow.before.zone[!insp->dir];
+	__u8 to = opens_flow(insp) ? insp->to : insp->flow.before.zone[!insp->dir];
 	char text[KS_EXPLAIN_TUPLE];
 	json_t *step;
 
 	if (!ks_reason_is_pass(insp->verdict.reason) || insp->verdict.class == KS_CLASS_UNTRACKED)
 		return;
-	if (explain->policy->config.options & KS_OPT_NAT && is_opening(insp) && insp->verdict.class == KS_CLASS_NEW)
-		explain_source(explain);
+	if (explain->policy->config.options & KS_OPT_NAT && opens_flow(insp) && insp->verdict.class == KS_CLASS_NEW)
+		explain_source_rule(explain);
 	if (insp->translate) {
 		ks_explain_tuple(&insp->sent, ">", text);
 		step = ks_explain_step(explain, "leaving", "ok", "it leaves as %s, to zone %s", text,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an explanation says of a packet that no flow knows before rules are asked: its source, and what it may answer. */
+/* The steps for a packet of no flow before rules are asked: its source, and the question that it may answer. */
 #include <string.h>
 
 #include "core/group.h"
@@ -11,12 +11,7 @@
 
 #define HOME_TEXT 160
 
-static const char *zone_name(const struct ks_explain *explain, unsigned zone)
-{
-	return ks_policy_zone_name(explain->policy, zone);
-}
-
-/* The stage that opens flows has seen it. A datagram in fragments has rules of its own before that. */
+/* Returns true if the stage that opens flows has seen the packet. A datagram in fragments has rules of its own before that. */
 static bool was_opening(const struct ks_inspection *insp)
 {
 	const __u32 others = KS_PKT_NEIGHBOUR | KS_PKT_ICMP_ERROR | KS_PKT_FRAGMENT;
@@ -27,9 +22,9 @@ static bool was_opening(const struct ks_inspection *insp)
 	       insp->home.from != KS_ZONE_SELF;
 }
 
-/* --- the source --- */
+/* The source. */
 
-/* Two zones that are one for the source check. */
+/* Returns true for two zones that are outside, and so one for the source check. */
 static bool are_outside(const struct ks_config *config, unsigned family, unsigned home, unsigned from)
 {
 	__u64 both = 1ULL << (home & (KS_ZONE_MAX - 1)) | 1ULL << (from & (KS_ZONE_MAX - 1));
@@ -59,12 +54,12 @@ static void home_by_network(const struct ks_explain *explain, char *buf, size_t 
 	if (ks_network_is_broadcast(network, &tuple->src))
 		snprintf(buf, size, "it is the broadcast address of network %s", text);
 	else
-		snprintf(buf, size, "network %s is in zone %s%s", text, zone_name(explain, network->zone),
+		snprintf(buf, size, "network %s is in zone %s%s", text, ks_explain_zone_name(explain, network->zone),
 			 are_outside(config, tuple->family, network->zone, explain->insp->home.from) ? ", outside too"
 												     : "");
 }
 
-/* What decides where the source is at home. */
+/* The reason why the source is or is not at home. */
 static void home_text(const struct ks_explain *explain, char *buf, size_t size)
 {
 	const struct ks_world *world = ks_engine_world(explain->engine);
@@ -95,18 +90,18 @@ void ks_explain_source(struct ks_explain *explain)
 	home_text(explain, why, sizeof(why));
 	if (insp->verdict.reason == KS_REASON_SPOOFED)
 		step = ks_explain_step(explain, "source", "drop", "%s is not at home in zone %s: %s", addr,
-				       zone_name(explain, insp->home.from), why);
+				       ks_explain_zone_name(explain, insp->home.from), why);
 	else if (is_checked)
 		step = ks_explain_step(explain, "source", "ok", "%s is at home in zone %s: %s", addr,
-				       zone_name(explain, insp->home.from), why);
+				       ks_explain_zone_name(explain, insp->home.from), why);
 	else
 		step = ks_explain_step(explain, "source", "ok",
 				       "%s is believed, because zone %s has 'antispoof off'; %s", addr,
-				       zone_name(explain, insp->home.from), why);
+				       ks_explain_zone_name(explain, insp->home.from), why);
 	json_object_set_new(step, "address", json_string(addr));
 }
 
-/* --- the question --- */
+/* The question. */
 
 static bool answers_question(const struct ks_inspection *insp)
 {
@@ -114,7 +109,7 @@ static bool answers_question(const struct ks_inspection *insp)
 	       insp->side.key.kind == KS_KIND_QUESTION;
 }
 
-static void explain_answer(struct ks_explain *explain)
+static void explain_answered_question(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
 	const struct ks_flow_key *key = &insp->side.key;
@@ -126,14 +121,14 @@ static void explain_answer(struct ks_explain *explain)
 	ks_endpoint_text(&key->addr[0], key->family, key->proto == KS_PROTO_UDP ? key->port[0] : 0, asker);
 	step = ks_explain_step(explain, "question", "ok",
 			       "%s in zone %s has asked a group in zone %s %u ms ago; for %u ms its members may answer",
-			       asker, zone_name(explain, key->link & KS_GROUP_ASKER_MASK),
-			       zone_name(explain, key->link >> KS_GROUP_ASKED_SHIFT), age, asked->timeout);
+			       asker, ks_explain_zone_name(explain, key->link & KS_GROUP_ASKER_MASK),
+			       ks_explain_zone_name(explain, key->link >> KS_GROUP_ASKED_SHIFT), age, asked->timeout);
 	json_object_set_new(step, "age", json_integer(age));
 	json_object_set_new(step, "timeout", json_integer(asked->timeout));
 }
 
-/* Whether the packet might have been an answer: something for the box that nobody is known to have asked for. */
-static bool might_answer(const struct ks_inspection *insp)
+/* Returns true if the packet might have been an answer: it is for the box, and no question is known. */
+static bool might_be_answer(const struct ks_inspection *insp)
 {
 	if (insp->pkt.flags & KS_PKT_ICMP_ANSWER)
 		return insp->verdict.reason == KS_REASON_ICMP_REPLY;
@@ -149,11 +144,11 @@ void ks_explain_question(struct ks_explain *explain)
 	if (!was_opening(insp))
 		return;
 	if (answers_question(insp)) {
-		explain_answer(explain);
-	} else if (might_answer(insp)) {
+		explain_answered_question(explain);
+	} else if (might_be_answer(insp)) {
 		ks_endpoint_text(&insp->pkt.tuple.dst, insp->pkt.tuple.family,
 				 insp->pkt.tuple.proto == KS_PROTO_UDP ? insp->pkt.tuple.dport : 0, target);
 		ks_explain_step(explain, "question", "note", "%s has not asked a group in zone %s of late", target,
-				zone_name(explain, insp->home.from));
+				ks_explain_zone_name(explain, insp->home.from));
 	}
 }

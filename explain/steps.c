@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The two steps of an explanation with the most to say: the protocol's numbers, and the rules. */
+/* The two longest steps of an explanation: the numbers of the protocol, and the rules. */
 #include <string.h>
 
 #include "core/env.h"
@@ -7,7 +7,7 @@
 #include "explain/json.h"
 #include "text/names.h"
 
-/* Rules told one by one; those before the last so many are only counted. */
+/* So many rules are listed; those before them are only counted. */
 #define RULES_TOLD 200U
 
 static json_t *compare_json(const struct ks_compare *compare)
@@ -16,7 +16,7 @@ static json_t *compare_json(const struct ks_compare *compare)
 			 (json_int_t)compare->hi);
 }
 
-/* What ks_inspection.compare means, by the reason that it led to. Returns the step, NULL for other reasons. */
+/* The numbers of the comparison by which the packet was dropped. Returns the step, NULL for reasons without numbers. */
 static json_t *explain_drop(struct ks_explain *explain, const struct ks_compare *c)
 {
 	switch (explain->insp->verdict.reason) {
@@ -59,7 +59,7 @@ static json_t *explain_drop(struct ks_explain *explain, const struct ks_compare 
 	}
 }
 
-/* A segment that passed: which of its numbers were compared depends on its kind. */
+/* A segment that passed. The numbers that were compared depend on its kind. */
 static void explain_tcp_pass(struct ks_explain *explain)
 {
 	const struct ks_compare *c = &explain->insp->verdict.compare;
@@ -147,7 +147,7 @@ void ks_explain_protocol(struct ks_explain *explain)
 	}
 }
 
-/* Which criterion failed, in words; the packet's own value beside it. */
+/* The criterion that failed, in words, with the packet's own value. */
 static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf, size_t size)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -189,7 +189,7 @@ static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf
 	}
 }
 
-/* A rule of the text matches if one of its table entries does; else the entry that came furthest tells why not. */
+/* A rule of the text matches if one of its table entries does; else the entry that came furthest says why not. */
 static unsigned rule_miss(struct ks_explain *explain, __u32 *index, __u32 count)
 {
 	const struct ks_policy *policy = explain->policy;
@@ -220,14 +220,14 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 		json_array_remove(list, 0);
 }
 
-/* The policy is asked for what no flow knows and may open one, and where there are bypass rules. */
+/* Returns true if the rules were asked: the packet is of no flow and may open one, or there are bypass rules. */
 static bool was_asked(const struct ks_inspection *insp)
 {
 	return insp->verdict.reason == KS_REASON_OK_UNDECIDED || insp->verdict.rule_index != KS_DECISION_DEFAULT ||
 	       (insp->verdict.class == KS_CLASS_NEW && (!insp->flow.found || insp->opening.replaces));
 }
 
-/* Where it goes is known when it leaves: then a rule of any zone that it may leave by lets it go on until there. */
+/* The destination zone is not known before the packet leaves: until then a rule of any zone that it may leave by passes it. */
 static void explain_undecided(struct ks_explain *explain)
 {
 	if (explain->insp->verdict.reason == KS_REASON_OK_UNDECIDED)
@@ -237,7 +237,7 @@ static void explain_undecided(struct ks_explain *explain)
 		ks_explain_step(explain, "policy", "drop", "no rule allows it to any zone that it may leave by");
 }
 
-/* Rules of the text that are in the filter. */
+/* How many rules of the text are in the filter. */
 static size_t filter_rules(const struct ks_policy *policy)
 {
 	size_t count = 0;
@@ -251,7 +251,7 @@ void ks_explain_rules(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
 	const struct ks_policy *policy = explain->policy;
-	struct ks_inspection asked; /* the packet when the filter saw it */
+	struct ks_inspection asked; /* the inspection as it was when the filter was asked */
 	__u32 count = policy->config.rules, index = 0, told = 0;
 	unsigned miss = KS_MISS_FROM;
 	json_t *list, *step;
