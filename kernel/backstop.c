@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backstop's hooks (bpf/backstop.bpf.c): four netfilter links, pinned as
- * links/FAMILY-HOOK. They cannot be updated, so programs of another build are
- * replaced by adding a link and then dropping the old one. BPF programs of one
- * hook must have different priorities: a few numbers from the earliest one on are ours.
+ * The hooks of the backstop (bpf/backstop.bpf.c): four netfilter links, pinned
+ * as links/FAMILY-HOOK. A netfilter link cannot be updated, so programs of
+ * another build are replaced by adding a link and then dropping the old one. BPF
+ * programs of one hook must have different priorities: a few numbers from the
+ * earliest one on are ours.
  *
- * The earliest place, because nothing that other netfilter users decide or
- * translate here matters to a seal, and they shall neither answer nor log what
- * never should have come so far. Destinations are translated before, in
- * prerouting, and that changes no seal.
+ * Ours run before all other netfilter users. Those could not change a seal, and
+ * must neither answer nor log a packet that the backstop drops. Only the
+ * translation of destinations, in prerouting, runs earlier; it changes no seal.
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,58 +31,51 @@ static const struct {
 	unsigned pf;
 	unsigned hook;
 	enum ks_kernel_program program;
-} places[] = {
+} sites[] = {
 	{ "ipv4-input", PF_IPV4, HOOK_LOCAL_IN, KS_PROGRAM_BACKSTOP_INPUT },
 	{ "ipv4-forward", PF_IPV4, HOOK_FORWARD, KS_PROGRAM_BACKSTOP_FORWARD },
 	{ "ipv6-input", PF_IPV6, HOOK_LOCAL_IN, KS_PROGRAM_BACKSTOP_INPUT },
 	{ "ipv6-forward", PF_IPV6, HOOK_FORWARD, KS_PROGRAM_BACKSTOP_FORWARD },
 };
 
-/* Returns the pinned link of a place and the id of its program, or -errno. */
-static int get(const struct ks_kernel *kernel, unsigned place, __u32 *program)
+/* Returns the pinned link of a site, with the id of its program in *program, or -errno. */
+static int get_link(const struct ks_kernel *kernel, unsigned site, __u32 *program)
 {
 	struct ks_bpf_link_info info;
-	int fd = ks_pin_get(kernel->pin_dir, KS_PIN_LINKS, places[place].name);
+	ks_auto_fd int fd = ks_pin_get(kernel->pin_dir, KS_PIN_LINKS, sites[site].name);
 
-	if (fd < 0)
-		return fd;
-	if (ks_bpf_link_info(fd, &info)) {
-		close(fd);
+	if (fd >= 0 && ks_bpf_link_info(fd, &info))
 		return -EINVAL;
-	}
-	*program = info.prog_id;
-	return fd;
+	if (fd >= 0)
+		*program = info.prog_id;
+	return TAKE_FD(fd);
 }
 
-static int attach(const struct ks_kernel *kernel, unsigned place)
+static int attach_netfilter(const struct ks_kernel *kernel, unsigned site)
 {
 	int fd = -EBUSY;
 
 	for (int i = 0; i < KS_PRIORITIES && fd == -EBUSY; i++)
-		fd = ks_bpf_netfilter_attach(kernel->programs[places[place].program], places[place].pf,
-					     places[place].hook, KS_PRIORITY_FIRST + i);
+		fd = ks_bpf_netfilter_attach(kernel->programs[sites[site].program], sites[site].pf, sites[site].hook,
+					     KS_PRIORITY_FIRST + i);
 	return fd;
 }
 
-static int raise_one(const struct ks_kernel *kernel, unsigned place)
+static int raise_one(const struct ks_kernel *kernel, unsigned site)
 {
 	__u32 program = 0;
-	int old = get(kernel, place, &program), new, err = 0;
+	ks_auto_fd int old = get_link(kernel, site, &program);
+	ks_auto_fd int new = -1;
+	int err;
 
-	if (old >= 0 && program == ks_bpf_program_id(kernel->programs[places[place].program])) {
-		close(old);
+	if (old >= 0 && program == ks_bpf_program_id(kernel->programs[sites[site].program]))
 		return 0;
-	}
-	new = attach(kernel, place);
-	if (new >= 0)
-		err = ks_pin_put(new, kernel->pin_dir, KS_PIN_LINKS, places[place].name);
-	if (new >= 0 && !err && old >= 0)
-		ks_bpf_link_detach(old);
-	if (old >= 0)
-		close(old);
+	new = attach_netfilter(kernel, site);
 	if (new < 0)
 		return new;
-	close(new);
+	err = ks_pin_put(new, kernel->pin_dir, KS_PIN_LINKS, sites[site].name);
+	if (!err && old >= 0)
+		ks_bpf_link_detach(old);
 	return err;
 }
 
@@ -91,21 +84,19 @@ static void tell_programs(struct ks_control *control, bool in_force)
 	if (in_force)
 		__atomic_fetch_or(&control->flags, KS_CONTROL_BACKSTOP, __ATOMIC_RELEASE);
 	else
-		__atomic_fetch_and(&control->flags, ~KS_CONTROL_BACKSTOP, __ATOMIC_RELEASE);
+		__atomic_fetch_and(&control->flags, ~(__u32)KS_CONTROL_BACKSTOP, __ATOMIC_RELEASE);
 }
 
-/* Returns true if every place has a link, of this build or of another one. */
+/* Returns true if every site has a link, of this build or of another one. */
 static bool is_everywhere(const struct ks_kernel *kernel)
 {
 	bool all = true;
 
-	for (unsigned i = 0; all && i < KS_ARRAY_SIZE(places); i++) {
+	for (unsigned i = 0; all && i < KS_ARRAY_SIZE(sites); i++) {
 		__u32 program;
-		int fd = get(kernel, i, &program);
+		ks_auto_fd int fd = get_link(kernel, i, &program);
 
 		all = fd >= 0;
-		if (fd >= 0)
-			close(fd);
 	}
 	return all;
 }
@@ -117,7 +108,7 @@ int ks_kernel_raise_backstop(struct ks_kernel *kernel)
 	if (!kernel->pin_dir || kernel->programs[KS_PROGRAM_BACKSTOP_INPUT] < 0)
 		return -EOPNOTSUPP;
 	err = ks_pin_make_folder(kernel->pin_dir, KS_PIN_LINKS);
-	for (unsigned i = 0; !err && i < KS_ARRAY_SIZE(places); i++)
+	for (unsigned i = 0; !err && i < KS_ARRAY_SIZE(sites); i++)
 		err = raise_one(kernel, i);
 	if (err)
 		ks_kernel_complain("cannot attach the backstop to netfilter: %s", strerror(-err));
@@ -125,10 +116,10 @@ int ks_kernel_raise_backstop(struct ks_kernel *kernel)
 	return err;
 }
 
-/* The control block of an instance that perhaps nobody has open. */
+/* Tells the programs through the pinned control block: there may be no daemon that has it open. */
 static void tell_pinned(const char *pin_dir)
 {
-	int fd = ks_pin_get(pin_dir, KS_PIN_MAPS, ks_kernel_map_name(KS_MAP_CONTROL));
+	ks_auto_fd int fd = ks_pin_get(pin_dir, KS_PIN_MAPS, ks_kernel_map_name(KS_MAP_CONTROL));
 	struct ks_control *control;
 
 	if (fd < 0)
@@ -138,7 +129,6 @@ static void tell_pinned(const char *pin_dir)
 		tell_programs(control, false);
 		munmap(control, sizeof(*control));
 	}
-	close(fd);
 }
 
 int ks_kernel_lower_backstop(const char *pin_dir)
@@ -146,8 +136,8 @@ int ks_kernel_lower_backstop(const char *pin_dir)
 	int err = 0;
 
 	tell_pinned(pin_dir); /* first: what is undecided must not be let through for the backstop to judge */
-	for (unsigned i = 0; i < KS_ARRAY_SIZE(places); i++)
-		err = ks_pin_remove_link(pin_dir, places[i].name) ?: err;
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(sites); i++)
+		err = ks_pin_remove_link(pin_dir, sites[i].name) ?: err;
 	return err;
 }
 
@@ -155,13 +145,11 @@ bool ks_kernel_backstop(const struct ks_kernel *kernel)
 {
 	bool all = kernel->control->flags & KS_CONTROL_BACKSTOP;
 
-	for (unsigned i = 0; all && i < KS_ARRAY_SIZE(places); i++) {
+	for (unsigned i = 0; all && i < KS_ARRAY_SIZE(sites); i++) {
 		__u32 program = 0;
-		int fd = get(kernel, i, &program);
+		ks_auto_fd int fd = get_link(kernel, i, &program);
 
-		all = fd >= 0 && program == ks_bpf_program_id(kernel->programs[places[i].program]);
-		if (fd >= 0)
-			close(fd);
+		all = fd >= 0 && program == ks_bpf_program_id(kernel->programs[sites[i].program]);
 	}
 	return all;
 }

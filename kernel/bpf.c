@@ -13,11 +13,12 @@
 #include "bpf/maps.h"
 #include "core/types.h"
 #include "kernel/bpf.h"
+#include "text/scoped.h"
 
-#define BEFORE (1U << 3) /* BPF_F_BEFORE; before nobody in particular is before all */
+#define KS_TCX_BEFORE (1U << 3) /* BPF_F_BEFORE; without another program to be before, it means before all */
 
 /* The members of union bpf_attr that its header does not have yet. */
-union attr {
+union call_attr {
 	struct {
 		__u32 prog_fd;
 		__u32 target; /* ifindex of a tcx link */
@@ -57,7 +58,7 @@ union attr {
 	} info;
 };
 
-static int bpf_call(enum bpf_cmd command, union attr *attr, size_t size)
+static int bpf_call(enum bpf_cmd command, union call_attr *attr, size_t size)
 {
 	long result = syscall(__NR_bpf, command, attr, size);
 
@@ -66,12 +67,12 @@ static int bpf_call(enum bpf_cmd command, union attr *attr, size_t size)
 
 int ks_bpf_tcx_attach(int prog_fd, unsigned ifindex, unsigned attach_type)
 {
-	union attr attr = {
+	union call_attr attr = {
 		.create = {
 			.prog_fd = (__u32)prog_fd,
 			.target = ifindex,
 			.attach_type = attach_type,
-			.flags = BEFORE,
+			.flags = KS_TCX_BEFORE,
 		},
 	};
 
@@ -80,7 +81,7 @@ int ks_bpf_tcx_attach(int prog_fd, unsigned ifindex, unsigned attach_type)
 
 int ks_bpf_tcx_query(unsigned ifindex, unsigned attach_type, __u32 *ids, unsigned *count)
 {
-	union attr attr = {
+	union call_attr attr = {
 		.query = {
 			.ifindex = ifindex,
 			.attach_type = attach_type,
@@ -98,7 +99,7 @@ int ks_bpf_tcx_query(unsigned ifindex, unsigned attach_type, __u32 *ids, unsigne
 
 int ks_bpf_netfilter_attach(int prog_fd, unsigned pf, unsigned hook, int priority)
 {
-	union attr attr = {
+	union call_attr attr = {
 		.create = {
 			.prog_fd = (__u32)prog_fd,
 			.attach_type = KS_BPF_NETFILTER,
@@ -121,7 +122,7 @@ int ks_bpf_link_detach(int link_fd)
 
 int ks_bpf_link_info(int link_fd, struct ks_bpf_link_info *info)
 {
-	union attr attr = {
+	union call_attr attr = {
 		.info = { .fd = (__u32)link_fd, .size = sizeof(*info), .info = (uintptr_t)info },
 	};
 
@@ -150,8 +151,8 @@ bool ks_bpf_has_tcx(void)
 	return has;
 }
 
-/* Loads a program; returns its descriptor, or -errno. */
-static int load(unsigned type, unsigned attach_type, const struct bpf_insn *insns, size_t count)
+/* Loads a program that tries something out. Returns its descriptor, or -errno. */
+static int load_probe(unsigned type, unsigned attach_type, const struct bpf_insn *insns, size_t count)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = attach_type);
 	int fd = bpf_prog_load(type, "ks_probe", "Dual BSD/GPL", insns, count, &opts);
@@ -168,17 +169,16 @@ bool ks_bpf_has_netfilter(void)
 	static int has = -1;
 
 	if (has < 0) {
-		int fd = load(KS_BPF_PROG_TYPE_NETFILTER, KS_BPF_NETFILTER, accept, KS_ARRAY_SIZE(accept));
+		ks_auto_fd int fd =
+			load_probe(KS_BPF_PROG_TYPE_NETFILTER, KS_BPF_NETFILTER, accept, KS_ARRAY_SIZE(accept));
 
 		has = fd >= 0;
-		if (has)
-			close(fd);
 	}
 	return has;
 }
 
 /* Runs a program once. Returns its return value, or -1. */
-static int run(int fd)
+static int run_probe(int fd)
 {
 	static const __u8 frame[64];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
@@ -190,9 +190,10 @@ static int run(int fd)
 #define FIB_WORD(at) { .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = FIB_OFF + (at) }
 
 /*
- * Asked by a lookup instead of the version, because distributions port such
- * things back. A lookup from interface 0 finds no device (-ENODEV), but flags
- * are looked at first: -EINVAL. The program returns 1 for that.
+ * Found out by a lookup, not by the version, because distributions port such
+ * things back. The kernel checks flags before the device: a lookup from interface
+ * 0 returns -EINVAL if the flag is unknown, for which the program returns 1, and
+ * -ENODEV if it is known.
  */
 bool ks_bpf_has_fib_mark(void)
 {
@@ -221,11 +222,9 @@ bool ks_bpf_has_fib_mark(void)
 
 	_Static_assert(sizeof(struct bpf_fib_lookup) == 64, "eight words are cleared");
 	if (has < 0) {
-		int fd = load(BPF_PROG_TYPE_SCHED_CLS, 0, lookup, KS_ARRAY_SIZE(lookup));
+		ks_auto_fd int fd = load_probe(BPF_PROG_TYPE_SCHED_CLS, 0, lookup, KS_ARRAY_SIZE(lookup));
 
-		has = fd >= 0 && run(fd) == 0;
-		if (fd >= 0)
-			close(fd);
+		has = fd >= 0 && run_probe(fd) == 0;
 	}
 	return has;
 }

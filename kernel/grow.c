@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A takeover into a new table, because the policy wants a larger one or because
- * this build lays entries out otherwise. The old programs go on with the old
- * table until their hooks are switched. Entries are copied when the new
- * programs are loaded, again just before the first hook is switched, and once
- * more when all are (engine/table_copy.h).
+ * A takeover into a new table.
  *
- * Between the second pass and a hook's switch, some milliseconds, the new table
- * does not know the latest packets of a flow: one that moves far in that time
- * may lose packets to the window check, which TCP repeats, until the last pass.
- * What both tables have moved on meanwhile keeps what the new one says.
+ * Overview. The policy wants a larger table, or this build lays entries out in
+ * another way. The old programs go on with the old table until their hooks are
+ * switched. Entries are copied in three passes (engine/table_copy.h).
  *
- * Until the end the old table is pinned too, as maps/ks_table-old with its shape and counts, because the process may die
- * at any moment. ks_counts-old is pinned last, and removed before the first hook is switched: while it is there, the new
- * table is a copy that nobody used, and the old one is put back.
+ * Life cycle.
+ *   1. ks_growth_begin(), when the new programs are loaded: the first pass.
+ *   2. ks_growth_catch_up(), just before the first hook is switched: the second.
+ *   3. ks_growth_end(), when all hooks are switched: the last.
+ *
+ * Who writes when. The old programs write the old table, the new ones the new
+ * table; a pass reads the old one and writes the new one.
+ *
+ * Race. Between the second pass and the switch of a hook, some milliseconds,
+ * the new table does not know the latest packets of a flow. A flow that moves far
+ * in that time may lose packets to the window check until the last pass; TCP
+ * repeats them. Where a flow moved in both tables, the new one's entry stays.
+ *
+ * Death. The process may die at any moment, so the old table is pinned until the
+ * end, as maps/ks_table-old with its shape and counts. ks_counts-old is pinned
+ * last and removed before the first hook is switched: as long as it is there, the
+ * new table is a copy that nobody used, and the next process restores the old one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -38,8 +46,8 @@ struct ks_growth {
 	bool caught_up;
 };
 
-/* In the order in which they are pinned beside their names. */
-static const enum ks_kernel_map kept[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS };
+/* In the order in which the old ones are pinned. */
+static const enum ks_kernel_map table_maps[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS };
 #define KS_PIN_OLD "-old" /* ends these names */
 #define KS_PIN_NAME 32
 
@@ -56,15 +64,12 @@ static int get_old(const char *pin_dir, enum ks_kernel_map map)
 	return ks_pin_get(pin_dir, KS_PIN_MAPS, old_name(map, name));
 }
 
-static __u32 clock_now(void)
+static void copy_pass(struct ks_growth *growth)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return ks_flow_clock((__u64)now.tv_sec * KS_NSEC_PER_SEC + (__u64)now.tv_nsec);
+	ks_table_copy_pass(&growth->copy, ks_flow_clock(ks_kernel_clock()));
 }
 
-/* Sums of the past go on; what is counted in the table begins at 0. */
+/* Copies the sums of past events. The numbers of entries that are in the table begin at 0. */
 static int carry_counts(int from, struct ks_table_counts *to)
 {
 	struct ks_table_counts old = { 0 };
@@ -85,7 +90,7 @@ static int carry_counts(int from, struct ks_table_counts *to)
 	return 0;
 }
 
-static void growth_free(struct ks_growth *growth)
+static void growth_destroy(struct ks_growth *growth)
 {
 	ks_kernel_unmap_one(growth->copy.from, growth->old_fd);
 	ks_kernel_unmap_one(growth->copy.to, growth->table_fd);
@@ -95,6 +100,8 @@ static void growth_free(struct ks_growth *growth)
 		close(growth->old_fd);
 	free(growth);
 }
+
+KS_SCOPED(auto_growth, struct ks_growth *, growth_destroy)
 
 static int growth_map(struct ks_growth *growth, int old_counts)
 {
@@ -111,7 +118,7 @@ static int growth_map(struct ks_growth *growth, int old_counts)
 
 int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover, int old_table, int old_counts)
 {
-	struct ks_growth *growth = calloc(1, sizeof(*growth));
+	ks_scoped(auto_growth) struct ks_growth *growth = calloc(1, sizeof(*growth));
 	__u32 zero = 0;
 	int err;
 
@@ -126,16 +133,15 @@ int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover
 	if (!err)
 		err = growth_map(growth, old_counts);
 	if (err) {
-		growth_free(growth);
 		ks_kernel_complain("cannot copy the states into a new table: %s", strerror(-err));
 		return err;
 	}
-	ks_table_copy_pass(&growth->copy, clock_now());
-	kernel->growth = growth;
+	copy_pass(growth);
+	kernel->growth = TAKE(growth);
 	return 0;
 }
 
-static void unpin_one(const char *pin_dir, enum ks_kernel_map map)
+static void unpin_old_map(const char *pin_dir, enum ks_kernel_map map)
 {
 	char name[KS_PIN_NAME];
 
@@ -146,9 +152,9 @@ void ks_growth_catch_up(struct ks_kernel *kernel)
 {
 	if (!kernel->growth || kernel->growth->caught_up)
 		return;
-	ks_table_copy_pass(&kernel->growth->copy, clock_now());
+	copy_pass(kernel->growth);
 	kernel->growth->caught_up = true;
-	unpin_one(kernel->pin_dir, KS_MAP_COUNTS);
+	unpin_old_map(kernel->pin_dir, KS_MAP_COUNTS);
 }
 
 int ks_growth_end(struct ks_kernel *kernel)
@@ -157,7 +163,7 @@ int ks_growth_end(struct ks_kernel *kernel)
 
 	if (!kernel->growth)
 		return 0;
-	ks_table_copy_pass(&kernel->growth->copy, clock_now());
+	copy_pass(kernel->growth);
 	lost = kernel->growth->copy.lost;
 	ks_growth_abandon(kernel);
 	if (lost)
@@ -168,7 +174,7 @@ int ks_growth_end(struct ks_kernel *kernel)
 void ks_growth_abandon(struct ks_kernel *kernel)
 {
 	if (kernel->growth)
-		growth_free(kernel->growth);
+		growth_destroy(kernel->growth);
 	kernel->growth = NULL;
 }
 
@@ -178,33 +184,33 @@ int ks_growth_pin_old(const char *pin_dir, const int old[KS_MAP_MAX])
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(kept); i++) {
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(table_maps); i++) {
 		char name[KS_PIN_NAME];
 
-		err = ks_pin_put(old[kept[i]], pin_dir, KS_PIN_MAPS, old_name(kept[i], name));
+		err = ks_pin_put(old[table_maps[i]], pin_dir, KS_PIN_MAPS, old_name(table_maps[i], name));
 	}
 	return err;
 }
 
 void ks_growth_unpin_old(const char *pin_dir)
 {
-	for (size_t i = KS_ARRAY_SIZE(kept); i-- > 0;)
-		unpin_one(pin_dir, kept[i]);
+	for (size_t i = KS_ARRAY_SIZE(table_maps); i-- > 0;)
+		unpin_old_map(pin_dir, table_maps[i]);
 }
 
-/* Gives the old maps their names again. */
-static int put_back(struct ks_kernel *kernel)
+/* Pins the old maps under their own names again. */
+static int restore_old(struct ks_kernel *kernel)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(kept); i++) {
-		int old = get_old(kernel->pin_dir, kept[i]);
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(table_maps); i++) {
+		int old = get_old(kernel->pin_dir, table_maps[i]);
 
 		if (old < 0)
 			return old;
-		close(kernel->maps[kept[i]]);
-		kernel->maps[kept[i]] = old;
-		err = ks_pin_put(old, kernel->pin_dir, KS_PIN_MAPS, ks_kernel_map_name(kept[i]));
+		close(kernel->maps[table_maps[i]]);
+		kernel->maps[table_maps[i]] = old;
+		err = ks_pin_put(old, kernel->pin_dir, KS_PIN_MAPS, ks_kernel_map_name(table_maps[i]));
 	}
 	if (!err)
 		ks_growth_unpin_old(kernel->pin_dir);
@@ -213,16 +219,13 @@ static int put_back(struct ks_kernel *kernel)
 
 int ks_growth_recover(struct ks_kernel *kernel, bool *back)
 {
-	int table = get_old(kernel->pin_dir, KS_MAP_TABLE), counts = get_old(kernel->pin_dir, KS_MAP_COUNTS);
+	ks_auto_fd int table = get_old(kernel->pin_dir, KS_MAP_TABLE);
+	ks_auto_fd int counts = get_old(kernel->pin_dir, KS_MAP_COUNTS);
 	bool replaced = table >= 0 && ks_kernel_map_id(table) != ks_kernel_map_id(kernel->maps[KS_MAP_TABLE]);
 
 	*back = table >= 0 && counts >= 0;
-	if (table >= 0)
-		close(table);
-	if (counts >= 0)
-		close(counts);
 	if (*back)
-		return put_back(kernel);
+		return restore_old(kernel);
 	if (!replaced) /* nothing was begun, or everything is over */
 		ks_growth_unpin_old(kernel->pin_dir);
 	return replaced;
@@ -230,15 +233,10 @@ int ks_growth_recover(struct ks_kernel *kernel, bool *back)
 
 int ks_growth_resume(struct ks_kernel *kernel)
 {
-	int table = get_old(kernel->pin_dir, KS_MAP_TABLE), shape = get_old(kernel->pin_dir, KS_MAP_SHAPE);
+	ks_auto_fd int table = get_old(kernel->pin_dir, KS_MAP_TABLE);
+	ks_auto_fd int shape = get_old(kernel->pin_dir, KS_MAP_SHAPE);
 	struct ks_takeover takeover;
 	int err = table < 0 ? table : shape < 0 ? shape : ks_takeover_plan(shape, NULL, &takeover);
 
-	if (!err)
-		err = ks_growth_begin(kernel, &takeover, table, -1);
-	if (table >= 0)
-		close(table);
-	if (shape >= 0)
-		close(shape);
-	return err;
+	return err ?: ks_growth_begin(kernel, &takeover, table, -1);
 }

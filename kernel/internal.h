@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of the kernel loader: what the files kernel*.c share. */
+/* The inside of kernel/: what its files share. Nobody else includes it. */
 #ifndef KS_KERNEL_INTERNAL_H
 #define KS_KERNEL_INTERNAL_H
 
-#include "kernel/kernel.h"
+#include <bpf/btf.h>
+
 #include "engine/table_copy.h"
+#include "kernel/kernel.h"
+#include "text/scoped.h"
 
 #define KS_SLOTS 2 /* generations of policy: one in use, one to fill */
+
+KS_SCOPED(ks_auto_btf, struct btf *, btf__free)
+#define ks_auto_btf ks_scoped(ks_auto_btf)
 
 struct ks_kernel {
 	int maps[KS_MAP_MAX];
@@ -26,6 +32,21 @@ struct ks_kernel {
 };
 
 #define KS_BUILD_TEXT 17
+
+/* The folder of pin_dir in which a map is pinned. */
+const char *ks_kernel_map_folder(enum ks_kernel_map map, const char *build);
+
+/* Pins the programs, and the maps that are not those of `ids` (NULL: all maps), in the kernel's pin_dir. */
+int ks_kernel_pin_all(const struct ks_kernel *kernel, const __u32 *ids);
+
+/* Sets size, layout number and a fresh hash key of a new table. */
+int ks_kernel_init_shape(const struct ks_kernel *kernel, __u32 buckets);
+
+/* Tells the programs what this process knows of the running kernel. */
+int ks_kernel_init_control(struct ks_kernel *kernel);
+
+/* Starts the sweeper, or makes a running one call the programs of this kernel. */
+int ks_kernel_start_sweeper(const struct ks_kernel *kernel);
 
 /* Sets what ks_kernel_complaint() says. */
 __attribute__((format(printf, 1, 2))) void ks_kernel_complain(const char *format, ...);

@@ -24,6 +24,7 @@
 #include "core/table/table.h"
 #include "engine/transplant.h"
 #include "policy/policy.h"
+#include "text/scoped.h"
 
 struct ks_kernel;
 
@@ -111,6 +112,9 @@ int ks_kernel_forget_old(struct ks_kernel *kernel);
 
 /* Closes descriptors and mappings. Pins and attached filters stay. */
 void ks_kernel_close(struct ks_kernel *kernel);
+
+KS_SCOPED(ks_auto_kernel, struct ks_kernel *, ks_kernel_close)
+#define ks_auto_kernel ks_scoped(ks_auto_kernel)
 
 /* Removes the pins of pin_dir and the directory, links and backstop too; with no process left, that frees all. */
 int ks_kernel_unpin(const char *pin_dir);
@@ -230,7 +234,8 @@ const struct ks_table_counts *ks_kernel_counts(const struct ks_kernel *kernel);
 const struct ks_table_shape *ks_kernel_shape(const struct ks_kernel *kernel);
 const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of the active generation */
 
-/* The clock of the programs, ns. */
+/* The kernel's monotonic clock, ns, and the clock of the programs, which tests may set forward. */
+__u64 ks_kernel_clock(void);
 __u64 ks_kernel_now(const struct ks_kernel *kernel);
 
 typedef int ks_kernel_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);

@@ -35,7 +35,7 @@ static int read_shape(int fd, struct ks_table_shape *shape)
 	return bpf_map_lookup_elem(fd, &zero, shape) ? -errno : 0;
 }
 
-static int refuse(__u32 layout)
+static int refuse_layout(__u32 layout)
 {
 	ks_kernel_complain(
 		"the running firewall was started by another version of Keepstate, whose table has layout %u "
@@ -56,7 +56,7 @@ int ks_takeover_plan(int shape_fd, const struct ks_policy *policy, struct ks_tak
 	while (i < KS_ARRAY_SIZE(layouts) && (layouts[i].from != shape.layout || layouts[i].to != KS_TABLE_LAYOUT))
 		i++;
 	if (i == KS_ARRAY_SIZE(layouts))
-		return refuse(shape.layout);
+		return refuse_layout(shape.layout);
 	takeover->convert = layouts[i].convert;
 	takeover->old = shape;
 	takeover->buckets = takeover->convert || wanted > shape.buckets ? KS_MAX(wanted, shape.buckets) : 0;

@@ -64,14 +64,14 @@ static int complain_load(int err)
 	return err;
 }
 
-/* What becomes of a map of another build when ours takes over. Size and type do not tell what an entry means. */
-enum fate {
+/* What happens to a map of another build when ours takes over. Size and type do not tell what an entry means. */
+enum map_fate {
 	FATE_KEPT, /* the table: taken, or there is no takeover */
 	FATE_TAKEN, /* taken if it fits: counters, and what the table's entries rely on */
 	FATE_OWN, /* never taken: the policy, and what the daemon fills before the first hook is switched */
 };
 
-static enum fate fate_of(unsigned map)
+static enum map_fate fate_of(unsigned map)
 {
 	switch (map) {
 	case KS_MAP_TABLE:
@@ -109,7 +109,7 @@ static int map_info(int fd, struct bpf_map_info *info)
 }
 
 /* The table is sized by the policy, so its number of entries may differ; nothing else may. */
-static bool fits(const struct bpf_object *object, unsigned i, int fd)
+static bool map_fits(const struct bpf_object *object, unsigned i, int fd)
 {
 	struct bpf_map *map = find_map(object, i);
 	struct bpf_map_info info;
@@ -133,8 +133,8 @@ static int reuse_maps(const struct bpf_object *object, const int *reuse, bool ne
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
-		enum fate fate = fate_of(i);
-		bool taken = fate != FATE_OWN && fits(object, i, reuse[i]) && (fate != FATE_KEPT || !new_table);
+		enum map_fate fate = fate_of(i);
+		bool taken = fate != FATE_OWN && map_fits(object, i, reuse[i]) && (fate != FATE_KEPT || !new_table);
 
 		if (taken)
 			err = bpf_map__reuse_fd(find_map(object, i), reuse[i]);
@@ -179,7 +179,7 @@ static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *o
 	return err;
 }
 
-/* Every program takes the verifier a while. */
+/* Saves the time that the verifier takes for each program. */
 static void leave_xdp_out(const struct bpf_object *object)
 {
 	struct bpf_map *stages = bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES));
@@ -194,8 +194,7 @@ static void leave_xdp_out(const struct bpf_object *object)
 }
 
 /*
- * libbpf 1.1 does not know their type, and the kernel does so from 6.4 on. What
- * they read of the kernel's structures is found by its own description (BTF).
+ * The type of the backstop's programs is unknown to libbpf 1.1, so it is set by number; the kernel knows it from 6.4 on.
  */
 static void prepare_backstop(const struct bpf_object *object, bool test_mode)
 {
@@ -212,14 +211,14 @@ static void prepare_backstop(const struct bpf_object *object, bool test_mode)
 	}
 }
 
-/* Whether the running kernel has a function that programs may call. */
+KS_SCOPED(auto_skeleton, struct keepstate_bpf *, keepstate_bpf__destroy)
+
+/* Returns true if the running kernel has a function that programs may call. */
 static bool kernel_has(const char *function)
 {
-	struct btf *types = btf__load_vmlinux_btf();
-	bool found = types && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0;
+	ks_auto_btf struct btf *types = btf__load_vmlinux_btf();
 
-	btf__free(types);
-	return found;
+	return types && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0;
 }
 
 static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
@@ -244,18 +243,13 @@ static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
 			    const int *reuse)
 {
-	struct keepstate_bpf *skeleton;
+	ks_scoped(auto_skeleton) struct keepstate_bpf *skeleton = NULL;
 	int err;
 
 	ks_kernel_listen();
 	skeleton = keepstate_bpf__open();
-	if (!skeleton) {
-		err = complain_load(-errno);
-	} else {
-		err = load_skeleton(skeleton, opts, buckets, reuse);
-		if (!err)
-			err = take_descriptors(kernel, skeleton->obj);
-		keepstate_bpf__destroy(skeleton);
-	}
-	return err;
+	if (!skeleton)
+		return complain_load(-errno);
+	err = load_skeleton(skeleton, opts, buckets, reuse);
+	return err ?: take_descriptors(kernel, skeleton->obj);
 }

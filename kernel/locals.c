@@ -6,7 +6,7 @@
 
 #include "kernel/internal.h"
 
-static int forget(const struct ks_kernel *kernel, enum ks_kernel_map map, const void *key)
+static int delete_if_there(const struct ks_kernel *kernel, enum ks_kernel_map map, const void *key)
 {
 	return bpf_map_delete_elem(kernel->maps[map], key) && errno != ENOENT ? -errno : 0;
 }
@@ -18,7 +18,7 @@ int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key
 
 int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *key)
 {
-	return forget(kernel, KS_MAP_LOCALS, key);
+	return delete_if_there(kernel, KS_MAP_LOCALS, key);
 }
 
 void ks_kernel_each_local(const struct ks_kernel *kernel,
@@ -65,7 +65,7 @@ int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key 
 
 int ks_kernel_forget_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key)
 {
-	return forget(kernel, KS_MAP_STACKED, key);
+	return delete_if_there(kernel, KS_MAP_STACKED, key);
 }
 
 void ks_kernel_each_stacked(const struct ks_kernel *kernel,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Translated flows as user space sees them: what the two sides know a flow by
- * (core/nat/alias.h), and the end of flows whose outside address is lost. Entries are
- * copied under their version, like flows (read.c).
+ * Translated flows as user space sees them: the names by which the two sides
+ * know a flow (core/nat/alias.h), and the end of flows whose outside address is
+ * lost. Entries are copied under their version, like flows (read.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,31 +10,31 @@
 
 #include "kernel/internal.h"
 
-#define KS_KEYS_A_RUN 1024
+#define KS_TRANSLATED_BATCH 1024 /* keys that are collected before their flows are ended */
 
-/* A copy of the entry at a place; false if nothing is there, or it is being written. */
-static bool read_place(const struct ks_kernel *kernel, __u32 place, struct ks_slot *copy)
+/* Copies the entry of a slot. Returns false if nothing is there, or somebody keeps writing it. */
+static bool read_slot(const struct ks_kernel *kernel, __u32 id, struct ks_slot *copy)
 {
 	struct ks_flow_ref ref;
 
-	if (!place)
+	if (!id)
 		return false;
-	ref = ks_slot_at(place);
+	ref = ks_slot_at(id);
 	return ref.bucket < kernel->shape->buckets &&
 	       ks_kernel_copy_slot(&kernel->table[ref.bucket].slot[ref.slot], copy) &&
 	       copy->flow.state != KS_STATE_NONE;
 }
 
-static bool is_alias(const struct ks_slot *slot, enum ks_dir side)
+static bool is_alias_of_side(const struct ks_slot *slot, enum ks_dir side)
 {
 	return slot->key.kind == KS_KIND_FLOW && slot->flow.state == KS_STATE_ALIAS &&
 	       (ks_record_of(&slot->flow)->alias.side & 1) == (__u8)side;
 }
 
 /*
- * The alias of a side has the true endpoint of that side, and what this side
- * takes the other one for. An alias of another flow, which took the place
- * meanwhile, has another true endpoint.
+ * The alias of a side has the true endpoint of that side, and the address by
+ * which this side knows the other one. The alias of another flow, which got the
+ * slot meanwhile, has another true endpoint.
  */
 static bool read_alias(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
 		       enum ks_dir side, struct ks_translation *translation)
@@ -42,7 +42,7 @@ static bool read_alias(const struct ks_kernel *kernel, const struct ks_flow_key 
 	__u32 true_end = ks_flow_orig_side(flow) ^ side, alias_end;
 	struct ks_slot alias;
 
-	if (!read_place(kernel, flow->alias[side], &alias) || !is_alias(&alias, side))
+	if (!read_slot(kernel, flow->alias[side], &alias) || !is_alias_of_side(&alias, side))
 		return false;
 	alias_end = ks_flow_orig_side(&alias.flow) ^ side;
 	if (memcmp(&alias.key.addr[alias_end], &key->addr[true_end], sizeof(key->addr[0])) ||
@@ -67,9 +67,8 @@ bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_
 	return original || reply;
 }
 
-/* A copy of the entry of a key, whatever its state. */
-static bool find_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_slot *copy,
-		       __u32 *place)
+/* Copies the entry of a key, in any state, by looking through the whole table. */
+static bool find_by_key(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_slot *copy, __u32 *id)
 {
 	for (__u32 i = 0; i < kernel->shape->buckets; i++) {
 		const struct ks_bucket *bucket = &kernel->table[i];
@@ -81,7 +80,7 @@ static bool find_entry(const struct ks_kernel *kernel, const struct ks_flow_key 
 			    !ks_kernel_copy_slot(&bucket->slot[j], copy) || copy->flow.state == KS_STATE_NONE ||
 			    memcmp(&copy->key, key, sizeof(*key)))
 				continue;
-			*place = ks_slot_id(&ref);
+			*id = ks_slot_id(&ref);
 			return true;
 		}
 	}
@@ -91,9 +90,9 @@ static bool find_entry(const struct ks_kernel *kernel, const struct ks_flow_key 
 bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *entry)
 {
 	struct ks_slot slot;
-	__u32 place;
+	__u32 id;
 
-	if (!find_entry(kernel, key, &slot, &place) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
+	if (!find_by_key(kernel, key, &slot, &id) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
 		return false;
 	*entry = slot.flow;
 	return true;
@@ -103,16 +102,15 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 			  struct ks_transplant *transplant)
 {
 	struct ks_slot slot;
-	__u32 place;
+	__u32 id;
 
 	memset(transplant, 0, sizeof(*transplant));
-	if (!find_entry(kernel, key, &slot, &place))
+	if (!find_by_key(kernel, key, &slot, &id))
 		return false;
 	if (slot.flow.state == KS_STATE_ALIAS) {
 		unsigned side = ks_record_of(&slot.flow)->alias.side & 1;
 
-		if (!read_place(kernel, ks_record_of(&slot.flow)->alias.flow[0], &slot) ||
-		    slot.flow.alias[side] != place)
+		if (!read_slot(kernel, ks_record_of(&slot.flow)->alias.flow[0], &slot) || slot.flow.alias[side] != id)
 			return false;
 	}
 	if (!ks_flow_is_shown(&slot.key, &slot.flow) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
@@ -120,7 +118,7 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 	transplant->key = slot.key;
 	transplant->flow = slot.flow;
 	for (unsigned side = 0; side < 2; side++) {
-		if (!read_place(kernel, transplant->flow.alias[side], &slot) || !is_alias(&slot, side))
+		if (!read_slot(kernel, transplant->flow.alias[side], &slot) || !is_alias_of_side(&slot, side))
 			continue;
 		transplant->has_alias[side] = true;
 		transplant->alias_key[side] = slot.key;
@@ -129,39 +127,39 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 	return true;
 }
 
-/* What the walk for the flows of an address carries along. */
-struct leaving {
+/* The flows that are translated to an address, while they are collected and ended. */
+struct kill_translated_ctx {
 	struct ks_kernel *kernel;
 	const struct ks_addr *addr;
 	unsigned family;
-	struct ks_flow_key keys[KS_KEYS_A_RUN];
+	struct ks_flow_key keys[KS_TRANSLATED_BATCH];
 	size_t count;
 	long ended;
 };
 
-static int end_collected(struct leaving *leaving)
+static int end_collected(struct kill_translated_ctx *ctx)
 {
-	long result = ks_kernel_kill(leaving->kernel, leaving->keys, leaving->count);
+	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count);
 
-	leaving->count = 0;
+	ctx->count = 0;
 	if (result < 0)
 		return (int)result;
-	leaving->ended += result;
+	ctx->ended += result;
 	return 0;
 }
 
-/* Whether the entry is a name of a flow in which a side takes the address for the other end; then that flow's key. */
-static bool has_address(const struct leaving *leaving, const struct ks_slot *slot, struct ks_flow_key *key)
+/* Returns true if the entry is an alias by which a side knows the other end as the address; *key is its flow's then. */
+static bool names_address(const struct kill_translated_ctx *ctx, const struct ks_slot *slot, struct ks_flow_key *key)
 {
 	struct ks_slot alias, owner;
 	__u32 true_end;
 
 	if (slot->flow.state != KS_STATE_ALIAS || !ks_kernel_copy_slot(slot, &alias) ||
-	    alias.key.kind != KS_KIND_FLOW || alias.flow.state != KS_STATE_ALIAS || alias.key.family != leaving->family)
+	    alias.key.kind != KS_KIND_FLOW || alias.flow.state != KS_STATE_ALIAS || alias.key.family != ctx->family)
 		return false;
 	true_end = ks_flow_orig_side(&alias.flow) ^ (ks_record_of(&alias.flow)->alias.side & 1);
-	if (memcmp(&alias.key.addr[!true_end], leaving->addr, sizeof(*leaving->addr)) ||
-	    !read_place(leaving->kernel, ks_record_of(&alias.flow)->alias.flow[0], &owner) ||
+	if (memcmp(&alias.key.addr[!true_end], ctx->addr, sizeof(*ctx->addr)) ||
+	    !read_slot(ctx->kernel, ks_record_of(&alias.flow)->alias.flow[0], &owner) ||
 	    !ks_flow_is_shown(&owner.key, &owner.flow))
 		return false;
 	*key = owner.key;
@@ -170,28 +168,25 @@ static bool has_address(const struct leaving *leaving, const struct ks_slot *slo
 
 long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family)
 {
-	struct leaving *leaving = calloc(1, sizeof(*leaving));
-	long ended;
+	ks_auto_free struct kill_translated_ctx *ctx = calloc(1, sizeof(*ctx));
 	int err = 0;
 
-	if (!leaving)
+	if (!ctx)
 		return -ENOMEM;
-	leaving->kernel = kernel;
-	leaving->addr = addr;
-	leaving->family = family;
+	ctx->kernel = kernel;
+	ctx->addr = addr;
+	ctx->family = family;
 	for (__u32 i = 0; !err && i < kernel->shape->buckets; i++) {
 		const struct ks_bucket *bucket = &kernel->table[i];
 
 		for (unsigned j = 0; !err && j < KS_BUCKET_SLOTS; j++) {
-			if (!bucket->tag[j] || !has_address(leaving, &bucket->slot[j], &leaving->keys[leaving->count]))
+			if (!bucket->tag[j] || !names_address(ctx, &bucket->slot[j], &ctx->keys[ctx->count]))
 				continue;
-			if (++leaving->count == KS_KEYS_A_RUN)
-				err = end_collected(leaving);
+			if (++ctx->count == KS_TRANSLATED_BATCH)
+				err = end_collected(ctx);
 		}
 	}
 	if (!err)
-		err = end_collected(leaving);
-	ended = err ? err : leaving->ended;
-	free(leaving);
-	return ended;
+		err = end_collected(ctx);
+	return err ?: ctx->ended;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The little of rtnetlink(7) that Keepstate needs: the interfaces of the
- * network namespace and their addresses, news about both, and whether filters
- * are left on one.
- * A socket belongs to the namespace in which it was opened.
+ * The part of rtnetlink(7) that Keepstate needs: the interfaces of the network
+ * namespace with their addresses, news about both, and the tc filters of one.
+ * netlink_route.h has routes. A socket belongs to the namespace in which it was
+ * opened.
  */
 #ifndef KS_KERNEL_NETLINK_H
 #define KS_KERNEL_NETLINK_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See netlink_route.h. */
+/* Routes, next hops and rules, and where the kernel would send a packet. See netlink_route.h and netlink.h. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
+#include "kernel/netlink.h"
 #include "kernel/netlink_internal.h"
 #include "kernel/netlink_route.h"
 
@@ -23,15 +24,6 @@ int ks_netlink_open_routes(void)
 					   RTNLGRP_IPV6_NETCONF, 0 };
 
 	return ks_netlink_socket(groups);
-}
-
-static __u32 number_of(const struct rtattr *attr)
-{
-	__u32 number = 0;
-
-	if (RTA_PAYLOAD(attr) == sizeof(number))
-		memcpy(&number, RTA_DATA(attr), sizeof(number));
-	return number;
 }
 
 /* --- routes --- */
@@ -62,7 +54,7 @@ enum ks_route_kind ks_route_kind_of(const struct rtmsg *info, const struct ks_ro
 	return KS_ROUTE_OTHER;
 }
 
-struct route_reader {
+struct route_ctx {
 	ks_route_fn *fn;
 	void *arg;
 	bool others; /* rules or next hop objects changed */
@@ -82,7 +74,8 @@ static void take_gateway(const struct rtattr *attr, unsigned family, struct ks_a
 		memcpy(gateway->b + sizeof(*gateway) - size, RTA_DATA(attr), size);
 }
 
-static void read_attributes(const struct nlmsghdr *message, struct ks_route *route, struct route_attributes *attributes)
+static void read_route_attributes(const struct nlmsghdr *message, struct ks_route *route,
+				  struct route_attributes *attributes)
 {
 	const struct rtmsg *info = NLMSG_DATA(message);
 	const struct rtattr *attr = RTM_RTA(info);
@@ -96,16 +89,16 @@ static void read_attributes(const struct nlmsghdr *message, struct ks_route *rou
 				memcpy(route->addr.b + sizeof(route->addr) - size, RTA_DATA(attr), size);
 			break;
 		case RTA_TABLE:
-			route->table = number_of(attr);
+			route->table = ks_netlink_u32(attr);
 			break;
 		case RTA_PRIORITY:
-			route->metric = number_of(attr);
+			route->metric = ks_netlink_u32(attr);
 			break;
 		case RTA_OIF:
-			route->ifindex = number_of(attr);
+			route->ifindex = ks_netlink_u32(attr);
 			break;
 		case RTA_NH_ID:
-			route->nexthop = number_of(attr);
+			route->nexthop = ks_netlink_u32(attr);
 			break;
 		case RTA_GATEWAY:
 			take_gateway(attr, route->family, &route->gateway);
@@ -146,15 +139,15 @@ static void read_hop_gateway(const struct rtnexthop *hop, struct ks_route *route
 }
 
 /* A route that leads nowhere now still takes the place of the one that it replaces. */
-static void tell_replaced(const struct route_reader *reader, struct ks_route *route)
+static void tell_replaced(const struct route_ctx *ctx, struct ks_route *route)
 {
 	if (!route->replaces)
 		return;
 	route->kind = KS_ROUTE_OTHER;
-	reader->fn(route, reader->arg);
+	ctx->fn(route, ctx->arg);
 }
 
-static void tell_hops(const struct route_reader *reader, struct ks_route *route, const struct rtattr *hops)
+static void tell_hops(const struct route_ctx *ctx, struct ks_route *route, const struct rtattr *hops)
 {
 	const struct rtnexthop *hop = RTA_DATA(hops);
 	int length = (int)RTA_PAYLOAD(hops);
@@ -163,13 +156,13 @@ static void tell_hops(const struct route_reader *reader, struct ks_route *route,
 		route->ifindex = (unsigned)hop->rtnh_ifindex;
 		read_hop_gateway(hop, route);
 		if (!(hop->rtnh_flags & RTNH_F_DEAD)) {
-			reader->fn(route, reader->arg);
+			ctx->fn(route, ctx->arg);
 			route->replaces = false; /* by its first living hop already */
 		}
 		length -= RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
-	tell_replaced(reader, route);
+	tell_replaced(ctx, route);
 }
 
 static bool is_route(const struct nlmsghdr *message)
@@ -183,7 +176,7 @@ static bool is_route(const struct nlmsghdr *message)
 
 static int read_route(const struct nlmsghdr *message, void *arg)
 {
-	const struct route_reader *reader = arg;
+	const struct route_ctx *ctx = arg;
 	const struct rtmsg *info = NLMSG_DATA(message);
 	struct route_attributes attributes = { 0 };
 	struct ks_route route = { .gone = message->nlmsg_type == RTM_DELROUTE,
@@ -194,21 +187,21 @@ static int read_route(const struct nlmsghdr *message, void *arg)
 	route.family = info->rtm_family == AF_INET ? KS_IPV4 : KS_IPV6;
 	route.bits = info->rtm_dst_len;
 	route.table = info->rtm_table;
-	read_attributes(message, &route, &attributes);
+	read_route_attributes(message, &route, &attributes);
 	route.several = attributes.hops && count_hops(attributes.hops) > 1;
 	if (route.ifindex || attributes.hops)
 		route.nexthop = 0;
 	route.kind = (__u8)ks_route_kind_of(info, &route, attributes.has_gateway || attributes.hops || route.nexthop);
 	if (info->rtm_flags & RTNH_F_DEAD)
-		tell_replaced(reader, &route);
+		tell_replaced(ctx, &route);
 	else if (attributes.hops && route.kind == KS_ROUTE_DEFAULT)
-		tell_hops(reader, &route, attributes.hops);
+		tell_hops(ctx, &route, attributes.hops);
 	else if (route.kind != KS_ROUTE_OTHER || route.several || route.replaces)
-		reader->fn(&route, reader->arg);
+		ctx->fn(&route, ctx->arg);
 	return 0;
 }
 
-static int dump_family(unsigned char family, struct route_reader *reader)
+static int dump_family(unsigned char family, struct route_ctx *ctx)
 {
 	struct {
 		struct nlmsghdr header;
@@ -220,19 +213,19 @@ static int dump_family(unsigned char family, struct route_reader *reader)
 		.info = { .rtm_family = family },
 	};
 
-	return ks_netlink_dump(&request, sizeof(request), read_route, reader);
+	return ks_netlink_dump(&request, sizeof(request), read_route, ctx);
 }
 
 int ks_netlink_each_route(ks_route_fn *fn, void *arg)
 {
-	struct route_reader reader = { .fn = fn, .arg = arg };
+	struct route_ctx ctx = { .fn = fn, .arg = arg };
 
-	return dump_family(AF_INET, &reader) ?: dump_family(AF_INET6, &reader);
+	return dump_family(AF_INET, &ctx) ?: dump_family(AF_INET6, &ctx);
 }
 
-static int read_any(const struct nlmsghdr *message, void *arg)
+static int read_route_news(const struct nlmsghdr *message, void *arg)
 {
-	struct route_reader *reader = arg;
+	struct route_ctx *ctx = arg;
 
 	switch (message->nlmsg_type) {
 	case RTM_NEWRULE:
@@ -241,7 +234,7 @@ static int read_any(const struct nlmsghdr *message, void *arg)
 	case RTM_DELNEXTHOP:
 	case RTM_NEWNETCONF: /* of forwarding too, that of multicast among them */
 	case RTM_DELNETCONF:
-		reader->others = true;
+		ctx->others = true;
 		return 0;
 	}
 	return read_route(message, arg);
@@ -249,10 +242,10 @@ static int read_any(const struct nlmsghdr *message, void *arg)
 
 int ks_netlink_read_routes(int fd, ks_route_fn *fn, void *arg, bool *others)
 {
-	struct route_reader reader = { .fn = fn, .arg = arg };
-	int err = ks_netlink_read(fd, read_any, &reader);
+	struct route_ctx ctx = { .fn = fn, .arg = arg };
+	int err = ks_netlink_read(fd, read_route_news, &ctx);
 
-	*others = reader.others;
+	*others = ctx.others;
 	return err;
 }
 
@@ -275,7 +268,7 @@ static unsigned selector_of(const struct rtattr *attr)
 		return 1U << KS_ROUTE_RULE_PORT;
 	case FRA_SUPPRESS_PREFIXLEN:
 	case FRA_SUPPRESS_IFGROUP:
-		return number_of(attr) == ~0U ? 0 : 1U << KS_ROUTE_RULE_TABLE;
+		return ks_netlink_u32(attr) == ~0U ? 0 : 1U << KS_ROUTE_RULE_TABLE;
 	case FRA_TUN_ID:
 		return 1U << KS_ROUTE_RULE_TABLE;
 	}
@@ -300,7 +293,7 @@ static int read_rule(const struct nlmsghdr *message, void *arg)
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
 		selectors |= selector_of(attr);
 		if (attr->rta_type == FRA_TABLE)
-			table = number_of(attr);
+			table = ks_netlink_u32(attr);
 		else if (attr->rta_type == FRA_L3MDEV)
 			l3mdev = true;
 	}
@@ -338,7 +331,7 @@ int ks_netlink_rules(unsigned *rules)
 
 /* --- next hop objects --- */
 
-struct nexthop_reader {
+struct nexthop_ctx {
 	ks_nexthop_fn *fn;
 	void *arg;
 };
@@ -354,7 +347,7 @@ static void read_group(const struct rtattr *attr, struct ks_nexthop *nexthop)
 
 static int read_nexthop(const struct nlmsghdr *message, void *arg)
 {
-	const struct nexthop_reader *reader = arg;
+	const struct nexthop_ctx *ctx = arg;
 	const struct nhmsg *info = NLMSG_DATA(message);
 	const struct rtattr *attr = (const struct rtattr *)((const char *)info + NLMSG_ALIGN(sizeof(*info)));
 	int length = (int)message->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*info));
@@ -364,21 +357,21 @@ static int read_nexthop(const struct nlmsghdr *message, void *arg)
 		return 0;
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
 		if (attr->rta_type == NHA_ID)
-			nexthop.id = number_of(attr);
+			nexthop.id = ks_netlink_u32(attr);
 		else if (attr->rta_type == NHA_OIF)
-			nexthop.ifindex = number_of(attr);
+			nexthop.ifindex = ks_netlink_u32(attr);
 		else if (attr->rta_type == NHA_GATEWAY)
 			take_gateway(attr, nexthop.family, &nexthop.gateway);
 		else if (attr->rta_type == NHA_GROUP)
 			read_group(attr, &nexthop);
 	}
-	reader->fn(&nexthop, reader->arg);
+	ctx->fn(&nexthop, ctx->arg);
 	return 0;
 }
 
 int ks_netlink_each_nexthop(ks_nexthop_fn *fn, void *arg)
 {
-	struct nexthop_reader reader = { .fn = fn, .arg = arg };
+	struct nexthop_ctx ctx = { .fn = fn, .arg = arg };
 	struct {
 		struct nlmsghdr header;
 		struct nhmsg info;
@@ -387,7 +380,50 @@ int ks_netlink_each_nexthop(ks_nexthop_fn *fn, void *arg)
 			    .nlmsg_type = RTM_GETNEXTHOP,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
-	int err = ks_netlink_dump(&request, sizeof(request), read_nexthop, &reader);
+	int err = ks_netlink_dump(&request, sizeof(request), read_nexthop, &ctx);
 
 	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+/* --- a lookup --- */
+
+static int read_lookup(const struct nlmsghdr *message, void *arg)
+{
+	const struct rtmsg *info = NLMSG_DATA(message);
+	const struct rtattr *attr = RTM_RTA(info);
+	int length = (int)RTM_PAYLOAD(message);
+	unsigned *ifindex = arg;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return 0;
+	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
+		if (attr->rta_type == RTA_OIF && info->rtm_type == RTN_UNICAST && RTA_PAYLOAD(attr) == sizeof(*ifindex))
+			memcpy(ifindex, RTA_DATA(attr), sizeof(*ifindex));
+	}
+	return 0;
+}
+
+int ks_netlink_route(const void *address, size_t size, unsigned *ifindex)
+{
+	struct {
+		struct nlmsghdr header;
+		struct rtmsg info;
+		struct rtattr attr;
+		unsigned char address[16];
+	} request = {
+		.header = { .nlmsg_len = (__u32)(NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_LENGTH(size)),
+			    .nlmsg_type = RTM_GETROUTE,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.info = { .rtm_family = size == 4 ? AF_INET : AF_INET6, .rtm_dst_len = (unsigned char)(size * 8) },
+		.attr = { .rta_len = (unsigned short)RTA_LENGTH(size), .rta_type = RTA_DST },
+	};
+	unsigned found = 0;
+	int err;
+
+	memcpy(request.address, address, size);
+	err = ks_netlink_dump(&request, request.header.nlmsg_len, read_lookup, &found);
+	if (err && err != -ENETUNREACH && err != -EHOSTUNREACH)
+		return err;
+	*ifindex = found;
+	return 0;
 }

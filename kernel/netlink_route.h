@@ -53,7 +53,7 @@ struct ks_nexthop {
 
 typedef void ks_nexthop_fn(const struct ks_nexthop *nexthop, void *arg);
 
-/* By what a rule of ip-rule(8) chooses a table, if it is not one of the kernel's own. X(identifier, name) */
+/* The selectors of rules of ip-rule(8) that are not the kernel's own. X(identifier, name) */
 #define KS_ROUTE_RULES(X)             \
 	X(MARK, "mark")               \
 	X(UID, "uid")                 \
@@ -71,7 +71,7 @@ enum ks_route_rule {
 		KS_ROUTE_RULE_MAX
 };
 
-/* What a route is, by its header and attributes. */
+/* Tells the kind of a route by its header and attributes. */
 enum ks_route_kind ks_route_kind_of(const struct rtmsg *info, const struct ks_route *route, bool has_gateway);
 
 /* Opens a socket that hears of routes, rules and next hops. Returns it, or -errno. */

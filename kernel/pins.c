@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files on a bpffs that keep maps, programs and links alive; kernel.c says which lie where. */
+/* Files on a bpffs that keep maps, programs and links alive. kernel.c says which is where. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -37,7 +37,7 @@ int ks_pin_make_folder(const char *pin_dir, const char *folder)
 	return err;
 }
 
-/* The new pin is there before the old one goes: what only the old one kept alive is never without a pin by accident. */
+/* rename(2) replaces the old pin by the new one in one step, so that there is a pin of this name at every moment. */
 int ks_pin_put(int fd, const char *pin_dir, const char *folder, const char *name)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
@@ -90,21 +90,21 @@ int ks_pin_remove(const char *pin_dir, const char *folder, const char *name)
 
 int ks_pin_remove_link(const char *pin_dir, const char *name)
 {
-	int fd = ks_pin_get(pin_dir, KS_PIN_LINKS, name);
+	ks_auto_fd int fd = ks_pin_get(pin_dir, KS_PIN_LINKS, name);
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		ks_bpf_link_detach(fd); /* fails if the interface is gone, and the link with it */
-		close(fd);
-	}
 	return ks_pin_remove(pin_dir, KS_PIN_LINKS, name);
 }
+
+KS_SCOPED(auto_dir, DIR *, closedir)
 
 int ks_pin_each(const char *pin_dir, const char *folder, ks_pin_fn *fn, void *arg)
 {
 	char path[PATH_MAX];
 	int err = pin_path(path, pin_dir, folder ? folder : ".", NULL);
-	struct dirent *entry;
-	DIR *dir;
+	ks_scoped(auto_dir) DIR *dir = NULL;
+	const struct dirent *entry;
 
 	if (err)
 		return err;
@@ -115,20 +115,19 @@ int ks_pin_each(const char *pin_dir, const char *folder, ks_pin_fn *fn, void *ar
 		if (entry->d_name[0] != '.')
 			fn(entry->d_name, arg);
 	}
-	closedir(dir);
 	return 0;
 }
 
-struct remove_ctx {
+struct pin_remove_ctx {
 	const char *pin_dir;
 	const char *folder;
 	const char *keep; /* NULL: nothing is kept */
 	int err;
 };
 
-static void remove_entry(const char *name, void *arg)
+static void remove_pin(const char *name, void *arg)
 {
-	struct remove_ctx *ctx = arg;
+	struct pin_remove_ctx *ctx = arg;
 	bool is_link = !strcmp(ctx->folder, KS_PIN_LINKS);
 	int err = is_link ? ks_pin_remove_link(ctx->pin_dir, name) : ks_pin_remove(ctx->pin_dir, ctx->folder, name);
 
@@ -139,13 +138,13 @@ static void remove_entry(const char *name, void *arg)
 /* Empties and removes a folder. */
 static void remove_folder(const char *name, void *arg)
 {
-	struct remove_ctx *outer = arg;
-	struct remove_ctx ctx = { .pin_dir = outer->pin_dir, .folder = name };
+	struct pin_remove_ctx *outer = arg;
+	struct pin_remove_ctx ctx = { .pin_dir = outer->pin_dir, .folder = name };
 	char path[PATH_MAX];
 
 	if (outer->keep && (!strcmp(name, outer->keep) || !strcmp(name, KS_PIN_MAPS) || !strcmp(name, KS_PIN_LINKS)))
 		return;
-	ks_pin_each(ctx.pin_dir, name, remove_entry, &ctx);
+	ks_pin_each(ctx.pin_dir, name, remove_pin, &ctx);
 	if (!ctx.err && !pin_path(path, ctx.pin_dir, name, NULL) && rmdir(path))
 		ctx.err = -errno;
 	if (ctx.err)
@@ -154,7 +153,7 @@ static void remove_folder(const char *name, void *arg)
 
 int ks_pin_remove_folders(const char *pin_dir, const char *keep)
 {
-	struct remove_ctx ctx = { .pin_dir = pin_dir, .keep = keep };
+	struct pin_remove_ctx ctx = { .pin_dir = pin_dir, .keep = keep };
 
 	return ks_pin_each(pin_dir, NULL, remove_folder, &ctx) ?: ctx.err;
 }

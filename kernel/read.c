@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading what the programs leave: flows through the mapped table, counters by
- * summing the CPUs. Flows are copied under their version (odd while
- * somebody writes, another one after each write), as core/table/table.h states.
+ * Reads what the programs leave: flows through the mapped table, counters by
+ * summing those of all CPUs.
+ *
+ * Race. Programs write an entry while it is copied here. Its version is odd
+ * while it is written and another one afterwards (core/table/table.h), so a copy
+ * counts only if the version was even and is the same after it; else it is made
+ * again. Nothing here is locked, and no program waits.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +17,7 @@
 #include "kernel/internal.h"
 
 #define KS_COPY_TRIES 16 /* a writer holds a slot for well under a microsecond */
-#define KS_KILL_BATCH 32 /* keys a run of ks_kill */
+#define KS_KILL_BATCH 32 /* keys that one run of ks_kill takes */
 #define KS_KILL_HEADER 16 /* bytes of its data before the keys */
 
 bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
@@ -31,7 +35,7 @@ bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
 	return false;
 }
 
-static bool copy_live(const struct ks_slot *slot, __u64 now, struct ks_slot *copy)
+static bool copy_live_flow(const struct ks_slot *slot, __u64 now, struct ks_slot *copy)
 {
 	if (!ks_flow_is_shown(&slot->key, &slot->flow))
 		return false;
@@ -54,7 +58,7 @@ int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 		for (unsigned i = 0; i < KS_BUCKET_SLOTS && !result; i++) {
 			struct ks_slot copy;
 
-			if (bucket->tag[i] && copy_live(&bucket->slot[i], now, &copy))
+			if (bucket->tag[i] && copy_live_flow(&bucket->slot[i], now, &copy))
 				result = fn(&copy.key, &copy.flow, arg);
 		}
 	}
@@ -91,20 +95,15 @@ long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, si
 /* Adds up `words` 64-bit counters of one entry over all CPUs. */
 static int sum_entry(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32 key, __u64 *sum, size_t words)
 {
-	__u64 *values = calloc(kernel->cpus, words * sizeof(*values));
+	ks_auto_free __u64 *values = calloc(kernel->cpus, words * sizeof(*values));
 
 	if (!values)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(kernel->maps[map], &key, values)) {
-		int err = -errno;
-
-		free(values);
-		return err;
-	}
+	if (bpf_map_lookup_elem(kernel->maps[map], &key, values))
+		return -errno;
 	memset(sum, 0, words * sizeof(*sum));
 	for (size_t i = 0; i < kernel->cpus * words; i++)
 		sum[i % words] += values[i];
-	free(values);
 	return 0;
 }
 
@@ -124,14 +123,11 @@ int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_r
 
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule)
 {
-	struct ks_rule_count *zeros = calloc(kernel->cpus, sizeof(*zeros));
-	int err;
+	ks_auto_free struct ks_rule_count *zeros = calloc(kernel->cpus, sizeof(*zeros));
 
 	if (!zeros)
 		return -ENOMEM;
-	err = bpf_map_update_elem(kernel->maps[KS_MAP_RULE_COUNTS], &rule, zeros, BPF_ANY) ? -errno : 0;
-	free(zeros);
-	return err;
+	return bpf_map_update_elem(kernel->maps[KS_MAP_RULE_COUNTS], &rule, zeros, BPF_ANY) ? -errno : 0;
 }
 
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel)

@@ -8,8 +8,8 @@
  * Of several cls_bpf filters with one priority the last one added runs first.
  * So ours is put first again by adding it under a second handle.
  *
- * An `ingress` qdisc takes the same place as clsact and has no egress: what is
- * attached to egress would land at ingress. Such an interface is refused.
+ * An interface has either an `ingress` qdisc or clsact. `ingress` has no egress:
+ * a program for egress would be attached to ingress. Such an interface is refused.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -32,7 +32,7 @@ static const enum bpf_tc_attach_point points[] = {
 	[KS_AT_EGRESS] = BPF_TC_EGRESS,
 };
 
-static const char *const names[] = { [KS_AT_INGRESS] = "ingress", [KS_AT_EGRESS] = "egress" };
+static const char *const direction_names[] = { [KS_AT_INGRESS] = "ingress", [KS_AT_EGRESS] = "egress" };
 
 static int refuse_ingress_qdisc(unsigned ifindex)
 {
@@ -62,7 +62,7 @@ int ks_clsact_prepare(unsigned ifindex, bool *created)
 	return 0;
 }
 
-static int put(unsigned ifindex, unsigned at, __u32 handle, int program)
+static int put_filter(unsigned ifindex, unsigned at, __u32 handle, int program)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = points[at]);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .flags = BPF_TC_F_REPLACE, .handle = handle,
@@ -72,11 +72,11 @@ static int put(unsigned ifindex, unsigned at, __u32 handle, int program)
 	if (err)
 		ks_kernel_complain("cannot attach to the %s of interface %u: %s (priority %d must be free, or have "
 				   "bpf filters for all protocols)\n%s",
-				   names[at], ifindex, strerror(-err), KS_TC_PRIORITY, ks_kernel_said());
+				   direction_names[at], ifindex, strerror(-err), KS_TC_PRIORITY, ks_kernel_said());
 	return err;
 }
 
-static int drop(unsigned ifindex, unsigned at, __u32 handle)
+static int drop_filter(unsigned ifindex, unsigned at, __u32 handle)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = points[at]);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = KS_TC_PRIORITY);
@@ -84,8 +84,8 @@ static int drop(unsigned ifindex, unsigned at, __u32 handle)
 	return bpf_tc_detach(&hook, &opts);
 }
 
-/* Id of the program of a filter, 0 without one. */
-static __u32 query(unsigned ifindex, unsigned at, __u32 handle)
+/* Returns the id of the program of our filter with a handle, 0 without one. */
+static __u32 filter_program(unsigned ifindex, unsigned at, __u32 handle)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = points[at]);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = KS_TC_PRIORITY);
@@ -93,18 +93,18 @@ static __u32 query(unsigned ifindex, unsigned at, __u32 handle)
 	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
 }
 
-/* Returns the place in `handles` of the one that has a filter, -1 without one. */
-static int find(unsigned ifindex, unsigned at, __u32 *program)
+/* Returns the index in `handles` of the one that has a filter, -1 without one. */
+static int find_own_filter(unsigned ifindex, unsigned at, __u32 *program)
 {
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(handles); i++) {
-		*program = query(ifindex, at, handles[i]);
+		*program = filter_program(ifindex, at, handles[i]);
 		if (*program)
 			return (int)i;
 	}
 	return -1;
 }
 
-static bool is_first(unsigned ifindex, unsigned at, __u32 handle)
+static bool filter_is_first(unsigned ifindex, unsigned at, __u32 handle)
 {
 	struct ks_first_filter first;
 
@@ -115,42 +115,42 @@ static bool is_first(unsigned ifindex, unsigned at, __u32 handle)
 void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first)
 {
 	__u32 program;
-	int n = find(ifindex, at, &program);
+	int n = find_own_filter(ifindex, at, &program);
 
 	*present = n >= 0 && program == ks_bpf_program_id(ks_hook_program(kernel, at, KS_VARIANT_OWN));
-	*first = *present && is_first(ifindex, at, handles[n]);
+	*first = *present && filter_is_first(ifindex, at, handles[n]);
 }
 
-/* hook.bpf.c explains the steps. */
-static int move(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, __u32 from, __u32 to)
+/* Moves our filter in front of all others. hook.bpf.c explains the steps. */
+static int move_filter(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, __u32 from, __u32 to)
 {
-	int err = put(ifindex, at, from, ks_hook_program(kernel, at, KS_VARIANT_LATER));
+	int err = put_filter(ifindex, at, from, ks_hook_program(kernel, at, KS_VARIANT_LATER));
 
 	if (!err)
-		err = put(ifindex, at, to, ks_hook_program(kernel, at, KS_VARIANT_FIRST));
+		err = put_filter(ifindex, at, to, ks_hook_program(kernel, at, KS_VARIANT_FIRST));
 	if (!err)
-		err = drop(ifindex, at, from);
-	return err ?: put(ifindex, at, to, ks_hook_program(kernel, at, KS_VARIANT_OWN));
+		err = drop_filter(ifindex, at, from);
+	return err ?: put_filter(ifindex, at, to, ks_hook_program(kernel, at, KS_VARIANT_OWN));
 }
 
 int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
 	__u32 program;
-	int n = find(ifindex, at, &program);
+	int n = find_own_filter(ifindex, at, &program);
 
-	if (n < 0 || is_first(ifindex, at, handles[n]))
-		return put(ifindex, at, handles[n < 0 ? 0 : n], ks_hook_program(kernel, at, KS_VARIANT_OWN));
-	return move(kernel, ifindex, at, handles[n], handles[!n]);
+	if (n < 0 || filter_is_first(ifindex, at, handles[n]))
+		return put_filter(ifindex, at, handles[n < 0 ? 0 : n], ks_hook_program(kernel, at, KS_VARIANT_OWN));
+	return move_filter(kernel, ifindex, at, handles[n], handles[!n]);
 }
 
 int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
 	__u32 program;
-	int n = find(ifindex, at, &program);
+	int n = find_own_filter(ifindex, at, &program);
 
 	if (n < 0)
 		return 0;
-	return put(ifindex, at, handles[n], ks_hook_program(kernel, at, KS_VARIANT_LATER)) ?: 1;
+	return put_filter(ifindex, at, handles[n], ks_hook_program(kernel, at, KS_VARIANT_LATER)) ?: 1;
 }
 
 int ks_clsact_detach(unsigned ifindex, unsigned at)
@@ -158,8 +158,8 @@ int ks_clsact_detach(unsigned ifindex, unsigned at)
 	int err = 0;
 
 	for (unsigned i = 0; i < KS_ARRAY_SIZE(handles); i++) {
-		if (query(ifindex, at, handles[i]))
-			err = drop(ifindex, at, handles[i]) ?: err;
+		if (filter_program(ifindex, at, handles[i]))
+			err = drop_filter(ifindex, at, handles[i]) ?: err;
 	}
 	return err;
 }

@@ -33,21 +33,19 @@ static int link_get(const char *pin_dir, unsigned ifindex, unsigned at, __u32 *p
 {
 	struct ks_bpf_link_info info;
 	char name[KS_LINK_NAME];
-	int fd;
+	ks_auto_fd int fd = -1;
 
 	link_name(name, ifindex, at);
 	fd = ks_pin_get(pin_dir, KS_PIN_LINKS, name);
 	if (fd < 0)
 		return fd;
-	if (!ks_bpf_link_info(fd, &info) && info.type == KS_BPF_LINK_TYPE_TCX && info.tcx.ifindex == ifindex) {
-		*program = info.prog_id;
-		return fd;
-	}
-	close(fd);
-	return -ENODEV;
+	if (ks_bpf_link_info(fd, &info) || info.type != KS_BPF_LINK_TYPE_TCX || info.tcx.ifindex != ifindex)
+		return -ENODEV;
+	*program = info.prog_id;
+	return TAKE_FD(fd);
 }
 
-static bool is_first(unsigned ifindex, unsigned at, __u32 program)
+static bool link_is_first(unsigned ifindex, unsigned at, __u32 program)
 {
 	__u32 first = 0;
 	unsigned count = 1;
@@ -76,7 +74,7 @@ bool ks_tcx_has_others(unsigned ifindex, unsigned at)
 	return !ks_bpf_tcx_query(ifindex, attach_types[at], ids, &count) && count > 1;
 }
 
-static int complain(unsigned ifindex, unsigned at, int err)
+static int complain_of_hook(unsigned ifindex, unsigned at, int err)
 {
 	ks_kernel_complain("cannot attach to the %s of interface %u: %s", suffixes[at], ifindex, strerror(-err));
 	return err;
@@ -85,74 +83,66 @@ static int complain(unsigned ifindex, unsigned at, int err)
 /* Makes the first link of the hook and pins it in place of the one that was. Returns it, or -errno. */
 static int put_first(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, enum ks_hook_variant variant)
 {
-	int fd = ks_bpf_tcx_attach(ks_hook_program(kernel, at, variant), ifindex, attach_types[at]);
+	ks_auto_fd int fd = ks_bpf_tcx_attach(ks_hook_program(kernel, at, variant), ifindex, attach_types[at]);
 	char name[KS_LINK_NAME];
 	int err;
 
 	if (fd < 0)
-		return complain(ifindex, at, fd);
+		return complain_of_hook(ifindex, at, fd);
 	link_name(name, ifindex, at);
 	err = ks_pin_make_folder(kernel->pin_dir, KS_PIN_LINKS) ?: ks_pin_put(fd, kernel->pin_dir, KS_PIN_LINKS, name);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
+	return err ?: TAKE_FD(fd);
 }
 
-/* Our program replaces what is in the link, once no filter of ours is left behind it. */
-static int take_over(unsigned ifindex, unsigned at, int link, int own)
+/* Puts our program into the link, after any filter of ours behind it is gone. */
+static int switch_link(unsigned ifindex, unsigned at, int link, int own)
 {
 	int err = ks_clsact_detach(ifindex, at) ?: ks_bpf_link_update(link, own);
 
-	return err ? complain(ifindex, at, err) : 0;
+	return err ? complain_of_hook(ifindex, at, err) : 0;
 }
 
-/* A hook without a link of ours. A filter that clsact has of us goes; hook.bpf.c explains the steps. */
+/* Makes a link where there is none, and removes a filter of ours from clsact. hook.bpf.c explains the steps. */
 static int attach_new(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
-	int by_clsact = ks_clsact_step_back(kernel, ifindex, at), fd, err = 0;
+	int by_clsact = ks_clsact_step_back(kernel, ifindex, at);
+	ks_auto_fd int fd = -1;
 
 	if (by_clsact < 0)
 		return by_clsact;
 	fd = put_first(kernel, ifindex, at, by_clsact ? KS_VARIANT_FIRST : KS_VARIANT_OWN);
 	if (fd < 0)
 		return fd;
-	if (by_clsact)
-		err = take_over(ifindex, at, fd, ks_hook_program(kernel, at, KS_VARIANT_OWN));
-	close(fd);
-	return err;
+	return by_clsact ? switch_link(ifindex, at, fd, ks_hook_program(kernel, at, KS_VARIANT_OWN)) : 0;
 }
 
-/* Somebody is before our link. A link cannot be moved, so another one takes its place. */
-static int move(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, int old)
+/* Somebody is before our link. A link cannot be moved, so another one replaces it. */
+static int replace_link(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, int old)
 {
-	int err = ks_bpf_link_update(old, ks_hook_program(kernel, at, KS_VARIANT_LATER)), new;
+	int err = ks_bpf_link_update(old, ks_hook_program(kernel, at, KS_VARIANT_LATER));
+	ks_auto_fd int new = -1;
 
 	if (err)
-		return complain(ifindex, at, err);
+		return complain_of_hook(ifindex, at, err);
 	new = put_first(kernel, ifindex, at, KS_VARIANT_FIRST);
 	if (new < 0) /* still guarded, but not first: it is tried again */
 		return new;
 	ks_bpf_link_detach(old);
 	err = ks_bpf_link_update(new, ks_hook_program(kernel, at, KS_VARIANT_OWN));
-	close(new);
-	return err ? complain(ifindex, at, err) : 0;
+	return err ? complain_of_hook(ifindex, at, err) : 0;
 }
 
 int ks_tcx_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
 	int own = ks_hook_program(kernel, at, KS_VARIANT_OWN);
 	__u32 program;
-	int fd = link_get(kernel->pin_dir, ifindex, at, &program), err = 0;
+	ks_auto_fd int fd = link_get(kernel->pin_dir, ifindex, at, &program);
 
 	if (fd < 0)
 		return attach_new(kernel, ifindex, at);
-	if (!is_first(ifindex, at, program))
-		err = move(kernel, ifindex, at, fd);
-	else if (program != ks_bpf_program_id(own))
-		err = take_over(ifindex, at, fd, own);
-	close(fd);
-	return err;
+	if (!link_is_first(ifindex, at, program))
+		return replace_link(kernel, ifindex, at, fd);
+	return program == ks_bpf_program_id(own) ? 0 : switch_link(ifindex, at, fd, own);
 }
 
 int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at)
@@ -171,7 +161,7 @@ static void prune_one(const char *name, void *arg)
 	struct ks_guard guard;
 	unsigned ifindex;
 	__u32 program;
-	int fd = -1;
+	ks_auto_fd int fd = -1;
 
 	if (sscanf(name, "%u-%31s", &ifindex, suffix) != 2) { /* of the backstop */
 		if (name[strlen(name) - 1] == KS_PIN_FRESH[0])
@@ -184,8 +174,6 @@ static void prune_one(const char *name, void *arg)
 	}
 	if (fd < 0)
 		ks_pin_remove_link(kernel->pin_dir, name);
-	else
-		close(fd);
 }
 
 void ks_tcx_prune(struct ks_kernel *kernel)

@@ -153,13 +153,24 @@ def test_a_backstop_that_cannot_be_replaced_stays(net, firewall, builds):
     assert kinds(net.client, "192.0.2.10") == ALL
 
 
+def pin_as_earlier_builds(firewall):
+    """Gives maps the names by which builds pinned them that called a guard a port."""
+    maps = PINS / firewall.data("status")[0]["instance"] / "maps"
+    (maps / "ks_guards").rename(maps / "ks_ports")
+    (maps / "ks_near_guards").rename(maps / "ks_near_ports")
+    return maps
+
+
 @pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason="it looks at tcx programs")
-def test_programs_go_where_the_new_policy_wants_none(net, firewall, builds):
+@pytest.mark.parametrize("renamed", [False, True], ids=["the same names", "former names"])
+def test_programs_go_where_the_new_policy_wants_none(net, firewall, builds, renamed):
     """The other build has a map of interfaces of its own, and knows all the same which have programs."""
     assert hooks(net.box, "list", "lan0")["ingress"]
     firewall.path.write_text("ignore { lan0 }\nzone wan { wan0 }\n")
+    maps = pin_as_earlier_builds(firewall) if renamed else None
     change_build(firewall, builds)
     assert hooks(net.box, "list", "lan0") == {"ingress": [], "egress": []}
+    assert not maps or not {"ks_ports", "ks_near_ports"} & {path.name for path in maps.iterdir()}
     assert hooks(net.box, "list", "wan0")["ingress"]
     put(firewall, POLICY)
     assert kinds(net.client, "192.0.2.10") == ALL
