@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "daemon/interfaces.h"
+#include "daemon/interfaces/interfaces.h"
 
 /* Sentences about what is not as the policy wants it; an empty list when each zone has a guarded interface. */
 json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struct ks_policy *policy);

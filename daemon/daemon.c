@@ -21,7 +21,7 @@
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
 #include "daemon/events.h"
-#include "daemon/own_addresses.h"
+#include "daemon/interfaces/own_addresses.h"
 #include "daemon/report.h"
 
 #define KS_EXIT_OK 0

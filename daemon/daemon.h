@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "daemon/instance.h"
-#include "daemon/interfaces.h"
+#include "daemon/interfaces/interfaces.h"
 #include "kernel/kernel.h"
 #include "daemon/ledger.h"
 #include "daemon/refusals.h"

@@ -3,7 +3,7 @@
 #ifndef KS_DAEMON_FORWARDING_H
 #define KS_DAEMON_FORWARDING_H
 
-#include "daemon/interfaces.h"
+#include "daemon/interfaces/interfaces.h"
 
 #define KS_FORWARDING_IPV4 1U
 #define KS_FORWARDING_IPV6 2U

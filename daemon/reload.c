@@ -19,7 +19,7 @@
 
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
-#include "daemon/own_addresses.h"
+#include "daemon/interfaces/own_addresses.h"
 #include "daemon/report.h"
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)

@@ -20,11 +20,11 @@
 #include <stddef.h>
 
 #include "kernel/kernel.h"
-#include "daemon/links.h"
+#include "daemon/interfaces/links.h"
 #include "kernel/netlink.h"
 #include "daemon/ledger.h"
-#include "daemon/roles.h"
-#include "daemon/routes.h"
+#include "daemon/interfaces/roles.h"
+#include "daemon/interfaces/routes.h"
 
 /* When something was last noticed, and said; ns, 0: never. */
 struct ks_told {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "text/names.h"
-#include "daemon/interfaces.h"
+#include "daemon/interfaces/interfaces.h"
 #include "daemon/report.h"
-#include "daemon/zone_facts.h"
+#include "daemon/interfaces/zone_facts.h"
 
 #define FIGHT_PAUSE_NS (3 * KS_NSEC_PER_SEC) /* what comes again sooner is the same fight */
 #define TELL_AGAIN_NS (60 * KS_NSEC_PER_SEC)

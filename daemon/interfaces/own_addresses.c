@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See own_addresses.h. */
-#include "daemon/own_addresses.h"
+#include "daemon/interfaces/own_addresses.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/netlink.h"
-#include "daemon/roles.h"
+#include "daemon/interfaces/roles.h"
 
 /* The interfaces of the namespace, and the addresses of one zone in the kernel's order. */
 struct own {

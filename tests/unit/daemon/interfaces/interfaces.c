@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What follows from the list of interfaces: daemon/zone_facts.c, coverage.c, forwarding.c. */
+/* What follows from the list of interfaces: daemon/interfaces/zone_facts.c, coverage.c, forwarding.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "daemon/coverage.h"
 #include "daemon/forwarding.h"
-#include "daemon/zone_facts.h"
+#include "daemon/interfaces/zone_facts.h"
 
 static struct ks_guarded entry(const char *name, unsigned ifindex, enum ks_role_kind role, unsigned zone)
 {

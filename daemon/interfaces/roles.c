@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bpf/maps.h"
-#include "daemon/roles.h"
+#include "daemon/interfaces/roles.h"
 
 #define DEPTH_MAX 8 /* masters above each other; also ends a circle that a list taken during a change may show */
 

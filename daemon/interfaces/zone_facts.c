@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See zone_facts.h. */
-#include "daemon/zone_facts.h"
+#include "daemon/interfaces/zone_facts.h"
 
 struct finder {
 	const struct ks_interfaces *interfaces;

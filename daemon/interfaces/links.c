@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/links.h"
+#include "daemon/interfaces/links.h"
 
 struct reader {
 	struct ks_links links;

@@ -9,7 +9,7 @@
 #include <linux/rtnetlink.h>
 
 #include "daemon/report.h"
-#include "daemon/routes.h"
+#include "daemon/interfaces/routes.h"
 
 #define READING_SHARE 20 /* of this many parts of the time, one may go into reading the routes */
 #define RETRY_NS_MAX (64 * KS_NSEC_PER_SEC) /* between readings that fail, which begin a second apart */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* daemon/routes.c and kernel/netlink_route.c: which routes matter, and what they make of the map of locals. */
+/* daemon/interfaces/routes.c and kernel/netlink_route.c: which routes matter, and what they make of the map of locals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 
-#include "daemon/routes.h"
+#include "daemon/interfaces/routes.h"
 
 static struct ks_route route_of(enum ks_route_kind kind, const char *addr, unsigned bits, unsigned ifindex)
 {

@@ -17,7 +17,7 @@
 #ifndef KS_DAEMON_ROLES_H
 #define KS_DAEMON_ROLES_H
 
-#include "daemon/links.h"
+#include "daemon/interfaces/links.h"
 #include "policy/policy.h"
 
 /* X(identifier, name) */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* daemon/roles.c: how each interface is guarded. */
+/* daemon/interfaces/roles.c: how each interface is guarded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "bpf/maps.h"
-#include "daemon/roles.h"
+#include "daemon/interfaces/roles.h"
 
 #define LINKS_MAX 12
 

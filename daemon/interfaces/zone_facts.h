@@ -3,7 +3,7 @@
 #ifndef KS_DAEMON_ZONE_FACTS_H
 #define KS_DAEMON_ZONE_FACTS_H
 
-#include "daemon/interfaces.h"
+#include "daemon/interfaces/interfaces.h"
 
 /* As in struct ks_control. */
 struct ks_zone_facts {
