@@ -65,7 +65,7 @@ static json_t *ignore_json(const struct ks_daemon *daemon)
 
 static json_t *routes_json(const struct ks_daemon *daemon)
 {
-	char why[256];
+	char why[KS_ROUTES_WHY_TEXT];
 
 	ks_routes_why(&daemon->interfaces.routes, why, sizeof(why));
 	return json_pack("{s:b, s:s}", "differ", *why != '\0', "why", why);

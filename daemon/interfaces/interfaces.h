@@ -1,32 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interfaces of the namespace, and what is done at each (roles.h). All are
- * guarded but those that the policy ignores, the loopback, and those that are
- * guarded through another one. An interface that appears is put into the map of
- * ports and gets its programs before anything else is done with it; a rename, or a
- * bridge that it joins, changes its entry by one store; programs that somebody took
- * off are put back. Used by the daemon's one thread.
+ * The interfaces of the namespace, and their guards.
  *
- * An entry of the map has, beside its zone, the address of each family that the interface's
- * packets are masqueraded with: the best that it has at the moment (kernel/netlink.h).
- * When it loses one, the flows translated to or from it are ended: nothing comes to it any more.
+ * Overview. All interfaces are guarded but those that the policy ignores, the
+ * loopback, and those that are guarded through another one; roles.h decides it.
+ * A guarded interface has an entry in the map of guards (struct ks_guard), which
+ * tells the programs its zone, role and addresses, and has the programs on its
+ * two hooks.
  *
- * The maps are complete before programs see packets; all ingress hooks come
- * before any egress hook (kernel/kernel.h says why).
+ * Life cycle. An interface that appears gets its guard and its programs before
+ * anything else is done with it. A rename, a bridge that it joins, another address:
+ * each changes its guard by one store. When it goes, its guard goes too, and the
+ * flows that were translated to its addresses end.
+ *
+ * Who writes what when. Only the daemon's one thread writes; the programs read
+ * the maps all the time, so the maps are complete before programs see packets.
+ * All ingress hooks come before any egress hook (kernel/kernel.h says why).
+ *
+ * Races. Somebody else may take our programs off or put theirs before ours:
+ * the news of filters and a look every second find that, and it is mended. An
+ * interface may go between its news and our answer: -ENODEV is no error. What
+ * fails for want of memory is done again every second (`incomplete`).
+ *
+ *   interfaces.c   the list, what the daemon calls      links.c      what the kernel tells of interfaces
+ *   settle.c       guards and programs follow roles     roles.c      how each is to be guarded
+ *   programs.c     hooks: attach, mend, watch           routes.c     what the kernel tells of routes
+ *   addresses.c    the addresses to masquerade with     routing.c    what the programs must know of them
+ *   stacked.c      macvlan and the like                 zone_facts.c facts about all zones
+ *   own_addresses.c  the sets `address of ZONE`
  */
 #ifndef KS_DAEMON_INTERFACES_H
 #define KS_DAEMON_INTERFACES_H
 
 #include <stddef.h>
 
-#include "kernel/kernel.h"
 #include "daemon/interfaces/links.h"
-#include "kernel/netlink.h"
-#include "daemon/ledger.h"
 #include "daemon/interfaces/roles.h"
 #include "daemon/interfaces/routes.h"
+#include "daemon/ledger.h"
+#include "kernel/kernel.h"
+#include "kernel/netlink.h"
 
-/* When something was last noticed, and said; ns, 0: never. */
+/* When something was last noticed, and when it was said; ns, 0: never. */
 struct ks_told {
 	__u64 noticed, said;
 };
@@ -37,14 +52,14 @@ struct ks_guarded {
 	char name[16];
 	char kind[16]; /* the driver's, as in struct ks_interface */
 	enum ks_role_kind role; /* all but MEMBER */
-	unsigned bearer; /* who has its addresses, as in struct ks_role */
+	unsigned bearer; /* ifindex of the one that has its addresses, as in struct ks_role */
 	struct ks_guard guard; /* as the map has it */
 	bool up;
 	bool programs; /* ours were put there */
 	bool checked; /* and were found there, so that only news or the watch look again */
 	bool lost; /* somebody took ours off, and they were not seen there since */
 	bool overtaken; /* somebody else's program sees packets before ours */
-	bool filters_changed; /* news of the present reading say so */
+	bool filters_changed; /* since ks_interfaces_end_news() looked */
 	struct ks_told told_lost, told_overtaken;
 	int error; /* 0, or why it has no programs: tried again every second */
 	int store_error; /* 0, or why the map does not have `guard`: the same */
@@ -54,10 +69,12 @@ struct ks_interfaces {
 	struct ks_kernel *kernel;
 	struct ks_ledger *ledger; /* notes whose qdiscs are ours */
 	struct ks_links links; /* every interface */
-	struct ks_role *roles; /* of each link */
+	struct ks_role *roles; /* of each link, at the same index; room for `room` of them */
+	size_t room;
 	struct ks_guarded *list;
 	size_t count;
 	struct ks_routes routes;
+	bool incomplete; /* something failed for want of memory: ks_interfaces_apply() is to be called again */
 };
 
 /*

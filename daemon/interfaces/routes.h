@@ -71,7 +71,8 @@ void ks_routes_each_default(const struct ks_routes *routes, void (*fn)(unsigned 
  */
 bool ks_routes_gateway(const struct ks_routes *routes, unsigned ifindex, unsigned family, struct ks_addr *gateway);
 
-/* Why routes may differ from a lookup at ingress: "rules by mark, uid; several next hops". "" if they cannot. */
+/* Says why routes may differ from a lookup at ingress: "rules by mark, uid; several next hops". "" if they cannot. */
+#define KS_ROUTES_WHY_TEXT 256
 const char *ks_routes_why(const struct ks_routes *routes, char *text, size_t size);
 
 void ks_routes_fini(struct ks_routes *routes);

@@ -56,7 +56,7 @@ static void find_interfaces(const struct ks_interfaces *interfaces, struct ks_zo
 void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts)
 {
 	struct finder finder = { .interfaces = interfaces, .facts = facts };
-	char why[256];
+	char why[KS_ROUTES_WHY_TEXT];
 
 	*facts = (struct ks_zone_facts){ 0 };
 	ks_routes_each_default(&interfaces->routes, take_default, &finder);

@@ -2,9 +2,17 @@
 /*
  * The daemon's life: start or take over, the poll loop, the end. See daemon.h.
  *
- * SIGHUP reloads. SIGTERM and SIGINT end the daemon and leave the firewall in
- * the kernel as a crash would: nothing passes unfiltered because an init system
- * restarts a service. Only `keepstate stop` takes the firewall away.
+ * Start. The policy is loaded and tested, the lock taken, descriptors opened,
+ * programs and maps loaded or taken over, every interface guarded, the control
+ * API opened. A start that fails leaves what an earlier daemon put in force, or
+ * nothing.
+ *
+ * Loop. One thread waits for signals, news of interfaces and routes, the second,
+ * the control API and events. SIGHUP reloads.
+ *
+ * End. SIGTERM and SIGINT end the daemon and leave the firewall in the kernel, as
+ * a crash would: so nothing passes unfiltered while an init system restarts the
+ * service. Only `keepstate stop` takes the firewall away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +31,7 @@
 #include "daemon/events.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/report.h"
+#include "text/scoped.h"
 
 #define KS_EXIT_OK 0
 #define KS_EXIT_NO 1
@@ -93,7 +102,7 @@ static int open_descriptors(struct ks_daemon *daemon)
 	return daemon->routes_fd < 0 ? daemon->routes_fd : 0;
 }
 
-/* Programs and maps of our own; whatever was half pinned here goes. */
+/* Loads programs and makes maps. Pins that an incomplete start left are removed. */
 static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 {
 	const struct ks_kernel_opts opts = { .tc_only = true, .pin_dir = daemon->instance.pins };
@@ -106,7 +115,7 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 }
 
 /* A damaged ledger costs the ids of rules, not the states. */
-static void read_record(struct ks_daemon *daemon)
+static void read_ledger(struct ks_daemon *daemon)
 {
 	int err = ks_ledger_read(daemon->instance.ledger, &daemon->ledger);
 
@@ -116,7 +125,7 @@ static void read_record(struct ks_daemon *daemon)
 	daemon->ledger.cookie = daemon->instance.cookie;
 }
 
-/* Whether what is pinned belongs to a network namespace that has gone and whose inode has come again. */
+/* Returns true if the pins belong to a network namespace that is gone and whose inode number is in use again. */
 static bool is_left_over(const struct ks_daemon *daemon)
 {
 	struct ks_ledger ledger;
@@ -135,7 +144,7 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 
 	if (!err) {
 		daemon->took_over = true;
-		read_record(daemon);
+		read_ledger(daemon);
 	} else if (err == -ENOENT) {
 		err = load_fresh(daemon, policy);
 	}
@@ -188,28 +197,25 @@ static int guard_interfaces(struct ks_daemon *daemon)
 	return daemon->took_over ? 0 : err;
 }
 
-/* Loads or takes over, and puts the policy in force in the kernel. Owns the policy. */
-static int bring_up_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
+/* Loads or takes over, and puts the policy in force in the kernel, which owns it then: *policy becomes NULL. */
+static int bring_up_kernel(struct ks_daemon *daemon, struct ks_policy **policy)
 {
-	char *message = NULL;
-	int err = open_kernel(daemon, policy);
+	ks_auto_free char *message = NULL;
+	int err = open_kernel(daemon, *policy);
 
-	if (err) {
-		ks_policy_destroy(policy);
+	if (err)
 		return give_up("cannot start", err);
-	}
-	err = ks_daemon_install(daemon, policy, daemon->fresh, &message);
+	err = ks_daemon_install(daemon, *policy, daemon->fresh, &message);
 	if (err) {
 		ks_report_error("%s: %s", daemon->policy_path, message ? message : strerror(-err));
-		free(message);
-		ks_policy_destroy(policy);
 		return KS_EXIT_SYSTEM;
 	}
+	*policy = NULL;
 	return KS_EXIT_OK;
 }
 
 /* Everything between a good policy and a firewall in force. A firewall that was in force before stays so on failure. */
-static int bring_up(struct ks_daemon *daemon, struct ks_policy *policy)
+static int bring_up(struct ks_daemon *daemon, struct ks_policy **policy)
 {
 	int err, code = bring_up_kernel(daemon, policy);
 
@@ -261,20 +267,19 @@ static void take_signals(struct ks_daemon *daemon)
 	}
 }
 
-static void take_one_news(const struct ks_interface *interface, void *arg)
+static void take_interface_news(const struct ks_interface *interface, void *arg)
 {
 	struct ks_daemon *daemon = arg;
 
 	ks_interfaces_take_news(&daemon->interfaces, daemon->policy, interface);
 }
 
-/* What the policy says of the firewall's own addresses follows the interfaces. Tried again every second. */
+/* Fills the policy's sets of own addresses from the interfaces. What fails is tried again every second. */
 static void follow_addresses(struct ks_daemon *daemon)
 {
 	int err = ks_own_addresses_fill(daemon->policy);
 
-	if (err > 0)
-		daemon->addresses_wait = true;
+	daemon->addresses_wait |= err != 0;
 	if (err >= 0 && daemon->addresses_wait) {
 		err = ks_kernel_set_policy(daemon->kernel, daemon->policy);
 		daemon->addresses_wait = err != 0;
@@ -283,15 +288,23 @@ static void follow_addresses(struct ks_daemon *daemon)
 		ks_report_error("the policy does not know the interfaces' new addresses yet: %s", strerror(-err));
 }
 
+static void apply_interfaces(struct ks_daemon *daemon)
+{
+	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
+
+	if (err)
+		ks_report_error("interfaces: %s", strerror(-err));
+}
+
 void ks_daemon_take_news(struct ks_daemon *daemon)
 {
 	unsigned qdiscs = daemon->ledger.qdisc_count;
-	int err = ks_netlink_read_news(daemon->news_fd, take_one_news, daemon);
+	int err = ks_netlink_read_news(daemon->news_fd, take_interface_news, daemon);
 
 	ks_interfaces_end_news(&daemon->interfaces);
 	if (err == -ENOBUFS) /* some were lost: look at everything */
-		err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
-	if (err)
+		apply_interfaces(daemon);
+	else if (err)
 		ks_report_error("interfaces: %s", strerror(-err));
 	ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
 	follow_addresses(daemon);
@@ -305,7 +318,7 @@ static void say_refusal(const char *line)
 	ks_report_error("%s", line);
 }
 
-static void sample(struct ks_daemon *daemon)
+static void take_sample(struct ks_daemon *daemon)
 {
 	struct ks_count counts[KS_REASON_MAX];
 	struct ks_sample new = { .time = ks_kernel_now(daemon->kernel),
@@ -333,7 +346,9 @@ static void take_second(struct ks_daemon *daemon)
 
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
-	sample(daemon);
+	take_sample(daemon);
+	if (daemon->interfaces.incomplete)
+		apply_interfaces(daemon);
 	ks_interfaces_watch(&daemon->interfaces);
 	if (daemon->backstop_error)
 		raise_backstop(daemon);
@@ -346,7 +361,7 @@ static void take_second(struct ks_daemon *daemon)
 		ks_events_beat(daemon->events);
 }
 
-static void loop(struct ks_daemon *daemon)
+static void serve(struct ks_daemon *daemon)
 {
 	while (!daemon->quit) {
 		struct pollfd fds[] = {
@@ -421,52 +436,61 @@ static void daemon_fini(struct ks_daemon *daemon)
 }
 
 /* In the background: the parent ends when the firewall is in force, with the child's exit code if it is not. */
-static int detach(int *ready_fd)
+static int go_to_background(int *ready_fd)
 {
-	int fds[2];
 	unsigned char code = KS_EXIT_SYSTEM;
+	ks_auto_fd int from_child = -1;
+	ks_auto_fd int to_parent = -1;
+	int fds[2];
 	pid_t child;
 
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
+	from_child = fds[0];
+	to_parent = fds[1];
 	child = fork();
 	if (child < 0)
 		return -errno;
 	if (!child) {
 		setsid();
-		close(fds[0]);
-		*ready_fd = fds[1];
+		*ready_fd = TAKE_FD(to_parent);
 		return 0;
 	}
-	close(fds[1]);
-	if (read(fds[0], &code, 1) != 1)
+	close(TAKE_FD(to_parent)); /* so that the child's death ends the pipe */
+	if (read(from_child, &code, 1) != 1)
 		code = KS_EXIT_SYSTEM;
 	_exit(code);
 }
 
-static void tell_parent(int ready_fd, int code)
+static void leave_terminal(void)
 {
-	unsigned char byte = (unsigned char)code;
-	int null;
+	ks_auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (ready_fd < 0)
-		return;
-	if (write(ready_fd, &byte, 1) != 1)
-		ks_report_error("the starting process is gone");
-	close(ready_fd);
-	if (code)
-		return;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	ks_report_to_syslog();
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);
-	if (null > 2)
-		close(null);
+	if (null >= 0 && null <= 2) /* it is one of them */
+		null = -1;
+}
+
+/* Tells the starting process how the start ended, and closes ready_fd (-1: there is none). */
+static void tell_parent(int ready_fd, int code)
+{
+	ks_auto_fd int fd = ready_fd;
+	unsigned char byte = (unsigned char)code;
+
+	if (fd < 0)
+		return;
+	if (write(fd, &byte, 1) != 1)
+		ks_report_error("the starting process is gone");
+	if (!code)
+		leave_terminal();
 }
 
 static void announce(const struct ks_daemon *daemon)
 {
-	json_t *change = json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
+	ks_auto_json json_t *change =
+		json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
 	size_t guarded = ks_interfaces_guarded(&daemon->interfaces);
 
 	ks_report("%s is in force on %zu interface%s%s (process %d)", daemon->policy_path, guarded,
@@ -481,11 +505,10 @@ static void announce(const struct ks_daemon *daemon)
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
 	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);
 	ks_coverage_tell(change, ks_daemon_say);
-	json_decref(change);
 	ks_report_to_manager("READY=1");
 }
 
-static int start(struct ks_daemon *daemon, struct ks_policy *policy)
+static int start(struct ks_daemon *daemon, struct ks_policy **policy)
 {
 	int err = ks_instance_find(&daemon->instance) ?: ks_instance_prepare(&daemon->instance);
 	int code = err ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon);
@@ -495,35 +518,32 @@ static int start(struct ks_daemon *daemon, struct ks_policy *policy)
 		if (err)
 			code = give_up("cannot open what the daemon listens to", err);
 	}
-	if (code) {
-		ks_policy_destroy(policy);
-		return code;
-	}
-	return bring_up(daemon, policy);
+	return code ?: bring_up(daemon, policy);
 }
 
 int ks_daemon_run(const struct ks_daemon_opts *opts)
 {
 	struct ks_daemon daemon = { .lock_fd = -1, .signal_fd = -1, .news_fd = -1, .routes_fd = -1, .timer_fd = -1 };
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_fd int ready_fd = -1;
 	struct ks_load_outcome outcome;
-	struct ks_policy *policy;
-	int err, code, ready_fd = -1;
+	int err, code;
 
 	err = ks_daemon_load(opts->policy_path, &policy, &outcome);
 	ks_load_outcome_report(&outcome, opts->policy_path);
 	ks_load_outcome_fini(&outcome);
 	if (err)
 		return KS_EXIT_POLICY;
-	if (opts->detach && (err = detach(&ready_fd)))
+	if (opts->detach && (err = go_to_background(&ready_fd)))
 		return give_up("cannot go to the background", err);
 	daemon.started = time(NULL);
 	daemon.policy_path = strdup(opts->policy_path);
-	code = daemon.policy_path ? start(&daemon, policy) : give_up("cannot start", -ENOMEM);
+	code = daemon.policy_path ? start(&daemon, &policy) : give_up("cannot start", -ENOMEM);
 	if (!code)
 		announce(&daemon);
-	tell_parent(ready_fd, code);
+	tell_parent(TAKE_FD(ready_fd), code);
 	if (!code) {
-		loop(&daemon);
+		serve(&daemon);
 		code = finish(&daemon);
 	} else {
 		hang_up(&daemon);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the programs must know of the routes: the addresses of the box
+ * (routes.h), facts about zones (zone_facts.h), and the router behind each
+ * interface. All follow the news of a routing socket, and what a reading once a
+ * second finds.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/interfaces/internal.h"
+#include "daemon/interfaces/zone_facts.h"
+#include "daemon/report.h"
+
+/* Answers that must not go by the best route leave by these routers. */
+static void store_gateways(struct ks_interfaces *interfaces)
+{
+	for (size_t i = 0; i < interfaces->count; i++) {
+		struct ks_guarded *guarded = &interfaces->list[i];
+		struct ks_addr found[2] = { 0 };
+
+		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV4, &found[0]);
+		ks_routes_gateway(&interfaces->routes, guarded->ifindex, KS_IPV6, &found[1]);
+		if (!memcmp(found, guarded->guard.gateway, sizeof(found)))
+			continue;
+		memcpy(guarded->guard.gateway, found, sizeof(found));
+		ks_guarded_store(interfaces, guarded);
+	}
+}
+
+void ks_routing_store(struct ks_interfaces *interfaces)
+{
+	struct ks_control *control = ks_kernel_control(interfaces->kernel);
+	bool differed = control->flags & KS_CONTROL_ROUTES_DIFFER;
+	struct ks_zone_facts facts;
+	char why[KS_ROUTES_WHY_TEXT];
+
+	ks_zone_facts_find(interfaces, &facts);
+	ks_zone_facts_store(&facts, control);
+	store_gateways(interfaces);
+	if (facts.routes_differ && !differed)
+		ks_report("routes may lead elsewhere than a lookup tells (%s): egress decides",
+			  ks_routes_why(&interfaces->routes, why, sizeof(why)));
+}
+
+void ks_routing_follow(struct ks_interfaces *interfaces, bool changed)
+{
+	changed |= ks_routes_refresh(&interfaces->routes);
+	if (!changed && interfaces->routes.is_known)
+		return;
+	ks_routes_apply(&interfaces->routes, interfaces->kernel);
+	ks_routing_store(interfaces);
+}
+
+struct route_news_ctx {
+	struct ks_interfaces *interfaces;
+	bool changed;
+};
+
+static void take_route_news(const struct ks_route *route, void *arg)
+{
+	struct route_news_ctx *ctx = arg;
+
+	ctx->changed |= ks_routes_take_news(&ctx->interfaces->routes, route);
+}
+
+void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
+{
+	struct route_news_ctx ctx = { .interfaces = interfaces };
+	bool others;
+	int err = ks_netlink_read_routes(fd, take_route_news, &ctx, &others);
+
+	if (err && err != -ENOBUFS)
+		ks_report_error("routes: %s", strerror(-err));
+	if (err || others)
+		ks_routes_doubt(&interfaces->routes);
+	if (ctx.changed || interfaces->routes.stale) /* most news of a large table change nothing here */
+		ks_routing_follow(interfaces, ctx.changed);
+}
