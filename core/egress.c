@@ -66,7 +66,7 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 	insp->second_half = 1;
 	insp->verdict.reason = ks_inspect_read(env, insp, head);
 	if (insp->pkt.frag_off) {
-		ks_fragment_leaving(env, insp);
+		ks_fragment_egress(env, insp);
 		return;
 	}
 	if (insp->stage == KS_STAGE_ERROR)
@@ -93,5 +93,5 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 	if (insp->translate & insp->home.halves)
 		insp->stage = KS_STAGE_WRITE;
 	if (insp->pkt.flags & KS_PKT_FRAGMENT)
-		ks_fragment_leaving(env, insp);
+		ks_fragment_egress(env, insp);
 }

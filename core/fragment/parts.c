@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which bytes of a datagram have come; see fragment.h. Parts that touch are
- * one, so in order or in reverse there is a single part; a bounded number of
- * others may lie apart. RFC 815 counts the holes instead.
+ * The bytes of a datagram that have come; see fragment.h. Parts that touch
+ * become one, so fragments in order or in reverse make a single part; a bounded
+ * number of others may lie apart. RFC 815 keeps the holes instead.
  */
 #include "core/fragment/fragment.h"
+
 #include "core/home.h"
 #include "core/verdict.h"
 #include "core/header/wire.h"
@@ -12,63 +13,64 @@
 #define UNIT_MIXED 0xffff
 #define PART_NONE KS_DATAGRAM_PARTS
 
-/* A fragment beside what has come before it; start and end in units of 8 bytes. */
-struct look {
+/* A fragment compared with the parts that have come; start and end in units of 8 bytes. */
+struct parts_ctx {
 	const struct ks_record *d;
 	__u32 start, end;
 	__u32 before, after; /* the parts that it continues, or PART_NONE */
-	bool same, overlap, beyond;
+	bool same; /* a part has the very same bytes */
+	bool overlap; /* a part has some of the bytes */
+	bool beyond; /* a part has bytes behind it */
 };
 
-static long look_part(__u32 n, void *arg)
+static long part_compare(__u32 n, void *arg)
 {
-	struct look *l = arg;
+	struct parts_ctx *ctx = arg;
 	const struct ks_datagram_part *part;
 
-	if (n >= KS_DATAGRAM_PARTS || n >= l->d->parts)
+	if (n >= KS_DATAGRAM_PARTS || n >= ctx->d->parts)
 		return 1;
-	part = &l->d->datagram.part[n];
-	if (part->start == l->start && part->end == l->end)
-		l->same = true;
-	if (part->start < l->end && l->start < part->end)
-		l->overlap = true;
-	if (part->end == l->start)
-		l->before = n;
-	if (part->start == l->end)
-		l->after = n;
-	if (part->end > l->end)
-		l->beyond = true;
+	part = &ctx->d->datagram.part[n];
+	if (part->start == ctx->start && part->end == ctx->end)
+		ctx->same = true;
+	if (part->start < ctx->end && ctx->start < part->end)
+		ctx->overlap = true;
+	if (part->end == ctx->start)
+		ctx->before = n;
+	if (part->start == ctx->end)
+		ctx->after = n;
+	if (part->end > ctx->end)
+		ctx->beyond = true;
 	return 0;
 }
 
 /*
- * Whether the bytes, which have come, came in this very fragment. The parts
- * have forgotten, but a sender cuts a datagram evenly: then all fragments but the
- * last are of one size, and begin at a multiple of it.
+ * Returns true if the fragment's bytes, which have come, came in this very fragment. The parts do not tell, but a sender cuts
+ * a datagram evenly: then all fragments but the last are of one size and begin at a multiple of it.
  */
-static bool is_repetition(const struct look *l, const struct ks_packet *pkt)
+static bool is_repetition(const struct parts_ctx *ctx, const struct ks_packet *pkt)
 {
-	const struct ks_record *d = l->d;
+	const struct ks_record *d = ctx->d;
 
 	if (!pkt->frag_more)
-		return d->datagram.total == (__u32)pkt->frag_off + pkt->frag_len && l->start == d->datagram.last;
-	if (d->datagram.total && l->start >= d->datagram.last)
+		return d->datagram.total == (__u32)pkt->frag_off + pkt->frag_len && ctx->start == d->datagram.last;
+	if (d->datagram.total && ctx->start >= d->datagram.last)
 		return false;
 	if (d->datagram.unit == UNIT_MIXED)
-		return l->same;
-	if (!d->datagram.unit || l->end - l->start != d->datagram.unit || l->start % d->datagram.unit)
+		return ctx->same;
+	if (!d->datagram.unit || ctx->end - ctx->start != d->datagram.unit || ctx->start % d->datagram.unit)
 		return false;
 	return !d->datagram.total || d->datagram.last % d->datagram.unit == 0;
 }
 
-/* Whether what has come and the fragment agree on where the datagram ends. */
-static bool end_fits(const struct look *l, const struct ks_packet *pkt)
+/* Returns true if the fragment and what has come agree on where the datagram ends. */
+static bool end_fits(const struct parts_ctx *ctx, const struct ks_packet *pkt)
 {
 	__u32 end = (__u32)pkt->frag_off + pkt->frag_len;
 
 	if (pkt->frag_more)
-		return !l->d->datagram.total || end < l->d->datagram.total;
-	return !l->d->datagram.total && !l->beyond;
+		return !ctx->d->datagram.total || end < ctx->d->datagram.total;
+	return !ctx->d->datagram.total && !ctx->beyond;
 }
 
 static inline void part_remove(struct ks_record *d, __u32 n)
@@ -81,22 +83,22 @@ static inline void part_remove(struct ks_record *d, __u32 n)
 	}
 }
 
-/* Puts the fragment's bytes down. Returns false if there are too many holes. */
-static bool part_add(struct ks_record *d, const struct look *l)
+/* Adds the fragment's bytes to the parts. Returns false if there are too many holes. */
+static bool part_add(struct ks_record *d, const struct parts_ctx *ctx)
 {
-	__u32 before = l->before, after = l->after, n = d->parts;
+	__u32 before = ctx->before, after = ctx->after, n = d->parts;
 
 	if (before < KS_DATAGRAM_PARTS) {
-		d->datagram.part[before].end = l->end;
+		d->datagram.part[before].end = ctx->end;
 		if (after < KS_DATAGRAM_PARTS) {
 			d->datagram.part[before].end = d->datagram.part[after].end;
 			part_remove(d, after);
 		}
 	} else if (after < KS_DATAGRAM_PARTS) {
-		d->datagram.part[after].start = l->start;
+		d->datagram.part[after].start = ctx->start;
 	} else if (n < KS_DATAGRAM_PARTS) {
-		d->datagram.part[n].start = l->start;
-		d->datagram.part[n].end = l->end;
+		d->datagram.part[n].start = ctx->start;
+		d->datagram.part[n].end = ctx->end;
 		d->parts = n + 1;
 	} else {
 		return false;
@@ -104,14 +106,14 @@ static bool part_add(struct ks_record *d, const struct look *l)
 	return true;
 }
 
-static void size_learn(struct ks_record *d, const struct look *l, const struct ks_packet *pkt)
+static void size_learn(struct ks_record *d, const struct parts_ctx *ctx, const struct ks_packet *pkt)
 {
-	__u32 unit = l->end - l->start; /* never 0: the parser has seen to it */
+	__u32 unit = ctx->end - ctx->start; /* never 0: the parser refuses that */
 
 	if (!pkt->frag_more) {
 		d->datagram.total = pkt->frag_off + pkt->frag_len;
-		d->datagram.last = l->start;
-	} else if ((d->datagram.unit && d->datagram.unit != unit) || l->start % unit) {
+		d->datagram.last = ctx->start;
+	} else if ((d->datagram.unit && d->datagram.unit != unit) || ctx->start % unit) {
 		d->datagram.unit = UNIT_MIXED;
 	} else {
 		d->datagram.unit = unit;
@@ -126,7 +128,7 @@ static inline bool is_complete(const struct ks_record *d)
 
 __u32 ks_datagram_add(struct ks_record *d, const struct ks_packet *pkt)
 {
-	struct look look = {
+	struct parts_ctx ctx = {
 		.d = d,
 		.start = pkt->frag_off / FRAGMENT_UNIT,
 		.end = ((__u32)pkt->frag_off + pkt->frag_len + FRAGMENT_UNIT - 1) / FRAGMENT_UNIT,
@@ -134,14 +136,14 @@ __u32 ks_datagram_add(struct ks_record *d, const struct ks_packet *pkt)
 		.after = PART_NONE,
 	};
 
-	ks_loop(KS_DATAGRAM_PARTS, look_part, &look);
-	if (look.overlap)
-		return is_repetition(&look, pkt) ? KS_REASON_FRAGMENT_AGAIN : KS_REASON_FRAGMENT_OVERLAP;
-	if (!end_fits(&look, pkt))
+	ks_loop(KS_DATAGRAM_PARTS, part_compare, &ctx);
+	if (ctx.overlap)
+		return is_repetition(&ctx, pkt) ? KS_REASON_FRAGMENT_AGAIN : KS_REASON_FRAGMENT_OVERLAP;
+	if (!end_fits(&ctx, pkt))
 		return KS_REASON_FRAGMENT;
-	if (!part_add(d, &look))
+	if (!part_add(d, &ctx))
 		return KS_REASON_FRAGMENT_LIMIT;
-	size_learn(d, &look, pkt);
+	size_learn(d, &ctx, pkt);
 	if (is_complete(d))
 		d->flags |= KS_DATAGRAM_COMPLETE;
 	return 0;
