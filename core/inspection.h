@@ -82,20 +82,20 @@ struct ks_insp_quote {
 };
 
 #define KS_HELPER_CHUNK 128U /* bytes read at once: a power of two, at most KS_EDIT_MAX */
-#define KS_HELPER_TEXT 64U /* an announcement written again is shorter; a power of two */
+#define KS_HELPER_TEXT 64U /* a rewritten announcement is shorter; a power of two */
 
 /* A packet of a control connection: written by helper/. */
 struct ks_insp_helping {
-	struct ks_entry memory[2]; /* by enum ks_dir: who speaks */
+	struct ks_entry memory[2]; /* by enum ks_dir: of who speaks */
 	__u8 ready[2]; /* 1: that memory is there */
-	__u8 rewrites; /* 1: announcements of this direction are to be written again */
+	__u8 rewrites; /* 1: announcements of this direction are to be rewritten */
 	__u8 heard; /* enum ks_heard of the last byte */
 	__u8 stop; /* 1: the rest of the packet is not read */
 	__u8 failed; /* 1: the packet could not be read or changed */
 	__u8 choose; /* 1: the expectation may get another port */
 	__u8 made; /* expectations made */
-	__u8 left; /* expectations still to be made of an announcement */
-	__u8 turns; /* announcements so far */
+	__u8 pending; /* expectations still to be made of an announcement */
+	__u8 announcements; /* complete ones so far */
 	__u8 reason; /* why the packet passes: enum ks_reason */
 	__u8 zero[3];
 	__u32 ack, sack; /* as they came */
@@ -106,14 +106,14 @@ struct ks_insp_helping {
 	__u32 at; /* the next to be read */
 	__u32 mark; /* where an announcement begins that is not complete, 0: none */
 	__u32 cut; /* where the packet is to end, 0: where it does */
-	__u32 edit; /* where an announcement is written again, 0: nowhere */
-	__u32 edit_len; /* how long it was */
-	struct ks_tuple want; /* an expectation: as its first packet will arrive */
+	__u32 edit; /* where an announcement is rewritten, 0: nowhere */
+	__u32 edit_len; /* its length as it came */
+	struct ks_tuple want; /* an expectation: its first packet as it will arrive */
 	struct ks_addr name; /* by which who waits knows who opens, if `named` */
 	__u8 named;
 	__u8 zero2;
 	__u16 port; /* where it truly goes, host order */
-	__u8 form; /* of the announcement to be written */
+	__u8 form; /* enum ks_form of the announcement to be written */
 	__u8 text_len;
 	__u16 text_port; /* that it is to name */
 	__u8 text[KS_HELPER_TEXT];

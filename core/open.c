@@ -10,7 +10,6 @@
 #include "core/judge.h"
 #include "core/helper/expect.h"
 #include "core/group.h"
-#include "core/helper/helper.h"
 #include "core/link.h"
 #include "core/home.h"
 #include "core/nat/alias.h"

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/table/hash.h"
-#include "core/helper/helper.h"
 #include "core/table/internal.h"
 
 #define READ_TRIES 16 /* a writer holds a slot for well under a microsecond */

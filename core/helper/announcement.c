@@ -1,109 +1,109 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Announcements as text, for another address and port; see resequence.h. */
-#include "core/helper/resequence.h"
+/* Announcements as text, for another address and port; see announcement.h. */
+#include "core/helper/announcement.h"
 
+#include "core/helper/scanner.h"
 #include "core/home.h"
 
-#define IPV4_OFF 12U
 #define IPV4_BYTES 4U
 #define IPV6_GROUPS 8U
 #define DECIMALS_MAX 10U /* of a number of 32 bits */
 
-static void put(struct ks_inspection *insp, __u8 byte)
+static void put_byte(struct ks_inspection *insp, __u8 byte)
 {
 	insp->helping.text[insp->helping.text_len & (KS_HELPER_TEXT - 1)] = byte;
 	insp->helping.text_len++;
 }
 
-/* A number on its way to digits of a base. */
-struct number {
+/* A number that is written in digits of a base. */
+struct digits_ctx {
 	struct ks_inspection *insp;
 	__u32 value, divisor, base;
 	bool begun;
 };
 
-static long number_step(__u32 n, void *arg)
+static long digit_put(__u32 n, void *arg)
 {
-	struct number *number = arg;
-	__u32 divisor = number->divisor ? number->divisor : 1, digit = number->value / divisor;
+	struct digits_ctx *ctx = arg;
+	__u32 divisor = ctx->divisor ? ctx->divisor : 1, digit = ctx->value / divisor;
 
-	if (digit || number->begun || divisor == 1) {
-		put(number->insp, (__u8)(digit < 10 ? '0' + digit : 'a' + digit - 10));
-		number->begun = true;
+	if (digit || ctx->begun || divisor == 1) {
+		put_byte(ctx->insp, (__u8)(digit < 10 ? '0' + digit : 'a' + digit - 10));
+		ctx->begun = true;
 	}
-	number->value -= digit * divisor;
-	number->divisor = divisor / number->base;
+	ctx->value -= digit * divisor;
+	ctx->divisor = divisor / ctx->base;
 	return divisor == 1;
 }
 
 static void put_decimal(struct ks_inspection *insp, __u32 value)
 {
-	struct number number = { .insp = insp, .value = value, .divisor = 1000000000, .base = 10 };
+	struct digits_ctx ctx = { .insp = insp, .value = value, .divisor = 1000000000, .base = 10 };
 
-	ks_loop(DECIMALS_MAX, number_step, &number);
+	ks_loop(DECIMALS_MAX, digit_put, &ctx);
 }
 
 static void put_hex(struct ks_inspection *insp, __u32 value)
 {
-	struct number number = { .insp = insp, .value = value, .divisor = 0x1000, .base = 16 };
+	struct digits_ctx ctx = { .insp = insp, .value = value, .divisor = 0x1000, .base = 16 };
 
-	ks_loop(4, number_step, &number);
+	ks_loop(4, digit_put, &ctx);
 }
 
-/* The parts of an address, with something between them. */
-struct parts {
+/* An address that is written in parts, with a byte between them. */
+struct address_ctx {
 	struct ks_inspection *insp;
 	__u8 between;
 };
 
-static long ipv4_part(__u32 n, void *arg)
+static long ipv4_byte_put(__u32 n, void *arg)
 {
-	struct parts *parts = arg;
+	struct address_ctx *ctx = arg;
 
 	if (n)
-		put(parts->insp, parts->between);
-	put_decimal(parts->insp, parts->insp->sent.src.b[IPV4_OFF + (n & (IPV4_BYTES - 1))]);
+		put_byte(ctx->insp, ctx->between);
+	put_decimal(ctx->insp, ctx->insp->sent.src.b[IPV4_FIRST_BYTE + (n & (IPV4_BYTES - 1))]);
 	return 0;
 }
 
-static long ipv6_group(__u32 n, void *arg)
+static long ipv6_group_put(__u32 n, void *arg)
 {
-	struct parts *parts = arg;
+	struct address_ctx *ctx = arg;
 	__u32 at = 2 * (n & (IPV6_GROUPS - 1));
 
 	if (n)
-		put(parts->insp, parts->between);
-	put_hex(parts->insp, (__u32)parts->insp->sent.src.b[at] << 8 | parts->insp->sent.src.b[at + 1]);
+		put_byte(ctx->insp, ctx->between);
+	put_hex(ctx->insp, (__u32)ctx->insp->sent.src.b[at] << 8 | ctx->insp->sent.src.b[at + 1]);
 	return 0;
 }
 
 static void put_numbers(struct ks_inspection *insp, __u32 port)
 {
-	struct parts parts = { .insp = insp, .between = ',' };
+	struct address_ctx ctx = { .insp = insp, .between = ',' };
 
-	ks_loop(IPV4_BYTES, ipv4_part, &parts);
-	put(insp, ',');
+	ks_loop(IPV4_BYTES, ipv4_byte_put, &ctx);
+	put_byte(insp, ',');
 	put_decimal(insp, port >> 8);
-	put(insp, ',');
+	put_byte(insp, ',');
 	put_decimal(insp, port & 0xff);
 }
 
 static void put_extended(struct ks_inspection *insp, __u32 port)
 {
-	struct parts parts = { .insp = insp, .between = '.' };
+	struct address_ctx ctx = { .insp = insp, .between = '.' };
 
-	put(insp, '|');
-	put(insp, insp->sent.family == KS_IPV4 ? '1' : '2');
-	put(insp, '|');
+	put_byte(insp, '|');
+	put_byte(insp, insp->sent.family == KS_IPV4 ? '1' : '2');
+	put_byte(insp, '|');
 	if (insp->sent.family == KS_IPV4) {
-		ks_loop(IPV4_BYTES, ipv4_part, &parts);
+		ks_loop(IPV4_BYTES, ipv4_byte_put, &ctx);
 	} else {
-		parts.between = ':';
-		ks_loop(IPV6_GROUPS, ipv6_group, &parts);
+		ctx.between = ':';
+		ks_loop(IPV6_GROUPS, ipv6_group_put, &ctx);
 	}
-	put(insp, '|');
+	put_byte(insp, '|');
 	put_decimal(insp, port);
-	put(insp, '|');
+	put_byte(insp, '|');
 }
 
 void ks_announcement_write(struct ks_inspection *insp)
@@ -123,7 +123,7 @@ void ks_announcement_write(struct ks_inspection *insp)
 		break;
 	case KS_FORM_DCC:
 		put_decimal(insp, ks_be32(insp->sent.src.w[3]));
-		put(insp, ' ');
+		put_byte(insp, ' ');
 		put_decimal(insp, port);
 		break;
 	default:

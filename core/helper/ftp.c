@@ -1,45 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * FTP control connections (RFC 959, RFC 2428): the client's PORT and EPRT, the
- * server's replies 227 and 229. A command counts at the start of a line of the
- * client only, a reply at the start of a line of the server that is no inner
- * line of a multi-line reply. The first line of a client must be one that a
- * login begins with: what a browser can be made to send to this port (an HTTP request
- * with commands in its body, "NAT slipstreaming") ends the helper at once, as does a header line.
+ * FTP control connections (RFC 959, RFC 2428). Announcements are the client's
+ * PORT and EPRT and the server's replies 227 and 229. A command counts at the
+ * start of a line of the client only, a reply at the start of a line of the server
+ * that is no inner line of a multi-line reply. The first line of a client must be
+ * one that a login begins with: what a browser can be made to send to this port (an
+ * HTTP request with commands in its body, "NAT slipstreaming") ends the helper at
+ * once, and so does a header line.
  */
 #include "core/helper/scanner.h"
 
-enum phase {
-	LINE = 0, /* the first bytes of a line */
-	ARGUMENT, /* PORT, EPRT: spaces, then the argument */
-	NUMBERS, /* six of them */
-	NUMBERS_END, /* PORT: the line must end */
-	FAMILY, /* EPRT: |1 or |2 */
-	ADDRESS,
-	PORT,
-	EXTENDED_END, /* EPRT: the line must end */
-	TEXT, /* 227: any text, then the numbers */
-	OPENING, /* 229: any text, then ( */
-	DELIMITERS, /* ||| */
-	REPLY_PORT,
+enum ftp_phase {
+	FTP_LINE = 0, /* the first bytes of a line */
+	FTP_ARGUMENT, /* PORT, EPRT: spaces, then the argument */
+	FTP_NUMBERS, /* six of them */
+	FTP_NUMBERS_END, /* not used; phases are in the table, so their numbers stay */
+	FTP_FAMILY, /* EPRT: |1 or |2 */
+	FTP_ADDRESS,
+	FTP_PORT,
+	FTP_EXTENDED_END, /* EPRT: the line must end */
+	FTP_TEXT, /* 227: any text, then the numbers */
+	FTP_OPENING, /* 229: any text, then ( */
+	FTP_DELIMITERS, /* ||| */
+	FTP_REPLY_PORT,
 };
 
-#define WORD_BYTES 4
 #define NUMBERS_COUNT 6
 #define NUMBER_MAX 255U
-#define PORT_MAX 65535U
-#define IPV4_OFF 12U
-#define LF '\n'
-#define CR '\r'
 
 #define REPLY(a, b, c) KS_WORD(a, b, c, ' ')
-
-/* Back to the text of a line that counts no more. */
-static enum ks_heard skip(struct ks_scanner *p)
-{
-	p->phase = KS_SCANNER_SKIP;
-	return KS_HEARD_UNMARK;
-}
 
 /* The verbs with which clients begin: RFC 959, 2389, 2228, 7151, 2640; CLNT is in wide use. */
 static bool begins_login(__u32 word)
@@ -64,14 +53,14 @@ static bool begins_login(__u32 word)
 
 static inline bool ends_word(__u8 byte)
 {
-	return byte == ' ' || byte == CR || byte == LF;
+	return byte == ' ' || ks_ends_line(byte);
 }
 
 /* The byte behind the first four of a client's line. */
-static enum ks_heard command(struct ks_scanner *p, __u8 byte, bool begun)
+static enum ks_heard ftp_command(struct ks_scanner *p, __u8 byte, bool begun)
 {
 	p->phase = KS_SCANNER_SKIP;
-	/* A header of HTTP ("Host:"), whatever its method was called. */
+	/* A header of HTTP ("Host:"): the method before it may have been any word. */
 	if (byte == ':')
 		return KS_HEARD_OVER;
 	if (!begun)
@@ -82,7 +71,7 @@ static enum ks_heard command(struct ks_scanner *p, __u8 byte, bool begun)
 	case KS_WORD('P', 'O', 'R', 'T'):
 	case KS_WORD('E', 'P', 'R', 'T'):
 		p->form = p->word == KS_WORD('P', 'O', 'R', 'T') ? KS_FORM_NUMBERS : KS_FORM_EXTENDED;
-		p->phase = byte == ' ' ? ARGUMENT : KS_SCANNER_SKIP;
+		p->phase = byte == ' ' ? FTP_ARGUMENT : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	case KS_WORD('P', 'A', 'S', 'V'):
 	case KS_WORD('E', 'P', 'S', 'V'):
@@ -104,7 +93,7 @@ static inline __u16 code_of(__u32 word)
 }
 
 /* The first four bytes of a server's line. */
-static enum ks_heard reply(struct ks_scanner *p)
+static enum ks_heard ftp_reply(struct ks_scanner *p)
 {
 	__u8 mark = (__u8)p->word;
 
@@ -127,11 +116,11 @@ static enum ks_heard reply(struct ks_scanner *p)
 		return KS_HEARD_OVER;
 	case REPLY('2', '2', '7'):
 		p->form = KS_FORM_NUMBERS;
-		p->phase = TEXT;
+		p->phase = FTP_TEXT;
 		return KS_HEARD_NOTHING;
 	case REPLY('2', '2', '9'):
 		p->form = KS_FORM_PORT;
-		p->phase = OPENING;
+		p->phase = FTP_OPENING;
 		return KS_HEARD_NOTHING;
 	default:
 		return KS_HEARD_NOTHING;
@@ -142,14 +131,14 @@ static enum ks_heard reply(struct ks_scanner *p)
 static enum ks_heard numbers_begin(struct ks_scanner *p, __u8 byte)
 {
 	ks_scanner_number_clear(p);
-	p->phase = NUMBERS;
-	return ks_scanner_digit(p, byte, NUMBER_MAX) ? KS_HEARD_MARK : skip(p);
+	p->phase = FTP_NUMBERS;
+	return ks_scanner_digit(p, byte, NUMBER_MAX) ? KS_HEARD_MARK : ks_scanner_skip(p);
 }
 
 static void number_store(struct ks_scanner *p)
 {
 	if (p->field < 4)
-		p->addr.b[IPV4_OFF + (p->field & 3)] = (__u8)p->value;
+		p->addr.b[IPV4_FIRST_BYTE + (p->field & 3)] = (__u8)p->value;
 	else
 		p->port = (__u16)(p->port << 8 | p->value);
 	p->field++;
@@ -157,21 +146,21 @@ static void number_store(struct ks_scanner *p)
 	p->digits = 0;
 }
 
-/* What may stand behind the last number: of a command the end of its line, of a reply what is no part of a list. */
+/* Returns true if the byte may follow the last number: in a command the end of its line, in a reply what is no part of a list. */
 static inline bool ends_numbers(__u8 byte, bool client)
 {
 	__u8 up = ks_upper(byte);
 
 	if (client)
-		return byte == CR || byte == LF;
+		return ks_ends_line(byte);
 	return byte != ',' && !(up >= 'A' && up <= 'Z');
 }
 
 /* Inside six numbers. */
-static enum ks_heard numbers(struct ks_scanner *p, __u8 byte, bool client)
+static enum ks_heard ftp_numbers(struct ks_scanner *p, __u8 byte, bool client)
 {
 	if (ks_is_digit(byte))
-		return p->digits < 3 && ks_scanner_digit(p, byte, NUMBER_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return p->digits < 3 && ks_scanner_digit(p, byte, NUMBER_MAX) ? KS_HEARD_NOTHING : ks_scanner_skip(p);
 	if (p->digits && byte == ',' && p->field < NUMBERS_COUNT - 1) {
 		number_store(p);
 		return KS_HEARD_NOTHING;
@@ -182,8 +171,8 @@ static enum ks_heard numbers(struct ks_scanner *p, __u8 byte, bool client)
 		return KS_HEARD_ANNOUNCED;
 	}
 	if (client || p->field == NUMBERS_COUNT - 1)
-		return skip(p);
-	p->phase = TEXT; /* a number of the text */
+		return ks_scanner_skip(p);
+	p->phase = FTP_TEXT; /* a number of the text */
 	return KS_HEARD_UNMARK;
 }
 
@@ -193,134 +182,134 @@ static enum ks_heard extended_begin(struct ks_scanner *p, __u8 byte)
 	__u8 up = ks_upper(byte);
 
 	if (byte <= ' ' || byte > '~' || ks_is_digit(byte) || (up >= 'A' && up <= 'Z') || byte == ':' || byte == '.')
-		return skip(p);
+		return ks_scanner_skip(p);
 	ks_scanner_number_clear(p);
 	p->delimiter = byte;
-	p->phase = FAMILY;
+	p->phase = FTP_FAMILY;
 	return KS_HEARD_MARK;
 }
 
-static enum ks_heard family(struct ks_scanner *p, __u8 byte)
+static enum ks_heard ftp_family(struct ks_scanner *p, __u8 byte)
 {
 	if (byte != p->delimiter)
-		return ks_scanner_digit(p, byte, 2) ? KS_HEARD_NOTHING : skip(p);
+		return ks_scanner_digit(p, byte, 2) ? KS_HEARD_NOTHING : ks_scanner_skip(p);
 	if (p->value == 0 || p->digits != 1)
-		return skip(p);
-	/* The code is a server's; here it says which family. */
+		return ks_scanner_skip(p);
+	/* The code is only used for a server's replies; in an EPRT it holds the family. */
 	p->code = p->value == 1 ? KS_IPV4 : KS_IPV6;
 	p->value = 0;
 	p->digits = 0;
-	p->phase = ADDRESS;
+	p->phase = FTP_ADDRESS;
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard address(struct ks_scanner *p, __u8 byte)
+static enum ks_heard ftp_address(struct ks_scanner *p, __u8 byte)
 {
 	bool ipv4 = p->code == KS_IPV4, good;
 
 	if (byte == p->delimiter) {
 		good = ipv4 ? ks_scanner_ipv4_end(p) : ks_scanner_ipv6_end(p);
-		p->phase = PORT;
+		p->phase = FTP_PORT;
 		p->value = 0;
 		p->digits = 0;
 	} else {
 		good = ipv4 ? ks_scanner_ipv4(p, byte) : ks_scanner_ipv6(p, byte);
 	}
-	return good ? KS_HEARD_NOTHING : skip(p);
+	return good ? KS_HEARD_NOTHING : ks_scanner_skip(p);
 }
 
 /* The port and the delimiter behind it. */
-static enum ks_heard port(struct ks_scanner *p, __u8 byte)
+static enum ks_heard ftp_port(struct ks_scanner *p, __u8 byte)
 {
 	if (byte != p->delimiter)
-		return p->digits < 5 && ks_scanner_digit(p, byte, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return p->digits < KS_PORT_DIGITS && ks_scanner_digit(p, byte, KS_PORT_MAX) ? KS_HEARD_NOTHING
+											    : ks_scanner_skip(p);
 	if (!p->digits)
-		return skip(p);
+		return ks_scanner_skip(p);
 	p->port = (__u16)p->value;
-	if (p->phase == REPLY_PORT) {
+	if (p->phase == FTP_REPLY_PORT) {
 		p->phase = KS_SCANNER_SKIP;
 		return KS_HEARD_ANNOUNCED;
 	}
-	p->phase = EXTENDED_END;
+	p->phase = FTP_EXTENDED_END;
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard delimiters(struct ks_scanner *p, __u8 byte)
+static enum ks_heard ftp_delimiters(struct ks_scanner *p, __u8 byte)
 {
 	if (p->field == 0)
 		p->delimiter = byte;
 	if (p->field < 3) {
 		p->field++;
 		return byte == p->delimiter && byte > ' ' && byte <= '~' && !ks_is_digit(byte) ? KS_HEARD_NOTHING
-											       : skip(p);
+											       : ks_scanner_skip(p);
 	}
-	p->phase = REPLY_PORT;
-	return ks_scanner_digit(p, byte, PORT_MAX) ? KS_HEARD_MARK : skip(p);
+	p->phase = FTP_REPLY_PORT;
+	return ks_scanner_digit(p, byte, KS_PORT_MAX) ? KS_HEARD_MARK : ks_scanner_skip(p);
 }
 
-static enum ks_heard line_begin(struct ks_scanner *p, __u8 byte, bool client, bool begun)
+static enum ks_heard ftp_line_begin(struct ks_scanner *p, __u8 byte, bool client, bool begun)
 {
-	if (p->column > WORD_BYTES)
-		return command(p, byte, begun);
+	if (p->column > KS_WORD_BYTES)
+		return ftp_command(p, byte, begun);
 	p->word = p->word << 8 | ks_upper(byte);
-	return !client && p->column == WORD_BYTES ? reply(p) : KS_HEARD_NOTHING;
+	return !client && p->column == KS_WORD_BYTES ? ftp_reply(p) : KS_HEARD_NOTHING;
 }
 
-static enum ks_heard phase_step(struct ks_scanner *p, __u8 byte, bool client, bool begun)
+static enum ks_heard ftp_phase_step(struct ks_scanner *p, __u8 byte, bool client, bool begun)
 {
 	switch (p->phase) {
-	case LINE:
-		return line_begin(p, byte, client, begun);
-	case ARGUMENT:
+	case FTP_LINE:
+		return ftp_line_begin(p, byte, client, begun);
+	case FTP_ARGUMENT:
 		if (byte == ' ')
 			return KS_HEARD_NOTHING;
 		return p->form == KS_FORM_NUMBERS ? numbers_begin(p, byte) : extended_begin(p, byte);
-	case NUMBERS:
-		return numbers(p, byte, client);
-	case FAMILY:
-		return family(p, byte);
-	case ADDRESS:
-		return address(p, byte);
-	case PORT:
-	case REPLY_PORT:
-		return port(p, byte);
-	case EXTENDED_END:
+	case FTP_NUMBERS:
+		return ftp_numbers(p, byte, client);
+	case FTP_FAMILY:
+		return ftp_family(p, byte);
+	case FTP_ADDRESS:
+		return ftp_address(p, byte);
+	case FTP_PORT:
+	case FTP_REPLY_PORT:
+		return ftp_port(p, byte);
+	case FTP_EXTENDED_END:
 		p->phase = KS_SCANNER_SKIP;
-		return byte == CR || byte == LF ? KS_HEARD_ANNOUNCED : KS_HEARD_UNMARK;
-	case TEXT:
+		return ks_ends_line(byte) ? KS_HEARD_ANNOUNCED : KS_HEARD_UNMARK;
+	case FTP_TEXT:
 		return ks_is_digit(byte) ? numbers_begin(p, byte) : KS_HEARD_NOTHING;
-	case OPENING:
+	case FTP_OPENING:
 		if (byte != '(')
 			return KS_HEARD_NOTHING;
 		ks_scanner_number_clear(p);
-		p->phase = DELIMITERS;
+		p->phase = FTP_DELIMITERS;
 		return KS_HEARD_NOTHING;
-	case DELIMITERS:
-		return delimiters(p, byte);
+	case FTP_DELIMITERS:
+		return ftp_delimiters(p, byte);
 	default:
 		return KS_HEARD_NOTHING;
 	}
 }
 
-/* `begun`: the client has begun a login. */
 enum ks_heard ks_ftp_byte(struct ks_scanner *p, __u8 byte, bool client, bool begun)
 {
 	enum ks_heard heard;
-	bool in_argument = p->phase != LINE && p->phase != KS_SCANNER_SKIP;
+	bool in_argument = p->phase != FTP_LINE && p->phase != KS_SCANNER_SKIP;
 
 	if (p->column < KS_SCANNER_LINE_MAX)
 		p->column++;
 	else if (in_argument)
-		return skip(p);
-	if (p->phase == LINE && byte == LF && p->column <= WORD_BYTES)
-		heard = KS_HEARD_NOTHING; /* a line too short for any verb that counts */
+		return ks_scanner_skip(p);
+	if (p->phase == FTP_LINE && byte == '\n' && p->column <= KS_WORD_BYTES)
+		heard = KS_HEARD_NOTHING; /* the line is too short for any verb */
 	else
-		heard = phase_step(p, byte, client, begun);
-	if (byte != LF)
+		heard = ftp_phase_step(p, byte, client, begun);
+	if (byte != '\n')
 		return heard;
-	p->phase = LINE;
+	p->phase = FTP_LINE;
 	p->column = 0;
 	p->word = 0;
-	/* What was not complete at the end of its line never will be. */
+	/* An announcement ends with its line. */
 	return heard == KS_HEARD_NOTHING && in_argument ? KS_HEARD_UNMARK : heard;
 }

@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * The stages of packets whose flow has a helper; see helper.h. First the packet is
- * judged, then its payload is scanned (scan.c), then what was learnt is kept and
- * the packet written.
- *
- * A stream is read in the order of its sequence numbers. What was read before is
- * not read again. What comes too early is dropped, for TCP to repeat it behind
- * what is missing; if that has gone another way, reading goes on at the next
- * line: nothing counts whose beginning was not read.
- *
- * Where addresses are translated, an announcement is written again within one
- * segment. A segment that ends inside one is cut before it, as is one with a
- * second announcement: TCP repeats what was cut off. If nothing is left it is dropped.
- */
+/* The first and the last stage of packets whose flow has a helper; see helper.h. */
 #include "core/helper/helper.h"
 
-#include "core/judge.h"
-
-#include "core/helper/resequence.h"
 #include "core/env.h"
-#include "core/helper/expect.h"
-#include "core/helper/memory.h"
+#include "core/helper/announcement.h"
+#include "core/helper/resequence.h"
 #include "core/home.h"
+#include "core/judge.h"
 #include "core/table/table.h"
 
-#define PORT_FIRST 1024U
-#define TFTP_REQUEST 6U
-#define REFRESH_PARTS 8U /* of its time, after one of which a memory is renewed */
+#define MEMORY_REFRESH_PARTS 8U /* of its time, after one of which a memory is renewed */
 
-/* Streams begin at the answer to the SYN: what is there before it is of an earlier connection, which is over. */
-static inline bool is_of_before(const struct ks_inspection *insp)
+/* Streams begin with the answer to the SYN: a memory found before it is of an earlier connection, which is over. */
+static inline bool is_of_earlier(const struct ks_inspection *insp)
 {
 	return ks_is_stream(insp) && insp->flow.before.state == KS_STATE_TCP_SYN_SENT;
 }
@@ -43,42 +26,43 @@ static void memory_load(struct ks_env *env, struct ks_inspection *insp, __u32 di
 	e->clock = insp->flow.clock;
 	ks_table_hash(env, e);
 	ks_table_find(env, e);
-	insp->helping.ready[dir & 1] = e->found && e->before.state == KS_STATE_HELPER && !is_of_before(insp);
+	insp->helping.ready[dir & 1] = e->found && e->before.state == KS_STATE_HELPER && !is_of_earlier(insp);
 	if (e->found)
 		e->after = e->before;
 	else
 		e->after = (struct ks_flow){};
 }
 
-/* How long it lives: as long as its flow, where numbers have moved. */
-static inline __u32 lifetime(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
+/* Where sequence numbers have moved, a memory is needed as long as its flow lives. */
+static inline __u32 memory_lifetime(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
 	__u32 flow = insp->flow.after.timeout;
 
 	return ks_memory_of(insp, dir)->memory.form ? flow : KS_MIN(flow, config->timeout[KS_STATE_HELPER]);
 }
 
-/* A part of its time is over, or it is to live for another one. */
-static bool needs_refresh(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
+/* Returns true if a part of its time is over, or its time has become another one. */
+static bool memory_needs_refresh(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
 	const struct ks_record *m = ks_memory_of(insp, dir);
 
-	return m->timeout != lifetime(config, insp, dir) || insp->flow.clock - m->seen > m->timeout / REFRESH_PARTS;
+	return m->timeout != memory_lifetime(config, insp, dir) ||
+	       insp->flow.clock - m->seen > m->timeout / MEMORY_REFRESH_PARTS;
 }
 
-static bool memory_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
+static bool memory_store(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
 	struct ks_entry *e = &insp->helping.memory[dir & 1];
 
 	e->after.state = KS_STATE_HELPER;
 	e->after.seen = insp->flow.clock;
-	e->after.timeout = lifetime(config, insp, dir);
+	e->after.timeout = memory_lifetime(config, insp, dir);
 	if (e->found)
 		return ks_table_commit(env, e);
 	return ks_table_insert(env, e) == KS_REASON_OK_NEW;
 }
 
-/* The listener's acknowledgements, in the speaker's own numbers, before anybody looks at them. */
+/* Moves the packet's acknowledgements back to the other side's own numbers, before anybody looks at them. */
 static void unshift_acks(struct ks_inspection *insp)
 {
 	__u32 peer = insp->from_high == ks_flow_orig_side(&insp->flow.before);
@@ -92,7 +76,7 @@ static void unshift_acks(struct ks_inspection *insp)
 	insp->pkt.sack = ks_shift_back(&m->memory.shift, m->memory.len, insp->pkt.sack);
 }
 
-/* The answer to the SYN tells where both streams begin. */
+/* Returns true for the answer to the SYN, which tells where both streams begin. */
 static bool is_opening(const struct ks_inspection *insp)
 {
 	return insp->pkt.tcp_flags & KS_TCP_SYN && insp->pkt.tcp_flags & KS_TCP_ACK && insp->dir == KS_REPLY &&
@@ -109,11 +93,8 @@ static void stream_begin(struct ks_inspection *insp, __u32 dir)
 	insp->helping.ready[dir & 1] = 1;
 }
 
-/*
- * The segment repeats, or begins inside, what was written again. Returns false
- * if it cannot be written in the same way.
- */
-static bool repeat_edit(struct ks_inspection *insp, struct ks_record *m)
+/* The segment may repeat the rewritten announcement, or begin inside it. Returns false if it cannot be rewritten the same way. */
+static bool rewrite_again(struct ks_inspection *insp, struct ks_record *m)
 {
 	struct ks_insp_helping *h = &insp->helping;
 	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len,
@@ -122,7 +103,7 @@ static bool repeat_edit(struct ks_inspection *insp, struct ks_record *m)
 	if (!m->memory.form || !insp->pkt.payload_len)
 		return true;
 	if (ks_seq_before(m->memory.shift.position, seq)) {
-		/* What the listener has already is not looked at again: only its end must not change. */
+		/* It begins inside. If the listener has all of the announcement, it ignores the repetition. */
 		return !ks_seq_before(seq, edit_end) ||
 		       !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)], edit_end);
 	}
@@ -142,16 +123,16 @@ static bool repeat_edit(struct ks_inspection *insp, struct ks_record *m)
 	return true;
 }
 
-/* Whether anything can be announced in this direction. */
+/* Returns true if something can be announced in this direction. */
 static inline bool is_listened_to(const struct ks_inspection *insp, const struct ks_record *m)
 {
 	return !(m->flags & KS_MEMORY_OVER) && (insp->flow.after.helper != KS_HELPER_IRC || insp->dir == KS_ORIGINAL);
 }
 
 /*
- * Which bytes of the segment come next in the stream; none if insp->helping.stop. What comes too early waits for what
- * is before it; but if the listener has that already, it went another way, and nothing of this line counts. Returns a
- * reason of a drop, or 0.
+ * Finds the bytes of the segment that come next in the stream; insp->helping.stop if there are none. A segment that comes
+ * too early is refused, unless the listener has what is missing: then that went another way, and nothing of this line
+ * counts. Returns the reason of a drop, or 0.
  */
 static __u32 reading_begin(struct ks_inspection *insp, struct ks_record *m)
 {
@@ -173,7 +154,7 @@ static __u32 reading_begin(struct ks_inspection *insp, struct ks_record *m)
 	return 0;
 }
 
-/* TCP: what there is to be read. Returns a reason of a drop, or 0. */
+/* TCP: finds what there is to be read. Returns the reason of a drop, or 0. */
 static __u32 segment_begin(struct ks_inspection *insp)
 {
 	struct ks_record *m = ks_memory_of(insp, insp->dir);
@@ -188,10 +169,10 @@ static __u32 segment_begin(struct ks_inspection *insp)
 	}
 	if (!h->ready[insp->dir & 1] || insp->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_RST))
 		return 0;
-	/* The rest of a segment in fragments is not here to be read or moved. */
+	/* Of a segment in fragments only this one is here: it cannot be read or moved. */
 	if (insp->pkt.flags & KS_PKT_FRAGMENT)
 		return m->memory.form ? KS_REASON_ANNOUNCEMENT : 0;
-	if (!repeat_edit(insp, m))
+	if (!rewrite_again(insp, m))
 		return KS_REASON_ANNOUNCEMENT;
 	if (!h->stop)
 		reason = reading_begin(insp, m);
@@ -200,16 +181,16 @@ static __u32 segment_begin(struct ks_inspection *insp)
 	return reason;
 }
 
-/* A request for a transfer: the server will answer from any port to where it came from. */
+/* A request for a transfer is an announcement: the server will answer from any port to where the request came from. */
 static void tftp_follow(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_tuple *want = &insp->helping.want;
 	__u8 *bytes = insp->helping.bytes;
 
 	insp->helping.stop = 1;
-	if (insp->dir != KS_ORIGINAL || insp->pkt.payload_len < TFTP_REQUEST ||
-	    !env_packet_read(env, insp->pkt.payload_off, bytes, TFTP_REQUEST) ||
-	    !ks_tftp_is_request(bytes, TFTP_REQUEST))
+	if (insp->dir != KS_ORIGINAL || insp->pkt.payload_len < KS_TFTP_REQUEST_MIN ||
+	    !env_packet_read(env, insp->pkt.payload_off, bytes, KS_TFTP_REQUEST_MIN) ||
+	    !ks_tftp_is_request(bytes, KS_TFTP_REQUEST_MIN))
 		return;
 	*want = (struct ks_tuple){};
 	want->family = insp->pkt.tuple.family;
@@ -219,12 +200,12 @@ static void tftp_follow(struct ks_env *env, struct ks_inspection *insp)
 	want->dport = insp->translate & KS_TRANSLATE_SRC ? insp->sent.sport : insp->pkt.tuple.sport;
 	insp->helping.port = ks_be16(insp->pkt.tuple.sport);
 	insp->helping.choose = 0;
-	insp->helping.left = 1;
-	if (ks_be16(want->dport) >= PORT_FIRST && insp->helping.port >= PORT_FIRST)
+	insp->helping.pending = 1;
+	if (ks_be16(want->dport) >= KS_PORT_UNPRIVILEGED && insp->helping.port >= KS_PORT_UNPRIVILEGED)
 		insp->stage = KS_STAGE_ANNOUNCE;
 }
 
-/* UDP: each datagram is a message of its own. */
+/* UDP: every datagram is a message of its own. */
 static void message_begin(struct ks_env *env, struct ks_inspection *insp)
 {
 	insp->stage = KS_STAGE_ADJUST;
@@ -245,7 +226,7 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 	h->stop = 0;
 	h->failed = 0;
 	h->made = 0;
-	h->turns = 0;
+	h->announcements = 0;
 	h->got = 0;
 	h->at = 0;
 	h->mark = 0;
@@ -257,8 +238,8 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 	memory_load(env, insp, KS_REPLY);
 }
 
-/* Ends the packet's way through these stages. */
-static void finish(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
+/* Ends these stages. A packet that is to be judged again gets the acknowledgements back with which it came. */
+static void helper_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
 	insp->stage = KS_STAGE_DONE;
 	if (!ks_reason_is_pass(reason))
@@ -293,33 +274,33 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 			message_begin(env, insp);
 	}
 	if (refused)
-		finish(insp, config, refused);
+		helper_conclude(insp, config, refused);
 	else if (insp->stage == KS_STAGE_DONE)
-		finish(insp, config, insp->helping.reason);
+		helper_conclude(insp, config, insp->helping.reason);
 }
 
-/* Keeps what was learnt. Returns false if another CPU was first. */
-static bool memories_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/* Stores what was learnt. Returns false if another CPU was first. */
+static bool memories_store(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_insp_helping *h = &insp->helping;
 	__u32 dir = insp->dir & 1, peer = !dir;
 
 	if (!ks_is_stream(insp)) {
-		/* Without expectations there is nothing to remember. */
+		/* Without an expectation there is nothing to remember. */
 		if (h->ready[dir] || (h->made && insp->flow.after.helper == KS_HELPER_SIP))
-			memory_keep(env, config, insp, dir);
+			memory_store(env, config, insp, dir);
 		return true;
 	}
 	if (is_opening(insp)) {
-		/* Without memory of both nothing is read. */
-		h->ready[dir] = memory_keep(env, config, insp, dir) && memory_keep(env, config, insp, peer);
+		/* Without room for both memories nothing is read. */
+		h->ready[dir] = memory_store(env, config, insp, dir) && memory_store(env, config, insp, peer);
 		return true;
 	}
-	if (h->ready[dir] && !memory_keep(env, config, insp, dir))
+	if (h->ready[dir] && !memory_store(env, config, insp, dir))
 		return false;
-	/* What listens lives as long as what speaks. */
-	if (h->ready[peer] && needs_refresh(config, insp, peer))
-		memory_keep(env, config, insp, peer);
+	/* Both memories are renewed, though only one side may speak. */
+	if (h->ready[peer] && memory_needs_refresh(config, insp, peer))
+		memory_store(env, config, insp, peer);
 	return true;
 }
 
@@ -333,9 +314,9 @@ void ks_stage_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 
 		return;
 	if (insp->helping.cut && insp->helping.cut <= insp->pkt.payload_off)
 		reason = KS_REASON_ANNOUNCEMENT;
-	else if (!memories_keep(env, config, insp))
+	else if (!memories_store(env, config, insp))
 		reason = KS_REASON_CONTENDED;
 	else if (ks_is_stream(insp) && !ks_adjust(env, insp, head))
 		reason = KS_REASON_TRANSLATE;
-	finish(insp, config, reason);
+	helper_conclude(insp, config, reason);
 }

@@ -1,30 +1,71 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Helpers: readers of control connections in which further connections are
- * announced. A helper does nothing until a rule assigns it. Every packet of a
- * flow with a helper goes through the stages here: it is judged like any other,
- * then its payload is read byte by byte (core/helper/scanner.h), what it announces is expected
- * (core/helper/expect.h), and where addresses are translated the announcement is written again,
- * which moves the sequence numbers of all that follows (core/helper/resequence.h).
+ * announced. A helper does nothing until a rule assigns it.
  *
- * What a helper knows of a connection is in two entries of the state table,
- * one for each direction, under the flow's key. They live as long as their flow.
+ * Overview: every packet of a flow with a helper takes these stages.
+ *
+ *   HELPER     helper.c      judges it like any packet, and finds the bytes that come next in the stream
+ *   SCAN       scan.c        reads them one by one (scanner.h) until an announcement is complete
+ *   ANNOUNCE   scan.c        makes its expectation (expect.h), and rewrites it where addresses are translated
+ *                            (announcement.h); then SCAN goes on
+ *   ADJUST     helper.c      stores what was learnt and writes the packet (resequence.h)
+ *
+ * A stream is read in the order of its sequence numbers, each byte once. A segment
+ * that comes too early is dropped, for TCP to repeat it behind what is missing. If
+ * that has gone another way, reading goes on at the next line: an announcement
+ * counts only if its beginning was read.
+ *
+ * Where addresses are translated, an announcement is rewritten within one segment.
+ * A segment that ends inside one is cut before it, as is one with a second
+ * announcement: TCP repeats what was cut off. If nothing is left it is dropped.
+ *
+ * Life cycle: a helper remembers what it knows of a connection in two records of
+ * the state table (struct ks_memory), one for each direction, under the flow's key.
+ * They are made with the answer to the SYN, or with the first expectation of a SIP
+ * flow over UDP, and live as long as their flow where sequence numbers have moved,
+ * else at most `timeout helper.memory`.
+ *
+ * Who writes what: the CPU that has a packet of the direction commits its memory at
+ * the end, and renews the memory of the other direction.
+ *
+ * What races: two packets of a direction on two CPUs. The first commit of the
+ * memory wins; the other packet is judged again with what the first one has left.
+ * An expectation that it made meanwhile is found again and renewed.
+ *
+ * Source: the protocols' RFCs are named in their scanners; RFC 3027 (what breaks).
  */
 #ifndef KS_CORE_HELPER_HELPER_H
 #define KS_CORE_HELPER_HELPER_H
 
-#include "core/table/entry.h"
-#include "core/table/flow.h"
 #include "core/helper/id.h"
 #include "core/helper/scanner.h"
+#include "core/inspection.h"
 #include "core/types.h"
 
 struct ks_env;
-struct ks_inspection;
 
-/*
- * The stages. The first judges a packet of the flow insp->flow.before, or goes on with one that has just opened its
- * flow; then scanning and what is announced take turns; the last one keeps what was learnt and writes the packet.
- */
+#define KS_HELPER_READ_MAX 8192U /* bytes of a packet that are read */
+#define KS_ANNOUNCEMENTS_MAX 8U /* announcements in it */
+
+/* The memory of direction `dir` as it is to be committed. */
+static inline struct ks_record *ks_memory_of(struct ks_inspection *insp, __u32 dir)
+{
+	return ks_record_after(&insp->helping.memory[dir & 1]);
+}
+
+static inline bool ks_is_stream(const struct ks_inspection *insp)
+{
+	return insp->pkt.tuple.proto == KS_PROTO_TCP;
+}
+
+/* Nothing counts before the next line. A protocol without lines cannot be followed any more. */
+static inline void ks_helper_lose(struct ks_inspection *insp, struct ks_record *m)
+{
+	m->memory.scanner.phase = KS_SCANNER_SKIP;
+	m->memory.scanner.column = KS_SCANNER_LINE_MAX;
+	if (insp->flow.after.helper == KS_HELPER_PPTP)
+		m->flags |= KS_MEMORY_OVER;
+}
 
 #endif

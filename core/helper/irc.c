@@ -2,43 +2,32 @@
 /*
  * IRC (RFC 1459): offers of direct connections, as clients have made them since
  * 1990 (DCC): "PRIVMSG nick :\001DCC SEND name 167772165 1025 size\001", or
- * CHAT. They count in what the client says only, at the start of a line.
- * The first line must be one with which clients register: what a browser can be
- * made to send to this port ends the helper at once, because anybody may come to
- * what is offered here.
+ * CHAT. Only an offer of the client counts, at the start of a line. The offer
+ * names nobody, so anybody may open what is announced; therefore the first line
+ * must be one with which clients register, and what a browser can be made to send
+ * to this port ends the helper at once.
  */
 #include "core/helper/scanner.h"
 
-enum phase {
-	LINE = 0, /* PRIV */
-	COMMAND, /* MSG and a space */
-	TARGET, /* up to the colon */
-	REQUEST, /* \001DCC SEND and a space, or CHAT */
-	NAME, /* of a file, perhaps in quotes */
-	QUOTED,
-	BEHIND, /* the spaces behind a name */
-	ADDRESS,
-	PORT,
+enum irc_phase {
+	IRC_LINE = 0, /* PRIV */
+	IRC_COMMAND, /* MSG and a space */
+	IRC_TARGET, /* up to the colon */
+	IRC_REQUEST, /* \001DCC SEND and a space, or CHAT */
+	IRC_NAME, /* of a file, perhaps in quotes */
+	IRC_QUOTED,
+	IRC_BEHIND, /* the spaces behind a name */
+	IRC_ADDRESS,
+	IRC_PORT,
 };
 
-#define WORD_BYTES 4
 #define REQUEST_DCC 5 /* bytes of "\001DCC " */
 #define REQUEST_KIND 9 /* and of "SEND" */
 #define CTCP 1
 #define ADDRESS_MAX 0xffffffffU
-#define PORT_MAX 65535U
-#define PORT_DIGITS 5
-#define LF '\n'
-#define CR '\r'
-
-static enum ks_heard skip(struct ks_scanner *p)
-{
-	p->phase = KS_SCANNER_SKIP;
-	return KS_HEARD_UNMARK;
-}
 
 /* The commands with which clients begin: RFC 1459 4.1, 2812 3.1, and IRCv3. */
-static bool registers(__u32 word)
+static bool begins_registration(__u32 word)
 {
 	switch (word) {
 	case KS_WORD('C', 'A', 'P', ' '):
@@ -59,108 +48,109 @@ static bool registers(__u32 word)
 }
 
 /* "PRIVMSG ", byte by byte. ks_scanner.code is 1 when the client has registered. */
-static enum ks_heard command(struct ks_scanner *p)
+static enum ks_heard irc_command(struct ks_scanner *p)
 {
-	if (p->column < 2 * WORD_BYTES && p->column != WORD_BYTES)
+	if (p->column < 2 * KS_WORD_BYTES && p->column != KS_WORD_BYTES)
 		return KS_HEARD_NOTHING;
-	if (!p->code && !registers(p->word))
+	if (!p->code && !begins_registration(p->word))
 		return KS_HEARD_OVER;
 	p->code = 1;
-	if (p->phase == LINE) {
-		p->phase = p->word == KS_WORD('P', 'R', 'I', 'V') ? COMMAND : KS_SCANNER_SKIP;
+	if (p->phase == IRC_LINE) {
+		p->phase = p->word == KS_WORD('P', 'R', 'I', 'V') ? IRC_COMMAND : KS_SCANNER_SKIP;
 		return KS_HEARD_NOTHING;
 	}
-	p->phase = p->word == KS_WORD('M', 'S', 'G', ' ') ? TARGET : KS_SCANNER_SKIP;
+	p->phase = p->word == KS_WORD('M', 'S', 'G', ' ') ? IRC_TARGET : KS_SCANNER_SKIP;
 	return KS_HEARD_NOTHING;
 }
 
 /* "\001DCC SEND ", byte by byte; p->field counts them. */
-static enum ks_heard request(struct ks_scanner *p, __u8 byte)
+static enum ks_heard irc_request(struct ks_scanner *p, __u8 byte)
 {
 	p->field++;
 	if (p->field == 1 && byte != CTCP)
-		return skip(p);
+		return ks_scanner_skip(p);
 	if (p->field == REQUEST_DCC && p->word != KS_WORD('D', 'C', 'C', ' '))
-		return skip(p);
+		return ks_scanner_skip(p);
 	if (p->field == REQUEST_KIND && p->word != KS_WORD('S', 'E', 'N', 'D') &&
 	    p->word != KS_WORD('C', 'H', 'A', 'T'))
-		return skip(p);
+		return ks_scanner_skip(p);
 	if (p->field <= REQUEST_KIND)
 		return KS_HEARD_NOTHING;
 	if (byte != ' ')
-		return skip(p);
-	p->phase = NAME;
+		return ks_scanner_skip(p);
+	p->phase = IRC_NAME;
 	p->field = 0;
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard name(struct ks_scanner *p, __u8 byte)
+static enum ks_heard irc_name(struct ks_scanner *p, __u8 byte)
 {
 	if (byte == ' ')
-		p->phase = p->field ? BEHIND : NAME;
+		p->phase = p->field ? IRC_BEHIND : IRC_NAME;
 	else if (byte == '"' && !p->field)
-		p->phase = QUOTED;
+		p->phase = IRC_QUOTED;
 	p->field = p->field || byte != ' ';
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard address_begin(struct ks_scanner *p, __u8 byte)
+static enum ks_heard irc_address_begin(struct ks_scanner *p, __u8 byte)
 {
 	if (byte == ' ')
 		return KS_HEARD_NOTHING;
 	ks_scanner_number_clear(p);
-	p->phase = ADDRESS;
-	return ks_scanner_digit(p, byte, ADDRESS_MAX) ? KS_HEARD_MARK : skip(p);
+	p->phase = IRC_ADDRESS;
+	return ks_scanner_digit(p, byte, ADDRESS_MAX) ? KS_HEARD_MARK : ks_scanner_skip(p);
 }
 
-static enum ks_heard address(struct ks_scanner *p, __u8 byte)
+static enum ks_heard irc_address(struct ks_scanner *p, __u8 byte)
 {
 	if (byte != ' ')
-		return ks_scanner_digit(p, byte, ADDRESS_MAX) ? KS_HEARD_NOTHING : skip(p);
+		return ks_scanner_digit(p, byte, ADDRESS_MAX) ? KS_HEARD_NOTHING : ks_scanner_skip(p);
 	p->addr.w[3] = ks_be32(p->value);
 	p->value = 0;
 	p->digits = 0;
-	p->phase = PORT;
+	p->phase = IRC_PORT;
 	return KS_HEARD_NOTHING;
 }
 
-static enum ks_heard port(struct ks_scanner *p, __u8 byte)
+static enum ks_heard irc_port(struct ks_scanner *p, __u8 byte)
 {
-	if (byte != ' ' && byte != CTCP && byte != CR && byte != LF)
-		return p->digits < PORT_DIGITS && ks_scanner_digit(p, byte, PORT_MAX) ? KS_HEARD_NOTHING : skip(p);
+	if (byte != ' ' && byte != CTCP && !ks_ends_line(byte))
+		return p->digits < KS_PORT_DIGITS && ks_scanner_digit(p, byte, KS_PORT_MAX) ? KS_HEARD_NOTHING
+											    : ks_scanner_skip(p);
 	if (!p->digits)
-		return skip(p);
+		return ks_scanner_skip(p);
 	p->port = (__u16)p->value;
 	p->form = KS_FORM_DCC;
 	p->phase = KS_SCANNER_SKIP;
 	return KS_HEARD_ANNOUNCED;
 }
 
-static enum ks_heard phase_step(struct ks_scanner *p, __u8 byte)
+static enum ks_heard irc_phase_step(struct ks_scanner *p, __u8 byte)
 {
 	switch (p->phase) {
-	case LINE:
-	case COMMAND:
-		return command(p);
-	case TARGET:
+	case IRC_LINE:
+	case IRC_COMMAND:
+		return irc_command(p);
+	case IRC_TARGET:
 		if (byte == ':') {
-			p->phase = REQUEST;
+			p->phase = IRC_REQUEST;
 			p->field = 0;
 		}
 		return KS_HEARD_NOTHING;
-	case REQUEST:
-		return request(p, byte);
-	case NAME:
-		return name(p, byte);
-	case QUOTED:
-		p->phase = byte == '"' ? BEHIND : QUOTED;
+	case IRC_REQUEST:
+		return irc_request(p, byte);
+	case IRC_NAME:
+		return irc_name(p, byte);
+	case IRC_QUOTED:
+		p->phase = byte == '"' ? IRC_BEHIND : IRC_QUOTED;
 		return KS_HEARD_NOTHING;
-	case BEHIND:
-		return address_begin(p, byte);
-	case ADDRESS:
-		return address(p, byte);
-	case PORT:
-		return port(p, byte);
+	case IRC_BEHIND:
+		return irc_address_begin(p, byte);
+	case IRC_ADDRESS:
+		return irc_address(p, byte);
+	case IRC_PORT:
+		return irc_port(p, byte);
 	default:
 		return KS_HEARD_NOTHING;
 	}
@@ -168,7 +158,7 @@ static enum ks_heard phase_step(struct ks_scanner *p, __u8 byte)
 
 enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte)
 {
-	bool in_argument = p->phase >= ADDRESS && p->phase != KS_SCANNER_SKIP;
+	bool in_argument = p->phase >= IRC_ADDRESS && p->phase != KS_SCANNER_SKIP;
 	enum ks_heard heard;
 
 	p->word = p->word << 8 | ks_upper(byte);
@@ -176,15 +166,15 @@ enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte)
 		p->column++;
 	else
 		p->phase = KS_SCANNER_SKIP;
-	heard = phase_step(p, byte);
-	/* A header of HTTP ("Host:"), whatever its method was called. */
-	if (p->column == WORD_BYTES + 1 && byte == ':')
+	heard = irc_phase_step(p, byte);
+	/* A header of HTTP ("Host:"): the method before it may have been any word. */
+	if (p->column == KS_WORD_BYTES + 1 && byte == ':')
 		return KS_HEARD_OVER;
 	if (p->column == KS_SCANNER_LINE_MAX && in_argument)
-		heard = skip(p);
-	if (byte != LF)
+		heard = ks_scanner_skip(p);
+	if (byte != '\n')
 		return heard;
-	p->phase = LINE;
+	p->phase = IRC_LINE;
 	p->column = 0;
 	return heard == KS_HEARD_NOTHING && in_argument ? KS_HEARD_UNMARK : heard;
 }

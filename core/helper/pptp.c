@@ -2,11 +2,11 @@
 /*
  * PPTP control connections (RFC 2637): messages of a stated length, of which the
  * outgoing call's request and reply name the call id that the other side puts
- * into its GRE packets. What is not such a message ends the helper.
+ * into its GRE packets. Anything else ends the helper.
  */
 #include "core/helper/scanner.h"
 
-/* Offsets in a message, counted from 1 as the column stands after the byte. */
+/* Offsets in a message, of the byte behind: the column counts the byte that is being read. */
 #define LENGTH_END 2
 #define TYPE_END 4
 #define COOKIE_END 8
@@ -20,28 +20,27 @@
 #define CALL_REPLY 8
 #define RESULT_CONNECTED 1
 #define MESSAGE_MIN 12 /* header and the shortest body */
-#define LOW_16 0xffffU
 
 /* ks_scanner.code is the length of the message, ks_scanner.field its control type. */
-static bool header_is_sane(struct ks_scanner *p)
+static bool pptp_header_is_sane(struct ks_scanner *p)
 {
 	switch (p->column) {
 	case LENGTH_END:
 		p->code = (__u16)p->word;
 		return p->code >= MESSAGE_MIN && p->code < KS_SCANNER_LINE_MAX;
 	case TYPE_END:
-		return (p->word & LOW_16) == TYPE_CONTROL;
+		return (p->word & KS_WORD_LOW) == TYPE_CONTROL;
 	case COOKIE_END:
 		return p->word == COOKIE;
 	case CONTROL_END:
 		p->field = (__u8)p->word;
-		return (p->word & LOW_16) <= 15;
+		return (p->word & KS_WORD_LOW) <= 15;
 	default:
 		return true;
 	}
 }
 
-static enum ks_heard body(struct ks_scanner *p, bool client)
+static enum ks_heard pptp_body(struct ks_scanner *p, bool client)
 {
 	if (p->column == CALL_END) {
 		p->port = (__u16)p->word;
@@ -61,9 +60,9 @@ enum ks_heard ks_pptp_byte(struct ks_scanner *p, __u8 byte, bool client)
 		return KS_HEARD_OVER;
 	p->word = p->word << 8 | byte;
 	p->column++;
-	if (!header_is_sane(p))
+	if (!pptp_header_is_sane(p))
 		return KS_HEARD_OVER;
-	heard = body(p, client);
+	heard = pptp_body(p, client);
 	if (p->column >= MESSAGE_MIN && p->column == p->code)
 		p->column = 0;
 	return heard;

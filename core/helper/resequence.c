@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Changes to a segment: its text, its numbers, and all lengths and checksums
- * that cover them; see resequence.h. Checksums are changed by the difference (RFC 1624).
+ * Changes a segment: its text, its numbers, and all lengths and checksums that
+ * cover them; see resequence.h. Checksums are changed by the difference (RFC 1624).
  */
 #include "core/helper/resequence.h"
 
-#include "core/header/checksum.h"
 #include "core/env.h"
-#include "core/home.h"
+#include "core/header/checksum.h"
 #include "core/header/wire.h"
+#include "core/helper/announcement.h"
+#include "core/home.h"
 
-#define TCP_CHECKSUM_OFF 16U
-#define IPV4_CHECKSUM_OFF 10U
 #define CUT_STEPS 32U /* bytes cut off: this times KS_EDIT_MAX at most */
 #define SUM_STEPS 128U /* bytes behind a change: this times KS_HELPER_CHUNK at most */
 #define SACK_EDGES (2 * TCP_OPT_SACK_BLOCKS_MAX)
 
 /* A sum over bytes of the packet, as 16-bit words counted from the upper header. */
-struct summing {
+struct sum_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	__u32 off, end; /* what is still to be added */
@@ -28,42 +27,42 @@ struct summing {
 /* Adds the byte n of the chunk. */
 static long sum_byte(__u32 n, void *arg)
 {
-	struct summing *s = arg;
-	struct ks_insp_helping *h = &s->insp->helping;
+	struct sum_ctx *ctx = arg;
+	struct ks_insp_helping *h = &ctx->insp->helping;
 
 	if (n >= h->got)
 		return 1;
-	s->sum += (s->off + n - s->insp->pkt.l4_off) & 1 ? h->bytes[n & (KS_HELPER_CHUNK - 1)]
-							 : (__u32)h->bytes[n & (KS_HELPER_CHUNK - 1)] << 8;
+	ctx->sum += (ctx->off + n - ctx->insp->pkt.l4_off) & 1 ? h->bytes[n & (KS_HELPER_CHUNK - 1)]
+							       : (__u32)h->bytes[n & (KS_HELPER_CHUNK - 1)] << 8;
 	return 0;
 }
 
 static long sum_chunk(__u32 n, void *arg)
 {
-	struct summing *s = arg;
-	struct ks_insp_helping *h = &s->insp->helping;
+	struct sum_ctx *ctx = arg;
+	struct ks_insp_helping *h = &ctx->insp->helping;
 
-	if (s->off >= s->end)
+	if (ctx->off >= ctx->end)
 		return 1;
-	h->got = KS_MIN(s->end - s->off, KS_HELPER_CHUNK);
-	if (!env_packet_read(s->env, s->off, h->bytes, ks_edit_length(h->got))) {
-		s->failed = true;
+	h->got = KS_MIN(ctx->end - ctx->off, KS_HELPER_CHUNK);
+	if (!env_packet_read(ctx->env, ctx->off, h->bytes, ks_edit_length(h->got))) {
+		ctx->failed = true;
 		return 1;
 	}
-	ks_loop(KS_HELPER_CHUNK, sum_byte, s);
-	s->off += h->got;
-	s->sum = ks_checksum_fold(s->sum);
+	ks_loop(KS_HELPER_CHUNK, sum_byte, ctx);
+	ctx->off += h->got;
+	ctx->sum = ks_checksum_fold(ctx->sum);
 	return 0;
 }
 
 /* The sum of the bytes from `off` to `end`, in host order. */
 static bool bytes_sum(struct ks_env *env, struct ks_inspection *insp, __u32 off, __u32 end, __u32 *sum)
 {
-	struct summing s = { .env = env, .insp = insp, .off = off, .end = end };
+	struct sum_ctx ctx = { .env = env, .insp = insp, .off = off, .end = end };
 
-	ks_loop(SUM_STEPS, sum_chunk, &s);
-	*sum = ks_checksum_fold(s.sum);
-	return !s.failed && s.off >= end;
+	ks_loop(SUM_STEPS, sum_chunk, &ctx);
+	*sum = ks_checksum_fold(ctx.sum);
+	return !ctx.failed && ctx.off >= end;
 }
 
 static bool checksum_change(struct ks_env *env, const struct ks_inspection *insp, __u16 old, __u16 new, bool pseudo)
@@ -72,7 +71,7 @@ static bool checksum_change(struct ks_env *env, const struct ks_inspection *insp
 				ks_checksum_diff16(ks_be16(old), ks_be16(new)), pseudo, false);
 }
 
-/* The lengths in the IP header, whose own checksum in IPv4 follows. */
+/* Changes the length in the IP header, and the checksum of an IPv4 header with it. */
 static bool ip_length_write(struct ks_env *env, const struct ks_inspection *insp, __s32 delta)
 {
 	bool ipv4 = insp->pkt.tuple.family == KS_IPV4;
@@ -93,8 +92,8 @@ static bool ip_length_write(struct ks_env *env, const struct ks_inspection *insp
 	return env_packet_write(env, off, &sum, sizeof(sum));
 }
 
-/* After the payload has grown by `delta`: every length, and what they add to the checksum. */
-static bool grown(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
+/* The payload has grown by `delta`: changes every length, and the checksum with it. */
+static bool length_adjust(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
 {
 	__u32 old = insp->pkt.payload_off - insp->pkt.l4_off + insp->pkt.payload_len;
 
@@ -107,43 +106,43 @@ static bool grown(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
 }
 
 /* Bytes to be removed from the end of the packet. */
-struct cutting {
+struct cut_ctx {
 	struct ks_env *env;
 	__u32 to, end;
 };
 
 static long cut_step(__u32 n, void *arg)
 {
-	struct cutting *c = arg;
-	__u32 len = KS_MIN(c->end - c->to, KS_EDIT_MAX);
+	struct cut_ctx *ctx = arg;
+	__u32 len = KS_MIN(ctx->end - ctx->to, KS_EDIT_MAX);
 
-	if (!len || !env_packet_resize(c->env, c->end - len, -(__s32)len))
+	if (!len || !env_packet_resize(ctx->env, ctx->end - len, -(__s32)len))
 		return 1;
-	c->end -= len;
+	ctx->end -= len;
 	return 0;
 }
 
-/* Ends the packet at insp->helping.cut. A FIN behind it is for the repetition. */
+/* Ends the packet at insp->helping.cut. A FIN belongs to what is cut off, which TCP will send again. */
 static bool packet_cut(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, sum;
-	struct cutting c = { .env = env, .to = insp->helping.cut, .end = end };
+	struct cut_ctx ctx = { .env = env, .to = insp->helping.cut, .end = end };
 	__u32 flags_off = insp->pkt.l4_off + TCP_FLAGS_OFF;
 	__u8 flags = insp->pkt.tcp_flags & ~(KS_TCP_FIN | KS_TCP_PSH);
 
-	if (!bytes_sum(env, insp, c.to, end, &sum))
+	if (!bytes_sum(env, insp, ctx.to, end, &sum))
 		return false;
-	ks_loop(CUT_STEPS, cut_step, &c);
-	if (c.end != c.to)
+	ks_loop(CUT_STEPS, cut_step, &ctx);
+	if (ctx.end != ctx.to)
 		return false;
-	if (!checksum_change(env, insp, (__u16)sum, 0, false) || !grown(env, insp, -(__s32)(end - c.to)))
+	if (!checksum_change(env, insp, (__u16)sum, 0, false) || !length_adjust(env, insp, -(__s32)(end - ctx.to)))
 		return false;
 	/* The flags are the second byte of a word. */
 	return env_packet_write(env, flags_off, &flags, sizeof(flags)) &&
 	       checksum_change(env, insp, insp->pkt.tcp_flags, flags, false);
 }
 
-/* Puts insp->helping.text in the place of what was announced. */
+/* Replaces the announcement by insp->helping.text. */
 static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_insp_helping *h = &insp->helping;
@@ -158,10 +157,10 @@ static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) ||
 	    !bytes_sum(env, insp, h->edit, end + delta, &new))
 		return false;
-	return checksum_change(env, insp, (__u16)old, (__u16) new, false) && grown(env, insp, delta);
+	return checksum_change(env, insp, (__u16)old, (__u16) new, false) && length_adjust(env, insp, delta);
 }
 
-/* Writes a number of 32 bits into the upper header or its options, wherever it lies. */
+/* Writes a number of 32 bits into the TCP header or its options, at an even or odd offset. */
 static bool number_write(struct ks_env *env, const struct ks_inspection *insp, __u32 off, __u32 old, __u32 new)
 {
 	__be32 wire = ks_be32(new);
@@ -176,8 +175,8 @@ static bool number_write(struct ks_env *env, const struct ks_inspection *insp, _
 	       env_checksum_add(env, insp->pkt.l4_off + TCP_CHECKSUM_OFF, diff, false, false);
 }
 
-/* A walk over the options, for SACK blocks. */
-struct walk {
+/* The options of a segment, one after the other, for the blocks of SACK. */
+struct sack_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	const __u8 *head;
@@ -188,49 +187,49 @@ struct walk {
 	__u32 failed;
 };
 
-static long edge_step(__u32 n, void *arg)
+static long sack_edge_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
+	struct sack_ctx *ctx = arg;
 	__u32 old;
 
-	if (n >= w->edges)
+	if (n >= ctx->edges)
 		return 1;
-	old = ks_be32(ks_load32(ks_head_at(w->head, w->edge)));
-	if (!number_write(w->env, w->insp, w->edge, old, ks_shift_back(w->shift, w->len, old))) {
-		w->failed = true;
+	old = ks_be32(ks_load32(ks_head_at(ctx->head, ctx->edge)));
+	if (!number_write(ctx->env, ctx->insp, ctx->edge, old, ks_shift_back(ctx->shift, ctx->len, old))) {
+		ctx->failed = true;
 		return 1;
 	}
-	w->edge += sizeof(old);
+	ctx->edge += sizeof(old);
 	return 0;
 }
 
 /* One option; returns nonzero at the end of all. */
-static long option_step(__u32 n, void *arg)
+static long sack_option_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
-	const __u8 *opt = ks_head_at(w->head, w->off);
-	__u32 end = w->insp->pkt.payload_off, len = 1;
+	struct sack_ctx *ctx = arg;
+	const __u8 *opt = ks_head_at(ctx->head, ctx->off);
+	__u32 end = ctx->insp->pkt.payload_off, len = 1;
 
-	if (w->off >= end || opt[0] == TCP_OPT_END)
+	if (ctx->off >= end || opt[0] == TCP_OPT_END)
 		return 1;
 	if (opt[0] != TCP_OPT_NOP) {
-		len = w->off + 2 <= end ? opt[1] : 0;
-		if (len < 2 || w->off + len > end)
+		len = ctx->off + 2 <= end ? opt[1] : 0;
+		if (len < 2 || ctx->off + len > end)
 			return 1;
 	}
 	if (opt[0] == TCP_OPT_SACK) {
-		w->edge = w->off + 2;
-		w->edges = (len - 2) / TCP_OPT_SACK_BLOCK * 2;
-		ks_loop(SACK_EDGES, edge_step, w);
+		ctx->edge = ctx->off + 2;
+		ctx->edges = (len - 2) / TCP_OPT_SACK_BLOCK * 2;
+		ks_loop(SACK_EDGES, sack_edge_step, ctx);
 	}
-	w->off += len;
-	return w->failed != 0;
+	ctx->off += len;
+	return ctx->failed != 0;
 }
 
 static bool sack_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head,
 		       const struct ks_record *acknowledged)
 {
-	struct walk walk = {
+	struct sack_ctx ctx = {
 		.env = env,
 		.insp = insp,
 		.head = head,
@@ -239,9 +238,9 @@ static bool sack_write(struct ks_env *env, struct ks_inspection *insp, const __u
 		.off = insp->pkt.l4_off + TCP_HEADER_LEN,
 	};
 
-	if (insp->pkt.payload_off > walk.off)
-		ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
-	return !walk.failed;
+	if (insp->pkt.payload_off > ctx.off)
+		ks_loop(TCP_OPTIONS_MAX, sack_option_step, &ctx);
+	return !ctx.failed;
 }
 
 bool ks_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
@@ -251,7 +250,7 @@ bool ks_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 	const struct ks_record *speaker = ks_record_after(&h->memory[dir]);
 	const struct ks_record *listener = ks_record_after(&h->memory[!dir]);
 
-	/* From the end to the front: nothing that is still to be changed has moved. */
+	/* From the end to the front, so that nothing that is still to be changed has moved. */
 	if (h->cut && !packet_cut(env, insp))
 		return false;
 	if (h->edit && !announcement_replace(env, insp))

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Announcements written again, and the sequence numbers that move with them. A
- * side's own numbers are those that it sends; the flow (core/track/tcp.c) knows each side by its own
- * numbers. What the other side sees is moved by the direction's shift (struct ks_shift), and
- * what it acknowledges is moved back before it is judged.
+ * Rewritten announcements, and the sequence numbers that move with them.
  *
- * One announcement of a direction is written again at a time: the next one has to wait until
- * the other side has acknowledged it, so that a repetition can always be written in the same way.
+ * Overview: the flow (core/track/tcp.c) knows each side by the numbers that it
+ * sends, its own. The other side sees them moved by the direction's shift (struct
+ * ks_shift), and what it acknowledges is moved back before it is judged.
+ *
+ * Only one announcement of a direction is rewritten at a time. The next one waits
+ * until the other side has acknowledged it, so that a repetition can always be
+ * rewritten in the same way.
+ *
+ * Source: RFC 9293 3.4 (sequence numbers), RFC 2018 (SACK), RFC 1624 (checksums).
  */
 #ifndef KS_CORE_HELPER_RESEQUENCE_H
 #define KS_CORE_HELPER_RESEQUENCE_H
@@ -15,15 +19,15 @@
 #include "core/inspection.h"
 #include "core/types.h"
 
-/* What the sender's number is to the receiver. */
+/* The sender's number as the receiver sees it. */
 static inline __u32 ks_shift_forth(const struct ks_shift *shift, __u32 seq)
 {
 	return seq + (ks_seq_after(seq, shift->position) ? shift->after : shift->before);
 }
 
 /*
- * And back. A number inside what was written again (its old text of `len` bytes) is taken as its
- * start: the sender then repeats it whole.
+ * And back. A number inside the rewritten announcement, whose old text had `len` bytes, becomes its start: the sender then
+ * repeats it whole.
  */
 static inline __u32 ks_shift_back(const struct ks_shift *shift, __u32 len, __u32 seq)
 {
@@ -34,12 +38,9 @@ static inline __u32 ks_shift_back(const struct ks_shift *shift, __u32 len, __u32
 	return ks_seq_before(own, shift->position + len) ? shift->position : own;
 }
 
-/* Composes the text of an announcement: insp->helping.form, text_port and insp->sent's source become insp->helping.text. */
-void ks_announcement_write(struct ks_inspection *insp);
-
 /*
  * Writes insp->helping's cut and edit into the packet, and the moved numbers: seq by the speaker's shift,
- * acknowledgements as insp->pkt has them. Returns false if it cannot be done; the packet is then to be dropped.
+ * acknowledgements as insp->pkt has them. Returns false if it cannot be done; the packet must be dropped then.
  */
 bool ks_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 

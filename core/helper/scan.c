@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The payload of a control connection, byte by byte, and what is announced in
- * it: two stages that take turns (helper.h). Scanning stops where an announcement
- * is complete; the other stage makes the expectation, and has the text written again
- * where addresses are translated.
+ * Reads the payload of a control connection, byte by byte, and handles what is
+ * announced in it: two stages that alternate (helper.h). Scanning stops where an
+ * announcement is complete; the other stage makes the expectation, and has the
+ * text rewritten where addresses are translated.
  */
-#include "core/helper/resequence.h"
 #include "core/env.h"
-#include "core/helper/expect.h"
 #include "core/header/gre.h"
-#include "core/helper/memory.h"
+#include "core/helper/announcement.h"
+#include "core/helper/expect.h"
+#include "core/helper/helper.h"
 #include "core/home.h"
 
-#define RUNS 128U /* chunks, and what is heard in them */
-#define PORT_FIRST 1024U
+#define SCAN_STEPS 128U /* chunks, and announcements in them */
 
 _Static_assert((KS_HELPER_CHUNK & (KS_HELPER_CHUNK - 1)) == 0 && KS_HELPER_CHUNK <= KS_EDIT_MAX, "chunks are masked");
-_Static_assert(KS_HELPER_READ_MAX / KS_HELPER_CHUNK < RUNS, "all chunks can be read");
+_Static_assert(KS_HELPER_READ_MAX / KS_HELPER_CHUNK < SCAN_STEPS, "all chunks can be read");
 
 static enum ks_heard byte_heard(struct ks_inspection *insp, struct ks_scanner *p, __u8 byte, bool begun)
 {
@@ -36,17 +35,17 @@ static enum ks_heard byte_heard(struct ks_inspection *insp, struct ks_scanner *p
 	}
 }
 
-/* Scanning, to where another stage has the word. */
-struct run {
+/* A scan: to the end, or to where another stage must act. */
+struct scan_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	bool done; /* all was read */
 };
 
-static long byte_step(__u32 n, void *arg)
+static long scan_byte(__u32 n, void *arg)
 {
-	struct run *run = arg;
-	struct ks_inspection *insp = run->insp;
+	struct scan_ctx *ctx = arg;
+	struct ks_inspection *insp = ctx->insp;
 	struct ks_insp_helping *h = &insp->helping;
 	struct ks_record *m = ks_memory_of(insp, insp->dir);
 
@@ -60,8 +59,8 @@ static long byte_step(__u32 n, void *arg)
 	return h->heard != KS_HEARD_NOTHING;
 }
 
-/* FTP: an announcement of the client counts when the server has greeted, one of the server when it was asked for. */
-static bool is_in_time(struct ks_inspection *insp, struct ks_record *m)
+/* FTP: an announcement of the client counts once the server has greeted, one of the server if it was asked for. */
+static bool announcement_is_due(struct ks_inspection *insp, struct ks_record *m)
 {
 	const struct ks_record *peer = ks_memory_of(insp, !(insp->dir & 1));
 
@@ -77,19 +76,19 @@ static bool is_in_time(struct ks_inspection *insp, struct ks_record *m)
 	return true;
 }
 
-/* Whether the announcement names its speaker, at a port that anybody may use. */
-static bool is_of_speaker(const struct ks_inspection *insp, const struct ks_scanner *p)
+/* Returns true if the announcement names its speaker and a port that is not privileged. */
+static bool names_speaker(const struct ks_inspection *insp, const struct ks_scanner *p)
 {
 	if (p->form == KS_FORM_CALL)
 		return true;
-	if (p->port < PORT_FIRST)
+	if (p->port < KS_PORT_UNPRIVILEGED)
 		return false;
 	if (p->form == KS_FORM_PORT || p->form == KS_FORM_SDP)
 		return true;
 	return ks_scanner_names(p, &insp->pkt.tuple.src);
 }
 
-/* What the connection will be: from the listener, as it arrives here, to the speaker, as the listener knows it. */
+/* The connection announced: from the listener, as it arrives here, to the speaker, as the listener knows it. */
 static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 {
 	struct ks_tuple *want = &insp->helping.want;
@@ -108,30 +107,37 @@ static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 	insp->helping.choose = insp->helping.rewrites && !is_call && !is_sdp;
 }
 
-/* An announcement is complete. What does not count is passed over, also a message that would need new addresses in it. */
-static void announced(struct ks_inspection *insp, struct ks_record *m)
+/* An announcement is complete. One that does not count is ignored, and so is a SIP message that would have to be rewritten. */
+static void announcement_complete(struct ks_inspection *insp, struct ks_record *m)
 {
 	struct ks_insp_helping *h = &insp->helping;
 
-	if (!is_in_time(insp, m) || !is_of_speaker(insp, &m->memory.scanner))
+	if (!announcement_is_due(insp, m) || !names_speaker(insp, &m->memory.scanner))
 		return;
 	if (m->memory.scanner.form == KS_FORM_SDP && h->rewrites)
 		return;
 	want_make(insp, &m->memory.scanner);
-	h->left = m->memory.scanner.form == KS_FORM_SDP && h->port < 0xffff ? 2 : 1;
+	h->pending = m->memory.scanner.form == KS_FORM_SDP && h->port < 0xffff ? 2 : 1;
 	insp->stage = KS_STAGE_ANNOUNCE;
 }
 
-void ks_helper_cut(struct ks_inspection *insp, struct ks_record *m)
+/* The sequence number of the byte at an offset of the frame. */
+static inline __u32 seq_at(const struct ks_inspection *insp, __u32 off)
+{
+	return insp->pkt.seq + (off - insp->pkt.payload_off);
+}
+
+/* The packet will end at the mark. The scanner goes back to there, and waits for what is cut off. */
+static void helper_cut(struct ks_inspection *insp, struct ks_record *m)
 {
 	insp->helping.cut = insp->helping.mark;
 	insp->helping.stop = 1;
 	m->memory.scanner = insp->helping.saved;
-	m->memory.next = ks_seq_at(insp, insp->helping.mark);
+	m->memory.next = seq_at(insp, insp->helping.mark);
 }
 
-/* Whether another announcement can be written again: the last one must have arrived. */
-static bool may_edit(const struct ks_inspection *insp, const struct ks_record *m)
+/* Returns true if another announcement can be rewritten: the last one must have arrived. */
+static bool may_rewrite(const struct ks_inspection *insp, const struct ks_record *m)
 {
 	return !insp->helping.edit && (!m->memory.form || !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)],
 									 m->memory.shift.position + m->memory.len));
@@ -140,18 +146,18 @@ static bool may_edit(const struct ks_inspection *insp, const struct ks_record *m
 static void mark_set(struct ks_inspection *insp, struct ks_record *m)
 {
 	insp->helping.mark = insp->helping.off + insp->helping.at - 1;
-	if (insp->helping.rewrites && ks_is_stream(insp) && !may_edit(insp, m))
-		ks_helper_cut(insp, m);
+	if (insp->helping.rewrites && ks_is_stream(insp) && !may_rewrite(insp, m))
+		helper_cut(insp, m);
 }
 
-static void heard(struct ks_inspection *insp, struct ks_record *m)
+static void heard_apply(struct ks_inspection *insp, struct ks_record *m)
 {
 	switch (insp->helping.heard) {
 	case KS_HEARD_MARK:
 		mark_set(insp, m);
 		break;
 	case KS_HEARD_ANNOUNCED:
-		announced(insp, m);
+		announcement_complete(insp, m);
 		break;
 	case KS_HEARD_UNMARK:
 		insp->helping.mark = 0;
@@ -174,7 +180,7 @@ static void heard(struct ks_inspection *insp, struct ks_record *m)
 	}
 }
 
-/* The next chunk. Returns false at the end of what is to be read. */
+/* Reads the next chunk. Returns false at the end of what is to be read, or if that failed. */
 static bool chunk_read(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_insp_helping *h = &insp->helping;
@@ -189,82 +195,83 @@ static bool chunk_read(struct ks_env *env, struct ks_inspection *insp)
 	return !h->failed;
 }
 
-/* Scans to the end of the chunk, or to where something is heard. */
-static long run_step(__u32 n, void *arg)
+/* Scans to the end of the chunk, or to the next byte that means something. */
+static long scan_step(__u32 n, void *arg)
 {
-	struct run *run = arg;
-	struct ks_inspection *insp = run->insp;
+	struct scan_ctx *ctx = arg;
+	struct ks_inspection *insp = ctx->insp;
 	struct ks_insp_helping *h = &insp->helping;
 
-	if (h->at >= h->got && !chunk_read(run->env, insp)) {
-		run->done = !h->failed;
+	if (h->at >= h->got && !chunk_read(ctx->env, insp)) {
+		ctx->done = !h->failed;
 		return 1;
 	}
-	ks_loop(KS_HELPER_CHUNK, byte_step, run);
+	ks_loop(KS_HELPER_CHUNK, scan_byte, ctx);
 	if (h->heard)
-		heard(insp, ks_memory_of(insp, insp->dir));
+		heard_apply(insp, ks_memory_of(insp, insp->dir));
 	if (h->heard == KS_HEARD_ANNOUNCED && insp->stage != KS_STAGE_ANNOUNCE)
 		h->mark = 0;
 	h->heard = KS_HEARD_NOTHING;
 	return h->stop || insp->stage == KS_STAGE_ANNOUNCE;
 }
 
-/* A datagram ends: with it the last stream that a message announces. */
+/* A datagram ends, and with it the last stream that a SIP message announces. */
 static void message_end(struct ks_inspection *insp, struct ks_record *m)
 {
 	if (insp->flow.after.helper != KS_HELPER_SIP || insp->helping.stop)
 		return;
 	insp->helping.stop = 1;
 	if (ks_sip_end(&m->memory.scanner))
-		announced(insp, m);
+		announcement_complete(insp, m);
 }
 
 void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	struct ks_record *m = ks_memory_of(insp, insp->dir);
-	struct run run = { .env = env, .insp = insp };
+	struct scan_ctx ctx = { .env = env, .insp = insp };
 	struct ks_insp_helping *h = &insp->helping;
 
 	insp->stage = KS_STAGE_ADJUST;
 	if (h->stop)
 		return;
-	ks_loop(RUNS, run_step, &run);
-	run.done &= insp->pkt.payload_len <= KS_HELPER_READ_MAX;
-	if (run.done)
+	ks_loop(SCAN_STEPS, scan_step, &ctx);
+	ctx.done &= insp->pkt.payload_len <= KS_HELPER_READ_MAX;
+	if (ctx.done)
 		message_end(insp, m);
-	if (insp->stage == KS_STAGE_ANNOUNCE && h->turns++ < KS_ANNOUNCEMENTS_MAX)
+	if (insp->stage == KS_STAGE_ANNOUNCE && h->announcements++ < KS_ANNOUNCEMENTS_MAX)
 		return;
 	insp->stage = KS_STAGE_ADJUST;
-	/* Too long to be read, cut off by a capture, or too much of it. */
-	if (!run.done && !h->stop)
+	/* The packet is too long to be read whole, or cut off by a capture, or has too many announcements. */
+	if (!ctx.done && !h->stop)
 		ks_helper_lose(insp, m);
 	if (h->mark && !h->stop && h->rewrites && ks_is_stream(insp))
-		ks_helper_cut(insp, m);
+		helper_cut(insp, m);
 }
 
-/* Makes the expectation wanted and remembers it, in the place of the oldest. */
-static bool expect(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, struct ks_record *m)
+/* Makes the expectation wanted and remembers it instead of the oldest one. */
+static bool expectation_add(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+			    struct ks_record *m)
 {
-	__u32 place = ks_expect_make(env, config, insp);
+	__u32 slot_id = ks_expect_make(env, config, insp);
 
-	if (!place)
+	if (!slot_id)
 		return false;
 	insp->helping.made++;
-	if (m->memory.expected[0] == place || m->memory.expected[1] == place || m->memory.expected[2] == place ||
-	    m->memory.expected[3] == place)
+	if (m->memory.expected[0] == slot_id || m->memory.expected[1] == slot_id || m->memory.expected[2] == slot_id ||
+	    m->memory.expected[3] == slot_id)
 		return true;
 	ks_expect_release(env, insp, m->memory.expected[3]);
 	m->memory.expected[3] = m->memory.expected[2];
 	m->memory.expected[2] = m->memory.expected[1];
 	m->memory.expected[1] = m->memory.expected[0];
-	m->memory.expected[0] = place;
+	m->memory.expected[0] = slot_id;
 	return true;
 }
 
-_Static_assert(KS_HELPER_EXPECTED == 4, "places are moved one by one");
+_Static_assert(KS_HELPER_EXPECTED == 4, "slot ids are moved one by one");
 
-/* The announcement before the byte just read is written again. */
-static void edit_begin(struct ks_inspection *insp, struct ks_record *m)
+/* The announcement before the byte just read is to be rewritten. */
+static void rewrite_begin(struct ks_inspection *insp, struct ks_record *m)
 {
 	struct ks_insp_helping *h = &insp->helping;
 
@@ -274,7 +281,7 @@ static void edit_begin(struct ks_inspection *insp, struct ks_record *m)
 	h->text_port = ks_be16(h->want.dport);
 	ks_announcement_write(insp);
 	m->memory.shift.before = m->memory.shift.after;
-	m->memory.shift.position = ks_seq_at(insp, h->edit);
+	m->memory.shift.position = seq_at(insp, h->edit);
 	m->memory.shift.after += h->text_len - h->edit_len;
 	m->memory.form = h->form;
 	m->memory.len = (__u8)h->edit_len;
@@ -286,17 +293,17 @@ void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp, const __u
 	struct ks_record *m = ks_memory_of(insp, insp->dir);
 	const struct ks_config *config = env_config(env);
 	struct ks_insp_helping *h = &insp->helping;
-	bool expected = config && expect(env, config, insp, m);
+	bool expected = config && expectation_add(env, config, insp, m);
 
 	insp->stage = KS_STAGE_SCAN;
-	if (expected && h->left == 2) { /* the control of a stream has the next port */
-		h->left = 1;
+	if (expected && h->pending == 2) { /* the control of a stream has the next port */
+		h->pending = 1;
 		h->port++;
 		h->want.dport = ks_be16(h->port);
 		insp->stage = KS_STAGE_ANNOUNCE;
 		return;
 	}
 	if (expected && h->choose)
-		edit_begin(insp, m);
+		rewrite_begin(insp, m);
 	h->mark = 0;
 }

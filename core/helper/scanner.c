@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the scanners share: numbers and addresses as text; see scanner.h. */
+/* Numbers and addresses as text, for the scanners; see scanner.h. */
 #include "core/helper/scanner.h"
 
 #include "core/home.h"
 
 #define IPV4_PARTS 4U
 #define IPV4_PART_MAX 255U
-#define IPV4_TEXT_OFF 12U /* where ks_addr keeps the four bytes */
 #define IPV6_GROUPS 8U
 #define IPV6_GROUP_DIGITS 4U
 #define NO_GAP 255
@@ -31,7 +30,7 @@ bool ks_scanner_digit(struct ks_scanner *p, __u8 byte, __u32 max)
 {
 	__u64 value = (__u64)p->value * 10 + (byte - '0');
 
-	/* Leading zeros do not make a number larger, but longer than any that is meant. */
+	/* A number with many leading zeros is refused: no program writes one. */
 	if (!ks_is_digit(byte) || value > max || p->digits >= 10)
 		return false;
 	p->value = (__u32)value;
@@ -43,7 +42,7 @@ static bool ipv4_part_end(struct ks_scanner *p)
 {
 	if (!p->digits || p->digits > 3 || p->field >= IPV4_PARTS)
 		return false;
-	p->addr.b[IPV4_TEXT_OFF + (p->field & (IPV4_PARTS - 1))] = (__u8)p->value;
+	p->addr.b[IPV4_FIRST_BYTE + (p->field & (IPV4_PARTS - 1))] = (__u8)p->value;
 	p->field++;
 	p->value = 0;
 	p->digits = 0;
@@ -62,7 +61,7 @@ bool ks_scanner_ipv4_end(struct ks_scanner *p)
 	return p->field == IPV4_PARTS - 1 && ipv4_part_end(p);
 }
 
-static inline bool hex_digit(__u8 byte, __u32 *digit)
+static inline bool hex_digit_value(__u8 byte, __u32 *digit)
 {
 	__u8 up = ks_upper(byte);
 
@@ -74,7 +73,7 @@ static inline bool hex_digit(__u8 byte, __u32 *digit)
 	return up >= 'A' && up <= 'F';
 }
 
-static inline void group_store(struct ks_scanner *p, __u32 n, __u32 value)
+static inline void ipv6_group_store(struct ks_scanner *p, __u32 n, __u32 value)
 {
 	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
 
@@ -82,18 +81,18 @@ static inline void group_store(struct ks_scanner *p, __u32 n, __u32 value)
 	p->addr.b[(at + 1) & 15] = (__u8)value;
 }
 
-static inline __u32 group_load(const struct ks_scanner *p, __u32 n)
+static inline __u32 ipv6_group_load(const struct ks_scanner *p, __u32 n)
 {
 	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
 
 	return (__u32)p->addr.b[at & 15] << 8 | p->addr.b[(at + 1) & 15];
 }
 
-static bool group_end(struct ks_scanner *p)
+static bool ipv6_group_end(struct ks_scanner *p)
 {
 	if (p->field >= IPV6_GROUPS)
 		return false;
-	group_store(p, p->field, p->value);
+	ipv6_group_store(p, p->field, p->value);
 	p->field++;
 	p->value = 0;
 	p->digits = 0;
@@ -104,7 +103,7 @@ static bool ipv6_colon(struct ks_scanner *p)
 {
 	if (p->digits) {
 		p->colon = 1;
-		return group_end(p);
+		return ipv6_group_end(p);
 	}
 	if (!p->colon && !p->field) { /* the first of two that begin the address */
 		p->colon = 1;
@@ -123,7 +122,7 @@ bool ks_scanner_ipv6(struct ks_scanner *p, __u8 byte)
 
 	if (byte == ':')
 		return ipv6_colon(p);
-	if (!hex_digit(byte, &digit) || p->digits >= IPV6_GROUP_DIGITS)
+	if (!hex_digit_value(byte, &digit) || p->digits >= IPV6_GROUP_DIGITS)
 		return false;
 	if (p->colon == 1 && !p->field) /* one colon begins no address */
 		return false;
@@ -134,35 +133,35 @@ bool ks_scanner_ipv6(struct ks_scanner *p, __u8 byte)
 }
 
 /* The groups behind the gap go to the end. */
-struct expansion {
+struct ipv6_gap_ctx {
 	struct ks_scanner *p;
 	__u32 gap, moved; /* where the gap is, and how many groups it stands for */
 };
 
-static long expand_group(__u32 n, void *arg)
+static long ipv6_group_expand(__u32 n, void *arg)
 {
-	struct expansion *e = arg;
+	struct ipv6_gap_ctx *ctx = arg;
 	__u32 to = IPV6_GROUPS - 1 - (n & (IPV6_GROUPS - 1));
 
-	if (to >= e->gap + e->moved)
-		group_store(e->p, to, group_load(e->p, to - e->moved));
-	else if (to >= e->gap)
-		group_store(e->p, to, 0);
+	if (to >= ctx->gap + ctx->moved)
+		ipv6_group_store(ctx->p, to, ipv6_group_load(ctx->p, to - ctx->moved));
+	else if (to >= ctx->gap)
+		ipv6_group_store(ctx->p, to, 0);
 	return 0;
 }
 
 bool ks_scanner_ipv6_end(struct ks_scanner *p)
 {
-	struct expansion e = { .p = p, .gap = p->gap };
+	struct ipv6_gap_ctx ctx = { .p = p, .gap = p->gap };
 
-	if (p->colon == 1 || (p->digits && !group_end(p)))
+	if (p->colon == 1 || (p->digits && !ipv6_group_end(p)))
 		return false;
 	if (p->gap == NO_GAP)
 		return p->field == IPV6_GROUPS;
 	if (p->field >= IPV6_GROUPS)
 		return false;
-	e.moved = IPV6_GROUPS - p->field;
-	ks_loop(IPV6_GROUPS, expand_group, &e);
+	ctx.moved = IPV6_GROUPS - p->field;
+	ks_loop(IPV6_GROUPS, ipv6_group_expand, &ctx);
 	p->field = IPV6_GROUPS;
 	return true;
 }

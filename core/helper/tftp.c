@@ -7,9 +7,9 @@
 
 #define OPCODE_RRQ 1
 #define OPCODE_WRQ 2
-#define REQUEST_MIN 6U /* opcode, a name, its end, a mode and its end, each of a byte at least */
 
 bool ks_tftp_is_request(const __u8 *bytes, __u32 len)
 {
-	return len >= REQUEST_MIN && bytes[0] == 0 && (bytes[1] == OPCODE_RRQ || bytes[1] == OPCODE_WRQ) && bytes[2];
+	return len >= KS_TFTP_REQUEST_MIN && bytes[0] == 0 && (bytes[1] == OPCODE_RRQ || bytes[1] == OPCODE_WRQ) &&
+	       bytes[2];
 }

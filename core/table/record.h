@@ -119,7 +119,7 @@ struct ks_scanner {
 
 /* How the sequence numbers of a direction move: by `before` up to the position, behind it by `after`. */
 struct ks_shift {
-	__u32 position; /* where the last announcement that was written again begins, in the sender's own numbers */
+	__u32 position; /* where the last rewritten announcement begins, in the sender's own numbers */
 	__u32 before, after;
 };
 
@@ -130,7 +130,7 @@ struct ks_shift {
 struct ks_memory {
 	__u32 next; /* sequence number of the next byte to be read */
 	struct ks_shift shift;
-	__u8 form; /* of what was last written again (enum ks_form) ... */
+	__u8 form; /* enum ks_form of the last rewritten announcement ... */
 	__u8 len; /* ... how long it was before ... */
 	__u16 port; /* ... and the port that it names now */
 	__u32 expected[KS_HELPER_EXPECTED]; /* slot ids of its expectations, the newest first; 0: none */
