@@ -295,7 +295,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 {
 	env->generation = control->active & 1;
 	env->scratch->relay.generation = env->generation;
-	env->scratch->relay.is_leaving = 0;
+	env->scratch->relay.is_source_half = 0;
 	env->scratch->relay.send_back = 0;
 	env->scratch->relay.was_sealed = 0;
 	env->scratch->relay.stacked = 0;

@@ -193,7 +193,7 @@ struct ks_relay {
 	struct ks_addr send_by;
 	__u32 secret; /* of our seals */
 	__u8 is_egress;
-	__u8 is_leaving; /* sealed: only the source half of its translation is to be made */
+	__u8 is_source_half; /* sealed: only the source half of its translation is due */
 	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
 	__u8 stacked; /* it is for a device of another namespace that is stacked on this interface: no seal */
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */

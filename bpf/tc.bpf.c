@@ -28,7 +28,7 @@
 
 #include <linux/pkt_cls.h>
 
-#define STAGE_LEAVING (STAGE_END + 1)
+#define STAGE_SOURCE_HALF (STAGE_END + 1)
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
 #define ETH_HEADER_LEN 14
@@ -208,7 +208,7 @@ static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 #define X(id, name) PROGRAM("tc") int ks_tc_##name(struct __sk_buff *skb);
 KS_STAGES(X)
 #undef X
-PROGRAM("tc") int ks_tc_leaving(struct __sk_buff *skb);
+PROGRAM("tc") int ks_tc_source(struct __sk_buff *skb);
 PROGRAM("tc") int ks_tc_end(struct __sk_buff *skb);
 
 struct {
@@ -222,7 +222,7 @@ struct {
 		KS_STAGES(X)
 #undef X
 		[STAGE_END] = (void *)&ks_tc_end,
-		[STAGE_LEAVING] = (void *)&ks_tc_leaving,
+		[STAGE_SOURCE_HALF] = (void *)&ks_tc_source,
 	},
 };
 
@@ -452,8 +452,8 @@ static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, 
 }
 
 /* Prepares the inspection of a packet that leaves. */
-static ks_inline void leave(struct __sk_buff *skb, struct ks_env *env, const struct ks_control *control,
-			    const struct ks_guard *guard, bool stacked, bool sealed)
+static ks_inline void egress_prepare(struct __sk_buff *skb, struct ks_env *env, const struct ks_control *control,
+				     const struct ks_guard *guard, bool stacked, bool sealed)
 {
 	struct ks_scratch *scratch = env->scratch;
 	__u32 in_ifindex = stacked ? 0 : skb->ingress_ifindex;
@@ -494,11 +494,11 @@ int ks_tc_egress(struct __sk_buff *skb)
 		skb->tc_index = 0;
 		return TC_PASS;
 	}
-	leave(skb, &env, control, guard, stacked, sealed);
+	egress_prepare(skb, &env, control, guard, stacked, sealed);
 	if (!head_load(skb, scratch))
 		return TC_DROP;
 	if (is_sealed_as(skb, sealed, KS_SEAL_HALF, guard->zone)) {
-		bpf_tail_call(skb, &ks_tc_stages, STAGE_LEAVING);
+		bpf_tail_call(skb, &ks_tc_stages, STAGE_SOURCE_HALF);
 		return drop_lost(scratch);
 	}
 	begin(&env, scratch);
@@ -506,9 +506,9 @@ int ks_tc_egress(struct __sk_buff *skb)
 }
 
 /* Returns true if a packet may leave uncounted: it was counted when it came in, and only a drop is to be counted again. */
-static ks_inline bool has_left(const struct ks_scratch *scratch)
+static ks_inline bool source_half_passes(const struct ks_scratch *scratch)
 {
-	return scratch->relay.is_leaving && scratch->insp.stage == KS_STAGE_DONE &&
+	return scratch->relay.is_source_half && scratch->insp.stage == KS_STAGE_DONE &&
 	       scratch->insp.verdict.action == KS_ALLOW;
 }
 
@@ -517,9 +517,9 @@ static ks_inline int after_stage(__u32 stage, struct __sk_buff *skb, struct ks_s
 {
 	ks_fragment_resume_first(&scratch->insp);
 	if (stage == KS_STAGE_WRITE) {
-		if (has_left(scratch))
+		if (source_half_passes(scratch))
 			return let_out(skb, scratch);
-		if (!scratch->relay.is_leaving)
+		if (!scratch->relay.is_source_half)
 			return finish(skb, scratch, env);
 	}
 	return go_on(skb, scratch);
@@ -543,7 +543,7 @@ KS_STAGES(X)
 #undef X
 
 PROGRAM("tc")
-int ks_tc_leaving(struct __sk_buff *skb)
+int ks_tc_source(struct __sk_buff *skb)
 {
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
@@ -551,12 +551,12 @@ int ks_tc_leaving(struct __sk_buff *skb)
 	if (!scratch)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
-	scratch->relay.is_leaving = 1;
+	scratch->relay.is_source_half = 1;
 	ks_inspect_egress(&env, &scratch->insp, scratch->head);
 	if (scratch->insp.stage == KS_STAGE_WRITE)
 		ks_stage_write(&env, &scratch->insp, scratch->head);
 	ks_fragment_resume_first(&scratch->insp);
-	return has_left(scratch) ? let_out(skb, scratch) : go_on(skb, scratch);
+	return source_half_passes(scratch) ? let_out(skb, scratch) : go_on(skb, scratch);
 }
 
 PROGRAM("tc")
@@ -568,7 +568,7 @@ int ks_tc_end(struct __sk_buff *skb)
 	if (!scratch)
 		return TC_DROP;
 	env.generation = scratch->relay.generation;
-	if (has_left(scratch))
+	if (source_half_passes(scratch))
 		return let_out(skb, scratch);
 	return verdict(skb, scratch, &env);
 }

@@ -2,8 +2,8 @@
 /*
  * One inspection: a packet goes in with the zone it came from, a verdict
  * comes out with its reason and every number that was compared on the way.
- * The structure is the caller's; nothing of it outlives the packet. Each part
- * says who writes it; everybody may read.
+ * The structure is the caller's; nothing of it outlives the packet. A comment says
+ * who writes each part; everybody may read it.
  */
 #ifndef KS_CORE_INSPECTION_H
 #define KS_CORE_INSPECTION_H
@@ -15,7 +15,7 @@
 #include "core/types.h"
 #include "core/verdict.h"
 
-/* Which halves of a translation: the kernel routes between the two. */
+/* The halves of a translation: the kernel routes between the two. */
 #define KS_TRANSLATE_DST 0x01
 #define KS_TRANSLATE_SRC 0x02
 #define KS_TRANSLATE_BOTH (KS_TRANSLATE_DST | KS_TRANSLATE_SRC)
@@ -23,20 +23,20 @@
 /* The way of a first fragment: to its datagram's entry, to its verdict as a packet, and with that back to the entry. */
 enum ks_fragment { KS_FRAGMENT_NONE, KS_FRAGMENT_FIRST, KS_FRAGMENT_JUDGED };
 
-/* Which bound decided, for explain: have was compared with lo and hi. */
+/* The bound that decided, for explain: `have` was compared with lo and hi. */
 struct ks_compare {
 	__u32 have;
 	__u32 lo;
 	__u32 hi;
 };
 
-/* What the home says of a packet before ks_inspect(). */
+/* The packet as the home sees it: written by the home before ks_inspect(). */
 struct ks_insp_home {
 	__u64 now; /* ns, never going back */
 	__u8 from; /* zone the packet comes from; KS_ZONE_SELF if the box sent it */
 	/*
-	 * Zone it goes to; KS_ZONE_UNKNOWN to have env_zone_to() asked. The core corrects it once: what goes to the broadcast
-	 * address of a network goes to a group (inspect.c).
+	 * Zone it goes to; KS_ZONE_UNKNOWN to have env_zone_to() asked. The core corrects it once: a packet to the broadcast
+	 * address of a network goes to a group (read.c).
 	 */
 	__u8 to;
 	__u8 dry; /* 1: decide and explain only, change nothing */
@@ -45,7 +45,7 @@ struct ks_insp_home {
 	__u8 zero[3];
 };
 
-/* What was decided, and by which numbers: written by stage.h, and by who compared. */
+/* The decision, and the numbers that led to it: written by stage.h and by those who compare. */
 struct ks_insp_verdict {
 	__u8 action; /* enum ks_action */
 	__u8 reason; /* enum ks_reason */
@@ -152,13 +152,13 @@ struct ks_inspection {
 
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
-	struct ks_entry side; /* working memory for one other entry at a time: alias, mapping, expectation, ... */
+	struct ks_entry side; /* one other entry at a time: an alias or another record (table/record.h) */
 	struct ks_insp_helping helping;
 };
 
 /*
- * Whether a packet of somebody else is judged where it leaves, though it came in by an interface that is guarded: ingress
- * could not decide, or what it decided proved wrong or was lost.
+ * Returns true if a forwarded packet is judged where it leaves, though it came in by a guarded interface: ingress could not
+ * decide, or its decision proved wrong or was lost.
  */
 static inline bool ks_is_second_look(const struct ks_inspection *insp)
 {
@@ -166,7 +166,7 @@ static inline bool ks_is_second_look(const struct ks_inspection *insp)
 }
 
 /* The packet as it leaves. */
-static inline const struct ks_tuple *ks_tuple_leaving(const struct ks_inspection *insp)
+static inline const struct ks_tuple *ks_tuple_sent(const struct ks_inspection *insp)
 {
 	return insp->translate ? &insp->sent : &insp->pkt.tuple;
 }

@@ -384,7 +384,7 @@ static int frame_agree(struct bench *bench, struct ks_frame *frame, unsigned num
 	if (passage->insp.verdict.action != KS_ALLOW && passage->insp.verdict.action != KS_BYPASS)
 		return 0;
 	bench->has_last = true;
-	bench->last = *ks_tuple_leaving(&passage->insp);
+	bench->last = *ks_tuple_sent(&passage->insp);
 	bench->last_from = frame->from;
 	bench->last_to = frame->to;
 	if (passage->output_len <= sizeof(passage->output))
