@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Sources are believed by zone; see antispoof.h. */
+/* Antispoofing; see antispoof.h. */
 #include "core/antispoof.h"
 
 #include "core/env.h"
@@ -16,7 +16,7 @@ static bool is_loopback(const struct ks_addr *addr, __u8 family)
 	return addr->d[0] == 0 && addr->d[1] == ks_be64(IPV6_LOOPBACK);
 }
 
-/* What goes from loopback to loopback is a capture of that; live the box's own addresses have these among them. */
+/* A packet from loopback to loopback is in a capture of that. Live it does not pass: these are the box's own addresses. */
 bool ks_source_is_nowhere(const struct ks_tuple *tuple)
 {
 	if (tuple->family == KS_IPV4 && tuple->src.b[IPV4_FIRST_BYTE] >= IPV4_RESERVED)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who may speak: the source of a packet that would open a flow must be at home
- * in the zone that it comes from (RFC 2827, RFC 3704 2.2), or one zone could
- * block another's connections by opening them first. 127.0.0.0/8, ::1 and the
- * box's own addresses come from nowhere, nor does 240.0.0.0/4 (RFC 1112 4).
- * What belongs to every link (0.0.0.0, link-local) is at home everywhere.
+ * Antispoofing: the source of a packet that would open a flow must be at home in
+ * the zone that it comes from (RFC 2827, RFC 3704 2.2), or one zone could block
+ * another's connections by opening them first. No packet on a wire comes from
+ * 127.0.0.0/8, ::1, 240.0.0.0/4 (RFC 1112 4) or the box's own addresses. The
+ * addresses of every link (0.0.0.0, link-local) are at home everywhere.
  */
 #ifndef KS_CORE_ANTISPOOF_H
 #define KS_CORE_ANTISPOOF_H
@@ -18,8 +18,8 @@ struct ks_env;
 bool ks_source_is_nowhere(const struct ks_tuple *tuple);
 
 /*
- * Returns true if the source of the packet is believed. Without `by_route`, or with `antispoof off` of its zone, that is all
- * but what comes from nowhere.
+ * Returns true if the source of the packet is believed. Without `by_route`, or with `antispoof off` of its zone, every source
+ * is, except those from which no packet comes.
  */
 bool ks_source_is_believed(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp,
 			   bool by_route);

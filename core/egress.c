@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The way of a packet that was inspected before it was routed and leaves now
- * with the source half of its translation due.
+ * A packet that passed before it was routed, and leaves now with the source half
+ * of its translation due.
  */
 #include "core/env.h"
 #include "core/fragment/fragment.h"
@@ -14,7 +14,7 @@
 
 #define EGRESS_TRIES 64
 
-/* Tries at finding what a leaving packet belongs to, because others write at its flow. */
+/* A search for the flow of the packet, while others may be writing it. */
 struct egress_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
@@ -22,36 +22,37 @@ struct egress_ctx {
 	__u32 reason;
 };
 
-/* The flow by the packet's own tuple, which is that of its true endpoints now. */
-static long packet_try(__u32 n, void *arg)
+/* By the packet's own tuple: its destination is translated, so these are the flow's true endpoints. */
+static long egress_packet_try(__u32 n, void *arg)
 {
-	struct egress_ctx *s = arg;
-	struct ks_inspection *insp = s->insp;
+	struct egress_ctx *ctx = arg;
+	struct ks_inspection *insp = ctx->insp;
 
-	insp->from_high = ks_packet_key(s->env, insp, &insp->pkt.tuple, &insp->flow.key);
-	ks_table_hash(s->env, &insp->flow);
-	ks_nat_find(s->env, insp);
-	s->reason = KS_REASON_CONTENDED;
-	if (insp->flow.busy && n < EGRESS_TRIES - 1) /* in the end what does not change while it is written will do */
+	insp->from_high = ks_packet_key(ctx->env, insp, &insp->pkt.tuple, &insp->flow.key);
+	ks_table_hash(ctx->env, &insp->flow);
+	ks_nat_find(ctx->env, insp);
+	ctx->reason = KS_REASON_CONTENDED;
+	if (insp->flow.busy &&
+	    n < EGRESS_TRIES - 1) /* the last try makes do with what does not change while a flow is written */
 		return 0;
-	s->reason = KS_REASON_UNTRANSLATED;
+	ctx->reason = KS_REASON_UNTRANSLATED;
 	if (!(insp->flow.found || insp->flow.busy) || insp->by_alias)
 		return 1;
 	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
-	s->reason = ks_nat_translate(s->env, insp);
-	return s->reason != KS_REASON_CONTENDED;
+	ctx->reason = ks_nat_translate(ctx->env, insp);
+	return ctx->reason != KS_REASON_CONTENDED;
 }
 
-static long error_try(__u32 n, void *arg)
+static long egress_error_try(__u32 n, void *arg)
 {
-	struct egress_ctx *s = arg;
+	struct egress_ctx *ctx = arg;
 
-	s->reason = ks_icmp_error_judge(s->env, s->insp, s->head);
-	return s->reason != KS_REASON_CONTENDED;
+	ctx->reason = ks_icmp_error_judge(ctx->env, ctx->insp, ctx->head);
+	return ctx->reason != KS_REASON_CONTENDED;
 }
 
-/* Returns true if the originator's packet leaves with the address of another interface than it really leaves by. */
-static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection *insp)
+/* Returns true if the originator's packet is masqueraded as an interface by which it does not leave. */
+static bool is_masqueraded_as_another(struct ks_env *env, const struct ks_inspection *insp)
 {
 	return insp->dir == KS_ORIGINAL && insp->flow.before.flags & KS_FLOW_MASQUERADED &&
 	       !env_leaves_as(env, &insp->sent.src, insp->pkt.tuple.family);
@@ -59,7 +60,7 @@ static bool is_masked_for_another(struct ks_env *env, const struct ks_inspection
 
 void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct egress_ctx search = { .env = env, .insp = insp, .head = head, .reason = KS_REASON_UNTRANSLATED };
+	struct egress_ctx ctx = { .env = env, .insp = insp, .head = head, .reason = KS_REASON_UNTRANSLATED };
 	__u32 reason;
 
 	ks_inspection_init(insp);
@@ -70,17 +71,17 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 		return;
 	}
 	if (insp->stage == KS_STAGE_ERROR)
-		ks_loop(JUDGE_TRIES, error_try, &search);
+		ks_loop(JUDGE_TRIES, egress_error_try, &ctx);
 	else if (insp->stage == KS_STAGE_FIND || (insp->stage == KS_STAGE_FRAGMENT && !insp->verdict.reason))
-		ks_loop(EGRESS_TRIES, packet_try, &search);
-	reason = search.reason;
+		ks_loop(EGRESS_TRIES, egress_packet_try, &ctx);
+	reason = ctx.reason;
 	insp->stage = KS_STAGE_DONE;
 	if (!reason && !(insp->pkt.flags & KS_PKT_FRAGMENT)) {
-		if (is_masked_for_another(env, insp)) {
+		if (is_masqueraded_as_another(env, insp)) {
 			insp->stage = KS_STAGE_REROUTE;
 			return;
 		}
-		/* An answer bears the address that was spoken to: it leaves by the interface that has it, if that can be. */
+		/* An answer bears the address that its originator spoke to: it leaves by the interface that has it, if it can. */
 		if (insp->dir == KS_REPLY && insp->flow.before.alias[KS_ORIGINAL])
 			env_send_back(env, insp->flow.before.zone[KS_ORIGINAL], &insp->sent.src,
 				      insp->pkt.tuple.family);

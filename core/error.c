@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The stage of an ICMP error: it is judged by the flow that it quotes
- * (track/icmp_error.c). What passes besides, and what needs a rule as well,
- * is decided here. An error changes no state.
+ * The stage of an ICMP error, which is judged by the flow that it quotes
+ * (track/icmp_error.c). Decides here which errors pass without a flow, and which
+ * need a rule besides. An error changes no state.
  */
 #include "core/env.h"
 #include "core/stage.h"
 #include "core/track/icmp_error.h"
 
-/* Who believes a redirect sends elsewhere: unlike other errors it needs a rule (RFC 1122 3.2.2.2, RFC 1812 5.2.7.2). */
-static inline bool needs_rule(const struct ks_inspection *insp)
+/* A redirect changes where its receiver sends: unlike other errors it needs a rule (RFC 1122 3.2.2.2, RFC 1812 5.2.7.2). */
+static inline bool error_needs_rule(const struct ks_inspection *insp)
 {
 	return ks_icmp_is_redirect(&insp->pkt) && insp->home.from != KS_ZONE_SELF;
 }
 
-/* Why an error of this box may be about no flow: what it speaks of passed, but went nowhere, or a rule bypassed it. */
-static inline bool is_own_word(__u32 reason)
+/* Returns true if an error of this box may be refused for this: the packet that it quotes passed, but went nowhere, or a rule bypassed it. */
+static inline bool may_lack_flow(__u32 reason)
 {
 	return reason == KS_REASON_ICMP_NO_FLOW || reason == KS_REASON_ZONE || reason == KS_REASON_ICMP_QUOTE;
 }
 
-/* The kernel only complains of packets that it was given, so those that the rules allowed: no rule is needed, one may deny. */
+/* The kernel only quotes packets that it was given, which the rules allowed: no rule is needed, but one may deny. */
 static __u32 judge_own_error(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
@@ -42,10 +42,10 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 	__u32 reason;
 
 	reason = ks_icmp_error_judge(env, insp, head);
-	if (reason == KS_REASON_OK_RELATED && needs_rule(insp) && ks_open_ask(env, insp, &decision) != KS_ALLOW)
+	if (reason == KS_REASON_OK_RELATED && error_needs_rule(insp) && ks_open_ask(env, insp, &decision) != KS_ALLOW)
 		return ks_deny(insp, KS_CLASS_INVALID,
 			       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
-	if (insp->home.from == KS_ZONE_SELF && is_own_word(reason))
+	if (insp->home.from == KS_ZONE_SELF && may_lack_flow(reason))
 		return judge_own_error(env, insp);
 	if (reason == KS_REASON_OK_RELATED) {
 		insp->verdict.rule = insp->flow.before.rule;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The record of an inspection for whoever listens; see event.h. */
+/* Events; see event.h. */
 #include "core/event.h"
 
 #include "core/inspection.h"

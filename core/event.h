@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the core tells about a packet when a rule or an option asks for it:
- * one fixed-size record, the same in a BPF ring buffer and in user space.
+ * Events: what the core reports of a packet if a rule or an option asks for it.
+ * The same bytes in a BPF ring buffer and in user space.
  */
 #ifndef KS_CORE_EVENT_H
 #define KS_CORE_EVENT_H

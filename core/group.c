@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Questions to a group; see group.h. An entry of kind QUESTION lies under the
- * asker's endpoint; its link holds the zone that was asked and the asker's own.
- */
+/* Questions to a group; see group.h. */
 #include "core/group.h"
 
 #include "core/env.h"
@@ -17,16 +14,16 @@
 #define IPV4_LINK_GROUPS 0xe0000000U /* 224.0.0.0/24 stays on its link (RFC 5771 4) */
 #define IPV4_LINK_GROUPS_MASK 0xffffff00U
 
-static void key_make(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker, __be16 port,
-		     __u32 asked_zone, __u32 asker_zone)
+static void question_key_make(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker, __be16 port,
+			      __u32 asked_zone, __u32 asker_zone)
 {
 	ks_group_key(&insp->pkt, asker, port, ks_group_link(asked_zone, asker_zone), &insp->side.key);
 	ks_table_hash(env, &insp->side);
 }
 
 /*
- * Returns true if only neighbours can have heard the question: it went to a group that no router forwards to, and not to DHCP
- * servers, for which relays stand in (RFC 2131 4.1, RFC 8415 19).
+ * Returns true if only neighbours can have heard the question: its group is one that no router forwards to. DHCP servers may
+ * be further away, behind relays (RFC 2131 4.1, RFC 8415 19).
  */
 static bool is_for_neighbours(const struct ks_tuple *tuple)
 {
@@ -51,12 +48,12 @@ static void question_fill(const struct ks_config *config, struct ks_inspection *
 	};
 }
 
-/* A question that finds no room is answered by nobody: its asker will ask again. */
+/* If a question finds no room, its answers are dropped: the asker will ask again. */
 static void question_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const __u8 *zone = insp->flow.after.zone;
 
-	key_make(env, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport, zone[KS_REPLY], zone[KS_ORIGINAL]);
+	question_key_make(env, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport, zone[KS_REPLY], zone[KS_ORIGINAL]);
 	ks_table_find(env, &insp->side);
 	question_fill(config, insp);
 	if (insp->side.found)
@@ -77,11 +74,12 @@ void ks_stage_group(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 		insp->stage = KS_STAGE_WRITE;
 }
 
-static bool is_asked(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker, __u32 asker_zone)
+static bool answers_question_of(struct ks_env *env, struct ks_inspection *insp, const struct ks_addr *asker,
+				__u32 asker_zone)
 {
 	const struct ks_group_question *question = &ks_record_before(&insp->side)->question;
 
-	key_make(env, insp, asker, insp->pkt.tuple.dport, insp->home.from, asker_zone);
+	question_key_make(env, insp, asker, insp->pkt.tuple.dport, insp->home.from, asker_zone);
 	ks_table_find(env, &insp->side);
 	if (!insp->side.found)
 		return false;
@@ -92,12 +90,12 @@ static bool is_asked(struct ks_env *env, struct ks_inspection *insp, const struc
 	return true;
 }
 
-/* Who asked without an address is on this box, unless the packet is known to leave for elsewhere. */
-static bool is_asked_by_nameless(struct ks_env *env, struct ks_inspection *insp)
+/* An asker without an address is on this box, unless the packet is known to leave for elsewhere. */
+static bool answers_nameless(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_addr nameless = {};
 
-	return is_asked(env, insp, &nameless, insp->home.to < KS_ZONE_MAX ? insp->home.to : KS_ZONE_SELF);
+	return answers_question_of(env, insp, &nameless, insp->home.to < KS_ZONE_MAX ? insp->home.to : KS_ZONE_SELF);
 }
 
 bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
@@ -109,9 +107,9 @@ bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
 		return false;
 	if (insp->pkt.tuple.proto != KS_PROTO_UDP && !(insp->pkt.flags & KS_PKT_ICMP_ANSWER))
 		return false;
-	if (is_asked_by_nameless(env, insp))
+	if (answers_nameless(env, insp))
 		return true;
 	if (to == KS_ZONE_UNKNOWN)
 		to = env_zone_to(env, &insp->pkt.tuple, KS_ZONE_UNKNOWN);
-	return to < KS_ZONE_MAX && is_asked(env, insp, &insp->pkt.tuple.dst, to);
+	return to < KS_ZONE_MAX && answers_question_of(env, insp, &insp->pkt.tuple.dst, to);
 }

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Questions to a group: DHCP, mDNS, SSDP, NetBIOS names, `ping ff02::1`. Any
- * member may answer, from its own address and often from another port, so no
- * flow knows the answer. The table remembers instead who asked (address and
- * port, or ICMP identifier), in which zone the asker is and which zone was
- * asked. From there, to that endpoint, answers pass for `timeout group.answer`
- * after the latest question; they open nothing. Where the group is one of the link only, so are those who answer. Who asked without an address
- * (0.0.0.0, ::) is answered at whatever address he is about to get.
+ * Questions to a group: DHCP, mDNS, SSDP, NetBIOS names, `ping ff02::1`.
+ *
+ * Overview: any member may answer, from its own address and often from another
+ * port, so no flow knows the answer. Instead a record of the state table (kind
+ * QUESTION) remembers who asked: address and port, or ICMP identifier, the zone of
+ * the asker and the zone that was asked. From that zone, answers to that endpoint
+ * pass; they open nothing. If the group is one of the link only, so are those who
+ * answer. An asker without an address (0.0.0.0, ::) is answered at whatever address
+ * it is about to get.
+ *
+ * Life cycle: the stage GROUP inserts the record, or renews it, after a question
+ * has passed; it lives `timeout group.answer` after the latest question.
+ *
+ * What races: two questions of one asker on two CPUs write the same record; either
+ * will do.
  *
  * Source: RFC 2131 4.1, RFC 6762 6.7, UPnP Device Architecture 2.0 1.3.3, RFC 4443 4.2.
  */
@@ -25,7 +33,7 @@ static inline __u16 ks_group_link(__u32 asked_zone, __u32 asker_zone)
 	return (__u16)(asked_zone << KS_GROUP_ASKED_SHIFT | asker_zone);
 }
 
-/* The key of a question in the protocol of a packet. */
+/* Makes the key of a question in the protocol of a packet. */
 static inline void ks_group_key(const struct ks_packet *pkt, const struct ks_addr *asker, __be16 port, __u16 link,
 				struct ks_flow_key *key)
 {
@@ -39,7 +47,7 @@ static inline void ks_group_key(const struct ks_packet *pkt, const struct ks_add
 	};
 }
 
-/* Returns true if a packet that no flow knows answers such a question. Sets insp->verdict.rule (the question's) and insp->to. */
+/* Returns true if a packet that no flow knows answers a question. Sets insp->verdict.rule (the question's) and insp->to. */
 bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp);
 
 #endif

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The whole path of a packet, from its bytes to its verdict:
+ * The path of a packet, from its bytes to its verdict:
  *
- *   parse the headers                  (core/header/packet.c)
+ *   parse the headers                  (read.c, header/)
  *   not IP, or a neighbour's message:  pass untracked
- *   a fragment:                        ask its datagram (core/fragment/fragment.c)
- *   an ICMP error:                     ask the flow it is about (known.c, core/track/icmp_error.c)
- *   find its flow, or an alias of it   (known.c, core/table/table.c, core/nat/alias.c)
- *     known:   check zone and protocol, commit what follows (known.c, core/track/track.c, core/track/tcp.c)
- *              its helper reads along    (core/helper/helper.c)
+ *   a fragment:                        ask its datagram (fragment/arrive.c)
+ *   an ICMP error:                     ask the flow that it is about (error.c, track/icmp_error.c)
+ *   find its flow, by an alias or its own key (known.c, table/table.c, nat/alias.c)
+ *     known:   check zone and protocol, commit what follows (judge.h, track/track.c)
+ *              by another way than before: bring flow and packet in line, or refuse (reroute.c)
+ *              its helper reads along    (helper/helper.h)
  *     unknown: may it open one? is it expected? does a rule allow it, and where to?
- *              which source does it get? insert (open.c, core/helper/expect.c, rules.c, core/nat/source.c)
- *   write the translation              (write.c, core/nat/rewrite.c)
- *   account for the verdict, tell whoever listens
+ *              which source does it get? insert (open.c, helper/expect.c, rules.c, nat/source.c)
+ *   passed, and it asks a group:       members may answer (group.c)
+ *   write the translation              (write.c, nat/rewrite.c)
+ *   count the verdict and report it    (here)
  *
  * The steps are stages (stages.h): the home runs one after the other until
  * the verdict stands.
@@ -27,7 +29,7 @@
 #include "core/fragment/fragment.h"
 #include "core/stage.h"
 
-/* The flows are only cleared where nobody filled them: a packet of a known flow overwrites both. */
+/* Clears the flows where nothing filled them. A packet of a known flow has overwritten both. */
 static inline void flows_clear(struct ks_inspection *insp)
 {
 	if (ks_likely(insp->flow.found && insp->verdict.state != KS_STATE_NONE))
@@ -38,7 +40,7 @@ static inline void flows_clear(struct ks_inspection *insp)
 		insp->flow.after = (struct ks_flow){};
 }
 
-/* Counters and events; a drop is told when its rule or the option asks. */
+/* Counts the verdict, and reports it if its rule or, for a drop, the option asks. */
 static void account(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);

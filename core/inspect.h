@@ -9,9 +9,9 @@
 struct ks_env;
 
 /*
- * Decides one packet. `head` holds its first insp->pkt.head_len bytes; insp->pkt's
- * home fields and the "in" fields are set. Returns insp->verdict.action.
- * Unless insp->home.dry, state, counters and events follow from the verdict.
+ * Decides one packet. `head` holds its first insp->pkt.head_len bytes; insp->home and
+ * what the home says in insp->pkt are set. Returns insp->verdict.action. Unless
+ * insp->home.dry, state, counters and events follow from the verdict.
  */
 __u32 ks_inspect(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
@@ -23,21 +23,17 @@ __u32 ks_inspect(struct ks_env *env, struct ks_inspection *insp, const __u8 *hea
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-/* Does what insp->stage says, once. The home calls it, or one of the stages (stages.h), until
- * insp->stage is KS_STAGE_DONE. */
+/* Runs the stage insp->stage (stages.h). A home calls it, or the stages themselves, until that is KS_STAGE_DONE. */
 void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-/* Counts and tells, when insp->stage is KS_STAGE_DONE. Returns insp->verdict.action. */
+/* Counts the verdict and reports it. Returns insp->verdict.action. */
 __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp);
 
 /*
- * The source half of a translation alone, for a packet that passed before it
- * was routed: finds its flow, and prepares insp->sent. Leads to KS_STAGE_WRITE, or
- * to a drop.
+ * The source half of a translation alone, for a packet that passed before it was
+ * routed: finds its flow and fills in insp->sent. Leads to KS_STAGE_WRITE or to a
+ * drop.
  */
 void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
-
-/* Judges a packet of the flow insp->flow.before and commits what follows. Returns the reason; insp->verdict.action is set. */
-__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The judgement of judge.h as a function of its own, for those that few packets come to. */
+/* judge.h as a function, for callers to which few packets come. */
 #include "core/judge.h"
 
 __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)

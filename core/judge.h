@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A packet of a known flow is judged on a copy, which is committed if the
- * packet is valid and nobody changed the flow meanwhile; else the packet is
+ * Judges a packet of a known flow on a copy of that, which is committed if the
+ * packet is valid and nobody changed the flow meanwhile. Otherwise the packet is
  * judged again (stage.h). No lock is held across any of this.
  */
 #ifndef KS_CORE_JUDGE_H
@@ -16,7 +16,7 @@
 /* Judges a packet of the flow in insp->flow.before and commits what follows. Returns the reason; the action is set. */
 __u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
-/* Both ends of a flow stay where they were when it was opened, but for a packet that was brought in line (reroute.c). */
+/* Returns true if the packet comes from and goes to where the flow's ends are. One that reroute.c has let through does. */
 static inline bool ks_zones_fit(const struct ks_inspection *insp)
 {
 	if (ks_unlikely(insp->rerouted))
@@ -25,8 +25,8 @@ static inline bool ks_zones_fit(const struct ks_inspection *insp)
 }
 
 /*
- * A valid packet that moves no state is not dropped because other CPUs
- * always committed first: the flow only misses it in its numbers.
+ * Returns true, and counts it, if a valid packet may pass though other CPUs always
+ * committed first: it moves no state, and the flow only lacks it in its numbers.
  */
 static inline bool ks_may_go_uncounted(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -44,7 +44,7 @@ static inline __u32 ks_refuse_known(struct ks_inspection *insp, __u32 reason)
 	return ks_deny(insp, KS_CLASS_INVALID, reason);
 }
 
-/* Inlined where nearly every packet goes. */
+/* The same, inlined where nearly every packet goes. */
 static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
@@ -54,7 +54,8 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 	insp->verdict.state = insp->flow.before.state;
 	if (!ks_zones_fit(insp))
 		return ks_refuse_known(insp, KS_REASON_ZONE);
-	if (!ks_nat_is_addressed(insp) && !ks_is_second_look(insp)) /* which sees what ingress has translated */
+	if (!ks_nat_is_addressed(insp) &&
+	    !ks_is_second_look(insp)) /* a second look sees addresses that ingress has translated */
 		return ks_refuse_known(insp, KS_REASON_UNTRANSLATED);
 	if (ks_nat_is_translated(&insp->flow.before)) {
 		reason = ks_nat_translate(env, insp);

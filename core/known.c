@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The stage that looks for a packet's flow and judges the packet by it. The flow is judged on a copy, which is committed if the
- * packet is valid and nobody changed the flow meanwhile; if somebody did, the
- * packet is judged again. No lock is held across any of this.
+ * The stage that looks for a packet's flow and judges the packet by it (judge.h).
+ * What no flow knows goes on to open.c.
  */
 #include "core/track/track.h"
 #include "core/env.h"
@@ -13,7 +12,7 @@
 #include "core/stage.h"
 #include "core/table/table.h"
 
-/* A flow that others keep writing at is read so often before its packet is given up: a write takes far less than one read. */
+/* Reads of a flow that others keep writing, before its packet is given up: a write takes far less than one read. */
 #define SETTLE_TRIES 64
 
 struct settle_ctx {
@@ -32,7 +31,7 @@ static long settle_try(__u32 n, void *arg)
 	return !insp->flow.busy;
 }
 
-/* The packet's flow as it is now, or KS_REASON_CONTENDED while somebody writes. */
+/* Finds the packet's flow. Returns KS_REASON_CONTENDED if another CPU keeps writing it. */
 static inline __u32 find_flow(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct settle_ctx ctx = { .env = env, .insp = insp };
@@ -44,6 +43,7 @@ static inline __u32 find_flow(struct ks_env *env, struct ks_inspection *insp)
 	return insp->flow.busy ? KS_REASON_CONTENDED : KS_REASON_OK_NEW;
 }
 
+/* Returns true for data of an established connection. */
 static bool moves_nothing(const struct ks_inspection *insp)
 {
 	const __u8 moving = KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST;
@@ -54,9 +54,9 @@ static bool moves_nothing(const struct ks_inspection *insp)
 }
 
 /*
- * The writer of the flow was interrupted, and holds it for as long as that takes. Data of an established connection move
- * no state, and what tells where they go does not change while a flow is written: they pass, uncounted and not compared
- * with a window that is half written. Their receiver compares.
+ * The flow's writer was interrupted and will hold it for as long as that takes. Data of an established connection move no
+ * state, and the fields that say where they go do not change while a flow is written. So they pass, uncounted, and are not
+ * compared with a window that may be half written; their receiver compares.
  */
 static __u32 pass_unread(struct ks_env *env, struct ks_inspection *insp)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The link of a packet whose addresses mean something else on every link; see link.h. */
+/* Addresses that mean something else on every link; see link.h. */
 #include "core/link.h"
 
 #include "core/env.h"

@@ -30,7 +30,7 @@ static inline bool ks_key_is_on_link(const struct ks_flow_key *key)
 	return ks_addr_is_on_link(&key->addr[0], key->family) || ks_addr_is_on_link(&key->addr[1], key->family);
 }
 
-/* The link between two ends: the zone that is not the box's, or both. A `to` that is not known yet does not count. */
+/* The link between two ends: the zone that is not the box's, or both zones. A `to` that is not known yet does not count. */
 static inline __u16 ks_link_between(__u32 from, __u32 to)
 {
 	if (from == KS_ZONE_SELF)
@@ -40,7 +40,7 @@ static inline __u16 ks_link_between(__u32 from, __u32 to)
 	return (__u16)(KS_LINK_CROSSING | KS_MIN(from, to) | KS_MAX(from, to) << KS_LINK_HIGH_SHIFT);
 }
 
-/* The link of a packet with this tuple, which has an address of that kind. Asks the home for `to` if it is unknown. */
+/* The link of a packet whose tuple has such an address. Asks the home where it goes if that is unknown. */
 __u16 ks_link_find(struct ks_env *env, const struct ks_inspection *insp, const struct ks_tuple *tuple);
 
 /* As ks_flow_key_make(), with the link. */

@@ -45,7 +45,7 @@ bool ks_network_is_home(const struct ks_config *config, const struct ks_tuple *t
 	if (network && ks_network_is_broadcast(network, &tuple->src))
 		return false;
 	if (!network && ks_addr_is_group(&tuple->dst, tuple->family))
-		return true; /* whoever is on the link may speak to a group, if his address is not another zone's */
+		return true; /* anybody on the link may speak to a group, unless the address is another zone's */
 	homes = network ? 1ULL << (network->zone & (KS_ZONE_MAX - 1)) : outside;
 	if (homes & outside)
 		homes |= outside;

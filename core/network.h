@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where addresses are at home for homes that have no routes: policy tests,
- * replay, explain of a file, and the kernel's programs in test runs. The
- * `network` parts of the zones stand for the routes that the live firewall asks
- * the kernel for.
+ * Tells where addresses are at home for those who have no routes: policy tests,
+ * replay, explain of a file, and the kernel's programs in test runs. The `network`
+ * parts of the zones stand for the routes that the live firewall asks the kernel
+ * for.
  *
  * - An address belongs to the zone that has the longest network around it. What no network holds is outside.
  * - Outside are the zones without a network of the family, the zone that addresses of no network belong to (`wan`),
@@ -24,7 +24,7 @@ static inline bool ks_network_holds(const struct ks_network *network, const stru
 	       (addr->d[1] & network->mask.d[1]) == network->addr.d[1];
 }
 
-/* The longest network of the policy around an address, or NULL. */
+/* Returns the longest network of the policy around an address, or NULL. */
 const struct ks_network *ks_network_find(const struct ks_config *config, const struct ks_addr *addr, __u8 family);
 
 /* Returns true if the address is the broadcast address of the network, which holds it. */

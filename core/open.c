@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The stage of a packet that no flow knows: may it open one? It may be awaited
- * (announced to a helper, or sent to the outer endpoint of a mapping), else the
- * policy is asked, for its true endpoints. Then its translation is taken, and
- * flow and aliases are inserted; if any of that fails, none of it stays.
+ * The stage of a packet that no flow knows: may it open one?
+ *
+ * It may be expected: announced to a helper, or sent to the outer endpoint of a
+ * mapping. Otherwise the policy is asked, for its true endpoints. Then the aliases
+ * of its translation are reserved, and the flow is inserted; if any of that fails,
+ * none of it stays.
  */
-#include "core/track/track.h"
+#include "core/antispoof.h"
 #include "core/env.h"
-#include "core/judge.h"
-#include "core/helper/expect.h"
 #include "core/group.h"
-#include "core/link.h"
+#include "core/header/neighbour.h"
+#include "core/helper/expect.h"
 #include "core/home.h"
+#include "core/judge.h"
+#include "core/link.h"
 #include "core/nat/alias.h"
 #include "core/nat/source.h"
-#include "core/header/neighbour.h"
-#include "core/antispoof.h"
 #include "core/stage.h"
 #include "core/table/table.h"
+#include "core/track/track.h"
 
-/* The policy's word on a packet that no flow knows. */
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
 	if (insp->to == KS_ZONE_UNKNOWN)
@@ -37,48 +38,48 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 	return decision->action;
 }
 
-/* A look for a zone to which the rules allow the packet. */
-struct zone_search {
+/* A search for a zone to which the rules allow the packet. */
+struct zone_search_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	__u64 zones; /* where it may leave */
-	__u32 found; /* 0 or 1: a verifier must see what the callbacks return */
+	__u32 found; /* 0 or 1: the verifier must see the values that a callback returns */
 };
 
 static long zone_try(__u32 n, void *arg)
 {
-	struct zone_search *s = arg;
+	struct zone_search_ctx *ctx = arg;
 	struct ks_decision decision = {};
 
-	if (!(s->zones >> (n & (KS_ZONE_MAX - 1)) & 1))
+	if (!(ctx->zones >> (n & (KS_ZONE_MAX - 1)) & 1))
 		return 0;
-	s->insp->opening.question.to = (__u8)n;
-	ks_rules_ask(s->env, &s->insp->opening.question, &decision);
+	ctx->insp->opening.question.to = (__u8)n;
+	ks_rules_ask(ctx->env, &ctx->insp->opening.question, &decision);
 	if (decision.action == KS_ALLOW && !decision.targets)
-		s->found = 1;
-	return s->found != 0;
+		ctx->found = 1;
+	return ctx->found != 0;
 }
 
 /*
- * Whether a packet that the guess denies, or for which there is none, may go on to where it really leaves, because some
- * zone's rules allow it. What none allows must not make the kernel ask for neighbours.
+ * Returns true if a packet that is denied by a guess of where it goes, or without one, is left to egress, because the rules of
+ * some zone allow it. One that no zone allows must not make the kernel ask for neighbours.
  */
 static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp)
 {
-	struct zone_search search = { .env = env, .insp = insp };
+	struct zone_search_ctx ctx = { .env = env, .insp = insp };
 
 	if (insp->translate & KS_TRANSLATE_DST)
 		return false;
-	search.zones = env_other_zones(env, &insp->sent, insp->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : insp->to);
-	if (!search.zones)
+	ctx.zones = env_other_zones(env, &insp->sent, insp->pkt.flags & KS_PKT_GROUP ? KS_ZONE_SELF : insp->to);
+	if (!ctx.zones)
 		return false;
 	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
-	ks_loop(KS_ZONE_MAX, zone_try, &search);
-	return search.found;
+	ks_loop(KS_ZONE_MAX, zone_try, &ctx);
+	return ctx.found;
 }
 
-/* What becomes of a packet that the rules do not allow where it seems to go. Returns the reason. */
-static ks_inline __u32 refuse(struct ks_env *env, struct ks_inspection *insp, __u32 action)
+/* The rules do not allow the packet where it seems to go. Returns the reason. */
+static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *insp, __u32 action)
 {
 	if (insp->to == KS_ZONE_ASTRAY)
 		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_BROADCAST);
@@ -90,7 +91,7 @@ static ks_inline __u32 refuse(struct ks_env *env, struct ks_inspection *insp, __
 	return insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
 
-/* The helper that a rule assigns to the flow, which is asked for by its true endpoints. */
+/* The helper that a rule assigns to the flow, by its true endpoints. */
 static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
@@ -102,7 +103,7 @@ static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, stru
 	return decision.helper;
 }
 
-/* Puts the flow where it belongs, and its aliases with it. */
+/* Inserts the flow and names it in its aliases, or releases those. Returns KS_REASON_OK_NEW or a reason. */
 static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason;
@@ -123,7 +124,7 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 		return reason;
 	}
 	ks_nat_release(env, insp);
-	/* Another flow has the same true ends, under another translation: for the two there is one port too few. */
+	/* Another flow has the same true endpoints under another translation: they need two ports where there is one. */
 	if (reason == KS_REASON_CONTENDED && insp->translate & KS_TRANSLATE_DST) {
 		ks_table_find(env, &insp->flow);
 		if (insp->flow.found)
@@ -133,10 +134,16 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 	return reason;
 }
 
-/*
- * What a new flow would be. Its key is of its true endpoints: the packet's own
- * source, and the destination after translation.
- */
+/* A flow was opened. Returns the reason. */
+static ks_inline __u32 judge_opened(struct ks_inspection *insp)
+{
+	insp->verdict.state = insp->flow.after.state;
+	if (insp->opening.expected)
+		return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
+	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
+}
+
+/* Opens a flow, under the key of its true endpoints: the packet's own source, and the destination after translation. */
 static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason = 0;
@@ -158,15 +165,12 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	reason = flow_insert(env, insp);
 	if (reason != KS_REASON_OK_NEW)
 		return ks_deny(insp, KS_CLASS_NEW, reason);
-	insp->verdict.state = insp->flow.after.state;
-	if (insp->opening.expected)
-		return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
-	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
+	return judge_opened(insp);
 }
 
 /*
- * Whether what begins again is the same as before, translation included: not if it was found by an alias, for which the
- * policy may have another destination now, nor if it was announced, nor if it is the other side that opens it.
+ * Returns true if the flow that begins again is the same as before, translation included. It is not if it was found by an
+ * alias, for which the policy may have another destination now, if it was announced, or if the other side opens it.
  */
 static inline bool is_repeated(const struct ks_config *config, const struct ks_inspection *insp)
 {
@@ -175,7 +179,7 @@ static inline bool is_repeated(const struct ks_config *config, const struct ks_i
 	return !(config->options & KS_OPT_NAT) || insp->from_high == ks_flow_orig_side(&insp->flow.before);
 }
 
-/* The flow is over and begins again under its key; its translation and its helper stay as they were. */
+/* The flow is over and begins again under its key. Its translation and its helper stay as they were. */
 static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
@@ -191,13 +195,10 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	reason = insp->home.dry ? KS_REASON_OK_NEW : ks_table_replace(env, &insp->flow);
 	if (reason != KS_REASON_OK_NEW)
 		return ks_deny(insp, KS_CLASS_NEW, reason);
-	insp->verdict.state = insp->flow.after.state;
-	if (insp->opening.expected)
-		return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
-	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
+	return judge_opened(insp);
 }
 
-/* What is not the same is a new flow, and the old one makes room. */
+/* A flow that is over begins again. If it is not the same as before, the old one makes room for a new one. */
 static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	if (is_repeated(config, insp) || insp->home.dry)
@@ -205,11 +206,11 @@ static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *co
 	if (!ks_table_free(env, &insp->flow))
 		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_CONTENDED);
 	insp->opening.replaces = 0;
-	insp->flow.found = 0; /* or whoever asks where the packet goes would be told of the old one */
+	insp->flow.found = 0; /* else it would be asked where the packet goes (bpf/tc.bpf.c) */
 	return open_flow(env, config, insp);
 }
 
-/* A destination that stays as it is needs no alias: the box's own address may be what a rule redirects to. */
+/* Notes if the destination was translated. It was not if a rule redirects to where the packet goes anyway. */
 static inline void destination_note(struct ks_inspection *insp)
 {
 	const struct ks_tuple *was = &insp->pkt.tuple, *is = &insp->sent;
@@ -220,8 +221,8 @@ static inline void destination_note(struct ks_inspection *insp)
 }
 
 /*
- * What the policy says of a packet that no flow knows. *reason is at first why it cannot open one, or 0. Returns whether a
- * flow is to be opened; else *reason is the verdict's.
+ * Asks the policy about a packet that no flow knows. *reason is at first why it cannot open one, or 0. Returns true if a flow
+ * is to be opened; else *reason becomes that of the verdict.
  */
 static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				  __u32 *reason)
@@ -245,7 +246,7 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	}
 	insp->verdict.class = KS_CLASS_NEW;
 	if (action != KS_ALLOW) {
-		*reason = refuse(env, insp, action);
+		*reason = judge_refused(env, insp, action);
 		return false;
 	}
 	if (!decision.targets || is_repeated(config, insp))
@@ -255,9 +256,9 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	return !*reason;
 }
 
-/* What comes before the policy: announced by a helper, or to the outer endpoint of a mapping. Then the reason is set. */
-static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-				 __u32 cannot_open)
+/* Returns true if the packet needs no rule: it was announced to a helper, or goes to the outer endpoint of a mapping. */
+static ks_inline bool is_expected(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				  __u32 cannot_open)
 {
 	insp->opening.expected = 0;
 	if (cannot_open)
@@ -277,8 +278,8 @@ static ks_inline bool is_awaited(struct ks_env *env, const struct ks_config *con
 	return true;
 }
 
-/* A router's advertisement passes unless a rule denies it; its redirect if a rule allows it. The box's own need none. */
-static ks_inline __u32 judge_neighbour(struct ks_env *env, struct ks_inspection *insp)
+/* The advertisement of a router passes unless a rule denies it, its redirect if a rule allows it. The box's own need no rule. */
+static ks_inline __u32 judge_advertisement(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 	__u32 action;
@@ -294,12 +295,12 @@ static ks_inline __u32 judge_neighbour(struct ks_env *env, struct ks_inspection 
 		       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
 }
 
-/* What no flow knows and opens none either: a neighbour's message, a forged source, an answer to a group's question. */
+/* Returns true, with *reason set, for a packet that opens no flow: of a neighbour, from a forged source, an answer to a group. */
 static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				      __u32 *reason)
 {
 	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
-		*reason = judge_neighbour(env, insp);
+		*reason = judge_advertisement(env, insp);
 	else if (!insp->opening.replaces &&
 		 ks_group_answers(env, insp)) /* there may be no route yet: to a DHCP server, for one */
 		*reason = ks_source_is_believed(env, config, insp, false)
@@ -326,10 +327,10 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 		return;
 	}
 	reason = ks_track_may_open(config, &insp->pkt);
-	if (is_awaited(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
+	if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
 		reason = insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
 	ks_inspect_conclude(insp, config, reason);
-	/* What opens a flow may announce another at once: in datagrams, that is. */
+	/* A datagram that opens a flow may announce another at once. */
 	if (insp->verdict.action == KS_ALLOW && insp->flow.after.helper && !insp->home.dry &&
 	    insp->pkt.tuple.proto != KS_PROTO_TCP)
 		insp->stage = KS_STAGE_HELPER;

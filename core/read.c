@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The beginning of every inspection: the headers are parsed, whatever can be
- * decided without state is, and the rest goes to its first stage.
+ * The beginning of every inspection: parses the headers, decides what needs no
+ * state, and sends the rest to its first stage.
  */
 #include "core/env.h"
 #include "core/header/neighbour.h"
@@ -10,7 +10,7 @@
 #include "core/stage.h"
 #include "core/table/table.h"
 
-/* What a link needs to be one. */
+/* Returns true for the protocols by which a link works, such as ARP, LACP and LLDP. */
 static bool is_link_protocol(__u32 ethertype)
 {
 	return ethertype <= ETH_LENGTH_MAX || ethertype == ETH_TYPE_ARP || ethertype == ETH_TYPE_RARP ||
@@ -18,8 +18,8 @@ static bool is_link_protocol(__u32 ethertype)
 }
 
 /*
- * A frame that is not IP is nothing that rules speak of, but between two zones, or where a bridge hands it on, it may hide
- * what they deny: PPPoE, MPLS. What comes out of those on this box is judged there.
+ * Rules do not speak of frames that are not IP. Between two zones, or where a bridge hands it on, such a frame may carry what
+ * they deny (PPPoE, MPLS). What this box itself takes out of those is judged there.
  */
 static __u32 judge_not_ip(struct ks_inspection *insp, const struct ks_config *config)
 {
@@ -31,8 +31,8 @@ static __u32 judge_not_ip(struct ks_inspection *insp, const struct ks_config *co
 	return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_NOT_IP);
 }
 
-/* Neighbours talk without rules, but a router that advertises itself and one that redirects are asked about. */
-static __u32 judge_neighbour(struct ks_inspection *insp)
+/* Neighbours need no rules, but the policy is asked about a router that advertises itself or redirects. */
+static __u32 neighbour_read(struct ks_inspection *insp)
 {
 	if (insp->pkt.tuple.proto == KS_PROTO_ICMPV6 && ks_neighbour_is_ruled(insp->pkt.icmp_type)) {
 		insp->stage = KS_STAGE_OPEN;
@@ -42,8 +42,8 @@ static __u32 judge_neighbour(struct ks_inspection *insp)
 }
 
 /*
- * What goes to the broadcast address of a network goes to a group: in the network itself the box is a member, from another
- * one it may not come, and what the box sends there leaves by the zone that was told.
+ * A packet to the broadcast address of a network goes to a group. Within the network the box is a member of it; from another
+ * network the packet may not come; what the box sends there leaves by the zone that the home has said.
  */
 static inline void find_broadcast(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -59,7 +59,6 @@ static inline void find_broadcast(struct ks_env *env, struct ks_inspection *insp
 		insp->to = insp->home.to = (__u8)zone;
 }
 
-/* All that needs no state. insp->stage says what is to be asked. */
 __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -73,7 +72,7 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8
 	find_broadcast(env, insp);
 	if (ks_unlikely(insp->pkt.flags & KS_PKT_FRAGMENT)) {
 		insp->sent = insp->pkt.tuple;
-		insp->stage = KS_STAGE_FRAGMENT; /* whatever the reason: with this one its datagram dies */
+		insp->stage = KS_STAGE_FRAGMENT; /* if it is refused, its datagram dies with it */
 		return reason;
 	}
 	if (reason)
@@ -81,7 +80,7 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8
 	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &insp->pkt))
 		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
 	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
-		return judge_neighbour(insp);
+		return neighbour_read(insp);
 	if (insp->pkt.flags & KS_PKT_ICMP_ERROR) {
 		insp->stage = KS_STAGE_ERROR;
 	} else {

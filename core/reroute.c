@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A packet of a known flow leaves by another zone or interface than its flow
- * was made for: ingress only guessed where it goes, or the routes have changed.
- * The truth decides:
+ * A packet of a known flow leaves by another zone or interface than its flow was
+ * made for, or comes in by another: ingress only guessed where it goes, or the
+ * routes have changed. Brings packet and flow in line, or refuses the packet.
  *
- *   of the originator   the rules are asked again, with the true zone. Denied: the packet is dropped, and a flow that
- *                       nobody has answered goes with it. Allowed: the flow moves, and its source is translated as the
- *                       new way out demands. A connection that its peer knows by the old way's address cannot move: it
- *                       ends, and its next packet begins again.
- *   an answer           goes out by the interface that the originator's packets came by, if the home can do that. Else
- *                       an untranslated flow moves if the rules let its originator be there.
+ *   of the originator   The rules are asked again, with the true zone. If they deny it, the packet is dropped, and a flow
+ *                       that nobody has answered ends. If they allow it, the flow moves, and its source is translated as
+ *                       the new way out demands. A connection whose peer knows it by the old way's address cannot move:
+ *                       it ends, and its next packet begins again.
+ *   an answer           Leaves by the interface that the originator's packets came in by, if the home can send it there.
+ *                       Otherwise an untranslated flow moves if the rules let its originator be there.
  *
- * Another CPU that writes at the flow meanwhile wins; the packet is then judged again.
+ * Another CPU that writes the flow meanwhile wins; the packet is then judged again.
  */
-#include "core/track/track.h"
 #include "core/env.h"
 #include "core/judge.h"
 #include "core/link.h"
@@ -21,6 +20,7 @@
 #include "core/nat/source.h"
 #include "core/stage.h"
 #include "core/table/table.h"
+#include "core/track/track.h"
 
 /* Returns true if nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
 static bool may_be_renamed(const struct ks_inspection *insp)
@@ -32,7 +32,7 @@ static bool may_be_renamed(const struct ks_inspection *insp)
 	return proto != KS_PROTO_TCP && proto != KS_PROTO_SCTP && proto != KS_PROTO_DCCP;
 }
 
-/* Ends a flow. Returns `reason`, or that another CPU was first. */
+/* Ends the flow. Returns `reason`, or KS_REASON_CONTENDED. */
 static __u32 flow_end(struct ks_env *env, struct ks_inspection *insp, __u32 reason)
 {
 	if (!insp->home.dry && !ks_table_free(env, &insp->flow))
@@ -40,14 +40,14 @@ static __u32 flow_end(struct ks_env *env, struct ks_inspection *insp, __u32 reas
 	return reason;
 }
 
-/* A rule that forwards has decided where to; where that is was never its business. */
+/* Returns true if a rule forwards the flow: it names an address, in whatever zone that is. */
 static bool is_forwarded(const struct ks_inspection *insp)
 {
 	return insp->flow.before.alias[KS_ORIGINAL] != 0;
 }
 
-/* The rules' word on the flow as it is now. Returns 0 or a reason. */
-static __u32 ask_again(struct ks_env *env, struct ks_inspection *insp)
+/* Asks the rules about the flow as it is now. Returns 0 or a reason. */
+static __u32 rules_ask_again(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 	__u32 action, reason;
@@ -62,16 +62,15 @@ static __u32 ask_again(struct ks_env *env, struct ks_inspection *insp)
 	return insp->flow.before.flags & KS_FLOW_REPLIED ? reason : flow_end(env, insp, reason);
 }
 
-/* The flow as it becomes. Returns 0 or a reason. */
-static __u32 flow_move(struct ks_env *env, struct ks_inspection *insp)
+static __u32 flow_commit(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (insp->home.dry || ks_table_commit(env, &insp->flow))
 		return 0;
 	return KS_REASON_CONTENDED;
 }
 
-/* The flow with the source that the new way out demands. What it was known by before is nobody's then, and swept. */
-static __u32 rename_source(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/* Gives the flow the source that the new way out demands. Its old alias is nobody's then, and is swept. */
+static __u32 source_rename(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_flow *after = &insp->flow.after;
 	__u32 reason = ks_nat_reserve(env, config, insp);
@@ -82,7 +81,7 @@ static __u32 rename_source(struct ks_env *env, const struct ks_config *config, s
 	after->flags &= ~(KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
 	after->flags |=
 		(insp->opening.mapped ? KS_FLOW_MAPPED : 0) | (insp->opening.masqueraded ? KS_FLOW_MASQUERADED : 0);
-	reason = flow_move(env, insp);
+	reason = flow_commit(env, insp);
 	if (reason)
 		ks_nat_release(env, insp);
 	else if (insp->opening.alias[KS_REPLY])
@@ -92,7 +91,7 @@ static __u32 rename_source(struct ks_env *env, const struct ks_config *config, s
 
 static __u32 reroute_original(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	__u32 reason = ask_again(env, insp);
+	__u32 reason = rules_ask_again(env, insp);
 
 	if (reason)
 		return reason;
@@ -105,13 +104,13 @@ static __u32 reroute_original(struct ks_env *env, const struct ks_config *config
 	insp->opening.mapped = 0;
 	insp->translate = 0;
 	if (may_be_renamed(insp))
-		return rename_source(env, config, insp);
+		return source_rename(env, config, insp);
 	if (insp->flow.before.alias[KS_REPLY] || ks_nat_has_source(env, config, insp))
 		return flow_end(env, insp, KS_REASON_REROUTED);
-	return flow_move(env, insp);
+	return flow_commit(env, insp);
 }
 
-/* Returns true if the rules allow the flow with its two ends in these zones. One that a rule forwards has been allowed. */
+/* Returns true if the rules allow the flow between these zones, or forward it. */
 static bool is_allowed_between(struct ks_env *env, struct ks_inspection *insp, __u32 from, __u32 to)
 {
 	const struct ks_flow_key *key = &insp->flow.key;
@@ -146,8 +145,8 @@ static __u32 reroute_reply(struct ks_env *env, struct ks_inspection *insp)
 	return is_allowed_between(env, insp, insp->to, insp->flow.before.zone[KS_REPLY]) ? 0 : KS_REASON_ZONE;
 }
 
-/* A packet comes in from another zone than its sender is known in. Returns 0 or a reason. */
-static __u32 admit_sender(struct ks_env *env, struct ks_inspection *insp)
+/* The packet comes in from another zone than its sender is known in. Returns 0 or a reason. */
+static __u32 sender_admit(struct ks_env *env, struct ks_inspection *insp)
 {
 	const __u8 *zone = insp->flow.before.zone;
 	bool original = insp->dir == KS_ORIGINAL;
@@ -160,8 +159,8 @@ static __u32 admit_sender(struct ks_env *env, struct ks_inspection *insp)
 		       : KS_REASON_ZONE;
 }
 
-/* What its flow's protocol refuses changes nothing. What ingress has passed was asked there. Returns 0 or a reason. */
-static __u32 ask_protocol(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/* A packet that its protocol refuses changes nothing. One that ingress has passed was asked there. Returns 0 or a reason. */
+static __u32 protocol_ask(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
 
@@ -173,22 +172,21 @@ static __u32 ask_protocol(struct ks_env *env, const struct ks_config *config, st
 	return ks_reason_is_pass(reason) ? 0 : reason;
 }
 
-/* Brings packet and flow in line. Returns 0 or a reason. */
-static __u32 reroute(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static __u32 flow_reroute(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason = 0;
 
 	if (ks_comes_from_elsewhere(insp) && !insp->second_half)
-		reason = admit_sender(env, insp);
+		reason = sender_admit(env, insp);
 	if (!reason)
-		reason = ask_protocol(env, config, insp);
+		reason = protocol_ask(env, config, insp);
 	if (reason || !(insp->second_half || ks_leaves_elsewhere(insp)))
 		return reason;
 	return insp->dir == KS_ORIGINAL ? reroute_original(env, config, insp) : reroute_reply(env, insp);
 }
 
-/* The flow as it is now, if another CPU was first. Returns 0 or a reason. */
-static __u32 flow_find(struct ks_env *env, struct ks_inspection *insp)
+/* Finds the flow again, because another CPU was first. Returns 0 or a reason. */
+static __u32 flow_find_again(struct ks_env *env, struct ks_inspection *insp)
 {
 	insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
 	ks_table_hash(env, &insp->flow);
@@ -199,8 +197,8 @@ static __u32 flow_find(struct ks_env *env, struct ks_inspection *insp)
 	return insp->flow.found ? 0 : KS_REASON_UNTRANSLATED;
 }
 
-/* What left before its source was known goes on with it; anything else is judged as a packet of the flow as it is now. */
-static void go_on(struct ks_env *env, struct ks_inspection *insp)
+/* Packet and flow are in line. A packet whose source half is due gets it; any other is judged by the flow as it is now. */
+static void reroute_conclude(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason;
 
@@ -224,16 +222,16 @@ void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp, const __u8
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	reason = insp->retries && insp->second_half ? flow_find(env, insp) : 0;
+	reason = insp->retries && insp->second_half ? flow_find_again(env, insp) : 0;
 	insp->verdict.action = KS_DENY;
 	insp->sent = insp->pkt.tuple;
 	insp->verdict.state = insp->flow.before.state;
 	insp->verdict.rule = insp->flow.before.rule;
 	if (!reason)
-		reason = reroute(env, config, insp);
+		reason = flow_reroute(env, config, insp);
 	if (!reason) {
 		insp->rerouted = 1;
-		go_on(env, insp);
+		reroute_conclude(env, insp);
 		return;
 	}
 	insp->flow.after = insp->flow.before;

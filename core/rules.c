@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Deciding by the compiled policy: the first rule that matches. Sets are
- * searched by bisection over sorted ranges; rules are asked one after the
- * other, cheapest comparison first. Only packets that no flow knows come here.
+ * Decides by the compiled policy: the first rule that matches. Rules are compared
+ * one after the other, the cheapest field first; sets are searched by bisection
+ * over sorted ranges. Only packets that no flow knows come here.
  */
 #include "core/rules.h"
 
@@ -22,41 +22,41 @@ static inline bool value_above(__u64 high, __u64 low, const __u64 bound[2])
 	return high > bound[0] || (high == bound[0] && low > bound[1]);
 }
 
-/* A bisection under way. */
-struct search {
+/* A bisection. */
+struct bisect_ctx {
 	struct ks_env *env;
 	__u64 high, low; /* the value, high word first */
 	__u32 begin, end; /* where it can be */
 	bool found;
 };
 
-static long search_step(__u32 n, void *arg)
+static long bisect_step(__u32 n, void *arg)
 {
-	struct search *s = arg;
-	__u32 middle = s->begin + (s->end - s->begin) / 2;
+	struct bisect_ctx *ctx = arg;
+	__u32 middle = ctx->begin + (ctx->end - ctx->begin) / 2;
 	const struct ks_range *range;
 
-	if (s->begin >= s->end)
+	if (ctx->begin >= ctx->end)
 		return 1;
-	range = env_range(s->env, middle);
+	range = env_range(ctx->env, middle);
 	if (!range)
 		return 1;
-	if (value_below(s->high, s->low, range->lo))
-		s->end = middle;
-	else if (value_above(s->high, s->low, range->hi))
-		s->begin = middle + 1;
+	if (value_below(ctx->high, ctx->low, range->lo))
+		ctx->end = middle;
+	else if (value_above(ctx->high, ctx->low, range->hi))
+		ctx->begin = middle + 1;
 	else
-		s->found = true;
-	return s->found;
+		ctx->found = true;
+	return ctx->found;
 }
 
 /* Bisects a run of sorted, disjoint ranges. */
 static ks_inline bool run_contains(struct ks_env *env, __u32 first, __u32 count, __u64 high, __u64 low)
 {
-	struct search search = { .env = env, .high = high, .low = low, .begin = first, .end = first + count };
+	struct bisect_ctx ctx = { .env = env, .high = high, .low = low, .begin = first, .end = first + count };
 
-	ks_loop(BISECTIONS_MAX, search_step, &search);
-	return search.found;
+	ks_loop(BISECTIONS_MAX, bisect_step, &ctx);
+	return ctx.found;
 }
 
 static ks_inline bool number_in_set(struct ks_env *env, __u32 index, __u32 number)
@@ -99,7 +99,7 @@ static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, 
 	return set == KS_SET_ANY || addr_in_set(env, set, addr, family) != negated;
 }
 
-/* Inlined twice: the kernel allows eight frames, and the walk is deep. */
+/* Inlined in both its callers: the kernel allows eight frames, and this is deep already. */
 static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_question *q)
 {
 	const struct ks_tuple *tuple = &q->tuple;
@@ -143,39 +143,39 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 	return rule_compare(env, rule, &question);
 }
 
-/* What the walk over the rules carries along. */
-struct walk {
+/* A search for the first rule of a list that matches. */
+struct rule_walk_ctx {
 	struct ks_env *env;
 	const struct ks_question *question;
 	struct ks_decision *decision;
 	__u32 first;
 };
 
-static long walk_rule(__u32 n, void *arg)
+static long rule_walk_step(__u32 n, void *arg)
 {
-	struct walk *walk = arg;
-	__u32 index = walk->first + n;
-	const struct ks_rule *rule = env_rule(walk->env, index);
+	struct rule_walk_ctx *ctx = arg;
+	__u32 index = ctx->first + n;
+	const struct ks_rule *rule = env_rule(ctx->env, index);
 
 	if (!rule)
 		return 1;
-	if (rule_compare(walk->env, rule, walk->question) != KS_MISS_NOTHING)
+	if (rule_compare(ctx->env, rule, ctx->question) != KS_MISS_NOTHING)
 		return 0;
-	walk->decision->index = index;
-	walk->decision->id = rule->id;
-	walk->decision->action = rule->action;
-	walk->decision->flags = rule->flags;
-	walk->decision->helper = rule->helper;
-	walk->decision->target = rule->target;
-	walk->decision->targets = rule->targets;
+	ctx->decision->index = index;
+	ctx->decision->id = rule->id;
+	ctx->decision->action = rule->action;
+	ctx->decision->flags = rule->flags;
+	ctx->decision->helper = rule->helper;
+	ctx->decision->target = rule->target;
+	ctx->decision->targets = rule->targets;
 	return 1;
 }
 
-/* The answering itself; its pointers are known to be there. */
+/* ks_rules_ask(), with pointers that are not NULL. */
 static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
 {
 	const struct ks_config *config = env_config(env);
-	struct walk walk = { .env = env, .question = question, .decision = decision };
+	struct rule_walk_ctx ctx = { .env = env, .question = question, .decision = decision };
 	__u32 count;
 
 	decision->index = KS_DECISION_DEFAULT;
@@ -190,10 +190,10 @@ static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *qu
 	if (question->list == KS_LIST_FILTER) {
 		count = config->rules;
 	} else {
-		walk.first = config->list[question->list & (KS_LIST_MAX - 1)].first;
+		ctx.first = config->list[question->list & (KS_LIST_MAX - 1)].first;
 		count = config->list[question->list & (KS_LIST_MAX - 1)].count;
 	}
-	ks_loop(count, walk_rule, &walk);
+	ks_loop(count, rule_walk_step, &ctx);
 	return decision->action;
 }
 
@@ -202,7 +202,7 @@ ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_ques
 {
 	if (!env || !question || !decision)
 		return KS_DENY;
-	/* Nothing of what follows may be moved before the checks. */
+	/* The compiler must not move anything of what follows before the checks. */
 	ks_hide_bound(env);
 	ks_hide_bound(question);
 	ks_hide_bound(decision);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the stages of an inspection share: how a verdict is put down, and when a packet is judged again. */
+/* Shared by the stages of an inspection: setting the verdict, and judging a packet again. */
 #ifndef KS_CORE_STAGE_H
 #define KS_CORE_STAGE_H
 
 #include "core/inspection.h"
 
-/* How often a packet is judged again because another CPU was first. */
+/* How often a packet is judged before it is dropped because another CPU was always first. */
 #define JUDGE_TRIES 8
 
-/* What a try at judging decides. */
+/* Clears what judging decides, for another try. */
 static inline void ks_outcome_init(struct ks_inspection *insp)
 {
 	insp->verdict.action = KS_DENY;
@@ -70,7 +70,7 @@ static inline bool ks_group_is_asked(const struct ks_inspection *insp)
 	       (insp->pkt.tuple.proto == KS_PROTO_UDP || insp->pkt.flags & KS_PKT_ICMP_QUERY);
 }
 
-/* What follows a verdict: an allowed packet may be a question to a group, and may have to be changed. */
+/* The verdict stands. An allowed packet may ask a group, and may have to be changed. */
 static inline void ks_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
 	insp->verdict.reason = reason;
@@ -83,7 +83,7 @@ static inline void ks_conclude(struct ks_inspection *insp, const struct ks_confi
 		insp->stage = KS_STAGE_WRITE;
 }
 
-/* Another CPU was first: the packet is judged again, a bounded number of times. */
+/* Returns true if another CPU was first and the packet is judged again, from `stage`. That is so a bounded number of times. */
 static inline bool ks_again(struct ks_inspection *insp, __u32 reason, __u32 stage)
 {
 	if (ks_likely(reason != KS_REASON_CONTENDED) || insp->retries >= JUDGE_TRIES - 1)
@@ -100,20 +100,20 @@ static inline bool ks_comes_from_elsewhere(const struct ks_inspection *insp)
 	return !ks_zone_equal(insp->home.from, insp->flow.before.zone[insp->dir & 1]);
 }
 
-/* Returns true if it is known to leave by another zone than its receiver is in. One to an alias goes elsewhere than its address says. */
+/* Returns true if it is known to leave by another zone than its receiver is in. The address of a packet to an alias does not tell. */
 static inline bool ks_leaves_elsewhere(const struct ks_inspection *insp)
 {
 	return insp->home.to < KS_ZONE_MAX && !insp->by_alias &&
 	       !ks_zone_equal(insp->home.to, insp->flow.before.zone[!(insp->dir & 1)]);
 }
 
-/* The policy's word on a packet that no flow knows: insp->verdict.rule and insp->verdict.log are its rule's. Returns the action. */
+/* Asks the filter about insp->sent: sets insp->verdict.rule and insp->verdict.log to those of the rule. Returns its action (open.c). */
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision);
 
-/* All that needs no state. insp->stage says what is to be asked. Returns the reason. */
+/* Parses the packet and decides what needs no state; else insp->stage is its first stage. Returns the reason (read.c). */
 __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
-/* The policy was asked for a bypass only: whatever else it said does not count. */
+/* The policy was only asked for a bypass: nothing else that it said counts. */
 static inline void ks_open_forget(struct ks_inspection *insp)
 {
 	insp->verdict.rule = KS_RULE_DEFAULT;
@@ -121,7 +121,7 @@ static inline void ks_open_forget(struct ks_inspection *insp)
 	insp->verdict.log = 0;
 }
 
-/* Ends the stage that has judged the packet: it is written, done, or judged again if another CPU was first. */
+/* Ends a stage that has judged the packet: it is written, done, or judged again if another CPU was first. */
 static inline void ks_inspect_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
 	if (!ks_again(insp, reason, KS_STAGE_FIND))

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stages of an inspection, in the order in which a packet may come to
- * them. It is read first (read.c), which says what the first stage is; each
- * stage does its part and says what comes next, until the verdict stands.
- * Stages are separate because the kernel's verifier bounds what one program
- * may do: natively one loop runs them all, in the kernel each but the first
- * is a program reached by a tail call.
+ * The stages of an inspection, in the order in which a packet may come to them.
+ * A packet is read first (read.c), which sets its first stage; each stage does its
+ * part and sets the next one, until the verdict stands. They are separate because
+ * the kernel's verifier bounds what one program may do: natively a loop runs them
+ * all, in the kernel each is a program reached by a tail call, except the first.
  *
  * A new stage is a line here and its function, ks_stage_NAME().
  */
