@@ -13,7 +13,7 @@
 
 #define RANGES (2 * KS_ADDRESS_SET_MAX) /* IPv4, then IPv6 */
 
-static const struct ks_address_set *find(const struct ks_policy *policy, unsigned zone)
+static const struct ks_address_set *find_address_set(const struct ks_policy *policy, unsigned zone)
 {
 	for (size_t i = 0; i < policy->address_set_count; i++) {
 		if (policy->address_sets[i].zone == zone)
@@ -28,7 +28,7 @@ static bool is_below(const __u64 a[2], const __u64 b[2])
 }
 
 /* Puts an address into its place among `count` sorted ones; returns how many there are then. */
-static __u32 insert(struct ks_range *ranges, __u32 count, const __u64 value[2])
+static __u32 insert_address(struct ks_range *ranges, __u32 count, const __u64 value[2])
 {
 	__u32 at = count;
 
@@ -43,8 +43,8 @@ static __u32 insert(struct ks_range *ranges, __u32 count, const __u64 value[2])
 }
 
 /* One family of a list, sorted. Returns how many. */
-static __u32 collect(const struct ks_own_address *list, size_t count, unsigned family,
-		     struct ks_range ranges[KS_ADDRESS_SET_MAX])
+static __u32 sort_family(const struct ks_own_address *list, size_t count, unsigned family,
+			 struct ks_range ranges[KS_ADDRESS_SET_MAX])
 {
 	__u32 taken = 0;
 
@@ -54,7 +54,7 @@ static __u32 collect(const struct ks_own_address *list, size_t count, unsigned f
 		if (list[i].family != family)
 			continue;
 		ks_addr_to_value(&list[i].addr, family, value);
-		taken = insert(ranges, taken, value);
+		taken = insert_address(ranges, taken, value);
 	}
 	return taken;
 }
@@ -62,7 +62,7 @@ static __u32 collect(const struct ks_own_address *list, size_t count, unsigned f
 bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count)
 {
 	struct ks_range ranges[RANGES] = { 0 };
-	const struct ks_address_set *own = find(policy, zone);
+	const struct ks_address_set *own = find_address_set(policy, zone);
 	struct ks_range *old;
 	struct ks_set *set;
 	__u32 count4, count6;
@@ -72,8 +72,8 @@ bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const stru
 		return false;
 	set = &policy->sets[own->set];
 	old = &policy->ranges[set->first4];
-	count4 = collect(list, count, KS_IPV4, ranges);
-	count6 = collect(list, count, KS_IPV6, ranges + KS_ADDRESS_SET_MAX);
+	count4 = sort_family(list, count, KS_IPV4, ranges);
+	count6 = sort_family(list, count, KS_IPV6, ranges + KS_ADDRESS_SET_MAX);
 	same = count4 == set->count4 && count6 == set->count6 && !memcmp(old, ranges, sizeof(ranges));
 	set->count4 = count4;
 	set->count6 = count6;
@@ -102,7 +102,7 @@ int ks_compile_address_set(struct ks_compiler *c, unsigned zone, const struct ks
 {
 	struct ks_policy *policy = c->policy;
 	struct ks_config *config = &policy->config;
-	const struct ks_address_set *known = find(policy, zone);
+	const struct ks_address_set *known = find_address_set(policy, zone);
 	struct ks_address_set *list;
 
 	if (known) {

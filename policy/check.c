@@ -6,11 +6,15 @@
 #include "core/header/packet.h"
 #include "text/names.h"
 #include "policy/ast.h"
+#include "policy/check.h"
+#include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/sets.h"
 #include "policy/settings.h"
+#include "policy/translate.h"
 
 #define ZONES_MAX (KS_ZONE_MAX - KS_ZONE_FIRST)
-#define INTERFACES_MAX 4096U /* of all zones and of `ignore`: each is compared with each */
+#define ZONE_ENTRIES_MAX 4096U /* of all zones and of `ignore`: each is compared with each */
 
 /* --- zones --- */
 
@@ -157,16 +161,16 @@ static bool zones_too_many(struct ks_parser *p)
 		const struct ks_ast_zone *zone = &ast->zones[i];
 
 		entries += zone->interfaces.count + zone->network_count + zone->mac_count;
-		if (entries <= INTERFACES_MAX)
+		if (entries <= ZONE_ENTRIES_MAX)
 			continue;
 		ks_parser_error_at(p, &zone->name.place, "the policy's zones have more than %u entries",
-				   INTERFACES_MAX);
+				   ZONE_ENTRIES_MAX);
 		return true;
 	}
-	if (entries > INTERFACES_MAX)
+	if (entries > ZONE_ENTRIES_MAX)
 		ks_parser_error_at(p, &ast->ignores.list[0].place, "the policy ignores more than %u interfaces",
-				   INTERFACES_MAX);
-	return entries > INTERFACES_MAX;
+				   ZONE_ENTRIES_MAX);
+	return entries > ZONE_ENTRIES_MAX;
 }
 
 /* What the tables have by the number of a zone. */

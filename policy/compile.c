@@ -12,7 +12,11 @@
 
 #include "core/header/packet.h"
 #include "policy/compile.h"
+#include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/print.h"
+#include "policy/reach.h"
+#include "policy/sets.h"
 
 /* --- tables --- */
 
@@ -134,7 +138,7 @@ static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, 
 	struct ks_items items = { 0 };
 	int err;
 
-	items.list = ks_arena_alloc(c->p->ast->arena, (rule->type_count + 1) * sizeof(*items.list));
+	items.list = ks_arena_alloc(c->p->scratch, (rule->type_count + 1) * sizeof(*items.list));
 	if (!items.list)
 		return ks_parser_no_memory(c->p);
 	for (size_t i = 0; i < rule->type_count; i++) {

@@ -8,6 +8,8 @@
 #define KS_POLICY_COMPILE_H
 
 #include "policy/ast.h"
+#include "policy/index.h"
+#include "policy/parse.h"
 
 /* The entries of one list, and the rule of the text that each is of. */
 struct ks_compiled_list {
@@ -24,6 +26,9 @@ struct ks_compiler {
 	struct ks_compiled_list lists[KS_LIST_MAX];
 	struct ks_index sets; /* by content */
 };
+
+/* Fills the tables of a policy without errors. Returns 0, -EINVAL after a complaint, or -ENOMEM. */
+int ks_compile(struct ks_parser *p);
 
 /* Room for `more` elements behind `count`. Returns 0 or -ENOMEM. */
 int ks_compile_reserve(void *arrayp, size_t *room, size_t count, size_t more, size_t size);

@@ -9,12 +9,13 @@
 #include <string.h>
 
 #include "policy/compile.h"
+#include "policy/translate.h"
 #include "policy/value.h"
 
 #define NPT_SHORT 48 /* RFC 6296: up to here a word of the prefix's own is adjusted */
 
 /* The one's complement sum of an address's words. */
-static __u32 sum_words(const __u64 value[2])
+static __u32 npt_sum(const __u64 value[2])
 {
 	__u32 sum = 0;
 
@@ -30,7 +31,7 @@ static __u32 sum_words(const __u64 value[2])
 /* What a word must be raised by, one's complement, so that the address keeps its sum: sum(from) - sum(to). */
 __u16 ks_npt_adjust(const __u64 from[2], const __u64 to[2])
 {
-	__u32 sum = sum_words(from) + (0xffffU ^ sum_words(to));
+	__u32 sum = npt_sum(from) + (0xffffU ^ npt_sum(to));
 
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum == 0xffff ? 0 : (__u16)sum;

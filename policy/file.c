@@ -14,60 +14,61 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "policy/ast.h"
-
 bool ks_source_same(const struct ks_source *a, const struct ks_source *b)
 {
 	return a == b || (a->inode && a->inode == b->inode && a->device == b->device);
 }
 
+/* Makes room for as much again. */
+static int double_room(char **text, size_t *room)
+{
+	char *larger = realloc(*text, *room * 2);
+
+	if (!larger)
+		return -ENOMEM;
+	*text = larger;
+	*room *= 2;
+	return 0;
+}
+
 /* Reads to the end, at most KS_FILE_SIZE_MAX bytes. Returns 0 or -errno. */
 static int read_all(int fd, char **text, size_t *length)
 {
-	size_t size = 1 << 16, used = 0;
-	char *buf = malloc(size), *larger;
-	ssize_t got;
+	size_t room = 1 << 16, used = 0;
+	ks_auto_free char *data = malloc(room);
 
-	while (buf) {
-		got = read(fd, buf + used, size - used);
+	if (!data)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t got = read(fd, data + used, room - used);
+
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0 || used + (size_t)got > KS_FILE_SIZE_MAX)
+		if (got < 0)
+			return -errno;
+		if (!got)
 			break;
 		used += (size_t)got;
-		if (used < size)
-			continue;
-		larger = realloc(buf, size * 2);
-		if (!larger) {
-			free(buf);
+		if (used > KS_FILE_SIZE_MAX)
+			return -EFBIG;
+		if (used == room && double_room(&data, &room))
 			return -ENOMEM;
-		}
-		buf = larger;
-		size *= 2;
 	}
-	if (!buf)
-		return -ENOMEM;
-	if (got) {
-		int err = got < 0 ? -errno : -EFBIG;
-
-		free(buf);
-		return err;
-	}
-	*text = buf;
+	*text = TAKE(data);
 	*length = used;
 	return 0;
 }
 
+/* Returns a descriptor or -errno. */
 static int open_path(const char *path, bool main, struct stat *st)
 {
-	int fd = strcmp(path, "-") == 0 && main ? dup(STDIN_FILENO)
-						: open(path, O_RDONLY | O_CLOEXEC | (main ? 0 : O_NONBLOCK));
+	ks_auto_fd int fd = strcmp(path, "-") == 0 && main ? dup(STDIN_FILENO)
+							   : open(path, O_RDONLY | O_CLOEXEC | (main ? 0 : O_NONBLOCK));
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, st))
 		return -errno;
-	if (fstat(fd, st) == 0 && (S_ISREG(st->st_mode) || (main && !S_ISDIR(st->st_mode) && !S_ISBLK(st->st_mode))))
-		return fd;
-	close(fd);
+	if (S_ISREG(st->st_mode) || (main && !S_ISDIR(st->st_mode) && !S_ISBLK(st->st_mode)))
+		return TAKE_FD(fd);
 	return S_ISDIR(st->st_mode) ? -EISDIR : -ENOTSUP;
 }
 
@@ -82,43 +83,38 @@ const char *ks_path_dir(struct ks_parser *p, const char *path)
 
 struct ks_source *ks_source_add(struct ks_parser *p, const char *name, const char *dir, const char *text, size_t length)
 {
-	struct ks_source *source = calloc(1, sizeof(*source));
+	const char *kept = ks_arena_strndup(p->arena, name, strlen(name));
+	struct ks_source *source = kept ? calloc(1, sizeof(*source)) : NULL;
 
 	if (!source)
 		return NULL;
-	source->name = ks_arena_strndup(p->arena, name, strlen(name));
-	source->dir = dir;
-	source->text = text;
-	source->length = length;
-	source->next = p->complaints.sources;
+	*source = (struct ks_source){
+		.next = p->complaints.sources, .name = kept, .dir = dir, .text = text, .length = length
+	};
 	p->complaints.sources = source;
-	if (!source->name)
-		p->complaints.no_memory = true;
-	return source->name ? source : NULL;
+	return source;
 }
 
 int ks_source_load(struct ks_parser *p, const char *path, bool main, const struct ks_source **result)
 {
+	struct stat st;
+	ks_auto_fd int fd = open_path(path, main, &st);
+	ks_auto_free char *text = NULL;
 	struct ks_source *source;
 	const char *dir;
-	struct stat st;
 	size_t length = 0;
-	char *text = NULL;
-	int err, fd = open_path(path, main, &st);
+	int err;
 
 	if (fd < 0)
 		return fd;
 	err = read_all(fd, &text, &length);
-	close(fd);
 	if (err)
 		return err;
 	dir = ks_path_dir(p, path);
 	source = dir ? ks_source_add(p, main && strcmp(path, "-") == 0 ? "stdin" : path, dir, text, length) : NULL;
-	if (!source) {
-		free(text);
+	if (!source)
 		return -ENOMEM;
-	}
-	source->owned = text;
+	source->owned = TAKE(text);
 	source->device = st.st_dev;
 	source->inode = st.st_ino;
 	*result = source;
@@ -126,7 +122,7 @@ int ks_source_load(struct ks_parser *p, const char *path, bool main, const struc
 }
 
 /* The path seen from the working directory. */
-static const char *resolve(struct ks_parser *p, const char *path)
+static const char *path_from_here(struct ks_parser *p, const char *path)
 {
 	const char *dir = p->lexer->source->dir;
 
@@ -156,7 +152,7 @@ int ks_source_open(struct ks_parser *p, const struct ks_token *path, const struc
 
 	if (err)
 		return err;
-	full = resolve(p, path->text);
+	full = path_from_here(p, path->text);
 	if (!full)
 		return ks_parser_no_memory(p);
 	err = ks_source_load(p, full, false, source);

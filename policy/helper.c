@@ -7,6 +7,8 @@
 #include "core/header/packet.h"
 #include "text/names.h"
 #include "policy/ast.h"
+#include "policy/helper.h"
+#include "policy/list.h"
 
 static const struct {
 	const char *name;
@@ -50,7 +52,7 @@ static int one_helper(struct ks_parser *p, void *arg)
 				       token.text, ks_did_you_mean(p, "", token.text, names, KS_ARRAY_SIZE(names)));
 	if (rule->helper_count && memchr(rule->helpers, helper, rule->helper_count))
 		return 0;
-	list = ks_arena_grow(p->ast->arena, rule->helpers, rule->helper_count, 1);
+	list = ks_arena_grow(p->scratch, rule->helpers, rule->helper_count, 1);
 	if (!list)
 		return ks_parser_no_memory(p);
 	rule->helpers = list;

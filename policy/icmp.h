@@ -6,12 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/types.h"
+#include "core/header/packet.h"
 
-#define KS_PROTO_ICMP 1
-#define KS_PROTO_ICMPV6 58
-
-/* Type and code (-1: any) of a name in ICMP (proto 1) or ICMPv6 (58). Returns 0 or -ENOENT. */
+/* Type and code (-1: any) of a name in ICMP or ICMPv6. Returns 0 or -ENOENT. */
 int ks_icmp_lookup(unsigned proto, const char *name, __s32 *type, __s32 *code);
 
 /* All names of both families, some twice, for "did you mean". */

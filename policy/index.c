@@ -51,7 +51,7 @@ long ks_index_find(const struct ks_index *index, __u64 hash, ks_index_same_fn *s
 	return -1;
 }
 
-static void put(struct ks_index *index, __u64 hash, __u32 value)
+static void put_slot(struct ks_index *index, __u64 hash, __u32 value)
 {
 	size_t i = hash & (index->size - 1);
 
@@ -70,7 +70,7 @@ static int enlarge(struct ks_index *index)
 		return -ENOMEM;
 	for (size_t i = 0; i < index->size; i++) {
 		if (index->slots[i].value)
-			put(&larger, index->slots[i].hash, index->slots[i].value);
+			put_slot(&larger, index->slots[i].hash, index->slots[i].value);
 	}
 	larger.count = index->count;
 	free(index->slots);
@@ -82,7 +82,7 @@ int ks_index_add(struct ks_index *index, __u64 hash, __u32 value)
 {
 	if (index->count * 2 >= index->size && enlarge(index))
 		return -ENOMEM;
-	put(index, hash, value + 1);
+	put_slot(index, hash, value + 1);
 	index->count++;
 	return 0;
 }

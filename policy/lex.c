@@ -23,7 +23,7 @@ void ks_lexer_init(struct ks_lexer *lexer, const struct ks_source *source, struc
 }
 
 /* The character `ahead` of the present one; 0 behind the end. */
-static unsigned char look(const struct ks_lexer *lexer, size_t ahead)
+static unsigned char char_at(const struct ks_lexer *lexer, size_t ahead)
 {
 	size_t at = lexer->at + ahead;
 
@@ -66,11 +66,11 @@ static void pass_newline(struct ks_lexer *lexer)
 /* A backslash that joins this line with the next; returns its length with the newline, or 0. */
 static size_t joint_length(const struct ks_lexer *lexer)
 {
-	if (look(lexer, 0) != '\\')
+	if (char_at(lexer, 0) != '\\')
 		return 0;
-	if (look(lexer, 1) == '\n')
+	if (char_at(lexer, 1) == '\n')
 		return 2;
-	return look(lexer, 1) == '\r' && look(lexer, 2) == '\n' ? 3 : 0;
+	return char_at(lexer, 1) == '\r' && char_at(lexer, 2) == '\n' ? 3 : 0;
 }
 
 static void skip_blanks(struct ks_lexer *lexer)
@@ -81,10 +81,10 @@ static void skip_blanks(struct ks_lexer *lexer)
 		if (joint) {
 			lexer->at += joint - 1;
 			pass_newline(lexer);
-		} else if (look(lexer, 0) == '#') {
-			while (!at_end(lexer) && look(lexer, 0) != '\n')
+		} else if (char_at(lexer, 0) == '#') {
+			while (!at_end(lexer) && char_at(lexer, 0) != '\n')
 				lexer->at++;
-		} else if (is_blank(look(lexer, 0))) {
+		} else if (is_blank(char_at(lexer, 0))) {
 			lexer->at++;
 		} else {
 			return;
@@ -108,7 +108,7 @@ static void read_word(struct ks_lexer *lexer, struct ks_token *token)
 {
 	size_t start = lexer->at;
 
-	while (!at_end(lexer) && is_word(look(lexer, 0)))
+	while (!at_end(lexer) && is_word(char_at(lexer, 0)))
 		lexer->at++;
 	token->kind = KS_TOKEN_WORD;
 	set_text(lexer, token, lexer->source->text + start, lexer->at - start);
@@ -134,14 +134,14 @@ static void read_string(struct ks_lexer *lexer, struct ks_token *token)
 	bool escaped = false;
 
 	token->kind = KS_TOKEN_STRING;
-	while (!at_end(lexer) && look(lexer, 0) != '"' && !breaks_string(look(lexer, 0))) {
-		if (look(lexer, 0) == '\\' && (look(lexer, 1) == '"' || look(lexer, 1) == '\\')) {
+	while (!at_end(lexer) && char_at(lexer, 0) != '"' && !breaks_string(char_at(lexer, 0))) {
+		if (char_at(lexer, 0) == '\\' && (char_at(lexer, 1) == '"' || char_at(lexer, 1) == '\\')) {
 			escaped = true;
 			lexer->at++;
 		}
 		lexer->at++;
 	}
-	if (at_end(lexer) || look(lexer, 0) != '"') {
+	if (at_end(lexer) || char_at(lexer, 0) != '"') {
 		ks_complain(lexer->complaints, &token->place, false,
 			    "this string has no end: expected '\"' on the same line, and no control characters");
 		token->kind = KS_TOKEN_BAD;
@@ -154,7 +154,7 @@ static void read_string(struct ks_lexer *lexer, struct ks_token *token)
 
 static void read_bad(struct ks_lexer *lexer, struct ks_token *token)
 {
-	unsigned char c = look(lexer, 0);
+	unsigned char c = char_at(lexer, 0);
 
 	if (c == '\\')
 		ks_complain(lexer->complaints, &token->place, false,
@@ -163,7 +163,7 @@ static void read_bad(struct ks_lexer *lexer, struct ks_token *token)
 		ks_complain(lexer->complaints, &token->place, false,
 			    "a control character (0x%02x) cannot stand in a policy: expected text", c);
 	token->kind = KS_TOKEN_BAD;
-	while (!at_end(lexer) && (is_control(look(lexer, 0)) || look(lexer, 0) == '\\') && !joint_length(lexer))
+	while (!at_end(lexer) && (is_control(char_at(lexer, 0)) || char_at(lexer, 0) == '\\') && !joint_length(lexer))
 		lexer->at++;
 }
 
@@ -180,8 +180,8 @@ static void read_mark(struct ks_lexer *lexer, struct ks_token *token)
 	for (size_t i = 0; i < KS_ARRAY_SIZE(marks); i++) {
 		const char *text = marks[i].text;
 
-		if (look(lexer, 0) == (unsigned char)text[0] &&
-		    (!text[1] || look(lexer, 1) == (unsigned char)text[1])) {
+		if (char_at(lexer, 0) == (unsigned char)text[0] &&
+		    (!text[1] || char_at(lexer, 1) == (unsigned char)text[1])) {
 			token->kind = marks[i].kind;
 			token->text = text;
 			token->length = strlen(text);
@@ -206,7 +206,7 @@ static void read_token(struct ks_lexer *lexer, struct ks_token *token)
 		token->place.column = (unsigned)(lexer->at - lexer->line_start + 1);
 		if (at_end(lexer))
 			return;
-		if (look(lexer, 0) != '\n')
+		if (char_at(lexer, 0) != '\n')
 			break;
 		pass_newline(lexer);
 		if (newline_counts(lexer)) {
@@ -214,9 +214,9 @@ static void read_token(struct ks_lexer *lexer, struct ks_token *token)
 			return;
 		}
 	}
-	if (look(lexer, 0) == '"')
+	if (char_at(lexer, 0) == '"')
 		read_string(lexer, token);
-	else if (is_word(look(lexer, 0)))
+	else if (is_word(char_at(lexer, 0)))
 		read_word(lexer, token);
 	else
 		read_mark(lexer, token);

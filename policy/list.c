@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/file.h"
+#include "policy/list.h"
 #include "policy/value.h"
 
 /* --- braces --- */
@@ -92,7 +94,7 @@ int ks_parse_list(struct ks_parser *p, const char *what, ks_list_fn *one, void *
 
 /* --- names --- */
 
-static bool is_name_char(char c, bool first)
+bool ks_is_name_char(char c, bool first)
 {
 	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_')
 		return true;
@@ -112,7 +114,7 @@ int ks_check_name(struct ks_parser *p, const struct ks_token *token, const char 
 	size_t skipped = (size_t)(text - token->text);
 
 	for (size_t i = 0; text[i] || !i; i++) {
-		if (!is_name_char(text[i], i == 0))
+		if (!ks_is_name_char(text[i], i == 0))
 			return ks_parser_error(
 				p, token, skipped + i,
 				"'%.60s' cannot name a %s: expected a letter or '_' first, then letters, "
@@ -134,7 +136,7 @@ int ks_check_name(struct ks_parser *p, const struct ks_token *token, const char 
 
 int ks_add_name(struct ks_parser *p, struct ks_names *names, const struct ks_token *token)
 {
-	struct ks_name *list = ks_arena_grow(p->ast->arena, names->list, names->count, sizeof(*list));
+	struct ks_name *list = ks_arena_grow(p->scratch, names->list, names->count, sizeof(*list));
 
 	if (!list)
 		return ks_parser_no_memory(p);
@@ -152,7 +154,7 @@ struct item_list {
 
 static int add_item(struct ks_parser *p, struct ks_items *items, const struct ks_item *item)
 {
-	struct ks_item *list = ks_arena_grow(p->ast->arena, items->list, items->count, sizeof(*list));
+	struct ks_item *list = ks_arena_grow(p->scratch, items->list, items->count, sizeof(*list));
 
 	if (!list)
 		return ks_parser_no_memory(p);
@@ -213,7 +215,7 @@ static int read_port(struct ks_parser *p, const struct ks_token *token, struct k
 {
 	__u32 low, high;
 
-	if (ks_value_number_range(token->text, 65535, &low, &high))
+	if (ks_value_number_range(token->text, KS_PORT_MAX, &low, &high))
 		return ks_parser_error(
 			p, token, 0,
 			"'%.60s' is no port: expected a number 0 to 65535, a range such as 8000-8099, or @set",

@@ -7,48 +7,50 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/check.h"
+#include "policy/compile.h"
 #include "policy/file.h"
 #include "policy/settings.h"
 
 /* --- load --- */
 
-static int parser_init(struct ks_parser *p, struct ks_diags *diags)
-{
-	struct ks_arena *scratch = ks_arena_create();
-
-	*p = (struct ks_parser){ .complaints = { .diags = diags }, .deferred_end = &p->deferred };
-	p->policy = calloc(1, sizeof(*p->policy));
-	p->arena = ks_arena_create();
-	if (p->policy)
-		p->policy->arena = p->arena;
-	p->ast = scratch ? ks_arena_alloc(scratch, sizeof(*p->ast)) : NULL;
-	if (p->ast) {
-		p->ast->arena = scratch;
-		p->ast->settings = ks_arena_alloc(scratch, ks_setting_count * sizeof(*p->ast->settings));
-	} else {
-		ks_arena_destroy(scratch);
-	}
-	if (p->policy && p->arena && p->ast && p->ast->settings) {
-		ks_config_init(&p->policy->config);
-		return 0;
-	}
-	if (!p->policy)
-		ks_arena_destroy(p->arena);
-	return -ENOMEM;
-}
-
 /* Frees what loading needed; the policy too if it is still the parser's. */
 static void parser_fini(struct ks_parser *p)
 {
-	if (p->ast) {
-		for (size_t i = 0; i < p->ast->set_count; i++)
-			free(p->ast->sets[i].merged.ranges);
+	for (size_t i = 0; p->ast && i < p->ast->set_count; i++)
+		free(p->ast->sets[i].merged.ranges);
+	if (p->ast)
 		ks_index_fini(&p->ast->set_index);
-		ks_arena_destroy(p->ast->arena);
-	}
+	ks_arena_destroy(p->scratch);
 	ks_index_fini(&p->variable_index);
 	ks_source_destroy_all(p->complaints.sources);
 	ks_policy_destroy(p->policy);
+}
+
+KS_SCOPED_STRUCT(auto_parser, struct ks_parser, parser_fini)
+#define auto_parser ks_scoped(auto_parser)
+
+/* p is all zeroes, and is to be freed whatever this returns. */
+static int parser_init(struct ks_parser *p, struct ks_diags *diags)
+{
+	*diags = (struct ks_diags){ 0 };
+	p->complaints.diags = diags;
+	p->deferred_end = &p->deferred;
+	p->policy = calloc(1, sizeof(*p->policy));
+	if (!p->policy)
+		return -ENOMEM;
+	p->policy->arena = p->arena = ks_arena_create();
+	p->scratch = ks_arena_create();
+	if (!p->arena || !p->scratch)
+		return -ENOMEM;
+	p->ast = ks_arena_alloc(p->scratch, sizeof(*p->ast));
+	if (!p->ast)
+		return -ENOMEM;
+	p->ast->settings = ks_arena_alloc(p->scratch, ks_setting_count * sizeof(*p->ast->settings));
+	if (!p->ast->settings)
+		return -ENOMEM;
+	ks_config_init(&p->policy->config);
+	return 0;
 }
 
 static int build(struct ks_parser *p, const struct ks_source *source, struct ks_policy **policy)
@@ -64,27 +66,23 @@ static int build(struct ks_parser *p, const struct ks_source *source, struct ks_
 		return -ENOMEM;
 	if (err || p->complaints.diags->errors)
 		return -EINVAL;
-	*policy = p->policy;
-	p->policy = NULL;
+	*policy = TAKE(p->policy);
 	return 0;
 }
 
 int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags *diags)
 {
+	auto_parser struct ks_parser p = { 0 };
 	const struct ks_source *source;
-	struct ks_parser p;
-	int err;
+	int err = parser_init(&p, diags);
 
-	*diags = (struct ks_diags){ 0 };
-	err = parser_init(&p, diags);
-	if (!err)
-		p.policy->path = ks_arena_strndup(p.arena, path, strlen(path));
-	if (!err)
-		err = p.policy->path ? ks_source_load(&p, path, true, &source) : -ENOMEM;
-	if (!err)
-		err = build(&p, source, policy);
-	parser_fini(&p);
-	return err;
+	if (err)
+		return err;
+	p.policy->path = ks_arena_strndup(p.arena, path, strlen(path));
+	if (!p.policy->path)
+		return -ENOMEM;
+	err = ks_source_load(&p, path, true, &source);
+	return err ? err : build(&p, source, policy);
 }
 
 static const struct ks_source *text_source(struct ks_parser *p, const char *text, size_t length, const char *name,
@@ -100,18 +98,14 @@ static const struct ks_source *text_source(struct ks_parser *p, const char *text
 int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir, struct ks_policy **policy,
 			struct ks_diags *diags)
 {
+	auto_parser struct ks_parser p = { 0 };
 	const struct ks_source *source;
-	struct ks_parser p;
-	int err;
+	int err = parser_init(&p, diags);
 
-	*diags = (struct ks_diags){ 0 };
-	err = parser_init(&p, diags);
-	if (!err) {
-		source = text_source(&p, text, length, name, dir);
-		err = source ? build(&p, source, policy) : -ENOMEM;
-	}
-	parser_fini(&p);
-	return err;
+	if (err)
+		return err;
+	source = text_source(&p, text, length, name, dir);
+	return source ? build(&p, source, policy) : -ENOMEM;
 }
 
 void ks_policy_destroy(struct ks_policy *policy)

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/list.h"
+#include "policy/nat.h"
+#include "policy/rule.h"
 #include "policy/value.h"
 
 #define OPTIONS_TEXT "port, endpoint-independent, filtering or random-port"
@@ -57,7 +60,7 @@ static int add_target(struct ks_parser *p, struct ks_ast_translation *translatio
 
 	if (err)
 		return err;
-	list = ks_arena_grow(p->ast->arena, translation->targets, translation->target_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, translation->targets, translation->target_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	translation->targets = list;
@@ -208,7 +211,7 @@ static int parse_ports(struct ks_parser *p, struct ks_ast_translation *translati
 		return ks_clause_twice(p, "port");
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "a port or a range such as 20000-29999", &token))
 		return -EINVAL;
-	if (ks_value_number_range(token.text, 65535, &low, &high) || !low)
+	if (ks_value_number_range(token.text, KS_PORT_MAX, &low, &high) || !low)
 		return ks_parser_error(p, &token, 0,
 				       "'%.60s' is no port: expected a number 1 to 65535, or a range such as "
 				       "20000-29999",

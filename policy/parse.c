@@ -6,9 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/ast.h"
-#include "policy/scenario/scenario.h"
+#include "text/names.h"
+#include "policy/file.h"
+#include "policy/nat.h"
+#include "policy/print.h"
+#include "policy/rule.h"
+#include "policy/settings.h"
+#include "policy/statement.h"
 #include "policy/variable.h"
+
+#include "policy/scenario/scenario.h"
 
 static const char *const keywords[] = {
 	"zone",	  "ignore", "set",     "include",  "timeout", "limit", "option", "allow",  "deny",
@@ -24,7 +31,7 @@ int ks_parser_no_memory(struct ks_parser *p)
 /* --- tokens --- */
 
 /* The next token as it stands in the text or in the variable being put in. */
-static void fill(struct ks_parser *p)
+static void fetch_token(struct ks_parser *p)
 {
 	bool after_newline = p->last.kind == KS_TOKEN_NEWLINE || p->last.kind == KS_TOKEN_END;
 
@@ -47,7 +54,7 @@ static void fill(struct ks_parser *p)
 static const struct ks_token *peek_raw(struct ks_parser *p)
 {
 	if (!p->has_token)
-		fill(p);
+		fetch_token(p);
 	p->has_token = true;
 	return &p->token;
 }
@@ -57,14 +64,14 @@ const struct ks_token *ks_parser_peek(struct ks_parser *p)
 	peek_raw(p);
 	while (p->token.kind == KS_TOKEN_WORD && p->token.text[0] == '$' && !p->token.variable) {
 		if (ks_variable_use(p) == 0)
-			fill(p);
+			fetch_token(p);
 		else
 			p->token.kind = KS_TOKEN_BAD;
 	}
 	return &p->token;
 }
 
-static void record(struct ks_parser *p)
+static void record_token(struct ks_parser *p)
 {
 	struct ks_token *list = ks_arena_grow(p->arena, p->record, p->record_count, sizeof(*list));
 
@@ -77,12 +84,12 @@ static void record(struct ks_parser *p)
 }
 
 /* Leaves a token out. */
-static void drop(struct ks_parser *p)
+static void drop_token(struct ks_parser *p)
 {
 	p->last = p->token;
 	p->has_token = false;
 	if (p->recording)
-		record(p);
+		record_token(p);
 }
 
 const struct ks_token *ks_parser_next(struct ks_parser *p)
@@ -93,7 +100,7 @@ const struct ks_token *ks_parser_next(struct ks_parser *p)
 	p->blocks += p->token.kind == KS_TOKEN_LBRACE;
 	p->blocks -= p->token.kind == KS_TOKEN_RBRACE && p->blocks;
 	if (p->recording)
-		record(p);
+		record_token(p);
 	return &p->last;
 }
 
@@ -135,7 +142,7 @@ bool ks_parser_accept_word(struct ks_parser *p, const char *word)
 void ks_parser_skip_newlines(struct ks_parser *p)
 {
 	while (peek_raw(p)->kind == KS_TOKEN_NEWLINE)
-		drop(p);
+		drop_token(p);
 }
 
 /* --- complaints --- */
@@ -247,7 +254,7 @@ void ks_parser_skip_block(struct ks_parser *p, unsigned outer)
 		}
 		p->blocks += token->kind == KS_TOKEN_LBRACE;
 		p->blocks -= token->kind == KS_TOKEN_RBRACE;
-		drop(p);
+		drop_token(p);
 	}
 }
 
@@ -268,7 +275,7 @@ void ks_parser_recover(struct ks_parser *p)
 			return;
 		depth += token->kind == KS_TOKEN_LBRACE;
 		depth -= token->kind == KS_TOKEN_RBRACE && depth;
-		drop(p);
+		drop_token(p);
 		if (p->last.kind == KS_TOKEN_NEWLINE && !depth)
 			return;
 	}
@@ -344,14 +351,13 @@ static int unknown_statement(struct ks_parser *p, const struct ks_token *word)
 
 static int parse_statement(struct ks_parser *p, const struct ks_token *word)
 {
-	static const char *const actions[] = { "allow", "deny", "reject", "bypass" };
 	enum ks_statement statement;
 
 	if (word->kind != KS_TOKEN_WORD)
 		return unknown_statement(p, word);
-	for (unsigned i = 0; i < KS_ARRAY_SIZE(actions); i++) {
-		if (strcmp(word->text, actions[i]) == 0)
-			return ks_parse_rule(p, KS_STATEMENT_RULE, i);
+	for (unsigned action = KS_ALLOW; action <= KS_BYPASS; action++) {
+		if (strcmp(word->text, ks_action_name(action)) == 0)
+			return ks_parse_rule(p, KS_STATEMENT_RULE, action);
 	}
 	for (statement = KS_STATEMENT_FORWARD; statement <= KS_STATEMENT_HELPER; statement++) {
 		if (strcmp(word->text, ks_statement_name(statement)) != 0)
@@ -384,7 +390,7 @@ static void read_statement(struct ks_parser *p)
 	bool include = word.kind == KS_TOKEN_WORD && strcmp(word.text, "include") == 0;
 	int err;
 
-	drop(p);
+	drop_token(p);
 	p->at_statement = false;
 	err = parse_statement(p, &word);
 	p->lists = 0;

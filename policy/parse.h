@@ -51,6 +51,7 @@ struct ks_deferred {
 struct ks_parser {
 	struct ks_policy *policy; /* being made */
 	struct ks_arena *arena; /* of the policy */
+	struct ks_arena *scratch; /* of the tree, and of what else only the load needs */
 	struct ks_complaints complaints;
 	struct ks_lexer *lexer; /* of the innermost include */
 	struct ks_ast *ast;
@@ -135,14 +136,15 @@ int ks_parser_error_at(struct ks_parser *p, const struct ks_place *place, const 
 void ks_parser_warn_at(struct ks_parser *p, const struct ks_place *place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* " (did you mean 'x'?)" for the nearest of the names, or "". In the policy's arena. */
+const char *ks_did_you_mean(struct ks_parser *p, const char *before, const char *word, const char *const *names,
+			    size_t count);
+
 /* Remembers fn to be called when zones and rules are checked, in the order of the calls. Returns 0 or -ENOMEM. */
 int ks_parser_defer(struct ks_parser *p, ks_parser_deferred_fn *fn, void *arg);
 
 /* Out of memory: notes it, returns -ENOMEM. */
 int ks_parser_no_memory(struct ks_parser *p);
-
-/* Turns the recorded tokens of a test block into its normal form, kept in the policy (policy/print.c). */
-int ks_test_text_keep(struct ks_parser *p);
 
 /* Reads one source, and what it includes, into p->ast. Returns 0 (errors are in the complaints) or -ENOMEM. */
 int ks_parser_read(struct ks_parser *p, const struct ks_source *source);

@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/header/packet.h"
 #include "text/memory_file.h"
 #include "text/names.h"
 #include "policy/ast.h"
+#include "policy/print.h"
+#include "policy/rule.h"
+#include "policy/sets.h"
 #include "policy/settings.h"
 #include "policy/value.h"
 
@@ -166,7 +170,7 @@ static int rule_match(struct ks_ast *ast, const struct ks_match *match, const ch
 
 static bool proto_has_word(unsigned proto)
 {
-	return proto == 6 || proto == 17 || proto == 1 || proto == 58;
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
 }
 
 /* "tcp", "proto gre", "{ tcp, udp }". */
@@ -387,7 +391,7 @@ int ks_test_text_keep(struct ks_parser *p)
 
 /* --- the policy --- */
 
-static void print_zone(const struct ks_zone *zone, FILE *out)
+static void print_zone_statement(const struct ks_zone *zone, FILE *out)
 {
 	struct writer w = { .out = out, .wrap = true, .column = 8 + strlen(zone->name) };
 	char text[64], buf[80];
@@ -417,7 +421,7 @@ static void print_zone(const struct ks_zone *zone, FILE *out)
 	fputs(" }\n", out);
 }
 
-static void print_ignores(const struct ks_policy *policy, FILE *out)
+static void print_ignore_statement(const struct ks_policy *policy, FILE *out)
 {
 	struct writer w = { .out = out, .wrap = true, .column = 9 };
 
@@ -429,7 +433,7 @@ static void print_ignores(const struct ks_policy *policy, FILE *out)
 	fputs(" }\n", out);
 }
 
-static void print_set(const struct ks_policy *policy, const struct ks_set_info *info, FILE *out)
+static void print_set_statement(const struct ks_policy *policy, const struct ks_set_info *info, FILE *out)
 {
 	const struct ks_set *set = &policy->sets[info->set];
 	struct writer w = { .out = out, .wrap = true, .column = 12 + strlen(info->name) };
@@ -455,10 +459,10 @@ static void print_rule(const struct ks_rule_info *info, FILE *out)
 void ks_policy_print(const struct ks_policy *policy, FILE *out)
 {
 	for (size_t i = 0; i < policy->zone_count; i++)
-		print_zone(&policy->zones[i], out);
-	print_ignores(policy, out);
+		print_zone_statement(&policy->zones[i], out);
+	print_ignore_statement(policy, out);
 	for (size_t i = 0; i < policy->set_info_count; i++)
-		print_set(policy, &policy->set_infos[i], out);
+		print_set_statement(policy, &policy->set_infos[i], out);
 	ks_settings_print(&policy->config, out);
 	for (size_t i = 0; i < policy->info_count; i++)
 		print_rule(&policy->infos[i], out);

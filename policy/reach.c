@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "policy/ast.h"
 #include "policy/icmp.h"
+#include "policy/reach.h"
 
 #define COMPARED_MAX 2048U /* entries that later ones are compared with */
 
@@ -130,7 +130,7 @@ static const char *part_of(const struct ks_reach *reach, const struct ks_rule_in
 					      : "the outbound direction of this rule";
 }
 
-static int check_rule(struct ks_parser *p, struct ks_reach *reach, size_t at, __u32 first, __u32 end)
+static int check_reach(struct ks_parser *p, struct ks_reach *reach, size_t at, __u32 first, __u32 end)
 {
 	const struct ks_policy *policy = reach->policy;
 	const struct ks_rule_info *info = &policy->infos[at], *cover;
@@ -153,7 +153,7 @@ static int check_rule(struct ks_parser *p, struct ks_reach *reach, size_t at, __
 	return same < 0 && ks_index_add(&reach->rules, hash, (__u32)at) ? ks_parser_no_memory(p) : 0;
 }
 
-static int check_list(struct ks_parser *p, enum ks_list list)
+static int check_list_reach(struct ks_parser *p, enum ks_list list)
 {
 	const struct ks_config *config = &p->policy->config;
 	__u32 begin = list == KS_LIST_FILTER ? 0 : config->list[list].first;
@@ -166,7 +166,7 @@ static int check_list(struct ks_parser *p, enum ks_list list)
 
 		while (end < limit && p->policy->rule_info[end] == at)
 			end++;
-		err = check_rule(p, &reach, at, first, end);
+		err = check_reach(p, &reach, at, first, end);
 	}
 	ks_index_fini(&reach.rules);
 	return err;
@@ -177,6 +177,6 @@ int ks_reach_check(struct ks_parser *p)
 	int err = 0;
 
 	for (int list = 0; !err && list < KS_LIST_MAX; list++)
-		err = check_list(p, list);
+		err = check_list_reach(p, list);
 	return err;
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rules: an action and clauses in any order, each at most once; see ast.h. */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "text/names.h"
 #include "policy/ast.h"
+#include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/list.h"
+#include "policy/nat.h"
+#include "policy/rule.h"
 #include "policy/value.h"
 
 static const char *const clauses[] = {
@@ -108,7 +113,7 @@ static int keep_proto(struct ks_parser *p, struct ks_ast_rule *rule, __u8 proto)
 
 	if (rule->proto_count && memchr(rule->protos, proto, rule->proto_count))
 		return 0;
-	list = ks_arena_grow(p->ast->arena, rule->protos, rule->proto_count, 1);
+	list = ks_arena_grow(p->scratch, rule->protos, rule->proto_count, 1);
 	if (!list)
 		return ks_parser_no_memory(p);
 	rule->protos = list;
@@ -118,15 +123,15 @@ static int keep_proto(struct ks_parser *p, struct ks_ast_rule *rule, __u8 proto)
 
 int ks_add_proto(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token)
 {
-	static const char *const known[] = { "tcp", "udp",  "icmp", "icmpv6", "igmp", "sctp", "dccp", "gre",	"esp",
-					     "ah",  "ipip", "ipv6", "ospf",   "pim",  "vrrp", "l2tp", "udplite" };
+	const char *known[KS_PROTO_NAMES_MAX];
+	size_t count = ks_proto_names(known);
 	int proto = ks_proto_from_name(token->text);
 
 	if (proto < 0)
 		return ks_parser_error(p, token, 0,
 				       "unknown protocol '%.60s'%s: expected a name such as tcp, or a number "
 				       "0 to 255",
-				       token->text, ks_did_you_mean(p, "", token->text, known, KS_ARRAY_SIZE(known)));
+				       token->text, ks_did_you_mean(p, "", token->text, known, count));
 	return keep_proto(p, rule, (__u8)proto);
 }
 
@@ -164,7 +169,7 @@ static int parse_code(struct ks_parser *p, struct ks_icmp_item *item)
 
 	if (err)
 		return err;
-	if (ks_value_number(token.text, 0, 255, &number))
+	if (ks_value_number(token.text, 0, UINT8_MAX, &number))
 		return ks_parser_error(p, &token, 0, "'%.60s' is no ICMP code: expected a number 0 to 255", token.text);
 	item->code = (__s32)number;
 	return 0;
@@ -178,7 +183,7 @@ static int parse_type(struct ks_parser *p, const struct ks_token *token, struct 
 	__s32 type, code;
 
 	*item = (struct ks_icmp_item){ .type = -1, .code = -1, .place = token->place };
-	if (ks_value_number(token->text, 0, 255, &number) == 0) {
+	if (ks_value_number(token->text, 0, UINT8_MAX, &number) == 0) {
 		item->type = (__s32)number;
 		return 0;
 	}
@@ -204,7 +209,7 @@ static int one_type(struct ks_parser *p, void *arg)
 		err = parse_code(p, &item);
 	if (err)
 		return err;
-	list = ks_arena_grow(p->ast->arena, rule->types, rule->type_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, rule->types, rule->type_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	rule->types = list;
@@ -329,7 +334,7 @@ int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule)
 
 	if (p->ast->rule_count >= KS_RULE_ID_MAX - 1)
 		return ks_parser_error_at(p, &rule->place, "the policy has more than %d rules", KS_RULE_ID_MAX - 1);
-	list = ks_arena_grow(p->ast->arena, p->ast->rules, p->ast->rule_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, p->ast->rules, p->ast->rule_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	p->ast->rules = list;

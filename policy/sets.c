@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/sets.h"
 
 static int compare_values(const __u64 a[2], const __u64 b[2])
 {
@@ -41,7 +42,7 @@ static bool is_sorted(const struct ks_range *ranges, size_t count)
 }
 
 /* Sorts and merges in place; returns how many are left. */
-static size_t merge(struct ks_range *ranges, size_t count)
+static size_t merge_ranges(struct ks_range *ranges, size_t count)
 {
 	size_t last = 0;
 
@@ -56,6 +57,20 @@ static size_t merge(struct ks_range *ranges, size_t count)
 			memcpy(ranges[last].hi, ranges[i].hi, sizeof(ranges[i].hi));
 	}
 	return last + 1;
+}
+
+static bool same_set(const void *owner, __u32 value, const void *key)
+{
+	const struct ks_ast *ast = owner;
+
+	return strcmp(ast->sets[value].name.text, key) == 0;
+}
+
+struct ks_ast_set *ks_ast_find_set(const struct ks_ast *ast, const char *name)
+{
+	long at = ks_index_find(&ast->set_index, ks_hash_text(name), same_set, ast, name);
+
+	return at < 0 ? NULL : &ast->sets[at];
 }
 
 /* A set that stands twice in a list counts once, so that sets of sets stay as small as their contents. */
@@ -121,15 +136,15 @@ int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, 
 	to[1] = ranges + count[0];
 	copy_items(ast, items, sets, to);
 	merged->ranges = ranges;
-	merged->count4 = merge(ranges, count[0]);
-	merged->count6 = merge(ranges + count[0], count[1]);
+	merged->count4 = merge_ranges(ranges, count[0]);
+	merged->count6 = merge_ranges(ranges + count[0], count[1]);
 	memmove(ranges + merged->count4, ranges + count[0], merged->count6 * sizeof(*ranges));
 	return 0;
 }
 
 static int unknown_set(struct ks_parser *p, const struct ks_item *item)
 {
-	const char **names = ks_arena_alloc(p->ast->arena, (p->ast->set_count + 1) * sizeof(*names));
+	const char **names = ks_arena_alloc(p->scratch, (p->ast->set_count + 1) * sizeof(*names));
 
 	if (!names)
 		return ks_parser_no_memory(p);
@@ -160,10 +175,10 @@ int ks_items_check(struct ks_parser *p, const struct ks_items *items, bool ports
 	return err;
 }
 
-static int resolve(struct ks_parser *p, struct ks_ast_set *set);
+static int resolve_set(struct ks_parser *p, struct ks_ast_set *set);
 
 /* Resolves the sets within a set; notes how deep they go. */
-static int resolve_inner(struct ks_parser *p, struct ks_ast_set *set)
+static int resolve_inner_sets(struct ks_parser *p, struct ks_ast_set *set)
 {
 	for (size_t i = 0; i < set->items.count; i++) {
 		const struct ks_item *item = &set->items.list[i];
@@ -179,7 +194,7 @@ static int resolve_inner(struct ks_parser *p, struct ks_ast_set *set)
 			return ks_parser_error_at(p, &item->place, "sets stand in sets more than %d deep",
 						  KS_NESTING_MAX);
 		}
-		err = resolve(p, inner);
+		err = resolve_set(p, inner);
 		p->set_depth--;
 		if (err)
 			return err;
@@ -187,14 +202,14 @@ static int resolve_inner(struct ks_parser *p, struct ks_ast_set *set)
 	return 0;
 }
 
-static int resolve(struct ks_parser *p, struct ks_ast_set *set)
+static int resolve_set(struct ks_parser *p, struct ks_ast_set *set)
 {
 	int err;
 
 	if (set->visit == 2)
 		return 0;
 	set->visit = 1;
-	err = resolve_inner(p, set);
+	err = resolve_inner_sets(p, set);
 	if (!err)
 		err = ks_items_merge(p->ast, &set->items, true, &set->merged);
 	set->visit = 2;
@@ -209,7 +224,7 @@ int ks_sets_resolve(struct ks_parser *p)
 	for (size_t i = 0; i < p->ast->set_count; i++)
 		ks_items_check(p, &p->ast->sets[i].items, p->ast->sets[i].ports);
 	for (size_t i = 0; i < p->ast->set_count; i++) {
-		if (resolve(p, &p->ast->sets[i]) == -ENOMEM)
+		if (resolve_set(p, &p->ast->sets[i]) == -ENOMEM)
 			return ks_parser_no_memory(p);
 	}
 	return 0;

@@ -124,7 +124,7 @@ static bool same_keyword(enum ks_setting_kind a, enum ks_setting_kind b)
 
 /* --- fields: unsigned numbers of 8, 16 or 32 bits --- */
 
-static __u32 load(const struct ks_config *config, size_t offset, size_t size)
+static __u32 load_field(const struct ks_config *config, size_t offset, size_t size)
 {
 	const char *at = (const char *)config + offset;
 	__u32 value;
@@ -140,7 +140,7 @@ static __u32 load(const struct ks_config *config, size_t offset, size_t size)
 	return value;
 }
 
-static void store(struct ks_config *config, size_t offset, size_t size, __u32 value)
+static void store_field(struct ks_config *config, size_t offset, size_t size, __u32 value)
 {
 	char *at = (char *)config + offset;
 	__u16 half = (__u16)value;
@@ -161,7 +161,7 @@ static __u32 share_of(__u32 flows, __u32 states)
 
 __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *setting)
 {
-	__u32 value = load(config, setting->offset, setting->size);
+	__u32 value = load_field(config, setting->offset, setting->size);
 
 	if (setting->kind == KS_SETTING_OPTION)
 		return !!(value & setting->bit);
@@ -171,12 +171,12 @@ __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *
 	return value;
 }
 
-static void set(struct ks_config *config, const struct ks_setting *setting, __u64 value)
+static void set_setting(struct ks_config *config, const struct ks_setting *setting, __u64 value)
 {
 	__u32 field = (__u32)value;
 
 	if (setting->kind == KS_SETTING_OPTION) {
-		field = load(config, setting->offset, setting->size) & ~setting->bit;
+		field = load_field(config, setting->offset, setting->size) & ~setting->bit;
 		field |= value ? setting->bit : 0;
 	}
 	if (setting->kind == KS_SETTING_SHARES) { /* of how many states is known at the end: ks_settings_check() */
@@ -185,22 +185,22 @@ static void set(struct ks_config *config, const struct ks_setting *setting, __u6
 	}
 	if (setting->kind == KS_SETTING_NUMBER)
 		config->scrub = (__u16)((config->scrub & ~setting->bit) | (value ? setting->bit : 0));
-	store(config, setting->offset, setting->size, field);
+	store_field(config, setting->offset, setting->size, field);
 	if (setting->twin)
-		store(config, setting->twin, setting->size, field);
+		store_field(config, setting->twin, setting->size, field);
 }
 
 void ks_config_init(struct ks_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	for (size_t i = 0; i < ks_setting_count; i++)
-		set(config, &ks_settings[i], ks_settings[i].initial);
+		set_setting(config, &ks_settings[i], ks_settings[i].initial);
 }
 
 /* --- reading --- */
 
 /* "tcp.syn-sent" is "tcp.syn_sent", but limits and options are spelt with '-'. */
-static bool same_name(const struct ks_setting *setting, const char *word)
+static bool is_setting_name(const struct ks_setting *setting, const char *word)
 {
 	const char *name = setting->name;
 
@@ -211,7 +211,7 @@ static bool same_name(const struct ks_setting *setting, const char *word)
 	return !*name && !*word;
 }
 
-static int unknown(struct ks_parser *p, enum ks_setting_kind kind, const struct ks_token *word)
+static int unknown_setting(struct ks_parser *p, enum ks_setting_kind kind, const struct ks_token *word)
 {
 	const char *names[KS_ARRAY_SIZE(ks_settings)];
 	char list[2048] = "";
@@ -280,7 +280,7 @@ static int read_shares(const char *text, __u64 *value)
 	return 0;
 }
 
-static int read_value(const struct ks_setting *setting, const char *text, __u64 *value)
+static int read_setting_value(const struct ks_setting *setting, const char *text, __u64 *value)
 {
 	int err = 0;
 
@@ -320,20 +320,20 @@ static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 	if (ks_parser_expect(p, KS_TOKEN_WORD, wanted[kind], &word))
 		return -EINVAL;
 	while (i < ks_setting_count &&
-	       !(same_keyword(ks_settings[i].kind, kind) && same_name(&ks_settings[i], word.text)))
+	       !(same_keyword(ks_settings[i].kind, kind) && is_setting_name(&ks_settings[i], word.text)))
 		i++;
 	if (i == ks_setting_count)
-		return unknown(p, kind, &word);
+		return unknown_setting(p, kind, &word);
 	if (ks_parser_expect(p, KS_TOKEN_WORD, values[ks_settings[i].kind], &text))
 		return -EINVAL;
-	if (read_value(&ks_settings[i], text.text, &value))
+	if (read_setting_value(&ks_settings[i], text.text, &value))
 		return bad_value(p, &ks_settings[i], &text);
 	first = &p->ast->settings[i];
 	if (first->line)
 		return ks_parser_error(p, &word, 0, "%s %s is already set at %s:%u:%u", ks_setting_keyword(kind),
 				       ks_settings[i].name, first->file, first->line, first->column);
 	*first = word.place;
-	set(&p->policy->config, &ks_settings[i], value);
+	set_setting(&p->policy->config, &ks_settings[i], value);
 	return 0;
 }
 
@@ -350,7 +350,7 @@ int ks_parse_settings(struct ks_parser *p, const char *keyword)
 	return err;
 }
 
-static const struct ks_place *given(const struct ks_parser *p, size_t offset)
+static const struct ks_place *place_of_setting(const struct ks_parser *p, size_t offset)
 {
 	for (size_t i = 0; i < ks_setting_count; i++) {
 		if (ks_settings[i].offset == offset)
@@ -361,7 +361,7 @@ static const struct ks_place *given(const struct ks_parser *p, size_t offset)
 
 void ks_settings_check(struct ks_parser *p)
 {
-	const struct ks_place *place = given(p, offsetof(struct ks_config, limit_half_open));
+	const struct ks_place *place = place_of_setting(p, offsetof(struct ks_config, limit_half_open));
 	struct ks_config *config = &p->policy->config;
 
 	config->adaptive_low = (__u32)((__u64)config->adaptive_low * config->limit_states / 100);
@@ -390,7 +390,7 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 }
 
 /* What a policy has that does not say anything about this setting. */
-static __u64 initial(const struct ks_config *config, const struct ks_setting *setting)
+static __u64 default_value(const struct ks_config *config, const struct ks_setting *setting)
 {
 	if (setting->offset == offsetof(struct ks_config, limit_half_open))
 		return config->limit_states / HALF_OPEN_SHARE;
@@ -410,7 +410,7 @@ static void print_group(const struct ks_config *config, enum ks_setting_kind gro
 	for (size_t i = 0; i < ks_setting_count; i++) {
 		__u64 value = ks_setting_value(config, &ks_settings[i]);
 
-		if (!same_keyword(ks_settings[i].kind, group) || value == initial(config, &ks_settings[i]))
+		if (!same_keyword(ks_settings[i].kind, group) || value == default_value(config, &ks_settings[i]))
 			continue;
 		if (any)
 			fputs(", ", out);

@@ -41,6 +41,9 @@ __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *
 /* A config with every default. */
 void ks_config_init(struct ks_config *config);
 
+/* The statements `timeout`, `limit` and `option`, the keyword consumed. Returns 0, or -EINVAL after a complaint. */
+int ks_parse_settings(struct ks_parser *p, const char *keyword);
+
 /* Settles what depends on more than one value; complains. */
 void ks_settings_check(struct ks_parser *p);
 

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/list.h"
+#include "policy/sets.h"
+#include "policy/statement.h"
 #include "policy/value.h"
 
 #define INTERFACE_NAME_MAX 15 /* IFNAMSIZ - 1 */
@@ -53,7 +56,7 @@ static int add_network(struct ks_parser *p, struct ks_ast_zone *zone)
 	if (ks_prefix_mask(&prefix))
 		ks_parser_warn_at(p, &token.place, "'%s' has bits set behind its prefix: the network %s is used",
 				  token.text, ks_prefix_text(&prefix, buf, sizeof(buf)));
-	list = ks_arena_grow(p->ast->arena, zone->networks, zone->network_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, zone->networks, zone->network_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	zone->networks = list;
@@ -75,7 +78,7 @@ static int add_mac(struct ks_parser *p, struct ks_ast_zone *zone)
 				       "02:00:5e:10:00:01",
 				       token.text);
 	mac.place = token.place;
-	list = ks_arena_grow(p->ast->arena, zone->macs, zone->mac_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, zone->macs, zone->mac_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	zone->macs = list;
@@ -152,7 +155,7 @@ int ks_parse_zone(struct ks_parser *p)
 	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
 	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac' or 'antispoof'", one_zone_entry, &zone);
 	zone.broken = err != 0;
-	list = ks_arena_grow(p->ast->arena, p->ast->zones, p->ast->zone_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, p->ast->zones, p->ast->zone_count, sizeof(*list));
 	if (!list)
 		return ks_parser_no_memory(p);
 	p->ast->zones = list;
@@ -183,20 +186,6 @@ int ks_parse_ignore(struct ks_parser *p)
 
 /* --- set NAME [port] { ... }, set NAME [port] file "PATH" --- */
 
-static bool same_set(const void *owner, __u32 value, const void *key)
-{
-	const struct ks_ast *ast = owner;
-
-	return strcmp(ast->sets[value].name.text, key) == 0;
-}
-
-struct ks_ast_set *ks_ast_find_set(const struct ks_ast *ast, const char *name)
-{
-	long at = ks_index_find(&ast->set_index, ks_hash_text(name), same_set, ast, name);
-
-	return at < 0 ? NULL : &ast->sets[at];
-}
-
 static int add_set(struct ks_parser *p, const struct ks_ast_set *set)
 {
 	const struct ks_ast_set *first = ks_ast_find_set(p->ast, set->name.text);
@@ -208,7 +197,7 @@ static int add_set(struct ks_parser *p, const struct ks_ast_set *set)
 					  first->name.place.column);
 	if (p->ast->set_count >= KS_SETS_MAX)
 		return ks_parser_error_at(p, &set->name.place, "the policy has more than %u sets", KS_SETS_MAX);
-	list = ks_arena_grow(p->ast->arena, p->ast->sets, p->ast->set_count, sizeof(*list));
+	list = ks_arena_grow(p->scratch, p->ast->sets, p->ast->set_count, sizeof(*list));
 	if (!list || ks_index_add(&p->ast->set_index, ks_hash_text(set->name.text), (__u32)p->ast->set_count))
 		return ks_parser_no_memory(p);
 	p->ast->sets = list;

@@ -11,6 +11,9 @@
 #include "core/header/packet.h"
 #include "core/network.h"
 #include "policy/ast.h"
+#include "policy/check.h"
+#include "policy/sets.h"
+#include "policy/translate.h"
 #include "policy/value.h"
 
 static const __u64 self_bit = 1ULL << KS_ZONE_SELF;
@@ -88,7 +91,7 @@ static void check_offset(struct ks_parser *p, struct ks_ast_rule *rule, const st
 	unsigned wanted = (unsigned)(ports->hi[1] - ports->lo[1]) + 1;
 	unsigned given = translation->port_hi - translation->port_lo + 1U;
 
-	if (given == 1 && translation->port_lo + wanted - 1 > 65535)
+	if (given == 1 && translation->port_lo + wanted - 1 > KS_PORT_MAX)
 		ks_parser_error_at(p, &translation->port_place,
 				   "%u ports from %u on go beyond 65535: expected a lower port", wanted,
 				   translation->port_lo);

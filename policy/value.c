@@ -31,12 +31,13 @@ static bool copy_part(char *buf, size_t size, const char *text, size_t length)
 	return true;
 }
 
-static int digit_of(char c)
+int ks_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 int ks_value_number(const char *text, __u64 min, __u64 max, __u64 *number)
@@ -49,9 +50,9 @@ int ks_value_number(const char *text, __u64 min, __u64 max, __u64 *number)
 	if (!*text)
 		return -EINVAL;
 	for (; *text; text++) {
-		int digit = digit_of(*text);
+		int digit = ks_hex_digit(*text);
 
-		if (digit >= base)
+		if (digit < 0 || digit >= base)
 			return -EINVAL;
 		if (__builtin_mul_overflow(value, (__u64)base, &value) ||
 		    __builtin_add_overflow(value, (__u64)digit, &value))
@@ -67,7 +68,7 @@ static int parse_port(const char *text, __u16 *port)
 {
 	__u64 number;
 
-	if (ks_value_number(text, 1, 65535, &number))
+	if (ks_value_number(text, 1, KS_PORT_MAX, &number))
 		return -EINVAL;
 	*port = (__u16)number;
 	return 0;
@@ -111,8 +112,8 @@ int ks_value_prefix(const char *text, struct ks_prefix *prefix)
 	    ks_value_addr(part, &value.addr, &value.family))
 		return -EINVAL;
 	length = value.family == KS_IPV4 ? 32 : 128;
-	if (slash &&
-	    (ks_value_number(slash + 1, 0, length, &length) || digit_of(slash[1]) > 9 || (slash[2] | 0x20) == 'x'))
+	if (slash && (ks_value_number(slash + 1, 0, length, &length) || slash[1] < '0' || slash[1] > '9' ||
+		      (slash[2] | 0x20) == 'x'))
 		return -EINVAL;
 	value.length = (__u8)length;
 	*prefix = value;
@@ -276,10 +277,10 @@ int ks_value_mac(const char *text, __u8 mac[6])
 	__u8 value[6];
 
 	for (int i = 0; i < 6; i++) {
-		int high = digit_of(text[0]);
-		int low = high < 16 ? digit_of(text[1]) : 99;
+		int high = ks_hex_digit(text[0]);
+		int low = high >= 0 ? ks_hex_digit(text[1]) : -1;
 
-		if (low >= 16 || text[2] != (i < 5 ? ':' : '\0'))
+		if (low < 0 || text[2] != (i < 5 ? ':' : '\0'))
 			return -EINVAL;
 		value[i] = (__u8)(high << 4 | low);
 		text += 3;

@@ -9,6 +9,8 @@
 
 #include "policy/policy.h"
 
+#define KS_PORT_MAX 65535U
+
 /* "192.0.2.1" or "2001:db8::1". */
 int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family);
 
@@ -38,6 +40,9 @@ int ks_value_number(const char *text, __u64 min, __u64 max, __u64 *number);
 
 /* "10m", "1h30m", "2d", "500ms", "30s": milliseconds. */
 int ks_value_duration(const char *text, __u64 *ms);
+
+/* The value of a hexadecimal digit, -1 if it is none. */
+int ks_hex_digit(char c);
 
 /* "00:11:22:aa:bb:cc". */
 int ks_value_mac(const char *text, __u8 mac[6]);

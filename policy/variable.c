@@ -5,37 +5,32 @@
 #include <errno.h>
 #include <string.h>
 
-#include "policy/ast.h"
-
-static bool is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
+#include "policy/list.h"
 
 static size_t name_length(const char *text)
 {
 	size_t length = 0;
 
-	while (is_name_char(text[length]))
+	while (ks_is_name_char(text[length], false))
 		length++;
 	return length;
 }
 
-static bool same_name(const void *owner, __u32 value, const void *key)
+static bool same_variable(const void *owner, __u32 value, const void *key)
 {
 	const struct ks_parser *p = owner;
 
 	return strcmp(p->variables[value].name, key) == 0;
 }
 
-static struct ks_variable *find(struct ks_parser *p, const char *name)
+static struct ks_variable *find_variable(struct ks_parser *p, const char *name)
 {
-	long at = ks_index_find(&p->variable_index, ks_hash_text(name), same_name, p, name);
+	long at = ks_index_find(&p->variable_index, ks_hash_text(name), same_variable, p, name);
 
 	return at < 0 ? NULL : &p->variables[at];
 }
 
-static int unknown(struct ks_parser *p, const char *name)
+static int unknown_variable(struct ks_parser *p, const char *name)
 {
 	const char **names = ks_arena_alloc(p->arena, (p->variable_count + 1) * sizeof(*names));
 
@@ -81,9 +76,9 @@ int ks_variable_use(struct ks_parser *p)
 	name = ks_arena_strndup(p->arena, text, length);
 	if (!name)
 		return ks_parser_no_memory(p);
-	variable = find(p, name);
+	variable = find_variable(p, name);
 	if (!variable)
-		return unknown(p, name);
+		return unknown_variable(p, name);
 	p->expanded += variable->token_count;
 	if (p->expanded > KS_EXPANSION_MAX)
 		return ks_parser_error(p, &p->token, 0, "variables put in more than %u words: use a set",
@@ -95,7 +90,7 @@ int ks_variable_use(struct ks_parser *p)
 	return text[length] ? use_with_rest(p, variable, text + length) : 0;
 }
 
-static int append(struct ks_parser *p, struct ks_variable *variable)
+static int keep_token(struct ks_parser *p, struct ks_variable *variable)
 {
 	struct ks_token *tokens =
 		ks_arena_grow(p->arena, variable->tokens, variable->token_count, sizeof(*variable->tokens));
@@ -127,13 +122,13 @@ static int read_braces(struct ks_parser *p, struct ks_variable *variable)
 		depth -= token->kind == KS_TOKEN_RBRACE;
 		p->lists -= !depth;
 		ks_parser_next(p);
-		if (append(p, variable))
+		if (keep_token(p, variable))
 			return -ENOMEM;
 	} while (depth);
 	return 0;
 }
 
-static int read_value(struct ks_parser *p, struct ks_variable *variable)
+static int read_variable_value(struct ks_parser *p, struct ks_variable *variable)
 {
 	const struct ks_token *token = ks_parser_peek(p);
 	char buf[96];
@@ -145,10 +140,10 @@ static int read_value(struct ks_parser *p, struct ks_variable *variable)
 				       "expected a value (a word, a string, or a list in braces), found %s",
 				       ks_token_describe(token, buf, sizeof(buf)));
 	ks_parser_next(p);
-	return append(p, variable);
+	return keep_token(p, variable);
 }
 
-static int keep(struct ks_parser *p, const struct ks_variable *variable)
+static int keep_variable(struct ks_parser *p, const struct ks_variable *variable)
 {
 	struct ks_variable *list = ks_arena_grow(p->arena, p->variables, p->variable_count, sizeof(*list));
 
@@ -168,12 +163,12 @@ int ks_variable_define(struct ks_parser *p, const struct ks_token *name)
 	if (!err)
 		err = ks_parser_expect(p, KS_TOKEN_EQUALS, "'=' and a value", NULL);
 	if (!err)
-		err = read_value(p, &variable);
+		err = read_variable_value(p, &variable);
 	if (err)
 		return err;
-	first = find(p, variable.name);
+	first = find_variable(p, variable.name);
 	if (first)
 		return ks_parser_error(p, name, 0, "variable '$%s' is already defined at %s:%u:%u", variable.name,
 				       first->place.file, first->place.line, first->place.column);
-	return keep(p, &variable);
+	return keep_variable(p, &variable);
 }

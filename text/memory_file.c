@@ -10,7 +10,7 @@
 #define ROOM_MIN 256U
 
 /* Room for `length` more bytes and the NUL behind them. */
-static int reserve(struct ks_memory_file *file, size_t length)
+static int reserve_memory(struct ks_memory_file *file, size_t length)
 {
 	size_t room = KS_MAX(file->room, (size_t)ROOM_MIN);
 	char *text;
@@ -28,11 +28,11 @@ static int reserve(struct ks_memory_file *file, size_t length)
 }
 
 /* 0 says that nothing was written. */
-static ssize_t append(void *cookie, const char *data, size_t length)
+static ssize_t write_memory(void *cookie, const char *data, size_t length)
 {
 	struct ks_memory_file *file = cookie;
 
-	if (reserve(file, length)) {
+	if (reserve_memory(file, length)) {
 		file->failed = true;
 		return 0;
 	}
@@ -44,8 +44,8 @@ static ssize_t append(void *cookie, const char *data, size_t length)
 int ks_memory_file_open(struct ks_memory_file *file)
 {
 	*file = (struct ks_memory_file){ 0 };
-	if (!reserve(file, 0))
-		file->out = fopencookie(file, "w", (cookie_io_functions_t){ .write = append });
+	if (!reserve_memory(file, 0))
+		file->out = fopencookie(file, "w", (cookie_io_functions_t){ .write = write_memory });
 	if (file->out)
 		return 0;
 	ks_memory_file_fini(file);

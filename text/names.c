@@ -36,12 +36,12 @@ static const struct {
 	{ "pim", 103 }, { "vrrp", 112 }, { "l2tp", 115 }, { "sctp", 132 }, { "udplite", 136 },
 };
 
-static const char *name_of(const char *const *names, size_t count, unsigned number)
+static const char *number_to_name(const char *const *names, size_t count, unsigned number)
 {
 	return number < count && names[number] ? names[number] : "?";
 }
 
-static int number_of(const char *const *names, size_t count, const char *name)
+static int name_to_number(const char *const *names, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (names[i] && strcasecmp(names[i], name) == 0)
@@ -52,42 +52,42 @@ static int number_of(const char *const *names, size_t count, const char *name)
 
 const char *ks_reason_name(unsigned reason)
 {
-	return name_of(reason_names, KS_REASON_MAX, reason);
+	return number_to_name(reason_names, KS_REASON_MAX, reason);
 }
 
 const char *ks_reason_text(unsigned reason)
 {
-	return name_of(reason_texts, KS_REASON_MAX, reason);
+	return number_to_name(reason_texts, KS_REASON_MAX, reason);
 }
 
 const char *ks_state_name(unsigned state)
 {
-	return name_of(state_names, KS_STATE_MAX, state);
+	return number_to_name(state_names, KS_STATE_MAX, state);
 }
 
 const char *ks_action_name(unsigned action)
 {
-	return name_of(action_names, KS_ARRAY_SIZE(action_names), action);
+	return number_to_name(action_names, KS_ARRAY_SIZE(action_names), action);
 }
 
 const char *ks_class_name(unsigned class)
 {
-	return name_of(class_names, KS_CLASS_MAX, class);
+	return number_to_name(class_names, KS_CLASS_MAX, class);
 }
 
 int ks_reason_from_name(const char *name)
 {
-	return number_of(reason_names, KS_REASON_MAX, name);
+	return name_to_number(reason_names, KS_REASON_MAX, name);
 }
 
 int ks_state_from_name(const char *name)
 {
-	return number_of(state_names, KS_STATE_MAX, name);
+	return name_to_number(state_names, KS_STATE_MAX, name);
 }
 
 int ks_class_from_name(const char *name)
 {
-	return number_of(class_names, KS_CLASS_MAX, name);
+	return name_to_number(class_names, KS_CLASS_MAX, name);
 }
 
 const char *ks_proto_name(unsigned proto, char *buf, size_t size)
@@ -113,6 +113,14 @@ int ks_proto_from_name(const char *name)
 		return -1;
 	number = strtol(name, &end, 10);
 	return *end == '\0' && number <= 255 ? (int)number : -1;
+}
+
+size_t ks_proto_names(const char *names[KS_PROTO_NAMES_MAX])
+{
+	_Static_assert(KS_ARRAY_SIZE(protos) <= KS_PROTO_NAMES_MAX, "there is room for all");
+	for (size_t i = 0; i < KS_ARRAY_SIZE(protos); i++)
+		names[i] = protos[i].name;
+	return KS_ARRAY_SIZE(protos);
 }
 
 const char *ks_addr_text(const struct ks_addr *addr, unsigned family, char buf[KS_ADDR_TEXT])
@@ -148,19 +156,27 @@ const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT])
 	return buf;
 }
 
+/* RFC 9260 3.2; by their type, which is their bit too. */
+static const char *const chunk_names[] = {
+	"data",	 "init",     "init-ack",	  "sack",  "heartbeat",	  "heartbeat-ack",
+	"abort", "shutdown", "shutdown-ack",	  "error", "cookie-echo", "cookie-ack",
+	"ecne",	 "cwr",	     "shutdown-complete", "other",
+};
+
+const char *ks_sctp_chunk_name(unsigned type)
+{
+	return number_to_name(chunk_names, KS_ARRAY_SIZE(chunk_names), type);
+}
+
 const char *ks_sctp_chunks_text(unsigned chunks, char buf[KS_CHUNKS_TEXT])
 {
-	static const char *const names[] = {
-		"data",	 "init",     "init-ack",	  "sack",  "heartbeat",	  "heartbeat-ack",
-		"abort", "shutdown", "shutdown-ack",	  "error", "cookie-echo", "cookie-ack",
-		"ecne",	 "cwr",	     "shutdown-complete", "other",
-	};
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (unsigned i = 0; i < KS_ARRAY_SIZE(names) && used < KS_CHUNKS_TEXT; i++) {
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(chunk_names) && used < KS_CHUNKS_TEXT; i++) {
 		if (chunks >> i & 1)
-			used += (size_t)snprintf(buf + used, KS_CHUNKS_TEXT - used, "%s%s", used ? " " : "", names[i]);
+			used += (size_t)snprintf(buf + used, KS_CHUNKS_TEXT - used, "%s%s", used ? " " : "",
+						 chunk_names[i]);
 	}
 	if (chunks & KS_SCTP_REFLECTED && used < KS_CHUNKS_TEXT)
 		snprintf(buf + used, KS_CHUNKS_TEXT - used, " tbit");
@@ -173,5 +189,5 @@ const char *ks_dccp_type_text(unsigned type)
 		"request", "response", "data", "ack", "dataack", "closereq", "close", "reset", "sync", "syncack",
 	};
 
-	return name_of(names, KS_DCCP_TYPES, type & KS_DCCP_TYPE_MASK);
+	return number_to_name(names, KS_DCCP_TYPES, type & KS_DCCP_TYPE_MASK);
 }

@@ -24,6 +24,10 @@ int ks_class_from_name(const char *name);
 const char *ks_proto_name(unsigned proto, char *buf, size_t size);
 int ks_proto_from_name(const char *name); /* a name or a number 0..255, else -1 */
 
+/* All names of protocols. Returns how many there are. */
+#define KS_PROTO_NAMES_MAX 32
+size_t ks_proto_names(const char *names[KS_PROTO_NAMES_MAX]);
+
 #define KS_ADDR_TEXT 46
 #define KS_ENDPOINT_TEXT 56
 
@@ -32,6 +36,9 @@ const char *ks_addr_text(const struct ks_addr *addr, unsigned family, char buf[K
 
 /* "192.0.2.1:53" or "[2001:db8::1]:53"; without the port when it is 0. */
 const char *ks_endpoint_text(const struct ks_addr *addr, unsigned family, __be16 port, char buf[KS_ENDPOINT_TEXT]);
+
+/* "cookie-echo": a type of chunk of SCTP, in the words of the test language. */
+const char *ks_sctp_chunk_name(unsigned type);
 
 #define KS_CHUNKS_TEXT 128
 

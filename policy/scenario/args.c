@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What stands behind a word of the packet language: numbers, bytes, names; one function for each enum ks_mod_arg. */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "policy/scenario/internal.h"
@@ -25,7 +26,7 @@ int ks_seq_value(const char *text, struct ks_mod *mod)
 	minus = *text == '-';
 	if (*text == '+' || *text == '-')
 		text++;
-	if (ks_value_number(text, 0, 0xffffffffULL, &number))
+	if (ks_value_number(text, 0, UINT32_MAX, &number))
 		return -EINVAL;
 	mod->value = minus ? -(__s64)number : (__s64)number;
 	return 0;
@@ -37,7 +38,7 @@ static int seq_parse(struct ks_reader *reader, struct ks_mod *mod)
 
 	if (ks_reader_accept(reader, KS_TOKEN_EQUALS)) {
 		mod->base = KS_SEQ_ABSOLUTE;
-		if (ks_reader_number(reader, 0, 0xffffffffULL, "a number of 32 bits", &number))
+		if (ks_reader_number(reader, 0, UINT32_MAX, "a number of 32 bits", &number))
 			return -EINVAL;
 		mod->value = (__s64)number;
 		return 0;
@@ -60,7 +61,7 @@ static int seq_range_parse(struct ks_reader *reader, struct ks_mod *mod)
 	dash = strchr(left, '-');
 	if (dash)
 		*dash = 0;
-	if (!dash || ks_value_number(left, 0, 0xffffffffULL, &lo) || ks_value_number(dash + 1, 0, 0xffffffffULL, &hi))
+	if (!dash || ks_value_number(left, 0, UINT32_MAX, &lo) || ks_value_number(dash + 1, 0, UINT32_MAX, &hi))
 		return ks_reader_expected(reader, "a block such as 101-201");
 	mod->value = (__s64)lo;
 	mod->value2 = (__s64)hi;
@@ -108,7 +109,7 @@ static int extension_parse(struct ks_reader *reader, struct ks_mod *mod)
 	if (number != KS_PROTO_ROUTING &&
 	    (token->kind != KS_TOKEN_WORD || token->text[0] < '0' || token->text[0] > '9'))
 		return 0;
-	if (ks_reader_number(reader, 0, 255, "a number, 0 to 255", &argument))
+	if (ks_reader_number(reader, 0, UINT8_MAX, "a number, 0 to 255", &argument))
 		return -EINVAL;
 	mod->value2 = (__s64)argument;
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a step expects of its packet: the part of the line behind `=>`. */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "text/names.h"
@@ -29,9 +30,9 @@ void ks_expect_init(struct ks_expect *expect)
 
 static int action_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
-	for (int action = KS_ALLOW; action < KS_ACTION_MAX; action++) {
+	for (unsigned action = KS_ALLOW; action < KS_ACTION_MAX; action++) {
 		if (ks_reader_accept_word(reader, ks_action_name(action))) {
-			expect->action = action;
+			expect->action = (int)action;
 			return 0;
 		}
 	}
@@ -58,7 +59,7 @@ static int reason_parse(struct ks_reader *reader, struct ks_expect *expect)
 	expect->reason = ks_reason_from_name(token->text);
 	if (expect->reason >= 0)
 		return 0;
-	for (int i = 0; i < KS_REASON_MAX; i++)
+	for (unsigned i = 0; i < KS_REASON_MAX; i++)
 		names[i] = ks_reason_name(i);
 	near = ks_nearest(token->text, names, KS_REASON_MAX);
 	return ks_reader_complain_last(reader, "no reason is called \"%s\"%s%s%s", token->text,
@@ -106,7 +107,7 @@ static int port_pattern(const char *text, struct ks_end_pattern *end)
 		return 0;
 	end->port_not = *text == '!';
 	text += end->port_not;
-	if (ks_value_number_range(text, 65535, &low, &high))
+	if (ks_value_number_range(text, KS_PORT_MAX, &low, &high))
 		return -EINVAL;
 	end->port_lo = (__u16)low;
 	end->port_hi = (__u16)high;
@@ -131,7 +132,7 @@ static int end_pattern(const char *text, struct ks_end_pattern *end)
 	const char *close = text[0] == '[' ? strrchr(text, ']') : NULL;
 	const char *colon = strchr(text, ':');
 
-	*end = (struct ks_end_pattern){ .port_hi = 65535 };
+	*end = (struct ks_end_pattern){ .port_hi = KS_PORT_MAX };
 	if (close) {
 		if (close[1] && (close[1] != ':' || port_pattern(close + 2, end)))
 			return -EINVAL;
@@ -165,7 +166,7 @@ static int ends_pattern_parse(struct ks_reader *reader, struct ks_ends_pattern *
 	if (end_pattern_parse(reader, &ends->dst))
 		return -EINVAL;
 	if (ks_reader_accept_word(reader, "id")) {
-		if (ks_reader_number(reader, 0, 65535, "the identifier of an ICMP query", &id))
+		if (ks_reader_number(reader, 0, UINT16_MAX, "the identifier of an ICMP query", &id))
 			return -EINVAL;
 		ends->id = (int)id;
 	}
@@ -192,13 +193,13 @@ static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 	if (ks_reader_accept_word(reader, "payload"))
 		return ks_reader_bytes(reader, &expect->payload, &expect->payload_length);
 	if (ks_reader_accept_word(reader, "ttl"))
-		return small_parse(reader, 255, &expect->ttl);
+		return small_parse(reader, UINT8_MAX, &expect->ttl);
 	if (ks_reader_accept_word(reader, "mss"))
-		return small_parse(reader, 65535, &expect->mss);
+		return small_parse(reader, UINT16_MAX, &expect->mss);
 	if (ks_reader_accept_word(reader, "resumes"))
-		return small_parse(reader, 65535, &expect->resumes);
+		return small_parse(reader, UINT16_MAX, &expect->resumes);
 	if (ks_reader_accept_word(reader, "ip-id"))
-		return small_parse(reader, 65535, &expect->ip_id);
+		return small_parse(reader, UINT16_MAX, &expect->ip_id);
 	if (ks_reader_is_word(reader, "df") || ks_reader_is_word(reader, "no-df")) {
 		expect->df = ks_reader_next(reader)->text[0] == 'd';
 		return 0;
@@ -209,7 +210,7 @@ static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 	return 0;
 }
 
-static int word_parse(struct ks_reader *reader, struct ks_expect *expect)
+static int expect_word_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
 	int err;
@@ -250,6 +251,6 @@ int ks_expect_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return ks_reader_end(reader);
 	err = action_parse(reader, expect);
 	while (!err && ks_reader_peek(reader)->kind != KS_TOKEN_END)
-		err = word_parse(reader, expect);
+		err = expect_word_parse(reader, expect);
 	return err;
 }

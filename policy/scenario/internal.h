@@ -13,8 +13,8 @@
 #include "policy/scenario/scenario.h"
 
 /* A named conversation of a test: what `c` stands for. */
-struct ks_conversation {
-	struct ks_conversation *next;
+struct ks_named_conversation {
+	struct ks_named_conversation *next;
 	const char *name;
 	struct ks_packet_spec spec; /* from its left end */
 };
@@ -29,7 +29,7 @@ struct ks_reader {
 	const struct ks_policy *policy;
 	struct ks_arena *arena;
 	struct ks_complaints *complaints;
-	struct ks_conversation *conversations;
+	struct ks_named_conversation *conversations;
 	struct ks_line line;
 	size_t at;
 	bool zones_needed; /* a packet must say where it goes */
@@ -56,7 +56,7 @@ int ks_reader_number(struct ks_reader *reader, __u64 lo, __u64 hi, const char *w
 int ks_reader_bytes(struct ks_reader *reader, __u8 **data, size_t *length);
 int ks_reader_end(struct ks_reader *reader);
 
-struct ks_conversation *ks_reader_conversation(const struct ks_reader *reader, const char *name);
+struct ks_named_conversation *ks_reader_conversation(const struct ks_reader *reader, const char *name);
 
 /* Parses a packet up to `=>` or the end of the line (policy/scenario/packet.c). */
 int ks_packet_spec_parse(struct ks_reader *reader, struct ks_packet_spec *spec);

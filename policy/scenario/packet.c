@@ -10,6 +10,7 @@
  * a sane one is for the inspector to say.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "core/network.h"
@@ -172,7 +173,7 @@ static int proto_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	__u64 number;
 
 	if (ks_reader_accept_word(reader, "proto")) {
-		if (ks_reader_number(reader, 0, 255, "a protocol number, 0 to 255", &number))
+		if (ks_reader_number(reader, 0, UINT8_MAX, "a protocol number, 0 to 255", &number))
 			return -EINVAL;
 		spec->proto = (__u8)number;
 	} else if (ks_reader_peek(reader)->kind == KS_TOKEN_WORD &&
@@ -223,7 +224,7 @@ static int flag_parse(struct ks_reader *reader, struct ks_packet_spec *spec, int
 	return flag == KS_TCP_ACK ? ack_parse(reader, spec) : 0;
 }
 
-static int number_add(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind, int value)
+static int number_word_add(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind, int value)
 {
 	struct ks_mod *mod = ks_packet_spec_add(reader, spec, kind);
 
@@ -287,7 +288,7 @@ static int named_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	if (number < 0)
 		return 1;
 	ks_reader_next(reader);
-	return number_add(reader, spec, kind, number);
+	return number_word_add(reader, spec, kind, number);
 }
 
 static int word_unknown(struct ks_reader *reader)
@@ -303,7 +304,7 @@ static int word_unknown(struct ks_reader *reader)
 	return ks_reader_expected(reader, "a word about the packet, or =>");
 }
 
-static int word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+static int packet_word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
 	unsigned where = where_of(spec);
@@ -327,19 +328,19 @@ static int word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 
 		if (ks_icmp_lookup(spec->proto, token->text, &type, &code) == 0) {
 			ks_reader_next(reader);
-			if (code >= 0 && number_add(reader, spec, KS_MOD_CODE, code))
+			if (code >= 0 && number_word_add(reader, spec, KS_MOD_CODE, code))
 				return -ENOMEM;
-			return number_add(reader, spec, KS_MOD_TYPE, type);
+			return number_word_add(reader, spec, KS_MOD_TYPE, type);
 		}
 		number = ks_icmp_type_from_word(token->text, family);
 		if (number >= 0) {
 			ks_reader_next(reader);
-			return number_add(reader, spec, KS_MOD_TYPE, number);
+			return number_word_add(reader, spec, KS_MOD_TYPE, number);
 		}
 		number = ks_icmp_code_from_word(token->text, family);
 		if (number >= 0) {
 			ks_reader_next(reader);
-			return number_add(reader, spec, KS_MOD_CODE, number);
+			return number_word_add(reader, spec, KS_MOD_CODE, number);
 		}
 		if (ks_reader_accept_word(reader, "quoting"))
 			return quote_parse(reader, spec);
@@ -356,7 +357,7 @@ int ks_packet_spec_parse_words(struct ks_reader *reader, struct ks_packet_spec *
 	int err = 0;
 
 	while (!err && ks_reader_peek(reader)->kind != KS_TOKEN_END && ks_reader_peek(reader)->kind != KS_TOKEN_ARROW)
-		err = word_parse(reader, spec);
+		err = packet_word_parse(reader, spec);
 	return err;
 }
 
@@ -415,7 +416,7 @@ static bool backwards_accept(struct ks_reader *reader, bool *known)
 int ks_packet_spec_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
-	struct ks_conversation *conversation =
+	struct ks_named_conversation *conversation =
 		token->kind == KS_TOKEN_WORD ? ks_reader_conversation(reader, token->text) : NULL;
 	bool known, back;
 	int err;

@@ -119,13 +119,6 @@ int ks_reader_number(struct ks_reader *reader, __u64 lo, __u64 hi, const char *w
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 static int hex_parse(struct ks_reader *reader, __u8 **data, size_t *length)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
@@ -138,7 +131,7 @@ static int hex_parse(struct ks_reader *reader, __u8 **data, size_t *length)
 	if (!*data)
 		return ks_reader_no_memory(reader);
 	for (const char *c = token->text; *c; c++) {
-		int digit = hex_digit(*c);
+		int digit = ks_hex_digit(*c);
 
 		if (*c == ' ' || *c == ':')
 			continue;
@@ -157,7 +150,7 @@ static int hex_parse(struct ks_reader *reader, __u8 **data, size_t *length)
 
 static int hex_pair(const __u8 *at)
 {
-	int high = hex_digit((char)at[0]), low = hex_digit((char)at[1]);
+	int high = ks_hex_digit((char)at[0]), low = ks_hex_digit((char)at[1]);
 
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
@@ -206,9 +199,9 @@ int ks_reader_end(struct ks_reader *reader)
 	return ks_reader_peek(reader)->kind == KS_TOKEN_END ? 0 : ks_reader_expected(reader, "the end of the line");
 }
 
-struct ks_conversation *ks_reader_conversation(const struct ks_reader *reader, const char *name)
+struct ks_named_conversation *ks_reader_conversation(const struct ks_reader *reader, const char *name)
 {
-	for (struct ks_conversation *c = reader->conversations; c; c = c->next) {
+	for (struct ks_named_conversation *c = reader->conversations; c; c = c->next) {
 		if (strcmp(c->name, name) == 0)
 			return c;
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/names.h"
 #include "policy/parse.h"
 #include "policy/scenario/internal.h"
 #include "policy/value.h"
@@ -88,7 +89,7 @@ static int after_parse(struct ks_reader *reader, struct ks_test *test)
 static int flow_parse(struct ks_reader *reader, struct ks_step *step)
 {
 	const struct ks_token *token;
-	struct ks_conversation *conversation = NULL;
+	struct ks_named_conversation *conversation = NULL;
 
 	if (!ks_reader_accept_word(reader, "for"))
 		return ks_reader_expected(reader, "'for' and a conversation");
@@ -108,11 +109,6 @@ static int flow_parse(struct ks_reader *reader, struct ks_step *step)
 
 static int expect_state_parse(struct ks_reader *reader, struct ks_step *step, bool none)
 {
-	static const char *const names[] = {
-#define X(id, name) name,
-		KS_STATES(X)
-#undef X
-	};
 	const struct ks_token *token = ks_reader_peek(reader);
 
 	step->kind = KS_STEP_EXPECT_STATE;
@@ -120,7 +116,7 @@ static int expect_state_parse(struct ks_reader *reader, struct ks_step *step, bo
 	if (none)
 		return flow_parse(reader, step);
 	for (int i = 1; token->kind == KS_TOKEN_WORD && i < KS_STATE_MAX; i++) {
-		if (strcmp(names[i], token->text) == 0)
+		if (strcmp(ks_state_name((unsigned)i), token->text) == 0)
 			step->expect.state = i;
 	}
 	if (step->expect.state == KS_STATE_NONE)
@@ -203,7 +199,7 @@ static int listen_parse(struct ks_reader *reader, struct ks_test *test)
 		step->packet.proto = KS_PROTO_UDP;
 	else
 		return ks_reader_expected(reader, "tcp or udp");
-	if (ks_reader_number(reader, 1, 65535, "a port, 1 to 65535", &step->number))
+	if (ks_reader_number(reader, 1, KS_PORT_MAX, "a port, 1 to 65535", &step->number))
 		return -EINVAL;
 	return ks_reader_end(reader);
 }
@@ -232,7 +228,7 @@ static int fill_parse(struct ks_reader *reader, struct ks_test *test)
 static int conversation_parse(struct ks_reader *reader)
 {
 	const struct ks_token *name = ks_reader_next(reader);
-	struct ks_conversation *conversation;
+	struct ks_named_conversation *conversation;
 
 	if (ks_reader_conversation(reader, name->text))
 		return ks_reader_complain_last(reader, "'%s' already names a conversation of this test", name->text);
@@ -274,7 +270,7 @@ static int macro_parse(struct ks_reader *reader, struct ks_test *test)
 		{ { false, KS_TCP_SYN }, { true, KS_TCP_SYN | KS_TCP_ACK }, { false, KS_TCP_ACK } },
 		{ { false, KS_TCP_FIN | KS_TCP_ACK }, { true, KS_TCP_FIN | KS_TCP_ACK }, { false, KS_TCP_ACK } },
 	};
-	const struct ks_conversation *conversation = ks_reader_conversation(reader, ks_reader_next(reader)->text);
+	const struct ks_named_conversation *conversation = ks_reader_conversation(reader, ks_reader_next(reader)->text);
 	int which = strcmp(ks_reader_next(reader)->text, "open") == 0 ? 0 : 1;
 	size_t words = reader->at;
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/track/dccp.h"
+#include "text/names.h"
 #include "policy/scenario/internal.h"
 
 #define X(id, word, arg, lo, hi, where, text) [KS_MOD_##id] = { word, KS_ARG_##arg, lo, hi, where, text },
@@ -61,28 +63,9 @@ static const struct {
 	{ "router-alert", 4, { 148, 4 } },
 };
 
-/* RFC 9260 3.2. */
-static const struct named_number chunks[] = {
-	{ "data", 0, 0 },
-	{ "init", 1, 0 },
-	{ "init-ack", 2, 0 },
-	{ "sack", 3, 0 },
-	{ "heartbeat", 4, 0 },
-	{ "heartbeat-ack", 5, 0 },
-	{ "abort", 6, 0 },
-	{ "shutdown", 7, 0 },
-	{ "shutdown-ack", 8, 0 },
-	{ "error", 9, 0 },
-	{ "cookie-echo", 10, 0 },
-	{ "cookie-ack", 11, 0 },
-	{ "shutdown-complete", 14, 0 },
-};
-
-/* RFC 4340 5.1. */
-static const struct named_number dccp_types[] = {
-	{ "request", 0, 0 },  { "response", 1, 0 }, { "data", 2, 0 },  { "ack", 3, 0 },	 { "dataack", 4, 0 },
-	{ "closereq", 5, 0 }, { "close", 6, 0 },    { "reset", 7, 0 }, { "sync", 8, 0 }, { "syncack", 9, 0 },
-};
+/* Types of SCTP chunks that have a word (text/names.c): not those of congestion notification. */
+#define CHUNK_WORDS_END 12 /* 0 to 11, and */
+#define CHUNK_SHUTDOWN_COMPLETE 14
 
 static const struct named_number kinds[] = {
 	{ "aliases", KS_KIND_FLOW, 0 },	      { "mappings", KS_KIND_MAPPING_OUT, 0 },
@@ -131,12 +114,20 @@ int ks_extension_from_word(const char *word)
 
 int ks_chunk_from_word(const char *word)
 {
-	return number_find(chunks, KS_ARRAY_SIZE(chunks), word, KS_IPV4);
+	for (unsigned type = 0; type < CHUNK_WORDS_END; type++) {
+		if (strcmp(ks_sctp_chunk_name(type), word) == 0)
+			return (int)type;
+	}
+	return strcmp(ks_sctp_chunk_name(CHUNK_SHUTDOWN_COMPLETE), word) == 0 ? CHUNK_SHUTDOWN_COMPLETE : -1;
 }
 
 int ks_dccp_type_from_word(const char *word)
 {
-	return number_find(dccp_types, KS_ARRAY_SIZE(dccp_types), word, KS_IPV4);
+	for (unsigned type = 0; type < KS_DCCP_TYPES; type++) {
+		if (strcmp(ks_dccp_type_text(type), word) == 0)
+			return (int)type;
+	}
+	return -1;
 }
 
 int ks_kind_from_word(const char *word)
@@ -165,7 +156,7 @@ static size_t names_add(const char **names, size_t count, const struct named_num
 const char *ks_packet_word_nearest(const char *word)
 {
 	const char *names[KS_MOD_MAX + KS_ARRAY_SIZE(tcp_flags) + KS_ARRAY_SIZE(icmp_types) +
-			  KS_ARRAY_SIZE(icmp_codes) + KS_ARRAY_SIZE(chunks) + KS_ARRAY_SIZE(dccp_types) + 1];
+			  KS_ARRAY_SIZE(icmp_codes) + CHUNK_WORDS_END + 1 + KS_DCCP_TYPES + 1];
 	size_t count = 0;
 
 	for (int i = 0; i < KS_MOD_MAX; i++)
@@ -173,8 +164,11 @@ const char *ks_packet_word_nearest(const char *word)
 	count = names_add(names, count, tcp_flags, KS_ARRAY_SIZE(tcp_flags));
 	count = names_add(names, count, icmp_types, KS_ARRAY_SIZE(icmp_types));
 	count = names_add(names, count, icmp_codes, KS_ARRAY_SIZE(icmp_codes));
-	count = names_add(names, count, chunks, KS_ARRAY_SIZE(chunks));
-	count = names_add(names, count, dccp_types, KS_ARRAY_SIZE(dccp_types));
+	for (unsigned type = 0; type < CHUNK_WORDS_END; type++)
+		names[count++] = ks_sctp_chunk_name(type);
+	names[count++] = ks_sctp_chunk_name(CHUNK_SHUTDOWN_COMPLETE);
+	for (unsigned type = 0; type < KS_DCCP_TYPES; type++)
+		names[count++] = ks_dccp_type_text(type);
 	names[count++] = "quoting";
 	return ks_nearest(word, names, count);
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Checks that need the whole text; see check.c. */
+#ifndef KS_POLICY_CHECK_H
+#define KS_POLICY_CHECK_H
+
+#include "policy/ast.h"
+#include "policy/parse.h"
+
+/* Checks the tree; fills the zones of the policy, and the tree's fields that say so. Returns 0 or -ENOMEM. */
+int ks_check(struct ks_parser *p);
+
+/* The id of a zone in the text; complains and returns -EINVAL when there is none. */
+int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name);
+
+#endif
