@@ -11,7 +11,7 @@
 #include "cli/output.h"
 #include "core/types.h"
 
-/* `policy` is NULL when it is not good, which err and diags tell more of. */
+/* `policy` is NULL if it is not good; err and diags say why. */
 static json_t *check_json(const char *path, int err, const struct ks_policy *policy, const struct ks_diags *diags)
 {
 	json_t *value = ks_diagnose_json(path, err, diags);
@@ -47,8 +47,8 @@ int ks_cmd_check(int argc, char **argv)
 		"The policy's tests are run by 'keepstate test'.",
 		options, KS_ARRAY_SIZE(options)
 	};
-	struct ks_policy *policy = NULL;
-	struct ks_diags diags;
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_diags struct ks_diags diags = { 0 };
 	int code, err, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
@@ -56,10 +56,8 @@ int ks_cmd_check(int argc, char **argv)
 	if (argc - first != 1)
 		return ks_usage_error(&usage, "check needs one policy file");
 	err = ks_policy_load(argv[first], &policy, &diags);
-	if (!err && ks_policy_advise(policy, &diags)) {
-		ks_policy_destroy(policy);
-		err = -ENOMEM;
-	}
+	if (!err)
+		err = ks_policy_advise(policy, &diags);
 	if (json)
 		ks_json_print(check_json(argv[first], err, err ? NULL : policy, &diags), stdout);
 	else
@@ -68,8 +66,5 @@ int ks_cmd_check(int argc, char **argv)
 		fprintf(stderr, "keepstate: %s: %s\n", argv[first], strerror(-err));
 	if (!err && !json && !quiet)
 		check_print(argv[first], policy);
-	ks_diags_fini(&diags);
-	if (!err)
-		ks_policy_destroy(policy);
 	return ks_cli_finish(ks_cli_load_code(err));
 }

@@ -10,9 +10,9 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "daemon/instance.h"
-
-#define KS_ERROR_MAX 65536 /* bytes of an error's answer */
+#include "text/scoped.h"
 
 struct exchange {
 	CURL *curl;
@@ -27,7 +27,7 @@ struct exchange {
 	bool no_memory;
 };
 
-static bool buf_append(struct exchange *exchange, const char *data, size_t size)
+static bool exchange_append(struct exchange *exchange, const char *data, size_t size)
 {
 	size_t room = exchange->room ? exchange->room : 4096;
 	char *buf;
@@ -48,7 +48,7 @@ static bool buf_append(struct exchange *exchange, const char *data, size_t size)
 }
 
 /* Hands whole lines over and keeps the rest. Returns false when fn has enough or memory is short. */
-static bool take_lines(struct exchange *exchange, const char *data, size_t size)
+static bool exchange_take_lines(struct exchange *exchange, const char *data, size_t size)
 {
 	const char *end;
 
@@ -58,7 +58,7 @@ static bool take_lines(struct exchange *exchange, const char *data, size_t size)
 		if (!exchange->used) {
 			exchange->ended = exchange->fn(data, length, exchange->arg);
 		} else {
-			if (!buf_append(exchange, data, length))
+			if (!exchange_append(exchange, data, length))
 				return false;
 			exchange->ended = exchange->fn(exchange->buf, exchange->used, exchange->arg);
 			exchange->used = 0;
@@ -68,10 +68,10 @@ static bool take_lines(struct exchange *exchange, const char *data, size_t size)
 		data += length + 1;
 		size -= length + 1;
 	}
-	return !size || buf_append(exchange, data, size);
+	return !size || exchange_append(exchange, data, size);
 }
 
-static size_t take_data(char *data, size_t one, size_t size, void *arg)
+static size_t exchange_take_data(char *data, size_t one, size_t size, void *arg)
 {
 	struct exchange *exchange = arg;
 	long status = 0;
@@ -79,17 +79,18 @@ static size_t take_data(char *data, size_t one, size_t size, void *arg)
 
 	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (exchange->fn && status < 400)
-		good = take_lines(exchange, data, size);
+		good = exchange_take_lines(exchange, data, size);
 	else
-		good = buf_append(exchange, data, size);
+		good = exchange_append(exchange, data, size);
 	exchange->no_memory = !good && !exchange->ended;
 	return good ? size : 0;
 }
 
-static bool make_url(struct exchange *exchange, const struct ks_call *call)
+static bool exchange_make_url(struct exchange *exchange, const struct ks_call *call)
 {
 	size_t size;
 	char separator = '?';
+	bool good = true;
 	FILE *out = open_memstream(&exchange->url, &size);
 
 	if (!out)
@@ -102,23 +103,28 @@ static bool make_url(struct exchange *exchange, const struct ks_call *call)
 		if (!parameter->value)
 			continue;
 		value = curl_easy_escape(exchange->curl, parameter->value, 0);
+		good = good && value; /* a filter without its value would be another filter */
 		fprintf(out, "%c%s=%s", separator, parameter->name, value ? value : "");
 		curl_free(value);
 		separator = '&';
 	}
-	return !fclose(out);
+	return !fclose(out) && good;
 }
 
-static bool exchange_init(struct exchange *exchange, const struct ks_call *call)
+/* Returns 0 or -errno. */
+static int exchange_init(struct exchange *exchange, const struct ks_call *call)
 {
-	memset(exchange, 0, sizeof(*exchange));
+	int err = ks_instance_find(&exchange->instance);
+
+	if (err)
+		return err;
 	exchange->curl = curl_easy_init();
-	if (!exchange->curl || ks_instance_find(&exchange->instance) || !make_url(exchange, call))
-		return false;
+	if (!exchange->curl || !exchange_make_url(exchange, call))
+		return -ENOMEM;
 	if (call->body)
 		exchange->body = json_dumps(call->body, JSON_COMPACT);
 	if (call->body && !exchange->body)
-		return false;
+		return -ENOMEM;
 	curl_easy_setopt(exchange->curl, CURLOPT_URL, exchange->url);
 	curl_easy_setopt(exchange->curl, CURLOPT_UNIX_SOCKET_PATH, exchange->instance.socket);
 	curl_easy_setopt(exchange->curl, CURLOPT_NOPROXY, "*");
@@ -128,9 +134,9 @@ static bool exchange_init(struct exchange *exchange, const struct ks_call *call)
 	else if (!strcmp(call->method, "POST"))
 		curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, "");
 	curl_easy_setopt(exchange->curl, CURLOPT_CUSTOMREQUEST, call->method);
-	curl_easy_setopt(exchange->curl, CURLOPT_WRITEFUNCTION, take_data);
+	curl_easy_setopt(exchange->curl, CURLOPT_WRITEFUNCTION, exchange_take_data);
 	curl_easy_setopt(exchange->curl, CURLOPT_WRITEDATA, exchange);
-	return true;
+	return 0;
 }
 
 static void exchange_fini(struct exchange *exchange)
@@ -141,7 +147,10 @@ static void exchange_fini(struct exchange *exchange)
 	free(exchange->buf);
 }
 
-static int complain_connection(const struct exchange *exchange, CURLcode code)
+KS_SCOPED_STRUCT(auto_exchange, struct exchange, exchange_fini)
+#define auto_exchange ks_scoped(auto_exchange)
+
+static void connection_error(const struct exchange *exchange, CURLcode code)
 {
 	bool missing = access(exchange->instance.socket, F_OK) && errno == ENOENT;
 
@@ -164,35 +173,39 @@ static int complain_connection(const struct exchange *exchange, CURLcode code)
 			exchange->instance.socket);
 	else
 		fprintf(stderr, "keepstate: the daemon's answer broke off: %s\n", curl_easy_strerror(code));
-	return KS_EXIT_SYSTEM;
 }
 
-/* Says what an answer of 400 or more says. Returns the exit code. */
-static int complain_answer(const struct exchange *exchange, long status)
+/* Prints the error of an answer of 400 or more. Returns the exit code. */
+static int answer_error(const struct exchange *exchange, long status)
 {
-	json_t *answer = json_loadb(exchange->buf ? exchange->buf : "", exchange->used, 0, NULL);
+	ks_auto_json json_t *answer = json_loadb(exchange->buf ? exchange->buf : "", exchange->used, 0, NULL);
 	const char *error = json_string_value(json_object_get(answer, "error"));
 
 	if (error)
 		fprintf(stderr, "keepstate: %s\n", error);
 	else
 		fprintf(stderr, "keepstate: the daemon answers with HTTP status %ld\n", status);
-	json_decref(answer);
 	return status < 500 ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
 }
 
-/* Runs the exchange. Returns the HTTP status, or 0 after complaining. */
-static long exchange_run(struct exchange *exchange)
+/* Makes the call. Returns the HTTP status, or 0 after complaining. */
+static long exchange_run(struct exchange *exchange, const struct ks_call *call)
 {
-	CURLcode code = curl_easy_perform(exchange->curl);
+	int err = exchange_init(exchange, call);
 	long status = 0;
+	CURLcode code;
 
+	if (err) {
+		fprintf(stderr, "keepstate: %s\n", strerror(-err));
+		return 0;
+	}
+	code = curl_easy_perform(exchange->curl);
 	if (exchange->no_memory) {
-		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+		ks_cli_no_memory();
 		return 0;
 	}
 	if (code != CURLE_OK && !exchange->ended) {
-		complain_connection(exchange, code);
+		connection_error(exchange, code);
 		return 0;
 	}
 	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -201,45 +214,29 @@ static long exchange_run(struct exchange *exchange)
 
 int ks_client_call(const struct ks_call *call, json_t **answer)
 {
-	struct exchange exchange;
-	int code = KS_EXIT_SYSTEM;
-	long status = 0;
-	json_t *value = NULL;
+	auto_exchange struct exchange exchange = { 0 };
+	long status = exchange_run(&exchange, call);
+	json_t *value;
 
-	if (!exchange_init(&exchange, call))
-		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
-	else
-		status = exchange_run(&exchange);
-	if (status && (status < 400 || (status == 422 && call->details))) {
-		value = json_loadb(exchange.buf ? exchange.buf : "", exchange.used, 0, NULL);
-		if (!value)
-			fprintf(stderr, "keepstate: the daemon's answer is not JSON\n");
-		else
-			code = status < 400 ? KS_EXIT_OK : KS_EXIT_USAGE;
-	} else if (status) {
-		code = complain_answer(&exchange, status);
+	if (!status)
+		return KS_EXIT_SYSTEM;
+	if (status >= 400 && !(status == 422 && call->details))
+		return answer_error(&exchange, status);
+	value = json_loadb(exchange.buf ? exchange.buf : "", exchange.used, 0, NULL);
+	if (!value) {
+		fprintf(stderr, "keepstate: the daemon's answer is not JSON\n");
+		return KS_EXIT_SYSTEM;
 	}
-	if (value)
-		*answer = value;
-	exchange_fini(&exchange);
-	return code;
+	*answer = value;
+	return status < 400 ? KS_EXIT_OK : KS_EXIT_USAGE;
 }
 
 int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg)
 {
-	struct exchange exchange;
-	int code = KS_EXIT_SYSTEM;
-	long status = 0;
+	auto_exchange struct exchange exchange = { .fn = fn, .arg = arg };
+	long status = exchange_run(&exchange, call);
 
-	if (!exchange_init(&exchange, call)) {
-		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
-	} else {
-		exchange.fn = fn;
-		exchange.arg = arg;
-		status = exchange_run(&exchange);
-	}
-	if (status)
-		code = status < 400 ? KS_EXIT_OK : complain_answer(&exchange, status);
-	exchange_fini(&exchange);
-	return code;
+	if (!status)
+		return KS_EXIT_SYSTEM;
+	return status < 400 ? KS_EXIT_OK : answer_error(&exchange, status);
 }

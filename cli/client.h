@@ -2,8 +2,8 @@
 /*
  * The control API (docs/api.md) from the side of the commands: HTTP over the
  * unix socket of this network namespace's instance, by libcurl. Each call
- * makes its own connection. Functions return an enum ks_exit and complain on
- * standard error themselves.
+ * makes its own connection. Functions return an enum ks_exit and print their
+ * errors themselves.
  */
 #ifndef KS_CLI_CLIENT_H
 #define KS_CLI_CLIENT_H
@@ -24,13 +24,13 @@ struct ks_call {
 	const struct ks_parameter *parameters;
 	size_t parameter_count;
 	json_t *body; /* NULL for none; stays the caller's */
-	bool details; /* the answer of 422 is the caller's to show: *answer is set then too */
+	bool details; /* *answer is set for 422 too, and the caller shows it */
 };
 
 /*
- * Calls and reads a JSON answer. KS_EXIT_OK with *answer; KS_EXIT_USAGE for
- * what the daemon does not accept (400, 422), KS_EXIT_SYSTEM for all else, above
- * all that no daemon is there.
+ * Calls and reads a JSON answer. Returns KS_EXIT_OK with *answer; KS_EXIT_USAGE
+ * if the daemon does not accept the call (400, 422); KS_EXIT_SYSTEM for every other
+ * error, most often that no daemon runs.
  */
 int ks_client_call(const struct ks_call *call, json_t **answer);
 

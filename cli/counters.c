@@ -7,32 +7,22 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "explain/json.h"
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
-static unsigned long long number_of(const json_t *object, const char *name)
-{
-	return (unsigned long long)json_integer_value(json_object_get(object, name));
-}
-
-static void add_numbers(struct ks_grid *grid, const json_t *entry, const char *first)
+/* Cells of the counts: the one named `first`, the packets behind matches, the bytes. */
+static void numbers_add(struct ks_grid *grid, const json_t *entry, const char *first)
 {
 	char number[KS_NUMBER_TEXT];
 
-	ks_grid_cell(grid, "%s", ks_number_text(number_of(entry, first), number));
+	ks_grid_cell(grid, "%s", ks_number_text((uint64_t)ks_member_number(entry, first), number));
 	if (first[0] == 'm')
-		ks_grid_cell(grid, "%s", ks_number_text(number_of(entry, "packets"), number));
-	ks_grid_cell(grid, "%s", ks_bytes_text(number_of(entry, "bytes"), number));
+		ks_grid_cell(grid, "%s", ks_number_text((uint64_t)ks_member_number(entry, "packets"), number));
+	ks_grid_cell(grid, "%s", ks_bytes_text((uint64_t)ks_member_number(entry, "bytes"), number));
 }
 
-static void reasons_print(const json_t *list, bool all)
+static void reason_counters_print(const json_t *list, bool all)
 {
-	struct ks_grid *grid = ks_grid_create("llrrl");
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("llrrl");
 
 	ks_grid_cell(grid, "REASON");
 	ks_grid_cell(grid, "%s", "");
@@ -42,20 +32,19 @@ static void reasons_print(const json_t *list, bool all)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *entry = json_array_get(list, i);
 
-		if (!all && !number_of(entry, "packets"))
+		if (!all && !ks_member_number(entry, "packets"))
 			continue;
-		ks_grid_cell(grid, "%s", text_of(entry, "reason"));
+		ks_grid_cell(grid, "%s", ks_member_text(entry, "reason"));
 		ks_grid_cell(grid, "%s", json_is_true(json_object_get(entry, "passes")) ? "passed" : "dropped");
-		add_numbers(grid, entry, "packets");
-		ks_grid_cell(grid, "%s", text_of(entry, "text"));
+		numbers_add(grid, entry, "packets");
+		ks_grid_cell(grid, "%s", ks_member_text(entry, "text"));
 	}
 	ks_grid_print(grid, stdout);
-	ks_grid_destroy(grid);
 }
 
-static void rules_print(const json_t *list)
+static void rule_counters_print(const json_t *list)
 {
-	struct ks_grid *grid = ks_grid_create("lrrrl");
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("lrrrl");
 
 	ks_grid_cell(grid, "RULE");
 	ks_grid_cell(grid, "MATCHES");
@@ -64,14 +53,13 @@ static void rules_print(const json_t *list)
 	ks_grid_cell(grid, "%s", "");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *entry = json_array_get(list, i);
-		const char *label = text_of(entry, "label");
+		const char *label = ks_member_text(entry, "label");
 
-		ks_grid_cell(grid, "%s:%llu", text_of(entry, "file"), number_of(entry, "line"));
-		add_numbers(grid, entry, "matches");
-		ks_grid_cell(grid, *label ? "%s  \"%s\"" : "%s", text_of(entry, "text"), label);
+		ks_grid_cell(grid, "%s:%lld", ks_member_text(entry, "file"), ks_member_number(entry, "line"));
+		numbers_add(grid, entry, "matches");
+		ks_grid_cell(grid, *label ? "%s  \"%s\"" : "%s", ks_member_text(entry, "text"), label);
 	}
 	ks_grid_print(grid, stdout);
-	ks_grid_destroy(grid);
 }
 
 int ks_cmd_counters(int argc, char **argv)
@@ -93,7 +81,7 @@ int ks_cmd_counters(int argc, char **argv)
 		options, KS_ARRAY_SIZE(options)
 	};
 	const struct ks_call call = { .method = "GET", .path = "/v1/counters" };
-	json_t *answer = NULL;
+	ks_auto_json json_t *answer = NULL;
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
@@ -104,12 +92,11 @@ int ks_cmd_counters(int argc, char **argv)
 	if (code != KS_EXIT_OK)
 		return code;
 	if (json) {
-		ks_json_print(answer, stdout);
+		ks_json_print(TAKE(answer), stdout);
 		return ks_cli_finish(code);
 	}
-	reasons_print(json_object_get(answer, "reasons"), all);
+	reason_counters_print(json_object_get(answer, "reasons"), all);
 	putchar('\n');
-	rules_print(json_object_get(answer, "rules"));
-	json_decref(answer);
+	rule_counters_print(json_object_get(answer, "rules"));
 	return ks_cli_finish(code);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Complaints about a policy in JSON; see diagnose.h. */
+/* See diagnose.h. */
 #include "cli/diagnose.h"
 
 #include <errno.h>
@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the character of UTF-8 that a text begins with, 0 if it begins with none. */
+#include "text/scoped.h"
+
+/* How many bytes the first character has, by UTF-8; 0 if the text does not begin with a character. */
 static size_t character_size(const char *text)
 {
 	unsigned char lead = (unsigned char)*text;
@@ -16,7 +18,7 @@ static size_t character_size(const char *text)
 
 	if (strnlen(text, size) < size)
 		return 0;
-	value = json_stringn(text, size); /* which knows what is no character */
+	value = json_stringn(text, size); /* refuses bytes that are no character */
 	json_decref(value);
 	return value ? size : 0;
 }
@@ -24,7 +26,7 @@ static size_t character_size(const char *text)
 json_t *ks_json_text(const char *text)
 {
 	json_t *value = json_string(text);
-	char *clean = NULL;
+	ks_auto_free char *clean = NULL;
 	size_t length, size;
 	FILE *out;
 
@@ -40,10 +42,7 @@ json_t *ks_json_text(const char *text)
 		else
 			fputs("\xef\xbf\xbd", out);
 	}
-	if (fclose(out) == 0)
-		value = json_string(clean);
-	free(clean);
-	return value;
+	return fclose(out) ? NULL : json_string(clean);
 }
 
 static json_t *diag_json(const struct ks_diag *diag)

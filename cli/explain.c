@@ -2,15 +2,14 @@
 /*
  * keepstate explain: how a packet is decided. Against a policy file it runs
  * the inspector here, after captures if they are given; without a file it
- * asks the daemon (cli/explain_live.c).
+ * asks the daemon.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "cli/client.h"
 #include "cli/command.h"
-#include "cli/explain.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -19,44 +18,37 @@
 #include "capture/replay.h"
 #include "policy/arena.h"
 
-int ks_explain_show(json_t *explanation, bool json)
+/* Prints an explanation (explain/explain.h). Returns KS_EXIT_OK if the packet passes, else KS_EXIT_NO. */
+static int explanation_print(const json_t *explanation, bool json)
 {
-	bool passes;
+	bool passes = json_is_true(json_object_get(explanation, "passes"));
 
-	if (!explanation) {
-		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
-		return KS_EXIT_SYSTEM;
-	}
-	passes = json_is_true(json_object_get(explanation, "passes"));
-	if (json) {
-		ks_json_print(explanation, stdout);
-	} else {
+	if (json)
+		ks_json_print(json_incref((json_t *)explanation), stdout);
+	else
 		ks_explain_print(explanation, stdout, ks_output_colour(stdout));
-		json_decref(explanation);
-	}
 	return ks_cli_finish(passes ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
-/* What explaining a packet against a file needs. */
-struct workshop {
+/* A packet, and the replay whose engine it meets. */
+struct explain_ctx {
 	const struct ks_policy *policy;
 	const struct ks_zone_map *map;
 	struct ks_arena *arena;
 	struct ks_crafter *crafter;
-	struct ks_replay *replay; /* its engine is where the packet goes */
+	struct ks_replay *replay;
 	struct ks_step step;
 };
 
-static int words_parse(struct workshop *shop, const char *words)
+static int words_parse(struct explain_ctx *ctx, const char *words)
 {
-	struct ks_diags diags = { 0 };
-	int err = ks_step_parse_text(shop->policy, words, shop->arena, &shop->step, &diags);
+	ks_auto_diags struct ks_diags diags = { 0 };
+	int err = ks_step_parse_text(ctx->policy, words, ctx->arena, &ctx->step, &diags);
 
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
-	ks_diags_fini(&diags);
 	if (err)
 		return err == -EINVAL ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
-	if (shop->step.kind == KS_STEP_PACKET)
+	if (ctx->step.kind == KS_STEP_PACKET)
 		return KS_EXIT_OK;
 	fprintf(stderr, "keepstate: explain takes one packet, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp\"\n");
 	return KS_EXIT_USAGE;
@@ -76,12 +68,12 @@ static void zones_complete(const struct ks_zone_map *map, struct ks_frame *frame
 }
 
 /* Makes the frame, in the crafter's memory. */
-static int frame_craft(struct workshop *shop, struct ks_frame *frame)
+static int frame_craft(struct explain_ctx *ctx, struct ks_frame *frame)
 {
-	int err = ks_crafter_craft(shop->crafter, &shop->step.packet, frame);
+	int err = ks_crafter_craft(ctx->crafter, &ctx->step.packet, frame);
 
 	if (!err) {
-		zones_complete(shop->map, frame);
+		zones_complete(ctx->map, frame);
 		return KS_EXIT_OK;
 	}
 	if (err == -EINVAL)
@@ -94,19 +86,17 @@ static int frame_craft(struct workshop *shop, struct ks_frame *frame)
 }
 
 /* The same once more, continuing the flow that the packet belongs to, if there is one. */
-static int frame_continue(struct workshop *shop, struct ks_frame *frame)
+static int frame_continue(struct explain_ctx *ctx, struct ks_frame *frame)
 {
 	struct ks_inspection insp;
 
-	ks_engine_inspect(ks_replay_engine(shop->replay), frame, true, &insp);
+	ks_engine_inspect(ks_replay_engine(ctx->replay), frame, true, &insp);
 	if (!insp.flow.found)
 		return KS_EXIT_OK;
-	if (ks_explain_continue(&shop->step.packet, &insp.flow.key, &insp.flow.before, shop->arena)) {
-		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
-		return KS_EXIT_SYSTEM;
-	}
-	ks_crafter_reset(shop->crafter);
-	return frame_craft(shop, frame);
+	if (ks_explain_continue(&ctx->step.packet, &insp.flow.key, &insp.flow.before, ctx->arena))
+		return ks_cli_no_memory();
+	ks_crafter_reset(ctx->crafter);
+	return frame_craft(ctx, frame);
 }
 
 /* Fills the state table from captures. */
@@ -125,57 +115,65 @@ static int captures_read(struct ks_replay *replay, const struct ks_words *captur
 	return KS_EXIT_OK;
 }
 
-static int workshop_explain(struct workshop *shop, const struct ks_words *captures, const char *words, bool json)
+static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captures, const char *words, bool json)
 {
+	ks_auto_json json_t *explanation = NULL;
 	struct ks_frame frame;
-	int code = words_parse(shop, words);
+	int code = words_parse(ctx, words);
 
 	if (code == KS_EXIT_OK)
-		code = captures_read(shop->replay, captures);
+		code = captures_read(ctx->replay, captures);
 	if (code == KS_EXIT_OK)
-		code = frame_craft(shop, &frame);
+		code = frame_craft(ctx, &frame);
 	if (code == KS_EXIT_OK)
-		code = frame_continue(shop, &frame);
+		code = frame_continue(ctx, &frame);
 	if (code != KS_EXIT_OK)
 		return code;
-	return ks_explain_show(ks_explain_json(shop->policy, ks_replay_engine(shop->replay), &frame), json);
-}
-
-static int explain_with(const struct ks_policy *policy, const struct ks_zone_map *map, const struct ks_words *captures,
-			const char *words, bool json)
-{
-	const struct ks_replay_config config = { .policy = policy, .zones = map };
-	struct workshop shop = { .policy = policy, .map = map, .arena = ks_arena_create() };
-	int code = KS_EXIT_SYSTEM;
-
-	if (shop.arena && ks_crafter_create(&shop.crafter) == 0 && ks_replay_create(&config, &shop.replay) == 0)
-		code = workshop_explain(&shop, captures, words, json);
-	else
-		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
-	ks_replay_destroy(shop.replay);
-	if (shop.crafter)
-		ks_crafter_destroy(shop.crafter);
-	if (shop.arena)
-		ks_arena_destroy(shop.arena);
-	return code;
-}
-
-static int explain_file(const char *path, const struct ks_words *captures, const char *words, bool json)
-{
-	struct ks_policy *policy;
-	struct ks_zone_map *map;
-	int code = ks_cli_load(path, &policy);
-
-	if (code != KS_EXIT_OK)
-		return code;
-	if (ks_zone_map_create(policy, &map) == 0) {
-		code = explain_with(policy, map, captures, words, json);
-		ks_zone_map_destroy(map);
-	} else {
-		code = KS_EXIT_SYSTEM;
+	explanation = ks_explain_json(ctx->policy, ks_replay_engine(ctx->replay), &frame);
+	if (!explanation) {
+		ks_json_print(NULL, stdout); /* says why */
+		return KS_EXIT_SYSTEM;
 	}
-	ks_policy_destroy(policy);
-	return code;
+	return explanation_print(explanation, json);
+}
+
+static int explain_by_file(const char *path, const struct ks_words *captures, const char *words, bool json)
+{
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_zone_map struct ks_zone_map *map = NULL;
+	ks_auto_arena struct ks_arena *arena = NULL;
+	ks_auto_crafter struct ks_crafter *crafter = NULL;
+	ks_auto_replay struct ks_replay *replay = NULL;
+	int code = ks_cli_load(path, &policy);
+	struct ks_replay_config config = { .policy = policy };
+
+	if (code != KS_EXIT_OK)
+		return code;
+	arena = ks_arena_create();
+	if (!arena || ks_zone_map_create(policy, &map) || ks_crafter_create(&crafter))
+		return ks_cli_no_memory();
+	config.zones = map;
+	if (ks_replay_create(&config, &replay))
+		return ks_cli_no_memory();
+	return packet_explain(
+		&(struct explain_ctx){
+			.policy = policy, .map = map, .arena = arena, .crafter = crafter, .replay = replay },
+		captures, words, json);
+}
+
+static int explain_by_daemon(const char *words, bool json)
+{
+	struct ks_call call = { .method = "POST", .path = "/v1/explain" };
+	ks_auto_json json_t *body = json_pack("{s:s}", "packet", words), *answer = NULL;
+	int code;
+
+	if (!body) {
+		fprintf(stderr, "keepstate: the packet is not UTF-8, or memory is short\n");
+		return KS_EXIT_USAGE;
+	}
+	call.body = body;
+	code = ks_client_call(&call, &answer);
+	return code == KS_EXIT_OK ? explanation_print(answer, json) : code;
 }
 
 static const char help[] =
@@ -212,11 +210,11 @@ int ks_cmd_explain(int argc, char **argv)
 	if (first < 0)
 		return code;
 	if (argc - first == 2)
-		return explain_file(argv[first], &captures, argv[first + 1], json);
+		return explain_by_file(argv[first], &captures, argv[first + 1], json);
 	if (argc - first != 1)
 		return ks_usage_error(&usage,
 				      "explain needs one packet in quotes, and a policy file before it or none");
 	if (captures.count)
 		return ks_usage_error(&usage, "--after needs a policy file");
-	return ks_explain_live(argv[first], json);
+	return explain_by_daemon(argv[first], json);
 }

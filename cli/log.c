@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate log: follows what the running firewall tells of packets. */
+/* keepstate log: follows the events of the running firewall. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,69 +8,64 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "explain/json.h"
 #include "text/names.h"
 
-struct follow {
+struct log_ctx {
 	bool json, colour;
 	uint64_t count, limit; /* lines; limit 0: none */
 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static void rule_print(const json_t *rule)
 {
-	const char *file = text_of(rule, "file"), *label = text_of(rule, "label");
+	const char *file = ks_member_text(rule, "file"), *label = ks_member_text(rule, "label");
 
 	if (*file)
-		printf("  %s:%d", file, (int)json_integer_value(json_object_get(rule, "line")));
+		printf("  %s:%d", file, (int)ks_member_number(rule, "line"));
 	if (*label)
 		printf(" \"%s\"", label);
 }
 
 /* "2026-01-31T12:00:00.123Z  deny   no state  wan 192.0.2.1:53 > lan 10.0.0.5:40000 udp  gateway.conf:12 "label"". */
-static void event_print(const struct follow *follow, const json_t *event)
+static void event_print(const struct log_ctx *log, const json_t *event)
 {
-	const char *verdict = text_of(event, "verdict");
+	const char *verdict = ks_member_text(event, "verdict");
 	enum ks_colour colour = !strcmp(verdict, "allow")    ? KS_COLOUR_GREEN
 				: !strcmp(verdict, "bypass") ? KS_COLOUR_YELLOW
 							     : KS_COLOUR_RED;
 
-	printf("%s%s%s  %s%-6s%s  %-11s  %s", ks_colour(follow->colour, KS_COLOUR_DIM), text_of(event, "time"),
-	       ks_colour(follow->colour, KS_COLOUR_PLAIN), ks_colour(follow->colour, colour), verdict,
-	       ks_colour(follow->colour, KS_COLOUR_PLAIN), text_of(event, "reason"), text_of(event, "packet"));
+	printf("%s%s%s  %s%-6s%s  %-11s  %s", ks_colour(log->colour, KS_COLOUR_DIM), ks_member_text(event, "time"),
+	       ks_colour(log->colour, KS_COLOUR_PLAIN), ks_colour(log->colour, colour), verdict,
+	       ks_colour(log->colour, KS_COLOUR_PLAIN), ks_member_text(event, "reason"),
+	       ks_member_text(event, "packet"));
 	rule_print(json_object_get(event, "rule"));
 	putchar('\n');
 }
 
-static int take_event(const char *line, size_t length, void *arg)
+static int log_line_take(const char *line, size_t length, void *arg)
 {
-	struct follow *follow = arg;
-	json_t *event, *lost;
+	struct log_ctx *log = arg;
+	ks_auto_json json_t *event = NULL;
+	const json_t *lost;
 
-	if (!length) /* the daemon asks whether we are still there */
+	if (!length) /* sent now and then, so that the daemon notices when we are gone */
 		return ferror(stdout);
 	event = json_loadb(line, length, 0, NULL);
 	lost = json_object_get(event, "lost");
-	if (follow->json)
+	if (log->json)
 		printf("%.*s\n", (int)length, line);
 	else if (lost)
 		fprintf(stderr, "keepstate: too slow: %lld events were lost\n", (long long)json_integer_value(lost));
 	else if (event)
-		event_print(follow, event);
+		event_print(log, event);
 	if (event && !lost)
-		follow->count++;
-	json_decref(event);
-	return fflush(stdout) || (follow->limit && follow->count >= follow->limit);
+		log->count++;
+	return fflush(stdout) || (log->limit && log->count >= log->limit);
 }
 
 int ks_cmd_log(int argc, char **argv)
 {
-	struct follow follow = { .colour = ks_output_colour(stdout) };
+	struct log_ctx log = { .colour = ks_output_colour(stdout) };
 	struct ks_parameter filters[] = { { "verdict", NULL }, { "reason", NULL }, { "address", NULL },
 					  { "port", NULL },    { "proto", NULL },  { "zone", NULL } };
 	const struct ks_call call = {
@@ -90,13 +85,13 @@ int ks_cmd_log(int argc, char **argv)
 		  .argument = "N",
 		  .help = "end after so many events",
 		  .take = ks_take_number,
-		  .target = &follow.limit,
+		  .target = &log.limit,
 		  .min = 1,
 		  .max = UINT64_MAX },
 		{ .name = "json",
 		  .help = "print a JSON object for each event",
 		  .take = ks_take_flag,
-		  .target = &follow.json },
+		  .target = &log.json },
 	};
 #undef FILTER
 	const struct ks_usage usage = {
@@ -112,5 +107,5 @@ int ks_cmd_log(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "log takes no operands");
-	return ks_cli_finish(ks_client_lines(&call, take_event, &follow));
+	return ks_cli_finish(ks_client_lines(&call, log_line_take, &log));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Option tables; see options.h. Used once, at the start of a command, before there are threads. */
+/* See options.h. Used once, at the start of a command, before there are threads. */
 #include "cli/options.h"
 
 #include <assert.h>
@@ -15,6 +15,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "text/scoped.h"
 
 #define OPTIONS_MAX 48
 #define CODE_FIRST 256 /* getopt codes of long options: above every letter */
@@ -61,21 +62,21 @@ int ks_take_words(const struct ks_option *option, const char *value, const char 
 	return 0;
 }
 
-/* Makes the process live in a named network namespace (ip-netns(8)). Files and mounts stay as they are. */
+/* Puts the process into a named network namespace (ip-netns(8)). Files and mounts stay as they are. */
 static int take_netns(const struct ks_option *option, const char *value, const char **expected)
 {
+	ks_auto_fd int fd = -1;
 	char path[256];
-	int fd, err;
+	int length;
 
 	*expected = "a name as 'ip netns list' shows it";
-	if (!*value || strchr(value, '/') || snprintf(path, sizeof(path), "/run/netns/%s", value) >= sizeof(path))
+	length = snprintf(path, sizeof(path), "/run/netns/%s", value);
+	if (!*value || strchr(value, '/') || length >= (int)sizeof(path))
 		return -EINVAL;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -EINVAL : -errno;
-	err = setns(fd, CLONE_NEWNET) ? -errno : 0;
-	close(fd);
-	return err;
+	return setns(fd, CLONE_NEWNET) ? -errno : 0;
 }
 
 static const struct ks_option common[] = {
@@ -83,18 +84,13 @@ static const struct ks_option common[] = {
 	{ .name = "netns", .argument = "NAME", .help = "act in this network namespace", .take = take_netns },
 };
 
-static const char *argument_of(const struct ks_option *option)
-{
-	return option->argument ? option->argument : "";
-}
-
 static void option_print(const struct ks_option *option, FILE *out)
 {
 	char text[64];
 	int length;
 
 	length = snprintf(text, sizeof(text), "--%s%s%s", option->name, option->argument ? " " : "",
-			  argument_of(option));
+			  option->argument ? option->argument : "");
 	if (option->letter)
 		fprintf(out, "  -%c, ", option->letter);
 	else
@@ -163,8 +159,8 @@ static const struct ks_option *parser_find(const struct parser *parser, int code
 	return NULL;
 }
 
-/* Says which option was wrong and how; returns the exit code. */
-static int complain(const struct ks_usage *usage, int code, char **argv)
+/* Says which option is wrong and why; returns the exit code. */
+static int option_error(const struct ks_usage *usage, int code, char **argv)
 {
 	const char *word = argv[optind - 1];
 
@@ -190,7 +186,7 @@ static int option_take(const struct ks_usage *usage, const struct ks_option *opt
 	return KS_EXIT_SYSTEM;
 }
 
-static int parse(const struct ks_usage *usage, struct parser *parser, int argc, char **argv, int *code)
+static int parser_run(const struct ks_usage *usage, struct parser *parser, int argc, char **argv, int *code)
 {
 	const struct ks_option *option;
 	int c;
@@ -200,7 +196,7 @@ static int parse(const struct ks_usage *usage, struct parser *parser, int argc, 
 	while ((c = getopt_long(argc, argv, parser->letters, parser->longs, NULL)) != -1) {
 		option = c == '?' || c == ':' ? NULL : parser_find(parser, c);
 		if (!option) {
-			*code = complain(usage, c, argv);
+			*code = option_error(usage, c, argv);
 			return -1;
 		}
 		if (option == &common[0]) {
@@ -223,7 +219,7 @@ int ks_options_parse(const struct ks_usage *usage, int argc, char **argv, int *c
 		parser_add(&parser, &usage->options[i]);
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
 		parser_add(&parser, &common[i]);
-	return parse(usage, &parser, argc, argv, code);
+	return parser_run(usage, &parser, argc, argv, code);
 }
 
 int ks_options_parse_global(const struct ks_usage *usage, int argc, char **argv, int *code)
@@ -233,5 +229,5 @@ int ks_options_parse_global(const struct ks_usage *usage, int argc, char **argv,
 	for (size_t i = 0; i < usage->option_count; i++)
 		parser_add(&parser, &usage->options[i]);
 	parser_add(&parser, &common[1]);
-	return parse(usage, &parser, argc, argv, code);
+	return parser_run(usage, &parser, argc, argv, code);
 }

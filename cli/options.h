@@ -17,7 +17,7 @@ struct ks_option {
 	const char *help;
 	/*
 	 * Stores the value (NULL for an option without one) in its target. Returns 0, or -EINVAL,
-	 * having set *expected to what would be right ("a number from 1 to 9").
+	 * having set *expected to the description of a right value ("a number from 1 to 9").
 	 */
 	int (*take)(const struct ks_option *option, const char *value, const char **expected);
 	void *target;
@@ -26,7 +26,7 @@ struct ks_option {
 
 struct ks_usage {
 	const char *synopsis; /* "keepstate check FILE" */
-	const char *text; /* what it does and what it returns; NULL for nothing */
+	const char *text; /* what it does and what it returns; may be NULL */
 	const struct ks_option *options;
 	size_t option_count;
 };

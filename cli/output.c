@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Output of commands; see output.h. */
+/* See output.h. */
 #include "cli/output.h"
 
 #include <assert.h>
@@ -64,7 +64,10 @@ struct ks_grid {
 	char **cells;
 	size_t count, room;
 	size_t width[GRID_COLUMNS];
+	bool no_memory; /* a cell is missing */
 };
+
+static bool grid_missing; /* one could not be printed */
 
 struct ks_grid *ks_grid_create(const char *format)
 {
@@ -98,29 +101,43 @@ static size_t text_width(const char *text)
 	return width;
 }
 
+static int grid_reserve(struct ks_grid *grid)
+{
+	size_t room = grid->room ? grid->room * 2 : 64;
+	char **cells;
+
+	if (grid->count < grid->room)
+		return 0;
+	cells = realloc(grid->cells, room * sizeof(*cells));
+	if (!cells)
+		return -ENOMEM;
+	grid->cells = cells;
+	grid->room = room;
+	return 0;
+}
+
 void ks_grid_cell(struct ks_grid *grid, const char *format, ...)
 {
-	size_t column = grid->count % grid->columns, width;
 	va_list args;
 	char *text;
+	size_t *width;
+	int length;
 
-	if (grid->count == grid->room) {
-		size_t room = grid->room ? grid->room * 2 : 64;
-		char **cells = realloc(grid->cells, room * sizeof(*cells));
-
-		if (!cells)
-			abort(); /* nothing sensible can be printed any more */
-		grid->cells = cells;
-		grid->room = room;
+	if (!grid || grid->no_memory || grid_reserve(grid)) {
+		if (grid)
+			grid->no_memory = true;
+		return;
 	}
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		abort();
+	length = vasprintf(&text, format, args);
 	va_end(args);
+	if (length < 0) {
+		grid->no_memory = true;
+		return;
+	}
+	width = &grid->width[grid->count % grid->columns];
+	*width = KS_MAX(*width, text_width(text));
 	grid->cells[grid->count++] = text;
-	width = text_width(text);
-	if (width > grid->width[column])
-		grid->width[column] = width;
 }
 
 /* Columns of a row up to the last one that is not empty: no row ends in blanks. */
@@ -152,6 +169,10 @@ static void row_print(const struct ks_grid *grid, size_t row, FILE *out)
 
 void ks_grid_print(const struct ks_grid *grid, FILE *out)
 {
+	if (!grid || grid->no_memory) {
+		grid_missing = true;
+		return;
+	}
 	for (size_t row = 0; row * grid->columns < grid->count; row++)
 		row_print(grid, row, out);
 }
@@ -204,7 +225,8 @@ const char *ks_span_text(uint64_t ms, char buf[KS_NUMBER_TEXT])
 
 		seconds %= units[i].seconds;
 		if (count)
-			n += snprintf(buf + n, KS_NUMBER_TEXT - n, "%llu%c", (unsigned long long)count, units[i].name);
+			n += snprintf(buf + n, (size_t)(KS_NUMBER_TEXT - n), "%llu%c", (unsigned long long)count,
+				      units[i].name);
 	}
 	if (!n)
 		strcpy(buf, "0s");
@@ -220,20 +242,26 @@ int ks_cli_load_code(int err)
 
 int ks_cli_load(const char *path, struct ks_policy **policy)
 {
-	struct ks_diags diags;
+	ks_auto_diags struct ks_diags diags = { 0 };
 	int err = ks_policy_load(path, policy, &diags);
 
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
 	if (err && err != -EINVAL)
 		fprintf(stderr, "keepstate: %s: %s\n", path, strerror(-err));
-	ks_diags_fini(&diags);
 	return ks_cli_load_code(err);
+}
+
+int ks_cli_no_memory(void)
+{
+	fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+	return KS_EXIT_SYSTEM;
 }
 
 int ks_cli_finish(int code)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return code;
-	fprintf(stderr, "keepstate: cannot write the output: %s\n", strerror(errno));
-	return KS_EXIT_SYSTEM;
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "keepstate: cannot write the output: %s\n", strerror(errno));
+		return KS_EXIT_SYSTEM;
+	}
+	return grid_missing ? ks_cli_no_memory() : code;
 }

@@ -12,10 +12,11 @@
 #include <stdio.h>
 
 #include "policy/policy.h"
+#include "text/scoped.h"
 
 enum ks_colour { KS_COLOUR_PLAIN, KS_COLOUR_GREEN, KS_COLOUR_RED, KS_COLOUR_YELLOW, KS_COLOUR_DIM, KS_COLOUR_BOLD };
 
-/* Whether colour goes to a stream: it is a terminal, NO_COLOR (no-color.org) is not set, and TERM is not "dumb". */
+/* Returns true if a stream gets colour: it is a terminal, NO_COLOR (no-color.org) is not set, and TERM is not "dumb". */
 bool ks_output_colour(FILE *out);
 
 /* The escape that switches a colour on, or off for KS_COLOUR_PLAIN; "" when `on` is false. */
@@ -29,11 +30,16 @@ int ks_json_print(json_t *value, FILE *out);
 
 /*
  * A table: rows are collected, then printed with columns as wide as needed.
- * The format is one letter a column: 'l' left, 'r' right.
+ * The format is one letter a column: 'l' left, 'r' right. Without memory the
+ * table is not printed and ks_cli_finish() says so; NULL is such a table.
  */
 struct ks_grid;
 struct ks_grid *ks_grid_create(const char *format);
 void ks_grid_destroy(struct ks_grid *grid);
+
+KS_SCOPED(ks_auto_grid, struct ks_grid *, ks_grid_destroy)
+#define ks_auto_grid ks_scoped(ks_auto_grid)
+
 void ks_grid_cell(struct ks_grid *grid, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ks_grid_print(const struct ks_grid *grid, FILE *out);
 
@@ -52,7 +58,10 @@ int ks_cli_load(const char *path, struct ks_policy **policy);
 /* The exit code for what ks_policy_load() returned. */
 int ks_cli_load_code(int err);
 
-/* Flushes standard output. Returns `code`, or KS_EXIT_SYSTEM with a message if what was printed did not arrive. */
+/* Says that memory is short; returns KS_EXIT_SYSTEM. */
+int ks_cli_no_memory(void);
+
+/* Ends the output of a command. Returns `code`, or KS_EXIT_SYSTEM with a message if not all of it could be printed. */
 int ks_cli_finish(int code);
 
 #endif

@@ -13,14 +13,17 @@
 #include "core/types.h"
 #include "daemon/coverage.h"
 
-/* What ks_diags_print() says, from the daemon's list: borrows the strings of the answer. */
+/* Prints the daemon's list of complaints as ks_diags_print() does. Borrows the strings of the answer. */
 static void diagnostics_print(const json_t *list)
 {
 	size_t count = json_array_size(list);
-	struct ks_diags diags = { .list = calloc(count + 1, sizeof(struct ks_diag)) };
+	ks_auto_free struct ks_diag *borrowed = calloc(count + 1, sizeof(*borrowed));
+	struct ks_diags diags = { .list = borrowed };
 
-	if (!diags.list)
+	if (!borrowed) {
+		ks_cli_no_memory();
 		return;
+	}
 	for (size_t i = 0; i < count; i++) {
 		const json_t *entry = json_array_get(list, i);
 		const char *severity = json_string_value(json_object_get(entry, "severity"));
@@ -35,7 +38,6 @@ static void diagnostics_print(const json_t *list)
 		};
 	}
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
-	free(diags.list);
 }
 
 static void change_print(bool warning, const char *line)
@@ -69,20 +71,23 @@ static void answer_print(const json_t *answer, int code)
 	ks_coverage_tell(answer, change_print);
 }
 
-static int reload(const char *path, bool json)
+static int reload_ask(const char *path, bool json)
 {
 	struct ks_call call = { .method = "POST", .path = "/v1/reload", .details = true };
-	json_t *answer = NULL;
+	ks_auto_json json_t *body = path ? json_pack("{s:s}", "path", path) : json_object();
+	ks_auto_json json_t *answer = NULL;
 	int code;
 
-	call.body = path ? json_pack("{s:s}", "path", path) : json_object();
+	if (!body) {
+		fprintf(stderr, "keepstate: %s: not UTF-8, or memory is short\n", path ? path : "reload");
+		return KS_EXIT_USAGE;
+	}
+	call.body = body;
 	code = ks_client_call(&call, &answer);
-	json_decref(call.body);
 	if (answer && json)
-		ks_json_print(json_incref(answer), stdout);
+		ks_json_print(TAKE(answer), stdout);
 	else if (answer)
 		answer_print(answer, code);
-	json_decref(answer);
 	return ks_cli_finish(code);
 }
 
@@ -110,10 +115,10 @@ int ks_cmd_reload(int argc, char **argv)
 	if (argc - first > 1)
 		return ks_usage_error(&usage, "reload takes one policy file");
 	if (first == argc)
-		return reload(NULL, json);
+		return reload_ask(NULL, json);
 	if (!realpath(argv[first], path)) {
 		fprintf(stderr, "keepstate: %s: %s\n", argv[first], strerror(errno));
 		return KS_EXIT_USAGE;
 	}
-	return reload(path, json);
+	return reload_ask(path, json);
 }

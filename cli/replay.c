@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate replay: runs captured traffic through a policy. Options and the run; printing is in replay_print.c. */
+/* keepstate replay: runs captured traffic through a policy. Options and the run are here, the output in replay_*.c. */
 #include "cli/replay.h"
 
 #include <errno.h>
@@ -14,9 +14,9 @@
 
 #define CONNECTIONS_KEPT 1048576U
 #define PROGRESS_EVERY 16384U /* frames between looks at the clock; a power of two */
-#define INTERFACES_MAX 1024U
+#define INTERFACE_NAMES_MAX 1024U
 
-struct arguments {
+struct replay_arguments {
 	bool json, quiet, pickup, arriving;
 	const char *checksums, *outside;
 	struct ks_words zones, inside, self, interfaces;
@@ -36,10 +36,13 @@ static int take_checksums(const struct ks_option *option, const char *value, con
 /* Adds the networks of a comma-separated list to a zone. Returns an enum ks_exit. */
 static int networks_add(struct ks_zone_map *map, unsigned zone, const char *option, const char *list)
 {
-	char *copy = strdup(list), *save = NULL;
-	int err = copy ? 0 : -ENOMEM;
+	ks_auto_free char *copy = strdup(list);
+	char *save = NULL;
+	int err = 0;
 
-	for (char *word = copy ? strtok_r(copy, ",", &save) : NULL; word && !err; word = strtok_r(NULL, ",", &save)) {
+	if (!copy)
+		return ks_cli_no_memory();
+	for (char *word = strtok_r(copy, ",", &save); word && !err; word = strtok_r(NULL, ",", &save)) {
 		err = ks_zone_map_add(map, zone, word);
 		if (err == -EINVAL)
 			fprintf(stderr,
@@ -49,8 +52,9 @@ static int networks_add(struct ks_zone_map *map, unsigned zone, const char *opti
 			fprintf(stderr, "keepstate: %s: '%s' is one too many: zones have up to %u networks\n", option,
 				word, KS_NETWORKS_MAX);
 	}
-	free(copy);
-	return err == -EINVAL || err == -ENOSPC ? KS_EXIT_USAGE : err ? KS_EXIT_SYSTEM : KS_EXIT_OK;
+	if (err == -ENOMEM)
+		return ks_cli_no_memory();
+	return err ? KS_EXIT_USAGE : KS_EXIT_OK;
 }
 
 /* Returns the id of a zone, or -1 after saying which ones there are. */
@@ -71,7 +75,7 @@ static int zone_find(const struct ks_policy *policy, const char *option, const c
 static int zone_option(const struct ks_policy *policy, struct ks_zone_map *map, const char *word)
 {
 	const char *equals = strchr(word, '=');
-	char *name;
+	ks_auto_free char *name = NULL;
 	int id;
 
 	if (!equals || equals == word) {
@@ -80,9 +84,8 @@ static int zone_option(const struct ks_policy *policy, struct ks_zone_map *map, 
 	}
 	name = strndup(word, (size_t)(equals - word));
 	if (!name)
-		return KS_EXIT_SYSTEM;
+		return ks_cli_no_memory();
 	id = zone_find(policy, "--zone", name);
-	free(name);
 	return id < 0 ? KS_EXIT_USAGE : networks_add(map, (unsigned)id, "--zone", equals + 1);
 }
 
@@ -93,7 +96,7 @@ static int inside_zone(const struct ks_policy *policy)
 	return id >= 0 ? id : zone_find(policy, "--inside", "lan");
 }
 
-static int zones_apply(const struct arguments *args, const struct ks_policy *policy, struct ks_zone_map *map)
+static int zones_apply(const struct replay_arguments *args, const struct ks_policy *policy, struct ks_zone_map *map)
 {
 	int code = KS_EXIT_OK, id;
 
@@ -121,9 +124,9 @@ static int interfaces_apply(const struct ks_words *words, const char **names)
 		char *end;
 		unsigned long number = strtoul(words->word[i], &end, 10);
 
-		if (end == words->word[i] || *end != '=' || !end[1] || number >= INTERFACES_MAX) {
+		if (end == words->word[i] || *end != '=' || !end[1] || number >= INTERFACE_NAMES_MAX) {
 			fprintf(stderr, "keepstate: --interface: '%s' is not NUMBER=NAME, with a number below %u\n",
-				words->word[i], INTERFACES_MAX);
+				words->word[i], INTERFACE_NAMES_MAX);
 			return KS_EXIT_USAGE;
 		}
 		names[number] = end + 1;
@@ -170,7 +173,7 @@ static int captures_replay(struct ks_replay_run *run, char **paths)
 	return KS_EXIT_OK;
 }
 
-static void options_of(const struct arguments *args, struct ks_replay_config *config)
+static void config_set_options(const struct replay_arguments *args, struct ks_replay_config *config)
 {
 	config->options_set = args->pickup ? KS_OPT_PICKUP : 0;
 	if (!args->checksums)
@@ -184,8 +187,8 @@ static void options_of(const struct arguments *args, struct ks_replay_config *co
 	}
 }
 
-/* Replays and prints; what was judged before a damaged place is summed up too. */
-static int run_all(const struct arguments *args, struct ks_replay_run *run, char **paths)
+/* Replays and prints. The frames before a damaged place are summed up too. */
+static int run_all(const struct replay_arguments *args, struct ks_replay_run *run, char **paths)
 {
 	int code, end;
 
@@ -202,9 +205,10 @@ static int run_all(const struct arguments *args, struct ks_replay_run *run, char
 	return ks_cli_finish(KS_MAX(code, end));
 }
 
-static int replay(const struct arguments *args, const struct ks_policy *policy, struct ks_zone_map *map, char **paths)
+static int captures_judge(const struct replay_arguments *args, const struct ks_policy *policy, struct ks_zone_map *map,
+			  char **paths)
 {
-	const char *names[INTERFACES_MAX] = { NULL };
+	const char *names[INTERFACE_NAMES_MAX] = { NULL };
 	bool writes = args->outputs.passed || args->outputs.dropped || args->outputs.answers;
 	struct ks_replay_run run = {
 		.policy = policy,
@@ -223,25 +227,25 @@ static int replay(const struct arguments *args, const struct ks_policy *policy, 
 		.arriving_only = args->arriving,
 		.connections = args->connections ? CONNECTIONS_KEPT : 0,
 		.interfaces = names,
-		.interface_count = INTERFACES_MAX,
+		.interface_count = INTERFACE_NAMES_MAX,
 		.each = run.quiet && !run.progress && !writes ? NULL : each_frame,
 		.arg = &run,
 	};
+	ks_auto_replay struct ks_replay *replay = NULL;
 	int code = zones_apply(args, policy, map), err;
 
 	if (code == KS_EXIT_OK)
 		code = interfaces_apply(&args->interfaces, names);
 	if (code != KS_EXIT_OK)
 		return code;
-	options_of(args, &config);
-	err = ks_replay_create(&config, &run.replay);
+	config_set_options(args, &config);
+	err = ks_replay_create(&config, &replay);
 	if (err) {
 		fprintf(stderr, "keepstate: %s\n", strerror(-err));
 		return KS_EXIT_SYSTEM;
 	}
-	code = run_all(args, &run, paths);
-	ks_replay_destroy(run.replay);
-	return code;
+	run.replay = replay;
+	return run_all(args, &run, paths);
 }
 
 static const char help[] =
@@ -263,7 +267,7 @@ static const char help[] =
 
 int ks_cmd_replay(int argc, char **argv)
 {
-	struct arguments args = { .connections = 50 };
+	struct replay_arguments args = { .connections = 50 };
 	const struct ks_option options[] = {
 		{ .name = "quiet",
 		  .letter = 'q',
@@ -336,8 +340,8 @@ int ks_cmd_replay(int argc, char **argv)
 	};
 	const struct ks_usage usage = { "keepstate replay [OPTION]... FILE CAPTURE...", help, options,
 					KS_ARRAY_SIZE(options) };
-	struct ks_policy *policy;
-	struct ks_zone_map *map;
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_zone_map struct ks_zone_map *map = NULL;
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
@@ -350,12 +354,7 @@ int ks_cmd_replay(int argc, char **argv)
 	code = ks_cli_load(argv[first], &policy);
 	if (code != KS_EXIT_OK)
 		return code;
-	if (ks_zone_map_create(policy, &map)) {
-		ks_policy_destroy(policy);
-		return KS_EXIT_SYSTEM;
-	}
-	code = replay(&args, policy, map, argv + first + 1);
-	ks_zone_map_destroy(map);
-	ks_policy_destroy(policy);
-	return code;
+	if (ks_zone_map_create(policy, &map))
+		return ks_cli_no_memory();
+	return captures_judge(&args, policy, map, argv + first + 1);
 }

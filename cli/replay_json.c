@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate replay for programs: one JSON object a frame, one for the summary. */
+/* The output of keepstate replay for programs: one JSON object a frame, one for the summary. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks
 	ks_json_print(object, stdout);
 }
 
-static json_t *reasons_json(const struct ks_replay_run *run)
+static json_t *replay_reasons_json(const struct ks_replay_run *run)
 {
 	const struct ks_count *counts = ks_engine_reasons(ks_replay_engine(run->replay));
 	json_t *object = json_object();
@@ -40,7 +40,7 @@ static json_t *reasons_json(const struct ks_replay_run *run)
 	return object;
 }
 
-static json_t *rules_json(const struct ks_replay_run *run)
+static json_t *replay_rules_json(const struct ks_replay_run *run)
 {
 	struct ks_engine *engine = ks_replay_engine(run->replay);
 	json_t *list = json_array();
@@ -75,13 +75,15 @@ static json_t *connection_json(const struct ks_replay_run *run, const struct ks_
 
 static json_t *connections_json(const struct ks_replay_run *run)
 {
-	const struct ks_replay_connection **picked;
-	size_t count = ks_replay_pick(run, &picked);
-	json_t *list = json_array();
+	ks_auto_free const struct ks_replay_connection **picked = NULL;
+	size_t count;
+	json_t *list;
 
+	if (ks_replay_pick(run, &picked, &count))
+		return NULL;
+	list = json_array();
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, connection_json(run, picked[i]));
-	free(picked);
 	return list;
 }
 
@@ -108,8 +110,8 @@ void ks_replay_print_summary_json(const struct ks_replay_run *run)
 			    "midstream_connections", (json_int_t)totals->midstream_flows, "connection_count",
 			    (json_int_t)(connections + totals->forgotten), "seconds", ks_replay_seconds(run));
 	json_object_set_new(summary, "verdicts", verdicts_json(totals));
-	json_object_set_new(summary, "reasons", reasons_json(run));
-	json_object_set_new(summary, "rules", rules_json(run));
+	json_object_set_new(summary, "reasons", replay_reasons_json(run));
+	json_object_set_new(summary, "rules", replay_rules_json(run));
 	json_object_set_new(summary, "connections", connections_json(run));
 	ks_json_print(json_pack("{s:o}", "summary", summary), stdout);
 }

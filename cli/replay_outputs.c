@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether keepstate replay would write over what it reads, or write two files into one; see capture/replay.h. */
+/* Keeps keepstate replay from writing over a file that it reads, or two files into one; see cli/replay.h. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,21 +11,21 @@
 
 #define PATH_KEPT 4096
 
-/* What a path leads to: a file that is there, or a name in a directory. */
-struct target {
+/* The target of a path: a file that is there, or a name in a directory. */
+struct path_target {
 	bool there, directory_there;
 	struct stat file, directory;
 	const char *name; /* the last part of the path */
 };
 
 /* `standard` is the descriptor that "-" stands for. */
-static void target_find(struct target *target, const char *path, int standard)
+static void target_find(struct path_target *target, const char *path, int standard)
 {
 	const char *slash = strrchr(path, '/');
 	char directory[PATH_KEPT];
 	size_t length = slash ? (size_t)(slash - path) + 1 : 0;
 
-	*target = (struct target){ .name = path + length };
+	*target = (struct path_target){ .name = path + length };
 	if (strcmp(path, "-") == 0) {
 		target->there = fstat(standard, &target->file) == 0;
 		return;
@@ -43,8 +43,8 @@ static bool same_inode(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Devices such as /dev/null take whatever comes; all else holds one capture. */
-static bool same_target(const struct target *a, const struct target *b)
+/* Devices such as /dev/null may be written twice; a file holds one capture. */
+static bool same_target(const struct path_target *a, const struct path_target *b)
 {
 	if (a->there && b->there)
 		return !S_ISCHR(a->file.st_mode) && same_inode(&a->file, &b->file);
@@ -54,7 +54,7 @@ static bool same_target(const struct target *a, const struct target *b)
 
 static int collides_with_input(const char *option, const char *path, const char *input, const char *what)
 {
-	struct target out, in;
+	struct path_target out, in;
 
 	target_find(&out, path, STDOUT_FILENO);
 	target_find(&in, input, STDIN_FILENO);
@@ -67,7 +67,7 @@ static int collides_with_input(const char *option, const char *path, const char 
 
 static int collides_with_output(const char *option, const char *path, const char *other_option, const char *other_path)
 {
-	struct target out, other;
+	struct path_target out, other;
 
 	target_find(&out, path, STDOUT_FILENO);
 	target_find(&other, other_path, STDOUT_FILENO);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate replay for people: a line for each frame, the summary, the progress line. */
+/* The output of keepstate replay for people: a line for each frame, the summary, the progress line. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,14 +40,12 @@ void ks_replay_print_frame(const struct ks_replay_run *run, const struct ks_repl
 	putchar('\n');
 }
 
-static void print_reasons(const struct ks_replay_run *run)
+static void print_reason_counts(const struct ks_replay_run *run)
 {
 	const struct ks_count *counts = ks_engine_reasons(ks_replay_engine(run->replay));
-	struct ks_grid *grid = ks_grid_create("lrrll");
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("lrrll");
 	char packets[KS_NUMBER_TEXT], bytes[KS_NUMBER_TEXT];
 
-	if (!grid)
-		return;
 	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
 		if (!counts[i].packets)
 			continue;
@@ -58,18 +57,15 @@ static void print_reasons(const struct ks_replay_run *run)
 	}
 	puts("\nby reason:");
 	ks_grid_print(grid, stdout);
-	ks_grid_destroy(grid);
 }
 
-static void print_rules(const struct ks_replay_run *run)
+static void print_rule_counts(const struct ks_replay_run *run)
 {
 	struct ks_engine *engine = ks_replay_engine(run->replay);
-	struct ks_grid *grid = ks_grid_create("rll");
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("rll");
 	char matches[KS_NUMBER_TEXT];
 	bool any = false;
 
-	if (!grid)
-		return;
 	for (size_t i = 0; i < run->policy->info_count; i++) {
 		const struct ks_rule_info *info = &run->policy->infos[i];
 		const struct ks_rule_count *count = ks_engine_rule_count(engine, info->id);
@@ -85,7 +81,6 @@ static void print_rules(const struct ks_replay_run *run)
 		puts("\nby rule (packets that it decided):");
 		ks_grid_print(grid, stdout);
 	}
-	ks_grid_destroy(grid);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -107,24 +102,24 @@ static int by_beginning(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-size_t ks_replay_pick(const struct ks_replay_run *run, const struct ks_replay_connection ***picked)
+int ks_replay_pick(const struct ks_replay_run *run, const struct ks_replay_connection ***picked, size_t *count)
 {
 	const struct ks_replay_connection *list, **pointers;
-	size_t count;
+	size_t total;
 
-	list = ks_replay_connections(run->replay, &count);
-	pointers = calloc(count + 1, sizeof(const struct ks_replay_connection *));
-	*picked = pointers;
+	list = ks_replay_connections(run->replay, &total);
+	pointers = calloc(total + 1, sizeof(const struct ks_replay_connection *));
 	if (!pointers)
-		return 0;
-	for (size_t i = 0; i < count; i++)
+		return -ENOMEM;
+	for (size_t i = 0; i < total; i++)
 		pointers[i] = &list[i];
-	if (count > run->shown) {
-		qsort(pointers, count, sizeof(*pointers), by_bytes);
-		count = run->shown;
-		qsort(pointers, count, sizeof(*pointers), by_beginning);
+	if (total > run->shown) {
+		qsort(pointers, total, sizeof(*pointers), by_bytes);
+		qsort(pointers, run->shown, sizeof(*pointers), by_beginning);
 	}
-	return count;
+	*picked = pointers;
+	*count = KS_MIN(total, run->shown);
+	return 0;
 }
 
 static void connection_cells(const struct ks_replay_run *run, const struct ks_replay_connection *conn,
@@ -156,26 +151,29 @@ static void print_connections(const struct ks_replay_run *run)
 	static const char *const titles[] = { "  first", "last", "zones", "proto",    "originator > other",
 					      "state",	 "sent", "",	  "received", "",
 					      "dropped", "rule" };
-	const struct ks_replay_connection **picked;
-	struct ks_grid *grid = ks_grid_create("rrllllrrrrrl");
-	size_t total, count = ks_replay_pick(run, &picked);
+	ks_auto_free const struct ks_replay_connection **picked = NULL;
+	ks_auto_grid struct ks_grid *grid = NULL;
 	char a[KS_NUMBER_TEXT], b[KS_NUMBER_TEXT];
+	size_t total, count;
 
-	ks_replay_connections(run->replay, &total);
-	if (count && grid) {
-		if (count < total)
-			printf("\nconnections (the %s of %s with the most octets):\n", ks_number_text(count, a),
-			       ks_number_text(total, b));
-		else
-			puts("\nconnections:");
-		for (size_t i = 0; i < KS_ARRAY_SIZE(titles); i++)
-			ks_grid_cell(grid, "%s", titles[i]);
-		for (size_t i = 0; i < count; i++)
-			connection_cells(run, picked[i], grid);
-		ks_grid_print(grid, stdout);
+	if (ks_replay_pick(run, &picked, &count)) {
+		ks_cli_no_memory();
+		return;
 	}
-	ks_grid_destroy(grid);
-	free(picked);
+	if (!count)
+		return;
+	ks_replay_connections(run->replay, &total);
+	if (count < total)
+		printf("\nconnections (the %s of %s with the most octets):\n", ks_number_text(count, a),
+		       ks_number_text(total, b));
+	else
+		puts("\nconnections:");
+	grid = ks_grid_create("rrllllrrrrrl");
+	for (size_t i = 0; i < KS_ARRAY_SIZE(titles); i++)
+		ks_grid_cell(grid, "%s", titles[i]);
+	for (size_t i = 0; i < count; i++)
+		connection_cells(run, picked[i], grid);
+	ks_grid_print(grid, stdout);
 }
 
 static void print_midstream(const struct ks_replay_totals *totals)
@@ -237,8 +235,8 @@ void ks_replay_print_summary(const struct ks_replay_run *run)
 	}
 	putchar('\n');
 	if (totals->frames)
-		print_reasons(run);
-	print_rules(run);
+		print_reason_counts(run);
+	print_rule_counts(run);
 	print_connections(run);
 	print_notes(totals);
 }

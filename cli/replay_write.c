@@ -46,7 +46,7 @@ static int dump_frame(struct ks_dump *dump, int link_type, __u64 time, const __u
 	return KS_EXIT_OK;
 }
 
-/* The engine's frame starts with the headers; the head buffer may be read beyond them. */
+/* The head is copied because ks_reject_build() may read up to KS_HEAD_SIZE bytes, more than the frame may have. */
 static int answer_write(struct ks_dump *dump, const struct ks_replay_frame *frame)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
@@ -64,12 +64,13 @@ static int answer_write(struct ks_dump *dump, const struct ks_replay_frame *fram
 
 int ks_replay_write(struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {
-	const struct ks_capture_frame *insp = frame->captured;
+	const struct ks_capture_frame *captured = frame->captured;
 	struct ks_dump *dump = ks_reason_is_pass(frame->insp->verdict.reason) ? &run->passed : &run->dropped;
 	int code = KS_EXIT_OK;
 
 	if (dump->path)
-		code = dump_frame(dump, insp->link_type, insp->time, insp->data, insp->captured, insp->length);
+		code = dump_frame(dump, captured->link_type, captured->time, captured->data, captured->captured,
+				  captured->length);
 	if (code == KS_EXIT_OK && run->answers.path && frame->insp->verdict.action == KS_REJECT)
 		code = answer_write(&run->answers, frame);
 	return code;

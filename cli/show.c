@@ -26,7 +26,7 @@ static json_t *mac_json(const __u8 mac[6])
 	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
-static json_t *zone_json(const struct ks_zone *zone)
+static json_t *policy_zone_json(const struct ks_zone *zone)
 {
 	json_t *interfaces = json_array(), *networks = json_array(), *macs = json_array(), *addresses = json_array();
 	char text[KS_ADDR_TEXT];
@@ -47,7 +47,7 @@ static json_t *zone_json(const struct ks_zone *zone)
 			 zone->antispoof);
 }
 
-static json_t *rule_json(const struct ks_rule_info *info, unsigned entries)
+static json_t *policy_rule_json(const struct ks_rule_info *info, unsigned entries)
 {
 	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file", info->place.file,
 			 "line", (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "log",
@@ -131,18 +131,23 @@ static json_t *tables_json(const struct ks_config *config)
 
 static json_t *policy_json(const struct ks_policy *policy)
 {
-	unsigned *entries = calloc(policy->info_count + 1, sizeof(*entries)); /* of each rule of the text */
-	json_t *zones = json_array(), *ignores = json_array(), *rules = json_array();
+	ks_auto_free unsigned *entries =
+		calloc(policy->info_count + 1, sizeof(*entries)); /* of each rule of the text */
+	json_t *zones, *ignores, *rules;
 
-	for (__u32 i = 0; entries && i < policy->config.entries; i++)
+	if (!entries)
+		return NULL;
+	zones = json_array();
+	ignores = json_array();
+	rules = json_array();
+	for (__u32 i = 0; i < policy->config.entries; i++)
 		entries[policy->rule_info[i]]++;
 	for (size_t i = 0; i < policy->zone_count; i++)
-		json_array_append_new(zones, zone_json(&policy->zones[i]));
+		json_array_append_new(zones, policy_zone_json(&policy->zones[i]));
 	for (size_t i = 0; i < policy->ignore_count; i++)
 		json_array_append_new(ignores, json_string(policy->ignores[i]));
-	for (size_t i = 0; entries && i < policy->info_count; i++)
-		json_array_append_new(rules, rule_json(&policy->infos[i], entries[i]));
-	free(entries);
+	for (size_t i = 0; i < policy->info_count; i++)
+		json_array_append_new(rules, policy_rule_json(&policy->infos[i], entries[i]));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "file", policy->path, "zones", zones,
 			 "ignore", ignores, "rules", rules, "limits", settings_json(&policy->config, "limit"),
 			 "timeouts_ms", timeouts_json(&policy->config), "options", options_json(&policy->config),
@@ -165,7 +170,7 @@ int ks_cmd_show(int argc, char **argv)
 		"policy that means the same.",
 		options, KS_ARRAY_SIZE(options)
 	};
-	struct ks_policy *policy;
+	ks_auto_policy struct ks_policy *policy = NULL;
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
@@ -179,6 +184,5 @@ int ks_cmd_show(int argc, char **argv)
 		ks_json_print(policy_json(policy), stdout);
 	else
 		ks_policy_print(policy, stdout);
-	ks_policy_destroy(policy);
 	return ks_cli_finish(KS_EXIT_OK);
 }

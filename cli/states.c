@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keepstate states and states kill: the state table of the running firewall. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,9 +9,10 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "explain/json.h"
 
-#define KS_ROWS 512 /* rows whose columns are aligned together: a million need not wait for the last */
-#define KS_GRID "lllllrrrrll"
+/* Rows whose columns get one width: the first of a million states need not wait for the last. */
+#define ROWS_TOGETHER 512
 
 struct choices {
 	struct ks_parameter filters[7];
@@ -20,30 +22,22 @@ struct choices {
 
 enum { FILTER_ADDRESS, FILTER_SOURCE, FILTER_DESTINATION, FILTER_PORT, FILTER_PROTO, FILTER_ZONE, FILTER_STATE };
 
-struct table {
+struct states_table_ctx {
 	struct ks_grid *grid;
 	unsigned rows;
 	unsigned long long total;
 };
 
-static const char *text_of(const json_t *object, const char *name)
+/* One direction's number of a member with one for each. */
+static uint64_t number_at(const json_t *object, const char *name, size_t index)
 {
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
+	return (uint64_t)json_integer_value(json_array_get(json_object_get(object, name), index));
 }
 
-static unsigned long long number_of(const json_t *object, const char *name, size_t index)
-{
-	const json_t *value = json_object_get(object, name);
-
-	return (unsigned long long)json_integer_value(json_is_array(value) ? json_array_get(value, index) : value);
-}
-
-/* "10.0.0.5:40000"; for ICMP the identifier stands behind the asker. */
+/* "10.0.0.5:40000"; for ICMP the source has the identifier behind it. */
 static void end_print(const json_t *flow, bool source, char *buf, size_t size)
 {
-	const char *address = text_of(flow, source ? "source" : "destination");
+	const char *address = ks_member_text(flow, source ? "source" : "destination");
 	const json_t *port = json_object_get(flow, source ? "source_port" : "destination_port");
 	const json_t *id = json_object_get(flow, "id");
 	bool v6 = strchr(address, ':') != NULL;
@@ -58,7 +52,7 @@ static void end_print(const json_t *flow, bool source, char *buf, size_t size)
 
 static void translated_end_print(const json_t *nat, const char *word, const char *name, FILE *out)
 {
-	const char *address = text_of(nat, name);
+	const char *address = ks_member_text(nat, name);
 	char port_name[32];
 	const json_t *port;
 
@@ -77,40 +71,38 @@ static void translated_end_print(const json_t *nat, const char *word, const char
 static void nat_print(const json_t *flow, char *buf, size_t size)
 {
 	const json_t *nat = json_object_get(flow, "nat");
-	FILE *out = fmemopen(buf, size, "w");
+	ks_auto_file FILE *out = fmemopen(buf, size, "w");
 
 	buf[0] = '\0';
 	if (!out)
 		return;
 	translated_end_print(nat, "as", "source", out);
 	translated_end_print(nat, "via", "destination", out);
-	fclose(out);
 }
 
 static void place_print(const json_t *flow, char *buf, size_t size)
 {
 	const json_t *rule = json_object_get(flow, "rule");
-	const char *file = text_of(rule, "file");
+	const char *file = ks_member_text(rule, "file");
 	const char *slash = strrchr(file, '/');
 
 	if (*file)
-		snprintf(buf, size, "%s:%d", slash ? slash + 1 : file,
-			 (int)json_integer_value(json_object_get(rule, "line")));
+		snprintf(buf, size, "%s:%d", slash ? slash + 1 : file, (int)ks_member_number(rule, "line"));
 	else
 		snprintf(buf, size, "rule gone");
 }
 
-static void table_begin(struct table *table)
+static void table_begin(struct states_table_ctx *table)
 {
 	static const char *const titles[] = { "PROTO", "STATE", "SOURCE", "DESTINATION", "ZONES", "PACKETS",
 					      "BYTES", "AGE",	"LEFT",	  "RULE",	 "NAT" };
 
-	table->grid = ks_grid_create(KS_GRID);
+	table->grid = ks_grid_create("lllllrrrrll");
 	for (size_t i = 0; !table->total && i < KS_ARRAY_SIZE(titles); i++)
 		ks_grid_cell(table->grid, "%s", titles[i]);
 }
 
-static void table_end(struct table *table)
+static void table_end(struct states_table_ctx *table)
 {
 	ks_grid_print(table->grid, stdout);
 	ks_grid_destroy(table->grid);
@@ -118,7 +110,7 @@ static void table_end(struct table *table)
 	table->rows = 0;
 }
 
-static void table_add(struct table *table, const json_t *flow)
+static void table_add(struct states_table_ctx *table, const json_t *flow)
 {
 	char source[80], destination[80], place[80], nat[192] = "", bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT],
 						     left[KS_NUMBER_TEXT];
@@ -126,15 +118,15 @@ static void table_add(struct table *table, const json_t *flow)
 	end_print(flow, true, source, sizeof(source));
 	end_print(flow, false, destination, sizeof(destination));
 	place_print(flow, place, sizeof(place));
-	ks_grid_cell(table->grid, "%s", text_of(flow, "proto"));
-	ks_grid_cell(table->grid, "%s", text_of(flow, "state"));
+	ks_grid_cell(table->grid, "%s", ks_member_text(flow, "proto"));
+	ks_grid_cell(table->grid, "%s", ks_member_text(flow, "state"));
 	ks_grid_cell(table->grid, "%s", source);
 	ks_grid_cell(table->grid, "%s", destination);
-	ks_grid_cell(table->grid, "%s > %s", text_of(flow, "from"), text_of(flow, "to"));
-	ks_grid_cell(table->grid, "%llu+%llu", number_of(flow, "packets", 0), number_of(flow, "packets", 1));
+	ks_grid_cell(table->grid, "%s > %s", ks_member_text(flow, "from"), ks_member_text(flow, "to"));
+	ks_grid_cell(table->grid, "%" PRIu64 "+%" PRIu64, number_at(flow, "packets", 0), number_at(flow, "packets", 1));
 	ks_grid_cell(table->grid, "%s",
-		     ks_bytes_text(number_of(flow, "bytes", 0) + number_of(flow, "bytes", 1), bytes));
-	ks_grid_cell(table->grid, "%s", ks_span_text(number_of(flow, "age", 0) * 1000, age));
+		     ks_bytes_text(number_at(flow, "bytes", 0) + number_at(flow, "bytes", 1), bytes));
+	ks_grid_cell(table->grid, "%s", ks_span_text((uint64_t)ks_member_number(flow, "age") * 1000, age));
 	ks_grid_cell(table->grid, "%s",
 		     ks_span_text((uint64_t)json_number_value(json_object_get(flow, "timeout")) * 1000, left));
 	ks_grid_cell(table->grid, "%s", place);
@@ -142,45 +134,44 @@ static void table_add(struct table *table, const json_t *flow)
 	ks_grid_cell(table->grid, "%s", nat);
 }
 
-static int take_row(const char *line, size_t length, void *arg)
+static int state_row_take(const char *line, size_t length, void *arg)
 {
-	struct table *table = arg;
-	json_t *flow = json_loadb(line, length, 0, NULL);
+	struct states_table_ctx *table = arg;
+	ks_auto_json json_t *flow = json_loadb(line, length, 0, NULL);
 
 	if (!flow)
 		return 0;
 	if (!table->grid)
 		table_begin(table);
 	table_add(table, flow);
-	json_decref(flow);
 	table->total++;
-	if (++table->rows == KS_ROWS)
+	if (++table->rows == ROWS_TOGETHER)
 		table_end(table);
 	return ferror(stdout);
 }
 
-static int take_line(const char *line, size_t length, void *arg)
+static int state_line_copy(const char *line, size_t length, void *arg)
 {
 	fwrite(line, 1, length, stdout);
 	return putchar('\n') == EOF;
 }
 
-static int list(const struct choices *choices)
+static int states_list(const struct choices *choices)
 {
 	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
 	const struct ks_call call = { .method = "GET",
 				      .path = "/v1/states",
 				      .parameters = parameters,
 				      .parameter_count = KS_ARRAY_SIZE(parameters) };
-	struct table table = { 0 };
+	struct states_table_ctx table = { 0 };
 	int code;
 
 	memcpy(parameters, choices->filters, sizeof(choices->filters));
 	parameters[KS_ARRAY_SIZE(choices->filters)] =
 		(struct ks_parameter){ "format", choices->conntrack ? "conntrack" : NULL };
 	if (choices->json || choices->conntrack)
-		return ks_cli_finish(ks_client_lines(&call, take_line, NULL));
-	code = ks_client_lines(&call, take_row, &table);
+		return ks_cli_finish(ks_client_lines(&call, state_line_copy, NULL));
+	code = ks_client_lines(&call, state_row_take, &table);
 	if (table.grid)
 		table_end(&table);
 	if (code == KS_EXIT_OK && !table.total)
@@ -188,15 +179,15 @@ static int list(const struct choices *choices)
 	return ks_cli_finish(code);
 }
 
-static int kill_states(const struct choices *choices)
+static int states_kill(const struct choices *choices)
 {
 	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
 	const struct ks_call call = { .method = "DELETE",
 				      .path = "/v1/states",
 				      .parameters = parameters,
 				      .parameter_count = KS_ARRAY_SIZE(parameters) };
-	json_t *answer = NULL;
-	json_int_t killed;
+	ks_auto_json json_t *answer = NULL;
+	long long killed;
 	int code;
 
 	memcpy(parameters, choices->filters, sizeof(choices->filters));
@@ -204,16 +195,15 @@ static int kill_states(const struct choices *choices)
 	code = ks_client_call(&call, &answer);
 	if (code != KS_EXIT_OK)
 		return code;
-	killed = json_integer_value(json_object_get(answer, "killed"));
+	killed = ks_member_number(answer, "killed");
 	if (choices->json)
-		ks_json_print(json_incref(answer), stdout);
+		ks_json_print(TAKE(answer), stdout);
 	else
-		printf("%lld state%s killed\n", (long long)killed, killed == 1 ? "" : "s");
-	json_decref(answer);
+		printf("%lld state%s killed\n", killed, killed == 1 ? "" : "s");
 	return ks_cli_finish(killed ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
-static int choose(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
+static int choices_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
 {
 	bool filtered = false;
 
@@ -234,14 +224,14 @@ static int choose(const struct ks_usage *usage, struct choices *choices, int cou
 	if (count == 0 && choices->all)
 		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
 	if (count == 0)
-		return list(choices);
+		return states_list(choices);
 	if (count > 1 || strcmp(operands[0], "kill"))
 		return ks_usage_error(usage, "states knows only 'kill', not '%s'", operands[count > 1]);
 	if (!filtered && !choices->all)
 		return ks_usage_error(usage, "states kill needs a filter, or --all to kill every state");
 	if (filtered && choices->all)
 		return ks_usage_error(usage, "states kill takes either filters or --all");
-	return kill_states(choices);
+	return states_kill(choices);
 }
 
 int ks_cmd_states(int argc, char **argv)
@@ -295,5 +285,5 @@ int ks_cmd_states(int argc, char **argv)
 
 	if (first < 0)
 		return code;
-	return choose(&usage, &choices, argc - first, argv + first);
+	return choices_run(&usage, &choices, argc - first, argv + first);
 }

@@ -9,24 +9,13 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
-
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(object, name));
-}
+#include "explain/json.h"
 
 /* "2026-01-31 12:00:00 (3h2m ago)" */
 static void moment_print(const json_t *status, const char *name)
 {
-	time_t when = (time_t)number_of(status, name);
-	long long ago = number_of(status, "now") - (long long)when;
+	time_t when = (time_t)ks_member_number(status, name);
+	long long ago = ks_member_number(status, "now") - (long long)when;
 	char text[64] = "", duration[KS_NUMBER_TEXT];
 	struct tm tm;
 
@@ -37,18 +26,19 @@ static void moment_print(const json_t *status, const char *name)
 
 static void head_print(const json_t *status)
 {
-	printf("Keepstate %s in %s, process %lld%s\n", text_of(status, "version"), text_of(status, "instance"),
-	       number_of(status, "pid"),
+	printf("Keepstate %s in %s, process %lld%s\n", ks_member_text(status, "version"),
+	       ks_member_text(status, "instance"), ks_member_number(status, "pid"),
 	       json_is_true(json_object_get(status, "took_over")) ? ", took over from an earlier one" : "");
 	printf("in force    ");
-	if (number_of(status, "since")) {
+	if (ks_member_number(status, "since")) {
 		printf("since ");
 		moment_print(status, "since");
 	} else {
 		printf("not yet: nothing was guarded so far");
 	}
-	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ", text_of(status, "policy"),
-	       number_of(status, "rules"), number_of(status, "zones"), number_of(status, "generation"));
+	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ", ks_member_text(status, "policy"),
+	       ks_member_number(status, "rules"), ks_member_number(status, "zones"),
+	       ks_member_number(status, "generation"));
 	moment_print(status, "loaded");
 	putchar('\n');
 }
@@ -56,46 +46,47 @@ static void head_print(const json_t *status)
 static void fill_print(const json_t *table, const char *title, const char *name, const char *limit)
 {
 	char count[KS_NUMBER_TEXT], of[KS_NUMBER_TEXT];
-	long long max = number_of(table, limit);
+	long long max = ks_member_number(table, limit);
 
-	printf("%-11s %s of %s (%.1f%%)", title, ks_number_text((uint64_t)number_of(table, name), count),
-	       ks_number_text((uint64_t)max, of), max ? 100.0 * (double)number_of(table, name) / (double)max : 0.0);
+	printf("%-11s %s of %s (%.1f%%)", title, ks_number_text((uint64_t)ks_member_number(table, name), count),
+	       ks_number_text((uint64_t)max, of),
+	       max ? 100.0 * (double)ks_member_number(table, name) / (double)max : 0.0);
 }
 
 /* "records     12 aliases, 3 of 65536 mappings": what there is besides states, if there is any. */
 static void records_print(const json_t *records)
 {
-	json_int_t aliases = json_integer_value(json_object_get(records, "aliases"));
+	long long aliases = ks_member_number(records, "aliases");
 	const char *name;
 	json_t *value;
 	bool any = false;
 
 	if (aliases) {
-		printf("records     %lld aliases of translated states", (long long)aliases);
+		printf("records     %lld aliases of translated states", aliases);
 		any = true;
 	}
 	json_object_foreach((json_t *)records, name, value)
 	{
-		if (!json_is_object(value) || !number_of(value, "count"))
+		if (!json_is_object(value) || !ks_member_number(value, "count"))
 			continue;
-		printf("%s%lld of %lld %s", any ? ", " : "records     ", number_of(value, "count"),
-		       number_of(value, "limit"), name);
+		printf("%s%lld of %lld %s", any ? ", " : "records     ", ks_member_number(value, "count"),
+		       ks_member_number(value, "limit"), name);
 		any = true;
 	}
 	if (any)
 		putchar('\n');
 }
 
-static void table_print(const json_t *table)
+static void state_table_print(const json_t *table)
 {
 	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
 
 	fill_print(table, "states", "flows", "limit");
 	printf("; %s created, %s expired, %s recycled, %s killed\n",
-	       ks_number_text((uint64_t)number_of(table, "created"), created),
-	       ks_number_text((uint64_t)number_of(table, "expired"), expired),
-	       ks_number_text((uint64_t)number_of(table, "recycled"), recycled),
-	       ks_number_text((uint64_t)number_of(table, "killed"), killed));
+	       ks_number_text((uint64_t)ks_member_number(table, "created"), created),
+	       ks_number_text((uint64_t)ks_member_number(table, "expired"), expired),
+	       ks_number_text((uint64_t)ks_member_number(table, "recycled"), recycled),
+	       ks_number_text((uint64_t)ks_member_number(table, "killed"), killed));
 	fill_print(table, "half-open", "half_open", "half_open_limit");
 	putchar('\n');
 	records_print(json_object_get(table, "records"));
@@ -123,9 +114,9 @@ static void guard_cell(struct ks_grid *grid, const json_t *interface)
 {
 	bool ingress = json_is_true(json_object_get(interface, "ingress"));
 	bool egress = json_is_true(json_object_get(interface, "egress"));
-	const char *role = text_of(interface, "role"), *carrier = text_of(interface, "carrier");
+	const char *role = ks_member_text(interface, "role"), *carrier = ks_member_text(interface, "carrier");
 
-	if (!*text_of(interface, "hooks")) /* its role needs none */
+	if (!*ks_member_text(interface, "hooks")) /* its role needs none */
 		ks_grid_cell(grid, "%s", strcmp(role, "vrf") ? role : "vrf: guarded at its members");
 	else if (!ingress || !egress)
 		ks_grid_cell(grid, "%s",
@@ -142,23 +133,22 @@ static void guard_cell(struct ks_grid *grid, const json_t *interface)
 
 static void interfaces_print(const json_t *list)
 {
-	struct ks_grid *grid = ks_grid_create("llllll");
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("llllll");
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *interface = json_array_get(list, i);
 
 		ks_grid_cell(grid, "%s", i ? "" : "interfaces");
-		ks_grid_cell(grid, "%s", text_of(interface, "name"));
-		ks_grid_cell(grid, "zone %s", text_of(interface, "zone"));
+		ks_grid_cell(grid, "%s", ks_member_text(interface, "name"));
+		ks_grid_cell(grid, "zone %s", ks_member_text(interface, "zone"));
 		ks_grid_cell(grid, "%s", json_is_true(json_object_get(interface, "up")) ? "up" : "down");
 		guard_cell(grid, interface);
-		ks_grid_cell(grid, "%s", text_of(interface, "error"));
+		ks_grid_cell(grid, "%s", ks_member_text(interface, "error"));
 	}
 	if (json_array_size(list))
 		ks_grid_print(grid, stdout);
 	else
 		printf("interfaces  none is there\n");
-	ks_grid_destroy(grid);
 }
 
 /* "tcx", "clsact", or both where they differ. */
@@ -167,7 +157,7 @@ static void hooks_print(const json_t *list)
 	bool tcx = false, clsact = false;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *hooks = text_of(json_array_get(list, i), "hooks");
+		const char *hooks = ks_member_text(json_array_get(list, i), "hooks");
 
 		tcx |= !strcmp(hooks, "tcx");
 		clsact |= !strcmp(hooks, "clsact");
@@ -179,13 +169,14 @@ static void surroundings_print(const json_t *status)
 {
 	const json_t *routes = json_object_get(status, "routes");
 
-	if (*text_of(status, "ignore_line"))
-		printf("no zone     denied by default; to leave them alone: %s\n", text_of(status, "ignore_line"));
+	if (*ks_member_text(status, "ignore_line"))
+		printf("no zone     denied by default; to leave them alone: %s\n",
+		       ks_member_text(status, "ignore_line"));
 	printf("hooks       ");
 	hooks_print(json_object_get(status, "interfaces"));
 	printf("; backstop %s\n", json_is_true(json_object_get(status, "backstop")) ? "in force" : "NOT in force");
 	if (json_is_true(json_object_get(routes, "differ")))
-		printf("routes      %s: egress decides\n", text_of(routes, "why"));
+		printf("routes      %s: egress decides\n", ks_member_text(routes, "why"));
 }
 
 static void warnings_print(const json_t *list)
@@ -211,7 +202,7 @@ int ks_cmd_status(int argc, char **argv)
 		options, KS_ARRAY_SIZE(options)
 	};
 	const struct ks_call call = { .method = "GET", .path = "/v1/status" };
-	json_t *answer = NULL;
+	ks_auto_json json_t *answer = NULL;
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
@@ -222,15 +213,14 @@ int ks_cmd_status(int argc, char **argv)
 	if (code != KS_EXIT_OK)
 		return code;
 	if (json) {
-		ks_json_print(answer, stdout);
+		ks_json_print(TAKE(answer), stdout);
 		return ks_cli_finish(code);
 	}
 	head_print(answer);
-	table_print(json_object_get(answer, "table"));
+	state_table_print(json_object_get(answer, "table"));
 	rates_print(json_object_get(answer, "rates"));
 	interfaces_print(json_object_get(answer, "interfaces"));
 	surroundings_print(answer);
 	warnings_print(json_object_get(answer, "warnings"));
-	json_decref(answer);
 	return ks_cli_finish(code);
 }

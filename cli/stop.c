@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * keepstate stop: takes the firewall away. A living daemon does it itself; what
- * a dead one left is removed from here.
+ * keepstate stop: takes the firewall away. A living daemon does it itself, asked by the
+ * control API. What a dead one has left is removed here, by the daemon's own functions.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,57 +15,55 @@
 #include "daemon/instance.h"
 #include "daemon/ledger.h"
 
-#define KS_START_TRIES 1200 /* of 50 ms */
-#define KS_STOP_TRIES 200 /* of 50 ms: removing a large table takes a moment */
+#define POLL_US 50000
+#define START_POLLS 1200
+#define STOP_POLLS 200 /* removing a large table takes a moment */
 
-static int complain(const char *what, int err)
+static int stop_error(const char *what, int err)
 {
 	fprintf(stderr, "keepstate: %s: %s\n", what, strerror(-err));
 	return KS_EXIT_SYSTEM;
 }
 
-/* A daemon that starts has the lock before the socket: the verifier takes its time. */
+/* A daemon that starts has the lock some time before the socket: it loads its programs in between. */
 static void wait_for_socket(const struct ks_instance *instance)
 {
-	for (int i = 0; i < KS_START_TRIES && access(instance->socket, F_OK) && !access(instance->lock, F_OK); i++)
-		usleep(50000);
+	for (int i = 0; i < START_POLLS && access(instance->socket, F_OK) && !access(instance->lock, F_OK); i++)
+		usleep(POLL_US);
 }
 
 /* Asks the daemon, and waits until it has removed its directory. */
 static int stop_living(const struct ks_instance *instance)
 {
 	const struct ks_call call = { .method = "POST", .path = "/v1/stop" };
-	json_t *answer = NULL;
+	ks_auto_json json_t *answer = NULL;
 	int code;
 
 	wait_for_socket(instance);
 	code = ks_client_call(&call, &answer);
-	json_decref(answer);
 	if (code != KS_EXIT_OK)
 		return code;
-	for (int i = 0; i < KS_STOP_TRIES; i++) {
+	for (int i = 0; i < STOP_POLLS; i++) {
 		if (access(instance->lock, F_OK) && errno == ENOENT)
 			return KS_EXIT_OK;
-		usleep(50000);
+		usleep(POLL_US);
 	}
 	fprintf(stderr, "keepstate: the daemon has not stopped within 10 s\n");
 	return KS_EXIT_SYSTEM;
 }
 
-/* The lock is ours, so nobody is there. */
+/* We hold the lock, so no daemon is alive. */
 static int stop_dead(const struct ks_instance *instance)
 {
-	struct ks_ledger ledger = { 0 };
-	int err;
+	ks_auto_ledger struct ks_ledger ledger = { 0 };
+	int err = ks_instance_prepare(instance);
 
-	err = ks_instance_prepare(instance);
 	if (err)
-		return complain(instance->dir, err);
+		return stop_error(instance->dir, err);
 	ks_ledger_read(instance->ledger, &ledger); /* without it, the qdiscs stay */
 	err = ks_instance_remove(instance, ledger.qdiscs, ledger.qdisc_count);
-	ks_ledger_fini(&ledger);
 	if (err)
-		return complain("not everything could be removed", err);
+		return stop_error("not everything could be removed", err);
 	printf("the daemon was dead; what it left is removed\n");
 	return KS_EXIT_OK;
 }
@@ -74,10 +72,11 @@ static int stop(void)
 {
 	struct ks_instance instance;
 	struct ks_holder holder;
-	int fd, code, err = ks_instance_find(&instance);
+	int err = ks_instance_find(&instance);
+	ks_auto_fd int fd = -1;
 
 	if (err)
-		return complain("cannot tell this network namespace", err);
+		return stop_error("cannot tell this network namespace", err);
 	if (access(instance.dir, F_OK) && access(instance.pins, F_OK)) {
 		if (geteuid()) { /* not even the instance's name is certain: only root may look */
 			fprintf(stderr, "keepstate: cannot see whether there is something to stop: this needs root\n");
@@ -92,10 +91,8 @@ static int stop(void)
 	if (fd == -EWOULDBLOCK)
 		return stop_living(&instance);
 	if (fd < 0)
-		return complain(geteuid() ? "this needs root" : instance.lock, fd);
-	code = stop_dead(&instance);
-	close(fd);
-	return code;
+		return stop_error(geteuid() ? "this needs root" : instance.lock, fd);
+	return stop_dead(&instance);
 }
 
 int ks_cmd_stop(int argc, char **argv)

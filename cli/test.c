@@ -13,7 +13,7 @@
 #include "text/names.h"
 #include "scenario/scenario.h"
 
-struct run {
+struct test_run_ctx {
 	bool json, verbose, quiet, colour;
 	const struct ks_policy *policy;
 	unsigned passed, failed;
@@ -48,7 +48,7 @@ static json_t *step_json(const struct ks_policy *policy, const struct ks_step_re
 
 static void step_seen(const struct ks_step_result *result, void *arg)
 {
-	struct run *run = arg;
+	struct test_run_ctx *run = arg;
 
 	if (run->json) {
 		json_array_append_new(run->steps, step_json(run->policy, result));
@@ -63,7 +63,7 @@ static void step_seen(const struct ks_step_result *result, void *arg)
 		       ks_colour(run->colour, KS_COLOUR_PLAIN));
 }
 
-static void test_print(const struct run *run, const struct ks_test *test, const struct ks_test_result *result)
+static void test_print(const struct test_run_ctx *run, const struct ks_test *test, const struct ks_test_result *result)
 {
 	bool ok = result->outcome != KS_OUTCOME_FAILED;
 
@@ -76,7 +76,8 @@ static void test_print(const struct run *run, const struct ks_test *test, const 
 		ks_step_result_print(&result->step, "      ", stdout);
 }
 
-static json_t *test_json(const struct run *run, const struct ks_test *test, const struct ks_test_result *result)
+static json_t *test_json(const struct test_run_ctx *run, const struct ks_test *test,
+			 const struct ks_test_result *result)
 {
 	json_t *object =
 		json_pack("{s:s, s:i, s:s, s:b, s:O}", "file", test->place.file, "line", (int)test->place.line, "test",
@@ -88,14 +89,15 @@ static json_t *test_json(const struct run *run, const struct ks_test *test, cons
 }
 
 /* Returns 0, or -errno when the home failed. */
-static int test_run(struct run *run, const struct ks_test *test, const struct ks_home *home)
+static int test_run(struct test_run_ctx *run, const struct ks_test *test, const struct ks_home *home)
 {
-	struct ks_test_result *result = malloc(sizeof(*result));
+	ks_auto_free struct ks_test_result *result = malloc(sizeof(*result));
+	ks_auto_json json_t *steps = json_array();
 	int err;
 
-	if (!result)
+	if (!result || !steps)
 		return -ENOMEM;
-	run->steps = json_array();
+	run->steps = steps;
 	if (run->verbose && !run->json)
 		printf("      %s:%u  %s\n", test->place.file, test->place.line, test->name);
 	err = ks_scenario_run(run->policy, test, home, step_seen, run, result);
@@ -109,15 +111,13 @@ static int test_run(struct run *run, const struct ks_test *test, const struct ks
 		else
 			test_print(run, test, result);
 	}
-	json_decref(run->steps);
-	free(result);
 	return err;
 }
 
-/* As ks_cli_load(); in JSON, a bad policy is an object with its complaints. */
-static int load(const struct run *run, const char *path, struct ks_policy **policy)
+/* As ks_cli_load(), but with --json a bad policy is printed as an object with its complaints. */
+static int policy_load(const struct test_run_ctx *run, const char *path, struct ks_policy **policy)
 {
-	struct ks_diags diags;
+	ks_auto_diags struct ks_diags diags = { 0 };
 	int err;
 
 	if (!run->json)
@@ -129,16 +129,15 @@ static int load(const struct run *run, const char *path, struct ks_policy **poli
 		ks_diags_print(&diags, stderr, ks_output_colour(stderr));
 	if (err && err != -EINVAL)
 		fprintf(stderr, "keepstate: %s: %s\n", path, strerror(-err));
-	ks_diags_fini(&diags);
 	return ks_cli_load_code(err);
 }
 
-/* Returns an enum ks_exit: OK also when tests failed, which the counts say. */
-static int file_run(struct run *run, const char *path)
+/* Returns an enum ks_exit; KS_EXIT_OK also if tests failed, which run->failed counts. */
+static int file_run(struct test_run_ctx *run, const char *path)
 {
-	struct ks_policy *policy;
-	struct ks_home home;
-	int err, code = load(run, path, &policy);
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_native_home struct ks_home home = { 0 };
+	int err, code = policy_load(run, path, &policy);
 
 	if (code != KS_EXIT_OK)
 		return code;
@@ -146,15 +145,13 @@ static int file_run(struct run *run, const char *path)
 	err = ks_native_home_create(policy, &home);
 	for (size_t i = 0; !err && i < policy->test_count; i++)
 		err = test_run(run, &policy->tests[i], &home);
-	ks_native_home_destroy(&home);
-	ks_policy_destroy(policy);
 	if (!err)
 		return KS_EXIT_OK;
 	fprintf(stderr, "keepstate: %s: cannot run the tests: %s\n", path, strerror(-err));
 	return KS_EXIT_SYSTEM;
 }
 
-static void summary_print(const struct run *run)
+static void summary_print(const struct test_run_ctx *run)
 {
 	if (run->json) {
 		ks_json_print(json_pack("{s:i, s:i}", "passed", (int)run->passed, "failed", (int)run->failed), stdout);
@@ -164,7 +161,7 @@ static void summary_print(const struct run *run)
 	       run->failed, run->failed ? ks_colour(run->colour, KS_COLOUR_PLAIN) : "");
 }
 
-static int files_run(struct run *run, int count, char **paths)
+static int files_run(struct test_run_ctx *run, int count, char **paths)
 {
 	int worst = KS_EXIT_OK;
 
@@ -180,7 +177,7 @@ static int files_run(struct run *run, int count, char **paths)
 
 int ks_cmd_test(int argc, char **argv)
 {
-	struct run run = { .colour = ks_output_colour(stdout) };
+	struct test_run_ctx run = { .colour = ks_output_colour(stdout) };
 	bool words = false;
 	const struct ks_option options[] = {
 		{ .name = "verbose",

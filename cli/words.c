@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Packets, zones and rules in a few words; see words.h. */
+/* See words.h. */
 #include "cli/words.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@ static const char *flags_text(unsigned flags, char buf[8])
 	return buf;
 }
 
-static void upper_text(const struct ks_packet *pkt, char *buf, size_t size)
+static void upper_summary(const struct ks_packet *pkt, char *buf, size_t size)
 {
 	char flags[8], chunks[KS_CHUNKS_TEXT];
 
@@ -56,7 +56,7 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 	} else if (!tuple->family) {
 		snprintf(buf, KS_PACKET_TEXT, "unreadable, %u octets", pkt->wire_len);
 	} else {
-		upper_text(pkt, upper, sizeof(upper));
+		upper_summary(pkt, upper, sizeof(upper));
 		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s%s",
 			 tuple->proto ? ks_proto_name(tuple->proto, proto, sizeof(proto)) : "ip",
 			 ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src),
@@ -68,12 +68,11 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 
 const char *ks_flow_text(const struct ks_tuple *tuple, char buf[KS_PACKET_TEXT])
 {
-	bool icmp = tuple->proto == KS_PROTO_ICMP || tuple->proto == KS_PROTO_ICMPV6;
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], id[KS_KEY_TEXT];
 	bool ports = ks_proto_has_ports(tuple->proto);
 
-	/* The asker's port is the query's identifier (core/track/icmp_error.h). */
-	if (icmp)
+	/* The source port of an ICMP query is its identifier (core/track/icmp_error.h). */
+	if (ks_proto_is_icmp(tuple->proto))
 		snprintf(id, sizeof(id), " id %u", ks_be16(tuple->sport));
 	else
 		ks_gre_key_text(tuple, id);

@@ -8,11 +8,16 @@
 
 #include <stddef.h>
 
+#include "text/scoped.h"
+
 struct ks_arena;
 
 /* NULL when there is no memory. */
 struct ks_arena *ks_arena_create(void);
 void ks_arena_destroy(struct ks_arena *arena);
+
+KS_SCOPED(ks_auto_arena, struct ks_arena *, ks_arena_destroy)
+#define ks_auto_arena ks_scoped(ks_auto_arena)
 
 /* Zeroed memory for any type; NULL when there is none. */
 void *ks_arena_alloc(struct ks_arena *arena, size_t size);
