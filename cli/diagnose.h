@@ -6,9 +6,7 @@
 #include <jansson.h>
 
 #include "policy/policy.h"
-
-/* A JSON string of any text: bytes that are not UTF-8, which JSON cannot hold, become U+FFFD. NULL without memory. */
-json_t *ks_json_text(const char *text);
+#include "text/json.h"
 
 /*
  * The outcome of ks_policy_load(path), which returned `err`: "file", "good" and

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See coverage.h. */
+/* See coverage.h. Warnings, interfaces in no zone, states of zones that are gone, and all that in lines. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/coverage.h"
 #include "daemon/forwarding.h"
-#include "daemon/api/forms.h"
+#include "text/json.h"
+#include "text/scoped.h"
 
 static bool is_guarded(const struct ks_guarded *guarded)
 {
@@ -22,11 +23,11 @@ static const struct ks_guarded *find_guarded(const struct ks_interfaces *interfa
 	return NULL;
 }
 
-static void append_name(json_t *names, const char *name)
+static json_t *name_json(const char *name)
 {
 	char text[KS_NAME_TEXT];
 
-	json_array_append_new(names, json_string(ks_name_text(name, text)));
+	return json_string(ks_name_text(name, text));
 }
 
 json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct ks_interfaces *those)
@@ -37,7 +38,7 @@ json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct k
 		const struct ks_guarded *guarded = &these->list[i];
 
 		if (is_guarded(guarded) && !find_guarded(those, guarded->ifindex))
-			append_name(names, guarded->name);
+			ks_json_append(&names, name_json(guarded->name));
 	}
 	return names;
 }
@@ -51,43 +52,56 @@ json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_
 
 		if (is_guarded(guarded) && guarded->guard.zone == KS_ZONE_NONE && former &&
 		    former->guard.zone != KS_ZONE_NONE)
-			append_name(names, guarded->name);
+			ks_json_append(&names, name_json(guarded->name));
 	}
 	return names;
 }
 
-static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks_zone *zone, json_t *warnings)
+static bool has_interface(const struct ks_interfaces *interfaces, const struct ks_zone *zone)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out;
-
 	for (size_t i = 0; i < interfaces->count; i++) {
 		if (interfaces->list[i].guard.zone == zone->id && interfaces->list[i].role != KS_ROLE_IGNORED)
-			return;
+			return true;
 	}
-	out = open_memstream(&text, &size);
+	return false;
+}
+
+/* Returns a sentence to be freed, or NULL without memory. */
+static char *empty_zone_text(const struct ks_zone *zone)
+{
+	ks_auto_free char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
 	if (!out)
-		return;
+		return NULL;
 	if (zone->interface_count)
 		fprintf(out, "zone %s: no interface is there yet: ", zone->name);
 	else
 		fprintf(out, "zone %s: the policy names no interface for it", zone->name);
 	for (size_t i = 0; i < zone->interface_count; i++)
 		fprintf(out, "%s%s", i ? ", " : "", zone->interfaces[i]);
-	fclose(out);
-	json_array_append_new(warnings, json_string(text));
-	free(text);
+	return fclose(out) ? NULL : TAKE(text);
+}
+
+static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks_zone *zone, json_t **warnings)
+{
+	ks_auto_free char *text = NULL;
+
+	if (has_interface(interfaces, zone))
+		return;
+	text = empty_zone_text(zone);
+	ks_json_append(warnings, ks_json_text(text));
 }
 
 /* A reload may bring translations into a table that was made for flows of one entry. */
-static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy *policy, json_t *warnings)
+static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy *policy, json_t **warnings)
 {
 	const struct ks_config *config = &policy->config;
 
 	if (ks_table_buckets(ks_table_entries(config)) <= ks_kernel_shape(kernel)->buckets)
 		return;
-	json_array_append_new(
+	ks_json_append(
 		warnings,
 		json_sprintf("the policy translates addresses, for which a state needs two entries, but the running "
 			     "table was made for %u: it may be full before `limit states %u` is reached. "
@@ -95,29 +109,25 @@ static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy
 			     ks_kernel_capacity(kernel), config->limit_states));
 }
 
-static void warn(json_t *warnings, json_t *sentence)
-{
-	json_array_append_new(warnings, sentence);
-}
-
-static void warn_of_interface(const struct ks_guarded *guarded, json_t *warnings)
+static void warn_of_interface(const struct ks_guarded *guarded, json_t **warnings)
 {
 	char name[KS_NAME_TEXT];
 
 	if (!ks_role_has_programs(guarded->role))
 		return;
 	if (guarded->error)
-		warn(warnings, json_sprintf("%s is not guarded: %s", ks_name_text(guarded->name, name),
-					    strerror(-guarded->error)));
+		ks_json_append(warnings, json_sprintf("%s is not guarded: %s", ks_name_text(guarded->name, name),
+						      strerror(-guarded->error)));
 	else if (guarded->overtaken)
-		warn(warnings,
-		     json_sprintf("%s: somebody else's program sees packets before ours, and may let pass what "
-				  "the rules deny",
-				  ks_name_text(guarded->name, name)));
+		ks_json_append(
+			warnings,
+			json_sprintf("%s: somebody else's program sees packets before ours, and may let pass what "
+				     "the rules deny",
+				     ks_name_text(guarded->name, name)));
 }
 
-/* A zone names it, but it is guarded, or left alone, together with others. */
-static void warn_of_members(const struct ks_interfaces *interfaces, json_t *warnings)
+/* Members of a bridge that a zone names, but that are guarded, or left alone, together with others. */
+static void warn_of_members(const struct ks_interfaces *interfaces, json_t **warnings)
 {
 	for (size_t i = 0; i < interfaces->links.count; i++) {
 		const struct ks_interface *link = &interfaces->links.list[i];
@@ -126,16 +136,17 @@ static void warn_of_members(const struct ks_interfaces *interfaces, json_t *warn
 
 		if (interfaces->roles[i].kind != KS_ROLE_MEMBER || !interfaces->roles[i].named || master < 0)
 			continue;
-		warn(warnings,
-		     json_sprintf("%s is in a zone, but belongs to %s, which the policy ignores or whose ports "
-				  "are guarded: the zone has no effect",
-				  ks_name_text(link->name, name),
-				  ks_name_text(interfaces->links.list[master].name, above)));
+		ks_json_append(
+			warnings,
+			json_sprintf("%s is in a zone, but belongs to %s, which the policy ignores or whose ports "
+				     "are guarded: the zone has no effect",
+				     ks_name_text(link->name, name),
+				     ks_name_text(interfaces->links.list[master].name, above)));
 	}
 }
 
-/* Without programs at one port, what it exchanges with the others would be judged nowhere, or by half. */
-static void warn_of_unheeded(const struct ks_interfaces *interfaces, json_t *warnings)
+/* A port without programs would exchange packets with the others that nobody judges, or only one half of a connection. */
+static void warn_of_unheeded(const struct ks_interfaces *interfaces, json_t **warnings)
 {
 	for (size_t i = 0; i < interfaces->links.count; i++) {
 		const struct ks_interface *link = &interfaces->links.list[i];
@@ -143,39 +154,47 @@ static void warn_of_unheeded(const struct ks_interfaces *interfaces, json_t *war
 		char name[KS_NAME_TEXT], above[KS_NAME_TEXT];
 
 		if (interfaces->roles[i].unheeded && master >= 0)
-			warn(warnings,
-			     json_sprintf("%s is to be ignored, but %s is guarded at its ports, and so at this one: it "
-					  "is in zone none",
-					  ks_name_text(link->name, name),
-					  ks_name_text(interfaces->links.list[master].name, above)));
+			ks_json_append(
+				warnings,
+				json_sprintf(
+					"%s is to be ignored, but %s is guarded at its ports, and so at this one: it "
+					"is in zone none",
+					ks_name_text(link->name, name),
+					ks_name_text(interfaces->links.list[master].name, above)));
 	}
 }
 
-static void warn_of_forwarding(const struct ks_interfaces *interfaces, const struct ks_policy *policy, json_t *warnings)
+static void warn_of_forwarding(const struct ks_interfaces *interfaces, const struct ks_policy *policy,
+			       json_t **warnings)
 {
 	unsigned missing = ks_forwarding_missing(interfaces, policy);
 
 	if (missing & KS_FORWARDING_IPV4)
-		warn(warnings,
-		     json_string("rules allow packets from zone to zone, but the kernel does not forward IPv4: "
-				 "sysctl -w net.ipv4.ip_forward=1"));
+		ks_json_append(
+			warnings,
+			json_string("rules allow packets from zone to zone, but the kernel does not forward IPv4: "
+				    "sysctl -w net.ipv4.ip_forward=1"));
 	if (missing & KS_FORWARDING_IPV6)
-		warn(warnings,
-		     json_string("rules allow packets from zone to zone, but the kernel does not forward IPv6: "
-				 "sysctl -w net.ipv6.conf.all.forwarding=1"));
+		ks_json_append(
+			warnings,
+			json_string("rules allow packets from zone to zone, but the kernel does not forward IPv6: "
+				    "sysctl -w net.ipv6.conf.all.forwarding=1"));
 }
 
-static void warn_of_kernel(const struct ks_kernel *kernel, json_t *warnings)
+static void warn_of_kernel(const struct ks_kernel *kernel, json_t **warnings)
 {
 	struct ks_count counts[KS_REASON_MAX];
 
 	if (!ks_kernel_backstop(kernel))
-		warn(warnings,
-		     json_string(
-			     "no backstop is in force, for which the kernel needs netfilter programs (Linux 6.4): an "
-			     "interface that appears while the daemon is busy or dead is open until it is guarded"));
+		ks_json_append(
+			warnings,
+			json_string(
+				"no backstop is in force, for which the kernel needs netfilter programs (Linux 6.4): "
+				"an "
+				"interface that appears while the daemon is busy or dead is open until it is guarded"));
 	if (!ks_kernel_reasons(kernel, counts) && counts[KS_REASON_FOREIGN_NAT].packets)
-		warn(warnings, json_sprintf("another program (nftables, iptables) translates addresses between guarded "
+		ks_json_append(warnings,
+			       json_sprintf("another program (nftables, iptables) translates addresses between guarded "
 					    "interfaces: %llu packets were dropped. Leave those interfaces alone: for "
 					    "Docker, `ignore { docker0, br-* }`",
 					    (unsigned long long)counts[KS_REASON_FOREIGN_NAT].packets));
@@ -186,16 +205,17 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 	json_t *warnings = json_array();
 
 	if (!ks_interfaces_guarded(interfaces))
-		warn(warnings, json_string("NO INTERFACE IS GUARDED: every packet passes as without a firewall"));
+		ks_json_append(&warnings,
+			       json_string("NO INTERFACE IS GUARDED: every packet passes as without a firewall"));
 	for (size_t i = 0; i < policy->zone_count; i++)
-		warn_of_zone(interfaces, &policy->zones[i], warnings);
-	warn_of_table(interfaces->kernel, policy, warnings);
+		warn_of_zone(interfaces, &policy->zones[i], &warnings);
+	warn_of_table(interfaces->kernel, policy, &warnings);
 	for (size_t i = 0; i < interfaces->count; i++)
-		warn_of_interface(&interfaces->list[i], warnings);
-	warn_of_members(interfaces, warnings);
-	warn_of_unheeded(interfaces, warnings);
-	warn_of_forwarding(interfaces, policy, warnings);
-	warn_of_kernel(interfaces->kernel, warnings);
+		warn_of_interface(&interfaces->list[i], &warnings);
+	warn_of_members(interfaces, &warnings);
+	warn_of_unheeded(interfaces, &warnings);
+	warn_of_forwarding(interfaces, policy, &warnings);
+	warn_of_kernel(interfaces->kernel, &warnings);
 	return warnings;
 }
 
@@ -207,7 +227,7 @@ static bool is_in_no_zone(const struct ks_guarded *guarded)
 	       guarded->guard.zone == KS_ZONE_NONE;
 }
 
-/* Of those the ones that an `ignore` would leave alone: no port of a bridge that is guarded at its ports. */
+/* Returns true if an `ignore` would leave it alone, which it does not do for a port of a bridge that is guarded at its ports. */
 static bool may_be_ignored(const struct ks_guarded *guarded)
 {
 	char text[KS_NAME_TEXT];
@@ -216,7 +236,7 @@ static bool may_be_ignored(const struct ks_guarded *guarded)
 	       ks_name_text(guarded->name, text) == guarded->name; /* else no policy can name it */
 }
 
-/* "veth" of "veth12ab": what a pattern for others of its kind begins with. 0 if the name has no such beginning. */
+/* The length of the part of a name that a pattern for others of its kind begins with: "veth" of "veth12ab". 0 without one. */
 static int stem_length(const char *name)
 {
 	static const char *const stems[] = { "veth", "br-", "vnet", "tap" }; /* their names are made at random */
@@ -239,7 +259,7 @@ static void print_pattern(const char *name, char text[16])
 }
 
 /* Returns true if an interface before this one has the same pattern. */
-static bool is_repeated(const struct ks_interfaces *interfaces, size_t at, const char *pattern)
+static bool is_pattern_repeated(const struct ks_interfaces *interfaces, size_t at, const char *pattern)
 {
 	for (size_t i = 0; i < at; i++) {
 		char other[16];
@@ -254,7 +274,7 @@ static bool is_repeated(const struct ks_interfaces *interfaces, size_t at, const
 char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
 {
 	const char *before = "ignore { ";
-	char *text = NULL;
+	ks_auto_free char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
@@ -264,15 +284,14 @@ char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
 		char pattern[16];
 
 		print_pattern(interfaces->list[i].name, pattern);
-		if (!may_be_ignored(&interfaces->list[i]) || is_repeated(interfaces, i, pattern))
+		if (!may_be_ignored(&interfaces->list[i]) || is_pattern_repeated(interfaces, i, pattern))
 			continue;
 		fprintf(out, "%s%s", before, pattern);
 		before = ", ";
 	}
 	if (*before == ',')
 		fputs(" }", out);
-	fclose(out);
-	return text;
+	return fclose(out) ? NULL : TAKE(text);
 }
 
 static json_t *names_json(const struct ks_interfaces *interfaces, bool (*fits)(const struct ks_guarded *))
@@ -281,7 +300,7 @@ static json_t *names_json(const struct ks_interfaces *interfaces, bool (*fits)(c
 
 	for (size_t i = 0; i < interfaces->count; i++) {
 		if (fits(&interfaces->list[i]))
-			append_name(names, interfaces->list[i].name);
+			ks_json_append(&names, name_json(interfaces->list[i].name));
 	}
 	return names;
 }
@@ -335,7 +354,7 @@ void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const s
 	json_object_set_new(change, "zones_cut", zones);
 }
 
-/* "a, b, c" into buf, cut off where it ends. */
+/* Writes "a, b, c" into buf, cut off at its end. */
 static const char *join(const json_t *names, char *buf, size_t size)
 {
 	size_t used = 0;
@@ -349,8 +368,10 @@ static const char *join(const json_t *names, char *buf, size_t size)
 
 void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(bool warning, const char *line))
 {
-	json_t *none = ks_coverage_in_no_zone(interfaces), *ignored = ks_coverage_ignored(interfaces);
-	char *ignore = ks_coverage_ignore_line(interfaces), list[2048], line[4400];
+	ks_auto_json json_t *none = ks_coverage_in_no_zone(interfaces);
+	ks_auto_json json_t *ignored = ks_coverage_ignored(interfaces);
+	ks_auto_free char *ignore = ks_coverage_ignore_line(interfaces);
+	char list[2048], line[4400];
 
 	if (json_array_size(none)) {
 		bool some = ignore && *ignore;
@@ -364,9 +385,6 @@ void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(
 		snprintf(line, sizeof(line), "ignored, every packet passes: %s", join(ignored, list, sizeof(list)));
 		say(false, line);
 	}
-	free(ignore);
-	json_decref(none);
-	json_decref(ignored);
 }
 
 static void tell_names(const json_t *names, const char *what, void (*say)(bool warning, const char *line))

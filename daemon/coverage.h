@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a policy in force guards what its author believes it guards: zones
- * without an interface, interfaces that a reload took up or let go, states of
- * zones that are no more. As JSON, because the control API tells it too;
- * docs/api.md lists the members. Every json_t returned is a new reference, or
- * NULL without memory.
+ * Finds where a policy in force does not guard what its author believes it
+ * guards: zones without an interface, interfaces that a reload began or ceased
+ * to guard, states of zones that are gone. As JSON, because the control API
+ * tells it too; docs/api.md lists the members. Every json_t returned is a new
+ * reference, or NULL without memory. Used by the daemon's thread.
  */
 #ifndef KS_DAEMON_COVERAGE_H
 #define KS_DAEMON_COVERAGE_H
@@ -21,7 +21,7 @@ json_t *ks_coverage_in_no_zone(const struct ks_interfaces *interfaces);
 json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces);
 
 /*
- * "ignore { docker0, veth* }": what would leave alone those in no zone, "" without any. NULL without memory; the caller
+ * The line that would leave alone those in no zone, such as "ignore { docker0, veth* }"; "" without any. NULL without memory; the caller
  * frees it.
  */
 char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces);

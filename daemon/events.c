@@ -9,6 +9,7 @@
 
 #include "daemon/events.h"
 #include "daemon/api/forms.h"
+#include "text/scoped.h"
 
 #define KS_FOLLOWER_MAX (1U << 20) /* bytes that wait for a slow reader */
 
@@ -18,7 +19,7 @@ struct ks_follower {
 	struct ks_filter filter;
 	void (*wake)(void *arg);
 	void *arg;
-	bool asleep; /* it was told that nothing waits */
+	bool asleep; /* it has read everything: `wake` is to be called */
 	char *buf;
 	size_t used, room;
 	__u64 lost; /* lines since the last one that fitted */
@@ -60,7 +61,7 @@ static void wake_up(struct ks_follower *follower)
 	follower->wake(follower->arg);
 }
 
-static bool append(struct ks_follower *follower, const char *line, size_t size)
+static bool append_line(struct ks_follower *follower, const char *line, size_t size)
 {
 	if (!reserve(follower, size + 1))
 		return false;
@@ -76,7 +77,7 @@ static void tell_lost(struct ks_follower *follower)
 	char line[64];
 	int n = snprintf(line, sizeof(line), "{\"lost\":%llu}", follower->lost);
 
-	if (append(follower, line, (size_t)n))
+	if (append_line(follower, line, (size_t)n))
 		follower->lost = 0;
 }
 
@@ -84,51 +85,52 @@ static void deliver(struct ks_follower *follower, const char *line, size_t size)
 {
 	if (follower->lost)
 		tell_lost(follower);
-	if (follower->lost || !append(follower, line, size))
+	if (follower->lost || !append_line(follower, line, size))
 		follower->lost++;
 }
 
-static int take_event(void *arg, void *data, size_t size)
+/* The event as a line, NULL without memory. */
+static char *event_line(const struct ks_events *events, const struct ks_event *event)
+{
+	ks_auto_json json_t *root = ks_event_json(*events->policy, ks_kernel_now(events->kernel), event);
+
+	return root ? json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+}
+
+static int deliver_event(void *arg, void *data, size_t size)
 {
 	struct ks_events *events = arg;
 	const struct ks_event *event = data;
-	char *line = NULL;
+	ks_auto_free char *line = NULL;
 
 	if (size < sizeof(*event))
 		return 0;
 	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
 		if (!ks_filter_match_event(&follower->filter, event))
 			continue;
-		if (!line) {
-			json_t *root = ks_event_json(*events->policy, ks_kernel_now(events->kernel), event);
-
-			line = root ? json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
-			json_decref(root);
-		}
+		if (!line)
+			line = event_line(events, event);
 		if (line)
 			deliver(follower, line, strlen(line));
+		else
+			follower->lost++;
 	}
-	free(line);
 	return 0;
 }
 
 int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events)
 {
-	struct ks_events *new = calloc(1, sizeof(*new));
+	ks_auto_free struct ks_events *new = calloc(1, sizeof(*new));
 
 	if (!new)
 		return -ENOMEM;
 	new->kernel = kernel;
 	new->policy = policy;
-	new->ring = ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), take_event, new, NULL);
-	if (!new->ring) {
-		int err = -errno;
-
-		free(new);
-		return err;
-	}
-	ks_kernel_control(kernel)->listeners = 0; /* a dead predecessor's */
-	*events = new;
+	new->ring = ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), deliver_event, new, NULL);
+	if (!new->ring)
+		return -errno;
+	ks_kernel_control(kernel)->listeners = 0; /* those of a daemon that is dead */
+	*events = TAKE(new);
 	return 0;
 }
 
@@ -159,7 +161,7 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 
 	if (!follower)
 		return NULL;
-	ks_events_take(events); /* what happened before is not for the newcomer */
+	ks_events_take(events); /* earlier events are not for this one */
 	follower->events = events;
 	follower->filter = *filter;
 	follower->wake = wake;
@@ -211,7 +213,7 @@ void ks_events_end(struct ks_events *events)
 void ks_events_beat(struct ks_events *events)
 {
 	for (struct ks_follower *follower = events->followers; follower; follower = follower->next)
-		append(follower, "", 0);
+		append_line(follower, "", 0);
 }
 
 unsigned ks_events_followers(const struct ks_events *events)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events on their way from the kernel's ring buffer to those who follow. Each
- * follower has a bounded buffer of JSON lines of his own: who reads too slowly
- * loses lines and is told how many, nobody else waits for him. The programs
- * are told (ks_control.listeners) only while somebody follows.
+ * Events on their way from the kernel's ring buffer to their followers. Each
+ * follower has a bounded buffer of JSON lines: one that reads too slowly loses
+ * lines and is told how many, and no other waits for it. The programs send
+ * events only while ks_control.listeners says that somebody follows. Used by the
+ * daemon's thread.
  */
 #ifndef KS_DAEMON_EVENTS_H
 #define KS_DAEMON_EVENTS_H

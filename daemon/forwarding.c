@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See forwarding.h. */
+/* See forwarding.h. The switches are read from /proc/sys/net. */
 #include <stdio.h>
 
 #include "daemon/forwarding.h"
+#include "kernel/sysctl.h"
 
 #define OTHER_ZONES (~(1ULL << KS_ZONE_SELF))
 
@@ -25,21 +26,13 @@ unsigned ks_forwarding_wanted(const struct ks_policy *policy)
 static bool is_on(const char *family, const char *interface, const char *name)
 {
 	char path[128];
-	int value = 0;
-	FILE *in;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, interface, name);
-	in = fopen(path, "re");
-	if (!in)
-		return false;
-	if (fscanf(in, "%d", &value) != 1)
-		value = 0;
-	fclose(in);
-	return value != 0;
+	return ks_sysctl_is_on(path);
 }
 
 /* The input interface decides; `force_forwarding` is of Linux 6.17. */
-static bool forwards(const struct ks_interfaces *interfaces, const char *family)
+static bool is_forwarding(const struct ks_interfaces *interfaces, const char *family)
 {
 	if (is_on(family, "all", "forwarding"))
 		return true;
@@ -53,7 +46,7 @@ static bool forwards(const struct ks_interfaces *interfaces, const char *family)
 	return false;
 }
 
-static bool is_end(const struct ks_guarded *guarded, unsigned family)
+static bool is_forwarding_end(const struct ks_guarded *guarded, unsigned family)
 {
 	const struct ks_addr *addr = &guarded->guard.address[1];
 
@@ -70,7 +63,7 @@ static bool has_two_ends(const struct ks_interfaces *interfaces, unsigned family
 	for (size_t i = 0; i < interfaces->count; i++) {
 		const struct ks_guarded *guarded = &interfaces->list[i];
 
-		if (!is_end(guarded, family))
+		if (!is_forwarding_end(guarded, family))
 			continue;
 		if (first && first != guarded->bearer)
 			return true;
@@ -87,7 +80,7 @@ unsigned ks_forwarding_missing(const struct ks_interfaces *interfaces, const str
 	for (unsigned i = 0; i < 2; i++) {
 		unsigned family = 1U << i;
 
-		if (wanted & family && has_two_ends(interfaces, family) && !forwards(interfaces, names[i]))
+		if (wanted & family && has_two_ends(interfaces, family) && !is_forwarding(interfaces, names[i]))
 			missing |= family;
 	}
 	return missing;

@@ -4,7 +4,7 @@
 
 #include "daemon/refusals.h"
 
-#define INTERVAL (60 * KS_NSEC_PER_SEC)
+#define TELL_INTERVAL_NS (60 * KS_NSEC_PER_SEC)
 
 static const struct {
 	enum ks_reason reason;
@@ -23,7 +23,7 @@ static const struct {
 
 _Static_assert(KS_ARRAY_SIZE(kinds) == KS_REFUSALS_KINDS, "a counter for each");
 
-/* What of the policy sets the bound, behind the sentence. */
+/* Writes the setting of the policy that is the bound, to follow the sentence. */
 static void bound_print(enum ks_reason reason, const struct ks_config *config, char *text, size_t size)
 {
 	if (reason == KS_REASON_TABLE_FULL)
@@ -48,7 +48,7 @@ void ks_refusals_tell(struct ks_refusals *refusals, const struct ks_count counts
 		__u64 packets = counts[kinds[i].reason].packets, news = packets - refusals->kind[i].told;
 		char bound[48] = "", line[256];
 
-		if (!news || (refusals->kind[i].when && now - refusals->kind[i].when < INTERVAL))
+		if (!news || (refusals->kind[i].when && now - refusals->kind[i].when < TELL_INTERVAL_NS))
 			continue;
 		bound_print(kinds[i].reason, config, bound, sizeof(bound));
 		snprintf(line, sizeof(line), "%s%s: %llu packet%s", kinds[i].what, bound, news, news == 1 ? "" : "s");

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tells the administrator that the box runs out of something: a full table,
- * the budget of half-open connections, of datagrams in fragments, ports or
- * addresses for translation; and of packets that another program translated
- * or that an unguarded interface brought. Each kind is told at once when it begins and
- * then once a minute at most, with how many packets it was; so a flood
- * writes a line a minute, not a line a packet. Counted they all are.
+ * Tells the administrator that the box runs out of something: entries of the
+ * table, half-open connections, datagrams in fragments, ports or addresses for
+ * translation; and of packets that another program translated or that came by an
+ * unguarded interface. Each kind is told at once when it begins, and then once a
+ * minute at most, with the number of packets: a flood writes a line a minute,
+ * not a line a packet. Every packet is counted (core/verdict.h). Used by the
+ * daemon's thread.
  */
 #ifndef KS_DAEMON_REFUSALS_H
 #define KS_DAEMON_REFUSALS_H
@@ -21,10 +22,10 @@ struct ks_refusals {
 	} kind[KS_REFUSALS_KINDS];
 };
 
-/* What was counted until now is not news. */
+/* Takes what was counted so far as told. */
 void ks_refusals_init(struct ks_refusals *refusals, const struct ks_count counts[KS_REASON_MAX]);
 
-/* Says in lines what is news, if it is time. `now` in ns, not 0; `config` is of the policy in force. */
+/* Says in a line each what was counted since, if it is time. `now` in ns, not 0; `config` is of the policy in force. */
 void ks_refusals_tell(struct ks_refusals *refusals, const struct ks_count counts[KS_REASON_MAX],
 		      const struct ks_config *config, __u64 now, void (*say)(const char *line));
 

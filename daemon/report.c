@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/report.h"
+#include "text/scoped.h"
 
 static bool detached;
 
@@ -68,7 +69,7 @@ void ks_report_to_manager(const char *state)
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t length = path ? strlen(path) : 0;
-	int fd;
+	ks_auto_fd int fd = -1;
 
 	if (length < 2 || length >= sizeof(address.sun_path))
 		return;
@@ -81,5 +82,4 @@ void ks_report_to_manager(const char *state)
 	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
 		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
 		ks_report_error("cannot tell the service manager '%s'", state);
-	close(fd);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the daemon tells its administrator: standard error, or syslog(3) once detached. */
+/* Messages to the administrator: on standard error, or to syslog(3) in the background. Any thread may send some. */
 #ifndef KS_DAEMON_REPORT_H
 #define KS_DAEMON_REPORT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tests that a policy carries: none whose tests fail comes into force. */
+/* The tests in a policy. A policy whose tests fail does not come into force. Runs in the thread that loads the policy. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +7,12 @@
 
 #include "daemon/daemon.h"
 #include "scenario/scenario.h"
+#include "text/scoped.h"
 
 int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outcome)
 {
 	struct ks_tests_summary summary = { 0 };
-	char *text = NULL;
+	ks_auto_free char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	int err;
@@ -19,12 +20,11 @@ int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outco
 	if (!out)
 		return -ENOMEM;
 	err = ks_policy_tests_run(policy, out, &summary);
-	fclose(out);
-	if (!err) {
-		free(text);
+	if (fclose(out) && !err)
+		err = -ENOMEM;
+	if (!err)
 		return 0;
-	}
-	outcome->tests = text;
+	outcome->tests = TAKE(text);
 	if (err == -EBADMSG)
 		err = asprintf(&outcome->message, "%u of its %u tests fail", summary.failed,
 			       summary.failed + summary.passed) < 0

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "daemon/api/api.h"
+#include "text/json.h"
+#include "text/scoped.h"
 
 #define KS_CONNECTIONS_MAX 64 /* clients at a time */
 #define KS_CONNECTION_IDLE 30 /* seconds until a silent client is dropped */
@@ -20,7 +22,7 @@ struct ks_api {
 	char path[KS_INSTANCE_PATH];
 };
 
-static const struct route {
+static const struct api_route {
 	const char *method;
 	const char *path;
 	ks_handler_fn *handler;
@@ -40,7 +42,7 @@ static enum MHD_Result send_text(struct ks_request *request, unsigned status, ch
 		free(text);
 		return MHD_NO;
 	}
-	MHD_add_response_header(response, "Content-Type", "application/json");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	result = MHD_queue_response(request->connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -48,9 +50,9 @@ static enum MHD_Result send_text(struct ks_request *request, unsigned status, ch
 
 enum MHD_Result ks_api_answer(struct ks_request *request, unsigned status, json_t *value)
 {
-	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
+	ks_auto_json json_t *owned = value;
+	char *text = owned ? json_dumps(owned, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
 
-	json_decref(value);
 	return text ? send_text(request, status, text) : MHD_NO;
 }
 
@@ -62,7 +64,7 @@ enum MHD_Result ks_api_refuse(struct ks_request *request, unsigned status, const
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return ks_api_answer(request, status, json_pack("{s:s}", "error", text));
+	return ks_api_answer(request, status, json_pack("{s:o}", "error", ks_json_text(text)));
 }
 
 enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_ContentReaderCallback reader,
@@ -84,17 +86,17 @@ enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_
 
 json_t *ks_api_body(struct ks_request *request, enum MHD_Result *result)
 {
+	ks_auto_json json_t *root = NULL;
 	json_error_t error;
-	json_t *root;
 
+	*result = MHD_NO; /* out of memory */
 	if (!request->body_size)
 		return json_object();
 	root = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &error);
 	if (json_is_object(root))
-		return root;
+		return TAKE(root);
 	*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "the body must be a JSON object%s%s", root ? "" : ": ",
 				root ? "" : error.text);
-	json_decref(root);
 	return NULL;
 }
 
@@ -103,7 +105,7 @@ const char *ks_api_parameter(struct ks_request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-struct filter_reader {
+struct filter_ctx {
 	unsigned kind;
 	const char *const *others;
 	const struct ks_policy *policy;
@@ -114,31 +116,29 @@ struct filter_reader {
 
 static enum MHD_Result read_parameter(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
 {
-	struct filter_reader *reader = cls;
+	struct filter_ctx *ctx = cls;
 
-	for (size_t i = 0; reader->others && reader->others[i]; i++) {
-		if (!strcmp(reader->others[i], key))
+	for (size_t i = 0; ctx->others && ctx->others[i]; i++) {
+		if (!strcmp(ctx->others[i], key))
 			return MHD_YES;
 	}
-	if (!ks_filter_set(reader->filter, reader->kind, reader->policy, key, value ? value : "", reader->complaint,
-			   sizeof(reader->complaint)))
+	if (!ks_filter_set(ctx->filter, ctx->kind, ctx->policy, key, value ? value : "", ctx->complaint,
+			   sizeof(ctx->complaint)))
 		return MHD_YES;
-	reader->wrong = true;
+	ctx->wrong = true;
 	return MHD_NO;
 }
 
 bool ks_api_filter(struct ks_request *request, unsigned kind, const char *const *others, struct ks_filter *filter,
 		   enum MHD_Result *result)
 {
-	struct filter_reader reader = {
-		.kind = kind, .others = others, .policy = request->daemon->policy, .filter = filter
-	};
+	struct filter_ctx ctx = { .kind = kind, .others = others, .policy = request->daemon->policy, .filter = filter };
 
 	ks_filter_init(filter);
-	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, read_parameter, &reader);
-	if (reader.wrong)
-		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", reader.complaint);
-	return !reader.wrong;
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, read_parameter, &ctx);
+	if (ctx.wrong)
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", ctx.complaint);
+	return !ctx.wrong;
 }
 
 static enum MHD_Result dispatch(struct ks_request *request, const char *path, const char *method)
@@ -158,8 +158,8 @@ static enum MHD_Result dispatch(struct ks_request *request, const char *path, co
 }
 
 /* Called once for the head of a request, for each piece of its body, and at its end. */
-static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-			      const char *version, const char *data, size_t *size, void **state)
+static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+				      const char *version, const char *data, size_t *size, void **state)
 {
 	struct ks_request *request = *state;
 
@@ -185,8 +185,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 	return dispatch(request, url, method);
 }
 
-static void forget_request(void *cls, struct MHD_Connection *connection, void **state,
-			   enum MHD_RequestTerminationCode code)
+static void end_request(void *cls, struct MHD_Connection *connection, void **state,
+			enum MHD_RequestTerminationCode code)
 {
 	free(*state);
 	*state = NULL;
@@ -195,45 +195,39 @@ static void forget_request(void *cls, struct MHD_Connection *connection, void **
 static int listen_on(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t mask;
 	int err;
 
 	if (fd < 0)
 		return -errno;
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	unlink(path); /* we hold the lock: it is a dead predecessor's */
+	unlink(path); /* of a daemon that is dead, because we hold the lock */
 	mask = umask(0177);
 	err = bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, 16) ? -errno : 0;
 	umask(mask);
-	if (err)
-		close(fd);
-	return err ? err : fd;
+	return err ?: TAKE_FD(fd);
 }
 
 int ks_api_create(struct ks_daemon *daemon, struct ks_api **api)
 {
-	struct ks_api *new = calloc(1, sizeof(*new));
-	int fd;
+	ks_auto_free struct ks_api *new = calloc(1, sizeof(*new));
+	ks_auto_fd int fd = -1;
 
 	if (!new)
 		return -ENOMEM;
 	snprintf(new->path, sizeof(new->path), "%s", daemon->instance.socket);
 	fd = listen_on(new->path);
-	if (fd < 0) {
-		free(new);
+	if (fd < 0)
 		return fd;
-	}
-	new->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, daemon,
-				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, forget_request, NULL,
+	new->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_request, daemon,
+				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL,
 				     MHD_OPTION_CONNECTION_LIMIT, KS_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 				     KS_CONNECTION_IDLE, MHD_OPTION_END);
-	if (!new->http) {
-		close(fd);
-		free(new);
+	if (!new->http)
 		return -EIO;
-	}
-	*api = new;
+	(void)TAKE_FD(fd); /* the server's from here */
+	*api = TAKE(new);
 	return 0;
 }
 

@@ -3,6 +3,10 @@
  * The control API: HTTP and JSON on the instance's unix socket, which only
  * root may open. docs/api.md is its reference. libmicrohttpd is driven by the
  * daemon's poll loop and has no thread, so a handler may touch everything.
+ *
+ * Life cycle of a request. Its head arrives and makes a ks_request, its body is
+ * gathered there, its end calls the handler of the route, which answers once. An
+ * answer that needs memory and gets none closes the connection (MHD_NO).
  */
 #ifndef KS_DAEMON_API_API_H
 #define KS_DAEMON_API_API_H
@@ -19,7 +23,7 @@ struct ks_api;
 int ks_api_create(struct ks_daemon *daemon, struct ks_api **api);
 void ks_api_destroy(struct ks_api *api);
 
-/* Poll the descriptor for reading, at most so many ms (-1: no bound); then let it work. */
+/* Poll the descriptor for reading, for ks_api_timeout() ms at most (-1: no bound), then call ks_api_work(). */
 int ks_api_fd(const struct ks_api *api);
 int ks_api_timeout(struct ks_api *api);
 void ks_api_work(struct ks_api *api);
@@ -51,7 +55,7 @@ __attribute__((format(printf, 3, 4))) enum MHD_Result ks_api_refuse(struct ks_re
 enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_ContentReaderCallback reader,
 			      void *state, MHD_ContentReaderFreeCallback destroy);
 
-/* The body as a JSON object, an empty one for no body; NULL after answering what is wrong, with *result set. */
+/* Returns the body as a JSON object, an empty one without a body; or NULL with *result set after answering what is wrong. */
 json_t *ks_api_body(struct ks_request *request, enum MHD_Result *result);
 
 /*

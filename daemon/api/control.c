@@ -5,7 +5,9 @@
 
 #include "daemon/api/api.h"
 #include "daemon/coverage.h"
+#include "text/json.h"
 #include "daemon/report.h"
+#include "text/scoped.h"
 
 static json_t *diags_json(const struct ks_diags *diags)
 {
@@ -14,15 +16,16 @@ static json_t *diags_json(const struct ks_diags *diags)
 	for (size_t i = 0; i < diags->count; i++) {
 		const struct ks_diag *diag = &diags->list[i];
 
-		json_array_append_new(list, json_pack("{s:s*, s:i, s:i, s:s, s:s*, s:s*}", "file", diag->place.file,
-						      "line", (int)diag->place.line, "column", (int)diag->place.column,
-						      "severity", diag->warning ? "warning" : "error", "message",
-						      diag->message, "excerpt", diag->excerpt));
+		ks_json_append(&list,
+			       json_pack("{s:o*, s:i, s:i, s:s, s:o*, s:o*}", "file", ks_json_text(diag->place.file),
+					 "line", (int)diag->place.line, "column", (int)diag->place.column, "severity",
+					 diag->warning ? "warning" : "error", "message", ks_json_text(diag->message),
+					 "excerpt", ks_json_text(diag->excerpt)));
 	}
 	return list;
 }
 
-/* What is wrong with the text is the client's, else it is ours. */
+/* An error in the text is the client's fault, want of memory is ours. */
 static unsigned outcome_status(int err)
 {
 	if (!err)
@@ -30,7 +33,7 @@ static unsigned outcome_status(int err)
 	return err == -ENOMEM ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_UNPROCESSABLE_CONTENT;
 }
 
-static enum MHD_Result reload(struct ks_request *request, const char *path)
+static enum MHD_Result answer_reload(struct ks_request *request, const char *path)
 {
 	struct ks_daemon *daemon = request->daemon;
 	struct ks_load_outcome outcome;
@@ -46,11 +49,11 @@ static enum MHD_Result reload(struct ks_request *request, const char *path)
 		ks_report("%s is in force: generation %u", daemon->policy_path,
 			  ks_kernel_config(daemon->kernel)->generation);
 	ks_coverage_tell(outcome.change, ks_daemon_say);
-	answer = json_pack("{s:s*, s:s, s:i, s:i, s:s*, s:o}", "error", err ? error : NULL, "policy",
-			   path ? path : daemon->policy_path, "generation",
+	answer = json_pack("{s:o*, s:o, s:i, s:i, s:o*, s:o}", "error", err ? ks_json_text(error) : NULL, "policy",
+			   ks_json_text(path ? path : daemon->policy_path), "generation",
 			   (int)ks_kernel_config(daemon->kernel)->generation, "rules", (int)daemon->policy->info_count,
-			   "tests", outcome.tests, "diagnostics", diags_json(&outcome.diags));
-	json_object_update(answer, outcome.change);
+			   "tests", ks_json_text(outcome.tests), "diagnostics", diags_json(&outcome.diags));
+	json_object_update(answer, outcome.change); /* without memory for it, what is in force is still told */
 	result = ks_api_answer(request, outcome_status(err), answer);
 	ks_load_outcome_fini(&outcome);
 	return result;
@@ -59,17 +62,14 @@ static enum MHD_Result reload(struct ks_request *request, const char *path)
 enum MHD_Result ks_api_reload(struct ks_request *request)
 {
 	enum MHD_Result result;
-	json_t *body = ks_api_body(request, &result);
+	ks_auto_json json_t *body = ks_api_body(request, &result);
 	const json_t *path = json_object_get(body, "path");
 
 	if (!body)
 		return result;
 	if (path && (!json_is_string(path) || json_string_value(path)[0] != '/'))
-		result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "path: give the absolute path of a policy");
-	else
-		result = reload(request, json_string_value(path));
-	json_decref(body);
-	return result;
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "path: give the absolute path of a policy");
+	return answer_reload(request, json_string_value(path));
 }
 
 enum MHD_Result ks_api_stop(struct ks_request *request)

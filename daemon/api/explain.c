@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * POST /v1/explain: a packet in words, judged by the native home with the
- * policy in force, the routes as they are, and the one flow of the kernel's
- * table that it belongs to, or the question to a group that it answers.
- * TCP numbers that the words leave open continue that flow.
+ * POST /v1/explain: a packet in words, judged by the native home as the programs
+ * would judge it now. The engine gets the policy in force, the routes as they are
+ * (world.h), and a copy of the flow that the packet belongs to, or of the
+ * question to a group that it answers. TCP numbers that the words leave open
+ * continue that flow. Nothing in the kernel changes.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/api/api.h"
 #include "core/group.h"
-#include "scenario/craft.h"
+#include "daemon/api/api.h"
+#include "daemon/world.h"
 #include "explain/explain.h"
 #include "policy/arena.h"
 #include "policy/scenario/scenario.h"
-#include "daemon/world.h"
+#include "scenario/craft.h"
+#include "text/scoped.h"
 
 struct explainer {
 	struct ks_daemon *daemon;
@@ -28,7 +30,7 @@ struct explainer {
 	struct ks_diags diags;
 };
 
-static void explainer_fini(struct explainer *explainer)
+static void explainer_end(struct explainer *explainer)
 {
 	ks_engine_destroy(explainer->engine);
 	ks_crafter_destroy(explainer->crafter);
@@ -46,7 +48,6 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 					  .targets = policy->targets };
 	int err;
 
-	memset(explainer, 0, sizeof(*explainer));
 	explainer->config = policy->config;
 	explainer->config.limit_states = KS_LIMIT_STATES_MIN;
 	explainer->daemon = daemon;
@@ -65,7 +66,7 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 }
 
 /* Copies a question of this asker to a group, if the packet may answer it, from the kernel into the engine. */
-static int take_question(struct explainer *explainer, const struct ks_inspection *insp, const struct ks_addr *asker)
+static int copy_question(struct explainer *explainer, const struct ks_inspection *insp, const struct ks_addr *asker)
 {
 	__u32 asker_zone = insp->to < KS_ZONE_MAX ? insp->to : KS_ZONE_SELF;
 	struct ks_flow_key key;
@@ -80,7 +81,7 @@ static int take_question(struct explainer *explainer, const struct ks_inspection
 }
 
 /* Copies the packet's flow from the kernel into the engine, with its translation, and lets the packet continue it. */
-static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
+static int copy_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
 	const struct ks_addr nameless = { 0 };
 	struct ks_transplant live;
@@ -89,14 +90,14 @@ static int take_flow(struct explainer *explainer, const struct ks_frame *frame)
 
 	ks_engine_inspect(explainer->engine, frame, true, &insp);
 	if (!ks_kernel_transplant(explainer->daemon->kernel, &insp.flow.key, &live))
-		return take_question(explainer, &insp, &insp.pkt.tuple.dst)
-			       ?: take_question(explainer, &insp, &nameless);
+		return copy_question(explainer, &insp, &insp.pkt.tuple.dst)
+			       ?: copy_question(explainer, &insp, &nameless);
 	err = ks_engine_transplant(explainer->engine, &live);
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }
 
 /* Where the routes lead, if that is all that decides it; else the inspection asks, as at ingress. */
-static __u8 zone_by_route(const struct explainer *explainer, const struct ks_packet_spec *spec)
+static __u8 zone_of_route(const struct explainer *explainer, const struct ks_packet_spec *spec)
 {
 	const struct ks_world *world = &explainer->world;
 	const struct ks_tuple tuple = { .src = spec->src,
@@ -123,7 +124,7 @@ static void complete_zones(struct explainer *explainer)
 		spec->from = ks_world_zone_of(explainer->daemon, &spec->src, spec->family);
 	if (spec->to == KS_ZONE_UNKNOWN)
 		spec->to = spec->from == KS_ZONE_SELF ? ks_world_zone_of(explainer->daemon, &spec->dst, spec->family)
-						      : zone_by_route(explainer, spec);
+						      : zone_of_route(explainer, spec);
 }
 
 static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)
@@ -136,7 +137,7 @@ static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_
 			     diag->excerpt ? diag->excerpt : "");
 }
 
-static enum MHD_Result explain(struct ks_request *request, struct explainer *explainer, const char *words)
+static enum MHD_Result answer_words(struct ks_request *request, struct explainer *explainer, const char *words)
 {
 	struct ks_frame frame;
 	int err = ks_step_parse_text(explainer->daemon->policy, words, explainer->arena, &explainer->step,
@@ -147,7 +148,7 @@ static enum MHD_Result explain(struct ks_request *request, struct explainer *exp
 	complete_zones(explainer);
 	err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
 	if (!err)
-		err = take_flow(explainer, &frame);
+		err = copy_flow(explainer, &frame);
 	if (!err) {
 		ks_crafter_reset(explainer->crafter);
 		err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
@@ -165,23 +166,18 @@ static enum MHD_Result explain(struct ks_request *request, struct explainer *exp
 
 enum MHD_Result ks_api_explain(struct ks_request *request)
 {
-	struct explainer explainer;
 	enum MHD_Result result;
-	json_t *body = ks_api_body(request, &result);
+	ks_auto_json json_t *body = ks_api_body(request, &result);
 	const char *words = json_string_value(json_object_get(body, "packet"));
+	ks_scoped(explainer) struct explainer explainer = { 0 };
 
 	if (!body)
 		return result;
 	if (!words)
-		result = ks_api_refuse(
+		return ks_api_refuse(
 			request, MHD_HTTP_BAD_REQUEST,
 			"packet: give a packet in words, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn\"");
-	else if (explainer_init(&explainer, request->daemon))
-		result = ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
-	else
-		result = explain(request, &explainer, words);
-	if (body && words)
-		explainer_fini(&explainer);
-	json_decref(body);
-	return result;
+	if (explainer_init(&explainer, request->daemon))
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+	return answer_words(request, &explainer, words);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See forms.h. */
+/* Flows and events as JSON, as lines of conntrack, and as words. See forms.h. */
 #include <string.h>
 #include <time.h>
 
 #include "core/header/gre.h"
 #include "core/track/icmp_error.h"
 #include "core/header/packet.h"
-#include "text/names.h"
 #include "daemon/api/forms.h"
+#include "text/json.h"
+#include "text/names.h"
+#include "text/scoped.h"
 
 /* A flow's originator first. */
 static struct ks_tuple flow_tuple(const struct ks_flow_key *key, const struct ks_flow *flow)
@@ -22,7 +24,7 @@ static struct ks_tuple flow_tuple(const struct ks_flow_key *key, const struct ks
 				  .family = key->family };
 }
 
-static bool is_icmp(unsigned proto)
+static bool is_icmp_proto(unsigned proto)
 {
 	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
 }
@@ -37,33 +39,22 @@ static __u64 time_left(const struct ks_flow *flow, __u64 now)
 	return (__u32)idle < flow->timeout ? flow->timeout - (__u32)idle : 0;
 }
 
-static bool is_utf8(const char *text)
+static bool is_ascii(const char *text)
 {
-	json_t *value = json_string(text);
-	bool valid = value != NULL;
-
-	json_decref(value);
-	return valid;
+	while (*text && !(*text & 0x80))
+		text++;
+	return !*text;
 }
 
-const char *ks_name_text(const char *name, char text[KS_NAME_TEXT])
-{
-	size_t used = 0;
-
-	if (is_utf8(name))
-		return name;
-	for (; *name && used + sizeof("\\xff") <= KS_NAME_TEXT; name++)
-		used += (size_t)snprintf(text + used, KS_NAME_TEXT - used, *name & 0x80 ? "\\x%02x" : "%c",
-					 (unsigned char)*name);
-	text[used] = '\0';
-	return text;
-}
-
+/* As ks_json_text() makes it. Without memory a text that is not ASCII is left out. */
 static void print_json_string(FILE *out, const char *text)
 {
+	ks_auto_json json_t *value = is_ascii(text) ? NULL : ks_json_text(text);
+	const char *rest = value ? json_string_value(value) : is_ascii(text) ? text : "";
+
 	fputc('"', out);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	for (; *rest; rest++) {
+		unsigned char c = (unsigned char)*rest;
 
 		if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
@@ -82,7 +73,7 @@ static void print_ends_json(FILE *out, const struct ks_tuple *tuple)
 	fprintf(out, "{\"family\":\"%s\",\"proto\":\"%s\",\"source\":\"%s\",\"destination\":\"%s\"",
 		tuple->family == KS_IPV4 ? "ipv4" : "ipv6", ks_proto_name(tuple->proto, proto, sizeof(proto)),
 		ks_addr_text(&tuple->src, tuple->family, src), ks_addr_text(&tuple->dst, tuple->family, dst));
-	if (is_icmp(tuple->proto))
+	if (is_icmp_proto(tuple->proto))
 		fprintf(out, ",\"id\":%u,\"type\":%u", ks_be16(tuple->sport),
 			ks_be16(tuple->dport) >> KS_ICMP_TYPE_SHIFT);
 	else if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
@@ -121,9 +112,9 @@ static void print_translated_end(FILE *out, const struct ks_tuple *tuple, const 
 	char addr[KS_ADDR_TEXT];
 
 	fprintf(out, "\"%s\":\"%s\"", name, ks_addr_text(&translation->addr[side], tuple->family, addr));
-	if (is_icmp(tuple->proto) && side == KS_REPLY)
+	if (is_icmp_proto(tuple->proto) && side == KS_REPLY)
 		fprintf(out, ",\"id\":%u", ks_be16(translation->port[side]));
-	else if (!is_icmp(tuple->proto) && translation->port[side])
+	else if (!is_icmp_proto(tuple->proto) && translation->port[side])
 		fprintf(out, ",\"%s_port\":%u", name, ks_be16(translation->port[side]));
 }
 
@@ -162,7 +153,7 @@ void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, co
 	fputs("}\n", out);
 }
 
-/* The kernel writes IPv6 addresses in full there. */
+/* conntrack writes IPv6 addresses in full. */
 static void print_conntrack_address(FILE *out, const struct ks_addr *addr, unsigned family)
 {
 	char text[KS_ADDR_TEXT];
@@ -175,7 +166,7 @@ static void print_conntrack_address(FILE *out, const struct ks_addr *addr, unsig
 		fprintf(out, "%s%02x%02x", i ? ":" : "", addr->b[i], addr->b[i + 1]);
 }
 
-/* The type that answers a request; the errors' side of ICMP never makes a flow. */
+/* The ICMP type that answers a request. Only requests make flows, never errors. */
 static unsigned icmp_answer(unsigned proto, unsigned type)
 {
 	if (proto == KS_PROTO_ICMPV6)
@@ -191,7 +182,7 @@ static void print_conntrack_side(FILE *out, const struct ks_tuple *tuple, const 
 	print_conntrack_address(out, reply ? &tuple->dst : &tuple->src, tuple->family);
 	fputs(" dst=", out);
 	print_conntrack_address(out, reply ? &tuple->src : &tuple->dst, tuple->family);
-	if (is_icmp(tuple->proto))
+	if (is_icmp_proto(tuple->proto))
 		fprintf(out, " type=%u code=0 id=%u", reply ? icmp_answer(tuple->proto, type) : type,
 			ks_be16(tuple->sport));
 	else if (tuple->proto == KS_PROTO_GRE)
@@ -203,7 +194,7 @@ static void print_conntrack_side(FILE *out, const struct ks_tuple *tuple, const 
 	fprintf(out, " packets=%llu bytes=%llu ", ks_flow_packets(flow, reply), ks_flow_bytes(flow, reply));
 }
 
-/* Linux knows these by name; the others are "unknown". */
+/* The protocols that conntrack knows by name. */
 static const char *conntrack_proto(unsigned proto)
 {
 	switch (proto) {
@@ -227,7 +218,7 @@ static const char *conntrack_proto(unsigned proto)
 	return "unknown";
 }
 
-/* What a side of the flow sees: the one end as it is, the other translated. */
+/* The tuple that a side of the flow sees: its own end as it is, the other one translated. */
 static struct ks_tuple side_tuple(const struct ks_listed_flow *listed, enum ks_dir side)
 {
 	const struct ks_translation *translation = listed->translation;
@@ -235,7 +226,7 @@ static struct ks_tuple side_tuple(const struct ks_listed_flow *listed, enum ks_d
 
 	if (translation->present[side] && side == KS_ORIGINAL) {
 		tuple.dst = translation->addr[side];
-		if (!is_icmp(tuple.proto)) /* there it is the type */
+		if (!is_icmp_proto(tuple.proto)) /* there it is the type */
 			tuple.dport = translation->port[side];
 	} else if (translation->present[side]) {
 		tuple.src = translation->addr[side];
@@ -271,8 +262,8 @@ json_t *ks_rule_json(const struct ks_policy *policy, __u32 id)
 		return json_null();
 	if (!info)
 		return json_pack("{s:i}", "id", (int)id);
-	return json_pack("{s:i, s:s, s:i, s:s, s:s*}", "id", (int)id, "file", info->place.file, "line",
-			 (int)info->place.line, "text", info->text, "label", info->label);
+	return json_pack("{s:i, s:o, s:i, s:o, s:o*}", "id", (int)id, "file", ks_json_text(info->place.file), "line",
+			 (int)info->place.line, "text", ks_json_text(info->text), "label", ks_json_text(info->label));
 }
 
 /* "syn ack", in the order in which people say them. */
@@ -290,7 +281,7 @@ static void print_flags(FILE *out, unsigned flags)
 	}
 }
 
-static void print_zone(FILE *out, const struct ks_policy *policy, unsigned zone)
+static void print_event_zone(FILE *out, const struct ks_policy *policy, unsigned zone)
 {
 	if (zone != KS_ZONE_UNKNOWN)
 		fprintf(out, "%s ", zone_text(policy, zone));
@@ -308,14 +299,14 @@ static const char *event_proto(const struct ks_event *event, char *buf, size_t s
 static void print_words(FILE *out, const struct ks_policy *policy, const struct ks_event *event)
 {
 	const struct ks_tuple *tuple = &event->tuple;
-	bool icmp = is_icmp(tuple->proto), ports = ks_proto_has_ports(tuple->proto);
+	bool icmp = is_icmp_proto(tuple->proto), ports = ks_proto_has_ports(tuple->proto);
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], proto[8], key[KS_KEY_TEXT];
 
-	print_zone(out, policy, event->from);
+	print_event_zone(out, policy, event->from);
 	if (tuple->family)
 		fprintf(out, "%s ", ks_endpoint_text(&tuple->src, tuple->family, ports ? tuple->sport : 0, src));
 	fputs("> ", out);
-	print_zone(out, policy, event->to);
+	print_event_zone(out, policy, event->to);
 	if (tuple->family) /* else the addresses were not read either */
 		fprintf(out, "%s ", ks_endpoint_text(&tuple->dst, tuple->family, ports ? tuple->dport : 0, dst));
 	fputs(event_proto(event, proto, sizeof(proto)), out);
@@ -329,16 +320,16 @@ static void print_words(FILE *out, const struct ks_policy *policy, const struct 
 static json_t *words_json(const struct ks_policy *policy, const struct ks_event *event)
 {
 	char text[256] = "";
-	FILE *out = fmemopen(text, sizeof(text), "w");
+	ks_auto_file FILE *out = fmemopen(text, sizeof(text), "w");
 
 	if (!out)
 		return NULL;
 	print_words(out, policy, event);
-	fclose(out);
+	fflush(out);
 	return json_string(text);
 }
 
-/* When it was, on the clock on the wall, "2026-01-31T12:00:00.000Z". */
+/* The wall-clock time of `then`, which is on the clock of `now`: "2026-01-31T12:00:00.000Z". */
 static json_t *time_json(__u64 now, __u64 then)
 {
 	struct timespec wall;
@@ -356,22 +347,31 @@ static json_t *time_json(__u64 now, __u64 then)
 	return json_string(text);
 }
 
-static void add_details(json_t *root, const struct ks_event *event)
+static void add_number(json_t **root, const char *key, __u32 value)
+{
+	ks_json_set(root, key, json_integer(value));
+}
+
+static void add_details(json_t **root, const struct ks_event *event)
 {
 	const struct ks_tuple *tuple = &event->tuple;
 
 	if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
-		json_object_set_new(root, ks_gre_is_call(tuple) ? "call" : "key", json_integer(ks_be16(tuple->dport)));
-	if (ks_proto_has_ports(tuple->proto))
-		json_object_update_new(root, json_pack("{s:i, s:i}", "source_port", (int)ks_be16(tuple->sport),
-						       "destination_port", (int)ks_be16(tuple->dport)));
-	if (tuple->proto == KS_PROTO_TCP)
-		json_object_update_new(root, json_pack("{s:i, s:I, s:I, s:i}", "tcp_flags", (int)event->tcp_flags,
-						       "seq", (json_int_t)event->seq, "ack", (json_int_t)event->ack,
-						       "window", (int)event->window));
-	if (is_icmp(tuple->proto))
-		json_object_update_new(root, json_pack("{s:i, s:i}", "icmp_type", (int)event->icmp_type, "icmp_code",
-						       (int)event->icmp_code));
+		add_number(root, ks_gre_is_call(tuple) ? "call" : "key", ks_be16(tuple->dport));
+	if (ks_proto_has_ports(tuple->proto)) {
+		add_number(root, "source_port", ks_be16(tuple->sport));
+		add_number(root, "destination_port", ks_be16(tuple->dport));
+	}
+	if (tuple->proto == KS_PROTO_TCP) {
+		add_number(root, "tcp_flags", event->tcp_flags);
+		add_number(root, "seq", event->seq);
+		add_number(root, "ack", event->ack);
+		add_number(root, "window", event->window);
+	}
+	if (is_icmp_proto(tuple->proto)) {
+		add_number(root, "icmp_type", event->icmp_type);
+		add_number(root, "icmp_code", event->icmp_code);
+	}
 }
 
 json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks_event *event)
@@ -388,7 +388,6 @@ json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks
 				 ks_addr_text(&tuple->dst, tuple->family, dst), "length", (int)event->length, "rule",
 				 ks_rule_json(policy, event->rule), "packet", words_json(policy, event));
 
-	if (root)
-		add_details(root, event);
+	add_details(&root, event);
 	return root;
 }

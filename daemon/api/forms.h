@@ -10,7 +10,7 @@
 #include "kernel/kernel.h"
 #include "policy/policy.h"
 
-/* A flow as it is listed. */
+/* A flow and what belongs to it in a listing. */
 struct ks_listed_flow {
 	const struct ks_flow_key *key;
 	const struct ks_flow *flow;
@@ -22,13 +22,6 @@ void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, co
 
 /* One line as in /proc/net/nf_conntrack: both directions as they are on the wire. */
 void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_listed_flow *listed);
-
-/*
- * The name of an interface for JSON, which is UTF-8 while the kernel takes any bytes: of a name that is not, those above
- * 127 are written as \xff. Returns `name` or `text`.
- */
-#define KS_NAME_TEXT 64
-const char *ks_name_text(const char *name, char text[KS_NAME_TEXT]);
 
 /* NULL without memory. */
 json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks_event *event);

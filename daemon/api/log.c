@@ -9,22 +9,23 @@
 
 #include "daemon/api/api.h"
 #include "daemon/events.h"
+#include "text/scoped.h"
 
-struct stream {
+struct log_stream {
 	struct MHD_Connection *connection;
 	struct ks_follower *follower;
 };
 
 static void wake_connection(void *arg)
 {
-	struct stream *stream = arg;
+	struct log_stream *stream = arg;
 
 	MHD_resume_connection(stream->connection);
 }
 
-static ssize_t stream_read(void *state, uint64_t position, char *buf, size_t max)
+static ssize_t log_stream_read(void *state, uint64_t position, char *buf, size_t max)
 {
-	struct stream *stream = state;
+	struct log_stream *stream = state;
 	ssize_t n = ks_follower_read(stream->follower, buf, max);
 
 	if (n < 0)
@@ -34,9 +35,9 @@ static ssize_t stream_read(void *state, uint64_t position, char *buf, size_t max
 	return n;
 }
 
-static void stream_destroy(void *state)
+static void log_stream_destroy(void *state)
 {
-	struct stream *stream = state;
+	struct log_stream *stream = state;
 
 	ks_follower_destroy(stream->follower);
 	free(stream);
@@ -44,7 +45,7 @@ static void stream_destroy(void *state)
 
 enum MHD_Result ks_api_log(struct ks_request *request)
 {
-	struct stream *stream;
+	ks_auto_free struct log_stream *stream = NULL;
 	struct ks_filter filter;
 	enum MHD_Result result;
 
@@ -55,9 +56,7 @@ enum MHD_Result ks_api_log(struct ks_request *request)
 		return MHD_NO;
 	stream->connection = request->connection;
 	stream->follower = ks_events_follow(request->daemon->events, &filter, wake_connection, stream);
-	if (!stream->follower) {
-		free(stream);
+	if (!stream->follower)
 		return MHD_NO;
-	}
-	return ks_api_stream(request, "application/x-ndjson", stream_read, stream, stream_destroy);
+	return ks_api_stream(request, "application/x-ndjson", log_stream_read, TAKE(stream), log_stream_destroy);
 }

@@ -11,8 +11,9 @@
 
 #include "daemon/api/api.h"
 #include "daemon/api/forms.h"
+#include "text/scoped.h"
 
-#define KS_BUCKETS_A_RUN 1024 /* up to 8192 flows, or 1 MiB of a sparse table, between two looks at the client */
+#define KS_LISTED_BUCKETS 1024 /* in one call: up to 8192 flows, or 1 MiB of a sparse table */
 
 struct listing {
 	const struct ks_daemon *daemon;
@@ -35,6 +36,8 @@ static void listing_destroy(void *state)
 	free(listing);
 }
 
+KS_SCOPED(auto_listing, struct listing *, listing_destroy)
+
 static int print_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
 	struct listing *listing = arg;
@@ -51,8 +54,8 @@ static int print_flow(const struct ks_flow_key *key, const struct ks_flow *flow,
 	return 0;
 }
 
-/* Fills the text with the next flows. Returns false at the end of the table. */
-static bool listing_fill(struct listing *listing)
+/* Fills the text with the next flows. Returns 0, -ENODATA at the end of the table, or -ENOMEM. */
+static int listing_fill(struct listing *listing)
 {
 	const struct ks_kernel *kernel = listing->daemon->kernel;
 	__u32 end = ks_kernel_shape(kernel)->buckets;
@@ -62,20 +65,21 @@ static bool listing_fill(struct listing *listing)
 	listing->sent = 0;
 	do {
 		if (listing->cursor >= end)
-			return false;
-		ks_kernel_each_flow_from(kernel, &listing->cursor, KS_BUCKETS_A_RUN, print_flow, listing);
+			return -ENODATA;
+		ks_kernel_each_flow_from(kernel, &listing->cursor, KS_LISTED_BUCKETS, print_flow, listing);
 	} while (ftell(listing->out) == 0);
-	fflush(listing->out); /* now size is where the stream stands */
-	return true;
+	/* fflush() sets size to where the stream stands */
+	return fflush(listing->out) || ferror(listing->out) ? -ENOMEM : 0;
 }
 
 static ssize_t listing_read(void *state, uint64_t position, char *buf, size_t max)
 {
 	struct listing *listing = state;
+	int err = listing->sent == listing->size ? listing_fill(listing) : 0;
 	size_t n;
 
-	if (listing->sent == listing->size && !listing_fill(listing))
-		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (err)
+		return err == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 	n = KS_MIN(listing->size - listing->sent, max);
 	memcpy(buf, listing->text + listing->sent, n);
 	listing->sent += n;
@@ -97,56 +101,55 @@ static bool read_format(struct ks_request *request, bool *conntrack, enum MHD_Re
 enum MHD_Result ks_api_states(struct ks_request *request)
 {
 	static const char *const others[] = { "format", NULL };
-	struct listing *listing = calloc(1, sizeof(*listing));
+	ks_scoped(auto_listing) struct listing *listing = calloc(1, sizeof(*listing));
 	enum MHD_Result result = MHD_NO;
+	const char *type;
 
 	if (!listing)
 		return MHD_NO;
 	listing->daemon = request->daemon;
 	listing->out = open_memstream(&listing->text, &listing->size);
 	if (!listing->out || !read_format(request, &listing->conntrack, &result) ||
-	    !ks_api_filter(request, KS_FILTER_FLOWS, others, &listing->filter, &result)) {
-		listing_destroy(listing);
+	    !ks_api_filter(request, KS_FILTER_FLOWS, others, &listing->filter, &result))
 		return result;
-	}
-	return ks_api_stream(request, listing->conntrack ? "text/plain" : "application/x-ndjson", listing_read, listing,
-			     listing_destroy);
+	type = listing->conntrack ? "text/plain" : "application/x-ndjson";
+	return ks_api_stream(request, type, listing_read, TAKE(listing), listing_destroy);
 }
 
-#define KS_KEYS_A_RUN 4096
+#define KS_KILL_KEYS 4096 /* keys that are collected before their flows are ended */
 
-struct killing {
+struct kill_filtered_ctx {
 	struct ks_kernel *kernel;
 	struct ks_filter filter;
-	struct ks_flow_key keys[KS_KEYS_A_RUN];
+	struct ks_flow_key keys[KS_KILL_KEYS];
 	size_t count;
 	long killed;
 	long err;
 };
 
-static void kill_collected(struct killing *killing)
+static void kill_filtered(struct kill_filtered_ctx *ctx)
 {
-	long result = ks_kernel_kill(killing->kernel, killing->keys, killing->count);
+	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count);
 
 	if (result < 0)
-		killing->err = result;
+		ctx->err = result;
 	else
-		killing->killed += result;
-	killing->count = 0;
+		ctx->killed += result;
+	ctx->count = 0;
 }
 
-static int collect_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+static int collect_filtered(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct killing *killing = arg;
+	struct kill_filtered_ctx *ctx = arg;
 	struct ks_translation translation;
 
-	ks_kernel_translation(killing->kernel, key, flow, &translation);
-	if (!ks_filter_match_flow(&killing->filter, key, flow, &translation))
+	ks_kernel_translation(ctx->kernel, key, flow, &translation);
+	if (!ks_filter_match_flow(&ctx->filter, key, flow, &translation))
 		return 0;
-	killing->keys[killing->count++] = *key;
-	if (killing->count == KS_KEYS_A_RUN)
-		kill_collected(killing);
-	return killing->err != 0;
+	ctx->keys[ctx->count++] = *key;
+	if (ctx->count == KS_KILL_KEYS)
+		kill_filtered(ctx);
+	return ctx->err != 0;
 }
 
 /* Without any condition only on the explicit wish: all=1. */
@@ -169,25 +172,20 @@ static bool may_kill(struct ks_request *request, const struct ks_filter *filter,
 enum MHD_Result ks_api_states_kill(struct ks_request *request)
 {
 	static const char *const others[] = { "all", NULL };
-	struct killing *killing = calloc(1, sizeof(*killing));
+	ks_auto_free struct kill_filtered_ctx *ctx = calloc(1, sizeof(*ctx));
 	enum MHD_Result result = MHD_NO;
 
-	if (!killing)
+	if (!ctx)
 		return MHD_NO;
-	killing->kernel = request->daemon->kernel;
-	if (ks_api_filter(request, KS_FILTER_FLOWS, others, &killing->filter, &result) &&
-	    may_kill(request, &killing->filter, &result)) {
-		ks_kernel_each_flow(killing->kernel, collect_flow, killing);
-		if (!killing->err)
-			kill_collected(killing);
-		if (killing->err)
-			result = ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR,
-					       "the kernel refused after %ld states: %s", killing->killed,
-					       strerror((int)-killing->err));
-		else
-			result = ks_api_answer(request, MHD_HTTP_OK,
-					       json_pack("{s:I}", "killed", (json_int_t)killing->killed));
-	}
-	free(killing);
-	return result;
+	ctx->kernel = request->daemon->kernel;
+	if (!ks_api_filter(request, KS_FILTER_FLOWS, others, &ctx->filter, &result) ||
+	    !may_kill(request, &ctx->filter, &result))
+		return result;
+	ks_kernel_each_flow(ctx->kernel, collect_filtered, ctx);
+	if (!ctx->err)
+		kill_filtered(ctx);
+	if (ctx->err)
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the kernel refused after %ld states: %s",
+				     ctx->killed, strerror((int)-ctx->err));
+	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:I}", "killed", (json_int_t)ctx->killed));
 }

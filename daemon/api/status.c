@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include "daemon/api/api.h"
+#include "daemon/api/forms.h"
 #include "daemon/coverage.h"
 #include "daemon/events.h"
+#include "text/json.h"
 #include "text/names.h"
-#include "daemon/api/forms.h"
+#include "text/scoped.h"
 
-/* Who carries a port's frames. */
+/* The name of the carrier of a port, NULL for what is no port. */
 static const char *carrier_name(const struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
 {
 	long at = ks_links_find(&interfaces->links, guarded->bearer);
@@ -48,19 +50,17 @@ static json_t *interfaces_json(const struct ks_daemon *daemon)
 		const struct ks_guarded *guarded = &daemon->interfaces.list[i];
 
 		if (guarded->role != KS_ROLE_IGNORED || strcmp(guarded->name, "lo"))
-			json_array_append_new(list, interface_json(daemon, guarded));
+			ks_json_append(&list, interface_json(daemon, guarded));
 	}
 	return list;
 }
 
-/* What would leave alone the interfaces in no zone. */
+/* The `ignore` line that would leave alone the interfaces in no zone. */
 static json_t *ignore_json(const struct ks_daemon *daemon)
 {
-	char *line = ks_coverage_ignore_line(&daemon->interfaces);
-	json_t *value = line && *line ? json_string(line) : json_null();
+	ks_auto_free char *line = ks_coverage_ignore_line(&daemon->interfaces);
 
-	free(line);
-	return value;
+	return line && !*line ? json_null() : ks_json_text(line);
 }
 
 static json_t *routes_json(const struct ks_daemon *daemon)
@@ -72,13 +72,13 @@ static json_t *routes_json(const struct ks_daemon *daemon)
 }
 
 /* How many entries of a kind there are, and may be. */
-static json_t *fill_json(__u32 count, __u32 limit)
+static json_t *filling_json(__u32 count, __u32 limit)
 {
 	return json_pack("{s:I, s:I}", "count", (json_int_t)count, "limit", (json_int_t)limit);
 }
 
-/* What is in the table besides flows. Aliases have no limit of their own. */
-static json_t *records_json(const struct ks_table_counts *counts, const struct ks_config *config)
+/* The entries of the table that are no flows. Aliases have no limit of their own. */
+static json_t *entries_json(const struct ks_table_counts *counts, const struct ks_config *config)
 {
 	static const struct {
 		const char *name;
@@ -88,12 +88,12 @@ static json_t *records_json(const struct ks_table_counts *counts, const struct k
 		{ "expectations", KS_KIND_EXPECT },	{ "fragments", KS_KIND_FRAGMENT },
 		{ "helpers", KS_KIND_HELPER_ORIGINAL }, { "questions", KS_KIND_QUESTION },
 	};
-	json_t *records = json_pack("{s:I}", "aliases", (json_int_t)counts->records[KS_KIND_FLOW]);
+	json_t *entries = json_pack("{s:I}", "aliases", (json_int_t)counts->records[KS_KIND_FLOW]);
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++)
-		json_object_set_new(records, kinds[i].name,
-				    fill_json(counts->records[kinds[i].kind], config->limit_kind[kinds[i].kind]));
-	return records;
+		ks_json_set(&entries, kinds[i].name,
+			    filling_json(counts->records[kinds[i].kind], config->limit_kind[kinds[i].kind]));
+	return entries;
 }
 
 static json_t *table_json(const struct ks_daemon *daemon)
@@ -106,10 +106,10 @@ static json_t *table_json(const struct ks_daemon *daemon)
 			 "half_open_limit", (json_int_t)config->limit_half_open, "capacity",
 			 (json_int_t)ks_kernel_capacity(daemon->kernel), "created", (json_int_t)counts->created,
 			 "expired", (json_int_t)counts->expired, "recycled", (json_int_t)counts->recycled, "killed",
-			 (json_int_t)counts->killed, "records", records_json(counts, config));
+			 (json_int_t)counts->killed, "records", entries_json(counts, config));
 }
 
-/* What changed in a second, between the two latest samples. */
+/* The change in a second, between the two latest samples. */
 static json_t *rates_json(const struct ks_daemon *daemon)
 {
 	const struct ks_sample *a = &daemon->samples[0], *b = &daemon->samples[1];
@@ -130,24 +130,24 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 	const struct ks_daemon *daemon = request->daemon;
 	const struct ks_config *config = ks_kernel_config(daemon->kernel);
 
-	return ks_api_answer(request, MHD_HTTP_OK,
-			     json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
-				       "s:o, s:b, s:o, s:o, s:o, s:i, s:I}",
-				       "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name,
-				       "policy", daemon->policy_path, "since", (json_int_t)daemon->ledger.since,
-				       "started", (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded,
-				       "now", (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
-				       (int)daemon->reloads, "took_over", daemon->took_over, "rules",
-				       (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count,
-				       "interfaces", interfaces_json(daemon), "ignore_line", ignore_json(daemon),
-				       "routes", routes_json(daemon), "backstop", ks_kernel_backstop(daemon->kernel),
-				       "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy), "table",
-				       table_json(daemon), "rates", rates_json(daemon), "followers",
-				       (int)ks_events_followers(daemon->events), "events_lost",
-				       (json_int_t)ks_kernel_events_lost(daemon->kernel)));
+	return ks_api_answer(
+		request, MHD_HTTP_OK,
+		json_pack("{s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
+			  "s:o, s:b, s:o, s:o, s:o, s:i, s:I}",
+			  "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name, "policy",
+			  ks_json_text(daemon->policy_path), "since", (json_int_t)daemon->ledger.since, "started",
+			  (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded, "now",
+			  (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
+			  (int)daemon->reloads, "took_over", daemon->took_over, "rules",
+			  (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count, "interfaces",
+			  interfaces_json(daemon), "ignore_line", ignore_json(daemon), "routes", routes_json(daemon),
+			  "backstop", ks_kernel_backstop(daemon->kernel), "warnings",
+			  ks_coverage_warnings(&daemon->interfaces, daemon->policy), "table", table_json(daemon),
+			  "rates", rates_json(daemon), "followers", (int)ks_events_followers(daemon->events),
+			  "events_lost", (json_int_t)ks_kernel_events_lost(daemon->kernel)));
 }
 
-static json_t *reasons_json(const struct ks_kernel *kernel)
+static json_t *reason_counters_json(const struct ks_kernel *kernel)
 {
 	struct ks_count counts[KS_REASON_MAX];
 	json_t *list;
@@ -156,8 +156,7 @@ static json_t *reasons_json(const struct ks_kernel *kernel)
 		return NULL;
 	list = json_array();
 	for (unsigned i = 0; i < KS_REASON_MAX; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:b, s:I, s:I}", "reason", ks_reason_name(i), "text",
+		ks_json_append(&list, json_pack("{s:s, s:s, s:b, s:I, s:I}", "reason", ks_reason_name(i), "text",
 						ks_reason_text(i), "passes", ks_reason_is_pass(i), "packets",
 						(json_int_t)counts[i].packets, "bytes", (json_int_t)counts[i].bytes));
 	return list;
@@ -174,22 +173,22 @@ static int add_flow(const struct ks_flow_key *key, const struct ks_flow *flow, v
 	return 0;
 }
 
-static json_t *rule_json(const struct ks_kernel *kernel, const struct ks_rule_info *info,
-			 const struct ks_rule_count *live)
+static json_t *rule_counters_json(const struct ks_kernel *kernel, const struct ks_rule_info *info,
+				  const struct ks_rule_count *live)
 {
 	struct ks_rule_count count = { 0 };
 
 	ks_kernel_rule_count(kernel, info->id, &count);
-	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*, s:I, s:I, s:I, s:I}", "id", (int)info->id, "file",
-			 info->place.file, "line", (int)info->place.line, "text", info->text, "action",
-			 ks_rule_verb(info), "label", info->label, "matches", (json_int_t)count.matches, "flows",
-			 (json_int_t)live->matches, "packets", (json_int_t)(count.packets + live->packets), "bytes",
-			 (json_int_t)(count.bytes + live->bytes));
+	return json_pack("{s:i, s:o, s:i, s:o, s:s, s:o*, s:I, s:I, s:I, s:I}", "id", (int)info->id, "file",
+			 ks_json_text(info->place.file), "line", (int)info->place.line, "text",
+			 ks_json_text(info->text), "action", ks_rule_verb(info), "label", ks_json_text(info->label),
+			 "matches", (json_int_t)count.matches, "flows", (json_int_t)live->matches, "packets",
+			 (json_int_t)(count.packets + live->packets), "bytes", (json_int_t)(count.bytes + live->bytes));
 }
 
-static json_t *rules_json(const struct ks_daemon *daemon)
+static json_t *rules_counters_json(const struct ks_daemon *daemon)
 {
-	struct ks_rule_count *live = calloc(KS_RULE_ID_MAX, sizeof(*live));
+	ks_auto_free struct ks_rule_count *live = calloc(KS_RULE_ID_MAX, sizeof(*live));
 	json_t *list;
 
 	if (!live)
@@ -199,21 +198,17 @@ static json_t *rules_json(const struct ks_daemon *daemon)
 	for (size_t i = 0; i < daemon->policy->info_count; i++) {
 		const struct ks_rule_info *info = &daemon->policy->infos[i];
 
-		json_array_append_new(list, rule_json(daemon->kernel, info, &live[info->id]));
+		ks_json_append(&list, rule_counters_json(daemon->kernel, info, &live[info->id]));
 	}
-	free(live);
 	return list;
 }
 
 enum MHD_Result ks_api_counters(struct ks_request *request)
 {
-	json_t *reasons = reasons_json(request->daemon->kernel);
-	json_t *rules = rules_json(request->daemon);
+	ks_auto_json json_t *reasons = reason_counters_json(request->daemon->kernel);
+	ks_auto_json json_t *rules = rules_counters_json(request->daemon);
 
-	if (!reasons || !rules) {
-		json_decref(reasons);
-		json_decref(rules);
+	if (!reasons || !rules)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot read the counters");
-	}
-	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:o, s:o}", "reasons", reasons, "rules", rules));
+	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:O, s:O}", "reasons", reasons, "rules", rules));
 }

@@ -6,34 +6,34 @@
 
 #include "daemon/interfaces/links.h"
 
-struct reader {
+struct links_read_ctx {
 	struct ks_links links;
 	int err;
 };
 
-static void collect(const struct ks_interface *link, void *arg)
+static void collect_link(const struct ks_interface *link, void *arg)
 {
-	struct reader *reader = arg;
+	struct links_read_ctx *ctx = arg;
 
-	reader->err = ks_links_insert(&reader->links, link) ?: reader->err;
+	ctx->err = ks_links_insert(&ctx->links, link) ?: ctx->err;
 }
 
 int ks_links_read(struct ks_links *links)
 {
-	struct reader reader = { 0 };
-	int err = ks_netlink_each_interface(collect, &reader) ?: reader.err;
+	struct links_read_ctx ctx = { 0 };
+	int err = ks_netlink_each_interface(collect_link, &ctx) ?: ctx.err;
 
 	if (err) {
-		ks_links_fini(&reader.links);
+		ks_links_fini(&ctx.links);
 		return err;
 	}
 	ks_links_fini(links);
-	*links = reader.links;
+	*links = ctx.links;
 	return 0;
 }
 
-/* The place of the first one that is not before ifindex. */
-static size_t place_of(const struct ks_links *links, unsigned ifindex)
+/* The index of the first link whose ifindex is not less. */
+static size_t lower_bound(const struct ks_links *links, unsigned ifindex)
 {
 	size_t low = 0, high = links->count;
 
@@ -50,14 +50,14 @@ static size_t place_of(const struct ks_links *links, unsigned ifindex)
 
 long ks_links_find(const struct ks_links *links, unsigned ifindex)
 {
-	size_t at = place_of(links, ifindex);
+	size_t at = lower_bound(links, ifindex);
 
 	return at < links->count && links->list[at].ifindex == ifindex ? (long)at : -1;
 }
 
 int ks_links_insert(struct ks_links *links, const struct ks_interface *link)
 {
-	size_t at = place_of(links, link->ifindex);
+	size_t at = lower_bound(links, link->ifindex);
 	struct ks_interface *list = reallocarray(links->list, links->count + 1, sizeof(*list));
 
 	if (!list)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The list of all interfaces of the namespace as the kernel tells about them, sorted by ifindex. */
+/* All interfaces of the namespace as the kernel tells about them, sorted by ifindex. Used by the daemon's thread. */
 #ifndef KS_DAEMON_LINKS_H
 #define KS_DAEMON_LINKS_H
 
@@ -15,7 +15,7 @@ struct ks_links {
 /* Reads the list again. With an error it stays as it was. */
 int ks_links_read(struct ks_links *links);
 
-/* The place of an interface, -1 if it is not there. */
+/* The index of an interface in the list, -1 if it is not there. */
 long ks_links_find(const struct ks_links *links, unsigned ifindex);
 
 /* Adds an interface that is not there. Returns 0 or -ENOMEM. */

@@ -8,9 +8,10 @@
 
 #include "kernel/netlink.h"
 #include "daemon/interfaces/roles.h"
+#include "text/scoped.h"
 
 /* The interfaces of the namespace, and the addresses of one zone in the kernel's order. */
-struct own {
+struct own_addresses_ctx {
 	const struct ks_links *links;
 	const struct ks_role *roles;
 	unsigned zone;
@@ -20,57 +21,55 @@ struct own {
 };
 
 /* An interface has addresses of the zone if it is in it, or carries a port that is. */
-static bool is_of_zone(const struct own *own, unsigned ifindex)
+static bool is_of_zone(const struct own_addresses_ctx *ctx, unsigned ifindex)
 {
-	for (size_t i = 0; i < own->links->count; i++) {
-		const struct ks_role *role = &own->roles[i];
+	for (size_t i = 0; i < ctx->links->count; i++) {
+		const struct ks_role *role = &ctx->roles[i];
 
-		if (role->bearer == ifindex && role->zone == own->zone &&
+		if (role->bearer == ifindex && role->zone == ctx->zone &&
 		    (role->kind == KS_ROLE_GUARDED || role->kind == KS_ROLE_PORT))
 			return true;
 	}
 	return false;
 }
 
-static void take_address(const struct ks_interface_address *address, void *arg)
+static void collect_own_address(const struct ks_interface_address *address, void *arg)
 {
-	struct own *own = arg;
+	struct own_addresses_ctx *ctx = arg;
 	struct ks_own_address *list;
 
-	if (!is_of_zone(own, address->ifindex))
+	if (!is_of_zone(ctx, address->ifindex))
 		return;
-	list = reallocarray(own->list, own->count + 1, sizeof(*list));
+	list = reallocarray(ctx->list, ctx->count + 1, sizeof(*list));
 	if (!list) {
-		own->err = -ENOMEM;
+		ctx->err = -ENOMEM;
 		return;
 	}
-	own->list = list;
-	list[own->count++] = (struct ks_own_address){ .addr = address->addr, .family = address->family };
+	ctx->list = list;
+	list[ctx->count++] = (struct ks_own_address){ .addr = address->addr, .family = address->family };
 }
 
 static int fill_zone(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone)
 {
-	struct own own = { .links = links, .roles = roles, .zone = zone };
-	int err = ks_netlink_each_address(0, take_address, &own) ?: own.err;
+	struct own_addresses_ctx ctx = { .links = links, .roles = roles, .zone = zone };
+	int err = ks_netlink_each_address(0, collect_own_address, &ctx) ?: ctx.err;
+	ks_auto_free struct ks_own_address *list = ctx.list;
 
-	if (!err)
-		err = ks_policy_set_addresses(policy, zone, own.list, own.count);
-	free(own.list);
-	return err;
+	return err ?: ks_policy_set_addresses(policy, zone, list, ctx.count);
 }
 
 static int fill_zones(struct ks_policy *policy, const struct ks_links *links)
 {
-	struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
-	int changed = 0, err = roles ? 0 : -ENOMEM;
+	ks_auto_free struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
+	int changed = 0, err = 0;
 
-	if (roles)
-		ks_roles_decide(policy, links, roles);
+	if (!roles)
+		return -ENOMEM;
+	ks_roles_decide(policy, links, roles);
 	for (size_t i = 0; err >= 0 && i < policy->address_set_count; i++) {
 		err = fill_zone(policy, links, roles, policy->address_sets[i].zone);
 		changed |= err > 0;
 	}
-	free(roles);
 	return err < 0 ? err : changed;
 }
 

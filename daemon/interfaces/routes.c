@@ -4,23 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/rtnetlink.h>
 
-#include "daemon/report.h"
 #include "daemon/interfaces/routes.h"
+#include "daemon/report.h"
+#include "kernel/sysctl.h"
+#include "text/scoped.h"
 
 #define READING_SHARE 20 /* of this many parts of the time, one may go into reading the routes */
 #define RETRY_NS_MAX (64 * KS_NSEC_PER_SEC) /* between readings that fail, which begin a second apart */
-
-static __u64 clock_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * KS_NSEC_PER_SEC + (__u64)now.tv_nsec;
-}
 
 /* --- the list --- */
 
@@ -30,12 +23,12 @@ static bool is_same_prefix(const struct ks_route *a, const struct ks_route *b)
 	       !memcmp(&a->addr, &b->addr, sizeof(a->addr));
 }
 
-static bool is_same(const struct ks_route *a, const struct ks_route *b)
+static bool is_same_route(const struct ks_route *a, const struct ks_route *b)
 {
 	return is_same_prefix(a, b) && a->kind == b->kind && a->ifindex == b->ifindex && a->nexthop == b->nexthop;
 }
 
-/* Removes the routes like this one. Returns true if there was one. */
+/* Removes the routes that are like this one. Returns true if there was one. */
 static bool remove_like(struct ks_routes *routes, const struct ks_route *route,
 			bool (*is_like)(const struct ks_route *, const struct ks_route *))
 {
@@ -49,7 +42,7 @@ static bool remove_like(struct ks_routes *routes, const struct ks_route *route,
 	return kept != count;
 }
 
-static int append(struct ks_routes *routes, const struct ks_route *route)
+static int append_route(struct ks_routes *routes, const struct ks_route *route)
 {
 	size_t count = routes->count;
 
@@ -74,36 +67,36 @@ bool ks_routes_take_news(struct ks_routes *routes, const struct ks_route *route)
 	}
 	if (route->kind != KS_ROUTE_OTHER) {
 		changed = true;
-		remove_like(routes, route, is_same);
-		if (!route->gone && append(routes, route))
+		remove_like(routes, route, is_same_route);
+		if (!route->gone && append_route(routes, route))
 			ks_report_error("out of memory: a new route is not noticed");
 	}
 	routes->stale |= changed;
 	return changed;
 }
 
-struct reading {
+struct routes_read_ctx {
 	struct ks_routes *new;
 	int err;
 };
 
-static void read_route(const struct ks_route *route, void *arg)
+static void collect_route(const struct ks_route *route, void *arg)
 {
-	struct reading *reading = arg;
+	struct routes_read_ctx *ctx = arg;
 
-	reading->new->several |= route->several;
+	ctx->new->several |= route->several;
 	if (route->kind != KS_ROUTE_OTHER)
-		reading->err = append(reading->new, route) ?: reading->err;
+		ctx->err = append_route(ctx->new, route) ?: ctx->err;
 }
 
-static void read_nexthop(const struct ks_nexthop *nexthop, void *arg)
+static void collect_nexthop(const struct ks_nexthop *nexthop, void *arg)
 {
-	struct reading *reading = arg;
-	struct ks_routes *new = reading->new;
+	struct routes_read_ctx *ctx = arg;
+	struct ks_routes *new = ctx->new;
 	struct ks_nexthop *list = reallocarray(new->nexthops, new->nexthop_count + 1, sizeof(*list));
 
 	if (!list) {
-		reading->err = -ENOMEM;
+		ctx->err = -ENOMEM;
 		return;
 	}
 	new->nexthops = list;
@@ -111,47 +104,31 @@ static void read_nexthop(const struct ks_nexthop *nexthop, void *arg)
 	new->several |= nexthop->member_count > 1;
 }
 
-static bool is_switched_on(const char *path)
-{
-	FILE *in = fopen(path, "re");
-	int value = 0;
-
-	if (!in)
-		return false;
-	if (fscanf(in, "%d", &value) != 1)
-		value = 0;
-	fclose(in);
-	return value != 0;
-}
-
 /* The kernel sets these while a program has a multicast routing socket: without one there are no multicast routes. */
 static bool routes_multicast(void)
 {
-	return is_switched_on("/proc/sys/net/ipv4/conf/all/mc_forwarding") ||
-	       is_switched_on("/proc/sys/net/ipv6/conf/all/mc_forwarding");
+	return ks_sysctl_is_on("/proc/sys/net/ipv4/conf/all/mc_forwarding") ||
+	       ks_sysctl_is_on("/proc/sys/net/ipv6/conf/all/mc_forwarding");
 }
 
 int ks_routes_read(struct ks_routes *routes)
 {
-	struct ks_routes new = { 0 };
-	struct reading reading = { .new = &new };
-	__u64 start = clock_now();
-	int err = ks_netlink_each_route(read_route, &reading) ?: reading.err;
+	ks_scoped(ks_routes) struct ks_routes new = { 0 };
+	struct routes_read_ctx ctx = { .new = &new };
+	__u64 start = ks_kernel_clock();
+	int err = ks_netlink_each_route(collect_route, &ctx) ?: ctx.err;
 
 	if (!err)
-		err = ks_netlink_each_nexthop(read_nexthop, &reading) ?: reading.err;
+		err = ks_netlink_each_nexthop(collect_nexthop, &ctx) ?: ctx.err;
 	if (!err)
 		err = ks_netlink_rules(&new.rules);
-	if (err) {
-		free(new.list);
-		free(new.nexthops);
+	if (err)
 		return err;
-	}
 	free(routes->list);
 	free(routes->nexthops);
-	routes->list = new.list;
+	routes->list = TAKE(new.list);
 	routes->count = new.count;
-	routes->nexthops = new.nexthops;
+	routes->nexthops = TAKE(new.nexthops);
 	routes->nexthop_count = new.nexthop_count;
 	routes->rules = new.rules;
 	routes->several = new.several;
@@ -159,7 +136,7 @@ int ks_routes_read(struct ks_routes *routes)
 	routes->stale = false;
 	routes->read_error = 0;
 	routes->retry_wait = 0;
-	routes->read_at = clock_now();
+	routes->read_at = ks_kernel_clock();
 	routes->read_took = routes->read_at - start;
 	return 0;
 }
@@ -169,21 +146,21 @@ void ks_routes_doubt(struct ks_routes *routes)
 	routes->stale = true;
 }
 
-static bool is_time(const struct ks_routes *routes)
+static bool is_time_to_read(const struct ks_routes *routes)
 {
-	__u64 now = clock_now();
+	__u64 now = ks_kernel_clock();
 
 	return now >= routes->retry_at && now - routes->read_at >= READING_SHARE * routes->read_took;
 }
 
-/* Said once for each error; the longer it lasts, the more seldom is it tried. */
+/* Says each error once, and waits twice as long before the next attempt. */
 static void note_failure(struct ks_routes *routes, int err)
 {
 	if (err != routes->read_error)
 		ks_report_error("cannot read the routes, those that were known stay: %s", strerror(-err));
 	routes->read_error = err;
 	routes->retry_wait = KS_MIN(KS_MAX(2 * routes->retry_wait, KS_NSEC_PER_SEC), RETRY_NS_MAX);
-	routes->retry_at = clock_now() + routes->retry_wait;
+	routes->retry_at = ks_kernel_clock() + routes->retry_wait;
 }
 
 bool ks_routes_refresh(struct ks_routes *routes)
@@ -192,7 +169,7 @@ bool ks_routes_refresh(struct ks_routes *routes)
 	int err;
 
 	routes->multicast = multicast;
-	if (!routes->stale || !is_time(routes))
+	if (!routes->stale || !is_time_to_read(routes))
 		return changed;
 	err = ks_routes_read(routes);
 	if (err)
@@ -248,15 +225,12 @@ static struct candidate candidate_of(const struct ks_route *route)
 
 long ks_routes_locals(const struct ks_routes *routes, struct ks_local_entry **entries)
 {
-	struct candidate *candidates = calloc(routes->count + 1, sizeof(*candidates));
-	struct ks_local_entry *list = calloc(routes->count + 1, sizeof(*list));
+	ks_auto_free struct candidate *candidates = calloc(routes->count + 1, sizeof(*candidates));
+	ks_auto_free struct ks_local_entry *list = calloc(routes->count + 1, sizeof(*list));
 	size_t count = 0, kept = 0;
 
-	if (!candidates || !list) {
-		free(candidates);
-		free(list);
+	if (!candidates || !list)
 		return -ENOMEM;
-	}
 	for (size_t i = 0; i < routes->count; i++) {
 		if (routes->list[i].kind != KS_ROUTE_DEFAULT)
 			candidates[count++] = candidate_of(&routes->list[i]);
@@ -266,8 +240,7 @@ long ks_routes_locals(const struct ks_routes *routes, struct ks_local_entry **en
 		if (!kept || compare_keys(&list[kept - 1].key, &candidates[i].entry.key))
 			list[kept++] = candidates[i].entry;
 	}
-	free(candidates);
-	*entries = list;
+	*entries = TAKE(list);
 	return (long)kept;
 }
 
@@ -276,19 +249,19 @@ static int compare_entries(const void *a, const void *b)
 	return compare_keys(&((const struct ks_local_entry *)a)->key, &((const struct ks_local_entry *)b)->key);
 }
 
-struct map_reader {
+struct locals_read_ctx {
 	struct ks_routes *routes;
 	int err;
 };
 
-static void read_entry(const struct ks_local_key *key, const struct ks_local *local, void *arg)
+static void collect_local(const struct ks_local_key *key, const struct ks_local *local, void *arg)
 {
-	struct map_reader *reader = arg;
-	struct ks_routes *routes = reader->routes;
+	struct locals_read_ctx *ctx = arg;
+	struct ks_routes *routes = ctx->routes;
 	struct ks_local_entry *list = reallocarray(routes->known, routes->known_count + 1, sizeof(*list));
 
 	if (!list) {
-		reader->err = -ENOMEM;
+		ctx->err = -ENOMEM;
 		return;
 	}
 	routes->known = list;
@@ -296,40 +269,40 @@ static void read_entry(const struct ks_local_key *key, const struct ks_local *lo
 }
 
 /* What an earlier daemon left there. */
-static int read_map(struct ks_routes *routes, const struct ks_kernel *kernel)
+static int read_locals(struct ks_routes *routes, const struct ks_kernel *kernel)
 {
-	struct map_reader reader = { .routes = routes };
+	struct locals_read_ctx ctx = { .routes = routes };
 
 	free(routes->known);
 	routes->known = NULL;
 	routes->known_count = 0;
-	ks_kernel_each_local(kernel, read_entry, &reader);
+	ks_kernel_each_local(kernel, collect_local, &ctx);
 	if (routes->known_count)
 		qsort(routes->known, routes->known_count, sizeof(*routes->known), compare_entries);
-	routes->is_known = !reader.err;
-	return reader.err;
+	routes->is_known = !ctx.err;
+	return ctx.err;
 }
 
-static const struct ks_local_entry *find_entry(const struct ks_local_entry *list, size_t count,
+static const struct ks_local_entry *find_local(const struct ks_local_entry *list, size_t count,
 					       const struct ks_local_entry *entry)
 {
 	return count ? bsearch(entry, list, count, sizeof(*list), compare_entries) : NULL;
 }
 
 /* New and changed entries first, so that no address is missing in between. */
-static int write_map(struct ks_routes *routes, struct ks_kernel *kernel, const struct ks_local_entry *list,
-		     size_t count)
+static int write_locals(struct ks_routes *routes, struct ks_kernel *kernel, const struct ks_local_entry *list,
+			size_t count)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct ks_local_entry *known = find_entry(routes->known, routes->known_count, &list[i]);
+		const struct ks_local_entry *known = find_local(routes->known, routes->known_count, &list[i]);
 
 		if (!known || memcmp(&known->local, &list[i].local, sizeof(known->local)))
 			err = ks_kernel_set_local(kernel, &list[i].key, &list[i].local) ?: err;
 	}
 	for (size_t i = 0; i < routes->known_count; i++) {
-		if (!find_entry(list, count, &routes->known[i]))
+		if (!find_local(list, count, &routes->known[i]))
 			err = ks_kernel_forget_local(kernel, &routes->known[i].key) ?: err;
 	}
 	return err;
@@ -337,21 +310,21 @@ static int write_map(struct ks_routes *routes, struct ks_kernel *kernel, const s
 
 int ks_routes_apply(struct ks_routes *routes, struct ks_kernel *kernel)
 {
-	struct ks_local_entry *list;
+	ks_auto_free struct ks_local_entry *list = NULL;
 	long count;
-	int err = routes->is_known ? 0 : read_map(routes, kernel);
+	int err = routes->is_known ? 0 : read_locals(routes, kernel);
 
 	if (err)
 		return err;
 	count = ks_routes_locals(routes, &list);
 	if (count < 0)
 		return (int)count;
-	err = write_map(routes, kernel, list, (size_t)count);
+	err = write_locals(routes, kernel, list, (size_t)count);
 	if (err && err != routes->error)
 		ks_report_error("not every address of the box is known to the programs: %s", strerror(-err));
 	routes->error = err;
 	free(routes->known);
-	routes->known = list;
+	routes->known = TAKE(list);
 	routes->known_count = (size_t)count;
 	routes->is_known = !err; /* else compare with the map next time */
 	return err;
@@ -438,7 +411,7 @@ bool ks_routes_gateway(const struct ks_routes *routes, unsigned ifindex, unsigne
 	return best;
 }
 
-static void print_rules(unsigned rules, FILE *out)
+static void print_route_rules(unsigned rules, FILE *out)
 {
 	static const char *const names[] = {
 #define X(id, name) name,
@@ -457,17 +430,17 @@ static void print_rules(unsigned rules, FILE *out)
 
 const char *ks_routes_why(const struct ks_routes *routes, char *text, size_t size)
 {
-	FILE *out = fmemopen(text, size, "w");
+	ks_auto_file FILE *out = fmemopen(text, size, "w");
 
 	text[0] = '\0';
 	if (!out)
 		return text;
-	print_rules(routes->rules, out);
+	print_route_rules(routes->rules, out);
 	if (routes->several)
 		fprintf(out, "%sseveral next hops", routes->rules ? "; " : "");
 	if (routes->multicast)
 		fprintf(out, "%smulticast routing", routes->rules || routes->several ? "; " : "");
-	fclose(out);
+	fflush(out);
 	return text;
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kernel's routes say about the box: its own addresses, the networks
- * on its links, where the rest of the world is, and whether a packet may leave
- * by another way than a route lookup at ingress tells.
+ * The kernel's routes, as far as they tell about the box: its own addresses, the
+ * networks on its links, where the rest of the world is, and if a packet may
+ * leave by another way than a route lookup at ingress tells.
  *
- * News are applied at once. They do not tell everything (a link that goes down
- * takes its IPv4 routes along silently), so whatever is of interest also makes the
- * list stale: it is read again within a second. Reading a table of a million
- * routes takes a second, so it is done in a small part of the time only.
- * Used by the daemon's one thread.
+ * Life cycle. News are applied at once. They do not tell everything (a link that
+ * goes down takes its IPv4 routes along without news), so news also make the list
+ * stale: it is read again within a second. Reading a million routes takes a
+ * second, so that is done a twentieth of the time at most.
+ *
+ * Who writes what when. Only the daemon's thread, here and in the map ks_locals,
+ * which the programs read. New entries are written before old ones are removed,
+ * so that no address of the box is missing in between.
  */
 #ifndef KS_DAEMON_ROUTES_H
 #define KS_DAEMON_ROUTES_H
@@ -62,7 +65,7 @@ long ks_routes_locals(const struct ks_routes *routes, struct ks_local_entry **en
 /* Brings the map in line. */
 int ks_routes_apply(struct ks_routes *routes, struct ks_kernel *kernel);
 
-/* Calls fn with each interface that a default route leads to; some may come several times. */
+/* Calls fn with each interface that a default route leads to, with some several times. */
 void ks_routes_each_default(const struct ks_routes *routes, void (*fn)(unsigned ifindex, void *arg), void *arg);
 
 /*
@@ -76,5 +79,10 @@ bool ks_routes_gateway(const struct ks_routes *routes, unsigned ifindex, unsigne
 const char *ks_routes_why(const struct ks_routes *routes, char *text, size_t size);
 
 void ks_routes_fini(struct ks_routes *routes);
+
+static inline void ks_routes_end(struct ks_routes *routes)
+{
+	ks_routes_fini(routes);
+}
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See zone_facts.h. */
+/* See zone_facts.h. Finding is a pure function; storing is one store a field. */
 #include "daemon/interfaces/zone_facts.h"
 
-struct finder {
+struct zone_facts_ctx {
 	const struct ks_interfaces *interfaces;
 	struct ks_zone_facts *facts;
 };
@@ -15,11 +15,11 @@ static bool is_judged(const struct ks_guarded *guarded)
 /* A default route by a carrier may leave by each of its ports. */
 static void take_default(unsigned ifindex, void *arg)
 {
-	struct finder *finder = arg;
-	struct ks_zone_facts *facts = finder->facts;
+	struct zone_facts_ctx *ctx = arg;
+	struct ks_zone_facts *facts = ctx->facts;
 
-	for (size_t i = 0; i < finder->interfaces->count; i++) {
-		const struct ks_guarded *guarded = &finder->interfaces->list[i];
+	for (size_t i = 0; i < ctx->interfaces->count; i++) {
+		const struct ks_guarded *guarded = &ctx->interfaces->list[i];
 		__u32 *best = &facts->zone_ifindex[guarded->guard.zone];
 
 		if (!is_judged(guarded) || guarded->bearer != ifindex)
@@ -55,11 +55,11 @@ static void find_interfaces(const struct ks_interfaces *interfaces, struct ks_zo
 
 void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts)
 {
-	struct finder finder = { .interfaces = interfaces, .facts = facts };
+	struct zone_facts_ctx ctx = { .interfaces = interfaces, .facts = facts };
 	char why[KS_ROUTES_WHY_TEXT];
 
 	*facts = (struct ks_zone_facts){ 0 };
-	ks_routes_each_default(&interfaces->routes, take_default, &finder);
+	ks_routes_each_default(&interfaces->routes, take_default, &ctx);
 	find_interfaces(interfaces, facts);
 	facts->routes_differ = *ks_routes_why(&interfaces->routes, why, sizeof(why));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Facts about all zones that the programs need: which exist, which are outside, an interface of each. */
+/* Facts about all zones that the programs need: which exist, which are outside, an interface of each. Used by the daemon's thread. */
 #ifndef KS_DAEMON_ZONE_FACTS_H
 #define KS_DAEMON_ZONE_FACTS_H
 
@@ -15,7 +15,10 @@ struct ks_zone_facts {
 
 void ks_zone_facts_find(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts);
 
-/* One store a field: the programs read them while they change. */
+/*
+ * One store a field, because the programs read them meanwhile. A packet may see some fields new and others old for a moment, as
+ * if it had come a little earlier or later: each field is right by itself.
+ */
 void ks_zone_facts_store(const struct ks_zone_facts *facts, struct ks_control *control);
 
 #endif

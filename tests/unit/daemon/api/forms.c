@@ -315,21 +315,68 @@ static void test_event_json(void **state)
 	json_decref(root);
 }
 
-static void test_names_of_interfaces(void **state)
-{
-	char text[KS_NAME_TEXT];
+/* Fails the allocation that the countdown ends at. */
+static long until_failure;
 
-	assert_string_equal(ks_name_text("eth0", text), "eth0");
-	assert_string_equal(ks_name_text("b\xc3\xbcro", text), "b\xc3\xbcro");
-	assert_string_equal(ks_name_text("b\xfcro", text), "b\\xfcro");
-	assert_string_equal(ks_name_text("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", text),
-			    "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff");
+static void *failing_malloc(size_t size)
+{
+	return until_failure-- == 0 ? NULL : malloc(size);
+}
+
+/* Each allocation fails once: the event is whole or nothing. */
+static void test_event_without_memory(void **state)
+{
+	const struct ks_event event = { .time = NOW,
+					.tuple = { .proto = 6, .family = KS_IPV4 },
+					.action = KS_DENY,
+					.rule = 1,
+					.to = KS_ZONE_UNKNOWN };
+	json_t *whole = ks_event_json(policy, NOW, &event);
+	size_t members = json_object_size(whole);
+	bool failed = true;
+
+	assert_non_null(whole);
+	json_decref(whole);
+	json_set_alloc_funcs(failing_malloc, free);
+	for (long n = 0; failed; n++) {
+		json_t *root;
+
+		until_failure = n;
+		root = ks_event_json(policy, NOW, &event);
+		failed = until_failure < 0;
+		assert_true(!root || json_object_size(root) == members);
+		assert_true(root || failed);
+		json_decref(root);
+	}
+	json_set_alloc_funcs(malloc, free);
+}
+
+static void test_flow_of_a_file_that_is_not_utf8(void **state)
+{
+	struct ks_policy *standard = policy;
+	static const char text[] = "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n";
+	struct ks_diags diags;
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	const struct ks_listed_flow listed = { .key = &key, .flow = &flow, .translation = &untranslated };
+	char line[1024] = "";
+	FILE *out = fmemopen(line, sizeof(line), "w");
+
+	assert_int_equal(ks_policy_load_text(text, sizeof(text) - 1, "odd\xff", ".", &policy, &diags), 0);
+	ks_diags_fini(&diags);
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	ks_flow_print_json(out, policy, NOW, &listed);
+	fclose(out);
+	assert_non_null(strstr(line, "\"file\":\"odd\xef\xbf\xbd\""));
+	ks_policy_destroy(policy);
+	policy = standard;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names_of_interfaces),
+		cmocka_unit_test(test_flow_of_a_file_that_is_not_utf8),
+		cmocka_unit_test(test_event_without_memory),
 		cmocka_unit_test(test_conntrack_tcp),
 		cmocka_unit_test(test_conntrack_unreplied),
 		cmocka_unit_test(test_conntrack_icmpv6),

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See json.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/json.h"
+#include "text/scoped.h"
+
+void ks_json_append(json_t **list, json_t *value)
+{
+	if (!json_array_append_new(*list, value))
+		return;
+	json_decref(*list);
+	*list = NULL;
+}
+
+void ks_json_set(json_t **object, const char *key, json_t *value)
+{
+	if (!json_object_set_new(*object, key, value))
+		return;
+	json_decref(*object);
+	*object = NULL;
+}
+
+/* Returns how many bytes the first character of a text has, 0 if it is not UTF-8. */
+static size_t character_size(const char *text)
+{
+	unsigned char lead = (unsigned char)*text;
+	size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	ks_auto_json json_t *value = NULL;
+
+	if (strnlen(text, size) < size)
+		return 0;
+	value = json_stringn(text, size);
+	return value ? size : 0;
+}
+
+/* Returns a copy with U+FFFD for each byte that is not UTF-8, to be freed; NULL without memory. */
+static char *clean_copy(const char *text)
+{
+	ks_auto_free char *clean = NULL;
+	size_t length, size;
+	FILE *out = open_memstream(&clean, &length);
+
+	if (!out)
+		return NULL;
+	for (; *text; text += size ? size : 1) {
+		size = character_size(text);
+		if (size)
+			fwrite(text, 1, size, out);
+		else
+			fputs("\xef\xbf\xbd", out);
+	}
+	return fclose(out) ? NULL : TAKE(clean);
+}
+
+json_t *ks_json_text(const char *text)
+{
+	json_t *value = text ? json_string(text) : NULL;
+	ks_auto_free char *clean = NULL;
+
+	if (value || !text)
+		return value;
+	clean = clean_copy(text);
+	return clean ? json_string(clean) : NULL;
+}
+
+const char *ks_name_text(const char *name, char text[KS_NAME_TEXT])
+{
+	ks_auto_json json_t *value = json_string(name);
+	size_t used = 0;
+
+	if (value)
+		return name;
+	for (; *name && used + sizeof("\\xff") <= KS_NAME_TEXT; name++)
+		used += (size_t)snprintf(text + used, KS_NAME_TEXT - used, *name & 0x80 ? "\\x%02x" : "%c",
+					 (unsigned char)*name);
+	text[used] = '\0';
+	return text;
+}
