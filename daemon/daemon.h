@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon: holds the kernel home, follows the interfaces, serves the
- * control API. It has one thread and one poll loop (daemon.c), so nothing here
- * is locked; what a client asks is done between two turns of the loop. Only a
- * policy that is being loaded belongs to a second thread, until that has ended. The
- * packets do not need the daemon: when it dies, filtering and expiry go on, and the
- * next one takes the same states over.
+ * The daemon: puts the firewall into the kernel, follows the interfaces, serves
+ * the control API.
+ *
+ * Threads. One thread runs one poll loop (life.c), so nothing here is locked; a
+ * request of a client is handled between two rounds of the loop. Only a policy that
+ * is being loaded belongs to a second thread, until that ends (reload.c).
+ *
+ * Life cycle. Packets do not need the daemon: when it dies, filtering and expiry
+ * go on, and the next one takes the same states over.
+ *
+ *   life.c      start, loop, end           events.c    the log for its followers
+ *   instance.c  directory, lock, pins      coverage.c  what is not guarded as the policy wants
+ *   ledger.c    ids that outlive it        refusals.c  what the box runs out of
+ *   reload.c    a policy into force        forwarding.c  what the kernel does not forward
+ *   selftest.c  the tests of a policy      world.c     the programs' world, for explain
+ *   interfaces/ guards and programs        api/        the control API
  */
 #ifndef KS_DAEMON_DAEMON_H
 #define KS_DAEMON_DAEMON_H
@@ -43,18 +53,18 @@ struct ks_daemon {
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
-	bool fresh; /* this process made the table: if the start fails, nobody misses it */
+	bool fresh; /* this process made the table: if the start fails, it is removed again */
 	bool took_over; /* states of an earlier process */
-	bool old_stays; /* some hook still has the programs of another build, which must not end yet */
+	bool old_stays; /* some hook still has programs of another build, which must not end yet */
 	int backstop_error; /* 0, or why the backstop is not in force: tried again every second */
 	bool addresses_wait; /* the policy's own addresses changed, and the kernel has not got them yet */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
-	struct ks_refusals refusals; /* what was told of them */
+	struct ks_refusals refusals; /* those that were told */
 	bool quit; /* leave the loop */
 	bool remove; /* and the kernel clean */
 };
 
-/* What came of loading a policy. */
+/* The outcome of loading a policy. */
 struct ks_load_outcome {
 	struct ks_diags diags;
 	char *message; /* one sentence when it failed for another reason than errors in the text, else NULL */
@@ -64,7 +74,7 @@ struct ks_load_outcome {
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome);
 
-/* To the administrator: report.h. */
+/* Reports it to the administrator (report.h). */
 void ks_load_outcome_report(const struct ks_load_outcome *outcome, const char *path);
 
 /* Loads a policy and runs its tests. *outcome is always set. */

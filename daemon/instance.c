@@ -21,6 +21,8 @@
 #include "daemon/instance.h"
 #include "kernel/kernel.h"
 #include "kernel/netlink.h"
+#include "text/json.h"
+#include "text/scoped.h"
 
 #define KS_RUN_DIR "/run/keepstate"
 #define KS_BPF_DIR KS_RUN_DIR "/bpf"
@@ -42,14 +44,9 @@ static unsigned long long netns_cookie(void)
 {
 	unsigned long long cookie = 0;
 	socklen_t size = sizeof(cookie);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ks_auto_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return 0;
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size))
-		cookie = 0;
-	close(fd);
-	return cookie;
+	return fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? cookie : 0;
 }
 
 int ks_instance_find(struct ks_instance *instance)
@@ -72,7 +69,7 @@ static int make_dir(const char *path, mode_t mode)
 	return mkdir(path, mode) && errno != EEXIST ? -errno : 0;
 }
 
-/* Whether the path still names the file: its holder before us may have removed it. */
+/* Returns true if the path still names the file: its holder before us may have removed it. */
 static bool is_current(const char *path, int fd)
 {
 	struct stat named, locked;
@@ -82,8 +79,8 @@ static bool is_current(const char *path, int fd)
 }
 
 /*
- * Held shared by everyone who uses the common directory, for the life of the
- * process; who gets it alone may remove what is common.
+ * A lock on the common directory. Every process that uses it holds the lock
+ * shared until it ends; one that gets it exclusively may remove the directory.
  */
 static int common_lock = -1;
 
@@ -91,14 +88,12 @@ static int hold_common(void)
 {
 	while (common_lock < 0) {
 		int err = make_dir(KS_RUN_DIR, 0755);
-		int fd = err ? err : open(KS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		ks_auto_fd int fd = err ? err : open(KS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0)
 			return err ? err : -errno;
 		if (!flock(fd, LOCK_SH) && is_current(KS_RUN_DIR, fd))
-			common_lock = fd;
-		else
-			close(fd);
+			common_lock = TAKE_FD(fd);
 	}
 	return 0;
 }
@@ -112,15 +107,13 @@ static bool is_bpf_mounted(void)
 
 static int mount_bpf(void)
 {
-	if (mount("bpf", KS_BPF_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
-		return -errno;
-	return 0;
+	return mount("bpf", KS_BPF_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
 }
 
 /*
- * Mounts it where process 1 sees it: in the mount namespace that `ip netns
- * exec` makes, the mount and all pins on it would end with the command. The
- * child is needed because setns(2) for mounts would move us too.
+ * Mounts the bpf file system where process 1 sees it. `ip netns exec` makes a mount
+ * namespace of its own: a mount there, and all pins on it, would end with the
+ * command. A child does it, because setns(2) moves the process that calls it.
  */
 static void mount_bpf_outside(void)
 {
@@ -156,50 +149,45 @@ int ks_instance_prepare(const struct ks_instance *instance)
 
 static void read_holder(int fd, struct ks_holder *holder)
 {
-	json_t *root = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, NULL);
+	ks_auto_json json_t *root = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, NULL);
 	const char *policy = json_string_value(json_object_get(root, "policy"));
 
 	memset(holder, 0, sizeof(*holder));
 	holder->pid = (pid_t)json_integer_value(json_object_get(root, "pid"));
 	holder->since = json_integer_value(json_object_get(root, "since"));
 	snprintf(holder->policy, sizeof(holder->policy), "%s", policy ? policy : "");
-	json_decref(root);
 }
 
 int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder)
 {
-	int fd = open(instance->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	ks_auto_fd int fd = open(instance->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (!flock(fd, LOCK_EX | LOCK_NB)) {
-		if (is_current(instance->lock, fd))
-			return fd;
-		err = -EWOULDBLOCK;
-		memset(holder, 0, sizeof(*holder));
-	} else {
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = -errno;
 		if (err == -EWOULDBLOCK)
 			read_holder(fd, holder);
+		return err;
 	}
-	close(fd);
-	return err;
+	if (is_current(instance->lock, fd))
+		return TAKE_FD(fd);
+	memset(holder, 0, sizeof(*holder)); /* the one that removed it ends just now */
+	return -EWOULDBLOCK;
 }
 
 int ks_instance_sign(int lock_fd, const struct ks_holder *holder)
 {
-	json_t *root = json_pack("{s:i, s:I, s:s}", "pid", (int)holder->pid, "since", (json_int_t)holder->since,
-				 "policy", holder->policy);
-	int err = root ? 0 : -ENOMEM;
+	ks_auto_json json_t *root = json_pack("{s:i, s:I, s:o}", "pid", (int)holder->pid, "since",
+					      (json_int_t)holder->since, "policy", ks_json_text(holder->policy));
 
-	if (!err && (ftruncate(lock_fd, 0) || lseek(lock_fd, 0, SEEK_SET) < 0 || json_dumpfd(root, lock_fd, 0)))
-		err = -EIO;
-	json_decref(root);
-	return err;
+	if (!root)
+		return -ENOMEM;
+	return ftruncate(lock_fd, 0) || lseek(lock_fd, 0, SEEK_SET) < 0 || json_dumpfd(root, lock_fd, 0) ? -EIO : 0;
 }
 
-struct detach {
+struct detach_ctx {
 	const char *pins;
 	const unsigned *qdiscs;
 	unsigned count;
@@ -208,31 +196,30 @@ struct detach {
 
 static void detach_interface(const struct ks_interface *interface, void *arg)
 {
-	struct detach *detach = arg;
+	struct detach_ctx *ctx = arg;
 	bool ours = false;
 	int err;
 
-	for (unsigned i = 0; i < detach->count; i++)
-		ours |= detach->qdiscs[i] == interface->ifindex;
-	err = ks_kernel_detach(detach->pins, interface->ifindex, ours);
+	for (unsigned i = 0; i < ctx->count; i++)
+		ours |= ctx->qdiscs[i] == interface->ifindex;
+	err = ks_kernel_detach(ctx->pins, interface->ifindex, ours);
 	if (err)
-		detach->err = err;
+		ctx->err = err;
 }
 
-/* Whether nobody's pins are left; the kernel keeps files of its own on a bpf file system. */
+KS_SCOPED(auto_bpf_dir, DIR *, closedir)
+
+/* Returns true if no pins of any instance are left. The kernel has files of its own there, but no folders. */
 static bool is_bpf_empty(void)
 {
-	DIR *dir = opendir(KS_BPF_DIR);
-	struct dirent *entry;
-	bool empty = dir != NULL;
+	ks_scoped(auto_bpf_dir) DIR *dir = opendir(KS_BPF_DIR);
+	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-			empty = false;
+			return false;
 	}
-	if (dir)
-		closedir(dir);
-	return empty;
+	return dir;
 }
 
 /* The last instance takes the common directory and the bpf file system with it. */
@@ -247,18 +234,18 @@ static void remove_common(void)
 
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
 {
-	struct detach detach = { .pins = instance->pins, .qdiscs = qdiscs, .count = count };
+	struct detach_ctx ctx = { .pins = instance->pins, .qdiscs = qdiscs, .count = count };
 	int err = ks_kernel_lower_backstop(instance->pins); /* it would cut off what has no programs any more */
 
 	if (!err)
-		err = ks_netlink_each_interface(detach_interface, &detach) ?: detach.err;
-
+		err = ks_netlink_each_interface(detach_interface, &ctx) ?: ctx.err;
 	return err ?: ks_instance_discard(instance); /* else the pins say that something is left to clean up */
 }
 
 int ks_instance_discard(const struct ks_instance *instance)
 {
 	int err = ks_kernel_unpin(instance->pins);
+
 	unlink(instance->ledger);
 	unlink(instance->socket);
 	unlink(instance->lock);

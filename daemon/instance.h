@@ -8,8 +8,8 @@
  *   /run/keepstate/NAME/rules.json    what a successor must know (ledger.h)
  *   /run/keepstate/bpf/NAME/          pins (kernel/kernel.h)
  *
- * NAME is "host" in the network namespace of process 1, else "net-INODE". An
- * inode may come again when a namespace has gone; the cookie never does.
+ * NAME is "host" in the network namespace of process 1, else "net-INODE". The
+ * number of an inode may be used again when a namespace is gone; a cookie never is.
  */
 #ifndef KS_DAEMON_INSTANCE_H
 #define KS_DAEMON_INSTANCE_H
@@ -29,7 +29,7 @@ struct ks_instance {
 	char pins[KS_INSTANCE_PATH];
 };
 
-/* Who holds the lock. */
+/* The daemon that holds the lock. */
 struct ks_holder {
 	pid_t pid;
 	long long since; /* seconds of the epoch */
@@ -44,19 +44,19 @@ int ks_instance_prepare(const struct ks_instance *instance);
 
 /*
  * Takes the lock. Returns its descriptor, to be kept open while the instance
- * runs; -EWOULDBLOCK with *holder filled if somebody has it (holder->pid 0 if
- * he has not written who he is yet); or another -errno.
+ * runs; -EWOULDBLOCK with *holder filled if a daemon has it (holder->pid is 0 if
+ * it has not signed yet); or another -errno.
  */
 int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder);
 
-/* Writes who we are into the lock file. */
+/* Writes into the lock file which daemon holds it. */
 int ks_instance_sign(int lock_fd, const struct ks_holder *holder);
 
 /*
  * Takes off the filters of every interface of this network namespace, the
- * pins, and the directory; the last instance of the machine also what is common
- * to all. Only for who holds the lock, after ks_instance_prepare(). qdiscs: indices of the
- * interfaces whose clsact qdisc was ours.
+ * pins, and the directory; the last instance of the machine also removes what is
+ * common to all. Only for the holder of the lock, after ks_instance_prepare().
+ * qdiscs: indices of the interfaces whose clsact qdisc was ours.
  */
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See world.h. */
+/* See world.h. Runs in the daemon's thread; everything is asked at the moment of the question. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ static const struct ks_control *control_of(const struct ks_daemon *daemon)
 	return ks_kernel_control(daemon->kernel);
 }
 
-/* The interface of a zone that the daemon has chosen: of a bridge whose ports are in zones, the bridge. 0 without one. */
+/* The interface that the daemon has chosen for a zone, 0 without one. Of a bridge whose ports are in zones it is the bridge. */
 static unsigned interface_of(const struct ks_daemon *daemon, __u32 zone)
 {
 	return zone < KS_ZONE_MAX ? control_of(daemon)->zone_ifindex[zone] : 0;
@@ -43,8 +43,9 @@ static unsigned arrival(const struct ks_daemon *daemon, const struct ks_tuple *t
 	return interface_of(daemon, from) ?: KS_LOOPBACK_IFINDEX;
 }
 
-/* Without an answer egress decides, and sources are not believed. */
-static struct ks_ask ask(const struct ks_daemon *daemon, const struct ks_tuple *tuple, __u32 from, bool by_route)
+/* Asks the programs. If they cannot be asked, egress decides, and sources are not believed. */
+static struct ks_ask ask_programs(const struct ks_daemon *daemon, const struct ks_tuple *tuple, __u32 from,
+				  bool by_route)
 {
 	struct ks_ask ask = {
 		.tuple = *tuple, .ifindex = arrival(daemon, tuple, from), .from = (__u8)from, .by_route = by_route
@@ -57,12 +58,12 @@ static struct ks_ask ask(const struct ks_daemon *daemon, const struct ks_tuple *
 
 static __u32 zone_to(const struct ks_tuple *tuple, __u32 from, void *arg)
 {
-	return ask(arg, tuple, from, false).to;
+	return ask_programs(arg, tuple, from, false).to;
 }
 
 static __u64 other_zones(const struct ks_tuple *tuple, __u32 from, void *arg)
 {
-	return ask(arg, tuple, from, false).others;
+	return ask_programs(arg, tuple, from, false).others;
 }
 
 static __u32 broadcast(const struct ks_tuple *tuple, __u32 from, void *arg)
@@ -75,8 +76,8 @@ static __u32 broadcast(const struct ks_tuple *tuple, __u32 from, void *arg)
 	return is_in_zone(daemon, local.ifindex, from) ? KS_ZONE_SELF : KS_ZONE_ASTRAY;
 }
 
-/* What a bridge hands from one of its ports to another is not routed, so routes say nothing of it. */
-static bool is_bridged(const struct ks_daemon *daemon, __u32 from, __u32 to)
+/* Returns true if a bridge forwards packets between the zones, without a route that could tell anything of them. */
+static bool zones_are_bridged(const struct ks_daemon *daemon, __u32 from, __u32 to)
 {
 	unsigned ifindex = interface_of(daemon, from);
 	struct ks_guard guard;
@@ -87,12 +88,12 @@ static bool is_bridged(const struct ks_daemon *daemon, __u32 from, __u32 to)
 
 static bool source_is_at_home(const struct ks_tuple *tuple, __u32 from, __u32 to, bool by_route, void *arg)
 {
-	return ask(arg, tuple, from, by_route && !is_bridged(arg, from, to)).is_home;
+	return ask_programs(arg, tuple, from, by_route && !zones_are_bridged(arg, from, to)).is_home;
 }
 
 static bool source_is_near(const struct ks_tuple *tuple, __u32 from, void *arg)
 {
-	return ask(arg, tuple, from, false).is_near;
+	return ask_programs(arg, tuple, from, false).is_near;
 }
 
 static bool zones_are_one(__u32 a, __u32 b, void *arg)
@@ -147,7 +148,7 @@ static void tell_home(const struct ks_tuple *tuple, __u32 from, char *buf, size_
 	}
 	back.src = tuple->dst;
 	back.dst = tuple->src;
-	zone = ask(daemon, &back, KS_ZONE_SELF, false).to;
+	zone = ask_programs(daemon, &back, KS_ZONE_SELF, false).to;
 	if (zone >= KS_ZONE_MAX)
 		snprintf(buf, size, "no route back to it leads to a zone");
 	else

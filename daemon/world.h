@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The world as the programs in the kernel see it now, for a native engine that
- * explains what they would do: their own functions answer where a packet goes and
- * whether its source is believed (ks_kernel_ask()), their maps what the box is
- * addressed by.
+ * explains what they would do. Their own functions answer where a packet goes and
+ * if its source is believed (ks_kernel_ask()); their maps say which addresses
+ * the box has.
  *
- * Words name zones, the programs know interfaces. A packet of a zone is taken to come by the interface that has the
- * network of its source, or the one to whose broadcast address it goes, else by any of the zone.
+ * The words of a packet name zones, while the programs know interfaces. A packet of
+ * a zone is taken to come by the interface that has the network of its source, or
+ * the one to whose broadcast address it goes, else by any interface of the zone.
  */
 #ifndef KS_DAEMON_WORLD_H
 #define KS_DAEMON_WORLD_H
