@@ -21,6 +21,7 @@
 #define LOOPBACK 1
 /* Where tests fill the table, time is only turned on when the sweeper has done its round. */
 #define SMALL_LIMIT 4096U
+#define SWEEP_POLL_MS 5
 #define SWEEP_WAIT_MS 20000
 
 struct kernel_home {
@@ -203,8 +204,8 @@ static int kernel_advance(void *self, __u64 ns)
 	ks_kernel_control(home->kernel)->test_now += ns;
 	if (!home->owner->policy || home->owner->policy->config.limit_states > SMALL_LIMIT)
 		return 0;
-	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += 50)
-		usleep(50 * 1000);
+	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += SWEEP_POLL_MS)
+		usleep(SWEEP_POLL_MS * 1000);
 	return waited < SWEEP_WAIT_MS ? 0 : -ETIMEDOUT;
 }
 
