@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sets of the firewall's own addresses, `address of ZONE`. Such a set has a
- * run of ranges of its own with room for KS_ADDRESS_SET_MAX addresses of each family, is
- * shared with no other set of equal content, and is filled again by
- * ks_policy_set_addresses() while the rest of the tables stays.
+ * Sets of the firewall's own addresses, `address of ZONE`. Such a set is not
+ * shared with another of equal content: it has ranges of its own, with room for
+ * KS_ADDRESS_SET_MAX addresses of each family. ks_policy_set_addresses() fills
+ * it again when an interface gets or loses an address; the rest of the tables
+ * stays as it is.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static bool is_below(const __u64 a[2], const __u64 b[2])
 	return a[0] < b[0] || (a[0] == b[0] && a[1] < b[1]);
 }
 
-/* Puts an address into its place among `count` sorted ones; returns how many there are then. */
+/* Inserts an address among `count` sorted ones, if it is not there yet. Returns the new count. */
 static __u32 insert_address(struct ks_range *ranges, __u32 count, const __u64 value[2])
 {
 	__u32 at = count;
@@ -42,7 +43,7 @@ static __u32 insert_address(struct ks_range *ranges, __u32 count, const __u64 va
 	return count + 1;
 }
 
-/* One family of a list, sorted. Returns how many. */
+/* Sorts the addresses of one family into `ranges`. Returns how many there are. */
 static __u32 sort_family(const struct ks_own_address *list, size_t count, unsigned family,
 			 struct ks_range ranges[KS_ADDRESS_SET_MAX])
 {
@@ -81,7 +82,7 @@ bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const stru
 	return !same;
 }
 
-/* What the zone's `address` says, until somebody knows better. */
+/* The `address` of the zone, until the daemon puts in those of the interfaces. */
 static void fill_from_text(struct ks_policy *policy, unsigned zone)
 {
 	struct ks_own_address list[2];

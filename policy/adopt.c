@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * See adopt.h. Everything that can fail is done before the policy is changed.
- * Costs are those of sorting the texts, so a policy of a million rules is
- * adopted in a moment.
+ * The texts are sorted to be paired, so the cost is that of sorting.
  */
 #include "policy/adopt.h"
 
@@ -20,7 +19,7 @@ void ks_ids_fini(struct ks_ids *ids)
 	*ids = (struct ks_ids){ 0 };
 }
 
-/* There is room for one more. */
+/* The caller has made room for it. */
 static int add_rule(struct ks_ids *ids, __u32 id, const char *text)
 {
 	char *copy = strdup(text);
@@ -31,7 +30,7 @@ static int add_rule(struct ks_ids *ids, __u32 id, const char *text)
 	return 0;
 }
 
-/* The rules of a policy, with room behind them for those that are gone. */
+/* Adds the rules of a policy, and reserves room behind them for those that are gone. */
 static int add_policy_rules(struct ks_ids *ids, const struct ks_policy *policy)
 {
 	int err = 0;
@@ -64,7 +63,7 @@ int ks_ids_of(const struct ks_policy *policy, struct ks_ids *ids)
 
 /* --- rules --- */
 
-/* A rule's text with its position among the others. */
+/* The text of a rule and the rule's index. */
 struct text_at {
 	const char *text;
 	size_t at;
@@ -78,7 +77,7 @@ static int compare_texts(const void *a, const void *b)
 	return order ? order : (left->at > right->at) - (left->at < right->at);
 }
 
-/* The texts in their order, for the caller to free; NULL without memory. */
+/* The texts sorted, for the caller to free; NULL without memory. */
 static struct text_at *sort_texts(const struct ks_ids *ids)
 {
 	struct text_at *list = calloc(ids->rule_count + 1, sizeof(*list));
@@ -91,7 +90,10 @@ static struct text_at *sort_texts(const struct ks_ids *ids)
 	return list;
 }
 
-/* Gives the rules that were there before their ids; the others get none. An id stands twice only in a damaged ledger. */
+/*
+ * Gives each rule whose text was there before the id of that text; the others get KS_RULE_DEFAULT, which is none. An id
+ * can be in use already only if a damaged ledger has it twice.
+ */
 static int pair_rules(const struct ks_ids *old, struct ks_ids *new, bool *used)
 {
 	ks_auto_free struct text_at *before = sort_texts(old), *after = sort_texts(new);
@@ -118,7 +120,7 @@ static int pair_rules(const struct ks_ids *old, struct ks_ids *new, bool *used)
 	return 0;
 }
 
-/* Gives the others ids that nobody has or had; when those run out, ids whose rule is gone. */
+/* Gives the others ids that no rule has or had; when those run out, ids of rules that are gone. */
 static int number_rules(struct ks_ids *new, bool *used, const bool *known)
 {
 	__u32 next = KS_RULE_DEFAULT + 1, again = next;
@@ -141,7 +143,7 @@ static int number_rules(struct ks_ids *new, bool *used, const bool *known)
 	return 0;
 }
 
-/* The rules of the policy, then those of the old ids that are no more in it. */
+/* Lists the rules of the policy with their new ids, then the old rules that it lacks. */
 static int adopt_rules(const struct ks_ids *old, const struct ks_policy *policy, struct ks_ids *new)
 {
 	ks_auto_free bool *used = calloc(KS_RULE_ID_MAX, sizeof(*used));
@@ -165,7 +167,7 @@ static int adopt_rules(const struct ks_ids *old, const struct ks_policy *policy,
 	return err;
 }
 
-/* Puts the ids into the policy, whose rules are the first of `ids`. */
+/* Writes the ids into the policy, whose rules are the first of `ids`, in the same order. */
 static int renumber_rules(struct ks_policy *policy, const struct ks_ids *ids)
 {
 	__u32 highest = 0, *id_info;
@@ -198,7 +200,7 @@ static unsigned find_zone(const struct ks_ids *ids, const char *name)
 	return id;
 }
 
-/* The lowest id that is not taken, at best one that nobody had. */
+/* The lowest id that no zone has or had; when there is none, the lowest that no zone has. */
 static unsigned free_zone(const struct ks_ids *old, __u64 taken)
 {
 	unsigned id = KS_ZONE_FIRST;
@@ -209,9 +211,10 @@ static unsigned free_zone(const struct ks_ids *old, __u64 taken)
 }
 
 /*
- * The new id of each id, also of those that no zone has: a permutation, so that
- * "any zone" in a rule stays any zone. Known zones come first; the new ones
- * stand before the ids without a zone, so they get the best of what is left.
+ * Maps each id that a zone was loaded with to the id that it gets. Ids without a
+ * zone are mapped too, so that the map is a permutation and "any zone", which
+ * has all bits, stays any zone. The policy's zones have the lowest ids, so they
+ * choose before the ids without a zone.
  */
 static void map_zones(const struct ks_ids *old, const struct ks_policy *policy, __u8 map[KS_ZONE_MAX])
 {
@@ -237,7 +240,7 @@ static void map_zones(const struct ks_ids *old, const struct ks_policy *policy, 
 	}
 }
 
-/* The names of the policy's zones by their new ids, and of the old ones whose id nobody has now. */
+/* Names the policy's zones by their new ids, and the old zones whose ids are not in use again. */
 static int adopt_zones(const struct ks_ids *old, const struct ks_policy *policy, const __u8 map[KS_ZONE_MAX],
 		       struct ks_ids *new)
 {
@@ -261,7 +264,7 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 	return mapped;
 }
 
-/* Puts new ids of zones wherever the tables name one. */
+/* Replaces the ids of zones in all tables. */
 static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
 {
 	struct ks_config *config = &policy->config;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Adoption: over a reload rules and zones keep their ids, because flows,
- * counters and everything else in the state table name them by id only.
+ * Adoption: over a reload, rules and zones keep their ids, because flows,
+ * counters and everything else in the state table refer to them by id.
  *
- * - A rule takes the id that the same text had; equal texts pair in their order.
- * - A zone takes the id that the same name had.
- * - What is new takes an id that nobody has or had, so that no flow of a rule or zone that is gone becomes one of it.
- *   Only when all ids were given out, one whose bearer is gone is given again.
- * - What is gone is remembered with its id, and takes it again when it comes back: of rules the latest
- *   KS_IDS_GONE_MAX, of zones all.
+ * - A rule gets the id that a rule of the same text had. Of several equal texts, the first gets the first id.
+ * - A zone gets the id that a zone of the same name had.
+ * - A new rule or zone gets an id that was never given out, so that no flow of a rule or zone that is gone becomes one of
+ *   its own. Only when all ids were given out, one of a rule or zone that is gone is used again.
+ * - Rules and zones that are gone are remembered with their ids and get them again when they come back: all zones, and the
+ *   KS_IDS_GONE_MAX rules that went last.
  *
- * The daemon keeps a struct ks_ids in its ledger (daemon/ledger.h), which outlives it; the run of a policy test keeps one
- * for its `reload` (scenario/scenario.c). So a test foretells what the daemon will do.
+ * The daemon keeps a struct ks_ids in its ledger (daemon/ledger.h), which outlives it. A run of a policy test keeps one
+ * for its `reload` (scenario/scenario.c), so the test gives the verdicts that the daemon will give.
  */
 #ifndef KS_POLICY_ADOPT_H
 #define KS_POLICY_ADOPT_H
@@ -24,14 +24,14 @@
 struct ks_rule_id {
 	char *text; /* normal form, see ks_rule_info */
 	__u32 id;
-	bool is_new; /* this text got the id by the latest adoption: its counters begin at 0 */
+	bool is_new; /* the latest adoption gave it to this rule: its counters begin at 0 */
 };
 
-/* The ids that rules and zones have, and had. Zeroes are one that knows of none. */
+/* The ids that rules and zones have or had. All zeroes: nothing was loaded before. */
 struct ks_ids {
 	struct ks_rule_id *rules; /* those of the policy first, in its order, then those gone, the latest first */
 	size_t rule_count;
-	char *zones[KS_ZONE_MAX]; /* name by id, NULL: nobody's */
+	char *zones[KS_ZONE_MAX]; /* name by id, NULL: never given out */
 };
 
 void ks_ids_fini(struct ks_ids *ids);
@@ -39,18 +39,19 @@ void ks_ids_fini(struct ks_ids *ids);
 KS_SCOPED_STRUCT(ks_auto_ids, struct ks_ids, ks_ids_fini)
 #define ks_auto_ids ks_scoped(ks_auto_ids)
 
-/* Takes down the ids that a policy has as it is. Returns 0 or -ENOMEM. */
+/* Sets *ids to those that a policy has. Returns 0 or -ENOMEM. */
 int ks_ids_of(const struct ks_policy *policy, struct ks_ids *ids);
 
 /*
- * Gives the rules and zones of `policy` the ids they had in `old`, wherever the
- * tables name them, and sets *new to the ids that go with it. Returns 0,
- * -ENOSPC without an id for a rule, or -ENOMEM; then the policy is as it was.
- * Run the policy's tests before: they name zones by the ids of the loaded text.
+ * Gives the rules and zones of `policy` their ids, everywhere in its tables,
+ * and sets *new to what is to be remembered from now on. Returns 0, -ENOSPC
+ * when there is no id for a rule, or -ENOMEM; with an error the policy is as it
+ * was. The policy's tests are run before, because they name zones by the ids
+ * that these were loaded with.
  */
 int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_ids *new);
 
-/* The zones that are remembered but are not in the policy, a bit per id: what belongs to them is cut off. */
+/* The zones that are remembered but not in the policy, a bit per id: packets of their flows are dropped. */
 __u64 ks_ids_gone_zones(const struct ks_ids *ids, const struct ks_policy *policy);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Warnings about what a policy does not say. They stand at no line of the text, and only `keepstate check` asks for
- * them: policies of tests and for replay lack these rules rightly.
+ * Warnings about rules that a policy lacks. They belong to no line of the text,
+ * and only `keepstate check` asks for them: policies for tests and replay do
+ * not need such rules.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static bool lets_pass(const struct ks_rule *entry)
 	return entry->action == KS_ALLOW || entry->action == KS_BYPASS;
 }
 
-/* Returns true if the box itself may open anything. */
+/* Returns true if it lets the box itself open a connection. */
 static bool asks(const struct ks_policy *policy, const struct ks_rule *entry)
 {
 	return lets_pass(entry) && entry->from_zones & SELF;

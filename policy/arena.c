@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory that is freed at once; see arena.h. Blocks of 64 KiB; what is larger than a quarter gets a block of its own. */
+/*
+ * See arena.h. Blocks have 64 KiB; an allocation of more than a quarter of that gets a block of its own.
+ */
 #include "policy/arena.h"
 
 #include <stdarg.h>
@@ -51,7 +53,7 @@ static struct ks_block *block_create(size_t size)
 	return block;
 }
 
-/* Large pieces go behind the first block, which stays the one being filled. */
+/* Links the block behind the first one, which goes on being filled. */
 static void *alloc_large(struct ks_arena *arena, size_t size)
 {
 	struct ks_block *block = block_create(size);

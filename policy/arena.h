@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that lives as long as a policy and is freed at once. A policy's arena
- * is ks_policy.arena. Not locked: a load is the work of one thread.
+ * Memory that is freed all at once: a policy's (ks_policy.arena), or what only
+ * its load needs (ks_parser.scratch). Nothing is locked, because one thread
+ * loads a policy.
  */
 #ifndef KS_POLICY_ARENA_H
 #define KS_POLICY_ARENA_H
@@ -25,9 +26,9 @@ char *ks_arena_strndup(struct ks_arena *arena, const char *text, size_t length);
 char *ks_arena_printf(struct ks_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Room for one more element of `size` bytes in an array of `count`: returns
- * the array, moved and doubled when `count` is 0 or a power of two, the new
- * element zeroed; NULL when there is no memory (the old array stays).
+ * Makes room for one more element of `size` bytes, which is zeroed, in an array
+ * of `count`. Returns the array, which moves when `count` is 0 or a power of
+ * two, or NULL when there is no memory; the old array stays then.
  */
 void *ks_arena_grow(struct ks_arena *arena, void *array, size_t count, size_t size);
 

@@ -36,13 +36,13 @@ struct ks_items {
 	size_t count;
 };
 
-/* Addresses or ports that a rule asks for. */
+/* A condition on addresses or ports. */
 struct ks_match {
 	bool present;
 	bool negated;
 	struct ks_place place; /* of the keyword */
 	struct ks_items items;
-	struct ks_name address_of; /* `address of ZONE` in the place of items; text NULL without */
+	struct ks_name address_of; /* `address of ZONE` instead of items; text NULL without */
 };
 
 /* A `type` of a rule: a name of either family, or a number. */
@@ -53,16 +53,16 @@ struct ks_icmp_item {
 	struct ks_place place;
 };
 
-/* Where a rule translates to: an address, a prefix or a range. */
+/* A target that a rule translates to: an address, a prefix or a range. */
 struct ks_ast_target {
 	struct ks_range range;
 	struct ks_place place;
 	__u8 family;
-	__u8 prefix; /* bits, of an address all of them */
+	__u8 prefix; /* bits; 32 or 128 for an address */
 	bool is_range; /* written with '-': not a prefix */
 };
 
-/* The part of a rule that says what becomes of its packets: `to ...`, `masquerade`, `exempt`. */
+/* The translating part of a rule: `to ...`, `masquerade`, `exempt`. */
 struct ks_ast_translation {
 	bool present;
 	struct ks_place place; /* of its first word */
@@ -112,7 +112,7 @@ struct ks_ast_mac {
 
 struct ks_ast_zone {
 	struct ks_name name;
-	bool broken; /* its list had errors: do not complain that it is empty */
+	bool broken; /* its list had errors: no complaint that it is empty */
 	struct ks_names interfaces;
 	struct ks_ast_network *networks;
 	size_t network_count;
@@ -141,7 +141,7 @@ struct ks_ast_set {
 	bool ports;
 	bool broken;
 	bool used;
-	unsigned long stamp; /* of the list that took it last */
+	unsigned long stamp; /* of the list that counted it last, see ks_ast_take_set() */
 	struct ks_items items;
 	/* filled by policy/sets.c */
 	unsigned char visit; /* 0 not begun, 1 being resolved, 2 done */

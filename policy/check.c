@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What can only be checked when all of the text is known: zones, names in rules, clauses that need each other. */
+/* Checks that need the whole text: zones, names in rules, clauses that need each other. */
 #include <errno.h>
 #include <string.h>
 
@@ -173,7 +173,7 @@ static bool zones_too_many(struct ks_parser *p)
 	return entries > ZONE_ENTRIES_MAX;
 }
 
-/* What the tables have by the number of a zone. */
+/* Fills the tables that are indexed by the id of a zone. */
 static void fill_config(struct ks_config *config, const struct ks_zone *zone)
 {
 	for (int i = 0; i < 2; i++) {
@@ -184,7 +184,7 @@ static void fill_config(struct ks_config *config, const struct ks_zone *zone)
 		config->antispoof |= 1ULL << zone->id;
 }
 
-/* The networks of a zone. Says so where they are too many. */
+/* Adds the networks of a zone; complains when there are too many. */
 static void fill_networks(struct ks_parser *p, const struct ks_ast_zone *from, const struct ks_zone *zone)
 {
 	struct ks_network network;
@@ -207,7 +207,7 @@ static int copy_zones(struct ks_parser *p)
 	policy->zones = ks_arena_alloc(p->arena, (count + 1) * sizeof(*policy->zones));
 	if (!policy->zones)
 		return ks_parser_no_memory(p);
-	policy->config.antispoof = 1ULL << KS_ZONE_NONE; /* nothing in the text can switch it off there */
+	policy->config.antispoof = 1ULL << KS_ZONE_NONE; /* an interface of no zone is always checked */
 	for (size_t i = 0; i < count; i++) {
 		if (copy_zone(p, &p->ast->zones[i], &policy->zones[i]))
 			return -ENOMEM;
@@ -284,7 +284,7 @@ static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *
 	}
 }
 
-/* The zone of `address of`: one that has interfaces. */
+/* Checks the zone of `address of`, which must have interfaces. */
 static void check_address_of(struct ks_parser *p, struct ks_name *zone)
 {
 	int id = strcmp(zone->text, "any") == 0 ? KS_ZONE_SELF : ks_zone_resolve(p, zone);
@@ -334,7 +334,7 @@ static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, con
 				   "a port needs a protocol: expected tcp, udp or { tcp, udp } in this rule");
 }
 
-/* A name must be of one of the rule's protocols. */
+/* Checks that the name of a type belongs to one of the rule's protocols. */
 static void check_type(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_icmp_item *item)
 {
 	__s32 type, code = -1;
@@ -374,7 +374,7 @@ static void check_types(struct ks_parser *p, const struct ks_ast_rule *rule)
 		check_type(p, rule, &rule->types[i]);
 }
 
-/* Neighbour discovery and multicast listeners; of the first, router advertisements and redirects obey rules. */
+/* Neighbour discovery and multicast listener messages, except router advertisements and redirects, which obey rules. */
 static bool is_unasked_type(const struct ks_icmp_item *item)
 {
 	__s32 type = item->type, code;
@@ -393,7 +393,7 @@ static bool only_unasked_types(const struct ks_ast_rule *rule)
 	return count && count == rule->type_count;
 }
 
-/* What neighbours on a link say to each other is judged before any rule (core/header/neighbour.h). */
+/* Warns of rules for messages between neighbours on a link, which are judged before any rule (core/header/neighbour.h). */
 static void check_unasked(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	if (rule->proto_count == 1 && rule->protos[0] == KS_PROTO_ICMPV6 && only_unasked_types(rule))

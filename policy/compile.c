@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The checked tree into the tables of core/rules.h. Named sets come first, in
- * the order of the text, then what rules list themselves; equal contents share
- * one set. A rule of several protocols becomes an entry for each, with one id;
- * so does one that translates to addresses of both families. Each list of
- * core/rules.h is filled by itself, and all are put one behind the other.
+ * Compiles the checked tree into the tables of core/rules.h. Named sets come
+ * first, in the order of the text, then the lists that rules have themselves;
+ * equal contents share one set. A rule of several protocols becomes an entry
+ * for each, with one id; so does one that translates to addresses of both
+ * families. Each list of core/rules.h is filled by itself; join_lists() puts
+ * them one behind the other.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -107,7 +108,7 @@ static int compile_sets(struct ks_compiler *c)
 	return 0;
 }
 
-/* The set of a clause: KS_SET_ANY without one. */
+/* Finds the set of a condition: KS_SET_ANY without one. */
 static int compile_match(struct ks_compiler *c, const struct ks_match *match, __u32 *set)
 {
 	ks_auto_merged struct ks_merged merged = { 0 };
@@ -120,7 +121,7 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 	if (match->address_of.text)
 		return ks_compile_address_set(c, (unsigned)__builtin_ctzll(match->address_of.bit), &match->place, set);
 	if (match->items.count == 1 &&
-	    match->items.list[0].set) { /* a named set alone: not merged again for every rule */
+	    match->items.list[0].set) { /* a named set alone is not merged again for every rule */
 		named = ks_ast_find_set(c->p->ast, match->items.list[0].set);
 		*set = c->policy->set_infos[named - c->p->ast->sets].set;
 		return 0;
@@ -131,7 +132,7 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 	return err ? ks_compile_too_many(c, &match->place, err) : 0;
 }
 
-/* The ICMP types of a rule as a set, for one of its protocols: names of the other are left out. */
+/* Makes the set of a rule's ICMP types for one of its protocols; names of the other are left out. */
 static int compile_types(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned proto, __u32 *set)
 {
 	ks_auto_merged struct ks_merged merged = { 0 };
@@ -178,7 +179,7 @@ int ks_compile_entry(struct ks_compiler *c, enum ks_list list, const struct ks_r
 	return 0;
 }
 
-/* What all entries of a rule have in common. */
+/* Fills what all entries of a rule have in common. */
 static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __u32 id, struct ks_rule *entry)
 {
 	*entry = (struct ks_rule){
@@ -199,7 +200,7 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 	return 0;
 }
 
-/* The zones of a nat rule: "any" does not mean the box, whose packets have its address already. */
+/* In a nat rule "any" zone does not include the box, whose packets have its address already. */
 static void bound_nat(const struct ks_ast_rule *rule, struct ks_rule *entry)
 {
 	const __u64 others = ~(1ULL << KS_ZONE_SELF);
@@ -217,7 +218,7 @@ static enum ks_list list_of(const struct ks_ast_rule *rule)
 	return rule->statement == KS_STATEMENT_HELPER ? KS_LIST_HELPER : KS_LIST_FILTER;
 }
 
-/* One entry for each protocol of the rule. */
+/* Makes an entry for each protocol of the rule. */
 static int compile_protos(struct ks_compiler *c, const struct ks_ast_rule *rule, struct ks_rule *entry, size_t at)
 {
 	int err = 0;
@@ -232,7 +233,7 @@ static int compile_protos(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	return err;
 }
 
-/* Entries for each family that the rule has targets of; what names no address is for both. */
+/* Makes entries for each family that the rule has targets of; a rule without addresses is for both. */
 static int compile_translation(struct ks_compiler *c, const struct ks_ast_rule *rule, struct ks_rule *entry, size_t at)
 {
 	static const __u8 families[] = { KS_IPV4, KS_IPV6 };
@@ -253,7 +254,7 @@ static int compile_translation(struct ks_compiler *c, const struct ks_ast_rule *
 	return err;
 }
 
-/* One helper of a rule, over each of its protocols; without a port at its usual one. */
+/* Makes entries for one helper of a rule, over each of its protocols; without a port, at its usual one. */
 static int compile_helper(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned helper, struct ks_rule entry,
 			  size_t at)
 {
@@ -301,7 +302,7 @@ static int compile_entries(struct ks_compiler *c, const struct ks_ast_rule *rule
 					 : compile_protos(c, rule, &entry, at);
 }
 
-/* What the policy as a whole must know of a rule. */
+/* Notes in the options of the policy what kinds of rules it has. */
 static void note_options(struct ks_config *config, const struct ks_ast_rule *rule)
 {
 	if (rule->action == KS_BYPASS)
@@ -355,7 +356,7 @@ static int compile_rules(struct ks_compiler *c)
 	return err;
 }
 
-/* Puts the lists one behind the other. Rules are cache lines: they begin where cache lines begin. */
+/* Puts the lists one behind the other. A rule is as large as a cache line, so it is aligned to one. */
 static int join_lists(struct ks_compiler *c)
 {
 	struct ks_config *config = &c->policy->config;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the parts of the compiler share: the tables while they grow. Lives
- * during ks_compile(); sets and targets grow in the policy itself, the entries
- * of each list in an array of their own until all are known.
+ * Compiling the tree (compile.c), and what its parts share with addresses.c and
+ * compile_nat.c: the tables while they grow. Sets and targets grow in the
+ * policy itself, the entries of each list in an array of their own until all
+ * are known. A struct ks_compiler lives during ks_compile().
  */
 #ifndef KS_POLICY_COMPILE_H
 #define KS_POLICY_COMPILE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Translations as entries of struct ks_target. Equal targets are kept once for
- * all entries of a rule; the targets of an entry are of its family and stand
- * one behind the other.
+ * Compiles translations into entries of struct ks_target. All entries of a rule
+ * share its targets. Those of one entry are of its family and stand one behind
+ * the other.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,9 +12,7 @@
 #include "policy/translate.h"
 #include "policy/value.h"
 
-#define NPT_SHORT 48 /* RFC 6296: up to here a word of the prefix's own is adjusted */
-
-/* The one's complement sum of an address's words. */
+/* The one's complement sum of the 16-bit words of an address. */
 static __u32 npt_sum(const __u64 value[2])
 {
 	__u32 sum = 0;
@@ -28,7 +26,7 @@ static __u32 npt_sum(const __u64 value[2])
 	return sum;
 }
 
-/* What a word must be raised by, one's complement, so that the address keeps its sum: sum(from) - sum(to). */
+/* sum(from) - sum(to) in one's complement: adding it to a word of the translated address restores the sum. */
 __u16 ks_npt_adjust(const __u64 from[2], const __u64 to[2])
 {
 	__u32 sum = npt_sum(from) + (0xffffU ^ npt_sum(to));
@@ -69,7 +67,7 @@ static struct ks_target target_of(const struct ks_ast_rule *rule, const struct k
 	return target;
 }
 
-/* The targets of a rule that are of a family; without addresses, the one that there is. */
+/* Adds the targets of a rule that are of a family. A rule without addresses has one target for both. */
 int ks_compile_targets(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned family, struct ks_rule *entry)
 {
 	const struct ks_ast_translation *translation = &rule->translation;
@@ -93,7 +91,7 @@ int ks_compile_targets(struct ks_compiler *c, const struct ks_ast_rule *rule, un
 	return err;
 }
 
-/* One direction of binat: addresses of `from` become those of `to`. */
+/* Fills the entry of one direction of binat: addresses of `from` become those of `to`. */
 static int compile_side(struct ks_compiler *c, const struct ks_ast_rule *rule, const struct ks_ast_target *from,
 			const struct ks_ast_target *to, __u8 zone, struct ks_rule *entry)
 {
@@ -122,7 +120,7 @@ static int side_set(struct ks_compiler *c, const struct ks_ast_target *side, __u
 	return ks_compile_set(c, &merged, set);
 }
 
-/* The outside's address of what arrives becomes the inside's, and back for what leaves. */
+/* Makes two entries: an arriving packet's outside address becomes the inside one, a leaving packet's the other way round. */
 int ks_compile_binat(struct ks_compiler *c, const struct ks_ast_rule *rule, size_t info)
 {
 	const struct ks_ast_target *inside = &rule->translation.targets[0], *outside = inside + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Complaints: kept with the line they are about, printed with a caret; see diag.h and core/rules.h. */
+/* Complaints, kept with the line they are about and printed with a caret; see diag.h. */
 #include "policy/diag.h"
 
 #include <stdlib.h>
@@ -70,7 +70,7 @@ static char *take_excerpt(struct ks_source *source, const struct ks_place *place
 	return copy_line(source->text + start, end - start);
 }
 
-/* Room for one more complaint of this kind? */
+/* Returns true if there is room for one more complaint of this kind; counts it in any case. */
 static bool has_room(struct ks_complaints *complaints, bool warning)
 {
 	if (warning)
@@ -78,7 +78,7 @@ static bool has_room(struct ks_complaints *complaints, bool warning)
 	return complaints->diags->errors++ < KS_DIAG_ERRORS_MAX;
 }
 
-/* Control characters of the text never reach a terminal. */
+/* Replaces control characters, which must not reach a terminal. */
 static void clean(char *message)
 {
 	for (; *message; message++) {
@@ -122,7 +122,7 @@ void ks_complain(struct ks_complaints *complaints, const struct ks_place *place,
 	va_end(args);
 }
 
-/* How late the file of a complaint was begun to be read. */
+/* The position of a complaint's file in the order of reading. */
 static size_t file_rank(const struct ks_source *sources, const struct ks_diag *diag)
 {
 	size_t rank = 0;
@@ -173,7 +173,7 @@ static bool is_continuation(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* The part of the line around the column, and below it the caret; tabs are kept so that both line up. */
+/* Prints the line around the column, and a caret below it; tabs are kept so that both line up. */
 static void print_excerpt(const struct ks_diag *diag, FILE *out, bool colour)
 {
 	size_t length = strlen(diag->excerpt);
@@ -237,7 +237,9 @@ static unsigned edit_distance(const char *a, const char *b)
 const char *ks_nearest(const char *word, const char *const *names, size_t count)
 {
 	size_t length = strlen(word);
-	unsigned best = length < 3 ? 1 : length < 6 ? 2 : 3; /* at most this many edits, and fewer than letters */
+	unsigned best = length < 3   ? 1
+			: length < 6 ? 2
+				     : 3; /* at most this many edits, and fewer than the word has letters */
 	const char *nearest = NULL;
 
 	if (!length || length > 32)

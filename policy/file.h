@@ -5,7 +5,7 @@
 
 #include "policy/parse.h"
 
-/* Adds a text of somebody else to the parser's sources. NULL without memory. `dir` lives as long as the arena. */
+/* Adds a text, which stays the caller's, to the parser's sources. NULL without memory. `dir` lives as long as the arena. */
 struct ks_source *ks_source_add(struct ks_parser *p, const char *name, const char *dir, const char *text,
 				size_t length);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Names of ICMP (RFC 792, 950, 1256) and ICMPv6 (RFC 4443, 4861, 2710, 3810)
- * messages. One list a family; a name may stand in both.
+ * messages. A name may be of both families.
  */
 #include "policy/icmp.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hash table from keys to small numbers (places in somebody's array), so
- * that large policies load in linear time. The keys stay where they are: the
- * caller compares. Not locked.
+ * A hash table from keys to indexes of the caller's array, so that large
+ * policies load in linear time. It does not have the keys: the caller compares.
+ * Nothing is locked.
  */
 #ifndef KS_POLICY_INDEX_H
 #define KS_POLICY_INDEX_H
@@ -22,7 +22,7 @@ struct ks_index {
 	size_t size, count;
 };
 
-/* Whether the entry `value` has this key. */
+/* Returns true if the element `value` of the owner's array has this key. */
 typedef bool ks_index_same_fn(const void *owner, __u32 value, const void *key);
 
 void ks_index_fini(struct ks_index *index);
@@ -30,11 +30,11 @@ void ks_index_fini(struct ks_index *index);
 __u64 ks_hash_bytes(__u64 seed, const void *data, size_t length);
 __u64 ks_hash_text(const char *text);
 
-/* Returns the entry's number, or -1. */
+/* Returns the index of the element with the key, or -1. */
 long ks_index_find(const struct ks_index *index, __u64 hash, ks_index_same_fn *same, const void *owner,
 		   const void *key);
 
-/* Adds a number under a hash; the caller has looked for the key before. Returns 0 or -ENOMEM. */
+/* Adds an index; the caller knows that its key is not there yet. Returns 0 or -ENOMEM. */
 int ks_index_add(struct ks_index *index, __u64 hash, __u32 value);
 
 #endif

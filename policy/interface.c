@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The zone that an interface belongs to, for the daemon, replay and tests alike. See core/rules.h. */
+/* The zone of an interface by its name, for the daemon and for replay. */
 #include <string.h>
 
 #include "policy/policy.h"
 
 #define RANK_EXACT 0x10000 /* above the length of every pattern */
 
-/* How well a pattern matches: -1 not at all, "*" alone 0, and higher the more of the name is written out. */
+/* Returns -1 if the pattern does not match, else how much of the name it writes out: 0 for "*" alone. */
 static int match_rank(const char *pattern, const char *name)
 {
 	size_t length = strlen(pattern);

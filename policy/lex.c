@@ -45,7 +45,7 @@ static bool is_control(unsigned char c)
 	return (c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f;
 }
 
-/* What ends a string that was not closed. */
+/* Returns true if the character cannot stand in a string. */
 static bool breaks_string(unsigned char c)
 {
 	return c == '\n' || c == '\r' || is_control(c);
@@ -63,7 +63,7 @@ static void pass_newline(struct ks_lexer *lexer)
 	lexer->line_start = lexer->at;
 }
 
-/* A backslash that joins this line with the next; returns its length with the newline, or 0. */
+/* The length of a backslash with the newline behind it, which join two lines, or 0. */
 static size_t joint_length(const struct ks_lexer *lexer)
 {
 	if (char_at(lexer, 0) != '\\')
@@ -114,7 +114,7 @@ static void read_word(struct ks_lexer *lexer, struct ks_token *token)
 	set_text(lexer, token, lexer->source->text + start, lexer->at - start);
 }
 
-/* Takes the backslashes before quotes and backslashes out of a string, in place. */
+/* Removes the backslashes that escape quotes and backslashes, in place. Returns the new length. */
 static size_t unescape(char *text, size_t length)
 {
 	size_t out = 0;
@@ -192,7 +192,7 @@ static void read_mark(struct ks_lexer *lexer, struct ks_token *token)
 	read_bad(lexer, token);
 }
 
-/* Whether the newline here ends anything. */
+/* Returns false for a newline after another one or after a comma, which ends nothing. */
 static bool newline_counts(const struct ks_lexer *lexer)
 {
 	return lexer->last != KS_TOKEN_NEWLINE && lexer->last != KS_TOKEN_COMMA;

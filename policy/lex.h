@@ -3,7 +3,7 @@
  * Tokens of the policy language. The lexer knows braces, commas, `=`, `>`,
  * `=>`, strings and words; everything else (addresses, endpoints such as
  * [2001:db8::1]:53, prefixes, ranges, durations, @sets, $variables, +5, 0x1f)
- * is a word, which whoever asks for it interprets (policy/value.h).
+ * is a word, whose meaning the parser finds (policy/value.h).
  *
  * A word is a maximal run of characters other than blanks, { } , " = > and #.
  * `#` starts a comment to the end of the line. A string stands in double
@@ -38,7 +38,8 @@ struct ks_token {
 	const char *text; /* NUL-terminated, owned by the policy's arena, lives as long as the policy */
 	size_t length;
 	struct ks_place place; /* of its first character */
-	const char *variable; /* name of the variable it was put in by, else NULL; place is then that of the use */
+	const char
+		*variable; /* the variable whose value it is, else NULL; `place` is then where the variable is used */
 };
 
 /* A text being read; kept until the load ends, so that complaints can show its lines. */
@@ -72,7 +73,7 @@ void ks_lexer_init(struct ks_lexer *lexer, const struct ks_source *source, struc
 /* Reads the next token. Characters that belong nowhere are complained about and give KS_TOKEN_BAD. */
 void ks_lexer_next(struct ks_lexer *lexer, struct ks_token *token);
 
-/* What a token is, for messages: "'word'", "the end of the line", "'{'"; written into buf if need be. */
+/* Describes a token for messages: "'word'", "the end of the line", "'{'". May write into buf; returns the text. */
 const char *ks_token_describe(const struct ks_token *token, char *buf, size_t size);
 
 #endif

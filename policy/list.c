@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lists in braces, and their entries: addresses, ports, names. After a bad
- * entry the list goes on, so that one run reports all of them. A list may
- * stand in a list (a variable often does): it is the same as its entries.
+ * entry the list goes on, so that one run reports all of them. A list in a list
+ * (often the value of a variable) is the same as its entries.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 /* --- braces --- */
 
-/* Skips a bad entry: to the comma or brace behind it. */
+/* Skips a bad entry up to the comma or brace behind it. */
 static void skip_entry(struct ks_parser *p)
 {
 	unsigned inner = p->blocks;
@@ -27,7 +27,7 @@ static void skip_entry(struct ks_parser *p)
 	}
 }
 
-/* What must stand behind an entry. Returns 1 to go on, 0 at the end, -EINVAL when the list is given up. */
+/* Expects a comma or the closing brace. Returns 1 after a comma, 0 at the brace, -EINVAL after a complaint. */
 static int entry_end(struct ks_parser *p, const struct ks_place *open)
 {
 	const struct ks_token *token;
@@ -189,7 +189,6 @@ static int bad_addr(struct ks_parser *p, const struct ks_token *token, int err)
 		token->text);
 }
 
-/* Warns of 10.0.0.1/24: what is meant is not sure, what is used is said. */
 void ks_warn_host_bits(struct ks_parser *p, const struct ks_token *token)
 {
 	struct ks_prefix prefix;
@@ -258,7 +257,7 @@ int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items)
 
 /* --- set files --- */
 
-/* One line of a set file: an entry, blank, or a comment. */
+/* Reads one line of a set file: an entry, nothing, or a comment. */
 static int read_line(struct ks_parser *p, const struct ks_source *source, size_t start, size_t end, unsigned line,
 		     bool ports, struct ks_items *items)
 {

@@ -18,7 +18,7 @@ int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool ports, 
 
 int ks_add_name(struct ks_parser *p, struct ks_names *names, const struct ks_token *token);
 
-/* Warns of 10.0.0.1/24: what is meant is not sure, what is used is said. */
+/* Warns of bits behind a prefix, as in 10.0.0.1/24: it may be a mistake. */
 void ks_warn_host_bits(struct ks_parser *p, const struct ks_token *token);
 
 /* Returns true if the character may stand in a name, or begin one. */

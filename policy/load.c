@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Loading a policy: read, parse, check, compile; and what can be asked of it afterwards. See core/rules.h. */
+/* Loads a policy: read, parse, check, compile; and looks up zones and rules in it afterwards. */
 #include "policy/policy.h"
 
 #include <errno.h>
@@ -122,7 +122,7 @@ void ks_policy_destroy(struct ks_policy *policy)
 	free(policy);
 }
 
-/* --- questions --- */
+/* --- look-ups --- */
 
 const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id)
 {

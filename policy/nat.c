@@ -78,12 +78,12 @@ static int begin_translation(struct ks_ast_rule *rule, const struct ks_place *pl
 
 /* --- `to` --- */
 
-/* Entries of a list that may be zones, protocols or targets: what they are is seen by their form. */
+/* A list behind `to`, of zones, protocols or targets; the form of its first entry tells which. */
 struct to_list {
 	struct ks_ast_rule *rule;
 	struct ks_names zones;
 	struct ks_ast_translation found;
-	struct ks_token first; /* the entry that said which list it is */
+	struct ks_token first; /* the first entry; no text before it was read */
 	bool protos; /* other words are protocols, not zones */
 };
 
@@ -104,7 +104,7 @@ static int one_to(struct ks_parser *p, void *arg)
 	return list->protos ? ks_add_proto(p, list->rule, &token) : ks_add_name(p, &list->zones, &token);
 }
 
-/* What was read behind `to` becomes the rule's targets, or its zones. */
+/* Makes the list behind `to` the rule's targets or its zones. */
 static int take_list(struct ks_parser *p, struct to_list *list, const struct ks_place *place)
 {
 	struct ks_ast_rule *rule = list->rule;
@@ -132,7 +132,7 @@ static int parse_list(struct ks_parser *p, struct to_list *list, const char *wha
 	return err ? err : take_list(p, list, place);
 }
 
-/* Whether what follows ends the rule or is an option of a translation: then `self` was where it goes. */
+/* Returns true if the rule ends here or an option of a translation follows: then `self` before it is the target. */
 static bool target_ends(struct ks_parser *p)
 {
 	const struct ks_token *token = ks_parser_peek(p);
@@ -141,7 +141,7 @@ static bool target_ends(struct ks_parser *p)
 	       (token->kind == KS_TOKEN_WORD && (strcmp(token->text, "port") == 0 || strcmp(token->text, "log") == 0));
 }
 
-/* `to ZONE ADDRESS`: the zone was read; or `to ZONE` alone, a condition. */
+/* Goes on behind `to ZONE`: with an address the zone is the target's, alone it is a condition. */
 static int after_zone(struct ks_parser *p, struct to_list *list, const struct ks_token *zone,
 		      const struct ks_place *place)
 {
@@ -174,7 +174,7 @@ static int after_zone(struct ks_parser *p, struct to_list *list, const struct ks
 	return err ? err : take_list(p, list, place);
 }
 
-/* `to` of forward and redirect. */
+/* Reads what stands behind `to` of forward and redirect. */
 static int parse_destination_target(struct ks_parser *p, struct to_list *list, const struct ks_place *place)
 {
 	bool redirect = list->rule->statement == KS_STATEMENT_REDIRECT;
@@ -250,7 +250,7 @@ static int parse_flag(struct ks_parser *p, struct ks_ast_translation *translatio
 	return 0;
 }
 
-/* A word behind a translation. */
+/* Reads an option behind a translation. */
 static int parse_option(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *word)
 {
 	static const char *const options[] = { "port", "endpoint-independent", "filtering", "random-port", "log" };

@@ -7,12 +7,12 @@
 #include "policy/parse.h"
 
 /*
- * A word of a forward, redirect or nat rule, which is consumed. Returns 1 if it is none of theirs, 0, -ENOMEM, or -EINVAL
- * after a complaint.
+ * Goes on behind a word of a forward, redirect or nat rule. Returns 1 if the word is not one that only they have, 0,
+ * -ENOMEM, or -EINVAL after a complaint.
  */
 int ks_parse_translation(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *word);
 
-/* `binat` and `nptv6`, the keyword consumed. */
+/* Reads `binat` and `nptv6` behind the keyword. */
 int ks_parse_binat(struct ks_parser *p, enum ks_statement statement);
 
 #endif

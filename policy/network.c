@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The zones' networks in the tables; see core/network.h. */
+/* Fills the networks of the zones into the tables; see core/network.h. */
 #include <errno.h>
 #include <string.h>
 
 #include "core/types.h"
 #include "policy/policy.h"
 
-#define IPV4_BITS_BEFORE 96U /* IPv4 lies in the last word of an address */
+#define IPV4_BITS_BEFORE 96U /* of struct ks_addr, whose last word is the IPv4 address */
 
 __u32 ks_policy_outside(const struct ks_policy *policy)
 {

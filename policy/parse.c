@@ -30,7 +30,7 @@ int ks_parser_no_memory(struct ks_parser *p)
 
 /* --- tokens --- */
 
-/* The next token as it stands in the text or in the variable being put in. */
+/* Takes the next token from the variable that is being put in, else from the text. */
 static void fetch_token(struct ks_parser *p)
 {
 	bool after_newline = p->last.kind == KS_TOKEN_NEWLINE || p->last.kind == KS_TOKEN_END;
@@ -83,7 +83,7 @@ static void record_token(struct ks_parser *p)
 	list[p->record_count++] = p->token;
 }
 
-/* Leaves a token out. */
+/* Consumes the token without looking at it. */
 static void drop_token(struct ks_parser *p)
 {
 	p->last = p->token;
@@ -230,7 +230,7 @@ const char *ks_did_you_mean(struct ks_parser *p, const char *before, const char 
 
 /* --- recovery --- */
 
-/* A word at the start of a line that begins a statement: a brace before it was never closed. */
+/* Returns true if the token begins a statement: then a brace before it was never closed. */
 static bool begins_statement(struct ks_parser *p)
 {
 	if (!p->line_start || p->token.kind != KS_TOKEN_WORD)
@@ -383,7 +383,7 @@ static int parse_statement(struct ks_parser *p, const struct ks_token *word)
 	return unknown_statement(p, word);
 }
 
-/* One statement with its end. An include has read its end itself, before the other file. */
+/* Reads one statement with its end. An include reads its end itself, before the other file. */
 static void read_statement(struct ks_parser *p)
 {
 	struct ks_token word = *peek_raw(p);

@@ -51,7 +51,7 @@ struct ks_deferred {
 struct ks_parser {
 	struct ks_policy *policy; /* being made */
 	struct ks_arena *arena; /* of the policy */
-	struct ks_arena *scratch; /* of the tree, and of what else only the load needs */
+	struct ks_arena *scratch; /* of the tree and whatever else only the load needs */
 	struct ks_complaints complaints;
 	struct ks_lexer *lexer; /* of the innermost include */
 	struct ks_ast *ast;
@@ -61,14 +61,14 @@ struct ks_parser {
 	bool has_token;
 	bool line_start; /* the next token is the first of its line */
 	unsigned lists; /* braces of lists that are open: newlines do not count */
-	unsigned blocks; /* braces consumed and not closed, whoever asked for them */
+	unsigned blocks; /* braces that are open, of lists and blocks */
 
-	bool at_statement; /* an unclosed brace was given up before a statement: nothing to skip */
+	bool at_statement; /* a brace that was never closed was given up at the statement that is next: nothing is to be skipped */
 
 	struct ks_variable *variables;
 	size_t variable_count;
 	struct ks_index variable_index;
-	const struct ks_token *replay; /* tokens of a variable still to be given */
+	const struct ks_token *replay; /* the rest of the value that is being put in */
 	size_t replay_count;
 	struct ks_place replay_place;
 	const char *replay_name;
@@ -98,18 +98,18 @@ const struct ks_token *ks_parser_next(struct ks_parser *p);
 /* The token consumed last. */
 const struct ks_token *ks_parser_last(const struct ks_parser *p);
 
-/* Whether the next token is of this kind, or this word. */
+/* Returns true if the next token is of this kind, or this word. */
 bool ks_parser_is(struct ks_parser *p, enum ks_token_kind kind);
 bool ks_parser_is_word(struct ks_parser *p, const char *word);
 
-/* Consumes it if it is; returns whether it was. */
+/* The same, and consumes it if so. */
 bool ks_parser_accept(struct ks_parser *p, enum ks_token_kind kind);
 bool ks_parser_accept_word(struct ks_parser *p, const char *word);
 
 /*
  * Consumes a token of this kind into *token (may be NULL). Otherwise complains
- * "expected <what>, found <token>" there, consumes nothing and returns -EINVAL.
- * `what` reads like "a zone name".
+ * "expected <what>, found <token>", with a `what` such as "a zone name",
+ * consumes nothing and returns -EINVAL.
  */
 int ks_parser_expect(struct ks_parser *p, enum ks_token_kind kind, const char *what, struct ks_token *token);
 
@@ -143,7 +143,7 @@ const char *ks_did_you_mean(struct ks_parser *p, const char *before, const char 
 /* Remembers fn to be called when zones and rules are checked, in the order of the calls. Returns 0 or -ENOMEM. */
 int ks_parser_defer(struct ks_parser *p, ks_parser_deferred_fn *fn, void *arg);
 
-/* Out of memory: notes it, returns -ENOMEM. */
+/* Notes that memory ran out. Returns -ENOMEM. */
 int ks_parser_no_memory(struct ks_parser *p);
 
 /* Reads one source, and what it includes, into p->ast. Returns 0 (errors are in the complaints) or -ENOMEM. */

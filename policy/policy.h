@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A loaded policy: the tables that the core reads, and beside them what
- * people want to see: names, places in the text, labels, tests. Made by
- * ks_policy_load(), immutable afterwards, freed by ks_policy_destroy().
+ * A loaded policy: the tables that the core reads, and beside them what people
+ * want to see: names, places in the text, labels, tests. ks_policy_load() makes
+ * it, ks_policy_destroy() frees it. Between them it changes in two ways only:
+ * before it is in force it gets the ids of the policy before it (adopt.h), and
+ * its sets of own addresses are filled again (ks_policy_set_addresses()).
  */
 #ifndef KS_POLICY_POLICY_H
 #define KS_POLICY_POLICY_H
@@ -14,13 +16,13 @@
 #include "core/rules.h"
 #include "text/scoped.h"
 
-/* Where something stands in the text. */
+/* A place in the text. */
 struct ks_place {
 	const char *file; /* owned by the policy */
 	unsigned line, column; /* from 1 */
 };
 
-/* What kind of rule it is. */
+/* The kinds of rules. */
 enum ks_statement {
 	KS_STATEMENT_RULE, /* allow, deny, reject, bypass */
 	KS_STATEMENT_FORWARD,
@@ -42,7 +44,7 @@ struct ks_rule_info {
 	bool log;
 };
 
-/* A network: where a zone is, for tests, explain of a file and replay. */
+/* A network of a zone, for homes without routes: tests, explain of a file, replay. */
 struct ks_prefix {
 	struct ks_addr addr;
 	__u8 family;
@@ -58,12 +60,12 @@ struct ks_zone {
 	struct ks_prefix *networks; /* `network` part of a zone: for homes without routes. Also in config.network */
 	size_t network_count;
 	struct ks_prefix address[2]; /* `address` part: IPv4, IPv6; family 0 without one. Also in config.address */
-	__u8 (*macs)[6]; /* `mac` part of a zone: only for replay */
+	__u8 (*macs)[6]; /* `mac` part of a zone: for replay only */
 	size_t mac_count;
-	bool antispoof; /* sources are held against the routes; false by `antispoof off`. Also in config.antispoof */
+	bool antispoof; /* sources are checked against the routes; false with `antispoof off`. Also in config.antispoof */
 };
 
-/* A named set: where it is in the tables. */
+/* A named set, and its index in the tables. */
 struct ks_set_info {
 	char *name;
 	struct ks_place place;
@@ -72,9 +74,9 @@ struct ks_set_info {
 };
 
 /*
- * A set that stands for the firewall's own addresses in a zone, `address of
- * ZONE`: filled again when they change, so its ranges have room for more. The policy
- * fills it with the `address` of the zone, where no interface tells.
+ * A set of the firewall's own addresses in a zone, `address of ZONE`. It is
+ * filled with the `address` of the zone at first, and again when the interfaces
+ * have others, so its ranges have room for more.
  */
 #define KS_ADDRESS_SET_MAX 16 /* addresses of each family */
 
@@ -103,7 +105,7 @@ struct ks_policy {
 	size_t zone_count;
 	char **ignores; /* interfaces that are left alone, as in ks_zone.interfaces */
 	size_t ignore_count;
-	struct ks_address_set *address_sets; /* one for each zone that is asked for */
+	struct ks_address_set *address_sets; /* one for each zone of an `address of ZONE` */
 	size_t address_set_count;
 	struct ks_test *tests;
 	size_t test_count;
@@ -162,39 +164,39 @@ const char *ks_policy_zone_name(const struct ks_policy *policy, unsigned id);
 int ks_policy_zone_id(const struct ks_policy *policy, const char *name);
 
 /*
- * The zone of an interface: that of the longest pattern that matches its name, and KS_ZONE_NONE without one. An exact
- * name is longer than any pattern. *ignored (may be NULL) says whether the longest pattern is one of `ignore`; lo always is.
+ * The zone of an interface: that of the longest pattern that matches its name, or KS_ZONE_NONE. An exact name counts as
+ * longer than any pattern. *ignored (may be NULL) is set if the longest pattern is one of `ignore`; lo is always ignored.
  */
 __u32 ks_policy_interface_zone(const struct ks_policy *policy, const char *name, bool *ignored);
 
 /* The zone that addresses of no network belong to: the one named `wan`, else `outside`, else KS_ZONE_NONE. */
 __u32 ks_policy_outside(const struct ks_policy *policy);
 
-/* A prefix as the core reads it. */
+/* Makes the core's form of a prefix. */
 void ks_network_make(const struct ks_prefix *prefix, unsigned zone, struct ks_network *network);
 
-/* Adds a network of a zone to the tables (core/network.h). Of equal ones the latest counts. Returns 0 or -ENOSPC. */
+/* Adds a network of a zone to the tables (core/network.h). Of equal networks the one added last counts. Returns 0 or -ENOSPC. */
 int ks_config_add_network(struct ks_config *config, const struct ks_network *network);
 
-/* Finds which zones are outside, when all networks are there. `outside` is one in any case. */
+/* Finds which zones are outside, when all networks were added. `outside` is one in any case. */
 void ks_config_set_outside(struct ks_config *config, unsigned outside);
 
 /*
- * Adds warnings about what a valid policy lacks that most people need: a way for the box to ask, and a way in for
- * its administrator. Returns 0 or -ENOMEM.
+ * Adds warnings about rules that most people need: one that lets the box ask, and one that lets its administrator in.
+ * Returns 0 or -ENOMEM.
  */
 int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags);
 
-/*
- * Fills the set of a zone's own addresses, if the policy has one. Those of a
- * family beyond KS_ADDRESS_SET_MAX are left out. Returns whether it is another now: the
- * homes that copied the tables need them again.
- */
 struct ks_own_address {
 	struct ks_addr addr;
 	__u8 family;
 };
 
+/*
+ * Fills the set of a zone's own addresses, if the policy has one. Those of a
+ * family beyond KS_ADDRESS_SET_MAX are left out. Returns true if it changed:
+ * homes that copied the tables need them again.
+ */
 bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count);
 
 /* "ftp" of an enum ks_helper_id. */

@@ -61,7 +61,7 @@ static void number_text(const struct ks_range *range, char *buf, size_t size)
 		snprintf(buf, size, "%llu-%llu", range->lo[1], range->hi[1]);
 }
 
-/* Writes entry after entry, with commas; breaks lines when `wrap`. */
+/* Writes the entries of a list with commas between them; breaks lines if `wrap`. */
 struct writer {
 	FILE *out;
 	bool wrap;
@@ -127,7 +127,7 @@ static void rule_zones(bool has, const char *keyword, const struct ks_names *nam
 	fputs(mask & (mask - 1) ? " }" : "", out);
 }
 
-/* The sets that a list names, each once. Without a writer they are only counted. */
+/* Writes the sets that a list names, each once, or only counts them without a writer. */
 static size_t write_sets(struct ks_ast *ast, const struct ks_items *items, struct writer *w)
 {
 	char name[KS_NAME_MAX + 2];
@@ -210,7 +210,7 @@ static void rule_types(const struct ks_ast_rule *rule, FILE *out)
 	fputs(rule->type_count > 1 ? " }" : "", out);
 }
 
-/* "{ a, b }", or the one alone. */
+/* Prints "{ a, b }", or one target alone. */
 static void print_targets(const struct ks_ast_target *targets, size_t count, FILE *out)
 {
 	struct writer w = { .out = out };
@@ -275,7 +275,7 @@ static void rule_binat(const struct ks_ast_rule *rule, FILE *out)
 	rule_zones(true, "on", &rule->to, rule->to_zones, out);
 }
 
-/* The word, or words, that a rule begins with. */
+/* Prints the word, or words, that a rule begins with. */
 static void rule_head(const struct ks_ast_rule *rule, FILE *out)
 {
 	struct writer w = { .out = out };
@@ -342,7 +342,7 @@ static void print_token(const struct ks_token *token, bool fresh, FILE *out)
 		fputs(token->text, out);
 }
 
-/* The block's words, a step on each line. */
+/* Prints the words of the block, a step on each line. */
 static void print_block(const struct ks_parser *p, FILE *out)
 {
 	bool fresh = false;

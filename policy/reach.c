@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Warnings of rules that decide nothing: because their own clauses exclude
- * each other, or because an earlier rule takes all of their packets. The
- * second is found when one earlier entry covers each entry of the rule, clause
- * by clause, with equal sets or none; that costs a bounded number of
- * comparisons, so of very long policies only the first part is compared.
- * Whole duplicates are found anywhere. Each list of the rule table (core/rules.h)
- * is looked at by itself: a rule of one takes nothing from another.
+ * Warnings of rules that decide nothing: because their own clauses exclude each
+ * other, or because an earlier rule takes all of their packets. The latter is
+ * found if for each entry of the rule one earlier entry covers it: clause by
+ * clause, with an equal set or none. Entries are compared with the first
+ * COMPARED_MAX of their list only, which bounds the cost; rules with equal
+ * conditions are found anywhere. Each list of the rule table (core/rules.h) is
+ * looked at by itself, because a rule takes no packets from another list.
+ *
+ * A warning is never wrong, but not every rule that decides nothing gets one.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,7 +33,7 @@ static bool can_hold(const struct ks_policy *policy, __u32 index, bool negated, 
 
 	for (size_t i = 0; i < policy->address_set_count; i++) {
 		if (policy->address_sets[i].set == index)
-			return true; /* what is in it is known later */
+			return true; /* its addresses come later, from the interfaces */
 	}
 	return index == KS_SET_ANY || negated || (family == KS_IPV4 ? set->count4 : set->count6);
 }
@@ -67,7 +69,7 @@ static bool set_covers(__u32 a, __u32 b, __u8 flags_a, __u8 flags_b, __u8 negati
 	return a == KS_SET_ANY || (a == b && !((flags_a ^ flags_b) & negation));
 }
 
-/* Whether every packet that b matches is matched by a. */
+/* Returns true if a matches every packet that b matches. */
 static bool covers(const struct ks_rule *a, const struct ks_rule *b)
 {
 	if ((b->from_zones & ~a->from_zones) || (b->to_zones & ~a->to_zones) || (a->family && a->family != b->family))
@@ -94,7 +96,7 @@ static long find_cover(const struct ks_reach *reach, const struct ks_rule *entry
 	return -1;
 }
 
-/* The rule that takes all packets of entries first..end-1, or one of those that share them; NULL if some are left. */
+/* One of the rules that together take all packets of the entries first to end - 1; NULL if some are left. */
 static const struct ks_rule_info *find_cover_all(const struct ks_reach *reach, __u32 first, __u32 end)
 {
 	const struct ks_policy *policy = reach->policy;
@@ -108,7 +110,7 @@ static const struct ks_rule_info *find_cover_all(const struct ks_reach *reach, _
 	return cover < 0 ? NULL : &policy->infos[policy->rule_info[cover]];
 }
 
-/* The text of a rule behind its action. */
+/* The text of a rule behind its first word. */
 static const char *conditions_of(const struct ks_policy *policy, size_t at)
 {
 	const char *blank = strchr(policy->infos[at].text, ' ');
@@ -121,7 +123,7 @@ static bool same_conditions(const void *owner, __u32 value, const void *key)
 	return strcmp(conditions_of(owner, value), key) == 0;
 }
 
-/* What of the rule it is that stands in this list: a 1:1 translation has entries in two. */
+/* Names the part of the rule that is in this list: a 1:1 translation has entries in two. */
 static const char *part_of(const struct ks_reach *reach, const struct ks_rule_info *info)
 {
 	if (info->statement != KS_STATEMENT_BINAT && info->statement != KS_STATEMENT_NPTV6)

@@ -38,7 +38,6 @@ const char *ks_rule_verb(const struct ks_rule_info *info)
 	return info->statement == KS_STATEMENT_RULE ? ks_action_name(info->action) : statements[info->statement];
 }
 
-/* A clause that was given before. */
 int ks_clause_twice(struct ks_parser *p, const char *clause)
 {
 	return ks_parser_error(p, ks_parser_last(p), 0,
@@ -65,7 +64,7 @@ int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks
 	return ks_parse_list(p, "a zone, 'self' or 'any'", one_zone, zones);
 }
 
-/* `address of ZONE`: those of the firewall there, whatever they are at the moment. */
+/* Reads `address of ZONE`: the addresses that the firewall has there, as they change. */
 static int parse_address_of(struct ks_parser *p, struct ks_match *match)
 {
 	const struct ks_token *next = ks_parser_peek(p);
@@ -153,7 +152,7 @@ static int begin_protos(struct ks_parser *p, struct ks_ast_rule *rule, const str
 	return 0;
 }
 
-/* `proto N`, or the list that stands where a clause begins. */
+/* Reads the protocol behind `proto`, or a list that stands where a clause begins. */
 static int parse_protos(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_place *place)
 {
 	int err = begin_protos(p, rule, place);
@@ -260,7 +259,7 @@ static int parse_log(struct ks_parser *p, struct ks_ast_rule *rule)
 	return 0;
 }
 
-/* The words that only some statements have. Returns 1 for any other word. */
+/* Reads a word that only some statements have. Returns 1 for any other word. */
 static int parse_own_word(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token)
 {
 	if (rule->statement == KS_STATEMENT_RULE)

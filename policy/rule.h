@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rules in the text; see rule.c. What only translations and helpers have is in nat.h and helper.h. */
+/* Rules in the text; see rule.c. The words of translations and helpers are in nat.h and helper.h. */
 #ifndef KS_POLICY_RULE_H
 #define KS_POLICY_RULE_H
 
 #include "policy/ast.h"
 #include "policy/parse.h"
 
-/* Reads a rule whose first word, which says statement and action, is consumed. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
+/* Reads a rule behind its first word, which told statement and action. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
 int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned action);
 
 /* Keeps a rule that has been read. */
 int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule);
 
-/* A zone list behind `clause`; *has says that the rule has one. */
+/* Reads a list of zones behind `clause`; *has tells whether the rule has one already. */
 int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks_names *zones);
 
 int ks_add_proto(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token);

@@ -22,7 +22,7 @@ static int compare_ranges(const void *a, const void *b)
 	return compare_values(((const struct ks_range *)a)->lo, ((const struct ks_range *)b)->lo);
 }
 
-/* Whether b begins inside of a, or right behind it. b is not below a. */
+/* Returns true if b, which does not begin below a, begins inside of a or right behind it. */
 static bool touches(const struct ks_range *a, const struct ks_range *b)
 {
 	__u64 next[2] = { a->hi[0], a->hi[1] + 1 };
@@ -73,7 +73,6 @@ struct ks_ast_set *ks_ast_find_set(const struct ks_ast *ast, const char *name)
 	return at < 0 ? NULL : &ast->sets[at];
 }
 
-/* A set that stands twice in a list counts once, so that sets of sets stay as small as their contents. */
 struct ks_ast_set *ks_ast_take_set(struct ks_ast *ast, const struct ks_item *item)
 {
 	struct ks_ast_set *set = item->set ? ks_ast_find_set(ast, item->set) : NULL;

@@ -37,7 +37,7 @@ enum { KS_TIMEOUT_DEFAULTS(X) };
 #undef X
 
 #define HALF_OPEN_MIN 16U
-#define HALF_OPEN_SHARE 4U /* without a limit of its own: this part of the states */
+#define HALF_OPEN_SHARE 4U /* the default limit is this part of the states */
 
 /* The value of KS_SETTING_SHARES: two percentages. 0 is off. */
 #define SHARE_LOW_SHIFT 8
@@ -153,7 +153,7 @@ static void store_field(struct ks_config *config, size_t offset, size_t size, __
 		memcpy(at, &value, sizeof(value));
 }
 
-/* The least share that is this many flows: the one that was written, or one that means the same. */
+/* The least percentage that gives this many flows: the one that was written, or an equivalent one. */
 static __u32 share_of(__u32 flows, __u32 states)
 {
 	return (__u32)(((__u64)flows * 100 + states - 1) / states);
@@ -179,7 +179,7 @@ static void set_setting(struct ks_config *config, const struct ks_setting *setti
 		field = load_field(config, setting->offset, setting->size) & ~setting->bit;
 		field |= value ? setting->bit : 0;
 	}
-	if (setting->kind == KS_SETTING_SHARES) { /* of how many states is known at the end: ks_settings_check() */
+	if (setting->kind == KS_SETTING_SHARES) { /* a percentage until ks_settings_check() knows `limit states` */
 		field = (__u32)(value >> SHARE_LOW_SHIFT);
 		config->adaptive_high = value & SHARE_HIGH_MASK;
 	}
@@ -389,12 +389,12 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 		fprintf(out, "%s %s", setting->name, value ? "on" : "off");
 }
 
-/* What a policy has that does not say anything about this setting. */
+/* The value in a policy that does not mention the setting. */
 static __u64 default_value(const struct ks_config *config, const struct ks_setting *setting)
 {
 	if (setting->offset == offsetof(struct ks_config, limit_half_open))
 		return config->limit_states / HALF_OPEN_SHARE;
-	if (setting->kind == KS_SETTING_SHARES) /* as they come back from so many states */
+	if (setting->kind == KS_SETTING_SHARES) /* rounded as ks_setting_value() will round them */
 		return SHARES(share_of((__u32)((__u64)KS_ADAPTIVE_LOW_DEFAULT * config->limit_states / 100),
 				       config->limit_states),
 			      share_of((__u32)((__u64)KS_ADAPTIVE_HIGH_DEFAULT * config->limit_states / 100),

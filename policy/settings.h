@@ -35,7 +35,7 @@ extern const size_t ks_setting_count;
 /* "timeout", "limit", "option": the word that a setting stands behind. */
 const char *ks_setting_keyword(enum ks_setting_kind kind);
 
-/* What a config has: ms, a number, 0 or 1; of KS_SETTING_SHARES two percentages, the lower above the lowest 8 bits. */
+/* The value in a config: ms, a number, 0 or 1; for KS_SETTING_SHARES two percentages, the lower one shifted by 8 bits. */
 __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *setting);
 
 /* A config with every default. */
@@ -44,7 +44,7 @@ void ks_config_init(struct ks_config *config);
 /* The statements `timeout`, `limit` and `option`, the keyword consumed. Returns 0, or -EINVAL after a complaint. */
 int ks_parse_settings(struct ks_parser *p, const char *keyword);
 
-/* Settles what depends on more than one value; complains. */
+/* Computes and checks what depends on more than one setting; complains. */
 void ks_settings_check(struct ks_parser *p);
 
 /* Prints the statements for what differs from the defaults. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The statements `zone`, `ignore` and `set`; see ast.h. */
+/* Reads the statements `zone`, `ignore` and `set`. */
 #include <errno.h>
 #include <string.h>
 
@@ -108,7 +108,7 @@ static int add_address(struct ks_parser *p, struct ks_ast_zone *zone)
 	return 0;
 }
 
-/* `antispoof on|off`; on is what a zone has without it. */
+/* Reads `on` or `off` behind `antispoof`; on is the default. */
 static int set_antispoof(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *word)
 {
 	struct ks_token token;

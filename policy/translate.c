@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Checks of address translation that need the zones and sets: where targets
- * are, that both sides of a rule fit, which ports become which. What is found
- * out here is kept in the tree for policy/compile.c and policy/print.c.
+ * Checks of address translation that need the zones and sets: the zone of each
+ * target, that both sides of a rule fit, which ports become which. The results
+ * are kept in the tree for policy/compile.c and policy/print.c.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -137,7 +137,7 @@ void ks_addr_from_value(const __u64 value[2], unsigned family, struct ks_addr *a
 	}
 }
 
-/* A mask of the host bits of a prefix. */
+/* Makes a mask of the host bits of a prefix. */
 static void host_mask(const struct ks_prefix *prefix, __u64 mask[2])
 {
 	unsigned bits = (prefix->family == KS_IPV4 ? 32U : 128U) - prefix->length;

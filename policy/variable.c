@@ -42,7 +42,7 @@ static int unknown_variable(struct ks_parser *p, const char *name)
 			       ks_did_you_mean(p, "$", name, names, p->variable_count), name);
 }
 
-/* Makes the one word of `variable` with `rest` behind it the thing to be read. */
+/* Puts in a variable that is one word, with `rest` behind it. */
 static int use_with_rest(struct ks_parser *p, const struct ks_variable *variable, const char *rest)
 {
 	struct ks_token *token;
@@ -103,7 +103,7 @@ static int keep_token(struct ks_parser *p, struct ks_variable *variable)
 	return 0;
 }
 
-/* The tokens of a list up to its closing brace; what they mean is seen where the variable is used. */
+/* Takes the tokens of a list up to its closing brace; they are interpreted where the variable is used. */
 static int read_braces(struct ks_parser *p, struct ks_variable *variable)
 {
 	struct ks_place open = ks_parser_peek(p)->place;

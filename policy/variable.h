@@ -2,8 +2,8 @@
 /*
  * Variables: `$name = value`, where the value is a word, a string or a list in
  * braces; `$name` puts it in wherever a value may stand, also with something
- * behind it in the same word ($server:53). They are expanded where they are
- * used and defined, so a value never contains a variable.
+ * behind it in the same word ($server:53). A variable in the value of another is
+ * expanded when that is defined, so values never contain variables.
  */
 #ifndef KS_POLICY_VARIABLE_H
 #define KS_POLICY_VARIABLE_H

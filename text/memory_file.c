@@ -9,7 +9,7 @@
 
 #define ROOM_MIN 256U
 
-/* Room for `length` more bytes and the NUL behind them. */
+/* Makes room for `length` more bytes and a NUL behind them. */
 static int reserve_memory(struct ks_memory_file *file, size_t length)
 {
 	size_t room = KS_MAX(file->room, (size_t)ROOM_MIN);
@@ -27,7 +27,7 @@ static int reserve_memory(struct ks_memory_file *file, size_t length)
 	return 0;
 }
 
-/* 0 says that nothing was written. */
+/* Returns 0 if nothing could be written, as fopencookie() wants it. */
 static ssize_t write_memory(void *cookie, const char *data, size_t length)
 {
 	struct ks_memory_file *file = cookie;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stream that is written into memory, as of open_memstream(), but it tells
- * when memory ran out on the way: glibc's then leaves out what does not fit and
- * calls that a success.
+ * A stream that is written into memory. Unlike open_memstream() it tells when
+ * memory ran out on the way: glibc then leaves out what does not fit, and
+ * fclose() succeeds all the same.
  *
  *	ks_auto_memory_file struct ks_memory_file file = { 0 };
  *

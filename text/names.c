@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names of the core's numbers; see names.h. Immutable, so nothing locks it. */
+/* See names.h. */
 #include "text/names.h"
 
 #include <arpa/inet.h>
@@ -149,14 +149,14 @@ const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT])
 	buf[0] = '\0';
 	if (tuple->proto != KS_PROTO_GRE)
 		return buf;
-	if (ks_gre_is_call(tuple)) /* of a reply's tuple the call is in front */
+	if (ks_gre_is_call(tuple)) /* in the tuple of a reply the call comes first */
 		snprintf(buf, KS_KEY_TEXT, " call %u", ks_be16(tuple->dport ? tuple->dport : tuple->sport));
 	else if (tuple->sport)
 		snprintf(buf, KS_KEY_TEXT, " key %u", ks_be16(tuple->sport));
 	return buf;
 }
 
-/* RFC 9260 3.2; by their type, which is their bit too. */
+/* RFC 9260 3.2; the index is the type, and the bit of KS_SCTP_* too. */
 static const char *const chunk_names[] = {
 	"data",	 "init",     "init-ack",	  "sack",  "heartbeat",	  "heartbeat-ack",
 	"abort", "shutdown", "shutdown-ack",	  "error", "cookie-echo", "cookie-ack",

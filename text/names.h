@@ -45,12 +45,12 @@ const char *ks_sctp_chunk_name(unsigned type);
 /* "init", "cookie-echo data": the chunks of an SCTP packet, in the words of the test language; writes buf. */
 const char *ks_sctp_chunks_text(unsigned chunks, char buf[KS_CHUNKS_TEXT]);
 
-/* "request": the type of a DCCP packet, as there. */
+/* "request": the type of a DCCP packet, in the words of the test language. */
 const char *ks_dccp_type_text(unsigned type);
 
 #define KS_KEY_TEXT 16
 
-/* " key 100" or " call 7": what tells a GRE tunnel (core/header/gre.h); nothing for one without, and for other protocols. */
+/* " key 100" or " call 7" for a GRE tunnel (core/header/gre.h) that has one, "" for everything else. */
 const char *ks_gre_key_text(const struct ks_tuple *tuple, char buf[KS_KEY_TEXT]);
 
 #endif

@@ -12,9 +12,10 @@
  *		return 0;
  *	}
  *
- * A scoped variable is initialised where it is declared. TAKE() gives what it
- * holds away, TAKE_FD() a descriptor; what is given to somebody else by any
- * other way is freed twice. A type of ours gets its word beside its destructor:
+ * A scoped variable is initialised where it is declared. TAKE() gives the
+ * pointer that it holds away, TAKE_FD() a descriptor, TAKE_STRUCT() a structure;
+ * given away in another way it is freed twice. A type of ours gets its word
+ * beside its destructor:
  *
  *	KS_SCOPED(ks_auto_policy, struct ks_policy *, ks_policy_destroy)
  *	#define ks_auto_policy ks_scoped(ks_auto_policy)
@@ -29,7 +30,7 @@
 
 #define ks_scoped(name) __attribute__((cleanup(name##_end)))
 
-/* Defines what ends a scoped variable of a type: `destroy`, unless it holds nothing. */
+/* Defines how a scoped pointer of a type ends: by `destroy`, unless it is NULL. */
 #define KS_SCOPED(name, type, destroy)              \
 	static inline void name##_end(type *scoped) \
 	{                                           \
@@ -40,7 +41,7 @@
 KS_SCOPED(ks_auto_file, FILE *, fclose)
 KS_SCOPED(ks_auto_json, json_t *, json_decref)
 
-/* The same for a structure, whose `fini` takes its address and finds nothing to do in one of zeroes. */
+/* The same for a structure: by `fini`, which takes its address and accepts one that is all zeroes. */
 #define KS_SCOPED_STRUCT(name, type, fini)          \
 	static inline void name##_end(type *scoped) \
 	{                                           \
@@ -64,7 +65,7 @@ static inline void ks_auto_fd_end(int *fd)
 #define ks_auto_file ks_scoped(ks_auto_file)
 #define ks_auto_json ks_scoped(ks_auto_json)
 
-/* What a scoped pointer holds; it is the taker's now. */
+/* Returns the pointer, which is the taker's from now on; NULL is left. */
 #define TAKE(pointer)                                   \
 	({                                              \
 		__typeof__(pointer) taken_ = (pointer); \
@@ -72,7 +73,7 @@ static inline void ks_auto_fd_end(int *fd)
 		taken_;                                 \
 	})
 
-/* The same for a descriptor. */
+/* The same for a descriptor; -1 is left. */
 #define TAKE_FD(fd)                \
 	({                         \
 		int taken_ = (fd); \
@@ -80,7 +81,7 @@ static inline void ks_auto_fd_end(int *fd)
 		taken_;            \
 	})
 
-/* The same for a structure: zeroes are left. */
+/* The same for a structure; zeroes are left. */
 #define TAKE_STRUCT(whole)                          \
 	({                                          \
 		__typeof__(whole) taken_ = (whole); \

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands behind a word of the packet language: numbers, bytes, names; one function for each enum ks_mod_arg. */
+/* Reads the argument of a word of the packet language: numbers, bytes, names; one function for each enum ks_mod_arg. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "policy/scenario/internal.h"
 #include "policy/value.h"
+#include "policy/scenario/args.h"
+#include "policy/scenario/reader.h"
+#include "policy/scenario/words.h"
 
 int ks_seq_value(const char *text, struct ks_mod *mod)
 {
@@ -89,7 +91,7 @@ static int option_parse(struct ks_reader *reader, struct ks_mod *mod)
 	return ks_reader_bytes(reader, &mod->data, &mod->length);
 }
 
-/* value: number of the header; value2: the number behind it, -1 without one. */
+/* value is the number of the header; value2 the number behind it, -1 without one. */
 static int extension_parse(struct ks_reader *reader, struct ks_mod *mod)
 {
 	const struct ks_token *token = ks_reader_peek(reader);

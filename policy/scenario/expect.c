@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a step expects of its packet: the part of the line behind `=>`. */
+/* Reads the part of a step behind `=>`: what must become of its packet. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "text/names.h"
-#include "policy/scenario/internal.h"
 #include "policy/value.h"
+#include "policy/scenario/expect.h"
+#include "policy/scenario/reader.h"
 
 void ks_expect_init(struct ks_expect *expect)
 {
@@ -183,7 +184,7 @@ static int small_parse(struct ks_reader *reader, __u64 hi, int *number)
 	return 0;
 }
 
-/* How the packet leaves; returns 1 if the next word says nothing of that. */
+/* Reads how the packet must leave. Returns 1 if the next word is about something else. */
 static int leaving_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
 	if (ks_reader_accept_word(reader, "as"))

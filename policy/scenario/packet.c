@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A packet in words:
+ * Reads a packet in words:
  *
  *   [ZONE] ENDPOINT > [ZONE] ENDPOINT PROTOCOL WORD... [quoting PACKET]
  *   CONVERSATION > WORD...      CONVERSATION < WORD...
  *   ZONE > ZONE arp             ZONE > ZONE frame hex "..."
  *
- * The struct is filled and checked as far as words go; whether the packet is
- * a sane one is for the inspector to say.
+ * Only the words are checked: the packet itself may be as wrong as a test wants
+ * it, because the inspector is to judge it.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -15,9 +15,12 @@
 
 #include "core/network.h"
 #include "text/names.h"
-#include "policy/scenario/internal.h"
 #include "policy/icmp.h"
 #include "policy/value.h"
+#include "policy/scenario/args.h"
+#include "policy/scenario/packet.h"
+#include "policy/scenario/reader.h"
+#include "policy/scenario/words.h"
 
 /* One end of a packet as written. */
 struct end {
@@ -100,7 +103,7 @@ __s64 ks_spec_number(const struct ks_packet_spec *spec, enum ks_mod_kind kind, _
 	return mod ? mod->value : otherwise;
 }
 
-/* Ends. */
+/* --- ends --- */
 
 /* The zone with the longest network that holds the address, or -1. */
 static int zone_by_network(const struct ks_policy *policy, const struct ks_addr *addr, __u8 family)
@@ -115,7 +118,7 @@ static bool has_port(const char *text, unsigned family)
 	return family == KS_IPV4 ? strchr(text, ':') != NULL : strstr(text, "]:") != NULL;
 }
 
-/* As elsewhere in the language, but here a port may be 0: some packet has it. */
+/* As ks_value_endpoint(), but a packet may also have port 0. */
 static int endpoint_value(const char *text, struct end *end)
 {
 	size_t length = strlen(text);
@@ -193,7 +196,7 @@ static int proto_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	return 0;
 }
 
-/* Words. */
+/* --- words --- */
 
 static int mod_parse(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind)
 {
@@ -207,7 +210,7 @@ static int mod_parse(struct ks_reader *reader, struct ks_packet_spec *spec, enum
 	return mod ? ks_mod_argument_parse(reader, info, mod) : -ENOMEM;
 }
 
-/* `ack` is a flag, and with a number behind it the acknowledgement too. */
+/* Reads the number behind `ack`, which is a flag and, with a number, the acknowledgement too. */
 static int ack_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
@@ -260,7 +263,7 @@ static int quote_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	return err;
 }
 
-/* `data` names a chunk or a type, unless bytes follow: then it is the payload. */
+/* `data` with bytes behind it is the payload; without them it is a chunk or a type. */
 static bool is_payload(const struct ks_reader *reader)
 {
 	const struct ks_line *line = &reader->line;
@@ -270,7 +273,7 @@ static bool is_payload(const struct ks_reader *reader)
 	       (next->kind == KS_TOKEN_STRING || (next->kind == KS_TOKEN_WORD && strcmp(next->text, "hex") == 0));
 }
 
-/* Names of chunks and types; returns 1 if the next word is none. */
+/* Reads the name of a chunk or a type. Returns 1 if the next word is none. */
 static int named_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	const char *text = ks_reader_peek(reader)->text;
@@ -361,7 +364,7 @@ int ks_packet_spec_parse_words(struct ks_reader *reader, struct ks_packet_spec *
 	return err;
 }
 
-/* Frames without IP, behind `ZONE > ZONE`. */
+/* Reads a frame without IP, behind `ZONE > ZONE`. */
 static int frame_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
 	int err;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The reader over the tokens of one line of a test; see internal.h. */
+/* See reader.h. */
 #include <errno.h>
 #include <string.h>
 
-#include "policy/scenario/internal.h"
 #include "policy/value.h"
+#include "policy/scenario/reader.h"
 
 static const struct ks_token *end_token(const struct ks_reader *reader)
 {
@@ -50,7 +50,7 @@ bool ks_reader_accept(struct ks_reader *reader, enum ks_token_kind kind)
 	return true;
 }
 
-/* The place of a token; behind the last one of the line for the end. */
+/* The place of a token; for the end of the line, the one behind its last token. */
 static struct ks_place place_at(const struct ks_reader *reader, size_t at)
 {
 	struct ks_place place;
@@ -155,7 +155,7 @@ static int hex_pair(const __u8 *at)
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-/* Puts control characters in the place of their escapes; another backslash is itself. */
+/* Replaces escapes by the characters that they mean, in place; any other backslash stays. Returns the new length. */
 static size_t escapes_undo(__u8 *data, size_t length)
 {
 	static const char letters[] = "rnt", bytes[] = "\r\n\t";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `test "name" { ... }`: collects the lines of the block as tokens while the
- * policy is parsed, and reads them as steps when its zones are known (they may
- * stand further down). All memory is of the policy's arena.
+ * Reads `test "name" { ... }`. While the policy is parsed, the lines of the block
+ * are collected as tokens; they are read as steps when all zones are known,
+ * which may stand further down. All memory is of the policy's arena.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,21 +10,24 @@
 
 #include "text/names.h"
 #include "policy/parse.h"
-#include "policy/scenario/internal.h"
 #include "policy/value.h"
+#include "policy/scenario/expect.h"
+#include "policy/scenario/packet.h"
+#include "policy/scenario/reader.h"
+#include "policy/scenario/words.h"
 
 #define KS_LINE_WORDS_MAX 256
 #define KS_TEST_STEPS_MAX 10000
 #define KS_FILL_MAX 1000000
 
-/* A block between the parse and the deferred reading of its steps. */
+/* A block that was collected, and whose steps are not read yet. */
 struct block {
 	struct ks_token name;
 	struct ks_line *lines;
 	size_t count;
 };
 
-/* Steps. */
+/* --- steps --- */
 
 static const char *line_text(struct ks_reader *reader)
 {
@@ -85,7 +88,7 @@ static int after_parse(struct ks_reader *reader, struct ks_test *test)
 	return ks_reader_end(reader);
 }
 
-/* A packet, or only the ends and the protocol of one, behind `for`. */
+/* Reads a conversation, or the ends and the protocol of a packet, behind `for`. */
 static int flow_parse(struct ks_reader *reader, struct ks_step *step)
 {
 	const struct ks_token *token;
@@ -260,7 +263,7 @@ static void syn_words_drop(struct ks_packet_spec *spec)
 	spec->mod_count = kept;
 }
 
-/* `c open` and `c close`: three packets, all to be allowed; the words apply to each. */
+/* Reads `c open` and `c close`: three packets, which must all be allowed; words behind them apply to each. */
 static int macro_parse(struct ks_reader *reader, struct ks_test *test)
 {
 	static const struct {
@@ -324,7 +327,7 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 	return packet_step_parse(reader, test, 1);
 }
 
-/* The block. */
+/* --- blocks --- */
 
 static int block_read(struct ks_parser *p, void *arg)
 {
@@ -417,7 +420,7 @@ int ks_test_parse(struct ks_parser *p)
 	return err ? err : ks_parser_defer(p, block_read, block);
 }
 
-/* One packet from a text, for explain. */
+/* --- one packet from a text, for explain --- */
 
 static int text_tokens(const struct ks_source *source, struct ks_complaints *complaints, struct ks_arena *arena,
 		       struct ks_line *line)

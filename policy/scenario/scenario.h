@@ -46,11 +46,11 @@
 #include "core/types.h"
 #include "policy/policy.h"
 
-/* What a word of the packet language takes. */
+/* The argument that a word of the packet language takes. */
 enum ks_mod_arg {
 	KS_ARG_NONE,
 	KS_ARG_NUMBER, /* in the bounds of the table */
-	KS_ARG_BAD, /* a number, or `bad` for the right value spoilt */
+	KS_ARG_BAD, /* a number, or `bad` for a value that is not the right one */
 	KS_ARG_SEQ, /* a TCP number, see struct ks_mod */
 	KS_ARG_SEQ_RANGE, /* two of them: sack 101-201 */
 	KS_ARG_PAIR, /* two numbers in the bounds */
@@ -61,7 +61,7 @@ enum ks_mod_arg {
 	KS_ARG_RANGE, /* two numbers in the bounds: part 0-480 */
 };
 
-/* Where a word makes sense. */
+/* The kinds of packets that a word can describe. */
 #define KS_FOR_TCP 0x01
 #define KS_FOR_UDP 0x02
 #define KS_FOR_ICMP 0x04 /* and ICMPv6 */
@@ -140,10 +140,10 @@ enum ks_mod_kind {
 		KS_MOD_MAX
 };
 
-/* What a TCP number counts from. */
+/* The number that a TCP number counts from. */
 enum ks_seq_base {
 	KS_SEQ_ISN, /* the initial sequence number */
-	KS_SEQ_NEXT, /* what would be sent (or acknowledged) by itself */
+	KS_SEQ_NEXT, /* the number that the packet would have without the word */
 	KS_SEQ_ABSOLUTE,
 };
 
@@ -160,7 +160,7 @@ struct ks_mod {
 	size_t length;
 };
 
-/* What kind of packet it is. */
+/* The kinds of packets. */
 enum ks_spec_kind {
 	KS_SPEC_IP,
 	KS_SPEC_ARP,
@@ -187,14 +187,14 @@ struct ks_packet_spec {
 	__u8 seen; /* of a quotation: enum ks_seen */
 };
 
-/* Whose view a quoted packet shows, where addresses are translated. */
+/* The addresses of a quoted packet where they are translated: as the sender or as the receiver knows them. */
 enum ks_seen {
 	KS_SEEN_AUTO, /* the receiver's, if the error comes from the receiver's zone, else the sender's */
 	KS_SEEN_SENT,
 	KS_SEEN_RECEIVED,
 };
 
-/* An end of a packet that leaves: addresses and ports that will do. */
+/* The addresses and ports that an end of a leaving packet may have. */
 struct ks_end_pattern {
 	__u8 family; /* 0: any address */
 	struct ks_range addrs;
@@ -208,7 +208,7 @@ struct ks_ends_pattern {
 	int id; /* of an ICMP query; -1: any */
 };
 
-/* What is expected of a packet; -1 where anything will do. */
+/* The expectation of a packet; -1 where it expects nothing. */
 struct ks_expect {
 	int action; /* enum ks_action: always given, allow by default */
 	int class, state, reason, dir;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The words of the packet language, as tables. Constant, so nothing locks them. */
+/* See words.h. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/track/dccp.h"
 #include "text/names.h"
-#include "policy/scenario/internal.h"
+#include "policy/diag.h"
+#include "policy/scenario/words.h"
 
 #define X(id, word, arg, lo, hi, where, text) [KS_MOD_##id] = { word, KS_ARG_##arg, lo, hi, where, text },
 const struct ks_mod_info ks_mod_infos[KS_MOD_MAX] = { KS_MODS(X) };
