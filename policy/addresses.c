@@ -23,17 +23,12 @@ static const struct ks_address_set *find_address_set(const struct ks_policy *pol
 	return NULL;
 }
 
-static bool is_below(const __u64 a[2], const __u64 b[2])
-{
-	return a[0] < b[0] || (a[0] == b[0] && a[1] < b[1]);
-}
-
 /* Inserts an address among `count` sorted ones, if it is not there yet. Returns the new count. */
 static __u32 insert_address(struct ks_range *ranges, __u32 count, const __u64 value[2])
 {
 	__u32 at = count;
 
-	while (at > 0 && is_below(value, ranges[at - 1].lo))
+	while (at > 0 && ks_value_compare(value, ranges[at - 1].lo) < 0)
 		at--;
 	if (at > 0 && !memcmp(ranges[at - 1].lo, value, sizeof(ranges->lo)))
 		return count;

@@ -9,17 +9,11 @@
 
 #include "policy/ast.h"
 #include "policy/sets.h"
-
-static int compare_values(const __u64 a[2], const __u64 b[2])
-{
-	if (a[0] != b[0])
-		return a[0] < b[0] ? -1 : 1;
-	return a[1] < b[1] ? -1 : a[1] > b[1];
-}
+#include "policy/value.h"
 
 static int compare_ranges(const void *a, const void *b)
 {
-	return compare_values(((const struct ks_range *)a)->lo, ((const struct ks_range *)b)->lo);
+	return ks_value_compare(((const struct ks_range *)a)->lo, ((const struct ks_range *)b)->lo);
 }
 
 /* Returns true if b, which does not begin below a, begins inside of a or right behind it. */
@@ -29,7 +23,7 @@ static bool touches(const struct ks_range *a, const struct ks_range *b)
 
 	if (!next[1] && ++next[0] == 0)
 		return true;
-	return compare_values(b->lo, next) <= 0;
+	return ks_value_compare(b->lo, next) <= 0;
 }
 
 static bool is_sorted(const struct ks_range *ranges, size_t count)
@@ -53,7 +47,7 @@ static size_t merge_ranges(struct ks_range *ranges, size_t count)
 	for (size_t i = 1; i < count; i++) {
 		if (!touches(&ranges[last], &ranges[i]))
 			ranges[++last] = ranges[i];
-		else if (compare_values(ranges[i].hi, ranges[last].hi) > 0)
+		else if (ks_value_compare(ranges[i].hi, ranges[last].hi) > 0)
 			memcpy(ranges[last].hi, ranges[i].hi, sizeof(ranges[i].hi));
 	}
 	return last + 1;

@@ -186,7 +186,7 @@ static int parse_addr_range(const char *text, const char *dash, struct ks_range 
 		return -ERANGE;
 	ks_addr_to_value(&low, family_low, value.lo);
 	ks_addr_to_value(&high, family_low, value.hi);
-	if (value.lo[0] > value.hi[0] || (value.lo[0] == value.hi[0] && value.lo[1] > value.hi[1]))
+	if (ks_value_compare(value.lo, value.hi) > 0)
 		return -ERANGE;
 	*range = value;
 	*family = family_low;

@@ -47,6 +47,14 @@ int ks_hex_digit(char c);
 /* "00:11:22:aa:bb:cc". */
 int ks_value_mac(const char *text, __u8 mac[6]);
 
+/* Returns a number below, equal to or above 0 as the end of a range `a` is below, equal to or above `b`. */
+static inline int ks_value_compare(const __u64 a[2], const __u64 b[2])
+{
+	if (a[0] != b[0])
+		return a[0] < b[0] ? -1 : 1;
+	return a[1] < b[1] ? -1 : a[1] > b[1];
+}
+
 /* The addresses of a range end, between host order and wire. */
 void ks_addr_to_value(const struct ks_addr *addr, unsigned family, __u64 value[2]);
 void ks_addr_from_value(const __u64 value[2], unsigned family, struct ks_addr *addr);

@@ -105,14 +105,6 @@ __s64 ks_spec_number(const struct ks_packet_spec *spec, enum ks_mod_kind kind, _
 
 /* --- ends --- */
 
-/* The zone with the longest network that holds the address, or -1. */
-static int zone_by_network(const struct ks_policy *policy, const struct ks_addr *addr, __u8 family)
-{
-	const struct ks_network *network = ks_network_find(&policy->config, addr, family);
-
-	return network ? network->zone : -1;
-}
-
 static bool has_port(const char *text, unsigned family)
 {
 	return family == KS_IPV4 ? strchr(text, ':') != NULL : strstr(text, "]:") != NULL;
@@ -152,6 +144,7 @@ static int endpoint_parse(struct ks_reader *reader, struct end *end)
 static int end_parse(struct ks_reader *reader, struct end *end)
 {
 	const struct ks_token *token = ks_reader_peek(reader);
+	const struct ks_network *network;
 
 	*end = (struct end){ .zone = -1 };
 	if (token->kind == KS_TOKEN_WORD)
@@ -165,8 +158,9 @@ static int end_parse(struct ks_reader *reader, struct end *end)
 	if (endpoint_parse(reader, end))
 		return ks_reader_expected(reader, "a zone, an endpoint such as 10.0.0.5:40000 or [fd00::5]:40000, "
 						  "or the name of a conversation");
-	end->zone = zone_by_network(reader->policy, &end->addr, end->family);
-	if (end->zone < 0 && reader->zones_needed)
+	network = ks_network_find(&reader->policy->config, &end->addr, end->family);
+	end->zone = network ? network->zone : -1;
+	if (!network && reader->zones_needed)
 		return ks_reader_complain_last(reader, "which zone is this in? Write it before the address");
 	return 0;
 }
@@ -219,12 +213,6 @@ static int ack_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 	if (token->kind != KS_TOKEN_EQUALS && (token->kind != KS_TOKEN_WORD || ks_seq_value(token->text, &probe) != 0))
 		return 0;
 	return mod_parse(reader, spec, KS_MOD_ACK);
-}
-
-static int flag_parse(struct ks_reader *reader, struct ks_packet_spec *spec, int flag)
-{
-	spec->tcp_flags |= (__u8)flag;
-	return flag == KS_TCP_ACK ? ack_parse(reader, spec) : 0;
 }
 
 static int number_word_add(struct ks_reader *reader, struct ks_packet_spec *spec, enum ks_mod_kind kind, int value)
@@ -307,52 +295,58 @@ static int word_unknown(struct ks_reader *reader)
 	return ks_reader_expected(reader, "a word about the packet, or =>");
 }
 
+/* Reads the name of an ICMP message or code, or a quotation. Returns 1 if the next word is something else. */
+static int icmp_word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	unsigned family = spec->proto == KS_PROTO_ICMP ? KS_IPV4 : KS_IPV6;
+	const char *text = ks_reader_peek(reader)->text;
+	__s32 type, code = -1;
+
+	if (ks_reader_accept_word(reader, "quoting"))
+		return quote_parse(reader, spec);
+	if (ks_icmp_lookup(spec->proto, text, &type, &code))
+		type = ks_icmp_type_from_word(text, family);
+	if (type < 0)
+		code = ks_icmp_code_from_word(text, family);
+	if (type < 0 && code < 0)
+		return 1;
+	ks_reader_next(reader);
+	if (code >= 0 && number_word_add(reader, spec, KS_MOD_CODE, code))
+		return -ENOMEM;
+	return type >= 0 ? number_word_add(reader, spec, KS_MOD_TYPE, type) : 0;
+}
+
+/* Reads a TCP flag, with the number that may stand behind `ack`. Returns 1 if the next word is none. */
+static int flag_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
+{
+	int flag = ks_tcp_flag_from_word(ks_reader_peek(reader)->text);
+
+	if (flag < 0)
+		return 1;
+	ks_reader_next(reader);
+	spec->tcp_flags |= (__u8)flag;
+	return flag == KS_TCP_ACK ? ack_parse(reader, spec) : 0;
+}
+
 static int packet_word_parse(struct ks_reader *reader, struct ks_packet_spec *spec)
 {
-	const struct ks_token *token = ks_reader_peek(reader);
 	unsigned where = where_of(spec);
-	__s32 type, code;
-	int number;
+	int kind, err;
 
-	if (token->kind != KS_TOKEN_WORD)
+	if (ks_reader_peek(reader)->kind != KS_TOKEN_WORD)
 		return word_unknown(reader);
-	number = named_parse(reader, spec);
-	if (number <= 0)
-		return number;
-	if (where & KS_FOR_TCP) {
-		number = ks_tcp_flag_from_word(token->text);
-		if (number >= 0) {
-			ks_reader_next(reader);
-			return flag_parse(reader, spec, number);
-		}
-	}
-	if (where & KS_FOR_ICMP) {
-		unsigned family = spec->proto == KS_PROTO_ICMP ? KS_IPV4 : KS_IPV6;
-
-		if (ks_icmp_lookup(spec->proto, token->text, &type, &code) == 0) {
-			ks_reader_next(reader);
-			if (code >= 0 && number_word_add(reader, spec, KS_MOD_CODE, code))
-				return -ENOMEM;
-			return number_word_add(reader, spec, KS_MOD_TYPE, type);
-		}
-		number = ks_icmp_type_from_word(token->text, family);
-		if (number >= 0) {
-			ks_reader_next(reader);
-			return number_word_add(reader, spec, KS_MOD_TYPE, number);
-		}
-		number = ks_icmp_code_from_word(token->text, family);
-		if (number >= 0) {
-			ks_reader_next(reader);
-			return number_word_add(reader, spec, KS_MOD_CODE, number);
-		}
-		if (ks_reader_accept_word(reader, "quoting"))
-			return quote_parse(reader, spec);
-	}
-	number = ks_mod_from_word(token->text);
-	if (number < 0)
+	err = named_parse(reader, spec);
+	if (err > 0 && where & KS_FOR_TCP)
+		err = flag_parse(reader, spec);
+	if (err > 0 && where & KS_FOR_ICMP)
+		err = icmp_word_parse(reader, spec);
+	if (err <= 0)
+		return err;
+	kind = ks_mod_from_word(ks_reader_peek(reader)->text);
+	if (kind < 0)
 		return word_unknown(reader);
 	ks_reader_next(reader);
-	return mod_parse(reader, spec, number);
+	return mod_parse(reader, spec, (enum ks_mod_kind)kind);
 }
 
 int ks_packet_spec_parse_words(struct ks_reader *reader, struct ks_packet_spec *spec)

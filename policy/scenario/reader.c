@@ -6,16 +6,11 @@
 #include "policy/value.h"
 #include "policy/scenario/reader.h"
 
-static const struct ks_token *end_token(const struct ks_reader *reader)
-{
-	static struct ks_token end; /* only its kind is looked at */
-
-	return &end;
-}
+static const struct ks_token end_of_line = { .kind = KS_TOKEN_END }; /* nobody looks at more */
 
 const struct ks_token *ks_reader_peek(const struct ks_reader *reader)
 {
-	return reader->at < reader->line.count ? &reader->line.tokens[reader->at] : end_token(reader);
+	return reader->at < reader->line.count ? &reader->line.tokens[reader->at] : &end_of_line;
 }
 
 const struct ks_token *ks_reader_next(struct ks_reader *reader)
