@@ -255,7 +255,7 @@ static void syn_words_drop(struct ks_packet_spec *spec)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < spec->mod_count; i++) {
-		__u8 kind = spec->mods[i].kind;
+		enum ks_mod_kind kind = spec->mods[i].kind;
 
 		if (kind != KS_MOD_WSCALE && kind != KS_MOD_MSS && kind != KS_MOD_SACKOK && kind != KS_MOD_ISN)
 			spec->mods[kept++] = spec->mods[i];

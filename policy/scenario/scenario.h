@@ -152,8 +152,8 @@ enum ks_seq_base {
 
 /* One word of the packet language with its argument, in the order of the text. */
 struct ks_mod {
-	__u8 kind; /* enum ks_mod_kind */
-	__u8 base; /* enum ks_seq_base */
+	enum ks_mod_kind kind;
+	enum ks_seq_base base;
 	bool bad; /* `bad` instead of a number */
 	__s64 value, value2;
 	__u8 *data; /* KS_ARG_BYTES, OPTION, EXTENSION and ADDRESS: bytes */
@@ -170,7 +170,7 @@ enum ks_spec_kind {
 
 /* A packet in words. Ports and addresses are the packet's own, the sender first. */
 struct ks_packet_spec {
-	__u8 kind; /* enum ks_spec_kind */
+	enum ks_spec_kind kind;
 	__u8 from, to; /* zone ids, KS_ZONE_UNKNOWN where nothing was said */
 	__u8 family; /* KS_IPV4, KS_IPV6; 0 for frames */
 	__u8 proto;
@@ -240,7 +240,7 @@ enum ks_step_kind {
 };
 
 struct ks_step {
-	__u8 kind; /* enum ks_step_kind */
+	enum ks_step_kind kind;
 	struct ks_place place;
 	const char *text; /* the line, its blanks and variables normalised */
 	__u64 number, number2; /* KS_STEP_PACKET: how many flows of it, 1 without `fill` */
