@@ -56,7 +56,7 @@ static void connection_update(struct ks_replay_connection *conn, const struct ks
 {
 	conn->last = insp->home.now > first ? insp->home.now - first : 0;
 	conn->state = insp->flow.after.state;
-	for (int dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
+	for (__u32 dir = KS_ORIGINAL; dir <= KS_REPLY; dir++) {
 		conn->packets[dir] = ks_flow_packets(&insp->flow.after, dir);
 		conn->bytes[dir] = ks_flow_bytes(&insp->flow.after, dir);
 	}

@@ -210,7 +210,7 @@ static void ethernet_frame(struct ks_frame *out, struct ks_link_info *info)
 	info->src_mac = out->data + KS_MAC_SIZE;
 }
 
-/* Stands in for a frame that ends inside its link header: an Ethernet frame that does, too, so that the core calls it cut. */
+/* The frame ends inside its link header. It becomes an Ethernet frame that ends inside its own, which the core calls cut. */
 static void cut_frame(const struct ks_capture_frame *in, struct ks_frame *out)
 {
 	out->data = in->data;

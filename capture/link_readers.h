@@ -41,11 +41,11 @@ static inline const __u8 *ks_link_take(const struct ks_capture_frame *in, struct
 	return at;
 }
 
-/* Each reads the link types that the table in link.c names it for. link_serial.c: */
+/* The readers that the table of link types in link.c names. Those of link_serial.c: */
 ks_link_reader ks_link_slip, ks_link_slip_bsdos, ks_link_ppp, ks_link_ppp_directed, ks_link_ppp_serial, ks_link_pppoe,
 	ks_link_cisco_hdlc, ks_link_frame_relay;
 
-/* link_llc.c: */
+/* Those of link_llc.c: */
 ks_link_reader ks_link_atm_rfc1483, ks_link_atm_clip, ks_link_sunatm, ks_link_wifi, ks_link_radiotap;
 
 /* Maps an NLPID (ISO 9577) to an ethertype; ETH_TYPE_NONE if it is not IP. */

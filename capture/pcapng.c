@@ -288,7 +288,7 @@ static int packet_read(struct ks_pcapng *reader, const struct block_body *body, 
 	return 1;
 }
 
-/* Simple packet block (4.4): the first interface, no time; the snap length tells how much there is. */
+/* Simple packet block (4.4): the first interface, no time; the snap length limits the bytes that are there. */
 static int packet_simple_read(struct ks_pcapng *reader, const struct block_body *body, struct ks_capture_frame *frame,
 			      char *error)
 {

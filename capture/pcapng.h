@@ -3,8 +3,8 @@
  * Reader of pcapng files (draft-ietf-opsawg-pcapng): section, interface,
  * enhanced, simple and obsolete packet blocks; all others are skipped. Both
  * byte orders, several sections, an interface list each. Blocks above 16 MiB
- * and more than 4096 interfaces in a section are refused, so that memory stays
- * bounded whatever the file says.
+ * and more than 4096 interfaces in a section are refused, so that no file can
+ * take more memory than that.
  */
 #ifndef KS_CAPTURE_PCAPNG_H
 #define KS_CAPTURE_PCAPNG_H

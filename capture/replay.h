@@ -103,7 +103,7 @@ const struct ks_replay_connection *ks_replay_connections(const struct ks_replay 
 /* The engine as the replay left it: counters by reason and rule, live flows. */
 struct ks_engine *ks_replay_engine(struct ks_replay *replay);
 
-/* Where the capture that is being read stands, in bytes; size 0: unknown. */
+/* The position in the capture that is being read, and its size, in bytes; size 0: unknown. */
 void ks_replay_progress(const struct ks_replay *replay, __u64 *offset, __u64 *size);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate check: says whether a policy is sound, and all that is wrong with it. */
+/* keepstate check: reads a policy and prints every error and warning. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>

@@ -103,7 +103,7 @@ static bool exchange_make_url(struct exchange *exchange, const struct ks_call *c
 		if (!parameter->value)
 			continue;
 		value = curl_easy_escape(exchange->curl, parameter->value, 0);
-		good = good && value; /* a filter without its value would be another filter */
+		good = good && value; /* without memory; a filter without its value would be another filter */
 		fprintf(out, "%c%s=%s", separator, parameter->name, value ? value : "");
 		curl_free(value);
 		separator = '&';

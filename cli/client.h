@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A name and a value of a query; parameters without a value are not sent. */
+/* A name and a value of a query; with the value NULL it is not sent. */
 struct ks_parameter {
 	const char *name;
 	const char *value;
@@ -37,7 +37,7 @@ int ks_client_call(const struct ks_call *call, json_t **answer);
 /* Called with a line without its newline; returns nonzero to end the stream. */
 typedef int ks_line_fn(const char *line, size_t length, void *arg);
 
-/* Calls and hands over the answer line by line as it comes. Also KS_EXIT_OK when fn ended it. */
+/* Calls and hands over the answer line by line as it comes. Returns KS_EXIT_OK also if fn has ended the stream. */
 int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg);
 
 #endif

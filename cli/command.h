@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The commands of the one program. A command is a line here and a function
+ * The commands of the program. A command is a line here and a function
  * ks_cmd_NAME() in cli/NAME.c; main.c makes the table and the help from it.
  */
 #ifndef KS_CLI_COMMAND_H
 #define KS_CLI_COMMAND_H
 
-/* What a command returns to the shell. */
+/* Exit codes. */
 enum ks_exit {
 	KS_EXIT_OK = 0,
 	KS_EXIT_NO = 1, /* the answer is no: a test failed, an explained packet is dropped, no such state */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate counters: what the running firewall counted, by reason and by rule. */
+/* keepstate counters: the counters of the running firewall, by reason and by rule. */
 #include <stdio.h>
 
 #include "cli/client.h"

@@ -54,7 +54,7 @@ static int words_parse(struct explain_ctx *ctx, const char *words)
 	return KS_EXIT_USAGE;
 }
 
-/* Zones that the words leave open are those of the addresses, as in a replay. */
+/* Sets the zones that the words leave open by the addresses, as in a replay. */
 static void zones_complete(const struct ks_zone_map *map, struct ks_frame *frame)
 {
 	const struct ks_link_info none = { 0 };
@@ -85,7 +85,7 @@ static int frame_craft(struct explain_ctx *ctx, struct ks_frame *frame)
 	return err == -EINVAL || err == -EMSGSIZE ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
 }
 
-/* The same once more, continuing the flow that the packet belongs to, if there is one. */
+/* If the packet belongs to a flow, crafts it again so that it continues the flow. */
 static int frame_continue(struct explain_ctx *ctx, struct ks_frame *frame)
 {
 	struct ks_inspection insp;

@@ -13,7 +13,7 @@
 struct ks_option {
 	const char *name; /* long name, without the dashes */
 	char letter; /* short name, 0 without one */
-	const char *argument; /* what --help calls its value; NULL: it takes none */
+	const char *argument; /* the name of its value in --help; NULL: it takes none */
 	const char *help;
 	/*
 	 * Stores the value (NULL for an option without one) in its target. Returns 0, or -EINVAL,
@@ -26,7 +26,7 @@ struct ks_option {
 
 struct ks_usage {
 	const char *synopsis; /* "keepstate check FILE" */
-	const char *text; /* what it does and what it returns; may be NULL */
+	const char *text; /* its purpose and its exit codes; may be NULL */
 	const struct ks_option *options;
 	size_t option_count;
 };

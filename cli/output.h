@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every command's output has in common: colour only where it is wanted,
- * JSON one object a line, tables with aligned columns, numbers for people.
+ * Output of all commands: colour only if it is wanted, JSON one object a line,
+ * tables with aligned columns, numbers for people.
  */
 #ifndef KS_CLI_OUTPUT_H
 #define KS_CLI_OUTPUT_H
@@ -55,7 +55,7 @@ const char *ks_span_text(uint64_t ms, char buf[KS_NUMBER_TEXT]);
 /* Loads a policy for a command and prints all complaints. Returns an enum ks_exit; *policy is set with KS_EXIT_OK. */
 int ks_cli_load(const char *path, struct ks_policy **policy);
 
-/* The exit code for what ks_policy_load() returned. */
+/* The exit code for a result of ks_policy_load(). */
 int ks_cli_load_code(int err);
 
 /* Says that memory is short; returns KS_EXIT_SYSTEM. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate show: prints a policy in its normal form, or what it was compiled to. */
+/* keepstate show: prints a policy in its normal form, or the tables that it was compiled to. */
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <stdio.h>

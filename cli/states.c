@@ -28,7 +28,7 @@ struct states_table_ctx {
 	unsigned long long total;
 };
 
-/* One direction's number of a member with one for each. */
+/* The number of one direction, from a member that has one for each. */
 static uint64_t number_at(const json_t *object, const char *name, size_t index)
 {
 	return (uint64_t)json_integer_value(json_array_get(json_object_get(object, name), index));
@@ -67,7 +67,7 @@ static void translated_end_print(const json_t *nat, const char *word, const char
 		fputs(address, out);
 }
 
-/* "as 203.0.113.1:40000": its source for the other side; "via 203.0.113.1:443": where its opener sends to. */
+/* "as 203.0.113.1:40000": its source for the other side; "via 203.0.113.1:443": its destination for the side that opened it. */
 static void nat_print(const json_t *flow, char *buf, size_t size)
 {
 	const json_t *nat = json_object_get(flow, "nat");

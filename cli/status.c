@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate status: what the running firewall is, guards and does. */
+/* keepstate status: the running firewall, its table, its rates, its interfaces. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -53,7 +53,7 @@ static void fill_print(const json_t *table, const char *title, const char *name,
 	       max ? 100.0 * (double)ks_member_number(table, name) / (double)max : 0.0);
 }
 
-/* "records     12 aliases, 3 of 65536 mappings": what there is besides states, if there is any. */
+/* "records     12 aliases, 3 of 65536 mappings": the entries of the table that are no states; nothing without any. */
 static void records_print(const json_t *records)
 {
 	long long aliases = ks_member_number(records, "aliases");
@@ -109,7 +109,7 @@ static void rates_print(const json_t *rates)
 	       rate_of(rates, "new_flows"));
 }
 
-/* "guarded by tcx", "guarded, port of br0", "ignored"; as far as the hooks are there. */
+/* "guarded", "guarded, port of br0", "NOT GUARDED": by the hooks that are there. */
 static void guard_cell(struct ks_grid *grid, const json_t *interface)
 {
 	bool ingress = json_is_true(json_object_get(interface, "ingress"));

@@ -60,7 +60,7 @@ static int stop_dead(const struct ks_instance *instance)
 
 	if (err)
 		return stop_error(instance->dir, err);
-	ks_ledger_read(instance->ledger, &ledger); /* without it, the qdiscs stay */
+	ks_ledger_read(instance->ledger, &ledger); /* without a ledger, the qdiscs stay */
 	err = ks_instance_remove(instance, ledger.qdiscs, ledger.qdisc_count);
 	if (err)
 		return stop_error("not everything could be removed", err);

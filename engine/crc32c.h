@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The checksum of SCTP: CRC32c (RFC 9260 appendix A), bit by bit, because nothing here is in a hurry. */
+/* The checksum of SCTP: CRC32c (RFC 9260 appendix A), computed bit by bit, because no caller is in a hurry. */
 #ifndef KS_ENGINE_CRC32C_H
 #define KS_ENGINE_CRC32C_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the native home answers at run time when the core asks (core/env.h): tables, routes, the packet's bytes,
- * held fragments, counters. What it gives at compile time is in home.h. One thread uses an engine, so nothing is locked.
+ * The native home's answers to the core at run time (core/env.h): tables, routes, the packet's bytes, held fragments,
+ * counters. Its part at compile time is home.h. One thread uses an engine, so nothing is locked.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "core/header/checksum.h"
+#include "core/header/wire.h"
 #include "engine/big_endian.h"
 #include "engine/crc32c.h"
 
-#define UDP_CHECKSUM_OFF 6U
 #define UDPLITE_COVERAGE_OFF 4U
 #define DCCP_COVERAGE_OFF 5U
 #define DCCP_COVERAGE_MASK 0x0f

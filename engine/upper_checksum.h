@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The checksums of upper protocols, verified over the whole packet, for
- * `option checksum on`: TCP, UDP (RFC 768), ICMP, IGMP, UDP-Lite and DCCP by what
- * they cover (RFC 3828 3.1, RFC 4340 9.2), SCTP's CRC32c (RFC 9260 6.8), GRE where
+ * `option checksum on`: TCP, UDP (RFC 768), ICMP, IGMP, UDP-Lite and DCCP as far as
+ * they cover the packet (RFC 3828 3.1, RFC 4340 9.2), SCTP's CRC32c (RFC 9260 6.8), GRE where
  * it has one (RFC 2784 2.1).
  */
 #ifndef KS_ENGINE_UPPER_CHECKSUM_H

@@ -78,7 +78,7 @@ static void upper_details(const struct ks_packet *pkt, char *buf, size_t size)
 		snprintf(buf, size, ", %u octets of data", pkt->payload_len);
 }
 
-/* How the frame was read, or at which header it failed. */
+/* The fields that were read, or the header at which the parser gave up. */
 static void explain_headers(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -123,7 +123,7 @@ static void explain_contradiction(struct ks_explain *explain)
 				ks_explain_zone_name(explain, routed), ks_explain_zone_name(explain, told));
 }
 
-/* Its destination zone, in words. */
+/* Describes its destination zone. */
 static void destination_text(const struct ks_explain *explain, __u8 to, char *buf, size_t size)
 {
 	const struct ks_inspection *insp = explain->insp;

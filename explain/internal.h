@@ -38,7 +38,7 @@ void ks_explain_protocol(struct ks_explain *explain);
 /* The rules that were asked, and why each does not match. */
 void ks_explain_rules(struct ks_explain *explain);
 
-/* How the packet leaves where addresses are translated, and who reads its connection. */
+/* The translation of the packet, and the helper that reads its connection. */
 void ks_explain_translation(struct ks_explain *explain);
 
 #endif

@@ -104,11 +104,6 @@ static bool is_policy_reason(unsigned reason)
 	return reason == KS_REASON_NO_STATE || reason == KS_REASON_RULE || reason == KS_REASON_OK_BYPASS;
 }
 
-static bool is_resource_reason(unsigned reason)
-{
-	return reason >= KS_REASON_TABLE_FULL;
-}
-
 static const char *what_opens(unsigned proto)
 {
 	switch (proto) {
@@ -129,7 +124,8 @@ void ks_explain_protocol(struct ks_explain *explain)
 
 	if (step) {
 		json_object_set_new(step, "compare", compare_json(&insp->verdict.compare));
-	} else if (known && !ks_reason_is_pass(insp->verdict.reason) && !is_resource_reason(insp->verdict.reason)) {
+	} else if (known && !ks_reason_is_pass(insp->verdict.reason) &&
+		   insp->verdict.reason < KS_REASON_TABLE_FULL /* reasons for want of room follow */) {
 		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)",
 				ks_reason_text(insp->verdict.reason), ks_state_name(insp->flow.before.state));
 	} else if (known && insp->pkt.tuple.proto == KS_PROTO_TCP) {
@@ -237,7 +233,7 @@ static void explain_undecided(struct ks_explain *explain)
 		ks_explain_step(explain, "policy", "drop", "no rule allows it to any zone that it may leave by");
 }
 
-/* How many rules of the text are in the filter. */
+/* The number of rules of the text that are in the filter. */
 static size_t filter_rules(const struct ks_policy *policy)
 {
 	size_t count = 0;

@@ -294,7 +294,7 @@ __u32 ks_send_ack(const struct ks_send *send)
 	return send->spec.tcp_flags & KS_TCP_ACK ? next : 0;
 }
 
-/* How a packet arrived: its first number, the bytes that a helper added, and if it cut off the end. */
+/* A packet as it arrived: its first number, the bytes that a helper added, and if the end was cut off. */
 struct hearing {
 	__u32 seq, grown;
 	bool cut;

@@ -107,7 +107,7 @@ static void ipv4_checksum_put(const struct ks_packet_spec *spec, __u8 *packet, s
 	sum = sum_fold(sum_add(0, packet, header));
 	if (mod)
 		sum = mod->bad ? (__u16)(sum ^ 0x5555) : (__u16)mod->value;
-	ks_put16(packet + 10, sum);
+	ks_put16(packet + IPV4_CHECKSUM_OFF, sum);
 }
 
 static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4, const struct datagram_part *part,
@@ -128,8 +128,9 @@ static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4
 	if (ks_spec_mod(spec, KS_MOD_DF))
 		fragment |= 0x4000;
 	if (ks_spec_mod(spec, KS_MOD_MORE) || part->more)
-		fragment |= 0x2000;
-	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 4) << 4 | ks_spec_number(spec, KS_MOD_IHL, header / 4));
+		fragment |= IPV4_FRAGMENT_MORE;
+	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 4) << 4 |
+		       ks_spec_number(spec, KS_MOD_IHL, (__s64)(header / 4)));
 	ip[1] = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
 	ks_put16(ip + 2, (__u16)ks_spec_number(spec, KS_MOD_TOTAL_LENGTH, (__s64)(out->length - start)));
 	ks_put16(ip + 4, (__u16)ks_spec_number(spec, KS_MOD_IP_ID, 1));

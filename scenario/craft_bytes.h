@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A bounded buffer that a packet grows in. What does not fit is left out and
- * sets `overflow`, so that callers need not check each step.
+ * A bounded buffer that a packet grows in. Bytes that do not fit are left out and
+ * set `overflow`, so that callers need not check each step.
  */
 #ifndef KS_SCENARIO_CRAFT_BYTES_H
 #define KS_SCENARIO_CRAFT_BYTES_H

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Crafted packets of DCCP (RFC 4340); see craft.h. Sequence numbers are 48 bits long, of which 32 are used. */
+#include "core/header/wire.h"
 #include "scenario/crafter.h"
 
 #define DCCP_LONG 1 /* sequence numbers of 48 bits */
 
 enum { DCCP_REQUEST, DCCP_RESPONSE, DCCP_DATA, DCCP_RESET = 7 };
 
-/* Numbers count packets. What is acknowledged is the last one heard. */
+/* Numbers count packets; a packet acknowledges the last one that its sender has heard. */
 static __u32 dccp_ack(const struct ks_send *send)
 {
 	const struct ks_mod *mod = ks_spec_mod(&send->spec, KS_MOD_ACK);
@@ -58,7 +59,7 @@ void ks_craft_dccp(struct ks_crafter *crafter, const struct ks_send *send, struc
 	header = out->length;
 	out->data[4] = (__u8)ks_spec_number(spec, KS_MOD_DATA_OFFSET, (__s64)(header / 4));
 	ks_craft_payload(spec, type == DCCP_DATA ? KS_CRAFT_PAYLOAD : 0, out);
-	ks_craft_put_checksum(spec, out, dccp_covered(header, out->length, coverage), 6);
+	ks_craft_put_checksum(spec, out, dccp_covered(header, out->length, coverage), DCCP_CHECKSUM_OFF);
 	if (send->quoted)
 		return;
 	crafter->seq = seq;

@@ -126,5 +126,5 @@ void ks_craft_icmp(const struct ks_send *send, const struct ks_bytes *quote, str
 		ks_craft_payload(spec, icmp_body(spec, type), out);
 	redirect_put(spec, type, out);
 	target_put(spec, type, out);
-	ks_craft_put_checksum(spec, out, out->length, 2);
+	ks_craft_put_checksum(spec, out, out->length, ICMP_CHECKSUM_OFF);
 }

@@ -61,7 +61,7 @@ static void chunk_value_put(const struct ks_send *send, __u8 type, struct ks_byt
 	case CHUNK_COOKIE_ECHO:
 		ks_bytes_zero(out, 4);
 		break;
-	case CHUNK_ERROR: /* a stale cookie, or what else */
+	case CHUNK_ERROR: /* any cause: a stale cookie */
 		ks_bytes_add(out, (const __u8[]){ 0, 3, 0, 4 }, 4);
 		break;
 	default:
@@ -108,7 +108,7 @@ static void crc_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 
 	if (mod)
 		crc = mod->bad ? crc ^ 0x5555U : (__u32)mod->value;
-	for (int i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 4; i++)
 		out->data[KS_SCTP_CRC_OFF + i] = (__u8)(crc >> 8 * i);
 }
 

@@ -7,10 +7,10 @@
 #include "core/header/wire.h"
 #include "scenario/crafter.h"
 
-#define TCP_OPTIONS_END 60U /* the longest header: its length is a number of 4 bits */
+#define TCP_OPTIONS_END 60U /* the longest header: 15 words of 4 bytes */
 #define GRE_KEY_PRESENT 0x2000
 #define GRE_PPTP 0x2001 /* with a key, version 1 */
-#define GRE_TYPE_PPP 0x880b
+#define CALL_TYPE_PPP 0x880b
 
 /* Ports, payload, checksum. */
 
@@ -112,7 +112,7 @@ static void tcp_put(struct ks_crafter *crafter, const struct ks_send *send, stru
 	if (header > TCP_OPTIONS_END)
 		out->overflow = true;
 	ks_craft_payload(spec, 0, out);
-	ks_craft_put_checksum(spec, out, out->length, 16);
+	ks_craft_put_checksum(spec, out, out->length, TCP_CHECKSUM_OFF);
 	if (send->quoted)
 		return;
 	crafter->seq = seq;
@@ -129,7 +129,7 @@ static void udp_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 	ks_bytes_zero(out, 4);
 	ks_craft_payload(spec, KS_CRAFT_PAYLOAD, out);
 	ks_put16(out->data + 4, (__u16)ks_spec_number(spec, KS_MOD_UDP_LENGTH, (__s64)out->length));
-	ks_craft_put_checksum(spec, out, out->length, 6);
+	ks_craft_put_checksum(spec, out, out->length, UDP_CHECKSUM_OFF);
 }
 
 static void udplite_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
@@ -140,7 +140,7 @@ static void udplite_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 	ks_bytes_add16(out, coverage);
 	ks_bytes_zero(out, 2);
 	ks_craft_payload(spec, KS_CRAFT_PAYLOAD, out);
-	ks_craft_put_checksum(spec, out, coverage ? coverage : out->length, 6);
+	ks_craft_put_checksum(spec, out, coverage ? coverage : out->length, UDP_CHECKSUM_OFF);
 }
 
 /* Returns false without a key or a call. */
@@ -152,7 +152,7 @@ static bool gre_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 	if (!key && !call)
 		return false;
 	ks_bytes_add16(out, call ? GRE_PPTP : GRE_KEY_PRESENT);
-	ks_bytes_add16(out, call ? GRE_TYPE_PPP : ETH_TYPE_IPV4);
+	ks_bytes_add16(out, call ? CALL_TYPE_PPP : ETH_TYPE_IPV4);
 	ks_bytes_add32(out, call ? (__u32)call->value : (__u32)key->value);
 	ks_craft_payload(spec, KS_CRAFT_PAYLOAD, out);
 	if (call)

@@ -31,7 +31,7 @@ struct ks_speaker {
 	__u32 tag; /* SCTP: the verification tag that it wants to see */
 };
 
-/* Its numbers go on from packet to packet, by delivery (ks_crafter_delivered()). */
+/* A conversation as the crafter remembers it. Views and numbers move on when a packet is delivered. */
 struct ks_craft_conversation {
 	struct ks_craft_conversation *next;
 	__u8 family, proto;

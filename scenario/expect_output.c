@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How packets leave: holds the bytes against the expectation of a step, and puts both in words. */
+/* Packets as they leave: compares the bytes with the expectation of a step, and puts both in words. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +10,6 @@
 #include "scenario/runner.h"
 #include "scenario/verify.h"
 #include "text/names.h"
-
-#define TCP_OPT_MSS 2
 
 static bool is_changed(const struct ks_frame *frame, const struct ks_passage *passage)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the headers of a whole datagram are, and which endpoints it names:
- * read a second time and by other code than the inspector's, so that tests
- * can hold what leaves against what arrived. RFC 791, 8200, 768, 3828, 9293,
+ * The offsets of the headers of a whole datagram, and the endpoints that it names.
+ * They are read by other code than the inspector's, so that tests can compare a
+ * packet that leaves with the one that arrived. RFC 791, 8200, 768, 3828, 9293,
  * 4340, 9260, 792, 4443. Pure functions of the bytes.
  */
 #ifndef KS_SCENARIO_LAYOUT_H

@@ -7,9 +7,8 @@
 #include "scenario/craft.h"
 #include "scenario/scenario.h"
 
-/* One run of a test. */
 struct ks_runner {
-	const struct ks_policy *first; /* whose tests are run */
+	const struct ks_policy *first; /* the one with the tests */
 	const struct ks_policy *policy; /* in force: another one after `reload` */
 	struct ks_policy *reloaded; /* `policy`, if it is ours to free */
 	struct ks_ids ids; /* of its rules and zones and of those before it */
@@ -27,7 +26,7 @@ enum ks_answer ks_answer_kind(const struct ks_passage *passage);
 const char *ks_leaving_fault(const struct ks_runner *runner, const struct ks_frame *frame, const struct ks_step *step,
 			     const struct ks_passage *passage);
 
-/* How it was expected to leave, and how it leaves, in the words of the language; no words if it is not changed. */
+/* The expectation, and the packet as it leaves, in the words of the language; no words if it is not changed. */
 void ks_leaving_expected(const struct ks_expect *expect, char *text, size_t size);
 void ks_leaving_text(const struct ks_frame *frame, const struct ks_passage *passage, char *text, size_t size);
 

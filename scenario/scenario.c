@@ -49,11 +49,6 @@ static const char *home_refuses(const struct ks_runner *runner, const struct ks_
 	return ops->refuses ? ops->refuses(runner->home->self, frame) : NULL;
 }
 
-static bool answer_fits(const struct ks_passage *passage, int answer)
-{
-	return answer < 0 || answer == (int)ks_answer_kind(passage);
-}
-
 static bool rule_fits(const struct ks_runner *runner, const struct ks_passage *passage, const struct ks_expect *expect)
 {
 	const struct ks_rule_info *info = ks_policy_rule(runner->policy, passage->insp.verdict.rule);
@@ -74,7 +69,8 @@ static bool passage_fits(const struct ks_runner *runner, const struct ks_passage
 	       (expect->class < 0 || insp->verdict.class == expect->class) &&
 	       (expect->state < 0 || insp->verdict.state == expect->state) &&
 	       (expect->reason < 0 || insp->verdict.reason == expect->reason) &&
-	       (expect->dir < 0 || insp->dir == expect->dir) && answer_fits(passage, expect->answer) &&
+	       (expect->dir < 0 || insp->dir == expect->dir) &&
+	       (expect->answer < 0 || expect->answer == (int)ks_answer_kind(passage)) &&
 	       rule_fits(runner, passage, expect);
 }
 
@@ -182,7 +178,7 @@ static void flow_key_of(const struct ks_packet_spec *spec, struct ks_flow_key *k
 	ks_flow_key_make(&tuple, key);
 }
 
-static int flow_find(struct ks_runner *runner, const struct ks_step *step, struct flow_search_ctx *search)
+static int home_flow_find(struct ks_runner *runner, const struct ks_step *step, struct flow_search_ctx *search)
 {
 	struct ks_packet_spec ends;
 	int ret;
@@ -197,7 +193,7 @@ static int flow_find(struct ks_runner *runner, const struct ks_step *step, struc
 static int expect_flow_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
 {
 	struct flow_search_ctx search;
-	int err = flow_find(runner, step, &search);
+	int err = home_flow_find(runner, step, &search);
 	bool ok;
 
 	if (err)

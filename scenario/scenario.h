@@ -20,10 +20,10 @@
 /* One packet's way through a home, and what came of it. */
 struct ks_passage {
 	struct ks_inspection insp;
-	__u8 answer[KS_REJECT_MAX]; /* what a reject sends back, a frame */
+	__u8 answer[KS_REJECT_MAX]; /* the frame that a reject sends back */
 	__u32 answer_len; /* 0: nothing */
 	__u32 resumed; /* fragments that were held and went on behind it */
-	const char *resumed_fault; /* what is wrong with one of them as it leaves, NULL if nothing is */
+	const char *resumed_fault; /* a fault of one of them as it leaves; NULL without one */
 	__u32 output_len; /* the frame as it leaves; 0: it does not */
 	__u8 output[KS_PASSAGE_OUTPUT_MAX]; /* its beginning, if it is longer than this */
 };

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/header/wire.h"
 #include "engine/big_endian.h"
 #include "engine/crc32c.h"
 #include "scenario/layout.h"
@@ -39,14 +40,15 @@ static size_t checksum_offset(__u8 proto)
 {
 	switch (proto) {
 	case KS_PROTO_TCP:
-		return 16;
+		return TCP_CHECKSUM_OFF;
 	case KS_PROTO_UDP:
 	case KS_PROTO_UDPLITE:
+		return UDP_CHECKSUM_OFF;
 	case KS_PROTO_DCCP:
-		return 6;
+		return DCCP_CHECKSUM_OFF;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
-		return 2;
+		return ICMP_CHECKSUM_OFF;
 	default:
 		return NOT_CHECKED;
 	}
@@ -143,7 +145,7 @@ static const char *network_fault(const struct pair *pair)
 	return NULL;
 }
 
-/* Clears what a translation may change, so that the rest can be compared. */
+/* Clears all bytes that a translation may change, so that the others can be compared. */
 static void header_mask(__u8 *data, const struct ks_layout *layout, unsigned may)
 {
 	__u8 *ip = data + layout->l3, *l4 = data + layout->l4;

@@ -119,7 +119,7 @@ static void test_pcap_reserved_bits(void **state)
 	}
 }
 
-/* What was written stays below what was on the wire, whatever the file says. */
+/* The length on the wire is never below the captured bytes, even if the file says so. */
 static void test_pcap_longer_than_the_wire(void **state)
 {
 	struct image image = { 0 };

@@ -28,8 +28,8 @@ static void test_links(void **state)
 	static const struct {
 		uint16_t type;
 		const char *data;
-		uint8_t size, header; /* bytes of it; of which link header */
-		uint8_t link; /* what it becomes */
+		uint8_t size, header; /* bytes of it; bytes of its link header */
+		uint8_t link; /* of the frame that it becomes */
 		uint16_t ethertype; /* of the Ethernet frame that it becomes */
 		uint8_t way;
 	} cases[] = {
@@ -83,7 +83,7 @@ static const struct wan_case {
 	uint16_t type;
 	const char *data;
 	uint32_t size, header; /* bytes of it; of which link header */
-	uint8_t link; /* what it becomes */
+	uint8_t link; /* of the frame that it becomes */
 	uint16_t ethertype; /* of the Ethernet frame that it becomes; 0 if it was one already */
 	uint8_t way;
 } wan_cases[] = {

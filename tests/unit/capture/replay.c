@@ -270,7 +270,7 @@ static int stop_at_two(const struct ks_replay_frame *frame, void *arg)
 	return frame->number == 2 ? 7 : 0;
 }
 
-/* Who looks at the frames may end the replay. */
+/* The function that is called for each frame may end the replay. */
 static void test_callback(void **state)
 {
 	__u64 seen = 0;

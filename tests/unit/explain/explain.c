@@ -154,7 +154,7 @@ static json_int_t compared(const json_t *explanation, const char *key)
 	return json_integer_value(json_object_get(json_object_get(step_of(explanation, "protocol"), "compare"), key));
 }
 
-/* Which rules were asked, and why each does not match. */
+/* The rules that were asked, and why each does not match. */
 static void test_rules(void **state)
 {
 	static const char *const whys[] = { "port 80 is not its", "it is not for packets from lan", "it matches" };
@@ -488,7 +488,7 @@ static int setup_protocols(void **state)
 	return setup_policy(state, "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n");
 }
 
-/* Whether the printed explanation of a packet says `what`. */
+/* Returns true if the printed explanation of a packet says `what`. */
 static bool explains(struct fixture *f, const char *words, const char *what)
 {
 	json_t *explanation = explain(f, words);

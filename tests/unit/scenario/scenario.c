@@ -185,7 +185,7 @@ static void test_leaving_failures(void **state)
 		"listen udp 40000\n" UDP " => allow" AS,
 		UDP "\nwan 192.0.2.1 > lan 203.0.113.1 icmp unreachable quoting 203.0.113.1:40000 > 192.0.2.1:53 udp "
 		    "=> allow quoting 203.0.113.1:40000 > *",
-		/* what need not be written: the quotation shows what the sender has not sent */
+		/* no expectation is needed: the quotation shows a packet that its receiver has not sent */
 		"c = " UDP "\nc >\nwan 192.0.2.1 > lan 203.0.113.1 icmp unreachable quoting sent c >",
 	};
 	static struct ks_test_result result;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tests hold every translated packet against: a good translation passes,
- * and each way to break one is found. Frames are crafted from words, changed as a
+ * The check of every translated packet: a good translation passes, and each way
+ * to break one is found. Frames are crafted from words, changed as a
  * translator does, and spoilt.
  */
 #include "tests/unit/policy/support.h"
@@ -192,7 +192,7 @@ static void test_truncated_quotation(void **state)
 	assert_non_null(fault(f, 0));
 }
 
-/* What a policy's option changes is no fault then. */
+/* The changes of a policy's option are no fault if it is on. */
 static void test_scrubbed(void **state)
 {
 	struct fixture *f = *state;
