@@ -85,7 +85,7 @@ static int reader_start(struct ks_capture *capture, char *error)
 
 	if (got < 0) {
 		snprintf(error, KS_CAPTURE_ERROR, "%s", ks_stream_error(capture->stream));
-		return -EINVAL;
+		return got == -ENOMEM ? -ENOMEM : -EINVAL;
 	}
 	if (got < 4) {
 		snprintf(error, KS_CAPTURE_ERROR, "%s", got ? "too short for a capture" : "the file is empty");

@@ -15,6 +15,9 @@
 int ks_replay_conns_init(struct ks_replay_conns *conns, __u32 buckets, __u32 limit)
 {
 	conns->limit = limit;
+	conns->midstream = calloc(MIDSTREAM_SLOTS, sizeof(*conns->midstream));
+	if (!conns->midstream)
+		return -ENOMEM;
 	if (!limit)
 		return 0;
 	conns->slots = (size_t)buckets * KS_BUCKET_SLOTS;
@@ -122,9 +125,7 @@ unsigned ks_replay_conns_midstream(struct ks_replay_conns *conns, const struct k
 	struct ks_flow_key key;
 	__u32 at;
 
-	if (!conns->midstream)
-		conns->midstream = calloc(MIDSTREAM_SLOTS, sizeof(*conns->midstream));
-	if (!conns->midstream || conns->midstream_count == KS_REPLAY_MIDSTREAM_MAX)
+	if (conns->midstream_count == KS_REPLAY_MIDSTREAM_MAX)
 		return 0;
 	ks_flow_key_make(tuple, &key);
 	at = key_hash(&key) & (MIDSTREAM_SLOTS - 1);

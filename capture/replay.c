@@ -214,6 +214,9 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 		return 0;
 	}
 	ks_engine_inspect(replay->engine, &frame, false, &replay->insp);
+	err = ks_engine_error(replay->engine);
+	if (err)
+		return err;
 	totals_count(replay, &frame);
 	replay->totals.outside += !placed;
 	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->insp, replay->totals.first);

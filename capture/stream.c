@@ -118,9 +118,12 @@ static int window_make_room(struct ks_stream *stream, size_t want)
 static int window_fill(struct ks_stream *stream)
 {
 	int got = gzread(stream->gz, stream->window + stream->end, (unsigned)(stream->room - stream->end));
+	int err = Z_OK;
 
-	if (got < 0)
-		return -EIO;
+	if (got < 0) {
+		gzerror(stream->gz, &err);
+		return err == Z_MEM_ERROR ? -ENOMEM : -EIO;
+	}
 	stream->end += (size_t)got;
 	stream->ended = got == 0;
 	return 0;

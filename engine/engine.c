@@ -284,6 +284,11 @@ unsigned ks_engine_sweep(struct ks_engine *engine)
 	return freed;
 }
 
+int ks_engine_error(const struct ks_engine *engine)
+{
+	return engine->error;
+}
+
 const struct ks_count *ks_engine_reasons(const struct ks_engine *engine)
 {
 	return engine->reasons;

@@ -97,6 +97,12 @@ const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_insp
 /* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);
 
+/*
+ * Returns 0, or -ENOMEM if there was no memory for a frame that is changed, ever since the engine was made: such a frame
+ * is denied, and it is no verdict of the policy.
+ */
+int ks_engine_error(const struct ks_engine *engine);
+
 /* The engine as the core sees it: for ks_rule_compare() and other functions of the core that take a home. */
 struct ks_env *ks_engine_env(struct ks_engine *engine);
 

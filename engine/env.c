@@ -3,6 +3,7 @@
  * The native home's answers to the core at run time (core/env.h): tables, routes, the packet's bytes, held fragments,
  * counters. Its part at compile time is home.h. One thread uses an engine, so nothing is locked.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,8 +188,10 @@ static bool output_begin(struct ks_engine *engine, __u32 room)
 
 	if (size + room > engine->output_room) {
 		data = realloc(engine->output, size + room + KS_HEAD_SIZE);
-		if (!data)
+		if (!data) {
+			engine->error = -ENOMEM;
 			return false;
+		}
 		engine->output = data;
 		engine->output_room = size + room + KS_HEAD_SIZE;
 	}

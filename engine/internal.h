@@ -29,6 +29,7 @@ struct ks_engine {
 	__u8 *output; /* the frame as it leaves, if `changed` */
 	__u32 output_len, output_room;
 	bool changed;
+	int error; /* 0, or -ENOMEM: see ks_engine_error() */
 	struct ks_held_pool *held;
 	__u64 random;
 	struct ks_listener listeners[KS_ENGINE_LISTEN_MAX];

@@ -110,7 +110,7 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	}
 	fragments_resume(home, passage);
 	if (passage->insp.verdict.action != KS_REJECT)
-		return 0;
+		return ks_engine_error(home->engine);
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
 	has_own = ks_reject_source(ks_engine_env(home->engine), &passage->insp, &own);
 	passage->answer_len = ks_reject_build(head, &passage->insp.pkt, has_own ? &own : NULL, passage->answer);
