@@ -47,7 +47,7 @@ static int words_parse(struct explain_ctx *ctx, const char *words)
 
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
 	if (err)
-		return err == -EINVAL ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
+		return err == -EINVAL ? KS_EXIT_USAGE : ks_cli_no_memory();
 	if (ctx->step.kind == KS_STEP_PACKET)
 		return KS_EXIT_OK;
 	fprintf(stderr, "keepstate: explain takes one packet, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp\"\n");

@@ -5,7 +5,9 @@
  */
 #include <locale.h>
 #include <signal.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -74,6 +76,7 @@ int main(int argc, char **argv)
 	int first, code;
 
 	setlocale(LC_CTYPE, "");
+	json_set_alloc_funcs(ks_cli_alloc, free);
 	first = ks_options_parse_global(&usage, argc, argv, &code);
 	if (first < 0)
 		return code;

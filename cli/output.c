@@ -11,6 +11,8 @@
 
 #include "cli/command.h"
 
+static bool memory_is_short; /* and that was said */
+
 bool ks_output_colour(FILE *out)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -47,6 +49,10 @@ int ks_json_print(json_t *value, FILE *out)
 {
 	int err;
 
+	if (memory_is_short) { /* a part may be missing */
+		json_decref(value);
+		return -ENOMEM;
+	}
 	if (!value) {
 		fprintf(stderr, "keepstate: cannot be said in JSON: a name or text is not UTF-8, or memory is short\n");
 		return -EINVAL;
@@ -66,8 +72,6 @@ struct ks_grid {
 	size_t width[GRID_COLUMNS];
 	bool no_memory; /* a cell is missing */
 };
-
-static bool grid_missing; /* one could not be printed */
 
 struct ks_grid *ks_grid_create(const char *format)
 {
@@ -170,7 +174,7 @@ static void row_print(const struct ks_grid *grid, size_t row, FILE *out)
 void ks_grid_print(const struct ks_grid *grid, FILE *out)
 {
 	if (!grid || grid->no_memory) {
-		grid_missing = true;
+		ks_cli_no_memory();
 		return;
 	}
 	for (size_t row = 0; row * grid->columns < grid->count; row++)
@@ -253,8 +257,19 @@ int ks_cli_load(const char *path, struct ks_policy **policy)
 
 int ks_cli_no_memory(void)
 {
-	fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+	if (!memory_is_short)
+		fprintf(stderr, "keepstate: %s\n", strerror(ENOMEM));
+	memory_is_short = true;
 	return KS_EXIT_SYSTEM;
+}
+
+void *ks_cli_alloc(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (!memory)
+		ks_cli_no_memory();
+	return memory;
 }
 
 int ks_cli_finish(int code)
@@ -263,5 +278,5 @@ int ks_cli_finish(int code)
 		fprintf(stderr, "keepstate: cannot write the output: %s\n", strerror(errno));
 		return KS_EXIT_SYSTEM;
 	}
-	return grid_missing ? ks_cli_no_memory() : code;
+	return memory_is_short ? KS_EXIT_SYSTEM : code;
 }

@@ -25,7 +25,7 @@ const char *ks_colour(bool on, enum ks_colour colour);
 /* The colour of an enum ks_action. */
 enum ks_colour ks_action_colour(unsigned action);
 
-/* Prints a JSON value on one line and gives up the reference. Returns 0, -EIO if the stream failed, -EINVAL for NULL. */
+/* Prints a JSON value on one line and gives up the reference. Returns 0, -EIO if the stream failed, -EINVAL for NULL, -ENOMEM. */
 int ks_json_print(json_t *value, FILE *out);
 
 /*
@@ -58,8 +58,11 @@ int ks_cli_load(const char *path, struct ks_policy **policy);
 /* The exit code for a result of ks_policy_load(). */
 int ks_cli_load_code(int err);
 
-/* Says that memory is short; returns KS_EXIT_SYSTEM. */
+/* Says once that memory is short, so that the command ends with KS_EXIT_SYSTEM; returns that. */
 int ks_cli_no_memory(void);
+
+/* malloc(3) that says so if it fails: for jansson, which leaves out parts of a value then. */
+void *ks_cli_alloc(size_t size);
 
 /* Ends the output of a command. Returns `code`, or KS_EXIT_SYSTEM with a message if not all of it could be printed. */
 int ks_cli_finish(int code);

@@ -135,8 +135,10 @@ static json_t *policy_json(const struct ks_policy *policy)
 		calloc(policy->info_count + 1, sizeof(*entries)); /* of each rule of the text */
 	json_t *zones, *ignores, *rules;
 
-	if (!entries)
+	if (!entries) {
+		ks_cli_no_memory();
 		return NULL;
+	}
 	zones = json_array();
 	ignores = json_array();
 	rules = json_array();
