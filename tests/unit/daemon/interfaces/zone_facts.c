@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What follows from the list of interfaces: daemon/interfaces/zone_facts.c, coverage.c, forwarding.c. */
+/* daemon/interfaces/zone_facts.c: what follows from the list of interfaces for all zones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,18 +9,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/coverage.h"
-#include "daemon/forwarding.h"
 #include "daemon/interfaces/zone_facts.h"
-
-static struct ks_guarded entry(const char *name, unsigned ifindex, enum ks_role_kind role, unsigned zone)
-{
-	struct ks_guarded guarded = { .ifindex = ifindex, .bearer = ifindex, .role = role, .up = true };
-
-	guarded.guard.zone = (__u8)zone;
-	snprintf(guarded.name, sizeof(guarded.name), "%s", name);
-	return guarded;
-}
+#include "tests/unit/daemon/interfaces/entry.h"
 
 static void test_zones_and_outside(void **state)
 {
@@ -88,59 +78,12 @@ static void test_store(void **state)
 	assert_int_equal(control.flags, KS_CONTROL_BACKSTOP);
 }
 
-static void test_ignore_line(void **state)
-{
-	struct ks_guarded list[] = { entry("lan0", 2, KS_ROLE_GUARDED, 2),   entry("docker0", 3, KS_ROLE_GUARDED, 0),
-				     entry("veth12", 4, KS_ROLE_GUARDED, 0), entry("veth9a", 5, KS_ROLE_GUARDED, 0),
-				     entry("br9", 6, KS_ROLE_CARRIER, 0),    entry("eth9", 7, KS_ROLE_PORT, 0),
-				     entry("odd\xff", 8, KS_ROLE_GUARDED, 0) };
-	struct ks_interfaces interfaces = { .list = list, .count = KS_ARRAY_SIZE(list) };
-	char *line = ks_coverage_ignore_line(&interfaces);
-	json_t *none = ks_coverage_in_no_zone(&interfaces);
-
-	assert_string_equal(line, "ignore { docker0, veth* }");
-	free(line);
-	assert_int_equal(json_array_size(none), 5);
-	assert_string_equal(json_string_value(json_array_get(none, 3)), "eth9");
-	assert_string_equal(json_string_value(json_array_get(none, 4)), "odd\\xff");
-	json_decref(none);
-	interfaces.count = 1;
-	line = ks_coverage_ignore_line(&interfaces);
-	assert_string_equal(line, "");
-	free(line);
-}
-
-static unsigned wanted(const char *text)
-{
-	struct ks_policy *policy;
-	struct ks_diags diags;
-	unsigned families;
-
-	assert_int_equal(ks_policy_load_text(text, strlen(text), "test", ".", &policy, &diags), 0);
-	ks_diags_fini(&diags);
-	families = ks_forwarding_wanted(policy);
-	ks_policy_destroy(policy);
-	return families;
-}
-
-#define ZONES "zone lan { lan0 }\nzone wan { wan0 }\n"
-
-static void test_forwarding_wanted(void **state)
-{
-	assert_int_equal(wanted(ZONES "allow from lan to wan\n"), KS_FORWARDING_IPV4 | KS_FORWARDING_IPV6);
-	assert_int_equal(wanted(ZONES "allow from lan to self\nallow from self to wan\ndeny from wan to lan\n"), 0);
-	assert_int_equal(wanted(ZONES "allow from lan to wan family ipv6\n"), KS_FORWARDING_IPV6);
-	assert_int_equal(wanted(ZONES "allow from any to any\n"), KS_FORWARDING_IPV4 | KS_FORWARDING_IPV6);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zones_and_outside),
 		cmocka_unit_test(test_a_default_route_by_a_carrier),
 		cmocka_unit_test(test_store),
-		cmocka_unit_test(test_ignore_line),
-		cmocka_unit_test(test_forwarding_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

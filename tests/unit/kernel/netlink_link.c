@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* News of rtnetlink as the kernel writes them, read from a socket: kernel/netlink.c. */
+/* News of rtnetlink as the kernel writes them, read from a socket: kernel/netlink_link.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
