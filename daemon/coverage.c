@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See coverage.h. Warnings, interfaces in no zone, states of zones that are gone, and all that in lines. */
+/* See coverage.h. Warnings, interfaces in no zone, states of zones that are gone; as JSON and as lines. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +145,7 @@ static void warn_of_members(const struct ks_interfaces *interfaces, json_t **war
 	}
 }
 
-/* A port without programs would exchange packets with the others that nobody judges, or only one half of a connection. */
+/* If one port had no programs, its packets to and from the other ports would be judged by nobody, or half. */
 static void warn_of_unheeded(const struct ks_interfaces *interfaces, json_t **warnings)
 {
 	for (size_t i = 0; i < interfaces->links.count; i++) {

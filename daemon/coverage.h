@@ -13,7 +13,7 @@
 
 #include "daemon/interfaces/interfaces.h"
 
-/* Sentences about what is not as the policy wants it; an empty list when each zone has a guarded interface. */
+/* Sentences about everything that is not as the policy wants it; an empty list if all is well. */
 json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
 /* Names of the interfaces that are guarded and in no zone, and of those that the policy ignores. */
@@ -39,7 +39,7 @@ json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_
 void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy);
 
-/* Says in lines what a change holds; what is empty is not mentioned. */
+/* Says the parts of a change that are not empty, in a line each. */
 void ks_coverage_tell(const json_t *change, void (*say)(bool warning, const char *line));
 
 #endif

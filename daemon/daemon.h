@@ -96,18 +96,18 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message);
 
 /*
- * To be called when interfaces may have got their filters: notes the first
- * moment at which something was guarded, from which on the policy was in force.
+ * To be called when interfaces may have got their programs: notes the moment at
+ * which the first one was guarded, from which on the policy was in force.
  */
 void ks_daemon_note_guard(struct ks_daemon *daemon);
 
-/* Takes what waits on the netlink sockets: interfaces that came get their programs. */
+/* Reads the news that wait on the netlink sockets: interfaces that came get their programs. */
 void ks_daemon_take_news(struct ks_daemon *daemon);
 
 /* A line of ks_coverage_tell() to the administrator. */
 void ks_daemon_say(bool warning, const char *line);
 
-/* Writes into the lock file who runs here and with which policy. */
+/* Writes into the lock file which daemon runs here and with which policy. */
 void ks_daemon_sign(const struct ks_daemon *daemon);
 
 struct ks_daemon_opts {

@@ -31,7 +31,7 @@ static bool is_on(const char *family, const char *interface, const char *name)
 	return ks_sysctl_is_on(path);
 }
 
-/* The input interface decides; `force_forwarding` is of Linux 6.17. */
+/* The setting of the input interface decides. `force_forwarding` came with Linux 6.17. */
 static bool is_forwarding(const struct ks_interfaces *interfaces, const char *family)
 {
 	if (is_on(family, "all", "forwarding"))
@@ -55,7 +55,7 @@ static bool is_forwarding_end(const struct ks_guarded *guarded, unsigned family)
 	return family == KS_FORWARDING_IPV4 || addr->d[0] | addr->d[1];
 }
 
-/* Ports of one bridge are one end. */
+/* Returns true if there are two ends to forward between. The ports of a bridge are one end. */
 static bool has_two_ends(const struct ks_interfaces *interfaces, unsigned family)
 {
 	unsigned first = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See instance.h. */
+/* See instance.h. Nothing here is called by two threads. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -235,11 +235,11 @@ static void remove_common(void)
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
 {
 	struct detach_ctx ctx = { .pins = instance->pins, .qdiscs = qdiscs, .count = count };
-	int err = ks_kernel_lower_backstop(instance->pins); /* it would cut off what has no programs any more */
+	int err = ks_kernel_lower_backstop(instance->pins); /* it would drop packets of interfaces without programs */
 
 	if (!err)
 		err = ks_netlink_each_interface(detach_interface, &ctx) ?: ctx.err;
-	return err ?: ks_instance_discard(instance); /* else the pins say that something is left to clean up */
+	return err ?: ks_instance_discard(instance); /* the pins stay after an error: something is left to clean up */
 }
 
 int ks_instance_discard(const struct ks_instance *instance)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where an instance lives: one for each network namespace, with a directory
- * under /run/keepstate and pins on a bpf file system mounted beside it.
+ * An instance of the firewall: one for each network namespace, with a directory
+ * under /run/keepstate and pins on a bpf file system that is mounted beside it.
  *
- *   /run/keepstate/NAME/lock          flock(2)ed by the daemon; says who it is
+ *   /run/keepstate/NAME/lock          flock(2)ed by the daemon; says which daemon it is
  *   /run/keepstate/NAME/control.sock  the control API
- *   /run/keepstate/NAME/rules.json    what a successor must know (ledger.h)
+ *   /run/keepstate/NAME/rules.json    ids and more for the next daemon (ledger.h)
  *   /run/keepstate/bpf/NAME/          pins (kernel/kernel.h)
  *
  * NAME is "host" in the network namespace of process 1, else "net-INODE". The

@@ -114,7 +114,7 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 	return ks_kernel_load(policy, &opts, &daemon->kernel);
 }
 
-/* A damaged ledger costs the ids of rules, not the states. */
+/* Without the ledger, rules get new ids, and the states stay. */
 static void read_ledger(struct ks_daemon *daemon)
 {
 	int err = ks_ledger_read(daemon->instance.ledger, &daemon->ledger);
@@ -175,7 +175,7 @@ static void raise_backstop(struct ks_daemon *daemon)
 	daemon->backstop_error = err;
 }
 
-/* What must wait until every hook is ours. */
+/* Does what must wait until every hook is ours. */
 static void close_the_rest(struct ks_daemon *daemon)
 {
 	raise_backstop(daemon);
@@ -183,8 +183,8 @@ static void close_the_rest(struct ks_daemon *daemon)
 }
 
 /*
- * At a fresh start every interface of a zone must be guarded, or the firewall does not start. One that no zone names
- * is only warned about: nobody relies on what its rules say.
+ * At a fresh start every interface of a zone must be guarded, or the firewall does not start. For one that no zone names there
+ * is only a warning, because no rule is about it.
  */
 static int guard_interfaces(struct ks_daemon *daemon)
 {
@@ -403,7 +403,7 @@ static void hang_up(struct ks_daemon *daemon)
 	ks_events_destroy(daemon->events);
 }
 
-static int finish(struct ks_daemon *daemon)
+static int end_daemon(struct ks_daemon *daemon)
 {
 	int err = 0;
 
@@ -435,7 +435,7 @@ static void daemon_fini(struct ks_daemon *daemon)
 	}
 }
 
-/* In the background: the parent ends when the firewall is in force, with the child's exit code if it is not. */
+/* Forks. The parent ends when the firewall is in force, or with the exit code of the child if the start fails. */
 static int go_to_background(int *ready_fd)
 {
 	unsigned char code = KS_EXIT_SYSTEM;
@@ -544,7 +544,7 @@ int ks_daemon_run(const struct ks_daemon_opts *opts)
 	tell_parent(TAKE_FD(ready_fd), code);
 	if (!code) {
 		serve(&daemon);
-		code = finish(&daemon);
+		code = end_daemon(&daemon);
 	} else {
 		hang_up(&daemon);
 	}

@@ -9,7 +9,7 @@ __attribute__((format(printf, 1, 2))) void ks_report(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void ks_report_error(const char *format, ...);
 void ks_report_diags(const struct ks_diags *diags);
 
-/* From here on to syslog. */
+/* Messages go to syslog(3) from here on. */
 void ks_report_to_syslog(void);
 
 /* Tells the service manager, if there is one, as sd_notify(3) does: "READY=1", "RELOADING=1", "STOPPING=1". */

@@ -108,7 +108,7 @@ static bool send_back(__u32 zone, void *arg)
 	return interface_of(arg, zone) != 0;
 }
 
-/* The zone's interface stands for all of them: which one a packet would take is not told here. */
+/* The address of the interface that stands for the zone: it is unknown here by which one a packet would leave. */
 static bool address_of(__u32 zone, __u8 family, struct ks_addr *addr, void *arg)
 {
 	const struct ks_daemon *daemon = arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bpf(2) as far as Debian 12's libbpf (1.1) and its headers do not know it: tcx
- * links (Linux 6.6), netfilter links (6.4), and what this kernel offers. The
- * numbers are the kernel's ABI.
+ * The part of bpf(2) that libbpf 1.1 (Debian 12) and its headers lack: tcx links
+ * (Linux 6.6) and netfilter links (6.4). The numbers are the kernel's ABI. And
+ * probes for what the running kernel has.
  */
 #ifndef KS_KERNEL_BPF_H
 #define KS_KERNEL_BPF_H
@@ -59,7 +59,7 @@ int ks_bpf_link_info(int link_fd, struct ks_bpf_link_info *info);
 /* Id of a program, 0 if fd is none. */
 __u32 ks_bpf_program_id(int prog_fd);
 
-/* What the running kernel has; each is tried once. */
+/* Return true if the running kernel has it. Each is tried once. */
 bool ks_bpf_has_tcx(void);
 bool ks_bpf_has_netfilter(void);
 bool ks_bpf_has_fib_mark(void); /* BPF_FIB_LOOKUP_MARK of bpf_fib_lookup() */

@@ -41,14 +41,14 @@
 struct ks_growth {
 	struct ks_table_copy copy;
 	int old_fd;
-	int table_fd; /* the kernel's */
+	int table_fd; /* of the new table, owned by the kernel */
 	int counts_fd;
 	bool caught_up;
 };
 
 /* In the order in which the old ones are pinned. */
 static const enum ks_kernel_map table_maps[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS };
-#define KS_PIN_OLD "-old" /* ends these names */
+#define KS_PIN_OLD "-old" /* ends the names of their pins */
 #define KS_PIN_NAME 32
 
 static const char *old_name(enum ks_kernel_map map, char name[KS_PIN_NAME])
@@ -78,7 +78,7 @@ static int carry_counts(int from, struct ks_table_counts *to)
 
 	if (bpf_obj_get_info_by_fd(from, &info, &length))
 		return -errno;
-	if (info.value_size != sizeof(old)) /* of another layout: they begin again as well */
+	if (info.value_size != sizeof(old)) /* of another layout: these sums begin at 0 too */
 		return 0;
 	if (bpf_map_lookup_elem(from, &zero, &old))
 		return -errno;

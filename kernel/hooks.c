@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hooks on interfaces, whatever they are made of: tcx links where the
- * kernel has them, else a clsact qdisc. What an earlier process left of the
- * other kind goes when ours is in place.
+ * The hooks on interfaces, of either kind: tcx links where the kernel has them
+ * (tcx.c), else filters of a clsact qdisc (tc.c). Programs that an earlier process
+ * attached by the other kind are removed when ours are in place.
  */
 #include <errno.h>
 
@@ -28,7 +28,7 @@ int ks_hook_program(const struct ks_kernel *kernel, unsigned at, enum ks_hook_va
 	return kernel->programs[table[at][variant]];
 }
 
-/* Without a directory to pin them in, links would end with this process. */
+/* Links that are not pinned would end with this process. */
 static bool by_tcx(const struct ks_kernel *kernel)
 {
 	return kernel->pin_dir && ks_bpf_has_tcx();

@@ -54,12 +54,12 @@ __attribute__((format(printf, 1, 2))) void ks_kernel_complain(const char *format
 /* A ks_kernel with no descriptors. NULL without memory. */
 struct ks_kernel *ks_kernel_alloc(void);
 
-/* Maps what is read and written in place; all map descriptors are set. */
+/* Maps the arrays that are read and written in place. All map descriptors must be set. */
 int ks_kernel_map_memory(struct ks_kernel *kernel);
 
 __u32 ks_kernel_map_id(int fd); /* 0 on failure */
 
-/* Maps an mmapable array into memory, and its end. */
+/* Maps an mmapable array into memory, and unmaps it. */
 int ks_kernel_map_one(int fd, int protection, void *memory);
 void ks_kernel_unmap_one(const void *memory, int fd);
 
@@ -67,14 +67,15 @@ void ks_kernel_unmap_one(const void *memory, int fd);
 long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program program, const void *data, size_t size);
 
 /*
- * Loads the programs of the skeleton. With `reuse` those maps of another build
- * are taken that outlive it (-EMEDIUMTYPE: the table does not fit). Unless `buckets` is 0 a new table of so
- * many is made. Sets the descriptors of `kernel` and closes those it had.
+ * Loads the programs of the skeleton. `reuse` (may be NULL) has the maps of another
+ * build, of which those are used that outlive it; -EMEDIUMTYPE: its table does not
+ * fit. Unless `buckets` is 0 a new table with so many is made. Sets the descriptors
+ * of `kernel` and closes those it had.
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
 			    const int *reuse);
 
-/* Keeps libbpf's warnings from here on instead of printing them; what it said since. */
+/* From ks_kernel_listen() on libbpf's warnings are kept instead of printed; ks_kernel_said() returns them. */
 void ks_kernel_listen(void);
 const char *ks_kernel_said(void);
 
@@ -98,28 +99,31 @@ struct ks_takeover {
 	ks_convert_fn *convert; /* of its entries; NULL: as they are */
 };
 
-/* Reads what a running firewall has. -EMEDIUMTYPE: its layout is not known here. policy may be NULL: no growth. */
+/*
+ * Reads the shape of a running firewall's table, and decides if a new table is needed. -EMEDIUMTYPE: its layout is not
+ * known here. Without a policy (NULL) it does not grow.
+ */
 int ks_takeover_plan(int shape_fd, const struct ks_policy *policy, struct ks_takeover *takeover);
 
-/* The states go into kernel's new table: at once, before the first hook is switched, and after the last. */
+/* Copy the states into the kernel's new table: when it is made, before the first hook is switched, and after the last is. */
 int ks_growth_begin(struct ks_kernel *kernel, const struct ks_takeover *takeover, int old_table, int old_counts);
 void ks_growth_catch_up(struct ks_kernel *kernel);
 int ks_growth_end(struct ks_kernel *kernel);
 void ks_growth_abandon(struct ks_kernel *kernel);
 
-/* Pins the old table beside the names that the new one gets, and takes these pins away. */
+/* Pins the old table under names of its own, and removes these pins. */
 int ks_growth_pin_old(const char *pin_dir, const int old[KS_MAP_MAX]);
 void ks_growth_unpin_old(const char *pin_dir);
 
 /*
  * Looks for a takeover that was cut short; the maps of `kernel` are those that are pinned. If no hook was switched yet it
- * puts the old table back, there and in the pins, and sets *back. Returns 1 if some may have been: then
+ * puts the old table back, there and in the pins, and sets *back. Returns 1 if some hook may have been: then
  * ks_growth_resume() goes on copying into the kernel's table. Returns 0 otherwise, or -errno.
  */
 int ks_growth_recover(struct ks_kernel *kernel, bool *back);
 int ks_growth_resume(struct ks_kernel *kernel);
 
-/* Before the first hook is switched after a takeover; does nothing later. From here on the sweeper is ours. */
+/* To be called before a hook is switched; only the first call after a takeover does something: the sweeper is ours then. */
 int ks_kernel_begin_switch(struct ks_kernel *kernel);
 
 /* --- pins (pins.c): pin_dir/folder/name --- */

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loader of the kernel home: opens the skeleton, makes the maps, installs
- * policy generations, attaches the programs to interfaces and reads what they
- * leave in the maps. The daemon, the BPF tests and the benchmarks use it.
+ * The firewall in the kernel, as user space handles it: loads the programs, makes
+ * the maps, installs policy generations, attaches the programs to interfaces and
+ * reads what they leave in the maps. The daemon, the BPF tests and the benchmarks
+ * use it.
  *
- * A ks_kernel holds file descriptors and mappings, no thread and no lock: one
- * thread at a time may change it. Reading flows and counters needs no lock
- * against the programs. With a pin directory everything outlives the process;
- * without one, closing ends it (attached filters keep the programs alive
- * until they are detached).
+ * Life cycle. ks_kernel_load() or ks_kernel_reopen(), then a policy, guards, hooks;
+ * ks_kernel_close(). With a pin directory everything outlives the process; without
+ * one, closing ends it (attached filters keep the programs alive until they are
+ * detached).
+ *
+ * Threads. A ks_kernel holds descriptors and mappings, no thread and no lock: one
+ * thread at a time may change it. Reading flows and counters needs no lock against
+ * the programs (read.c).
+ *
+ *   kernel.c  load, pin, close          takeover.c  from what is pinned      load.c   the skeleton
+ *   policy.c  generations of policies   guards.c    guarded interfaces       locals.c addresses of the box
+ *   read.c    flows and counters        nat.c       translated flows         pins.c   files on a bpffs
+ *   hooks.c   tcx.c or tc.c             backstop.c  netfilter links          bpf.c    what libbpf 1.1 lacks
+ *   layout.c  tables of other builds    grow.c      into a new table         netlink*.c
  *
  * Return values are 0 or -errno unless said otherwise. What the verifier or
  * libbpf had to say is in ks_kernel_complaint() after a failed load.
@@ -122,7 +132,7 @@ int ks_kernel_unpin(const char *pin_dir);
 /* The directory of the pins, NULL without one. */
 const char *ks_kernel_pin_dir(const struct ks_kernel *kernel);
 
-/* Why the last load or reopen failed, for people; "" if there is nothing to say. Static memory, one thread. */
+/* Says for people why the last call failed; "" if there is nothing to say. Static memory, one thread. */
 const char *ks_kernel_complaint(void);
 
 /*
@@ -145,7 +155,7 @@ int ks_kernel_set_guard(struct ks_kernel *kernel, unsigned ifindex, const struct
 int ks_kernel_forget_guard(struct ks_kernel *kernel, unsigned ifindex);
 bool ks_kernel_guard(const struct ks_kernel *kernel, unsigned ifindex, struct ks_guard *guard);
 
-/* Calls fn for every guarded interface; it may not change them. */
+/* Calls fn for every guarded interface. fn may not change them. */
 void ks_kernel_each_guard(const struct ks_kernel *kernel,
 			  void (*fn)(unsigned ifindex, const struct ks_guard *guard, void *arg), void *arg);
 
@@ -160,7 +170,7 @@ void ks_kernel_each_local(const struct ks_kernel *kernel,
 bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
 		     struct ks_local *local);
 
-/* Lets the programs answer where a packet would go and whether its source would be believed. 0 or -errno. */
+/* Lets the programs answer where a packet would go and if its source would be believed. 0 or -errno. */
 int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask);
 
 /* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
@@ -181,8 +191,8 @@ void ks_kernel_each_stacked(const struct ks_kernel *kernel,
  * without a packet that is inspected twice or not at all. What others have
  * attached stays. Idempotent. *created (NULL: not wanted) is set to true if a clsact
  * qdisc had to be made. -EADDRINUSE: there is an `ingress` qdisc, and no tcx.
- * With several interfaces attach all ingress hooks first: an egress hook takes
- * what no ingress hook has judged for the box's own.
+ * With several interfaces attach all ingress hooks first: an egress hook takes a
+ * packet that no ingress hook has judged for one of the box itself.
  */
 int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created);
 
@@ -212,7 +222,7 @@ unsigned ks_hooks_present(const struct ks_hook_state *state);
  */
 int ks_kernel_raise_backstop(struct ks_kernel *kernel);
 
-/* Takes it away: before the first hook is detached. Needs no ks_kernel; 0 if there was none. */
+/* Takes the backstop away; to be called before the first hook is detached. Needs no ks_kernel; 0 if there was none. */
 int ks_kernel_lower_backstop(const char *pin_dir);
 
 /* Returns true if the backstop is in force now. */
@@ -254,7 +264,7 @@ int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 /* Frees the flows of n keys. Returns how many were there, or -errno. */
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
 
-/* What the sides of a flow take each other for, where addresses are translated (core/nat/alias.h). */
+/* The addresses by which the sides of a flow know each other, where these are translated (core/nat/alias.h). */
 struct ks_translation {
 	bool present[2];
 	/* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
@@ -262,13 +272,13 @@ struct ks_translation {
 	__be16 port[2];
 };
 
-/* The translation of a flow. Returns whether there is one; a flow may have one side only. */
+/* Gets the translation of a flow. Returns false if there is none; one side may be translated and the other not. */
 bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
 			   struct ks_translation *translation);
 
 /*
  * Copies the live flow that packets of this key belong to, be it the flow's own
- * key or a name of it, with all its names. Returns whether there is one.
+ * key or an alias of it, with all its aliases. Returns false if there is none.
  */
 bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_key *key,
 			  struct ks_transplant *transplant);

@@ -11,9 +11,9 @@
 #include "kernel/internal.h"
 
 /*
- * A table of layout `from` serves a build of layout `to`, by a function that
- * makes an old entry a new one, or, where states and kinds were only appended
- * (NULL), as it is.
+ * A build of layout `to` can take over a table of layout `from`: by a function
+ * that makes a new entry of an old one, or as it is (NULL), where states and kinds
+ * were only appended.
  */
 static const struct {
 	__u32 from, to;
@@ -31,7 +31,7 @@ static int read_shape(int fd, struct ks_table_shape *shape)
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		return -errno;
 	if (info.value_size != sizeof(*shape))
-		return 0; /* of no layout that has a number */
+		return 0; /* from before layouts had numbers */
 	return bpf_map_lookup_elem(fd, &zero, shape) ? -errno : 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The only file that knows the skeleton. It opens it, sizes the table, sets
- * the constants, loads, and takes the descriptors over; the skeleton itself is
- * gone afterwards. libbpf's messages are kept for ks_kernel_complaint().
+ * The only file that knows the skeleton (bpf/keepstate.skel.h), which has the
+ * programs. It opens the skeleton, sizes the table, sets the constants, loads,
+ * copies the descriptors, and destroys it. libbpf's messages are kept for
+ * ks_kernel_complaint().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -66,9 +67,9 @@ static int complain_load(int err)
 
 /* What happens to a map of another build when ours takes over. Size and type do not tell what an entry means. */
 enum map_fate {
-	FATE_KEPT, /* the table: taken, or there is no takeover */
-	FATE_TAKEN, /* taken if it fits: counters, and what the table's entries rely on */
-	FATE_OWN, /* never taken: the policy, and what the daemon fills before the first hook is switched */
+	FATE_KEPT, /* the table: used again, or there is no takeover */
+	FATE_TAKEN, /* used again if it fits: counters, and what the table's entries refer to */
+	FATE_OWN, /* always made again: the policy, and maps that the daemon fills before the first hook is switched */
 };
 
 static enum map_fate fate_of(unsigned map)
@@ -78,11 +79,11 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_SHAPE:
 	case KS_MAP_COUNTS:
 		return FATE_KEPT;
-	case KS_MAP_STACKED: /* who is stacked in other namespaces is only learnt from packets */
+	case KS_MAP_STACKED: /* devices of other namespaces are only learnt from packets */
 	case KS_MAP_REASONS:
 	case KS_MAP_RULE_COUNTS:
 	case KS_MAP_EVENTS_LOST:
-	case KS_MAP_HELD: /* entries of datagrams say that fragments of theirs are here */
+	case KS_MAP_HELD: /* entries of datagrams refer to the fragments in it */
 	case KS_MAP_SWEEPER: /* one timer for the table */
 		return FATE_TAKEN;
 	default:

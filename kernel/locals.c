@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The maps of what the box is addressed by and of stacked devices, and what the programs make of them; see kernel.h. */
+/*
+ * The map of the box's addresses and networks, the map of stacked devices, and
+ * the question to the programs what they make of them. See kernel.h. Only the
+ * daemon's thread writes the first; the programs add to the second what they learn.
+ */
 #include <errno.h>
 
 #include <bpf/bpf.h>

@@ -127,7 +127,7 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 	return true;
 }
 
-/* The flows that are translated to an address, while they are collected and ended. */
+/* Flows that are translated to an address, collected to be ended. */
 struct kill_translated_ctx {
 	struct ks_kernel *kernel;
 	const struct ks_addr *addr;

@@ -61,8 +61,8 @@ int ks_netlink_each_address(unsigned ifindex, ks_address_fn *fn, void *arg);
 int ks_netlink_read_news(int fd, ks_interface_fn *fn, void *arg);
 
 /*
- * Where the kernel would send a packet for an address of `size` bytes (4 or
- * 16): sets *ifindex, 0 if the address is the box's own or cannot be reached.
+ * Asks the kernel by which interface it would send a packet to an address of `size`
+ * bytes (4 or 16). *ifindex is 0 if the address is the box's own or cannot be reached.
  */
 int ks_netlink_route(const void *address, size_t size, unsigned *ifindex);
 

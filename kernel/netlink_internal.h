@@ -12,7 +12,7 @@
 
 #include "text/scoped.h"
 
-/* Handles one message. Returns 0, or not 0 if it needs no more of the reply; 0 of news, which go on. */
+/* Handles one message. Returns 0 to get the next one, another number if it needs no more; for news it returns 0. */
 typedef int ks_message_fn(const struct nlmsghdr *message, void *arg);
 
 /* Opens a socket that hears of the groups (RTNLGRP_*, 0 ends the list; NULL: none) and then does not block. */

@@ -137,7 +137,7 @@ struct address_dump_ctx {
 	unsigned ifindex;
 };
 
-/* Of global addresses the lasting ones before temporary, these before deprecated; fc00::/7 after the public ones. */
+/* Ranks addresses from the best: public, fc00::/7, temporary, deprecated, not global. */
 static unsigned rank_address(const struct ks_interface_address *address, unsigned scope, unsigned flags)
 {
 	bool ipv6 = address->family == KS_IPV6;
@@ -158,7 +158,7 @@ static bool is_useful(const struct ks_interface_address *address, unsigned scope
 	return scope < RT_SCOPE_HOST && !(scope == RT_SCOPE_LINK && address->family == KS_IPV6);
 }
 
-/* Where both are given, IFA_ADDRESS is the peer's. */
+/* Reads the address and returns its flags. Where IFA_LOCAL is given too, IFA_ADDRESS is the address of the peer. */
 static unsigned read_address_attributes(const struct nlmsghdr *message, const struct ifaddrmsg *info,
 					struct ks_interface_address *address)
 {

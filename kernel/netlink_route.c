@@ -28,7 +28,7 @@ int ks_netlink_open_routes(void)
 
 /* --- routes --- */
 
-/* Every link has its own fe80::/10 and ff00::/8: these tell nothing. */
+/* Every link has a route for fe80::/10 and ff00::/8, so these tell nothing. */
 static bool is_on_every_link(const struct ks_route *route)
 {
 	return route->family == KS_IPV6 &&
@@ -157,7 +157,7 @@ static void tell_hops(const struct route_ctx *ctx, struct ks_route *route, const
 		read_hop_gateway(hop, route);
 		if (!(hop->rtnh_flags & RTNH_F_DEAD)) {
 			ctx->fn(route, ctx->arg);
-			route->replaces = false; /* by its first living hop already */
+			route->replaces = false; /* the first living hop has replaced it */
 		}
 		length -= RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Routes, rules and next hops of the network namespace, as far as Keepstate
- * needs them: what is addressed to the box, what is directly on its links,
- * where the rest of the world is, and whether a route lookup can tell where a
+ * needs them: the addresses of the box, the networks that are directly on its
+ * links, the way to the rest of the world, and if a route lookup can tell where a
  * packet will go. Of a large routing table only these few routes are handed over.
  */
 #ifndef KS_KERNEL_NETLINK_ROUTE_H

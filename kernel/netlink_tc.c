@@ -55,7 +55,7 @@ int ks_netlink_has_ingress_qdisc(unsigned ifindex)
 	return dump_tc(RTM_GETQDISC, ifindex, 0, read_qdisc, &ctx) ?: ctx.is_ingress;
 }
 
-/* Only chain 0 is entered by itself. */
+/* Packets enter chain 0. Other chains are reached only by an action of a filter. */
 static bool is_of_first_chain(const struct nlmsghdr *message, const struct tcmsg *info)
 {
 	const struct rtattr *attr = TCA_RTA(info);

@@ -79,7 +79,7 @@ static bool may_lack(unsigned program)
 }
 
 /* Returns true if all that this build pins is there. */
-static bool is_complete(const struct ks_kernel *kernel)
+static bool has_all_pins(const struct ks_kernel *kernel)
 {
 	bool complete = true;
 
@@ -187,7 +187,7 @@ static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeo
 	return err;
 }
 
-/* The pinned programs are another build's, or not complete: ours are loaded beside them, on the same table. */
+/* Loads our programs beside those that are pinned, which are another build's or not complete. */
 static int load_on_maps(struct ks_kernel *kernel, const struct ks_takeover *takeover)
 {
 	ks_scoped(old_maps) struct old_maps old = old_maps_of(kernel);
@@ -211,7 +211,7 @@ static void note_build(const char *name, void *arg)
 	*found |= strcmp(name, KS_PIN_MAPS) && strcmp(name, KS_PIN_LINKS);
 }
 
-/* Programs are pinned after all maps: if some are there, a map that is missing never was. */
+/* Programs are pinned after all maps: if some are pinned and a map is not, their version has no such map. */
 static bool has_programs(const char *pin_dir)
 {
 	bool found = false;
@@ -246,8 +246,9 @@ static int get_pinned(struct ks_kernel *kernel, const char *pin_dir)
 }
 
 /*
- * A growing takeover that was cut short is begun again from the old table if no hook was switched, else finished: the old
- * table, which other hooks may go on with, is copied once more until they are switched too.
+ * Takes over, after finishing a takeover into a new table that was cut short. If no hook was switched, that begins again from
+ * the old table. Else the new table stays, and the old one is copied once more, because hooks that were not switched still
+ * use it.
  */
 static int take_pinned(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
@@ -264,12 +265,12 @@ static int take_pinned(struct ks_kernel *kernel, const struct ks_policy *policy)
 		ks_growth_abandon(kernel);
 		rest = 0;
 	}
-	if (!err && (takeover.buckets || !is_complete(kernel)))
+	if (!err && (takeover.buckets || !has_all_pins(kernel)))
 		err = load_on_maps(kernel, &takeover);
 	return err ?: rest > 0 ? ks_growth_resume(kernel) : 0;
 }
 
-/* A kept table of an older layout that needs no conversion is one of ours from now on. */
+/* A table of an older layout that is kept without conversion gets our layout number. */
 static int note_layout(const struct ks_kernel *kernel)
 {
 	struct ks_table_shape shape = *kernel->shape;
@@ -325,7 +326,7 @@ int ks_kernel_forget_old(struct ks_kernel *kernel)
 
 	if (!kernel->pin_dir)
 		return 0;
-	err = ks_kernel_begin_switch(kernel); /* had no hook to be switched */
+	err = ks_kernel_begin_switch(kernel); /* if there was no hook to switch */
 	if (err)
 		return err;
 	ks_tcx_prune(kernel);

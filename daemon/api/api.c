@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See api.h: the socket, the routes, and what handlers have in common. */
+/* See api.h: the socket, the routes, and the helpers of handlers. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

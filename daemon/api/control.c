@@ -53,7 +53,7 @@ static enum MHD_Result answer_reload(struct ks_request *request, const char *pat
 			   ks_json_text(path ? path : daemon->policy_path), "generation",
 			   (int)ks_kernel_config(daemon->kernel)->generation, "rules", (int)daemon->policy->info_count,
 			   "tests", ks_json_text(outcome.tests), "diagnostics", diags_json(&outcome.diags));
-	json_object_update(answer, outcome.change); /* without memory for it, what is in force is still told */
+	json_object_update(answer, outcome.change); /* if that fails, the answer still says what is in force */
 	result = ks_api_answer(request, outcome_status(err), answer);
 	ks_load_outcome_fini(&outcome);
 	return result;

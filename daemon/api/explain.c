@@ -21,7 +21,7 @@
 
 struct explainer {
 	struct ks_daemon *daemon;
-	struct ks_config config; /* the policy's, for a small table: it will hold one flow */
+	struct ks_config config; /* the policy's, with a small table: it will hold one flow */
 	struct ks_arena *arena;
 	struct ks_crafter *crafter;
 	struct ks_engine *engine;
@@ -96,7 +96,7 @@ static int copy_flow(struct explainer *explainer, const struct ks_frame *frame)
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }
 
-/* Where the routes lead, if that is all that decides it; else the inspection asks, as at ingress. */
+/* The zone that the routes lead to, or KS_ZONE_UNKNOWN if more than routes decides: then the inspection asks, as at ingress. */
 static __u8 zone_of_route(const struct explainer *explainer, const struct ks_packet_spec *spec)
 {
 	const struct ks_world *world = &explainer->world;
@@ -113,7 +113,7 @@ static __u8 zone_of_route(const struct explainer *explainer, const struct ks_pac
 	return (__u8)zone;
 }
 
-/* Zones that the words leave open. A source comes from where the route to it leads. */
+/* Fills in zones that the words leave open. A source is taken to come from the zone that the route to it leads to. */
 static void complete_zones(struct explainer *explainer)
 {
 	struct ks_packet_spec *spec = &explainer->step.packet;

@@ -22,7 +22,7 @@ void ks_filter_init(struct ks_filter *filter)
 	};
 }
 
-/* A whole decimal number up to max, or -1. */
+/* Returns a whole decimal number up to max, or -1. */
 static int parse_number(const char *text, int max)
 {
 	char *end;
@@ -148,7 +148,7 @@ static const struct {
 	const char *name;
 	unsigned kinds;
 	int (*take)(struct ks_filter *filter, const struct ks_policy *policy, const char *value);
-	const char *right; /* what a value looks like */
+	const char *right; /* describes a right value */
 } conditions[] = {
 	{ "address", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_address, "an address or prefix such as 192.0.2.0/24" },
 	{ "source", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_source, "an address or prefix such as 192.0.2.0/24" },
@@ -246,7 +246,7 @@ static bool match_ends(const struct ks_filter *filter, const struct ks_tuple *tu
 	return !filter->destination.family || ks_prefix_contains(&filter->destination, &tuple->dst, tuple->family);
 }
 
-/* The flow as a side of it sees it; false if that is what it is. */
+/* Makes the tuple what a side of the flow sees. Returns false if it is the same. */
 static bool translate(const struct ks_translation *translation, enum ks_dir side, struct ks_tuple *tuple)
 {
 	if (!translation->present[side])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Filters of flows and events, given as words: what a user of the control API
- * wants to see. Every condition that is set must hold; of a flow whose addresses
- * are translated, for what it is or for what one of its sides sees.
+ * Filters of flows and events, given in words by a user of the control API. Every
+ * condition that is set must hold. A flow whose addresses are translated matches by
+ * its true endpoints, or by those that one of its sides sees.
  *
  *   address      an address or prefix, of either side
  *   source       the originator's (of a flow) or the sender's (of a packet)
@@ -24,7 +24,7 @@
 #include "kernel/kernel.h"
 #include "policy/policy.h"
 
-/* Which conditions make sense. */
+/* For what a condition makes sense. */
 #define KS_FILTER_FLOWS 1U
 #define KS_FILTER_EVENTS 2U
 

@@ -11,7 +11,7 @@
 #include "text/names.h"
 #include "text/scoped.h"
 
-/* A flow's originator first. */
+/* The tuple of a flow, with its originator as the source. */
 static struct ks_tuple flow_tuple(const struct ks_flow_key *key, const struct ks_flow *flow)
 {
 	__u32 side = ks_flow_orig_side(flow);
@@ -96,7 +96,7 @@ static void print_rule_json(FILE *out, const struct ks_policy *policy, __u32 id)
 	fputc('}', out);
 }
 
-/* A flow may have zones of a policy before this one. */
+/* A flow may have zones of an earlier policy. */
 static const char *zone_text(const struct ks_policy *policy, unsigned zone)
 {
 	const char *name = ks_policy_zone_name(policy, zone);
@@ -104,7 +104,7 @@ static const char *zone_text(const struct ks_policy *policy, unsigned zone)
 	return strcmp(name, "?") ? name : "gone";
 }
 
-/* One end as another side sees it: "source":"203.0.113.1","source_port":40000. */
+/* One end as the other side sees it: "source":"203.0.113.1","source_port":40000. */
 static void print_translated_end(FILE *out, const struct ks_tuple *tuple, const struct ks_translation *translation,
 				 enum ks_dir side)
 {
@@ -287,7 +287,7 @@ static void print_event_zone(FILE *out, const struct ks_policy *policy, unsigned
 		fprintf(out, "%s ", zone_text(policy, zone));
 }
 
-/* The parser refuses some packets before it has read the protocol. */
+/* Names the protocol. Some packets are refused before it is read: then it is "ip". */
 static const char *event_proto(const struct ks_event *event, char *buf, size_t size)
 {
 	if (!event->tuple.proto && event->reason >= KS_REASON_TRUNCATED && event->reason <= KS_REASON_FRAGMENT_DEAD)
@@ -347,7 +347,7 @@ static json_t *time_json(__u64 now, __u64 then)
 	return json_string(text);
 }
 
-static void add_number(json_t **root, const char *key, __u32 value)
+static void add_event_number(json_t **root, const char *key, __u32 value)
 {
 	ks_json_set(root, key, json_integer(value));
 }
@@ -357,20 +357,20 @@ static void add_details(json_t **root, const struct ks_event *event)
 	const struct ks_tuple *tuple = &event->tuple;
 
 	if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
-		add_number(root, ks_gre_is_call(tuple) ? "call" : "key", ks_be16(tuple->dport));
+		add_event_number(root, ks_gre_is_call(tuple) ? "call" : "key", ks_be16(tuple->dport));
 	if (ks_proto_has_ports(tuple->proto)) {
-		add_number(root, "source_port", ks_be16(tuple->sport));
-		add_number(root, "destination_port", ks_be16(tuple->dport));
+		add_event_number(root, "source_port", ks_be16(tuple->sport));
+		add_event_number(root, "destination_port", ks_be16(tuple->dport));
 	}
 	if (tuple->proto == KS_PROTO_TCP) {
-		add_number(root, "tcp_flags", event->tcp_flags);
-		add_number(root, "seq", event->seq);
-		add_number(root, "ack", event->ack);
-		add_number(root, "window", event->window);
+		add_event_number(root, "tcp_flags", event->tcp_flags);
+		add_event_number(root, "seq", event->seq);
+		add_event_number(root, "ack", event->ack);
+		add_event_number(root, "window", event->window);
 	}
 	if (is_icmp_proto(tuple->proto)) {
-		add_number(root, "icmp_type", event->icmp_type);
-		add_number(root, "icmp_code", event->icmp_code);
+		add_event_number(root, "icmp_type", event->icmp_type);
+		add_event_number(root, "icmp_code", event->icmp_code);
 	}
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GET /v1/log: events as they happen. The connection sleeps while there are
- * none (MHD_suspend_connection), and an empty line every few seconds finds out
- * whether the client is still there.
+ * GET /v1/log: events as they happen. The connection sleeps while there are none
+ * (MHD_suspend_connection). An empty line every few seconds shows if the client is
+ * still there: writing to one that is gone fails.
  */
 #include <errno.h>
 #include <stdlib.h>

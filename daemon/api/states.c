@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GET and DELETE /v1/states. A listing is produced while it is sent, a run of
- * buckets at a time, so that a million states cost neither memory nor a pause
- * of the daemon.
+ * GET and DELETE /v1/states. A listing is made while it is sent, some buckets at
+ * a time, so that a million states cost neither memory nor a pause of the daemon.
+ * It is no picture of one moment: flows that come or go meanwhile may be in it or
+ * not, but each line is consistent (kernel/read.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -152,7 +153,7 @@ static int collect_filtered(const struct ks_flow_key *key, const struct ks_flow 
 	return ctx->err != 0;
 }
 
-/* Without any condition only on the explicit wish: all=1. */
+/* Every state is killed only by the explicit wish all=1. */
 static bool may_kill(struct ks_request *request, const struct ks_filter *filter, enum MHD_Result *result)
 {
 	const char *all = ks_api_parameter(request, "all");

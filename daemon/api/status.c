@@ -71,7 +71,7 @@ static json_t *routes_json(const struct ks_daemon *daemon)
 	return json_pack("{s:b, s:s}", "differ", *why != '\0', "why", why);
 }
 
-/* How many entries of a kind there are, and may be. */
+/* The number of entries of a kind, and its limit. */
 static json_t *filling_json(__u32 count, __u32 limit)
 {
 	return json_pack("{s:I, s:I}", "count", (json_int_t)count, "limit", (json_int_t)limit);
@@ -162,7 +162,7 @@ static json_t *reason_counters_json(const struct ks_kernel *kernel)
 	return list;
 }
 
-/* A rule's counters in the kernel have the flows that ended; those that live are added here. */
+/* Adds a live flow to the counters of its rule: those in the kernel have the flows that ended. */
 static int add_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
 	struct ks_rule_count *live = arg;

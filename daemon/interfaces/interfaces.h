@@ -90,7 +90,7 @@ int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_poli
  */
 int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
-/* One piece of news. After all that one reading brought, ks_interfaces_end_news() looks at hooks that may have changed. */
+/* Takes one piece of news. After all that one reading brought, ks_interfaces_end_news() looks at hooks that may have changed. */
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
 			     const struct ks_interface *news);
 void ks_interfaces_end_news(struct ks_interfaces *interfaces);
@@ -99,12 +99,12 @@ void ks_interfaces_end_news(struct ks_interfaces *interfaces);
 void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd);
 
 /*
- * Once a second: tries again where attaching failed, mends hooks that are not ours or not the first, reads routes that
+ * To be called once a second: tries again where attaching failed, mends hooks that are not ours or not the first, reads routes that
  * may have changed without news.
  */
 void ks_interfaces_watch(struct ks_interfaces *interfaces);
 
-/* How many interfaces have our programs. */
+/* The number of interfaces with our programs. */
 size_t ks_interfaces_guarded(const struct ks_interfaces *interfaces);
 
 /* Returns true if the programs of this build are on every interface that should have some. */

@@ -6,8 +6,7 @@
 #include "policy/policy.h"
 
 /*
- * Returns 1 if a set is another than before, so that the kernel needs the
- * tables again; 0 if not, or -errno. Does nothing for a policy without such sets.
+ * Returns 1 if a set changed, so that the kernel needs the tables again; 0 if not, or -errno. Does nothing for a policy without such sets.
  */
 int ks_own_addresses_fill(struct ks_policy *policy);
 

@@ -13,7 +13,7 @@
 #include "daemon/interfaces/internal.h"
 #include "daemon/report.h"
 
-#define FIGHT_PAUSE_NS (3 * KS_NSEC_PER_SEC) /* what comes again sooner is the same fight */
+#define FIGHT_PAUSE_NS (3 * KS_NSEC_PER_SEC) /* if it happens again sooner, it is the same fight */
 #define TELL_AGAIN_NS (60 * KS_NSEC_PER_SEC)
 
 void ks_programs_take_off(struct ks_interfaces *interfaces, unsigned ifindex, const char *name)
@@ -35,7 +35,7 @@ static void note_error(struct ks_guarded *guarded, int err)
 	guarded->error = err;
 }
 
-/* Tells the backstop whether others' filters clear our seals on an interface. */
+/* Tells the backstop if others' filters may clear our seals on an interface. */
 static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *guarded, const struct ks_hook_state *state)
 {
 	if (state->shared == !!(guarded->guard.flags & KS_GUARD_SHARED))

@@ -5,8 +5,9 @@
  *
  * An interface that belongs to a bridge, a bond or the like (its master) is
  * guarded through the uppermost master, as one interface. When a zone names one
- * of the ports, the ports are what is guarded instead, and the master carries
- * what they have seen. A pattern "*" alone names nothing for this purpose.
+ * of the ports, the ports are guarded instead, and the master is a carrier: its
+ * programs go on with packets that the programs at the ports have seen. A pattern
+ * "*" alone names nothing for this purpose.
  * Example, of "zone lan { eth1 } zone wan { eth2 }" and a bridge with eth1, eth2, eth3:
  *
  *     eth1  PORT, zone lan     eth2  PORT, zone wan     eth3  PORT, zone none     br0  CARRIER
@@ -38,7 +39,7 @@ enum ks_role_kind {
 struct ks_role {
 	enum ks_role_kind kind;
 	bool named; /* by a zone, with more than "*" */
-	bool unheeded; /* the policy ignores it, but what it exchanges with other ports is judged at both: a PORT in no zone */
+	bool unheeded; /* the policy ignores it, but its bridge is guarded at the ports, so this one is too: a PORT in no zone */
 	__u32 zone;
 	unsigned bearer; /* ifindex of the one that has its addresses: of a port its carrier, else itself */
 };

@@ -12,8 +12,8 @@
 #include "kernel/sysctl.h"
 #include "text/scoped.h"
 
-#define READING_SHARE 20 /* of this many parts of the time, one may go into reading the routes */
-#define RETRY_NS_MAX (64 * KS_NSEC_PER_SEC) /* between readings that fail, which begin a second apart */
+#define READING_SHARE 20 /* reading the routes may take one part in so many of the time */
+#define RETRY_NS_MAX (64 * KS_NSEC_PER_SEC) /* the longest wait after a reading that failed; the first is a second */
 
 /* --- the list --- */
 
@@ -46,7 +46,7 @@ static int append_route(struct ks_routes *routes, const struct ks_route *route)
 {
 	size_t count = routes->count;
 
-	if (!(count & (count - 1))) { /* a power of two is full */
+	if (!(count & (count - 1))) { /* the room is a power of two, and full */
 		struct ks_route *list = reallocarray(routes->list, count ? 2 * count : 1, sizeof(*list));
 
 		if (!list)
@@ -184,7 +184,7 @@ static int compare_keys(const struct ks_local_key *a, const struct ks_local_key 
 	return memcmp(a, b, sizeof(*a));
 }
 
-/* A route as an entry, with what decides between several of one key. */
+/* A route as an entry, with the fields that choose between several of one key. */
 struct candidate {
 	struct ks_local_entry entry;
 	bool is_main;
@@ -268,7 +268,7 @@ static void collect_local(const struct ks_local_key *key, const struct ks_local 
 	list[routes->known_count++] = (struct ks_local_entry){ .key = *key, .local = *local };
 }
 
-/* What an earlier daemon left there. */
+/* Reads what an earlier daemon left in the map. */
 static int read_locals(struct ks_routes *routes, const struct ks_kernel *kernel)
 {
 	struct locals_read_ctx ctx = { .routes = routes };
@@ -326,7 +326,7 @@ int ks_routes_apply(struct ks_routes *routes, struct ks_kernel *kernel)
 	free(routes->known);
 	routes->known = TAKE(list);
 	routes->known_count = (size_t)count;
-	routes->is_known = !err; /* else compare with the map next time */
+	routes->is_known = !err; /* else the map is read again next time */
 	return err;
 }
 

@@ -48,16 +48,16 @@ struct ks_routes {
 /* Reads everything from the kernel. With an error the list stays as it was. */
 int ks_routes_read(struct ks_routes *routes);
 
-/* One piece of news. Returns true if it is of interest. */
+/* Takes one piece of news. Returns true if it is of interest. */
 bool ks_routes_take_news(struct ks_routes *routes, const struct ks_route *route);
 
-/* Notes that the list may be wrong; ks_routes_refresh() reads it again, if it is time. Returns true if something may be other than before. */
+/* Notes that the list may be wrong; ks_routes_refresh() reads it again, if it is time. Returns true if something may have changed. */
 void ks_routes_doubt(struct ks_routes *routes);
 bool ks_routes_refresh(struct ks_routes *routes);
 
 /*
- * The entries that ks_locals should have, sorted by key, one a key: an address of the box before a
- * broadcast address before a network, of several networks that of the main table and then the best metric.
+ * The entries that ks_locals should have, sorted by key, one for each key: an address of the box before a
+ * broadcast address before a network; of several networks the one of the main table, then the one with the best metric.
  * Returns how many, or -ENOMEM; the caller frees *entries.
  */
 long ks_routes_locals(const struct ks_routes *routes, struct ks_local_entry **entries);

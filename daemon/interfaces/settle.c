@@ -19,7 +19,7 @@
 #include "daemon/interfaces/internal.h"
 #include "daemon/report.h"
 
-struct settle_ctx {
+struct settle_links_ctx {
 	struct ks_interfaces *interfaces;
 	const struct ks_policy *policy;
 	bool is_first; /* everything is looked at: nothing of it is news */
@@ -102,7 +102,7 @@ static void take_link(struct ks_guarded *guarded, const struct ks_interface *lin
  * Makes or changes the entry of one link. A bridge becomes a carrier only when
  * its ports have their programs (settle_carriers); until then it judges by itself.
  */
-static void settle_link(struct settle_ctx *ctx, const struct ks_interface *link, const struct ks_role *role)
+static void settle_link(struct settle_links_ctx *ctx, const struct ks_interface *link, const struct ks_role *role)
 {
 	struct ks_interfaces *interfaces = ctx->interfaces;
 	struct ks_guarded *guarded = ks_guarded_find(interfaces, link->ifindex);
@@ -134,7 +134,7 @@ static void settle_link(struct settle_ctx *ctx, const struct ks_interface *link,
 }
 
 /* Makes carriers of the bridges that waited for the programs of their ports. */
-static void settle_carriers(struct settle_ctx *ctx)
+static void settle_carriers(struct settle_links_ctx *ctx)
 {
 	for (size_t i = 0; i < ctx->interfaces->count; i++) {
 		struct ks_guarded *guarded = &ctx->interfaces->list[i];
@@ -183,7 +183,7 @@ static int first_error(const struct ks_interfaces *interfaces)
 
 int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_policy *policy, bool is_first)
 {
-	struct settle_ctx ctx = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
+	struct settle_links_ctx ctx = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
 
 	ks_interfaces_decide(interfaces, policy);
 	for (size_t i = 0; i < interfaces->links.count; i++) {

@@ -31,8 +31,8 @@ static void take_default(unsigned ifindex, void *arg)
 }
 
 /*
- * The zones, and for those that have no interface yet, because none has a default route, the lowest that is up. Of a
- * port it is the carrier, which is what the stack sends by.
+ * Finds which zones exist, and an interface for each without a default route: the one with the lowest ifindex that is up. For
+ * a port it is the carrier, by which the stack sends.
  */
 static void find_interfaces(const struct ks_interfaces *interfaces, struct ks_zone_facts *facts)
 {
