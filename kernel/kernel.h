@@ -186,8 +186,8 @@ void ks_kernel_each_stacked(const struct ks_kernel *kernel,
 
 /*
  * Attaches the programs to the hooks of an interface, as the first ones to see
- * packets: by tcx links (Linux 6.6), else by filters on a clsact qdisc. Ours
- * of before are replaced, and ours that are not first any more are put first,
+ * packets: by tcx links (Linux 6.6), else by filters on a clsact qdisc. Earlier
+ * ones of ours are replaced, and ours that are not first any more are put first,
  * without a packet that is inspected twice or not at all. What others have
  * attached stays. Idempotent. *created (NULL: not wanted) is set to true if a clsact
  * qdisc had to be made. -EADDRINUSE: there is an `ingress` qdisc, and no tcx.

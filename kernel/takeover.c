@@ -339,6 +339,6 @@ int ks_kernel_forget_old(struct ks_kernel *kernel)
 	if (!err)
 		err = ks_pin_remove_folders(kernel->pin_dir, build);
 	if (err)
-		ks_kernel_complain("cannot end the programs of before: %s", strerror(-err));
+		ks_kernel_complain("cannot end the programs of another build: %s", strerror(-err));
 	return err ?: lost;
 }
