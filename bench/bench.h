@@ -57,6 +57,12 @@ static inline __u32 bench_room(__u32 flows)
 __u64 bench_cpu_time(void);
 __u64 bench_wall_time(void);
 
+/* How many a second, if `count` took `ns`. */
+static inline double bench_rate(__u32 count, __u64 ns)
+{
+	return count * 1e9 / (double)ns;
+}
+
 /* Says what failed; returns err. */
 __attribute__((format(printf, 2, 3))) int bench_fail(int err, const char *format, ...);
 

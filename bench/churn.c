@@ -57,7 +57,7 @@ static double connections(struct churn *c, __u32 first, __u32 count)
 
 	for (__u32 i = 0; i < count; i++)
 		connection(c, first + i);
-	return count * 1e9 / (bench_cpu_time() - start);
+	return bench_rate(count, bench_cpu_time() - start);
 }
 
 static int measure(const struct bench_opts *opts, struct churn *c)

@@ -209,7 +209,7 @@ static int run_client(struct client *c)
 		int n = epoll_wait(c->e.fd, events, EVENTS, PATIENCE_MS);
 
 		if (c->opts->sustain && bench_wall_time() > c->deadline)
-			break; /* what is under way may wait for long */
+			break; /* connections under way may wait for long */
 		if (n == 0 && !c->opts->sustain)
 			return -ETIMEDOUT;
 		if (n < 0 && errno != EINTR)
@@ -231,7 +231,7 @@ static void print_seconds(const struct client *c)
 static void print_client(const struct client *c)
 {
 	printf("{\"connections\": %u, \"failed\": %u, \"rate\": %.1f", c->finished, c->failed,
-	       c->finished * 1e9 / (bench_wall_time() - c->start));
+	       bench_rate(c->finished, bench_wall_time() - c->start));
 	if (c->opts->sustain)
 		print_seconds(c);
 	puts("}");

@@ -47,7 +47,8 @@ static int send_frames(struct bench_programs *programs, const struct bench_opts 
 		return bench_fail(-errno, "live frames");
 	cpu = bench_cpu_time() - cpu;
 	wall = bench_wall_time() - wall;
-	printf("{\"sent\": %u, \"cpu_s\": %.6f, \"wall_s\": %.6f}\n", opts->count, cpu / 1e9, wall / 1e9);
+	printf("{\"sent\": %u, \"cpu_s\": %.6f, \"wall_s\": %.6f}\n", opts->count, (double)cpu / 1e9,
+	       (double)wall / 1e9);
 	return 0;
 }
 

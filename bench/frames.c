@@ -8,7 +8,7 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
-#define TOTAL_LEN (BENCH_FRAME - BENCH_IP_OFF)
+#define IP_LEN (BENCH_FRAME - BENCH_IP_OFF)
 #define SEQ_CLIENT 1000U
 #define SEQ_SERVER 5000U
 #define WINDOW 65000U
@@ -37,7 +37,7 @@ static __u32 header_checksum(const __u8 *header)
 	return ~sum & 0xffff;
 }
 
-/* What a segment says: the numbers count from the side's first. */
+/* Numbers and flags of a segment; the numbers count from the side's first. */
 static const struct {
 	__u8 seq, ack, flags;
 } segments[] = {
@@ -66,7 +66,7 @@ void bench_frame_make(enum bench_step step, __u32 index, bool reply, __u8 *frame
 	__u8 *ip = frame + BENCH_IP_OFF, *l4 = frame + BENCH_L4_OFF;
 	bool tcp = step != BENCH_UDP;
 	/* A TCP segment without data ends before the frame does; the rest is padding. */
-	__u32 total = tcp ? 40 : TOTAL_LEN;
+	__u32 total = tcp ? 40 : IP_LEN;
 	struct bench_flow flow;
 
 	memset(frame, 0, BENCH_FRAME);
@@ -84,7 +84,7 @@ void bench_frame_make(enum bench_step step, __u32 index, bool reply, __u8 *frame
 	if (tcp)
 		tcp_make(step, l4);
 	else
-		store16(l4 + 4, TOTAL_LEN - 20);
+		store16(l4 + 4, IP_LEN - 20);
 }
 
 int bench_opening_each(bool tcp, int (*fn)(enum bench_step step, bool reply, void *arg), void *arg)

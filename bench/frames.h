@@ -5,7 +5,7 @@
 
 #include "bench/flows.h"
 
-/* What a frame is in the life of its flow. */
+/* The frames of a flow, from its first to its last. */
 enum bench_step {
 	BENCH_UDP,
 	BENCH_TCP_SYN,
@@ -16,8 +16,8 @@ enum bench_step {
 	BENCH_TCP_LAST_ACK,
 };
 
-/* Writes a whole frame of BENCH_FRAME bytes. A reply has the addresses the other way round. */
-void bench_frame_make(enum bench_step step, __u32 flow, bool reply, __u8 *frame);
+/* Writes a whole frame of BENCH_FRAME bytes, of flow `index`. A reply has the addresses the other way round. */
+void bench_frame_make(enum bench_step step, __u32 index, bool reply, __u8 *frame);
 
 /*
  * Calls fn for every frame that takes a flow from nothing to established:

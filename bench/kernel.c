@@ -35,7 +35,7 @@ static void programs_choose(struct bench *b)
 	b->empty = bpf_program__fd(xdp ? s->progs.empty_xdp : s->progs.empty_tc);
 }
 
-/* Whether `count` packets since `before` had this reason, and says which others some of them had. */
+/* Returns 0 if `count` packets since `before` had this reason; else says which other reasons some of them had. */
 static int check_reasons(struct bench *b, const struct ks_count *before, __u32 wanted, __u32 count)
 {
 	struct ks_count after[KS_REASON_MAX];
@@ -180,7 +180,7 @@ int bench_memory(const struct bench_opts *opts)
 
 		for (unsigned i = 0; i < KS_MAP_MAX; i++)
 			all += bench_map_memory(ks_kernel_map_fd(b.kernel, i));
-		printf("{\"buckets\": %u, \"bucket_octets\": %zu, \"table\": %.1f, \"rest\": %llu, \"peer\": %.1f}\n",
+		printf("{\"buckets\": %u, \"bucket_bytes\": %zu, \"table\": %.1f, \"rest\": %llu, \"peer\": %.1f}\n",
 		       ks_kernel_shape(b.kernel)->buckets, sizeof(struct ks_bucket), (double)table / opts->flows,
 		       all - table, (double)peer / opts->flows);
 	}

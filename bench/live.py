@@ -235,7 +235,7 @@ def short_connections(lab, seconds):
 
 
 def bulk(lab, seconds):
-    """Octets a second of one TCP connection, by iperf3."""
+    """Bytes a second of one TCP connection, by iperf3."""
     server = lab.start("server", ["iperf3", "--server", "--one-off", "--bind", SERVER, "--forceflush"])
     try:
         out = lab.bench.call(lab.urgently("client", ["iperf3", "--client", SERVER, "--time", str(seconds), "--json"]))
@@ -251,7 +251,7 @@ def what_to_measure(bench):
             ("live, small packets, 100,000 flows", "packets/s", lambda lab: small_packets(lab, 100000, count)),
             ("live, new TCP connections", "connections/s", lambda lab: connections(lab, seconds))]
     if shutil.which("iperf3"):
-        rows.append(("live, bulk TCP", "octets/s", lambda lab: bulk(lab, seconds)))
+        rows.append(("live, bulk TCP", "bytes/s", lambda lab: bulk(lab, seconds)))
     return rows
 
 

@@ -69,7 +69,7 @@ __u64 bench_cpu_time(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * KS_NSEC_PER_SEC + t.tv_nsec;
+	return (__u64)t.tv_sec * KS_NSEC_PER_SEC + (__u64)t.tv_nsec;
 }
 
 __u64 bench_wall_time(void)
@@ -77,7 +77,7 @@ __u64 bench_wall_time(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * KS_NSEC_PER_SEC + t.tv_nsec;
+	return (__u64)t.tv_sec * KS_NSEC_PER_SEC + (__u64)t.tv_nsec;
 }
 
 int bench_fail(int err, const char *format, ...)

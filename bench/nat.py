@@ -37,7 +37,7 @@ with ftplib.FTP(address, "anonymous", "", timeout=10) as ftp:
     start = time.monotonic()
     for n in range(count):
         ftp.set_pasv(n % 2 == 0)
-        ftp.retrbinary("RETR file", lambda octets: None)
+        ftp.retrbinary("RETR file", lambda bytes: None)
     print(json.dumps(count / (time.monotonic() - start)))
 """
 

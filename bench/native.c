@@ -102,7 +102,7 @@ static int measure(struct bench *b, __u32 count, __u32 reason)
 	took = bench_cpu_time() - start;
 	if (wrong)
 		return bench_fail(-EPROTO, "%u of %u packets met another fate than reason %u", wrong, count, reason);
-	printf("{\"ns\": %.2f, \"rate\": %.0f}\n", (double)took / count, count * 1e9 / took);
+	printf("{\"ns\": %.2f, \"rate\": %.0f}\n", (double)took / count, bench_rate(count, took));
 	return 0;
 }
 

@@ -98,9 +98,9 @@ static int load_once(const char *text, struct ks_kernel *kernel)
 	ks_policy_destroy(policy);
 	if (err)
 		return bench_fail(err, "%s", ks_kernel_complaint());
-	printf("{\"load_ms\": %.3f, \"install_ms\": ", (loaded - start) / 1e6);
+	printf("{\"load_ms\": %.3f, \"install_ms\": ", (double)(loaded - start) / 1e6);
 	if (kernel)
-		printf("%.3f}\n", (installed - loaded) / 1e6);
+		printf("%.3f}\n", (double)(installed - loaded) / 1e6);
 	else
 		puts("null}");
 	return 0;

@@ -14,8 +14,8 @@ class Unavailable(Exception):
 
 
 def machine():
-    """Processor, cores, kernel; nothing that names the host."""
-    model = "unknown processor"
+    """Describes CPU, cores and kernel; nothing that names the host."""
+    model = "unknown CPU"
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         for line in file:
             if line.startswith("model name"):
@@ -83,8 +83,8 @@ class Bench:
         return end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime
 
     @staticmethod
-    def conntrack_octets():
-        """Octets of an entry of Linux's connection tracking without its extensions; None if it has none here."""
+    def conntrack_bytes():
+        """Bytes of an entry of Linux's connection tracking without its extensions; None if it has none here."""
         try:
             with open("/proc/slabinfo", encoding="ascii") as file:
                 for line in file:

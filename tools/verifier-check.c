@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Asks the running kernel's verifier about every program of a BPF object and
- * prints what it says of the work: one line a program, and the whole log of
+ * prints its statistics: one line a program, and the whole log of
  * one that is refused. Compiled and used by tools/old-kernel.
  *
  *   verifier-check keepstate.bpf.o
@@ -20,13 +20,13 @@
 #define TYPE_NETFILTER 32 /* Linux 6.4; libbpf 1.1 knows neither of these */
 #define ATTACH_NETFILTER 45
 
-/* libbpf tells the reasons of a failed load; its chatter is not for here. */
+/* Warnings hold the reasons of a failed load; the rest is left out. */
 static int print_warnings(enum libbpf_print_level level, const char *format, va_list args)
 {
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
 }
 
-/* Programs of types that this kernel does not have are the loader's to leave out. */
+/* Leaves out programs of a type that this kernel does not have, as the loader does. */
 static void prepare_netfilter(struct bpf_object *object)
 {
 	static const struct bpf_insn accept[] = {

@@ -63,7 +63,7 @@ int agreement_begin(struct agreement *agreement, const char *text)
 
 static void frame_print(const struct ks_frame *frame)
 {
-	printf("# frame of %u octets from zone %u to %u:\n#  ", frame->length, frame->from, frame->to);
+	printf("# frame of %u bytes from zone %u to %u:\n#  ", frame->length, frame->from, frame->to);
 	for (__u32 i = 0; i < frame->length && i < BYTES_SHOWN; i++)
 		printf("%s%02x", i && i % BYTES_A_LINE == 0 ? "\n#  " : " ", frame->data[i]);
 	printf("\n");

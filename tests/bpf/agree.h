@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Three homes side by side: the native one, the tc program and the XDP
- * program, each with a table of its own. Whatever frame they are given, they
- * must make the same of it, byte by byte of what leaves.
+ * program, each with a table of its own. For every frame they must come to the
+ * same verdict, and send the same bytes.
  */
 #ifndef KS_TESTS_BPF_AGREE_H
 #define KS_TESTS_BPF_AGREE_H
@@ -16,8 +16,8 @@ struct agreement {
 	struct ks_home homes[AGREE_HOMES];
 	struct flow_list flows[AGREE_HOMES];
 	struct ks_passage passages[AGREE_HOMES]; /* of the last frame */
-	unsigned reasons[KS_REASON_MAX]; /* how often each was the native home's */
-	unsigned changed; /* frames that left otherwise than they came */
+	unsigned reasons[KS_REASON_MAX]; /* how often the native home gave each */
+	unsigned changed; /* frames that were changed on their way */
 };
 
 /* Loads the programs twice. Returns 0, or what main() shall return (kernel_home.h). */
@@ -38,10 +38,10 @@ int agreement_tables(struct agreement *agreement, const char *what, unsigned num
 
 void agreement_advance(struct agreement *agreement, __u64 ns);
 
-/* Makes the IPv4 header checksum right again, so that a flipped byte gets further than that. */
+/* Corrects the IPv4 header checksum, so that a frame with a flipped byte is not refused for it. */
 void frame_mend(__u8 *frame, __u32 length);
 
-/* Prints which reasons there were. */
+/* Prints how often each reason was given. */
 void agreement_summary(const struct agreement *agreement);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * Captured traffic through all three homes, as it is and with bytes flipped:
  * strange packets that nobody here thought of. Usage: captures_agree
- * [DIRECTORY]; without one, or where KEEPSTATE_CAPTURES names another, that is
- * taken. Skipped where there are none. A frame of any link type is
+ * [DIRECTORY]; the variable KEEPSTATE_CAPTURES, if set, names the directory
+ * instead. Skipped if it holds no captures. A frame of any link type is
  * given an Ethernet header; the side with the lower address is the inside.
  * Speaks TAP.
  */

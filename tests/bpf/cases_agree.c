@@ -17,7 +17,7 @@
 
 #define HOMES 3 /* the native one first */
 
-/* What a home made of each step of a test. */
+/* The results of one home for each step of a test. */
 struct record {
 	struct seen_step {
 		enum ks_outcome outcome;
@@ -72,7 +72,7 @@ static int record_make(struct bench *bench, int which, const struct ks_test *tes
 	return record->no_memory ? -ENOMEM : flow_list_take(&record->flows, &bench->homes[which]);
 }
 
-/* Prints the first difference from the native home. Returns whether there is one. */
+/* Prints the first difference from the native home. Returns true if there is one. */
 static bool steps_differ(const struct bench *bench, int which, const struct ks_test *test)
 {
 	const struct record *native = &bench->records[0], *other = &bench->records[which];

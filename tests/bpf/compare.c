@@ -98,7 +98,7 @@ static bool fields_differ(const void *a, const void *b, const struct field *fiel
 	return false;
 }
 
-/* Where an alias lies depends on the home's secret; whether there is one does not. */
+/* The slot of an alias depends on the home's secret, its existence does not. */
 static bool aliases_differ(const struct ks_flow *a, const struct ks_flow *b, const char *of, char *text)
 {
 	for (int dir = 0; dir < 2; dir++) {
@@ -116,7 +116,7 @@ static bool flows_differ(const struct ks_flow *a, const struct ks_flow *b, const
 	return fields_differ(a, b, flow_fields, KS_ARRAY_SIZE(flow_fields), of, text) || aliases_differ(a, b, of, text);
 }
 
-/* Of what is no flow, the key says almost all. */
+/* The key of an entry that is no flow says almost all of it. */
 static bool records_differ(const struct ks_flow *a, const struct ks_flow *b, const char *of, char *text)
 {
 	return fields_differ(a, b, record_fields, KS_ARRAY_SIZE(record_fields), of, text);
@@ -144,7 +144,7 @@ static bool outputs_differ(const struct ks_passage *a, const struct ks_passage *
 	for (__u32 i = 0; i < length; i++) {
 		if (a->output[i] == b->output[i])
 			continue;
-		snprintf(text, DIFFERENCE_TEXT, "octet %u of the packet that leaves: %02x and %02x", i, a->output[i],
+		snprintf(text, DIFFERENCE_TEXT, "byte %u of the packet that leaves: %02x and %02x", i, a->output[i],
 			 b->output[i]);
 		return true;
 	}
@@ -171,7 +171,7 @@ bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, cha
 	if (a->insp.verdict.action != KS_REJECT)
 		return false;
 	if (a->answer_len != b->answer_len || memcmp(a->answer, b->answer, a->answer_len) != 0) {
-		snprintf(text, DIFFERENCE_TEXT, "the answer, of %u and %u octets", a->answer_len, b->answer_len);
+		snprintf(text, DIFFERENCE_TEXT, "the answer, of %u and %u bytes", a->answer_len, b->answer_len);
 		return true;
 	}
 	return false;
@@ -181,7 +181,7 @@ static int flow_add(const struct ks_flow_key *key, const struct ks_flow *flow, v
 {
 	struct flow_list *list = arg;
 
-	/* What lives for a moment may be gone by one clock and not by another. */
+	/* The homes have clocks of their own: a short-lived entry may have expired by one and not by another. */
 	if (key->kind == KS_KIND_FRAGMENT && flow->timeout <= MOMENT_MS)
 		return 0;
 	if (list->count == list->room) {
@@ -220,7 +220,7 @@ void flow_list_fini(struct flow_list *list)
 	*list = (struct flow_list){ 0 };
 }
 
-/* An entry that only one of both has. */
+/* Describes an entry that only one of both has. */
 static void lonely_describe(const struct flow_list *list, size_t at, const char *which, char text[DIFFERENCE_TEXT])
 {
 	const struct listed_flow *entry = &list->flows[at];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compares what two homes made of the same packets; clocks and versions are the homes' own and left out. */
+/* Compares the results of two homes for the same packets. Clocks and versions differ between homes and are left out. */
 #ifndef KS_TESTS_BPF_COMPARE_H
 #define KS_TESTS_BPF_COMPARE_H
 
@@ -10,7 +10,7 @@
 /* Each returns true and says in `text` what is different first: "state: 3 and 4". */
 bool passages_differ(const struct ks_passage *a, const struct ks_passage *b, char text[DIFFERENCE_TEXT]);
 
-/* What lives in a home's table, flows and all else, sorted by their key. */
+/* The live entries of a home's table, flows and all others, sorted by their key. */
 struct flow_list {
 	struct listed_flow {
 		struct ks_flow_key key;

@@ -16,10 +16,10 @@
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
-#define OUTPUT_MAX KS_PASSAGE_OUTPUT_MAX /* what a frame may grow to */
+#define OUTPUT_MAX KS_PASSAGE_OUTPUT_MAX /* the length to which a frame may grow */
 #define KILL_KEYS 1024
 #define LOOPBACK 1
-/* Where tests fill the table, time is only turned on when the sweeper has done its round. */
+/* A test that fills its table waits after each turn of the clock until the sweeper has done its round. */
 #define SMALL_LIMIT 4096U
 #define SWEEP_POLL_MS 5
 #define SWEEP_WAIT_MS 20000
@@ -67,7 +67,7 @@ static int table_map(struct kernel_home *home)
 	return 0;
 }
 
-/* How much of the map's memory is the table, which is empty when this is called first. */
+/* Sets how much of the map's memory is the table, which is empty when this is called first. */
 static int shape_set(struct kernel_home *home, __u32 buckets)
 {
 	struct ks_table_shape shape = { .key = KS_HOME_KEY };
@@ -97,27 +97,27 @@ static int kernel_set_policy(void *self, const struct ks_policy *policy)
 	err = shape_set(home, ~0U) ?: ks_kernel_set_policy(home->kernel, policy);
 	if (!err)
 		home->owner->policy = policy;
-	/* Flows that are there stay where they are: the next reset makes the table fit. */
+	/* Present flows stay in their slots: the next reset makes the table fit. */
 	return shape_set(home, buckets) ?: err;
 }
 
-struct key_list {
+struct kill_ctx {
 	struct ks_flow_key keys[KILL_KEYS];
 	size_t count;
 };
 
 static int key_collect(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct key_list *list = arg;
+	struct kill_ctx *list = arg;
 
 	list->keys[list->count++] = *key;
 	return list->count == KILL_KEYS;
 }
 
-/* Kills what lives, as an administrator would. */
+/* Kills all live flows, as an administrator would. */
 static int live_kill(struct kernel_home *home)
 {
-	struct key_list *list = malloc(sizeof(*list));
+	struct kill_ctx *list = malloc(sizeof(*list));
 	long killed = 0;
 
 	if (!list)
@@ -148,7 +148,7 @@ static int held_free(int fd, __u32 place)
 	return bpf_map_update_elem(fd, &place, &none, BPF_ANY) ? -errno : 0;
 }
 
-/* What one test kept is none of the next one's. */
+/* Drops the fragments that the last test left behind. */
 static int held_reset(struct kernel_home *home)
 {
 	int err = 0;
@@ -159,7 +159,7 @@ static int held_reset(struct kernel_home *home)
 	return err;
 }
 
-/* Then wipes what is dead and not yet swept, so that every test starts from an empty table. */
+/* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
 	struct kernel_home *home = self;
@@ -209,7 +209,7 @@ static int kernel_advance(void *self, __u64 ns)
 	return waited < SWEEP_WAIT_MS ? 0 : -ETIMEDOUT;
 }
 
-/* Test runs of an skb want a whole IP header behind the Ethernet header that announces it, and never nothing. */
+/* A test run of an skb demands a whole IP header behind the Ethernet header that announces it, and at least a byte. */
 static const char *kernel_refuses(void *self, const struct ks_frame *frame)
 {
 	const struct kernel_home *home = self;
@@ -317,24 +317,24 @@ static int kernel_each_entry(void *self, ks_home_flow_fn *fn, void *arg)
 			       ks_kernel_control(home->kernel)->test_now, fn, arg);
 }
 
-/* Of a walk over all entries, those that are flows. */
-struct shown_walk {
+/* Picks the flows from a walk over all entries. */
+struct kernel_flows_ctx {
 	ks_home_flow_fn *fn;
 	void *arg;
 };
 
-static int shown_pick(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+static int kernel_flow_pick(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct shown_walk *walk = arg;
+	struct kernel_flows_ctx *walk = arg;
 
 	return ks_flow_is_shown(key, flow) ? walk->fn(key, flow, walk->arg) : 0;
 }
 
 static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 {
-	struct shown_walk walk = { fn, arg };
+	struct kernel_flows_ctx walk = { fn, arg };
 
-	return kernel_each_entry(self, shown_pick, &walk);
+	return kernel_each_entry(self, kernel_flow_pick, &walk);
 }
 
 static int kernel_listen(void *self, __u8 proto, __u16 port)
@@ -493,16 +493,16 @@ static int give_up(int err)
 
 int kernel_home_open(enum kernel_hook hook, struct ks_home *home)
 {
-	static bool apart;
+	static bool has_namespace;
 	struct ks_kernel *kernel;
 	int err;
 
 	home->self = NULL;
 	if (geteuid() != 0)
 		return skip("needs root, to load programs into the kernel", 0);
-	if (!apart && unshare(CLONE_NEWNET))
+	if (!has_namespace && unshare(CLONE_NEWNET))
 		return skip("cannot make a network namespace", errno);
-	apart = true;
+	has_namespace = true;
 	err = programs_load(&kernel);
 	if (err == -EPERM || err == -ENOSYS || err == -EOPNOTSUPP)
 		return skip("this kernel does not let us load programs", -err);

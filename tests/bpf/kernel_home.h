@@ -2,12 +2,12 @@
 /*
  * The programs in the kernel behind the interface of scenarios: frames go in
  * through BPF_PROG_TEST_RUN, the whole inspection comes back from the
- * ks_scratch map, the clock is ks_control.test_now and stands. The process
+ * ks_scratch map, the clock is ks_control.test_now and moves only by advance(). The process
  * is pinned to one CPU, because that map has one entry a CPU.
  *
- * What a test run cannot do: frames of layer 3, frames shorter than their
+ * A test run cannot take frames of layer 3, frames shorter than their
  * headers (tc) or above a page, and frames of which only the beginning is
- * known. Nor do the programs verify upper checksums.
+ * known. The programs do not verify upper checksums.
  */
 #ifndef KS_TESTS_BPF_KERNEL_HOME_H
 #define KS_TESTS_BPF_KERNEL_HOME_H
@@ -32,7 +32,7 @@ int kernel_home_share(const struct ks_home *home, enum kernel_hook hook, struct 
 
 void kernel_home_close(struct ks_home *home);
 
-/* To be called before a policy that it was given is destroyed: the kernel has a copy, but we know it by its address. */
+/* Call it before a policy that was set is destroyed: the kernel has a copy, but the home recognises it by its address. */
 void kernel_home_forget_policy(struct ks_home *home);
 
 /* The programs' clock, ns. */

@@ -2,11 +2,11 @@
 /*
  * Random packets through all three homes: conversations that go on, go wrong
  * and go mad; every word of the packet language at random; bytes flipped.
- * Whatever the native home makes of a packet, tc and XDP must make of it too,
- * and the state tables must be the same. Usage: random_agree [PACKETS [SEED]]
+ * For every packet tc and XDP must come to the verdict of the native home, and
+ * the state tables must be the same. Usage: random_agree [PACKETS [SEED]]
  *
- * Time only moves in jumps that end every flow: what a millisecond decides
- * would be decided differently by three clocks.
+ * Time only moves in jumps that end every flow: the three homes have clocks of
+ * their own, and would differ where a millisecond decides.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -98,7 +98,7 @@ struct bench {
 	struct ks_mod mods[MODS_MAX];
 	struct ks_packet_spec quote;
 	__u8 frame[2048];
-	bool has_last; /* the packet before was let through: */
+	bool has_last; /* the last packet was let through */
 	struct ks_tuple last; /* as it left */
 	__u8 last_from, last_to;
 };
@@ -133,7 +133,9 @@ static void ends_roll(struct bench *bench, struct ks_packet_spec *spec)
 	spec->dport = ports[roll(&bench->dice, roll(&bench->dice, 8) ? 1 : KS_ARRAY_SIZE(ports))];
 	spec->from = KS_ZONE_FIRST; /* lan, as the policy names them */
 	spec->to = KS_ZONE_FIRST + 1;
-	spec->conversation = roll(&bench->dice, 4) != 0; /* to what its receiver is known by; else to what is written */
+	spec->conversation =
+		roll(&bench->dice, 4) !=
+		0; /* to the address by which the sender knows the receiver; else to the one that is written */
 	if (roll(&bench->dice, 20) == 0)
 		spec->from = (__u8)(1 + roll(&bench->dice, 4));
 	if (roll(&bench->dice, 20) == 0)
@@ -158,12 +160,12 @@ static struct ks_mod *mod_add(struct bench *bench, struct ks_packet_spec *spec, 
 
 	if (spec->mod_count == MODS_MAX)
 		return mod - 1;
-	*mod = (struct ks_mod){ .kind = kind, .value = value, .value2 = -1 };
+	*mod = (struct ks_mod){ .kind = (__u8)kind, .value = value, .value2 = -1 };
 	spec->mod_count++;
 	return mod;
 }
 
-/* Mostly what comes next, sometimes near it, rarely anywhere. */
+/* Mostly the next number, sometimes one near it, rarely any. */
 static void number_roll(struct bench *bench, struct ks_packet_spec *spec, enum ks_mod_kind kind)
 {
 	uint32_t choice = roll(&bench->dice, 10);
@@ -210,7 +212,7 @@ static void tcp_roll(struct bench *bench, struct ks_packet_spec *spec)
 		mod_add(bench, spec, KS_MOD_SACK, roll(&bench->dice, 2000))->value2 = roll(&bench->dice, 4000);
 }
 
-/* An error by the last packet's receiver, or somebody on its way, about what it has seen of it. */
+/* An error about the last packet, by its receiver or by a router on its way. */
 static void last_quote(struct bench *bench, struct ks_packet_spec *spec)
 {
 	bench->quote =
@@ -255,8 +257,7 @@ static void icmp_roll(struct bench *bench, struct ks_packet_spec *spec)
 	spec->quote = &bench->quote;
 }
 
-/* One word that spoils or decorates. */
-/* One or two chunks, most of them such as begin and carry on an association. */
+/* One or two chunks, mostly of those that begin and carry on an association. */
 static void sctp_roll(struct bench *bench, struct ks_packet_spec *spec)
 {
 	static const __u8 chunks[] = { 1, 1, 1, 2, 2, 10, 10, 11, 11, 0, 0, 3, 4, 5, 6, 7, 8, 14, 9, 64 };
@@ -372,7 +373,7 @@ static void frame_mutate(struct bench *bench, struct ks_frame *frame)
 	frame->data = bench->frame;
 }
 
-/* One frame, and what its sender and receiver learn from it. */
+/* Sends one frame; sender and receiver learn its numbers. */
 static int frame_agree(struct bench *bench, struct ks_frame *frame, unsigned number)
 {
 	const struct ks_passage *passage = &bench->all.passages[0];
@@ -392,7 +393,7 @@ static int frame_agree(struct bench *bench, struct ks_frame *frame, unsigned num
 	return 0;
 }
 
-/* The same datagram in two or three fragments, mostly in their order, now and then with an overlap or twice the same. */
+/* The same datagram in two or three fragments, mostly in order, sometimes with an overlap or a repetition. */
 static int fragments_agree(struct bench *bench, struct ks_packet_spec *spec, unsigned number)
 {
 	__s64 first = 8 * (1 + (__s64)roll(&bench->dice, 12)), second = first + 8 * (__s64)roll(&bench->dice, 10);
@@ -431,7 +432,7 @@ static int packet_agree(struct bench *bench, unsigned number)
 	if (roll(&bench->dice, 12) == 0)
 		return fragments_agree(bench, &spec, number);
 	if (ks_crafter_craft(bench->crafter, &spec, &frame))
-		return 0; /* words that do not fit together */
+		return 0; /* the words contradict each other */
 	frame_mutate(bench, &frame);
 	return frame_agree(bench, &frame, number);
 }

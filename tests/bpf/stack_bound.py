@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether every program stays within the kernel's 512 octets of stack, as the strictest kernel counts them.
+"""Checks that every program stays within the kernel's 512 bytes of stack, as the strictest kernel counts them.
 
-Older kernels round each frame of a chain of calls up to 32 octets, newer ones with a JIT to 16; and all bound a chain to
+Older kernels round each frame of a chain of calls up to 32 bytes, newer ones with a JIT to 16; and all bound a chain to
 eight frames. The verifier here accepts what 6.1 would refuse, so the chains are added up by hand from the linked object:
 what the functions store below r10, and whom they call or give to bpf_loop() as a callback. One line a program.
 
@@ -16,7 +16,7 @@ import sys
 STACK, FRAMES, ROUND = 512, 8, 32
 CALL, LOAD64 = 0x85, 0x18  # opcodes
 PSEUDO_CALL = 1  # source register of a call of our own functions
-SLOT = 8  # octets of an instruction
+SLOT = 8  # bytes of an instruction
 
 HEADING = re.compile(r"Disassembly of section (\S+):")
 LABEL = re.compile(r"([0-9a-f]+) <(.+)>:")
@@ -69,7 +69,7 @@ def functions_of(path):
 
 
 def chains(functions):
-    """For each program its deepest chain in octets, with the functions of it, and its longest in frames."""
+    """For each program its deepest chain in bytes, with the functions of it, and its longest in frames."""
     names = {function.name: place for place, function in functions.items()}
     programs = {place for place, function in functions.items() if function.section != ".text"}
     known = {}
@@ -79,9 +79,9 @@ def chains(functions):
             function = functions[place]
             known[place] = 0, [], 0  # recursion ends here; the verifier refuses it anyway
             below = [chain(callee) for callee in function.callees(names) if callee in functions and callee not in programs]
-            octets, path, _ = max(below, default=(0, [], 0))
+            depth, path, _ = max(below, default=(0, [], 0))
             frame = (function.depth + ROUND - 1) // ROUND * ROUND
-            known[place] = (frame + octets, [f"{function.name} {function.depth}"] + path,
+            known[place] = (frame + depth, [f"{function.name} {function.depth}"] + path,
                             1 + max((frames for _, _, frames in below), default=0))
         return known[place]
 
@@ -93,10 +93,10 @@ def main():
         sys.exit(__doc__)
     wrong = 0
     found = chains(functions_of(sys.argv[1]))
-    for name, (octets, path, frames) in found.items():
-        bad = octets > STACK or frames > FRAMES
+    for name, (depth, path, frames) in found.items():
+        bad = depth > STACK or frames > FRAMES
         wrong += bad
-        print(f"{'not ok' if bad else 'ok'}: {name}: {octets} octets, {frames} frames: {', '.join(path)}")
+        print(f"{'not ok' if bad else 'ok'}: {name}: {depth} bytes, {frames} frames: {', '.join(path)}")
     if not any(len(path) > 3 for _, path, _ in found.values()):
         sys.exit("no chain of calls was found: is this the linked object?")
     sys.exit(1 if wrong else 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of the offline commands share: the program, a policy, captures made from bytes."""
+"""Shared by the tests of the offline commands: the program, a policy, captures made from bytes."""
 import json
 import os
 import pathlib
@@ -92,7 +92,7 @@ def pcapng(names, *frames):
 
 
 def pcap(*frames, link=ETHERNET, keep=65535):
-    """A pcap file with a frame a second, of which `keep` octets were captured."""
+    """A pcap file with a frame a second, of which `keep` bytes were captured."""
     head = struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, link)
     return head + b''.join(struct.pack('<IIII', 1000 + i, 0, len(frame[:keep]), len(frame)) + frame[:keep]
                            for i, frame in enumerate(frames))

@@ -114,7 +114,7 @@ def test_zones_by_number_of_interface(keepstate):
 
 
 def test_arriving(keepstate):
-    """What the box forwards is left out on its way out, what it sends is not."""
+    """Forwarded packets are left out on their way out, packets of the box itself are not."""
     own = udp('203.0.113.1', 9, '192.0.2.1', 53)
     capture = pcap(cooked(ASK, IN), cooked(ASK, OUT), cooked(own, OUT), link=COOKED)
     assert len(replay(keepstate, capture)[0]) == 3
@@ -129,7 +129,7 @@ def test_written_frames(keepstate):
     assert read['p'] == (1, [ethernet(ASK)])
     assert read['d'] == (1, [ethernet(STRANGER), ethernet(IDENT)])
     link, (answer,) = read['a']
-    assert link == 1 and answer[26:34] == IDENT[16:20] + IDENT[12:16]  # from the box to whoever asked
+    assert link == 1 and answer[26:34] == IDENT[16:20] + IDENT[12:16]  # from the box to the asker
     assert answer[47] & 0x04  # RST
 
 

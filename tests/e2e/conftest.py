@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What every test of this directory can ask for: the lab, a running firewall, and a way to watch traffic."""
+"""Fixtures for every test of this directory: the lab, a running firewall, and a way to watch traffic."""
 import json
 import os
 import shutil
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def bpf_reason():
-    """Why programs cannot be loaded into this kernel, or None: bpf(BPF_MAP_CREATE) as the loader will do it."""
+    """Returns the reason why programs cannot be loaded into this kernel, or None: tries bpf(BPF_MAP_CREATE) as the loader does."""
     import ctypes
     import struct
     create = struct.pack("=IIIII", 2, 4, 4, 1, 0).ljust(128, b"\0")  # an array of one 32-bit value
@@ -90,7 +90,7 @@ def translate(gate):
         if gate.child.poll() is not None:
             gate.start()
         gate.say("reload")
-        gate.cli("states", "kill", "--all")  # says no when there are none
+        gate.cli("states", "kill", "--all")  # fails when there are none
         return gate
 
     return use
@@ -105,7 +105,7 @@ def reallab():
 
 @pytest.fixture(scope="module")
 def mirror(reallab):
-    """Outside tells whoever asks how it sees them."""
+    """Outside answers everybody with the address and port that it sees."""
     made = reallabs.Mirror(reallab.outside, (5100, 5101))
     yield made
     made.close()
@@ -139,7 +139,7 @@ def make_firewall(lab, tmp_path):
 
 @pytest.fixture(scope="module")
 def standing(lab, tmp_path_factory):
-    """The usual one: clients may open anything to the outside, nobody outside anything but a ping to the gateway. It
+    """The usual firewall: clients may open anything to the outside, the outside may only ping the gateway. It
     is started once for a file of tests, because the kernel takes seconds to verify the programs.
     """
     firewall = labs.Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("standing")).start()
@@ -161,7 +161,7 @@ def firewall(standing):
 
 
 class Watch:
-    """Programs of traffic.py, or another, that run beside a test, and what they told in the end."""
+    """Programs of traffic.py, or of another file, that run beside a test, and what each reported at its end."""
 
     def __init__(self):
         self.children = []
@@ -177,7 +177,7 @@ class Watch:
 
     @staticmethod
     def end(child):
-        """Tells it to end and returns what it noticed."""
+        """Tells it to end and returns its report."""
         child.send_signal(signal.SIGTERM)
         out = child.communicate(timeout=15)[0]
         return json.loads(out.splitlines()[-1])

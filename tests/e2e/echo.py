@@ -197,7 +197,7 @@ def ask_at_rate(address, port, rate, fresh):
 
 
 def hidden(kind):
-    """What stands between the Ethernet header and the packet."""
+    """Returns the bytes between the Ethernet header and the packet."""
     if kind == PPPOE:
         return struct.pack("!BBHHH", 0x11, 0, 1, len(IPV4_UDP) + 2, 0x0021)
     if kind == MPLS:
@@ -209,9 +209,9 @@ def frame(device, kind, count, mac):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((device, 0))
         own = sock.getsockname()[4]
-        octets = bytes.fromhex(mac.replace(":", "")) + own + struct.pack("!H", kind) + hidden(kind) + IPV4_UDP
+        data = bytes.fromhex(mac.replace(":", "")) + own + struct.pack("!H", kind) + hidden(kind) + IPV4_UDP
         for _ in range(count):
-            sock.send(octets.ljust(60, b"\0"))
+            sock.send(data.ljust(60, b"\0"))
     tell(sent=count)
 
 

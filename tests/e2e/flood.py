@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 
-RATE_MAX, SECONDS_MAX = 50000, 40  # whatever it is told
+RATE_MAX, SECONDS_MAX = 50000, 40  # an upper bound, whatever RATE says
 PATIENCE = 15  # seconds until the device must be there
 BURST = 40
 running = True
@@ -48,7 +48,7 @@ def fold(data):
 
 
 def build(mac, own, source, target, sport, port):
-    """An Ethernet frame with a datagram of 18 octets."""
+    """An Ethernet frame with a datagram of 18 bytes."""
     source, target = ipaddress.ip_address(source), ipaddress.ip_address(target)
     text = b"keepstate e2e....."
     udp = struct.pack("!HHHH", sport, port, 8 + len(text), 0)
@@ -80,7 +80,7 @@ def open_device(device):
 
 def prepare(frames):
     """Messages for sendmmsg(2). The buffers are kept alive by the caller."""
-    buffers = [ctypes.create_string_buffer(octets, len(octets)) for octets in frames]
+    buffers = [ctypes.create_string_buffer(data, len(data)) for data in frames]
     pieces = [Piece(ctypes.addressof(buffer), len(buffer)) for buffer in buffers]
     messages = (Message * len(frames))()
     for message, piece in zip(messages, pieces):
@@ -111,7 +111,7 @@ def main():
         if behind < len(messages):
             time.sleep(0.0005)
             continue
-        if behind > rate / 10:  # a busy machine: what it could not send is not made up for
+        if behind > rate / 10:  # on a busy machine: frames that could not be sent in time are left out
             began += (behind - rate / 10) / rate
         done = send(sock.fileno(), messages, len(messages), 0)
         if done > 0:

@@ -3,7 +3,7 @@
 
   echo ADDRESS PORT                   sends every datagram back, and tells in the end how many, and how many fragments came
   ask ADDRESS PORT SIZE...            sends datagrams of these sizes and compares what comes back
-  send SOURCE ADDRESS PORT HOW        sends one datagram of 4000 octets in fragments made by hand
+  send SOURCE ADDRESS PORT HOW        sends one datagram of 4000 bytes in fragments made by hand
 """
 import json
 import os
@@ -14,7 +14,7 @@ import struct
 import sys
 
 SIZE = 4000
-PIECE = 1000  # octets of a fragment
+PIECE = 1000  # bytes of a fragment
 ETH_ALL, ETH_IPV4, ETH_IPV6 = 3, 0x0800, 0x86DD
 FRAGMENT_HEADER = 44
 running = True
@@ -30,7 +30,7 @@ def tell(**facts):
 
 
 def is_fragment(frame):
-    """Whether an Ethernet frame holds a fragment."""
+    """Returns true if an Ethernet frame holds a fragment."""
     kind = struct.unpack_from("!H", frame, 12)[0]
     if kind == ETH_IPV4:
         return bool(struct.unpack_from("!H", frame, 20)[0] & 0x3FFF)
@@ -73,7 +73,7 @@ def ask(address, port, *sizes):
     tell(same=same)
 
 
-# A datagram made by hand: (offset, length, octet to fill it with) for each fragment, in the order of sending.
+# A datagram made by hand: (offset, length, byte to fill it with) for each fragment, in the order of sending.
 PIECES = [(off, PIECE, 0) for off in range(0, SIZE + 8 - PIECE, PIECE)] + [(SIZE, 8, 0)]
 ORDERS = {
     "straight": PIECES,
@@ -104,13 +104,13 @@ def datagram(source, address, port):
     return head[:6] + struct.pack("!H", checksum(pseudo + head + body)) + body
 
 
-def fragment(source, address, proto, ident, octets, off, more):
+def fragment(source, address, proto, ident, data, off, more):
     if ":" in address:
         header = struct.pack("!BBHI", proto, 0, off | more, ident)
-        return struct.pack("!IHBB", 6 << 28, len(octets) + 8, FRAGMENT_HEADER, 64) + \
-            socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, address) + header + octets
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(octets), ident, off // 8 | (0x2000 if more else 0), 64, proto, 0) + \
-        socket.inet_aton(source) + socket.inet_aton(address) + octets
+        return struct.pack("!IHBB", 6 << 28, len(data) + 8, FRAGMENT_HEADER, 64) + \
+            socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, address) + header + data
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), ident, off // 8 | (0x2000 if more else 0), 64, proto, 0) + \
+        socket.inet_aton(source) + socket.inet_aton(address) + data
 
 
 def send(source, address, port, how):
@@ -120,9 +120,9 @@ def send(source, address, port, how):
     ident = 1 + os.urandom(1)[0] + 256 * (1 + list(ORDERS).index(how))
     with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
         for off, length, spoil in ORDERS[how]:
-            octets = bytes(octet ^ spoil for octet in whole[off:off + length])
-            more = off + len(octets) < len(whole)
-            sock.sendto(fragment(source, address, proto, ident, octets, off, more), (address, 0))
+            data = bytes(byte ^ spoil for byte in whole[off:off + length])
+            more = off + len(data) < len(whole)
+            sock.sendto(fragment(source, address, proto, ident, data, off, more), (address, 0))
     tell(sent=len(ORDERS[how]))
 
 

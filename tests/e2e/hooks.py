@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What other programs do to our interfaces, by the bpf() system call itself: Debian 12's tools know no tcx.
+"""Does to our interfaces what other programs may do, by the bpf() system call itself: Debian 12's tools know no tcx.
 
   tcx DEVICE SIDE first|last RESULT   attaches a program that returns RESULT, until SIGTERM; SIDE is ingress or egress
   copy-port DEVICE [MAC]              at egress: writes the UDP destination port of IPv4 into skb->tc_index, and MAC into the
@@ -59,10 +59,10 @@ def copying_port(mac):
             (storing_source(mac) if mac else b"") + returning(-1))
 
 
-def load(octets, kind=SCHED_CLS, attach=0):
-    code = ctypes.create_string_buffer(octets, len(octets))
+def load(data, kind=SCHED_CLS, attach=0):
+    code = ctypes.create_string_buffer(data, len(data))
     license = ctypes.create_string_buffer(b"GPL")
-    attr = struct.pack("<IIQQIIQII16sII", kind, len(octets) // 8, ctypes.addressof(code), ctypes.addressof(license),
+    attr = struct.pack("<IIQQIIQII16sII", kind, len(data) // 8, ctypes.addressof(code), ctypes.addressof(license),
                        0, 0, 0, 0, 0, b"kst_other", 0, attach)
     return bpf(PROG_LOAD, attr)[0]
 
@@ -101,7 +101,7 @@ def strip(device):
 
 
 def netfilter_reason():
-    """Why this kernel has no BPF netfilter programs, or None."""
+    """Returns the reason why this kernel has no BPF netfilter programs, or None."""
     try:
         os.close(load(returning(1), NETFILTER, NETFILTER_ATTACH))
     except OSError as problem:
@@ -110,7 +110,7 @@ def netfilter_reason():
 
 
 def tcx_reason():
-    """Why this kernel has no tcx links, or None."""
+    """Returns the reason why this kernel has no tcx links, or None."""
     try:
         query("lo", "ingress")
     except OSError as problem:
@@ -118,8 +118,8 @@ def tcx_reason():
     return None
 
 
-def hold(octets, device, side, place):
-    descriptor = link(load(octets), device, side, place)
+def hold(data, device, side, place):
+    descriptor = link(load(data), device, side, place)
     print(json.dumps({"ready": True, "programs": query(device, side)[0]}), flush=True)
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
     os.close(descriptor)

@@ -32,7 +32,7 @@ _serial = itertools.count(1)
 
 
 def reason_to_skip():
-    """Why the tests cannot run on this machine, or None."""
+    """Returns the reason why the tests cannot run on this machine, or None."""
     if os.geteuid() != 0:
         return "needs root, for network namespaces"
     os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -48,7 +48,7 @@ def reason_to_skip():
 
 
 def wait_for(condition, seconds=10.0, what="condition"):
-    """Asks until it is true; returns what it said then."""
+    """Calls the condition until it returns something true, which is returned."""
     end = time.monotonic() + seconds
     while True:
         answer = condition()
@@ -60,7 +60,7 @@ def wait_for(condition, seconds=10.0, what="condition"):
 
 
 def end_process(child, seconds=5):
-    """Asks a process of ours to end, then makes it."""
+    """Ends a process of ours: SIGTERM first, then SIGKILL."""
     if child.poll() is None:
         child.terminate()
         try:
@@ -122,7 +122,7 @@ class Host:
             end_process(child)
         subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
 
-    # what a person would type
+    # commands as a person would type them
 
     def fetch(self, url, *options, seconds=5):
         """curl: returns the CompletedProcess; stdout is the body."""
@@ -139,7 +139,7 @@ class Host:
 
 
 def pings_answered(text):
-    """How many answers ping's summary tells of."""
+    """Returns the number of answers in ping's summary."""
     for line in text.splitlines():
         if "packets transmitted" in line:
             return int(line.split(",")[1].split()[0])
@@ -266,12 +266,12 @@ class Firewall:
         return [json.loads(line) for line in self.say(command, "--json", *words).splitlines()]
 
     def crash(self):
-        """kill -9: what it left in the kernel goes on."""
+        """kill -9: its programs in the kernel go on."""
         self.child.send_signal(signal.SIGKILL)
         self.child.wait()
 
     def stop(self):
-        """Ends it in the proper way, whatever state it is in; then nothing may be left."""
+        """Stops it by `keepstate stop`, whatever state it is in; then nothing may be left in the kernel."""
         if self.child is None:
             return
         if self.child.poll() is not None and self.filters():
@@ -291,7 +291,7 @@ class Firewall:
         return [one["name"] for one in self.data("status")[0]["interfaces"] if one["ingress"] and one["egress"]]
 
     def filters(self):
-        """What is attached in the host: tcx links and the backstop, and what tc says of every interface; or "". """
+        """Lists everything attached in the host: tcx links, the backstop, and the tc filters of every interface; "" if nothing."""
         instance = f"net-{os.stat(f'/run/netns/{self.host.name}').st_ino}"
         text = "".join(f"{path.name}\n" for path in Path("/run/keepstate/bpf").glob(f"{instance}/links/*"))
         for line in self.host.run("ip", "-o", "link").stdout.splitlines():

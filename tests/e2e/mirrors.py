@@ -65,7 +65,7 @@ def mirror(*words):
 
 
 def ask_each(sock, places):
-    """Asks one after the other; who does not answer in time is None."""
+    """Asks one after the other; the answer of one that does not answer in time is None."""
     answers = []
     for place in places:
         answers.append(None)

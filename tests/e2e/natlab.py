@@ -4,7 +4,7 @@
     client 10.0.0.10 --+
                        +-- lan0 gateway wan0 --+
     inner  10.0.0.20 --+       192.0.2.1       |
-                                               +-- isp 192.0.2.254, a bridge and a router -- 1300 octets -- far
+                                               +-- isp 192.0.2.254, a bridge and a router -- 1300 bytes -- far
     peer   10.9.0.10 ----- lan0 other wan0 ----+                                                   198.51.100.10
                                192.0.2.2       |
     server 192.0.2.10, 192.0.2.11 -------------+
@@ -133,7 +133,7 @@ class NatLab(Lab):
         isp.ip("route", "add", f"{POOL6}::/64", "via", WAN6)
 
     def forget_paths(self):
-        """What hosts have learnt of path MTUs."""
+        """Makes all hosts forget the path MTUs that they have learnt."""
         for host in self.hosts:
             host.run("ip", "route", "flush", "cache")
             host.run("ip", "-6", "route", "flush", "cache")

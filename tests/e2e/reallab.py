@@ -9,9 +9,9 @@
       10.1.0.10   10.1.0.1
 
 The same with IPv6. The gateway's default route is by wan0, and one of a greater metric by wan1. Outside has routes
-to the inner networks by eth0, so that what leaves untranslated is answered too.
+to the inner networks by eth0, so that untranslated packets are answered too.
 
-Sockets are made by the test itself inside the host's network (RealHost.udp() and others): what a test says is sent at once.
+Sockets are made by the test itself inside the host's network (RealHost.udp() and others): packets are sent at once, without starting a program.
 """
 import contextlib
 import ctypes
@@ -39,7 +39,7 @@ DSLNEAR4, DSLNEAR6 = "198.51.100.10", "2001:db8:1::10"
 FAR4, FAR6 = "203.0.113.10", "2001:db8:f::10"  # outside's address behind both
 
 FAMILIES = (4, 6)
-OUTER = {"eth0": (WAN4, WAN6), "eth1": (DSL4, DSL6)}  # what a masqueraded packet bears, by outside's interface
+OUTER = {"eth0": (WAN4, WAN6), "eth1": (DSL4, DSL6)}  # source of a masqueraded packet, by outside's interface
 
 ONE_WAN = "zone lan { lan0 }\nzone guest { guest0 }\nzone wan { wan0, wan1 }\n"
 TWO_WANS = "zone lan { lan0 }\nzone guest { guest0 }\nzone wan { wan0 }\nzone dsl { wan1 }\n"
@@ -59,11 +59,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # --- packets by hand ----------------------------------------------------------------------------------------------------
 
 
-def octets_of(address):
+def address_bytes(address):
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
-def mac_octets(text):
+def mac_bytes(text):
     return bytes.fromhex(text.replace(":", ""))
 
 
@@ -76,16 +76,16 @@ def internet_checksum(data):
 
 
 def pseudo_header(source, target, proto, length):
-    return octets_of(source) + octets_of(target) + struct.pack("!IHH", length, 0, proto)
+    return address_bytes(source) + address_bytes(target) + struct.pack("!IHH", length, 0, proto)
 
 
 def ip_packet(source, target, proto, body, ttl=64, tos=0):
     """An IPv4 or IPv6 packet, as its addresses are."""
     if ":" in source:
         head = struct.pack("!IHBB", 6 << 28 | tos << 20, len(body), proto, ttl)
-        return head + octets_of(source) + octets_of(target) + body
+        return head + address_bytes(source) + address_bytes(target) + body
     head = struct.pack("!BBHHHBBH", 0x45, tos, 20 + len(body), 1, 0x4000, ttl, proto, 0)
-    head += octets_of(source) + octets_of(target)
+    head += address_bytes(source) + address_bytes(target)
     return head[:10] + struct.pack("!H", internet_checksum(head)) + head[12:] + body
 
 
@@ -116,11 +116,11 @@ def echo_packet(source, target, ident=7):
 
 def group_mac(address):
     """The link address of a group or of everybody."""
-    octets = octets_of(address)
+    data = address_bytes(address)
     if ":" in address:
-        return b"\x33\x33" + octets[-4:]
-    if 224 <= octets[0] < 240:
-        return b"\x01\x00\x5e" + bytes([octets[1] & 0x7F]) + octets[2:]
+        return b"\x33\x33" + data[-4:]
+    if 224 <= data[0] < 240:
+        return b"\x01\x00\x5e" + bytes([data[1] & 0x7F]) + data[2:]
     return BROADCAST_MAC
 
 
@@ -136,7 +136,7 @@ class RealHost(Host):
 
     @contextlib.contextmanager
     def inside(self):
-        """What the calling thread opens meanwhile is opened in the host's network."""
+        """Sockets that the calling thread opens meanwhile are opened in the host's network."""
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
         try:
@@ -155,7 +155,7 @@ class RealHost(Host):
 
     @functools.cache
     def mac(self, device):
-        return mac_octets(json.loads(self.run("ip", "-j", "link", "show", device, check=True).stdout)[0]["address"])
+        return mac_bytes(json.loads(self.run("ip", "-j", "link", "show", device, check=True).stdout)[0]["address"])
 
     def udp(self, address="0.0.0.0", port=0, device=None, groups=(), timeout=1.0):
         """A socket for datagrams, also for broadcast, and for groups that it joins on its device."""
@@ -190,10 +190,10 @@ class RealHost(Host):
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
         for group in groups:
             if six:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, octets_of(group) + struct.pack("=I", index))
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, address_bytes(group) + struct.pack("=I", index))
             else:
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-                                octets_of(group) + octets_of("0.0.0.0") + struct.pack("=I", index))
+                                address_bytes(group) + address_bytes("0.0.0.0") + struct.pack("=I", index))
 
     def send_frames(self, device, *frames):
         """Puts frames on the wire as they are."""
@@ -242,7 +242,7 @@ class RealHost(Host):
 
 
 def heard(sock, count=None, wait=None):
-    """What comes to a socket until it is quiet: a list of (octets, address). With count, as soon as so many came."""
+    """Receives until the socket is quiet, or until `count` have come: a list of (bytes, address)."""
     got = []
     sock.settimeout(wait or QUIET)
     while count is None or len(got) < count:
@@ -258,7 +258,7 @@ def heard(sock, count=None, wait=None):
 
 
 def hears(sock, wait=1.0):
-    """Whether anything comes."""
+    """Returns true if anything comes."""
     return bool(heard(sock, 1, wait))
 
 
@@ -272,7 +272,7 @@ def icmp_heard(sock, six, wait=QUIET):
 
 
 class Mirror:
-    """Tells whoever asks, by UDP or TCP, who it takes them for and by which interface it heard them."""
+    """Answers everybody, by UDP or TCP, with the address that it sees and the interface that it heard them by."""
 
     def __init__(self, host, ports):
         self.seen = []  # (port, kind, source address, source port, device)
@@ -335,7 +335,7 @@ class Gate(Firewall):
         return self
 
     def rules(self):
-        """What every rule has decided, by its text."""
+        """Returns how many packets every rule has decided, by its text."""
         return {rule["text"]: rule["matches"] for rule in self.data("counters")[0]["rules"]}
 
     def matches(self, text):
@@ -351,13 +351,13 @@ class Gate(Firewall):
         return [flow for flow in self.data("states") if all(str(word) in json.dumps(flow) for word in words)]
 
     def explains(self, packet):
-        """What the running firewall says to a packet in words: whether it passes, and all of it."""
+        """Asks `keepstate explain` about a packet in words: returns true if it passes, and the whole output."""
         done = self.cli("explain", "--json", packet)
         assert done.returncode in (0, 1), f"explain {packet}: {done.stdout}{done.stderr}"
         return done.returncode == 0, done.stdout
 
     def agrees(self, packet, passes):
-        """Explain must say the same as the data plane has done."""
+        """`explain` must give the verdict that the data plane gave."""
         said, text = self.explains(packet)
         assert said == passes, f"explain says {'allow' if said else 'deny'} to: {packet}\n{text}"
 
@@ -422,7 +422,7 @@ class RealLab(Lab):
         self.gateway.write("/proc/sys/net/ipv6/conf/all/forwarding", int(on))
 
     def routes(self):
-        """Every route as it is told above, whatever a test did."""
+        """Sets every route as in the picture above, whatever a test did."""
         for host, lines in ((self.client, inner_routes(LAN4, LAN6)), (self.guest, inner_routes(LOUNGE4, LOUNGE6)),
                             (self.outside, ["link set eth0 up", "link set eth1 up"] + [
                                 f"route replace {net} via {WAN6 if ':' in net else WAN4}"
@@ -460,7 +460,7 @@ class RealLab(Lab):
 
 
 def ask(sock, target, port, data=b"who am I?", wait=1.0):
-    """What a Mirror answers, or None."""
+    """Returns the answer of a Mirror, or None."""
     end = time.monotonic() + wait
     sock.sendto(data, (target, port))
     while time.monotonic() < end:

@@ -91,7 +91,7 @@ def standing(net, tmp_path_factory):
 
 @pytest.fixture
 def firewall(net, standing):
-    """It runs with the usual policy before and after each test, and then nothing is lost of what is allowed."""
+    """Runs with the usual policy before and after each test; allowed traffic then passes without loss."""
     yield standing
     put(standing, POLICY)
     assert kinds(net.inner, "192.0.2.10", seconds=2) == ALL
@@ -104,7 +104,7 @@ def nothing_of(facts, least=40000):
 
 
 def test_the_flood_arrives_without_a_firewall(net):
-    """Else the other tests prove nothing."""
+    """The flood arrives without the firewall: otherwise the other tests would prove nothing."""
     with net.flooded(seconds=1) as facts:
         pass
     assert facts["arrived"] > facts["sent"] / 2, facts
@@ -208,7 +208,7 @@ def test_an_interface_appears_without_the_daemon(net, firewall, name):
 
 
 def strip(net, device):
-    """As somebody would who flushes what he finds there: tcx links, filters, and the qdisc."""
+    """Takes everything off an interface: tcx links, filters, and the qdisc."""
     hooks(net.box, "strip", device) if not raw_hooks.tcx_reason() else None
     for side in ("ingress", "egress"):
         net.box.run("tc", "filter", "del", "dev", device, side)
@@ -232,7 +232,7 @@ def test_programs_are_taken_off_by_hand(net, firewall):
 
 
 def test_programs_are_taken_off_without_the_daemon(net, firewall):
-    """Nobody puts them back: nothing passes, also of what was allowed, until the daemon is there."""
+    """Without the daemon nobody puts the hooks back: nothing passes, not even allowed traffic, until it is there again."""
     firewall.crash()
     with net.flooded(seconds=3) as facts:
         strip(net, "wan0")
@@ -250,7 +250,7 @@ def move_addresses(net, source, target):
 
 
 def test_a_guarded_port_is_put_into_a_bridge_without_the_daemon(net, firewall):
-    """What arrives is for the bridge, which nobody guards."""
+    """Everything that arrives is for the bridge, which nobody guards."""
     firewall.crash()
     net.box.ip("link", "add", "br9", "address", NEW_MAC, "type", "bridge")
     try:

@@ -225,7 +225,7 @@ def test_the_other_port_may_nothing(net, standing, server):
 
 
 def test_a_port_that_is_ignored_is_guarded_too(net, firewall):
-    """Else what the other port sends to it, and it to the other port, would be judged nowhere. Its bridge is not ignored."""
+    """A port may not be ignored alone: packets between it and the other port would be judged nowhere. Its bridge is not ignored."""
     put(firewall, "ignore { q1 }\n" + ZONES + RULES)
     assert kinds(net.desk, "10.2.0.20") == set(), "an inner host to the ignored port"
     assert kinds(net.stray, "10.2.0.10") == set(), "back"

@@ -12,7 +12,7 @@ PORT = 5700
 
 @pytest.fixture
 def busy(lab, standing, watch):
-    """A firewall with a few flows of each kind, and none of before."""
+    """A firewall with a few flows of each kind, and no older ones."""
     standing.cli("states", "kill", "--all")
     watch.start(lab.server, "serve", PORT)
     watch.start(lab.client, "follow", SERVER4, PORT)
@@ -102,7 +102,7 @@ def test_status(lab, standing):
 
 
 def test_explain_asks_the_running_firewall(lab, busy):
-    """Of a flow that is there, and of a packet that nobody asked for."""
+    """explain, for a packet of a flow that is there, and for an unsolicited one."""
     done = busy.cli("explain", f"wan {SERVER4}:{PORT} > lan {CLIENT4}:1 tcp syn")
     assert done.returncode == 1 and "no state" in done.stdout, done
     done = busy.cli("explain", f"lan {CLIENT4}:4000 > wan {SERVER4}:80 tcp syn")

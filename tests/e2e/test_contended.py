@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Several processors work on one connection at once: nothing of what is established may be dropped for it.
+"""Several CPUs work on one connection at once: nothing of what is established may be dropped for it.
 
     client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server
 
-Receive packet steering gives what comes by one interface of the box to one processor, and what comes by the other to another;
+Receive packet steering gives what comes by one interface of the box to one CPU, and what comes by the other to another;
 data go both ways in small segments, so that both directions of a flow meet in its state. IPv4 is masqueraded, IPv6 is not.
 """
 import json
@@ -22,7 +22,7 @@ nat from lan to wan family ipv4 masquerade
 """
 PORT = 5201
 pytestmark = [need("iperf3"), need("ethtool"),
-              pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")]
+              pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")]
 
 
 class Steered(Plain):
@@ -39,9 +39,9 @@ class Steered(Plain):
         self.server.listening("-t", PORT)
 
     @staticmethod
-    def steer(host, device, processors):
+    def steer(host, device, cpus):
         """rps_cpus lies in sysfs, of which each namespace has a view of its own: `ip netns exec` mounts it."""
-        host.ip_root("netns", "exec", host.name, "sh", "-c", f"echo {processors} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
+        host.ip_root("netns", "exec", host.name, "sh", "-c", f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ SERVER = pytest.mark.parametrize("server", ["192.0.2.10", "2001:db8::10"], ids=[
 
 @SERVER
 @pytest.mark.parametrize("words", [["-P", "1"], ["-P", "1", "-M", "200"]], ids=["large", "small"])
-def test_tcp_both_ways_on_two_processors(net, firewall, server, words):
+def test_tcp_both_ways_on_two_cpus(net, firewall, server, words):
     before, had = contended(firewall), passed(firewall)
     load(net, server, "--bidir", *words)
     assert passed(firewall) - had > 50000, "too little traffic to tell"
@@ -87,7 +87,7 @@ def test_tcp_both_ways_on_two_processors(net, firewall, server, words):
 
 
 @SERVER
-def test_udp_both_ways_on_two_processors(net, firewall, server):
+def test_udp_both_ways_on_two_cpus(net, firewall, server):
     before, had = contended(firewall), passed(firewall)
     load(net, server, "-u", "-b", "30M", "-l", "200", "-P", "3", "--bidir")
     assert passed(firewall) - had > 50000, "too little traffic to tell"

@@ -25,7 +25,7 @@ def test_kill_9_under_traffic(lab, firewall, watch, server, client):
     firewall.crash()
     assert firewall.filters() != "", "the programs are gone with the daemon"
     time.sleep(1)
-    # A new connection opens and an outside one does not, with nobody at home.
+    # A new connection opens and one from outside does not, without the daemon.
     assert lab.client.fetch(f"http://[{server}]/" if ":" in server else f"http://{server}/").returncode == 0
     assert lab.server.ping(client) == 0
 
@@ -68,12 +68,12 @@ def test_expiry_goes_on_without_the_daemon(lab, firewall):
     time.sleep(10)  # two until it is dead, and at most a round of the sweeper, which takes 6.4
     firewall.start()
     assert not [flow for flow in firewall.data("states") if "udp" in str(flow)]
-    # Not only unseen: its slot was freed while nobody was at home.
+    # Not only unseen: the sweeper freed its slot without the daemon.
     assert table(firewall)["flows"] < created
 
 
 def test_a_changed_policy_counts_after_a_crash(lab, firewall):
-    """Who edits the file while the daemon is dead gets the new policy at the restart, and keeps the states."""
+    """A policy that is edited while the daemon is dead is in force after the restart, and the states are kept."""
     firewall.crash()
     firewall.path.write_text(POLICY.replace("reject from lan to wan tcp port 25", "deny from lan to wan tcp port 80"))
     assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0, "the old policy is in force until the restart"

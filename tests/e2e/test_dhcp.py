@@ -17,7 +17,7 @@ allow from self
 """
 SECONDS = 8  # until a client gives up
 
-# The client, the device, and what the first octets of its lease are.
+# The client, the device, and what the first bytes of its lease are.
 PLACES = {"lan": ("client", "eth0", "10.0.0.", "fd00:10::"), "guest": ("guest", "eth0", "10.1.0.", "fd00:11::"),
           "wan": ("gateway", "wan0", "192.0.2.", "2001:db8::")}
 
@@ -136,7 +136,7 @@ def test_two_servers_and_a_client_ipv6(reallab, real_gate, servers):
 
 @busybox
 def test_a_client_again_and_again(reallab, real_gate, servers):
-    """Who asks once more at once is answered: what one has left in the table does not keep the other from speaking."""
+    """A client that asks again at once is answered: the flow of one client does not keep another from speaking."""
     real_gate.use(RULES)
     for place in ("lan", "guest", "wan", "lan", "wan", "guest"):
         all_bound([Client(reallab, "udhcpc", place)])
@@ -144,7 +144,7 @@ def test_a_client_again_and_again(reallab, real_gate, servers):
 
 @busybox
 def test_no_server_by_rule(reallab, real_gate, servers):
-    """What is not allowed gets no lease: the rule decides, not that it is DHCP."""
+    """Without a rule there is no lease: DHCP gets no exception."""
     real_gate.use("allow from lan to self udp port 67\nallow from self\n")
     lan, guest = Client(reallab, "udhcpc", "lan"), Client(reallab, "udhcpc", "guest")
     try:

@@ -64,7 +64,7 @@ def test_pings(natlab, translate, rules, server, client, inner, outer):
 
 @FAMILIES
 def test_own_datagrams(natlab, translate, echo, server, client, inner, outer):
-    """What the gateway's own programs send and get."""
+    """Fragments that the gateway's own programs send and receive."""
     translate(MASQUERADE)
     echo(server)
     assert run(natlab.gateway, "ask", server, PORT, *SIZES)["same"] == [True] * len(SIZES)

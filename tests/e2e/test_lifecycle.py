@@ -163,7 +163,7 @@ def test_a_rename_changes_the_zone_in_place(lab, make_firewall):
 
 
 def test_a_name_that_is_not_utf8_is_shown(lab, make_firewall):
-    """The kernel takes any octets; JSON does not."""
+    """The kernel takes any bytes; JSON does not."""
     firewall = make_firewall()
     name = b"odd\xff"
     lab.gateway.ip("link", "add", name, "type", "veth", "peer", "name", "even0")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Router advertisements, redirects and errors: whose obey rules, and what the box itself says."""
+"""Router advertisements, redirects and errors: which of them obey rules, and which the box itself sends."""
 import json
 import struct
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from lab import KEEPSTATE
 from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, FAR4, FAR6, GUEST4, GUEST6, ICMP, ICMP6, LAN4, LAN6, LOUNGE4,
                      LOUNGE6, NEAR4, SECOND4, TWO_WANS, WAN4, WAN6, frame, group_mac, hears, icmp_heard,
-                     icmp_packet, ip_packet, octets_of, udp_packet)
+                     icmp_packet, ip_packet, address_bytes, udp_packet)
 
 ROGUE6 = "fe80::bad"
 ROGUE_MAC = b"\x02\0\0\0\x0b\xad"
@@ -33,7 +33,7 @@ def errors_of(host, family):
 
 
 def told(sock, family, kind, wait=0.6):
-    """Who sent messages of this type."""
+    """Returns the senders of messages of this type."""
     kind = kind[family] if isinstance(kind, dict) else kind
     return [source for source, found, _ in icmp_heard(sock, family == 6, wait) if found == kind]
 
@@ -46,13 +46,13 @@ def words(family, zone, source, to, target):
 
 
 def advertisement(source=ROGUE6):
-    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 3600, 3600, 0) + octets_of(ROGUE_PREFIX)
+    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 3600, 3600, 0) + address_bytes(ROGUE_PREFIX)
     link = struct.pack("!BB", 1, 1) + ROGUE_MAC
     return icmp_packet(source, ALL_NODES, 134, 0, struct.pack("!BBHII", 64, 0, 600, 0, 0) + prefix + link, ttl=255)
 
 
 def believes(reallab):
-    """What the box has taken from the rogue router: an address, a default route."""
+    """Returns what the box has accepted from the rogue router: an address, a default route."""
     addresses = reallab.gateway.run("ip", "-6", "addr", "show", "dev", "wan0").stdout
     routes = reallab.gateway.run("ip", "-6", "route", "show", "default").stdout
     return ROGUE_PREFIX[:-1] in addresses, ROGUE6 in routes
@@ -112,9 +112,9 @@ def test_check_does_not_call_it_good_for_nothing(tmp_path):
 def redirect(family, quoted, better):
     """The gateway's next hop says that another one is better for what it was sent."""
     if family == 4:
-        return icmp_packet(NEAR4, WAN4, REDIRECT4, 1, octets_of(better) + quoted[:28], ttl=64)
+        return icmp_packet(NEAR4, WAN4, REDIRECT4, 1, address_bytes(better) + quoted[:28], ttl=64)
     router, gateway = better
-    return icmp_packet(router, gateway, REDIRECT6, 0, struct.pack("!I", 0) + octets_of(ROGUE6) + octets_of(FAR6) +
+    return icmp_packet(router, gateway, REDIRECT6, 0, struct.pack("!I", 0) + address_bytes(ROGUE6) + address_bytes(FAR6) +
                        struct.pack("!BBHI", 4, (len(quoted) + 8) // 8, 0, 0) + quoted, ttl=255)
 
 
@@ -360,9 +360,9 @@ def test_replay_says_what_happens(tmp_path, name):
     policy, capture = tmp_path / "policy.conf", tmp_path / "capture.pcap"
     policy.write_text(NETWORKS + POLICY)
     to = group_mac(target) if target.startswith(("224.", "239.", "255.", "ff")) or target == "10.0.0.255" else b"\x02\0\0\0\0\1"
-    octets = frame(to, b"\x02\0\0\0\0\2", udp_packet(source, sport, target, port))
+    data = frame(to, b"\x02\0\0\0\0\2", udp_packet(source, sport, target, port))
     capture.write_bytes(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) +
-                        struct.pack("=IIII", 1, 0, len(octets), len(octets)) + octets)
+                        struct.pack("=IIII", 1, 0, len(data), len(data)) + data)
     device = {"client": "lan0", "guest": "guest0", "outside": "wan0"}[role]
     mine = ",".join((LAN4, LAN6, LOUNGE4, LOUNGE6, WAN4, WAN6, DSL4, DSL6))
     done = subprocess.run([KEEPSTATE, "replay", "--json", "--interface", f"0={device}", "--self", mine, policy, capture],

@@ -7,7 +7,7 @@ import struct
 import pytest
 from conftest import need
 from lab import end_process, wait_for
-from reallab import CLIENT4, CLIENT6, FAR4, FAR6, GUEST4, ONE_WAN, group_mac, heard, octets_of, udp_packet
+from reallab import CLIENT4, CLIENT6, FAR4, FAR6, GUEST4, ONE_WAN, group_mac, heard, address_bytes, udp_packet
 
 GROUP4, GROUP6 = "239.1.2.3", "ff0e::1:2:3"
 PORT = 5004
@@ -37,7 +37,7 @@ class Router4:
 
     def route(self, source, group, into, out):
         limits = bytes(1 if device in out else 0 for device in DEVICES).ljust(32, b"\0")
-        self.sock.setsockopt(socket.IPPROTO_IP, MRT_ADD_MFC, octets_of(source) + octets_of(group) +
+        self.sock.setsockopt(socket.IPPROTO_IP, MRT_ADD_MFC, address_bytes(source) + address_bytes(group) +
                              struct.pack("=H32s2xIIIi", DEVICES.index(into), limits, 0, 0, 0, 0))
 
     def close(self):
@@ -56,8 +56,8 @@ class Router6(Router4):
         place = struct.Struct("=HHI16sI")
         bits = sum(1 << DEVICES.index(device) for device in out)
         self.sock.setsockopt(socket.IPPROTO_IPV6, MRT_ADD_MFC,
-                             place.pack(socket.AF_INET6, 0, 0, octets_of(source), 0) +
-                             place.pack(socket.AF_INET6, 0, 0, octets_of(group), 0) +
+                             place.pack(socket.AF_INET6, 0, 0, address_bytes(source), 0) +
+                             place.pack(socket.AF_INET6, 0, 0, address_bytes(group), 0) +
                              struct.pack("=H2xI28x", DEVICES.index(into), bits))
 
 

@@ -51,7 +51,7 @@ def test_masquerade(natlab, translate, server, second, outside):
 
 @BOTH
 def test_without_a_rule_nothing_is_translated(natlab, translate, server, second, outside):
-    """What leaves untranslated finds no way back, and an exemption leaves it so."""
+    """Without translation no answer finds its way back; an exemption has the same effect."""
     translate(f"nat from lan to wan destination {server} exempt", MASQUERADE)
     assert natlab.client.fetch(url(server), seconds=1).returncode == 28
     assert peer_of(natlab.client.fetch(url(second, "peer")))[0] == outside
@@ -59,7 +59,7 @@ def test_without_a_rule_nothing_is_translated(natlab, translate, server, second,
 
 @BOTH
 def test_large_file_through_masquerade(natlab, translate, server, second, outside):
-    """32 MB as the segments of up to 64 kB that a host without checksums on its wire sends."""
+    """32 MB in segments of up to 64 kB, as a host with offloading sends them."""
     translate(MASQUERADE)
     target = natlab.scratch() / "large"
     got = natlab.client.fetch(url(server, "large"), "-o", target, seconds=20)
@@ -194,7 +194,7 @@ def test_source_address(natlab, translate):
 
 @pytest.mark.parametrize("outside, inner, server", [(WAN4, INNER4, SERVER4), (WAN6, INNER6, SERVER6)], ids=["ipv4", "ipv6"])
 def test_port_forwarding(natlab, translate, outside, inner, server):
-    """Who connects to the gateway's port reaches the web server inside, which sees who it is."""
+    """A connection to the gateway's port reaches the web server inside, which sees the true client."""
     translate(f"forward from wan tcp port 8080 to {inner} port 80", MASQUERADE)
     at = url(outside).rstrip("/") + ":8080/"
     assert natlab.server.fetch(at).stdout == f"hello from {natlab.inner.name}\n"
@@ -210,7 +210,7 @@ def test_forward_a_range_of_ports(natlab, translate, watch):
 
 
 def test_forward_to_several(natlab, translate):
-    """Shared by the address of who comes: always the same server for one."""
+    """Connections are shared by the client's address: one client always gets the same server."""
     translate(f"forward from wan tcp port 80 to {{ {CLIENT4}, {INNER4} }}")
     pages = {}
     for last in range(20, 40):
@@ -249,7 +249,7 @@ def test_hairpin_by_an_address_that_changes(natlab, translate):
 
 
 def test_redirect_to_self(natlab, translate):
-    """What clients send to any web server ends at the gateway's own, which seems to be that server."""
+    """Connections of clients to any web server end at the gateway's own, which answers with that server's address."""
     natlab.web(natlab.gateway)
     try:
         translate("redirect from lan tcp port 8081 to self port 80", MASQUERADE)
@@ -335,14 +335,14 @@ print(s.recv(100).decode())
 
 
 def test_the_gateways_own_connections(natlab, translate):
-    """Masquerading what comes from inside does not touch what the gateway itself says."""
+    """Masquerading the inside does not touch the gateway's own packets."""
     translate(MASQUERADE)
     assert peer_of(natlab.gateway.fetch(url(SERVER4, "peer")))[0] == WAN4
     assert natlab.gateway.ping(FAR4) == 3
 
 
 def test_address_changes(natlab, translate, watch):
-    """The provider gives another address: what went by the old one ends, what begins goes by the new one."""
+    """The provider gives another address: flows by the old one end, new ones use the new one."""
     gate = translate(MASQUERADE)
     watch.start(natlab.server, "serve", 5400)
     follower = watch.start(natlab.client, "follow", SERVER4, 5400)
@@ -364,7 +364,7 @@ def test_address_changes(natlab, translate, watch):
 
 
 def test_it_goes_on_without_the_daemon(natlab, translate, watch):
-    """kill -9: what is translated stays so, and new connections are too; the next daemon takes it over."""
+    """kill -9: translated flows go on, new ones are translated too; the next daemon takes them over."""
     gate = translate(MASQUERADE, f"forward from wan tcp port 8080 to {INNER4} port 80")
     watch.start(natlab.server, "serve", 5401)
     follower = watch.start(natlab.client, "follow", SERVER4, 5401)

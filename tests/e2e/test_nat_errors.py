@@ -36,7 +36,7 @@ def test_mtr(natlab, translate, far, hops):
 
 @FAR
 def test_upload_over_a_narrow_link(natlab, translate, far):
-    """The isp says that packets are too large, to the gateway's address; the client hears it and goes on."""
+    """The isp tells the gateway's address that packets are too large; the client hears it and goes on."""
     translate(MASQUERADE)
     natlab.forget_paths()
     path = natlab.directory / "to-upload"
@@ -84,7 +84,7 @@ def test_narrow_link_behind_a_forwarded_port(natlab, translate, outside, inner):
 
 @pytest.mark.parametrize("server", [SERVER4, SERVER6], ids=["ipv4", "ipv6"])
 def test_port_unreachable(natlab, translate, server):
-    """Nobody listens there; the client knows at once."""
+    """Nobody listens on the port; the client is told at once."""
     translate(MASQUERADE)
     start = time.monotonic()
     got = natlab.client.resolve(server, "www.example", "-p", "5999")
@@ -94,7 +94,7 @@ def test_port_unreachable(natlab, translate, server):
 
 @pytest.mark.parametrize("outside, inner", [(WAN4, CLIENT4), (WAN6, CLIENT6)], ids=["ipv4", "ipv6"])
 def test_unreachable_from_inside(natlab, translate, outside, inner):
-    """The error of a host inside reaches who asked, who knows it by the gateway's address only."""
+    """The error of a host inside reaches the asker, who knows it by the gateway's address only."""
     translate(f"forward from wan udp port 5998 to {inner}")
     start = time.monotonic()
     got = natlab.server.resolve(outside, "www.example", "-p", "5998")

@@ -60,7 +60,7 @@ def translate_both(translate, other_gate):
         translate(rule)
         other_gate.path.write_text(f"{ZONES}{rule}\n{RULES}")
         other_gate.say("reload")
-        other_gate.cli("states", "kill", "--all")  # says no when there are none
+        other_gate.cli("states", "kill", "--all")  # fails when there are none
 
     return use
 
@@ -97,7 +97,7 @@ def test_hole_punching_by_tcp(natlab, translate_both, watch):
 
 
 def test_symmetric_translation_keeps_strangers_apart(natlab, translate_both, watch):
-    """With a port of its own for every destination nobody can meet: what the option is for."""
+    """With a port of its own for every destination nobody can meet: the reason for the option."""
     translate_both("nat from lan to wan masquerade random-port")
     watch.start(natlab.server, "mirror", SERVER4, 7000, program="mirrors.py")
     start = time.monotonic()

@@ -47,7 +47,7 @@ def ingress_side(net):
 
 @pytest.fixture(scope="module")
 def before(net):
-    """What tc says of lan0 before the firewall comes."""
+    """The output of tc for lan0 before the firewall comes."""
     put_ingress_qdisc(net.box, "lan0")
     return ingress_side(net)
 
@@ -102,17 +102,17 @@ def test_both_directions_are_filtered_beside_an_ingress_qdisc(net, firewall, cli
     assert interfaces["lan0"]["ingress"] and interfaces["lan0"]["egress"]
 
 
-def processor_seconds(pid):
+def cpu_seconds(pid):
     fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
 def test_no_churn_beside_an_ingress_qdisc(net, firewall):
     """Nobody puts anything back for ever."""
-    said, spent = log_of(firewall), processor_seconds(firewall.child.pid)
+    said, spent = log_of(firewall), cpu_seconds(firewall.child.pid)
     time.sleep(2)
     assert len(log_of(firewall)) == len(said), "the log grows:\n" + log_of(firewall)[len(said):][:400]
-    assert processor_seconds(firewall.child.pid) - spent < 0.3, "the daemon is busy with nothing"
+    assert cpu_seconds(firewall.child.pid) - spent < 0.3, "the daemon is busy with nothing"
 
 
 def test_the_ingress_qdisc_is_untouched(net, firewall, before):
@@ -203,7 +203,7 @@ def test_a_filter_at_our_priority(net, firewall, wan_clsact, client):
 @pytest.mark.parametrize("place", ["first", "last"])
 @CLIENT
 def test_a_tcx_program_that_passes_everything(net, firewall, lan_is_done, watch, client, place):
-    """TCX_PASS ends the list of programs: who comes before us decides instead of us."""
+    """TCX_PASS ends the list of programs: a program before ours decides instead of it."""
     ours = {side: set(programs) for side, programs in hooks(net.box, "list", "wan0").items()}
     others = [watch.start(net.box, "tcx", "wan0", side, place, 0, program="hooks.py") for side in ("ingress", "egress")]
     stays_ours(firewall, lambda: kinds(net.server, client))

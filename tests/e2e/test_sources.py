@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sources are believed by zone: who forges one opens nothing, and takes nothing from anybody else."""
+"""Sources are believed by zone: a forged one opens nothing, and takes nothing from anybody else."""
 import time
 
 import pytest
@@ -28,7 +28,7 @@ def at(address, port):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-# Who forges what: the zone, its host, the forged source, for IPv4 and IPv6.
+# Forgeries: the zone, its host, the forged source, for IPv4 and IPv6.
 FORGED = {"a LAN host, by a guest": ("guest", "guest", "eth0", SECOND4, SECOND6),
           "nobody in LAN, by a guest": ("guest", "guest", "eth0", "10.0.0.200", "fd00:10::200"),
           "outside, by a guest": ("guest", "guest", "eth0", "203.0.113.99", "2001:db8:f::99"),
@@ -318,7 +318,7 @@ def test_explain_masquerades(real_gate, family):
 
 @both
 def test_a_black_hole_is_nowhere(reallab, real_gate, family):
-    """What is routed nowhere is nobody's source (the usual way to shut somebody out)."""
+    """A blackhole route makes its addresses nobody's sources (the usual way to shut somebody out)."""
     gate = real_gate.use(RULES)
     reallab.gateway.ip("route", "add", "blackhole", by(family, "100.66.0.0/16", "2001:db8:bad::/48"))
     try:

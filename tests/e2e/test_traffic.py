@@ -130,7 +130,7 @@ def test_port_unreachable_comes_back(lab, standing, address):
 
 @BOTH_SERVERS
 def test_time_exceeded_of_the_gateway_comes_back(lab, standing, address):
-    """What traceroute sees of the first hop."""
+    """traceroute sees the gateway as the first hop."""
     got = lab.client.run("ping", "-c", "1", "-W", "2", "-t", "1", address)
     assert "exceeded" in got.stdout, got.stdout
 

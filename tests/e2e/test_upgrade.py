@@ -4,7 +4,7 @@
     client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server, masqueraded
 
 The other build is a copy of this one whose programs for the kernel name another of the licences that the kernel takes for the
-GPL: the same code, but to whoever compares the octets another data plane.
+GPL: the same code, but to whoever compares the bytes another data plane.
 """
 import ctypes
 import json
@@ -65,7 +65,7 @@ def firewall(standing):
 
 
 def programs_of(firewall, net):
-    """What sees the packets of wan0, by the kernel's numbers."""
+    """Returns the ids of the programs that see the packets of wan0."""
     filters = net.box.run("tc", "filter", "show", "dev", "wan0", "ingress").stdout
     return filters, [] if raw_hooks.tcx_reason() else hooks(net.box, "list", "wan0")["ingress"]
 

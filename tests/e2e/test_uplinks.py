@@ -69,7 +69,7 @@ def usual_routes(reallab, real_gate):
 
 
 def other_table(reallab, *selector):
-    """What the selector picks goes by wan1."""
+    """Packets that the selector picks go by wan1."""
     for family, hop in (("-4", DSLNEAR4), ("-6", DSLNEAR6)):
         reallab.gateway.ip(family, "route", "replace", "default", "via", hop, "dev", "wan1", "table", OTHER_TABLE)
         picked = [word[family] if isinstance(word, dict) else word for word in selector]
@@ -491,7 +491,7 @@ def test_an_uplink_dies(reallab, real_gate, mirror, family, rules, zones, death)
 
 @both
 def test_an_uplink_dies_untranslated(reallab, real_gate, mirror, family):
-    """What is not translated moves with the route, where the rules allow it, and ends where not."""
+    """An untranslated flow moves with the route where the rules allow it, and ends where they do not."""
     reallab.outside.run("ip", "route", "replace", by(family, "10.0.0.0/24", "fd00:10::/64"), "via", by(family, DSL4, DSL6))
     gate = real_gate.use("allow from lan to { wan, dsl }\n")
     reallab.default_routes(SECOND)

@@ -6,13 +6,13 @@ import time
 import pytest
 from lab import KEEPSTATE
 from reallab import (BROADCAST_MAC, CLIENT4, CLIENT6, FAR4, GUEST4, ICMP, LAN4, LAN6, NEAR4, SECOND4, TWO_WANS,
-                     WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, octets_of, udp_packet)
+                     WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, address_bytes, udp_packet)
 
 EVERYBODY4, EVERYBODY6 = "255.255.255.255", "ff02::1"
 LAN_BROADCAST = "10.0.0.255"
 ANSWER_SECONDS = 2  # timeout group.answer of these policies
 
-# What a network says to all of itself: group, port.
+# Messages to a whole network: group, port.
 SPOKEN = [(EVERYBODY4, 67), ("224.0.0.251", 5353), ("239.255.255.250", 1900), ("224.0.0.9", 520), (LAN_BROADCAST, 137),
           ("ff02::fb", 5353), ("ff02::c", 1900), ("ff05::2", 1900)]
 ROUTERS = [("224.0.0.18", 112), ("224.0.0.5", 89), ("ff02::12", 112), ("ff02::5", 89)]
@@ -32,7 +32,7 @@ def is_six(address):
 
 def joined(group):
     """The groups that a socket must join to hear this address."""
-    return [group] if is_six(group) or 224 <= octets_of(group)[0] < 240 else []
+    return [group] if is_six(group) or 224 <= address_bytes(group)[0] < 240 else []
 
 
 def box_listener(reallab, group, port):
@@ -151,7 +151,7 @@ def test_members_answer(reallab, real_gate, group, port, answers_from):
 
 
 def test_only_neighbours_hear_a_group_of_the_link(reallab, real_gate):
-    """Whoever is further away was not asked by 224.0.0.251, and cannot answer."""
+    """A host beyond the link was not asked by 224.0.0.251, and cannot answer."""
     gate = real_gate.use("allow from self to wan\n")
     with reallab.gateway.udp("0.0.0.0", 0, "wan0") as sock:
         port = sock.getsockname()[1]
@@ -239,7 +239,7 @@ def test_directed_broadcast_from_outside(reallab, real_gate, kind):
 
 
 def test_groups_of_the_outside_link(reallab, real_gate):
-    """What neighbours outside say to all is for the box too, and by rule."""
+    """Broadcasts of neighbours outside are for the box too, and a rule decides about them."""
     for rules, passes in (("allow from wan to self udp port 5353\n", True), ("allow from wan to lan\n", False)):
         real_gate.use(rules)
         for group in ("224.0.0.251", EVERYBODY4, "192.0.2.255", "ff02::fb"):
@@ -251,7 +251,7 @@ def test_groups_of_the_outside_link(reallab, real_gate):
 
 
 def test_a_group_is_no_way_to_others(reallab, real_gate):
-    """Who is asked by the box in a group of one zone cannot be spoken for by a forwarded packet of another."""
+    """A forwarded packet from another zone cannot pose as an answer to a question of the box to a group."""
     gate = real_gate.use("allow from self to lan\n")
     with reallab.gateway.udp(device="lan0") as sock, reallab.client.udp(port=sock.getsockname()[1]) as inner:
         sock.sendto(b"who is there?", ("224.0.0.251", 5353))

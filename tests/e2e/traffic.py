@@ -5,7 +5,7 @@ then prints one line of JSON; run by lab.Host.python().
   count PORT                    counts datagrams and connections that arrive, on IPv4 and IPv6
   probe ADDRESS PORT            sends a datagram and a SYN again and again, each from a fresh port
   ask ADDRESS PORT              sends one datagram and collects what comes back
-  serve PORT                    sends numbered blocks to whoever connects
+  serve PORT                    sends numbered blocks on every connection
   follow ADDRESS PORT           connects there and checks that no block is missing or late
 """
 import json
@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-BLOCK = 1000  # octets, of which the first 8 are its number
+BLOCK = 1000  # bytes, of which the first 8 are its number
 PACE = 0.002  # seconds between two blocks
 PATIENCE = 5  # seconds without a block until a connection is taken for lost
 running = True
@@ -123,7 +123,7 @@ def serve(port):
 
 
 def receive_part(sock, size):
-    """Receives something within PATIENCE. Who hears nothing asks, so that both sides of the connection speak."""
+    """Receives something within PATIENCE. A side that hears nothing asks, so that both sides of the connection speak."""
     end = time.monotonic() + PATIENCE
     while running and time.monotonic() < end:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Cables, bridges and addresses for tests that build a network of their own, and how they ask what reaches what."""
+"""Cables, bridges and addresses for tests that build a network of their own, and functions that try which host reaches which."""
 import json
 import sys
 
@@ -71,7 +71,7 @@ class Plain(Net):
 
 
 def reach(host, address, port=PORT, seconds=0.6):
-    """What answers there: {"tcp": the address that the other side saw, "udp": the same, "ping": "yes"}."""
+    """Tries all protocols; returns those that were answered: {"tcp": the address that the other side saw, "udp": the same, "ping": "yes"}."""
     done = host.run(sys.executable, HERE / "echo.py", "reach", address, port, seconds)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -108,7 +108,7 @@ def put(firewall, policy):
         firewall.start()
     done = firewall.cli("reload")
     assert done.returncode == 0, done.stdout + done.stderr
-    firewall.cli("states", "kill", "--all")  # says no when there are none
+    firewall.cli("states", "kill", "--all")  # fails when there are none
 
 
 def reasons(firewall):

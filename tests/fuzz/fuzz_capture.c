@@ -36,7 +36,7 @@ static void check(int good, const char *what)
 
 #define EXPLAINED 4 /* frames of a capture: an explanation costs as much as many frames */
 
-/* What look() needs; the replay is made after it. */
+/* The context of look(); the replay is made after it. */
 struct context {
 	const struct ks_policy *policy;
 	struct ks_replay *replay;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes helpers: control connections of every helper, with and without
- * address translation, on which both sides say anything, cut anyhow, repeated
- * and out of order. Asserts what must always be so: an expectation is of the two
- * ends of its connection (IRC: from anybody to the speaker) and of one unprivileged
- * port; there are no more than the bounds say; what is not translated leaves as it
- * came; what is leaves with right lengths and checksums.
+ * address translation, on which both sides send any bytes, cut anywhere, repeated
+ * and out of order. Asserts that an expectation is always between the two ends of
+ * its connection (IRC: from anybody to the speaker) and for one unprivileged port,
+ * that there are no more of them than their bounds allow, that an untranslated
+ * packet leaves unchanged, and a translated one with right lengths and checksums.
  *
- * The input is a row of records: two bytes and some payload.
- *   byte 0: the conversation (bits 0-2), who speaks (3), and how it goes on (4-5): next, again, too early; or time passes
- *   byte 1: bytes of payload that follow, an eighth of which is how far back or ahead; or seconds
+ * The input is a sequence of records: two bytes and some payload.
+ *   byte 0: the conversation (bits 0-2), the side that speaks (3), and the segment (4-5): the next, a repetition, one too early; or time passes
+ *   byte 1: length of the payload, an eighth of which is the distance back or ahead; or seconds
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ static const struct conversation_kind {
 struct side {
 	uint32_t own, peer;
 	uint16_t own_port, peer_port;
-	uint32_t next, ack; /* TCP: what it will say next, what it has heard */
+	uint32_t next, ack; /* TCP: its next number, and the number up to which it has heard */
 };
 
 struct conversation {
@@ -125,7 +125,7 @@ static uint32_t sum(uint32_t start, const uint8_t *data, uint32_t len)
 	return start;
 }
 
-/* Of UDP 0 would mean that there is none (RFC 768). */
+/* In UDP a checksum of 0 means that there is none (RFC 768). */
 static uint32_t checksum_sent(uint32_t sum_of_all)
 {
 	return sum_of_all == 0xffff ? 0xffff : 0xffff - sum_of_all;
@@ -173,7 +173,7 @@ static uint32_t packet_make(uint8_t *ip, const struct side *s, uint8_t proto, ui
 	return size;
 }
 
-/* Of one expectation: whom it lets to whom. */
+/* Asserts that an expectation lets only the right ends through. */
 static void check_expectation(const struct ks_slot *slot, const struct ks_inspection *insp)
 {
 	const struct ks_expectation *e = &ks_record_of(&slot->flow)->expectation;
@@ -220,7 +220,7 @@ static void check_table(struct ks_engine *engine, const struct ks_inspection *in
 	      "too many memories", insp);
 }
 
-/* What left, against what came. */
+/* Compares the packet that left with the one that came. */
 static void check_output(const uint8_t *ip, uint32_t size, const uint8_t *out, uint32_t out_size, bool translated,
 			 const struct ks_inspection *insp)
 {
@@ -255,7 +255,7 @@ static bool pass(struct ks_engine *engine, struct conversation *conversation, co
 	check(memcmp(&before, ks_engine_counts(engine), sizeof(before)) == 0, "a dry inspection used something up",
 	      &dry);
 	ks_engine_inspect(engine, &frame, false, &insp);
-	/* What is announced is not read in a dry inspection. */
+	/* A dry inspection does not read announcements. */
 	check(dry.verdict.reason == insp.verdict.reason || insp.verdict.reason == KS_REASON_ANNOUNCEMENT ||
 		      insp.verdict.reason == KS_REASON_TABLE_FULL || insp.verdict.reason == KS_REASON_HALF_OPEN_FULL,
 	      "dry and real inspection disagree", &insp);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes the inspector with sequences of frames (packet_records.h) in a small
- * table, and asserts what must always be so: a packet that is not let through
- * changes no flow; one that is changes at most its own, by one packet; dry and
+ * table, and asserts invariants: a packet that is not let through changes no
+ * flow; one that is let through changes at most its own, by one packet; dry and
  * real inspection agree; both directions have one key; counters add up; no
  * answer is larger than what provoked it.
  */
@@ -176,7 +176,7 @@ static void check_key(const struct ks_inspection *insp)
 
 static void check_verdict(const struct ks_inspection *insp)
 {
-	bool passes = insp->verdict.action != KS_DENY && insp->verdict.action != KS_REJECT; /* or waits */
+	bool passes = insp->verdict.action != KS_DENY && insp->verdict.action != KS_REJECT; /* or is held */
 
 	check((insp->verdict.action == KS_HOLD) == (insp->verdict.reason == KS_REASON_OK_HELD),
 	      "held for another reason", insp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How the input of fuzz_packet is cut into frames: records of a head and
- * bytes, one behind the other. packet_seeds writes them from scenarios.
+ * The input of fuzz_packet: a sequence of records, each a head and a frame.
+ * packet_seeds writes them from scenarios.
  */
 #ifndef KS_TESTS_FUZZ_PACKET_RECORDS_H
 #define KS_TESTS_FUZZ_PACKET_RECORDS_H

@@ -28,7 +28,7 @@ static void frame_write(FILE *out, const struct ks_frame *frame, unsigned *wait)
 	*wait = 0;
 }
 
-/* The shortest wait of whole squares of seconds that is long enough. */
+/* The shortest wait that a record can hold (a square of seconds) and that is long enough. */
 static unsigned wait_of(unsigned long long ms)
 {
 	unsigned wait = 0;

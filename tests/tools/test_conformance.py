@@ -122,7 +122,7 @@ def error6(quoted):
 
 
 BULK = [*connection()]
-for _n in range(6):  # 1,460 octets that are cut, and what acknowledges them
+for _n in range(6):  # 1,460 bytes that are cut, and what acknowledges them
     BULK += [cut(to_b(ACK, 1001 + 1460 * _n, 5001, bytes(1460))), to_a(ACK, 5001, 1001 + 1460 * (_n + 1))]
 BULK.append(to_b(FIN | ACK, 1001 + 1460 * 6, 5001))
 SPLIT = [to_b(SYN, 1000), to_a(SYN, 3000), to_b(SYN | ACK, 1000, 3001), to_a(ACK, 3001, 1001),
@@ -166,11 +166,11 @@ CASES = [
     ('checksum of a neighbour', fragments(WHOLE, 200) + fragments(WRONG, 200, source=C), 'none inv none inv', VERIFY,
      {1: NONE, 2: NONE, 3: 'checksum of a datagram', 4: 'checksum of a datagram'}),
     ('checksum of a part', fragments(WRONG, 200)[:1], 'inv', VERIFY, {1: NONE}),
-    ('octets behind udp', [ethernet(ipv4(A, B, 17, LONGER))], 'inv', VERIFY, {1: 'octets behind udp'}),
-    ('octets behind udp in fragments', fragments(LONGER, 200), 'none inv', VERIFY,
-     {1: 'octets behind udp', 2: 'octets behind udp'}),
-    ('no octets behind udp', [ethernet(ipv4(A, B, 17, WHOLE))], 'inv', VERIFY, {1: NONE}),
-    ('octets behind udp in another run', [ethernet(ipv4(A, B, 17, LONGER))], 'inv', OPEN, {1: NONE}),
+    ('bytes behind udp', [ethernet(ipv4(A, B, 17, LONGER))], 'inv', VERIFY, {1: 'bytes behind udp'}),
+    ('bytes behind udp in fragments', fragments(LONGER, 200), 'none inv', VERIFY,
+     {1: 'bytes behind udp', 2: 'bytes behind udp'}),
+    ('no bytes behind udp', [ethernet(ipv4(A, B, 17, WHOLE))], 'inv', VERIFY, {1: NONE}),
+    ('bytes behind udp in another run', [ethernet(ipv4(A, B, 17, LONGER))], 'inv', OPEN, {1: NONE}),
     ('two fragment headers', [TWICE_FRAGMENT], 'new', OPEN, {1: 'extension header'}),
     ('hop-by-hop behind others', [TWICE_HOP], 'new', OPEN, {1: NONE}),
     ('error about a short ah', [error6(ipv6(A6, B6, 51, SHORT_AH + udp(A6, B6)))], 'rel', OPEN, {1: 'extension header'}),
@@ -224,7 +224,7 @@ def packet(frame):
     return witness.Packet(frame[14:])
 
 
-@pytest.mark.parametrize('matches, octets, reason', [
+@pytest.mark.parametrize('matches, bytes, reason', [
     (classes.has_routing_header, ethernet(ipv6(A6, B6, 43, bytes([17, 2, 2, 0, 0, 0, 0, 0]) + address(A6) + udp(A6, B6))),
      'routing header'),
     (classes.has_no_source, ethernet(ipv4(A, B, 17, udp(A, B))), 'bad source address'),
@@ -235,9 +235,9 @@ def packet(frame):
     (classes.is_repeated_fragment, ethernet(ipv4(A, B, 17, WHOLE)), 'fragment overlap'),
     (classes.is_split, to_a(SYN, 3000), 'split handshake'),
 ])
-def test_reason_alone_is_not_enough(matches, octets, reason):
-    """Our reason must be borne out by the octets."""
-    assert not matches(fake(packet(octets), 'new', reason, 'drop', 'SYN_SENT'))
+def test_reason_alone_is_not_enough(matches, data, reason):
+    """Our reason must be borne out by the bytes."""
+    assert not matches(fake(packet(data), 'new', reason, 'drop', 'SYN_SENT'))
 
 
 def test_reset_behind_an_answer_is_not_before_one():

@@ -66,7 +66,7 @@ def ethernet(packet):
 
 
 def pcap(*frames, link=ETHERNET):
-    """A pcap file. A frame is its octets, or (octets that were kept, octets that the wire had)."""
+    """A pcap file. A frame is its bytes, or (bytes that were kept, bytes that the wire had)."""
     data = struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, link)
     for i, frame in enumerate(frames):
         kept, wire = frame if isinstance(frame, tuple) else (frame, len(frame))

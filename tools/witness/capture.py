@@ -8,7 +8,7 @@ import collections
 import gzip
 import struct
 
-Captured = collections.namedtuple('Captured', 'link data wire')  # octets that were kept, and how many the wire had
+Captured = collections.namedtuple('Captured', 'link data wire')  # bytes that were kept, and how many the wire had
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0a0d0d0a, 1, 2, 3, 6
 ETHERTYPES = {0x0800: 4, 0x86dd: 6}

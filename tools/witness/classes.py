@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The classes of difference that are accepted; docs/conformance.md explains each by its name.
 
-A class is a function of one differing frame. It returns true only if the octets of the frame, and of those frames that
+A class is a function of one differing frame. It returns true only if the bytes of the frame, and of those frames that
 its reason speaks of, show that the reason holds, and if Linux's word and ours are those that the reason leads to. A frame
-whose octets could not be read is of no class.
+whose bytes could not be read is of no class.
 """
 from witness.packet import ACK, AH, FRAGMENT, ROUTING, RST, SYN, ahead
 
 WINDOW_MAX = 65535 << 14  # RFC 7323 2.3
-AH_LEAST = 1  # value of its length field that stands for 12 octets
+AH_LEAST = 1  # value of its length field that stands for 12 bytes
 
 
 def is_cut(frame):
@@ -43,7 +43,7 @@ def follows_cut(frame):
 
 
 def outruns_linux(frame, before, seen):
-    """It acknowledges octets or is sent into a window of which Linux saw nothing; all frames together say that it may."""
+    """It acknowledges bytes or is sent into a window of which Linux saw nothing; all frames together say that it may."""
     segment = frame.tcp
     ours = [other.tcp for other in before if other.tcp and other.passes and other.sender != frame.sender]
     theirs = [other.tcp for other in seen if other.tcp and other.sender != frame.sender]
@@ -96,7 +96,7 @@ def has_wrong_datagram(frame):
             and upper.is_right is False and upper.is_right_for_linux is False)
 
 
-def has_octets_behind_udp(frame):
+def has_bytes_behind_udp(frame):
     """UDP says that it ends before the datagram does. Its checksum is right up to there, and wrong to the end."""
     if not frame.verify or frame.linux != 'inv' or not frame.passes or frame.ip is None:
         return False
@@ -112,7 +112,7 @@ def chain_is_broken(packet):
     """Two fragment headers, or an authentication header shorter than it can be."""
     kinds = [kind for kind, _ in packet.headers]
     return packet.version == 6 and (kinds.count(FRAGMENT) > 1 or
-                                    any(kind == AH and octets[1] < AH_LEAST for kind, octets in packet.headers))
+                                    any(kind == AH and data[1] < AH_LEAST for kind, data in packet.headers))
 
 
 def has_broken_chain(frame):
@@ -127,7 +127,7 @@ def has_broken_chain(frame):
 def has_routing_header(frame):
     """IPv6 routing header type 0."""
     return (frame.ip is not None and frame.reason == 'routing header' and frame.linux_passes and
-            any(kind == ROUTING and octets[2] == 0 for kind, octets in frame.ip.headers))
+            any(kind == ROUTING and data[2] == 0 for kind, data in frame.ip.headers))
 
 
 def has_no_source(frame):
@@ -276,7 +276,7 @@ CLASSES = [
     ('incomplete datagram', is_incomplete),
     ('repeated fragment', is_repeated_fragment),
     ('checksum of a datagram', has_wrong_datagram),
-    ('octets behind udp', has_octets_behind_udp),
+    ('bytes behind udp', has_bytes_behind_udp),
     ('extension header', has_broken_chain),
     ('routing header', has_routing_header),
     ('source address', has_no_source),

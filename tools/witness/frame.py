@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A capture as Linux and Keepstate judged it, frame by frame, with what the octets say."""
+"""A capture as Linux and Keepstate judged it, frame by frame, with what the bytes say."""
 import ipaddress
 
 from witness.packet import Datagram, Packet, Unreadable
@@ -9,7 +9,7 @@ LINUX_PASSES = ('new', 'est', 'rel', 'untr')
 
 
 class Frame:
-    """One frame of a capture: what Linux says, what we say, what its octets say."""
+    """One frame of a capture: what Linux says, what we say, what its bytes say."""
 
     def __init__(self, capture, number, linux, ours):
         self.capture, self.number = capture, number
@@ -32,7 +32,7 @@ class Frame:
         self.expected = 'drop' if linux in LINUX_DROPS else linux
 
     def read(self, captured, offset):
-        """Takes the octets, if they are the packet that Keepstate tells of."""
+        """Takes the bytes, if they are the packet that Keepstate tells of."""
         try:
             packet = Packet(captured.data[offset:])
         except Unreadable:

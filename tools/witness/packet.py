@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""IP packets from their octets: headers, fragments, checksums, datagrams put together."""
+"""IP packets from their bytes: headers, fragments, checksums, datagrams put together."""
 import functools
 import ipaddress
 import struct
@@ -21,7 +21,7 @@ class Unreadable(ValueError):
 
 
 class Packet:
-    """One packet. `whole` says that all of the datagram is there, `total` how many octets that takes.
+    """One packet. `whole` says that all of the datagram is there, `total` how many bytes that takes.
 
     `payload` is what follows the IP headers, as far as it was captured. In a fragment, `part` is the part of the datagram
     that it carries, which in IPv6 may begin with further headers.
@@ -32,7 +32,7 @@ class Packet:
             raise Unreadable
         self.version = data[0] >> 4
         self.fragment = None  # or (identification, offset, whether more follow)
-        self.headers = []  # extension headers: (type, octets)
+        self.headers = []  # extension headers: (type, bytes)
         if self.version == 4:
             self.read_ipv4(data)
         elif self.version == 6:
@@ -165,7 +165,7 @@ def walk_ipv6(proto, data, at):
 
 
 class Segment:
-    """A TCP header. `end` is the sequence number behind the last octet of the segment."""
+    """A TCP header. `end` is the sequence number behind the last byte of the segment."""
 
     def __init__(self, payload, size):
         self.source, self.destination, self.seq, self.ack, place, self.flags, self.window = struct.unpack_from(
@@ -181,7 +181,7 @@ class Segment:
         return self.flags & (SYN | ACK | RST | FIN) == SYN
 
     def walk_options(self):
-        """The options as (kind, octets), then (None, b'') if a malformed one ends them."""
+        """The options as (kind, bytes), then (None, b'') if a malformed one ends them."""
         at = 0
         while at < len(self.options) and self.options[at] != OPTION_END:
             if self.options[at] == OPTION_NOP:
@@ -235,7 +235,7 @@ class Upper:
         self.version, self.proto, self.addresses, self.data = version, proto, source + destination, data
 
     def sums_up(self, size):
-        """Returns true if the first `size` octets and the pseudo-header of that length have the right sum."""
+        """Returns true if the first `size` bytes and the pseudo-header of that length have the right sum."""
         if self.proto == ICMP:
             pseudo = b''
         elif self.version == 6:
@@ -278,7 +278,7 @@ class Datagram:
     """
 
     def __init__(self):
-        self.parts = []  # (offset, octets, packet), by offset
+        self.parts = []  # (offset, bytes, packet), by offset
         self.end = None  # where the last fragment ends
         self.has_word = False  # Linux said something of it
         self.is_given_up = False
