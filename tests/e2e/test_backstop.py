@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import hooks as raw_hooks
 import pytest
 from lab import KEEPSTATE, end_process, wait_for
-from wires import ALL, Firewall, Net, datagrams, hooks, kinds, mac_of, put, reasons
+from wires import ALL, Net, datagrams, firewall_fixture, hooks, kinds, mac_of, net_fixture, put, reasons
 
 pytestmark = pytest.mark.skipif(raw_hooks.netfilter_reason() is not None, reason=str(raw_hooks.netfilter_reason()))
 
@@ -75,18 +75,8 @@ class Gate(Net):
         facts["arrived"] = self.arrived() - before
 
 
-@pytest.fixture(scope="module")
-def net():
-    made = Gate()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def standing(net, tmp_path_factory):
-    firewall = Firewall(net.box, POLICY, tmp_path_factory.mktemp("backstop")).start()
-    yield firewall
-    firewall.stop()
+net = net_fixture(Gate)
+standing = firewall_fixture("standing", POLICY)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import time
 import hooks as raw_hooks
 import pytest
 from lab import wait_for
-from wires import ALL, HERE, Firewall, Net, datagrams, index_of, kinds, mac_of, matches, put, reach, reasons
+from wires import ALL, HERE, Net, datagrams, firewall_fixture, index_of, kinds, mac_of, matches, net_fixture, put, reach, reasons
 
 ZONES = """\
 zone inside { p0 }
@@ -85,18 +85,8 @@ class Bridges(Net):
         return host
 
 
-@pytest.fixture(scope="module")
-def net():
-    made = Bridges()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def standing(net, tmp_path_factory):
-    firewall = Firewall(net.box, ZONES + RULES, tmp_path_factory.mktemp("bridges")).start()
-    yield firewall
-    firewall.stop()
+net = net_fixture(Bridges)
+standing = firewall_fixture("standing", ZONES + RULES)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import os
 
 import pytest
 from conftest import need
-from wires import ALL, Firewall, Plain, kinds, reasons
+from wires import ALL, Plain, firewall_fixture, kinds, net_fixture, reasons
 
 POLICY = """\
 zone lan { lan0 }
@@ -44,18 +44,8 @@ class Steered(Plain):
         host.ip_root("netns", "exec", host.name, "sh", "-c", f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
 
 
-@pytest.fixture(scope="module")
-def net():
-    made = Steered()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def firewall(net, tmp_path_factory):
-    made = Firewall(net.box, POLICY, tmp_path_factory.mktemp("contended")).start()
-    yield made
-    made.stop()
+net = net_fixture(Steered)
+firewall = firewall_fixture("firewall", POLICY)
 
 
 def load(net, server, *words):

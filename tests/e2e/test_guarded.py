@@ -15,7 +15,7 @@ import subprocess
 import pytest
 from conftest import need
 from lab import KEEPSTATE, end_process, wait_for
-from wires import ALL, Firewall, Net, kinds, log_of, matches, put, reach, reasons
+from wires import ALL, Net, firewall_fixture, kinds, log_of, matches, net_fixture, put, reach, reasons
 
 ZONES = """\
 zone lan { lan0 }
@@ -74,18 +74,8 @@ class Guarded(Net):
         return host
 
 
-@pytest.fixture(scope="module")
-def net():
-    made = Guarded()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def standing(net, tmp_path_factory):
-    firewall = Firewall(net.box, ZONES + RULES, tmp_path_factory.mktemp("guarded")).start()
-    yield firewall
-    firewall.stop()
+net = net_fixture(Guarded)
+standing = firewall_fixture("standing", ZONES + RULES)
 
 
 @pytest.fixture

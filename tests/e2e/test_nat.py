@@ -7,7 +7,7 @@ import time
 
 import pytest
 from lab import HERE, end_process, wait_for
-from natlab import (CLIENT4, CLIENT6, FAR4, INNER4, INNER6, ISP4, LAN4, LAN6, MASQUERADE, POOL4, POOL6, SECOND4, SECOND6,
+from natlab import (CLIENT4, FAR4, INNER4, INNER6, ISP4, LAN4, LAN6, MASQUERADE, POOL4, POOL6, SECOND4, SECOND6,
                     SERVER4, SERVER6, WAN4, WAN6, checksums_in_software, url)
 
 BOTH = pytest.mark.parametrize("server, second, outside", [(SERVER4, SECOND4, WAN4), (SERVER6, SECOND6, WAN6)],

@@ -10,7 +10,7 @@ import time
 import hooks as raw_hooks
 import pytest
 from lab import end_process, wait_for
-from wires import ALL, Firewall, Plain, hooks, kinds, log_of, put, reach
+from wires import ALL, Firewall, Plain, hooks, kinds, log_of, net_fixture, put, reach
 
 POLICY = """\
 zone lan { lan0 }
@@ -24,11 +24,7 @@ SERVER = pytest.mark.parametrize("server, seen", [("192.0.2.10", "192.0.2.1"), (
 TCX = pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason=str(raw_hooks.tcx_reason()))
 
 
-@pytest.fixture(scope="module")
-def net():
-    made = Plain()
-    yield made
-    made.close()
+net = net_fixture(Plain)
 
 
 def put_ingress_qdisc(host, device):

@@ -18,7 +18,7 @@ import hooks as raw_hooks
 import pytest
 from conftest import need
 from lab import KEEPSTATE, end_process, wait_for
-from wires import ALL, Firewall, Plain, hooks, kinds, log_of, matches, put, reasons
+from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, matches, net_fixture, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
 POLICY = """\
@@ -32,11 +32,7 @@ SERVER = pytest.mark.parametrize("server, client", [("192.0.2.10", "10.0.0.10"),
                                  ids=["ipv4", "ipv6"])
 
 
-@pytest.fixture(scope="module")
-def net():
-    made = Plain()
-    yield made
-    made.close()
+net = net_fixture(Plain)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +46,7 @@ def builds(tmp_path_factory):
     return KEEPSTATE, str(other)
 
 
-@pytest.fixture(scope="module")
-def standing(net, tmp_path_factory):
-    firewall = Firewall(net.box, POLICY, tmp_path_factory.mktemp("upgrade")).start()
-    yield firewall
-    firewall.stop()
+standing = firewall_fixture("standing", POLICY)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import sys
 
 import lab as labs
+import pytest
 from lab import HERE, Firewall, Host, Lab
 
 PORT = 7000  # where the hosts of such a network answer
@@ -50,6 +51,28 @@ class Net(Lab):
         for host in hosts:
             child = host.python("serve", port, program="echo.py")
             assert "ready" in child.stdout.readline()
+
+
+def net_fixture(kind):
+    """Makes the fixture `net` of a file of tests: a network of this class, built once."""
+    @pytest.fixture(scope="module", name="net")
+    def fixture():
+        made = kind()
+        yield made
+        made.close()
+
+    return fixture
+
+
+def firewall_fixture(name, policy):
+    """Makes a fixture of a file of tests: the firewall on the net's box, started once, because that takes seconds."""
+    @pytest.fixture(scope="module", name=name)
+    def fixture(net, tmp_path_factory):
+        firewall = Firewall(net.box, policy, tmp_path_factory.mktemp("firewall")).start()
+        yield firewall
+        firewall.stop()
+
+    return fixture
 
 
 class Plain(Net):
