@@ -224,7 +224,7 @@ def packet(frame):
     return witness.Packet(frame[14:])
 
 
-@pytest.mark.parametrize('matches, bytes, reason', [
+@pytest.mark.parametrize('matches, data, reason', [
     (classes.has_routing_header, ethernet(ipv6(A6, B6, 43, bytes([17, 2, 2, 0, 0, 0, 0, 0]) + address(A6) + udp(A6, B6))),
      'routing header'),
     (classes.has_no_source, ethernet(ipv4(A, B, 17, udp(A, B))), 'bad source address'),
