@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* policy/interface.c: the longest pattern decides, also between zones and `ignore`. And what antispoof leaves in the tables. */
+/* policy/interface.c: the longest pattern decides, also between zones and `ignore`. */
 #include "tests/unit/policy/support.h"
 
 static void check(const struct ks_policy *policy, const char *name, const char *zone, bool ignored)
@@ -79,26 +79,13 @@ static void test_ignore_the_rest(void **state)
 	ks_policy_destroy(policy);
 }
 
-static void test_antispoof(void **state)
-{
-	struct ks_policy *policy = load_good("zone a { eth0 }\n"
-					     "zone b { antispoof off, eth1 }\n"
-					     "zone c { eth2, antispoof on }\n");
-
-	assert_true(policy->zones[0].antispoof);
-	assert_false(policy->zones[1].antispoof);
-	assert_true(policy->zones[2].antispoof);
-	assert_int_equal(policy->config.antispoof,
-			 1ULL << KS_ZONE_NONE | 1ULL << policy->zones[0].id | 1ULL << policy->zones[2].id);
-	ks_policy_destroy(policy);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_without_patterns), cmocka_unit_test(test_longest_pattern),
-		cmocka_unit_test(test_ignore),		 cmocka_unit_test(test_ignore_the_rest),
-		cmocka_unit_test(test_antispoof),
+		cmocka_unit_test(test_without_patterns),
+		cmocka_unit_test(test_longest_pattern),
+		cmocka_unit_test(test_ignore),
+		cmocka_unit_test(test_ignore_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A rule that the loader calls unreachable must never decide: random policies
- * over a small world, and random packets judged by reading the tables plainly.
+ * policy/reach.c: warnings of rules that decide nothing. A rule that the loader
+ * calls unreachable must never decide: random policies over a small world, and
+ * random packets judged by reading the tables plainly.
  */
-#include "tests/unit/policy/support.h"
+#include "tests/unit/policy/complaints.h"
 
 #define RULES 12
 #define PACKETS 2000
@@ -168,9 +169,77 @@ static void test_random(void **state)
 	assert_true(warned > 300); /* else nothing was tried */
 }
 
+static void test_warnings(void **state)
+{
+	static const struct complaint list[] = {
+		{ "allow family ipv6 source 10.0.0.0/8\n", 1, 1, "can never match" },
+		{ "allow source fd00::1 destination 10.0.0.1\n", 1, 1, "can never match" },
+		{ "allow icmp source fd00::1\n", 1, 1, "can never match" },
+		{ "set a { }\nallow source @a\n", 2, 1, "can never match" },
+		{ "allow tcp port 80\ndeny tcp port 80\n", 2, 1, "the rule at test.conf:1 has the same conditions" },
+		{ "allow tcp port { 80, 81 } log\nallow tcp port 80-81\n", 2, 1, "has the same conditions" },
+		{ "deny from any\nallow tcp\n", 2, 1, "the rule at test.conf:1 takes all of its packets" },
+		{ "zone a { eth0 }\ndeny from a\nallow from a to self tcp port 22\n", 3, 1,
+		  "the rule at test.conf:2 takes all" },
+		{ "allow { tcp, udp }\ndeny udp family ipv6\n", 2, 1, "the rule at test.conf:1 takes all" },
+		{ "allow tcp\nallow udp\ndeny { udp, tcp } source 10.0.0.1\n", 3, 1, "takes all of its packets" },
+		{ "deny source not 10.0.0.0/8\ndeny tcp source not 10.0.0.0/8\n", 2, 1, "takes all of its packets" },
+		{ "allow icmp type 8\nallow family ipv4 icmp type echo-request\n", 2, 1, "takes all of its packets" },
+		{ NAT_ZONES "allow from b\nforward from b tcp port 80 to 10.0.0.5\n", 4, 1,
+		  "this rule is never reached: the rule at test.conf:3 takes all" },
+		{ NAT_ZONES "nat to b masquerade\nnat from a to b exempt\n", 4, 1,
+		  "test.conf:3 takes all of its packets" },
+		{ NAT_ZONES "nat to b masquerade\nbinat 10.0.0.5 to 203.0.113.5 on b\n", 4, 1,
+		  "the outbound direction of this rule is never reached: the rule at test.conf:3" },
+		{ NAT_ZONES "helper ftp from a\nhelper ftp from a to b\n", 4, 1, "takes all of its packets" },
+		{ NAT_ZONES "nat to b source fd00::/64 to 203.0.113.7\n", 3, 1, "can never match" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), true);
+}
+
+/* Rules that look alike but leave packets to each other. */
+static void test_no_warnings(void **state)
+{
+	static const char *const texts[] = {
+		"allow tcp port 80\nallow udp port 80\nallow tcp port 81\nallow tcp\ndeny\n",
+		"allow source 10.0.0.0/8\nallow source not 10.0.0.0/8\n",
+		"zone a { eth0 }\nallow from a\nallow to a\nallow from self\n",
+		"allow family ipv4\nallow tcp family ipv6\nallow family ipv6 log\n",
+		"allow icmp type 8 code 0\nallow icmp type 8\n",
+		"allow tcp\nallow { tcp, udp }\n",
+		"allow tcp source port 80\nallow tcp port 80\n",
+		"zone a { eth0 }\nallow from none to a\nallow from a to none\nallow from self to { a, none }\n",
+		NAT_ZONES "forward from b tcp port 80 to 10.0.0.5\nallow from b tcp port 80\nnat to b masquerade\n",
+		NAT_ZONES "nat to b source 10.0.0.1 exempt\nnat to b masquerade\nallow to b\nhelper ftp to b\n",
+		NAT_ZONES "binat 10.0.0.5 to 203.0.113.5 on b\nnat to b masquerade\nhelper { ftp, tftp } to b\n",
+		"allow from none\nallow to none\nallow from { none, self } to any\n",
+		"allow from self to self\nallow from { none, self } to self\n",
+		"allow from none to self\nallow from self to none\nallow from none to none\n",
+		"deny icmpv6 type router-advertisement\nallow icmpv6 type redirect\nallow icmp type redirect\n",
+		"deny icmpv6 type { neighbour-solicitation, router-advertisement }\n",
+		"zone a { eth* }\nzone b { eth1, eth1* }\nzone rest { * }\nignore { eth2, docker* }\nignore docker*\n",
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(texts); i++) {
+		struct ks_policy *policy = NULL;
+		struct ks_diags diags;
+
+		assert_int_equal(ks_policy_load_text(texts[i], strlen(texts[i]), "t", NULL, &policy, &diags), 0);
+		if (diags.count)
+			fail_msg("%s: %s", texts[i], diags.list[0].message);
+		ks_diags_fini(&diags);
+		ks_policy_destroy(policy);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_no_warnings),
+		cmocka_unit_test(test_random),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
