@@ -391,9 +391,12 @@ static void compiler_fini(struct ks_compiler *c)
 	ks_index_fini(&c->sets);
 }
 
+KS_SCOPED_STRUCT(auto_compiler, struct ks_compiler, compiler_fini)
+#define auto_compiler ks_scoped(auto_compiler)
+
 int ks_compile(struct ks_parser *p)
 {
-	struct ks_compiler c = { .p = p, .policy = p->policy };
+	auto_compiler struct ks_compiler c = { .p = p, .policy = p->policy };
 	int err = ks_compile_reserve(&p->policy->sets, &c.set_room, 0, 1, sizeof(struct ks_set));
 
 	if (!err)
@@ -407,8 +410,5 @@ int ks_compile(struct ks_parser *p)
 		err = compile_rules(&c);
 	if (!err)
 		err = join_lists(&c);
-	if (!err)
-		err = ks_reach_check(p);
-	compiler_fini(&c);
-	return err;
+	return err ? err : ks_reach_check(p);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "core/types.h"
+#include "text/scoped.h"
 
 struct ks_index_slot {
 	__u64 hash;
@@ -26,6 +27,9 @@ struct ks_index {
 typedef bool ks_index_same_fn(const void *owner, __u32 value, const void *key);
 
 void ks_index_fini(struct ks_index *index);
+
+KS_SCOPED_STRUCT(ks_auto_index, struct ks_index, ks_index_fini)
+#define ks_auto_index ks_scoped(ks_auto_index)
 
 __u64 ks_hash_bytes(__u64 seed, const void *data, size_t length);
 __u64 ks_hash_text(const char *text);

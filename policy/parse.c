@@ -169,7 +169,7 @@ void ks_parser_warn_at(struct ks_parser *p, const struct ks_place *place, const 
 int ks_parser_error(struct ks_parser *p, const struct ks_token *token, size_t offset, const char *format, ...)
 {
 	struct ks_place place = token->place;
-	char *message = NULL;
+	ks_auto_free char *message = NULL;
 	va_list args;
 
 	if (token->kind == KS_TOKEN_BAD)
@@ -186,7 +186,6 @@ int ks_parser_error(struct ks_parser *p, const struct ks_token *token, size_t of
 		place.column += (unsigned)offset;
 		ks_complain(&p->complaints, &place, false, "%s", message);
 	}
-	free(message);
 	return -EINVAL;
 }
 

@@ -20,7 +20,7 @@
 
 struct ks_reach {
 	const struct ks_policy *policy;
-	struct ks_index rules; /* infos by their conditions */
+	struct ks_index *rules; /* indexes of infos, by their conditions */
 	enum ks_list list;
 	__u32 begin; /* of the list */
 };
@@ -138,7 +138,7 @@ static int check_reach(struct ks_parser *p, struct ks_reach *reach, size_t at, _
 	const struct ks_rule_info *info = &policy->infos[at], *cover;
 	const char *conditions = conditions_of(policy, at), *part = part_of(reach, info);
 	__u64 hash = ks_hash_text(conditions);
-	long same = ks_index_find(&reach->rules, hash, same_conditions, policy, conditions);
+	long same = ks_index_find(reach->rules, hash, same_conditions, policy, conditions);
 
 	if (!any_can_match(policy, first, end)) {
 		ks_parser_warn_at(p, &info->place,
@@ -152,7 +152,7 @@ static int check_reach(struct ks_parser *p, struct ks_reach *reach, size_t at, _
 		ks_parser_warn_at(p, &info->place, "%s is never reached: the rule at %s:%u takes all of its packets",
 				  part, cover->place.file, cover->place.line);
 	}
-	return same < 0 && ks_index_add(&reach->rules, hash, (__u32)at) ? ks_parser_no_memory(p) : 0;
+	return same < 0 && ks_index_add(reach->rules, hash, (__u32)at) ? ks_parser_no_memory(p) : 0;
 }
 
 static int check_list_reach(struct ks_parser *p, enum ks_list list)
@@ -160,7 +160,8 @@ static int check_list_reach(struct ks_parser *p, enum ks_list list)
 	const struct ks_config *config = &p->policy->config;
 	__u32 begin = list == KS_LIST_FILTER ? 0 : config->list[list].first;
 	__u32 limit = list == KS_LIST_FILTER ? config->rules : begin + config->list[list].count;
-	struct ks_reach reach = { .policy = p->policy, .list = list, .begin = begin };
+	ks_auto_index struct ks_index rules = { 0 };
+	struct ks_reach reach = { .policy = p->policy, .rules = &rules, .list = list, .begin = begin };
 	int err = 0;
 
 	for (__u32 first = begin, end = begin; !err && first < limit; first = end) {
@@ -170,7 +171,6 @@ static int check_list_reach(struct ks_parser *p, enum ks_list list)
 			end++;
 		err = check_reach(p, &reach, at, first, end);
 	}
-	ks_index_fini(&reach.rules);
 	return err;
 }
 
