@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "daemon/ledger.h"
+#include "text/json.h"
 
 void ks_ledger_fini(struct ks_ledger *ledger)
 {
@@ -126,35 +127,32 @@ int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 
 static json_t *rules_json(const struct ks_ids *ids)
 {
-	ks_auto_json json_t *rules = json_array();
-	int err = 0;
+	json_t *rules = json_array();
 
-	for (size_t i = 0; !err && i < ids->rule_count; i++)
-		err = json_array_append_new(
-			rules, json_pack("{s:i, s:s}", "id", (int)ids->rules[i].id, "text", ids->rules[i].text));
-	return err ? NULL : TAKE(rules);
+	for (size_t i = 0; i < ids->rule_count; i++)
+		ks_json_append(&rules,
+			       json_pack("{s:i, s:s}", "id", (int)ids->rules[i].id, "text", ids->rules[i].text));
+	return rules;
 }
 
 static json_t *zones_json(const struct ks_ids *ids)
 {
-	ks_auto_json json_t *zones = json_array();
-	int err = 0;
+	json_t *zones = json_array();
 
-	for (int id = KS_ZONE_FIRST; !err && id < KS_ZONE_MAX; id++) {
+	for (int id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
 		if (ids->zones[id])
-			err = json_array_append_new(zones, json_pack("{s:i, s:s}", "id", id, "name", ids->zones[id]));
+			ks_json_append(&zones, json_pack("{s:i, s:s}", "id", id, "name", ids->zones[id]));
 	}
-	return err ? NULL : TAKE(zones);
+	return zones;
 }
 
 static json_t *qdiscs_json(const struct ks_ledger *ledger)
 {
-	ks_auto_json json_t *qdiscs = json_array();
-	int err = 0;
+	json_t *qdiscs = json_array();
 
-	for (unsigned i = 0; !err && i < ledger->qdisc_count; i++)
-		err = json_array_append_new(qdiscs, json_integer(ledger->qdiscs[i]));
-	return err ? NULL : TAKE(qdiscs);
+	for (unsigned i = 0; i < ledger->qdisc_count; i++)
+		ks_json_append(&qdiscs, json_integer(ledger->qdiscs[i]));
+	return qdiscs;
 }
 
 /* NULL without memory: a ledger that lacks something would give its id away. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/json.h"
+#include "text/memory_file.h"
 #include "text/scoped.h"
 
 void ks_json_append(json_t **list, json_t *value)
@@ -39,20 +40,19 @@ static size_t character_size(const char *text)
 /* Returns a copy with U+FFFD for each byte that is not UTF-8, to be freed; NULL without memory. */
 static char *clean_copy(const char *text)
 {
-	ks_auto_free char *clean = NULL;
-	size_t length, size;
-	FILE *out = open_memstream(&clean, &length);
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	size_t size;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return NULL;
 	for (; *text; text += size ? size : 1) {
 		size = character_size(text);
 		if (size)
-			fwrite(text, 1, size, out);
+			fwrite(text, 1, size, file.out);
 		else
-			fputs("\xef\xbf\xbd", out);
+			fputs("\xef\xbf\xbd", file.out);
 	}
-	return fclose(out) ? NULL : TAKE(clean);
+	return ks_memory_file_take(&file);
 }
 
 json_t *ks_json_text(const char *text)
