@@ -11,7 +11,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
-#include "daemon/coverage.h"
+#include "explain/change.h"
 
 /* Prints the daemon's list of complaints as ks_diags_print() does. Borrows the strings of the answer. */
 static void diagnostics_print(const json_t *list)
@@ -68,7 +68,7 @@ static void answer_print(const json_t *answer, int code)
 		printf("%s is in force: generation %d, %d rules\n", policy ? policy : "?",
 		       (int)json_integer_value(json_object_get(answer, "generation")),
 		       (int)json_integer_value(json_object_get(answer, "rules")));
-	ks_coverage_tell(answer, change_print);
+	ks_change_tell(answer, change_print);
 }
 
 static int reload_ask(const char *path, bool json)

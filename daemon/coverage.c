@@ -6,6 +6,7 @@
 
 #include "daemon/coverage.h"
 #include "daemon/forwarding.h"
+#include "explain/change.h"
 #include "text/json.h"
 #include "text/scoped.h"
 
@@ -354,18 +355,6 @@ void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const s
 	json_object_set_new(change, "zones_cut", zones);
 }
 
-/* Writes "a, b, c" into buf, cut off at its end. */
-static const char *join(const json_t *names, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < json_array_size(names) && used < size; i++)
-		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? ", " : "",
-					 json_string_value(json_array_get(names, i)));
-	return buf;
-}
-
 void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(bool warning, const char *line))
 {
 	ks_auto_json json_t *none = ks_coverage_in_no_zone(interfaces);
@@ -377,42 +366,13 @@ void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(
 		bool some = ignore && *ignore;
 
 		snprintf(line, sizeof(line), "in no zone, denied by default: %s: add them to a zone%s%s%s",
-			 join(none, list, sizeof(list)), some ? ", or write `" : "", some ? ignore : "",
+			 ks_names_join(none, list, sizeof(list)), some ? ", or write `" : "", some ? ignore : "",
 			 some ? "`" : "");
 		say(false, line);
 	}
 	if (json_array_size(ignored)) {
-		snprintf(line, sizeof(line), "ignored, every packet passes: %s", join(ignored, list, sizeof(list)));
+		snprintf(line, sizeof(line), "ignored, every packet passes: %s",
+			 ks_names_join(ignored, list, sizeof(list)));
 		say(false, line);
 	}
-}
-
-static void tell_names(const json_t *names, const char *what, void (*say)(bool warning, const char *line))
-{
-	char list[2048], line[2200];
-
-	if (!json_array_size(names))
-		return;
-	snprintf(line, sizeof(line), "%s: %s", what, join(names, list, sizeof(list)));
-	say(false, line);
-}
-
-void ks_coverage_tell(const json_t *change, void (*say)(bool warning, const char *line))
-{
-	const json_t *warnings = json_object_get(change, "warnings");
-	json_int_t cut = json_integer_value(json_object_get(change, "states_cut"));
-	char list[2048], line[2200];
-
-	tell_names(json_object_get(change, "now_guarded"), "now guarded", say);
-	tell_names(json_object_get(change, "no_longer_guarded"), "no longer guarded", say);
-	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
-	if (cut) {
-		snprintf(line, sizeof(line), "%lld live state%s a zone that the policy does not have (%s): %s cut",
-			 (long long)cut, cut == 1 ? " belongs to" : "s belong to",
-			 join(json_object_get(change, "zones_cut"), list, sizeof(list)),
-			 cut == 1 ? "it is" : "they are");
-		say(true, line);
-	}
-	for (size_t i = 0; i < json_array_size(warnings); i++)
-		say(true, json_string_value(json_array_get(warnings, i)));
 }

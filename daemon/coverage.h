@@ -39,7 +39,4 @@ json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_
 void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy);
 
-/* Says the parts of a change that are not empty, in a line each. */
-void ks_coverage_tell(const json_t *change, void (*say)(bool warning, const char *line));
-
 #endif

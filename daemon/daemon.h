@@ -69,7 +69,7 @@ struct ks_load_outcome {
 	struct ks_diags diags;
 	char *message; /* one sentence when it failed for another reason than errors in the text, else NULL */
 	char *tests; /* what the failing tests said, else NULL */
-	json_t *change; /* what a reload has changed, for ks_coverage_tell(); NULL if it failed */
+	json_t *change; /* what a reload has changed, for ks_change_tell(); NULL if it failed */
 };
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome);
@@ -104,7 +104,7 @@ void ks_daemon_note_guard(struct ks_daemon *daemon);
 /* Reads the news that wait on the netlink sockets: interfaces that came get their programs. */
 void ks_daemon_take_news(struct ks_daemon *daemon);
 
-/* A line of ks_coverage_tell() to the administrator. */
+/* A line of ks_change_tell() to the administrator. */
 void ks_daemon_say(bool warning, const char *line);
 
 /* Writes into the lock file which daemon runs here and with which policy. */

@@ -31,6 +31,7 @@
 #include "daemon/events.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/report.h"
+#include "explain/change.h"
 #include "text/scoped.h"
 
 #define KS_EXIT_OK 0
@@ -249,7 +250,7 @@ static void reload_by_signal(struct ks_daemon *daemon)
 	} else {
 		ks_report("%s is in force: generation %u", daemon->policy_path,
 			  ks_kernel_config(daemon->kernel)->generation);
-		ks_coverage_tell(outcome.change, ks_daemon_say);
+		ks_change_tell(outcome.change, ks_daemon_say);
 	}
 	ks_load_outcome_fini(&outcome);
 	ks_report_to_manager("READY=1");
@@ -504,7 +505,7 @@ static void announce(const struct ks_daemon *daemon)
 	}
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
 	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);
-	ks_coverage_tell(change, ks_daemon_say);
+	ks_change_tell(change, ks_daemon_say);
 	ks_report_to_manager("READY=1");
 }
 

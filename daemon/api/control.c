@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "daemon/api/api.h"
-#include "daemon/coverage.h"
+#include "explain/change.h"
 #include "text/json.h"
 #include "daemon/report.h"
 #include "text/scoped.h"
@@ -48,7 +48,7 @@ static enum MHD_Result answer_reload(struct ks_request *request, const char *pat
 	else
 		ks_report("%s is in force: generation %u", daemon->policy_path,
 			  ks_kernel_config(daemon->kernel)->generation);
-	ks_coverage_tell(outcome.change, ks_daemon_say);
+	ks_change_tell(outcome.change, ks_daemon_say);
 	answer = json_pack("{s:o*, s:o, s:i, s:i, s:o*, s:o}", "error", err ? ks_json_text(error) : NULL, "policy",
 			   ks_json_text(path ? path : daemon->policy_path), "generation",
 			   (int)ks_kernel_config(daemon->kernel)->generation, "rules", (int)daemon->policy->info_count,

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See change.h. */
+#include "explain/change.h"
+
+#include <stdio.h>
+
+#include "explain/json.h"
+
+#define NAMES_TEXT 2048
+
+const char *ks_names_join(const json_t *names, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < json_array_size(names) && used < size; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? ", " : "",
+					 json_string_value(json_array_get(names, i)));
+	return buf;
+}
+
+static void tell_names(const json_t *names, const char *what, ks_say_fn *say)
+{
+	char list[NAMES_TEXT], line[NAMES_TEXT + 128];
+
+	if (!json_array_size(names))
+		return;
+	snprintf(line, sizeof(line), "%s: %s", what, ks_names_join(names, list, sizeof(list)));
+	say(false, line);
+}
+
+static void tell_cut(const json_t *change, ks_say_fn *say)
+{
+	long long cut = ks_member_number(change, "states_cut");
+	char list[NAMES_TEXT], line[NAMES_TEXT + 128];
+
+	if (!cut)
+		return;
+	snprintf(line, sizeof(line), "%lld live state%s a zone that the policy does not have (%s): %s cut", cut,
+		 cut == 1 ? " belongs to" : "s belong to",
+		 ks_names_join(json_object_get(change, "zones_cut"), list, sizeof(list)),
+		 cut == 1 ? "it is" : "they are");
+	say(true, line);
+}
+
+void ks_change_tell(const json_t *change, ks_say_fn *say)
+{
+	const json_t *warnings = json_object_get(change, "warnings");
+
+	tell_names(json_object_get(change, "now_guarded"), "now guarded", say);
+	tell_names(json_object_get(change, "no_longer_guarded"), "no longer guarded", say);
+	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
+	tell_cut(change, say);
+	for (size_t i = 0; i < json_array_size(warnings); i++)
+		say(true, json_string_value(json_array_get(warnings, i)));
+}
