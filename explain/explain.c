@@ -12,19 +12,30 @@
 #include "core/reject.h"
 #include "explain/internal.h"
 #include "explain/json.h"
+#include "text/json.h"
 #include "text/names.h"
 
 json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
 {
+	ks_auto_free char *text = NULL;
+	json_t *object = NULL;
 	va_list args;
-	json_t *object;
 
 	va_start(args, format);
-	object = json_pack("{s:s, s:s, s:o}", "step", step, "outcome", outcome, "text", json_vsprintf(format, args));
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
+	if (text)
+		object = json_pack("{s:s, s:s, s:o}", "step", step, "outcome", outcome, "text", ks_json_text(text));
 	if (!object || json_array_append_new(explain->steps, object))
 		explain->no_memory = true;
 	return explain->no_memory ? NULL : object;
+}
+
+void ks_explain_detail(struct ks_explain *explain, json_t *step, const char *key, json_t *value)
+{
+	if (json_object_set_new(step, key, value))
+		explain->no_memory = true;
 }
 
 /* Returns true for reasons that the headers alone decide (core/header/packet.c); the exceptions need a flow or routes. */
@@ -101,10 +112,10 @@ static void explain_headers(struct ks_explain *explain)
 		step = ks_explain_step(explain, "headers", "ok", "%s of %u octets%s, IPv%u: %s%s", link, pkt->wire_len,
 				       pkt->flags & KS_PKT_SNAPPED ? " (cut by the capture)" : "", pkt->tuple.family,
 				       tuple, upper);
-	json_object_set_new(step, "link", json_string(pkt->link == KS_LINK_IP ? "ip" : "ethernet"));
-	json_object_set_new(step, "length", json_integer(pkt->wire_len));
+	ks_explain_detail(explain, step, "link", json_string(pkt->link == KS_LINK_IP ? "ip" : "ethernet"));
+	ks_explain_detail(explain, step, "length", json_integer(pkt->wire_len));
 	if (pkt->tuple.family)
-		json_object_set_new(step, "hop_limit", json_integer(pkt->hop_limit));
+		ks_explain_detail(explain, step, "hop_limit", json_integer(pkt->hop_limit));
 }
 
 /* Notes that the words of the packet name another zone than the routes. The words may be right: marks, other next hops, bridges. */
@@ -152,9 +163,9 @@ static void explain_zones(struct ks_explain *explain)
 	destination_text(explain, to, destination, sizeof(destination));
 	step = ks_explain_step(explain, "zones", to == KS_ZONE_ASTRAY ? "drop" : "note", "it comes from zone %s%s",
 			       ks_explain_zone_name(explain, insp->home.from), destination);
-	json_object_set_new(step, "from", json_string(ks_explain_zone_name(explain, insp->home.from)));
+	ks_explain_detail(explain, step, "from", json_string(ks_explain_zone_name(explain, insp->home.from)));
 	if (to < KS_ZONE_MAX)
-		json_object_set_new(step, "to", json_string(ks_explain_zone_name(explain, to)));
+		ks_explain_detail(explain, step, "to", json_string(ks_explain_zone_name(explain, to)));
 	explain_contradiction(explain);
 }
 
@@ -197,7 +208,7 @@ static void explain_flow(struct ks_explain *explain)
 		ks_flow_packets(&insp->flow.before, KS_ORIGINAL),
 		ks_explain_zone_name(explain, insp->flow.before.zone[KS_REPLY]),
 		ks_flow_packets(&insp->flow.before, KS_REPLY), insp->dir == KS_ORIGINAL ? "originator" : "other side");
-	json_object_set_new(step, "direction", json_string(insp->dir == KS_ORIGINAL ? "original" : "reply"));
+	ks_explain_detail(explain, step, "direction", json_string(insp->dir == KS_ORIGINAL ? "original" : "reply"));
 	if (insp->opening.replaces)
 		ks_explain_step(explain, "flow", "note", "that flow is over, and this packet may open it anew");
 }
@@ -249,7 +260,8 @@ static void explain_answer(struct ks_explain *explain)
 	size = ks_reject_build(head, &insp->pkt,
 			       ks_reject_source(ks_engine_env(explain->engine), insp, &self) ? &self : NULL, answer);
 	if (size)
-		json_object_set_new(
+		ks_explain_detail(
+			explain,
 			ks_explain_step(explain, "answer", "note", "the sender is told by %s of %u octets", what, size),
 			"octets", json_integer(size));
 	else

@@ -12,12 +12,15 @@ struct ks_explain {
 	const struct ks_frame *frame;
 	const struct ks_inspection *insp;
 	json_t *steps;
-	bool no_memory; /* a step is missing */
+	bool no_memory; /* a part is missing */
 };
 
 /* Adds a step with a sentence; returns it (borrowed) for details, NULL without memory. */
 json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Adds a member to a step, and takes its reference. */
+void ks_explain_detail(struct ks_explain *explain, json_t *step, const char *key, json_t *value);
 
 /* "tcp 10.0.0.5:40000 > 192.0.2.1:80"; "ip ..." if the upper protocol was not read. */
 #define KS_EXPLAIN_TUPLE (2 * KS_ENDPOINT_TEXT + KS_KEY_TEXT + 16)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/header/gre.h"
+#include "text/json.h"
 #include "text/names.h"
 
 const char *ks_tcp_flags_text(unsigned flags, char buf[KS_TCP_FLAGS_TEXT])
@@ -38,11 +39,16 @@ void ks_flow_tuple(const struct ks_flow_key *key, const struct ks_flow *flow, st
 json_t *ks_json_rule(const struct ks_policy *policy, __u32 id)
 {
 	const struct ks_rule_info *info = ks_policy_rule(policy, id);
+	json_t *object;
 
 	if (!info)
 		return json_null();
-	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:s*}", "id", (int)info->id, "file", info->place.file, "line",
-			 (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "label", info->label);
+	object = json_pack("{s:i, s:o, s:i, s:s, s:o}", "id", (int)info->id, "file", ks_json_text(info->place.file),
+			   "line", (int)info->place.line, "action", ks_rule_verb(info), "text",
+			   ks_json_text(info->text));
+	if (info->label)
+		ks_json_set(&object, "label", ks_json_text(info->label));
+	return object;
 }
 
 json_t *ks_json_tuple(const struct ks_tuple *tuple)
@@ -54,12 +60,11 @@ json_t *ks_json_tuple(const struct ks_tuple *tuple)
 				   ks_addr_text(&tuple->dst, tuple->family, dst));
 
 	if (ks_proto_has_ports(tuple->proto)) {
-		json_object_set_new(object, "source_port", json_integer(ks_be16(tuple->sport)));
-		json_object_set_new(object, "destination_port", json_integer(ks_be16(tuple->dport)));
+		ks_json_set(&object, "source_port", json_integer(ks_be16(tuple->sport)));
+		ks_json_set(&object, "destination_port", json_integer(ks_be16(tuple->dport)));
 	}
 	if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
-		json_object_set_new(object, ks_gre_is_call(tuple) ? "call" : "key",
-				    json_integer(ks_be16(tuple->dport)));
+		ks_json_set(&object, ks_gre_is_call(tuple) ? "call" : "key", json_integer(ks_be16(tuple->dport)));
 	return object;
 }
 
@@ -72,28 +77,28 @@ static json_t *fragment_json(const struct ks_packet *pkt)
 			 (json_int_t)pkt->frag_len, "more", (int)pkt->frag_more);
 }
 
-static void packet_upper(json_t *object, const struct ks_packet *pkt)
+static void packet_upper(json_t **object, const struct ks_packet *pkt)
 {
 	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
 
 	if (pkt->tuple.proto == KS_PROTO_TCP) {
-		json_object_set_new(object, "flags", json_string(ks_tcp_flags_text(pkt->tcp_flags, flags)));
-		json_object_set_new(object, "seq", json_integer(pkt->seq));
-		json_object_set_new(object, "ack", json_integer(pkt->ack));
-		json_object_set_new(object, "window", json_integer(pkt->window));
+		ks_json_set(object, "flags", json_string(ks_tcp_flags_text(pkt->tcp_flags, flags)));
+		ks_json_set(object, "seq", json_integer(pkt->seq));
+		ks_json_set(object, "ack", json_integer(pkt->ack));
+		ks_json_set(object, "window", json_integer(pkt->window));
 	} else if (ks_proto_is_icmp(pkt->tuple.proto)) {
-		json_object_set_new(object, "type", json_integer(pkt->icmp_type));
-		json_object_set_new(object, "code", json_integer(pkt->icmp_code));
+		ks_json_set(object, "type", json_integer(pkt->icmp_type));
+		ks_json_set(object, "code", json_integer(pkt->icmp_code));
 		if (pkt->flags & KS_PKT_ICMP_QUERY)
-			json_object_set_new(object, "id", json_integer(ks_be16(pkt->tuple.sport)));
+			ks_json_set(object, "id", json_integer(ks_be16(pkt->tuple.sport)));
 		if (pkt->flags & KS_PKT_ICMP_ANSWER)
-			json_object_set_new(object, "id", json_integer(ks_be16(pkt->tuple.dport)));
+			ks_json_set(object, "id", json_integer(ks_be16(pkt->tuple.dport)));
 	} else if (pkt->tuple.proto == KS_PROTO_SCTP) {
-		json_object_set_new(object, "tag", json_integer(pkt->sctp.tag));
-		json_object_set_new(object, "chunks", json_string(ks_sctp_chunks_text(pkt->sctp.chunks, chunks)));
+		ks_json_set(object, "tag", json_integer(pkt->sctp.tag));
+		ks_json_set(object, "chunks", json_string(ks_sctp_chunks_text(pkt->sctp.chunks, chunks)));
 	} else if (pkt->tuple.proto == KS_PROTO_DCCP) {
-		json_object_set_new(object, "type", json_string(ks_dccp_type_text(pkt->dccp_type)));
-		json_object_set_new(object, "seq", json_integer((json_int_t)pkt->dccp.seq_high << 32 | pkt->dccp.seq));
+		ks_json_set(object, "type", json_string(ks_dccp_type_text(pkt->dccp_type)));
+		ks_json_set(object, "seq", json_integer((json_int_t)pkt->dccp.seq_high << 32 | pkt->dccp.seq));
 	}
 }
 
@@ -104,12 +109,12 @@ json_t *ks_json_packet(const struct ks_packet *pkt)
 	if (pkt->flags & KS_PKT_NOT_IP || !pkt->tuple.family)
 		return json_pack("{s:b, s:I}", "ip", 0, "length", (json_int_t)pkt->wire_len);
 	object = ks_json_tuple(&pkt->tuple);
-	json_object_set_new(object, "length", json_integer(pkt->wire_len));
-	json_object_set_new(object, "payload", json_integer(pkt->payload_len));
+	ks_json_set(&object, "length", json_integer(pkt->wire_len));
+	ks_json_set(&object, "payload", json_integer(pkt->payload_len));
 	if (pkt->flags & KS_PKT_FRAGMENT)
-		json_object_set_new(object, "fragment", fragment_json(pkt));
+		ks_json_set(&object, "fragment", fragment_json(pkt));
 	if (!(pkt->flags & KS_PKT_FRAGMENT) || !pkt->frag_off)
-		packet_upper(object, pkt);
+		packet_upper(&object, pkt);
 	return object;
 }
 
@@ -128,7 +133,7 @@ static json_t *flow_flags(const struct ks_flow *flow)
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(flags); i++) {
 		if (flow->flags & flags[i].bit)
-			json_array_append_new(list, json_string(flags[i].name));
+			ks_json_append(&list, json_string(flags[i].name));
 	}
 	return list;
 }
@@ -156,6 +161,15 @@ static json_int_t remaining_ms(const struct ks_flow *flow, __u64 now)
 	return age > flow->timeout ? 0 : (json_int_t)(flow->timeout - age);
 }
 
+/* Adds all members of `more`, and takes its reference. Without memory *object becomes NULL. */
+static void members_add(json_t **object, json_t *more)
+{
+	if (!json_object_update_new(*object, more))
+		return;
+	json_decref(*object);
+	*object = NULL;
+}
+
 json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *key, const struct ks_flow *flow,
 		     __u64 now)
 {
@@ -167,19 +181,19 @@ json_t *ks_json_flow(const struct ks_policy *policy, const struct ks_flow_key *k
 	object = ks_json_tuple(&tuple);
 	/* The source port of an ICMP query is its identifier (core/track/icmp_error.h). */
 	if (ks_proto_is_icmp(tuple.proto))
-		json_object_set_new(object, "id", json_integer(ks_be16(tuple.sport)));
-	json_object_update_new(
-		object, json_pack("{s:s, s:o, s:o, s:I, s:I, s:[I,I], s:[I,I], s:o, s:o}", "state",
-				  ks_state_name(flow->state), "from", flow_zone_json(policy, flow->zone[KS_ORIGINAL]),
-				  "to", flow_zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
-				  (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining_ms(flow, now),
-				  "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1),
-				  "bytes", (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1),
-				  "flags", flow_flags(flow), "rule",
-				  policy ? ks_json_rule(policy, flow->rule) : json_integer(flow->rule)));
+		ks_json_set(&object, "id", json_integer(ks_be16(tuple.sport)));
+	members_add(&object,
+		    json_pack("{s:s, s:o, s:o, s:I, s:I, s:[I,I], s:[I,I], s:o, s:o}", "state",
+			      ks_state_name(flow->state), "from", flow_zone_json(policy, flow->zone[KS_ORIGINAL]), "to",
+			      flow_zone_json(policy, flow->zone[KS_REPLY]), "age_ms",
+			      (json_int_t)(ms > created ? ms - created : 0), "timeout_ms", remaining_ms(flow, now),
+			      "packets", (json_int_t)ks_flow_packets(flow, 0), (json_int_t)ks_flow_packets(flow, 1),
+			      "bytes", (json_int_t)ks_flow_bytes(flow, 0), (json_int_t)ks_flow_bytes(flow, 1), "flags",
+			      flow_flags(flow), "rule",
+			      policy ? ks_json_rule(policy, flow->rule) : json_integer(flow->rule)));
 	if (tuple.proto == KS_PROTO_TCP)
-		json_object_set_new(object, "windows",
-				    json_pack("[o,o]", flow_window(flow, KS_ORIGINAL), flow_window(flow, KS_REPLY)));
+		ks_json_set(&object, "windows",
+			    json_pack("[o,o]", flow_window(flow, KS_ORIGINAL), flow_window(flow, KS_REPLY)));
 	return object;
 }
 

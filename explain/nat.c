@@ -58,7 +58,7 @@ void ks_explain_translation(struct ks_explain *explain)
 		ks_explain_tuple(&insp->sent, ">", text);
 		step = ks_explain_step(explain, "leaving", "ok", "it leaves as %s, to zone %s", text,
 				       ks_policy_zone_name(explain->policy, to));
-		json_object_set_new(step, "leaves", ks_json_tuple(&insp->sent));
+		ks_explain_detail(explain, step, "leaves", ks_json_tuple(&insp->sent));
 	}
 	explain_helper(explain);
 }

@@ -98,7 +98,7 @@ void ks_explain_source(struct ks_explain *explain)
 		step = ks_explain_step(explain, "source", "ok",
 				       "%s is believed, because zone %s has 'antispoof off'; %s", addr,
 				       ks_explain_zone_name(explain, insp->home.from), why);
-	json_object_set_new(step, "address", json_string(addr));
+	ks_explain_detail(explain, step, "address", json_string(addr));
 }
 
 /* The question. */
@@ -123,8 +123,8 @@ static void explain_answered_question(struct ks_explain *explain)
 			       "%s in zone %s has asked a group in zone %s %u ms ago; for %u ms its members may answer",
 			       asker, ks_explain_zone_name(explain, key->link & KS_GROUP_ASKER_MASK),
 			       ks_explain_zone_name(explain, key->link >> KS_GROUP_ASKED_SHIFT), age, asked->timeout);
-	json_object_set_new(step, "age", json_integer(age));
-	json_object_set_new(step, "timeout", json_integer(asked->timeout));
+	ks_explain_detail(explain, step, "age", json_integer(age));
+	ks_explain_detail(explain, step, "timeout", json_integer(asked->timeout));
 }
 
 /* Returns true if the packet might have been an answer: it is for the box, and no question is known. */

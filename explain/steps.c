@@ -5,6 +5,7 @@
 #include "core/env.h"
 #include "explain/internal.h"
 #include "explain/json.h"
+#include "text/json.h"
 #include "text/names.h"
 
 /* So many rules are listed; those before them are only counted. */
@@ -96,7 +97,7 @@ static void explain_tcp_pass(struct ks_explain *explain)
 			explain, "protocol", "ok",
 			"its data end at %u, in the window from %u to %u (modulo 2^32), %u before its end", c->have,
 			c->lo, c->hi, c->hi - c->have);
-	json_object_set_new(step, "compare", compare_json(c));
+	ks_explain_detail(explain, step, "compare", compare_json(c));
 }
 
 static bool is_policy_reason(unsigned reason)
@@ -123,7 +124,7 @@ void ks_explain_protocol(struct ks_explain *explain)
 	bool known = insp->flow.found && !insp->opening.replaces;
 
 	if (step) {
-		json_object_set_new(step, "compare", compare_json(&insp->verdict.compare));
+		ks_explain_detail(explain, step, "compare", compare_json(&insp->verdict.compare));
 	} else if (known && !ks_reason_is_pass(insp->verdict.reason) &&
 		   insp->verdict.reason < KS_REASON_TABLE_FULL /* reasons for want of room follow */) {
 		ks_explain_step(explain, "protocol", "drop", "%s (the flow is in state %s)",
@@ -208,10 +209,11 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 	json_t *object;
 
 	miss_text(explain, miss, why, sizeof(why));
-	object = json_pack("{s:s, s:i, s:s, s:b, s:s}", "file", info->place.file, "line", (int)info->place.line, "text",
-			   info->text, "matches", miss == KS_MISS_NOTHING, "why", why);
-	if (object)
-		json_array_append_new(list, object);
+	object = json_pack("{s:o, s:i, s:o, s:b, s:s}", "file", ks_json_text(info->place.file), "line",
+			   (int)info->place.line, "text", ks_json_text(info->text), "matches", miss == KS_MISS_NOTHING,
+			   "why", why);
+	if (json_array_append_new(list, object))
+		explain->no_memory = true;
 	if (json_array_size(list) > RULES_TOLD)
 		json_array_remove(list, 0);
 }
@@ -276,8 +278,8 @@ void ks_explain_rules(struct ks_explain *explain)
 				       filter_rules(policy));
 	else
 		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", told);
-	json_object_set_new(step, "asked", json_integer(told));
-	json_object_set_new(step, "rules", list);
+	ks_explain_detail(explain, step, "asked", json_integer(told));
+	ks_explain_detail(explain, step, "rules", list);
 	if (insp->verdict.reason == KS_REASON_OK_UNDECIDED)
 		explain_undecided(explain);
 }
