@@ -69,7 +69,7 @@ static __u8 ttl_of(const struct ks_packet_spec *spec)
 	return (__u8)ks_spec_number(spec, KS_MOD_HOP_LIMIT, ttl);
 }
 
-/* Overwrites the bytes that `byte OFFSET VALUE` gives, in the network packet. */
+/* Overwrites the bytes that `octet OFFSET VALUE` gives, in the network packet. */
 static void bytes_spoil(const struct ks_packet_spec *spec, __u8 *data, size_t length)
 {
 	for (size_t i = 0; i < spec->mod_count; i++) {
