@@ -321,38 +321,38 @@ json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces)
 	return names_json(interfaces, is_left_alone);
 }
 
-struct census {
+struct cut_ctx {
 	__u64 gone; /* zones that are not in the policy any more, a bit per id */
 	__u64 met; /* those of them that some state has */
 	size_t states;
 };
 
-static int count_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+static int count_cut_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct census *census = arg;
+	struct cut_ctx *ctx = arg;
 	__u64 zones = 0;
 
 	for (unsigned side = 0; side < 2; side++)
 		zones |= flow->zone[side] < KS_ZONE_MAX ? 1ULL << flow->zone[side] : 0;
-	census->met |= zones & census->gone;
-	census->states += (zones & census->gone) != 0;
+	ctx->met |= zones & ctx->gone;
+	ctx->states += (zones & ctx->gone) != 0;
 	return 0;
 }
 
-void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
+void ks_coverage_add_cut(json_t **change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy)
 {
-	struct census census = { .gone = ks_ids_gone_zones(&ledger->ids, policy) };
+	struct cut_ctx ctx = { .gone = ks_ids_gone_zones(&ledger->ids, policy) };
 	json_t *zones = json_array();
 
-	if (census.gone) /* looking through a large table takes a moment */
-		ks_kernel_each_flow(kernel, count_flow, &census);
+	if (ctx.gone) /* looking through a large table takes a moment */
+		ks_kernel_each_flow(kernel, count_cut_flow, &ctx);
 	for (unsigned id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
-		if (census.met >> id & 1)
-			json_array_append_new(zones, json_string(ledger->ids.zones[id]));
+		if (ctx.met >> id & 1)
+			ks_json_append(&zones, json_string(ledger->ids.zones[id]));
 	}
-	json_object_set_new(change, "states_cut", json_integer((json_int_t)census.states));
-	json_object_set_new(change, "zones_cut", zones);
+	ks_json_set(change, "states_cut", json_integer((json_int_t)ctx.states));
+	ks_json_set(change, "zones_cut", zones);
 }
 
 void ks_coverage_tell_zones(const struct ks_interfaces *interfaces, void (*say)(bool warning, const char *line))

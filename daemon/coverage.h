@@ -35,8 +35,8 @@ json_t *ks_coverage_difference(const struct ks_interfaces *these, const struct k
 /* Names of the interfaces that were in a zone before and are guarded in none now. */
 json_t *ks_coverage_outcast(const struct ks_interfaces *before, const struct ks_interfaces *now);
 
-/* Adds states_cut and zones_cut to `change`: the live states of zones in the ledger that the policy does not have. */
-void ks_coverage_add_cut(json_t *change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
+/* Adds states_cut and zones_cut to *change: the live states of zones in the ledger that the policy does not have. */
+void ks_coverage_add_cut(json_t **change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy);
 
 #endif

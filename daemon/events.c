@@ -138,8 +138,10 @@ void ks_events_destroy(struct ks_events *events)
 {
 	if (!events)
 		return;
-	while (events->followers)
-		ks_follower_destroy(events->followers);
+	for (struct ks_follower *follower = events->followers, *next; follower; follower = next) {
+		next = follower->next;
+		ks_follower_destroy(follower);
+	}
 	ring_buffer__free(events->ring);
 	free(events);
 }

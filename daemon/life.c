@@ -465,13 +465,13 @@ static int go_to_background(int *ready_fd)
 
 static void leave_terminal(void)
 {
-	ks_auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	ks_report_to_syslog();
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);
-	if (null >= 0 && null <= 2) /* it is one of them */
-		null = -1;
+	if (null > 2) /* else it is one of them */
+		close(null);
 }
 
 /* Tells the starting process how the start ended, and closes ready_fd (-1: there is none). */
@@ -504,7 +504,7 @@ static void announce(const struct ks_daemon *daemon)
 			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->guard.zone));
 	}
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
-	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);
+	ks_coverage_add_cut(&change, daemon->kernel, &daemon->ledger, daemon->policy);
 	ks_change_tell(change, ks_daemon_say);
 	ks_report_to_manager("READY=1");
 }

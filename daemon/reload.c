@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Putting policies into force. A thread loads the policy while the daemon goes on to
- * guard interfaces that come; the rest is done by the daemon's own. The order keeps every promise at every moment:
- * load and test, give rules and zones their old ids, write the ledger, take
- * interfaces that change zones out of the zone map, switch, then bring zone
- * map and filters in line. Before the switch any failure leaves the old policy
- * as it was.
+ * Puts policies into force.
+ *
+ * Order. The policy is loaded and tested; its rules and zones get the ids that they
+ * had; the ledger is written; interfaces that change zones are put in no zone; the
+ * kernel switches; guards and programs are brought in line. So every packet is
+ * judged by one policy, under the ids of that policy. A failure before the switch
+ * leaves the old policy as it was.
+ *
+ * Threads. A second thread loads and tests, while the daemon's own goes on to guard
+ * interfaces that come. It has the policy and the outcome, and nothing else, until
+ * it ends; everything after that is done by the daemon's thread.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,6 +26,7 @@
 #include "daemon/daemon.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/report.h"
+#include "text/scoped.h"
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)
 {
@@ -40,7 +46,8 @@ void ks_load_outcome_report(const struct ks_load_outcome *outcome, const char *p
 		ks_report_error("%s: %s", path, outcome->message);
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct ks_load_outcome *outcome, int err, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int fail_load(struct ks_load_outcome *outcome, int err, const char *format,
+							   ...)
 {
 	va_list args;
 
@@ -53,26 +60,23 @@ __attribute__((format(printf, 3, 4))) static int fail(struct ks_load_outcome *ou
 
 int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_outcome *outcome)
 {
-	struct ks_policy *new;
+	ks_auto_policy struct ks_policy *new = NULL;
 	int err;
 
 	memset(outcome, 0, sizeof(*outcome));
 	err = ks_policy_load(path, &new, &outcome->diags);
 	if (err == -EINVAL)
-		return fail(outcome, err, "%zu error%s", outcome->diags.errors, outcome->diags.errors == 1 ? "" : "s");
+		return fail_load(outcome, err, "%zu error%s", outcome->diags.errors,
+				 outcome->diags.errors == 1 ? "" : "s");
 	if (err)
-		return fail(outcome, err, "cannot read it: %s", strerror(-err));
+		return fail_load(outcome, err, "cannot read it: %s", strerror(-err));
 	err = ks_daemon_test(new, outcome);
-	if (err) {
-		ks_policy_destroy(new);
+	if (err)
 		return err;
-	}
 	err = ks_own_addresses_fill(new);
-	if (err < 0) {
-		ks_policy_destroy(new);
-		return fail(outcome, err, "cannot read the interfaces' addresses: %s", strerror(-err));
-	}
-	*policy = new;
+	if (err < 0)
+		return fail_load(outcome, err, "cannot read the interfaces' addresses: %s", strerror(-err));
+	*policy = TAKE(new);
 	return 0;
 }
 
@@ -104,7 +108,7 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 
 		*message = strdup(why);
 		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
-		if (daemon->policy) /* whom prepare took out of the zone map */
+		if (daemon->policy) /* interfaces that were put in no zone get theirs back */
 			ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	}
 	return err;
@@ -112,7 +116,7 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 
 int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message)
 {
-	struct ks_ledger ledger;
+	ks_auto_ledger struct ks_ledger ledger = { 0 };
 	int err = ks_ledger_adopt(&daemon->ledger, policy, &ledger);
 
 	*message = NULL;
@@ -121,14 +125,12 @@ int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool f
 		return err;
 	}
 	err = switch_policy(daemon, policy, &ledger, fresh, message);
-	if (err) {
-		ks_ledger_fini(&ledger);
+	if (err)
 		return err;
-	}
 	ks_policy_destroy(daemon->policy);
 	ks_ledger_fini(&daemon->ledger);
 	daemon->policy = policy;
-	daemon->ledger = ledger;
+	daemon->ledger = TAKE_STRUCT(ledger);
 	daemon->loaded = time(NULL);
 	return 0;
 }
@@ -164,7 +166,7 @@ void ks_daemon_say(bool warning, const char *line)
 		ks_report("%s", line);
 }
 
-/* What is other than with the interfaces `before`. */
+/* The change since the interfaces were as in `before`, NULL without memory. */
 static json_t *find_change(const struct ks_daemon *daemon, const struct ks_interfaces *before)
 {
 	const struct ks_interfaces *now = &daemon->interfaces;
@@ -173,12 +175,12 @@ static json_t *find_change(const struct ks_daemon *daemon, const struct ks_inter
 			  "no_longer_guarded", ks_coverage_difference(before, now), "in_no_zone",
 			  ks_coverage_outcast(before, now), "warnings", ks_coverage_warnings(now, daemon->policy));
 
-	ks_coverage_add_cut(change, daemon->kernel, &daemon->ledger, daemon->policy);
+	ks_coverage_add_cut(&change, daemon->kernel, &daemon->ledger, daemon->policy);
 	return change;
 }
 
-/* A copy of the list, as it is before anything changes. Without memory it is empty: then everything counts as new. */
-static struct ks_interfaces list_copy(const struct ks_interfaces *interfaces)
+/* A copy of the list before anything changes. Without memory it is empty, and every interface counts as new. */
+static struct ks_interfaces copy_list(const struct ks_interfaces *interfaces)
 {
 	struct ks_interfaces copy = { .list = calloc(interfaces->count + 1, sizeof(*copy.list)) };
 
@@ -198,7 +200,7 @@ void ks_daemon_sign(const struct ks_daemon *daemon)
 }
 
 /* A policy being loaded by a thread of its own: a large one takes seconds. */
-struct loading {
+struct load_ctx {
 	const char *path;
 	struct ks_policy *policy;
 	struct ks_load_outcome *outcome;
@@ -206,13 +208,13 @@ struct loading {
 	int err;
 };
 
-static void *load_policy(void *arg)
+static void *load_policy_thread(void *arg)
 {
-	struct loading *loading = arg;
+	struct load_ctx *ctx = arg;
 	const __u64 one = 1;
 
-	loading->err = ks_daemon_load(loading->path, &loading->policy, loading->outcome);
-	while (write(loading->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	ctx->err = ks_daemon_load(ctx->path, &ctx->policy, ctx->outcome);
+	while (write(ctx->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;
 	return NULL;
 }
@@ -235,27 +237,24 @@ static void take_news_until(struct ks_daemon *daemon, int done_fd)
 static int load_aside(struct ks_daemon *daemon, const char *path, struct ks_policy **policy,
 		      struct ks_load_outcome *outcome)
 {
-	struct loading loading = { .path = path, .outcome = outcome, .done_fd = eventfd(0, EFD_CLOEXEC) };
+	ks_auto_fd int done_fd = eventfd(0, EFD_CLOEXEC);
+	struct load_ctx ctx = { .path = path, .outcome = outcome, .done_fd = done_fd };
 	pthread_t thread;
 
-	if (loading.done_fd < 0 || pthread_create(&thread, NULL, load_policy, &loading)) {
-		if (loading.done_fd >= 0)
-			close(loading.done_fd);
-		return ks_daemon_load(path, policy, outcome);
-	}
-	take_news_until(daemon, loading.done_fd);
+	if (done_fd < 0 || pthread_create(&thread, NULL, load_policy_thread, &ctx))
+		return ks_daemon_load(path, policy, outcome); /* without a thread the news wait */
+	take_news_until(daemon, done_fd);
 	pthread_join(thread, NULL);
-	close(loading.done_fd);
-	if (loading.err)
-		return loading.err;
-	*policy = loading.policy;
+	if (ctx.err)
+		return ctx.err;
+	*policy = ctx.policy;
 	if (ks_own_addresses_fill(*policy) < 0) /* news of addresses that came meanwhile went to the old one */
 		daemon->addresses_wait = true;
 	return 0;
 }
 
-/* The path of the policy that is installed now. */
-static void adopt_path(struct ks_daemon *daemon, char *path)
+/* Notes the path of the policy that is installed now, and owns it. */
+static void take_path(struct ks_daemon *daemon, char *path)
 {
 	free(daemon->policy_path);
 	daemon->policy_path = path;
@@ -265,26 +264,22 @@ static void adopt_path(struct ks_daemon *daemon, char *path)
 
 int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_outcome *outcome)
 {
+	ks_auto_free char *name = strdup(path ? path : daemon->policy_path);
+	ks_auto_policy struct ks_policy *policy = NULL;
 	struct ks_interfaces before;
-	struct ks_policy *policy;
-	char *name = strdup(path ? path : daemon->policy_path);
 	int err;
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (!name)
 		return -ENOMEM;
 	err = load_aside(daemon, name, &policy, outcome);
-	if (err) {
-		free(name);
+	if (err)
 		return err;
-	}
-	before = list_copy(&daemon->interfaces);
+	before = copy_list(&daemon->interfaces);
 	err = ks_daemon_install(daemon, policy, false, &outcome->message);
-	if (err) {
-		ks_policy_destroy(policy);
-		free(name);
-	} else {
-		adopt_path(daemon, name);
+	if (!err) {
+		policy = NULL; /* the daemon owns it */
+		take_path(daemon, TAKE(name));
 		follow_interfaces(daemon);
 		outcome->change = find_change(daemon, &before);
 	}

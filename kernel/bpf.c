@@ -208,6 +208,7 @@ bool ks_bpf_has_fib_mark(void)
 		FIB_WORD(56),
 		{ .code = BPF_ST | BPF_MEM | BPF_B, .dst_reg = BPF_REG_10, .off = FIB_OFF, .imm = 2 }, /* AF_INET */
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10 },
+		/* NOLINTNEXTLINE(misc-redundant-expression): BPF_ADD and BPF_K are both 0, and say what is meant */
 		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = FIB_OFF },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = -FIB_OFF },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = KS_FIB_LOOKUP_MARK },

@@ -61,7 +61,8 @@ static int listing_fill(struct listing *listing)
 	const struct ks_kernel *kernel = listing->daemon->kernel;
 	__u32 end = ks_kernel_shape(kernel)->buckets;
 
-	rewind(listing->out);
+	if (fseek(listing->out, 0, SEEK_SET))
+		return -ENOMEM;
 	listing->now = ks_kernel_now(kernel);
 	listing->sent = 0;
 	do {
