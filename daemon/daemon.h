@@ -56,6 +56,7 @@ struct ks_daemon {
 	bool fresh; /* this process made the table: if the start fails, it is removed again */
 	bool took_over; /* states of an earlier process */
 	bool old_stays; /* some hook still has programs of another build, which must not end yet */
+	int ledger_error; /* 0, or why the ledger could not be written: tried again every second */
 	int backstop_error; /* 0, or why the backstop is not in force: tried again every second */
 	bool addresses_wait; /* the policy's own addresses changed, and the kernel has not got them yet */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
@@ -100,6 +101,9 @@ int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool f
  * which the first one was guarded, from which on the policy was in force.
  */
 void ks_daemon_note_guard(struct ks_daemon *daemon);
+
+/* Writes the ledger. Says once if it fails; while ledger.changed it is written again every second. */
+void ks_daemon_write_ledger(struct ks_daemon *daemon);
 
 /* Reads the news that wait on the netlink sockets: interfaces that came get their programs. */
 void ks_daemon_take_news(struct ks_daemon *daemon);

@@ -120,6 +120,7 @@ int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 		err = read_zones(json_object_get(root, "zones"), &made.ids);
 	if (!err)
 		err = read_qdiscs(json_object_get(root, "qdiscs"), &made);
+	made.changed = false;
 	if (!err)
 		*ledger = TAKE_STRUCT(made);
 	return err;
@@ -193,14 +194,17 @@ int ks_ledger_add_qdisc(struct ks_ledger *ledger, unsigned ifindex)
 		return -ENOMEM;
 	qdiscs[ledger->qdisc_count++] = ifindex;
 	ledger->qdiscs = qdiscs;
+	ledger->changed = true;
 	return 0;
 }
 
 void ks_ledger_drop_qdisc(struct ks_ledger *ledger, unsigned ifindex)
 {
 	for (unsigned i = 0; i < ledger->qdisc_count; i++) {
-		if (ledger->qdiscs[i] == ifindex)
-			ledger->qdiscs[i--] = ledger->qdiscs[--ledger->qdisc_count];
+		if (ledger->qdiscs[i] != ifindex)
+			continue;
+		ledger->qdiscs[i--] = ledger->qdiscs[--ledger->qdisc_count];
+		ledger->changed = true;
 	}
 }
 
@@ -222,6 +226,7 @@ int ks_ledger_adopt(const struct ks_ledger *old, struct ks_policy *policy, struc
 		err = ks_ledger_add_qdisc(&made, old->qdiscs[i]);
 	if (!err)
 		err = ks_ids_adopt(&old->ids, policy, &made.ids);
+	made.changed = true;
 	if (!err)
 		*new = TAKE_STRUCT(made);
 	return err;

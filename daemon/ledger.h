@@ -19,6 +19,7 @@ struct ks_ledger {
 	struct ks_ids ids;
 	unsigned *qdiscs; /* interfaces that got their clsact qdisc from us */
 	unsigned qdisc_count;
+	bool changed; /* the file does not have it yet */
 };
 
 /* Reads a ledger; -ENOENT without one, -EINVAL for one that is damaged. *ledger is valid with 0 only. */

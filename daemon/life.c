@@ -194,7 +194,7 @@ static int guard_interfaces(struct ks_daemon *daemon)
 	if (!err || daemon->took_over)
 		close_the_rest(daemon);
 	ks_daemon_note_guard(daemon);
-	ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
+	ks_daemon_write_ledger(daemon);
 	return daemon->took_over ? 0 : err;
 }
 
@@ -299,7 +299,6 @@ static void apply_interfaces(struct ks_daemon *daemon)
 
 void ks_daemon_take_news(struct ks_daemon *daemon)
 {
-	unsigned qdiscs = daemon->ledger.qdisc_count;
 	int err = ks_netlink_read_news(daemon->news_fd, take_interface_news, daemon);
 
 	ks_interfaces_end_news(&daemon->interfaces);
@@ -310,8 +309,8 @@ void ks_daemon_take_news(struct ks_daemon *daemon)
 	ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
 	follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
-	if (qdiscs != daemon->ledger.qdisc_count)
-		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
+	if (daemon->ledger.changed)
+		ks_daemon_write_ledger(daemon);
 }
 
 static void say_refusal(const char *line)
@@ -358,6 +357,8 @@ static void take_second(struct ks_daemon *daemon)
 	if (daemon->addresses_wait)
 		follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);
+	if (daemon->ledger.changed)
+		ks_daemon_write_ledger(daemon);
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);
 }

@@ -107,7 +107,7 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 		const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
 
 		*message = strdup(why);
-		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
+		ks_daemon_write_ledger(daemon); /* the old one */
 		if (daemon->policy) /* interfaces that were put in no zone get theirs back */
 			ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	}
@@ -135,6 +135,16 @@ int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool f
 	return 0;
 }
 
+void ks_daemon_write_ledger(struct ks_daemon *daemon)
+{
+	int err = ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
+
+	if (err && err != daemon->ledger_error)
+		ks_report_error("cannot write %s: %s", daemon->instance.ledger, strerror(-err));
+	daemon->ledger_error = err;
+	daemon->ledger.changed = err != 0;
+}
+
 /* The new policy is in force whatever happens here: an interface that cannot be guarded is reported and tried again. */
 static void follow_interfaces(struct ks_daemon *daemon)
 {
@@ -143,9 +153,7 @@ static void follow_interfaces(struct ks_daemon *daemon)
 	if (err)
 		ks_report_error("not every interface is guarded: %s", strerror(-err));
 	ks_daemon_note_guard(daemon);
-	err = ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
-	if (err)
-		ks_report_error("cannot write %s: %s", daemon->instance.ledger, strerror(-err));
+	ks_daemon_write_ledger(daemon);
 }
 
 void ks_daemon_note_guard(struct ks_daemon *daemon)
@@ -154,7 +162,7 @@ void ks_daemon_note_guard(struct ks_daemon *daemon)
 		if (!ks_role_has_programs(daemon->interfaces.list[i].role) || daemon->interfaces.list[i].error)
 			continue;
 		daemon->ledger.since = time(NULL);
-		ks_ledger_write(&daemon->ledger, daemon->instance.ledger);
+		ks_daemon_write_ledger(daemon);
 	}
 }
 

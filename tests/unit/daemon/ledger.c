@@ -49,8 +49,13 @@ static void test_file_round_trip(void **state)
 	close(fd);
 	assert_int_equal(ks_ledger_add_qdisc(&ledger, 7), 0);
 	assert_int_equal(ks_ledger_add_qdisc(&ledger, 9), 0);
+	assert_true(ledger.changed);
+	ledger.changed = false; /* as when it was written */
 	assert_int_equal(ks_ledger_add_qdisc(&ledger, 7), 0);
+	ks_ledger_drop_qdisc(&ledger, 8);
+	assert_false(ledger.changed);
 	ks_ledger_drop_qdisc(&ledger, 9);
+	assert_true(ledger.changed);
 	assert_int_equal(ks_ledger_write(&ledger, path), 0);
 	assert_int_equal(ks_ledger_read(path, &read), 0);
 	assert_int_equal(read.since, 1234);
@@ -59,6 +64,7 @@ static void test_file_round_trip(void **state)
 	assert_int_equal(read.ids.rules[0].id, policy->infos[0].id);
 	assert_string_equal(read.ids.rules[0].text, policy->infos[0].text);
 	assert_string_equal(read.ids.zones[ks_policy_zone_id(policy, "wan")], "wan");
+	assert_false(read.changed);
 	assert_int_equal(read.qdisc_count, 1);
 	assert_true(ks_ledger_has_qdisc(&read, 7));
 	ks_ledger_fini(&read);
