@@ -228,7 +228,10 @@ static bool is_in_no_zone(const struct ks_guarded *guarded)
 	       guarded->guard.zone == KS_ZONE_NONE;
 }
 
-/* Returns true if an `ignore` would leave it alone, which it does not do for a port of a bridge that is guarded at its ports. */
+/*
+ * Returns true if an `ignore` would leave it alone, which it does not do for a port of
+ * a bridge that is guarded at its ports.
+ */
 static bool may_be_ignored(const struct ks_guarded *guarded)
 {
 	char text[KS_NAME_TEXT];
@@ -237,7 +240,10 @@ static bool may_be_ignored(const struct ks_guarded *guarded)
 	       ks_name_text(guarded->name, text) == guarded->name; /* else no policy can name it */
 }
 
-/* The length of the part of a name that a pattern for others of its kind begins with: "veth" of "veth12ab". 0 without one. */
+/*
+ * The length of the part of a name that a pattern for others of its kind begins with:
+ * "veth" of "veth12ab". 0 without one.
+ */
 static int stem_length(const char *name)
 {
 	static const char *const stems[] = { "veth", "br-", "vnet", "tap" }; /* their names are made at random */

@@ -21,7 +21,8 @@ json_t *ks_coverage_in_no_zone(const struct ks_interfaces *interfaces);
 json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces);
 
 /*
- * The line that would leave alone those in no zone, such as "ignore { docker0, veth* }"; "" without any. NULL without memory; the caller
+ * The line that would leave alone those in no zone, such as "ignore { docker0, veth*
+ * }"; "" without any. NULL without memory; the caller
  * frees it.
  */
 char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces);

@@ -176,13 +176,6 @@ static void raise_backstop(struct ks_daemon *daemon)
 	daemon->backstop_error = err;
 }
 
-/* Does what must wait until every hook is ours. */
-static void close_the_rest(struct ks_daemon *daemon)
-{
-	raise_backstop(daemon);
-	end_old(daemon);
-}
-
 /*
  * At a fresh start every interface of a zone must be guarded, or the firewall does not start. For one that no zone names there
  * is only a warning, because no rule is about it.
@@ -191,8 +184,10 @@ static int guard_interfaces(struct ks_daemon *daemon)
 {
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
-	if (!err || daemon->took_over)
-		close_the_rest(daemon);
+	if (!err || daemon->took_over) { /* every hook is ours that can be */
+		raise_backstop(daemon);
+		end_old(daemon);
+	}
 	ks_daemon_note_guard(daemon);
 	ks_daemon_write_ledger(daemon);
 	return daemon->took_over ? 0 : err;

@@ -179,7 +179,7 @@ int ks_kernel_forget_stacked(struct ks_kernel *kernel, const struct ks_stacked_k
 void ks_kernel_each_stacked(const struct ks_kernel *kernel,
 			    void (*fn)(const struct ks_stacked_key *key, __u32 kind, void *arg), void *arg);
 
-/* The two places on an interface where a program sits. */
+/* The two hooks of an interface. */
 #define KS_HOOK_INGRESS 1U
 #define KS_HOOK_EGRESS 2U
 #define KS_HOOK_BOTH (KS_HOOK_INGRESS | KS_HOOK_EGRESS)

@@ -99,7 +99,10 @@ static void close_programs(struct ks_kernel *kernel)
 	}
 }
 
-/* The control block is made again. Its head, which has the same form in every build, is copied: packets on their way bear the seal. */
+/*
+ * The control block is made again. Its head, which has the same form in every build,
+ * is copied: packets on their way bear the seal.
+ */
 static int carry_control(int from, int to)
 {
 	struct bpf_map_info info = { 0 };

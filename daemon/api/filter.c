@@ -80,24 +80,19 @@ bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *ad
 	return !memcmp(&other.addr, &prefix->addr, sizeof(other.addr));
 }
 
-static int take_prefix(struct ks_prefix *prefix, const char *value)
-{
-	return ks_prefix_parse(value, prefix);
-}
-
 static int take_address(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
 {
-	return take_prefix(&filter->address, value);
+	return ks_prefix_parse(value, &filter->address);
 }
 
 static int take_source(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
 {
-	return take_prefix(&filter->source, value);
+	return ks_prefix_parse(value, &filter->source);
 }
 
 static int take_destination(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
 {
-	return take_prefix(&filter->destination, value);
+	return ks_prefix_parse(value, &filter->destination);
 }
 
 static int take_int(int *target, int value)

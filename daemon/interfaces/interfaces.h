@@ -90,7 +90,10 @@ int ks_interfaces_prepare(struct ks_interfaces *interfaces, const struct ks_poli
  */
 int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
-/* Takes one piece of news. After all that one reading brought, ks_interfaces_end_news() looks at hooks that may have changed. */
+/*
+ * Takes one piece of news. After all that one reading brought,
+ * ks_interfaces_end_news() looks at hooks that may have changed.
+ */
 void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_policy *policy,
 			     const struct ks_interface *news);
 void ks_interfaces_end_news(struct ks_interfaces *interfaces);
@@ -99,7 +102,8 @@ void ks_interfaces_end_news(struct ks_interfaces *interfaces);
 void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd);
 
 /*
- * To be called once a second: tries again where attaching failed, mends hooks that are not ours or not the first, reads routes that
+ * To be called once a second: tries again where attaching failed, mends hooks that are
+ * not ours or not the first, reads routes that
  * may have changed without news.
  */
 void ks_interfaces_watch(struct ks_interfaces *interfaces);

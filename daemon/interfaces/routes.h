@@ -51,7 +51,10 @@ int ks_routes_read(struct ks_routes *routes);
 /* Takes one piece of news. Returns true if it is of interest. */
 bool ks_routes_take_news(struct ks_routes *routes, const struct ks_route *route);
 
-/* Notes that the list may be wrong; ks_routes_refresh() reads it again, if it is time. Returns true if something may have changed. */
+/*
+ * Notes that the list may be wrong; ks_routes_refresh() reads it again, if it is time.
+ * Returns true if something may have changed.
+ */
 void ks_routes_doubt(struct ks_routes *routes);
 bool ks_routes_refresh(struct ks_routes *routes);
 

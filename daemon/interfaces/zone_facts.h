@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Facts about all zones that the programs need: which exist, which are outside, an interface of each. Used by the daemon's thread. */
+/*
+ * Facts about all zones that the programs need: which exist, which are outside, an
+ * interface of each. Used by the daemon's thread.
+ */
 #ifndef KS_DAEMON_ZONE_FACTS_H
 #define KS_DAEMON_ZONE_FACTS_H
 
