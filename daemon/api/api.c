@@ -33,25 +33,24 @@ static const struct api_route {
 	{ "POST", "/v1/explain", ks_api_explain },	{ "POST", "/v1/stop", ks_api_stop },
 };
 
-static enum MHD_Result send_text(struct ks_request *request, unsigned status, char *text)
-{
-	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-	enum MHD_Result result;
+KS_SCOPED(auto_response, struct MHD_Response *, MHD_destroy_response)
 
-	if (!response) {
-		free(text);
+static enum MHD_Result send_text(struct ks_request *request, unsigned status, const char *text)
+{
+	ks_scoped(auto_response) struct MHD_Response *response =
+		MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+
+	if (!response)
 		return MHD_NO;
-	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-	result = MHD_queue_response(request->connection, status, response);
-	MHD_destroy_response(response);
-	return result;
+	return MHD_queue_response(request->connection, status, response);
 }
 
 enum MHD_Result ks_api_answer(struct ks_request *request, unsigned status, json_t *value)
 {
 	ks_auto_json json_t *owned = value;
-	char *text = owned ? json_dumps(owned, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
+	ks_auto_free char *text =
+		owned ? json_dumps(owned, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
 
 	return text ? send_text(request, status, text) : MHD_NO;
 }
@@ -70,18 +69,15 @@ enum MHD_Result ks_api_refuse(struct ks_request *request, unsigned status, const
 enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_ContentReaderCallback reader,
 			      void *state, MHD_ContentReaderFreeCallback destroy)
 {
-	struct MHD_Response *response =
+	ks_scoped(auto_response) struct MHD_Response *response =
 		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 65536, reader, state, destroy);
-	enum MHD_Result result;
 
 	if (!response) {
 		destroy(state);
 		return MHD_NO;
 	}
 	MHD_add_response_header(response, "Content-Type", type);
-	result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
-	MHD_destroy_response(response);
-	return result;
+	return MHD_queue_response(request->connection, MHD_HTTP_OK, response);
 }
 
 json_t *ks_api_body(struct ks_request *request, enum MHD_Result *result)

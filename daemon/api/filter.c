@@ -9,6 +9,7 @@
 #include "core/header/packet.h"
 #include "daemon/api/filter.h"
 #include "text/names.h"
+#include "text/scoped.h"
 
 void ks_filter_init(struct ks_filter *filter)
 {
@@ -180,10 +181,12 @@ static void say_reasons(FILE *out)
 
 static void complain_value(size_t i, const struct ks_policy *policy, const char *value, char *complaint, size_t size)
 {
-	FILE *out = fmemopen(complaint, size, "w");
+	ks_auto_file FILE *out = fmemopen(complaint, size, "w");
 
-	if (!out)
+	if (!out) {
+		snprintf(complaint, size, "%s: '%s' is not right", conditions[i].name, value);
 		return;
+	}
 	fprintf(out, "%s: '%s' is not right; give ", conditions[i].name, value);
 	if (conditions[i].take == take_zone)
 		say_zones(policy, out);
@@ -193,7 +196,6 @@ static void complain_value(size_t i, const struct ks_policy *policy, const char 
 		say_reasons(out);
 	else
 		fputs(conditions[i].right, out);
-	fclose(out);
 }
 
 static void complain_name(unsigned kind, const char *name, char *complaint, size_t size)
