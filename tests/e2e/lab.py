@@ -290,10 +290,13 @@ class Firewall:
         """The names of the interfaces that are guarded now."""
         return [one["name"] for one in self.data("status")[0]["interfaces"] if one["ingress"] and one["egress"]]
 
+    def instance(self):
+        """The name of its files below /run/keepstate."""
+        return f"net-{os.stat(f'/run/netns/{self.host.name}').st_ino}"
+
     def filters(self):
         """Lists everything attached in the host: tcx links, the backstop, and the tc filters of every interface; "" if nothing."""
-        instance = f"net-{os.stat(f'/run/netns/{self.host.name}').st_ino}"
-        text = "".join(f"{path.name}\n" for path in Path("/run/keepstate/bpf").glob(f"{instance}/links/*"))
+        text = "".join(f"{path.name}\n" for path in Path("/run/keepstate/bpf").glob(f"{self.instance()}/links/*"))
         for line in self.host.run("ip", "-o", "link").stdout.splitlines():
             device = line.split(":")[1].strip().split("@")[0]
             for side in ("ingress", "egress"):
