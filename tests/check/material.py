@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the grammar is held against: the page that it stands in, the parser, and the tables of words in the source."""
+import re
+import subprocess
+
+
+class Page:
+    """A man page: its sections, its literal displays, its prose."""
+
+    def __init__(self, path):
+        self.lines = path.read_text().splitlines()
+
+    def section(self, kind, title):
+        """The lines below a heading, up to the next of its kind or above."""
+        start = self.lines.index(f".{kind} {title}") + 1
+        ends = (".Sh ",) if kind == "Sh" else (".Sh ", ".Ss ")
+        end = next((at for at in range(start, len(self.lines)) if self.lines[at].startswith(ends)), len(self.lines))
+        return self.lines[start:end]
+
+    @staticmethod
+    def displays(lines):
+        """The texts of literal displays."""
+        texts, inside = [], None
+        for line in lines:
+            if line.startswith(".Bd -literal"):
+                inside = []
+            elif line == ".Ed" and inside is not None:
+                texts.append("\n".join(inside) + "\n")
+                inside = None
+            elif inside is not None:
+                inside.append(line.replace("\\&", "").replace("\\(dq", '"').replace("\\e", "\\"))
+        return texts
+
+    def grammar(self):
+        """The productions, and those of them that describe words."""
+        parts = [self.displays(self.section("Ss", title)) for title in ("Statements", "Tests", "Words")]
+        return "\n".join(parts[0] + parts[1]), "\n".join(parts[2])
+
+    def prose(self):
+        """The text without macros and marks, in one line."""
+        text = " ".join(re.sub(r"^\.[A-Z][a-z]( |$)", "", line) for line in self.lines)
+        text = re.sub(r"\b(Cm|Ar|Ql|Ns|Ic|Li|No|Pq|Dq) ", "", text)
+        return re.sub(r"\s+([,.;:])(?=\s)", r"\1", re.sub(r"\s+", " ", text.replace("\\&", "")))
+
+    def timeouts(self):
+        lines = self.section("Sh", "TIMEOUTS, LIMITS AND OPTIONS")
+        return [found[1] for line in lines if (found := re.match(r"\.It Cm ([a-z_.]+) Ta ", line))]
+
+
+class Parser:
+    """The program that says of policies whether the parser reads them."""
+
+    def __init__(self, program, directory):
+        self.program, self.directory = program, directory
+
+    def judge(self, texts):
+        """For each text: complaints about syntax, about meaning, and the first of them."""
+        texts = [text.encode(errors="surrogateescape") for text in texts]
+        data = b"".join(b"%d\n%s" % (len(text), text) for text in texts)
+        out = subprocess.run([self.program, str(self.directory)], input=data, stdout=subprocess.PIPE, check=True).stdout
+        lines = out.decode(errors="replace").splitlines()
+        assert len(lines) == len(texts)
+        parts = [line.split(" ", 2) for line in lines]
+        return [(int(syntax), int(meaning), "".join(complaint)) for syntax, meaning, *complaint in parts]
+
+    def names(self, keyword):
+        """The settings of a keyword, as the complaint about an unknown one lists them."""
+        complaint = self.judge([f"{keyword} x 1\n"])[0][2]
+        return complaint.partition("expected one of ")[2].split(", ")
+
+
+class Source:
+    """Tables of words in the source, wherever they lie."""
+
+    def __init__(self, root):
+        folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "build"))
+                   and path.name not in ("tests", "bench")]
+        self.texts = [path.read_text() for folder in folders for path in sorted(folder.rglob("*.[ch]"))]
+        self.policy = [path.read_text() for path in sorted((root / "policy").rglob("*.c"))]
+
+    def found(self, pattern, what):
+        parts = [found[1] for text in self.texts for found in re.finditer(pattern, text, re.DOTALL)]
+        if not parts:
+            raise LookupError(f"the source has no {what}: tell tests/check/grammar.py where it is now")
+        return "".join(parts)
+
+    def strings(self, table):
+        """The strings of arrays of strings."""
+        return re.findall(r'"([^"]+)"', self.found(rf"\b{table}\[[^\]]*\] = \{{(.*?)\}};", f"array {table}"))
+
+    def names(self, table):
+        """The first strings of the entries of arrays of structs."""
+        return re.findall(r'\{ "([^"]+)"', self.found(rf"\b{table}\[[^\]]*\] = \{{(.*?)\}};\n", f"array {table}"))
+
+    def macro(self, name):
+        """The first strings of the entries of an X-macro."""
+        return re.findall(r'X\((?:\w+, )*"([^"]+)"', self.found(rf"#define {name}\(X\)(.*?[^\\])\n", f"macro {name}"))
+
+    def places(self):
+        """The words of packets, with the names of what they stand in."""
+        body = self.found(r"#define KS_MODS\(X\)(.*?[^\\])\n", "macro KS_MODS")
+        return [(found[1], re.findall(r"KS_FOR_(\w+)", found[2])) for found in re.finditer(
+            r'X\(\w+, "([^"]+)", \w+, \d+, \d+, ([\w |]+), "', re.sub(r"\s*\\\n\s*", " ", body))]
+
+    def compared(self):
+        """The words that the parser compares tokens with."""
+        calls = r'(?:accept_word|is_word|is_conversation_with|expect_word)\(\w+, "([^"]+)"'
+        compare = r'strcmp\((?:token\.text|token->text|word->text|word\.text|text), "([a-z][^"]*)"\)'
+        return {word for text in self.policy for word in re.findall(calls, text) + re.findall(compare, text)}
