@@ -19,6 +19,8 @@ struct ks_addr {
 
 enum { KS_IPV4 = 4, KS_IPV6 = 6 };
 
+#define KS_FAMILY_MASK 0x0fU /* the bits of a family in a key */
+
 /* Stored in the two words that it is compared in. */
 static inline void ks_addr_set_ipv4(struct ks_addr *addr, __be32 ipv4)
 {

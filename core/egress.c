@@ -65,7 +65,7 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 
 	ks_inspection_init(insp);
 	insp->second_half = 1;
-	insp->verdict.reason = ks_inspect_read(env, insp, head);
+	insp->verdict.reason = (__u8)ks_inspect_read(env, insp, head);
 	if (insp->pkt.frag_off) {
 		ks_fragment_egress(env, insp);
 		return;
@@ -87,10 +87,10 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 				      insp->pkt.tuple.family);
 	}
 	if (reason && reason != KS_REASON_OK_RELATED) {
-		insp->verdict.reason = ks_deny(insp, KS_CLASS_INVALID, reason);
+		insp->verdict.reason = (__u8)ks_deny(insp, KS_CLASS_INVALID, reason);
 		return;
 	}
-	insp->verdict.reason = ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	insp->verdict.reason = (__u8)ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 	if (insp->translate & insp->home.halves)
 		insp->stage = KS_STAGE_WRITE;
 	if (insp->pkt.flags & KS_PKT_FRAGMENT)

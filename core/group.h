@@ -41,7 +41,7 @@ static inline void ks_group_key(const struct ks_packet *pkt, const struct ks_add
 		.addr = { *asker },
 		.port = { port },
 		.proto = pkt->tuple.proto,
-		.family = pkt->tuple.family,
+		.family = pkt->tuple.family & KS_FAMILY_MASK,
 		.kind = KS_KIND_QUESTION,
 		.link = link,
 	};

@@ -83,7 +83,7 @@ __u32 ks_inspect_end(struct ks_env *env, struct ks_inspection *insp)
 void ks_inspect_begin(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	ks_inspection_init(insp);
-	insp->verdict.reason = ks_inspect_read(env, insp, head);
+	insp->verdict.reason = (__u8)ks_inspect_read(env, insp, head);
 }
 
 __u32 ks_inspect_finish(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)

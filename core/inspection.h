@@ -125,6 +125,9 @@ struct ks_insp_frag {
 	__u8 progress; /* enum ks_fragment: how far a first fragment is */
 };
 
+_Static_assert(KS_REASON_MAX <= 256 && KS_ACTION_MAX <= 256 && KS_CLASS_MAX <= 256 && KS_STAGE_MAX <= 256,
+	       "each is a byte");
+
 struct ks_inspection {
 	struct ks_insp_home home;
 	struct ks_insp_verdict verdict;

@@ -24,7 +24,7 @@
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
 	if (insp->to == KS_ZONE_UNKNOWN)
-		insp->to = env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
+		insp->to = (__u8)env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
 	insp->opening.as_filtered = insp->sent;
 	decision->action = KS_DENY;
 	decision->index = KS_DECISION_DEFAULT;
@@ -87,12 +87,12 @@ static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *i
 		ks_open_forget(insp);
 		return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_UNDECIDED);
 	}
-	insp->verdict.action = action;
+	insp->verdict.action = (__u8)action;
 	return insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
 
 /* The helper that a rule assigns to the flow, by its true endpoints. */
-static __u32 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static __u8 ask_helper(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 
@@ -215,7 +215,7 @@ static inline void destination_note(struct ks_inspection *insp)
 {
 	const struct ks_tuple *was = &insp->pkt.tuple, *is = &insp->sent;
 
-	insp->translate &= ~KS_TRANSLATE_DST;
+	insp->translate &= (__u8)~KS_TRANSLATE_DST;
 	if (is->dst.d[0] != was->dst.d[0] || is->dst.d[1] != was->dst.d[1] || is->dport != was->dport)
 		insp->translate |= KS_TRANSLATE_DST;
 }
@@ -273,7 +273,7 @@ static ks_inline bool is_expected(struct ks_env *env, const struct ks_config *co
 	if (!insp->opening.expected)
 		return false;
 	if (insp->to == KS_ZONE_UNKNOWN)
-		insp->to = env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
+		insp->to = (__u8)env_zone_to(env, &insp->sent, KS_ZONE_UNKNOWN);
 	insp->opening.as_filtered = insp->sent;
 	return true;
 }

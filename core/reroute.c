@@ -78,7 +78,7 @@ static __u32 source_rename(struct ks_env *env, const struct ks_config *config, s
 	if (reason)
 		return reason;
 	after->alias[KS_REPLY] = insp->opening.alias[KS_REPLY];
-	after->flags &= ~(KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
+	after->flags &= (__u8) ~(KS_FLOW_MAPPED | KS_FLOW_MASQUERADED);
 	after->flags |=
 		(insp->opening.mapped ? KS_FLOW_MAPPED : 0) | (insp->opening.masqueraded ? KS_FLOW_MASQUERADED : 0);
 	reason = flow_commit(env, insp);
@@ -208,8 +208,8 @@ static void reroute_conclude(struct ks_env *env, struct ks_inspection *insp)
 	insp->flow.before = insp->flow.after;
 	reason = ks_nat_translate(env, insp);
 	insp->stage = KS_STAGE_DONE;
-	insp->verdict.reason = reason ? ks_deny(insp, KS_CLASS_INVALID, reason)
-				      : ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	insp->verdict.reason = (__u8)(reason ? ks_deny(insp, KS_CLASS_INVALID, reason)
+					     : ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED));
 	if (!reason && insp->translate & insp->home.halves)
 		insp->stage = KS_STAGE_WRITE;
 }

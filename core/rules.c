@@ -129,8 +129,8 @@ void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *t
 		      struct ks_question *question)
 {
 	question->tuple = *tuple;
-	question->icmp = insp->pkt.icmp_type << KS_ICMP_TYPE_SHIFT | insp->pkt.icmp_code;
-	question->list = list;
+	question->icmp = (__u16)(insp->pkt.icmp_type << KS_ICMP_TYPE_SHIFT | insp->pkt.icmp_code);
+	question->list = (__u8)list;
 	question->from = insp->home.from;
 	question->to = insp->to;
 }

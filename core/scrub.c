@@ -59,7 +59,7 @@ static long mss_option_step(__u32 n, void *arg)
 		len = opt[1];
 	if (len == 0 || off + len > ctx->insp->pkt.payload_off)
 		return 1;
-	ctx->insp->pkt.cursor = off + len;
+	ctx->insp->pkt.cursor = (__u16)(off + len);
 	if (opt[0] != TCP_OPT_MSS || len != TCP_OPT_MSS_LEN)
 		return 0;
 	mss = ks_be16(ks_load16(opt + 2));

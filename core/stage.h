@@ -46,14 +46,14 @@ static inline void ks_inspection_init(struct ks_inspection *insp)
 static inline __u32 ks_deny(struct ks_inspection *insp, __u32 class, __u32 reason)
 {
 	insp->verdict.action = KS_DENY;
-	insp->verdict.class = class;
+	insp->verdict.class = (__u8) class;
 	return reason;
 }
 
 static inline __u32 ks_pass(struct ks_inspection *insp, __u32 class, __u32 reason)
 {
 	insp->verdict.action = KS_ALLOW;
-	insp->verdict.class = class;
+	insp->verdict.class = (__u8) class;
 	return reason;
 }
 
@@ -73,7 +73,7 @@ static inline bool ks_group_is_asked(const struct ks_inspection *insp)
 /* The verdict stands. An allowed packet may ask a group, and may have to be changed. */
 static inline void ks_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
-	insp->verdict.reason = reason;
+	insp->verdict.reason = (__u8)reason;
 	insp->stage = KS_STAGE_DONE;
 	if (insp->verdict.action != KS_ALLOW || insp->home.dry)
 		return;
@@ -90,7 +90,7 @@ static inline bool ks_again(struct ks_inspection *insp, __u32 reason, __u32 stag
 		return false;
 	insp->retries++;
 	ks_outcome_init(insp);
-	insp->stage = stage;
+	insp->stage = (__u8)stage;
 	return true;
 }
 

@@ -20,5 +20,5 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 			ks_mapping_refresh(env, insp);
 	}
 	if (reason)
-		insp->verdict.reason = ks_deny(insp, KS_CLASS_INVALID, reason);
+		insp->verdict.reason = (__u8)ks_deny(insp, KS_CLASS_INVALID, reason);
 }

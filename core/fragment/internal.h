@@ -40,7 +40,7 @@ static inline void datagram_key_make(struct ks_inspection *insp, bool at_egress)
 
 	key->addr[0] = pkt->tuple.src;
 	key->addr[1] = pkt->tuple.dst;
-	key->family = pkt->tuple.family;
+	key->family = pkt->tuple.family & KS_FAMILY_MASK;
 	key->kind = KS_KIND_FRAGMENT;
 	key->port[0] = (__be16)pkt->frag_id;
 	key->port[1] = (__be16)(pkt->frag_id >> 16);
@@ -79,7 +79,7 @@ static inline void fragment_deny(struct ks_inspection *insp, __u32 reason)
 {
 	insp->verdict.action = KS_DENY;
 	insp->verdict.class = KS_CLASS_INVALID;
-	insp->verdict.reason = reason;
+	insp->verdict.reason = (__u8)reason;
 	insp->translate = 0;
 	insp->stage = KS_STAGE_DONE;
 }
@@ -122,7 +122,7 @@ static inline void datagram_settle(struct fragment_ctx *ctx, struct ks_record *d
 
 static inline void datagram_kill(struct fragment_ctx *ctx, struct ks_record *d)
 {
-	d->flags = (d->flags & ~KS_DATAGRAM_COMPLETE) | KS_DATAGRAM_DEAD;
+	d->flags = (__u8)((d->flags & ~KS_DATAGRAM_COMPLETE) | KS_DATAGRAM_DEAD);
 	datagram_settle(ctx, d);
 	ctx->changed = 1;
 }
@@ -152,7 +152,7 @@ static inline void verdict_give(struct fragment_ctx *ctx, struct ks_record *d)
 	d->datagram.action = insp->verdict.action;
 	d->datagram.reason = insp->verdict.reason;
 	d->datagram.class = insp->verdict.class;
-	d->datagram.rule = insp->verdict.rule;
+	d->datagram.rule = (__u16)insp->verdict.rule;
 	d->datagram.flow = ctx->flow;
 	d->datagram.tag = ctx->tag;
 	d->datagram.seq = ctx->seq;

@@ -79,7 +79,7 @@ static inline void part_remove(struct ks_record *d, __u32 n)
 
 	if (n < KS_DATAGRAM_PARTS && last < KS_DATAGRAM_PARTS) {
 		d->datagram.part[n] = d->datagram.part[last];
-		d->parts = last;
+		d->parts = (__u8)last;
 	}
 }
 
@@ -89,17 +89,17 @@ static bool part_add(struct ks_record *d, const struct parts_ctx *ctx)
 	__u32 before = ctx->before, after = ctx->after, n = d->parts;
 
 	if (before < KS_DATAGRAM_PARTS) {
-		d->datagram.part[before].end = ctx->end;
+		d->datagram.part[before].end = (__u16)ctx->end;
 		if (after < KS_DATAGRAM_PARTS) {
 			d->datagram.part[before].end = d->datagram.part[after].end;
 			part_remove(d, after);
 		}
 	} else if (after < KS_DATAGRAM_PARTS) {
-		d->datagram.part[after].start = ctx->start;
+		d->datagram.part[after].start = (__u16)ctx->start;
 	} else if (n < KS_DATAGRAM_PARTS) {
-		d->datagram.part[n].start = ctx->start;
-		d->datagram.part[n].end = ctx->end;
-		d->parts = n + 1;
+		d->datagram.part[n].start = (__u16)ctx->start;
+		d->datagram.part[n].end = (__u16)ctx->end;
+		d->parts = (__u8)(n + 1);
 	} else {
 		return false;
 	}
@@ -108,11 +108,11 @@ static bool part_add(struct ks_record *d, const struct parts_ctx *ctx)
 
 static void size_learn(struct ks_record *d, const struct parts_ctx *ctx, const struct ks_packet *pkt)
 {
-	__u32 unit = ctx->end - ctx->start; /* never 0: the parser refuses that */
+	__u16 unit = (__u16)(ctx->end - ctx->start); /* never 0: the parser refuses that */
 
 	if (!pkt->frag_more) {
 		d->datagram.total = pkt->frag_off + pkt->frag_len;
-		d->datagram.last = ctx->start;
+		d->datagram.last = (__u16)ctx->start;
 	} else if ((d->datagram.unit && d->datagram.unit != unit) || ctx->start % unit) {
 		d->datagram.unit = UNIT_MIXED;
 	} else {

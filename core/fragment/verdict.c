@@ -250,7 +250,7 @@ void ks_fragment_follow_first(struct fragment_ctx *ctx)
 	else
 		complete_free(ctx);
 	if (!ctx->flow && insp->to == KS_ZONE_UNKNOWN)
-		insp->to = ctx->tag;
+		insp->to = (__u8)ctx->tag;
 	if (reason)
 		fragment_deny(insp, reason);
 	else

@@ -130,7 +130,7 @@ static bool is_mapped(struct ks_env *env, struct ks_inspection *insp)
 		.addr = { want->dst },
 		.port = { want->dport },
 		.proto = want->proto,
-		.family = want->family,
+		.family = want->family & KS_FAMILY_MASK,
 		.kind = KS_KIND_MAPPING_IN,
 	};
 	return side_is_in_table(env, insp);

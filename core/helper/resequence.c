@@ -99,10 +99,11 @@ static bool length_adjust(struct ks_env *env, struct ks_inspection *insp, __s32 
 
 	if (!delta)
 		return true;
-	insp->pkt.payload_len += delta;
-	insp->pkt.l3_len += delta;
+	insp->pkt.payload_len += (__u32)delta;
+	insp->pkt.l3_len += (__u32)delta;
 	insp->grown += delta;
-	return ip_length_write(env, insp, delta) && checksum_change(env, insp, (__u16)old, (__u16)(old + delta), true);
+	return ip_length_write(env, insp, delta) &&
+	       checksum_change(env, insp, (__u16)old, (__u16)(old + (__u32)delta), true);
 }
 
 /* Bytes to be removed from the end of the packet. */
@@ -128,7 +129,7 @@ static bool packet_cut(struct ks_env *env, struct ks_inspection *insp)
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, sum;
 	struct cut_ctx ctx = { .env = env, .to = insp->helping.cut, .end = end };
 	__u32 flags_off = insp->pkt.l4_off + TCP_FLAGS_OFF;
-	__u8 flags = insp->pkt.tcp_flags & ~(KS_TCP_FIN | KS_TCP_PSH);
+	__u8 flags = insp->pkt.tcp_flags & (__u8) ~(KS_TCP_FIN | KS_TCP_PSH);
 
 	if (!bytes_sum(env, insp, ctx.to, end, &sum))
 		return false;
@@ -155,7 +156,7 @@ static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 	if (delta && !env_packet_resize(env, h->edit + (delta > 0 ? h->edit_len : len), delta))
 		return false;
 	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) ||
-	    !bytes_sum(env, insp, h->edit, end + delta, &new))
+	    !bytes_sum(env, insp, h->edit, end + (__u32)delta, &new))
 		return false;
 	return checksum_change(env, insp, (__u16)old, (__u16) new, false) && length_adjust(env, insp, delta);
 }

@@ -53,8 +53,8 @@ static long scan_byte(__u32 n, void *arg)
 		return 1;
 	if (!h->mark)
 		h->saved = m->memory.scanner;
-	h->heard = byte_heard(insp, &m->memory.scanner, h->bytes[h->at & (KS_HELPER_CHUNK - 1)],
-			      m->flags & KS_MEMORY_BEGUN);
+	h->heard = (__u8)byte_heard(insp, &m->memory.scanner, h->bytes[h->at & (KS_HELPER_CHUNK - 1)],
+				    m->flags & KS_MEMORY_BEGUN);
 	h->at++;
 	return h->heard != KS_HEARD_NOTHING;
 }

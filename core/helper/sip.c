@@ -91,7 +91,8 @@ static enum ks_heard sip_address(struct ks_scanner *p, __u8 byte)
 void ks_sip_address(struct ks_scanner *p, bool own)
 {
 	if (p->delimiter & IN_STREAM)
-		p->delimiter = (p->delimiter & ~(STREAM_OWN | STREAM_OTHER)) | (own ? STREAM_OWN : STREAM_OTHER);
+		p->delimiter =
+			(__u8)((p->delimiter & ~(STREAM_OWN | STREAM_OTHER)) | (own ? STREAM_OWN : STREAM_OTHER));
 	else
 		p->delimiter = own ? SESSION_OWN : 0;
 }

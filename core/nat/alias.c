@@ -43,7 +43,7 @@ static void alias_follow(struct ks_env *env, struct ks_inspection *insp)
 	/* Key, aliases and direction stay the same while a flow is written, so they are known of a busy one too. */
 	if ((insp->flow.found || insp->flow.busy) && insp->flow.key.kind == KS_KIND_FLOW &&
 	    insp->flow.before.state != KS_STATE_ALIAS && insp->flow.before.alias[side] == ks_slot_id(&ref)) {
-		insp->by_alias = 1 + side;
+		insp->by_alias = (__u8)(1 + side);
 		insp->from_high = sender_of(&insp->flow.before, dir);
 		insp->flow.found = !insp->flow.busy;
 		return;

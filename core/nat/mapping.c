@@ -17,8 +17,8 @@ static inline bool names_endpoint(const struct ks_inspection *insp, const struct
 }
 
 /* Makes insp->side.key: an endpoint, and for a permit a peer's address. */
-static void mapping_key_make(struct ks_env *env, struct ks_inspection *insp, enum ks_kind kind,
-			     const struct ks_addr *addr, __be16 port, const struct ks_addr *peer)
+static void mapping_key_make(struct ks_env *env, struct ks_inspection *insp, __u32 kind, const struct ks_addr *addr,
+			     __be16 port, const struct ks_addr *peer)
 {
 	struct ks_flow_key *key = &insp->side.key;
 
@@ -30,8 +30,8 @@ static void mapping_key_make(struct ks_env *env, struct ks_inspection *insp, enu
 	key->port[0] = port;
 	key->port[1] = 0;
 	key->proto = insp->sent.proto;
-	key->family = insp->sent.family;
-	key->kind = kind;
+	key->family = insp->sent.family & KS_FAMILY_MASK;
+	key->kind = kind & (KS_KIND_MAX - 1);
 	key->link = 0;
 	ks_table_hash(env, &insp->side);
 }
@@ -95,8 +95,8 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 	const struct ks_table_counts *counts = env_table_counts(env);
 	const struct ks_record *found = ks_record_before(&insp->side);
 	struct ks_tuple *sent = &insp->sent;
-	__u32 rule, zone;
-	__u8 flags;
+	__u32 rule;
+	__u8 zone, flags;
 
 	if (!counts || !counts->records[KS_KIND_MAPPING_IN])
 		return false;

@@ -145,7 +145,7 @@ static __u32 forward_by(struct ks_env *env, struct ks_inspection *insp, const st
 			port += ks_be16(insp->sent.dport) - t->port_from;
 		insp->sent.dport = ks_be16(port);
 	}
-	insp->to = t->kind == KS_TARGET_SELF ? KS_ZONE_SELF : env_zone_to(env, &insp->sent, t->zone);
+	insp->to = t->kind == KS_TARGET_SELF ? KS_ZONE_SELF : (__u8)env_zone_to(env, &insp->sent, t->zone);
 	return 0;
 }
 
