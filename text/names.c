@@ -183,11 +183,11 @@ const char *ks_sctp_chunks_text(unsigned chunks, char buf[KS_CHUNKS_TEXT])
 	return buf;
 }
 
+static const char *const dccp_type_names[KS_DCCP_TYPES] = {
+	"request", "response", "data", "ack", "dataack", "closereq", "close", "reset", "sync", "syncack",
+};
+
 const char *ks_dccp_type_text(unsigned type)
 {
-	static const char *const names[KS_DCCP_TYPES] = {
-		"request", "response", "data", "ack", "dataack", "closereq", "close", "reset", "sync", "syncack",
-	};
-
-	return number_to_name(names, KS_DCCP_TYPES, type & KS_DCCP_TYPE_MASK);
+	return number_to_name(dccp_type_names, KS_DCCP_TYPES, type & KS_DCCP_TYPE_MASK);
 }

@@ -29,6 +29,7 @@ STARTS = ["policy", "address-file", "port-file"]
 CASELESS = {"protocol-name", "class", "state", "any-state"}
 GROUPS = {"ALL": "frame-word", "IP": "ip-word", "L4": "payload-word", "SUMMED": "checksum-word"}
 GROUPS |= {name.upper(): f"{name}-word" for name in "ipv4 ipv6 tcp udp udplite icmp sctp dccp gre".split()}
+NO_CHUNK_WORDS = {"ecne", "cwr", "other"}  # names for people, of chunks that no test can send
 NO_KEYWORDS = {"lo": "an interface that cannot be named"}
 LOOSE = {"timeout-name", "bound", "record-limit", "choice", "switch"}
 
@@ -90,8 +91,8 @@ class Check:
                 "icmp-word", "icmp4-word", "icmp6-word", *icmp_names)),
             ("extension headers", source.names("extensions"), self.literals("ipv6-word", "extension")),
             ("IPv4 options", source.names("ip_options"), self.literals("ip-option")),
-            ("chunks", source.names("chunks"), self.literals("chunk")),
-            ("types of DCCP", source.names("dccp_types"), self.literals("dccp-type")),
+            ("chunks", [name for name in source.strings("chunk_names") if name not in NO_CHUNK_WORDS], self.literals("chunk")),
+            ("types of DCCP", source.strings("dccp_type_names"), self.literals("dccp-type")),
             ("records", source.names("kinds"), self.literals("record")),
             ("classes", source.strings("class_names"), self.literals("class")),
             ("actions", source.strings("action_names"), self.literals("expected")),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tells which policies the parser can read, for grammar.py. Usage: syntax DIRECTORY, where the files are that the
- * policies name. Standard input holds policies, each behind a line with its length in octets. For each of them a line
+ * Tells which policies the parser can read, for grammar.py. Usage: syntax DIRECTORY, which holds the files
+ * that the policies name. Standard input holds policies, each behind a line with its length in bytes. For each of them a line
  * is written: the number of complaints about its syntax and about its meaning, and the first of them.
  *
  * Syntax is what the parser complains about while it reads, and what the readers of tests complain about. Those are
@@ -14,8 +14,10 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/check.h"
+#include "policy/compile.h"
 #include "policy/file.h"
-#include "policy/settings.h"
+#include "policy/parse.h"
 
 #define LENGTH_MAX (1U << 24)
 
@@ -28,36 +30,6 @@ static void out_of_memory(void)
 {
 	fputs("syntax: out of memory\n", stderr);
 	exit(3);
-}
-
-static void parser_init(struct ks_parser *p, struct ks_diags *diags)
-{
-	struct ks_arena *scratch = ks_arena_create();
-
-	*p = (struct ks_parser){ .complaints = { .diags = diags }, .deferred_end = &p->deferred };
-	p->policy = calloc(1, sizeof(*p->policy));
-	p->arena = ks_arena_create();
-	p->ast = scratch ? ks_arena_alloc(scratch, sizeof(*p->ast)) : NULL;
-	if (!p->policy || !p->arena || !p->ast)
-		out_of_memory();
-	p->policy->arena = p->arena;
-	p->policy->path = "policy";
-	p->ast->arena = scratch;
-	p->ast->settings = ks_arena_alloc(scratch, ks_setting_count * sizeof(*p->ast->settings));
-	if (!p->ast->settings)
-		out_of_memory();
-	ks_config_init(&p->policy->config);
-}
-
-static void parser_fini(struct ks_parser *p)
-{
-	for (size_t i = 0; i < p->ast->set_count; i++)
-		free(p->ast->sets[i].merged.ranges);
-	ks_index_fini(&p->ast->set_index);
-	ks_arena_destroy(p->ast->arena);
-	ks_index_fini(&p->variable_index);
-	ks_source_destroy_all(p->complaints.sources);
-	ks_policy_destroy(p->policy);
 }
 
 /* Adds the errors since the last call to one of the sums. */
@@ -108,14 +80,15 @@ static void read_policy(const char *text, size_t length, const char *dir)
 {
 	struct ks_diags diags = { 0 };
 	const struct ks_source *source;
-	struct ks_parser p;
+	ks_auto_parser struct ks_parser p = { 0 };
 
-	parser_init(&p, &diags);
+	if (ks_parser_init(&p, &diags))
+		out_of_memory();
+	p.policy->path = "policy";
 	source = ks_source_add(&p, "policy", dir, text, length);
 	if (!source)
 		out_of_memory();
 	print(&diags, judge(&p, source));
-	parser_fini(&p);
 	ks_diags_fini(&diags);
 }
 
