@@ -45,7 +45,8 @@ static ks_inline bool is_sealed(__u32 seal)
 {
 	const struct ks_control *control = control_get();
 
-	return control && control->seal && seal >> KS_SEAL_SECRET_SHIFT == control->seal;
+	return control && ks_load_relaxed(&control->seal) &&
+	       seal >> KS_SEAL_SECRET_SHIFT == ks_load_relaxed(&control->seal);
 }
 
 static ks_inline bool is_free(__u32 ifindex, const struct ks_guard *guard)

@@ -276,13 +276,13 @@ void env_event(struct ks_env *env, const struct ks_inspection *insp)
 	struct ks_event *event = NULL;
 	__u64 *lost;
 
-	if (!control || !control->listeners || !scratch)
+	if (!control || !ks_load_relaxed(&control->listeners) || !scratch)
 		return;
 	if (event_admitted(scratch, insp->home.now))
 		event = bpf_ringbuf_reserve(&ks_events, sizeof(*event), 0);
 	if (event) {
 		ks_event_make(insp, event);
-		event->time = bpf_ktime_get_ns() + control->clock_offset;
+		event->time = bpf_ktime_get_ns() + ks_load_relaxed(&control->clock_offset);
 		bpf_ringbuf_submit(event, 0);
 		return;
 	}
@@ -293,13 +293,13 @@ void env_event(struct ks_env *env, const struct ks_inspection *insp)
 
 void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control)
 {
-	env->generation = control->active & 1;
+	env->generation = ks_load_acquire(&control->active) & 1;
 	env->scratch->relay.generation = env->generation;
 	env->scratch->relay.is_source_half = 0;
 	env->scratch->relay.send_back = 0;
 	env->scratch->relay.was_sealed = 0;
 	env->scratch->relay.stacked = 0;
-	env->scratch->relay.secret = control->seal;
+	env->scratch->relay.secret = ks_load_relaxed(&control->seal);
 	insp->home.now = env_clock(control);
 	insp->home.dry = 0;
 	insp->home.resumed = 0;

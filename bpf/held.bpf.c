@@ -66,9 +66,9 @@ static ks_inline bool bytes_load(struct ks_env *env, void *to, __u32 len)
 /* Claims a free slot, or one whose fragment has been held for too long. */
 static bool held_claim(struct ks_held *held, __u64 now)
 {
-	__u32 state = held->state;
+	__u32 state = ks_load_acquire(&held->state);
 
-	if (state == KS_HELD_STORED && now - held->since <= KS_FRAGMENT_HOLD_MS * KS_NSEC_PER_MSEC)
+	if (state == KS_HELD_STORED && now - ks_load_relaxed(&held->since) <= KS_FRAGMENT_HOLD_MS * KS_NSEC_PER_MSEC)
 		return false;
 	if (state != KS_HELD_FREE && state != KS_HELD_STORED)
 		return false;
@@ -84,8 +84,8 @@ static long hold_step(__u32 n, void *arg)
 		return 1;
 	if (!held_claim(held, w->now))
 		return 0;
-	held->hash = w->hash;
-	held->since = w->now;
+	ks_store_relaxed(&held->hash, w->hash);
+	ks_store_relaxed(&held->since, w->now);
 	held->order = bpf_ktime_get_ns();
 	held->length = w->length;
 	w->done = bytes_load(w->env, held->bytes, w->length);
@@ -124,7 +124,7 @@ static long release_step(__u32 n, void *arg)
 
 	if (!held)
 		return 1;
-	if (held->state != KS_HELD_STORED || held->hash != w->hash ||
+	if (ks_load_acquire(&held->state) != KS_HELD_STORED || ks_load_relaxed(&held->hash) != w->hash ||
 	    ks_cmpxchg(&held->state, KS_HELD_STORED, KS_HELD_BUSY) != KS_HELD_STORED)
 		return 0;
 	/* The slot may have been given to another datagram between the look and the claim. */
@@ -176,7 +176,7 @@ static long forget_step(__u32 n, void *arg)
 
 	if (!held)
 		return 1;
-	if (held->state == KS_HELD_STORED && held->hash == w->hash)
+	if (ks_load_acquire(&held->state) == KS_HELD_STORED && ks_load_relaxed(&held->hash) == w->hash)
 		ks_cmpxchg(&held->state, KS_HELD_STORED, KS_HELD_FREE);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kernel home gives the core at compile time: loads, atomics, loops.
- * Everything that happens at run time is in core/env.h and env.bpf.c.
+ * The kernel home's half of what core/home.h asks for. Everything that happens at run time is in core/env.h and env.bpf.c.
  */
 #ifndef KS_BPF_HOME_H
 #define KS_BPF_HOME_H
@@ -46,20 +45,33 @@ struct ks_env {
 		asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(ks_hidden) : "r"((__u64)(by))); \
 		ks_hidden;                                                                 \
 	})
-#define ks_barrier() asm volatile("" ::: "memory")
 
-/* BPF has no acquire and release before v4 of its instruction set; x86 orders loads and stores by itself. */
-#define ks_load_acquire(p) (*(const volatile __u32 *)(p))
-#define ks_store_release(p, v)                     \
-	do {                                       \
-		__u32 ks_value = (v);              \
-		ks_barrier();                      \
-		*(volatile __u32 *)(p) = ks_value; \
+/*
+ * Memory that other CPUs write. BPF has no acquire and release before v4 of its instruction set. x86 keeps loads in order, and
+ * stores in order, so it is enough to keep the compiler from moving them; another machine needs other definitions here, and is
+ * not claimed yet. Atomic operations that return a value are full barriers (Linux memory model).
+ */
+#define ks_load_relaxed(p) (*(const volatile __typeof__(*(p)) *)(p))
+#define ks_store_relaxed(p, v) (*(volatile __typeof__(*(p)) *)(p) = (v))
+#define ks_fence_acquire() asm volatile("" ::: "memory")
+#define ks_load_acquire(p)                                       \
+	({                                                       \
+		__typeof__(*(p)) ks_loaded = ks_load_relaxed(p); \
+		ks_fence_acquire();                              \
+		ks_loaded;                                       \
+	})
+#define ks_store_release(p, v)                   \
+	do {                                     \
+		__typeof__(*(p)) ks_value = (v); \
+		asm volatile("" ::: "memory");   \
+		ks_store_relaxed((p), ks_value); \
 	} while (0)
 #define ks_cmpxchg(p, old, new) __sync_val_compare_and_swap((p), (old), (new))
 #define ks_fetch_add(p, v) __sync_fetch_and_add((p), (v))
+#define ks_load_hint(p) (*(p))
+#define ks_words_load(to, from, size) __builtin_memcpy((to), (from), (size))
+#define ks_words_store(to, from, size) __builtin_memcpy((to), (from), (size))
 
-/* Calls cb(i, ctx) for i in 0..n-1 until it returns nonzero. */
 static long (*ks_home_loop)(__u32 n, void *cb, void *ctx, __u64 flags) = (void *)181; /* BPF_FUNC_loop */
 #define ks_loop(n, cb, ctx) ks_home_loop((n), (cb), (ctx), 0)
 

@@ -56,7 +56,7 @@ static ks_inline __u32 fib_mark(struct ks_env *env, struct bpf_fib_lookup *fib)
 	const struct ks_control *control = control_get();
 	__u32 mark;
 
-	if (env->hook != HOOK_TC || !control || control->flags & KS_CONTROL_NO_MARK)
+	if (env->hook != HOOK_TC || !control || ks_load_relaxed(&control->flags) & KS_CONTROL_NO_MARK)
 		return 0;
 	mark = ((struct __sk_buff *)env->ctx)->mark;
 	__builtin_memcpy(fib->smac, &mark, sizeof(mark));
@@ -104,7 +104,8 @@ static __u32 zone_by_route(struct ks_env *env, const struct ks_tuple *tuple)
 	env->scratch->relay.out_ifindex = fib.ifindex;
 	if (fib_has_way(result))
 		return zone_of_way(&fib);
-	if (result == BPF_FIB_LKUP_RET_NOT_FWDED && control && !(control->flags & KS_CONTROL_BACKSTOP))
+	if (result == BPF_FIB_LKUP_RET_NOT_FWDED && control &&
+	    !(ks_load_relaxed(&control->flags) & KS_CONTROL_BACKSTOP))
 		return KS_ZONE_SELF;
 	return KS_ZONE_UNDECIDED;
 }
@@ -132,10 +133,11 @@ __u64 env_other_zones(struct ks_env *env, const struct ks_tuple *tuple, __u32 to
 	if (ks_test_mode || !control || env->scratch->relay.is_egress)
 		return 0;
 	if (to == KS_ZONE_UNDECIDED)
-		return control->zones;
-	if (!(control->flags & KS_CONTROL_ROUTES_DIFFER))
+		return ks_load_relaxed(&control->zones);
+	if (!(ks_load_relaxed(&control->flags) & KS_CONTROL_ROUTES_DIFFER))
 		return 0;
-	return to != KS_ZONE_SELF || ks_addr_is_group(&tuple->dst, tuple->family) ? control->zones : 0;
+	return to != KS_ZONE_SELF || ks_addr_is_group(&tuple->dst, tuple->family) ? ks_load_relaxed(&control->zones)
+										  : 0;
 }
 
 /* Zones with a default route count as one outside: packets of a flow may come by any of them. */
@@ -143,7 +145,7 @@ static ks_inline bool zones_agree(const struct ks_control *control, __u32 a, __u
 {
 	__u64 both = 1ULL << (a & (KS_ZONE_MAX - 1)) | 1ULL << (b & (KS_ZONE_MAX - 1));
 
-	return a == b || (control->outside & both) == both;
+	return a == b || (ks_load_relaxed(&control->outside) & both) == both;
 }
 
 /*
@@ -231,7 +233,8 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE)
 		return false;
 	if (!fib_has_way(result)) /* another table may lead there: then it must be outside */
-		return result == BPF_FIB_LKUP_RET_UNSUPP_LWT || control->outside >> (from & (KS_ZONE_MAX - 1)) & 1;
+		return result == BPF_FIB_LKUP_RET_UNSUPP_LWT ||
+		       ks_load_relaxed(&control->outside) >> (from & (KS_ZONE_MAX - 1)) & 1;
 	zone = zone_of_way(&fib);
 	return zone == KS_ZONE_UNDECIDED || zones_agree(control, zone, from);
 }
@@ -286,7 +289,8 @@ static __u32 way_back(const struct ks_control *control, __u32 zone, const struct
 	if (guard && !(guard->flags & (KS_GUARD_CARRIER | KS_GUARD_IGNORED)) && guard->zone == zone)
 		return local->ifindex;
 	guard = guard_get(at_hand);
-	return guard && guard->zone == zone ? at_hand : control->zone_ifindex[zone & (KS_ZONE_MAX - 1)];
+	return guard && guard->zone == zone ? at_hand
+					    : ks_load_relaxed(&control->zone_ifindex[zone & (KS_ZONE_MAX - 1)]);
 }
 
 /*

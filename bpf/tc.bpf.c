@@ -361,7 +361,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 		if (!guard || guard->flags & KS_GUARD_IGNORED)
 			return TC_PASS; /* not guarded any more: the loader is about to detach us */
 		scratch->insp.pkt.link = guard->link;
-		if (enter(skb, scratch, guard, control->seal) == ENTRY_PASS)
+		if (enter(skb, scratch, guard, ks_load_relaxed(&control->seal)) == ENTRY_PASS)
 			return TC_PASS;
 	}
 	if (!head_load(skb, scratch))
@@ -485,7 +485,7 @@ int ks_tc_egress(struct __sk_buff *skb)
 		return TC_DROP;
 	if (!guard || guard->flags & (KS_GUARD_IGNORED | KS_GUARD_CARRIER) || is_for_vlan(skb, guard))
 		return TC_PASS;
-	sealed = has_seal(skb, control->seal);
+	sealed = has_seal(skb, ks_load_relaxed(&control->seal));
 	stacked = sender_stacked(skb, guard, sealed);
 	if (stacked == KS_STACKED_OURS)
 		return TC_PASS;

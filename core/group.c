@@ -103,7 +103,7 @@ bool ks_group_answers(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_table_counts *counts = env_table_counts(env);
 	__u32 to = insp->to;
 
-	if (!counts || !counts->records[KS_KIND_QUESTION])
+	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_QUESTION]))
 		return false;
 	if (insp->pkt.tuple.proto != KS_PROTO_UDP && !(insp->pkt.flags & KS_PKT_ICMP_ANSWER))
 		return false;

@@ -45,7 +45,16 @@ static int table_create(struct ks_engine *engine, __u32 flows)
 	return 0;
 }
 
-int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
+static int table_share(struct ks_engine *engine, const struct ks_engine *owner)
+{
+	engine->counts = owner->counts;
+	engine->shape = owner->shape;
+	engine->buckets = owner->buckets;
+	engine->now = owner->now;
+	return getrandom(&engine->random, sizeof(engine->random), 0) == sizeof(engine->random) ? 0 : -errno;
+}
+
+static int engine_create(const struct ks_tables *tables, const struct ks_engine *owner, struct ks_engine **engine)
 {
 	ks_auto_engine struct ks_engine *made = NULL;
 	int err;
@@ -56,23 +65,34 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 	if (!made)
 		return -ENOMEM;
 	made->tables = *tables;
+	made->counts = &made->own_counts;
 	made->rules = calloc(KS_RULE_ID_MAX, sizeof(*made->rules));
 	if (!made->rules)
 		return -ENOMEM;
 	err = ks_held_pool_create(&made->held);
 	if (!err)
-		err = table_create(made, ks_table_entries(tables->config));
+		err = owner ? table_share(made, owner) : table_create(made, ks_table_entries(tables->config));
 	if (err)
 		return err;
 	*engine = TAKE(made);
 	return 0;
 }
 
+int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
+{
+	return engine_create(tables, NULL, engine);
+}
+
+int ks_engine_create_beside(const struct ks_engine *owner, const struct ks_tables *tables, struct ks_engine **engine)
+{
+	return engine_create(tables, owner, engine);
+}
+
 void ks_engine_destroy(struct ks_engine *engine)
 {
 	if (!engine)
 		return;
-	if (engine->buckets)
+	if (engine->mapped)
 		munmap(engine->buckets, engine->mapped);
 	free(engine->rules);
 	free(engine->output);
@@ -112,14 +132,14 @@ static bool sweep_is_due(const struct ks_engine *engine)
 	__u32 enough = KS_MIN(engine->shape.buckets / SWEEP_BUCKETS_A_FLOW,
 			      engine->tables.config->limit_half_open / SWEEP_HALF_OPEN_SHARE);
 
-	if (!engine->counts.flows || elapsed < SWEEP_INTERVAL)
+	if (!ks_load_relaxed(&engine->counts->flows) || elapsed < SWEEP_INTERVAL)
 		return false;
-	return engine->counts.created - engine->swept_created >= enough || elapsed >= SWEEP_LATEST;
+	return ks_load_relaxed(&engine->counts->created) - engine->swept_created >= enough || elapsed >= SWEEP_LATEST;
 }
 
 void ks_engine_set_time(struct ks_engine *engine, __u64 now)
 {
-	while (engine->counts.flows && now > engine->now && now - engine->now > LEAP_MAX) {
+	while (ks_load_relaxed(&engine->counts->flows) && now > engine->now && now - engine->now > LEAP_MAX) {
 		engine->now += LEAP_MAX;
 		ks_engine_sweep(engine);
 	}
@@ -191,7 +211,7 @@ static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
 		__u32 i = ks_table_slot(hash, k);
 
-		if (bucket->tag[i] != tag)
+		if (ks_load_hint(&bucket->tag[i]) != tag)
 			continue;
 		__builtin_prefetch(&bucket->slot[i].key, 1);
 		__builtin_prefetch(&bucket->slot[i].flow.volume, 1);
@@ -230,12 +250,13 @@ int ks_engine_each_flow(struct ks_engine *engine,
 {
 	for (__u32 b = 0; b < engine->shape.buckets; b++) {
 		for (__u32 s = 0; s < KS_BUCKET_SLOTS; s++) {
-			const struct ks_slot *slot = &engine->buckets[b].slot[s];
+			struct ks_slot slot;
 			int err;
 
-			if (!ks_flow_is_shown(&slot->key, &slot->flow) || ks_flow_is_expired(&slot->flow, engine->now))
+			if (!ks_slot_copy(&engine->buckets[b].slot[s], &slot) ||
+			    !ks_flow_is_shown(&slot.key, &slot.flow) || ks_flow_is_expired(&slot.flow, engine->now))
 				continue;
-			err = fn(&slot->key, &slot->flow, arg);
+			err = fn(&slot.key, &slot.flow, arg);
 			if (err)
 				return err;
 		}
@@ -280,7 +301,7 @@ unsigned ks_engine_sweep(struct ks_engine *engine)
 	for (__u32 b = 0; b < engine->shape.buckets; b++)
 		freed += ks_table_sweep(ks_engine_env(engine), b, engine->now);
 	engine->swept = engine->now;
-	engine->swept_created = engine->counts.created;
+	engine->swept_created = ks_load_relaxed(&engine->counts->created);
 	return freed;
 }
 
@@ -301,5 +322,5 @@ const struct ks_rule_count *ks_engine_rule_count(const struct ks_engine *engine,
 
 const struct ks_table_counts *ks_engine_counts(const struct ks_engine *engine)
 {
-	return &engine->counts;
+	return engine->counts;
 }

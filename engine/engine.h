@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The native home of the inspector: a state table in memory, counters, and a
- * clock that the caller turns. One engine is used by one thread at a time.
+ * clock that the caller turns. One engine is used by one thread at a time; several
+ * threads may work on one table, each by an engine of its own (ks_engine_create_beside()).
  * Replay, policy tests, explain, fuzzers and benchmarks are built on it.
  *
  * Life of a frame: ks_engine_inspect() judges it, ks_engine_output() gives it as it leaves, and ks_engine_resume()
@@ -59,6 +60,14 @@ struct ks_world {
 
 /* Makes an engine with an empty table for config->limit_states flows. Returns 0, -ENOMEM or -EINVAL. */
 int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine);
+
+/*
+ * Makes an engine for another thread on the table of `owner`, which must outlive it. The table and its counts are shared;
+ * policy, clock, counters of reasons and rules, and held fragments are each engine's own. So all fragments of a datagram
+ * must be given to one engine, or those that wait are not released.
+ */
+int ks_engine_create_beside(const struct ks_engine *owner, const struct ks_tables *tables, struct ks_engine **engine);
+
 void ks_engine_destroy(struct ks_engine *engine);
 
 KS_SCOPED(ks_auto_engine, struct ks_engine *, ks_engine_destroy)
@@ -116,7 +125,7 @@ struct ks_env *ks_engine_env(struct ks_engine *engine);
 void ks_engine_inspect_burst(struct ks_engine *engine, const struct ks_frame *frames, unsigned count, bool dry,
 			     struct ks_inspection *insp);
 
-/* Calls fn for every live flow until it returns nonzero; returns that, or 0. */
+/* Calls fn with a copy of every live flow until it returns nonzero; returns that, or 0. */
 int ks_engine_each_flow(struct ks_engine *engine,
 			int (*fn)(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg), void *arg);
 

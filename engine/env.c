@@ -60,7 +60,7 @@ const struct ks_table_shape *env_table_shape(struct ks_env *env)
 
 struct ks_table_counts *env_table_counts(struct ks_env *env)
 {
-	return &ks_engine_of(env)->counts;
+	return ks_engine_of(env)->counts;
 }
 
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)

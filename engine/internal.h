@@ -18,9 +18,10 @@ struct ks_listener {
 struct ks_engine {
 	struct ks_tables tables;
 	struct ks_table_shape shape;
-	struct ks_table_counts counts;
+	struct ks_table_counts own_counts;
+	struct ks_table_counts *counts; /* its own, or those of the engine whose table this is */
 	struct ks_bucket *buckets;
-	size_t mapped; /* bytes at `buckets` */
+	size_t mapped; /* bytes at `buckets`; 0: another engine's */
 	__u64 now;
 	__u64 swept; /* when the table was last swept */
 	__u64 swept_created; /* flows made until then */

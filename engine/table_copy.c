@@ -8,8 +8,8 @@
 
 #include "core/table/hash.h"
 #include "core/table/internal.h"
+#include "engine/entries.h"
 
-#define READ_TRIES 16 /* a writer holds a slot for well under a microsecond */
 #define CLAIM_TRIES 1000
 #define INSERT_TRIES 8
 #define SLOT_VERSIONS 2 /* a claim and its release */
@@ -26,22 +26,6 @@ void ks_table_copy_fini(struct ks_table_copy *copy)
 {
 	free(copy->copied);
 	copy->copied = NULL;
-}
-
-/* Copies a slot as it is at one moment. Returns false if it is free, or if others keep writing to it. */
-static bool slot_get(const struct ks_slot *slot, struct ks_slot *copy)
-{
-	for (int i = 0; i < READ_TRIES; i++) {
-		__u32 version = ks_load_acquire(&slot->flow.version);
-
-		if (version & 1)
-			continue;
-		*copy = *slot;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (ks_load_acquire(&slot->flow.version) == version)
-			return copy->flow.state != KS_STATE_NONE;
-	}
-	return false;
 }
 
 /* Collects the fields of an entry that are places. Returns how many there are. */
@@ -91,19 +75,21 @@ static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 place)
 	return &copy->to[ref.bucket].slot[ref.slot];
 }
 
-/* Fills a slot that is claimed, and releases it. */
+/* Fills a slot that was claimed at `version`, and releases it. */
 static void slot_store(struct ks_slot *to, const struct ks_slot *entry, __u32 version)
 {
-	to->key = entry->key;
-	to->flow = entry->flow;
-	to->flow.version = version + 1;
-	slot_release(to);
+	struct ks_flow flow = entry->flow;
+
+	flow.version = version + 1;
+	ks_words_store(&to->key, &entry->key, sizeof(to->key));
+	ks_words_store(&to->flow, &flow, sizeof(to->flow));
+	slot_release(to, version);
 }
 
 /* The state by which an entry counts among the half-open flows; NONE for an entry that is no flow. */
 static __u32 flow_state(const struct ks_slot *slot)
 {
-	return entry_is_flow(&slot->key, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
+	return entry_is_flow(slot->key.kind, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
 }
 
 /* Writes a copy again that has `version`. Returns false if somebody else has written to it. */
@@ -111,8 +97,8 @@ static bool slot_update(struct ks_table_counts *counts, struct ks_slot *to, cons
 {
 	if (!slot_claim(to, version))
 		return false;
-	ks_fetch_add(entry_counter(counts, &to->key, to->flow.state), -1);
-	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
+	ks_fetch_add(entry_counter(counts, to->key.kind, to->flow.state), -1);
+	ks_fetch_add(entry_counter(counts, entry->key.kind, entry->flow.state), 1);
 	half_open_account(counts, flow_state(to), flow_state(entry));
 	slot_store(to, entry, version);
 	return true;
@@ -128,13 +114,13 @@ static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, 
 	if (*version & 1 || !slot_claim(slot, *version))
 		return false;
 	if (slot->flow.state != KS_STATE_NONE) {
-		slot_release(slot);
+		slot_release(slot, *version);
 		return false;
 	}
-	bucket->tag[i] = tag;
+	ks_store_relaxed(&bucket->tag[i], tag);
 	slot_store(slot, entry, *version);
 	*version += SLOT_VERSIONS;
-	ks_fetch_add(entry_counter(counts, &entry->key, entry->flow.state), 1);
+	ks_fetch_add(entry_counter(counts, entry->key.kind, entry->flow.state), 1);
 	half_open_account(counts, KS_STATE_NONE, flow_state(entry));
 	return true;
 }
@@ -147,11 +133,12 @@ static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks
 	*free = -1;
 	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
 		__u32 i = ks_table_slot(hash, n);
+		__u16 tag = ks_load_relaxed(&bucket->tag[i]);
 
-		if (!bucket->tag[i] && *free < 0)
+		if (!tag && *free < 0)
 			*free = (int)i;
-		used += bucket->tag[i] != 0;
-		*there |= bucket->tag[i] == ks_table_tag(hash) && !memcmp(&bucket->slot[i].key, key, sizeof(*key));
+		used += tag != 0;
+		*there |= tag == ks_table_tag(hash) && shared_key_equal(&bucket->slot[i].key, key);
 	}
 	return used;
 }
@@ -206,7 +193,7 @@ static struct ks_slot *untouched(const struct ks_table_copy *copy, const struct 
 {
 	struct ks_slot *slot = copied->place ? slot_at(copy, copied->place) : NULL;
 
-	if (!slot || slot->flow.version != copied->to_version || memcmp(&slot->key, key, sizeof(*key)))
+	if (!slot || ks_load_relaxed(&slot->flow.version) != copied->to_version || !shared_key_equal(&slot->key, key))
 		return NULL;
 	return slot;
 }
@@ -217,7 +204,7 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 	__u32 version = entry->flow.version;
 	struct ks_slot *former = untouched(copy, copied, &entry->key);
 
-	if (copied->place && !former && !memcmp(&slot_at(copy, copied->place)->key, &entry->key, sizeof(entry->key)))
+	if (copied->place && !former && shared_key_equal(&slot_at(copy, copied->place)->key, &entry->key))
 		return false; /* a packet has moved it on in the new table */
 	translate_places(copy, entry);
 	if (former) {
@@ -234,7 +221,8 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 /* Returns true if the entry is worth copying: alive, and readable here. An alias lives as long as its flow. */
 static bool take(struct ks_table_copy *copy, const struct ks_slot *slot, __u32 clock, struct ks_slot *entry)
 {
-	if (!slot_get(slot, entry) || (entry->flow.state != KS_STATE_ALIAS && ks_flow_is_dead(&entry->flow, clock)))
+	if (!ks_slot_copy(slot, entry) || entry->flow.state == KS_STATE_NONE ||
+	    (entry->flow.state != KS_STATE_ALIAS && ks_flow_is_dead(&entry->flow, clock)))
 		return false;
 	if (!copy->convert || copy->convert(entry))
 		return true;
@@ -250,7 +238,7 @@ static void each_slot(struct ks_table_copy *copy, __u32 clock, slot_fn *fn)
 		for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
 			const struct ks_slot *slot = &copy->from[b].slot[i];
 
-			if (copy->from[b].tag[i])
+			if (ks_load_relaxed(&copy->from[b].tag[i]))
 				fn(copy, slot, &copy->copied[b * KS_BUCKET_SLOTS + i], clock);
 		}
 	}
@@ -260,7 +248,7 @@ static void copy_slot(struct ks_table_copy *copy, const struct ks_slot *slot, st
 {
 	struct ks_slot entry;
 
-	if (copied->place && copied->from_version == slot->flow.version)
+	if (copied->place && copied->from_version == ks_load_relaxed(&slot->flow.version))
 		return;
 	if (take(copy, slot, clock, &entry))
 		copy->entries += copy_entry(copy, &entry, copied);
@@ -270,13 +258,17 @@ static void copy_slot(struct ks_table_copy *copy, const struct ks_slot *slot, st
 static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
 {
 	struct ks_slot entry, *former;
+	struct ks_flow now;
 
 	if (!copied->place || !take(copy, slot, clock, &entry) || entry.flow.version != copied->from_version)
 		return;
 	former = untouched(copy, copied, &entry.key);
 	translate_places(copy, &entry);
 	entry.flow.version = copied->to_version;
-	if (!former || !memcmp(&former->flow, &entry.flow, sizeof(entry.flow)))
+	if (!former)
+		return;
+	ks_words_load(&now, &former->flow, sizeof(now)); /* torn if a packet is first: then the update below fails */
+	if (!memcmp(&now, &entry.flow, sizeof(now)))
 		return;
 	if (slot_update(copy->counts, former, &entry, copied->to_version))
 		copied->to_version += SLOT_VERSIONS;

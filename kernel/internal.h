@@ -82,9 +82,6 @@ const char *ks_kernel_said(void);
 /* Names the build of the programs in the skeleton: 16 hexadecimal digits. */
 void ks_kernel_build(char text[KS_BUILD_TEXT]);
 
-/* Copies a slot of the table as it is at one moment (read.c). Returns false while somebody keeps writing. */
-bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy);
-
 /* Returns true for maps that hold programs: each build has its own, which live as long as these programs. */
 bool ks_kernel_map_is_of_programs(enum ks_kernel_map map);
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/home.h"
+#include "engine/entries.h"
 #include "kernel/internal.h"
 
 #define KS_TRANSLATED_BATCH 1024 /* keys that are collected before their flows are ended */
@@ -20,8 +22,7 @@ static bool read_slot(const struct ks_kernel *kernel, __u32 id, struct ks_slot *
 	if (!id)
 		return false;
 	ref = ks_slot_at(id);
-	return ref.bucket < kernel->shape->buckets &&
-	       ks_kernel_copy_slot(&kernel->table[ref.bucket].slot[ref.slot], copy) &&
+	return ref.bucket < kernel->shape->buckets && ks_slot_copy(&kernel->table[ref.bucket].slot[ref.slot], copy) &&
 	       copy->flow.state != KS_STATE_NONE;
 }
 
@@ -76,8 +77,8 @@ static bool find_by_key(const struct ks_kernel *kernel, const struct ks_flow_key
 		for (unsigned j = 0; j < KS_BUCKET_SLOTS; j++) {
 			const struct ks_flow_ref ref = { .bucket = i, .slot = j };
 
-			if (!bucket->tag[j] || memcmp(&bucket->slot[j].key, key, sizeof(*key)) ||
-			    !ks_kernel_copy_slot(&bucket->slot[j], copy) || copy->flow.state == KS_STATE_NONE ||
+			if (!ks_load_relaxed(&bucket->tag[j]) || memcmp(&bucket->slot[j].key, key, sizeof(*key)) ||
+			    !ks_slot_copy(&bucket->slot[j], copy) || copy->flow.state == KS_STATE_NONE ||
 			    memcmp(&copy->key, key, sizeof(*key)))
 				continue;
 			*id = ks_slot_id(&ref);
@@ -154,7 +155,7 @@ static bool names_address(const struct kill_translated_ctx *ctx, const struct ks
 	struct ks_slot alias, owner;
 	__u32 true_end;
 
-	if (slot->flow.state != KS_STATE_ALIAS || !ks_kernel_copy_slot(slot, &alias) ||
+	if (ks_load_relaxed(&slot->flow.state) != KS_STATE_ALIAS || !ks_slot_copy(slot, &alias) ||
 	    alias.key.kind != KS_KIND_FLOW || alias.flow.state != KS_STATE_ALIAS || alias.key.family != ctx->family)
 		return false;
 	true_end = ks_flow_orig_side(&alias.flow) ^ (ks_record_of(&alias.flow)->alias.side & 1);
@@ -180,7 +181,8 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 		const struct ks_bucket *bucket = &kernel->table[i];
 
 		for (unsigned j = 0; !err && j < KS_BUCKET_SLOTS; j++) {
-			if (!bucket->tag[j] || !names_address(ctx, &bucket->slot[j], &ctx->keys[ctx->count]))
+			if (!ks_load_relaxed(&bucket->tag[j]) ||
+			    !names_address(ctx, &bucket->slot[j], &ctx->keys[ctx->count]))
 				continue;
 			if (++ctx->count == KS_TRANSLATED_BATCH)
 				err = end_collected(ctx);

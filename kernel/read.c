@@ -14,32 +14,16 @@
 
 #include <bpf/bpf.h>
 
+#include "core/home.h"
+#include "engine/entries.h"
 #include "kernel/internal.h"
 
-#define KS_COPY_TRIES 16 /* a writer holds a slot for well under a microsecond */
 #define KS_KILL_BATCH 32 /* keys that one run of ks_kill takes */
 #define KS_KILL_HEADER 16 /* bytes of its data before the keys */
 
-bool ks_kernel_copy_slot(const struct ks_slot *slot, struct ks_slot *copy)
-{
-	for (int i = 0; i < KS_COPY_TRIES; i++) {
-		__u32 version = __atomic_load_n(&slot->flow.version, __ATOMIC_ACQUIRE);
-
-		if (version & 1)
-			continue;
-		memcpy(copy, slot, sizeof(*copy));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&slot->flow.version, __ATOMIC_RELAXED) == version)
-			return true;
-	}
-	return false;
-}
-
 static bool copy_live_flow(const struct ks_slot *slot, __u64 now, struct ks_slot *copy)
 {
-	if (!ks_flow_is_shown(&slot->key, &slot->flow))
-		return false;
-	return ks_kernel_copy_slot(slot, copy) && ks_flow_is_shown(&copy->key, &copy->flow) &&
+	return ks_slot_copy(slot, copy) && ks_flow_is_shown(&copy->key, &copy->flow) &&
 	       !ks_flow_is_expired(&copy->flow, now);
 }
 
@@ -58,7 +42,7 @@ int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 		for (unsigned i = 0; i < KS_BUCKET_SLOTS && !result; i++) {
 			struct ks_slot copy;
 
-			if (bucket->tag[i] && copy_live_flow(&bucket->slot[i], now, &copy))
+			if (ks_load_relaxed(&bucket->tag[i]) && copy_live_flow(&bucket->slot[i], now, &copy))
 				result = fn(&copy.key, &copy.flow, arg);
 		}
 	}

@@ -37,14 +37,21 @@ static bool control_lives(struct ks_env *env, struct ks_inspection *insp)
 	struct ks_flow_ref ref = ks_slot_at(expectation->control);
 	struct ks_bucket *bucket = env_bucket(env, ref.bucket);
 	const struct ks_slot *slot;
+	struct ks_flow_key key;
+	struct ks_flow flow;
 
 	if (!bucket)
 		return false;
 	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
-	return slot->flow.state != KS_STATE_NONE && slot->flow.state != KS_STATE_ALIAS &&
-	       !ks_state_is_closed(slot->flow.state) && slot->flow.created == expectation->control_created &&
-	       !ks_flow_is_dead(&slot->flow, insp->side.clock) &&
-	       control_hash(env, &slot->key) == expectation->control_hash;
+	/*
+	 * The version is not asked: a packet may be moving the flow right now. Key and age stay the same while it lives, and
+	 * a mixture with another entry's would have to meet both.
+	 */
+	ks_flow_peek(&slot->flow, &flow);
+	ks_words_load(&key, &slot->key, sizeof(key));
+	return flow.state != KS_STATE_NONE && flow.state != KS_STATE_ALIAS && !ks_state_is_closed(flow.state) &&
+	       ks_load_relaxed(&slot->flow.created) == expectation->control_created &&
+	       !ks_flow_is_dead(&flow, insp->side.clock) && control_hash(env, &key) == expectation->control_hash;
 }
 
 /* Looks for the expectation of insp->helping.want, opened from the zone that it names. */
@@ -64,7 +71,7 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_record *record = ks_record_before(&insp->side);
 
 	insp->helping.named = 0;
-	if (!counts || !counts->records[KS_KIND_EXPECT])
+	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_EXPECT]))
 		return false;
 	/* Only PPTP's calls are expected of GRE. A tunnel with a key has that as the port of both sides. */
 	if (insp->pkt.tuple.proto == KS_PROTO_GRE && insp->pkt.tuple.sport)
@@ -124,7 +131,7 @@ static bool is_mapped(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_table_counts *counts = env_table_counts(env);
 	const struct ks_tuple *want = &insp->helping.want;
 
-	if (!counts || !counts->records[KS_KIND_MAPPING_IN])
+	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_MAPPING_IN]))
 		return false;
 	insp->side.key = (struct ks_flow_key){
 		.addr = { want->dst },

@@ -98,7 +98,7 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 	__u32 rule;
 	__u8 zone, flags;
 
-	if (!counts || !counts->records[KS_KIND_MAPPING_IN])
+	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_MAPPING_IN]))
 		return false;
 	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, NULL);
 	ks_table_find(env, &insp->side);

@@ -25,7 +25,7 @@
 static inline bool half_open_admits(const struct ks_config *config, const struct ks_table_counts *counts,
 				    const struct ks_entry *e)
 {
-	return !ks_state_is_half_open(e->after.state) || counts->half_open < config->limit_half_open;
+	return !ks_state_is_half_open(e->after.state) || ks_load_relaxed(&counts->half_open) < config->limit_half_open;
 }
 
 __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e)
@@ -94,17 +94,30 @@ static inline bool half_open_is_stale(const struct ks_flow *flow, __u32 clock)
 }
 
 /* A dead entry may be taken over, a closed or stale half-open flow recycled; a live one never. */
-static inline __u32 slot_rank(const struct ks_flow *flow, __u32 clock)
+static inline __u32 slot_rank(const struct ks_flow *shared, __u32 clock)
 {
-	if (flow->version & 1 || flow->state == KS_STATE_NONE)
+	struct ks_flow flow;
+
+	ks_flow_peek(shared, &flow);
+	if (flow.version & 1 || flow.state == KS_STATE_NONE)
 		return SLOT_TAKEN; /* in the hands of somebody else */
-	if (flow->state == KS_STATE_ALIAS)
+	if (flow.state == KS_STATE_ALIAS)
 		return SLOT_TAKEN; /* goes with its flow */
-	if (ks_flow_is_dead(flow, clock))
+	if (ks_flow_is_dead(&flow, clock))
 		return SLOT_DEAD;
-	if (ks_state_is_closed(flow->state))
+	if (ks_state_is_closed(flow.state))
 		return SLOT_CLOSED;
-	return half_open_is_stale(flow, clock) ? SLOT_HALF_OPEN : SLOT_TAKEN;
+	return half_open_is_stale(&flow, clock) ? SLOT_HALF_OPEN : SLOT_TAKEN;
+}
+
+/* Returns true for an alias that nobody is writing and whose flow is gone or dead. */
+static inline bool alias_is_dead(struct ks_env *env, const struct ks_flow *shared, __u32 id, __u32 clock)
+{
+	struct ks_flow alias;
+
+	ks_flow_peek(shared, &alias);
+	return alias.state == KS_STATE_ALIAS && !(alias.version & 1) && ks_flow_is_dead(&alias, clock) &&
+	       ks_table_is_orphan(env, ks_load_relaxed(&ks_record_of(shared)->alias.flow[0]), id, clock);
 }
 
 /* Looks at the tags of one of the two buckets: what is in use, what is free, where the key itself is. */
@@ -119,13 +132,14 @@ static long bucket_scan_tags(__u32 n, void *arg)
 		return 1;
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
 		__u32 i = ks_table_slot(c->e->hash, k);
+		__u16 tag = ks_load_hint(&bucket->tag[i]);
 
-		if (bucket->tag[i] == 0) {
+		if (tag == 0) {
 			free = free == NO_SLOT ? i : free;
 			continue;
 		}
 		used++;
-		if (bucket->tag[i] == c->candidates->tag && key_equal(&bucket->slot[i].key, &c->e->key)) {
+		if (tag == c->candidates->tag && shared_key_equal(&bucket->slot[i].key, &c->e->key)) {
 			c->same.bucket = index;
 			c->same.slot = i;
 		}
@@ -153,8 +167,7 @@ static ks_inline bool same_key_is_replaceable(struct choosing *c)
 		return false;
 	flow = &bucket->slot[c->same.slot & KS_BUCKET_SLOT_MASK].flow;
 	if (slot_rank(flow, c->e->clock) > SLOT_CLOSED &&
-	    (flow->state != KS_STATE_ALIAS || flow->version & 1 ||
-	     !entry_is_dead(c->env, flow, ks_slot_id(&c->same), c->e->clock)))
+	    !alias_is_dead(c->env, flow, ks_slot_id(&c->same), c->e->clock))
 		return false;
 	choose(c, SLOT_SAME_KEY, c->same.bucket, c->same.slot);
 	return true;
@@ -170,7 +183,7 @@ static ks_inline long rank_slot(struct choosing *c, __u32 index, __u32 i)
 	if (!bucket)
 		return 1;
 	rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
-	age = (__s32)(c->e->clock - bucket->slot[i].flow.seen);
+	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (rank > c->best.rank || rank == SLOT_TAKEN || (rank == c->best.rank && age <= c->best.age))
 		return 0;
 	/* A handshake makes room for another conversation, not for what is remembered beside them. */
@@ -236,12 +249,12 @@ static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best,
 	if (version & 1 || !slot_claim(slot, version))
 		return false;
 	if (!slot_is_still(&slot->flow, best->rank, clock)) {
-		slot_release(slot);
+		slot_release(slot, version);
 		return false;
 	}
-	if (entry_is_flow(&slot->key, slot->flow.state))
+	if (entry_is_flow(slot->key.kind, slot->flow.state))
 		ks_fetch_add(&counts->recycled, 1);
-	slot_free(env, bucket, &ref, counts);
+	slot_free(env, bucket, &ref, version, counts);
 	return true;
 }
 
@@ -265,7 +278,7 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 				 struct ks_table_counts *counts)
 {
 	struct ks_bucket *bucket = env_bucket(env, best->bucket);
-	struct ks_flow_key gone;
+	__u32 gone; /* its kind */
 	struct ks_slot *slot;
 	__u32 version;
 
@@ -275,25 +288,25 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	version = ks_load_acquire(&slot->flow.version);
 	if (version & 1 || !slot_claim(slot, version))
 		return KS_REASON_CONTENDED;
-	e->before = slot->flow;
+	ks_words_load(&e->before, &slot->flow, sizeof(e->before));
 	if (!slot_is_still(&e->before, best->rank, e->clock) ||
 	    (best->rank == SLOT_SAME_KEY && !key_equal(&slot->key, &e->key))) {
-		slot_release(slot);
+		slot_release(slot, version);
 		return KS_REASON_CONTENDED;
 	}
-	gone = slot->key;
-	slot->key = e->key;
-	bucket->tag[best->slot & KS_BUCKET_SLOT_MASK] = tag;
+	gone = slot->key.kind;
+	ks_words_store(&slot->key, &e->key, sizeof(slot->key));
+	ks_store_relaxed(&bucket->tag[best->slot & KS_BUCKET_SLOT_MASK], tag);
 	slot_write(slot, e, version);
 	e->ref.bucket = best->bucket;
 	e->ref.slot = best->slot;
 	if (best->rank != SLOT_FREE) {
-		if (entry_is_flow(&gone, e->before.state))
+		if (entry_is_flow(gone, e->before.state))
 			ks_fetch_add(&counts->recycled, 1);
-		ks_table_ended(env, counts, &gone, &e->before, ks_slot_id(&e->ref));
+		ks_table_ended(env, counts, gone, &e->before, ks_slot_id(&e->ref));
 	}
-	ks_fetch_add(entry_counter(counts, &e->key, e->after.state), 1);
-	if (entry_is_flow(&e->key, e->after.state)) {
+	ks_fetch_add(entry_counter(counts, e->key.kind, e->after.state), 1);
+	if (entry_is_flow(e->key.kind, e->after.state)) {
 		half_open_account(counts, KS_STATE_NONE, e->after.state);
 		ks_fetch_add(&counts->created, 1);
 	}
@@ -330,7 +343,7 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	ks_loop(2, bucket_scan_tags, &c);
 	if (c.same.slot != NO_SLOT && !same_key_is_replaceable(&c))
 		return KS_REASON_CONTENDED;
-	if (!entry_is_flow(&e->key, e->after.state) || counts->flows < config->limit_states)
+	if (!entry_is_flow(e->key.kind, e->after.state) || ks_load_relaxed(&counts->flows) < config->limit_states)
 		choose_free(&c);
 	if (c.best.rank == SLOT_TAKEN)
 		ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &c);
@@ -362,8 +375,8 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 		return KS_REASON_INTERNAL;
 	if (!half_open_admits(config, counts, e))
 		return KS_REASON_HALF_OPEN_FULL;
-	if (e->key.kind != KS_KIND_FLOW &&
-	    *entry_counter(counts, &e->key, e->after.state) >= config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
+	if (e->key.kind != KS_KIND_FLOW && ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
+						   config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
 		return KS_REASON_TABLE_FULL;
 	p = candidates_of(e->hash, shape);
 	primary = env_bucket(env, p.bucket[0]);

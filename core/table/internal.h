@@ -35,23 +35,35 @@ static inline bool key_equal(const struct ks_flow_key *a, const struct ks_flow_k
 _Static_assert(sizeof(struct ks_flow_key) == 40 && __builtin_offsetof(struct ks_flow_key, port) == 32,
 	       "ports, protocol and family are one word");
 
+/*
+ * The same for a key in the table, which a writer may be changing. A mixture of two keys can be equal to neither or, if
+ * unlucky, to `key`: the slot's version, read before and after, tells.
+ */
+static inline bool shared_key_equal(const struct ks_flow_key *shared, const struct ks_flow_key *key)
+{
+	return ks_load_hint(&shared->addr[0].d[0]) == key->addr[0].d[0] &&
+	       ks_load_hint(&shared->addr[0].d[1]) == key->addr[0].d[1] &&
+	       ks_load_hint(&shared->addr[1].d[0]) == key->addr[1].d[0] &&
+	       ks_load_hint(&shared->addr[1].d[1]) == key->addr[1].d[1] && ks_load_hint(&shared->tail) == key->tail;
+}
+
 /* Takes the right to write a slot. The version is even again when it is given back. */
 static inline bool slot_claim(struct ks_slot *slot, __u32 version)
 {
 	return ks_cmpxchg(&slot->flow.version, version, version + 1) == version;
 }
 
-/* The claim is ours alone, so a store gives it back. */
-static inline void slot_release(struct ks_slot *slot)
+/* Gives back a slot that was claimed at `version`. The claim is ours alone, so a store is enough. */
+static inline void slot_release(struct ks_slot *slot, __u32 version)
 {
-	ks_store_release(&slot->flow.version, slot->flow.version + 1);
+	ks_store_release(&slot->flow.version, version + 2);
 }
 
 static inline void slot_write(struct ks_slot *slot, struct ks_entry *e, __u32 version)
 {
 	e->after.version = version + 1;
-	slot->flow = e->after;
-	slot_release(slot);
+	ks_words_store(&slot->flow, &e->after, sizeof(slot->flow));
+	slot_release(slot, version);
 	e->after.version = version + 2;
 }
 
@@ -66,42 +78,35 @@ static inline void half_open_account(struct ks_table_counts *counts, __u32 befor
 }
 
 /* What an entry is counted as: a flow, or a record of its kind. */
-static inline bool entry_is_flow(const struct ks_flow_key *key, __u32 state)
+static inline bool entry_is_flow(__u32 kind, __u32 state)
 {
-	return key->kind == KS_KIND_FLOW && state != KS_STATE_ALIAS;
+	return kind == KS_KIND_FLOW && state != KS_STATE_ALIAS;
 }
 
-static inline __u32 *entry_counter(struct ks_table_counts *counts, const struct ks_flow_key *key, __u32 state)
+static inline __u32 *entry_counter(struct ks_table_counts *counts, __u32 kind, __u32 state)
 {
-	return entry_is_flow(key, state) ? &counts->flows : &counts->records[key->kind & (KS_KIND_MAX - 1)];
+	return entry_is_flow(kind, state) ? &counts->flows : &counts->records[kind & (KS_KIND_MAX - 1)];
 }
 
 _Static_assert((KS_KIND_MAX & (KS_KIND_MAX - 1)) == 0, "kinds are masked");
 
-/* The entry under `key` at `place` is over: it is accounted for, and its aliases go with it. */
-void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, const struct ks_flow_key *key,
-		    const struct ks_flow *flow, __u32 place);
+/* The entry of a kind in slot `id` is over: it is accounted for, and its aliases go with it. */
+void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 kind, const struct ks_flow *flow,
+		    __u32 id);
 
-/* Frees a claimed slot. */
+/* Frees a slot that was claimed at `version`. */
 static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, const struct ks_flow_ref *ref,
-				struct ks_table_counts *counts)
+				__u32 version, struct ks_table_counts *counts)
 {
 	struct ks_slot *slot = &bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK];
 
-	ks_table_ended(env, counts, &slot->key, &slot->flow, ks_slot_id(ref));
-	bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK] = 0;
-	slot->flow.state = KS_STATE_NONE;
-	slot_release(slot);
+	ks_table_ended(env, counts, slot->key.kind, &slot->flow, ks_slot_id(ref));
+	ks_store_relaxed(&bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK], 0);
+	ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
+	slot_release(slot, version);
 }
 
-/* Whether the flow of the alias at `place` is gone, or dead. */
-bool ks_table_is_orphan(struct ks_env *env, const struct ks_record *alias, __u32 place, __u32 clock);
-
-static inline bool entry_is_dead(struct ks_env *env, const struct ks_flow *flow, __u32 place, __u32 clock)
-{
-	if (!ks_flow_is_dead(flow, clock))
-		return false;
-	return flow->state != KS_STATE_ALIAS || ks_table_is_orphan(env, ks_record_of(flow), place, clock);
-}
+/* Returns true if the flow that the alias in slot `id` names as its own, `owner`, is gone or dead. */
+bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock);
 
 #endif

@@ -18,11 +18,11 @@ static inline bool slot_read(const struct ks_slot *slot, struct ks_entry *e)
 {
 	__u32 version = ks_load_acquire(&slot->flow.version);
 
-	if (!key_equal(&slot->key, &e->key))
+	if (!shared_key_equal(&slot->key, &e->key))
 		return false;
-	e->before = slot->flow;
-	ks_barrier();
-	e->busy = version & 1 || version != ks_load_acquire(&slot->flow.version);
+	ks_words_load(&e->before, &slot->flow, sizeof(e->before));
+	ks_fence_acquire();
+	e->busy = version & 1 || version != ks_load_relaxed(&slot->flow.version);
 	e->before.version = version;
 	return e->busy || e->before.state != KS_STATE_NONE;
 }
@@ -33,7 +33,7 @@ static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_
 	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
 		__u32 i = ks_table_slot(e->hash, n);
 
-		if (bucket->tag[i] != tag || !slot_read(&bucket->slot[i], e))
+		if (ks_load_hint(&bucket->tag[i]) != tag || !slot_read(&bucket->slot[i], e))
 			continue;
 		e->ref.slot = i;
 		e->found = !e->busy;
@@ -54,28 +54,34 @@ void ks_table_hash(struct ks_env *env, struct ks_entry *e)
 static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
 {
 	__u32 version = ks_load_acquire(&slot->flow.version);
+	struct ks_flow head;
 
-	return !(version & 1) && ks_flow_is_dead(&slot->flow, clock) && ks_load_acquire(&slot->flow.version) == version;
+	ks_flow_peek(&slot->flow, &head);
+	ks_fence_acquire();
+	return !(version & 1) && ks_flow_is_dead(&head, clock) && ks_load_relaxed(&slot->flow.version) == version;
 }
 
 /*
  * An alias lives as long as its flow lives and points back at it; a new one, whose flow
  * is not in the table yet, for a moment of grace.
  */
-bool ks_table_is_orphan(struct ks_env *env, const struct ks_record *alias, __u32 place, __u32 clock)
+bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock)
 {
-	struct ks_flow_ref ref = ks_slot_at(alias->alias.flow[0]);
+	struct ks_flow_ref ref = ks_slot_at(owner);
 	struct ks_bucket *bucket;
 	struct ks_slot *slot;
+	__u8 state;
 
-	if (!alias->alias.flow[0])
+	if (!owner)
 		return true;
 	bucket = env_bucket(env, ref.bucket);
 	if (!bucket)
 		return true;
 	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
-	return slot->flow.state == KS_STATE_NONE || slot->flow.state == KS_STATE_ALIAS ||
-	       (slot->flow.alias[0] != place && slot->flow.alias[1] != place) || slot_is_dead(slot, clock);
+	state = ks_load_relaxed(&slot->flow.state);
+	return state == KS_STATE_NONE || state == KS_STATE_ALIAS ||
+	       (ks_load_relaxed(&slot->flow.alias[0]) != id && ks_load_relaxed(&slot->flow.alias[1]) != id) ||
+	       slot_is_dead(slot, clock);
 }
 
 void ks_table_read(struct ks_env *env, struct ks_entry *e)
@@ -90,10 +96,10 @@ void ks_table_read(struct ks_env *env, struct ks_entry *e)
 		return;
 	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
 	version = ks_load_acquire(&slot->flow.version);
-	e->key = slot->key;
-	e->before = slot->flow;
-	ks_barrier();
-	e->busy = version & 1 || version != ks_load_acquire(&slot->flow.version);
+	ks_words_load(&e->key, &slot->key, sizeof(e->key));
+	ks_words_load(&e->before, &slot->flow, sizeof(e->before));
+	ks_fence_acquire();
+	e->busy = version & 1 || version != ks_load_relaxed(&slot->flow.version);
 	e->before.version = version;
 	e->found = !e->busy && e->before.state != KS_STATE_NONE && !ks_flow_is_dead(&e->before, e->clock);
 }
@@ -160,24 +166,24 @@ static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32
 	if (version & 1 || !slot_claim(slot, version))
 		return;
 	if (slot->flow.state == KS_STATE_ALIAS && ks_record_of(&slot->flow)->alias.flow[0] == owner) {
-		bucket->tag[ref.slot & KS_BUCKET_SLOT_MASK] = 0;
-		slot->flow.state = KS_STATE_NONE;
+		ks_store_relaxed(&bucket->tag[ref.slot & KS_BUCKET_SLOT_MASK], 0);
+		ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
 		ks_fetch_add(&counts->records[KS_KIND_FLOW], -1);
 	}
-	slot_release(slot);
+	slot_release(slot, version);
 }
 
-void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, const struct ks_flow_key *key,
-		    const struct ks_flow *flow, __u32 place)
+void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 kind, const struct ks_flow *flow,
+		    __u32 id)
 {
-	ks_fetch_add(entry_counter(counts, key, flow->state), -1);
-	if (!entry_is_flow(key, flow->state))
+	ks_fetch_add(entry_counter(counts, kind, flow->state), -1);
+	if (!entry_is_flow(kind, flow->state))
 		return;
 	half_open_account(counts, flow->state, KS_STATE_NONE);
 	env_count_flow(env, flow);
-	alias_free(env, counts, flow->alias[0], place);
+	alias_free(env, counts, flow->alias[0], id);
 	if (flow->alias[1] != flow->alias[0])
-		alias_free(env, counts, flow->alias[1], place);
+		alias_free(env, counts, flow->alias[1], id);
 }
 
 bool ks_table_free(struct ks_env *env, struct ks_entry *e)
@@ -187,7 +193,7 @@ bool ks_table_free(struct ks_env *env, struct ks_entry *e)
 
 	if (!bucket || !counts || !slot_claim(&bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK], e->before.version))
 		return false;
-	slot_free(env, bucket, &e->ref, counts);
+	slot_free(env, bucket, &e->ref, e->before.version, counts);
 	return true;
 }
 
@@ -203,24 +209,30 @@ static long sweep_slot(__u32 n, void *arg)
 	struct ks_flow_ref ref = { .bucket = sweep->bucket, .slot = n & KS_BUCKET_SLOT_MASK };
 	struct ks_bucket *bucket = env_bucket(sweep->env, sweep->bucket);
 	struct ks_table_counts *counts = env_table_counts(sweep->env);
+	struct ks_flow head;
 	struct ks_slot *slot;
 	__u32 version;
 
 	if (!bucket || !counts)
 		return 1;
 	slot = &bucket->slot[ref.slot];
-	if (bucket->tag[ref.slot] == 0 || !ks_flow_is_dead(&slot->flow, sweep->clock))
+	if (ks_load_hint(&bucket->tag[ref.slot]) == 0)
+		return 0;
+	ks_flow_peek(&slot->flow, &head);
+	if (!ks_flow_is_dead(&head, sweep->clock))
 		return 0;
 	version = ks_load_acquire(&slot->flow.version);
 	if (version & 1 || !slot_claim(slot, version))
 		return 0;
-	if (slot->flow.state == KS_STATE_NONE ||
-	    !entry_is_dead(sweep->env, &slot->flow, ks_slot_id(&ref), sweep->clock)) {
-		slot_release(slot);
+	if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_dead(&slot->flow, sweep->clock) ||
+	    (slot->flow.state == KS_STATE_ALIAS &&
+	     !ks_table_is_orphan(sweep->env, ks_record_of(&slot->flow)->alias.flow[0], ks_slot_id(&ref),
+				 sweep->clock))) {
+		slot_release(slot, version);
 		return 0;
 	}
-	sweep->freed += entry_is_flow(&slot->key, slot->flow.state);
-	slot_free(sweep->env, bucket, &ref, counts);
+	sweep->freed += entry_is_flow(slot->key.kind, slot->flow.state);
+	slot_free(sweep->env, bucket, &ref, version, counts);
 	return 0;
 }
 

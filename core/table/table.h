@@ -14,6 +14,7 @@
 #ifndef KS_CORE_TABLE_TABLE_H
 #define KS_CORE_TABLE_TABLE_H
 
+#include "core/home.h"
 #include "core/isolated.h"
 #include "core/table/entry.h"
 #include "core/table/flow.h"
@@ -112,6 +113,18 @@ static inline struct ks_flow_ref ks_slot_at(__u32 place)
 	struct ks_flow_ref ref = { .bucket = (place - 1) / KS_BUCKET_SLOTS, .slot = (place - 1) & KS_BUCKET_SLOT_MASK };
 
 	return ref;
+}
+
+/*
+ * Reads the fields that tell if an entry is alive: version, state, seen and timeout; no other field of `head` is filled in.
+ * Nothing holds them still: a decision that rests on them is made again under the slot's claim.
+ */
+static inline void ks_flow_peek(const struct ks_flow *shared, struct ks_flow *head)
+{
+	head->version = ks_load_hint(&shared->version);
+	head->state = ks_load_hint(&shared->state);
+	head->seen = ks_load_hint(&shared->seen);
+	head->timeout = ks_load_hint(&shared->timeout);
 }
 
 /* Fills in e->hash from e->key: before any of the following. */

@@ -48,14 +48,18 @@ static inline __u32 timeout_of(const struct ks_config *config, const struct ks_f
 static inline void refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts;
+	__u32 flows;
 
 	insp->flow.after.seen = insp->flow.clock;
 	insp->flow.after.timeout = timeout_of(config, &insp->flow.after);
 	if (ks_likely(!config->adaptive_high))
 		return;
 	counts = env_table_counts(env);
-	if (counts && ks_unlikely(counts->flows > config->adaptive_low))
-		insp->flow.after.timeout = ks_timeout_adapt(config, &insp->flow.after, counts->flows);
+	if (!counts)
+		return;
+	flows = ks_load_relaxed(&counts->flows);
+	if (ks_unlikely(flows > config->adaptive_low))
+		insp->flow.after.timeout = ks_timeout_adapt(config, &insp->flow.after, flows);
 }
 
 _Static_assert(KS_STATE_MAX <= KS_STATE_SLOTS, "states are masked");
