@@ -9,10 +9,6 @@
 #include "engine/big_endian.h"
 #include "engine/crc32c.h"
 
-#define UDPLITE_COVERAGE_OFF 4U
-#define DCCP_COVERAGE_OFF 5U
-#define DCCP_COVERAGE_MASK 0x0f
-#define DCCP_COVERAGE_UNIT 4U
 #define GRE_CHECKSUM_PRESENT 0x80
 #define GRE_VERSION_OFF 1U
 #define GRE_VERSION_MASK 0x07

@@ -22,11 +22,9 @@
 #include "core/verdict.h"
 #include "core/header/wire.h"
 
-#define IPV4_BROADCAST 0xffffffffU
 #define IPV4_MULTICAST_MASK 0xf0000000U
 #define IPV4_MULTICAST 0xe0000000U
 #define IPV6_MULTICAST 0xff
-#define IP_LENGTH_MAX 65535U
 #define CHECKSUM_WORD_MASK 0xffffU
 #define CHECKSUM_WORD_BITS 16
 #define CHECKSUM_WORDS_MASK 0xffffffffU

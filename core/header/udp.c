@@ -6,8 +6,6 @@
 #include "core/home.h"
 #include "core/verdict.h"
 
-#define IP_LENGTH_MAX 65535U
-#define UDPLITE_COVERAGE_OFF 4U
 
 __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {

@@ -36,13 +36,14 @@
 #define IP_VERSION_SHIFT 4
 #define IPV4_TOS_OFF 1U
 #define IPV4_TOTAL_LENGTH_OFF 2U
+#define IPV4_ID_OFF 4U
 #define IPV4_FRAGMENT_OFF 6U
 #define IPV4_TTL_OFF 8U
 #define IPV4_PROTO_OFF 9U
 #define IPV4_CHECKSUM_OFF 10U
 #define IPV4_SRC_OFF 12U
 #define IPV4_DST_OFF 16U
-#define IPV4_ID_OFF 4U
+#define IP_LENGTH_MAX 65535U
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
 #define IPV4_FRAGMENT_MORE 0x2000
 #define IPV4_DONT_FRAGMENT 0x4000
@@ -97,16 +98,25 @@
 #define TCP_OPT_TIMESTAMP_ONLY_LEN 12U
 #define TCP_OPT_TIMESTAMP_ONLY 0x0101080aU /* NOP, NOP, kind 8, length 10: what most segments carry */
 
-/* UDP (RFC 768), ICMP (RFC 792, RFC 4443) */
+/* UDP (RFC 768), UDP-Lite (RFC 3828) */
 #define UDP_HEADER_LEN 8U
 #define UDP_LENGTH_OFF 4U
-#define UDP_CHECKSUM_OFF 6U /* of UDP-Lite as well (RFC 3828) */
+#define UDP_CHECKSUM_OFF 6U /* of UDP-Lite too */
+#define UDPLITE_COVERAGE_OFF 4U
+
+/* SCTP (RFC 9260) */
+#define SCTP_CRC_OFF 8U
+
+/* DCCP (RFC 4340) */
+#define DCCP_COVERAGE_OFF 5U
+#define DCCP_COVERAGE_MASK 0x0f
+#define DCCP_COVERAGE_UNIT 4U
+#define DCCP_CHECKSUM_OFF 6U
+
+/* ICMP (RFC 792, RFC 4443) */
 #define ICMP_HEADER_LEN 8U
 #define ICMP_CHECKSUM_OFF 2U
 #define ICMP_ID_OFF 4U
-
-/* DCCP (RFC 4340) */
-#define DCCP_CHECKSUM_OFF 6U
 
 /* Bytes of an upper header that an ICMP error must quote (RFC 792). */
 #define ICMP_QUOTE_MIN 8U
