@@ -6,6 +6,7 @@
  */
 #include "core/header/icmp.h"
 
+#include "core/header/multicast.h"
 #include "core/header/neighbour.h"
 #include "core/header/wire.h"
 #include "core/home.h"
@@ -81,7 +82,7 @@ static inline void query_ports(const struct icmp_meaning *m, __be16 id, struct k
 static bool neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, const struct icmp_meaning *m, __u32 l4_len)
 {
 	if (m->kind == ICMP_MLD)
-		return ks_multicast_is_sane(head, pkt, l4_len);
+		return ks_mld_is_sane(head, pkt, l4_len);
 	return ks_neighbour_is_sane(head, pkt, l4_len);
 }
 

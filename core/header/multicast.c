@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Who listens to which multicast group: MLD (RFC 2710, 3810, 3590) and IGMP
- * (RFC 2236, 3376; version 1 by RFC 1112). All of it is sent with a TTL of 1
- * and a router alert (RFC 2113, 2711), except IGMP's first version, which is
- * older than that. See neighbour.h.
+ * MLD (RFC 2710, 3810, 3590) and IGMP (RFC 2236, 3376; version 1 by RFC 1112); see multicast.h. All messages are sent with a
+ * TTL of 1 and a router alert (RFC 2113, 2711), except those of IGMP's first version, which is older than the router alert.
  */
-#include "core/header/neighbour.h"
+#include "core/header/multicast.h"
 
 #include "core/home.h"
 #include "core/verdict.h"
@@ -130,7 +128,7 @@ static bool mld_query_ok(const __u8 *mld, const struct ks_packet *pkt, __u32 l4_
 	       MLD_QUERY_V2_LEN + ks_be16(ks_load16(mld + MLD_SOURCES_OFF)) * IPV6_ADDRESS_LEN <= l4_len;
 }
 
-bool ks_multicast_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
+bool ks_mld_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *mld = ks_head_at(head, pkt->l4_off), *src = pkt->tuple.src.b;
 

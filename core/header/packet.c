@@ -12,8 +12,9 @@
 #include "core/header/dccp.h"
 #include "core/header/gre.h"
 #include "core/header/icmp.h"
+#include "core/header/ip.h"
 #include "core/header/ipsec.h"
-#include "core/header/neighbour.h"
+#include "core/header/multicast.h"
 #include "core/header/packet.h"
 #include "core/rules.h"
 #include "core/header/sctp.h"
@@ -22,9 +23,6 @@
 #include "core/verdict.h"
 #include "core/header/wire.h"
 
-#define IPV4_MULTICAST_MASK 0xf0000000U
-#define IPV4_MULTICAST 0xe0000000U
-#define IPV6_MULTICAST 0xff
 #define CHECKSUM_WORD_MASK 0xffffU
 #define CHECKSUM_WORD_BITS 16
 #define CHECKSUM_WORDS_MASK 0xffffffffU
@@ -74,33 +72,6 @@ static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *v
 	return *version ? 0 : KS_REASON_OK_NOT_IP;
 }
 
-void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple *tuple)
-{
-	const __u8 *ip = ks_head_at(head, off);
-
-	tuple->family = family;
-	tuple->zero = 0;
-	if (family == KS_IPV4) {
-		ks_addr_set_ipv4(&tuple->src, ks_load32(ip + IPV4_SRC_OFF));
-		ks_addr_set_ipv4(&tuple->dst, ks_load32(ip + IPV4_DST_OFF));
-	} else {
-		tuple->src.d[0] = ks_load64(ip + IPV6_SRC_OFF);
-		tuple->src.d[1] = ks_load64(ip + IPV6_SRC_OFF + 8);
-		tuple->dst.d[0] = ks_load64(ip + IPV6_DST_OFF);
-		tuple->dst.d[1] = ks_load64(ip + IPV6_DST_OFF + 8);
-	}
-}
-
-static bool source_is_group(const struct ks_tuple *tuple)
-{
-	__u32 v4;
-
-	if (tuple->family == KS_IPV6)
-		return tuple->src.b[0] == IPV6_MULTICAST;
-	v4 = ks_be32(tuple->src.w[3]);
-	return v4 == IPV4_BROADCAST || (v4 & IPV4_MULTICAST_MASK) == IPV4_MULTICAST;
-}
-
 /*
  * The one's complement sum over the header is all ones when it is right
  * (RFC 1071). 32-bit words are added first: the carries come home in the fold.
@@ -119,50 +90,6 @@ static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
 	sum = (sum & CHECKSUM_WORD_MASK) + (sum >> CHECKSUM_WORD_BITS);
 	return sum == CHECKSUM_WORD_MASK;
-}
-
-/* A walk over the options of an IPv4 header. */
-struct walk {
-	const __u8 *ip;
-	struct ks_packet *pkt;
-	__u32 end;
-	__u32 options; /* of the policy */
-	__u32 reason;
-};
-
-/* One option; returns nonzero at the end of all. */
-static long ipv4_option_step(__u32 n, void *arg)
-{
-	struct walk *w = arg;
-	__u32 off = w->pkt->cursor, len = 1;
-	const __u8 *opt;
-
-	if (off >= w->end)
-		return 1;
-	opt = w->ip + (off & (KS_HEAD_SLACK - 1));
-	if (opt[0] == IPV4_OPT_END)
-		return 1;
-	if (opt[0] != IPV4_OPT_NOP) {
-		len = off + 2 <= w->end ? opt[1] : 0;
-		if (len < 2 || off + len > w->end)
-			w->reason = KS_REASON_IP_OPTIONS;
-		else if ((opt[0] == IPV4_OPT_LSRR || opt[0] == IPV4_OPT_SSRR) && !(w->options & KS_OPT_SOURCE_ROUTES))
-			w->reason = KS_REASON_SOURCE_ROUTE;
-		if (w->reason)
-			return 1;
-	}
-	w->pkt->cursor = off + len;
-	return 0;
-}
-
-/* Source routes let a sender choose the way around us; a malformed list is no sender's work. Returns a reason or 0. */
-static __u32 ipv4_options_check(const __u8 *ip, struct ks_packet *pkt, __u32 ihl, __u32 options)
-{
-	struct walk walk = { .ip = ip, .pkt = pkt, .end = ihl, .options = options };
-
-	pkt->cursor = IPV4_HEADER_LEN;
-	ks_loop(IPV4_OPTIONS_MAX, ipv4_option_step, &walk);
-	return walk.reason;
 }
 
 /*
@@ -201,7 +128,7 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	if (!(options & KS_OPT_NO_IP_CHECKSUM) && !ipv4_checksum_ok(ip, ihl))
 		return KS_REASON_IP_CHECKSUM;
 	if (ks_unlikely(ihl > IPV4_HEADER_LEN)) {
-		reason = ipv4_options_check(ip, pkt, ihl, options);
+		reason = ks_ipv4_options_check(ip, pkt, ihl, options);
 		if (reason)
 			return reason;
 	}
@@ -218,127 +145,6 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 		up->frag_id = ks_load16(ip + IPV4_ID_OFF);
 	}
 	return 0;
-}
-
-/* Which extension headers were seen, to refuse repetitions. */
-enum { SEEN_HOPOPTS = 1, SEEN_ROUTING = 2, SEEN_FRAGMENT = 4, SEEN_AH = 8, SEEN_DSTOPTS = 16, SEEN_DSTOPTS_LAST = 32 };
-
-static inline bool is_extension(__u32 proto)
-{
-	return proto == KS_PROTO_HOPOPTS || proto == KS_PROTO_ROUTING || proto == KS_PROTO_FRAGMENT ||
-	       proto == KS_PROTO_AH || proto == KS_PROTO_DSTOPTS;
-}
-
-/* The mark of a header, or 0 if it may not stand here (RFC 8200 4.1). */
-static inline __u32 extension_mark(__u32 proto, __u32 seen, bool first)
-{
-	switch (proto) {
-	case KS_PROTO_HOPOPTS:
-		return first ? SEEN_HOPOPTS : 0;
-	case KS_PROTO_ROUTING:
-		return seen & SEEN_ROUTING ? 0 : SEEN_ROUTING;
-	case KS_PROTO_FRAGMENT:
-		return seen & SEEN_FRAGMENT ? 0 : SEEN_FRAGMENT;
-	case KS_PROTO_AH:
-		return seen & SEEN_AH ? 0 : SEEN_AH;
-	default:
-		if (!(seen & SEEN_DSTOPTS))
-			return SEEN_DSTOPTS;
-		return seen & SEEN_DSTOPTS_LAST ? 0 : SEEN_DSTOPTS_LAST;
-	}
-}
-
-/* Bytes of the extension header at `ext`; 0 if its length is impossible. */
-static inline __u32 extension_length(__u32 proto, const __u8 *ext)
-{
-	if (proto == KS_PROTO_FRAGMENT)
-		return IPV6_FRAGMENT_LEN;
-	if (proto == KS_PROTO_AH) /* RFC 4302 2.2: at least 12 bytes, in IPv6 a multiple of 8 */
-		return ext[1] < 1 ? 0 : (ext[1] + 2U) * IPV6_AH_UNIT;
-	return (ext[1] + 1U) * IPV6_EXT_UNIT;
-}
-
-/* A walk over extension headers; the offset is in pkt->cursor. */
-struct extension_walk {
-	const __u8 *head;
-	struct ks_packet *pkt;
-	struct ks_upper *up;
-	__u32 end;
-	__u32 seen; /* marks */
-	__u32 reason;
-	__u8 proto; /* of the next header */
-};
-
-/* An atomic fragment is a whole datagram (RFC 6946). */
-static inline void fragment_note(struct extension_walk *w, const __u8 *ext, __u32 off)
-{
-	__u32 field = ks_be16(ks_load16(ext + 2));
-
-	if (!(field & IPV6_FRAGMENT_MASK))
-		return;
-	w->up->frag_at = off + IPV6_FRAGMENT_LEN;
-	w->up->frag_off = field & IPV6_FRAGMENT_OFFSET;
-	w->up->frag_more = field & IPV6_FRAGMENT_MORE;
-	w->up->frag_id = ks_load32(ext + IPV6_FRAGMENT_ID_OFF);
-}
-
-/* The packet ends within its extension headers. */
-static inline __u32 extension_short(const struct extension_walk *w)
-{
-	return w->up->frag_at ? KS_REASON_FRAGMENT_TINY : KS_REASON_EXTENSION_HEADER;
-}
-
-/* Judges the extension header at the cursor and steps over it; returns a reason or 0. */
-static inline __u32 extension_step(struct extension_walk *w, bool first)
-{
-	__u32 off = w->pkt->cursor, mark = extension_mark(w->proto, w->seen, first), len, reason;
-	const __u8 *ext;
-
-	if (!mark)
-		return KS_REASON_EXTENSION_HEADER;
-	if (off + IPV6_EXT_UNIT > w->end)
-		return extension_short(w);
-	reason = ks_head_need(w->pkt, off, IPV6_EXT_UNIT);
-	if (reason)
-		return reason;
-	ext = ks_head_at(w->head, off);
-	if (w->proto == KS_PROTO_ROUTING && ext[2] == 0)
-		return KS_REASON_ROUTING_HEADER;
-	if (w->proto == KS_PROTO_FRAGMENT)
-		fragment_note(w, ext, off);
-	len = extension_length(w->proto, ext);
-	if (len == 0)
-		return KS_REASON_EXTENSION_HEADER;
-	if (off + len > w->end)
-		return extension_short(w);
-	w->seen |= mark;
-	w->proto = ext[0];
-	w->pkt->cursor = off + len;
-	return 0;
-}
-
-/* Returns nonzero when the upper header is reached or the packet refused. */
-static long walk_extension(__u32 n, void *arg)
-{
-	struct extension_walk *w = arg;
-
-	if (!is_extension(w->proto) || w->up->frag_off)
-		return 1;
-	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_step(w, n == 0);
-	return w->reason != 0;
-}
-
-__u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up)
-{
-	struct extension_walk walk = { .head = head, .pkt = pkt, .up = up, .end = end, .proto = up->proto };
-
-	if (!is_extension(up->proto))
-		return 0;
-	pkt->cursor = up->off;
-	ks_loop(IPV6_EXT_MAX + 1, walk_extension, &walk);
-	up->proto = walk.proto;
-	up->off = pkt->cursor;
-	return walk.reason;
 }
 
 static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper *up)
@@ -501,7 +307,7 @@ __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
 	}
 	if (reason)
 		return reason;
-	if (source_is_group(&pkt->tuple))
+	if (ks_addr_is_group(&pkt->tuple.src, pkt->tuple.family))
 		return KS_REASON_IP_SOURCE;
 	if (ks_unlikely(is_to_group(head, pkt)))
 		pkt->flags |= KS_PKT_GROUP;

@@ -139,30 +139,10 @@ static inline __u32 ks_head_need(const struct ks_packet *pkt, __u32 off, __u32 s
 	return pkt->head_len >= KS_HEAD_MAX ? KS_REASON_HEADERS_TOO_LONG : KS_REASON_TRUNCATED;
 }
 
-/* An upper protocol, found behind IPv6 extension headers. */
-struct ks_upper {
-	__u32 off;
-	__be32 frag_id;
-	__u16 frag_at; /* behind the fragment header; 0 without one, or with that of a whole datagram */
-	__u16 frag_off; /* bytes; beyond 0 nothing behind the fragment header is looked at */
-	__u8 frag_more;
-	__u8 proto;
-};
-
 /* The reason when an upper header of the packet is not all there. */
 static inline __u32 ks_packet_short(const struct ks_packet *pkt, __u32 otherwise)
 {
 	return pkt->flags & KS_PKT_FRAGMENT ? KS_REASON_FRAGMENT_TINY : otherwise;
 }
-
-/*
- * Walks IPv6 extension headers from `off` with the first header's type in
- * up->proto, within a datagram that ends at `end`. Returns 0 with *up at the
- * upper header, or the reason of the drop.
- */
-__u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up);
-
-/* Reads both addresses of the IP header at `off` into the tuple, and its family. */
-void ks_addresses_read(const __u8 *head, __u32 off, __u8 family, struct ks_tuple *tuple);
 
 #endif

@@ -9,6 +9,7 @@
 #include "core/track/sctp.h"
 #include "core/table/table.h"
 #include "core/track/tcp.h"
+#include "core/header/ip.h"
 #include "core/header/wire.h"
 
 /* The network header of a quoted packet, as far as its upper header. */
