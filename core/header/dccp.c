@@ -88,8 +88,8 @@ __u32 ks_dccp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 		return reason;
 	pkt->tuple.sport = ks_load16(dccp);
 	pkt->tuple.dport = ks_load16(dccp + 2);
-	pkt->dccp_type = type | (is_long ? 0 : KS_DCCP_SHORT);
-	pkt->payload_off = pkt->l4_off + header;
+	pkt->dccp_type = (__u8)(type | (is_long ? 0 : KS_DCCP_SHORT));
+	pkt->payload_off = (__u16)(pkt->l4_off + header);
 	pkt->payload_len = l4_len - header;
 	numbers_read(dccp, pkt, type, is_long);
 	/* 0 covers all; n covers the header and n - 1 words behind it, which must be there (9.2). */

@@ -87,7 +87,7 @@ __u32 ks_gre_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	if (reason)
 		return reason;
 	ports_read(gre, flags, &pkt->tuple);
-	pkt->payload_off = pkt->l4_off + header;
+	pkt->payload_off = (__u16)(pkt->l4_off + header);
 	pkt->payload_len = l4_len - header;
 	return 0;
 }

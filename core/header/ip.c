@@ -41,7 +41,7 @@ static long ipv4_option_step(__u32 n, void *arg)
 		if (w->reason)
 			return 1;
 	}
-	w->pkt->cursor = off + len;
+	w->pkt->cursor = (__u16)(off + len);
 	return 0;
 }
 
@@ -110,7 +110,7 @@ static inline void fragment_note(struct extension_ctx *w, const __u8 *ext, __u32
 
 	if (!(field & IPV6_FRAGMENT_MASK))
 		return;
-	w->up->frag_at = off + IPV6_FRAGMENT_LEN;
+	w->up->frag_at = (__u16)(off + IPV6_FRAGMENT_LEN);
 	w->up->frag_off = field & IPV6_FRAGMENT_OFFSET;
 	w->up->frag_more = field & IPV6_FRAGMENT_MORE;
 	w->up->frag_id = ks_load32(ext + IPV6_FRAGMENT_ID_OFF);
@@ -147,7 +147,7 @@ static inline __u32 extension_step(struct extension_ctx *w, bool first)
 		return extension_short(w);
 	w->seen |= mark;
 	w->proto = ext[0];
-	w->pkt->cursor = off + len;
+	w->pkt->cursor = (__u16)(off + len);
 	return 0;
 }
 
@@ -168,7 +168,7 @@ __u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks
 
 	if (!is_extension(up->proto))
 		return 0;
-	pkt->cursor = up->off;
+	pkt->cursor = (__u16)up->off;
 	ks_loop(IPV6_EXT_MAX + 1, walk_extension, &ctx);
 	up->proto = ctx.proto;
 	up->off = pkt->cursor;

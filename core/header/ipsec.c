@@ -33,7 +33,7 @@ __u32 ks_ipsec_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	/* 0 is for use inside a host and never on the wire (RFC 4303 2.1, RFC 4302 2.4). */
 	if (ks_load32(at + (is_ah ? AH_SPI_OFF : 0)) == 0)
 		return KS_REASON_IPSEC_HEADER;
-	pkt->payload_off = pkt->l4_off + header;
+	pkt->payload_off = (__u16)(pkt->l4_off + header);
 	pkt->payload_len = l4_len - header;
 	return 0;
 }

@@ -66,7 +66,7 @@ static long walk_ipv4(__u32 n, void *arg)
 		return 1;
 	if (opt[0] == IPV4_OPT_ROUTER_ALERT && opt[1] == IPV4_OPT_ROUTER_ALERT_LEN && ks_load16(opt + 2) == 0)
 		w->found = 1;
-	w->pkt->cursor = off + (opt[0] == IPV4_OPT_NOP ? 1 : opt[1]);
+	w->pkt->cursor = (__u16)(off + (opt[0] == IPV4_OPT_NOP ? 1U : opt[1]));
 	return w->found != 0;
 }
 
@@ -89,14 +89,14 @@ static long walk_ipv6(__u32 n, void *arg)
 	if (off + IPV6_OPT_HEADER_LEN > w->end)
 		return 1;
 	if (opt[0] == IPV6_OPT_PAD1) {
-		w->pkt->cursor = off + 1;
+		w->pkt->cursor = (__u16)(off + 1);
 		return 0;
 	}
 	/* Its value says for whom: 0 is MLD (RFC 2711 2.1). */
 	if (opt[0] == IPV6_OPT_ROUTER_ALERT && opt[1] == IPV6_OPT_ROUTER_ALERT_LEN && off + 4 <= w->end &&
 	    ks_load16(opt + IPV6_OPT_HEADER_LEN) == 0)
 		w->found = 1;
-	w->pkt->cursor = off + IPV6_OPT_HEADER_LEN + opt[1];
+	w->pkt->cursor = (__u16)(off + IPV6_OPT_HEADER_LEN + opt[1]);
 	return w->found != 0;
 }
 
@@ -110,7 +110,7 @@ static bool ipv6_has_alert(const __u8 *head, struct ks_packet *pkt)
 		return false;
 	/* The walk to the upper header has been over it, so it lies before that; options are read within the head only. */
 	walk.end = KS_MIN(off + (ext[1] + 1U) * IPV6_EXT_UNIT, pkt->head_len);
-	pkt->cursor = off + IPV6_OPT_HEADER_LEN;
+	pkt->cursor = (__u16)(off + IPV6_OPT_HEADER_LEN);
 	ks_loop(IPV6_OPTIONS_MAX, walk_ipv6, &walk);
 	return walk.found;
 }

@@ -66,7 +66,7 @@ static long walk_option(__u32 n, void *arg)
 	}
 	if (opt[0] == ND_OPTION_SOURCE)
 		w->has_source = true;
-	w->pkt->cursor = off + len;
+	w->pkt->cursor = (__u16)(off + len);
 	return 0;
 }
 
@@ -116,7 +116,7 @@ bool ks_neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 
 	if (pkt->hop_limit != ND_HOP_LIMIT || l4_len < fixed || ks_head_need(pkt, pkt->l4_off, fixed))
 		return false;
-	pkt->cursor = pkt->l4_off + fixed;
+	pkt->cursor = (__u16)(pkt->l4_off + fixed);
 	ks_loop(ND_OPTIONS_MAX, walk_option, &walk);
 	if (walk.malformed || !fields_ok(nd, pkt))
 		return false;

@@ -44,7 +44,7 @@ static inline __u32 parse_ethernet(const __u8 *head, struct ks_packet *pkt, __u3
 		type = ks_be16(ks_load16(head + off + 2));
 		off += VLAN_TAG_LEN;
 	}
-	pkt->l3_off = off;
+	pkt->l3_off = (__u16)off;
 	*ethertype = type;
 	return 0;
 }
@@ -139,7 +139,7 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	up->off = pkt->l3_off + ihl;
 	field = ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF));
 	if (ks_unlikely(field & IPV4_FRAGMENT_MASK)) {
-		up->frag_at = up->off;
+		up->frag_at = (__u16)up->off;
 		up->frag_off = (field & IPV4_FRAGMENT_OFFSET) * FRAGMENT_UNIT;
 		up->frag_more = !!(field & IPV4_FRAGMENT_MORE);
 		up->frag_id = ks_load16(ip + IPV4_ID_OFF);
@@ -269,7 +269,7 @@ static __u32 parse_fragment(struct ks_packet *pkt, const struct ks_upper *up)
 	pkt->frag_id = up->frag_id;
 	pkt->frag_at = up->frag_at;
 	pkt->frag_off = up->frag_off;
-	pkt->frag_len = len;
+	pkt->frag_len = (__u16)len;
 	pkt->frag_more = up->frag_more;
 	if (len == 0 || (up->frag_more && len % FRAGMENT_UNIT))
 		return KS_REASON_FRAGMENT;
@@ -311,10 +311,10 @@ __u32 ks_packet_parse(const __u8 *head, struct ks_packet *pkt, __u32 options)
 		return KS_REASON_IP_SOURCE;
 	if (ks_unlikely(is_to_group(head, pkt)))
 		pkt->flags |= KS_PKT_GROUP;
-	pkt->l4_off = up.off;
+	pkt->l4_off = (__u16)up.off;
 	pkt->tuple.proto = up.proto;
 	if (up.frag_off) {
-		pkt->payload_off = up.off;
+		pkt->payload_off = (__u16)up.off;
 		pkt->payload_len = pkt->frag_len;
 		return KS_REASON_OK_NEW;
 	}

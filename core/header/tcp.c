@@ -128,7 +128,7 @@ __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	pkt->ack = ks_be32(ks_load32(tcp + TCP_ACK_OFF));
 	pkt->window = ks_be16(ks_load16(tcp + TCP_WINDOW_OFF));
 	pkt->tcp_flags = tcp[TCP_FLAGS_OFF];
-	pkt->payload_off = pkt->l4_off + header;
+	pkt->payload_off = (__u16)(pkt->l4_off + header);
 	pkt->payload_len = l4_len - header;
 	if (!flags_are_sane(pkt->tcp_flags))
 		return KS_REASON_TCP_FLAGS;

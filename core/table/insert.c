@@ -145,11 +145,11 @@ static long bucket_scan_tags(__u32 n, void *arg)
 		}
 	}
 	if (n) {
-		c->used[1] = used;
-		c->free[1] = free;
+		c->used[1] = (__u8)used;
+		c->free[1] = (__u8)free;
 	} else {
-		c->used[0] = used;
-		c->free[0] = free;
+		c->used[0] = (__u8)used;
+		c->free[0] = (__u8)free;
 	}
 	return 0;
 }

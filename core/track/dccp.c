@@ -143,6 +143,6 @@ __u32 ks_dccp_update(struct ks_inspection *insp, bool *moves)
 		return reason;
 	learn(insp, seq);
 	if (arc < DROP)
-		insp->flow.after.state = arc;
+		insp->flow.after.state = (__u8)arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

@@ -96,14 +96,14 @@ static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *insp)
 	if (!ks_icmp_is_redirect(&insp->pkt) || insp->home.from == KS_ZONE_SELF)
 		return true;
 	if (insp->to == KS_ZONE_UNKNOWN)
-		insp->to = env_zone_to(env, &insp->pkt.tuple, KS_ZONE_UNKNOWN);
+		insp->to = (__u8)env_zone_to(env, &insp->pkt.tuple, KS_ZONE_UNKNOWN);
 	return insp->to == KS_ZONE_SELF;
 }
 
 /* The flow that the error quotes: insp->flow, with insp->dir and insp->from_high of the error. */
 static __u32 error_find(struct ks_env *env, struct ks_inspection *insp)
 {
-	insp->from_high = ks_packet_key(env, insp, &insp->quote.tuple, &insp->flow.key);
+	insp->from_high = (__u8)ks_packet_key(env, insp, &insp->quote.tuple, &insp->flow.key);
 	ks_table_hash(env, &insp->flow);
 	ks_nat_find(env, insp);
 	if (insp->flow.busy)

@@ -155,7 +155,7 @@ static inline bool offers_adopt(struct ks_inspection *insp)
 	flow->sctp.tag[!dir] = flow->sctp.offer[dir];
 	flow->sctp.offer[0] = 0;
 	flow->sctp.offer[1] = 0;
-	flow->flags &= ~KS_FLOW_PICKUP;
+	flow->flags &= (__u8)~KS_FLOW_PICKUP;
 	return true;
 }
 
@@ -240,6 +240,6 @@ __u32 ks_sctp_update(struct ks_inspection *insp, bool *moves)
 	if (arc == DROP)
 		return KS_REASON_SCTP_STATE;
 	if (arc < DROP)
-		insp->flow.after.state = arc;
+		insp->flow.after.state = (__u8)arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

@@ -117,7 +117,8 @@ static void negotiate(struct ks_flow *flow, const struct ks_packet *pkt)
 		flow->scale[KS_REPLY] = 0;
 	}
 	flow->tcp_flags[KS_REPLY] = pkt->tcp_opts;
-	flow->tcp_flags[KS_ORIGINAL] = (flow->tcp_flags[KS_ORIGINAL] & ~KS_TCP_SACK_PERM) | (both & KS_TCP_SACK_PERM);
+	flow->tcp_flags[KS_ORIGINAL] =
+		(flow->tcp_flags[KS_ORIGINAL] & (__u8)~KS_TCP_SACK_PERM) | (both & KS_TCP_SACK_PERM);
 }
 
 /* A SYN+ACK sent again, perhaps after data that followed it (RFC 7413): there is nothing to learn. */
@@ -149,7 +150,7 @@ static void answer_learn(struct ks_inspection *insp, __u32 acked, __u32 offered)
  */
 static __u32 crossing_acked(struct ks_flow *flow, __u32 dir)
 {
-	flow->tcp_flags[dir & 1] &= ~KS_TCP_SYN_UNACKED;
+	flow->tcp_flags[dir & 1] &= (__u8)~KS_TCP_SYN_UNACKED;
 	if ((flow->tcp_flags[KS_ORIGINAL] | flow->tcp_flags[KS_REPLY]) & KS_TCP_SYN_UNACKED)
 		return KS_STATE_TCP_SYN_RECV;
 	return KS_STATE_TCP_ESTABLISHED;
@@ -319,7 +320,7 @@ static __u32 answer_resync(struct ks_inspection *insp)
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 sent = flow->ack[KS_ORIGINAL];
 
-	flow->flags = (flow->flags & ~(KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED)) | KS_FLOW_PICKUP;
+	flow->flags = (flow->flags & (__u8) ~(KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED)) | KS_FLOW_PICKUP;
 	flow->end[KS_ORIGINAL] = sent;
 	flow->max_end[KS_ORIGINAL] = sent;
 	flow->ack[KS_REPLY] = sent;
@@ -369,7 +370,7 @@ static void window_learn(struct ks_inspection *insp)
 		flow->max_win[dir] = pkt->window;
 	/* The connection is alive after all: the SYN inside it was a stray. */
 	if (dir == KS_ORIGINAL && flow->flags & KS_FLOW_SYN_SEEN) {
-		flow->flags &= ~KS_FLOW_SYN_SEEN;
+		flow->flags &= (__u8)~KS_FLOW_SYN_SEEN;
 		flow->ack[dir] = pkt->ack;
 	}
 	if (ks_seq_after(pkt->ack, flow->ack[dir]))
@@ -502,7 +503,7 @@ __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, 
 			arc = arc == PASS ? judge_syn_in_connection(insp, event)
 					  : judge_simultaneous_open(config, insp, event, arc);
 		if (arc < DROP)
-			insp->flow.after.state = arc;
+			insp->flow.after.state = (__u8)arc;
 		return arc_verdict(arc, moves);
 	}
 	if (event == EV_ACK || event == EV_FIN)
@@ -515,6 +516,6 @@ __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, 
 		insp->flow.after = insp->flow.before;
 		return arc_verdict(arc, moves);
 	}
-	insp->flow.after.state = arc;
+	insp->flow.after.state = (__u8)arc;
 	return KS_REASON_OK_ESTABLISHED;
 }

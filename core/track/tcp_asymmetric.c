@@ -91,7 +91,7 @@ static __u32 syn_update(struct ks_inspection *insp, bool *moves)
 		return KS_REASON_OK_ESTABLISHED;
 	}
 	if (insp->dir == KS_ORIGINAL) {
-		flow->flags &= ~(KS_FLOW_PICKUP | KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED);
+		flow->flags &= (__u8) ~(KS_FLOW_PICKUP | KS_FLOW_SYN_SEEN | KS_FLOW_ASSURED);
 		ks_tcp_open(insp);
 	} else {
 		flow->state = KS_STATE_TCP_SYN_RECV;

@@ -16,7 +16,7 @@
 #include "core/verdict.h"
 
 /* States of the protocols without a machine: before and after the other side spoke. */
-static inline __u32 plain_state(__u32 proto, bool replied)
+static inline __u8 plain_state(__u32 proto, bool replied)
 {
 	switch (proto) {
 	case KS_PROTO_UDP:
@@ -98,7 +98,7 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 
 	*flow = (struct ks_flow){
 		.created = (__u32)(insp->home.now / KS_NSEC_PER_SEC),
-		.rule = insp->verdict.rule,
+		.rule = (__u16)insp->verdict.rule,
 		.zone = { insp->home.from, insp->to },
 		.flags = (insp->from_high ? KS_FLOW_ORIG_IS_HIGH : 0) | (insp->verdict.log ? KS_FLOW_LOG : 0),
 	};

@@ -78,7 +78,7 @@ static inline bool is_sip(const __u8 *data, __u32 dport)
 	return dport == SIP_PORT && data[0] >= 'A' && data[0] <= 'Z' && data[1] >= 'A' && data[1] <= 'Z';
 }
 
-static inline __u32 class_of(const __u8 *data, __u32 len, __u32 dport)
+static inline __u8 class_of(const __u8 *data, __u32 len, __u32 dport)
 {
 	if (is_dns(data, dport))
 		return KS_UDP_DNS;

@@ -135,12 +135,12 @@ bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len
 bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
 {
 	struct frame *f = env->frame;
-	__u32 from = delta < 0 ? off - delta : off;
+	__u32 from = delta < 0 ? off - (__u32)delta : off;
 
-	if (!f || from > f->len || f->len + delta > sizeof(f->data))
+	if (!f || from > f->len || f->len + (__u32)delta > sizeof(f->data))
 		return false;
 	memmove(f->data + from + delta, f->data + from, f->len - from);
-	f->len += delta;
+	f->len += (__u32)delta;
 	return true;
 }
 
@@ -258,13 +258,13 @@ void frame_put8(struct frame *f, __u8 v)
 
 void frame_put16(struct frame *f, __u16 v)
 {
-	frame_put8(f, v >> 8);
-	frame_put8(f, v & 0xff);
+	frame_put8(f, (__u8)(v >> 8));
+	frame_put8(f, (__u8)v);
 }
 
 void frame_put32(struct frame *f, __u32 v)
 {
-	frame_put16(f, v >> 16);
+	frame_put16(f, (__u16)(v >> 16));
 	frame_put16(f, v & 0xffff);
 }
 
@@ -282,7 +282,7 @@ void frame_ethernet(struct frame *f, __u16 type, unsigned tags)
 	frame_put(f, macs, sizeof(macs));
 	for (unsigned i = 0; i < tags; i++) {
 		frame_put16(f, i + 1 < tags ? 0x88a8 : 0x8100);
-		frame_put16(f, 100 + i);
+		frame_put16(f, (__u16)(100 + i));
 	}
 	frame_put16(f, type);
 }
@@ -304,7 +304,7 @@ void frame_ipv4_checksum(struct frame *f, __u32 off)
 	f->data[off + 10] = 0;
 	f->data[off + 11] = 0;
 	sum = 0xffff - checksum_add(0, f->data + off, (f->data[off] & 15) * 4U);
-	f->data[off + 10] = sum >> 8;
+	f->data[off + 10] = (__u8)(sum >> 8);
 	f->data[off + 11] = sum & 0xff;
 }
 
@@ -312,9 +312,9 @@ void frame_ipv4(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 options, 
 {
 	__u32 off = f->len;
 
-	frame_put8(f, 0x40 | (5 + options / 4));
+	frame_put8(f, (__u8)(0x40 | (5 + options / 4)));
 	frame_put8(f, 0);
-	frame_put16(f, 20 + options + payload);
+	frame_put16(f, (__u16)(20 + options + payload));
 	frame_put32(f, 0); /* identification, fragment */
 	frame_put8(f, 64);
 	frame_put8(f, proto);
@@ -336,7 +336,7 @@ static void put_ipv6_address(struct frame *f, __u8 last)
 void frame_ipv6(struct frame *f, __u8 proto, __u8 src, __u8 dst, __u32 payload)
 {
 	frame_put32(f, 0x60000000U);
-	frame_put16(f, payload);
+	frame_put16(f, (__u16)payload);
 	frame_put8(f, proto);
 	frame_put8(f, 64);
 	put_ipv6_address(f, src);
@@ -359,7 +359,7 @@ void frame_udp(struct frame *f, __u16 sport, __u16 dport, __u32 payload)
 {
 	frame_put16(f, sport);
 	frame_put16(f, dport);
-	frame_put16(f, 8 + payload);
+	frame_put16(f, (__u16)(8 + payload));
 	frame_put16(f, 0);
 }
 
