@@ -105,7 +105,9 @@ static inline __u32 chunk_step(struct chunk_walk *w)
 	if (bit & (KS_SCTP_INIT | KS_SCTP_INIT_ACK) && ks_head_need(w->pkt, off, INIT_TAG_OFF + sizeof(__be32)))
 		return ks_head_need(w->pkt, off, INIT_TAG_OFF + sizeof(__be32));
 	chunk_learn(at, type, bit, w->pkt);
-	w->pkt->cursor = KS_MIN(next, w->end);
+	if (next >= w->end)
+		w->end = 0; /* it was the last one */
+	w->pkt->cursor = (__u16)KS_MIN(next, IP_LENGTH_MAX);
 	return 0;
 }
 
