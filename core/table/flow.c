@@ -23,7 +23,7 @@ static inline __u64 tail_make(const struct ks_tuple *tuple, __be16 first, __be16
 	const struct ks_flow_key key = {
 		.port = { first, second },
 		.proto = tuple->proto,
-		.family = tuple->family & 0xf,
+		.family = tuple->family & 0xfU,
 		.kind = KS_KIND_FLOW,
 	};
 

@@ -4,9 +4,9 @@
  * normalised key. 40 bytes of key and 88 of state are two cache lines; the
  * sizes are asserted because every home's memory is laid out by them.
  *
- * A flow is never changed in place: the inspector decides on a copy and
- * commits it (core/table/table.h) if the packet was valid. `version` is odd while
- * somebody writes, and changes with every commit.
+ * A flow is never changed in place: a packet is judged on a copy, which is
+ * committed (core/table/table.h) if the packet is valid. `version` is odd while a CPU
+ * writes the entry, and changes with every commit.
  */
 #ifndef KS_CORE_TABLE_FLOW_H
 #define KS_CORE_TABLE_FLOW_H
@@ -26,7 +26,7 @@ struct ks_flow_key {
 			__u8 kind : 4; /* enum ks_kind: what the entry under this key is */
 			__u16 link; /* the zones of its link (core/link.h), 0 unless an address means something else on every link */
 		};
-		__u64 tail; /* all of these, for whoever compares or hashes */
+		__u64 tail; /* all of these as one word, to compare and hash */
 	};
 };
 
@@ -54,7 +54,7 @@ struct ks_flow {
 	__u32 version;
 	__u8 state; /* enum ks_state */
 	__u8 flags;
-	__u8 zone[2]; /* where the sender of each direction is */
+	__u8 zone[2]; /* that the packets of each direction come from */
 	__u32 seen; /* time of the last valid packet, ms on the home's clock, modulo 2^32 */
 	__u32 timeout; /* the flow is dead at seen + timeout, ms */
 	__u32 created; /* s on the home's clock */
@@ -85,7 +85,7 @@ struct ks_flow {
 		struct { /* UDP that carries DNS */
 			__u32 queries, answers;
 		} dns;
-		__u32 own[8]; /* whatever it is, as words */
+		__u32 own[8]; /* the union as words */
 	};
 };
 
@@ -116,19 +116,19 @@ static inline __u64 ks_flow_packets(const struct ks_flow *flow, __u32 dir)
 	return flow->volume[dir & 1] >> KS_FLOW_BYTE_BITS << KS_FLOW_PACKETS_LOW_BITS | flow->packets_low[dir & 1];
 }
 
-/* Whether an entry of the table is a flow that users know of. */
+/* Returns true for an entry of the table that is a flow, and so shown to users. */
 static inline bool ks_flow_is_shown(const struct ks_flow_key *key, const struct ks_flow *flow)
 {
 	return key->kind == KS_KIND_FLOW && flow->state != KS_STATE_NONE && flow->state != KS_STATE_ALIAS;
 }
 
-/* A flow's clock: ms modulo 2^32. Taken once a packet, because a division costs as much as a hash. */
+/* Makes `now`, in ns, the time on a flow's clock: ms modulo 2^32. Once a packet: a division costs as much as a hash. */
 static inline __u32 ks_flow_clock(__u64 now)
 {
 	return (__u32)(now / KS_NSEC_PER_MSEC);
 }
 
-/* Right for ages below 2^31 ms (24 days): timeouts are at most 20, and every home sweeps far sooner than 4. */
+/* Right for ages below 2^31 ms (24 days): timeouts are at most 20 days, and every home sweeps within far less than 4. */
 static inline bool ks_flow_is_dead(const struct ks_flow *flow, __u32 clock)
 {
 	__u32 age = clock - flow->seen;
@@ -154,7 +154,7 @@ static inline bool ks_state_is_closed(__u32 state)
 	       state == KS_STATE_DCCP_TIMEWAIT;
 }
 
-/* Whether the originator is the key's first (0) or second (1) address. */
+/* Returns 0 if the originator is the key's first address, 1 if it is the second. */
 static inline __u32 ks_flow_orig_side(const struct ks_flow *flow)
 {
 	return !!(flow->flags & KS_FLOW_ORIG_IS_HIGH);

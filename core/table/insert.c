@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where a new entry of the state table goes, and what makes room for it when
- * there is none: in the two buckets of its key a free slot; else a dead entry;
- * else a closed flow (TIME_WAIT, CLOSE); else a half-open one that nobody has
- * spoken on for a moment. Within a rank the one longest unseen goes first.
- * Nothing else makes room: a live flow is never forgotten for a new one. At
- * the limit of flows there are free slots, but perhaps nobody in these two
- * buckets who could go; then a few buckets beside them are asked as well.
+ * Inserting into the state table: which slot a new entry gets, and what is recycled for it.
+ *
+ * The rules
+ *
+ * In the two buckets of its key a new entry takes, in this order:
+ *   1. the slot of the same key, if that entry is dead, closed, or an alias whose flow is gone;
+ *   2. a free slot: of the first bucket if at most three of its slots are in use, else of the emptier one;
+ *   3. a dead entry, of any kind but an alias, which goes with its flow;
+ *   4. a closed flow (TIME_WAIT, CLOSE and their like);
+ *   5. only for a flow or its alias: a half-open flow on which no packet came for a second.
+ * Within 3 to 5 the one unseen for longest goes first. With the limit of flows reached, 2 is left out for a flow; if neither
+ * bucket has anything to recycle, one of the four buckets behind the first makes room by the same rules, and the new flow gets
+ * a free slot. Else the new entry is refused: "table full". A live flow is never forgotten for a new one, and an alias never
+ * goes without its flow.
+ *
+ * What an attacker can still do
+ *
+ * He fills the table with flows that the rules allow him. Half-open ones count against `limit half-open`, and each may be
+ * recycled a second after its last packet. UDP, ICMP and other flows that need no answer, and connections that a machine
+ * of his answers, fill it up to the limit of flows. New flows are then refused, for everybody, until some end or time out;
+ * adaptive timeouts (timeout.h) make that soon. He can have the closed connections of others recycled early, which forgets
+ * only what would tell an old duplicate from a new connection. He cannot end a live flow, nor choose whose buckets he fills, as
+ * the hash is keyed.
+ *
+ * What races: see table.h. A slot is chosen by what its entry says without a claim; slot_is_still() asks again under the claim,
+ * and if the answer has changed the packet is judged again ("contended").
  */
 #include "core/table/table.h"
 
@@ -21,7 +40,7 @@
 /* A handshake takes no longer: a half-open flow that was seen within it is taken for live, ms. */
 #define HANDSHAKE_MS 1000
 
-/* Whether the budget of half-open connections admits the new flow. */
+/* Returns true if the budget of half-open connections admits the new flow. CPUs that ask at once may overshoot it by one each. */
 static inline bool half_open_admits(const struct ks_config *config, const struct ks_table_counts *counts,
 				    const struct ks_entry *e)
 {
@@ -45,19 +64,19 @@ __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e)
 	return KS_REASON_OK_NEW;
 }
 
-/* How welcome a slot is to a new entry: the lower the better. */
+/* How good a slot is for a new entry: the lower the better. */
 enum slot_rank { SLOT_SAME_KEY, SLOT_FREE, SLOT_DEAD, SLOT_CLOSED, SLOT_HALF_OPEN, SLOT_TAKEN };
 
 #define NO_SLOT KS_BUCKET_SLOTS
 
 /*
- * A bucket with so few flows takes a new one without comparing it with the
- * other: lookups then mostly end in the first bucket. Above it the emptier of
- * the two is taken; filled to 5/7 so, some four in a million find both full.
+ * A bucket with at most this many entries takes a new one without a look at the
+ * other, so that most lookups end in the first bucket. Above it the emptier of
+ * the two is taken. Filled to 5/7, four new flows in a million find both full.
  */
 #define BUCKET_LOW 3
 
-/* The slot that a new flow gets. */
+/* The slot that a new entry gets. */
 struct choice {
 	__u32 rank;
 	__u32 bucket;
@@ -66,7 +85,7 @@ struct choice {
 };
 
 /* A look through both buckets of a key. */
-struct choosing {
+struct insert_ctx {
 	struct ks_env *env;
 	const struct ks_entry *e;
 	const struct candidates *candidates;
@@ -77,7 +96,7 @@ struct choosing {
 	struct choice best;
 };
 
-static inline void choose(struct choosing *c, __u32 rank, __u32 bucket, __u32 slot)
+static inline void choose(struct insert_ctx *c, __u32 rank, __u32 bucket, __u32 slot)
 {
 	if (rank > c->best.rank)
 		return;
@@ -100,7 +119,7 @@ static inline __u32 slot_rank(const struct ks_flow *shared, __u32 clock)
 
 	ks_flow_peek(shared, &flow);
 	if (flow.version & 1 || flow.state == KS_STATE_NONE)
-		return SLOT_TAKEN; /* in the hands of somebody else */
+		return SLOT_TAKEN; /* another CPU writes it, or it is free and comes by the tags */
 	if (flow.state == KS_STATE_ALIAS)
 		return SLOT_TAKEN; /* goes with its flow */
 	if (ks_flow_is_dead(&flow, clock))
@@ -120,10 +139,10 @@ static inline bool alias_is_dead(struct ks_env *env, const struct ks_flow *share
 	       ks_table_is_orphan(env, ks_load_relaxed(&ks_record_of(shared)->alias.flow[0]), id, clock);
 }
 
-/* Looks at the tags of one of the two buckets: what is in use, what is free, where the key itself is. */
+/* Scans the tags of one of the two buckets: how many slots are in use, which one is free, where the key itself is. */
 static long bucket_scan_tags(__u32 n, void *arg)
 {
-	struct choosing *c = arg;
+	struct insert_ctx *c = arg;
 	__u32 index = n ? c->candidates->bucket[1] : c->candidates->bucket[0];
 	struct ks_bucket *bucket = env_bucket(c->env, index);
 	__u32 used = (__u32)ks_hide_value(0, c->e->hash), free = (__u32)ks_hide_value(NO_SLOT, c->e->hash);
@@ -158,7 +177,7 @@ static long bucket_scan_tags(__u32 n, void *arg)
  * The key is in the table: its entry may be taken over if it is dead, or an alias whose flow is gone, or a closed flow,
  * which the packet has not found because it looked for another translation. Returns false if it is alive.
  */
-static ks_inline bool same_key_is_replaceable(struct choosing *c)
+static ks_inline bool same_key_is_replaceable(struct insert_ctx *c)
 {
 	struct ks_bucket *bucket = env_bucket(c->env, c->same.bucket);
 	const struct ks_flow *flow;
@@ -173,8 +192,8 @@ static ks_inline bool same_key_is_replaceable(struct choosing *c)
 	return true;
 }
 
-/* Looks at the flow itself: whether it may make room. */
-static ks_inline long rank_slot(struct choosing *c, __u32 index, __u32 i)
+/* Chooses a slot if its entry may be recycled and is better than the best so far. */
+static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 {
 	struct ks_bucket *bucket = env_bucket(c->env, index);
 	__u32 rank;
@@ -186,7 +205,7 @@ static ks_inline long rank_slot(struct choosing *c, __u32 index, __u32 i)
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (rank > c->best.rank || rank == SLOT_TAKEN || (rank == c->best.rank && age <= c->best.age))
 		return 0;
-	/* A handshake makes room for another conversation, not for what is remembered beside them. */
+	/* A half-open flow makes room for another flow only, not for a record of any other kind. */
 	if (rank == SLOT_HALF_OPEN && c->e->key.kind != KS_KIND_FLOW)
 		return 0;
 	choose(c, rank, index, i);
@@ -194,24 +213,24 @@ static ks_inline long rank_slot(struct choosing *c, __u32 index, __u32 i)
 	return 0;
 }
 
-static long slot_consider(__u32 n, void *arg)
+static long rank_own(__u32 n, void *arg)
 {
-	struct choosing *c = arg;
+	struct insert_ctx *c = arg;
 	__u32 index = n >= KS_BUCKET_SLOTS ? c->candidates->bucket[1] : c->candidates->bucket[0];
 
 	return rank_slot(c, index, n & KS_BUCKET_SLOT_MASK);
 }
 
-/* The same behind the first bucket of the key. */
-static long slot_consider_near(__u32 n, void *arg)
+/* The same for the buckets behind the first one of the key. */
+static long rank_near(__u32 n, void *arg)
 {
-	struct choosing *c = arg;
+	struct insert_ctx *c = arg;
 	__u32 index = c->candidates->bucket[0] + 1 + n / KS_BUCKET_SLOTS;
 
 	return rank_slot(c, index < c->buckets ? index : index - c->buckets, n & KS_BUCKET_SLOT_MASK);
 }
 
-static void choose_free(struct choosing *c)
+static void choose_free(struct insert_ctx *c)
 {
 	bool first = c->free[0] != NO_SLOT, second = c->free[1] != NO_SLOT;
 
@@ -223,7 +242,7 @@ static void choose_free(struct choosing *c)
 		choose(c, SLOT_FREE, c->candidates->bucket[1], c->free[1]);
 }
 
-/* Since it was ranked a slot may have been filled, freed, or its flow revived: then it is not ours to take. */
+/* Under the claim: since it was ranked the slot may have been filled or freed, or its flow be alive again. Then it is not taken. */
 static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 clock)
 {
 	if (rank == SLOT_FREE || flow->state == KS_STATE_NONE)
@@ -233,7 +252,7 @@ static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 c
 	return ks_flow_is_dead(flow, clock) || ks_state_is_closed(flow->state) || half_open_is_stale(flow, clock);
 }
 
-/* Ends the chosen flow, which is not in a bucket of the new key. Returns false if it is not to be had any more. */
+/* Frees the chosen slot, which is in no bucket of the new key. Returns false if it may not be recycled any more. */
 static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best, __u32 clock,
 				  struct ks_table_counts *counts)
 {
@@ -258,12 +277,12 @@ static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best,
 	return true;
 }
 
-/* The table is at its limit and nobody in the key's own buckets can go. Returns 0 when there is a free slot for it. */
-static ks_inline __u32 make_room(struct choosing *c, struct ks_table_counts *counts)
+/* The table is at its limit, and the key's own buckets have nothing to recycle. Returns 0 when it gets a free slot, or a reason. */
+static ks_inline __u32 make_room(struct insert_ctx *c, struct ks_table_counts *counts)
 {
 	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
 		return KS_REASON_TABLE_FULL;
-	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, slot_consider_near, c);
+	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, rank_near, c);
 	if (c->best.rank == SLOT_TAKEN)
 		return KS_REASON_TABLE_FULL;
 	if (!slot_vacate(c->env, &c->best, c->e->clock, counts))
@@ -273,7 +292,7 @@ static ks_inline __u32 make_room(struct choosing *c, struct ks_table_counts *cou
 	return 0;
 }
 
-/* Puts the flow into the chosen slot; whatever was there is accounted for. */
+/* Writes the new entry into the chosen slot, and accounts for the one that was there. */
 static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const struct choice *best, __u16 tag,
 				 struct ks_table_counts *counts)
 {
@@ -327,7 +346,7 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
-	struct choosing c = {
+	struct insert_ctx c = {
 		.env = env,
 		.e = e,
 		.candidates = p,
@@ -346,7 +365,7 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	if (!entry_is_flow(e->key.kind, e->after.state) || ks_load_relaxed(&counts->flows) < config->limit_states)
 		choose_free(&c);
 	if (c.best.rank == SLOT_TAKEN)
-		ks_loop(2 * KS_BUCKET_SLOTS, slot_consider, &c);
+		ks_loop(2 * KS_BUCKET_SLOTS, rank_own, &c);
 	if (c.best.rank == SLOT_TAKEN) {
 		reason = make_room(&c, counts);
 		if (reason)

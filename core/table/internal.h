@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the two halves of the state table share: table.c (find, commit, free,
- * expire) and insert.c (where a new entry goes and what makes room for it).
+ * Shared by the two halves of the state table, table.c (find, commit, free, sweep) and insert.c, and by those that write a
+ * table from outside (engine/table_copy.c). The claims are described in table.h.
  */
 #ifndef KS_CORE_TABLE_INTERNAL_H
 #define KS_CORE_TABLE_INTERNAL_H
@@ -77,7 +77,7 @@ static inline void half_open_account(struct ks_table_counts *counts, __u32 befor
 		ks_fetch_add(&counts->half_open, 1);
 }
 
-/* What an entry is counted as: a flow, or a record of its kind. */
+/* An entry is counted as a flow, or as a record of its kind. */
 static inline bool entry_is_flow(__u32 kind, __u32 state)
 {
 	return kind == KS_KIND_FLOW && state != KS_STATE_ALIAS;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The state table; see table.h for how it lives and what guards it. */
+/* Finding, committing, freeing and sweeping entries; see table.h for the life cycle and the claims, insert.c for inserting. */
 #include "core/table/table.h"
 
 #include "core/env.h"
@@ -12,7 +12,8 @@
 /*
  * Copies the flow of a slot if it is that of e->key. The version is read
  * before the key and again after the copy, so that key and flow belong
- * together. e->busy is set if somebody wrote meanwhile.
+ * together. e->busy is set if another CPU wrote meanwhile: the copy may then be
+ * a mixture.
  */
 static inline bool slot_read(const struct ks_slot *slot, struct ks_entry *e)
 {
@@ -50,7 +51,7 @@ void ks_table_hash(struct ks_env *env, struct ks_entry *e)
 		e->hash = ks_flow_key_hash(&e->key, shape->key);
 }
 
-/* Whether a flow has died; one that is written meanwhile has not. */
+/* Returns true if a flow is dead. One that is written meanwhile is alive. */
 static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
 {
 	__u32 version = ks_load_acquire(&slot->flow.version);
@@ -62,8 +63,9 @@ static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
 }
 
 /*
- * An alias lives as long as its flow lives and points back at it; a new one, whose flow
- * is not in the table yet, for a moment of grace.
+ * An alias without an owner yet is new: its own timeout is the time that its flow has to come. The owner's state and aliases
+ * are read without a claim. They change only when its slot is given to another entry, and then the alias is an orphan whatever
+ * mixture was read.
  */
 bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock)
 {
@@ -122,7 +124,7 @@ void ks_table_find(struct ks_env *env, struct ks_entry *e)
 			break;
 		}
 	}
-	/* A dead flow is no flow; its slot is taken over by an insert of the same key. Of an alias its flow decides. */
+	/* A dead flow is absent; an insert of the same key takes its slot over. An alias lives as long as its flow. */
 	if (e->found && e->before.state != KS_STATE_ALIAS && ks_flow_is_dead(&e->before, e->clock))
 		e->found = 0;
 }
@@ -148,15 +150,15 @@ bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
 	return true;
 }
 
-/* Frees the alias at a place if it is that of the flow at `owner`. One that is busy is left to the sweeper. */
-static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32 place, __u32 owner)
+/* Frees the alias in slot `id` if it is that of the flow in slot `owner`. One that is busy is left to the sweeper. */
+static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32 id, __u32 owner)
 {
-	struct ks_flow_ref ref = ks_slot_at(place);
+	struct ks_flow_ref ref = ks_slot_at(id);
 	struct ks_bucket *bucket;
 	struct ks_slot *slot;
 	__u32 version;
 
-	if (!place)
+	if (!id)
 		return;
 	bucket = env_bucket(env, ref.bucket);
 	if (!bucket)
@@ -198,17 +200,17 @@ bool ks_table_free(struct ks_env *env, struct ks_entry *e)
 }
 
 /* A sweep of one bucket. */
-struct sweep {
+struct sweep_ctx {
 	struct ks_env *env;
 	__u32 bucket, clock, freed;
 };
 
 static long sweep_slot(__u32 n, void *arg)
 {
-	struct sweep *sweep = arg;
-	struct ks_flow_ref ref = { .bucket = sweep->bucket, .slot = n & KS_BUCKET_SLOT_MASK };
-	struct ks_bucket *bucket = env_bucket(sweep->env, sweep->bucket);
-	struct ks_table_counts *counts = env_table_counts(sweep->env);
+	struct sweep_ctx *ctx = arg;
+	struct ks_flow_ref ref = { .bucket = ctx->bucket, .slot = n & KS_BUCKET_SLOT_MASK };
+	struct ks_bucket *bucket = env_bucket(ctx->env, ctx->bucket);
+	struct ks_table_counts *counts = env_table_counts(ctx->env);
 	struct ks_flow head;
 	struct ks_slot *slot;
 	__u32 version;
@@ -219,36 +221,35 @@ static long sweep_slot(__u32 n, void *arg)
 	if (ks_load_hint(&bucket->tag[ref.slot]) == 0)
 		return 0;
 	ks_flow_peek(&slot->flow, &head);
-	if (!ks_flow_is_dead(&head, sweep->clock))
+	if (!ks_flow_is_dead(&head, ctx->clock))
 		return 0;
 	version = ks_load_acquire(&slot->flow.version);
 	if (version & 1 || !slot_claim(slot, version))
 		return 0;
-	if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_dead(&slot->flow, sweep->clock) ||
+	if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_dead(&slot->flow, ctx->clock) ||
 	    (slot->flow.state == KS_STATE_ALIAS &&
-	     !ks_table_is_orphan(sweep->env, ks_record_of(&slot->flow)->alias.flow[0], ks_slot_id(&ref),
-				 sweep->clock))) {
+	     !ks_table_is_orphan(ctx->env, ks_record_of(&slot->flow)->alias.flow[0], ks_slot_id(&ref), ctx->clock))) {
 		slot_release(slot, version);
 		return 0;
 	}
-	sweep->freed += entry_is_flow(slot->key.kind, slot->flow.state);
-	slot_free(sweep->env, bucket, &ref, version, counts);
+	ctx->freed += entry_is_flow(slot->key.kind, slot->flow.state);
+	slot_free(ctx->env, bucket, &ref, version, counts);
 	return 0;
 }
 
 __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
-	struct sweep sweep = { .env = env, .bucket = index, .clock = ks_flow_clock(now) };
+	struct sweep_ctx ctx = { .env = env, .bucket = index, .clock = ks_flow_clock(now) };
 
-	ks_loop(KS_BUCKET_SLOTS, sweep_slot, &sweep);
-	if (sweep.freed && counts)
-		ks_fetch_add(&counts->expired, sweep.freed);
-	return sweep.freed;
+	ks_loop(KS_BUCKET_SLOTS, sweep_slot, &ctx);
+	if (ctx.freed && counts)
+		ks_fetch_add(&counts->expired, ctx.freed);
+	return ctx.freed;
 }
 
 /* Tries to kill the flow of a key. */
-struct killing {
+struct kill_ctx {
 	struct ks_env *env;
 	struct ks_entry *e;
 	bool killed;
@@ -257,27 +258,27 @@ struct killing {
 /* One try; returns nonzero when the flow is dead or not there. */
 static long kill_try(__u32 n, void *arg)
 {
-	struct killing *k = arg;
-	struct ks_table_counts *counts = env_table_counts(k->env);
+	struct kill_ctx *ctx = arg;
+	struct ks_table_counts *counts = env_table_counts(ctx->env);
 
-	ks_table_find(k->env, k->e);
-	if (k->e->busy)
+	ks_table_find(ctx->env, ctx->e);
+	if (ctx->e->busy)
 		return 0;
-	if (!k->e->found || !counts)
+	if (!ctx->e->found || !counts)
 		return 1;
-	if (!ks_table_free(k->env, k->e))
+	if (!ks_table_free(ctx->env, ctx->e))
 		return 0;
 	ks_fetch_add(&counts->killed, 1);
-	k->killed = true;
+	ctx->killed = true;
 	return 1;
 }
 
 bool ks_table_kill(struct ks_env *env, struct ks_entry *e)
 {
-	struct killing killing = { .env = env, .e = e };
+	struct kill_ctx ctx = { .env = env, .e = e };
 
 	ks_table_hash(env, e);
-	/* Packets of a busy flow may be first now and then. */
-	ks_loop(KILL_TRIES, kill_try, &killing);
-	return killing.killed;
+	/* Packets may commit the flow between the look and the claim, so it is tried again. */
+	ks_loop(KILL_TRIES, kill_try, &ctx);
+	return ctx.killed;
 }

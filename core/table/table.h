@@ -1,15 +1,54 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The state table: buckets of eight flows, two candidate buckets a key,
- * placed by a keyed hash (SipHash-1-3, Aumasson and Bernstein 2012). It lives
- * in memory that the home gives (an array map in the kernel, an anonymous
- * mapping natively) and never moves a flow.
+ * The state table: every flow, and every other thing that is remembered between packets.
  *
- * Readers take a copy and check its version; writers claim a slot by making
- * its version odd. Inserts into one primary bucket are serialised by the
- * bucket's claim word, so a key is never twice in the table. No claim is held
- * over a call that could wait; a claim not got after a bounded number of
- * tries is given up ("contended").
+ * Overview
+ *
+ * The table is an array of buckets of eight slots. A key has two candidate buckets, placed by a keyed hash, and lies in one of
+ * them. The memory is the home's: an array map in the kernel, an anonymous mapping natively. An entry is never moved, so its
+ * slot id (ks_slot_id()) is good as a name for as long as it lives. Of each slot the bucket's first cache line has a tag, 16 bits
+ * of the key's hash, so that a lookup reads that line and then, nearly always, one slot.
+ *
+ * Life cycle
+ *
+ *   free     tag 0, state KS_STATE_NONE
+ *   insert   an entry is written into a free slot, or over one that may be recycled (insert.c has the rules)
+ *   commit   a packet was judged on a copy (struct ks_entry), which replaces the entry if nobody has written it since
+ *   dead     `timeout` ms after `seen`: from then on a lookup takes the entry for absent. It still takes room
+ *   free     by the sweeper, by an insert that recycles it, or by somebody who ends it (ks_table_free(), ks_table_kill())
+ *
+ * An alias (core/nat/nat.h) has no lifetime of its own: it lives as long as its flow, and is freed with it.
+ *
+ * Who writes what, when
+ *
+ *   flow.version   odd while a CPU writes the slot. A CPU claims a slot by compare-and-swap from the even version that it read
+ *                  to the odd one behind it, and gives it back by a release store of the next even one. So every change gives
+ *                  a slot another version, and a claim succeeds only if nothing has changed since that version was read.
+ *   key, flow      by the CPU that holds the slot's claim, and by no other
+ *   tag            the same
+ *   bucket.claim   1 while a CPU inserts a key whose first candidate this bucket is. It keeps two CPUs from inserting one key
+ *                  at once, in either bucket: a key is never twice in the table
+ *   counts         by anybody, by atomic additions
+ *   shape          once, before the table is used
+ *
+ * What races, and why that is harmless
+ *
+ * Nobody waits for a reader, so all that a reader sees may be changing. It copies an entry between two reads of the version
+ * and uses the copy only if they are the same and even; else the entry is `busy`. Reads without that check (tags, the fields
+ * by which an insert ranks slots, counts) are hints: what is done about them is checked again under the claim. Counts are
+ * compared with limits without a claim, so each CPU may overshoot a limit by one. By core/home.h all of these have names, and
+ * the thread sanitizer is run on them (tests/unit/core/table/threads.c, tests/unit/engine/threads.c).
+ *
+ * Lock order
+ *
+ * A bucket's claim is taken first, then slots, one at a time; the one exception is an alias, claimed while its flow is. (An
+ * alias holds no claim of its flow, so there is no cycle.) No claim is ever waited for: after a bounded number of tries the
+ * packet is given up as "contended", which is counted. Nothing that could sleep or fail is called with a claim held.
+ *
+ * Source
+ *
+ * Two choices: Azar, Broder, Karlin, Upfal, "Balanced Allocations" (1999). SipHash: Aumasson and Bernstein (2012). Versions:
+ * Linux' seqlock; Boehm, "Can seqlocks get along with programming language memory models?" (2012).
  */
 #ifndef KS_CORE_TABLE_TABLE_H
 #define KS_CORE_TABLE_TABLE_H
@@ -30,7 +69,7 @@ struct ks_slot {
 };
 
 struct ks_bucket {
-	__u32 claim; /* 1 while somebody inserts with this as the primary bucket */
+	__u32 claim; /* 1 while a CPU inserts a key whose first candidate this is */
 	__u32 zero;
 	__u16 tag[KS_BUCKET_SLOTS]; /* 16 bits of the hash, 0: free */
 	__u8 pad[40]; /* the header is a cache line */
@@ -53,7 +92,7 @@ struct ks_table_counts {
 	__u32 records[KS_KIND_MAX]; /* entries that are no flows, by kind; [KS_KIND_FLOW]: aliases */
 };
 
-/* What the table is, fixed when it is made. */
+/* Fixed when the table is made. */
 struct ks_table_shape {
 	__u64 key[2]; /* random secret of the hash */
 	__u32 buckets;
@@ -85,7 +124,7 @@ static inline __u32 ks_table_bucket(const struct ks_table_shape *shape, __u64 ha
 	return (__u32)(((n ? hash >> 32 : hash & 0xffffffffU) * shape->buckets) >> 32);
 }
 
-/* What a slot's tag is for a hash; 0 is a free slot's. */
+/* The tag of a hash; a free slot has 0. */
 static inline __u16 ks_table_tag(__u64 hash)
 {
 	__u16 tag = (__u16)hash;
@@ -102,15 +141,15 @@ static inline __u32 ks_table_slot(__u64 hash, __u32 n)
 	return ((__u32)hash + n) & KS_BUCKET_SLOT_MASK;
 }
 
-/* The place of an entry as one number, from 1, and back. */
+/* Where an entry lies as one number, its slot id, from 1; and back. */
 static inline __u32 ks_slot_id(const struct ks_flow_ref *ref)
 {
 	return ref->bucket * KS_BUCKET_SLOTS + (ref->slot & KS_BUCKET_SLOT_MASK) + 1;
 }
 
-static inline struct ks_flow_ref ks_slot_at(__u32 place)
+static inline struct ks_flow_ref ks_slot_at(__u32 id)
 {
-	struct ks_flow_ref ref = { .bucket = (place - 1) / KS_BUCKET_SLOTS, .slot = (place - 1) & KS_BUCKET_SLOT_MASK };
+	struct ks_flow_ref ref = { .bucket = (id - 1) / KS_BUCKET_SLOTS, .slot = (id - 1) & KS_BUCKET_SLOT_MASK };
 
 	return ref;
 }
@@ -144,8 +183,8 @@ __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
 
 /*
  * Puts e->after under e->key. Returns KS_REASON_OK_NEW, or the reason why not;
- * KS_REASON_CONTENDED also when the key is in the table already and alive
- * (another CPU may have been first), so that the caller looks again.
+ * KS_REASON_CONTENDED also when the key is in the table already and alive:
+ * another CPU may have been first, and the caller looks again.
  */
 __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e);
 
@@ -160,7 +199,7 @@ bool ks_table_free(struct ks_env *env, struct ks_entry *e);
 /* Frees the dead entries of a bucket. Returns how many flows were among them. */
 __u32 ks_table_sweep(struct ks_env *env, __u32 bucket, __u64 now);
 
-/* Frees the flow of a key, whatever its state. Returns whether it was there. */
+/* Frees the flow of a key, whatever its state. Returns false if there was none. */
 bool ks_table_kill(struct ks_env *env, struct ks_entry *e);
 
 #endif
