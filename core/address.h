@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Addresses of both families, what is special about some of them, and the
- * tuple that a packet carries. Pure functions; everything in core/ stands on them.
+ * Addresses of both families, tests for special ones, and the tuple that a packet carries. Pure functions; everything in
+ * core/ stands on them.
  */
 #ifndef KS_CORE_ADDRESS_H
 #define KS_CORE_ADDRESS_H
@@ -34,7 +34,7 @@ static inline void ks_addr_set_ipv4(struct ks_addr *addr, __be32 ipv4)
 
 enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 
-/* What a packet says of itself, in its own direction. */
+/* A packet's addresses, ports and protocol, in its own direction. */
 struct ks_tuple {
 	struct ks_addr src, dst;
 	__be16 sport, dport; /* ICMP queries: see core/track/icmp_error.h */
@@ -89,7 +89,7 @@ static inline bool ks_addr_is_on_link(const struct ks_addr *addr, __u8 family)
 	return ks_addr_is_group(addr, family) || ks_addr_is_local_to_link(addr, family);
 }
 
-/* The first byte tells of most addresses that they are none of these. */
+/* Returns false if the first byte already shows that the address is none of these, as it does for most. */
 static inline bool ks_byte_may_be_on_link(__u8 first, __u8 family)
 {
 	if (family == KS_IPV4)

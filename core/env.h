@@ -23,7 +23,7 @@ struct ks_packet;
 struct ks_table_counts;
 struct ks_table_shape;
 
-/* What every home counts. */
+/* Counters that every home keeps. */
 struct ks_count {
 	__u64 packets;
 	__u64 bytes;
@@ -57,9 +57,9 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint);
 
 /*
- * The same about a packet for which the home has said where it goes, where all that it has is somebody's word: the zone, or
- * KS_ZONE_UNKNOWN if the word is good. KS_ZONE_SELF and KS_ZONE_ASTRAY tell of a broadcast address of a network: the
- * box hears it, or it may go nowhere, because it comes from elsewhere. Always KS_ZONE_UNKNOWN where packets really leave.
+ * The same about a packet whose way out the caller has named, in a home that does not route itself. Returns
+ * KS_ZONE_UNKNOWN if that stands. KS_ZONE_SELF and KS_ZONE_ASTRAY mean a broadcast address of a network: the box hears
+ * it, or it may go nowhere, because it comes from elsewhere. Always KS_ZONE_UNKNOWN where packets really leave.
  */
 __u32 env_broadcast(struct ks_env *env, const struct ks_tuple *tuple, __u32 from);
 
@@ -92,7 +92,8 @@ bool env_zones_are_one(struct ks_env *env, __u32 a, __u32 b);
 
 /*
  * An answer is about to leave by another interface than the one by which its originator's packets came, to the address
- * `as` of the box if the flow is translated there, else in the zone `zone`. Returns whether the home sends it by that one.
+ * `as` of the box if the flow is translated there, else in the zone `zone`. Returns true if the home sends it by that
+ * one.
  */
 bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u8 family);
 
@@ -102,7 +103,7 @@ bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u
  */
 bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 family, struct ks_addr *addr);
 
-/* Whether a packet with this tuple would be taken by a socket of the box, so that its port is not for translations. */
+/* Returns true if a socket of the box would take a packet with this tuple: then translations must not use its port. */
 bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple);
 
 /* 32 random bits that nobody outside can guess. */
@@ -113,7 +114,7 @@ __u32 env_random(struct ks_env *env);
  * to KS_EDIT_MAX. All return false when the packet is too short or cannot be changed; it is dropped then.
  */
 #define KS_EDIT_MAX 128U
-/* A length within these bounds, said so that every verifier sees it. */
+/* Clamps a length to these bounds in a way that every verifier sees. */
 static inline __u32 ks_edit_length(__u32 len)
 {
 	len--;
@@ -134,13 +135,15 @@ bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta);
  */
 bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp);
 
-/* Whether the checksum of TCP, UDP or ICMP is right, or the home cannot tell. Asked with KS_OPT_CHECKSUM only. */
+/*
+ * Returns true if the checksum of TCP, UDP or ICMP is right, or the home cannot tell. Asked with KS_OPT_CHECKSUM only.
+ */
 bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt);
 
 /*
- * Fragments that wait for the first one of their datagram, known by its hash. To hold is to keep a copy of the packet
- * in hand; false: there is no room. Those released are given to the inspection again behind the packet in hand, with
- * insp->home.resumed set; false if that has damaged the packet in hand.
+ * Fragments that wait for the first one of their datagram, which is named by its hash. env_fragment_hold() keeps a copy
+ * of the packet in hand; it returns false without room. env_fragment_release() gives those held to the inspection again,
+ * behind the packet in hand, with insp->home.resumed set; it returns false if that has damaged the packet in hand.
  */
 bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash);
 bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash);
@@ -151,7 +154,7 @@ void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes);
 void env_count_match(struct ks_env *env, __u32 rule);
 void env_count_flow(struct ks_env *env, const struct ks_flow *flow);
 
-/* Tells whoever listens. May be lost under load; the home counts what is lost. */
+/* Tells listeners. Events may be lost under load; the home counts those. */
 void env_event(struct ks_env *env, const struct ks_inspection *insp);
 
 #endif

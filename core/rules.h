@@ -26,8 +26,8 @@
 #define KS_ZONES_ANY (~0ULL)
 
 /*
- * Whether two zones are the same side of a flow. What comes from an interface
- * of no zone may have been the box's by its own address translation.
+ * Returns true if two zones are the same side of a flow. A packet from an interface of no zone may have been the box's
+ * own before another program translated it.
  */
 static inline bool ks_zone_equal(__u32 a, __u32 b)
 {
@@ -91,7 +91,7 @@ _Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
 #define KS_RULE_ID_MAX 65536 /* ids are below this */
 #define KS_RULES_MAX 65536 /* entries */
 
-/* What a target is. */
+/* Kinds of targets. */
 enum ks_target_kind {
 	KS_TARGET_EXEMPT, /* no translation: ends the search */
 	KS_TARGET_MASQUERADE, /* source: the address of the interface that the packet leaves by */
@@ -336,8 +336,8 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 void ks_policy_decide(struct ks_env *env, const struct ks_inspection *insp, struct ks_decision *decision);
 
 /*
- * What a list is asked: a tuple, and the zones it comes from and goes to. Complete in itself, with no pointer, so that
- * a verifier can check the answering apart from whoever asks.
+ * The question that a list is asked: a tuple, and the zones it comes from and goes to. It holds no pointer, so that the
+ * function that answers can be verified apart from its callers.
  */
 struct ks_question {
 	struct ks_tuple tuple;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The numbers of what the state table holds, for the policy too: kinds of entries, states of flows, classes of UDP. */
+/* Kinds of entries of the state table, states of flows, classes of UDP. Here, because the policy names them too. */
 #ifndef KS_CORE_STATE_H
 #define KS_CORE_STATE_H
 
 /*
- * The table holds flows and what belongs to them, each under a key of its kind.
- * All begin like struct ks_flow up to `timeout`; the rest is the kind's own.
+ * Kinds of entries: flows, and records that belong to them. The kind is part of the key. All entries begin like struct
+ * ks_flow up to `timeout`; each kind has its own layout behind that.
  */
 enum ks_kind {
 	KS_KIND_FLOW = 0, /* a flow, or an alias of one (KS_STATE_ALIAS): what packets carry */

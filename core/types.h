@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The few integer types, byte-order helpers and assertions that the core
- * stands on. The core has no libc and no kernel headers; what differs between
- * homes (unaligned loads, atomics, loops) comes from the home's own "engine/home.h",
- * found through the include path of the target.
+ * The few integer types, byte-order helpers and assertions that the core stands on. The core has no libc and no kernel
+ * headers; what differs between homes (unaligned loads, atomics, loops) is in core/home.h.
  */
 #ifndef KS_CORE_TYPES_H
 #define KS_CORE_TYPES_H

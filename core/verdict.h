@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Verdicts: what becomes of a packet, and the one list of reasons. Every drop
- * has exactly one reason from here; every home counts and shows it by the
- * name given here. New reasons go before KS_REASON_MAX; names are part of the
- * policy-test language and never change.
+ * Verdicts: the decision on a packet, and the one list of reasons. Every drop has exactly one reason from here; every
+ * home counts and shows it by the name given here. New reasons go before KS_REASON_MAX; names are part of the policy-
+ * test language and never change.
  */
 #ifndef KS_CORE_VERDICT_H
 #define KS_CORE_VERDICT_H
 
 #include "core/types.h"
 
-/* What is done with the packet. */
+/* The decision on a packet. */
 enum ks_action {
 	KS_ALLOW = 0,
 	KS_DENY = 1, /* dropped silently */

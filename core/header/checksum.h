@@ -18,7 +18,7 @@ static inline __u32 ks_checksum_fold(__u32 sum)
 	return (sum & KS_CHECKSUM_MASK) + (sum >> KS_CHECKSUM_BITS);
 }
 
-/* What replacing one word by another adds to a sum. */
+/* The difference that replacing one word by another makes to a sum. */
 static inline __u32 ks_checksum_diff16(__be16 was, __be16 is)
 {
 	return (__u32)is + (KS_CHECKSUM_MASK & ~(__u32)was);

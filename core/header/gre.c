@@ -46,7 +46,7 @@ static inline bool flags_ok(__u32 flags, __u32 type)
 	return (flags & GRE_VERSION) == 0 && !(flags & (GRE_ROUTING | GRE_STRICT | GRE_RECURSION));
 }
 
-/* No port at all is for tunnels without a key. */
+/* Never 0, which stands for a tunnel without a key. */
 static inline __be16 key_port(const __u8 *key)
 {
 	__be16 folded = ks_load16(key) ^ ks_load16(key + sizeof(folded));

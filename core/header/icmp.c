@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ICMP and ICMPv6 headers; see icmp.h. Which messages are what is one table per
- * family. RFC 792, 950, 4443, 4861, 2710, 3810; obsolete types after RFC 6633
- * and 6918.
+ * ICMP and ICMPv6 headers; see icmp.h. One table per family says of what kind each message is. RFC 792, 950, 4443, 4861,
+ * 2710, 3810; obsolete types after RFC 6633 and 6918.
  */
 #include "core/header/icmp.h"
 
@@ -12,7 +11,7 @@
 #include "core/home.h"
 #include "core/verdict.h"
 
-/* What an ICMP type is to us. */
+/* Kinds of ICMP messages, by how they are handled. */
 enum icmp_kind { ICMP_UNKNOWN = 0, ICMP_QUERY, ICMP_ANSWER, ICMP_ERROR, ICMP_ND, ICMP_MLD };
 
 struct icmp_meaning {
@@ -66,7 +65,7 @@ static inline const struct icmp_meaning *icmp_meaning(__u32 proto, __u32 type)
 {
 	if (proto == KS_PROTO_ICMPV6)
 		return &icmpv6_types[type & (ICMPV6_TYPES - 1)];
-	/* Types above the table mean nothing, as 1 does. */
+	/* Types above the table are unknown, as type 1 is. */
 	return &icmpv4_types[type < ICMPV4_TYPES ? type & (ICMPV4_TYPES - 1) : 1];
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ICMP and ICMPv6: queries are flows of their own, errors speak about other
- * flows, neighbour discovery is not a flow.
+ * ICMP and ICMPv6: queries are flows of their own, errors are about other flows, neighbour discovery is not a flow.
  *
- * A query's tuple has its identifier as the asker's port and its request type
- * as the other's (type << 8), so that an answer meets its question, and the
- * same identifier asked from both sides makes two flows (unless it is equal to
- * the other's number, when the later asker waits for the first to end).
+ * The tuple of a query has its identifier as the port of the host that asks, and its request type (type << 8) as the
+ * port of the other. So an answer has the tuple of its question turned round, and one identifier used by hosts on both
+ * sides makes two flows. (If an identifier equals the other port's number, the two are one flow, and the later host
+ * waits until it ends.)
  */
 #ifndef KS_CORE_HEADER_ICMP_H
 #define KS_CORE_HEADER_ICMP_H
@@ -18,7 +17,7 @@
 
 #define KS_ICMP_REDIRECT 5
 
-/* Returns true if an ICMP message tells its receiver to send elsewhere (ICMPv6's are neighbour messages: core/header/neighbour.h). */
+/* Returns true for an ICMP redirect. (ICMPv6's is a neighbour message: core/header/neighbour.h.) */
 static inline bool ks_icmp_is_redirect(const struct ks_packet *pkt)
 {
 	return pkt->tuple.proto == KS_PROTO_ICMP && pkt->icmp_type == KS_ICMP_REDIRECT;

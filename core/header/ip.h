@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What follows the fixed part of an IP header, up to the upper protocol; see ip.c. */
+/* The way from the fixed part of an IP header to the upper protocol; see ip.c. */
 #ifndef KS_CORE_HEADER_IP_H
 #define KS_CORE_HEADER_IP_H
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * IPv6 neighbour discovery: what RFC 4861 demands of a message before a node
- * may look at it (6.1.1, 6.1.2, 7.1.1, 7.1.2, 8.1). Options beyond the
- * inspected head, as long router advertisements have, are the receiver's.
+ * IPv6 neighbour discovery: the checks that RFC 4861 demands before a node may look at a message (6.1.1, 6.1.2, 7.1.1,
+ * 7.1.2, 8.1). Options beyond the inspected head, as long router advertisements have, are left to the receiver.
  */
 #include "core/header/neighbour.h"
 
@@ -77,7 +76,10 @@ static inline bool is_solicited_node(const __u8 *addr)
 	       addr[12] == 0xff;
 }
 
-/* Who has no address yet cannot be answered: only routers and the owner of an address are asked so. */
+/*
+ * Checks a message from the unspecified address: a host that has none yet may ask only for routers and for the owner of
+ * an address.
+ */
 static bool unspecified_ok(const struct ks_packet *pkt, const struct option_walk *walk)
 {
 	if (walk->has_source)

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From bytes to a packet: link header, IP header, the way to the upper
- * protocol, the upper header. Everything that can be judged without state is
- * judged here, each with its own reason. Reads only the head buffer, within
+ * From bytes to a packet: link header, IP header, the way to the upper protocol (ip.c), the upper header. Everything
+ * that can be judged without state is judged here, each refusal with its own reason. Reads only the head buffer, within
  * the bounds that ks_head_need() has checked.
  *
- * RFC 791, 8200, 9293, 768, 5095 (routing header 0), 6946 (atomic fragments),
- * 7112 (the whole header chain must be in the first fragment), 6980 (neighbour
- * discovery is never fragmented).
+ * RFC 791, 1071 (checksum), 8200, 7112 (the whole header chain must be in the first fragment), 6980 (neighbour discovery
+ * is never fragmented).
  */
 #include "core/header/dccp.h"
 #include "core/header/gre.h"
@@ -73,8 +71,8 @@ static inline __u32 parse_link(const __u8 *head, struct ks_packet *pkt, __u32 *v
 }
 
 /*
- * The one's complement sum over the header is all ones when it is right
- * (RFC 1071). 32-bit words are added first: the carries come home in the fold.
+ * The one's complement sum over the header is all ones when it is right (RFC 1071). 32-bit words are added first;
+ * folding brings their carries back in.
  */
 static bool ipv4_checksum_ok(const __u8 *ip, __u32 ihl)
 {
@@ -208,7 +206,7 @@ static bool is_land(const struct ks_tuple *tuple)
 	       tuple->sport == tuple->dport && ks_proto_has_ports(tuple->proto);
 }
 
-/* By the network's address, or by the link's: a directed broadcast looks like a host's from afar. */
+/* By its network address or its link address: only the latter tells a directed broadcast from an address of a host. */
 static inline bool is_to_group(const __u8 *head, const struct ks_packet *pkt)
 {
 	return ks_addr_is_group(&pkt->tuple.dst, pkt->tuple.family) ||
@@ -216,9 +214,8 @@ static inline bool is_to_group(const __u8 *head, const struct ks_packet *pkt)
 }
 
 /*
- * Everything that the parser may leave alone, so that nothing of the last
- * packet stays. In words: a temporary would be stored in small pieces and
- * loaded in large ones, which stalls.
+ * Clears every field that the parser may not set, so that nothing of the last packet stays. Field by field: a temporary
+ * would be stored in small pieces and loaded in large ones, which stalls the CPU.
  */
 static inline void packet_init(struct ks_packet *pkt)
 {
@@ -253,9 +250,8 @@ static inline void packet_init(struct ks_packet *pkt)
 }
 
 /*
- * What a fragment says of itself: where it belongs in the datagram. All but
- * the last are of a multiple of 8 bytes, and none goes past what a length
- * field can say (RFC 791 3.2, RFC 8200 4.5). IPv4 counts its header in.
+ * Reads where a fragment belongs in its datagram. All but the last are of a multiple of 8 bytes, and none goes past the
+ * largest length that the length field can hold (RFC 791 3.2, RFC 8200 4.5). In IPv4 that counts the header, too.
  */
 static __u32 parse_fragment(struct ks_packet *pkt, const struct ks_upper *up)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A parsed packet: what the headers say, after every check that needs no
- * state. Filled once by ks_packet_parse() from the head of the frame.
+ * A parsed packet: the fields of its headers, after every check that needs no state. Filled once by ks_packet_parse()
+ * from the head of the frame.
  */
 #ifndef KS_CORE_HEADER_PACKET_H
 #define KS_CORE_HEADER_PACKET_H
@@ -92,7 +92,7 @@ struct ks_packet {
 		};
 		struct {
 			__u32 tag; /* verification tag */
-			__u32 init_tag; /* what INIT or INIT ACK offers */
+			__u32 init_tag; /* the tag that INIT or INIT ACK offers */
 			__u32 chunks; /* KS_SCTP_* */
 		} sctp;
 		struct {
@@ -109,7 +109,7 @@ struct ks_packet {
 	};
 	__u8 icmp_type, icmp_code;
 	__u8 hop_limit; /* TTL or hop limit */
-	__u16 cursor; /* of walks over options: kept here so that a verifier takes it as any number */
+	__u16 cursor; /* of walks over options: kept here so that the kernel's verifier takes it for any number */
 	__u16 ethertype; /* of a frame that is not IP */
 	/* with KS_PKT_FRAGMENT; only the first fragment, at offset 0, has an upper header, and then a whole one */
 	__be32 frag_id; /* identification: 16 or 32 bits */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The SCTP common header and the walk over its chunks (RFC 9260 3): lengths,
- * which chunks may stand together, and what tracking needs of them. Chunks
- * whose headers lie beyond the inspected head are for the receiver alone;
- * control chunks come before data (6.10), so what is missed so is data.
+ * The SCTP common header and the walk over its chunks (RFC 9260 3): lengths, which chunks may stand together, and the
+ * chunks that tracking is about. Chunks whose headers lie beyond the inspected head are left to the receiver. Control
+ * chunks come before data (6.10), so those are data.
  */
 #include "core/header/sctp.h"
 
@@ -64,7 +63,7 @@ static inline __u32 chunk_shortest(__u32 type)
 	return type < CHUNK_TYPES ? chunk_min[type & (CHUNK_TYPES - 1)] : CHUNK_HEADER_LEN;
 }
 
-/* Whether a chunk may stand behind those that were seen. */
+/* Returns true if a chunk may stand behind those that were seen. */
 static inline bool may_follow(__u32 type, __u32 bit, __u32 seen, bool last)
 {
 	if (bit & ALONE)
@@ -76,7 +75,7 @@ static inline bool may_follow(__u32 type, __u32 bit, __u32 seen, bool last)
 	return !(seen & KS_SCTP_ABORT);
 }
 
-/* What the tracker needs of a chunk at `at`, all of whose 8 first bytes are there if it is INIT or INIT ACK. */
+/* Notes what tracking needs of the chunk at `at`. The first 8 bytes of an INIT or INIT ACK are there. */
 static inline void chunk_learn(const __u8 *at, __u32 type, __u32 bit, struct ks_packet *pkt)
 {
 	pkt->sctp.chunks |= bit;

@@ -6,7 +6,7 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
-/* ks_packet.sctp.chunks: a bit for each type up to 14, and what else the walk found. */
+/* ks_packet.sctp.chunks: a bit for each type up to 14, one for all others, and one for a reflected tag. */
 #define KS_SCTP_DATA (1U << 0)
 #define KS_SCTP_INIT (1U << 1)
 #define KS_SCTP_INIT_ACK (1U << 2)

@@ -30,7 +30,7 @@ static inline bool flags_are_sane(__u8 flags)
 	}
 }
 
-/* What most segments carry, told from its first word: nothing that tracking needs. */
+/* The options of most segments: only a timestamp, which tracking does not need. One word tells. */
 static inline bool is_timestamp_only(const __u8 *tcp, __u32 header)
 {
 	return header == TCP_HEADER_LEN + TCP_OPT_TIMESTAMP_ONLY_LEN &&

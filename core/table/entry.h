@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One entry of the state table in the hands of whoever works on it: its key,
- * where it lies, how it was found, what it shall become. core/table/table.h has what
- * can be done with it. Nothing of it outlives the packet.
+ * One entry of the state table while a packet works on it: its key, where it lies, a copy of it as it was found, and the
+ * copy that shall replace it. core/table/table.h has the functions. It does not outlive the packet.
  */
 #ifndef KS_CORE_TABLE_ENTRY_H
 #define KS_CORE_TABLE_ENTRY_H
@@ -22,11 +21,11 @@ struct ks_entry {
 	__u64 hash; /* of the key */
 	__u32 clock; /* the present on a flow's clock */
 	__u8 found; /* 1: `before` is the live entry of the key */
-	__u8 busy; /* 1: it was being written while we looked */
+	__u8 busy; /* 1: another CPU wrote it meanwhile; `before` may be a mixture */
 	__u16 zero;
 	struct ks_flow_ref ref;
 	struct ks_flow before; /* as found */
-	struct ks_flow after; /* as committed, or as it would have been */
+	struct ks_flow after; /* as committed; in a dry run, as it would have been */
 };
 
 /* The same entries where they are records. */

@@ -17,7 +17,10 @@ static inline bool sender_is_second(const struct ks_tuple *tuple)
 	return ks_addr_is_above(&tuple->src, &tuple->dst);
 }
 
-/* What follows the addresses, made in a register and stored at once: it is hashed and compared as one word right away. */
+/*
+ * The part of a key behind the addresses. Made in a register and stored at once, because it is hashed and compared as
+ * one word right away.
+ */
 static inline __u64 tail_make(const struct ks_tuple *tuple, __be16 first, __be16 second)
 {
 	const struct ks_flow_key key = {

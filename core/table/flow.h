@@ -92,8 +92,8 @@ struct ks_flow {
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
 
 /*
- * What a side has sent: 40 bits of packets and 56 of bytes (network layer and
- * above). The upper 8 bits of the packets lie above the bytes.
+ * Counts of what a side has sent: 40 bits of packets and 56 of bytes (network layer and above). The upper 8 bits of the
+ * packets lie above the bytes.
  */
 #define KS_FLOW_BYTE_BITS 56
 #define KS_FLOW_BYTE_MASK ((1ULL << KS_FLOW_BYTE_BITS) - 1)

@@ -9,7 +9,9 @@
 /* 64 bits that nobody can predict without the two words of `secret`. */
 __u64 ks_flow_key_hash(const struct ks_flow_key *key, const __u64 *secret);
 
-/* 32 bits of a sequence that is even, not secret: xorshift64* (Vigna 2016). *x is its state, never 0. */
+/*
+ * 32 bits of a sequence that is evenly distributed, but not secret: xorshift64* (Vigna 2016). *x is its state, never 0.
+ */
 static inline __u32 ks_random_step(__u64 *x)
 {
 	*x ^= *x >> 12;

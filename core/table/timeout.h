@@ -17,7 +17,7 @@
 #define KS_ADAPTIVE_FLOOR_MS 1000U
 #define KS_ADAPTIVE_FLOOR_ASSURED_MS 300000U
 
-/* What becomes of a flow's timeout, given how many flows there are; config->adaptive_high is not 0. */
+/* Returns the flow's timeout as shrunk for this number of flows. config->adaptive_high must not be 0. */
 __u32 ks_timeout_adapt(const struct ks_config *config, const struct ks_flow *flow, __u32 flows);
 
 #endif

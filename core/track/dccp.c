@@ -71,7 +71,7 @@ static inline void compare_set(struct ks_inspection *insp, __u64 have, __u64 lo,
 	insp->verdict.compare.hi = (__u32)hi;
 }
 
-/* Whether the other side is yet to send its first packet: then any number of it is right. */
+/* Returns true if the other side has yet to send its first packet: any number in it will be right. */
 static inline bool is_first(const struct ks_inspection *insp)
 {
 	return insp->dir == KS_REPLY && insp->flow.before.state == KS_STATE_DCCP_REQUEST;

@@ -7,10 +7,10 @@
 #include "core/header/dccp.h"
 #include "core/types.h"
 
-/* Whether the packet may open a flow: 0, or a reason. */
+/* Returns 0 if the packet may open a flow, else a reason. */
 __u32 ks_dccp_may_open(const struct ks_packet *pkt);
 
-/* Whether the packet starts the connection again after this one is over. */
+/* Returns true if the packet starts the connection again after this one is over. */
 bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
 /* Sets up the DCCP part of insp->flow.after from the opening packet. */

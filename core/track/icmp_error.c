@@ -34,7 +34,7 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 	}
 	ihl = (ip[0] & IPV4_IHL_MASK) * IPV4_IHL_UNIT;
 	if (ihl < IPV4_HEADER_LEN || ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_OFFSET)
-		return KS_REASON_ICMP_QUOTE; /* only a first fragment says of what flow it is */
+		return KS_REASON_ICMP_QUOTE; /* only a first fragment has the ports of its flow */
 	up->proto = ip[IPV4_PROTO_OFF];
 	up->off = pkt->payload_off + ihl;
 	return 0;
@@ -90,7 +90,7 @@ static inline bool addr_equal(const struct ks_addr *a, const struct ks_addr *b)
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
 }
 
-/* A redirect is for the hosts of its own link (RFC 1122 3.2.2.2): it has no business on the other side of a gateway. */
+/* A redirect is for hosts of its own link (RFC 1122 3.2.2.2), so no gateway forwards it. */
 static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (!ks_icmp_is_redirect(&insp->pkt) || insp->home.from == KS_ZONE_SELF)
@@ -131,7 +131,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 		return reason;
 	insp->quote.sent = insp->quote.tuple;
 	insp->quote.off = up.off;
-	/* An error goes to whoever sent what it quotes. */
+	/* Returns true if the error goes to the host that sent the quoted packet. */
 	if (!addr_equal(&insp->pkt.tuple.dst, &insp->quote.tuple.src))
 		return KS_REASON_ICMP_QUOTE;
 	reason = error_find(env, insp);
@@ -140,13 +140,16 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 	sender = !insp->dir;
 	if (ks_flow_packets(&insp->flow.before, sender) == 0)
 		return KS_REASON_ICMP_NO_FLOW;
-	/* It comes from the side of the other end, or from this box on the way. */
+	/* Returns true if it comes from the side of the flow's other end, or from this box. */
 	if (!ks_zone_equal(insp->home.from, insp->flow.before.zone[!sender]) && insp->home.from != KS_ZONE_SELF)
 		return KS_REASON_ZONE;
 	if (insp->to != KS_ZONE_UNKNOWN && !insp->by_alias &&
 	    !ks_zone_equal(insp->to, insp->flow.before.zone[sender & 1]))
 		return KS_REASON_ZONE;
-	/* The box itself speaks of packets as it routed them: translated halfway; so is what leaves. */
+	/*
+	 * The box itself quotes packets as it routed them, translated halfway, and its error leaves translated halfway
+	 * too.
+	 */
 	if (insp->home.from != KS_ZONE_SELF && !insp->second_half && !ks_nat_is_addressed(insp))
 		return KS_REASON_UNTRANSLATED;
 	if (insp->quote.tuple.proto == KS_PROTO_TCP && !ks_tcp_was_sent(insp, sender, seq))

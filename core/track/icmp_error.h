@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ICMP errors: each speaks about a flow, which it must prove to know, and changes nothing of it. */
+/* ICMP errors. An error is about a flow, must quote a packet that the flow can have sent, and changes nothing of it. */
 #ifndef KS_CORE_TRACK_ICMP_ERROR_H
 #define KS_CORE_TRACK_ICMP_ERROR_H
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SCTP associations seen from the middle; see sctp.h. States are the table in
- * sctp_arcs.h. What keeps others out are the verification tags (RFC 9260 8.5):
- * each side offers one in INIT or INIT ACK, and every packet to it must carry
- * it. An offer is in use only when the cookie was accepted, because anybody
- * can send an INIT: so a forged one in an association changes nothing, and a
- * true restart (5.2.2) takes the same way as a beginning does.
+ * SCTP associations seen from the middle; see sctp.h. The states are the table in sctp_arcs.h.
  *
- * On a further path (sctp.h) tags are learnt from HEARTBEAT and its answer, and
- * again from such a pair after the association restarted.
+ * Verification tags keep others out (RFC 9260 8.5): each side offers one in INIT or INIT ACK, and every packet to it
+ * must carry it. Anybody can send an INIT, so an offer comes into use only when the cookie is accepted. A forged INIT
+ * inside an association thus changes nothing, and a true restart (5.2.2) takes the same way as a beginning.
+ *
+ * On a further path (sctp.h) tags are learnt from HEARTBEAT and its answer, and again from such a pair after the
+ * association restarted.
  *
  * Nothing here writes to the table: the caller commits insp->flow.after.
  */
@@ -41,7 +40,7 @@ void ks_sctp_open(struct ks_inspection *insp)
 	flow->sctp.tag[KS_ORIGINAL] = insp->pkt.sctp.tag;
 }
 
-/* What the packet is first: the chunk that opens it, or the most telling one. */
+/* The event of the packet's first part: the chunk that opens it, or the most telling one. */
 static inline __u32 first_event(__u32 chunks)
 {
 	if (chunks & KS_SCTP_INIT)
@@ -57,7 +56,9 @@ static inline __u32 first_event(__u32 chunks)
 	return chunks & KS_SCTP_HEARTBEAT ? EV_HEARTBEAT : EV_DATA;
 }
 
-/* What it ends with, EV_DATA if it ends nothing: a responder may accept a cookie and shut down in one packet. */
+/*
+ * The event of its closing part, EV_DATA if it closes nothing. One packet may do both: accept a cookie and shut down.
+ */
 static inline __u32 closing_event(__u32 chunks)
 {
 	if (chunks & KS_SCTP_ABORT)
@@ -86,7 +87,7 @@ bool ks_sctp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 tag)
 	return tag == flow->sctp.tag[dir & 1] || tag == flow->sctp.offer[!dir];
 }
 
-/* Whether the packet bears what the receiver has offered, but does not use yet. */
+/* Returns true if the packet carries the tag that its receiver has offered but does not use yet. */
 static inline bool tag_is_offered(const struct ks_inspection *insp)
 {
 	__u32 dir = insp->dir & 1;
@@ -143,7 +144,7 @@ static bool tag_ok(struct ks_inspection *insp, __u32 event)
 	}
 }
 
-/* The cookie was accepted: from now on what was offered is in use. */
+/* The cookie was accepted: from now on the offered tags are in use. */
 static inline bool offers_adopt(struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
@@ -159,7 +160,7 @@ static inline bool offers_adopt(struct ks_inspection *insp)
 	return true;
 }
 
-/* The answer to a heartbeat with a tag that is new to us: both tags are what this pair says. */
+/* The answer to a heartbeat with a tag that is new to us: both tags are those of this pair. */
 static inline void path_adopt(struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
@@ -185,13 +186,13 @@ static inline __u32 path_ask(struct ks_inspection *insp, __u32 arc)
 	return PASS;
 }
 
-/* Notes what the packet teaches about tags; returns the arc that is left of `arc`. */
+/* Learns tags from the packet; returns the arc to take, which is `arc` unless the tags say otherwise. */
 static __u32 learn(struct ks_inspection *insp, __u32 event, __u32 arc)
 {
 	switch (event) {
 	case EV_INIT:
 		insp->flow.after.sctp.offer[insp->dir & 1] = insp->pkt.sctp.init_tag;
-		/* Anybody can send this: it is no sign of life from the other side. */
+		/* Anybody can send this, so it does not show that the other side is alive. */
 		return insp->dir == KS_REPLY ? PASS : arc;
 	case EV_INIT_ACK:
 		insp->flow.after.sctp.offer[insp->dir & 1] = insp->pkt.sctp.init_tag;

@@ -2,13 +2,10 @@
 /*
  * SCTP (RFC 9260): its state machine and its verification tags.
  *
- * A flow is one path of an association: a pair of addresses and a pair of
- * ports. The path on which INIT travels is the association's first. Another
- * path of a multihomed association is a flow of its own: a HEARTBEAT, by which
- * RFC 9260 5.4 has every address confirmed before it is used, may open it
- * where the rules allow that packet. Nothing connects the paths with each
- * other: an association that ends on one is forgotten on the others when they
- * fall silent.
+ * A flow is one path of an association: a pair of addresses and a pair of ports. The path on which INIT travels is the
+ * association's first. Another path of a multihomed association is a flow of its own, which a HEARTBEAT may open where
+ * the rules allow that packet: by it every address is confirmed before it is used (RFC 9260 5.4). The flows of an
+ * association do not know each other. When it ends on one path, the others time out.
  */
 #ifndef KS_CORE_TRACK_SCTP_H
 #define KS_CORE_TRACK_SCTP_H
@@ -17,10 +14,10 @@
 #include "core/header/sctp.h"
 #include "core/types.h"
 
-/* Whether the packet may open a flow: 0, or a reason. */
+/* Returns 0 if the packet may open a flow, else a reason. */
 __u32 ks_sctp_may_open(const struct ks_packet *pkt);
 
-/* Whether the packet starts an association after this one is over. */
+/* Returns true if the packet starts an association after this one is over. */
 bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
 /* Sets up the SCTP part of insp->flow.after from the opening packet. */
@@ -34,7 +31,7 @@ void ks_sctp_open(struct ks_inspection *insp);
  */
 __u32 ks_sctp_update(struct ks_inspection *insp, bool *moves);
 
-/* Whether side `dir` of insp->flow.before can have sent a packet with this tag. */
+/* Returns true if side `dir` of insp->flow.before can have sent a packet with this tag. */
 bool ks_sctp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 tag);
 
 #endif

@@ -45,7 +45,7 @@ __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pk
 		return 0;
 	if (kind == KS_TCP_ACK && config->options & (KS_OPT_PICKUP | KS_OPT_ASYMMETRIC))
 		return 0;
-	/* The first that is seen where the SYN went another way. */
+	/* A SYN+ACK that is the first segment seen, because the SYN went another way. */
 	if (kind == (KS_TCP_SYN | KS_TCP_ACK) && config->options & KS_OPT_ASYMMETRIC)
 		return 0;
 	return KS_REASON_NO_STATE;
@@ -56,7 +56,7 @@ bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 	return (pkt->tcp_flags & SYN_EVENTS) == KS_TCP_SYN && ks_state_is_closed(flow->state);
 }
 
-/* Nothing was negotiated before our eyes: the windows are not checked, only ends and roles are learnt. */
+/* The handshake was not seen: windows are not checked, only ends and roles are learnt. */
 static void open_midstream(struct ks_inspection *insp, struct ks_flow *flow)
 {
 	flow->state = insp->pkt.tcp_flags & KS_TCP_SYN ? KS_STATE_TCP_SYN_RECV : KS_STATE_TCP_ESTABLISHED;
@@ -87,7 +87,7 @@ void ks_tcp_open(struct ks_inspection *insp)
 	flow->max_end[KS_ORIGINAL] = ks_tcp_segment_end(pkt);
 	flow->ack[KS_ORIGINAL] = 0;
 	flow->end[KS_REPLY] = 0;
-	/* What the answer must acknowledge at the least; more when it takes the SYN's data (RFC 7413). */
+	/* The least that the answer must acknowledge; it is more if the answer accepts data of the SYN (RFC 7413). */
 	flow->ack[KS_REPLY] = pkt->seq + 1;
 	flow->max_end[KS_REPLY] = 0;
 	flow->scale[KS_ORIGINAL] = pkt->wscale;
@@ -127,7 +127,7 @@ static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
 	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= KS_TCP_REACH_MIN;
 }
 
-/* What the responder's SYN tells: its numbers and options, and that it takes the originator's bytes from `acked`. */
+/* Learns from the responder's SYN its numbers and options, and that it accepts the originator's bytes from `acked`. */
 static void answer_learn(struct ks_inspection *insp, __u32 acked, __u32 offered)
 {
 	struct ks_flow *flow = &insp->flow.after;
@@ -135,7 +135,7 @@ static void answer_learn(struct ks_inspection *insp, __u32 acked, __u32 offered)
 
 	negotiate(flow, pkt);
 	flow->end[KS_REPLY] = ks_tcp_segment_end(pkt);
-	flow->ack[KS_ORIGINAL] = pkt->seq + 1; /* what the originator will acknowledge at the least */
+	flow->ack[KS_ORIGINAL] = pkt->seq + 1; /* the least that the originator will acknowledge */
 	flow->max_end[KS_REPLY] = flow->end[KS_REPLY] + offered;
 	flow->max_end[KS_ORIGINAL] = acked + KS_MAX(pkt->window, 1);
 	flow->max_win[KS_ORIGINAL] = window_in_units(offered, flow->scale[KS_ORIGINAL]);
@@ -222,9 +222,8 @@ static __u32 judge_answer(struct ks_inspection *insp)
 }
 
 /*
- * A reset is believed only at a number that a true sender must use: the end of
- * what it sent, or what the receiver acknowledged last. In answer to a SYN it
- * must acknowledge the SYN (RFC 9293 3.10.7.3).
+ * A reset is accepted only at a number that the true sender must use: the end of what it sent, or what the receiver
+ * acknowledged last. In answer to a SYN it must acknowledge the SYN (RFC 9293 3.10.7.3).
  */
 static bool reset_is_exact(struct ks_inspection *insp)
 {
@@ -247,9 +246,9 @@ static bool reset_is_exact(struct ks_inspection *insp)
 }
 
 /*
- * Resets that mean another connection than ours: the originator's in answer to
- * a challenge from an old one at the responder, and a responder's, at number 0,
- * to the SYN inside a connection that it has forgotten (RFC 9293 3.10.7.1).
+ * Resets of another connection than ours: the originator's in answer to a challenge that an old connection made the
+ * responder send, and a responder's, at number 0, to the SYN inside a connection that it has forgotten (RFC 9293
+ * 3.10.7.1).
  */
 static bool reset_is_foreign(const struct ks_inspection *insp)
 {
@@ -296,10 +295,9 @@ static __u32 window_check(struct ks_inspection *insp)
 }
 
 /*
- * Data that are repeated although the window has moved on: the acknowledgements
- * were lost behind us. The receiver will acknowledge once more, and must be
- * given the chance. Not older than one more window, so that a blind sender,
- * whose acknowledgement must be right besides, gains little.
+ * Data that are sent again although the window has moved on, because acknowledgements were lost behind us. The receiver
+ * must see them to acknowledge once more. They may not be older than one more window, so that a blind attacker, whose
+ * acknowledgement must be right besides, gains little.
  */
 static bool is_repeated_data(const struct ks_inspection *insp)
 {
@@ -310,10 +308,8 @@ static bool is_repeated_data(const struct ks_inspection *insp)
 }
 
 /*
- * The responder accepts the SYN that the originator sent inside an old
- * connection: both have forgotten that one, and the entry is the last to
- * learn of it. What the SYN offered was not kept, so the windows of the new
- * connection are not checked.
+ * The responder accepts the SYN that the originator sent inside an old connection: both have forgotten that one, only
+ * our entry has not. The options of the SYN were not kept, so the windows of the new connection are not checked.
  */
 static __u32 answer_resync(struct ks_inspection *insp)
 {
@@ -335,9 +331,8 @@ static __u32 answer_resync(struct ks_inspection *insp)
 }
 
 /*
- * A SYN inside a connection, which the responder will challenge if it knows
- * the connection, or accept if it does not; or the answer to one. Returns the
- * arc.
+ * A SYN inside a connection, or the answer to one. The responder challenges the SYN if it knows the connection, and
+ * accepts it if not. Returns the arc.
  */
 static __u32 judge_syn_in_connection(struct ks_inspection *insp, __u32 event)
 {
@@ -354,7 +349,7 @@ static __u32 judge_syn_in_connection(struct ks_inspection *insp, __u32 event)
 	return PASS;
 }
 
-/* What a valid segment teaches about both windows. */
+/* Learns from a valid segment about both windows. */
 static void window_learn(struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
@@ -368,7 +363,7 @@ static void window_learn(struct ks_inspection *insp)
 		flow->end[dir] = end;
 	if (pkt->window > flow->max_win[dir])
 		flow->max_win[dir] = pkt->window;
-	/* The connection is alive after all: the SYN inside it was a stray. */
+	/* The connection is alive after all: the SYN inside it was an old or a forged one. */
 	if (dir == KS_ORIGINAL && flow->flags & KS_FLOW_SYN_SEEN) {
 		flow->flags &= (__u8)~KS_FLOW_SYN_SEEN;
 		flow->ack[dir] = pkt->ack;
@@ -465,7 +460,7 @@ static __u32 numbers_check(struct ks_inspection *insp, __u32 event, __u32 *arc)
 	switch (event) {
 	case EV_SYN:
 		ks_tcp_open(insp);
-		/* The same SYN without the data it had: the first one's data may still be accepted. */
+		/* The same SYN again without its data: the data of the first one may still be accepted. */
 		if (insp->flow.after.ack[KS_REPLY] == insp->flow.before.ack[KS_REPLY] &&
 		    ks_seq_before(insp->flow.after.end[KS_ORIGINAL], insp->flow.before.end[KS_ORIGINAL]))
 			insp->flow.after.end[KS_ORIGINAL] = insp->flow.before.end[KS_ORIGINAL];
@@ -483,7 +478,7 @@ static __u32 numbers_check(struct ks_inspection *insp, __u32 event, __u32 *arc)
 	}
 }
 
-/* A verdict for arcs that are not a state; only a state moves the flow and its timer. */
+/* Arcs that are no state become a verdict; only a state moves the flow and its timer. */
 static inline __u32 arc_verdict(__u32 arc, bool *moves)
 {
 	*moves = arc < DROP;

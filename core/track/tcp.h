@@ -20,10 +20,10 @@ static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
 	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
 }
 
-/* Whether the segment may open a flow: 0, or a reason. */
+/* Returns 0 if the segment may open a flow, else a reason. */
 __u32 ks_tcp_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
-/* Whether the segment starts the connection again after this one is over. */
+/* Returns true if the segment starts the connection again after this one is over. */
 bool ks_tcp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
 /* Sets up the TCP part of insp->flow.after from the opening segment. */
@@ -37,10 +37,10 @@ void ks_tcp_open(struct ks_inspection *insp);
  */
 __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, bool *moves);
 
-/* The same for a policy with `option asymmetric`, which believes what it cannot check (tcp_asymmetric.c). */
+/* The same for a policy with `option asymmetric`, which passes what cannot be checked (tcp_asymmetric.c). */
 __u32 ks_tcp_asymmetric_update(struct ks_inspection *insp, bool *moves);
 
-/* Whether `seq` can be of a segment that side `dir` of insp->flow.before has sent recently. */
+/* Returns true if side `dir` of insp->flow.before can have sent a segment with `seq` recently. */
 bool ks_tcp_was_sent(const struct ks_inspection *insp, __u32 dir, __u32 seq);
 
 #endif

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * TCP where only one direction of a connection may come this way (`option
- * asymmetric`): the other goes by another gateway. What needs both directions
- * cannot be checked and is not: windows, acknowledgements, the order of the
- * handshake, the exact number of a reset. What is left: who may open, that
- * roles never change, that a reset lies within a window of numbers that were
- * seen, and timeouts that follow SYN, FIN and RST as far as they are seen.
+ * TCP where only one direction of a connection may come this way (`option asymmetric`), because the other goes by
+ * another gateway.
  *
- * A connection may be first seen by its SYN+ACK or in its middle; its
- * originator is then whoever sent that, because the policy was asked about it.
+ * Checks that need both directions are not made: windows, acknowledgements, the order of the handshake, the exact number
+ * of a reset. These remain: which packets may open a connection, that roles never change, that a reset lies within a
+ * window of numbers that were seen, and timeouts that follow SYN, FIN and RST as far as they are seen.
+ *
+ * The first packet seen of a connection may be its SYN+ACK or one in its middle. Its sender is then the originator,
+ * because the policy was asked about that packet.
  */
 #include "core/home.h"
 #include "core/track/tcp.h"
 #include "core/verdict.h"
 
-/* Whether `seq` lies within a window of `known`, on either side. */
+/* Returns true if `seq` lies within a window of `known`, on either side. */
 static inline bool is_near(__u32 seq, __u32 known, __u32 window)
 {
 	return seq - known <= window || known - seq <= window;
@@ -67,13 +67,13 @@ static void numbers_learn(struct ks_inspection *insp)
 	flow->tcp_flags[KS_REPLY] |= KS_TCP_LIBERAL;
 }
 
-/* Whether the SYN or SYN+ACK is from the side that does not send it. */
+/* Returns true for a SYN of the responder, or a SYN+ACK of the originator. */
 static bool role_is_wrong(const struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.before;
 	bool answers = insp->pkt.tcp_flags & KS_TCP_ACK;
 
-	/* Where an answer was the first that was seen, whoever sent it is the originator. */
+	/* If the first segment seen was an answer, its sender is the originator. */
 	if (insp->dir == KS_ORIGINAL && answers)
 		return !(flow->flags & KS_FLOW_PICKUP);
 	return insp->dir == KS_REPLY && !answers;
@@ -108,7 +108,7 @@ static __u32 reset_update(struct ks_inspection *insp)
 	return KS_REASON_OK_ESTABLISHED;
 }
 
-/* Where a segment without SYN and RST leads: as many FINs and last acknowledgements as were seen. */
+/* The state after a segment without SYN and RST, by the FINs and last acknowledgements seen so far. */
 static __u32 state_of(struct ks_flow *flow, __u32 dir)
 {
 	__u8 mine = flow->tcp_flags[dir & 1], theirs = flow->tcp_flags[!dir];
@@ -143,7 +143,9 @@ __u32 ks_tcp_asymmetric_update(struct ks_inspection *insp, bool *moves)
 	*moves = true;
 	if (flags & KS_TCP_SYN)
 		return syn_update(insp, moves);
-	/* Over: what is still under way passes, until the ports are used again or the time is up. */
+	/*
+	 * The connection is over: segments still under way pass until the ports are used again or the entry times out.
+	 */
 	if (ks_state_is_closed(insp->flow.before.state)) {
 		*moves = false;
 		return KS_REASON_OK_ESTABLISHED;

@@ -35,7 +35,7 @@ static inline void count(struct ks_inspection *insp)
 	ks_flow_count(&insp->flow.after, insp->dir, insp->pkt.l3_len);
 }
 
-/* What a state's or a class's timeout is for the flow as it stands now. */
+/* The timeout of the flow's class or, without one, of its state. */
 static inline __u32 timeout_of(const struct ks_config *config, const struct ks_flow *flow)
 {
 	__u32 timeout = 0;
@@ -123,7 +123,7 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 	refresh(env, config, insp);
 }
 
-/* A protocol without a machine: an answer makes it last longer. */
+/* A protocol without a machine: an answer gives the flow a longer timeout. */
 static inline __u32 plain_update(struct ks_inspection *insp)
 {
 	if (insp->dir == KS_REPLY) {
@@ -150,7 +150,7 @@ static __u32 icmp_update(struct ks_inspection *insp)
 	return plain_update(insp);
 }
 
-/* A call of PPTP gets no answer under its own key: a tunnel that goes on is a tunnel. */
+/* A call of PPTP gets no answer under its own key, so its second packet counts as one. */
 static __u32 gre_update(struct ks_inspection *insp)
 {
 	__u32 reason = plain_update(insp);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connections of any protocol: what may open one, how it starts, what a
- * further packet does to it. TCP has a machine of its own (tcp.c); for the
- * rest a flow only knows whether both sides have spoken.
+ * Connections of any protocol: which packet may open one, its first entry, and the entry after a further packet. TCP,
+ * SCTP and DCCP have machines of their own; a flow of another protocol only knows if both sides have spoken.
  */
 #ifndef KS_CORE_TRACK_TRACK_H
 #define KS_CORE_TRACK_TRACK_H
@@ -11,13 +10,13 @@
 #include "core/rules.h"
 #include "core/types.h"
 
-/* Whether the packet may open a flow at all, whatever the policy says: 0 or a reason. */
+/* Returns 0 if the packet may open a flow at all, whatever the policy says, else a reason. */
 __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
-/* Whether the packet starts again after the flow insp->flow.before is over. */
+/* Returns true if the flow is over and the packet opens its key again. */
 bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 
-/* Makes insp->flow.after the flow that the packet opens; insp->verdict.rule and the zones are set. */
+/* Makes insp->flow.after the flow that the packet opens. insp->verdict.rule and the zones must be set. */
 void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /*

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The classes of what UDP carries; see udp_class.h. */
+/* Classes of UDP flows; see udp_class.h. */
 #include "core/track/udp_class.h"
 
 #include "core/env.h"
@@ -7,7 +7,7 @@
 #include "core/verdict.h"
 #include "core/header/wire.h"
 
-#define CLASS_BYTES 12U /* what is looked at of the first datagram */
+#define CLASS_BYTES 12U /* bytes of the first datagram that are looked at */
 
 #define DNS_PORT 53
 #define DNS_FLAGS_OFF 2U
@@ -41,11 +41,11 @@ static inline bool is_dns(const __u8 *data, __u32 dport)
 	       ks_load16(data + DNS_QDCOUNT_OFF) == ks_be16(1);
 }
 
-/* Version 0 is a server's word, not the beginning of anything. */
+/* Version 0 is a server's version negotiation, not the beginning of anything. */
 static inline bool is_quic(const __u8 *data, __u32 dport)
 {
 	return dport == QUIC_PORT && (data[0] & QUIC_LONG_FIXED) == QUIC_LONG_FIXED &&
-	       /* It stands at an odd byte. */
+	       /* at offset 1, so it is read byte by byte */
 	       (data[QUIC_VERSION_OFF] | data[QUIC_VERSION_OFF + 1] | data[QUIC_VERSION_OFF + 2] |
 		data[QUIC_VERSION_OFF + 3]);
 }
