@@ -12,7 +12,7 @@
 #include "core/verdict.h"
 
 /* A walk over the options of an IPv4 header. */
-struct option_ctx {
+struct ipv4_option_ctx {
 	const __u8 *ip;
 	struct ks_packet *pkt;
 	__u32 end;
@@ -23,7 +23,7 @@ struct option_ctx {
 /* One option; returns nonzero at the end of all. */
 static long ipv4_option_step(__u32 n, void *arg)
 {
-	struct option_ctx *w = arg;
+	struct ipv4_option_ctx *w = arg;
 	__u32 off = w->pkt->cursor, len = 1;
 	const __u8 *opt;
 
@@ -47,7 +47,7 @@ static long ipv4_option_step(__u32 n, void *arg)
 
 __u32 ks_ipv4_options_check(const __u8 *ip, struct ks_packet *pkt, __u32 ihl, __u32 options)
 {
-	struct option_ctx ctx = { .ip = ip, .pkt = pkt, .end = ihl, .options = options };
+	struct ipv4_option_ctx ctx = { .ip = ip, .pkt = pkt, .end = ihl, .options = options };
 
 	pkt->cursor = IPV4_HEADER_LEN;
 	ks_loop(IPV4_OPTIONS_MAX, ipv4_option_step, &ctx);
@@ -123,7 +123,7 @@ static inline __u32 extension_short(const struct extension_ctx *w)
 }
 
 /* Judges the extension header at the cursor and steps over it; returns a reason or 0. */
-static inline __u32 extension_step(struct extension_ctx *w, bool first)
+static inline __u32 extension_judge(struct extension_ctx *w, bool first)
 {
 	__u32 off = w->pkt->cursor, mark = extension_mark(w->proto, w->seen, first), len, reason;
 	const __u8 *ext;
@@ -152,13 +152,13 @@ static inline __u32 extension_step(struct extension_ctx *w, bool first)
 }
 
 /* Returns nonzero when the upper header is reached or the packet refused. */
-static long walk_extension(__u32 n, void *arg)
+static long extension_step(__u32 n, void *arg)
 {
 	struct extension_ctx *w = arg;
 
 	if (!is_extension(w->proto) || w->up->frag_off)
 		return 1;
-	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_step(w, n == 0);
+	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_judge(w, n == 0);
 	return w->reason != 0;
 }
 
@@ -169,7 +169,7 @@ __u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks
 	if (!is_extension(up->proto))
 		return 0;
 	pkt->cursor = (__u16)up->off;
-	ks_loop(IPV6_EXT_MAX + 1, walk_extension, &ctx);
+	ks_loop(IPV6_EXT_MAX + 1, extension_step, &ctx);
 	up->proto = ctx.proto;
 	up->off = pkt->cursor;
 	return ctx.reason;

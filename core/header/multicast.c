@@ -48,7 +48,7 @@
 #define IPV6_OPTIONS_MAX (KS_HEAD_MAX / IPV6_OPT_HEADER_LEN)
 
 /* A search for the router alert; the offset is in pkt->cursor. */
-struct alert_walk {
+struct alert_ctx {
 	const __u8 *head;
 	struct ks_packet *pkt;
 	__u32 end;
@@ -56,9 +56,9 @@ struct alert_walk {
 };
 
 /* One option of an IPv4 header whose options were found to be well formed; returns nonzero at the end of all. */
-static long walk_ipv4(__u32 n, void *arg)
+static long alert_ipv4_step(__u32 n, void *arg)
 {
-	struct alert_walk *w = arg;
+	struct alert_ctx *w = arg;
 	__u32 off = w->pkt->cursor;
 	const __u8 *opt = ks_head_at(w->head, off);
 
@@ -72,17 +72,17 @@ static long walk_ipv4(__u32 n, void *arg)
 
 static bool ipv4_has_alert(const __u8 *head, struct ks_packet *pkt)
 {
-	struct alert_walk walk = { .head = head, .pkt = pkt, .end = pkt->l4_off };
+	struct alert_ctx ctx = { .head = head, .pkt = pkt, .end = pkt->l4_off };
 
 	pkt->cursor = pkt->l3_off + IPV4_HEADER_LEN;
-	ks_loop(IPV4_OPTIONS_MAX, walk_ipv4, &walk);
-	return walk.found;
+	ks_loop(IPV4_OPTIONS_MAX, alert_ipv4_step, &ctx);
+	return ctx.found;
 }
 
 /* One option of a hop-by-hop header; returns nonzero at the end of all. */
-static long walk_ipv6(__u32 n, void *arg)
+static long alert_ipv6_step(__u32 n, void *arg)
 {
-	struct alert_walk *w = arg;
+	struct alert_ctx *w = arg;
 	__u32 off = w->pkt->cursor;
 	const __u8 *opt = ks_head_at(w->head, off);
 
@@ -103,16 +103,16 @@ static long walk_ipv6(__u32 n, void *arg)
 static bool ipv6_has_alert(const __u8 *head, struct ks_packet *pkt)
 {
 	__u32 off = pkt->l3_off + IPV6_HEADER_LEN;
-	struct alert_walk walk = { .head = head, .pkt = pkt };
+	struct alert_ctx ctx = { .head = head, .pkt = pkt };
 	const __u8 *ext = ks_head_at(head, off);
 
 	if (ks_head_at(head, pkt->l3_off)[IPV6_NEXT_OFF] != KS_PROTO_HOPOPTS)
 		return false;
 	/* The walk to the upper header has been over it, so it lies before that; options are read within the head only. */
-	walk.end = KS_MIN(off + (ext[1] + 1U) * IPV6_EXT_UNIT, pkt->head_len);
+	ctx.end = KS_MIN(off + (ext[1] + 1U) * IPV6_EXT_UNIT, pkt->head_len);
 	pkt->cursor = (__u16)(off + IPV6_OPT_HEADER_LEN);
-	ks_loop(IPV6_OPTIONS_MAX, walk_ipv6, &walk);
-	return walk.found;
+	ks_loop(IPV6_OPTIONS_MAX, alert_ipv6_step, &ctx);
+	return ctx.found;
 }
 
 static bool mld_query_ok(const __u8 *mld, const struct ks_packet *pkt, __u32 l4_len)

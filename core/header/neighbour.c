@@ -41,7 +41,7 @@ static inline __u32 fixed_len(__u32 type)
 }
 
 /* A walk over the options; the offset is in pkt->cursor. */
-struct option_walk {
+struct nd_option_ctx {
 	const __u8 *head;
 	struct ks_packet *pkt;
 	__u32 end;
@@ -50,9 +50,9 @@ struct option_walk {
 };
 
 /* One option; returns nonzero at the end of all. */
-static long walk_option(__u32 n, void *arg)
+static long nd_option_step(__u32 n, void *arg)
 {
-	struct option_walk *w = arg;
+	struct nd_option_ctx *w = arg;
 	__u32 off = w->pkt->cursor, len;
 	const __u8 *opt = ks_head_at(w->head, off);
 
@@ -80,9 +80,9 @@ static inline bool is_solicited_node(const __u8 *addr)
  * Checks a message from the unspecified address: a host that has none yet may ask only for routers and for the owner of
  * an address.
  */
-static bool unspecified_ok(const struct ks_packet *pkt, const struct option_walk *walk)
+static bool unspecified_ok(const struct ks_packet *pkt, const struct nd_option_ctx *ctx)
 {
-	if (walk->has_source)
+	if (ctx->has_source)
 		return false;
 	if (pkt->icmp_type == ND_NEIGHBOUR_SOLICITATION)
 		return is_solicited_node(pkt->tuple.dst.b);
@@ -112,15 +112,15 @@ static bool fields_ok(const __u8 *nd, const struct ks_packet *pkt)
 
 bool ks_neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
-	struct option_walk walk = { .head = head, .pkt = pkt, .end = pkt->l4_off + l4_len };
+	struct nd_option_ctx ctx = { .head = head, .pkt = pkt, .end = pkt->l4_off + l4_len };
 	const __u8 *nd = ks_head_at(head, pkt->l4_off);
 	__u32 fixed = fixed_len(pkt->icmp_type);
 
 	if (pkt->hop_limit != ND_HOP_LIMIT || l4_len < fixed || ks_head_need(pkt, pkt->l4_off, fixed))
 		return false;
 	pkt->cursor = (__u16)(pkt->l4_off + fixed);
-	ks_loop(ND_OPTIONS_MAX, walk_option, &walk);
-	if (walk.malformed || !fields_ok(nd, pkt))
+	ks_loop(ND_OPTIONS_MAX, nd_option_step, &ctx);
+	if (ctx.malformed || !fields_ok(nd, pkt))
 		return false;
-	return !ks_ipv6_is_unspecified(&pkt->tuple.src) || unspecified_ok(pkt, &walk);
+	return !ks_ipv6_is_unspecified(&pkt->tuple.src) || unspecified_ok(pkt, &ctx);
 }

@@ -42,7 +42,7 @@ static const __u8 chunk_min[CHUNK_TYPES] = {
 #define FIRST (KS_SCTP_COOKIE_ECHO | KS_SCTP_COOKIE_ACK)
 
 /* A walk over the chunks; the offset is in pkt->cursor. */
-struct chunk_walk {
+struct chunk_ctx {
 	const __u8 *head;
 	struct ks_packet *pkt;
 	__u32 end;
@@ -86,7 +86,7 @@ static inline void chunk_learn(const __u8 *at, __u32 type, __u32 bit, struct ks_
 }
 
 /* Judges the chunk at the cursor, whose header is there, and steps over it. Returns a reason or 0. */
-static inline __u32 chunk_step(struct chunk_walk *w)
+static inline __u32 chunk_judge(struct chunk_ctx *w)
 {
 	__u32 off = w->pkt->cursor, next, len, bit;
 	const __u8 *at = ks_head_at(w->head, off);
@@ -111,9 +111,9 @@ static inline __u32 chunk_step(struct chunk_walk *w)
 }
 
 /* One chunk; returns nonzero at the end of all. */
-static long walk_chunk(__u32 n, void *arg)
+static long chunk_step(__u32 n, void *arg)
 {
-	struct chunk_walk *w = arg;
+	struct chunk_ctx *w = arg;
 	__u32 off = w->pkt->cursor;
 
 	if (off >= w->end)
@@ -126,13 +126,13 @@ static long walk_chunk(__u32 n, void *arg)
 		w->reason = n == 0 ? ks_head_need(w->pkt, off, CHUNK_HEADER_LEN) : 0;
 		return 1;
 	}
-	w->reason = chunk_step(w);
+	w->reason = chunk_judge(w);
 	return w->reason != 0;
 }
 
 __u32 ks_sctp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
-	struct chunk_walk walk = { .head = head, .pkt = pkt, .end = pkt->l4_off + l4_len };
+	struct chunk_ctx ctx = { .head = head, .pkt = pkt, .end = pkt->l4_off + l4_len };
 	const __u8 *sctp = ks_head_at(head, pkt->l4_off);
 	__u32 reason;
 
@@ -149,9 +149,9 @@ __u32 ks_sctp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	if (pkt->tuple.sport == 0 || pkt->tuple.dport == 0)
 		return KS_REASON_SCTP_HEADER;
 	pkt->cursor = pkt->payload_off;
-	ks_loop(CHUNKS_MAX, walk_chunk, &walk);
-	if (walk.reason)
-		return walk.reason;
+	ks_loop(CHUNKS_MAX, chunk_step, &ctx);
+	if (ctx.reason)
+		return ctx.reason;
 	/* INIT has no tag yet, and everything else has one (RFC 9260 8.5.1); what it offers is one, too (3.3.2). */
 	if (!pkt->sctp.tag != !!(pkt->sctp.chunks & KS_SCTP_INIT))
 		return KS_REASON_SCTP_ZERO_TAG;

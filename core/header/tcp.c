@@ -52,7 +52,7 @@ static inline void sack_blocks(const __u8 *opt, __u32 len, struct ks_packet *pkt
 }
 
 /* A walk over the options. */
-struct walk {
+struct tcp_option_ctx {
 	const __u8 *head;
 	struct ks_packet *pkt;
 	__u32 off, end;
@@ -74,9 +74,9 @@ static inline void option_learn(const __u8 *opt, __u32 len, struct ks_packet *pk
 }
 
 /* One option; returns nonzero at the end of all. */
-static long option_step(__u32 n, void *arg)
+static long tcp_option_step(__u32 n, void *arg)
 {
-	struct walk *w = arg;
+	struct tcp_option_ctx *w = arg;
 	const __u8 *opt = ks_head_at(w->head, w->off);
 	__u32 len = 1;
 
@@ -101,10 +101,10 @@ static long option_step(__u32 n, void *arg)
  */
 static __u32 parse_options(const __u8 *head, struct ks_packet *pkt, __u32 off, __u32 end)
 {
-	struct walk walk = { .head = head, .pkt = pkt, .off = off, .end = end };
+	struct tcp_option_ctx ctx = { .head = head, .pkt = pkt, .off = off, .end = end };
 
-	ks_loop(TCP_OPTIONS_MAX, option_step, &walk);
-	return walk.malformed && pkt->tcp_flags & KS_TCP_SYN ? KS_REASON_TCP_OPTIONS : 0;
+	ks_loop(TCP_OPTIONS_MAX, tcp_option_step, &ctx);
+	return ctx.malformed && pkt->tcp_flags & KS_TCP_SYN ? KS_REASON_TCP_OPTIONS : 0;
 }
 
 __u32 ks_tcp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)

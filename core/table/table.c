@@ -256,7 +256,7 @@ struct kill_ctx {
 };
 
 /* One try; returns nonzero when the flow is dead or not there. */
-static long kill_try(__u32 n, void *arg)
+static long table_kill_try(__u32 n, void *arg)
 {
 	struct kill_ctx *ctx = arg;
 	struct ks_table_counts *counts = env_table_counts(ctx->env);
@@ -279,6 +279,6 @@ bool ks_table_kill(struct ks_env *env, struct ks_entry *e)
 
 	ks_table_hash(env, e);
 	/* Packets may commit the flow between the look and the claim, so it is tried again. */
-	ks_loop(KILL_TRIES, kill_try, &ctx);
+	ks_loop(KILL_TRIES, table_kill_try, &ctx);
 	return ctx.killed;
 }

@@ -64,7 +64,7 @@ void ks_dccp_open(struct ks_inspection *insp)
 	flow->dccp.first[KS_ORIGINAL] = flow->dccp.last[KS_ORIGINAL];
 }
 
-static inline void compare_set(struct ks_inspection *insp, __u64 have, __u64 lo, __u64 hi)
+static inline void dccp_compare_set(struct ks_inspection *insp, __u64 have, __u64 lo, __u64 hi)
 {
 	insp->verdict.compare.have = (__u32)have;
 	insp->verdict.compare.lo = (__u32)lo;
@@ -85,7 +85,7 @@ static bool seq_ok(struct ks_inspection *insp, __u64 seq)
 
 	if (is_first(insp))
 		return true;
-	compare_set(insp, seq, last - SEQ_SLACK, last + SEQ_SLACK);
+	dccp_compare_set(insp, seq, last - SEQ_SLACK, last + SEQ_SLACK);
 	return ahead <= SEQ_SLACK && ahead >= -SEQ_SLACK;
 }
 
@@ -96,11 +96,11 @@ static bool ack_ok(struct ks_inspection *insp, __u64 ack)
 	__u32 peer = !(insp->dir & 1);
 	__s64 behind = seq_distance(flow->dccp.last[peer], ack);
 
-	compare_set(insp, ack, flow->dccp.first[peer], flow->dccp.last[peer]);
+	dccp_compare_set(insp, ack, flow->dccp.first[peer], flow->dccp.last[peer]);
 	return behind >= 0 && behind <= SEQ_SLACK && seq_distance(ack, flow->dccp.first[peer]) >= 0;
 }
 
-static __u32 numbers_check(struct ks_inspection *insp, __u64 seq)
+static __u32 dccp_numbers_check(struct ks_inspection *insp, __u64 seq)
 {
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 type = type_of(pkt), peer = !(insp->dir & 1);
@@ -117,7 +117,7 @@ static __u32 numbers_check(struct ks_inspection *insp, __u64 seq)
 	return ack_ok(insp, ack) ? 0 : KS_REASON_DCCP_SEQ;
 }
 
-static inline void learn(struct ks_inspection *insp, __u64 seq)
+static inline void dccp_numbers_learn(struct ks_inspection *insp, __u64 seq)
 {
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 dir = insp->dir & 1;
@@ -138,10 +138,10 @@ __u32 ks_dccp_update(struct ks_inspection *insp, bool *moves)
 	*moves = arc < DROP;
 	if (arc == DROP)
 		return KS_REASON_DCCP_STATE;
-	reason = numbers_check(insp, seq);
+	reason = dccp_numbers_check(insp, seq);
 	if (reason)
 		return reason;
-	learn(insp, seq);
+	dccp_numbers_learn(insp, seq);
 	if (arc < DROP)
 		insp->flow.after.state = (__u8)arc;
 	return KS_REASON_OK_ESTABLISHED;

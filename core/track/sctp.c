@@ -59,7 +59,7 @@ static inline __u32 first_event(__u32 chunks)
 /*
  * The event of its closing part, EV_DATA if it closes nothing. One packet may do both: accept a cookie and shut down.
  */
-static inline __u32 closing_event(__u32 chunks)
+static inline __u32 sctp_closing_event(__u32 chunks)
 {
 	if (chunks & KS_SCTP_ABORT)
 		return EV_ABORT;
@@ -115,7 +115,7 @@ static inline bool path_tag_ok(const struct ks_inspection *insp, __u32 event)
 	const struct ks_flow *flow = &insp->flow.before;
 	__u32 dir = insp->dir & 1;
 
-	if (!(flow->flags & KS_FLOW_PICKUP) || closing_event(insp->pkt.sctp.chunks) != EV_DATA)
+	if (!(flow->flags & KS_FLOW_PICKUP) || sctp_closing_event(insp->pkt.sctp.chunks) != EV_DATA)
 		return false;
 	if (event == EV_HEARTBEAT)
 		return true;
@@ -187,7 +187,7 @@ static inline __u32 path_ask(struct ks_inspection *insp, __u32 arc)
 }
 
 /* Learns tags from the packet; returns the arc to take, which is `arc` unless the tags say otherwise. */
-static __u32 learn(struct ks_inspection *insp, __u32 event, __u32 arc)
+static __u32 tags_learn(struct ks_inspection *insp, __u32 event, __u32 arc)
 {
 	switch (event) {
 	case EV_INIT:
@@ -225,7 +225,7 @@ static inline __u32 close(const struct ks_inspection *insp, __u32 event, __u32 a
 
 __u32 ks_sctp_update(struct ks_inspection *insp, bool *moves)
 {
-	__u32 first = first_event(insp->pkt.sctp.chunks), closing = closing_event(insp->pkt.sctp.chunks);
+	__u32 first = first_event(insp->pkt.sctp.chunks), closing = sctp_closing_event(insp->pkt.sctp.chunks);
 	__u32 arc = PASS;
 
 	if (!tag_ok(insp, first) && !(closing == EV_ABORT && tag_is_offered(insp)))
@@ -233,7 +233,7 @@ __u32 ks_sctp_update(struct ks_inspection *insp, bool *moves)
 	if (first != EV_DATA || closing == EV_DATA) {
 		arc = arc_of(first, insp->flow.before.state);
 		if (arc != DROP)
-			arc = learn(insp, first, arc);
+			arc = tags_learn(insp, first, arc);
 	}
 	if (arc != DROP && closing != EV_DATA)
 		arc = close(insp, closing, arc);

@@ -98,7 +98,7 @@ void ks_tcp_open(struct ks_inspection *insp)
 	flow->tcp_flags[KS_REPLY] = 0;
 }
 
-static inline void compare_set(struct ks_inspection *insp, __u32 have, __u32 lo, __u32 hi)
+static inline void tcp_compare_set(struct ks_inspection *insp, __u32 have, __u32 lo, __u32 hi)
 {
 	insp->verdict.compare.have = have;
 	insp->verdict.compare.lo = lo;
@@ -122,7 +122,7 @@ static void negotiate(struct ks_flow *flow, const struct ks_packet *pkt)
 }
 
 /* A SYN+ACK sent again, perhaps after data that followed it (RFC 7413): there is nothing to learn. */
-static inline bool is_repetition(const struct ks_flow *flow, __u32 end)
+static inline bool tcp_is_repetition(const struct ks_flow *flow, __u32 end)
 {
 	return !ks_seq_after(end, flow->end[KS_REPLY]) && flow->end[KS_REPLY] - end <= KS_TCP_REACH_MIN;
 }
@@ -184,7 +184,7 @@ static __u32 crossing_answer(struct ks_inspection *insp)
 
 	if (flow->state != KS_STATE_TCP_SYN_RECV)
 		return PASS;
-	compare_set(insp, pkt->ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	tcp_compare_set(insp, pkt->ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
 	if (ks_seq_before(pkt->ack, flow->ack[KS_ORIGINAL]) || ks_seq_after(pkt->ack, flow->end[KS_REPLY]) ||
 	    flow->ack[KS_REPLY] - (pkt->seq + 1) > KS_TCP_REACH_MIN)
 		return SPLIT;
@@ -208,12 +208,12 @@ static __u32 judge_answer(struct ks_inspection *insp)
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 offered = flow->max_win[KS_ORIGINAL];
 
-	compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+	tcp_compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
 	if (ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) || ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]))
 		return PASS;
 	/* Until the answer the originator's window is kept as its SYN says: unscaled. */
 	if (flow->state == KS_STATE_TCP_SYN_RECV) {
-		if (is_repetition(flow, ks_tcp_segment_end(pkt)))
+		if (tcp_is_repetition(flow, ks_tcp_segment_end(pkt)))
 			return is_crossed(flow) ? crossing_acked(flow, KS_ORIGINAL) : KS_STATE_TCP_SYN_RECV;
 		offered = ks_tcp_max_win(flow, KS_ORIGINAL);
 	}
@@ -232,11 +232,11 @@ static bool reset_is_exact(struct ks_inspection *insp)
 	__u32 dir = insp->dir & 1;
 
 	if (dir == KS_REPLY && flow->state == KS_STATE_TCP_SYN_SENT) {
-		compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
+		tcp_compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
 		return pkt->tcp_flags & KS_TCP_ACK && !ks_seq_before(pkt->ack, flow->ack[KS_REPLY]) &&
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
-	compare_set(insp, pkt->seq, flow->ack[!dir], flow->end[dir]);
+	tcp_compare_set(insp, pkt->seq, flow->ack[!dir], flow->end[dir]);
 	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
 		return pkt->seq == flow->end[dir];
 	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
@@ -277,20 +277,20 @@ static __u32 window_check(struct ks_inspection *insp)
 
 	if (flow->tcp_flags[dir] & KS_TCP_LIBERAL)
 		return 0;
-	compare_set(insp, end, oldest, flow->max_end[dir]);
+	tcp_compare_set(insp, end, oldest, flow->max_end[dir]);
 	if (ks_seq_after(end, flow->max_end[dir]))
 		return KS_REASON_TCP_WINDOW_SEQ;
-	compare_set(insp, pkt->ack, oldest_ack, flow->end[peer]);
+	tcp_compare_set(insp, pkt->ack, oldest_ack, flow->end[peer]);
 	if (ks_seq_after(pkt->ack, flow->end[peer]))
 		return KS_REASON_TCP_ACK_AHEAD;
 	/* With data lost on the way the acknowledgement stands still, and SACK tells how far the peer is. */
 	ack = flow->tcp_flags[dir] & flow->tcp_flags[peer] & KS_TCP_SACK_PERM ? pkt->sack : pkt->ack;
-	compare_set(insp, ack, oldest_ack, flow->end[peer]);
+	tcp_compare_set(insp, ack, oldest_ack, flow->end[peer]);
 	if (ks_seq_after(ack, flow->end[peer]))
 		return KS_REASON_TCP_ACK_AHEAD;
 	if (ks_seq_before(ack, oldest_ack))
 		return KS_REASON_TCP_ACK_OLD;
-	compare_set(insp, end, oldest, flow->max_end[dir]);
+	tcp_compare_set(insp, end, oldest, flow->max_end[dir]);
 	return ks_seq_before(end, oldest) ? KS_REASON_TCP_OLD_SEQ : 0;
 }
 
@@ -378,7 +378,7 @@ static void window_learn(struct ks_inspection *insp)
 }
 
 /* Notes FINs and their acknowledgements, and names what the segment did about them. */
-static __u32 closing_event(struct ks_inspection *insp)
+static __u32 tcp_closing_event(struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 dir = insp->dir & 1, peer = !dir;
@@ -409,7 +409,7 @@ static bool completes_handshake(struct ks_inspection *insp)
 
 	if (!ks_seq_before(insp->pkt.ack, flow->ack[KS_ORIGINAL]))
 		return true;
-	compare_set(insp, insp->pkt.ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
+	tcp_compare_set(insp, insp->pkt.ack, flow->ack[KS_ORIGINAL], flow->end[KS_REPLY]);
 	return false;
 }
 
@@ -438,7 +438,7 @@ static __u32 synchronised_update(struct ks_inspection *insp, __u32 *arc)
 	if (insp->dir == KS_ORIGINAL && before->state == KS_STATE_TCP_SYN_RECV && !completes_handshake(insp))
 		return KS_REASON_TCP_ACK_OLD;
 	window_learn(insp);
-	event = closing_event(insp);
+	event = tcp_closing_event(insp);
 	*arc = arc_of(insp->dir, event, before->state);
 	if (*arc == KS_STATE_TCP_SYN_RECV && event == EV_ACK && acknowledges_crossed(insp))
 		*arc = crossing_acked(&insp->flow.after, KS_ORIGINAL);
@@ -455,7 +455,7 @@ static inline __u32 basic_event(__u8 flags)
 }
 
 /* The numbers of the segment, by its kind. Returns a reason, or 0 with *arc where the machine goes. */
-static __u32 numbers_check(struct ks_inspection *insp, __u32 event, __u32 *arc)
+static __u32 tcp_numbers_check(struct ks_inspection *insp, __u32 event, __u32 *arc)
 {
 	switch (event) {
 	case EV_SYN:
@@ -504,7 +504,7 @@ __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, 
 	if (event == EV_ACK || event == EV_FIN)
 		reason = synchronised_update(insp, &arc);
 	else
-		reason = numbers_check(insp, event, &arc);
+		reason = tcp_numbers_check(insp, event, &arc);
 	if (reason)
 		return reason;
 	if (arc >= DROP) {

@@ -45,7 +45,7 @@ static inline __u32 timeout_of(const struct ks_config *config, const struct ks_f
 	return timeout ? timeout : config->timeout[flow->state & (KS_STATE_SLOTS - 1)];
 }
 
-static inline void refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static inline void timeout_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts;
 	__u32 flows;
@@ -120,7 +120,7 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 		flow->state = plain_state(insp->pkt.tuple.proto, false);
 	}
 	count(insp);
-	refresh(env, config, insp);
+	timeout_refresh(env, config, insp);
 }
 
 /* A protocol without a machine: an answer gives the flow a longer timeout. */
@@ -206,6 +206,6 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 		insp->flow.after.flags |= KS_FLOW_REPLIED;
 	if (is_established(insp->flow.after.state))
 		insp->flow.after.flags |= KS_FLOW_ASSURED;
-	refresh(env, config, insp);
+	timeout_refresh(env, config, insp);
 	return reason;
 }
