@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * GRE: every set of flags with every length, and keys that must meet from both
- * ends; ESP and AH at their bounds; UDP-Lite's coverage at its bounds.
- */
-#include "tests/unit/core/test_home.h"
+/* GRE: every set of flags with every length, and keys that must meet from both ends. */
+#include "tests/unit/core/header/frames.h"
 
 #include "core/header/gre.h"
-#include "core/verdict.h"
 
 #define L4 34
-
-static void packet(struct frame *f, __u8 proto, __u8 src, __u8 dst, const void *data, __u32 len)
-{
-	*f = (struct frame){ 0 };
-	frame_ethernet(f, 0x0800, 0);
-	frame_ipv4(f, proto, src, dst, 0, len);
-	frame_put(f, data, len);
-}
-
-static __u32 parse(const struct frame *f, struct ks_packet *pkt)
-{
-	return test_parse(f, f->len, pkt);
-}
 
 /* What RFC 2784, 2890 and 2637 allow, told in another way than the parser does. */
 static __u32 expected_header(unsigned flags, unsigned type)
@@ -49,8 +32,8 @@ static void test_headers(void **state)
 				struct ks_packet pkt;
 				struct frame f;
 
-				packet(&f, KS_PROTO_GRE, 1, 2, data, len);
-				assert_int_equal(parse(&f, &pkt),
+				frame_packet(&f, KS_PROTO_GRE, 1, 2, data, len);
+				assert_int_equal(test_parse(&f, f.len, &pkt),
 						 header && len >= header ? KS_REASON_OK_NEW : KS_REASON_GRE_HEADER);
 				if (header && len == header)
 					assert_int_equal(pkt.payload_off, L4 + header);
@@ -67,8 +50,8 @@ static void test_short(void **state)
 		struct ks_packet pkt;
 		struct frame f;
 
-		packet(&f, KS_PROTO_GRE, 1, 2, data, len);
-		assert_int_equal(parse(&f, &pkt), KS_REASON_GRE_HEADER);
+		frame_packet(&f, KS_PROTO_GRE, 1, 2, data, len);
+		assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_GRE_HEADER);
 	}
 }
 
@@ -78,7 +61,7 @@ static void keyed(struct frame *f, bool back, bool checksum, __u32 key)
 
 	for (unsigned i = 0; i < 4; i++)
 		data[(checksum ? 8 : 4) + i] = key >> (24 - 8 * i);
-	packet(f, KS_PROTO_GRE, back ? 2 : 1, back ? 1 : 2, data, checksum ? 12 : 8);
+	frame_packet(f, KS_PROTO_GRE, back ? 2 : 1, back ? 1 : 2, data, checksum ? 12 : 8);
 }
 
 /* Both directions have one key in the table; two keys of 16 bits never have, and no key has none's. */
@@ -93,14 +76,14 @@ static void test_keys(void **state)
 			struct frame f;
 
 			keyed(&f, false, false, keys[i]);
-			assert_int_equal(parse(&f, &pkt), KS_REASON_OK_NEW);
+			assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
 			assert_false(ks_gre_is_call(&pkt.tuple));
 			assert_true(pkt.tuple.sport);
 			if (keys[i] && keys[i] < 65536)
 				assert_int_equal(ks_be16(pkt.tuple.sport), keys[i]);
 			assert_int_equal(ks_flow_key_make(&pkt.tuple, &there), 0);
 			keyed(&f, true, true, keys[j]);
-			assert_int_equal(parse(&f, &pkt), KS_REASON_OK_NEW);
+			assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
 			assert_int_equal(ks_flow_key_make(&pkt.tuple, &back), 1);
 			assert_int_equal(memcmp(&there, &back, sizeof(there)) == 0, i == j);
 		}
@@ -114,68 +97,21 @@ static void test_calls(void **state)
 		struct ks_packet pkt;
 		struct frame f;
 
-		packet(&f, KS_PROTO_GRE, back ? 2 : 1, back ? 1 : 2, data, sizeof(data));
-		assert_int_equal(parse(&f, &pkt), KS_REASON_OK_NEW);
+		frame_packet(&f, KS_PROTO_GRE, back ? 2 : 1, back ? 1 : 2, data, sizeof(data));
+		assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
 		assert_int_equal(pkt.tuple.sport, 0);
 		assert_int_equal(ks_be16(pkt.tuple.dport), 0xbeef);
 		assert_true(ks_gre_is_call(&pkt.tuple));
 	}
 }
 
-static void test_ipsec(void **state)
-{
-	for (__u32 len = 0; len < 40; len++) {
-		for (unsigned words = 0; words < 256; words++) {
-			__u8 ah[40] = { 6, words, 0, 0, 0, 0, 1, 0 }, esp[40] = { 0, 0, 1, 0 };
-			__u32 header = (words + 2) * 4;
-			struct ks_packet pkt;
-			struct frame f;
-
-			packet(&f, KS_PROTO_AH, 1, 2, ah, len);
-			assert_int_equal(parse(&f, &pkt), len >= 12 && header >= 12 && header <= len
-								  ? KS_REASON_OK_NEW
-								  : KS_REASON_IPSEC_HEADER);
-			packet(&f, KS_PROTO_ESP, 1, 2, esp, len);
-			assert_int_equal(parse(&f, &pkt), len >= 8 ? KS_REASON_OK_NEW : KS_REASON_IPSEC_HEADER);
-			esp[2] = 0;
-			packet(&f, KS_PROTO_ESP, 1, 2, esp, len);
-			assert_int_equal(parse(&f, &pkt), KS_REASON_IPSEC_HEADER);
-			ah[6] = 0;
-			packet(&f, KS_PROTO_AH, 1, 2, ah, len);
-			assert_int_equal(parse(&f, &pkt), KS_REASON_IPSEC_HEADER);
-		}
-	}
-}
-
-static void test_udplite(void **state)
-{
-	for (__u32 len = 0; len < 24; len++) {
-		for (__u32 covered = 0; covered < 32; covered++) {
-			__u8 data[24] = { 0x9c, 0x40, 0x13, 0x8c, 0, covered, 0, 1 };
-			bool fits = covered == 0 || (covered >= 8 && covered <= len);
-			struct ks_packet pkt;
-			struct frame f;
-
-			packet(&f, KS_PROTO_UDPLITE, 1, 2, data, len);
-			assert_int_equal(parse(&f, &pkt), len < 8 ? KS_REASON_UDP_HEADER
-							  : fits  ? KS_REASON_OK_NEW
-								  : KS_REASON_UDPLITE_COVERAGE);
-			if (len < 8 || !fits)
-				continue;
-			assert_int_equal(ks_be16(pkt.tuple.sport), 40000);
-			assert_int_equal(ks_be16(pkt.tuple.dport), 5004);
-			assert_int_equal(pkt.payload_len, len - 8);
-			f.data[L4 + 7] = 0;
-			assert_int_equal(parse(&f, &pkt), KS_REASON_UDPLITE_CHECKSUM);
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers), cmocka_unit_test(test_short), cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_calls),	cmocka_unit_test(test_ipsec), cmocka_unit_test(test_udplite),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_calls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,40 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SCTP: chunks and their lengths at the exact boundaries, every arc of the
- * machine, and the tags: associations from INIT to their end, collisions,
- * restarts, further paths, and what a forger may try without knowing a tag.
+ * SCTP: every arc of the machine, and the tags: associations from INIT to their end, collisions, restarts, further paths,
+ * and packets of a forger who knows no tag.
  */
-#include "tests/unit/core/test_home.h"
+#include "tests/unit/core/sctp_packets.h"
 
 #include "core/track/sctp.h"
-#include "core/verdict.h"
 
 #define NOW (1000 * KS_NSEC_PER_SEC)
-#define A 0x11111111U /* what the client wants to be sent */
-#define B 0x22222222U /* the server */
-#define A2 0x33333333U
-#define B2 0x44444444U
-#define WRONG 0x99999999U
-
-enum {
-	DATA = 0,
-	INIT = 1,
-	INIT_ACK = 2,
-	SACK = 3,
-	HEARTBEAT = 4,
-	HEARTBEAT_ACK = 5,
-	ABORT = 6,
-	SHUTDOWN = 7,
-	SHUTDOWN_ACK = 8,
-	ERROR = 9,
-	COOKIE_ECHO = 10,
-	COOKIE_ACK = 11,
-	SHUTDOWN_COMPLETE = 14,
-	AUTH = 15,
-	I_DATA = 64,
-	PAD = 132,
-	T_BIT = 0x100, /* with a type: the T bit is set */
-};
 
 static struct ks_env *env;
 static __u64 now;
@@ -52,57 +25,6 @@ static int teardown(void **state)
 {
 	test_env_destroy(env);
 	return 0;
-}
-
-/* Bytes behind a chunk's header as its sender makes them. */
-static __u32 body_of(unsigned type)
-{
-	switch (type) {
-	case DATA:
-		return 12 + 4;
-	case I_DATA:
-		return 16 + 4;
-	case INIT:
-	case INIT_ACK:
-		return 16;
-	case SACK:
-		return 12;
-	case HEARTBEAT:
-	case HEARTBEAT_ACK:
-	case COOKIE_ECHO:
-	case AUTH:
-		return 8;
-	case SHUTDOWN:
-	case ERROR:
-		return 4;
-	default:
-		return 0;
-	}
-}
-
-/* A packet of `payload` bytes behind the common header; 1 is the client, 2 the server. */
-static void packet(struct frame *f, bool v6, bool back, __u32 tag, __u32 payload)
-{
-	*f = (struct frame){ 0 };
-	frame_ethernet(f, v6 ? 0x86dd : 0x0800, 0);
-	if (v6)
-		frame_ipv6(f, KS_PROTO_SCTP, back ? 2 : 1, back ? 1 : 2, 12 + payload);
-	else
-		frame_ipv4(f, KS_PROTO_SCTP, back ? 2 : 1, back ? 1 : 2, 0, 12 + payload);
-	frame_put16(f, back ? 5060 : 40000);
-	frame_put16(f, back ? 40000 : 5060);
-	frame_put32(f, tag);
-	frame_put32(f, 0);
-}
-
-static void chunk(struct frame *f, unsigned type, __u32 first, __u32 body)
-{
-	frame_put8(f, type);
-	frame_put8(f, type & T_BIT ? 1 : 0);
-	frame_put16(f, 4 + body);
-	if (body >= 4)
-		frame_put32(f, first);
-	frame_zeros(f, body >= 4 ? body - 4 : body);
 }
 
 /* Sends one packet of these chunks, ended by -1. `offer`: the tag in INIT and INIT ACK. */
@@ -139,183 +61,6 @@ static void associate(void)
 	assert_int_equal(SEND(true, A, 0, COOKIE_ACK, SACK), KS_REASON_OK_ESTABLISHED);
 	assert_state(ESTABLISHED);
 }
-
-/* --- the header --- */
-
-static __u32 parse(const struct frame *f)
-{
-	struct ks_packet pkt;
-
-	return test_parse(f, f->len, &pkt);
-}
-
-static void test_ports_and_tags(void **state)
-{
-	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct ks_packet pkt;
-		struct frame f;
-
-		packet(&f, v6, false, 0, 20);
-		chunk(&f, INIT, A, 16);
-		assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
-		assert_int_equal(ks_be16(pkt.tuple.sport), 40000);
-		assert_int_equal(ks_be16(pkt.tuple.dport), 5060);
-		assert_int_equal(pkt.sctp.tag, 0);
-		assert_int_equal(pkt.sctp.init_tag, A);
-		assert_int_equal(pkt.sctp.chunks, KS_SCTP_INIT);
-		assert_int_equal(pkt.payload_len, 20);
-		f.data[14 + (v6 ? 40 : 20) + 1] = 0;
-		f.data[14 + (v6 ? 40 : 20)] = 0;
-		assert_int_equal(parse(&f), KS_REASON_SCTP_HEADER);
-	}
-}
-
-/* One chunk of a stated length, in a packet that has `room` bytes for it. */
-static __u32 parse_chunk(unsigned type, __u32 said, __u32 room)
-{
-	__u32 tag = type == INIT ? 0 : A;
-	struct frame f;
-
-	packet(&f, false, false, tag, room);
-	chunk(&f, type, B, room - 4);
-	f.data[14 + 20 + 12 + 2] = said >> 8;
-	f.data[14 + 20 + 12 + 3] = said;
-	return parse(&f);
-}
-
-static void test_chunk_lengths(void **state)
-{
-	static const struct {
-		unsigned type;
-		__u32 least;
-	} cases[] = {
-		{ DATA, 17 },	     { INIT, 20 },	   { INIT_ACK, 20 },   { SACK, 16 },
-		{ HEARTBEAT, 8 },    { HEARTBEAT_ACK, 8 }, { ABORT, 4 },       { SHUTDOWN, 8 },
-		{ SHUTDOWN_ACK, 4 }, { ERROR, 4 },	   { COOKIE_ECHO, 5 }, { COOKIE_ACK, 4 },
-		{ 14, 4 },	     { I_DATA, 21 },	   { PAD, 4 },	       { 192, 4 },
-	};
-
-	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
-		__u32 least = cases[i].least, room = (least + 3) & ~3U;
-
-		assert_int_equal(parse_chunk(cases[i].type, least, room), KS_REASON_OK_NEW);
-		assert_int_equal(parse_chunk(cases[i].type, room, room), KS_REASON_OK_NEW);
-		assert_int_equal(parse_chunk(cases[i].type, least - 1, room), KS_REASON_SCTP_CHUNK);
-		assert_int_equal(parse_chunk(cases[i].type, 0, room), KS_REASON_SCTP_CHUNK);
-		assert_int_equal(parse_chunk(cases[i].type, room + 1, room), KS_REASON_SCTP_CHUNK);
-		assert_int_equal(parse_chunk(cases[i].type, 65535, room), KS_REASON_SCTP_CHUNK);
-	}
-}
-
-/* Padding of the last chunk may be missing; what is no chunk may not follow. */
-static void test_padding(void **state)
-{
-	for (__u32 rest = 0; rest < 4; rest++) {
-		struct frame f;
-
-		packet(&f, false, false, A, 17 + rest);
-		chunk(&f, DATA, 0, 13);
-		frame_zeros(&f, rest);
-		assert_int_equal(parse(&f), KS_REASON_OK_NEW);
-		packet(&f, false, false, A, 20 + rest);
-		chunk(&f, DATA, 0, 16);
-		frame_zeros(&f, rest);
-		assert_int_equal(parse(&f), rest ? KS_REASON_SCTP_CHUNK : KS_REASON_OK_NEW);
-	}
-}
-
-static void test_short(void **state)
-{
-	for (__u32 len = 0; len < 20; len++) {
-		struct frame f;
-
-		packet(&f, false, false, A, 4);
-		chunk(&f, COOKIE_ACK, 0, 0);
-		f.data[14 + 3] = 20 + len;
-		frame_ipv4_checksum(&f, 14);
-		assert_int_equal(parse(&f), len < 16	? KS_REASON_SCTP_HEADER
-					    : len == 16 ? KS_REASON_OK_NEW
-							: KS_REASON_IP_TOTAL_LENGTH);
-	}
-}
-
-static __u32 parse_chunks(__u32 tag, const int *types)
-{
-	__u32 payload = 0;
-	struct frame f;
-
-	for (const int *t = types; *t >= 0; t++)
-		payload += 4 + body_of(*t & 0xff);
-	packet(&f, false, false, tag, payload);
-	for (const int *t = types; *t >= 0; t++)
-		chunk(&f, *t, B, body_of(*t & 0xff));
-	return parse(&f);
-}
-
-#define PARSE(tag, ...) parse_chunks(tag, (const int[]){ __VA_ARGS__, -1 })
-
-/* What may stand together (RFC 9260 6.10). */
-static void test_bundles(void **state)
-{
-	static const int alone[] = { INIT, INIT_ACK, SHUTDOWN_COMPLETE };
-
-	for (size_t i = 0; i < KS_ARRAY_SIZE(alone); i++) {
-		__u32 tag = alone[i] == INIT ? 0 : A;
-
-		assert_int_equal(PARSE(tag, alone[i]), KS_REASON_OK_NEW);
-		assert_int_equal(PARSE(tag, alone[i], DATA), KS_REASON_SCTP_BUNDLE);
-		assert_int_equal(PARSE(tag, SACK, alone[i]), KS_REASON_SCTP_BUNDLE);
-		assert_int_equal(PARSE(tag, alone[i], alone[i]), KS_REASON_SCTP_BUNDLE);
-		assert_int_equal(PARSE(tag, AUTH, alone[i]), KS_REASON_SCTP_BUNDLE);
-	}
-	assert_int_equal(PARSE(A, COOKIE_ECHO, DATA, DATA), KS_REASON_OK_NEW);
-	assert_int_equal(PARSE(A, AUTH, COOKIE_ECHO), KS_REASON_OK_NEW);
-	assert_int_equal(PARSE(A, SACK, COOKIE_ECHO), KS_REASON_SCTP_BUNDLE);
-	assert_int_equal(PARSE(A, COOKIE_ACK, SACK, DATA), KS_REASON_OK_NEW);
-	assert_int_equal(PARSE(A, HEARTBEAT, COOKIE_ACK), KS_REASON_SCTP_BUNDLE);
-	assert_int_equal(PARSE(A, SACK, HEARTBEAT, DATA, I_DATA, PAD), KS_REASON_OK_NEW);
-	assert_int_equal(PARSE(A, DATA, SACK), KS_REASON_SCTP_BUNDLE);
-	assert_int_equal(PARSE(A, DATA, ABORT), KS_REASON_SCTP_BUNDLE);
-	assert_int_equal(PARSE(A, SACK, ABORT), KS_REASON_OK_NEW);
-	assert_int_equal(PARSE(A, ABORT, DATA), KS_REASON_SCTP_BUNDLE);
-}
-
-static void test_zero_tags(void **state)
-{
-	struct frame f;
-
-	assert_int_equal(PARSE(A, INIT), KS_REASON_SCTP_ZERO_TAG);
-	assert_int_equal(PARSE(0, INIT_ACK), KS_REASON_SCTP_ZERO_TAG);
-	assert_int_equal(PARSE(0, ABORT), KS_REASON_SCTP_ZERO_TAG);
-	assert_int_equal(PARSE(0, ABORT | T_BIT), KS_REASON_SCTP_ZERO_TAG);
-	assert_int_equal(PARSE(0, DATA), KS_REASON_SCTP_ZERO_TAG);
-	for (unsigned type = INIT; type <= INIT_ACK; type++) { /* offers none */
-		packet(&f, false, false, type == INIT ? 0 : A, 20);
-		chunk(&f, type, 0, 16);
-		assert_int_equal(parse(&f), KS_REASON_SCTP_ZERO_TAG);
-	}
-}
-
-/* More than the inspected head: what is beyond it is the receiver's, but nothing before it. */
-static void test_long_packets(void **state)
-{
-	struct ks_packet pkt;
-	struct frame f;
-
-	packet(&f, false, false, A, 300 + 20);
-	chunk(&f, DATA, 0, 296);
-	chunk(&f, DATA, 0, 1); /* malformed, out of sight */
-	frame_zeros(&f, 15);
-	assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
-	assert_int_equal(pkt.sctp.chunks, KS_SCTP_DATA);
-	packet(&f, false, false, A, 100 + 20);
-	chunk(&f, DATA, 0, 96);
-	chunk(&f, DATA, 0, 1);
-	frame_zeros(&f, 15);
-	assert_int_equal(parse(&f), KS_REASON_SCTP_CHUNK);
-}
-
-/* --- associations --- */
 
 static void test_association(void **state)
 {
@@ -627,19 +372,25 @@ static void test_two_events(void **state)
 	assert_state(CLOSED);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ports_and_tags), TEST(test_chunk_lengths),  TEST(test_padding),
-		TEST(test_short),	   TEST(test_bundles),	      TEST(test_zero_tags),
-		TEST(test_long_packets),   TEST(test_association),    TEST(test_only_init_opens),
-		TEST(test_wrong_tags),	   TEST(test_reflected_tags), TEST(test_handshake_tags),
-		TEST(test_refused),	   TEST(test_cookie_refused), TEST(test_collision),
-		TEST(test_restart),	   TEST(test_forged_init),    TEST(test_init_is_no_answer),
-		TEST(test_path),	   TEST(test_path_from_both), TEST(test_path_learns_anew),
-		TEST(test_arcs),	   TEST(test_two_events),
+		cmocka_unit_test_setup_teardown(test_association, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_only_init_opens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_tags, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reflected_tags, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_handshake_tags, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cookie_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_collision, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forged_init, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_init_is_no_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_path, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_path_from_both, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_path_learns_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_arcs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_events, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
