@@ -175,19 +175,18 @@ static void test_long_packets(void **state)
 	assert_int_equal(parse(&f), KS_REASON_SCTP_CHUNK);
 }
 
-/* One chunk of data ends a datagram of 65535 bytes, and so lies beyond what 16 bits count from the start of the frame. */
+/* A chunk that ends at offset 65589 of the frame, which 16 bits do not hold. */
 static void test_largest_datagram(void **state)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 };
-	struct ks_packet pkt = { .wire_len = 14 + 65535, .head_len = KS_HEAD_MAX, .link = KS_LINK_ETHERNET };
+	struct ks_packet pkt = { .wire_len = 14 + 40 + 65535, .head_len = KS_HEAD_MAX, .link = KS_LINK_ETHERNET };
 	struct frame f;
 
-	packet(&f, false, false, A, 4 + 16);
+	packet(&f, true, false, A, 4 + 16);
 	chunk(&f, DATA, 0, 16);
-	memset(f.data + 14 + 2, 0xff, 2); /* the length of the datagram, and of the chunk */
-	frame_ipv4_checksum(&f, 14);
-	f.data[14 + 20 + 12 + 2] = (65535 - 20 - 12) >> 8;
-	f.data[14 + 20 + 12 + 3] = (65535 - 20 - 12) & 0xff;
+	memset(f.data + 14 + 4, 0xff, 2); /* the length of the datagram, and of the chunk */
+	f.data[14 + 40 + 12 + 2] = (65535 - 12) >> 8;
+	f.data[14 + 40 + 12 + 3] = (65535 - 12) & 0xff;
 	memcpy(head, f.data, f.len);
 	assert_int_equal(ks_packet_parse(head, &pkt, 0), KS_REASON_OK_NEW);
 	assert_int_equal(pkt.sctp.chunks, KS_SCTP_DATA);
