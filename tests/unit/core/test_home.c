@@ -386,6 +386,7 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 	insp->flow.clock = ks_flow_clock(now);
 	insp->home.from = from;
 	insp->home.to = to;
+	insp->home.halves = KS_TRANSLATE_BOTH;
 	insp->home.dry = 0;
 	insp->home.resumed = 0;
 	head_fill(f, f->len, head, &insp->pkt);
