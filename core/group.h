@@ -13,7 +13,7 @@
  * Life cycle: the stage GROUP inserts the record, or renews it, after a question
  * has passed; it lives `timeout group.answer` after the latest question.
  *
- * What races: two questions of one asker on two CPUs write the same record; either
+ * Races: two questions of one asker on two CPUs write the same record; either
  * will do.
  *
  * Source: RFC 2131 4.1, RFC 6762 6.7, UPnP Device Architecture 2.0 1.3.3, RFC 4443 4.2.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The stage that looks for a packet's flow and judges the packet by it (judge.h).
- * What no flow knows goes on to open.c.
+ * A packet that no flow knows goes on to open.c.
  */
 #include "core/track/track.h"
 #include "core/env.h"

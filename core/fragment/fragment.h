@@ -30,11 +30,11 @@
  * `timeout fragments`. A complete one is freed, or kept for a second if some of it
  * were held and may still be on their way; one at egress is freed when all has left.
  *
- * Who writes what: any CPU that has a fragment of the datagram, on a copy that is
+ * Writers: any CPU that has a fragment of the datagram, on a copy that is
  * committed if nobody changed the record meanwhile. Otherwise the fragment is
  * judged again, a bounded number of times; after that it is dropped as contended.
  *
- * What races: a fragment may be held at the moment when the verdict is put into
+ * Races: a fragment may be held at the moment when the verdict is put into
  * the record. Its CPU commits after the verdict and sees it in its copy, so it
  * releases what is held itself; nothing is held for ever. A flow is known by its
  * slot, which may be another flow's by now: the tag tells. CPUs may overtake each

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What arrive.c, verdict.c and egress.c share: a fragment in hand and the record of its datagram, insp->side. */
+/* Shared by arrive.c, verdict.c and egress.c: a fragment in hand, and the record of its datagram in insp->side. */
 #ifndef KS_CORE_FRAGMENT_INTERNAL_H
 #define KS_CORE_FRAGMENT_INTERNAL_H
 

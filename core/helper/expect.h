@@ -15,7 +15,7 @@
  * KS_HELPER_EXPECTED others. It counts only as long as the control connection
  * lives, which is looked at when a packet comes.
  *
- * What races: two packets may open the same connection on two CPUs. Freeing the
+ * Races: two packets may open the same connection on two CPUs. Freeing the
  * entry consumes the expectation, and only one CPU can free it; the other packet
  * is judged by the rules. The control connection's flow is read where it lies,
  * without its version: a flow that ends at the same moment was alive a moment ago.

@@ -26,10 +26,10 @@
  * flow over UDP, and live as long as their flow where sequence numbers have moved,
  * else at most `timeout helper.memory`.
  *
- * Who writes what: the CPU that has a packet of the direction commits its memory at
+ * Writers: the CPU that has a packet of the direction commits its memory at
  * the end, and renews the memory of the other direction.
  *
- * What races: two packets of a direction on two CPUs. The first commit of the
+ * Races: two packets of a direction on two CPUs. The first commit of the
  * memory wins; the other packet is judged again with what the first one has left.
  * An expectation that it made meanwhile is found again and renewed.
  *

@@ -21,11 +21,11 @@
  * aliases with it when it is freed (core/table/table.c). One that no flow names is
  * swept after `timeout nat.alias`, a moment of grace for flows about to be inserted.
  *
- * Who writes what: the flow's alias[] is set when the flow is inserted, and again
+ * Writers: the flow's alias[] is set when the flow is inserted, and again
  * by reroute.c, which gives its source another alias. An alias is written twice, by
  * the CPU that reserved it: when it is inserted and when its flow is known.
  *
- * What races: a flow and its alias are two entries and are read one after the
+ * Races: a flow and its alias are two entries and are read one after the
  * other. Who follows an alias reads its version again at the end, so that both
  * were there at the same time; the flow must name the alias in return, because
  * slots are reused. An alias whose flow is about to be inserted counts as busy.

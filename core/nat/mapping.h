@@ -16,7 +16,7 @@
  * beyond the last packet that left by the mapping (RFC 4787 REQ-5 and 6: at least
  * two minutes, and only what leaves keeps it alive).
  *
- * What races: the records are not written together. A MAPPING_OUT may name an
+ * Races: the records are not written together. A MAPPING_OUT may name an
  * outer endpoint that died first and is another's now, and a PERMIT may be left
  * of an earlier mapping: each names its other end, and who follows one compares
  * it. Two CPUs may make a mapping of one inner endpoint at the same time: the last

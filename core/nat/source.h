@@ -17,7 +17,7 @@
  * names the flow in them once it is inserted, ks_nat_release() frees them if it
  * was not.
  *
- * What races: two CPUs that want the same port insert the same key; the table
+ * Races: two CPUs that want the same port insert the same key; the table
  * lets one of them, the other tries the next port. Between reservation and commit
  * an alias names no flow: packets that find it are judged again.
  */

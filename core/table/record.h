@@ -126,7 +126,7 @@ struct ks_shift {
 /* Expectations of one direction of a control connection that live at once: the oldest makes room for a new one. */
 #define KS_HELPER_EXPECTED 4U
 
-/* What a helper remembers of a direction of its control connection (core/helper/helper.h). `flags`: KS_MEMORY_*. */
+/* The memory of a helper: what it knows of a direction of its control connection (core/helper/helper.h). `flags`: KS_MEMORY_*. */
 struct ks_memory {
 	__u32 next; /* sequence number of the next byte to be read */
 	struct ks_shift shift;

@@ -77,7 +77,7 @@ static inline void conversation_open(struct conversation *t, __u8 flags, __u32 s
 	t->flow = t->insp.flow.after;
 }
 
-/* Whether two flows differ in nothing but what is counted. */
+/* Returns true if two flows differ only in what is counted. */
 static inline bool same_but_counts(const struct ks_flow *a, const struct ks_flow *b)
 {
 	struct ks_flow x = *a;

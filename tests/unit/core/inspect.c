@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The whole path. First the promise: whatever arrives, a packet that is
- * dropped changes nothing in the table, and one that is tried dry changes
- * nothing at all. Then reasons, classes, zones, counters and events, and what
- * happens when another CPU is faster.
+ * The path of a packet. First the promise: any packet that is dropped changes
+ * nothing in the table, and a dry run changes nothing at all. Then reasons,
+ * classes, zones, counters and events, and packets whose flow another CPU writes.
  */
 #include "tests/unit/core/test_home.h"
 
@@ -433,7 +432,7 @@ static void test_held_but_established(void **state)
 
 static __u32 *held; /* the version of a flow that somebody writes */
 
-/* Whoever writes is done when we look for the third time. */
+/* The writer is done when the flow is read for the third time. */
 static void writer_done(struct ks_env *e, __u32 index)
 {
 	if (++looks == 3)
@@ -441,7 +440,7 @@ static void writer_done(struct ks_env *e, __u32 index)
 }
 
 /* A packet leaves for its source to be translated while another of its flow is committed. */
-static void test_leaving_while_others_write(void **state)
+static void test_egress_while_others_write(void **state)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 };
 	struct ks_inspection insp;
@@ -460,7 +459,7 @@ static void test_leaving_while_others_write(void **state)
 	assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(insp.verdict.action, KS_ALLOW);
 	(*held)++;
-	/* What it needs to know does not change while the flow is written. */
+	/* The fields that it needs do not change while the flow is written. */
 	ks_inspect_egress(env, &insp, head);
 	assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
 	assert_int_equal(insp.verdict.action, KS_ALLOW);
@@ -504,7 +503,7 @@ int main(void)
 		TEST(test_always_outrun),
 		TEST(test_held_for_ever),
 		TEST(test_held_but_established),
-		TEST(test_leaving_while_others_write),
+		TEST(test_egress_while_others_write),
 		TEST(test_every_packet_is_counted_once),
 	};
 

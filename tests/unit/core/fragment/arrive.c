@@ -37,7 +37,7 @@ static void test_held(void **state)
 	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_FRAGMENT_AGAIN);
 }
 
-/* What was held comes again with its mark, and is then no repetition. */
+/* A fragment that was held comes again with its mark, and is no repetition then. */
 static void test_resumed(void **state)
 {
 	struct frame f;

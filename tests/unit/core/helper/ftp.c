@@ -70,7 +70,7 @@ static void ftp_slipstream(void **state)
 	assert_none("Hello 227 Entering (10,0,0,5,4,1)\r\n", false);
 }
 
-/* Whoever does not begin with a login is no FTP client. */
+/* A client that does not begin with a login is no FTP client. */
 static void ftp_first_line(void **state)
 {
 	static const char *const others[] = { "POST / HTTP/1.1\r\n", "PORT 10,0,0,5,4,1\r\n", "USERS x\r\n" };

@@ -9,7 +9,7 @@
 
 #include "core/helper/scanner.h"
 
-/* What a scanner heard in a text. */
+/* The result of a scanner for a text. */
 struct heard {
 	unsigned announced, asked, greeted, over, marks;
 	char last[64]; /* the last announcement */

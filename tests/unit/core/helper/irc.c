@@ -56,7 +56,7 @@ static void irc_dcc_refused(void **state)
 	}
 }
 
-/* What a page can make a browser say; the server may choose the name of the method. */
+/* Requests that a page can make a browser send; the page may choose the name of the method. */
 static void irc_not_a_client(void **state)
 {
 	static const char said[] = "\r\nPRIVMSG bob :\001DCC SEND f 167772165 1025 1\001\r\n";
