@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "daemon/instance.h"
+#include "text/memory_file.h"
 #include "text/scoped.h"
 
 struct exchange {
@@ -88,14 +89,12 @@ static size_t exchange_take_data(char *data, size_t one, size_t size, void *arg)
 
 static bool exchange_make_url(struct exchange *exchange, const struct ks_call *call)
 {
-	size_t size;
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	char separator = '?';
-	bool good = true;
-	FILE *out = open_memstream(&exchange->url, &size);
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return false;
-	fprintf(out, "http://keepstate%s", call->path);
+	fprintf(file.out, "http://keepstate%s", call->path);
 	for (size_t i = 0; i < call->parameter_count; i++) {
 		const struct ks_parameter *parameter = &call->parameters[i];
 		char *value;
@@ -103,12 +102,14 @@ static bool exchange_make_url(struct exchange *exchange, const struct ks_call *c
 		if (!parameter->value)
 			continue;
 		value = curl_easy_escape(exchange->curl, parameter->value, 0);
-		good = good && value; /* without memory; a filter without its value would be another filter */
-		fprintf(out, "%c%s=%s", separator, parameter->name, value ? value : "");
+		if (!value)
+			return false; /* a filter without its value would be another filter */
+		fprintf(file.out, "%c%s=%s", separator, parameter->name, value);
 		curl_free(value);
 		separator = '&';
 	}
-	return !fclose(out) && good;
+	exchange->url = ks_memory_file_take(&file);
+	return exchange->url;
 }
 
 /* Returns 0 or -errno. */

@@ -8,6 +8,7 @@
 #include "daemon/forwarding.h"
 #include "explain/change.h"
 #include "text/json.h"
+#include "text/memory_file.h"
 #include "text/scoped.h"
 
 static bool is_guarded(const struct ks_guarded *guarded)
@@ -70,19 +71,17 @@ static bool has_interface(const struct ks_interfaces *interfaces, const struct k
 /* Returns a sentence to be freed, or NULL without memory. */
 static char *empty_zone_text(const struct ks_zone *zone)
 {
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return NULL;
 	if (zone->interface_count)
-		fprintf(out, "zone %s: no interface is there yet: ", zone->name);
+		fprintf(file.out, "zone %s: no interface is there yet: ", zone->name);
 	else
-		fprintf(out, "zone %s: the policy names no interface for it", zone->name);
+		fprintf(file.out, "zone %s: the policy names no interface for it", zone->name);
 	for (size_t i = 0; i < zone->interface_count; i++)
-		fprintf(out, "%s%s", i ? ", " : "", zone->interfaces[i]);
-	return fclose(out) ? NULL : TAKE(text);
+		fprintf(file.out, "%s%s", i ? ", " : "", zone->interfaces[i]);
+	return ks_memory_file_take(&file);
 }
 
 static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks_zone *zone, json_t **warnings)
@@ -280,12 +279,10 @@ static bool is_pattern_repeated(const struct ks_interfaces *interfaces, size_t a
 
 char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
 {
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	const char *before = "ignore { ";
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return NULL;
 	for (size_t i = 0; i < interfaces->count; i++) {
 		char pattern[16];
@@ -293,12 +290,12 @@ char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
 		print_pattern(interfaces->list[i].name, pattern);
 		if (!may_be_ignored(&interfaces->list[i]) || is_pattern_repeated(interfaces, i, pattern))
 			continue;
-		fprintf(out, "%s%s", before, pattern);
+		fprintf(file.out, "%s%s", before, pattern);
 		before = ", ";
 	}
 	if (*before == ',')
-		fputs(" }", out);
-	return fclose(out) ? NULL : TAKE(text);
+		fputs(" }", file.out);
+	return ks_memory_file_take(&file);
 }
 
 static json_t *names_json(const struct ks_interfaces *interfaces, bool (*fits)(const struct ks_guarded *))
