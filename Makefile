@@ -22,7 +22,7 @@ demo:
 	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD) BUILDER='$(BUILDER) --quiet'
 	@tools/demo --build $(BUILD)
 
-# Everything: unit tests, scenarios in every home, sanitizers, fuzzers, real programs. `tools/run-tests --help` for parts.
+# Everything: checks of the sources, unit tests, scenarios in every home, sanitizers, fuzzers, real programs. `tools/run-tests --help` for parts.
 test:
 	@tools/deps build test
 	@tools/run-tests --build $(BUILD)
@@ -37,7 +37,7 @@ install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-tsan
 
 help:
 	@echo 'make           build in $(BUILD)/ (installs what is missing, with apt)'

@@ -14,7 +14,7 @@ LINES_MAX = 600
 OPENINGS = re.compile(r"(what|whether|whoever|who|of which)\b", re.IGNORECASE)
 C_COMMENT = re.compile(r"/\*+[\s*]*(.*)|//\s*(.*)")
 SHELL_COMMENT = re.compile(r"(?:^|\s)#[#!\s]*(.*)")
-HOMES = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/\w")
+HOMES = re.compile(r"(?<![\w.])/(?:home|Users|work)/\w")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 

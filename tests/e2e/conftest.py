@@ -9,6 +9,7 @@ import lab as labs
 import natlab as natlabs
 import pytest
 import reallab as reallabs
+import uplinks
 
 POLICY = """\
 zone lan { lan0 }
@@ -118,6 +119,13 @@ def real_gate(reallab, tmp_path_factory):
     yield gate
     gate.stop()
     assert gate.filters() == "", "filters are left behind"
+
+
+@pytest.fixture
+def usual_routes(reallab, real_gate):
+    """Every route of the real lab is as it was when the test ends."""
+    yield
+    uplinks.undo_routes(reallab)
 
 
 @pytest.fixture
