@@ -14,7 +14,8 @@
 
 /* --- load --- */
 
-void ks_parser_fini(struct ks_parser *p)
+/* Frees what loading needed; the policy too if it is still the parser's. */
+static void parser_fini(struct ks_parser *p)
 {
 	for (size_t i = 0; p->ast && i < p->ast->set_count; i++)
 		free(p->ast->sets[i].merged.ranges);
@@ -26,7 +27,11 @@ void ks_parser_fini(struct ks_parser *p)
 	ks_policy_destroy(p->policy);
 }
 
-int ks_parser_init(struct ks_parser *p, struct ks_diags *diags)
+KS_SCOPED_STRUCT(auto_parser, struct ks_parser, parser_fini)
+#define auto_parser ks_scoped(auto_parser)
+
+/* p is all zeroes, and is to be freed whatever this returns. */
+static int parser_init(struct ks_parser *p, struct ks_diags *diags)
 {
 	*diags = (struct ks_diags){ 0 };
 	p->complaints.diags = diags;
@@ -67,9 +72,9 @@ static int build(struct ks_parser *p, const struct ks_source *source, struct ks_
 
 int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags *diags)
 {
-	ks_auto_parser struct ks_parser p = { 0 };
+	auto_parser struct ks_parser p = { 0 };
 	const struct ks_source *source;
-	int err = ks_parser_init(&p, diags);
+	int err = parser_init(&p, diags);
 
 	if (err)
 		return err;
@@ -93,9 +98,9 @@ static const struct ks_source *text_source(struct ks_parser *p, const char *text
 int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir, struct ks_policy **policy,
 			struct ks_diags *diags)
 {
-	ks_auto_parser struct ks_parser p = { 0 };
+	auto_parser struct ks_parser p = { 0 };
 	const struct ks_source *source;
-	int err = ks_parser_init(&p, diags);
+	int err = parser_init(&p, diags);
 
 	if (err)
 		return err;

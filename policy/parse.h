@@ -90,15 +90,6 @@ struct ks_parser {
 	bool recording;
 };
 
-/* Prepares a load. `p` is all zeroes, and is to be freed whatever this returns: 0 or -ENOMEM. */
-int ks_parser_init(struct ks_parser *p, struct ks_diags *diags);
-
-/* Frees what loading needed; the policy too if it is still the parser's. */
-void ks_parser_fini(struct ks_parser *p);
-
-KS_SCOPED_STRUCT(ks_auto_parser, struct ks_parser, ks_parser_fini)
-#define ks_auto_parser ks_scoped(ks_auto_parser)
-
 /* The next token, not consumed. Variables are replaced by their value. */
 const struct ks_token *ks_parser_peek(struct ks_parser *p);
 
