@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the grammar of keepstate.conf(5) leaves to prose: words that it describes, and conditions, each with the
-sentence of the page that states it. The generator obeys them; with one of them switched off it makes sentences that
+"""The words that the grammar of keepstate.conf(5) only describes, and the conditions that it leaves to prose, each with
+the sentence of the page that states it. The generator obeys them; with one of them switched off it makes sentences that
 break it."""
 import ipaddress
 import re
@@ -137,7 +137,7 @@ def is_ascending(state, name, tokens):
 
 
 def has_entries(state, name, tokens):
-    """Whether no list is empty; a list in it may be."""
+    """Returns true if no list is empty; a list in it may be."""
     depth = entries = 0
     for token in tokens:
         if token.kind != "mark":
@@ -153,7 +153,7 @@ def has_entries(state, name, tokens):
 
 
 def key_of(name, tokens):
-    """What may stand once in its statement, or None for what may be repeated."""
+    """Returns a name for what may stand once in its statement, and None for what may be repeated."""
     first, *others = [token.text.lower() for token in tokens]
     if name == "zone-entry":
         family = "address6" if first == "address" and ":" in others[0] else "address4"
@@ -234,7 +234,7 @@ SUMMED = (TCP, UDP, ICMP, ICMPV6, SCTP, DCCP, UDPLITE)
 
 
 def is_word_of_packet(state, name):
-    """Whether a kind of words, or a quotation, has a meaning for the packet."""
+    """Returns true if a kind of words, or a quotation, has a meaning for the packet."""
     family, protocol = state["packet"]
     own = {"checksum-word": SUMMED, "tcp-word": (TCP,), "udp-word": (UDP,), "udplite-word": (UDPLITE,),
            "icmp-word": (ICMP, ICMPV6), "icmp4-word": (ICMP,), "icmp6-word": (ICMPV6,), "sctp-word": (SCTP,),
@@ -320,7 +320,7 @@ FACTS = [
 
 
 class Context:
-    """What a sentence has said so far. `reads(name, tokens)` tells if tokens are a production. `off` is the condition
+    """The memory of a sentence: what it has said so far. `reads(name, tokens)` tells if tokens are a production. `off` is the condition
     that is not obeyed; a sentence that breaks it is `broken`. A `wild` sentence may also be wrong in its meaning. Every
     value of the state is immutable, so that a copy of the dictionary can be gone back to."""
 
@@ -382,7 +382,7 @@ class Context:
         return self.wild or self.is_promising(name, tokens)
 
     def stands_elsewhere(self, name, tokens):
-        """Whether words of one kind are of another one too, which may stand here."""
+        """Returns true if words of one kind are of another one too, which may stand here."""
         others = [other for other in self.by_production if other.endswith("-word") and other != name]
         return name.endswith("-word") and any(is_word_of_packet(self.state, other) and self.reads(other, tokens)
                                               for other in others)
@@ -406,7 +406,7 @@ class Context:
             state["packet"] = (0, FRAME)
 
     def is_promising(self, name, tokens):
-        """Whether a sentence with this may be right in its meaning too; a rule is about one kind of protocols."""
+        """Returns true if a sentence with this may be right in its meaning too; a rule is about one kind of protocols."""
         kind, texts = self.state["kind"], [token.text for token in tokens]
         if name == "head":
             return self.state["packet"][1] in SUMMED + (GRE,)
@@ -435,7 +435,7 @@ class Context:
         return "of" not in texts or texts[-1] in ZONES
 
     def instead(self, name):
-        """What a sentence needs that it would seldom get by chance: names of what there is, a protocol for a rule, a
+        """Gives a sentence what it would seldom get by chance: names of what there is, a protocol for a rule, a
         conversation, the ends of a packet; and now and then a name that may not stand there."""
         parent = self.stack[-2] if len(self.stack) > 1 else None
         if name == "string" and parent in ("set", "include"):

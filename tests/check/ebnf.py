@@ -428,7 +428,7 @@ class Generator:
         return self.used_by[name]
 
     def leads(self, node):
-        """Whether the target can be reached through a node."""
+        """Returns true if the target can be reached through a node."""
         if node.place == self.target or (node.kind == "name" and node.value in self.leading):
             return True
         parts = node.value if node.kind in ("choice", "sequence") else [node.value]

@@ -215,7 +215,7 @@ class Check:
                 self.accepted.append(tokens)
 
     def check_conditions(self):
-        """What the prose says besides is so: sentences that break it are refused."""
+        """The conditions are so: sentences that break one are refused."""
         for condition, name in [(each, name) for each in context.CONDITIONS for name in each.productions]:
             generator, texts = self.generator(SEED, condition), []
             target = [(self.grammar.rules[name].place, None)]
@@ -296,7 +296,7 @@ class Check:
         yield from filter(None, (self.derive(repr(text), text, start) for start, text in texts))
 
     def check_prose(self):
-        """What the page says of the grammar and no condition states."""
+        """The other facts of the page: policies that they allow and that they refuse."""
         prose = self.page.prose()
         for sentence, good, bad in context.FACTS:
             if sentence not in prose:

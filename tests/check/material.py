@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the grammar is held against: the page that it stands in, the parser, and the tables of words in the source."""
+"""The page that the grammar stands in, the parser that it is held against, and the tables of words in the source."""
 import re
 import subprocess
 
