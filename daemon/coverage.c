@@ -324,7 +324,7 @@ json_t *ks_coverage_ignored(const struct ks_interfaces *interfaces)
 	return names_json(interfaces, is_left_alone);
 }
 
-struct cut_ctx {
+struct zones_cut_ctx {
 	__u64 gone; /* zones that are not in the policy any more, a bit per id */
 	__u64 met; /* those of them that some state has */
 	size_t states;
@@ -332,7 +332,7 @@ struct cut_ctx {
 
 static int count_cut_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
-	struct cut_ctx *ctx = arg;
+	struct zones_cut_ctx *ctx = arg;
 	__u64 zones = 0;
 
 	for (unsigned side = 0; side < 2; side++)
@@ -345,7 +345,7 @@ static int count_cut_flow(const struct ks_flow_key *key, const struct ks_flow *f
 void ks_coverage_add_cut(json_t **change, const struct ks_kernel *kernel, const struct ks_ledger *ledger,
 			 const struct ks_policy *policy)
 {
-	struct cut_ctx ctx = { .gone = ks_ids_gone_zones(&ledger->ids, policy) };
+	struct zones_cut_ctx ctx = { .gone = ks_ids_gone_zones(&ledger->ids, policy) };
 	json_t *zones = json_array();
 
 	if (ctx.gone) /* looking through a large table takes a moment */
