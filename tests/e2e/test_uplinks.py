@@ -12,7 +12,7 @@ from lab import NOBODY, wait_for
 from reallab import (CLIENT4, CLIENT6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, GUEST4, LOUNGE4, LOUNGE6, NEAR4, ONE_WAN, OUTER,
                      SECOND4, SECOND6, TWO_WANS, WAN4, ask, ask_by_tcp, hears, syn_packet, udp_packet)
 from uplinks import (BOTH_UPLINKS, FIRST, SECOND, anywhere, both, by, came_right, far, mark_port, other_table, settle,
-                     usual_routes, ways, zoned)
+                     ways, zoned)
 
 pytestmark = pytest.mark.usefixtures("usual_routes")
 
