@@ -7,7 +7,8 @@ or 1s..20d, and ? a description ?. Productions of a grammar's words are made of 
 import re
 from collections import namedtuple
 
-Token = namedtuple("Token", "kind text line", defaults=[0])  # kind: word, string, mark or newline
+# kind: word, string, mark or newline; origin: the line of a text, or the place of a node
+Token = namedtuple("Token", "kind text origin", defaults=[None])
 Node = namedtuple("Node", "kind value place")  # place: the production and the number of the node in it
 
 LEXEMES = re.compile(r'\s*("[^"]*"|\?[^?]*\?|\w+\.\.\w+|[a-z][\w-]*\( |[a-z][\w-]*|[|()\[\]{}])')
@@ -141,7 +142,7 @@ class Grammar:
 
     def __init__(self, syntax, words, caseless=(), loose=()):
         self.caseless, self.loose = set(caseless), set(loose)
-        self.macros, self.rules, self.order = {}, {}, []
+        self.macros, self.rules, self.forms = {}, {}, {}
         texts = self.split(syntax)
         self.words = set(self.split(words, texts))
         for name, text in texts.items():
@@ -188,6 +189,22 @@ class Grammar:
             for node in self.nodes(name):
                 if node.kind == "name" and node.value not in self.rules:
                     raise GrammarError(f"{name} uses {node.value}, which is not defined")
+
+    def form(self, place):
+        """The same for all literals that stand for each other: their production, and the rest of their sequence. None
+        for other nodes."""
+        if not self.forms:
+            for name in self.rules:
+                for node in self.nodes(name):
+                    self.note_forms(name, node.value if node.kind == "sequence" else [node])
+        return self.forms.get(place)
+
+    def note_forms(self, name, sequence):
+        for at, part in enumerate(sequence):
+            rest = tuple(other.place for other in sequence if other is not part)
+            for literal in part.value if part.kind == "choice" else [part]:
+                if literal.kind == "literal":
+                    self.forms.setdefault(literal.place, (name, at, rest))
 
     def literals(self, name):
         return [node.value for node in self.nodes(name) if node.kind == "literal"]
@@ -478,7 +495,8 @@ class Generator:
 
     def tokens(self, name, node):
         if node.kind == "literal":
-            return [Token("word" if node.value[0].isalpha() or node.value == "<" else "mark", node.value)]
+            is_word = node.value[0].isalpha() or node.value == "<"
+            return [Token("word" if is_word else "mark", node.value, node.place)]
         if node.kind == "bounds":
             return [Token("word", self.in_bounds(node))]
         if node.kind == "name":

@@ -20,17 +20,17 @@ sys.dont_write_bytecode = True  # the source tree stays as it is
 import context
 import ebnf
 import policy_text
+from ebnf import Token
 from material import Page, Parser, Source
 
 SEED = 20261129
 ROUNDS, ROUND, EACH = 150, 60, 8
 TRIES, BROKEN = 500, 4
+MUTANT_TOKENS = 40  # a sentence of 10 tokens is changed in 5 ways
 STARTS = ["policy", "address-file", "port-file"]
 CASELESS = {"protocol-name", "class", "state", "any-state"}
 GROUPS = {"ALL": "frame-word", "IP": "ip-word", "L4": "payload-word", "SUMMED": "checksum-word"}
 GROUPS |= {name.upper(): f"{name}-word" for name in "ipv4 ipv6 tcp udp udplite icmp sctp dccp gre".split()}
-NO_CHUNK_WORDS = {"ecne", "cwr", "other"}  # names for people, of chunks that no test can send
-NO_KEYWORDS = {"lo": "an interface that cannot be named"}
 LOOSE = {"timeout-name", "bound", "record-limit", "choice", "switch"}
 
 
@@ -40,12 +40,16 @@ class Check:
     def __init__(self, root, source, parser, change=("", "")):
         self.root, self.source, self.parser = root, source, parser
         self.page = Page(root / "docs" / "keepstate.conf.5")
-        self.describe = context.descriptions([name.lower() for name in self.source.macro("KS_REASONS")],
-                                             self.page.timeouts())
+        self.describe = context.descriptions(self.source.reasons(), self.page.timeouts())
         self.grammar = ebnf.Grammar(*self.changed(*change), CASELESS, LOOSE)
         self.recogniser = ebnf.Recogniser(self.grammar, self.describe)
-        self.reserved = self.source.strings("reserved")
+        self.reserved = self.reserved_words()
         self.accepted = []  # generated sentences that are right in all respects
+
+    def reserved_words(self):
+        """The words that cannot name a set."""
+        texts = {f"set {word} {{ }}\n": word for word in self.source.words if re.fullmatch("[a-z][a-z0-9_-]*", word)}
+        return sorted(set(texts.values()) - {texts[text] for text in self.parser.takes(list(texts))})
 
     def changed(self, old, new):
         """The grammar of the page, with another text in one place."""
@@ -66,48 +70,6 @@ class Check:
             if condition.sentence not in prose:
                 yield f"the page does not say: {condition.sentence}"
 
-    def literals(self, *names):
-        return {literal for name in names for literal in self.grammar.literals(name)}
-
-    def check_keywords(self):
-        """The tables of the parser, and the words that it compares with."""
-        source, all_literals = self.source, self.literals(*self.grammar.rules)
-        icmp_names = ("icmp-name", "icmp4-name", "icmp6-name")
-        no_flows = set(re.findall(r'X\(\w+, "(\w+)"\) /\* (?:not a flow|the slot)', "\n".join(source.texts)))
-        tables = [
-            ("statements", source.strings("keywords"), all_literals),
-            ("reserved words", source.strings("reserved"), all_literals | {"after"}),
-            ("clauses", source.strings("clauses"), self.literals("clause", "log", "protocol-name")),
-            ("protocols", source.names("protos"), self.literals("protocol-name")),
-            ("ICMP types", source.macro("ICMP_NAMES"), self.literals(*icmp_names)),
-            ("helpers", source.names("helpers")[1:], self.literals("helper-name")),
-            ("timeouts", self.parser.names("timeout"), set(self.page.timeouts())),
-            ("limits", self.parser.names("limit"), self.literals("bound", "record-limit")),
-            ("options", self.parser.names("option"), self.literals("choice", "switch")),
-            ("words of packets", source.macro("KS_MODS"), self.literals(
-                *(name for name in self.grammar.rules if name.endswith("-word") and name != "expected-word"))),
-            ("TCP flags", source.names("tcp_flags"), self.literals("tcp-flag", "tcp-word")),
-            ("ICMP types of tests", source.names("icmp_types") + source.names("icmp_codes"), self.literals(
-                "icmp-word", "icmp4-word", "icmp6-word", *icmp_names)),
-            ("extension headers", source.names("extensions"), self.literals("ipv6-word", "extension")),
-            ("IPv4 options", source.names("ip_options"), self.literals("ip-option")),
-            ("chunks", [name for name in source.strings("chunk_names") if name not in NO_CHUNK_WORDS], self.literals("chunk")),
-            ("types of DCCP", source.strings("dccp_type_names"), self.literals("dccp-type")),
-            ("records", source.names("kinds"), self.literals("record")),
-            ("classes", source.strings("class_names"), self.literals("class")),
-            ("actions", source.strings("action_names"), self.literals("expected")),
-            ("states", [name for name in source.macro("KS_STATES") if name not in no_flows], self.literals("state")),
-            ("words that the parser compares with", source.compared() - set(NO_KEYWORDS), all_literals),
-        ]
-        for word, flags in source.places():
-            for group in {GROUPS[flag] for flag in flags}:
-                if word not in self.literals(group):
-                    yield f"'{word}' is not a {group}"
-        for title, words, literals in tables:
-            yield from (f"{title}: '{word}' is not in the grammar" for word in sorted(set(words) - literals))
-            if not words:
-                yield f"{title}: there are none"
-
     # Texts to the grammar.
 
     def derive(self, name, text, start="policy"):
@@ -120,13 +82,13 @@ class Check:
         if failed is None:
             return None
         at, expected = failed
-        found = f"line {tokens[at].line}: '{tokens[at].text}'" if at < len(tokens) else "its end"
+        found = f"line {tokens[at].origin}: '{tokens[at].text}'" if at < len(tokens) else "its end"
         wanted = ", ".join(sorted(expected)[:12])
         return f"{name}, {found} is not derived from the grammar, which has: {wanted}"
 
     def texts(self):
         """Policies by name: files, and displays of the documents that begin with a statement."""
-        keywords = set(self.source.strings("keywords"))
+        keywords = self.parser.statements()
         for pattern in ("tests/check/*.conf", "tests/cases/*.ks", "tests/cases/*.conf", "demo/*.conf",
                         "tests/fuzz/corpus/policy/*"):
             for path in sorted(self.root.glob(pattern)):
@@ -214,6 +176,34 @@ class Check:
                 right.update(trail)
                 self.accepted.append(tokens)
 
+    def check_keywords(self):
+        """In the place of each word of the grammar, all words of the source that the parser takes are derived."""
+        for tokens, at in self.places():
+            is_state = tokens[at].origin[0] in ("state", "any-state")
+            words = [word for word in self.source.words if not is_state or word.upper() not in context.NO_STATES]
+            texts = [self.as_policy([*tokens[:at], Token("word", word), *tokens[at + 1:]]) for word in words]
+            for text in self.parser.takes(texts):
+                problem = self.derive("a policy that the parser takes", text)
+                if problem:
+                    yield f"{problem}\n{self.shown(text)}"
+        missing = set(self.parser.names("timeout")) - set(self.page.timeouts())
+        yield from (f"timeout {name} is not in the page" for name in missing)
+        for word, flags in self.source.packet_words():
+            for group in {GROUPS[flag] for flag in flags}:
+                if word not in self.grammar.literals(group):
+                    yield f"'{word}' is not a {group}"
+
+    def places(self):
+        """For each word of the grammar the shortest sentence with it, and where it stands there. Words that stand for
+        each other count as one."""
+        shortest = {}
+        for tokens in self.accepted:
+            for at, token in enumerate(tokens):
+                key = token.kind == "word" and self.grammar.form(token.origin)
+                if key and (key not in shortest or len(tokens) < len(shortest[key][0])):
+                    shortest[key] = tokens, at
+        return [shortest[key] for key in sorted(shortest)]
+
     def check_conditions(self):
         """The conditions are so: sentences that break one are refused."""
         for condition, name in [(each, name) for each in context.CONDITIONS for name in each.productions]:
@@ -240,7 +230,7 @@ class Check:
                     yield f"{complaint}\n{self.shown(text)}"
             for text, (syntax, _, _) in self.with_numbers(node.place, outside):
                 if not syntax and self.derive("", text):
-                    yield f"the parser takes a number outside of {node.value.text} in {node.place[0]}\n{self.shown(text)}"
+                    yield f"outside of {node.value.text} in {node.place[0]}, but taken\n{self.shown(text)}"
 
     def with_numbers(self, place, numbers):
         """Sentences with these numbers for the bounds, and what the parser says."""
@@ -255,28 +245,27 @@ class Check:
 
     def check_mutants(self):
         """Sentences that were changed at random are derived from the grammar, if the parser takes them."""
-        rand = random.Random(SEED)
+        rand, taken = random.Random(SEED), 0
         pool = [token for tokens in self.accepted for token in tokens]
-        texts = []
-        for tokens in self.accepted * 3:
-            changed = list(tokens)
-            for _ in range(rand.choice([1, 1, 2])):
-                at = rand.randrange(len(changed))
-                end = at + rand.choice([0, 1, 1, 2])
-                changed[at:end] = rand.choice([[], [rand.choice(pool)], [rand.choice(pool)], changed[at:end] * 2,
-                                               changed[at:end][::-1]])
-                changed = changed or [rand.choice(pool)]
-            texts.append(self.as_policy(changed))
-        taken = 0
-        for text, (syntax, meaning, _) in zip(texts, self.parser.judge(texts)):
-            if syntax + meaning:
-                continue
-            taken += 1
+        texts = [self.as_policy(self.mutant(tokens, pool, rand)) for tokens in self.accepted
+                 for _ in range(1 + MUTANT_TOKENS // len(tokens))]
+        for taken, text in enumerate(self.parser.takes(texts)):
             problem = self.derive("a policy that the parser takes", text)
             if problem:
                 yield f"{problem}\n{self.shown(text)}"
         if taken < 100:
             yield f"the parser takes only {taken} of them"
+
+    @staticmethod
+    def mutant(tokens, pool, rand):
+        """A sentence with one or two changes: tokens taken away, put in, repeated or turned round."""
+        changed = list(tokens)
+        for _ in range(rand.choice([1, 1, 2])):
+            at = rand.randrange(len(changed))
+            end = at + rand.choice([0, 1, 1, 2])
+            changed[at:end] = rand.choice([[], [rand.choice(pool)], changed[at:end] * 2, changed[at:end][::-1]])
+            changed = changed or [rand.choice(pool)]
+        return changed
 
     def check_files(self):
         """Files of sets."""
@@ -343,7 +332,7 @@ def check_mutations(check):
         except ebnf.GrammarError as error:
             yield str(error)
             continue
-        changed.accepted = [tokens for tokens in check.accepted * (name == "mutants")
+        changed.accepted = [tokens for tokens in check.accepted * (name in ("keywords", "mutants"))
                             if not changed.derive("", changed.as_policy(tokens))]
         if not next(getattr(changed, f"check_{name}")(), None):
             yield f"'{old}' became '{new}', and nothing was found wrong"
@@ -353,9 +342,9 @@ def check_mutations(check):
 
 CHECKS = {
     "shape": "the grammar is whole, and the page says what this test takes for granted",
-    "keywords": "every word that the parser knows is in the grammar",
     "texts": "policies of the tests, the demo, the documents and the fuzzer are derived from the grammar",
     "sentences": "sentences of the grammar are read, and every alternative is in one that is right in all respects",
+    "keywords": "every word that the parser knows is in the grammar, in its place",
     "files": "files of sets are read",
     "conditions": "sentences that break what the prose says are refused",
     "prose": "the other facts of the prose are so",

@@ -63,47 +63,43 @@ class Parser:
         parts = [line.split(" ", 2) for line in lines]
         return [(int(syntax), int(meaning), "".join(complaint)) for syntax, meaning, *complaint in parts]
 
+    def takes(self, texts):
+        """Those that are right in all respects."""
+        return [text for text, (syntax, meaning, _) in zip(texts, self.judge(texts)) if not syntax + meaning]
+
     def names(self, keyword):
         """The settings of a keyword, as the complaint about an unknown one lists them."""
         complaint = self.judge([f"{keyword} x 1\n"])[0][2]
         return complaint.partition("expected one of ")[2].split(", ")
 
+    def statements(self):
+        """The words that statements begin with, as the complaint about an unknown one lists them."""
+        complaint = self.judge(["x\n"])[0][2]
+        return re.findall(r"[a-z0-9]+", complaint.partition(": expected ")[2].partition(", or $")[0])
+
 
 class Source:
-    """Tables of words in the source, wherever they lie."""
+    """Words and tables of words in the source, wherever they lie."""
 
     def __init__(self, root):
         folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "build"))
                    and path.name not in ("tests", "bench")]
         self.texts = [path.read_text() for folder in folders for path in sorted(folder.rglob("*.[ch]"))]
-        self.policy = [path.read_text() for path in sorted((root / "policy").rglob("*.c"))]
-
-    def found(self, pattern, what):
-        parts = [found[1] for text in self.texts for found in re.finditer(pattern, text, re.DOTALL)]
-        if not parts:
-            raise LookupError(f"the source has no {what}: tell tests/check/grammar.py where it is now")
-        return "".join(parts)
-
-    def strings(self, table):
-        """The strings of arrays of strings."""
-        return re.findall(r'"([^"]+)"', self.found(rf"\b{table}\[[^\]]*\] = \{{(.*?)\}};", f"array {table}"))
-
-    def names(self, table):
-        """The first strings of the entries of arrays of structs."""
-        return re.findall(r'\{ "([^"]+)"', self.found(rf"\b{table}\[[^\]]*\] = \{{(.*?)\}};\n", f"array {table}"))
+        strings = {string for text in self.texts for string in re.findall(r'"([A-Za-z<][A-Za-z0-9_.-]*)"', text)}
+        self.words = sorted(strings)  # all strings that may be words of the language
 
     def macro(self, name):
-        """The first strings of the entries of an X-macro."""
-        return re.findall(r'X\((?:\w+, )*"([^"]+)"', self.found(rf"#define {name}\(X\)(.*?[^\\])\n", f"macro {name}"))
+        """The entries of an X-macro, each in one line."""
+        bodies = [found[1] for text in self.texts for found in re.finditer(
+            rf"#define {name}\(X\)(.*?[^\\])\n", text, re.DOTALL)]
+        if len(bodies) != 1:
+            raise LookupError(f"the source has {len(bodies)} macros {name}: tell tests/check/material.py what to read")
+        return re.findall(r"X\((.*?)\)(?=\s*(?:X\(|/\*|$))", re.sub(r"\s*\\\n\s*", " ", bodies[0]))
 
-    def places(self):
+    def reasons(self):
+        return [re.search('"([^"]+)"', entry)[1] for entry in self.macro("KS_REASONS")]
+
+    def packet_words(self):
         """The words of packets, with the names of what they stand in."""
-        body = self.found(r"#define KS_MODS\(X\)(.*?[^\\])\n", "macro KS_MODS")
-        return [(found[1], re.findall(r"KS_FOR_(\w+)", found[2])) for found in re.finditer(
-            r'X\(\w+, "([^"]+)", \w+, \d+, \d+, ([\w |]+), "', re.sub(r"\s*\\\n\s*", " ", body))]
-
-    def compared(self):
-        """The words that the parser compares tokens with."""
-        calls = r'(?:accept_word|is_word|is_conversation_with|expect_word)\(\w+, "([^"]+)"'
-        compare = r'strcmp\((?:token\.text|token->text|word->text|word\.text|text), "([a-z][^"]*)"\)'
-        return {word for text in self.policy for word in re.findall(calls, text) + re.findall(compare, text)}
+        return [(re.search('"([^"]+)"', entry)[1], re.findall(r"KS_FOR_(\w+)", entry))
+                for entry in self.macro("KS_MODS")]

@@ -81,12 +81,12 @@ class Variables:
     def value(self, token):
         name, rest = VARIABLE.fullmatch(token.text).groups()
         if name not in self.values:
-            raise TextError(f"line {token.line}: unknown variable ${name}")
-        value = [part._replace(line=token.line) for part in self.values[name]]
+            raise TextError(f"line {token.origin}: unknown variable ${name}")
+        value = [part._replace(origin=token.origin) for part in self.values[name]]
         if not rest:
             return value
         if len(value) != 1 or value[0].kind != "word":
-            raise TextError(f"line {token.line}: ${name} is not a word")
+            raise TextError(f"line {token.origin}: ${name} is not a word")
         return [value[0]._replace(text=value[0].text + rest)]
 
     def define(self, statement):
