@@ -144,6 +144,6 @@ static inline void conversation_established(struct conversation *t, const __u32 
 
 #define NEXT 101U /* the number that both sides of conversation_established() use next */
 
-#define FOR_STARTS(isn) for (const __u32 *isn = starts[0]; isn < starts[KS_ARRAY_SIZE(starts)]; isn += 2)
+#define FOR_STARTS(isn) for (const __u32 *isn = starts[0]; isn < starts[0] + 2 * KS_ARRAY_SIZE(starts); isn += 2)
 
 #endif

@@ -69,14 +69,14 @@ static __u32 random_below(__u64 *seed, __u32 n)
 
 static void put16(__u8 *at, __u16 value)
 {
-	at[0] = value >> 8;
-	at[1] = value & 0xff;
+	at[0] = (__u8)(value >> 8);
+	at[1] = (__u8)value;
 }
 
 static void put32(__u8 *at, __u32 value)
 {
-	put16(at, value >> 16);
-	put16(at + 2, value & 0xffff);
+	put16(at, (__u16)(value >> 16));
+	put16(at + 2, (__u16)value);
 }
 
 static void ip_checksum(__u8 *ip)
