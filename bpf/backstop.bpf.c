@@ -27,7 +27,7 @@
 #include "bpf/kernel.h"
 #include "bpf/seal.h"
 
-#define NF_DROP 0 /* of linux/netfilter.h */
+#define NF_DROP 0 /* of linux/netfilter.h; programs return nothing but these two (V13) */
 #define NF_ACCEPT 1
 
 struct bpf_nf_ctx {

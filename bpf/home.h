@@ -12,7 +12,7 @@ struct ks_scratch;
 /* The environment: lives on the stack of a program for one packet. Here, because functions checked apart must know it. */
 struct ks_env {
 	void *ctx; /* of the program */
-	/* enum hook, as a whole word and a constant of each program: the verifier then never follows the other's calls */
+	/* enum hook, as a whole word and a constant of each program (V10) */
 	__u64 hook;
 	struct ks_scratch *scratch; /* this CPU's, with the packet */
 	__u32 generation; /* slot of the policy in use, read once */

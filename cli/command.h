@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The commands of the program. A command is a line here and a function
- * ks_cmd_NAME() in cli/NAME.c; main.c makes the table and the help from it.
+ * ks_cmd_NAME() in a file of its name in cli/; main.c makes the table and the help from it.
  */
 #ifndef KS_CLI_COMMAND_H
 #define KS_CLI_COMMAND_H

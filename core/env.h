@@ -114,7 +114,7 @@ __u32 env_random(struct ks_env *env);
  * to KS_EDIT_MAX. All return false when the packet is too short or cannot be changed; it is dropped then.
  */
 #define KS_EDIT_MAX 128U
-/* Clamps a length to these bounds in a way that every verifier sees. */
+/* Clamps a length to these bounds in a way that the verifier sees (V3, V4). */
 static inline __u32 ks_edit_length(__u32 len)
 {
 	len--;

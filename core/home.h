@@ -31,11 +31,11 @@
  *   ks_fetch_add(p, v)
  *       Adds, and loses no addition of others; in no order.
  *
- * The verifier (nothing, natively):
- *   ks_isolated                a function that is verified once, apart from its callers
- *   ks_hide_bound(v)           the compiler may not reason about the bounds of v from here on
- *   ks_hide_value(v, by)       v, as a number that nothing is known of
- *   ks_loop(n, cb, ctx)        calls cb(i, ctx) for i from 0 to n - 1 until it returns nonzero
+ * The verifier (bpf/VERIFIER.md has the rules; nothing, natively):
+ *   ks_isolated                a function that is verified once, apart from its callers (V9)
+ *   ks_hide_bound(v)           the compiler may not reason about the bounds of v from here on (V4)
+ *   ks_hide_value(v, by)       v, as a number that nothing is known about (V7)
+ *   ks_loop(n, cb, ctx)        calls cb(i, ctx) for i from 0 to n - 1 until it returns nonzero (V5, V8)
  */
 #ifndef KS_CORE_HOME_H
 #define KS_CORE_HOME_H

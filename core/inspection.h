@@ -72,7 +72,7 @@ struct ks_insp_opening {
 	__u8 zero[5];
 };
 
-/* The packet that an ICMP error quotes: written by track/icmp_error.c, and by rewrite.c when it is translated. */
+/* The packet that an ICMP error quotes: written by track/icmp_error.c, and by nat/rewrite.c when it is translated. */
 struct ks_insp_quote {
 	struct ks_tuple tuple; /* as it came ... */
 	struct ks_tuple sent; /* ... and as it leaves */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions that the kernel's verifier checks apart from their callers, and so
+ * Functions that the kernel's verifier checks apart from their callers (V9), and so
  * once: natively they are functions as any other. They are marked ks_isolated
  * (engine/home.h), check their pointers, and follow none that lies behind these.
  */

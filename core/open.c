@@ -43,7 +43,7 @@ struct zone_search_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	__u64 zones; /* where it may leave */
-	__u32 found; /* 0 or 1: the verifier must see the values that a callback returns */
+	__u32 found; /* 0 or 1, because it decides what the callback returns (V8) */
 };
 
 static long zone_try(__u32 n, void *arg)

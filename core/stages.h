@@ -3,7 +3,7 @@
  * The stages of an inspection, in the order in which a packet may come to them.
  * A packet is read first (read.c), which sets its first stage; each stage does its
  * part and sets the next one, until the verdict stands. They are separate because
- * the kernel's verifier bounds what one program may do: natively a loop runs them
+ * the kernel's verifier bounds what one program may do (V1): natively a loop runs them
  * all, in the kernel each is a program reached by a tail call, except the first.
  *
  * A new stage is a line here and its function, ks_stage_NAME().

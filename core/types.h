@@ -25,7 +25,7 @@ typedef __u32 __be32;
 #define KS_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KS_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define KS_MAX(a, b) ((a) > (b) ? (a) : (b))
-/* Inlined whatever the compiler thinks: the kernel allows no more than eight frames. */
+/* Inlined whatever the compiler thinks: the kernel allows no more than eight frames (V2). */
 #define ks_inline inline __attribute__((always_inline))
 #define ks_likely(x) __builtin_expect(!!(x), 1)
 #define ks_unlikely(x) __builtin_expect(!!(x), 0)

@@ -121,7 +121,7 @@ void ks_clsact_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned 
 	*first = *present && filter_is_first(ifindex, at, handles[n]);
 }
 
-/* Moves our filter in front of all others. hook.bpf.c explains the steps. */
+/* Moves our filter in front of all others. bpf/hook.bpf.c explains the steps. */
 static int move_filter(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, __u32 from, __u32 to)
 {
 	int err = put_filter(ifindex, at, from, ks_hook_program(kernel, at, KS_VARIANT_LATER));

@@ -102,7 +102,7 @@ static int switch_link(unsigned ifindex, unsigned at, int link, int own)
 	return err ? complain_of_hook(ifindex, at, err) : 0;
 }
 
-/* Makes a link where there is none, and removes a filter of ours from clsact. hook.bpf.c explains the steps. */
+/* Makes a link where there is none, and removes a filter of ours from clsact. bpf/hook.bpf.c explains the steps. */
 static int attach_new(const struct ks_kernel *kernel, unsigned ifindex, unsigned at)
 {
 	int by_clsact = ks_clsact_step_back(kernel, ifindex, at);

@@ -52,7 +52,7 @@ struct alert_ctx {
 	const __u8 *head;
 	struct ks_packet *pkt;
 	__u32 end;
-	__u32 found; /* 0 or 1: a verifier must see what the callbacks return */
+	__u32 found; /* 0 or 1, because it decides what the callback returns (V8) */
 };
 
 /* One option of an IPv4 header whose options were found to be well formed; returns nonzero at the end of all. */

@@ -11,7 +11,7 @@
 
 /*
  * The home gives the first bytes of the frame. Nothing is read past head_len;
- * but where a verifier must see it, the buffer is KS_HEAD_SIZE long, so that a
+ * but the buffer is KS_HEAD_SIZE long where the verifier checks it (V3), so that a
  * masked offset and a header always lie in it. Headers that do not fit in
  * KS_HEAD_MAX are refused: "headers too long".
  */
@@ -109,7 +109,7 @@ struct ks_packet {
 	};
 	__u8 icmp_type, icmp_code;
 	__u8 hop_limit; /* TTL or hop limit */
-	__u16 cursor; /* of walks over options: kept here so that the kernel's verifier takes it for any number */
+	__u16 cursor; /* of walks over options, in the packet because of the verifier (V6) */
 	__u16 ethertype; /* of a frame that is not IP */
 	/* with KS_PKT_FRAGMENT; only the first fragment, at offset 0, has an upper header, and then a whole one */
 	__be32 frag_id; /* identification: 16 or 32 bits */

@@ -121,7 +121,7 @@
 /* Bytes of an upper header that an ICMP error must quote (RFC 792). */
 #define ICMP_QUOTE_MIN 8U
 
-/* The byte at `off`; the mask repeats for the verifier what the caller has checked against head_len. */
+/* The byte at `off`; the mask repeats for the verifier what the caller has checked against head_len (V3, V4). */
 static inline const __u8 *ks_head_at(const __u8 *head, __u32 off)
 {
 	ks_hide_bound(off);

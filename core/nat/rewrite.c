@@ -41,7 +41,7 @@ static bool ipv4_write(struct ks_env *env, struct change *c, const __u8 *head)
 	__u8 text[12] __attribute__((aligned(4)));
 	__be32 src, dst;
 
-	/* Else the compiler chooses between the two pointers, which no verifier can follow. */
+	/* Else the compiler chooses between the two pointers, which the verifier cannot follow (V4). */
 	ks_hide_bound(old);
 	ks_hide_bound(new);
 	src = c->halves & KS_TRANSLATE_SRC ? new->src.w[3] : old->src.w[3];

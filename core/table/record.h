@@ -9,7 +9,7 @@
  *   EXPECT                      EXPECTED   expectation           core/helper/expect.c
  *   QUESTION                    ASKED      question              core/group.c
  *   FRAGMENT                    FRAGMENTS  datagram              core/fragment/
- *   HELPER_ORIGINAL, _REPLY     HELPER     memory                core/helper/helper.c, scan.c
+ *   HELPER_ORIGINAL, _REPLY     HELPER     memory                core/helper/helper.c, core/helper/scan.c
  *
  * A record lies where a flow would lie: it has the size of struct ks_flow and
  * begins like one up to `timeout`, so the table finds, commits, frees and sweeps

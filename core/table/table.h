@@ -17,7 +17,7 @@
  *   dead     `timeout` ms after `seen`: from then on a lookup takes the entry for absent. It still takes room
  *   free     by the sweeper, by an insert that recycles it, or by somebody who ends it (ks_table_free(), ks_table_kill())
  *
- * An alias (core/nat/nat.h) has no lifetime of its own: it lives as long as its flow, and is freed with it.
+ * An alias (core/nat/alias.h) has no lifetime of its own: it lives as long as its flow, and is freed with it.
  *
  * Who writes what, when
  *

@@ -2,7 +2,7 @@
 /*
  * POST /v1/explain: a packet in words, judged by the native home as the programs
  * would judge it now. The engine gets the policy in force, the routes as they are
- * (world.h), and a copy of the flow that the packet belongs to, or of the
+ * (daemon/world.h), and a copy of the flow that the packet belongs to, or of the
  * question to a group that it answers. TCP numbers that the words leave open
  * continue that flow. Nothing in the kernel changes.
  */

@@ -97,7 +97,7 @@ static void check_type(bool v6, unsigned type, unsigned code)
 		assert_int_equal(reason, KS_REASON_ICMP_TYPE);
 		return;
 	}
-	/* A zeroed one is not sane; core_neighbour.c has those that are. */
+	/* A zeroed one is not sane; tests/unit/core/header/neighbour.c has those that are. */
 	assert_int_equal(reason, t.kind == NEIGHBOUR ? KS_REASON_NEIGHBOUR : KS_REASON_OK_NEW);
 	assert_int_equal(!!(pkt.flags & KS_PKT_ICMP_QUERY), t.kind == QUERY);
 	assert_int_equal(!!(pkt.flags & KS_PKT_ICMP_ANSWER), t.kind == ANSWER);
