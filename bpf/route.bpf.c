@@ -263,7 +263,7 @@ bool env_leaves_as(struct ks_env *env, const struct ks_addr *addr, __u8 family)
 	if (ks_test_mode || !guard)
 		return true;
 	own = &guard->address[family == KS_IPV6];
-	if (own->d[0] == addr->d[0] && own->d[1] == addr->d[1])
+	if (ks_addr_equal(own, addr))
 		return true;
 	local = local_get(addr, family);
 	return local && local->ifindex == ifindex;

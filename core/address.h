@@ -55,6 +55,11 @@ _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 #define IPV4_LINK_LOCAL 169U /* 169.254.0.0/16 */
 #define IPV6_LINK_LOCAL 0xfeU /* fe80::/10; above it are groups */
 
+static inline bool ks_addr_equal(const struct ks_addr *a, const struct ks_addr *b)
+{
+	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
+}
+
 /* 224.0.0.0/4 and 255.255.255.255 (RFC 1112 4, RFC 919 7); ff00::/8 (RFC 4291 2.7). */
 static inline bool ks_addr_is_group(const struct ks_addr *addr, __u8 family)
 {

@@ -216,7 +216,7 @@ static inline void destination_note(struct ks_inspection *insp)
 	const struct ks_tuple *was = &insp->pkt.tuple, *is = &insp->sent;
 
 	insp->translate &= (__u8)~KS_TRANSLATE_DST;
-	if (is->dst.d[0] != was->dst.d[0] || is->dst.d[1] != was->dst.d[1] || is->dport != was->dport)
+	if (!ks_addr_equal(&is->dst, &was->dst) || is->dport != was->dport)
 		insp->translate |= KS_TRANSLATE_DST;
 }
 

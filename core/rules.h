@@ -221,7 +221,7 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 
 	for (__u32 zone = 0; zone < KS_ZONE_MAX && config->addressed >> zone; zone++) {
 		own = &config->address[zone][family == KS_IPV6];
-		if ((own->d[0] | own->d[1]) && own->d[0] == addr->d[0] && own->d[1] == addr->d[1])
+		if ((own->d[0] | own->d[1]) && ks_addr_equal(own, addr))
 			return true;
 	}
 	return false;

@@ -10,10 +10,9 @@
 #include "core/table/internal.h"
 #include "engine/entries.h"
 
-#define CLAIM_TRIES 1000
+#define COPY_CLAIM_TRIES 1000
 #define INSERT_TRIES 8
 #define SLOT_VERSIONS 2 /* a claim and its release */
-#define BUCKET_LOW 3 /* as in core/table/insert.c: a bucket with so few entries takes another one */
 #define PLACES_MAX KS_HELPER_EXPECTED
 
 int ks_table_copy_init(struct ks_table_copy *copy)
@@ -159,7 +158,7 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 			used[n] = look(&copy->to[p.bucket[n]], hash, &entry->key, &free[n], &there);
 		if (there) /* a packet has opened it again */
 			return;
-		n = free[0] < 0 || (free[1] >= 0 && used[0] > BUCKET_LOW && used[0] > used[1]);
+		n = free[0] < 0 || (free[1] >= 0 && used[0] > KS_BUCKET_LOW && used[0] > used[1]);
 		if (free[n] < 0)
 			break;
 		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
@@ -178,7 +177,7 @@ static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, stru
 
 	copied->place = 0;
 	for (int i = 0; ks_cmpxchg(&primary->claim, 0, 1); i++) {
-		if (i == CLAIM_TRIES) {
+		if (i == COPY_CLAIM_TRIES) {
 			copy->lost++;
 			return;
 		}

@@ -78,18 +78,12 @@ static inline void query_ports(const struct icmp_meaning *m, __be16 id, struct k
 	tuple->dport = m->kind == ICMP_QUERY ? asked : id;
 }
 
-static bool neighbour_is_sane(const __u8 *head, struct ks_packet *pkt, const struct icmp_meaning *m, __u32 l4_len)
-{
-	if (m->kind == ICMP_MLD)
-		return ks_mld_is_sane(head, pkt, l4_len);
-	return ks_neighbour_is_sane(head, pkt, l4_len);
-}
-
 __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *icmp = ks_head_at(head, pkt->l4_off);
 	const struct icmp_meaning *m;
 	__u32 reason;
+	bool sane;
 
 	if ((pkt->tuple.proto == KS_PROTO_ICMP) != (pkt->tuple.family == KS_IPV4))
 		return KS_REASON_ICMP_TYPE;
@@ -114,7 +108,9 @@ __u32 ks_icmp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	}
 	if (m->kind == ICMP_ND || m->kind == ICMP_MLD) {
 		pkt->flags |= KS_PKT_NEIGHBOUR;
-		return neighbour_is_sane(head, pkt, m, l4_len) ? 0 : KS_REASON_NEIGHBOUR;
+		sane = m->kind == ICMP_MLD ? ks_mld_is_sane(head, pkt, l4_len)
+					   : ks_neighbour_is_sane(head, pkt, l4_len);
+		return sane ? 0 : KS_REASON_NEIGHBOUR;
 	}
 	pkt->flags |= m->kind == ICMP_QUERY ? KS_PKT_ICMP_QUERY : KS_PKT_ICMP_ANSWER;
 	query_ports(m, ks_load16(icmp + ICMP_ID_OFF), &pkt->tuple);

@@ -202,8 +202,8 @@ static __u32 parse_upper(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 /* A packet from a host to itself never travels, except between the ports of a loopback. */
 static bool is_land(const struct ks_tuple *tuple)
 {
-	return tuple->src.d[0] == tuple->dst.d[0] && tuple->src.d[1] == tuple->dst.d[1] &&
-	       tuple->sport == tuple->dport && ks_proto_has_ports(tuple->proto);
+	return ks_addr_equal(&tuple->src, &tuple->dst) && tuple->sport == tuple->dport &&
+	       ks_proto_has_ports(tuple->proto);
 }
 
 /* By its network address or its link address: only the latter tells a directed broadcast from an address of a host. */

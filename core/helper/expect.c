@@ -186,8 +186,8 @@ static bool expectation_renew(struct ks_env *env, const struct ks_config *config
 	if (!insp->side.found)
 		return false;
 	expectation_fill(env, config, insp);
-	return old->to.d[0] == insp->pkt.tuple.src.d[0] && old->to.d[1] == insp->pkt.tuple.src.d[1] &&
-	       old->port == ks_be16(insp->helping.port) && ks_table_commit(env, &insp->side);
+	return ks_addr_equal(&old->to, &insp->pkt.tuple.src) && old->port == ks_be16(insp->helping.port) &&
+	       ks_table_commit(env, &insp->side);
 }
 
 /* A search for a port under which the connection can be expected. */

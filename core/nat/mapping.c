@@ -13,7 +13,7 @@ static inline bool names_endpoint(const struct ks_inspection *insp, const struct
 {
 	const struct ks_mapping *m = &ks_record_before(&insp->side)->mapping;
 
-	return m->addr.d[0] == addr->d[0] && m->addr.d[1] == addr->d[1] && m->port == port;
+	return ks_addr_equal(&m->addr, addr) && m->port == port;
 }
 
 /* Makes insp->side.key: an endpoint, and for a permit a peer's address. */
@@ -132,7 +132,7 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 	insp->opening.mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
 	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
 	ks_table_find(env, &insp->side);
-	if (!insp->side.found || found->addr.d[0] != insp->sent.src.d[0] || found->addr.d[1] != insp->sent.src.d[1])
+	if (!insp->side.found || !ks_addr_equal(&found->addr, &insp->sent.src))
 		return false;
 	insp->sent.sport = found->port;
 	mapping_renew(env, insp);

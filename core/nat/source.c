@@ -325,8 +325,7 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 	}
 	insp->sent.src = addr;
 	/* A source that stays as it is needs no alias, which would have the key of the flow itself. */
-	if (addr.d[0] == insp->pkt.tuple.src.d[0] && addr.d[1] == insp->pkt.tuple.src.d[1] &&
-	    !(t->flags & MAY_CHANGE_PORT))
+	if (ks_addr_equal(&addr, &insp->pkt.tuple.src) && !(t->flags & MAY_CHANGE_PORT))
 		return 0;
 	insp->translate |= KS_TRANSLATE_SRC;
 	if (t->flags & KS_TARGET_EIM && has_dport(insp->sent.proto))

@@ -12,7 +12,7 @@ bool ks_addr_is_above(const struct ks_addr *a, const struct ks_addr *b)
 
 static inline bool sender_is_second(const struct ks_tuple *tuple)
 {
-	if (tuple->src.d[0] == tuple->dst.d[0] && tuple->src.d[1] == tuple->dst.d[1])
+	if (ks_addr_equal(&tuple->src, &tuple->dst))
 		return tuple->sport > tuple->dport;
 	return ks_addr_is_above(&tuple->src, &tuple->dst);
 }

@@ -69,13 +69,6 @@ enum slot_rank { SLOT_SAME_KEY, SLOT_FREE, SLOT_DEAD, SLOT_CLOSED, SLOT_HALF_OPE
 
 #define NO_SLOT KS_BUCKET_SLOTS
 
-/*
- * A bucket with at most this many entries takes a new one without a look at the
- * other, so that most lookups end in the first bucket. Above it the emptier of
- * the two is taken. Filled to 5/7, four new flows in a million find both full.
- */
-#define BUCKET_LOW 3
-
 /* The slot that a new entry gets. */
 struct choice {
 	__u32 rank;
@@ -234,7 +227,7 @@ static void choose_free(struct insert_ctx *c)
 {
 	bool first = c->free[0] != NO_SLOT, second = c->free[1] != NO_SLOT;
 
-	if (first && second && c->used[0] > BUCKET_LOW && c->used[0] > c->used[1])
+	if (first && second && c->used[0] > KS_BUCKET_LOW && c->used[0] > c->used[1])
 		first = false;
 	if (first)
 		choose(c, SLOT_FREE, c->candidates->bucket[0], c->free[0]);

@@ -85,11 +85,6 @@ static __u32 quote_upper(const __u8 *head, struct ks_inspection *insp, const str
 	}
 }
 
-static inline bool addr_equal(const struct ks_addr *a, const struct ks_addr *b)
-{
-	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
-}
-
 /* A redirect is for hosts of its own link (RFC 1122 3.2.2.2), so no gateway forwards it. */
 static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -132,7 +127,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 	insp->quote.sent = insp->quote.tuple;
 	insp->quote.off = up.off;
 	/* Returns true if the error goes to the host that sent the quoted packet. */
-	if (!addr_equal(&insp->pkt.tuple.dst, &insp->quote.tuple.src))
+	if (!ks_addr_equal(&insp->pkt.tuple.dst, &insp->quote.tuple.src))
 		return KS_REASON_ICMP_QUOTE;
 	reason = error_find(env, insp);
 	if (reason)
