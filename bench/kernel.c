@@ -121,18 +121,26 @@ static int setup(struct bench *b, __u64 capacity)
 	const struct ks_kernel_opts test = { .test_mode = true };
 	int err;
 
-	if (capacity > KS_LIMIT_STATES_MAX)
-		return bench_fail(-ERANGE, "that takes a table of %llu flows, the greatest is %u", capacity,
-				  KS_LIMIT_STATES_MAX);
+	if (capacity > KS_LIMIT_STATES_MAX) {
+		bench_fail(-ERANGE, "that takes a table of %llu flows, the greatest is %u", capacity,
+			   KS_LIMIT_STATES_MAX);
+		return -ERANGE;
+	}
 	err = bench_policy_make(b->opts->rules, (__u32)capacity, 0, &b->policy);
-	if (err)
-		return bench_fail(err, "policy");
+	if (err) {
+		bench_fail(err, "policy");
+		return err;
+	}
 	err = ks_kernel_load(b->policy, &test, &b->kernel);
-	if (err)
-		return bench_fail(err, "%s", ks_kernel_complaint());
+	if (err) {
+		bench_fail(err, "%s", ks_kernel_complaint());
+		return err;
+	}
 	err = bench_programs_init(&b->programs, b->opts->xdp, (__u32)capacity);
-	if (err)
-		return bench_fail(err, "cannot load the programs of the benchmark");
+	if (err) {
+		bench_fail(err, "cannot load the programs of the benchmark");
+		return err;
+	}
 	programs_choose(b);
 	return 0;
 }

@@ -265,6 +265,7 @@ static const char help[] =
 	"Returns 0 when the captures were replayed, whatever the verdicts, and 2 for a bad policy or\n"
 	"capture; what was judged before a damaged place is printed.";
 
+/* NOLINTNEXTLINE(readability-function-size): most of it is the table of options */
 int ks_cmd_replay(int argc, char **argv)
 {
 	struct replay_arguments args = { .connections = 50 };

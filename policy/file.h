@@ -10,7 +10,7 @@ struct ks_source *ks_source_add(struct ks_parser *p, const char *name, const cha
 				size_t length);
 
 /* Reads a file; `main` also takes "-" and pipes. Returns 0 or -errno: -EFBIG, -EISDIR, -ENOTSUP (no ordinary file), ... */
-int ks_source_load(struct ks_parser *p, const char *path, bool main, const struct ks_source **source);
+int ks_source_load(struct ks_parser *p, const char *path, bool main, const struct ks_source **result);
 
 /*
  * The same for a path that a policy names: seen from the file that names it, bounded, and complained about at its token.

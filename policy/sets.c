@@ -142,6 +142,7 @@ static int unknown_set(struct ks_parser *p, const struct ks_item *item)
 	if (!names)
 		return ks_parser_no_memory(p);
 	for (size_t i = 0; i < p->ast->set_count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are as many as the count says */
 		names[i] = p->ast->sets[i].name.text;
 	return ks_parser_error_at(p, &item->place, "unknown set '@%s'%s: define it as set %s { ... }", item->set,
 				  ks_did_you_mean(p, "@", item->set, names, p->ast->set_count), item->set);

@@ -37,6 +37,7 @@ static int unknown_variable(struct ks_parser *p, const char *name)
 	if (!names)
 		return ks_parser_no_memory(p);
 	for (size_t i = 0; i < p->variable_count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are as many as the count says */
 		names[i] = p->variables[i].name;
 	return ks_parser_error(p, &p->token, 0, "unknown variable '$%.60s'%s: define it above as $%.60s = value", name,
 			       ks_did_you_mean(p, "$", name, names, p->variable_count), name);

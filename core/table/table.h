@@ -196,8 +196,8 @@ static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 /* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
 bool ks_table_free(struct ks_env *env, struct ks_entry *e);
 
-/* Frees the dead entries of a bucket. Returns how many flows were among them. */
-__u32 ks_table_sweep(struct ks_env *env, __u32 bucket, __u64 now);
+/* Frees the dead entries of the bucket with this index. Returns how many flows were among them. */
+__u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now);
 
 /* Frees the flow of a key, whatever its state. Returns false if there was none. */
 bool ks_table_kill(struct ks_env *env, struct ks_entry *e);

@@ -20,7 +20,7 @@ enum memory_shortage {
 };
 
 /* Refuses allocations from now on, until memory_end(): the n-th, counted from 1; 0 refuses none. */
-void memory_begin(size_t n, enum memory_shortage shortage);
+void memory_begin(size_t n, enum memory_shortage kind);
 
 /* Returns true if an allocation was refused since. */
 bool memory_end(void);
