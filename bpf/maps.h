@@ -144,7 +144,7 @@ _Static_assert(__builtin_offsetof(struct ks_control, zones) == KS_CONTROL_HEAD,
 	       "the head of the control block is fixed");
 
 /*
- * What ks_ask is asked by a test run: where a packet that comes by an interface would go, and whether its source would be
+ * A question to ks_ask, by a test run: where a packet that comes by an interface would go, and whether its source would be
  * believed, as ingress would decide now. The frame of the run is this structure, and becomes the answer.
  */
 struct ks_ask {

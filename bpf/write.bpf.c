@@ -59,7 +59,7 @@ bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bo
 /* Bytes behind an edit, on their way to their new place. */
 struct move_ctx {
 	struct ks_env *env;
-	__u32 begin, end; /* what moves */
+	__u32 begin, end; /* the bytes that move */
 	__s32 delta;
 	__u32 done; /* bytes moved */
 	__u32 failed;

@@ -191,7 +191,7 @@ struct ks_config {
 	__u32 ranges;
 	__u32 options;
 	__u32 limit_states; /* flows in the table */
-	__u32 limit_half_open; /* of which half-open: see ks_state_is_half_open() */
+	__u32 limit_half_open; /* half-open ones among them: see ks_state_is_half_open() */
 	__u32 entries; /* in the rule table, all lists */
 	struct ks_rule_list list[KS_LIST_MAX]; /* the others; [KS_LIST_FILTER] is not used */
 	__u32 targets;

@@ -14,7 +14,7 @@ enum ks_kind {
 	KS_KIND_PERMIT, /* the same: an address that the inner endpoint has spoken to */
 	KS_KIND_EXPECT, /* a connection that a helper announced (core/helper/expect.h) */
 	KS_KIND_FRAGMENT, /* a datagram that comes in fragments (core/fragment/fragment.h) */
-	KS_KIND_HELPER_ORIGINAL, /* what a helper remembers of its control connection, per direction (core/helper/helper.h) */
+	KS_KIND_HELPER_ORIGINAL, /* the memory of a helper for its control connection, per direction (core/helper/helper.h) */
 	KS_KIND_HELPER_REPLY,
 	KS_KIND_QUESTION, /* somebody asked a group, whose members may answer (core/group.h) */
 	KS_KIND_MAX = 16

@@ -69,8 +69,8 @@ struct ks_daemon {
 struct ks_load_outcome {
 	struct ks_diags diags;
 	char *message; /* one sentence when it failed for another reason than errors in the text, else NULL */
-	char *tests; /* what the failing tests said, else NULL */
-	json_t *change; /* what a reload has changed, for ks_change_tell(); NULL if it failed */
+	char *tests; /* the output of the failing tests, else NULL */
+	json_t *change; /* the changes by a reload, for ks_change_tell(); NULL if it failed */
 };
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What outlives the daemon besides the kernel's maps: the ids of rules and
+ * Outlives the daemon, as the kernel's maps do: the ids of rules and
  * zones with their texts and names, so that a reload and a successor give the
  * same rule the same id, and what must be cleaned up at the end. Kept as JSON
  * in the instance's directory, replaced atomically before the kernel is

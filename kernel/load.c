@@ -65,7 +65,7 @@ static int complain_load(int err)
 	return err;
 }
 
-/* What happens to a map of another build when ours takes over. Size and type do not tell what an entry means. */
+/* The fate of a map of another build when ours takes over. Size and type do not tell what an entry means. */
 enum map_fate {
 	FATE_KEPT, /* the table: used again, or there is no takeover */
 	FATE_TAKEN, /* used again if it fits: counters, and what the table's entries refer to */

@@ -40,7 +40,7 @@ struct ks_rule_info {
 	char *text; /* normal form, one line, without log and label */
 	char *label; /* NULL without one */
 	__u8 statement; /* enum ks_statement */
-	__u8 action; /* what it does with a packet; of nat, binat, nptv6 and helper KS_ALLOW */
+	__u8 action; /* the verdict on a packet; KS_ALLOW for nat, binat, nptv6 and helper */
 	bool log;
 };
 
@@ -120,7 +120,7 @@ struct ks_policy {
 struct ks_diag {
 	struct ks_place place; /* its file name belongs to the complaint */
 	bool warning;
-	char *message; /* what is wrong and what would be right */
+	char *message; /* says what is wrong and what would be right */
 	char *excerpt; /* the line of text */
 };
 

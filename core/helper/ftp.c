@@ -112,7 +112,7 @@ static enum ks_heard ftp_reply(struct ks_scanner *p)
 	switch (p->word) {
 	case REPLY('2', '2', '0'):
 		return KS_HEARD_GREETED;
-	case REPLY('2', '3', '4'): /* what follows is encrypted (RFC 4217) */
+	case REPLY('2', '3', '4'): /* the rest is encrypted (RFC 4217) */
 		return KS_HEARD_OVER;
 	case REPLY('2', '2', '7'):
 		p->form = KS_FORM_NUMBERS;

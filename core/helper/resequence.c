@@ -19,7 +19,7 @@
 struct sum_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
-	__u32 off, end; /* what is still to be added */
+	__u32 off, end; /* the range that is still to be added */
 	__u32 sum;
 	bool failed;
 };

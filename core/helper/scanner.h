@@ -19,7 +19,7 @@
 enum ks_heard {
 	KS_HEARD_NOTHING,
 	KS_HEARD_MARK, /* it begins what address translation would have to replace */
-	KS_HEARD_UNMARK, /* what the last mark began is no announcement */
+	KS_HEARD_UNMARK, /* the text from the last mark is no announcement */
 	KS_HEARD_ANNOUNCED, /* an announcement is complete before this byte */
 	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer */
 	KS_HEARD_ASKED, /* FTP: the client asks the server for an announcement */

@@ -75,8 +75,8 @@ struct ks_flow {
 			__u8 tcp_flags[2];
 		};
 		struct { /* see core/track/sctp.c */
-			__u32 tag[2]; /* what packets of a direction carry; 0: not agreed yet */
-			__u32 offer[2]; /* what a side asked to be sent last, until it is in use */
+			__u32 tag[2]; /* in the packets of a direction; 0: not agreed yet */
+			__u32 offer[2]; /* the last one that a side asked for, until it is in use */
 		} sctp;
 		struct { /* see core/track/dccp.c */
 			__u64 last[2]; /* highest sequence number sent by a side */

@@ -44,7 +44,7 @@ struct ks_mapping {
 
 /* A connection that a helper heard announced (core/helper/expect.h). */
 struct ks_expectation {
-	struct ks_addr to; /* who waits: its true address ... */
+	struct ks_addr to; /* the one that waits: its true address ... */
 	__be16 port; /* ... and port */
 	__u16 rule; /* of the control connection */
 	__u32 control; /* slot id of the control connection's flow, ... */

@@ -13,7 +13,7 @@
 #include "core/table/flow.h"
 #include "core/types.h"
 
-/* What a packet means for the machine. */
+/* The meanings of a packet for the machine. */
 enum sctp_event {
 	EV_INIT,
 	EV_INIT_ACK,

@@ -10,7 +10,7 @@
 #include "core/table/flow.h"
 #include "core/types.h"
 
-/* What a segment means for the machine, after its numbers were checked. */
+/* The meanings of a segment for the machine, after its numbers were checked. */
 enum tcp_event {
 	EV_SYN, /* SYN */
 	EV_SYNACK, /* SYN+ACK */

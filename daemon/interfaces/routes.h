@@ -32,7 +32,7 @@ struct ks_routes {
 	size_t count;
 	struct ks_nexthop *nexthops;
 	size_t nexthop_count;
-	struct ks_local_entry *known; /* what the map has, sorted by key */
+	struct ks_local_entry *known; /* the entries of the map, sorted by key */
 	size_t known_count;
 	bool is_known; /* the map was read, or is ours from the start */
 	unsigned rules; /* bit per enum ks_route_rule in use */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the programs must know of the routes: the addresses of the box
+ * Tells the programs what they must know of the routes: the addresses of the box
  * (routes.h), facts about zones (zone_facts.h), and the router behind each
  * interface. All follow the news of a routing socket, and what a reading once a
  * second finds.

@@ -182,7 +182,7 @@ struct ks_packet_spec {
 	size_t mod_count;
 	__u8 *data; /* KS_SPEC_FRAME */
 	size_t length;
-	struct ks_packet_spec *quote; /* what an ICMP error quotes, or NULL */
+	struct ks_packet_spec *quote; /* the packet that an ICMP error quotes, or NULL */
 	bool conversation; /* a packet of a named conversation: its ends know each other by what they have seen */
 	__u8 seen; /* of a quotation: enum ks_seen */
 };

@@ -8,7 +8,7 @@
 #include "core/header/sctp.h"
 #include "core/verdict.h"
 
-#define A 0x11111111U /* what the client wants to be sent */
+#define A 0x11111111U /* the tag that the client asks for */
 #define B 0x22222222U /* the server */
 #define A2 0x33333333U
 #define B2 0x44444444U

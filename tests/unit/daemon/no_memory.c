@@ -94,7 +94,7 @@ static void test_adopt(void **state)
 	check_deed(adopt, 0);
 }
 
-/* What was written before stays, or the new is there, but never a part. */
+/* The old file stays, or the new one is there, but never a part of it. */
 static int rewrite(char **print)
 {
 	char *was = print_ledger(&ledger);

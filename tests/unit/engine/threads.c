@@ -226,7 +226,7 @@ static void *run_cpu(void *arg)
 	return NULL;
 }
 
-/* What the listings showed, over all passes. */
+/* Results of the listings, over all passes. */
 struct seen {
 	unsigned long flows, aliases, datagrams;
 };

@@ -82,7 +82,7 @@ static void test_zones_keep_their_ids(void **state)
 	ks_ids_fini(&ids);
 }
 
-/* What else stands in the tables by the number of a zone goes with it: addresses, where targets are, rules of every list. */
+/* Everything in the tables that names a zone by its number follows: addresses, places of targets, rules of every list. */
 static void test_translations_follow_their_zones(void **state)
 {
 	struct ks_ids ids = { 0 };

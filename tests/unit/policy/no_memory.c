@@ -28,7 +28,7 @@ static void print_table(const void *table, size_t size, FILE *out)
 	fprintf(out, "%016llx\n", ks_hash_bytes(0, table, size));
 }
 
-/* What the normal form does not show: ids, and the tables. */
+/* Compares what the normal form does not show: ids, and the tables. */
 static void print_tables(const struct ks_policy *policy, FILE *out)
 {
 	const struct ks_config *config = &policy->config;
@@ -127,7 +127,7 @@ static void test_check(void **state)
 
 /* --- test --- */
 
-static struct ks_policy *loaded; /* what is tested, and reloaded from */
+static struct ks_policy *loaded; /* the policy under test, and the one to reload from */
 
 static int run_the_tests(char **print)
 {

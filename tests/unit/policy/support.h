@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the tests of the policy language share: loading text, comparing tables, a random source. */
+/* Shared by the tests of the policy language: loading text, comparing tables, a random source. */
 #ifndef KS_TESTS_UNIT_POLICY_SUPPORT_H
 #define KS_TESTS_UNIT_POLICY_SUPPORT_H
 

@@ -106,7 +106,7 @@ static void test_fragment_bounds(void **state)
 	}
 }
 
-/* What is never fragmented: errors (RFC 4443 2.4), neighbour discovery (RFC 6980). */
+/* Messages that are never fragmented: errors (RFC 4443 2.4), neighbour discovery (RFC 6980). */
 static void test_fragments_that_are_none(void **state)
 {
 	struct frame f;

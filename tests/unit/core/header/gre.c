@@ -6,7 +6,7 @@
 
 #define L4 34
 
-/* What RFC 2784, 2890 and 2637 allow, told in another way than the parser does. */
+/* The headers that RFC 2784, 2890 and 2637 allow, derived in another way than the parser does it. */
 static __u32 expected_header(unsigned flags, unsigned type)
 {
 	bool key = flags >> 13 & 1, seq = flags >> 12 & 1, ack = flags >> 7 & 1;

@@ -92,7 +92,7 @@ static void test_option_lengths(void **state)
 	}
 }
 
-/* What lies beyond the inspected head is the receiver's, as long advertisements have it; nothing before it. */
+/* Options beyond the inspected head, as in long advertisements, are left to the receiver; none before it. */
 static void test_many_options(void **state)
 {
 	struct frame f;
@@ -122,7 +122,7 @@ static void test_sources(void **state)
 	}
 }
 
-/* Who has no address yet may look for routers and for the owner of an address; nobody could answer its link layer. */
+/* A host without an address may look for routers and for the owner of an address, but not name its link address. */
 static void test_unspecified_source(void **state)
 {
 	struct frame f;

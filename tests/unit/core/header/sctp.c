@@ -114,7 +114,7 @@ static __u32 parse_chunks(__u32 tag, const int *types)
 
 #define PARSE(tag, ...) parse_chunks(tag, (const int[]){ __VA_ARGS__, -1 })
 
-/* What may stand together (RFC 9260 6.10). */
+/* Chunks that may stand together (RFC 9260 6.10). */
 static void test_bundles(void **state)
 {
 	static const int alone[] = { INIT, INIT_ACK, SHUTDOWN_COMPLETE };

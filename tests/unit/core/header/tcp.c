@@ -82,7 +82,7 @@ static void test_tcp_options(void **state)
 		  20,
 		  KS_TCP_SACK_PERM | KS_TCP_WSCALE,
 		  7,
-		  true }, /* what Linux sends */
+		  true }, /* as Linux sends it */
 		{ { 3, 3, 14 }, 3, KS_TCP_WSCALE, 14, true },
 		{ { 3, 3, 15 }, 3, KS_TCP_WSCALE, 14, true }, /* RFC 7323 2.3: taken as 14 */
 		{ { 3, 3, 255 }, 3, KS_TCP_WSCALE, 14, true },

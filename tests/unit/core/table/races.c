@@ -139,7 +139,7 @@ static __u32 of_other_bucket(struct ks_env *env, __u64 hash)
 	}
 }
 
-/* Whoever got it keeps it. */
+/* The thread that got it keeps it. */
 static void test_race_insert_over_alias(void **state)
 {
 	for (race.at = 0; race.at < 24; race.at++) {

@@ -17,7 +17,7 @@ static void test_insert_find_commit(void **state)
 	insp.flow.after.state = KS_STATE_TCP_ESTABLISHED;
 	assert_true(ks_table_commit(env, &insp.flow));
 	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_ESTABLISHED);
-	/* What was decided on an older version is refused, and nothing changes. */
+	/* A decision on an older version is refused, and nothing changes. */
 	insp.flow.after.state = KS_STATE_TCP_CLOSE;
 	assert_false(ks_table_commit(env, &insp.flow));
 	assert_int_equal(look(env, 1, SECOND).flow.before.state, KS_STATE_TCP_ESTABLISHED);
@@ -73,7 +73,7 @@ static void test_kill(void **state)
 	test_env_destroy(env);
 }
 
-/* What the table should hold, kept the plain way. */
+/* A model of the table: the expected entries in a plain list. */
 #define MODEL_KEYS 96
 
 struct model {

@@ -45,7 +45,7 @@ static inline __u32 insert(struct ks_env *env, __u32 n, __u32 state, __u64 now, 
 	return ks_table_insert(env, &insp.flow);
 }
 
-/* What is really in the table: slots in use, half-open ones, keys that are there twice. */
+/* Counted from the table itself: slots in use, half-open ones, keys that are there twice. */
 struct census {
 	__u32 flows, half_open, twice;
 };

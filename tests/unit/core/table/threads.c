@@ -22,7 +22,7 @@
 
 static struct ks_env *env;
 static unsigned clock_ms; /* moved by all */
-static unsigned torn, strange; /* what must not be */
+static unsigned torn, strange; /* both must stay 0 */
 
 static struct ks_flow_key key_of(__u32 n)
 {

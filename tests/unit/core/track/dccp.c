@@ -17,7 +17,7 @@
 
 static struct ks_env *env;
 static __u64 now;
-static __u64 next[2]; /* what each side sends next */
+static __u64 next[2]; /* the next number of each side */
 
 static int setup(void **state)
 {
@@ -185,7 +185,7 @@ static void test_lengths(void **state)
 	}
 }
 
-/* What the checksum is said to cover must be there (RFC 4340 9.2). */
+/* All data that the checksum is said to cover must be there (RFC 4340 9.2). */
 static void test_coverage(void **state)
 {
 	for (unsigned covered = 0; covered < 16; covered++) {
@@ -362,7 +362,7 @@ static void test_arcs(void **state)
 	}
 }
 
-/* What is dropped changes nothing, whatever the numbers. */
+/* A dropped packet changes nothing, whatever its numbers. */
 static void test_random_walk(void **state)
 {
 	size_t size = env->shape.buckets * sizeof(*env->buckets);

@@ -235,7 +235,7 @@ static void open_tcp(bool v6)
 	assert_int_equal(inspect(&f, ZONE_LAN, ZONE_WAN, &insp), KS_REASON_OK_NEW);
 }
 
-/* What an error quotes. */
+/* The packet that an error quotes. */
 struct quote {
 	bool v6;
 	__u8 proto, src, dst;

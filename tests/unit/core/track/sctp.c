@@ -191,7 +191,7 @@ static void test_collision(void **state)
 static void test_restart(void **state)
 {
 	for (unsigned back = 0; back < 2; back++) {
-		__u32 mine = back ? A : B, theirs = back ? B : A; /* what the restarting side sends and is sent */
+		__u32 mine = back ? A : B, theirs = back ? B : A; /* tags sent by the restarting side, and to it */
 		struct ks_inspection insp;
 
 		teardown(NULL);

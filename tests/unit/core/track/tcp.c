@@ -259,7 +259,7 @@ static void test_closed(void **state)
 			conversation_established(&t, isn);
 			assert_passes(say(&t, dir, RST, NEXT, 0, 0));
 			assert_state(&t, CLOSE);
-			/* What was in flight arrives; the timer no longer moves. */
+			/* Segments in flight arrive; the timer no longer moves. */
 			assert_only_passes(&t, say(&t, dir, ACK, NEXT, NEXT, 0));
 			assert_only_passes(&t, say(&t, !dir, FIN | ACK, NEXT, NEXT, 0));
 			assert_only_passes(&t, say(&t, !dir, RST, NEXT, 0, 0));

@@ -99,7 +99,7 @@ static void test_resets(void **state)
 	}
 }
 
-/* What is over stays over, and lives no longer for what still comes. */
+/* A finished connection stays finished, and late segments do not make it live longer. */
 static void test_over(void **state)
 {
 	FOR_STARTS(isn)

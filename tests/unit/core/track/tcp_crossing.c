@@ -13,7 +13,7 @@ struct model {
 	bool acked[2]; /* that side's SYN */
 };
 
-/* What a word means, and whether it is news. */
+/* Takes in a word. Returns true if it is news. */
 static bool model_hears(struct model *m, enum word word)
 {
 	struct model was = *m;

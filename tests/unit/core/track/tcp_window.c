@@ -7,7 +7,7 @@ static void check_window_edges(struct conversation *t, unsigned dir, __u32 windo
 {
 	struct conversation u = *t;
 	__u32 bound = NEXT + window;
-	__u32 ack_floor = own > 66000 ? own : 66000; /* what may be under way towards the sender */
+	__u32 ack_floor = own > 66000 ? own : 66000; /* data that may be under way towards the sender */
 	__u32 reach = window > 66000 ? window : 66000; /* how much older than a window repeated data may be */
 
 	/* I: not past the offered window. */

@@ -260,7 +260,7 @@ static void set_descriptors(rlim_t count)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* What was known stays, nothing is taken for changed, and the next attempt waits. */
+/* The known routes stay, none counts as changed, and the next attempt waits. */
 static void test_a_reading_that_fails(void **state)
 {
 	struct ks_routes routes = { .stale = true };
