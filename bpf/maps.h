@@ -133,7 +133,7 @@ struct ks_control {
 	__u64 test_random; /* state of env_random() then, not 0 */
 	struct ks_listener {
 		__be16 port;
-		__u8 proto; /* 0: the place is free */
+		__u8 proto; /* 0: the entry is free */
 		__u8 zero;
 	} test_listen[8]; /* sockets of the box then */
 };

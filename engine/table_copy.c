@@ -27,7 +27,7 @@ void ks_table_copy_fini(struct ks_table_copy *copy)
 	copy->copied = NULL;
 }
 
-/* Collects the fields of an entry that are places. Returns how many there are. */
+/* Collects the fields of an entry that are slot ids. Returns how many there are. */
 static unsigned places_in(struct ks_slot *slot, __u32 *fields[PLACES_MAX])
 {
 	unsigned count = 0;
@@ -55,7 +55,7 @@ static unsigned places_in(struct ks_slot *slot, __u32 *fields[PLACES_MAX])
 
 static __u32 new_place(const struct ks_table_copy *copy, __u32 old)
 {
-	return old && old <= copy->from_buckets * KS_BUCKET_SLOTS ? copy->copied[old - 1].place : 0;
+	return old && old <= copy->from_buckets * KS_BUCKET_SLOTS ? copy->copied[old - 1].id : 0;
 }
 
 static void translate_places(const struct ks_table_copy *copy, struct ks_slot *slot)
@@ -67,9 +67,9 @@ static void translate_places(const struct ks_table_copy *copy, struct ks_slot *s
 		*fields[i] = new_place(copy, *fields[i]);
 }
 
-static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 place)
+static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 id)
 {
-	struct ks_flow_ref ref = ks_slot_at(place);
+	struct ks_flow_ref ref = ks_slot_at(id);
 
 	return &copy->to[ref.bucket].slot[ref.slot];
 }
@@ -142,7 +142,7 @@ static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks
 	return used;
 }
 
-/* The primary bucket is claimed, so nobody else can insert this key; others may still take a free slot. Sets copied->place. */
+/* The primary bucket is claimed, so nobody else can insert this key; others may still take a free slot. Sets copied->id. */
 static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *entry, __u64 hash,
 			   struct ks_copied *copied)
 {
@@ -163,7 +163,7 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 			break;
 		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
 		if (slot_fill(copy->counts, &copy->to[ref.bucket], ref.slot, entry, p.tag, &copied->to_version)) {
-			copied->place = ks_slot_id(&ref);
+			copied->id = ks_slot_id(&ref);
 			return;
 		}
 	}
@@ -175,7 +175,7 @@ static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, stru
 	__u64 hash = ks_flow_key_hash(&entry->key, copy->to_shape.key);
 	struct ks_bucket *primary = &copy->to[ks_table_bucket(&copy->to_shape, hash, 0)];
 
-	copied->place = 0;
+	copied->id = 0;
 	for (int i = 0; ks_cmpxchg(&primary->claim, 0, 1); i++) {
 		if (i == COPY_CLAIM_TRIES) {
 			copy->lost++;
@@ -190,7 +190,7 @@ static void insert(struct ks_table_copy *copy, const struct ks_slot *entry, stru
 static struct ks_slot *untouched(const struct ks_table_copy *copy, const struct ks_copied *copied,
 				 const struct ks_flow_key *key)
 {
-	struct ks_slot *slot = copied->place ? slot_at(copy, copied->place) : NULL;
+	struct ks_slot *slot = copied->id ? slot_at(copy, copied->id) : NULL;
 
 	if (!slot || ks_load_relaxed(&slot->flow.version) != copied->to_version || !shared_key_equal(&slot->key, key))
 		return NULL;
@@ -203,7 +203,7 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 	__u32 version = entry->flow.version;
 	struct ks_slot *former = untouched(copy, copied, &entry->key);
 
-	if (copied->place && !former && shared_key_equal(&slot_at(copy, copied->place)->key, &entry->key))
+	if (copied->id && !former && shared_key_equal(&slot_at(copy, copied->id)->key, &entry->key))
 		return false; /* a packet has moved it on in the new table */
 	translate_places(copy, entry);
 	if (former) {
@@ -214,7 +214,7 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 		insert(copy, entry, copied);
 	}
 	copied->from_version = version;
-	return copied->place;
+	return copied->id;
 }
 
 /* Returns true if the entry is worth copying: alive, and readable here. An alias lives as long as its flow. */
@@ -247,19 +247,19 @@ static void copy_slot(struct ks_table_copy *copy, const struct ks_slot *slot, st
 {
 	struct ks_slot entry;
 
-	if (copied->place && copied->from_version == ks_load_relaxed(&slot->flow.version))
+	if (copied->id && copied->from_version == ks_load_relaxed(&slot->flow.version))
 		return;
 	if (take(copy, slot, clock, &entry))
 		copy->entries += copy_entry(copy, &entry, copied);
 }
 
-/* Corrects the places that name entries which the pass copied after this one. */
+/* Corrects the slot ids of entries that the pass copied after this one. */
 static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
 {
 	struct ks_slot entry, *former;
 	struct ks_flow now;
 
-	if (!copied->place || !take(copy, slot, clock, &entry) || entry.flow.version != copied->from_version)
+	if (!copied->id || !take(copy, slot, clock, &entry) || entry.flow.version != copied->from_version)
 		return;
 	former = untouched(copy, copied, &entry.key);
 	translate_places(copy, &entry);

@@ -6,8 +6,8 @@
  * (other CPUs write it by the protocol of core/table/table.h) one more pass
  * brings what changed until then.
  *
- * Entries name each other by the ids of their slots (their places). These differ
- * between the tables, so a pass first copies the entries and then corrects the places
+ * Entries name each other by the ids of their slots. These differ
+ * between the tables, so a pass first copies the entries and then corrects the ids
  * in them.
  */
 #ifndef KS_ENGINE_TABLE_COPY_H
@@ -19,7 +19,7 @@
 typedef bool ks_convert_fn(struct ks_slot *slot);
 
 struct ks_copied {
-	__u32 place; /* in the new table, 0: nowhere */
+	__u32 id; /* of the slot in the new table, 0: nowhere */
 	__u32 from_version; /* of the old entry when it was copied */
 	__u32 to_version; /* of the new one then; if it has another one now, a packet has written to it since */
 };
@@ -31,7 +31,7 @@ struct ks_table_copy {
 	struct ks_table_shape to_shape;
 	struct ks_table_counts *counts; /* of the new table */
 	ks_convert_fn *convert; /* NULL: entries are the same in both */
-	struct ks_copied *copied; /* by old place - 1 */
+	struct ks_copied *copied; /* by old slot id - 1 */
 	unsigned long entries; /* copied in the last pass */
 	unsigned long lost; /* in the last pass: no room in their buckets, or not to be converted */
 };
