@@ -13,7 +13,7 @@
 #define COPY_CLAIM_TRIES 1000
 #define INSERT_TRIES 8
 #define SLOT_VERSIONS 2 /* a claim and its release */
-#define PLACES_MAX KS_HELPER_EXPECTED
+#define SLOT_IDS_MAX KS_HELPER_EXPECTED
 
 int ks_table_copy_init(struct ks_table_copy *copy)
 {
@@ -28,7 +28,7 @@ void ks_table_copy_fini(struct ks_table_copy *copy)
 }
 
 /* Collects the fields of an entry that are slot ids. Returns how many there are. */
-static unsigned places_in(struct ks_slot *slot, __u32 *fields[PLACES_MAX])
+static unsigned ids_in(struct ks_slot *slot, __u32 *fields[SLOT_IDS_MAX])
 {
 	unsigned count = 0;
 
@@ -60,8 +60,8 @@ static __u32 new_place(const struct ks_table_copy *copy, __u32 old)
 
 static void translate_places(const struct ks_table_copy *copy, struct ks_slot *slot)
 {
-	__u32 *fields[PLACES_MAX];
-	unsigned count = places_in(slot, fields);
+	__u32 *fields[SLOT_IDS_MAX];
+	unsigned count = ids_in(slot, fields);
 
 	for (unsigned i = 0; i < count; i++)
 		*fields[i] = new_place(copy, *fields[i]);
