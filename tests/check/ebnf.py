@@ -465,7 +465,7 @@ class Generator:
     def production(self, name):
         self.budget -= 1
         self.stack.append(name)
-        state, mark, is_there = self.context.save(), len(self.trail), self.is_there
+        state, mark, flags = self.context.save(), len(self.trail), (self.is_there, self.is_forced)
         try:
             for _ in range(self.ATTEMPTS):
                 if self.budget < 0:
@@ -479,7 +479,7 @@ class Generator:
                     return tokens
                 self.context.restore(state)
                 del self.trail[mark:]
-                self.is_there = is_there
+                self.is_there, self.is_forced = flags
         finally:
             self.stack.pop()
         raise Refused(name)
