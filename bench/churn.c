@@ -13,7 +13,7 @@
 #include "bench/frames.h"
 #include "engine/engine.h"
 
-#define NSEC_PER_PACKET 1000
+#define NSEC_PER_STEP 1000
 
 static const struct {
 	enum bench_step step;
@@ -44,7 +44,7 @@ static void connection(struct churn *c, __u32 index)
 					  .to = reply ? BENCH_LAN : BENCH_WAN };
 
 		bench_frame_make(steps[i].step, index, reply, data);
-		c->now += NSEC_PER_PACKET;
+		c->now += NSEC_PER_STEP;
 		ks_engine_set_time(c->engine, c->now);
 		c->refused += ks_engine_inspect(c->engine, &frame, false, &c->insp) != KS_ALLOW;
 	}

@@ -24,6 +24,7 @@
 #include "core/fragment/fragment.h"
 #include "core/group.h"
 #include "core/helper/helper.h"
+#include "core/header/wire.h"
 #include "bpf/kernel.h"
 
 #include <linux/pkt_cls.h>
@@ -31,7 +32,6 @@
 #define STAGE_SOURCE_HALF (STAGE_END + 1)
 #define PACKET_OTHERHOST 3 /* of linux/if_packet.h */
 #define VLAN_ID_MASK 0x0fff
-#define ETH_HEADER_LEN 14
 #define DHCP_CLIENT_PORT 68
 #define DHCPV6_CLIENT_PORT 546
 #define ETH_DST_OFF 0

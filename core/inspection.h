@@ -45,7 +45,7 @@ struct ks_insp_home {
 	__u8 zero[3];
 };
 
-/* The decision, and the numbers that led to it: written by stage.h and by those who compare. */
+/* The decision, and the numbers that led to it. Written by the stages, with the functions of stage.h; `compare` by track/. */
 struct ks_insp_verdict {
 	__u8 action; /* enum ks_action */
 	__u8 reason; /* enum ks_reason */
@@ -58,7 +58,11 @@ struct ks_insp_verdict {
 	__u8 zero[3];
 };
 
-/* The flow that a packet opens: written by open.c and nat/, read when it is inserted. */
+/*
+ * The flow that a packet opens. Written by open.c, group.c, helper/expect.c and nat/, and by known.c (`replaces`) and
+ * reroute.c, which opens a flow again for another way out; reset by stage.h. `question` is also the working memory of all
+ * who ask the rules.
+ */
 struct ks_insp_opening {
 	struct ks_tuple as_filtered; /* the packet as the filter saw it, if it was asked */
 	struct ks_question question; /* the latest that the policy was asked */
@@ -72,7 +76,7 @@ struct ks_insp_opening {
 	__u8 zero[5];
 };
 
-/* The packet that an ICMP error quotes: written by track/icmp_error.c, and by nat/rewrite.c when it is translated. */
+/* The packet that an ICMP error quotes: written by track/icmp_error.c, its translation by nat/alias.c. */
 struct ks_insp_quote {
 	struct ks_tuple tuple; /* as it came ... */
 	struct ks_tuple sent; /* ... and as it leaves */
@@ -140,12 +144,12 @@ struct ks_inspection {
 	__u8 rerouted; /* 1: its flow has been brought in line with where it leaves, once a packet */
 	struct ks_insp_frag frag;
 
-	/* How its flow was found: written by nat/alias.c and known.c. */
+	/* How its flow was found: written by all that look for a flow by a key (read.c, known.c, egress.c, fragment/, nat/alias.c, ...). */
 	__u8 from_high; /* 1: the sender is the key's second address */
 	__u8 by_alias; /* 1 + enum ks_dir of the alias by which it was found, 0: by its own key */
 	__u8 dir; /* enum ks_dir, when a flow was found or opened */
 
-	/* The packet as it leaves: written by nat/, and by helper/ where its length changes. */
+	/* The packet as it leaves: its own tuple at first (read.c, open.c, error.c), then written by nat/, and by helper/ where its length changes. */
 	__u8 translate; /* KS_TRANSLATE_*: the halves in which `sent` differs from the packet's own tuple */
 	__s32 grown; /* bytes by which a helper has made the packet longer */
 	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */

@@ -8,7 +8,8 @@
 
 #include "core/env.h"
 #include "core/home.h"
-#include "core/track/icmp_error.h"
+#include "core/header/icmp.h"
+#include "core/inspection.h"
 
 #define BISECTIONS_MAX 25 /* more than 2^24 ranges in a run are refused by the compiler of policies */
 
@@ -207,12 +208,4 @@ ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_ques
 	ks_hide_bound(question);
 	ks_hide_bound(decision);
 	return list_ask(env, question, decision);
-}
-
-void ks_policy_decide(struct ks_env *env, const struct ks_inspection *insp, struct ks_decision *decision)
-{
-	struct ks_question question = {};
-
-	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &question);
-	ks_rules_ask(env, &question, decision);
 }

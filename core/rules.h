@@ -329,11 +329,8 @@ enum ks_miss {
 	KS_MISS_DST,
 };
 
-/* Compares one rule with the packet in `insp`. Explain shows what it returns; ks_policy_decide() stops at the first 0. */
+/* Compares one rule with the packet in `insp`. Explain shows what it returns; the walk stops at the first 0. */
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp);
-
-/* Finds the first rule of the filter that matches the packet in `insp`, or the default deny. */
-void ks_policy_decide(struct ks_env *env, const struct ks_inspection *insp, struct ks_decision *decision);
 
 /*
  * The question that a list is asked: a tuple, and the zones it comes from and goes to. It holds no pointer, so that the

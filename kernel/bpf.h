@@ -16,7 +16,6 @@
 #define KS_BPF_TCX_INGRESS 46
 #define KS_BPF_TCX_EGRESS 47
 
-#define KS_BPF_LINK_TYPE_NETFILTER 10
 #define KS_BPF_LINK_TYPE_TCX 11
 
 /* The beginning of struct bpf_link_info. */

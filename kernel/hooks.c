@@ -84,14 +84,6 @@ unsigned ks_hooks_present(const struct ks_hook_state *state)
 	return hooks;
 }
 
-unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex)
-{
-	struct ks_hook_state state;
-
-	ks_kernel_hook_state(kernel, ifindex, &state);
-	return ks_hooks_present(&state);
-}
-
 int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc)
 {
 	int err = 0;

@@ -196,9 +196,6 @@ void ks_kernel_each_stacked(const struct ks_kernel *kernel,
  */
 int ks_kernel_attach(struct ks_kernel *kernel, unsigned ifindex, unsigned hooks, bool *created);
 
-/* The hooks of the interface that run the programs of this ks_kernel now, first or not. */
-unsigned ks_kernel_attached(const struct ks_kernel *kernel, unsigned ifindex);
-
 /* How our programs sit on an interface. Index 0 is ingress, 1 egress. */
 struct ks_hook_state {
 	bool tcx; /* by tcx links; false: by a clsact qdisc */

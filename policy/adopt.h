@@ -5,8 +5,8 @@
  *
  * - A rule gets the id that a rule of the same text had. Of several equal texts, the first gets the first id.
  * - A zone gets the id that a zone of the same name had.
- * - A new rule or zone gets an id that was never given out, so that no flow of a rule or zone that is gone becomes one of
- *   its own. Only when all ids were given out, one of a rule or zone that is gone is used again.
+ * - A new rule or zone gets an id that none of those remembered has, so that no flow of them becomes one of its own. Only
+ *   when all ids are taken, one of a rule or zone that is gone is used again.
  * - Rules and zones that are gone are remembered with their ids and get them again when they come back: all zones, and the
  *   KS_IDS_GONE_MAX rules that went last.
  *
@@ -51,7 +51,10 @@ int ks_ids_of(const struct ks_policy *policy, struct ks_ids *ids);
  */
 int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_ids *new);
 
-/* The zones that are remembered but not in the policy, a bit per id: packets of their flows are dropped. */
+/*
+ * The zones that are remembered but not in the policy, a bit per id. Packets of originators in them are dropped; an answer to
+ * such a flow passes as long as the rules allow the originator from the zone where its interface is now.
+ */
 __u64 ks_ids_gone_zones(const struct ks_ids *ids, const struct ks_policy *policy);
 
 #endif

@@ -7,9 +7,9 @@
 #ifndef KS_POLICY_VALUE_H
 #define KS_POLICY_VALUE_H
 
+#include "core/address.h"
 #include "policy/policy.h"
 
-#define KS_PORT_MAX 65535U
 
 /* "192.0.2.1" or "2001:db8::1". */
 int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family);

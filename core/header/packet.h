@@ -102,7 +102,7 @@ struct ks_packet {
 	};
 	__u16 window; /* as on the wire */
 	__u8 tcp_flags;
-	__u8 wscale; /* shift offered on a SYN, KS_WSCALE_NONE without the option */
+	__u8 wscale; /* shift offered on a SYN, 0 without the option */
 	union {
 		__u8 tcp_opts; /* KS_TCP_SACK_PERM, KS_TCP_WSCALE as offered */
 		__u8 dccp_type; /* enum ks_dccp_type, KS_DCCP_SHORT */
@@ -120,7 +120,6 @@ struct ks_packet {
 	__u8 frag_zero;
 };
 
-#define KS_WSCALE_NONE 0
 #define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */
 
 /* Protocols whose headers begin with a source and a destination port. */

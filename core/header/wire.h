@@ -105,7 +105,6 @@
 #define UDPLITE_COVERAGE_OFF 4U
 
 /* SCTP (RFC 9260) */
-#define SCTP_CRC_OFF 8U
 
 /* DCCP (RFC 4340) */
 #define DCCP_COVERAGE_OFF 5U

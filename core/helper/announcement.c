@@ -6,7 +6,6 @@
 #include "core/home.h"
 
 #define IPV4_BYTES 4U
-#define IPV6_GROUPS 8U
 #define DECIMALS_MAX 10U /* of a number of 32 bits */
 
 static void put_byte(struct ks_inspection *insp, __u8 byte)
@@ -69,7 +68,7 @@ static long ipv4_byte_put(__u32 n, void *arg)
 static long ipv6_group_put(__u32 n, void *arg)
 {
 	struct address_ctx *ctx = arg;
-	__u32 at = 2 * (n & (IPV6_GROUPS - 1));
+	__u32 at = 2 * (n & (KS_IPV6_PARTS - 1));
 
 	if (n)
 		put_byte(ctx->insp, ctx->between);
@@ -99,7 +98,7 @@ static void put_extended(struct ks_inspection *insp, __u32 port)
 		ks_loop(IPV4_BYTES, ipv4_byte_put, &ctx);
 	} else {
 		ctx.between = ':';
-		ks_loop(IPV6_GROUPS, ipv6_group_put, &ctx);
+		ks_loop(KS_IPV6_PARTS, ipv6_group_put, &ctx);
 	}
 	put_byte(insp, '|');
 	put_decimal(insp, port);

@@ -6,7 +6,6 @@
 
 #define IPV4_PARTS 4U
 #define IPV4_PART_MAX 255U
-#define IPV6_GROUPS 8U
 #define IPV6_GROUP_DIGITS 4U
 #define NO_GAP 255
 
@@ -75,7 +74,7 @@ static inline bool hex_digit_value(__u8 byte, __u32 *digit)
 
 static inline void ipv6_group_store(struct ks_scanner *p, __u32 n, __u32 value)
 {
-	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
+	__u32 at = (n & (KS_IPV6_PARTS - 1)) * 2;
 
 	p->addr.b[at & 15] = (__u8)(value >> 8);
 	p->addr.b[(at + 1) & 15] = (__u8)value;
@@ -83,14 +82,14 @@ static inline void ipv6_group_store(struct ks_scanner *p, __u32 n, __u32 value)
 
 static inline __u32 ipv6_group_load(const struct ks_scanner *p, __u32 n)
 {
-	__u32 at = (n & (IPV6_GROUPS - 1)) * 2;
+	__u32 at = (n & (KS_IPV6_PARTS - 1)) * 2;
 
 	return (__u32)p->addr.b[at & 15] << 8 | p->addr.b[(at + 1) & 15];
 }
 
 static bool ipv6_group_end(struct ks_scanner *p)
 {
-	if (p->field >= IPV6_GROUPS)
+	if (p->field >= KS_IPV6_PARTS)
 		return false;
 	ipv6_group_store(p, p->field, p->value);
 	p->field++;
@@ -141,7 +140,7 @@ struct ipv6_gap_ctx {
 static long ipv6_group_expand(__u32 n, void *arg)
 {
 	struct ipv6_gap_ctx *ctx = arg;
-	__u32 to = IPV6_GROUPS - 1 - (n & (IPV6_GROUPS - 1));
+	__u32 to = KS_IPV6_PARTS - 1 - (n & (KS_IPV6_PARTS - 1));
 
 	if (to >= ctx->gap + ctx->moved)
 		ipv6_group_store(ctx->p, to, ipv6_group_load(ctx->p, to - ctx->moved));
@@ -157,11 +156,11 @@ bool ks_scanner_ipv6_end(struct ks_scanner *p)
 	if (p->colon == 1 || (p->digits && !ipv6_group_end(p)))
 		return false;
 	if (p->gap == NO_GAP)
-		return p->field == IPV6_GROUPS;
-	if (p->field >= IPV6_GROUPS)
+		return p->field == KS_IPV6_PARTS;
+	if (p->field >= KS_IPV6_PARTS)
 		return false;
-	ctx.moved = IPV6_GROUPS - p->field;
-	ks_loop(IPV6_GROUPS, ipv6_group_expand, &ctx);
-	p->field = IPV6_GROUPS;
+	ctx.moved = KS_IPV6_PARTS - p->field;
+	ks_loop(KS_IPV6_PARTS, ipv6_group_expand, &ctx);
+	p->field = KS_IPV6_PARTS;
 	return true;
 }

@@ -38,6 +38,7 @@ enum ks_form {
 	KS_FORM_CALL, /* a call id: PPTP */
 };
 
+#define KS_IPV6_PARTS 8U /* of an IPv6 address as text: numbers of 16 bits */
 #define KS_SCANNER_SKIP 255 /* ks_scanner.phase, of every scanner: nothing counts until the next line */
 #define KS_SCANNER_LINE_MAX 255 /* an announcement in a longer line does not count */
 

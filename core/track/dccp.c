@@ -19,7 +19,6 @@
 #define SEQ_MASK ((1ULL << SEQ_BITS) - 1)
 #define SEQ_SLACK (1LL << 24)
 #define SHORT_BITS 24
-#define SHORT_MASK ((1U << SHORT_BITS) - 1)
 #define SHORT_SHIFT (32 - SHORT_BITS)
 #define SEQ_HIGH_SHIFT 32
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LAYERS = [
     ["core/address", "core/env", "core/home", "core/isolated", "core/rules.h", "core/stages", "core/state", "core/types", "core/verdict"],
     ["core/header/", "core/table/"],
-    ["core/event", "core/inspection", "core/link"],
+    ["core/event", "core/inspection", "core/link", "core/rules"],
     ["core/nat/"],
     ["core/track/"],
     ["core/judge", "core/stage"],
@@ -24,8 +24,10 @@ LAYERS = [
     ["bpf/"],
     ["kernel/"],
     ["daemon/"],
-    ["cli/"],
+    ["cli/", "bench/"],
 ]
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.MULTILINE)
 
 
 def layer(path):
@@ -40,7 +42,9 @@ def arrows_up():
                          for path in (ROOT / name).rglob("*.[ch]")):
         path = str(source.relative_to(ROOT))
         here = layer(path)
-        for included in re.findall(r'^#include "([^"]+)"', source.read_text(), re.MULTILINE):
+        for quote, included in INCLUDE.findall(source.read_text()):
+            if quote == "<" and not (ROOT / included).exists():
+                continue  # the system's
             there = layer(included)
             beside = there[0] == here[0] and there[1] != here[1] and there[1].endswith("/") and here[1].endswith("/")
             if there[0] > here[0] or beside:

@@ -17,7 +17,12 @@
 #include "bpf/seal.h"
 #include "core/header/packet.h"
 #include "core/table/flow.h"
+#include "core/helper/id.h"
+#include "core/helper/scanner.h"
+#include "core/rules.h"
+#include "core/table/hash.h"
 #include "core/table/layout.h"
+#include "core/table/record.h"
 #include "core/table/table.h"
 
 static __u32 sum = 0x811c9dc5; /* FNV-1a */
@@ -85,12 +90,92 @@ static void add_structures(void)
 	add(places, sizeof(places));
 }
 
+#define AT(field) offsetof(struct ks_record, field)
+
+static void add_records(void)
+{
+	static const __u32 offsets[] = {
+		AT(alias.side),
+		AT(alias.flow),
+		AT(mapping.addr),
+		AT(mapping.port),
+		AT(mapping.rule),
+		AT(expectation.to),
+		AT(expectation.port),
+		AT(expectation.rule),
+		AT(expectation.control),
+		AT(expectation.control_created),
+		AT(expectation.control_hash),
+		AT(expectation.name),
+		AT(question.rule),
+		AT(question.is_near),
+		AT(datagram.flow),
+		AT(datagram.tag),
+		AT(datagram.seq),
+		AT(datagram.rule),
+		AT(datagram.total),
+		AT(datagram.unit),
+		AT(datagram.last),
+		AT(datagram.action),
+		AT(datagram.part),
+		AT(memory.next),
+		AT(memory.shift),
+		AT(memory.form),
+		AT(memory.len),
+		AT(memory.port),
+		AT(memory.expected),
+		AT(memory.scanner.addr),
+		AT(memory.scanner.word),
+		AT(memory.scanner.value),
+		AT(memory.scanner.port),
+		AT(memory.scanner.code),
+		AT(memory.scanner.phase),
+		AT(memory.scanner.column),
+		AT(memory.scanner.field),
+		AT(memory.scanner.digits),
+		AT(memory.scanner.form),
+		AT(memory.scanner.gap),
+		AT(memory.scanner.colon),
+		AT(memory.scanner.delimiter),
+		KS_DATAGRAM_PARTS,
+		KS_HELPER_EXPECTED,
+	};
+	static const __u32 flags[] = {
+		KS_DATAGRAM_JUDGED, KS_DATAGRAM_DEAD,  KS_DATAGRAM_COMPLETE, KS_DATAGRAM_TCP,  KS_DATAGRAM_HIGH,
+		KS_DATAGRAM_REPLY,  KS_DATAGRAM_ALIAS, KS_DATAGRAM_HELD,     KS_MEMORY_BEGUN,  KS_MEMORY_OVER,
+		KS_TARGET_EIF,	    KS_TARGET_ADF,     KS_HELPER_FTP,	     KS_HELPER_TFTP,   KS_HELPER_SIP,
+		KS_HELPER_IRC,	    KS_HELPER_PPTP,    KS_FORM_NUMBERS,	     KS_FORM_EXTENDED, KS_FORM_PORT,
+		KS_FORM_DCC,	    KS_FORM_SDP,       KS_FORM_CALL,
+	};
+
+	add(offsets, sizeof(offsets));
+	add(flags, sizeof(flags));
+}
+
+/* A table is of no use to a build that looks for its keys elsewhere. */
+static void add_placing(void)
+{
+	static const struct ks_flow_key key = { .addr = { { .w = { 0, 0, 0, 1 } }, { .w = { 0, 0, 0, 2 } } },
+						.port = { 3, 4 },
+						.proto = 6,
+						.family = KS_IPV4 };
+	static const __u64 secret[2] = { 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL };
+	const struct ks_table_shape shape = { .buckets = 1000 };
+	__u64 hash = ks_flow_key_hash(&key, secret);
+	const __u32 places[] = { (__u32)hash, (__u32)(hash >> 32), ks_table_bucket(&shape, hash, 0),
+				 ks_table_bucket(&shape, hash, 1), ks_table_tag(hash) };
+
+	add(places, sizeof(places));
+}
+
 static void test_layout_is_noted(void **state)
 {
 	add_states();
 	add_kinds();
 	add_flags();
 	add_structures();
+	add_records();
+	add_placing();
 	if (sum == KS_TABLE_LAYOUT_SUM)
 		return;
 	fail_msg(
