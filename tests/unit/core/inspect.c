@@ -197,13 +197,13 @@ static void test_zones(void **state)
 
 	assert_int_equal(udp(false, 4000), KS_REASON_OK_NEW);
 	udp_frame(&f, true, 4000);
-	for (unsigned from = 0; from < KS_ZONE_MAX; from++) {
+	for (__u8 from = 0; from < KS_ZONE_MAX; from++) {
 		test_inspect(env, &f, from, ZONE_LAN, now, &insp);
 		assert_int_equal(insp.verdict.reason, from == ZONE_WAN ? KS_REASON_OK_ESTABLISHED : KS_REASON_ZONE);
 		assert_int_equal(insp.verdict.class, from == ZONE_WAN ? KS_CLASS_ESTABLISHED : KS_CLASS_INVALID);
 	}
 	/* Where an answer goes is a fact: it passes if the rules let the originator be there, as here in every zone. */
-	for (unsigned to = KS_ZONE_FIRST; to < KS_ZONE_MAX; to++) {
+	for (__u8 to = KS_ZONE_FIRST; to < KS_ZONE_MAX; to++) {
 		test_inspect(env, &f, ZONE_WAN, to, now, &insp);
 		assert_int_equal(insp.verdict.reason, KS_REASON_OK_ESTABLISHED);
 		assert_int_equal(insp.flow.after.zone[KS_ORIGINAL], ZONE_LAN);
@@ -243,7 +243,7 @@ static void test_policy_actions(void **state)
 	env->rules = &rule;
 	rule.flags |= KS_RULE_LOG;
 	for (__u32 i = 0; i < KS_ARRAY_SIZE(cases); i++) {
-		udp_frame(&f, false, 4000 + i);
+		udp_frame(&f, false, (__u16)(4000 + i));
 		rule.action = cases[i].action;
 		assert_int_equal(inspect(&f, false, &insp), cases[i].reason);
 		assert_int_equal(insp.verdict.action, cases[i].action);
@@ -477,7 +477,7 @@ static void test_every_packet_is_counted_once(void **state)
 
 		random_frame(&seed, &f, &back);
 		for (__u32 n = test_below(&seed, 3); n; n--)
-			f.data[12 + test_below(&seed, 40)] ^= test_random(&seed);
+			f.data[12 + test_below(&seed, 40)] ^= test_random(&seed) & 0xff;
 		inspect(&f, back, &insp);
 	}
 	for (__u32 r = 0; r < KS_REASON_MAX; r++)

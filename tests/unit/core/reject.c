@@ -35,7 +35,7 @@ static void answer_to(const struct frame *f, struct ks_packet *pkt, struct answe
 
 static __u32 pseudo_sum(const struct ks_tuple *t, __u8 proto, __u32 len)
 {
-	const __u8 tail[4] = { 0, proto, len >> 8, len & 0xff };
+	const __u8 tail[4] = { 0, proto, (__u8)(len >> 8), len & 0xff };
 	__u32 sum = checksum_add(0, t->src.b, 16);
 
 	sum = checksum_add(sum, t->dst.b, 16);
@@ -170,7 +170,7 @@ static void test_extension_headers(void **state)
 			begin(&f, link ? link - 1 : 0, link == 0, true);
 			frame_ipv6(&f, KS_PROTO_DSTOPTS, 1, 2, ext + 8 + 200);
 			frame_put8(&f, KS_PROTO_UDP);
-			frame_put8(&f, ext / 8 - 1);
+			frame_put8(&f, (__u8)(ext / 8 - 1));
 			frame_zeros(&f, ext - 2);
 			frame_udp(&f, 4000, 53, 200);
 			frame_zeros(&f, 200);
@@ -233,7 +233,7 @@ static void test_groups_and_nobody(void **state)
 		bool group = first < 240;
 
 		udp_frame(&f, false);
-		f.data[30] = first;
+		f.data[30] = (__u8)first;
 		frame_ipv4_checksum(&f, 14);
 		assert_int_equal(answer_len(&f) == 0, group);
 	}

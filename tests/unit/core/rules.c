@@ -248,10 +248,14 @@ static void test_negation(void **state)
 
 		rule.flags = cases[i].flag;
 		assert_int_equal(compare(&rule, &insp), cases[i].miss);
-		insp.opening.as_filtered.src.b[15] += cases[i].flag == KS_RULE_NOT_SRC ? 9 : 0;
-		insp.opening.as_filtered.dst.b[15] += cases[i].flag == KS_RULE_NOT_DST ? 9 : 0;
-		insp.opening.as_filtered.sport += cases[i].flag == KS_RULE_NOT_SPORT ? 9 : 0;
-		insp.opening.as_filtered.dport += cases[i].flag == KS_RULE_NOT_DPORT ? 9 : 0;
+		if (cases[i].flag == KS_RULE_NOT_SRC)
+			insp.opening.as_filtered.src.b[15] += 9;
+		if (cases[i].flag == KS_RULE_NOT_DST)
+			insp.opening.as_filtered.dst.b[15] += 9;
+		if (cases[i].flag == KS_RULE_NOT_SPORT)
+			insp.opening.as_filtered.sport += 9;
+		if (cases[i].flag == KS_RULE_NOT_DPORT)
+			insp.opening.as_filtered.dport += 9;
 		assert_int_equal(compare(&rule, &insp), KS_MISS_NOTHING);
 	}
 }
@@ -262,7 +266,7 @@ static void test_ports_of_protocols_without(void **state)
 	struct ks_rule rule = { .from_zones = KS_ZONES_ANY, .to_zones = KS_ZONES_ANY, .flags = KS_RULE_ANY_PROTO };
 
 	for (unsigned proto = 0; proto < 256; proto++) {
-		struct ks_inspection insp = packet(proto, false);
+		struct ks_inspection insp = packet((__u8)proto, false);
 		bool ports = proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_SCTP ||
 			     proto == KS_PROTO_DCCP || proto == KS_PROTO_UDPLITE;
 
@@ -284,8 +288,8 @@ static void test_icmp_types(void **state)
 	for (unsigned type = 0; type < 256; type++) {
 		struct ks_inspection insp = packet(KS_PROTO_ICMP, false);
 
-		insp.pkt.icmp_type = type;
-		insp.pkt.icmp_code = 255 - type;
+		insp.pkt.icmp_type = (__u8)type;
+		insp.pkt.icmp_code = (__u8)(255 - type);
 		assert_int_equal(compare(&rule, &insp), type == 8 ? KS_MISS_NOTHING : KS_MISS_ICMP);
 	}
 }
@@ -293,7 +297,7 @@ static void test_icmp_types(void **state)
 /* Every zone there can be, against every mask of one. */
 static void test_zones(void **state)
 {
-	for (unsigned from = 0; from < KS_ZONE_MAX; from++) {
+	for (__u8 from = 0; from < KS_ZONE_MAX; from++) {
 		for (unsigned bit = 0; bit < KS_ZONE_MAX; bit++) {
 			struct ks_rule rule = { .from_zones = 1ULL << bit,
 						.to_zones = KS_ZONES_ANY,
@@ -337,12 +341,12 @@ static void test_first_match(void **state)
 		rules[i] = (struct ks_rule){ .from_zones = KS_ZONES_ANY,
 					     .to_zones = KS_ZONES_ANY,
 					     .id = 1000 + i,
-					     .proto = i % 150,
+					     .proto = (__u8)(i % 150),
 					     .flags = i & 1 ? KS_RULE_LOG : 0,
 					     .action = i % 4 };
 	tables(rules, COUNT, rule_sets, SETS, rule_ranges, KS_ARRAY_SIZE(rule_ranges));
 	for (unsigned proto = 0; proto < 256; proto++) {
-		struct ks_inspection insp = packet(proto, false);
+		struct ks_inspection insp = packet((__u8)proto, false);
 		struct ks_decision d;
 
 		decide(env, &insp, &d);

@@ -77,9 +77,9 @@ static inline void packet(struct frame *f, bool v6, bool back, __u32 tag, __u32 
 
 static inline void chunk(struct frame *f, unsigned type, __u32 first, __u32 body)
 {
-	frame_put8(f, type);
+	frame_put8(f, type & 0xff);
 	frame_put8(f, type & T_BIT ? 1 : 0);
-	frame_put16(f, 4 + body);
+	frame_put16(f, (__u16)(4 + body));
 	if (body >= 4)
 		frame_put32(f, first);
 	frame_zeros(f, body >= 4 ? body - 4 : body);

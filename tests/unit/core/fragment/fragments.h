@@ -40,15 +40,15 @@ static inline void header_put(struct frame *f, bool back, __u8 proto, __u32 id, 
 		frame_ipv6(f, KS_PROTO_FRAGMENT, back ? 2 : 1, back ? 1 : 2, len + 8);
 		frame_put8(f, proto);
 		frame_put8(f, 0);
-		frame_put16(f, off | more);
+		frame_put16(f, (__u16)(off | more));
 		frame_put32(f, id);
 		return;
 	}
 	frame_ipv4(f, proto, back ? 2 : 1, back ? 1 : 2, 0, len);
-	f->data[14 + 4] = id >> 8;
-	f->data[14 + 5] = id;
-	f->data[14 + 6] = (more ? 0x20 : 0) | off >> 11;
-	f->data[14 + 7] = off >> 3;
+	f->data[14 + 4] = id >> 8 & 0xff;
+	f->data[14 + 5] = id & 0xff;
+	f->data[14 + 6] = (__u8)((more ? 0x20 : 0) | off >> 11);
+	f->data[14 + 7] = off >> 3 & 0xff;
 	frame_ipv4_checksum(f, 14);
 }
 

@@ -23,7 +23,7 @@ struct model {
 
 static struct ks_packet packet_of(const struct piece *p)
 {
-	return (struct ks_packet){ .frag_off = p->off, .frag_len = p->len, .frag_more = p->more };
+	return (struct ks_packet){ .frag_off = (__u16)p->off, .frag_len = (__u16)p->len, .frag_more = p->more };
 }
 
 static __u32 piece_end(const struct piece *p)

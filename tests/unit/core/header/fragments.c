@@ -12,7 +12,7 @@ static void test_ipv4_fragments(void **state)
 			udp_frame(&f, shape, 0);
 			set_ip8(&f, shape, 4, 0x12);
 			set_ip8(&f, shape, 5, 0x34);
-			set_ip8(&f, shape, 6 + (bit < 8), 1 << bit % 8);
+			set_ip8(&f, shape, 6 + (bit < 8), (__u8)(1 << bit % 8));
 			assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
 			assert_int_equal(!!(pkt.flags & KS_PKT_FRAGMENT), bit < 14); /* don't fragment; reserved */
 			assert_int_equal(pkt.frag_off, bit < 13 ? 8 << bit : 0);
@@ -31,17 +31,17 @@ static void test_ipv4_fragments(void **state)
 /* A fragment at an offset in bytes, of an upper protocol and `len` bytes which begin like its header. */
 static void fragment_frame(struct frame *f, enum shape shape, __u8 proto, __u32 off, bool more, __u32 len)
 {
-	__u32 start, field = off | (is_v6(shape) ? more : 0);
+	__u32 start;
 
 	begin(f, shape, is_v6(shape) ? KS_PROTO_FRAGMENT : proto, len + (is_v6(shape) ? 8 : 0));
 	if (is_v6(shape)) {
 		frame_put8(f, proto);
 		frame_put8(f, 0);
-		frame_put16(f, field);
+		frame_put16(f, (__u16)(off | more));
 		frame_put32(f, 0xabcd1234);
 	} else {
-		set_ip8(f, shape, 6, off >> 11 | (more ? 0x20 : 0));
-		set_ip8(f, shape, 7, off >> 3);
+		set_ip8(f, shape, 6, (__u8)(off >> 11 | (more ? 0x20 : 0)));
+		set_ip8(f, shape, 7, off >> 3 & 0xff);
 	}
 	start = f->len;
 	if (proto == KS_PROTO_TCP)

@@ -26,7 +26,7 @@ static void test_headers(void **state)
 	for (unsigned flags = 0; flags < 65536; flags++) {
 		for (unsigned ppp = 0; ppp < 2; ppp++) {
 			__u32 type = ppp ? 0x880b : 0x0800, header = expected_header(flags, type);
-			__u8 data[20] = { flags >> 8, flags, type >> 8, type };
+			__u8 data[20] = { flags >> 8 & 0xff, flags & 0xff, type >> 8 & 0xff, type & 0xff };
 
 			for (__u32 len = header ? header - 1 : 16; len <= (header ? header : 16); len++) {
 				struct ks_packet pkt;
@@ -60,7 +60,7 @@ static void keyed(struct frame *f, bool back, bool checksum, __u32 key)
 	__u8 data[12] = { checksum ? 0xa0 : 0x20, 0, 8, 0 };
 
 	for (unsigned i = 0; i < 4; i++)
-		data[(checksum ? 8 : 4) + i] = key >> (24 - 8 * i);
+		data[(checksum ? 8 : 4) + i] = key >> (24 - 8 * i) & 0xff;
 	frame_packet(f, KS_PROTO_GRE, back ? 2 : 1, back ? 1 : 2, data, checksum ? 12 : 8);
 }
 

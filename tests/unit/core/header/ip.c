@@ -15,7 +15,7 @@ static void test_ip_version(void **state)
 			/* Without a link header 4 and 6 are told apart by the version alone: then other checks refuse. */
 			if (!l3_off(shape) && (version == 4 || version == 6))
 				continue;
-			f.data[l3_off(shape)] = (f.data[l3_off(shape)] & 15) | version << 4;
+			f.data[l3_off(shape)] = (__u8)((f.data[l3_off(shape)] & 15) | version << 4);
 			assert_refused(&f, IP_VERSION);
 		}
 	}
@@ -169,9 +169,9 @@ static void chain_frame(struct frame *f, const struct chain *c)
 		if (c->type[i] == KS_PROTO_FRAGMENT)
 			frame_put8(f, 0);
 		else if (c->type[i] == KS_PROTO_AH)
-			frame_put8(f, c->len[i] / 4 - 2);
+			frame_put8(f, (__u8)(c->len[i] / 4 - 2));
 		else
-			frame_put8(f, c->len[i] / 8 - 1);
+			frame_put8(f, (__u8)(c->len[i] / 8 - 1));
 		frame_zeros(f, c->len[i] - (f->len - start));
 		if (c->type[i] == KS_PROTO_ROUTING)
 			f->data[start + 2] = 4; /* segment routing */
@@ -231,7 +231,7 @@ static void test_extension_contents(void **state)
 		struct ks_packet pkt;
 
 		chain_frame(&f, &c);
-		f.data[14 + 40 + 2 + (bit < 8)] = 1 << bit % 8;
+		f.data[14 + 40 + 2 + (bit < 8)] = (__u8)(1 << bit % 8);
 		assert_int_equal(test_parse(&f, f.len, &pkt), KS_REASON_OK_NEW);
 		assert_int_equal(!!(pkt.flags & KS_PKT_FRAGMENT), bit != 1 && bit != 2);
 		assert_int_equal(pkt.frag_off, bit > 2 ? 1 << bit : 0);
@@ -269,7 +269,7 @@ static void test_extension_bounds(void **state)
 		struct frame f;
 
 		/* The datagram ends within the extension header. */
-		for (__u32 payload = 0; payload < 8; payload++) {
+		for (__u8 payload = 0; payload < 8; payload++) {
 			chain_frame(&f, &c);
 			set_ip8(&f, IP6, 5, payload);
 			assert_refused(&f, EXTENSION_HEADER);

@@ -6,7 +6,7 @@ static void test_ipsec(void **state)
 {
 	for (__u32 len = 0; len < 40; len++) {
 		for (unsigned words = 0; words < 256; words++) {
-			__u8 ah[40] = { 6, words, 0, 0, 0, 0, 1, 0 }, esp[40] = { 0, 0, 1, 0 };
+			__u8 ah[40] = { 6, (__u8)words, 0, 0, 0, 0, 1, 0 }, esp[40] = { 0, 0, 1, 0 };
 			__u32 header = (words + 2) * 4;
 			struct ks_packet pkt;
 			struct frame f;

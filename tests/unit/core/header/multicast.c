@@ -114,7 +114,7 @@ static void igmp(struct frame *f, __u8 type, __u32 group, __u32 dst, __u32 len)
 	frame_ipv4(f, KS_PROTO_IGMP, 1, 2, 4, len);
 	f->data[IP + 8] = 1;
 	for (unsigned i = 0; i < 4; i++)
-		f->data[IP + 16 + i] = dst >> (24 - 8 * i);
+		f->data[IP + 16 + i] = dst >> (24 - 8 * i) & 0xff;
 	memcpy(f->data + IP + 20, alert, sizeof(alert));
 	frame_ipv4_checksum(f, IP);
 	frame_put8(f, type);
@@ -185,7 +185,7 @@ static void test_igmp_ttl_and_alert(void **state)
 
 	for (unsigned ttl = 0; ttl < 256; ttl++) {
 		igmp(&f, 0x16, GROUP, GROUP, 8);
-		set_ip8(&f, 8, ttl);
+		set_ip8(&f, 8, (__u8)ttl);
 		assert_igmp(&f, ttl == 1);
 	}
 	igmp(&f, 0x16, GROUP, GROUP, 8);
@@ -210,7 +210,7 @@ static void test_igmp_lengths(void **state)
 		struct frame f;
 
 		igmp(&f, 0x16, GROUP, GROUP, 8);
-		set_ip8(&f, 3, 24 + len);
+		set_ip8(&f, 3, (__u8)(24 + len));
 		assert_igmp(&f, false);
 	}
 }

@@ -38,7 +38,7 @@ static void test_hop_limit(void **state)
 	FOR_MESSAGES(&f, 16)
 	{
 		for (unsigned hops = 0; hops < 256; hops++) {
-			f.data[IP + 7] = hops;
+			f.data[IP + 7] = (__u8)hops;
 			assert_int_equal(parse(&f), hops == 255 ? KS_REASON_OK_NEW : KS_REASON_NEIGHBOUR);
 		}
 	}
@@ -60,7 +60,7 @@ static void test_code(void **state)
 static void test_lengths(void **state)
 {
 	for (size_t m = 0; m < KS_ARRAY_SIZE(messages); m++) {
-		for (__u32 len = 8; len <= messages[m].fixed + 24; len++) {
+		for (__u8 len = 8; len <= messages[m].fixed + 24; len++) {
 			struct frame f;
 			bool whole = len >= messages[m].fixed && (len - messages[m].fixed) % 8 == 0;
 

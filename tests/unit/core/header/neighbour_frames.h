@@ -28,8 +28,8 @@ static inline __u32 parse(const struct frame *f)
 static inline void address(struct frame *f, __u32 off, __u16 first, __u8 last)
 {
 	memset(f->data + off, 0, 16);
-	f->data[off] = first >> 8;
-	f->data[off + 1] = first & 0xff;
+	f->data[off] = (__u8)(first >> 8);
+	f->data[off + 1] = (__u8)(first & 0xff);
 	f->data[off + 15] = last;
 }
 

@@ -116,11 +116,10 @@ static void test_link(void **state)
 	assert_refused(&f, LINK_HEADER);
 	/* The three types of tags. */
 	for (unsigned i = 0; i < 3; i++) {
-		static const __u16 types[] = { 0x8100, 0x88a8, 0x9100 };
+		static const __u8 types[][2] = { { 0x81, 0x00 }, { 0x88, 0xa8 }, { 0x91, 0x00 } };
 
 		udp_frame(&f, IP4_VLAN, 0);
-		f.data[12] = types[i] >> 8;
-		f.data[13] = types[i] & 0xff;
+		memcpy(f.data + 12, types[i], 2);
 		assert_parses(&f);
 	}
 }
@@ -131,13 +130,13 @@ static void test_sources(void **state)
 
 	for (unsigned first = 0; first < 256; first++) {
 		udp_frame(&f, IP4, 0);
-		set_ip8(&f, IP4, 12, first);
+		set_ip8(&f, IP4, 12, (__u8)first);
 		if (first >= 224 && first <= 239)
 			assert_refused(&f, IP_SOURCE);
 		else
 			assert_parses(&f);
 		udp_frame(&f, IP6, 0);
-		set_ip8(&f, IP6, 8, first);
+		set_ip8(&f, IP6, 8, (__u8)first);
 		if (first == 0xff)
 			assert_refused(&f, IP_SOURCE);
 		else
@@ -182,11 +181,11 @@ static void test_random_bytes(void **state)
 		__u32 captured, reason;
 
 		if (i & 1)
-			tcp_frame(&f, test_below(&seed, SHAPES), test_below(&seed, 256));
+			tcp_frame(&f, test_below(&seed, SHAPES), (__u8)test_below(&seed, 256));
 		else
 			udp_frame(&f, test_below(&seed, SHAPES), test_below(&seed, 300));
 		for (__u32 n = test_below(&seed, 4); n; n--)
-			f.data[test_below(&seed, KS_MIN(f.len, 100U))] = test_random(&seed);
+			f.data[test_below(&seed, KS_MIN(f.len, 100U))] = test_random(&seed) & 0xff;
 		captured = test_below(&seed, 4) ? f.len : test_below(&seed, f.len + 1);
 		reason = test_parse(&f, captured, &pkt);
 		assert_true(reason < KS_REASON_MAX);

@@ -38,8 +38,8 @@ static __u32 parse_chunk(unsigned type, __u32 said, __u32 room)
 
 	packet(&f, false, false, tag, room);
 	chunk(&f, type, B, room - 4);
-	f.data[14 + 20 + 12 + 2] = said >> 8;
-	f.data[14 + 20 + 12 + 3] = said;
+	f.data[14 + 20 + 12 + 2] = (__u8)(said >> 8);
+	f.data[14 + 20 + 12 + 3] = said & 0xff;
 	return parse(&f);
 }
 
@@ -91,7 +91,7 @@ static void test_short(void **state)
 
 		packet(&f, false, false, A, 4);
 		chunk(&f, COOKIE_ACK, 0, 0);
-		f.data[14 + 3] = 20 + len;
+		f.data[14 + 3] = (__u8)(20 + len);
 		frame_ipv4_checksum(&f, 14);
 		assert_int_equal(parse(&f), len < 16	? KS_REASON_SCTP_HEADER
 					    : len == 16 ? KS_REASON_OK_NEW

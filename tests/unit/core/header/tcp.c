@@ -22,7 +22,7 @@ static void test_tcp_flags(void **state)
 		for (unsigned flags = 0; flags < 256; flags++) {
 			struct frame f;
 
-			tcp_frame(&f, shape, flags);
+			tcp_frame(&f, shape, (__u8)flags);
 			if (flags_expected(flags))
 				assert_parses(&f);
 			else
@@ -40,7 +40,7 @@ static void test_tcp_header(void **state)
 		/* 30 bytes: offsets 5, 6 and 7 fit. */
 		for (unsigned off = 0; off < 16; off++) {
 			tcp_frame(&f, shape, KS_TCP_ACK);
-			f.data[l4_off(shape) + 12] = off << 4;
+			f.data[l4_off(shape) + 12] = (__u8)(off << 4);
 			if (off >= 5 && off <= 7)
 				assert_parses(&f);
 			else
@@ -64,7 +64,7 @@ static __u32 parse_tcp_options(__u8 flags, const __u8 *options, __u32 len, struc
 
 	begin(&f, IP4, KS_PROTO_TCP, 20 + padded);
 	frame_tcp(&f, 1234, 80, 1, 1000, flags, 100);
-	f.data[34 + 12] = (20 + padded) / 4 << 4;
+	f.data[34 + 12] = (__u8)((20 + padded) / 4 << 4);
 	frame_put(&f, options, len);
 	frame_zeros(&f, padded - len);
 	return test_parse(&f, f.len, pkt);

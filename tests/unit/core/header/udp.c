@@ -8,7 +8,7 @@ static void test_udp(void **state)
 {
 	FOR_SHAPES(shape)
 	{
-		for (unsigned len = 0; len < 20; len++) {
+		for (__u8 len = 0; len < 20; len++) {
 			struct frame f;
 
 			udp_frame(&f, shape, 4);
@@ -33,7 +33,7 @@ static void test_udp(void **state)
 static void test_udplite(void **state)
 {
 	for (__u32 len = 0; len < 24; len++) {
-		for (__u32 covered = 0; covered < 32; covered++) {
+		for (__u8 covered = 0; covered < 32; covered++) {
 			__u8 data[24] = { 0x9c, 0x40, 0x13, 0x8c, 0, covered, 0, 1 };
 			bool fits = covered == 0 || (covered >= 8 && covered <= len);
 			struct ks_packet pkt;

@@ -10,8 +10,8 @@ static size_t pptp_message(__u8 *at, __u8 type, __u16 call, __u8 result)
 	memset(at, 0, 32);
 	memcpy(at, start, sizeof(start));
 	at[9] = type;
-	at[12] = call >> 8;
-	at[13] = call & 0xff;
+	at[12] = (__u8)(call >> 8);
+	at[13] = (__u8)(call & 0xff);
 	at[16] = result;
 	return 32;
 }

@@ -284,7 +284,7 @@ static void conversation_begin(struct conversation *d, const struct ks_policy *p
 
 	memset(d, 0, sizeof(*d));
 	d->seed = seed * 0x9e3779b97f4a7c15ULL | 1;
-	d->loss = seed % 3 * 10;
+	d->loss = (unsigned)(seed % 3 * 10);
 	assert_int_equal(ks_engine_create(&tables, &d->engine), 0);
 	ks_engine_set_time(d->engine, 1000 * KS_NSEC_PER_SEC);
 	client->zone = server_inside ? WAN : LAN;

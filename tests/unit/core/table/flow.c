@@ -14,8 +14,8 @@ static void random_tuple(__u64 *seed, struct ks_tuple *t)
 		t->src.w[0] = test_below(seed, 3);
 		t->dst.w[0] = test_below(seed, 3);
 	}
-	t->sport = (__u16)test_below(seed, 3) << 8;
-	t->dport = (__u16)test_below(seed, 3) << 8;
+	t->sport = (__be16)(test_below(seed, 3) << 8);
+	t->dport = (__be16)(test_below(seed, 3) << 8);
 }
 
 static void turn(const struct ks_tuple *t, struct ks_tuple *back)

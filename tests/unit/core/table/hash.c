@@ -118,7 +118,7 @@ static void test_distribution(void **state)
 
 	for (int half = 0; half < 2; half++) {
 		static unsigned load[BUCKETS];
-		double chi = 0, mean = (double)KEYS / BUCKETS;
+		double chi = 0, mean = (double)KEYS / (double)BUCKETS;
 
 		memset(load, 0, sizeof(load));
 		for (unsigned port = 0; port < KEYS; port++) {

@@ -36,7 +36,7 @@ static struct ks_flow_key key_of(__u32 n)
 /* Every field of a flow follows from its key and one number, so that a mixture shows. */
 static void flow_fill(struct ks_flow *flow, __u32 n, __u64 number)
 {
-	flow->rule = n;
+	flow->rule = (__u16)n;
 	flow->packets_low[0] = (__u32)number;
 	flow->packets_low[1] = (__u32)number ^ n;
 	flow->volume[0] = number;

@@ -41,8 +41,8 @@ static const __u8 short_header[KS_DCCP_TYPES] = { 0, 0, 12, 16, 16, 0, 0, 0, 0, 
 
 static void put24(struct frame *f, __u32 v)
 {
-	frame_put8(f, v >> 16);
-	frame_put16(f, v);
+	frame_put8(f, (__u8)(v >> 16));
+	frame_put16(f, v & 0xffff);
 }
 
 static void packet(struct frame *f, bool back, unsigned type, __u64 seq, __u64 ack)
@@ -56,10 +56,10 @@ static void packet(struct frame *f, bool back, unsigned type, __u64 seq, __u64 a
 	start = f->len;
 	frame_put16(f, back ? 5001 : 40000);
 	frame_put16(f, back ? 40000 : 5001);
-	frame_put8(f, header / 4);
+	frame_put8(f, (__u8)(header / 4));
 	frame_put8(f, 0);
 	frame_put16(f, 0);
-	frame_put8(f, (type & 15) << 1 | !is_short);
+	frame_put8(f, (__u8)((type & 15) << 1 | !is_short));
 	if (is_short) {
 		put24(f, seq & 0xffffff);
 	} else {
@@ -162,7 +162,7 @@ static void test_numbers(void **state)
 /* Every type with every header length it may claim, and every length of the datagram. */
 static void test_lengths(void **state)
 {
-	for (unsigned i = 0; i < 32; i++) {
+	for (__u8 i = 0; i < 32; i++) {
 		unsigned type = i >> 1;
 		__u32 least = type >= KS_DCCP_TYPES ? 0 : (i & 1 ? long_header : short_header)[type];
 		struct frame f;
@@ -170,7 +170,7 @@ static void test_lengths(void **state)
 		for (unsigned words = 0; words < 256; words++) {
 			packet(&f, false, KS_DCCP_RESET, 1, 1); /* 36 bytes in all */
 			f.data[14 + 20 + 8] = i;
-			f.data[14 + 20 + 4] = words;
+			f.data[14 + 20 + 4] = (__u8)words;
 			assert_int_equal(parse(&f), least && words * 4 >= least && words <= 9 ? KS_REASON_OK_NEW
 											      : KS_REASON_DCCP_HEADER);
 		}
@@ -179,7 +179,7 @@ static void test_lengths(void **state)
 		struct frame f;
 
 		packet(&f, false, KS_DCCP_RESET, 1, 1);
-		f.data[14 + 3] = 20 + len;
+		f.data[14 + 3] = (__u8)(20 + len);
 		frame_ipv4_checksum(&f, 14);
 		assert_int_equal(parse(&f), len >= 28 ? KS_REASON_OK_NEW : KS_REASON_DCCP_HEADER);
 	}
@@ -188,7 +188,7 @@ static void test_lengths(void **state)
 /* All data that the checksum is said to cover must be there (RFC 4340 9.2). */
 static void test_coverage(void **state)
 {
-	for (unsigned covered = 0; covered < 16; covered++) {
+	for (__u8 covered = 0; covered < 16; covered++) {
 		struct frame f;
 
 		packet(&f, false, KS_DCCP_DATA, 1, 1);

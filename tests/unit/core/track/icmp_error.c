@@ -72,7 +72,7 @@ static const struct type types6[] = {
 	{ 136, NEIGHBOUR, 0, 24 }, { 137, NEIGHBOUR, 0, 40 }, { 143, NEIGHBOUR, 0, 8 },
 };
 
-static struct type type_of(bool v6, unsigned type)
+static struct type type_of(bool v6, __u8 type)
 {
 	const struct type *table = v6 ? types6 : types4;
 
@@ -83,7 +83,7 @@ static struct type type_of(bool v6, unsigned type)
 	return (struct type){ .type = type };
 }
 
-static void check_type(bool v6, unsigned type, unsigned code)
+static void check_type(bool v6, __u8 type, __u8 code)
 {
 	struct type t = type_of(v6, type);
 	struct ks_packet pkt;
@@ -110,7 +110,7 @@ static void test_types_and_codes(void **state)
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		for (unsigned type = 0; type < 256; type++) {
 			for (unsigned code = 0; code < 256; code++)
-				check_type(v6, type, code);
+				check_type(v6, (__u8)type, (__u8)code);
 		}
 	}
 }
@@ -119,16 +119,16 @@ static void test_lengths(void **state)
 {
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		for (unsigned type = 0; type < 256; type++) {
-			struct type t = type_of(v6, type);
+			struct type t = type_of(v6, (__u8)type);
 
 			for (__u32 len = 0; t.kind != BAD && t.kind != NEIGHBOUR && len < 48; len++) {
 				__u32 want = KS_REASON_OK_NEW;
 				struct ks_packet pkt;
 				struct frame f;
 
-				message(&f, v6, 1, 2, type, 0, 77, 60);
+				message(&f, v6, 1, 2, t.type, 0, 77, 60);
 				frame_zeros(&f, 60);
-				f.data[14 + (v6 ? 5 : 3)] = (v6 ? 0 : 20) + len;
+				f.data[14 + (v6 ? 5 : 3)] = (__u8)((v6 ? 0 : 20) + len);
 				if (!v6)
 					frame_ipv4_checksum(&f, 14);
 				if (len < 8)
@@ -354,12 +354,12 @@ static void test_error_about_icmp(void **state)
 		struct quote q = { .v6 = v6, .proto = v6 ? KS_PROTO_ICMPV6 : KS_PROTO_ICMP, .src = 1, .dst = 2 };
 
 		assert_int_equal(echo(v6, false, true, 7), KS_REASON_OK_NEW);
-		q.sport = ask << 8;
+		q.sport = (__u16)(ask << 8);
 		q.seq = 7U << 16 | 1;
 		assert_int_equal(judge_error(&q, 9, 1, ZONE_WAN, ZONE_LAN), KS_REASON_OK_RELATED);
 		q.seq = 8U << 16 | 1;
 		assert_int_equal(judge_error(&q, 9, 1, ZONE_WAN, ZONE_LAN), KS_REASON_ICMP_NO_FLOW);
-		q.sport = unreachable(v6) << 8;
+		q.sport = (__u16)(unreachable(v6) << 8);
 		assert_int_equal(judge_error(&q, 9, 1, ZONE_WAN, ZONE_LAN), KS_REASON_ICMP_QUOTE);
 	}
 }
