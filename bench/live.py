@@ -86,7 +86,7 @@ class Lab:
         return self.inside(role, ["chrt", "--fifo", "1", *[str(word) for word in command]])
 
     def sysctl(self, role, **values):
-        """Of net.ipv4, in a namespace."""
+        """Sets net.ipv4 sysctls in a namespace."""
         script = "; ".join(f"echo '{value}' >/proc/sys/net/ipv4/{name}" for name, value in values.items())
         self.bench.call(self.inside(role, ["sh", "-c", script]))
 

@@ -173,7 +173,7 @@ static bool may_answer(const __u8 *head, const struct ks_packet *pkt)
 	const struct ks_tuple *tuple = &pkt->tuple;
 	__u32 v4 = ks_be32(tuple->dst.w[3]);
 
-	/* Of a datagram in fragments, the first one is answered (RFC 1122 3.2.2): no other has ports. */
+	/* Only the first fragment of a datagram is answered (RFC 1122 3.2.2): no other has ports. */
 	if (pkt->flags & KS_PKT_ICMP_ERROR || pkt->tcp_flags & KS_TCP_RST || pkt->frag_off)
 		return false;
 	/* The group bit of its link address: it was sent to a group. */

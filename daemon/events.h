@@ -37,7 +37,7 @@ ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size);
 /* Nothing more will come: wakes everybody up to read that. */
 void ks_events_end(struct ks_events *events);
 
-/* Sends everybody an empty line, so that those who have gone are noticed. */
+/* Sends an empty line to every client, to detect closed connections. */
 void ks_events_beat(struct ks_events *events);
 
 unsigned ks_events_followers(const struct ks_events *events);

@@ -3,7 +3,7 @@
  * A flow with its aliases, the keys by which its sides know it where addresses are
  * translated (core/nat/alias.h), taken out of one table to be put into another. A flow
  * and its aliases name each other by slot ids, which mean nothing outside of their
- * table, so these are made anew. `keepstate explain` judges a packet by a copy of its
+ * table, so these are made again. `keepstate explain` judges a packet by a copy of its
  * live flow this way.
  */
 #ifndef KS_ENGINE_TRANSPLANT_H

@@ -22,7 +22,7 @@
 #define KS_PRIORITY_FIRST (INT_MIN + 1) /* INT_MIN itself is refused to BPF programs */
 #define KS_PRIORITIES 8
 
-/* Of linux/netfilter.h, which does not go together with net/if.h. */
+/* From linux/netfilter.h, which cannot be included together with net/if.h. */
 enum { PF_IPV4 = 2, PF_IPV6 = 10 };
 enum { HOOK_LOCAL_IN = 1, HOOK_FORWARD = 2 };
 

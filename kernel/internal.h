@@ -85,7 +85,7 @@ void ks_kernel_build(char text[KS_BUILD_TEXT]);
 /* Returns true for maps that hold programs: each build has its own, which live as long as these programs. */
 bool ks_kernel_map_is_of_programs(enum ks_kernel_map map);
 
-/* Returns after every program that runs now has ended. */
+/* Waits until all programs that run now have finished. */
 int ks_kernel_wait(const struct ks_kernel *kernel);
 
 /* --- takeovers into a new table (layout.c, grow.c) --- */

@@ -15,7 +15,7 @@
 /* Handles one message. Returns 0 to get the next one, another number if it needs no more; for news it returns 0. */
 typedef int ks_message_fn(const struct nlmsghdr *message, void *arg);
 
-/* Opens a socket that hears of the groups (RTNLGRP_*, 0 ends the list; NULL: none) and then does not block. */
+/* Opens a socket subscribed to the groups (RTNLGRP_*, 0 ends the list; NULL: none); non-blocking if there is any. */
 int ks_netlink_socket(const unsigned *groups);
 
 /* Sends a request on a socket of its own and calls fn for each message of the reply. */

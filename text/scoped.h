@@ -48,7 +48,7 @@ KS_SCOPED(ks_auto_json, json_t *, json_decref)
 		fini(scoped);                       \
 	}
 
-/* Of any pointer type, so it takes the variable's address as bytes. */
+/* Works for any pointer type, so it takes the address of the variable as void *. */
 static inline void ks_auto_free_end(void *scoped)
 {
 	free(*(void **)scoped);

@@ -63,8 +63,8 @@ static long announce_try(__u32 n, void *arg)
 }
 
 /*
- * Where the source is translated on the way out, there is another record. It must be there before any of the others may
- * pass, because CPUs may overtake each other between here and there.
+ * A datagram whose source is translated gets a second record for egress. It is made before any later fragment may pass,
+ * because another CPU may send that one out first.
  */
 static void announce_to_egress(struct fragment_ctx *ctx)
 {

@@ -32,7 +32,7 @@ __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	return 0;
 }
 
-/* Where UDP has its length stands how much the checksum covers: 0 is all, else at least the header (RFC 3828 3.1). */
+/* UDP-Lite has the checksum coverage where UDP has its length: 0 is all, else at least the header (RFC 3828 3.1). */
 __u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 {
 	const __u8 *udp = ks_head_at(head, pkt->l4_off);

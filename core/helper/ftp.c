@@ -127,7 +127,7 @@ static enum ks_heard ftp_reply(struct ks_scanner *p)
 	}
 }
 
-/* Begins the numbers with this byte. */
+/* Starts parsing the list of numbers at this byte. */
 static enum ks_heard numbers_begin(struct ks_scanner *p, __u8 byte)
 {
 	ks_scanner_number_clear(p);

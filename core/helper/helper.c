@@ -33,7 +33,7 @@ static void memory_load(struct ks_env *env, struct ks_inspection *insp, __u32 di
 		e->after = (struct ks_flow){};
 }
 
-/* Where sequence numbers have moved, a memory is needed as long as its flow lives. */
+/* Once sequence numbers are shifted, the memory must live as long as its flow. */
 static inline __u32 memory_lifetime(const struct ks_config *config, struct ks_inspection *insp, __u32 dir)
 {
 	__u32 flow = insp->flow.after.timeout;
@@ -169,7 +169,7 @@ static __u32 segment_begin(struct ks_inspection *insp)
 	}
 	if (!h->ready[insp->dir & 1] || insp->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_RST))
 		return 0;
-	/* Of a segment in fragments only this one is here: it cannot be read or moved. */
+	/* A fragmented segment is not whole here, so it can be neither read nor changed. */
 	if (insp->pkt.flags & KS_PKT_FRAGMENT)
 		return m->memory.form ? KS_REASON_ANNOUNCEMENT : 0;
 	if (!rewrite_again(insp, m))

@@ -60,7 +60,7 @@ static ks_inline void mapping_insert(struct ks_env *env, struct ks_inspection *i
 		ks_table_insert(env, &insp->side);
 }
 
-/* The time of the record found begins again. */
+/* Renews the timeout of the record found. */
 static void mapping_renew(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (insp->home.dry)
@@ -138,7 +138,7 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 	mapping_renew(env, insp);
 	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
 	ks_table_find(env, &insp->side);
-	/* It may have died first, and the outer endpoint be another's. */
+	/* It may have expired, and its outer endpoint may be in use by another mapping. */
 	if (!insp->side.found || !names_endpoint(insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport))
 		return false;
 	mapping_renew(env, insp);

@@ -141,7 +141,7 @@ static inline __u32 ks_table_slot(__u64 hash, __u32 n)
 	return ((__u32)hash + n) & KS_BUCKET_SLOT_MASK;
 }
 
-/* Where an entry lies as one number, its slot id, from 1; and back. */
+/* Converts bucket and slot to a slot id (from 1), and back. */
 static inline __u32 ks_slot_id(const struct ks_flow_ref *ref)
 {
 	return ref->bucket * KS_BUCKET_SLOTS + (ref->slot & KS_BUCKET_SLOT_MASK) + 1;

@@ -11,7 +11,7 @@ struct ks_guarded *ks_guarded_find(const struct ks_interfaces *interfaces, unsig
 /* Puts the guard of an entry into the map. Says once if it fails; ks_interfaces_watch() tries again. */
 int ks_guarded_store(struct ks_interfaces *interfaces, struct ks_guarded *guarded);
 
-/* Decides the role of each link anew. Needs no memory: there is room for a role of each link. */
+/* Decides the role of each link again. Needs no memory: there is room for a role of each link. */
 void ks_interfaces_decide(struct ks_interfaces *interfaces, const struct ks_policy *policy);
 
 /* --- settle.c --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Brings the map of guards and the programs in line with the links and their
- * roles. It is done anew for all links whenever one changes, and stores only
+ * roles. It is done again for all links whenever one changes, and stores only
  * differences. The order keeps every packet judged at every moment:
  *
  *   1. each link gets its guard, by one store;
