@@ -10,7 +10,6 @@
 #include "core/address.h"
 #include "policy/policy.h"
 
-
 /* "192.0.2.1" or "2001:db8::1". */
 int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family);
 

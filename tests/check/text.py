@@ -54,7 +54,7 @@ def shell_comments(text):
 def openings():
     kinds = [(c_comments, common.our_files(".c", ".h")),
              (python_comments, sorted({*common.our_files(".py"), *common.scripts("python3")})),
-             (shell_comments, [*common.scripts("/sh", "/bash", " sh", " bash"), *common.our_files("meson.build", "Makefile")])]
+             (shell_comments, [*common.scripts("/sh", "/bash", " sh", " bash"), *common.our_files("meson.build", "Makefile", ".ks", ".conf")])]
     for comments, paths in kinds:
         for path in paths:
             if common.is_held(path, "comments"):
