@@ -253,7 +253,8 @@ static int parse_flag(struct ks_parser *p, struct ks_ast_translation *translatio
 /* Reads an option behind a translation. */
 static int parse_option(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *word)
 {
-	static const char *const options[] = { "port", "endpoint-independent", "filtering", "random-port", "log" };
+	static const char *const options[] = { "port", "endpoint-independent", "filtering", "random-port",
+					       "log" /* last: not of nat */ };
 	struct ks_ast_translation *translation = &rule->translation;
 	bool nat = rule->statement == KS_STATEMENT_NAT;
 
@@ -270,7 +271,7 @@ static int parse_option(struct ks_parser *p, struct ks_ast_rule *rule, const str
 	return ks_parser_error(p, word, 0,
 			       "'%.60s' cannot stand behind the translation%s: expected %s, and every condition of the "
 			       "rule before it",
-			       word->text, ks_did_you_mean(p, "", word->text, options, KS_ARRAY_SIZE(options)),
+			       word->text, ks_did_you_mean(p, "", word->text, options, KS_ARRAY_SIZE(options) - nat),
 			       nat ? OPTIONS_TEXT : "port or log");
 }
 
