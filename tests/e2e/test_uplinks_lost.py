@@ -24,13 +24,15 @@ def test_answers_leave_where_it_came_in(reallab, real_gate, family, zones):
     with reallab.client.udp(client, 8080) as server, reallab.client.tcp_listener(client, 8080) as listener:
         for device, at in (("eth1", by(family, DSL4, DSL6)), ("eth0", by(family, WAN4, WAN6))):
             with reallab.outside.udp(far(family), 0, device) as sock:
-                for _ in range(3):
+                for turn in range(4):
                     sock.sendto(b"hello", (at, 8080))
                     server.settimeout(1)
                     data, peer = server.recvfrom(100)
                     assert peer[0] == far(family)
                     server.sendto(data, peer)
                     answers = heard(sock, 1, 1)
+                    if turn == 0 and family == 6 and not answers:
+                        continue  # the first answer by another uplink resolves its router, and is lost
                     assert answers and answers[0][1] == at, f"by {device}: {answers}"
             listener.settimeout(2)
             sock = reallab.outside.connect_to(at, 8080, far(family), device)
