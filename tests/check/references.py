@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a comment or a document names must be there.
+"""Files and names that a comment or a document mentions must be there.
 
 A file: by its path from the root, from core/, or from the folder of the file that names it; a document may use the bare name
 of any file. A function, constant or structure of ours (ks_..., env_..., KS_..., any_name()): somewhere in the code."""
