@@ -36,10 +36,10 @@ static void tell_cut(const json_t *change, ks_say_fn *say)
 
 	if (!cut)
 		return;
-	snprintf(line, sizeof(line), "%lld live state%s a zone that the policy does not have (%s): %s cut", cut,
+	snprintf(line, sizeof(line),
+		 "%lld live state%s a zone that the policy does not have (%s): what comes from there is dropped", cut,
 		 cut == 1 ? " belongs to" : "s belong to",
-		 ks_names_join(json_object_get(change, "zones_cut"), list, sizeof(list)),
-		 cut == 1 ? "it is" : "they are");
+		 ks_names_join(json_object_get(change, "zones_cut"), list, sizeof(list)));
 	say(true, line);
 }
 

@@ -52,8 +52,8 @@ int ks_ids_of(const struct ks_policy *policy, struct ks_ids *ids);
 int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_ids *new);
 
 /*
- * The zones that are remembered but not in the policy, a bit per id. Packets of originators in them are dropped; an answer to
- * such a flow passes as long as the rules allow the originator from the zone where its interface is now.
+ * The zones that are remembered but not in the policy, a bit per id. What comes from there is dropped: its sender is known in
+ * another zone. What goes there passes as long as the rules allow the flow with the zone where its interface is now.
  */
 __u64 ks_ids_gone_zones(const struct ks_ids *ids, const struct ks_policy *policy);
 
