@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "text/names.h"
 #include "policy/policy.h"
+#include "engine/big_endian.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -94,28 +95,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void put16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, v >> 16);
-	put16(at + 2, v);
-}
-
-static uint32_t get16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return get16(at) << 16 | get16(at + 2);
-}
-
 static uint32_t sum(uint32_t start, const uint8_t *data, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++)
@@ -149,27 +128,27 @@ static uint32_t packet_make(uint8_t *ip, const struct side *s, uint8_t proto, ui
 
 	memset(ip, 0, headers);
 	ip[0] = 0x45;
-	put16(ip + 2, size);
+	ks_put16(ip + 2, size);
 	ip[8] = 64;
 	ip[9] = proto;
-	put32(ip + 12, s->own);
-	put32(ip + 16, s->peer);
-	put16(ip + 10, 0xffff - sum(0, ip, 20));
-	put16(upper, s->own_port);
-	put16(upper + 2, s->peer_port);
+	ks_put32(ip + 12, s->own);
+	ks_put32(ip + 16, s->peer);
+	ks_put16(ip + 10, 0xffff - sum(0, ip, 20));
+	ks_put16(upper, s->own_port);
+	ks_put16(upper + 2, s->peer_port);
 	if (len)
 		memcpy(ip + headers, data, len);
 	if (proto == KS_PROTO_UDP) {
-		put16(upper + 4, size - 20);
-		put16(upper + 6, checksum_sent(upper_sum(ip, size)));
+		ks_put16(upper + 4, size - 20);
+		ks_put16(upper + 6, checksum_sent(upper_sum(ip, size)));
 		return size;
 	}
-	put32(upper + 4, seq);
-	put32(upper + 8, s->ack);
+	ks_put32(upper + 4, seq);
+	ks_put32(upper + 8, s->ack);
 	upper[12] = 5 << 4;
 	upper[13] = flags;
-	put16(upper + 14, WINDOW);
-	put16(upper + 16, 0xffff - upper_sum(ip, size));
+	ks_put16(upper + 14, WINDOW);
+	ks_put16(upper + 16, 0xffff - upper_sum(ip, size));
 	return size;
 }
 
@@ -177,8 +156,8 @@ static uint32_t packet_make(uint8_t *ip, const struct side *s, uint8_t proto, ui
 static void check_expectation(const struct ks_slot *slot, const struct ks_inspection *insp)
 {
 	const struct ks_expectation *e = &ks_record_of(&slot->flow)->expectation;
-	uint32_t to = get32(e->to.b + 12),
-		 ends[2] = { get32(slot->key.addr[0].b + 12), get32(slot->key.addr[1].b + 12) };
+	uint32_t to = ks_get32(e->to.b + 12),
+		 ends[2] = { ks_get32(slot->key.addr[0].b + 12), ks_get32(slot->key.addr[1].b + 12) };
 	bool known = false;
 
 	check(slot->key.proto == KS_PROTO_GRE || ks_be16(e->port) >= PORT_MIN, "a privileged port is expected", insp);
@@ -224,7 +203,7 @@ static void check_table(struct ks_engine *engine, const struct ks_inspection *in
 static void check_output(const uint8_t *ip, uint32_t size, const uint8_t *out, uint32_t out_size, bool translated,
 			 const struct ks_inspection *insp)
 {
-	check(out_size >= 28 && get16(out + 2) == out_size, "a wrong length", insp);
+	check(out_size >= 28 && ks_get16(out + 2) == out_size, "a wrong length", insp);
 	check(sum(0, out, 20) == 0xffff, "a wrong header checksum", insp);
 	check(upper_sum(out, out_size) == 0xffff, "a wrong checksum", insp);
 	if (!translated)
@@ -267,13 +246,13 @@ static bool pass(struct ks_engine *engine, struct conversation *conversation, co
 		out = ks_engine_output(engine, &out_size);
 		check_output(ip, size, out, out_size, kind->translated, &insp);
 		if (!conversation->open && !who) {
-			other->own = get32(out + 16);
-			other->peer = get32(out + 12);
-			other->own_port = (uint16_t)get16(out + 22);
-			other->peer_port = (uint16_t)get16(out + 20);
+			other->own = ks_get32(out + 16);
+			other->peer = ks_get32(out + 12);
+			other->own_port = (uint16_t)ks_get16(out + 22);
+			other->peer_port = (uint16_t)ks_get16(out + 20);
 		}
 		if (kind->proto == KS_PROTO_TCP)
-			other->ack = get32(out + 24) + (out_size - 40) + (out[33] & 2 ? 1 : 0);
+			other->ack = ks_get32(out + 24) + (out_size - 40) + (out[33] & 2 ? 1 : 0);
 	}
 	free(copy);
 	return insp.verdict.action == KS_ALLOW;

@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "text/names.h"
 #include "policy/policy.h"
+#include "engine/big_endian.h"
 
 #define STREAM_MAX 4096
 #define STEPS_MAX 60000
@@ -60,28 +61,6 @@ static uint32_t random_below(uint64_t *seed, uint32_t n)
 	return (uint32_t)((*seed * 0x2545f4914f6cdd1dULL >> 32) % n);
 }
 
-static void put16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, v >> 16);
-	put16(at + 2, v);
-}
-
-static uint32_t get16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return get16(at) << 16 | get16(at + 2);
-}
-
 static uint32_t sum(uint32_t start, const uint8_t *data, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++)
@@ -104,22 +83,22 @@ static uint32_t segment_make(uint8_t *ip, const struct host *h, uint32_t seq, ui
 
 	memset(ip, 0, IP_TCP);
 	ip[0] = 0x45;
-	put16(ip + 2, IP_TCP + len);
+	ks_put16(ip + 2, (__u16)(IP_TCP + len));
 	ip[8] = 64;
 	ip[9] = 6;
-	put32(ip + 12, h->own);
-	put32(ip + 16, h->peer);
-	put16(ip + 10, 0xffff - sum(0, ip, 20));
-	put16(tcp, h->own_port);
-	put16(tcp + 2, h->peer_port);
-	put32(tcp + 4, seq);
-	put32(tcp + 8, ack);
+	ks_put32(ip + 12, h->own);
+	ks_put32(ip + 16, h->peer);
+	ks_put16(ip + 10, (__u16)(0xffff - sum(0, ip, 20)));
+	ks_put16(tcp, h->own_port);
+	ks_put16(tcp + 2, h->peer_port);
+	ks_put32(tcp + 4, seq);
+	ks_put32(tcp + 8, ack);
 	tcp[12] = 5 << 4;
 	tcp[13] = flags;
-	put16(tcp + 14, WINDOW);
+	ks_put16(tcp + 14, WINDOW);
 	if (len)
 		memcpy(ip + IP_TCP, data, len);
-	put16(tcp + 16, 0xffff - tcp_sum(ip, IP_TCP + len));
+	ks_put16(tcp + 16, (__u16)(0xffff - tcp_sum(ip, IP_TCP + len)));
 	return IP_TCP + len;
 }
 
@@ -139,7 +118,7 @@ static const uint8_t *pass(struct conversation *d, unsigned from, const uint8_t 
 		return NULL;
 	}
 	out = ks_engine_output(d->engine, len);
-	assert_int_equal(get16(out + 2), *len);
+	assert_int_equal(ks_get16(out + 2), *len);
 	assert_int_equal(sum(0, out, 20), 0xffff);
 	assert_int_equal(tcp_sum(out, *len), 0xffff);
 	return out;
@@ -148,7 +127,8 @@ static const uint8_t *pass(struct conversation *d, unsigned from, const uint8_t 
 /* Takes what is new of a segment, in any order, sometimes only its beginning; and the acknowledgement. */
 static void hear(struct conversation *d, struct host *h, const uint8_t *ip, uint32_t len)
 {
-	uint32_t off = get32(ip + 24) - h->peer_isn - 1, bytes = len - IP_TCP, acked = get32(ip + 28) - h->isn - 1;
+	uint32_t off = ks_get32(ip + 24) - h->peer_isn - 1, bytes = len - IP_TCP,
+		 acked = ks_get32(ip + 28) - h->isn - 1;
 
 	assert_in_range(acked, 0, h->sent);
 	if (acked > h->acked)
@@ -197,10 +177,10 @@ static void shake_hands(struct conversation *d)
 	len = segment_make(ip, client, client->isn, 0, 0x02, NULL, 0);
 	out = pass(d, 0, ip, &len);
 	assert_non_null(out);
-	server->own = get32(out + 16);
-	server->peer = get32(out + 12);
-	server->own_port = (uint16_t)get16(out + 22);
-	server->peer_port = (uint16_t)get16(out + 20);
+	server->own = ks_get32(out + 16);
+	server->peer = ks_get32(out + 12);
+	server->own_port = (uint16_t)ks_get16(out + 22);
+	server->peer_port = (uint16_t)ks_get16(out + 20);
 	server->peer_isn = client->isn;
 	len = segment_make(ip, server, server->isn, client->isn + 1, 0x12, NULL, 0);
 	assert_non_null(pass(d, 1, ip, &len));
