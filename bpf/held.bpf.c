@@ -14,7 +14,7 @@
  * tc_index so that its datagram knows it; then it gets its own bytes back. XDP
  * cannot do that, and at egress no fragment is early: neither holds any.
  *
- * What races. CPUs claim a slot by compare-and-swap of its state; only the one
+ * Races. CPUs claim a slot by compare-and-swap of its state; only the one
  * that succeeds writes it, and its release store is what others see last. A
  * slot may be given to another datagram between a look at its hash and the
  * claim, so the hash is compared again after the claim.

@@ -11,7 +11,7 @@
  *   2. ks_growth_catch_up(), just before the first hook is switched: the second.
  *   3. ks_growth_end(), when all hooks are switched: the last.
  *
- * Who writes when. The old programs write the old table, the new ones the new
+ * Writers. The old programs write the old table, the new ones the new
  * table; a pass reads the old one and writes the new one.
  *
  * Race. Between the second pass and the switch of a hook, some milliseconds,

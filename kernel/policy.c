@@ -6,7 +6,7 @@
  * mmap; rules, sets, ranges and targets as fresh inner maps), then one store to
  * ks_control.active switches to it.
  *
- * Who writes when. Only the daemon's thread writes, and never the active slot.
+ * Writers. Only the daemon's thread writes, and never the active slot.
  *
  * Race. A program that read `active` before the store goes on with the old
  * slot. That is harmless: the slot is emptied only after a grace period, which

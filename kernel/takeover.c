@@ -13,7 +13,7 @@
  *      runs before the first one: from then on the sweeper is ours.
  *   3. ks_kernel_forget_old() ends the old programs and unpins them.
  *
- * Who writes when. Between 1 and 3 the programs of both builds run, each hook
+ * Writers. Between 1 and 3 the programs of both builds run, each hook
  * has one of them, and both write the same table by the same rules. So every
  * packet finds a whole set of programs, and no state is lost. A process that
  * dies at any moment leaves pins by which the next one sees how far it came.

@@ -15,7 +15,7 @@
  * a free slot. Else the new entry is refused: "table full". A live flow is never forgotten for a new one, and an alias never
  * goes without its flow.
  *
- * What an attacker can still do
+ * Left to an attacker
  *
  * He fills the table with flows that the rules allow him. Half-open ones count against `limit half-open`, and each may be
  * recycled a second after its last packet. UDP, ICMP and other flows that need no answer, and connections that a machine
@@ -24,7 +24,7 @@
  * only what would tell an old duplicate from a new connection. He cannot end a live flow, nor choose whose buckets he fills, as
  * the hash is keyed.
  *
- * What races: see table.h. A slot is chosen by what its entry says without a claim; slot_is_still() asks again under the claim,
+ * Races: see table.h. A slot is chosen by what its entry says without a claim; slot_is_still() asks again under the claim,
  * and if the answer has changed the packet is judged again ("contended").
  */
 #include "core/table/table.h"

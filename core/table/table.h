@@ -19,7 +19,7 @@
  *
  * An alias (core/nat/alias.h) has no lifetime of its own: it lives as long as its flow, and is freed with it.
  *
- * Who writes what, when
+ * Writers
  *
  *   flow.version   odd while a CPU writes the slot. A CPU claims a slot by compare-and-swap from the even version that it read
  *                  to the odd one behind it, and gives it back by a release store of the next even one. So every change gives
@@ -31,7 +31,7 @@
  *   counts         by anybody, by atomic additions
  *   shape          once, before the table is used
  *
- * What races, and why that is harmless
+ * Races, and why they are harmless
  *
  * Nobody waits for a reader, so all that a reader sees may be changing. It copies an entry between two reads of the version
  * and uses the copy only if they are the same and even; else the entry is `busy`. Reads without that check (tags, the fields

@@ -13,7 +13,7 @@
  * each changes its guard by one store. When it goes, its guard goes too, and the
  * flows that were translated to its addresses end.
  *
- * Who writes what when. Only the daemon's one thread writes; the programs read
+ * Writers. Only the daemon's one thread writes; the programs read
  * the maps all the time, so the maps are complete before programs see packets.
  * All ingress hooks come before any egress hook (kernel/kernel.h says why).
  *

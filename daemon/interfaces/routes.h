@@ -9,7 +9,7 @@
  * stale: it is read again within a second. Reading a million routes takes a
  * second, so that is done a twentieth of the time at most.
  *
- * Who writes what when. Only the daemon's thread, here and in the map ks_locals,
+ * Writers. Only the daemon's thread, here and in the map ks_locals,
  * which the programs read. New entries are written before old ones are removed,
  * so that no address of the box is missing in between.
  */
