@@ -26,6 +26,7 @@
 
 #define KS_RUN_DIR "/run/keepstate"
 #define KS_BPF_DIR KS_RUN_DIR "/bpf"
+#define KS_STATE_DIR "/var/lib/keepstate"
 
 static int name_instance(char *name, size_t size)
 {
@@ -34,7 +35,7 @@ static int name_instance(char *name, size_t size)
 	if (stat("/proc/self/ns/net", &mine))
 		return -errno;
 	if (!stat("/proc/1/ns/net", &first) && first.st_ino == mine.st_ino)
-		snprintf(name, size, "host");
+		snprintf(name, size, KS_INSTANCE_HOST);
 	else
 		snprintf(name, size, "net-%lu", (unsigned long)mine.st_ino);
 	return 0;
@@ -61,6 +62,7 @@ int ks_instance_find(struct ks_instance *instance)
 	snprintf(instance->socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/control.sock", instance->name);
 	snprintf(instance->ledger, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/rules.json", instance->name);
 	snprintf(instance->pins, KS_INSTANCE_PATH, KS_BPF_DIR "/%s", instance->name);
+	snprintf(instance->state_dir, KS_INSTANCE_PATH, KS_STATE_DIR "/%s", instance->name);
 	return 0;
 }
 

@@ -8,6 +8,8 @@
  *   /run/keepstate/NAME/rules.json    ids and more for the next daemon (ledger.h)
  *   /run/keepstate/bpf/NAME/          pins (kernel/kernel.h)
  *
+ * What outlives a reboot is below /var/lib/keepstate/NAME/ (persistent.h).
+ *
  * NAME is "host" in the network namespace of process 1, else "net-INODE". The
  * number of an inode may be used again when a namespace is gone; a cookie never is.
  */
@@ -18,6 +20,7 @@
 #include <sys/types.h>
 
 #define KS_INSTANCE_PATH 100
+#define KS_INSTANCE_HOST "host" /* the name of the instance in the network namespace of process 1 */
 
 struct ks_instance {
 	char name[32];
@@ -27,6 +30,7 @@ struct ks_instance {
 	char socket[KS_INSTANCE_PATH]; /* fits sockaddr_un: the names are short */
 	char ledger[KS_INSTANCE_PATH];
 	char pins[KS_INSTANCE_PATH];
+	char state_dir[KS_INSTANCE_PATH]; /* made on need by ks_persistent_prepare() */
 };
 
 /* The daemon that holds the lock. */

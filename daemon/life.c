@@ -30,6 +30,7 @@
 #include "daemon/daemon.h"
 #include "daemon/events.h"
 #include "daemon/interfaces/own_addresses.h"
+#include "daemon/persistent.h"
 #include "daemon/report.h"
 #include "explain/change.h"
 #include "text/scoped.h"
@@ -505,12 +506,21 @@ static void announce(const struct ks_daemon *daemon)
 	ks_report_to_manager("READY=1");
 }
 
+static void prepare_persistent(struct ks_daemon *daemon)
+{
+	daemon->persistent_error = ks_persistent_prepare(&daemon->instance);
+	if (daemon->persistent_error)
+		ks_report_error("%s: %s: the firewall works without it, but nothing of it is kept over a reboot",
+				daemon->instance.state_dir, strerror(-daemon->persistent_error));
+}
+
 static int start(struct ks_daemon *daemon, struct ks_policy **policy)
 {
 	int err = ks_instance_find(&daemon->instance) ?: ks_instance_prepare(&daemon->instance);
 	int code = err ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon);
 
 	if (!code) {
+		prepare_persistent(daemon);
 		err = open_descriptors(daemon);
 		if (err)
 			code = give_up("cannot open what the daemon listens to", err);

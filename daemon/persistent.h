@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The persistent directory of an instance: files that outlive the machine's reboot, which /run/keepstate does not.
+ *
+ *   /var/lib/keepstate/NAME/policy     the last good policy
+ *   /var/lib/keepstate/NAME/owner      the boot and the network namespace that the directory belongs to; not for "host"
+ *
+ * A network namespace other than the host's ends with the boot at the latest, and the inode number in its NAME may be used again.
+ * A directory of an earlier one is emptied before it is used. The firewall works without the directory: /var/lib may be read-only or
+ * not mounted.
+ */
+#ifndef KS_DAEMON_PERSISTENT_H
+#define KS_DAEMON_PERSISTENT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "daemon/instance.h"
+
+/*
+ * Makes the directory (mode 0700) if it is not there, and empties it if it is of another network namespace. To be called by
+ * the holder of the lock, before a file in it is read or written. Returns 0 or -errno: there is no such directory then.
+ */
+int ks_persistent_prepare(const struct ks_instance *instance);
+
+/* Writes the path of a file in the directory into `path`. Returns 0 or -ENAMETOOLONG. */
+int ks_persistent_path(const struct ks_instance *instance, const char *name, char path[KS_INSTANCE_PATH]);
+
+/* Writes the contents of a file. Returns 0 or -errno. */
+typedef int ks_persistent_fn(FILE *out, void *arg);
+
+/*
+ * Replaces a file of the directory: `fill` writes its contents beside the old one, and once the disk has them they take its
+ * place. After a crash the file is the old one or the new one, whole.
+ */
+int ks_persistent_replace(const struct ks_instance *instance, const char *name, ks_persistent_fn *fill, void *arg);
+
+/* Removes a file of the directory; 0 if it is not there. */
+int ks_persistent_remove(const struct ks_instance *instance, const char *name);
+
+#endif
