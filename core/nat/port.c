@@ -8,8 +8,6 @@
 #include "core/nat/mapping.h"
 #include "core/table/table.h"
 
-#define SOURCE_PORT_TRIES 64U /* before a new flow is refused */
-
 /* Makes insp->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */
 static void alias_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		       const struct ks_tuple *tuple, __u32 dir)
@@ -57,17 +55,6 @@ __u32 ks_port_alias(struct ks_env *env, const struct ks_config *config, struct k
 	return reason;
 }
 
-/* A search for a free port. */
-struct source_port_ctx {
-	struct ks_env *env;
-	struct ks_inspection *insp;
-	const struct ks_config *config;
-	__u32 lo, span; /* ports that may be used */
-	__u32 start; /* the first to be tried, counted from lo */
-	__u32 reason;
-	bool keep; /* try the packet's own first */
-};
-
 /* Returns true if the port is somebody's who is not in the table: a socket of the box, or a rule that forwards. */
 static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
@@ -91,9 +78,9 @@ static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_confi
 	return decision.targets != 0;
 }
 
-static long source_port_try(__u32 n, void *arg)
+long ks_port_try(__u32 n, void *arg)
 {
-	struct source_port_ctx *ctx = arg;
+	struct ks_port_ctx *ctx = arg;
 	struct ks_inspection *insp = ctx->insp;
 
 	if (n == 0) {
@@ -113,8 +100,7 @@ static long source_port_try(__u32 n, void *arg)
 	return ctx->reason != KS_REASON_CONTENDED;
 }
 
-/* The ports that may be used: the target's, else those as privileged as the packet's own; of ICMP any identifier. */
-static void source_port_bounds(struct source_port_ctx *ctx, const struct ks_target *t)
+void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *t)
 {
 	__u32 own = ks_be16(ctx->insp->pkt.tuple.sport), hi = KS_PORT_MAX;
 	bool is_icmp = !ks_port_is_number(ctx->insp->sent.proto);
@@ -129,29 +115,5 @@ static void source_port_bounds(struct source_port_ctx *ctx, const struct ks_targ
 	}
 	ctx->span = hi >= ctx->lo ? hi - ctx->lo + 1 : 1;
 	ctx->keep = !(t->flags & KS_TARGET_RANDOM) && own >= ctx->lo && own <= hi;
-}
-
-__u32 ks_port_find(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-		   const struct ks_target *target)
-{
-	struct source_port_ctx ctx = { .env = env, .insp = insp, .config = config, .reason = KS_REASON_CONTENDED };
-
-	source_port_bounds(&ctx, target);
-	ctx.start = env_random(env) % (ctx.span ? ctx.span : 1);
-	ks_loop(SOURCE_PORT_TRIES, source_port_try, &ctx);
-	if (ctx.reason)
-		return ctx.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : ctx.reason;
-	if (insp->opening.mapped) {
-		ks_mapping_complete(env, config, insp);
-		return ks_port_keep(env, config, insp);
-	}
-	insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
-	return 0;
-}
-
-__u32 ks_port_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
-{
-	__u32 reason = ks_port_alias(env, config, insp, &insp->sent, KS_REPLY);
-
-	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
+	ctx->start = env_random(ctx->env) % (ctx->span ? ctx->span : 1);
 }

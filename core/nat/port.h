@@ -14,8 +14,11 @@
 #ifndef KS_CORE_NAT_PORT_H
 #define KS_CORE_NAT_PORT_H
 
+#include "core/home.h"
 #include "core/inspection.h"
+#include "core/nat/mapping.h"
 #include "core/rules.h"
+#include "core/table/table.h"
 #include "core/types.h"
 
 struct ks_env;
@@ -33,16 +36,24 @@ static inline bool ks_port_is_number(__u8 proto)
 	return ks_port_may_change(proto) && proto != KS_PROTO_ICMP && proto != KS_PROTO_ICMPV6;
 }
 
-/*
- * Finds a port for insp->sent.src, makes it insp->sent.sport and reserves it: insp->opening.alias[KS_REPLY]. `target` bounds
- * the search; one without flags means the packet's own port, else one as privileged. With insp->opening.mapped the port is
- * claimed for a mapping. Returns 0 or a reason; then nothing is reserved.
- */
-__u32 ks_port_find(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-		   const struct ks_target *target);
+/* A search for a free port. */
+struct ks_port_ctx {
+	struct ks_env *env;
+	struct ks_inspection *insp;
+	const struct ks_config *config;
+	__u32 lo, span; /* ports that may be used */
+	__u32 start; /* the first to be tried, counted from lo */
+	__u32 reason;
+	bool keep; /* try the packet's own first */
+};
 
-/* The same for the port that insp->sent.sport is. */
-__u32 ks_port_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+#define KS_PORT_TRIES 64U /* before a new flow is refused */
+
+/* Sets the ports that may be used: the target's, else those as privileged as the packet's own; of ICMP any identifier. */
+void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target);
+
+/* A callback of ks_loop(): tries the n-th port, and ends the search when ctx->reason says why. */
+long ks_port_try(__u32 n, void *arg);
 
 /*
  * Reserves the alias by which the side `dir` is to know the flow: the key of `tuple`, which is in original direction.
@@ -50,5 +61,35 @@ __u32 ks_port_keep(struct ks_env *env, const struct ks_config *config, struct ks
  */
 __u32 ks_port_alias(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_tuple *tuple, __u32 dir);
+
+/* Reserves the source port that insp->sent has. Returns 0 or a reason. Inlined, as is the next, because frames are few (V2). */
+static ks_inline __u32 ks_port_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__u32 reason = ks_port_alias(env, config, insp, &insp->sent, KS_REPLY);
+
+	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
+}
+
+/*
+ * Finds a port for insp->sent.src, makes it insp->sent.sport and reserves it: insp->opening.alias[KS_REPLY]. `target` bounds
+ * the search; one without flags means the packet's own port, else one as privileged. With insp->opening.mapped the port is
+ * claimed for a mapping. Returns 0 or a reason; then nothing is reserved.
+ */
+static ks_inline __u32 ks_port_find(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				    const struct ks_target *target)
+{
+	struct ks_port_ctx ctx = { .env = env, .insp = insp, .config = config, .reason = KS_REASON_CONTENDED };
+
+	ks_port_bound(&ctx, target);
+	ks_loop(KS_PORT_TRIES, ks_port_try, &ctx);
+	if (ctx.reason)
+		return ctx.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : ctx.reason;
+	if (insp->opening.mapped) {
+		ks_mapping_complete(env, config, insp);
+		return ks_port_keep(env, config, insp);
+	}
+	insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
+	return 0;
+}
 
 #endif
