@@ -225,8 +225,11 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
 	if (count == 0)
 		return states_list(choices);
-	if (count > 1 || strcmp(operands[0], "kill"))
-		return ks_usage_error(usage, "states knows only 'kill', not '%s'", operands[count > 1]);
+	if (strcmp(operands[0], "kill"))
+		return ks_usage_error(usage, "states knows only 'kill', not '%s'", operands[0]);
+	if (count > 1)
+		return ks_usage_error(usage, "states kill takes options only, such as --address, not '%s'",
+				      operands[1]);
 	if (!filtered && !choices->all)
 		return ks_usage_error(usage, "states kill needs a filter, or --all to kill every state");
 	if (filtered && choices->all)

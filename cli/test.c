@@ -88,6 +88,22 @@ static json_t *test_json(const struct test_run_ctx *run, const struct ks_test *t
 	return object;
 }
 
+/* A test that expects nothing is counted as failed. */
+static void test_refuse(struct test_run_ctx *run, const struct ks_test *test)
+{
+	run->failed++;
+	if (run->json) {
+		ks_json_print(json_pack("{s:s, s:i, s:s, s:b, s:[], s:s}", "file", test->place.file, "line",
+					(int)test->place.line, "test", test->name, "passed", 0, "steps", "error",
+					KS_TEST_CANNOT_FAIL),
+			      stdout);
+		return;
+	}
+	printf("%sFAIL%s  %s:%u  %s\n      %s\n", ks_colour(run->colour, KS_COLOUR_RED),
+	       ks_colour(run->colour, KS_COLOUR_PLAIN), test->place.file, test->place.line, test->name,
+	       KS_TEST_CANNOT_FAIL);
+}
+
 /* Returns 0, or -errno when the home failed. */
 static int test_run(struct test_run_ctx *run, const struct ks_test *test, const struct ks_home *home)
 {
@@ -97,6 +113,10 @@ static int test_run(struct test_run_ctx *run, const struct ks_test *test, const 
 
 	if (!result || !steps)
 		return -ENOMEM;
+	if (!ks_test_can_fail(test)) {
+		test_refuse(run, test);
+		return 0;
+	}
 	run->steps = steps;
 	if (run->verbose && !run->json)
 		printf("      %s:%u  %s\n", test->place.file, test->place.line, test->name);

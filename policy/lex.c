@@ -7,6 +7,7 @@
 
 #include "policy/arena.h"
 #include "policy/diag.h"
+#include "text/utf8.h"
 
 void ks_lexer_init(struct ks_lexer *lexer, const struct ks_source *source, struct ks_complaints *complaints,
 		   struct ks_arena *arena)
@@ -128,6 +129,23 @@ static size_t unescape(char *text, size_t length)
 	return out;
 }
 
+/* Labels, names and paths are shown and sent as JSON, which is UTF-8. */
+static void check_encoding(struct ks_lexer *lexer, struct ks_token *token, size_t start)
+{
+	const char *text = lexer->source->text + start;
+	size_t length = lexer->at - start;
+	size_t good = ks_utf8_length(text, length);
+	struct ks_place place = token->place;
+
+	if (good == length)
+		return;
+	place.column += (unsigned)good + 1; /* behind the quote */
+	ks_complain(lexer->complaints, &place, false,
+		    "this string is not UTF-8 (byte 0x%02x): expected the file to be saved as UTF-8",
+		    (unsigned char)text[good]);
+	token->kind = KS_TOKEN_BAD;
+}
+
 static void read_string(struct ks_lexer *lexer, struct ks_token *token)
 {
 	size_t start = ++lexer->at;
@@ -147,7 +165,10 @@ static void read_string(struct ks_lexer *lexer, struct ks_token *token)
 		token->kind = KS_TOKEN_BAD;
 		return;
 	}
-	set_text(lexer, token, lexer->source->text + start, lexer->at++ - start);
+	check_encoding(lexer, token, start);
+	if (token->kind == KS_TOKEN_STRING)
+		set_text(lexer, token, lexer->source->text + start, lexer->at - start);
+	lexer->at++;
 	if (escaped && token->kind == KS_TOKEN_STRING)
 		token->length = unescape((char *)token->text, token->length);
 }

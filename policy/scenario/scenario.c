@@ -329,6 +329,21 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 
 /* --- blocks --- */
 
+/* A reload fails if the other policy is bad. */
+static bool step_can_fail(const struct ks_step *step)
+{
+	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_LISTEN;
+}
+
+bool ks_test_can_fail(const struct ks_test *test)
+{
+	for (size_t i = 0; i < test->step_count; i++) {
+		if (step_can_fail(&test->steps[i]))
+			return true;
+	}
+	return false;
+}
+
 static int block_read(struct ks_parser *p, void *arg)
 {
 	struct block *block = arg;
@@ -336,6 +351,7 @@ static int block_read(struct ks_parser *p, void *arg)
 		.policy = p->policy, .arena = p->arena, .complaints = &p->complaints, .zones_needed = true
 	};
 	struct ks_policy *policy = p->policy;
+	bool wrong = false;
 	struct ks_test *tests = ks_arena_grow(p->arena, policy->tests, policy->test_count, sizeof(*tests)), *test;
 
 	if (!tests)
@@ -350,7 +366,10 @@ static int block_read(struct ks_parser *p, void *arg)
 		reader.error = 0;
 		if (step_parse(&reader, test) == -ENOMEM)
 			return ks_parser_no_memory(p);
+		wrong |= reader.error != 0;
 	}
+	if (!wrong && !ks_test_can_fail(test))
+		ks_complain(&p->complaints, &test->place, true, "this test " KS_TEST_CANNOT_FAIL);
 	return 0;
 }
 

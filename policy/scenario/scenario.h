@@ -259,6 +259,11 @@ struct ks_test {
 struct ks_arena;
 struct ks_parser;
 
+/* Returns true if a step of the test may fail. A test without one says nothing, and is not counted as passed. */
+bool ks_test_can_fail(const struct ks_test *test);
+
+#define KS_TEST_CANNOT_FAIL "expects nothing: it needs a packet with its verdict, or an 'expect'"
+
 /*
  * Parses the block behind the word `test` and adds it to the parser's policy;
  * the steps are read when the zones are known. Complaints go to the parser's

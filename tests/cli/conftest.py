@@ -31,7 +31,7 @@ class Program:
     def __call__(self, *arguments, code=0, stdin=b''):
         run = subprocess.run([self.path, *map(str, arguments)], cwd=self.directory, input=stdin, capture_output=True,
                              check=False, env={'PATH': os.environ['PATH']})
-        run.stdout, run.stderr = run.stdout.decode(), run.stderr.decode()
+        run.stdout, run.stderr = run.stdout.decode(), run.stderr.decode(errors='replace')
         assert run.returncode == code, run.stdout + run.stderr
         return run
 

@@ -126,3 +126,34 @@ def test_explain_after_a_capture(keepstate):
 def test_explain_refuses_words(keepstate, words):
     run = keepstate('explain', 'gateway.conf', words, code=2)
     assert run.stderr and not run.stdout
+
+
+def test_a_test_that_expects_nothing(keepstate):
+    """It would be counted as passed, whatever the policy says."""
+    head = b'zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n'
+    for text in (b'test "x" { }\n', b'test "x" {\n  after 5s\n}\n'):
+        (keepstate.directory / 'x.conf').write_bytes(head + text)
+        run = keepstate('test', 'x.conf', code=1)
+        assert 'x.conf:4:6: warning: this test expects nothing' in run.stderr
+        assert 'FAIL  x.conf:4  x\n      expects nothing' in run.stdout and '0 passed, 1 failed' in run.stdout
+        test, summary = keepstate.json('test', '--json', 'x.conf', code=1)
+        assert test['passed'] is False and 'expects nothing' in test['error'] and summary == {'passed': 0, 'failed': 1}
+        assert 'this test expects nothing' in keepstate('check', 'x.conf').stderr
+    (keepstate.directory / 'x.conf').write_bytes(head + b'test "x" { expect states 0 }\n')
+    assert '1 passed' in keepstate('test', 'x.conf').stdout
+
+
+def test_strings_that_are_no_utf8(keepstate):
+    """`log` and everything else shows labels and paths as JSON, which is UTF-8."""
+    head = b'zone lan { eth1 }\nzone wan { eth0 }\n'
+    for text, column in ((b'allow from lan to wan log "caf\xe9"\n', 31), (b'set x { file "\xff" }\n', 15), (b'include "a/\xc3"\n', 12)):
+        (keepstate.directory / 'x.conf').write_bytes(head + text)
+        run = keepstate('check', 'x.conf', code=2)
+        assert f'x.conf:3:{column}: error: this string is not UTF-8' in run.stderr, run.stderr
+    (keepstate.directory / 'x.conf').write_bytes(head + 'allow from lan to wan log "café"  # '.encode() + b'caf\xe9\n')
+    keepstate('check', 'x.conf')
+
+
+def test_states_names_the_wrong_word(keepstate):
+    assert "not 'foo'" in keepstate('states', 'foo', 'bar', code=2).stderr
+    assert "not 'bar'" in keepstate('states', 'kill', 'bar', code=2).stderr

@@ -10,6 +10,8 @@ static void test_characters(void **state)
 		{ "allow \\ tcp\n", 1, 7, "'\\' can only stand in a string" },
 		{ "}\n", 1, 1, "expected a statement such as 'allow' or 'zone', found '}'" },
 		{ "\n\n  alow\n", 3, 3, "unknown statement 'alow' (did you mean 'allow'?)" },
+		{ "deny log \"caf\xe9\"\n", 1, 14, "this string is not UTF-8 (byte 0xe9)" },
+		{ "include \"a\\\\\xff\"\n", 1, 13, "this string is not UTF-8 (byte 0xff)" },
 		{ "\"zone\" lan\n", 1, 1, "found the string \"zone\"" },
 	};
 
