@@ -45,16 +45,19 @@ static int table_create(struct ks_engine *engine, __u32 flows)
 	return 0;
 }
 
-static int table_share(struct ks_engine *engine, const struct ks_engine *owner)
+static int table_share(struct ks_engine *engine, const struct ks_table_memory *memory)
 {
-	engine->counts = owner->counts;
-	engine->shape = owner->shape;
-	engine->buckets = owner->buckets;
-	engine->now = owner->now;
+	engine->counts = memory->counts;
+	engine->shape = memory->shape;
+	engine->buckets = memory->buckets;
+	engine->now = memory->now;
+	engine->swept = memory->now;
 	return getrandom(&engine->random, sizeof(engine->random), 0) == sizeof(engine->random) ? 0 : -errno;
 }
 
-static int engine_create(const struct ks_tables *tables, const struct ks_engine *owner, struct ks_engine **engine)
+/* Makes an engine on the table in `memory`, or on one of its own (NULL). */
+static int engine_create(const struct ks_tables *tables, const struct ks_table_memory *memory,
+			 struct ks_engine **engine)
 {
 	ks_auto_engine struct ks_engine *made = NULL;
 	int err;
@@ -71,7 +74,7 @@ static int engine_create(const struct ks_tables *tables, const struct ks_engine 
 		return -ENOMEM;
 	err = ks_held_pool_create(&made->held);
 	if (!err)
-		err = owner ? table_share(made, owner) : table_create(made, ks_table_entries(tables->config));
+		err = memory ? table_share(made, memory) : table_create(made, ks_table_entries(tables->config));
 	if (err)
 		return err;
 	*engine = TAKE(made);
@@ -85,7 +88,16 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 
 int ks_engine_create_beside(const struct ks_engine *owner, const struct ks_tables *tables, struct ks_engine **engine)
 {
-	return engine_create(tables, owner, engine);
+	const struct ks_table_memory memory = {
+		.buckets = owner->buckets, .shape = owner->shape, .counts = owner->counts, .now = owner->now
+	};
+
+	return engine_create(tables, &memory, engine);
+}
+
+int ks_engine_create_on(const struct ks_table_memory *memory, const struct ks_tables *tables, struct ks_engine **engine)
+{
+	return engine_create(tables, memory, engine);
 }
 
 void ks_engine_destroy(struct ks_engine *engine)

@@ -68,6 +68,18 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine);
  */
 int ks_engine_create_beside(const struct ks_engine *owner, const struct ks_tables *tables, struct ks_engine **engine);
 
+/* A table that somebody else made, and that others may write meanwhile by the rules of core/table/table.h: a kernel's, mapped. */
+struct ks_table_memory {
+	struct ks_bucket *buckets;
+	struct ks_table_shape shape;
+	struct ks_table_counts *counts;
+	__u64 now; /* on the table's clock, ns */
+};
+
+/* Makes an engine on such a table, which must outlive it. Its clock begins at memory->now; it sweeps nothing before that. */
+int ks_engine_create_on(const struct ks_table_memory *memory, const struct ks_tables *tables,
+			struct ks_engine **engine);
+
 void ks_engine_destroy(struct ks_engine *engine);
 
 KS_SCOPED(ks_auto_engine, struct ks_engine *, ks_engine_destroy)

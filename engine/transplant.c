@@ -10,6 +10,8 @@
 #include "core/env.h"
 #include "core/table/table.h"
 
+#define KS_TRANSPLANT_ALIAS_MS 5000 /* an alias that names no flow yet is swept after it */
+
 static void entry_begin(struct ks_engine *engine, const struct ks_flow_key *key, struct ks_entry *entry)
 {
 	*entry = (struct ks_entry){ .key = *key, .clock = ks_flow_clock(ks_engine_time(engine)) };
@@ -52,6 +54,31 @@ static void alias_bind(struct ks_engine *engine, __u32 slot, __u32 owner)
 	ks_table_commit(ks_engine_env(engine), &entry);
 }
 
+/* Takes out an alias whose flow did not come to be. */
+static void alias_remove(struct ks_engine *engine, __u32 slot)
+{
+	struct ks_entry entry = { .ref = ks_slot_at(slot), .clock = ks_flow_clock(ks_engine_time(engine)) };
+
+	ks_table_read(ks_engine_env(engine), &entry);
+	ks_table_free(ks_engine_env(engine), &entry);
+}
+
+void ks_transplant_name(struct ks_transplant *transplant, enum ks_dir side, const struct ks_tuple *tuple)
+{
+	struct ks_flow_key *key = &transplant->alias_key[side];
+	struct ks_record *alias = ks_record_edit(&transplant->alias[side]);
+
+	*alias = (struct ks_record){
+		.state = KS_STATE_ALIAS,
+		.flags = ks_flow_key_make(tuple, key) ? KS_FLOW_ORIG_IS_HIGH : 0,
+		.zone = { transplant->flow.zone[KS_ORIGINAL], transplant->flow.zone[KS_REPLY] },
+		.timeout = KS_TRANSPLANT_ALIAS_MS,
+		.alias.rule = transplant->flow.rule,
+		.alias.side = (__u8)side,
+	};
+	transplant->has_alias[side] = true;
+}
+
 int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant)
 {
 	__u32 slots[2] = { 0, 0 };
@@ -62,16 +89,18 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 		if (transplant->has_alias[side])
 			err = alias_insert(engine, transplant, side, &slots[side]);
 	}
-	if (err)
-		return err;
-	entry_begin(engine, &transplant->key, &entry);
-	entry.after = transplant->flow;
-	entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
-	entry.after.alias[KS_REPLY] = slots[KS_REPLY];
-	err = entry_insert(engine, &entry);
-	for (unsigned side = 0; side < 2 && !err; side++) {
-		if (slots[side])
+	if (!err) {
+		entry_begin(engine, &transplant->key, &entry);
+		entry.after = transplant->flow;
+		entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
+		entry.after.alias[KS_REPLY] = slots[KS_REPLY];
+		err = entry_insert(engine, &entry);
+	}
+	for (unsigned side = 0; side < 2; side++) {
+		if (slots[side] && !err)
 			alias_bind(engine, slots[side], ks_slot_id(&entry.ref));
+		else if (slots[side])
+			alias_remove(engine, slots[side]);
 	}
 	return err;
 }

@@ -19,7 +19,13 @@ struct ks_transplant {
 	struct ks_flow alias[2];
 };
 
-/* Puts the flow and its aliases into an engine. Returns 0, -EEXIST or -ENOSPC. */
+/*
+ * Gives the flow, whose key, flags, zones and rule are set, the alias by which a side knows it: `tuple` is what that side
+ * sees, in the direction of the originator.
+ */
+void ks_transplant_name(struct ks_transplant *transplant, enum ks_dir side, const struct ks_tuple *tuple);
+
+/* Puts the flow and its aliases into an engine. Returns 0, -EEXIST or -ENOSPC; then none of them is there. */
 int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant);
 
 #endif

@@ -125,9 +125,66 @@ static void test_both_directions_go_on(void **state)
 	shop_close(&shop);
 }
 
+/* The names that user space gives a flow are those that the core gives it. */
+static void test_names(void **state)
+{
+	struct shop shop;
+	struct ks_engine *engine;
+	struct ks_transplant seen = { 0 }, named;
+	struct ks_inspection insp;
+
+	shop_open(&shop);
+	engine = engine_make(&shop);
+	inspect(&shop, engine, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", false, &insp);
+	ks_engine_each_entry(engine, collect, &seen);
+	named = seen;
+	memset(named.alias_key, 0, sizeof(named.alias_key));
+	insp.sent.dst = seen.key.addr[!ks_flow_orig_side(&seen.flow)];
+	ks_transplant_name(&named, KS_ORIGINAL, &insp.pkt.tuple);
+	ks_transplant_name(&named, KS_REPLY, &insp.sent);
+	for (unsigned side = 0; side < 2; side++) {
+		assert_memory_equal(&named.alias_key[side], &seen.alias_key[side], sizeof(named.alias_key[0]));
+		assert_int_equal(named.alias[side].flags, seen.alias[side].flags);
+		assert_memory_equal(named.alias[side].zone, seen.alias[side].zone, sizeof(seen.alias[0].zone));
+		assert_int_equal(named.alias[side].rule, seen.alias[side].rule);
+		assert_int_equal(named.alias[side].helper, seen.alias[side].helper);
+	}
+	ks_engine_destroy(engine);
+	shop_close(&shop);
+}
+
+/* On a table that another engine made; and of a flow whose second key is taken nothing stays. */
+static void test_shared_table_and_conflict(void **state)
+{
+	struct shop shop;
+	struct ks_engine *owner, *engine;
+	struct ks_transplant transplant = { 0 };
+	struct ks_inspection insp;
+
+	shop_open(&shop);
+	owner = engine_make(&shop);
+	inspect(&shop, owner, "lan 10.0.0.5:40000 > wan 203.0.113.9:443 tcp syn", false, &insp);
+	ks_engine_each_entry(owner, collect, &transplant);
+	assert_int_equal(ks_engine_create_beside(owner, &shop.tables, &engine), 0);
+	transplant.key.port[0] ^= 0xffff; /* another flow, which only shares the alias of the responder's side */
+	transplant.alias_key[KS_ORIGINAL].port[0] ^= 0xffff;
+	transplant.flow.alias[0] = transplant.flow.alias[1] = 0;
+	assert_int_equal(ks_engine_transplant(engine, &transplant), -EEXIST);
+	assert_int_equal(ks_engine_counts(owner)->flows, 1);
+	assert_int_equal(ks_engine_counts(owner)->records[KS_KIND_FLOW], 2);
+	transplant.has_alias[KS_REPLY] = false;
+	assert_int_equal(ks_engine_transplant(engine, &transplant), 0);
+	assert_int_equal(ks_engine_counts(owner)->flows, 2);
+	assert_int_equal(ks_engine_counts(owner)->records[KS_KIND_FLOW], 3);
+	ks_engine_destroy(engine);
+	ks_engine_destroy(owner);
+	shop_close(&shop);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_both_directions_go_on) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_both_directions_go_on), cmocka_unit_test(test_names),
+					    cmocka_unit_test(test_shared_table_and_conflict) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
