@@ -200,14 +200,17 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 	return 0;
 }
 
-/* In a nat rule "any" zone does not include the box, whose packets have its address already. */
-static void bound_nat(const struct ks_ast_rule *rule, struct ks_rule *entry)
+/*
+ * In a rule that translates, "any" zone does not include the box: its packets have its address already, and they have been
+ * routed before a rule sees them, so that they cannot be forwarded.
+ */
+static void bound_translation(const struct ks_ast_rule *rule, struct ks_rule *entry)
 {
 	const __u64 others = ~(1ULL << KS_ZONE_SELF);
 
 	if (rule->from_zones == KS_ZONES_ANY)
 		entry->from_zones &= others;
-	if (rule->to_zones == KS_ZONES_ANY)
+	if (rule->to_zones == KS_ZONES_ANY && rule->statement == KS_STATEMENT_NAT)
 		entry->to_zones &= others;
 }
 
@@ -239,8 +242,7 @@ static int compile_translation(struct ks_compiler *c, const struct ks_ast_rule *
 	static const __u8 families[] = { KS_IPV4, KS_IPV6 };
 	int err = 0;
 
-	if (rule->statement == KS_STATEMENT_NAT)
-		bound_nat(rule, entry);
+	bound_translation(rule, entry);
 	if (!rule->translation.target_count) {
 		err = ks_compile_targets(c, rule, 0, entry);
 		return err ? err : compile_protos(c, rule, entry, at);

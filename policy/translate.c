@@ -147,10 +147,26 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
 
 /* --- forward, redirect --- */
 
+/*
+ * Refuses the box itself as who sends: the kernel has routed its packets before they are seen (bpf/tc.bpf.c), and takes none
+ * back that bears an address of its own.
+ */
+static void check_not_from_self(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	for (size_t i = 0; i < rule->from.count && rule->from_zones != KS_ZONES_ANY; i++) {
+		if (rule->from.list[i].bit == self_bit)
+			ks_parser_error_at(p, &rule->from.list[i].place,
+					   "what the firewall itself sends is routed before a rule sees it, and can go "
+					   "nowhere else: expected other zones here, and its programs told to ask the "
+					   "new address");
+	}
+}
+
 static void check_forward(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	const struct ks_ast_translation *translation = &rule->translation;
 
+	check_not_from_self(p, rule);
 	if (!rule->has_to)
 		rule->to_zones = rule->destination.present ? KS_ZONES_ANY : self_bit;
 	if (!translation->present) {
@@ -170,6 +186,7 @@ static void check_forward(struct ks_parser *p, struct ks_ast_rule *rule)
 
 static void check_redirect(struct ks_parser *p, struct ks_ast_rule *rule)
 {
+	check_not_from_self(p, rule);
 	if (!rule->translation.present)
 		ks_parser_error_at(p, &rule->place,
 				   "this rule says no new destination: expected 'to port' and a port, or 'to self', at "
@@ -181,6 +198,29 @@ static void check_redirect(struct ks_parser *p, struct ks_ast_rule *rule)
 }
 
 /* --- nat --- */
+
+/* Returns true if the condition lists IPv6 addresses and nothing else. Sets do not count: their contents may change. */
+static bool is_ipv6_only(const struct ks_match *match)
+{
+	bool found = match->present && !match->negated && match->items.count;
+
+	for (size_t i = 0; found && i < match->items.count; i++)
+		found = !match->items.list[i].set && match->items.list[i].family == KS_IPV6;
+	return found;
+}
+
+/*
+ * Masquerading is for IPv4, where addresses are few, unless the rule says otherwise. IPv6 has addresses for everybody, and an
+ * uplink over which a prefix is delegated often has none of its own to masquerade by.
+ */
+static __u8 masquerade_family(const struct ks_ast_rule *rule)
+{
+	if (rule->family)
+		return rule->family;
+	if (is_ipv6_only(&rule->source) || is_ipv6_only(&rule->destination))
+		return KS_IPV6;
+	return rule->proto_count == 1 && rule->protos[0] == KS_PROTO_ICMPV6 ? KS_IPV6 : KS_IPV4;
+}
 
 static void check_options(struct ks_parser *p, struct ks_ast_translation *translation)
 {
@@ -213,6 +253,8 @@ static void check_nat(struct ks_parser *p, struct ks_ast_rule *rule)
 	}
 	if (translation->kind == KS_TARGET_RANGE && !translation->target_count)
 		ks_parser_error_at(p, &translation->place, "this list is empty: expected at least one address");
+	if (translation->kind == KS_TARGET_MASQUERADE)
+		rule->family = masquerade_family(rule);
 	check_options(p, translation);
 }
 

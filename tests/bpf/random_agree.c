@@ -48,6 +48,7 @@ static const struct policy_case {
 			     "allow from wan to dmz tcp port 80 source not 192.0.2.3\n"
 			     "allow from self to any\n" },
 	{ "masquerading", ZONES "nat from lan to wan masquerade\n"
+				"nat from lan to wan family ipv6 masquerade\n"
 				"bypass from lan udp port 4789\n"
 				"allow from { lan, self } to any\n"
 				"allow from wan to dmz\n" },

@@ -47,6 +47,11 @@ def reason_to_skip():
     return None
 
 
+def masquerade(clauses="from lan to wan", options=""):
+    """Rules that masquerade both families: without a family such a rule is for IPv4."""
+    return "".join(f"nat {clauses}{family} masquerade {options}".rstrip() + "\n" for family in ("", " family ipv6"))
+
+
 def wait_for(condition, seconds=10.0, what="condition"):
     """Calls the condition until it returns something true, which is returned."""
     end = time.monotonic() + seconds

@@ -14,7 +14,7 @@ The same with IPv6. Outside nobody has a route to 10/8 or fd00::/8: what arrives
 """
 import itertools
 
-from lab import Lab
+from lab import Lab, masquerade
 
 _ports = itertools.count(1)
 
@@ -42,7 +42,7 @@ allow from { lan, wan } to self icmp type echo-request
 allow from { lan, wan } to self icmpv6 type echo-request
 allow from self to { lan, wan }
 """
-MASQUERADE = "nat from lan to wan masquerade\n"
+MASQUERADE = masquerade()
 
 
 def url(address, path=""):

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from lab import KEEPSTATE
+from lab import KEEPSTATE, masquerade
 from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, FAR4, FAR6, GUEST4, GUEST6, ICMP, ICMP6, LAN4, LAN6, LOUNGE4,
                      LOUNGE6, NEAR4, SECOND4, TWO_WANS, WAN4, WAN6, frame, group_mac, hears, icmp_heard,
                      icmp_packet, ip_packet, address_bytes, udp_packet)
@@ -193,7 +193,7 @@ def test_own_port_unreachable(reallab, real_gate, family):
 @both
 def test_own_too_big(reallab, real_gate, family):
     """The way out is narrower: the client learns it, also where it is translated."""
-    for nat in ("", "nat from lan to wan masquerade\n"):
+    for nat in ("", masquerade()):
         real_gate.use("allow from lan to wan\n" + nat)
         reallab.gateway.ip("link", "set", "wan0", "mtu", "1300")
         try:

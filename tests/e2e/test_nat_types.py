@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import need
-from lab import Firewall, end_process
+from lab import Firewall, end_process, masquerade
 from natlab import MASQUERADE, OTHER4, OTHER6, RULES, SECOND4, SERVER4, SERVER6, WAN4, WAN6, ZONES
 
 KINDS = {
@@ -82,7 +82,7 @@ def meet(natlab, kind, server):
 @pytest.mark.parametrize("server, outside", [(SERVER4, (WAN4, OTHER4)), (SERVER6, (WAN6, OTHER6))], ids=["ipv4", "ipv6"])
 def test_hole_punching(natlab, translate_both, watch, words, server, outside):
     """Two peers behind two gateways of ours reach each other, though neither lets anybody in who was not asked."""
-    translate_both(f"nat from lan to wan masquerade {words}")
+    translate_both(masquerade(options=words))
     watch.start(natlab.server, "mirror", server, 7000, program="mirrors.py")
     outsides, heard = meet(natlab, "udp", server)
     assert tuple(address for address, _ in outsides) == outside

@@ -17,6 +17,7 @@ zone lan { lan0 }
 zone wan { wan0 }
 allow from lan to wan
 nat from lan to wan masquerade
+nat from lan to wan family ipv6 masquerade
 """
 CLIENT = pytest.mark.parametrize("client", ["10.0.0.10", "fd00::10"], ids=["ipv4", "ipv6"])
 SERVER = pytest.mark.parametrize("server, seen", [("192.0.2.10", "192.0.2.1"), ("2001:db8::10", "2001:db8::1")],

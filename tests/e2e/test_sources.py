@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from lab import masquerade
 from reallab import (BACKUP, CLIENT4, CLIENT6, DSL4, DSL6, DSLNEAR4, FAR4, FAR6, GUEST4, GUEST6, LAN4, LAN6,
                      LOUNGE4, LOUNGE6, NEAR4, NEAR6, ONE_WAN, SECOND4, SECOND6, TWO_WANS, WAN4, WAN6, ask,
                      group_mac, hears, syn_packet, udp_packet)
@@ -227,8 +228,8 @@ def test_no_zone_resets_anothers_connection(reallab, real_gate, guarded, family)
 @both
 def test_masqueraded_flows_are_not_blocked(reallab, real_gate, mirror, family):
     """Nor is the translated side: with the far end's address by the wrong uplink, or with the box's by a guest."""
-    real_gate.use("allow from { lan, guest } to { wan, dsl }\nallow from self\n"
-                  "nat from { lan, guest } to { wan, dsl } masquerade\n")
+    real_gate.use("allow from { lan, guest } to { wan, dsl }\nallow from self\n" +
+                  masquerade("from { lan, guest } to { wan, dsl }"))
     client, target, outer = by(family, CLIENT4, CLIENT6), by(family, FAR4, FAR6), by(family, WAN4, WAN6)
     for host, device in ((reallab.guest, "eth0"), (reallab.outside, "eth1"), (reallab.outside, "eth0")):
         reallab.send(host, udp_packet(outer, 47200, target, 5100), device)
@@ -308,7 +309,7 @@ def test_explain_finds_the_zones(real_gate, guarded, family):
 @both
 def test_explain_masquerades(real_gate, family):
     """By the address that the interface has now, which no `address` of the policy tells."""
-    real_gate.use("allow from lan to { wan, dsl }\nnat from lan to { wan, dsl } masquerade\n")
+    real_gate.use("allow from lan to { wan, dsl }\n" + masquerade("from lan to { wan, dsl }"))
     for zone, outer in (("wan", by(family, WAN4, WAN6)), ("dsl", by(family, DSL4, DSL6))):
         passes, text = real_gate.explains(f"lan {at(by(family, CLIENT4, CLIENT6), 4472)} > {zone} "
                                           f"{at(by(family, FAR4, FAR6), 80)} udp")

@@ -9,6 +9,7 @@ zone wan { wan0 }
 allow from lan to { wan, self }
 allow from self
 nat from lan to wan masquerade
+nat from lan to wan family ipv6 masquerade
 """
 OUTSIDE4, OUTSIDE6 = "203.0.113.1", "2001:db8:1::1"  # on the loopback of the gateway
 SERVER4, SERVER6 = "192.0.2.10", "2001:db8::10"

@@ -26,6 +26,7 @@ zone lan { lan0 }
 zone wan { wan0 }
 allow from lan to wan
 nat from lan to wan masquerade
+nat from lan to wan family ipv6 masquerade
 limit states 20000
 """
 SERVER = pytest.mark.parametrize("server, client", [("192.0.2.10", "10.0.0.10"), ("2001:db8::10", "fd00::10")],

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import need
-from lab import NOBODY, wait_for
+from lab import NOBODY, masquerade, wait_for
 from reallab import (CLIENT4, CLIENT6, DSLNEAR4, DSLNEAR6, FAR4, FAR6, GUEST4, LOUNGE4, LOUNGE6, NEAR4, ONE_WAN, OUTER,
                      SECOND4, SECOND6, TWO_WANS, WAN4, ask, ask_by_tcp, hears, syn_packet, udp_packet)
 from uplinks import (BOTH_UPLINKS, FIRST, SECOND, anywhere, both, by, came_right, far, mark_port, other_table, settle,
@@ -71,14 +71,14 @@ def test_by_mark_the_true_zone_decides(reallab, real_gate, mirror, family):
     """Allowed is where it really goes, and only that."""
     mark_port(reallab, 5101)
     other_table(reallab, "fwmark", "1")
-    gate = real_gate.use("allow from lan to wan\nnat from lan to { wan, dsl } masquerade\n")
+    gate = real_gate.use("allow from lan to wan\n" + masquerade("from lan to { wan, dsl }"))
     settle(gate)
     with reallab.client.udp(anywhere(family)) as sock:
         assert not ask(sock, far(family), 5101, wait=0.4), "it leaves where no rule allows it"
         came_right(ask(sock, far(family), 5100), family, "eth0")
     assert not [seen for seen in mirror.seen if seen[0] == 5101 and seen[2] in (by(family, CLIENT4, CLIENT6),)]
     assert not gate.flows(far(family), 5101), "a flow is left behind"
-    gate.use("allow from lan to dsl udp port 5101\nnat from lan to { wan, dsl } masquerade\n")
+    gate.use("allow from lan to dsl udp port 5101\n" + masquerade("from lan to { wan, dsl }"))
     settle(gate)
     with reallab.client.udp(anywhere(family)) as sock:
         came_right(ask(sock, far(family), 5101), family, "eth1")
@@ -216,7 +216,7 @@ def test_several_next_hops_of_which_one_is_denied(reallab, real_gate, mirror, fa
     """Rules for one of the two zones let pass what leaves by it, and nothing else; no flow is left of the others."""
     reallab.gateway.write("/proc/sys/net/ipv4/fib_multipath_hash_policy", 1)
     reallab.gateway.write("/proc/sys/net/ipv6/fib_multipath_hash_policy", 1)
-    gate = real_gate.use("allow from lan to dsl\nnat from lan to { wan, dsl } masquerade\n")
+    gate = real_gate.use("allow from lan to dsl\n" + masquerade("from lan to { wan, dsl }"))
     reallab.default_routes(FIRST, SECOND)
     settle(gate)
     del mirror.seen[:]
@@ -282,8 +282,8 @@ def test_vrf(reallab, real_gate, mirror, family):
             gateway.ip("link", "set", device, "master", "vrf0")
         gateway.ip("route", "replace", "default", "via", DSLNEAR4, "dev", "wan1", "table", "55")
         gateway.ip("-6", "route", "replace", "default", "via", DSLNEAR6, "dev", "wan1", "table", "55")
-        gate = real_gate.use("allow from { lan, guest } to { wan, dsl }\nallow from guest to self\n"
-                             "nat from { lan, guest } to { wan, dsl } masquerade\n")
+        gate = real_gate.use("allow from { lan, guest } to { wan, dsl }\nallow from guest to self\n" +
+                             masquerade("from { lan, guest } to { wan, dsl }"))
         settle(gate)
         for host, device in ((reallab.client, "eth0"), (reallab.guest, "eth1")):
             with host.udp(anywhere(family)) as sock:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from lab import wait_for
+from lab import masquerade, wait_for
 from reallab import (CLIENT4, CLIENT6, DSL4, DSL6, FAR4, FAR6, ICMP, ICMP6, LAN4, LAN6, LOUNGE4, LOUNGE6, ONE_WAN,
                      TWO_WANS, WAN4, WAN6, ask, heard, hears, icmp_heard, udp_packet)
 from uplinks import FIRST, ROUTER_SECONDS, SECOND, anywhere, both, by, came_right, far, settle, zoned
@@ -125,7 +125,7 @@ NO_WAYS = {"no-route": (), "unreachable": ("unreachable",), "prohibit": ("prohib
 @pytest.mark.parametrize("way", NO_WAYS)
 def test_no_way(reallab, real_gate, mirror, family, way):
     """No flow is left, the box says so to whom the rules allow, and it works when the route is back."""
-    gate = real_gate.use("allow from lan to wan\nnat from lan to wan masquerade\n")
+    gate = real_gate.use("allow from lan to wan\n" + masquerade())
     reallab.default_routes()
     if NO_WAYS[way]:
         reallab.gateway.ip(by(family, "-4", "-6"), "route", "add", *NO_WAYS[way], "default", "metric", "3000")
@@ -153,7 +153,7 @@ def test_no_way(reallab, real_gate, mirror, family, way):
 @both
 def test_forwarding_off(reallab, real_gate, mirror, family):
     """ip_forward=0: nothing passes, nothing is left; `status` and `run` say it; it works at once when it is on."""
-    gate = real_gate.use("allow from lan to wan\nnat from lan to wan masquerade\nallow from self\n")
+    gate = real_gate.use("allow from lan to wan\nallow from self\n" + masquerade())
     reallab.forward(False)
     settle(gate)
     with reallab.client.udp(anywhere(family), 46001) as sock:

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import pytest
-from lab import KEEPSTATE
+from lab import KEEPSTATE, masquerade
 from reallab import (BROADCAST_MAC, CLIENT4, CLIENT6, FAR4, GUEST4, ICMP, LAN4, LAN6, NEAR4, SECOND4, TWO_WANS,
                      WAN4, echo_packet, group_mac, heard, hears, icmp_heard, ip_packet, address_bytes, udp_packet)
 
@@ -20,7 +20,7 @@ ROUTERS = [("224.0.0.18", 112), ("224.0.0.5", 89), ("ff02::12", 112), ("ff02::5"
 QUESTIONS = {"mdns": ("224.0.0.251", 5353, 5353), "mdns6": ("ff02::fb", 5353, 5353),
              "ssdp": ("239.255.255.250", 1900, 49152), "ssdp6": ("ff02::c", 1900, 49152),
              "netbios": (LAN_BROADCAST, 137, 137), "broadcast": (EVERYBODY4, 9999, 9999)}
-EVERYTHING_OUT = "allow from lan to { wan, dsl }\nnat from lan to { wan, dsl } masquerade\n"
+EVERYTHING_OUT = "allow from lan to { wan, dsl }\n" + masquerade("from lan to { wan, dsl }")
 
 spoken = pytest.mark.parametrize("group, port", SPOKEN, ids=[f"{group}-{port}" for group, port in SPOKEN])
 questions = pytest.mark.parametrize("group, port, answers_from", QUESTIONS.values(), ids=QUESTIONS.keys())

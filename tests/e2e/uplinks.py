@@ -3,10 +3,11 @@
 import time
 
 import pytest
+from lab import masquerade
 from reallab import DSLNEAR4, DSLNEAR6, FAMILIES, FAR4, FAR6, NEAR4, NEAR6, ONE_WAN, OUTER, TWO_WANS
 
-BOTH_UPLINKS = "allow from lan to { wan, dsl }\nnat from { lan, self } to { wan, dsl } masquerade\nallow from self\n"
-ONE_UPLINK = "allow from lan to wan\nnat from { lan, self } to wan masquerade\nallow from self\n"
+BOTH_UPLINKS = "allow from lan to { wan, dsl }\nallow from self\n" + masquerade("from { lan, self } to { wan, dsl }")
+ONE_UPLINK = "allow from lan to wan\nallow from self\n" + masquerade("from { lan, self } to wan")
 FIRST, SECOND = (NEAR4, NEAR6, "wan0"), (DSLNEAR4, DSLNEAR6, "wan1")
 OTHER_TABLE = "101"
 ROUTER_SECONDS = 3  # in which the daemon must have noticed a change of routes

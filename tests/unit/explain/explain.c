@@ -441,7 +441,8 @@ static void test_masquerade(void **state)
 
 	expect_verdict(explanation, "allow", "new");
 	expect_text(explanation, "policy", "note", "rule 2 of 2 is the first");
-	expect_text(explanation, "nat", "note", "its source is the business of test:6: nat from lan to wan masquerade");
+	expect_text(explanation, "nat", "note",
+		    "its source is the business of test:6: nat from lan to wan family ipv4 masquerade");
 	expect_text(explanation, "leaving", "ok", "it leaves as tcp 203.0.113.1:40000 > 192.0.2.1:21, to zone wan");
 	expect_text(explanation, "helper", "note", "helper ftp reads its connection");
 	json_decref(explanation);

@@ -209,7 +209,55 @@ static void test_nat(void **state)
 	assert_text(policy, 2,
 		    "nat from lan to wan source 10.0.0.0/24 to { 203.0.113.8-203.0.113.13, 2001:db8::/64, "
 		    "203.0.113.16/28 } port 20000-29999 random-port");
-	assert_text(policy, 3, "nat to wan masquerade endpoint-independent filtering address-dependent");
+	assert_text(policy, 3, "nat to wan family ipv4 masquerade endpoint-independent filtering address-dependent");
+	ks_policy_destroy(policy);
+}
+
+/* Masquerading is for IPv4 unless the rule says otherwise, by the word or by what it is for; the normal form says which. */
+static void test_masquerade_family(void **state)
+{
+	static const struct {
+		const char *rule, *text;
+		__u8 family;
+	} all_of[] = {
+		{ "nat to wan masquerade", "nat to wan family ipv4 masquerade", KS_IPV4 },
+		{ "nat to wan family ipv4 masquerade", "nat to wan family ipv4 masquerade", KS_IPV4 },
+		{ "nat to wan family ipv6 masquerade", "nat to wan family ipv6 masquerade", KS_IPV6 },
+		{ "nat to wan source fd00::/64 masquerade", "nat to wan family ipv6 source fd00::/64 masquerade",
+		  KS_IPV6 },
+		{ "nat to wan source { fd00::/64, 10.0.0.0/8 } masquerade",
+		  "nat to wan family ipv4 source { 10.0.0.0/8, fd00::/64 } masquerade", KS_IPV4 },
+		{ "nat to wan source not fd00::/64 masquerade",
+		  "nat to wan family ipv4 source not fd00::/64 masquerade", KS_IPV4 },
+		{ "nat to wan icmpv6 masquerade", "nat to wan family ipv6 icmpv6 masquerade", KS_IPV6 },
+		{ "nat to wan exempt", "nat to wan exempt", 0 },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(all_of); i++) {
+		ks_auto_free char *text = NULL;
+		struct ks_policy *policy;
+
+		assert_true(asprintf(&text, ZONES "%s\n", all_of[i].rule) > 0);
+		policy = load_good(text);
+		assert_int_equal(entry_of(policy, KS_LIST_SOURCE, 0)->family, all_of[i].family);
+		assert_text(policy, 0, all_of[i].text);
+		ks_policy_destroy(policy);
+	}
+}
+
+/* The box's own packets cannot be sent elsewhere: "any" zone does not mean them, so that they are not refused either. */
+static void test_forward_from_any(void **state)
+{
+	struct ks_policy *policy = load_good(ZONES "forward to wan udp port 53 to 10.0.0.53\n"
+						   "forward from any to wan tcp port 53 to 10.0.0.53\n"
+						   "redirect to wan udp port 123 to self\n"
+						   "forward from lan to any udp port 5 to 10.0.0.53\n"
+						   "allow from any to wan\n");
+
+	for (__u32 i = 0; i < 3; i++)
+		assert_true(entry_of(policy, KS_LIST_FILTER, i)->from_zones == (all & ~self));
+	assert_true(entry_of(policy, KS_LIST_FILTER, 3)->to_zones == all);
+	assert_true(entry_of(policy, KS_LIST_FILTER, 4)->from_zones == all);
 	ks_policy_destroy(policy);
 }
 
@@ -353,9 +401,17 @@ static void test_helpers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses), cmocka_unit_test(test_forward), cmocka_unit_test(test_forward_many),
-		cmocka_unit_test(test_ports),	  cmocka_unit_test(test_to),	  cmocka_unit_test(test_nat),
-		cmocka_unit_test(test_binat),	  cmocka_unit_test(test_nptv6),	  cmocka_unit_test(test_address_of),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_forward_many),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_to),
+		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_masquerade_family),
+		cmocka_unit_test(test_forward_from_any),
+		cmocka_unit_test(test_binat),
+		cmocka_unit_test(test_nptv6),
+		cmocka_unit_test(test_address_of),
 		cmocka_unit_test(test_helpers),
 	};
 

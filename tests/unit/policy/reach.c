@@ -29,7 +29,7 @@ static void write_rule(FILE *out, uint64_t *seed)
 
 	fputs(verbs[verb], out);
 	if (random_below(seed, 3) == 0)
-		fprintf(out, " from %s", zones[random_below(seed, 4)]);
+		fprintf(out, " from %s", zones[random_below(seed, verb == 3 ? 3 : 4)]);
 	if (random_below(seed, 3) == 0 && verb != 3)
 		fprintf(out, " to %s", zones[random_below(seed, verb == 4 ? 3 : 4)]);
 	if (random_below(seed, 4) == 0)
@@ -187,7 +187,7 @@ static void test_warnings(void **state)
 		{ "allow icmp type 8\nallow family ipv4 icmp type echo-request\n", 2, 1, "takes all of its packets" },
 		{ NAT_ZONES "allow from b\nforward from b tcp port 80 to 10.0.0.5\n", 4, 1,
 		  "this rule is never reached: the rule at test.conf:3 takes all" },
-		{ NAT_ZONES "nat to b masquerade\nnat from a to b exempt\n", 4, 1,
+		{ NAT_ZONES "nat to b masquerade\nnat from a to b family ipv4 exempt\n", 4, 1,
 		  "test.conf:3 takes all of its packets" },
 		{ NAT_ZONES "nat to b masquerade\nbinat 10.0.0.5 to 203.0.113.5 on b\n", 4, 1,
 		  "the outbound direction of this rule is never reached: the rule at test.conf:3" },
