@@ -57,6 +57,8 @@ int ks_cmd_check(int argc, char **argv)
 		return ks_usage_error(&usage, "check needs one policy file");
 	err = ks_policy_load(argv[first], &policy, &diags);
 	if (!err)
+		err = ks_policy_require_zones(policy, &diags);
+	if (!err)
 		err = ks_policy_advise(policy, &diags);
 	if (json)
 		ks_json_print(check_json(argv[first], err, err ? NULL : policy, &diags), stdout);

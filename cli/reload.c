@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "core/types.h"
 #include "explain/change.h"
+#include "text/utf8.h"
 
 /* Prints the daemon's list of complaints as ks_diags_print() does. Borrows the strings of the answer. */
 static void diagnostics_print(const json_t *list)
@@ -79,8 +80,8 @@ static int reload_ask(const char *path, bool json)
 	int code;
 
 	if (!body) {
-		fprintf(stderr, "keepstate: %s: not UTF-8, or memory is short\n", path ? path : "reload");
-		return KS_EXIT_USAGE;
+		ks_cli_no_memory();
+		return KS_EXIT_SYSTEM;
 	}
 	call.body = body;
 	code = ks_client_call(&call, &answer);
@@ -120,5 +121,8 @@ int ks_cmd_reload(int argc, char **argv)
 		fprintf(stderr, "keepstate: %s: %s\n", argv[first], strerror(errno));
 		return KS_EXIT_USAGE;
 	}
+	if (!ks_utf8_is_valid(path))
+		return ks_usage_error(&usage, "%s: the path is not UTF-8, which the daemon speaks: rename the file",
+				      path);
 	return reload_ask(path, json);
 }

@@ -6,6 +6,7 @@
 #include "cli/options.h"
 #include "core/types.h"
 #include "daemon/daemon.h"
+#include "text/utf8.h"
 
 int ks_cmd_run(int argc, char **argv)
 {
@@ -35,6 +36,10 @@ int ks_cmd_run(int argc, char **argv)
 		return ks_usage_error(&usage, "run needs one policy file");
 	if (!strcmp(argv[first], "-"))
 		return ks_usage_error(&usage, "run needs a file that a reload can read again, not standard input");
+	if (!ks_utf8_is_valid(argv[first]))
+		return ks_usage_error(&usage,
+				      "%s: the path is not UTF-8, which the control API speaks: rename the file",
+				      argv[first]);
 	opts.policy_path = argv[first];
 	return ks_daemon_run(&opts);
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* keepstate show: prints a policy in its normal form, or the tables that it was compiled to. */
+/* keepstate show: prints a policy in its normal form, of a file or the one in force, or the tables that it was compiled to. */
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "explain/json.h"
 #include "text/names.h"
 #include "policy/settings.h"
 
@@ -156,20 +158,41 @@ static json_t *policy_json(const struct ks_policy *policy)
 			 "tables", tables_json(&policy->config), "tests", (int)policy->test_count);
 }
 
+/* Asks the daemon: the file may have changed since it was loaded. */
+static int running_show(bool json)
+{
+	const struct ks_call call = { .method = "GET", .path = "/v1/policy" };
+	ks_auto_json json_t *answer = NULL;
+	int code = ks_client_call(&call, &answer);
+
+	if (code != KS_EXIT_OK)
+		return code;
+	if (json)
+		ks_json_print(TAKE(answer), stdout);
+	else
+		fputs(ks_member_text(answer, "text"), stdout);
+	return ks_cli_finish(KS_EXIT_OK);
+}
+
 int ks_cmd_show(int argc, char **argv)
 {
-	bool json = false;
+	bool json = false, running = false;
 	const struct ks_option options[] = {
 		{ .name = "json",
 		  .help = "print what the policy was compiled to",
 		  .take = ks_take_flag,
 		  .target = &json },
+		{ .name = "running",
+		  .help = "the policy that is in force, as it was when it was loaded",
+		  .take = ks_take_flag,
+		  .target = &running },
 	};
 	const struct ks_usage usage = {
-		"keepstate show [OPTION]... FILE",
+		"keepstate show [OPTION]... {FILE | --running}",
 		"Prints a policy ('-' for standard input) in its normal form: includes, variables and\n"
 		"sets resolved as far as they can be written back, one rule a line. The output is a\n"
-		"policy that means the same.",
+		"policy that means the same. Returns 2 for a policy that cannot be read; with --running 3\n"
+		"without a daemon.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	ks_auto_policy struct ks_policy *policy = NULL;
@@ -177,8 +200,12 @@ int ks_cmd_show(int argc, char **argv)
 
 	if (first < 0)
 		return code;
+	if (running && argc != first)
+		return ks_usage_error(&usage, "give a policy file or --running, not both");
+	if (running)
+		return running_show(json);
 	if (argc - first != 1)
-		return ks_usage_error(&usage, "show needs one policy file");
+		return ks_usage_error(&usage, "show needs one policy file, or --running");
 	code = ks_cli_load(argv[first], &policy);
 	if (code != KS_EXIT_OK)
 		return code;

@@ -65,6 +65,8 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 
 	memset(outcome, 0, sizeof(*outcome));
 	err = ks_policy_load(path, &new, &outcome->diags);
+	if (!err)
+		err = ks_policy_require_zones(new, &outcome->diags);
 	if (err == -EINVAL)
 		return fail_load(outcome, err, "%zu error%s", outcome->diags.errors,
 				 outcome->diags.errors == 1 ? "" : "s");

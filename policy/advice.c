@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Warnings about rules that a policy lacks. They belong to no line of the text,
- * and only `keepstate check` asks for them: policies for tests and replay do
- * not need such rules.
+ * Complaints about what a policy lacks. They belong to no line of the text, and only `keepstate check` and the daemon ask
+ * for them: policies for tests and replay need neither zones nor such rules.
  */
 #include <errno.h>
 #include <string.h>
@@ -43,11 +42,31 @@ static bool any_entry(const struct ks_policy *policy, bool (*is)(const struct ks
 	return false;
 }
 
+static struct ks_place beginning_of(const struct ks_policy *policy)
+{
+	return (struct ks_place){ .file = strcmp(policy->path, "-") == 0 ? "stdin" : policy->path,
+				  .line = 1,
+				  .column = 1 };
+}
+
+int ks_policy_require_zones(const struct ks_policy *policy, struct ks_diags *diags)
+{
+	struct ks_complaints complaints = { .diags = diags };
+	const struct ks_place place = beginning_of(policy);
+
+	if (policy->zone_count)
+		return 0;
+	ks_complain(&complaints, &place, false,
+		    "the policy has no zone, so it can allow nothing to anybody: expected 'zone NAME { INTERFACE }' "
+		    "for each "
+		    "side that the box is connected to");
+	return complaints.no_memory ? -ENOMEM : -EINVAL;
+}
+
 int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags)
 {
 	struct ks_complaints complaints = { .diags = diags };
-	const char *name = strcmp(policy->path, "-") == 0 ? "stdin" : policy->path;
-	const struct ks_place place = { .file = name, .line = 1, .column = 1 };
+	const struct ks_place place = beginning_of(policy);
 
 	if (!any_entry(policy, asks))
 		ks_complain(

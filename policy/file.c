@@ -145,7 +145,7 @@ static int check_bounds(struct ks_parser *p, const struct ks_token *path)
 	return 0;
 }
 
-int ks_source_open(struct ks_parser *p, const struct ks_token *path, const struct ks_source **source)
+static int open_named(struct ks_parser *p, const struct ks_token *path, bool optional, const struct ks_source **source)
 {
 	const char *full;
 	int err = check_bounds(p, path);
@@ -156,6 +156,11 @@ int ks_source_open(struct ks_parser *p, const struct ks_token *path, const struc
 	if (!full)
 		return ks_parser_no_memory(p);
 	err = ks_source_load(p, full, false, source);
+	if (err == -ENOENT && optional) {
+		ks_parser_warn_at(p, &path->place, "'%.200s' is not there: nothing is read from it", full);
+		*source = NULL;
+		return 0;
+	}
 	if (err == -ENOMEM)
 		return ks_parser_no_memory(p);
 	if (err == -EFBIG)
@@ -166,4 +171,14 @@ int ks_source_open(struct ks_parser *p, const struct ks_token *path, const struc
 	p->files++;
 	p->read += (*source)->length;
 	return 0;
+}
+
+int ks_source_open(struct ks_parser *p, const struct ks_token *path, const struct ks_source **source)
+{
+	return open_named(p, path, false, source);
+}
+
+int ks_source_open_optional(struct ks_parser *p, const struct ks_token *path, const struct ks_source **source)
+{
+	return open_named(p, path, true, source);
 }

@@ -18,6 +18,9 @@ int ks_source_load(struct ks_parser *p, const char *path, bool main, const struc
  */
 int ks_source_open(struct ks_parser *p, const struct ks_token *path, const struct ks_source **source);
 
+/* The same for a file that may be missing: then there is a warning, and *source is NULL. */
+int ks_source_open_optional(struct ks_parser *p, const struct ks_token *path, const struct ks_source **source);
+
 /* Returns true if two sources are the same file. */
 bool ks_source_same(const struct ks_source *a, const struct ks_source *b);
 

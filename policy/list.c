@@ -287,14 +287,14 @@ static int read_line(struct ks_parser *p, const struct ks_source *source, size_t
 	return read_item(p, &token, ports, items);
 }
 
-int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool ports, struct ks_items *items)
+int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool optional, bool ports, struct ks_items *items)
 {
 	const struct ks_source *source;
 	unsigned line = 1;
 	bool bad = false;
-	int err = ks_source_open(p, path, &source);
+	int err = optional ? ks_source_open_optional(p, path, &source) : ks_source_open(p, path, &source);
 
-	for (size_t start = 0; !err && start < source->length; line++) {
+	for (size_t start = 0; !err && source && start < source->length; line++) {
 		const char *newline = memchr(source->text + start, '\n', source->length - start);
 		size_t end = newline ? (size_t)(newline - source->text) : source->length;
 

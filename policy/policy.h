@@ -187,6 +187,12 @@ void ks_config_set_outside(struct ks_config *config, unsigned outside);
  */
 int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags);
 
+/*
+ * Complains about a policy without zones, which no firewall can mean: an empty file, or one that was cut off. Returns 0,
+ * -EINVAL after an error, or -ENOMEM.
+ */
+int ks_policy_require_zones(const struct ks_policy *policy, struct ks_diags *diags);
+
 struct ks_own_address {
 	struct ks_addr addr;
 	__u8 family;

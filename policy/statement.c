@@ -220,7 +220,7 @@ int ks_parse_set(struct ks_parser *p)
 	if (ks_parser_accept_word(p, "file")) {
 		err = ks_parser_expect(p, KS_TOKEN_STRING, "a file name in quotes", &path);
 		if (!err)
-			err = ks_read_items(p, &path, set.ports, &set.items);
+			err = ks_read_items(p, &path, ks_parser_accept_word(p, "optional"), set.ports, &set.items);
 	} else {
 		err = ks_parse_items(p, set.ports, &set.items);
 	}

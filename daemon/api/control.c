@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* POST /v1/reload and POST /v1/stop. */
+/* POST /v1/reload and POST /v1/stop, GET /v1/policy. */
 #include <errno.h>
 #include <string.h>
 
 #include "daemon/api/api.h"
 #include "explain/change.h"
 #include "text/json.h"
+#include "text/memory_file.h"
 #include "daemon/report.h"
 #include "text/scoped.h"
 
@@ -70,6 +71,22 @@ enum MHD_Result ks_api_reload(struct ks_request *request)
 	if (path && (!json_is_string(path) || json_string_value(path)[0] != '/'))
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "path: give the absolute path of a policy");
 	return answer_reload(request, json_string_value(path));
+}
+
+enum MHD_Result ks_api_policy(struct ks_request *request)
+{
+	const struct ks_daemon *daemon = request->daemon;
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	ks_auto_free char *text = NULL;
+
+	if (!ks_memory_file_open(&file)) {
+		ks_policy_print(daemon->policy, file.out);
+		text = ks_memory_file_take(&file);
+	}
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:o, s:i, s:I, s:o}", "policy", ks_json_text(daemon->policy_path),
+				       "generation", (int)ks_kernel_config(daemon->kernel)->generation, "loaded",
+				       (json_int_t)daemon->loaded, "text", ks_json_text(text)));
 }
 
 enum MHD_Result ks_api_stop(struct ks_request *request)

@@ -320,6 +320,10 @@ FACTS = [
      [test_of("lan > wan arp => ALLOW\n"), test_of("expect state established for lan > wan arp\n")]),
     ("Reads the entries from a file, one on each line, with # comments.", ['set x file "blocklist.txt"\n'],
      ['set x file "set.file"\n', 'set x port file "blocklist.txt"\n']),
+    ("A file that is missing is an error, unless it is optional: then the set is empty, and a warning says so.",
+     ['set x file "missing.txt" optional\n', 'set x port file "missing.txt" optional\n',
+      'set x file "blocklist.txt" optional\n'],
+     ['set x file "missing.txt"\n', 'set x file "set.file" optional\n', 'set x { } optional\n']),
 ]
 
 

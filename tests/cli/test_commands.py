@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """check, show, explain, and what all commands have in common."""
 import json
+import os
 import subprocess
 
 import pytest
@@ -64,6 +65,35 @@ def test_check_of_a_bad_policy(keepstate):
     assert report['good'] is False
     assert [(d['line'], d['severity']) for d in report['diagnostics']] == [(2, 'error'), (3, 'error')]
     assert 'No such file' in keepstate('check', 'nowhere.conf', code=2).stderr
+
+
+def test_a_policy_without_zones_is_bad(keepstate):
+    for text in (b'', b'# nothing\n', b'allow from self\n'):
+        run = keepstate('check', '-', stdin=text, code=2)
+        assert 'stdin:1:1: error: the policy has no zone' in run.stderr and not run.stdout
+    report = json.loads(keepstate('check', '--json', '-', stdin=b'', code=2).stdout)
+    assert report['good'] is False and report['diagnostics'][0]['severity'] == 'error'
+
+
+def test_optional_set_files(keepstate):
+    text = b'zone lan { eth1 }\nset bad file "missing.txt" optional\ndeny from lan source @bad\n'
+    run = keepstate('show', '-', stdin=text)
+    assert "stdin:2:14: warning: 'missing.txt' is not there" in run.stderr and 'set bad { }' in run.stdout
+    assert 'cannot read' in keepstate('show', '-', stdin=text.replace(b' optional', b''), code=2).stderr
+    (keepstate.directory / 'missing.txt').write_bytes(b'192.0.2.1\n')
+    run = keepstate('show', '-', stdin=text)
+    assert run.stderr == '' and 'set bad { 192.0.2.1 }' in run.stdout
+    (keepstate.directory / 'missing.txt').write_bytes(b'192.0.2.300\n')
+    assert 'missing.txt:1:1: error' in keepstate('show', '-', stdin=text, code=2).stderr
+
+
+def test_a_path_that_is_not_utf8(keepstate):
+    path = os.fsencode(keepstate.directory) + b'/odd\xff.conf'
+    with open(path, 'wb') as file:
+        file.write(b'zone lan { eth1 }\n')
+    for command in ('reload', 'run'):
+        run = subprocess.run([keepstate.path, command, path], capture_output=True, check=False)
+        assert run.returncode == 2 and b'the path is not UTF-8' in run.stderr
 
 
 def test_reasons_in_json(keepstate):

@@ -74,12 +74,34 @@ static void test_enough(void **state)
 	assert_int_equal(advise(ZONES, NULL), 2);
 }
 
+static void test_a_policy_has_a_zone(void **state)
+{
+	static const char *const empty[] = { "", "# nothing\n", "allow\n", "option log-drops on\n" };
+	struct ks_policy *good = load_good("zone lan { eth1 }\n");
+	struct ks_diags diags = { 0 };
+
+	assert_int_equal(ks_policy_require_zones(good, &diags), 0);
+	assert_int_equal(diags.count, 0);
+	ks_policy_destroy(good);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(empty); i++) {
+		struct ks_policy *policy = load_good(empty[i]);
+
+		assert_int_equal(ks_policy_require_zones(policy, &diags), -EINVAL);
+		assert_int_equal(diags.errors, 1);
+		assert_non_null(strstr(diags.list[0].message, "no zone"));
+		ks_diags_fini(&diags);
+		diags = (struct ks_diags){ 0 };
+		ks_policy_destroy(policy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_from_self),
 		cmocka_unit_test(test_no_way_in),
 		cmocka_unit_test(test_enough),
+		cmocka_unit_test(test_a_policy_has_a_zone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
