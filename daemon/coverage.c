@@ -94,21 +94,6 @@ static void warn_of_zone(const struct ks_interfaces *interfaces, const struct ks
 	ks_json_append(warnings, ks_json_text(text));
 }
 
-/* A reload may bring translations into a table that was made for flows of one entry. */
-static void warn_of_table(const struct ks_kernel *kernel, const struct ks_policy *policy, json_t **warnings)
-{
-	const struct ks_config *config = &policy->config;
-
-	if (ks_table_buckets(ks_table_entries(config)) <= ks_kernel_shape(kernel)->buckets)
-		return;
-	ks_json_append(
-		warnings,
-		json_sprintf("the policy translates addresses, for which a state needs two entries, but the running "
-			     "table was made for %u: it may be full before `limit states %u` is reached. "
-			     "End the daemon and run it again, which makes a larger one and keeps the states",
-			     ks_kernel_capacity(kernel), config->limit_states));
-}
-
 static void warn_of_interface(const struct ks_guarded *guarded, json_t **warnings)
 {
 	char name[KS_NAME_TEXT];
@@ -209,7 +194,6 @@ json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struc
 			       json_string("NO INTERFACE IS GUARDED: every packet passes as without a firewall"));
 	for (size_t i = 0; i < policy->zone_count; i++)
 		warn_of_zone(interfaces, &policy->zones[i], &warnings);
-	warn_of_table(interfaces->kernel, policy, &warnings);
 	for (size_t i = 0; i < interfaces->count; i++)
 		warn_of_interface(&interfaces->list[i], &warnings);
 	warn_of_members(interfaces, &warnings);

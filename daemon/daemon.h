@@ -13,6 +13,7 @@
  *   life.c      start, loop, end           events.c    the log for its followers
  *   instance.c  directory, lock, pins      coverage.c  what is not guarded as the policy wants
  *   ledger.c    ids that outlive it        refusals.c  what the box runs out of
+ *   handover.c  from programs to others
  *   persistent.c  files that outlive a reboot
  *   reload.c    a policy into force        forwarding.c  what the kernel does not forward
  *   selftest.c  the tests of a policy      world.c     the programs' world, for explain
@@ -56,7 +57,7 @@ struct ks_daemon {
 	unsigned reloads;
 	bool fresh; /* this process made the table: if the start fails, it is removed again */
 	bool took_over; /* states of an earlier process */
-	bool old_stays; /* some hook still has programs of another build, which must not end yet */
+	bool old_stays; /* some hook still has programs of another build or table, which must not end yet */
 	int persistent_error; /* 0, or why there is no persistent directory */
 	int ledger_error; /* 0, or why the ledger could not be written: tried again every second */
 	int backstop_error; /* 0, or why the backstop is not in force: tried again every second */

@@ -29,6 +29,7 @@ struct ks_events {
 	struct ks_kernel *kernel;
 	struct ks_policy *const *policy;
 	struct ring_buffer *ring;
+	struct ring_buffer *former; /* of a kernel that is about to be closed, else NULL */
 	struct ks_follower *followers;
 	unsigned count;
 	bool ended;
@@ -142,8 +143,31 @@ void ks_events_destroy(struct ks_events *events)
 		next = follower->next;
 		ks_follower_destroy(follower);
 	}
+	ring_buffer__free(events->former);
 	ring_buffer__free(events->ring);
 	free(events);
+}
+
+int ks_events_move(struct ks_events *events, struct ks_kernel *kernel)
+{
+	struct ring_buffer *ring =
+		ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), deliver_event, events, NULL);
+
+	if (!ring)
+		return -errno;
+	events->former = events->ring;
+	events->ring = ring;
+	events->kernel = kernel;
+	ks_kernel_control(kernel)->listeners = events->count;
+	return 0;
+}
+
+void ks_events_forget_former(struct ks_events *events)
+{
+	if (events->former)
+		ring_buffer__consume(events->former);
+	ring_buffer__free(events->former);
+	events->former = NULL;
 }
 
 int ks_events_fd(const struct ks_events *events)

@@ -40,6 +40,13 @@ void ks_events_end(struct ks_events *events);
 /* Sends an empty line to every client, to detect closed connections. */
 void ks_events_beat(struct ks_events *events);
 
+/*
+ * The events come from another kernel from now on. The former one is read until ks_events_forget_former(), before it is
+ * closed. Returns 0 or -errno: nothing has changed.
+ */
+int ks_events_move(struct ks_events *events, struct ks_kernel *kernel);
+void ks_events_forget_former(struct ks_events *events);
+
 unsigned ks_events_followers(const struct ks_events *events);
 
 #endif

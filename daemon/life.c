@@ -29,6 +29,7 @@
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
 #include "daemon/events.h"
+#include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/persistent.h"
 #include "daemon/report.h"
@@ -155,28 +156,6 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 	return err;
 }
 
-/* Ends the programs of another build, once no hook has them any more. */
-static void end_old(struct ks_daemon *daemon)
-{
-	daemon->old_stays = !ks_interfaces_are_attached(&daemon->interfaces);
-	if (!daemon->old_stays && ks_kernel_forget_old(daemon->kernel))
-		ks_report_error("%s", ks_kernel_complaint());
-}
-
-/* Failures are said once. */
-static void raise_backstop(struct ks_daemon *daemon)
-{
-	int err = ks_kernel_raise_backstop(daemon->kernel);
-
-	if (err == -EOPNOTSUPP)
-		err = 0;
-	if (err && !daemon->backstop_error)
-		ks_report_error("%s; trying again every second", ks_kernel_complaint());
-	else if (!err && daemon->backstop_error)
-		ks_report("the backstop is in force now");
-	daemon->backstop_error = err;
-}
-
 /*
  * At a fresh start every interface of a zone must be guarded, or the firewall does not start. For one that no zone names there
  * is only a warning, because no rule is about it.
@@ -186,8 +165,8 @@ static int guard_interfaces(struct ks_daemon *daemon)
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
 	if (!err || daemon->took_over) { /* every hook is ours that can be */
-		raise_backstop(daemon);
-		end_old(daemon);
+		ks_handover_raise_backstop(daemon);
+		ks_handover_end_old(daemon);
 	}
 	ks_daemon_note_guard(daemon);
 	ks_daemon_write_ledger(daemon);
@@ -347,9 +326,9 @@ static void take_second(struct ks_daemon *daemon)
 		apply_interfaces(daemon);
 	ks_interfaces_watch(&daemon->interfaces);
 	if (daemon->backstop_error)
-		raise_backstop(daemon);
+		ks_handover_raise_backstop(daemon);
 	if (daemon->old_stays)
-		end_old(daemon);
+		ks_handover_end_old(daemon);
 	if (daemon->addresses_wait)
 		follow_addresses(daemon);
 	ks_daemon_note_guard(daemon);

@@ -24,6 +24,7 @@
 
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
+#include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/report.h"
 #include "text/scoped.h"
@@ -276,6 +277,7 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 {
 	ks_auto_free char *name = strdup(path ? path : daemon->policy_path);
 	ks_auto_policy struct ks_policy *policy = NULL;
+	const struct ks_table_size size = ks_handover_size(daemon);
 	struct ks_interfaces before;
 	int err;
 
@@ -285,6 +287,9 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 	err = load_aside(daemon, name, &policy, outcome);
 	if (err)
 		return err;
+	err = ks_handover_grow(daemon, policy, &outcome->message);
+	if (err)
+		return err;
 	before = copy_list(&daemon->interfaces);
 	err = ks_daemon_install(daemon, policy, false, &outcome->message);
 	if (!err) {
@@ -292,6 +297,7 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 		take_path(daemon, TAKE(name));
 		follow_interfaces(daemon);
 		outcome->change = find_change(daemon, &before);
+		ks_handover_add_size(&outcome->change, daemon, &size);
 	}
 	free(before.list);
 	return err;

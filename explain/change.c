@@ -43,6 +43,23 @@ static void tell_cut(const json_t *change, ks_say_fn *say)
 	say(true, line);
 }
 
+static void tell_table(const json_t *change, ks_say_fn *say)
+{
+	long long grown = ks_member_number(change, "table_grown"), kept = ks_member_number(change, "table_kept");
+	char line[160];
+
+	if (!grown && !kept)
+		return;
+	if (grown)
+		snprintf(line, sizeof(line), "the table of states is larger now, made for %lld; all states are in it",
+			 grown);
+	else
+		snprintf(line, sizeof(line),
+			 "the table of states stays as it is, made for %lld, until the firewall is stopped and started",
+			 kept);
+	say(false, line);
+}
+
 void ks_change_tell(const json_t *change, ks_say_fn *say)
 {
 	const json_t *warnings = json_object_get(change, "warnings");
@@ -51,6 +68,7 @@ void ks_change_tell(const json_t *change, ks_say_fn *say)
 	tell_names(json_object_get(change, "no_longer_guarded"), "no longer guarded", say);
 	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
 	tell_cut(change, say);
+	tell_table(change, say);
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		say(true, json_string_value(json_array_get(warnings, i)));
 }

@@ -118,6 +118,18 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
  */
 int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct ks_kernel **kernel);
 
+/*
+ * Takes over what this very process runs, into a larger table: `wanted` has the `limit states` that ks_kernel_is_too_small()
+ * tells of. The new kernel goes through the same steps as that of ks_kernel_reopen(); the old one is closed when all hooks are
+ * switched. Until the first one is, ks_kernel_put_back() on the old one undoes everything, also after a failure.
+ */
+int ks_kernel_grow(const struct ks_kernel *old, const struct ks_policy *wanted, struct ks_kernel **kernel);
+int ks_kernel_put_back(const struct ks_kernel *old);
+bool ks_kernel_is_too_small(const struct ks_kernel *kernel, const struct ks_policy *wanted);
+
+/* The memory that the table of a policy takes. */
+__u64 ks_kernel_table_bytes(const struct ks_policy *policy);
+
 /* After a takeover, when all hooks are ours: ends the old table and programs, and links that nobody needs. */
 int ks_kernel_forget_old(struct ks_kernel *kernel);
 

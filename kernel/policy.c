@@ -150,14 +150,28 @@ __u32 ks_kernel_capacity(const struct ks_kernel *kernel)
 	return lowest;
 }
 
+static __u32 wanted_buckets(const struct ks_policy *policy)
+{
+	return ks_table_buckets(ks_table_entries(&policy->config));
+}
+
+bool ks_kernel_is_too_small(const struct ks_kernel *kernel, const struct ks_policy *wanted)
+{
+	return wanted_buckets(wanted) > kernel->shape->buckets;
+}
+
+__u64 ks_kernel_table_bytes(const struct ks_policy *policy)
+{
+	return (__u64)wanted_buckets(policy) * sizeof(struct ks_bucket);
+}
+
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	__u32 old = kernel->control->active & 1, slot = !old;
 	int err;
 
 	if (ks_table_buckets(policy->config.limit_states) > kernel->shape->buckets) {
-		ks_kernel_complain("`limit states %u` is more than the running table was made for (%u): "
-				   "end the daemon and run it again, which makes a larger one and keeps the states",
+		ks_kernel_complain("`limit states %u` is more than the table was made for (%u)",
 				   policy->config.limit_states, ks_kernel_capacity(kernel));
 		return -EFBIG;
 	}

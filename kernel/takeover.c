@@ -19,7 +19,8 @@
  * dies at any moment leaves pins by which the next one sees how far it came.
  *
  * If a larger table is wanted, or entries of another layout are converted, the
- * two builds have two tables: see grow.c.
+ * two builds have two tables: see grow.c. A reload that needs a larger table is a
+ * takeover by the process itself (ks_kernel_grow()).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -308,6 +309,32 @@ int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct
 	new->sweeper_waits = true;
 	*kernel = TAKE(new);
 	return 0;
+}
+
+/* Reloads are counted on: the policy that a larger kernel gets first is the one that is in force. */
+static void carry_generation(const struct ks_kernel *old, struct ks_kernel *new)
+{
+	new->configs[new->control->active & 1].generation = ks_kernel_config(old)->generation - 1;
+}
+
+int ks_kernel_grow(const struct ks_kernel *old, const struct ks_policy *wanted, struct ks_kernel **kernel)
+{
+	int err = ks_kernel_reopen(old->pin_dir, wanted, kernel);
+
+	if (!err)
+		carry_generation(old, *kernel);
+	return err;
+}
+
+/* Folders of the same build that were put aside go too. */
+int ks_kernel_put_back(const struct ks_kernel *old)
+{
+	char build[KS_BUILD_TEXT];
+	int err = ks_kernel_pin_all(old, NULL);
+
+	ks_growth_unpin_old(old->pin_dir);
+	ks_kernel_build(build);
+	return err ?: ks_pin_remove_folders(old->pin_dir, build);
 }
 
 int ks_kernel_begin_switch(struct ks_kernel *kernel)

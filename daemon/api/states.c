@@ -20,6 +20,7 @@ struct listing {
 	const struct ks_daemon *daemon;
 	struct ks_filter filter;
 	bool conntrack;
+	const struct ks_kernel *kernel; /* whose table is being listed */
 	__u32 cursor; /* next bucket */
 	__u64 now;
 	FILE *out; /* into text */
@@ -55,12 +56,17 @@ static int print_flow(const struct ks_flow_key *key, const struct ks_flow *flow,
 	return 0;
 }
 
-/* Fills the text with the next flows. Returns 0, -ENODATA at the end of the table, or -ENOMEM. */
+/*
+ * Fills the text with the next flows. Returns 0, -ENODATA at the end of the table, -ENOMEM, or -ESTALE: a larger table has taken
+ * the place of this one, in which flows lie elsewhere.
+ */
 static int listing_fill(struct listing *listing)
 {
 	const struct ks_kernel *kernel = listing->daemon->kernel;
 	__u32 end = ks_kernel_shape(kernel)->buckets;
 
+	if (kernel != listing->kernel)
+		return -ESTALE;
 	if (fseek(listing->out, 0, SEEK_SET))
 		return -ENOMEM;
 	listing->now = ks_kernel_now(kernel);
@@ -110,6 +116,7 @@ enum MHD_Result ks_api_states(struct ks_request *request)
 	if (!listing)
 		return MHD_NO;
 	listing->daemon = request->daemon;
+	listing->kernel = request->daemon->kernel;
 	listing->out = open_memstream(&listing->text, &listing->size);
 	if (!listing->out || !read_format(request, &listing->conntrack, &result) ||
 	    !ks_api_filter(request, KS_FILTER_FLOWS, others, &listing->filter, &result))

@@ -260,9 +260,9 @@ class Firewall:
         return subprocess.run([self.program, command, "--netns", self.host.name, *[str(word) for word in words]],
                               capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
-    def say(self, command, *words):
+    def say(self, command, *words, timeout=20):
         """The same for a command that must succeed; returns what it printed."""
-        done = self.cli(command, *words)
+        done = self.cli(command, *words, timeout=timeout)
         assert done.returncode == 0, f"keepstate {command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
