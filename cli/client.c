@@ -1,25 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See client.h. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#include <curl/curl.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/http.h"
 #include "cli/output.h"
+#include "core/types.h"
+#include "daemon/beacon.h"
 #include "daemon/instance.h"
+#include "daemon/presence.h"
 #include "text/memory_file.h"
 #include "text/scoped.h"
 
+#define BUSY_WAITS 3 /* of KS_HTTP_PATIENCE_MS, until we say that the daemon is busy */
+#define SUSPENDED_WAITS 2 /* one is not enough: a debugger stops a process for a moment */
+#define CONNECT_PAUSE_US 50000
+
 struct exchange {
-	CURL *curl;
-	char *url;
-	char *body;
+	struct ks_http http;
+	int fd; /* -1: not connected */
 	struct ks_instance instance;
+	pid_t daemon; /* its process, 0 if the kernel does not tell */
+	unsigned waits, suspended; /* one after the other without an answer */
 	ks_line_fn *fn; /* NULL: everything into buf */
 	void *arg;
 	char *buf; /* the answer, or the beginning of a line */
@@ -72,112 +82,161 @@ static bool exchange_take_lines(struct exchange *exchange, const char *data, siz
 	return !size || exchange_append(exchange, data, size);
 }
 
-static size_t exchange_take_data(char *data, size_t one, size_t size, void *arg)
+/* Prints a text in which everything but letters, digits and a few marks is written as %XX. */
+static void print_escaped(const char *text, FILE *out)
 {
-	struct exchange *exchange = arg;
-	long status = 0;
-	bool good;
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
 
-	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (exchange->fn && status < 400)
-		good = exchange_take_lines(exchange, data, size);
-	else
-		good = exchange_append(exchange, data, size);
-	exchange->no_memory = !good && !exchange->ended;
-	return good ? size : 0;
+		if ((c < 0x80 && isalnum(c)) || strchr("-._~", c))
+			fputc(c, out);
+		else
+			fprintf(out, "%%%02X", c);
+	}
 }
 
-static bool exchange_make_url(struct exchange *exchange, const struct ks_call *call)
+/* The path with the query, NULL without memory: a filter without its value would be another filter. */
+static char *target_make(const struct ks_call *call)
 {
 	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	char separator = '?';
 
 	if (ks_memory_file_open(&file))
-		return false;
-	fprintf(file.out, "http://keepstate%s", call->path);
+		return NULL;
+	fputs(call->path, file.out);
 	for (size_t i = 0; i < call->parameter_count; i++) {
 		const struct ks_parameter *parameter = &call->parameters[i];
-		char *value;
 
 		if (!parameter->value)
 			continue;
-		value = curl_easy_escape(exchange->curl, parameter->value, 0);
-		if (!value)
-			return false; /* a filter without its value would be another filter */
-		fprintf(file.out, "%c%s=%s", separator, parameter->name, value);
-		curl_free(value);
+		fprintf(file.out, "%c%s=", separator, parameter->name);
+		print_escaped(parameter->value, file.out);
 		separator = '&';
 	}
-	exchange->url = ks_memory_file_take(&file);
-	return exchange->url;
+	return ks_memory_file_take(&file);
 }
 
-/* Returns 0 or -errno. */
-static int exchange_init(struct exchange *exchange, const struct ks_call *call)
+/* Called every second without an answer. A daemon that is suspended would let us wait for ever; a busy one answers some time. */
+static int exchange_wait(void *arg)
+{
+	struct exchange *exchange = arg;
+
+	exchange->waits++;
+	if (exchange->daemon && ks_process_is_suspended(exchange->daemon))
+		exchange->suspended++;
+	else
+		exchange->suspended = 0;
+	if (exchange->suspended >= SUSPENDED_WAITS)
+		return -ETIMEDOUT;
+	if (exchange->waits == BUSY_WAITS && !exchange->fn)
+		fprintf(stderr, "keepstate: the daemon (process %d) is busy; waiting for its answer\n",
+			(int)exchange->daemon);
+	return 0;
+}
+
+/* One attempt: -EAGAIN if so many clients wait already that the kernel takes no more. */
+static int connect_once(struct exchange *exchange)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	socklen_t size = sizeof(struct ucred);
+	struct ucred peer = { 0 };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", exchange->instance.socket);
+	if (connect(exchange->fd, (const struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	if (!getsockopt(exchange->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		exchange->daemon = peer.pid;
+	return 0;
+}
+
+static int exchange_connect(struct exchange *exchange)
 {
 	int err = ks_instance_find(&exchange->instance);
 
 	if (err)
 		return err;
-	exchange->curl = curl_easy_init();
-	if (!exchange->curl || !exchange_make_url(exchange, call))
+	exchange->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (exchange->fd < 0)
+		return -errno;
+	for (unsigned i = 1;; i++) {
+		err = connect_once(exchange);
+		if (err != -EAGAIN)
+			return err;
+		exchange->daemon = ks_beacon_see();
+		usleep(CONNECT_PAUSE_US);
+		if (i % (KS_HTTP_PATIENCE_MS * 1000 / CONNECT_PAUSE_US) == 0 && (err = exchange_wait(exchange)))
+			return err;
+	}
+}
+
+static int exchange_send(struct exchange *exchange, const struct ks_call *call)
+{
+	ks_auto_free char *target = target_make(call);
+	ks_auto_free char *body = call->body ? json_dumps(call->body, JSON_COMPACT) : NULL;
+
+	if (!target || (call->body && !body))
 		return -ENOMEM;
-	if (call->body)
-		exchange->body = json_dumps(call->body, JSON_COMPACT);
-	if (call->body && !exchange->body)
-		return -ENOMEM;
-	curl_easy_setopt(exchange->curl, CURLOPT_URL, exchange->url);
-	curl_easy_setopt(exchange->curl, CURLOPT_UNIX_SOCKET_PATH, exchange->instance.socket);
-	curl_easy_setopt(exchange->curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(exchange->curl, CURLOPT_NOSIGNAL, 1L);
-	if (exchange->body)
-		curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, exchange->body);
-	else if (!strcmp(call->method, "POST"))
-		curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, "");
-	curl_easy_setopt(exchange->curl, CURLOPT_CUSTOMREQUEST, call->method);
-	curl_easy_setopt(exchange->curl, CURLOPT_WRITEFUNCTION, exchange_take_data);
-	curl_easy_setopt(exchange->curl, CURLOPT_WRITEDATA, exchange);
-	return 0;
+	ks_http_begin(&exchange->http, exchange->fd, exchange_wait, exchange);
+	return ks_http_send(&exchange->http, call->method, target, body);
+}
+
+/* Reads the body: as lines to fn if it is a stream and no error, else into buf. */
+static int exchange_read(struct exchange *exchange, int status)
+{
+	bool lines = exchange->fn && status < 400;
+	char data[65536];
+	ssize_t size;
+
+	while ((size = ks_http_read_body(&exchange->http, data, sizeof(data))) > 0) {
+		bool good = lines ? exchange_take_lines(exchange, data, (size_t)size)
+				  : exchange_append(exchange, data, (size_t)size);
+
+		exchange->waits = exchange->suspended = 0;
+		if (exchange->ended)
+			return 0;
+		if (!good)
+			return -ENOMEM;
+	}
+	return (int)size;
 }
 
 static void exchange_fini(struct exchange *exchange)
 {
-	curl_easy_cleanup(exchange->curl);
-	free(exchange->url);
-	free(exchange->body);
+	if (exchange->fd >= 0)
+		close(exchange->fd);
 	free(exchange->buf);
 }
 
 KS_SCOPED_STRUCT(auto_exchange, struct exchange, exchange_fini)
 #define auto_exchange ks_scoped(auto_exchange)
 
-static void connection_error(const struct exchange *exchange, CURLcode code)
+static void complain_of_presence(const struct exchange *exchange)
 {
-	bool missing = access(exchange->instance.socket, F_OK) && errno == ENOENT;
+	struct ks_presence presence;
 
-	if (code == CURLE_COULDNT_CONNECT && geteuid() != 0)
-		fprintf(stderr, "keepstate: cannot connect to the daemon: this needs root\n");
-	else if (code == CURLE_COULDNT_CONNECT && missing && !access(exchange->instance.lock, F_OK))
-		fprintf(stderr,
-			"keepstate: the daemon of this network namespace (%s) is still starting, or died before it was "
-			"ready\n",
-			exchange->instance.name);
-	else if (code == CURLE_COULDNT_CONNECT && missing)
-		fprintf(stderr,
-			"keepstate: no daemon runs in this network namespace (%s); `keepstate run FILE` starts one, "
-			"--netns NAME looks into another\n",
-			exchange->instance.name);
-	else if (code == CURLE_COULDNT_CONNECT)
-		fprintf(stderr,
-			"keepstate: no daemon answers at %s; if it died, its firewall is still in force: "
-			"`keepstate run FILE` takes it over, `keepstate stop` removes it\n",
-			exchange->instance.socket);
+	ks_presence_find(&exchange->instance, &presence);
+	fputs("keepstate: ", stderr);
+	ks_presence_describe(&presence, &exchange->instance, stderr);
+	fputc('\n', stderr);
+}
+
+static void exchange_complain(const struct exchange *exchange, int err)
+{
+	if (err == -ENOMEM)
+		ks_cli_no_memory();
+	else if (err == -ENOENT || err == -ECONNREFUSED || err == -EACCES || err == -ETIMEDOUT)
+		complain_of_presence(exchange);
+	else if (err == -ECONNRESET || err == -EPIPE)
+		fputs("keepstate: the daemon's answer broke off: it ended meanwhile, or serves too many clients\n",
+		      stderr);
+	else if (err == -EPROTO)
+		fputs("keepstate: the daemon's answer is no HTTP\n", stderr);
 	else
-		fprintf(stderr, "keepstate: the daemon's answer broke off: %s\n", curl_easy_strerror(code));
+		fprintf(stderr, "keepstate: %s: %s\n", exchange->instance.socket, strerror(-err));
 }
 
 /* Prints the error of an answer of 400 or more. Returns the exit code. */
-static int answer_error(const struct exchange *exchange, long status)
+static int answer_error(const struct exchange *exchange, int status)
 {
 	ks_auto_json json_t *answer = json_loadb(exchange->buf ? exchange->buf : "", exchange->used, 0, NULL);
 	const char *error = json_string_value(json_object_get(answer, "error"));
@@ -185,38 +244,30 @@ static int answer_error(const struct exchange *exchange, long status)
 	if (error)
 		fprintf(stderr, "keepstate: %s\n", error);
 	else
-		fprintf(stderr, "keepstate: the daemon answers with HTTP status %ld\n", status);
+		fprintf(stderr, "keepstate: the daemon answers with HTTP status %d\n", status);
 	return status < 500 ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
 }
 
 /* Makes the call. Returns the HTTP status, or 0 after complaining. */
-static long exchange_run(struct exchange *exchange, const struct ks_call *call)
+static int exchange_run(struct exchange *exchange, const struct ks_call *call)
 {
-	int err = exchange_init(exchange, call);
-	long status = 0;
-	CURLcode code;
+	int status = 0, err = exchange_connect(exchange);
 
-	if (err) {
-		fprintf(stderr, "keepstate: %s\n", strerror(-err));
-		return 0;
-	}
-	code = curl_easy_perform(exchange->curl);
-	if (exchange->no_memory) {
-		ks_cli_no_memory();
-		return 0;
-	}
-	if (code != CURLE_OK && !exchange->ended) {
-		connection_error(exchange, code);
-		return 0;
-	}
-	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
-	return status;
+	if (!err)
+		err = exchange_send(exchange, call);
+	if (!err)
+		err = ks_http_read_head(&exchange->http, &status);
+	if (!err)
+		err = exchange_read(exchange, status);
+	if (err)
+		exchange_complain(exchange, err);
+	return err ? 0 : status;
 }
 
 int ks_client_call(const struct ks_call *call, json_t **answer)
 {
-	auto_exchange struct exchange exchange = { 0 };
-	long status = exchange_run(&exchange, call);
+	auto_exchange struct exchange exchange = { .fd = -1 };
+	int status = exchange_run(&exchange, call);
 	json_t *value;
 
 	if (!status)
@@ -234,8 +285,8 @@ int ks_client_call(const struct ks_call *call, json_t **answer)
 
 int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg)
 {
-	auto_exchange struct exchange exchange = { .fn = fn, .arg = arg };
-	long status = exchange_run(&exchange, call);
+	auto_exchange struct exchange exchange = { .fd = -1, .fn = fn, .arg = arg };
+	int status = exchange_run(&exchange, call);
 
 	if (!status)
 		return KS_EXIT_SYSTEM;

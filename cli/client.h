@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The control API (docs/api.md) from the side of the commands: HTTP over the
- * unix socket of this network namespace's instance, by libcurl. Each call
+ * unix socket of this network namespace's instance (cli/http.h). Each call
  * makes its own connection. Functions return an enum ks_exit and print their
  * errors themselves.
  */

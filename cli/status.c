@@ -9,7 +9,9 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "daemon/presence.h"
 #include "explain/json.h"
+#include "text/json.h"
 
 /* "2026-01-31 12:00:00 (3h2m ago)" */
 static void moment_print(const json_t *status, const char *name)
@@ -188,6 +190,51 @@ static void warnings_print(const json_t *list)
 		       json_string_value(json_array_get(list, i)), ks_colour(colour, KS_COLOUR_PLAIN));
 }
 
+static void when_print(const char *title, long long when)
+{
+	time_t time = (time_t)when;
+	char text[64];
+	struct tm tm;
+
+	if (when && localtime_r(&time, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+		printf("%s%s\n", title, text);
+}
+
+/* A firewall that its daemon has left, by SIGTERM or by dying. */
+static void left_print(const struct ks_instance *instance, const struct ks_presence *presence, bool json)
+{
+	if (json) {
+		ks_json_print(json_pack("{s:s, s:b, s:b, s:I, s:o}", "instance", instance->name, "daemon", 0,
+					"in_force", 1, "since", (json_int_t)presence->guarded_since, "policy",
+					ks_json_text(presence->last.policy)),
+			      stdout);
+		return;
+	}
+	printf("Keepstate in %s: in force, no daemon\n", instance->name);
+	when_print("in force    since ", presence->guarded_since);
+	if (*presence->last.policy)
+		printf("policy      %s, loaded by process %d, which has ended\n", presence->last.policy,
+		       (int)presence->last.pid);
+	puts("The kernel filters on with the states it has; interfaces that come now have no programs, and nobody "
+	     "tells\n"
+	     "what is refused. `keepstate run FILE` takes it over, `keepstate stop` removes it.");
+}
+
+/* Returns true after printing if the firewall is in force and no daemon lives. */
+static bool print_left(bool json)
+{
+	struct ks_presence presence;
+	struct ks_instance instance;
+
+	if (ks_instance_find(&instance))
+		return false;
+	ks_presence_find(&instance, &presence);
+	if (presence.kind != KS_PRESENCE_LEFT)
+		return false;
+	left_print(&instance, &presence, json);
+	return true;
+}
+
 int ks_cmd_status(int argc, char **argv)
 {
 	bool json = false;
@@ -198,7 +245,7 @@ int ks_cmd_status(int argc, char **argv)
 		"keepstate status [OPTION]...",
 		"Says which policy is in force and since when, how full the state table is, what passes now,\n"
 		"which interfaces are guarded and how, and what is not as the policy wants it. Returns 3 if\n"
-		"no daemon runs.",
+		"no daemon runs; says so too if the firewall is in force without one.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	const struct ks_call call = { .method = "GET", .path = "/v1/status" };
@@ -209,6 +256,8 @@ int ks_cmd_status(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "status takes no operands");
+	if (print_left(json))
+		return KS_MAX(ks_cli_finish(KS_EXIT_OK), KS_EXIT_SYSTEM);
 	code = ks_client_call(&call, &answer);
 	if (code != KS_EXIT_OK)
 		return code;

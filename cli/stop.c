@@ -12,8 +12,10 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "core/types.h"
+#include "daemon/beacon.h"
 #include "daemon/instance.h"
 #include "daemon/ledger.h"
+#include "daemon/presence.h"
 
 #define POLL_US 50000
 #define START_POLLS 1200
@@ -25,11 +27,20 @@ static int stop_error(const char *what, int err)
 	return KS_EXIT_SYSTEM;
 }
 
-/* A daemon that starts has the lock some time before the socket: it loads its programs in between. */
+/*
+ * A daemon that starts has the lock some time before the socket: it loads its programs in between. One whose files were removed
+ * makes them again within a second.
+ */
 static void wait_for_socket(const struct ks_instance *instance)
 {
-	for (int i = 0; i < START_POLLS && access(instance->socket, F_OK) && !access(instance->lock, F_OK); i++)
+	pid_t pid = ks_beacon_see();
+
+	for (int i = 0; i < START_POLLS && access(instance->socket, F_OK); i++) {
+		if ((access(instance->lock, F_OK) && !pid) || (pid && ks_process_is_suspended(pid)))
+			return;
 		usleep(POLL_US);
+		pid = ks_beacon_see();
+	}
 }
 
 /* Asks the daemon, and waits until it has removed its directory. */
@@ -77,7 +88,7 @@ static int stop(void)
 
 	if (err)
 		return stop_error("cannot tell this network namespace", err);
-	if (access(instance.dir, F_OK) && access(instance.pins, F_OK)) {
+	if (access(instance.dir, F_OK) && access(instance.pins, F_OK) && !ks_beacon_see()) {
 		if (geteuid()) { /* not even the instance's name is certain: only root may look */
 			fprintf(stderr, "keepstate: cannot see whether there is something to stop: this needs root\n");
 			return KS_EXIT_SYSTEM;
@@ -85,6 +96,8 @@ static int stop(void)
 		fprintf(stderr, "keepstate: nothing to stop in this network namespace (%s)\n", instance.name);
 		return KS_EXIT_NO;
 	}
+	if (ks_beacon_see())
+		return stop_living(&instance);
 	fd = ks_instance_lock(&instance, &holder);
 	if (fd == -ENOENT && !ks_instance_prepare(&instance)) /* only pins are left */
 		fd = ks_instance_lock(&instance, &holder);

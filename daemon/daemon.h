@@ -35,6 +35,8 @@
 struct ks_api;
 struct ks_events;
 
+#define KS_MENDS 5 /* kinds of things that somebody may remove (mend.c) */
+
 /* Totals at a moment, to show rates. */
 struct ks_sample {
 	__u64 time; /* ns */
@@ -51,7 +53,7 @@ struct ks_daemon {
 	struct ks_interfaces interfaces;
 	struct ks_events *events;
 	struct ks_api *api;
-	int lock_fd, signal_fd, news_fd, routes_fd, timer_fd;
+	int lock_fd, beacon_fd, signal_fd, news_fd, routes_fd, timer_fd;
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
@@ -61,6 +63,7 @@ struct ks_daemon {
 	int persistent_error; /* 0, or why there is no persistent directory */
 	int ledger_error; /* 0, or why the ledger could not be written: tried again every second */
 	int backstop_error; /* 0, or why the backstop is not in force: tried again every second */
+	int mend_errors[KS_MENDS]; /* 0, or why something cannot be made again: tried again every second */
 	bool addresses_wait; /* the policy's own addresses changed, and the kernel has not got them yet */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
 	struct ks_refusals refusals; /* those that were told */

@@ -88,6 +88,8 @@ static int common_lock = -1;
 
 static int hold_common(void)
 {
+	if (common_lock >= 0 && !is_current(KS_RUN_DIR, common_lock))
+		close(TAKE_FD(common_lock)); /* somebody removed the directory */
 	while (common_lock < 0) {
 		int err = make_dir(KS_RUN_DIR, 0755);
 		ks_auto_fd int fd = err ? err : open(KS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -158,6 +160,21 @@ static void read_holder(int fd, struct ks_holder *holder)
 	holder->pid = (pid_t)json_integer_value(json_object_get(root, "pid"));
 	holder->since = json_integer_value(json_object_get(root, "since"));
 	snprintf(holder->policy, sizeof(holder->policy), "%s", policy ? policy : "");
+}
+
+bool ks_instance_is_current(const struct ks_instance *instance, int lock_fd)
+{
+	return is_current(instance->lock, lock_fd);
+}
+
+void ks_instance_read_holder(const struct ks_instance *instance, struct ks_holder *holder)
+{
+	ks_auto_fd int fd = open(instance->lock, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		memset(holder, 0, sizeof(*holder));
+	else
+		read_holder(fd, holder);
 }
 
 int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder)

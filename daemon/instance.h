@@ -53,6 +53,12 @@ int ks_instance_prepare(const struct ks_instance *instance);
  */
 int ks_instance_lock(const struct ks_instance *instance, struct ks_holder *holder);
 
+/* Returns true if the lock file is still the one that is locked: somebody may have removed it. */
+bool ks_instance_is_current(const struct ks_instance *instance, int lock_fd);
+
+/* Reads which daemon has the lock, or had it last; zeroes if nobody says. */
+void ks_instance_read_holder(const struct ks_instance *instance, struct ks_holder *holder);
+
 /* Writes into the lock file which daemon holds it. */
 int ks_instance_sign(int lock_fd, const struct ks_holder *holder);
 

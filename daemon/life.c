@@ -26,12 +26,14 @@
 #include <unistd.h>
 
 #include "daemon/api/api.h"
+#include "daemon/beacon.h"
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
 #include "daemon/events.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/persistent.h"
+#include "daemon/mend.h"
 #include "daemon/report.h"
 #include "explain/change.h"
 #include "text/scoped.h"
@@ -65,9 +67,33 @@ static int refuse_second(const struct ks_instance *instance, const struct ks_hol
 	if (!holder->pid)
 		ks_report_error("another Keepstate is starting in this network namespace (%s)", instance->name);
 	else
-		ks_report_error("Keepstate runs already in this network namespace (%s): process %d, policy %s,%s",
-				instance->name, (int)holder->pid, holder->policy, since);
+		ks_report_error("Keepstate runs already in this network namespace (%s): process %d%s%s%s",
+				instance->name, (int)holder->pid, *holder->policy ? ", policy " : "", holder->policy,
+				since);
 	return KS_EXIT_NO;
+}
+
+/*
+ * The lock file may have been removed under a living daemon, which its beacon outlasts; that daemon makes it again within a
+ * second (mend.h).
+ */
+static int light_beacon(struct ks_daemon *daemon)
+{
+	struct ks_holder other = { 0 };
+	pid_t pid = 0;
+
+	daemon->beacon_fd = ks_beacon_light(&pid);
+	if (daemon->beacon_fd == -EADDRINUSE) {
+		ks_instance_read_holder(&daemon->instance, &other);
+		other.pid = pid;
+		return refuse_second(&daemon->instance, &other);
+	}
+	if (daemon->beacon_fd == -EPERM)
+		ks_report_error(
+			"process %d, which is not root's, holds the name by which a living daemon is known; only the "
+			"lock file keeps a second one away",
+			(int)pid);
+	return KS_EXIT_OK;
 }
 
 static int take_lock(struct ks_daemon *daemon)
@@ -80,7 +106,7 @@ static int take_lock(struct ks_daemon *daemon)
 	if (daemon->lock_fd < 0)
 		return give_up(daemon->instance.lock, daemon->lock_fd);
 	ks_daemon_sign(daemon);
-	return KS_EXIT_OK;
+	return light_beacon(daemon);
 }
 
 static int open_descriptors(struct ks_daemon *daemon)
@@ -324,6 +350,7 @@ static void take_second(struct ks_daemon *daemon)
 	take_sample(daemon);
 	if (daemon->interfaces.incomplete)
 		apply_interfaces(daemon);
+	ks_daemon_mend(daemon);
 	ks_interfaces_watch(&daemon->interfaces);
 	if (daemon->backstop_error)
 		ks_handover_raise_backstop(daemon);
@@ -399,7 +426,8 @@ static int end_daemon(struct ks_daemon *daemon)
 
 static void daemon_fini(struct ks_daemon *daemon)
 {
-	const int fds[] = { daemon->signal_fd, daemon->timer_fd, daemon->news_fd, daemon->routes_fd, daemon->lock_fd };
+	const int fds[] = { daemon->signal_fd, daemon->timer_fd, daemon->news_fd,
+			    daemon->routes_fd, daemon->lock_fd,	 daemon->beacon_fd };
 
 	ks_interfaces_fini(&daemon->interfaces);
 	ks_kernel_close(daemon->kernel);
@@ -509,7 +537,9 @@ static int start(struct ks_daemon *daemon, struct ks_policy **policy)
 
 int ks_daemon_run(const struct ks_daemon_opts *opts)
 {
-	struct ks_daemon daemon = { .lock_fd = -1, .signal_fd = -1, .news_fd = -1, .routes_fd = -1, .timer_fd = -1 };
+	struct ks_daemon daemon = {
+		.lock_fd = -1, .beacon_fd = -1, .signal_fd = -1, .news_fd = -1, .routes_fd = -1, .timer_fd = -1
+	};
 	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_fd int ready_fd = -1;
 	struct ks_load_outcome outcome;

@@ -135,6 +135,7 @@ int ks_pin_make_folder(const char *pin_dir, const char *folder);
 int ks_pin_put(int fd, const char *pin_dir, const char *folder, const char *name); /* in place of what is there */
 int ks_pin_get(const char *pin_dir, const char *folder, const char *name); /* a descriptor, or -errno */
 int ks_pin_put_aside(const char *pin_dir, const char *folder); /* under another name, if it is there */
+bool ks_pin_is_there(const char *pin_dir, const char *folder, const char *name);
 int ks_pin_remove(const char *pin_dir, const char *folder, const char *name);
 int ks_pin_remove_link(const char *pin_dir, const char *name); /* detaches it before */
 int ks_pin_each(const char *pin_dir, const char *folder, ks_pin_fn *fn, void *arg); /* folder NULL: the folders */

@@ -201,6 +201,30 @@ int ks_kernel_pin_all(const struct ks_kernel *kernel, const __u32 *ids)
 	return pin_maps(kernel, build, ids) ?: pin_programs(kernel, build);
 }
 
+/* Returns true if a pin is missing. */
+static bool is_unpinned(const struct ks_kernel *kernel, int fd, const char *folder, const char *name)
+{
+	return fd >= 0 && !ks_pin_is_there(kernel->pin_dir, folder, name);
+}
+
+bool ks_kernel_is_pinned(const struct ks_kernel *kernel)
+{
+	char build[KS_BUILD_TEXT];
+	bool missing = false;
+
+	ks_kernel_build(build);
+	for (unsigned i = 0; i < KS_MAP_MAX; i++)
+		missing |= is_unpinned(kernel, kernel->maps[i], ks_kernel_map_folder(i, build), ks_kernel_map_name(i));
+	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++)
+		missing |= is_unpinned(kernel, kernel->programs[i], build, ks_kernel_program_name(i));
+	return !missing;
+}
+
+int ks_kernel_pin_again(const struct ks_kernel *kernel)
+{
+	return ks_kernel_pin_all(kernel, NULL);
+}
+
 int ks_kernel_unpin(const char *pin_dir)
 {
 	int err = ks_kernel_lower_backstop(pin_dir);

@@ -142,6 +142,15 @@ KS_SCOPED(ks_auto_kernel, struct ks_kernel *, ks_kernel_close)
 /* Removes the pins of pin_dir and the directory, links and backstop too; with no process left, that frees all. */
 int ks_kernel_unpin(const char *pin_dir);
 
+/*
+ * Returns true if every map and program that this process pinned is pinned still: somebody may have removed files, or
+ * the file system. Links are looked after by ks_kernel_hook_state() and ks_kernel_backstop().
+ */
+bool ks_kernel_is_pinned(const struct ks_kernel *kernel);
+
+/* Pins everything again, so that the next process can take it over. */
+int ks_kernel_pin_again(const struct ks_kernel *kernel);
+
 /* The directory of the pins, NULL without one. */
 const char *ks_kernel_pin_dir(const struct ks_kernel *kernel);
 

@@ -50,12 +50,15 @@ const char *ks_kernel_said(void)
 
 void ks_kernel_build(char text[KS_BUILD_TEXT])
 {
+	static __u64 hash; /* of some megabytes: made once */
 	size_t size;
 	const __u8 *elf = keepstate_bpf__elf_bytes(&size);
-	__u64 hash = 0xcbf29ce484222325ULL; /* FNV-1a */
 
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ elf[i]) * 0x100000001b3ULL;
+	if (!hash) {
+		hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+		for (size_t i = 0; i < size; i++)
+			hash = (hash ^ elf[i]) * 0x100000001b3ULL;
+	}
 	snprintf(text, KS_BUILD_TEXT, "%016llx", hash);
 }
 

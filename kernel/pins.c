@@ -80,6 +80,13 @@ int ks_pin_get(const char *pin_dir, const char *folder, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+bool ks_pin_is_there(const char *pin_dir, const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+
+	return !pin_path(path, pin_dir, folder, name) && !access(path, F_OK);
+}
+
 int ks_pin_remove(const char *pin_dir, const char *folder, const char *name)
 {
 	char path[PATH_MAX];

@@ -5,20 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "daemon/api/api.h"
+#include "daemon/api/connections.h"
 #include "text/json.h"
 #include "text/scoped.h"
 
-#define KS_CONNECTIONS_MAX 64 /* clients at a time */
+#define KS_CONNECTIONS_SPARE 64 /* those that were ended, and the server has not noticed yet */
 #define KS_CONNECTION_IDLE 30 /* seconds until a silent client is dropped */
 
 struct ks_api {
+	struct ks_daemon *daemon;
 	struct MHD_Daemon *http;
+	struct ks_connections connections;
+	int poll_fd; /* an epoll of the listening socket and of the server's own */
 	char path[KS_INSTANCE_PATH];
 };
 
@@ -163,12 +165,13 @@ static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connecti
 				      const char *version, const char *data, size_t *size, void **state)
 {
 	struct ks_request *request = *state;
+	struct ks_api *api = cls;
 
 	if (!request) {
 		request = malloc(sizeof(*request));
 		if (!request)
 			return MHD_NO;
-		request->daemon = cls;
+		request->daemon = api->daemon;
 		request->connection = connection;
 		request->body_size = 0;
 		*state = request;
@@ -183,51 +186,70 @@ static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connecti
 		return MHD_YES;
 	}
 	request->body[request->body_size] = '\0';
+	ks_connections_mark(&api->connections, connection, true);
 	return dispatch(request, url, method);
 }
 
 static void end_request(void *cls, struct MHD_Connection *connection, void **state,
 			enum MHD_RequestTerminationCode code)
 {
+	struct ks_api *api = cls;
+
+	ks_connections_mark(&api->connections, connection, false);
 	free(*state);
 	*state = NULL;
 }
 
-static int listen_on(const char *path)
+static int watch(const struct ks_api *api, int fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int err;
+	struct epoll_event event = { .events = EPOLLIN };
 
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	unlink(path); /* of a daemon that is dead, because we hold the lock */
-	mask = umask(0177);
-	err = bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, 16) ? -errno : 0;
-	umask(mask);
-	return err ?: TAKE_FD(fd);
+	return epoll_ctl(api->poll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
+
+static int start_server(struct ks_api *api)
+{
+	int fd;
+
+	api->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+				     handle_request, api, MHD_OPTION_NOTIFY_COMPLETED, end_request, api,
+				     MHD_OPTION_NOTIFY_CONNECTION, ks_connections_notify, &api->connections,
+				     MHD_OPTION_CONNECTION_LIMIT, KS_CONNECTIONS_MAX + KS_CONNECTIONS_SPARE,
+				     MHD_OPTION_CONNECTION_TIMEOUT, KS_CONNECTION_IDLE, MHD_OPTION_END);
+	if (!api->http)
+		return -EIO;
+	fd = MHD_get_daemon_info(api->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return watch(api, fd) ?: watch(api, api->connections.fd);
+}
+
+static void api_free(struct ks_api *api)
+{
+	if (api->http)
+		MHD_stop_daemon(api->http);
+	ks_connections_close(&api->connections);
+	if (api->poll_fd >= 0)
+		close(api->poll_fd);
+	free(api);
+}
+
+KS_SCOPED(auto_api, struct ks_api *, api_free)
 
 int ks_api_create(struct ks_daemon *daemon, struct ks_api **api)
 {
-	ks_auto_free struct ks_api *new = calloc(1, sizeof(*new));
-	ks_auto_fd int fd = -1;
+	ks_scoped(auto_api) struct ks_api *new = calloc(1, sizeof(*new));
+	int err;
 
 	if (!new)
 		return -ENOMEM;
+	new->daemon = daemon;
+	new->connections.fd = -1;
+	new->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (new->poll_fd < 0)
+		return -errno;
 	snprintf(new->path, sizeof(new->path), "%s", daemon->instance.socket);
-	fd = listen_on(new->path);
-	if (fd < 0)
-		return fd;
-	new->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_request, daemon,
-				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL,
-				     MHD_OPTION_CONNECTION_LIMIT, KS_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-				     KS_CONNECTION_IDLE, MHD_OPTION_END);
-	if (!new->http)
-		return -EIO;
-	(void)TAKE_FD(fd); /* the server's from here */
+	err = ks_connections_listen(&new->connections, new->path) ?: start_server(new);
+	if (err)
+		return err;
 	*api = TAKE(new);
 	return 0;
 }
@@ -236,14 +258,25 @@ void ks_api_destroy(struct ks_api *api)
 {
 	if (!api)
 		return;
-	MHD_stop_daemon(api->http);
-	unlink(api->path);
-	free(api);
+	if (ks_connections_are_reachable(&api->connections))
+		unlink(api->path);
+	api_free(api);
+}
+
+int ks_api_mend(struct ks_api *api)
+{
+	int err;
+
+	if (ks_connections_are_reachable(&api->connections))
+		return 0;
+	ks_connections_close(&api->connections); /* which takes it out of the epoll */
+	err = ks_connections_listen(&api->connections, api->path) ?: watch(api, api->connections.fd);
+	return err ?: 1;
 }
 
 int ks_api_fd(const struct ks_api *api)
 {
-	return MHD_get_daemon_info(api->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return api->poll_fd;
 }
 
 int ks_api_timeout(struct ks_api *api)
@@ -257,5 +290,6 @@ int ks_api_timeout(struct ks_api *api)
 
 void ks_api_work(struct ks_api *api)
 {
+	ks_connections_accept(&api->connections, api->http);
 	MHD_run(api->http);
 }

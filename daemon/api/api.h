@@ -28,6 +28,9 @@ int ks_api_fd(const struct ks_api *api);
 int ks_api_timeout(struct ks_api *api);
 void ks_api_work(struct ks_api *api);
 
+/* Makes the socket again if somebody has removed it. Returns 1 if it was made, 0 if nothing was missing, or -errno. */
+int ks_api_mend(struct ks_api *api);
+
 #define KS_REQUEST_BODY_MAX 65536
 
 /* A request whose body has arrived. */

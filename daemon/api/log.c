@@ -11,6 +11,8 @@
 #include "daemon/events.h"
 #include "text/scoped.h"
 
+#define KS_FOLLOWERS_MAX 48 /* fewer than clients at a time: other questions are answered beside them */
+
 struct log_stream {
 	struct MHD_Connection *connection;
 	struct ks_follower *follower;
@@ -51,6 +53,9 @@ enum MHD_Result ks_api_log(struct ks_request *request)
 
 	if (!ks_api_filter(request, KS_FILTER_EVENTS, NULL, &filter, &result))
 		return result;
+	if (ks_events_followers(request->daemon->events) >= KS_FOLLOWERS_MAX)
+		return ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%d clients follow the log already",
+				     KS_FOLLOWERS_MAX);
 	stream = calloc(1, sizeof(*stream));
 	if (!stream)
 		return MHD_NO;
