@@ -54,7 +54,7 @@ def told(**facts):
 
 
 class Server:
-    """Who is spoken to. A call whose packets come from another address than its first one has moved: a telephone would be deaf."""
+    """The other end of all lines. A call whose packets come from another address than its first one has moved: a telephone would be deaf."""
 
     def __init__(self, port):
         self.selector = selectors.DefaultSelector()
