@@ -205,6 +205,9 @@ struct ks_config {
 	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
 	__u32 class_timeout[KS_UDP_CLASSES]
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
+	__u64 timeouts_set; /* bit per state: the policy has set its timeout to another than the default */
+	__u32 class_timeouts_set; /* the same, a bit per class and answer in their order above */
+	__u32 pad2;
 	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
 	__u64 addressed; /* bit per zone id: it has an `address` */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
@@ -244,6 +247,8 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_MSS_MIN 536U /* RFC 9293 3.7.1 */
 #define KS_MSS_MAX 65495U
 #define KS_TIMEOUT_MIN_MS 1000U
+#define KS_TRANSLATED_UDP_MS 120000U /* the least for translated flows, see core/track/track.c */
+#define KS_TRANSLATED_ICMP_MS 60000U
 #define KS_TIMEOUT_MAX_MS (20U * 24 * 3600 * 1000) /* times are kept modulo 2^32 ms: see ks_flow_is_expired() */
 
 /* X(state, seconds): the defaults. TCP's from RFC 5382 and RFC 9293, UDP's from RFC 4787, ICMP's from RFC 5508. */
@@ -285,11 +290,11 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 
 /*
  * X(class, answered, name, seconds): the same for what UDP carries, before and after an answer. DNS: a query is given up
- * after some seconds, and its answer ends the matter. QUIC: RFC 9308 4.2. WireGuard: keys live for 3 minutes, and either
+ * after half a minute, and its answer ends the matter. QUIC: RFC 9308 4.2. WireGuard: keys live for 3 minutes, and either
  * side may speak first then. STUN: RFC 4787 4.3. SIP: a registration's default life (RFC 3261 10.2.1.1).
  */
 #define KS_CLASS_TIMEOUT_DEFAULTS(X)                   \
-	X(DNS, 0, "udp.dns", 10)                       \
+	X(DNS, 0, "udp.dns", 30)                       \
 	X(DNS, 1, "udp.dns.answered", 3)               \
 	X(QUIC, 0, "udp.quic", 30)                     \
 	X(QUIC, 1, "udp.quic.answered", 300)           \

@@ -20,6 +20,7 @@ static const struct {
 	ks_convert_fn *convert;
 } layouts[] = {
 	{ KS_TABLE_LAYOUT, KS_TABLE_LAYOUT, NULL },
+	{ 1, 2, NULL },
 };
 
 static int read_shape(int fd, struct ks_table_shape *shape)

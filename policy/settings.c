@@ -359,11 +359,32 @@ static const struct ks_place *place_of_setting(const struct ks_parser *p, size_t
 	return NULL;
 }
 
+/*
+ * Notes which timeouts differ from their defaults: those stand for translated flows, too (core/track/track.c). One that is set to
+ * its default is none of them, because the normal form of a policy leaves it out.
+ */
+static void note_timeouts_set(struct ks_config *config)
+{
+	const size_t states = offsetof(struct ks_config, timeout), classes = offsetof(struct ks_config, class_timeout);
+
+	for (size_t i = 0; i < ks_setting_count; i++) {
+		const struct ks_setting *setting = &ks_settings[i];
+
+		if (setting->kind != KS_SETTING_TIMEOUT || ks_setting_value(config, setting) == setting->initial)
+			continue;
+		if (setting->offset >= classes)
+			config->class_timeouts_set |= 1U << (setting->offset - classes) / sizeof(__u32);
+		else
+			config->timeouts_set |= 1ULL << (setting->offset - states) / sizeof(__u32);
+	}
+}
+
 void ks_settings_check(struct ks_parser *p)
 {
 	const struct ks_place *place = place_of_setting(p, offsetof(struct ks_config, limit_half_open));
 	struct ks_config *config = &p->policy->config;
 
+	note_timeouts_set(config);
 	config->adaptive_low = (__u32)((__u64)config->adaptive_low * config->limit_states / 100);
 	config->adaptive_high = (__u32)((__u64)config->adaptive_high * config->limit_states / 100);
 	if (!place->line)

@@ -50,6 +50,8 @@ _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
 #define KS_TCP_FIN_ACKED 0x20 /* its FIN was acknowledged */
 #define KS_TCP_CROSSED 0x40 /* of the responder: its SYN crossed the originator's (RFC 9293 3.5) */
 
+#define KS_DNS_PENDING 8 /* queries under way on one flow whose identifiers are remembered */
+
 struct ks_flow {
 	__u32 version;
 	__u8 state; /* enum ks_state */
@@ -82,8 +84,11 @@ struct ks_flow {
 			__u64 last[2]; /* highest sequence number sent by a side */
 			__u64 first[2]; /* its first one */
 		} dccp;
-		struct { /* UDP that carries DNS */
-			__u32 queries, answers;
+		struct { /* UDP that carries DNS: see core/track/udp_class.c */
+			__u32 queries, answers; /* as many as count */
+			__u16 id[KS_DNS_PENDING]; /* of queries that wait for their answer ... */
+			__u8 pending; /* ... a bit for each that does */
+			__u8 zero[7];
 		} dns;
 		__u32 own[8]; /* the union as words */
 	};

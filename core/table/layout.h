@@ -11,7 +11,7 @@
 #ifndef KS_CORE_TABLE_LAYOUT_H
 #define KS_CORE_TABLE_LAYOUT_H
 
-#define KS_TABLE_LAYOUT 1U
+#define KS_TABLE_LAYOUT 2U
 #define KS_TABLE_LAYOUT_SUM 0x02d4b7b0U
 
 #endif

@@ -35,14 +35,42 @@ static inline void count(struct ks_inspection *insp)
 	ks_flow_count(&insp->flow.after, insp->dir, insp->pkt.l3_len);
 }
 
-/* The timeout of the flow's class or, without one, of its state. */
-static inline __u32 timeout_of(const struct ks_config *config, const struct ks_flow *flow)
+/*
+ * The least that a translated flow lives without packets, ms. UDP: two minutes, but for a service at a well-known port, whose
+ * protocol is known to need less (RFC 4787 REQ-5); an ICMP query: 60 seconds (RFC 5508 REQ-1).
+ */
+static __u32 translated_floor(const struct ks_inspection *insp)
 {
-	__u32 timeout = 0;
+	const struct ks_flow_key *key = &insp->flow.key;
+	__u32 asked = ks_be16(key->port[!ks_flow_orig_side(&insp->flow.after)]);
 
-	if (ks_unlikely(flow->class != KS_UDP_PLAIN))
-		timeout = config->class_timeout[flow->class & (KS_UDP_CLASSES - 1)][ks_udp_is_answered(flow) & 1];
-	return timeout ? timeout : config->timeout[flow->state & (KS_STATE_SLOTS - 1)];
+	switch (key->proto) {
+	case KS_PROTO_UDP:
+	case KS_PROTO_UDPLITE:
+		return asked < KS_PORT_UNPRIVILEGED ? 0 : KS_TRANSLATED_UDP_MS;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6:
+		return KS_TRANSLATED_ICMP_MS;
+	default:
+		return 0;
+	}
+}
+
+/* The timeout of the flow's class or, without one, of its state. One that the policy has set stands for translated flows, too. */
+static inline __u32 timeout_of(const struct ks_config *config, const struct ks_inspection *insp)
+{
+	const struct ks_flow *flow = &insp->flow.after;
+	__u32 class = flow->class & (KS_UDP_CLASSES - 1), answered = ks_udp_is_answered(flow) & 1;
+	__u32 state = flow->state & (KS_STATE_SLOTS - 1), timeout = 0;
+	__u64 set = config->timeouts_set >> state;
+
+	if (ks_unlikely(class != KS_UDP_PLAIN))
+		timeout = config->class_timeout[class][answered];
+	if (timeout)
+		set = config->class_timeouts_set >> (2 * class + answered);
+	else
+		timeout = config->timeout[state];
+	return ks_unlikely(insp->translate) && !(set & 1) ? KS_MAX(timeout, translated_floor(insp)) : timeout;
 }
 
 static inline void timeout_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
@@ -51,7 +79,7 @@ static inline void timeout_refresh(struct ks_env *env, const struct ks_config *c
 	__u32 flows;
 
 	insp->flow.after.seen = insp->flow.clock;
-	insp->flow.after.timeout = timeout_of(config, &insp->flow.after);
+	insp->flow.after.timeout = timeout_of(config, insp);
 	if (ks_likely(!config->adaptive_high))
 		return;
 	counts = env_table_counts(env);
@@ -133,12 +161,12 @@ static inline __u32 plain_update(struct ks_inspection *insp)
 	return KS_REASON_OK_ESTABLISHED;
 }
 
-static inline __u32 udp_update(struct ks_inspection *insp)
+static inline __u32 udp_update(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 reason = plain_update(insp);
 
 	if (ks_unlikely(insp->flow.after.class != KS_UDP_PLAIN))
-		ks_udp_update(insp);
+		ks_udp_update(env, insp);
 	return reason;
 }
 
@@ -185,7 +213,7 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 		reason = ks_dccp_update(insp, &moves);
 		break;
 	case KS_PROTO_UDP:
-		reason = udp_update(insp);
+		reason = udp_update(env, insp);
 		break;
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:

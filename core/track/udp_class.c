@@ -13,6 +13,7 @@
 #define DNS_FLAGS_OFF 2U
 #define DNS_QR_OPCODE 0xf8 /* 0: a standard query (RFC 1035 4.1.1) */
 #define DNS_QDCOUNT_OFF 4U
+#define DNS_PLACES ((1U << KS_DNS_PENDING) - 1)
 
 #define QUIC_PORT 443
 #define QUIC_LONG_FIXED 0xc0 /* the form and the fixed bit */
@@ -91,6 +92,58 @@ static inline __u8 class_of(const __u8 *data, __u32 len, __u32 dport)
 	return is_wireguard(data, len) ? KS_UDP_WIREGUARD : KS_UDP_PLAIN;
 }
 
+/* 1 for two equal identifiers, else 0: without a branch, which the verifier would follow for each place of a list (V1). */
+static inline __u32 id_equal(__u16 a, __u16 b)
+{
+	return (((__u32)a ^ b) - 1) >> 31;
+}
+
+/* The place of an identifier among those that wait, as a bit; 0 if it is not there. */
+static inline __u32 dns_find(const struct ks_flow *flow, __u16 id)
+{
+	__u32 found = 0;
+
+	for (__u32 i = 0; i < KS_DNS_PENDING; i++)
+		found |= id_equal(flow->dns.id[i], id) << i;
+	return found & flow->dns.pending;
+}
+
+/* Remembers an identifier in the first free place, if there is one. */
+static inline void dns_remember(struct ks_flow *flow, __u16 id)
+{
+	__u32 free = ~(__u32)flow->dns.pending & DNS_PLACES, place = free & -free, mask;
+
+	for (__u32 i = 0; i < KS_DNS_PENDING; i++) {
+		mask = -(place >> i & 1);
+		ks_hide_bound(mask); /* else the compiler makes branches of it */
+		flow->dns.id[i] = (__u16)((flow->dns.id[i] & ~mask) | (id & mask));
+	}
+	flow->dns.pending |= (__u8)place;
+}
+
+/* A query counts once, however often it is sent. */
+static inline void dns_ask(struct ks_flow *flow, __u16 id)
+{
+	if (dns_find(flow, id))
+		return;
+	flow->dns.queries++;
+	dns_remember(flow, id);
+}
+
+/*
+ * An answer counts if its query waits for it; one to a query that was answered already does not stand for another's. Of more
+ * queries than there are places some are not remembered: then any answer may be theirs.
+ */
+static inline void dns_answer(struct ks_flow *flow, __u16 id)
+{
+	__u32 place = dns_find(flow, id);
+	__u32 waiting = flow->dns.queries - flow->dns.answers;
+
+	if (place || waiting > (__u32)__builtin_popcount(flow->dns.pending))
+		flow->dns.answers++;
+	flow->dns.pending &= (__u8)~place;
+}
+
 void ks_udp_open(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_packet *pkt = &insp->pkt;
@@ -100,19 +153,21 @@ void ks_udp_open(struct ks_env *env, struct ks_inspection *insp)
 		return;
 	insp->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport));
 	if (insp->flow.after.class == KS_UDP_DNS)
-		insp->flow.after.dns.queries = 1;
+		dns_ask(&insp->flow.after, ks_load16(data));
 }
 
-void ks_udp_update(struct ks_inspection *insp)
+void ks_udp_update(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
+	__u16 id;
 
-	if (flow->class != KS_UDP_DNS)
+	if (flow->class != KS_UDP_DNS || insp->pkt.payload_len < sizeof(id) ||
+	    !env_packet_read(env, insp->pkt.payload_off, &id, sizeof(id)))
 		return;
 	if (insp->dir == KS_ORIGINAL)
-		flow->dns.queries++;
-	else if (flow->dns.answers < flow->dns.queries)
-		flow->dns.answers++;
+		dns_ask(flow, id);
+	else
+		dns_answer(flow, id);
 }
 
 bool ks_udp_is_answered(const struct ks_flow *flow)

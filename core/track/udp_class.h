@@ -3,8 +3,8 @@
  * Classes of UDP flows, by the protocol that UDP carries. The class is told by the port or by the first bytes of the
  * packet that opens the flow, and only chooses timeouts: enum ks_udp_class in core/state.h, ks_config.class_timeout.
  *
- * - DNS: port 53 and a query. N queries take N answers; when none is open the flow lives for a few seconds more, since
- * queries are repeated.
+ * - DNS: port 53 and a query. N queries take N answers, told by their identifiers; when none is open the flow lives for a
+ * few seconds more, since queries are repeated.
  * - QUIC: port 443 and a long header (RFC 8999 5.1, RFC 9000 17.2).
  * - WireGuard: a message with its exact length, on any port.
  * - STUN: the magic cookie (RFC 8489 5), on any port.
@@ -23,7 +23,7 @@ struct ks_env;
 void ks_udp_open(struct ks_env *env, struct ks_inspection *insp);
 
 /* Counts queries and answers of a flow that carries DNS. */
-void ks_udp_update(struct ks_inspection *insp);
+void ks_udp_update(struct ks_env *env, struct ks_inspection *insp);
 
 /* Returns true if the flow has got an answer; of DNS, as many as it has queries. */
 bool ks_udp_is_answered(const struct ks_flow *flow);
