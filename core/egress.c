@@ -10,7 +10,6 @@
 #include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/table/table.h"
-#include "core/track/icmp_error.h"
 
 #define EGRESS_TRIES 64
 
@@ -18,7 +17,6 @@
 struct egress_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
-	const __u8 *head;
 	__u32 reason;
 };
 
@@ -43,14 +41,6 @@ static long egress_packet_try(__u32 n, void *arg)
 	return ctx->reason != KS_REASON_CONTENDED;
 }
 
-static long egress_error_try(__u32 n, void *arg)
-{
-	struct egress_ctx *ctx = arg;
-
-	ctx->reason = ks_icmp_error_judge(ctx->env, ctx->insp, ctx->head);
-	return ctx->reason != KS_REASON_CONTENDED;
-}
-
 /* Returns true if the originator's packet is masqueraded as an interface by which it does not leave. */
 static bool is_masqueraded_as_another(struct ks_env *env, const struct ks_inspection *insp)
 {
@@ -60,7 +50,7 @@ static bool is_masqueraded_as_another(struct ks_env *env, const struct ks_inspec
 
 void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
-	struct egress_ctx ctx = { .env = env, .insp = insp, .head = head, .reason = KS_REASON_UNTRANSLATED };
+	struct egress_ctx ctx = { .env = env, .insp = insp, .reason = KS_REASON_UNTRANSLATED };
 	__u32 reason;
 
 	ks_inspection_init(insp);
@@ -70,9 +60,9 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 		ks_fragment_egress(env, insp);
 		return;
 	}
-	if (insp->stage == KS_STAGE_ERROR)
-		ks_loop(JUDGE_TRIES, egress_error_try, &ctx);
-	else if (insp->stage == KS_STAGE_FIND || (insp->stage == KS_STAGE_FRAGMENT && !insp->verdict.reason))
+	if (insp->stage == KS_STAGE_ERROR) /* its own stage sees that only half of it is due */
+		return;
+	if (insp->stage == KS_STAGE_FIND || (insp->stage == KS_STAGE_FRAGMENT && !insp->verdict.reason))
 		ks_loop(EGRESS_TRIES, egress_packet_try, &ctx);
 	reason = ctx.reason;
 	insp->stage = KS_STAGE_DONE;
@@ -86,7 +76,7 @@ void ks_inspect_egress(struct ks_env *env, struct ks_inspection *insp, const __u
 			env_send_back(env, insp->flow.before.zone[KS_ORIGINAL], &insp->sent.src,
 				      insp->pkt.tuple.family);
 	}
-	if (reason && reason != KS_REASON_OK_RELATED) {
+	if (reason) {
 		insp->verdict.reason = (__u8)ks_deny(insp, KS_CLASS_INVALID, reason);
 		return;
 	}

@@ -64,6 +64,22 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 	return ks_deny(insp, KS_CLASS_INVALID, reason);
 }
 
+/* An error that passed before it was routed: only the source half of its translation is due. It has been counted. */
+static void judge_second_half(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+{
+	__u32 reason = ks_icmp_error_judge(env, insp, head);
+
+	if (ks_again(insp, reason, KS_STAGE_ERROR))
+		return;
+	if (reason != KS_REASON_OK_RELATED) {
+		insp->verdict.reason = (__u8)ks_deny(insp, KS_CLASS_INVALID, reason);
+		return;
+	}
+	insp->verdict.reason = (__u8)ks_pass(insp, KS_CLASS_RELATED, reason);
+	if (insp->translate & insp->home.halves)
+		insp->stage = KS_STAGE_WRITE;
+}
+
 void ks_stage_error(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -72,6 +88,10 @@ void ks_stage_error(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
+	if (insp->second_half) {
+		judge_second_half(env, insp, head);
+		return;
+	}
 	reason = judge_error(env, config, insp, head);
 	if (!ks_again(insp, reason, KS_STAGE_ERROR))
 		ks_conclude(insp, config, reason);
