@@ -82,7 +82,8 @@ struct ks_insp_quote {
 	struct ks_tuple sent; /* ... and as it leaves */
 	__u32 off; /* where its upper header begins */
 	__u8 is_query; /* 1: an ICMP query is quoted, not an answer */
-	__u8 zero[3];
+	__u8 is_part; /* 1: a fragment behind the first one is quoted, which has no upper header */
+	__u8 zero[2];
 };
 
 #define KS_HELPER_CHUNK 128U /* bytes read at once: a power of two, at most KS_EDIT_MAX */

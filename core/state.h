@@ -17,6 +17,7 @@ enum ks_kind {
 	KS_KIND_HELPER_ORIGINAL, /* the memory of a helper for its control connection, per direction (core/helper/helper.h) */
 	KS_KIND_HELPER_REPLY,
 	KS_KIND_QUESTION, /* somebody asked a group, whose members may answer (core/group.h) */
+	KS_KIND_QUOTED, /* a datagram that left in fragments, which an ICMP error may quote (core/table/datagram.h) */
 	KS_KIND_MAX = 16
 };
 

@@ -41,6 +41,7 @@ static unsigned ids_in(struct ks_slot *slot, __u32 *fields[SLOT_IDS_MAX])
 		fields[count++] = &ks_record_edit(&slot->flow)->expectation.control;
 		break;
 	case KS_KIND_FRAGMENT:
+	case KS_KIND_QUOTED:
 		fields[count++] = &ks_record_edit(&slot->flow)->datagram.flow;
 		break;
 	case KS_KIND_HELPER_ORIGINAL:

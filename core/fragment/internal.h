@@ -6,6 +6,7 @@
 #include "core/env.h"
 #include "core/fragment/fragment.h"
 #include "core/home.h"
+#include "core/table/datagram.h"
 #include "core/table/table.h"
 
 #define FRAGMENT_TRIES 8 /* commits that other CPUs may get ahead of */
@@ -15,8 +16,6 @@
 #define LINK_EGRESS 0x100 /* on its way out, under the addresses that its translation gave it */
 #define LINK_SECOND_LOOK 0x200 /* judged once more where it leaves, because ingress could not decide */
 _Static_assert(KS_ZONE_MAX <= LINK_EGRESS, "a zone leaves room in a key");
-
-#define FLOW_TAG_SHIFT 32 /* the upper half of a key's hash tells a flow from others that took its slot */
 
 /* A fragment in hand. The fields from `flow` on are taken from its datagram's record, or given to it. */
 struct fragment_ctx {
@@ -32,20 +31,11 @@ struct fragment_ctx {
 	__u8 counts; /* 1: its flow counts it */
 };
 
-/* IPv6 leaves the next header out: it may differ between fragments (RFC 8200 4.5). */
 static inline void datagram_key_make(struct ks_inspection *insp, bool at_egress)
 {
-	struct ks_flow_key *key = &insp->side.key;
-	const struct ks_packet *pkt = &insp->pkt;
+	__u32 link = insp->home.from | (at_egress ? LINK_EGRESS : 0) | (ks_is_second_look(insp) ? LINK_SECOND_LOOK : 0);
 
-	key->addr[0] = pkt->tuple.src;
-	key->addr[1] = pkt->tuple.dst;
-	key->family = pkt->tuple.family & KS_FAMILY_MASK;
-	key->kind = KS_KIND_FRAGMENT;
-	key->port[0] = (__be16)pkt->frag_id;
-	key->port[1] = (__be16)(pkt->frag_id >> 16);
-	key->proto = pkt->tuple.family == KS_IPV4 ? pkt->tuple.proto : 0;
-	key->link = insp->home.from | (at_egress ? LINK_EGRESS : 0) | (ks_is_second_look(insp) ? LINK_SECOND_LOOK : 0);
+	ks_datagram_key_make(&insp->side.key, &insp->pkt.tuple, insp->pkt.frag_id, KS_KIND_FRAGMENT, (__u16)link);
 }
 
 static inline void fragment_ctx_init(struct fragment_ctx *ctx, struct ks_env *env, struct ks_inspection *insp,

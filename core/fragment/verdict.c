@@ -3,6 +3,8 @@
 #include "core/fragment/internal.h"
 #include "core/nat/alias.h"
 
+enum { ANNOUNCE_EGRESS, ANNOUNCE_SENT, ANNOUNCE_HALFWAY, ANNOUNCE_MAX };
+
 /* --- the first fragment gives it --- */
 
 void ks_fragment_note_flow(struct fragment_ctx *ctx)
@@ -18,7 +20,7 @@ void ks_fragment_note_flow(struct fragment_ctx *ctx)
 		return;
 	ks_table_hash(ctx->env, &insp->flow);
 	ctx->flow = ks_slot_id(&insp->flow.ref);
-	ctx->tag = (__u32)(insp->flow.hash >> FLOW_TAG_SHIFT);
+	ctx->tag = (__u32)(insp->flow.hash >> KS_FLOW_TAG_SHIFT);
 	if (pkt->tuple.proto != KS_PROTO_TCP)
 		return;
 	ctx->flags |= KS_DATAGRAM_TCP;
@@ -49,33 +51,65 @@ static long conclude_try(__u32 n, void *arg)
 	return 1;
 }
 
-/* Puts it into the record under the addresses that the datagram will leave with. */
+/* Puts it into a record under the key in hand. */
 static long announce_try(__u32 n, void *arg)
 {
 	struct fragment_ctx *ctx = arg;
+	struct ks_record *d = ks_record_after(&ctx->insp->side);
 
 	ks_table_find(ctx->env, &ctx->insp->side);
 	if (ctx->insp->side.busy)
 		return 0;
 	datagram_begin(ctx);
-	verdict_give(ctx, ks_record_after(&ctx->insp->side));
+	verdict_give(ctx, d);
+	if (ctx->insp->side.key.kind == KS_KIND_QUOTED)
+		d->timeout = KS_QUOTED_MS;
 	return datagram_store(ctx) ? 1 : 0;
 }
 
+/* Makes the key of the n-th record besides the one in which fragments are noted. Returns false if there is no need of it. */
+static bool announce_key_make(struct ks_inspection *insp, __u32 n)
+{
+	struct ks_flow_key *key = &insp->side.key;
+	bool source = insp->translate & KS_TRANSLATE_SRC;
+
+	datagram_key_make(insp, true);
+	if (insp->translate & KS_TRANSLATE_DST)
+		key->addr[1] = insp->sent.dst;
+	if (n == ANNOUNCE_EGRESS)
+		return source && !(insp->home.halves & KS_TRANSLATE_SRC);
+	key->kind = KS_KIND_QUOTED;
+	key->link = 0;
+	if (n == ANNOUNCE_HALFWAY)
+		return source && insp->translate & KS_TRANSLATE_DST;
+	if (source)
+		key->addr[0] = insp->sent.src;
+	return true;
+}
+
+static long announce(__u32 n, void *arg)
+{
+	struct fragment_ctx *ctx = arg;
+
+	if (announce_key_make(ctx->insp, n)) {
+		ks_table_hash(ctx->env, &ctx->insp->side);
+		fragment_try(ctx, announce_try);
+	}
+	return 0;
+}
+
 /*
- * A datagram whose source is translated gets a second record for egress. It is made before any later fragment may pass,
- * because another CPU may send that one out first.
+ * A datagram that passes gets further records. One is for egress, if its source is translated there: it is made before any
+ * later fragment may pass, because another CPU may send that one out first. Others are for ICMP errors about it, which quote it as
+ * it left or, if the box says them itself, as it was routed: with its destination translated and its source not yet.
  */
-static void announce_to_egress(struct fragment_ctx *ctx)
+static void announce_all(struct fragment_ctx *ctx)
 {
 	struct ks_inspection *insp = ctx->insp;
 
-	if (!(insp->translate & ~insp->home.halves & KS_TRANSLATE_SRC) || !action_passes(insp->verdict.action))
+	if (!ctx->flow || insp->verdict.action != KS_ALLOW)
 		return;
-	datagram_key_make(insp, true);
-	insp->side.key.addr[1] = insp->sent.dst;
-	ks_table_hash(ctx->env, &insp->side);
-	fragment_try(ctx, announce_try);
+	ks_loop(ANNOUNCE_MAX, announce, ctx);
 	datagram_key_make(insp, false);
 	ks_table_hash(ctx->env, &insp->side);
 }
@@ -93,7 +127,7 @@ void ks_fragment_conclude_first(struct ks_env *env, struct ks_inspection *insp)
 	if (insp->home.dry)
 		return;
 	ks_fragment_note_flow(&ctx);
-	announce_to_egress(&ctx);
+	announce_all(&ctx);
 	if (!fragment_try(&ctx, conclude_try) && ctx.held && !held_decide(&ctx, action_passes(insp->verdict.action)))
 		fragment_deny(insp, KS_REASON_INTERNAL);
 }
@@ -116,19 +150,6 @@ static void verdict_take(struct fragment_ctx *ctx)
 	ctx->flow = d->datagram.flow;
 	ctx->tag = d->datagram.tag;
 	ctx->seq = d->datagram.seq;
-}
-
-/* Reads the flow of the datagram. Returns false if it is gone, or busy; its slot may be another flow's by now. */
-static bool flow_read(const struct fragment_ctx *ctx)
-{
-	struct ks_inspection *insp = ctx->insp;
-
-	insp->flow.ref = ks_slot_at(ctx->flow);
-	ks_table_read(ctx->env, &insp->flow);
-	if (!insp->flow.found || insp->flow.key.kind != KS_KIND_FLOW || insp->flow.before.state == KS_STATE_ALIAS)
-		return false;
-	ks_table_hash(ctx->env, &insp->flow);
-	return (__u32)(insp->flow.hash >> FLOW_TAG_SHIFT) == ctx->tag;
 }
 
 /* Returns true if both ends of the flow are where the fragment comes from and goes to. */
@@ -171,7 +192,7 @@ static long follow_try(__u32 n, void *arg)
 	struct ks_inspection *insp = ctx->insp;
 
 	ctx->reason = KS_REASON_NO_STATE;
-	if (!flow_read(ctx)) {
+	if (!ks_datagram_flow_read(ctx->env, ctx->flow, ctx->tag, &insp->flow)) {
 		if (!insp->flow.busy)
 			return 1;
 		ctx->reason = KS_REASON_CONTENDED;

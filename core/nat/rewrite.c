@@ -149,7 +149,7 @@ static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, s
 	bool is_question = insp->quote.is_query;
 	__u16 old, new;
 
-	if (!ks_proto_has_ports(proto) && !is_icmp(proto))
+	if (insp->quote.is_part || (!ks_proto_has_ports(proto) && !is_icmp(proto)))
 		return true;
 	if (!ports_write(env, c, is_question))
 		return false;

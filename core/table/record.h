@@ -8,7 +8,7 @@
  *   MAPPING_OUT, _IN, PERMIT    MAPPING    mapping               core/nat/mapping.c
  *   EXPECT                      EXPECTED   expectation           core/helper/expect.c
  *   QUESTION                    ASKED      question              core/group.c
- *   FRAGMENT                    FRAGMENTS  datagram              core/fragment/
+ *   FRAGMENT, QUOTED            FRAGMENTS  datagram              core/fragment/
  *   HELPER_ORIGINAL, _REPLY     HELPER     memory                core/helper/helper.c, core/helper/scan.c
  *
  * A record lies where a flow would lie: it has the size of struct ks_flow and

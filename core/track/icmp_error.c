@@ -7,6 +7,7 @@
 #include "core/link.h"
 #include "core/nat/alias.h"
 #include "core/track/sctp.h"
+#include "core/table/datagram.h"
 #include "core/table/table.h"
 #include "core/track/tcp.h"
 #include "core/header/ip.h"
@@ -30,11 +31,13 @@ static __u32 quote_network(const __u8 *head, struct ks_packet *pkt, struct ks_tu
 	if (pkt->tuple.family == KS_IPV6) {
 		up->proto = ip[IPV6_NEXT_OFF];
 		up->off = pkt->payload_off + IPV6_HEADER_LEN;
-		return ks_ipv6_walk(head, pkt, end, up) || up->frag_off ? KS_REASON_ICMP_QUOTE : 0;
+		return ks_ipv6_walk(head, pkt, end, up) ? KS_REASON_ICMP_QUOTE : 0;
 	}
 	ihl = (ip[0] & IPV4_IHL_MASK) * IPV4_IHL_UNIT;
-	if (ihl < IPV4_HEADER_LEN || ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_OFFSET)
-		return KS_REASON_ICMP_QUOTE; /* only a first fragment has the ports of its flow */
+	if (ihl < IPV4_HEADER_LEN)
+		return KS_REASON_ICMP_QUOTE;
+	up->frag_off = ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_OFFSET;
+	up->frag_id = ks_load16(ip + IPV4_ID_OFF);
 	up->proto = ip[IPV4_PROTO_OFF];
 	up->off = pkt->payload_off + ihl;
 	return 0;
@@ -57,6 +60,8 @@ static __u32 quote_upper(const __u8 *head, struct ks_inspection *insp, const str
 	tuple->proto = up->proto;
 	tuple->sport = 0;
 	tuple->dport = 0;
+	if (insp->quote.is_part)
+		return 0;
 	if (up->off + ICMP_QUOTE_MIN > pkt->payload_off + pkt->payload_len)
 		return KS_REASON_ICMP_QUOTE;
 	if (ks_head_need(pkt, up->off, ICMP_QUOTE_MIN))
@@ -95,6 +100,38 @@ static bool redirect_is_for_us(struct ks_env *env, struct ks_inspection *insp)
 	return insp->to == KS_ZONE_SELF;
 }
 
+/*
+ * The flow of a quoted fragment behind the first one: only its datagram's record knows it, under the addresses and the
+ * identification that are quoted. Those are the evidence that it was sent; in IPv4 that is 16 bits, too few to end a connection by.
+ */
+static __u32 error_find_datagram(struct ks_env *env, struct ks_inspection *insp, __be32 id)
+{
+	const struct ks_tuple *tuple = &insp->quote.tuple;
+	const struct ks_record *d = ks_record_before(&insp->side);
+	__u32 flags, sender;
+
+	if (tuple->family == KS_IPV4 && (tuple->proto == KS_PROTO_TCP || tuple->proto == KS_PROTO_SCTP))
+		return KS_REASON_ICMP_QUOTE;
+	ks_datagram_key_make(&insp->side.key, tuple, id, KS_KIND_QUOTED, 0);
+	ks_table_hash(env, &insp->side);
+	ks_table_find(env, &insp->side);
+	if (insp->side.busy)
+		return KS_REASON_CONTENDED;
+	if (!insp->side.found)
+		return KS_REASON_ICMP_NO_FLOW;
+	flags = d->flags;
+	if (!ks_datagram_flow_read(env, d->datagram.flow, d->datagram.tag, &insp->flow))
+		return insp->flow.busy ? KS_REASON_CONTENDED : KS_REASON_ICMP_NO_FLOW;
+	sender = flags & KS_DATAGRAM_REPLY ? KS_REPLY : KS_ORIGINAL;
+	insp->dir = !sender;
+	insp->from_high = !(flags & KS_DATAGRAM_HIGH);
+	/* A router behind the box quotes it as it left; the box itself, and egress, see it with its source as it came. */
+	insp->by_alias = 0;
+	if (insp->home.from != KS_ZONE_SELF && !insp->second_half && insp->flow.before.alias[!sender])
+		insp->by_alias = (__u8)(1 + insp->dir);
+	return 0;
+}
+
 /* The flow that the error quotes: insp->flow, with insp->dir and insp->from_high of the error. */
 static __u32 error_find(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -120,6 +157,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 	if (!redirect_is_for_us(env, insp))
 		return KS_REASON_ICMP_TYPE;
 	reason = quote_network(head, &insp->pkt, &insp->quote.tuple, &up);
+	insp->quote.is_part = up.frag_off != 0;
 	if (!reason)
 		reason = quote_upper(head, insp, &up, &seq);
 	if (reason)
@@ -129,7 +167,7 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 	/* Returns true if the error goes to the host that sent the quoted packet. */
 	if (!ks_addr_equal(&insp->pkt.tuple.dst, &insp->quote.tuple.src))
 		return KS_REASON_ICMP_QUOTE;
-	reason = error_find(env, insp);
+	reason = insp->quote.is_part ? error_find_datagram(env, insp, up.frag_id) : error_find(env, insp);
 	if (reason)
 		return reason;
 	sender = !insp->dir;
@@ -147,6 +185,8 @@ __u32 ks_icmp_error_judge(struct ks_env *env, struct ks_inspection *insp, const 
 	 */
 	if (insp->home.from != KS_ZONE_SELF && !insp->second_half && !ks_nat_is_addressed(insp))
 		return KS_REASON_UNTRANSLATED;
+	if (insp->quote.is_part)
+		return ks_nat_translate_error(env, insp) ?: KS_REASON_OK_RELATED;
 	if (insp->quote.tuple.proto == KS_PROTO_TCP && !ks_tcp_was_sent(insp, sender, seq))
 		return KS_REASON_ICMP_QUOTE;
 	if (insp->quote.tuple.proto == KS_PROTO_SCTP && !ks_sctp_was_sent(insp, sender, seq))

@@ -49,7 +49,8 @@ static void add_kinds(void)
 {
 	static const __u32 kinds[] = {
 		KS_KIND_FLOW,	  KS_KIND_MAPPING_OUT,	   KS_KIND_MAPPING_IN,	 KS_KIND_PERMIT,   KS_KIND_EXPECT,
-		KS_KIND_FRAGMENT, KS_KIND_HELPER_ORIGINAL, KS_KIND_HELPER_REPLY, KS_KIND_QUESTION, KS_KIND_MAX,
+		KS_KIND_FRAGMENT, KS_KIND_HELPER_ORIGINAL, KS_KIND_HELPER_REPLY, KS_KIND_QUESTION, KS_KIND_QUOTED,
+		KS_KIND_MAX,
 	};
 
 	add(kinds, sizeof(kinds));
@@ -199,6 +200,7 @@ static void test_states_are_appended(void **state)
 	assert_int_equal(KS_STATE_ALIAS, 29);
 	assert_int_equal(KS_STATE_ASKED, 34);
 	assert_int_equal(KS_KIND_QUESTION, 8);
+	assert_int_equal(KS_KIND_QUOTED, 9);
 }
 
 int main(void)
