@@ -69,7 +69,7 @@ static int stop_dead(const struct ks_instance *instance)
 	ks_auto_ledger struct ks_ledger ledger = { 0 };
 	int err = ks_instance_prepare(instance);
 
-	if (err)
+	if (err < 0)
 		return stop_error(instance->dir, err);
 	ks_ledger_read(instance->ledger, &ledger); /* without a ledger, the qdiscs stay */
 	err = ks_instance_remove(instance, ledger.qdiscs, ledger.qdisc_count);
@@ -99,7 +99,7 @@ static int stop(void)
 	if (ks_beacon_see())
 		return stop_living(&instance);
 	fd = ks_instance_lock(&instance, &holder);
-	if (fd == -ENOENT && !ks_instance_prepare(&instance)) /* only pins are left */
+	if (fd == -ENOENT && ks_instance_prepare(&instance) >= 0) /* only pins are left */
 		fd = ks_instance_lock(&instance, &holder);
 	if (fd == -EWOULDBLOCK)
 		return stop_living(&instance);

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +10,12 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
-#include <linux/magic.h>
 
+#include "daemon/beacon.h"
+#include "daemon/bpffs.h"
 #include "daemon/instance.h"
 #include "kernel/kernel.h"
 #include "kernel/netlink.h"
@@ -86,6 +84,8 @@ static bool is_current(const char *path, int fd)
  */
 static int common_lock = -1;
 
+static bool bpf_is_private; /* nobody else sees our bpf file system, nor we that of others */
+
 static int hold_common(void)
 {
 	if (common_lock >= 0 && !is_current(KS_RUN_DIR, common_lock))
@@ -102,41 +102,6 @@ static int hold_common(void)
 	return 0;
 }
 
-static bool is_bpf_mounted(void)
-{
-	struct statfs fs;
-
-	return !statfs(KS_BPF_DIR, &fs) && (__u32)fs.f_type == (__u32)BPF_FS_MAGIC;
-}
-
-static int mount_bpf(void)
-{
-	return mount("bpf", KS_BPF_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
-}
-
-/*
- * Mounts the bpf file system where process 1 sees it. `ip netns exec` makes a mount
- * namespace of its own: a mount there, and all pins on it, would end with the
- * command. A child does it, because setns(2) moves the process that calls it.
- */
-static void mount_bpf_outside(void)
-{
-	pid_t child = fork();
-	int status;
-
-	if (child < 0)
-		return;
-	if (!child) {
-		int fd = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-		if (fd < 0 || setns(fd, CLONE_NEWNS) || make_dir(KS_RUN_DIR, 0755) || make_dir(KS_BPF_DIR, 0700))
-			_exit(1);
-		_exit(is_bpf_mounted() || !mount_bpf() ? 0 : 1);
-	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		continue;
-}
-
 int ks_instance_prepare(const struct ks_instance *instance)
 {
 	int err = hold_common();
@@ -145,10 +110,11 @@ int ks_instance_prepare(const struct ks_instance *instance)
 		err = make_dir(KS_BPF_DIR, 0700);
 	if (!err)
 		err = make_dir(instance->dir, 0755);
-	if (err || is_bpf_mounted())
+	if (err)
 		return err;
-	mount_bpf_outside();
-	return is_bpf_mounted() ? 0 : mount_bpf();
+	err = ks_bpffs_mount(KS_BPF_DIR);
+	bpf_is_private |= err > 0;
+	return err;
 }
 
 static void read_holder(int fd, struct ks_holder *holder)
@@ -247,6 +213,8 @@ static void remove_common(void)
 	if (flock(common_lock, LOCK_EX | LOCK_NB) || !is_bpf_empty())
 		return;
 	umount(KS_BPF_DIR);
+	if (bpf_is_private) /* removing the directory would unmount what others have there */
+		return;
 	rmdir(KS_BPF_DIR);
 	rmdir(KS_RUN_DIR);
 }
@@ -272,4 +240,10 @@ int ks_instance_discard(const struct ks_instance *instance)
 		err = -errno;
 	remove_common();
 	return err;
+}
+
+void ks_instance_discard_empty(const struct ks_instance *instance)
+{
+	if (!ks_beacon_see() && access(instance->pins, F_OK) && errno == ENOENT)
+		ks_instance_discard(instance);
 }

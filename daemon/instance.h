@@ -43,7 +43,7 @@ struct ks_holder {
 /* Names the instance of the present network namespace. Touches nothing. */
 int ks_instance_find(struct ks_instance *instance);
 
-/* Makes the directory and, if needed, mounts the bpf file system. */
+/* Makes the directory and, if needed, mounts the bpf file system. Returns as ks_bpffs_mount(). */
 int ks_instance_prepare(const struct ks_instance *instance);
 
 /*
@@ -72,5 +72,8 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 
 /* The same without touching any filter: for a start that failed before it attached any. */
 int ks_instance_discard(const struct ks_instance *instance);
+
+/* The same for one that failed still earlier, if nothing of an earlier daemon is there. */
+void ks_instance_discard_empty(const struct ks_instance *instance);
 
 #endif

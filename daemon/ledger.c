@@ -169,6 +169,7 @@ int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
 	ks_auto_json json_t *root = ledger_json(ledger);
 	ks_auto_fd int fd = -1;
 	char beside[PATH_MAX];
+	int err;
 
 	if (!root)
 		return -ENOMEM;
@@ -178,9 +179,11 @@ int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
 	if (fd < 0)
 		return -errno;
 	errno = 0;
-	if (json_dumpfd(root, fd, JSON_INDENT(1) | JSON_ENSURE_ASCII) || fsync(fd) || rename(beside, path))
-		return errno ? -errno : -EIO;
-	return 0;
+	if (!json_dumpfd(root, fd, JSON_INDENT(1) | JSON_ENSURE_ASCII) && !fsync(fd) && !rename(beside, path))
+		return 0;
+	err = errno ? -errno : -EIO;
+	unlink(beside);
+	return err;
 }
 
 int ks_ledger_add_qdisc(struct ks_ledger *ledger, unsigned ifindex)

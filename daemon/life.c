@@ -524,7 +524,14 @@ static void prepare_persistent(struct ks_daemon *daemon)
 static int start(struct ks_daemon *daemon, struct ks_policy **policy)
 {
 	int err = ks_instance_find(&daemon->instance) ?: ks_instance_prepare(&daemon->instance);
-	int code = err ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon);
+	int code = err < 0 ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon);
+
+	if (code == KS_EXIT_SYSTEM) /* there may be no room for the lock: then nobody has it */
+		ks_instance_discard_empty(&daemon->instance);
+	if (err > 0 && !code)
+		ks_report_error(
+			"WARNING: this process has a mount namespace of its own, and the bpf file system could not "
+			"be mounted outside of it: the firewall and its states end with this process");
 
 	if (!code) {
 		prepare_persistent(daemon);

@@ -18,7 +18,7 @@ static int mend_lock(struct ks_daemon *daemon)
 	if (ks_instance_is_current(&daemon->instance, daemon->lock_fd))
 		return 0;
 	err = ks_instance_prepare(&daemon->instance);
-	if (err)
+	if (err < 0)
 		return err;
 	fd = ks_instance_lock(&daemon->instance, &other);
 	if (fd < 0)
@@ -50,7 +50,9 @@ static int mend_pins(struct ks_daemon *daemon)
 
 	if (ks_kernel_is_pinned(daemon->kernel))
 		return 0;
-	err = ks_instance_prepare(&daemon->instance) ?: ks_kernel_pin_again(daemon->kernel);
+	err = ks_instance_prepare(&daemon->instance);
+	if (err >= 0)
+		err = ks_kernel_pin_again(daemon->kernel);
 	return err ? err : 1;
 }
 

@@ -92,14 +92,32 @@ static void reset_new_counters(struct ks_daemon *daemon, const struct ks_ledger 
 	}
 }
 
-/* The ledger of a policy is on disk before the kernel judges by its ids. */
-static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_ledger *ledger, bool fresh,
-			 char **message)
+/*
+ * The ledger of a policy is on disk before the kernel judges by its ids. A takeover goes on without: a full disk must not
+ * leave the firewall alone for ever.
+ */
+static int store_ledger(const struct ks_daemon *daemon, struct ks_ledger *ledger, bool fresh, char **message)
 {
 	int err = ks_ledger_write(ledger, daemon->instance.ledger);
 
-	if (err && asprintf(message, "cannot write %s: %s", daemon->instance.ledger, strerror(-err)) < 0)
+	if (!err)
+		return 0;
+	if (!fresh && !daemon->policy) {
+		ks_report_error("cannot write %s: %s; if the daemon dies before there is room, counters of rules mix",
+				daemon->instance.ledger, strerror(-err));
+		ledger->changed = true; /* it is tried again every second */
+		return 0;
+	}
+	if (asprintf(message, "cannot write %s: %s", daemon->instance.ledger, strerror(-err)) < 0)
 		*message = NULL;
+	return err;
+}
+
+static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_ledger *ledger, bool fresh,
+			 char **message)
+{
+	int err = store_ledger(daemon, ledger, fresh, message);
+
 	if (err || fresh)
 		return err;
 	reset_new_counters(daemon, ledger);

@@ -18,7 +18,8 @@
  *   policy.c  generations of policies   guards.c    guarded interfaces       locals.c addresses of the box
  *   read.c    flows and counters        nat.c       translated flows         pins.c   files on a bpffs
  *   hooks.c   tcx.c or tc.c             backstop.c  netfilter links          bpf.c    what libbpf 1.1 lacks
- *   layout.c  tables of other builds    grow.c      into a new table         netlink*.c
+ *   layout.c  tables of other builds    grow.c      into a new table         memory.c is there room
+ *   netlink*.c
  *   seed.c    entries from user space
  *
  * Return values are 0 or -errno unless said otherwise. What the verifier or

@@ -19,6 +19,7 @@
 
 #include "kernel/bpf.h"
 #include "kernel/internal.h"
+#include "kernel/memory.h"
 #include "bpf/keepstate.skel.h"
 
 static char said[2048]; /* the last warnings of libbpf */
@@ -237,7 +238,8 @@ static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_
 	prepare_backstop(skeleton->obj, opts->test_mode);
 	err = reuse ? reuse_maps(skeleton->obj, reuse, buckets) : 0;
 	if (!err && buckets)
-		err = bpf_map__set_max_entries(skeleton->maps.ks_table, buckets);
+		err = bpf_map__set_max_entries(skeleton->maps.ks_table, buckets)
+			      ?: ks_memory_check_table((__u64)buckets * bpf_map__value_size(skeleton->maps.ks_table));
 	if (err)
 		return err;
 	err = keepstate_bpf__load(skeleton);
