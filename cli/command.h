@@ -23,6 +23,7 @@ enum ks_exit {
 	X(explain, "show how a packet is decided, step by step")  \
 	X(run, "put a policy in force: the daemon")               \
 	X(reload, "replace the policy, keep states and counters") \
+	X(confirm, "keep the policy that waits for this word")    \
 	X(stop, "take the firewall away")                         \
 	X(status, "show what is in force, guarded and passing")   \
 	X(states, "list or kill states")                          \

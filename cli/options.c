@@ -15,6 +15,8 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "core/types.h"
+#include "policy/value.h"
 #include "text/scoped.h"
 
 #define OPTIONS_MAX 48
@@ -48,6 +50,23 @@ int ks_take_number(const struct ks_option *option, const char *value, const char
 	if (errno || *end || number < option->min || number > option->max)
 		return -EINVAL;
 	*(uint64_t *)option->target = number;
+	return 0;
+}
+
+int ks_take_seconds(const struct ks_option *option, const char *value, const char **expected)
+{
+	static char text[96];
+	char least[KS_DURATION_TEXT], most[KS_DURATION_TEXT];
+	__u64 ms;
+
+	snprintf(text, sizeof(text), "a time such as 60s or 2m, from %s to %s",
+		 ks_duration_text(option->min * KS_MSEC_PER_SEC, least),
+		 ks_duration_text(option->max * KS_MSEC_PER_SEC, most));
+	*expected = text;
+	if (ks_value_duration(value, &ms) || ms % KS_MSEC_PER_SEC || ms / KS_MSEC_PER_SEC < option->min ||
+	    ms / KS_MSEC_PER_SEC > option->max)
+		return -EINVAL;
+	*(uint64_t *)option->target = ms / KS_MSEC_PER_SEC;
 	return 0;
 }
 

@@ -31,10 +31,12 @@ struct ks_usage {
 	size_t option_count;
 };
 
-/* Ready-made takers: the target is a bool, a const char *, a uint64_t, a struct ks_words. */
+/* Ready-made takers: the target is a bool, a const char *, a uint64_t (seconds too), a struct ks_words. */
 int ks_take_flag(const struct ks_option *option, const char *value, const char **expected);
 int ks_take_text(const struct ks_option *option, const char *value, const char **expected);
 int ks_take_number(const struct ks_option *option, const char *value, const char **expected);
+int ks_take_seconds(const struct ks_option *option, const char *value,
+		    const char **expected); /* a duration: "60s", "2m" */
 int ks_take_words(const struct ks_option *option, const char *value, const char **expected);
 
 /* An option that may be given several times. */

@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "daemon/trial.h"
 #include "explain/change.h"
 #include "text/utf8.h"
 
@@ -72,10 +73,23 @@ static void answer_print(const json_t *answer, int code)
 	ks_change_tell(answer, change_print);
 }
 
-static int reload_ask(const char *path, bool json)
+/* The wishes of a user. */
+struct reload_choices {
+	const char *path; /* NULL: the file of the running firewall */
+	uint64_t confirm;
+	bool json;
+};
+
+static json_t *body_of(const struct reload_choices *choices)
+{
+	return json_pack("{s:s*, s:o*}", "path", choices->path, "confirm",
+			 choices->confirm ? json_integer((json_int_t)choices->confirm) : NULL);
+}
+
+static int reload_ask(const struct reload_choices *choices)
 {
 	struct ks_call call = { .method = "POST", .path = "/v1/reload", .details = true };
-	ks_auto_json json_t *body = path ? json_pack("{s:s}", "path", path) : json_object();
+	ks_auto_json json_t *body = body_of(choices);
 	ks_auto_json json_t *answer = NULL;
 	int code;
 
@@ -85,7 +99,7 @@ static int reload_ask(const char *path, bool json)
 	}
 	call.body = body;
 	code = ks_client_call(&call, &answer);
-	if (answer && json)
+	if (answer && choices->json)
 		ks_json_print(TAKE(answer), stdout);
 	else if (answer)
 		answer_print(answer, code);
@@ -94,18 +108,28 @@ static int reload_ask(const char *path, bool json)
 
 int ks_cmd_reload(int argc, char **argv)
 {
-	bool json = false;
+	struct reload_choices choices = { 0 };
 	const struct ks_option options[] = {
 		{ .name = "json",
 		  .help = "print the daemon's answer as one JSON object",
 		  .take = ks_take_flag,
-		  .target = &json },
+		  .target = &choices.json },
+		{ .name = "confirm",
+		  .argument = "TIME",
+		  .help = "take it back unless 'keepstate confirm' comes in that time",
+		  .take = ks_take_seconds,
+		  .target = &choices.confirm,
+		  .min = 1,
+		  .max = KS_TRIAL_SECONDS_MAX },
 	};
 	const struct ks_usage usage = {
 		"keepstate reload [OPTION]... [FILE]",
 		"Loads the running firewall's policy again, or another one. Every packet is judged by the old\n"
 		"policy or the new one; states and counters stay. A policy with errors, or whose tests fail,\n"
-		"is refused and changes nothing. Returns 0, 2 if the policy is refused, 3 without a daemon.",
+		"is refused and changes nothing.\n\n"
+		"With --confirm it is on trial: without 'keepstate confirm' in time the policy before it comes\n"
+		"back, also if the daemon dies. A reload meanwhile is on trial too; with --confirm it sets the\n"
+		"time anew. Returns 0, 2 if the policy is refused, 3 without a daemon.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
@@ -116,7 +140,7 @@ int ks_cmd_reload(int argc, char **argv)
 	if (argc - first > 1)
 		return ks_usage_error(&usage, "reload takes one policy file");
 	if (first == argc)
-		return reload_ask(NULL, json);
+		return reload_ask(&choices);
 	if (!realpath(argv[first], path)) {
 		fprintf(stderr, "keepstate: %s: %s\n", argv[first], strerror(errno));
 		return KS_EXIT_USAGE;
@@ -124,5 +148,6 @@ int ks_cmd_reload(int argc, char **argv)
 	if (!ks_utf8_is_valid(path))
 		return ks_usage_error(&usage, "%s: the path is not UTF-8, which the daemon speaks: rename the file",
 				      path);
-	return reload_ask(path, json);
+	choices.path = path;
+	return reload_ask(&choices);
 }

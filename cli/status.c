@@ -26,6 +26,19 @@ static void moment_print(const json_t *status, const char *name)
 	printf("%s (%s ago)", text, ks_span_text((uint64_t)(ago > 0 ? ago : 0) * 1000, duration));
 }
 
+static void trial_print(const json_t *trial)
+{
+	const char *before = ks_member_text(trial, "before");
+	bool colour = ks_output_colour(stdout);
+
+	if (!trial)
+		return;
+	printf("%sNOT CONFIRMED: `keepstate confirm` within %lld s, or %s%s%s\n", ks_colour(colour, KS_COLOUR_RED),
+	       ks_member_number(trial, "seconds_left"),
+	       *before ? "the policy before it comes back: " : "the firewall is taken away again", before,
+	       ks_colour(colour, KS_COLOUR_PLAIN));
+}
+
 static void head_print(const json_t *status)
 {
 	printf("Keepstate %s in %s, process %lld%s\n", ks_member_text(status, "version"),
@@ -43,6 +56,7 @@ static void head_print(const json_t *status)
 	       ks_member_number(status, "generation"));
 	moment_print(status, "loaded");
 	putchar('\n');
+	trial_print(json_object_get(status, "unconfirmed"));
 }
 
 static void fill_print(const json_t *table, const char *title, const char *name, const char *limit)

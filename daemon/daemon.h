@@ -13,9 +13,10 @@
  *   life.c      start, loop, end           events.c    the log for its followers
  *   instance.c  directory, lock, pins      coverage.c  what is not guarded as the policy wants
  *   ledger.c    ids that outlive it        refusals.c  what the box runs out of
- *   handover.c  from programs to others
+ *   handover.c  from programs to others    forwarding.c  what the kernel does not forward
  *   persistent.c  files that outlive a reboot
- *   reload.c    a policy into force        forwarding.c  what the kernel does not forward
+ *   last_good.c  the policy to go back to  fallback.c  a policy in place of one that does not load
+ *   trial.c     a policy that waits for a word  reload.c  a policy into force
  *   selftest.c  the tests of a policy      world.c     the programs' world, for explain
  *   interfaces/ guards and programs        api/        the control API
  */
@@ -31,6 +32,7 @@
 #include "kernel/kernel.h"
 #include "daemon/ledger.h"
 #include "daemon/refusals.h"
+#include "daemon/trial.h"
 
 struct ks_api;
 struct ks_events;
@@ -46,6 +48,7 @@ struct ks_sample {
 
 struct ks_daemon {
 	struct ks_instance instance;
+	struct ks_instance kept; /* the same, with the directory of the last good policy (last_good.h) */
 	struct ks_kernel *kernel;
 	struct ks_policy *policy; /* that the kernel judges by */
 	char *policy_path; /* as it was named; SIGHUP loads it again, so the daemon keeps its working directory */
@@ -54,13 +57,16 @@ struct ks_daemon {
 	struct ks_events *events;
 	struct ks_api *api;
 	int lock_fd, beacon_fd, signal_fd, news_fd, routes_fd, timer_fd;
+	char *fallback; /* a sentence: which policy is in force in place of the one that was named; else NULL */
+	struct ks_trial trial; /* of the policy in force, which waits to be confirmed (trial.h) */
+	bool closed; /* that is the one which lets nobody but the box itself ask */
+	int keep_error; /* 0, or why the last good policy could not be kept */
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
 	bool fresh; /* this process made the table: if the start fails, it is removed again */
 	bool took_over; /* states of an earlier process */
 	bool old_stays; /* some hook still has programs of another build or table, which must not end yet */
-	int persistent_error; /* 0, or why there is no persistent directory */
 	int ledger_error; /* 0, or why the ledger could not be written: tried again every second */
 	int backstop_error; /* 0, or why the backstop is not in force: tried again every second */
 	int mend_errors[KS_MENDS]; /* 0, or why something cannot be made again: tried again every second */
@@ -69,6 +75,7 @@ struct ks_daemon {
 	struct ks_refusals refusals; /* those that were told */
 	bool quit; /* leave the loop */
 	bool remove; /* and the kernel clean */
+	bool unconfirmed; /* because nobody confirmed the policy, and none was before it */
 };
 
 /* The outcome of loading a policy. */
@@ -90,11 +97,14 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 /* Runs the tests of a policy. Returns 0, or -EBADMSG with outcome->tests and message set; part of ks_daemon_load(). */
 int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outcome);
 
-/*
- * Replaces the policy: loads `path` (NULL: the present file), keeps the ids of
- * rules and zones, and switches. With an error the old policy stays.
- */
-int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_outcome *outcome);
+/* A wish to replace the policy. All zeroes: by what the present file says now. */
+struct ks_reload {
+	const char *path; /* NULL: the present file */
+	unsigned confirm; /* seconds in which it is to be confirmed (trial.h); 0: it need not be */
+};
+
+/* Replaces the policy: loads the file, keeps the ids of rules and zones, and switches. With an error the old policy stays. */
+int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome);
 
 /*
  * Puts a loaded policy into force; the daemon owns it afterwards. `fresh`: the
@@ -107,6 +117,12 @@ int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool f
  * which the first one was guarded, from which on the policy was in force.
  */
 void ks_daemon_note_guard(struct ks_daemon *daemon);
+
+/* Brings guards and programs in line with a policy that is in force now. */
+void ks_daemon_follow(struct ks_daemon *daemon);
+
+/* Keeps the policy in force as the last good one, if it is the one that was named and no trial. Says once if that fails. */
+void ks_daemon_keep_policy(struct ks_daemon *daemon);
 
 /* Writes the ledger. Says once if it fails; while ledger.changed it is written again every second. */
 void ks_daemon_write_ledger(struct ks_daemon *daemon);
@@ -122,6 +138,9 @@ void ks_daemon_sign(const struct ks_daemon *daemon);
 
 struct ks_daemon_opts {
 	const char *policy_path;
+	bool or_last_good; /* a policy that does not load is replaced by the last good one */
+	bool is_watcher; /* it only puts the policy before one on trial in force, if there is one; no policy_path */
+	unsigned confirm; /* seconds in which the policy is to be confirmed, or it goes again; 0: it need not be */
 	bool detach; /* go to the background once everything is in force */
 };
 

@@ -17,6 +17,7 @@
 #include "daemon/beacon.h"
 #include "daemon/bpffs.h"
 #include "daemon/instance.h"
+#include "daemon/persistent.h"
 #include "kernel/kernel.h"
 #include "kernel/netlink.h"
 #include "text/json.h"
@@ -226,13 +227,22 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 
 	if (!err)
 		err = ks_netlink_each_interface(detach_interface, &ctx) ?: ctx.err;
-	return err ?: ks_instance_discard(instance); /* the pins stay after an error: something is left to clean up */
+	if (err) /* the pins stay: something is left to clean up */
+		return err;
+	ks_persistent_remove(instance, KS_TRIAL_NOTE);
+	return ks_instance_discard(instance);
 }
 
 int ks_instance_discard(const struct ks_instance *instance)
 {
+	static const char *const files[] = { "policy", KS_TRIAL_NOTE }; /* of last_good.c, where nothing lasts longer */
+	char path[KS_INSTANCE_PATH + 16];
 	int err = ks_kernel_unpin(instance->pins);
 
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", instance->dir, files[i]);
+		unlink(path);
+	}
 	unlink(instance->ledger);
 	unlink(instance->socket);
 	unlink(instance->lock);

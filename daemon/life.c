@@ -26,16 +26,19 @@
 #include <unistd.h>
 
 #include "daemon/api/api.h"
+#include "daemon/background.h"
 #include "daemon/beacon.h"
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
 #include "daemon/events.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
-#include "daemon/persistent.h"
+#include "daemon/fallback.h"
+#include "daemon/last_good.h"
 #include "daemon/mend.h"
 #include "daemon/report.h"
 #include "explain/change.h"
+#include "text/json.h"
 #include "text/scoped.h"
 
 #define KS_EXIT_OK 0
@@ -96,11 +99,14 @@ static int light_beacon(struct ks_daemon *daemon)
 	return KS_EXIT_OK;
 }
 
-static int take_lock(struct ks_daemon *daemon)
+static int take_lock(struct ks_daemon *daemon, bool is_watcher)
 {
 	struct ks_holder other;
 
 	daemon->lock_fd = ks_instance_lock(&daemon->instance, &other);
+	daemon->quit = daemon->lock_fd == -EWOULDBLOCK && is_watcher; /* its holder knows of the trial */
+	if (daemon->quit)
+		return KS_EXIT_OK;
 	if (daemon->lock_fd == -EWOULDBLOCK)
 		return refuse_second(&daemon->instance, &other);
 	if (daemon->lock_fd < 0)
@@ -200,14 +206,19 @@ static int guard_interfaces(struct ks_daemon *daemon)
 }
 
 /* Loads or takes over, and puts the policy in force in the kernel, which owns it then: *policy becomes NULL. */
-static int bring_up_kernel(struct ks_daemon *daemon, struct ks_policy **policy)
+static int bring_up_kernel(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
 {
 	ks_auto_free char *message = NULL;
 	int err = open_kernel(daemon, *policy);
 
 	if (err)
 		return give_up("cannot start", err);
-	err = ks_daemon_install(daemon, *policy, daemon->fresh, &message);
+	if (daemon->took_over && daemon->closed && !daemon->trial.is_over) /* a policy that was good is in force */
+		return KS_EXIT_POLICY;
+	if (opts->confirm && !daemon->fallback)
+		err = ks_trial_begin(daemon, opts->confirm, &message);
+	if (!err)
+		err = ks_daemon_install(daemon, *policy, daemon->fresh, &message);
 	if (err) {
 		ks_report_error("%s: %s", daemon->policy_path, message ? message : strerror(-err));
 		return KS_EXIT_SYSTEM;
@@ -217,11 +228,12 @@ static int bring_up_kernel(struct ks_daemon *daemon, struct ks_policy **policy)
 }
 
 /* Everything between a good policy and a firewall in force. A firewall that was in force before stays so on failure. */
-static int bring_up(struct ks_daemon *daemon, struct ks_policy **policy)
+static int bring_up(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
 {
-	int err, code = bring_up_kernel(daemon, policy);
+	int err, code = bring_up_kernel(daemon, opts, policy);
 
 	if (code) {
+		ks_trial_forget(daemon);
 		if (daemon->fresh)
 			ks_instance_discard(&daemon->instance);
 		else
@@ -240,11 +252,12 @@ static int bring_up(struct ks_daemon *daemon, struct ks_policy **policy)
 
 static void reload_by_signal(struct ks_daemon *daemon)
 {
+	const struct ks_reload reload = { 0 };
 	struct ks_load_outcome outcome;
 	int err;
 
 	ks_report_to_manager("RELOADING=1");
-	err = ks_daemon_reload(daemon, NULL, &outcome);
+	err = ks_daemon_reload(daemon, &reload, &outcome);
 	if (err) {
 		ks_load_outcome_report(&outcome, daemon->policy_path);
 		ks_report_error("reload refused, the old policy stays");
@@ -348,6 +361,7 @@ static void take_second(struct ks_daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
 	take_sample(daemon);
+	ks_trial_tick(daemon);
 	if (daemon->interfaces.incomplete)
 		apply_interfaces(daemon);
 	ks_daemon_mend(daemon);
@@ -412,6 +426,8 @@ static int end_daemon(struct ks_daemon *daemon)
 	int err = 0;
 
 	hang_up(daemon);
+	if (daemon->trial.waits && !daemon->remove)
+		ks_trial_take_back(daemon, "because the daemon ends");
 	if (daemon->remove) {
 		err = ks_instance_remove(&daemon->instance, daemon->ledger.qdiscs, daemon->ledger.qdisc_count);
 		if (err)
@@ -421,7 +437,9 @@ static int end_daemon(struct ks_daemon *daemon)
 	} else {
 		ks_report("the daemon ends, the firewall stays in force in the kernel; `keepstate stop` removes it");
 	}
-	return err ? KS_EXIT_SYSTEM : KS_EXIT_OK;
+	if (err)
+		return KS_EXIT_SYSTEM;
+	return daemon->unconfirmed ? KS_EXIT_NO : KS_EXIT_OK;
 }
 
 static void daemon_fini(struct ks_daemon *daemon)
@@ -434,62 +452,12 @@ static void daemon_fini(struct ks_daemon *daemon)
 	ks_policy_destroy(daemon->policy);
 	ks_ledger_fini(&daemon->ledger);
 	free(daemon->policy_path);
+	free(daemon->fallback);
+	ks_trial_fini(&daemon->trial);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(fds); i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
-}
-
-/* Forks. The parent ends when the firewall is in force, or with the exit code of the child if the start fails. */
-static int go_to_background(int *ready_fd)
-{
-	unsigned char code = KS_EXIT_SYSTEM;
-	ks_auto_fd int from_child = -1;
-	ks_auto_fd int to_parent = -1;
-	int fds[2];
-	pid_t child;
-
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	from_child = fds[0];
-	to_parent = fds[1];
-	child = fork();
-	if (child < 0)
-		return -errno;
-	if (!child) {
-		setsid();
-		*ready_fd = TAKE_FD(to_parent);
-		return 0;
-	}
-	close(TAKE_FD(to_parent)); /* so that the child's death ends the pipe */
-	if (read(from_child, &code, 1) != 1)
-		code = KS_EXIT_SYSTEM;
-	_exit(code);
-}
-
-static void leave_terminal(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	ks_report_to_syslog();
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		dup2(null, fd);
-	if (null > 2) /* else it is one of them */
-		close(null);
-}
-
-/* Tells the starting process how the start ended, and closes ready_fd (-1: there is none). */
-static void tell_parent(int ready_fd, int code)
-{
-	ks_auto_fd int fd = ready_fd;
-	unsigned char byte = (unsigned char)code;
-
-	if (fd < 0)
-		return;
-	if (write(fd, &byte, 1) != 1)
-		ks_report_error("the starting process is gone");
-	if (!code)
-		leave_terminal();
 }
 
 static void announce(const struct ks_daemon *daemon)
@@ -498,9 +466,9 @@ static void announce(const struct ks_daemon *daemon)
 		json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
 	size_t guarded = ks_interfaces_guarded(&daemon->interfaces);
 
-	ks_report("%s is in force on %zu interface%s%s (process %d)", daemon->policy_path, guarded,
-		  guarded == 1 ? "" : "s", daemon->took_over ? "; states and counters were taken over" : "",
-		  (int)getpid());
+	ks_report("%s is in force on %zu interface%s%s (process %d)",
+		  daemon->fallback ? "another policy" : daemon->policy_path, guarded, guarded == 1 ? "" : "s",
+		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
 	for (size_t i = 0; i < daemon->interfaces.count; i++) {
 		const struct ks_guarded *one = &daemon->interfaces.list[i];
 
@@ -509,22 +477,29 @@ static void announce(const struct ks_daemon *daemon)
 	}
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
 	ks_coverage_add_cut(&change, daemon->kernel, &daemon->ledger, daemon->policy);
+	if (daemon->trial.waits)
+		ks_json_set(&change, "unconfirmed", ks_trial_json(daemon));
 	ks_change_tell(change, ks_daemon_say);
 	ks_report_to_manager("READY=1");
 }
 
-static void prepare_persistent(struct ks_daemon *daemon)
+/* Finds out which policy is to be put in force: the one that was named, or one in its place. Sets daemon->quit if there is none. */
+static int choose_policy(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
 {
-	daemon->persistent_error = ks_persistent_prepare(&daemon->instance);
-	if (daemon->persistent_error)
-		ks_report_error("%s: %s: the firewall works without it, but nothing of it is kept over a reboot",
-				daemon->instance.state_dir, strerror(-daemon->persistent_error));
+	int err;
+
+	ks_last_good_find(&daemon->instance, &daemon->kept);
+	err = ks_trial_inherit(daemon, policy, opts->is_watcher);
+	daemon->quit = err > 0;
+	if (!err && !*policy)
+		err = ks_fallback_choose(daemon, policy);
+	return err < 0 ? give_up("cannot put another policy in force", err) : KS_EXIT_OK;
 }
 
-static int start(struct ks_daemon *daemon, struct ks_policy **policy)
+static int start(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
 {
 	int err = ks_instance_find(&daemon->instance) ?: ks_instance_prepare(&daemon->instance);
-	int code = err < 0 ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon);
+	int code = err < 0 ? give_up("cannot prepare /run/keepstate", err) : take_lock(daemon, opts->is_watcher);
 
 	if (code == KS_EXIT_SYSTEM) /* there may be no room for the lock: then nobody has it */
 		ks_instance_discard_empty(&daemon->instance);
@@ -533,13 +508,49 @@ static int start(struct ks_daemon *daemon, struct ks_policy **policy)
 			"WARNING: this process has a mount namespace of its own, and the bpf file system could not "
 			"be mounted outside of it: the firewall and its states end with this process");
 
-	if (!code) {
-		prepare_persistent(daemon);
-		err = open_descriptors(daemon);
-		if (err)
-			code = give_up("cannot open what the daemon listens to", err);
-	}
-	return code ?: bring_up(daemon, policy);
+	if (!code && !daemon->quit)
+		code = choose_policy(daemon, opts, policy);
+	if (code || daemon->quit)
+		return code;
+	err = open_descriptors(daemon);
+	return err ? give_up("cannot open what the daemon listens to", err) : bring_up(daemon, opts, policy);
+}
+
+/* Loads the policy that was named. */
+static int load_named(const struct ks_daemon_opts *opts, struct ks_policy **policy)
+{
+	struct ks_load_outcome outcome;
+	int err;
+
+	if (opts->is_watcher)
+		return KS_EXIT_OK;
+	err = ks_daemon_load(opts->policy_path, policy, &outcome);
+	ks_load_outcome_report(&outcome, opts->policy_path);
+	ks_load_outcome_fini(&outcome);
+	return err && !opts->or_last_good ? KS_EXIT_POLICY : KS_EXIT_OK;
+}
+
+/* The watcher has no terminal and nobody who waits for it. */
+static int leave_foreground(const struct ks_daemon_opts *opts, int *ready_fd)
+{
+	int err = 0;
+
+	if (opts->detach && opts->is_watcher)
+		ks_background_leave_terminal();
+	else if (opts->detach)
+		err = ks_background_go(ready_fd);
+	return err ? give_up("cannot go to the background", err) : KS_EXIT_OK;
+}
+
+/* The firewall is in force. Returns when the daemon is to end. */
+static int live(struct ks_daemon *daemon, int ready_fd)
+{
+	ks_trial_started(daemon);
+	ks_daemon_keep_policy(daemon);
+	announce(daemon);
+	ks_background_tell(ready_fd, KS_EXIT_OK);
+	serve(daemon);
+	return end_daemon(daemon);
 }
 
 int ks_daemon_run(const struct ks_daemon_opts *opts)
@@ -549,26 +560,19 @@ int ks_daemon_run(const struct ks_daemon_opts *opts)
 	};
 	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_fd int ready_fd = -1;
-	struct ks_load_outcome outcome;
-	int err, code;
+	int code = load_named(opts, &policy);
 
-	err = ks_daemon_load(opts->policy_path, &policy, &outcome);
-	ks_load_outcome_report(&outcome, opts->policy_path);
-	ks_load_outcome_fini(&outcome);
-	if (err)
-		return KS_EXIT_POLICY;
-	if (opts->detach && (err = go_to_background(&ready_fd)))
-		return give_up("cannot go to the background", err);
-	daemon.started = time(NULL);
-	daemon.policy_path = strdup(opts->policy_path);
-	code = daemon.policy_path ? start(&daemon, &policy) : give_up("cannot start", -ENOMEM);
 	if (!code)
-		announce(&daemon);
-	tell_parent(TAKE_FD(ready_fd), code);
-	if (!code) {
-		serve(&daemon);
-		code = end_daemon(&daemon);
+		code = leave_foreground(opts, &ready_fd);
+	if (code)
+		return code;
+	daemon.started = time(NULL);
+	daemon.policy_path = strdup(opts->policy_path ? opts->policy_path : "the policy on trial");
+	code = daemon.policy_path ? start(&daemon, opts, &policy) : give_up("cannot start", -ENOMEM);
+	if (!code && !daemon.quit) {
+		code = live(&daemon, TAKE_FD(ready_fd));
 	} else {
+		ks_background_tell(TAKE_FD(ready_fd), code);
 		hang_up(&daemon);
 	}
 	daemon_fini(&daemon);

@@ -34,12 +34,17 @@ static void read_line(const char *path, char *text, int size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
+void ks_persistent_boot(char boot[KS_BOOT_TEXT])
+{
+	read_line("/proc/sys/kernel/random/boot_id", boot, KS_BOOT_TEXT);
+}
+
 /* Names the boot and the network namespace. */
 static void name_owner(const struct ks_instance *instance, char owner[OWNER_TEXT])
 {
-	char boot[OWNER_TEXT / 2];
+	char boot[KS_BOOT_TEXT];
 
-	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
+	ks_persistent_boot(boot);
 	snprintf(owner, OWNER_TEXT, "%s %llu", boot, instance->cookie);
 }
 

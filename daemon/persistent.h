@@ -3,6 +3,7 @@
  * The persistent directory of an instance: files that outlive the machine's reboot, which /run/keepstate does not.
  *
  *   /var/lib/keepstate/NAME/policy     the last good policy
+ *   /var/lib/keepstate/NAME/unconfirmed  the note of a policy on trial
  *   /var/lib/keepstate/NAME/owner      the boot and the network namespace that the directory belongs to; not for "host"
  *
  * A network namespace other than the host's ends with the boot at the latest, and the inode number in its NAME may be used again.
@@ -16,6 +17,9 @@
 #include <stdio.h>
 
 #include "daemon/instance.h"
+
+/* Files that are removed with the firewall, unlike the others. */
+#define KS_TRIAL_NOTE "unconfirmed"
 
 /*
  * Makes the directory (mode 0700) if it is not there, and empties it if it is of another network namespace. To be called by
@@ -34,6 +38,11 @@ typedef int ks_persistent_fn(FILE *out, void *arg);
  * place. After a crash the file is the old one or the new one, whole.
  */
 int ks_persistent_replace(const struct ks_instance *instance, const char *name, ks_persistent_fn *fill, void *arg);
+
+#define KS_BOOT_TEXT 64
+
+/* Names the present boot of the machine; "" where the kernel does not tell. */
+void ks_persistent_boot(char boot[KS_BOOT_TEXT]);
 
 /* Removes a file of the directory; 0 if it is not there. */
 int ks_persistent_remove(const struct ks_instance *instance, const char *name);

@@ -26,7 +26,9 @@
 #include "daemon/daemon.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
+#include "daemon/last_good.h"
 #include "daemon/report.h"
+#include "text/json.h"
 #include "text/scoped.h"
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)
@@ -166,8 +168,23 @@ void ks_daemon_write_ledger(struct ks_daemon *daemon)
 	daemon->ledger.changed = err != 0;
 }
 
+void ks_daemon_keep_policy(struct ks_daemon *daemon)
+{
+	int err;
+
+	if (daemon->fallback || daemon->trial.waits)
+		return;
+	err = ks_last_good_keep(&daemon->kept, daemon->policy);
+	if (err && err != daemon->keep_error)
+		ks_report_error(
+			"%s: cannot keep the policy: %s: at a start whose policy does not load, an older one, or none, "
+			"comes back",
+			daemon->kept.state_dir, strerror(-err));
+	daemon->keep_error = err;
+}
+
 /* The new policy is in force whatever happens here: an interface that cannot be guarded is reported and tried again. */
-static void follow_interfaces(struct ks_daemon *daemon)
+void ks_daemon_follow(struct ks_daemon *daemon)
 {
 	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 
@@ -287,15 +304,18 @@ static void take_path(struct ks_daemon *daemon, char *path)
 {
 	free(daemon->policy_path);
 	daemon->policy_path = path;
+	free(TAKE(daemon->fallback));
+	daemon->closed = false;
 	daemon->reloads++;
 	ks_daemon_sign(daemon);
 }
 
-int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_outcome *outcome)
+int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)
 {
-	ks_auto_free char *name = strdup(path ? path : daemon->policy_path);
+	ks_auto_free char *name = strdup(reload->path ? reload->path : daemon->policy_path);
 	ks_auto_policy struct ks_policy *policy = NULL;
 	const struct ks_table_size size = ks_handover_size(daemon);
+	bool waited = daemon->trial.waits;
 	struct ks_interfaces before;
 	int err;
 
@@ -308,14 +328,23 @@ int ks_daemon_reload(struct ks_daemon *daemon, const char *path, struct ks_load_
 	err = ks_handover_grow(daemon, policy, &outcome->message);
 	if (err)
 		return err;
+	if (reload->confirm)
+		err = ks_trial_begin(daemon, reload->confirm, &outcome->message);
+	if (err)
+		return err;
 	before = copy_list(&daemon->interfaces);
 	err = ks_daemon_install(daemon, policy, false, &outcome->message);
+	if (err && !waited)
+		ks_trial_forget(daemon);
 	if (!err) {
 		policy = NULL; /* the daemon owns it */
 		take_path(daemon, TAKE(name));
-		follow_interfaces(daemon);
+		ks_daemon_follow(daemon);
+		ks_daemon_keep_policy(daemon);
 		outcome->change = find_change(daemon, &before);
 		ks_handover_add_size(&outcome->change, daemon, &size);
+		if (daemon->trial.waits)
+			ks_json_set(&outcome->change, "unconfirmed", ks_trial_json(daemon));
 	}
 	free(before.list);
 	return err;

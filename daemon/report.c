@@ -21,6 +21,11 @@ void ks_report_to_syslog(void)
 	detached = true;
 }
 
+bool ks_report_is_detached(void)
+{
+	return detached;
+}
+
 __attribute__((format(printf, 2, 0))) static void report(int priority, const char *format, va_list args)
 {
 	char text[4096];

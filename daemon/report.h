@@ -12,6 +12,8 @@ void ks_report_diags(const struct ks_diags *diags);
 /* Messages go to syslog(3) from here on. */
 void ks_report_to_syslog(void);
 
+bool ks_report_is_detached(void);
+
 /* Tells the service manager, if there is one, as sd_notify(3) does: "READY=1", "RELOADING=1", "STOPPING=1". */
 void ks_report_to_manager(const char *state);
 

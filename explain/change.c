@@ -60,6 +60,21 @@ static void tell_table(const json_t *change, ks_say_fn *say)
 	say(false, line);
 }
 
+/* The word that a policy on trial waits for, and what comes without it. */
+static void tell_unconfirmed(const json_t *change, ks_say_fn *say)
+{
+	const json_t *trial = json_object_get(change, "unconfirmed");
+	const char *before = ks_member_text(trial, "before");
+	char line[NAMES_TEXT];
+
+	if (!trial)
+		return;
+	snprintf(line, sizeof(line), "it waits to be confirmed: `keepstate confirm` within %lld s, or %s%s",
+		 ks_member_number(trial, "seconds_left"),
+		 *before ? "the policy before it comes back: " : "the firewall is taken away again", before);
+	say(true, line);
+}
+
 void ks_change_tell(const json_t *change, ks_say_fn *say)
 {
 	const json_t *warnings = json_object_get(change, "warnings");
@@ -69,6 +84,7 @@ void ks_change_tell(const json_t *change, ks_say_fn *say)
 	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
 	tell_cut(change, say);
 	tell_table(change, say);
+	tell_unconfirmed(change, say);
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		say(true, json_string_value(json_array_get(warnings, i)));
 }

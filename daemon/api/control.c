@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* POST /v1/reload and POST /v1/stop, GET /v1/policy. */
+/* POST /v1/reload, /v1/confirm and /v1/stop, GET /v1/policy. */
 #include <errno.h>
 #include <string.h>
 
@@ -34,13 +34,14 @@ static unsigned outcome_status(int err)
 	return err == -ENOMEM ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_UNPROCESSABLE_CONTENT;
 }
 
-static enum MHD_Result answer_reload(struct ks_request *request, const char *path)
+static enum MHD_Result answer_reload(struct ks_request *request, const struct ks_reload *reload)
 {
 	struct ks_daemon *daemon = request->daemon;
+	const char *path = reload->path;
 	struct ks_load_outcome outcome;
 	enum MHD_Result result;
 	json_t *answer;
-	int err = ks_daemon_reload(daemon, path, &outcome);
+	int err = ks_daemon_reload(daemon, reload, &outcome);
 	const char *error = outcome.message ? outcome.message : strerror(-err);
 
 	if (err)
@@ -64,13 +65,29 @@ enum MHD_Result ks_api_reload(struct ks_request *request)
 {
 	enum MHD_Result result;
 	ks_auto_json json_t *body = ks_api_body(request, &result);
-	const json_t *path = json_object_get(body, "path");
+	const json_t *path = json_object_get(body, "path"), *confirm = json_object_get(body, "confirm");
+	struct ks_reload reload = { .path = json_string_value(path) };
+	json_int_t seconds = json_integer_value(confirm);
 
 	if (!body)
 		return result;
 	if (path && (!json_is_string(path) || json_string_value(path)[0] != '/'))
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "path: give the absolute path of a policy");
-	return answer_reload(request, json_string_value(path));
+	if (confirm && (!json_is_integer(confirm) || seconds < 1 || seconds > KS_TRIAL_SECONDS_MAX))
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "confirm: give a number of seconds from 1 to %u",
+				     KS_TRIAL_SECONDS_MAX);
+	reload.confirm = (unsigned)seconds;
+	return answer_reload(request, &reload);
+}
+
+enum MHD_Result ks_api_confirm(struct ks_request *request)
+{
+	ks_auto_json json_t *trial = ks_trial_json(request->daemon);
+	bool confirmed = ks_trial_confirm(request->daemon);
+
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:b, s:o, s:O*}", "confirmed", confirmed, "policy",
+				       ks_json_text(request->daemon->policy_path), "trial", trial));
 }
 
 enum MHD_Result ks_api_policy(struct ks_request *request)

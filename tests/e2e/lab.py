@@ -237,10 +237,10 @@ class Firewall:
         self.child = None
         self.program = KEEPSTATE
 
-    def start(self, wait=True):
+    def start(self, *options, wait=True):
         """Starts the daemon; returns when it answers (it has attached its programs then)."""
         with self.log_path.open("a") as log:
-            self.child = subprocess.Popen([self.program, "run", "--netns", self.host.name, str(self.path)],
+            self.child = subprocess.Popen([self.program, "run", "--netns", self.host.name, *options, str(self.path)],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
             try:

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A policy on trial: without the word in time the policy before it comes back, whoever has died meanwhile."""
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import POLICY
+from lab import CLIENT4, SERVER4, end_process, wait_for
+
+OPEN = POLICY + "allow from wan to lan icmp type echo-request\n"  # the server may ping under this one only
+MOVED = "zone wan { lan0 }\nzone other { wan0 }\nallow from other to wan icmp type echo-request\nignore { dummy0 }\n"
+LONG = 90  # seconds that a restart may take on a busy machine
+
+
+@pytest.fixture
+def bare(make_firewall):
+    """A firewall that is not started; whatever daemon is left of it is stopped."""
+    firewall = make_firewall(start=False)
+    yield firewall
+    end_trial(firewall)
+    firewall.path.write_text(POLICY)
+
+
+def note(firewall):
+    return Path("/var/lib/keepstate") / firewall.instance() / "unconfirmed"
+
+
+def end_trial(firewall):
+    """Stops the daemon, whichever process that is by now."""
+    firewall.cli("stop")
+    if firewall.child:
+        end_process(firewall.child)
+        firewall.child = None
+    assert not note(firewall).exists()
+
+
+def watcher_of(pid):
+    """The process that waits for the end of the daemon."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = [int(child) for child in children if b"--watch" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def is_open(lab):
+    return lab.server.ping(CLIENT4, count=1) == 1
+
+
+def rules_of(firewall):
+    return [(rule["id"], rule["text"]) for rule in firewall.data("counters")[0]["rules"]]
+
+
+def returned(firewall, lab):
+    """Waits until the policy before is in force, and checks it."""
+    wait_for(lambda: firewall.cli("status").returncode == 0 and not note(firewall).exists(), LONG, "the policy before")
+    status = firewall.data("status")[0]
+    assert "unconfirmed" not in status and "was taken back" in status["fallback"]
+    assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
+    return status
+
+
+def test_not_confirmed(lab, bare, watch):
+    firewall = bare.start()
+    rules = rules_of(firewall)
+    watch.start(lab.server, "serve", 5621)
+    follower = watch.start(lab.client, "follow", SERVER4, 5621)
+    firewall.path.write_text(OPEN)
+    done = firewall.cli("reload", "--confirm", "4s")
+    assert done.returncode == 0 and "keepstate confirm` within 4 s" in done.stderr and str(firewall.path) in done.stderr
+    trial = firewall.data("status")[0]["unconfirmed"]
+    assert 0 < trial["seconds_left"] <= 4 and trial["before"] == str(firewall.path)
+    assert "NOT CONFIRMED" in firewall.say("status") and is_open(lab)
+    watcher = watcher_of(firewall.child.pid)
+    returned(firewall, lab)
+    wait_for(lambda: not Path(f"/proc/{watcher}").exists(), 10, "the watcher's end")
+    assert rules_of(firewall) == rules, "rules have their ids again"
+    assert watch.end(follower)["error"] is None
+    done = firewall.cli("confirm")
+    assert done.returncode == 1 and "nothing waits" in done.stderr
+
+
+def test_confirmed(lab, bare):
+    firewall = bare.start()
+    kept = note(firewall).parent / "policy"
+    before = kept.read_text()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "6s")
+    assert kept.read_text() == before, "it is not the last good one yet"
+    assert "is confirmed" in firewall.say("confirm")
+    assert kept.read_text() == firewall.say("show", "--running") != before
+    assert not note(firewall).exists() and "unconfirmed" not in firewall.data("status")[0]
+    time.sleep(8)
+    assert is_open(lab)
+
+
+def test_the_daemon_dies(lab, bare):
+    """kill -9: the watcher becomes the daemon of the policy before."""
+    firewall = bare.start()
+    rules = rules_of(firewall)
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "4s")
+    watcher = watcher_of(firewall.child.pid)
+    firewall.crash()
+    assert is_open(lab)
+    status = returned(firewall, lab)
+    assert status["pid"] == watcher and status["took_over"]
+    assert rules_of(firewall) == rules
+    firewall.path.write_text(OPEN)
+    firewall.say("reload")
+    assert is_open(lab)
+
+
+def test_everybody_dies(lab, bare):
+    """No process is left: the next daemon finds the note, and that the time is over."""
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "2s")
+    os.kill(watcher_of(firewall.child.pid), signal.SIGKILL)
+    firewall.crash()
+    time.sleep(3)
+    firewall.start()
+    returned(firewall, lab)
+
+
+def test_a_reboot_ends_the_time(lab, bare):
+    """The note of another boot: its clock tells nothing."""
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    os.kill(watcher_of(firewall.child.pid), signal.SIGKILL)
+    firewall.crash()
+    text = note(firewall).read_text()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert boot in text
+    note(firewall).write_text(text.replace(boot, "another"))
+    firewall.start()
+    returned(firewall, lab)
+
+
+def test_the_next_daemon_goes_on(lab, bare):
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "60s")
+    firewall.crash()
+    firewall.start()
+    assert 0 < firewall.data("status")[0]["unconfirmed"]["seconds_left"] <= 60 and is_open(lab)
+    firewall.say("reload", "--confirm", "3s")  # a shorter time: the same trial
+    returned(firewall, lab)
+
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "60s")
+    firewall.crash()
+    firewall.start()
+    firewall.say("confirm")
+    assert is_open(lab) and not note(firewall).exists()
+
+
+def test_an_orderly_end(lab, bare):
+    """SIGTERM: nobody can give the word any more."""
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    firewall.child.terminate()
+    assert firewall.child.wait(30) == 0
+    assert not note(firewall).exists() and firewall.filters()
+    assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
+
+
+def test_a_reload_meanwhile_is_on_trial_too(lab, bare):
+    firewall = bare.start()
+    before = firewall.say("show", "--running")
+    firewall.path.write_text(POLICY + "allow from wan to lan tcp port 22\n")
+    firewall.say("reload", "--confirm", "6s")
+    firewall.path.write_text(OPEN)
+    done = firewall.cli("reload")
+    assert done.returncode == 0 and "waits to be confirmed" in done.stderr and is_open(lab)
+    returned(firewall, lab)
+    assert firewall.say("show", "--running") == before
+    firewall.path.write_text("nonsense\n")
+    assert firewall.cli("reload", "--confirm", "5s").returncode == 2
+    assert "unconfirmed" not in firewall.data("status")[0] and not note(firewall).exists()
+
+
+def test_zones_and_interfaces_come_back(lab, bare):
+    firewall = bare.start()
+    zones = {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]}
+    firewall.path.write_text(MOVED.replace("dummy0", "eth7"))
+    firewall.say("reload", "--confirm", "4s")
+    assert {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]} != zones
+    assert is_open(lab)
+    returned(firewall, lab)
+    assert {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]} == zones
+
+    firewall.path.write_text(POLICY.replace("zone wan { wan0 }", "zone wan { eth7 }\nignore { wan0 }"))
+    firewall.say("reload", "--confirm", "4s")
+    assert firewall.guarded() == ["lan0"]
+    firewall.crash()
+    returned(firewall, lab)
+    assert sorted(firewall.guarded()) == ["lan0", "wan0"]
+
+
+def test_a_first_start_is_taken_away(lab, bare):
+    firewall = bare.start("--confirm", "5s")
+    assert lab.server.ping(CLIENT4) == 0
+    assert "before" not in firewall.data("status")[0]["unconfirmed"]
+    assert firewall.child.wait(60) == 1
+    assert firewall.filters() == "" and lab.server.ping(CLIENT4) == 3
+    assert "there is none now" in firewall.log_path.read_text()
+
+
+def test_a_first_start_whose_daemon_dies(lab, bare):
+    firewall = bare.start("--confirm", "10s")
+    firewall.crash()
+    assert lab.server.ping(CLIENT4) == 0
+    wait_for(lambda: firewall.filters() == "", LONG, "the firewall is taken away")
+    assert lab.server.ping(CLIENT4) == 3 and not note(firewall).exists()
+    wait_for(lambda: not Path(f"/run/keepstate/{firewall.instance()}").exists(), 10, "nothing is left")
+
+
+def test_a_confirmed_start(lab, bare):
+    firewall = bare.start("--confirm", "20s")
+    firewall.say("confirm")
+    time.sleep(0.5)
+    assert (note(firewall).parent / "policy").read_text() == firewall.say("show", "--running")
+    firewall.crash()
+    firewall.path.write_text(OPEN)
+    firewall.start("--confirm", "4s")  # takes over: the policy before is the confirmed one
+    assert is_open(lab)
+    returned(firewall, lab)
+
+
+def test_stop_ends_a_trial(lab, bare):
+    firewall = bare.start("--confirm", "1h")
+    watcher = watcher_of(firewall.child.pid)
+    firewall.say("stop")
+    assert firewall.child.wait(10) == 0 and firewall.filters() == "" and not note(firewall).exists()
+    wait_for(lambda: not Path(f"/proc/{watcher}").exists(), 10, "the watcher's end")
+
+
+def test_wrong_times(bare):
+    for time_text in ("0s", "x", "25h", "1500ms"):
+        done = bare.cli("reload", "--confirm", time_text)
+        assert done.returncode == 2 and "a time such as 60s" in done.stderr
