@@ -7,6 +7,7 @@
  */
 #include "bpf/env.bpf.h"
 
+#include "core/nat/port.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
 #include "core/event.h"
@@ -57,6 +58,8 @@ struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_REASON_
 	 __type(key, __u32); __type(value, struct ks_count); } ks_reasons MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_RULE_ID_MAX);
 	 __type(key, __u32); __type(value, struct ks_rule_count); } ks_rule_counts MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_SHORTAGES);
+	 __type(key, __u32); __type(value, struct ks_shortage); } ks_shortages MAP;
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
@@ -167,6 +170,11 @@ struct ks_table_counts *env_table_counts(struct ks_env *env)
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_table, &index);
+}
+
+struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_shortages, &index);
 }
 
 /* Returns true if the test has put a socket of the box there. */

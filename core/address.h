@@ -45,6 +45,7 @@ struct ks_tuple {
 
 _Static_assert(sizeof(struct ks_tuple) == 40, "a tuple has no padding");
 
+#define KS_PORT_DNS 53U
 #define KS_PORT_UNPRIVILEGED 1024U /* the first port that any user may have; a translation does not cross it */
 #define KS_PORT_MAX 65535U
 

@@ -20,6 +20,7 @@ struct ks_env;
 struct ks_flow;
 struct ks_inspection;
 struct ks_packet;
+struct ks_shortage;
 struct ks_table_counts;
 struct ks_table_shape;
 
@@ -47,6 +48,9 @@ const struct ks_target *env_target(struct ks_env *env, __u32 index);
 const struct ks_table_shape *env_table_shape(struct ks_env *env);
 struct ks_table_counts *env_table_counts(struct ks_env *env);
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
+
+/* One of KS_SHORTAGES peers towards which no port is free (core/nat/port.h). */
+struct ks_shortage *env_shortage(struct ks_env *env, __u32 index);
 
 /*
  * The zone that a packet with this tuple will leave by: KS_ZONE_SELF if the box is its destination, groups included;

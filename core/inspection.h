@@ -76,6 +76,23 @@ struct ks_insp_opening {
 	__u8 zero[5];
 };
 
+/* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */
+struct ks_insp_search {
+	__u64 hash; /* of where it searches, as struct ks_shortage; 0: not known yet */
+	__u32 lo, span; /* ports that may be used */
+	__u32 at; /* the next one of the run, counted from lo */
+	__u32 tries; /* so far */
+	__u32 random, bound; /* random ones, and all, that are to be tried */
+	__u32 claim; /* slot id of the record that was inserted to claim a mapping's port, 0: none */
+	__u8 step; /* enum ks_port_step */
+	__u8 reason; /* why it ended: 0, or enum ks_reason */
+	__u8 keep; /* 1: the packet's own port is tried first */
+	__u8 fixed; /* 1: sent.sport is tried first, whatever it is */
+	__u8 only; /* 1: and no other */
+	__u8 names; /* times that another CPU was first to name a port */
+	__u8 zero[2];
+};
+
 /* The packet that an ICMP error quotes: written by track/icmp_error.c, its translation by nat/alias.c. */
 struct ks_insp_quote {
 	struct ks_tuple tuple; /* as it came ... */
@@ -156,6 +173,7 @@ struct ks_inspection {
 	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
 
 	struct ks_insp_opening opening;
+	struct ks_insp_search search;
 	struct ks_insp_quote quote;
 
 	struct ks_packet pkt;

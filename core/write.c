@@ -17,7 +17,7 @@ void ks_stage_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 		if (!reason && config->scrub)
 			reason = ks_scrub(env, config, insp, head);
 		if (!reason && insp->flow.before.flags & KS_FLOW_MAPPED && insp->dir == KS_ORIGINAL)
-			ks_mapping_refresh(env, insp);
+			ks_mapping_refresh(env, config, insp);
 	}
 	if (reason)
 		insp->verdict.reason = (__u8)ks_deny(insp, KS_CLASS_INVALID, reason);

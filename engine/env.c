@@ -70,6 +70,11 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 	return index < engine->shape.buckets ? &engine->buckets[index] : NULL;
 }
 
+struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
+{
+	return &ks_engine_of(env)->shortages[index & (KS_SHORTAGES - 1)];
+}
+
 /* Routes and addresses: those of the caller's world, else the policy's networks stand for them. */
 
 /* The caller says with the frame where it goes to, and the policy (`hint`) where its translated destination is. */

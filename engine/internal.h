@@ -6,6 +6,7 @@
 #ifndef KS_ENGINE_INTERNAL_H
 #define KS_ENGINE_INTERNAL_H
 
+#include "core/nat/port.h"
 #include "engine/engine.h"
 #include "engine/held.h"
 
@@ -36,6 +37,7 @@ struct ks_engine {
 	struct ks_listener listeners[KS_ENGINE_LISTEN_MAX];
 	unsigned listener_count;
 	struct ks_count reasons[KS_REASON_MAX];
+	struct ks_shortage shortages[KS_SHORTAGES];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
 };
 

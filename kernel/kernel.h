@@ -60,6 +60,7 @@ struct ks_kernel;
 	X(EVENTS, ks_events)           \
 	X(EVENTS_LOST, ks_events_lost) \
 	X(SCRATCH, ks_scratch)         \
+	X(SHORTAGES, ks_shortages)     \
 	X(HELD, ks_held)               \
 	X(SWEEPER, ks_sweeper)         \
 	X(TC_STAGES, ks_tc_stages)     \

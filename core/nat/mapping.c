@@ -3,6 +3,7 @@
 #include "core/nat/mapping.h"
 
 #include "core/env.h"
+#include "core/nat/port.h"
 #include "core/table/table.h"
 
 #define REFRESH_PARTS \
@@ -36,6 +37,23 @@ static void mapping_key_make(struct ks_env *env, struct ks_inspection *insp, __u
 	ks_table_hash(env, &insp->side);
 }
 
+/*
+ * How long a mapping lives beyond a packet that leaves by it. Questions to the DNS, and what else asks a well-known port by
+ * UDP, need it no longer than their flows (RFC 4787 REQ-5 a).
+ */
+static __u32 mapping_time(const struct ks_config *config, const struct ks_inspection *insp)
+{
+	__u32 time = config->timeout[KS_STATE_MAPPING], port = ks_be16(insp->sent.dport), flow;
+
+	if (insp->sent.proto != KS_PROTO_UDP || port >= KS_PORT_UNPRIVILEGED)
+		return time;
+	flow = config->timeout[KS_STATE_UDP_STREAM];
+	if (port == KS_PORT_DNS)
+		flow = config->class_timeout[KS_UDP_DNS][0] ? config->class_timeout[KS_UDP_DNS][0]
+							    : config->timeout[KS_STATE_UDP_SINGLE];
+	return KS_MIN(time, flow);
+}
+
 /* Makes insp->side.after a record that names this endpoint. */
 static void mapping_fill(const struct ks_config *config, struct ks_inspection *insp, const struct ks_addr *addr,
 			 __be16 port)
@@ -48,38 +66,35 @@ static void mapping_fill(const struct ks_config *config, struct ks_inspection *i
 	record->zone[0] = insp->home.from;
 	record->zone[1] = insp->to;
 	record->seen = insp->side.clock;
-	record->timeout = config->timeout[KS_STATE_MAPPING];
+	record->timeout = mapping_time(config, insp);
 	record->mapping.addr = *addr;
 	record->mapping.port = port;
+	record->mapping.peer = insp->sent.dst;
+	record->mapping.peer_port = insp->sent.dport;
 	record->mapping.rule = (__u16)insp->verdict.rule;
 }
 
-static ks_inline void mapping_insert(struct ks_env *env, struct ks_inspection *insp)
+/* The time that the mapping has when a packet leaves by it now: what is left of it, if that is longer than the packet's. */
+static inline __u32 time_left(const struct ks_config *config, const struct ks_inspection *insp)
 {
-	if (!insp->home.dry)
-		ks_table_insert(env, &insp->side);
+	const struct ks_flow *before = &insp->side.before;
+	__u32 left = before->seen + before->timeout - insp->side.clock;
+
+	return KS_MAX(left, mapping_time(config, insp));
 }
 
-/* Renews the timeout of the record found. */
-static void mapping_renew(struct ks_env *env, struct ks_inspection *insp)
+bool ks_mapping_renew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
+	struct ks_record *record = ks_record_after(&insp->side);
+
 	if (insp->home.dry)
-		return;
+		return true;
 	insp->side.after = insp->side.before;
-	insp->side.after.seen = insp->side.clock;
-	ks_table_commit(env, &insp->side);
-}
-
-/* Notes that the inside speaks to this peer. Without room for it the peer is not admitted from outside, that is all. */
-static ks_inline void permit_put(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
-{
-	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
-	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
-	ks_table_find(env, &insp->side);
-	if (!insp->side.found)
-		mapping_insert(env, insp);
-	else if (!insp->home.dry)
-		ks_table_commit(env, &insp->side);
+	record->seen = insp->side.clock;
+	record->timeout = time_left(config, insp);
+	record->mapping.peer = insp->sent.dst;
+	record->mapping.peer_port = insp->sent.dport;
+	return ks_table_commit(env, &insp->side);
 }
 
 static bool is_permitted(struct ks_env *env, struct ks_inspection *insp)
@@ -124,27 +139,59 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 	return true;
 }
 
+/* Returns true if a part of the time of the record found is over: every packet asks, few must write. */
+static inline bool is_due(const struct ks_inspection *insp)
+{
+	return insp->side.clock - insp->side.before.seen > insp->side.before.timeout / REFRESH_PARTS;
+}
+
+/* Finds the record of the packet's source; insp->sent.sport becomes what it names. */
+static bool out_find(struct ks_env *env, struct ks_inspection *insp)
+{
+	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, &insp->sent.src);
+	ks_table_find(env, &insp->side);
+	if (!insp->side.found)
+		return false;
+	insp->sent.sport = ks_record_before(&insp->side)->mapping.port;
+	return true;
+}
+
+bool ks_mapping_is_own(const struct ks_inspection *insp)
+{
+	return names_endpoint(insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
+}
+
+/* Finds the record that claims insp->sent's source. Returns true if it does so for the packet's own. */
+static bool in_find(struct ks_env *env, struct ks_inspection *insp)
+{
+	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
+	ks_table_find(env, &insp->side);
+	return insp->side.found && ks_mapping_is_own(insp);
+}
+
 bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_target *target)
 {
-	const struct ks_mapping *found = &ks_record_before(&insp->side)->mapping;
+	__be16 port;
+	bool due;
 
 	insp->opening.mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
-	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
-	ks_table_find(env, &insp->side);
-	if (!insp->side.found || !ks_addr_equal(&found->addr, &insp->sent.src))
+	if (!out_find(env, insp))
 		return false;
-	insp->sent.sport = found->port;
-	mapping_renew(env, insp);
-	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
-	ks_table_find(env, &insp->side);
-	/* It may have expired, and its outer endpoint may be in use by another mapping. */
-	if (!insp->side.found || !names_endpoint(insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport))
+	port = insp->sent.sport;
+	due = is_due(insp);
+	if (!in_find(env, insp))
 		return false;
-	mapping_renew(env, insp);
-	if (insp->opening.mapped & KS_TARGET_ADF)
-		permit_put(env, config, insp);
-	return true;
+	due |= is_due(insp);
+	/*
+	 * Another CPU may take for dead what is about to die, and claim another port. So the claim is renewed first, and then
+	 * the record that names it, if that still does: who names another one after that finds the claim alive.
+	 */
+	if (!ks_mapping_renew(env, config, insp))
+		return !due;
+	if (!due)
+		return true;
+	return out_find(env, insp) && insp->sent.sport == port && ks_mapping_renew(env, config, insp);
 }
 
 void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
@@ -153,34 +200,84 @@ void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct
 	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 }
 
-void ks_mapping_complete(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp)
 {
-	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
-	mapping_fill(config, insp, &insp->sent.src, insp->sent.sport);
+	const struct ks_flow_key *key = &insp->side.key;
+
+	if (!insp->search.claim)
+		return;
+	insp->side.ref = ks_slot_at(insp->search.claim);
+	insp->search.claim = 0;
+	ks_table_read(env, &insp->side);
+	if (insp->side.found && key->kind == KS_KIND_MAPPING_IN && ks_mapping_is_own(insp) &&
+	    key->port[0] == insp->sent.sport && ks_addr_equal(&key->addr[0], &insp->sent.src))
+		ks_table_free(env, &insp->side);
+}
+
+/* Another CPU has named another port meanwhile, which is claimed: the packet takes that. */
+static void port_take_over(struct ks_env *env, struct ks_inspection *insp, __be16 port)
+{
+	ks_mapping_release(env, insp);
+	insp->sent.sport = port;
+	insp->search.step = KS_PORT_ALIAS;
+}
+
+bool ks_mapping_name(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__be16 claimed = insp->sent.sport, named;
+	__u32 version;
+	bool is_claimed;
+
+	if (!out_find(env, insp)) {
+		mapping_fill(config, insp, &insp->sent.src, claimed);
+		return !insp->side.busy;
+	}
+	named = insp->sent.sport;
+	version = insp->side.before.version;
+	is_claimed = in_find(env, insp);
+	insp->sent.sport = claimed;
+	if (named != claimed && is_claimed) {
+		port_take_over(env, insp, named);
+		return false;
+	}
+	/* It is written over if it is still what was compared: nobody else has named a port. */
+	out_find(env, insp);
+	insp->sent.sport = claimed;
+	if (!insp->side.found || insp->side.before.version != version)
+		return false;
+	mapping_fill(config, insp, &insp->sent.src, claimed);
+	if (insp->home.dry || ks_table_commit(env, &insp->side))
+		insp->search.step = KS_PORT_ALIAS;
+	return false;
+}
+
+bool ks_mapping_permit(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
+	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 	ks_table_find(env, &insp->side);
-	/* One that names another outer endpoint (an address the policy had before, a lost claim) is written over. */
 	if (insp->side.found && !insp->home.dry)
 		ks_table_commit(env, &insp->side);
-	else
-		mapping_insert(env, insp);
-	if (insp->opening.mapped & KS_TARGET_ADF)
-		permit_put(env, config, insp);
+	return !insp->side.found;
 }
 
-/* Renews the record of insp->side.key if a part of its time is over. */
-static void mapping_keep_alive(struct ks_env *env, struct ks_inspection *insp)
+/* Renews the record of insp->side.key if that is due and it is this mapping's. */
+static void mapping_keep_alive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+			       const struct ks_addr *addr, __be16 port)
 {
 	ks_table_find(env, &insp->side);
-	if (insp->side.found && insp->side.clock - insp->side.before.seen > insp->side.before.timeout / REFRESH_PARTS)
-		mapping_renew(env, insp);
+	if (insp->side.found && is_due(insp) && names_endpoint(insp, addr, port))
+		ks_mapping_renew(env, config, insp);
 }
 
-void ks_mapping_refresh(struct ks_env *env, struct ks_inspection *insp)
+void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &insp->pkt.tuple.src, insp->pkt.tuple.sport, NULL);
-	mapping_keep_alive(env, insp);
-	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
-	mapping_keep_alive(env, insp);
-	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->sent.src, insp->sent.sport, &insp->sent.dst);
-	mapping_keep_alive(env, insp);
+	const struct ks_tuple *own = &insp->pkt.tuple, *sent = &insp->sent;
+
+	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &sent->src, sent->sport, NULL);
+	mapping_keep_alive(env, config, insp, &own->src, own->sport);
+	mapping_key_make(env, insp, KS_KIND_MAPPING_OUT, &own->src, own->sport, &sent->src);
+	mapping_keep_alive(env, config, insp, &sent->src, sent->sport);
+	mapping_key_make(env, insp, KS_KIND_PERMIT, &sent->src, sent->sport, &sent->dst);
+	mapping_keep_alive(env, config, insp, &own->src, own->sport);
 }

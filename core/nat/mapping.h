@@ -11,16 +11,18 @@
  *   PERMIT        under the outer endpoint and a peer's address: the inside has spoken to that peer
  *                 (address-dependent filtering)
  *
- * Life cycle: MAPPING_IN is inserted first, which reserves the outer endpoint
- * (source.c), then MAPPING_OUT, then the PERMIT. All live `timeout nat.mapping`
- * beyond the last packet that left by the mapping (RFC 4787 REQ-5 and 6: at least
- * two minutes, and only what leaves keeps it alive).
+ * Life cycle: MAPPING_IN is inserted first, which claims the outer endpoint,
+ * then MAPPING_OUT, then the PERMIT (port.h has the steps). All live `timeout
+ * nat.mapping` beyond the last packet that left by the mapping (RFC 4787 REQ-5 and
+ * 6: at least two minutes, and only what leaves keeps it alive), less if that
+ * asked the DNS or another well-known port.
  *
- * Races: the records are not written together. A MAPPING_OUT may name an
- * outer endpoint that died first and is another's now, and a PERMIT may be left
- * of an earlier mapping: each names its other end, and who follows one compares
- * it. Two CPUs may make a mapping of one inner endpoint at the same time: the last
- * MAPPING_OUT counts, and the other's MAPPING_IN dies unused.
+ * Races: the records are not written together, so each names its other end, and who
+ * follows one compares it. An inner endpoint has one outer one for each address of
+ * the box, whatever many CPUs do: MAPPING_OUT decides. Who has claimed a port and
+ * then finds one named whose claim lives, takes that and frees his own; a name
+ * without a claim is written over, if it is still what was compared. Who renews
+ * renews the claim first and then the name.
  */
 #ifndef KS_CORE_NAT_MAPPING_H
 #define KS_CORE_NAT_MAPPING_H
@@ -38,9 +40,8 @@ struct ks_env;
 bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /*
- * For a source that the policy translates to insp->sent.src: if it has a mapping there, makes the outer endpoint
- * insp->sent's source, renews the mapping and returns true. Else only sets insp->opening.mapped, for a search for a port
- * by ks_mapping_claim().
+ * For a source that the policy translates to insp->sent.src: if it has a mapping there, makes the outer port insp->sent's,
+ * renews the mapping and returns true. Else only sets insp->opening.mapped, for a search for a port (port.h).
  */
 bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_target *target);
@@ -48,10 +49,26 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 /* Makes insp->side the record that claims insp->sent's source for the packet's source. Inserting it reserves the port. */
 void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
-/* Completes a mapping whose claim was inserted: the record of the inner endpoint, and the permit of this peer. */
-void ks_mapping_complete(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+/* Returns true if the record found in insp->side names the packet's own source. */
+bool ks_mapping_is_own(const struct ks_inspection *insp);
+
+/* Renews the record found, by a packet that leaves now. Returns false if another CPU was first. */
+bool ks_mapping_renew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
+/*
+ * Names the port that was claimed in the record of the packet's source. Returns true if insp->side is that record, to be
+ * inserted. Else insp->search.step is the next one, if this is done: insp->sent.sport is then the port that counts, which
+ * another CPU may have named. If not, it is to be done again.
+ */
+bool ks_mapping_name(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
+/* Gives the claim insp->search.claim back. */
+void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp);
+
+/* Notes that the inside speaks to this peer. Returns true if insp->side is a record to be inserted for that. */
+bool ks_mapping_permit(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /* Renews the mapping of a flow with KS_FLOW_MAPPED, by which a packet left. */
-void ks_mapping_refresh(struct ks_env *env, struct ks_inspection *insp);
+void ks_mapping_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

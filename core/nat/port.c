@@ -78,42 +78,238 @@ static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_confi
 	return decision.targets != 0;
 }
 
+/* Returns true if the entry of the key in insp->side is no hindrance: there is none, or nobody needs it. */
+static bool side_is_free(struct ks_env *env, struct ks_inspection *insp)
+{
+	ks_table_find(env, &insp->side);
+	return !insp->side.busy && (!insp->side.found || ks_table_is_replaceable(env, &insp->side));
+}
+
+/*
+ * Returns true if somebody else has the port: a flow towards this peer, a mapping of another host, a socket of the box, or a
+ * rule that forwards. A port that the packet's own source has for a mapping is its own, and the claim is found made.
+ */
+static ks_inline bool port_is_taken(struct ks_port_ctx *ctx)
+{
+	struct ks_inspection *insp = ctx->insp;
+	const struct ks_table_counts *counts = env_table_counts(ctx->env);
+
+	alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
+	if (!side_is_free(ctx->env, insp))
+		return true;
+	if (counts && ks_load_relaxed(&counts->records[KS_KIND_MAPPING_IN]) && ks_port_is_number(insp->sent.proto)) {
+		ks_mapping_claim(ctx->env, ctx->config, insp);
+		ks_table_find(ctx->env, &insp->side);
+		if (insp->side.busy || (insp->side.found && !ks_mapping_is_own(insp)))
+			return true;
+	}
+	return port_is_reserved(ctx->env, ctx->config, insp);
+}
+
+/* Looks if there is a shortage: then the search is what that leaves. */
+static void shortage_ask(struct ks_port_ctx *ctx)
+{
+	struct ks_insp_search *search = &ctx->insp->search;
+	const struct ks_shortage *shortage;
+	__u32 age;
+
+	ctx->insp->sent.sport = 0;
+	if (ctx->insp->opening.mapped)
+		ks_mapping_claim(ctx->env, ctx->config, ctx->insp);
+	else
+		alias_make(ctx->env, ctx->config, ctx->insp, &ctx->insp->sent, KS_REPLY);
+	search->hash = ctx->insp->side.hash;
+	shortage = env_shortage(ctx->env, (__u32)search->hash & (KS_SHORTAGES - 1));
+	if (!shortage || ks_load_relaxed(&shortage->hash) != search->hash)
+		return;
+	age = ctx->insp->side.clock - ks_load_relaxed(&shortage->seen);
+	search->at = ks_load_relaxed(&shortage->at);
+	if (age < KS_PORT_RUN / KS_PORT_PACE) {
+		search->random = 0;
+		search->bound = KS_MIN(search->bound, age * KS_PORT_PACE);
+	}
+}
+
+void ks_port_miss(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_insp_search *search = &insp->search;
+	struct ks_shortage *shortage = env_shortage(env, (__u32)search->hash & (KS_SHORTAGES - 1));
+
+	if (search->step == KS_PORT_NAME) {
+		ks_mapping_release(env, insp);
+		return;
+	}
+	if (!shortage || !search->hash || !search->bound || insp->home.dry)
+		return;
+	ks_store_relaxed(&shortage->at, search->at);
+	ks_store_relaxed(&shortage->seen, insp->side.clock);
+	ks_store_relaxed(&shortage->hash, search->hash);
+}
+
+/* Chooses the next port. Returns false if that was the last one. */
+static ks_inline bool port_choose(struct ks_port_ctx *ctx)
+{
+	struct ks_inspection *insp = ctx->insp;
+	struct ks_insp_search *search = &insp->search;
+	__u32 n = search->tries++, span = search->span ? search->span : 1;
+
+	if (n == 0 && search->keep) {
+		insp->sent.sport = insp->pkt.tuple.sport;
+		return true;
+	}
+	if (!search->hash)
+		shortage_ask(ctx);
+	n -= search->keep;
+	if (n >= search->bound)
+		return false;
+	if (n < search->random) {
+		insp->sent.sport = ks_be16((__u16)(search->lo + env_random(ctx->env) % span));
+		return true;
+	}
+	search->at %= span;
+	insp->sent.sport = ks_be16((__u16)(search->lo + search->at++));
+	return true;
+}
+
+/* The outcome of preparing a step: insp->side is to be inserted, nothing is, or the search is over. */
+enum made { MADE_NOTHING, MADE_ENTRY, MADE_END };
+
+/* Prepares the claim of a mapping. It may be made already: of an earlier mapping, or by another CPU just now. */
+static ks_inline enum made mapping_prepare(struct ks_port_ctx *ctx)
+{
+	ks_mapping_claim(ctx->env, ctx->config, ctx->insp);
+	ks_table_find(ctx->env, &ctx->insp->side);
+	if (!ctx->insp->side.found)
+		return MADE_ENTRY;
+	if (!ks_mapping_is_own(ctx->insp))
+		return MADE_NOTHING;
+	ks_mapping_renew(ctx->env, ctx->config, ctx->insp);
+	ctx->insp->search.step = KS_PORT_NAME;
+	return MADE_NOTHING;
+}
+
+/* Prepares the insertion that comes next. */
+static ks_inline enum made step_prepare(struct ks_port_ctx *ctx)
+{
+	struct ks_inspection *insp = ctx->insp;
+	struct ks_insp_search *search = &insp->search;
+
+	switch (search->step) {
+	case KS_PORT_SEEK:
+		if (!port_choose(ctx))
+			return MADE_END;
+		if (port_is_taken(ctx))
+			return MADE_NOTHING;
+		if (!insp->opening.mapped)
+			break;
+		return mapping_prepare(ctx);
+	case KS_PORT_NAME:
+		if (search->names++ >= KS_PORT_STEPS)
+			return MADE_END;
+		return ks_mapping_name(ctx->env, ctx->config, insp) ? MADE_ENTRY : MADE_NOTHING;
+	case KS_PORT_PERMIT:
+		return ks_mapping_permit(ctx->env, ctx->config, insp) ? MADE_ENTRY : MADE_END;
+	default:
+		break;
+	}
+	alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
+	return MADE_ENTRY;
+}
+
+/* Ends the search. Returns 1, for ks_loop(). */
+static inline long search_end(struct ks_inspection *insp, __u32 reason)
+{
+	insp->search.reason = (__u8)reason;
+	return 1;
+}
+
+/* The alias was inserted, or is another flow's. */
+static inline long alias_conclude(struct ks_inspection *insp, __u32 reason)
+{
+	if (reason == KS_REASON_CONTENDED && !insp->search.only) {
+		insp->opening.mapped = 0;
+		insp->search.step = KS_PORT_SEEK;
+		return 0;
+	}
+	if (reason)
+		return search_end(insp, reason);
+	insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
+	if (!(insp->opening.mapped & KS_TARGET_ADF))
+		return search_end(insp, 0);
+	insp->search.step = KS_PORT_PERMIT;
+	return 0;
+}
+
+/* Goes on after an insertion, which succeeded (0) or did not: `reason`. Returns 1 when the search is over. */
+static ks_inline long step_conclude(struct ks_port_ctx *ctx, __u32 reason)
+{
+	struct ks_inspection *insp = ctx->insp;
+	struct ks_insp_search *search = &insp->search;
+
+	switch (search->step) {
+	case KS_PORT_SEEK:
+		if (reason == KS_REASON_CONTENDED)
+			return 0;
+		if (reason || !insp->opening.mapped)
+			return reason ? search_end(insp, reason) : alias_conclude(insp, 0);
+		search->claim = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
+		search->step = KS_PORT_NAME;
+		return 0;
+	case KS_PORT_NAME:
+		if (reason == KS_REASON_CONTENDED)
+			return 0;
+		search->step = KS_PORT_ALIAS;
+		if (!reason)
+			return 0;
+		ks_mapping_release(ctx->env, insp);
+		return search_end(insp, reason);
+	case KS_PORT_ALIAS:
+		return alias_conclude(insp, reason);
+	default:
+		return search_end(insp, 0);
+	}
+}
+
 long ks_port_try(__u32 n, void *arg)
 {
 	struct ks_port_ctx *ctx = arg;
-	struct ks_inspection *insp = ctx->insp;
 
-	if (n == 0) {
-		if (!ctx->keep)
-			return 0;
-		insp->sent.sport = insp->pkt.tuple.sport;
-	} else {
-		insp->sent.sport = ks_be16(ctx->lo + (ctx->start + n) % (ctx->span ? ctx->span : 1));
-	}
-	if (port_is_reserved(ctx->env, ctx->config, insp))
+	switch (step_prepare(ctx)) {
+	case MADE_ENTRY:
+		return step_conclude(ctx, side_reserve(ctx->env, ctx->insp));
+	case MADE_END:
+		if (ctx->insp->search.step == KS_PORT_PERMIT)
+			search_end(ctx->insp, 0);
+		return 1;
+	default:
 		return 0;
-	if (insp->opening.mapped)
-		ks_mapping_claim(ctx->env, ctx->config, insp);
-	else
-		alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
-	ctx->reason = side_reserve(ctx->env, insp);
-	return ctx->reason != KS_REASON_CONTENDED;
+	}
 }
 
-void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *t)
+void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 {
-	__u32 own = ks_be16(ctx->insp->pkt.tuple.sport), hi = KS_PORT_MAX;
+	struct ks_insp_search *search = &ctx->insp->search;
+	__u32 own = ks_be16(ctx->insp->pkt.tuple.sport), lo, hi = KS_PORT_MAX;
 	bool is_icmp = !ks_port_is_number(ctx->insp->sent.proto);
 
-	ctx->lo = is_icmp ? 0 : KS_PORT_UNPRIVILEGED;
-	if (t->flags & KS_TARGET_PORTS && !is_icmp) {
-		ctx->lo = t->port_lo;
-		hi = t->port_hi;
+	lo = is_icmp ? 0 : KS_PORT_UNPRIVILEGED;
+	if (target->flags & KS_TARGET_PORTS && !is_icmp) {
+		lo = target->port_lo;
+		hi = target->port_hi;
 	} else if (!is_icmp && own < KS_PORT_UNPRIVILEGED) {
-		ctx->lo = 1;
+		lo = 1;
 		hi = KS_PORT_UNPRIVILEGED - 1;
 	}
-	ctx->span = hi >= ctx->lo ? hi - ctx->lo + 1 : 1;
-	ctx->keep = !(t->flags & KS_TARGET_RANDOM) && own >= ctx->lo && own <= hi;
-	ctx->start = env_random(ctx->env) % (ctx->span ? ctx->span : 1);
+	search->lo = lo;
+	search->span = hi >= lo ? hi - lo + 1 : 1;
+	search->keep = !(target->flags & KS_TARGET_RANDOM) && own >= lo && own <= hi;
+	search->at = env_random(ctx->env) % (search->span ? search->span : 1);
+	search->random = KS_PORT_RANDOM;
+	search->bound = KS_PORT_RANDOM + KS_MIN(search->span, KS_PORT_RUN);
+	search->tries = 0;
+	search->hash = 0;
+	search->claim = 0;
+	search->names = 0;
+	search->step = search->fixed ? KS_PORT_ALIAS : KS_PORT_SEEK;
+	search->reason = KS_REASON_CONTENDED;
 }

@@ -2,11 +2,25 @@
 /*
  * The search for a source port, and what reserves it.
  *
- * Overview: a port is free if its alias (alias.h) can be inserted, or, for an
- * endpoint-independent mapping, the record that claims it (mapping.h). The table
- * itself says who owns what. Nor is a port taken on which the box listens or which
- * the policy forwards. The packet's own port is tried first (RFC 4787 4.2.1), then
- * a run of others from a random one.
+ * Overview: a port is free towards a peer if its alias (alias.h) can be inserted.
+ * The table itself says who owns what. A mapping (mapping.h) has its port for all
+ * peers, so a port is nobody else's while one claims it; nor is a port taken on
+ * which the box listens or which the policy forwards.
+ *
+ * The search: the packet's own port first (RFC 4787 4.2.1), then KS_PORT_RANDOM
+ * random ones (RFC 6056), then a run of KS_PORT_RUN, or of all where there are
+ * fewer, from a random one. So the last port of a range of KS_PORT_RUN is found
+ * for certain, and the last one of 64,512 by some search.
+ *
+ * A shortage: where no port was found, towards one peer, is remembered
+ * (struct ks_shortage), with the port where the run stopped. The next search there
+ * goes on from it, with KS_PORT_PACE tries for each millisecond that has passed. So a
+ * flood towards a server all of whose ports are in use costs a try a packet and
+ * KS_PORT_PACE a millisecond, and every port that becomes free is found.
+ *
+ * Races: two CPUs that want one port insert the same key, and one of them fails.
+ * Shortages are hints without a lock: a mixture of two makes a search shorter or
+ * longer, never wrong.
  *
  * Who calls: source.c for what the policy translates; whoever gives a flow another
  * port because its own is another flow's.
@@ -16,9 +30,7 @@
 
 #include "core/home.h"
 #include "core/inspection.h"
-#include "core/nat/mapping.h"
 #include "core/rules.h"
-#include "core/table/table.h"
 #include "core/types.h"
 
 struct ks_env;
@@ -36,24 +48,49 @@ static inline bool ks_port_is_number(__u8 proto)
 	return ks_port_may_change(proto) && proto != KS_PROTO_ICMP && proto != KS_PROTO_ICMPV6;
 }
 
-/* A search for a free port. */
+#define KS_PORT_RANDOM 16U
+#define KS_PORT_RUN 1024U
+#define KS_PORT_PACE 32U /* tries a millisecond where there is a shortage */
+#define KS_PORT_STEPS 8U /* besides tries of ports */
+#define KS_PORT_TRIES (1 + KS_PORT_RANDOM + KS_PORT_RUN + KS_PORT_STEPS)
+
+/*
+ * The steps of a search, one a try. With a mapping:
+ *
+ *   SEEK -> NAME     a port was claimed for the mapping, or was its own already
+ *   NAME -> ALIAS    the inner endpoint's record names the port; or names another, by another CPU: that is taken instead
+ *   ALIAS -> PERMIT  the flow's alias is there
+ *   ALIAS -> SEEK    another flow has the mapping's port towards this peer: this flow gets a port without the mapping
+ *   PERMIT -> end    the peer may open towards the mapping (address-dependent filtering)
+ *
+ * Without one, SEEK inserts the alias and ends it. A search for a fixed port begins with ALIAS.
+ */
+enum ks_port_step { KS_PORT_SEEK, KS_PORT_NAME, KS_PORT_ALIAS, KS_PORT_PERMIT };
+
+/* All ports towards a peer were in use. Written by whoever searches there. */
+struct ks_shortage {
+	__u64 hash; /* of the address, the protocol and the peer; 0: none */
+	__u32 seen; /* when a search last went on, ms on a flow's clock */
+	__u32 at; /* the port where it stopped, counted from the first of the range */
+};
+
+#define KS_SHORTAGES 1024U /* remembered by the home at once; a power of two */
+
+/* A search for a free port; its numbers are in insp->search. */
 struct ks_port_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 	const struct ks_config *config;
-	__u32 lo, span; /* ports that may be used */
-	__u32 start; /* the first to be tried, counted from lo */
-	__u32 reason;
-	bool keep; /* try the packet's own first */
 };
 
-#define KS_PORT_TRIES 64U /* before a new flow is refused */
-
-/* Sets the ports that may be used: the target's, else those as privileged as the packet's own; of ICMP any identifier. */
+/* Begins a search. The ports are the target's, else those as privileged as the packet's own; of ICMP any identifier. */
 void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target);
 
-/* A callback of ks_loop(): tries the n-th port, and ends the search when ctx->reason says why. */
+/* A callback of ks_loop(): the n-th try. Ends the search when insp->search.reason says why. */
 long ks_port_try(__u32 n, void *arg);
+
+/* Remembers that nothing was found. A claim that came to nothing is given back. */
+void ks_port_miss(struct ks_env *env, struct ks_inspection *insp);
 
 /*
  * Reserves the alias by which the side `dir` is to know the flow: the key of `tuple`, which is in original direction.
@@ -62,34 +99,25 @@ long ks_port_try(__u32 n, void *arg);
 __u32 ks_port_alias(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 		    const struct ks_tuple *tuple, __u32 dir);
 
-/* Reserves the source port that insp->sent has. Returns 0 or a reason. Inlined, as is the next, because frames are few (V2). */
-static ks_inline __u32 ks_port_keep(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
-{
-	__u32 reason = ks_port_alias(env, config, insp, &insp->sent, KS_REPLY);
-
-	return reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : reason;
-}
-
 /*
  * Finds a port for insp->sent.src, makes it insp->sent.sport and reserves it: insp->opening.alias[KS_REPLY]. `target` bounds
- * the search; one without flags means the packet's own port, else one as privileged. With insp->opening.mapped the port is
- * claimed for a mapping. Returns 0 or a reason; then nothing is reserved.
+ * the search; one without flags means the packet's own port, else one as privileged. With insp->search.fixed, set before,
+ * insp->sent.sport is tried first, whoever else could have it for other peers. With insp->opening.mapped the port is claimed
+ * for a mapping. Returns 0 or a reason; then nothing is reserved. Inlined, because frames are few (V2).
  */
 static ks_inline __u32 ks_port_find(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				    const struct ks_target *target)
 {
-	struct ks_port_ctx ctx = { .env = env, .insp = insp, .config = config, .reason = KS_REASON_CONTENDED };
+	struct ks_port_ctx ctx = { .env = env, .insp = insp, .config = config };
 
 	ks_port_bound(&ctx, target);
 	ks_loop(KS_PORT_TRIES, ks_port_try, &ctx);
-	if (ctx.reason)
-		return ctx.reason == KS_REASON_CONTENDED ? KS_REASON_NO_PORT : ctx.reason;
-	if (insp->opening.mapped) {
-		ks_mapping_complete(env, config, insp);
-		return ks_port_keep(env, config, insp);
+	if (insp->search.reason == KS_REASON_CONTENDED) {
+		ks_port_miss(env, insp);
+		/* A mapping that another CPU makes just now is there when the packet is judged again. */
+		return insp->search.step == KS_PORT_NAME ? KS_REASON_CONTENDED : KS_REASON_NO_PORT;
 	}
-	insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);
-	return 0;
+	return insp->search.reason;
 }
 
 #endif

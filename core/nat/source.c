@@ -179,7 +179,6 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 				      const struct ks_target *t)
 {
 	struct ks_addr addr;
-	bool mapped = false;
 	__u32 reason;
 
 	addr = insp->helping.name;
@@ -193,10 +192,10 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 	if (ks_addr_equal(&addr, &insp->pkt.tuple.src) && !(t->flags & MAY_CHANGE_PORT))
 		return 0;
 	insp->translate |= KS_TRANSLATE_SRC;
+	insp->search.only = !ks_port_may_change(insp->sent.proto);
+	insp->search.fixed = insp->search.only;
 	if (t->flags & KS_TARGET_EIM && ks_port_is_number(insp->sent.proto))
-		mapped = ks_mapping_use(env, config, insp, t);
-	if (mapped || !ks_port_may_change(insp->sent.proto))
-		return ks_port_keep(env, config, insp);
+		insp->search.fixed = ks_mapping_use(env, config, insp, t);
 	return ks_port_find(env, config, insp, t);
 }
 

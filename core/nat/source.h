@@ -7,11 +7,8 @@
  * prefixes). A rule of the filter that forwards gives it a new destination. Once
  * it is allowed, the source list gives it a new source.
  *
- * A port is free if its alias (alias.h) can be inserted. The table itself says who
- * owns what, so no other flow's port can be taken over (the "port shadow",
- * CVE-2021-3773). Nor is one taken on which the box listens or which the policy
- * forwards. The packet's own port is kept where it is free (RFC 4787 4.2.1); the
- * search goes on from a random one and is bounded.
+ * port.h finds the port. The table itself says who owns what, so no other flow's
+ * port can be taken over (the "port shadow", CVE-2021-3773).
  *
  * Life cycle: ks_nat_reserve() inserts what aliases the flow needs, ks_nat_commit()
  * names the flow in them once it is inserted, ks_nat_release() frees them if it

@@ -132,6 +132,14 @@ static inline bool alias_is_dead(struct ks_env *env, const struct ks_flow *share
 	       ks_table_is_orphan(env, ks_load_relaxed(&ks_record_of(shared)->alias.flow[0]), id, clock);
 }
 
+bool ks_table_is_replaceable(struct ks_env *env, const struct ks_entry *e)
+{
+	if (e->before.state != KS_STATE_ALIAS)
+		return ks_state_is_closed(e->before.state);
+	return ks_flow_is_dead(&e->before, e->clock) &&
+	       ks_table_is_orphan(env, ks_record_before(e)->alias.flow[0], ks_slot_id(&e->ref), e->clock);
+}
+
 /* Scans the tags of one of the two buckets: how many slots are in use, which one is free, where the key itself is. */
 static long bucket_scan_tags(__u32 n, void *arg)
 {

@@ -12,6 +12,6 @@
 #define KS_CORE_TABLE_LAYOUT_H
 
 #define KS_TABLE_LAYOUT 2U
-#define KS_TABLE_LAYOUT_SUM 0xeb06eaadU
+#define KS_TABLE_LAYOUT_SUM 0x2758e731U
 
 #endif

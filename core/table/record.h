@@ -40,6 +40,9 @@ struct ks_mapping {
 	struct ks_addr addr; /* the other endpoint: the outer one of MAPPING_OUT, else the inner one */
 	__be16 port;
 	__u16 rule;
+	__be16 peer_port; /* to which the inside has spoken by it; zeros: not known */
+	__u16 zero;
+	struct ks_addr peer;
 };
 
 /* A connection that a helper heard announced (core/helper/expect.h). */
@@ -204,6 +207,8 @@ KS_RECORD_AS_FLOW(question.is_near, class);
 KS_RECORD_AT(mapping.addr, 16);
 KS_RECORD_AT(mapping.port, 32);
 KS_RECORD_AT(mapping.rule, 34);
+KS_RECORD_AT(mapping.peer_port, 36);
+KS_RECORD_AT(mapping.peer, 40);
 KS_RECORD_AT(expectation.to, 16);
 KS_RECORD_AT(expectation.port, 32);
 KS_RECORD_AT(expectation.rule, 34);

@@ -193,6 +193,9 @@ static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 	return ks_table_insert_isolated(env_isolated(env), e);
 }
 
+/* Returns true if an insert of e->key may take the place of the live entry that ks_table_find() found. */
+bool ks_table_is_replaceable(struct ks_env *env, const struct ks_entry *e);
+
 /* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
 bool ks_table_free(struct ks_env *env, struct ks_entry *e);
 

@@ -9,7 +9,6 @@
 
 #define CLASS_BYTES 12U /* bytes of the first datagram that are looked at */
 
-#define DNS_PORT 53
 #define DNS_FLAGS_OFF 2U
 #define DNS_QR_OPCODE 0xf8 /* 0: a standard query (RFC 1035 4.1.1) */
 #define DNS_QDCOUNT_OFF 4U
@@ -38,7 +37,7 @@
 
 static inline bool is_dns(const __u8 *data, __u32 dport)
 {
-	return dport == DNS_PORT && !(data[DNS_FLAGS_OFF] & DNS_QR_OPCODE) &&
+	return dport == KS_PORT_DNS && !(data[DNS_FLAGS_OFF] & DNS_QR_OPCODE) &&
 	       ks_load16(data + DNS_QDCOUNT_OFF) == ks_be16(1);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/nat/port.h"
 #include "engine/entries.h"
 
 #define ETHER_HEADER 14
@@ -36,6 +37,7 @@ struct kernel_home {
 	__u32 buckets; /* that the map was made with: its memory is rounded up to pages */
 	__u64 packets; /* since the reset */
 	bool held; /* the owner's: fragments may have been kept since the reset */
+	bool short_of_ports; /* the same: a search for a port has failed */
 };
 
 /* Stays on the CPU that it runs on now. */
@@ -159,6 +161,18 @@ static int held_reset(struct kernel_home *home)
 	return err;
 }
 
+static int shortages_reset(struct kernel_home *home)
+{
+	static const struct ks_shortage none;
+	int err = 0;
+
+	for (__u32 i = 0; home->owner->short_of_ports && !err && i < KS_SHORTAGES; i++)
+		err = bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHORTAGES), &i, &none, BPF_ANY) ? -errno
+														: 0;
+	home->owner->short_of_ports = false;
+	return err;
+}
+
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -166,7 +180,7 @@ static int kernel_reset(void *self)
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home);
+	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home);
 
 	if (err)
 		return err;
@@ -250,6 +264,7 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 		return -errno;
 	passage->insp = scratch->insp;
 	home->owner->held |= passage->insp.verdict.action == KS_HOLD;
+	home->owner->short_of_ports |= passage->insp.verdict.reason == KS_REASON_NO_PORT;
 	passage->answer_len = scratch->answer_len;
 	memcpy(passage->answer, scratch->answer, sizeof(passage->answer));
 	passage->output_len = 0;

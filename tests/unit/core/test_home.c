@@ -47,6 +47,11 @@ const struct ks_table_shape *env_table_shape(struct ks_env *env)
 	return &env->shape;
 }
 
+struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
+{
+	return &env->shortages[index & (KS_SHORTAGES - 1)];
+}
+
 struct ks_table_counts *env_table_counts(struct ks_env *env)
 {
 	return &env->counts;

@@ -101,6 +101,8 @@ static void add_records(void)
 		AT(mapping.addr),
 		AT(mapping.port),
 		AT(mapping.rule),
+		AT(mapping.peer_port),
+		AT(mapping.peer),
 		AT(expectation.to),
 		AT(expectation.port),
 		AT(expectation.rule),

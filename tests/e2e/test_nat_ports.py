@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Ports under translation, with real programs: one outer port for an inner one on several CPUs, and what happens without any.
+
+    client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server
+
+Receive packet steering spreads what comes from inside over two CPUs by addresses and ports, so that an endpoint's packets to
+several peers are judged at the same time.
+"""
+import json
+import os
+import subprocess
+
+import pytest
+from wires import Plain, firewall_fixture, net_fixture, reasons
+
+POLICY = """\
+zone lan { lan0 }
+zone wan { wan0 }
+allow from lan to wan
+"""
+ENDPOINTS, FIRST, PEERS, PEER_PORT = 4674, 20000, 4, 3478
+two_cpus = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")
+
+
+class Steered(Plain):
+    def build(self):
+        super().build()
+        self.box.ip_root("netns", "exec", self.box.name, "sh", "-c", "echo 3 >/sys/class/net/lan0/queues/rx-0/rps_cpus")
+
+
+net = net_fixture(Steered)
+firewall = firewall_fixture("firewall", POLICY)
+
+
+def use(firewall, rules):
+    firewall.path.write_text(POLICY + rules)
+    firewall.say("reload")
+    firewall.cli("states", "kill", "--all")  # fails when there are none
+
+
+def speak(net, server, first=FIRST, count=ENDPOINTS, peers=PEERS):
+    """Returns, for each inner port, how many datagrams were heard and from which outer ports."""
+    hearer = net.server.python("hear", server, PEER_PORT, peers, program="endpoints.py", stdin=subprocess.PIPE)
+    assert hearer.stdout.readline() == "listening\n"
+    sender = net.client.python("send", first, count, server, PEER_PORT, peers, program="endpoints.py")
+    assert sender.wait(120) == 0, sender.stdout.read()
+    return json.loads(hearer.communicate("", timeout=60)[0])
+
+
+@two_cpus
+@pytest.mark.parametrize("words", ["", "random-port", "filtering address-dependent random-port"],
+                         ids=["kept", "random", "permits"])
+@pytest.mark.parametrize("server, family", [("192.0.2.10", ""), ("2001:db8::10", " family ipv6")], ids=["ipv4", "ipv6"])
+def test_one_outer_port_on_two_cpus(net, firewall, server, family, words):
+    use(firewall, f"nat from lan to wan{family} masquerade endpoint-independent {words}\n")
+    before = reasons(firewall)
+    heard = speak(net, server)
+    several = {port: outer for port, (_, *outer) in heard.items() if len(outer) > 1}
+    assert len(heard) == ENDPOINTS and not several, f"{len(several)} of {len(heard)}: {list(several.items())[:5]}"
+    assert {count for count, *_ in heard.values()} == {PEERS}, "lost on the way"
+    after = reasons(firewall)
+    assert [after[one] - before[one] for one in ("contended", "no free port")] == [0, 0]
