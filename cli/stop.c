@@ -55,8 +55,10 @@ static int stop_living(const struct ks_instance *instance)
 	if (code != KS_EXIT_OK)
 		return code;
 	for (int i = 0; i < STOP_POLLS; i++) {
-		if (access(instance->lock, F_OK) && errno == ENOENT)
+		if (access(instance->lock, F_OK) && errno == ENOENT && !ks_beacon_see()) {
+			ks_instance_sweep();
 			return KS_EXIT_OK;
+		}
 		usleep(POLL_US);
 	}
 	fprintf(stderr, "keepstate: the daemon has not stopped within 10 s\n");

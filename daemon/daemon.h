@@ -133,6 +133,9 @@ void ks_daemon_take_news(struct ks_daemon *daemon);
 /* A line of ks_change_tell() to the administrator. */
 void ks_daemon_say(bool warning, const char *line);
 
+/* Tells the service manager what is in force. */
+void ks_daemon_tell_manager(const struct ks_daemon *daemon);
+
 /* Writes into the lock file which daemon runs here and with which policy. */
 void ks_daemon_sign(const struct ks_daemon *daemon);
 

@@ -27,13 +27,30 @@
 #define KS_BPF_DIR KS_RUN_DIR "/bpf"
 #define KS_STATE_DIR "/var/lib/keepstate"
 
+static bool is_one_file(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	return !stat(a, &one) && !stat(b, &other) && one.st_ino == other.st_ino && one.st_dev == other.st_dev;
+}
+
+/*
+ * Returns true if we are in the network namespace of process 1. Only who may trace process 1 sees its namespaces; everybody sees
+ * its network devices, in a file that each network namespace has one of.
+ */
+static bool is_host(void)
+{
+	return is_one_file("/proc/1/ns/net", "/proc/self/ns/net") ||
+	       is_one_file("/proc/1/net/dev", "/proc/self/net/dev");
+}
+
 static int name_instance(char *name, size_t size)
 {
-	struct stat mine, first;
+	struct stat mine;
 
 	if (stat("/proc/self/ns/net", &mine))
 		return -errno;
-	if (!stat("/proc/1/ns/net", &first) && first.st_ino == mine.st_ino)
+	if (is_host())
 		snprintf(name, size, KS_INSTANCE_HOST);
 	else
 		snprintf(name, size, "net-%lu", (unsigned long)mine.st_ino);
@@ -256,4 +273,10 @@ void ks_instance_discard_empty(const struct ks_instance *instance)
 {
 	if (!ks_beacon_see() && access(instance->pins, F_OK) && errno == ENOENT)
 		ks_instance_discard(instance);
+}
+
+void ks_instance_sweep(void)
+{
+	if (!access(KS_RUN_DIR, F_OK) && !hold_common())
+		remove_common();
 }

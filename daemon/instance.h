@@ -76,4 +76,7 @@ int ks_instance_discard(const struct ks_instance *instance);
 /* The same for one that failed still earlier, if nothing of an earlier daemon is there. */
 void ks_instance_discard_empty(const struct ks_instance *instance);
 
+/* Removes what is common to all instances if none is left: a daemon that has dropped its privileges cannot unmount. */
+void ks_instance_sweep(void);
+
 #endif

@@ -35,7 +35,9 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/fallback.h"
 #include "daemon/last_good.h"
+#include "daemon/manager.h"
 #include "daemon/mend.h"
+#include "daemon/privileges.h"
 #include "daemon/report.h"
 #include "explain/change.h"
 #include "text/json.h"
@@ -55,7 +57,9 @@ static int give_up(const char *what, int err)
 
 	ks_report_error("%s: %s", what, why);
 	if (err == -EPERM || err == -EACCES)
-		ks_report_error("the daemon needs root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN");
+		ks_report_error("the daemon needs root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, "
+				"and CAP_SYS_ADMIN to "
+				"mount the bpf file system where it is not mounted yet");
 	return KS_EXIT_SYSTEM;
 }
 
@@ -256,7 +260,6 @@ static void reload_by_signal(struct ks_daemon *daemon)
 	struct ks_load_outcome outcome;
 	int err;
 
-	ks_report_to_manager("RELOADING=1");
 	err = ks_daemon_reload(daemon, &reload, &outcome);
 	if (err) {
 		ks_load_outcome_report(&outcome, daemon->policy_path);
@@ -267,7 +270,6 @@ static void reload_by_signal(struct ks_daemon *daemon)
 		ks_change_tell(outcome.change, ks_daemon_say);
 	}
 	ks_load_outcome_fini(&outcome);
-	ks_report_to_manager("READY=1");
 }
 
 static void take_signals(struct ks_daemon *daemon)
@@ -425,6 +427,9 @@ static int end_daemon(struct ks_daemon *daemon)
 {
 	int err = 0;
 
+	ks_manager_stopping(daemon->remove
+				    ? "taking the firewall away"
+				    : "the firewall stays in force without a daemon; `keepstate stop` removes it");
 	hang_up(daemon);
 	if (daemon->trial.waits && !daemon->remove)
 		ks_trial_take_back(daemon, "because the daemon ends");
@@ -460,6 +465,15 @@ static void daemon_fini(struct ks_daemon *daemon)
 	}
 }
 
+/* From here on the daemon keeps only the capabilities that it goes on to need. */
+static void drop_privileges(void)
+{
+	int err = ks_privileges_drop();
+
+	if (err)
+		ks_report_error("cannot drop the capabilities that are not needed any more: %s", strerror(-err));
+}
+
 static void announce(const struct ks_daemon *daemon)
 {
 	ks_auto_json json_t *change =
@@ -480,7 +494,7 @@ static void announce(const struct ks_daemon *daemon)
 	if (daemon->trial.waits)
 		ks_json_set(&change, "unconfirmed", ks_trial_json(daemon));
 	ks_change_tell(change, ks_daemon_say);
-	ks_report_to_manager("READY=1");
+	ks_daemon_tell_manager(daemon);
 }
 
 /* Finds out which policy is to be put in force: the one that was named, or one in its place. Sets daemon->quit if there is none. */
@@ -547,6 +561,7 @@ static int live(struct ks_daemon *daemon, int ready_fd)
 {
 	ks_trial_started(daemon);
 	ks_daemon_keep_policy(daemon);
+	drop_privileges();
 	announce(daemon);
 	ks_background_tell(ready_fd, KS_EXIT_OK);
 	serve(daemon);

@@ -27,6 +27,7 @@
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
+#include "daemon/manager.h"
 #include "daemon/report.h"
 #include "text/json.h"
 #include "text/scoped.h"
@@ -310,7 +311,16 @@ static void take_path(struct ks_daemon *daemon, char *path)
 	ks_daemon_sign(daemon);
 }
 
-int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)
+void ks_daemon_tell_manager(const struct ks_daemon *daemon)
+{
+	char status[512];
+
+	snprintf(status, sizeof(status), "%.300s in force on %zu interfaces, generation %u", daemon->policy_path,
+		 ks_interfaces_guarded(&daemon->interfaces), ks_kernel_config(daemon->kernel)->generation);
+	ks_manager_ready(status);
+}
+
+static int replace_policy(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)
 {
 	ks_auto_free char *name = strdup(reload->path ? reload->path : daemon->policy_path);
 	ks_auto_policy struct ks_policy *policy = NULL;
@@ -347,5 +357,15 @@ int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, s
 			ks_json_set(&outcome->change, "unconfirmed", ks_trial_json(daemon));
 	}
 	free(before.list);
+	return err;
+}
+
+int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)
+{
+	int err;
+
+	ks_manager_reloading();
+	err = replace_policy(daemon, reload, outcome);
+	ks_daemon_tell_manager(daemon);
 	return err;
 }

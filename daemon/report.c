@@ -1,19 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See report.h. */
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "daemon/manager.h"
 #include "daemon/report.h"
-#include "text/scoped.h"
 
 static bool detached;
+
+/* A priority of syslog as the journal reads it at the beginning of a line, "" if nobody would. */
+static const char *prefix(int priority, char buf[8])
+{
+	static int has_journal = -1;
+
+	if (has_journal < 0)
+		has_journal = ks_manager_has_journal();
+	snprintf(buf, 8, has_journal ? "<%d>" : "", priority);
+	return buf;
+}
+
+/* One line at a time, because each has a priority of its own. */
+static void print_lines(int priority, char *text)
+{
+	const char *name = "keepstate: ";
+	char *save = NULL, buf[8];
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		fprintf(stderr, "%s%s%s\n", prefix(priority, buf), name, line);
+		name = "";
+	}
+}
 
 void ks_report_to_syslog(void)
 {
@@ -34,7 +54,16 @@ __attribute__((format(printf, 2, 0))) static void report(int priority, const cha
 	if (detached)
 		syslog(priority, "%s", text);
 	else
-		fprintf(stderr, "keepstate: %s\n", text);
+		print_lines(priority, text);
+}
+
+__attribute__((format(printf, 2, 3))) static void report_line(int priority, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	report(priority, format, args);
+	va_end(args);
 }
 
 void ks_report(const char *format, ...)
@@ -55,36 +84,18 @@ void ks_report_error(const char *format, ...)
 	va_end(args);
 }
 
+static void report_diag(const struct ks_diag *diag)
+{
+	report_line(diag->warning ? LOG_WARNING : LOG_ERR, "%s:%u:%u: %s: %s", diag->place.file, diag->place.line,
+		    diag->place.column, diag->warning ? "warning" : "error", diag->message);
+}
+
 void ks_report_diags(const struct ks_diags *diags)
 {
-	if (!detached) {
+	if (!detached && !ks_manager_has_journal()) {
 		ks_diags_print(diags, stderr, false);
 		return;
 	}
-	for (size_t i = 0; i < diags->count; i++) {
-		const struct ks_diag *diag = &diags->list[i];
-
-		syslog(diag->warning ? LOG_WARNING : LOG_ERR, "%s:%u:%u: %s: %s", diag->place.file, diag->place.line,
-		       diag->place.column, diag->warning ? "warning" : "error", diag->message);
-	}
-}
-
-void ks_report_to_manager(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t length = path ? strlen(path) : 0;
-	ks_auto_fd int fd = -1;
-
-	if (length < 2 || length >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, length);
-	if (path[0] == '@') /* the abstract namespace */
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
-		ks_report_error("cannot tell the service manager '%s'", state);
+	for (size_t i = 0; i < diags->count; i++)
+		report_diag(&diags->list[i]);
 }

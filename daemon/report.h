@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Messages to the administrator: on standard error, or to syslog(3) in the background. Any thread may send some. */
+/*
+ * Messages to the administrator: on standard error, each line with its priority if that is the journal,
+ * or to syslog(3) in the background. Any thread may send some.
+ */
 #ifndef KS_DAEMON_REPORT_H
 #define KS_DAEMON_REPORT_H
 
@@ -13,8 +16,5 @@ void ks_report_diags(const struct ks_diags *diags);
 void ks_report_to_syslog(void);
 
 bool ks_report_is_detached(void);
-
-/* Tells the service manager, if there is one, as sd_notify(3) does: "READY=1", "RELOADING=1", "STOPPING=1". */
-void ks_report_to_manager(const char *state);
 
 #endif

@@ -17,6 +17,7 @@ KS_SCOPED(ks_auto_btf, struct btf *, btf__free)
 struct ks_kernel {
 	int maps[KS_MAP_MAX];
 	int programs[KS_PROGRAM_MAX];
+	int rules[2]; /* the inner maps of rules that this process made, by slot; -1 without one */
 
 	/* mappings of whole maps */
 	const struct ks_bucket *table;

@@ -82,6 +82,7 @@ struct ks_kernel *ks_kernel_alloc(void)
 		kernel->maps[i] = -1;
 	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++)
 		kernel->programs[i] = -1;
+	kernel->rules[0] = kernel->rules[1] = -1;
 	return kernel;
 }
 
@@ -151,6 +152,10 @@ void ks_kernel_close(struct ks_kernel *kernel)
 	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++) {
 		if (kernel->programs[i] >= 0)
 			close(kernel->programs[i]);
+	}
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(kernel->rules); i++) {
+		if (kernel->rules[i] >= 0)
+			close(kernel->rules[i]);
 	}
 	free(kernel->pin_dir);
 	free(kernel);

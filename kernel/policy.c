@@ -45,22 +45,6 @@ static int fill_map(int fd, const void *values, __u32 value_size, __u32 count)
 	return err;
 }
 
-/* Gets the types that the programs were loaded with, from a map that they describe. Returns a descriptor or -errno. */
-static int types_open(const struct ks_kernel *kernel, struct btf **types)
-{
-	struct bpf_map_info info = { 0 };
-	__u32 size = sizeof(info);
-	ks_auto_fd int fd = -1;
-
-	if (bpf_obj_get_info_by_fd(kernel->maps[KS_MAP_CONFIGS], &info, &size))
-		return -errno;
-	fd = bpf_btf_get_fd_by_id(info.btf_id);
-	if (fd < 0)
-		return -errno;
-	*types = btf__load_from_kernel_by_id(info.btf_id);
-	return *types ? TAKE_FD(fd) : -ENOENT;
-}
-
 /* One of the policy's tables, and the outer map that holds its two generations. */
 struct policy_table {
 	enum ks_kernel_map outer;
@@ -71,32 +55,60 @@ struct policy_table {
 };
 
 /*
- * Makes an inner map of the values and puts it into the slot of the outer one.
- * It needs the same type description as the model in the outer map: kernels
- * before 6.2 refuse it otherwise.
+ * Describes an inner map to the kernel: its keys, and a structure of the size of its values. Kernels before 6.2 put a map that
+ * is not described into no outer map whose model is. To ask for the description of the model would need CAP_SYS_ADMIN.
  */
-static int install_table(const struct ks_kernel *kernel, __u32 slot, const struct policy_table *table)
+static int describe_table(const struct policy_table *table, struct bpf_map_create_opts *opts, struct btf **types)
+{
+	ks_auto_btf struct btf *new = btf__new_empty();
+	int key, value, err;
+
+	if (!new)
+		return -ENOMEM;
+	key = btf__add_int(new, "unsigned int", sizeof(__u32), 0);
+	value = btf__add_struct(new, table->type, table->value_size);
+	if (key < 0 || value < 0)
+		return key < 0 ? key : value;
+	err = btf__load_into_kernel(new);
+	if (err)
+		return err;
+	opts->btf_fd = (__u32)btf__fd(new);
+	opts->btf_key_type_id = (__u32)key;
+	opts->btf_value_type_id = (__u32)value;
+	*types = TAKE(new); /* it owns the descriptor */
+	return 0;
+}
+
+static void keep_rules(struct ks_kernel *kernel, __u32 slot, int fd)
+{
+	if (kernel->rules[slot] >= 0)
+		close(kernel->rules[slot]);
+	kernel->rules[slot] = fd;
+}
+
+/* Makes an inner map of the values and puts it into the slot of the outer one. That of the rules is kept for ks_kernel_wait(). */
+static int install_table(struct ks_kernel *kernel, __u32 slot, const struct policy_table *table)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
 	ks_auto_btf struct btf *types = NULL;
-	ks_auto_fd int btf_fd = types_open(kernel, &types);
 	ks_auto_fd int fd = -1;
-	int err;
+	int err = describe_table(table, &opts, &types);
 
-	if (btf_fd < 0)
-		return btf_fd;
-	opts.btf_fd = (__u32)btf_fd;
-	opts.btf_key_type_id = (__u32)btf__find_by_name_kind(types, "unsigned int", BTF_KIND_INT);
-	opts.btf_value_type_id = (__u32)btf__find_by_name_kind(types, table->type, BTF_KIND_STRUCT);
+	if (err)
+		return err;
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, table->type, sizeof(__u32), table->value_size, KS_MAX(table->count, 1U),
 			    &opts);
 	if (fd < 0)
 		return -errno;
 	err = fill_map(fd, table->values, table->value_size, table->count);
-	return err ?: bpf_map_update_elem(kernel->maps[table->outer], &slot, &fd, BPF_ANY) ? -errno : 0;
+	if (!err && bpf_map_update_elem(kernel->maps[table->outer], &slot, &fd, BPF_ANY))
+		err = -errno;
+	if (!err && table->outer == KS_MAP_RULES)
+		keep_rules(kernel, slot, TAKE_FD(fd));
+	return err;
 }
 
-static int install_tables(const struct ks_kernel *kernel, const struct ks_policy *policy, __u32 slot)
+static int install_tables(struct ks_kernel *kernel, const struct ks_policy *policy, __u32 slot)
 {
 	const struct ks_config *config = &policy->config;
 	const struct policy_table tables[] = {
@@ -113,8 +125,9 @@ static int install_tables(const struct ks_kernel *kernel, const struct ks_policy
 }
 
 /* Frees the tables of a slot. Deleting from an array of maps waits until no program uses it. */
-static void empty_slot(const struct ks_kernel *kernel, __u32 slot)
+static void empty_slot(struct ks_kernel *kernel, __u32 slot)
 {
+	keep_rules(kernel, slot, -1);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_RULES], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_SETS], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_RANGES], &slot);
@@ -124,14 +137,11 @@ static void empty_slot(const struct ks_kernel *kernel, __u32 slot)
 /* Replacing an inner map by itself changes nothing, but waits a grace period. */
 int ks_kernel_wait(const struct ks_kernel *kernel)
 {
-	__u32 slot = kernel->control->active & 1, id;
-	ks_auto_fd int fd = -1;
+	__u32 slot = kernel->control->active & 1;
+	int fd = kernel->rules[slot];
 
-	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_RULES], &slot, &id))
-		return -errno;
-	fd = bpf_map_get_fd_by_id(id);
 	if (fd < 0)
-		return -errno;
+		return -ENOENT;
 	return bpf_map_update_elem(kernel->maps[KS_MAP_RULES], &slot, &fd, BPF_ANY) ? -errno : 0;
 }
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The capabilities of the daemon. It starts as root, because it mounts and makes directories. Once the firewall is in force it
+ * keeps only those that it goes on to need, and none can come back: who gets hold of it cannot mount, load modules, trace
+ * processes or read others' files for writing.
+ */
+#ifndef KS_DAEMON_PRIVILEGES_H
+#define KS_DAEMON_PRIVILEGES_H
+
+/* Returns 0 or -errno. For a process with one thread. */
+int ks_privileges_drop(void);
+
+#endif
