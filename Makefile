@@ -4,7 +4,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 BUILDER = $(shell command -v ninja || echo ninja)
 
-.PHONY: all deps demo test bench install clean help
+.PHONY: all deps demo test bench install uninstall clean help
 
 all: deps $(BUILD)/build.ninja
 	@$(BUILDER) -C $(BUILD)
@@ -33,8 +33,14 @@ bench:
 	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD)
 	@bench/run --build $(BUILD)
 
+# PREFIX may be given here, too: the programs do not know it, only the unit does.
 install: all
-	@meson install -C $(BUILD) --no-rebuild
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD)
+
+# Leaves policies and /var/lib/keepstate. A firewall in force stays in force: `keepstate stop` comes before.
+uninstall:
+	@tools/uninstall --build $(BUILD)
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-tsan
@@ -45,4 +51,5 @@ help:
 	@echo 'make test      build and run every test; the last line counts them'
 	@echo 'make bench     measure it beside nftables and no firewall'
 	@echo 'make install   install below PREFIX ($(PREFIX)); DESTDIR is honoured'
+	@echo 'make uninstall remove that again; policies and /var/lib/keepstate stay'
 	@echo 'make clean     remove what was built'
