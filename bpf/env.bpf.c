@@ -167,6 +167,13 @@ struct ks_table_counts *env_table_counts(struct ks_env *env)
 	return first_of(&ks_counts);
 }
 
+struct ks_settling *env_settling(struct ks_env *env)
+{
+	struct ks_control *control = first_of(&ks_control);
+
+	return control ? &control->settling : NULL;
+}
+
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_table, &index);

@@ -40,6 +40,7 @@
 #include "core/fragment/fragment.h"
 #include "core/inspect.h"
 #include "core/reject.h"
+#include "core/settle.h"
 #include "core/types.h"
 
 /*
@@ -127,6 +128,7 @@ struct ks_control {
 	__u64 zones; /* bit per zone id (and KS_ZONE_NONE) that a guarded interface is in now: where packets may leave */
 	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
 	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0: none; answers leave by it */
+	struct ks_settling settling; /* since when the firewall settles, and what it took up (core/settle.h) */
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
 	__u8 pad[5];

@@ -21,6 +21,7 @@ struct ks_flow;
 struct ks_inspection;
 struct ks_packet;
 struct ks_shortage;
+struct ks_settling;
 struct ks_table_counts;
 struct ks_table_shape;
 
@@ -51,6 +52,9 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
 
 /* One of KS_SHORTAGES peers towards which no port is free (core/nat/port.h). */
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index);
+
+/* When the home began to settle, and what it has taken up since (core/settle.h). */
+struct ks_settling *env_settling(struct ks_env *env);
 
 /*
  * The zone that a packet with this tuple will leave by: KS_ZONE_SELF if the box is its destination, groups included;

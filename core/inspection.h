@@ -73,7 +73,8 @@ struct ks_insp_opening {
 	__u8 helper; /* enum ks_helper_id */
 	__u8 mapped; /* 1: its source is a mapping's */
 	__u8 masqueraded; /* 1: its source is an interface's address */
-	__u8 zero[5];
+	__u8 settled; /* 1: it is from the middle of a connection, which only settling takes up (settle.h) */
+	__u8 zero[4];
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */

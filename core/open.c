@@ -17,6 +17,7 @@
 #include "core/link.h"
 #include "core/nat/alias.h"
 #include "core/nat/source.h"
+#include "core/settle.h"
 #include "core/stage.h"
 #include "core/table/table.h"
 #include "core/track/track.h"
@@ -78,6 +79,13 @@ static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp)
 	return ctx.found;
 }
 
+/* A packet from the middle of a connection is not taken up. Nobody is told: a RST would end what its peers may still have. */
+static inline __u32 refuse_midstream(struct ks_inspection *insp)
+{
+	ks_open_forget(insp);
+	return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_NO_STATE);
+}
+
 /* The rules do not allow the packet where it seems to go. Returns the reason. */
 static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *insp, __u32 action)
 {
@@ -87,6 +95,8 @@ static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *i
 		ks_open_forget(insp);
 		return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_UNDECIDED);
 	}
+	if (insp->opening.settled)
+		return refuse_midstream(insp);
 	insp->verdict.action = (__u8)action;
 	return insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
 }
@@ -135,9 +145,11 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 }
 
 /* A flow was opened. Returns the reason. */
-static ks_inline __u32 judge_opened(struct ks_inspection *insp)
+static ks_inline __u32 judge_opened(struct ks_env *env, struct ks_inspection *insp)
 {
 	insp->verdict.state = insp->flow.after.state;
+	if (insp->opening.settled && !insp->home.dry)
+		ks_settle_count(env);
 	if (insp->opening.expected)
 		return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
 	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
@@ -158,6 +170,10 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	if (config->options & KS_OPT_NAT || insp->translate) {
 		ks_table_hash(env, &insp->flow);
 		reason = ks_nat_reserve(env, config, insp);
+		if (!reason && insp->opening.settled && !ks_settle_translates(config, insp)) {
+			ks_nat_release(env, insp);
+			return refuse_midstream(insp);
+		}
 	}
 	if (reason)
 		return ks_deny(insp, KS_CLASS_NEW, reason);
@@ -165,7 +181,7 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	reason = flow_insert(env, insp);
 	if (reason != KS_REASON_OK_NEW)
 		return ks_deny(insp, KS_CLASS_NEW, reason);
-	return judge_opened(insp);
+	return judge_opened(env, insp);
 }
 
 /*
@@ -195,7 +211,7 @@ static ks_inline __u32 reopen_flow(struct ks_env *env, const struct ks_config *c
 	reason = insp->home.dry ? KS_REASON_OK_NEW : ks_table_replace(env, &insp->flow);
 	if (reason != KS_REASON_OK_NEW)
 		return ks_deny(insp, KS_CLASS_NEW, reason);
-	return judge_opened(insp);
+	return judge_opened(env, insp);
 }
 
 /* A flow that is over begins again. If it is not the same as before, the old one makes room for a new one. */
@@ -263,7 +279,7 @@ static ks_inline bool is_expected(struct ks_env *env, const struct ks_config *co
 	insp->opening.expected = 0;
 	if (cannot_open)
 		return false;
-	if (ks_expect_find(env, insp))
+	if (!insp->opening.settled && ks_expect_find(env, insp))
 		insp->opening.expected = 1;
 	else if (is_repeated(config, insp))
 		return false;
@@ -327,6 +343,9 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 		return;
 	}
 	reason = ks_track_may_open(config, &insp->pkt);
+	insp->opening.settled = reason && ks_settle_admits(env, config, insp);
+	if (insp->opening.settled)
+		reason = 0;
 	if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
 		reason = insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
 	ks_inspect_conclude(insp, config, reason);

@@ -157,7 +157,7 @@ struct ks_rule_list {
 #define KS_SCRUB_MSS 0x08 /* TCP: the MSS of a SYN is lowered to max_mss */
 
 /* ks_config.options */
-#define KS_OPT_PICKUP 0x01 /* mid-stream TCP may open a flow */
+#define KS_OPT_PICKUP 0x01 /* mid-stream TCP may open a flow, at any time (core/settle.h: after a start) */
 #define KS_OPT_BYPASS_RULES 0x02 /* the policy has bypass rules: ask it also for packets that cannot open a flow */
 #define KS_OPT_CHECKSUM 0x04 /* verify the checksums of TCP, UDP and ICMP */
 #define KS_OPT_NO_IP_CHECKSUM 0x10 /* do not verify IPv4 header checksums: captures of offloaded traffic */
@@ -213,7 +213,7 @@ struct ks_config {
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 	__u64 outside[2]; /* bit per zone id, IPv4 and IPv6: addresses of no network below may be at home there */
 	__u32 networks; /* entries of network[] */
-	__u32 zero;
+	__u32 settle; /* ms behind a start during which connections are taken up in their middle (core/settle.h), 0: never */
 	struct ks_network network[KS_NETWORKS_MAX]; /* longest first, so that the first one that fits is the longest */
 };
 
@@ -244,6 +244,9 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_LIMIT_QUESTIONS_DEFAULT 4096U
 #define KS_ADAPTIVE_LOW_DEFAULT 60U /* percent of the states */
 #define KS_ADAPTIVE_HIGH_DEFAULT 90U
+#define KS_SETTLE_DEFAULT_MS 120000U
+#define KS_SETTLE_MIN_MS 1000U
+#define KS_SETTLE_MAX_MS 3600000U
 #define KS_MSS_MIN 536U /* RFC 9293 3.7.1 */
 #define KS_MSS_MAX 65495U
 #define KS_TIMEOUT_MIN_MS 1000U
@@ -286,7 +289,8 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 	X(FRAGMENTS, 30)              \
 	X(HELPER, 24 * 3600)          \
 	X(ASKED, 10)                  \
-	X(ALIAS, 5)
+	X(ALIAS, 5)                   \
+	X(TAKEN_UP, 30)
 
 /*
  * X(class, answered, name, seconds): the same for what UDP carries, before and after an answer. DNS: a query is given up

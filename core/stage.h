@@ -25,6 +25,7 @@ static inline void ks_outcome_init(struct ks_inspection *insp)
 	insp->by_alias = 0;
 	insp->translate = 0;
 	insp->opening.expected = 0;
+	insp->opening.settled = 0;
 	insp->grown = 0;
 	insp->opening.source_rule = KS_RULE_DEFAULT;
 	insp->to = insp->home.to;

@@ -57,7 +57,8 @@ enum ks_kind {
 	X(EXPECTED, "EXPECTED") /* not a flow: announced by a helper */                              \
 	X(FRAGMENTS, "FRAGMENTS") /* not a flow: a datagram in fragments */                          \
 	X(HELPER, "HELPER") /* not a flow: the memory of a helper */                                 \
-	X(ASKED, "ASKED") /* not a flow: a question to a group */
+	X(ASKED, "ASKED") /* not a flow: a question to a group */                                    \
+	X(TAKEN_UP, "TAKEN_UP") /* a connection from its middle: the other side has not spoken yet */
 
 enum ks_state {
 #define X(id, name) KS_STATE_##id,

@@ -127,6 +127,16 @@ const struct ks_world *ks_engine_world(const struct ks_engine *engine)
 	return engine->world;
 }
 
+void ks_engine_settle(struct ks_engine *engine, __u64 since)
+{
+	engine->settling.since = since;
+}
+
+const struct ks_settling *ks_engine_settling(const struct ks_engine *engine)
+{
+	return &engine->settling;
+}
+
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed)
 {
 	engine->random = seed ? seed : 1;

@@ -20,6 +20,7 @@
 #include "text/scoped.h"
 
 struct ks_engine;
+struct ks_settling;
 
 /* The tables to decide by; the pointers must outlive the engine or the next ks_engine_set_tables(). */
 struct ks_tables {
@@ -95,6 +96,10 @@ const struct ks_world *ks_engine_world(const struct ks_engine *engine);
 /* The clock, in ns from any start. It never goes back: an earlier time is taken as the present one. */
 void ks_engine_set_time(struct ks_engine *engine, __u64 now);
 __u64 ks_engine_time(const struct ks_engine *engine);
+
+/* Says since when the engine settles (core/settle.h), on its clock; 0: it does not. */
+void ks_engine_settle(struct ks_engine *engine, __u64 since);
+const struct ks_settling *ks_engine_settling(const struct ks_engine *engine);
 
 /* Starts the sequence of random numbers (for ports) again, so that two homes can be compared. */
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed);

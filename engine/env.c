@@ -75,6 +75,11 @@ struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
 	return &ks_engine_of(env)->shortages[index & (KS_SHORTAGES - 1)];
 }
 
+struct ks_settling *env_settling(struct ks_env *env)
+{
+	return &ks_engine_of(env)->settling;
+}
+
 /* Routes and addresses: those of the caller's world, else the policy's networks stand for them. */
 
 /* The caller says with the frame where it goes to, and the policy (`hint`) where its translated destination is. */

@@ -7,6 +7,7 @@
 #define KS_ENGINE_INTERNAL_H
 
 #include "core/nat/port.h"
+#include "core/settle.h"
 #include "engine/engine.h"
 #include "engine/held.h"
 
@@ -24,6 +25,7 @@ struct ks_engine {
 	struct ks_bucket *buckets;
 	size_t mapped; /* bytes at `buckets`; 0: another engine's */
 	__u64 now;
+	struct ks_settling settling;
 	__u64 swept; /* when the table was last swept */
 	__u64 swept_created; /* flows made until then */
 	const struct ks_world *world; /* NULL: the policy's networks and addresses stand for it */

@@ -68,10 +68,10 @@ static void explain_tcp_pass(struct ks_explain *explain)
 	json_t *step;
 
 	if (!(flags & KS_TCP_RST) && explain->insp->flow.after.tcp_flags[explain->insp->dir & 1] & KS_TCP_LIBERAL) {
-		ks_explain_step(
-			explain, "protocol", "ok",
-			"its windows and acknowledgements are not checked: the connection was taken up in its "
-			"middle ('option pickup'), or only one direction of it may be seen ('option asymmetric')");
+		ks_explain_step(explain, "protocol", "ok",
+				"its windows and acknowledgements are not checked: the connection was taken up in its "
+				"middle ('option settle', 'option pickup'), or only one direction of it may be seen "
+				"('option asymmetric')");
 		return;
 	}
 	if (!c->have && !c->lo && !c->hi) {
@@ -109,12 +109,41 @@ static const char *what_opens(unsigned proto)
 {
 	switch (proto) {
 	case KS_PROTO_SCTP:
-		return "an INIT can, or a HEARTBEAT on a further path";
+		return "an INIT can, or a HEARTBEAT on a further path, and for a while after a start data and the like "
+		       "('option settle')";
 	case KS_PROTO_DCCP:
-		return "a Request can";
+		return "a Request can, and for a while after a start data and the like ('option settle')";
 	default:
-		return "a SYN can, unless the policy says 'option pickup on' or 'option asymmetric on'";
+		return "a SYN can, unless the firewall started a moment ago ('option settle') or the policy says "
+		       "'option pickup on' or 'option asymmetric on'";
 	}
+}
+
+/* A packet from the middle of a connection, while the firewall settles. Returns true if it is one. */
+static bool explain_midstream(struct ks_explain *explain)
+{
+	const struct ks_inspection *insp = explain->insp;
+	const struct ks_packet *pkt = &insp->pkt;
+
+	if (!insp->opening.settled)
+		return false;
+	if (ks_reason_is_pass(insp->verdict.reason))
+		ks_explain_step(
+			explain, "protocol", "note",
+			"it is from the middle of a connection, which is taken up because the firewall started a "
+			"moment ago ('option settle'); it is half-open until the other side speaks");
+	else if (insp->translate & KS_TRANSLATE_SRC)
+		ks_explain_step(
+			explain, "protocol", "drop",
+			"it is from the middle of a connection, which is not taken up: source port %u, which it had, "
+			"is not free or may be a server's",
+			ks_be16(pkt->tuple.sport));
+	else
+		ks_explain_step(
+			explain, "protocol", "drop",
+			"it is from the middle of a connection, which the firewall, started a moment ago, takes up "
+			"only if the rules let its sender open one ('option settle')");
+	return true;
 }
 
 void ks_explain_protocol(struct ks_explain *explain)
@@ -136,6 +165,8 @@ void ks_explain_protocol(struct ks_explain *explain)
 				insp->dir == KS_ORIGINAL ? "other side" : "originator");
 	} else if (known) {
 		ks_explain_step(explain, "protocol", "ok", "it fits the flow");
+	} else if (explain_midstream(explain)) {
+		return;
 	} else if (insp->verdict.class == KS_CLASS_INVALID && !is_policy_reason(insp->verdict.reason)) {
 		ks_explain_step(explain, "protocol", "drop", "%s", ks_reason_text(insp->verdict.reason));
 	} else if (insp->verdict.class == KS_CLASS_INVALID) {
@@ -221,7 +252,8 @@ static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_
 /* Returns true if the rules were asked: the packet is of no flow and may open one, or there are bypass rules. */
 static bool was_asked(const struct ks_inspection *insp)
 {
-	return insp->verdict.reason == KS_REASON_OK_UNDECIDED || insp->verdict.rule_index != KS_DECISION_DEFAULT ||
+	return insp->verdict.reason == KS_REASON_OK_UNDECIDED || insp->opening.settled ||
+	       insp->verdict.rule_index != KS_DECISION_DEFAULT ||
 	       (insp->verdict.class == KS_CLASS_NEW && (!insp->flow.found || insp->opening.replaces));
 }
 

@@ -73,6 +73,7 @@ const struct ks_setting ks_settings[] = {
 	TIMEOUT(DCCP_CLOSEREQ, "dccp.closereq"),
 	TIMEOUT(DCCP_CLOSING, "dccp.closing"),
 	TIMEOUT(DCCP_TIMEWAIT, "dccp.timewait"),
+	TIMEOUT(TAKEN_UP, "taken_up"),
 	TIMEOUT(ALIAS, "nat.alias"),
 	TIMEOUT(MAPPING, "nat.mapping"),
 	TIMEOUT(EXPECTED, "helper.expected"),
@@ -98,6 +99,8 @@ const struct ks_setting ks_settings[] = {
 	OPTION(KS_OPT_ASYMMETRIC, "asymmetric", 0),
 	OPTION(KS_OPT_SIMULTANEOUS, "simultaneous-open", 0),
 	OPTION(KS_OPT_OTHER_PROTOCOLS, "other-protocols", 0),
+	{ KS_SETTING_SPAN, "settle", FIELD(settle), .size = sizeof(__u32), .min = KS_SETTLE_MIN_MS,
+	  .max = KS_SETTLE_MAX_MS, .initial = KS_SETTLE_DEFAULT_MS },
 	SCRUB(KS_SCRUB_RANDOM_ID, "scrub-id"),
 	SCRUB(KS_SCRUB_NO_DF, "scrub-df"),
 	NUMBER(min_ttl, KS_SCRUB_TTL, "scrub-ttl", 1, 255, __u8),
@@ -108,11 +111,11 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 9 + 11, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 9 + 12, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
-	static const char *const keywords[] = { "timeout", "limit", "limit", "option", "option" };
+	static const char *const keywords[] = { "timeout", "limit", "limit", "option", "option", "option" };
 
 	return keywords[kind];
 }
@@ -249,6 +252,11 @@ static int bad_value(struct ks_parser *p, const struct ks_setting *setting, cons
 			"'%.60s' is no limit for %s: expected two shares of the states, the lower first, "
 			"such as 60%%-90%%, or 'off'",
 			word->text, setting->name);
+	case KS_SETTING_SPAN:
+		return ks_parser_error(p, word, 0,
+				       "'%.60s' is no value for %s: expected a duration such as 2m, %s to %s, or 'off'",
+				       word->text, setting->name, ks_duration_text(setting->min, low),
+				       ks_duration_text(setting->max, high));
 	case KS_SETTING_NUMBER:
 		return ks_parser_error(p, word, 0,
 				       "'%.60s' is no value for %s: expected a number %llu to %llu, or 'off'",
@@ -285,6 +293,11 @@ static int read_setting_value(const struct ks_setting *setting, const char *text
 	int err = 0;
 
 	switch (setting->kind) {
+	case KS_SETTING_SPAN:
+		*value = 0;
+		if (strcmp(text, "off") == 0 || !ks_value_number(text, 0, 0, value))
+			return 0;
+		/* fall through */
 	case KS_SETTING_TIMEOUT:
 		err = ks_value_duration(text, value);
 		break;
@@ -310,8 +323,9 @@ static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 		"a timeout such as tcp.established",
 		"a limit such as 'states'", [KS_SETTING_OPTION] = "an option such as 'pickup'"
 	};
-	static const char *const values[] = { "a duration such as 1h30m", "a number", "two shares such as 60%-90%",
-					      "'on' or 'off'", "a number, or 'off'" };
+	static const char *const values[] = { "a duration such as 1h30m",	 "a number",
+					      "two shares such as 60%-90%",	 "'on' or 'off'",
+					      "a duration such as 2m, or 'off'", "a number, or 'off'" };
 	struct ks_token word, text;
 	struct ks_place *first;
 	size_t i = 0;
@@ -400,7 +414,7 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 {
 	char buf[KS_DURATION_TEXT];
 
-	if (setting->kind == KS_SETTING_TIMEOUT)
+	if (setting->kind == KS_SETTING_TIMEOUT || (setting->kind == KS_SETTING_SPAN && value))
 		fprintf(out, "%s %s", setting->name, ks_duration_text(value, buf));
 	else if (setting->kind == KS_SETTING_SHARES && value)
 		fprintf(out, "%s %llu%%-%llu%%", setting->name, value >> SHARE_LOW_SHIFT, value & SHARE_HIGH_MASK);

@@ -16,6 +16,7 @@ enum ks_setting_kind {
 	KS_SETTING_LIMIT,
 	KS_SETTING_SHARES, /* a limit as two shares of the states: the field and the next one */
 	KS_SETTING_OPTION, /* a bit of a field: `bit` */
+	KS_SETTING_SPAN, /* an option with a duration in ms, 0 for off */
 	KS_SETTING_NUMBER, /* an option with a number, 0 for off; `bit` of ks_config.scrub says whether it is on */
 };
 

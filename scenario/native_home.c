@@ -138,6 +138,14 @@ static int native_listen(void *self, __u8 proto, __u16 port)
 	return ks_engine_listen(home->engine, proto, port);
 }
 
+static int native_settle(void *self)
+{
+	struct native_home *home = self;
+
+	ks_engine_settle(home->engine, ks_engine_time(home->engine));
+	return 0;
+}
+
 static int native_counts(void *self, struct ks_table_counts *counts)
 {
 	struct native_home *home = self;
@@ -155,6 +163,7 @@ static const struct ks_home_ops native_ops = {
 	.each_flow = native_each_flow,
 	.each_entry = native_each_entry,
 	.listen = native_listen,
+	.settle = native_settle,
 	.counts = native_counts,
 };
 

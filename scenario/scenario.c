@@ -336,6 +336,8 @@ static int step_run(struct ks_runner *runner, const struct ks_step *step, struct
 		return reload_run(runner, step, result);
 	case KS_STEP_LISTEN:
 		return runner->home->ops->listen(runner->home->self, step->packet.proto, (__u16)step->number);
+	case KS_STEP_SETTLE:
+		return runner->home->ops->settle(runner->home->self);
 	case KS_STEP_EXPECT_RECORDS:
 		return expect_records_run(runner, step, result);
 	case KS_STEP_EXPECT_STATE:

@@ -51,6 +51,8 @@ struct ks_home_ops {
 	int (*each_entry)(void *self, ks_home_flow_fn *fn, void *arg);
 	/* Says that a process of the box has a port, until the next reset. -ENOSPC after a few. */
 	int (*listen)(void *self, __u8 proto, __u16 port);
+	/* Says that it has just started and settles, until the next reset. */
+	int (*settle)(void *self);
 	int (*counts)(void *self, struct ks_table_counts *counts);
 };
 

@@ -49,6 +49,15 @@ __u32 ks_dccp_may_open(const struct ks_packet *pkt)
 	return type_of(pkt) == KS_DCCP_REQUEST ? 0 : KS_REASON_NO_STATE;
 }
 
+bool ks_dccp_is_midstream(const struct ks_packet *pkt)
+{
+	__u32 type = type_of(pkt);
+
+	/* Short numbers tell nothing to one who has not seen a long one. */
+	return (type == KS_DCCP_DATA || type == KS_DCCP_ACK || type == KS_DCCP_DATAACK) &&
+	       !(pkt->dccp_type & KS_DCCP_SHORT);
+}
+
 bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 {
 	return type_of(pkt) == KS_DCCP_REQUEST && flow->state == KS_STATE_DCCP_TIMEWAIT;
@@ -61,6 +70,17 @@ void ks_dccp_open(struct ks_inspection *insp)
 	flow->state = KS_STATE_DCCP_REQUEST;
 	flow->dccp.last[KS_ORIGINAL] = number_of(&insp->pkt, insp->pkt.dccp.seq_high, insp->pkt.dccp.seq, 0);
 	flow->dccp.first[KS_ORIGINAL] = flow->dccp.last[KS_ORIGINAL];
+	if (type_of(&insp->pkt) == KS_DCCP_REQUEST)
+		return;
+	flow->state = KS_STATE_TAKEN_UP;
+	flow->flags |= KS_FLOW_PICKUP;
+	flow->dccp.first[KS_ORIGINAL] = (flow->dccp.last[KS_ORIGINAL] - (__u64)SEQ_SLACK) & SEQ_MASK;
+}
+
+/* The state of the machine: a connection that was taken up in its middle is taken for an open one. */
+static inline __u32 machine_state(const struct ks_flow *flow)
+{
+	return flow->state == KS_STATE_TAKEN_UP ? KS_STATE_DCCP_OPEN : flow->state;
 }
 
 static inline void dccp_compare_set(struct ks_inspection *insp, __u64 have, __u64 lo, __u64 hi)
@@ -70,10 +90,15 @@ static inline void dccp_compare_set(struct ks_inspection *insp, __u64 have, __u6
 	insp->verdict.compare.hi = (__u32)hi;
 }
 
+static inline bool is_unanswered(const struct ks_flow *flow)
+{
+	return flow->state == KS_STATE_DCCP_REQUEST || flow->state == KS_STATE_TAKEN_UP;
+}
+
 /* Returns true if the other side has yet to send its first packet: any number in it will be right. */
 static inline bool is_first(const struct ks_inspection *insp)
 {
-	return insp->dir == KS_REPLY && insp->flow.before.state == KS_STATE_DCCP_REQUEST;
+	return insp->dir == KS_REPLY && is_unanswered(&insp->flow.before);
 }
 
 static bool seq_ok(struct ks_inspection *insp, __u64 seq)
@@ -110,7 +135,7 @@ static __u32 dccp_numbers_check(struct ks_inspection *insp, __u64 seq)
 	if (type == KS_DCCP_REQUEST || type == KS_DCCP_DATA)
 		return 0;
 	/* A client may reset before it knows any number of the server. */
-	if (insp->dir == KS_ORIGINAL && insp->flow.before.state == KS_STATE_DCCP_REQUEST)
+	if (insp->dir == KS_ORIGINAL && is_unanswered(&insp->flow.before))
 		return 0;
 	ack = number_of(pkt, pkt->dccp.ack_high, pkt->dccp.ack, insp->flow.before.dccp.last[peer]);
 	return ack_ok(insp, ack) ? 0 : KS_REASON_DCCP_SEQ;
@@ -121,8 +146,8 @@ static inline void dccp_numbers_learn(struct ks_inspection *insp, __u64 seq)
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 dir = insp->dir & 1;
 
-	if (is_first(insp))
-		flow->dccp.first[dir] = seq;
+	if (is_first(insp)) /* of a connection from its middle earlier numbers may still be acknowledged */
+		flow->dccp.first[dir] = flow->state == KS_STATE_TAKEN_UP ? (seq - (__u64)SEQ_SLACK) & SEQ_MASK : seq;
 	if (is_first(insp) || seq_distance(seq, flow->dccp.last[dir]) > 0)
 		flow->dccp.last[dir] = seq;
 }
@@ -130,7 +155,7 @@ static inline void dccp_numbers_learn(struct ks_inspection *insp, __u64 seq)
 __u32 ks_dccp_update(struct ks_inspection *insp, bool *moves)
 {
 	const struct ks_packet *pkt = &insp->pkt;
-	__u32 arc = arc_of(insp->dir, type_of(pkt), insp->flow.before.state);
+	__u32 arc = arc_of(insp->dir, type_of(pkt), machine_state(&insp->flow.before));
 	__u64 seq = number_of(pkt, pkt->dccp.seq_high, pkt->dccp.seq, insp->flow.before.dccp.last[insp->dir & 1]);
 	__u32 reason;
 

@@ -10,6 +10,9 @@
 /* Returns 0 if the packet may open a flow, else a reason. */
 __u32 ks_dccp_may_open(const struct ks_packet *pkt);
 
+/* Returns true if the packet is of the middle of a connection. */
+bool ks_dccp_is_midstream(const struct ks_packet *pkt);
+
 /* Returns true if the packet starts the connection again after this one is over. */
 bool ks_dccp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 

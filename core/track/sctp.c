@@ -16,30 +16,6 @@
 #include "core/track/sctp_arcs.h"
 #include "core/verdict.h"
 
-__u32 ks_sctp_may_open(const struct ks_packet *pkt)
-{
-	return pkt->sctp.chunks & (KS_SCTP_INIT | KS_SCTP_HEARTBEAT) ? 0 : KS_REASON_NO_STATE;
-}
-
-bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
-{
-	return pkt->sctp.chunks & KS_SCTP_INIT && flow->state == KS_STATE_SCTP_CLOSED;
-}
-
-void ks_sctp_open(struct ks_inspection *insp)
-{
-	struct ks_flow *flow = &insp->flow.after;
-
-	if (insp->pkt.sctp.chunks & KS_SCTP_INIT) {
-		flow->state = KS_STATE_SCTP_COOKIE_WAIT;
-		flow->sctp.offer[KS_ORIGINAL] = insp->pkt.sctp.init_tag;
-		return;
-	}
-	flow->state = KS_STATE_SCTP_HEARTBEAT;
-	flow->flags |= KS_FLOW_PICKUP;
-	flow->sctp.tag[KS_ORIGINAL] = insp->pkt.sctp.tag;
-}
-
 /* The event of the packet's first part: the chunk that opens it, or the most telling one. */
 static inline __u32 first_event(__u32 chunks)
 {
@@ -68,6 +44,35 @@ static inline __u32 sctp_closing_event(__u32 chunks)
 	if (chunks & KS_SCTP_SHUTDOWN_ACK)
 		return EV_SHUTDOWN_ACK;
 	return chunks & KS_SCTP_SHUTDOWN ? EV_SHUTDOWN : EV_DATA;
+}
+
+__u32 ks_sctp_may_open(const struct ks_packet *pkt)
+{
+	return pkt->sctp.chunks & (KS_SCTP_INIT | KS_SCTP_HEARTBEAT) ? 0 : KS_REASON_NO_STATE;
+}
+
+bool ks_sctp_is_midstream(const struct ks_packet *pkt)
+{
+	return first_event(pkt->sctp.chunks) == EV_DATA && sctp_closing_event(pkt->sctp.chunks) == EV_DATA;
+}
+
+bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
+{
+	return pkt->sctp.chunks & KS_SCTP_INIT && flow->state == KS_STATE_SCTP_CLOSED;
+}
+
+void ks_sctp_open(struct ks_inspection *insp)
+{
+	struct ks_flow *flow = &insp->flow.after;
+
+	if (insp->pkt.sctp.chunks & KS_SCTP_INIT) {
+		flow->state = KS_STATE_SCTP_COOKIE_WAIT;
+		flow->sctp.offer[KS_ORIGINAL] = insp->pkt.sctp.init_tag;
+		return;
+	}
+	flow->state = insp->pkt.sctp.chunks & KS_SCTP_HEARTBEAT ? KS_STATE_SCTP_HEARTBEAT : KS_STATE_TAKEN_UP;
+	flow->flags |= KS_FLOW_PICKUP;
+	flow->sctp.tag[KS_ORIGINAL] = insp->pkt.sctp.tag;
 }
 
 /* The tag that packets of a direction carry: the one in use, before there is one the other side's offer. */
@@ -122,6 +127,21 @@ static inline bool path_tag_ok(const struct ks_inspection *insp, __u32 event)
 	return event == EV_HEARTBEAT_ACK && (flow->sctp.offer[dir] || !flow->sctp.tag[dir]);
 }
 
+/* The state of the machine: an association that was taken up in its middle is taken for an established one. */
+static inline __u32 machine_state(const struct ks_flow *flow)
+{
+	return flow->state == KS_STATE_TAKEN_UP ? KS_STATE_SCTP_ESTABLISHED : flow->state;
+}
+
+/* The first packet of the other side of an association that was taken up in its middle: it tells the tag that we do not know. */
+static inline bool is_first_answer(const struct ks_inspection *insp)
+{
+	const struct ks_flow *flow = &insp->flow.before;
+
+	return flow->state == KS_STATE_TAKEN_UP && insp->dir == KS_REPLY && !flow->sctp.tag[KS_REPLY] &&
+	       ks_sctp_is_midstream(&insp->pkt);
+}
+
 static bool tag_ok(struct ks_inspection *insp, __u32 event)
 {
 	__u32 dir = insp->dir & 1, expected = tag_of(&insp->flow.before, dir);
@@ -140,7 +160,8 @@ static bool tag_ok(struct ks_inspection *insp, __u32 event)
 	case EV_COOKIE_ACK:
 		return cookie_tag_ok(insp);
 	default:
-		return (expected && insp->pkt.sctp.tag == expected) || path_tag_ok(insp, event);
+		return (expected && insp->pkt.sctp.tag == expected) || path_tag_ok(insp, event) ||
+		       is_first_answer(insp);
 	}
 }
 
@@ -204,6 +225,10 @@ static __u32 tags_learn(struct ks_inspection *insp, __u32 event, __u32 arc)
 	case EV_HEARTBEAT_ACK:
 		path_adopt(insp);
 		return arc;
+	case EV_DATA:
+		if (is_first_answer(insp))
+			insp->flow.after.sctp.tag[KS_REPLY] = insp->pkt.sctp.tag;
+		return arc;
 	default:
 		return arc;
 	}
@@ -220,7 +245,7 @@ static inline __u32 close(const struct ks_inspection *insp, __u32 event, __u32 a
 	if (event == EV_ABORT && flow->sctp.tag[insp->dir & 1] && insp->pkt.sctp.tag != flow->sctp.tag[insp->dir & 1] &&
 	    !(insp->pkt.sctp.chunks & KS_SCTP_REFLECTED))
 		return PASS;
-	return arc_of(event, arc < DROP ? arc : flow->state);
+	return arc_of(event, arc < DROP ? arc : machine_state(flow));
 }
 
 __u32 ks_sctp_update(struct ks_inspection *insp, bool *moves)
@@ -231,7 +256,7 @@ __u32 ks_sctp_update(struct ks_inspection *insp, bool *moves)
 	if (!tag_ok(insp, first) && !(closing == EV_ABORT && tag_is_offered(insp)))
 		return KS_REASON_SCTP_TAG;
 	if (first != EV_DATA || closing == EV_DATA) {
-		arc = arc_of(first, insp->flow.before.state);
+		arc = arc_of(first, machine_state(&insp->flow.before));
 		if (arc != DROP)
 			arc = tags_learn(insp, first, arc);
 	}

@@ -17,6 +17,9 @@
 /* Returns 0 if the packet may open a flow, else a reason. */
 __u32 ks_sctp_may_open(const struct ks_packet *pkt);
 
+/* Returns true if the packet is of the middle of an association. */
+bool ks_sctp_is_midstream(const struct ks_packet *pkt);
+
 /* Returns true if the packet starts an association after this one is over. */
 bool ks_sctp_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 

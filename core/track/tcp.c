@@ -69,7 +69,7 @@ static void open_midstream(struct ks_inspection *insp, struct ks_flow *flow)
 	flow->ack[KS_REPLY] = insp->pkt.seq;
 	flow->max_win[KS_ORIGINAL] = window_in_units(insp->pkt.window, 0);
 	flow->max_win[KS_REPLY] = 1;
-	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
+	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL | (insp->pkt.tcp_flags & KS_TCP_FIN ? KS_TCP_FIN_SEEN : 0);
 	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
 }
 
@@ -96,6 +96,18 @@ void ks_tcp_open(struct ks_inspection *insp)
 	flow->max_win[KS_REPLY] = 1;
 	flow->tcp_flags[KS_ORIGINAL] = pkt->tcp_opts;
 	flow->tcp_flags[KS_REPLY] = 0;
+}
+
+/* The state of the machine: a connection that was taken up in its middle is taken for an established one. */
+static inline __u32 machine_state(const struct ks_flow *flow)
+{
+	return ks_unlikely(flow->state == KS_STATE_TAKEN_UP) ? KS_STATE_TCP_ESTABLISHED : flow->state;
+}
+
+/* Returns true if nothing of this side was seen yet, of a connection that began before we did. */
+static inline bool tcp_is_unheard(const struct ks_flow *flow, __u32 dir)
+{
+	return flow->tcp_flags[dir & 1] & KS_TCP_LIBERAL && !ks_flow_packets(flow, dir);
 }
 
 static inline void tcp_compare_set(struct ks_inspection *insp, __u32 have, __u32 lo, __u32 hi)
@@ -237,9 +249,11 @@ static bool reset_is_exact(struct ks_inspection *insp)
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
 	tcp_compare_set(insp, pkt->seq, flow->ack[!dir], flow->end[dir]);
+	if (tcp_is_unheard(flow, KS_ORIGINAL) && tcp_is_unheard(flow, KS_REPLY))
+		return false; /* its sender repeats it at the next segment, whose numbers we know then */
 	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
 		return pkt->seq == flow->end[dir];
-	if (flow->state == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
+	if (machine_state(flow) == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
 		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
 	/* While closing, anything between what is acknowledged and what was sent. */
 	return !ks_seq_before(pkt->seq, flow->ack[!dir]) && !ks_seq_after(pkt->seq, flow->end[dir]);
@@ -349,6 +363,21 @@ static __u32 judge_syn_in_connection(struct ks_inspection *insp, __u32 event)
 	return PASS;
 }
 
+/* The first segment of a side tells where it is, and what it acknowledges where the other one is, unless that has spoken. */
+static void numbers_begin(struct ks_flow *flow, const struct ks_packet *pkt, __u32 dir)
+{
+	__u32 peer = !dir;
+
+	flow->end[dir] = ks_tcp_segment_end(pkt);
+	flow->max_end[dir] = flow->end[dir];
+	flow->ack[dir] = pkt->ack;
+	if (!tcp_is_unheard(flow, peer))
+		return;
+	flow->end[peer] = pkt->ack;
+	flow->max_end[peer] = pkt->ack;
+	flow->ack[peer] = pkt->seq;
+}
+
 /* Learns from a valid segment about both windows. */
 static void window_learn(struct ks_inspection *insp)
 {
@@ -359,6 +388,8 @@ static void window_learn(struct ks_inspection *insp)
 	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
 	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one byte */
 
+	if (ks_unlikely(tcp_is_unheard(&insp->flow.before, dir)))
+		numbers_begin(flow, pkt, dir);
 	if (ks_seq_after(end, flow->end[dir]))
 		flow->end[dir] = end;
 	if (pkt->window > flow->max_win[dir])
@@ -432,14 +463,14 @@ static __u32 synchronised_update(struct ks_inspection *insp, __u32 *arc)
 	if (reason)
 		return reason;
 	/* Nothing comes after a FIN. */
-	if (before->tcp_flags[insp->dir & 1] & KS_TCP_FIN_SEEN &&
+	if (before->tcp_flags[insp->dir & 1] & KS_TCP_FIN_SEEN && !tcp_is_unheard(before, insp->dir) &&
 	    ks_seq_after(ks_tcp_segment_end(&insp->pkt), before->end[insp->dir & 1]))
 		return KS_REASON_TCP_STATE;
 	if (insp->dir == KS_ORIGINAL && before->state == KS_STATE_TCP_SYN_RECV && !completes_handshake(insp))
 		return KS_REASON_TCP_ACK_OLD;
 	window_learn(insp);
 	event = tcp_closing_event(insp);
-	*arc = arc_of(insp->dir, event, before->state);
+	*arc = arc_of(insp->dir, event, machine_state(before));
 	if (*arc == KS_STATE_TCP_SYN_RECV && event == EV_ACK && acknowledges_crossed(insp))
 		*arc = crossing_acked(&insp->flow.after, KS_ORIGINAL);
 	return 0;
@@ -490,7 +521,7 @@ static inline __u32 arc_verdict(__u32 arc, bool *moves)
 __u32 ks_tcp_update(const struct ks_config *config, struct ks_inspection *insp, bool *moves)
 {
 	__u32 event = basic_event(insp->pkt.tcp_flags);
-	__u32 arc = arc_of(insp->dir, event, insp->flow.before.state);
+	__u32 arc = arc_of(insp->dir, event, machine_state(&insp->flow.before));
 	__u32 reason;
 
 	if (arc >= DROP) {

@@ -106,6 +106,20 @@ __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *
 	}
 }
 
+bool ks_track_is_midstream(const struct ks_packet *pkt)
+{
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+		return (pkt->tcp_flags & (KS_TCP_SYN | KS_TCP_RST | KS_TCP_ACK)) == KS_TCP_ACK;
+	case KS_PROTO_SCTP:
+		return ks_sctp_is_midstream(pkt);
+	case KS_PROTO_DCCP:
+		return ks_dccp_is_midstream(pkt);
+	default:
+		return false;
+	}
+}
+
 bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow)
 {
 	switch (pkt->tuple.proto) {
@@ -134,6 +148,8 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 	switch (insp->pkt.tuple.proto) {
 	case KS_PROTO_TCP:
 		ks_tcp_open(insp);
+		if (flow->state == KS_STATE_TCP_ESTABLISHED && !(config->options & KS_OPT_ASYMMETRIC))
+			flow->state = KS_STATE_TAKEN_UP;
 		break;
 	case KS_PROTO_SCTP:
 		ks_sctp_open(insp);
@@ -193,6 +209,14 @@ static inline bool is_established(__u32 state)
 	return state == KS_STATE_TCP_ESTABLISHED || state == KS_STATE_SCTP_ESTABLISHED || state == KS_STATE_DCCP_OPEN;
 }
 
+/* The originator of a connection that was taken up in its middle does not establish it alone. */
+static inline void taken_up_hold(const struct ks_config *config, struct ks_inspection *insp)
+{
+	if (insp->dir == KS_ORIGINAL && !ks_state_is_closed(insp->flow.after.state) &&
+	    !(config->options & KS_OPT_ASYMMETRIC))
+		insp->flow.after.state = KS_STATE_TAKEN_UP;
+}
+
 __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
@@ -230,6 +254,8 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 	count(insp);
 	if (!moves)
 		return reason;
+	if (ks_unlikely(insp->flow.before.state == KS_STATE_TAKEN_UP))
+		taken_up_hold(config, insp);
 	if (insp->dir == KS_REPLY)
 		insp->flow.after.flags |= KS_FLOW_REPLIED;
 	if (is_established(insp->flow.after.state))

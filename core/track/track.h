@@ -13,6 +13,12 @@
 /* Returns 0 if the packet may open a flow at all, whatever the policy says, else a reason. */
 __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *pkt);
 
+/*
+ * Returns true if the packet is of the middle of a connection: one that opens none, begins none and ends none with its own
+ * numbers.
+ */
+bool ks_track_is_midstream(const struct ks_packet *pkt);
+
 /* Returns true if the flow is over and the packet opens its key again. */
 bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 

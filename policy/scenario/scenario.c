@@ -207,6 +207,11 @@ static int listen_parse(struct ks_reader *reader, struct ks_test *test)
 	return ks_reader_end(reader);
 }
 
+static int settle_parse(struct ks_reader *reader, struct ks_test *test)
+{
+	return step_add(reader, test, KS_STEP_SETTLE) ? ks_reader_end(reader) : -ENOMEM;
+}
+
 static int packet_step_parse(struct ks_reader *reader, struct ks_test *test, __u64 number)
 {
 	struct ks_step *step = step_add(reader, test, KS_STEP_PACKET);
@@ -322,6 +327,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 		return reload_parse(reader, test);
 	if (ks_reader_accept_word(reader, "listen"))
 		return listen_parse(reader, test);
+	if (ks_reader_accept_word(reader, "settle"))
+		return settle_parse(reader, test);
 	if (ks_reader_accept_word(reader, "fill"))
 		return fill_parse(reader, test);
 	return packet_step_parse(reader, test, 1);
@@ -332,7 +339,7 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 /* A reload fails if the other policy is bad. */
 static bool step_can_fail(const struct ks_step *step)
 {
-	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_LISTEN;
+	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_LISTEN && step->kind != KS_STEP_SETTLE;
 }
 
 bool ks_test_can_fail(const struct ks_test *test)

@@ -18,6 +18,7 @@
  *   expect state ESTABLISHED for c                       or `expect no state for c`, `expect packets 3 2 for c`
  *   reload "other.conf"                                  beside this file
  *   listen udp 1194                                      a process of the box takes this port
+ *   settle                                               the firewall has just started (core/settle.h)
  *   expect records mappings 2                            entries of the table that are no flows
  *
  * Under address translation a conversation is written as the side sees it that
@@ -236,6 +237,7 @@ enum ks_step_kind {
 	KS_STEP_EXPECT_PACKETS, /* number, number2: of the flow, by its originator and by the other side */
 	KS_STEP_EXPECT_RECORDS, /* number: entries of the kind number2 (enum ks_kind) that are no flows */
 	KS_STEP_RELOAD, /* path */
+	KS_STEP_SETTLE,
 	KS_STEP_LISTEN, /* number: port; packet.proto */
 };
 

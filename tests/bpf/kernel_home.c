@@ -186,6 +186,7 @@ static int kernel_reset(void *self)
 		return err;
 	home->packets = 0;
 	memset(control->test_listen, 0, sizeof(control->test_listen));
+	control->settling.since = 0;
 	if (is_empty(ks_kernel_counts(home->kernel)))
 		return 0;
 	memset(home->table, 0, home->table_size);
@@ -367,6 +368,15 @@ static int kernel_listen(void *self, __u8 proto, __u16 port)
 	return -ENOSPC;
 }
 
+static int kernel_settle(void *self)
+{
+	struct kernel_home *home = self;
+	struct ks_control *control = ks_kernel_control(home->kernel);
+
+	control->settling.since = control->test_now;
+	return 0;
+}
+
 static int kernel_counts(void *self, struct ks_table_counts *counts)
 {
 	struct kernel_home *home = self;
@@ -387,6 +397,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.each_flow = kernel_each_flow,   \
 		.each_entry = kernel_each_entry, \
 		.listen = kernel_listen,         \
+		.settle = kernel_settle,         \
 		.counts = kernel_counts,         \
 	}
 

@@ -23,9 +23,9 @@ import policy_text
 from ebnf import Token
 from material import Page, Parser, Source
 
-SEED = 20261129
+SEED = 20261130
 ROUNDS, ROUND, EACH = 150, 60, 8
-TRIES, BROKEN = 500, 4
+TRIES, BROKEN = 1000, 4
 MUTANT_TOKENS = 40  # a sentence of 10 tokens is changed in 5 ways
 STARTS = ["policy", "address-file", "port-file"]
 CASELESS = {"protocol-name", "class", "state", "any-state"}

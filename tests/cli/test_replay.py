@@ -168,7 +168,7 @@ def test_pickup(keepstate):
     frames, summary = replay(keepstate, capture)
     assert frames[0]['reason'] == 'no state' and summary['midstream'] == summary['midstream_connections'] == 1
     frames, summary = replay(keepstate, capture, '--pickup')
-    assert frames[0]['state'] == 'ESTABLISHED' and summary['midstream'] == 0
+    assert frames[0]['state'] == 'TAKEN_UP' and summary['midstream'] == 0
 
 
 def test_checksums(keepstate):

@@ -57,6 +57,11 @@ struct ks_table_counts *env_table_counts(struct ks_env *env)
 	return &env->counts;
 }
 
+struct ks_settling *env_settling(struct ks_env *env)
+{
+	return NULL;
+}
+
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	if (env->on_bucket)

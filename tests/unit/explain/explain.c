@@ -337,6 +337,35 @@ static void test_asymmetric(void **state)
 	json_decref(explanation);
 }
 
+/* A packet from the middle of a connection, with and without a start a moment ago. */
+static void test_settling(void **state)
+{
+	static const char client[] = "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =70000 ack-number =5 len 11";
+	static const char server[] = "wan 192.0.2.1:80 > lan 10.0.0.5:40000 tcp ack seq =70000 ack-number =5 len 11";
+	static const char second[] = "lan 10.0.0.6:40000 > wan 192.0.2.1:80 tcp ack seq =70000 ack-number =5 len 11";
+	struct fixture *f = *state;
+	json_t *explanation = explain(f, client);
+
+	expect_text(explanation, "protocol", "drop", "it cannot open a flow: only a SYN can");
+	json_decref(explanation);
+	ks_engine_settle(f->engine, ks_engine_time(f->engine));
+	explanation = explain(f, client);
+	expect_verdict(explanation, "allow", "new");
+	expect_text(explanation, "protocol", "note", "taken up because the firewall started a moment ago");
+	expect_text(explanation, "state", "note", "opened in state TAKEN_UP, for 30 s");
+	json_decref(explanation);
+	explanation = explain(f, server);
+	expect_verdict(explanation, "deny", "no state");
+	expect_text(explanation, "protocol", "drop", "only if the rules let its sender open one");
+	expect_text(explanation, "policy", "drop", "none of 2 rules matches");
+	json_decref(explanation);
+	pass(f, client);
+	explanation = explain(f, second);
+	expect_verdict(explanation, "deny", "no state");
+	expect_text(explanation, "protocol", "drop", "source port 40000, which it had, is not free");
+	json_decref(explanation);
+}
+
 static void test_acknowledgement(void **state)
 {
 	struct fixture *f = *state;
@@ -547,6 +576,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_question, setup_networks, teardown),
 		cmocka_unit_test_setup_teardown(test_protocols, setup_protocols, teardown),
 		cmocka_unit_test_setup_teardown(test_asymmetric, setup_asymmetric, teardown),
+		cmocka_unit_test_setup_teardown(test_settling, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_masquerade, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup_nat, teardown),
 		cmocka_unit_test_setup_teardown(test_nat_rules_count, setup_nat, teardown),

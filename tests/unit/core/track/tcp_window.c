@@ -196,10 +196,15 @@ static void test_pickup(void **state)
 			assert_int_equal(ks_track_may_open(&t.config, &t.insp.pkt), KS_REASON_NO_STATE);
 		}
 		conversation_open(&t, ACK, 500, 700, 100, WINDOW);
-		assert_state(&t, ESTABLISHED);
+		assert_int_equal(t.flow.state, KS_STATE_TAKEN_UP);
 		assert_true(t.flow.flags & KS_FLOW_PICKUP);
+		/* It is half open until the other side speaks. */
+		assert_passes(say(&t, ORIG, ACK, 600, 700, 0));
+		assert_int_equal(t.flow.state, KS_STATE_TAKEN_UP);
+		assert_false(t.flow.flags & KS_FLOW_ASSURED);
 		/* Windows may be scaled, nobody saw how. */
 		assert_passes(say(&t, REPL, ACK, 700, 600, 60000));
+		assert_state(&t, ESTABLISHED);
 		/* Resets stay exact. */
 		assert_int_equal(say(&t, REPL, RST, 1, 0, 0), KS_REASON_TCP_RST_SEQ);
 		assert_int_equal(say(&t, ORIG, RST, 1, 0, 0), KS_REASON_TCP_RST_SEQ);
