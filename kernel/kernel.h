@@ -21,6 +21,8 @@
  *   layout.c  tables of other builds    grow.c      into a new table         memory.c is there room
  *   netlink*.c
  *   seed.c    entries from user space
+ *   layout.c  tables of other builds    grow.c      into a new table         netlink*.c
+ *   seed.c    entries from user space     conntrack.c what netfilter tracks       sockets.c what sockets there are
  *
  * Return values are 0 or -errno unless said otherwise. What the verifier or
  * libbpf had to say is in ks_kernel_complaint() after a failed load.

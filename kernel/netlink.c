@@ -24,10 +24,10 @@
 #define KS_DUMP_TRIES 16 /* while interfaces come and go all the time */
 #define KS_BACKLOG (4 << 20) /* bytes of news that may wait while the daemon is busy */
 
-static int open_socket(bool blocks)
+static int open_socket(int protocol, bool blocks)
 {
 	const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-	ks_auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (blocks ? 0 : SOCK_NONBLOCK), NETLINK_ROUTE);
+	ks_auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (blocks ? 0 : SOCK_NONBLOCK), protocol);
 
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
@@ -37,7 +37,7 @@ static int open_socket(bool blocks)
 int ks_netlink_socket(const unsigned *groups)
 {
 	const int backlog = KS_BACKLOG;
-	ks_auto_fd int fd = open_socket(!groups);
+	ks_auto_fd int fd = open_socket(NETLINK_ROUTE, !groups);
 
 	if (fd < 0 || !groups)
 		return TAKE_FD(fd);
@@ -93,9 +93,9 @@ static int read_reply(int fd, ks_message_fn *fn, void *arg, bool *whole)
 	return result < 0 ? result : 0;
 }
 
-static int dump_once(const void *request, size_t size, ks_message_fn *fn, void *arg, bool *whole)
+static int dump_once(int protocol, const void *request, size_t size, ks_message_fn *fn, void *arg, bool *whole)
 {
-	ks_auto_fd int fd = ks_netlink_socket(NULL);
+	ks_auto_fd int fd = open_socket(protocol, true);
 
 	*whole = true;
 	if (fd < 0)
@@ -107,7 +107,14 @@ int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *a
 {
 	bool whole;
 
-	return dump_once(request, size, fn, arg, &whole);
+	return dump_once(NETLINK_ROUTE, request, size, fn, arg, &whole);
+}
+
+int ks_netlink_ask(int protocol, const void *request, size_t size, ks_message_fn *fn, void *arg)
+{
+	bool whole;
+
+	return dump_once(protocol, request, size, fn, arg, &whole);
 }
 
 void ks_netlink_gather(struct ks_gathered *gathered, const void *entry)
@@ -129,7 +136,7 @@ int ks_netlink_dump_whole(const void *request, size_t size, ks_message_fn *fn, v
 		int err;
 
 		gathered->count = 0;
-		err = dump_once(request, size, fn, arg, &whole) ?: gathered->err;
+		err = dump_once(NETLINK_ROUTE, request, size, fn, arg, &whole) ?: gathered->err;
 		if (err || whole)
 			return err;
 	}

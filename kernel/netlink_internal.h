@@ -21,6 +21,9 @@ int ks_netlink_socket(const unsigned *groups);
 /* Sends a request on a socket of its own and calls fn for each message of the reply. */
 int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *arg);
 
+/* The same of another protocol of netlink: NETLINK_NETFILTER, NETLINK_SOCK_DIAG. */
+int ks_netlink_ask(int protocol, const void *request, size_t size, ks_message_fn *fn, void *arg);
+
 /* Copies of the entries of a reply, which is read again until it is whole. */
 struct ks_gathered {
 	char *list;

@@ -122,6 +122,8 @@ static int carry_control(int from, int to)
 		return -errno;
 	memcpy(&control, old, KS_CONTROL_HEAD);
 	control.active = control.listeners = 0;
+	if (info.value_size == sizeof(control)) /* this build's own: the table grows */
+		control.settling = ((const struct ks_control *)old)->settling;
 	return bpf_map_update_elem(to, &zero, &control, BPF_ANY) ? -errno : 0;
 }
 
