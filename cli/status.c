@@ -93,6 +93,29 @@ static void records_print(const json_t *records)
 		putchar('\n');
 }
 
+/* Prints how many connections the start took up, and how long it goes on; nothing if the firewall never settled. */
+static void settling_print(const json_t *settling)
+{
+	double left = json_number_value(json_object_get(settling, "left"));
+	char span[KS_NUMBER_TEXT];
+
+	if (!json_is_object(settling))
+		return;
+	printf("settling    ");
+	if (left > 0)
+		printf("for %s more", ks_span_text((uint64_t)left * 1000 + 1000, span));
+	else
+		printf("over");
+	printf("; taken up: %lld from conntrack, %lld from sockets, %lld in the middle",
+	       ks_member_number(settling, "conntrack"), ks_member_number(settling, "sockets"),
+	       ks_member_number(settling, "middle"));
+	if (ks_member_number(settling, "denied"))
+		printf("; not allowed: %lld", ks_member_number(settling, "denied"));
+	if (ks_member_number(settling, "full"))
+		printf("; no room: %lld", ks_member_number(settling, "full"));
+	putchar('\n');
+}
+
 static void state_table_print(const json_t *table)
 {
 	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
@@ -281,6 +304,7 @@ int ks_cmd_status(int argc, char **argv)
 	}
 	head_print(answer);
 	state_table_print(json_object_get(answer, "table"));
+	settling_print(json_object_get(answer, "settling"));
 	rates_print(json_object_get(answer, "rates"));
 	interfaces_print(json_object_get(answer, "interfaces"));
 	surroundings_print(answer);

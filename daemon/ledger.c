@@ -102,6 +102,15 @@ static int load_json(const char *path, json_t **root)
 	return 0;
 }
 
+static void read_settled(const json_t *object, struct ks_settled *settled)
+{
+	settled->since = (unsigned long long)json_integer_value(json_object_get(object, "since"));
+	settled->conntrack = (unsigned)json_integer_value(json_object_get(object, "conntrack"));
+	settled->sockets = (unsigned)json_integer_value(json_object_get(object, "sockets"));
+	settled->denied = (unsigned)json_integer_value(json_object_get(object, "denied"));
+	settled->full = (unsigned)json_integer_value(json_object_get(object, "full"));
+}
+
 int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 {
 	ks_auto_ledger struct ks_ledger made = { 0 };
@@ -115,6 +124,7 @@ int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 		return err;
 	made.since = json_integer_value(json_object_get(root, "since"));
 	made.cookie = (unsigned long long)json_integer_value(json_object_get(root, "netns_cookie"));
+	read_settled(json_object_get(root, "settled"), &made.settled);
 	err = read_rules(json_object_get(root, "rules"), &made.ids);
 	if (!err)
 		err = read_zones(json_object_get(root, "zones"), &made.ids);
@@ -124,6 +134,13 @@ int ks_ledger_read(const char *path, struct ks_ledger *ledger)
 	if (!err)
 		*ledger = TAKE_STRUCT(made);
 	return err;
+}
+
+static json_t *settled_json(const struct ks_settled *settled)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "since", (json_int_t)settled->since, "conntrack",
+			 (json_int_t)settled->conntrack, "sockets", (json_int_t)settled->sockets, "denied",
+			 (json_int_t)settled->denied, "full", (json_int_t)settled->full);
 }
 
 static json_t *rules_json(const struct ks_ids *ids)
@@ -159,9 +176,9 @@ static json_t *qdiscs_json(const struct ks_ledger *ledger)
 /* NULL without memory: a ledger that lacks something would give its id away. */
 static json_t *ledger_json(const struct ks_ledger *ledger)
 {
-	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "since", (json_int_t)ledger->since, "netns_cookie",
-			 (json_int_t)ledger->cookie, "rules", rules_json(&ledger->ids), "zones",
-			 zones_json(&ledger->ids), "qdiscs", qdiscs_json(ledger));
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "since", (json_int_t)ledger->since, "netns_cookie",
+			 (json_int_t)ledger->cookie, "settled", settled_json(&ledger->settled), "rules",
+			 rules_json(&ledger->ids), "zones", zones_json(&ledger->ids), "qdiscs", qdiscs_json(ledger));
 }
 
 int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
@@ -222,7 +239,7 @@ bool ks_ledger_has_qdisc(const struct ks_ledger *ledger, unsigned ifindex)
 
 int ks_ledger_adopt(const struct ks_ledger *old, struct ks_policy *policy, struct ks_ledger *new)
 {
-	ks_auto_ledger struct ks_ledger made = { .since = old->since, .cookie = old->cookie };
+	ks_auto_ledger struct ks_ledger made = { .since = old->since, .cookie = old->cookie, .settled = old->settled };
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < old->qdisc_count; i++)

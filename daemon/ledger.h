@@ -11,12 +11,14 @@
 
 #include <stddef.h>
 
+#include "daemon/settle/settle.h"
 #include "policy/adopt.h"
 
 struct ks_ledger {
 	long long since; /* seconds of the epoch: when this table first guarded an interface; 0: not yet */
 	unsigned long long cookie; /* of the network namespace it belongs to */
 	struct ks_ids ids;
+	struct ks_settled settled; /* by the start */
 	unsigned *qdiscs; /* interfaces that got their clsact qdisc from us */
 	unsigned qdisc_count;
 	bool changed; /* the file does not have it yet */

@@ -39,6 +39,7 @@
 #include "daemon/mend.h"
 #include "daemon/privileges.h"
 #include "daemon/report.h"
+#include "daemon/settle/settle.h"
 #include "explain/change.h"
 #include "text/json.h"
 #include "text/scoped.h"
@@ -198,11 +199,14 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
  */
 static int guard_interfaces(struct ks_daemon *daemon)
 {
-	int err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
+	int err;
 
+	ks_settle_await(daemon);
+	err = ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 	if (!err || daemon->took_over) { /* every hook is ours that can be */
 		ks_handover_raise_backstop(daemon);
 		ks_handover_end_old(daemon);
+		ks_settle_complete(daemon);
 	}
 	ks_daemon_note_guard(daemon);
 	ks_daemon_write_ledger(daemon);
@@ -489,6 +493,7 @@ static void announce(const struct ks_daemon *daemon)
 		if (ks_role_has_programs(one->role) && one->guard.zone != KS_ZONE_NONE)
 			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->guard.zone));
 	}
+	ks_settle_tell(daemon);
 	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
 	ks_coverage_add_cut(&change, daemon->kernel, &daemon->ledger, daemon->policy);
 	if (daemon->trial.waits)

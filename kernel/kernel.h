@@ -19,10 +19,8 @@
  *   read.c    flows and counters        nat.c       translated flows         pins.c   files on a bpffs
  *   hooks.c   tcx.c or tc.c             backstop.c  netfilter links          bpf.c    what libbpf 1.1 lacks
  *   layout.c  tables of other builds    grow.c      into a new table         memory.c is there room
+ *   seed.c    entries from user space   conntrack.c what netfilter tracks    sockets.c what sockets there are
  *   netlink*.c
- *   seed.c    entries from user space
- *   layout.c  tables of other builds    grow.c      into a new table         netlink*.c
- *   seed.c    entries from user space     conntrack.c what netfilter tracks       sockets.c what sockets there are
  *
  * Return values are 0 or -errno unless said otherwise. What the verifier or
  * libbpf had to say is in ks_kernel_complaint() after a failed load.

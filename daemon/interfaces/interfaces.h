@@ -74,6 +74,8 @@ struct ks_interfaces {
 	struct ks_guarded *list;
 	size_t count;
 	struct ks_routes routes;
+	void (*ready)(void *arg); /* called once, with complete maps, before the first programs are attached */
+	void *ready_arg;
 	bool incomplete; /* something failed for want of memory: ks_interfaces_apply() is to be called again */
 };
 

@@ -6,10 +6,11 @@
  *
  *   1. each link gets its guard, by one store;
  *   2. addresses, stacked devices and facts about zones are written;
- *   3. programs go where they are missing, so that they find complete maps;
- *   4. a bridge whose ports have programs now becomes a carrier: until then it
+ *   3. whoever waits for complete maps is told (`ready`);
+ *   4. programs go where they are missing, so that they find complete maps;
+ *   5. a bridge whose ports have programs now becomes a carrier: until then it
  *      judges by itself;
- *   5. programs go away where there should be none, then guards.
+ *   6. programs go away where there should be none, then guards.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -181,6 +182,15 @@ static int first_error(const struct ks_interfaces *interfaces)
 	return 0;
 }
 
+static void tell_ready(struct ks_interfaces *interfaces)
+{
+	void (*ready)(void *arg) = interfaces->ready;
+
+	interfaces->ready = NULL;
+	if (ready)
+		ready(interfaces->ready_arg);
+}
+
 int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_policy *policy, bool is_first)
 {
 	struct settle_links_ctx ctx = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
@@ -196,6 +206,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 		ks_addresses_refresh(interfaces);
 	ks_stacked_note(interfaces);
 	ks_routing_store(interfaces);
+	tell_ready(interfaces);
 	ks_programs_attach_missing(interfaces);
 	settle_carriers(&ctx);
 	settle_rest(interfaces);

@@ -26,10 +26,10 @@ def test_nothing_passes_at_start(lab, make_firewall, watch):
 
 
 def test_what_was_open_before_the_start_is_not_known(lab, make_firewall, watch):
-    """A connection that the firewall did not see opening may not go on: there is no pickup without the option."""
+    """A connection that the firewall did not see opening may not go on, if the policy says so."""
     watch.start(lab.server, "serve", 5601)
     watch.start(lab.client, "follow", SERVER4, 5601)
-    firewall = make_firewall()
+    firewall = make_firewall(POLICY + "option settle off\n")
     time.sleep(0.5)
     assert not [flow for flow in firewall.data("states") if "5601" in str(flow) and "ESTABLISHED" in str(flow)]
 
@@ -37,7 +37,7 @@ def test_what_was_open_before_the_start_is_not_known(lab, make_firewall, watch):
 def test_pickup_takes_over_what_was_open(lab, make_firewall, watch):
     watch.start(lab.server, "serve", 5602)
     follower = watch.start(lab.client, "follow", SERVER4, 5602)
-    firewall = make_firewall(POLICY + "option pickup on\n")
+    firewall = make_firewall(POLICY + "option settle off, pickup on\n")
     time.sleep(1)
     facts = watch.end(follower)
     assert facts["error"] is None, facts
