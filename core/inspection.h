@@ -19,6 +19,8 @@
 #define KS_TRANSLATE_DST 0x01
 #define KS_TRANSLATE_SRC 0x02
 #define KS_TRANSLATE_BOTH (KS_TRANSLATE_DST | KS_TRANSLATE_SRC)
+/* No half of its own: the originator's port changes, on the hook where its view of the flow does (core/nat/clash.h). */
+#define KS_TRANSLATE_PORT 0x04
 
 /* The way of a first fragment: to its datagram's entry, to its verdict as a packet, and with that back to the entry. */
 enum ks_fragment { KS_FRAGMENT_NONE, KS_FRAGMENT_FIRST, KS_FRAGMENT_JUDGED };
@@ -170,6 +172,7 @@ struct ks_inspection {
 
 	/* The packet as it leaves: its own tuple at first (read.c, open.c, error.c), then written by nat/, and by helper/ where its length changes. */
 	__u8 translate; /* KS_TRANSLATE_*: the halves in which `sent` differs from the packet's own tuple */
+	__be16 inner_port; /* with KS_TRANSLATE_PORT: the originator's port between the two halves, as in the flow's key */
 	__s32 grown; /* bytes by which a helper has made the packet longer */
 	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
 

@@ -16,6 +16,7 @@
 #include "core/judge.h"
 #include "core/link.h"
 #include "core/nat/alias.h"
+#include "core/nat/clash.h"
 #include "core/nat/source.h"
 #include "core/settle.h"
 #include "core/stage.h"
@@ -134,13 +135,6 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 		return reason;
 	}
 	ks_nat_release(env, insp);
-	/* Another flow has the same true endpoints under another translation: they need two ports where there is one. */
-	if (reason == KS_REASON_CONTENDED && insp->translate & KS_TRANSLATE_DST) {
-		ks_table_find(env, &insp->flow);
-		if (insp->flow.found)
-			reason = KS_REASON_NO_PORT;
-		insp->flow.found = 0;
-	}
 	return reason;
 }
 
@@ -167,7 +161,9 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 	insp->opening.helper = ask_helper(env, config, insp);
 	if (insp->translate || insp->by_alias)
 		insp->from_high = ks_packet_key(env, insp, &insp->sent, &insp->flow.key);
-	if (config->options & KS_OPT_NAT || insp->translate) {
+	if (insp->translate & KS_TRANSLATE_DST)
+		reason = ks_clash_avoid(env, insp);
+	if (!reason && (config->options & KS_OPT_NAT || insp->translate || ks_clash_is_own(insp))) {
 		ks_table_hash(env, &insp->flow);
 		reason = ks_nat_reserve(env, config, insp);
 		if (!reason && insp->opening.settled && !ks_settle_translates(config, insp)) {

@@ -4,6 +4,7 @@
 
 #include "core/env.h"
 #include "core/home.h"
+#include "core/nat/clash.h"
 #include "core/table/table.h"
 
 /* insp->from_high of a packet that goes in this direction of the flow. */
@@ -55,10 +56,14 @@ static void alias_follow(struct ks_env *env, struct ks_inspection *insp)
 
 void ks_nat_find(struct ks_env *env, struct ks_inspection *insp)
 {
+	__u8 high = insp->from_high;
+
 	ks_table_find(env, &insp->flow);
 	insp->by_alias = 0;
 	if (insp->flow.found && insp->flow.before.state == KS_STATE_ALIAS)
 		alias_follow(env, insp);
+	if (ks_unlikely(insp->home.from == KS_ZONE_SELF) && (insp->by_alias || !(insp->flow.found || insp->flow.busy)))
+		ks_clash_find_own(env, insp, high);
 }
 
 /*
@@ -96,6 +101,28 @@ static inline void tuple_take_dst(struct ks_tuple *tuple, const struct ks_flow_k
 	tuple->dport = key->port[end & 1];
 }
 
+/* The originator's port as its side knows it, in *port, becomes that of the flow's key. */
+static inline void inner_port_take(struct ks_inspection *insp, __be16 *port, __u32 end)
+{
+	insp->inner_port = insp->flow.key.port[end & 1];
+	if (*port == insp->inner_port)
+		return;
+	*port = insp->inner_port;
+	insp->translate |= KS_TRANSLATE_PORT;
+}
+
+/* The other way round: as the alias in insp->side has it. `end` is the originator's in the flow's key. */
+static inline void outer_port_take(struct ks_inspection *insp, __be16 *port, __u32 end)
+{
+	__be16 outer = insp->side.key.port[!alias_sender(insp, KS_ORIGINAL)];
+
+	insp->inner_port = insp->flow.key.port[end & 1];
+	if (outer == insp->inner_port)
+		return;
+	*port = outer;
+	insp->translate |= KS_TRANSLATE_PORT;
+}
+
 __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.before;
@@ -106,6 +133,8 @@ __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp)
 	if (flow->alias[dir]) {
 		tuple_take_dst(&insp->sent, &insp->flow.key, !insp->from_high);
 		insp->translate |= KS_TRANSLATE_DST;
+		if (dir == KS_ORIGINAL)
+			inner_port_take(insp, &insp->sent.sport, insp->from_high);
 	}
 	if (flow->alias[far]) {
 		reason = alias_read(env, insp, far);
@@ -113,6 +142,8 @@ __u32 ks_nat_translate(struct ks_env *env, struct ks_inspection *insp)
 			return reason;
 		tuple_take_src(&insp->sent, &insp->side.key, alias_sender(insp, far));
 		insp->translate |= KS_TRANSLATE_SRC;
+		if (far == KS_ORIGINAL)
+			outer_port_take(insp, &insp->sent.dport, !insp->from_high);
 	}
 	return 0;
 }
@@ -129,6 +160,8 @@ __u32 ks_nat_translate_error(struct ks_env *env, struct ks_inspection *insp)
 		tuple_take_src(&insp->quote.sent, &insp->flow.key, !insp->from_high);
 		insp->sent.dst = insp->quote.sent.src;
 		insp->translate |= KS_TRANSLATE_DST;
+		if (dir == KS_ORIGINAL)
+			inner_port_take(insp, &insp->quote.sent.dport, insp->from_high);
 	}
 	if (flow->alias[far]) {
 		reason = alias_read(env, insp, far);
@@ -138,6 +171,8 @@ __u32 ks_nat_translate_error(struct ks_env *env, struct ks_inspection *insp)
 		if (insp->home.from != KS_ZONE_SELF)
 			insp->sent.src = insp->quote.sent.dst;
 		insp->translate |= KS_TRANSLATE_SRC;
+		if (far == KS_ORIGINAL)
+			outer_port_take(insp, &insp->quote.sent.sport, !insp->from_high);
 	}
 	return 0;
 }

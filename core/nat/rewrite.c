@@ -21,7 +21,24 @@ struct change {
 	__u32 port_diff; /* of both ports */
 	__u32 halves; /* KS_TRANSLATE_* to be made */
 	__s32 grown; /* bytes by which a helper has made the packet longer */
+	bool moves; /* KS_TRANSLATE_PORT: the originator's port, which is inner_port between the halves, ... */
+	bool outward; /* ... in a packet, or an error, that it sends; else in one that it gets */
+	__u8 end; /* KS_TRANSLATE_SRC or DST: where that port is */
+	__be16 inner_port;
 };
+
+/* An end's port as it is written. */
+static __be16 port_of(const struct change *c, __u32 end, __be16 old, __be16 new)
+{
+	__u32 other = KS_TRANSLATE_BOTH & ~end;
+
+	if (!c->moves || end != c->end)
+		return c->halves & end ? new : old;
+	/* It moves with the other end's half, which is the first one of what the originator sends. */
+	if (c->halves & (c->outward ? end : other))
+		return new;
+	return c->halves & (c->outward ? other : end) ? c->inner_port : old;
+}
 
 static __u32 addr_diff(const struct ks_addr *old, const struct ks_addr *new)
 {
@@ -92,8 +109,8 @@ static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 
 	ks_hide_bound(old);
 	ks_hide_bound(new);
-	sport = c->halves & KS_TRANSLATE_SRC ? new->sport : old->sport;
-	dport = c->halves & KS_TRANSLATE_DST ? new->dport : old->dport;
+	sport = port_of(c, KS_TRANSLATE_SRC, old->sport, new->sport);
+	dport = port_of(c, KS_TRANSLATE_DST, old->dport, new->dport);
 	ports[0] = sport;
 	ports[1] = dport;
 	if (is_icmp(old->proto)) {
@@ -176,6 +193,10 @@ static bool quotation_write(struct ks_env *env, struct ks_inspection *insp, cons
 		.l4_off = insp->quote.off,
 		.halves = (halves & KS_TRANSLATE_DST ? KS_TRANSLATE_SRC : 0) |
 			  (halves & KS_TRANSLATE_SRC ? KS_TRANSLATE_DST : 0),
+		.moves = insp->translate &KS_TRANSLATE_PORT,
+		.outward = insp->dir == KS_ORIGINAL,
+		.end = insp->dir == KS_ORIGINAL ? KS_TRANSLATE_DST : KS_TRANSLATE_SRC,
+		.inner_port = insp->inner_port,
 	};
 
 	if (!addresses_write(env, &c, head))
@@ -209,7 +230,11 @@ __u32 ks_rewrite(struct ks_env *env, struct ks_inspection *insp, const __u8 *hea
 			    .l3_off = insp->pkt.l3_off,
 			    .l4_off = insp->pkt.l4_off,
 			    .halves = insp->translate & insp->home.halves,
-			    .grown = insp->grown };
+			    .grown = insp->grown,
+			    .moves = insp->translate &KS_TRANSLATE_PORT,
+			    .outward = insp->dir == KS_ORIGINAL,
+			    .end = insp->dir == KS_ORIGINAL ? KS_TRANSLATE_SRC : KS_TRANSLATE_DST,
+			    .inner_port = insp->inner_port };
 	bool ok;
 
 	if (!c.halves)

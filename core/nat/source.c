@@ -4,6 +4,7 @@
 
 #include "core/env.h"
 #include "core/home.h"
+#include "core/nat/clash.h"
 #include "core/nat/mapping.h"
 #include "core/nat/port.h"
 #include "core/table/table.h"
@@ -189,7 +190,7 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 	}
 	insp->sent.src = addr;
 	/* A source that stays as it is needs no alias, which would have the key of the flow itself. */
-	if (ks_addr_equal(&addr, &insp->pkt.tuple.src) && !(t->flags & MAY_CHANGE_PORT))
+	if (ks_addr_equal(&addr, &insp->pkt.tuple.src) && !(t->flags & MAY_CHANGE_PORT) && !ks_clash_is_own(insp))
 		return 0;
 	insp->translate |= KS_TRANSLATE_SRC;
 	insp->search.only = !ks_port_may_change(insp->sent.proto);
@@ -228,6 +229,7 @@ bool ks_nat_has_source(struct ks_env *env, const struct ks_config *config, struc
 __u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE, .zone = KS_ZONE_UNKNOWN };
+	static const struct ks_target same = { .kind = KS_TARGET_PREFIX }; /* of no bits: the address stays */
 	bool forwarded = insp->translate & KS_TRANSLATE_DST;
 	const struct ks_target *t = NULL;
 	__u32 reason = 0;
@@ -240,6 +242,8 @@ __u32 ks_nat_reserve(struct ks_env *env, const struct ks_config *config, struct 
 	 */
 	if ((!t && forwarded && insp->to == insp->home.from) || is_known_by_name(insp))
 		t = t && t->kind != KS_TARGET_EXEMPT ? t : &masquerade;
+	if (ks_clash_is_own(insp) && (!t || t->kind == KS_TARGET_EXEMPT))
+		t = &same;
 	insp->opening.masqueraded = t && t->kind == KS_TARGET_MASQUERADE && !is_known_by_name(insp);
 	if (t && t->kind != KS_TARGET_EXEMPT)
 		reason = source_reserve(env, config, insp, t);
