@@ -5,6 +5,7 @@
  * need a rule besides. An error changes no state.
  */
 #include "core/env.h"
+#include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/track/icmp_error.h"
 
@@ -35,6 +36,16 @@ static __u32 judge_own_error(struct ks_env *env, struct ks_inspection *insp)
 	return ks_pass(insp, KS_CLASS_RELATED, KS_REASON_OK_RELATED);
 }
 
+/*
+ * Returns true for a redirect of the box about a translated flow. The kernel sees a client and a server of one network and would
+ * have them speak directly, but they know each other by other addresses.
+ */
+static inline bool is_vain_redirect(const struct ks_inspection *insp)
+{
+	return insp->home.from == KS_ZONE_SELF && ks_icmp_is_redirect(&insp->pkt) &&
+	       ks_nat_is_translated(&insp->flow.before);
+}
+
 static __u32 judge_error(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 			 const __u8 *head)
 {
@@ -42,6 +53,8 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 	__u32 reason;
 
 	reason = ks_icmp_error_judge(env, insp, head);
+	if (reason == KS_REASON_OK_RELATED && is_vain_redirect(insp))
+		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_ICMP_TYPE);
 	if (reason == KS_REASON_OK_RELATED && error_needs_rule(insp) && ks_open_ask(env, insp, &decision) != KS_ALLOW)
 		return ks_deny(insp, KS_CLASS_INVALID,
 			       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
