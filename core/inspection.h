@@ -69,6 +69,8 @@ struct ks_insp_opening {
 	struct ks_tuple as_filtered; /* the packet as the filter saw it, if it was asked */
 	struct ks_question question; /* the latest that the policy was asked */
 	__u32 alias[2]; /* slot ids of its aliases, by enum ks_dir */
+	__u32 expectation; /* slot id of the expectation that admits it, 0: none ... */
+	__u32 expectation_version; /* ... as it was found */
 	__u16 source_rule; /* id of the nat rule that its source comes from, 0 without one */
 	__u8 expected; /* 1: its rule is known without asking the policy: an expectation's, or a mapping's */
 	__u8 replaces; /* 1: it opens over `flow.before`, which is over */
@@ -163,6 +165,7 @@ struct ks_inspection {
 	__u8 to; /* zone it goes to, as far as is known now: home.to, or what env_zone_to() said */
 	__u8 second_half; /* 1: it was inspected before it was routed, and only its source half is due */
 	__u8 rerouted; /* 1: its flow has been brought in line with where it leaves, once a packet */
+	__u8 counted; /* 1 + the reason with which its flow has counted it, though its helper must read it again; 0: not yet */
 	struct ks_insp_frag frag;
 
 	/* How its flow was found: written by all that look for a flow by a key (read.c, known.c, egress.c, fragment/, nat/alias.c, ...). */

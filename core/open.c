@@ -114,6 +114,14 @@ static __u8 ask_helper(struct ks_env *env, const struct ks_config *config, struc
 	return decision.helper;
 }
 
+/* The flow was expected, but another packet has consumed the expectation. Returns the reason to judge this one again. */
+static __u32 flow_withdraw(struct ks_env *env, struct ks_inspection *insp)
+{
+	insp->flow.before = insp->flow.after;
+	ks_table_free(env, &insp->flow);
+	return KS_REASON_CONTENDED;
+}
+
 /* Inserts the flow and names it in its aliases, or releases those. Returns KS_REASON_OK_NEW or a reason. */
 static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -129,6 +137,8 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 	if (insp->home.dry)
 		return KS_REASON_OK_NEW;
 	reason = ks_table_insert(env, &insp->flow);
+	if (reason == KS_REASON_OK_NEW && insp->opening.expected && !ks_expect_consume(env, insp))
+		reason = flow_withdraw(env, insp);
 	if (reason == KS_REASON_OK_NEW) {
 		if (insp->opening.alias[KS_ORIGINAL] | insp->opening.alias[KS_REPLY])
 			ks_nat_commit(env, insp);

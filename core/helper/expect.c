@@ -71,6 +71,7 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_record *record = ks_record_before(&insp->side);
 
 	insp->helping.named = 0;
+	insp->opening.expectation = 0;
 	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_EXPECT]))
 		return false;
 	/* Only PPTP's calls are expected of GRE. A tunnel with a key has that as the port of both sides. */
@@ -83,9 +84,8 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 		if (!expectation_find(env, insp))
 			return false;
 	}
-	/* Freeing the entry consumes the expectation. Only one CPU can succeed, so it is used exactly once. */
-	if (!insp->home.dry && !ks_table_free(env, &insp->side))
-		return false;
+	insp->opening.expectation = ks_slot_id(&insp->side.ref);
+	insp->opening.expectation_version = insp->side.before.version;
 	insp->helping.name = record->expectation.name;
 	insp->helping.named = record->expectation.name.d[0] || record->expectation.name.d[1];
 	insp->sent.dst = record->expectation.to;
@@ -93,6 +93,15 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 	insp->verdict.rule = record->expectation.rule;
 	insp->to = record->zone[1];
 	return true;
+}
+
+bool ks_expect_consume(struct ks_env *env, struct ks_inspection *insp)
+{
+	if (!insp->opening.expectation)
+		return true;
+	insp->side.ref = ks_slot_at(insp->opening.expectation);
+	insp->side.before.version = insp->opening.expectation_version;
+	return ks_table_free(env, &insp->side);
 }
 
 /* Makes insp->side.after the expectation of insp->helping.want: who opens goes on to the packet's sender. */

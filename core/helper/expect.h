@@ -15,8 +15,10 @@
  * KS_HELPER_EXPECTED others. It counts only as long as the control connection
  * lives, which is looked at when a packet comes.
  *
- * Races: two packets may open the same connection on two CPUs. Freeing the
- * entry consumes the expectation, and only one CPU can free it; the other packet
+ * Races: two packets may open connections of one expectation on two CPUs.
+ * Freeing the entry consumes the expectation, and only one CPU can free it. That
+ * comes last, when the flow is in the table, so that a packet which is to be judged
+ * again is still expected; if another was first, its flow goes again, and the packet
  * is judged by the rules. The control connection's flow is read where it lies,
  * without its version: a flow that ends at the same moment was alive a moment ago.
  */
@@ -28,11 +30,14 @@
 #include "core/types.h"
 
 /*
- * Finds the expectation of the packet in insp->pkt and consumes it (unless insp->home.dry). Says where the packet goes
+ * Finds the expectation of the packet in insp->pkt. Says where the packet goes
  * and under which address its source is known there: insp->sent, insp->to, insp->verdict.rule, insp->helping.name.
  * Returns false if the packet is not expected.
  */
 bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp);
+
+/* Consumes the expectation that was found, if there was one. Returns false if another packet has. */
+bool ks_expect_consume(struct ks_env *env, struct ks_inspection *insp);
 
 /*
  * Makes the expectation insp->helping.want of the control connection insp->flow.after. Its port may become another one

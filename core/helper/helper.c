@@ -251,6 +251,34 @@ static void helper_conclude(struct ks_inspection *insp, const struct ks_config *
 	ks_inspect_conclude(insp, config, reason);
 }
 
+/*
+ * The packet is read again because another CPU wrote a memory meanwhile. Its flow has judged and counted it already: only where
+ * it goes is looked up. Returns the reason.
+ */
+static __u32 judge_counted(struct ks_env *env, struct ks_inspection *insp)
+{
+	__u32 reason = 0;
+
+	insp->flow.after = insp->flow.before;
+	insp->verdict.rule = insp->flow.before.rule;
+	insp->verdict.state = insp->flow.before.state;
+	if (ks_nat_is_translated(&insp->flow.before))
+		reason = ks_nat_translate(env, insp);
+	if (reason)
+		return ks_deny(insp, KS_CLASS_INVALID, reason);
+	reason = insp->counted - 1U;
+	return ks_pass(insp, reason == KS_REASON_OK_NEW ? KS_CLASS_NEW : KS_CLASS_ESTABLISHED, reason);
+}
+
+static __u32 judge_once(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__u32 reason = insp->counted ? judge_counted(env, insp) : ks_judge_known(env, config, insp);
+
+	if (insp->verdict.action == KS_ALLOW && !insp->home.dry)
+		insp->counted = (__u8)(1 + reason);
+	return reason;
+}
+
 void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -264,7 +292,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 	insp->helping.reason = insp->verdict.reason;
 	if (known) {
 		unshift_acks(insp);
-		insp->helping.reason = (__u8)ks_judge_known(env, config, insp);
+		insp->helping.reason = (__u8)judge_once(env, config, insp);
 	}
 	if (insp->verdict.action == KS_ALLOW && !insp->home.dry) {
 		insp->helping.rewrites = !!(insp->translate & KS_TRANSLATE_SRC);
