@@ -291,6 +291,8 @@ struct ks_translation {
 	/* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
 	struct ks_addr addr[2];
 	__be16 port[2];
+	bool moved; /* the responder knows the originator by another port: the originator's own is ... */
+	__be16 own_port; /* ... this, and not the key's (core/nat/clash.h) */
 };
 
 /* Gets the translation of a flow. Returns false if there is none; one side may be translated and the other not. */

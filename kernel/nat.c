@@ -52,7 +52,23 @@ static bool read_alias(const struct ks_kernel *kernel, const struct ks_flow_key 
 	translation->present[side] = true;
 	translation->addr[side] = alias.key.addr[!alias_end];
 	translation->port[side] = alias.key.port[!alias_end];
+	if (side == KS_ORIGINAL) {
+		translation->own_port = alias.key.port[alias_end];
+		translation->moved = translation->own_port != key->port[true_end];
+	}
 	return true;
+}
+
+/* The responder knows the originator by the key's port, unless its source is translated besides. */
+static void show_moved(const struct ks_flow_key *key, const struct ks_flow *flow, struct ks_translation *translation)
+{
+	__u32 end = ks_flow_orig_side(flow);
+
+	if (!translation->moved || translation->present[KS_REPLY])
+		return;
+	translation->present[KS_REPLY] = true;
+	translation->addr[KS_REPLY] = key->addr[end];
+	translation->port[KS_REPLY] = key->port[end];
 }
 
 bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
@@ -65,6 +81,7 @@ bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_
 		return false;
 	original = read_alias(kernel, key, flow, KS_ORIGINAL, translation);
 	reply = read_alias(kernel, key, flow, KS_REPLY, translation);
+	show_moved(key, flow, translation);
 	return original || reply;
 }
 

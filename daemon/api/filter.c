@@ -251,6 +251,7 @@ static bool translate(const struct ks_translation *translation, enum ks_dir side
 	if (side == KS_ORIGINAL) {
 		tuple->dst = translation->addr[side];
 		tuple->dport = translation->port[side];
+		tuple->sport = translation->moved ? translation->own_port : tuple->sport;
 	} else {
 		tuple->src = translation->addr[side];
 		tuple->sport = translation->port[side];

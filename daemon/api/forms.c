@@ -11,14 +11,16 @@
 #include "text/names.h"
 #include "text/scoped.h"
 
-/* The tuple of a flow, with its originator as the source. */
-static struct ks_tuple flow_tuple(const struct ks_flow_key *key, const struct ks_flow *flow)
+/* The true ends of a flow, from the originator. */
+static struct ks_tuple flow_tuple(const struct ks_listed_flow *listed)
 {
-	__u32 side = ks_flow_orig_side(flow);
+	const struct ks_translation *translation = listed->translation;
+	const struct ks_flow_key *key = listed->key;
+	__u32 side = ks_flow_orig_side(listed->flow);
 
 	return (struct ks_tuple){ .src = key->addr[side],
 				  .dst = key->addr[!side],
-				  .sport = key->port[side],
+				  .sport = translation->moved ? translation->own_port : key->port[side],
 				  .dport = key->port[!side],
 				  .proto = key->proto,
 				  .family = key->family };
@@ -137,7 +139,7 @@ static void print_translation_json(FILE *out, const struct ks_tuple *tuple, cons
 void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_listed_flow *listed)
 {
 	const struct ks_flow *flow = listed->flow;
-	struct ks_tuple tuple = flow_tuple(listed->key, flow);
+	struct ks_tuple tuple = flow_tuple(listed);
 	__u64 age = now / KS_NSEC_PER_SEC - flow->created;
 
 	print_ends_json(out, &tuple);
@@ -222,7 +224,7 @@ static const char *conntrack_proto(unsigned proto)
 static struct ks_tuple side_tuple(const struct ks_listed_flow *listed, enum ks_dir side)
 {
 	const struct ks_translation *translation = listed->translation;
-	struct ks_tuple tuple = flow_tuple(listed->key, listed->flow);
+	struct ks_tuple tuple = flow_tuple(listed);
 
 	if (translation->present[side] && side == KS_ORIGINAL) {
 		tuple.dst = translation->addr[side];
