@@ -17,7 +17,8 @@
 struct ks_env;
 
 #define KS_LINK_CROSSING 0x4000U /* the link is between two zones */
-#define KS_LINK_OWN 0x2000U /* no link: a flow of the box under a key that another flow's alias has (core/nat/clash.h) */
+#define KS_LINK_OWN \
+	0x2000U /* no link: a flow of the box under a key that another flow's alias has (core/nat/clash.h) */
 #define KS_LINK_HIGH_SHIFT 6
 _Static_assert(KS_ZONE_MAX <= 1U << KS_LINK_HIGH_SHIFT, "two zones fit below KS_LINK_CROSSING");
 

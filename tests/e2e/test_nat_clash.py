@@ -19,7 +19,7 @@ def by(family, four, six):
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one-cpu", "two-cpus"])
 def steered(natlab, request):
-    """What comes from inside is worked on by another CPU than what comes from outside, or by the same."""
+    """One CPU works on packets from inside and from outside, or each on one of them."""
     for device, mask in (("lan0", 1), ("wan0", request.param)):
         natlab.gateway.ip_root("netns", "exec", natlab.gateway.name, "sh", "-c",
                                f"echo {mask} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
@@ -44,7 +44,7 @@ def begin(host, kind, port, addresses, server_port, rounds=ROUNDS):
 
 
 def finish(child, rounds=ROUNDS):
-    """What each place saw. Every message was answered, by the place that was asked."""
+    """Returns the address that each place saw. Every message was answered, by the place that was asked."""
     out, _ = child.communicate(timeout=120)
     told = json.loads(out.splitlines()[-1])
     assert told["answers"] == [rounds] * len(told["answers"]), told

@@ -94,7 +94,7 @@ static void test_expectation_is_kept(void **state)
 		udp_frame(&f, false, 4000, 69, "\0\1file\0octet", 13);
 		assert_int_equal(inspect(&f, false, &insp), KS_REASON_OK_NEW);
 		assert_int_equal(env->counts.records[KS_KIND_EXPECT], 1);
-		rules[0].from_zones = rules[1].from_zones = 1ULL << LAN; /* what nobody expects is denied */
+		rules[0].from_zones = rules[1].from_zones = 1ULL << LAN; /* else denied */
 		looks = 0;
 		env->on_bucket = claim_all;
 		udp_frame(&f, true, 5000, 4000, "\0\3\0\1block", 9);
