@@ -10,6 +10,8 @@
 
 #include "core/table/table.h"
 #include "capture/connections.h"
+#include "capture/held_frames.h"
+#include "core/fragment/fragment.h"
 
 #define INTERFACE_CACHE 64
 
@@ -22,6 +24,8 @@ struct ks_replay {
 	struct ks_inspection insp;
 	struct ks_replay_totals totals;
 	struct ks_replay_conns conns;
+	struct ks_held_frames held;
+	__u64 tag; /* of the last frame */
 	struct ks_capture *capture; /* being read, or NULL */
 	__u8 zones[INTERFACE_CACHE]; /* of the capture's interfaces by number; KS_ZONE_UNKNOWN: not looked up */
 	__u64 latest; /* time of the frame before */
@@ -35,6 +39,7 @@ int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **r
 	if (!made)
 		return -ENOMEM;
 	made->config = *config;
+	ks_held_frames_init(&made->held);
 	made->policy_config = config->policy->config;
 	made->policy_config.options |= config->options_set;
 	made->policy_config.options &= ~config->options_clear;
@@ -58,6 +63,7 @@ void ks_replay_destroy(struct ks_replay *replay)
 	ks_engine_destroy(replay->engine);
 	ks_link_scratch_fini(&replay->scratch);
 	ks_replay_conns_fini(&replay->conns);
+	ks_held_frames_fini(&replay->held);
 	free(replay);
 }
 
@@ -141,36 +147,79 @@ static void totals_count(struct ks_replay *replay, const struct ks_frame *frame)
 	}
 }
 
+static int report(struct ks_replay *replay, struct ks_replay_frame *report)
+{
+	__u64 time = report->captured->time;
+
+	report->since = time > replay->totals.first ? time - replay->totals.first : 0;
+	report->env = ks_engine_env(replay->engine);
+	return replay->config.each ? replay->config.each(report, replay->config.arg) : 0;
+}
+
+static int lost_report(struct ks_replay *replay, struct ks_held_frame *lost)
+{
+	ks_auto_free struct ks_held_frame *frame = lost;
+	struct ks_replay_frame line = {
+		.path = frame->path, .number = frame->number, .kind = KS_REPLAY_LOST, .captured = &frame->captured
+	};
+
+	replay->totals.lost++;
+	return report(replay, &line);
+}
+
+/* Reports those that the engine has forgotten, or with `all` every one that waits. */
+static int lost_report_each(struct ks_replay *replay, bool all)
+{
+	struct ks_held_frame *lost;
+	int err = 0;
+
+	while (!err && (lost = ks_held_frames_take_lost(&replay->held, all ? NULL : replay->engine)))
+		err = lost_report(replay, lost);
+	return err;
+}
+
 static int frame_report(struct ks_replay *replay, const char *path, __u64 number,
 			const struct ks_capture_frame *captured, const struct ks_frame *frame)
 {
-	struct ks_replay_frame report = {
-		.path = path,
-		.number = number,
-		.since = captured->time > replay->totals.first ? captured->time - replay->totals.first : 0,
-		.captured = captured,
-		.frame = frame,
-		.insp = &replay->insp,
-		.env = ks_engine_env(replay->engine),
+	struct ks_replay_frame line = {
+		.path = path, .number = number, .captured = captured, .frame = frame, .insp = &replay->insp
 	};
+	int err = 0;
 
-	return replay->config.each ? replay->config.each(&report, replay->config.arg) : 0;
+	if (replay->insp.verdict.action == KS_HOLD)
+		err = ks_held_frames_keep(&replay->held, frame->tag, path, number, captured);
+	if (!err)
+		err = report(replay, &line);
+	if (!err && replay->held.count > 2 * KS_FRAGMENT_POOL) /* the engine holds no more than one pool */
+		err = lost_report_each(replay, false);
+	return err;
 }
 
 /* Reports the fragments that this frame has released. They were counted as frames before: only their verdicts count. */
-static int resumed_report(struct ks_replay *replay, const char *path, __u64 number,
-			  const struct ks_capture_frame *captured)
+static int resumed_report(struct ks_replay *replay)
 {
 	const struct ks_frame *frame;
 	int err = 0;
 
 	while (!err && (frame = ks_engine_resume(replay->engine, &replay->insp))) {
+		ks_auto_free struct ks_held_frame *held = ks_held_frames_take(&replay->held, frame->tag);
+		struct ks_replay_frame line = { .kind = KS_REPLAY_RESUMED, .frame = frame, .insp = &replay->insp };
+
+		assert(held);
+		line.path = held->path;
+		line.number = held->number;
+		line.captured = &held->captured;
 		replay->totals.resumed++;
 		replay->totals.actions[replay->insp.verdict.action]++;
 		replay->totals.classes[replay->insp.verdict.class]++;
-		err = frame_report(replay, path, number, captured, frame);
+		err = report(replay, &line);
 	}
 	return err;
+}
+
+int ks_replay_finish(struct ks_replay *replay)
+{
+	return lost_report_each(replay, true);
 }
 
 /*
@@ -207,6 +256,7 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 		return link_refuse(number, captured->link_type, error);
 	if (err)
 		return err;
+	frame.tag = ++replay->tag;
 	placed = ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
 	clock_turn(replay, captured->time);
 	if (replay->config.arriving_only && info.way == KS_WAY_OUT && was_forwarded(replay, &frame)) {
@@ -221,7 +271,7 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 	replay->totals.outside += !placed;
 	replay->totals.forgotten += ks_replay_conns_track(&replay->conns, &frame, &replay->insp, replay->totals.first);
 	err = frame_report(replay, path, number, captured, &frame);
-	return err ? err : resumed_report(replay, path, number, captured);
+	return err ? err : resumed_report(replay);
 }
 
 int ks_replay_capture(struct ks_replay *replay, struct ks_capture *capture, const char *path,

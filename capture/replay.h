@@ -21,14 +21,21 @@
 
 struct ks_replay;
 
+enum ks_replay_kind {
+	KS_REPLAY_JUDGED, /* as it came; a fragment that has to wait has the verdict "hold" */
+	KS_REPLAY_RESUMED, /* it waited, and is judged now */
+	KS_REPLAY_LOST, /* it waited, and never goes on: the first one of its datagram did not come in time, or was denied */
+};
+
 /* A frame that was judged, for `each` of the config. All pointers are good only during the call. */
 struct ks_replay_frame {
 	const char *path; /* of the capture */
 	__u64 number; /* in it, from 1 */
+	enum ks_replay_kind kind;
 	__u64 since; /* ns since the first frame of the replay */
 	const struct ks_capture_frame *captured;
-	const struct ks_frame *frame; /* as the engine saw it */
-	const struct ks_inspection *insp;
+	const struct ks_frame *frame; /* as the engine saw it; NULL for one that is lost */
+	const struct ks_inspection *insp; /* NULL for one that is lost */
 	struct ks_env *env; /* of the engine, for ks_reject_source() */
 };
 
@@ -62,6 +69,7 @@ struct ks_replay_connection {
 struct ks_replay_totals {
 	__u64 frames, bytes; /* judged, by their length on the wire */
 	__u64 resumed; /* fragments among them that were held, and have gone on: each is counted under both verdicts */
+	__u64 lost; /* fragments that were held, and never went on */
 	__u64 skipped; /* left out: arriving_only */
 	__u64 cut; /* by the snap length */
 	__u64 outside; /* IP frames with both ends in the outside zone because nothing else was known of them */
@@ -83,11 +91,14 @@ void ks_replay_destroy(struct ks_replay *replay);
 KS_SCOPED(ks_auto_replay, struct ks_replay *, ks_replay_destroy)
 #define ks_auto_replay ks_scoped(ks_auto_replay)
 
+/* To be called when all captures were read: reports the fragments that still wait. Returns as ks_replay_file(). */
+int ks_replay_finish(struct ks_replay *replay);
+
 /*
  * Reads a capture ("-": standard input) to its end. Returns 0; what `each`
  * returned; -EINVAL for a file that is no capture, or is damaged (all frames
  * before that were judged), or has an unknown link type; another -errno.
- * `error` says what is wrong, for negative results.
+ * `error` says what is wrong, for negative results. The path outlives the replay.
  */
 int ks_replay_file(struct ks_replay *replay, const char *path, char error[KS_CAPTURE_ERROR]);
 

@@ -140,7 +140,7 @@ static int each_frame(const struct ks_replay_frame *frame, void *arg)
 
 	if (run->progress && frame->number % PROGRESS_EVERY == 0)
 		ks_replay_progress_draw(run);
-	if (!run->quiet) {
+	if (!run->quiet && frame->kind != KS_REPLAY_LOST) {
 		if (run->json)
 			ks_replay_print_frame_json(run, frame);
 		else
@@ -170,7 +170,7 @@ static int captures_replay(struct ks_replay_run *run, char **paths)
 			return err == -EINVAL || err == -ENOENT || err == -EISDIR ? KS_EXIT_USAGE : KS_EXIT_SYSTEM;
 		}
 	}
-	return KS_EXIT_OK;
+	return ks_replay_finish(run->replay);
 }
 
 static void config_set_options(const struct replay_arguments *args, struct ks_replay_config *config)

@@ -21,6 +21,8 @@ void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks
 			  ks_reason_name(insp->verdict.reason), "state", ks_state_name(insp->verdict.state), "rule",
 			  ks_json_rule(run->policy, insp->verdict.rule), "length", (json_int_t)frame->frame->length);
 
+	if (frame->kind == KS_REPLAY_RESUMED)
+		json_object_set_new(object, "resumed", json_true());
 	json_object_set_new(object, "captured", json_integer(frame->frame->captured));
 	json_object_set_new(object, "packet", ks_json_packet(&insp->pkt));
 	ks_json_print(object, stdout);
@@ -109,6 +111,7 @@ void ks_replay_print_summary_json(const struct ks_replay_run *run)
 			    (json_int_t)totals->skipped, "midstream", (json_int_t)totals->midstream,
 			    "midstream_connections", (json_int_t)totals->midstream_flows, "connection_count",
 			    (json_int_t)(connections + totals->forgotten), "seconds", ks_replay_seconds(run));
+	json_object_set_new(summary, "held_and_lost", json_integer((json_int_t)totals->lost));
 	json_object_set_new(summary, "verdicts", verdicts_json(totals));
 	json_object_set_new(summary, "reasons", replay_reasons_json(run));
 	json_object_set_new(summary, "rules", replay_rules_json(run));

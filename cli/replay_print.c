@@ -49,7 +49,10 @@ static void print_reason_counts(const struct ks_replay_run *run)
 	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
 		if (!counts[i].packets)
 			continue;
-		ks_grid_cell(grid, "  %s", ks_reason_is_pass(i) ? "passed" : "dropped");
+		ks_grid_cell(grid, "  %s",
+			     i == KS_REASON_OK_HELD ? "held"
+			     : ks_reason_is_pass(i) ? "passed"
+						    : "dropped");
 		ks_grid_cell(grid, "%s", ks_number_text(counts[i].packets, packets));
 		ks_grid_cell(grid, "%s", ks_bytes_text(counts[i].bytes, bytes));
 		ks_grid_cell(grid, "%s", ks_reason_name(i));
@@ -210,6 +213,12 @@ static void print_notes(const struct ks_replay_totals *totals)
 		   "frame was cut by the capture's snap length: judged by its headers, counted as long as on the wire.",
 		   "frames were cut by the capture's snap length: judged by their headers, counted as long as on the "
 		   "wire.");
+	print_note(totals->lost,
+		   "fragment was held and never went on: the first one of its datagram did not come in time, or was "
+		   "denied.",
+		   "fragments were held and never went on: the first ones of their datagrams did not come in time, or "
+		   "were "
+		   "denied.");
 	print_note(totals->backwards, "frame is older than its predecessor: the clock stood still for it.",
 		   "frames are older than their predecessors: the clock stood still for them.");
 	print_note(totals->skipped, "frame on its way out was left out (--arriving).",

@@ -65,13 +65,17 @@ static int answer_write(struct ks_dump *dump, const struct ks_replay_frame *fram
 int ks_replay_write(struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {
 	const struct ks_capture_frame *captured = frame->captured;
-	struct ks_dump *dump = ks_reason_is_pass(frame->insp->verdict.reason) ? &run->passed : &run->dropped;
+	bool lost = frame->kind == KS_REPLAY_LOST, passes = !lost && ks_reason_is_pass(frame->insp->verdict.reason);
+	struct ks_dump *dump = passes ? &run->passed : &run->dropped;
 	int code = KS_EXIT_OK;
+
+	if (!lost && frame->insp->verdict.action == KS_HOLD) /* it is written when it goes on, or is lost */
+		return KS_EXIT_OK;
 
 	if (dump->path)
 		code = dump_frame(dump, captured->link_type, captured->time, captured->data, captured->captured,
 				  captured->length);
-	if (code == KS_EXIT_OK && run->answers.path && frame->insp->verdict.action == KS_REJECT)
+	if (code == KS_EXIT_OK && run->answers.path && !lost && frame->insp->verdict.action == KS_REJECT)
 		code = answer_write(&run->answers, frame);
 	return code;
 }

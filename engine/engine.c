@@ -212,6 +212,11 @@ const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_insp
 	return frame;
 }
 
+bool ks_engine_holds(const struct ks_engine *engine, __u64 tag)
+{
+	return ks_held_pool_has(engine->held, tag);
+}
+
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
 {
 	*length = engine->changed ? engine->output_len : engine->frame->captured;

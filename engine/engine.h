@@ -39,6 +39,7 @@ struct ks_frame {
 	__u8 link; /* enum ks_link */
 	__u8 from; /* zone ids */
 	__u8 to;
+	__u64 tag; /* the caller's own: a fragment that is held has it still when it is released */
 };
 
 /*
@@ -119,6 +120,9 @@ __u32 ks_engine_inspect(struct ks_engine *engine, const struct ks_frame *frame, 
  * frame, good until the next call.
  */
 const struct ks_frame *ks_engine_resume(struct ks_engine *engine, struct ks_inspection *insp);
+
+/* Returns true if a fragment with this tag is held, or released and not yet resumed. */
+bool ks_engine_holds(const struct ks_engine *engine, __u64 tag);
 
 /* The last frame as it leaves: translated, if it was. Good until the next inspection, and only after one that passed. */
 const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length);

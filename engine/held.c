@@ -102,3 +102,12 @@ const struct ks_frame *ks_held_pool_take(struct ks_held_pool *pool)
 	oldest->state = HELD_FREE;
 	return &oldest->frame;
 }
+
+bool ks_held_pool_has(const struct ks_held_pool *pool, __u64 tag)
+{
+	for (unsigned i = 0; i < KS_FRAGMENT_POOL; i++) {
+		if (pool->fragments[i].state != HELD_FREE && pool->fragments[i].frame.tag == tag)
+			return true;
+	}
+	return false;
+}

@@ -25,6 +25,9 @@ bool ks_held_pool_add(struct ks_held_pool *pool, const struct ks_frame *frame, _
 void ks_held_pool_release(struct ks_held_pool *pool, __u64 hash);
 void ks_held_pool_forget(struct ks_held_pool *pool, __u64 hash);
 
+/* Returns true if a fragment whose frame has this tag is there. */
+bool ks_held_pool_has(const struct ks_held_pool *pool, __u64 tag);
+
 /* Takes out the oldest fragment that was released; NULL without one. It is good until the next call of any function here. */
 const struct ks_frame *ks_held_pool_take(struct ks_held_pool *pool);
 

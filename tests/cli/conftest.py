@@ -91,10 +91,10 @@ def pcapng(names, *frames):
     return data
 
 
-def pcap(*frames, link=ETHERNET, keep=65535):
-    """A pcap file with a frame a second, of which `keep` bytes were captured."""
+def pcap(*frames, link=ETHERNET, keep=65535, step=1000000):
+    """A pcap file with a frame every `step` microseconds, of which `keep` bytes were captured."""
     head = struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, link)
-    return head + b''.join(struct.pack('<IIII', 1000 + i, 0, len(frame[:keep]), len(frame)) + frame[:keep]
+    return head + b''.join(struct.pack('<IIII', 1000 + i * step // 1000000, i * step % 1000000, len(frame[:keep]), len(frame)) + frame[:keep]
                            for i, frame in enumerate(frames))
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """keepstate replay: what it prints and writes, and what it refuses."""
 import gzip
+import struct
 import subprocess
 
-from conftest import (ACK, ATM, COOKED, COOKED2, IN, OUT, PPP, RAW, SLIP, SUNATM, SYN, USER0, cooked, cooked2, ethernet, pcap,
+from conftest import (ACK, ATM, COOKED, COOKED2, IN, OUT, PPP, RAW, SLIP, SUNATM, SYN, USER0, checksum, cooked, cooked2, ethernet, pcap,
                       pcap_frames, pcapng, tcp, udp)
 
 ASK = udp('10.0.0.5', 4000, '192.0.2.1', 53)
@@ -226,3 +227,65 @@ def test_full_disk(keepstate):
                              stderr=subprocess.PIPE, check=False)
     assert run.returncode == 3 and b'cannot write the output' in run.stderr
     assert 'cannot write' in keepstate('replay', '-q', '--passed', '/dev/full', 'gateway.conf', 'x.pcap', code=3).stderr
+
+
+def fragments(packet, size):
+    """The fragments of an IPv4 packet, each with `size` bytes of its payload but the last."""
+    payload, parts = packet[20:], []
+    for at in range(0, len(payload), size):
+        more = 0x2000 if at + size < len(payload) else 0
+        part = payload[at:at + size]
+        header = bytearray(packet[:20])
+        header[2:8] = struct.pack('!HHH', 20 + len(part), 0x1234, more | at // 8)
+        header[10:12] = bytes(2)
+        header[10:12] = struct.pack('!H', checksum(bytes(header)))
+        parts.append(bytes(header) + part)
+    return parts
+
+
+BIG = udp('10.0.0.5', 4000, '192.0.2.1', 53, bytes(range(64)))
+
+
+def replay_to_files(keepstate, *frames, policy='gateway.conf'):
+    """The frames written as passed and as dropped, and the JSON output."""
+    write(keepstate, 'x.pcap', pcap(*frames, step=1000))
+    *lines, last = keepstate.json('replay', '--json', '--passed', 'p', '--dropped', 'd', policy, 'x.pcap')
+    read = {name: pcap_frames((keepstate.directory / name).read_bytes())[1] for name in 'pd'}
+    return read['p'], read['d'], lines, last['summary']
+
+
+def test_held_fragments_are_written_as_they_are(keepstate):
+    """With their own bytes and link headers, once, when they go on."""
+    first, second, third = [ethernet(part) for part in fragments(BIG, 24)]
+    other = ethernet(ASK)
+    passed, dropped, lines, summary = replay_to_files(keepstate, third, other, second, first)
+    assert passed == [other, first, third, second] and dropped == []
+    assert [(line['frame'], line['verdict']) for line in lines] == \
+        [(1, 'hold'), (2, 'allow'), (3, 'hold'), (4, 'allow'), (1, 'allow'), (3, 'allow')]
+    assert [line.get('resumed', False) for line in lines] == [False] * 4 + [True] * 2
+    assert summary['held_and_lost'] == 0
+
+
+def test_fragments_that_never_go_on_are_dropped(keepstate):
+    """The first one is denied, or never comes; a policy that allows nothing passes nothing."""
+    first, second, third = [ethernet(part) for part in fragments(BIG, 24)]
+    write(keepstate, 'closed.conf', b'zone lan { eth1, network 10.0.0.0/24 }\nzone wan { eth0 }\n')
+    passed, dropped, _, summary = replay_to_files(keepstate, third, first, second, policy='closed.conf')
+    assert passed == [] and sorted(dropped) == sorted([first, second, third])
+    passed, dropped, _, summary = replay_to_files(keepstate, third, second)
+    assert passed == [] and dropped == [third, second] and summary['held_and_lost'] == 2
+    out = keepstate('replay', '-q', 'gateway.conf', 'x.pcap').stdout
+    assert '2 fragments were held and never went on' in out and '  held' in out and 'passed' not in out, out
+
+
+def test_many_datagrams_that_never_go_on(keepstate):
+    """More than the engine holds at a time: none is written twice, none is lost."""
+    frames = []
+    for number in range(700):
+        part = bytearray(fragments(BIG, 24)[2])
+        part[4:6] = struct.pack('!H', number)
+        part[10:12] = bytes(2)
+        part[10:12] = struct.pack('!H', checksum(bytes(part[:20])))
+        frames.append(ethernet(bytes(part)))
+    passed, dropped, _, _ = replay_to_files(keepstate, *frames)
+    assert passed == [] and sorted(dropped) == sorted(frames)
