@@ -20,7 +20,7 @@ LAYERS = [
     ["text/"],
     ["policy/"],
     ["engine/"],
-    ["capture/", "explain/", "scenario/"],
+    ["capture/", "explain/", "saved/", "scenario/"],
     ["bpf/"],
     ["kernel/"],
     ["daemon/"],
