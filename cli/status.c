@@ -129,6 +129,8 @@ static void state_table_print(const json_t *table)
 	fill_print(table, "half-open", "half_open", "half_open_limit");
 	putchar('\n');
 	records_print(json_object_get(table, "records"));
+	if (json_is_object(json_object_get(table, "saved")))
+		printf("saved       at its start: %s\n", ks_member_text(json_object_get(table, "saved"), "text"));
 }
 
 static double rate_of(const json_t *rates, const char *name)

@@ -14,12 +14,16 @@
 #include "core/types.h"
 #include "daemon/beacon.h"
 #include "daemon/instance.h"
+#include "daemon/keep.h"
 #include "daemon/ledger.h"
+#include "daemon/persistent.h"
+#include "kernel/kernel.h"
 #include "daemon/presence.h"
 
 #define POLL_US 50000
 #define START_POLLS 1200
 #define STOP_POLLS 200 /* removing a large table takes a moment */
+#define SAVE_POLLS (STOP_POLLS + 20 * KS_KEEP_SECONDS) /* and saving it another one */
 
 static int stop_error(const char *what, int err)
 {
@@ -43,10 +47,29 @@ static void wait_for_socket(const struct ks_instance *instance)
 	}
 }
 
-/* Asks the daemon, and waits until it has removed its directory. */
-static int stop_living(const struct ks_instance *instance)
+/* The firewall is gone. Says where the states are, if they were to be saved. */
+static int tell_saved(const struct ks_instance *instance, bool save)
 {
-	const struct ks_call call = { .method = "POST", .path = "/v1/stop" };
+	char path[KS_INSTANCE_PATH];
+
+	if (!save)
+		return KS_EXIT_OK;
+	if (!ks_keep_exists(instance, path)) {
+		fprintf(stderr,
+			"keepstate: stopped, but the states are lost: they could not be saved; the daemon's log has "
+			"the reason\n");
+		return KS_EXIT_SYSTEM;
+	}
+	printf("the states are saved in %s; `keepstate run` within %u minutes takes them back\n", path,
+	       KS_KEEP_AGE_MAX_S / 60);
+	return KS_EXIT_OK;
+}
+
+/* Asks the daemon, and waits until it has removed its directory. */
+static int stop_living(const struct ks_instance *instance, bool save)
+{
+	ks_auto_json json_t *body = json_pack("{s:b}", "save", save);
+	const struct ks_call call = { .method = "POST", .path = "/v1/stop", .body = body };
 	ks_auto_json json_t *answer = NULL;
 	int code;
 
@@ -54,34 +77,50 @@ static int stop_living(const struct ks_instance *instance)
 	code = ks_client_call(&call, &answer);
 	if (code != KS_EXIT_OK)
 		return code;
-	for (int i = 0; i < STOP_POLLS; i++) {
+	for (unsigned i = 0; i < (save ? SAVE_POLLS : STOP_POLLS); i++) {
 		if (access(instance->lock, F_OK) && errno == ENOENT && !ks_beacon_see()) {
 			ks_instance_sweep();
-			return KS_EXIT_OK;
+			return tell_saved(instance, save);
 		}
 		usleep(POLL_US);
 	}
-	fprintf(stderr, "keepstate: the daemon has not stopped within 10 s\n");
+	fprintf(stderr, "keepstate: the daemon has not stopped within %u s\n",
+		(save ? SAVE_POLLS : STOP_POLLS) * POLL_US / 1000000);
 	return KS_EXIT_SYSTEM;
 }
 
+/* Nobody writes the table any more. */
+static int save_table(const struct ks_instance *instance, const struct ks_ledger *ledger)
+{
+	ks_auto_kernel struct ks_kernel *kernel = NULL;
+	__u64 flows;
+
+	return ks_persistent_prepare(instance)
+		       ?: ks_kernel_open_table(instance->pins, &kernel)
+		       ?: ks_keep_save(instance, kernel, &ledger->ids, true, &flows);
+}
+
 /* We hold the lock, so no daemon is alive. */
-static int stop_dead(const struct ks_instance *instance)
+static int stop_dead(const struct ks_instance *instance, bool save)
 {
 	ks_auto_ledger struct ks_ledger ledger = { 0 };
-	int err = ks_instance_prepare(instance);
+	int saved = 0, err = ks_instance_prepare(instance);
 
 	if (err < 0)
 		return stop_error(instance->dir, err);
 	ks_ledger_read(instance->ledger, &ledger); /* without a ledger, the qdiscs stay */
-	err = ks_instance_remove(instance, ledger.qdiscs, ledger.qdisc_count);
+	err = ks_instance_detach(instance, ledger.qdiscs, ledger.qdisc_count);
+	if (!err && save)
+		saved = save_table(instance, &ledger);
+	if (!err)
+		err = ks_instance_clear(instance);
 	if (err)
 		return stop_error("not everything could be removed", err);
 	printf("the daemon was dead; what it left is removed\n");
-	return KS_EXIT_OK;
+	return saved ? stop_error("the states are lost: they cannot be saved", saved) : tell_saved(instance, save);
 }
 
-static int stop(void)
+static int stop(bool save)
 {
 	struct ks_instance instance;
 	struct ks_holder holder;
@@ -99,24 +138,31 @@ static int stop(void)
 		return KS_EXIT_NO;
 	}
 	if (ks_beacon_see())
-		return stop_living(&instance);
+		return stop_living(&instance, save);
 	fd = ks_instance_lock(&instance, &holder);
 	if (fd == -ENOENT && ks_instance_prepare(&instance) >= 0) /* only pins are left */
 		fd = ks_instance_lock(&instance, &holder);
 	if (fd == -EWOULDBLOCK)
-		return stop_living(&instance);
+		return stop_living(&instance, save);
 	if (fd < 0)
 		return stop_error(geteuid() ? "this needs root" : instance.lock, fd);
-	return stop_dead(&instance);
+	return stop_dead(&instance, save);
 }
 
 int ks_cmd_stop(int argc, char **argv)
 {
+	bool save = false;
+	const struct ks_option options[] = {
+		{ .name = "save",
+		  .help = "keep the states in a file, for the next start to take back",
+		  .take = ks_take_flag,
+		  .target = &save },
+	};
 	const struct ks_usage usage = {
-		"keepstate stop",
+		"keepstate stop [--save]",
 		"Removes the firewall: filters, states, pins, and the daemon. Nothing is filtered\n"
 		"afterwards. Works also when the daemon has died. Returns 1 if there was nothing.",
-		NULL, 0
+		options, KS_ARRAY_SIZE(options)
 	};
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
@@ -124,5 +170,5 @@ int ks_cmd_stop(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "stop takes no operands");
-	return stop();
+	return stop(save);
 }

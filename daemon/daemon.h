@@ -14,6 +14,7 @@
  *   instance.c  directory, lock, pins      coverage.c  what is not guarded as the policy wants
  *   ledger.c    ids that outlive it        refusals.c  what the box runs out of
  *   handover.c  from programs to others    forwarding.c  what the kernel does not forward
+ *   keep.c      states that outlive the table  ending.c  with the firewall, or without it
  *   persistent.c  files that outlive a reboot
  *   last_good.c  the policy to go back to  fallback.c  a policy in place of one that does not load
  *   trial.c     a policy that waits for a word  reload.c  a policy into force
@@ -31,6 +32,7 @@
 #include "daemon/interfaces/interfaces.h"
 #include "kernel/kernel.h"
 #include "daemon/ledger.h"
+#include "daemon/keep.h"
 #include "daemon/refusals.h"
 #include "daemon/trial.h"
 
@@ -76,6 +78,8 @@ struct ks_daemon {
 	bool quit; /* leave the loop */
 	bool remove; /* and the kernel clean */
 	bool unconfirmed; /* because nobody confirmed the policy, and none was before it */
+	bool save; /* with the states kept for the next start */
+	struct ks_kept saved; /* the outcome of states that were saved before this start */
 };
 
 /* The outcome of loading a policy. */

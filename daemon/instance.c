@@ -237,17 +237,25 @@ static void remove_common(void)
 	rmdir(KS_RUN_DIR);
 }
 
-int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
+int ks_instance_detach(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
 {
 	struct detach_ctx ctx = { .pins = instance->pins, .qdiscs = qdiscs, .count = count };
 	int err = ks_kernel_lower_backstop(instance->pins); /* it would drop packets of interfaces without programs */
 
-	if (!err)
-		err = ks_netlink_each_interface(detach_interface, &ctx) ?: ctx.err;
-	if (err) /* the pins stay: something is left to clean up */
-		return err;
+	return err ?: ks_netlink_each_interface(detach_interface, &ctx) ?: ctx.err;
+}
+
+int ks_instance_clear(const struct ks_instance *instance)
+{
 	ks_persistent_remove(instance, KS_TRIAL_NOTE);
 	return ks_instance_discard(instance);
+}
+
+int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count)
+{
+	int err = ks_instance_detach(instance, qdiscs, count);
+
+	return err ?: ks_instance_clear(instance); /* the pins stay after an error: something is left to clean up */
 }
 
 int ks_instance_discard(const struct ks_instance *instance)

@@ -70,7 +70,13 @@ int ks_instance_sign(int lock_fd, const struct ks_holder *holder);
  */
 int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count);
 
-/* The same without touching any filter: for a start that failed before it attached any. */
+/* The first half: takes off the filters and the backstop. Pins and directory stay. */
+int ks_instance_detach(const struct ks_instance *instance, const unsigned *qdiscs, unsigned count);
+
+/* The second half, without touching any filter. */
+int ks_instance_clear(const struct ks_instance *instance);
+
+/* The same for a start that failed before it attached any filter. */
 int ks_instance_discard(const struct ks_instance *instance);
 
 /* The same for one that failed still earlier, if nothing of an earlier daemon is there. */

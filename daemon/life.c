@@ -30,6 +30,7 @@
 #include "daemon/beacon.h"
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
+#include "daemon/ending.h"
 #include "daemon/events.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
@@ -232,6 +233,8 @@ static int bring_up_kernel(struct ks_daemon *daemon, const struct ks_daemon_opts
 		return KS_EXIT_SYSTEM;
 	}
 	*policy = NULL;
+	if (daemon->fresh)
+		ks_keep_restore(&daemon->instance, daemon->kernel, daemon->policy, &daemon->saved);
 	return KS_EXIT_OK;
 }
 
@@ -255,6 +258,8 @@ static int bring_up(struct ks_daemon *daemon, const struct ks_daemon_opts *opts,
 		err = ks_api_create(daemon, &daemon->api);
 	if (err && daemon->fresh)
 		ks_instance_remove(&daemon->instance, daemon->ledger.qdiscs, daemon->ledger.qdisc_count);
+	if (!err) /* they are in the table, or it has newer ones */
+		ks_keep_forget(&daemon->instance);
 	return err ? give_up("cannot start", err) : KS_EXIT_OK;
 }
 
@@ -437,15 +442,10 @@ static int end_daemon(struct ks_daemon *daemon)
 	hang_up(daemon);
 	if (daemon->trial.waits && !daemon->remove)
 		ks_trial_take_back(daemon, "because the daemon ends");
-	if (daemon->remove) {
-		err = ks_instance_remove(&daemon->instance, daemon->ledger.qdiscs, daemon->ledger.qdisc_count);
-		if (err)
-			ks_report_error("not everything could be removed: %s", strerror(-err));
-		else
-			ks_report("stopped: filters, states and pins are removed; nothing is filtered any more");
-	} else {
-		ks_report("the daemon ends, the firewall stays in force in the kernel; `keepstate stop` removes it");
-	}
+	if (daemon->remove)
+		err = ks_ending_take_away(daemon);
+	else
+		ks_ending_leave(daemon);
 	if (err)
 		return KS_EXIT_SYSTEM;
 	return daemon->unconfirmed ? KS_EXIT_NO : KS_EXIT_OK;

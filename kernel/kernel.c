@@ -353,6 +353,11 @@ const struct ks_table_counts *ks_kernel_counts(const struct ks_kernel *kernel)
 	return kernel->counts;
 }
 
+const struct ks_bucket *ks_kernel_table(const struct ks_kernel *kernel)
+{
+	return kernel->table;
+}
+
 const struct ks_table_shape *ks_kernel_shape(const struct ks_kernel *kernel)
 {
 	return kernel->shape;
@@ -373,5 +378,5 @@ __u64 ks_kernel_clock(void)
 
 __u64 ks_kernel_now(const struct ks_kernel *kernel)
 {
-	return ks_kernel_clock() + kernel->control->clock_offset;
+	return ks_kernel_clock() + (kernel->control ? kernel->control->clock_offset : 0);
 }

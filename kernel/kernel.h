@@ -132,6 +132,12 @@ bool ks_kernel_is_too_small(const struct ks_kernel *kernel, const struct ks_poli
 /* The memory that the table of a policy takes. */
 __u64 ks_kernel_table_bytes(const struct ks_policy *policy);
 
+/*
+ * Opens what is pinned for its table to be read, and nothing else: by a process that is no daemon. -ENOENT: nothing is pinned;
+ * -EMEDIUMTYPE: the table has another layout.
+ */
+int ks_kernel_open_table(const char *pin_dir, struct ks_kernel **kernel);
+
 /* After a takeover, when all hooks are ours: ends the old table and programs, and links that nobody needs. */
 int ks_kernel_forget_old(struct ks_kernel *kernel);
 
@@ -262,6 +268,7 @@ int ks_kernel_program_fd(const struct ks_kernel *kernel, enum ks_kernel_program 
 /* Shared memory of the maps, live. The control block is writable. */
 struct ks_control *ks_kernel_control(struct ks_kernel *kernel);
 const struct ks_table_counts *ks_kernel_counts(const struct ks_kernel *kernel);
+const struct ks_bucket *ks_kernel_table(const struct ks_kernel *kernel);
 const struct ks_table_shape *ks_kernel_shape(const struct ks_kernel *kernel);
 const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of the active generation */
 

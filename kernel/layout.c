@@ -40,7 +40,8 @@ static int refuse_layout(__u32 layout)
 {
 	ks_kernel_complain(
 		"the running firewall was started by another version of Keepstate, whose table has layout %u "
-		"(here: %u): its states cannot be read. Stop it (keepstate stop), then start again",
+		"(here: %u): its states cannot be read. Stop it by its own `keepstate stop --save`, then start again: "
+		"they come along in a file",
 		layout, KS_TABLE_LAYOUT);
 	return -EMEDIUMTYPE;
 }

@@ -128,7 +128,9 @@ static bool map_fits(const struct bpf_object *object, unsigned i, int fd)
 static int refuse_table(unsigned map)
 {
 	ks_kernel_complain("the running firewall was started by another version of Keepstate whose map %s has another "
-			   "shape: its states cannot be taken over. Stop it (keepstate stop), then start again",
+			   "shape: its states cannot be taken over as they are. Stop it by its own `keepstate stop "
+			   "--save`, then start "
+			   "again: they come along in a file",
 			   ks_kernel_map_name(map));
 	return -EMEDIUMTYPE;
 }

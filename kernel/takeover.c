@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -228,8 +229,10 @@ static bool has_programs(const char *pin_dir)
 
 static int refuse_other_version(void)
 {
-	ks_kernel_complain("the running firewall was started by another version of Keepstate with other maps: its "
-			   "states cannot be taken over. Stop it (keepstate stop), then start again");
+	ks_kernel_complain(
+		"the running firewall was started by another version of Keepstate with other maps: its "
+		"states cannot be taken over as they are. Stop it by its own `keepstate stop --save`, then start "
+		"again: they come along in a file");
 	return -EMEDIUMTYPE;
 }
 
@@ -309,6 +312,30 @@ int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct
 	if (err)
 		return err;
 	new->sweeper_waits = true;
+	*kernel = TAKE(new);
+	return 0;
+}
+
+int ks_kernel_open_table(const char *pin_dir, struct ks_kernel **kernel)
+{
+	static const enum ks_kernel_map maps[] = { KS_MAP_TABLE, KS_MAP_SHAPE, KS_MAP_COUNTS };
+	ks_auto_kernel struct ks_kernel *new = ks_kernel_alloc();
+	struct ks_takeover takeover;
+	int err = new ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(maps); i++) {
+		new->maps[maps[i]] = ks_pin_get(pin_dir, KS_PIN_MAPS, ks_kernel_map_name(maps[i]));
+		err = KS_MIN(new->maps[maps[i]], 0);
+	}
+	if (!err)
+		err = ks_takeover_plan(new->maps[KS_MAP_SHAPE], NULL, &takeover);
+	if (!err && takeover.convert)
+		err = -EMEDIUMTYPE;
+	if (!err)
+		err = ks_kernel_map_one(new->maps[KS_MAP_TABLE], PROT_READ, &new->table)
+			      ?: ks_kernel_map_one(new->maps[KS_MAP_SHAPE], PROT_READ, &new->shape);
+	if (err)
+		return err;
 	*kernel = TAKE(new);
 	return 0;
 }

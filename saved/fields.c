@@ -223,6 +223,20 @@ static __u8 part_of(const struct ks_flow_key *key, const struct ks_flow *flow)
 	}
 }
 
+/* Queries on one side, answers on the other, and half of the identifiers with each. */
+static void io_dns(struct ks_saved_io *io, struct ks_flow *flow, unsigned dir)
+{
+	unsigned half = KS_DNS_PENDING / 2;
+
+	io32(io, dir ? &flow->dns.answers : &flow->dns.queries);
+	for (unsigned i = dir * half; i < (dir + 1) * half; i++)
+		io16(io, &flow->dns.id[i]);
+	if (dir)
+		io8(io, &flow->dns.pending);
+}
+
+_Static_assert(KS_DNS_PENDING == 8, "with another number of identifiers the form is another");
+
 static void io_part_of_side(struct ks_saved_io *io, __u8 part, struct ks_flow *flow, unsigned dir)
 {
 	switch (part) {
@@ -238,12 +252,12 @@ static void io_part_of_side(struct ks_saved_io *io, __u8 part, struct ks_flow *f
 		io64(io, &flow->dccp.first[dir]);
 		break;
 	case PART_DNS:
-		io32(io, dir ? &flow->dns.answers : &flow->dns.queries);
+		io_dns(io, flow, dir);
 		break;
 	}
 }
 
-/* What the protocol keeps. The part is named, because a class that this build does not know has an own one. */
+/* The protocol's own part. It is named, because a class that this build does not know has one of its own. */
 static void io_part(struct ks_saved_io *io, const struct ks_flow_key *key, struct ks_flow *flow)
 {
 	__u8 part = part_of(key, flow);
@@ -297,6 +311,8 @@ static void io_mapping(struct ks_saved_io *io, unsigned family, struct ks_record
 	io_address(io, family, &record->mapping.addr);
 	io_port(io, &record->mapping.port);
 	io16(io, &record->mapping.rule);
+	io_address(io, family, &record->mapping.peer);
+	io_port(io, &record->mapping.peer_port);
 }
 
 static void io_expectation(struct ks_saved_io *io, struct ks_saved_entry *entry)

@@ -8,7 +8,7 @@
 
 #include "core/track/icmp_error.h"
 
-/* What makes a flow expected: two hosts with a control connection, or the inner endpoint of a mapping. */
+/* The reason to expect a flow: two hosts have a control connection, or there is a mapping with this inner endpoint. */
 struct parent {
 	struct ks_addr addr[2]; /* the second of a mapping: zeros */
 	__be16 port; /* of a mapping, else 0 */

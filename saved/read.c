@@ -141,7 +141,7 @@ static int read_name(struct source *source, struct ks_saved *saved, enum ks_save
 	const __u8 *text = get(source, length);
 	ks_auto_free char *name = NULL;
 
-	if (!text || memchr(text, '\0', length))
+	if (source->is_short || !length || memchr(text, '\0', length))
 		return refuse(source, "it is damaged: a name is not whole");
 	name = strndup((const char *)text, length);
 	if (!name)

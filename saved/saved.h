@@ -58,7 +58,7 @@ struct ks_saved_table {
 	const struct ks_bucket *buckets;
 	__u32 count; /* of buckets */
 	__u64 now; /* on the table's clock, ns */
-	const struct ks_ids *ids; /* what its zones and rules are called */
+	const struct ks_ids *ids; /* the names of its zones, the texts of its rules */
 	__u64 deadline; /* on the monotonic clock, ns: it is given up then; 0: never */
 };
 
@@ -111,7 +111,7 @@ enum ks_saved_fate {
 const char *ks_saved_fate_name(enum ks_saved_fate fate);
 const char *ks_saved_fate_text(enum ks_saved_fate fate);
 
-/* What became of a file's entries. */
+/* The number of a file's entries by what became of them. */
 struct ks_saved_outcome {
 	__u64 elapsed; /* since they were saved, ms */
 	__u64 flows[KS_SAVED_FATE_MAX];

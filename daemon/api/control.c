@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/api/api.h"
+#include "daemon/persistent.h"
 #include "explain/change.h"
 #include "text/json.h"
 #include "text/memory_file.h"
@@ -108,7 +109,23 @@ enum MHD_Result ks_api_policy(struct ks_request *request)
 
 enum MHD_Result ks_api_stop(struct ks_request *request)
 {
-	request->daemon->quit = true;
-	request->daemon->remove = true;
-	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:b}", "stopping", 1));
+	struct ks_daemon *daemon = request->daemon;
+	enum MHD_Result result;
+	ks_auto_json json_t *body = ks_api_body(request, &result);
+	const json_t *save = json_object_get(body, "save");
+	int err;
+
+	if (!body)
+		return result;
+	if (save && !json_is_boolean(save))
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "save: give true or false");
+	err = json_is_true(save) ? ks_persistent_prepare(&daemon->instance) : 0;
+	if (err)
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				     "the states cannot be saved in %s: %s; nothing was stopped",
+				     daemon->instance.state_dir, strerror(-err));
+	daemon->quit = true;
+	daemon->remove = true;
+	daemon->save = json_is_true(save);
+	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:b, s:b}", "stopping", 1, "saving", daemon->save));
 }

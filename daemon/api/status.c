@@ -101,12 +101,13 @@ static json_t *table_json(const struct ks_daemon *daemon)
 	const struct ks_table_counts *counts = ks_kernel_counts(daemon->kernel);
 	const struct ks_config *config = ks_kernel_config(daemon->kernel);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "flows", (json_int_t)counts->flows,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "flows", (json_int_t)counts->flows,
 			 "limit", (json_int_t)config->limit_states, "half_open", (json_int_t)counts->half_open,
 			 "half_open_limit", (json_int_t)config->limit_half_open, "capacity",
 			 (json_int_t)ks_kernel_capacity(daemon->kernel), "created", (json_int_t)counts->created,
 			 "expired", (json_int_t)counts->expired, "recycled", (json_int_t)counts->recycled, "killed",
-			 (json_int_t)counts->killed, "records", entries_json(counts, config));
+			 (json_int_t)counts->killed, "records", entries_json(counts, config), "saved",
+			 ks_keep_json(&daemon->saved));
 }
 
 /* The change in a second, between the two latest samples. */

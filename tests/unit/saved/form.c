@@ -84,6 +84,7 @@ static void any_union(const struct ks_flow_key *key, struct ks_flow *flow)
 	case KS_PROTO_DCCP:
 		return;
 	case KS_PROTO_UDP:
+		memset(flow->dns.zero, 0, sizeof(flow->dns.zero));
 		memcpy(kept, &flow->dns, flow->class == KS_UDP_DNS ? sizeof(flow->dns) : 0);
 	}
 	memcpy(flow->own, kept, sizeof(kept));
@@ -162,6 +163,8 @@ static void any_record(struct ks_saved_entry *entry)
 	any_address(family, &record->mapping.addr);
 	record->mapping.port = (__be16)any();
 	record->mapping.rule = (__u16)any();
+	any_address(family, &record->mapping.peer);
+	record->mapping.peer_port = (__be16)any();
 }
 
 static void any_entry(struct ks_saved_entry *entry)
@@ -416,7 +419,7 @@ static void put_sum(char *at, size_t size)
 		at[size - 1 - i] = (char)(sum >> 8 * i);
 }
 
-/* Whoever writes a file with a right checksum gets it refused with a reason, or entries whose numbers are in range. */
+/* A file with a right checksum is refused with a reason, or its entries have numbers in range. */
 static int look(const struct ks_saved_entry *entry, void *arg)
 {
 	const struct ks_saved *saved = arg;

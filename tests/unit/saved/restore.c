@@ -71,8 +71,8 @@ static void test_a_masqueraded_connection_goes_on(void **state)
 
 	move_run(&move);
 	assert_int_equal(move.outcome.flows[KS_SAVED_TAKEN], 1);
-	assert_true(box_passes(&move.box,
-			       "wan 192.0.2.1:80 > self 203.0.113.1:40000 tcp ack seq =5001 ack =1001 len 100"));
+	assert_true(
+		box_passes(&move.box, "wan 192.0.2.1:80 > self 203.0.113.1:40000 tcp ack seq =5001 ack =1001 len 100"));
 	assert_true(box_passes(&move.box, "lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack seq =1001 ack =5101"));
 	/* The windows are as they were. */
 	assert_int_equal(box_send(&move.box, "wan 192.0.2.1:80 > self 203.0.113.1:40000 tcp ack seq =90001 ack =1001"),
@@ -109,33 +109,33 @@ static void test_what_is_not_translated_may_have_moved(void **state)
 
 static void test_time_passes(void **state)
 {
-	static const char *const words[] = { "lan 10.0.0.5:5000 > wan 192.0.2.1:53000 udp len 10" };
+	static const char *const words[] = { "lan 10.0.0.5:5000 > wan 192.0.2.1:900 udp len 10" };
 	struct move young = { PLAIN, PLAIN, .words = words, .count = 1, .elapsed = 29000 };
 	struct move old = { PLAIN, PLAIN, .words = words, .count = 1, .elapsed = 31000 };
 
 	move_run(&young);
 	assert_int_equal(young.outcome.flows[KS_SAVED_TAKEN], 1);
-	assert_true(box_passes(&young.box, "wan 192.0.2.1:53000 > self 203.0.113.1:5000 udp len 10"));
+	assert_true(box_passes(&young.box, "wan 192.0.2.1:900 > self 203.0.113.1:5000 udp len 10"));
 	box_close(&young.box);
 	move_run(&old);
 	assert_int_equal(old.outcome.flows[KS_SAVED_EXPIRED], 1);
-	assert_false(box_passes(&old.box, "wan 192.0.2.1:53000 > self 203.0.113.1:5000 udp len 10"));
+	assert_false(box_passes(&old.box, "wan 192.0.2.1:900 > self 203.0.113.1:5000 udp len 10"));
 	box_close(&old.box);
 }
 
-/* What was left of its time is left, and no more. */
+/* The time that it had left is what it has, and no more. */
 static void test_what_is_left_of_its_time(void **state)
 {
-	static const char *const words[] = { "lan 10.0.0.5:5000 > wan 192.0.2.1:53000 udp len 10" };
+	static const char *const words[] = { "lan 10.0.0.5:5000 > wan 192.0.2.1:900 udp len 10" };
 	struct move move = { PLAIN, PLAIN, .words = words, .count = 1, .elapsed = 20000 };
 
 	move_run(&move);
 	ks_engine_set_time(move.box.engine, BOX_START + 9 * KS_NSEC_PER_SEC);
-	assert_true(box_passes(&move.box, "wan 192.0.2.1:53000 > self 203.0.113.1:5000 udp len 10"));
+	assert_true(box_passes(&move.box, "wan 192.0.2.1:900 > self 203.0.113.1:5000 udp len 10"));
 	box_close(&move.box);
 	move_run(&move);
 	ks_engine_set_time(move.box.engine, BOX_START + 11 * KS_NSEC_PER_SEC);
-	assert_false(box_passes(&move.box, "wan 192.0.2.1:53000 > self 203.0.113.1:5000 udp len 10"));
+	assert_false(box_passes(&move.box, "wan 192.0.2.1:900 > self 203.0.113.1:5000 udp len 10"));
 	box_close(&move.box);
 }
 
@@ -167,8 +167,8 @@ static void test_other_numbers(void **state)
 
 	move_run(&move);
 	assert_int_equal(move.outcome.flows[KS_SAVED_TAKEN], 1);
-	assert_true(box_passes(&move.box,
-			       "wan 192.0.2.1:80 > self 203.0.113.1:40000 tcp ack seq =5001 ack =1001 len 100"));
+	assert_true(
+		box_passes(&move.box, "wan 192.0.2.1:80 > self 203.0.113.1:40000 tcp ack seq =5001 ack =1001 len 100"));
 	box_close(&move.box);
 }
 
@@ -233,8 +233,7 @@ static void test_a_forwarded_connection_goes_on(void **state)
 
 	move_run(&move);
 	assert_int_equal(move.outcome.flows[KS_SAVED_TAKEN], 1);
-	assert_true(
-		box_passes(&move.box, "lan 10.0.0.7:80 > wan 192.0.2.9:40000 tcp ack seq =5001 ack =1001 len 50"));
+	assert_true(box_passes(&move.box, "lan 10.0.0.7:80 > wan 192.0.2.9:40000 tcp ack seq =5001 ack =1001 len 50"));
 	assert_true(box_passes(&move.box, "wan 192.0.2.9:40000 > self 203.0.113.1:8080 tcp ack seq =1001 ack =5051"));
 	box_close(&move.box);
 }
@@ -405,7 +404,7 @@ static void test_no_room(void **state)
 	box_close(&box);
 }
 
-/* What is in the table already stays as it is. */
+/* An entry that is in the table already stays as it is. */
 static void test_a_place_that_is_taken(void **state)
 {
 	struct bytes bytes;
