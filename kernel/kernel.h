@@ -34,6 +34,7 @@
 #include "bpf/maps.h"
 #include "core/env.h"
 #include "core/table/table.h"
+#include "engine/translation.h"
 #include "engine/transplant.h"
 #include "policy/policy.h"
 #include "text/scoped.h"
@@ -291,16 +292,6 @@ int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 
 /* Frees the flows of n keys. Returns how many were there, or -errno. */
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
-
-/* The addresses by which the sides of a flow know each other, where these are translated (core/nat/alias.h). */
-struct ks_translation {
-	bool present[2];
-	/* [KS_ORIGINAL]: where the originator sends to; [KS_REPLY]: whom the responder answers */
-	struct ks_addr addr[2];
-	__be16 port[2];
-	bool moved; /* the responder knows the originator by another port: the originator's own is ... */
-	__be16 own_port; /* ... this, and not the key's (core/nat/clash.h) */
-};
 
 /* Gets the translation of a flow. Returns false if there is none; one side may be translated and the other not. */
 bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,

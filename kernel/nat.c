@@ -14,75 +14,16 @@
 
 #define KS_TRANSLATED_BATCH 1024 /* keys that are collected before their flows are ended */
 
-/* Copies the entry of a slot. Returns false if nothing is there, or somebody keeps writing it. */
+/* ks_slot_read() of the kernel's table. */
 static bool read_slot(const struct ks_kernel *kernel, __u32 id, struct ks_slot *copy)
 {
-	struct ks_flow_ref ref;
-
-	if (!id)
-		return false;
-	ref = ks_slot_at(id);
-	return ref.bucket < kernel->shape->buckets && ks_slot_copy(&kernel->table[ref.bucket].slot[ref.slot], copy) &&
-	       copy->flow.state != KS_STATE_NONE;
-}
-
-static bool is_alias_of_side(const struct ks_slot *slot, enum ks_dir side)
-{
-	return slot->key.kind == KS_KIND_FLOW && slot->flow.state == KS_STATE_ALIAS &&
-	       (ks_record_of(&slot->flow)->alias.side & 1) == (__u8)side;
-}
-
-/*
- * The alias of a side has the true endpoint of that side, and the address by
- * which this side knows the other one. The alias of another flow, which got the
- * slot meanwhile, has another true endpoint.
- */
-static bool read_alias(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
-		       enum ks_dir side, struct ks_translation *translation)
-{
-	__u32 true_end = ks_flow_orig_side(flow) ^ side, alias_end;
-	struct ks_slot alias;
-
-	if (!read_slot(kernel, flow->alias[side], &alias) || !is_alias_of_side(&alias, side))
-		return false;
-	alias_end = ks_flow_orig_side(&alias.flow) ^ side;
-	if (memcmp(&alias.key.addr[alias_end], &key->addr[true_end], sizeof(key->addr[0])) ||
-	    alias.key.proto != key->proto)
-		return false;
-	translation->present[side] = true;
-	translation->addr[side] = alias.key.addr[!alias_end];
-	translation->port[side] = alias.key.port[!alias_end];
-	if (side == KS_ORIGINAL) {
-		translation->own_port = alias.key.port[alias_end];
-		translation->moved = translation->own_port != key->port[true_end];
-	}
-	return true;
-}
-
-/* The responder knows the originator by the key's port, unless its source is translated besides. */
-static void show_moved(const struct ks_flow_key *key, const struct ks_flow *flow, struct ks_translation *translation)
-{
-	__u32 end = ks_flow_orig_side(flow);
-
-	if (!translation->moved || translation->present[KS_REPLY])
-		return;
-	translation->present[KS_REPLY] = true;
-	translation->addr[KS_REPLY] = key->addr[end];
-	translation->port[KS_REPLY] = key->port[end];
+	return ks_slot_read(kernel->table, kernel->shape->buckets, id, copy);
 }
 
 bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
 			   struct ks_translation *translation)
 {
-	bool original, reply;
-
-	memset(translation, 0, sizeof(*translation));
-	if (!(flow->alias[KS_ORIGINAL] | flow->alias[KS_REPLY]))
-		return false;
-	original = read_alias(kernel, key, flow, KS_ORIGINAL, translation);
-	reply = read_alias(kernel, key, flow, KS_REPLY, translation);
-	show_moved(key, flow, translation);
-	return original || reply;
+	return ks_translation_read(kernel->table, kernel->shape->buckets, key, flow, translation);
 }
 
 /* Copies the entry of a key, in any state, by looking through the whole table. */
@@ -136,7 +77,7 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 	transplant->key = slot.key;
 	transplant->flow = slot.flow;
 	for (unsigned side = 0; side < 2; side++) {
-		if (!read_slot(kernel, transplant->flow.alias[side], &slot) || !is_alias_of_side(&slot, side))
+		if (!read_slot(kernel, transplant->flow.alias[side], &slot) || !ks_slot_is_alias(&slot, side))
 			continue;
 		transplant->has_alias[side] = true;
 		transplant->alias_key[side] = slot.key;

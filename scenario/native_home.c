@@ -154,6 +154,25 @@ static int native_counts(void *self, struct ks_table_counts *counts)
 	return 0;
 }
 
+static void native_table(void *self, struct ks_review_table *table)
+{
+	struct native_home *home = self;
+
+	ks_review_engine_table(home->engine, table);
+}
+
+static int native_kill(void *self, const struct ks_flow_key *keys, size_t count)
+{
+	struct native_home *home = self;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ks_entry entry = { .key = keys[i], .clock = ks_flow_clock(ks_engine_time(home->engine)) };
+
+		ks_table_kill(ks_engine_env(home->engine), &entry);
+	}
+	return 0;
+}
+
 static const struct ks_home_ops native_ops = {
 	.name = "native",
 	.set_policy = native_set_policy,
@@ -165,6 +184,8 @@ static const struct ks_home_ops native_ops = {
 	.listen = native_listen,
 	.settle = native_settle,
 	.counts = native_counts,
+	.table = native_table,
+	.kill = native_kill,
 };
 
 int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)

@@ -303,6 +303,55 @@ static int policy_switch(struct ks_runner *runner, struct ks_policy *policy)
 	return 0;
 }
 
+/* Flows that a reload ends. */
+struct retargeted_ctx {
+	struct ks_flow_key *keys;
+	size_t count, room;
+};
+
+static int retargeted_collect(const struct ks_reviewed *reviewed, void *arg)
+{
+	struct retargeted_ctx *ctx = arg;
+
+	if (reviewed->review != KS_REVIEW_RETARGETED)
+		return 0;
+	if (ctx->count == ctx->room) {
+		size_t room = ctx->room ? ctx->room * 2 : 64;
+		struct ks_flow_key *keys = realloc(ctx->keys, room * sizeof(*keys));
+
+		if (!keys)
+			return -ENOMEM;
+		ctx->keys = keys;
+		ctx->room = room;
+	}
+	ctx->keys[ctx->count++] = *reviewed->key;
+	return 0;
+}
+
+/* As the daemon does: what is forwarded to another destination now does not stay with the old one. */
+static int flows_retarget(struct ks_runner *runner, const struct ks_policy *policy)
+{
+	const struct ks_tables tables = { .config = &policy->config,
+					  .rules = policy->rules,
+					  .sets = policy->sets,
+					  .ranges = policy->ranges,
+					  .targets = policy->targets };
+	const struct ks_home *home = runner->home;
+	ks_auto_asked struct ks_asked asked = { 0 };
+	struct retargeted_ctx ctx = { 0 };
+	struct ks_review_table table;
+	int err = ks_asked_init(&asked, &tables, NULL);
+
+	if (err)
+		return err;
+	home->ops->table(home->self, &table);
+	err = ks_review_flows(&table, &asked, NULL, retargeted_collect, &ctx);
+	if (!err && ctx.count)
+		err = home->ops->kill(home->self, ctx.keys, ctx.count);
+	free(ctx.keys);
+	return err;
+}
+
 static int reload_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
 {
 	ks_auto_diags struct ks_diags diags = { 0 };
@@ -322,7 +371,7 @@ static int reload_run(struct ks_runner *runner, const struct ks_step *step, stru
 		return err;
 	ks_policy_destroy(runner->reloaded);
 	runner->policy = runner->reloaded = TAKE(policy);
-	return 0;
+	return flows_retarget(runner, runner->policy);
 }
 
 static int step_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)

@@ -13,6 +13,7 @@
 #include "core/inspect.h"
 #include "core/reject.h"
 #include "engine/engine.h"
+#include "engine/review.h"
 #include "policy/scenario/scenario.h"
 
 #define KS_PASSAGE_OUTPUT_MAX 4096
@@ -54,6 +55,9 @@ struct ks_home_ops {
 	/* Says that it has just started and settles, until the next reset. */
 	int (*settle)(void *self);
 	int (*counts)(void *self, struct ks_table_counts *counts);
+	/* Gives the table to look at, until the next packet, and ends flows of it. */
+	void (*table)(void *self, struct ks_review_table *table);
+	int (*kill)(void *self, const struct ks_flow_key *keys, size_t count);
 };
 
 struct ks_home {

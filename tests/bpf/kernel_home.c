@@ -353,6 +353,23 @@ static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 	return kernel_each_entry(self, kernel_flow_pick, &walk);
 }
 
+static void kernel_table(void *self, struct ks_review_table *table)
+{
+	struct kernel_home *home = self;
+
+	*table = (struct ks_review_table){ .buckets = home->table,
+					   .count = ks_kernel_shape(home->kernel)->buckets,
+					   .now = ks_kernel_control(home->kernel)->test_now };
+}
+
+static int kernel_kill(void *self, const struct ks_flow_key *keys, size_t count)
+{
+	struct kernel_home *home = self;
+	long killed = ks_kernel_kill(home->kernel, keys, count);
+
+	return killed < 0 ? (int)killed : 0;
+}
+
 static int kernel_listen(void *self, __u8 proto, __u16 port)
 {
 	struct kernel_home *home = self;
@@ -399,6 +416,8 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.listen = kernel_listen,         \
 		.settle = kernel_settle,         \
 		.counts = kernel_counts,         \
+		.table = kernel_table,           \
+		.kill = kernel_kill,             \
 	}
 
 static const struct ks_home_ops kernel_ops[] = { [HOOK_TC] = KERNEL_OPS("tc"), [HOOK_XDP] = KERNEL_OPS("xdp") };
