@@ -10,9 +10,11 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/state_text.h"
 #include "core/types.h"
 #include "daemon/trial.h"
 #include "explain/change.h"
+#include "explain/json.h"
 #include "text/utf8.h"
 
 /* Prints the daemon's list of complaints as ks_diags_print() does. Borrows the strings of the answer. */
@@ -73,17 +75,73 @@ static void answer_print(const json_t *answer, int code)
 	ks_change_tell(answer, change_print);
 }
 
+/* "policy.conf:12: deny from lan" */
+static void rule_cell(struct ks_grid *grid, const json_t *rule)
+{
+	const char *file = ks_member_text(rule, "file"), *slash = strrchr(file, '/');
+
+	if (*file)
+		ks_grid_cell(grid, "%s:%lld: %s", slash ? slash + 1 : file, ks_member_number(rule, "line"),
+			     ks_member_text(rule, "text"));
+	else
+		ks_grid_cell(grid, "%s", "");
+}
+
+static void denied_print(const json_t *list)
+{
+	static const char *const titles[] = { "PROTO", "STATE", "SOURCE", "DESTINATION", "ZONES", "WHY", "RULE" };
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("lllllll");
+	char end[KS_STATE_END_TEXT];
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(titles); i++)
+		ks_grid_cell(grid, "%s", titles[i]);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i), *state = json_object_get(entry, "state");
+
+		ks_grid_cell(grid, "%s", ks_member_text(state, "proto"));
+		ks_grid_cell(grid, "%s", ks_member_text(state, "state"));
+		ks_grid_cell(grid, "%s", ks_state_end_text(state, true, end));
+		ks_grid_cell(grid, "%s", ks_state_end_text(state, false, end));
+		ks_grid_cell(grid, "%s > %s", ks_member_text(state, "from"), ks_member_text(state, "to"));
+		ks_grid_cell(grid, "%s", ks_member_text(entry, "why"));
+		rule_cell(grid, json_object_get(entry, "by"));
+	}
+	ks_grid_print(grid, stdout);
+}
+
+static void dry_run_print(const json_t *answer)
+{
+	long long denied = ks_member_number(answer, "states_denied"),
+		  retargeted = ks_member_number(answer, "states_retargeted");
+	const json_t *list = json_object_get(answer, "denied");
+	long long unlisted = denied + retargeted - (long long)json_array_size(list);
+
+	diagnostics_print(json_object_get(answer, "diagnostics"));
+	fflush(stderr);
+	printf("%s: %lld living state%s would not be allowed to open", ks_member_text(answer, "policy"), denied,
+	       denied == 1 ? "" : "s");
+	if (retargeted)
+		printf(", %lld would end, forwarded to another destination", retargeted);
+	printf("; nothing was changed\n");
+	if (json_array_size(list))
+		denied_print(list);
+	if (unlisted > 0)
+		printf("... and %lld more\n", unlisted);
+}
+
 /* The wishes of a user. */
 struct reload_choices {
 	const char *path; /* NULL: the file of the running firewall */
 	uint64_t confirm;
+	bool end_denied, dry_run;
 	bool json;
 };
 
 static json_t *body_of(const struct reload_choices *choices)
 {
-	return json_pack("{s:s*, s:o*}", "path", choices->path, "confirm",
-			 choices->confirm ? json_integer((json_int_t)choices->confirm) : NULL);
+	return json_pack("{s:s*, s:o*, s:b, s:b}", "path", choices->path, "confirm",
+			 choices->confirm ? json_integer((json_int_t)choices->confirm) : NULL, "end_denied",
+			 choices->end_denied, "dry_run", choices->dry_run);
 }
 
 static int reload_ask(const struct reload_choices *choices)
@@ -101,6 +159,8 @@ static int reload_ask(const struct reload_choices *choices)
 	code = ks_client_call(&call, &answer);
 	if (answer && choices->json)
 		ks_json_print(TAKE(answer), stdout);
+	else if (answer && choices->dry_run && code == KS_EXIT_OK)
+		dry_run_print(answer);
 	else if (answer)
 		answer_print(answer, code);
 	return ks_cli_finish(code);
@@ -114,6 +174,14 @@ int ks_cmd_reload(int argc, char **argv)
 		  .help = "print the daemon's answer as one JSON object",
 		  .take = ks_take_flag,
 		  .target = &choices.json },
+		{ .name = "end-denied",
+		  .help = "end the living states that the policy does not allow",
+		  .take = ks_take_flag,
+		  .target = &choices.end_denied },
+		{ .name = "dry-run",
+		  .help = "change nothing; list the living states that the policy does not allow",
+		  .take = ks_take_flag,
+		  .target = &choices.dry_run },
 		{ .name = "confirm",
 		  .argument = "TIME",
 		  .help = "take it back unless 'keepstate confirm' comes in that time",
@@ -127,6 +195,9 @@ int ks_cmd_reload(int argc, char **argv)
 		"Loads the running firewall's policy again, or another one. Every packet is judged by the old\n"
 		"policy or the new one; states and counters stay. A policy with errors, or whose tests fail,\n"
 		"is refused and changes nothing.\n\n"
+		"States that a new policy would not let open again go on; what it forwards to another\n"
+		"destination ends. --dry-run lists them, each with the line that denies it; --end-denied ends\n"
+		"them.\n\n"
 		"With --confirm it is on trial: without 'keepstate confirm' in time the policy before it comes\n"
 		"back, also if the daemon dies. A reload meanwhile is on trial too; with --confirm it sets the\n"
 		"time anew. Returns 0, 2 if the policy is refused, 3 without a daemon.",
@@ -139,6 +210,9 @@ int ks_cmd_reload(int argc, char **argv)
 		return code;
 	if (argc - first > 1)
 		return ks_usage_error(&usage, "reload takes one policy file");
+	if (choices.dry_run && (choices.confirm || choices.end_denied))
+		return ks_usage_error(&usage,
+				      "a dry run changes nothing: give no --confirm and no --end-denied with it");
 	if (first == argc)
 		return reload_ask(&choices);
 	if (!realpath(argv[first], path)) {

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/state_text.h"
 #include "core/types.h"
 #include "explain/json.h"
 
@@ -32,22 +33,6 @@ struct states_table_ctx {
 static uint64_t number_at(const json_t *object, const char *name, size_t index)
 {
 	return (uint64_t)json_integer_value(json_array_get(json_object_get(object, name), index));
-}
-
-/* "10.0.0.5:40000"; for ICMP the source has the identifier behind it. */
-static void end_print(const json_t *flow, bool source, char *buf, size_t size)
-{
-	const char *address = ks_member_text(flow, source ? "source" : "destination");
-	const json_t *port = json_object_get(flow, source ? "source_port" : "destination_port");
-	const json_t *id = json_object_get(flow, "id");
-	bool v6 = strchr(address, ':') != NULL;
-
-	if (port)
-		snprintf(buf, size, v6 ? "[%s]:%d" : "%s:%d", address, (int)json_integer_value(port));
-	else if (id && source)
-		snprintf(buf, size, "%s id %d", address, (int)json_integer_value(id));
-	else
-		snprintf(buf, size, "%s", address);
 }
 
 static void translated_end_print(const json_t *nat, const char *word, const char *name, FILE *out)
@@ -112,11 +97,11 @@ static void table_end(struct states_table_ctx *table)
 
 static void table_add(struct states_table_ctx *table, const json_t *flow)
 {
-	char source[80], destination[80], place[80], nat[192] = "", bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT],
-						     left[KS_NUMBER_TEXT];
+	char source[KS_STATE_END_TEXT], destination[KS_STATE_END_TEXT], place[80],
+		nat[192] = "", bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT], left[KS_NUMBER_TEXT];
 
-	end_print(flow, true, source, sizeof(source));
-	end_print(flow, false, destination, sizeof(destination));
+	ks_state_end_text(flow, true, source);
+	ks_state_end_text(flow, false, destination);
 	place_print(flow, place, sizeof(place));
 	ks_grid_cell(table->grid, "%s", ks_member_text(flow, "proto"));
 	ks_grid_cell(table->grid, "%s", ks_member_text(flow, "state"));

@@ -4,8 +4,8 @@
  * the control API.
  *
  * Threads. One thread runs one poll loop (life.c), so nothing here is locked; a
- * request of a client is handled between two rounds of the loop. Only a policy that
- * is being loaded belongs to a second thread, until that ends (reload.c).
+ * request of a client is handled between two rounds of the loop. Only long work is done
+ * by a second thread, while the first one waits for its end (aside.h).
  *
  * Life cycle. Packets do not need the daemon: when it dies, filtering and expiry
  * go on, and the next one takes the same states over.
@@ -13,6 +13,7 @@
  *   life.c      start, loop, end           events.c    the log for its followers
  *   instance.c  directory, lock, pins      coverage.c  what is not guarded as the policy wants
  *   ledger.c    ids that outlive it        refusals.c  what the box runs out of
+ *   aside.c     long work                  denied.c    states that a policy does not allow
  *   handover.c  from programs to others    forwarding.c  what the kernel does not forward
  *   keep.c      states that outlive the table  ending.c  with the firewall, or without it
  *   persistent.c  files that outlive a reboot
@@ -105,16 +106,35 @@ int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outco
 struct ks_reload {
 	const char *path; /* NULL: the present file */
 	unsigned confirm; /* seconds in which it is to be confirmed (trial.h); 0: it need not be */
+	bool end_denied; /* end the states that it does not allow (denied.h) */
 };
+
+/* Finds out what a reload would do to the states, and does nothing: outcome->change has the list. */
+int ks_daemon_dry_run(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome);
 
 /* Replaces the policy: loads the file, keeps the ids of rules and zones, and switches. With an error the old policy stays. */
 int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome);
+
+/* The state of things before a policy was put in force. */
+struct ks_replaced {
+	struct ks_policy *policy; /* NULL: none, or one of an earlier daemon */
+	struct ks_ids ids;
+	struct ks_interfaces interfaces; /* the list only */
+};
+
+void ks_replaced_fini(struct ks_replaced *replaced);
+
+KS_SCOPED_STRUCT(ks_auto_replaced, struct ks_replaced, ks_replaced_fini)
+#define ks_auto_replaced ks_scoped(ks_auto_replaced)
 
 /*
  * Puts a loaded policy into force; the daemon owns it afterwards. `fresh`: the
  * kernel has just been loaded with this very policy. *message is set with an error.
  */
 int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message);
+
+/* The same for a reload: *replaced, which is to be ended by ks_replaced_fini(), is what was in force. */
+int ks_daemon_replace(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_replaced *replaced, char **message);
 
 /*
  * To be called when interfaces may have got their programs: notes the moment at

@@ -13,17 +13,15 @@
  * it ends; everything after that is done by the daemon's thread.
  */
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "daemon/aside.h"
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
+#include "daemon/denied.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
@@ -138,25 +136,63 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 	return err;
 }
 
-int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message)
+/* A copy of the list before anything changes. Without memory it is empty, and every interface counts as new. */
+static struct ks_interfaces copy_list(const struct ks_interfaces *interfaces)
+{
+	struct ks_interfaces copy = { .list = calloc(interfaces->count + 1, sizeof(*copy.list)) };
+
+	copy.count = copy.list ? interfaces->count : 0;
+	if (copy.count)
+		memcpy(copy.list, interfaces->list, copy.count * sizeof(*copy.list));
+	return copy;
+}
+
+void ks_replaced_fini(struct ks_replaced *replaced)
+{
+	ks_policy_destroy(replaced->policy);
+	ks_ids_fini(&replaced->ids);
+	free(replaced->interfaces.list);
+	*replaced = (struct ks_replaced){ 0 };
+}
+
+static int adopt_refuse(int err, char **message)
+{
+	*message = strdup(err == -ENOSPC ? "no rule ids are left" : strerror(-err));
+	return err;
+}
+
+static int install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, struct ks_replaced *replaced,
+		   char **message)
 {
 	ks_auto_ledger struct ks_ledger ledger = { 0 };
 	int err = ks_ledger_adopt(&daemon->ledger, policy, &ledger);
 
 	*message = NULL;
-	if (err) {
-		*message = strdup(err == -ENOSPC ? "no rule ids are left" : strerror(-err));
-		return err;
-	}
+	if (err)
+		return adopt_refuse(err, message);
 	err = switch_policy(daemon, policy, &ledger, fresh, message);
 	if (err)
 		return err;
-	ks_policy_destroy(daemon->policy);
+	replaced->policy = daemon->policy;
+	replaced->ids = TAKE_STRUCT(daemon->ledger.ids);
 	ks_ledger_fini(&daemon->ledger);
 	daemon->policy = policy;
 	daemon->ledger = TAKE_STRUCT(ledger);
 	daemon->loaded = time(NULL);
 	return 0;
+}
+
+int ks_daemon_install(struct ks_daemon *daemon, struct ks_policy *policy, bool fresh, char **message)
+{
+	ks_auto_replaced struct ks_replaced replaced = { 0 };
+
+	return install(daemon, policy, fresh, &replaced, message);
+}
+
+int ks_daemon_replace(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_replaced *replaced, char **message)
+{
+	replaced->interfaces = copy_list(&daemon->interfaces);
+	return install(daemon, policy, false, replaced, message);
 }
 
 void ks_daemon_write_ledger(struct ks_daemon *daemon)
@@ -226,17 +262,6 @@ static json_t *find_change(const struct ks_daemon *daemon, const struct ks_inter
 	return change;
 }
 
-/* A copy of the list before anything changes. Without memory it is empty, and every interface counts as new. */
-static struct ks_interfaces copy_list(const struct ks_interfaces *interfaces)
-{
-	struct ks_interfaces copy = { .list = calloc(interfaces->count + 1, sizeof(*copy.list)) };
-
-	copy.count = copy.list ? interfaces->count : 0;
-	if (copy.count)
-		memcpy(copy.list, interfaces->list, copy.count * sizeof(*copy.list));
-	return copy;
-}
-
 void ks_daemon_sign(const struct ks_daemon *daemon)
 {
 	struct ks_holder holder = { .pid = getpid(), .since = daemon->started };
@@ -246,52 +271,27 @@ void ks_daemon_sign(const struct ks_daemon *daemon)
 		ks_report_error("cannot write %s", daemon->instance.lock);
 }
 
-/* A policy being loaded by a thread of its own: a large one takes seconds. */
+/* A policy being loaded aside: a large one takes seconds. */
 struct load_ctx {
 	const char *path;
 	struct ks_policy *policy;
 	struct ks_load_outcome *outcome;
-	int done_fd; /* an eventfd that the thread writes to when it ends */
 	int err;
 };
 
-static void *load_policy_thread(void *arg)
+static void load_policy(void *arg)
 {
 	struct load_ctx *ctx = arg;
-	const __u64 one = 1;
 
 	ctx->err = ks_daemon_load(ctx->path, &ctx->policy, ctx->outcome);
-	while (write(ctx->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		continue;
-	return NULL;
-}
-
-/* An interface that comes while the policy is loaded must not wait for it. The thread touches nothing of the daemon. */
-static void take_news_until(struct ks_daemon *daemon, int done_fd)
-{
-	struct pollfd fds[] = { { .fd = done_fd, .events = POLLIN },
-				{ .fd = daemon->news_fd, .events = POLLIN },
-				{ .fd = daemon->routes_fd, .events = POLLIN } };
-
-	while (!fds[0].revents) {
-		if (poll(fds, KS_ARRAY_SIZE(fds), -1) < 0)
-			continue;
-		if (fds[1].revents || fds[2].revents)
-			ks_daemon_take_news(daemon);
-	}
 }
 
 static int load_aside(struct ks_daemon *daemon, const char *path, struct ks_policy **policy,
 		      struct ks_load_outcome *outcome)
 {
-	ks_auto_fd int done_fd = eventfd(0, EFD_CLOEXEC);
-	struct load_ctx ctx = { .path = path, .outcome = outcome, .done_fd = done_fd };
-	pthread_t thread;
+	struct load_ctx ctx = { .path = path, .outcome = outcome };
 
-	if (done_fd < 0 || pthread_create(&thread, NULL, load_policy_thread, &ctx))
-		return ks_daemon_load(path, policy, outcome); /* without a thread the news wait */
-	take_news_until(daemon, done_fd);
-	pthread_join(thread, NULL);
+	ks_aside_run(daemon, load_policy, &ctx);
 	if (ctx.err)
 		return ctx.err;
 	*policy = ctx.policy;
@@ -320,44 +320,64 @@ void ks_daemon_tell_manager(const struct ks_daemon *daemon)
 	ks_manager_ready(status);
 }
 
+/* The new policy is in force, whatever happens here. */
+static void settle(struct ks_daemon *daemon, const struct ks_reload *reload, const struct ks_replaced *replaced,
+		   json_t **change)
+{
+	ks_daemon_follow(daemon);
+	ks_daemon_keep_policy(daemon);
+	*change = find_change(daemon, &replaced->interfaces);
+	ks_denied_settle(daemon, replaced, reload->end_denied, change);
+	if (daemon->trial.waits)
+		ks_json_set(change, "unconfirmed", ks_trial_json(daemon));
+}
+
 static int replace_policy(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)
 {
 	ks_auto_free char *name = strdup(reload->path ? reload->path : daemon->policy_path);
+	ks_auto_replaced struct ks_replaced replaced = { 0 };
 	ks_auto_policy struct ks_policy *policy = NULL;
 	const struct ks_table_size size = ks_handover_size(daemon);
 	bool waited = daemon->trial.waits;
-	struct ks_interfaces before;
 	int err;
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (!name)
 		return -ENOMEM;
 	err = load_aside(daemon, name, &policy, outcome);
-	if (err)
-		return err;
-	err = ks_handover_grow(daemon, policy, &outcome->message);
-	if (err)
-		return err;
-	if (reload->confirm)
+	if (!err)
+		err = ks_handover_grow(daemon, policy, &outcome->message);
+	if (!err && reload->confirm)
 		err = ks_trial_begin(daemon, reload->confirm, &outcome->message);
 	if (err)
 		return err;
-	before = copy_list(&daemon->interfaces);
-	err = ks_daemon_install(daemon, policy, false, &outcome->message);
-	if (err && !waited)
-		ks_trial_forget(daemon);
-	if (!err) {
-		policy = NULL; /* the daemon owns it */
-		take_path(daemon, TAKE(name));
-		ks_daemon_follow(daemon);
-		ks_daemon_keep_policy(daemon);
-		outcome->change = find_change(daemon, &before);
-		ks_handover_add_size(&outcome->change, daemon, &size);
-		if (daemon->trial.waits)
-			ks_json_set(&outcome->change, "unconfirmed", ks_trial_json(daemon));
+	err = ks_daemon_replace(daemon, policy, &replaced, &outcome->message);
+	if (err) {
+		if (!waited)
+			ks_trial_forget(daemon);
+		return err;
 	}
-	free(before.list);
-	return err;
+	policy = NULL; /* the daemon owns it */
+	take_path(daemon, TAKE(name));
+	settle(daemon, reload, &replaced, &outcome->change);
+	ks_handover_add_size(&outcome->change, daemon, &size);
+	return 0;
+}
+
+int ks_daemon_dry_run(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)
+{
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_ids struct ks_ids ids = { 0 };
+	int err;
+
+	memset(outcome, 0, sizeof(*outcome));
+	err = load_aside(daemon, reload->path ? reload->path : daemon->policy_path, &policy, outcome);
+	if (err)
+		return err;
+	err = ks_ids_adopt(&daemon->ledger.ids, policy, &ids);
+	if (err)
+		return adopt_refuse(err, &outcome->message);
+	return ks_denied_foresee(daemon, policy, &ids, &outcome->change);
 }
 
 int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)

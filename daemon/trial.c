@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/denied.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
 #include "daemon/report.h"
 #include "daemon/trial.h"
 #include "daemon/trial_note.h"
+#include "explain/change.h"
 #include "text/json.h"
 #include "text/scoped.h"
 
@@ -241,7 +243,9 @@ static void say_refused(struct ks_trial *trial, int err, const char *message)
 void ks_trial_take_back(struct ks_daemon *daemon, const char *why)
 {
 	struct ks_trial *trial = &daemon->trial;
+	ks_auto_replaced struct ks_replaced replaced = { 0 };
 	ks_auto_free char *message = NULL, *path = NULL;
+	ks_auto_json json_t *change = json_object();
 	int err;
 
 	if (trial->before == KS_TRIAL_NOTHING) {
@@ -250,7 +254,7 @@ void ks_trial_take_back(struct ks_daemon *daemon, const char *why)
 	}
 	err = ks_own_addresses_fill(trial->policy);
 	if (err >= 0)
-		err = ks_daemon_install(daemon, trial->policy, false, &message);
+		err = ks_daemon_replace(daemon, trial->policy, &replaced, &message);
 	if (err) {
 		say_refused(trial, err, message);
 		return;
@@ -261,6 +265,8 @@ void ks_trial_take_back(struct ks_daemon *daemon, const char *why)
 	daemon->closed = trial->before == KS_TRIAL_CLOSED;
 	say_taken_back(daemon, path, why);
 	ks_daemon_follow(daemon);
+	ks_denied_settle(daemon, &replaced, false, &change);
+	ks_change_tell(change, ks_daemon_say);
 	trial_end(daemon);
 }
 

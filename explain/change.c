@@ -60,6 +60,32 @@ static void tell_table(const json_t *change, ks_say_fn *say)
 	say(false, line);
 }
 
+/* Living states that the policy does not allow, or forwards elsewhere. */
+static void tell_denied(const json_t *change, ks_say_fn *say)
+{
+	long long denied = ks_member_number(change, "states_denied"),
+		  retargeted = ks_member_number(change, "states_retargeted");
+	bool ended = ks_member_number(change, "states_ended") > retargeted;
+	char line[256];
+
+	if (retargeted) {
+		snprintf(line, sizeof(line), "%lld living state%s ended: the policy forwards %s to another destination",
+			 retargeted, retargeted == 1 ? "" : "s", retargeted == 1 ? "it" : "them");
+		say(false, line);
+	}
+	if (!denied)
+		return;
+	if (ended)
+		snprintf(line, sizeof(line), "%lld living state%s that the policy does not allow ended", denied,
+			 denied == 1 ? "" : "s");
+	else
+		snprintf(line, sizeof(line),
+			 "%lld living state%s go%s on that the policy does not allow to open: `keepstate reload "
+			 "--end-denied` ends %s",
+			 denied, denied == 1 ? "" : "s", denied == 1 ? "es" : "", denied == 1 ? "it" : "them");
+	say(false, line);
+}
+
 /* The word that a policy on trial waits for, and what comes without it. */
 static void tell_unconfirmed(const json_t *change, ks_say_fn *say)
 {
@@ -83,6 +109,7 @@ void ks_change_tell(const json_t *change, ks_say_fn *say)
 	tell_names(json_object_get(change, "no_longer_guarded"), "no longer guarded", say);
 	tell_names(json_object_get(change, "in_no_zone"), "in no zone any more, denied by default", say);
 	tell_cut(change, say);
+	tell_denied(change, say);
 	tell_table(change, say);
 	tell_unconfirmed(change, say);
 	for (size_t i = 0; i < json_array_size(warnings); i++)

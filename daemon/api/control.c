@@ -35,31 +35,66 @@ static unsigned outcome_status(int err)
 	return err == -ENOMEM ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_UNPROCESSABLE_CONTENT;
 }
 
-static enum MHD_Result answer_reload(struct ks_request *request, const struct ks_reload *reload)
+/* Tells the log. */
+static void say_reload(const struct ks_daemon *daemon, const struct ks_reload *reload, int err,
+		       const struct ks_load_outcome *outcome)
 {
-	struct ks_daemon *daemon = request->daemon;
-	const char *path = reload->path;
-	struct ks_load_outcome outcome;
-	enum MHD_Result result;
-	json_t *answer;
-	int err = ks_daemon_reload(daemon, reload, &outcome);
-	const char *error = outcome.message ? outcome.message : strerror(-err);
-
 	if (err)
-		ks_report_error("reload of %s refused, the old policy stays: %s", path ? path : daemon->policy_path,
-				error);
+		ks_report_error("reload of %s refused, the old policy stays: %s",
+				reload->path ? reload->path : daemon->policy_path,
+				outcome->message ? outcome->message : strerror(-err));
 	else
 		ks_report("%s is in force: generation %u", daemon->policy_path,
 			  ks_kernel_config(daemon->kernel)->generation);
-	ks_change_tell(outcome.change, ks_daemon_say);
-	answer = json_pack("{s:o*, s:o, s:i, s:i, s:o*, s:o}", "error", err ? ks_json_text(error) : NULL, "policy",
-			   ks_json_text(path ? path : daemon->policy_path), "generation",
-			   (int)ks_kernel_config(daemon->kernel)->generation, "rules", (int)daemon->policy->info_count,
-			   "tests", ks_json_text(outcome.tests), "diagnostics", diags_json(&outcome.diags));
-	json_object_update(answer, outcome.change); /* if that fails, the answer still says what is in force */
-	result = ks_api_answer(request, outcome_status(err), answer);
+	ks_change_tell(outcome->change, ks_daemon_say);
+}
+
+static enum MHD_Result answer_reload(struct ks_request *request, const struct ks_reload *reload, int err,
+				     const struct ks_load_outcome *outcome)
+{
+	const struct ks_daemon *daemon = request->daemon;
+	const char *error = outcome->message ? outcome->message : strerror(-err);
+	json_t *answer =
+		json_pack("{s:o*, s:o, s:i, s:i, s:o*, s:o}", "error", err ? ks_json_text(error) : NULL, "policy",
+			  ks_json_text(reload->path ? reload->path : daemon->policy_path), "generation",
+			  (int)ks_kernel_config(daemon->kernel)->generation, "rules", (int)daemon->policy->info_count,
+			  "tests", ks_json_text(outcome->tests), "diagnostics", diags_json(&outcome->diags));
+
+	json_object_update(answer, outcome->change); /* if that fails, the answer still says what is in force */
+	return ks_api_answer(request, outcome_status(err), answer);
+}
+
+static enum MHD_Result do_reload(struct ks_request *request, const struct ks_reload *reload, bool is_dry)
+{
+	struct ks_load_outcome outcome;
+	enum MHD_Result result;
+	int err;
+
+	if (is_dry) {
+		err = ks_daemon_dry_run(request->daemon, reload, &outcome);
+	} else {
+		err = ks_daemon_reload(request->daemon, reload, &outcome);
+		say_reload(request->daemon, reload, err, &outcome);
+	}
+	result = answer_reload(request, reload, err, &outcome);
 	ks_load_outcome_fini(&outcome);
 	return result;
+}
+
+/* Returns true if all members that are wishes are true or false. */
+static bool are_wishes(struct ks_request *request, const json_t *body, enum MHD_Result *result)
+{
+	static const char *const names[] = { "dry_run", "end_denied" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(names); i++) {
+		const json_t *wish = json_object_get(body, names[i]);
+
+		if (!wish || json_is_boolean(wish))
+			continue;
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "%s: give true or false", names[i]);
+		return false;
+	}
+	return true;
 }
 
 enum MHD_Result ks_api_reload(struct ks_request *request)
@@ -67,7 +102,8 @@ enum MHD_Result ks_api_reload(struct ks_request *request)
 	enum MHD_Result result;
 	ks_auto_json json_t *body = ks_api_body(request, &result);
 	const json_t *path = json_object_get(body, "path"), *confirm = json_object_get(body, "confirm");
-	struct ks_reload reload = { .path = json_string_value(path) };
+	struct ks_reload reload = { .path = json_string_value(path),
+				    .end_denied = json_is_true(json_object_get(body, "end_denied")) };
 	json_int_t seconds = json_integer_value(confirm);
 
 	if (!body)
@@ -78,7 +114,9 @@ enum MHD_Result ks_api_reload(struct ks_request *request)
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "confirm: give a number of seconds from 1 to %u",
 				     KS_TRIAL_SECONDS_MAX);
 	reload.confirm = (unsigned)seconds;
-	return answer_reload(request, &reload);
+	if (!are_wishes(request, body, &result))
+		return result;
+	return do_reload(request, &reload, json_is_true(json_object_get(body, "dry_run")));
 }
 
 enum MHD_Result ks_api_confirm(struct ks_request *request)
