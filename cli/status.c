@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "daemon/instances.h"
 #include "daemon/presence.h"
 #include "explain/json.h"
 #include "text/json.h"
@@ -274,10 +276,61 @@ static bool print_left(bool json)
 	return true;
 }
 
+static const char *const instance_states[] = {
+	[KS_INSTANCE_RUNNING] = "running",
+	[KS_INSTANCE_LEFT] = "in force, no daemon",
+	[KS_INSTANCE_GONE] = "network namespace gone: `keepstate stop --gone` removes what is left",
+	[KS_INSTANCE_UNKNOWN] = "network namespace perhaps gone: not all processes can be seen",
+};
+
+struct instances_ctx {
+	struct ks_grid *grid; /* NULL: as JSON */
+};
+
+static void instance_print(const struct ks_instance_entry *entry, void *arg)
+{
+	struct instances_ctx *ctx = arg;
+	bool runs = entry->state == KS_INSTANCE_RUNNING;
+
+	if (!ctx->grid) {
+		ks_json_print(json_pack("{s:s, s:o, s:b, s:b, s:i, s:o}", "instance", entry->instance.name, "netns",
+					ks_json_text(entry->netns), "daemon", runs, "gone",
+					entry->state == KS_INSTANCE_GONE, "pid", runs ? (int)entry->holder.pid : 0,
+					"policy", ks_json_text(entry->holder.policy)),
+			      stdout);
+		return;
+	}
+	ks_grid_cell(ctx->grid, "%s", entry->instance.name);
+	ks_grid_cell(ctx->grid, "%s", entry->netns);
+	ks_grid_cell(ctx->grid, "%s", entry->holder.policy);
+	ks_grid_cell(ctx->grid, "%s", instance_states[entry->state]);
+}
+
+/* Every network namespace that has a firewall, or had one. */
+static int all_print(bool json)
+{
+	ks_auto_grid struct ks_grid *grid = json ? NULL : ks_grid_create("llll");
+	struct instances_ctx ctx = { grid };
+	int err = ks_instances_each(instance_print, &ctx);
+
+	if (err) {
+		fprintf(stderr, "keepstate: " KS_RUN_DIR ": %s%s\n", strerror(-err),
+			geteuid() ? ": this needs root" : "");
+		return KS_EXIT_SYSTEM;
+	}
+	if (grid)
+		ks_grid_print(grid, stdout);
+	return ks_cli_finish(KS_EXIT_OK);
+}
+
 int ks_cmd_status(int argc, char **argv)
 {
-	bool json = false;
+	bool json = false, all = false;
 	const struct ks_option options[] = {
+		{ .name = "all",
+		  .help = "list the firewalls of all network namespaces, and what those left that are gone",
+		  .take = ks_take_flag,
+		  .target = &all },
 		{ .name = "json", .help = "print one JSON object", .take = ks_take_flag, .target = &json },
 	};
 	const struct ks_usage usage = {
@@ -295,6 +348,8 @@ int ks_cmd_status(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "status takes no operands");
+	if (all)
+		return all_print(json);
 	if (print_left(json))
 		return KS_MAX(ks_cli_finish(KS_EXIT_OK), KS_EXIT_SYSTEM);
 	code = ks_client_call(&call, &answer);

@@ -11,9 +11,11 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "core/types.h"
 #include "daemon/beacon.h"
 #include "daemon/instance.h"
+#include "daemon/instances.h"
 #include "daemon/keep.h"
 #include "daemon/ledger.h"
 #include "daemon/persistent.h"
@@ -149,17 +151,58 @@ static int stop(bool save)
 	return stop_dead(&instance, save);
 }
 
+struct gone_ctx {
+	unsigned removed;
+	int err;
+};
+
+static void gone_remove(const struct ks_instance_entry *entry, void *arg)
+{
+	struct gone_ctx *ctx = arg;
+	int err = entry->state == KS_INSTANCE_GONE ? ks_instance_remove_gone(&entry->instance) : 0;
+
+	if (entry->state == KS_INSTANCE_UNKNOWN)
+		fprintf(stderr,
+			"keepstate: %s: nothing seems to lead to its network namespace, but not all processes can be "
+			"seen: it stays\n",
+			entry->instance.name);
+	if (err)
+		ctx->err = stop_error(entry->instance.name, err);
+	if (entry->state != KS_INSTANCE_GONE || err)
+		return;
+	printf("%s: what a network namespace that is gone left is removed\n", entry->instance.name);
+	ctx->removed++;
+}
+
+static int stop_gone(void)
+{
+	struct gone_ctx ctx = { 0 };
+	int err = ks_instances_each(gone_remove, &ctx);
+
+	if (err)
+		return stop_error(geteuid() ? "this needs root" : KS_RUN_DIR, err);
+	if (ctx.err)
+		return ctx.err;
+	if (!ctx.removed)
+		fprintf(stderr, "keepstate: no network namespace that is gone has left anything\n");
+	return ks_cli_finish(ctx.removed ? KS_EXIT_OK : KS_EXIT_NO);
+}
+
 int ks_cmd_stop(int argc, char **argv)
 {
-	bool save = false;
+	bool save = false, gone = false;
 	const struct ks_option options[] = {
 		{ .name = "save",
 		  .help = "keep the states in a file, for the next start to take back",
 		  .take = ks_take_flag,
 		  .target = &save },
+		{ .name = "gone",
+		  .help = "remove what firewalls of network namespaces that are gone have left",
+		  .take = ks_take_flag,
+		  .target = &gone },
 	};
 	const struct ks_usage usage = {
-		"keepstate stop [--save]",
+		"keepstate stop [--save | --gone]",
 		"Removes the firewall: filters, states, pins, and the daemon. Nothing is filtered\n"
 		"afterwards. Works also when the daemon has died. Returns 1 if there was nothing.",
 		options, KS_ARRAY_SIZE(options)
@@ -170,5 +213,7 @@ int ks_cmd_stop(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "stop takes no operands");
-	return stop(save);
+	if (save && gone)
+		return ks_usage_error(&usage, "give --save or --gone, not both");
+	return gone ? stop_gone() : stop(save);
 }

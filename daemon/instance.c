@@ -23,8 +23,6 @@
 #include "text/json.h"
 #include "text/scoped.h"
 
-#define KS_RUN_DIR "/run/keepstate"
-#define KS_BPF_DIR KS_RUN_DIR "/bpf"
 #define KS_STATE_DIR "/var/lib/keepstate"
 
 static bool is_one_file(const char *a, const char *b)
@@ -66,19 +64,26 @@ static unsigned long long netns_cookie(void)
 	return fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? cookie : 0;
 }
 
-int ks_instance_find(struct ks_instance *instance)
+void ks_instance_named(const char *name, struct ks_instance *instance)
 {
-	int err = name_instance(instance->name, sizeof(instance->name));
-
-	if (err)
-		return err;
-	instance->cookie = netns_cookie();
+	snprintf(instance->name, sizeof(instance->name), "%s", name);
 	snprintf(instance->dir, KS_INSTANCE_PATH, KS_RUN_DIR "/%s", instance->name);
 	snprintf(instance->lock, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/lock", instance->name);
 	snprintf(instance->socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/control.sock", instance->name);
 	snprintf(instance->ledger, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/rules.json", instance->name);
 	snprintf(instance->pins, KS_INSTANCE_PATH, KS_BPF_DIR "/%s", instance->name);
 	snprintf(instance->state_dir, KS_INSTANCE_PATH, KS_STATE_DIR "/%s", instance->name);
+}
+
+int ks_instance_find(struct ks_instance *instance)
+{
+	char name[sizeof(instance->name)];
+	int err = name_instance(name, sizeof(name));
+
+	if (err)
+		return err;
+	ks_instance_named(name, instance);
+	instance->cookie = netns_cookie();
 	return 0;
 }
 

@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define KS_RUN_DIR "/run/keepstate"
+#define KS_BPF_DIR KS_RUN_DIR "/bpf"
 #define KS_INSTANCE_PATH 100
 #define KS_INSTANCE_HOST "host" /* the name of the instance in the network namespace of process 1 */
 
@@ -42,6 +44,9 @@ struct ks_holder {
 
 /* Names the instance of the present network namespace. Touches nothing. */
 int ks_instance_find(struct ks_instance *instance);
+
+/* The instance of this name, which may be that of another network namespace; its cookie is not set. */
+void ks_instance_named(const char *name, struct ks_instance *instance);
 
 /* Makes the directory and, if needed, mounts the bpf file system. Returns as ks_bpffs_mount(). */
 int ks_instance_prepare(const struct ks_instance *instance);

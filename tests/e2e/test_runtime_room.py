@@ -75,6 +75,19 @@ sleep 2
 keepstate stop
 ls -A /run/keepstate
 """
+GONE = """
+unshare --net sh -ec 'ip link add lan0 type veth peer name wan0; PROGRAM run -d POLICY; echo $(ls /run/keepstate | grep net-); crash="$(sed "s/.*\\"pid\\": *\\([0-9]*\\).*/\\1/" /run/keepstate/net-*/lock)"; kill -9 $crash'
+keepstate run -d POLICY
+sleep 1
+PROGRAM status --all --json
+PROGRAM status --all
+PROGRAM stop --gone
+PROGRAM status --all --json
+if PROGRAM stop --gone; then exit 1; fi
+ls -d /run/keepstate/bpf/net-*
+keepstate stop
+ls -A /run/keepstate
+"""
 FILL = "head -c 1048576 /dev/zero >/run/keepstate/x 2>/dev/null || true"
 
 
@@ -113,3 +126,18 @@ def test_a_start_with_a_full_run_is_refused(lab, make_firewall, options, fill):
 def test_a_full_run_keeps_nobody_from_taking_over(lab, make_firewall):
     done = in_namespaces(lab, make_firewall(start=False), FULL_LATER, options="size=64k", fill=FILL)
     assert json.loads(done.stdout)["took_over"] is True, done
+
+
+def test_what_a_gone_namespace_left_is_listed_and_removed(lab, make_firewall):
+    """Only that: the firewall of a namespace that lives stays."""
+    done = in_namespaces(lab, make_firewall(start=False), GONE)
+    gone, *lines = done.stdout.splitlines()
+    lists = [json.loads(line) for line in lines if line[0] == "{"]
+    assert len(lists) == 3, done
+    living, = [one for one in lists[:2] if not one["gone"]]
+    assert [one["instance"] for one in lists[:2] if one["gone"]] == [gone] and living["daemon"] and living["netns"] == lab.gateway.name
+    assert lists[2] == living
+    text = [line for line in lines if line.startswith(gone)]
+    assert "network namespace gone" in text[0] and "is removed" in text[1], done
+    assert lines[-1] == "/run/keepstate/bpf/" + living["instance"], "its pins stay: " + done.stdout
+    assert "no network namespace that is gone has left anything" in done.stderr
