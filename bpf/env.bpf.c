@@ -17,6 +17,7 @@
 #define EVENTS_PER_SECOND 10000 /* a CPU sends no more than this */
 
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
+const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
 
 /* clang-format off */
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 64);
@@ -92,6 +93,16 @@ const struct ks_guard *guard_get(__u32 ifindex)
 	if (near && near->ifindex == ifindex && ifindex) /* an empty slot has 0 */
 		return &near->guard;
 	return bpf_map_lookup_elem(&ks_guards, &ifindex);
+}
+
+bool seal_counts(const struct __sk_buff *skb)
+{
+	const struct ks_guard *in_guard;
+
+	if (!skb->ingress_ifindex)
+		return ks_has_kernel_skb;
+	in_guard = guard_get(skb->ingress_ifindex);
+	return in_guard && !(in_guard->flags & KS_GUARD_IGNORED);
 }
 
 __u32 stacked_kind(const struct ks_stacked_key *key)

@@ -60,6 +60,13 @@ static inline __u32 length_bound(__u32 len)
 /* The guarded interface, or NULL. */
 const struct ks_guard *guard_get(__u32 ifindex);
 
+/*
+ * Returns true if a seal on a packet that leaves can only be one of ours. tc_index survives a veth, at whose other end somebody
+ * may have tried all secrets; so a seal counts only on what came in by a guarded interface, or by none: that is a packet that we
+ * sent on ourselves.
+ */
+bool seal_counts(const struct __sk_buff *skb);
+
 /* The owner of a MAC address behind an interface that is not the interface's own: KS_STACKED_*, 0 if it is not known. */
 __u32 stacked_kind(const struct ks_stacked_key *key);
 void stacked_learn(const struct ks_stacked_key *key);
@@ -75,6 +82,9 @@ void sweeper_start(void);
 
 /* 1 in programs that tests load: clock, randomness, zones and routes are the test's (ks_control.test_*). */
 extern const volatile __u8 ks_test_mode;
+
+/* 1 where programs can look at the kernel's own packet (Linux 6.2): the loader knows. */
+extern const volatile __u8 ks_has_kernel_skb;
 
 /* Ticks are exact enough for timeouts, and much cheaper than the clock itself. */
 static ks_inline __u64 env_clock(const struct ks_control *control)

@@ -10,9 +10,11 @@
  *
  * To re-inject a fragment the kernel needs a packet. So while the first
  * fragment passes, its bytes are put aside; it takes on those of each held
- * one, and a clone of it is received by the interface again, marked in
- * tc_index so that its datagram knows it; then it gets its own bytes back. XDP
- * cannot do that, and at egress no fragment is early: neither holds any.
+ * one, and a clone of it is received by the interface again, or sent by it
+ * again, marked in tc_index so that its datagram knows it; then it gets its own
+ * bytes back. What is sent is inspected at once, in the middle of the inspection
+ * of the first fragment, whose working memory is put aside too. XDP cannot do
+ * that and holds none, nor does egress where no seal counts.
  *
  * Races. CPUs claim a slot by compare-and-swap of its state; only the one
  * that succeeds writes it, and its release store is what others see last. A
@@ -35,7 +37,9 @@ struct held_ctx {
 	struct ks_env *env;
 	__u64 hash;
 	__u64 now;
-	__u32 length;
+	__u32 length; /* of one to be held */
+	__u32 ifindex; /* by which those that were held go on */
+	bool leaves; /* they are sent by it, not received */
 	bool done;
 };
 
@@ -48,7 +52,7 @@ static struct ks_held *held_get(const struct held_ctx *w, __u32 n)
 
 _Static_assert((KS_FRAGMENT_POOL & (KS_FRAGMENT_POOL - 1)) == 0, "slots are masked");
 
-/* A length of 1 to 2048 bytes, with a bound that the verifier sees (V3, V4). */
+/* A length of 1 to KS_FRAGMENT_BYTES, with a bound that the verifier sees (V3, V4). */
 static ks_inline __u32 bytes_bound(__u32 len)
 {
 	len--;
@@ -93,13 +97,19 @@ static long hold_step(__u32 n, void *arg)
 	return 1;
 }
 
+/* Returns true if a fragment that leaves again will be known by its seal. */
+static bool may_resume_at_egress(const struct ks_env *env)
+{
+	return !env->scratch->relay.stacked && seal_counts(env->ctx);
+}
+
 bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
 {
 	struct held_ctx walk = {
 		.env = env, .hash = hash, .now = insp->home.now, .length = env->scratch->relay.length
 	};
 
-	if (!ks_test_mode && (env->hook == HOOK_XDP || env->scratch->relay.is_egress))
+	if (!ks_test_mode && (env->hook == HOOK_XDP || (env->scratch->relay.is_egress && !may_resume_at_egress(env))))
 		return false;
 	if (walk.length == 0 || walk.length > KS_FRAGMENT_BYTES)
 		return false;
@@ -137,7 +147,7 @@ static long release_step(__u32 n, void *arg)
 		return 0;
 	}
 	if (w->env->hook == HOOK_TC && bytes_put(skb, held->bytes, held->length))
-		bpf_clone_redirect(skb, w->env->scratch->relay.ifindex, BPF_F_INGRESS);
+		bpf_clone_redirect(skb, w->ifindex, w->leaves ? 0 : BPF_F_INGRESS);
 	ks_store_release(&held->state, KS_HELD_FREE);
 	return 0;
 }
@@ -149,24 +159,53 @@ static ks_inline struct ks_aside *aside_get(void)
 	return bpf_map_lookup_elem(&ks_aside, &zero);
 }
 
-bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
+/* Puts aside the bytes of the packet in hand, and its inspection if others are made meanwhile. Returns false if it is too large. */
+static __attribute__((noinline)) bool aside_put(struct ks_env *env)
 {
-	struct held_ctx walk = { .env = env, .hash = hash };
-	__u32 length = env->scratch->relay.length, seal = 0;
+	__u32 length = env->scratch->relay.length;
 	struct ks_aside *aside = aside_get();
-	struct __sk_buff *skb = env->ctx;
 
 	if (!aside || length == 0 || length > KS_FRAGMENT_BYTES || !bytes_load(env, aside->bytes, length))
+		return false;
+	if (env->scratch->relay.is_egress)
+		bpf_probe_read_kernel(&aside->scratch, sizeof(aside->scratch), env->scratch);
+	return true;
+}
+
+/* Returns false if the packet did not get its bytes back. */
+static __attribute__((noinline)) bool aside_take(struct ks_env *env, bool leaves)
+{
+	struct ks_aside *aside = aside_get();
+
+	if (!aside)
+		return false;
+	if (leaves)
+		bpf_probe_read_kernel(env->scratch, sizeof(*env->scratch), &aside->scratch);
+	return ks_test_mode || bytes_put(env->ctx, aside->bytes, env->scratch->relay.length);
+}
+
+bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash)
+{
+	const struct ks_relay *relay = &env->scratch->relay;
+	struct held_ctx walk = { .env = env, .hash = hash, .ifindex = relay->ifindex };
+	struct __sk_buff *skb = env->ctx;
+	__u32 seal = 0;
+
+	if (!aside_put(env))
 		return true; /* a frame too large to put aside goes on alone */
+	if (relay->is_egress) {
+		walk.ifindex = relay->out_ifindex;
+		walk.leaves = true;
+	}
 	if (env->hook == HOOK_TC) {
 		seal = skb->tc_index;
-		skb->tc_index = seal_make(env->scratch->relay.secret, KS_SEAL_RESUMED, 0);
+		skb->tc_index = seal_make(relay->secret, KS_SEAL_RESUMED, walk.leaves ? insp->home.from : 0);
 	}
 	ks_loop(KS_FRAGMENT_POOL, release_step, &walk);
 	if (env->hook != HOOK_TC)
 		return true;
 	skb->tc_index = seal;
-	return ks_test_mode || bytes_put(skb, aside->bytes, length);
+	return aside_take(env, walk.leaves);
 }
 
 static long forget_step(__u32 n, void *arg)

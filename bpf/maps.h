@@ -178,10 +178,6 @@ struct ks_held {
 	__u8 bytes[KS_FRAGMENT_BYTES];
 };
 
-struct ks_aside {
-	__u8 bytes[KS_FRAGMENT_BYTES];
-};
-
 /* Bytes moved at a time when a payload grows or shrinks. */
 #define KS_MOVE_CHUNK 128U
 
@@ -198,7 +194,7 @@ struct ks_relay {
 	__u8 is_egress;
 	__u8 is_source_half; /* sealed: only the source half of its translation is due */
 	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
-	__u8 stacked; /* it is for a device of another namespace that is stacked on this interface: no seal */
+	__u8 stacked; /* it is for, or of, a device of another namespace that is stacked on this interface: no seal */
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
 };
 
@@ -216,6 +212,12 @@ struct ks_scratch {
 	__u64 events_since; /* start of the current second of events, ns */
 	__u32 events; /* sent in it */
 	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
+};
+
+/* Put aside while fragments that were held go on: the packet in hand and, where they leave, what was found out about it. */
+struct ks_aside {
+	__u8 bytes[KS_FRAGMENT_BYTES];
+	struct ks_scratch scratch;
 };
 
 #endif

@@ -11,7 +11,7 @@
 
 #define KS_SEAL_SECRET_SHIFT 8
 #define KS_SEAL_SECRET_MASK 0xffU
-#define KS_SEAL_ZONE_MASK 0x3fU /* where it is expected to leave; of an undecided one where it came from */
+#define KS_SEAL_ZONE_MASK 0x3fU /* where it is expected to leave; of one undecided or resumed where it came from */
 #define KS_SEAL_KIND_MASK 0xc0U
 #define KS_SEAL_DECIDED 0x00U
 #define KS_SEAL_HALF 0x40U /* decided, and its source is still to be translated */

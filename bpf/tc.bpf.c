@@ -370,9 +370,8 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	return finish(skb, scratch, &env);
 }
 
-/* Linux 6.2; the loader knows whether it is there. */
+/* Linux 6.2: with ks_has_kernel_skb it is there. */
 extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
-const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
 
 /*
  * Returns true if a packet was routed in another network namespace than that of its interface: a device there that is stacked
@@ -416,21 +415,9 @@ static ks_inline __u32 sender_stacked(struct __sk_buff *skb, const struct ks_gua
 	return KS_STACKED_LEARNT;
 }
 
-/*
- * Returns true if a packet bears a seal that only our ingress can have given it. tc_index survives a veth, at whose other end
- * somebody may have tried all secrets; so a seal counts only on what came in by a guarded interface, or by none: that is a
- * packet that we sent on ourselves.
- */
 static ks_inline bool has_seal(const struct __sk_buff *skb, __u32 secret)
 {
-	const struct ks_guard *in_guard;
-
-	if (!seal_is_ours(skb->tc_index, secret))
-		return false;
-	if (!skb->ingress_ifindex)
-		return ks_has_kernel_skb;
-	in_guard = guard_get(skb->ingress_ifindex);
-	return in_guard && !(in_guard->flags & KS_GUARD_IGNORED);
+	return seal_is_ours(skb->tc_index, secret) && seal_counts(skb);
 }
 
 static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u32 kind, __u32 zone)
@@ -438,12 +425,20 @@ static ks_inline bool is_sealed_as(const struct __sk_buff *skb, bool sealed, __u
 	return sealed && (skb->tc_index & (KS_SEAL_KIND_MASK | KS_SEAL_ZONE_MASK)) == (kind | zone);
 }
 
+/* Returns true for a seal with the zone that a packet came from, which is not decided yet: egress does, or a held fragment is resumed. */
+static ks_inline bool seal_knows_origin(__u32 seal)
+{
+	__u32 kind = seal & KS_SEAL_KIND_MASK;
+
+	return kind == KS_SEAL_UNDECIDED || kind == KS_SEAL_RESUMED;
+}
+
 /* Returns the zone that a leaving packet came from: for what a carrier passed on only the seal knows it. */
 static ks_inline __u32 zone_from(const struct __sk_buff *skb, __u32 in_ifindex, bool sealed)
 {
 	const struct ks_guard *in_guard;
 
-	if (sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_UNDECIDED)
+	if (sealed && seal_knows_origin(skb->tc_index))
 		return skb->tc_index & KS_SEAL_ZONE_MASK;
 	if (!in_ifindex)
 		return KS_ZONE_SELF;
@@ -465,7 +460,9 @@ static ks_inline void egress_prepare(struct __sk_buff *skb, struct ks_env *env, 
 	scratch->insp.home.halves = KS_TRANSLATE_SRC;
 	inspection_prepare(env, &scratch->insp, control);
 	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
-	scratch->relay.was_sealed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) != KS_SEAL_UNDECIDED;
+	scratch->relay.was_sealed = sealed && !seal_knows_origin(skb->tc_index);
+	scratch->relay.stacked = stacked;
+	scratch->insp.home.resumed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
 	scratch->insp.home.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
 	scratch->insp.home.to = guard->zone;
 	scratch->insp.pkt.link = guard->link;

@@ -53,9 +53,9 @@ struct ks_env;
 
 /* Fragments that a home holds, of all datagrams together, and for how long. */
 #define KS_FRAGMENT_POOL 256U /* a power of two */
-#define KS_FRAGMENT_BYTES 2048U /* of one, its link header included; a power of two */
+#define KS_FRAGMENT_BYTES 16384U /* of one, its link header included: more than of any network card; a power of two */
 #define KS_FRAGMENT_HOLD_MS 2000U /* networks change the order of packets by less */
-#define KS_DATAGRAM_HELD_MAX 48 /* of one datagram: 64 KiB in packets of Ethernet's size */
+#define KS_DATAGRAM_HELD_MAX 56 /* of one datagram: 64 KiB in packets of the least size that IPv6 allows a link */
 
 /*
  * Adds a fragment to what has come of its datagram (parts.c). Returns 0; KS_REASON_FRAGMENT_AGAIN for a repetition, which

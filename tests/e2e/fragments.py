@@ -3,7 +3,7 @@
 
   echo ADDRESS PORT                   sends every datagram back, and tells in the end how many, and how many fragments came
   ask ADDRESS PORT SIZE...            sends datagrams of these sizes and compares what comes back
-  send SOURCE ADDRESS PORT HOW        sends one datagram of 4000 bytes in fragments made by hand
+  send SOURCE ADDRESS PORT HOW [PIECE]  sends one datagram in four fragments of 1000 bytes, or PIECE, made by hand, and a rest
 """
 import json
 import os
@@ -13,8 +13,8 @@ import socket
 import struct
 import sys
 
-SIZE = 4000
 PIECE = 1000  # bytes of a fragment
+PIECES = 4  # and 8 bytes more
 ETH_ALL, ETH_IPV4, ETH_IPV6 = 3, 0x0800, 0x86DD
 FRAGMENT_HEADER = 44
 running = True
@@ -53,7 +53,7 @@ def echo(address, port):
                 udp.sendto(data, peer)
                 datagrams += 1
             else:
-                frame, where = wire.recvfrom(2048)
+                frame, where = wire.recvfrom(65536)
                 fragments += where[2] != socket.PACKET_OUTGOING and is_fragment(frame)
     tell(datagrams=datagrams, fragments=fragments)
 
@@ -74,17 +74,18 @@ def ask(address, port, *sizes):
 
 
 # A datagram made by hand: (offset, length, byte to fill it with) for each fragment, in the order of sending.
-PIECES = [(off, PIECE, 0) for off in range(0, SIZE + 8 - PIECE, PIECE)] + [(SIZE, 8, 0)]
-ORDERS = {
-    "straight": PIECES,
-    "reverse": PIECES[::-1],
-    "first-last": PIECES[1:] + PIECES[:1],
-    "again": [piece for piece in PIECES for _ in range(2)],
-    "overlap": PIECES[:2] + [(1992, PIECE, 1)] + PIECES[2:],
-    "early-overlap": PIECES[2:] + [(2008, PIECE, 1)] + PIECES[:2],
-    "tiny": [(1000, PIECE, 0), (0, 8, 0), (8, 992, 0)] + PIECES[2:],
-    "headless": PIECES[1:],
-}
+def orders(size):
+    pieces = [(off, size, 0) for off in range(0, PIECES * size, size)] + [(PIECES * size, 8, 0)]
+    return {
+        "straight": pieces,
+        "reverse": pieces[::-1],
+        "first-last": pieces[1:] + pieces[:1],
+        "again": [piece for piece in pieces for _ in range(2)],
+        "overlap": pieces[:2] + [(2 * size - 8, size, 1)] + pieces[2:],
+        "early-overlap": pieces[2:] + [(2 * size + 8, size, 1)] + pieces[:2],
+        "tiny": [(size, size, 0), (0, 8, 0), (8, size - 8, 0)] + pieces[2:],
+        "headless": pieces[1:],
+    }
 
 
 def checksum(data):
@@ -94,13 +95,13 @@ def checksum(data):
     return ~total & 0xFFFF or 0xFFFF
 
 
-def datagram(source, address, port):
+def datagram(source, address, port, size):
     """UDP header and payload, with the checksum that IPv6 demands; TCP's port is 0 in the tiny one's place."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     pseudo = socket.inet_pton(family, source) + socket.inet_pton(family, address)
-    pseudo += struct.pack("!IHH", SIZE + 8, 0, socket.IPPROTO_UDP)
-    body = b"x" * SIZE
-    head = struct.pack("!HHHH", 4321, port, SIZE + 8, 0)
+    pseudo += struct.pack("!IHH", size + 8, 0, socket.IPPROTO_UDP)
+    body = b"x" * size
+    head = struct.pack("!HHHH", 4321, port, size + 8, 0)
     return head[:6] + struct.pack("!H", checksum(pseudo + head + body)) + body
 
 
@@ -113,17 +114,17 @@ def fragment(source, address, proto, ident, data, off, more):
         socket.inet_aton(source) + socket.inet_aton(address) + data
 
 
-def send(source, address, port, how):
+def send(source, address, port, how, piece=PIECE):
     six = ":" in address
     proto = socket.IPPROTO_TCP if how == "tiny" else socket.IPPROTO_UDP
-    whole = datagram(source, address, port)
-    ident = 1 + os.urandom(1)[0] + 256 * (1 + list(ORDERS).index(how))
+    whole = datagram(source, address, port, PIECES * piece)
+    ident = 1 + os.urandom(1)[0] + 256 * (1 + list(orders(piece)).index(how))
     with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
-        for off, length, spoil in ORDERS[how]:
+        for off, length, spoil in orders(piece)[how]:
             data = bytes(byte ^ spoil for byte in whole[off:off + length])
             more = off + len(data) < len(whole)
             sock.sendto(fragment(source, address, proto, ident, data, off, more), (address, 0))
-    tell(sent=len(ORDERS[how]))
+    tell(sent=len(orders(piece)[how]))
 
 
 def main():
