@@ -3,6 +3,8 @@
 
   echo ADDRESS PORT                   sends every datagram back, and tells in the end how many, and how many fragments came
   ask ADDRESS PORT SIZE...            sends datagrams of these sizes and compares what comes back
+  growing SOURCE ADDRESS PORT         the same by IPv6, the first one short and others long; tells at which offsets a router found
+                                      one too big
   send SOURCE ADDRESS PORT HOW [PIECE]  sends one datagram in four fragments of 1000 bytes, or PIECE, made by hand, and a rest
 """
 import json
@@ -17,6 +19,7 @@ PIECE = 1000  # bytes of a fragment
 PIECES = 4  # and 8 bytes more
 ETH_ALL, ETH_IPV4, ETH_IPV6 = 3, 0x0800, 0x86DD
 FRAGMENT_HEADER = 44
+ICMP6_TOO_BIG = 2
 running = True
 
 
@@ -114,6 +117,32 @@ def fragment(source, address, proto, ident, data, off, more):
         socket.inet_aton(source) + socket.inet_aton(address) + data
 
 
+def heard_too_big(sock, count):
+    """The offsets of fragments that errors quote: as many as `count`, or as come in time."""
+    offsets = []
+    sock.settimeout(3)
+    try:
+        while len(offsets) < count:
+            error = sock.recv(2048)
+            if error[0] == ICMP6_TOO_BIG and error[8 + 6] == FRAGMENT_HEADER:
+                offsets.append(struct.unpack_from("!H", error, 8 + 40 + 2)[0] & ~7)
+    except TimeoutError:
+        pass
+    return sorted(offsets)
+
+
+def growing(source, address, port):
+    pieces = [(0, 1000), (1000, 1400), (2400, 1400), (3800, 208)]
+    whole = datagram(source, address, port, PIECES * PIECE)
+    ident = int.from_bytes(os.urandom(4), "big")
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as errors, \
+            socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+        for off, length in pieces:
+            more = off + length < len(whole)
+            sock.sendto(fragment(source, address, socket.IPPROTO_UDP, ident, whole[off:off + length], off, more), (address, 0))
+        tell(too_big=heard_too_big(errors, 2))
+
+
 def send(source, address, port, how, piece=PIECE):
     six = ":" in address
     proto = socket.IPPROTO_TCP if how == "tiny" else socket.IPPROTO_UDP
@@ -132,7 +161,7 @@ def main():
     signal.signal(signal.SIGINT, end)
     command, *words = sys.argv[1:]
     words = [int(word) if word.isdigit() else word for word in words]
-    {"ask": ask, "echo": echo, "send": send}[command](*words)
+    {"ask": ask, "echo": echo, "growing": growing, "send": send}[command](*words)
 
 
 if __name__ == "__main__":

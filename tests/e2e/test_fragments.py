@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from lab import HERE
-from natlab import CLIENT4, CLIENT6, FAR4, LAN4, LAN6, MASQUERADE, SERVER4, SERVER6, WAN4, WAN6
+from natlab import CLIENT4, CLIENT6, FAR4, FAR6, LAN4, LAN6, MASQUERADE, SERVER4, SERVER6, WAN4, WAN6
 
 PORT = 7700
 SIZES = (1473, 3000, 8000, 60000)
@@ -86,6 +86,20 @@ def test_cut_on_the_way(natlab, translate, echo):
     natlab.client.write("/proc/sys/net/ipv4/ip_no_pmtu_disc", 1)
     assert run(natlab.client, "ask", FAR4, PORT, 1400, 8000)["same"] == [True, True]
     natlab.client.write("/proc/sys/net/ipv4/ip_no_pmtu_disc", 0)
+
+
+@pytest.mark.parametrize("rules", [(), (MASQUERADE,)], ids=["routed", "masqueraded"])
+def test_later_fragment_is_too_big(natlab, translate, rules):
+    """A router behind the gateway finds the second and the third one too big and quotes them, though they have no ports."""
+    natlab.forget_paths()
+    natlab.isp.ip("-6", "route", "replace", "fd00:10::/64", "via", WAN6)
+    natlab.isp.write("/proc/sys/net/ipv6/icmp/ratelimit", 0)
+    try:
+        translate(*rules)
+        assert natlab.client.ping(FAR6) == 3
+        assert run(natlab.client, "growing", CLIENT6, FAR6, PORT)["too_big"] == [1000, 2400]
+    finally:
+        natlab.isp.ip("-6", "route", "del", "fd00:10::/64")
 
 
 # By hand: how they are sent, whether the datagram is there in the end, and how many fragments the server saw.
