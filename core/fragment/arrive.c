@@ -116,7 +116,8 @@ static void first_begin(struct ks_env *env, struct ks_inspection *insp)
 	ks_table_hash(env, &insp->flow);
 }
 
-static ks_inline void fragment_arrive(struct ks_env *env, struct ks_inspection *insp)
+/* Not inlined: its frame ends before that of a first fragment which comes back (V2). */
+static __attribute__((noinline)) void fragment_arrive(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct fragment_ctx ctx;
 

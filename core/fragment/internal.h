@@ -29,6 +29,7 @@ struct fragment_ctx {
 	__u8 changed; /* 1: the copy is to be committed */
 	__u8 held; /* fragments that the home holds: this one, or those that waited for it */
 	__u8 counts; /* 1: its flow counts it */
+	__u8 announced; /* further records that were made (verdict.c) */
 };
 
 static inline void datagram_key_make(struct ks_inspection *insp, bool at_egress)

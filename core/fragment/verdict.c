@@ -51,22 +51,6 @@ static long conclude_try(__u32 n, void *arg)
 	return 1;
 }
 
-/* Puts it into a record under the key in hand. */
-static long announce_try(__u32 n, void *arg)
-{
-	struct fragment_ctx *ctx = arg;
-	struct ks_record *d = ks_record_after(&ctx->insp->side);
-
-	ks_table_find(ctx->env, &ctx->insp->side);
-	if (ctx->insp->side.busy)
-		return 0;
-	datagram_begin(ctx);
-	verdict_give(ctx, d);
-	if (ctx->insp->side.key.kind == KS_KIND_QUOTED)
-		d->timeout = KS_QUOTED_MS;
-	return datagram_store(ctx) ? 1 : 0;
-}
-
 /* Makes the key of the n-th record besides the one in which fragments are noted. Returns false if there is no need of it. */
 static bool announce_key_make(struct ks_inspection *insp, __u32 n)
 {
@@ -87,14 +71,25 @@ static bool announce_key_make(struct ks_inspection *insp, __u32 n)
 	return true;
 }
 
-static long announce(__u32 n, void *arg)
+/* Puts it into such a record. The tries for all of them are one loop, because frames are few (V2). */
+static long announce_try(__u32 n, void *arg)
 {
 	struct fragment_ctx *ctx = arg;
+	struct ks_record *d = ks_record_after(&ctx->insp->side);
+	__u32 record = n / FRAGMENT_TRIES;
 
-	if (announce_key_make(ctx->insp, n)) {
-		ks_table_hash(ctx->env, &ctx->insp->side);
-		fragment_try(ctx, announce_try);
-	}
+	if (ctx->announced > record || !announce_key_make(ctx->insp, record))
+		return 0;
+	ks_table_hash(ctx->env, &ctx->insp->side);
+	ks_table_find(ctx->env, &ctx->insp->side);
+	if (ctx->insp->side.busy)
+		return 0;
+	datagram_begin(ctx);
+	verdict_give(ctx, d);
+	if (record != ANNOUNCE_EGRESS)
+		d->timeout = KS_QUOTED_MS;
+	if (datagram_store(ctx))
+		ctx->announced = (__u8)(record + 1);
 	return 0;
 }
 
@@ -109,7 +104,8 @@ static void announce_all(struct fragment_ctx *ctx)
 
 	if (!ctx->flow || insp->verdict.action != KS_ALLOW)
 		return;
-	ks_loop(ANNOUNCE_MAX, announce, ctx);
+	ctx->announced = (__u8)ks_hide_value(0, insp->side.hash); /* V7 */
+	ks_loop(ANNOUNCE_MAX * FRAGMENT_TRIES, announce_try, ctx);
 	datagram_key_make(insp, false);
 	ks_table_hash(ctx->env, &insp->side);
 }

@@ -255,12 +255,13 @@ class Firewall:
             raise AssertionError(f"keepstate ended with {self.child.returncode}:\n{self.log_path.read_text()[-2000:]}")
         return self.cli("status").returncode == 0
 
-    def cli(self, command, *words, timeout=20):
-        """Runs a command of the program against this instance."""
+    def cli(self, command, *words, timeout=None):
+        """Runs a command of the program against this instance. A reload may load the programs anew, which takes as long as a start."""
+        timeout = timeout or (START_SECONDS if command == "reload" else 20)
         return subprocess.run([self.program, command, "--netns", self.host.name, *[str(word) for word in words]],
                               capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
-    def say(self, command, *words, timeout=20):
+    def say(self, command, *words, timeout=None):
         """The same for a command that must succeed; returns what it printed."""
         done = self.cli(command, *words, timeout=timeout)
         assert done.returncode == 0, f"keepstate {command}: exit {done.returncode}\n{done.stdout}{done.stderr}"

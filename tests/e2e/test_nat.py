@@ -382,7 +382,7 @@ def test_reload_keeps_translated_flows(natlab, translate, watch):
     gate = translate(MASQUERADE)
     watch.start(natlab.server, "serve", 5402)
     follower = watch.start(natlab.client, "follow", SERVER4, 5402)
-    gate.path.write_text(gate.path.read_text().replace("masquerade", f"source 10.0.0.0/24 to {POOL4}.7"))
+    gate.path.write_text(gate.path.read_text().replace(MASQUERADE, f"nat from lan to wan source 10.0.0.0/24 to {POOL4}.7\n"))
     gate.say("reload")
     assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == f"{POOL4}.7"
     facts = watch.end(follower)
