@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/settle.h"
 #include "core/table/table.h"
 #include "capture/connections.h"
 #include "capture/held_frames.h"
@@ -128,6 +129,8 @@ static void clock_turn(struct ks_replay *replay, __u64 time)
 		return;
 	replay->totals.last = time;
 	ks_engine_set_time(replay->engine, time);
+	if (replay->config.settles && !ks_engine_settling(replay->engine)->since)
+		ks_engine_settle(replay->engine, ks_engine_time(replay->engine));
 }
 
 static void totals_count(struct ks_replay *replay, const struct ks_frame *frame)

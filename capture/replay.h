@@ -46,6 +46,7 @@ struct ks_replay_config {
 	const struct ks_policy *policy;
 	const struct ks_zone_map *zones;
 	__u32 options_set, options_clear; /* KS_OPT_*, over the policy's own */
+	bool settles; /* the firewall starts with the first frame (core/settle.h) */
 	bool arriving_only; /* leave out frames on their way out that the box forwards: they were seen when they came in */
 	__u32 connections; /* how many to remember at most, 0 for none */
 	const char *const *interfaces; /* names for interface numbers of captures without names; NULL where unknown */

@@ -17,7 +17,7 @@
 #define INTERFACE_NAMES_MAX 1024U
 
 struct replay_arguments {
-	bool json, quiet, pickup, arriving;
+	bool json, quiet, pickup, settle, arriving;
 	const char *checksums, *outside;
 	struct ks_words zones, inside, self, interfaces;
 	uint64_t connections;
@@ -176,6 +176,7 @@ static int captures_replay(struct ks_replay_run *run, char **paths)
 static void config_set_options(const struct replay_arguments *args, struct ks_replay_config *config)
 {
 	config->options_set = args->pickup ? KS_OPT_PICKUP : 0;
+	config->settles = args->settle;
 	if (!args->checksums)
 		return;
 	if (strcmp(args->checksums, "verify") == 0) {
@@ -260,7 +261,8 @@ static const char help[] =
 	"\n"
 	"Frames that the capture cut are judged by the headers that are there and counted with their\n"
 	"length on the wire. TCP connections whose beginning the capture missed are nobody's flows:\n"
-	"\"no state\", unless --pickup or the policy's 'option pickup on' takes them up.\n"
+	"\"no state\", unless --pickup or the policy's 'option pickup on' takes them up, or --settle for as\n"
+	"long after the first frame as 'option settle' says.\n"
 	"\n"
 	"Returns 0 when the captures were replayed, whatever the verdicts, and 2 for a bad policy or\n"
 	"capture; what was judged before a damaged place is printed.";
@@ -312,6 +314,10 @@ int ks_cmd_replay(int argc, char **argv)
 		  .help = "take up TCP connections in their middle",
 		  .take = ks_take_flag,
 		  .target = &args.pickup },
+		{ .name = "settle",
+		  .help = "the firewall starts with the first frame ('option settle')",
+		  .take = ks_take_flag,
+		  .target = &args.settle },
 		{ .name = "checksums",
 		  .argument = "verify|ignore",
 		  .help = "default: what the policy says, and IPv4 headers are verified",

@@ -172,6 +172,16 @@ def test_pickup(keepstate):
     assert frames[0]['state'] == 'TAKEN_UP' and summary['midstream'] == 0
 
 
+def test_settle(keepstate):
+    """A capture that begins where a firewall starts: what the rules let open goes on, for a time."""
+    middle = ethernet(MIDDLE)
+    frames, summary = replay(keepstate, pcap(middle), '--settle')
+    assert frames[0]['state'] == 'TAKEN_UP' and summary['midstream'] == 0
+    policy = (keepstate.directory / 'gateway.conf').read_bytes()
+    write(keepstate, 'gateway.conf', policy + b'option settle off\n')
+    assert replay(keepstate, pcap(middle), '--settle')[0][0]['reason'] == 'no state'
+
+
 def test_checksums(keepstate):
     broken = bytearray(ethernet(ASK))
     broken[24] ^= 1  # the IPv4 header's

@@ -236,6 +236,49 @@ def test_answer_to_a_connected_socket(lab, make_firewall):
     end_process(answering)
 
 
+@pytest.mark.parametrize("what", ["ruleset", "table ip kst"])
+def test_datagrams_through_nftables_go_on(lab, nft, make_firewall, what):
+    """UDP that netfilter masqueraded from a port of its choice: the far side speaks first after the start."""
+    nft.load(MASQUERADE)
+    answering = lab.server.python("answer", 5705, program="underway.py", stdin=subprocess.PIPE)
+    wait_for(lambda: lab.server.run("ss", "-Hlnu", "sport = :5705").stdout.strip(), what="the answering side")
+    asking = started(lab.client, "hear", SERVER4, 5705)
+    make_firewall(TRANSLATING)
+    nft.flush(what)
+    answering.stdin.write("one more\n")
+    answering.stdin.flush()
+    time.sleep(1)
+    assert ended(asking)["answers"] == 1
+    end_process(answering)
+
+
+def test_addresses_of_one_link(lab, servers, make_firewall):
+    """A login by a link-local address: its socket knows the interface, so the flow has the right zone."""
+    text = lab.gateway.run("ip", "-6", "-o", "addr", "show", "dev", "wan0", "scope", "link").stdout
+    address = text.split()[3].split("/")[0]
+    held = Held(lab.server, address + "%eth0", 5702, 2, "silent")
+    firewall = make_firewall(RULES)
+    mine = [state for state in firewall.data("states") if address in str(state)]
+    assert len(mine) == 2 and {state["from"] for state in mine} == {"wan"}, mine
+    assert settling(firewall)["sockets"] >= 2
+    expect_all([held])
+
+
+def test_a_crash_does_not_end_it(lab, servers, make_firewall):
+    """What comes after the daemon settles for as long as the first start would have, and no longer."""
+    held = Held(lab.client, LAN4, 5702, 3, "silent")
+    late = Held(lab.client, SERVER6, 5700, 3, "silent")
+    firewall = make_firewall(RULES)
+    before = settling(firewall)
+    firewall.crash()
+    time.sleep(2)
+    firewall.start()
+    after = settling(firewall)
+    assert 0 < after["left"] < before["left"] - 1 and after["sockets"] == before["sockets"] >= 3, (before, after)
+    expect_all([held, late])
+    assert settling(firewall)["middle"] >= 3
+
+
 def test_explain_says_what_happens(lab, servers, make_firewall):
     """While the firewall settles, `explain` and packets agree."""
     firewall = make_firewall(RULES)
