@@ -35,6 +35,7 @@
 #include "daemon/ledger.h"
 #include "daemon/keep.h"
 #include "daemon/refusals.h"
+#include "daemon/settle/settle.h"
 #include "daemon/trial.h"
 
 struct ks_api;
@@ -75,6 +76,8 @@ struct ks_daemon {
 	int mend_errors[KS_MENDS]; /* 0, or why something cannot be made again: tried again every second */
 	bool addresses_wait; /* the policy's own addresses changed, and the kernel has not got them yet */
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
+	struct ks_conntrack_list
+		translated; /* by netfilter and taken up: it forgets them when all programs are attached */
 	struct ks_refusals refusals; /* those that were told */
 	bool quit; /* leave the loop */
 	bool remove; /* and the kernel clean */

@@ -324,22 +324,35 @@ static void put_tuple(struct forget_request *request, const struct ks_tuple *tup
 	close_nest(request, nest);
 }
 
-static int ignore_answer(const struct nlmsghdr *message, void *arg)
-{
-	return 0;
-}
-
-int ks_conntrack_forget(const struct ks_conntrack *connection)
+static struct forget_request forget_request_of(const struct ks_conntrack *connection)
 {
 	struct forget_request request = {
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct nfgenmsg)),
 			    .nlmsg_type = CTNETLINK(IPCTNL_MSG_CT_DELETE),
-			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+			    .nlmsg_flags = NLM_F_REQUEST },
 		.head = { .nfgen_family = connection->original.family == KS_IPV4 ? AF_INET : AF_INET6,
 			  .version = NFNETLINK_V0 },
 	};
 
 	put_tuple(&request, &connection->original);
 	put(&request, CTA_ID, &connection->id, sizeof(connection->id));
-	return ks_netlink_ask(NETLINK_NETFILTER, &request, request.header.nlmsg_len, ignore_answer, NULL);
+	return request;
+}
+
+int ks_conntrack_forget(const struct ks_conntrack *connections, size_t count)
+{
+	ks_auto_fd int fd = count ? ks_netlink_socket_of(NETLINK_NETFILTER) : -1;
+
+	if (!count)
+		return 0;
+	if (fd < 0)
+		return fd;
+	for (size_t i = 0; i < count; i++) {
+		struct forget_request request = forget_request_of(&connections[i]);
+
+		/* Without an acknowledgement: an error, that it is gone, is of no interest, and is dropped when the queue is full. */
+		if (send(fd, &request, request.header.nlmsg_len, 0) < 0)
+			return -errno;
+	}
+	return 0;
 }

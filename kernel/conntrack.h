@@ -8,6 +8,7 @@
 #define KS_KERNEL_CONNTRACK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/address.h"
 
@@ -32,7 +33,7 @@ bool ks_conntrack_is_used(void);
 /* Calls fn for every connection until it returns nonzero. Returns 0 or -errno. */
 int ks_conntrack_each(int (*fn)(const struct ks_conntrack *connection, void *arg), void *arg);
 
-/* Makes netfilter forget a connection. -ENOENT: it has done so already. */
-int ks_conntrack_forget(const struct ks_conntrack *connection);
+/* Makes netfilter forget connections. Some may be gone already. Returns 0 or -errno. */
+int ks_conntrack_forget(const struct ks_conntrack *connections, size_t count);
 
 #endif

@@ -34,6 +34,11 @@ static int open_socket(int protocol, bool blocks)
 	return TAKE_FD(fd);
 }
 
+int ks_netlink_socket_of(int protocol)
+{
+	return open_socket(protocol, true);
+}
+
 int ks_netlink_socket(const unsigned *groups)
 {
 	const int backlog = KS_BACKLOG;

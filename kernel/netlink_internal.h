@@ -18,10 +18,13 @@ typedef int ks_message_fn(const struct nlmsghdr *message, void *arg);
 /* Opens a socket subscribed to the groups (RTNLGRP_*, 0 ends the list; NULL: none); non-blocking if there is any. */
 int ks_netlink_socket(const unsigned *groups);
 
+/* Opens a blocking socket of another protocol: NETLINK_NETFILTER, NETLINK_SOCK_DIAG. */
+int ks_netlink_socket_of(int protocol);
+
 /* Sends a request on a socket of its own and calls fn for each message of the reply. */
 int ks_netlink_dump(const void *request, size_t size, ks_message_fn *fn, void *arg);
 
-/* The same of another protocol of netlink: NETLINK_NETFILTER, NETLINK_SOCK_DIAG. */
+/* The same of another protocol. */
 int ks_netlink_ask(int protocol, const void *request, size_t size, ks_message_fn *fn, void *arg);
 
 /* Copies of the entries of a reply, which is read again until it is whole. */

@@ -16,12 +16,9 @@
 #define MS_PER_S 1000U
 #define SENT_FIN IP_CT_TCP_FLAG_CLOSE_INIT
 
-/* Connections that netfilter is to forget: collected first, because the kernel tells them while we listen. */
 struct conntrack_ctx {
 	struct ks_takeup *takeup;
-	bool end_translated;
-	struct ks_conntrack *ended;
-	size_t count;
+	struct ks_conntrack_list *translated;
 	int err;
 };
 
@@ -134,16 +131,24 @@ static bool is_of_use(const struct ks_takeup *takeup, const struct ks_conntrack 
 	       !ks_addr_is_on_link(&original->dst, original->family);
 }
 
-static void note_ended(struct conntrack_ctx *ctx, const struct ks_conntrack *connection)
+void ks_conntrack_list_fini(struct ks_conntrack_list *list)
 {
-	struct ks_conntrack *list = reallocarray(ctx->ended, ctx->count + 1, sizeof(*list));
+	free(list->list);
+	*list = (struct ks_conntrack_list){ 0 };
+}
 
-	if (!list) {
-		ctx->err = -ENOMEM;
-		return;
+/* The list grows by doubling: it may have a hundred thousand. */
+static int note_translated(struct ks_conntrack_list *to, const struct ks_conntrack *connection)
+{
+	if (!(to->count & (to->count - 1))) {
+		struct ks_conntrack *list = reallocarray(to->list, to->count ? 2 * to->count : 1, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		to->list = list;
 	}
-	ctx->ended = list;
-	list[ctx->count++] = *connection;
+	to->list[to->count++] = *connection;
+	return 0;
 }
 
 static int take_connection(const struct ks_conntrack *connection, void *arg)
@@ -156,21 +161,16 @@ static int take_connection(const struct ks_conntrack *connection, void *arg)
 		return 0;
 	under_way = under_way_of(connection);
 	err = ks_takeup_flow(ctx->takeup, &under_way);
-	if (ctx->end_translated && is_translated(connection) && (!err || err == -EEXIST))
-		note_ended(ctx, connection);
-	return 0;
+	if (is_translated(connection) && (!err || err == -EEXIST))
+		ctx->err = note_translated(ctx->translated, connection);
+	return ctx->err != 0;
 }
 
-int ks_takeup_conntrack(struct ks_takeup *takeup, bool end_translated)
+int ks_takeup_conntrack(struct ks_takeup *takeup, struct ks_conntrack_list *translated)
 {
-	struct conntrack_ctx ctx = { .takeup = takeup, .end_translated = end_translated };
-	int err;
+	struct conntrack_ctx ctx = { .takeup = takeup, .translated = translated };
 
 	if (!ks_conntrack_is_used())
 		return 0;
-	err = ks_conntrack_each(take_connection, &ctx) ?: ctx.err;
-	for (size_t i = 0; i < ctx.count; i++)
-		ks_conntrack_forget(&ctx.ended[i]); /* -ENOENT: it has ended by itself */
-	free(ctx.ended);
-	return err;
+	return ks_conntrack_each(take_connection, &ctx) ?: ctx.err;
 }

@@ -3,32 +3,43 @@
 #include "daemon/settle/settle.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/report.h"
 #include "daemon/settle/takeup.h"
 #include "daemon/world.h"
 
-static int begin_takeup(struct ks_daemon *daemon, struct ks_world *world, struct ks_takeup *takeup)
-{
-	ks_world_init(world, daemon);
-	*takeup = (struct ks_takeup){ .daemon = daemon, .world = world };
-	return ks_seed_begin(daemon->kernel, daemon->policy, &takeup->seed);
-}
-
-/* Adds up what was taken since `before`, and ends. */
-static void end_takeup(struct ks_takeup *takeup, struct ks_settled *settled)
-{
-	settled->denied += takeup->denied;
-	settled->full += takeup->full;
-	ks_seed_end(takeup->seed);
-}
-
 static void tell_failure(const char *of, int err)
 {
 	if (err && err != -ENOENT)
 		ks_report_error("connections under way are not taken up from %s (%s): their next packets decide", of,
 				strerror(-err));
+}
+
+static void takeup_end(struct ks_takeup *takeup)
+{
+	if (!takeup)
+		return;
+	ks_seed_end(takeup->seed);
+	free(takeup);
+}
+
+KS_SCOPED(auto_takeup, struct ks_takeup *, takeup_end)
+
+/* NULL if it cannot be, which is told. */
+static struct ks_takeup *takeup_begin(struct ks_daemon *daemon)
+{
+	ks_scoped(auto_takeup) struct ks_takeup *takeup = calloc(1, sizeof(*takeup));
+	int err = takeup ? ks_seed_begin(daemon->kernel, daemon->policy, &takeup->seed) : -ENOMEM;
+
+	if (err) {
+		tell_failure("the kernel", err);
+		return NULL;
+	}
+	takeup->daemon = daemon;
+	ks_world_init(&takeup->world, daemon);
+	return TAKE(takeup);
 }
 
 static __u64 time_to_settle(const struct ks_daemon *daemon)
@@ -39,25 +50,22 @@ static __u64 time_to_settle(const struct ks_daemon *daemon)
 static void begin(struct ks_daemon *daemon)
 {
 	struct ks_settled *settled = &daemon->ledger.settled;
-	struct ks_takeup takeup;
-	struct ks_world world;
-	int err;
+	ks_scoped(auto_takeup) struct ks_takeup *takeup = NULL;
 
 	if (!daemon->fresh || !time_to_settle(daemon))
 		return;
 	*settled = (struct ks_settled){ .since = ks_kernel_now(daemon->kernel) };
 	daemon->ledger.changed = true;
 	ks_kernel_control(daemon->kernel)->settling.since = settled->since;
-	err = begin_takeup(daemon, &world, &takeup);
-	if (err) {
-		tell_failure("the kernel", err);
+	takeup = takeup_begin(daemon);
+	if (!takeup)
 		return;
-	}
-	tell_failure("netfilter", ks_takeup_conntrack(&takeup, false));
-	settled->conntrack = takeup.taken;
-	tell_failure("sockets", ks_takeup_sockets(&takeup));
-	settled->sockets = takeup.taken - settled->conntrack;
-	end_takeup(&takeup, settled);
+	tell_failure("netfilter", ks_takeup_conntrack(takeup, &daemon->translated));
+	settled->conntrack = takeup->taken;
+	tell_failure("sockets", ks_takeup_sockets(takeup));
+	settled->sockets = takeup->taken - settled->conntrack;
+	settled->denied = takeup->denied;
+	settled->full = takeup->full;
 }
 
 static void resume(struct ks_daemon *daemon)
@@ -85,24 +93,33 @@ void ks_settle_await(struct ks_daemon *daemon)
 	daemon->interfaces.ready_arg = daemon;
 }
 
+/* Makes netfilter forget what we translate. */
+static void forget_translated(struct ks_daemon *daemon)
+{
+	int err = ks_conntrack_forget(daemon->translated.list, daemon->translated.count);
+
+	if (err)
+		ks_report_error("netfilter goes on translating connections that were taken up (%s): flush its NAT, "
+				"and see conntrack(8)",
+				strerror(-err));
+	ks_conntrack_list_fini(&daemon->translated);
+}
+
 void ks_settle_complete(struct ks_daemon *daemon)
 {
 	struct ks_settled *settled = &daemon->ledger.settled;
-	struct ks_takeup takeup;
-	struct ks_world world;
-	int err;
+	ks_scoped(auto_takeup) struct ks_takeup *takeup = NULL;
 
 	if (!daemon->fresh || !settled->since)
 		return;
-	err = begin_takeup(daemon, &world, &takeup);
-	if (err) {
-		tell_failure("the kernel", err);
+	forget_translated(daemon);
+	takeup = takeup_begin(daemon);
+	if (!takeup)
 		return;
-	}
-	tell_failure("netfilter", ks_takeup_conntrack(&takeup, true));
-	settled->conntrack += takeup.taken;
-	takeup.denied = 0; /* they were counted at the beginning */
-	end_takeup(&takeup, settled);
+	tell_failure("netfilter", ks_takeup_conntrack(takeup, &daemon->translated));
+	forget_translated(daemon);
+	settled->conntrack += takeup->taken;
+	settled->full += takeup->full;
 	daemon->ledger.changed = true;
 }
 

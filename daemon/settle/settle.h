@@ -21,8 +21,16 @@
 #define KS_DAEMON_SETTLE_SETTLE_H
 
 #include <jansson.h>
+#include <stddef.h>
 
+struct ks_conntrack;
 struct ks_daemon;
+
+/* Connections that netfilter is to forget. */
+struct ks_conntrack_list {
+	struct ks_conntrack *list;
+	size_t count;
+};
 
 /* The sums of a start, kept in the ledger. */
 struct ks_settled {

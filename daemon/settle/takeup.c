@@ -8,7 +8,10 @@
 #include "core/address.h"
 #include "core/link.h"
 #include "core/env.h"
+#include "core/table/table.h"
 #include "daemon/world.h"
+
+#define KS_MEMO_SPREAD 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
 
 /* A connection and what the policy says about it. */
 struct asked {
@@ -42,28 +45,61 @@ static __u8 zone_of_interface(const struct ks_daemon *daemon, unsigned ifindex)
 	return ks_kernel_guard(daemon->kernel, ifindex, &guard) ? guard.zone : KS_ZONE_NONE;
 }
 
-/* Sets the zones of both ends. Returns false if a route does not tell one, or the box speaks with itself. */
-static bool find_zones(const struct ks_takeup *takeup, struct asked *asked)
+/* The zone that packets of the box to this address leave by, KS_ZONE_SELF, or KS_ZONE_UNKNOWN without a route. */
+static __u8 ask_zone_of(const struct ks_daemon *daemon, const struct ks_addr *addr, __u8 family)
 {
-	const struct ks_world *world = takeup->world;
-	struct ks_tuple back = reversed(&asked->whole);
-	unsigned ifindex = asked->connection->ifindex;
 	struct ks_local local;
-	bool from_self = ks_kernel_local(takeup->daemon->kernel, &asked->whole.src, asked->whole.family, &local) &&
-			 local.kind == KS_LOCAL_SELF;
-	__u32 from, to;
+	__u8 zone;
+
+	if (ks_kernel_local(daemon->kernel, addr, family, &local) && local.kind == KS_LOCAL_SELF)
+		return KS_ZONE_SELF;
+	zone = ks_world_zone_of(daemon, addr, family);
+	return zone == KS_ZONE_SELF ? KS_ZONE_UNKNOWN : zone;
+}
+
+/* The same from memory. */
+static __u8 zone_of(struct ks_takeup *takeup, const struct ks_addr *addr, __u8 family)
+{
+	__u32 at = (__u32)((addr->d[0] ^ addr->d[1]) * KS_MEMO_SPREAD >> 32) & (KS_ZONE_MEMOS - 1);
+	struct ks_zone_memo *memo = &takeup->memos[at];
+
+	if (memo->family != family || !ks_addr_equal(&memo->addr, addr))
+		*memo = (struct ks_zone_memo){ *addr, family, ask_zone_of(takeup->daemon, addr, family) };
+	return memo->zone;
+}
+
+/* The zone that a packet which is forwarded leaves by. For one of the box or for it this is known. */
+static __u32 zone_to(struct ks_takeup *takeup, const struct ks_tuple *tuple, __u8 from)
+{
+	__u8 zone = zone_of(takeup, &tuple->dst, tuple->family);
+
+	if (from == KS_ZONE_SELF || zone == KS_ZONE_SELF)
+		return zone;
+	return takeup->world.zone_to(tuple, from, takeup->world.arg);
+}
+
+static inline bool is_zone(__u32 zone)
+{
+	return zone < KS_ZONE_MAX;
+}
+
+/* Sets the zones of both ends. Returns false if a route does not tell one, or the box speaks with itself. */
+static bool find_zones(struct ks_takeup *takeup, struct asked *asked)
+{
+	unsigned ifindex = asked->connection->ifindex;
+	__u32 to;
 
 	if (ifindex) {
-		from = from_self ? KS_ZONE_SELF : zone_of_interface(takeup->daemon, ifindex);
+		bool from_self = zone_of(takeup, &asked->whole.src, asked->whole.family) == KS_ZONE_SELF;
+
+		asked->from = from_self ? KS_ZONE_SELF : zone_of_interface(takeup->daemon, ifindex);
 		to = from_self ? zone_of_interface(takeup->daemon, ifindex) : KS_ZONE_SELF;
 	} else {
-		from = from_self ? KS_ZONE_SELF : world->zone_to(&back, KS_ZONE_SELF, world->arg);
-		to = from < KS_ZONE_MAX ? world->zone_to(&asked->whole, from, world->arg) : KS_ZONE_NONE;
+		asked->from = zone_of(takeup, &asked->whole.src, asked->whole.family);
+		to = is_zone(asked->from) ? zone_to(takeup, &asked->whole, asked->from) : KS_ZONE_UNKNOWN;
 	}
-	asked->from = (__u8)from;
 	asked->to = (__u8)to;
-	return from < KS_ZONE_MAX && to < KS_ZONE_MAX && from != KS_ZONE_NONE && to != KS_ZONE_NONE &&
-	       (from != KS_ZONE_SELF || to != KS_ZONE_SELF);
+	return is_zone(asked->from) && is_zone(to) && (asked->from != KS_ZONE_SELF || to != KS_ZONE_SELF);
 }
 
 static __u32 ask(const struct ks_takeup *takeup, const struct asked *asked, enum ks_list list,
@@ -111,16 +147,15 @@ static bool has_target(const struct ks_takeup *takeup, const struct asked *asked
 }
 
 /* Returns true if the rules allow it as it is sent, and forward it to where it goes; or allow it between its true endpoints. */
-static bool rules_allow(const struct ks_takeup *takeup, struct asked *asked)
+static bool rules_allow(struct ks_takeup *takeup, struct asked *asked)
 {
 	const struct ks_tuple *sent = &asked->connection->sent;
 	bool is_forwarded = !ks_addr_equal(&sent->dst, &asked->whole.dst) || sent->dport != asked->whole.dport;
 	__u32 to;
 
 	if (is_forwarded) {
-		to = takeup->world->zone_to(sent, asked->from, takeup->world->arg);
-		if (to < KS_ZONE_MAX &&
-		    ask(takeup, asked, KS_LIST_FILTER, sent, (__u8)to, &asked->decision) == KS_ALLOW &&
+		to = zone_to(takeup, sent, asked->from);
+		if (is_zone(to) && ask(takeup, asked, KS_LIST_FILTER, sent, (__u8)to, &asked->decision) == KS_ALLOW &&
 		    has_target(takeup, asked))
 			return true;
 	}
@@ -128,7 +163,7 @@ static bool rules_allow(const struct ks_takeup *takeup, struct asked *asked)
 	       !asked->decision.targets;
 }
 
-static bool is_allowed(const struct ks_takeup *takeup, struct asked *asked)
+static bool is_allowed(struct ks_takeup *takeup, struct asked *asked)
 {
 	return find_zones(takeup, asked) && rules_allow(takeup, asked);
 }
@@ -147,18 +182,15 @@ static struct ks_under_way turned(const struct ks_under_way *connection)
 }
 
 /* Returns true if the policy would masquerade it, as the address that it has already. */
-static bool is_masqueraded(const struct ks_takeup *takeup, const struct asked *asked)
+static bool is_masqueraded(struct ks_takeup *takeup, const struct asked *asked)
 {
-	struct ks_daemon *daemon = takeup->daemon;
 	const struct ks_target *target;
 	struct ks_decision decision;
-	struct ks_local local;
 
 	ask(takeup, asked, KS_LIST_SOURCE, &asked->whole, asked->to, &decision);
 	target = decision.targets ? env_target(ks_engine_env(ks_seed_engine(takeup->seed)), decision.target) : NULL;
 	return target && target->kind == KS_TARGET_MASQUERADE &&
-	       ks_kernel_local(daemon->kernel, &asked->connection->seen.src, asked->whole.family, &local) &&
-	       local.kind == KS_LOCAL_SELF;
+	       zone_of(takeup, &asked->connection->seen.src, asked->whole.family) == KS_ZONE_SELF;
 }
 
 /* The helper that the policy gives to such a flow. */
@@ -209,7 +241,7 @@ static void fill_flow(const struct ks_takeup *takeup, const struct asked *asked,
 	fill_protocol(connection, flow);
 }
 
-static void name_aliases(const struct ks_takeup *takeup, const struct asked *asked, struct ks_transplant *transplant)
+static void name_aliases(struct ks_takeup *takeup, const struct asked *asked, struct ks_transplant *transplant)
 {
 	const struct ks_tuple *sent = &asked->connection->sent, *seen = &asked->connection->seen;
 
@@ -235,6 +267,18 @@ static int insert(struct ks_takeup *takeup, const struct asked *asked)
 	return err;
 }
 
+/* Returns true if the flow is in the table: taken up before, or opened by a packet. */
+static bool is_there(const struct ks_takeup *takeup, const struct asked *asked)
+{
+	struct ks_entry entry = { .clock = ks_seed_clock(takeup->seed) };
+	struct ks_env *env = ks_engine_env(ks_seed_engine(takeup->seed));
+
+	ks_flow_key_make(&asked->whole, &entry.key);
+	ks_table_hash(env, &entry);
+	ks_table_find(env, &entry);
+	return entry.found || entry.busy;
+}
+
 int ks_takeup_flow(struct ks_takeup *takeup, const struct ks_under_way *connection)
 {
 	struct asked asked = { .connection = connection, .whole = connection->sent };
@@ -242,6 +286,8 @@ int ks_takeup_flow(struct ks_takeup *takeup, const struct ks_under_way *connecti
 
 	asked.whole.dst = connection->seen.dst;
 	asked.whole.dport = connection->seen.dport;
+	if (is_there(takeup, &asked))
+		return -EEXIST;
 	if (is_allowed(takeup, &asked))
 		return insert(takeup, &asked);
 	if (connection->may_turn && !is_translated(connection)) {

@@ -7,6 +7,7 @@
 #define KS_DAEMON_SETTLE_TAKEUP_H
 
 #include "daemon/daemon.h"
+#include "kernel/conntrack.h"
 #include "kernel/seed.h"
 
 /* A connection under way, every tuple in the direction of its originator. */
@@ -22,18 +23,30 @@ struct ks_under_way {
 	bool may_turn; /* its originator was guessed: the rules may say otherwise */
 };
 
+#define KS_ZONE_MEMOS 1024 /* a power of two */
+
+/* Where routes lead, as they were asked about: many connections share an address. */
+struct ks_zone_memo {
+	struct ks_addr addr;
+	__u8 family; /* 0: empty */
+	__u8 zone;
+};
+
 struct ks_takeup {
 	struct ks_daemon *daemon;
 	struct ks_seed *seed;
-	struct ks_world *world;
+	struct ks_world world;
+	struct ks_zone_memo memos[KS_ZONE_MEMOS];
 	unsigned taken, denied, full; /* since it was made */
 };
+
+void ks_conntrack_list_fini(struct ks_conntrack_list *list);
 
 /* Puts it into the table. Returns 0, -EEXIST if it is there, -EACCES if the rules do not allow it, -ENOSPC. */
 int ks_takeup_flow(struct ks_takeup *takeup, const struct ks_under_way *connection);
 
-/* Takes up what netfilter tracks. With `end_translated` it forgets the translated ones that are in the table then. 0 or -errno. */
-int ks_takeup_conntrack(struct ks_takeup *takeup, bool end_translated);
+/* Takes up what netfilter tracks. Adds to the list those that are translated and in the table then. 0 or -errno. */
+int ks_takeup_conntrack(struct ks_takeup *takeup, struct ks_conntrack_list *translated);
 
 /* Takes up what the box's sockets speak with. 0 or -errno. */
 int ks_takeup_sockets(struct ks_takeup *takeup);
