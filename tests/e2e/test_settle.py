@@ -264,8 +264,28 @@ def test_addresses_of_one_link(lab, servers, make_firewall):
     expect_all([held])
 
 
+def test_a_host_that_does_not_forward(lab, servers, nft, make_firewall):
+    """A plain host: netfilter tracks its own connections, and no route lookup of a router finds a way."""
+    nft.load("table inet kst {\n  chain in { type filter hook input priority 0; ct state established accept; }\n}\n")
+    lab.gateway.write("/proc/sys/net/ipv4/ip_forward", 0)
+    lab.gateway.write("/proc/sys/net/ipv6/conf/all/forwarding", 0)
+    try:
+        all_held = [Held(lab.server, WAN4, 5702, 4), Held(lab.gateway, SERVER4, 5700, 4), Held(lab.client, LAN6, 5702, 4),
+                    Held(lab.gateway, SERVER6, 5700, 4)]
+        firewall = make_firewall("zone lan { lan0 }\nzone wan { wan0 }\noption settle 1s\n"
+                                 "allow from { wan, lan } to self tcp port 5702\nallow from self\n")
+        told = settling(firewall)
+        assert told["conntrack"] == 16 and told["denied"] == 0, told
+        states = [state for state in firewall.data("states") if "5702" in str(state) and state["proto"] == "tcp"]
+        assert len(states) == 8 and {state["to"] for state in states} == {"self"}, states
+        expect_all(all_held)
+    finally:
+        lab.gateway.write("/proc/sys/net/ipv4/ip_forward", 1)
+        lab.gateway.write("/proc/sys/net/ipv6/conf/all/forwarding", 1)
+
+
 def test_a_crash_does_not_end_it(lab, servers, make_firewall):
-    """What comes after the daemon settles for as long as the first start would have, and no longer."""
+    """The next daemon settles for as long as the first one would have, and no longer."""
     held = Held(lab.client, LAN4, 5702, 3, "silent")
     late = Held(lab.client, SERVER6, 5700, 3, "silent")
     firewall = make_firewall(RULES)
