@@ -7,6 +7,9 @@
  * backstop follow as after a start. Until the first hook is switched a failure puts the pins back. Behind that point nothing
  * is taken back: what fails is tried again every second, as after a start.
  *
+ * Threads. Loading takes the verifier seconds, so a second thread does it, on pins and maps of its own; the daemon's thread goes
+ * on to guard interfaces that come, by the old programs, and guards them again by the new ones afterwards.
+ *
  * Memory. Both tables are in memory until all hooks are switched.
  */
 #include "daemon/handover.h"
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/aside.h"
 #include "daemon/events.h"
 #include "daemon/report.h"
 #include "text/json.h"
@@ -51,14 +55,37 @@ __attribute__((format(printf, 3, 4))) static int refuse(char **message, int err,
 	return err;
 }
 
-static int refuse_growth(char **message, const struct ks_policy *wanted, int err)
-{
-	const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
+/* A larger kernel being made. */
+struct grow_ctx {
+	const struct ks_kernel *old;
+	const struct ks_policy *wanted;
+	struct ks_kernel *larger;
+	int err;
+	char why[1024]; /* of the thread that failed */
+};
 
-	return refuse(message, err, "`limit states %u`%s needs a larger table, of %llu MiB, which cannot be made: %s",
-		      wanted->config.limit_states,
-		      wanted->config.options & KS_OPT_NAT ? " with address translation" : "",
-		      (unsigned long long)ks_kernel_table_bytes(wanted) >> 20, why);
+static int grow_failed(struct grow_ctx *ctx, int err)
+{
+	ctx->err = err;
+	snprintf(ctx->why, sizeof(ctx->why), "%s", *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err));
+	return err;
+}
+
+static void load_larger(void *arg)
+{
+	struct grow_ctx *ctx = arg;
+	int err = ks_kernel_grow(ctx->old, ctx->wanted, &ctx->larger);
+
+	if (err)
+		grow_failed(ctx, err);
+}
+
+static int refuse_growth(char **message, const struct ks_policy *wanted, const struct grow_ctx *ctx)
+{
+	return refuse(
+		message, ctx->err, "`limit states %u`%s needs a larger table, of %llu MiB, which cannot be made: %s",
+		wanted->config.limit_states, wanted->config.options & KS_OPT_NAT ? " with address translation" : "",
+		(unsigned long long)ks_kernel_table_bytes(wanted) >> 20, ctx->why);
 }
 
 /* Hooks and maps follow the kernel that the daemon has now: what is known of interfaces is read and stored again. */
@@ -76,28 +103,28 @@ static void follow_kernel(struct ks_daemon *daemon)
 	ks_handover_end_old(daemon);
 }
 
-/* Makes the larger kernel ready for its first hook. */
-static int prepare_larger(struct ks_daemon *daemon, const struct ks_policy *wanted, struct ks_kernel **larger)
+/* Makes the larger kernel ready for its first hook: ctx->larger. Without it everything is as it was. */
+static int prepare_larger(struct ks_daemon *daemon, struct grow_ctx *ctx)
 {
-	ks_auto_kernel struct ks_kernel *new = NULL;
-	int err = ks_kernel_grow(daemon->kernel, wanted, &new);
+	int err;
 
-	if (!err)
-		err = ks_kernel_set_policy(new, daemon->policy);
-	if (!err)
-		err = ks_events_move(daemon->events, new);
-	if (err) {
-		ks_kernel_put_back(daemon->kernel);
-		return err;
+	ks_aside_run(daemon, load_larger, ctx);
+	if (!ctx->err) {
+		err = ks_kernel_set_policy(ctx->larger, daemon->policy) ?: ks_events_move(daemon->events, ctx->larger);
+		if (err)
+			grow_failed(ctx, err);
 	}
-	*larger = TAKE(new);
-	return 0;
+	if (!ctx->err)
+		return 0;
+	ks_kernel_close(ctx->larger);
+	ks_kernel_put_back(daemon->kernel);
+	return ctx->err;
 }
 
 int ks_handover_grow(struct ks_daemon *daemon, const struct ks_policy *wanted, char **message)
 {
-	struct ks_kernel *old = daemon->kernel, *larger;
-	int err;
+	struct ks_kernel *old = daemon->kernel;
+	struct grow_ctx ctx = { .old = old, .wanted = wanted };
 
 	if (!ks_kernel_is_too_small(old, wanted))
 		return 0;
@@ -105,10 +132,9 @@ int ks_handover_grow(struct ks_daemon *daemon, const struct ks_policy *wanted, c
 		return refuse(message, -EBUSY,
 			      "it needs a larger table, but some interface still has the programs of another table: "
 			      "`keepstate status` says which is not guarded, and why");
-	err = prepare_larger(daemon, wanted, &larger);
-	if (err)
-		return refuse_growth(message, wanted, err);
-	daemon->kernel = larger;
+	if (prepare_larger(daemon, &ctx))
+		return refuse_growth(message, wanted, &ctx);
+	daemon->kernel = ctx.larger;
 	follow_kernel(daemon);
 	ks_events_forget_former(daemon->events);
 	ks_kernel_close(old);

@@ -32,7 +32,7 @@
 #include "kernel/bpf.h"
 #include "kernel/internal.h"
 
-static char complaint[4096];
+static _Thread_local char complaint[4096]; /* a table grows in a thread of its own */
 
 const char *ks_kernel_complaint(void)
 {

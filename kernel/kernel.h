@@ -163,7 +163,7 @@ int ks_kernel_pin_again(const struct ks_kernel *kernel);
 /* The directory of the pins, NULL without one. */
 const char *ks_kernel_pin_dir(const struct ks_kernel *kernel);
 
-/* Says for people why the last call failed; "" if there is nothing to say. Static memory, one thread. */
+/* Says for people why the last call failed; "" if there is nothing to say. Each thread has its own. */
 const char *ks_kernel_complaint(void);
 
 /*

@@ -22,7 +22,7 @@
 #include "kernel/memory.h"
 #include "bpf/keepstate.skel.h"
 
-static char said[2048]; /* the last warnings of libbpf */
+static _Thread_local char said[2048]; /* the last warnings of libbpf */
 
 static int keep_message(enum libbpf_print_level level, const char *format, va_list args)
 {
