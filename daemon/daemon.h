@@ -15,7 +15,8 @@
  *   ledger.c    ids that outlive it        refusals.c  what the box runs out of
  *   aside.c     long work                  denied.c    states that a policy does not allow
  *   handover.c  from programs to others    forwarding.c  what the kernel does not forward
- *   keep.c      states that outlive the table  ending.c  with the firewall, or without it
+ *   keep.c      states that outlive the table  between.c  from a daemon to the next
+ *   outer.c     addresses of before
  *   persistent.c  files that outlive a reboot
  *   last_good.c  the policy to go back to  fallback.c  a policy in place of one that does not load
  *   trial.c     a policy that waits for a word  reload.c  a policy into force
@@ -32,8 +33,9 @@
 #include "daemon/instance.h"
 #include "daemon/interfaces/interfaces.h"
 #include "kernel/kernel.h"
-#include "daemon/ledger.h"
 #include "daemon/keep.h"
+#include "daemon/ledger.h"
+#include "daemon/outer.h"
 #include "daemon/refusals.h"
 #include "daemon/settle/settle.h"
 #include "daemon/trial.h"
@@ -84,6 +86,7 @@ struct ks_daemon {
 	bool unconfirmed; /* because nobody confirmed the policy, and none was before it */
 	bool save; /* with the states kept for the next start */
 	struct ks_kept saved; /* the outcome of states that were saved before this start */
+	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };
 
 /* The outcome of loading a policy. */

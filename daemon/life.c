@@ -28,9 +28,9 @@
 #include "daemon/api/api.h"
 #include "daemon/background.h"
 #include "daemon/beacon.h"
+#include "daemon/between.h"
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
-#include "daemon/ending.h"
 #include "daemon/events.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
@@ -40,6 +40,7 @@
 #include "daemon/mend.h"
 #include "daemon/privileges.h"
 #include "daemon/report.h"
+#include "daemon/sample.h"
 #include "daemon/settle/settle.h"
 #include "explain/change.h"
 #include "text/json.h"
@@ -234,7 +235,7 @@ static int bring_up_kernel(struct ks_daemon *daemon, const struct ks_daemon_opts
 	}
 	*policy = NULL;
 	if (daemon->fresh)
-		ks_keep_restore(&daemon->instance, daemon->kernel, daemon->policy, &daemon->saved);
+		ks_between_take_back(daemon);
 	return KS_EXIT_OK;
 }
 
@@ -338,32 +339,6 @@ void ks_daemon_take_news(struct ks_daemon *daemon)
 		ks_daemon_write_ledger(daemon);
 }
 
-static void say_refusal(const char *line)
-{
-	ks_report_error("%s", line);
-}
-
-static void take_sample(struct ks_daemon *daemon)
-{
-	struct ks_count counts[KS_REASON_MAX];
-	struct ks_sample new = { .time = ks_kernel_now(daemon->kernel),
-				 .created = ks_kernel_counts(daemon->kernel)->created };
-
-	if (ks_kernel_reasons(daemon->kernel, counts))
-		return;
-	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
-		struct ks_count *sum = ks_reason_is_pass(i) ? &new.passed : &new.dropped;
-
-		sum->packets += counts[i].packets;
-		sum->bytes += counts[i].bytes;
-	}
-	if (!daemon->samples[1].time)
-		ks_refusals_init(&daemon->refusals, counts);
-	ks_refusals_tell(&daemon->refusals, counts, ks_kernel_config(daemon->kernel), new.time, say_refusal);
-	daemon->samples[0] = daemon->samples[1];
-	daemon->samples[1] = new;
-}
-
 static void take_second(struct ks_daemon *daemon)
 {
 	static unsigned seconds;
@@ -371,12 +346,13 @@ static void take_second(struct ks_daemon *daemon)
 
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
-	take_sample(daemon);
+	ks_sample_take(daemon);
 	ks_trial_tick(daemon);
 	if (daemon->interfaces.incomplete)
 		apply_interfaces(daemon);
 	ks_daemon_mend(daemon);
 	ks_interfaces_watch(&daemon->interfaces);
+	ks_outers_follow(&daemon->outers, &daemon->interfaces);
 	if (daemon->backstop_error)
 		ks_handover_raise_backstop(daemon);
 	if (daemon->old_stays)
@@ -443,9 +419,9 @@ static int end_daemon(struct ks_daemon *daemon)
 	if (daemon->trial.waits && !daemon->remove)
 		ks_trial_take_back(daemon, "because the daemon ends");
 	if (daemon->remove)
-		err = ks_ending_take_away(daemon);
+		err = ks_between_take_away(daemon);
 	else
-		ks_ending_leave(daemon);
+		ks_between_leave(daemon);
 	if (err)
 		return KS_EXIT_SYSTEM;
 	return daemon->unconfirmed ? KS_EXIT_NO : KS_EXIT_OK;

@@ -236,6 +236,24 @@ def test_a_dead_daemon_is_saved_for(net, firewall, watch):
     talk.goes_on()
 
 
+def test_an_address_that_the_box_does_not_get_again(net, firewall, watch):
+    """The uplink gives another one after the boot: connections by the old one end, so that their next packets begin anew."""
+    hold = watch.start(net.client, "hold", SERVER, 7200, 5, program="conns.py", stdin=subprocess.PIPE)
+    assert hold.facts["good"] == 5
+    reboot(net, firewall)
+    net.box.ip("addr", "del", f"{WAN}/24", "dev", "wan0")
+    try:
+        firewall.start()
+        links(net, "up")
+        assert saved(firewall)["states"]["taken"] >= 5
+        net.box.ip("addr", "add", "192.0.2.77/24", "dev", "wan0")
+        wait_for(lambda: "is not the box's address any more" in log_of(firewall), 90, "they end")
+        assert not [flow for flow in firewall.data("states") if flow.get("translated", {}).get("source") == WAN]
+    finally:
+        net.box.ip("addr", "flush", "dev", "wan0")
+        net.box.ip("addr", "add", f"{WAN}/24", "dev", "wan0")
+
+
 # --- files that are not taken ---
 
 

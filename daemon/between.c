@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See ending.h. */
-#include "daemon/ending.h"
+/* See between.h. */
+#include "daemon/between.h"
 
 #include <string.h>
 
@@ -20,7 +20,7 @@ static int save_states(const struct ks_daemon *daemon, bool quiet)
 }
 
 /* The hooks are off before the states are saved, and the states are saved before the table goes. */
-int ks_ending_take_away(const struct ks_daemon *daemon)
+int ks_between_take_away(const struct ks_daemon *daemon)
 {
 	int err = ks_instance_detach(&daemon->instance, daemon->ledger.qdiscs, daemon->ledger.qdisc_count), saved = 0;
 
@@ -37,8 +37,15 @@ int ks_ending_take_away(const struct ks_daemon *daemon)
 	return err ?: saved;
 }
 
-void ks_ending_leave(const struct ks_daemon *daemon)
+void ks_between_leave(const struct ks_daemon *daemon)
 {
 	save_states(daemon, false);
 	ks_report("the daemon ends, the firewall stays in force in the kernel; `keepstate stop` removes it");
+}
+
+void ks_between_take_back(struct ks_daemon *daemon)
+{
+	ks_keep_restore(&daemon->instance, daemon->kernel, daemon->policy, &daemon->saved);
+	if (daemon->saved.outcome.flows[KS_SAVED_TAKEN])
+		ks_outers_note(&daemon->outers, daemon->kernel);
 }
