@@ -59,6 +59,8 @@ struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_REASON_
 	 __type(key, __u32); __type(value, struct ks_count); } ks_reasons MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_RULE_ID_MAX);
 	 __type(key, __u32); __type(value, struct ks_rule_count); } ks_rule_counts MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_BUDGETS);
+	 __type(key, __u32); __type(value, struct ks_budget); } ks_budgets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_SHORTAGES);
 	 __type(key, __u32); __type(value, struct ks_shortage); } ks_shortages MAP;
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
@@ -188,6 +190,11 @@ struct ks_settling *env_settling(struct ks_env *env)
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_table, &index);
+}
+
+struct ks_budget *env_budget(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_budgets, &index);
 }
 
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)

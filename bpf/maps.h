@@ -13,6 +13,7 @@
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
+ *   ks_budgets      ARRAY, mmapable          struct ks_budget         by ks_budget_index()
  *   ks_shortages    ARRAY                    struct ks_shortage       peers towards which no port is free
  *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
  *   ks_near_guards  ARRAY                    struct ks_near_guard      the same at ifindex % KS_NEAR_GUARDS, where nobody else is

@@ -16,6 +16,7 @@
 #include "core/types.h"
 
 struct ks_bucket;
+struct ks_budget;
 struct ks_env;
 struct ks_flow;
 struct ks_inspection;
@@ -49,6 +50,9 @@ const struct ks_target *env_target(struct ks_env *env, __u32 index);
 const struct ks_table_shape *env_table_shape(struct ks_env *env);
 struct ks_table_counts *env_table_counts(struct ks_env *env);
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
+
+/* One of KS_BUDGETS numbers of mappings (core/table/table.h). */
+struct ks_budget *env_budget(struct ks_env *env, __u32 index);
 
 /* One of KS_SHORTAGES peers towards which no port is free (core/nat/port.h). */
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index);

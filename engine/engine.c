@@ -48,6 +48,7 @@ static int table_create(struct ks_engine *engine, __u32 flows)
 static int table_share(struct ks_engine *engine, const struct ks_table_memory *memory)
 {
 	engine->counts = memory->counts;
+	engine->budgets = memory->budgets;
 	engine->shape = memory->shape;
 	engine->buckets = memory->buckets;
 	engine->now = memory->now;
@@ -69,6 +70,7 @@ static int engine_create(const struct ks_tables *tables, const struct ks_table_m
 		return -ENOMEM;
 	made->tables = *tables;
 	made->counts = &made->own_counts;
+	made->budgets = made->own_budgets;
 	made->rules = calloc(KS_RULE_ID_MAX, sizeof(*made->rules));
 	if (!made->rules)
 		return -ENOMEM;
@@ -88,9 +90,11 @@ int ks_engine_create(const struct ks_tables *tables, struct ks_engine **engine)
 
 int ks_engine_create_beside(const struct ks_engine *owner, const struct ks_tables *tables, struct ks_engine **engine)
 {
-	const struct ks_table_memory memory = {
-		.buckets = owner->buckets, .shape = owner->shape, .counts = owner->counts, .now = owner->now
-	};
+	const struct ks_table_memory memory = { .buckets = owner->buckets,
+						.shape = owner->shape,
+						.counts = owner->counts,
+						.budgets = owner->budgets,
+						.now = owner->now };
 
 	return engine_create(tables, &memory, engine);
 }

@@ -75,6 +75,7 @@ struct ks_table_memory {
 	struct ks_bucket *buckets;
 	struct ks_table_shape shape;
 	struct ks_table_counts *counts;
+	struct ks_budget *budgets; /* KS_BUDGETS of them */
 	__u64 now; /* on the table's clock, ns */
 };
 

@@ -70,6 +70,11 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 	return index < engine->shape.buckets ? &engine->buckets[index] : NULL;
 }
 
+struct ks_budget *env_budget(struct ks_env *env, __u32 index)
+{
+	return &ks_engine_of(env)->budgets[index & (KS_BUDGETS - 1)];
+}
+
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
 {
 	return &ks_engine_of(env)->shortages[index & (KS_SHORTAGES - 1)];

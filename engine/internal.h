@@ -22,6 +22,8 @@ struct ks_engine {
 	struct ks_table_shape shape;
 	struct ks_table_counts own_counts;
 	struct ks_table_counts *counts; /* its own, or those of the engine whose table this is */
+	struct ks_budget own_budgets[KS_BUDGETS];
+	struct ks_budget *budgets; /* the same for these */
 	struct ks_bucket *buckets;
 	size_t mapped; /* bytes at `buckets`; 0: another engine's */
 	__u64 now;

@@ -61,6 +61,7 @@ struct ks_kernel;
 	X(EVENTS, ks_events)           \
 	X(EVENTS_LOST, ks_events_lost) \
 	X(SCRATCH, ks_scratch)         \
+	X(BUDGETS, ks_budgets)         \
 	X(SHORTAGES, ks_shortages)     \
 	X(HELD, ks_held)               \
 	X(SWEEPER, ks_sweeper)         \

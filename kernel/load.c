@@ -83,6 +83,7 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_SHAPE:
 	case KS_MAP_COUNTS:
 		return FATE_KEPT;
+	case KS_MAP_BUDGETS: /* counted anew after the takeover (nat.c) */
 	case KS_MAP_STACKED: /* devices of other namespaces are only learnt from packets */
 	case KS_MAP_REASONS:
 	case KS_MAP_RULE_COUNTS:

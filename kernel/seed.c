@@ -12,6 +12,7 @@ struct ks_seed {
 	const struct ks_kernel *kernel;
 	struct ks_bucket *table; /* the kernel's, mapped to be written */
 	struct ks_table_counts *counts;
+	struct ks_budget *budgets;
 	struct ks_engine *engine;
 };
 
@@ -22,6 +23,7 @@ void ks_seed_end(struct ks_seed *seed)
 	ks_engine_destroy(seed->engine);
 	ks_kernel_unmap_one(seed->table, seed->kernel->maps[KS_MAP_TABLE]);
 	ks_kernel_unmap_one(seed->counts, seed->kernel->maps[KS_MAP_COUNTS]);
+	ks_kernel_unmap_one(seed->budgets, seed->kernel->maps[KS_MAP_BUDGETS]);
 	free(seed);
 }
 
@@ -30,6 +32,7 @@ static int make_engine(struct ks_seed *seed, const struct ks_policy *policy)
 	const struct ks_table_memory memory = { .buckets = seed->table,
 						.shape = *seed->kernel->shape,
 						.counts = seed->counts,
+						.budgets = seed->budgets,
 						.now = ks_kernel_now(seed->kernel) };
 	const struct ks_tables tables = { .config = &policy->config,
 					  .rules = policy->rules,
@@ -51,6 +54,8 @@ int ks_seed_begin(struct ks_kernel *kernel, const struct ks_policy *policy, stru
 	err = ks_kernel_map_one(kernel->maps[KS_MAP_TABLE], PROT_READ | PROT_WRITE, &made->table);
 	if (!err)
 		err = ks_kernel_map_one(kernel->maps[KS_MAP_COUNTS], PROT_READ | PROT_WRITE, &made->counts);
+	if (!err)
+		err = ks_kernel_map_one(kernel->maps[KS_MAP_BUDGETS], PROT_READ | PROT_WRITE, &made->budgets);
 	if (!err)
 		err = make_engine(made, policy);
 	if (err)

@@ -105,38 +105,111 @@ static bool is_permitted(struct ks_env *env, struct ks_inspection *insp)
 	return insp->side.found && names_endpoint(insp, &insp->sent.dst, insp->sent.dport);
 }
 
+/* Makes the question if the inner endpoint of the mapping found might speak to whom it has spoken by it, once more. */
+static void maker_ask(struct ks_inspection *insp)
+{
+	const struct ks_record *found = ks_record_before(&insp->side);
+	struct ks_question *q = &insp->opening.question;
+
+	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, q);
+	q->tuple.src = found->mapping.addr;
+	q->tuple.sport = found->mapping.port;
+	q->tuple.dst = found->mapping.peer;
+	q->tuple.dport = found->mapping.peer_port;
+	q->from = found->zone[0];
+	q->to = found->zone[1];
+}
+
+/*
+ * Returns true if the present policy lets the inner endpoint speak to whom it has spoken, and translates that by a mapping
+ * with this filtering. `flags` is the record's; a record of a build that did not note the peer is believed.
+ */
+static bool maker_is_allowed(struct ks_env *env, struct ks_inspection *insp, __u32 flags)
+{
+	const __u32 filtering = KS_TARGET_EIF | KS_TARGET_ADF;
+	struct ks_question *q = &insp->opening.question;
+	struct ks_decision decision = {};
+	const struct ks_target *target;
+
+	if (!(q->tuple.dst.d[0] | q->tuple.dst.d[1]))
+		return true;
+	if (ks_rules_ask(env, q, &decision) != KS_ALLOW)
+		return false;
+	q->list = KS_LIST_SOURCE;
+	ks_rules_ask(env, q, &decision);
+	target = decision.targets ? env_target(env, decision.target) : NULL;
+	return target && target->flags & KS_TARGET_EIM && (target->flags & filtering) == (flags & filtering);
+}
+
+/* Returns true if a rule forwards the packet as it came. The port was a mapping's before that rule was. */
+static bool is_forwarded(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	struct ks_decision decision = {};
+
+	if (!(config->options & KS_OPT_FORWARD))
+		return false;
+	ks_question_make(insp, &insp->pkt.tuple, KS_LIST_FILTER, &insp->opening.question);
+	insp->opening.question.to = KS_ZONE_SELF;
+	ks_rules_ask(env, &insp->opening.question, &decision);
+	return decision.targets != 0;
+}
+
+/* Returns true if a rule decides about the packet as it goes to the inner endpoint. */
+static bool is_ruled(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct ks_decision decision = {};
+
+	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, &insp->opening.question);
+	ks_rules_ask(env, &insp->opening.question, &decision);
+	return decision.index != KS_DECISION_DEFAULT;
+}
+
+/*
+ * Makes the inner endpoint insp->sent's destination, and insp->to its zone, if the mapping found admits the packet by its
+ * filtering and may still.
+ */
+static bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_record *found = ks_record_before(&insp->side);
+	struct ks_tuple *sent = &insp->sent;
+	__u32 flags = found->flags;
+
+	insp->verdict.rule = found->mapping.rule;
+	insp->to = found->zone[0];
+	sent->dst = found->mapping.addr;
+	sent->dport = found->mapping.port;
+	maker_ask(insp);
+	if (flags & KS_TARGET_EIF)
+		return maker_is_allowed(env, insp, flags);
+	if (!(flags & KS_TARGET_ADF) || !is_permitted(env, insp))
+		return false;
+	/* The permit is of the peer itself. */
+	insp->opening.question.tuple.dst = found->mapping.peer;
+	insp->opening.question.tuple.dport = found->mapping.peer_port;
+	return maker_is_allowed(env, insp, flags);
+}
+
 bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
-	const struct ks_record *found = ks_record_before(&insp->side);
-	struct ks_tuple *sent = &insp->sent;
-	__u32 rule;
-	__u8 zone, flags;
+	__u8 to = insp->to;
 
 	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_MAPPING_IN]))
 		return false;
 	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, NULL);
 	ks_table_find(env, &insp->side);
-	if (!insp->side.found)
-		return false;
-	/* Looking for the permit overwrites what was found. */
-	rule = found->mapping.rule;
-	zone = found->zone[0];
-	flags = found->flags;
 	/* Only from the side that the mapping faces. */
-	if (found->zone[1] != insp->home.from)
+	if (!insp->side.found || ks_record_before(&insp->side)->zone[1] != insp->home.from)
 		return false;
-	sent->dst = found->mapping.addr;
-	sent->dport = found->mapping.port;
-	if (!(flags & KS_TARGET_EIF) && !(flags & KS_TARGET_ADF && is_permitted(env, insp))) {
-		sent->dst = insp->pkt.tuple.dst;
-		sent->dport = insp->pkt.tuple.dport;
-		return false;
+	if (mapping_admits(env, insp) && !is_forwarded(env, config, insp)) {
+		insp->opening.expected = !is_ruled(env, insp);
+		return true;
 	}
-	insp->verdict.rule = rule;
-	insp->to = zone;
-	insp->opening.expected = 1;
-	return true;
+	insp->sent.dst = insp->pkt.tuple.dst;
+	insp->sent.dport = insp->pkt.tuple.dport;
+	insp->verdict.rule = KS_RULE_DEFAULT;
+	insp->to = to;
+	return false;
 }
 
 /* Returns true if a part of the time of the record found is over: every packet asks, few must write. */

@@ -34,8 +34,12 @@ struct ks_env;
 
 /*
  * For a packet that no flow knows: if its destination is an outer endpoint whose filtering admits the sender, makes the
- * inner endpoint insp->sent's destination, sets insp->verdict.rule and insp->to to those of the mapping and
- * insp->opening.expected to 1. Returns true if it did.
+ * inner endpoint insp->sent's destination and sets insp->to to its zone. Returns true if it did.
+ *
+ * The mapping stands where no rule does: insp->opening.expected is 1, and insp->verdict.rule the mapping's, if no rule of the
+ * filter decides about the packet as it goes to the inner endpoint; else that rule has the word. It admits nobody if a rule
+ * forwards the packet as it came, or if the inner endpoint might not make the mapping any more: by the present filter and
+ * source list, towards whom it has spoken to.
  */
 bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 

@@ -240,6 +240,16 @@ static inline long alias_conclude(struct ks_inspection *insp, __u32 reason)
 	return 0;
 }
 
+/* Returns true if there is no room for a mapping: the flow gets a port without one. */
+static bool mapping_is_refused(struct ks_inspection *insp, __u32 reason)
+{
+	if (reason != KS_REASON_TABLE_FULL || !insp->opening.mapped)
+		return false;
+	insp->opening.mapped = 0;
+	insp->search.step = KS_PORT_SEEK;
+	return true;
+}
+
 /* Goes on after an insertion, which succeeded (0) or did not: `reason`. Returns 1 when the search is over. */
 static ks_inline long step_conclude(struct ks_port_ctx *ctx, __u32 reason)
 {
@@ -248,7 +258,7 @@ static ks_inline long step_conclude(struct ks_port_ctx *ctx, __u32 reason)
 
 	switch (search->step) {
 	case KS_PORT_SEEK:
-		if (reason == KS_REASON_CONTENDED)
+		if (reason == KS_REASON_CONTENDED || mapping_is_refused(insp, reason))
 			return 0;
 		if (reason || !insp->opening.mapped)
 			return reason ? search_end(insp, reason) : alias_conclude(insp, 0);
@@ -262,7 +272,7 @@ static ks_inline long step_conclude(struct ks_port_ctx *ctx, __u32 reason)
 		if (!reason)
 			return 0;
 		ks_mapping_release(ctx->env, insp);
-		return search_end(insp, reason);
+		return mapping_is_refused(insp, reason) ? 0 : search_end(insp, reason);
 	case KS_PORT_ALIAS:
 		return alias_conclude(insp, reason);
 	default:
@@ -288,9 +298,10 @@ long ks_port_try(__u32 n, void *arg)
 
 void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 {
-	struct ks_insp_search *search = &ctx->insp->search;
-	__u32 own = ks_be16(ctx->insp->pkt.tuple.sport), lo, hi = KS_PORT_MAX;
-	bool is_icmp = !ks_port_is_number(ctx->insp->sent.proto);
+	struct ks_inspection *insp = ctx->insp;
+	struct ks_insp_search *search = &insp->search;
+	__u32 own = ks_be16(insp->pkt.tuple.sport), lo, hi = KS_PORT_MAX;
+	bool is_icmp = !ks_port_is_number(insp->sent.proto);
 
 	lo = is_icmp ? 0 : KS_PORT_UNPRIVILEGED;
 	if (target->flags & KS_TARGET_PORTS && !is_icmp) {
@@ -300,8 +311,15 @@ void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 		lo = 1;
 		hi = KS_PORT_UNPRIVILEGED - 1;
 	}
+	hi = KS_MAX(lo, hi);
+	search->step = search->fixed ? KS_PORT_ALIAS : KS_PORT_SEEK;
+	if (search->step == KS_PORT_SEEK && insp->opening.mapped &&
+	    ks_table_mappings(ctx->env, &insp->pkt.tuple.src) >= ctx->config->limit_host_mappings) {
+		insp->opening.mapped = 0;
+		lo += (hi - lo + 1) / 2;
+	}
 	search->lo = lo;
-	search->span = hi >= lo ? hi - lo + 1 : 1;
+	search->span = hi - lo + 1;
 	search->keep = !(target->flags & KS_TARGET_RANDOM) && own >= lo && own <= hi;
 	search->at = env_random(ctx->env) % (search->span ? search->span : 1);
 	search->random = KS_PORT_RANDOM;
@@ -310,6 +328,5 @@ void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 	search->hash = 0;
 	search->claim = 0;
 	search->names = 0;
-	search->step = search->fixed ? KS_PORT_ALIAS : KS_PORT_SEEK;
 	search->reason = KS_REASON_CONTENDED;
 }

@@ -18,6 +18,10 @@
  * flood towards a server all of whose ports are in use costs a try a packet and
  * KS_PORT_PACE a millisecond, and every port that becomes free is found.
  *
+ * A budget: an inner address has `limit mappings-per-host` mappings at most. Its flows
+ * beyond that get no mapping, and their ports from the upper half of the range, so
+ * that neither its mappings nor its flows take all ports that others need.
+ *
  * Races: two CPUs that want one port insert the same key, and one of them fails.
  * Shortages are hints without a lock: a mixture of two makes a search shorter or
  * longer, never wrong.

@@ -335,6 +335,7 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 		ks_table_ended(env, counts, gone, &e->before, ks_slot_id(&e->ref));
 	}
 	ks_fetch_add(entry_counter(counts, e->key.kind, e->after.state), 1);
+	mapping_account(env, e->key.kind, &e->after, 1);
 	if (entry_is_flow(e->key.kind, e->after.state)) {
 		half_open_account(counts, KS_STATE_NONE, e->after.state);
 		ks_fetch_add(&counts->created, 1);

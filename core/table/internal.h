@@ -96,6 +96,20 @@ static inline __u32 *entry_counter(struct ks_table_counts *counts, __u32 kind, _
 
 _Static_assert((KS_KIND_MAX & (KS_KIND_MAX - 1)) == 0, "kinds are masked");
 
+/* Counts a mapping that begins (1) or ends (-1) for its inner address. */
+static inline void mapping_account(struct ks_env *env, __u32 kind, const struct ks_flow *entry, __s32 change)
+{
+	const struct ks_table_shape *shape;
+	struct ks_budget *budget;
+
+	if (kind != KS_KIND_MAPPING_IN)
+		return;
+	shape = env_table_shape(env);
+	budget = shape ? env_budget(env, ks_budget_index(shape, &ks_record_of(entry)->mapping.addr)) : NULL;
+	if (budget)
+		ks_fetch_add(&budget->mappings, change);
+}
+
 /* The entry of a kind in slot `id` is over: it is accounted for, and its aliases go with it. */
 void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 kind, const struct ks_flow *flow,
 		    __u32 id);

@@ -179,6 +179,7 @@ void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 ki
 		    __u32 id)
 {
 	ks_fetch_add(entry_counter(counts, kind, flow->state), -1);
+	mapping_account(env, kind, flow, -1);
 	if (!entry_is_flow(kind, flow->state))
 		return;
 	half_open_account(counts, flow->state, KS_STATE_NONE);
@@ -197,6 +198,14 @@ bool ks_table_free(struct ks_env *env, struct ks_entry *e)
 		return false;
 	slot_free(env, bucket, &e->ref, e->before.version, counts);
 	return true;
+}
+
+__u32 ks_table_mappings(struct ks_env *env, const struct ks_addr *addr)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+	const struct ks_budget *budget = shape ? env_budget(env, ks_budget_index(shape, addr)) : NULL;
+
+	return budget ? ks_load_relaxed(&budget->mappings) : 0;
 }
 
 /* A sweep of one bucket. */

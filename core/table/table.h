@@ -92,6 +92,17 @@ struct ks_table_counts {
 	__u32 records[KS_KIND_MAX]; /* entries that are no flows, by kind; [KS_KIND_FLOW]: aliases */
 };
 
+/*
+ * Mappings that inner addresses have, a number for each hash of an address. Two addresses may share one; the hash is
+ * keyed, so that nobody chooses with whom. Changed only with atomic additions, when such a record begins and ends.
+ */
+struct ks_budget {
+	__u32 mappings;
+	__u32 zero; /* elements of a mapped array lie 8 bytes apart in the kernel */
+};
+
+#define KS_BUDGETS 16384U /* a power of two */
+
 /* Fixed when the table is made. */
 struct ks_table_shape {
 	__u64 key[2]; /* random secret of the hash */
@@ -117,6 +128,22 @@ static inline __u32 ks_table_entries(const struct ks_config *config)
 
 	return config->options & KS_OPT_NAT && states <= KS_LIMIT_STATES_MAX / 2 ? 2 * states : states;
 }
+
+#define KS_BUDGET_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio: Knuth, TAOCP 6.4 */
+#define KS_BUDGET_SHIFT 32
+
+/* The number of an inner address among KS_BUDGETS. */
+static inline __u32 ks_budget_index(const struct ks_table_shape *shape, const struct ks_addr *addr)
+{
+	__u64 x = ((addr->d[0] ^ shape->key[0]) * KS_BUDGET_MULTIPLIER) ^ addr->d[1] ^ shape->key[1];
+
+	x = (x ^ x >> KS_BUDGET_SHIFT) * KS_BUDGET_MULTIPLIER;
+	x = (x ^ x >> KS_BUDGET_SHIFT) * KS_BUDGET_MULTIPLIER;
+	return (__u32)(x >> KS_BUDGET_SHIFT) & (KS_BUDGETS - 1);
+}
+
+/* Returns how many mappings an inner address has. */
+__u32 ks_table_mappings(struct ks_env *env, const struct ks_addr *addr);
 
 /* The first (n = 0) or second (n = 1) bucket of a hash. */
 static inline __u32 ks_table_bucket(const struct ks_table_shape *shape, __u64 hash, __u32 n)

@@ -14,6 +14,7 @@
 
 #include "core/nat/port.h"
 #include "engine/entries.h"
+#include "kernel/internal.h"
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
@@ -190,6 +191,7 @@ static int kernel_reset(void *self)
 	if (is_empty(ks_kernel_counts(home->kernel)))
 		return 0;
 	memset(home->table, 0, home->table_size);
+	ks_kernel_recount_mappings(home->kernel);
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY) ? -errno : 0;
 }
 

@@ -2,7 +2,8 @@
 """Many inner endpoints speak to several peers at once, and the peers tell by which outer ones they heard them.
 
   endpoints.py hear ADDRESS FIRST-PORT PEERS            prints a line when it listens; at the end of its input, what it heard
-  endpoints.py send FIRST-PORT COUNT ADDRESS PORT PEERS  from each of COUNT ports a datagram to each peer
+  endpoints.py send FIRST-PORT COUNT ADDRESS PORT PEERS [OWN-ADDRESS]
+                                                        from each of COUNT ports a datagram to each peer
 
 A peer is a port of the server, from the first on. Datagrams carry the port that they were sent from.
 """
@@ -38,11 +39,12 @@ def hear(address, first, peers):
     print(json.dumps({port: [heard[port], *sorted(outer)] for port, outer in seen.items()}), flush=True)
 
 
-def send(first, count, address, port, peers):
+def send(first, count, address, port, peers, own_address=""):
     """Back to back, so that the datagrams of one endpoint are judged at the same time where there are several CPUs."""
-    anywhere = "::" if ":" in address else "0.0.0.0"
     for own in range(first, first + count):
-        with udp(anywhere, own) as one:
+        if own == 7000:  # where the hosts of these networks answer (wires.PORT)
+            continue
+        with udp(own_address or ("::" if ":" in address else "0.0.0.0"), own) as one:
             for n in range(peers):
                 one.sendto(str(own).encode(), (address, port + n))
 

@@ -60,3 +60,24 @@ def test_one_outer_port_on_two_cpus(net, firewall, server, family, words):
     assert {count for count, *_ in heard.values()} == {PEERS}, "lost on the way"
     after = reasons(firewall)
     assert [after[one] - before[one] for one in ("contended", "no free port")] == [0, 0]
+
+
+def test_one_host_leaves_ports_to_others(net, firewall):
+    """60,000 questions of one resolver, each from a port of its own: another host still gets a mapping, and is heard."""
+    use(firewall, "nat from lan to wan masquerade endpoint-independent\n")
+    heard = speak(net, "192.0.2.10", first=4000, count=60000, peers=1)
+    mappings = firewall.data("status")[0]["table"]["records"]["mappings"]["count"]
+    assert mappings <= 16384 + 2, "a CPU may exceed it by one"
+    assert len(heard) > 40000, "the questions were heard"
+    net.client.ip("addr", "add", "10.0.0.11/24", "dev", "eth0")
+    try:
+        before = reasons(firewall)["no free port"]
+        hearer = net.server.python("hear", "192.0.2.10", PEER_PORT + 10, 1, program="endpoints.py", stdin=subprocess.PIPE)
+        assert hearer.stdout.readline() == "listening\n"
+        sender = net.client.python("send", 5000, 1000, "192.0.2.10", PEER_PORT + 10, 1, "10.0.0.11", program="endpoints.py")
+        assert sender.wait(60) == 0, sender.stdout.read()
+        assert len(json.loads(hearer.communicate("", timeout=60)[0])) == 1000
+        assert firewall.data("status")[0]["table"]["records"]["mappings"]["count"] >= mappings + 1000
+        assert reasons(firewall)["no free port"] == before
+    finally:
+        net.client.ip("addr", "del", "10.0.0.11/24", "dev", "eth0")

@@ -47,6 +47,11 @@ const struct ks_table_shape *env_table_shape(struct ks_env *env)
 	return &env->shape;
 }
 
+struct ks_budget *env_budget(struct ks_env *env, __u32 index)
+{
+	return &env->budgets[index & (KS_BUDGETS - 1)];
+}
+
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
 {
 	return &env->shortages[index & (KS_SHORTAGES - 1)];

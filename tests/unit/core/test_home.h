@@ -47,6 +47,7 @@ struct ks_env {
 	__u64 held[TEST_HELD]; /* fragments that wait, by the hash of their datagram */
 	__u32 held_count, released, forgotten;
 	__u32 ended; /* flows whose end was told by env_count_flow() */
+	struct ks_budget budgets[KS_BUDGETS];
 	struct ks_shortage shortages[KS_SHORTAGES];
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
