@@ -209,7 +209,7 @@ class Check:
         for condition, name in [(each, name) for each in context.CONDITIONS for name in each.productions]:
             generator, texts = self.generator(SEED, condition), []
             target = [(self.grammar.rules[name].place, None)]
-            for tokens, _, is_broken in self.sentences(generator, "statement", TRIES, target):
+            for tokens, _, is_broken in self.sentences(generator, "statement", 5 * TRIES, target):
                 texts += [self.as_policy(tokens)] * is_broken
                 if len(texts) == BROKEN:
                     break

@@ -37,6 +37,7 @@ static int setup(void **state)
 	env->targets = targets;
 	env->config.targets = 1;
 	env->config.options |= KS_OPT_NAT;
+	env->config.limit_host_mappings = LIMIT;
 	for (unsigned kind = 0; kind < KS_KIND_MAX; kind++)
 		env->config.limit_kind[kind] = LIMIT;
 	return 0;
