@@ -191,8 +191,8 @@ static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *qu
 	if (question->list == KS_LIST_FILTER) {
 		count = config->rules;
 	} else {
-		ctx.first = config->list[question->list & (KS_LIST_MAX - 1)].first;
-		count = config->list[question->list & (KS_LIST_MAX - 1)].count;
+		ctx.first = config->list[question->list & (KS_LIST_SLOTS - 1)].first;
+		count = config->list[question->list & (KS_LIST_SLOTS - 1)].count;
 	}
 	ks_loop(count, rule_walk_step, &ctx);
 	return decision->action;

@@ -143,8 +143,12 @@ enum ks_list {
 	KS_LIST_INBOUND, /* destinations that are translated before the filter is asked: binat, prefixes */
 	KS_LIST_SOURCE, /* nat, and the outbound side of binat: asked last, of allowed flows */
 	KS_LIST_HELPER, /* helper: asked of allowed flows */
+	KS_LIST_OWN, /* forward the other way round: ports of hosts to which they are forwarded. Asked where `nat` translates */
 	KS_LIST_MAX
 };
+
+#define KS_LIST_SLOTS 8 /* a power of two: lists are masked */
+_Static_assert(KS_LIST_MAX <= KS_LIST_SLOTS, "lists are masked");
 
 struct ks_rule_list {
 	__u32 first, count;
@@ -193,7 +197,7 @@ struct ks_config {
 	__u32 limit_states; /* flows in the table */
 	__u32 limit_half_open; /* half-open ones among them: see ks_state_is_half_open() */
 	__u32 entries; /* in the rule table, all lists */
-	struct ks_rule_list list[KS_LIST_MAX]; /* the others; [KS_LIST_FILTER] is not used */
+	struct ks_rule_list list[KS_LIST_SLOTS]; /* the others; [KS_LIST_FILTER] is not used */
 	__u32 targets;
 	__u32 adaptive_low,
 		adaptive_high; /* flows in the table from which timeouts shrink, and where they are shortest */

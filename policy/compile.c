@@ -236,6 +236,18 @@ static int compile_protos(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	return err;
 }
 
+/* Makes the other way round of what compile_protos() has made. */
+static int compile_owns(struct ks_compiler *c, const struct ks_ast_rule *rule, struct ks_rule entry, size_t at)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < (rule->proto_count ? rule->proto_count : 1); i++) {
+		entry.proto = rule->proto_count ? rule->protos[i] : 0;
+		err = ks_compile_own(c, rule, &entry, at);
+	}
+	return err;
+}
+
 /* Makes entries for each family that the rule has targets of; a rule without addresses is for both. */
 static int compile_translation(struct ks_compiler *c, const struct ks_ast_rule *rule, struct ks_rule *entry, size_t at)
 {
@@ -252,6 +264,8 @@ static int compile_translation(struct ks_compiler *c, const struct ks_ast_rule *
 		entry->family = families[i];
 		if (!err && entry->targets)
 			err = compile_protos(c, rule, entry, at);
+		if (!err && entry->targets && rule->statement == KS_STATEMENT_FORWARD)
+			err = compile_owns(c, rule, *entry, at);
 	}
 	return err;
 }

@@ -51,6 +51,9 @@ int ks_compile_target(struct ks_compiler *c, const struct ks_target *target);
 int ks_compile_targets(struct ks_compiler *c, const struct ks_ast_rule *rule, unsigned family, struct ks_rule *entry);
 int ks_compile_binat(struct ks_compiler *c, const struct ks_ast_rule *rule, size_t info);
 
+/* Makes the other way round of an entry that forwards to one address, if it has one (KS_LIST_OWN). */
+int ks_compile_own(struct ks_compiler *c, const struct ks_ast_rule *rule, const struct ks_rule *entry, size_t info);
+
 /* The word that keeps the checksum when an address of prefix `from` gets prefix `to` (RFC 6296 3.1). Host order. */
 __u16 ks_npt_adjust(const __u64 from[2], const __u64 to[2]);
 

@@ -140,3 +140,88 @@ int ks_compile_binat(struct ks_compiler *c, const struct ks_ast_rule *rule, size
 		err = ks_compile_entry(c, KS_LIST_INBOUND, &in, info);
 	return err ? err : ks_compile_entry(c, KS_LIST_SOURCE, &out, info);
 }
+
+/* The only address or the first port of a set, and the last; false if it has none, or several where `one` is demanded. */
+static bool set_bounds(const struct ks_policy *policy, __u32 index, unsigned family, bool one, struct ks_range *bounds)
+{
+	const struct ks_set *set = &policy->sets[index];
+	__u32 first = family == KS_IPV6 ? set->first6 : set->first4,
+	      count = family == KS_IPV6 ? set->count6 : set->count4;
+
+	if (!count || (one && count > 1))
+		return false;
+	*bounds = policy->ranges[first];
+	return true;
+}
+
+static bool is_one_address(const struct ks_range *range)
+{
+	return range->lo[0] == range->hi[0] && range->lo[1] == range->hi[1];
+}
+
+/* The outer ports of a rule with ports, and the inner ones, in `own`; false if they cannot be told. */
+static bool own_ports(const struct ks_policy *policy, const struct ks_rule *entry, const struct ks_target *target,
+		      struct ks_target *own, struct ks_range *inner)
+{
+	bool one_by_one = target->flags & KS_TARGET_PORT_OFFSET;
+	struct ks_range outer;
+
+	if (entry->dport_set == KS_SET_ANY || entry->flags & KS_RULE_NOT_DPORT ||
+	    !set_bounds(policy, entry->dport_set, KS_IPV4, one_by_one, &outer))
+		return false;
+	*inner = (struct ks_range){ .lo = { 0, target->port_lo }, .hi = { 0, target->port_lo } };
+	if (one_by_one)
+		inner->hi[1] += outer.hi[1] - outer.lo[1];
+	own->flags = KS_TARGET_PORTS | KS_TARGET_PORT_OFFSET;
+	own->port_lo = own->port_hi = (__u16)outer.lo[1];
+	own->port_from = target->port_lo;
+	return true;
+}
+
+static int range_set(struct ks_compiler *c, const struct ks_range *range, unsigned family, __u32 *set)
+{
+	struct ks_range copy = *range;
+	struct ks_merged merged = { .ranges = &copy, .count4 = family == KS_IPV4, .count6 = family == KS_IPV6 };
+
+	return ks_compile_set(c, &merged, set);
+}
+
+int ks_compile_own(struct ks_compiler *c, const struct ks_ast_rule *rule, const struct ks_rule *entry, size_t info)
+{
+	const struct ks_target *target = &c->policy->targets[entry->target];
+	struct ks_rule reverse = { .from_zones = ~(1ULL << KS_ZONE_SELF),
+				   .to_zones = entry->from_zones,
+				   .id = entry->id,
+				   .action = KS_ALLOW,
+				   .family = entry->family,
+				   .proto = entry->proto,
+				   .flags = entry->flags & KS_RULE_ANY_PROTO,
+				   .targets = 1 };
+	struct ks_range inner = { .lo = { target->lo[0], target->lo[1] }, .hi = { target->hi[0], target->hi[1] } };
+	struct ks_target own = { .kind = KS_TARGET_EXEMPT, .family = entry->family };
+	struct ks_range ports, outer;
+	int err;
+
+	if (entry->targets != 1 || target->kind != KS_TARGET_RANGE || !is_one_address(&inner))
+		return 0;
+	err = range_set(c, &inner, entry->family, &reverse.src_set);
+	reverse.sport_set = entry->dport_set;
+	reverse.flags |= entry->flags & KS_RULE_NOT_DPORT ? KS_RULE_NOT_SPORT : 0;
+	if (!err && target->flags & KS_TARGET_PORTS) {
+		if (!own_ports(c->policy, entry, target, &own, &ports))
+			return 0;
+		reverse.flags &= (__u8)~KS_RULE_NOT_SPORT;
+		err = range_set(c, &ports, KS_IPV4, &reverse.sport_set);
+	}
+	if (!err && entry->dst_set != KS_SET_ANY && !(entry->flags & KS_RULE_NOT_DST) &&
+	    !rule->destination.address_of.text && set_bounds(c->policy, entry->dst_set, entry->family, true, &outer) &&
+	    is_one_address(&outer)) {
+		own.kind = KS_TARGET_RANGE;
+		memcpy(own.lo, outer.lo, sizeof(own.lo));
+		memcpy(own.hi, outer.hi, sizeof(own.hi));
+	}
+	reverse.target = (__u16)c->policy->config.targets;
+	if (!err)
+		err = ks_compile_target(c, &own);
+	return err ? err : ks_compile_entry(c, KS_LIST_OWN, &reverse, info);
+}

@@ -178,7 +178,7 @@ int ks_reach_check(struct ks_parser *p)
 {
 	int err = 0;
 
-	for (int list = 0; !err && list < KS_LIST_MAX; list++)
+	for (int list = 0; !err && list < KS_LIST_OWN; list++)
 		err = check_list_reach(p, list);
 	return err;
 }

@@ -176,6 +176,30 @@ static inline bool is_known_by_name(const struct ks_inspection *insp)
 	return insp->opening.expected && insp->helping.named;
 }
 
+/*
+ * A port that is forwarded to a host is that host's own: what it sends from there leaves from the forwarded port, and from the
+ * address if the rule names one. Returns true if insp->sent.sport is to be that port.
+ */
+static bool own_port_take(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	struct ks_decision decision = {};
+	const struct ks_target *t;
+
+	if (!config->list[KS_LIST_OWN].count || !ks_port_is_number(insp->sent.proto))
+		return false;
+	ks_question_make(insp, &insp->sent, KS_LIST_OWN, &insp->opening.question);
+	insp->opening.question.tuple.src = insp->pkt.tuple.src;
+	ks_rules_ask(env, &insp->opening.question, &decision);
+	t = decision.targets ? env_target(env, decision.target) : NULL;
+	if (!t)
+		return false;
+	if (t->kind == KS_TARGET_RANGE)
+		addr_from_words(insp->sent.family, t->lo[0], t->lo[1], &insp->sent.src);
+	if (t->flags & KS_TARGET_PORTS)
+		insp->sent.sport = ks_be16((__u16)(t->port_lo + ks_be16(insp->pkt.tuple.sport) - t->port_from));
+	return true;
+}
+
 static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				      const struct ks_target *t)
 {
@@ -195,7 +219,9 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 	insp->translate |= KS_TRANSLATE_SRC;
 	insp->search.only = !ks_port_may_change(insp->sent.proto);
 	insp->search.fixed = insp->search.only;
-	if (t->flags & KS_TARGET_EIM && ks_port_is_number(insp->sent.proto))
+	if (!is_known_by_name(insp) && own_port_take(env, config, insp))
+		insp->search.fixed = 1;
+	else if (t->flags & KS_TARGET_EIM && ks_port_is_number(insp->sent.proto))
 		insp->search.fixed = ks_mapping_use(env, config, insp, t);
 	return ks_port_find(env, config, insp, t);
 }

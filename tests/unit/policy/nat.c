@@ -100,7 +100,8 @@ static void test_forward_many(void **state)
 	const struct ks_rule *rule;
 
 	assert_int_equal(policy->config.rules, 4); /* two families, two protocols */
-	assert_int_equal(policy->config.targets, 3);
+	assert_int_equal(policy->config.targets, 5); /* and the one of IPv6 the other way round, for either protocol */
+	assert_int_equal(policy->config.list[KS_LIST_OWN].count, 2);
 	rule = entry_of(policy, KS_LIST_FILTER, 1);
 	assert_int_equal(rule->family, KS_IPV4);
 	assert_int_equal(rule->proto, 17);
@@ -123,18 +124,29 @@ static void test_ports(void **state)
 						   "forward from wan tcp port { 80, 8080 } to 10.0.0.5 port 81\n"
 						   "redirect from lan tcp port 9000-9009 to port 3128\n"
 						   "redirect from lan udp port 9000-9009 to self port 3000-3009\n");
-	const struct ks_target *target = &policy->targets[0];
+	const struct ks_target *target = target_of(policy, entry_of(policy, KS_LIST_FILTER, 0), 0), *own;
 
 	assert_int_equal(target->flags, KS_TARGET_PORTS | KS_TARGET_PORT_OFFSET);
 	assert_int_equal(target->port_from, 5000);
 	assert_int_equal(target->port_lo, 6000);
 	assert_int_equal(target->port_hi, 6100);
-	assert_int_equal(policy->targets[1].flags, KS_TARGET_PORTS);
-	assert_int_equal(policy->targets[1].port_lo, 81);
-	assert_int_equal(policy->targets[2].flags, KS_TARGET_PORTS);
-	assert_int_equal(policy->targets[2].port_hi, 3128);
-	assert_int_equal(policy->targets[3].flags, KS_TARGET_PORTS | KS_TARGET_PORT_OFFSET);
-	assert_int_equal(policy->targets[3].port_from, 9000);
+	target = target_of(policy, entry_of(policy, KS_LIST_FILTER, 1), 0);
+	assert_int_equal(target->flags, KS_TARGET_PORTS);
+	assert_int_equal(target->port_lo, 81);
+	target = target_of(policy, entry_of(policy, KS_LIST_FILTER, 2), 0);
+	assert_int_equal(target->flags, KS_TARGET_PORTS);
+	assert_int_equal(target->port_hi, 3128);
+	target = target_of(policy, entry_of(policy, KS_LIST_FILTER, 3), 0);
+	assert_int_equal(target->flags, KS_TARGET_PORTS | KS_TARGET_PORT_OFFSET);
+	assert_int_equal(target->port_from, 9000);
+	/* The other way round: what is redirected to the box has none. */
+	assert_int_equal(policy->config.list[KS_LIST_OWN].count, 2);
+	own = target_of(policy, entry_of(policy, KS_LIST_OWN, 0), 0);
+	assert_int_equal(own->port_from, 6000);
+	assert_int_equal(own->port_lo, 5000);
+	own = target_of(policy, entry_of(policy, KS_LIST_OWN, 1), 0);
+	assert_int_equal(own->port_from, 81);
+	assert_int_equal(own->port_lo, 80);
 	assert_text(policy, 0, "forward from wan tcp port 5000-5100 to 10.0.0.5 port 6000-6100");
 	assert_text(policy, 1, "forward from wan tcp port { 80, 8080 } to 10.0.0.5 port 81");
 	assert_text(policy, 2, "redirect from lan tcp port 9000-9009 to self port 3128");
