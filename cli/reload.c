@@ -8,6 +8,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/login.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/state_text.h"
@@ -127,6 +128,8 @@ static void dry_run_print(const json_t *answer)
 		denied_print(list);
 	if (unlisted > 0)
 		printf("... and %lld more\n", unlisted);
+	if (*ks_member_text(answer, "login"))
+		change_print(true, ks_member_text(answer, "login"));
 }
 
 /* The wishes of a user. */
@@ -139,8 +142,10 @@ struct reload_choices {
 
 static json_t *body_of(const struct reload_choices *choices)
 {
-	return json_pack("{s:s*, s:o*, s:b, s:b}", "path", choices->path, "confirm",
-			 choices->confirm ? json_integer((json_int_t)choices->confirm) : NULL, "end_denied",
+	char login[KS_LOGIN_TEXT];
+
+	return json_pack("{s:s*, s:s*, s:o*, s:b, s:b}", "login", ks_login_find(login), "path", choices->path,
+			 "confirm", choices->confirm ? json_integer((json_int_t)choices->confirm) : NULL, "end_denied",
 			 choices->end_denied, "dry_run", choices->dry_run);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/login.h"
 #include "cli/options.h"
 #include "core/types.h"
 #include "daemon/daemon.h"
@@ -22,6 +23,7 @@ int ks_cmd_run(int argc, char **argv)
 {
 	struct ks_daemon_opts opts = { 0 };
 	uint64_t confirm = 0, lifeline = 0;
+	char login[KS_LOGIN_TEXT];
 	const struct ks_option options[] = {
 		{ .name = "detach",
 		  .letter = 'd',
@@ -78,5 +80,6 @@ int ks_cmd_run(int argc, char **argv)
 				      "%s: the path is not UTF-8, which the control API speaks: rename the file",
 				      argv[first]);
 	opts.policy_path = argv[first];
+	opts.login = ks_login_find(login);
 	return ks_daemon_run(&opts);
 }

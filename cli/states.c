@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/mappings.h"
 #include "cli/output.h"
 #include "cli/state_text.h"
 #include "core/types.h"
@@ -18,7 +19,7 @@
 struct choices {
 	struct ks_parameter filters[7];
 	const char *format;
-	bool json, conntrack, all;
+	bool json, conntrack, all, mappings;
 };
 
 enum { FILTER_ADDRESS, FILTER_SOURCE, FILTER_DESTINATION, FILTER_PORT, FILTER_PROTO, FILTER_ZONE, FILTER_STATE };
@@ -164,6 +165,16 @@ static int states_list(const struct choices *choices)
 	return ks_cli_finish(code);
 }
 
+static void killed_print(long long killed, long long mappings, long long expectations)
+{
+	printf("%lld state%s killed", killed, killed == 1 ? "" : "s");
+	if (mappings)
+		printf(", %lld mapping%s", mappings, mappings == 1 ? "" : "s");
+	if (expectations)
+		printf(", %lld expectation%s", expectations, expectations == 1 ? "" : "s");
+	putchar('\n');
+}
+
 static int states_kill(const struct choices *choices)
 {
 	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
@@ -172,7 +183,7 @@ static int states_kill(const struct choices *choices)
 				      .parameters = parameters,
 				      .parameter_count = KS_ARRAY_SIZE(parameters) };
 	ks_auto_json json_t *answer = NULL;
-	long long killed;
+	long long killed, mappings, expectations;
 	int code;
 
 	memcpy(parameters, choices->filters, sizeof(choices->filters));
@@ -181,11 +192,13 @@ static int states_kill(const struct choices *choices)
 	if (code != KS_EXIT_OK)
 		return code;
 	killed = ks_member_number(answer, "killed");
+	mappings = ks_member_number(answer, "mappings");
+	expectations = ks_member_number(answer, "expectations");
 	if (choices->json)
 		ks_json_print(TAKE(answer), stdout);
 	else
-		printf("%lld state%s killed\n", killed, killed == 1 ? "" : "s");
-	return ks_cli_finish(killed ? KS_EXIT_OK : KS_EXIT_NO);
+		killed_print(killed, mappings, expectations);
+	return ks_cli_finish(killed + mappings + expectations ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
 static int choices_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
@@ -208,6 +221,10 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 		return ks_usage_error(usage, "--format: '%s' is not table, json or conntrack", choices->format);
 	if (count == 0 && choices->all)
 		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
+	if (choices->mappings && (count || choices->conntrack))
+		return ks_usage_error(usage, "--mappings lists; it goes with filters and --json only");
+	if (choices->mappings)
+		return ks_mappings_list(choices->filters, KS_ARRAY_SIZE(choices->filters), choices->json);
 	if (count == 0)
 		return states_list(choices);
 	if (strcmp(operands[0], "kill"))
@@ -259,13 +276,19 @@ int ks_cmd_states(int argc, char **argv)
 		  .help = "print as /proc/net/nf_conntrack does",
 		  .take = ks_take_flag,
 		  .target = &choices.conntrack },
+		{ .name = "mappings",
+		  .help = "list endpoint-independent mappings instead",
+		  .take = ks_take_flag,
+		  .target = &choices.mappings },
 		{ .name = "all", .help = "kill: every state", .take = ks_take_flag, .target = &choices.all },
 	};
 #undef FILTER
 	const struct ks_usage usage = {
 		"keepstate states [kill] [OPTION]...",
 		"Lists the states of the running firewall that fit all filters given, or kills them: their\n"
-		"packets are strangers from then on. LEFT is the time until a state expires if nothing comes.\n"
+		"packets are strangers from then on. Mappings and expectations of the same ends are killed too;\n"
+		"--mappings lists mappings: which inner endpoint has which outer one, and who may send to it. LEFT is "
+		"the time until a state expires if nothing comes.\n"
 		"kill returns 1 if no state fits.",
 		options, KS_ARRAY_SIZE(options)
 	};

@@ -113,6 +113,7 @@ struct ks_reload {
 	const char *path; /* NULL: the present file */
 	unsigned confirm; /* seconds in which it is to be confirmed (trial.h); 0: it need not be */
 	bool end_denied; /* end the states that it does not allow (denied.h) */
+	const char *login; /* the remote login from which it is wished (login.h), or NULL */
 };
 
 /* Finds out what a reload would do to the states, and does nothing: outcome->change has the list. */
@@ -166,12 +167,16 @@ void ks_daemon_say(bool warning, const char *line);
 /* Tells the service manager what is in force. */
 void ks_daemon_tell_manager(const struct ks_daemon *daemon);
 
+/* Tells what is in force, after a start, and warns the remote login from which it was started (NULL: none). */
+void ks_daemon_announce(struct ks_daemon *daemon, const char *login);
+
 /* Writes into the lock file which daemon runs here and with which policy. */
 void ks_daemon_sign(const struct ks_daemon *daemon);
 
 struct ks_daemon_opts {
 	const char *policy_path;
 	bool or_last_good; /* a policy that does not load is replaced by the last good one */
+	const char *login; /* the remote login from which it is started (login.h), or NULL */
 	bool is_watcher; /* it only puts the policy before one on trial in force, if there is one; no policy_path */
 	unsigned confirm; /* seconds in which the policy is to be confirmed, or it goes again; 0: it need not be */
 	bool detach; /* go to the background once everything is in force */

@@ -36,6 +36,7 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/fallback.h"
 #include "daemon/last_good.h"
+#include "daemon/login.h"
 #include "daemon/manager.h"
 #include "daemon/mend.h"
 #include "daemon/privileges.h"
@@ -454,30 +455,6 @@ static void drop_privileges(void)
 		ks_report_error("cannot drop the capabilities that are not needed any more: %s", strerror(-err));
 }
 
-static void announce(const struct ks_daemon *daemon)
-{
-	ks_auto_json json_t *change =
-		json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
-	size_t guarded = ks_interfaces_guarded(&daemon->interfaces);
-
-	ks_report("%s is in force on %zu interface%s%s (process %d)",
-		  daemon->fallback ? "another policy" : daemon->policy_path, guarded, guarded == 1 ? "" : "s",
-		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
-	for (size_t i = 0; i < daemon->interfaces.count; i++) {
-		const struct ks_guarded *one = &daemon->interfaces.list[i];
-
-		if (ks_role_has_programs(one->role) && one->guard.zone != KS_ZONE_NONE)
-			ks_report("  %s: zone %s", one->name, ks_policy_zone_name(daemon->policy, one->guard.zone));
-	}
-	ks_settle_tell(daemon);
-	ks_coverage_tell_zones(&daemon->interfaces, ks_daemon_say);
-	ks_coverage_add_cut(&change, daemon->kernel, &daemon->ledger, daemon->policy);
-	if (daemon->trial.waits)
-		ks_json_set(&change, "unconfirmed", ks_trial_json(daemon));
-	ks_change_tell(change, ks_daemon_say);
-	ks_daemon_tell_manager(daemon);
-}
-
 /* Finds out which policy is to be put in force: the one that was named, or one in its place. Sets daemon->quit if there is none. */
 static int choose_policy(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
 {
@@ -538,12 +515,12 @@ static int leave_foreground(const struct ks_daemon_opts *opts, int *ready_fd)
 }
 
 /* The firewall is in force. Returns when the daemon is to end. */
-static int live(struct ks_daemon *daemon, int ready_fd)
+static int live(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, int ready_fd)
 {
 	ks_trial_started(daemon);
 	ks_daemon_keep_policy(daemon);
 	drop_privileges();
-	announce(daemon);
+	ks_daemon_announce(daemon, opts->login);
 	ks_background_tell(ready_fd, KS_EXIT_OK);
 	serve(daemon);
 	return end_daemon(daemon);
@@ -566,7 +543,7 @@ int ks_daemon_run(const struct ks_daemon_opts *opts)
 	daemon.policy_path = strdup(opts->policy_path ? opts->policy_path : "the policy on trial");
 	code = daemon.policy_path ? start(&daemon, opts, &policy) : give_up("cannot start", -ENOMEM);
 	if (!code && !daemon.quit) {
-		code = live(&daemon, TAKE_FD(ready_fd));
+		code = live(&daemon, opts, TAKE_FD(ready_fd));
 	} else {
 		ks_background_tell(TAKE_FD(ready_fd), code);
 		hang_up(&daemon);

@@ -26,6 +26,7 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
 #include "daemon/manager.h"
+#include "daemon/login.h"
 #include "daemon/report.h"
 #include "text/json.h"
 #include "text/scoped.h"
@@ -328,6 +329,7 @@ static void settle(struct ks_daemon *daemon, const struct ks_reload *reload, con
 	ks_daemon_keep_policy(daemon);
 	*change = find_change(daemon, &replaced->interfaces);
 	ks_denied_settle(daemon, replaced, reload->end_denied, change);
+	ks_login_add(daemon, daemon->policy, reload->login, change);
 	if (daemon->trial.waits)
 		ks_json_set(change, "unconfirmed", ks_trial_json(daemon));
 }
@@ -377,7 +379,10 @@ int ks_daemon_dry_run(struct ks_daemon *daemon, const struct ks_reload *reload, 
 	err = ks_ids_adopt(&daemon->ledger.ids, policy, &ids);
 	if (err)
 		return adopt_refuse(err, &outcome->message);
-	return ks_denied_foresee(daemon, policy, &ids, &outcome->change);
+	err = ks_denied_foresee(daemon, policy, &ids, &outcome->change);
+	if (!err)
+		ks_login_add(daemon, policy, reload->login, &outcome->change);
+	return err;
 }
 
 int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, struct ks_load_outcome *outcome)

@@ -86,6 +86,20 @@ static void tell_denied(const json_t *change, ks_say_fn *say)
 	say(false, line);
 }
 
+/* The login that the policy would not let open again. */
+static void tell_login(const json_t *change, ks_say_fn *say)
+{
+	const char *login = ks_member_text(change, "login");
+	char line[NAMES_TEXT];
+
+	if (!*login)
+		return;
+	snprintf(line, sizeof(line), "%s%s", login,
+		 json_object_get(change, "unconfirmed") ? ""
+							: ". With --confirm 60s the policy before would come back");
+	say(true, line);
+}
+
 /* The word that a policy on trial waits for, and what comes without it. */
 static void tell_unconfirmed(const json_t *change, ks_say_fn *say)
 {
@@ -111,6 +125,7 @@ void ks_change_tell(const json_t *change, ks_say_fn *say)
 	tell_cut(change, say);
 	tell_denied(change, say);
 	tell_table(change, say);
+	tell_login(change, say);
 	tell_unconfirmed(change, say);
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		say(true, json_string_value(json_array_get(warnings, i)));

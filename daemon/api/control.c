@@ -103,6 +103,7 @@ enum MHD_Result ks_api_reload(struct ks_request *request)
 	ks_auto_json json_t *body = ks_api_body(request, &result);
 	const json_t *path = json_object_get(body, "path"), *confirm = json_object_get(body, "confirm");
 	struct ks_reload reload = { .path = json_string_value(path),
+				    .login = json_string_value(json_object_get(body, "login")),
 				    .end_denied = json_is_true(json_object_get(body, "end_denied")) };
 	json_int_t seconds = json_integer_value(confirm);
 

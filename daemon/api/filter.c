@@ -226,7 +226,7 @@ int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_polic
 }
 
 /* The conditions that flows and packets share. Ports do not exist for protocols without them. */
-static bool match_ends(const struct ks_filter *filter, const struct ks_tuple *tuple)
+bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple *tuple)
 {
 	bool has_ports = ks_proto_has_ports(tuple->proto);
 	int sport = has_ports ? ks_be16(tuple->sport) : -1, dport = has_ports ? ks_be16(tuple->dport) : -1;
@@ -275,9 +275,9 @@ bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_k
 		return false;
 	if (filter->zone >= 0 && filter->zone != flow->zone[0] && filter->zone != flow->zone[1])
 		return false;
-	return match_ends(filter, &tuple) ||
-	       (translate(translation, KS_ORIGINAL, &original) && match_ends(filter, &original)) ||
-	       (translate(translation, KS_REPLY, &reply) && match_ends(filter, &reply));
+	return ks_filter_match_ends(filter, &tuple) ||
+	       (translate(translation, KS_ORIGINAL, &original) && ks_filter_match_ends(filter, &original)) ||
+	       (translate(translation, KS_REPLY, &reply) && ks_filter_match_ends(filter, &reply));
 }
 
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event)
@@ -288,5 +288,5 @@ bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event
 		return false;
 	if (filter->zone >= 0 && filter->zone != event->from && filter->zone != event->to)
 		return false;
-	return match_ends(filter, &event->tuple);
+	return ks_filter_match_ends(filter, &event->tuple);
 }

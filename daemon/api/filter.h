@@ -55,6 +55,9 @@ bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *ad
 
 bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow,
 			  const struct ks_translation *translation);
+/* The conditions about addresses, ports and the protocol alone. */
+bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple *tuple);
+
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event);
 
 #endif

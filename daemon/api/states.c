@@ -12,6 +12,8 @@
 
 #include "daemon/api/api.h"
 #include "daemon/api/forms.h"
+#include "daemon/api/records.h"
+#include "engine/entries.h"
 #include "text/scoped.h"
 
 #define KS_LISTED_BUCKETS 1024 /* in one call: up to 8192 flows, or 1 MiB of a sparse table */
@@ -132,6 +134,7 @@ struct kill_filtered_ctx {
 	struct ks_filter filter;
 	struct ks_flow_key keys[KS_KILL_KEYS];
 	size_t count;
+	size_t mappings, expectations; /* of the keys; a mapping has two and its permits */
 	long killed;
 	long err;
 };
@@ -159,6 +162,34 @@ static int collect_filtered(const struct ks_flow_key *key, const struct ks_flow 
 	if (ctx->count == KS_KILL_KEYS)
 		kill_filtered(ctx);
 	return ctx->err != 0;
+}
+
+/* Mappings and expectations of the same ends: by them the other side would open again what was ended. */
+static int collect_records(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)
+{
+	struct kill_filtered_ctx *ctx = arg;
+
+	if (!ks_filter_match_record(&ctx->filter, key, entry))
+		return 0;
+	ctx->mappings += key->kind == KS_KIND_MAPPING_IN;
+	ctx->expectations += key->kind == KS_KIND_EXPECT;
+	ctx->keys[ctx->count++] = *key;
+	if (ctx->count == KS_KILL_KEYS)
+		kill_filtered(ctx);
+	return ctx->err != 0;
+}
+
+/* The records go last, and are no states that are counted. */
+static void kill_records(struct kill_filtered_ctx *ctx)
+{
+	const struct ks_kernel *kernel = ctx->kernel;
+	long killed = ctx->killed;
+
+	ks_entries_each(ks_kernel_table(kernel), ks_kernel_shape(kernel)->buckets, ks_kernel_now(kernel),
+			collect_records, ctx);
+	if (!ctx->err)
+		kill_filtered(ctx);
+	ctx->killed = killed;
 }
 
 /* Every state is killed only by the explicit wish all=1. */
@@ -193,8 +224,12 @@ enum MHD_Result ks_api_states_kill(struct ks_request *request)
 	ks_kernel_each_flow(ctx->kernel, collect_filtered, ctx);
 	if (!ctx->err)
 		kill_filtered(ctx);
+	if (!ctx->err)
+		kill_records(ctx);
 	if (ctx->err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the kernel refused after %ld states: %s",
 				     ctx->killed, strerror((int)-ctx->err));
-	return ks_api_answer(request, MHD_HTTP_OK, json_pack("{s:I}", "killed", (json_int_t)ctx->killed));
+	return ks_api_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:I, s:I, s:I}", "killed", (json_int_t)ctx->killed, "mappings",
+				       (json_int_t)ctx->mappings, "expectations", (json_int_t)ctx->expectations));
 }

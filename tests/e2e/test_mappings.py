@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Endpoint-independent mappings in `states`: listed, and killed with the states of the same ends."""
+import sys
+
+from natlab import CLIENT4, FAR4, INNER4, SERVER4, WAN4
+
+UDP = "import socket,sys; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', int(sys.argv[3]))); " \
+      "s.sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
+RULE = "nat from lan to wan masquerade endpoint-independent filtering {}"
+
+
+def send(host, address, port, source):
+    host.run(sys.executable, "-c", UDP, address, port, source, check=True)
+
+
+def test_they_are_listed(natlab, translate):
+    gate = translate(RULE.format("address-dependent"))
+    assert "no mappings" in gate.cli("states", "--mappings").stderr
+    for address in (SERVER4, FAR4):
+        send(natlab.client, address, 5701, 5700)
+    send(natlab.inner, SERVER4, 5701, 5702)
+    found = gate.data("states", "--mappings")
+    assert len(found) == 2
+    one = [mapping for mapping in found if mapping["inner"] == CLIENT4][0]
+    assert (one["proto"], one["inner_port"], one["outer"], one["outer_port"]) == ("udp", 5700, WAN4, 5700)
+    assert sorted(one["permits"]) == sorted([SERVER4, FAR4]) and one["filtering"] == "address-dependent"
+    assert (one["inside"], one["outside"]) == ("lan", "wan") and one["rule"]["text"] == "allow from lan to wan"
+    assert 0 < one["left_ms"] <= 10 * 60 * 1000 and one["idle_ms"] < 60000
+    rows = [line.split() for line in gate.say("states", "--mappings").splitlines()]
+    assert rows[0][:4] == ["PROTO", "INNER", "OUTER", "ZONES"]
+    assert any(row[:3] == ["udp", f"{INNER4}:5702", f"{WAN4}:5702"] and SERVER4 in row for row in rows)
+    assert len(gate.data("states", "--mappings", "--address", INNER4)) == 1
+    assert len(gate.data("states", "--mappings", "--port", 5700)) == 1
+    assert gate.cli("states", "--mappings", "--conntrack").returncode == 2
+    assert gate.cli("states", "kill", "--mappings", "--all").returncode == 2
+
+
+def test_they_end_with_the_states_of_their_ends(natlab, translate):
+    gate = translate(RULE.format("endpoint-independent"))
+    for host, port in ((natlab.client, 5710), (natlab.inner, 5711)):
+        send(host, SERVER4, 5712, port)
+    send(natlab.far, WAN4, 5710, 5713)
+    assert [one for one in gate.data("states") if one["source"] == FAR4], "anybody may send to a mapping"
+    assert "2 states killed, 1 mapping" in gate.say("states", "kill", "--address", CLIENT4)
+    assert [one["inner"] for one in gate.data("states", "--mappings")] == [INNER4]
+    send(natlab.far, WAN4, 5710, 5713)
+    assert not [one for one in gate.data("states") if one["source"] == FAR4], "nobody opens through the old one"
+    assert "1 mapping" in gate.say("states", "kill", "--all")
+    assert gate.data("states", "--mappings") == []
+    assert gate.cli("states", "kill", "--all").returncode == 1
+
+
+def test_a_peer_loses_its_permit(natlab, translate):
+    gate = translate(RULE.format("address-dependent"))
+    for address in (SERVER4, FAR4):
+        send(natlab.client, address, 5721, 5720)
+    gate.say("states", "kill", "--destination", FAR4)
+    assert gate.data("states", "--mappings")[0]["permits"] == [SERVER4]
