@@ -36,6 +36,7 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/fallback.h"
 #include "daemon/last_good.h"
+#include "daemon/ledger_lost.h"
 #include "daemon/login.h"
 #include "daemon/manager.h"
 #include "daemon/mend.h"
@@ -157,15 +158,21 @@ static int load_fresh(struct ks_daemon *daemon, struct ks_policy *policy)
 	return ks_kernel_load(policy, &opts, &daemon->kernel);
 }
 
-/* Without the ledger, rules get new ids, and the states stay. */
-static void read_ledger(struct ks_daemon *daemon)
+/* Without the ledger the states stay, and no zone or rule gets an id that one of them has. */
+static int read_ledger(struct ks_daemon *daemon, const struct ks_policy *policy)
 {
 	int err = ks_ledger_read(daemon->instance.ledger, &daemon->ledger);
 
-	if (err)
-		ks_report_error("%s cannot be read (%s): rules get new numbers, so their counters mix",
-				daemon->instance.ledger, strerror(-err));
+	if (err == -ENOMEM)
+		return err;
 	daemon->ledger.cookie = daemon->instance.cookie;
+	if (!err)
+		return 0;
+	ks_report_error(
+		"WARNING: %s cannot be read (%s): zones are known by their interfaces only, states of other zones end, "
+		"and rules get new numbers, so that states are shown without theirs",
+		daemon->instance.ledger, strerror(-err));
+	return ks_ledger_recover(daemon->kernel, policy, &daemon->ledger.ids);
 }
 
 /* Returns true if the pins belong to a network namespace that is gone and whose inode number is in use again. */
@@ -187,7 +194,7 @@ static int open_kernel(struct ks_daemon *daemon, struct ks_policy *policy)
 
 	if (!err) {
 		daemon->took_over = true;
-		read_ledger(daemon);
+		err = read_ledger(daemon, policy);
 	} else if (err == -ENOENT) {
 		err = load_fresh(daemon, policy);
 	}

@@ -62,13 +62,15 @@ static int make_dirs(const char *path)
 static int remove_files(const char *path)
 {
 	ks_scoped(auto_dir) DIR *dir = opendir(path);
+	int err = 0, fd = dir ? dirfd(dir) : -1;
 	const struct dirent *entry;
-	int err = dir ? 0 : -errno;
 
+	if (fd < 0)
+		return -errno;
 	while (!err && (entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (unlinkat(dirfd(dir), entry->d_name, 0))
+		if (unlinkat(fd, entry->d_name, 0))
 			err = -errno;
 	}
 	return err;

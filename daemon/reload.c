@@ -23,6 +23,7 @@
 #include "daemon/daemon.h"
 #include "daemon/denied.h"
 #include "daemon/handover.h"
+#include "daemon/interfaces/kept_guards.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
 #include "daemon/manager.h"
@@ -115,24 +116,35 @@ static int store_ledger(const struct ks_daemon *daemon, struct ks_ledger *ledger
 	return err;
 }
 
+/* Interfaces that were put in no zone get theirs back, under the policy before; after a takeover that is an earlier daemon's. */
+static void undo_preparation(struct ks_daemon *daemon, const struct ks_kept_guards *guards)
+{
+	ks_daemon_write_ledger(daemon); /* the old one */
+	if (ks_kept_guards_restore(daemon->kernel, guards))
+		ks_report_error("not every interface got its zone back: what comes by it is denied");
+	if (daemon->policy)
+		ks_interfaces_apply(&daemon->interfaces, daemon->policy);
+}
+
 static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_ledger *ledger, bool fresh,
 			 char **message)
 {
+	ks_auto_kept_guards struct ks_kept_guards guards = { 0 };
 	int err = store_ledger(daemon, ledger, fresh, message);
 
 	if (err || fresh)
 		return err;
 	reset_new_counters(daemon, ledger);
-	err = ks_interfaces_prepare(&daemon->interfaces, policy);
+	err = ks_kept_guards_take(daemon->kernel, &guards);
+	if (!err)
+		err = ks_interfaces_prepare(&daemon->interfaces, policy);
 	if (!err)
 		err = ks_kernel_set_policy(daemon->kernel, policy);
 	if (err) {
 		const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
 
 		*message = strdup(why);
-		ks_daemon_write_ledger(daemon); /* the old one */
-		if (daemon->policy) /* interfaces that were put in no zone get theirs back */
-			ks_interfaces_apply(&daemon->interfaces, daemon->policy);
+		undo_preparation(daemon, &guards);
 	}
 	return err;
 }
