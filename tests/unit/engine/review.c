@@ -196,13 +196,36 @@ static void test_mapped(void **state)
 #undef NAT
 }
 
+/* One address for one, both ways. */
+static void test_prefixes(void **state)
+{
+#define PREFIX_ZONES \
+	"zone lan { eth1, network 10.0.0.0/8, network fd00:1::/48 }\nzone wan { eth0, address 203.0.113.1 }\n"
+#define PREFIX_RULES "allow from lan to wan\nallow from wan to lan tcp port 80\n"
+#define BINAT "binat 10.0.0.5 to 203.0.113.5 on wan\nnptv6 fd00:1::/48 to 2001:db8:1::/48 on wan\n"
+	static const char before[] = PREFIX_ZONES BINAT PREFIX_RULES
+		"test \"t\" {\n lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn => allow new as 203.0.113.5:40000 > "
+		"192.0.2.1:80\n"
+		" wan 192.0.2.1:50000 > lan 203.0.113.5:80 tcp syn => allow new as 192.0.2.1:50000 > 10.0.0.5:80\n"
+		" lan [fd00:1::5]:40000 > wan [2001:db8:f::1]:80 tcp syn => allow new\n}\n";
+	struct tally tally = review(before, before);
+
+	assert_int_equal(tally.counts[KS_REVIEW_ALLOWED], 3);
+	tally = review(before, PREFIX_ZONES "binat 10.0.0.6 to 203.0.113.5 on wan\n" PREFIX_RULES);
+	assert_int_equal(tally.counts[KS_REVIEW_RENAMED], 2);
+	assert_int_equal(tally.counts[KS_REVIEW_RETARGETED], 1);
+#undef BINAT
+#undef PREFIX_RULES
+#undef PREFIX_ZONES
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),	  cmocka_unit_test(test_the_originator_is_asked_about),
 		cmocka_unit_test(test_sources),	  cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_announced), cmocka_unit_test(test_beside_a_control_connection),
-		cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_mapped),	  cmocka_unit_test(test_prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
