@@ -353,7 +353,7 @@ def test_address_changes(natlab, translate, watch):
     natlab.gateway.ip("addr", "add", f"{new}/24", "dev", "wan0")
     natlab.gateway.ip("route", "replace", "default", "via", ISP4)
     try:
-        wait_for(lambda: not [flow for flow in gate.data("states") if "5400" in str(flow)], 5, "the old flow is over")
+        wait_for(lambda: not [flow for flow in gate.data("states") if "5400" in str(flow)], 30, "the old flow is over")
         assert peer_of(natlab.client.fetch(url(SERVER4, "peer")))[0] == new
     finally:
         natlab.gateway.ip("addr", "del", f"{new}/24", "dev", "wan0")
