@@ -60,16 +60,17 @@ static __u32 translated_floor(const struct ks_inspection *insp)
 static inline __u32 timeout_of(const struct ks_config *config, const struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.after;
-	__u32 class = flow->class & (KS_UDP_CLASSES - 1), answered = ks_udp_is_answered(flow) & 1;
-	__u32 state = flow->state & (KS_STATE_SLOTS - 1), timeout = 0;
+	__u32 class = flow->class & (KS_UDP_CLASSES - 1), state = flow->state & (KS_STATE_SLOTS - 1);
+	__u32 timeout = config->timeout[state], answered;
 	__u64 set = config->timeouts_set >> state;
 
-	if (ks_unlikely(class != KS_UDP_PLAIN))
-		timeout = config->class_timeout[class][answered];
-	if (timeout)
-		set = config->class_timeouts_set >> (2 * class + answered);
-	else
-		timeout = config->timeout[state];
+	if (ks_unlikely(class != KS_UDP_PLAIN)) {
+		answered = ks_udp_is_answered(flow) & 1;
+		if (config->class_timeout[class][answered]) {
+			timeout = config->class_timeout[class][answered];
+			set = config->class_timeouts_set >> (2 * class + answered);
+		}
+	}
 	return ks_unlikely(insp->translate) && !(set & 1) ? KS_MAX(timeout, translated_floor(insp)) : timeout;
 }
 
