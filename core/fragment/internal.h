@@ -58,12 +58,15 @@ static inline void fragment_ctx_init(struct fragment_ctx *ctx, struct ks_env *en
 	ks_table_hash(env, &insp->side);
 }
 
-/* Tries until one returns nonzero: it came to a verdict. Returns the reason. */
+/*
+ * Tries until one returns nonzero: it came to a verdict. Returns the reason, as a number that old verifiers do not take for that of
+ * the first round (V7).
+ */
 static ks_inline __u32 fragment_try(struct fragment_ctx *ctx, long (*try)(__u32 n, void *arg))
 {
 	if (ctx->config)
 		ks_loop(FRAGMENT_TRIES, try, ctx);
-	return ctx->reason;
+	return (__u32)ks_hide_value(ctx->reason, ctx->insp->side.hash);
 }
 
 static inline void fragment_deny(struct ks_inspection *insp, __u32 reason)
