@@ -111,7 +111,8 @@ struct ks_saved_link ks_saved_link_of(const struct ks_flow_key *key)
 						 (__u8)(key->link & KS_GROUP_ASKER_MASK) } };
 	if (key->link & KS_LINK_CROSSING)
 		return (struct ks_saved_link){ KS_SAVED_LINK_CROSSING,
-					       { key->link & low, key->link >> KS_LINK_HIGH_SHIFT & low } };
+					       { (__u8)(key->link & low),
+						 (__u8)(key->link >> KS_LINK_HIGH_SHIFT & low) } };
 	return (struct ks_saved_link){ key->link ? KS_SAVED_LINK_ZONE : KS_SAVED_LINK_NONE,
 				       { (__u8)key->link, KS_ZONE_NONE } };
 }

@@ -235,7 +235,7 @@ static int read_entry(struct source *source, const struct ks_saved *saved, struc
 		return kind == KS_SAVED_END;
 	for (unsigned list = 0; list < KS_SAVED_ZONES; list++)
 		io.maps[list] = saved->maps[list];
-	*entry = (struct ks_saved_entry){ .of.key.kind = (__u8)own & (KS_KIND_MAX - 1) };
+	*entry = (struct ks_saved_entry){ .of.key.kind = (unsigned)own & (KS_KIND_MAX - 1) };
 	ks_saved_fields(&io, entry);
 	if (io.is_unknown)
 		return 0;

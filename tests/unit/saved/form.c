@@ -108,11 +108,12 @@ static void any_flow(struct ks_transplant *of)
 	struct ks_flow *flow = &of->flow;
 
 	fill(flow, sizeof(*flow));
-	any_life(flow, KS_STATE_TCP_SYN_SENT + any() % (KS_STATE_ALIAS - KS_STATE_TCP_SYN_SENT), ks_saved_flow_bits);
+	any_life(flow, (__u8)(KS_STATE_TCP_SYN_SENT + any() % (KS_STATE_ALIAS - KS_STATE_TCP_SYN_SENT)),
+		 ks_saved_flow_bits);
 	flow->alias[0] = flow->alias[1] = 0;
 	flow->created %= 5000; /* the box is not older */
-	flow->helper = any() % KS_HELPER_MAX;
-	flow->class = any() % (KS_UDP_SIP + 1);
+	flow->helper = (__u8)(any() % KS_HELPER_MAX);
+	flow->class = (__u8)(any() % (KS_UDP_SIP + 1));
 	any_union(&of->key, flow);
 	for (unsigned side = 0; side < 2; side++) {
 		if (any() & 1)
@@ -404,7 +405,7 @@ static void test_every_byte_counts(void **state)
 	for (size_t i = 0; i < bytes.size; i++) {
 		assert_int_equal(refused(bytes.at, i), -EBADMSG);
 		was = bytes.at[i];
-		bytes.at[i] = (char)(was ^ (1 + any() % 255));
+		bytes.at[i] = (char)((__u8)was ^ (1 + any() % 255));
 		assert_int_equal(refused(bytes.at, bytes.size), -EBADMSG);
 		bytes.at[i] = was;
 	}

@@ -313,14 +313,17 @@ static void test_a_denial_before_the_rule_of_a_mapping(void **state)
 
 #define HELPED ZONES "allow from lan to wan tcp port 21\nhelper ftp from lan to wan tcp port 21\n"
 
+#define PORT                                                                                      \
+	"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1009 ack =5012 win 8192 data \"PORT " \
+	"10,0,0,5,200,0\\r\\n\""
+
 static const char *const announced[] = {
 	"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp syn seq =1000 win 8192",
 	"wan 192.0.2.1:21 > lan 10.0.0.5:40000 tcp syn ack seq =5000 ack =1001 win 8192",
 	"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1001 ack =5001 win 8192",
 	"wan 192.0.2.1:21 > lan 10.0.0.5:40000 tcp ack seq =5001 ack =1001 win 8192 data \"220 hello\\r\\n\"",
 	"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1001 ack =5012 win 8192 data \"USER x\\r\\n\"",
-	"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1009 ack =5012 win 8192 data \"PORT "
-	"10,0,0,5,200,0\\r\\n\"",
+	PORT,
 };
 
 static void test_an_expectation_goes_on(void **state)
@@ -349,8 +352,7 @@ static void test_a_connection_that_was_expected(void **state)
 		"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1001 ack =5001 win 8192",
 		"wan 192.0.2.1:21 > lan 10.0.0.5:40000 tcp ack seq =5001 ack =1001 win 8192 data \"220 hello\\r\\n\"",
 		"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1001 ack =5012 win 8192 data \"USER x\\r\\n\"",
-		"lan 10.0.0.5:40000 > wan 192.0.2.1:21 tcp ack seq =1009 ack =5012 win 8192 data \"PORT "
-		"10,0,0,5,200,0\\r\\n\"",
+		PORT,
 		"wan 192.0.2.1:20 > lan 10.0.0.5:51200 tcp syn seq =1 win 8192",
 	};
 	struct move move = { HELPED, HELPED, .words = words, .count = KS_ARRAY_SIZE(words) };
