@@ -250,7 +250,7 @@ static int check_entries(struct source source, struct ks_saved *saved)
 {
 	struct ks_saved_entry entry;
 	__u64 count = 0;
-	bool known;
+	bool known = false;
 	int result;
 
 	while (!(result = read_entry(&source, saved, &entry, &known))) {
@@ -316,7 +316,7 @@ int ks_saved_each(const struct ks_saved *saved, int (*fn)(const struct ks_saved_
 	char error[KS_SAVED_ERROR];
 	struct source source = { .at = saved->entries, .left = saved->size, .error = error };
 	struct ks_saved_entry entry;
-	bool known;
+	bool known = false;
 	int result = 0;
 
 	while (!result && !read_entry(&source, saved, &entry, &known))
