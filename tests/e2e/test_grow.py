@@ -12,10 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+import hooks as raw_hooks
 import pytest
 from conftest import need
 from lab import wait_for
-from wires import ALL, Plain, firewall_fixture, kinds, log_of, net_fixture, put, reach, reasons
+from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, net_fixture, put, reach, reasons
 
 pytestmark = [pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")]
 LIMIT = "limit states 20000\n"
@@ -211,6 +212,22 @@ def test_the_states_can_be_listed_all_the_time(net, firewall, watch):
     told = json.loads(listing.communicate(timeout=30)[0])
     assert told["whole"] > 0 and told["wrong"] == 0, told
     load.end()
+
+
+@pytest.mark.skipif(raw_hooks.tcx_reason() is not None, reason="it looks at tcx programs")
+def test_an_interface_that_comes_meanwhile_does_not_wait(net, firewall):
+    """The programs for the larger table take the verifier seconds."""
+    firewall.path.write_text(POLICY.replace(LIMIT, LARGER))
+    with subprocess.Popen([firewall.program, "reload", "--netns", firewall.host.name], stdin=subprocess.DEVNULL) as child:
+        net.box.ip("link", "add", "late0", "type", "dummy")
+        try:
+            wait_for(lambda: hooks(net.box, "list", "late0")["ingress"] or child.poll() is not None, 60, "its programs")
+            assert child.poll() is None, "it had to wait"
+            assert child.wait(60) == 0
+            assert hooks(net.box, "list", "late0") == hooks(net.box, "list", "lan0"), "it has the old programs"
+        finally:
+            net.box.ip("link", "del", "late0")
+    assert old_pins(firewall) == []
 
 
 # Lists the states until it is told to end; counts the listings in which a connection of the load was missing.
