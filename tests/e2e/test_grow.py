@@ -219,7 +219,7 @@ def test_an_interface_that_comes_meanwhile_does_not_wait(net, firewall):
     """The programs for the larger table take the verifier seconds."""
     firewall.path.write_text(POLICY.replace(LIMIT, LARGER))
     with subprocess.Popen([firewall.program, "reload", "--netns", firewall.host.name], stdin=subprocess.DEVNULL) as child:
-        net.box.ip("link", "add", "late0", "type", "dummy")
+        net.box.ip("link", "add", "late0", "type", "veth", "peer", "name", "late1")
         try:
             wait_for(lambda: hooks(net.box, "list", "late0")["ingress"] or child.poll() is not None, 60, "its programs")
             assert child.poll() is None, "it had to wait"
