@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/confine.h"
 #include "cli/diagnose.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -55,6 +56,7 @@ int ks_cmd_check(int argc, char **argv)
 		return code;
 	if (argc - first != 1)
 		return ks_usage_error(&usage, "check needs one policy file");
+	ks_cli_confine(false);
 	err = ks_policy_load(argv[first], &policy, &diags);
 	if (!err)
 		err = ks_policy_require_zones(policy, &diags);

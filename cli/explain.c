@@ -10,6 +10,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/confine.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -209,8 +210,10 @@ int ks_cmd_explain(int argc, char **argv)
 
 	if (first < 0)
 		return code;
-	if (argc - first == 2)
+	if (argc - first == 2) {
+		ks_cli_confine(false);
 		return explain_by_file(argv[first], &captures, argv[first + 1], json);
+	}
 	if (argc - first != 1)
 		return ks_usage_error(&usage,
 				      "explain needs one packet in quotes, and a policy file before it or none");

@@ -245,7 +245,7 @@ static int skip_trailer(struct ks_http *http)
 /* Begins the next chunk; the last one, which is empty, ends the answer. */
 static int next_chunk(struct ks_http *http)
 {
-	char line[KS_HTTP_LINE_MAX];
+	char line[KS_HTTP_LINE_MAX] = "";
 	int err = http->chunk_begun ? read_line(http, line) : 0; /* behind the chunk before */
 
 	if (!err && http->chunk_begun && *line)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/confine.h"
 #include "cli/output.h"
 #include "core/types.h"
 
@@ -358,6 +359,7 @@ int ks_cmd_replay(int argc, char **argv)
 	code = ks_replay_outputs_check(&args.outputs, argv[first], argv + first + 1);
 	if (code != KS_EXIT_OK)
 		return code;
+	ks_cli_confine(args.outputs.passed || args.outputs.dropped || args.outputs.answers);
 	code = ks_cli_load(argv[first], &policy);
 	if (code != KS_EXIT_OK)
 		return code;

@@ -7,16 +7,17 @@
 #include "cli/output.h"
 #include "cli/replay.h"
 #include "explain/json.h"
+#include "text/json.h"
 #include "text/names.h"
 
 void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks_replay_frame *frame)
 {
 	const struct ks_inspection *insp = frame->insp;
 	json_t *object =
-		json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "capture", frame->path, "frame",
-			  (json_int_t)frame->number, "time", (double)frame->since * 1e-9, "from",
-			  ks_policy_zone_name(run->policy, frame->frame->from), "to",
-			  ks_policy_zone_name(run->policy, frame->frame->to), "verdict",
+		json_pack("{s:o, s:I, s:f, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "capture",
+			  ks_json_text(frame->path), "frame", (json_int_t)frame->number, "time",
+			  (double)frame->since * 1e-9, "from", ks_policy_zone_name(run->policy, frame->frame->from),
+			  "to", ks_policy_zone_name(run->policy, frame->frame->to), "verdict",
 			  ks_action_name(insp->verdict.action), "class", ks_class_name(insp->verdict.class), "reason",
 			  ks_reason_name(insp->verdict.reason), "state", ks_state_name(insp->verdict.state), "rule",
 			  ks_json_rule(run->policy, insp->verdict.rule), "length", (json_int_t)frame->frame->length);

@@ -8,9 +8,11 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/confine.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "text/json.h"
 #include "explain/json.h"
 #include "text/names.h"
 #include "policy/settings.h"
@@ -34,7 +36,7 @@ static json_t *policy_zone_json(const struct ks_zone *zone)
 	char text[KS_ADDR_TEXT];
 
 	for (size_t i = 0; i < zone->interface_count; i++)
-		json_array_append_new(interfaces, json_string(zone->interfaces[i]));
+		json_array_append_new(interfaces, ks_json_text(zone->interfaces[i]));
 	for (size_t i = 0; i < zone->network_count; i++)
 		json_array_append_new(networks, network_json(&zone->networks[i]));
 	for (size_t i = 0; i < zone->mac_count; i++)
@@ -51,9 +53,9 @@ static json_t *policy_zone_json(const struct ks_zone *zone)
 
 static json_t *policy_rule_json(const struct ks_rule_info *info, unsigned entries)
 {
-	return json_pack("{s:i, s:s, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file", info->place.file,
-			 "line", (int)info->place.line, "action", ks_rule_verb(info), "text", info->text, "log",
-			 (int)info->log, "label", info->label, "entries", (int)entries);
+	return json_pack("{s:i, s:o, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file",
+			 ks_json_text(info->place.file), "line", (int)info->place.line, "action", ks_rule_verb(info),
+			 "text", info->text, "log", (int)info->log, "label", info->label, "entries", (int)entries);
 }
 
 /* "half-open" as a member's name. */
@@ -149,11 +151,11 @@ static json_t *policy_json(const struct ks_policy *policy)
 	for (size_t i = 0; i < policy->zone_count; i++)
 		json_array_append_new(zones, policy_zone_json(&policy->zones[i]));
 	for (size_t i = 0; i < policy->ignore_count; i++)
-		json_array_append_new(ignores, json_string(policy->ignores[i]));
+		json_array_append_new(ignores, ks_json_text(policy->ignores[i]));
 	for (size_t i = 0; i < policy->info_count; i++)
 		json_array_append_new(rules, policy_rule_json(&policy->infos[i], entries[i]));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "file", policy->path, "zones", zones,
-			 "ignore", ignores, "rules", rules, "limits", settings_json(&policy->config, "limit"),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "file", ks_json_text(policy->path), "zones",
+			 zones, "ignore", ignores, "rules", rules, "limits", settings_json(&policy->config, "limit"),
 			 "timeouts_ms", timeouts_json(&policy->config), "options", options_json(&policy->config),
 			 "tables", tables_json(&policy->config), "tests", (int)policy->test_count);
 }
@@ -206,6 +208,7 @@ int ks_cmd_show(int argc, char **argv)
 		return running_show(json);
 	if (argc - first != 1)
 		return ks_usage_error(&usage, "show needs one policy file, or --running");
+	ks_cli_confine(false);
 	code = ks_cli_load(argv[first], &policy);
 	if (code != KS_EXIT_OK)
 		return code;

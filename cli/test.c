@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/confine.h"
 #include "cli/diagnose.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "text/json.h"
 #include "text/names.h"
 #include "scenario/scenario.h"
 
@@ -79,9 +81,9 @@ static void test_print(const struct test_run_ctx *run, const struct ks_test *tes
 static json_t *test_json(const struct test_run_ctx *run, const struct ks_test *test,
 			 const struct ks_test_result *result)
 {
-	json_t *object =
-		json_pack("{s:s, s:i, s:s, s:b, s:O}", "file", test->place.file, "line", (int)test->place.line, "test",
-			  test->name, "passed", result->outcome != KS_OUTCOME_FAILED, "steps", run->steps);
+	json_t *object = json_pack("{s:o, s:i, s:s, s:b, s:O}", "file", ks_json_text(test->place.file), "line",
+				   (int)test->place.line, "test", test->name, "passed",
+				   result->outcome != KS_OUTCOME_FAILED, "steps", run->steps);
 
 	if (result->outcome == KS_OUTCOME_FAILED)
 		json_object_set_new(object, "failed_step", step_json(run->policy, &result->step));
@@ -93,9 +95,9 @@ static void test_refuse(struct test_run_ctx *run, const struct ks_test *test)
 {
 	run->failed++;
 	if (run->json) {
-		ks_json_print(json_pack("{s:s, s:i, s:s, s:b, s:[], s:s}", "file", test->place.file, "line",
-					(int)test->place.line, "test", test->name, "passed", 0, "steps", "error",
-					KS_TEST_CANNOT_FAIL),
+		ks_json_print(json_pack("{s:o, s:i, s:s, s:b, s:[], s:s}", "file", ks_json_text(test->place.file),
+					"line", (int)test->place.line, "test", test->name, "passed", 0, "steps",
+					"error", KS_TEST_CANNOT_FAIL),
 			      stdout);
 		return;
 	}
@@ -236,5 +238,6 @@ int ks_cmd_test(int argc, char **argv)
 	}
 	if (first == argc)
 		return ks_usage_error(&usage, "test needs at least one policy file");
+	ks_cli_confine(false);
 	return ks_cli_finish(files_run(&run, argc - first, argv + first));
 }

@@ -60,8 +60,11 @@ static void search_descriptors(struct netns_search *search, const char *process)
 	snprintf(path, sizeof(path), "/proc/%s/fd", process);
 	folder = opendir(path);
 	while (folder && (entry = readdir(folder))) {
-		ssize_t length = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
+		char descriptor[KS_PROC_PATH];
+		ssize_t length;
 
+		snprintf(descriptor, sizeof(descriptor), "/proc/%.20s/fd/%.20s", process, entry->d_name);
+		length = readlink(descriptor, link, sizeof(link) - 1);
 		if (length < 0)
 			continue;
 		link[length] = '\0';
@@ -179,8 +182,12 @@ static int remove_folder(const char *dir)
 	if (!folder)
 		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(folder))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			unlinkat(dirfd(folder), entry->d_name, 0);
+		char file[KS_PROC_PATH];
+
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+		    snprintf(file, sizeof(file), "%s/%s", dir, entry->d_name) >= (int)sizeof(file))
+			continue;
+		unlink(file);
 	}
 	return rmdir(dir) ? -errno : 0;
 }

@@ -105,7 +105,7 @@ static int store_ledger(const struct ks_daemon *daemon, struct ks_ledger *ledger
 
 	if (!err)
 		return 0;
-	if (!fresh && !daemon->policy) {
+	if (!fresh && !daemon->policy && (err == -ENOSPC || err == -EDQUOT)) {
 		ks_report_error("cannot write %s: %s; if the daemon dies before there is room, counters of rules mix",
 				daemon->instance.ledger, strerror(-err));
 		ledger->changed = true; /* it is tried again every second */

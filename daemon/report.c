@@ -19,7 +19,9 @@ static const char *prefix(int priority, char buf[8])
 
 	if (has_journal < 0)
 		has_journal = ks_manager_has_journal();
-	snprintf(buf, 8, has_journal ? "<%d>" : "", priority);
+	if (!has_journal)
+		return "";
+	snprintf(buf, 8, "<%d>", priority);
 	return buf;
 }
 

@@ -40,7 +40,7 @@ bool ks_connections_are_reachable(const struct ks_connections *connections);
 void ks_connections_accept(struct ks_connections *connections, struct MHD_Daemon *http);
 
 /* For MHD_OPTION_NOTIFY_CONNECTION, with a struct ks_connections. */
-void ks_connections_notify(void *connections, struct MHD_Connection *connection, void **context,
+void ks_connections_notify(void *arg, struct MHD_Connection *connection, void **context,
 			   enum MHD_ConnectionNotificationCode code);
 
 /* A request has arrived, or was answered. */

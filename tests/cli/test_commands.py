@@ -2,6 +2,7 @@
 """check, show, explain, and what all commands have in common."""
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -187,3 +188,43 @@ def test_strings_that_are_no_utf8(keepstate):
 def test_states_names_the_wrong_word(keepstate):
     assert "not 'foo'" in keepstate('states', 'foo', 'bar', code=2).stderr
     assert "not 'bar'" in keepstate('states', 'kill', 'bar', code=2).stderr
+
+
+@pytest.mark.skipif(not shutil.which('strace') or os.geteuid(), reason='needs root and strace')
+def test_files_of_strangers_are_read_without_rights(keepstate):
+    """Capabilities and the right to write files are given up before the first byte of a policy or a capture is read."""
+    capture = keepstate.directory / 'x.pcap'
+    capture.write_bytes(pcap(ethernet(tcp('10.0.0.5', 4000, '192.0.2.1', 80, SYN))))
+    packet = 'lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp'
+    for words in (['check', 'gateway.conf'], ['show', 'gateway.conf'], ['test', 'gateway.conf'], ['explain', 'gateway.conf', packet],
+                  ['replay', '-q', 'gateway.conf', 'x.pcap']):
+        subprocess.run(['strace', '-o', 'calls', '-e', 'trace=openat,capset,landlock_create_ruleset,landlock_restrict_self,prctl', keepstate.path, *words],
+                       cwd=keepstate.directory, capture_output=True, check=True)
+        calls = (keepstate.directory / 'calls').read_text().splitlines()
+        first = next(i for i, line in enumerate(calls) if 'gateway.conf' in line)
+        before = '\n'.join(calls[:first])
+        assert 'effective=1<<CAP_DAC_READ_SEARCH, permitted=1<<CAP_DAC_READ_SEARCH, inheritable=0' in before, before
+        has_landlock = 'landlock_create_ruleset' in before and ' = -1 E' not in before.split('landlock_create_ruleset')[1].split('\n')[0]
+        assert 'PR_SET_NO_NEW_PRIVS, 1' in before and has_landlock == ('landlock_restrict_self' in before), before
+
+
+def test_replay_still_writes_its_files(keepstate):
+    (keepstate.directory / 'x.pcap').write_bytes(pcap(ethernet(tcp('10.0.0.5', 4000, '192.0.2.1', 80, SYN))))
+    keepstate('replay', '-q', '--passed', 'p', 'gateway.conf', 'x.pcap')
+    assert (keepstate.directory / 'p').stat().st_size > 24
+
+
+def test_names_that_are_no_utf8_are_shown(keepstate):
+    """Files and interfaces may be called anything; no output loses what stands beside."""
+    name = os.fsdecode(b'caf\xe9.conf')
+    text = b'zone lan { eth\xff, network 10.0.0.0/24 }\nzone wan { eth0 }\nallow from lan to wan\nignore { x\xfe }\n' \
+           b'test "t" { lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp => allow }\n'
+    (keepstate.directory / name).write_bytes(text)
+    shown, = keepstate.json('show', '--json', name)
+    assert shown['file'] == 'caf\ufffd.conf' and shown['zones'][0]['interfaces'] == ['eth\ufffd'] and shown['ignore'] == ['x\ufffd']
+    assert shown['rules'][0]['file'] == 'caf\ufffd.conf'
+    test, _ = keepstate.json('test', '--json', name)
+    assert test['file'] == 'caf\ufffd.conf' and test['passed'] is True
+    capture = os.fsdecode(b'x\xe9.pcap')
+    (keepstate.directory / capture).write_bytes(pcap(ethernet(tcp('10.0.0.5', 4000, '192.0.2.1', 80, SYN))))
+    assert keepstate.json('replay', '--json', name, capture)[0]['capture'] == 'x\ufffd.pcap'
