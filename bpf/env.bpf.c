@@ -19,6 +19,11 @@
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
 const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
 
+/* A payload that this CPU writes again (core/env.h), and room for a write that begins with its last byte. */
+struct ks_transcript {
+	__u8 bytes[KS_TRANSCRIPT_MAX + KS_EDIT_MAX];
+};
+
 /* clang-format off */
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 64);
 	 __type(key, __u32); __type(value, struct ks_bucket); } ks_table MAP;
@@ -70,6 +75,8 @@ struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_scratch); } ks_scratch MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_scratch); } ks_kill_scratch MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_transcript); } ks_transcripts MAP;
 /* clang-format on */
 
 struct ks_scratch *scratch_get(void)
@@ -80,6 +87,13 @@ struct ks_scratch *scratch_get(void)
 struct ks_scratch *kill_scratch_get(void)
 {
 	return first_of(&ks_kill_scratch);
+}
+
+__u8 *env_transcript(struct ks_env *env)
+{
+	struct ks_transcript *transcript = first_of(&ks_transcripts);
+
+	return transcript ? transcript->bytes : NULL;
 }
 
 const struct ks_control *control_get(void)

@@ -29,6 +29,7 @@
  *   ks_tc_hooks     PROG_ARRAY [2]           ks_tc_ingress and ks_tc_egress, for the programs of hook.bpf.c
  *   ks_held         ARRAY                    struct ks_held: fragments that came before the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
+ *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *

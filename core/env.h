@@ -140,6 +140,10 @@ bool env_packet_write(struct ks_env *env, __u32 off, const void *from, __u32 len
 /* Inserts (delta > 0) bytes before `off`, or removes them (delta < 0) from there; up to KS_EDIT_MAX. */
 bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta);
 
+/* Memory for a text of KS_TRANSCRIPT_MAX bytes (a power of two), in which this CPU writes a packet's payload again. */
+#define KS_TRANSCRIPT_MAX 8192U
+__u8 *env_transcript(struct ks_env *env);
+
 /*
  * Adds `diff`, a one's complement sum of 16-bit words in wire order (new minus old), to the upper checksum at `off`.
  * `pseudo`: what changed is in the pseudo header, which counts even where hardware will finish the checksum.

@@ -111,6 +111,38 @@ struct ks_insp_quote {
 #define KS_HELPER_CHUNK 128U /* bytes read at once: a power of two, at most KS_EDIT_MAX */
 #define KS_HELPER_TEXT 64U /* a rewritten announcement is shorter; a power of two */
 
+/* A port that was announced, and the outer one that it has (core/helper/media.h), in host order. */
+struct ks_port_pair {
+	__u16 inner, outer;
+};
+
+#define KS_PORT_PAIRS 16U /* in one packet; a power of two */
+
+/* A message that is written again as a whole: SIP (core/helper/transcribe.h). */
+struct ks_insp_writing {
+	struct ks_scanner token; /* the number or address that is being read */
+	__u32 from, to; /* the text that is read: offsets in the frame */
+	__u32 out; /* bytes written so far; offsets in them: */
+	__u32 mark; /* where the token begins */
+	__u32 length_at; /* where room was left for the digits of Content-Length, 0: nowhere */
+	__u32 body_at; /* where the body begins */
+	__u32 length; /* as Content-Length said, ... */
+	__u32 body_left; /* ... and what is still to come of it */
+	__u32 body_read; /* bytes of the body so far */
+	__u32 word; /* the last four bytes, letters in upper case */
+	__u16 column; /* bytes of the line so far */
+	__u16 spoken; /* the port by which the listener calls itself, 0: the one that it sends from */
+	__u16 says; /* the same of the speaker, in this packet */
+	__u8 line, folded; /* enum sip_line: of this line, and of the one before it */
+	__u8 state; /* enum token_state */
+	__u8 whose; /* the translation that the address of the token has: KS_TRANSLATE_* */
+	__u8 last, before; /* the byte written last; the one before the token */
+	__u8 changed, foreign, overflow; /* 1: something is written differently; it is no SIP; there is no room */
+	__u8 offers; /* 1: the body counts */
+	__u8 name_len[2];
+	__u8 name[2][KS_HELPER_TEXT]; /* the new addresses as text: of the speaker, of the listener */
+};
+
 /* A packet of a control connection: written by helper/. */
 struct ks_insp_helping {
 	struct ks_entry memory[2]; /* by enum ks_dir: of who speaks */
@@ -124,7 +156,11 @@ struct ks_insp_helping {
 	__u8 pending; /* expectations still to be made of an announcement */
 	__u8 announcements; /* complete ones so far */
 	__u8 reason; /* why the packet passes: enum ks_reason */
-	__u8 zero[3];
+	__u8 maps; /* media: 1: a mapping is to be made for the speaker's, 0: a permit for that of want.src */
+	__u8 port_pairs;
+	__u8 again; /* 1: what was rewritten comes again and is to be rewritten in the same way */
+	__u16 control; /* port of the media stream's control, host order */
+	__u16 zero;
 	__u32 ack, sack; /* as they came */
 	struct ks_scanner saved; /* as it was before the mark */
 	__u32 end; /* of what is to be read; all offsets count from the start of the frame */
@@ -145,6 +181,8 @@ struct ks_insp_helping {
 	__u16 text_port; /* that it is to name */
 	__u8 text[KS_HELPER_TEXT];
 	__u8 bytes[KS_HELPER_CHUNK];
+	struct ks_port_pair port_pair[KS_PORT_PAIRS];
+	struct ks_insp_writing writing;
 };
 
 /* A fragment: written by fragment/. */

@@ -22,6 +22,8 @@
 	X(HELPER, helper) /* of a control connection that a helper follows (helper/helper.c) */                \
 	X(SCAN, scan) /* the same: its payload is read (helper/scan.c) */                                      \
 	X(ANNOUNCE, announce) /* it announces another connection (helper/scan.c) */                            \
+	X(MEDIA, media) /* the same, of media whose address is translated (helper/media.c) */                  \
+	X(TRANSCRIBE, transcribe) /* it is written again as a whole (helper/transcribe.c) */                   \
 	X(ADJUST, adjust) /* it was read, and its text and numbers may change (helper/helper.c) */             \
 	X(OPEN, open) /* no flow knows it: may it open one? (open.c) */                                        \
 	X(GROUP, group) /* passed, and it asks a group: its members may answer (group.c) */                    \

@@ -240,6 +240,11 @@ bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
 	return true;
 }
 
+__u8 *env_transcript(struct ks_env *env)
+{
+	return ks_engine_of(env)->transcript;
+}
+
 bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp)
 {
 	__u16 sum;

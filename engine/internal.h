@@ -7,6 +7,7 @@
 #define KS_ENGINE_INTERNAL_H
 
 #include "core/nat/port.h"
+#include "core/env.h"
 #include "core/settle.h"
 #include "engine/engine.h"
 #include "engine/held.h"
@@ -43,6 +44,7 @@ struct ks_engine {
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_shortage shortages[KS_SHORTAGES];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
+	__u8 transcript[KS_TRANSCRIPT_MAX];
 };
 
 static inline struct ks_engine *ks_engine_of(struct ks_env *env)

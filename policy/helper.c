@@ -16,7 +16,7 @@ static const struct {
 	bool tcp, udp;
 } helpers[KS_HELPER_MAX] = {
 	[KS_HELPER_NONE] = { "none", 0, false, false }, [KS_HELPER_FTP] = { "ftp", 21, true, false },
-	[KS_HELPER_TFTP] = { "tftp", 69, false, true }, [KS_HELPER_SIP] = { "sip", 5060, false, true },
+	[KS_HELPER_TFTP] = { "tftp", 69, false, true }, [KS_HELPER_SIP] = { "sip", 5060, true, true },
 	[KS_HELPER_IRC] = { "irc", 6667, true, false }, [KS_HELPER_PPTP] = { "pptp", 1723, true, false },
 };
 

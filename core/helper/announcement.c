@@ -52,6 +52,7 @@ static void put_hex(struct ks_inspection *insp, __u32 value)
 /* An address that is written in parts, with a byte between them. */
 struct address_ctx {
 	struct ks_inspection *insp;
+	const struct ks_addr *addr;
 	__u8 between;
 };
 
@@ -61,7 +62,7 @@ static long ipv4_byte_put(__u32 n, void *arg)
 
 	if (n)
 		put_byte(ctx->insp, ctx->between);
-	put_decimal(ctx->insp, ctx->insp->sent.src.b[IPV4_FIRST_BYTE + (n & (IPV4_BYTES - 1))]);
+	put_decimal(ctx->insp, ctx->addr->b[IPV4_FIRST_BYTE + (n & (IPV4_BYTES - 1))]);
 	return 0;
 }
 
@@ -72,13 +73,13 @@ static long ipv6_group_put(__u32 n, void *arg)
 
 	if (n)
 		put_byte(ctx->insp, ctx->between);
-	put_hex(ctx->insp, (__u32)ctx->insp->sent.src.b[at] << 8 | ctx->insp->sent.src.b[at + 1]);
+	put_hex(ctx->insp, (__u32)ctx->addr->b[at] << 8 | ctx->addr->b[at + 1]);
 	return 0;
 }
 
 static void put_numbers(struct ks_inspection *insp, __u32 port)
 {
-	struct address_ctx ctx = { .insp = insp, .between = ',' };
+	struct address_ctx ctx = { .insp = insp, .addr = &insp->sent.src, .between = ',' };
 
 	ks_loop(IPV4_BYTES, ipv4_byte_put, &ctx);
 	put_byte(insp, ',');
@@ -87,19 +88,23 @@ static void put_numbers(struct ks_inspection *insp, __u32 port)
 	put_decimal(insp, port & 0xff);
 }
 
+static void put_address(struct ks_inspection *insp, const struct ks_addr *addr)
+{
+	bool ipv4 = insp->sent.family == KS_IPV4;
+	struct address_ctx ctx = { .insp = insp, .addr = addr, .between = ipv4 ? '.' : ':' };
+
+	if (ipv4)
+		ks_loop(IPV4_BYTES, ipv4_byte_put, &ctx);
+	else
+		ks_loop(KS_IPV6_PARTS, ipv6_group_put, &ctx);
+}
+
 static void put_extended(struct ks_inspection *insp, __u32 port)
 {
-	struct address_ctx ctx = { .insp = insp, .between = '.' };
-
 	put_byte(insp, '|');
 	put_byte(insp, insp->sent.family == KS_IPV4 ? '1' : '2');
 	put_byte(insp, '|');
-	if (insp->sent.family == KS_IPV4) {
-		ks_loop(IPV4_BYTES, ipv4_byte_put, &ctx);
-	} else {
-		ctx.between = ':';
-		ks_loop(KS_IPV6_PARTS, ipv6_group_put, &ctx);
-	}
+	put_address(insp, &insp->sent.src);
 	put_byte(insp, '|');
 	put_decimal(insp, port);
 	put_byte(insp, '|');
@@ -128,4 +133,10 @@ void ks_announcement_write(struct ks_inspection *insp)
 	default:
 		break;
 	}
+}
+
+void ks_announcement_address(struct ks_inspection *insp, const struct ks_addr *addr)
+{
+	insp->helping.text_len = 0;
+	put_address(insp, addr);
 }

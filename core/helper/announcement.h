@@ -8,4 +8,7 @@
 /* Composes the text of an announcement, insp->helping.text, from insp->helping's form and text_port and insp->sent's source. */
 void ks_announcement_write(struct ks_inspection *insp);
 
+/* Composes an address as text in insp->helping.text. */
+void ks_announcement_address(struct ks_inspection *insp, const struct ks_addr *addr);
+
 #endif

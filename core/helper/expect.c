@@ -152,8 +152,7 @@ static bool is_mapped(struct ks_env *env, struct ks_inspection *insp)
 	return side_is_in_table(env, insp);
 }
 
-/* Returns true if a socket of the box has the port, or the rules forward it. */
-static bool is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+bool ks_expect_port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 
@@ -218,8 +217,8 @@ static long expect_port_try(__u32 n, void *arg)
 		insp->helping.want.dport =
 			ks_be16(KS_PORT_UNPRIVILEGED + (ctx->start + n) % (KS_PORT_MAX - KS_PORT_UNPRIVILEGED + 1));
 	/* Those who have the port otherwise than by an expectation. */
-	if (insp->helping.choose &&
-	    (is_reserved(ctx->env, ctx->config, insp) || is_mapped(ctx->env, insp) || is_spoken_to(ctx->env, insp)))
+	if (insp->helping.choose && (ks_expect_port_is_reserved(ctx->env, ctx->config, insp) ||
+				     is_mapped(ctx->env, insp) || is_spoken_to(ctx->env, insp)))
 		return 0;
 	expectation_key_make(ctx->env, insp);
 	expectation_fill(ctx->env, ctx->config, insp);

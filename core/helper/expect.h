@@ -45,6 +45,9 @@ bool ks_expect_consume(struct ks_env *env, struct ks_inspection *insp);
  */
 __u32 ks_expect_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
+/* Returns true if a socket of the box has the port insp->helping.want.dport, or the rules forward it. */
+bool ks_expect_port_is_reserved(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
 /* Frees an expectation of the control connection, if it is still there. */
 void ks_expect_release(struct ks_env *env, struct ks_inspection *insp, __u32 slot_id);
 

@@ -72,8 +72,8 @@ static void unshift_acks(struct ks_inspection *insp)
 	insp->helping.sack = insp->pkt.sack;
 	if (!ks_is_stream(insp) || !insp->helping.ready[peer & 1] || !m->memory.form)
 		return;
-	insp->pkt.ack = ks_shift_back(&m->memory.shift, m->memory.len, insp->pkt.ack);
-	insp->pkt.sack = ks_shift_back(&m->memory.shift, m->memory.len, insp->pkt.sack);
+	insp->pkt.ack = ks_shift_back(&m->memory.shift, ks_memory_length(m), insp->pkt.ack);
+	insp->pkt.sack = ks_shift_back(&m->memory.shift, ks_memory_length(m), insp->pkt.sack);
 }
 
 /* Returns true for the answer to the SYN, which tells where both streams begin. */
@@ -93,12 +93,37 @@ static void stream_begin(struct ks_inspection *insp, __u32 dir)
 	insp->helping.ready[dir & 1] = 1;
 }
 
+/*
+ * The segment repeats messages that were rewritten: they are read and rewritten once more, which gives the same text. If
+ * it ends inside them it is cut before them, and else before what was not read yet.
+ */
+static void messages_again(struct ks_inspection *insp, struct ks_record *m, __u32 end)
+{
+	struct ks_insp_helping *h = &insp->helping;
+	__u32 seq = insp->pkt.seq, from = insp->pkt.payload_off + (m->memory.shift.position - seq),
+	      len = ks_memory_length(m);
+
+	if (ks_seq_after(m->memory.shift.position + len, end)) {
+		h->cut = from;
+		h->stop = 1;
+		return;
+	}
+	h->again = 1;
+	h->off = from;
+	h->end = from + len;
+	h->writing.from = h->off;
+	h->writing.to = h->end;
+	ks_scanner_reset(&m->memory.scanner);
+	if (ks_seq_after(end, m->memory.next))
+		h->cut = insp->pkt.payload_off + (m->memory.next - seq);
+}
+
 /* The segment may repeat the rewritten announcement, or begin inside it. Returns false if it cannot be rewritten the same way. */
 static bool rewrite_again(struct ks_inspection *insp, struct ks_record *m)
 {
 	struct ks_insp_helping *h = &insp->helping;
 	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len,
-	      edit_end = m->memory.shift.position + m->memory.len;
+	      edit_end = m->memory.shift.position + ks_memory_length(m);
 
 	if (!m->memory.form || !insp->pkt.payload_len)
 		return true;
@@ -109,6 +134,10 @@ static bool rewrite_again(struct ks_inspection *insp, struct ks_record *m)
 	}
 	if (!ks_seq_before(m->memory.shift.position, end))
 		return true;
+	if (m->memory.form == KS_FORM_SDP) {
+		messages_again(insp, m, end);
+		return true;
+	}
 	h->edit = insp->pkt.payload_off + (m->memory.shift.position - seq);
 	h->edit_len = m->memory.len;
 	h->form = m->memory.form;
@@ -174,7 +203,7 @@ static __u32 segment_begin(struct ks_inspection *insp)
 		return m->memory.form ? KS_REASON_ANNOUNCEMENT : 0;
 	if (!rewrite_again(insp, m))
 		return KS_REASON_ANNOUNCEMENT;
-	if (!h->stop)
+	if (!h->stop && !h->again)
 		reason = reading_begin(insp, m);
 	if (!h->stop)
 		insp->stage = KS_STAGE_SCAN;
@@ -213,6 +242,8 @@ static void message_begin(struct ks_env *env, struct ks_inspection *insp)
 		tftp_follow(env, insp);
 	else if (insp->flow.after.helper == KS_HELPER_SIP && insp->pkt.payload_len)
 		insp->stage = KS_STAGE_SCAN;
+	insp->helping.writing.from = insp->pkt.payload_off;
+	insp->helping.writing.to = insp->pkt.payload_off + insp->pkt.payload_len;
 	ks_scanner_reset(&ks_memory_of(insp, insp->dir)->memory.scanner);
 	ks_memory_of(insp, insp->dir)->flags = 0;
 }
@@ -232,6 +263,11 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 	h->mark = 0;
 	h->cut = 0;
 	h->edit = 0;
+	h->again = 0;
+	h->port_pairs = 0;
+	h->writing.from = 0;
+	h->writing.to = 0;
+	h->writing.says = 0;
 	h->off = insp->pkt.payload_off;
 	h->end = insp->pkt.payload_off + KS_MIN(insp->pkt.payload_len, KS_HELPER_READ_MAX);
 	memory_load(env, insp, KS_ORIGINAL);
@@ -279,6 +315,12 @@ static __u32 judge_once(struct ks_env *env, const struct ks_config *config, stru
 	return reason;
 }
 
+/* The halves of a translation for which texts change. SIP names both ends. */
+static inline __u32 rewritten_halves(const struct ks_inspection *insp)
+{
+	return insp->flow.after.helper == KS_HELPER_SIP ? KS_TRANSLATE_BOTH : KS_TRANSLATE_SRC;
+}
+
 void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -295,7 +337,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 		insp->helping.reason = (__u8)judge_once(env, config, insp);
 	}
 	if (insp->verdict.action == KS_ALLOW && !insp->home.dry) {
-		insp->helping.rewrites = !!(insp->translate & KS_TRANSLATE_SRC);
+		insp->helping.rewrites = !!(insp->translate & rewritten_halves(insp));
 		if (ks_is_stream(insp))
 			refused = segment_begin(insp);
 		else
@@ -314,8 +356,8 @@ static bool memories_store(struct ks_env *env, const struct ks_config *config, s
 	__u32 dir = insp->dir & 1, peer = !dir;
 
 	if (!ks_is_stream(insp)) {
-		/* Without an expectation there is nothing to remember. */
-		if (h->ready[dir] || (h->made && insp->flow.after.helper == KS_HELPER_SIP))
+		/* Without an expectation there is nothing to remember, nor if the speaker calls itself by its own port. */
+		if (h->ready[dir] || ((h->made || h->writing.says) && insp->flow.after.helper == KS_HELPER_SIP))
 			memory_store(env, config, insp, dir);
 		return true;
 	}
@@ -332,6 +374,19 @@ static bool memories_store(struct ks_env *env, const struct ks_config *config, s
 	return true;
 }
 
+/* A message that is not whole, or an announcement, is refused. Of messages that is counted (scan.c). Returns the reason. */
+static __u32 refusal_note(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	struct ks_entry *e = &insp->helping.memory[insp->dir & 1];
+
+	if (insp->flow.after.helper == KS_HELPER_SIP && e->found) {
+		e->after = e->before;
+		ks_record_after(e)->refused++;
+		memory_store(env, config, insp, insp->dir);
+	}
+	return KS_REASON_ANNOUNCEMENT;
+}
+
 void ks_stage_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -340,11 +395,13 @@ void ks_stage_adjust(struct ks_env *env, struct ks_inspection *insp, const __u8 
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	if (insp->helping.cut && insp->helping.cut <= insp->pkt.payload_off)
+	if (insp->helping.failed && insp->helping.again)
 		reason = KS_REASON_ANNOUNCEMENT;
+	else if (insp->helping.cut && insp->helping.cut <= insp->pkt.payload_off)
+		reason = refusal_note(env, config, insp);
 	else if (!memories_store(env, config, insp))
 		reason = KS_REASON_CONTENDED;
-	else if (ks_is_stream(insp) && !ks_adjust(env, insp, head))
+	else if (!ks_adjust(env, insp, head))
 		reason = KS_REASON_TRANSLATE;
 	helper_conclude(insp, config, reason);
 }

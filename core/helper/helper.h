@@ -9,6 +9,7 @@
  *   SCAN       scan.c        reads them one by one (scanner.h) until an announcement is complete
  *   ANNOUNCE   scan.c        makes its expectation (expect.h), and rewrites it where addresses are translated
  *                            (announcement.h); then SCAN goes on
+ *   TRANSCRIBE transcribe.c  SIP where addresses are translated: writes the messages again, into memory of the home
  *   ADJUST     helper.c      stores what was learnt and writes the packet (resequence.h)
  *
  * A stream is read in the order of its sequence numbers, each byte once. A segment
@@ -54,6 +55,12 @@ static inline struct ks_record *ks_memory_of(struct ks_inspection *insp, __u32 d
 	return ks_record_after(&insp->helping.memory[dir & 1]);
 }
 
+/* The length of the text that was rewritten last, as it was before. */
+static inline __u32 ks_memory_length(const struct ks_record *m)
+{
+	return m->memory.form == KS_FORM_SDP ? m->memory.len | (__u32)m->len_high << 8 : m->memory.len;
+}
+
 static inline bool ks_is_stream(const struct ks_inspection *insp)
 {
 	return insp->pkt.tuple.proto == KS_PROTO_TCP;
@@ -64,7 +71,7 @@ static inline void ks_helper_lose(struct ks_inspection *insp, struct ks_record *
 {
 	m->memory.scanner.phase = KS_SCANNER_SKIP;
 	m->memory.scanner.column = KS_SCANNER_LINE_MAX;
-	if (insp->flow.after.helper == KS_HELPER_PPTP)
+	if (insp->flow.after.helper == KS_HELPER_PPTP || insp->flow.after.helper == KS_HELPER_SIP)
 		m->flags |= KS_MEMORY_OVER;
 }
 

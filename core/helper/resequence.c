@@ -13,6 +13,8 @@
 
 #define CUT_STEPS 32U /* bytes cut off: this times KS_EDIT_MAX at most */
 #define SUM_STEPS 128U /* bytes behind a change: this times KS_HELPER_CHUNK at most */
+#define RESIZE_STEPS 32U
+#define TEXT_STEPS (KS_TRANSCRIPT_MAX / KS_EDIT_MAX + 1)
 #define SACK_EDGES (2 * TCP_OPT_SACK_BLOCKS_MAX)
 
 /* A sum over bytes of the packet, as 16-bit words counted from the upper header. */
@@ -67,8 +69,10 @@ static bool bytes_sum(struct ks_env *env, struct ks_inspection *insp, __u32 off,
 
 static bool checksum_change(struct ks_env *env, const struct ks_inspection *insp, __u16 old, __u16 new, bool pseudo)
 {
-	return env_checksum_add(env, insp->pkt.l4_off + TCP_CHECKSUM_OFF,
-				ks_checksum_diff16(ks_be16(old), ks_be16(new)), pseudo, false);
+	bool udp = !ks_is_stream(insp);
+
+	return env_checksum_add(env, insp->pkt.l4_off + (udp ? UDP_CHECKSUM_OFF : TCP_CHECKSUM_OFF),
+				ks_checksum_diff16(ks_be16(old), ks_be16(new)), pseudo, udp);
 }
 
 /* Changes the length in the IP header, and the checksum of an IPv4 header with it. */
@@ -92,6 +96,15 @@ static bool ip_length_write(struct ks_env *env, const struct ks_inspection *insp
 	return env_packet_write(env, off, &sum, sizeof(sum));
 }
 
+/* UDP: the length in its own header, which the checksum covers once more. */
+static bool udp_length_write(struct ks_env *env, const struct ks_inspection *insp, __u32 old, __u32 new)
+{
+	__be16 wire = ks_be16((__u16) new);
+
+	return env_packet_write(env, insp->pkt.l4_off + UDP_LENGTH_OFF, &wire, sizeof(wire)) &&
+	       checksum_change(env, insp, (__u16)old, (__u16) new, false);
+}
+
 /* The payload has grown by `delta`: changes every length, and the checksum with it. */
 static bool length_adjust(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
 {
@@ -102,6 +115,8 @@ static bool length_adjust(struct ks_env *env, struct ks_inspection *insp, __s32 
 	insp->pkt.payload_len += (__u32)delta;
 	insp->pkt.l3_len += (__u32)delta;
 	insp->grown += delta;
+	if (!ks_is_stream(insp) && !udp_length_write(env, insp, old, old + (__u32)delta))
+		return false;
 	return ip_length_write(env, insp, delta) &&
 	       checksum_change(env, insp, (__u16)old, (__u16)(old + (__u32)delta), true);
 }
@@ -143,19 +158,86 @@ static bool packet_cut(struct ks_env *env, struct ks_inspection *insp)
 	       checksum_change(env, insp, insp->pkt.tcp_flags, flags, false);
 }
 
-/* Replaces the announcement by insp->helping.text. */
+/* A text in the place of another: in steps, of at most KS_EDIT_MAX bytes. */
+struct replace_ctx {
+	struct ks_env *env;
+	struct ks_inspection *insp;
+	const __u8 *text;
+	__u32 off, done, len; /* where the text goes; what of it was written; all of it */
+	__s32 delta; /* bytes by which the packet is still to grow */
+	__u32 failed;
+};
+
+/* Grows and shrinks behind the first byte, which stays: the edges of the packet are not moved. */
+static long resize_step(__u32 n, void *arg)
+{
+	struct replace_ctx *ctx = arg;
+	__s32 step = ctx->delta;
+
+	if (!step)
+		return 1;
+	step = step > (__s32)KS_EDIT_MAX ? (__s32)KS_EDIT_MAX : step;
+	step = step < -(__s32)KS_EDIT_MAX ? -(__s32)KS_EDIT_MAX : step;
+	ctx->failed = !env_packet_resize(ctx->env, ctx->off, step);
+	ctx->delta -= step;
+	return ctx->failed != 0;
+}
+
+static long text_step(__u32 n, void *arg)
+{
+	struct replace_ctx *ctx = arg;
+	__u32 len = KS_MIN(ctx->len - ctx->done, KS_EDIT_MAX);
+
+	if (!len)
+		return 1;
+	ctx->failed = !env_packet_write(ctx->env, ctx->off + ctx->done,
+					ctx->text + (ctx->done & (KS_TRANSCRIPT_MAX - 1)), ks_edit_length(len));
+	ctx->done += len;
+	return ctx->failed != 0;
+}
+
+/* The messages that are written again: insp->helping.writing. */
+static bool transcript_write(struct ks_env *env, struct ks_inspection *insp, __s32 delta)
+{
+	struct ks_insp_helping *h = &insp->helping;
+	struct replace_ctx ctx = { .env = env,
+				   .insp = insp,
+				   .text = env_transcript(env),
+				   .off = h->edit + (delta > 0 ? h->edit_len : h->writing.out),
+				   .len = h->writing.out,
+				   .delta = delta };
+
+	if (!ctx.text || ctx.len > KS_TRANSCRIPT_MAX)
+		return false;
+	ks_loop(RESIZE_STEPS, resize_step, &ctx);
+	if (ctx.failed || ctx.delta)
+		return false;
+	ctx.off = h->edit;
+	ks_loop(TEXT_STEPS, text_step, &ctx);
+	return !ctx.failed && ctx.done == ctx.len;
+}
+
+static bool announcement_write(struct ks_env *env, struct ks_inspection *insp, __u32 len, __s32 delta)
+{
+	struct ks_insp_helping *h = &insp->helping;
+
+	if (h->form == KS_FORM_SDP)
+		return transcript_write(env, insp, delta);
+	if (delta && !env_packet_resize(env, h->edit + (delta > 0 ? h->edit_len : len), delta))
+		return false;
+	return env_packet_write(env, h->edit, h->text, ks_edit_length(len));
+}
+
+/* Replaces the announcement by insp->helping.text, or messages by those that were written again. */
 static bool announcement_replace(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_insp_helping *h = &insp->helping;
-	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, len = h->text_len & (KS_HELPER_TEXT - 1), old, new;
-	__s32 delta = (__s32)len - (__s32)h->edit_len;
+	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len, len, old, new;
+	__s32 delta;
 
-	if (!len || !bytes_sum(env, insp, h->edit, end, &old))
-		return false;
-	/* Grows and shrinks behind the first byte, which stays: the edges of the packet are not moved. */
-	if (delta && !env_packet_resize(env, h->edit + (delta > 0 ? h->edit_len : len), delta))
-		return false;
-	if (!env_packet_write(env, h->edit, h->text, ks_edit_length(len)) ||
+	len = h->form == KS_FORM_SDP ? h->writing.out : h->text_len & (KS_HELPER_TEXT - 1);
+	delta = (__s32)len - (__s32)h->edit_len;
+	if (!len || !bytes_sum(env, insp, h->edit, end, &old) || !announcement_write(env, insp, len, delta) ||
 	    !bytes_sum(env, insp, h->edit, end + (__u32)delta, &new))
 		return false;
 	return checksum_change(env, insp, (__u16)old, (__u16) new, false) && length_adjust(env, insp, delta);
@@ -235,7 +317,7 @@ static bool sack_write(struct ks_env *env, struct ks_inspection *insp, const __u
 		.insp = insp,
 		.head = head,
 		.shift = &acknowledged->memory.shift,
-		.len = acknowledged->memory.len,
+		.len = ks_memory_length(acknowledged),
 		.off = insp->pkt.l4_off + TCP_HEADER_LEN,
 	};
 

@@ -12,6 +12,7 @@
 #include "core/helper/helper.h"
 #include "core/home.h"
 
+#define RUN_MAX 1400U /* bytes of several messages that are rewritten together: less than a segment */
 #define SCAN_STEPS 128U /* chunks, and announcements in them */
 
 _Static_assert((KS_HELPER_CHUNK & (KS_HELPER_CHUNK - 1)) == 0 && KS_HELPER_CHUNK <= KS_EDIT_MAX, "chunks are masked");
@@ -29,7 +30,7 @@ static enum ks_heard byte_heard(struct ks_inspection *insp, struct ks_scanner *p
 	case KS_HELPER_PPTP:
 		return ks_pptp_byte(p, byte, client);
 	case KS_HELPER_SIP:
-		return ks_is_stream(insp) ? KS_HEARD_OVER : ks_sip_byte(p, byte);
+		return ks_sip_byte(p, byte, ks_is_stream(insp));
 	default:
 		return KS_HEARD_OVER;
 	}
@@ -76,12 +77,18 @@ static bool announcement_is_due(struct ks_inspection *insp, struct ks_record *m)
 	return true;
 }
 
+/* The port that is announced: SIP's scanner has another use for ks_scanner.port. */
+static inline __u16 announced_port(const struct ks_scanner *p)
+{
+	return p->form == KS_FORM_SDP ? p->code : p->port;
+}
+
 /* Returns true if the announcement names its speaker and a port that is not privileged. */
 static bool names_speaker(const struct ks_inspection *insp, const struct ks_scanner *p)
 {
 	if (p->form == KS_FORM_CALL)
 		return true;
-	if (p->port < KS_PORT_UNPRIVILEGED)
+	if (announced_port(p) < KS_PORT_UNPRIVILEGED)
 		return false;
 	if (p->form == KS_FORM_PORT || p->form == KS_FORM_SDP)
 		return true;
@@ -98,27 +105,42 @@ static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 	if (p->form != KS_FORM_DCC)
 		want->src = insp->translate & KS_TRANSLATE_DST ? insp->sent.dst : insp->pkt.tuple.dst;
 	want->dst = insp->translate & KS_TRANSLATE_SRC ? insp->sent.src : insp->pkt.tuple.src;
-	want->dport = ks_be16(p->port);
+	want->dport = ks_be16(announced_port(p));
 	if (is_call)
 		want->dport = ks_gre_call_port(want->dport);
 	if (is_call || is_sdp)
 		want->proto = is_call ? KS_PROTO_GRE : KS_PROTO_UDP;
 	insp->helping.port = ks_be16(want->dport);
-	insp->helping.choose = insp->helping.rewrites && !is_call && !is_sdp;
+	insp->helping.choose = insp->translate & KS_TRANSLATE_SRC && !is_call && !is_sdp;
 }
 
-/* An announcement is complete. One that does not count is ignored, and so is a SIP message that would have to be rewritten. */
+/* A media stream: of a speaker whose address is translated it gets a mapping, else it is expected, and its control with it. */
+static void media_want(struct ks_inspection *insp, const struct ks_scanner *p)
+{
+	struct ks_insp_helping *h = &insp->helping;
+
+	h->control = ks_sip_control(p);
+	if (h->control < KS_PORT_UNPRIVILEGED)
+		h->control = h->port;
+	h->pending = h->control != h->port ? 2 : 1;
+	if (insp->translate & KS_TRANSLATE_SRC) {
+		h->maps = 1;
+		insp->stage = KS_STAGE_MEDIA;
+	}
+}
+
+/* An announcement is complete. One that does not count is ignored. */
 static void announcement_complete(struct ks_inspection *insp, struct ks_record *m)
 {
 	struct ks_insp_helping *h = &insp->helping;
 
 	if (!announcement_is_due(insp, m) || !names_speaker(insp, &m->memory.scanner))
 		return;
-	if (m->memory.scanner.form == KS_FORM_SDP && h->rewrites)
-		return;
 	want_make(insp, &m->memory.scanner);
-	h->pending = m->memory.scanner.form == KS_FORM_SDP && h->port < 0xffff ? 2 : 1;
+	h->pending = 1;
 	insp->stage = KS_STAGE_ANNOUNCE;
+	if (m->memory.scanner.form == KS_FORM_SDP)
+		media_want(insp, &m->memory.scanner);
 }
 
 /* The sequence number of the byte at an offset of the frame. */
@@ -127,9 +149,21 @@ static inline __u32 seq_at(const struct ks_inspection *insp, __u32 off)
 	return insp->pkt.seq + (off - insp->pkt.payload_off);
 }
 
-/* The packet will end at the mark. The scanner goes back to there, and waits for what is cut off. */
+#define REFUSALS_MAX 3U /* of a message that is not whole, before it passes as it is */
+
+/*
+ * The packet will end at the mark. The scanner goes back to there, and waits for what is cut off. A message of SIP that
+ * came several times and was never whole is longer than a segment: it passes, and nothing is read any more.
+ */
 static void helper_cut(struct ks_inspection *insp, struct ks_record *m)
 {
+	bool is_sip = insp->flow.after.helper == KS_HELPER_SIP;
+
+	if (is_sip && insp->helping.mark <= insp->pkt.payload_off && m->refused >= REFUSALS_MAX) {
+		m->flags |= KS_MEMORY_OVER;
+		insp->helping.stop = 1;
+		return;
+	}
 	insp->helping.cut = insp->helping.mark;
 	insp->helping.stop = 1;
 	m->memory.scanner = insp->helping.saved;
@@ -139,15 +173,33 @@ static void helper_cut(struct ks_inspection *insp, struct ks_record *m)
 /* Returns true if another announcement can be rewritten: the last one must have arrived. */
 static bool may_rewrite(const struct ks_inspection *insp, const struct ks_record *m)
 {
-	return !insp->helping.edit && (!m->memory.form || !ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)],
-									 m->memory.shift.position + m->memory.len));
+	return !insp->helping.edit &&
+	       (!m->memory.form ||
+		!ks_seq_before(insp->flow.after.ack[!(insp->dir & 1)], m->memory.shift.position + ks_memory_length(m)));
 }
 
 static void mark_set(struct ks_inspection *insp, struct ks_record *m)
 {
 	insp->helping.mark = insp->helping.off + insp->helping.at - 1;
-	if (insp->helping.rewrites && ks_is_stream(insp) && !may_rewrite(insp, m))
+	if (insp->helping.rewrites && ks_is_stream(insp) && !insp->helping.again && !may_rewrite(insp, m))
 		helper_cut(insp, m);
+}
+
+/*
+ * SIP: the address of media. None at all (0.0.0.0, RFC 3264 8.4) holds the call, and the speaker's port stays its own. A
+ * listener whose address is translated is to be reached from there.
+ */
+static void media_address(struct ks_inspection *insp, struct ks_scanner *p)
+{
+	struct ks_addr addr = { .w = { p->addr.w[0], p->addr.w[1], p->addr.w[2], p->addr.w[3] } };
+	bool is_none = !addr.d[0] && !addr.d[1];
+
+	if (insp->translate & KS_TRANSLATE_DST && !is_none) {
+		insp->helping.want.src = addr;
+		insp->helping.maps = 0;
+		insp->stage = KS_STAGE_MEDIA;
+	}
+	ks_sip_address(p, is_none || ks_addr_equal(&addr, &insp->pkt.tuple.src));
 }
 
 static void heard_apply(struct ks_inspection *insp, struct ks_record *m)
@@ -163,7 +215,7 @@ static void heard_apply(struct ks_inspection *insp, struct ks_record *m)
 		insp->helping.mark = 0;
 		break;
 	case KS_HEARD_ADDRESS:
-		ks_sip_address(&m->memory.scanner, ks_scanner_names(&m->memory.scanner, &insp->pkt.tuple.src));
+		media_address(insp, &m->memory.scanner);
 		break;
 	case KS_HEARD_ASKED:
 		m->asked++;
@@ -178,6 +230,40 @@ static void heard_apply(struct ks_inspection *insp, struct ks_record *m)
 	default:
 		break;
 	}
+}
+
+/*
+ * SIP in a stream: notes a message that is complete, to be written again with those before it. One that would make the run
+ * longer than a segment waits for the next.
+ */
+static void message_note(struct ks_inspection *insp, struct ks_record *m)
+{
+	struct ks_insp_helping *h = &insp->helping;
+	__u32 end = h->off + h->at;
+
+	if (!h->mark || !ks_sip_is_between(&m->memory.scanner))
+		return;
+	if (h->writing.to && !h->again && end - insp->pkt.payload_off > RUN_MAX) {
+		helper_cut(insp, m);
+		return;
+	}
+	if (!h->writing.from)
+		h->writing.from = h->mark;
+	if (!h->again)
+		h->writing.to = end;
+	m->refused = 0;
+	h->mark = 0;
+}
+
+static inline bool is_sip_stream(const struct ks_inspection *insp)
+{
+	return insp->flow.after.helper == KS_HELPER_SIP && ks_is_stream(insp);
+}
+
+/* Returns true if another stage must act. */
+static inline bool is_announced(const struct ks_inspection *insp)
+{
+	return insp->stage == KS_STAGE_ANNOUNCE || insp->stage == KS_STAGE_MEDIA;
 }
 
 /* Reads the next chunk. Returns false at the end of what is to be read, or if that failed. */
@@ -209,20 +295,46 @@ static long scan_step(__u32 n, void *arg)
 	ks_loop(KS_HELPER_CHUNK, scan_byte, ctx);
 	if (h->heard)
 		heard_apply(insp, ks_memory_of(insp, insp->dir));
-	if (h->heard == KS_HEARD_ANNOUNCED && insp->stage != KS_STAGE_ANNOUNCE)
+	if (is_sip_stream(insp))
+		message_note(insp, ks_memory_of(insp, insp->dir));
+	else if (h->heard == KS_HEARD_ANNOUNCED && !is_announced(insp))
 		h->mark = 0;
 	h->heard = KS_HEARD_NOTHING;
-	return h->stop || insp->stage == KS_STAGE_ANNOUNCE;
+	return h->stop || is_announced(insp);
 }
 
 /* A datagram ends, and with it the last stream that a SIP message announces. */
 static void message_end(struct ks_inspection *insp, struct ks_record *m)
 {
-	if (insp->flow.after.helper != KS_HELPER_SIP || insp->helping.stop)
+	if (insp->flow.after.helper != KS_HELPER_SIP || ks_is_stream(insp) || insp->helping.stop)
 		return;
 	insp->helping.stop = 1;
 	if (ks_sip_end(&m->memory.scanner))
 		announcement_complete(insp, m);
+}
+
+/* Returns true if messages are to be written again as a whole: SIP of which an end is translated. */
+static bool is_transcribed(const struct ks_inspection *insp)
+{
+	const struct ks_insp_helping *h = &insp->helping;
+
+	return insp->flow.after.helper == KS_HELPER_SIP && h->rewrites && h->writing.to > h->writing.from &&
+	       h->writing.to - h->writing.from <= KS_HELPER_READ_MAX;
+}
+
+/* Scanning is over: perhaps before the end, or inside of what is announced. */
+static void scan_end(struct ks_inspection *insp, struct ks_record *m, bool done)
+{
+	struct ks_insp_helping *h = &insp->helping;
+	bool cuts = h->mark && h->rewrites && ks_is_stream(insp);
+
+	if (h->stop || h->again)
+		return;
+	/* The packet is too long to be read whole, or cut off by a capture, or has too many announcements. */
+	if (!done && !(cuts && is_sip_stream(insp)))
+		ks_helper_lose(insp, m);
+	if (cuts)
+		helper_cut(insp, m);
 }
 
 void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
@@ -232,20 +344,16 @@ void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	struct ks_insp_helping *h = &insp->helping;
 
 	insp->stage = KS_STAGE_ADJUST;
-	if (h->stop)
-		return;
-	ks_loop(SCAN_STEPS, scan_step, &ctx);
-	ctx.done &= insp->pkt.payload_len <= KS_HELPER_READ_MAX;
-	if (ctx.done)
-		message_end(insp, m);
-	if (insp->stage == KS_STAGE_ANNOUNCE && h->announcements++ < KS_ANNOUNCEMENTS_MAX)
-		return;
-	insp->stage = KS_STAGE_ADJUST;
-	/* The packet is too long to be read whole, or cut off by a capture, or has too many announcements. */
-	if (!ctx.done && !h->stop)
-		ks_helper_lose(insp, m);
-	if (h->mark && !h->stop && h->rewrites && ks_is_stream(insp))
-		helper_cut(insp, m);
+	if (!h->stop) {
+		ks_loop(SCAN_STEPS, scan_step, &ctx);
+		ctx.done &= insp->pkt.payload_len <= KS_HELPER_READ_MAX;
+		if (ctx.done)
+			message_end(insp, m);
+		if (is_announced(insp) && h->announcements++ < KS_ANNOUNCEMENTS_MAX)
+			return;
+		scan_end(insp, m, ctx.done);
+	}
+	insp->stage = is_transcribed(insp) ? KS_STAGE_TRANSCRIBE : KS_STAGE_ADJUST;
 }
 
 /* Makes the expectation wanted and remembers it instead of the oldest one. */
@@ -293,16 +401,21 @@ void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp, const __u
 	struct ks_record *m = ks_memory_of(insp, insp->dir);
 	const struct ks_config *config = env_config(env);
 	struct ks_insp_helping *h = &insp->helping;
-	bool expected = config && expectation_add(env, config, insp, m);
+	bool expected;
 
 	insp->stage = KS_STAGE_SCAN;
-	if (expected && h->pending == 2) { /* the control of a stream has the next port */
+	if (!config)
+		return;
+	expected = expectation_add(env, config, insp, m);
+	if (expected && h->pending == 2) { /* and the control of a stream */
 		h->pending = 1;
-		h->port++;
+		h->port = h->control;
 		h->want.dport = ks_be16(h->port);
 		insp->stage = KS_STAGE_ANNOUNCE;
 		return;
 	}
+	if (m->memory.scanner.form == KS_FORM_SDP)
+		return;
 	if (expected && h->choose)
 		rewrite_begin(insp, m);
 	h->mark = 0;

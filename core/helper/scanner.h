@@ -24,6 +24,7 @@ enum ks_heard {
 	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer */
 	KS_HEARD_ASKED, /* FTP: the client asks the server for an announcement */
 	KS_HEARD_GREETED, /* FTP: the server is one */
+	KS_HEARD_ENDED, /* SIP in a stream: a message is complete */
 	KS_HEARD_OVER, /* nothing more is to be heard: not this protocol, or encrypted from here */
 };
 
@@ -34,7 +35,7 @@ enum ks_form {
 	KS_FORM_EXTENDED, /* |1|10.0.0.5|1025|: FTP EPRT */
 	KS_FORM_PORT, /* 1025: FTP 229 */
 	KS_FORM_DCC, /* 167772165 1025: IRC */
-	KS_FORM_SDP, /* a media stream and its control: SIP */
+	KS_FORM_SDP, /* a media stream and its control: SIP. Rewritten, it is a run of whole messages */
 	KS_FORM_CALL, /* a call id: PPTP */
 };
 
@@ -99,13 +100,19 @@ static inline bool ks_is_digit(__u8 byte)
 enum ks_heard ks_ftp_byte(struct ks_scanner *p, __u8 byte, bool client, bool begun);
 enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte);
 enum ks_heard ks_pptp_byte(struct ks_scanner *p, __u8 byte, bool client);
-enum ks_heard ks_sip_byte(struct ks_scanner *p, __u8 byte);
+enum ks_heard ks_sip_byte(struct ks_scanner *p, __u8 byte, bool stream);
 
 /* SIP: the answer to KS_HEARD_ADDRESS, if the address is the speaker's own or not. */
 void ks_sip_address(struct ks_scanner *p, bool own);
 
 /* SIP: the end of a datagram, which ends the last stream. */
 enum ks_heard ks_sip_end(struct ks_scanner *p);
+
+/* SIP: the port of the control of the media stream just announced. */
+__u16 ks_sip_control(const struct ks_scanner *p);
+
+/* SIP in a stream: returns true between two messages. */
+bool ks_sip_is_between(const struct ks_scanner *p);
 
 #define KS_TFTP_REQUEST_MIN 6U /* opcode, a name, its end, a mode and its end, each of a byte at least */
 

@@ -105,6 +105,18 @@ static bool is_permitted(struct ks_env *env, struct ks_inspection *insp)
 	return insp->side.found && names_endpoint(insp, &insp->sent.dst, insp->sent.dport);
 }
 
+/*
+ * The same for media that a helper mapped: permits of the control connection's outer endpoint count. A neighbour of the inner
+ * endpoint was named by the outer address, behind which both are.
+ */
+static bool is_named(struct ks_env *env, struct ks_inspection *insp, __be16 control)
+{
+	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->pkt.tuple.dst, control,
+			 insp->helping.named ? &insp->pkt.tuple.dst : &insp->pkt.tuple.src);
+	ks_table_find(env, &insp->side);
+	return insp->side.found && ks_addr_equal(&ks_record_before(&insp->side)->mapping.addr, &insp->sent.dst);
+}
+
 /* Makes the question if the inner endpoint of the mapping found might speak to whom it has spoken by it, once more. */
 static void maker_ask(struct ks_inspection *insp)
 {
@@ -161,7 +173,8 @@ static bool is_ruled(struct ks_env *env, struct ks_inspection *insp)
 
 	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, &insp->opening.question);
 	ks_rules_ask(env, &insp->opening.question, &decision);
-	return decision.index != KS_DECISION_DEFAULT;
+	/* Neighbours keep the names by which they know each other, also where a rule allows them. */
+	return decision.index != KS_DECISION_DEFAULT && !(insp->helping.named && decision.action == KS_ALLOW);
 }
 
 /*
@@ -173,11 +186,15 @@ static bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_record *found = ks_record_before(&insp->side);
 	struct ks_tuple *sent = &insp->sent;
 	__u32 flags = found->flags;
+	__be16 control = found->mapping.control;
 
 	insp->verdict.rule = found->mapping.rule;
 	insp->to = found->zone[0];
 	sent->dst = found->mapping.addr;
 	sent->dport = found->mapping.port;
+	/* What a helper has mapped was announced where the policy lets the inner endpoint signal. */
+	if (control)
+		return is_permitted(env, insp) || is_named(env, insp, control);
 	maker_ask(insp);
 	if (flags & KS_TARGET_EIF)
 		return maker_is_allowed(env, insp, flags);
@@ -189,6 +206,21 @@ static bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
 	return maker_is_allowed(env, insp, flags);
 }
 
+/*
+ * Returns true if the packet comes from the side that the mapping found faces. What a helper has mapped is reached by the
+ * neighbours of its inner endpoint too: they go back with the outer address, by which that knows them (RFC 4787 REQ-9).
+ */
+static bool faces_sender(struct ks_inspection *insp)
+{
+	const struct ks_record *found = ks_record_before(&insp->side);
+
+	if (found->zone[1] == insp->home.from)
+		return true;
+	insp->helping.name = insp->pkt.tuple.dst;
+	insp->helping.named = found->mapping.control && found->zone[0] == insp->home.from;
+	return insp->helping.named;
+}
+
 bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_table_counts *counts = env_table_counts(env);
@@ -198,8 +230,7 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 		return false;
 	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->pkt.tuple.dst, insp->pkt.tuple.dport, NULL);
 	ks_table_find(env, &insp->side);
-	/* Only from the side that the mapping faces. */
-	if (!insp->side.found || ks_record_before(&insp->side)->zone[1] != insp->home.from)
+	if (!insp->side.found || !faces_sender(insp))
 		return false;
 	if (mapping_admits(env, insp) && !is_forwarded(env, config, insp)) {
 		insp->opening.expected = !is_ruled(env, insp);
@@ -242,20 +273,12 @@ static bool in_find(struct ks_env *env, struct ks_inspection *insp)
 	return insp->side.found && ks_mapping_is_own(insp);
 }
 
-bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
-		    const struct ks_target *target)
+/* Renews both records of the mapping whose claim was found in use, if that is `due`. Returns false if it is not to be relied on. */
+static ks_inline bool both_renew(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				 bool due)
 {
-	__be16 port;
-	bool due;
+	__be16 port = insp->sent.sport;
 
-	insp->opening.mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF);
-	if (!out_find(env, insp))
-		return false;
-	port = insp->sent.sport;
-	due = is_due(insp);
-	if (!in_find(env, insp))
-		return false;
-	due |= is_due(insp);
 	/*
 	 * Another CPU may take for dead what is about to die, and claim another port. So the claim is renewed first, and then
 	 * the record that names it, if that still does: who names another one after that finds the claim alive.
@@ -265,6 +288,28 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 	if (!due)
 		return true;
 	return out_find(env, insp) && insp->sent.sport == port && ks_mapping_renew(env, config, insp);
+}
+
+bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+		    const struct ks_target *target)
+{
+	const struct ks_table_counts *counts = env_table_counts(env);
+	const struct ks_record *found = ks_record_before(&insp->side);
+	__u8 mapped = target->flags & (KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_ADF), flags;
+	bool due;
+
+	insp->opening.mapped = mapped;
+	/* Without endpoint-independent translation only helpers make mappings. */
+	if (!mapped && (!counts || !ks_load_relaxed(&counts->records[KS_KIND_MAPPING_OUT])))
+		return false;
+	if (!out_find(env, insp) || !(mapped || found->mapping.control))
+		return false;
+	due = is_due(insp);
+	flags = found->flags;
+	if (!in_find(env, insp) || !both_renew(env, config, insp, due || is_due(insp)))
+		return false;
+	insp->opening.mapped = mapped ? mapped : flags;
+	return true;
 }
 
 void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)

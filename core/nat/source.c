@@ -221,7 +221,7 @@ static ks_inline __u32 source_reserve(struct ks_env *env, const struct ks_config
 	insp->search.fixed = insp->search.only;
 	if (!is_known_by_name(insp) && own_port_take(env, config, insp))
 		insp->search.fixed = 1;
-	else if (t->flags & KS_TARGET_EIM && ks_port_is_number(insp->sent.proto))
+	else if (ks_port_is_number(insp->sent.proto))
 		insp->search.fixed = ks_mapping_use(env, config, insp, t);
 	return ks_port_find(env, config, insp, t);
 }

@@ -41,7 +41,7 @@ struct ks_mapping {
 	__be16 port;
 	__u16 rule;
 	__be16 peer_port; /* to which the inside has spoken by it; zeros: not known */
-	__u16 zero;
+	__be16 control; /* made by a helper: the permits of this port of the outer address count too (core/helper/media.h); or 0 */
 	struct ks_addr peer;
 };
 
@@ -135,7 +135,7 @@ struct ks_memory {
 	struct ks_shift shift;
 	__u8 form; /* enum ks_form of the last rewritten announcement ... */
 	__u8 len; /* ... how long it was before ... */
-	__u16 port; /* ... and the port that it names now */
+	__u16 port; /* ... and the port that it names now; SIP: by which the speaker calls itself, 0: its own */
 	__u32 expected[KS_HELPER_EXPECTED]; /* slot ids of its expectations, the newest first; 0: none */
 	struct ks_scanner scanner;
 };
@@ -158,6 +158,10 @@ struct __attribute__((may_alias)) ks_record {
 		struct {
 			__u8 asked; /* memory of an FTP client: announcements that it asked for; modulo 256 */
 			__u8 answered; /* memory of an FTP server: announcements that it made */
+		};
+		struct {
+			__u8 refused; /* memory of SIP in a stream: how often a message was refused because it was not whole */
+			__u8 len_high; /* the same: memory.len divided by 256 */
 		};
 	};
 	__u32 seen; /* ms on the home's clock, as in a flow */
@@ -197,6 +201,8 @@ KS_RECORD_AS_FLOW(parts, zone[0]);
 KS_RECORD_AS_FLOW(held, zone[1]);
 KS_RECORD_AS_FLOW(asked, zone[0]);
 KS_RECORD_AS_FLOW(answered, zone[1]);
+KS_RECORD_AS_FLOW(refused, zone[0]);
+KS_RECORD_AS_FLOW(len_high, zone[1]);
 KS_RECORD_AS_FLOW(seen, seen);
 KS_RECORD_AS_FLOW(timeout, timeout);
 KS_RECORD_AS_FLOW(alias.rule, rule);
@@ -208,6 +214,7 @@ KS_RECORD_AT(mapping.addr, 16);
 KS_RECORD_AT(mapping.port, 32);
 KS_RECORD_AT(mapping.rule, 34);
 KS_RECORD_AT(mapping.peer_port, 36);
+KS_RECORD_AT(mapping.control, 38);
 KS_RECORD_AT(mapping.peer, 40);
 KS_RECORD_AT(expectation.to, 16);
 KS_RECORD_AT(expectation.port, 32);

@@ -52,6 +52,7 @@ struct ks_env {
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
 	__u32 events;
+	__u8 transcript[KS_TRANSCRIPT_MAX];
 	void (*on_bucket)(struct ks_env *env, __u32 index);
 };
 

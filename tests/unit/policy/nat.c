@@ -388,6 +388,7 @@ static void test_helpers(void **state)
 		__u16 port;
 	} expected[] = {
 		{ KS_HELPER_FTP, 6, 2121 },
+		{ KS_HELPER_SIP, 6, 5060 },
 		{ KS_HELPER_SIP, 17, 5060 },
 		{ KS_HELPER_FTP, 6, 21 },
 		{ KS_HELPER_TFTP, 17, 69 },
