@@ -22,7 +22,6 @@
 #define GRE_KEY_LEN 4U
 #define GRE_SEQ_LEN 4U
 #define GRE_ACK_LEN 4U
-#define GRE_CALL_OFF 6U
 
 /* Where the key of version 0 is, behind the checksum if there is one. */
 static inline __u32 key_off(__u32 flags)

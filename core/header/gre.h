@@ -15,6 +15,8 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
+#define GRE_CALL_OFF 6U /* of the call id in a header of version 1 */
+
 /*
  * Fills in the ports that stand for key or call, and the payload, of a GRE packet of `l4_len` bytes. Returns 0 or a
  * reason.

@@ -130,6 +130,10 @@ void ks_announcement_write(struct ks_inspection *insp)
 		put_byte(insp, ' ');
 		put_decimal(insp, port);
 		break;
+	case KS_FORM_CALL:
+		put_byte(insp, (__u8)(port >> 8));
+		put_byte(insp, (__u8)port);
+		break;
 	default:
 		break;
 	}

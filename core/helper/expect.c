@@ -168,15 +168,17 @@ bool ks_expect_port_is_reserved(struct ks_env *env, const struct ks_config *conf
 }
 
 /*
- * Returns true if the opener has a flow to the port from where FTP servers open data connections (RFC 959 5.2), even one
- * that is over: its packets would find that flow, perhaps of another client, and not the expectation.
+ * Returns true if the opener has a flow to the port from where FTP servers open data connections (RFC 959 5.2), or of PPTP
+ * one with this call, even one that is over: its packets would find that flow, perhaps of another client, and not the
+ * expectation.
  */
 static bool is_spoken_to(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_tuple *want = &insp->helping.want;
 	__be16 control = insp->translate & KS_TRANSLATE_DST ? insp->sent.dport : insp->pkt.tuple.dport;
 
-	want->sport = ks_be16((__u16)(ks_be16(control) - 1));
+	if (want->proto != KS_PROTO_GRE)
+		want->sport = ks_be16((__u16)(ks_be16(control) - 1));
 	ks_packet_key(env, insp, want, &insp->side.key);
 	want->sport = 0;
 	return side_is_in_table(env, insp);
@@ -198,6 +200,15 @@ static bool expectation_renew(struct ks_env *env, const struct ks_config *config
 	       ks_table_commit(env, &insp->side);
 }
 
+/* Returns true if somebody has the port otherwise than by an expectation. Call ids are no ports of the box. */
+static ks_inline bool is_others(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	if (insp->helping.want.proto != KS_PROTO_GRE &&
+	    (ks_expect_port_is_reserved(env, config, insp) || is_mapped(env, insp)))
+		return true;
+	return is_spoken_to(env, insp);
+}
+
 /* A search for a port under which the connection can be expected. */
 struct expect_port_ctx {
 	struct ks_env *env;
@@ -216,9 +227,7 @@ static long expect_port_try(__u32 n, void *arg)
 	if (n)
 		insp->helping.want.dport =
 			ks_be16(KS_PORT_UNPRIVILEGED + (ctx->start + n) % (KS_PORT_MAX - KS_PORT_UNPRIVILEGED + 1));
-	/* Those who have the port otherwise than by an expectation. */
-	if (insp->helping.choose && (ks_expect_port_is_reserved(ctx->env, ctx->config, insp) ||
-				     is_mapped(ctx->env, insp) || is_spoken_to(ctx->env, insp)))
+	if (insp->helping.choose && is_others(ctx->env, ctx->config, insp))
 		return 0;
 	expectation_key_make(ctx->env, insp);
 	expectation_fill(ctx->env, ctx->config, insp);

@@ -315,10 +315,12 @@ static __u32 judge_once(struct ks_env *env, const struct ks_config *config, stru
 	return reason;
 }
 
-/* The halves of a translation for which texts change. SIP names both ends. */
+/* The halves of a translation for which texts change. SIP and PPTP name both ends. */
 static inline __u32 rewritten_halves(const struct ks_inspection *insp)
 {
-	return insp->flow.after.helper == KS_HELPER_SIP ? KS_TRANSLATE_BOTH : KS_TRANSLATE_SRC;
+	__u32 helper = insp->flow.after.helper;
+
+	return helper == KS_HELPER_SIP || helper == KS_HELPER_PPTP ? KS_TRANSLATE_BOTH : KS_TRANSLATE_SRC;
 }
 
 void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)

@@ -13,6 +13,8 @@
 #include "core/home.h"
 
 #define RUN_MAX 1400U /* bytes of several messages that are rewritten together: less than a segment */
+#define KS_CALLS 4U /* ids of calls that are remembered, of a side */
+#define CALL_SHIFT 16 /* of the inner id in a pair */
 #define SCAN_STEPS 128U /* chunks, and announcements in them */
 
 _Static_assert((KS_HELPER_CHUNK & (KS_HELPER_CHUNK - 1)) == 0 && KS_HELPER_CHUNK <= KS_EDIT_MAX, "chunks are masked");
@@ -111,7 +113,9 @@ static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 	if (is_call || is_sdp)
 		want->proto = is_call ? KS_PROTO_GRE : KS_PROTO_UDP;
 	insp->helping.port = ks_be16(want->dport);
-	insp->helping.choose = insp->translate & KS_TRANSLATE_SRC && !is_call && !is_sdp;
+	/* The id of a server is never translated, nor is 0, which is no port. */
+	insp->helping.choose =
+		insp->translate & KS_TRANSLATE_SRC && !is_sdp && (!is_call || (insp->helping.mark && p->port));
 }
 
 /* A media stream: of a speaker whose address is translated it gets a mapping, else it is expected, and its control with it. */
@@ -185,6 +189,65 @@ static void mark_set(struct ks_inspection *insp, struct ks_record *m)
 		helper_cut(insp, m);
 }
 
+/* The announcement before the byte just read is to be rewritten. */
+static void rewrite_begin(struct ks_inspection *insp, struct ks_record *m, __u16 port)
+{
+	struct ks_insp_helping *h = &insp->helping;
+
+	h->edit = h->mark;
+	h->edit_len = h->off + h->at - 1 - h->mark;
+	h->form = m->memory.scanner.form;
+	h->text_port = port;
+	ks_announcement_write(insp);
+	m->memory.shift.before = m->memory.shift.after;
+	m->memory.shift.position = seq_at(insp, h->edit);
+	m->memory.shift.after += h->text_len - h->edit_len;
+	m->memory.form = h->form;
+	m->memory.len = (__u8)h->edit_len;
+	m->memory.port = h->text_port;
+}
+
+/* The id by which a side knows a call of the other one's, or itself: the pairs lie in the memory of whose they are. 0: none. */
+static __u16 call_find(const struct ks_record *m, __u16 id, bool outer)
+{
+	__u32 found = 0;
+
+	for (__u32 i = 0; i < KS_CALLS; i++) {
+		__u32 pair = m->memory.scanner.addr.w[i], inner = pair >> CALL_SHIFT;
+
+		if (pair && id == (outer ? pair & KS_PORT_MAX : inner))
+			found = outer ? inner : pair & KS_PORT_MAX;
+	}
+	return (__u16)found;
+}
+
+/* Remembers the id that the speaker gave a call and the one that it has outside, instead of the oldest pair. */
+static void call_note(struct ks_record *m, __u32 inner, __u32 outer)
+{
+	struct ks_spoken *calls = &m->memory.scanner.addr;
+
+	if (call_find(m, (__u16)inner, false) == outer)
+		return;
+	calls->w[3] = calls->w[2];
+	calls->w[2] = calls->w[1];
+	calls->w[1] = calls->w[0];
+	calls->w[0] = inner << CALL_SHIFT | outer;
+}
+
+/* PPTP: a call that was announced before is named again. It is translated as it was then. */
+static void named_complete(struct ks_inspection *insp, struct ks_record *m)
+{
+	bool own = m->memory.scanner.gap == KS_NAMED_OWN;
+	const struct ks_record *whose = own ? m : ks_memory_of(insp, !(insp->dir & 1));
+	__u16 becomes = 0;
+
+	if (insp->helping.mark && insp->translate & (own ? KS_TRANSLATE_SRC : KS_TRANSLATE_DST))
+		becomes = call_find(whose, m->memory.scanner.port, !own);
+	if (becomes && becomes != m->memory.scanner.port)
+		rewrite_begin(insp, m, becomes);
+	insp->helping.mark = 0;
+}
+
 /*
  * SIP: the address of media. None at all (0.0.0.0, RFC 3264 8.4) holds the call, and the speaker's port stays its own. A
  * listener whose address is translated is to be reached from there.
@@ -213,6 +276,9 @@ static void heard_apply(struct ks_inspection *insp, struct ks_record *m)
 		break;
 	case KS_HEARD_UNMARK:
 		insp->helping.mark = 0;
+		break;
+	case KS_HEARD_NAMED:
+		named_complete(insp, m);
 		break;
 	case KS_HEARD_ADDRESS:
 		media_address(insp, &m->memory.scanner);
@@ -378,24 +444,6 @@ static bool expectation_add(struct ks_env *env, const struct ks_config *config, 
 
 _Static_assert(KS_HELPER_EXPECTED == 4, "slot ids are moved one by one");
 
-/* The announcement before the byte just read is to be rewritten. */
-static void rewrite_begin(struct ks_inspection *insp, struct ks_record *m)
-{
-	struct ks_insp_helping *h = &insp->helping;
-
-	h->edit = h->mark;
-	h->edit_len = h->off + h->at - 1 - h->mark;
-	h->form = m->memory.scanner.form;
-	h->text_port = ks_be16(h->want.dport);
-	ks_announcement_write(insp);
-	m->memory.shift.before = m->memory.shift.after;
-	m->memory.shift.position = seq_at(insp, h->edit);
-	m->memory.shift.after += h->text_len - h->edit_len;
-	m->memory.form = h->form;
-	m->memory.len = (__u8)h->edit_len;
-	m->memory.port = h->text_port;
-}
-
 void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	struct ks_record *m = ks_memory_of(insp, insp->dir);
@@ -417,6 +465,8 @@ void ks_stage_announce(struct ks_env *env, struct ks_inspection *insp, const __u
 	if (m->memory.scanner.form == KS_FORM_SDP)
 		return;
 	if (expected && h->choose)
-		rewrite_begin(insp, m);
+		rewrite_begin(insp, m, ks_be16(h->want.dport));
+	if (expected && h->choose && m->memory.scanner.form == KS_FORM_CALL)
+		call_note(m, h->port, ks_be16(h->want.dport));
 	h->mark = 0;
 }

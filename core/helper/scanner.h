@@ -21,6 +21,7 @@ enum ks_heard {
 	KS_HEARD_MARK, /* it begins what address translation would have to replace */
 	KS_HEARD_UNMARK, /* the text from the last mark is no announcement */
 	KS_HEARD_ANNOUNCED, /* an announcement is complete before this byte */
+	KS_HEARD_NAMED, /* what was announced before is named again, before this byte; ks_scanner.gap says whose it is */
 	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer */
 	KS_HEARD_ASKED, /* FTP: the client asks the server for an announcement */
 	KS_HEARD_GREETED, /* FTP: the server is one */
@@ -38,6 +39,10 @@ enum ks_form {
 	KS_FORM_SDP, /* a media stream and its control: SIP. Rewritten, it is a run of whole messages */
 	KS_FORM_CALL, /* a call id: PPTP */
 };
+
+/* ks_scanner.gap at KS_HEARD_NAMED: it is the speaker's, or the listener's. */
+#define KS_NAMED_OWN 0
+#define KS_NAMED_PEER 1
 
 #define KS_IPV6_PARTS 8U /* of an IPv6 address as text: numbers of 16 bits */
 #define KS_SCANNER_SKIP 255 /* ks_scanner.phase, of every scanner: nothing counts until the next line */

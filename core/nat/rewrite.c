@@ -8,6 +8,7 @@
 #include "core/nat/rewrite.h"
 
 #include "core/header/checksum.h"
+#include "core/header/gre.h"
 #include "core/env.h"
 #include "core/header/wire.h"
 
@@ -142,6 +143,19 @@ static __u32 checksum_off(__u32 proto)
 	}
 }
 
+/* The call id of PPTP's GRE, which stands for the destination's port and which no checksum covers. */
+static bool call_write(struct ks_env *env, const struct change *c)
+{
+	const struct ks_tuple *old = c->old, *new = c->new;
+	__be16 call;
+
+	ks_hide_bound(new);
+	if (!(c->halves & KS_TRANSLATE_DST) || !ks_gre_is_call(old) || old->dport == new->dport)
+		return true;
+	call = new->dport;
+	return env_packet_write(env, c->l4_off + GRE_CALL_OFF, &call, sizeof(call));
+}
+
 static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
@@ -150,6 +164,8 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct c
 	c->port_diff = 0;
 	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, insp->pkt.flags & KS_PKT_ICMP_QUERY))
 		return false;
+	if (proto == KS_PROTO_GRE)
+		return call_write(env, c);
 	if (off == NO_CHECKSUM)
 		return true;
 	if (proto != KS_PROTO_ICMP && c->addr_diff && !env_checksum_add(env, c->l4_off + off, c->addr_diff, true, udp))

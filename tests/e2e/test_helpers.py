@@ -243,3 +243,70 @@ def test_without_a_helper_tftp_does_not_work(natlab, translate, tftp):
     got = natlab.scratch() / "got"
     natlab.client.run("timeout", "2", *NOBODY, "tftp", "-4", SERVER4, "-c", "get", "file", got)
     assert not got.exists() or not got.read_bytes()
+
+
+# --- PPTP ------------------------------------------------------------------------------------------------------------------
+
+# The messages of a call (RFC 2637) and its tunnel, without PPP: two clients whose programs choose the same call id. Each end
+# says which ids it was told, and what came through its tunnel.
+PPTP_COMMON = """
+import socket, struct, sys
+MAGIC = 0x1a2b3c4d
+def message(kind, body, length):
+    return struct.pack("!HHIHH", length, 1, MAGIC, kind, 0) + body.ljust(length - 12, b"\\0")
+def read(s):
+    head = s.recv(2, socket.MSG_WAITALL)
+    return head + s.recv(struct.unpack("!H", head)[0] - 2, socket.MSG_WAITALL)
+def tunnel():
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_GRE)
+    raw.settimeout(5)
+    return raw
+def gre(call, data):
+    return struct.pack("!HHHHI", 0x3001, 0x880b, len(data), call, 1) + data
+def opened(packet):
+    packet = packet[(packet[0] & 15) * 4:]
+    return struct.unpack("!H", packet[6:8])[0], packet[12:].decode()
+"""
+PPTP_SERVER = PPTP_COMMON + """
+listener = socket.create_server((sys.argv[1], 1723))
+raw = tunnel()
+calls = []
+for own in (100, 101):
+    s, peer = listener.accept()
+    call, = struct.unpack("!H", read(s)[12:14])
+    s.sendall(message(8, struct.pack("!HHB", own, call, 1), 32))
+    raw.sendto(gre(call, b"for call %d" % own), (peer[0], 0))
+    came = opened(raw.recv(2000))
+    s.sendall(message(15, struct.pack("!H", call), 24))
+    cleared, = struct.unpack("!H", read(s)[12:14])
+    calls.append((call, came, cleared == call, s))
+print(sorted(one[1] for one in calls), all(one[2] for one in calls), len({one[0] for one in calls}), flush=True)
+"""
+PPTP_CLIENT = PPTP_COMMON + """
+raw = tunnel()
+s = socket.create_connection((sys.argv[1], 1723), 5)
+s.settimeout(5)
+s.sendall(message(7, struct.pack("!H", 4711), 168))
+own, named = struct.unpack("!HH", read(s)[12:16])
+came = opened(raw.recv(2000))
+raw.sendto(gre(own, b"from %s" % sys.argv[2].encode()), (sys.argv[1], 0))
+told, = struct.unpack("!H", read(s)[12:14])
+s.sendall(message(12, struct.pack("!H", 4711), 16))
+print(named, *came, told)
+s.recv(1)
+"""
+
+
+def test_pptp_of_two_clients(natlab, translate):
+    """Both choose the same call id for the same server: outside they differ, and inside nobody notices."""
+    translate("helper pptp from lan to wan", MASQUERADE)
+    server = natlab.server.start(sys.executable, "-c", PPTP_SERVER, SERVER4)
+    natlab.server.listening("-t", 1723)
+    try:
+        for host, name, own in ((natlab.client, "one", 100), (natlab.inner, "two", 101)):
+            client = host.start(sys.executable, "-c", PPTP_CLIENT, SERVER4, name)
+            line = client.stdout.readline()
+            assert line.strip() == f"4711 4711 for call {own} 4711", line + client.stdout.read()
+        assert server.stdout.readline().strip() == "[(100, 'from one'), (101, 'from two')] True 2"
+    finally:
+        end_process(server)
