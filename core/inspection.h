@@ -78,7 +78,8 @@ struct ks_insp_opening {
 	__u8 mapped; /* 1: its source is a mapping's */
 	__u8 masqueraded; /* 1: its source is an interface's address */
 	__u8 settled; /* 1: it is from the middle of a connection, which only settling takes up (settle.h) */
-	__u8 zero[4];
+	__u8 unnamed; /* 1: it was announced, but to somebody whom nobody has named */
+	__u8 zero[3];
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */
@@ -160,7 +161,8 @@ struct ks_insp_helping {
 	__u8 port_pairs;
 	__u8 again; /* 1: what was rewritten comes again and is to be rewritten in the same way */
 	__u16 control; /* port of the media stream's control, host order */
-	__u16 zero;
+	__u8 refuses; /* 1: the expectation is for nobody, so that who comes is refused with the reason */
+	__u8 zero;
 	__u32 ack, sack; /* as they came */
 	struct ks_scanner saved; /* as it was before the mark */
 	__u32 end; /* of what is to be read; all offsets count from the start of the frame */

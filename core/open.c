@@ -99,7 +99,9 @@ static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *i
 	if (insp->opening.settled)
 		return refuse_midstream(insp);
 	insp->verdict.action = (__u8)action;
-	return insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	if (insp->verdict.rule_index != KS_DECISION_DEFAULT)
+		return KS_REASON_RULE;
+	return insp->opening.unnamed ? KS_REASON_UNNAMED : KS_REASON_NO_STATE;
 }
 
 /* The helper that a rule assigns to the flow, by its true endpoints. */

@@ -126,7 +126,8 @@ enum ks_class {
 	  "a helper needs what is before or behind it first, or an acknowledgement: TCP repeats it")                   \
 	X(TRANSLATE, "cannot translate", "the octets of the packet could not be changed as its flow demands")          \
 	X(CONTENDED, "contended", "another processor held this flow too long")                                         \
-	X(INTERNAL, "internal error", "the home could not do its part: report this")
+	X(INTERNAL, "internal error", "the home could not do its part: report this")                                   \
+	X(UNNAMED, "not named", "a helper expects a connection there, but from somebody whom the server has not named")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

@@ -72,6 +72,7 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 
 	insp->helping.named = 0;
 	insp->opening.expectation = 0;
+	insp->opening.unnamed = 0;
 	if (!counts || !ks_load_relaxed(&counts->records[KS_KIND_EXPECT]))
 		return false;
 	/* Only PPTP's calls are expected of GRE. A tunnel with a key has that as the port of both sides. */
@@ -83,6 +84,10 @@ bool ks_expect_find(struct ks_env *env, struct ks_inspection *insp)
 		insp->helping.want.src = (struct ks_addr){};
 		if (!expectation_find(env, insp))
 			return false;
+	}
+	if (record->flags & KS_EXPECT_REFUSED) {
+		insp->opening.unnamed = 1;
+		return false;
 	}
 	insp->opening.expectation = ks_slot_id(&insp->side.ref);
 	insp->opening.expectation_version = insp->side.before.version;
@@ -113,6 +118,7 @@ static void expectation_fill(struct ks_env *env, const struct ks_config *config,
 
 	insp->side.after = (struct ks_flow){};
 	record->state = KS_STATE_EXPECTED;
+	record->flags = insp->helping.refuses ? KS_EXPECT_REFUSED : 0;
 	record->zone[0] = insp->flow.after.zone[!dir];
 	record->zone[1] = insp->flow.after.zone[dir];
 	record->seen = insp->side.clock;

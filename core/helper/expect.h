@@ -5,7 +5,7 @@
  * Overview: an expectation is an entry of the state table (KS_KIND_EXPECT, struct
  * ks_expectation) under the key that the first packet of the connection will
  * have when it arrives, with 0 for the port of its sender. It names the two peers
- * of its control connection (IRC: anybody may open, see irc.c) and one port that
+ * of its control connection (IRC: its speaker and whom the server has named, see irc.c) and one port that
  * is not privileged. The port of one is reserved by inserting it: what is in the
  * table belongs to somebody.
  *

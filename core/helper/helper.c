@@ -153,9 +153,9 @@ static bool rewrite_again(struct ks_inspection *insp, struct ks_record *m)
 }
 
 /* Returns true if something can be announced in this direction. */
-static inline bool is_listened_to(const struct ks_inspection *insp, const struct ks_record *m)
+static inline bool is_listened_to(const struct ks_record *m)
 {
-	return !(m->flags & KS_MEMORY_OVER) && (insp->flow.after.helper != KS_HELPER_IRC || insp->dir == KS_ORIGINAL);
+	return !(m->flags & KS_MEMORY_OVER);
 }
 
 /*
@@ -169,7 +169,7 @@ static __u32 reading_begin(struct ks_inspection *insp, struct ks_record *m)
 	__u32 seq = insp->pkt.seq, end = seq + insp->pkt.payload_len;
 
 	h->stop = 1;
-	if (!insp->pkt.payload_len || !is_listened_to(insp, m) || !ks_seq_after(end, m->memory.next))
+	if (!insp->pkt.payload_len || !is_listened_to(m) || !ks_seq_after(end, m->memory.next))
 		return 0;
 	if (ks_seq_after(seq, m->memory.next)) {
 		if (!ks_seq_after(insp->flow.after.ack[!(insp->dir & 1)], m->memory.next))

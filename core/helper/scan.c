@@ -28,7 +28,7 @@ static enum ks_heard byte_heard(struct ks_inspection *insp, struct ks_scanner *p
 	case KS_HELPER_FTP:
 		return ks_ftp_byte(p, byte, client, begun);
 	case KS_HELPER_IRC:
-		return client ? ks_irc_byte(p, byte) : KS_HEARD_NOTHING;
+		return client ? ks_irc_byte(p, byte) : ks_irc_server_byte(p, byte);
 	case KS_HELPER_PPTP:
 		return ks_pptp_byte(p, byte, client);
 	case KS_HELPER_SIP:
@@ -97,6 +97,45 @@ static bool names_speaker(const struct ks_inspection *insp, const struct ks_scan
 	return ks_scanner_names(p, &insp->pkt.tuple.src);
 }
 
+/*
+ * IRC: the nicks that the server has named by an address, the latest first. They lie in its memory, in words that are not
+ * needed otherwise: nothing that a server says is written anew, and an IPv4 address takes one word of a scanner's.
+ */
+static void nick_note(struct ks_record *m)
+{
+	struct ks_spoken *words = &m->memory.scanner.addr;
+	struct ks_shift *shift = &m->memory.shift;
+
+	if (shift->position != m->memory.scanner.word) {
+		words->w[1] = shift->after;
+		words->w[2] = words->w[0];
+		shift->after = shift->position;
+		words->w[0] = shift->before;
+	}
+	shift->position = m->memory.scanner.word;
+	shift->before = words->w[IRC_NAMED_ADDRESS];
+}
+
+/* Makes the address of a nick the opener in insp->helping.want. If the server has not named it, whoever opens is refused. */
+static void nick_find(struct ks_inspection *insp, __u32 nick)
+{
+	const struct ks_record *server = ks_memory_of(insp, KS_REPLY);
+	const struct ks_spoken *words = &server->memory.scanner.addr;
+	const struct ks_shift *shift = &server->memory.shift;
+	__u32 found = 0;
+
+	if (words->w[1] == nick)
+		found = words->w[2];
+	if (shift->after == nick)
+		found = words->w[0];
+	if (shift->position == nick)
+		found = shift->before;
+	if (found && insp->helping.ready[KS_REPLY])
+		ks_addr_set_ipv4(&insp->helping.want.src, found);
+	else
+		insp->helping.refuses = 1;
+}
+
 /* The connection announced: from the listener, as it arrives here, to the speaker, as the listener knows it. */
 static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 {
@@ -104,8 +143,11 @@ static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 	bool is_call = p->form == KS_FORM_CALL, is_sdp = p->form == KS_FORM_SDP;
 
 	*want = (struct ks_tuple){ .family = insp->pkt.tuple.family, .proto = KS_PROTO_TCP };
+	insp->helping.refuses = 0;
 	if (p->form != KS_FORM_DCC)
 		want->src = insp->translate & KS_TRANSLATE_DST ? insp->sent.dst : insp->pkt.tuple.dst;
+	else
+		nick_find(insp, p->value);
 	want->dst = insp->translate & KS_TRANSLATE_SRC ? insp->sent.src : insp->pkt.tuple.src;
 	want->dport = ks_be16(announced_port(p));
 	if (is_call)
@@ -281,7 +323,10 @@ static void heard_apply(struct ks_inspection *insp, struct ks_record *m)
 		named_complete(insp, m);
 		break;
 	case KS_HEARD_ADDRESS:
-		media_address(insp, &m->memory.scanner);
+		if (insp->flow.after.helper == KS_HELPER_IRC)
+			nick_note(m);
+		else
+			media_address(insp, &m->memory.scanner);
 		break;
 	case KS_HEARD_ASKED:
 		m->asked++;

@@ -21,8 +21,8 @@ enum ks_heard {
 	KS_HEARD_MARK, /* it begins what address translation would have to replace */
 	KS_HEARD_UNMARK, /* the text from the last mark is no announcement */
 	KS_HEARD_ANNOUNCED, /* an announcement is complete before this byte */
-	KS_HEARD_NAMED, /* what was announced before is named again, before this byte; ks_scanner.gap says whose it is */
-	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer */
+	KS_HEARD_NAMED, /* PPTP: a call announced before is named again, before this byte; ks_scanner.gap says whose it is */
+	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer. IRC: the server named somebody's */
 	KS_HEARD_ASKED, /* FTP: the client asks the server for an announcement */
 	KS_HEARD_GREETED, /* FTP: the server is one */
 	KS_HEARD_ENDED, /* SIP in a stream: a message is complete */
@@ -104,8 +104,15 @@ static inline bool ks_is_digit(__u8 byte)
 /* The scanners. `client`: the byte is the originator's. `begun`: the client has begun its login. */
 enum ks_heard ks_ftp_byte(struct ks_scanner *p, __u8 byte, bool client, bool begun);
 enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte);
+enum ks_heard ks_irc_server_byte(struct ks_scanner *p, __u8 byte);
 enum ks_heard ks_pptp_byte(struct ks_scanner *p, __u8 byte, bool client);
 enum ks_heard ks_sip_byte(struct ks_scanner *p, __u8 byte, bool stream);
+
+/*
+ * IRC: a hash of the nick in ks_scanner.value of an offer, and in ks_scanner.word where the server names its address,
+ * which is this word of ks_scanner.addr.
+ */
+#define IRC_NAMED_ADDRESS 3
 
 /* SIP: the answer to KS_HEARD_ADDRESS, if the address is the speaker's own or not. */
 void ks_sip_address(struct ks_scanner *p, bool own);

@@ -45,7 +45,7 @@ struct ks_mapping {
 	struct ks_addr peer;
 };
 
-/* A connection that a helper heard announced (core/helper/expect.h). */
+/* A connection that a helper heard announced (core/helper/expect.h). `flags` of the record: KS_EXPECT_REFUSED. */
 struct ks_expectation {
 	struct ks_addr to; /* the one that waits: its true address ... */
 	__be16 port; /* ... and port */
@@ -56,6 +56,8 @@ struct ks_expectation {
 	__u64 control_hash; /* ... under a key with this hash */
 	struct ks_addr name; /* by which who waits knows who opens; zeros: by its own */
 };
+
+#define KS_EXPECT_REFUSED 0x01 /* it was announced to somebody whom nobody has named: who comes is refused */
 
 /* A question to a group (core/group.h). */
 struct ks_group_question {

@@ -387,11 +387,8 @@ static void test_helpers(void **state)
 		__u8 helper, proto;
 		__u16 port;
 	} expected[] = {
-		{ KS_HELPER_FTP, 6, 2121 },
-		{ KS_HELPER_SIP, 6, 5060 },
-		{ KS_HELPER_SIP, 17, 5060 },
-		{ KS_HELPER_FTP, 6, 21 },
-		{ KS_HELPER_TFTP, 17, 69 },
+		{ KS_HELPER_FTP, 6, 2121 }, { KS_HELPER_SIP, 6, 5060 }, { KS_HELPER_SIP, 17, 5060 },
+		{ KS_HELPER_FTP, 6, 21 },   { KS_HELPER_TFTP, 17, 69 },
 	};
 
 	assert_int_equal(policy->config.list[KS_LIST_HELPER].count, KS_ARRAY_SIZE(expected));
