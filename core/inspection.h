@@ -161,8 +161,9 @@ struct ks_insp_helping {
 	__u8 port_pairs;
 	__u8 again; /* 1: what was rewritten comes again and is to be rewritten in the same way */
 	__u16 control; /* port of the media stream's control, host order */
+	__u16 mapped; /* the outer port that the speaker's media got, 0: none */
 	__u8 refuses; /* 1: the expectation is for nobody, so that who comes is refused with the reason */
-	__u8 zero;
+	__u8 zero[3];
 	__u32 ack, sack; /* as they came */
 	struct ks_scanner saved; /* as it was before the mark */
 	__u32 end; /* of what is to be read; all offsets count from the start of the frame */

@@ -15,9 +15,10 @@ static const struct {
 	__u16 port; /* IANA's */
 	bool tcp, udp;
 } helpers[KS_HELPER_MAX] = {
-	[KS_HELPER_NONE] = { "none", 0, false, false }, [KS_HELPER_FTP] = { "ftp", 21, true, false },
-	[KS_HELPER_TFTP] = { "tftp", 69, false, true }, [KS_HELPER_SIP] = { "sip", 5060, true, true },
-	[KS_HELPER_IRC] = { "irc", 6667, true, false }, [KS_HELPER_PPTP] = { "pptp", 1723, true, false },
+	[KS_HELPER_NONE] = { "none", 0, false, false },	 [KS_HELPER_FTP] = { "ftp", 21, true, false },
+	[KS_HELPER_TFTP] = { "tftp", 69, false, true },	 [KS_HELPER_SIP] = { "sip", 5060, true, true },
+	[KS_HELPER_IRC] = { "irc", 6667, true, false },	 [KS_HELPER_PPTP] = { "pptp", 1723, true, false },
+	[KS_HELPER_RTSP] = { "rtsp", 554, true, false },
 };
 
 const char *ks_helper_name(unsigned helper)
@@ -48,7 +49,8 @@ static int one_helper(struct ks_parser *p, void *arg)
 	for (unsigned i = 1; i < KS_HELPER_MAX; i++)
 		names[i - 1] = helpers[i].name;
 	if (helper == KS_HELPER_MAX)
-		return ks_parser_error(p, &token, 0, "unknown helper '%.60s'%s: expected ftp, tftp, sip, irc or pptp",
+		return ks_parser_error(p, &token, 0,
+				       "unknown helper '%.60s'%s: expected ftp, tftp, sip, irc, pptp or rtsp",
 				       token.text, ks_did_you_mean(p, "", token.text, names, KS_ARRAY_SIZE(names)));
 	if (rule->helper_count && memchr(rule->helpers, helper, rule->helper_count))
 		return 0;
@@ -62,7 +64,7 @@ static int one_helper(struct ks_parser *p, void *arg)
 
 int ks_parse_helpers(struct ks_parser *p, struct ks_ast_rule *rule)
 {
-	return ks_parse_list(p, "a helper: ftp, tftp, sip, irc or pptp", one_helper, rule);
+	return ks_parse_list(p, "a helper: ftp, tftp, sip, irc, pptp or rtsp", one_helper, rule);
 }
 
 static void check_protos(struct ks_parser *p, const struct ks_ast_rule *rule)
@@ -88,7 +90,7 @@ void ks_helper_check(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	if (!rule->helper_count)
 		ks_parser_error_at(p, &rule->place,
-				   "this list of helpers is empty: expected ftp, tftp, sip, irc or pptp");
+				   "this list of helpers is empty: expected ftp, tftp, sip, irc, pptp or rtsp");
 	if (rule->has_types)
 		ks_parser_error_at(p, &rule->types_place,
 				   "'type' cannot stand in a helper rule: helpers read tcp and udp");

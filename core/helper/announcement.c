@@ -130,6 +130,11 @@ void ks_announcement_write(struct ks_inspection *insp)
 		put_byte(insp, ' ');
 		put_decimal(insp, port);
 		break;
+	case KS_FORM_PORTS:
+		put_decimal(insp, port);
+		put_byte(insp, '-');
+		put_decimal(insp, port + 1);
+		break;
 	case KS_FORM_CALL:
 		put_byte(insp, (__u8)(port >> 8));
 		put_byte(insp, (__u8)port);

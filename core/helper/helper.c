@@ -265,6 +265,7 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 	h->edit = 0;
 	h->again = 0;
 	h->port_pairs = 0;
+	h->mapped = 0;
 	h->writing.from = 0;
 	h->writing.to = 0;
 	h->writing.says = 0;
@@ -315,12 +316,13 @@ static __u32 judge_once(struct ks_env *env, const struct ks_config *config, stru
 	return reason;
 }
 
-/* The halves of a translation for which texts change. SIP and PPTP name both ends. */
+/* The halves of a translation for which texts change. SIP, PPTP and RTSP name both ends. */
 static inline __u32 rewritten_halves(const struct ks_inspection *insp)
 {
 	__u32 helper = insp->flow.after.helper;
 
-	return helper == KS_HELPER_SIP || helper == KS_HELPER_PPTP ? KS_TRANSLATE_BOTH : KS_TRANSLATE_SRC;
+	return helper == KS_HELPER_SIP || helper == KS_HELPER_PPTP || helper == KS_HELPER_RTSP ? KS_TRANSLATE_BOTH
+											       : KS_TRANSLATE_SRC;
 }
 
 void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)

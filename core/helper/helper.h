@@ -71,7 +71,8 @@ static inline void ks_helper_lose(struct ks_inspection *insp, struct ks_record *
 {
 	m->memory.scanner.phase = KS_SCANNER_SKIP;
 	m->memory.scanner.column = KS_SCANNER_LINE_MAX;
-	if (insp->flow.after.helper == KS_HELPER_PPTP || insp->flow.after.helper == KS_HELPER_SIP)
+	if (insp->flow.after.helper == KS_HELPER_PPTP || insp->flow.after.helper == KS_HELPER_SIP ||
+	    insp->flow.after.helper == KS_HELPER_RTSP)
 		m->flags |= KS_MEMORY_OVER;
 }
 

@@ -11,6 +11,7 @@ enum ks_helper_id {
 	KS_HELPER_SIP, /* RFC 3261, RFC 4566 */
 	KS_HELPER_IRC, /* DCC */
 	KS_HELPER_PPTP, /* RFC 2637 */
+	KS_HELPER_RTSP, /* RFC 2326 */
 	KS_HELPER_MAX
 };
 

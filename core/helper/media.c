@@ -221,6 +221,7 @@ bool ks_media_map(struct ks_env *env, const struct ks_config *config, struct ks_
 	if (!outer)
 		return false;
 	permit_put(env, config, insp, insp->dir, &insp->helping.want.src);
+	insp->helping.mapped = outer;
 	pair_note(insp, port, outer);
 	if (control != port)
 		pair_note(insp, control, outer + 1);

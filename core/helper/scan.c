@@ -31,6 +31,8 @@ static enum ks_heard byte_heard(struct ks_inspection *insp, struct ks_scanner *p
 		return client ? ks_irc_byte(p, byte) : ks_irc_server_byte(p, byte);
 	case KS_HELPER_PPTP:
 		return ks_pptp_byte(p, byte, client);
+	case KS_HELPER_RTSP:
+		return ks_rtsp_byte(p, byte, client);
 	case KS_HELPER_SIP:
 		return ks_sip_byte(p, byte, ks_is_stream(insp));
 	default:
@@ -85,6 +87,12 @@ static inline __u16 announced_port(const struct ks_scanner *p)
 	return p->form == KS_FORM_SDP ? p->code : p->port;
 }
 
+/* Returns true if media over UDP are announced: SIP, RTSP. */
+static inline bool announces_media(const struct ks_inspection *insp, const struct ks_scanner *p)
+{
+	return p->form == KS_FORM_SDP || insp->flow.after.helper == KS_HELPER_RTSP;
+}
+
 /* Returns true if the announcement names its speaker and a port that is not privileged. */
 static bool names_speaker(const struct ks_inspection *insp, const struct ks_scanner *p)
 {
@@ -92,7 +100,7 @@ static bool names_speaker(const struct ks_inspection *insp, const struct ks_scan
 		return true;
 	if (announced_port(p) < KS_PORT_UNPRIVILEGED)
 		return false;
-	if (p->form == KS_FORM_PORT || p->form == KS_FORM_SDP)
+	if (p->form == KS_FORM_PORT || p->form == KS_FORM_PORTS || p->form == KS_FORM_SDP)
 		return true;
 	return ks_scanner_names(p, &insp->pkt.tuple.src);
 }
@@ -140,7 +148,7 @@ static void nick_find(struct ks_inspection *insp, __u32 nick)
 static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 {
 	struct ks_tuple *want = &insp->helping.want;
-	bool is_call = p->form == KS_FORM_CALL, is_sdp = p->form == KS_FORM_SDP;
+	bool is_call = p->form == KS_FORM_CALL, is_media = announces_media(insp, p);
 
 	*want = (struct ks_tuple){ .family = insp->pkt.tuple.family, .proto = KS_PROTO_TCP };
 	insp->helping.refuses = 0;
@@ -152,12 +160,12 @@ static void want_make(struct ks_inspection *insp, const struct ks_scanner *p)
 	want->dport = ks_be16(announced_port(p));
 	if (is_call)
 		want->dport = ks_gre_call_port(want->dport);
-	if (is_call || is_sdp)
+	if (is_call || is_media)
 		want->proto = is_call ? KS_PROTO_GRE : KS_PROTO_UDP;
 	insp->helping.port = ks_be16(want->dport);
 	/* The id of a server is never translated, nor is 0, which is no port. */
 	insp->helping.choose =
-		insp->translate & KS_TRANSLATE_SRC && !is_sdp && (!is_call || (insp->helping.mark && p->port));
+		insp->translate & KS_TRANSLATE_SRC && !is_media && (!is_call || (insp->helping.mark && p->port));
 }
 
 /* A media stream: of a speaker whose address is translated it gets a mapping, else it is expected, and its control with it. */
@@ -165,12 +173,13 @@ static void media_want(struct ks_inspection *insp, const struct ks_scanner *p)
 {
 	struct ks_insp_helping *h = &insp->helping;
 
-	h->control = ks_sip_control(p);
+	h->control = p->form == KS_FORM_SDP ? ks_sip_control(p) : p->code;
 	if (h->control < KS_PORT_UNPRIVILEGED)
 		h->control = h->port;
 	h->pending = h->control != h->port ? 2 : 1;
 	if (insp->translate & KS_TRANSLATE_SRC) {
 		h->maps = 1;
+		h->mapped = 0;
 		insp->stage = KS_STAGE_MEDIA;
 	}
 }
@@ -185,7 +194,7 @@ static void announcement_complete(struct ks_inspection *insp, struct ks_record *
 	want_make(insp, &m->memory.scanner);
 	h->pending = 1;
 	insp->stage = KS_STAGE_ANNOUNCE;
-	if (m->memory.scanner.form == KS_FORM_SDP)
+	if (announces_media(insp, &m->memory.scanner))
 		media_want(insp, &m->memory.scanner);
 }
 
@@ -263,7 +272,7 @@ static __u16 call_find(const struct ks_record *m, __u16 id, bool outer)
 	return (__u16)found;
 }
 
-/* Remembers the id that the speaker gave a call and the one that it has outside, instead of the oldest pair. */
+/* Remembers the id that the speaker gave a call, or its port, and the one outside, instead of the oldest pair. */
 static void call_note(struct ks_record *m, __u32 inner, __u32 outer)
 {
 	struct ks_spoken *calls = &m->memory.scanner.addr;
@@ -276,7 +285,7 @@ static void call_note(struct ks_record *m, __u32 inner, __u32 outer)
 	calls->w[0] = inner << CALL_SHIFT | outer;
 }
 
-/* PPTP: a call that was announced before is named again. It is translated as it was then. */
+/* PPTP, RTSP: a call or a port that was announced before is named again. It is translated as it was then. */
 static void named_complete(struct ks_inspection *insp, struct ks_record *m)
 {
 	bool own = m->memory.scanner.gap == KS_NAMED_OWN;
@@ -424,6 +433,20 @@ static void message_end(struct ks_inspection *insp, struct ks_record *m)
 		announcement_complete(insp, m);
 }
 
+/* RTSP: the ports just announced have outer ones. */
+static void mapped_rewrite(struct ks_inspection *insp, struct ks_record *m)
+{
+	struct ks_insp_helping *h = &insp->helping;
+
+	if (insp->flow.after.helper == KS_HELPER_RTSP && h->mark) {
+		call_note(m, h->port, h->mapped);
+		if (h->mapped != h->port)
+			rewrite_begin(insp, m, h->mapped);
+		h->mark = 0;
+	}
+	h->mapped = 0;
+}
+
 /* Returns true if messages are to be written again as a whole: SIP of which an end is translated. */
 static bool is_transcribed(const struct ks_inspection *insp)
 {
@@ -455,6 +478,8 @@ void ks_stage_scan(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	struct ks_insp_helping *h = &insp->helping;
 
 	insp->stage = KS_STAGE_ADJUST;
+	if (h->mapped)
+		mapped_rewrite(insp, m);
 	if (!h->stop) {
 		ks_loop(SCAN_STEPS, scan_step, &ctx);
 		ctx.done &= insp->pkt.payload_len <= KS_HELPER_READ_MAX;

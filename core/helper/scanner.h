@@ -4,7 +4,7 @@
  * that it does not matter how a message is cut into packets. They are pure: a
  * byte changes the state (struct ks_scanner, core/table/record.h), and the result
  * says what the byte completed. Each is in a file of its own (ftp.c, irc.c, sip.c,
- * pptp.c, tftp.c); what they share is in scanner.c.
+ * pptp.c, rtsp.c, tftp.c); what they share is in scanner.c.
  *
  * The state of a stream lives in the memory of its control connection (helper.h);
  * that of a message in a datagram only as long as its packet.
@@ -21,7 +21,7 @@ enum ks_heard {
 	KS_HEARD_MARK, /* it begins what address translation would have to replace */
 	KS_HEARD_UNMARK, /* the text from the last mark is no announcement */
 	KS_HEARD_ANNOUNCED, /* an announcement is complete before this byte */
-	KS_HEARD_NAMED, /* PPTP: a call announced before is named again, before this byte; ks_scanner.gap says whose it is */
+	KS_HEARD_NAMED, /* PPTP, RTSP: a call or a port announced before is named again, before this byte; ks_scanner.gap says whose it is */
 	KS_HEARD_ADDRESS, /* SIP: an address is complete; ks_sip_address() takes the answer. IRC: the server named somebody's */
 	KS_HEARD_ASKED, /* FTP: the client asks the server for an announcement */
 	KS_HEARD_GREETED, /* FTP: the server is one */
@@ -38,6 +38,7 @@ enum ks_form {
 	KS_FORM_DCC, /* 167772165 1025: IRC */
 	KS_FORM_SDP, /* a media stream and its control: SIP. Rewritten, it is a run of whole messages */
 	KS_FORM_CALL, /* a call id: PPTP */
+	KS_FORM_PORTS, /* 4588-4589: RTSP; one alone is KS_FORM_PORT */
 };
 
 /* ks_scanner.gap at KS_HEARD_NAMED: it is the speaker's, or the listener's. */
@@ -105,6 +106,7 @@ static inline bool ks_is_digit(__u8 byte)
 enum ks_heard ks_ftp_byte(struct ks_scanner *p, __u8 byte, bool client, bool begun);
 enum ks_heard ks_irc_byte(struct ks_scanner *p, __u8 byte);
 enum ks_heard ks_irc_server_byte(struct ks_scanner *p, __u8 byte);
+enum ks_heard ks_rtsp_byte(struct ks_scanner *p, __u8 byte, bool client);
 enum ks_heard ks_pptp_byte(struct ks_scanner *p, __u8 byte, bool client);
 enum ks_heard ks_sip_byte(struct ks_scanner *p, __u8 byte, bool stream);
 

@@ -44,7 +44,7 @@ static const char *const policies[] = {
 	"timeout tcp.time_wait 1h, tcp.close 1h, fragments 1h, helper.expected 1h\n"
 	"nat from lan to wan masquerade\n"
 	"nat from lan to wan family ipv6 masquerade\n"
-	"helper { ftp, tftp, sip, irc, pptp } from any to any\n"
+	"helper { ftp, tftp, sip, irc, pptp, rtsp } from any to any\n"
 	"allow from any to any\n",
 };
 

@@ -6,7 +6,7 @@ static void test_helpers(void **state)
 {
 	static const struct complaint list[] = {
 		{ "helper ftpp\n", 1, 8,
-		  "unknown helper 'ftpp' (did you mean 'ftp'?): expected ftp, tftp, sip, irc or pptp" },
+		  "unknown helper 'ftpp' (did you mean 'ftp'?): expected ftp, tftp, sip, irc, pptp or rtsp" },
 		{ "helper tftp tcp port 69\n", 1, 13, "helper tftp does not work over tcp: expected udp" },
 		{ "helper { ftp, irc } tcp port 21\n", 1, 25, "several helpers cannot share a port" },
 		{ "helper {}\n", 1, 1, "this list of helpers is empty" },
