@@ -266,6 +266,7 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 	h->again = 0;
 	h->port_pairs = 0;
 	h->mapped = 0;
+	h->refuses = 0;
 	h->writing.from = 0;
 	h->writing.to = 0;
 	h->writing.says = 0;
