@@ -192,7 +192,7 @@ static bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
 	insp->to = found->zone[0];
 	sent->dst = found->mapping.addr;
 	sent->dport = found->mapping.port;
-	/* What a helper has mapped was announced where the policy lets the inner endpoint signal. */
+	/* The mapping of a helper was announced where the policy lets the inner endpoint signal. */
 	if (control)
 		return is_permitted(env, insp) || is_named(env, insp, control);
 	maker_ask(insp);
