@@ -109,7 +109,7 @@ static bool is_permitted(struct ks_env *env, struct ks_inspection *insp)
  * The same for media that a helper mapped: permits of the control connection's outer endpoint count. A neighbour of the inner
  * endpoint was named by the outer address, behind which both are.
  */
-static bool is_named(struct ks_env *env, struct ks_inspection *insp, __be16 control)
+static ks_inline bool is_named(struct ks_env *env, struct ks_inspection *insp, __be16 control)
 {
 	mapping_key_make(env, insp, KS_KIND_PERMIT, &insp->pkt.tuple.dst, control,
 			 insp->helping.named ? &insp->pkt.tuple.dst : &insp->pkt.tuple.src);
@@ -136,7 +136,7 @@ static void maker_ask(struct ks_inspection *insp)
  * Returns true if the present policy lets the inner endpoint speak to whom it has spoken, and translates that by a mapping
  * with this filtering. `flags` is the record's; a record of a build that did not note the peer is believed.
  */
-static bool maker_is_allowed(struct ks_env *env, struct ks_inspection *insp, __u32 flags)
+static ks_inline bool maker_is_allowed(struct ks_env *env, struct ks_inspection *insp, __u32 flags)
 {
 	const __u32 filtering = KS_TARGET_EIF | KS_TARGET_ADF;
 	struct ks_question *q = &insp->opening.question;
@@ -154,7 +154,7 @@ static bool maker_is_allowed(struct ks_env *env, struct ks_inspection *insp, __u
 }
 
 /* Returns true if a rule forwards the packet as it came. The port was a mapping's before that rule was. */
-static bool is_forwarded(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static ks_inline bool is_forwarded(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 
@@ -167,7 +167,7 @@ static bool is_forwarded(struct ks_env *env, const struct ks_config *config, str
 }
 
 /* Returns true if a rule decides about the packet as it goes to the inner endpoint. */
-static bool is_ruled(struct ks_env *env, struct ks_inspection *insp)
+static ks_inline bool is_ruled(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct ks_decision decision = {};
 
@@ -181,7 +181,7 @@ static bool is_ruled(struct ks_env *env, struct ks_inspection *insp)
  * Makes the inner endpoint insp->sent's destination, and insp->to its zone, if the mapping found admits the packet by its
  * filtering and may still.
  */
-static bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
+static ks_inline bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_record *found = ks_record_before(&insp->side);
 	struct ks_tuple *sent = &insp->sent;
@@ -210,7 +210,7 @@ static bool mapping_admits(struct ks_env *env, struct ks_inspection *insp)
  * Returns true if the packet comes from the side that the mapping found faces. What a helper has mapped is reached by the
  * neighbours of its inner endpoint too: they go back with the outer address, by which that knows them (RFC 4787 REQ-9).
  */
-static bool faces_sender(struct ks_inspection *insp)
+static ks_inline bool faces_sender(struct ks_inspection *insp)
 {
 	const struct ks_record *found = ks_record_before(&insp->side);
 
@@ -318,7 +318,8 @@ void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct
 	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 }
 
-void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp)
+/* Gives the claim back. Inlined where another CPU was first to name a port, because frames are few (V2). */
+static ks_inline void claim_release(struct ks_env *env, struct ks_inspection *insp)
 {
 	const struct ks_flow_key *key = &insp->side.key;
 
@@ -332,10 +333,15 @@ void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp)
 		ks_table_free(env, &insp->side);
 }
 
+void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp)
+{
+	claim_release(env, insp);
+}
+
 /* Another CPU has named another port meanwhile, which is claimed: the packet takes that. */
 static void port_take_over(struct ks_env *env, struct ks_inspection *insp, __be16 port)
 {
-	ks_mapping_release(env, insp);
+	claim_release(env, insp);
 	insp->sent.sport = port;
 	insp->search.step = KS_PORT_ALIAS;
 }
