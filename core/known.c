@@ -79,6 +79,33 @@ static __u32 pass_unread(struct ks_env *env, struct ks_inspection *insp)
 	return ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 
+/* Returns true for a connection that cannot go on, because the firewall has lost the address by which a side knows the other. */
+static inline bool is_lost(const struct ks_inspection *insp)
+{
+	return insp->pkt.tuple.proto == KS_PROTO_TCP &&
+	       (insp->flow.before.tcp_flags[0] | insp->flow.before.tcp_flags[1]) & KS_TCP_LOST;
+}
+
+/*
+ * Its inside is told: by an answer to whatever it sends, with the numbers that this asks for, and at once by a reset that the
+ * daemon sends in the other side's name. That one passes as it is.
+ */
+static __u32 judge_lost(struct ks_inspection *insp)
+{
+	__u32 dir = insp->dir & 1;
+
+	insp->verdict.rule = insp->flow.before.rule;
+	insp->verdict.state = insp->flow.before.state;
+	insp->flow.after = insp->flow.before;
+	if (insp->home.from == KS_ZONE_SELF && insp->pkt.tcp_flags & KS_TCP_RST &&
+	    insp->flow.before.tcp_flags[!dir] & KS_TCP_LOST)
+		return ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
+	ks_deny(insp, KS_CLASS_INVALID, KS_REASON_ADDRESS_LOST);
+	if (insp->flow.before.tcp_flags[dir] & KS_TCP_LOST)
+		insp->verdict.action = KS_REJECT;
+	return KS_REASON_ADDRESS_LOST;
+}
+
 void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -95,6 +122,10 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 			return;
 		}
 		insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
+		if (ks_unlikely(is_lost(insp))) {
+			ks_conclude(insp, config, judge_lost(insp));
+			return;
+		}
 		if (ks_unlikely(!insp->rerouted && (ks_comes_from_elsewhere(insp) || ks_leaves_elsewhere(insp)))) {
 			insp->stage = KS_STAGE_REROUTE;
 			return;

@@ -200,6 +200,9 @@ static inline bool is_repeated(const struct ks_config *config, const struct ks_i
 {
 	if (!insp->opening.replaces || insp->by_alias || insp->opening.expected)
 		return false;
+	if (insp->pkt.tuple.proto == KS_PROTO_TCP &&
+	    (insp->flow.before.tcp_flags[0] | insp->flow.before.tcp_flags[1]) & KS_TCP_LOST)
+		return false;
 	return !(config->options & KS_OPT_NAT) || insp->from_high == ks_flow_orig_side(&insp->flow.before);
 }
 

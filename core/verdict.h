@@ -127,7 +127,9 @@ enum ks_class {
 	X(TRANSLATE, "cannot translate", "the octets of the packet could not be changed as its flow demands")          \
 	X(CONTENDED, "contended", "another processor held this flow too long")                                         \
 	X(INTERNAL, "internal error", "the home could not do its part: report this")                                   \
-	X(UNNAMED, "not named", "a helper expects a connection there, but from somebody whom the server has not named")
+	X(UNNAMED, "not named",                                                                                        \
+	  "a helper expects a connection there, but from somebody whom the server has not named")                      \
+	X(ADDRESS_LOST, "address lost", "the firewall has lost the address of its connection: the inside is reset")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/interfaces/resets.h"
 #include "daemon/report.h"
 #include "text/names.h"
 
@@ -77,9 +78,11 @@ static bool zone_has_addresses(const struct ks_interfaces *interfaces, const str
 
 static void end_flows(struct ks_interfaces *interfaces, const struct ks_outer *outer)
 {
-	long ended = ks_kernel_kill_translated(interfaces->kernel, &outer->addr, outer->family);
+	struct ks_resets resets = { .fd = -1 };
+	long ended = ks_kernel_kill_translated(interfaces->kernel, &outer->addr, outer->family, ks_reset_send, &resets);
 	char text[KS_ADDR_TEXT];
 
+	ks_resets_end(&resets);
 	if (ended > 0)
 		ks_report("%s is not the box's address any more: %ld state%s taken back from the file ended",
 			  ks_addr_text(&outer->addr, outer->family, text), ended, ended == 1 ? "" : "s");

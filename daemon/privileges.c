@@ -15,6 +15,7 @@ static const unsigned needed[] = {
 	CAP_BPF, /* maps and programs: a reload, another build's table */
 	CAP_PERFMON, /* programs that compare pointers */
 	CAP_NET_ADMIN, /* hooks, news of interfaces and routes */
+	CAP_NET_RAW, /* resets of connections whose address is lost */
 	CAP_DAC_READ_SEARCH, /* a policy in somebody's own directory */
 };
 

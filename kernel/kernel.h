@@ -308,8 +308,20 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 /* Copies the live entry of this very key, of whatever kind. Returns false if there is none. */
 bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *key, struct ks_flow *entry);
 
-/* Ends the flows of which a side knows the other end by this address. Returns how many, or -errno; looks through the table. */
-long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family);
+/* A TCP segment that resets an end of a connection, in the name of the other one. */
+struct ks_reset {
+	struct ks_tuple tuple;
+	__u32 seq, ack;
+};
+
+typedef void ks_reset_fn(const struct ks_reset *reset, void *arg);
+
+/*
+ * Ends the flows of which a side knows the other end by this address. A TCP connection is closed, and answers its inside with
+ * a reset; `reset` is called for it. Returns how many, or -errno; looks through the table.
+ */
+long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
+			       ks_reset_fn *reset, void *arg);
 
 /* Counters, summed over CPUs. */
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);

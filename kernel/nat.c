@@ -2,7 +2,7 @@
 /*
  * Translated flows as user space sees them: the names by which the two sides
  * know a flow (core/nat/alias.h), and the end of flows whose outside address is
- * lost. Entries are copied under their version, like flows (read.c).
+ * lost, with a reset for the inside of connections. Entries are copied under their version, like flows (read.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "engine/entries.h"
 #include "kernel/internal.h"
 
+#define KS_LOST_TRIES 16 /* to close a connection while its packets pass */
 #define KS_TRANSLATED_BATCH 1024 /* keys that are collected before their flows are ended */
 
 /* ks_slot_read() of the kernel's table. */
@@ -90,8 +91,12 @@ bool ks_kernel_transplant(const struct ks_kernel *kernel, const struct ks_flow_k
 /* Flows that are translated to an address, collected to be ended. */
 struct kill_translated_ctx {
 	struct ks_kernel *kernel;
+	struct ks_bucket *table; /* the kernel's, to be written */
+	struct ks_table_counts *counts;
 	const struct ks_addr *addr;
 	unsigned family;
+	ks_reset_fn *reset;
+	void *arg;
 	struct ks_flow_key keys[KS_TRANSLATED_BATCH];
 	size_t count;
 	long ended;
@@ -108,47 +113,138 @@ static int end_collected(struct kill_translated_ctx *ctx)
 	return 0;
 }
 
-/* Returns true if the entry is an alias by which a side knows the other end as the address; *key is its flow's then. */
-static bool names_address(const struct kill_translated_ctx *ctx, const struct ks_slot *slot, struct ks_flow_key *key)
+/* A flow that knows the address, and the side that does not: the inside. */
+struct losing_flow {
+	struct ks_slot owner;
+	struct ks_flow_ref ref;
+	__u32 inside; /* enum ks_dir */
+};
+
+/* Returns true if the entry is an alias by which a side knows the other end as the address. */
+static bool names_address(const struct kill_translated_ctx *ctx, const struct ks_slot *slot, struct losing_flow *flow)
 {
-	struct ks_slot alias, owner;
-	__u32 true_end;
+	struct ks_slot alias;
+	__u32 true_end, side, id;
 
 	if (ks_load_relaxed(&slot->flow.state) != KS_STATE_ALIAS || !ks_slot_copy(slot, &alias) ||
 	    alias.key.kind != KS_KIND_FLOW || alias.flow.state != KS_STATE_ALIAS || alias.key.family != ctx->family)
 		return false;
-	true_end = ks_flow_orig_side(&alias.flow) ^ (ks_record_of(&alias.flow)->alias.side & 1);
+	side = ks_record_of(&alias.flow)->alias.side & 1;
+	id = ks_record_of(&alias.flow)->alias.flow[0];
+	true_end = ks_flow_orig_side(&alias.flow) ^ side;
 	if (memcmp(&alias.key.addr[!true_end], ctx->addr, sizeof(*ctx->addr)) ||
-	    !read_slot(ctx->kernel, ks_record_of(&alias.flow)->alias.flow[0], &owner) ||
-	    !ks_flow_is_shown(&owner.key, &owner.flow))
+	    !read_slot(ctx->kernel, id, &flow->owner) || !ks_flow_is_shown(&flow->owner.key, &flow->owner.flow))
 		return false;
-	*key = owner.key;
+	flow->ref = ks_slot_at(id);
+	flow->inside = !side;
 	return true;
 }
 
-long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family)
+#define KS_LOST_MS 30000 /* that a connection is remembered whose address was lost */
+
+/* Closes the connection, if it is as it was read. It answers its inside with a reset from then on (core/known.c). */
+static bool mark_lost(struct kill_translated_ctx *ctx, const struct losing_flow *flow)
 {
-	ks_auto_free struct kill_translated_ctx *ctx = calloc(1, sizeof(*ctx));
+	struct ks_flow *shared = &ctx->table[flow->ref.bucket].slot[flow->ref.slot].flow;
+	__u32 version = flow->owner.flow.version;
+	bool was_half_open = ks_state_is_half_open(flow->owner.flow.state);
+
+	if (ks_cmpxchg(&shared->version, version, version + 1) != version)
+		return false;
+	ks_store_relaxed(&shared->state, KS_STATE_TCP_CLOSE);
+	ks_store_relaxed(&shared->seen, ks_flow_clock(ks_kernel_now(ctx->kernel)));
+	ks_store_relaxed(&shared->timeout, KS_LOST_MS);
+	ks_store_relaxed(&shared->tcp_flags[flow->inside], flow->owner.flow.tcp_flags[flow->inside] | KS_TCP_LOST);
+	ks_store_release(&shared->version, version + 2);
+	if (was_half_open)
+		ks_fetch_add(&ctx->counts->half_open, -1);
+	return true;
+}
+
+/* Tells the inside of a connection, in the name by which it knows the other end. */
+static void reset_inside(struct kill_translated_ctx *ctx, const struct losing_flow *flow)
+{
+	const struct ks_flow_key *key = &flow->owner.key;
+	__u32 end = ks_flow_orig_side(&flow->owner.flow) ^ flow->inside;
+	struct ks_translation translation;
+	struct ks_reset reset = {
+		.tuple = { .src = key->addr[!end],
+			   .dst = key->addr[end],
+			   .sport = key->port[!end],
+			   .dport = key->port[end],
+			   .proto = key->proto,
+			   .family = key->family },
+		.seq = flow->owner.flow.end[!flow->inside],
+		.ack = flow->owner.flow.end[flow->inside],
+	};
+
+	ks_kernel_translation(ctx->kernel, key, &flow->owner.flow, &translation);
+	if (translation.present[flow->inside]) {
+		reset.tuple.src = translation.addr[flow->inside];
+		reset.tuple.sport = translation.port[flow->inside];
+	}
+	ctx->reset(&reset, ctx->arg);
+}
+
+static bool is_open_tcp(const struct ks_slot *slot)
+{
+	return slot->key.proto == KS_PROTO_TCP && !ks_state_is_closed(slot->flow.state);
+}
+
+/* Ends what one entry of the table stands for, or collects it to be ended. */
+static int end_translated(struct kill_translated_ctx *ctx, const struct ks_slot *slot)
+{
+	struct losing_flow flow;
+
+	if (!names_address(ctx, slot, &flow))
+		return 0;
+	/* Packets that come meanwhile change it. */
+	for (unsigned n = 0; is_open_tcp(&flow.owner) && n < KS_LOST_TRIES; n++) {
+		if (mark_lost(ctx, &flow)) {
+			reset_inside(ctx, &flow);
+			ctx->ended++;
+			return 0;
+		}
+		if (!names_address(ctx, slot, &flow))
+			return 0;
+	}
+	ctx->keys[ctx->count++] = flow.owner.key;
+	return ctx->count == KS_TRANSLATED_BATCH ? end_collected(ctx) : 0;
+}
+
+static int look_through(struct kill_translated_ctx *ctx)
+{
 	int err = 0;
+
+	for (__u32 i = 0; !err && i < ctx->kernel->shape->buckets; i++) {
+		const struct ks_bucket *bucket = &ctx->kernel->table[i];
+
+		for (unsigned j = 0; !err && j < KS_BUCKET_SLOTS; j++) {
+			if (ks_load_relaxed(&bucket->tag[j]))
+				err = end_translated(ctx, &bucket->slot[j]);
+		}
+	}
+	return err ?: end_collected(ctx);
+}
+
+long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
+			       ks_reset_fn *reset, void *arg)
+{
+	const int table = kernel->maps[KS_MAP_TABLE], counts = kernel->maps[KS_MAP_COUNTS];
+	ks_auto_free struct kill_translated_ctx *ctx = calloc(1, sizeof(*ctx));
+	int err;
 
 	if (!ctx)
 		return -ENOMEM;
-	ctx->kernel = kernel;
-	ctx->addr = addr;
-	ctx->family = family;
-	for (__u32 i = 0; !err && i < kernel->shape->buckets; i++) {
-		const struct ks_bucket *bucket = &kernel->table[i];
-
-		for (unsigned j = 0; !err && j < KS_BUCKET_SLOTS; j++) {
-			if (!ks_load_relaxed(&bucket->tag[j]) ||
-			    !names_address(ctx, &bucket->slot[j], &ctx->keys[ctx->count]))
-				continue;
-			if (++ctx->count == KS_TRANSLATED_BATCH)
-				err = end_collected(ctx);
-		}
-	}
+	*ctx = (struct kill_translated_ctx){
+		.kernel = kernel, .addr = addr, .family = family, .reset = reset, .arg = arg
+	};
+	err = ks_kernel_map_one(table, PROT_READ | PROT_WRITE, &ctx->table)
+		      ?: ks_kernel_map_one(counts, PROT_READ | PROT_WRITE, &ctx->counts);
 	if (!err)
-		err = end_collected(ctx);
+		err = look_through(ctx);
+	ks_kernel_unmap_one(ctx->counts, counts);
+	ks_kernel_unmap_one(ctx->table, table);
 	return err ?: ctx->ended;
 }
 

@@ -52,6 +52,8 @@ _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
 
 #define KS_DNS_PENDING 8 /* queries under way on one flow whose identifiers are remembered */
 
+#define KS_TCP_LOST 0x80 /* the name by which the other side knew this one is gone: whatever it sends is reset */
+
 struct ks_flow {
 	__u32 version;
 	__u8 state; /* enum ks_state */

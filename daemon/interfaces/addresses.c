@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/interfaces/internal.h"
+#include "daemon/interfaces/resets.h"
 #include "daemon/report.h"
 #include "text/names.h"
 #include "text/scoped.h"
@@ -74,12 +75,14 @@ static bool is_in_use(const struct ks_interfaces *interfaces, const struct ks_ad
 void ks_addresses_end_flows(struct ks_interfaces *interfaces, const char *name, const struct ks_addr *addr,
 			    unsigned family)
 {
+	struct ks_resets resets = { .fd = -1 };
 	char text[KS_ADDR_TEXT];
 	long ended;
 
 	if (!(addr->d[0] | addr->d[1]) || is_in_use(interfaces, addr, family))
 		return;
-	ended = ks_kernel_kill_translated(interfaces->kernel, addr, family);
+	ended = ks_kernel_kill_translated(interfaces->kernel, addr, family, ks_reset_send, &resets);
+	ks_resets_end(&resets);
 	ks_addr_text(addr, family, text);
 	if (ended < 0)
 		ks_report_error("%s: lost %s, and its flows cannot be ended: %s", name, text, strerror((int)-ended));

@@ -11,6 +11,7 @@ import os
 import subprocess
 
 import pytest
+from lab import end_process
 from wires import Plain, firewall_fixture, net_fixture, reasons
 
 POLICY = """\
@@ -81,3 +82,19 @@ def test_one_host_leaves_ports_to_others(net, firewall):
         assert reasons(firewall)["no free port"] == before
     finally:
         net.client.ip("addr", "del", "10.0.0.11/24", "dev", "eth0")
+
+
+@pytest.mark.parametrize("server, family, lost", [("192.0.2.10", "", "192.0.2.1/24"),
+                                                  ("2001:db8::10", " family ipv6", "2001:db8::1/64")], ids=["ipv4", "ipv6"])
+def test_connections_are_reset_when_their_address_is_lost(net, firewall, server, family, lost):
+    use(firewall, f"nat from lan to wan{family} masquerade\n")
+    acceptor = net.server.python("accept", server, 7100, program="endpoints.py")
+    assert acceptor.stdout.readline() == "listening\n"
+    holder = net.client.python("hold", server, 7100, 100, 15, program="endpoints.py", stdin=subprocess.PIPE)
+    assert holder.stdout.readline() == "open\n"
+    net.box.ip("addr", "del", lost, "dev", "wan0")
+    try:
+        assert holder.communicate("now\n", timeout=60)[0] == "100\n", {k: v for k, v in reasons(firewall).items() if v}
+    finally:
+        net.box.ip("addr", "add", lost, "dev", "wan0", *(["nodad"] if ":" in lost else []))
+        end_process(acceptor)
