@@ -14,6 +14,7 @@
 #include "text/memory_file.h"
 
 #define LENGTH_DIGITS_MAX 18 /* of a decimal length: below 2^63 */
+#define STATUS_DIGITS 3
 #define CHUNK_DIGITS_MAX 15 /* of a hexadecimal size */
 
 void ks_http_begin(struct ks_http *http, int fd, ks_http_wait_fn *waits, void *arg)
@@ -134,8 +135,7 @@ static int parse_status(const char *line, int *status)
 
 	if (strncmp(line, "HTTP/1.1 ", 9) && strncmp(line, "HTTP/1.0 ", 9))
 		return -EPROTO;
-	if (!isdigit((unsigned char)code[0]) || !isdigit((unsigned char)code[1]) || !isdigit((unsigned char)code[2]) ||
-	    (code[3] && code[3] != ' '))
+	if (strspn(code, "0123456789") != STATUS_DIGITS || (code[3] && code[3] != ' '))
 		return -EPROTO;
 	*status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
 	return 0;

@@ -391,7 +391,8 @@ static void note_timeouts_set(struct ks_config *config)
 		if (setting->offset >= classes)
 			config->class_timeouts_set |= 1U << (setting->offset - classes) / sizeof(__u32);
 		else
-			config->timeouts_set |= 1ULL << (setting->offset - states) / sizeof(__u32);
+			config->timeouts_set |= 1ULL
+						<< ((setting->offset - states) / sizeof(__u32) & (KS_STATE_SLOTS - 1));
 	}
 }
 

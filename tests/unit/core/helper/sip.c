@@ -111,7 +111,7 @@ static void sip_framing(void **state)
 		{ "GET / HTTP/1.1\r\nl: 0\r\n\r\n", 99, 0 },
 		{ "A\r\n\r\n", 99, 0 },
 	};
-	__u16 ports[8], controls[8];
+	__u16 ports[8] = { 0 }, controls[8] = { 0 };
 	unsigned messages;
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
