@@ -4,7 +4,7 @@
     serve PORT...                        echoes what each TCP connection says, on every address of both families
     hold ADDRESS PORT COUNT [silent]     holds COUNT connections: every second one, or none, talks all the time
     invent ADDRESS COUNT PORT...         sends COUNT TCP segments without SYN to each port, from many ports
-    sniff DEVICE SOURCE                  counts the TCP segments that come from an IPv4 address
+    sniff DEVICE SOURCE PORT...          counts the TCP segments that come from an IPv4 address to these ports
     answer PORT                          UDP: speaks to the last one who spoke for each line of its input
     hear ADDRESS PORT                    UDP: asks once by a connected socket, and counts the answers
 
@@ -111,7 +111,7 @@ async def invent(address, count, *ports):
     print(json.dumps({"sent": int(count) * len(ports)}), flush=True)
 
 
-async def sniff(device, source):
+async def sniff(device, source, *ports):
     over, seen = told_to_end(), set()
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
     sock.bind((device, 0x0800))
@@ -121,7 +121,9 @@ async def sniff(device, source):
     def take():
         data, whence = sock.recvfrom(128)
         if whence[2] != socket.PACKET_OUTGOING and data[9] == TCP and data[12:16] == wanted:
-            seen.add(struct.unpack("!HH", data[20:24]))
+            pair = struct.unpack("!HH", data[20:24])
+            if str(pair[1]) in ports:
+                seen.add(pair)
 
     asyncio.get_running_loop().add_reader(sock, take)
     print("sniffing", flush=True)
