@@ -218,6 +218,10 @@ int ks_cmd_reload(int argc, char **argv)
 	if (choices.dry_run && (choices.confirm || choices.end_denied))
 		return ks_usage_error(&usage,
 				      "a dry run changes nothing: give no --confirm and no --end-denied with it");
+	if (choices.confirm && choices.end_denied)
+		return ks_usage_error(
+			&usage, "a state that is ended does not come back with the policy before: give --end-denied "
+				"when the policy is confirmed");
 	if (first == argc)
 		return reload_ask(&choices);
 	if (!realpath(argv[first], path)) {

@@ -36,6 +36,7 @@
 #include "daemon/keep.h"
 #include "daemon/ledger.h"
 #include "daemon/outer.h"
+#include "daemon/presence.h"
 #include "daemon/refusals.h"
 #include "daemon/settle/settle.h"
 #include "daemon/trial.h"
@@ -54,6 +55,7 @@ struct ks_sample {
 
 struct ks_daemon {
 	struct ks_instance instance;
+	struct ks_presence before; /* found by the start */
 	struct ks_instance kept; /* the same, with the directory of the last good policy (last_good.h) */
 	struct ks_kernel *kernel;
 	struct ks_policy *policy; /* that the kernel judges by */

@@ -21,13 +21,27 @@ static int say_last_good(struct ks_daemon *daemon, time_t when)
 			daemon->policy_path, date);
 }
 
+static const char *absence_text(int err)
+{
+	return err == -EINVAL ? "its file is damaged" : strerror(-err);
+}
+
 static int say_closed(struct ks_daemon *daemon, int err)
 {
 	return asprintf(
 		&daemon->fallback,
 		"%s does not load, and there is no last good policy (%s): everything is denied but what the box "
 		"itself asks for",
-		daemon->policy_path, strerror(-err));
+		daemon->policy_path, absence_text(err));
+}
+
+/* A policy that was good is in force already. */
+static int leave_in_force(const struct ks_daemon *daemon, int err)
+{
+	ks_report_error("%s does not load, and there is no last good policy (%s): what an earlier daemon left in force "
+			"stays in force",
+			daemon->policy_path, absence_text(err));
+	return 1;
 }
 
 int ks_fallback_choose(struct ks_daemon *daemon, struct ks_policy **policy)
@@ -35,6 +49,8 @@ int ks_fallback_choose(struct ks_daemon *daemon, struct ks_policy **policy)
 	time_t when = 0;
 	int err = ks_last_good_load(&daemon->kept, policy, &when), length;
 
+	if (err && daemon->before.guards)
+		return leave_in_force(daemon, err);
 	daemon->closed = err != 0;
 	length = err ? say_closed(daemon, err) : say_last_good(daemon, when);
 	if (err)

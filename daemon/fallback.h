@@ -8,7 +8,10 @@
 
 #include "daemon/daemon.h"
 
-/* Sets *policy, daemon->fallback and daemon->closed, and tells the administrator. */
+/*
+ * Sets *policy, daemon->fallback and daemon->closed, and tells the administrator. Returns 0, -errno, or 1 if there is no last good
+ * policy and a firewall is in force already, which stays.
+ */
 int ks_fallback_choose(struct ks_daemon *daemon, struct ks_policy **policy);
 
 #endif

@@ -112,6 +112,7 @@ static int take_lock(struct ks_daemon *daemon, bool is_watcher)
 {
 	struct ks_holder other;
 
+	ks_presence_find(&daemon->instance, &daemon->before);
 	daemon->lock_fd = ks_instance_lock(&daemon->instance, &other);
 	daemon->quit = daemon->lock_fd == -EWOULDBLOCK && is_watcher; /* its holder knows of the trial */
 	if (daemon->quit)
@@ -470,9 +471,26 @@ static int choose_policy(struct ks_daemon *daemon, const struct ks_daemon_opts *
 	ks_last_good_find(&daemon->instance, &daemon->kept);
 	err = ks_trial_inherit(daemon, policy, opts->is_watcher);
 	daemon->quit = err > 0;
-	if (!err && !*policy)
-		err = ks_fallback_choose(daemon, policy);
-	return err < 0 ? give_up("cannot put another policy in force", err) : KS_EXIT_OK;
+	if (err || *policy)
+		return err < 0 ? give_up("cannot put another policy in force", err) : KS_EXIT_OK;
+	err = ks_fallback_choose(daemon, policy);
+	if (err > 0)
+		return KS_EXIT_POLICY;
+	return err ? give_up("cannot put another policy in force", err) : KS_EXIT_OK;
+}
+
+/* Puts the name of the daemon back that has left a firewall in force: commands say whose policy that is. */
+static void sign_back(const struct ks_daemon *daemon)
+{
+	if (daemon->lock_fd >= 0 && daemon->before.guards && !daemon->fresh)
+		ks_instance_sign(daemon->lock_fd, &daemon->before.last); /* only a message suffers */
+}
+
+static int open_and_bring_up(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
+{
+	int err = open_descriptors(daemon);
+
+	return err ? give_up("cannot open what the daemon listens to", err) : bring_up(daemon, opts, policy);
 }
 
 static int start(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
@@ -489,10 +507,11 @@ static int start(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, st
 
 	if (!code && !daemon->quit)
 		code = choose_policy(daemon, opts, policy);
-	if (code || daemon->quit)
-		return code;
-	err = open_descriptors(daemon);
-	return err ? give_up("cannot open what the daemon listens to", err) : bring_up(daemon, opts, policy);
+	if (!code && !daemon->quit)
+		code = open_and_bring_up(daemon, opts, policy);
+	if (code)
+		sign_back(daemon);
+	return code;
 }
 
 /* Loads the policy that was named. */

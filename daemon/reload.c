@@ -393,6 +393,8 @@ int ks_daemon_dry_run(struct ks_daemon *daemon, const struct ks_reload *reload, 
 		return adopt_refuse(err, &outcome->message);
 	err = ks_denied_foresee(daemon, policy, &ids, &outcome->change);
 	if (!err)
+		ks_json_set(&outcome->change, "rules", json_integer((json_int_t)policy->info_count));
+	if (!err)
 		ks_login_add(daemon, policy, reload->login, &outcome->change);
 	return err;
 }

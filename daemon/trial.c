@@ -225,6 +225,22 @@ static void say_taken_back(struct ks_daemon *daemon, const char *path, const cha
 	ks_report_error("WARNING: %s", line);
 }
 
+/* The same for a policy that was to be put in force when the trial of an earlier one was over already. */
+static void say_not_started(struct ks_daemon *daemon, const char *path)
+{
+	char *line;
+
+	if (asprintf(&line,
+		     "the policy on trial was not confirmed in time, so the one before it is in force again, as %s was "
+		     "then, and not "
+		     "%s: `keepstate reload %s` puts that in force",
+		     daemon->policy_path, path, path) < 0)
+		return;
+	free(daemon->fallback);
+	daemon->fallback = line;
+	ks_report_error("WARNING: %s", line);
+}
+
 static void take_away(struct ks_daemon *daemon, const char *why)
 {
 	ks_report_error("WARNING: %s was taken back, %s: no firewall was in force before, so there is none now",
@@ -264,6 +280,7 @@ void ks_trial_take_back(struct ks_daemon *daemon, const char *why)
 	daemon->policy_path = TAKE(trial->before_path);
 	daemon->closed = trial->before == KS_TRIAL_CLOSED;
 	say_taken_back(daemon, path, why);
+	ks_daemon_sign(daemon);
 	ks_daemon_follow(daemon);
 	ks_denied_settle(daemon, &replaced, false, &change);
 	ks_change_tell(change, ks_daemon_say);
@@ -309,7 +326,7 @@ static int trial_go_on(struct ks_daemon *daemon, struct ks_trial *trial)
 }
 
 /* The time is over, and no daemon was there to see it. */
-static int start_before(struct ks_daemon *daemon, struct ks_trial *trial, struct ks_policy **policy)
+static int start_before(struct ks_daemon *daemon, struct ks_trial *trial, struct ks_policy **policy, bool is_watcher)
 {
 	ks_auto_policy struct ks_policy *before = NULL;
 	ks_auto_free char *path = NULL;
@@ -325,7 +342,10 @@ static int start_before(struct ks_daemon *daemon, struct ks_trial *trial, struct
 	daemon->policy_path = TAKE(trial->before_path);
 	daemon->closed = trial->before == KS_TRIAL_CLOSED;
 	daemon->trial.is_over = true;
-	say_taken_back(daemon, path, "because nobody confirmed it in time");
+	if (is_watcher)
+		say_taken_back(daemon, path, "because nobody confirmed it in time");
+	else
+		say_not_started(daemon, path);
 	return 0;
 }
 
@@ -357,7 +377,7 @@ int ks_trial_inherit(struct ks_daemon *daemon, struct ks_policy **policy, bool i
 	if (seconds_left(&trial))
 		return is_watcher ? 1 : trial_go_on(daemon, &trial);
 	return trial.before == KS_TRIAL_NOTHING ? start_without(daemon, is_watcher)
-						: start_before(daemon, &trial, policy);
+						: start_before(daemon, &trial, policy, is_watcher);
 }
 
 void ks_trial_started(struct ks_daemon *daemon)

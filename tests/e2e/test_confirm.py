@@ -52,11 +52,12 @@ def rules_of(firewall):
     return [(rule["id"], rule["text"]) for rule in firewall.data("counters")[0]["rules"]]
 
 
-def returned(firewall, lab):
+def returned(firewall, lab, started=False):
     """Waits until the policy before is in force, and checks it."""
     wait_for(lambda: firewall.cli("status").returncode == 0 and not note(firewall).exists(), LONG, "the policy before")
     status = firewall.data("status")[0]
-    assert "unconfirmed" not in status and "was taken back" in status["fallback"]
+    assert "unconfirmed" not in status and ("was not confirmed in time" in status["fallback"] if started else
+                                            "was taken back" in status["fallback"])
     assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
     return status
 
@@ -121,7 +122,7 @@ def test_everybody_dies(lab, bare):
     firewall.crash()
     time.sleep(3)
     firewall.start()
-    returned(firewall, lab)
+    returned(firewall, lab, started=True)
 
 
 def test_a_reboot_ends_the_time(lab, bare):
@@ -136,7 +137,7 @@ def test_a_reboot_ends_the_time(lab, bare):
     assert boot in text
     note(firewall).write_text(text.replace(boot, "another"))
     firewall.start()
-    returned(firewall, lab)
+    returned(firewall, lab, started=True)
 
 
 def test_the_next_daemon_goes_on(lab, bare):
@@ -160,11 +161,15 @@ def test_the_next_daemon_goes_on(lab, bare):
 def test_an_orderly_end(lab, bare):
     """SIGTERM: nobody can give the word any more."""
     firewall = bare.start()
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "1h")
+    tried = firewall.path.with_name("tried.conf")
+    tried.write_text(OPEN)
+    assert "--end-denied when" in firewall.cli("reload", "--confirm", "1h", "--end-denied", tried).stderr
+    firewall.say("reload", "--confirm", "1h", tried)
     firewall.child.terminate()
     assert firewall.child.wait(30) == 0
     assert not note(firewall).exists() and firewall.filters()
+    told = firewall.cli("status").stdout
+    assert str(firewall.path) in told and "tried.conf" not in told, told
     assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
 
 

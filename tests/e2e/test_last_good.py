@@ -103,12 +103,16 @@ def test_a_running_firewall_is_not_touched(lab, bare):
     firewall.start()
     firewall.crash()
     shutil.rmtree(directory)
+    told = firewall.cli("status").stdout
+    good, firewall.path = firewall.path, firewall.path.with_name("broken.conf")
     firewall.path.write_text(BROKEN)
     for options in ([], ["--or-last-good"]):
         firewall.start(*options, wait=False)
         end_with(firewall, 2)
         assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
-    assert "stays in force" in log_of(firewall)
+        assert str(good) in told and firewall.cli("status").stdout == told, "whose policy is in force"
+    assert "stays in force" in log_of(firewall) and "everything is denied" not in log_of(firewall)
+    firewall.path = good
 
 
 def test_a_taken_over_one_keeps_its_states(lab, bare, watch):
