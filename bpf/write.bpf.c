@@ -6,7 +6,8 @@
  * card's sum of the whole packet may be stored beside it (CHECKSUM_COMPLETE);
  * the kernel's helpers keep both right. What is written from the upper header
  * on does not change that sum, because the upper checksum is changed by the
- * same amount; what is written before it does.
+ * same amount; what is written before it does, and so does all in a packet of
+ * SCTP, whose checksum is a sum of another kind.
  */
 #include "bpf/env.bpf.h"
 
@@ -23,9 +24,11 @@ static bool packet_load(struct ks_env *env, __u32 off, void *to, __u32 len)
 
 static bool packet_store(struct ks_env *env, __u32 off, const void *from, __u32 len)
 {
+	const struct ks_packet *pkt = &env->scratch->insp.pkt;
+	bool changes_sum = off < pkt->l4_off || pkt->tuple.proto == KS_PROTO_SCTP;
+
 	if (env->hook == HOOK_TC)
-		return bpf_skb_store_bytes(env->ctx, off, from, len,
-					   off < env->scratch->insp.pkt.l4_off ? BPF_F_RECOMPUTE_CSUM : 0) == 0;
+		return bpf_skb_store_bytes(env->ctx, off, from, len, changes_sum ? BPF_F_RECOMPUTE_CSUM : 0) == 0;
 	return bpf_xdp_store_bytes(env->ctx, off, (void *)from, len) == 0;
 }
 

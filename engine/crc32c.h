@@ -5,11 +5,7 @@
 
 #include <stddef.h>
 
-#include "core/types.h"
-
-#define KS_CRC32C_POLYNOMIAL 0x82f63b78U /* Castagnoli, reflected */
-
-#define KS_SCTP_CRC_OFF 8U /* of the checksum in an SCTP header */
+#include "core/header/crc32c.h"
 
 /* The checksum of `length` bytes, with the four at `skip`, where it stands or will stand, taken as 0. */
 static inline __u32 ks_crc32c_around(const __u8 *data, size_t length, size_t skip)

@@ -73,10 +73,10 @@ static __u64 sum_pseudo_header(const struct ks_packet *pkt, __u32 len)
 
 static bool sctp_crc_is_right(const __u8 *l4, __u32 len)
 {
-	__u32 crc = ks_crc32c_around(l4, len, KS_SCTP_CRC_OFF);
+	__u32 crc = ks_crc32c_around(l4, len, SCTP_CHECKSUM_OFF);
 
 	for (unsigned i = 0; i < sizeof(crc); i++) {
-		if (l4[KS_SCTP_CRC_OFF + i] != (__u8)(crc >> 8 * i))
+		if (l4[SCTP_CHECKSUM_OFF + i] != (__u8)(crc >> 8 * i))
 			return false;
 	}
 	return true;

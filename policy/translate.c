@@ -120,16 +120,9 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
 	if (!(translation->flags & KS_TARGET_PORTS))
 		return;
 	if (!has_port_protos(rule)) {
-		ks_parser_error_at(
-			p, &translation->port_place,
-			"a port needs a protocol: expected tcp, udp, proto udplite or proto dccp in this rule");
-		return;
-	}
-	if (memchr(rule->protos, KS_PROTO_SCTP, rule->proto_count)) { /* core/nat/source.c keeps them */
-		ks_parser_error_at(
-			p, &translation->port_place,
-			"the ports of sctp stay as they are, because its ends know them otherwise too: expected "
-			"no port behind the address, or a rule of its own for sctp");
+		ks_parser_error_at(p, &translation->port_place,
+				   "a port needs a protocol: expected tcp, udp, proto sctp, proto udplite or proto "
+				   "dccp in this rule");
 		return;
 	}
 	if (rule->dport.present && !rule->dport.negated)

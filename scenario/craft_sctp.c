@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Crafted packets of SCTP (RFC 9260): chunks, verification tags, CRC32c; see craft.h. */
+#include "core/header/wire.h"
 #include "engine/crc32c.h"
 #include "scenario/crafter.h"
 
@@ -104,12 +105,12 @@ static __u32 tag_sent(const struct ks_send *send)
 static void crc_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 {
 	const struct ks_mod *mod = ks_spec_mod(spec, KS_MOD_CHECKSUM);
-	__u32 crc = ks_crc32c_around(out->data, out->length, KS_SCTP_CRC_OFF);
+	__u32 crc = ks_crc32c_around(out->data, out->length, SCTP_CHECKSUM_OFF);
 
 	if (mod)
 		crc = mod->bad ? crc ^ 0x5555U : (__u32)mod->value;
 	for (unsigned i = 0; i < 4; i++)
-		out->data[KS_SCTP_CRC_OFF + i] = (__u8)(crc >> 8 * i);
+		out->data[SCTP_CHECKSUM_OFF + i] = (__u8)(crc >> 8 * i);
 }
 
 void ks_craft_sctp(const struct ks_send *send, struct ks_bytes *out)

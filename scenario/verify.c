@@ -80,7 +80,7 @@ static __u32 upper_residue(const __u8 *data, const struct ks_layout *layout)
 static bool layout_crc_is_right(const __u8 *data, const struct ks_layout *layout)
 {
 	const __u8 *l4 = data + layout->l4;
-	__u32 crc = ks_crc32c_around(l4, layout->end - layout->l4, KS_SCTP_CRC_OFF);
+	__u32 crc = ks_crc32c_around(l4, layout->end - layout->l4, SCTP_CHECKSUM_OFF);
 
 	/* Sent with its least byte first (RFC 9260 appendix A). */
 	return l4[8] == (__u8)crc && l4[9] == (__u8)(crc >> 8) && l4[10] == (__u8)(crc >> 16) &&
@@ -100,11 +100,20 @@ struct pair {
 
 static const char *sctp_fault(const struct pair *pair)
 {
+	const __u8 *in = pair->in + pair->was.l4, *out = pair->out + pair->is.l4;
+	bool was_right;
+	__u32 was, is;
+
 	if (!is_whole(&pair->was) || pair->was.have < pair->was.l4 + 12)
 		return NULL;
-	if (layout_crc_is_right(pair->in, &pair->was) && !layout_crc_is_right(pair->out, &pair->is))
-		return "its SCTP checksum was right and is wrong";
-	return NULL;
+	was = ks_get32(in + SCTP_CHECKSUM_OFF);
+	is = ks_get32(out + SCTP_CHECKSUM_OFF);
+	was_right = layout_crc_is_right(pair->in, &pair->was);
+	if (!was) /* to be finished by the kernel, or none */
+		return is ? "it had no SCTP checksum and now has one" : NULL;
+	if (was_right == layout_crc_is_right(pair->out, &pair->is))
+		return NULL;
+	return was_right ? "its SCTP checksum was right and is wrong" : "its SCTP checksum was wrong and is right";
 }
 
 static const char *upper_fault(const struct pair *pair)
@@ -171,7 +180,7 @@ static void header_mask(__u8 *data, const struct ks_layout *layout, unsigned may
 	if (sum != NOT_CHECKED && room >= sum + 2)
 		memset(l4 + sum, 0, 2);
 	if (layout->proto == KS_PROTO_SCTP && room >= 12)
-		memset(l4 + KS_SCTP_CRC_OFF, 0, 4);
+		memset(l4 + SCTP_CHECKSUM_OFF, 0, 4);
 	if (may & KS_VERIFY_SCRUBBED && layout->proto == KS_PROTO_TCP && room >= 20 && l4[13] & KS_TCP_SYN)
 		memset(l4 + 20, 0, KS_MIN(room, (l4[12] >> 4) * 4U) - 20);
 }

@@ -110,6 +110,14 @@ static void announce_all(struct fragment_ctx *ctx)
 	ks_table_hash(ctx->env, &insp->side);
 }
 
+/* Returns true if a port is to be changed that a checksum over the whole datagram covers, whose length is not known yet. */
+static bool changes_crc(const struct ks_inspection *insp)
+{
+	const struct ks_tuple *was = &insp->pkt.tuple, *is = &insp->sent;
+
+	return insp->translate && was->proto == KS_PROTO_SCTP && (was->sport != is->sport || was->dport != is->dport);
+}
+
 void ks_fragment_conclude_first(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct fragment_ctx ctx;
@@ -119,7 +127,10 @@ void ks_fragment_conclude_first(struct ks_env *env, struct ks_inspection *insp)
 		fragment_deny(insp, KS_REASON_INTERNAL);
 		return;
 	}
-	fragment_conclude(&ctx);
+	if (action_passes(insp->verdict.action) && changes_crc(insp))
+		fragment_deny(insp, KS_REASON_TRANSLATE);
+	else
+		fragment_conclude(&ctx);
 	if (insp->home.dry)
 		return;
 	ks_fragment_note_flow(&ctx);

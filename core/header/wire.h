@@ -105,6 +105,7 @@
 #define UDPLITE_COVERAGE_OFF 4U
 
 /* SCTP (RFC 9260) */
+#define SCTP_CHECKSUM_OFF 8U /* of its four bytes */
 
 /* DCCP (RFC 4340) */
 #define DCCP_COVERAGE_OFF 5U

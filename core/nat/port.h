@@ -39,11 +39,11 @@
 
 struct ks_env;
 
-/* Returns true if the sender's port may become another one. SCTP and GRE keep theirs, which their messages name as well. */
+/* Returns true if the sender's port may become another one. GRE keeps its keys, which both ends have agreed on. */
 static inline bool ks_port_may_change(__u8 proto)
 {
 	return proto == KS_PROTO_TCP || proto == KS_PROTO_UDP || proto == KS_PROTO_UDPLITE || proto == KS_PROTO_DCCP ||
-	       proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+	       proto == KS_PROTO_SCTP || proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
 }
 
 /* The same, and it is a number that sockets have: not an ICMP identifier. */

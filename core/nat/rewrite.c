@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Translations written into the packet; see rewrite.h. Checksums are never
- * computed again but changed by the difference (RFC 1624), so that a wrong one
- * stays wrong for its receiver to see. The quotation of an ICMP error is
- * translated back (RFC 5508 4.2), and its checksums as far as they are quoted.
+ * computed again but changed by the difference (RFC 1624; core/header/crc32c.h
+ * for SCTP), so that a wrong one stays wrong for its receiver to see. The
+ * quotation of an ICMP error is translated back (RFC 5508 4.2), and its
+ * checksums as far as they are quoted.
  */
 #include "core/nat/rewrite.h"
 
 #include "core/header/checksum.h"
+#include "core/header/crc32c.h"
 #include "core/header/gre.h"
 #include "core/env.h"
 #include "core/header/wire.h"
@@ -20,6 +22,7 @@ struct change {
 	__u32 l3_off, l4_off;
 	__u32 addr_diff; /* of both addresses */
 	__u32 port_diff; /* of both ports */
+	__be32 port_flip; /* the bits that change in them, as they lie in the packet */
 	__u32 halves; /* KS_TRANSLATE_* to be made */
 	__s32 grown; /* bytes by which a helper has made the packet longer */
 	bool moves; /* KS_TRANSLATE_PORT: the originator's port, which is inner_port between the halves, ... */
@@ -106,7 +109,7 @@ static inline bool is_icmp(__u32 proto)
 static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 {
 	const struct ks_tuple *old = c->old, *new = c->new;
-	__be16 sport, dport, ports[2];
+	__be16 sport, dport, ports[2], was[2] = { old->sport, old->dport };
 
 	ks_hide_bound(old);
 	ks_hide_bound(new);
@@ -121,6 +124,7 @@ static bool ports_write(struct ks_env *env, struct change *c, bool is_question)
 		return env_packet_write(env, c->l4_off + ICMP_ID_OFF, ports, sizeof(ports[0]));
 	}
 	c->port_diff = ks_checksum_diff16(old->sport, sport) + ks_checksum_diff16(old->dport, dport);
+	c->port_flip = ks_load32((const __u8 *)was) ^ ks_load32((const __u8 *)ports);
 	return env_packet_write(env, c->l4_off, ports, sizeof(ports));
 }
 
@@ -156,16 +160,68 @@ static bool call_write(struct ks_env *env, const struct change *c)
 	return env_packet_write(env, c->l4_off + GRE_CALL_OFF, &call, sizeof(call));
 }
 
+/*
+ * Changes the checksum of SCTP, which covers the ports and all behind them, `length` bytes, but no address. 0 stays 0: the
+ * kernel or the card puts it in later, or the ends have agreed on none (RFC 9653). Adds to *diff what that adds to the sum of
+ * an error that quotes it.
+ */
+static bool crc_write(struct ks_env *env, const struct change *c, __u32 length, __u32 *diff)
+{
+	__u32 off = c->l4_off + SCTP_CHECKSUM_OFF;
+	__be32 old, new;
+
+	if (!c->port_flip)
+		return true;
+	if (!env_packet_read(env, off, &old, sizeof(old)))
+		return false;
+	if (!old)
+		return true;
+	new = old ^ ks_crc32c_flip(c->port_flip, length);
+	*diff += ks_checksum_diff32(old, new);
+	return env_packet_write(env, off, &new, sizeof(new));
+}
+
+/* The same of a packet in hand. The whole length of a fragmented one is not known; such datagrams do not come here (fragment/). */
+static bool packet_crc_write(struct ks_env *env, struct ks_inspection *insp, const struct change *c)
+{
+	__u32 diff = 0;
+
+	if (c->port_flip && insp->pkt.flags & KS_PKT_FRAGMENT)
+		return false;
+	return crc_write(env, c, insp->pkt.l3_off + insp->pkt.l3_len - c->l4_off, &diff);
+}
+
+/*
+ * The same of a quoted packet, as far as its checksum is quoted. Its own header tells its length; that of a first fragment
+ * (made behind the box: others are not translated) does not, and its checksum stays.
+ */
+static bool quoted_crc_write(struct ks_env *env, const struct change *c, const __u8 *head, __u32 end, __u32 *diff)
+{
+	const __u8 *ip = ks_head_at(head, c->l3_off);
+	__u32 length = ks_be16(ks_load16(ip + IPV4_TOTAL_LENGTH_OFF));
+
+	if (c->old->family == KS_IPV6)
+		length = ks_be16(ks_load16(ip + IPV6_PAYLOAD_LENGTH_OFF)) + IPV6_HEADER_LEN;
+	else if (ks_be16(ks_load16(ip + IPV4_FRAGMENT_OFF)) & IPV4_FRAGMENT_MORE)
+		return true;
+	if (c->l4_off + SCTP_CHECKSUM_OFF + sizeof(__be32) > end)
+		return true;
+	return crc_write(env, c, length - (c->l4_off - c->l3_off), diff);
+}
+
 static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
 	bool udp = proto == KS_PROTO_UDP;
 
 	c->port_diff = 0;
+	c->port_flip = 0;
 	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, insp->pkt.flags & KS_PKT_ICMP_QUERY))
 		return false;
 	if (proto == KS_PROTO_GRE)
 		return call_write(env, c);
+	if (proto == KS_PROTO_SCTP)
+		return packet_crc_write(env, insp, c);
 	if (off == NO_CHECKSUM)
 		return true;
 	if (proto != KS_PROTO_ICMP && c->addr_diff && !env_checksum_add(env, c->l4_off + off, c->addr_diff, true, udp))
@@ -174,7 +230,8 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct c
 }
 
 /* Writes the quoted ports, and the quoted checksum if it is within the quotation. Adds to *diff what that adds to the sum. */
-static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, __u32 *diff)
+static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, const __u8 *head,
+			       __u32 *diff)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len;
@@ -187,6 +244,8 @@ static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, s
 	if (!ports_write(env, c, is_question))
 		return false;
 	*diff += c->port_diff;
+	if (proto == KS_PROTO_SCTP)
+		return quoted_crc_write(env, c, head, end, diff);
 	if (off == NO_CHECKSUM || c->l4_off + off + sizeof(old) > end ||
 	    !env_packet_read(env, c->l4_off + off, &old, sizeof(old)))
 		return true;
@@ -219,7 +278,7 @@ static bool quotation_write(struct ks_env *env, struct ks_inspection *insp, cons
 		return false;
 	/* The checksum of an IPv4 header takes up what its addresses change. */
 	*diff = insp->quote.tuple.family == KS_IPV4 ? 0 : c.addr_diff;
-	return quoted_upper_write(env, insp, &c, diff);
+	return quoted_upper_write(env, insp, &c, head, diff);
 }
 
 static bool error_write(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, __u32 halves)
