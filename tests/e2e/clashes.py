@@ -10,6 +10,7 @@ import json
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 
@@ -33,6 +34,14 @@ def serve_udp(port):
     return sock
 
 
+def heard(sock):
+    """A whole message, or nothing once the connection has ended."""
+    try:
+        return sock.recv(MESSAGE, socket.MSG_WAITALL)
+    except OSError:
+        return b""
+
+
 def serve(port):
     datagrams = serve_udp(int(port))
     listener = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
@@ -45,7 +54,7 @@ def serve(port):
             elif sock is datagrams:
                 _, info, _, peer = sock.recvmsg(2048, 256)
                 sock.sendmsg([told(peer)], info, 0, peer)
-            elif sock.recv(MESSAGE, socket.MSG_WAITALL):
+            elif heard(sock):
                 sock.sendall(told(sock.getpeername()))
             else:
                 socks.remove(sock)
@@ -58,6 +67,8 @@ def open_socket(kind, port, place):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind(("::" if ":" in place[0] else "0.0.0.0", port))
     sock.settimeout(PATIENCE)
+    if kind == "tcp":  # ends with a reset: in TIME_WAIT the port would be this host's for a minute
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     try:
         sock.connect(place)
     except OSError:
