@@ -93,8 +93,8 @@ static struct ks_under_way under_way_of(const struct ks_conntrack *connection)
 		.state = state_of(connection),
 		.left = (__u32)KS_MIN((__u64)connection->timeout * MS_PER_S, KS_TIMEOUT_MAX_MS),
 		.sctp_tag = { connection->sctp_tag[0], connection->sctp_tag[1] },
-		/* one that it took up in the middle itself */
-		.may_turn = connection->original.proto == KS_PROTO_TCP,
+		/* One that it took up in the middle itself. Where only one side has spoken, that is no evidence of the other. */
+		.may_turn = connection->original.proto == KS_PROTO_TCP && connection->status & IPS_ASSURED,
 	};
 
 	under_way.seen.src = connection->reply.dst;
