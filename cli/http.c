@@ -179,7 +179,7 @@ static int take_header(struct ks_http *http, const char *line)
 /* One head; *status may be 100 to 199, and another head follows then. */
 static int read_one_head(struct ks_http *http, int *status)
 {
-	char line[KS_HTTP_LINE_MAX];
+	char line[KS_HTTP_LINE_MAX] = "";
 	int err = read_line(http, line);
 
 	if (!err)
@@ -231,7 +231,7 @@ static int parse_chunk_size(const char *line, unsigned long long *size)
 /* Reads lines up to an empty one. */
 static int skip_trailer(struct ks_http *http)
 {
-	char line[KS_HTTP_LINE_MAX];
+	char line[KS_HTTP_LINE_MAX] = "";
 
 	for (unsigned n = 0; n <= KS_HTTP_HEADERS_MAX; n++) {
 		int err = read_line(http, line);
