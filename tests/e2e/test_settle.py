@@ -205,6 +205,21 @@ def test_off_and_over(lab, servers, make_firewall, option, wait):
     assert told is None if option == "off" else told["left"] == 0 and told["middle"] == 0, told
 
 
+def test_inventions_that_netfilter_tracks_pass_nowhere(lab, nft, make_firewall):
+    """Nobody inside has answered them: they are entries of netfilter's table, and no evidence."""
+    nft.load(MASQUERADE)
+    lab.client.ip("route", "add", "blackhole", f"{SERVER4}/32")
+    try:
+        lab.server.python("invent", CLIENT4, 60, 1799, program="underway.py").wait()
+        firewall = make_firewall(TRANSLATING)
+        inside = started(lab.client, "sniff", "eth0", SERVER4, 1799)
+        lab.server.python("invent", CLIENT4, 60, 1799, program="underway.py").wait()
+        assert ended(inside)["count"] == 0
+        assert [state for state in firewall.data("states") if "1799" in str(state)] == []
+    finally:
+        lab.client.ip("route", "del", "blackhole", f"{SERVER4}/32")
+
+
 def test_inventions_fill_no_table(lab, make_firewall):
     """From inside, where they may open: what nobody answers is half-open, bounded, and makes room."""
     firewall = make_firewall(RULES + "limit states 256\nlimit half-open 64\n")
