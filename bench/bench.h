@@ -20,6 +20,7 @@ struct bench_opts {
 	__u32 prefixes; /* in a set of the policy */
 	__u32 seconds;
 	__u32 port;
+	__u32 rate; /* frames a second */
 	__u32 sources; /* addresses that connections come from, counting up from `from` */
 	bool tcp; /* else UDP */
 	bool xdp; /* else tc */
@@ -30,6 +31,7 @@ struct bench_opts {
 	const char *address;
 	const char *from;
 	const char *file;
+	const char *attack; /* one of siege.c */
 	const char *macs; /* destination and source of generated frames, as 24 hexadecimal digits */
 };
 
@@ -42,10 +44,16 @@ int bench_policy(const struct bench_opts *opts);
 int bench_policy_text(const struct bench_opts *opts);
 int bench_capture(const struct bench_opts *opts);
 int bench_flood(const struct bench_opts *opts);
+int bench_siege(const struct bench_opts *opts);
+int bench_echo(const struct bench_opts *opts);
 int bench_gro(const struct bench_opts *opts);
 int bench_sink(const struct bench_opts *opts);
 int bench_serve(const struct bench_opts *opts);
 int bench_connect(const struct bench_opts *opts);
+
+/* Reads --macs. Returns 0 or -EINVAL. */
+#define BENCH_MACS 12
+int bench_macs_parse(const char *text, __u8 *macs);
 
 /* `limit states` for so many flows: the benchmarks of established flows measure a table that is not at its limit. */
 static inline __u32 bench_room(__u32 flows)

@@ -23,11 +23,9 @@
 #include "bench/bench.skel.h"
 
 #define BATCH 64 /* frames the kernel sends at once */
-#define MAC_BYTES 12
-
-static int macs_parse(const char *text, __u8 macs[MAC_BYTES])
+int bench_macs_parse(const char *text, __u8 *macs)
 {
-	for (unsigned i = 0; i < MAC_BYTES; i++) {
+	for (unsigned i = 0; i < BENCH_MACS; i++) {
 		unsigned byte;
 
 		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
@@ -59,10 +57,10 @@ int bench_flood(const struct bench_opts *opts)
 	__u8 frame[BENCH_FRAME];
 	int err;
 
-	if (!device || !opts->macs || strlen(opts->macs) != 2 * MAC_BYTES)
+	if (!device || !opts->macs || strlen(opts->macs) != 2 * BENCH_MACS)
 		return bench_fail(-EINVAL, "flood needs --device and --macs");
 	bench_frame_make(BENCH_UDP, 0, opts->reply, frame);
-	err = macs_parse(opts->macs, frame);
+	err = bench_macs_parse(opts->macs, frame);
 	if (err)
 		return bench_fail(err, "--macs");
 	err = bench_programs_init(&programs, true, 1);

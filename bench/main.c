@@ -24,6 +24,8 @@ static const struct {
 	{ "policy-text", bench_policy_text, "print the policy of these sizes" },
 	{ "capture", bench_capture, "write a capture of --count packets of --flows flows to --file" },
 	{ "flood", bench_flood, "send --count frames of --flows flows by --device (live frames)" },
+	{ "siege", bench_siege, "send --rate frames a second of an --attack to --address and --port for --seconds" },
+	{ "echo", bench_echo, "send UDP datagrams to --port back until standard input ends" },
 	{ "sink", bench_sink, "count and drop such frames on --device until standard input ends" },
 	{ "gro", bench_gro, "turn receive offload of --device on, so that a veth takes redirected frames" },
 	{ "serve", bench_serve, "answer TCP connections to --address and --port until standard input ends" },
@@ -48,6 +50,7 @@ static const struct {
 	NUMBER(prefixes, 0, 1000000),
 	NUMBER(seconds, 1, 60),
 	NUMBER(port, 1, 65500),
+	NUMBER(rate, 1, 2000000),
 	NUMBER(sources, 0, 200),
 	BOOL(tcp),
 	BOOL(xdp),
@@ -59,6 +62,7 @@ static const struct {
 	TEXT(from),
 	TEXT(file),
 	TEXT(macs),
+	TEXT(attack),
 #undef NUMBER
 #undef BOOL
 #undef TEXT
@@ -151,7 +155,9 @@ static int parse(int argc, char **argv, struct bench_opts *opts)
 
 int main(int argc, char **argv)
 {
-	struct bench_opts opts = { .runs = 1, .flows = 1000, .count = 1000000, .rules = 1, .seconds = 2, .port = 8000 };
+	struct bench_opts opts = {
+		.runs = 1, .flows = 1000, .count = 1000000, .rules = 1, .seconds = 2, .port = 8000, .rate = 1000
+	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc < 2)
