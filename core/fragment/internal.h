@@ -49,7 +49,7 @@ static inline void fragment_ctx_init(struct fragment_ctx *ctx, struct ks_env *en
 	ctx->refused = 0;
 	ctx->flow = 0;
 	ctx->tag = 0;
-	ctx->seq = 0;
+	ctx->seq = insp->pkt.frag_least;
 	ctx->flags = 0;
 	ctx->changed = 0;
 	ctx->held = 0;

@@ -126,6 +126,27 @@ static inline bool is_complete(const struct ks_record *d)
 	       d->datagram.part[0].end == (d->datagram.total + FRAGMENT_UNIT - 1) / FRAGMENT_UNIT;
 }
 
+/* Returns true if the datagram ends before the end of what its upper header says is there. */
+static bool is_cut_short(struct ks_record *d, const struct ks_packet *pkt)
+{
+	if (pkt->frag_least)
+		d->datagram.seq = pkt->frag_least;
+	return d->datagram.total && !(d->flags & KS_DATAGRAM_TCP) && d->datagram.total < d->datagram.seq;
+}
+
+/* The reason by which a whole packet of the protocol would be refused. */
+static inline __u32 cut_short_reason(__u32 proto)
+{
+	switch (proto) {
+	case KS_PROTO_UDPLITE:
+		return KS_REASON_UDPLITE_COVERAGE;
+	case KS_PROTO_DCCP:
+		return KS_REASON_DCCP_HEADER;
+	default:
+		return KS_REASON_UDP_HEADER;
+	}
+}
+
 __u32 ks_datagram_add(struct ks_record *d, const struct ks_packet *pkt)
 {
 	struct parts_ctx ctx = {
@@ -144,6 +165,8 @@ __u32 ks_datagram_add(struct ks_record *d, const struct ks_packet *pkt)
 	if (!part_add(d, &ctx))
 		return KS_REASON_FRAGMENT_LIMIT;
 	size_learn(d, &ctx, pkt);
+	if (is_cut_short(d, pkt))
+		return cut_short_reason(pkt->tuple.proto);
 	if (is_complete(d))
 		d->flags |= KS_DATAGRAM_COMPLETE;
 	return 0;

@@ -94,6 +94,8 @@ __u32 ks_dccp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	numbers_read(dccp, pkt, type, is_long);
 	/* 0 covers all; n covers the header and n - 1 words behind it, which must be there (9.2). */
 	covered = dccp[DCCP_COVERAGE_OFF] & DCCP_COVERAGE_MASK;
+	if (covered > 1)
+		ks_fragment_expect(pkt, header + (covered - 2) * DCCP_COVERAGE_UNIT + 1);
 	if (covered > 1 && (covered - 1) * DCCP_COVERAGE_UNIT > ((pkt->payload_len + 3) & ~3U) &&
 	    !(pkt->flags & KS_PKT_FRAGMENT))
 		return KS_REASON_DCCP_HEADER;

@@ -116,8 +116,9 @@ struct ks_packet {
 	__u16 frag_at; /* where the fragmentable part begins in the frame */
 	__u16 frag_off; /* where it belongs in the datagram, bytes */
 	__u16 frag_len;
+	__u16 frag_least; /* of a first one: bytes that the datagram has at the least, as the upper header says; 0: it does not */
 	__u8 frag_more; /* 1: it is not the last one */
-	__u8 frag_zero;
+	__u8 frag_zero[3];
 };
 
 #define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */

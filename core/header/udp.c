@@ -19,6 +19,7 @@ __u32 ks_udp_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	len = ks_be16(ks_load16(udp + UDP_LENGTH_OFF));
 	if (len == 0 && l4_len > IP_LENGTH_MAX)
 		len = l4_len;
+	ks_fragment_expect(pkt, len);
 	if (len > l4_len && pkt->flags & KS_PKT_FRAGMENT)
 		len = l4_len;
 	if (len < UDP_HEADER_LEN || len > l4_len)
@@ -46,6 +47,7 @@ __u32 ks_udplite_parse(const __u8 *head, struct ks_packet *pkt, __u32 l4_len)
 	covered = ks_be16(ks_load16(udp + UDPLITE_COVERAGE_OFF));
 	if (covered != 0 && covered < UDP_HEADER_LEN)
 		return KS_REASON_UDPLITE_COVERAGE;
+	ks_fragment_expect(pkt, covered);
 	if (covered > l4_len && !(pkt->flags & KS_PKT_FRAGMENT))
 		return KS_REASON_UDPLITE_COVERAGE;
 	if (ks_load16(udp + UDP_CHECKSUM_OFF) == 0)

@@ -139,6 +139,13 @@ static inline __u32 ks_head_need(const struct ks_packet *pkt, __u32 off, __u32 s
 	return pkt->head_len >= KS_HEAD_MAX ? KS_REASON_HEADERS_TOO_LONG : KS_REASON_TRUNCATED;
 }
 
+/* The upper header of a first fragment says that it and what it covers are `len` bytes: the datagram may not end before. */
+static inline void ks_fragment_expect(struct ks_packet *pkt, __u32 len)
+{
+	if (pkt->flags & KS_PKT_FRAGMENT)
+		pkt->frag_least = (__u16)KS_MIN(pkt->l4_off - pkt->frag_at + len, IP_LENGTH_MAX);
+}
+
 /* The reason when an upper header of the packet is not all there. */
 static inline __u32 ks_packet_short(const struct ks_packet *pkt, __u32 otherwise)
 {

@@ -78,7 +78,7 @@ struct ks_datagram_part {
 struct ks_datagram {
 	__u32 flow; /* slot id of its flow, 0 without one */
 	__u32 tag; /* of that flow's key, because slots are reused; without a flow, the zone that it goes to */
-	__u32 seq; /* TCP: the sequence number at the datagram's beginning, SYN and FIN counted */
+	__u32 seq; /* TCP: the sequence number at the datagram's beginning, SYN and FIN counted; others: the least bytes of `total` */
 	__u16 rule;
 	__u16 total; /* its bytes, 0 until its last fragment came */
 	__u16 unit; /* units of 8 bytes in each of its fragments but the last; 0xffff when they differ */
