@@ -5,7 +5,8 @@
  * windows in which a receiver takes them are negotiated in options (RFC 4340
  * 7.5) that are not read here. So a wide one is used, SEQ_SLACK, which still
  * leaves a guesser one chance in eight million for each of the two numbers;
- * and nothing is ever acknowledged that was not sent.
+ * and nothing is ever acknowledged that was not sent. What ends a connection
+ * must be newer than all that its side has sent (8.5, step 6).
  *
  * Nothing here writes to the table: the caller commits insp->flow.after.
  */
@@ -152,6 +153,16 @@ static inline void dccp_numbers_learn(struct ks_inspection *insp, __u64 seq)
 		flow->dccp.last[dir] = seq;
 }
 
+/* Returns true for a CloseReq, Close or Reset with a number that was used, or lies before it: its receiver ignores it. */
+static bool is_stale_end(const struct ks_inspection *insp, __u64 seq)
+{
+	__u32 type = type_of(&insp->pkt);
+
+	if ((type != KS_DCCP_CLOSEREQ && type != KS_DCCP_CLOSE && type != KS_DCCP_RESET) || is_first(insp))
+		return false;
+	return seq_distance(seq, insp->flow.before.dccp.last[insp->dir & 1]) <= 0;
+}
+
 __u32 ks_dccp_update(struct ks_inspection *insp, bool *moves)
 {
 	const struct ks_packet *pkt = &insp->pkt;
@@ -165,6 +176,10 @@ __u32 ks_dccp_update(struct ks_inspection *insp, bool *moves)
 	reason = dccp_numbers_check(insp, seq);
 	if (reason)
 		return reason;
+	if (is_stale_end(insp, seq)) {
+		*moves = false;
+		return KS_REASON_OK_ESTABLISHED;
+	}
 	dccp_numbers_learn(insp, seq);
 	if (arc < DROP)
 		insp->flow.after.state = (__u8)arc;
