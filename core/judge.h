@@ -38,10 +38,14 @@ static inline bool ks_may_go_uncounted(struct ks_env *env, struct ks_inspection 
 	return true;
 }
 
+/* A connection that was reset resets whoever goes on with it: the first reset may have been lost, or have come behind a gap. */
 static inline __u32 ks_refuse_known(struct ks_inspection *insp, __u32 reason)
 {
 	insp->flow.after = insp->flow.before;
-	return ks_deny(insp, KS_CLASS_INVALID, reason);
+	ks_deny(insp, KS_CLASS_INVALID, reason);
+	if (reason == KS_REASON_TCP_RESET)
+		insp->verdict.action = KS_REJECT;
+	return reason;
 }
 
 /* The same, inlined where nearly every packet goes. */

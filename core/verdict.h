@@ -129,7 +129,8 @@ enum ks_class {
 	X(INTERNAL, "internal error", "the home could not do its part: report this")                                   \
 	X(UNNAMED, "not named",                                                                                        \
 	  "a helper expects a connection there, but from somebody whom the server has not named")                      \
-	X(ADDRESS_LOST, "address lost", "the firewall has lost the address of its connection: the inside is reset")
+	X(ADDRESS_LOST, "address lost", "the firewall has lost the address of its connection: the inside is reset")    \
+	X(TCP_RESET, "connection reset", "its connection was reset: only resets pass, and whoever goes on gets another")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

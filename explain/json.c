@@ -143,8 +143,8 @@ static json_t *flow_window(const struct ks_flow *flow, unsigned dir)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:b}", "end", (json_int_t)flow->end[dir], "max_end",
 			 (json_int_t)flow->max_end[dir], "ack", (json_int_t)flow->ack[dir], "max_window",
-			 (json_int_t)((__u64)flow->max_win[dir] << (flow->scale[dir] & 15)), "scale", flow->scale[dir],
-			 "unchecked", !!(flow->tcp_flags[dir] & KS_TCP_LIBERAL));
+			 (json_int_t)((__u64)flow->max_win[dir] << (flow->scale[dir] & KS_TCP_SCALE_MASK)), "scale",
+			 flow->scale[dir] & KS_TCP_SCALE_MASK, "unchecked", !!(flow->tcp_flags[dir] & KS_TCP_LIBERAL));
 }
 
 static json_t *flow_zone_json(const struct ks_policy *policy, unsigned zone)

@@ -13,14 +13,15 @@
 /*
  * A build of layout `to` can take over a table of layout `from`: by a function
  * that makes a new entry of an old one, or as it is (NULL), where states and kinds
- * were only appended.
+ * were only appended, and what was always zero got another meaning besides.
  */
 static const struct {
 	__u32 from, to;
 	ks_convert_fn *convert;
 } layouts[] = {
 	{ KS_TABLE_LAYOUT, KS_TABLE_LAYOUT, NULL },
-	{ 1, 2, NULL },
+	{ 1, 3, NULL },
+	{ 2, 3, NULL },
 };
 
 static int read_shape(int fd, struct ks_table_shape *shape)

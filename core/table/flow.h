@@ -50,6 +50,11 @@ _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
 #define KS_TCP_FIN_ACKED 0x20 /* its FIN was acknowledged */
 #define KS_TCP_CROSSED 0x40 /* of the responder: its SYN crossed the originator's (RFC 9293 3.5) */
 
+/* ks_flow.scale[dir]: the shift, and above it doubts about `end` (core/track/tcp_closing.h) */
+#define KS_TCP_SCALE_MASK 0x0f
+#define KS_TCP_GAP 0x10 /* this side's latest octets came behind a gap: nothing proves yet that they are its own */
+#define KS_TCP_FIN_CLAIMED 0x20 /* the last of them is a FIN */
+
 #define KS_DNS_PENDING 8 /* queries under way on one flow whose identifiers are remembered */
 
 #define KS_TCP_LOST 0x80 /* the name by which the other side knew this one is gone: whatever it sends is reset */
@@ -75,7 +80,7 @@ struct ks_flow {
 			__u32 max_end[2]; /* highest it may send: the peer's ack + window */
 			__u32 ack[2]; /* highest acknowledgement sent by this side */
 			__u16 max_win[2]; /* largest window this side has offered, in units of 1 << scale */
-			__u8 scale[2]; /* window scale in effect for this side */
+			__u8 scale[2]; /* window scale in effect for this side, and doubts about its end */
 			__u8 tcp_flags[2];
 		};
 		struct { /* see core/track/sctp.c */

@@ -4,7 +4,8 @@
  * believe, seen from the middle; the table in tcp_arcs.h is the whole machine.
  * Every segment of a synchronised connection must lie in the windows (Guido
  * van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001), resets
- * must be exact (RFC 5961 3, stricter: an inexact one is dropped), a SYN
+ * must be exact (RFC 5961 3, stricter: an inexact one is dropped), a FIN counts
+ * when it is exact (tcp_closing.h), a SYN
  * inside a connection is left to the receiver's challenge (RFC 5961 4), and
  * roles never change: the answer to a SYN is a SYN+ACK, or, where the policy
  * allows simultaneous open (RFC 9293 3.5), a SYN that makes nobody originator.
@@ -15,6 +16,7 @@
 
 #include "core/home.h"
 #include "core/track/tcp_arcs.h"
+#include "core/track/tcp_closing.h"
 #include "core/verdict.h"
 
 #define SYN_EVENTS (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_FIN | KS_TCP_RST)
@@ -22,7 +24,7 @@
 /* Windows are kept in units of the scale, rounded up. A SYN's window is not scaled. */
 static inline __u16 window_in_units(__u32 window, __u32 scale)
 {
-	__u32 unit = 1U << (scale & 15);
+	__u32 unit = 1U << (scale & KS_TCP_SCALE_MASK);
 	__u32 units = (window + unit - 1) / unit;
 
 	return (__u16)KS_MAX(units, 1U);
@@ -69,8 +71,9 @@ static void open_midstream(struct ks_inspection *insp, struct ks_flow *flow)
 	flow->ack[KS_REPLY] = insp->pkt.seq;
 	flow->max_win[KS_ORIGINAL] = window_in_units(insp->pkt.window, 0);
 	flow->max_win[KS_REPLY] = 1;
-	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL | (insp->pkt.tcp_flags & KS_TCP_FIN ? KS_TCP_FIN_SEEN : 0);
+	flow->tcp_flags[KS_ORIGINAL] = KS_TCP_LIBERAL;
 	flow->tcp_flags[KS_REPLY] = KS_TCP_LIBERAL;
+	flow->scale[KS_ORIGINAL] = KS_TCP_GAP | (insp->pkt.tcp_flags & KS_TCP_FIN ? KS_TCP_FIN_CLAIMED : 0);
 }
 
 void ks_tcp_open(struct ks_inspection *insp)
@@ -102,12 +105,6 @@ void ks_tcp_open(struct ks_inspection *insp)
 static inline __u32 machine_state(const struct ks_flow *flow)
 {
 	return ks_unlikely(flow->state == KS_STATE_TAKEN_UP) ? KS_STATE_TCP_ESTABLISHED : flow->state;
-}
-
-/* Returns true if nothing of this side was seen yet, of a connection that began before we did. */
-static inline bool tcp_is_unheard(const struct ks_flow *flow, __u32 dir)
-{
-	return flow->tcp_flags[dir & 1] & KS_TCP_LIBERAL && !ks_flow_packets(flow, dir);
 }
 
 static inline void tcp_compare_set(struct ks_inspection *insp, __u32 have, __u32 lo, __u32 hi)
@@ -208,7 +205,7 @@ static __u32 judge_simultaneous_open(const struct ks_config *config, struct ks_i
 {
 	if (insp->dir == KS_REPLY && event == EV_SYN && arc == SPLIT)
 		return crossing_syn(config, insp);
-	if (insp->dir == KS_ORIGINAL && event == EV_SYNACK && is_crossed(&insp->flow.before))
+	if (insp->dir == KS_ORIGINAL && event == EV_SYNACK && arc != DEAD && is_crossed(&insp->flow.before))
 		return crossing_answer(insp);
 	return arc;
 }
@@ -234,14 +231,16 @@ static __u32 judge_answer(struct ks_inspection *insp)
 }
 
 /*
- * A reset is accepted only at a number that the true sender must use: the end of what it sent, or what the receiver
- * acknowledged last. In answer to a SYN it must acknowledge the SYN (RFC 9293 3.10.7.3).
+ * A reset is accepted only at a number that the true sender must use: the end of what it sent, if that came without a gap,
+ * or what the receiver acknowledged last. In answer to a SYN it must acknowledge the SYN (RFC 9293 3.10.7.3). Where a gap is,
+ * its sender repeats it at the receiver's next acknowledgement.
  */
 static bool reset_is_exact(struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.before;
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 dir = insp->dir & 1;
+	bool gap = flow->scale[dir] & KS_TCP_GAP, at_end = pkt->seq == flow->end[dir] && !gap;
 
 	if (dir == KS_REPLY && flow->state == KS_STATE_TCP_SYN_SENT) {
 		tcp_compare_set(insp, pkt->ack, flow->ack[KS_REPLY], flow->end[KS_ORIGINAL]);
@@ -249,12 +248,10 @@ static bool reset_is_exact(struct ks_inspection *insp)
 		       !ks_seq_after(pkt->ack, flow->end[KS_ORIGINAL]);
 	}
 	tcp_compare_set(insp, pkt->seq, flow->ack[!dir], flow->end[dir]);
-	if (tcp_is_unheard(flow, KS_ORIGINAL) && tcp_is_unheard(flow, KS_REPLY))
-		return false; /* its sender repeats it at the next segment, whose numbers we know then */
-	if (flow->state == KS_STATE_TCP_SYN_SENT || (dir == KS_REPLY && flow->flags & KS_FLOW_SYN_SEEN))
-		return pkt->seq == flow->end[dir];
-	if (machine_state(flow) == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
-		return pkt->seq == flow->end[dir] || pkt->seq == flow->ack[!dir];
+	if (flow->state == KS_STATE_TCP_SYN_SENT || !tcp_ack_is_known(flow, dir))
+		return at_end && !tcp_is_unheard(flow, dir);
+	if (gap || machine_state(flow) == KS_STATE_TCP_ESTABLISHED || flow->state == KS_STATE_TCP_SYN_RECV)
+		return at_end || pkt->seq == flow->ack[!dir];
 	/* While closing, anything between what is acknowledged and what was sent. */
 	return !ks_seq_before(pkt->seq, flow->ack[!dir]) && !ks_seq_after(pkt->seq, flow->end[dir]);
 }
@@ -385,9 +382,10 @@ static void window_learn(struct ks_inspection *insp)
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 dir = insp->dir & 1, peer = !dir;
 	__u32 end = ks_tcp_segment_end(pkt);
-	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & 15);
+	__u32 offered = (__u32)pkt->window << (flow->scale[dir] & KS_TCP_SCALE_MASK);
 	__u32 limit = pkt->ack + KS_MAX(offered, 1U); /* a closed window admits a probe of one byte */
 
+	gap_note(insp);
 	if (ks_unlikely(tcp_is_unheard(&insp->flow.before, dir)))
 		numbers_begin(flow, pkt, dir);
 	if (ks_seq_after(end, flow->end[dir]))
@@ -414,10 +412,10 @@ static __u32 tcp_closing_event(struct ks_inspection *insp)
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 dir = insp->dir & 1, peer = !dir;
 	__u8 *mine = &flow->tcp_flags[dir], *theirs = &flow->tcp_flags[peer];
-	bool acked = false;
+	bool fin = fin_note(insp), acked = false, proven = false;
 
-	if (insp->pkt.tcp_flags & KS_TCP_FIN)
-		*mine |= KS_TCP_FIN_SEEN;
+	if (ks_unlikely(flow->scale[peer] & KS_TCP_GAP) && insp->pkt.ack == flow->end[peer])
+		proven = gap_close(flow, peer);
 	if (*theirs & KS_TCP_FIN_SEEN && insp->pkt.ack == flow->end[peer]) {
 		*theirs |= KS_TCP_FIN_ACKED;
 		acked = true;
@@ -428,7 +426,7 @@ static __u32 tcp_closing_event(struct ks_inspection *insp)
 	if (!acked && insp->flow.before.state == KS_STATE_TCP_SYN_RECV && dir == KS_ORIGINAL &&
 	    *theirs & KS_TCP_FIN_SEEN && !(*mine & KS_TCP_FIN_SEEN))
 		return EV_FIN;
-	if (insp->pkt.tcp_flags & KS_TCP_FIN)
+	if (fin || (proven && *mine & KS_TCP_FIN_SEEN))
 		return *theirs & KS_TCP_FIN_SEEN ? EV_FIN2 : EV_FIN;
 	return acked ? EV_ACKFIN : EV_ACK;
 }
@@ -515,6 +513,8 @@ static inline __u32 arc_verdict(__u32 arc, bool *moves)
 	*moves = arc < DROP;
 	if (arc == DROP)
 		return KS_REASON_TCP_STATE;
+	if (arc == DEAD)
+		return KS_REASON_TCP_RESET;
 	return arc == SPLIT ? KS_REASON_TCP_SPLIT : KS_REASON_OK_ESTABLISHED;
 }
 

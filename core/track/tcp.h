@@ -17,7 +17,7 @@
 /* The largest window that side `dir` has offered, in bytes. */
 static inline __u32 ks_tcp_max_win(const struct ks_flow *flow, __u32 dir)
 {
-	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & 15);
+	return (__u32)flow->max_win[dir & 1] << (flow->scale[dir & 1] & KS_TCP_SCALE_MASK);
 }
 
 /* Returns 0 if the segment may open a flow, else a reason. */

@@ -28,6 +28,7 @@ enum tcp_arc {
 	DROP = 0x80, /* does not fit: "bad tcp state" */
 	SPLIT = 0x81, /* would change the roles: "split handshake" */
 	PASS = 0x82, /* let through for the receiver to judge; changes no state and no timer */
+	DEAD = 0x83, /* the connection was reset: refused, and its sender is reset, too: it may not have got the first one */
 };
 
 #define S(state) KS_STATE_TCP_##state
@@ -54,7 +55,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = DROP,
 			[S(LAST_ACK)] = DROP,
 			[S(TIME_WAIT)] = DROP,
-			[S(CLOSE)] = DROP,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_ACK] = {
 			[S(SYN_SENT)] = DROP,              /* acknowledges an answer that never came */
@@ -64,7 +65,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),
 			[S(LAST_ACK)] = S(LAST_ACK),       /* does not acknowledge the FIN: not the last one */
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,                 /* in flight when the reset passed */
+			[S(CLOSE)] = DEAD,                 /* in flight when the reset passed, or the reset was lost */
 		},
 		[EV_FIN] = {
 			[S(SYN_SENT)] = DROP,              /* nothing is open yet */
@@ -74,27 +75,27 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* retransmission, its acknowledgement was lost */
 			[S(LAST_ACK)] = S(LAST_ACK),
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_FIN2] = {
 			[S(SYN_SENT)] = DROP,
 			[S(SYN_RECV)] = S(LAST_ACK),       /* the responder closed first */
-			[S(ESTABLISHED)] = S(LAST_ACK),    /* never reached: the first FIN comes before the second */
+			[S(ESTABLISHED)] = S(LAST_ACK),    /* acknowledges a FIN that came behind a gap, and closes itself */
 			[S(FIN_WAIT)] = S(LAST_ACK),       /* both close at once */
 			[S(CLOSE_WAIT)] = S(LAST_ACK),     /* the second half closes */
 			[S(LAST_ACK)] = S(LAST_ACK),       /* retransmission */
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_ACKFIN] = {
 			[S(SYN_SENT)] = DROP,
 			[S(SYN_RECV)] = S(CLOSE_WAIT),     /* the handshake's ACK also acknowledges the responder's FIN */
-			[S(ESTABLISHED)] = S(CLOSE_WAIT),  /* never reached: a FIN has left this state */
+			[S(ESTABLISHED)] = S(CLOSE_WAIT),  /* the first FIN came behind a gap: its acknowledgement proves it */
 			[S(FIN_WAIT)] = S(CLOSE_WAIT),     /* the first FIN is acknowledged */
 			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* again */
 			[S(LAST_ACK)] = S(LAST_ACK),       /* one of two */
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_DONE] = {
 			[S(SYN_SENT)] = DROP,
@@ -104,7 +105,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = S(TIME_WAIT),    /* the same */
 			[S(LAST_ACK)] = S(TIME_WAIT),      /* the last acknowledgement */
 			[S(TIME_WAIT)] = S(TIME_WAIT),     /* it was lost and is repeated */
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_RST] = {
 			[S(SYN_SENT)] = S(CLOSE),          /* gives up */
@@ -136,7 +137,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = PASS,
 			[S(LAST_ACK)] = PASS,
 			[S(TIME_WAIT)] = DROP,             /* nobody waits for it any more */
-			[S(CLOSE)] = PASS,                 /* the originator gave up: it will reset this */
+			[S(CLOSE)] = DEAD,                 /* the originator gave up */
 		},
 		[EV_ACK] = {
 			[S(SYN_SENT)] = PASS,              /* an old connection at the responder: a challenge, which brings a RST */
@@ -146,7 +147,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),
 			[S(LAST_ACK)] = S(LAST_ACK),       /* a challenge, for one: not the last ACK */
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,                 /* in flight when the reset passed */
+			[S(CLOSE)] = DEAD,                 /* in flight when the reset passed, or the reset was lost */
 		},
 		[EV_FIN] = {
 			[S(SYN_SENT)] = DROP,              /* closes what it has not accepted */
@@ -156,27 +157,27 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* retransmission */
 			[S(LAST_ACK)] = S(LAST_ACK),
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_FIN2] = {
 			[S(SYN_SENT)] = DROP,
 			[S(SYN_RECV)] = DROP,              /* the originator's FIN would have left this state */
-			[S(ESTABLISHED)] = S(LAST_ACK),    /* never reached */
+			[S(ESTABLISHED)] = S(LAST_ACK),    /* acknowledges a FIN that came behind a gap, and closes itself */
 			[S(FIN_WAIT)] = S(LAST_ACK),       /* both close at once */
 			[S(CLOSE_WAIT)] = S(LAST_ACK),     /* the second half closes */
 			[S(LAST_ACK)] = S(LAST_ACK),       /* retransmission */
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_ACKFIN] = {
 			[S(SYN_SENT)] = DROP,
 			[S(SYN_RECV)] = DROP,              /* no FIN of the originator is there to acknowledge */
-			[S(ESTABLISHED)] = S(CLOSE_WAIT),  /* never reached */
+			[S(ESTABLISHED)] = S(CLOSE_WAIT),  /* as of the originator: it came behind a gap */
 			[S(FIN_WAIT)] = S(CLOSE_WAIT),     /* the first FIN is acknowledged */
 			[S(CLOSE_WAIT)] = S(CLOSE_WAIT),   /* again */
 			[S(LAST_ACK)] = S(LAST_ACK),       /* one of two */
 			[S(TIME_WAIT)] = S(TIME_WAIT),
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_DONE] = {
 			[S(SYN_SENT)] = DROP,
@@ -186,7 +187,7 @@ static const __u8 tcp_arcs[2][EV_MAX][TCP_STATES] = {
 			[S(CLOSE_WAIT)] = S(TIME_WAIT),
 			[S(LAST_ACK)] = S(TIME_WAIT),      /* the last acknowledgement */
 			[S(TIME_WAIT)] = S(TIME_WAIT),     /* repeated */
-			[S(CLOSE)] = PASS,
+			[S(CLOSE)] = DEAD,
 		},
 		[EV_RST] = {
 			[S(SYN_SENT)] = S(CLOSE),          /* refused */

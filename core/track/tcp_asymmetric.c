@@ -4,8 +4,9 @@
  * another gateway.
  *
  * Checks that need both directions are not made: windows, acknowledgements, the order of the handshake, the exact number
- * of a reset. These remain: which packets may open a connection, that roles never change, that a reset lies within a
- * window of numbers that were seen, and timeouts that follow SYN, FIN and RST as far as they are seen.
+ * of a reset or a FIN. These remain: which packets may open a connection, that roles never change, that a reset or a FIN lies
+ * within a window of numbers that were seen, and timeouts that follow SYN, FIN and RST as far as they are seen. Nobody is cut
+ * off by a guess: data behind a FIN take it back, and after a reset segments pass until the entry times out.
  *
  * The first packet seen of a connection may be its SYN+ACK or one in its middle. Its sender is then the originator,
  * because the policy was asked about that packet.
@@ -47,17 +48,20 @@ static bool reset_is_believed(struct ks_inspection *insp)
 	       !ks_seq_after(insp->pkt.ack, flow->end[KS_ORIGINAL]);
 }
 
-/*
- * The latest numbers of this side; nothing is compared with them but resets and quoted packets. A repeated segment
- * does not take them back, but one so far away that the connection must be another one does.
- */
+/* Returns true if a segment is no repeated one: it goes beyond what its side has sent, or is too far away to be of the same connection. */
+static bool is_ahead(const struct ks_flow *flow, __u32 dir, __u32 end)
+{
+	return !ks_flow_packets(flow, dir) || !is_near(end, flow->end[dir & 1], KS_TCP_REACH_MIN) ||
+	       ks_seq_after(end, flow->end[dir & 1]);
+}
+
+/* The latest numbers of this side; nothing is compared with them but resets, FINs and quoted packets. */
 static void numbers_learn(struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 dir = insp->dir & 1, end = ks_tcp_segment_end(&insp->pkt);
 
-	if (!ks_flow_packets(flow, dir) || !is_near(end, flow->end[dir], KS_TCP_REACH_MIN) ||
-	    ks_seq_after(end, flow->end[dir]))
+	if (is_ahead(flow, dir, end))
 		flow->end[dir] = end;
 	if (insp->pkt.tcp_flags & KS_TCP_ACK)
 		flow->ack[dir] = insp->pkt.ack;
@@ -122,13 +126,29 @@ static __u32 state_of(struct ks_flow *flow, __u32 dir)
 	return KS_STATE_TCP_ESTABLISHED;
 }
 
+/* A FIN counts near what its side has sent, and not before the end of that; data behind one that nobody acknowledged take it back. */
+static void asymmetric_fin_note(struct ks_inspection *insp)
+{
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 dir = insp->dir & 1, end = ks_tcp_segment_end(&insp->pkt);
+	__u32 window = KS_MAX(ks_tcp_max_win(flow, !dir), KS_TCP_REACH_MIN);
+
+	if (!(insp->pkt.tcp_flags & KS_TCP_FIN)) {
+		if (flow->tcp_flags[dir] & KS_TCP_FIN_SEEN && !(flow->tcp_flags[dir] & KS_TCP_FIN_ACKED) &&
+		    is_ahead(flow, dir, end))
+			flow->tcp_flags[dir] &= (__u8)~KS_TCP_FIN_SEEN;
+		return;
+	}
+	if (!ks_flow_packets(flow, dir) || (is_near(end, flow->end[dir], window) && ks_seq_after(end, flow->end[dir])))
+		flow->tcp_flags[dir] |= KS_TCP_FIN_SEEN;
+}
+
 static __u32 data_update(struct ks_inspection *insp)
 {
 	struct ks_flow *flow = &insp->flow.after;
 	__u32 dir = insp->dir & 1, peer = !dir;
 
-	if (insp->pkt.tcp_flags & KS_TCP_FIN)
-		flow->tcp_flags[dir] |= KS_TCP_FIN_SEEN;
+	asymmetric_fin_note(insp);
 	if (flow->tcp_flags[peer] & KS_TCP_FIN_SEEN && insp->pkt.ack == flow->end[peer])
 		flow->tcp_flags[peer] |= KS_TCP_FIN_ACKED;
 	numbers_learn(insp);

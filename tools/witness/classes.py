@@ -246,7 +246,7 @@ def is_repeated_reset(frame):
 def is_midstream(frame):
     """More segments of a connection that was refused, where Linux takes up connections in their middle."""
     return (frame.pickup and frame.tcp is not None and not frame.tcp.flags & (SYN | RST) and frame.linux == 'new'
-            and frame.relation == 'est' and frame.state == 'CLOSE' and was_refused(frame))
+            and frame.relation == 'drop' and frame.reason == 'connection reset' and was_refused(frame))
 
 
 def is_early_reset(frame):
