@@ -209,15 +209,12 @@ static bool quoted_crc_write(struct ks_env *env, const struct change *c, const _
 	return crc_write(env, c, length - (c->l4_off - c->l3_off), diff);
 }
 
-static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c)
+/* The rest of upper_write(): a number that was a constant before a call is not tested after it (V14). */
+static ks_inline bool upper_sum_write(struct ks_env *env, struct ks_inspection *insp, const struct change *c)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
 	bool udp = proto == KS_PROTO_UDP;
 
-	c->port_diff = 0;
-	c->port_flip = 0;
-	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, insp->pkt.flags & KS_PKT_ICMP_QUERY))
-		return false;
 	if (proto == KS_PROTO_GRE)
 		return call_write(env, c);
 	if (proto == KS_PROTO_SCTP)
@@ -229,21 +226,25 @@ static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct c
 	return !c->port_diff || env_checksum_add(env, c->l4_off + off, c->port_diff, false, udp);
 }
 
-/* Writes the quoted ports, and the quoted checksum if it is within the quotation. Adds to *diff what that adds to the sum. */
-static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, const __u8 *head,
-			       __u32 *diff)
+static bool upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c)
+{
+	__u32 proto = c->old->proto;
+
+	c->port_diff = (__u32)ks_hide_value(0, insp->home.now);
+	c->port_flip = (__u32)ks_hide_value(0, insp->home.now);
+	if ((ks_proto_has_ports(proto) || is_icmp(proto)) && !ports_write(env, c, insp->pkt.flags & KS_PKT_ICMP_QUERY))
+		return false;
+	return upper_sum_write(env, insp, c);
+}
+
+/* Writes the quoted checksum if it is within the quotation. Adds to *diff what that adds to the sum. */
+static ks_inline bool quoted_sum_write(struct ks_env *env, struct ks_inspection *insp, const struct change *c,
+				       const __u8 *head, __u32 *diff)
 {
 	__u32 proto = c->old->proto, off = checksum_off(proto);
 	__u32 end = insp->pkt.payload_off + insp->pkt.payload_len;
-	/* ICMP: the identifier is the source port of a question and the destination port of an answer. */
-	bool is_question = insp->quote.is_query;
 	__u16 old, new;
 
-	if (insp->quote.is_part || (!ks_proto_has_ports(proto) && !is_icmp(proto)))
-		return true;
-	if (!ports_write(env, c, is_question))
-		return false;
-	*diff += c->port_diff;
 	if (proto == KS_PROTO_SCTP)
 		return quoted_crc_write(env, c, head, end, diff);
 	if (off == NO_CHECKSUM || c->l4_off + off + sizeof(old) > end ||
@@ -256,6 +257,21 @@ static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, s
 		new = KS_CHECKSUM_MASK;
 	*diff += ks_checksum_diff16(old, new);
 	return env_packet_write(env, c->l4_off + off, &new, sizeof(new));
+}
+
+/* Writes the quoted ports and their checksum. Adds to *diff what that adds to the sum. */
+static bool quoted_upper_write(struct ks_env *env, struct ks_inspection *insp, struct change *c, const __u8 *head,
+			       __u32 *diff)
+{
+	__u32 proto = c->old->proto;
+
+	if (insp->quote.is_part || (!ks_proto_has_ports(proto) && !is_icmp(proto)))
+		return true;
+	/* ICMP: the identifier is the source port of a question and the destination port of an answer. */
+	if (!ports_write(env, c, insp->quote.is_query))
+		return false;
+	*diff += c->port_diff;
+	return quoted_sum_write(env, insp, c, head, diff);
 }
 
 /* The quoted packet went the other way: its source is the destination of the error. */
