@@ -2,13 +2,17 @@
 /*
  * Asks the running kernel's verifier about every program of a BPF object and
  * prints its statistics: one line a program, and the whole log of
- * one that is refused. Compiled and used by tools/old-kernel.
+ * one that is refused. Into a second file it writes which source lines are
+ * left in each program: the verifier cuts off what it takes for dead, and old
+ * ones are sometimes wrong (V7, V14). Compiled and used by tools/old-kernel.
  *
- *   verifier-check keepstate.bpf.o
+ *   verifier-check keepstate.bpf.o [LINES]
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,14 +100,64 @@ static void logs_print(struct bpf_object *object, char *logs[PROGRAMS_MAX], int 
 	}
 }
 
+/* Which line of which file an instruction of a loaded program comes from. The caller frees the records; NULL if there are none. */
+static struct bpf_line_info *lines_of(int fd, __u32 *count)
+{
+	struct bpf_prog_info info = { 0 };
+	struct bpf_line_info *lines;
+	__u32 length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length) || info.line_info_rec_size != sizeof(*lines))
+		return NULL;
+	*count = info.nr_line_info;
+	lines = calloc(*count, sizeof(*lines));
+	info = (struct bpf_prog_info){ .nr_line_info = *count, .line_info_rec_size = sizeof(*lines) };
+	info.line_info = (uintptr_t)lines;
+	if (lines && !bpf_obj_get_info_by_fd(fd, &info, &length))
+		return lines;
+	free(lines);
+	return NULL;
+}
+
+/* One line for each instruction of which the source is known: the program, the place. */
+static void lines_write(FILE *to, const struct bpf_object *object)
+{
+	const struct btf *names = bpf_object__btf(object);
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object) {
+		__u32 count = 0;
+		struct bpf_line_info *lines = lines_of(bpf_program__fd(program), &count);
+
+		for (__u32 i = 0; lines && i < count; i++)
+			fprintf(to, "%s %s:%u\n", bpf_program__name(program),
+				btf__name_by_offset(names, lines[i].file_name_off),
+				BPF_LINE_INFO_LINE_NUM(lines[i].line_col));
+		free(lines);
+	}
+}
+
+/* Returns 0, or 1 if the file cannot be written. */
+static int lines_save(const char *path, const struct bpf_object *object)
+{
+	FILE *to = fopen(path, "w");
+
+	if (!to) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	lines_write(to, object);
+	return fclose(to) ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	char *logs[PROGRAMS_MAX] = { 0 };
 	struct bpf_object *object;
 	int err;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: verifier-check FILE.bpf.o\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: verifier-check FILE.bpf.o [LINES]\n");
 		return 2;
 	}
 	libbpf_set_print(print_warnings);
@@ -121,6 +175,8 @@ int main(int argc, char **argv)
 	logs_print(object, logs, err);
 	if (err)
 		fprintf(stderr, "%s: not loaded: %s\n", argv[1], strerror(-err));
+	else if (argc == 3)
+		err = lines_save(argv[2], object);
 	bpf_object__close(object);
 	for (int i = 0; i < PROGRAMS_MAX; i++)
 		free(logs[i]);
