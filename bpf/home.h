@@ -32,6 +32,8 @@ struct ks_env {
  */
 #define ks_isolated __attribute__((visibility("default"), noinline))
 
+struct ks_env *env_isolated(struct ks_env *env);
+
 /* Keeps the compiler from reasoning past a bound that the verifier must see. */
 #define ks_hide_bound(v) asm volatile("" : "+r"(v))
 /*

@@ -32,7 +32,9 @@
  *       Adds, and loses no addition of others; in no order.
  *
  * The verifier (bpf/VERIFIER.md has the rules; nothing, natively):
- *   ks_isolated                a function that is verified once, apart from its callers (V9)
+ *   ks_isolated                a function that is verified once, apart from its callers (V9): it checks its pointers, and
+ *                              follows none that lies behind these
+ *   env_isolated(env)          the environment for such a function: it reaches tables and counters, not the packet
  *   ks_hide_bound(v)           the compiler may not reason about the bounds of v from here on (V4)
  *   ks_hide_value(v, by)       v, as a number that nothing is known about (V7)
  *   ks_loop(n, cb, ctx)        calls cb(i, ctx) for i from 0 to n - 1 until it returns nonzero (V5, V8)

@@ -9,7 +9,7 @@
 #ifndef KS_CORE_RULES_H
 #define KS_CORE_RULES_H
 
-#include "core/isolated.h"
+#include "core/home.h"
 #include "core/state.h"
 #include "core/address.h"
 #include "core/types.h"

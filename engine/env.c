@@ -15,11 +15,6 @@
 
 /* Tables. */
 
-struct ks_env *env_isolated(struct ks_env *env)
-{
-	return env;
-}
-
 const struct ks_config *env_config(struct ks_env *env)
 {
 	return ks_engine_of(env)->tables.config;

@@ -43,12 +43,18 @@ static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_
 	return false;
 }
 
-void ks_table_hash(struct ks_env *env, struct ks_entry *e)
+ks_isolated __u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e)
 {
-	const struct ks_table_shape *shape = env_table_shape(env);
+	const struct ks_table_shape *shape;
 
+	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
+	if (!e)
+		return 0;
+	ks_hide_bound(e);
+	shape = env_table_shape(env);
 	if (shape)
 		e->hash = ks_flow_key_hash(&e->key, shape->key);
+	return 0;
 }
 
 /* Returns true if a flow is dead. One that is written meanwhile is alive. */
@@ -86,16 +92,21 @@ bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock)
 	       slot_is_dead(slot, clock);
 }
 
-void ks_table_read(struct ks_env *env, struct ks_entry *e)
+ks_isolated __u32 ks_table_read_isolated(struct ks_env *env, struct ks_entry *e)
 {
-	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
+	struct ks_bucket *bucket;
 	struct ks_slot *slot;
 	__u32 version;
 
+	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
+	if (!e)
+		return 0;
+	ks_hide_bound(e);
 	e->found = 0;
 	e->busy = 0;
+	bucket = env_bucket(env, e->ref.bucket);
 	if (!bucket)
-		return;
+		return 0;
 	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
 	version = ks_load_acquire(&slot->flow.version);
 	ks_words_load(&e->key, &slot->key, sizeof(e->key));
@@ -104,17 +115,23 @@ void ks_table_read(struct ks_env *env, struct ks_entry *e)
 	e->busy = version & 1 || version != ks_load_relaxed(&slot->flow.version);
 	e->before.version = version;
 	e->found = !e->busy && e->before.state != KS_STATE_NONE && !ks_flow_is_dead(&e->before, e->clock);
+	return e->found;
 }
 
-void ks_table_find(struct ks_env *env, struct ks_entry *e)
+ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 {
-	const struct ks_table_shape *shape = env_table_shape(env);
+	const struct ks_table_shape *shape;
 	struct candidates p;
 
+	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
+	if (!e)
+		return 0;
+	ks_hide_bound(e);
 	e->found = 0;
 	e->busy = 0;
+	shape = env_table_shape(env);
 	if (!shape)
-		return;
+		return 0;
 	p = candidates_of(e->hash, shape);
 	for (__u32 n = 0; n < 2; n++) {
 		struct ks_bucket *bucket = env_bucket(env, p.bucket[n]);
@@ -127,6 +144,7 @@ void ks_table_find(struct ks_env *env, struct ks_entry *e)
 	/* A dead flow is absent; an insert of the same key takes its slot over. An alias lives as long as its flow. */
 	if (e->found && e->before.state != KS_STATE_ALIAS && ks_flow_is_dead(&e->before, e->clock))
 		e->found = 0;
+	return e->found;
 }
 
 bool ks_table_commit(struct ks_env *env, struct ks_entry *e)

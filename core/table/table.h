@@ -54,7 +54,6 @@
 #define KS_CORE_TABLE_TABLE_H
 
 #include "core/home.h"
-#include "core/isolated.h"
 #include "core/table/entry.h"
 #include "core/table/flow.h"
 #include "core/rules.h"
@@ -193,14 +192,29 @@ static inline void ks_flow_peek(const struct ks_flow *shared, struct ks_flow *he
 	head->timeout = ks_load_hint(&shared->timeout);
 }
 
-/* Fills in e->hash from e->key: before any of the following. */
-void ks_table_hash(struct ks_env *env, struct ks_entry *e);
+/* Fills in e->hash from e->key: before any of the following. Returns 0, because a function checked apart must return something. */
+__u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e);
 
-/* Finds the live entry of e->key: fills in e->ref, e->before and e->found. */
-void ks_table_find(struct ks_env *env, struct ks_entry *e);
+static inline void ks_table_hash(struct ks_env *env, struct ks_entry *e)
+{
+	ks_table_hash_isolated(env_isolated(env), e);
+}
 
-/* Reads the live entry at e->ref, whatever its key: fills in e->key, e->before and e->found; not e->hash. */
-void ks_table_read(struct ks_env *env, struct ks_entry *e);
+/* Finds the live entry of e->key: fills in e->ref, e->before and e->found, which it returns. */
+__u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e);
+
+static inline void ks_table_find(struct ks_env *env, struct ks_entry *e)
+{
+	ks_table_find_isolated(env_isolated(env), e);
+}
+
+/* Reads the live entry at e->ref, whatever its key: fills in e->key, e->before and e->found, which it returns; not e->hash. */
+__u32 ks_table_read_isolated(struct ks_env *env, struct ks_entry *e);
+
+static inline void ks_table_read(struct ks_env *env, struct ks_entry *e)
+{
+	ks_table_read_isolated(env_isolated(env), e);
+}
 
 /* Writes e->after over the entry at e->ref if it is still the version of e->before. Returns false if not. */
 bool ks_table_commit(struct ks_env *env, struct ks_entry *e);

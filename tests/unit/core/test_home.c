@@ -12,11 +12,6 @@ const struct ks_rule test_allow_all = {
 	.flags = KS_RULE_ANY_PROTO,
 };
 
-struct ks_env *env_isolated(struct ks_env *env)
-{
-	return env;
-}
-
 const struct ks_config *env_config(struct ks_env *env)
 {
 	return &env->config;
