@@ -7,6 +7,7 @@
  */
 #include "bpf/env.bpf.h"
 
+#include "core/answer.h"
 #include "core/nat/port.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
@@ -68,6 +69,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 	 __type(key, __u32); __type(value, struct ks_budget); } ks_budgets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_SHORTAGES);
 	 __type(key, __u32); __type(value, struct ks_shortage); } ks_shortages MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_answers); } ks_answers MAP;
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
@@ -214,6 +217,11 @@ struct ks_budget *env_budget(struct ks_env *env, __u32 index)
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_shortages, &index);
+}
+
+struct ks_answers *env_answers(struct ks_env *env)
+{
+	return first_of(&ks_answers);
 }
 
 /* Returns true if the test has put a socket of the box there. */

@@ -363,6 +363,9 @@ int ks_cmd_status(int argc, char **argv)
 	state_table_print(json_object_get(answer, "table"));
 	settling_print(json_object_get(answer, "settling"));
 	rates_print(json_object_get(answer, "rates"));
+	if (ks_member_number(answer, "answers_withheld"))
+		printf("answers     %lld rejected packets were dropped silently (limit answers, answers-per-source)\n",
+		       ks_member_number(answer, "answers_withheld"));
 	interfaces_print(json_object_get(answer, "interfaces"));
 	surroundings_print(answer);
 	warnings_print(json_object_get(answer, "warnings"));

@@ -15,6 +15,7 @@
 #include "core/rules.h"
 #include "core/types.h"
 
+struct ks_answers;
 struct ks_bucket;
 struct ks_budget;
 struct ks_env;
@@ -56,6 +57,9 @@ struct ks_budget *env_budget(struct ks_env *env, __u32 index);
 
 /* One of KS_SHORTAGES peers towards which no port is free (core/nat/port.h). */
 struct ks_shortage *env_shortage(struct ks_env *env, __u32 index);
+
+/* The rates of answers (core/answer.h). */
+struct ks_answers *env_answers(struct ks_env *env);
 
 /* When the home began to settle, and what it has taken up since (core/settle.h). */
 struct ks_settling *env_settling(struct ks_env *env);

@@ -27,6 +27,7 @@
 
 #include "core/env.h"
 #include "core/fragment/fragment.h"
+#include "core/answer.h"
 #include "core/stage.h"
 
 /* Clears the flows where nothing filled them. A packet of a known flow has overwritten both. */
@@ -46,6 +47,8 @@ static void account(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_config *config = env_config(env);
 	bool decided_by_rule = insp->verdict.rule_index != KS_DECISION_DEFAULT;
 
+	if (insp->verdict.action == KS_REJECT && !ks_answer_admits(env, insp))
+		insp->verdict.action = KS_DENY;
 	env_count_reason(env, insp->verdict.reason, insp->pkt.wire_len);
 	if (decided_by_rule)
 		env_count_match(env, insp->verdict.rule);

@@ -201,6 +201,7 @@ struct ks_config {
 	__u32 targets;
 	__u32 adaptive_low,
 		adaptive_high; /* flows in the table from which timeouts shrink, and where they are shortest */
+	__u32 limit_answers, limit_answers_source; /* a second (core/answer.h) */
 	__u32 limit_host_mappings; /* of one inner address */
 	__u32 limit_kind[KS_KIND_MAX]; /* entries of each kind besides flows and aliases */
 	__u16 scrub; /* KS_SCRUB_* */
@@ -242,6 +243,11 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_LIMIT_KIND_MIN 1U
 #define KS_LIMIT_KIND_MAX 1048576U
 #define KS_LIMIT_MAPPINGS_DEFAULT 65536U
+#define KS_LIMIT_ANSWERS_MIN 1U
+#define KS_LIMIT_ANSWERS_MAX 1000000U
+#define KS_LIMIT_ANSWERS_DEFAULT \
+	1000U /* a second: what a port scan of a patient administrator needs, not what a victim feels */
+#define KS_LIMIT_ANSWERS_SOURCE_DEFAULT 50U
 #define KS_LIMIT_HOST_MAPPINGS_DEFAULT 16384U /* a quarter of the ports */
 #define KS_LIMIT_HOST_MAPPINGS_MAX 65536U
 #define KS_LIMIT_PERMITS_DEFAULT 65536U

@@ -75,6 +75,11 @@ struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
 	return &ks_engine_of(env)->shortages[index & (KS_SHORTAGES - 1)];
 }
 
+struct ks_answers *env_answers(struct ks_env *env)
+{
+	return &ks_engine_of(env)->answers;
+}
+
 struct ks_settling *env_settling(struct ks_env *env)
 {
 	return &ks_engine_of(env)->settling;

@@ -6,6 +6,7 @@
 #ifndef KS_ENGINE_INTERNAL_H
 #define KS_ENGINE_INTERNAL_H
 
+#include "core/answer.h"
 #include "core/nat/port.h"
 #include "core/env.h"
 #include "core/settle.h"
@@ -43,6 +44,7 @@ struct ks_engine {
 	unsigned listener_count;
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_shortage shortages[KS_SHORTAGES];
+	struct ks_answers answers;
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
 	__u8 transcript[KS_TRANSCRIPT_MAX];
 };

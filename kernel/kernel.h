@@ -63,6 +63,7 @@ struct ks_kernel;
 	X(SCRATCH, ks_scratch)         \
 	X(BUDGETS, ks_budgets)         \
 	X(SHORTAGES, ks_shortages)     \
+	X(ANSWERS, ks_answers)         \
 	X(HELD, ks_held)               \
 	X(SWEEPER, ks_sweeper)         \
 	X(TC_STAGES, ks_tc_stages)     \
@@ -328,5 +329,8 @@ int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel);
+
+/* How many rejected packets got no answer, because others had enough (core/answer.h). */
+__u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel);
 
 #endif

@@ -88,6 +88,7 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_REASONS:
 	case KS_MAP_RULE_COUNTS:
 	case KS_MAP_EVENTS_LOST:
+	case KS_MAP_ANSWERS:
 	case KS_MAP_HELD: /* entries of datagrams refer to the fragments in it */
 	case KS_MAP_SWEEPER: /* one timer for the table */
 		return FATE_TAKEN;

@@ -14,6 +14,7 @@
 
 #include <bpf/bpf.h>
 
+#include "core/answer.h"
 #include "core/home.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
@@ -120,4 +121,13 @@ __u64 ks_kernel_events_lost(const struct ks_kernel *kernel)
 
 	sum_entry(kernel, KS_MAP_EVENTS_LOST, 0, &lost, 1);
 	return lost;
+}
+
+__u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel)
+{
+	struct ks_answers answers = { 0 };
+	__u32 zero = 0;
+
+	bpf_map_lookup_elem(kernel->maps[KS_MAP_ANSWERS], &zero, &answers);
+	return answers.withheld;
 }

@@ -145,7 +145,7 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 
 	return ks_api_answer(request, MHD_HTTP_OK,
 			     json_pack("{s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
-				       "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:i, s:I}",
+				       "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:i, s:I, s:I}",
 				       "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name,
 				       "policy", ks_json_text(daemon->policy_path), "since",
 				       (json_int_t)daemon->ledger.since, "started", (json_int_t)daemon->started,
@@ -158,7 +158,8 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 				       "fallback", ks_json_text(daemon->fallback), "unconfirmed", ks_trial_json(daemon),
 				       "table", table_json(daemon), "rates", rates_json(daemon), "settling",
 				       ks_settle_json(daemon), "followers", (int)ks_events_followers(daemon->events),
-				       "events_lost", (json_int_t)ks_kernel_events_lost(daemon->kernel)));
+				       "events_lost", (json_int_t)ks_kernel_events_lost(daemon->kernel),
+				       "answers_withheld", (json_int_t)ks_kernel_answers_withheld(daemon->kernel)));
 }
 
 static json_t *reason_counters_json(const struct ks_kernel *kernel)

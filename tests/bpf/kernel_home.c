@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/answer.h"
 #include "core/nat/port.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
@@ -174,6 +175,15 @@ static int shortages_reset(struct kernel_home *home)
 	return err;
 }
 
+/* The clock of the next test begins before the last one's ended. */
+static int answers_reset(struct kernel_home *home)
+{
+	static const struct ks_answers none;
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_ANSWERS), &zero, &none, BPF_ANY) ? -errno : 0;
+}
+
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -181,7 +191,7 @@ static int kernel_reset(void *self)
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home);
+	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?: answers_reset(home);
 
 	if (err)
 		return err;

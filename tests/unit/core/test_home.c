@@ -52,6 +52,11 @@ struct ks_shortage *env_shortage(struct ks_env *env, __u32 index)
 	return &env->shortages[index & (KS_SHORTAGES - 1)];
 }
 
+struct ks_answers *env_answers(struct ks_env *env)
+{
+	return &env->answers;
+}
+
 struct ks_table_counts *env_table_counts(struct ks_env *env)
 {
 	return &env->counts;

@@ -18,6 +18,7 @@
 
 #include "core/header/checksum.h"
 #include "core/env.h"
+#include "core/answer.h"
 #include "core/nat/port.h"
 #include "core/table/table.h"
 #include "core/event.h"
@@ -49,6 +50,7 @@ struct ks_env {
 	__u32 ended; /* flows whose end was told by env_count_flow() */
 	struct ks_budget budgets[KS_BUDGETS];
 	struct ks_shortage shortages[KS_SHORTAGES];
+	struct ks_answers answers;
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
 	__u32 events;
