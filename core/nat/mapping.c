@@ -265,12 +265,15 @@ bool ks_mapping_is_own(const struct ks_inspection *insp)
 	return names_endpoint(insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
 }
 
-/* Finds the record that claims insp->sent's source. Returns true if it does so for the packet's own. */
+/*
+ * Finds the record that claims insp->sent's source. Returns true if it does so for the packet's own, also while another CPU
+ * writes it: who renews a claim leaves its owner as he is, and a packet that took it for gone would claim a second port.
+ */
 static bool in_find(struct ks_env *env, struct ks_inspection *insp)
 {
 	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
 	ks_table_find(env, &insp->side);
-	return insp->side.found && ks_mapping_is_own(insp);
+	return (insp->side.found || insp->side.busy) && ks_mapping_is_own(insp);
 }
 
 /* Renews both records of the mapping whose claim was found in use, if that is `due`. Returns false if it is not to be relied on. */
@@ -306,7 +309,9 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 		return false;
 	due = is_due(insp);
 	flags = found->flags;
-	if (!in_find(env, insp) || !both_renew(env, config, insp, due || is_due(insp)))
+	if (!in_find(env, insp))
+		return false;
+	if (!insp->side.busy && !both_renew(env, config, insp, due || is_due(insp)))
 		return false;
 	insp->opening.mapped = mapped ? mapped : flags;
 	return true;
@@ -316,6 +321,17 @@ void ks_mapping_claim(struct ks_env *env, const struct ks_config *config, struct
 {
 	mapping_key_make(env, insp, KS_KIND_MAPPING_IN, &insp->sent.src, insp->sent.sport, NULL);
 	mapping_fill(config, insp, &insp->pkt.tuple.src, insp->pkt.tuple.sport);
+}
+
+/* Returns true if the record of the packet's source names its port, or another CPU writes that record. */
+static bool is_named_already(struct ks_env *env, struct ks_inspection *insp)
+{
+	__be16 claimed = insp->sent.sport, named;
+	bool found = out_find(env, insp);
+
+	named = insp->sent.sport;
+	insp->sent.sport = claimed;
+	return insp->side.busy || (found && named == claimed);
 }
 
 /* Gives the claim back. Inlined where another CPU was first to name a port, because frames are few (V2). */
@@ -335,6 +351,9 @@ static ks_inline void claim_release(struct ks_env *env, struct ks_inspection *in
 
 void ks_mapping_release(struct ks_env *env, struct ks_inspection *insp)
 {
+	/* Another packet of the endpoint may have found the claim meanwhile and named it: then flows rely on it. */
+	if (is_named_already(env, insp))
+		insp->search.claim = 0;
 	claim_release(env, insp);
 }
 

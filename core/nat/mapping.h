@@ -22,7 +22,9 @@
  * the box, whatever many CPUs do: MAPPING_OUT decides. Who has claimed a port and
  * then finds one named whose claim lives, takes that and frees his own; a name
  * without a claim is written over, if it is still what was compared. Who renews
- * renews the claim first and then the name.
+ * renews the claim first and then the name. A CPU may be stopped in the middle of a
+ * record for long; a claim that is being written still belongs to whom it names. Who
+ * finds his claim used by another packet of the endpoint does not give it back.
  */
 #ifndef KS_CORE_NAT_MAPPING_H
 #define KS_CORE_NAT_MAPPING_H

@@ -100,7 +100,7 @@ static ks_inline bool port_is_taken(struct ks_port_ctx *ctx)
 	if (counts && ks_load_relaxed(&counts->records[KS_KIND_MAPPING_IN]) && ks_port_is_number(insp->sent.proto)) {
 		ks_mapping_claim(ctx->env, ctx->config, insp);
 		ks_table_find(ctx->env, &insp->side);
-		if (insp->side.busy || (insp->side.found && !ks_mapping_is_own(insp)))
+		if ((insp->side.found || insp->side.busy) && !ks_mapping_is_own(insp))
 			return true;
 	}
 	return port_is_reserved(ctx->env, ctx->config, insp);
@@ -179,12 +179,46 @@ static ks_inline enum made mapping_prepare(struct ks_port_ctx *ctx)
 {
 	ks_mapping_claim(ctx->env, ctx->config, ctx->insp);
 	ks_table_find(ctx->env, &ctx->insp->side);
-	if (!ctx->insp->side.found)
+	if (!ctx->insp->side.found && !ctx->insp->side.busy)
 		return MADE_ENTRY;
 	if (!ks_mapping_is_own(ctx->insp))
 		return MADE_NOTHING;
-	ks_mapping_renew(ctx->env, ctx->config, ctx->insp);
+	if (ctx->insp->side.found)
+		ks_mapping_renew(ctx->env, ctx->config, ctx->insp);
 	ctx->insp->search.step = KS_PORT_NAME;
+	return MADE_NOTHING;
+}
+
+/* Ends the search. Returns 1, for ks_loop(). */
+static inline long search_end(struct ks_inspection *insp, __u32 reason)
+{
+	insp->search.reason = (__u8)reason;
+	return 1;
+}
+
+/*
+ * Prepares the alias of a port that the flow is to have. If another flow has it, this one gets another port, without the
+ * mapping. An insertion that only met another CPU is tried again, and at last the packet judged again, or the endpoint would
+ * have two ports.
+ */
+static ks_inline enum made alias_prepare(struct ks_port_ctx *ctx)
+{
+	struct ks_inspection *insp = ctx->insp;
+	bool is_free;
+
+	alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
+	is_free = side_is_free(ctx->env, insp);
+	if (is_free || insp->side.busy) {
+		if (insp->search.names++ >= KS_PORT_STEPS)
+			return MADE_END;
+		return is_free ? MADE_ENTRY : MADE_NOTHING;
+	}
+	if (insp->search.only) {
+		search_end(insp, KS_REASON_NO_PORT);
+		return MADE_END;
+	}
+	insp->opening.mapped = 0;
+	insp->search.step = KS_PORT_SEEK;
 	return MADE_NOTHING;
 }
 
@@ -210,27 +244,17 @@ static ks_inline enum made step_prepare(struct ks_port_ctx *ctx)
 	case KS_PORT_PERMIT:
 		return ks_mapping_permit(ctx->env, ctx->config, insp) ? MADE_ENTRY : MADE_END;
 	default:
-		break;
+		return alias_prepare(ctx);
 	}
 	alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
 	return MADE_ENTRY;
 }
 
-/* Ends the search. Returns 1, for ks_loop(). */
-static inline long search_end(struct ks_inspection *insp, __u32 reason)
-{
-	insp->search.reason = (__u8)reason;
-	return 1;
-}
-
-/* The alias was inserted, or is another flow's. */
+/* The alias was inserted, or that is tried again. */
 static inline long alias_conclude(struct ks_inspection *insp, __u32 reason)
 {
-	if (reason == KS_REASON_CONTENDED && !insp->search.only) {
-		insp->opening.mapped = 0;
-		insp->search.step = KS_PORT_SEEK;
+	if (reason == KS_REASON_CONTENDED)
 		return 0;
-	}
 	if (reason)
 		return search_end(insp, reason);
 	insp->opening.alias[KS_REPLY] = insp->home.dry ? 0 : ks_slot_id(&insp->side.ref);

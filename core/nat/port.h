@@ -118,8 +118,8 @@ static ks_inline __u32 ks_port_find(struct ks_env *env, const struct ks_config *
 	ks_loop(KS_PORT_TRIES, ks_port_try, &ctx);
 	if (insp->search.reason == KS_REASON_CONTENDED) {
 		ks_port_miss(env, insp);
-		/* A mapping that another CPU makes just now is there when the packet is judged again. */
-		return insp->search.step == KS_PORT_NAME ? KS_REASON_CONTENDED : KS_REASON_NO_PORT;
+		/* An entry that another CPU makes just now is there when the packet is judged again. */
+		return insp->search.step == KS_PORT_SEEK ? KS_REASON_NO_PORT : KS_REASON_CONTENDED;
 	}
 	return insp->search.reason;
 }

@@ -34,7 +34,7 @@
 #include "core/table/internal.h"
 #include "core/verdict.h"
 
-#define CLAIM_TRIES 16
+#define CLAIM_TRIES 256 /* longer than another CPU takes for an insertion */
 #define NEAR_BUCKETS 4
 
 /* A handshake takes no longer: a half-open flow that was seen within it is taken for live, ms. */
@@ -343,13 +343,30 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	return KS_REASON_OK_NEW;
 }
 
-static bool bucket_claim(struct ks_bucket *bucket)
+/* The claim of a bucket in which another CPU inserts. */
+struct claim_ctx {
+	struct ks_env *env;
+	__u32 bucket;
+	bool claimed;
+};
+
+static long claim_try(__u32 n, void *arg)
 {
-	for (__u32 n = 0; n < CLAIM_TRIES; n++) {
-		if (ks_cmpxchg(&bucket->claim, 0, 1) == 0)
-			return true;
-	}
-	return false;
+	struct claim_ctx *ctx = arg;
+	struct ks_bucket *bucket = env_bucket(ctx->env, ctx->bucket);
+
+	ctx->claimed = bucket && ks_load_relaxed(&bucket->claim) == 0 && ks_cmpxchg(&bucket->claim, 0, 1) == 0;
+	return !bucket || ctx->claimed;
+}
+
+static ks_inline bool bucket_claim(struct ks_env *env, struct ks_bucket *bucket, __u32 index)
+{
+	struct claim_ctx ctx = { .env = env, .bucket = index };
+
+	if (ks_likely(ks_cmpxchg(&bucket->claim, 0, 1) == 0))
+		return true;
+	ks_loop(CLAIM_TRIES, claim_try, &ctx);
+	return ctx.claimed;
 }
 
 static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct candidates *p, __u32 buckets,
@@ -412,7 +429,7 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 	primary = env_bucket(env, p.bucket[0]);
 	if (!primary)
 		return KS_REASON_INTERNAL;
-	if (!bucket_claim(primary))
+	if (!bucket_claim(env, primary, p.bucket[0]))
 		return KS_REASON_CONTENDED;
 	reason = insert_claimed(env, e, &p, shape->buckets, counts);
 	ks_cmpxchg(&primary->claim, 1, 0);

@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many inner endpoints speak to several peers at once, and the peers tell by which outer ones they heard them.
 
-  endpoints.py hear ADDRESS FIRST-PORT PEERS            prints a line when it listens; at the end of its input, what it heard
-  endpoints.py send FIRST-PORT COUNT ADDRESS PORT PEERS [OWN-ADDRESS]
+  endpoints.py hear ADDRESS FIRST-PORT PEERS [PIPE]     prints a line when it listens; at the end of its input, what it heard
+  endpoints.py send FIRST-PORT COUNT ADDRESS PORT PEERS [OWN-ADDRESS [PIPE]]
                                                         from each of COUNT ports a datagram to each peer
   endpoints.py accept ADDRESS PORT                      prints a line when it listens; holds all connections, reads nothing
   endpoints.py hold ADDRESS PORT COUNT SECONDS          opens connections, prints a line; prints how many were reset in time
 
 A peer is a port of the server, from the first on. Datagrams carry the port that they were sent from.
+
+PIPE is the number of an open file, by which who hears tells who sends of each datagram: then no more are under way than every
+queue of the kernel holds (a CPU's backlog takes 1,000), and who sends ends when all were heard. None may be lost, however busy
+the machine is. Without it some may still be under way when who sends ends, so who hears goes on until nothing has come for a
+while.
 """
 import json
+import os
 import select
 import socket
 import sys
 import time
 
 ROOM = 32 << 20  # octets that may wait
+UNDER_WAY = 512  # datagrams
+QUIET = 2  # seconds without one, after which all are taken to have come
 
 
 def udp(address, port):
@@ -25,31 +33,46 @@ def udp(address, port):
     return one
 
 
-def hear(address, first, peers):
+def hear(address, first, peers, pipe=None):
     """Prints for each inner port the outer ports that all peers together have seen, and how many heard it."""
     sockets = [udp(address, first + n) for n in range(peers)]
     seen, heard = {}, {}
     print("listening", flush=True)
     while True:
         ready = select.select([*sockets, sys.stdin], [], [])[0]
-        if ready == [sys.stdin]:
+        if ready == [sys.stdin] and not select.select(sockets, [], [], 0 if pipe is not None else QUIET)[0]:
             break
         for one in ready:
             if one is not sys.stdin:
                 data, sender = one.recvfrom(64)
                 seen.setdefault(data.decode(), set()).add(sender[1])
                 heard[data.decode()] = heard.get(data.decode(), 0) + 1
+                if pipe is not None:
+                    os.write(pipe, b"x")
     print(json.dumps({port: [heard[port], *sorted(outer)] for port, outer in seen.items()}), flush=True)
 
 
-def send(first, count, address, port, peers, own_address=""):
+def wait_until_heard(pipe, seconds=30):
+    """Returns how many datagrams more were heard. Ends the program if none is: one was lost."""
+    if not select.select([pipe], [], [], seconds)[0]:
+        sys.exit("datagrams were lost: nothing more was heard")
+    return len(os.read(pipe, 4096))
+
+
+def send(first, count, address, port, peers, own_address="", pipe=None):
     """Back to back, so that the datagrams of one endpoint are judged at the same time where there are several CPUs."""
+    under_way = 0
     for own in range(first, first + count):
         if own == 7000:  # where the hosts of these networks answer (wires.PORT)
             continue
+        under_way += peers
+        while pipe is not None and under_way > UNDER_WAY:  # those of this endpoint included
+            under_way -= wait_until_heard(pipe)
         with udp(own_address or ("::" if ":" in address else "0.0.0.0"), own) as one:
             for n in range(peers):
                 one.sendto(str(own).encode(), (address, port + n))
+    while pipe is not None and under_way:
+        under_way -= wait_until_heard(pipe)
 
 
 def accept(address, port):

@@ -168,6 +168,82 @@ static void test_expiry_and_renewal(void **state)
 	interleave_expiry(START + LIFE + KS_NSEC_PER_MSEC, START + LIFE, state);
 }
 
+/* Marks a record of the table as being written, or ends that: another CPU was interrupted in the middle of it. */
+static bool record_write(__u32 kind, bool begin)
+{
+	for (__u32 i = 0; i < 16 * KS_BUCKET_SLOTS; i++) {
+		struct ks_slot *slot = &env->buckets[i / KS_BUCKET_SLOTS].slot[i % KS_BUCKET_SLOTS];
+
+		if (slot->flow.state != KS_STATE_MAPPING || slot->key.kind != kind)
+			continue;
+		slot->flow.version = begin ? slot->flow.version | 1 : slot->flow.version + 1;
+		return true;
+	}
+	return false;
+}
+
+/* A CPU that is interrupted while it writes a record keeps it for as long as it is not run: nobody claims a second port. */
+static void written_for_long(__u8 flags, __u32 kind, void **state)
+{
+	struct packet maker = { .server = SERVER + 3, .now = START }, first = { .server = SERVER, .now = START },
+		      third = { .server = SERVER + 1, .now = START };
+
+	begin(flags, state);
+	judge(&maker);
+	assert_true(record_write(kind, true));
+	judge(&first);
+	assert_true(record_write(kind, false));
+	judge(&third);
+	assert_int_equal(third.reason, KS_REASON_OK_NEW);
+	assert_int_equal(third.port, maker.port);
+	if (first.reason != KS_REASON_CONTENDED)
+		assert_int_equal(first.port, maker.port);
+	if (kind == KS_KIND_MAPPING_IN)
+		assert_int_equal(first.reason, KS_REASON_OK_NEW);
+	teardown(state);
+}
+
+static void test_written_for_long(void **state)
+{
+	written_for_long(KS_TARGET_EIM | KS_TARGET_EIF, KS_KIND_MAPPING_IN, state);
+	written_for_long(KS_TARGET_EIM | KS_TARGET_EIF, KS_KIND_MAPPING_OUT, state);
+	written_for_long(KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_RANDOM, KS_KIND_MAPPING_IN, state);
+	written_for_long(KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_RANDOM, KS_KIND_MAPPING_OUT, state);
+}
+
+static void on_bucket_write(struct ks_env *home, __u32 index)
+{
+	if (looks++ != other_at)
+		return;
+	home->on_bucket = NULL;
+	judge(&other);
+	record_write(KS_KIND_MAPPING_OUT, true);
+}
+
+/* The claim of a packet that cannot read the name, and gives up, stays if another packet has found and named it. */
+static void test_a_claim_in_use_is_not_given_back(void **state)
+{
+	bool more = true;
+
+	for (__u32 n = 0; more; n++) {
+		struct packet first = { .server = SERVER, .now = START };
+
+		begin(KS_TARGET_EIM | KS_TARGET_EIF, state);
+		other = (struct packet){ .server = SERVER + 1, .now = START };
+		looks = 0;
+		other_at = n;
+		env->on_bucket = on_bucket_write;
+		judge(&first);
+		more = !env->on_bucket;
+		env->on_bucket = NULL;
+		if (more && other.reason == KS_REASON_OK_NEW) {
+			record_write(KS_KIND_MAPPING_OUT, false);
+			assert_true(env->counts.records[KS_KIND_MAPPING_IN] >= 1);
+		}
+		teardown(state);
+	}
+}
+
 /* A claim that was not needed is given back. */
 static void test_no_claim_is_left(void **state)
 {
@@ -188,8 +264,8 @@ static void test_no_claim_is_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_packets),
-		cmocka_unit_test(test_expiry_and_renewal),
+		cmocka_unit_test(test_first_packets),	 cmocka_unit_test(test_expiry_and_renewal),
+		cmocka_unit_test(test_written_for_long), cmocka_unit_test(test_a_claim_in_use_is_not_given_back),
 		cmocka_unit_test(test_no_claim_is_left),
 	};
 
