@@ -277,7 +277,7 @@ int ks_cmd_states(int argc, char **argv)
 		  .take = ks_take_flag,
 		  .target = &choices.conntrack },
 		{ .name = "mappings",
-		  .help = "list endpoint-independent mappings instead",
+		  .help = "list mappings and what helpers expect instead",
 		  .take = ks_take_flag,
 		  .target = &choices.mappings },
 		{ .name = "all", .help = "kill: every state", .take = ks_take_flag, .target = &choices.all },
@@ -287,8 +287,9 @@ int ks_cmd_states(int argc, char **argv)
 		"keepstate states [kill] [OPTION]...",
 		"Lists the states of the running firewall that fit all filters given, or kills them: their\n"
 		"packets are strangers from then on. Mappings and expectations of the same ends are killed too;\n"
-		"--mappings lists mappings: which inner endpoint has which outer one, and who may send to it. LEFT is "
-		"the time until a state expires if nothing comes.\n"
+		"--mappings lists mappings: which inner endpoint has which outer one, and who may send to it; and "
+		"what\n"
+		"helpers expect. LEFT is the time until a state expires if nothing comes.\n"
 		"kill returns 1 if no state fits.",
 		options, KS_ARRAY_SIZE(options)
 	};

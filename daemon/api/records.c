@@ -71,6 +71,50 @@ bool ks_filter_match_record(const struct ks_filter *filter, const struct ks_flow
 	}
 }
 
+/* --- who was killed --- */
+
+static int end_order(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ks_killed_end));
+}
+
+int ks_killed_ends_add(struct ks_killed_ends *ends, const struct ks_flow_key *key)
+{
+	if (ends->count + 2 > ends->room) {
+		size_t room = ends->room ? ends->room * 2 : 64;
+		struct ks_killed_end *list = realloc(ends->list, room * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		ends->list = list;
+		ends->room = room;
+	}
+	for (unsigned side = 0; side < 2; side++)
+		ends->list[ends->count++] = (struct ks_killed_end){
+			.addr = key->addr[side], .port = key->port[side], .proto = key->proto, .family = key->family
+		};
+	return 0;
+}
+
+void ks_killed_ends_sort(struct ks_killed_ends *ends)
+{
+	if (ends->count)
+		qsort(ends->list, ends->count, sizeof(*ends->list), end_order);
+}
+
+bool ks_killed_ends_open(const struct ks_killed_ends *ends, const struct ks_flow_key *key, const struct ks_flow *entry)
+{
+	const struct ks_record *record = ks_record_of(entry);
+	struct ks_killed_end inner = { .proto = key->proto, .family = key->family };
+
+	if (!ends->count || record->state != KS_STATE_MAPPING || !(record->flags & KS_TARGET_EIF) ||
+	    (key->kind != KS_KIND_MAPPING_IN && key->kind != KS_KIND_MAPPING_OUT))
+		return false;
+	inner.addr = key->kind == KS_KIND_MAPPING_IN ? record->mapping.addr : key->addr[0];
+	inner.port = key->kind == KS_KIND_MAPPING_IN ? record->mapping.port : key->port[0];
+	return bsearch(&inner, ends->list, ends->count, sizeof(inner), end_order) != NULL;
+}
+
 /* --- the list --- */
 
 /* A peer that may send to the outer endpoint of a mapping. */
@@ -188,8 +232,8 @@ static json_t *mapping_json(const struct mappings *mappings, const struct ks_flo
 	char proto[8];
 
 	idle = (__s32)idle < 0 ? 0 : idle;
-	return json_pack("{s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:o}", "proto",
-			 ks_proto_name(key->proto, proto, sizeof(proto)), "inner",
+	return json_pack("{s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:o}", "kind", "mapping",
+			 "proto", ks_proto_name(key->proto, proto, sizeof(proto)), "inner",
 			 addr_json(&record->mapping.addr, key->family), "inner_port", ks_be16(record->mapping.port),
 			 "outer", addr_json(&key->addr[0], key->family), "outer_port", ks_be16(key->port[0]), "inside",
 			 ks_policy_zone_name(policy, record->zone[0]), "outside",
@@ -199,16 +243,68 @@ static json_t *mapping_json(const struct mappings *mappings, const struct ks_flo
 			 ks_rule_json(policy, record->mapping.rule));
 }
 
-static int print_mapping(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)
+/* Returns true if the control connection of an expectation is still open: else it admits nobody. */
+static bool control_is_open(const struct ks_kernel *kernel, const struct ks_expectation *expectation)
+{
+	struct ks_flow_ref ref = ks_slot_at(expectation->control);
+	struct ks_slot copy;
+
+	return ref.bucket < ks_kernel_shape(kernel)->buckets &&
+	       ks_slot_copy(&ks_kernel_table(kernel)[ref.bucket].slot[ref.slot & KS_BUCKET_SLOT_MASK], &copy) &&
+	       copy.key.kind == KS_KIND_FLOW && copy.flow.state != KS_STATE_NONE && copy.flow.state != KS_STATE_ALIAS &&
+	       !ks_state_is_closed(copy.flow.state) && copy.flow.created == expectation->control_created;
+}
+
+/* The opener is null where anybody may open, of a port that nobody was named for. Its own port is any. */
+static json_t *expectation_json(const struct mappings *mappings, const struct ks_flow_key *key,
+				const struct ks_record *record)
+{
+	const struct ks_policy *policy = mappings->daemon->policy;
+	const struct ks_expectation *expectation = &record->expectation;
+	__u32 idle = ks_flow_clock(mappings->now) - record->seen, opener = key->port[0] != 0;
+	bool anybody = !(key->addr[opener].d[0] | key->addr[opener].d[1]);
+	char proto[8];
+
+	idle = (__s32)idle < 0 ? 0 : idle;
+	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:s, s:s, s:b, s:I, s:o}", "kind", "expectation", "proto",
+			 ks_proto_name(key->proto, proto, sizeof(proto)), "opener",
+			 anybody ? json_null() : addr_json(&key->addr[opener], key->family), "destination",
+			 addr_json(&key->addr[!opener], key->family), "destination_port", ks_be16(key->port[!opener]),
+			 "inner", addr_json(&expectation->to, key->family), "inner_port", ks_be16(expectation->port),
+			 "from", ks_policy_zone_name(policy, record->zone[0]), "to",
+			 ks_policy_zone_name(policy, record->zone[1]), "refused", !!(record->flags & KS_EXPECT_REFUSED),
+			 "left_ms", (json_int_t)(record->timeout > idle ? record->timeout - idle : 0), "rule",
+			 ks_rule_json(policy, expectation->rule));
+}
+
+/* A mapping or an expectation that counts, as an object. Returns NULL with *is_listed false for anything else. */
+static json_t *listed_json(const struct mappings *mappings, const struct ks_flow_key *key, const struct ks_flow *entry,
+			   bool *is_listed)
+{
+	const struct ks_record *record = ks_record_of(entry);
+
+	*is_listed = true;
+	if (key->kind == KS_KIND_MAPPING_IN && entry->state == KS_STATE_MAPPING)
+		return mapping_json(mappings, key, record);
+	if (key->kind == KS_KIND_EXPECT && entry->state == KS_STATE_EXPECTED &&
+	    control_is_open(mappings->daemon->kernel, &record->expectation))
+		return expectation_json(mappings, key, record);
+	*is_listed = false;
+	return NULL;
+}
+
+static int print_record(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)
 {
 	struct mappings *mappings = arg;
-	ks_auto_json json_t *mapping = NULL;
+	ks_auto_json json_t *object = NULL;
+	bool is_listed;
 
-	if (key->kind != KS_KIND_MAPPING_IN || entry->state != KS_STATE_MAPPING ||
-	    !ks_filter_match_record(&mappings->filter, key, entry))
+	if (!ks_filter_match_record(&mappings->filter, key, entry))
 		return 0;
-	mapping = mapping_json(mappings, key, ks_record_of(entry));
-	if (!mapping || json_dumpf(mapping, mappings->out, JSON_COMPACT | JSON_PRESERVE_ORDER))
+	object = listed_json(mappings, key, entry, &is_listed);
+	if (!is_listed)
+		return 0;
+	if (!object || json_dumpf(object, mappings->out, JSON_COMPACT | JSON_PRESERVE_ORDER))
 		return -ENOMEM;
 	fputc('\n', mappings->out);
 	return 0;
@@ -230,7 +326,7 @@ static int mappings_fill(struct mappings *mappings)
 
 		if (!count)
 			return -ENODATA;
-		err = ks_entries_each(ks_kernel_table(kernel) + mappings->cursor, count, mappings->now, print_mapping,
+		err = ks_entries_each(ks_kernel_table(kernel) + mappings->cursor, count, mappings->now, print_record,
 				      mappings);
 		mappings->cursor += count;
 	}

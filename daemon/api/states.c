@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nat/alias.h"
 #include "daemon/api/api.h"
 #include "daemon/api/forms.h"
 #include "daemon/api/records.h"
@@ -135,6 +136,7 @@ struct kill_filtered_ctx {
 	struct ks_flow_key keys[KS_KILL_KEYS];
 	size_t count;
 	size_t mappings, expectations; /* of the keys; a mapping has two and its permits */
+	struct ks_killed_ends ends; /* of flows that are translated */
 	long killed;
 	long err;
 };
@@ -158,6 +160,8 @@ static int collect_filtered(const struct ks_flow_key *key, const struct ks_flow 
 	ks_kernel_translation(ctx->kernel, key, flow, &translation);
 	if (!ks_filter_match_flow(&ctx->filter, key, flow, &translation))
 		return 0;
+	if (ks_nat_is_translated(flow) && !ctx->err)
+		ctx->err = ks_killed_ends_add(&ctx->ends, key);
 	ctx->keys[ctx->count++] = *key;
 	if (ctx->count == KS_KILL_KEYS)
 		kill_filtered(ctx);
@@ -169,7 +173,7 @@ static int collect_records(const struct ks_flow_key *key, const struct ks_flow *
 {
 	struct kill_filtered_ctx *ctx = arg;
 
-	if (!ks_filter_match_record(&ctx->filter, key, entry))
+	if (!ks_filter_match_record(&ctx->filter, key, entry) && !ks_killed_ends_open(&ctx->ends, key, entry))
 		return 0;
 	ctx->mappings += key->kind == KS_KIND_MAPPING_IN;
 	ctx->expectations += key->kind == KS_KIND_EXPECT;
@@ -179,12 +183,21 @@ static int collect_records(const struct ks_flow_key *key, const struct ks_flow *
 	return ctx->err != 0;
 }
 
+static void kill_ctx_destroy(struct kill_filtered_ctx *ctx)
+{
+	free(ctx->ends.list);
+	free(ctx);
+}
+
+KS_SCOPED(auto_kill, struct kill_filtered_ctx *, kill_ctx_destroy)
+
 /* The records go last, and are no states that are counted. */
 static void kill_records(struct kill_filtered_ctx *ctx)
 {
 	const struct ks_kernel *kernel = ctx->kernel;
 	long killed = ctx->killed;
 
+	ks_killed_ends_sort(&ctx->ends);
 	ks_entries_each(ks_kernel_table(kernel), ks_kernel_shape(kernel)->buckets, ks_kernel_now(kernel),
 			collect_records, ctx);
 	if (!ctx->err)
@@ -212,7 +225,7 @@ static bool may_kill(struct ks_request *request, const struct ks_filter *filter,
 enum MHD_Result ks_api_states_kill(struct ks_request *request)
 {
 	static const char *const others[] = { "all", NULL };
-	ks_auto_free struct kill_filtered_ctx *ctx = calloc(1, sizeof(*ctx));
+	ks_scoped(auto_kill) struct kill_filtered_ctx *ctx = calloc(1, sizeof(*ctx));
 	enum MHD_Result result = MHD_NO;
 
 	if (!ctx)
