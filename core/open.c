@@ -23,6 +23,14 @@
 #include "core/table/table.h"
 #include "core/track/track.h"
 
+/* The rule that decides about the packet is this one, unless another is found. */
+static inline void decision_note(struct ks_inspection *insp, const struct ks_decision *decision)
+{
+	insp->verdict.rule = decision->id;
+	insp->verdict.rule_index = decision->index;
+	insp->verdict.log = !!(decision->flags & KS_RULE_LOG);
+}
+
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
 	if (insp->to == KS_ZONE_UNKNOWN)
@@ -34,9 +42,7 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 		ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
 		ks_rules_ask(env, &insp->opening.question, decision);
 	}
-	insp->verdict.rule = decision->id;
-	insp->verdict.rule_index = decision->index;
-	insp->verdict.log = !!(decision->flags & KS_RULE_LOG);
+	decision_note(insp, decision);
 	return decision->action;
 }
 
@@ -44,8 +50,10 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 struct zone_search_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
+	struct ks_decision *decision; /* of a rule that gives the packet another destination */
 	__u64 zones; /* where it may leave */
 	__u32 found; /* 0 or 1, because it decides what the callback returns (V8) */
+	__u32 moved; /* 0 or 1: the decision was found */
 };
 
 static long zone_try(__u32 n, void *arg)
@@ -57,18 +65,25 @@ static long zone_try(__u32 n, void *arg)
 		return 0;
 	ctx->insp->opening.question.to = (__u8)n;
 	ks_rules_ask(ctx->env, &ctx->insp->opening.question, &decision);
-	if (decision.action == KS_ALLOW && !decision.targets)
+	if (decision.action != KS_ALLOW)
+		return 0;
+	if (!decision.targets) {
 		ctx->found = 1;
-	return ctx->found != 0;
+	} else if (ctx->insp->to == KS_ZONE_UNDECIDED) {
+		*ctx->decision = decision;
+		ctx->moved = 1;
+	}
+	return ctx->moved != 0;
 }
 
 /*
  * Returns true if a packet that is denied by a guess of where it goes, or without one, is left to egress, because the rules of
- * some zone allow it. One that no zone allows must not make the kernel ask for neighbours.
+ * some zone allow it. One that no zone allows must not make the kernel ask for neighbours. Where there is no way to its
+ * destination a rule of some zone may give it another: then *decision is that rule's, since it needs no route where it went.
  */
-static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp)
+static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
-	struct zone_search_ctx ctx = { .env = env, .insp = insp };
+	struct zone_search_ctx ctx = { .env = env, .insp = insp, .decision = decision };
 
 	if (insp->translate & KS_TRANSLATE_DST)
 		return false;
@@ -77,7 +92,7 @@ static bool is_left_to_egress(struct ks_env *env, struct ks_inspection *insp)
 		return false;
 	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
 	ks_loop(KS_ZONE_MAX, zone_try, &ctx);
-	return ctx.found;
+	return ctx.found && !ctx.moved;
 }
 
 /* A packet from the middle of a connection is not taken up. Nobody is told: a RST would end what its peers may still have. */
@@ -87,14 +102,23 @@ static inline __u32 refuse_midstream(struct ks_inspection *insp)
 	return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_NO_STATE);
 }
 
-/* The rules do not allow the packet where it seems to go. Returns the reason. */
-static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *insp, __u32 action)
+/*
+ * The rules do not allow the packet where it seems to go. Returns the reason, or 0 with a decision that gives it another
+ * destination.
+ */
+static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
 {
+	__u32 action = decision->action;
+
 	if (insp->to == KS_ZONE_ASTRAY)
 		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_BROADCAST);
-	if (is_left_to_egress(env, insp)) {
+	if (is_left_to_egress(env, insp, decision)) {
 		ks_open_forget(insp);
 		return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_UNDECIDED);
+	}
+	if (decision->targets) {
+		decision_note(insp, decision);
+		return 0;
 	}
 	if (insp->opening.settled)
 		return refuse_midstream(insp);
@@ -273,8 +297,9 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 	}
 	insp->verdict.class = KS_CLASS_NEW;
 	if (action != KS_ALLOW) {
-		*reason = judge_refused(env, insp, action);
-		return false;
+		*reason = judge_refused(env, insp, &decision);
+		if (!decision.targets)
+			return false;
 	}
 	if (!decision.targets || is_repeated(config, insp))
 		return true;

@@ -179,6 +179,28 @@ static enum ks_review redirected(const struct ks_translation *translation, bool 
 	return translation->present[KS_ORIGINAL] && is_translated ? KS_REVIEW_RETARGETED : KS_REVIEW_REDIRECTED;
 }
 
+/*
+ * Where there is no way to its destination, the flow opens by the rule of a zone that gives it another one, as in core/open.c.
+ * *decision becomes that rule's, if there is one.
+ */
+static void ask_other_zones(struct ks_engine *engine, const struct ks_inspection *insp, struct ks_question *question,
+			    struct ks_decision *decision)
+{
+	const struct ks_world *world = ks_engine_world(engine);
+	__u64 zones = world ? world->other_zones(&insp->sent, insp->home.from, world->arg) : 0;
+
+	for (__u32 zone = 0; zone < KS_ZONE_MAX; zone++) {
+		struct ks_decision other = { 0 };
+
+		question->to = (__u8)zone;
+		if (!(zones >> zone & 1) || ks_rules_ask(ks_engine_env(engine), question, &other) != KS_ALLOW ||
+		    !other.targets)
+			continue;
+		*decision = other;
+		return;
+	}
+}
+
 /* Asks the filter, and where the flow would go. */
 static enum ks_review ask_filter(struct reviewer *reviewer, struct ks_engine *engine, const struct ks_flow_key *key,
 				 const struct ks_flow *flow, const struct ks_translation *translation,
@@ -197,6 +219,8 @@ static enum ks_review ask_filter(struct reviewer *reviewer, struct ks_engine *en
 	question = (struct ks_question){ 0 };
 	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, &question);
 	ks_rules_ask(env, &question, decision);
+	if (decision->action != KS_ALLOW && insp->to == KS_ZONE_UNDECIDED)
+		ask_other_zones(engine, insp, &question, decision);
 	if (decision->action == KS_BYPASS)
 		return KS_REVIEW_ALLOWED;
 	if (decision->action != KS_ALLOW)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 from lab import HERE, end_process, wait_for
-from natlab import (CLIENT4, FAR4, INNER4, INNER6, ISP4, LAN4, LAN6, MASQUERADE, POOL4, POOL6, SECOND4, SECOND6,
-                    SERVER4, SERVER6, WAN4, WAN6, checksums_in_software, url)
+from natlab import (CLIENT4, CLIENT6, FAR4, FAR6, INNER4, INNER6, ISP4, LAN4, LAN6, MASQUERADE, POOL4, POOL6, SECOND4,
+                    SECOND6, SERVER4, SERVER6, WAN4, WAN6, checksums_in_software, url)
 
 BOTH = pytest.mark.parametrize("server, second, outside", [(SERVER4, SECOND4, WAN4), (SERVER6, SECOND6, WAN6)],
                                ids=["ipv4", "ipv6"])
@@ -20,6 +20,10 @@ def peer_of(got):
     assert got.returncode == 0, got.stderr
     address, port = got.stdout.split()
     return address, int(port)
+
+
+def place(address):
+    return f"[{address}]" if ":" in address else address
 
 
 def ask(host, command, *words):
@@ -248,15 +252,39 @@ def test_hairpin_by_an_address_that_changes(natlab, translate):
     assert natlab.client.fetch(url(WAN4)).stdout == page
 
 
-def test_redirect_to_self(natlab, translate):
-    """Connections of clients to any web server end at the gateway's own, which answers with that server's address."""
+@pytest.fixture(scope="module")
+def own_web(natlab):
+    """A web server on the gateway."""
     natlab.web(natlab.gateway)
+    yield
+    end_process(natlab.gateway.children.pop())
+
+
+def test_redirect_to_self(natlab, own_web, translate):
+    """Connections of clients to any web server end at the gateway's own, which answers with that server's address."""
+    translate("redirect from lan tcp port 8081 to self port 80", MASQUERADE)
+    assert natlab.client.fetch(f"http://{SERVER4}:8081/").stdout == f"hello from {natlab.gateway.name}\n"
+    assert natlab.client.fetch(f"http://[{SERVER6}]:8081/").stdout == f"hello from {natlab.gateway.name}\n"
+
+
+@pytest.mark.parametrize("client, far, server", [(CLIENT4, FAR4, SERVER4), (CLIENT6, FAR6, SERVER6)], ids=["ipv4", "ipv6"])
+def test_no_route_to_what_is_sent_elsewhere(natlab, own_web, translate, client, far, server):
+    """A new destination needs no route to the old one: a host whose uplink is away still reaches what answers for all others."""
+    inside, outside = place(client), place(far)
+    gateway = natlab.gateway
+    for family in ("-4", "-6"):
+        gateway.ip(family, "route", "del", "default")
     try:
-        translate("redirect from lan tcp port 8081 to self port 80", MASQUERADE)
-        assert natlab.client.fetch(f"http://{SERVER4}:8081/").stdout == f"hello from {natlab.gateway.name}\n"
-        assert natlab.client.fetch(f"http://[{SERVER6}]:8081/").stdout == f"hello from {natlab.gateway.name}\n"
+        gate = translate("redirect from lan to wan tcp port 8081 to self port 80", "redirect from lan tcp port 8083 to self port 80",
+                         f"forward from lan to wan tcp port 8082 to {server} port 80", MASQUERADE)
+        for port, host in ((8081, gateway), (8083, gateway), (8082, natlab.server)):
+            assert natlab.client.fetch(f"http://{outside}:{port}/").stdout == f"hello from {host.name}\n"
+            assert "=> allow, new" in gate.say("explain", f"lan {inside}:40001 > {outside}:{port} tcp syn")
+        assert gate.data("reload", "--dry-run")[0]["denied"] == [], "those that are open may open"
+        assert natlab.client.fetch(f"http://{outside}:8084/").returncode
+        assert "=> allow, new" not in gate.cli("explain", f"lan {inside}:40001 > {outside}:8084 tcp syn").stdout
     finally:
-        end_process(natlab.gateway.children.pop())
+        natlab.routes(gateway)
 
 
 # --- both ways -----------------------------------------------------------------------------------------------------------
