@@ -78,11 +78,12 @@ static __u32 udp(bool back, __u16 port)
 /* Segments near a real conversation, so that every check is the one that decides now and then. */
 static void random_frame(__u64 *seed, struct frame *f, bool *back)
 {
-	static const __u8 flags[] = { SYN, SYN | ACK, ACK, ACK, ACK, FIN | ACK, RST, RST | ACK };
-	static const __u32 steps[] = { 0,   0,	 0,   1,   1,	       2,	   2,	  100,
-				       101, 200, 201, 301, 0xffffffff, 0xffffff00, 70000, 0x80000000 };
+	static const __u8 flags[] = { SYN, SYN | ACK, ACK, ACK, ACK, ACK, FIN | ACK, FIN | ACK, RST, RST | ACK };
+	static const __u32 steps[] = { 0,   0,	 0,   1,   1,	1,	    2,		2,     2,	  100,
+				       101, 102, 200, 201, 301, 0xffffffff, 0xffffff00, 70000, 0x80000000 };
 	static const __u32 isn[2] = { 0xffffff80, 0x7fffffb0 };
-	__u32 len = test_below(seed, 2) ? 0 : test_below(seed, 250);
+	static const __u32 lengths[] = { 0, 0, 0, 0, 1, 99, 100, 200 }; /* most segments end where others begin */
+	__u32 len = test_below(seed, 4) ? lengths[test_below(seed, KS_ARRAY_SIZE(lengths))] : test_below(seed, 250);
 
 	*back = test_below(seed, 2);
 	tcp_frame(f, *back, isn[*back] + steps[test_below(seed, KS_ARRAY_SIZE(steps))],

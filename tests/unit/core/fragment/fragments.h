@@ -72,7 +72,7 @@ static inline __u32 udp(bool back, __u32 id, __u32 off, bool more, __u32 len)
 
 	header_put(&f, back, KS_PROTO_UDP, id, off, more, len);
 	if (off == 0)
-		frame_udp(&f, back ? 53 : 4000, back ? 4000 : 53, 5000);
+		frame_udp(&f, back ? 53 : 4000, back ? 4000 : 53, 0);
 	frame_zeros(&f, len - (off == 0 ? 8 : 0));
 	return inspect(&f, back);
 }
