@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from live import SERVER, Lab, connections, small_packets
+from live import CLIENT_MAC, LAN_MAC, SERVER, Lab, connections, small_packets
 
 MASQUERADE = ("""table ip bench_nat {
   chain out { type nat hook postrouting priority 100; oifname "wan0" masquerade; }
@@ -62,6 +62,41 @@ def transfers(lab, count):
         lab.children.remove(server)
 
 
+FIRST, SECOND = "198.18.250.1", "198.18.250.2"  # hosts behind the client: one takes all ports, the other gets none
+FILL_SECONDS = 4
+
+
+def datagrams(lab, source, rate, seconds):
+    """The command that sends datagrams from invented ports of a host to one port of the server."""
+    return lab.inside("client", [str(word) for word in lab.bench.command(
+        "siege", attack="udp", device="eth0", macs=LAN_MAC + CLIENT_MAC, address=SERVER, port=9999, rate=rate, seconds=seconds,
+        **{"from": source})])
+
+
+def all_ports_taken(lab):
+    """One host speaks from every port to one of the server's, until none is left."""
+    lab.bench.call(datagrams(lab, FIRST, 500000, FILL_SECONDS))
+
+
+def refused(lab, seconds):
+    """Packets a second of another host that get no port, by one core that makes them too."""
+    all_ports_taken(lab)
+    return json.loads(lab.bench.call(datagrams(lab, SECOND, 2000000, seconds)))["sent"] / seconds
+
+
+def beside_refused(lab, count):
+    """Packets of flows of others, while another host asks for a port 100,000 times a second."""
+    all_ports_taken(lab)
+    flood = subprocess.Popen(datagrams(lab, SECOND, 100000, 30), stdout=subprocess.DEVNULL)
+    lab.children.append(flood)
+    try:
+        return small_packets(lab, 1000, count, answered=False)
+    finally:
+        flood.terminate()
+        flood.wait()
+        lab.children.remove(flood)
+
+
 def measure(bench, out):
     """All of it, nftables and Keepstate in turn."""
     count, seconds, files = (400000, 1, 100) if bench.quick else (1500000, 2, 400)
@@ -70,7 +105,11 @@ def measure(bench, out):
             ("nat, small packets masqueraded, 100,000 flows", "packets/s", MASQUERADE,
              lambda lab: small_packets(lab, 100000, count, answered=False)),
             ("nat, new TCP connections masqueraded", "connections/s", MASQUERADE,
-             lambda lab: connections(lab, seconds))]
+             lambda lab: connections(lab, seconds)),
+            ("nat, packets without a port, all 64,512 towards the server in use", "packets/s", MASQUERADE,
+             lambda lab: refused(lab, seconds)),
+            ("nat, small packets masqueraded, 1,000 flows, beside 100 k of such a second", "packets/s", MASQUERADE,
+             lambda lab: beside_refused(lab, count))]
     if shutil.which("vsftpd"):
         rows.append(("nat, FTP transfers of 1 kB", "files/s", FTP, lambda lab: transfers(lab, files)))
     else:

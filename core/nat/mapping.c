@@ -243,10 +243,17 @@ bool ks_mapping_arrive(struct ks_env *env, const struct ks_config *config, struc
 	return false;
 }
 
-/* Returns true if a part of the time of the record found is over: every packet asks, few must write. */
-static inline bool is_due(const struct ks_inspection *insp)
+/*
+ * Returns true if the record found would live longer by a part of its time if it were renewed: every packet asks, few must
+ * write. One that a question to the DNS has made is due with the first packet of another kind.
+ */
+static bool is_due(const struct ks_config *config, const struct ks_inspection *insp)
 {
-	return insp->side.clock - insp->side.before.seen > insp->side.before.timeout / REFRESH_PARTS;
+	const struct ks_flow *before = &insp->side.before;
+	__u32 time = mapping_time(config, insp), age = insp->side.clock - before->seen;
+	__u32 left = before->timeout > age ? before->timeout - age : 0;
+
+	return time - time / REFRESH_PARTS > left;
 }
 
 /* Finds the record of the packet's source; insp->sent.sport becomes what it names. */
@@ -307,11 +314,11 @@ bool ks_mapping_use(struct ks_env *env, const struct ks_config *config, struct k
 		return false;
 	if (!out_find(env, insp) || !(mapped || found->mapping.control))
 		return false;
-	due = is_due(insp);
+	due = is_due(config, insp);
 	flags = found->flags;
 	if (!in_find(env, insp))
 		return false;
-	if (!insp->side.busy && !both_renew(env, config, insp, due || is_due(insp)))
+	if (!insp->side.busy && !both_renew(env, config, insp, due || is_due(config, insp)))
 		return false;
 	insp->opening.mapped = mapped ? mapped : flags;
 	return true;
@@ -409,7 +416,7 @@ static void mapping_keep_alive(struct ks_env *env, const struct ks_config *confi
 			       const struct ks_addr *addr, __be16 port)
 {
 	ks_table_find(env, &insp->side);
-	if (insp->side.found && is_due(insp) && names_endpoint(insp, addr, port))
+	if (insp->side.found && is_due(config, insp) && names_endpoint(insp, addr, port))
 		ks_mapping_renew(env, config, insp);
 }
 

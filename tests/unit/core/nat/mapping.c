@@ -52,6 +52,7 @@ static int teardown(void **state)
 /* The packets of the two CPUs, and what became of them. */
 struct packet {
 	__u8 server;
+	__u16 asks; /* the server's port; 0: 3478 */
 	__u64 now;
 	__u32 reason;
 	__be16 port; /* of its source, as it leaves */
@@ -65,7 +66,7 @@ static void judge(struct packet *packet)
 	assert_non_null(insp);
 	frame_ethernet(&f, 0x0800, 0);
 	frame_ipv4(&f, KS_PROTO_UDP, INNER, packet->server, 0, 8);
-	frame_udp(&f, PORT, 3478, 0);
+	frame_udp(&f, PORT, packet->asks ? packet->asks : 3478, 0);
 	env->frame = &f;
 	test_inspect(env, &f, ZONE_LAN, ZONE_WAN, packet->now, insp);
 	packet->reason = insp->verdict.reason;
@@ -168,6 +169,23 @@ static void test_expiry_and_renewal(void **state)
 	interleave_expiry(START + LIFE + KS_NSEC_PER_MSEC, START + LIFE, state);
 }
 
+/* A question to the DNS makes a mapping for half a minute; what else the endpoint asks right behind it has its full time. */
+static void test_a_question_and_more(void **state)
+{
+	struct packet question = { .server = SERVER, .asks = 53, .now = START },
+		      more = { .server = SERVER + 1, .now = START + KS_NSEC_PER_SEC },
+		      later = { .server = SERVER + 2, .now = START + 100 * KS_NSEC_PER_SEC };
+
+	begin(KS_TARGET_EIM | KS_TARGET_EIF | KS_TARGET_RANDOM, state);
+	judge(&question);
+	judge(&more);
+	judge(&later);
+	assert_int_equal(later.reason, KS_REASON_OK_NEW);
+	assert_int_equal(more.port, question.port);
+	assert_int_equal(later.port, question.port);
+	teardown(state);
+}
+
 /* Marks a record of the table as being written, or ends that: another CPU was interrupted in the middle of it. */
 static bool record_write(__u32 kind, bool begin)
 {
@@ -264,8 +282,11 @@ static void test_no_claim_is_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_packets),	 cmocka_unit_test(test_expiry_and_renewal),
-		cmocka_unit_test(test_written_for_long), cmocka_unit_test(test_a_claim_in_use_is_not_given_back),
+		cmocka_unit_test(test_first_packets),
+		cmocka_unit_test(test_expiry_and_renewal),
+		cmocka_unit_test(test_a_question_and_more),
+		cmocka_unit_test(test_written_for_long),
+		cmocka_unit_test(test_a_claim_in_use_is_not_given_back),
 		cmocka_unit_test(test_no_claim_is_left),
 	};
 
