@@ -8,6 +8,7 @@
 #include "bpf/env.bpf.h"
 
 #include "core/answer.h"
+#include "core/challenge.h"
 #include "core/nat/port.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
@@ -71,6 +72,10 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, KS_SHORTAGES);
 	 __type(key, __u32); __type(value, struct ks_shortage); } ks_shortages MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_answers); } ks_answers MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_challenges); } ks_challenges MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_CHALLENGE_SETS);
+	 __type(key, __u32); __type(value, struct ks_challenge_set); } ks_challenge_sets MAP;
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
@@ -224,6 +229,16 @@ struct ks_answers *env_answers(struct ks_env *env)
 	return first_of(&ks_answers);
 }
 
+struct ks_challenges *env_challenges(struct ks_env *env)
+{
+	return first_of(&ks_challenges);
+}
+
+struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_challenge_sets, &index);
+}
+
 /* Returns true if the test has put a socket of the box there. */
 static bool test_listens(const struct ks_tuple *tuple)
 {
@@ -368,11 +383,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch)
 {
-	struct ks_addr self;
-	bool has_self = ks_reject_source(env, &scratch->insp, &self);
-
-	scratch->answer_len =
-		ks_reject_build(scratch->head, &scratch->insp.pkt, has_self ? &self : NULL, scratch->answer);
+	scratch->answer_len = ks_answer_build(env, &scratch->insp, scratch->head, scratch->answer);
 	return scratch->answer_len;
 }
 

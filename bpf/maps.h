@@ -15,6 +15,8 @@
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_budgets      ARRAY, mmapable          struct ks_budget         by ks_budget_index()
  *   ks_shortages    ARRAY                    struct ks_shortage       peers towards which no port is free
+ *   ks_challenges   ARRAY [1], mmapable      struct ks_challenges      the challenge of SYNs (core/challenge.h)
+ *   ks_challenge_sets  ARRAY, mmapable       struct ks_challenge_set   who was challenged, and who answered
  *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
  *   ks_near_guards  ARRAY                    struct ks_near_guard      the same at ifindex % KS_NEAR_GUARDS, where nobody else is
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links

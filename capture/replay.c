@@ -49,6 +49,8 @@ int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **r
 					   config->policy->ranges, config->policy->targets };
 	err = ks_engine_create(&made->tables, &made->engine);
 	if (!err)
+		ks_engine_challenge_nobody(made->engine);
+	if (!err)
 		err = ks_replay_conns_init(&made->conns, ks_table_buckets(ks_table_entries(&made->policy_config)),
 					   config->connections);
 	if (err)

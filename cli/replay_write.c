@@ -46,16 +46,14 @@ static int dump_frame(struct ks_dump *dump, int link_type, __u64 time, const __u
 	return KS_EXIT_OK;
 }
 
-/* The head is copied because ks_reject_build() may read up to KS_HEAD_SIZE bytes, more than the frame may have. */
+/* The head is copied because ks_answer_build() may read up to KS_HEAD_SIZE bytes, more than the frame may have. */
 static int answer_write(struct ks_dump *dump, const struct ks_replay_frame *frame)
 {
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
-	struct ks_addr self;
-	bool has_self = ks_reject_source(frame->env, frame->insp, &self);
 	__u32 size;
 
 	memcpy(head, frame->frame->data, KS_MIN(frame->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &frame->insp->pkt, has_self ? &self : NULL, answer);
+	size = ks_answer_build(frame->env, frame->insp, head, answer);
 	if (!size)
 		return KS_EXIT_OK;
 	return dump_frame(dump, frame->insp->pkt.link == KS_LINK_IP ? DLT_RAW : DLT_EN10MB, frame->captured->time,

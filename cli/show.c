@@ -46,9 +46,9 @@ static json_t *policy_zone_json(const struct ks_zone *zone)
 			json_array_append_new(addresses, json_string(ks_addr_text(&zone->address[i].addr,
 										  zone->address[i].family, text)));
 	}
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:b}", "name", zone->name, "id", zone->id, "interfaces",
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:s}", "name", zone->name, "id", zone->id, "interfaces",
 			 interfaces, "networks", networks, "addresses", addresses, "macs", macs, "antispoof",
-			 zone->antispoof);
+			 zone->antispoof, "challenge", ks_challenge_mode_name(zone->challenge));
 }
 
 static json_t *policy_rule_json(const struct ks_rule_info *info, unsigned entries)
@@ -77,7 +77,8 @@ static json_t *value_json(const struct ks_config *config, const struct ks_settin
 	case KS_SETTING_OPTION:
 		return json_boolean(value != 0);
 	case KS_SETTING_SHARES:
-		return json_pack("{s:i, s:i}", "low", (int)config->adaptive_low, "high", (int)config->adaptive_high);
+		return json_pack("{s:i, s:i}", "low", (int)ks_setting_share(config, setting, false), "high",
+				 (int)ks_setting_share(config, setting, true));
 	case KS_SETTING_NUMBER:
 		return value ? json_integer((json_int_t)value) : json_null();
 	default:

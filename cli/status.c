@@ -118,6 +118,30 @@ static void settling_print(const json_t *settling)
 	putchar('\n');
 }
 
+/* "challenge   wan on for 12s: 8,123 asked, 40 proven, 2 passed unanswered": zones that challenge, or have. */
+static void challenge_print(const json_t *challenge)
+{
+	char asked[KS_NUMBER_TEXT], proven[KS_NUMBER_TEXT], unanswered[KS_NUMBER_TEXT], span[KS_NUMBER_TEXT];
+	const json_t *seconds = json_object_get(challenge, "seconds"), *zone;
+	size_t i;
+
+	json_array_foreach(json_object_get(challenge, "zones"), i, zone)
+	{
+		bool on = json_is_true(json_object_get(zone, "on")), is_auto;
+
+		if (!on && !ks_member_number(zone, "asked"))
+			continue;
+		is_auto = strcmp(ks_member_text(zone, "challenge"), "auto") == 0;
+		printf("challenge   %s %s", ks_member_text(zone, "zone"), on ? is_auto ? "on" : "always" : "off");
+		if (on && is_auto && seconds)
+			printf(" for %s", ks_span_text((uint64_t)json_integer_value(seconds) * 1000, span));
+		printf(": %s asked, %s proven, %s passed unanswered\n",
+		       ks_number_text((uint64_t)ks_member_number(zone, "asked"), asked),
+		       ks_number_text((uint64_t)ks_member_number(zone, "proven"), proven),
+		       ks_number_text((uint64_t)ks_member_number(zone, "unanswered"), unanswered));
+	}
+}
+
 static void state_table_print(const json_t *table)
 {
 	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
@@ -362,6 +386,7 @@ int ks_cmd_status(int argc, char **argv)
 	head_print(answer);
 	state_table_print(json_object_get(answer, "table"));
 	settling_print(json_object_get(answer, "settling"));
+	challenge_print(json_object_get(answer, "challenge"));
 	rates_print(json_object_get(answer, "rates"));
 	if (ks_member_number(answer, "answers_withheld"))
 		printf("answers     %lld rejected packets were dropped silently (limit answers, answers-per-source)\n",

@@ -33,8 +33,11 @@ bool ks_answer_admits(struct ks_env *env, const struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);
 	struct ks_answers *answers = env_answers(env);
-	__u64 *source = answers ? source_rate(env, answers, &insp->pkt) : NULL;
+	__u64 *source;
 
+	if (insp->verdict.reason == KS_REASON_CHALLENGED)
+		return true;
+	source = answers ? source_rate(env, answers, &insp->pkt) : NULL;
 	if (!config || !source)
 		return false;
 	if (second_take(source, insp->home.now, config->limit_answers_source) &&

@@ -3,6 +3,7 @@
  * How many answers the firewall itself sends: those to rejected packets. Whoever forges sources would have it answer
  * strangers, so all answers together have a rate (`limit answers`), and those to one source (an IPv6 network of 64 bits) have
  * one (`limit answers-per-source`). Beyond it the packet is dropped as silently as by `deny`, for the same reason, and counted.
+ * Challenges (challenge.h) have no rate: a flood would use it up, and keep out whom they are to let in.
  */
 #ifndef KS_CORE_ANSWER_H
 #define KS_CORE_ANSWER_H

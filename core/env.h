@@ -18,6 +18,8 @@
 struct ks_answers;
 struct ks_bucket;
 struct ks_budget;
+struct ks_challenge_set;
+struct ks_challenges;
 struct ks_env;
 struct ks_flow;
 struct ks_inspection;
@@ -60,6 +62,10 @@ struct ks_shortage *env_shortage(struct ks_env *env, __u32 index);
 
 /* The rates of answers (core/answer.h). */
 struct ks_answers *env_answers(struct ks_env *env);
+
+/* The state of the challenge of SYNs, and one of KS_CHALLENGE_SETS sets of those who were (core/challenge.h). */
+struct ks_challenges *env_challenges(struct ks_env *env);
+struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index);
 
 /* When the home began to settle, and what it has taken up since (core/settle.h). */
 struct ks_settling *env_settling(struct ks_env *env);

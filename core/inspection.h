@@ -188,6 +188,18 @@ struct ks_insp_helping {
 	struct ks_insp_writing writing;
 };
 
+/* A SYN that is to be challenged, or the answer to that: written by challenge.c. */
+struct ks_insp_challenge {
+	__u64 now; /* ns */
+	struct ks_tuple tuple; /* of the packet as it came */
+	__u32 seq; /* its sequence number */
+	__u32 ack; /* the number that the challenge acknowledges ... */
+	__u32 own; /* ... and its own */
+	__u8 zone; /* that the packet comes from */
+	__u8 dry; /* as of struct ks_insp_home */
+	__u8 zero[2];
+};
+
 /* A fragment: written by fragment/. */
 struct ks_insp_frag {
 	__u8 progress; /* enum ks_fragment: how far a first fragment is */
@@ -224,6 +236,7 @@ struct ks_inspection {
 	struct ks_insp_search search;
 	struct ks_insp_quote quote;
 
+	struct ks_insp_challenge challenge;
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
 	struct ks_entry side; /* one other entry at a time: an alias or another record (table/record.h) */

@@ -8,6 +8,7 @@
  * none of it stays.
  */
 #include "core/antispoof.h"
+#include "core/challenge.h"
 #include "core/env.h"
 #include "core/group.h"
 #include "core/header/neighbour.h"
@@ -365,6 +366,16 @@ static ks_inline bool is_judged_alone(struct ks_env *env, const struct ks_config
 	return true;
 }
 
+/* A SYN that may open a flow does not before its sender has shown that it is real. It will come again. */
+static ks_inline __u32 judge_challenged(struct ks_inspection *insp)
+{
+	ks_open_forget(insp);
+	insp->translate = 0;
+	insp->verdict.action = KS_REJECT;
+	insp->verdict.class = KS_CLASS_NEW;
+	return KS_REASON_CHALLENGED;
+}
+
 void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -382,8 +393,12 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	insp->opening.settled = reason && ks_settle_admits(env, config, insp);
 	if (insp->opening.settled)
 		reason = 0;
-	if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
-		reason = insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
+	if (reason && ks_challenge_hears(env, config, insp))
+		reason = ks_deny(insp, KS_CLASS_UNTRACKED, KS_REASON_CHALLENGE_ANSWERED);
+	else if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
+		reason = ks_challenge_asks(env, config, insp) ? judge_challenged(insp)
+			 : insp->opening.replaces	      ? begin_anew(env, config, insp)
+							      : open_flow(env, config, insp);
 	ks_inspect_conclude(insp, config, reason);
 	/* A datagram that opens a flow may announce another at once. */
 	if (insp->verdict.action == KS_ALLOW && insp->flow.after.helper && !insp->home.dry &&

@@ -16,6 +16,7 @@
 #define ICMPV6_UNREACHABLE 1
 #define ICMPV6_ADMIN_PROHIBITED 1
 #define MAC_LEN 6U
+#define CHALLENGE_WINDOW 65535U /* a firewall on the way believes the RST for it within this window */
 #define ANSWER_L4_MAX 80U /* ICMP header, a quoted IPv4 header with options, and 8 bytes; or the same for IPv6 */
 
 /* Offsets in an answer are below this; a header fits behind any of them. */
@@ -118,26 +119,42 @@ static __u32 answer_finish(const struct ks_packet *pkt, struct answer *a, __u32 
 	return a->l4 + a->l4_len;
 }
 
-/* RFC 9293 3.10.7.1: the number that the sender expects, or one that acknowledges what it sent. */
-static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
+/* A TCP header without options or payload. */
+struct segment {
+	__u32 seq, ack;
+	__u16 window;
+	__u8 flags;
+};
+
+static __u32 build_segment(const struct ks_packet *pkt, struct answer *a, const struct segment *segment)
 {
-	__u32 sent = pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
-	bool has_ack = pkt->tcp_flags & KS_TCP_ACK;
 	__u8 *tcp = out_at(a->out, a->l4);
 
 	a->l4_len = TCP_HEADER_LEN;
 	ks_store16(tcp, pkt->tuple.dport);
 	ks_store16(tcp + 2, pkt->tuple.sport);
-	ks_store32(tcp + TCP_SEQ_OFF, has_ack ? ks_be32(pkt->ack) : 0);
-	ks_store32(tcp + TCP_ACK_OFF, has_ack ? 0 : ks_be32(pkt->seq + sent));
+	ks_store32(tcp + TCP_SEQ_OFF, ks_be32(segment->seq));
+	ks_store32(tcp + TCP_ACK_OFF, ks_be32(segment->ack));
 	tcp[TCP_DATA_OFFSET_OFF] = TCP_DATA_OFFSET_PLAIN;
-	tcp[TCP_FLAGS_OFF] = has_ack ? KS_TCP_RST : KS_TCP_RST | KS_TCP_ACK;
-	ks_store16(tcp + TCP_WINDOW_OFF, 0);
+	tcp[TCP_FLAGS_OFF] = segment->flags;
+	ks_store16(tcp + TCP_WINDOW_OFF, ks_be16(segment->window));
 	ks_store32(tcp + TCP_CHECKSUM_OFF, 0);
 	ks_store16(tcp + TCP_CHECKSUM_OFF,
 		   checksum_of(sum_words(a->out, a->l4, TCP_HEADER_LEN) +
 			       sum_pseudo(&a->src, &pkt->tuple.src, KS_PROTO_TCP, TCP_HEADER_LEN)));
 	return answer_finish(pkt, a, KS_PROTO_TCP);
+}
+
+/* RFC 9293 3.10.7.1: the number that the sender expects, or one that acknowledges what it sent. */
+static __u32 build_reset(const struct ks_packet *pkt, struct answer *a)
+{
+	__u32 sent = pkt->payload_len + !!(pkt->tcp_flags & KS_TCP_SYN) + !!(pkt->tcp_flags & KS_TCP_FIN);
+	bool has_ack = pkt->tcp_flags & KS_TCP_ACK;
+	struct segment segment = { .seq = has_ack ? pkt->ack : 0,
+				   .ack = has_ack ? 0 : pkt->seq + sent,
+				   .flags = has_ack ? KS_TCP_RST : KS_TCP_RST | KS_TCP_ACK };
+
+	return build_segment(pkt, a, &segment);
 }
 
 /* Quotes the network header and 8 bytes, from which the receiver knows its connection (RFC 792). */
@@ -199,6 +216,31 @@ __u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struc
 	len = pkt->tuple.proto == KS_PROTO_TCP ? build_reset(pkt, &a) : build_unreachable(head, pkt, &a);
 	/* No answer is larger than what provoked it. */
 	return len <= pkt->l3_off + pkt->l3_len ? len : 0;
+}
+
+__u32 ks_challenge_build(const __u8 *head, const struct ks_inspection *insp, __u8 *out)
+{
+	const struct ks_packet *pkt = &insp->pkt;
+	struct answer a = { .out = out, .ip = pkt->l3_off, .src = pkt->tuple.dst };
+	struct segment segment = { .seq = insp->challenge.own,
+				   .ack = insp->challenge.ack,
+				   .window = CHALLENGE_WINDOW,
+				   .flags = KS_TCP_SYN | KS_TCP_ACK };
+
+	if (!may_answer(head, pkt))
+		return 0;
+	a.l4 = a.ip + (pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN);
+	link_header_answer(head, pkt, out);
+	return build_segment(pkt, &a, &segment);
+}
+
+__u32 ks_answer_build(struct ks_env *env, const struct ks_inspection *insp, const __u8 *head, __u8 *out)
+{
+	struct ks_addr self;
+
+	if (insp->verdict.reason == KS_REASON_CHALLENGED)
+		return ks_challenge_build(head, insp, out);
+	return ks_reject_build(head, &insp->pkt, ks_reject_source(env, insp, &self) ? &self : NULL, out);
 }
 
 bool ks_reject_source(struct ks_env *env, const struct ks_inspection *insp, struct ks_addr *self)

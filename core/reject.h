@@ -12,6 +12,9 @@
 #include "core/header/packet.h"
 #include "core/types.h"
 
+struct ks_env;
+struct ks_inspection;
+
 #define KS_REJECT_MAX 320U /* bytes of the largest answer, link header included */
 
 /*
@@ -21,8 +24,11 @@
  */
 __u32 ks_reject_build(const __u8 *head, const struct ks_packet *pkt, const struct ks_addr *self, __u8 *out);
 
-struct ks_env;
-struct ks_inspection;
+/* Builds the challenge to the SYN of an inspection (core/challenge.h), likewise. */
+__u32 ks_challenge_build(const __u8 *head, const struct ks_inspection *insp, __u8 *out);
+
+/* Builds the answer that a packet with verdict KS_REJECT gets, likewise. */
+__u32 ks_answer_build(struct ks_env *env, const struct ks_inspection *insp, const __u8 *head, __u8 *out);
 
 /* Sets *self to the address of the interface by which an answer goes back. Returns false if there is none. */
 bool ks_reject_source(struct ks_env *env, const struct ks_inspection *insp, struct ks_addr *self);

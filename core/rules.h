@@ -187,6 +187,9 @@ _Static_assert(sizeof(struct ks_network) == 40, "networks are table entries");
 
 #define KS_NETWORKS_MAX 64U
 
+/* `challenge` of a zone (core/challenge.h). */
+enum ks_challenge_mode { KS_CHALLENGE_AUTO, KS_CHALLENGE_ALWAYS, KS_CHALLENGE_NEVER };
+
 /* The scalars of a policy: one per generation. */
 struct ks_config {
 	__u32 generation; /* counts reloads */
@@ -215,6 +218,10 @@ struct ks_config {
 	__u32 class_timeouts_set; /* the same, a bit per class and answer in their order above */
 	__u32 pad2;
 	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
+	__u64 challenge_always,
+		challenge_never; /* bit per zone id: `challenge` of the zone; neither is `auto` (core/challenge.h) */
+	__u32 challenge_low,
+		challenge_high; /* half-open flows down to which a challenge goes on, and from which; 0: never */
 	__u64 addressed; /* bit per zone id: it has an `address` */
 	struct ks_addr address[KS_ZONE_MAX][2]; /* of a zone's interfaces where no kernel can tell: IPv4, IPv6 */
 	__u64 outside[2]; /* bit per zone id, IPv4 and IPv6: addresses of no network below may be at home there */
@@ -257,6 +264,8 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_LIMIT_QUESTIONS_DEFAULT 4096U
 #define KS_ADAPTIVE_LOW_DEFAULT 60U /* percent of the states */
 #define KS_ADAPTIVE_HIGH_DEFAULT 90U
+#define KS_CHALLENGE_LOW_DEFAULT 25U /* percent of the half-open ones */
+#define KS_CHALLENGE_HIGH_DEFAULT 50U
 #define KS_SETTLE_DEFAULT_MS 120000U
 #define KS_SETTLE_MIN_MS 1000U
 #define KS_SETTLE_MAX_MS 3600000U

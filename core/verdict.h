@@ -130,7 +130,11 @@ enum ks_class {
 	X(UNNAMED, "not named",                                                                                        \
 	  "a helper expects a connection there, but from somebody whom the server has not named")                      \
 	X(ADDRESS_LOST, "address lost", "the firewall has lost the address of its connection: the inside is reset")    \
-	X(TCP_RESET, "connection reset", "its connection was reset: only resets pass, and whoever goes on gets another")
+	X(TCP_RESET, "connection reset",                                                                               \
+	  "its connection was reset: only resets pass, and whoever goes on gets another")                              \
+	X(CHALLENGED, "challenged",                                                                                    \
+	  "half-open connections fill, and its source has not shown yet that it is real: it is asked to")              \
+	X(CHALLENGE_ANSWERED, "challenge answered", "a RST by which its source has shown that it is real")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

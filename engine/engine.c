@@ -27,17 +27,20 @@
 
 static int table_create(struct ks_engine *engine, __u32 flows)
 {
-	size_t size;
+	size_t size, sets;
 	void *memory;
 
 	engine->shape.buckets = ks_table_buckets(flows);
-	size = (size_t)engine->shape.buckets * sizeof(struct ks_bucket);
+	sets = (size_t)engine->shape.buckets *
+	       sizeof(struct ks_bucket); /* they begin there, on a cache line of their own */
+	size = sets + KS_CHALLENGE_SETS * sizeof(struct ks_challenge_set);
 	size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	madvise(memory, size, MADV_HUGEPAGE);
 	engine->buckets = memory;
+	engine->challenge_sets = (struct ks_challenge_set *)((char *)memory + sets);
 	engine->mapped = size;
 	if (getrandom(engine->shape.key, sizeof(engine->shape.key), 0) != sizeof(engine->shape.key))
 		return -errno;
@@ -51,6 +54,9 @@ static int table_share(struct ks_engine *engine, const struct ks_table_memory *m
 	engine->budgets = memory->budgets;
 	engine->shape = memory->shape;
 	engine->buckets = memory->buckets;
+	engine->challenge_sets = memory->challenge_sets;
+	if (memory->challenges)
+		engine->challenges = memory->challenges;
 	engine->now = memory->now;
 	engine->swept = memory->now;
 	return getrandom(&engine->random, sizeof(engine->random), 0) == sizeof(engine->random) ? 0 : -errno;
@@ -71,6 +77,7 @@ static int engine_create(const struct ks_tables *tables, const struct ks_table_m
 	made->tables = *tables;
 	made->counts = &made->own_counts;
 	made->budgets = made->own_budgets;
+	made->challenges = &made->own_challenges;
 	made->rules = calloc(KS_RULE_ID_MAX, sizeof(*made->rules));
 	if (!made->rules)
 		return -ENOMEM;
@@ -94,6 +101,8 @@ int ks_engine_create_beside(const struct ks_engine *owner, const struct ks_table
 						.shape = owner->shape,
 						.counts = owner->counts,
 						.budgets = owner->budgets,
+						.challenges = owner->challenges,
+						.challenge_sets = owner->challenge_sets,
 						.now = owner->now };
 
 	return engine_create(tables, &memory, engine);
@@ -139,6 +148,16 @@ void ks_engine_settle(struct ks_engine *engine, __u64 since)
 const struct ks_settling *ks_engine_settling(const struct ks_engine *engine)
 {
 	return &engine->settling;
+}
+
+void ks_engine_challenge_nobody(struct ks_engine *engine)
+{
+	engine->challenges = NULL;
+}
+
+const struct ks_challenges *ks_engine_challenges(const struct ks_engine *engine)
+{
+	return engine->challenges;
 }
 
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed)

@@ -76,6 +76,8 @@ struct ks_table_memory {
 	struct ks_table_shape shape;
 	struct ks_table_counts *counts;
 	struct ks_budget *budgets; /* KS_BUDGETS of them */
+	struct ks_challenges *challenges; /* or NULL: each engine has its own */
+	struct ks_challenge_set *challenge_sets; /* or NULL: there are none, and no answer is remembered */
 	__u64 now; /* on the table's clock, ns */
 };
 
@@ -102,6 +104,12 @@ __u64 ks_engine_time(const struct ks_engine *engine);
 /* Says since when the engine settles (core/settle.h), on its clock; 0: it does not. */
 void ks_engine_settle(struct ks_engine *engine, __u64 since);
 const struct ks_settling *ks_engine_settling(const struct ks_engine *engine);
+
+/* Says that no SYN is challenged: nobody is there to answer. */
+void ks_engine_challenge_nobody(struct ks_engine *engine);
+
+/* NULL after that. */
+const struct ks_challenges *ks_engine_challenges(const struct ks_engine *engine);
 
 /* Starts the sequence of random numbers (for ports) again, so that two homes can be compared. */
 void ks_engine_set_random(struct ks_engine *engine, __u64 seed);

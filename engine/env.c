@@ -80,6 +80,18 @@ struct ks_answers *env_answers(struct ks_env *env)
 	return &ks_engine_of(env)->answers;
 }
 
+struct ks_challenges *env_challenges(struct ks_env *env)
+{
+	return ks_engine_of(env)->challenges;
+}
+
+struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
+{
+	struct ks_challenge_set *sets = ks_engine_of(env)->challenge_sets;
+
+	return sets && index < KS_CHALLENGE_SETS ? &sets[index] : NULL;
+}
+
 struct ks_settling *env_settling(struct ks_env *env)
 {
 	return &ks_engine_of(env)->settling;

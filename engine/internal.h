@@ -7,6 +7,7 @@
 #define KS_ENGINE_INTERNAL_H
 
 #include "core/answer.h"
+#include "core/challenge.h"
 #include "core/nat/port.h"
 #include "core/env.h"
 #include "core/settle.h"
@@ -45,6 +46,10 @@ struct ks_engine {
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_shortage shortages[KS_SHORTAGES];
 	struct ks_answers answers;
+	struct ks_challenges own_challenges;
+	struct ks_challenges *challenges; /* the same for these; NULL: nobody is challenged */
+	struct ks_challenge_set
+		*challenge_sets; /* KS_CHALLENGE_SETS of them behind its own table, or another engine's, or NULL */
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
 	__u8 transcript[KS_TRANSCRIPT_MAX];
 };

@@ -249,16 +249,16 @@ static void explain_answer(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
 	__u8 head[KS_HEAD_SIZE] = { 0 }, answer[KS_REJECT_MAX];
-	struct ks_addr self;
-	const char *what =
-		insp->pkt.tuple.proto == KS_PROTO_TCP ? "a TCP RST" : "an ICMP \"administratively prohibited\"";
+	const char *what = insp->verdict.reason == KS_REASON_CHALLENGED
+				   ? "a SYN+ACK that acknowledges what it has not sent"
+			   : insp->pkt.tuple.proto == KS_PROTO_TCP ? "a TCP RST"
+								   : "an ICMP \"administratively prohibited\"";
 	__u32 size;
 
 	if (insp->verdict.action != KS_REJECT)
 		return;
 	memcpy(head, explain->frame->data, KS_MIN(explain->frame->captured, KS_HEAD_MAX));
-	size = ks_reject_build(head, &insp->pkt,
-			       ks_reject_source(ks_engine_env(explain->engine), insp, &self) ? &self : NULL, answer);
+	size = ks_answer_build(ks_engine_env(explain->engine), insp, head, answer);
 	if (size)
 		ks_explain_detail(
 			explain,

@@ -39,35 +39,38 @@
 #include "policy/policy.h"
 #include "text/scoped.h"
 
+struct ks_challenges;
 struct ks_kernel;
 
 /* X(identifier, name in the kernel): every map that user space knows. */
-#define KS_KERNEL_MAPS(X)              \
-	X(TABLE, ks_table)             \
-	X(SHAPE, ks_shape)             \
-	X(COUNTS, ks_counts)           \
-	X(CONTROL, ks_control)         \
-	X(CONFIGS, ks_configs)         \
-	X(RULES, ks_rules)             \
-	X(SETS, ks_sets)               \
-	X(RANGES, ks_ranges)           \
-	X(TARGETS, ks_targets)         \
-	X(GUARDS, ks_guards)           \
-	X(NEAR_GUARDS, ks_near_guards) \
-	X(LOCALS, ks_locals)           \
-	X(STACKED, ks_stacked)         \
-	X(REASONS, ks_reasons)         \
-	X(RULE_COUNTS, ks_rule_counts) \
-	X(EVENTS, ks_events)           \
-	X(EVENTS_LOST, ks_events_lost) \
-	X(SCRATCH, ks_scratch)         \
-	X(BUDGETS, ks_budgets)         \
-	X(SHORTAGES, ks_shortages)     \
-	X(ANSWERS, ks_answers)         \
-	X(HELD, ks_held)               \
-	X(SWEEPER, ks_sweeper)         \
-	X(TC_STAGES, ks_tc_stages)     \
-	X(TC_HOOKS, ks_tc_hooks)       \
+#define KS_KERNEL_MAPS(X)                    \
+	X(TABLE, ks_table)                   \
+	X(SHAPE, ks_shape)                   \
+	X(COUNTS, ks_counts)                 \
+	X(CONTROL, ks_control)               \
+	X(CONFIGS, ks_configs)               \
+	X(RULES, ks_rules)                   \
+	X(SETS, ks_sets)                     \
+	X(RANGES, ks_ranges)                 \
+	X(TARGETS, ks_targets)               \
+	X(GUARDS, ks_guards)                 \
+	X(NEAR_GUARDS, ks_near_guards)       \
+	X(LOCALS, ks_locals)                 \
+	X(STACKED, ks_stacked)               \
+	X(REASONS, ks_reasons)               \
+	X(RULE_COUNTS, ks_rule_counts)       \
+	X(EVENTS, ks_events)                 \
+	X(EVENTS_LOST, ks_events_lost)       \
+	X(SCRATCH, ks_scratch)               \
+	X(BUDGETS, ks_budgets)               \
+	X(SHORTAGES, ks_shortages)           \
+	X(ANSWERS, ks_answers)               \
+	X(CHALLENGES, ks_challenges)         \
+	X(CHALLENGE_SETS, ks_challenge_sets) \
+	X(HELD, ks_held)                     \
+	X(SWEEPER, ks_sweeper)               \
+	X(TC_STAGES, ks_tc_stages)           \
+	X(TC_HOOKS, ks_tc_hooks)             \
 	X(XDP_STAGES, ks_xdp_stages)
 
 enum ks_kernel_map {
@@ -274,6 +277,9 @@ const struct ks_table_counts *ks_kernel_counts(const struct ks_kernel *kernel);
 const struct ks_bucket *ks_kernel_table(const struct ks_kernel *kernel);
 const struct ks_table_shape *ks_kernel_shape(const struct ks_kernel *kernel);
 const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of the active generation */
+
+/* Reads the state of the challenge of SYNs (core/challenge.h). Returns 0 or -errno. */
+int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *challenges);
 
 /* The kernel's monotonic clock, ns, and the clock of the programs, which tests may set forward. */
 __u64 ks_kernel_clock(void);

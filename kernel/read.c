@@ -101,6 +101,13 @@ int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_
 	return err;
 }
 
+int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *challenges)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(kernel->maps[KS_MAP_CHALLENGES], &zero, challenges) ? -errno : 0;
+}
+
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count)
 {
 	return sum_entry(kernel, KS_MAP_RULE_COUNTS, rule, (__u64 *)count, sizeof(*count) / sizeof(__u64));

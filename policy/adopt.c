@@ -287,6 +287,8 @@ static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX]
 		memcpy(config->address[map[id]], address[id], sizeof(address[id]));
 	config->addressed = map_mask(config->addressed, map);
 	config->antispoof = map_mask(config->antispoof, map);
+	config->challenge_always = map_mask(config->challenge_always, map);
+	config->challenge_never = map_mask(config->challenge_never, map);
 	for (unsigned family = 0; family < KS_ARRAY_SIZE(config->outside); family++)
 		config->outside[family] = map_mask(config->outside[family], map);
 	for (__u32 i = 0; i < config->networks; i++)

@@ -121,6 +121,8 @@ struct ks_ast_zone {
 	struct ks_prefix address[2]; /* `address`: IPv4, IPv6; family 0 when not given */
 	struct ks_place antispoof; /* where it is said; line 0 when not given */
 	bool antispoof_off;
+	struct ks_place challenge; /* the same for `challenge` */
+	__u8 challenge_mode; /* enum ks_challenge_mode */
 };
 
 /* Ranges sorted and disjoint: count4 of IPv4 or plain numbers, then count6 of IPv6. From malloc(). */

@@ -135,6 +135,7 @@ static int copy_zone(struct ks_parser *p, const struct ks_ast_zone *from, struct
 		.mac_count = from->mac_count,
 		.address = { from->address[0], from->address[1] },
 		.antispoof = !from->antispoof_off,
+		.challenge = from->challenge_mode,
 	};
 	if (!to->interfaces || !to->networks || !to->macs)
 		return ks_parser_no_memory(p);
@@ -182,6 +183,10 @@ static void fill_config(struct ks_config *config, const struct ks_zone *zone)
 	}
 	if (zone->antispoof)
 		config->antispoof |= 1ULL << zone->id;
+	if (zone->challenge == KS_CHALLENGE_ALWAYS)
+		config->challenge_always |= 1ULL << zone->id;
+	if (zone->challenge == KS_CHALLENGE_NEVER)
+		config->challenge_never |= 1ULL << zone->id;
 }
 
 /* Adds the networks of a zone; complains when there are too many. */

@@ -63,6 +63,7 @@ struct ks_zone {
 	__u8 (*macs)[6]; /* `mac` part of a zone: for replay only */
 	size_t mac_count;
 	bool antispoof; /* sources are checked against the routes; false with `antispoof off`. Also in config.antispoof */
+	__u8 challenge; /* enum ks_challenge_mode. Also in config.challenge_always and challenge_never */
 };
 
 /* A named set, and its index in the tables. */

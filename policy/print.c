@@ -418,6 +418,10 @@ static void print_zone_statement(const struct ks_zone *zone, FILE *out)
 	}
 	if (!zone->antispoof)
 		write_entry(&w, "antispoof off");
+	if (zone->challenge != KS_CHALLENGE_AUTO) {
+		snprintf(buf, sizeof(buf), "challenge %s", ks_challenge_mode_name(zone->challenge));
+		write_entry(&w, buf);
+	}
 	fputs(" }\n", out);
 }
 

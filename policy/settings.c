@@ -25,6 +25,9 @@
 	{ KS_SETTING_LIMIT, text, SLOT(limit_kind, KS_KIND_##kind), .min = KS_LIMIT_KIND_MIN,                         \
 	  .max = KS_LIMIT_KIND_MAX, .initial = start,                                                                 \
 	  .twin = offsetof(struct ks_config, limit_kind) + KS_KIND_##other * sizeof(__u32) }
+#define SHARES_OF(limit, field, text, low, high)                                                                      \
+	{ KS_SETTING_SHARES, text, FIELD(field), .size = sizeof(__u32), .min = 1, .max = 100,                         \
+	  .initial = SHARES(low, high), .base = offsetof(struct ks_config, limit) }
 #define OPTION(mask, text, start)                                                                                     \
 	{ KS_SETTING_OPTION, text, FIELD(options), .bit = mask, .max = 1, .initial = start, .size = sizeof(__u32) }
 #define SCRUB(mask, text) { KS_SETTING_OPTION, text, FIELD(scrub), .bit = mask, .max = 1, .size = sizeof(__u16) }
@@ -95,8 +98,8 @@ const struct ks_setting ks_settings[] = {
 	KIND_LIMIT(FRAGMENT, QUOTED, "fragments", KS_LIMIT_FRAGMENTS_DEFAULT),
 	KIND_LIMIT(HELPER_ORIGINAL, HELPER_REPLY, "helpers", KS_LIMIT_HELPERS_DEFAULT),
 	KIND_LIMIT(QUESTION, QUESTION, "questions", KS_LIMIT_QUESTIONS_DEFAULT),
-	{ KS_SETTING_SHARES, "adaptive", FIELD(adaptive_low), .size = sizeof(__u32), .min = 1, .max = 100,
-	  .initial = SHARES(KS_ADAPTIVE_LOW_DEFAULT, KS_ADAPTIVE_HIGH_DEFAULT) },
+	SHARES_OF(limit_states, adaptive_low, "adaptive", KS_ADAPTIVE_LOW_DEFAULT, KS_ADAPTIVE_HIGH_DEFAULT),
+	SHARES_OF(limit_half_open, challenge_low, "challenge", KS_CHALLENGE_LOW_DEFAULT, KS_CHALLENGE_HIGH_DEFAULT),
 	OPTION(KS_OPT_PICKUP, "pickup", 0),
 	OPTION(KS_OPT_CHECKSUM, "checksum", 0),
 	OPTION(KS_OPT_LOG_DROPS, "log-drops", 1),
@@ -116,7 +119,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 12 + 12, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 13 + 12, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
@@ -162,9 +165,30 @@ static void store_field(struct ks_config *config, size_t offset, size_t size, __
 }
 
 /* The least percentage that gives this many flows: the one that was written, or an equivalent one. */
-static __u32 share_of(__u32 flows, __u32 states)
+static __u32 share_of(__u32 flows, __u32 limit)
 {
-	return (__u32)(((__u64)flows * 100 + states - 1) / states);
+	return (__u32)(((__u64)flows * 100 + limit - 1) / limit);
+}
+
+static __u32 flows_of(__u32 share, __u32 limit)
+{
+	return (__u32)((__u64)share * limit / 100);
+}
+
+/* Where the upper one of two shares lies. */
+static size_t upper_offset(const struct ks_setting *setting)
+{
+	return setting->offset + sizeof(__u32);
+}
+
+static __u32 base_of(const struct ks_config *config, const struct ks_setting *setting)
+{
+	return load_field(config, setting->base, sizeof(__u32));
+}
+
+__u32 ks_setting_share(const struct ks_config *config, const struct ks_setting *setting, bool upper)
+{
+	return load_field(config, upper ? upper_offset(setting) : setting->offset, sizeof(__u32));
 }
 
 __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *setting)
@@ -174,8 +198,8 @@ __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *
 	if (setting->kind == KS_SETTING_OPTION)
 		return !!(value & setting->bit);
 	if (setting->kind == KS_SETTING_SHARES)
-		return SHARES(share_of(config->adaptive_low, config->limit_states),
-			      share_of(config->adaptive_high, config->limit_states));
+		return SHARES(share_of(value, base_of(config, setting)),
+			      share_of(ks_setting_share(config, setting, true), base_of(config, setting)));
 	return value;
 }
 
@@ -187,9 +211,9 @@ static void set_setting(struct ks_config *config, const struct ks_setting *setti
 		field = load_field(config, setting->offset, setting->size) & ~setting->bit;
 		field |= value ? setting->bit : 0;
 	}
-	if (setting->kind == KS_SETTING_SHARES) { /* a percentage until ks_settings_check() knows `limit states` */
+	if (setting->kind == KS_SETTING_SHARES) { /* a percentage until ks_settings_check() knows the limit */
 		field = (__u32)(value >> SHARE_LOW_SHIFT);
-		config->adaptive_high = value & SHARE_HIGH_MASK;
+		store_field(config, upper_offset(setting), sizeof(__u32), value & SHARE_HIGH_MASK);
 	}
 	if (setting->kind == KS_SETTING_NUMBER)
 		config->scrub = (__u16)((config->scrub & ~setting->bit) | (value ? setting->bit : 0));
@@ -252,11 +276,13 @@ static int bad_value(struct ks_parser *p, const struct ks_setting *setting, cons
 		return ks_parser_error(p, word, 0, "'%.60s' is no limit for %s: expected a number %llu to %llu",
 				       word->text, setting->name, setting->min, setting->max);
 	case KS_SETTING_SHARES:
-		return ks_parser_error(
-			p, word, 0,
-			"'%.60s' is no limit for %s: expected two shares of the states, the lower first, "
-			"such as 60%%-90%%, or 'off'",
-			word->text, setting->name);
+		return ks_parser_error(p, word, 0,
+				       "'%.60s' is no limit for %s: expected two shares of the %s, the lower first, "
+				       "such as %llu%%-%llu%%, or 'off'",
+				       word->text, setting->name,
+				       setting->base == offsetof(struct ks_config, limit_states) ? "states"
+												 : "half-open ones",
+				       setting->initial >> SHARE_LOW_SHIFT, setting->initial & SHARE_HIGH_MASK);
 	case KS_SETTING_SPAN:
 		return ks_parser_error(p, word, 0,
 				       "'%.60s' is no value for %s: expected a duration such as 2m, %s to %s, or 'off'",
@@ -399,19 +425,35 @@ static void note_timeouts_set(struct ks_config *config)
 	}
 }
 
+/* Makes numbers of flows of the percentages. */
+static void count_shares(struct ks_config *config)
+{
+	for (size_t i = 0; i < ks_setting_count; i++) {
+		const struct ks_setting *setting = &ks_settings[i];
+		__u32 limit;
+
+		if (setting->kind != KS_SETTING_SHARES)
+			continue;
+		limit = base_of(config, setting);
+		store_field(config, setting->offset, sizeof(__u32),
+			    flows_of(ks_setting_share(config, setting, false), limit));
+		store_field(config, upper_offset(setting), sizeof(__u32),
+			    flows_of(ks_setting_share(config, setting, true), limit));
+	}
+}
+
 void ks_settings_check(struct ks_parser *p)
 {
 	const struct ks_place *place = place_of_setting(p, offsetof(struct ks_config, limit_half_open));
 	struct ks_config *config = &p->policy->config;
 
 	note_timeouts_set(config);
-	config->adaptive_low = (__u32)((__u64)config->adaptive_low * config->limit_states / 100);
-	config->adaptive_high = (__u32)((__u64)config->adaptive_high * config->limit_states / 100);
 	if (!place->line)
 		config->limit_half_open = config->limit_states / HALF_OPEN_SHARE;
 	else if (config->limit_half_open > config->limit_states)
 		ks_parser_error_at(p, place, "limit half-open %u is above limit states %u: expected it below",
 				   config->limit_half_open, config->limit_states);
+	count_shares(config);
 }
 
 /* --- printing --- */
@@ -433,13 +475,13 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 /* The value in a policy that does not mention the setting. */
 static __u64 default_value(const struct ks_config *config, const struct ks_setting *setting)
 {
+	__u32 base = base_of(config, setting);
+
 	if (setting->offset == offsetof(struct ks_config, limit_half_open))
 		return config->limit_states / HALF_OPEN_SHARE;
 	if (setting->kind == KS_SETTING_SHARES) /* rounded as ks_setting_value() will round them */
-		return SHARES(share_of((__u32)((__u64)KS_ADAPTIVE_LOW_DEFAULT * config->limit_states / 100),
-				       config->limit_states),
-			      share_of((__u32)((__u64)KS_ADAPTIVE_HIGH_DEFAULT * config->limit_states / 100),
-				       config->limit_states));
+		return SHARES(share_of(flows_of((__u32)(setting->initial >> SHARE_LOW_SHIFT), base), base),
+			      share_of(flows_of(setting->initial & SHARE_HIGH_MASK, base), base));
 	return setting->initial;
 }
 

@@ -14,7 +14,7 @@
 enum ks_setting_kind {
 	KS_SETTING_TIMEOUT, /* ms */
 	KS_SETTING_LIMIT,
-	KS_SETTING_SHARES, /* a limit as two shares of the states: the field and the next one */
+	KS_SETTING_SHARES, /* a limit as two shares of another one: the field and the next one */
 	KS_SETTING_OPTION, /* a bit of a field: `bit` */
 	KS_SETTING_SPAN, /* an option with a duration in ms, 0 for off */
 	KS_SETTING_NUMBER, /* an option with a number, 0 for off; `bit` of ks_config.scrub says whether it is on */
@@ -28,6 +28,7 @@ struct ks_setting {
 	__u64 min, max, initial;
 	size_t size; /* of the field */
 	size_t twin; /* offset of a field that has the same value, or 0 */
+	size_t base; /* offset of the limit that two shares are of */
 };
 
 extern const struct ks_setting ks_settings[];
@@ -38,6 +39,9 @@ const char *ks_setting_keyword(enum ks_setting_kind kind);
 
 /* The value in a config: ms, a number, 0 or 1; for KS_SETTING_SHARES two percentages, the lower one shifted by 8 bits. */
 __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *setting);
+
+/* The lower or the upper one of two shares, as a number of flows. */
+__u32 ks_setting_share(const struct ks_config *config, const struct ks_setting *setting, bool upper);
 
 /* A config with every default. */
 void ks_config_init(struct ks_config *config);

@@ -8,6 +8,7 @@
 #include "policy/sets.h"
 #include "policy/statement.h"
 #include "policy/value.h"
+#include "text/names.h"
 
 #define INTERFACE_NAME_MAX 15 /* IFNAMSIZ - 1 */
 
@@ -36,7 +37,9 @@ static int add_interface(struct ks_parser *p, struct ks_names *interfaces, const
 	return ks_add_name(p, interfaces, token);
 }
 
-/* --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC, antispoof on|off } --- */
+/*
+ * --- zone NAME { interface, network PREFIX, address ADDRESS, mac MAC, antispoof on|off, challenge auto|always|never } ---
+ */
 
 static int add_network(struct ks_parser *p, struct ks_ast_zone *zone)
 {
@@ -126,6 +129,28 @@ static int set_antispoof(struct ks_parser *p, struct ks_ast_zone *zone, const st
 	return 0;
 }
 
+/* Reads the word behind `challenge`; auto is the default. */
+static int set_challenge(struct ks_parser *p, struct ks_ast_zone *zone, const struct ks_token *word)
+{
+	struct ks_token token;
+	__u8 mode = 0;
+	int err = ks_parser_expect(p, KS_TOKEN_WORD, "'auto', 'always' or 'never' for challenge", &token);
+
+	if (err)
+		return err;
+	while (mode <= KS_CHALLENGE_NEVER && strcmp(token.text, ks_challenge_mode_name(mode)) != 0)
+		mode++;
+	if (mode > KS_CHALLENGE_NEVER)
+		return ks_parser_error(p, &token, 0,
+				       "expected 'auto', 'always' or 'never' for challenge, found '%.60s'", token.text);
+	if (zone->challenge.line)
+		return ks_parser_error(p, word, 0, "challenge is already set at %s:%u:%u: expected it once in a zone",
+				       zone->challenge.file, zone->challenge.line, zone->challenge.column);
+	zone->challenge = word->place;
+	zone->challenge_mode = mode;
+	return 0;
+}
+
 static int one_zone_entry(struct ks_parser *p, void *arg)
 {
 	struct ks_ast_zone *zone = arg;
@@ -139,6 +164,8 @@ static int one_zone_entry(struct ks_parser *p, void *arg)
 		return add_mac(p, zone);
 	if (strcmp(token.text, "antispoof") == 0)
 		return set_antispoof(p, zone, &token);
+	if (strcmp(token.text, "challenge") == 0)
+		return set_challenge(p, zone, &token);
 	return add_interface(p, &zone->interfaces, &token);
 }
 
@@ -153,7 +180,8 @@ int ks_parse_zone(struct ks_parser *p)
 	if (err)
 		return err;
 	zone.name = (struct ks_name){ .text = name.text, .place = name.place };
-	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac' or 'antispoof'", one_zone_entry, &zone);
+	err = ks_parse_list(p, "an interface, 'network', 'address', 'mac', 'antispoof' or 'challenge'", one_zone_entry,
+			    &zone);
 	zone.broken = err != 0;
 	list = ks_arena_grow(p->scratch, p->ast->zones, p->ast->zone_count, sizeof(*list));
 	if (!list)

@@ -261,11 +261,14 @@ int ks_send_take(struct ks_crafter *crafter, const struct ks_packet_spec *spec, 
 
 /* Numbers. */
 
-static __u32 number_resolve(const struct ks_mod *mod, __u32 isn, __u32 next)
+static __u32 number_resolve(const struct ks_send *send, const struct ks_mod *mod, __u32 isn, __u32 next)
 {
-	if (mod->base == KS_SEQ_ABSOLUTE)
-		return (__u32)mod->value;
-	return (mod->base == KS_SEQ_ISN ? isn : next) + (__u32)mod->value;
+	const __u32 bases[] = { [KS_SEQ_ISN] = isn,
+				[KS_SEQ_NEXT] = next,
+				[KS_SEQ_ABSOLUTE] = 0,
+				[KS_SEQ_CHALLENGE] = send->conversation->challenged };
+
+	return bases[mod->base] + (__u32)mod->value;
 }
 
 __u32 ks_send_seq(const struct ks_send *send)
@@ -275,7 +278,7 @@ __u32 ks_send_seq(const struct ks_send *send)
 	__u32 isn = send->received ? sender->heard_isn : sender->isn;
 
 	if (mod)
-		return number_resolve(mod, isn, send->received ? sender->heard_next : sender->next);
+		return number_resolve(send, mod, isn, send->received ? sender->heard_next : sender->next);
 	if (send->quoted)
 		return send->received ? sender->heard_last : sender->last;
 	return send->spec.tcp_flags & KS_TCP_SYN ? isn : sender->next;
@@ -290,8 +293,14 @@ __u32 ks_send_ack(const struct ks_send *send)
 	__u32 next = send->received ? peer->next : peer->heard_next;
 
 	if (mod)
-		return number_resolve(mod, isn, next);
+		return number_resolve(send, mod, isn, next);
 	return send->spec.tcp_flags & KS_TCP_ACK ? next : 0;
+}
+
+void ks_crafter_challenged(struct ks_crafter *crafter, __u32 ack)
+{
+	if (crafter->send.conversation)
+		crafter->send.conversation->challenged = ack;
 }
 
 /* A packet as it arrived: its first number, the bytes that a helper added, and if the end was cut off. */

@@ -43,6 +43,9 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
  */
 void ks_crafter_delivered(struct ks_crafter *crafter, const __u8 *data, size_t length, __u8 to);
 
+/* The sender of the packet crafted last was challenged by a SYN+ACK that acknowledges `ack`. */
+void ks_crafter_challenged(struct ks_crafter *crafter, __u32 ack);
+
 /*
  * Returns NULL if the receiver would take the packet for what its sender meant, else
  * a sentence that says why not. Only packets of named conversations, and errors that

@@ -36,6 +36,7 @@ struct ks_craft_conversation {
 	struct ks_craft_conversation *next;
 	__u8 family, proto;
 	struct ks_view written; /* of speaker[0], as the test has it */
+	__u32 challenged; /* the number that the latest challenge acknowledged */
 	int opener; /* index of the speaker whose packet passed first; -1: none yet */
 	struct ks_speaker speaker[2]; /* the first one to speak is 0 */
 };

@@ -7,8 +7,6 @@
 #include "scenario/scenario.h"
 #include "scenario/verify.h"
 
-#define START_TIME (1000 * KS_NSEC_PER_SEC) /* any time but 0, which would hide mistakes */
-
 struct native_home {
 	struct ks_engine *engine;
 	struct ks_tables tables;
@@ -44,11 +42,10 @@ static int engine_create(const struct ks_tables *tables, struct ks_engine **engi
 	return err;
 }
 
-/* Makes a fresh engine, whose clock goes on from the present. */
+/* Makes a fresh engine. */
 static int native_reset(void *self)
 {
 	struct native_home *home = self;
-	__u64 now = ks_engine_time(home->engine);
 	struct ks_engine *engine;
 	int err = engine_create(&home->tables, &engine);
 
@@ -57,7 +54,7 @@ static int native_reset(void *self)
 	ks_engine_destroy(home->engine);
 	home->engine = engine;
 	home->packets = 0;
-	ks_engine_set_time(engine, now);
+	ks_engine_set_time(engine, KS_HOME_START);
 	return 0;
 }
 
@@ -97,8 +94,6 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 {
 	struct native_home *home = self;
 	__u8 head[KS_HEAD_SIZE] = { 0 };
-	struct ks_addr own;
-	bool has_own;
 
 	memset(passage, 0, offsetof(struct ks_passage, output));
 	ks_engine_set_random(home->engine, ks_home_random(home->packets++));
@@ -112,8 +107,7 @@ static int native_inspect(void *self, const struct ks_frame *frame, struct ks_pa
 	if (passage->insp.verdict.action != KS_REJECT)
 		return ks_engine_error(home->engine);
 	memcpy(head, frame->data, KS_MIN(frame->captured, KS_HEAD_MAX));
-	has_own = ks_reject_source(ks_engine_env(home->engine), &passage->insp, &own);
-	passage->answer_len = ks_reject_build(head, &passage->insp.pkt, has_own ? &own : NULL, passage->answer);
+	passage->answer_len = ks_answer_build(ks_engine_env(home->engine), &passage->insp, head, passage->answer);
 	return 0;
 }
 
@@ -199,7 +193,7 @@ int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
 	err = engine_create(&made->tables, &made->engine);
 	if (err)
 		return err;
-	ks_engine_set_time(made->engine, START_TIME);
+	ks_engine_set_time(made->engine, KS_HOME_START);
 	*home = (struct ks_home){ .ops = &native_ops, .self = TAKE(made) };
 	return 0;
 }

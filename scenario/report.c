@@ -20,7 +20,9 @@ static void text_add(char *text, const char *format, ...)
 
 static const char *answer_name(enum ks_answer answer)
 {
-	return answer == KS_ANSWER_RST ? "rst" : answer == KS_ANSWER_ICMP ? "icmp" : "none";
+	static const char *const names[] = { "none", "rst", "icmp", "challenge" };
+
+	return names[answer];
 }
 
 enum ks_answer ks_answer_kind(const struct ks_passage *passage)
@@ -31,6 +33,8 @@ enum ks_answer ks_answer_kind(const struct ks_passage *passage)
 
 	if (!passage->answer_len)
 		return KS_ANSWER_NONE;
+	if (passage->insp.verdict.reason == KS_REASON_CHALLENGED)
+		return KS_ANSWER_CHALLENGE;
 	proto = pkt->tuple.family == KS_IPV4 ? ip[9] : ip[6];
 	return proto == KS_PROTO_TCP ? KS_ANSWER_RST : KS_ANSWER_ICMP;
 }

@@ -125,6 +125,8 @@ static int packet_one(struct ks_runner *runner, const struct ks_step *step, cons
 	ks_passage_describe(runner, step, &frame, result);
 	if (result->passage.insp.verdict.action == KS_ALLOW || result->passage.insp.verdict.action == KS_BYPASS)
 		packet_leaves(runner, step, &frame, result);
+	if (ks_answer_kind(&result->passage) == KS_ANSWER_CHALLENGE)
+		ks_crafter_challenged(runner->crafter, result->passage.insp.challenge.ack);
 	return 0;
 }
 

@@ -71,6 +71,9 @@ static inline __u64 ks_home_random(__u64 n)
 	return (n + 1) * 0x9e3779b97f4a7c15ULL; /* 2^64 divided by the golden ratio: far apart for neighbours */
 }
 
+/* The time on every home's clock after a reset, so that cookies are the same in all of them: any but 0, which would hide mistakes. */
+#define KS_HOME_START (1000 * KS_NSEC_PER_SEC)
+
 /* The secret of every home's hash, so that a full table recycles the same flow in all of them. */
 #define KS_HOME_KEY { 0x6b65657073746174ULL, 0x652e7363656e6172ULL }
 

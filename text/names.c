@@ -23,6 +23,8 @@ static const char *const state_names[KS_STATE_MAX] = { KS_STATES(X) };
 
 static const char *const action_names[KS_ACTION_MAX] = { "allow", "deny", "reject", "bypass", "hold" };
 
+static const char *const challenge_mode_names[] = { "auto", "always", "never" };
+
 static const char *const class_names[KS_CLASS_MAX] = {
 	"none", "new", "established", "related", "invalid", "untracked",
 };
@@ -68,6 +70,11 @@ const char *ks_state_name(unsigned state)
 const char *ks_action_name(unsigned action)
 {
 	return number_to_name(action_names, KS_ARRAY_SIZE(action_names), action);
+}
+
+const char *ks_challenge_mode_name(unsigned mode)
+{
+	return number_to_name(challenge_mode_names, KS_ARRAY_SIZE(challenge_mode_names), mode);
 }
 
 const char *ks_class_name(unsigned class)

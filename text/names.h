@@ -13,6 +13,7 @@ const char *ks_reason_name(unsigned reason); /* "no state" */
 const char *ks_reason_text(unsigned reason); /* a sentence */
 const char *ks_state_name(unsigned state); /* "ESTABLISHED" */
 const char *ks_action_name(unsigned action); /* "allow" "deny" "reject" "bypass" "hold" */
+const char *ks_challenge_mode_name(unsigned mode); /* "auto" "always" "never" */
 const char *ks_class_name(unsigned class); /* "new" "established" "related" "invalid" "untracked" "none" */
 
 /* Each returns the number, or -1 for an unknown name. Case is ignored. */

@@ -47,6 +47,9 @@ typedef enum MHD_Result ks_handler_fn(struct ks_request *request);
 ks_handler_fn ks_api_status, ks_api_states, ks_api_states_kill, ks_api_log, ks_api_counters, ks_api_reload,
 	ks_api_confirm, ks_api_mappings, ks_api_policy, ks_api_explain, ks_api_stop;
 
+/* `challenge` of the status: which zones challenge SYNs, and how often. NULL without memory. */
+json_t *ks_challenge_json(const struct ks_daemon *daemon);
+
 /* Answers with a JSON value, whose reference it takes; NULL: out of memory. */
 enum MHD_Result ks_api_answer(struct ks_request *request, unsigned status, json_t *value);
 

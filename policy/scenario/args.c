@@ -9,15 +9,25 @@
 #include "policy/scenario/reader.h"
 #include "policy/scenario/words.h"
 
+/* Takes a word that numbers count from off a text. Returns false if it does not begin so. */
+static bool base_take(const char **text, const char *word, enum ks_seq_base base, struct ks_mod *mod)
+{
+	size_t length = strlen(word);
+
+	if (strncmp(*text, word, length) != 0)
+		return false;
+	mod->base = base;
+	*text += length;
+	return true;
+}
+
 int ks_seq_value(const char *text, struct ks_mod *mod)
 {
 	bool minus;
 	__u64 number = 0;
 
 	mod->base = KS_SEQ_ISN;
-	if (strncmp(text, "next", 4) == 0) {
-		mod->base = KS_SEQ_NEXT;
-		text += 4;
+	if (base_take(&text, "next", KS_SEQ_NEXT, mod) || base_take(&text, "challenge", KS_SEQ_CHALLENGE, mod)) {
 		if (!*text) {
 			mod->value = 0;
 			return 0;
@@ -46,7 +56,8 @@ static int seq_parse(struct ks_reader *reader, struct ks_mod *mod)
 		return 0;
 	}
 	if (ks_reader_peek(reader)->kind != KS_TOKEN_WORD || ks_seq_value(ks_reader_peek(reader)->text, mod))
-		return ks_reader_expected(reader, "a sequence number: 101, next, next+5, or =N as on the wire");
+		return ks_reader_expected(reader,
+					  "a sequence number: 101, next, next+5, challenge, or =N as on the wire");
 	ks_reader_next(reader);
 	return 0;
 }

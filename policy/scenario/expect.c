@@ -69,15 +69,15 @@ static int reason_parse(struct ks_reader *reader, struct ks_expect *expect)
 
 static int answer_parse(struct ks_reader *reader, struct ks_expect *expect)
 {
-	static const char *const names[] = { "none", "rst", "icmp" };
+	static const char *const names[] = { "none", "rst", "icmp", "challenge" };
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < (int)KS_ARRAY_SIZE(names); i++) {
 		if (ks_reader_accept_word(reader, names[i])) {
 			expect->answer = i;
 			return 0;
 		}
 	}
-	return ks_reader_expected(reader, "rst, icmp or none");
+	return ks_reader_expected(reader, "rst, icmp, challenge or none");
 }
 
 static int rule_parse(struct ks_reader *reader, struct ks_expect *expect)

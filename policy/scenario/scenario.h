@@ -146,6 +146,7 @@ enum ks_seq_base {
 	KS_SEQ_ISN, /* the initial sequence number */
 	KS_SEQ_NEXT, /* the number that the packet would have without the word */
 	KS_SEQ_ABSOLUTE,
+	KS_SEQ_CHALLENGE, /* the number that the latest challenge of the conversation acknowledged (core/challenge.h) */
 };
 
 /* ks_mod.value2 of an extension header that has a router alert (RFC 2711). */
@@ -226,7 +227,7 @@ struct ks_expect {
 	int resumes; /* how many fragments that were held go on behind it */
 };
 
-enum ks_answer { KS_ANSWER_NONE, KS_ANSWER_RST, KS_ANSWER_ICMP };
+enum ks_answer { KS_ANSWER_NONE, KS_ANSWER_RST, KS_ANSWER_ICMP, KS_ANSWER_CHALLENGE };
 
 enum ks_step_kind {
 	KS_STEP_PACKET,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/answer.h"
+#include "core/challenge.h"
 #include "core/nat/port.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
@@ -40,6 +41,7 @@ struct kernel_home {
 	__u64 packets; /* since the reset */
 	bool held; /* the owner's: fragments may have been kept since the reset */
 	bool short_of_ports; /* the same: a search for a port has failed */
+	bool challenged; /* the same: a SYN was challenged */
 };
 
 /* Stays on the CPU that it runs on now. */
@@ -184,6 +186,27 @@ static int answers_reset(struct kernel_home *home)
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_ANSWERS), &zero, &none, BPF_ANY) ? -errno : 0;
 }
 
+/* Forgets who was challenged, and who has answered. */
+static int challenges_reset(struct kernel_home *home)
+{
+	const size_t size = KS_CHALLENGE_SETS * sizeof(struct ks_challenge_set);
+	int fd = ks_kernel_map_fd(home->kernel, KS_MAP_CHALLENGE_SETS), challenges;
+	static const struct ks_challenges none;
+	__u32 zero = 0;
+	void *sets;
+
+	if (!home->owner->challenged)
+		return 0;
+	challenges = ks_kernel_map_fd(home->kernel, KS_MAP_CHALLENGES);
+	sets = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (sets == MAP_FAILED || bpf_map_update_elem(challenges, &zero, &none, BPF_ANY))
+		return -errno;
+	memset(sets, 0, size);
+	munmap(sets, size);
+	home->owner->challenged = false;
+	return 0;
+}
+
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -191,11 +214,13 @@ static int kernel_reset(void *self)
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?: answers_reset(home);
+	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
+		  answers_reset(home) ?: challenges_reset(home);
 
 	if (err)
 		return err;
 	home->packets = 0;
+	control->test_now = KS_HOME_START;
 	memset(control->test_listen, 0, sizeof(control->test_listen));
 	control->settling.since = 0;
 	if (is_empty(ks_kernel_counts(home->kernel)))
@@ -278,6 +303,7 @@ static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bo
 	passage->insp = scratch->insp;
 	home->owner->held |= passage->insp.verdict.action == KS_HOLD;
 	home->owner->short_of_ports |= passage->insp.verdict.reason == KS_REASON_NO_PORT;
+	home->owner->challenged |= passage->insp.verdict.reason == KS_REASON_CHALLENGED;
 	passage->answer_len = scratch->answer_len;
 	memcpy(passage->answer, scratch->answer, sizeof(passage->answer));
 	passage->output_len = 0;

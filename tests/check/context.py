@@ -157,7 +157,7 @@ def key_of(name, tokens):
     first, *others = [token.text.lower() for token in tokens]
     if name == "zone-entry":
         family = "address6" if first == "address" and ":" in others[0] else "address4"
-        return {"antispoof": first, "address": family}.get(first)
+        return {"antispoof": first, "challenge": first, "address": family}.get(first)
     if name in ("lifetime", "bound", "choice"):
         return first.replace("-", "_")
     if name in ("nat-option", "new-port"):
@@ -259,7 +259,7 @@ CONDITIONS = [
               is_redirected_last),
     Condition("Of the two ends of a range or of shares the lower stands first.",
               "ipv4-range ipv6-range port-range new-ports shares part", is_ascending),
-    Condition("A zone has one address of each family and one antispoof,", "zone-entry", stands_once),
+    Condition("A zone has one address of each family, one antispoof and one challenge,", "zone-entry", stands_once),
     Condition("A timeout, limit or option is set once in a policy.", "lifetime bound choice", stands_once),
     Condition("Both ends of a packet are of one family,", "head", is_one_family),
     Condition("and have a port each for tcp and udp.", "head", has_ports),
@@ -300,8 +300,8 @@ FACTS = [
      ["ignore { }\n", "allow from { }\n", "zone x { }\n", "allow { }\n", "nat to { }\n"]),
     ("Lists in lists may be 16 deep.", ["allow from " + "{ " * 16 + "any" + " }" * 16 + "\n"],
      ["allow from " + "{ " * 17 + "any" + " }" * 17 + "\n"]),
-    ("and no interfaces that are called network, address, mac or antispoof.",
-     ["ignore { network, address, mac, antispoof }\n"],
+    ("and no interfaces that are called network, address, mac, antispoof or challenge.",
+     ["ignore { network, address, mac, antispoof, challenge }\n"],
      ["zone x { network }\n", "zone x { mac, eth7 }\n"]),
     ("port and destination port are one clause, and so are all ways to name protocols.",
      ["allow tcp source port 1 destination port 2\n"],

@@ -222,7 +222,7 @@ def test_inventions_that_netfilter_tracks_pass_nowhere(lab, nft, make_firewall):
 
 def test_inventions_fill_no_table(lab, make_firewall):
     """From inside, where they may open: what nobody answers is half-open, bounded, and makes room."""
-    firewall = make_firewall(RULES + "limit states 256\nlimit half-open 64\n")
+    firewall = make_firewall(RULES + "limit states 256\nlimit half-open 64, challenge off\n")
     lab.client.ip("route", "add", "blackhole", "203.0.113.0/24")
     try:
         lab.client.ip("route", "replace", "203.0.113.0/24", "via", LAN4)

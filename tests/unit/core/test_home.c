@@ -57,6 +57,16 @@ struct ks_answers *env_answers(struct ks_env *env)
 	return &env->answers;
 }
 
+struct ks_challenges *env_challenges(struct ks_env *env)
+{
+	return &env->challenges;
+}
+
+struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
+{
+	return index < KS_CHALLENGE_SETS ? &env->challenge_sets[index] : NULL;
+}
+
 struct ks_table_counts *env_table_counts(struct ks_env *env)
 {
 	return &env->counts;

@@ -19,6 +19,7 @@
 #include "core/header/checksum.h"
 #include "core/env.h"
 #include "core/answer.h"
+#include "core/challenge.h"
 #include "core/nat/port.h"
 #include "core/table/table.h"
 #include "core/event.h"
@@ -51,6 +52,8 @@ struct ks_env {
 	struct ks_budget budgets[KS_BUDGETS];
 	struct ks_shortage shortages[KS_SHORTAGES];
 	struct ks_answers answers;
+	struct ks_challenges challenges;
+	struct ks_challenge_set challenge_sets[KS_CHALLENGE_SETS];
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
 	__u32 events;

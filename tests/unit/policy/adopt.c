@@ -87,12 +87,13 @@ static void test_translations_follow_their_zones(void **state)
 {
 	struct ks_ids ids = { 0 };
 	struct ks_policy *first = adopt(&ids, TWO_ZONES "allow from lan to wan\n");
-	struct ks_policy *second = adopt(&ids, "zone dmz { eth2 }\n"
-					       "zone wan { eth0, address 203.0.113.1, antispoof off }\n"
-					       "zone lan { eth1, network 10.0.0.0/8 }\n"
-					       "forward from wan tcp port 80 to 10.0.0.5\n"
-					       "redirect from lan tcp port 80 to self\n"
-					       "nat from lan to wan masquerade\n");
+	struct ks_policy *second =
+		adopt(&ids, "zone dmz { eth2, challenge always }\n"
+			    "zone wan { eth0, address 203.0.113.1, antispoof off, challenge never }\n"
+			    "zone lan { eth1, network 10.0.0.0/8 }\n"
+			    "forward from wan tcp port 80 to 10.0.0.5\n"
+			    "redirect from lan tcp port 80 to self\n"
+			    "nat from lan to wan masquerade\n");
 	int lan = ks_policy_zone_id(second, "lan"), wan = ks_policy_zone_id(second, "wan");
 	int dmz = ks_policy_zone_id(second, "dmz");
 	const struct ks_rule *nat = &second->rules[second->config.list[KS_LIST_SOURCE].first];
@@ -102,6 +103,8 @@ static void test_translations_follow_their_zones(void **state)
 	assert_int_equal(second->config.address[lan][0].w[3], 0);
 	assert_int_equal(second->config.address[dmz][0].w[3], 0);
 	assert_int_equal(second->config.antispoof, 1ULL << KS_ZONE_NONE | 1ULL << lan | 1ULL << dmz);
+	assert_int_equal(second->config.challenge_never, 1ULL << wan);
+	assert_int_equal(second->config.challenge_always, 1ULL << dmz);
 	assert_int_equal(second->config.networks, 1);
 	assert_int_equal(second->config.network[0].zone, lan);
 	assert_true(second->config.outside[0] == ~(1ULL << lan) && second->config.outside[1] == ~0ULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The normal form loads to the same tables and prints the same again: on a hand-written policy and on random ones. */
+#include "text/names.h"
 #include "tests/unit/policy/support.h"
 
 static void check_round_trip(const char *text)
@@ -277,7 +278,8 @@ static void write_policy(FILE *out, uint64_t *seed)
 	unsigned rules = random_below(seed, 30);
 
 	fputs("zone a { eth0, network 10.0.0.0/8, address 10.0.0.1 }\nset s3 { 192.0.2.1, fd00::/8 }\n", out);
-	fprintf(out, "zone b { eth1, antispoof %s }\n", random_below(seed, 2) ? "on" : "off");
+	fprintf(out, "zone b { eth1, antispoof %s, challenge %s }\n", random_below(seed, 2) ? "on" : "off",
+		ks_challenge_mode_name(random_below(seed, 3)));
 	if (random_below(seed, 2))
 		fputs("ignore { docker0, br-* }\n", out);
 	for (int i = 2; i >= 0; i--) {

@@ -78,6 +78,27 @@ static void test_adaptive(void **state)
 	ks_policy_destroy(policy);
 }
 
+static void test_challenge(void **state)
+{
+	struct ks_policy *policy = load_good("limit challenge 10%-90%, states 4000\n");
+
+	assert_int_equal(policy->config.challenge_low, 100);
+	assert_int_equal(policy->config.challenge_high, 900);
+	assert_printed(policy, "limit states 4000, challenge 10%-90%\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("limit challenge off\n");
+	assert_int_equal(policy->config.challenge_high, 0);
+	assert_printed(policy, "limit challenge off\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("limit half-open 77\n"); /* shares that do not come out even */
+	assert_int_equal(policy->config.challenge_low, 19);
+	assert_int_equal(policy->config.challenge_high, 38);
+	assert_printed(policy, "limit half-open 77\n");
+	ks_policy_destroy(policy);
+}
+
 static void test_scrub(void **state)
 {
 	struct ks_policy *policy = load_good("option scrub-ttl 64, mss 1400, scrub-id on, source-routes on\n");
@@ -113,6 +134,8 @@ static void test_setting_errors(void **state)
 		  "(did you mean 'pickup'?): expected one of pickup, checksum, log-drops, source-routes" },
 		{ "limit adaptive 90%-60%\n", 1, 16, "expected two shares of the states, the lower first" },
 		{ "limit adaptive 60-90\n", 1, 16, "such as 60%-90%, or 'off'" },
+		{ "limit challenge 60-90\n", 1, 17,
+		  "expected two shares of the half-open ones, the lower first, such as 25%-50%" },
 		{ "limit mappings 0\n", 1, 16, "expected a number 1 to 1048576" },
 		{ "option mss 500\n", 1, 12, "'500' is no value for mss: expected a number 536 to 65495, or 'off'" },
 		{ "option scrub-ttl 256\n", 1, 18, "expected a number 1 to 255" },
@@ -130,8 +153,9 @@ static void test_setting_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_settings), cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_adaptive), cmocka_unit_test(test_scrub),	  cmocka_unit_test(test_setting_errors),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_settings),	 cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_adaptive),       cmocka_unit_test(test_challenge), cmocka_unit_test(test_scrub),
+		cmocka_unit_test(test_setting_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

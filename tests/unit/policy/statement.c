@@ -42,6 +42,20 @@ static void test_antispoof(void **state)
 	ks_policy_destroy(policy);
 }
 
+static void test_challenge(void **state)
+{
+	struct ks_policy *policy = load_good("zone a { eth0 }\n"
+					     "zone b { challenge never, eth1 }\n"
+					     "zone c { eth2, challenge always }\n"
+					     "zone d { eth3, challenge auto }\n");
+
+	assert_int_equal(policy->zones[0].challenge, KS_CHALLENGE_AUTO);
+	assert_int_equal(policy->zones[3].challenge, KS_CHALLENGE_AUTO);
+	assert_int_equal(policy->config.challenge_never, 1ULL << policy->zones[1].id);
+	assert_int_equal(policy->config.challenge_always, 1ULL << policy->zones[2].id);
+	ks_policy_destroy(policy);
+}
+
 static void test_zone_errors(void **state)
 {
 	static const struct complaint list[] = {
@@ -71,6 +85,13 @@ static void test_zone_errors(void **state)
 		{ "zone a { eth0, antispoof off, antispoof on }\n", 1, 31,
 		  "antispoof is already set at test.conf:1:16" },
 		{ "zone a { antispoof off }\n", 1, 6, "zone 'a' is empty" },
+		{ "zone a { eth0, challenge }\n", 1, 26,
+		  "expected 'auto', 'always' or 'never' for challenge, found '}'" },
+		{ "zone a { eth0, challenge on }\n", 1, 26,
+		  "expected 'auto', 'always' or 'never' for challenge, found 'on'" },
+		{ "zone a { eth0, challenge auto, challenge auto }\n", 1, 32,
+		  "challenge is already set at test.conf:1:16" },
+		{ "zone challenge { eth0 }\n", 1, 6, "'challenge' is a word of the language" },
 		{ "zone antispoof { eth0 }\n", 1, 6, "'antispoof' is a word of the language" },
 		{ "zone lan { eth1 }\nallow from lna\n", 2, 12, "unknown zone 'lna' (did you mean 'lan'?)" },
 		{ "allow from not self\n", 1, 12, "'not' cannot stand before a zone" },
@@ -154,9 +175,13 @@ static void test_too_many_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_zones),	    cmocka_unit_test(test_antispoof),
-		cmocka_unit_test(test_zone_errors), cmocka_unit_test(test_ignore_errors),
-		cmocka_unit_test(test_set_errors),  cmocka_unit_test(test_too_many_networks),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_antispoof),
+		cmocka_unit_test(test_challenge),
+		cmocka_unit_test(test_zone_errors),
+		cmocka_unit_test(test_ignore_errors),
+		cmocka_unit_test(test_set_errors),
+		cmocka_unit_test(test_too_many_networks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
