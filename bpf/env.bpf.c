@@ -12,11 +12,8 @@
 #include "core/nat/port.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
-#include "core/event.h"
 
 #include <linux/in.h>
-
-#define EVENTS_PER_SECOND 10000 /* a CPU sends no more than this */
 
 const volatile __u8 ks_test_mode __attribute__((visibility("default"))) = 0;
 const volatile __u8 ks_has_kernel_skb __attribute__((visibility("default"))) = 0;
@@ -76,9 +73,6 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 	 __type(key, __u32); __type(value, struct ks_challenges); } ks_challenges MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_CHALLENGE_SETS);
 	 __type(key, __u32); __type(value, struct ks_challenge_set); } ks_challenge_sets MAP;
-struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
-	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_scratch); } ks_scratch MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
@@ -327,38 +321,6 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 		count->packets += ks_flow_packets(flow, 0) + ks_flow_packets(flow, 1);
 		count->bytes += ks_flow_bytes(flow, 0) + ks_flow_bytes(flow, 1);
 	}
-}
-
-/* Returns true if this CPU may send one more event in this second. */
-static bool event_admitted(struct ks_scratch *scratch, __u64 now)
-{
-	if (now - scratch->events_since >= KS_NSEC_PER_SEC) {
-		scratch->events_since = now;
-		scratch->events = 0;
-	}
-	return scratch->events++ < EVENTS_PER_SECOND;
-}
-
-void env_event(struct ks_env *env, const struct ks_inspection *insp)
-{
-	const struct ks_control *control = control_get();
-	struct ks_scratch *scratch = scratch_get();
-	struct ks_event *event = NULL;
-	__u64 *lost;
-
-	if (!control || !ks_load_relaxed(&control->listeners) || !scratch)
-		return;
-	if (event_admitted(scratch, insp->home.now))
-		event = bpf_ringbuf_reserve(&ks_events, sizeof(*event), 0);
-	if (event) {
-		ks_event_make(insp, event);
-		event->time = bpf_ktime_get_ns() + ks_load_relaxed(&control->clock_offset);
-		bpf_ringbuf_submit(event, 0);
-		return;
-	}
-	lost = first_of(&ks_events_lost);
-	if (lost)
-		(*lost)++;
 }
 
 void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control)

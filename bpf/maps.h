@@ -24,6 +24,7 @@
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
+ *   ks_folds        ARRAY                    struct ks_fold
  *   ks_events_lost  PERCPU_ARRAY [1]         __u64
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each CPU
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
@@ -41,6 +42,7 @@
 #ifndef KS_BPF_MAPS_H
 #define KS_BPF_MAPS_H
 
+#include "core/event.h"
 #include "core/fragment/fragment.h"
 #include "core/inspect.h"
 #include "core/reject.h"
@@ -213,8 +215,7 @@ struct ks_scratch {
 	__u8 head[KS_HEAD_SIZE];
 	__u8 answer[KS_REJECT_MAX];
 	__u8 move[2 * KS_MOVE_CHUNK]; /* bytes on their way */
-	__u64 events_since; /* start of the current second of events, ns */
-	__u32 events; /* sent in it */
+	struct ks_event event; /* the last one */
 	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
 };
 

@@ -42,6 +42,21 @@ static void event_print(const struct log_ctx *log, const json_t *event)
 	putchar('\n');
 }
 
+/* "2026-01-31T12:00:00.123Z  and 342,500 more  deny no state, of many sources; the last one: wan 192.0.2.1:53 > ...". */
+static void folded_print(const struct log_ctx *log, const json_t *event)
+{
+	char folded[KS_NUMBER_TEXT];
+
+	printf("%s%s%s  and %s more  %s %s, of %s; the last one: %s", ks_colour(log->colour, KS_COLOUR_DIM),
+	       ks_member_text(event, "time"), ks_colour(log->colour, KS_COLOUR_PLAIN),
+	       ks_number_text((uint64_t)ks_member_number(event, "folded"), folded), ks_member_text(event, "verdict"),
+	       ks_member_text(event, "reason"),
+	       strcmp(ks_member_text(event, "sources"), "one") ? "many sources" : "this source",
+	       ks_member_text(event, "packet"));
+	rule_print(json_object_get(event, "rule"));
+	putchar('\n');
+}
+
 static int log_line_take(const char *line, size_t length, void *arg)
 {
 	struct log_ctx *log = arg;
@@ -55,10 +70,13 @@ static int log_line_take(const char *line, size_t length, void *arg)
 	if (log->json)
 		printf("%.*s\n", (int)length, line);
 	else if (lost)
-		fprintf(stderr, "keepstate: too slow: %lld events were lost\n", (long long)json_integer_value(lost));
+		fprintf(stderr, "keepstate: %lld events were lost: there were more than could be told or read\n",
+			(long long)json_integer_value(lost));
+	else if (event && ks_member_number(event, "folded"))
+		folded_print(log, event);
 	else if (event)
 		event_print(log, event);
-	if (event && !lost)
+	if (event && !lost && !ks_member_number(event, "folded"))
 		log->count++;
 	return fflush(stdout) || (log->limit && log->count >= log->limit);
 }
@@ -97,8 +115,9 @@ int ks_cmd_log(int argc, char **argv)
 	const struct ks_usage usage = {
 		"keepstate log [OPTION]...",
 		"Follows the running firewall: verdict, reason, packet, and the rule with its label. Told are\n"
-		"the packets of rules with 'log', and every drop with 'option log-drops on'. Ends with Ctrl-C\n"
-		"or with the daemon. The packet's words can be given to 'keepstate explain'.",
+		"the packets of rules with 'log', and every drop with 'option log-drops on'; of many alike, some\n"
+		"and how many more ('limit log', 'log-per-source'). Ends with Ctrl-C or with the daemon. The\n"
+		"packet's words can be given to 'keepstate explain'.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	int code, first = ks_options_parse(&usage, argc, argv, &code);

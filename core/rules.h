@@ -204,6 +204,7 @@ struct ks_config {
 	__u32 targets;
 	__u32 adaptive_low,
 		adaptive_high; /* flows in the table from which timeouts shrink, and where they are shortest */
+	__u32 limit_log, limit_log_source; /* events a second (core/fold.h) */
 	__u32 limit_answers, limit_answers_source; /* a second (core/answer.h) */
 	__u32 limit_host_mappings; /* of one inner address */
 	__u32 limit_kind[KS_KIND_MAX]; /* entries of each kind besides flows and aliases */
@@ -250,6 +251,10 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_LIMIT_KIND_MIN 1U
 #define KS_LIMIT_KIND_MAX 1048576U
 #define KS_LIMIT_MAPPINGS_DEFAULT 65536U
+#define KS_LIMIT_LOG_MIN 1U
+#define KS_LIMIT_LOG_MAX 100000U
+#define KS_LIMIT_LOG_DEFAULT 500U
+#define KS_LIMIT_LOG_SOURCE_DEFAULT 10U
 #define KS_LIMIT_ANSWERS_MIN 1U
 #define KS_LIMIT_ANSWERS_MAX 1000000U
 #define KS_LIMIT_ANSWERS_DEFAULT \

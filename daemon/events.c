@@ -32,6 +32,7 @@ struct ks_events {
 	struct ring_buffer *former; /* of a kernel that is about to be closed, else NULL */
 	struct ks_follower *followers;
 	unsigned count;
+	__u64 lost; /* by the programs, as far as it was told */
 	bool ended;
 };
 
@@ -73,50 +74,91 @@ static bool append_line(struct ks_follower *follower, const char *line, size_t s
 	return true;
 }
 
+/* Tells how many lines did not fit, but only when there is room for many: a line of its own for each would be as slow. */
 static void tell_lost(struct ks_follower *follower)
 {
 	char line[64];
 	int n = snprintf(line, sizeof(line), "{\"lost\":%llu}", follower->lost);
 
-	if (append_line(follower, line, (size_t)n))
+	if (follower->lost && follower->used <= KS_FOLLOWER_MAX / 2 && append_line(follower, line, (size_t)n))
 		follower->lost = 0;
 }
 
 static void deliver(struct ks_follower *follower, const char *line, size_t size)
 {
-	if (follower->lost)
-		tell_lost(follower);
+	tell_lost(follower);
 	if (follower->lost || !append_line(follower, line, size))
 		follower->lost++;
 }
 
-/* The event as a line, NULL without memory. */
-static char *event_line(const struct ks_events *events, const struct ks_event *event)
-{
-	ks_auto_json json_t *root = ks_event_json(*events->policy, ks_kernel_now(events->kernel), event);
+/* Events that were counted instead of being sent: the last of them, and how many. */
+struct folded_ctx {
+	struct ks_events *events;
+	__u64 folded; /* 0: one event that was sent */
+	bool one_source;
+};
 
+static char *line_make(const struct folded_ctx *ctx, const struct ks_event *event)
+{
+	ks_auto_json json_t *root = ks_event_json(*ctx->events->policy, ks_kernel_now(ctx->events->kernel), event);
+
+	if (root && ctx->folded &&
+	    (json_object_set_new(root, "folded", json_integer((json_int_t)ctx->folded)) ||
+	     json_object_set_new(root, "sources", json_string(ctx->one_source ? "one" : "many"))))
+		return NULL;
 	return root ? json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
 }
 
-static int deliver_event(void *arg, void *data, size_t size)
+/* Gives a line to all followers that want to hear of such events. */
+static void tell(const struct folded_ctx *ctx, const struct ks_event *event)
 {
-	struct ks_events *events = arg;
-	const struct ks_event *event = data;
 	ks_auto_free char *line = NULL;
 
-	if (size < sizeof(*event))
-		return 0;
-	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+	for (struct ks_follower *follower = ctx->events->followers; follower; follower = follower->next) {
 		if (!ks_filter_match_event(&follower->filter, event))
 			continue;
 		if (!line)
-			line = event_line(events, event);
+			line = line_make(ctx, event);
 		if (line)
 			deliver(follower, line, strlen(line));
 		else
 			follower->lost++;
 	}
+}
+
+static int deliver_event(void *arg, void *data, size_t size)
+{
+	const struct folded_ctx ctx = { .events = arg };
+
+	if (size >= sizeof(struct ks_event))
+		tell(&ctx, data);
 	return 0;
+}
+
+static void tell_folded(__u64 folded, bool one_source, const struct ks_event *last, void *arg)
+{
+	const struct folded_ctx ctx = { .events = arg, .folded = folded, .one_source = one_source };
+
+	tell(&ctx, last);
+}
+
+static void forget_folded(__u64 folded, bool one_source, const struct ks_event *last, void *arg)
+{
+}
+
+void ks_events_tell_folded(struct ks_events *events)
+{
+	__u64 lost = ks_kernel_events_lost(events->kernel);
+
+	if (events->followers) {
+		ks_events_take(events); /* events that were sent come first */
+		ks_kernel_folds_take(events->kernel, tell_folded, events);
+	}
+	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+		follower->lost += lost - events->lost;
+		tell_lost(follower);
+	}
+	events->lost = lost;
 }
 
 int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events)
@@ -158,6 +200,7 @@ int ks_events_move(struct ks_events *events, struct ks_kernel *kernel)
 	events->former = events->ring;
 	events->ring = ring;
 	events->kernel = kernel;
+	events->lost = ks_kernel_events_lost(kernel);
 	ks_kernel_control(kernel)->listeners = events->count;
 	return 0;
 }
@@ -188,6 +231,10 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 	if (!follower)
 		return NULL;
 	ks_events_take(events); /* earlier events are not for this one */
+	if (!events->followers) {
+		ks_kernel_folds_take(events->kernel, forget_folded, NULL);
+		events->lost = ks_kernel_events_lost(events->kernel);
+	}
 	follower->events = events;
 	follower->filter = *filter;
 	follower->wake = wake;

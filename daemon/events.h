@@ -2,7 +2,7 @@
 /*
  * Events on their way from the kernel's ring buffer to their followers. Each
  * follower has a bounded buffer of JSON lines: one that reads too slowly loses
- * lines and is told how many, and no other waits for it. The programs send
+ * lines and is told how many as soon as half of the buffer is free again, and no other waits for it. The programs send
  * events only while ks_control.listeners says that somebody follows. Used by the
  * daemon's thread.
  */
@@ -36,6 +36,9 @@ ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size);
 
 /* Nothing more will come: wakes everybody up to read that. */
 void ks_events_end(struct ks_events *events);
+
+/* To be called every second: tells what was folded or lost since. */
+void ks_events_tell_folded(struct ks_events *events);
 
 /* Sends an empty line to every client, to detect closed connections. */
 void ks_events_beat(struct ks_events *events);

@@ -356,6 +356,7 @@ static void take_second(struct ks_daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
 	ks_sample_take(daemon);
+	ks_events_tell_folded(daemon->events);
 	ks_trial_tick(daemon);
 	if (daemon->interfaces.incomplete)
 		apply_interfaces(daemon);

@@ -61,6 +61,7 @@ struct ks_kernel;
 	X(RULE_COUNTS, ks_rule_counts)       \
 	X(EVENTS, ks_events)                 \
 	X(EVENTS_LOST, ks_events_lost)       \
+	X(FOLDS, ks_folds)                   \
 	X(SCRATCH, ks_scratch)               \
 	X(BUDGETS, ks_budgets)               \
 	X(SHORTAGES, ks_shortages)           \
@@ -335,6 +336,13 @@ int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel);
+
+/*
+ * Takes out what was folded instead of being told: calls fn with how many events, and the last of them; of one source, else
+ * of many. Returns 0 or -errno.
+ */
+int ks_kernel_folds_take(const struct ks_kernel *kernel,
+			 void (*fn)(__u64 folded, bool one_source, const struct ks_event *last, void *arg), void *arg);
 
 /* How many rejected packets got no answer, because others had enough (core/answer.h). */
 __u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel);

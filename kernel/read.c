@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <bpf/bpf.h>
 
 #include "core/answer.h"
+#include "core/fold.h"
 #include "core/home.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
@@ -137,4 +139,25 @@ __u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel)
 
 	bpf_map_lookup_elem(kernel->maps[KS_MAP_ANSWERS], &zero, &answers);
 	return answers.withheld;
+}
+
+int ks_kernel_folds_take(const struct ks_kernel *kernel,
+			 void (*fn)(__u64 folded, bool one_source, const struct ks_event *last, void *arg), void *arg)
+{
+	struct ks_fold *cells;
+	int err = ks_kernel_map_one(kernel->maps[KS_MAP_FOLDS], PROT_READ | PROT_WRITE, &cells);
+
+	if (err)
+		return err;
+	for (__u32 i = 0; i < KS_FOLD_CELLS; i++) {
+		struct ks_event last = cells[i].last;
+		__u64 folded = ks_load_relaxed(&cells[i].folded);
+
+		if (!folded)
+			continue;
+		folded = __atomic_exchange_n(&cells[i].folded, 0, __ATOMIC_RELAXED);
+		fn(folded, i < KS_FOLD_SOURCES, &last, arg);
+	}
+	ks_kernel_unmap_one(cells, kernel->maps[KS_MAP_FOLDS]);
+	return 0;
 }

@@ -90,6 +90,8 @@ const struct ks_setting ks_settings[] = {
 	KIND_LIMIT(MAPPING_OUT, MAPPING_IN, "mappings", KS_LIMIT_MAPPINGS_DEFAULT),
 	LIMIT(limit_host_mappings, "mappings-per-host", KS_LIMIT_KIND_MIN, KS_LIMIT_HOST_MAPPINGS_MAX,
 	      KS_LIMIT_HOST_MAPPINGS_DEFAULT),
+	LIMIT(limit_log, "log", KS_LIMIT_LOG_MIN, KS_LIMIT_LOG_MAX, KS_LIMIT_LOG_DEFAULT),
+	LIMIT(limit_log_source, "log-per-source", KS_LIMIT_LOG_MIN, KS_LIMIT_LOG_MAX, KS_LIMIT_LOG_SOURCE_DEFAULT),
 	LIMIT(limit_answers, "answers", KS_LIMIT_ANSWERS_MIN, KS_LIMIT_ANSWERS_MAX, KS_LIMIT_ANSWERS_DEFAULT),
 	LIMIT(limit_answers_source, "answers-per-source", KS_LIMIT_ANSWERS_MIN, KS_LIMIT_ANSWERS_MAX,
 	      KS_LIMIT_ANSWERS_SOURCE_DEFAULT),
@@ -119,7 +121,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 13 + 12, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 15 + 12, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {

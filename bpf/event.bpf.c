@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events on their way to the daemon: a ring buffer, bounded by folding (core/fold.h). What neither was sent nor is counted in
+ * a cell is lost, and counted as such.
+ */
+#include "bpf/env.bpf.h"
+
+#include "core/event.h"
+#include "core/fold.h"
+#include "core/table/hash.h"
+#include "core/table/table.h"
+
+/* clang-format off */
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_FOLD_CELLS);
+	 __type(key, __u32); __type(value, struct ks_fold); } ks_folds MAP;
+/* clang-format on */
+
+#define REASON_BITS 8
+
+/* A hash of the event's reason and rule and, if asked for, its source (an IPv6 network of 64 bits). Never 0. */
+static __u64 event_hash(struct ks_env *env, const struct ks_event *event, bool with_source)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+	struct ks_flow_key key = { .family = event->tuple.family };
+
+	if (!shape)
+		return 1;
+	key.addr[1].w[3] = event->rule << REASON_BITS | event->reason;
+	if (with_source && key.family == KS_IPV4)
+		key.addr[0].w[3] = event->tuple.src.w[3];
+	else if (with_source)
+		key.addr[0].d[0] = event->tuple.src.d[0];
+	return ks_flow_key_hash(&key, shape->key) | 1;
+}
+
+static void event_lose(void)
+{
+	__u64 *lost = first_of(&ks_events_lost);
+
+	if (lost)
+		(*lost)++;
+}
+
+/* Asks one of the two rates. `first`: where its cells begin. */
+static enum ks_fold_answer event_ask(const struct ks_event *event, __u64 hash, __u32 first, __u32 cells, __u32 limit)
+{
+	__u32 at = first + ((__u32)(hash >> 32) & (cells - 1));
+	struct ks_fold *cell = bpf_map_lookup_elem(&ks_folds, &at);
+
+	return cell ? ks_fold_take(cell, hash, limit, event) : KS_FOLD_BUSY;
+}
+
+/* The event was not taken by the ring: it is folded, if its kind has a cell. */
+static void event_fold(const struct ks_event *event, __u64 hash)
+{
+	__u32 at = KS_FOLD_SOURCES + ((__u32)(hash >> 32) & (KS_FOLD_KINDS - 1));
+	struct ks_fold *cell = bpf_map_lookup_elem(&ks_folds, &at);
+
+	if (cell && ks_fold_claim(cell, hash, event->time))
+		ks_fold_count(cell, event);
+	else
+		event_lose();
+}
+
+static __attribute__((noinline)) void event_send(struct ks_env *env, const struct ks_config *config,
+						 const struct ks_event *event)
+{
+	__u64 kind;
+
+	if (event_ask(event, event_hash(env, event, true), 0, KS_FOLD_SOURCES, config->limit_log_source) ==
+	    KS_FOLD_COUNTED)
+		return;
+	kind = event_hash(env, event, false);
+	switch (event_ask(event, kind, KS_FOLD_SOURCES, KS_FOLD_KINDS, config->limit_log)) {
+	case KS_FOLD_SEND:
+		if (bpf_ringbuf_output(&ks_events, (void *)event, sizeof(*event), 0))
+			event_fold(event, kind);
+		return;
+	case KS_FOLD_BUSY:
+		event_lose();
+		return;
+	case KS_FOLD_COUNTED:
+		return;
+	}
+}
+
+void env_event(struct ks_env *env, const struct ks_inspection *insp)
+{
+	const struct ks_control *control = control_get();
+	const struct ks_config *config = env_config(env);
+	struct ks_scratch *scratch = scratch_get();
+
+	if (!control || !ks_load_relaxed(&control->listeners) || !scratch || !config)
+		return;
+	ks_event_make(insp, &scratch->event);
+	scratch->event.time = bpf_ktime_get_ns() + ks_load_relaxed(&control->clock_offset);
+	event_send(env, config, &scratch->event);
+}
