@@ -31,6 +31,7 @@ struct ks_env {
  * that it follows.
  */
 #define ks_isolated __attribute__((visibility("default"), noinline))
+#define ks_missing(p) (!(p))
 
 struct ks_env *env_isolated(struct ks_env *env);
 

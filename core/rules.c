@@ -201,7 +201,7 @@ static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *qu
 ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_question *question,
 					struct ks_decision *decision)
 {
-	if (!env || !question || !decision)
+	if (ks_missing(env) || ks_missing(question) || ks_missing(decision))
 		return KS_DENY;
 	/* The compiler must not move anything of what follows before the checks. */
 	ks_hide_bound(env);

@@ -411,7 +411,7 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 	struct candidates p;
 	__u32 reason;
 
-	if (!env || !e)
+	if (ks_missing(env) || ks_missing(e))
 		return KS_REASON_INTERNAL;
 	ks_hide_bound(env);
 	ks_hide_bound(e);

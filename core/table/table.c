@@ -48,7 +48,7 @@ ks_isolated __u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e)
 	const struct ks_table_shape *shape;
 
 	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
-	if (!e)
+	if (ks_missing(e))
 		return 0;
 	ks_hide_bound(e);
 	shape = env_table_shape(env);
@@ -99,7 +99,7 @@ ks_isolated __u32 ks_table_read_isolated(struct ks_env *env, struct ks_entry *e)
 	__u32 version;
 
 	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
-	if (!e)
+	if (ks_missing(e))
 		return 0;
 	ks_hide_bound(e);
 	e->found = 0;
@@ -124,7 +124,7 @@ ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 	struct candidates p;
 
 	ks_hide_bound(env); /* else the compiler sees that the tables need none, and passes none */
-	if (!e)
+	if (ks_missing(e))
 		return 0;
 	ks_hide_bound(e);
 	e->found = 0;
@@ -147,13 +147,19 @@ ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 	return e->found;
 }
 
-bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
+ks_isolated __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *e)
 {
-	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
-	__u32 version = e->before.version;
 	struct ks_table_counts *counts;
+	struct ks_bucket *bucket;
 	struct ks_slot *slot;
+	__u32 version;
 
+	ks_hide_bound(env);
+	if (ks_missing(e))
+		return false;
+	ks_hide_bound(e);
+	version = e->before.version;
+	bucket = env_bucket(env, e->ref.bucket);
 	if (!bucket)
 		return false;
 	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
@@ -207,11 +213,17 @@ void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 ki
 		alias_free(env, counts, flow->alias[1], id);
 }
 
-bool ks_table_free(struct ks_env *env, struct ks_entry *e)
+ks_isolated __u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e)
 {
-	struct ks_bucket *bucket = env_bucket(env, e->ref.bucket);
-	struct ks_table_counts *counts = env_table_counts(env);
+	struct ks_table_counts *counts;
+	struct ks_bucket *bucket;
 
+	ks_hide_bound(env);
+	if (ks_missing(e))
+		return false;
+	ks_hide_bound(e);
+	bucket = env_bucket(env, e->ref.bucket);
+	counts = env_table_counts(env);
 	if (!bucket || !counts || !slot_claim(&bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK], e->before.version))
 		return false;
 	slot_free(env, bucket, &e->ref, e->before.version, counts);

@@ -217,7 +217,15 @@ static inline void ks_table_read(struct ks_env *env, struct ks_entry *e)
 }
 
 /* Writes e->after over the entry at e->ref if it is still the version of e->before. Returns false if not. */
-bool ks_table_commit(struct ks_env *env, struct ks_entry *e);
+__u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *e);
+
+static inline bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
+{
+	__u32 done = ks_table_commit_isolated(env_isolated(env), e);
+
+	ks_hide_bound(done); /* a callback may return it (V8) */
+	return done & 1;
+}
 
 /* The same for a flow that is over and whose key opens again: the old one is accounted for as ended. Returns as insert. */
 __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
@@ -238,7 +246,15 @@ static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 bool ks_table_is_replaceable(struct ks_env *env, const struct ks_entry *e);
 
 /* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
-bool ks_table_free(struct ks_env *env, struct ks_entry *e);
+__u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e);
+
+static inline bool ks_table_free(struct ks_env *env, struct ks_entry *e)
+{
+	__u32 done = ks_table_free_isolated(env_isolated(env), e);
+
+	ks_hide_bound(done); /* a callback may return it (V8) */
+	return done & 1;
+}
 
 /* Frees the dead entries of the bucket with this index. Returns how many flows were among them. */
 __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now);
