@@ -94,7 +94,14 @@ static bool set_length(struct ks_env *env, __u32 len, __s32 delta)
 bool env_packet_resize(struct ks_env *env, __u32 off, __s32 delta)
 {
 	__u32 len = env->scratch->relay.length;
-	struct move_ctx m = { .env = env, .begin = delta < 0 ? off - delta : off, .end = len, .delta = delta };
+	struct move_ctx m = {
+		.env = env,
+		.begin = delta < 0 ? off - delta : off,
+		.end = len,
+		.delta = delta,
+		.done = (__u32)ks_hide_value(0, len), /* (V7) */
+		.failed = (__u32)ks_hide_value(0, len),
+	};
 
 	if (m.begin > len || len - m.begin > MOVE_STEPS_MAX * KS_MOVE_CHUNK)
 		return false;

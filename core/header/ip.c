@@ -155,16 +155,26 @@ static inline __u32 extension_judge(struct extension_ctx *w, bool first)
 static long extension_step(__u32 n, void *arg)
 {
 	struct extension_ctx *w = arg;
+	__u32 reason;
 
 	if (!is_extension(w->proto) || w->up->frag_off)
 		return 1;
-	w->reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_judge(w, n == 0);
+	reason = n == IPV6_EXT_MAX ? KS_REASON_EXTENSION_HEADER : extension_judge(w, n == 0);
+	/* Else every reason would be a path of its own (V15). */
+	w->reason = (__u32)ks_hide_value(reason, w->pkt->wire_len);
 	return w->reason != 0;
 }
 
 __u32 ks_ipv6_walk(const __u8 *head, struct ks_packet *pkt, __u32 end, struct ks_upper *up)
 {
-	struct extension_ctx ctx = { .head = head, .pkt = pkt, .up = up, .end = end, .proto = up->proto };
+	struct extension_ctx ctx = {
+		.head = head,
+		.pkt = pkt,
+		.up = up,
+		.end = end,
+		.seen = (__u32)ks_hide_value(0, pkt->wire_len), /* (V7) */
+		.proto = up->proto,
+	};
 
 	if (!is_extension(up->proto))
 		return 0;

@@ -126,6 +126,7 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	if (!(options & KS_OPT_NO_IP_CHECKSUM) && !ipv4_checksum_ok(ip, ihl))
 		return KS_REASON_IP_CHECKSUM;
 	if (ks_unlikely(ihl > IPV4_HEADER_LEN)) {
+		ihl = (__u32)ks_hide_value(ihl, pkt->wire_len); /* the sum was a path for each length (V15) */
 		reason = ks_ipv4_options_check(ip, pkt, ihl, options);
 		if (reason)
 			return reason;
