@@ -12,6 +12,7 @@
 #include "core/nat/port.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
+#include "core/members.h"
 
 #include <linux/in.h>
 
@@ -44,6 +45,11 @@ struct ranges_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_
 struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_target); };
 
+struct members_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+	 __uint(max_entries, 1); __type(key, __u32); __type(value, struct ks_member_page); };
+
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2 * KS_DYNAMIC_MAX);
+	 __type(key, __u32); __array(values, struct members_inner); } ks_members MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct targets_inner); } ks_targets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
@@ -206,6 +212,27 @@ struct ks_settling *env_settling(struct ks_env *env)
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_table, &index);
+}
+
+/* Inlined, because it is called on the deepest path (V2). */
+__attribute__((always_inline)) struct ks_member_page *env_member_page(struct ks_env *env, __u32 set, __u32 index)
+{
+	__u32 slot = (env->generation & 1) * KS_DYNAMIC_MAX + (set & (KS_DYNAMIC_MAX - 1));
+	void *inner = bpf_map_lookup_elem(&ks_members, &slot);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+ks_type_shown struct ks_member_page *member_head(struct ks_env *env, __u32 set)
+{
+	return env_member_page(env, set, 0);
+}
+
+__u64 env_now(struct ks_env *env)
+{
+	const struct ks_control *control = control_get();
+
+	return control ? env_clock(control) : 0;
 }
 
 struct ks_budget *env_budget(struct ks_env *env, __u32 index)

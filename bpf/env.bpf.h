@@ -77,6 +77,9 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 /* Builds the answer to a rejected packet in scratch->answer. Returns its bytes, 0 for none. */
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch);
 
+/* The head of a run-time set, NULL if there is no such set. */
+struct ks_member_page *member_head(struct ks_env *env, __u32 set);
+
 /* Starts the timer that expires flows (sweeper.bpf.c); it goes on by itself. */
 void sweeper_start(void);
 

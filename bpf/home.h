@@ -71,6 +71,8 @@ struct ks_env *env_isolated(struct ks_env *env);
 	} while (0)
 #define ks_cmpxchg(p, old, new) __sync_val_compare_and_swap((p), (old), (new))
 #define ks_fetch_add(p, v) __sync_fetch_and_add((p), (v))
+#define ks_fetch_or(p, v) __sync_fetch_and_or((p), (v))
+#define ks_fetch_and(p, v) __sync_fetch_and_and((p), (v))
 #define ks_load_hint(p) (*(p))
 #define ks_words_load(to, from, size) __builtin_memcpy((to), (from), (size))
 #define ks_words_store(to, from, size) __builtin_memcpy((to), (from), (size))

@@ -5,6 +5,7 @@
  */
 #include "bpf/env.bpf.h"
 
+#include "core/members.h"
 #include "core/table/table.h"
 
 #define NSEC_PER_SWEEP_STEP ((ks_test_mode ? 2 : 100) * KS_NSEC_PER_MSEC) /* tests wait for whole rounds */
@@ -15,7 +16,7 @@
 struct sweeper {
 	struct bpf_timer timer;
 	__u32 cursor; /* next bucket */
-	__u32 zero;
+	__u32 step; /* of the round over the run-time sets */
 };
 
 /* clang-format off */
@@ -42,6 +43,50 @@ static long sweep_bucket(__u32 n, void *arg)
 	return 0;
 }
 
+/* The loop over the run-time sets of one step, and over the pages of a set. */
+struct member_sweep_ctx {
+	struct ks_env *env;
+	__u64 now;
+	__u32 step; /* of the round */
+	__u32 set, first, end; /* pages */
+};
+
+static long sweep_page(__u32 n, void *arg)
+{
+	struct member_sweep_ctx *ctx = arg;
+
+	if (ctx->first + n >= ctx->end)
+		return 1;
+	ks_member_sweep(ctx->env, ctx->set, ctx->first + n, ctx->now);
+	return 0;
+}
+
+/* Frees the entries of a run-time set that have expired, in the part of its pages whose turn it is. */
+static long sweep_set(__u32 n, void *arg)
+{
+	struct member_sweep_ctx *ctx = arg;
+	const struct ks_member_page *page = member_head(ctx->env, n);
+	__u64 buckets;
+
+	if (!page || !page->head.count)
+		return 0;
+	buckets = page->head.buckets;
+	ctx->set = n;
+	ctx->first = 1 + (__u32)(buckets * ctx->step / SWEEP_STEPS);
+	ctx->end = 1 + (__u32)(buckets * (ctx->step + 1) / SWEEP_STEPS);
+	bpf_loop((ctx->end - ctx->first) & (SWEEP_BUCKETS_MAX - 1), sweep_page, ctx, 0);
+	return 0;
+}
+
+static void sweep_members(struct ks_env *env, const struct ks_control *control, struct sweeper *sweeper)
+{
+	struct member_sweep_ctx ctx = { .env = env, .now = env_clock(control), .step = sweeper->step };
+
+	env->generation = ks_load_acquire(&control->active) & 1;
+	bpf_loop(KS_DYNAMIC_MAX, sweep_set, &ctx, 0);
+	sweeper->step = (ctx.step + 1) % SWEEP_STEPS;
+}
+
 /* Frees what is dead in the next part of the table. */
 static int sweep(void *map, __u32 *key, struct sweeper *sweeper)
 {
@@ -60,6 +105,7 @@ static int sweep(void *map, __u32 *key, struct sweeper *sweeper)
 		bpf_loop(part & (SWEEP_BUCKETS_MAX - 1), sweep_bucket, &step, 0);
 		sweeper->cursor = (step.first + part) % shape->buckets;
 		ks_fetch_add(&counts->swept, part);
+		sweep_members(&env, control, sweeper);
 	}
 	bpf_timer_start(&sweeper->timer, NSEC_PER_SWEEP_STEP, 0);
 	return 0;

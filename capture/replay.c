@@ -13,6 +13,7 @@
 #include "capture/connections.h"
 #include "capture/held_frames.h"
 #include "core/fragment/fragment.h"
+#include "engine/set_store.h"
 
 #define INTERFACE_CACHE 64
 
@@ -21,6 +22,7 @@ struct ks_replay {
 	struct ks_config policy_config; /* with the options overridden */
 	struct ks_tables tables;
 	struct ks_engine *engine;
+	struct ks_set_store sets; /* as the policy's text begins them */
 	struct ks_link_scratch scratch;
 	struct ks_inspection insp;
 	struct ks_replay_totals totals;
@@ -47,9 +49,14 @@ int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **r
 	ks_zone_map_networks(config->zones, &made->policy_config);
 	made->tables = (struct ks_tables){ &made->policy_config, config->policy->rules, config->policy->sets,
 					   config->policy->ranges, config->policy->targets };
+	ks_set_store_init(&made->sets, &ks_set_memory_native);
 	err = ks_engine_create(&made->tables, &made->engine);
 	if (!err)
 		ks_engine_challenge_nobody(made->engine);
+	if (!err)
+		err = ks_set_store_adopt(&made->sets, config->policy, 0);
+	if (!err)
+		ks_engine_use_sets(made->engine, &made->sets, config->policy);
 	if (!err)
 		err = ks_replay_conns_init(&made->conns, ks_table_buckets(ks_table_entries(&made->policy_config)),
 					   config->connections);
@@ -64,6 +71,7 @@ void ks_replay_destroy(struct ks_replay *replay)
 	if (!replay)
 		return;
 	ks_engine_destroy(replay->engine);
+	ks_set_store_fini(&replay->sets);
 	ks_link_scratch_fini(&replay->scratch);
 	ks_replay_conns_fini(&replay->conns);
 	ks_held_frames_fini(&replay->held);

@@ -23,6 +23,7 @@ struct ks_challenges;
 struct ks_env;
 struct ks_flow;
 struct ks_inspection;
+struct ks_member_page;
 struct ks_packet;
 struct ks_shortage;
 struct ks_settling;
@@ -66,6 +67,15 @@ struct ks_answers *env_answers(struct ks_env *env);
 /* The state of the challenge of SYNs, and one of KS_CHALLENGE_SETS sets of those who were (core/challenge.h). */
 struct ks_challenges *env_challenges(struct ks_env *env);
 struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index);
+
+/*
+ * A page of a run-time set (core/members.h): its head for index 0, a bucket for others. `set` is its number in the policy,
+ * below KS_DYNAMIC_MAX. NULL if there is no such set, or no such page.
+ */
+struct ks_member_page *env_member_page(struct ks_env *env, __u32 set, __u32 index);
+
+/* The packet clock, ns. */
+__u64 env_now(struct ks_env *env);
 
 /* When the home began to settle, and what it has taken up since (core/settle.h). */
 struct ks_settling *env_settling(struct ks_env *env);

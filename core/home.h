@@ -28,8 +28,8 @@
  *       ks_cmpxchg() and ks_store_release().
  *   ks_cmpxchg(p, old, new)
  *       Stores `new` if *p is `old`; returns what it was. Nothing moves across it, in either direction.
- *   ks_fetch_add(p, v)
- *       Adds, and loses no addition of others; in no order.
+ *   ks_fetch_add(p, v), ks_fetch_or(p, v), ks_fetch_and(p, v)
+ *       Changes *p, and loses no change of others; returns what it was. Nothing moves across it if that is used.
  *
  * The verifier (bpf/VERIFIER.md has the rules; nothing, natively):
  *   ks_isolated                a function that is verified once, apart from its callers (V9): it checks its pointers, and

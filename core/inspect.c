@@ -28,6 +28,7 @@
 #include "core/env.h"
 #include "core/fragment/fragment.h"
 #include "core/answer.h"
+#include "core/members.h"
 #include "core/stage.h"
 
 /* Clears the flows where nothing filled them. A packet of a known flow has overwritten both. */
@@ -50,8 +51,11 @@ static void account(struct ks_env *env, struct ks_inspection *insp)
 	if (insp->verdict.action == KS_REJECT && !ks_answer_admits(env, insp))
 		insp->verdict.action = KS_DENY;
 	env_count_reason(env, insp->verdict.reason, insp->pkt.wire_len);
-	if (decided_by_rule)
+	if (decided_by_rule) {
 		env_count_match(env, insp->verdict.rule);
+		if (config && config->dynamics)
+			ks_members_count(env, &insp->opening.as_filtered, insp->verdict.rule_index, insp->pkt.wire_len);
+	}
 	if (insp->opening.source_rule && ks_reason_is_pass(insp->verdict.reason))
 		env_count_match(env, insp->opening.source_rule);
 	if (insp->verdict.log ||

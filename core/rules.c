@@ -10,6 +10,7 @@
 #include "core/home.h"
 #include "core/header/icmp.h"
 #include "core/inspection.h"
+#include "core/members.h"
 
 #define BISECTIONS_MAX 25 /* more than 2^24 ranges in a run are refused by the compiler of policies */
 
@@ -67,15 +68,41 @@ static ks_inline bool number_in_set(struct ks_env *env, __u32 index, __u32 numbe
 	return set && run_contains(env, set->first4, set->count4, 0, number);
 }
 
-static ks_inline bool addr_in_set(struct ks_env *env, __u32 index, const struct ks_addr *addr, __u8 family)
-{
-	const struct ks_set *set = env_set(env, index);
+/* Answers to an address of a rule; run-time sets are asked last of all. */
+enum addr_answer { ADDR_MISSES, ADDR_MATCHES, ADDR_IS_TO_ASK };
 
-	if (!set)
-		return false;
+static ks_inline bool addr_in_ranges(struct ks_env *env, const struct ks_set *set, const struct ks_addr *addr,
+				     __u8 family)
+{
 	if (family == KS_IPV4)
 		return run_contains(env, set->first4, set->count4, 0, ks_be32(addr->w[3]));
 	return run_contains(env, set->first6, set->count6, ks_be64(addr->d[0]), ks_be64(addr->d[1]));
+}
+
+static ks_inline __u32 addr_compare(struct ks_env *env, __u32 index, bool negated, const struct ks_addr *addr,
+				    __u8 family)
+{
+	const struct ks_set *set;
+
+	if (index == KS_SET_ANY)
+		return ADDR_MATCHES;
+	set = env_set(env, index);
+	if (!set)
+		return negated ? ADDR_MATCHES : ADDR_MISSES;
+	if (addr_in_ranges(env, set, addr, family))
+		return negated ? ADDR_MISSES : ADDR_MATCHES;
+	if (set->dynamic)
+		return ADDR_IS_TO_ASK;
+	return negated ? ADDR_MATCHES : ADDR_MISSES;
+}
+
+/* Returns true if the run-time sets of a set say that the rule matches. */
+static ks_inline bool members_match(struct ks_env *env, __u32 index, bool negated, const struct ks_addr *addr,
+				    __u8 family)
+{
+	const struct ks_set *set = env_set(env, index);
+
+	return set && ks_sets_have(env, set->dynamic, addr, family) != negated;
 }
 
 static ks_inline bool port_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_tuple *tuple,
@@ -95,15 +122,11 @@ static ks_inline bool icmp_matches(struct ks_env *env, __u32 set, const struct k
 	return number_in_set(env, set, q->icmp);
 }
 
-static ks_inline bool addr_matches(struct ks_env *env, __u32 set, bool negated, const struct ks_addr *addr, __u8 family)
-{
-	return set == KS_SET_ANY || addr_in_set(env, set, addr, family) != negated;
-}
-
 /* Inlined in both its callers: the kernel allows eight frames, and this is deep already. */
 static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_question *q)
 {
 	const struct ks_tuple *tuple = &q->tuple;
+	__u32 src, dst;
 
 	if (!(rule->from_zones >> (q->from & (KS_ZONE_MAX - 1)) & 1))
 		return KS_MISS_FROM;
@@ -119,9 +142,17 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 		return KS_MISS_DPORT;
 	if (!icmp_matches(env, rule->icmp_set, q))
 		return KS_MISS_ICMP;
-	if (!addr_matches(env, rule->src_set, rule->flags & KS_RULE_NOT_SRC, &tuple->src, tuple->family))
+	src = addr_compare(env, rule->src_set, rule->flags & KS_RULE_NOT_SRC, &tuple->src, tuple->family);
+	if (src == ADDR_MISSES)
 		return KS_MISS_SRC;
-	if (!addr_matches(env, rule->dst_set, rule->flags & KS_RULE_NOT_DST, &tuple->dst, tuple->family))
+	dst = addr_compare(env, rule->dst_set, rule->flags & KS_RULE_NOT_DST, &tuple->dst, tuple->family);
+	if (dst == ADDR_MISSES)
+		return KS_MISS_DST;
+	if (src == ADDR_IS_TO_ASK &&
+	    !members_match(env, rule->src_set, rule->flags & KS_RULE_NOT_SRC, &tuple->src, tuple->family))
+		return KS_MISS_SRC;
+	if (dst == ADDR_IS_TO_ASK &&
+	    !members_match(env, rule->dst_set, rule->flags & KS_RULE_NOT_DST, &tuple->dst, tuple->family))
 		return KS_MISS_DST;
 	return KS_MISS_NOTHING;
 }

@@ -53,9 +53,26 @@ _Static_assert(sizeof(struct ks_range) == 32, "ranges are table entries");
 struct ks_set {
 	__u32 first4, count4;
 	__u32 first6, count6;
+	__u64 dynamic; /* a bit for each run-time set whose entries belong to it (core/members.h) */
 };
 
-_Static_assert(sizeof(struct ks_set) == 16, "sets are table entries");
+_Static_assert(sizeof(struct ks_set) == 24, "sets are table entries");
+
+#define KS_DYNAMIC_MAX 64U /* run-time sets of a policy: a bit each */
+
+/* The policy's words about a run-time set. */
+struct ks_dynamic {
+	__u32 limit; /* of its entries */
+	__u32 flags; /* KS_DYNAMIC_* */
+	__u64 timeout; /* ms, of entries that are added without one; 0: they stay */
+};
+
+#define KS_DYNAMIC_KEEP 0x01U /* its entries are saved, and come back after a restart */
+
+#define KS_DYNAMIC_LIMIT_DEFAULT 65536U
+#define KS_DYNAMIC_LIMIT_MAX 16777216U
+#define KS_DYNAMIC_TIMEOUT_MIN_MS 1000U
+#define KS_DYNAMIC_TIMEOUT_MAX_MS (10ULL * 365 * 24 * 3600 * 1000)
 
 #define KS_SET_ANY 0
 
@@ -229,6 +246,9 @@ struct ks_config {
 	__u32 networks; /* entries of network[] */
 	__u32 settle; /* ms behind a start during which connections are taken up in their middle (core/settle.h), 0: never */
 	struct ks_network network[KS_NETWORKS_MAX]; /* longest first, so that the first one that fits is the longest */
+	__u32 dynamics; /* run-time sets, numbered from 0 */
+	__u32 pad3;
+	struct ks_dynamic dynamic[KS_DYNAMIC_MAX];
 };
 
 /* Returns true if the policy names an address as the box's own, in whatever zone: for homes without interfaces. */

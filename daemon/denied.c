@@ -202,11 +202,18 @@ static int tables_copy(const struct ks_policy *policy, struct ks_tables *tables,
 	return 0;
 }
 
+/* Lets it look run-time sets up as they are now, under both policies. */
+static void asked_use_sets(const struct ks_asked *asked, struct ks_kernel *kernel, const struct ks_policy *policy)
+{
+	ks_engine_set_time(asked->engine, ks_kernel_now(kernel));
+	ks_engine_use_sets(asked->engine, ks_kernel_sets(kernel), policy);
+}
+
 static int review(struct search_ctx *ctx)
 {
 	ks_auto_free struct ks_range *ranges = NULL, *ranges_before = NULL;
 	ks_auto_asked struct ks_asked policy = { 0 }, before = { 0 };
-	const struct ks_kernel *kernel = ctx->daemon->kernel;
+	struct ks_kernel *kernel = ctx->daemon->kernel;
 	const struct ks_review_table table = { .buckets = ks_kernel_table(kernel),
 					       .count = ks_kernel_shape(kernel)->buckets,
 					       .now = ks_kernel_now(kernel) };
@@ -221,6 +228,8 @@ static int review(struct search_ctx *ctx)
 		err = ks_asked_init(&before, &tables, &ctx->world);
 	if (err)
 		return err;
+	asked_use_sets(&policy, kernel, ctx->search->policy);
+	asked_use_sets(&before, kernel, ctx->search->before);
 	return ks_review_flows(&table, &policy, &before, take_reviewed, ctx);
 }
 

@@ -31,6 +31,12 @@ struct ks_tables {
 	const struct ks_target *targets;
 };
 
+/* The memory of a run-time set (core/members.h): its pages, the head first. */
+struct ks_member_memory {
+	struct ks_member_page *page;
+	__u32 pages; /* 0: there is none */
+};
+
 /* A frame to be judged: `data` has `captured` bytes, the wire had `length`. */
 struct ks_frame {
 	const __u8 *data;

@@ -97,6 +97,18 @@ struct ks_settling *env_settling(struct ks_env *env)
 	return &ks_engine_of(env)->settling;
 }
 
+struct ks_member_page *env_member_page(struct ks_env *env, __u32 set, __u32 index)
+{
+	const struct ks_member_memory *memory = &ks_engine_of(env)->members[set & (KS_DYNAMIC_MAX - 1)];
+
+	return index < memory->pages ? &memory->page[index] : NULL;
+}
+
+__u64 env_now(struct ks_env *env)
+{
+	return ks_engine_of(env)->now;
+}
+
 /* Routes and addresses: those of the caller's world, else the policy's networks stand for them. */
 
 /* The caller says with the frame where it goes to, and the policy (`hint`) where its translated destination is. */

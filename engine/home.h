@@ -55,6 +55,8 @@ static inline __u64 ks_load64(const void *p)
 #define ks_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define ks_cmpxchg(p, old, new) __sync_val_compare_and_swap((p), (old), (new))
 #define ks_fetch_add(p, v) __sync_fetch_and_add((p), (v))
+#define ks_fetch_or(p, v) __sync_fetch_and_or((p), (v))
+#define ks_fetch_and(p, v) __sync_fetch_and_and((p), (v))
 
 /*
  * Copies and hints need no more than a plain access on any machine: each stands between two barriers, and what it read is

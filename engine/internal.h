@@ -10,6 +10,7 @@
 #include "core/challenge.h"
 #include "core/nat/port.h"
 #include "core/env.h"
+#include "core/members.h"
 #include "core/settle.h"
 #include "engine/engine.h"
 #include "engine/held.h"
@@ -25,6 +26,7 @@ struct ks_engine {
 	struct ks_table_shape shape;
 	struct ks_table_counts own_counts;
 	struct ks_table_counts *counts; /* its own, or those of the engine whose table this is */
+	struct ks_member_memory members[KS_DYNAMIC_MAX]; /* of the run-time sets by number; somebody else's memory */
 	struct ks_budget own_budgets[KS_BUDGETS];
 	struct ks_budget *budgets; /* the same for these */
 	struct ks_bucket *buckets;

@@ -3,8 +3,10 @@
 #ifndef KS_KERNEL_INTERNAL_H
 #define KS_KERNEL_INTERNAL_H
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "engine/set_store.h"
 #include "engine/table_copy.h"
 #include "kernel/kernel.h"
 #include "text/scoped.h"
@@ -29,6 +31,7 @@ struct ks_kernel {
 	unsigned cpus; /* possible CPUs: values of a per-CPU map */
 	char *pin_dir; /* NULL: nothing is pinned */
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
+	struct ks_set_store sets; /* the run-time sets of the policy in force (sets.c) */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
 };
 
@@ -88,6 +91,28 @@ void ks_kernel_build(char text[KS_BUILD_TEXT]);
 
 /* Returns true for maps that hold programs: each build has its own, which live as long as these programs. */
 bool ks_kernel_map_is_of_programs(enum ks_kernel_map map);
+
+/*
+ * Describes a map to the kernel: its keys, and a structure of the size of its values. Kernels before 6.2 put a map that
+ * is not described into no outer map whose model is. To ask for the description of the model would need CAP_SYS_ADMIN.
+ * *types must live until the map is made.
+ */
+int ks_kernel_describe(const char *type, __u32 value_size, struct bpf_map_create_opts *opts, struct btf **types);
+
+/* --- run-time sets (sets.c) --- */
+
+extern const struct ks_set_memory_ops ks_set_memory_kernel;
+
+/* Put the sets into a generation slot, and empty it. */
+int ks_kernel_install_sets(const struct ks_kernel *kernel, const struct ks_set_store *store, __u32 slot);
+void ks_kernel_empty_sets(const struct ks_kernel *kernel, __u32 slot);
+
+/* Pin the sets, and remove the pins of those that are gone. */
+int ks_kernel_pin_sets(const struct ks_kernel *kernel);
+void ks_kernel_unpin_gone_sets(struct ks_kernel *kernel);
+
+/* Opens the sets that are pinned. */
+void ks_kernel_open_sets(struct ks_kernel *kernel);
 
 /* Waits until all programs that run now have finished. */
 int ks_kernel_wait(const struct ks_kernel *kernel);

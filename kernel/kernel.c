@@ -83,6 +83,7 @@ struct ks_kernel *ks_kernel_alloc(void)
 	for (unsigned i = 0; i < KS_PROGRAM_MAX; i++)
 		kernel->programs[i] = -1;
 	kernel->rules[0] = kernel->rules[1] = -1;
+	ks_set_store_init(&kernel->sets, &ks_set_memory_kernel);
 	return kernel;
 }
 
@@ -157,6 +158,7 @@ void ks_kernel_close(struct ks_kernel *kernel)
 		if (kernel->rules[i] >= 0)
 			close(kernel->rules[i]);
 	}
+	ks_set_store_fini(&kernel->sets);
 	free(kernel->pin_dir);
 	free(kernel);
 }
@@ -203,7 +205,7 @@ int ks_kernel_pin_all(const struct ks_kernel *kernel, const __u32 *ids)
 	char build[KS_BUILD_TEXT];
 
 	ks_kernel_build(build);
-	return pin_maps(kernel, build, ids) ?: pin_programs(kernel, build);
+	return pin_maps(kernel, build, ids) ?: ks_kernel_pin_sets(kernel) ?: pin_programs(kernel, build);
 }
 
 /* Returns true if a pin is missing. */

@@ -34,6 +34,7 @@
 #include "bpf/maps.h"
 #include "core/env.h"
 #include "core/table/table.h"
+#include "engine/set_store.h"
 #include "engine/translation.h"
 #include "engine/transplant.h"
 #include "policy/policy.h"
@@ -53,6 +54,7 @@ struct ks_kernel;
 	X(SETS, ks_sets)                     \
 	X(RANGES, ks_ranges)                 \
 	X(TARGETS, ks_targets)               \
+	X(MEMBERS, ks_members)               \
 	X(GUARDS, ks_guards)                 \
 	X(NEAR_GUARDS, ks_near_guards)       \
 	X(LOCALS, ks_locals)                 \
@@ -179,6 +181,15 @@ const char *ks_kernel_complaint(void);
  * the old policy stays.
  */
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy);
+
+/* The run-time sets of the policy in force. */
+struct ks_set_store *ks_kernel_sets(struct ks_kernel *kernel);
+
+/*
+ * Puts other memory in the place of a set's, in one step. It belongs to the set from then on; the one before is freed when no
+ * program uses it. On failure nothing has changed, unless only the pin of the set is missing.
+ */
+int ks_kernel_replace_set(struct ks_kernel *kernel, struct ks_stored_set *set, struct ks_member_memory *memory, int fd);
 
 /* The largest `limit states` that the table was made for, of a policy that translates no addresses. */
 __u32 ks_kernel_capacity(const struct ks_kernel *kernel);

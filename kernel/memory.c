@@ -125,6 +125,19 @@ unsigned long long ks_memory_available(const char *root, char who[KS_MEMORY_WHO]
 	return search.available;
 }
 
+int ks_memory_check_set(unsigned long long bytes)
+{
+	char who[KS_MEMORY_WHO];
+	unsigned long long available = ks_memory_available("", who);
+
+	if (available >= KS_MEMORY_SPARE && available - KS_MEMORY_SPARE >= bytes)
+		return 0;
+	ks_kernel_complain(
+		"a run-time set needs %llu MB of memory, and %s %llu MB: a smaller `limit` of the set needs less",
+		(bytes >> 20) + 1, who, available >> 20);
+	return -ENOMEM;
+}
+
 int ks_memory_check_table(unsigned long long bytes)
 {
 	char who[KS_MEMORY_WHO];

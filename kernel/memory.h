@@ -18,4 +18,7 @@ unsigned long long ks_memory_available(const char *root, char who[KS_MEMORY_WHO]
 /* Returns 0 if a table of so many bytes fits, or -ENOMEM, having said so (ks_kernel_complaint()). */
 int ks_memory_check_table(unsigned long long bytes);
 
+/* The same for a run-time set. */
+int ks_memory_check_set(unsigned long long bytes);
+
 #endif

@@ -54,11 +54,7 @@ struct policy_table {
 	__u32 count;
 };
 
-/*
- * Describes an inner map to the kernel: its keys, and a structure of the size of its values. Kernels before 6.2 put a map that
- * is not described into no outer map whose model is. To ask for the description of the model would need CAP_SYS_ADMIN.
- */
-static int describe_table(const struct policy_table *table, struct bpf_map_create_opts *opts, struct btf **types)
+int ks_kernel_describe(const char *type, __u32 value_size, struct bpf_map_create_opts *opts, struct btf **types)
 {
 	ks_auto_btf struct btf *new = btf__new_empty();
 	int key, value, err;
@@ -66,7 +62,7 @@ static int describe_table(const struct policy_table *table, struct bpf_map_creat
 	if (!new)
 		return -ENOMEM;
 	key = btf__add_int(new, "unsigned int", sizeof(__u32), 0);
-	value = btf__add_struct(new, table->type, table->value_size);
+	value = btf__add_struct(new, type, value_size);
 	if (key < 0 || value < 0)
 		return key < 0 ? key : value;
 	err = btf__load_into_kernel(new);
@@ -92,7 +88,7 @@ static int install_table(struct ks_kernel *kernel, __u32 slot, const struct poli
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
 	ks_auto_btf struct btf *types = NULL;
 	ks_auto_fd int fd = -1;
-	int err = describe_table(table, &opts, &types);
+	int err = ks_kernel_describe(table->type, table->value_size, &opts, &types);
 
 	if (err)
 		return err;
@@ -132,6 +128,7 @@ static void empty_slot(struct ks_kernel *kernel, __u32 slot)
 	bpf_map_delete_elem(kernel->maps[KS_MAP_SETS], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_RANGES], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_TARGETS], &slot);
+	ks_kernel_empty_sets(kernel, slot);
 }
 
 /* Replacing an inner map by itself changes nothing, but waits a grace period. */
@@ -175,9 +172,35 @@ __u64 ks_kernel_table_bytes(const struct ks_policy *policy)
 	return (__u64)wanted_buckets(policy) * sizeof(struct ks_bucket);
 }
 
+/* Tests have a clock of their own. */
+static __u64 packet_clock(const struct ks_kernel *kernel)
+{
+	return kernel->control->test_now ? kernel->control->test_now : ks_kernel_now(kernel);
+}
+
+static int prepare_sets(const struct ks_kernel *kernel, const struct ks_policy *policy, struct ks_set_store *next)
+{
+	int err = ks_set_store_prepare(&kernel->sets, policy, packet_clock(kernel), next);
+
+	if (err && !*ks_kernel_complaint())
+		ks_kernel_complain("cannot make the policy's run-time sets: %s", strerror(-err));
+	return err;
+}
+
+/* The policy is in force, whatever happens here: without its pin a set only does not outlive the daemon. */
+static void commit_sets(struct ks_kernel *kernel, const struct ks_policy *policy, struct ks_set_store *next)
+{
+	ks_set_store_commit(&kernel->sets, next, policy, packet_clock(kernel));
+	if (!kernel->pin_dir)
+		return;
+	ks_kernel_pin_sets(kernel);
+	ks_kernel_unpin_gone_sets(kernel);
+}
+
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	__u32 old = kernel->control->active & 1, slot = !old;
+	ks_auto_set_store struct ks_set_store sets = { 0 };
 	int err;
 
 	if (ks_table_buckets(policy->config.limit_states) > kernel->shape->buckets) {
@@ -185,7 +208,10 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 				   policy->config.limit_states, ks_kernel_capacity(kernel));
 		return -EFBIG;
 	}
-	err = install_tables(kernel, policy, slot);
+	err = prepare_sets(kernel, policy, &sets);
+	if (err)
+		return err;
+	err = install_tables(kernel, policy, slot) ?: ks_kernel_install_sets(kernel, &sets, slot);
 	if (err) {
 		ks_kernel_complain("cannot load the policy's tables: %s", strerror(-err));
 		empty_slot(kernel, slot);
@@ -196,5 +222,6 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	__atomic_store_n(&kernel->control->active, slot, __ATOMIC_RELEASE);
 	if (!ks_kernel_wait(kernel))
 		empty_slot(kernel, old);
+	commit_sets(kernel, policy, &sets);
 	return 0;
 }

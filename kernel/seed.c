@@ -9,7 +9,7 @@
 #include "kernel/internal.h"
 
 struct ks_seed {
-	const struct ks_kernel *kernel;
+	struct ks_kernel *kernel;
 	struct ks_bucket *table; /* the kernel's, mapped to be written */
 	struct ks_table_counts *counts;
 	struct ks_budget *budgets;
@@ -40,7 +40,11 @@ static int make_engine(struct ks_seed *seed, const struct ks_policy *policy)
 					  .ranges = policy->ranges,
 					  .targets = policy->targets };
 
-	return ks_engine_create_on(&memory, &tables, &seed->engine);
+	int err = ks_engine_create_on(&memory, &tables, &seed->engine);
+
+	if (!err)
+		ks_engine_use_sets(seed->engine, &seed->kernel->sets, policy);
+	return err;
 }
 
 int ks_seed_begin(struct ks_kernel *kernel, const struct ks_policy *policy, struct ks_seed **seed)

@@ -304,6 +304,8 @@ int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct
 		return -ENOMEM;
 	err = get_pinned(new, pin_dir) ?: take_pinned(new, policy);
 	if (!err)
+		ks_kernel_open_sets(new);
+	if (!err)
 		err = ks_kernel_map_memory(new);
 	if (!err)
 		err = note_layout(new);

@@ -29,6 +29,7 @@ struct ks_item {
 	const char *set; /* "admins" of @admins; NULL for a range */
 	struct ks_place place;
 	__u8 family; /* of the range: KS_IPV4 also for plain numbers */
+	bool is_range; /* written with '-': not a prefix */
 };
 
 struct ks_items {
@@ -129,6 +130,7 @@ struct ks_ast_zone {
 struct ks_merged {
 	struct ks_range *ranges;
 	size_t count4, count6;
+	__u64 dynamic; /* a bit for each run-time set that belongs to it */
 };
 
 static inline void ks_auto_merged_end(struct ks_merged *merged)
@@ -145,6 +147,10 @@ struct ks_ast_set {
 	bool used;
 	unsigned long stamp; /* of the list that counted it last, see ks_ast_take_set() */
 	struct ks_items items;
+	bool dynamic; /* a run-time set: what is below is of it only */
+	__u32 number; /* from 0 */
+	struct ks_dynamic settings;
+	struct ks_prefix *initial; /* its entries as prefixes, in the policy's arena */
 	/* filled by policy/sets.c */
 	unsigned char visit; /* 0 not begun, 1 being resolved, 2 done */
 	struct ks_merged merged;
@@ -156,6 +162,7 @@ struct ks_ast {
 	struct ks_names ignores; /* interfaces */
 	struct ks_ast_set *sets;
 	size_t set_count;
+	__u32 dynamic_count; /* run-time sets among them */
 	struct ks_index set_index;
 	unsigned long stamp; /* lists so far, see ks_ast_take_set() */
 	struct ks_ast_rule *rules;

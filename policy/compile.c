@@ -44,7 +44,7 @@ static bool same_content(const void *owner, __u32 value, const void *key)
 	const struct ks_set *set = &policy->sets[value];
 	const struct ks_merged *merged = key;
 
-	return set->count4 == merged->count4 && set->count6 == merged->count6 &&
+	return set->count4 == merged->count4 && set->count6 == merged->count6 && set->dynamic == merged->dynamic &&
 	       !memcmp(policy->ranges + set->first4, merged->ranges,
 		       (set->count4 + set->count6) * sizeof(struct ks_range));
 }
@@ -53,7 +53,7 @@ int ks_compile_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 
 {
 	struct ks_config *config = &c->policy->config;
 	size_t count = merged->count4 + merged->count6;
-	__u64 hash = ks_hash_bytes(merged->count4, merged->ranges, count * sizeof(*merged->ranges));
+	__u64 hash = ks_hash_bytes(merged->count4 + merged->dynamic, merged->ranges, count * sizeof(*merged->ranges));
 	long found = ks_index_find(&c->sets, hash, same_content, c->policy, merged);
 
 	if (found >= 0) {
@@ -72,6 +72,7 @@ int ks_compile_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 
 		.count4 = (__u32)merged->count4,
 		.first6 = config->ranges + (__u32)merged->count4,
 		.count6 = (__u32)merged->count6,
+		.dynamic = merged->dynamic,
 	};
 	config->ranges += (__u32)count;
 	*set = config->sets++;
@@ -83,6 +84,18 @@ int ks_compile_too_many(struct ks_compiler *c, const struct ks_place *place, int
 	if (err != -ENOSPC)
 		return ks_parser_no_memory(c->p);
 	return ks_parser_error_at(c->p, place, "the policy's sets have more than %u ranges together", KS_RANGES_MAX);
+}
+
+static void note_dynamic(struct ks_config *config, const struct ks_ast_set *set, struct ks_set_info *info)
+{
+	info->dynamic = set->dynamic;
+	if (!set->dynamic)
+		return;
+	info->number = set->number;
+	info->initial = set->initial;
+	info->initial_count = set->items.count;
+	config->dynamic[set->number] = set->settings;
+	config->dynamics++;
 }
 
 static int compile_sets(struct ks_compiler *c)
@@ -103,6 +116,7 @@ static int compile_sets(struct ks_compiler *c)
 		info->name = (char *)set->name.text;
 		info->place = set->name.place;
 		info->ports = set->ports;
+		note_dynamic(&policy->config, set, info);
 	}
 	policy->set_info_count = ast->set_count;
 	return 0;

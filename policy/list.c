@@ -207,6 +207,7 @@ static int read_addr(struct ks_parser *p, const struct ks_token *token, struct k
 
 	if (err)
 		return bad_addr(p, token, err);
+	item->is_range = strchr(token->text, '-') != NULL;
 	ks_warn_host_bits(p, token);
 	return 0;
 }

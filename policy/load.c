@@ -156,3 +156,12 @@ const struct ks_rule_info *ks_policy_rule(const struct ks_policy *policy, __u32 
 		return NULL;
 	return &policy->infos[policy->id_info[id] - 1];
 }
+
+const struct ks_set_info *ks_policy_dynamic(const struct ks_policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->set_info_count; i++) {
+		if (policy->set_infos[i].dynamic && strcmp(policy->set_infos[i].name, name) == 0)
+			return &policy->set_infos[i];
+	}
+	return NULL;
+}

@@ -72,6 +72,10 @@ struct ks_set_info {
 	struct ks_place place;
 	__u32 set; /* index in ks_policy.sets */
 	bool ports;
+	bool dynamic; /* a run-time set */
+	__u32 number; /* of config.dynamic, where its limit and timeout are */
+	const struct ks_prefix *initial; /* the entries that stand in the text, without host bits */
+	size_t initial_count;
 };
 
 /*
@@ -205,6 +209,9 @@ struct ks_own_address {
  * homes that copied the tables need them again.
  */
 bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count);
+
+/* The run-time set of a name, NULL if there is none. */
+const struct ks_set_info *ks_policy_dynamic(const struct ks_policy *policy, const char *name);
 
 /* "ftp" of an enum ks_helper_id. */
 const char *ks_helper_name(unsigned helper);

@@ -437,12 +437,54 @@ static void print_ignore_statement(const struct ks_policy *policy, FILE *out)
 	fputs(" }\n", out);
 }
 
+static void print_dynamic_settings(const struct ks_dynamic *dynamic, FILE *out)
+{
+	char buf[KS_DURATION_TEXT];
+
+	fputs(" dynamic", out);
+	if (dynamic->timeout)
+		fprintf(out, ", timeout %s", ks_duration_text(dynamic->timeout, buf));
+	fprintf(out, ", limit %u%s\n", dynamic->limit, dynamic->flags & KS_DYNAMIC_KEEP ? ", keep" : "");
+}
+
+static void print_dynamic_statement(const struct ks_policy *policy, const struct ks_set_info *info, FILE *out)
+{
+	struct writer w = { .out = out, .wrap = true, .column = 7 + strlen(info->name) };
+	char buf[64];
+
+	fprintf(out, "set %s { ", info->name);
+	for (size_t i = 0; i < info->initial_count; i++)
+		write_entry(&w, ks_prefix_text(&info->initial[i], buf, sizeof(buf)));
+	fputs(w.count ? " }" : "}", out);
+	print_dynamic_settings(&policy->config.dynamic[info->number], out);
+}
+
+/* The run-time sets that belong to a set keep their names. */
+static void write_dynamics(struct writer *w, const struct ks_policy *policy, __u64 dynamic)
+{
+	char name[KS_NAME_MAX + 2];
+
+	for (size_t i = 0; dynamic && i < policy->set_info_count; i++) {
+		const struct ks_set_info *info = &policy->set_infos[i];
+
+		if (!info->dynamic || !(dynamic >> info->number & 1))
+			continue;
+		snprintf(name, sizeof(name), "@%s", info->name);
+		write_entry(w, name);
+	}
+}
+
 static void print_set_statement(const struct ks_policy *policy, const struct ks_set_info *info, FILE *out)
 {
 	const struct ks_set *set = &policy->sets[info->set];
 	struct writer w = { .out = out, .wrap = true, .column = 12 + strlen(info->name) };
 
+	if (info->dynamic) {
+		print_dynamic_statement(policy, info, out);
+		return;
+	}
 	fprintf(out, "set %s %s{ ", info->name, info->ports ? "port " : "");
+	write_dynamics(&w, policy, set->dynamic);
 	write_ranges(&w, policy->ranges + set->first4, set->count4, info->ports, KS_IPV4);
 	write_ranges(&w, policy->ranges + set->first6, set->count6, info->ports, KS_IPV6);
 	fputs(w.count ? " }\n" : "}\n", out);

@@ -35,7 +35,7 @@ static bool can_hold(const struct ks_policy *policy, __u32 index, bool negated, 
 		if (policy->address_sets[i].set == index)
 			return true; /* its addresses come later, from the interfaces */
 	}
-	return index == KS_SET_ANY || negated || (family == KS_IPV4 ? set->count4 : set->count6);
+	return index == KS_SET_ANY || negated || set->dynamic || (family == KS_IPV4 ? set->count4 : set->count6);
 }
 
 static bool can_match(const struct ks_policy *policy, const struct ks_rule *entry, unsigned family)

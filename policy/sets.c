@@ -114,6 +114,19 @@ static void copy_items(struct ks_ast *ast, const struct ks_items *items, bool se
 	}
 }
 
+static __u64 dynamic_of(struct ks_ast *ast, const struct ks_items *items)
+{
+	__u64 dynamic = 0;
+
+	ast->stamp++;
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_ast_set *set = ks_ast_take_set(ast, &items->list[i]);
+
+		dynamic |= set ? set->merged.dynamic : 0;
+	}
+	return dynamic;
+}
+
 int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, struct ks_merged *merged)
 {
 	struct ks_range *ranges, *to[2];
@@ -129,6 +142,7 @@ int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, 
 	to[1] = ranges + count[0];
 	copy_items(ast, items, sets, to);
 	merged->ranges = ranges;
+	merged->dynamic = sets ? dynamic_of(ast, items) : 0;
 	merged->count4 = merge_ranges(ranges, count[0]);
 	merged->count6 = merge_ranges(ranges + count[0], count[1]);
 	memmove(ranges + merged->count4, ranges + count[0], merged->count6 * sizeof(*ranges));
@@ -196,12 +210,30 @@ static int resolve_inner_sets(struct ks_parser *p, struct ks_ast_set *set)
 	return 0;
 }
 
+/* The entries of a run-time set are none of the policy's ranges: what the text has of them is only where it begins. */
+static int resolve_dynamic(struct ks_parser *p, struct ks_ast_set *set)
+{
+	const struct ks_items none = { 0 };
+
+	set->visit = 2;
+	if (ks_items_merge(p->ast, &none, false, &set->merged))
+		return -ENOMEM;
+	set->merged.dynamic = 1ULL << set->number;
+	if (set->items.count <= set->settings.limit)
+		return 0;
+	return ks_parser_error_at(p, &set->name.place,
+				  "set '%s' begins with %zu entries, and its limit is %u: expected a larger limit",
+				  set->name.text, set->items.count, set->settings.limit);
+}
+
 static int resolve_set(struct ks_parser *p, struct ks_ast_set *set)
 {
 	int err;
 
 	if (set->visit == 2)
 		return 0;
+	if (set->dynamic)
+		return resolve_dynamic(p, set);
 	set->visit = 1;
 	err = resolve_inner_sets(p, set);
 	if (!err)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/dynamic.h"
 #include "policy/list.h"
 #include "policy/sets.h"
 #include "policy/statement.h"
@@ -212,7 +213,7 @@ int ks_parse_ignore(struct ks_parser *p)
 	return err;
 }
 
-/* --- set NAME [port] { ... }, set NAME [port] file "PATH" --- */
+/* --- set NAME [port] { ... }, set NAME [port] file "PATH"; dynamic --- */
 
 static int add_set(struct ks_parser *p, const struct ks_ast_set *set)
 {
@@ -252,6 +253,8 @@ int ks_parse_set(struct ks_parser *p)
 	} else {
 		err = ks_parse_items(p, set.ports, &set.items);
 	}
+	if (!err && ks_parser_accept_word(p, "dynamic"))
+		err = ks_parse_dynamic(p, &set);
 	set.broken = err != 0;
 	if (err == -ENOMEM)
 		return err;

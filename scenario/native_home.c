@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/set_store.h"
 #include "scenario/scenario.h"
 #include "scenario/verify.h"
 
 struct native_home {
 	struct ks_engine *engine;
 	struct ks_tables tables;
+	const struct ks_policy *policy; /* in force */
+	struct ks_set_store sets;
 	__u64 packets; /* since the reset */
 };
 
@@ -26,8 +29,14 @@ static int native_set_policy(void *self, const struct ks_policy *policy)
 {
 	struct native_home *home = self;
 
+	int err = ks_set_store_adopt(&home->sets, policy, ks_engine_time(home->engine));
+
+	if (err)
+		return err;
+	home->policy = policy;
 	tables_of(policy, &home->tables);
 	ks_engine_set_tables(home->engine, &home->tables);
+	ks_engine_use_sets(home->engine, &home->sets, policy);
 	return 0;
 }
 
@@ -55,7 +64,8 @@ static int native_reset(void *self)
 	home->engine = engine;
 	home->packets = 0;
 	ks_engine_set_time(engine, KS_HOME_START);
-	return 0;
+	ks_engine_use_sets(engine, &home->sets, home->policy);
+	return ks_set_store_reset(&home->sets, home->policy, KS_HOME_START);
 }
 
 static int native_advance(void *self, __u64 ns)
@@ -148,6 +158,14 @@ static int native_counts(void *self, struct ks_table_counts *counts)
 	return 0;
 }
 
+static struct ks_set_store *native_sets(void *self, __u64 *now)
+{
+	struct native_home *home = self;
+
+	*now = ks_engine_time(home->engine);
+	return &home->sets;
+}
+
 static void native_table(void *self, struct ks_review_table *table)
 {
 	struct native_home *home = self;
@@ -178,6 +196,7 @@ static const struct ks_home_ops native_ops = {
 	.listen = native_listen,
 	.settle = native_settle,
 	.counts = native_counts,
+	.sets = native_sets,
 	.table = native_table,
 	.kill = native_kill,
 };
@@ -190,10 +209,16 @@ int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
 	if (!made)
 		return -ENOMEM;
 	tables_of(policy, &made->tables);
+	ks_set_store_init(&made->sets, &ks_set_memory_native);
 	err = engine_create(&made->tables, &made->engine);
 	if (err)
 		return err;
 	ks_engine_set_time(made->engine, KS_HOME_START);
+	err = native_set_policy(made, policy);
+	if (err) {
+		ks_engine_destroy(made->engine);
+		return err;
+	}
 	*home = (struct ks_home){ .ops = &native_ops, .self = TAKE(made) };
 	return 0;
 }
@@ -205,6 +230,7 @@ void ks_native_home_destroy(struct ks_home *home)
 	if (!made)
 		return;
 	ks_engine_destroy(made->engine);
+	ks_set_store_fini(&made->sets);
 	free(made);
 	home->self = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs tests against a home, step by step; see scenario.h. The words about a step are made in report.c. */
 #include "scenario/scenario.h"
+#include "scenario/set_step.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -341,11 +342,16 @@ static int flows_retarget(struct ks_runner *runner, const struct ks_policy *poli
 	const struct ks_home *home = runner->home;
 	ks_auto_asked struct ks_asked asked = { 0 };
 	struct retargeted_ctx ctx = { 0 };
+	struct ks_set_store *sets;
 	struct ks_review_table table;
+	__u64 now;
 	int err = ks_asked_init(&asked, &tables, NULL);
 
 	if (err)
 		return err;
+	sets = home->ops->sets(home->self, &now);
+	ks_engine_set_time(asked.engine, now);
+	ks_engine_use_sets(asked.engine, sets, policy);
 	home->ops->table(home->self, &table);
 	err = ks_review_flows(&table, &asked, NULL, retargeted_collect, &ctx);
 	if (!err && ctx.count)
@@ -389,6 +395,10 @@ static int step_run(struct ks_runner *runner, const struct ks_step *step, struct
 		return runner->home->ops->listen(runner->home->self, step->packet.proto, (__u16)step->number);
 	case KS_STEP_SETTLE:
 		return runner->home->ops->settle(runner->home->self);
+	case KS_STEP_SET:
+		return ks_set_step_run(runner->home, runner->policy, step, result);
+	case KS_STEP_EXPECT_SET:
+		return ks_set_expect_run(runner->home, step, result);
 	case KS_STEP_EXPECT_RECORDS:
 		return expect_records_run(runner, step, result);
 	case KS_STEP_EXPECT_STATE:

@@ -14,6 +14,7 @@
 #include "core/reject.h"
 #include "engine/engine.h"
 #include "engine/review.h"
+#include "engine/set_store.h"
 #include "policy/scenario/scenario.h"
 
 #define KS_PASSAGE_OUTPUT_MAX 4096
@@ -55,6 +56,8 @@ struct ks_home_ops {
 	/* Says that it has just started and settles, until the next reset. */
 	int (*settle)(void *self);
 	int (*counts)(void *self, struct ks_table_counts *counts);
+	/* Gives the run-time sets to look at and to change, and the packet clock. */
+	struct ks_set_store *(*sets)(void *self, __u64 *now);
 	/* Gives the table to look at, until the next packet, and ends flows of it. */
 	void (*table)(void *self, struct ks_review_table *table);
 	int (*kill)(void *self, const struct ks_flow_key *keys, size_t count);

@@ -209,22 +209,23 @@ static ks_inline __u16 media_make(struct ks_env *env, const struct ks_config *co
 
 bool ks_media_map(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	__u16 port = insp->helping.port, control = insp->helping.control, outer;
+	struct ks_insp_helping *helping = &insp->helping; /* whose fields are read again: this is on a deep path (V2) */
+	__u16 outer;
 
 	want_make(insp);
-	outer = media_find(env, insp, port);
+	outer = media_find(env, insp, helping->port);
 	if (!outer)
 		outer = media_make(env, config, insp);
-	else if (control != port && media_find(env, insp, control) != outer + 1 &&
-		 media_claim(env, config, insp, outer + 1, control) == KS_REASON_OK_NEW)
-		media_complete(env, config, insp, outer + 1, control);
+	else if (helping->control != helping->port && media_find(env, insp, helping->control) != outer + 1 &&
+		 media_claim(env, config, insp, outer + 1, helping->control) == KS_REASON_OK_NEW)
+		media_complete(env, config, insp, outer + 1, helping->control);
 	if (!outer)
 		return false;
-	permit_put(env, config, insp, insp->dir, &insp->helping.want.src);
-	insp->helping.mapped = outer;
-	pair_note(insp, port, outer);
-	if (control != port)
-		pair_note(insp, control, outer + 1);
+	permit_put(env, config, insp, insp->dir, &helping->want.src);
+	helping->mapped = outer;
+	pair_note(insp, helping->port, outer);
+	if (helping->control != helping->port)
+		pair_note(insp, helping->control, outer + 1);
 	return true;
 }
 

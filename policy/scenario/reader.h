@@ -25,6 +25,7 @@ struct ks_line {
 };
 
 struct ks_reader {
+	const struct ks_ast *ast; /* NULL for a packet alone */
 	const struct ks_policy *policy;
 	struct ks_arena *arena;
 	struct ks_complaints *complaints;

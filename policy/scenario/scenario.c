@@ -10,6 +10,7 @@
 
 #include "text/names.h"
 #include "policy/parse.h"
+#include "policy/sets.h"
 #include "policy/value.h"
 #include "policy/scenario/expect.h"
 #include "policy/scenario/packet.h"
@@ -147,6 +148,19 @@ static int expect_records_parse(struct ks_reader *reader, struct ks_step *step)
 	return expect_number(reader, &step->number) ? -EINVAL : ks_reader_end(reader);
 }
 
+/* Reads the name of a run-time set of the policy. */
+static int set_name_parse(struct ks_reader *reader, struct ks_step *step)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	const struct ks_ast_set *set =
+		token->kind == KS_TOKEN_WORD && reader->ast ? ks_ast_find_set(reader->ast, token->text) : NULL;
+
+	if (!set || (!set->dynamic && !set->broken))
+		return ks_reader_expected(reader, "the name of a dynamic set of this policy");
+	step->path = ks_reader_next(reader)->text;
+	return 0;
+}
+
 static int expect_step_parse(struct ks_reader *reader, struct ks_test *test)
 {
 	struct ks_step *step = step_add(reader, test, KS_STEP_EXPECT_STATES);
@@ -168,11 +182,17 @@ static int expect_step_parse(struct ks_reader *reader, struct ks_test *test)
 	}
 	if (ks_reader_accept_word(reader, "records"))
 		return expect_records_parse(reader, step);
+	if (ks_reader_accept_word(reader, "set")) {
+		step->kind = KS_STEP_EXPECT_SET;
+		if (set_name_parse(reader, step) || expect_number(reader, &step->number))
+			return -EINVAL;
+		return ks_reader_end(reader);
+	}
 	if (ks_reader_accept_word(reader, "half-open"))
 		step->kind = KS_STEP_EXPECT_HALF_OPEN;
 	else if (!ks_reader_accept_word(reader, "states"))
 		return ks_reader_expected(reader, "states N, half-open N, state NAME for ..., no state for ..., "
-						  "packets N N for ... or records KIND N");
+						  "packets N N for ..., records KIND N or set NAME N");
 	if (expect_number(reader, &step->number))
 		return -EINVAL;
 	return ks_reader_end(reader);
@@ -203,6 +223,54 @@ static int listen_parse(struct ks_reader *reader, struct ks_test *test)
 	else
 		return ks_reader_expected(reader, "tcp or udp");
 	if (ks_reader_number(reader, 1, KS_PORT_MAX, "a port, 1 to 65535", &step->number))
+		return -EINVAL;
+	return ks_reader_end(reader);
+}
+
+static int set_prefix_parse(struct ks_reader *reader, struct ks_step *step)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+
+	if (token->kind != KS_TOKEN_WORD || ks_value_prefix(token->text, &step->prefix))
+		return ks_reader_expected(reader, "an address or a prefix such as 192.0.2.0/24");
+	ks_prefix_mask(&step->prefix);
+	ks_reader_next(reader);
+	return 0;
+}
+
+/* Reads `for 1h`, if it is there. */
+static int set_time_parse(struct ks_reader *reader, struct ks_step *step)
+{
+	const struct ks_token *token;
+
+	if (!ks_reader_accept_word(reader, "for"))
+		return 0;
+	token = ks_reader_peek(reader);
+	if (token->kind != KS_TOKEN_WORD || ks_value_duration(token->text, &step->number) || !step->number)
+		return ks_reader_expected(reader, "a duration such as 30s, 10m or 1h30m");
+	ks_reader_next(reader);
+	return 0;
+}
+
+/* Reads `set NAME add PREFIX [for 1h]`, `set NAME remove PREFIX` or `set NAME flush`. */
+static int set_parse(struct ks_reader *reader, struct ks_test *test)
+{
+	struct ks_step *step = step_add(reader, test, KS_STEP_SET);
+
+	if (!step)
+		return -ENOMEM;
+	step->number = 0;
+	if (set_name_parse(reader, step))
+		return -EINVAL;
+	if (ks_reader_accept_word(reader, "flush")) {
+		step->change = KS_SET_FLUSH;
+		return ks_reader_end(reader);
+	}
+	if (ks_reader_accept_word(reader, "remove"))
+		step->change = KS_SET_REMOVE;
+	else if (!ks_reader_accept_word(reader, "add"))
+		return ks_reader_expected(reader, "add, remove or flush");
+	if (set_prefix_parse(reader, step) || (step->change == KS_SET_ADD && set_time_parse(reader, step)))
 		return -EINVAL;
 	return ks_reader_end(reader);
 }
@@ -329,6 +397,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 		return listen_parse(reader, test);
 	if (ks_reader_accept_word(reader, "settle"))
 		return settle_parse(reader, test);
+	if (ks_reader_accept_word(reader, "set"))
+		return set_parse(reader, test);
 	if (ks_reader_accept_word(reader, "fill"))
 		return fill_parse(reader, test);
 	return packet_step_parse(reader, test, 1);
@@ -339,7 +409,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 /* A reload fails if the other policy is bad. */
 static bool step_can_fail(const struct ks_step *step)
 {
-	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_LISTEN && step->kind != KS_STEP_SETTLE;
+	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_LISTEN && step->kind != KS_STEP_SETTLE &&
+	       (step->kind != KS_STEP_SET || step->change == KS_SET_REMOVE);
 }
 
 bool ks_test_can_fail(const struct ks_test *test)
@@ -354,9 +425,11 @@ bool ks_test_can_fail(const struct ks_test *test)
 static int block_read(struct ks_parser *p, void *arg)
 {
 	struct block *block = arg;
-	struct ks_reader reader = {
-		.policy = p->policy, .arena = p->arena, .complaints = &p->complaints, .zones_needed = true
-	};
+	struct ks_reader reader = { .policy = p->policy,
+				    .ast = p->ast,
+				    .arena = p->arena,
+				    .complaints = &p->complaints,
+				    .zones_needed = true };
 	struct ks_policy *policy = p->policy;
 	bool wrong = false;
 	struct ks_test *tests = ks_arena_grow(p->arena, policy->tests, policy->test_count, sizeof(*tests)), *test;

@@ -20,6 +20,8 @@
  *   listen udp 1194                                      a process of the box takes this port
  *   settle                                               the firewall has just started (core/settle.h)
  *   expect records mappings 2                            entries of the table that are no flows
+ *   set blocked add 192.0.2.0/24 for 1h                  a run-time set changes; also `remove PREFIX` and `flush`
+ *   expect set blocked 1                                 its living entries
  *
  * Under address translation a conversation is written as the side sees it that
  * speaks first, and goes on as its ends do: the other side answers what it has
@@ -240,7 +242,11 @@ enum ks_step_kind {
 	KS_STEP_RELOAD, /* path */
 	KS_STEP_SETTLE,
 	KS_STEP_LISTEN, /* number: port; packet.proto */
+	KS_STEP_SET, /* path: name of the run-time set; change, prefix, number: ms, 0 as the set says */
+	KS_STEP_EXPECT_SET, /* path: name, number: entries */
 };
+
+enum ks_set_change { KS_SET_ADD, KS_SET_REMOVE, KS_SET_FLUSH };
 
 struct ks_step {
 	enum ks_step_kind kind;
@@ -250,6 +256,8 @@ struct ks_step {
 	struct ks_packet_spec packet;
 	struct ks_expect expect;
 	const char *path;
+	enum ks_set_change change;
+	struct ks_prefix prefix;
 };
 
 struct ks_test {

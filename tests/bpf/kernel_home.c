@@ -12,11 +12,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/answer.h"
-#include "core/challenge.h"
 #include "core/nat/port.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
+#include "tests/bpf/kernel_clean.h"
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
@@ -167,44 +166,23 @@ static int held_reset(struct kernel_home *home)
 
 static int shortages_reset(struct kernel_home *home)
 {
-	static const struct ks_shortage none;
-	int err = 0;
+	int err = home->owner->short_of_ports ? kernel_clean_shortages(home->kernel) : 0;
 
-	for (__u32 i = 0; home->owner->short_of_ports && !err && i < KS_SHORTAGES; i++)
-		err = bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SHORTAGES), &i, &none, BPF_ANY) ? -errno
-														: 0;
 	home->owner->short_of_ports = false;
 	return err;
 }
 
-/* The clock of the next test begins before the last one's ended. */
-static int answers_reset(struct kernel_home *home)
-{
-	static const struct ks_answers none;
-	__u32 zero = 0;
-
-	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_ANSWERS), &zero, &none, BPF_ANY) ? -errno : 0;
-}
-
-/* Forgets who was challenged, and who has answered. */
 static int challenges_reset(struct kernel_home *home)
 {
-	const size_t size = KS_CHALLENGE_SETS * sizeof(struct ks_challenge_set);
-	int fd = ks_kernel_map_fd(home->kernel, KS_MAP_CHALLENGE_SETS), challenges;
-	static const struct ks_challenges none;
-	__u32 zero = 0;
-	void *sets;
+	int err = home->owner->challenged ? kernel_clean_challenges(home->kernel) : 0;
 
-	if (!home->owner->challenged)
-		return 0;
-	challenges = ks_kernel_map_fd(home->kernel, KS_MAP_CHALLENGES);
-	sets = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (sets == MAP_FAILED || bpf_map_update_elem(challenges, &zero, &none, BPF_ANY))
-		return -errno;
-	memset(sets, 0, size);
-	munmap(sets, size);
 	home->owner->challenged = false;
-	return 0;
+	return err;
+}
+
+static int sets_reset(struct kernel_home *home)
+{
+	return home->owner->policy ? kernel_clean_sets(home->kernel, home->owner->policy) : 0;
 }
 
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
@@ -215,7 +193,7 @@ static int kernel_reset(void *self)
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
 	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
-		  answers_reset(home) ?: challenges_reset(home);
+		  kernel_clean_answers(home->kernel) ?: challenges_reset(home) ?: sets_reset(home);
 
 	if (err)
 		return err;
@@ -391,6 +369,14 @@ static int kernel_each_flow(void *self, ks_home_flow_fn *fn, void *arg)
 	return kernel_each_entry(self, kernel_flow_pick, &walk);
 }
 
+static struct ks_set_store *kernel_sets(void *self, __u64 *now)
+{
+	struct kernel_home *home = self;
+
+	*now = ks_kernel_control(home->kernel)->test_now;
+	return ks_kernel_sets(home->kernel);
+}
+
 static void kernel_table(void *self, struct ks_review_table *table)
 {
 	struct kernel_home *home = self;
@@ -454,6 +440,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.listen = kernel_listen,         \
 		.settle = kernel_settle,         \
 		.counts = kernel_counts,         \
+		.sets = kernel_sets,             \
 		.table = kernel_table,           \
 		.kill = kernel_kill,             \
 	}

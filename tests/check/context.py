@@ -13,6 +13,7 @@ PREAMBLE = """\
 zone lan { eth1, network 10.0.0.0/8, network fd00::/16, address 10.0.0.1, address fd00::1 }
 zone wan { eth0, address 203.0.113.1 }
 zone dmz { eth2 }
+set guests { } dynamic
 set hosts { 192.0.2.0/24, 2001:db8::/32 }
 set web port { 80, 443 }
 """
@@ -164,6 +165,8 @@ def key_of(name, tokens):
         return "new " + first if first != "port" or name == "new-port" else None
     if first in ("source", "destination") and others[0] == "port":
         return "source port" if first == "source" else "port"
+    if name == "set-option":
+        return first
     return first if first in ("from", "to", "source", "destination", "port", "type", "family", "log") else "protocol"
 
 
@@ -260,6 +263,7 @@ CONDITIONS = [
     Condition("Of the two ends of a range or of shares the lower stands first.",
               "ipv4-range ipv6-range port-range new-ports shares part", is_ascending),
     Condition("A zone has one address of each family, one antispoof and one challenge,", "zone-entry", stands_once),
+    Condition("Behind dynamic, timeout, limit and keep stand once.", "set-option", stands_once),
     Condition("A timeout, limit or option is set once in a policy.", "lifetime bound choice", stands_once),
     Condition("Both ends of a packet are of one family,", "head", is_one_family),
     Condition("and have a port each for tcp and udp.", "head", has_ports),
@@ -336,7 +340,7 @@ class Context:
              "kind": None, "broken": False}
     SCOPES = {"test": ("conversations",), "step": ("packet", "quoting"), "head": ("zone", "ends")}
     RULES = ("rule", "forward", "redirect", "nat", "helper")
-    SCOPES |= dict.fromkeys("zone rule forward redirect nat helper timeout limit option".split(), ("once",))
+    SCOPES |= dict.fromkeys("zone set rule forward redirect nat helper timeout limit option".split(), ("once",))
 
     def __init__(self, random, reserved, reads, off=None):
         self.random, self.reserved, self.reads, self.off = random, reserved, reads, off
@@ -464,7 +468,7 @@ class Context:
         return self.head() if name == "head" else None
 
     def name(self, parent):
-        known = {"zone-name": ZONES, "addresses": ["hosts"], "ports": ["web"],
+        known = {"zone-name": ZONES, "addresses": ["hosts"], "ports": ["web"], "dynamic-name": ["guests"],
                  "conversation": [name for name, _ in self.state["conversations"]] or ["nobody"]}
         if parent in known:
             return [Token("word", self.random.choice(known[parent]))]

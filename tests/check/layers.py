@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LAYERS = [
     ["core/address", "core/env", "core/home", "core/rules.h", "core/stages", "core/state", "core/types", "core/verdict"],
     ["core/header/", "core/table/"],
+    ["core/members", "core/members_change", "core/members_internal"],
     ["core/event", "core/inspection", "core/link", "core/rules"],
     ["core/nat/"],
     ["core/track/"],

@@ -77,6 +77,16 @@ struct ks_settling *env_settling(struct ks_env *env)
 	return NULL;
 }
 
+struct ks_member_page *env_member_page(struct ks_env *env, __u32 set, __u32 index)
+{
+	return !set && index < env->member_pages ? &env->members[index] : NULL;
+}
+
+__u64 env_now(struct ks_env *env)
+{
+	return __atomic_load_n(&env->now, __ATOMIC_RELAXED);
+}
+
 struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	if (env->on_bucket)

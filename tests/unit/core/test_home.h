@@ -24,6 +24,7 @@
 #include "core/table/table.h"
 #include "core/event.h"
 #include "core/inspect.h"
+#include "core/members.h"
 
 #define TEST_RULES 16
 #define TEST_HELD 8
@@ -58,6 +59,9 @@ struct ks_env {
 	__u32 matches[TEST_RULES]; /* by rule id */
 	__u32 events;
 	__u8 transcript[KS_TRANSCRIPT_MAX];
+	struct ks_member_page *members; /* of run-time set 0, `member_pages` of them; NULL without one */
+	__u32 member_pages;
+	__u64 now;
 	void (*on_bucket)(struct ks_env *env, __u32 index);
 };
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Run-time sets: `set NAME { ... } dynamic, timeout 1h, limit 1000000, keep`. What stands in the braces are the entries that
+ * it begins with: addresses and prefixes, because each is added and removed as a whole (core/members.h).
+ */
+#include "policy/dynamic.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "policy/value.h"
+
+/* --- entries --- */
+
+/* Makes the prefix that a range of addresses was written as. */
+static void prefix_of(const struct ks_item *item, struct ks_prefix *prefix)
+{
+	struct ks_range range;
+
+	memset(prefix, 0, sizeof(*prefix));
+	prefix->family = item->family;
+	prefix->length = item->family == KS_IPV4 ? 32 : 128;
+	ks_addr_from_value(item->range.lo, item->family, &prefix->addr);
+	ks_prefix_range(prefix, &range);
+	while (ks_value_compare(range.hi, item->range.hi) < 0) {
+		prefix->length--;
+		ks_prefix_range(prefix, &range);
+	}
+}
+
+static int read_initial(struct ks_parser *p, struct ks_ast_set *set)
+{
+	struct ks_prefix *list = ks_arena_alloc(p->arena, (set->items.count + 1) * sizeof(*list));
+	int err = 0;
+
+	if (!list)
+		return ks_parser_no_memory(p);
+	for (size_t i = 0; i < set->items.count; i++) {
+		const struct ks_item *item = &set->items.list[i];
+
+		if (item->set)
+			err = ks_parser_error_at(p, &item->place,
+						 "a dynamic set cannot hold another: expected addresses and prefixes");
+		else if (item->is_range)
+			err = ks_parser_error_at(p, &item->place,
+						 "a range cannot be an entry of a dynamic set: expected addresses, or "
+						 "prefixes such as 192.0.2.0/28");
+		else
+			prefix_of(item, &list[i]);
+	}
+	set->initial = list;
+	return err;
+}
+
+/* --- words behind `dynamic` --- */
+
+static int read_timeout(struct ks_parser *p, struct ks_dynamic *settings)
+{
+	char low[KS_DURATION_TEXT], high[KS_DURATION_TEXT];
+	struct ks_token token;
+	__u64 ms;
+
+	if (settings->timeout)
+		return ks_parser_error(p, ks_parser_last(p), 0, "'timeout' stands twice: expected it once");
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "a duration such as 1h", &token))
+		return -EINVAL;
+	if (ks_value_duration(token.text, &ms) || ms < KS_DYNAMIC_TIMEOUT_MIN_MS || ms > KS_DYNAMIC_TIMEOUT_MAX_MS)
+		return ks_parser_error(p, &token, 0,
+				       "'%.60s' is no timeout: expected a duration such as 10m or 1h30m, %s to %s",
+				       token.text, ks_duration_text(KS_DYNAMIC_TIMEOUT_MIN_MS, low),
+				       ks_duration_text(KS_DYNAMIC_TIMEOUT_MAX_MS, high));
+	settings->timeout = ms;
+	return 0;
+}
+
+static int read_limit(struct ks_parser *p, struct ks_dynamic *settings)
+{
+	struct ks_token token;
+	__u64 number;
+
+	if (settings->limit)
+		return ks_parser_error(p, ks_parser_last(p), 0, "'limit' stands twice: expected it once");
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "a number", &token))
+		return -EINVAL;
+	if (ks_value_number(token.text, 1, KS_DYNAMIC_LIMIT_MAX, &number))
+		return ks_parser_error(p, &token, 0, "'%.60s' is no limit: expected a number of entries, 1 to %u",
+				       token.text, KS_DYNAMIC_LIMIT_MAX);
+	settings->limit = (__u32)number;
+	return 0;
+}
+
+static int read_setting(struct ks_parser *p, struct ks_dynamic *settings)
+{
+	const struct ks_token *token = ks_parser_peek(p);
+	char buf[96];
+
+	if (ks_parser_accept_word(p, "timeout"))
+		return read_timeout(p, settings);
+	if (ks_parser_accept_word(p, "limit"))
+		return read_limit(p, settings);
+	if (!ks_parser_accept_word(p, "keep"))
+		return ks_parser_error(p, token, 0, "expected timeout, limit or keep, found %s",
+				       ks_token_describe(token, buf, sizeof(buf)));
+	settings->flags |= KS_DYNAMIC_KEEP;
+	return 0;
+}
+
+int ks_parse_dynamic(struct ks_parser *p, struct ks_ast_set *set)
+{
+	struct ks_place place = ks_parser_last(p)->place;
+	int err = 0;
+
+	if (set->ports)
+		return ks_parser_error_at(p, &place, "a set of ports cannot be dynamic: expected a set of addresses");
+	if (p->ast->dynamic_count >= KS_DYNAMIC_MAX)
+		return ks_parser_error_at(p, &place, "the policy has more than %u dynamic sets", KS_DYNAMIC_MAX);
+	set->dynamic = true;
+	while (!err && ks_parser_accept(p, KS_TOKEN_COMMA))
+		err = read_setting(p, &set->settings);
+	if (err)
+		return err;
+	if (!set->settings.limit)
+		set->settings.limit = KS_MAX(KS_DYNAMIC_LIMIT_DEFAULT, (__u32)set->items.count);
+	err = read_initial(p, set);
+	if (!err)
+		set->number = p->ast->dynamic_count++;
+	return err;
+}

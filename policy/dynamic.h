@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Run-time sets in the text; see dynamic.c. */
+#ifndef KS_POLICY_DYNAMIC_H
+#define KS_POLICY_DYNAMIC_H
+
+#include "policy/ast.h"
+#include "policy/parse.h"
+
+/* Reads what follows the word `dynamic` of a set, and looks at its entries. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
+int ks_parse_dynamic(struct ks_parser *p, struct ks_ast_set *set);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Maps that a test leaves changed, emptied for the next one. Each returns 0 or -errno. */
+#ifndef KS_TESTS_BPF_KERNEL_CLEAN_H
+#define KS_TESTS_BPF_KERNEL_CLEAN_H
+
+#include "kernel/kernel.h"
+
+/* Forgets for which peers no port was free. */
+int kernel_clean_shortages(const struct ks_kernel *kernel);
+
+/* Forgets the rates of answers: the clock of the next test begins before the last one's ended. */
+int kernel_clean_answers(const struct ks_kernel *kernel);
+
+/* Forgets who was challenged, and who has answered. */
+int kernel_clean_challenges(const struct ks_kernel *kernel);
+
+/* Gives run-time sets the entries of the policy's text again. */
+int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy);
+
+#endif
