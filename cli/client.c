@@ -177,7 +177,7 @@ static int exchange_send(struct exchange *exchange, const struct ks_call *call)
 	if (!target || (call->body && !body))
 		return -ENOMEM;
 	ks_http_begin(&exchange->http, exchange->fd, exchange_wait, exchange);
-	return ks_http_send(&exchange->http, call->method, target, body);
+	return ks_http_send(&exchange->http, call->method, target, call->text ? call->text : body);
 }
 
 /* Reads the body: as lines to fn if it is a stream and no error, else into buf. */

@@ -24,6 +24,7 @@ struct ks_call {
 	const struct ks_parameter *parameters;
 	size_t parameter_count;
 	json_t *body; /* NULL for none; stays the caller's */
+	const char *text; /* the body where it is no JSON */
 	bool details; /* *answer is set for 422 too, and the caller shows it */
 };
 

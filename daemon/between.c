@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/report.h"
+#include "daemon/sets_keep.h"
 
 static int save_states(const struct ks_daemon *daemon, bool quiet)
 {
@@ -45,6 +46,7 @@ void ks_between_leave(const struct ks_daemon *daemon)
 
 void ks_between_take_back(struct ks_daemon *daemon)
 {
+	ks_sets_take_back(daemon);
 	ks_keep_restore(&daemon->instance, daemon->kernel, daemon->policy, &daemon->saved);
 	if (daemon->saved.outcome.flows[KS_SAVED_TAKEN])
 		ks_outers_note(&daemon->outers, daemon->kernel);

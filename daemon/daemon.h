@@ -88,6 +88,10 @@ struct ks_daemon {
 	bool unconfirmed; /* because nobody confirmed the policy, and none was before it */
 	bool save; /* with the states kept for the next start */
 	struct ks_kept saved; /* the outcome of states that were saved before this start */
+	__u64 sets_changed; /* changes of run-time sets by people */
+	__u64 sets_saved,
+		sets_next; /* of those that are kept: what the file has (sets_keep.c), when it may be written again, ns */
+	int sets_error; /* 0, or why they could not be saved */
 	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };
 

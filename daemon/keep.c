@@ -17,8 +17,6 @@
 #include "text/json.h"
 #include "text/scoped.h"
 
-#define KEEP_BYTES_MAX (4LL << 30) /* some twenty million flows */
-
 /* --- saving --- */
 
 struct save_ctx {
@@ -79,32 +77,6 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct ks_kept *kept, c
 	va_end(args);
 }
 
-/* Reads all of a file. Returns 0 or -errno; *bytes is the caller's to free. */
-static int read_bytes(const char *path, char **bytes, size_t *size)
-{
-	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ks_auto_free char *made = NULL;
-	struct stat status;
-	size_t done = 0;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &status))
-		return -errno;
-	if (!S_ISREG(status.st_mode) || status.st_size > KEEP_BYTES_MAX)
-		return -EFBIG;
-	made = malloc((size_t)status.st_size + 1);
-	if (!made)
-		return -ENOMEM;
-	while (done < (size_t)status.st_size && (n = read(fd, made + done, (size_t)status.st_size - done))) {
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	*bytes = TAKE(made);
-	*size = done;
-	return 0;
-}
-
 static bool is_too_old(const struct ks_saved *saved, const struct ks_saved_moment *now, struct ks_kept *kept)
 {
 	__u64 elapsed = ks_saved_elapsed(ks_saved_moment(saved), now);
@@ -137,7 +109,7 @@ static void restore(const char *path, struct ks_kernel *kernel, const struct ks_
 	ks_auto_free char *bytes = NULL;
 	ks_auto_saved struct ks_saved *saved = NULL;
 	size_t size = 0;
-	int err = read_bytes(path, &bytes, &size);
+	int err = ks_persistent_read(path, &bytes, &size);
 
 	if (err) {
 		refuse(kept, "%s cannot be read: %s", path, strerror(-err));

@@ -42,6 +42,7 @@
 #include "daemon/mend.h"
 #include "daemon/privileges.h"
 #include "daemon/report.h"
+#include "daemon/sets_keep.h"
 #include "daemon/sample.h"
 #include "daemon/settle/settle.h"
 #include "explain/change.h"
@@ -372,6 +373,7 @@ static void take_second(struct ks_daemon *daemon)
 	ks_daemon_note_guard(daemon);
 	if (daemon->ledger.changed)
 		ks_daemon_write_ledger(daemon);
+	ks_sets_keep(daemon);
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);
 }
@@ -426,6 +428,7 @@ static int end_daemon(struct ks_daemon *daemon)
 				    ? "taking the firewall away"
 				    : "the firewall stays in force without a daemon; `keepstate stop` removes it");
 	hang_up(daemon);
+	ks_sets_save(daemon);
 	if (daemon->trial.waits && !daemon->remove)
 		ks_trial_take_back(daemon, "because the daemon ends");
 	if (daemon->remove)

@@ -11,6 +11,8 @@
 #include "daemon/persistent.h"
 #include "text/scoped.h"
 
+#define BYTES_MAX (4LL << 30) /* some twenty million flows */
+
 #define OWNER_TEXT 128
 
 KS_SCOPED(auto_dir, DIR *, closedir)
@@ -157,4 +159,29 @@ int ks_persistent_remove(const struct ks_instance *instance, const char *name)
 	if (err)
 		return err;
 	return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+int ks_persistent_read(const char *path, char **bytes, size_t *size)
+{
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ks_auto_free char *made = NULL;
+	struct stat status;
+	size_t done = 0;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &status))
+		return -errno;
+	if (!S_ISREG(status.st_mode) || status.st_size > BYTES_MAX)
+		return -EFBIG;
+	made = malloc((size_t)status.st_size + 1);
+	if (!made)
+		return -ENOMEM;
+	while (done < (size_t)status.st_size && (n = read(fd, made + done, (size_t)status.st_size - done))) {
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	*bytes = TAKE(made);
+	*size = done;
+	return 0;
 }

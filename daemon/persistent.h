@@ -3,6 +3,7 @@
  * The persistent directory of an instance: files that outlive the machine's reboot, which /run/keepstate does not.
  *
  *   /var/lib/keepstate/NAME/policy     the last good policy
+ *   /var/lib/keepstate/NAME/sets       the run-time sets that are kept
  *   /var/lib/keepstate/NAME/unconfirmed  the note of a policy on trial
  *   /var/lib/keepstate/NAME/owner      the boot and the network namespace that the directory belongs to; not for "host"
  *
@@ -38,6 +39,9 @@ typedef int ks_persistent_fn(FILE *out, void *arg);
  * place. After a crash the file is the old one or the new one, whole.
  */
 int ks_persistent_replace(const struct ks_instance *instance, const char *name, ks_persistent_fn *fill, void *arg);
+
+/* Reads all of a file, which is no link. Returns 0 or -errno; *bytes is the caller's to free. */
+int ks_persistent_read(const char *path, char **bytes, size_t *size);
 
 #define KS_BOOT_TEXT 64
 

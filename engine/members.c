@@ -117,14 +117,14 @@ long ks_members_flush(const struct ks_member_memory *memory, __u64 now)
 }
 
 /* A search for an entry, by a walk through its two buckets: the core's own scan. */
-const struct ks_member *ks_members_get(const struct ks_member_memory *memory, const struct ks_prefix *prefix)
+struct ks_member *ks_members_get(const struct ks_member_memory *memory, const struct ks_prefix *prefix)
 {
 	struct ks_member_place place;
 
 	ks_member_place(&memory->page->head, &prefix->addr, prefix->family, prefix->length, &place);
 	for (unsigned n = 0; n < 2 * KS_MEMBER_SLOTS; n++) {
-		const struct ks_member_bucket *bucket = &memory->page[place.page[n / KS_MEMBER_SLOTS]].bucket;
-		const struct ks_member *member = &bucket->member[n % KS_MEMBER_SLOTS];
+		struct ks_member_bucket *bucket = &memory->page[place.page[n / KS_MEMBER_SLOTS]].bucket;
+		struct ks_member *member = &bucket->member[n % KS_MEMBER_SLOTS];
 
 		if (bucket->tag[n % KS_MEMBER_SLOTS] && ks_addr_equal(&member->addr, &prefix->addr) &&
 		    member->family == prefix->family && member->length == prefix->length)

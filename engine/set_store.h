@@ -97,7 +97,7 @@ void ks_members_sweep(const struct ks_member_memory *memory, struct ks_engine *e
 long ks_members_flush(const struct ks_member_memory *memory, __u64 now);
 
 /* The entry of exactly this prefix, living or not; NULL without one. */
-const struct ks_member *ks_members_get(const struct ks_member_memory *memory, const struct ks_prefix *prefix);
+struct ks_member *ks_members_get(const struct ks_member_memory *memory, const struct ks_prefix *prefix);
 
 /* Gives a set the entries of the policy's text: adds what is missing, and takes away what it had and has no more. */
 int ks_members_follow(const struct ks_member_memory *memory, const struct ks_set_info *info, __u32 limit, __u64 now);

@@ -22,6 +22,8 @@ _keepstate() {
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" "$command" --help 2>/dev/null |
 			sed -n 's/^  \(-., \|    \)\(--[a-z][a-z-]*\).*/\2/p')" -- "$word")
+	elif [ "$command" = set ] && [ "$before" = set ]; then
+		mapfile -t COMPREPLY < <(compgen -W 'list add remove replace flush' -- "$word")
 	elif [ "$command" = states ]; then
 		mapfile -t COMPREPLY < <(compgen -W kill -- "$word")
 	else

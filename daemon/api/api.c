@@ -24,6 +24,8 @@ struct ks_api {
 	char path[KS_INSTANCE_PATH];
 };
 
+#define KS_SETS_PATH "/v1/sets"
+
 static const struct api_route {
 	const char *method;
 	const char *path;
@@ -36,6 +38,8 @@ static const struct api_route {
 	{ "POST", "/v1/confirm", ks_api_confirm },
 
 	{ "POST", "/v1/explain", ks_api_explain },	{ "POST", "/v1/stop", ks_api_stop },
+	{ "GET", KS_SETS_PATH, ks_api_sets },		{ "POST", KS_SETS_PATH, ks_api_sets_add },
+	{ "PUT", KS_SETS_PATH, ks_api_sets_replace },	{ "DELETE", KS_SETS_PATH, ks_api_sets_remove },
 };
 
 KS_SCOPED(auto_response, struct MHD_Response *, MHD_destroy_response)
@@ -158,6 +162,42 @@ static enum MHD_Result dispatch(struct ks_request *request, const char *path, co
 	return ks_api_refuse(request, MHD_HTTP_NOT_FOUND, "there is no %s", path);
 }
 
+/* Makes a request of its head. NULL without memory. */
+static struct ks_request *request_begin(struct ks_api *api, struct MHD_Connection *connection, const char *url)
+{
+	struct ks_request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return NULL;
+	request->daemon = api->daemon;
+	request->connection = connection;
+	request->body_max = strcmp(url, KS_SETS_PATH) ? KS_REQUEST_BODY_MAX : KS_REQUEST_LARGE_MAX;
+	return request;
+}
+
+/* Adds a piece of the body. Returns false if it is too long, or without memory. */
+static bool body_add(struct ks_request *request, const char *data, size_t size)
+{
+	size_t needed = request->body_size + size + 1, room = request->body_room ? request->body_room : 4096;
+	char *body = request->body;
+
+	if (size > request->body_max - request->body_size)
+		return false;
+	while (room < needed)
+		room *= 2;
+	if (room != request->body_room) {
+		body = realloc(body, room);
+		if (!body)
+			return false;
+		request->body = body;
+		request->body_room = room;
+	}
+	memcpy(body + request->body_size, data, size);
+	request->body_size += size;
+	body[request->body_size] = '\0';
+	return true;
+}
+
 /* Called once for the head of a request, for each piece of its body, and at its end. */
 static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
 				      const char *version, const char *data, size_t *size, void **state)
@@ -166,24 +206,15 @@ static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connecti
 	struct ks_api *api = cls;
 
 	if (!request) {
-		request = malloc(sizeof(*request));
-		if (!request)
-			return MHD_NO;
-		request->daemon = api->daemon;
-		request->connection = connection;
-		request->body_size = 0;
-		*state = request;
-		return MHD_YES;
+		*state = request_begin(api, connection, url);
+		return *state ? MHD_YES : MHD_NO;
 	}
 	if (*size) {
-		if (*size > KS_REQUEST_BODY_MAX - request->body_size)
+		if (!body_add(request, data, *size))
 			return MHD_NO;
-		memcpy(request->body + request->body_size, data, *size);
-		request->body_size += *size;
 		*size = 0;
 		return MHD_YES;
 	}
-	request->body[request->body_size] = '\0';
 	ks_connections_mark(&api->connections, connection, true);
 	return dispatch(request, url, method);
 }
@@ -191,10 +222,13 @@ static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connecti
 static void end_request(void *cls, struct MHD_Connection *connection, void **state,
 			enum MHD_RequestTerminationCode code)
 {
+	struct ks_request *request = *state;
 	struct ks_api *api = cls;
 
 	ks_connections_mark(&api->connections, connection, false);
-	free(*state);
+	if (request)
+		free(request->body);
+	free(request);
 	*state = NULL;
 }
 

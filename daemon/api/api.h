@@ -31,21 +31,23 @@ void ks_api_work(struct ks_api *api);
 /* Makes the socket again if somebody has removed it. Returns 1 if it was made, 0 if nothing was missing, or -errno. */
 int ks_api_mend(struct ks_api *api);
 
-#define KS_REQUEST_BODY_MAX 65536
+#define KS_REQUEST_BODY_MAX 65536U
+#define KS_REQUEST_LARGE_MAX (128U << 20) /* where a body holds the entries of a set: some millions */
 
 /* A request whose body has arrived. */
 struct ks_request {
 	struct ks_daemon *daemon;
 	struct MHD_Connection *connection;
-	char body[KS_REQUEST_BODY_MAX + 1];
-	size_t body_size;
+	char *body; /* with a zero behind it */
+	size_t body_size, body_room, body_max;
 };
 
 typedef enum MHD_Result ks_handler_fn(struct ks_request *request);
 
 /* Handlers of the routes in api.c. */
 ks_handler_fn ks_api_status, ks_api_states, ks_api_states_kill, ks_api_log, ks_api_counters, ks_api_reload,
-	ks_api_confirm, ks_api_mappings, ks_api_policy, ks_api_explain, ks_api_stop;
+	ks_api_confirm, ks_api_mappings, ks_api_policy, ks_api_explain, ks_api_stop, ks_api_sets, ks_api_sets_add,
+	ks_api_sets_replace, ks_api_sets_remove;
 
 /* `challenge` of the status: which zones challenge SYNs, and how often. NULL without memory. */
 json_t *ks_challenge_json(const struct ks_daemon *daemon);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See sets_keep.h. */
+#include "daemon/sets_keep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/aside.h"
+#include "daemon/persistent.h"
+#include "daemon/report.h"
+#include "saved/sets.h"
+
+#define SECONDS_BETWEEN 60U
+#define SHARE_OF_TIME 200U /* the least time between two files, in times of writing one */
+
+/* A file being written. */
+struct save_ctx {
+	const struct ks_daemon *daemon;
+	struct ks_saved_sets sets;
+	struct ks_saved_moment moment;
+	__u64 entries;
+	int err;
+};
+
+static bool has_kept(const struct ks_policy *policy)
+{
+	for (__u32 i = 0; i < policy->config.dynamics; i++) {
+		if (policy->config.dynamic[i].flags & KS_DYNAMIC_KEEP)
+			return true;
+	}
+	return false;
+}
+
+static int write_sets(FILE *out, void *arg)
+{
+	struct save_ctx *ctx = arg;
+
+	return ks_saved_sets_write(out, &ctx->sets, &ctx->moment, &ctx->entries);
+}
+
+static void save_aside(void *arg)
+{
+	struct save_ctx *ctx = arg;
+
+	ctx->err = ks_persistent_replace(&ctx->daemon->instance, KS_SETS_FILE, write_sets, ctx);
+}
+
+static void save_begin(struct ks_daemon *daemon, struct save_ctx *ctx)
+{
+	*ctx = (struct save_ctx){ .daemon = daemon,
+				  .sets = { .store = ks_kernel_sets(daemon->kernel),
+					    .policy = daemon->policy,
+					    .now = ks_kernel_now(daemon->kernel) } };
+	ks_saved_now(&ctx->moment);
+}
+
+/* Says it once while it goes on failing. */
+static void save_end(struct ks_daemon *daemon, const struct save_ctx *ctx)
+{
+	if (ctx->err && ctx->err != daemon->sets_error)
+		ks_report_error("the run-time sets cannot be saved in %s: %s", daemon->instance.state_dir,
+				strerror(-ctx->err));
+	daemon->sets_error = ctx->err;
+}
+
+void ks_sets_save(struct ks_daemon *daemon)
+{
+	struct save_ctx ctx;
+
+	if (!daemon->policy || !has_kept(daemon->policy))
+		return;
+	save_begin(daemon, &ctx);
+	save_aside(&ctx);
+	save_end(daemon, &ctx);
+}
+
+/* A number that another one takes the place of when packets or people have changed a set that is kept. */
+static __u64 changes_of(const struct ks_daemon *daemon)
+{
+	const struct ks_policy *policy = daemon->policy;
+	const struct ks_set_store *store = ks_kernel_sets(daemon->kernel);
+	__u64 sum = daemon->sets_changed;
+
+	for (__u32 i = 0; i < store->count; i++) {
+		const struct ks_member_head *head = &store->set[i].memory.page->head;
+
+		if (policy->config.dynamic[i].flags & KS_DYNAMIC_KEEP)
+			sum = sum * 31 + head->count + head->evicted;
+	}
+	return sum;
+}
+
+void ks_sets_keep(struct ks_daemon *daemon)
+{
+	__u64 begun = ks_kernel_clock(), changes;
+	struct save_ctx ctx;
+
+	if (!has_kept(daemon->policy) || begun < daemon->sets_next)
+		return;
+	changes = changes_of(daemon);
+	if (changes == daemon->sets_saved)
+		return;
+	save_begin(daemon, &ctx);
+	ks_aside_run(daemon, save_aside, &ctx);
+	save_end(daemon, &ctx);
+	daemon->sets_saved = changes;
+	daemon->sets_next = ks_kernel_clock() +
+			    KS_MAX(SECONDS_BETWEEN * KS_NSEC_PER_SEC, (ks_kernel_clock() - begun) * SHARE_OF_TIME);
+}
+
+static void take_back(struct ks_daemon *daemon, char *bytes, size_t size)
+{
+	const struct ks_saved_sets sets = { .store = ks_kernel_sets(daemon->kernel),
+					    .policy = daemon->policy,
+					    .now = ks_kernel_now(daemon->kernel) };
+	struct ks_saved_sets_outcome outcome;
+	char error[KS_SAVED_ERROR] = "";
+	struct ks_saved_moment now;
+	int err;
+
+	ks_saved_now(&now);
+	err = ks_saved_sets_restore(bytes, size, &sets, &now, &outcome, error);
+	if (err)
+		ks_report_error("the saved run-time sets are not taken back: %s", *error ? error : strerror(-err));
+	else if (outcome.taken + outcome.expired + outcome.no_room)
+		ks_report(
+			"%llu entries of run-time sets are taken back, %llu s old; %llu had expired, %llu find no room",
+			outcome.taken, outcome.elapsed / KS_MSEC_PER_SEC, outcome.expired, outcome.no_room);
+}
+
+void ks_sets_take_back(struct ks_daemon *daemon)
+{
+	ks_auto_free char *bytes = NULL;
+	char path[KS_INSTANCE_PATH];
+	size_t size;
+	int err = has_kept(daemon->policy) ? ks_persistent_path(&daemon->instance, KS_SETS_FILE, path) : -ENOENT;
+
+	if (!err)
+		err = ks_persistent_read(path, &bytes, &size);
+	if (!err)
+		take_back(daemon, bytes, size);
+	else if (err != -ENOENT)
+		ks_report_error("the saved run-time sets cannot be read: %s", strerror(-err));
+}
