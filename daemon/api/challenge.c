@@ -14,6 +14,13 @@ static bool is_on(const struct ks_daemon *daemon, const struct ks_challenges *ch
 	return challenges->on && counts->half_open > ks_kernel_config(daemon->kernel)->challenge_low;
 }
 
+bool ks_challenge_is_on(const struct ks_daemon *daemon)
+{
+	struct ks_challenges challenges;
+
+	return !ks_kernel_challenges(daemon->kernel, &challenges) && is_on(daemon, &challenges);
+}
+
 static bool zone_is_on(const struct ks_zone *zone, const struct ks_config *config, bool on)
 {
 	if (zone->challenge == KS_CHALLENGE_AUTO)
