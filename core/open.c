@@ -163,7 +163,7 @@ static __u32 flow_insert(struct ks_env *env, struct ks_inspection *insp)
 		insp->flow.after.flags |= KS_FLOW_MASQUERADED;
 	if (insp->home.dry)
 		return KS_REASON_OK_NEW;
-	reason = ks_table_insert(env, &insp->flow);
+	reason = ks_table_admit(env, &insp->flow);
 	if (reason == KS_REASON_OK_NEW && insp->opening.expected && !ks_expect_consume(env, insp))
 		reason = flow_withdraw(env, insp);
 	if (reason == KS_REASON_OK_NEW) {

@@ -118,8 +118,8 @@ enum ks_class {
 	X(UNGUARDED, "unguarded interface", "it came by an interface that is neither guarded nor ignored")             \
 	/* resources */                                                                                                \
 	X(TABLE_FULL, "table full", "the state table is full of live flows")                                           \
-	X(HALF_OPEN_FULL, "half-open full", "the budget of half-open connections is spent")                            \
-	X(FRAGMENT_LIMIT, "fragment limit", "too many datagrams in fragments, or too many holes in one")               \
+	X(HALF_OPEN_FULL, "half-open full", "never given any more: who waits longest makes room")                      \
+	X(FRAGMENT_LIMIT, "fragment limit", "too many holes in a datagram, or no room for its record")                 \
 	X(NO_PORT, "no free port", "address translation found no free port for a new flow")                            \
 	X(NO_ADDRESS, "no address", "address translation found no address for it")                                     \
 	X(ANNOUNCEMENT, "announcement incomplete",                                                                     \

@@ -22,6 +22,7 @@
 #include "daemon/aside.h"
 #include "daemon/events.h"
 #include "daemon/report.h"
+#include "kernel/seed.h"
 #include "text/json.h"
 
 void ks_handover_raise_backstop(struct ks_daemon *daemon)
@@ -39,9 +40,17 @@ void ks_handover_raise_backstop(struct ks_daemon *daemon)
 
 void ks_handover_end_old(struct ks_daemon *daemon)
 {
+	int err;
+
 	daemon->old_stays = !ks_interfaces_are_attached(&daemon->interfaces);
-	if (!daemon->old_stays && ks_kernel_forget_old(daemon->kernel))
+	if (daemon->old_stays)
+		return;
+	if (ks_kernel_forget_old(daemon->kernel))
 		ks_report_error("%s", ks_kernel_complaint());
+	err = ks_kernel_seat_all(daemon->kernel, daemon->policy);
+	if (err)
+		ks_report_error("half-open states of the old table are bounded by their timeouts only: %s",
+				strerror(-err));
 }
 
 __attribute__((format(printf, 3, 4))) static int refuse(char **message, int err, const char *format, ...)

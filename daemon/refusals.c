@@ -11,8 +11,7 @@ static const struct {
 	const char *what;
 } kinds[] = {
 	{ KS_REASON_TABLE_FULL, "the state table is full: new flows are refused" },
-	{ KS_REASON_HALF_OPEN_FULL, "the budget of half-open connections is spent: new ones are refused" },
-	{ KS_REASON_FRAGMENT_LIMIT, "too many datagrams in fragments: new ones are refused" },
+	{ KS_REASON_FRAGMENT_LIMIT, "datagrams in fragments were refused: too many holes, or no room" },
 	{ KS_REASON_NO_PORT, "no free port for translation: new flows are refused" },
 	{ KS_REASON_FOREIGN_NAT,
 	  "another program (nftables, iptables) translates addresses between guarded interfaces: "
@@ -28,10 +27,6 @@ static void bound_print(enum ks_reason reason, const struct ks_config *config, c
 {
 	if (reason == KS_REASON_TABLE_FULL)
 		snprintf(text, size, " (limit states %u)", config->limit_states);
-	else if (reason == KS_REASON_HALF_OPEN_FULL)
-		snprintf(text, size, " (limit half-open %u)", config->limit_half_open);
-	else if (reason == KS_REASON_FRAGMENT_LIMIT)
-		snprintf(text, size, " (limit fragments %u)", config->limit_kind[KS_KIND_FRAGMENT]);
 }
 
 void ks_refusals_init(struct ks_refusals *refusals, const struct ks_count counts[KS_REASON_MAX])

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tells the administrator that the box runs out of something: entries of the
- * table, half-open connections, datagrams in fragments, ports or addresses for
- * translation; and of packets that another program translated or that came by an
- * unguarded interface. Each kind is told at once when it begins, and then once a
+ * table, datagrams in fragments, ports or addresses for translation; and of
+ * packets that another program translated or that came by an unguarded interface. Each kind is told at once when it begins, and then once a
  * minute at most, with the number of packets: a flood writes a line a minute,
  * not a line a packet. Every packet is counted (core/verdict.h). Used by the
  * daemon's thread.
@@ -13,7 +12,7 @@
 
 #include "core/env.h"
 
-#define KS_REFUSALS_KINDS 7U
+#define KS_REFUSALS_KINDS 6U
 
 struct ks_refusals {
 	struct {

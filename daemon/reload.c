@@ -29,6 +29,8 @@
 #include "daemon/manager.h"
 #include "daemon/login.h"
 #include "daemon/report.h"
+#include "engine/seats.h"
+#include "kernel/seed.h"
 #include "text/json.h"
 #include "text/scoped.h"
 
@@ -126,6 +128,14 @@ static void undo_preparation(struct ks_daemon *daemon, const struct ks_kept_guar
 		ks_interfaces_apply(&daemon->interfaces, daemon->policy);
 }
 
+/* Budgets of another size have queues of another length. Whoever gets no seat lives until his timeout. */
+static void seat_all(struct ks_daemon *daemon, const struct ks_policy *policy)
+{
+	if (daemon->policy && ks_seats_differ(&daemon->policy->config, &policy->config) &&
+	    ks_kernel_seat_all(daemon->kernel, policy))
+		ks_report_error("half-open states beyond the new limit stay until their timeouts: no memory");
+}
+
 static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, struct ks_ledger *ledger, bool fresh,
 			 char **message)
 {
@@ -140,6 +150,8 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 		err = ks_interfaces_prepare(&daemon->interfaces, policy);
 	if (!err)
 		err = ks_kernel_set_policy(daemon->kernel, policy);
+	if (!err)
+		seat_all(daemon, policy);
 	if (err) {
 		const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
 

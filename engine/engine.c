@@ -10,6 +10,7 @@
 
 #include "engine/entries.h"
 #include "engine/internal.h"
+#include "engine/seats.h"
 #include "text/scoped.h"
 
 #define HUGE_PAGE (2UL << 20)
@@ -127,7 +128,11 @@ void ks_engine_destroy(struct ks_engine *engine)
 
 void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables)
 {
+	bool differ = ks_seats_differ(engine->tables.config, tables->config);
+
 	engine->tables = *tables;
+	if (differ && ks_engine_seat_all(engine))
+		engine->error = -ENOMEM;
 }
 
 void ks_engine_set_world(struct ks_engine *engine, const struct ks_world *world)
@@ -340,7 +345,7 @@ int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, 
 	if (insp.flow.found)
 		return -EEXIST;
 	insp.flow.after = *flow;
-	reason = ks_table_insert(ks_engine_env(engine), &insp.flow);
+	reason = ks_table_admit(ks_engine_env(engine), &insp.flow);
 	return reason == KS_REASON_OK_NEW ? 0 : -ENOSPC;
 }
 

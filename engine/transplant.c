@@ -25,7 +25,7 @@ static int entry_insert(struct ks_engine *engine, struct ks_entry *entry)
 	ks_table_find(env, entry);
 	if (entry->found)
 		return -EEXIST;
-	return ks_table_insert(env, entry) == KS_REASON_OK_NEW ? 0 : -ENOSPC;
+	return ks_table_admit(env, entry) == KS_REASON_OK_NEW ? 0 : -ENOSPC;
 }
 
 /* Inserts an alias whose flow is to come. Sets the id of its slot. */

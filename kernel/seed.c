@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "engine/seats.h"
 #include "kernel/internal.h"
 
 struct ks_seed {
@@ -81,6 +82,13 @@ int ks_seed_record(struct ks_seed *seed, const struct ks_flow_key *key, const st
 __u32 ks_seed_clock(const struct ks_seed *seed)
 {
 	return ks_flow_clock(ks_engine_time(seed->engine));
+}
+
+int ks_kernel_seat_all(struct ks_kernel *kernel, const struct ks_policy *policy)
+{
+	ks_auto_seed struct ks_seed *seed = NULL;
+
+	return ks_seed_begin(kernel, policy, &seed) ?: ks_engine_seat_all(seed->engine);
 }
 
 struct ks_engine *ks_seed_engine(const struct ks_seed *seed)

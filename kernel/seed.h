@@ -39,6 +39,12 @@ int ks_seed_record(struct ks_seed *seed, const struct ks_flow_key *key, const st
 /* The present on the clock of the table's entries (ks_flow.seen). */
 __u32 ks_seed_clock(const struct ks_seed *seed);
 
+/*
+ * Gives a seat to each entry that waits in a budget and has none (engine/seats.h): behind a takeover, and where the limits of
+ * `policy`, which is in force now, are others than before. Returns 0 or -errno.
+ */
+int ks_kernel_seat_all(struct ks_kernel *kernel, const struct ks_policy *policy);
+
 /* The engine on the kernel's table: to ask the policy's rules, and to find entries. It has no world yet. */
 struct ks_engine *ks_seed_engine(const struct ks_seed *seed);
 

@@ -129,7 +129,7 @@ static ks_inline bool datagram_store(struct fragment_ctx *ctx)
 
 	if (insp->side.found)
 		return ks_table_commit(ctx->env, &insp->side);
-	reason = ks_table_insert(ctx->env, &insp->side);
+	reason = ks_table_admit(ctx->env, &insp->side);
 	if (reason == KS_REASON_CONTENDED)
 		return false;
 	if (reason != KS_REASON_OK_NEW)

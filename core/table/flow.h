@@ -157,8 +157,8 @@ static inline bool ks_flow_is_expired(const struct ks_flow *flow, __u64 now)
 static inline bool ks_state_is_half_open(__u32 state)
 {
 	return state == KS_STATE_TCP_SYN_SENT || state == KS_STATE_TCP_SYN_RECV || state == KS_STATE_SCTP_COOKIE_WAIT ||
-	       state == KS_STATE_SCTP_COOKIE_ECHOED || state == KS_STATE_DCCP_REQUEST ||
-	       state == KS_STATE_DCCP_RESPOND || state == KS_STATE_TAKEN_UP;
+	       state == KS_STATE_SCTP_COOKIE_ECHOED || state == KS_STATE_SCTP_HEARTBEAT ||
+	       state == KS_STATE_DCCP_REQUEST || state == KS_STATE_DCCP_RESPOND || state == KS_STATE_TAKEN_UP;
 }
 
 static inline bool ks_state_is_closed(__u32 state)

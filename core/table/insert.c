@@ -17,8 +17,8 @@
  *
  * Left to an attacker
  *
- * He fills the table with flows that the rules allow him. Half-open ones count against `limit half-open`, those from invented
- * middles against half of it, and each may be recycled a second after its last packet. UDP, ICMP and other flows that need no answer, and connections that a machine
+ * He fills the table with flows that the rules allow him. Half-open ones count against `limit half-open`, where the one that
+ * came first makes room (queue.h), and each may be recycled a second after its last packet. UDP, ICMP and other flows that need no answer, and connections that a machine
  * of his answers, fill it up to the limit of flows. New flows are then refused, for everybody, until some end or time out;
  * adaptive timeouts (timeout.h) make that soon. He can have the closed connections of others recycled early, which forgets
  * only what would tell an old duplicate from a new connection. He cannot end a live flow, nor choose whose buckets he fills, as
@@ -40,36 +40,18 @@
 /* A handshake takes no longer: a half-open flow that was seen within it is taken for live, ms. */
 #define HANDSHAKE_MS 1000
 
-#define TAKEN_UP_SHARE \
-	2 /* of the half-open budget: taken up from their middle, connections leave room for those that begin */
-
-/* Returns true if the budget of half-open connections admits the new flow. CPUs that ask at once may overshoot it by one each. */
-static inline bool half_open_admits(const struct ks_config *config, const struct ks_table_counts *counts,
-				    const struct ks_entry *e)
-{
-	__u32 limit = config->limit_half_open;
-
-	if (!ks_state_is_half_open(e->after.state))
-		return true;
-	if (e->after.state == KS_STATE_TAKEN_UP)
-		limit /= TAKEN_UP_SHARE;
-	return ks_load_relaxed(&counts->half_open) < limit;
-}
-
 __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
-	const struct ks_config *config = env_config(env);
 
-	if (!counts || !config)
+	if (!counts)
 		return KS_REASON_INTERNAL;
-	if (!half_open_admits(config, counts, e))
-		return KS_REASON_HALF_OPEN_FULL;
 	if (!ks_table_commit(env, e))
 		return KS_REASON_CONTENDED;
 	env_count_flow(env, &e->before);
 	ks_fetch_add(&counts->created, 1);
 	ks_fetch_add(&counts->recycled, 1);
+	ks_queue_join(env, e);
 	return KS_REASON_OK_NEW;
 }
 
@@ -420,10 +402,9 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 	config = env_config(env);
 	if (!shape || !counts || !config)
 		return KS_REASON_INTERNAL;
-	if (!half_open_admits(config, counts, e))
-		return KS_REASON_HALF_OPEN_FULL;
-	if (e->key.kind != KS_KIND_FLOW && ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
-						   config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
+	if (e->key.kind != KS_KIND_FLOW && e->key.kind != KS_KIND_FRAGMENT &&
+	    ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
+		    config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
 		return KS_REASON_TABLE_FULL;
 	p = candidates_of(e->hash, shape);
 	primary = env_bucket(env, p.bucket[0]);

@@ -110,6 +110,35 @@ static inline void mapping_account(struct ks_env *env, __u32 kind, const struct 
 		ks_fetch_add(&budget->mappings, change);
 }
 
+/* The bucket that the n-th seat of a queue lies in (queue.h), and its place there. */
+static inline __u32 ks_seat_bucket(__u32 queue, __u32 n)
+{
+	return queue == KS_QUEUE_HALF_OPEN ? n / KS_HALF_OPEN_SEATS : n;
+}
+
+static ks_inline __u64 *ks_seat_in(struct ks_bucket *bucket, __u32 queue, __u32 n)
+{
+	if (queue != KS_QUEUE_HALF_OPEN)
+		return &bucket->seat[KS_HALF_OPEN_SEATS];
+	return &bucket->seat[n & (KS_HALF_OPEN_SEATS - 1)];
+}
+
+_Static_assert((KS_HALF_OPEN_SEATS & (KS_HALF_OPEN_SEATS - 1)) == 0 && KS_DATAGRAM_SEATS == 1 &&
+		       KS_HALF_OPEN_SEATS + KS_DATAGRAM_SEATS == KS_BUCKET_SEATS,
+	       "the seats of the queues lie one behind the other");
+
+#define KS_SEAT_STAMP_SHIFT 32
+
+/* An entry as a seat names it: the id of its slot, and a stamp by which it is told from others that had that slot. */
+static inline __u64 ks_seat_owner(__u32 id, __u64 hash, __u32 kind, const struct ks_flow *flow)
+{
+	__u32 stamp = (__u32)(hash >> KS_SEAT_STAMP_SHIFT);
+
+	if (kind == KS_KIND_FLOW)
+		stamp ^= flow->created;
+	return (__u64)stamp << KS_SEAT_STAMP_SHIFT | id;
+}
+
 /* The entry of a kind in slot `id` is over: it is accounted for, and its aliases go with it. */
 void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 kind, const struct ks_flow *flow,
 		    __u32 id);

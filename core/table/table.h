@@ -29,6 +29,7 @@
  *   bucket.claim   1 while a CPU inserts a key whose first candidate this bucket is. It keeps two CPUs from inserting one key
  *                  at once, in either bucket: a key is never twice in the table
  *   counts         by anybody, by atomic additions
+ *   joined, seat   see queue.h
  *   shape          once, before the table is used
  *
  * Races, and why they are harmless
@@ -56,11 +57,13 @@
 #include "core/home.h"
 #include "core/table/entry.h"
 #include "core/table/flow.h"
+#include "core/table/queue.h"
 #include "core/rules.h"
 #include "core/types.h"
 
 #define KS_BUCKET_SLOTS 8
 #define KS_BUCKET_SLOT_MASK (KS_BUCKET_SLOTS - 1)
+#define KS_BUCKET_SEATS 5
 
 struct ks_slot {
 	struct ks_flow_key key;
@@ -69,9 +72,9 @@ struct ks_slot {
 
 struct ks_bucket {
 	__u32 claim; /* 1 while a CPU inserts a key whose first candidate this is */
-	__u32 zero;
+	__u32 joined; /* of the first buckets: entries that have joined the queue of this number (queue.h) */
 	__u16 tag[KS_BUCKET_SLOTS]; /* 16 bits of the hash, 0: free */
-	__u8 pad[40]; /* the header is a cache line */
+	__u64 seat[KS_BUCKET_SEATS]; /* of queues (queue.h); with them the header is a cache line */
 	struct ks_slot slot[KS_BUCKET_SLOTS];
 };
 
@@ -227,7 +230,7 @@ static inline bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
 	return done & 1;
 }
 
-/* The same for a flow that is over and whose key opens again: the old one is accounted for as ended. Returns as insert. */
+/* The same for a flow that is over and whose key opens again: the old one is accounted for as ended. Returns as ks_table_admit(). */
 __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
 
 /*
@@ -240,6 +243,19 @@ __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e);
 static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 {
 	return ks_table_insert_isolated(env_isolated(env), e);
+}
+
+/*
+ * The same for an entry of a kind that has a queue (queue.h): flows and datagrams. If its budget was full, the one that
+ * waited there longest has made room. Inlined, because frames are few (V2).
+ */
+static ks_inline __u32 ks_table_admit(struct ks_env *env, struct ks_entry *e)
+{
+	__u32 reason = ks_table_insert(env, e);
+
+	if (reason == KS_REASON_OK_NEW)
+		ks_queue_join(env, e);
+	return reason;
 }
 
 /* Returns true if an insert of e->key may take the place of the live entry that ks_table_find() found. */

@@ -218,6 +218,29 @@ static inline void taken_up_hold(const struct ks_config *config, struct ks_inspe
 		insp->flow.after.state = KS_STATE_TAKEN_UP;
 }
 
+/* A connection that is established by what one side said may begin again: then it waits for the other side like a new one. */
+static __u32 asymmetric_update(struct ks_env *env, struct ks_inspection *insp, bool *moves)
+{
+	__u32 reason = ks_tcp_asymmetric_update(insp, moves);
+
+	if (ks_state_is_half_open(insp->flow.after.state) && !ks_state_is_half_open(insp->flow.before.state) &&
+	    !insp->home.dry) {
+		ks_table_hash(env, &insp->flow); /* it may have been found by an alias */
+		ks_queue_join(env, &insp->flow);
+	}
+	return reason;
+}
+
+/*
+ * Returns true if who opens a connection only says again what he has said: that keeps it no longer. So an unanswered SYN
+ * is forgotten after its time, however often it comes; the next one opens the connection anew.
+ */
+static inline bool is_mere_repetition(const struct ks_inspection *insp)
+{
+	return insp->dir == KS_ORIGINAL && insp->flow.after.state == insp->flow.before.state &&
+	       ks_state_is_half_open(insp->flow.after.state);
+}
+
 __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	__u32 reason;
@@ -227,7 +250,7 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 	switch (insp->pkt.tuple.proto) {
 	case KS_PROTO_TCP:
 		if (config->options & KS_OPT_ASYMMETRIC)
-			reason = ks_tcp_asymmetric_update(insp, &moves);
+			reason = asymmetric_update(env, insp, &moves);
 		else
 			reason = ks_tcp_update(config, insp, &moves);
 		break;
@@ -261,6 +284,8 @@ __u32 ks_track_update(struct ks_env *env, const struct ks_config *config, struct
 		insp->flow.after.flags |= KS_FLOW_REPLIED;
 	if (is_established(insp->flow.after.state))
 		insp->flow.after.flags |= KS_FLOW_ASSURED;
+	else if (is_mere_repetition(insp))
+		return reason;
 	timeout_refresh(env, config, insp);
 	return reason;
 }

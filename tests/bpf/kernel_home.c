@@ -199,6 +199,9 @@ static int kernel_reset(void *self)
 		return err;
 	home->packets = 0;
 	control->test_now = KS_HOME_START;
+	/* Entries of the last test may come again, in the same slots at the same time. */
+	for (__u32 i = 0; i < ks_kernel_shape(home->kernel)->buckets; i++)
+		memset(home->table[i].seat, 0, sizeof(home->table[i].seat));
 	memset(control->test_listen, 0, sizeof(control->test_listen));
 	control->settling.since = 0;
 	if (is_empty(ks_kernel_counts(home->kernel)))

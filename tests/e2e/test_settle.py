@@ -230,7 +230,7 @@ def test_inventions_fill_no_table(lab, make_firewall):
         lab.gateway.ip("route", "add", "203.0.113.0/24", "via", SERVER4)
         lab.client.python("invent", "203.0.113.7", 4000, 80, program="underway.py").wait()
         table = firewall.data("status")[0]["table"]
-        assert 0 < table["half_open"] <= 34 and table["flows"] < 128, table
+        assert 0 < table["half_open"] <= 65 and table["flows"] < 160, table
         assert not [state for state in firewall.data("states") if state["assured"] and "203.0.113.7" in str(state)]
         assert lab.client.fetch(f"http://{SERVER4}/").returncode == 0, "there is no room for a connection that somebody wants"
     finally:

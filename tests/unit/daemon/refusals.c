@@ -19,7 +19,7 @@ static void take(const char *line)
 	lines++;
 }
 
-static const struct ks_config config = { .limit_states = 1000, .limit_half_open = 100 };
+static const struct ks_config config = { .limit_states = 1000 };
 static struct ks_count counts[KS_REASON_MAX];
 static struct ks_refusals refusals;
 
@@ -65,10 +65,9 @@ static void test_each_kind_for_itself(void **state)
 {
 	counts[KS_REASON_TABLE_FULL].packets++;
 	tell(5);
-	counts[KS_REASON_HALF_OPEN_FULL].packets += 2;
+	counts[KS_REASON_FRAGMENT_LIMIT].packets += 2;
 	tell(6);
-	assert_string_equal(last, "the budget of half-open connections is spent: new ones are refused (limit half-open "
-				  "100): 2 packets");
+	assert_string_equal(last, "datagrams in fragments were refused: too many holes, or no room: 2 packets");
 	counts[KS_REASON_NO_PORT].packets++;
 	tell(7);
 	assert_string_equal(last, "no free port for translation: new flows are refused: 1 packet");

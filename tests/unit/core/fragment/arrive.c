@@ -211,8 +211,18 @@ static void test_limits(void **state)
 {
 	for (__u32 id = 0; id < 8; id++)
 		assert_int_equal(udp(false, id, 0, true, 64), NEW);
-	assert_int_equal(udp(false, 8, 0, true, 64), KS_REASON_FRAGMENT_LIMIT);
-	assert_int_equal(udp(false, 8, 64, true, 64), KS_REASON_FRAGMENT_LIMIT);
+	/* The first of them makes room; what is held of it is forgotten with it. */
+	assert_int_equal(udp(false, 8, 0, true, 64), NEW);
+	assert_int_equal(udp(false, 0, 64, true, 64), HELD);
+	assert_int_equal(env->held_count, 1);
+	for (__u32 id = 9; id < 16; id++)
+		assert_int_equal(udp(false, id, 0, true, 64), NEW);
+	assert_int_equal(env->held_count, 1);
+	assert_int_equal(udp(false, 7, 0, true, 64), NEW);
+	assert_int_equal(udp(false, 6, 0, true, 64), NEW);
+	assert_int_equal(env->held_count, 0);
+	assert_int_equal(env->forgotten, 1);
+	assert_int_equal(env->counts.records[KS_KIND_FRAGMENT], 8);
 	assert_int_equal(udp(false, 7, 64, true, 64), NEW);
 	for (__u32 i = 1; i < KS_DATAGRAM_PARTS; i++)
 		assert_int_equal(udp(false, 6, 128 * i, true, 64), NEW);

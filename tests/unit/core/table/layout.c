@@ -85,7 +85,8 @@ static void add_structures(void)
 		offsetof(struct ks_flow, scale),      offsetof(struct ks_flow, tcp_flags),
 		offsetof(struct ks_flow, sctp.offer), offsetof(struct ks_flow, dccp.first),
 		offsetof(struct ks_flow, own),	      sizeof(struct ks_bucket),
-		offsetof(struct ks_bucket, tag),      offsetof(struct ks_bucket, slot),
+		offsetof(struct ks_bucket, joined),   offsetof(struct ks_bucket, tag),
+		offsetof(struct ks_bucket, seat),     offsetof(struct ks_bucket, slot),
 		sizeof(struct ks_table_counts),
 	};
 

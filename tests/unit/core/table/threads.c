@@ -81,7 +81,7 @@ static void one_packet(__u64 *seed)
 	insp.flow.after.seen = ms;
 	insp.flow.after.timeout = test_below(seed, 40);
 	if (!insp.flow.found)
-		ks_table_insert(env, &insp.flow);
+		ks_table_admit(env, &insp.flow);
 	else if (insp.flow.before.state == KS_STATE_TCP_CLOSE)
 		ks_table_replace(env, &insp.flow);
 	else
