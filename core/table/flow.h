@@ -35,7 +35,8 @@ _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
 /* ks_flow.flags */
 #define KS_FLOW_ORIG_IS_HIGH 0x01 /* the originator is the key's second address */
 #define KS_FLOW_REPLIED 0x02 /* a valid packet of the other side was seen */
-#define KS_FLOW_ASSURED 0x04 /* established in both directions: never recycled while alive */
+#define KS_FLOW_ASSURED \
+	0x04 /* established, or proven by packets of both sides some time apart (ks_flow_is_unproven()) */
 #define KS_FLOW_PICKUP 0x08 /* taken up mid-stream: windows were learnt, not negotiated */
 #define KS_FLOW_LOG 0x10 /* its rule asked for a log */
 #define KS_FLOW_MAPPED 0x40 /* its source is that of an endpoint-independent mapping */
@@ -165,6 +166,23 @@ static inline bool ks_state_is_closed(__u32 state)
 {
 	return state == KS_STATE_TCP_TIME_WAIT || state == KS_STATE_TCP_CLOSE || state == KS_STATE_SCTP_CLOSED ||
 	       state == KS_STATE_DCCP_TIMEWAIT;
+}
+
+/* States of protocols without a handshake. */
+static inline bool ks_state_is_plain(__u32 state)
+{
+	return state == KS_STATE_UDP_SINGLE || state == KS_STATE_UDP_STREAM || state == KS_STATE_ICMP_REQUEST ||
+	       state == KS_STATE_ICMP_REPLIED || state == KS_STATE_OTHER_SINGLE || state == KS_STATE_OTHER_STREAM;
+}
+
+/*
+ * Returns true for a flow of UDP, ICMP or another protocol without a handshake that may be an invented one: an answer may
+ * have gone to a source that has asked nothing. It is proven by a packet of the originator behind two answers, two seconds
+ * or more after the first one.
+ */
+static inline bool ks_flow_is_unproven(const struct ks_flow *flow)
+{
+	return ks_state_is_plain(flow->state) && !(flow->flags & KS_FLOW_ASSURED);
 }
 
 /* Returns 0 if the originator is the key's first address, 1 if it is the second. */

@@ -184,13 +184,14 @@ static inline struct ks_flow_ref ks_slot_at(__u32 id)
 }
 
 /*
- * Reads the fields that tell if an entry is alive: version, state, seen and timeout; no other field of `head` is filled in.
+ * Reads the fields that tell if an entry is alive: version, state, flags, seen and timeout; no other field of `head` is filled in.
  * Nothing holds them still: a decision that rests on them is made again under the slot's claim.
  */
 static inline void ks_flow_peek(const struct ks_flow *shared, struct ks_flow *head)
 {
 	head->version = ks_load_hint(&shared->version);
 	head->state = ks_load_hint(&shared->state);
+	head->flags = ks_load_hint(&shared->flags);
 	head->seen = ks_load_hint(&shared->seen);
 	head->timeout = ks_load_hint(&shared->timeout);
 }

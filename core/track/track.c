@@ -168,13 +168,32 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 	timeout_refresh(env, config, insp);
 }
 
+#define PROVEN_ANSWERS 2U
+#define PROVEN_S 2U
+
+/*
+ * The originator goes on, some time after it began and after so many packets of the other side: that is no invented source
+ * any more. `answers` are those packets, in a protocol where they can be told.
+ */
+static inline void plain_prove(struct ks_inspection *insp, __u32 answers)
+{
+	struct ks_flow *flow = &insp->flow.after;
+	__u32 now;
+
+	if (ks_likely(flow->flags & KS_FLOW_ASSURED) || answers < PROVEN_ANSWERS)
+		return;
+	now = (__u32)(insp->home.now / KS_NSEC_PER_SEC);
+	if (now - flow->created >= PROVEN_S)
+		flow->flags |= KS_FLOW_ASSURED;
+}
+
 /* A protocol without a machine: an answer gives the flow a longer timeout. */
 static inline __u32 plain_update(struct ks_inspection *insp)
 {
-	if (insp->dir == KS_REPLY) {
-		insp->flow.after.flags |= KS_FLOW_ASSURED;
+	if (insp->dir == KS_REPLY)
 		insp->flow.after.state = plain_state(insp->pkt.tuple.proto, true);
-	}
+	else
+		plain_prove(insp, insp->flow.after.packets_low[KS_REPLY]);
 	return KS_REASON_OK_ESTABLISHED;
 }
 
@@ -200,8 +219,10 @@ static __u32 gre_update(struct ks_inspection *insp)
 {
 	__u32 reason = plain_update(insp);
 
-	if (ks_gre_is_call(&insp->pkt.tuple))
+	if (ks_gre_is_call(&insp->pkt.tuple)) {
 		insp->flow.after.state = plain_state(KS_PROTO_GRE, true);
+		plain_prove(insp, insp->flow.after.packets_low[KS_ORIGINAL]);
+	}
 	return reason;
 }
 

@@ -12,7 +12,7 @@ static void test_limits(void **state)
 	for (; n < 3; n++)
 		assert_int_equal(insert(env, n, KS_STATE_TCP_SYN_SENT, SECOND, 60000), KS_REASON_OK_NEW);
 	for (; n < 10; n++)
-		assert_int_equal(insert(env, n, KS_STATE_UDP_SINGLE, SECOND, 60000), KS_REASON_OK_NEW);
+		assert_int_equal(insert(env, n, KS_STATE_TCP_ESTABLISHED, SECOND, 60000), KS_REASON_OK_NEW);
 	assert_int_equal(insert(env, 100, KS_STATE_UDP_SINGLE, SECOND, 60000), KS_REASON_TABLE_FULL);
 	/* A full table forgets nobody who lives. */
 	for (n = 0; n < 10; n++)
@@ -30,12 +30,12 @@ static __u32 insert_beside(struct ks_env *env, __u32 state, __u64 now)
 	return insert(env, 8, KS_STATE_UDP_SINGLE, now, 1000);
 }
 
-/* Buckets full of live flows of every state: what is closed makes room, and what has stayed half-open; nothing else. */
+/* Buckets full of live flows of every state: what is closed makes room, has stayed half-open, or is not proven; nothing else. */
 static void test_recycling(void **state)
 {
 	for (__u32 kind = KS_STATE_NONE + 1; kind < KS_STATE_MAX; kind++) {
 		struct ks_env *env = test_env_create(1);
-		bool gives = ks_state_is_closed(kind) || ks_state_is_half_open(kind);
+		bool gives = ks_state_is_closed(kind) || ks_state_is_half_open(kind) || ks_state_is_plain(kind);
 
 		if (kind == KS_STATE_ALIAS) {
 			test_env_destroy(env);
@@ -63,7 +63,7 @@ static void test_a_fresh_handshake_is_live(void **state)
 	test_env_destroy(env);
 }
 
-/* Closed before half-open, whatever their age; of two half-open ones the one longest unseen. */
+/* Closed before half-open before unproven, whatever their age; of two of a kind the one longest unseen. */
 static void test_order_of_recycling(void **state)
 {
 	static const __u32 states[KS_BUCKET_SLOTS] = {
@@ -71,14 +71,14 @@ static void test_order_of_recycling(void **state)
 		KS_STATE_UDP_SINGLE,   KS_STATE_TCP_CLOSE,	 KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_SYN_SENT,
 	};
 	static const __u32 seen[KS_BUCKET_SLOTS] = { 3, 1, 2, 7, 1, 6, 1, 4 }; /* s */
-	static const __u32 order[] = { 5, 3, 2, 0, 7 };
+	static const __u32 order[] = { 5, 3, 2, 0, 7, 4 };
 	struct ks_env *env = test_env_create(1);
 
 	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++)
 		insert(env, n, states[n], seen[n] * SECOND, 60000);
 	for (__u32 i = 0; i < KS_ARRAY_SIZE(order); i++) {
 		assert_true(look(env, order[i], 9 * SECOND).flow.found);
-		assert_int_equal(insert(env, 100 + i, KS_STATE_UDP_STREAM, 9 * SECOND, 60000), KS_REASON_OK_NEW);
+		assert_int_equal(insert(env, 100 + i, KS_STATE_TCP_ESTABLISHED, 9 * SECOND, 60000), KS_REASON_OK_NEW);
 		assert_false(look(env, order[i], 9 * SECOND).flow.found);
 	}
 	assert_int_equal(insert(env, 200, KS_STATE_UDP_STREAM, 9 * SECOND, 60000), KS_REASON_TABLE_FULL);
@@ -95,9 +95,9 @@ static void test_recycling_at_the_limit(void **state)
 	insert(env, 0, KS_STATE_TCP_SYN_SENT, SECOND, 60000);
 	insert(env, 1, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
 	insert(env, 2, KS_STATE_TCP_CLOSE, SECOND, 60000);
-	assert_int_equal(insert(env, 3, KS_STATE_UDP_STREAM, 3 * SECOND, 60000), KS_REASON_OK_NEW);
+	assert_int_equal(insert(env, 3, KS_STATE_TCP_ESTABLISHED, 3 * SECOND, 60000), KS_REASON_OK_NEW);
 	assert_false(look(env, 2, 3 * SECOND).flow.found);
-	assert_int_equal(insert(env, 4, KS_STATE_UDP_STREAM, 3 * SECOND, 60000), KS_REASON_OK_NEW);
+	assert_int_equal(insert(env, 4, KS_STATE_TCP_ESTABLISHED, 3 * SECOND, 60000), KS_REASON_OK_NEW);
 	assert_false(look(env, 0, 3 * SECOND).flow.found);
 	assert_int_equal(insert(env, 5, KS_STATE_UDP_STREAM, 3 * SECOND, 60000), KS_REASON_TABLE_FULL);
 	assert_int_equal(env->counts.flows, 3);
@@ -124,6 +124,76 @@ static void test_recycling_beside(void **state)
 	assert_int_equal(env->counts.recycled, FLOWS / 8 - refused);
 	for (__u32 n = 0; n < FLOWS; n++)
 		assert_true(n % 4 == 0 || look(env, n, SECOND).flow.found);
+	test_env_destroy(env);
+}
+
+/* A proven flow of UDP is taken last, and only if nobody has spoken on it for ten seconds. */
+static void test_proven_flows_last(void **state)
+{
+	struct ks_env *env = test_env_create(1);
+
+	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
+		struct ks_inspection insp = look(env, n, SECOND);
+
+		insp.flow.after = flow_of(n == 5 ? KS_STATE_ICMP_REPLIED : KS_STATE_UDP_STREAM, SECOND, 60000);
+		insp.flow.after.flags = n == 5 ? 0 : KS_FLOW_ASSURED;
+		assert_int_equal(ks_table_insert(env, &insp.flow), KS_REASON_OK_NEW);
+	}
+	assert_int_equal(insert(env, 50, KS_STATE_TCP_ESTABLISHED, SECOND, 60000), KS_REASON_OK_NEW);
+	assert_false(look(env, 5, SECOND).flow.found);
+	assert_int_equal(insert(env, 51, KS_STATE_TCP_ESTABLISHED, 11 * SECOND, 60000), KS_REASON_TABLE_FULL);
+	assert_int_equal(insert(env, 51, KS_STATE_TCP_ESTABLISHED, 11 * SECOND + KS_NSEC_PER_MSEC, 60000),
+			 KS_REASON_OK_NEW);
+	assert_counts(env);
+	test_env_destroy(env);
+}
+
+/* With one flow in ten to be taken, the limit reached and aliases in a third of the slots, a newcomer finds one of them. */
+static void test_a_victim_is_found(void **state)
+{
+	enum { FLOWS = 20000, NEW = 1000 };
+	struct ks_env *env = test_env_create(ks_table_buckets(2 * FLOWS));
+	__u32 refused = 0;
+
+	env->config.limit_states = FLOWS;
+	for (__u32 n = 0; n < FLOWS; n++)
+		insert(env, n, n % 10 ? KS_STATE_TCP_ESTABLISHED : KS_STATE_UDP_STREAM, SECOND, 60000);
+	for (__u32 n = 0; n < NEW; n++)
+		refused += insert(env, FLOWS + n, KS_STATE_UDP_SINGLE, 2 * SECOND, 60000) != KS_REASON_OK_NEW;
+	print_message("%u of %u refused\n", refused, NEW);
+	assert_true(refused <= 2);
+	for (__u32 n = 0; n < FLOWS; n++)
+		assert_true(n % 10 == 0 || look(env, n, SECOND).flow.found);
+	test_env_destroy(env);
+}
+
+/*
+ * A flood of invented flows fills the table over and over. A newcomer that speaks again within a tenth of a round is found:
+ * it is not the stalest of those that anybody meets.
+ */
+static void test_a_newcomer_has_time(void **state)
+{
+	enum { FLOWS = 5000, ROUNDS = 8, EVERY = 1000, LATER = FLOWS / 10 };
+	struct ks_env *env = test_env_create(ks_table_buckets(FLOWS));
+	__u32 came = 0, kept = 0, watched = 0;
+
+	env->config.limit_states = FLOWS;
+	for (__u32 n = 0; n < ROUNDS * FLOWS; n++) {
+		__u64 now = SECOND + n * KS_NSEC_PER_MSEC; /* a round takes five seconds */
+
+		if (insert(env, n, KS_STATE_UDP_STREAM, now, 60000) != KS_REASON_OK_NEW)
+			continue;
+		if (n >= 2 * FLOWS && n % EVERY == 0) {
+			watched = n;
+			came++;
+		}
+		if (watched && n == watched + LATER)
+			kept += look(env, watched, now).flow.found;
+		if (watched && n == watched + LATER)
+			watched = 0;
+	}
+	print_message("%u of %u kept\n", kept, came);
+	assert_true(came >= 30 && kept == came && env->counts.flows <= FLOWS);
 	test_env_destroy(env);
 }
 
@@ -218,6 +288,9 @@ int main(void)
 		cmocka_unit_test(test_order_of_recycling),
 		cmocka_unit_test(test_recycling_at_the_limit),
 		cmocka_unit_test(test_recycling_beside),
+		cmocka_unit_test(test_proven_flows_last),
+		cmocka_unit_test(test_a_victim_is_found),
+		cmocka_unit_test(test_a_newcomer_has_time),
 		cmocka_unit_test(test_recycling_frees_the_aliases),
 		cmocka_unit_test(test_dead_before_closed),
 		cmocka_unit_test(test_replace_keeps_the_budget),

@@ -114,10 +114,10 @@ static struct ks_flow random_flow(__u64 *seed, __u64 now)
 
 static bool gives_way(__u32 state)
 {
-	return ks_state_is_closed(state) || ks_state_is_half_open(state);
+	return ks_state_is_closed(state) || ks_state_is_half_open(state) || ks_state_is_plain(state);
 }
 
-/* One random operation on both. A closed or half-open flow may be recycled by an insert; the model learns it from the table. */
+/* One random operation on both. A flow that is closed, half-open or not proven may be recycled by an insert; the model learns it from the table. */
 static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 now)
 {
 	__u32 n = test_below(seed, MODEL_KEYS), reason;
