@@ -14,6 +14,7 @@
 #define FORM 1U
 #define LINE_MAX_TEXT 160U
 #define PREFIX_TEXT 64
+#define CRC_DIGITS 8U
 #define BOOT_DIGITS (2 * KS_SAVED_BOOT_ID)
 
 /* --- writing --- */
@@ -87,7 +88,9 @@ int ks_saved_sets_write(FILE *out, const struct ks_saved_sets *sets, const struc
 		if (is_kept(sets->policy, &sets->policy->set_infos[i]))
 			err = put_set(&sink, &sets->policy->set_infos[i]);
 	}
-	if (!err && (fprintf(out, "end %llu %08x\n", sink.entries, sink.crc) < 0 || fflush(out)))
+	if (!err)
+		err = put(&sink, "end %llu ", sink.entries);
+	if (!err && (fprintf(out, "%08x\n", sink.crc) < 0 || fflush(out)))
 		err = errno ? -errno : -EIO;
 	if (!err)
 		*entries = sink.entries;
@@ -119,21 +122,22 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct source *sou
 	return -EBADMSG;
 }
 
-/* Takes the last line, which holds the checksum of those before it. */
+/* Takes the last line. It ends in the checksum of all before. */
 static int read_end(struct source *source, char *bytes, size_t size)
 {
+	size_t sum = size - CRC_DIGITS - 1; /* where it begins */
 	unsigned long long entries;
-	char *last = bytes + size;
 	unsigned crc;
+	char *last;
 
-	if (!size || bytes[size - 1] != '\n')
+	if (size < CRC_DIGITS + 1 || bytes[size - 1] != '\n')
 		return refuse(source, "it is not whole: it does not end in a line");
 	bytes[size - 1] = '\0';
-	for (last = bytes + size - 1; last > bytes && last[-1] != '\n'; last--)
+	for (last = bytes + sum; last > bytes && last[-1] != '\n'; last--)
 		;
 	if (sscanf(last, "end %llu %8x", &entries, &crc) != 2)
 		return refuse(source, "it is not whole: its last line is missing");
-	if (ks_saved_crc(0, bytes, (size_t)(last - bytes)) != crc)
+	if (ks_saved_crc(0, bytes, sum) != crc)
 		return refuse(source, "it is damaged: its checksum is wrong");
 	source->at = bytes;
 	source->end = last;

@@ -5,7 +5,7 @@
  *   keepstate-sets 1 WALL BOOT-CLOCK BOOT-ID     the form, and the moment (ms, ms, hexadecimal digits)
  *   set NAME
  *   PREFIX LEFT PACKETS BYTES                    of each entry; LEFT in ms, - for one that never expires
- *   end ENTRIES CRC                              CRC-32C of all lines before, in hexadecimal digits
+ *   end ENTRIES CRC                              CRC-32C of all before it, in hexadecimal digits
  *
  * Entries that the policy's text has are not in it: the text of the next start says.
  */

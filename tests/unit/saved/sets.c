@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Run-time sets over reloads, and in a file: what stays, what goes, and that a damaged file counts for nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "policy/value.h"
+#include "saved/sets.h"
+#include "text/memory_file.h"
+
+#define SECOND KS_NSEC_PER_SEC
+#define HEAD "zone lan { eth0 }\nallow from lan to self source { @kept, @other }\n"
+#define POLICY HEAD "set kept { 192.0.2.9 } dynamic, limit 20, keep\nset other { } dynamic\n"
+
+static __u64 now;
+
+static struct ks_policy *load(const char *text)
+{
+	struct ks_policy *policy = NULL;
+	struct ks_diags diags;
+
+	assert_int_equal(ks_policy_load_text(text, strlen(text), "policy", NULL, &policy, &diags), 0);
+	ks_diags_fini(&diags);
+	return policy;
+}
+
+static void add(struct ks_set_store *store, const char *set, const char *prefix, __u64 seconds)
+{
+	const struct ks_member_memory *memory = &ks_set_store_find(store, set)->memory;
+	struct ks_member_entry entry;
+	struct ks_engine *engine;
+	struct ks_prefix parsed;
+
+	assert_int_equal(ks_value_prefix(prefix, &parsed), 0);
+	assert_int_equal(ks_members_open(memory, now, NULL, &engine), 0);
+	ks_member_entry_make(&parsed, &entry);
+	entry.limit = 20;
+	entry.expires = seconds ? now + seconds * SECOND : 0;
+	assert_int_equal(ks_member_add(ks_engine_env(engine), &entry), KS_MEMBER_ADDED);
+	ks_engine_destroy(engine);
+}
+
+static const struct ks_member *get(struct ks_set_store *store, const char *set, const char *prefix)
+{
+	struct ks_stored_set *stored = ks_set_store_find(store, set);
+	struct ks_prefix parsed;
+
+	assert_int_equal(ks_value_prefix(prefix, &parsed), 0);
+	return stored ? ks_members_get(&stored->memory, &parsed) : NULL;
+}
+
+static void store_make(struct ks_set_store *store, const struct ks_policy *policy)
+{
+	ks_set_store_init(store, &ks_set_memory_native);
+	assert_int_equal(ks_set_store_adopt(store, policy, now), 0);
+}
+
+/* --- reloads --- */
+
+static void entries_stay_and_those_of_the_text_follow(void **state)
+{
+	struct ks_policy *first = load(POLICY);
+	struct ks_policy *larger = load(HEAD "set other { 10.0.0.0/8 } dynamic\n"
+					     "set kept { 192.0.2.8 } dynamic, limit 5000\n");
+	struct ks_policy *without =
+		load("zone lan { eth0 }\nset kept { } dynamic\nallow from lan to self source @kept\n");
+	struct ks_set_store store;
+
+	store_make(&store, first);
+	add(&store, "kept", "2001:db8::/32", 60);
+	add(&store, "other", "10.0.0.1", 0);
+	assert_int_equal(ks_set_store_adopt(&store, larger, now), 0);
+	assert_non_null(get(&store, "kept", "2001:db8::/32"));
+	assert_non_null(get(&store, "kept", "192.0.2.8"));
+	assert_null(get(&store, "kept", "192.0.2.9"));
+	assert_non_null(get(&store, "other", "10.0.0.1"));
+	assert_non_null(get(&store, "other", "10.0.0.0/8"));
+	assert_int_equal(ks_set_store_adopt(&store, without, now), 0);
+	assert_null(ks_set_store_find(&store, "other"));
+	assert_non_null(get(&store, "kept", "2001:db8::/32"));
+	ks_set_store_fini(&store);
+	ks_policy_destroy(first);
+	ks_policy_destroy(larger);
+	ks_policy_destroy(without);
+}
+
+static void what_is_abandoned_changes_nothing(void **state)
+{
+	struct ks_policy *first = load(POLICY), *larger = load(HEAD "set other { } dynamic\nset kept { } dynamic\n");
+	struct ks_set_store store, next;
+
+	store_make(&store, first);
+	add(&store, "kept", "10.0.0.1", 60);
+	assert_int_equal(ks_set_store_prepare(&store, larger, now, &next), 0);
+	ks_set_store_abandon(&next);
+	assert_non_null(get(&store, "kept", "10.0.0.1"));
+	assert_non_null(get(&store, "kept", "192.0.2.9"));
+	ks_set_store_fini(&store);
+	ks_policy_destroy(first);
+	ks_policy_destroy(larger);
+}
+
+/* --- files --- */
+
+static const struct ks_saved_moment then = { .wall = 1000000, .boottime = 5000, .boot = { 1 } };
+
+/* The bytes of a file with two entries, the caller's to free. */
+static char *file_make(struct ks_policy *policy, size_t *size)
+{
+	struct ks_memory_file file;
+	struct ks_set_store store;
+	__u64 entries;
+	char *text;
+
+	now = 1000 * SECOND;
+	store_make(&store, policy);
+	add(&store, "kept", "10.0.0.0/24", 100);
+	add(&store, "kept", "2001:db8::1", 0);
+	add(&store, "other", "10.0.0.1", 0);
+	((struct ks_member *)(uintptr_t)get(&store, "kept", "2001:db8::1"))->packets = 77;
+	assert_int_equal(ks_memory_file_open(&file), 0);
+	assert_int_equal(ks_saved_sets_write(file.out, &(struct ks_saved_sets){ &store, policy, now }, &then, &entries),
+			 0);
+	assert_int_equal(entries, 2);
+	text = ks_memory_file_take(&file);
+	*size = strlen(text);
+	ks_set_store_fini(&store);
+	return text;
+}
+
+static int restore(struct ks_policy *policy, struct ks_set_store *store, char *bytes, size_t size, __u64 elapsed,
+		   struct ks_saved_sets_outcome *outcome)
+{
+	const struct ks_saved_moment moment = { .wall = then.wall + elapsed, .boottime = 10, .boot = { 2 } };
+	char error[KS_SAVED_ERROR] = "";
+
+	now = 5 * SECOND;
+	store_make(store, policy);
+	return ks_saved_sets_restore(bytes, size, &(struct ks_saved_sets){ store, policy, now }, &moment, outcome,
+				     error);
+}
+
+static void entries_come_back_with_the_time_that_they_have_left(void **state)
+{
+	struct ks_policy *policy = load(POLICY);
+	struct ks_saved_sets_outcome outcome;
+	struct ks_set_store store;
+	size_t size;
+	char *bytes = file_make(policy, &size);
+
+	assert_int_equal(restore(policy, &store, bytes, size, 40000, &outcome), 0);
+	assert_int_equal(outcome.taken, 2);
+	assert_int_equal(get(&store, "kept", "10.0.0.0/24")->expires, 65 * SECOND);
+	assert_int_equal(get(&store, "kept", "2001:db8::1")->expires, 0);
+	assert_int_equal(get(&store, "kept", "2001:db8::1")->packets, 77);
+	assert_non_null(get(&store, "kept", "192.0.2.9"));
+	assert_null(get(&store, "other", "10.0.0.1"));
+	ks_set_store_fini(&store);
+	free(bytes);
+	ks_policy_destroy(policy);
+}
+
+static void what_has_expired_and_what_is_kept_no_more_is_left_out(void **state)
+{
+	struct ks_policy *policy = load(POLICY), *without = load(HEAD "set kept { } dynamic\nset other { } dynamic\n");
+	struct ks_saved_sets_outcome outcome;
+	struct ks_set_store store;
+	size_t size;
+	char *bytes = file_make(policy, &size);
+
+	assert_int_equal(restore(policy, &store, bytes, size, 100000, &outcome), 0);
+	assert_int_equal(outcome.taken, 1);
+	assert_int_equal(outcome.expired, 1);
+	ks_set_store_fini(&store);
+	free(bytes);
+	bytes = file_make(policy, &size);
+	assert_int_equal(restore(without, &store, bytes, size, 10, &outcome), 0);
+	assert_int_equal(outcome.gone, 2);
+	ks_set_store_fini(&store);
+	free(bytes);
+	ks_policy_destroy(policy);
+	ks_policy_destroy(without);
+}
+
+static void a_damaged_file_counts_for_nothing(void **state)
+{
+	struct ks_policy *policy = load(POLICY);
+	struct ks_saved_sets_outcome outcome;
+	struct ks_set_store store;
+	size_t size, whole;
+
+	free(file_make(policy, &whole));
+	for (size_t at = 0; at < whole; at++) {
+		char *bytes = file_make(policy, &size);
+
+		bytes[at] ^= 1; /* every byte, one after the other */
+		assert_int_equal(restore(policy, &store, bytes, size, 10, &outcome), -EBADMSG);
+		assert_null(get(&store, "kept", "10.0.0.0/24"));
+		ks_set_store_fini(&store);
+		free(bytes);
+		bytes = file_make(policy, &size);
+		assert_int_equal(restore(policy, &store, bytes, at, 10, &outcome), -EBADMSG); /* and cut off there */
+		ks_set_store_fini(&store);
+		free(bytes);
+	}
+	ks_policy_destroy(policy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entries_stay_and_those_of_the_text_follow),
+		cmocka_unit_test(what_is_abandoned_changes_nothing),
+		cmocka_unit_test(entries_come_back_with_the_time_that_they_have_left),
+		cmocka_unit_test(what_has_expired_and_what_is_kept_no_more_is_left_out),
+		cmocka_unit_test(a_damaged_file_counts_for_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
