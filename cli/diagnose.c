@@ -9,10 +9,12 @@
 
 static json_t *diag_json(const struct ks_diag *diag)
 {
-	json_t *value = json_pack("{s:s, s:o, s:i, s:i, s:o}", "severity", diag->warning ? "warning" : "error", "file",
-				  ks_json_text(diag->place.file), "line", (int)diag->place.line, "column",
-				  (int)diag->place.column, "message", ks_json_text(diag->message));
+	json_t *value = json_pack("{s:s, s:o, s:o}", "severity", diag->warning ? "warning" : "error", "file",
+				  ks_json_text(diag->place.file), "message", ks_json_text(diag->message));
 
+	if (value && diag->place.line) /* else it is about the file as a whole */
+		json_object_update_new(value, json_pack("{s:i, s:i}", "line", (int)diag->place.line, "column",
+							(int)diag->place.column));
 	if (value && diag->excerpt)
 		json_object_set_new(value, "excerpt", ks_json_text(diag->excerpt));
 	return value;

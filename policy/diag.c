@@ -197,8 +197,10 @@ static void print_diag(const struct ks_diag *diag, FILE *out, bool colour)
 	const char *kind = diag->warning ? "warning" : "error";
 	const char *paint = diag->warning ? "\033[1;35m" : "\033[1;31m";
 
-	fprintf(out, "%s:%u:%u: %s%s:%s %s\n", diag->place.file ? diag->place.file : "?", diag->place.line,
-		diag->place.column, colour ? paint : "", kind, colour ? "\033[0m" : "",
+	fprintf(out, "%s:", diag->place.file ? diag->place.file : "?");
+	if (diag->place.line) /* else it is about the file as a whole */
+		fprintf(out, "%u:%u:", diag->place.line, diag->place.column);
+	fprintf(out, " %s%s:%s %s\n", colour ? paint : "", kind, colour ? "\033[0m" : "",
 		diag->message ? diag->message : "out of memory");
 	if (diag->excerpt)
 		print_excerpt(diag, out, colour);

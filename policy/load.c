@@ -11,6 +11,7 @@
 #include "policy/compile.h"
 #include "policy/file.h"
 #include "policy/settings.h"
+#include "text/utf8.h"
 
 /* --- load --- */
 
@@ -70,6 +71,15 @@ static int build(struct ks_parser *p, const struct ks_source *source, struct ks_
 	return 0;
 }
 
+/* Every command refuses such a path, because the control API could not name the policy. */
+static int refuse_path(struct ks_parser *p, const char *path)
+{
+	const struct ks_place place = { .file = path };
+
+	ks_complain(&p->complaints, &place, false, "the path is not UTF-8, which the control API speaks: rename the file");
+	return p->complaints.no_memory ? -ENOMEM : -EINVAL;
+}
+
 int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags *diags)
 {
 	auto_parser struct ks_parser p = { 0 };
@@ -81,6 +91,8 @@ int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags 
 	p.policy->path = ks_arena_strndup(p.arena, path, strlen(path));
 	if (!p.policy->path)
 		return -ENOMEM;
+	if (!ks_utf8_is_valid(path))
+		return refuse_path(&p, path);
 	err = ks_source_load(&p, path, true, &source);
 	return err ? err : build(&p, source, policy);
 }

@@ -92,9 +92,14 @@ def test_a_path_that_is_not_utf8(keepstate):
     path = os.fsencode(keepstate.directory) + b'/odd\xff.conf'
     with open(path, 'wb') as file:
         file.write(b'zone lan { eth1 }\n')
-    for command in ('reload', 'run'):
-        run = subprocess.run([keepstate.path, command, path], capture_output=True, check=False)
-        assert run.returncode == 2 and b'the path is not UTF-8' in run.stderr
+    packet = 'lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp'
+    for words in (['reload', path], ['run', path], ['check', path], ['test', path], ['show', path], ['explain', path, packet],
+                  ['replay', path, 'x.pcap']):
+        run = subprocess.run([keepstate.path, *words], capture_output=True, check=False)
+        assert run.returncode == 2 and b'the path is not UTF-8' in run.stderr, (words, run)
+    run = subprocess.run([keepstate.path, 'check', '--json', path], capture_output=True, check=False)
+    report = json.loads(run.stdout)
+    assert run.returncode == 2 and report['good'] is False and 'not UTF-8' in report['diagnostics'][0]['message']
 
 
 def test_reasons_in_json(keepstate):
@@ -216,16 +221,16 @@ def test_replay_still_writes_its_files(keepstate):
 
 
 def test_names_that_are_no_utf8_are_shown(keepstate):
-    """Files and interfaces may be called anything; no output loses what stands beside."""
-    name = os.fsdecode(b'caf\xe9.conf')
+    """Interfaces and captures may be called anything; no output loses what stands beside."""
+    name = 'café.conf'
     text = b'zone lan { eth\xff, network 10.0.0.0/24 }\nzone wan { eth0 }\nallow from lan to wan\nignore { x\xfe }\n' \
            b'test "t" { lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp => allow }\n'
     (keepstate.directory / name).write_bytes(text)
     shown, = keepstate.json('show', '--json', name)
-    assert shown['file'] == 'caf\ufffd.conf' and shown['zones'][0]['interfaces'] == ['eth\ufffd'] and shown['ignore'] == ['x\ufffd']
-    assert shown['rules'][0]['file'] == 'caf\ufffd.conf'
+    assert shown['file'] == name and shown['zones'][0]['interfaces'] == ['eth\ufffd'] and shown['ignore'] == ['x\ufffd']
+    assert shown['rules'][0]['file'] == name
     test, _ = keepstate.json('test', '--json', name)
-    assert test['file'] == 'caf\ufffd.conf' and test['passed'] is True
+    assert test['file'] == name and test['passed'] is True
     capture = os.fsdecode(b'x\xe9.pcap')
     (keepstate.directory / capture).write_bytes(pcap(ethernet(tcp('10.0.0.5', 4000, '192.0.2.1', 80, SYN))))
     assert keepstate.json('replay', '--json', name, capture)[0]['capture'] == 'x\ufffd.pcap'
