@@ -162,7 +162,7 @@ static int exchange_connect(struct exchange *exchange)
 		err = connect_once(exchange);
 		if (err != -EAGAIN)
 			return err;
-		exchange->daemon = ks_beacon_see();
+		exchange->daemon = ks_beacon_see(KS_BEACON_DAEMON);
 		usleep(CONNECT_PAUSE_US);
 		if (i % (KS_HTTP_PATIENCE_MS * 1000 / CONNECT_PAUSE_US) == 0 && (err = exchange_wait(exchange)))
 			return err;

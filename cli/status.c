@@ -12,6 +12,7 @@
 #include "core/types.h"
 #include "daemon/instances.h"
 #include "daemon/presence.h"
+#include "daemon/trial_left.h"
 #include "explain/json.h"
 #include "text/json.h"
 
@@ -53,11 +54,13 @@ static void head_print(const json_t *status)
 	} else {
 		printf("not yet: nothing was guarded so far");
 	}
-	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ", ks_member_text(status, "policy"),
-	       ks_member_number(status, "rules"), ks_member_number(status, "zones"),
-	       ks_member_number(status, "generation"));
+	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ",
+	       ks_member_text(status, "policy_in_force"), ks_member_number(status, "rules"),
+	       ks_member_number(status, "zones"), ks_member_number(status, "generation"));
 	moment_print(status, "loaded");
 	putchar('\n');
+	if (*ks_member_text(status, "policy_refused"))
+		printf("refused     %s: the WARNING below says why\n", ks_member_text(status, "policy_refused"));
 	trial_print(json_object_get(status, "unconfirmed"));
 }
 
@@ -265,21 +268,29 @@ static void when_print(const char *title, long long when)
 		printf("%s%s\n", title, text);
 }
 
-/* A firewall that its daemon has left, by SIGTERM or by dying. */
-static void left_print(const struct ks_instance *instance, const struct ks_presence *presence, bool json)
+static void left_json_print(const struct ks_instance *instance, const struct ks_presence *presence, const json_t *trial)
 {
-	if (json) {
-		ks_json_print(json_pack("{s:s, s:b, s:b, s:I, s:o}", "instance", instance->name, "daemon", 0,
-					"in_force", 1, "since", (json_int_t)presence->guarded_since, "policy",
-					ks_json_text(presence->last.policy)),
-			      stdout);
-		return;
-	}
+	ks_json_print(json_pack("{s:s, s:b, s:b, s:I, s:o, s:O*}", "instance", instance->name, "daemon", 0, "in_force",
+				1, "since", (json_int_t)presence->guarded_since, "policy",
+				ks_json_text(presence->last.policy), "unconfirmed", trial),
+		      stdout);
+}
+
+/* A firewall that its daemon has left, by SIGTERM or by dying. */
+static void left_print(const struct ks_instance *instance, const struct ks_presence *presence, const json_t *trial)
+{
+	bool colour = ks_output_colour(stdout);
+
 	printf("Keepstate in %s: in force, no daemon\n", instance->name);
 	when_print("in force    since ", presence->guarded_since);
 	if (*presence->last.policy)
-		printf("policy      %s, loaded by process %d, which has ended\n", presence->last.policy,
+		printf("policy      %s; its daemon, process %d, has ended\n", presence->last.policy,
 		       (int)presence->last.pid);
+	if (trial) {
+		fputs(ks_colour(colour, KS_COLOUR_RED), stdout);
+		ks_trial_left_describe(trial, stdout);
+		printf("%s\n", ks_colour(colour, KS_COLOUR_PLAIN));
+	}
 	puts("The kernel filters on with the states it has; interfaces that come now have no programs, and nobody "
 	     "tells\n"
 	     "what is refused. `keepstate run FILE` takes it over, `keepstate stop` removes it.");
@@ -288,6 +299,7 @@ static void left_print(const struct ks_instance *instance, const struct ks_prese
 /* Returns true after printing if the firewall is in force and no daemon lives. */
 static bool print_left(bool json)
 {
+	ks_auto_json json_t *trial = NULL;
 	struct ks_presence presence;
 	struct ks_instance instance;
 
@@ -296,7 +308,11 @@ static bool print_left(bool json)
 	ks_presence_find(&instance, &presence);
 	if (presence.kind != KS_PRESENCE_LEFT)
 		return false;
-	left_print(&instance, &presence, json);
+	trial = ks_trial_left_json(&instance);
+	if (json)
+		left_json_print(&instance, &presence, trial);
+	else
+		left_print(&instance, &presence, trial);
 	return true;
 }
 
@@ -304,8 +320,17 @@ static const char *const instance_states[] = {
 	[KS_INSTANCE_RUNNING] = "running",
 	[KS_INSTANCE_LEFT] = "in force, no daemon",
 	[KS_INSTANCE_GONE] = "network namespace gone: `keepstate stop --gone` removes what is left",
-	[KS_INSTANCE_UNKNOWN] = "network namespace perhaps gone: not all processes can be seen",
 };
+
+static void instance_state_cell(struct ks_grid *grid, const struct ks_instance_entry *entry)
+{
+	if (entry->state == KS_INSTANCE_UNKNOWN)
+		ks_grid_cell(grid,
+			     "network namespace perhaps gone: %u process%s that may lead there cannot be looked into",
+			     entry->unseen, entry->unseen == 1 ? "" : "es");
+	else
+		ks_grid_cell(grid, "%s", instance_states[entry->state]);
+}
 
 struct instances_ctx {
 	struct ks_grid *grid; /* NULL: as JSON */
@@ -327,7 +352,7 @@ static void instance_print(const struct ks_instance_entry *entry, void *arg)
 	ks_grid_cell(ctx->grid, "%s", entry->instance.name);
 	ks_grid_cell(ctx->grid, "%s", entry->netns);
 	ks_grid_cell(ctx->grid, "%s", entry->holder.policy);
-	ks_grid_cell(ctx->grid, "%s", instance_states[entry->state]);
+	instance_state_cell(ctx->grid, entry);
 }
 
 /* Every network namespace that has a firewall, or had one. */

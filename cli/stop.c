@@ -18,7 +18,6 @@
 #include "daemon/instances.h"
 #include "daemon/keep.h"
 #include "daemon/ledger.h"
-#include "daemon/persistent.h"
 #include "kernel/kernel.h"
 #include "daemon/presence.h"
 
@@ -39,13 +38,13 @@ static int stop_error(const char *what, int err)
  */
 static void wait_for_socket(const struct ks_instance *instance)
 {
-	pid_t pid = ks_beacon_see();
+	pid_t pid = ks_beacon_see(KS_BEACON_DAEMON);
 
 	for (int i = 0; i < START_POLLS && access(instance->socket, F_OK); i++) {
 		if ((access(instance->lock, F_OK) && !pid) || (pid && ks_process_is_suspended(pid)))
 			return;
 		usleep(POLL_US);
-		pid = ks_beacon_see();
+		pid = ks_beacon_see(KS_BEACON_DAEMON);
 	}
 }
 
@@ -80,7 +79,7 @@ static int stop_living(const struct ks_instance *instance, bool save)
 	if (code != KS_EXIT_OK)
 		return code;
 	for (unsigned i = 0; i < (save ? SAVE_POLLS : STOP_POLLS); i++) {
-		if (access(instance->lock, F_OK) && errno == ENOENT && !ks_beacon_see()) {
+		if (access(instance->lock, F_OK) && errno == ENOENT && !ks_beacon_see(KS_BEACON_DAEMON)) {
 			ks_instance_sweep();
 			return tell_saved(instance, save);
 		}
@@ -91,29 +90,35 @@ static int stop_living(const struct ks_instance *instance, bool save)
 	return KS_EXIT_SYSTEM;
 }
 
-/* Nobody writes the table any more. */
-static int save_table(const struct ks_instance *instance, const struct ks_ledger *ledger)
+static int prepare_saving(const struct ks_instance *instance, struct ks_kernel **kernel)
 {
-	ks_auto_kernel struct ks_kernel *kernel = NULL;
-	__u64 flows;
+	return ks_kernel_open_table(instance->pins, kernel) ?: ks_keep_prepare(instance, *kernel);
+}
 
-	return ks_persistent_prepare(instance)
-		       ?: ks_kernel_open_table(instance->pins, &kernel)
-		       ?: ks_keep_save(instance, kernel, &ledger->ids, true, &flows);
+static int cannot_save(const struct ks_instance *instance, int err)
+{
+	fprintf(stderr, "keepstate: the states cannot be saved in %s: %s; nothing was stopped\n", instance->state_dir,
+		strerror(-err));
+	return KS_EXIT_SYSTEM;
 }
 
 /* We hold the lock, so no daemon is alive. */
 static int stop_dead(const struct ks_instance *instance, bool save)
 {
 	ks_auto_ledger struct ks_ledger ledger = { 0 };
+	ks_auto_kernel struct ks_kernel *kernel = NULL;
+	__u64 flows;
 	int saved = 0, err = ks_instance_prepare(instance);
 
 	if (err < 0)
 		return stop_error(instance->dir, err);
+	err = save ? prepare_saving(instance, &kernel) : 0;
+	if (err)
+		return cannot_save(instance, err);
 	ks_ledger_read(instance->ledger, &ledger); /* without a ledger, the qdiscs stay */
 	err = ks_instance_detach(instance, ledger.qdiscs, ledger.qdisc_count);
-	if (!err && save)
-		saved = save_table(instance, &ledger);
+	if (!err && save) /* nobody writes the table any more */
+		saved = ks_keep_save(instance, kernel, &ledger.ids, true, &flows);
 	if (!err)
 		err = ks_instance_clear(instance);
 	if (err)
@@ -131,7 +136,7 @@ static int stop(bool save)
 
 	if (err)
 		return stop_error("cannot tell this network namespace", err);
-	if (access(instance.dir, F_OK) && access(instance.pins, F_OK) && !ks_beacon_see()) {
+	if (access(instance.dir, F_OK) && access(instance.pins, F_OK) && !ks_beacon_see(KS_BEACON_DAEMON)) {
 		if (geteuid()) { /* not even the instance's name is certain: only root may look */
 			fprintf(stderr, "keepstate: cannot see whether there is something to stop: this needs root\n");
 			return KS_EXIT_SYSTEM;
@@ -139,7 +144,7 @@ static int stop(bool save)
 		fprintf(stderr, "keepstate: nothing to stop in this network namespace (%s)\n", instance.name);
 		return KS_EXIT_NO;
 	}
-	if (ks_beacon_see())
+	if (ks_beacon_see(KS_BEACON_DAEMON))
 		return stop_living(&instance, save);
 	fd = ks_instance_lock(&instance, &holder);
 	if (fd == -ENOENT && ks_instance_prepare(&instance) >= 0) /* only pins are left */
@@ -152,39 +157,68 @@ static int stop(bool save)
 }
 
 struct gone_ctx {
+	const char *name; /* only this one, which the user knows to be gone; NULL: all that surely are */
+	bool found;
 	unsigned removed;
 	int err;
 };
 
+static void say_unknown(const struct ks_instance_entry *entry)
+{
+	fprintf(stderr,
+		"keepstate: %s: nothing seems to lead to its network namespace, but %u process%s, such as %d, hide%s "
+		"what "
+		"leads where from this command: that takes CAP_SYS_PTRACE, which containers do not have. It stays; if "
+		"you know that it "
+		"is gone: `keepstate stop --gone %s`\n",
+		entry->instance.name, entry->unseen, entry->unseen == 1 ? "" : "es", (int)entry->unseen_pid,
+		entry->unseen == 1 ? "s" : "", entry->instance.name);
+}
+
+/* Returns true if it is to be removed. One that is named may be unknown, but nothing that we see may lead to it. */
+static bool is_to_go(const struct gone_ctx *ctx, const struct ks_instance_entry *entry)
+{
+	if (entry->state == KS_INSTANCE_UNKNOWN && !ctx->name)
+		say_unknown(entry);
+	else if (ctx->name && (entry->state == KS_INSTANCE_RUNNING || entry->state == KS_INSTANCE_LEFT))
+		fprintf(stderr, "keepstate: %s: its network namespace is there%s%s: it stays\n", entry->instance.name,
+			*entry->netns ? ": " : "", entry->netns);
+	return entry->state == KS_INSTANCE_GONE || (ctx->name && entry->state == KS_INSTANCE_UNKNOWN);
+}
+
 static void gone_remove(const struct ks_instance_entry *entry, void *arg)
 {
 	struct gone_ctx *ctx = arg;
-	int err = entry->state == KS_INSTANCE_GONE ? ks_instance_remove_gone(&entry->instance) : 0;
+	int err;
 
-	if (entry->state == KS_INSTANCE_UNKNOWN)
-		fprintf(stderr,
-			"keepstate: %s: nothing seems to lead to its network namespace, but not all processes can be "
-			"seen: it stays\n",
-			entry->instance.name);
-	if (err)
-		ctx->err = stop_error(entry->instance.name, err);
-	if (entry->state != KS_INSTANCE_GONE || err)
+	if (ctx->name && strcmp(ctx->name, entry->instance.name))
 		return;
+	ctx->found = true;
+	if (!is_to_go(ctx, entry))
+		return;
+	err = ks_instance_remove_gone(&entry->instance);
+	if (err) {
+		ctx->err = stop_error(entry->instance.name, err);
+		return;
+	}
 	printf("%s: what a network namespace that is gone left is removed\n", entry->instance.name);
 	ctx->removed++;
 }
 
-static int stop_gone(void)
+static int stop_gone(const char *name)
 {
-	struct gone_ctx ctx = { 0 };
+	struct gone_ctx ctx = { .name = name };
 	int err = ks_instances_each(gone_remove, &ctx);
 
 	if (err)
 		return stop_error(geteuid() ? "this needs root" : KS_RUN_DIR, err);
 	if (ctx.err)
 		return ctx.err;
-	if (!ctx.removed)
-		fprintf(stderr, "keepstate: no network namespace that is gone has left anything\n");
+	if (name && !ctx.found)
+		fprintf(stderr, "keepstate: %s: there is no such firewall; `keepstate status --all` lists them\n",
+			name);
+	else if (!name && !ctx.removed)
+		fprintf(stderr, "keepstate: no network namespace that is surely gone has left anything\n");
 	return ks_cli_finish(ctx.removed ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
@@ -202,18 +236,20 @@ int ks_cmd_stop(int argc, char **argv)
 		  .target = &gone },
 	};
 	const struct ks_usage usage = {
-		"keepstate stop [--save | --gone]",
+		"keepstate stop [--save | --gone [NAME]]",
 		"Removes the firewall: filters, states, pins, and the daemon. Nothing is filtered\n"
-		"afterwards. Works also when the daemon has died. Returns 1 if there was nothing.",
+		"afterwards. Works also when the daemon has died. Returns 1 if there was nothing.\n\n"
+		"With --gone: what the firewalls of network namespaces have left that are surely gone, or the one\n"
+		"that is named, as 'status --all' names it, if nothing that this command can see leads there.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
 		return code;
-	if (first != argc)
-		return ks_usage_error(&usage, "stop takes no operands");
+	if (argc - first > (gone ? 1 : 0))
+		return ks_usage_error(&usage, "stop takes no operands, or with --gone one");
 	if (save && gone)
 		return ks_usage_error(&usage, "give --save or --gone, not both");
-	return gone ? stop_gone() : stop(save);
+	return gone ? stop_gone(argv[first]) : stop(save);
 }

@@ -17,9 +17,9 @@ void ks_daemon_announce(struct ks_daemon *daemon, const char *login)
 		json_pack("{s:o}", "warnings", ks_coverage_warnings(&daemon->interfaces, daemon->policy));
 	size_t guarded = ks_interfaces_guarded(&daemon->interfaces);
 
-	ks_report("%s is in force on %zu interface%s%s (process %d)",
-		  daemon->fallback ? "another policy" : daemon->policy_path, guarded, guarded == 1 ? "" : "s",
-		  daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
+	ks_report("%s is in force on %zu interface%s%s (process %d)", ks_stand_in_name(daemon), guarded,
+		  guarded == 1 ? "" : "s", daemon->took_over ? "; states and counters were taken over" : "",
+		  (int)getpid());
 	for (size_t i = 0; i < daemon->interfaces.count; i++) {
 		const struct ks_guarded *one = &daemon->interfaces.list[i];
 

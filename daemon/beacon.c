@@ -10,15 +10,22 @@
 #include "daemon/beacon.h"
 #include "text/scoped.h"
 
-#define KS_BEACON_NAME "keepstate/beacon" /* in the abstract namespace */
 #define KS_BEACON_BACKLOG 4096 /* nobody accepts: who connects sees whose it is, and leaves */
 
-static socklen_t beacon_address(struct sockaddr_un *address)
+/* In the abstract namespace. */
+static const char *const names[] = {
+	[KS_BEACON_DAEMON] = "keepstate/beacon",
+	[KS_BEACON_WATCHER] = "keepstate/watcher",
+};
+
+static socklen_t beacon_address(enum ks_beacon beacon, struct sockaddr_un *address)
 {
+	size_t length = strlen(names[beacon]);
+
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
-	memcpy(address->sun_path + 1, KS_BEACON_NAME, sizeof(KS_BEACON_NAME) - 1);
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(KS_BEACON_NAME));
+	memcpy(address->sun_path + 1, names[beacon], length);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
 }
 
 static int beacon_socket(void)
@@ -29,10 +36,10 @@ static int beacon_socket(void)
 }
 
 /* Finds who listens there. Returns 0 with *peer, or -errno: -ECONNREFUSED if nobody does. */
-static int find_holder(struct ucred *peer)
+static int find_holder(enum ks_beacon beacon, struct ucred *peer)
 {
 	struct sockaddr_un address;
-	socklen_t length = beacon_address(&address), size = sizeof(*peer);
+	socklen_t length = beacon_address(beacon, &address), size = sizeof(*peer);
 	ks_auto_fd int fd = beacon_socket();
 
 	if (fd < 0)
@@ -43,10 +50,10 @@ static int find_holder(struct ucred *peer)
 	return 0;
 }
 
-int ks_beacon_light(pid_t *pid)
+int ks_beacon_light(enum ks_beacon beacon, pid_t *pid)
 {
 	struct sockaddr_un address;
-	socklen_t length = beacon_address(&address);
+	socklen_t length = beacon_address(beacon, &address);
 	ks_auto_fd int fd = beacon_socket();
 	struct ucred peer = { 0 };
 
@@ -56,7 +63,7 @@ int ks_beacon_light(pid_t *pid)
 		return TAKE_FD(fd);
 	if (errno != EADDRINUSE)
 		return -errno;
-	if (find_holder(&peer) || peer.uid != 0) {
+	if (find_holder(beacon, &peer) || peer.uid != 0) {
 		*pid = peer.pid;
 		return -EPERM;
 	}
@@ -64,9 +71,9 @@ int ks_beacon_light(pid_t *pid)
 	return -EADDRINUSE;
 }
 
-pid_t ks_beacon_see(void)
+pid_t ks_beacon_see(enum ks_beacon beacon)
 {
 	struct ucred peer;
 
-	return !find_holder(&peer) && peer.uid == 0 ? peer.pid : 0;
+	return !find_holder(beacon, &peer) && peer.uid == 0 ? peer.pid : 0;
 }

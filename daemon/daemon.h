@@ -17,9 +17,10 @@
  *   handover.c  from programs to others    forwarding.c  what the kernel does not forward
  *   keep.c      states that outlive the table  between.c  from a daemon to the next
  *   outer.c     addresses of before
- *   persistent.c  files that outlive a reboot
+ *   persistent.c  files that outlive a reboot  left_over.c  those of nobody
  *   last_good.c  the policy to go back to  fallback.c  a policy in place of one that does not load
  *   trial.c     a policy that waits for a word  reload.c  a policy into force
+ *   trial_left.c  the same without a daemon  stand_in.c  which policy is in force
  *   selftest.c  the tests of a policy      world.c     the programs' world, for explain
  *   interfaces/ guards and programs        api/        the control API
  */
@@ -39,6 +40,7 @@
 #include "daemon/presence.h"
 #include "daemon/refusals.h"
 #include "daemon/settle/settle.h"
+#include "daemon/stand_in.h"
 #include "daemon/trial.h"
 
 struct ks_api;
@@ -65,7 +67,7 @@ struct ks_daemon {
 	struct ks_events *events;
 	struct ks_api *api;
 	int lock_fd, beacon_fd, signal_fd, news_fd, routes_fd, timer_fd;
-	char *fallback; /* a sentence: which policy is in force in place of the one that was named; else NULL */
+	struct ks_stand_in stand_in; /* the policy in force, if it is not the one that was named */
 	struct ks_trial trial; /* of the policy in force, which waits to be confirmed (trial.h) */
 	bool closed; /* that is the one which lets nobody but the box itself ask */
 	int keep_error; /* 0, or why the last good policy could not be kept */
@@ -158,7 +160,7 @@ void ks_daemon_note_guard(struct ks_daemon *daemon);
 /* Brings guards and programs in line with a policy that is in force now. */
 void ks_daemon_follow(struct ks_daemon *daemon);
 
-/* Keeps the policy in force as the last good one, if it is the one that was named and no trial. Says once if that fails. */
+/* Keeps the policy in force as the last good one, or beside it if it is on trial, if it is the one that was named. Says once if that fails. */
 void ks_daemon_keep_policy(struct ks_daemon *daemon);
 
 /* Writes the ledger. Says once if it fails; while ledger.changed it is written again every second. */

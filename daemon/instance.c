@@ -23,8 +23,6 @@
 #include "text/json.h"
 #include "text/scoped.h"
 
-#define KS_STATE_DIR "/var/lib/keepstate"
-
 static bool is_one_file(const char *a, const char *b)
 {
 	struct stat one, other;
@@ -253,6 +251,7 @@ int ks_instance_detach(const struct ks_instance *instance, const unsigned *qdisc
 int ks_instance_clear(const struct ks_instance *instance)
 {
 	ks_persistent_remove(instance, KS_TRIAL_NOTE);
+	ks_persistent_remove(instance, KS_TRIED_POLICY);
 	return ks_instance_discard(instance);
 }
 
@@ -265,7 +264,8 @@ int ks_instance_remove(const struct ks_instance *instance, const unsigned *qdisc
 
 int ks_instance_discard(const struct ks_instance *instance)
 {
-	static const char *const files[] = { "policy", KS_TRIAL_NOTE }; /* of last_good.c, where nothing lasts longer */
+	static const char *const files[] = { "policy", KS_TRIAL_NOTE,
+					     KS_TRIED_POLICY }; /* of last_good.c, where nothing lasts longer */
 	char path[KS_INSTANCE_PATH + 16];
 	int err = ks_kernel_unpin(instance->pins);
 
@@ -284,7 +284,7 @@ int ks_instance_discard(const struct ks_instance *instance)
 
 void ks_instance_discard_empty(const struct ks_instance *instance)
 {
-	if (!ks_beacon_see() && access(instance->pins, F_OK) && errno == ENOENT)
+	if (!ks_beacon_see(KS_BEACON_DAEMON) && access(instance->pins, F_OK) && errno == ENOENT)
 		ks_instance_discard(instance);
 }
 

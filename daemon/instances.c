@@ -12,108 +12,25 @@
 #include "daemon/instances.h"
 #include "text/scoped.h"
 
-#define KS_NETNS_DIR "/run/netns/"
 #define KS_PROC_PATH 288
 
 KS_SCOPED(auto_folder, DIR *, closedir)
 
-/* Looks for one network namespace. */
-struct netns_search {
-	unsigned long inode;
-	char text[32]; /* "net:[4026532177]", as the kernel calls it */
-	bool found;
-	bool unseen; /* some process did not let us look */
-	char *name; /* KS_NETNS_NAME bytes */
-};
-
-/* A line of mountinfo(5): its fourth word is what was mounted, its fifth where. */
-static void take_mount(struct netns_search *search, const char *line)
+static void find_netns(const char *instance, struct ks_instance_entry *entry)
 {
-	char root[64], point[KS_PROC_PATH];
+	struct ks_netns netns = { 0 };
+	struct ks_netns_search search = { .list = &netns, .count = 1 };
 
-	if (sscanf(line, "%*s %*s %*s %63s %287s", root, point) != 2 || strcmp(root, search->text))
+	entry->state = KS_INSTANCE_LEFT;
+	if (sscanf(instance, "net-%lu", &netns.inode) != 1)
+		return; /* the host's is never gone */
+	ks_netns_find(&search);
+	memcpy(entry->netns, netns.name, sizeof(entry->netns));
+	if (netns.found)
 		return;
-	search->found = true;
-	if (!strncmp(point, KS_NETNS_DIR, sizeof(KS_NETNS_DIR) - 1))
-		snprintf(search->name, KS_NETNS_NAME, "%.*s", KS_NETNS_NAME - 1, point + sizeof(KS_NETNS_DIR) - 1);
-}
-
-static void search_mounts(struct netns_search *search, const char *process)
-{
-	char path[KS_PROC_PATH], *line = NULL;
-	ks_auto_file FILE *file = NULL;
-	size_t room = 0;
-
-	snprintf(path, sizeof(path), "/proc/%s/mountinfo", process);
-	file = fopen(path, "re");
-	while (file && getline(&line, &room, file) > 0)
-		take_mount(search, line);
-	free(line);
-}
-
-static void search_descriptors(struct netns_search *search, const char *process)
-{
-	ks_scoped(auto_folder) DIR *folder = NULL;
-	char path[KS_PROC_PATH], link[64];
-	const struct dirent *entry;
-
-	snprintf(path, sizeof(path), "/proc/%s/fd", process);
-	folder = opendir(path);
-	while (folder && (entry = readdir(folder))) {
-		char descriptor[KS_PROC_PATH];
-		ssize_t length;
-
-		snprintf(descriptor, sizeof(descriptor), "/proc/%.20s/fd/%.20s", process, entry->d_name);
-		length = readlink(descriptor, link, sizeof(link) - 1);
-		if (length < 0)
-			continue;
-		link[length] = '\0';
-		search->found |= !strcmp(link, search->text);
-	}
-}
-
-static void search_process(struct netns_search *search, const char *process)
-{
-	char path[KS_PROC_PATH];
-	struct stat network;
-
-	snprintf(path, sizeof(path), "/proc/%s/ns/net", process);
-	if (stat(path, &network)) {
-		search->unseen |=
-			errno != ENOENT && errno != ESRCH; /* else it has just ended, or is a thread of the kernel */
-		return;
-	}
-	search->found |= network.st_ino == search->inode;
-	search_mounts(search, process);
-	if (!search->found)
-		search_descriptors(search, process);
-}
-
-/* Looks at all processes until one leads there; at the mounts of our own first, which have the names. */
-static void search_all(struct netns_search *search)
-{
-	ks_scoped(auto_folder) DIR *folder = opendir("/proc");
-	const struct dirent *entry;
-
-	search_mounts(search, "self");
-	search->unseen |= !folder;
-	while (!search->found && folder && (entry = readdir(folder))) {
-		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
-			search_process(search, entry->d_name);
-	}
-}
-
-static enum ks_instance_state find_netns(const char *instance, char name[KS_NETNS_NAME])
-{
-	struct netns_search search = { .name = name };
-
-	if (sscanf(instance, "net-%lu", &search.inode) != 1)
-		return KS_INSTANCE_LEFT; /* the host's is never gone */
-	snprintf(search.text, sizeof(search.text), "net:[%lu]", search.inode);
-	search_all(&search);
-	if (search.found)
-		return KS_INSTANCE_LEFT;
-	return search.unseen ? KS_INSTANCE_UNKNOWN : KS_INSTANCE_GONE;
+	entry->state = search.unseen ? KS_INSTANCE_UNKNOWN : KS_INSTANCE_GONE;
+	entry->unseen = search.unseen;
+	entry->unseen_pid = search.unseen_pid;
 }
 
 /* Returns true if somebody holds flock(2) on a file. To try to get it would keep a daemon away that starts just now. */
@@ -137,7 +54,7 @@ static void make_entry(const char *name, struct ks_instance_entry *entry)
 {
 	memset(entry, 0, sizeof(*entry));
 	ks_instance_named(name, &entry->instance);
-	entry->state = find_netns(name, entry->netns);
+	find_netns(name, entry);
 	ks_instance_read_holder(&entry->instance, &entry->holder);
 	if (is_locked(entry->instance.lock))
 		entry->state = KS_INSTANCE_RUNNING;

@@ -7,6 +7,7 @@
 #define KS_DAEMON_INSTANCES_H
 
 #include "daemon/instance.h"
+#include "daemon/netns.h"
 
 enum ks_instance_state {
 	KS_INSTANCE_RUNNING, /* a daemon lives */
@@ -15,13 +16,13 @@ enum ks_instance_state {
 	KS_INSTANCE_UNKNOWN, /* nothing leads to it that we see, but we do not see everything */
 };
 
-#define KS_NETNS_NAME 64
-
 struct ks_instance_entry {
 	struct ks_instance instance;
 	enum ks_instance_state state;
 	char netns[KS_NETNS_NAME]; /* its name for ip-netns(8), "" without one */
 	struct ks_holder holder; /* of its lock, now or last */
+	unsigned unseen; /* for KS_INSTANCE_UNKNOWN: so many processes hide their namespaces and files from us */
+	pid_t unseen_pid; /* one of them */
 };
 
 /* Calls fn for every instance, in no order. Returns 0 or -errno. */

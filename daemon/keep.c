@@ -17,6 +17,10 @@
 #include "text/json.h"
 #include "text/scoped.h"
 
+#define PROBE_FILE KS_KEEP_FILE ".probe"
+#define FLOW_BYTES 200 /* of a file, with what belongs to a flow; rather too many */
+#define OTHER_BYTES 16384 /* names and the like */
+
 /* --- saving --- */
 
 struct save_ctx {
@@ -30,6 +34,26 @@ static int write_states(FILE *out, void *arg)
 	struct save_ctx *ctx = arg;
 
 	return ks_saved_write(out, &ctx->table, &ctx->moment, &ctx->flows);
+}
+
+/* Takes the room on the disk, and gives it back. */
+static int probe(const char *path, off_t bytes)
+{
+	ks_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int err = fd < 0 ? errno : posix_fallocate(fd, 0, bytes);
+
+	if (fd >= 0)
+		unlink(path);
+	return -err;
+}
+
+int ks_keep_prepare(const struct ks_instance *instance, const struct ks_kernel *kernel)
+{
+	off_t bytes = OTHER_BYTES + (off_t)ks_kernel_counts(kernel)->flows * FLOW_BYTES;
+	char path[KS_INSTANCE_PATH];
+	int err = ks_persistent_prepare(instance) ?: ks_persistent_path(instance, PROBE_FILE, path);
+
+	return err ?: probe(path, bytes);
 }
 
 int ks_keep_save(const struct ks_instance *instance, const struct ks_kernel *kernel, const struct ks_ids *ids,

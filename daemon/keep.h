@@ -29,6 +29,12 @@ struct ks_kept {
 };
 
 /*
+ * Makes the persistent directory ready, and finds out if the states of a kernel can be saved there: before the firewall is taken away.
+ * Returns 0 or -errno.
+ */
+int ks_keep_prepare(const struct ks_instance *instance, const struct ks_kernel *kernel);
+
+/*
  * Saves the states of a kernel. `quiet`: its hooks are off. Sets *flows to how many there are. Returns 0 or -errno: no file is
  * there then, nor an older one.
  */

@@ -36,6 +36,7 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/fallback.h"
 #include "daemon/last_good.h"
+#include "daemon/left_over.h"
 #include "daemon/ledger_lost.h"
 #include "daemon/login.h"
 #include "daemon/manager.h"
@@ -95,7 +96,7 @@ static int light_beacon(struct ks_daemon *daemon)
 	struct ks_holder other = { 0 };
 	pid_t pid = 0;
 
-	daemon->beacon_fd = ks_beacon_light(&pid);
+	daemon->beacon_fd = ks_beacon_light(KS_BEACON_DAEMON, &pid);
 	if (daemon->beacon_fd == -EADDRINUSE) {
 		ks_instance_read_holder(&daemon->instance, &other);
 		other.pid = pid;
@@ -107,6 +108,16 @@ static int light_beacon(struct ks_daemon *daemon)
 			"lock file keeps a second one away",
 			(int)pid);
 	return KS_EXIT_OK;
+}
+
+/* Until the policy is in force the one of an earlier daemon is. A failure is told when the lock is signed again. */
+static void sign_start(const struct ks_daemon *daemon)
+{
+	struct ks_holder holder = { .pid = getpid(), .since = daemon->started };
+	const char *in_force = daemon->before.guards ? daemon->before.last.policy : "";
+
+	snprintf(holder.policy, sizeof(holder.policy), "%s", *in_force ? in_force : daemon->policy_path);
+	ks_instance_sign(daemon->lock_fd, &holder);
 }
 
 static int take_lock(struct ks_daemon *daemon, bool is_watcher)
@@ -122,7 +133,7 @@ static int take_lock(struct ks_daemon *daemon, bool is_watcher)
 		return refuse_second(&daemon->instance, &other);
 	if (daemon->lock_fd < 0)
 		return give_up(daemon->instance.lock, daemon->lock_fd);
-	ks_daemon_sign(daemon);
+	sign_start(daemon);
 	return light_beacon(daemon);
 }
 
@@ -235,7 +246,7 @@ static int bring_up_kernel(struct ks_daemon *daemon, const struct ks_daemon_opts
 		return give_up("cannot start", err);
 	if (daemon->took_over && daemon->closed && !daemon->trial.is_over) /* a policy that was good is in force */
 		return KS_EXIT_POLICY;
-	if (opts->confirm && !daemon->fallback)
+	if (opts->confirm && !daemon->stand_in.why)
 		err = ks_trial_begin(daemon, opts->confirm, &message);
 	if (!err)
 		err = ks_daemon_install(daemon, *policy, daemon->fresh, &message);
@@ -244,6 +255,7 @@ static int bring_up_kernel(struct ks_daemon *daemon, const struct ks_daemon_opts
 		return KS_EXIT_SYSTEM;
 	}
 	*policy = NULL;
+	ks_daemon_sign(daemon);
 	if (daemon->fresh)
 		ks_between_take_back(daemon);
 	return KS_EXIT_OK;
@@ -450,7 +462,7 @@ static void daemon_fini(struct ks_daemon *daemon)
 	ks_policy_destroy(daemon->policy);
 	ks_ledger_fini(&daemon->ledger);
 	free(daemon->policy_path);
-	free(daemon->fallback);
+	ks_stand_in_fini(&daemon->stand_in);
 	ks_trial_fini(&daemon->trial);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(fds); i++) {
 		if (fds[i] >= 0)
@@ -473,7 +485,7 @@ static int choose_policy(struct ks_daemon *daemon, const struct ks_daemon_opts *
 	int err;
 
 	ks_last_good_find(&daemon->instance, &daemon->kept);
-	err = ks_trial_inherit(daemon, policy, opts->is_watcher);
+	err = ks_trial_inherit(daemon, opts, policy);
 	daemon->quit = err > 0;
 	if (err || *policy)
 		return err < 0 ? give_up("cannot put another policy in force", err) : KS_EXIT_OK;
@@ -549,6 +561,7 @@ static int live(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, int
 {
 	ks_trial_started(daemon);
 	ks_daemon_keep_policy(daemon);
+	ks_left_over_remove();
 	drop_privileges();
 	ks_daemon_announce(daemon, opts->login);
 	ks_background_tell(ready_fd, KS_EXIT_OK);

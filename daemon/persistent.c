@@ -13,8 +13,6 @@
 
 #define BYTES_MAX (4LL << 30) /* some twenty million flows */
 
-#define OWNER_TEXT 128
-
 KS_SCOPED(auto_dir, DIR *, closedir)
 
 int ks_persistent_path(const struct ks_instance *instance, const char *name, char path[KS_INSTANCE_PATH])
@@ -42,12 +40,12 @@ void ks_persistent_boot(char boot[KS_BOOT_TEXT])
 }
 
 /* Names the boot and the network namespace. */
-static void name_owner(const struct ks_instance *instance, char owner[OWNER_TEXT])
+static void name_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT])
 {
 	char boot[KS_BOOT_TEXT];
 
 	ks_persistent_boot(boot);
-	snprintf(owner, OWNER_TEXT, "%s %llu", boot, instance->cookie);
+	snprintf(owner, KS_OWNER_TEXT, "%s %llu", boot, instance->cookie);
 }
 
 /* Makes the directory and the one above it, but not /var/lib. */
@@ -83,18 +81,34 @@ static int write_owner(FILE *out, void *owner)
 	return fprintf(out, "%s\n", (const char *)owner) < 0 ? -EIO : 0;
 }
 
+void ks_persistent_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT])
+{
+	char path[KS_INSTANCE_PATH];
+
+	owner[0] = '\0';
+	if (!ks_persistent_path(instance, "owner", path))
+		read_line(path, owner, KS_OWNER_TEXT);
+}
+
+bool ks_persistent_is_ours(const struct ks_instance *instance)
+{
+	char owner[KS_OWNER_TEXT], named[KS_OWNER_TEXT];
+
+	if (!strcmp(instance->name, KS_INSTANCE_HOST))
+		return !access(instance->state_dir, F_OK);
+	name_owner(instance, owner);
+	ks_persistent_owner(instance, named);
+	return !strcmp(owner, named);
+}
+
 /* Only a directory whose owner file names the present namespace keeps its files. */
 static int claim(const struct ks_instance *instance)
 {
-	char path[KS_INSTANCE_PATH], owner[OWNER_TEXT], named[OWNER_TEXT];
-	int err = ks_persistent_path(instance, "owner", path);
+	char owner[KS_OWNER_TEXT];
 
-	if (err)
-		return err;
-	name_owner(instance, owner);
-	read_line(path, named, sizeof(named));
-	if (!strcmp(owner, named))
+	if (ks_persistent_is_ours(instance))
 		return 0;
+	name_owner(instance, owner);
 	return remove_files(instance->state_dir) ?: ks_persistent_replace(instance, "owner", write_owner, owner);
 }
 
@@ -102,6 +116,8 @@ int ks_persistent_prepare(const struct ks_instance *instance)
 {
 	int err = make_dirs(instance->state_dir);
 
+	if (!err && access(instance->state_dir, W_OK)) /* it is there, on a file system that is read-only */
+		err = -errno;
 	if (err)
 		return err;
 	return strcmp(instance->name, KS_INSTANCE_HOST) ? claim(instance) : 0;
@@ -151,6 +167,16 @@ int ks_persistent_replace(const struct ks_instance *instance, const char *name, 
 	return err ?: sync_dir(instance->state_dir);
 }
 
+int ks_persistent_rename(const struct ks_instance *instance, const char *from, const char *to)
+{
+	char old[KS_INSTANCE_PATH], new[KS_INSTANCE_PATH];
+	int err = ks_persistent_path(instance, from, old) ?: ks_persistent_path(instance, to, new);
+
+	if (err)
+		return err;
+	return rename(old, new) ? -errno : sync_dir(instance->state_dir);
+}
+
 int ks_persistent_remove(const struct ks_instance *instance, const char *name)
 {
 	char path[KS_INSTANCE_PATH];
@@ -158,7 +184,11 @@ int ks_persistent_remove(const struct ks_instance *instance, const char *name)
 
 	if (err)
 		return err;
-	return unlink(path) && errno != ENOENT ? -errno : 0;
+	if (access(path, F_OK) && errno == ENOENT) /* a read-only file system says so before it looks */
+		return 0;
+	if (unlink(path))
+		return errno == ENOENT ? 0 : -errno;
+	return sync_dir(instance->state_dir);
 }
 
 int ks_persistent_read(const char *path, char **bytes, size_t *size)

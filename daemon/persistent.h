@@ -5,6 +5,7 @@
  *   /var/lib/keepstate/NAME/policy     the last good policy
  *   /var/lib/keepstate/NAME/sets       the run-time sets that are kept
  *   /var/lib/keepstate/NAME/unconfirmed  the note of a policy on trial
+ *   /var/lib/keepstate/NAME/tried      that policy, which is the last good one if it is confirmed
  *   /var/lib/keepstate/NAME/owner      the boot and the network namespace that the directory belongs to; not for "host"
  *
  * A network namespace other than the host's ends with the boot at the latest, and the inode number in its NAME may be used again.
@@ -14,6 +15,7 @@
 #ifndef KS_DAEMON_PERSISTENT_H
 #define KS_DAEMON_PERSISTENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -21,12 +23,21 @@
 
 /* Files that are removed with the firewall, unlike the others. */
 #define KS_TRIAL_NOTE "unconfirmed"
+#define KS_TRIED_POLICY "tried"
 
 /*
  * Makes the directory (mode 0700) if it is not there, and empties it if it is of another network namespace. To be called by
  * the holder of the lock, before a file in it is read or written. Returns 0 or -errno: there is no such directory then.
  */
 int ks_persistent_prepare(const struct ks_instance *instance);
+
+#define KS_OWNER_TEXT 128
+
+/* Reads whose directory it is, "" if nobody's: the boot, a space, the network namespace's cookie. Not for "host". */
+void ks_persistent_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT]);
+
+/* Returns true if the directory is there and of this network namespace. */
+bool ks_persistent_is_ours(const struct ks_instance *instance);
 
 /* Writes the path of a file in the directory into `path`. Returns 0 or -ENAMETOOLONG. */
 int ks_persistent_path(const struct ks_instance *instance, const char *name, char path[KS_INSTANCE_PATH]);
@@ -42,6 +53,9 @@ int ks_persistent_replace(const struct ks_instance *instance, const char *name, 
 
 /* Reads all of a file, which is no link. Returns 0 or -errno; *bytes is the caller's to free. */
 int ks_persistent_read(const char *path, char **bytes, size_t *size);
+
+/* Puts a file of the directory in the place of another, as safely. */
+int ks_persistent_rename(const struct ks_instance *instance, const char *from, const char *to);
 
 #define KS_BOOT_TEXT 64
 

@@ -8,6 +8,8 @@
 #include "daemon/beacon.h"
 #include "daemon/ledger.h"
 #include "daemon/presence.h"
+#include "daemon/trial_left.h"
+#include "text/json.h"
 #include "text/scoped.h"
 
 bool ks_process_is_suspended(pid_t pid)
@@ -49,10 +51,21 @@ static enum ks_presence_kind presence_kind(const struct ks_instance *instance, c
 void ks_presence_find(const struct ks_instance *instance, struct ks_presence *presence)
 {
 	memset(presence, 0, sizeof(*presence));
-	presence->pid = ks_beacon_see();
+	presence->pid = ks_beacon_see(KS_BEACON_DAEMON);
 	ks_instance_read_holder(instance, &presence->last);
 	find_guard(instance, presence);
 	presence->kind = presence_kind(instance, presence);
+}
+
+/* Writes that the policy of a daemon that has ended is on trial, if it is. */
+static void describe_trial(const struct ks_instance *instance, FILE *out)
+{
+	ks_auto_json json_t *trial = ks_trial_left_json(instance);
+
+	if (!trial)
+		return;
+	fputs(". ", out);
+	ks_trial_left_describe(trial, out);
 }
 
 void ks_presence_describe(const struct ks_presence *presence, const struct ks_instance *instance, FILE *out)
@@ -79,6 +92,7 @@ void ks_presence_describe(const struct ks_presence *presence, const struct ks_in
 			"in force, no daemon: the one of this network namespace (%s) has ended, and its firewall is "
 			"still in force in the kernel; `keepstate run FILE` takes it over, `keepstate stop` removes it",
 			instance->name);
+		describe_trial(instance, out);
 		break;
 	case KS_PRESENCE_HIDDEN:
 		fputs("cannot connect to the daemon: this needs root", out);

@@ -234,7 +234,11 @@ void ks_daemon_keep_policy(struct ks_daemon *daemon)
 {
 	int err;
 
-	if (daemon->fallback || daemon->trial.waits)
+	if (daemon->trial.waits) {
+		ks_trial_keep(daemon);
+		return;
+	}
+	if (daemon->stand_in.why)
 		return;
 	err = ks_last_good_keep(&daemon->kept, daemon->policy);
 	if (err && err != daemon->keep_error)
@@ -291,7 +295,7 @@ void ks_daemon_sign(const struct ks_daemon *daemon)
 {
 	struct ks_holder holder = { .pid = getpid(), .since = daemon->started };
 
-	snprintf(holder.policy, sizeof(holder.policy), "%s", daemon->policy_path);
+	snprintf(holder.policy, sizeof(holder.policy), "%s", ks_stand_in_name(daemon));
 	if (ks_instance_sign(daemon->lock_fd, &holder)) /* only a second instance's message suffers */
 		ks_report_error("cannot write %s", daemon->instance.lock);
 }
@@ -330,7 +334,7 @@ static void take_path(struct ks_daemon *daemon, char *path)
 {
 	free(daemon->policy_path);
 	daemon->policy_path = path;
-	free(TAKE(daemon->fallback));
+	ks_stand_in_fini(&daemon->stand_in);
 	daemon->closed = false;
 	daemon->reloads++;
 	ks_daemon_sign(daemon);
@@ -340,7 +344,7 @@ void ks_daemon_tell_manager(const struct ks_daemon *daemon)
 {
 	char status[512];
 
-	snprintf(status, sizeof(status), "%.300s in force on %zu interfaces, generation %u", daemon->policy_path,
+	snprintf(status, sizeof(status), "%.300s in force on %zu interfaces, generation %u", ks_stand_in_name(daemon),
 		 ks_interfaces_guarded(&daemon->interfaces), ks_kernel_config(daemon->kernel)->generation);
 	ks_manager_ready(status);
 }
@@ -377,9 +381,12 @@ static int replace_policy(struct ks_daemon *daemon, const struct ks_reload *relo
 		err = ks_trial_begin(daemon, reload->confirm, &outcome->message);
 	if (err)
 		return err;
+	ks_trial_unkeep(daemon);
 	err = ks_daemon_replace(daemon, policy, &replaced, &outcome->message);
 	if (err) {
-		if (!waited)
+		if (waited)
+			ks_trial_keep(daemon);
+		else
 			ks_trial_forget(daemon);
 		return err;
 	}

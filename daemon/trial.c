@@ -12,15 +12,20 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/beacon.h"
 #include "daemon/denied.h"
+#include "daemon/fallback.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/last_good.h"
 #include "daemon/report.h"
+#include "daemon/stand_in.h"
 #include "daemon/trial.h"
 #include "daemon/trial_note.h"
 #include "explain/change.h"
 #include "text/json.h"
 #include "text/scoped.h"
+
+#define WATCH_MS 2000 /* how often a watcher without a daemon looks at the note */
 
 /* --- the watcher --- */
 
@@ -86,38 +91,48 @@ static void watcher_keep(struct ks_trial *trial)
 	watcher_start(trial); /* if it fails, again in a second */
 }
 
-/* Sleeps until then, or a little longer. */
-static void sleep_until(__u64 deadline)
+/* Sleeps until then, but not long: the word may be given meanwhile. Rounded up, so that the time is over behind it. */
+static void sleep_towards(__u64 deadline)
 {
-	const struct timespec then = { .tv_sec = (time_t)(deadline / KS_MSEC_PER_SEC + 1) };
+	__u64 wake = KS_MIN(deadline, ks_trial_now() + WATCH_MS);
+	const struct timespec then = { .tv_sec = (time_t)(wake / KS_MSEC_PER_SEC + 1) };
 
 	while (clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &then, NULL) == EINTR)
 		continue;
+}
+
+/* A note that cannot be understood is for the start to deal with. */
+static bool wait_for_deadline(const struct ks_instance *kept)
+{
+	for (;;) {
+		struct ks_trial trial = { 0 };
+		int err = ks_trial_note_read(kept, &trial);
+		__u64 deadline = trial.deadline;
+
+		ks_trial_fini(&trial);
+		if (err)
+			return err == -EINVAL;
+		if (deadline <= ks_trial_now())
+			return true;
+		sleep_towards(deadline);
+	}
 }
 
 bool ks_trial_watch(int lifeline)
 {
 	struct pollfd end = { .fd = lifeline, .events = POLLIN };
 	struct ks_instance instance, kept;
-	struct ks_trial trial = { 0 };
+	ks_auto_fd int beacon = -1;
+	pid_t other;
 
 	while (poll(&end, 1, -1) < 0 && errno == EINTR)
 		continue;
 	close(lifeline);
 	if (ks_instance_find(&instance))
 		return false;
-	ks_last_good_find(&instance, &kept);
-	for (;;) {
-		int err = ks_trial_note_read(&kept, &trial);
-		__u64 deadline = trial.deadline;
-
-		ks_trial_fini(&trial);
-		if (err)
-			return false;
-		if (deadline <= ks_trial_now())
-			return true;
-		sleep_until(deadline);
-	}
+	beacon = ks_beacon_light(KS_BEACON_WATCHER, &other); /* without it, status does not know of us */
+	ks_last_good_seek(&instance, &kept);
+	return wait_for_deadline(&kept);
 }
 
 /* --- the trial --- */
@@ -125,6 +140,7 @@ bool ks_trial_watch(int lifeline)
 void ks_trial_fini(struct ks_trial *trial)
 {
 	free(trial->before_path);
+	free(trial->before_name);
 	ks_policy_destroy(trial->policy);
 	*trial = (struct ks_trial){ 0 };
 }
@@ -136,6 +152,7 @@ static void trial_end(struct ks_daemon *daemon)
 	if (err)
 		ks_report_error("%s: cannot remove the note of a trial that is over: %s", daemon->kept.state_dir,
 				strerror(-err));
+	ks_last_good_untry(&daemon->kept);
 	watcher_end(&daemon->trial);
 	ks_trial_fini(&daemon->trial);
 }
@@ -150,21 +167,37 @@ static int before_load(const struct ks_instance *kept, enum ks_trial_before befo
 	return before == KS_TRIAL_CLOSED ? ks_last_good_close(policy) : ks_last_good_load(kept, policy, &when);
 }
 
+/* The same where something must come back: without its file, the policy that denies. */
+static int before_load_surely(const struct ks_instance *kept, struct ks_trial *trial, struct ks_policy **policy)
+{
+	int err = before_load(kept, trial->before, policy);
+
+	if (!err || err == -ENOMEM || trial->before != KS_TRIAL_POLICY)
+		return err;
+	ks_report_error("%s: the policy before (%s) cannot be read again: %s: everything is denied but what the box "
+			"itself asks for",
+			kept->state_dir, trial->before_path, strerror(-err));
+	trial->before = KS_TRIAL_CLOSED;
+	return ks_last_good_close(policy);
+}
+
 /*
  * Notes which policy is in force now. A daemon that takes over knows it by the last good one only. The text that was kept must be
  * there: another process may have to load it.
  */
 static int before_note(struct ks_daemon *daemon, struct ks_trial *trial)
 {
-	const char *path = daemon->policy_path;
+	bool is_named = daemon->policy && !daemon->stand_in.why;
+	int err = is_named ? ks_last_good_keep(&daemon->kept, daemon->policy) : 0;
 
-	if (!daemon->policy && !daemon->took_over)
+	if (err)
+		return err;
+	if (!daemon->policy && (!daemon->took_over || trial->begins_bare))
 		trial->before = KS_TRIAL_NOTHING;
 	else
 		trial->before = daemon->closed ? KS_TRIAL_CLOSED : KS_TRIAL_POLICY;
-	if (daemon->policy && !daemon->fallback && ks_last_good_keep(&daemon->kept, daemon->policy))
-		return -EIO;
-	trial->before_path = strdup(path);
+	trial->before_path = strdup(daemon->policy_path);
+	trial->before_name = daemon->stand_in.name ? strdup(daemon->stand_in.name) : NULL;
 	return trial->before_path ? before_load(&daemon->kept, trial->before, &trial->policy) : -ENOMEM;
 }
 
@@ -183,6 +216,8 @@ int ks_trial_begin(struct ks_daemon *daemon, unsigned seconds, char **message)
 	int err = renews ? 0 : before_note(daemon, trial);
 
 	trial->deadline = ks_trial_now() + (__u64)seconds * KS_MSEC_PER_SEC;
+	if (!err && !renews)
+		err = ks_last_good_untry(&daemon->kept);
 	if (!err)
 		err = ks_trial_note_write(&daemon->kept, trial);
 	if (!err && !renews)
@@ -190,15 +225,33 @@ int ks_trial_begin(struct ks_daemon *daemon, unsigned seconds, char **message)
 	trial->waits = !err || renews;
 	if (!err)
 		return 0;
-	if (!renews)
+	if (!renews && !trial->begins_bare)
 		trial_end(daemon);
 	return trial_refuse(daemon, err, message);
 }
 
 void ks_trial_forget(struct ks_daemon *daemon)
 {
-	if (daemon->trial.waits)
+	if (daemon->trial.waits && !daemon->trial.inherited && !daemon->trial.begins_bare)
 		trial_end(daemon);
+}
+
+void ks_trial_keep(struct ks_daemon *daemon)
+{
+	int err = daemon->stand_in.why ? ks_last_good_untry(&daemon->kept)
+				       : ks_last_good_try(&daemon->kept, daemon->policy);
+
+	if (err)
+		ks_report_error("%s: cannot keep the policy on trial: %s: if the daemon dies, another one must start "
+				"before it can be "
+				"confirmed",
+				daemon->kept.state_dir, strerror(-err));
+}
+
+void ks_trial_unkeep(const struct ks_daemon *daemon)
+{
+	if (daemon->trial.waits)
+		ks_last_good_untry(&daemon->kept);
 }
 
 bool ks_trial_confirm(struct ks_daemon *daemon)
@@ -212,21 +265,32 @@ bool ks_trial_confirm(struct ks_daemon *daemon)
 	return true;
 }
 
+/* Remembers that the policy before is in force again, and not `path`. `why` is ours. */
+static void stand_in(struct ks_daemon *daemon, char *why, const char *path, char *before_name)
+{
+	char *name = before_name;
+
+	if (!name && daemon->closed)
+		name = strdup(KS_CLOSED_NAME);
+	else if (!name && asprintf(&name, "%s, as it was before the trial", daemon->policy_path) < 0)
+		name = NULL;
+	if (!ks_stand_in_set(&daemon->stand_in, why, name, strdup(path)))
+		ks_report_error("WARNING: %s", daemon->stand_in.why);
+}
+
 /* Says and remembers that another policy than the one that was named is in force. */
-static void say_taken_back(struct ks_daemon *daemon, const char *path, const char *why)
+static void say_taken_back(struct ks_daemon *daemon, const char *path, char *before_name, const char *why)
 {
 	char *line;
 
 	if (asprintf(&line, "%s was taken back, %s: the policy before it is in force again, as %s was then", path, why,
 		     daemon->policy_path) < 0)
-		return;
-	free(daemon->fallback);
-	daemon->fallback = line;
-	ks_report_error("WARNING: %s", line);
+		line = NULL;
+	stand_in(daemon, line, path, before_name);
 }
 
 /* The same for a policy that was to be put in force when the trial of an earlier one was over already. */
-static void say_not_started(struct ks_daemon *daemon, const char *path)
+static void say_not_started(struct ks_daemon *daemon, const char *path, char *before_name)
 {
 	char *line;
 
@@ -235,10 +299,8 @@ static void say_not_started(struct ks_daemon *daemon, const char *path)
 		     "then, and not "
 		     "%s: `keepstate reload %s` puts that in force",
 		     daemon->policy_path, path, path) < 0)
-		return;
-	free(daemon->fallback);
-	daemon->fallback = line;
-	ks_report_error("WARNING: %s", line);
+		line = NULL;
+	stand_in(daemon, line, path, before_name);
 }
 
 static void take_away(struct ks_daemon *daemon, const char *why)
@@ -279,7 +341,7 @@ void ks_trial_take_back(struct ks_daemon *daemon, const char *why)
 	path = TAKE(daemon->policy_path);
 	daemon->policy_path = TAKE(trial->before_path);
 	daemon->closed = trial->before == KS_TRIAL_CLOSED;
-	say_taken_back(daemon, path, why);
+	say_taken_back(daemon, path, TAKE(trial->before_name), why);
 	ks_daemon_sign(daemon);
 	ks_daemon_follow(daemon);
 	ks_denied_settle(daemon, &replaced, false, &change);
@@ -301,16 +363,9 @@ void ks_trial_tick(struct ks_daemon *daemon)
 
 /* --- a start --- */
 
-static unsigned seconds_left(const struct ks_trial *trial)
-{
-	__u64 now = ks_trial_now();
-
-	return trial->deadline > now ? (unsigned)((trial->deadline - now + KS_MSEC_PER_SEC - 1) / KS_MSEC_PER_SEC) : 0;
-}
-
 static int trial_go_on(struct ks_daemon *daemon, struct ks_trial *trial)
 {
-	int err = before_load(&daemon->kept, trial->before, &trial->policy);
+	int err = before_load_surely(&daemon->kept, trial, &trial->policy);
 
 	if (!err)
 		err = watcher_start(trial);
@@ -318,9 +373,9 @@ static int trial_go_on(struct ks_daemon *daemon, struct ks_trial *trial)
 		return err;
 	ks_report("a policy of an earlier daemon waits to be confirmed, and so does this one: `keepstate confirm` "
 		  "within %u s",
-		  seconds_left(trial));
+		  ks_trial_seconds_left(trial));
 	daemon->trial = *trial;
-	daemon->trial.waits = true;
+	daemon->trial.waits = daemon->trial.inherited = true;
 	*trial = (struct ks_trial){ 0 };
 	return 0;
 }
@@ -330,7 +385,7 @@ static int start_before(struct ks_daemon *daemon, struct ks_trial *trial, struct
 {
 	ks_auto_policy struct ks_policy *before = NULL;
 	ks_auto_free char *path = NULL;
-	int err = before_load(&daemon->kept, trial->before, &before);
+	int err = before_load_surely(&daemon->kept, trial, &before);
 
 	if (!err)
 		err = ks_own_addresses_fill(before);
@@ -343,41 +398,75 @@ static int start_before(struct ks_daemon *daemon, struct ks_trial *trial, struct
 	daemon->closed = trial->before == KS_TRIAL_CLOSED;
 	daemon->trial.is_over = true;
 	if (is_watcher)
-		say_taken_back(daemon, path, "because nobody confirmed it in time");
+		say_taken_back(daemon, path, TAKE(trial->before_name), "because nobody confirmed it in time");
 	else
-		say_not_started(daemon, path);
+		say_not_started(daemon, path, TAKE(trial->before_name));
 	return 0;
 }
 
-/* Without a firewall before, only the watcher may take one away: any other start was asked for. */
-static int start_without(struct ks_daemon *daemon, bool is_watcher)
+/* The watcher of a policy without one before: it takes the firewall away. */
+static int start_nothing(struct ks_daemon *daemon)
 {
 	ks_auto_ledger struct ks_ledger ledger = { 0 };
 	int err;
 
-	if (!is_watcher)
-		return ks_trial_note_remove(&daemon->kept);
 	take_away(daemon, "because nobody confirmed it in time");
 	ks_ledger_read(daemon->instance.ledger, &ledger); /* without a ledger, the qdiscs stay */
 	err = ks_instance_remove(&daemon->instance, ledger.qdiscs, ledger.qdisc_count);
 	return err ?: 1;
 }
 
+/* Any other start was asked for, so something must be in force. */
+static int start_without(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
+{
+	if (opts->is_watcher)
+		return start_nothing(daemon);
+	if (opts->confirm && *policy) {
+		daemon->trial.begins_bare = true;
+		return 0;
+	}
+	daemon->trial.is_over = true;
+	return ks_fallback_replace(
+		daemon, "the policy on trial was not confirmed in time, and no firewall was in force before it",
+		policy);
+}
+
+/* A disk may have lost its contents. */
+static int start_unknown(struct ks_daemon *daemon, struct ks_policy **policy)
+{
+	daemon->trial.is_over = true;
+	return ks_fallback_replace(daemon, "a policy was on trial, and the note about it is damaged", policy);
+}
+
 KS_SCOPED_STRUCT(auto_trial, struct ks_trial, ks_trial_fini)
 
-int ks_trial_inherit(struct ks_daemon *daemon, struct ks_policy **policy, bool is_watcher)
+/* The watcher was not told which policy it watches. Without memory it has no name. */
+static void name_by_holder(struct ks_daemon *daemon)
+{
+	const char *name = daemon->before.last.policy;
+	char *copy = *name ? strdup(name) : NULL;
+
+	if (!copy)
+		return;
+	free(daemon->policy_path);
+	daemon->policy_path = copy;
+}
+
+int ks_trial_inherit(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy)
 {
 	ks_scoped(auto_trial) struct ks_trial trial = { 0 };
 	int err = ks_trial_note_read(&daemon->kept, &trial);
 
 	if (err == -ENOENT)
-		return is_watcher;
+		return opts->is_watcher;
+	if (opts->is_watcher)
+		name_by_holder(daemon);
 	if (err)
-		return err;
-	if (seconds_left(&trial))
-		return is_watcher ? 1 : trial_go_on(daemon, &trial);
-	return trial.before == KS_TRIAL_NOTHING ? start_without(daemon, is_watcher)
-						: start_before(daemon, &trial, policy, is_watcher);
+		return err == -EINVAL ? start_unknown(daemon, policy) : err;
+	if (ks_trial_seconds_left(&trial))
+		return opts->is_watcher ? 1 : trial_go_on(daemon, &trial);
+	return trial.before == KS_TRIAL_NOTHING ? start_without(daemon, opts, policy)
+						: start_before(daemon, &trial, policy, opts->is_watcher);
 }
 
 void ks_trial_started(struct ks_daemon *daemon)
@@ -388,10 +477,5 @@ void ks_trial_started(struct ks_daemon *daemon)
 
 json_t *ks_trial_json(const struct ks_daemon *daemon)
 {
-	const struct ks_trial *trial = &daemon->trial;
-
-	if (!trial->waits)
-		return NULL;
-	return json_pack("{s:i, s:o*}", "seconds_left", (int)seconds_left(trial), "before",
-			 trial->before == KS_TRIAL_NOTHING ? NULL : ks_json_text(trial->before_path));
+	return daemon->trial.waits ? ks_trial_note_json(&daemon->trial) : NULL;
 }

@@ -14,7 +14,12 @@
  *   the watcher      if the daemon died: a process that does nothing but wait for that. It becomes the daemon of the policy before
  *   the next daemon  if both died: it finds the note (ks_trial_inherit()). After a reboot the time is over
  *
- * A daemon that starts before the time is over goes on with the trial, whatever policy it was given.
+ * A daemon that starts before the time is over goes on with the trial, whatever policy it was given. One that starts behind it
+ * puts the policy before in force; where there was no firewall before, the last good policy or the one that denies (fallback.h):
+ * what nobody confirmed may have locked everybody out, and a start is no place to open a machine. Only if the start is on trial itself the
+ * policy that it was given gets another chance.
+ *
+ * The text of the policy on trial is kept beside the last good one, so that it can be confirmed without a daemon (trial_left.h).
  */
 #ifndef KS_DAEMON_TRIAL_H
 #define KS_DAEMON_TRIAL_H
@@ -28,6 +33,7 @@
 #include "policy/policy.h"
 
 struct ks_daemon;
+struct ks_daemon_opts;
 
 /* The policy that comes back. */
 enum ks_trial_before {
@@ -41,7 +47,10 @@ struct ks_trial {
 	__u64 deadline; /* ms on CLOCK_BOOTTIME */
 	enum ks_trial_before before;
 	char *before_path; /* its file as it was named */
+	char *before_name; /* its name if it was no file itself (stand_in.h); else NULL */
 	struct ks_policy *policy; /* it, NULL for KS_TRIAL_NOTHING */
+	bool inherited; /* an earlier daemon began it: it outlives a start that fails */
+	bool begins_bare; /* the policy in force was never confirmed and had none before it: nor has the one that begins */
 	bool is_over; /* a start puts the policy before in force: the note goes when it is */
 	bool is_refused; /* it could not be put in force: said once, tried again every second */
 	pid_t watcher; /* 0: none */
@@ -57,11 +66,17 @@ struct ks_trial {
  */
 int ks_trial_begin(struct ks_daemon *daemon, unsigned seconds, char **message);
 
-/* Ends a trial that has begun for a policy that did not come into force. */
+/* Ends a trial that has begun for a policy that did not come into force, but none of an earlier daemon. */
 void ks_trial_forget(struct ks_daemon *daemon);
 
 /* The word. Returns true if a policy was on trial: it is the last good one now. */
 bool ks_trial_confirm(struct ks_daemon *daemon);
+
+/* Keeps the policy on trial, which is in force. Says if that fails. */
+void ks_trial_keep(struct ks_daemon *daemon);
+
+/* Forgets it again, before another policy is put in force. */
+void ks_trial_unkeep(const struct ks_daemon *daemon);
 
 /* To be called every second. */
 void ks_trial_tick(struct ks_daemon *daemon);
@@ -71,9 +86,9 @@ void ks_trial_take_back(struct ks_daemon *daemon, const char *why);
 
 /*
  * At a start, before anything is put in force: goes on with a trial that an earlier daemon began, or, if its time is over, makes
- * the policy before *policy. `is_watcher`: this start is for nothing else. Returns 0; 1 if there is nothing to start; or -errno.
+ * the policy before *policy. Returns 0; 1 if there is nothing to start; or -errno.
  */
-int ks_trial_inherit(struct ks_daemon *daemon, struct ks_policy **policy, bool is_watcher);
+int ks_trial_inherit(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, struct ks_policy **policy);
 
 /* The start that puts the policy before in force has succeeded. */
 void ks_trial_started(struct ks_daemon *daemon);

@@ -36,8 +36,9 @@ int ks_trial_note_write(const struct ks_instance *kept, const struct ks_trial *t
 	ks_auto_json json_t *root = NULL;
 
 	ks_persistent_boot(boot);
-	root = json_pack("{s:s, s:I, s:s, s:o*}", "boot", boot, "deadline_ms", (json_int_t)trial->deadline, "before",
-			 before_names[trial->before], "path", ks_json_text(trial->before_path));
+	root = json_pack("{s:s, s:I, s:s, s:o*, s:o*}", "boot", boot, "deadline_ms", (json_int_t)trial->deadline,
+			 "before", before_names[trial->before], "path", ks_json_text(trial->before_path), "name",
+			 ks_json_text(trial->before_name));
 	if (!root)
 		return -ENOMEM;
 	return ks_persistent_replace(kept, KS_TRIAL_NOTE, note_write, root);
@@ -58,7 +59,7 @@ int ks_trial_note_read(const struct ks_instance *kept, struct ks_trial *trial)
 {
 	char path[KS_INSTANCE_PATH], boot[KS_BOOT_TEXT];
 	ks_auto_json json_t *root = NULL;
-	const char *name, *noted;
+	const char *file, *name, *noted;
 	int err = ks_persistent_path(kept, KS_TRIAL_NOTE, path);
 
 	if (err)
@@ -72,9 +73,26 @@ int ks_trial_note_read(const struct ks_instance *kept, struct ks_trial *trial)
 		return -EINVAL;
 	ks_persistent_boot(boot);
 	trial->deadline = strcmp(boot, noted) ? 0 : (__u64)json_integer_value(json_object_get(root, "deadline_ms"));
-	name = json_string_value(json_object_get(root, "path"));
-	trial->before_path = strdup(name ? name : "");
+	file = json_string_value(json_object_get(root, "path"));
+	name = json_string_value(json_object_get(root, "name"));
+	trial->before_path = strdup(file ? file : "");
+	trial->before_name = name ? strdup(name) : NULL;
 	return trial->before_path ? 0 : -ENOMEM;
+}
+
+unsigned ks_trial_seconds_left(const struct ks_trial *trial)
+{
+	__u64 now = ks_trial_now();
+
+	return trial->deadline > now ? (unsigned)((trial->deadline - now + KS_MSEC_PER_SEC - 1) / KS_MSEC_PER_SEC) : 0;
+}
+
+json_t *ks_trial_note_json(const struct ks_trial *trial)
+{
+	const char *name = trial->before_name ? trial->before_name : trial->before_path;
+
+	return json_pack("{s:i, s:o*}", "seconds_left", (int)ks_trial_seconds_left(trial), "before",
+			 trial->before == KS_TRIAL_NOTHING ? NULL : ks_json_text(name));
 }
 
 int ks_trial_note_remove(const struct ks_instance *kept)

@@ -10,9 +10,18 @@ __u64 ks_trial_now(void);
 
 int ks_trial_note_write(const struct ks_instance *kept, const struct ks_trial *trial);
 
-/* Sets deadline, before and before_path, which is the caller's. The deadline of another boot is 0. -ENOENT without a note. */
+/*
+ * Sets deadline, before, before_path and before_name, which are the caller's. The deadline of another boot is 0. -ENOENT without a note,
+ * -EINVAL for one that cannot be understood.
+ */
 int ks_trial_note_read(const struct ks_instance *kept, struct ks_trial *trial);
 
 int ks_trial_note_remove(const struct ks_instance *kept);
+
+/* Seconds until the deadline, rounded up; 0 if it is over. */
+unsigned ks_trial_seconds_left(const struct ks_trial *trial);
+
+/* How much time is left and what comes back, for the control API and the commands. */
+json_t *ks_trial_note_json(const struct ks_trial *trial);
 
 #endif

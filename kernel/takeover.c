@@ -335,7 +335,8 @@ int ks_kernel_open_table(const char *pin_dir, struct ks_kernel **kernel)
 		err = -EMEDIUMTYPE;
 	if (!err)
 		err = ks_kernel_map_one(new->maps[KS_MAP_TABLE], PROT_READ, &new->table)
-			      ?: ks_kernel_map_one(new->maps[KS_MAP_SHAPE], PROT_READ, &new->shape);
+			      ?: ks_kernel_map_one(new->maps[KS_MAP_SHAPE], PROT_READ, &new->shape)
+			      ?: ks_kernel_map_one(new->maps[KS_MAP_COUNTS], PROT_READ, &new->counts);
 	if (err)
 		return err;
 	*kernel = TAKE(new);

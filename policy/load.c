@@ -76,7 +76,8 @@ static int refuse_path(struct ks_parser *p, const char *path)
 {
 	const struct ks_place place = { .file = path };
 
-	ks_complain(&p->complaints, &place, false, "the path is not UTF-8, which the control API speaks: rename the file");
+	ks_complain(&p->complaints, &place, false,
+		    "the path is not UTF-8, which the control API speaks: rename the file");
 	return p->complaints.no_memory ? -ENOMEM : -EINVAL;
 }
 

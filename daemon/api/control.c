@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "daemon/api/api.h"
-#include "daemon/persistent.h"
 #include "explain/change.h"
 #include "text/json.h"
 #include "text/memory_file.h"
@@ -126,8 +125,9 @@ enum MHD_Result ks_api_confirm(struct ks_request *request)
 	bool confirmed = ks_trial_confirm(request->daemon);
 
 	return ks_api_answer(request, MHD_HTTP_OK,
-			     json_pack("{s:b, s:o, s:O*}", "confirmed", confirmed, "policy",
-				       ks_json_text(request->daemon->policy_path), "trial", trial));
+			     json_pack("{s:b, s:o, s:o, s:O*}", "confirmed", confirmed, "policy",
+				       ks_json_text(request->daemon->policy_path), "policy_in_force",
+				       ks_json_text(ks_stand_in_name(request->daemon)), "trial", trial));
 }
 
 enum MHD_Result ks_api_policy(struct ks_request *request)
@@ -158,7 +158,7 @@ enum MHD_Result ks_api_stop(struct ks_request *request)
 		return result;
 	if (save && !json_is_boolean(save))
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "save: give true or false");
-	err = json_is_true(save) ? ks_persistent_prepare(&daemon->instance) : 0;
+	err = json_is_true(save) ? ks_keep_prepare(&daemon->instance, daemon->kernel) : 0;
 	if (err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				     "the states cannot be saved in %s: %s; nothing was stopped",

@@ -131,7 +131,7 @@ static json_t *warnings_json(const struct ks_daemon *daemon)
 {
 	json_t *warnings = ks_coverage_warnings(&daemon->interfaces, daemon->policy);
 
-	if (daemon->fallback && json_array_insert_new(warnings, 0, ks_json_text(daemon->fallback))) {
+	if (daemon->stand_in.why && json_array_insert_new(warnings, 0, ks_json_text(daemon->stand_in.why))) {
 		json_decref(warnings);
 		return NULL;
 	}
@@ -145,20 +145,22 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 
 	return ks_api_answer(
 		request, MHD_HTTP_OK,
-		json_pack("{s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
+		json_pack("{s:s, s:i, s:s, s:o, s:o, s:o*, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
 			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I}",
 			  "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name, "policy",
-			  ks_json_text(daemon->policy_path), "since", (json_int_t)daemon->ledger.since, "started",
-			  (json_int_t)daemon->started, "loaded", (json_int_t)daemon->loaded, "now",
-			  (json_int_t)time(NULL), "generation", (int)config->generation, "reloads",
-			  (int)daemon->reloads, "took_over", daemon->took_over, "rules",
-			  (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count, "interfaces",
-			  interfaces_json(daemon), "ignore_line", ignore_json(daemon), "routes", routes_json(daemon),
-			  "backstop", ks_kernel_backstop(daemon->kernel), "warnings", warnings_json(daemon), "fallback",
-			  ks_json_text(daemon->fallback), "unconfirmed", ks_trial_json(daemon), "table",
-			  table_json(daemon), "rates", rates_json(daemon), "settling", ks_settle_json(daemon),
-			  "challenge", ks_challenge_json(daemon), "followers", (int)ks_events_followers(daemon->events),
-			  "events_lost", (json_int_t)ks_kernel_events_lost(daemon->kernel), "answers_withheld",
+			  ks_json_text(daemon->policy_path), "policy_in_force", ks_json_text(ks_stand_in_name(daemon)),
+			  "policy_refused", ks_json_text(daemon->stand_in.instead_of), "since",
+			  (json_int_t)daemon->ledger.since, "started", (json_int_t)daemon->started, "loaded",
+			  (json_int_t)daemon->loaded, "now", (json_int_t)time(NULL), "generation",
+			  (int)config->generation, "reloads", (int)daemon->reloads, "took_over", daemon->took_over,
+			  "rules", (int)daemon->policy->info_count, "zones", (int)daemon->policy->zone_count,
+			  "interfaces", interfaces_json(daemon), "ignore_line", ignore_json(daemon), "routes",
+			  routes_json(daemon), "backstop", ks_kernel_backstop(daemon->kernel), "warnings",
+			  warnings_json(daemon), "fallback", ks_json_text(daemon->stand_in.why), "unconfirmed",
+			  ks_trial_json(daemon), "table", table_json(daemon), "rates", rates_json(daemon), "settling",
+			  ks_settle_json(daemon), "challenge", ks_challenge_json(daemon), "followers",
+			  (int)ks_events_followers(daemon->events), "events_lost",
+			  (json_int_t)ks_kernel_events_lost(daemon->kernel), "answers_withheld",
 			  (json_int_t)ks_kernel_answers_withheld(daemon->kernel)));
 }
 

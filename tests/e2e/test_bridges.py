@@ -389,10 +389,12 @@ def test_a_macvlan_of_our_own_has_its_own_zone(net, firewall, own_macvlan, own, 
 
 def test_a_new_port_of_a_bridge_without_the_daemon(net, firewall):
     """A bridge whose ports are guarded gets another one. It opens nothing, neither now nor when the daemon is back."""
+    assert kinds(net.desk, "10.2.0.1") == ALL, "it knows the link address of the box"
     firewall.crash()
     late = net.host("late")
     try:
         net.cable(net.box, "q2", late, "eth0")
+        net.box.ip("link", "set", "q2", "address", "02:00:00:00:00:01")  # lower than that of any other port
         net.address(late, "eth0", "10.2.0.30/24", "fd02::30/64")
         net.gateway_is(late, "10.2.0.1", "fd02::1")
         net.box.ip("link", "set", "q2", "master", "br1")

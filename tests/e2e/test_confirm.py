@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A policy on trial: without the word in time the policy before it comes back, whoever has died meanwhile."""
+import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -42,6 +44,18 @@ def watcher_of(pid):
     found = [int(child) for child in children if b"--watch" in Path(f"/proc/{child}/cmdline").read_bytes()]
     assert len(found) == 1, found
     return found[0]
+
+
+def nobody_is_left(firewall):
+    """Kills the watcher and the daemon."""
+    os.kill(watcher_of(firewall.child.pid), signal.SIGKILL)
+    firewall.crash()
+
+
+def expire(firewall):
+    """The time of the trial is over."""
+    facts = json.loads(note(firewall).read_text())
+    note(firewall).write_text(json.dumps({**facts, "deadline_ms": 1}))
 
 
 def is_open(lab):
@@ -118,11 +132,124 @@ def test_everybody_dies(lab, bare):
     firewall = bare.start()
     firewall.path.write_text(OPEN)
     firewall.say("reload", "--confirm", "2s")
-    os.kill(watcher_of(firewall.child.pid), signal.SIGKILL)
-    firewall.crash()
+    nobody_is_left(firewall)
     time.sleep(3)
     firewall.start()
+    status = returned(firewall, lab, started=True)
+    assert status["policy_in_force"] == f"{firewall.path}, as it was before the trial" and status["policy_refused"] == str(firewall.path)
+
+
+def left(firewall):
+    """The answer of `status` without a daemon: as text, and as JSON."""
+    done, data = firewall.cli("status"), firewall.cli("status", "--json")
+    assert done.returncode == data.returncode == 3, done
+    return done.stdout, json.loads(data.stdout).get("unconfirmed")
+
+
+def test_the_word_without_a_daemon(lab, bare):
+    """Commands say that it is on trial and who takes it back; it can be confirmed all the same."""
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    wanted = firewall.say("show", "--running")
+    watcher = watcher_of(firewall.child.pid)
+    firewall.crash()
+    wait_for(lambda: f"process {watcher} waits to do that" in left(firewall)[0], 10, "the watcher is seen")
+    told, data = left(firewall)
+    assert "in force, no daemon" in told and "NOT CONFIRMED: `keepstate confirm` within 3" in told, told
+    assert 3000 < data["seconds_left"] <= 3600 and data["before"] == str(firewall.path) and data["watcher"] == watcher, data
+    assert "NOT CONFIRMED" in firewall.cli("states").stderr
+    os.kill(watcher, signal.SIGKILL)
+    wait_for(lambda: left(firewall)[1]["watcher"] == 0, 10, "nobody waits")
+    assert "so has the process that would do that" in left(firewall)[0]
+    assert firewall.filters() and is_open(lab)
+
+    done = firewall.cli("confirm")
+    assert done.returncode == 0 and "is confirmed" in done.stdout and "`keepstate run FILE`" in done.stdout, done
+    assert not note(firewall).exists() and (note(firewall).parent / "policy").read_text() == wanted
+    assert left(firewall)[1] is None and "NOT CONFIRMED" not in left(firewall)[0]
+    firewall.start()
+    assert is_open(lab) and "fallback" not in firewall.data("status")[0]
+
+
+def test_the_word_to_a_watcher(lab, bare):
+    """The daemon of a first start has died. The word keeps the firewall, and the watcher has nothing more to do."""
+    firewall = bare.start("--confirm", "1h")
+    watcher = watcher_of(firewall.child.pid)
+    firewall.crash()
+    answer = json.loads(firewall.say("confirm", "--json"))
+    assert answer["confirmed"] is True and answer["daemon"] is False and answer["policy"] == str(firewall.path), answer
+    wait_for(lambda: not Path(f"/proc/{watcher}").exists(), 20, "the watcher's end")
+    assert firewall.filters() and lab.server.ping(CLIENT4) == 0
+    firewall.path.write_text("nonsense\n")
+    firewall.start("--or-last-good")
+    assert "the last good policy" in firewall.data("status")[0]["fallback"]
+
+
+def test_the_word_comes_too_late(lab, bare):
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    nobody_is_left(firewall)
+    expire(firewall)
+    done = firewall.cli("confirm")
+    assert done.returncode == 1 and "the time is over" in done.stderr and "keepstate run" in done.stderr, done
+    firewall.start()
     returned(firewall, lab, started=True)
+
+
+def test_a_first_start_that_everybody_left(lab, bare):
+    """It was never confirmed, so the next start does not take it over; without a policy before, everything is denied."""
+    shutil.rmtree(note(bare).parent, ignore_errors=True)
+    bare.path.write_text(OPEN)
+    firewall = bare.start("--confirm", "1h")
+    assert is_open(lab)
+    nobody_is_left(firewall)
+    expire(firewall)
+    firewall.start("--confirm", "1h")  # another chance, if it is asked for
+    status = firewall.data("status")[0]
+    assert "before" not in status["unconfirmed"] and is_open(lab)
+    nobody_is_left(firewall)
+    expire(firewall)
+    firewall.start()
+    status = firewall.data("status")[0]
+    assert "was not confirmed in time" in status["fallback"] and "everything is denied" in status["fallback"], status
+    assert "WARNING" in firewall.log_path.read_text() and "denies everything" in status["policy_in_force"]
+    assert not note(firewall).exists() and not is_open(lab) and lab.client.ping(SERVER4, count=1) == 0
+    firewall.say("reload")
+    assert is_open(lab) and "fallback" not in firewall.data("status")[0]
+
+
+def test_a_start_that_fails_forgets_no_trial(lab, bare):
+    """The promise of an earlier daemon: the next one could not take over."""
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    firewall.crash()
+    obstacle = Path(f"/run/keepstate/{firewall.instance()}/rules.json.new")
+    obstacle.mkdir()
+    firewall.start(wait=False)
+    assert firewall.child.wait(LONG) == 3, firewall.log_path.read_text()
+    obstacle.rmdir()
+    assert note(firewall).exists() and is_open(lab)
+    expire(firewall)
+    returned(firewall, lab)
+
+
+@pytest.mark.parametrize("damaged", ["policy", "unconfirmed"])
+def test_damaged_files(lab, bare, damaged):
+    """The disk has lost what was to come back. Nothing that was not confirmed goes on."""
+    firewall = bare.start()
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    nobody_is_left(firewall)
+    expire(firewall)
+    (note(firewall).parent / damaged).write_text("")
+    firewall.start()
+    status = firewall.data("status")[0]
+    assert ("denies everything" if damaged == "policy" else "the last good one") in status["policy_in_force"], status
+    assert not is_open(lab) and not note(firewall).exists()
+    assert lab.client.ping(SERVER4) == (0 if damaged == "policy" else 3)
 
 
 def test_a_reboot_ends_the_time(lab, bare):
@@ -130,8 +257,7 @@ def test_a_reboot_ends_the_time(lab, bare):
     firewall = bare.start()
     firewall.path.write_text(OPEN)
     firewall.say("reload", "--confirm", "1h")
-    os.kill(watcher_of(firewall.child.pid), signal.SIGKILL)
-    firewall.crash()
+    nobody_is_left(firewall)
     text = note(firewall).read_text()
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert boot in text

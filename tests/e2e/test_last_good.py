@@ -46,6 +46,10 @@ def test_the_last_good_one_comes_back(lab, bare):
     assert "does not load: the last good policy, of " in status["fallback"]
     assert status["warnings"][0] == status["fallback"] and status["rules"] == 7
     assert status["fallback"] in firewall.say("status")
+    said = [line.split(maxsplit=1) for line in firewall.say("status").splitlines()]
+    assert [words[1] for words in said if words[0] == "policy"][0].startswith("the last good one, of "), said
+    assert [words[1] for words in said if words[0] == "refused"] == [f"{firewall.path}: the WARNING below says why"], said
+    assert status["policy_in_force"].startswith("the last good one, of ") and status["policy_refused"] == str(firewall.path)
     assert "policy.conf:11:1: error" in log_of(firewall) and status["fallback"] in log_of(firewall)
     assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
     assert (directory / "policy").read_text() == firewall.say("show", "--running")
@@ -54,8 +58,9 @@ def test_the_last_good_one_comes_back(lab, bare):
     assert firewall.data("status")[0]["fallback"]
     firewall.path.write_text(POLICY + "allow from wan to lan icmp type echo-request\n")
     firewall.say("reload")
-    assert "fallback" not in firewall.data("status")[0]
-    assert lab.server.ping(CLIENT4) == 3
+    status = firewall.data("status")[0]
+    assert "fallback" not in status and "policy_refused" not in status and status["policy_in_force"] == str(firewall.path)
+    assert "refused" not in firewall.say("status") and lab.server.ping(CLIENT4) == 3
 
 
 def test_it_needs_no_other_file(lab, bare):

@@ -50,6 +50,7 @@ def test_order():
     assert {"network-pre.target", "sysinit.target", "shutdown.target"} <= set(settings("Before"))
     assert settings("WantedBy") == ["sysinit.target"] and settings("DefaultDependencies") == ["no"]
     assert "network-pre.target" in settings("Wants") and "shutdown.target" in settings("Conflicts")
+    assert "umount.target" not in MOUNT.read_text(), "the pins are unmounted last"
     assert "stop" not in settings("ExecStop") and settings("RuntimeDirectoryPreserve") == ["yes"]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Cables, bridges and addresses for tests that build a network of their own, and functions that try which host reaches which."""
 import json
+import os
 import sys
 
 import lab as labs
@@ -30,7 +31,9 @@ class Net(Lab):
 
     @staticmethod
     def bridge(host, name, *ports):
-        host.ip("link", "add", name, "type", "bridge")
+        """A bridge with a link address of its own: else it takes the lowest of its ports', and its neighbours know it no more when one joins."""
+        address = ":".join(f"{byte:02x}" for byte in b"\x02" + os.urandom(5))
+        host.ip("link", "add", name, "address", address, "type", "bridge")
         for port in ports:
             host.ip("link", "set", port, "master", name)
         host.ip("link", "set", name, "up")
