@@ -22,6 +22,7 @@
 #include "daemon/presence.h"
 
 #define POLL_US 50000
+#define DEATH_POLLS 20
 #define START_POLLS 1200
 #define STOP_POLLS 200 /* removing a large table takes a moment */
 #define SAVE_POLLS (STOP_POLLS + 20 * KS_KEEP_SECONDS) /* and saving it another one */
@@ -66,8 +67,27 @@ static int tell_saved(const struct ks_instance *instance, bool save)
 	return KS_EXIT_OK;
 }
 
-/* Asks the daemon, and waits until it has removed its directory. */
-static int stop_living(const struct ks_instance *instance, bool save)
+/* Returns true if the daemon is gone. *died: it has left its files, so it did not end by itself. */
+static bool has_ended(const struct ks_instance *instance, bool *died)
+{
+	if (ks_beacon_see(KS_BEACON_DAEMON))
+		return false;
+	*died = !access(instance->lock, F_OK) || errno != ENOENT;
+	return true;
+}
+
+/* The answer broke off, or was no. A process that is killed closes one descriptor after the other. */
+static void await_death(const struct ks_instance *instance, bool *died)
+{
+	for (unsigned i = 0; i < DEATH_POLLS && !has_ended(instance, died); i++) {
+		if (ks_process_is_suspended(ks_beacon_see(KS_BEACON_DAEMON)))
+			return;
+		usleep(POLL_US);
+	}
+}
+
+/* Asks the daemon, and waits until it has removed its directory. *died: it was killed meanwhile. */
+static int stop_living(const struct ks_instance *instance, bool save, bool *died)
 {
 	ks_auto_json json_t *body = json_pack("{s:b}", "save", save);
 	const struct ks_call call = { .method = "POST", .path = "/v1/stop", .body = body };
@@ -76,12 +96,15 @@ static int stop_living(const struct ks_instance *instance, bool save)
 
 	wait_for_socket(instance);
 	code = ks_client_call(&call, &answer);
+	if (code == KS_EXIT_SYSTEM)
+		await_death(instance, died);
 	if (code != KS_EXIT_OK)
 		return code;
 	for (unsigned i = 0; i < (save ? SAVE_POLLS : STOP_POLLS); i++) {
-		if (access(instance->lock, F_OK) && errno == ENOENT && !ks_beacon_see(KS_BEACON_DAEMON)) {
-			ks_instance_sweep();
-			return tell_saved(instance, save);
+		if (has_ended(instance, died)) {
+			if (!*died)
+				ks_instance_sweep();
+			return *died ? KS_EXIT_SYSTEM : tell_saved(instance, save);
 		}
 		usleep(POLL_US);
 	}
@@ -127,12 +150,31 @@ static int stop_dead(const struct ks_instance *instance, bool save)
 	return saved ? stop_error("the states are lost: they cannot be saved", saved) : tell_saved(instance, save);
 }
 
+/* No daemon shows a beacon. */
+static int stop_locked(const struct ks_instance *instance, bool save)
+{
+	struct ks_holder holder;
+	ks_auto_fd int fd = ks_instance_lock(instance, &holder);
+	bool died;
+
+	if (fd == -ENOENT && ks_instance_prepare(instance) >= 0) /* only pins are left */
+		fd = ks_instance_lock(instance, &holder);
+	for (unsigned i = 0; fd == -EWOULDBLOCK && i < DEATH_POLLS && !ks_beacon_see(KS_BEACON_DAEMON); i++) {
+		usleep(POLL_US); /* it is being killed, or starts */
+		fd = ks_instance_lock(instance, &holder);
+	}
+	if (fd == -EWOULDBLOCK)
+		return stop_living(instance, save, &died);
+	if (fd < 0)
+		return stop_error(geteuid() ? "this needs root" : instance->lock, fd);
+	return stop_dead(instance, save);
+}
+
 static int stop(bool save)
 {
 	struct ks_instance instance;
-	struct ks_holder holder;
-	int err = ks_instance_find(&instance);
-	ks_auto_fd int fd = -1;
+	int code, err = ks_instance_find(&instance);
+	bool died = false;
 
 	if (err)
 		return stop_error("cannot tell this network namespace", err);
@@ -144,16 +186,8 @@ static int stop(bool save)
 		fprintf(stderr, "keepstate: nothing to stop in this network namespace (%s)\n", instance.name);
 		return KS_EXIT_NO;
 	}
-	if (ks_beacon_see(KS_BEACON_DAEMON))
-		return stop_living(&instance, save);
-	fd = ks_instance_lock(&instance, &holder);
-	if (fd == -ENOENT && ks_instance_prepare(&instance) >= 0) /* only pins are left */
-		fd = ks_instance_lock(&instance, &holder);
-	if (fd == -EWOULDBLOCK)
-		return stop_living(&instance, save);
-	if (fd < 0)
-		return stop_error(geteuid() ? "this needs root" : instance.lock, fd);
-	return stop_dead(&instance, save);
+	code = ks_beacon_see(KS_BEACON_DAEMON) ? stop_living(&instance, save, &died) : stop_locked(&instance, save);
+	return died ? stop_locked(&instance, save) : code;
 }
 
 struct gone_ctx {

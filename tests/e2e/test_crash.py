@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The daemon dies: filtering and expiry go on, nothing is lost, and the next one takes over what it finds."""
+import signal
+import subprocess
 import time
 
 import pytest
@@ -91,6 +93,18 @@ def test_second_instance_refuses_and_says_who(lab, firewall, tmp_path):
     assert firewall.answers()
     assert lab.client.ping(SERVER4) == 3
     assert lab.server.ping(CLIENT4) == 0
+
+
+def test_the_daemon_dies_while_it_is_to_stop(lab, firewall):
+    """Nobody waits for it: what it left is removed."""
+    firewall.child.send_signal(signal.SIGSTOP)
+    stop = subprocess.Popen([firewall.program, "stop", "--netns", firewall.host.name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True)
+    time.sleep(1)
+    firewall.crash()
+    out = stop.communicate(timeout=20)[0]
+    assert stop.returncode == 0 and "the daemon was dead; what it left is removed" in out, out
+    assert firewall.filters() == "" and lab.server.ping(CLIENT4) == 3
 
 
 def reason_packets(firewall, name):

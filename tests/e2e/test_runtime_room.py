@@ -82,8 +82,9 @@ leave() {
     unshare --net sh -ec 'ip link add lan0 type veth peer name wan0; PROGRAM run -d POLICY; name="net-$(stat -L -c %i /proc/self/ns/net)"; echo $name; kill -9 $(sed "s/.*\\"pid\\": *\\([0-9]*\\).*/\\1/" /run/keepstate/$name/lock)'
 }
 restricted() { setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace PROGRAM "$@"; }
+await() { for i in $(seq 150); do if "$@" | grep -q "namespace.* gone: "; then return; fi; sleep 0.2; done; exit 1; }
 hidden=$(leave)
-sleep 1
+await restricted status --all
 if restricted stop --gone; then exit 1; fi
 if restricted stop --gone net-1; then exit 1; fi
 restricted status --all | grep "perhaps gone: [0-9]* process" >&2
@@ -91,7 +92,7 @@ restricted stop --gone $hidden | grep "is removed" >&2
 leave
 keepstate run -d POLICY
 if PROGRAM stop --gone net-$(stat -L -c %i /run/netns/NETWORK); then exit 1; fi
-sleep 1
+await PROGRAM status --all
 PROGRAM status --all --json
 PROGRAM status --all
 PROGRAM stop --gone
