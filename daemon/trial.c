@@ -47,7 +47,19 @@ static void watcher_exec(int lifeline)
 	_exit(1);
 }
 
-static int watcher_start(struct ks_trial *trial)
+/*
+ * Waits until the child executes the program: `started` ends then. Before, it has our lock and our beacon, and if we died no other
+ * daemon could start.
+ */
+static void await_exec(int started)
+{
+	char byte;
+
+	while (read(started, &byte, 1) < 0 && errno == EINTR)
+		continue;
+}
+
+static int watcher_fork(struct ks_trial *trial, int lifeline)
 {
 	int ends[2];
 
@@ -55,19 +67,30 @@ static int watcher_start(struct ks_trial *trial)
 		return -errno;
 	trial->watcher = fork();
 	if (!trial->watcher) {
-		close(ends[1]);
-		watcher_exec(ends[0]);
+		close(trial->lifeline);
+		watcher_exec(lifeline);
 	}
+	close(ends[1]);
+	if (trial->watcher > 0)
+		await_exec(ends[0]);
 	close(ends[0]);
-	if (trial->watcher < 0) {
-		int err = -errno;
+	return trial->watcher < 0 ? -EAGAIN : 0;
+}
 
+static int watcher_start(struct ks_trial *trial)
+{
+	int ends[2], err;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	trial->lifeline = ends[1];
+	err = watcher_fork(trial, ends[0]);
+	close(ends[0]);
+	if (err) {
 		trial->watcher = 0;
 		close(ends[1]);
-		return err;
 	}
-	trial->lifeline = ends[1];
-	return 0;
+	return err;
 }
 
 /* It ends by itself when the note is gone and our end of the pipe is closed. */
