@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import POLICY
-from lab import CLIENT4, SERVER4, end_process, wait_for
+from lab import CLIENT4, SERVER4, Firewall, end_process, wait_for
 
 OPEN = POLICY + "allow from wan to lan icmp type echo-request\n"  # the server may ping under this one only
 MOVED = "zone wan { lan0 }\nzone other { wan0 }\nallow from other to wan icmp type echo-request\nignore { dummy0 }\n"
@@ -17,12 +17,43 @@ LONG = 90  # seconds that a restart may take on a busy machine
 
 
 @pytest.fixture
-def bare(make_firewall):
-    """A firewall that is not started; whatever daemon is left of it is stopped."""
+def bare(make_firewall, once):
+    """A firewall that is not started; whatever daemon is left of it is stopped. Tests with it are the last ones of the file."""
+    end_trial(once)
     firewall = make_firewall(start=False)
     yield firewall
     end_trial(firewall)
     firewall.path.write_text(POLICY)
+
+
+@pytest.fixture(scope="module")
+def once(lab, tmp_path_factory):
+    """One that is started once for this file: a takeover is quick, because the kernel need not verify the programs again."""
+    firewall = Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("once"))
+    yield firewall
+    end_trial(firewall)
+    assert firewall.filters() == "", "filters are left behind"
+
+
+@pytest.fixture
+def running(once):
+    """A firewall in force, confirmed, with the usual policy, and its daemon a child of ours."""
+    usual(once)
+    yield once
+    usual(once)
+
+
+def usual(firewall):
+    firewall.path.write_text(POLICY)
+    other = firewall.cli("status", "--json") if firewall.child is None or firewall.child.poll() is not None else None
+    if other and other.returncode == 0:  # a watcher became the daemon
+        os.kill(json.loads(other.stdout)["pid"], signal.SIGKILL)
+        wait_for(lambda: firewall.cli("status").returncode == 3, 10, "the end of the other daemon")
+    if other:
+        firewall.start()
+    firewall.cli("confirm")
+    firewall.say("reload")
+    assert not note(firewall).exists()
 
 
 def note(firewall):
@@ -76,8 +107,8 @@ def returned(firewall, lab, started=False):
     return status
 
 
-def test_not_confirmed(lab, bare, watch):
-    firewall = bare.start()
+def test_not_confirmed(lab, running, watch):
+    firewall = running
     rules = rules_of(firewall)
     watch.start(lab.server, "serve", 5621)
     follower = watch.start(lab.client, "follow", SERVER4, 5621)
@@ -96,23 +127,23 @@ def test_not_confirmed(lab, bare, watch):
     assert done.returncode == 1 and "nothing waits" in done.stderr
 
 
-def test_confirmed(lab, bare):
-    firewall = bare.start()
+def test_confirmed(lab, running):
+    firewall = running
     kept = note(firewall).parent / "policy"
     before = kept.read_text()
     firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "6s")
+    firewall.say("reload", "--confirm", "5s")
     assert kept.read_text() == before, "it is not the last good one yet"
     assert "is confirmed" in firewall.say("confirm")
     assert kept.read_text() == firewall.say("show", "--running") != before
     assert not note(firewall).exists() and "unconfirmed" not in firewall.data("status")[0]
-    time.sleep(8)
+    time.sleep(6)
     assert is_open(lab)
 
 
-def test_the_daemon_dies(lab, bare):
+def test_the_daemon_dies(lab, running):
     """kill -9: the watcher becomes the daemon of the policy before."""
-    firewall = bare.start()
+    firewall = running
     rules = rules_of(firewall)
     firewall.path.write_text(OPEN)
     firewall.say("reload", "--confirm", "4s")
@@ -127,13 +158,13 @@ def test_the_daemon_dies(lab, bare):
     assert is_open(lab)
 
 
-def test_everybody_dies(lab, bare):
+def test_everybody_dies(lab, running):
     """No process is left: the next daemon finds the note, and that the time is over."""
-    firewall = bare.start()
+    firewall = running
     firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "2s")
+    firewall.say("reload", "--confirm", "1h")
     nobody_is_left(firewall)
-    time.sleep(3)
+    expire(firewall)
     firewall.start()
     status = returned(firewall, lab, started=True)
     assert status["policy_in_force"] == f"{firewall.path}, as it was before the trial" and status["policy_refused"] == str(firewall.path)
@@ -146,9 +177,9 @@ def left(firewall):
     return done.stdout, json.loads(data.stdout).get("unconfirmed")
 
 
-def test_the_word_without_a_daemon(lab, bare):
+def test_the_word_without_a_daemon(lab, running):
     """Commands say that it is on trial and who takes it back; it can be confirmed all the same."""
-    firewall = bare.start()
+    firewall = running
     firewall.path.write_text(OPEN)
     firewall.say("reload", "--confirm", "1h")
     wanted = firewall.say("show", "--running")
@@ -172,6 +203,136 @@ def test_the_word_without_a_daemon(lab, bare):
     assert is_open(lab) and "fallback" not in firewall.data("status")[0]
 
 
+def test_the_word_comes_too_late(lab, running):
+    firewall = running
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    nobody_is_left(firewall)
+    expire(firewall)
+    done = firewall.cli("confirm")
+    assert done.returncode == 1 and "the time is over" in done.stderr and "keepstate run" in done.stderr, done
+    firewall.start()
+    returned(firewall, lab, started=True)
+
+
+def test_a_start_that_fails_forgets_no_trial(lab, running):
+    """The promise of an earlier daemon: the next one could not take over."""
+    firewall = running
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    firewall.crash()
+    obstacle = Path(f"/run/keepstate/{firewall.instance()}/rules.json.new")
+    obstacle.mkdir()
+    firewall.start(wait=False)
+    assert firewall.child.wait(LONG) == 3, firewall.log_path.read_text()
+    obstacle.rmdir()
+    assert note(firewall).exists() and is_open(lab)
+    expire(firewall)
+    returned(firewall, lab)
+
+
+@pytest.mark.parametrize("damaged", ["policy", "unconfirmed"])
+def test_damaged_files(lab, running, damaged):
+    """The disk has lost what was to come back. Nothing that was not confirmed goes on."""
+    firewall = running
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    nobody_is_left(firewall)
+    expire(firewall)
+    (note(firewall).parent / damaged).write_text("")
+    firewall.start()
+    status = firewall.data("status")[0]
+    assert ("denies everything" if damaged == "policy" else "the last good one") in status["policy_in_force"], status
+    assert not is_open(lab) and not note(firewall).exists()
+    assert lab.client.ping(SERVER4) == (0 if damaged == "policy" else 3)
+
+
+def test_a_reboot_ends_the_time(lab, running):
+    """The note of another boot: its clock tells nothing."""
+    firewall = running
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "1h")
+    nobody_is_left(firewall)
+    text = note(firewall).read_text()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert boot in text
+    note(firewall).write_text(text.replace(boot, "another"))
+    firewall.start()
+    returned(firewall, lab, started=True)
+
+
+def test_the_next_daemon_goes_on(lab, running):
+    firewall = running
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "60s")
+    firewall.crash()
+    firewall.start()
+    assert 0 < firewall.data("status")[0]["unconfirmed"]["seconds_left"] <= 60 and is_open(lab)
+    firewall.say("reload", "--confirm", "3s")  # a shorter time: the same trial
+    returned(firewall, lab)
+
+    firewall.path.write_text(OPEN)
+    firewall.say("reload", "--confirm", "60s")
+    firewall.crash()
+    firewall.start()
+    firewall.say("confirm")
+    assert is_open(lab) and not note(firewall).exists()
+
+
+def test_an_orderly_end(lab, running):
+    """SIGTERM: nobody can give the word any more."""
+    firewall = running
+    tried = firewall.path.with_name("tried.conf")
+    tried.write_text(OPEN)
+    assert "--end-denied when" in firewall.cli("reload", "--confirm", "1h", "--end-denied", tried).stderr
+    firewall.say("reload", "--confirm", "1h", tried)
+    firewall.child.terminate()
+    assert firewall.child.wait(30) == 0
+    assert not note(firewall).exists() and firewall.filters()
+    told = firewall.cli("status").stdout
+    assert str(firewall.path) in told and "tried.conf" not in told, told
+    assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
+
+
+def test_a_reload_meanwhile_is_on_trial_too(lab, running):
+    firewall = running
+    before = firewall.say("show", "--running")
+    firewall.path.write_text(POLICY + "allow from wan to lan tcp port 22\n")
+    firewall.say("reload", "--confirm", "6s")
+    firewall.path.write_text(OPEN)
+    done = firewall.cli("reload")
+    assert done.returncode == 0 and "waits to be confirmed" in done.stderr and is_open(lab)
+    returned(firewall, lab)
+    assert firewall.say("show", "--running") == before
+    firewall.path.write_text("nonsense\n")
+    assert firewall.cli("reload", "--confirm", "5s").returncode == 2
+    assert "unconfirmed" not in firewall.data("status")[0] and not note(firewall).exists()
+
+
+def test_zones_and_interfaces_come_back(lab, running):
+    firewall = running
+    zones = {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]}
+    firewall.path.write_text(MOVED.replace("dummy0", "eth7"))
+    firewall.say("reload", "--confirm", "4s")
+    assert {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]} != zones
+    assert is_open(lab)
+    returned(firewall, lab)
+    assert {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]} == zones
+
+    firewall.path.write_text(POLICY.replace("zone wan { wan0 }", "zone wan { eth7 }\nignore { wan0 }"))
+    firewall.say("reload", "--confirm", "4s")
+    assert firewall.guarded() == ["lan0"]
+    firewall.crash()
+    returned(firewall, lab)
+    assert sorted(firewall.guarded()) == ["lan0", "wan0"]
+
+
+def test_wrong_times(running):
+    for time_text in ("0s", "x", "25h", "1500ms"):
+        done = running.cli("reload", "--confirm", time_text)
+        assert done.returncode == 2 and "a time such as 60s" in done.stderr
+
+
 def test_the_word_to_a_watcher(lab, bare):
     """The daemon of a first start has died. The word keeps the firewall, and the watcher has nothing more to do."""
     firewall = bare.start("--confirm", "1h")
@@ -184,18 +345,6 @@ def test_the_word_to_a_watcher(lab, bare):
     firewall.path.write_text("nonsense\n")
     firewall.start("--or-last-good")
     assert "the last good policy" in firewall.data("status")[0]["fallback"]
-
-
-def test_the_word_comes_too_late(lab, bare):
-    firewall = bare.start()
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "1h")
-    nobody_is_left(firewall)
-    expire(firewall)
-    done = firewall.cli("confirm")
-    assert done.returncode == 1 and "the time is over" in done.stderr and "keepstate run" in done.stderr, done
-    firewall.start()
-    returned(firewall, lab, started=True)
 
 
 def test_a_first_start_that_everybody_left(lab, bare):
@@ -218,118 +367,6 @@ def test_a_first_start_that_everybody_left(lab, bare):
     assert not note(firewall).exists() and not is_open(lab) and lab.client.ping(SERVER4, count=1) == 0
     firewall.say("reload")
     assert is_open(lab) and "fallback" not in firewall.data("status")[0]
-
-
-def test_a_start_that_fails_forgets_no_trial(lab, bare):
-    """The promise of an earlier daemon: the next one could not take over."""
-    firewall = bare.start()
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "1h")
-    firewall.crash()
-    obstacle = Path(f"/run/keepstate/{firewall.instance()}/rules.json.new")
-    obstacle.mkdir()
-    firewall.start(wait=False)
-    assert firewall.child.wait(LONG) == 3, firewall.log_path.read_text()
-    obstacle.rmdir()
-    assert note(firewall).exists() and is_open(lab)
-    expire(firewall)
-    returned(firewall, lab)
-
-
-@pytest.mark.parametrize("damaged", ["policy", "unconfirmed"])
-def test_damaged_files(lab, bare, damaged):
-    """The disk has lost what was to come back. Nothing that was not confirmed goes on."""
-    firewall = bare.start()
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "1h")
-    nobody_is_left(firewall)
-    expire(firewall)
-    (note(firewall).parent / damaged).write_text("")
-    firewall.start()
-    status = firewall.data("status")[0]
-    assert ("denies everything" if damaged == "policy" else "the last good one") in status["policy_in_force"], status
-    assert not is_open(lab) and not note(firewall).exists()
-    assert lab.client.ping(SERVER4) == (0 if damaged == "policy" else 3)
-
-
-def test_a_reboot_ends_the_time(lab, bare):
-    """The note of another boot: its clock tells nothing."""
-    firewall = bare.start()
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "1h")
-    nobody_is_left(firewall)
-    text = note(firewall).read_text()
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert boot in text
-    note(firewall).write_text(text.replace(boot, "another"))
-    firewall.start()
-    returned(firewall, lab, started=True)
-
-
-def test_the_next_daemon_goes_on(lab, bare):
-    firewall = bare.start()
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "60s")
-    firewall.crash()
-    firewall.start()
-    assert 0 < firewall.data("status")[0]["unconfirmed"]["seconds_left"] <= 60 and is_open(lab)
-    firewall.say("reload", "--confirm", "3s")  # a shorter time: the same trial
-    returned(firewall, lab)
-
-    firewall.path.write_text(OPEN)
-    firewall.say("reload", "--confirm", "60s")
-    firewall.crash()
-    firewall.start()
-    firewall.say("confirm")
-    assert is_open(lab) and not note(firewall).exists()
-
-
-def test_an_orderly_end(lab, bare):
-    """SIGTERM: nobody can give the word any more."""
-    firewall = bare.start()
-    tried = firewall.path.with_name("tried.conf")
-    tried.write_text(OPEN)
-    assert "--end-denied when" in firewall.cli("reload", "--confirm", "1h", "--end-denied", tried).stderr
-    firewall.say("reload", "--confirm", "1h", tried)
-    firewall.child.terminate()
-    assert firewall.child.wait(30) == 0
-    assert not note(firewall).exists() and firewall.filters()
-    told = firewall.cli("status").stdout
-    assert str(firewall.path) in told and "tried.conf" not in told, told
-    assert lab.client.ping(SERVER4) == 3 and lab.server.ping(CLIENT4) == 0
-
-
-def test_a_reload_meanwhile_is_on_trial_too(lab, bare):
-    firewall = bare.start()
-    before = firewall.say("show", "--running")
-    firewall.path.write_text(POLICY + "allow from wan to lan tcp port 22\n")
-    firewall.say("reload", "--confirm", "6s")
-    firewall.path.write_text(OPEN)
-    done = firewall.cli("reload")
-    assert done.returncode == 0 and "waits to be confirmed" in done.stderr and is_open(lab)
-    returned(firewall, lab)
-    assert firewall.say("show", "--running") == before
-    firewall.path.write_text("nonsense\n")
-    assert firewall.cli("reload", "--confirm", "5s").returncode == 2
-    assert "unconfirmed" not in firewall.data("status")[0] and not note(firewall).exists()
-
-
-def test_zones_and_interfaces_come_back(lab, bare):
-    firewall = bare.start()
-    zones = {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]}
-    firewall.path.write_text(MOVED.replace("dummy0", "eth7"))
-    firewall.say("reload", "--confirm", "4s")
-    assert {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]} != zones
-    assert is_open(lab)
-    returned(firewall, lab)
-    assert {one["name"]: one["zone"] for one in firewall.data("status")[0]["interfaces"]} == zones
-
-    firewall.path.write_text(POLICY.replace("zone wan { wan0 }", "zone wan { eth7 }\nignore { wan0 }"))
-    firewall.say("reload", "--confirm", "4s")
-    assert firewall.guarded() == ["lan0"]
-    firewall.crash()
-    returned(firewall, lab)
-    assert sorted(firewall.guarded()) == ["lan0", "wan0"]
 
 
 def test_a_first_start_is_taken_away(lab, bare):
@@ -368,9 +405,3 @@ def test_stop_ends_a_trial(lab, bare):
     firewall.say("stop")
     assert firewall.child.wait(10) == 0 and firewall.filters() == "" and not note(firewall).exists()
     wait_for(lambda: not Path(f"/proc/{watcher}").exists(), 10, "the watcher's end")
-
-
-def test_wrong_times(bare):
-    for time_text in ("0s", "x", "25h", "1500ms"):
-        done = bare.cli("reload", "--confirm", time_text)
-        assert done.returncode == 2 and "a time such as 60s" in done.stderr

@@ -85,7 +85,7 @@ def test_it_needs_no_other_file(lab, bare):
 
 def test_without_one_only_the_box_may_ask(lab, bare):
     firewall, directory = bare
-    for text in (BROKEN, "", "# nothing\n"):
+    for text in (BROKEN, "# nothing\n"):
         firewall.path.write_text(text)
         firewall.start("--or-last-good")
         assert "everything is denied but what the box itself asks for" in firewall.data("status")[0]["fallback"]
