@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nat/clash.h"
 #include "core/settle.h"
 #include "core/table/table.h"
 #include "capture/connections.h"
@@ -237,14 +238,14 @@ int ks_replay_finish(struct ks_replay *replay)
 
 /*
  * Returns true if a frame on its way out was forwarded, false if the box itself has sent it. A frame with the box's
- * address may have been translated: then its flow is found by its alias, which the box itself never uses.
+ * address may have been translated: then its flow is found by its alias, under which the box itself opens none.
  */
 static bool was_forwarded(struct ks_replay *replay, const struct ks_frame *frame)
 {
 	if (frame->from != KS_ZONE_SELF)
 		return true;
 	ks_engine_inspect(replay->engine, frame, true, &replay->insp);
-	return replay->insp.by_alias;
+	return replay->insp.by_alias || (ks_clash_is_own(&replay->insp) && !replay->insp.flow.found);
 }
 
 static int link_refuse(__u64 number, __u16 type, char *error)

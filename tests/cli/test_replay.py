@@ -3,6 +3,7 @@
 import gzip
 import struct
 import subprocess
+from pathlib import Path
 
 from conftest import (ACK, ATM, COOKED, COOKED2, IN, OUT, PPP, RAW, SLIP, SUNATM, SYN, USER0, checksum, cooked, cooked2, ethernet, pcap,
                       pcap_frames, pcapng, tcp, udp)
@@ -121,6 +122,13 @@ def test_arriving(keepstate):
     assert len(replay(keepstate, capture)[0]) == 3
     frames, summary = replay(keepstate, capture, '--arriving', '--self', '203.0.113.1')
     assert zones_of(frames) == [('lan', 'wan'), ('self', 'wan')] and summary['skipped'] == 1
+
+
+def test_arriving_where_addresses_are_translated(keepstate):
+    """The recording of the demo, at both sides of a gateway that masquerades: each forwarded packet is there twice, and judged once."""
+    demo = Path(__file__).resolve().parent.parent.parent / 'demo'
+    run = keepstate('replay', '--quiet', '--arriving', demo / 'gateway.conf', demo / 'sample.pcapng')
+    assert run.stdout.startswith('97 frames') and 'bad tcp state' not in run.stdout, run.stdout
 
 
 def test_written_frames(keepstate):
