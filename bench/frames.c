@@ -49,6 +49,21 @@ static const struct {
 	[BENCH_TCP_LAST_ACK] = { 2, 2, KS_TCP_ACK },
 };
 
+/* The checksum of a segment without options and data, with which alone it opens a flow. */
+static __u32 tcp_checksum(const __u8 *ip)
+{
+	const __u8 *l4 = ip + 20;
+	__u32 sum = KS_PROTO_TCP + 20;
+
+	for (unsigned i = 12; i < 20; i += 2)
+		sum += (__u32)(ip[i] << 8 | ip[i + 1]);
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (__u32)(l4[i] << 8 | l4[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
+}
+
 static void tcp_make(enum bench_step step, __u8 *l4)
 {
 	bool server = step == BENCH_TCP_SYN_ACK || step == BENCH_TCP_FIN_ACK;
@@ -81,10 +96,12 @@ void bench_frame_make(enum bench_step step, __u32 index, bool reply, __u8 *frame
 	store16(ip + 10, header_checksum(ip));
 	memcpy(l4, &flow.sport, 2);
 	memcpy(l4 + 2, &flow.dport, 2);
-	if (tcp)
+	if (tcp) {
 		tcp_make(step, l4);
-	else
+		store16(l4 + 16, tcp_checksum(ip));
+	} else {
 		store16(l4 + 4, IP_LEN - 20);
+	}
 }
 
 int bench_opening_each(bool tcp, int (*fn)(enum bench_step step, bool reply, void *arg), void *arg)

@@ -315,12 +315,6 @@ __u32 env_random(struct ks_env *env)
 	return bpf_get_prandom_u32();
 }
 
-/* Live, checksums are the receiver's business: the card may have verified them, or will finish them. Replay verifies them. */
-bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
-{
-	return true;
-}
-
 void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
 {
 	struct ks_count *count = bpf_map_lookup_elem(&ks_reasons, &reason);

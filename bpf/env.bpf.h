@@ -34,7 +34,7 @@ static inline bool seal_is_ours(__u32 tc_index, __u32 secret)
 
 /* The program behind the stages: it counts, sends events, and carries out the verdict. */
 #define STAGE_END KS_STAGE_MAX
-#define STAGE_SLOTS 16
+#define STAGE_SLOTS 32
 
 /* This CPU's working memory. Never NULL in practice, but the verifier wants the check. */
 struct ks_scratch *scratch_get(void);

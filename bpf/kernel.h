@@ -27,7 +27,15 @@ struct sk_buff {
 	unsigned int len;
 	__u16 tc_index;
 	unsigned long _skb_refdst;
+	__u8 ip_summed : 2; /* KS_SKB_SUM_* */
 } KS_KERNEL_TYPE;
+
+/* sk_buff.ip_summed, as far as programs ask: CHECKSUM_UNNECESSARY, CHECKSUM_PARTIAL */
+#define KS_SKB_SUM_VERIFIED 1
+#define KS_SKB_SUM_UNFINISHED 3
+
+/* Linux 6.2: with ks_has_kernel_skb it is there. */
+extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
 
 #define KS_SKB_DST_MASK (~1UL) /* SKB_DST_PTRMASK: the lowest bit says whether the reference is counted */
 

@@ -370,9 +370,6 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	return finish(skb, scratch, &env);
 }
 
-/* Linux 6.2: with ks_has_kernel_skb it is there. */
-extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __attribute__((weak));
-
 /*
  * Returns true if a packet was routed in another network namespace than that of its interface: a device there that is stacked
  * on ours may bear our link address, and its packets any seal and any interface number. A packet without a route (sent on by us

@@ -172,9 +172,10 @@ __u8 *env_transcript(struct ks_env *env);
 bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bool udp);
 
 /*
- * Returns true if the checksum of TCP, UDP or ICMP is right, or the home cannot tell. Asked with KS_OPT_CHECKSUM only.
+ * Returns true if the upper checksum of the packet in hand is right. A home does not sum what somebody has verified or
+ * will finish, nor where it cannot tell. `head`: as for ks_inspect().
  */
-bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt);
+bool env_checksum_ok(struct ks_env *env, const __u8 *head, const struct ks_packet *pkt);
 
 /*
  * Fragments that wait for the first one of their datagram, which is named by its hash. env_fragment_hold() keeps a copy

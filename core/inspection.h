@@ -219,6 +219,7 @@ struct ks_inspection {
 	__u8 second_half; /* 1: it was inspected before it was routed, and only its source half is due */
 	__u8 rerouted; /* 1: its flow has been brought in line with where it leaves, once a packet */
 	__u8 counted; /* 1 + the reason with which its flow has counted it, though its helper must read it again; 0: not yet */
+	__u8 summed; /* 1: its upper checksum is right, or need not be (checksum.h) */
 	struct ks_insp_frag frag;
 
 	/* How its flow was found: written by all that look for a flow by a key (read.c, known.c, egress.c, fragment/, nat/alias.c, ...). */

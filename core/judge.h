@@ -7,6 +7,7 @@
 #ifndef KS_CORE_JUDGE_H
 #define KS_CORE_JUDGE_H
 
+#include "core/checksum.h"
 #include "core/env.h"
 #include "core/nat/alias.h"
 #include "core/stage.h"
@@ -14,7 +15,7 @@
 #include "core/track/track.h"
 
 /* Judges a packet of the flow in insp->flow.before and commits what follows. Returns the reason; the action is set. */
-__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+__u32 ks_judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, const __u8 *head);
 
 /* Returns true if the packet comes from and goes to where the flow's ends are. One that reroute.c has let through does. */
 static inline bool ks_zones_fit(const struct ks_inspection *insp)
@@ -49,7 +50,8 @@ static inline __u32 ks_refuse_known(struct ks_inspection *insp, __u32 reason)
 }
 
 /* The same, inlined where nearly every packet goes. */
-static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				       const __u8 *head)
 {
 	__u32 reason;
 
@@ -69,6 +71,8 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 	reason = ks_track_update(env, config, insp);
 	if (!ks_reason_is_pass(reason))
 		return ks_refuse_known(insp, reason);
+	if (ks_unlikely(ks_moves_flow(insp)) && ks_sum_is_wrong(env, config, insp, head))
+		return ks_refuse_known(insp, KS_REASON_L4_CHECKSUM);
 	if (!insp->home.dry && !ks_table_commit(env, &insp->flow) && !ks_may_go_uncounted(env, insp))
 		return ks_deny(insp, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
 	insp->verdict.state = insp->flow.after.state;

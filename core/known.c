@@ -134,7 +134,7 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 			insp->stage = KS_STAGE_HELPER;
 			return;
 		}
-		reason = ks_judge_inline(env, config, insp);
+		reason = ks_judge_inline(env, config, insp, head);
 	} else {
 		reason = pass_unread(env, insp);
 	}

@@ -9,6 +9,7 @@
  */
 #include "core/antispoof.h"
 #include "core/challenge.h"
+#include "core/checksum.h"
 #include "core/env.h"
 #include "core/group.h"
 #include "core/header/neighbour.h"
@@ -376,6 +377,19 @@ static ks_inline __u32 judge_challenged(struct ks_inspection *insp)
 	return KS_REASON_CHALLENGED;
 }
 
+/* Opens the flow of a packet that may, unless its checksum is wrong: then no host has it; or it is challenged. Returns the reason. */
+static ks_inline __u32 open_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				     const __u8 *head)
+{
+	if (ks_sum_is_wrong(env, config, insp, head)) {
+		ks_open_forget(insp);
+		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
+	}
+	if (ks_challenge_asks(env, config, insp))
+		return judge_challenged(insp);
+	return insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
+}
+
 void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -396,9 +410,7 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	if (reason && ks_challenge_hears(env, config, insp))
 		reason = ks_deny(insp, KS_CLASS_UNTRACKED, KS_REASON_CHALLENGE_ANSWERED);
 	else if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
-		reason = ks_challenge_asks(env, config, insp) ? judge_challenged(insp)
-			 : insp->opening.replaces	      ? begin_anew(env, config, insp)
-							      : open_flow(env, config, insp);
+		reason = open_admitted(env, config, insp, head);
 	ks_inspect_conclude(insp, config, reason);
 	/* A datagram that opens a flow may announce another at once. */
 	if (insp->verdict.action == KS_ALLOW && insp->flow.after.helper && !insp->home.dry &&

@@ -3,6 +3,7 @@
  * The beginning of every inspection: parses the headers, decides what needs no
  * state, and sends the rest to its first stage.
  */
+#include "core/checksum.h"
 #include "core/env.h"
 #include "core/header/neighbour.h"
 #include "core/header/wire.h"
@@ -59,6 +60,20 @@ static inline void find_broadcast(struct ks_env *env, struct ks_inspection *insp
 		insp->to = insp->home.to = (__u8)zone;
 }
 
+__u32 ks_first_stage(struct ks_env *env, struct ks_inspection *insp)
+{
+	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
+		return neighbour_read(insp);
+	if (insp->pkt.flags & KS_PKT_ICMP_ERROR) {
+		insp->stage = KS_STAGE_ERROR;
+	} else {
+		insp->stage = KS_STAGE_FIND;
+		insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
+		ks_table_hash(env, &insp->flow);
+	}
+	return KS_REASON_OK_NEW;
+}
+
 __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -77,16 +92,9 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8
 	}
 	if (reason)
 		return ks_deny(insp, KS_CLASS_INVALID, reason);
-	if (config->options & KS_OPT_CHECKSUM && !env_checksum_ok(env, &insp->pkt))
-		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
-	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
-		return neighbour_read(insp);
-	if (insp->pkt.flags & KS_PKT_ICMP_ERROR) {
-		insp->stage = KS_STAGE_ERROR;
-	} else {
-		insp->stage = KS_STAGE_FIND;
-		insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
-		ks_table_hash(env, &insp->flow);
+	if (ks_unlikely(config->options & KS_OPT_CHECKSUM)) {
+		insp->stage = KS_STAGE_CHECKSUM;
+		return KS_REASON_OK_NEW;
 	}
-	return KS_REASON_OK_NEW;
+	return ks_first_stage(env, insp);
 }

@@ -180,7 +180,7 @@ struct ks_rule_list {
 /* ks_config.options */
 #define KS_OPT_PICKUP 0x01 /* mid-stream TCP may open a flow, at any time (core/settle.h: after a start) */
 #define KS_OPT_BYPASS_RULES 0x02 /* the policy has bypass rules: ask it also for packets that cannot open a flow */
-#define KS_OPT_CHECKSUM 0x04 /* verify the checksums of TCP, UDP and ICMP */
+#define KS_OPT_CHECKSUM 0x04 /* verify the upper checksum of every packet */
 #define KS_OPT_NO_IP_CHECKSUM 0x10 /* do not verify IPv4 header checksums: captures of offloaded traffic */
 #define KS_OPT_NAT 0x20 /* the policy translates addresses: flows may have aliases */
 #define KS_OPT_SOURCE_ROUTES 0x40 /* IPv4 source routes pass (RFC 791); dropped by default */
@@ -188,6 +188,7 @@ struct ks_rule_list {
 #define KS_OPT_FORWARD 0x100 /* the filter has rules that translate: no source port may be one of theirs */
 #define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
 #define KS_OPT_OTHER_PROTOCOLS 0x400 /* a bridge hands on frames that are neither IP nor a link's own protocols */
+#define KS_OPT_STATE_CHECKSUM 0x800 /* verify that of whatever opens a flow or moves one (core/checksum.h) */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* A network that the policy says a zone has, for homes without routes; see network.h. */

@@ -40,6 +40,7 @@ static inline void ks_inspection_init(struct ks_inspection *insp)
 	insp->second_half = 0;
 	insp->rerouted = 0;
 	insp->counted = 0;
+	insp->summed = 0;
 	insp->frag.progress = KS_FRAGMENT_NONE;
 	insp->flow.clock = ks_flow_clock(insp->home.now);
 	insp->side.clock = insp->flow.clock;

@@ -14,19 +14,20 @@
 #include "core/types.h"
 
 /* X(identifier, name of its function and of its programs) */
-#define KS_STAGES(X)                                                                                           \
-	X(FRAGMENT, fragment) /* part of a datagram: judge it by that (fragment/) */                           \
-	X(ERROR, error) /* an ICMP error: judge it by the flow it quotes (error.c) */                          \
-	X(FIND, find) /* everything else: look for its flow, and judge it by that (known.c) */                 \
-	X(REROUTE, reroute) /* its flow leaves by another way than before: may it, and as whom? (reroute.c) */ \
-	X(HELPER, helper) /* of a control connection that a helper follows (helper/helper.c) */                \
-	X(SCAN, scan) /* the same: its payload is read (helper/scan.c) */                                      \
-	X(ANNOUNCE, announce) /* it announces another connection (helper/scan.c) */                            \
-	X(MEDIA, media) /* the same, of media whose address is translated (helper/media.c) */                  \
-	X(TRANSCRIBE, transcribe) /* it is written again as a whole (helper/transcribe.c) */                   \
-	X(ADJUST, adjust) /* it was read, and its text and numbers may change (helper/helper.c) */             \
-	X(OPEN, open) /* no flow knows it: may it open one? (open.c) */                                        \
-	X(GROUP, group) /* passed, and it asks a group: its members may answer (group.c) */                    \
+#define KS_STAGES(X)                                                                                                \
+	X(FRAGMENT, fragment) /* part of a datagram: judge it by that (fragment/) */                                \
+	X(CHECKSUM, checksum) /* every packet, with `option checksum`: is its upper checksum right? (checksum.c) */ \
+	X(ERROR, error) /* an ICMP error: judge it by the flow it quotes (error.c) */                               \
+	X(FIND, find) /* everything else: look for its flow, and judge it by that (known.c) */                      \
+	X(REROUTE, reroute) /* its flow leaves by another way than before: may it, and as whom? (reroute.c) */      \
+	X(HELPER, helper) /* of a control connection that a helper follows (helper/helper.c) */                     \
+	X(SCAN, scan) /* the same: its payload is read (helper/scan.c) */                                           \
+	X(ANNOUNCE, announce) /* it announces another connection (helper/scan.c) */                                 \
+	X(MEDIA, media) /* the same, of media whose address is translated (helper/media.c) */                       \
+	X(TRANSCRIBE, transcribe) /* it is written again as a whole (helper/transcribe.c) */                        \
+	X(ADJUST, adjust) /* it was read, and its text and numbers may change (helper/helper.c) */                  \
+	X(OPEN, open) /* no flow knows it: may it open one? (open.c) */                                             \
+	X(GROUP, group) /* passed, and it asks a group: its members may answer (group.c) */                         \
 	X(WRITE, write) /* passed, and its bytes are to be changed (write.c) */
 
 enum ks_stage {

@@ -168,8 +168,14 @@ static void warn_of_forwarding(const struct ks_interfaces *interfaces, const str
 
 static void warn_of_kernel(const struct ks_kernel *kernel, json_t **warnings)
 {
+	const __u32 verify = KS_OPT_STATE_CHECKSUM | KS_OPT_CHECKSUM;
 	struct ks_count counts[KS_REASON_MAX];
 
+	if (!ks_kernel_verifies_checksums(kernel) && ks_kernel_config(kernel)->options & verify)
+		ks_json_append(warnings, json_string("checksums are not verified, for which programs must see the "
+						     "kernel's own packets (Linux 6.2): a packet that hosts ignore "
+						     "may open or move a flow (`option state-checksum off` says so "
+						     "in the policy)"));
 	if (!ks_kernel_backstop(kernel))
 		ks_json_append(
 			warnings,

@@ -283,7 +283,7 @@ bool env_checksum_add(struct ks_env *env, __u32 off, __u32 diff, bool pseudo, bo
 	return env_packet_write(env, off, &sum, sizeof(sum));
 }
 
-bool env_checksum_ok(struct ks_env *env, const struct ks_packet *pkt)
+bool env_checksum_ok(struct ks_env *env, const __u8 *head, const struct ks_packet *pkt)
 {
 	return ks_checksum_is_right(ks_engine_of(env)->frame, pkt);
 }

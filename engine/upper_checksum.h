@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The checksums of upper protocols, verified over the whole packet, for
- * `option checksum on`: TCP, UDP (RFC 768), ICMP, IGMP, UDP-Lite and DCCP as far as
- * they cover the packet (RFC 3828 3.1, RFC 4340 9.2), SCTP's CRC32c (RFC 9260 6.8), GRE where
- * it has one (RFC 2784 2.1).
- */
+/* The checksums of upper protocols (core/header/upper_checksum.h), verified over the whole packet. */
 #ifndef KS_ENGINE_UPPER_CHECKSUM_H
 #define KS_ENGINE_UPPER_CHECKSUM_H
 

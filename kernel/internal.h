@@ -32,6 +32,7 @@ struct ks_kernel {
 	char *pin_dir; /* NULL: nothing is pinned */
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
 	struct ks_set_store sets; /* the run-time sets of the policy in force (sets.c) */
+	bool sees_packets; /* its programs can look at the kernel's own packets (Linux 6.2) */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
 };
 

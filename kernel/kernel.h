@@ -270,6 +270,9 @@ int ks_kernel_raise_backstop(struct ks_kernel *kernel);
 /* Takes the backstop away; to be called before the first hook is detached. Needs no ks_kernel; 0 if there was none. */
 int ks_kernel_lower_backstop(const char *pin_dir);
 
+/* Returns true if its programs can tell which upper checksums nobody has verified; otherwise they verify none. */
+bool ks_kernel_verifies_checksums(const struct ks_kernel *kernel);
+
 /* Returns true if the backstop is in force now. */
 bool ks_kernel_backstop(const struct ks_kernel *kernel);
 

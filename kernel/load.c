@@ -230,13 +230,18 @@ static bool kernel_has(const char *function)
 	return types && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0;
 }
 
-static int load_skeleton(struct keepstate_bpf *skeleton, const struct ks_kernel_opts *opts, __u32 buckets,
-			 const int *reuse)
+bool ks_kernel_verifies_checksums(const struct ks_kernel *kernel)
+{
+	return kernel->sees_packets;
+}
+
+static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *skeleton,
+			 const struct ks_kernel_opts *opts, __u32 buckets, const int *reuse)
 {
 	int err;
 
 	skeleton->rodata->ks_test_mode = opts->test_mode;
-	skeleton->rodata->ks_has_kernel_skb = kernel_has("bpf_cast_to_kern_ctx");
+	skeleton->rodata->ks_has_kernel_skb = kernel->sees_packets;
 	if (opts->tc_only)
 		leave_xdp_out(skeleton->obj);
 	prepare_backstop(skeleton->obj, opts->test_mode);
@@ -260,6 +265,7 @@ int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opt
 	skeleton = keepstate_bpf__open();
 	if (!skeleton)
 		return complain_load(-errno);
-	err = load_skeleton(skeleton, opts, buckets, reuse);
+	kernel->sees_packets = kernel_has("bpf_cast_to_kern_ctx");
+	err = load_skeleton(kernel, skeleton, opts, buckets, reuse);
 	return err ?: take_descriptors(kernel, skeleton->obj);
 }

@@ -104,6 +104,7 @@ const struct ks_setting ks_settings[] = {
 	SHARES_OF(limit_half_open, challenge_low, "challenge", KS_CHALLENGE_LOW_DEFAULT, KS_CHALLENGE_HIGH_DEFAULT),
 	OPTION(KS_OPT_PICKUP, "pickup", 0),
 	OPTION(KS_OPT_CHECKSUM, "checksum", 0),
+	OPTION(KS_OPT_STATE_CHECKSUM, "state-checksum", 1),
 	OPTION(KS_OPT_LOG_DROPS, "log-drops", 1),
 	OPTION(KS_OPT_SOURCE_ROUTES, "source-routes", 0),
 	OPTION(KS_OPT_ASYMMETRIC, "asymmetric", 0),
@@ -121,7 +122,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 15 + 12, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 15 + 13, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {

@@ -42,9 +42,6 @@ static const char *home_refuses(const struct ks_runner *runner, const struct ks_
 {
 	const struct ks_home_ops *ops = runner->home->ops;
 
-	if (ops->no_checksums && runner->policy->config.options & KS_OPT_CHECKSUM &&
-	    (ks_spec_mod(spec, KS_MOD_CHECKSUM) || step->expect.reason == KS_REASON_L4_CHECKSUM))
-		return "this home verifies no upper checksums";
 	if (ops->no_hold && step->expect.action == KS_HOLD)
 		return "what this home does with fragments that it holds cannot be seen";
 	return ops->refuses ? ops->refuses(runner->home->self, frame) : NULL;

@@ -35,7 +35,6 @@ typedef int ks_home_flow_fn(const struct ks_flow_key *key, const struct ks_flow 
 /* A home; functions return 0 or -errno. `self` is the home's own. */
 struct ks_home_ops {
 	const char *name; /* "native", "tc", "xdp" */
-	bool no_checksums; /* it leaves upper checksums to others, whatever the policy's option says */
 	bool no_hold; /* nobody can see what becomes of a fragment that it holds */
 	/* Returns why it cannot take such a frame, NULL if it can. May be NULL for a home that takes all. */
 	const char *(*refuses)(void *self, const struct ks_frame *frame);

@@ -280,7 +280,7 @@ static void helping_begin(struct ks_env *env, struct ks_inspection *insp)
 static void helper_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
 {
 	insp->stage = KS_STAGE_DONE;
-	if (!ks_reason_is_pass(reason))
+	if (!ks_reason_is_pass(reason) && insp->verdict.action != KS_REJECT)
 		insp->verdict.action = KS_DENY;
 	if (reason == KS_REASON_CONTENDED) {
 		insp->pkt.ack = insp->helping.ack;
@@ -308,9 +308,10 @@ static __u32 judge_counted(struct ks_env *env, struct ks_inspection *insp)
 	return ks_pass(insp, reason == KS_REASON_OK_NEW ? KS_CLASS_NEW : KS_CLASS_ESTABLISHED, reason);
 }
 
-static __u32 judge_once(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+static __u32 judge_once(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+			const __u8 *head)
 {
-	__u32 reason = insp->counted ? judge_counted(env, insp) : ks_judge_known(env, config, insp);
+	__u32 reason = insp->counted ? judge_counted(env, insp) : ks_judge_known(env, config, insp, head);
 
 	if (insp->verdict.action == KS_ALLOW && !insp->home.dry)
 		insp->counted = (__u8)(1 + reason);
@@ -339,7 +340,7 @@ void ks_stage_helper(struct ks_env *env, struct ks_inspection *insp, const __u8 
 	insp->helping.reason = insp->verdict.reason;
 	if (known) {
 		unshift_acks(insp);
-		insp->helping.reason = (__u8)judge_once(env, config, insp);
+		insp->helping.reason = (__u8)judge_once(env, config, insp, head);
 	}
 	if (insp->verdict.action == KS_ALLOW && !insp->home.dry) {
 		insp->helping.rewrites = !!(insp->translate & rewritten_halves(insp));

@@ -102,6 +102,8 @@ struct ks_flow {
 	};
 };
 
+_Static_assert(__builtin_offsetof(struct ks_flow, flags) == __builtin_offsetof(struct ks_flow, state) + 1,
+	       "state and flags are compared as one word");
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
 
 /*

@@ -19,6 +19,17 @@ __u32 ks_track_may_open(const struct ks_config *config, const struct ks_packet *
  */
 bool ks_track_is_midstream(const struct ks_packet *pkt);
 
+/*
+ * Returns true if the packet says something about its connection besides data and acknowledgements: it begins, ends or names
+ * it. The protocols without a machine have no such packets.
+ */
+static inline bool ks_track_is_telling(const struct ks_packet *pkt)
+{
+	if (ks_likely(pkt->tuple.proto == KS_PROTO_TCP))
+		return pkt->tcp_flags & (KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST);
+	return (pkt->tuple.proto == KS_PROTO_SCTP || pkt->tuple.proto == KS_PROTO_DCCP) && !ks_track_is_midstream(pkt);
+}
+
 /* Returns true if the flow is over and the packet opens its key again. */
 bool ks_track_reopens(const struct ks_packet *pkt, const struct ks_flow *flow);
 

@@ -37,7 +37,7 @@ static const char *const policies[] = {
 	"timeout tcp.time_wait 1h, tcp.close 1h, fragments 1h, helper.expected 1h\n"
 	"allow from any to any\n",
 	"zone lan { eth1 }\nzone wan { eth0, address 203.0.113.1, address 2001:db8:f::1 }\noption log-drops off\n"
-	"option pickup on\n"
+	"option pickup on, state-checksum off\n"
 	"timeout udp.single 1h, udp.stream 1h, icmp.request 1h, icmp.replied 1h, other.single 1h, other.stream 1h\n"
 	"timeout tcp.syn_sent 1h, tcp.syn_recv 1h, tcp.established 1h, tcp.fin_wait 1h, tcp.close_wait 1h, "
 	"tcp.last_ack 1h\n"

@@ -432,7 +432,6 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 #define KERNEL_OPS(hook)                         \
 	{                                        \
 		.name = hook,                    \
-		.no_checksums = true,            \
 		.refuses = kernel_refuses,       \
 		.set_policy = kernel_set_policy, \
 		.reset = kernel_reset,           \

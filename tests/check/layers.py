@@ -15,7 +15,7 @@ LAYERS = [
     ["core/event", "core/inspection", "core/link", "core/rules"],
     ["core/nat/"],
     ["core/track/"],
-    ["core/judge", "core/stage"],
+    ["core/checksum", "core/judge", "core/stage"],
     ["core/fragment/", "core/helper/"],
     ["core/"],
     ["text/"],

@@ -37,7 +37,8 @@ enum { LAN = KS_ZONE_FIRST, WAN };
 enum { HOW_NEXT, HOW_AGAIN, HOW_EARLY, HOW_LATER };
 
 static const char policy_text[] =
-	"zone lan { eth1, network 10.0.0.0/24 }\nzone wan { eth0, address 203.0.113.1 }\noption checksum off\n"
+	"zone lan { eth1, network 10.0.0.0/24 }\nzone wan { eth0, address 203.0.113.1 }\noption checksum off, "
+	"state-checksum off\n"
 	"limit states 64, expectations 6, helpers 8\nallow from lan to wan\nallow from wan to lan tcp port 21\n"
 	"nat from lan to wan destination 198.51.100.0/24 masquerade\nforward from wan tcp port 2121 to lan 10.0.0.9 "
 	"port 21\n"

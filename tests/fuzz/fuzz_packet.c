@@ -24,7 +24,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 #define FRAMES_MAX 256
 
 static const char policy_text[] = "zone lan { eth1 }\nzone wan { eth0 }\nzone dmz { eth2 }\n"
-				  "limit states 64, half-open 16\noption checksum off\n"
+				  "limit states 64, half-open 16\noption checksum off, state-checksum off\n"
 				  "deny from lan to wan tcp port 25\nbypass from lan udp port 4789\n"
 				  "reject from wan to self\nallow from { lan, self } to any\n"
 				  "allow from wan to dmz tcp port 80\n";

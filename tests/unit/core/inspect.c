@@ -156,7 +156,8 @@ static void test_dry_runs(void **state)
 		assert_memory_equal(rest, &env->counts, size);
 		inspect(&f, back, &insp);
 		assert_int_equal(dry.verdict.reason, insp.verdict.reason);
-		assert_int_equal(dry.verdict.action, insp.verdict.action);
+		if (dry.verdict.action != KS_REJECT) /* answers have a rate, which a dry run does not spend */
+			assert_int_equal(dry.verdict.action, insp.verdict.action);
 		assert_int_equal(dry.verdict.class, insp.verdict.class);
 		assert_int_equal(dry.verdict.state, insp.verdict.state);
 		now += 1 + test_below(&seed, 1000) * KS_NSEC_PER_MSEC;

@@ -10,7 +10,7 @@ static void test_defaults(void **state)
 	assert_int_equal(policy->config.sets, 1);
 	assert_int_equal(policy->config.limit_states, KS_LIMIT_STATES_DEFAULT);
 	assert_int_equal(policy->config.limit_half_open, KS_LIMIT_STATES_DEFAULT / 4);
-	assert_int_equal(policy->config.options, KS_OPT_LOG_DROPS);
+	assert_int_equal(policy->config.options, KS_OPT_LOG_DROPS | KS_OPT_STATE_CHECKSUM);
 	assert_int_equal(policy->config.timeout[KS_STATE_NONE], 0);
 #define X(state, seconds) assert_int_equal(policy->config.timeout[KS_STATE_##state], (seconds) * 1000);
 	KS_TIMEOUT_DEFAULTS(X)
@@ -30,7 +30,8 @@ static void test_settings(void **state)
 	assert_int_equal(policy->config.timeout[KS_STATE_TCP_SYN_SENT], 1500);
 	assert_int_equal(policy->config.limit_states, 1000);
 	assert_int_equal(policy->config.limit_half_open, 250);
-	assert_int_equal(policy->config.options, KS_OPT_PICKUP | KS_OPT_CHECKSUM | KS_OPT_BYPASS_RULES);
+	assert_int_equal(policy->config.options,
+			 KS_OPT_PICKUP | KS_OPT_CHECKSUM | KS_OPT_STATE_CHECKSUM | KS_OPT_BYPASS_RULES);
 	ks_policy_destroy(policy);
 }
 
@@ -131,7 +132,8 @@ static void test_setting_errors(void **state)
 		{ "limit state 64\n", 1, 7, "unknown limit 'state' (did you mean 'states'?)" },
 		{ "limit half-open 300000\n", 1, 7, "limit half-open 300000 is above limit states 262144" },
 		{ "option pikup on\n", 1, 8,
-		  "(did you mean 'pickup'?): expected one of pickup, checksum, log-drops, source-routes" },
+		  "(did you mean 'pickup'?): expected one of pickup, checksum, state-checksum, log-drops, "
+		  "source-routes" },
 		{ "limit adaptive 90%-60%\n", 1, 16, "expected two shares of the states, the lower first" },
 		{ "limit adaptive 60-90\n", 1, 16, "such as 60%-90%, or 'off'" },
 		{ "limit challenge 60-90\n", 1, 17,
