@@ -270,6 +270,7 @@ struct ks_env *test_env_create(__u32 buckets)
 		(struct ks_table_shape){ .key = { 0x0123456789abcdefULL, 0xfedcba9876543210ULL }, .buckets = buckets };
 	env->config.limit_states = buckets * KS_BUCKET_SLOTS;
 	env->config.limit_half_open = buckets * KS_BUCKET_SLOTS;
+	env->config.limit_answers = env->config.limit_answers_source = KS_LIMIT_ANSWERS_MAX;
 #define X(state, seconds) env->config.timeout[KS_STATE_##state] = (seconds) * KS_MSEC_PER_SEC;
 	KS_TIMEOUT_DEFAULTS(X)
 #undef X
