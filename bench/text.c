@@ -38,8 +38,10 @@ char *bench_policy_text_make(__u32 rules, __u32 flows, __u32 prefixes)
 
 	if (!out)
 		return NULL;
-	fprintf(out, "zone lan { lan0 }\nzone wan { wan0 }\nlimit states %u, half-open %u, adaptive off\n", flows,
-		flows);
+	fprintf(out,
+		"zone lan { lan0, challenge never }\nzone wan { wan0, challenge never }\n"
+		"limit states %u, half-open %u, adaptive off\n",
+		flows, flows);
 	if (prefixes)
 		set_print(out, prefixes);
 	rules_print(out, rules);

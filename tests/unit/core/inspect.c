@@ -152,8 +152,8 @@ static void test_dry_runs(void **state)
 		dry.pkt.wire_len = f.len;
 		dry.pkt.head_len = KS_MIN(f.len, KS_HEAD_MAX);
 		ks_inspect(env, &dry, head);
-		assert_memory_equal(before, env->buckets, table);
-		assert_memory_equal(rest, &env->counts, size);
+		assert_int_equal(memcmp(before, env->buckets, table), 0); /* cmocka compares byte by byte */
+		assert_int_equal(memcmp(rest, &env->counts, size), 0);
 		inspect(&f, back, &insp);
 		assert_int_equal(dry.verdict.reason, insp.verdict.reason);
 		if (dry.verdict.action != KS_REJECT) /* answers have a rate, which a dry run does not spend */
