@@ -40,7 +40,7 @@ char *bench_policy_text_make(__u32 rules, __u32 flows, __u32 prefixes)
 		return NULL;
 	fprintf(out,
 		"zone lan { lan0, challenge never }\nzone wan { wan0, challenge never }\n"
-		"limit states %u, half-open %u, adaptive off\n",
+		"limit states %u, half-open %u, adaptive off\noption state-checksum off\n",
 		flows, flows);
 	if (prefixes)
 		set_print(out, prefixes);

@@ -160,7 +160,7 @@ static void test_a_victim_is_found(void **state)
 		insert(env, n, n % 10 ? KS_STATE_TCP_ESTABLISHED : KS_STATE_UDP_STREAM, SECOND, 60000);
 	for (__u32 n = 0; n < NEW; n++)
 		refused += insert(env, FLOWS + n, KS_STATE_UDP_SINGLE, 2 * SECOND, 60000) != KS_REASON_OK_NEW;
-	print_message("%u of %u refused\n", refused, NEW);
+	print_message("# %u of %u refused\n", refused, NEW);
 	assert_true(refused <= 2);
 	for (__u32 n = 0; n < FLOWS; n++)
 		assert_true(n % 10 == 0 || look(env, n, SECOND).flow.found);
@@ -192,7 +192,7 @@ static void test_a_newcomer_has_time(void **state)
 		if (watched && n == watched + LATER)
 			watched = 0;
 	}
-	print_message("%u of %u kept\n", kept, came);
+	print_message("# %u of %u kept\n", kept, came);
 	assert_true(came >= 30 && kept == came && env->counts.flows <= FLOWS);
 	test_env_destroy(env);
 }
