@@ -24,7 +24,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 static __u64 event_hash(struct ks_env *env, const struct ks_event *event, bool with_source)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
-	struct ks_flow_key key = { .family = event->tuple.family };
+	struct ks_flow_key key = { .family = event->tuple.family & KS_FAMILY_MASK };
 
 	if (!shape)
 		return 1;

@@ -12,7 +12,7 @@
 static __u64 *source_rate(struct ks_env *env, struct ks_answers *answers, const struct ks_packet *pkt)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
-	struct ks_flow_key key = { .family = pkt->tuple.family };
+	struct ks_flow_key key = { .family = pkt->tuple.family & KS_FAMILY_MASK };
 
 	if (!shape)
 		return NULL;

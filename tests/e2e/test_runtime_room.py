@@ -194,6 +194,7 @@ def test_what_a_gone_namespace_left_is_listed_and_removed(lab, make_firewall):
 def owned_directory(name, owner):
     """A persistent directory as a firewall leaves it."""
     directory = Path("/var/lib/keepstate") / name
+    shutil.rmtree(directory, ignore_errors=True)  # of an earlier test whose namespace had this number
     directory.mkdir(parents=True)
     for file in ("policy", "states"):
         (directory / file).write_text("x\n")
