@@ -93,34 +93,40 @@ static __be16 fold(__u32 value)
 	return htons((__u16)~value);
 }
 
-/* Writes the IP header in front of `bytes` bytes of protocol `proto`. Returns where these go. */
+static __u8 *ipv4_write(struct siege *s, __u8 *frame, __u8 proto, __u16 bytes, __u16 fragment)
+{
+	struct iphdr ip = {
+		.version = 4, .ihl = 5, .ttl = TTL, .protocol = proto, .id = htons((__u16)invent(s, 65536))
+	};
+
+	ip.tot_len = htons((__u16)(sizeof(ip) + bytes));
+	ip.frag_off = htons(fragment);
+	invent_source(s, &ip.saddr);
+	memcpy(&ip.daddr, &s->target, 4);
+	ip.check = fold(sum(&ip, sizeof(ip), 0));
+	memcpy(frame + BENCH_MACS, "\x08\x00", 2);
+	memcpy(frame + ETH_HLEN, &ip, sizeof(ip));
+	return frame + ETH_HLEN + sizeof(ip);
+}
+
+static __u8 *ipv6_write(struct siege *s, __u8 *frame, __u8 proto, __u16 bytes)
+{
+	struct ip6_hdr ip = {
+		.ip6_flow = htonl(6U << 28), .ip6_nxt = proto, .ip6_hlim = TTL, .ip6_plen = htons(bytes)
+	};
+
+	invent_source(s, &ip.ip6_src);
+	ip.ip6_dst = s->target;
+	memcpy(frame + BENCH_MACS, "\x86\xdd", 2);
+	memcpy(frame + ETH_HLEN, &ip, sizeof(ip));
+	return frame + ETH_HLEN + sizeof(ip);
+}
+
+/* Writes the headers in front of `bytes` bytes of protocol `proto`. Returns where these go. */
 static __u8 *ip_write(struct siege *s, __u8 *frame, __u8 proto, __u16 bytes, __u16 fragment)
 {
 	memcpy(frame, s->macs, BENCH_MACS);
-	if (s->family == AF_INET) {
-		struct iphdr ip = {
-			.version = 4, .ihl = 5, .ttl = TTL, .protocol = proto, .id = htons((__u16)invent(s, 65536))
-		};
-
-		ip.tot_len = htons((__u16)(sizeof(ip) + bytes));
-		ip.frag_off = htons(fragment);
-		invent_source(s, &ip.saddr);
-		memcpy(&ip.daddr, &s->target, 4);
-		ip.check = fold(sum(&ip, sizeof(ip), 0));
-		memcpy(frame + BENCH_MACS, "\x08\x00", 2);
-		memcpy(frame + ETH_HLEN, &ip, sizeof(ip));
-		return frame + ETH_HLEN + sizeof(ip);
-	} else {
-		struct ip6_hdr ip = {
-			.ip6_flow = htonl(6U << 28), .ip6_nxt = proto, .ip6_hlim = TTL, .ip6_plen = htons(bytes)
-		};
-
-		invent_source(s, &ip.ip6_src);
-		ip.ip6_dst = s->target;
-		memcpy(frame + BENCH_MACS, "\x86\xdd", 2);
-		memcpy(frame + ETH_HLEN, &ip, sizeof(ip));
-		return frame + ETH_HLEN + sizeof(ip);
-	}
+	return s->family == AF_INET ? ipv4_write(s, frame, proto, bytes, fragment) : ipv6_write(s, frame, proto, bytes);
 }
 
 /* The checksum of an upper protocol whose field is zero now. */

@@ -171,7 +171,7 @@ static ks_inline bool syn_has_waited(struct ks_env *env, const struct ks_insp_ch
 	__u64 hash = (cookie_hash(&c->tuple, NO_MINUTE, secret) ^ c->seq) * KS_BUDGET_MULTIPLIER;
 	__u32 index = (__u32)(hash >> SET_SHIFT) & (KS_CHALLENGE_WAITING_SETS - 1);
 	struct ks_challenge_set *set = env_challenge_set(env, KS_CHALLENGE_PROVEN_SETS + index);
-	__u32 now = (__u32)(c->now / TICK_NS) & WORD_TIME_MASK, times = 1, way;
+	__u32 now = (__u32)(c->now / TICK_NS) & WORD_TIME_MASK, repeats = 1, way;
 	__u64 word;
 
 	if (!set)
@@ -183,11 +183,11 @@ static ks_inline bool syn_has_waited(struct ks_env *env, const struct ks_insp_ch
 		word = ks_load_relaxed(&set->word[way & WAY_MASK]);
 		if (time_between(word_time(word), now) < REPEAT_MIN)
 			return false;
-		times = syn_repeated(word, now);
+		repeats = syn_repeated(word, now);
 	}
 	if (!c->dry)
-		ks_store_relaxed(&set->word[way & WAY_MASK], word_make(tag_of(hash), now, times));
-	return times > KS_CHALLENGE_REPEATS;
+		ks_store_relaxed(&set->word[way & WAY_MASK], word_make(tag_of(hash), now, repeats));
+	return repeats > KS_CHALLENGE_REPEATS;
 }
 
 /* Returns true if a SYN without an answer may pass: as many as are spread over a minute, and a few at once. */

@@ -166,7 +166,7 @@ static void set_commit(struct ks_stored_set *set, struct ks_stored_set *old, con
 	if (old && !set->is_shared)
 		set_copy(&old->memory, &set->memory, limit, now);
 	ks_members_follow(&set->memory, info, limit, now);
-	if (set->is_shared)
+	if (old && set->is_shared)
 		old->memory.pages = 0;
 	set->is_shared = false;
 }

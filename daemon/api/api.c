@@ -179,22 +179,22 @@ static struct ks_request *request_begin(struct ks_api *api, struct MHD_Connectio
 static bool body_add(struct ks_request *request, const char *data, size_t size)
 {
 	size_t needed = request->body_size + size + 1, room = request->body_room ? request->body_room : 4096;
-	char *body = request->body;
+	char *larger;
 
 	if (size > request->body_max - request->body_size)
 		return false;
 	while (room < needed)
 		room *= 2;
 	if (room != request->body_room) {
-		body = realloc(body, room);
-		if (!body)
+		larger = realloc(request->body, room);
+		if (!larger)
 			return false;
-		request->body = body;
+		request->body = larger;
 		request->body_room = room;
 	}
-	memcpy(body + request->body_size, data, size);
+	memcpy(request->body + request->body_size, data, size);
 	request->body_size += size;
-	body[request->body_size] = '\0';
+	request->body[request->body_size] = '\0';
 	return true;
 }
 
