@@ -246,8 +246,9 @@ static int set_time_parse(struct ks_reader *reader, struct ks_step *step)
 	if (!ks_reader_accept_word(reader, "for"))
 		return 0;
 	token = ks_reader_peek(reader);
-	if (token->kind != KS_TOKEN_WORD || ks_value_duration(token->text, &step->number) || !step->number)
-		return ks_reader_expected(reader, "a duration such as 30s, 10m or 1h30m");
+	if (token->kind != KS_TOKEN_WORD || ks_value_duration(token->text, &step->number) ||
+	    step->number < KS_DYNAMIC_TIMEOUT_MIN_MS || step->number > KS_DYNAMIC_TIMEOUT_MAX_MS)
+		return ks_reader_expected(reader, "a duration from 1s to 3650d, such as 10m");
 	ks_reader_next(reader);
 	return 0;
 }
