@@ -24,15 +24,13 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 static __u64 event_hash(struct ks_env *env, const struct ks_event *event, bool with_source)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
-	struct ks_flow_key key = { .family = event->tuple.family & KS_FAMILY_MASK };
+	struct ks_flow_key key = ks_source_key(&event->tuple);
 
 	if (!shape)
 		return 1;
+	if (!with_source)
+		key.addr[0] = (struct ks_addr){};
 	key.addr[1].w[3] = event->rule << REASON_BITS | event->reason;
-	if (with_source && key.family == KS_IPV4)
-		key.addr[0].w[3] = event->tuple.src.w[3];
-	else if (with_source)
-		key.addr[0].d[0] = event->tuple.src.d[0];
 	return ks_flow_key_hash(&key, shape->key) | 1;
 }
 

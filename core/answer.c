@@ -12,14 +12,10 @@
 static __u64 *source_rate(struct ks_env *env, struct ks_answers *answers, const struct ks_packet *pkt)
 {
 	const struct ks_table_shape *shape = env_table_shape(env);
-	struct ks_flow_key key = { .family = pkt->tuple.family & KS_FAMILY_MASK };
+	struct ks_flow_key key = ks_source_key(&pkt->tuple);
 
 	if (!shape)
 		return NULL;
-	if (pkt->tuple.family == KS_IPV4)
-		key.addr[0].w[3] = pkt->tuple.src.w[3];
-	else
-		key.addr[0].d[0] = pkt->tuple.src.d[0];
 	return &answers->source[ks_flow_key_hash(&key, shape->key) & (KS_ANSWER_SOURCES - 1)];
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/env.h"
 #include "core/inspection.h"
+#include "core/rate.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
 
@@ -28,7 +29,7 @@
 #define REPEAT_MIN 4U
 #define REPEAT_MAX 128U
 
-#define UNANSWERED_BURST 16U /* as many pass at once */
+#define UNANSWERED_BURST 17U /* as many pass at once */
 
 #define WAY_MASK (KS_CHALLENGE_WAYS - 1)
 
@@ -60,12 +61,9 @@ static inline __u32 tag_of(__u64 hash)
 
 static ks_inline __u64 source_hash(const struct ks_tuple *tuple, const __u64 *secret)
 {
-	struct ks_flow_key key = { .addr = { tuple->src },
-				   .family = tuple->family & KS_FAMILY_MASK,
-				   .kind = CHALLENGE_KIND };
+	struct ks_flow_key key = ks_source_key(tuple);
 
-	if (tuple->family == KS_IPV6)
-		key.addr[0].d[1] = 0;
+	key.kind = CHALLENGE_KIND;
 	return ks_flow_key_hash(&key, secret);
 }
 
@@ -195,11 +193,11 @@ static ks_inline bool unanswered_admits(const struct ks_config *config, struct k
 					const struct ks_insp_challenge *c)
 {
 	__u64 interval = KS_CHALLENGE_SHARE * MINUTE_NS / KS_MAX(config->limit_half_open, 1U);
-	__u64 at = ks_load_relaxed(&challenges->unanswered_at);
+	__u64 burst = UNANSWERED_BURST * interval;
 
-	if (at > c->now + UNANSWERED_BURST * interval)
-		return false;
-	return c->dry || ks_cmpxchg(&challenges->unanswered_at, at, KS_MAX(at, c->now) + interval) == at;
+	if (c->dry)
+		return ks_rate_admits(ks_load_relaxed(&challenges->unanswered_rate), c->now, interval, burst);
+	return ks_rate_take(&challenges->unanswered_rate, c->now, interval, burst);
 }
 
 /* Returns true while half-open connections fill: from the upper mark on until they are down to the lower one. */

@@ -78,7 +78,7 @@ struct ks_challenges {
 	__u32 on; /* 1: zones with `challenge auto` are challenged */
 	__u32 zero;
 	__u64 since; /* ns: when `on` was changed last */
-	__u64 unanswered_at; /* ns: from when on the share of those is unused */
+	__u64 unanswered_rate; /* of those (core/rate.h) */
 	struct ks_challenge_zone zone[KS_ZONE_MAX];
 };
 

@@ -12,15 +12,21 @@
 
 #define KS_RATE_TRIES 4 /* another CPU that was quicker so often has used the rate */
 
+/* Returns true if one more may pass, where so far the word is `until`: see ks_rate_take(). */
+static inline bool ks_rate_admits(__u64 until, __u64 now, __u64 share, __u64 burst)
+{
+	return (until > now ? until - now : 0) + share <= burst;
+}
+
 /* Returns true if one more may pass at `now`: one every `share` ns on average, and so many at once as make up `burst` ns. */
 static inline bool ks_rate_take(__u64 *word, __u64 now, __u64 share, __u64 burst)
 {
 	for (int i = 0; i < KS_RATE_TRIES; i++) {
-		__u64 until = ks_load_relaxed(word), begin = until > now ? until : now;
+		__u64 until = ks_load_relaxed(word);
 
-		if (begin + share - now > burst)
+		if (!ks_rate_admits(until, now, share, burst))
 			return false;
-		if (ks_cmpxchg(word, until, begin + share) == until)
+		if (ks_cmpxchg(word, until, (until > now ? until : now) + share) == until)
 			return true;
 	}
 	return false;

@@ -32,6 +32,16 @@ struct ks_flow_key {
 
 _Static_assert(sizeof(struct ks_flow_key) == 40, "a key has no padding");
 
+/* A key that names a source alone: an IPv4 address, or an IPv6 network of 64 bits, within which a host has any address. */
+static inline struct ks_flow_key ks_source_key(const struct ks_tuple *tuple)
+{
+	struct ks_flow_key key = { .addr = { tuple->src }, .family = tuple->family & KS_FAMILY_MASK };
+
+	if (tuple->family == KS_IPV6)
+		key.addr[0].d[1] = 0;
+	return key;
+}
+
 /* ks_flow.flags */
 #define KS_FLOW_ORIG_IS_HIGH 0x01 /* the originator is the key's second address */
 #define KS_FLOW_REPLIED 0x02 /* a valid packet of the other side was seen */
