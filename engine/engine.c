@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -158,6 +159,11 @@ const struct ks_settling *ks_engine_settling(const struct ks_engine *engine)
 void ks_engine_challenge_nobody(struct ks_engine *engine)
 {
 	engine->challenges = NULL;
+}
+
+void ks_engine_set_challenge_sets(struct ks_engine *engine, const struct ks_challenge_set *sets)
+{
+	memcpy(engine->challenge_sets, sets, KS_CHALLENGE_SETS * sizeof(*sets));
 }
 
 const struct ks_challenges *ks_engine_challenges(const struct ks_engine *engine)
@@ -333,6 +339,11 @@ int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port)
 	return 0;
 }
 
+bool ks_engine_has_room(const struct ks_engine *engine)
+{
+	return ks_load_relaxed(&engine->counts->flows) < engine->tables.config->limit_states;
+}
+
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow)
 {
 	struct ks_inspection insp = { .home.now = engine->now,
@@ -344,6 +355,8 @@ int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, 
 	ks_table_find(ks_engine_env(engine), &insp.flow);
 	if (insp.flow.found)
 		return -EEXIST;
+	if (!ks_engine_has_room(engine))
+		return -ENOSPC;
 	insp.flow.after = *flow;
 	reason = ks_table_admit(ks_engine_env(engine), &insp.flow);
 	return reason == KS_REASON_OK_NEW ? 0 : -ENOSPC;

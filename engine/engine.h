@@ -114,7 +114,10 @@ const struct ks_settling *ks_engine_settling(const struct ks_engine *engine);
 /* Says that no SYN is challenged: nobody is there to answer. */
 void ks_engine_challenge_nobody(struct ks_engine *engine);
 
-/* NULL after that. */
+/* Copies who is believed and whose SYN waits out of the KS_CHALLENGE_SETS of a home whose hash has the same secret. */
+void ks_engine_set_challenge_sets(struct ks_engine *engine, const struct ks_challenge_set *sets);
+
+/* NULL after ks_engine_challenge_nobody(). */
 const struct ks_challenges *ks_engine_challenges(const struct ks_engine *engine);
 
 /* Starts the sequence of random numbers (for ports) again, so that two homes can be compared. */
@@ -174,7 +177,10 @@ int ks_engine_each_entry(struct ks_engine *engine,
 /* Says that a process of the box has a port of a protocol, which translations must not use. Returns 0 or -ENOSPC. */
 int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port);
 
-/* Puts a flow into the table as it is: a snapshot for explain. Returns 0, -EEXIST or -ENOSPC. */
+/* Returns true below the limit of flows: what is put into the table as it is takes nobody's place. */
+bool ks_engine_has_room(const struct ks_engine *engine);
+
+/* Puts a flow into the table as it is: a snapshot for explain, one of a file. Returns 0, -EEXIST or -ENOSPC. */
 int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, const struct ks_flow *flow);
 
 /* Frees dead flows; returns how many. */

@@ -83,7 +83,7 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 {
 	__u32 slots[2] = { 0, 0 };
 	struct ks_entry entry;
-	int err = 0;
+	int err = ks_engine_has_room(engine) ? 0 : -ENOSPC;
 
 	for (unsigned side = 0; side < 2 && !err; side++) {
 		if (transplant->has_alias[side])
