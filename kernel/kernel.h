@@ -296,6 +296,9 @@ const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of 
 /* Reads the state of the challenge of SYNs (core/challenge.h). Returns 0 or -errno. */
 int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *challenges);
 
+/* Gives an engine whose table is empty the secret of the kernel's hash, and what it knows of challenged sources. Returns 0 or -errno. */
+int ks_kernel_copy_challenged(const struct ks_kernel *kernel, struct ks_engine *engine);
+
 /* The kernel's monotonic clock, ns, and the clock of the programs, which tests may set forward. */
 __u64 ks_kernel_clock(void);
 __u64 ks_kernel_now(const struct ks_kernel *kernel);

@@ -110,6 +110,19 @@ int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *c
 	return bpf_map_lookup_elem(kernel->maps[KS_MAP_CHALLENGES], &zero, challenges) ? -errno : 0;
 }
 
+int ks_kernel_copy_challenged(const struct ks_kernel *kernel, struct ks_engine *engine)
+{
+	struct ks_challenge_set *sets;
+	int fd = kernel->maps[KS_MAP_CHALLENGE_SETS], err = ks_kernel_map_one(fd, PROT_READ, &sets);
+
+	if (err)
+		return err;
+	ks_engine_set_key(engine, kernel->shape->key);
+	ks_engine_set_challenge_sets(engine, sets);
+	ks_kernel_unmap_one(sets, fd);
+	return 0;
+}
+
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count)
 {
 	return sum_entry(kernel, KS_MAP_RULE_COUNTS, rule, (__u64 *)count, sizeof(*count) / sizeof(__u64));

@@ -135,6 +135,27 @@ def test_linux_clients_get_in_with_all_their_options(lab, echo, make_firewall, a
     assert "challenge   wan always: " in firewall.say("status")
 
 
+@pytest.mark.parametrize("address, source, other", [(CLIENT4, sources4(1)[0], sources4(2)[1]), (CLIENT6, sources6(1)[0], sources6(2)[1])],
+                         ids=["ipv4", "ipv6"])
+def test_explain_knows_who_is_believed(lab, echo, make_firewall, address, source, other):
+    """It says what the live firewall would do: also behind a reload, and of a source that has not shown itself."""
+    firewall = make_firewall(ALWAYS)
+
+    def verdict(host):
+        ends = [f"[{one}]" if ":" in one else one for one in (host, address)]
+        return firewall.cli("explain", f"wan {ends[0]}:40000 > lan {ends[1]}:{PORT} tcp syn").stdout.splitlines()[-1]
+
+    assert "challenged" in verdict(source)
+    connect(lab.server, address, source)
+    assert verdict(source).startswith("=> allow"), verdict(source)
+    assert "challenged" in verdict(other)
+    firewall.say("reload", firewall.path)
+    assert verdict(source).startswith("=> allow"), verdict(source)
+    asked = zone(firewall)["asked"]
+    connect(lab.server, address, source)
+    assert zone(firewall)["asked"] == asked, "it was asked again"
+
+
 def test_fast_open(lab, echo, make_firewall):
     """A SYN with data, and without a cookie: the data come once."""
     make_firewall(ALWAYS)
