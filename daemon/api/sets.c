@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/api/api.h"
+#include "daemon/api/text_stream.h"
 #include "daemon/sets.h"
 #include "policy/value.h"
 #include "text/json.h"
@@ -187,6 +188,7 @@ static enum MHD_Result answer_sets(struct ks_request *request)
 }
 
 struct listing {
+	struct ks_text_stream stream;
 	const struct ks_daemon *daemon;
 	char name[KS_NAME_MAX + 1];
 	const struct ks_member_page *pages; /* that are being listed */
@@ -195,18 +197,13 @@ struct listing {
 	bool plain;
 	__u32 cursor; /* next page */
 	__u64 now;
-	FILE *out; /* into text */
-	char *text;
-	size_t size, sent;
 };
 
 static void listing_destroy(void *state)
 {
 	struct listing *listing = state;
 
-	if (listing->out)
-		fclose(listing->out);
-	free(listing->text);
+	ks_text_stream_close(&listing->stream);
 	free(listing);
 }
 
@@ -228,23 +225,23 @@ static void print_plain(const struct listing *listing, const char *prefix, const
 	__u64 ms = (member->expires - listing->now + KS_NSEC_PER_MSEC - 1) / KS_NSEC_PER_MSEC;
 
 	if (member->expires)
-		fprintf(listing->out, "%s for %s\n", prefix,
+		fprintf(listing->stream.out, "%s for %s\n", prefix,
 			ks_duration_text(KS_MAX(ms, KS_DYNAMIC_TIMEOUT_MIN_MS), left));
 	else
-		fprintf(listing->out, "%s\n", prefix);
+		fprintf(listing->stream.out, "%s\n", prefix);
 }
 
 static void print_json(const struct listing *listing, const char *prefix, const struct ks_member *member)
 {
 	__u64 ms = (member->expires - listing->now) / KS_NSEC_PER_MSEC;
 
-	fprintf(listing->out, "{\"entry\":\"%s\",\"left\":", prefix);
+	fprintf(listing->stream.out, "{\"entry\":\"%s\",\"left\":", prefix);
 	if (member->expires)
-		fprintf(listing->out, "%llu.%03llu", ms / KS_MSEC_PER_SEC, ms % KS_MSEC_PER_SEC);
+		fprintf(listing->stream.out, "%llu.%03llu", ms / KS_MSEC_PER_SEC, ms % KS_MSEC_PER_SEC);
 	else
-		fputs("null", listing->out);
-	fprintf(listing->out, ",\"packets\":%llu,\"bytes\":%llu,\"policy\":%s}\n", member->packets, member->bytes,
-		member->flags & KS_MEMBER_POLICY ? "true" : "false");
+		fputs("null", listing->stream.out);
+	fprintf(listing->stream.out, ",\"packets\":%llu,\"bytes\":%llu,\"policy\":%s}\n", member->packets,
+		member->bytes, member->flags & KS_MEMBER_POLICY ? "true" : "false");
 }
 
 static int print_member(const struct ks_member *member, void *arg)
@@ -263,37 +260,19 @@ static int print_member(const struct ks_member *member, void *arg)
 	return 0;
 }
 
-/* Fills the text with the next entries. Returns 0, -ENODATA at the end, -ENOMEM, or -ESTALE: the set has other memory now. */
-static int listing_fill(struct listing *listing)
+/* Prints the next entries. Returns -ESTALE if the set has other memory now. */
+static int print_members(struct ks_text_stream *stream)
 {
+	struct listing *listing = (struct listing *)stream;
 	const struct ks_stored_set *set = ks_set_store_find(ks_kernel_sets(listing->daemon->kernel), listing->name);
 
 	if (!set || set->memory.page != listing->pages)
 		return -ESTALE;
-	if (fseek(listing->out, 0, SEEK_SET))
-		return -ENOMEM;
+	if (listing->cursor >= set->memory.pages)
+		return -ENODATA;
 	listing->now = ks_kernel_now(listing->daemon->kernel);
-	listing->sent = 0;
-	do {
-		if (listing->cursor >= set->memory.pages)
-			return -ENODATA;
-		ks_members_each_from(&set->memory, listing->now, &listing->cursor, LISTED_PAGES, print_member, listing);
-	} while (ftell(listing->out) == 0);
-	return fflush(listing->out) || ferror(listing->out) ? -ENOMEM : 0;
-}
-
-static ssize_t listing_read(void *state, uint64_t position, char *buf, size_t max)
-{
-	struct listing *listing = state;
-	int err = listing->sent == listing->size ? listing_fill(listing) : 0;
-	size_t n;
-
-	if (err)
-		return err == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
-	n = KS_MIN(listing->size - listing->sent, max);
-	memcpy(buf, listing->text + listing->sent, n);
-	listing->sent += n;
-	return (ssize_t)n;
+	ks_members_each_from(&set->memory, listing->now, &listing->cursor, LISTED_PAGES, print_member, listing);
+	return 0;
 }
 
 static bool read_listing(struct ks_request *request, struct listing *listing, enum MHD_Result *result)
@@ -331,9 +310,8 @@ enum MHD_Result ks_api_sets(struct ks_request *request)
 	listing->pages = target.set->memory.page;
 	listing->cursor = 1;
 	memcpy(listing->name, target.set->name, sizeof(listing->name));
-	listing->out = open_memstream(&listing->text, &listing->size);
-	if (!listing->out || !read_listing(request, listing, &result))
+	if (ks_text_stream_open(&listing->stream, print_members) || !read_listing(request, listing, &result))
 		return result;
 	type = listing->plain ? "text/plain" : "application/x-ndjson";
-	return ks_api_stream(request, type, listing_read, TAKE(listing), listing_destroy);
+	return ks_api_stream(request, type, ks_text_stream_read, TAKE(listing), listing_destroy);
 }

@@ -14,30 +14,27 @@
 #include "daemon/api/api.h"
 #include "daemon/api/forms.h"
 #include "daemon/api/records.h"
+#include "daemon/api/text_stream.h"
 #include "engine/entries.h"
 #include "text/scoped.h"
 
 #define KS_LISTED_BUCKETS 1024 /* in one call: up to 8192 flows, or 1 MiB of a sparse table */
 
 struct listing {
+	struct ks_text_stream stream;
 	const struct ks_daemon *daemon;
 	struct ks_filter filter;
 	bool conntrack;
 	const struct ks_kernel *kernel; /* whose table is being listed */
 	__u32 cursor; /* next bucket */
 	__u64 now;
-	FILE *out; /* into text */
-	char *text;
-	size_t size, sent;
 };
 
 static void listing_destroy(void *state)
 {
 	struct listing *listing = state;
 
-	if (listing->out)
-		fclose(listing->out);
-	free(listing->text);
+	ks_text_stream_close(&listing->stream);
 	free(listing);
 }
 
@@ -53,48 +50,25 @@ static int print_flow(const struct ks_flow_key *key, const struct ks_flow *flow,
 	if (!ks_filter_match_flow(&listing->filter, key, flow, &translation))
 		return 0;
 	if (listing->conntrack)
-		ks_flow_print_conntrack(listing->out, listing->now, &listed);
+		ks_flow_print_conntrack(listing->stream.out, listing->now, &listed);
 	else
-		ks_flow_print_json(listing->out, listing->daemon->policy, listing->now, &listed);
+		ks_flow_print_json(listing->stream.out, listing->daemon->policy, listing->now, &listed);
 	return 0;
 }
 
-/*
- * Fills the text with the next flows. Returns 0, -ENODATA at the end of the table, -ENOMEM, or -ESTALE: a larger table has taken
- * the place of this one, in which flows lie elsewhere.
- */
-static int listing_fill(struct listing *listing)
+/* Prints the next flows. Returns -ESTALE if a larger table has taken the place of this one, in which flows lie elsewhere. */
+static int print_flows(struct ks_text_stream *stream)
 {
+	struct listing *listing = (struct listing *)stream;
 	const struct ks_kernel *kernel = listing->daemon->kernel;
-	__u32 end = ks_kernel_shape(kernel)->buckets;
 
 	if (kernel != listing->kernel)
 		return -ESTALE;
-	if (fseek(listing->out, 0, SEEK_SET))
-		return -ENOMEM;
+	if (listing->cursor >= ks_kernel_shape(kernel)->buckets)
+		return -ENODATA;
 	listing->now = ks_kernel_now(kernel);
-	listing->sent = 0;
-	do {
-		if (listing->cursor >= end)
-			return -ENODATA;
-		ks_kernel_each_flow_from(kernel, &listing->cursor, KS_LISTED_BUCKETS, print_flow, listing);
-	} while (ftell(listing->out) == 0);
-	/* fflush() sets size to where the stream stands */
-	return fflush(listing->out) || ferror(listing->out) ? -ENOMEM : 0;
-}
-
-static ssize_t listing_read(void *state, uint64_t position, char *buf, size_t max)
-{
-	struct listing *listing = state;
-	int err = listing->sent == listing->size ? listing_fill(listing) : 0;
-	size_t n;
-
-	if (err)
-		return err == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
-	n = KS_MIN(listing->size - listing->sent, max);
-	memcpy(buf, listing->text + listing->sent, n);
-	listing->sent += n;
-	return (ssize_t)n;
+	ks_kernel_each_flow_from(kernel, &listing->cursor, KS_LISTED_BUCKETS, print_flow, listing);
+	return 0;
 }
 
 static bool read_format(struct ks_request *request, bool *conntrack, enum MHD_Result *result)
@@ -120,12 +94,11 @@ enum MHD_Result ks_api_states(struct ks_request *request)
 		return MHD_NO;
 	listing->daemon = request->daemon;
 	listing->kernel = request->daemon->kernel;
-	listing->out = open_memstream(&listing->text, &listing->size);
-	if (!listing->out || !read_format(request, &listing->conntrack, &result) ||
+	if (ks_text_stream_open(&listing->stream, print_flows) || !read_format(request, &listing->conntrack, &result) ||
 	    !ks_api_filter(request, KS_FILTER_FLOWS, others, &listing->filter, &result))
 		return result;
 	type = listing->conntrack ? "text/plain" : "application/x-ndjson";
-	return ks_api_stream(request, type, listing_read, TAKE(listing), listing_destroy);
+	return ks_api_stream(request, type, ks_text_stream_read, TAKE(listing), listing_destroy);
 }
 
 #define KS_KILL_KEYS 4096 /* keys that are collected before their flows are ended */
