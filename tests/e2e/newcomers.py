@@ -18,6 +18,8 @@ import struct
 import sys
 import time
 
+import underway
+
 PATIENCE = 3.0  # s until a user gives up
 STALL = 1.0  # s of silence that a user notices
 BEAT = 0.1
@@ -180,20 +182,9 @@ async def hold(address, port, count, first):
         task.cancel()
 
 
-async def echo_stream(reader, writer):
-    try:
-        while data := await reader.read(4096):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
-
-
 async def serve(port):
     for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-        await asyncio.start_server(echo_stream, address, int(port), family=family, backlog=4096)
+        await asyncio.start_server(underway.echo, address, int(port), family=family, backlog=4096)
     print(json.dumps({"ready": True}), flush=True)
     async for _ in lines():
         pass

@@ -157,7 +157,7 @@ def test_removed_pins_are_made_again(lab, firewall, watch):
 
     wait_for(mended, 15, "all pins are there again")
     assert "somebody removed its pins" in log_of(firewall)
-    wait_for(lambda: firewall.data("status")[0]["warnings"] == [], 30, "all is guarded again")
+    wait_for(lambda: firewall.data("status")[0]["warnings"] == [], 10, "all is guarded again")
     firewall.crash()
     firewall.start()
     assert firewall.data("status")[0]["took_over"]

@@ -237,7 +237,7 @@ static bool pass(struct ks_engine *engine, struct conversation *conversation, co
 	ks_engine_inspect(engine, &frame, false, &insp);
 	/* A dry inspection does not read announcements. */
 	check(dry.verdict.reason == insp.verdict.reason || insp.verdict.reason == KS_REASON_ANNOUNCEMENT ||
-		      insp.verdict.reason == KS_REASON_TABLE_FULL || insp.verdict.reason == KS_REASON_HALF_OPEN_FULL,
+		      insp.verdict.reason == KS_REASON_TABLE_FULL,
 	      "dry and real inspection disagree", &insp);
 	check(insp.verdict.reason != KS_REASON_INTERNAL && insp.verdict.reason != KS_REASON_CONTENDED &&
 		      insp.verdict.reason != KS_REASON_TRANSLATE,
