@@ -4,10 +4,10 @@
  *
  * Overview
  *
- * What anybody can make by sending packets, and is of use only for a moment, has a budget: half-open flows, datagrams in
- * fragments. Each budget is a queue, a ring of as many seats as its limit. A new entry takes the next seat, and whoever sat
- * there came before all others: if he still waits he is freed. So newcomers are never refused, whoever waits has a whole
- * round of the ring to be answered, and repetitions gain him nothing: his seat stays where it is.
+ * Half-open flows and datagrams in fragments have budgets, because anybody can make them by sending packets, and because
+ * they are of use for a moment only. Each budget is a queue, a ring of as many seats as its limit. A new entry takes the next
+ * seat. The entry that sat there came before all others, and is freed if it still waits. So newcomers are never refused. An
+ * entry has a whole round of the ring to be answered, and repetitions gain it nothing: its seat stays where it is.
  *
  *   half-open flow       waits until it is established or ends
  *   datagram             waits until it is complete, or its time is over
