@@ -31,7 +31,7 @@ static ks_inline bool member_lives(const struct ks_member *member, const struct 
 		return false;
 	expires = ks_load_relaxed(&member->expires);
 	ks_fence_acquire();
-	return !is_over(expires, now) && ks_load_relaxed(&member->version) == version;
+	return !is_over(expires, now) && !((ks_load_relaxed(&member->version) ^ version) & ~KS_MEMBER_CLAIMED);
 }
 
 static ks_inline bool page_search(struct search_ctx *ctx, __u32 page, __u16 tag, const struct ks_addr *addr,

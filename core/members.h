@@ -25,7 +25,8 @@
  * entry that a packet adds takes the place of the one that expires first in its two buckets;
  * entries that never expire are not taken.
  *
- * Writers. Who changes a slot claims it: its version becomes odd. A reader that finds it odd, or
+ * Writers. Who changes a slot claims it by a bit of its version that readers do not look at: an entry that is renewed is there
+ * all the time. Who ends an entry or writes another makes the version odd for as long. A reader that finds it odd, or
  * changed when he has read, takes the slot for empty, which it was or will be at that moment. Two
  * CPUs that add one prefix may both insert it; then the copy in the later slot goes, because
  * whoever has inserted looks again. Counters are added to without a claim: of an entry that is replaced at that very moment,
@@ -42,12 +43,15 @@
 #define KS_MEMBER_SLOTS 16U /* entries of a bucket: a power of two */
 #define KS_MEMBER_FILL 11U /* of these are filled when the set is full, so that few buckets overflow */
 
+/* ks_member.version: a CPU holds the slot. What readers see does not change before the version is odd. */
+#define KS_MEMBER_CLAIMED 0x80000000U
+
 /* ks_member.flags */
 #define KS_MEMBER_POLICY 0x01 /* it stands in the policy's text, and goes when that does */
 
 /* An entry. */
 struct ks_member {
-	__u32 version; /* odd: claimed */
+	__u32 version; /* KS_MEMBER_CLAIMED; odd: another entry comes, or none */
 	__u8 family; /* KS_IPV4 or KS_IPV6 */
 	__u8 length; /* bits of the prefix; of an IPv4 prefix 0 to 32 */
 	__u8 flags; /* KS_MEMBER_* */

@@ -41,12 +41,28 @@ static ks_inline void length_account(struct ks_member_head *head, __u32 family, 
 
 static ks_inline bool member_claim(struct ks_member *member, __u32 version)
 {
-	return !(version & 1) && ks_cmpxchg(&member->version, version, version + 1) == version;
+	return !(version & (KS_MEMBER_CLAIMED | 1)) &&
+	       ks_cmpxchg(&member->version, version, version | KS_MEMBER_CLAIMED) == version;
 }
 
+/* The same entry is there, perhaps for longer. */
 static ks_inline void member_release(struct ks_member *member, __u32 version)
 {
-	ks_store_release(&member->version, version + 2);
+	ks_store_release(&member->version, version);
+}
+
+/* From here on readers find no entry in a slot that is claimed. The exchange keeps what is written behind it behind it. */
+static ks_inline void member_hide(struct ks_member *member, __u32 version)
+{
+	__u32 claimed = version | KS_MEMBER_CLAIMED;
+
+	ks_cmpxchg(&member->version, claimed, claimed | 1);
+}
+
+/* Another entry is there, or none. */
+static ks_inline void member_show(struct ks_member *member, __u32 version)
+{
+	ks_store_release(&member->version, (version + 2) & ~KS_MEMBER_CLAIMED);
 }
 
 /* Ends the entry in a slot that is claimed, and leaves the slot empty. */
@@ -224,13 +240,14 @@ static ks_inline bool member_insert(struct add_ctx *ctx, struct ks_member_head *
 		member_release(member, version);
 		return false;
 	}
+	member_hide(member, version);
 	ctx->over = !slot_take(ctx, head, bucket, slot);
 	if (!ctx->over) {
 		length_account(head, ctx->family, ctx->length, 1);
 		member_write(ctx, member);
 		ks_store_relaxed(&bucket->tag[slot], ctx->place.tag);
 	}
-	member_release(member, version);
+	member_show(member, version);
 	return !ctx->over;
 }
 
@@ -249,10 +266,14 @@ static ks_inline bool member_free(struct add_ctx *ctx, struct ks_member_head *he
 	if (!member_claim(member, version))
 		return false;
 	is = bucket->tag[slot] && prefix_equal(member, &ctx->addr, ctx->family, ctx->length);
-	if (is)
-		member_end(head, bucket, slot);
-	member_release(member, version);
-	return is;
+	if (!is) {
+		member_release(member, version);
+		return false;
+	}
+	member_hide(member, version);
+	member_end(head, bucket, slot);
+	member_show(member, version);
+	return true;
 }
 
 /* Of two entries of one prefix that two CPUs have just inserted, the one in the later slot goes. */
@@ -381,11 +402,14 @@ static long sweep_slot(__u32 n, void *arg)
 	version = ks_load_acquire(&member->version);
 	if (!member_claim(member, version))
 		return 0;
-	if (page->bucket.tag[slot] && is_over(member->expires, ctx->now)) {
-		member_end(&head->head, &page->bucket, slot);
-		ctx->freed++;
+	if (!page->bucket.tag[slot] || !is_over(member->expires, ctx->now)) {
+		member_release(member, version);
+		return 0;
 	}
-	member_release(member, version);
+	member_hide(member, version);
+	member_end(&head->head, &page->bucket, slot);
+	member_show(member, version);
+	ctx->freed++;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "core/home.h"
 #include "engine/internal.h"
@@ -24,6 +25,31 @@ bool ks_members_are_valid(const struct ks_member_memory *memory)
 {
 	return memory->pages > 1 && memory->page->head.layout == KS_MEMBER_LAYOUT &&
 	       memory->page->head.buckets == memory->pages - 1;
+}
+
+static void slot_mend(struct ks_member_bucket *bucket, unsigned slot)
+{
+	static const struct timespec longer_than_a_program = { .tv_nsec = 1000000 };
+	__u32 *version = &bucket->member[slot].version, held = ks_load_acquire(version);
+
+	if (!(held & (KS_MEMBER_CLAIMED | 1)))
+		return;
+	nanosleep(&longer_than_a_program, NULL);
+	if (ks_load_acquire(version) != held)
+		return;
+	if (held & 1) {
+		ks_store_relaxed(&bucket->tag[slot], 0);
+		ks_store_relaxed(&bucket->member[slot].family, 0);
+	}
+	ks_store_release(version, ((held | 1) + 1) & ~KS_MEMBER_CLAIMED);
+}
+
+void ks_members_mend(const struct ks_member_memory *memory)
+{
+	for (__u32 page = 1; page < memory->pages; page++) {
+		for (unsigned slot = 0; slot < KS_MEMBER_SLOTS; slot++)
+			slot_mend(&memory->page[page].bucket, slot);
+	}
 }
 
 /* The core needs nothing else of a home for what it does with members: no table, no policy. */
@@ -54,7 +80,7 @@ static bool member_read(const struct ks_member_bucket *bucket, unsigned slot, st
 		return false;
 	ks_words_load(member, shared, sizeof(*member));
 	ks_fence_acquire();
-	return ks_load_relaxed(&shared->version) == version && member->family;
+	return !((ks_load_relaxed(&shared->version) ^ version) & ~KS_MEMBER_CLAIMED) && member->family;
 }
 
 int ks_members_each_from(const struct ks_member_memory *memory, __u64 now, __u32 *page, __u32 pages, ks_member_fn *fn,

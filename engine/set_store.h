@@ -74,6 +74,12 @@ int ks_members_init(const struct ks_member_memory *memory);
 bool ks_members_are_valid(const struct ks_member_memory *memory);
 
 /*
+ * Gives back the slots that a process held when it was killed. An entry that was being renewed stays; one that came or went is
+ * gone, and the set may count one too many. Only without another process that changes the set.
+ */
+void ks_members_mend(const struct ks_member_memory *memory);
+
+/*
  * Gives the core's functions (core/members.h) access to the memory of a set, as set 0, whose limit and timeout are in
  * `settings` (NULL: they are not asked). Ended by ks_engine_destroy(). Returns 0 or -ENOMEM.
  */

@@ -155,6 +155,7 @@ static void open_one(const char *name, void *arg)
 	if (ks_kernel_map_one(fd, PROT_READ | PROT_WRITE, &set->memory.page))
 		return;
 	if (ks_members_are_valid(&set->memory)) {
+		ks_members_mend(&set->memory); /* the daemon before may have been killed in the middle of a change */
 		set->fd = TAKE_FD(fd);
 		kernel->sets.count++;
 	} else {

@@ -89,6 +89,31 @@ static void entries_stay_and_those_of_the_text_follow(void **state)
 	ks_policy_destroy(without);
 }
 
+/* Versions of the two entries of `kept` as a daemon leaves them that is killed while it changes them. */
+static void what_a_killed_process_held_is_given_back(void **state)
+{
+	struct ks_policy *policy = load(POLICY);
+	struct ks_set_store store;
+	struct ks_member_memory *memory;
+	struct ks_member *renewed, *ended;
+
+	store_make(&store, policy);
+	memory = &ks_set_store_find(&store, "kept")->memory;
+	add(&store, "kept", "10.0.0.1", 60);
+	renewed = (struct ks_member *)(uintptr_t)get(&store, "kept", "192.0.2.9");
+	ended = (struct ks_member *)(uintptr_t)get(&store, "kept", "10.0.0.1");
+	renewed->version |= KS_MEMBER_CLAIMED;
+	ended->version |= KS_MEMBER_CLAIMED | 1;
+	ks_members_mend(memory);
+	assert_int_equal((renewed->version | ended->version) & (KS_MEMBER_CLAIMED | 1), 0);
+	assert_non_null(get(&store, "kept", "192.0.2.9"));
+	assert_null(get(&store, "kept", "10.0.0.1"));
+	add(&store, "kept", "10.0.0.1", 60);
+	assert_non_null(get(&store, "kept", "10.0.0.1"));
+	ks_set_store_fini(&store);
+	ks_policy_destroy(policy);
+}
+
 static void what_is_abandoned_changes_nothing(void **state)
 {
 	struct ks_policy *first = load(POLICY), *larger = load(HEAD "set other { } dynamic\nset kept { } dynamic\n");
@@ -215,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_stay_and_those_of_the_text_follow),
+		cmocka_unit_test(what_a_killed_process_held_is_given_back),
 		cmocka_unit_test(what_is_abandoned_changes_nothing),
 		cmocka_unit_test(entries_come_back_with_the_time_that_they_have_left),
 		cmocka_unit_test(what_has_expired_and_what_is_kept_no_more_is_left_out),
