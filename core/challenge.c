@@ -221,6 +221,12 @@ static inline bool zone_has(__u64 zones, __u32 zone)
 	return zones >> (zone & (KS_ZONE_MAX - 1)) & 1;
 }
 
+/* Returns true if sources of a zone are challenged now, as the last SYN has found. */
+static ks_inline bool is_on_for(const struct ks_config *config, const struct ks_challenges *challenges, __u32 zone)
+{
+	return zone_has(config->challenge_always, zone) || ks_load_relaxed(&challenges->on);
+}
+
 /* The numbers of the answer: it acknowledges what lies up to 65536 before the SYN and ends with the cookie. */
 static ks_inline void numbers_choose(struct ks_insp_challenge *c, const __u64 *secret)
 {
@@ -286,7 +292,7 @@ ks_isolated __u32 ks_challenge_hears_isolated(struct ks_env *env, struct ks_insp
 	challenges = env_challenges(env);
 	if (!shape || !config || !challenges)
 		return 0;
-	if (!zone_has(config->challenge_always, c->zone) && !ks_load_relaxed(&challenges->on))
+	if (!is_on_for(config, challenges, c->zone))
 		return 0;
 	minute = c->now / MINUTE_NS;
 	if (!cookie_is_of(c, minute, shape->key) && !cookie_is_of(c, minute - 1, shape->key))
@@ -295,6 +301,26 @@ ks_isolated __u32 ks_challenge_hears_isolated(struct ks_env *env, struct ks_insp
 		return 1;
 	source_remember(env, c, source_hash(&c->tuple, shape->key));
 	ks_fetch_add(&challenges->zone[c->zone & (KS_ZONE_MAX - 1)].proven, 1);
+	return 1;
+}
+
+/* Remembers the source in `c`. Returns 1 if it does. */
+ks_isolated __u32 ks_challenge_confirm_isolated(struct ks_env *env, struct ks_insp_challenge *c)
+{
+	const struct ks_table_shape *shape;
+	struct ks_challenges *challenges;
+	const struct ks_config *config;
+
+	if (!env || !c)
+		return 0;
+	ks_hide_bound(env);
+	ks_hide_bound(c);
+	shape = env_table_shape(env);
+	config = env_config(env);
+	challenges = env_challenges(env);
+	if (!shape || !config || !challenges || !is_on_for(config, challenges, c->zone))
+		return 0;
+	source_remember(env, c, source_hash(&c->tuple, shape->key));
 	return 1;
 }
 
@@ -332,4 +358,23 @@ bool ks_challenge_hears(struct ks_env *env, const struct ks_config *config, stru
 		return false;
 	case_make(insp);
 	return ks_challenge_hears_isolated(env_isolated(env), &insp->challenge) != 0;
+}
+
+/*
+ * The state moves only if the responder's own number is acknowledged. With `option asymmetric` it may be anything, because
+ * the responder's packets are not seen.
+ */
+static bool completes_handshake(const struct ks_config *config, const struct ks_inspection *insp)
+{
+	return insp->pkt.tuple.proto == KS_PROTO_TCP && insp->dir == KS_ORIGINAL &&
+	       insp->flow.before.state == KS_STATE_TCP_SYN_RECV && insp->flow.after.state == KS_STATE_TCP_ESTABLISHED &&
+	       !(config->options & KS_OPT_ASYMMETRIC);
+}
+
+void ks_challenge_confirm(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	if (insp->home.dry || !completes_handshake(config, insp) || !zone_is_challenged(config, insp->home.from))
+		return;
+	case_make(insp);
+	ks_challenge_confirm_isolated(env_isolated(env), &insp->challenge);
 }

@@ -16,7 +16,8 @@
  *                   are down to the lower one; `always`; `never`. What the box itself sends is never challenged
  *   answer          40 bytes of IPv4, 60 of IPv6: never more than the SYN
  *   proven          a source is an IPv4 address, or an IPv6 /64: who has one of its addresses has all of them. It passes for
- *                   KS_CHALLENGE_PROVEN_S seconds or KS_CHALLENGE_USES SYNs, then it is challenged again
+ *                   KS_CHALLENGE_PROVEN_S seconds or KS_CHALLENGE_USES SYNs, then it is challenged again. A handshake that it
+ *                   completes proves it anew, so that a client that is served is asked once
  *   fallback        a client whose answer does not come (a firewall before it drops the odd SYN+ACK) repeats its SYN as TCP
  *                   does. The second repetition passes, at most KS_CHALLENGE_SHARE of the budget in a minute
  *
@@ -82,14 +83,21 @@ struct ks_challenges {
 	struct ks_challenge_zone zone[KS_ZONE_MAX];
 };
 
-/* The parts of the next two that the verifier checks apart: 1 for true. */
+/* The parts of the next three that the verifier checks apart: 1 for true. */
 __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_challenge *c);
 __u32 ks_challenge_hears_isolated(struct ks_env *env, struct ks_insp_challenge *c);
+__u32 ks_challenge_confirm_isolated(struct ks_env *env, struct ks_insp_challenge *c);
 
 /* Returns true if the SYN must not open a flow: its sender is to be asked first, by the numbers in insp->challenge. */
 bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 /* Returns true if the packet answers a challenge. Its source is believed from now on. */
 bool ks_challenge_hears(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
+/*
+ * Believes the source of a packet that has completed a handshake, where sources are challenged now: it has heard the
+ * responder's number. For a packet that moved its flow and is committed.
+ */
+void ks_challenge_confirm(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

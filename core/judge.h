@@ -7,6 +7,7 @@
 #ifndef KS_CORE_JUDGE_H
 #define KS_CORE_JUDGE_H
 
+#include "core/challenge.h"
 #include "core/checksum.h"
 #include "core/env.h"
 #include "core/nat/alias.h"
@@ -54,6 +55,7 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 				       const __u8 *head)
 {
 	__u32 reason;
+	bool moves;
 
 	insp->dir = insp->from_high != ks_flow_orig_side(&insp->flow.before);
 	insp->verdict.rule = insp->flow.before.rule;
@@ -71,10 +73,13 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 	reason = ks_track_update(env, config, insp);
 	if (!ks_reason_is_pass(reason))
 		return ks_refuse_known(insp, reason);
-	if (ks_unlikely(ks_moves_flow(insp)) && ks_sum_is_wrong(env, config, insp, head))
+	moves = ks_moves_flow(insp);
+	if (ks_unlikely(moves) && ks_sum_is_wrong(env, config, insp, head))
 		return ks_refuse_known(insp, KS_REASON_L4_CHECKSUM);
 	if (!insp->home.dry && !ks_table_commit(env, &insp->flow) && !ks_may_go_uncounted(env, insp))
 		return ks_deny(insp, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
+	if (ks_unlikely(moves))
+		ks_challenge_confirm(env, config, insp);
 	insp->verdict.state = insp->flow.after.state;
 	if (insp->dir == KS_ORIGINAL && !(insp->flow.before.flags & KS_FLOW_REPLIED))
 		return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
