@@ -44,6 +44,8 @@ struct ranges_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_
 	 __type(key, __u32); __type(value, struct ks_range); };
 struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_target); };
+struct limits_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_limit); };
 
 struct members_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 	 __uint(max_entries, 1); __type(key, __u32); __type(value, struct ks_member_page); };
@@ -52,6 +54,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2 * KS_DY
 	 __type(key, __u32); __array(values, struct members_inner); } ks_members MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct targets_inner); } ks_targets MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct limits_inner); } ks_limits MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct rules_inner); } ks_rules MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
@@ -188,6 +192,14 @@ ks_type_shown const struct ks_target *env_target(struct ks_env *env, __u32 index
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_targets, &generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+ks_type_shown const struct ks_limit *env_limit(struct ks_env *env, __u32 index)
+{
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_limits, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }

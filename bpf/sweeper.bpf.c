@@ -90,14 +90,14 @@ static void sweep_members(struct ks_env *env, const struct ks_control *control, 
 /* Frees what is dead in the next part of the table. */
 static int sweep(void *map, __u32 *key, struct sweeper *sweeper)
 {
-	struct ks_env env = {};
+	struct ks_env env = { .scratch = kill_scratch_get() }; /* for functions that are checked apart (V9) */
 	const struct ks_table_shape *shape = env_table_shape(&env);
 	const struct ks_control *control = control_get();
 	struct ks_table_counts *counts = env_table_counts(&env);
 	struct sweep_ctx step = { .env = &env };
 	__u32 part;
 
-	if (shape && control && counts && shape->buckets) {
+	if (shape && control && counts && env.scratch && shape->buckets) {
 		part = shape->buckets / SWEEP_STEPS + 1;
 		step.now = env_clock(control);
 		step.first = sweeper->cursor < shape->buckets ? sweeper->cursor : 0;

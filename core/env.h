@@ -49,6 +49,7 @@ const struct ks_set *env_set(struct ks_env *env, __u32 index);
 const struct ks_range *env_range(struct ks_env *env, __u32 index);
 
 const struct ks_target *env_target(struct ks_env *env, __u32 index);
+const struct ks_limit *env_limit(struct ks_env *env, __u32 index);
 
 /* State. */
 const struct ks_table_shape *env_table_shape(struct ks_env *env);

@@ -79,7 +79,9 @@ struct ks_insp_opening {
 	__u8 masqueraded; /* 1: its source is an interface's address */
 	__u8 settled; /* 1: it is from the middle of a connection, which only settling takes up (settle.h) */
 	__u8 unnamed; /* 1: it was announced, but to somebody whom nobody has named */
-	__u8 zero[3];
+	__u8 limits; /* KS_FLOW_LIMIT_*: limit.c */
+	__u8 limited; /* 1: limits count it at once, or its packet */
+	__u8 zero[1];
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */
@@ -200,6 +202,22 @@ struct ks_insp_challenge {
 	__u8 zero[2];
 };
 
+/* A walk over the limits of a rule: written by limit.c. */
+struct ks_insp_limiting {
+	struct ks_tally_ask ask; /* of the limit in hand */
+	struct ks_flow_key flow; /* the flow, or what is enough to count by: its ends */
+	__u32 high; /* 1: the originator is its second address */
+	__u32 rule; /* id */
+	__u32 first; /* entry of the table of limits */
+	__u32 units; /* those that are asked, a bit each */
+	__u32 mode; /* enum ks_tally_mode */
+	__u32 reason; /* of the first that refused, or 0 ... */
+	__u32 refused; /* ... and which one that was */
+	__u32 met; /* units that the rule has limits of, a bit each */
+	__u32 tell; /* 1: the refusal is to be reported */
+	__u32 zero;
+};
+
 /* A fragment: written by fragment/. */
 struct ks_insp_frag {
 	__u8 progress; /* enum ks_fragment: how far a first fragment is */
@@ -242,6 +260,7 @@ struct ks_inspection {
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
 	struct ks_entry side; /* one other entry at a time: an alias or another record (table/record.h) */
 	struct ks_insp_helping helping;
+	struct ks_insp_limiting limiting;
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/table/table.h"
+#include "core/table/tally.h"
 #include "core/track/track.h"
 
 /* Judges a packet of the flow in insp->flow.before and commits what follows. Returns the reason; the action is set. */
@@ -76,7 +77,7 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 	moves = ks_moves_flow(insp);
 	if (ks_unlikely(moves) && ks_sum_is_wrong(env, config, insp, head))
 		return ks_refuse_known(insp, KS_REASON_L4_CHECKSUM);
-	if (!insp->home.dry && !ks_table_commit(env, &insp->flow) && !ks_may_go_uncounted(env, insp))
+	if (!insp->home.dry && !ks_table_commit_flow(env, &insp->flow) && !ks_may_go_uncounted(env, insp))
 		return ks_deny(insp, KS_CLASS_ESTABLISHED, KS_REASON_CONTENDED);
 	if (ks_unlikely(moves))
 		ks_challenge_confirm(env, config, insp);

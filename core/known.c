@@ -130,8 +130,10 @@ void ks_stage_find(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 			insp->stage = KS_STAGE_REROUTE;
 			return;
 		}
-		if (ks_unlikely(insp->flow.before.helper)) {
-			insp->stage = KS_STAGE_HELPER;
+		if (ks_unlikely(ks_flow_is_aside(&insp->flow.before))) {
+			insp->stage = insp->flow.before.limits & (KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED)
+					      ? KS_STAGE_LIMIT
+					      : KS_STAGE_HELPER;
 			return;
 		}
 		reason = ks_judge_inline(env, config, insp, head);

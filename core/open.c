@@ -16,6 +16,7 @@
 #include "core/helper/expect.h"
 #include "core/home.h"
 #include "core/judge.h"
+#include "core/limit.h"
 #include "core/link.h"
 #include "core/nat/alias.h"
 #include "core/nat/clash.h"
@@ -23,6 +24,7 @@
 #include "core/settle.h"
 #include "core/stage.h"
 #include "core/table/table.h"
+#include "core/table/tally.h"
 #include "core/track/track.h"
 
 /* The rule that decides about the packet is this one, unless another is found. */
@@ -31,6 +33,7 @@ static inline void decision_note(struct ks_inspection *insp, const struct ks_dec
 	insp->verdict.rule = decision->id;
 	insp->verdict.rule_index = decision->index;
 	insp->verdict.log = !!(decision->flags & KS_RULE_LOG);
+	insp->opening.limited = !!(decision->flags & KS_RULE_LIMITED);
 }
 
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
@@ -146,7 +149,7 @@ static __u8 ask_helper(struct ks_env *env, const struct ks_config *config, struc
 static __u32 flow_withdraw(struct ks_env *env, struct ks_inspection *insp)
 {
 	insp->flow.before = insp->flow.after;
-	ks_table_free(env, &insp->flow);
+	ks_table_free_flow(env, &insp->flow);
 	return KS_REASON_CONTENDED;
 }
 
@@ -256,7 +259,7 @@ static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *co
 {
 	if (is_repeated(config, insp) || insp->home.dry)
 		return reopen_flow(env, config, insp);
-	if (!ks_table_free(env, &insp->flow))
+	if (!ks_table_free_flow(env, &insp->flow))
 		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_CONTENDED);
 	insp->opening.replaces = 0;
 	insp->flow.found = 0; /* else it would be asked where the packet goes (bpf/tc.bpf.c) */
@@ -303,10 +306,13 @@ static ks_inline bool is_admitted(struct ks_env *env, const struct ks_config *co
 		if (!decision.targets)
 			return false;
 	}
-	if (!decision.targets || is_repeated(config, insp))
-		return true;
-	*reason = ks_nat_forward(env, insp, &decision);
-	destination_note(insp);
+	*reason = 0;
+	if (decision.targets && !is_repeated(config, insp)) {
+		*reason = ks_nat_forward(env, insp, &decision);
+		destination_note(insp);
+	}
+	if (!*reason && insp->opening.limited)
+		*reason = ks_limit_admits(env, insp);
 	return !*reason;
 }
 
@@ -315,6 +321,8 @@ static ks_inline bool is_expected(struct ks_env *env, const struct ks_config *co
 				  __u32 cannot_open)
 {
 	insp->opening.expected = 0;
+	insp->opening.limited = 0;
+	insp->opening.limits = 0;
 	if (cannot_open)
 		return false;
 	if (!insp->opening.settled && ks_expect_find(env, insp))
@@ -411,9 +419,7 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 		reason = ks_deny(insp, KS_CLASS_UNTRACKED, KS_REASON_CHALLENGE_ANSWERED);
 	else if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
 		reason = open_admitted(env, config, insp, head);
-	ks_inspect_conclude(insp, config, reason);
-	/* A datagram that opens a flow may announce another at once. */
-	if (insp->verdict.action == KS_ALLOW && insp->flow.after.helper && !insp->home.dry &&
-	    insp->pkt.tuple.proto != KS_PROTO_TCP)
-		insp->stage = KS_STAGE_HELPER;
+	ks_open_conclude(insp, config, reason);
+	if (ks_unlikely(insp->opening.limited) && insp->verdict.action == KS_ALLOW && !insp->home.dry)
+		insp->stage = KS_STAGE_LIMIT;
 }

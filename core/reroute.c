@@ -20,6 +20,7 @@
 #include "core/nat/source.h"
 #include "core/stage.h"
 #include "core/table/table.h"
+#include "core/table/tally.h"
 #include "core/track/track.h"
 
 /* Returns true if nothing is lost when the source becomes another: nobody has answered, or the protocol has no connections. */
@@ -35,7 +36,7 @@ static bool may_be_renamed(const struct ks_inspection *insp)
 /* Ends the flow. Returns `reason`, or KS_REASON_CONTENDED. */
 static __u32 flow_end(struct ks_env *env, struct ks_inspection *insp, __u32 reason)
 {
-	if (!insp->home.dry && !ks_table_free(env, &insp->flow))
+	if (!insp->home.dry && !ks_table_free_flow(env, &insp->flow))
 		return KS_REASON_CONTENDED;
 	return reason;
 }
@@ -64,7 +65,7 @@ static __u32 rules_ask_again(struct ks_env *env, struct ks_inspection *insp)
 
 static __u32 flow_commit(struct ks_env *env, struct ks_inspection *insp)
 {
-	if (insp->home.dry || ks_table_commit(env, &insp->flow))
+	if (insp->home.dry || ks_table_commit_flow(env, &insp->flow))
 		return 0;
 	return KS_REASON_CONTENDED;
 }
@@ -89,16 +90,27 @@ static __u32 source_rename(struct ks_env *env, const struct ks_config *config, s
 	return reason;
 }
 
-static __u32 reroute_original(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/*
+ * Notes the rule that allows the flow now. By the limits of that it is counted with its next packet: it is there already, so
+ * they do not refuse it (limit.c).
+ */
+static void rule_note(struct ks_inspection *insp)
 {
-	__u32 reason = rules_ask_again(env, insp);
+	struct ks_flow *after = &insp->flow.after;
+	__u8 limited = insp->opening.limited;
 
-	if (reason)
-		return reason;
+	insp->opening.limited = 0;
+	if (insp->verdict.rule_index == KS_DECISION_DEFAULT || after->rule == (__u16)insp->verdict.rule)
+		return;
+	after->rule = (__u16)insp->verdict.rule;
+	after->limits = limited ? KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED : 0;
+}
+
+static __u32 flow_move(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
 	insp->flow.after = insp->flow.before;
 	insp->flow.after.zone[KS_REPLY] = insp->to;
-	if (insp->verdict.rule_index != KS_DECISION_DEFAULT)
-		insp->flow.after.rule = (__u16)insp->verdict.rule;
+	rule_note(insp);
 	insp->opening.alias[KS_ORIGINAL] = 0;
 	insp->opening.alias[KS_REPLY] = 0;
 	insp->opening.mapped = 0;
@@ -108,6 +120,18 @@ static __u32 reroute_original(struct ks_env *env, const struct ks_config *config
 	if (insp->flow.before.alias[KS_REPLY] || ks_nat_has_source(env, config, insp))
 		return flow_end(env, insp, KS_REASON_REROUTED);
 	return flow_commit(env, insp);
+}
+
+static __u32 reroute_original(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__u32 reason = rules_ask_again(env, insp);
+
+	if (!reason)
+		reason = flow_move(env, config, insp);
+	if (!reason && !insp->home.dry && insp->flow.after.rule != insp->flow.before.rule)
+		ks_tally_return(env, &insp->flow.key, &insp->flow.before);
+	insp->opening.limited = 0;
+	return reason;
 }
 
 /* Returns true if the rules allow the flow between these zones, or forward it. */

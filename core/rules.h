@@ -83,6 +83,7 @@ struct ks_dynamic {
 #define KS_RULE_NOT_SPORT 0x08
 #define KS_RULE_NOT_DPORT 0x10
 #define KS_RULE_ANY_PROTO 0x20 /* proto is not looked at */
+#define KS_RULE_LIMITED 0x40 /* limits bound what it allows: those of its id in the table of limits */
 
 /* One rule, one cache line. A rule of the text may become several entries with one id. */
 struct ks_rule {
@@ -150,6 +151,44 @@ struct ks_target {
 _Static_assert(sizeof(struct ks_target) == 64, "a target is one cache line");
 
 #define KS_TARGETS_MAX 4096
+
+/* The things that a limit counts. */
+enum ks_limit_unit {
+	KS_LIMIT_FLOWS, /* new ones, in a time */
+	KS_LIMIT_CONNECTIONS, /* those that there are */
+	KS_LIMIT_PACKETS, /* in a time, of flows */
+	KS_LIMIT_OCTETS,
+	KS_LIMIT_UNITS
+};
+
+/* Whose they are: each has a count of its own. */
+enum ks_limit_per { KS_LIMIT_RULE, KS_LIMIT_SOURCE, KS_LIMIT_DESTINATION, KS_LIMIT_FLOW, KS_LIMIT_PERS };
+
+/* A limit of a rule. They are sorted by the rule's id, so that a flow's rule leads to them. */
+struct ks_limit {
+	__u64 amount; /* of connections at once; else in each `period` */
+	__u64 period; /* ns */
+	__u64 burst; /* as the time, ns, that so much takes at that rate */
+	__u32 set; /* of the table of sets: whoever exceeds comes into it (`overload`); 0: none */
+	__u32 rule; /* id */
+	__u8 unit; /* enum ks_limit_unit */
+	__u8 per; /* enum ks_limit_per */
+	__u8 bits[2]; /* of an address, IPv4 (0 to 32) and IPv6, that tell one from another */
+	__u8 at; /* how many limits of the rule with the same `unit` and `per` stand before it */
+	__u8 order; /* among all limits of the rule */
+	__u8 zero[2];
+};
+
+_Static_assert(sizeof(struct ks_limit) == 40, "limits are table entries");
+
+#define KS_LIMITS_MAX 4096U
+#define KS_LIMITS_SEEK 13 /* steps of a bisection among them */
+#define KS_LIMITS_PER_RULE 7U
+#define KS_LIMIT_SLOTS 8U /* a power of two: units, and limits of a rule, are masked */
+#define KS_LIMIT_SOURCE_BITS4 32U
+#define KS_LIMIT_SOURCE_BITS6 64U /* the network of one customer: whoever has it has all of its addresses */
+#define KS_LIMIT_BURST_DEFAULT 5U /* new flows */
+#define KS_LIMIT_OCTETS_BURST_MIN 65536U /* the largest packet that a card or the kernel hands over as one */
 
 /*
  * The rule table holds several lists one behind the other, each searched from
@@ -250,6 +289,8 @@ struct ks_config {
 	__u32 dynamics; /* run-time sets, numbered from 0 */
 	__u32 pad3;
 	struct ks_dynamic dynamic[KS_DYNAMIC_MAX];
+	__u32 limits; /* entries of the table of limits */
+	__u32 pad4;
 };
 
 /* Returns true if the policy names an address as the box's own, in whatever zone: for homes without interfaces. */
@@ -288,6 +329,7 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_LIMIT_FRAGMENTS_DEFAULT 16384U
 #define KS_LIMIT_HELPERS_DEFAULT 8192U
 #define KS_LIMIT_QUESTIONS_DEFAULT 4096U
+#define KS_LIMIT_TALLIES_DEFAULT 65536U
 #define KS_ADAPTIVE_LOW_DEFAULT 60U /* percent of the states */
 #define KS_ADAPTIVE_HIGH_DEFAULT 90U
 #define KS_CHALLENGE_LOW_DEFAULT 25U /* percent of the half-open ones */

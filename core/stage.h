@@ -26,6 +26,8 @@ static inline void ks_outcome_init(struct ks_inspection *insp)
 	insp->translate = 0;
 	insp->opening.expected = 0;
 	insp->opening.settled = 0;
+	insp->opening.limits = 0;
+	insp->opening.limited = 0;
 	insp->grown = 0;
 	insp->opening.source_rule = KS_RULE_DEFAULT;
 	insp->to = insp->home.to;
@@ -129,6 +131,15 @@ static inline void ks_inspect_conclude(struct ks_inspection *insp, const struct 
 {
 	if (!ks_again(insp, reason, KS_STAGE_FIND))
 		ks_conclude(insp, config, reason);
+}
+
+/* Ends a stage that has let a flow begin. A datagram that opens one may announce another at once. */
+static inline void ks_open_conclude(struct ks_inspection *insp, const struct ks_config *config, __u32 reason)
+{
+	ks_inspect_conclude(insp, config, reason);
+	if (insp->verdict.action == KS_ALLOW && insp->flow.after.helper && !insp->home.dry &&
+	    insp->pkt.tuple.proto != KS_PROTO_TCP)
+		insp->stage = KS_STAGE_HELPER;
 }
 
 #endif

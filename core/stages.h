@@ -20,6 +20,7 @@
 	X(ERROR, error) /* an ICMP error: judge it by the flow it quotes (error.c) */                               \
 	X(FIND, find) /* everything else: look for its flow, and judge it by that (known.c) */                      \
 	X(REROUTE, reroute) /* its flow leaves by another way than before: may it, and as whom? (reroute.c) */      \
+	X(LIMIT, limit) /* limits count the flow or its packets: may it go on? (limit.c) */                         \
 	X(HELPER, helper) /* of a control connection that a helper follows (helper/helper.c) */                     \
 	X(SCAN, scan) /* the same: its payload is read (helper/scan.c) */                                           \
 	X(ANNOUNCE, announce) /* it announces another connection (helper/scan.c) */                                 \

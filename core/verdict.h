@@ -134,7 +134,11 @@ enum ks_class {
 	  "its connection was reset: only resets pass, and whoever goes on gets another")                              \
 	X(CHALLENGED, "challenged",                                                                                    \
 	  "half-open connections fill, and its source has not shown yet that it is real: it is asked to")              \
-	X(CHALLENGE_ANSWERED, "challenge answered", "a RST by which its source has shown that it is real")
+	X(CHALLENGE_ANSWERED, "challenge answered", "a RST by which its source has shown that it is real")             \
+	X(OVER_FLOWS, "over limit of new flows", "more flows in this time than a limit of the rule allows")            \
+	X(OVER_CONNECTIONS, "over limit of connections", "more connections at once than a limit of the rule allows")   \
+	X(OVER_PACKETS, "over limit of packets", "more packets in this time than a limit of the rule allows")          \
+	X(OVER_OCTETS, "over limit of octets", "more octets in this time than a limit of the rule allows")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

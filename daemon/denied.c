@@ -198,7 +198,8 @@ static int tables_copy(const struct ks_policy *policy, struct ks_tables *tables,
 				      .rules = policy->rules,
 				      .sets = policy->sets,
 				      .ranges = *ranges,
-				      .targets = policy->targets };
+				      .targets = policy->targets,
+				      .limits = policy->limits };
 	return 0;
 }
 

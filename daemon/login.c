@@ -83,7 +83,8 @@ static bool login_judge(struct ks_daemon *daemon, const struct ks_policy *policy
 					  .rules = policy->rules,
 					  .sets = policy->sets,
 					  .ranges = policy->ranges,
-					  .targets = policy->targets };
+					  .targets = policy->targets,
+					  .limits = policy->limits };
 	ks_scoped(auto_crafter) struct ks_crafter *crafter = NULL;
 	ks_scoped(auto_arena) struct ks_arena *arena = ks_arena_create();
 	ks_auto_diags struct ks_diags diags = { 0 };

@@ -29,6 +29,7 @@ struct ks_tables {
 	const struct ks_set *sets;
 	const struct ks_range *ranges;
 	const struct ks_target *targets;
+	const struct ks_limit *limits;
 };
 
 /* The memory of a run-time set (core/members.h): its pages, the head first. */

@@ -38,7 +38,7 @@ static bool copy_live(const struct ks_bucket *table, __u32 buckets, __u32 id, __
 	if (!copy_at(table, buckets, id, copy))
 		return false;
 	if (copy->flow.state != KS_STATE_ALIAS)
-		return !ks_flow_is_expired(&copy->flow, now);
+		return !ks_flow_is_expired(&copy->flow, now) || ks_tally_is_held(&copy->flow);
 	return copy_at(table, buckets, ks_record_of(&copy->flow)->alias.flow[0], &owner) &&
 	       owner.flow.state != KS_STATE_ALIAS && !ks_flow_is_expired(&owner.flow, now) &&
 	       (owner.flow.alias[0] == id || owner.flow.alias[1] == id);

@@ -48,6 +48,13 @@ const struct ks_target *env_target(struct ks_env *env, __u32 index)
 	return index < t->config->targets ? &t->targets[index] : NULL;
 }
 
+const struct ks_limit *env_limit(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &ks_engine_of(env)->tables;
+
+	return index < t->config->limits ? &t->limits[index] : NULL;
+}
+
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
 {
 	return &ks_engine_of(env)->shape;

@@ -8,6 +8,7 @@
 
 #include "core/table/hash.h"
 #include "core/table/internal.h"
+#include "core/table/tally.h"
 #include "engine/entries.h"
 
 #define COPY_CLAIM_TRIES 1000
@@ -92,11 +93,57 @@ static __u32 flow_state(const struct ks_slot *slot)
 	return entry_is_flow(slot->key.kind, slot->flow.state) ? slot->flow.state : KS_STATE_NONE;
 }
 
-/* Writes a copy again that has `version`. Returns false if somebody else has written to it. */
-static bool slot_update(struct ks_table_counts *counts, struct ks_slot *to, const struct ks_slot *entry, __u32 version)
+/* The tally of this key in the new table, or NULL. */
+static struct ks_tally *tally_at(const struct ks_table_copy *copy, const struct ks_flow_key *key)
 {
+	__u64 hash = ks_flow_key_hash(key, copy->to_shape.key);
+
+	for (__u32 n = 0; n < 2 * KS_BUCKET_SLOTS; n++) {
+		struct ks_bucket *bucket = &copy->to[ks_table_bucket(&copy->to_shape, hash, n / KS_BUCKET_SLOTS)];
+		__u32 i = ks_table_slot(hash, n);
+
+		if (ks_load_relaxed(&bucket->tag[i]) == ks_table_tag(hash) &&
+		    shared_key_equal(&bucket->slot[i].key, key))
+			return &ks_record_edit(&bucket->slot[i].flow)->tally;
+	}
+	return NULL;
+}
+
+/*
+ * The copy of a flow that limits count begins (1) or ends (-1). The tallies were copied before, without their counts, so that
+ * these are those of the flows in the new table.
+ */
+static void tallies_change(const struct ks_table_copy *copy, const struct ks_slot *slot, __s32 change)
+{
+	struct ks_tally *of_rule, *tally;
+	struct ks_flow_key key;
+
+	if (!ks_tally_counts(&slot->key, &slot->flow))
+		return;
+	ks_tally_rule_key(slot->flow.rule, &key);
+	of_rule = tally_at(copy, &key);
+	if (!of_rule)
+		return;
+	for (unsigned i = 0; i < of_rule->shapes && i < KS_LIMITS_PER_RULE; i++) {
+		ks_tally_shape_key(&of_rule->shape[i], slot->flow.rule, &slot->key, ks_flow_orig_side(&slot->flow),
+				   &key);
+		tally = tally_at(copy, &key);
+		if (tally)
+			ks_fetch_add(&tally->count, change);
+	}
+	ks_fetch_add(&of_rule->count, change);
+}
+
+/* Writes a copy again that has `version`. Returns false if somebody else has written to it. */
+static bool slot_update(const struct ks_table_copy *copy, struct ks_slot *to, const struct ks_slot *entry,
+			__u32 version)
+{
+	struct ks_table_counts *counts = copy->counts;
+
 	if (!slot_claim(to, version))
 		return false;
+	tallies_change(copy, to, -1);
+	tallies_change(copy, entry, 1);
 	ks_fetch_add(entry_counter(counts, to->key.kind, to->flow.state), -1);
 	ks_fetch_add(entry_counter(counts, entry->key.kind, entry->flow.state), 1);
 	half_open_account(counts, flow_state(to), flow_state(entry));
@@ -165,6 +212,7 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
 		if (slot_fill(copy->counts, &copy->to[ref.bucket], ref.slot, entry, p.tag, &copied->to_version)) {
 			copied->id = ks_slot_id(&ref);
+			tallies_change(copy, entry, 1);
 			return;
 		}
 	}
@@ -208,7 +256,7 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 		return false; /* a packet has moved it on in the new table */
 	translate_places(copy, entry);
 	if (former) {
-		if (!slot_update(copy->counts, former, entry, copied->to_version))
+		if (!slot_update(copy, former, entry, copied->to_version))
 			return false;
 		copied->to_version += SLOT_VERSIONS;
 	} else {
@@ -222,7 +270,8 @@ static bool copy_entry(struct ks_table_copy *copy, struct ks_slot *entry, struct
 static bool take(struct ks_table_copy *copy, const struct ks_slot *slot, __u32 clock, struct ks_slot *entry)
 {
 	if (!ks_slot_copy(slot, entry) || entry->flow.state == KS_STATE_NONE ||
-	    (entry->flow.state != KS_STATE_ALIAS && ks_flow_is_dead(&entry->flow, clock)))
+	    (entry->flow.state != KS_STATE_ALIAS && ks_flow_is_dead(&entry->flow, clock) &&
+	     !ks_tally_is_held(&entry->flow)))
 		return false;
 	if (!copy->convert || copy->convert(entry))
 		return true;
@@ -244,10 +293,26 @@ static void each_slot(struct ks_table_copy *copy, __u32 clock, slot_fn *fn)
 	}
 }
 
+/* Copies a tally, once, before the flows that it counts; it lives until they are there. */
+static void copy_tally(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
+{
+	struct ks_slot entry;
+
+	if (copied->id || ks_load_relaxed(&slot->flow.state) != KS_STATE_TALLY || !take(copy, slot, clock, &entry) ||
+	    entry.flow.state != KS_STATE_TALLY)
+		return;
+	if (ks_tally_is_held(&entry.flow))
+		entry.flow.seen = clock;
+	ks_record_edit(&entry.flow)->tally.count = 0;
+	copy->entries += copy_entry(copy, &entry, copied);
+}
+
 static void copy_slot(struct ks_table_copy *copy, const struct ks_slot *slot, struct ks_copied *copied, __u32 clock)
 {
 	struct ks_slot entry;
 
+	if (ks_load_relaxed(&slot->flow.state) == KS_STATE_TALLY)
+		return;
 	if (copied->id && copied->from_version == ks_load_relaxed(&slot->flow.version))
 		return;
 	if (take(copy, slot, clock, &entry))
@@ -260,7 +325,8 @@ static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, str
 	struct ks_slot entry, *former;
 	struct ks_flow now;
 
-	if (!copied->id || !take(copy, slot, clock, &entry) || entry.flow.version != copied->from_version)
+	if (!copied->id || !take(copy, slot, clock, &entry) || entry.flow.state == KS_STATE_TALLY ||
+	    entry.flow.version != copied->from_version)
 		return;
 	former = untouched(copy, copied, &entry.key);
 	translate_places(copy, &entry);
@@ -270,13 +336,14 @@ static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, str
 	ks_words_load(&now, &former->flow, sizeof(now)); /* torn if a packet is first: then the update below fails */
 	if (!memcmp(&now, &entry.flow, sizeof(now)))
 		return;
-	if (slot_update(copy->counts, former, &entry, copied->to_version))
+	if (slot_update(copy, former, &entry, copied->to_version))
 		copied->to_version += SLOT_VERSIONS;
 }
 
 void ks_table_copy_pass(struct ks_table_copy *copy, __u32 clock)
 {
 	copy->entries = copy->lost = 0;
+	each_slot(copy, clock, copy_tally);
 	each_slot(copy, clock, copy_slot);
 	each_slot(copy, clock, fix_slot);
 }

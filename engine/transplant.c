@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "core/env.h"
+#include "core/limit.h"
 #include "core/table/table.h"
 
 #define KS_TRANSPLANT_ALIAS_MS 5000 /* an alias that names no flow yet is swept after it */
@@ -79,6 +80,16 @@ void ks_transplant_name(struct ks_transplant *transplant, enum ks_dir side, cons
 	transplant->has_alias[side] = true;
 }
 
+/* Returns what is due of a flow that comes back: limits of its rule count it with its next packet, and refuse it no more. */
+static unsigned limits_due(struct ks_engine *engine, const struct ks_flow *flow)
+{
+	struct ks_env *env = ks_engine_env(engine);
+	const struct ks_config *config = env_config(env);
+	const struct ks_limit *limit = config ? env_limit(env, ks_limit_first(env, config, flow->rule)) : NULL;
+
+	return limit && limit->rule == flow->rule ? KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED : 0;
+}
+
 int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant)
 {
 	__u32 slots[2] = { 0, 0 };
@@ -92,6 +103,7 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 	if (!err) {
 		entry_begin(engine, &transplant->key, &entry);
 		entry.after = transplant->flow;
+		entry.after.limits = limits_due(engine, &transplant->flow) & KS_FLOW_LIMIT_MASK;
 		entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
 		entry.after.alias[KS_REPLY] = slots[KS_REPLY];
 		err = entry_insert(engine, &entry);

@@ -55,6 +55,7 @@ struct ks_kernel;
 	X(RANGES, ks_ranges)                 \
 	X(TARGETS, ks_targets)               \
 	X(MEMBERS, ks_members)               \
+	X(LIMITS, ks_limits)                 \
 	X(GUARDS, ks_guards)                 \
 	X(NEAR_GUARDS, ks_near_guards)       \
 	X(LOCALS, ks_locals)                 \

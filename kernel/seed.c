@@ -39,7 +39,8 @@ static int make_engine(struct ks_seed *seed, const struct ks_policy *policy)
 					  .rules = policy->rules,
 					  .sets = policy->sets,
 					  .ranges = policy->ranges,
-					  .targets = policy->targets };
+					  .targets = policy->targets,
+					  .limits = policy->limits };
 
 	int err = ks_engine_create_on(&memory, &tables, &seed->engine);
 

@@ -39,7 +39,7 @@ static int add_policy_rules(struct ks_ids *ids, const struct ks_policy *policy)
 	if (!ids->rules)
 		return -ENOMEM;
 	for (size_t i = 0; !err && i < policy->info_count; i++)
-		err = add_rule(ids, policy->infos[i].id, policy->infos[i].text);
+		err = add_rule(ids, policy->infos[i].id, policy->infos[i].identity);
 	return err;
 }
 
@@ -167,6 +167,24 @@ static int adopt_rules(const struct ks_ids *old, const struct ks_policy *policy,
 	return err;
 }
 
+static int compare_limits(const void *a, const void *b)
+{
+	const struct ks_limit *left = a, *right = b;
+
+	if (left->rule != right->rule)
+		return left->rule < right->rule ? -1 : 1;
+	return (int)left->order - (int)right->order;
+}
+
+/* Gives limits the new ids of their rules. They stay sorted by them. */
+static void renumber_limits(struct ks_policy *policy, const struct ks_ids *ids)
+{
+	for (__u32 i = 0; i < policy->config.limits; i++)
+		policy->limits[i].rule = ids->rules[policy->id_info[policy->limits[i].rule] - 1].id;
+	if (policy->config.limits)
+		qsort(policy->limits, policy->config.limits, sizeof(*policy->limits), compare_limits);
+}
+
 /* Writes the ids into the policy, whose rules are the first of `ids`, in the same order. */
 static int renumber_rules(struct ks_policy *policy, const struct ks_ids *ids)
 {
@@ -177,6 +195,7 @@ static int renumber_rules(struct ks_policy *policy, const struct ks_ids *ids)
 	id_info = calloc(highest + 1, sizeof(*id_info));
 	if (!id_info)
 		return -ENOMEM;
+	renumber_limits(policy, ids);
 	for (size_t i = 0; i < policy->info_count; i++) {
 		policy->infos[i].id = ids->rules[i].id;
 		id_info[ids->rules[i].id] = (__u32)i + 1;

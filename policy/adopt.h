@@ -3,7 +3,8 @@
  * Adoption: over a reload, rules and zones keep their ids, because flows,
  * counters and everything else in the state table refer to them by id.
  *
- * - A rule gets the id that a rule of the same text had. Of several equal texts, the first gets the first id.
+ * - A rule gets the id that a rule of the same text had. Of several equal texts, the first gets the first id. The numbers of
+ *   its limits are no part of that: a limit that is raised or lowered goes on with its counts.
  * - A zone gets the id that a zone of the same name had.
  * - A new rule or zone gets an id that none of those remembered has, so that no flow of them becomes one of its own. Only
  *   when all ids are taken, one of a rule or zone that is gone is used again.
@@ -22,7 +23,7 @@
 #define KS_IDS_GONE_MAX 4096
 
 struct ks_rule_id {
-	char *text; /* normal form, see ks_rule_info */
+	char *text; /* normal form, see `identity` of ks_rule_info */
 	__u32 id;
 	bool is_new; /* the latest adoption gave it to this rule: its counters begin at 0 */
 };

@@ -79,6 +79,17 @@ struct ks_ast_translation {
 	__u16 port_from; /* filled by policy/translate.c */
 };
 
+/* A limit of a rule. */
+struct ks_ast_limit {
+	struct ks_place place;
+	__u64 amount;
+	__u64 burst; /* 0: not given */
+	__u8 unit; /* enum ks_limit_unit */
+	__u8 per; /* enum ks_limit_per */
+	__u8 period; /* of new flows: number of its name in policy/limit.c; else 0, a second */
+	__u8 bits[2]; /* as of struct ks_limit */
+};
+
 struct ks_ast_rule {
 	struct ks_place place;
 	__u8 statement; /* enum ks_statement */
@@ -99,6 +110,8 @@ struct ks_ast_rule {
 	struct ks_ast_translation translation;
 	__u8 *helpers; /* enum ks_helper_id, each once */
 	size_t helper_count;
+	struct ks_ast_limit *limits;
+	size_t limit_count;
 };
 
 struct ks_ast_network {

@@ -15,6 +15,7 @@
 #include "policy/compile.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/limit.h"
 #include "policy/print.h"
 #include "policy/reach.h"
 #include "policy/sets.h"
@@ -202,11 +203,12 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 		.id = id,
 		.action = rule->action,
 		.family = rule->family,
-		.flags = (__u8)((rule->log ? KS_RULE_LOG : 0) | (rule->source.negated ? KS_RULE_NOT_SRC : 0) |
-				(rule->destination.negated ? KS_RULE_NOT_DST : 0) |
-				(rule->sport.negated ? KS_RULE_NOT_SPORT : 0) |
-				(rule->dport.negated ? KS_RULE_NOT_DPORT : 0) |
-				(rule->proto_count ? 0 : KS_RULE_ANY_PROTO)),
+		.flags =
+			(__u8)((rule->log ? KS_RULE_LOG : 0) | (rule->source.negated ? KS_RULE_NOT_SRC : 0) |
+			       (rule->destination.negated ? KS_RULE_NOT_DST : 0) |
+			       (rule->sport.negated ? KS_RULE_NOT_SPORT : 0) |
+			       (rule->dport.negated ? KS_RULE_NOT_DPORT : 0) |
+			       (rule->proto_count ? 0 : KS_RULE_ANY_PROTO) | (rule->limit_count ? KS_RULE_LIMITED : 0)),
 	};
 	if (compile_match(c, &rule->sport, &entry->sport_set) || compile_match(c, &rule->dport, &entry->dport_set) ||
 	    compile_match(c, &rule->source, &entry->src_set) || compile_match(c, &rule->destination, &entry->dst_set))
@@ -351,14 +353,20 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 	*info = (struct ks_rule_info){
 		.id = (__u32)at + 1,
 		.place = rule->place,
-		.text = ks_rule_text(c->p, rule),
+		.text = ks_rule_text(c->p, rule, true),
 		.label = (char *)rule->label,
 		.statement = rule->statement,
 		.action = rule->action,
 		.log = rule->log,
 	};
-	if (!info->text)
+	info->identity = rule->limit_count ? ks_rule_text(c->p, rule, false) : info->text;
+	if (!info->text || !info->identity)
 		return ks_parser_no_memory(c->p);
+	if (rule->limit_count) {
+		err = ks_compile_limits(c, rule, info->id);
+		if (err)
+			return err;
+	}
 	note_options(&c->policy->config, rule);
 	err = compile_entries(c, rule, at);
 	if (err == -EFBIG)

@@ -138,7 +138,8 @@ static bool target_ends(struct ks_parser *p)
 	const struct ks_token *token = ks_parser_peek(p);
 
 	return token->kind == KS_TOKEN_NEWLINE || token->kind == KS_TOKEN_END || token->kind == KS_TOKEN_RBRACE ||
-	       (token->kind == KS_TOKEN_WORD && (strcmp(token->text, "port") == 0 || strcmp(token->text, "log") == 0));
+	       (token->kind == KS_TOKEN_WORD && (strcmp(token->text, "port") == 0 || strcmp(token->text, "log") == 0 ||
+						 strcmp(token->text, "limit") == 0));
 }
 
 /* Goes on behind `to ZONE`: with an address the zone is the target's, alone it is a condition. */

@@ -38,6 +38,7 @@ struct ks_rule_info {
 	__u32 id; /* kept over reloads, see policy/adopt.h */
 	struct ks_place place;
 	char *text; /* normal form, one line, without log and label */
+	char *identity; /* the same without the numbers of its limits: by this it keeps its id over a reload */
 	char *label; /* NULL without one */
 	__u8 statement; /* enum ks_statement */
 	__u8 action; /* the verdict on a packet; KS_ALLOW for nat, binat, nptv6 and helper */
@@ -98,6 +99,7 @@ struct ks_policy {
 	struct ks_set *sets;
 	struct ks_range *ranges;
 	struct ks_target *targets; /* config.targets of them */
+	struct ks_limit *limits; /* config.limits of them, by the ids of their rules */
 
 	struct ks_rule_info *infos; /* in the order of the text */
 	size_t info_count;

@@ -12,6 +12,7 @@
 #include "text/memory_file.h"
 #include "text/names.h"
 #include "policy/ast.h"
+#include "policy/limit.h"
 #include "policy/print.h"
 #include "policy/rule.h"
 #include "policy/sets.h"
@@ -311,7 +312,7 @@ static int rule_conditions(struct ks_ast *ast, const struct ks_ast_rule *rule, F
 	return err ? err : rule_match(ast, &rule->destination, "destination", false, out);
 }
 
-char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule)
+char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule, bool amounts)
 {
 	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	ks_auto_free char *text = NULL;
@@ -325,6 +326,7 @@ char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule)
 		if (rule_conditions(p->ast, rule, file.out))
 			return NULL;
 		rule_translation(rule, file.out);
+		ks_limits_print(rule, amounts, file.out);
 	}
 	text = ks_memory_file_take(&file);
 	return text ? ks_arena_strndup(p->arena, text, strlen(text)) : NULL;

@@ -7,7 +7,7 @@
 #include "policy/parse.h"
 
 /* The normal form of a rule without log and label, in the policy's arena; NULL without memory. */
-char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule);
+char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule, bool amounts);
 
 /* Keeps the normal form of the test block whose tokens were recorded. Returns 0 or -ENOMEM. */
 int ks_test_text_keep(struct ks_parser *p);

@@ -8,19 +8,20 @@
 #include "policy/ast.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/limit.h"
 #include "policy/list.h"
 #include "policy/nat.h"
 #include "policy/rule.h"
 #include "policy/value.h"
 
 static const char *const clauses[] = {
-	"from", "to",  "source", "destination", "port", "proto", "type", "family", "log",
-	"tcp",	"udp", "icmp",	 "icmpv6",	"sctp", "gre",	 "esp",	 "ah",
+	"from", "to",  "limit", "source", "destination", "port", "proto", "type", "family",
+	"log",	"tcp", "udp",	"icmp",	  "icmpv6",	 "sctp", "gre",	  "esp",  "ah",
 };
 
 #define CLAUSES_TEXT                                                                                             \
 	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, " \
-	"family or log"
+	"family, limit or log"
 
 static const char *const statements[] = {
 	[KS_STATEMENT_RULE] = "rule",	  [KS_STATEMENT_FORWARD] = "forward", [KS_STATEMENT_REDIRECT] = "redirect",
@@ -276,8 +277,11 @@ static int parse_own_word(struct ks_parser *p, struct ks_ast_rule *rule, const s
 static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	struct ks_token token = *ks_parser_next(p);
-	int proto, err = parse_own_word(p, rule, &token);
+	int proto, err;
 
+	if (strcmp(token.text, "limit") == 0)
+		return ks_parse_limit(p, rule);
+	err = parse_own_word(p, rule, &token);
 	if (err <= 0)
 		return err;
 	if (strcmp(token.text, "from") == 0)

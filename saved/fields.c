@@ -289,6 +289,18 @@ static void io_alias(struct ks_saved_io *io, struct ks_transplant *of, unsigned 
 	io->is_wrong |= alias->state != KS_STATE_ALIAS && !io->is_unknown;
 }
 
+/* The limits of a flow's rule count it again when it is restored (engine/transplant.h). */
+static void io_class(struct ks_saved_io *io, struct ks_flow *flow)
+{
+	__u8 class = flow->class;
+
+	io_named(io, KS_SAVED_CLASSES, &class);
+	if (io->out)
+		return;
+	flow->class = class & 0xfU;
+	flow->limits = 0;
+}
+
 static void io_flow(struct ks_saved_io *io, struct ks_transplant *of)
 {
 	struct ks_flow *flow = &of->flow;
@@ -297,7 +309,7 @@ static void io_flow(struct ks_saved_io *io, struct ks_transplant *of)
 	io32(io, &flow->created);
 	io16(io, &flow->rule);
 	io_named(io, KS_SAVED_HELPERS, &flow->helper);
-	io_named(io, KS_SAVED_CLASSES, &flow->class);
+	io_class(io, flow);
 	io_volume(io, flow);
 	io_part(io, &of->key, flow);
 	for (unsigned side = 0; side < 2; side++)

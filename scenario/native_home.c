@@ -23,6 +23,7 @@ static void tables_of(const struct ks_policy *policy, struct ks_tables *tables)
 	tables->sets = policy->sets;
 	tables->ranges = policy->ranges;
 	tables->targets = policy->targets;
+	tables->limits = policy->limits;
 }
 
 static int native_set_policy(void *self, const struct ks_policy *policy)

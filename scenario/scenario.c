@@ -335,7 +335,8 @@ static int flows_retarget(struct ks_runner *runner, const struct ks_policy *poli
 					  .rules = policy->rules,
 					  .sets = policy->sets,
 					  .ranges = policy->ranges,
-					  .targets = policy->targets };
+					  .targets = policy->targets,
+					  .limits = policy->limits };
 	const struct ks_home *home = runner->home;
 	ks_auto_asked struct ks_asked asked = { 0 };
 	struct retargeted_ctx ctx = { 0 };

@@ -22,11 +22,33 @@ struct ks_entry {
 	__u32 clock; /* the present on a flow's clock */
 	__u8 found; /* 1: `before` is the live entry of the key */
 	__u8 busy; /* 1: another CPU wrote it meanwhile; `before` may be a mixture */
-	__u16 zero;
+	__u8 gone_counted; /* 1: an insert has recycled a flow that limits counted (tally.h): gone, gone_rule, gone_high */
+	__u8 gone_high;
 	struct ks_flow_ref ref;
 	struct ks_flow before; /* as found */
 	struct ks_flow after; /* as committed; in a dry run, as it would have been */
+	struct ks_flow_key gone;
+	__u32 gone_rule;
+	__u32 zero;
 };
+
+#define KS_TALLY_OF_RULE KS_LIMIT_UNITS /* in the place of a unit: the tally of a rule's limits */
+
+/* A question to a tally (tally.h). It holds no pointer, so that the function that answers can be verified apart from its callers. */
+struct ks_tally_ask {
+	__u64 now; /* ns */
+	__u64 amount, burst; /* of the limit */
+	__u64 time; /* ns that what is asked about takes at the limit's rate */
+	__u32 rule; /* id */
+	__u8 unit; /* enum ks_limit_unit, or KS_TALLY_OF_RULE */
+	__u8 mode; /* enum ks_tally_mode */
+	__u8 outcome; /* enum ks_tally_outcome */
+	__u8 tell; /* 1: it was refused, and nobody was told for a while */
+	__u8 at; /* of a flow's own tally: which of its words; else 0 */
+	__u8 zero[7];
+};
+
+_Static_assert(sizeof(struct ks_tally_ask) == 48, "a question has no padding");
 
 /* The same entries where they are records. */
 static inline const struct ks_record *ks_record_before(const struct ks_entry *e)

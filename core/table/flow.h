@@ -70,6 +70,13 @@ static inline struct ks_flow_key ks_source_key(const struct ks_tuple *tuple)
 
 #define KS_TCP_LOST 0x80 /* the name by which the other side knew this one is gone: whatever it sends is reset */
 
+/* ks_flow.limits: its rule has limits (core/limit.h) */
+#define KS_FLOW_LIMIT_COUNTED \
+	0x1 /* it is among the connections that its rule counts: whoever ends it gives that back */
+#define KS_FLOW_LIMIT_PENDING 0x2 /* it will be counted when its originator has proved to be there */
+#define KS_FLOW_LIMIT_PACED 0x4 /* its packets or octets are limited */
+#define KS_FLOW_LIMIT_MASK 0xf
+
 struct ks_flow {
 	__u32 version;
 	__u8 state; /* enum ks_state */
@@ -79,8 +86,19 @@ struct ks_flow {
 	__u32 timeout; /* the flow is dead at seen + timeout, ms */
 	__u32 created; /* s on the home's clock */
 	__u16 rule; /* id of the rule that allowed it */
-	__u8 helper; /* enum ks_helper_id, see core/helper/helper.h */
-	__u8 class; /* enum ks_udp_class */
+	union {
+		struct {
+			__u8 helper; /* enum ks_helper_id, see core/helper/helper.h */
+			union {
+				struct {
+					__u8 class : 4; /* enum ks_udp_class */
+					__u8 limits : 4; /* KS_FLOW_LIMIT_* */
+				};
+				__u8 class_limits;
+			};
+		};
+		__u16 aside; /* both bytes, to be asked at once: see ks_flow_is_aside() */
+	};
 	/* Address translation: slot ids of its aliases (core/table/record.h) on the originator's and the responder's side, 0: none. */
 	__u32 alias[2];
 	__u64 volume[2]; /* see ks_flow_count() */
@@ -115,6 +133,21 @@ struct ks_flow {
 _Static_assert(__builtin_offsetof(struct ks_flow, flags) == __builtin_offsetof(struct ks_flow, state) + 1,
 	       "state and flags are compared as one word");
 _Static_assert(sizeof(struct ks_flow) == 88, "a flow and its key are two cache lines");
+_Static_assert(KS_UDP_CLASSES <= 16, "a class is four bits");
+
+/*
+ * Returns true for a flow whose packets do not go the short way: one with a helper, or whose packets a limit may refuse. One
+ * comparison, because every packet of a known flow pays for it.
+ */
+static inline bool ks_flow_is_aside(const struct ks_flow *flow)
+{
+	const struct ks_flow which = {
+		.helper = 0xff,
+		.limits = KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED,
+	};
+
+	return flow->aside & which.aside;
+}
 
 /*
  * Counts of what a side has sent: 40 bits of packets and 56 of bytes (network layer and above). The upper 8 bits of the

@@ -61,6 +61,7 @@ __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e)
 		return KS_REASON_INTERNAL;
 	if (!ks_table_commit(env, e))
 		return KS_REASON_CONTENDED;
+	ks_tally_return(env, &e->key, &e->before);
 	env_count_flow(env, &e->before);
 	ks_fetch_add(&counts->created, 1);
 	ks_fetch_add(&counts->recycled, 1);
@@ -143,7 +144,11 @@ static inline __u32 slot_rank(const struct ks_flow *shared, __u32 clock)
 	struct ks_flow flow;
 
 	ks_flow_peek(shared, &flow);
-	return flow.version & 1 ? SLOT_TAKEN : flow_rank(&flow, clock); /* odd: another CPU writes it */
+	if (flow.version & 1) /* another CPU writes it */
+		return SLOT_TAKEN;
+	if (ks_unlikely(flow.state == KS_STATE_TALLY) && ks_tally_is_held(shared))
+		return SLOT_TAKEN; /* goes with the connections that it counts */
+	return flow_rank(&flow, clock);
 }
 
 /* Returns true for an alias that nobody is writing and whose flow is gone or dead. */
@@ -276,11 +281,24 @@ static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 c
 		return rank == SLOT_FREE && flow->state == KS_STATE_NONE;
 	if (flow->state == KS_STATE_ALIAS)
 		return rank == SLOT_SAME_KEY;
+	if (ks_tally_is_held(flow))
+		return false;
 	return flow_rank(flow, clock) <= KS_MAX(rank, (__u32)SLOT_CLOSED);
 }
 
+/* An entry makes room: if it is a flow that limits counted, whoever inserts gives it back. */
+static inline void gone_note(struct ks_entry *e, const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	if (ks_likely(!ks_tally_counts(key, flow)))
+		return;
+	e->gone = *key;
+	e->gone_rule = flow->rule;
+	e->gone_high = (__u8)ks_flow_orig_side(flow);
+	e->gone_counted = 1;
+}
+
 /* Frees the chosen slot, which is in no bucket of the new key. Returns false if it may not be recycled any more. */
-static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best, __u32 clock,
+static ks_inline bool slot_vacate(struct ks_env *env, struct ks_entry *e, const struct choice *best,
 				  struct ks_table_counts *counts)
 {
 	struct ks_flow_ref ref = { .bucket = best->bucket, .slot = best->slot & KS_BUCKET_SLOT_MASK };
@@ -294,25 +312,26 @@ static ks_inline bool slot_vacate(struct ks_env *env, const struct choice *best,
 	version = ks_load_acquire(&slot->flow.version);
 	if (version & 1 || !slot_claim(slot, version))
 		return false;
-	if (!slot_is_still(&slot->flow, best->rank, clock)) {
+	if (!slot_is_still(&slot->flow, best->rank, e->clock)) {
 		slot_release(slot, version);
 		return false;
 	}
 	if (entry_is_flow(slot->key.kind, slot->flow.state))
 		ks_fetch_add(&counts->recycled, 1);
+	gone_note(e, &slot->key, &slot->flow);
 	slot_free(env, bucket, &ref, version, counts);
 	return true;
 }
 
 /* The table is at its limit, and the key's own buckets have nothing to recycle. Returns 0 when it gets a free slot, or a reason. */
-static ks_inline __u32 make_room(struct insert_ctx *c, struct ks_table_counts *counts)
+static ks_inline __u32 make_room(struct insert_ctx *c, struct ks_entry *e, struct ks_table_counts *counts)
 {
 	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
 		return KS_REASON_TABLE_FULL;
 	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, rank_near, c);
 	if (c->best.rank == SLOT_TAKEN)
 		return KS_REASON_TABLE_FULL;
-	if (!slot_vacate(c->env, &c->best, c->e->clock, counts))
+	if (!slot_vacate(c->env, e, &c->best, counts))
 		return KS_REASON_CONTENDED;
 	c->best.rank = SLOT_TAKEN;
 	choose_free(c);
@@ -341,6 +360,8 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 		return KS_REASON_CONTENDED;
 	}
 	gone = slot->key.kind;
+	if (best->rank != SLOT_FREE)
+		gone_note(e, &slot->key, &e->before);
 	ks_words_store(&slot->key, &e->key, sizeof(slot->key));
 	ks_store_relaxed(&bucket->tag[best->slot & KS_BUCKET_SLOT_MASK], tag);
 	slot_write(slot, e, version);
@@ -412,7 +433,7 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	if (c.best.rank == SLOT_TAKEN)
 		ks_loop(2 * KS_BUCKET_SLOTS, rank_own, &c);
 	if (c.best.rank == SLOT_TAKEN) {
-		reason = make_room(&c, counts);
+		reason = make_room(&c, e, counts);
 		if (reason)
 			return reason;
 	}
@@ -432,6 +453,7 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 		return KS_REASON_INTERNAL;
 	ks_hide_bound(env);
 	ks_hide_bound(e);
+	e->gone_counted = 0;
 	shape = env_table_shape(env);
 	counts = env_table_counts(env);
 	config = env_config(env);

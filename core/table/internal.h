@@ -9,6 +9,7 @@
 #include "core/env.h"
 #include "core/home.h"
 #include "core/table/table.h"
+#include "core/table/tally.h"
 
 /*
  * A bucket with at most this many entries takes a new one without a look at the
@@ -143,7 +144,7 @@ static inline __u64 ks_seat_owner(__u32 id, __u64 hash, __u32 kind, const struct
 void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 kind, const struct ks_flow *flow,
 		    __u32 id);
 
-/* Frees a slot that was claimed at `version`. */
+/* Frees a slot that was claimed at `version`. If it has a flow that was counted, that has been given back (tally.h). */
 static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, const struct ks_flow_ref *ref,
 				__u32 version, struct ks_table_counts *counts)
 {

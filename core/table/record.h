@@ -10,11 +10,13 @@
  *   QUESTION                    ASKED      question              core/group.c
  *   FRAGMENT, QUOTED            FRAGMENTS  datagram              core/fragment/
  *   HELPER_ORIGINAL, _REPLY     HELPER     memory                core/helper/helper.c, core/helper/scan.c
+ *   TALLY, PACE                 TALLY      tally                 core/table/tally.c
  *
  * A record lies where a flow would lie: it has the size of struct ks_flow and
  * begins like one up to `timeout`, so the table finds, commits, frees and sweeps
  * every entry without asking what it is. Like a flow, a record is never changed
- * in place: it is decided on a copy (ks_entry.after) and committed.
+ * in place: it is decided on a copy (ks_entry.after) and committed. A tally is: see
+ * core/table/tally.h.
  *
  * The layout outlives a build (core/table/layout.h): a build that takes over
  * the table reads what another one wrote. Every offset is asserted below.
@@ -23,6 +25,7 @@
 #define KS_CORE_TABLE_RECORD_H
 
 #include "core/address.h"
+#include "core/rules.h"
 #include "core/table/flow.h"
 #include "core/types.h"
 
@@ -145,6 +148,34 @@ struct ks_memory {
 #define KS_MEMORY_BEGUN 0x01 /* FTP: the server has greeted, the client has begun its login */
 #define KS_MEMORY_OVER 0x02 /* nothing is read any more */
 
+/* Whose connections a limit counts. */
+struct ks_tally_shape {
+	__u8 per; /* enum ks_limit_per */
+	__u8 bits[2]; /* as of struct ks_limit */
+	__u8 at; /* the same */
+};
+
+#define KS_TALLY_RATES 2U /* of a flow: one of packets, one of octets; a power of two */
+
+#define KS_TALLY_SHAPES 8U /* a power of two */
+_Static_assert(KS_LIMITS_PER_RULE <= KS_TALLY_SHAPES, "each limit has its shape");
+
+/* The count of a limit (core/table/tally.h). */
+struct ks_tally {
+	__u32 count; /* connections */
+	__u16 rule;
+	__u8 shapes; /* of the tally of a rule's limits: how many of shape[] */
+	__u8 zero;
+	__u32 exceeded; /* packets that were refused; of the tally of a rule's limits, by all of them */
+	__u32 told; /* when one of them was last reported, ms on a flow's clock */
+	union {
+		__u64 due
+			[KS_TALLY_RATES]; /* rates: the time, ns, until which what was let through so far lasts; all but the first of a flow only */
+		struct ks_tally_shape shape[KS_TALLY_SHAPES]; /* of the tally of a rule's limits */
+		__u32 shape_word[KS_TALLY_SHAPES]; /* the same as words */
+	};
+};
+
 /* The attribute: the same bytes are read and written as struct ks_flow by the table. */
 struct __attribute__((may_alias)) ks_record {
 	__u32 version;
@@ -175,6 +206,7 @@ struct __attribute__((may_alias)) ks_record {
 		struct ks_group_question question;
 		struct ks_datagram datagram;
 		struct ks_memory memory;
+		struct ks_tally tally;
 		__u32 own[18]; /* all of it, as words */
 	};
 };
@@ -211,7 +243,7 @@ KS_RECORD_AS_FLOW(alias.rule, rule);
 KS_RECORD_AS_FLOW(alias.side, helper);
 KS_RECORD_AS_FLOW(alias.flow, alias);
 KS_RECORD_AS_FLOW(question.rule, rule);
-KS_RECORD_AS_FLOW(question.is_near, class);
+KS_RECORD_AS_FLOW(question.is_near, class_limits);
 KS_RECORD_AT(mapping.addr, 16);
 KS_RECORD_AT(mapping.port, 32);
 KS_RECORD_AT(mapping.rule, 34);
@@ -255,5 +287,12 @@ KS_RECORD_AT(memory.scanner.form, 84);
 KS_RECORD_AT(memory.scanner.gap, 85);
 KS_RECORD_AT(memory.scanner.colon, 86);
 KS_RECORD_AT(memory.scanner.delimiter, 87);
+KS_RECORD_AT(tally.count, 16);
+KS_RECORD_AS_FLOW(tally.rule, rule);
+KS_RECORD_AT(tally.shapes, 22);
+KS_RECORD_AT(tally.exceeded, 24);
+KS_RECORD_AT(tally.told, 28);
+KS_RECORD_AT(tally.due, 32);
+KS_RECORD_AT(tally.shape, 32);
 
 #endif

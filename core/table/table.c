@@ -142,7 +142,8 @@ ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 		}
 	}
 	/* A dead flow is absent; an insert of the same key takes its slot over. An alias lives as long as its flow. */
-	if (e->found && e->before.state != KS_STATE_ALIAS && ks_flow_is_dead(&e->before, e->clock))
+	if (e->found && ks_flow_is_dead(&e->before, e->clock) && e->before.state != KS_STATE_ALIAS &&
+	    !ks_tally_is_held(&e->before))
 		e->found = 0;
 	return e->found;
 }
@@ -266,11 +267,13 @@ static long sweep_slot(__u32 n, void *arg)
 	if (version & 1 || !slot_claim(slot, version))
 		return 0;
 	if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_dead(&slot->flow, ctx->clock) ||
+	    ks_tally_is_held(&slot->flow) ||
 	    (slot->flow.state == KS_STATE_ALIAS &&
 	     !ks_table_is_orphan(ctx->env, ks_record_of(&slot->flow)->alias.flow[0], ks_slot_id(&ref), ctx->clock))) {
 		slot_release(slot, version);
 		return 0;
 	}
+	ks_tally_return(ctx->env, &slot->key, &slot->flow);
 	ctx->freed += entry_is_flow(slot->key.kind, slot->flow.state);
 	slot_free(ctx->env, bucket, &ref, version, counts);
 	return 0;
@@ -305,7 +308,7 @@ static long table_kill_try(__u32 n, void *arg)
 		return 0;
 	if (!ctx->e->found || !counts)
 		return 1;
-	if (!ks_table_free(ctx->env, ctx->e))
+	if (!ks_table_free_flow(ctx->env, ctx->e))
 		return 0;
 	ks_fetch_add(&counts->killed, 1);
 	ctx->killed = true;

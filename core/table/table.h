@@ -196,6 +196,15 @@ static inline void ks_flow_peek(const struct ks_flow *shared, struct ks_flow *he
 	head->timeout = ks_load_hint(&shared->timeout);
 }
 
+/*
+ * Returns true for the tally of a limit that counts connections: it lives as long as they do (core/table/tally.h). Nobody
+ * adds to it without its claim, so under the claim "false" is true for as long as that is held.
+ */
+static inline bool ks_tally_is_held(const struct ks_flow *flow)
+{
+	return flow->state == KS_STATE_TALLY && ks_load_relaxed(&ks_record_of(flow)->tally.count) != 0;
+}
+
 /* Fills in e->hash from e->key: before any of the following. Returns 0, because a function checked apart must return something. */
 __u32 ks_table_hash_isolated(struct ks_env *env, struct ks_entry *e);
 
@@ -220,7 +229,7 @@ static inline void ks_table_read(struct ks_env *env, struct ks_entry *e)
 	ks_table_read_isolated(env_isolated(env), e);
 }
 
-/* Writes e->after over the entry at e->ref if it is still the version of e->before. Returns false if not. */
+/* Writes e->after over the entry at e->ref, a record (of a flow: ks_table_commit_flow() in tally.h), if it is still the version of e->before. Returns false if not. */
 __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *e);
 
 static inline bool ks_table_commit(struct ks_env *env, struct ks_entry *e)
@@ -241,9 +250,21 @@ __u32 ks_table_replace(struct ks_env *env, struct ks_entry *e);
  */
 __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e);
 
+/*
+ * A flow of this key and rule, which limits counted, is over (tally.h). Its originator is the key's second address if `high`.
+ * Returns how many tallies have given it back.
+ */
+__u32 ks_tally_return_isolated(struct ks_env *env, const struct ks_flow_key *key, __u32 rule, __u32 high);
+
+/* A flow that was recycled is given back here, because inserting has no frames to spare (V2). */
 static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 {
-	return ks_table_insert_isolated(env_isolated(env), e);
+	struct ks_env *isolated = env_isolated(env);
+	__u32 reason = ks_table_insert_isolated(isolated, e);
+
+	if (ks_unlikely(e->gone_counted))
+		ks_tally_return_isolated(isolated, &e->gone, e->gone_rule, e->gone_high);
+	return reason;
 }
 
 /*
@@ -262,7 +283,7 @@ static ks_inline __u32 ks_table_admit(struct ks_env *env, struct ks_entry *e)
 /* Returns true if an insert of e->key may take the place of the live entry that ks_table_find() found. */
 bool ks_table_is_replaceable(struct ks_env *env, const struct ks_entry *e);
 
-/* Frees the entry at e->ref if it is still the version of e->before. Returns false if not. */
+/* Frees the entry at e->ref, a record (a flow: ks_table_free_flow() in tally.h), if it is still the version of e->before. Returns false if not. */
 __u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e);
 
 static inline bool ks_table_free(struct ks_env *env, struct ks_entry *e)

@@ -142,6 +142,7 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 	*flow = (struct ks_flow){
 		.created = (__u32)(insp->home.now / KS_NSEC_PER_SEC),
 		.rule = (__u16)insp->verdict.rule,
+		.limits = insp->opening.limits & KS_FLOW_LIMIT_MASK,
 		.zone = { insp->home.from, insp->to },
 		.flags = (insp->from_high ? KS_FLOW_ORIG_IS_HIGH : 0) | (insp->verdict.log ? KS_FLOW_LOG : 0),
 	};

@@ -45,7 +45,8 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 					  .rules = policy->rules,
 					  .sets = policy->sets,
 					  .ranges = policy->ranges,
-					  .targets = policy->targets };
+					  .targets = policy->targets,
+					  .limits = policy->limits };
 	int err;
 
 	explainer->config = policy->config;

@@ -72,7 +72,7 @@ static const struct named_number kinds[] = {
 	{ "aliases", KS_KIND_FLOW, 0 },	      { "mappings", KS_KIND_MAPPING_OUT, 0 },
 	{ "permits", KS_KIND_PERMIT, 0 },     { "expectations", KS_KIND_EXPECT, 0 },
 	{ "fragments", KS_KIND_FRAGMENT, 0 }, { "helpers", KS_KIND_HELPER_ORIGINAL, 0 },
-	{ "questions", KS_KIND_QUESTION, 0 },
+	{ "questions", KS_KIND_QUESTION, 0 }, { "tallies", KS_KIND_TALLY, 0 },
 };
 
 static int number_find(const struct named_number *table, size_t count, const char *word, unsigned family)

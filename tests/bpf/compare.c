@@ -65,7 +65,7 @@ static const struct field flow_fields[] = {
 	FIELD(ks_flow, ack[0]),		FIELD(ks_flow, ack[1]),		FIELD(ks_flow, max_end[0]),
 	FIELD(ks_flow, max_end[1]),	FIELD(ks_flow, max_win[0]),	FIELD(ks_flow, max_win[1]),
 	FIELD(ks_flow, scale[0]),	FIELD(ks_flow, scale[1]),	FIELD(ks_flow, tcp_flags[0]),
-	FIELD(ks_flow, tcp_flags[1]),	FIELD(ks_flow, helper),		FIELD(ks_flow, class),
+	FIELD(ks_flow, tcp_flags[1]),	FIELD(ks_flow, helper),		FIELD(ks_flow, class_limits),
 };
 
 static const struct field record_fields[] = {

@@ -177,10 +177,24 @@ def stands_once(state, name, tokens):
     return new
 
 
+def has_room_for(keys, state):
+    free = sorted(set(keys) - state["once"])
+    state["once"] |= set(free[:1])
+    return bool(free)
+
+
+def is_one_of_few(state, name, tokens):
+    """Returns true if the rule has room for one more limit, and the flow for one of packets or octets."""
+    texts = [token.text for token in tokens]
+    unit = next((text for text in texts if text.endswith("s/second")), "")
+    fits = has_room_for([f"rate {n}" for n in range(7)], state)
+    return fits and (texts[-1] != "flow" or has_room_for([unit], state))
+
+
 def is_redirected_last(state, name, tokens):
     texts = [token.text if token.kind == "word" else token.kind for token in tokens] + ["newline"]
     last = max(at for at, text in enumerate(texts) if text == "to")
-    return not any(texts[at:at + 2] == ["to", "self"] and texts[at + 2] in ("port", "log", "newline")
+    return not any(texts[at:at + 2] == ["to", "self"] and texts[at + 2] in ("port", "log", "limit", "newline")
                    for at in range(last))
 
 
@@ -258,7 +272,8 @@ CONDITIONS = [
               "zone ignore rule forward redirect nat binat helper", has_entries, about_meaning=True),
     Condition("A clause, log and an option of a translation stand once in a rule.",
               "clause log new-port nat-option", stands_once),
-    Condition("to self is a clause only where something follows it that is neither port nor log.", "redirect",
+    Condition("A rule has up to seven limits, and one of packets and one of octets for each flow.", "rate", is_one_of_few),
+    Condition("to self is a clause only where something follows it that is neither port, log nor limit.", "redirect",
               is_redirected_last),
     Condition("Of the two ends of a range or of shares the lower stands first.",
               "ipv4-range ipv6-range port-range new-ports shares part", is_ascending),
@@ -283,7 +298,7 @@ CONDITIONS = [
 
 # The parser knows these words as states too, but they are of entries of the table that are no flows, and no packet has
 # them.
-NO_STATES = {"ALIAS", "MAPPING", "EXPECTED", "FRAGMENTS", "HELPER", "ASKED"}
+NO_STATES = {"ALIAS", "MAPPING", "EXPECTED", "FRAGMENTS", "HELPER", "ASKED", "TALLY"}
 
 STEP = "after 1s\n"
 

@@ -27,6 +27,11 @@ const struct ks_target *env_target(struct ks_env *env, __u32 index)
 	return index < env->config.targets ? &env->targets[index] : NULL;
 }
 
+const struct ks_limit *env_limit(struct ks_env *env, __u32 index)
+{
+	return index < env->config.limits ? &env->limits[index] : NULL;
+}
+
 const struct ks_set *env_set(struct ks_env *env, __u32 index)
 {
 	return index < env->config.sets ? &env->sets[index] : NULL;

@@ -39,6 +39,7 @@ struct ks_env {
 	const struct ks_set *sets;
 	const struct ks_range *ranges;
 	const struct ks_target *targets;
+	const struct ks_limit *limits;
 	struct ks_table_shape shape;
 	struct ks_table_counts counts;
 	struct ks_bucket *buckets;

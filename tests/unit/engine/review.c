@@ -17,7 +17,8 @@ static struct ks_tables tables_of(const struct ks_policy *policy)
 				   .rules = policy->rules,
 				   .sets = policy->sets,
 				   .ranges = policy->ranges,
-				   .targets = policy->targets };
+				   .targets = policy->targets,
+				   .limits = policy->limits };
 }
 
 struct tally {

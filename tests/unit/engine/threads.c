@@ -198,7 +198,8 @@ static struct ks_tables tables_of(void)
 				   .rules = policy->rules,
 				   .sets = policy->sets,
 				   .ranges = policy->ranges,
-				   .targets = policy->targets };
+				   .targets = policy->targets,
+				   .limits = policy->limits };
 }
 
 static void *run_cpu(void *arg)

@@ -30,7 +30,8 @@ static void shop_open(struct shop *shop)
 					   .rules = shop->policy->rules,
 					   .sets = shop->policy->sets,
 					   .ranges = shop->policy->ranges,
-					   .targets = shop->policy->targets };
+					   .targets = shop->policy->targets,
+					   .limits = shop->policy->limits };
 	shop->arena = ks_arena_create();
 	assert_int_equal(ks_crafter_create(&shop->crafter), 0);
 }

@@ -113,7 +113,8 @@ static void any_flow(struct ks_transplant *of)
 	flow->alias[0] = flow->alias[1] = 0;
 	flow->created %= 5000; /* the box is not older */
 	flow->helper = (__u8)(any() % KS_HELPER_MAX);
-	flow->class = (__u8)(any() % (KS_UDP_SIP + 1));
+	flow->class = (any() % (KS_UDP_SIP + 1)) & 0xfU;
+	flow->limits = 0; /* limits count it again */
 	any_union(&of->key, flow);
 	for (unsigned side = 0; side < 2; side++) {
 		if (any() & 1)

@@ -35,7 +35,8 @@ static inline void box_open(struct box *box, const char *policy, const struct bo
 					  .rules = box->policy->rules,
 					  .sets = box->policy->sets,
 					  .ranges = box->policy->ranges,
-					  .targets = box->policy->targets };
+					  .targets = box->policy->targets,
+					  .limits = box->policy->limits };
 	assert_int_equal(ks_engine_create(&box->tables, &box->engine), 0);
 	ks_engine_set_time(box->engine, BOX_START);
 	assert_int_equal(ks_crafter_create(&box->crafter), 0);

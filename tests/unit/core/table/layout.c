@@ -48,8 +48,9 @@ static void add_states(void)
 static void add_kinds(void)
 {
 	static const __u32 kinds[] = {
-		KS_KIND_FLOW,	  KS_KIND_MAPPING_OUT,	   KS_KIND_MAPPING_IN,	 KS_KIND_PERMIT,   KS_KIND_EXPECT,
-		KS_KIND_FRAGMENT, KS_KIND_HELPER_ORIGINAL, KS_KIND_HELPER_REPLY, KS_KIND_QUESTION, KS_KIND_QUOTED,
+		KS_KIND_FLOW,	  KS_KIND_MAPPING_OUT, KS_KIND_MAPPING_IN,	KS_KIND_PERMIT,
+		KS_KIND_EXPECT,	  KS_KIND_FRAGMENT,    KS_KIND_HELPER_ORIGINAL, KS_KIND_HELPER_REPLY,
+		KS_KIND_QUESTION, KS_KIND_QUOTED,      KS_KIND_TALLY,		KS_KIND_PACE,
 		KS_KIND_MAX,
 	};
 
@@ -59,11 +60,12 @@ static void add_kinds(void)
 static void add_flags(void)
 {
 	static const __u32 flags[] = {
-		KS_FLOW_ORIG_IS_HIGH, KS_FLOW_REPLIED,	   KS_FLOW_ASSURED,  KS_FLOW_PICKUP,	 KS_FLOW_LOG,
-		KS_FLOW_MAPPED,	      KS_FLOW_MASQUERADED, KS_FLOW_SYN_SEEN, KS_TCP_SACK_PERM,	 KS_TCP_WSCALE,
-		KS_TCP_FIN_SEEN,      KS_TCP_SYN_UNACKED,  KS_TCP_LIBERAL,   KS_TCP_FIN_ACKED,	 KS_TCP_CROSSED,
-		KS_TCP_LOST,	      KS_SEAL_ZONE_MASK,   KS_SEAL_HALF,     KS_SEAL_UNDECIDED,	 KS_SEAL_RESUMED,
-		KS_SEAL_SECRET_SHIFT, KS_TCP_SCALE_MASK,   KS_TCP_GAP,	     KS_TCP_FIN_CLAIMED,
+		KS_FLOW_ORIG_IS_HIGH,  KS_FLOW_REPLIED,	    KS_FLOW_ASSURED,  KS_FLOW_PICKUP,	  KS_FLOW_LOG,
+		KS_FLOW_MAPPED,	       KS_FLOW_MASQUERADED, KS_FLOW_SYN_SEEN, KS_TCP_SACK_PERM,	  KS_TCP_WSCALE,
+		KS_TCP_FIN_SEEN,       KS_TCP_SYN_UNACKED,  KS_TCP_LIBERAL,   KS_TCP_FIN_ACKED,	  KS_TCP_CROSSED,
+		KS_TCP_LOST,	       KS_SEAL_ZONE_MASK,   KS_SEAL_HALF,     KS_SEAL_UNDECIDED,  KS_SEAL_RESUMED,
+		KS_SEAL_SECRET_SHIFT,  KS_TCP_SCALE_MASK,   KS_TCP_GAP,	      KS_TCP_FIN_CLAIMED, KS_FLOW_LIMIT_COUNTED,
+		KS_FLOW_LIMIT_PENDING, KS_FLOW_LIMIT_PACED,
 	};
 
 	add(flags, sizeof(flags));
@@ -72,21 +74,36 @@ static void add_flags(void)
 static void add_structures(void)
 {
 	static const __u32 places[] = {
-		sizeof(struct ks_flow_key),	      offsetof(struct ks_flow_key, port),
-		offsetof(struct ks_flow_key, link),   sizeof(struct ks_flow),
-		offsetof(struct ks_flow, state),      offsetof(struct ks_flow, flags),
-		offsetof(struct ks_flow, zone),	      offsetof(struct ks_flow, seen),
-		offsetof(struct ks_flow, timeout),    offsetof(struct ks_flow, created),
-		offsetof(struct ks_flow, rule),	      offsetof(struct ks_flow, helper),
-		offsetof(struct ks_flow, class),      offsetof(struct ks_flow, alias),
-		offsetof(struct ks_flow, volume),     offsetof(struct ks_flow, packets_low),
-		offsetof(struct ks_flow, end),	      offsetof(struct ks_flow, max_end),
-		offsetof(struct ks_flow, ack),	      offsetof(struct ks_flow, max_win),
-		offsetof(struct ks_flow, scale),      offsetof(struct ks_flow, tcp_flags),
-		offsetof(struct ks_flow, sctp.offer), offsetof(struct ks_flow, dccp.first),
-		offsetof(struct ks_flow, own),	      sizeof(struct ks_bucket),
-		offsetof(struct ks_bucket, joined),   offsetof(struct ks_bucket, tag),
-		offsetof(struct ks_bucket, seat),     offsetof(struct ks_bucket, slot),
+		sizeof(struct ks_flow_key),
+		offsetof(struct ks_flow_key, port),
+		offsetof(struct ks_flow_key, link),
+		sizeof(struct ks_flow),
+		offsetof(struct ks_flow, state),
+		offsetof(struct ks_flow, flags),
+		offsetof(struct ks_flow, zone),
+		offsetof(struct ks_flow, seen),
+		offsetof(struct ks_flow, timeout),
+		offsetof(struct ks_flow, created),
+		offsetof(struct ks_flow, rule),
+		offsetof(struct ks_flow, helper),
+		offsetof(struct ks_flow, class_limits),
+		offsetof(struct ks_flow, alias),
+		offsetof(struct ks_flow, volume),
+		offsetof(struct ks_flow, packets_low),
+		offsetof(struct ks_flow, end),
+		offsetof(struct ks_flow, max_end),
+		offsetof(struct ks_flow, ack),
+		offsetof(struct ks_flow, max_win),
+		offsetof(struct ks_flow, scale),
+		offsetof(struct ks_flow, tcp_flags),
+		offsetof(struct ks_flow, sctp.offer),
+		offsetof(struct ks_flow, dccp.first),
+		offsetof(struct ks_flow, own),
+		sizeof(struct ks_bucket),
+		offsetof(struct ks_bucket, joined),
+		offsetof(struct ks_bucket, tag),
+		offsetof(struct ks_bucket, seat),
+		offsetof(struct ks_bucket, slot),
 		sizeof(struct ks_table_counts),
 	};
 
@@ -142,6 +159,14 @@ static void add_records(void)
 		AT(memory.scanner.gap),
 		AT(memory.scanner.colon),
 		AT(memory.scanner.delimiter),
+		AT(tally.count),
+		AT(tally.rule),
+		AT(tally.shapes),
+		AT(tally.exceeded),
+		AT(tally.told),
+		AT(tally.due),
+		AT(tally.shape),
+		KS_LIMITS_PER_RULE,
 		KS_DATAGRAM_PARTS,
 		KS_HELPER_EXPECTED,
 	};

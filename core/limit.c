@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The stage of a packet whose flow, or which itself, is limited; see limit.h. */
+#include "core/limit.h"
+
+#include "core/env.h"
+#include "core/home.h"
+#include "core/judge.h"
+#include "core/stage.h"
+#include "core/table/tally.h"
+#include "core/track/track.h"
+
+#define UNIT(unit) (1U << ((unit) & (KS_LIMIT_SLOTS - 1)))
+#define UNITS_OPENED (UNIT(KS_LIMIT_FLOWS) | UNIT(KS_LIMIT_CONNECTIONS))
+#define UNITS_PACED (UNIT(KS_LIMIT_PACKETS) | UNIT(KS_LIMIT_OCTETS))
+
+/* --- the limits of a rule --- */
+
+/* A bisection among the limits for the first one of a rule. */
+struct seek_ctx {
+	struct ks_env *env;
+	__u32 rule;
+	__u32 begin, end;
+};
+
+static long seek_step(__u32 n, void *arg)
+{
+	struct seek_ctx *ctx = arg;
+	__u32 middle = ctx->begin + (ctx->end - ctx->begin) / 2;
+	const struct ks_limit *limit;
+
+	if (ctx->begin >= ctx->end)
+		return 1;
+	limit = env_limit(ctx->env, middle);
+	if (!limit)
+		return 1;
+	if (limit->rule < ctx->rule)
+		ctx->begin = middle + 1;
+	else
+		ctx->end = middle;
+	return 0;
+}
+
+__u32 ks_limit_first(struct ks_env *env, const struct ks_config *config, __u32 rule)
+{
+	struct seek_ctx ctx = {
+		.env = env, .rule = rule, .begin = (__u32)ks_hide_value(0, rule), .end = config->limits
+	};
+
+	ks_loop(KS_LIMITS_SEEK, seek_step, &ctx);
+	return ctx.begin;
+}
+
+/* --- asking each of them --- */
+
+/* A walk over the limits of a rule; its numbers are in insp->limiting. */
+struct walk_ctx {
+	struct ks_env *env;
+	struct ks_inspection *insp;
+};
+
+/* Which word of its tally a limit has. */
+static inline __u8 rate_of(const struct ks_limit *limit)
+{
+	return limit->per == KS_LIMIT_FLOW && limit->unit == KS_LIMIT_OCTETS;
+}
+
+/* The reason of a tally that did not admit. */
+static inline __u32 reason_of(__u32 unit, __u32 outcome)
+{
+	if (outcome == KS_TALLY_REFUSED)
+		return ks_limit_reason(unit);
+	return outcome == KS_TALLY_FULL ? KS_REASON_TABLE_FULL : KS_REASON_CONTENDED;
+}
+
+/* Makes the question to the tally of a limit, and insp->side its entry. */
+static ks_inline void ask_make(struct walk_ctx *ctx, const struct ks_limit *limit)
+{
+	struct ks_inspection *insp = ctx->insp;
+	struct ks_insp_limiting *walk = &insp->limiting;
+	__u64 cost = limit->unit == KS_LIMIT_OCTETS ? insp->pkt.l3_len : 1;
+
+	walk->ask = (struct ks_tally_ask){
+		.now = insp->home.now,
+		.amount = limit->amount,
+		.burst = limit->burst,
+		.time = limit->amount ? cost * limit->period / limit->amount : 0,
+		.unit = limit->unit,
+		.rule = limit->rule,
+		.mode = (__u8)walk->mode,
+		.at = rate_of(limit),
+	};
+	ks_tally_key(limit, &walk->flow, walk->high, &insp->side.key);
+	ks_table_hash_isolated(ctx->env, &insp->side);
+}
+
+/* Notes what a tally said. Returns 1 if it does not admit. */
+static ks_inline long outcome_note(struct ks_insp_limiting *walk, __u32 outcome, __u32 at)
+{
+	if (outcome == KS_TALLY_ADMITTED || walk->mode == KS_TALLY_UNDO)
+		return 0;
+	walk->reason = reason_of(walk->ask.unit, outcome);
+	walk->refused = at;
+	walk->tell = walk->ask.tell;
+	return 1;
+}
+
+/* Returns the n-th limit of the rule, if its unit is asked; sets *over if that was the last one. */
+static ks_inline const struct ks_limit *limit_of(struct walk_ctx *ctx, __u32 n, long *over)
+{
+	const struct ks_limit *limit = env_limit(ctx->env, ctx->insp->limiting.first + n);
+	struct ks_insp_limiting *walk = &ctx->insp->limiting;
+
+	*over = 1;
+	if (!limit || limit->rule != walk->rule || (walk->mode == KS_TALLY_UNDO && n >= walk->refused))
+		return NULL;
+	*over = 0;
+	walk->met |= UNIT(limit->unit);
+	return walk->units & UNIT(limit->unit) ? limit : NULL;
+}
+
+static long limit_take_step(__u32 n, void *arg)
+{
+	struct walk_ctx *ctx = arg;
+	const struct ks_limit *limit;
+	long over;
+
+	limit = limit_of(ctx, n, &over);
+	if (!limit)
+		return over;
+	ask_make(ctx, limit);
+	ctx->insp->side.after = (struct ks_flow){};
+	return outcome_note(&ctx->insp->limiting, ks_tally_ask_in(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask),
+			    n) != 0;
+}
+
+/* The same for a walk that takes nothing. */
+static long limit_look_step(__u32 n, void *arg)
+{
+	struct walk_ctx *ctx = arg;
+	const struct ks_limit *limit;
+	long over;
+
+	limit = limit_of(ctx, n, &over);
+	if (!limit)
+		return over;
+	ask_make(ctx, limit);
+	return outcome_note(&ctx->insp->limiting, ks_tally_look(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask),
+			    n) != 0;
+}
+
+static ks_inline void walk_begin(struct ks_insp_limiting *walk, __u32 units, __u32 mode)
+{
+	walk->units = units;
+	walk->mode = mode;
+	walk->reason = 0;
+	walk->met = 0;
+	walk->tell = 0;
+}
+
+/* --- flows that begin --- */
+
+/* Returns true if whoever opens a flow of the protocol proves to be there, by a handshake. */
+static inline bool has_handshake(__u8 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
+}
+
+/* Notes what is due of a flow that begins, by the units that its rule has limits of. */
+static ks_inline void opening_note(struct ks_inspection *insp)
+{
+	bool proves = has_handshake(insp->pkt.tuple.proto);
+	__u32 met = insp->limiting.met, pending = proves ? UNITS_OPENED : UNIT(KS_LIMIT_CONNECTIONS);
+
+	insp->opening.limits =
+		(__u8)((met & pending ? KS_FLOW_LIMIT_PENDING : 0) | (met & UNITS_PACED ? KS_FLOW_LIMIT_PACED : 0));
+	insp->opening.limited = met & UNITS_PACED || (met & UNIT(KS_LIMIT_FLOWS) && !proves);
+}
+
+ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct walk_ctx ctx = {};
+	const struct ks_config *config;
+	struct ks_insp_limiting *walk;
+
+	if (!env || !insp)
+		return KS_REASON_INTERNAL;
+	ks_hide_bound(env);
+	ks_hide_bound(insp);
+	config = env_config(env);
+	if (!config)
+		return KS_REASON_INTERNAL;
+	walk = &insp->limiting;
+	walk->rule = insp->verdict.rule;
+	walk->flow = (struct ks_flow_key){ .addr = { insp->sent.src, insp->sent.dst } };
+	walk->flow.family = insp->sent.family & KS_FAMILY_MASK;
+	walk->high = 0;
+	walk->first = ks_limit_first(env, config, walk->rule);
+	walk_begin(walk, UNITS_OPENED, insp->home.dry ? KS_TALLY_READ : KS_TALLY_LOOK);
+	ctx.env = env;
+	ctx.insp = insp;
+	ks_loop(KS_LIMITS_PER_RULE, limit_look_step, &ctx);
+	if (walk->reason)
+		insp->verdict.log = insp->verdict.log && walk->tell;
+	else
+		opening_note(insp);
+	return walk->reason;
+}
+
+/* --- counting --- */
+
+/* Collects for whom a rule counts connections. */
+static long shape_step(__u32 n, void *arg)
+{
+	struct walk_ctx *ctx = arg;
+	const struct ks_limit *limit = env_limit(ctx->env, ctx->insp->limiting.first + n);
+	struct ks_tally *tally = &ks_record_after(&ctx->insp->side)->tally;
+	__u32 at = tally->shapes;
+
+	if (!limit || limit->rule != ctx->insp->limiting.rule)
+		return 1;
+	if (limit->unit != KS_LIMIT_CONNECTIONS)
+		return 0;
+	tally->shape[at & (KS_TALLY_SHAPES - 1)] = (struct ks_tally_shape){
+		.per = limit->per,
+		.bits = { limit->bits[0], limit->bits[1] },
+		.at = limit->at,
+	};
+	tally->shapes = (__u8)(at + 1);
+	return 0;
+}
+
+/* Asks the tally of the rule's limits, which counts all of its connections; if it has limits of connections. */
+static ks_inline __u32 rule_count(struct walk_ctx *ctx)
+{
+	struct ks_inspection *insp = ctx->insp;
+	struct ks_insp_limiting *walk = &insp->limiting;
+	__u32 outcome;
+
+	insp->side.after = (struct ks_flow){};
+	ks_loop(KS_LIMITS_PER_RULE, shape_step, ctx);
+	if (!ks_record_after(&insp->side)->tally.shapes)
+		return 0;
+	walk->ask = (struct ks_tally_ask){
+		.now = insp->home.now,
+		.unit = KS_TALLY_OF_RULE,
+		.rule = walk->rule,
+		.mode = (__u8)walk->mode,
+	};
+	ks_tally_rule_key(walk->rule, &insp->side.key);
+	ks_table_hash_isolated(ctx->env, &insp->side);
+	outcome = ks_tally_ask_in(ctx->env, &insp->side, &walk->ask);
+	if (walk->mode == KS_TALLY_UNDO || outcome == KS_TALLY_ADMITTED)
+		return 0;
+	return reason_of(KS_TALLY_OF_RULE, outcome);
+}
+
+ks_isolated __u32 ks_limit_count_isolated(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct walk_ctx ctx = {};
+	struct ks_insp_limiting *walk;
+	bool with_rule;
+	__u32 reason = 0;
+
+	if (!env || !insp)
+		return KS_REASON_INTERNAL;
+	ks_hide_bound(env);
+	ks_hide_bound(insp);
+	ctx.env = env;
+	ctx.insp = insp;
+	walk = &insp->limiting;
+	with_rule = walk->units & UNIT(KS_LIMIT_CONNECTIONS);
+	if (walk->mode != KS_TALLY_UNDO && with_rule)
+		reason = rule_count(&ctx);
+	if (reason)
+		return reason;
+	ks_loop(KS_LIMITS_PER_RULE, limit_take_step, &ctx);
+	if (walk->reason && walk->mode != KS_TALLY_UNDO) {
+		walk->mode = KS_TALLY_UNDO;
+		ks_loop(KS_LIMITS_PER_RULE, limit_take_step, &ctx);
+	}
+	if (walk->mode == KS_TALLY_UNDO && with_rule)
+		rule_count(&ctx);
+	return walk->reason;
+}
+
+/* The same, begun. */
+static ks_inline __u32 limits_take(struct ks_env *env, struct ks_inspection *insp, __u32 units, __u32 mode)
+{
+	walk_begin(&insp->limiting, units, mode);
+	return ks_limit_count_isolated(env_isolated(env), insp);
+}
+
+/* Returns true if the originator of the flow as it would be has proved to be there. */
+static inline bool is_proven(const struct ks_inspection *insp)
+{
+	__u32 state = insp->flow.after.state;
+
+	if (has_handshake(insp->pkt.tuple.proto))
+		return !ks_state_is_half_open(state) && !ks_state_is_closed(state);
+	return insp->dir == KS_ORIGINAL && insp->flow.before.flags & KS_FLOW_REPLIED;
+}
+
+/* A flow that was established before it is counted is one of before the limit: it stays, and is not new. */
+static inline bool was_there(const struct ks_inspection *insp)
+{
+	return has_handshake(insp->pkt.tuple.proto) && !ks_state_is_half_open(insp->flow.before.state);
+}
+
+/*
+ * Counts a flow whose originator has proved to be there, and notes that by a commit of its own, so that whoever ends the flow
+ * from then on gives it back. Returns 0 or a reason.
+ */
+static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp)
+{
+	__u32 units = UNIT(KS_LIMIT_CONNECTIONS), reason, met;
+
+	if (has_handshake(insp->pkt.tuple.proto) && !was_there(insp))
+		units |= UNIT(KS_LIMIT_FLOWS);
+	reason = limits_take(env, insp, units, was_there(insp) ? KS_TALLY_FORCE : KS_TALLY_TAKE);
+	if (reason)
+		return reason;
+	met = insp->limiting.met;
+	insp->flow.after = insp->flow.before;
+	insp->flow.after.limits = (met & UNIT(KS_LIMIT_CONNECTIONS) ? KS_FLOW_LIMIT_COUNTED : 0) |
+				  (met & UNITS_PACED ? KS_FLOW_LIMIT_PACED : 0);
+	if (!ks_table_commit_flow(env, &insp->flow)) {
+		insp->limiting.refused = KS_LIMITS_PER_RULE;
+		limits_take(env, insp, units, KS_TALLY_UNDO);
+		return KS_REASON_CONTENDED;
+	}
+	insp->flow.before = insp->flow.after;
+	return 0;
+}
+
+/* --- the stage --- */
+
+/* Returns true if the packet is one of its flow, and valid. One that is not is judged as if there were no limits. */
+static ks_inline bool is_valid(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+			       const __u8 *head)
+{
+	return ks_zones_fit(insp) && (ks_nat_is_addressed(insp) || ks_is_second_look(insp)) &&
+	       ks_reason_is_pass(ks_track_update(env, config, insp)) &&
+	       !(ks_moves_flow(insp) && ks_sum_is_wrong(env, config, insp, head));
+}
+
+/* Counts a valid packet of a known flow, and the flow if it is time. Returns 0 or a reason. */
+static ks_inline __u32 known_count(struct ks_env *env, struct ks_inspection *insp)
+{
+	__u32 limits = insp->flow.before.limits, reason = 0;
+
+	if (limits & KS_FLOW_LIMIT_PENDING && is_proven(insp) && !insp->home.dry)
+		reason = flow_count(env, insp);
+	if (!reason && limits & KS_FLOW_LIMIT_PACED && !insp->home.dry)
+		reason = limits_take(env, insp, UNITS_PACED, KS_TALLY_TAKE);
+	return reason;
+}
+
+/* Counts a flow that has just begun, and its packet. One for which there is no room any more ends again. */
+static ks_inline void judge_opened(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__u32 units = UNITS_PACED | (has_handshake(insp->pkt.tuple.proto) ? 0 : UNIT(KS_LIMIT_FLOWS));
+	__u32 reason = limits_take(env, insp, units, KS_TALLY_TAKE);
+
+	if (!reason) {
+		ks_open_conclude(insp, config, insp->verdict.reason);
+		return;
+	}
+	insp->verdict.log = insp->verdict.log && insp->limiting.tell;
+	insp->flow.before = insp->flow.after;
+	ks_table_free_flow(env, &insp->flow);
+	insp->verdict.state = KS_STATE_NONE;
+	ks_inspect_conclude(insp, config, ks_deny(insp, KS_CLASS_NEW, reason));
+}
+
+/* The flow is known. Its packet is counted, then judged as any other. */
+static ks_inline void judge_known(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				  const __u8 *head)
+{
+	__u32 reason = is_valid(env, config, insp, head) ? known_count(env, insp) : 0;
+
+	if (!reason && insp->flow.before.helper) {
+		insp->stage = KS_STAGE_HELPER;
+		return;
+	}
+	if (!reason) {
+		ks_inspect_conclude(insp, config, ks_judge_known(env, config, insp, head));
+		return;
+	}
+	insp->verdict.rule = insp->flow.before.rule;
+	insp->verdict.state = insp->flow.before.state;
+	insp->verdict.log = insp->flow.before.flags & KS_FLOW_LOG && insp->limiting.tell;
+	insp->flow.after = insp->flow.before;
+	ks_inspect_conclude(insp, config, ks_deny(insp, KS_CLASS_NEW, reason));
+}
+
+void ks_stage_limit(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
+{
+	const struct ks_config *config = env_config(env);
+	struct ks_insp_limiting *walk = &insp->limiting;
+
+	insp->stage = KS_STAGE_DONE;
+	if (!config)
+		return;
+	walk->rule = insp->opening.limited ? insp->verdict.rule : insp->flow.before.rule;
+	walk->first = ks_limit_first(env, config, walk->rule);
+	walk->flow = insp->flow.key;
+	walk->high = insp->from_high != (insp->dir & 1);
+	if (insp->opening.limited)
+		judge_opened(env, config, insp);
+	else
+		judge_known(env, config, insp, head);
+}
