@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Limits of rules with real connections, on two CPUs: as many as the limit says, not one more or less, whatever happens.
+
+    client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server
+"""
+import subprocess
+import sys
+import time
+
+import pytest
+from lab import HERE, wait_for
+from wires import Plain, firewall_fixture, net_fixture, reasons
+
+LIMIT = 20
+RULE = "allow from lan to wan tcp port 5400 limit {} connections per source\n"
+POLICY = """\
+zone lan { lan0 }
+zone wan { wan0 }
+allow from lan to wan tcp port 5401 limit 6/minute burst 3 per source
+"""
+PORT, RATE_PORT = 5400, 5401
+
+
+class Steered(Plain):
+    """What comes by one interface of the box goes to one CPU, and what comes by the other to another."""
+
+    def build(self):
+        super().build()
+        for device, cpus in (("lan0", 1), ("wan0", 2)):
+            self.box.ip_root("netns", "exec", self.box.name, "sh", "-c",
+                             f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
+        for port in (PORT, RATE_PORT):
+            self.server.python("serve", port, program="crowd.py")
+            self.server.listening("-t", port)
+
+
+class Crowd:
+    def __init__(self, host, address, port=PORT):
+        self.child = host.start(sys.executable, HERE / "crowd.py", "come", address, port, stdin=subprocess.PIPE)
+
+    def say(self, text):
+        self.child.stdin.write(text + "\n")
+        self.child.stdin.flush()
+        return self.child.stdout.readline().strip()
+
+    def open(self, number):
+        return int(self.say(f"open {number}"))
+
+    def end(self):
+        self.child.stdin.close()
+        self.child.wait(20)
+
+
+net = net_fixture(Steered)
+firewall = firewall_fixture("firewall", POLICY + RULE.format(LIMIT))
+
+
+@pytest.fixture
+def crowd(net, firewall, request):
+    made = Crowd(net.client, request.param)
+    yield made
+    made.end()
+    firewall.cli("states", "kill", "--all")
+
+
+def over(firewall):
+    return reasons(firewall)["over limit of connections"]
+
+
+SERVER = pytest.mark.parametrize("crowd", ["192.0.2.10", "2001:db8::10"], ids=["ipv4", "ipv6"], indirect=True)
+
+
+@SERVER
+def test_as_many_as_the_limit_says(firewall, crowd):
+    before = over(firewall)
+    assert crowd.open(3 * LIMIT) == LIMIT
+    assert over(firewall) - before >= 2 * LIMIT
+    assert crowd.open(10) == 0
+    crowd.say("close 5")
+    assert crowd.open(15) == 5
+    crowd.say("reset 7")
+    assert crowd.open(15) == 7
+
+
+@SERVER
+def test_over_a_reload_a_crash_and_a_kill(firewall, crowd):
+    assert crowd.open(LIMIT + 10) == LIMIT
+    firewall.path.write_text(POLICY + RULE.format(LIMIT - 5))
+    firewall.say("reload")
+    assert crowd.open(5) == 0, "a lowered limit"
+    crowd.say("close 8")
+    assert crowd.open(15) == 3
+    firewall.path.write_text(POLICY + RULE.format(LIMIT))
+    firewall.say("reload")
+    assert crowd.open(15) == 5
+    firewall.crash()
+    crowd.say("reset 4")  # given back by the programs alone
+    firewall.start()
+    assert crowd.open(15) == 4
+    firewall.say("states", "kill", "--all")
+    assert crowd.open(LIMIT + 5) == LIMIT, "what the administrator ends is given back"
+
+
+@SERVER
+def test_many_rounds(firewall, crowd):
+    """Connections begin and end on two CPUs, and none is lost or counted twice in the end."""
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        assert crowd.open(LIMIT) == LIMIT
+        crowd.say(f"reset {LIMIT // 2}")
+        crowd.say(f"close {LIMIT // 2}")
+    assert crowd.open(LIMIT + 3) == LIMIT
+
+
+def test_a_rate(net, firewall):
+    crowd = Crowd(net.client, "192.0.2.10", RATE_PORT)
+    assert crowd.open(10) == 3
+    wait_for(lambda: crowd.open(1) == 1, 30, "a place after a sixth of a minute")
+    crowd.end()
+    assert reasons(firewall)["over limit of new flows"] > 0
