@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/limits.h"
 #include "cli/mappings.h"
 #include "cli/output.h"
 #include "cli/state_text.h"
@@ -19,7 +20,7 @@
 struct choices {
 	struct ks_parameter filters[7];
 	const char *format;
-	bool json, conntrack, all, mappings;
+	bool json, conntrack, all, mappings, limits;
 };
 
 enum { FILTER_ADDRESS, FILTER_SOURCE, FILTER_DESTINATION, FILTER_PORT, FILTER_PROTO, FILTER_ZONE, FILTER_STATE };
@@ -223,6 +224,10 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
 	if (choices->mappings && (count || choices->conntrack))
 		return ks_usage_error(usage, "--mappings lists; it goes with filters and --json only");
+	if (choices->limits && (count || filtered || choices->conntrack || choices->mappings))
+		return ks_usage_error(usage, "--limits lists; it goes with --json only");
+	if (choices->limits)
+		return ks_limits_list(choices->json);
 	if (choices->mappings)
 		return ks_mappings_list(choices->filters, KS_ARRAY_SIZE(choices->filters), choices->json);
 	if (count == 0)
@@ -280,6 +285,10 @@ int ks_cmd_states(int argc, char **argv)
 		  .help = "list mappings and what helpers expect instead",
 		  .take = ks_take_flag,
 		  .target = &choices.mappings },
+		{ .name = "limits",
+		  .help = "list what limits of rules count instead",
+		  .take = ks_take_flag,
+		  .target = &choices.limits },
 		{ .name = "all", .help = "kill: every state", .take = ks_take_flag, .target = &choices.all },
 	};
 #undef FILTER
@@ -289,7 +298,8 @@ int ks_cmd_states(int argc, char **argv)
 		"packets are strangers from then on. Mappings and expectations of the same ends are killed too;\n"
 		"--mappings lists mappings: which inner endpoint has which outer one, and who may send to it; and "
 		"what\n"
-		"helpers expect. LEFT is the time until a state expires if nothing comes.\n"
+		"helpers expect. --limits lists whom limits of rules count, and how often they were exceeded. LEFT is "
+		"the time until a state expires if nothing comes.\n"
 		"kill returns 1 if no state fits.",
 		options, KS_ARRAY_SIZE(options)
 	};

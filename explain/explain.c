@@ -329,6 +329,7 @@ static void explain_path(struct ks_explain *explain)
 	if (insp->verdict.reason != KS_REASON_ZONE && insp->verdict.reason != KS_REASON_SPOOFED)
 		ks_explain_protocol(explain);
 	ks_explain_rules(explain);
+	ks_explain_limits(explain);
 	ks_explain_translation(explain);
 }
 

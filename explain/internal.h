@@ -41,6 +41,9 @@ void ks_explain_protocol(struct ks_explain *explain);
 /* The rules that were asked, and why each does not match. */
 void ks_explain_rules(struct ks_explain *explain);
 
+/* The limits of the rule that lets the packet open a flow. */
+void ks_explain_limits(struct ks_explain *explain);
+
 /* The translation of the packet, and the helper that reads its connection. */
 void ks_explain_translation(struct ks_explain *explain);
 

@@ -53,7 +53,8 @@ bool ks_kernel_entry(const struct ks_kernel *kernel, const struct ks_flow_key *k
 	struct ks_slot slot;
 	__u32 id;
 
-	if (!find_by_key(kernel, key, &slot, &id) || ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)))
+	if (!find_by_key(kernel, key, &slot, &id) ||
+	    (ks_flow_is_expired(&slot.flow, ks_kernel_now(kernel)) && !ks_tally_is_held(&slot.flow)))
 		return false;
 	*entry = slot.flow;
 	return true;

@@ -35,7 +35,7 @@ static const struct api_route {
 	{ "DELETE", "/v1/states", ks_api_states_kill }, { "GET", "/v1/log", ks_api_log },
 	{ "GET", "/v1/counters", ks_api_counters },	{ "POST", "/v1/reload", ks_api_reload },
 	{ "GET", "/v1/policy", ks_api_policy },		{ "GET", "/v1/mappings", ks_api_mappings },
-	{ "POST", "/v1/confirm", ks_api_confirm },
+	{ "POST", "/v1/confirm", ks_api_confirm },	{ "GET", "/v1/limits", ks_api_limits },
 
 	{ "POST", "/v1/explain", ks_api_explain },	{ "POST", "/v1/stop", ks_api_stop },
 	{ "GET", KS_SETS_PATH, ks_api_sets },		{ "POST", KS_SETS_PATH, ks_api_sets_add },

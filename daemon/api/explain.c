@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "core/group.h"
+#include "core/limit.h"
+#include "core/table/tally.h"
 #include "daemon/api/api.h"
 #include "daemon/world.h"
 #include "explain/explain.h"
@@ -87,6 +89,34 @@ static int copy_question(struct explainer *explainer, const struct ks_inspection
 	return err == -EEXIST ? 0 : err;
 }
 
+static int copy_tally(struct explainer *explainer, const struct ks_flow_key *key)
+{
+	struct ks_flow tally;
+	int err;
+
+	if (!ks_kernel_entry(explainer->daemon->kernel, key, &tally))
+		return 0;
+	err = ks_engine_add_flow(explainer->engine, key, &tally);
+	return err == -EEXIST ? 0 : err;
+}
+
+/* Copies the counts of the limits of the rule that lets the packet open a flow. */
+static int copy_tallies(struct explainer *explainer, const struct ks_inspection *insp)
+{
+	const struct ks_config *config = &explainer->config;
+	const struct ks_limit *limits = explainer->daemon->policy->limits;
+	__u32 rule = insp->verdict.rule, at = ks_limit_first(ks_engine_env(explainer->engine), config, rule);
+	int err = 0;
+
+	for (; !err && rule != KS_RULE_DEFAULT && at < config->limits && limits[at].rule == rule; at++) {
+		struct ks_flow_key key;
+
+		ks_tally_key(&limits[at], &insp->limiting.flow, insp->limiting.high, &key);
+		err = copy_tally(explainer, &key);
+	}
+	return err;
+}
+
 /* Copies the packet's flow from the kernel into the engine, with its translation, and lets the packet continue it. */
 static int copy_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
@@ -98,7 +128,8 @@ static int copy_flow(struct explainer *explainer, const struct ks_frame *frame)
 	ks_engine_inspect(explainer->engine, frame, true, &insp);
 	if (!ks_kernel_transplant(explainer->daemon->kernel, &insp.flow.key, &live))
 		return copy_question(explainer, &insp, &insp.pkt.tuple.dst)
-			       ?: copy_question(explainer, &insp, &nameless);
+			       ?: copy_question(explainer, &insp, &nameless)
+			       ?: copy_tallies(explainer, &insp);
 	err = ks_engine_transplant(explainer->engine, &live);
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }

@@ -22,7 +22,7 @@ PORT, RATE_PORT = 5400, 5401
 
 
 class Steered(Plain):
-    """What comes by one interface of the box goes to one CPU, and what comes by the other to another."""
+    """Each interface of the box has a CPU of its own for what comes by it."""
 
     def build(self):
         super().build()
@@ -36,6 +36,7 @@ class Steered(Plain):
 
 class Crowd:
     def __init__(self, host, address, port=PORT):
+        self.address = address
         self.child = host.start(sys.executable, HERE / "crowd.py", "come", address, port, stdin=subprocess.PIPE)
 
     def say(self, text):
@@ -67,6 +68,12 @@ def over(firewall):
     return reasons(firewall)["over limit of connections"]
 
 
+def explain(firewall, crowd):
+    client = "[fd00::10]" if ":" in crowd.address else "10.0.0.10"
+    server = f"[{crowd.address}]" if ":" in crowd.address else crowd.address
+    return firewall.cli("explain", f"lan {client}:999 > wan {server}:{PORT} tcp syn").stdout
+
+
 SERVER = pytest.mark.parametrize("crowd", ["192.0.2.10", "2001:db8::10"], ids=["ipv4", "ipv6"], indirect=True)
 
 
@@ -76,7 +83,11 @@ def test_as_many_as_the_limit_says(firewall, crowd):
     assert crowd.open(3 * LIMIT) == LIMIT
     assert over(firewall) - before >= 2 * LIMIT
     assert crowd.open(10) == 0
+    assert f"{LIMIT} connections per source: {LIMIT} of {LIMIT} are spent" in explain(firewall, crowd)
+    mine = [one for one in firewall.data("states", "--limits") if one["spent"]]
+    assert [one["spent"] for one in mine] == [LIMIT] and mine[0]["exceeded"] >= 2 * LIMIT
     crowd.say("close 5")
+    assert f"{LIMIT} connections per source: {LIMIT - 5} of {LIMIT} are spent" in explain(firewall, crowd)
     assert crowd.open(15) == 5
     crowd.say("reset 7")
     assert crowd.open(15) == 7
