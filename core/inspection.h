@@ -214,8 +214,6 @@ struct ks_insp_limiting {
 	__u32 reason; /* of the first that refused, or 0 ... */
 	__u32 refused; /* ... and which one that was */
 	__u32 met; /* units that the rule has limits of, a bit each */
-	__u32 tell; /* 1: the refusal is to be reported */
-	__u32 zero;
 };
 
 /* A fragment: written by fragment/. */

@@ -100,7 +100,6 @@ static ks_inline long outcome_note(struct ks_insp_limiting *walk, __u32 outcome,
 		return 0;
 	walk->reason = reason_of(walk->ask.unit, outcome);
 	walk->refused = at;
-	walk->tell = walk->ask.tell;
 	return 1;
 }
 
@@ -154,7 +153,6 @@ static ks_inline void walk_begin(struct ks_insp_limiting *walk, __u32 units, __u
 	walk->mode = mode;
 	walk->reason = 0;
 	walk->met = 0;
-	walk->tell = 0;
 }
 
 /* --- flows that begin --- */
@@ -199,9 +197,7 @@ ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspect
 	ctx.env = env;
 	ctx.insp = insp;
 	ks_loop(KS_LIMITS_PER_RULE, limit_look_step, &ctx);
-	if (walk->reason)
-		insp->verdict.log = insp->verdict.log && walk->tell;
-	else
+	if (!walk->reason)
 		opening_note(insp);
 	return walk->reason;
 }
@@ -365,7 +361,6 @@ static ks_inline void judge_opened(struct ks_env *env, const struct ks_config *c
 		ks_open_conclude(insp, config, insp->verdict.reason);
 		return;
 	}
-	insp->verdict.log = insp->verdict.log && insp->limiting.tell;
 	insp->flow.before = insp->flow.after;
 	ks_table_free_flow(env, &insp->flow);
 	insp->verdict.state = KS_STATE_NONE;
@@ -388,7 +383,7 @@ static ks_inline void judge_known(struct ks_env *env, const struct ks_config *co
 	}
 	insp->verdict.rule = insp->flow.before.rule;
 	insp->verdict.state = insp->flow.before.state;
-	insp->verdict.log = insp->flow.before.flags & KS_FLOW_LOG && insp->limiting.tell;
+	insp->verdict.log = insp->flow.before.flags & KS_FLOW_LOG ? 1 : 0;
 	insp->flow.after = insp->flow.before;
 	ks_inspect_conclude(insp, config, ks_deny(insp, KS_CLASS_NEW, reason));
 }

@@ -43,12 +43,10 @@ struct ks_tally_ask {
 	__u8 unit; /* enum ks_limit_unit, or KS_TALLY_OF_RULE */
 	__u8 mode; /* enum ks_tally_mode */
 	__u8 outcome; /* enum ks_tally_outcome */
-	__u8 tell; /* 1: it was refused, and nobody was told for a while */
 	__u8 at; /* of a flow's own tally: which of its words; else 0 */
-	__u8 zero[7];
 };
 
-_Static_assert(sizeof(struct ks_tally_ask) == 48, "a question has no padding");
+_Static_assert(sizeof(struct ks_tally_ask) == 40, "a question has no padding");
 
 /* The same entries where they are records. */
 static inline const struct ks_record *ks_record_before(const struct ks_entry *e)

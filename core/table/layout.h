@@ -12,6 +12,6 @@
 #define KS_CORE_TABLE_LAYOUT_H
 
 #define KS_TABLE_LAYOUT 3U
-#define KS_TABLE_LAYOUT_SUM 0x154bc3e6U
+#define KS_TABLE_LAYOUT_SUM 0x0d9a6ed2U
 
 #endif

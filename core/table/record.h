@@ -167,7 +167,7 @@ struct ks_tally {
 	__u8 shapes; /* of the tally of a rule's limits: how many of shape[] */
 	__u8 zero;
 	__u32 exceeded; /* packets that were refused; of the tally of a rule's limits, by all of them */
-	__u32 told; /* when one of them was last reported, ms on a flow's clock */
+	__u32 zero2;
 	union {
 		__u64 due
 			[KS_TALLY_RATES]; /* rates: the time, ns, until which what was let through so far lasts; all but the first of a flow only */
@@ -291,7 +291,6 @@ KS_RECORD_AT(tally.count, 16);
 KS_RECORD_AS_FLOW(tally.rule, rule);
 KS_RECORD_AT(tally.shapes, 22);
 KS_RECORD_AT(tally.exceeded, 24);
-KS_RECORD_AT(tally.told, 28);
 KS_RECORD_AT(tally.due, 32);
 KS_RECORD_AT(tally.shape, 32);
 

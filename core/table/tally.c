@@ -4,6 +4,7 @@
 
 #include "core/env.h"
 #include "core/home.h"
+#include "core/rate.h"
 #include "core/table/hash.h"
 #include "core/table/internal.h"
 
@@ -178,7 +179,7 @@ static inline __u64 due_of(const struct ks_tally_ask *ask, __u64 due)
 /* A packet that is larger than the whole burst passes when the burst is whole, and is paid for afterwards. */
 static inline bool rate_admits(const struct ks_tally_ask *ask, __u64 due)
 {
-	return due - ask->now + KS_MIN(ask->time, ask->burst) <= ask->burst;
+	return ks_rate_admits(due, ask->now, KS_MIN(ask->time, ask->burst), ask->burst);
 }
 
 static ks_inline bool admits(const struct ks_tally_ask *ask, struct ks_tally *tally)
@@ -237,14 +238,10 @@ ks_isolated __u32 ks_tally_sink_isolated(struct ks_env *env, const struct ks_flo
 	return ctx.found & 1;
 }
 
-static inline void refuse(struct ks_tally_ask *ask, struct ks_tally *tally, __u32 clock)
+static inline void refuse(struct ks_tally_ask *ask, struct ks_tally *tally)
 {
 	ask->outcome = KS_TALLY_REFUSED;
 	ks_store_relaxed(&tally->exceeded, tally->exceeded + 1);
-	if (clock - tally->told < KS_TALLY_TELL_MS && tally->exceeded > 1)
-		return;
-	ks_store_relaxed(&tally->told, clock);
-	ask->tell = 1;
 }
 
 static inline bool takes(const struct ks_tally_ask *ask)
@@ -291,7 +288,6 @@ static ks_inline long tally_begin(struct ask_ctx *ctx)
 	record->tally.count = 0;
 	record->tally.rule = (__u16)ctx->ask->rule;
 	record->tally.exceeded = 0;
-	record->tally.told = 0;
 	record->seen = ctx->e->clock;
 	record->timeout = 0;
 	take(ctx->ask, record, ctx->e->clock);
@@ -326,7 +322,7 @@ static ks_inline long tally_write(struct ask_ctx *ctx)
 		if (takes(ctx->ask))
 			take(ctx->ask, record, ctx->e->clock);
 	} else {
-		refuse(ctx->ask, &record->tally, ctx->e->clock);
+		refuse(ctx->ask, &record->tally);
 	}
 	slot_release(slot, version);
 	return 1;
@@ -362,7 +358,6 @@ __u32 ks_tally_look(struct ks_env *env, struct ks_entry *e, struct ks_tally_ask 
 	struct ask_ctx ctx = { .env = env, .e = e, .ask = ask };
 
 	ask->outcome = KS_TALLY_CONTENDED;
-	ask->tell = 0;
 	ks_loop(KS_TALLY_TRIES, tally_look_try, &ctx);
 	return ask->outcome;
 }
@@ -380,7 +375,6 @@ ks_isolated __u32 ks_tally_ask_isolated(struct ks_env *env, struct ks_entry *e, 
 	ctx.e = e;
 	ctx.ask = ask;
 	ask->outcome = KS_TALLY_CONTENDED;
-	ask->tell = 0;
 	ks_loop(KS_TALLY_TRIES, tally_ask_try, &ctx);
 	return ask->outcome;
 }

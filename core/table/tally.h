@@ -33,7 +33,6 @@
 
 #define KS_TALLY_TRIES 64U /* a claim takes far less than one try */
 #define KS_TALLY_IDLE_MS 10000U /* one without connections is kept for as long, for who looks */
-#define KS_TALLY_TELL_MS 1000U /* of the packets that one refuses, one in this time is reported */
 
 enum ks_tally_mode {
 	KS_TALLY_READ, /* would it admit? Nothing is changed */

@@ -163,7 +163,6 @@ static void add_records(void)
 		AT(tally.rule),
 		AT(tally.shapes),
 		AT(tally.exceeded),
-		AT(tally.told),
 		AT(tally.due),
 		AT(tally.shape),
 		KS_LIMITS_PER_RULE,
