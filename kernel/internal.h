@@ -44,6 +44,9 @@ const char *ks_kernel_map_folder(enum ks_kernel_map map, const char *build);
 /* Pins the programs, and the maps that are not those of `ids` (NULL: all maps), in the kernel's pin_dir. */
 int ks_kernel_pin_all(const struct ks_kernel *kernel, const __u32 *ids);
 
+/* Notes what programs of this build can use of the running kernel, be they loaded or taken over. */
+void ks_kernel_find_features(struct ks_kernel *kernel);
+
 /* Sets size, layout number and a fresh hash key of a new table. */
 int ks_kernel_init_shape(const struct ks_kernel *kernel, __u32 buckets);
 

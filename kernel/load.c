@@ -230,6 +230,11 @@ static bool kernel_has(const char *function)
 	return types && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0;
 }
 
+void ks_kernel_find_features(struct ks_kernel *kernel)
+{
+	kernel->sees_packets = kernel_has("bpf_cast_to_kern_ctx");
+}
+
 bool ks_kernel_verifies_checksums(const struct ks_kernel *kernel)
 {
 	return kernel->sees_packets;
@@ -265,7 +270,7 @@ int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opt
 	skeleton = keepstate_bpf__open();
 	if (!skeleton)
 		return complain_load(-errno);
-	kernel->sees_packets = kernel_has("bpf_cast_to_kern_ctx");
+	ks_kernel_find_features(kernel);
 	err = load_skeleton(kernel, skeleton, opts, buckets, reuse);
 	return err ?: take_descriptors(kernel, skeleton->obj);
 }

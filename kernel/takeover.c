@@ -302,6 +302,7 @@ int ks_kernel_reopen(const char *pin_dir, const struct ks_policy *policy, struct
 	new->pin_dir = strdup(pin_dir);
 	if (!new->pin_dir)
 		return -ENOMEM;
+	ks_kernel_find_features(new);
 	err = get_pinned(new, pin_dir) ?: take_pinned(new, policy);
 	if (!err)
 		ks_kernel_open_sets(new);

@@ -25,6 +25,13 @@ def log_of(firewall):
     return firewall.log_path.read_text()
 
 
+def wait_for_no_warnings(firewall, seconds):
+    end = time.monotonic() + seconds
+    while (warnings := firewall.data("status")[0]["warnings"]) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert warnings == [], log_of(firewall)
+
+
 def test_status_without_anything(lab, make_firewall):
     firewall = make_firewall(start=False)
     for command in ("status", "states", "reload"):
@@ -157,7 +164,7 @@ def test_removed_pins_are_made_again(lab, firewall, watch):
 
     wait_for(mended, 15, "all pins are there again")
     assert "somebody removed its pins" in log_of(firewall)
-    wait_for(lambda: firewall.data("status")[0]["warnings"] == [], 10, "all is guarded again")
+    wait_for_no_warnings(firewall, 30)
     firewall.crash()
     firewall.start()
     assert firewall.data("status")[0]["took_over"]
