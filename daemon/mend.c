@@ -64,6 +64,7 @@ static int mend_backstop(struct ks_daemon *daemon)
 	if (!raised || ks_kernel_backstop(daemon->kernel))
 		return 0;
 	err = ks_kernel_raise_backstop(daemon->kernel);
+	daemon->backstop_error = err; /* programs that were told it is down do not remember that it was up */
 	return err ? err : 1;
 }
 

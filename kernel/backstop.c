@@ -103,6 +103,7 @@ static bool is_everywhere(const struct ks_kernel *kernel)
 
 int ks_kernel_raise_backstop(struct ks_kernel *kernel)
 {
+	bool everywhere;
 	int err;
 
 	if (!kernel->pin_dir || kernel->programs[KS_PROGRAM_BACKSTOP_INPUT] < 0)
@@ -110,9 +111,12 @@ int ks_kernel_raise_backstop(struct ks_kernel *kernel)
 	err = ks_pin_make_folder(kernel->pin_dir, KS_PIN_LINKS);
 	for (unsigned i = 0; !err && i < KS_ARRAY_SIZE(sites); i++)
 		err = raise_one(kernel, i);
+	everywhere = is_everywhere(kernel);
+	tell_programs(kernel->control, everywhere);
+	if (!err && !everywhere) /* somebody removes pins at this moment */
+		err = -EAGAIN;
 	if (err)
 		ks_kernel_complain("cannot attach the backstop to netfilter: %s", strerror(-err));
-	tell_programs(kernel->control, is_everywhere(kernel));
 	return err;
 }
 
