@@ -98,11 +98,13 @@ static void print_rule_json(FILE *out, const struct ks_policy *policy, __u32 id)
 	fputc('}', out);
 }
 
-/* A flow may have zones of an earlier policy. */
+/* A flow may have zones of an earlier policy. A packet may have been dropped before it was clear where it goes. */
 static const char *zone_text(const struct ks_policy *policy, unsigned zone)
 {
 	const char *name = ks_policy_zone_name(policy, zone);
 
+	if (zone >= KS_ZONE_MAX)
+		return zone == KS_ZONE_ASTRAY ? "nowhere" : "unknown";
 	return strcmp(name, "?") ? name : "gone";
 }
 
@@ -285,7 +287,7 @@ static void print_flags(FILE *out, unsigned flags)
 
 static void print_event_zone(FILE *out, const struct ks_policy *policy, unsigned zone)
 {
-	if (zone != KS_ZONE_UNKNOWN)
+	if (zone < KS_ZONE_MAX)
 		fprintf(out, "%s ", zone_text(policy, zone));
 }
 
@@ -384,9 +386,8 @@ json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks
 				 time_json(now, event->time), "verdict", ks_action_name(event->action), "reason",
 				 ks_reason_name(event->reason), "class", ks_class_name(event->class), "state",
 				 ks_state_name(event->state), "from", zone_text(policy, event->from), "to",
-				 event->to == KS_ZONE_UNKNOWN ? "unknown" : zone_text(policy, event->to), "proto",
-				 event_proto(event, proto, sizeof(proto)), "source",
-				 ks_addr_text(&tuple->src, tuple->family, src), "destination",
+				 zone_text(policy, event->to), "proto", event_proto(event, proto, sizeof(proto)),
+				 "source", ks_addr_text(&tuple->src, tuple->family, src), "destination",
 				 ks_addr_text(&tuple->dst, tuple->family, dst), "length", (int)event->length, "rule",
 				 ks_rule_json(policy, event->rule), "packet", words_json(policy, event));
 

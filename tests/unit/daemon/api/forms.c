@@ -305,6 +305,15 @@ static void test_event_json(void **state)
 	assert_int_equal(number_of(root, "seq"), 4000000000U);
 	assert_true(json_is_null(json_object_get(root, "rule")));
 	json_decref(root);
+	event.to = KS_ZONE_UNDECIDED; /* its route is not known before it leaves */
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "packet"), "wan 192.0.2.1:53 > 10.0.0.5:40000 tcp syn ack");
+	assert_string_equal(string_of(root, "to"), "unknown");
+	json_decref(root);
+	event.to = KS_ZONE_ASTRAY;
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "to"), "nowhere");
+	json_decref(root);
 	event.rule = 1;
 	root = ks_event_json(policy, NOW, &event);
 	assert_string_equal(string_of(json_object_get(root, "rule"), "label"), "out");
