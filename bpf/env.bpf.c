@@ -113,10 +113,10 @@ const struct ks_control *control_get(void)
 	return first_of(&ks_control);
 }
 
-const struct ks_guard *guard_get(__u32 ifindex)
+struct ks_guard *guard_get(__u32 ifindex)
 {
 	__u32 slot = ifindex & (KS_NEAR_GUARDS - 1);
-	const struct ks_near_guard *near = bpf_map_lookup_elem(&ks_near_guards, &slot);
+	struct ks_near_guard *near = bpf_map_lookup_elem(&ks_near_guards, &slot);
 
 	if (near && near->ifindex == ifindex && ifindex) /* an empty slot has 0 */
 		return &near->guard;

@@ -58,7 +58,7 @@ static inline __u32 length_bound(__u32 len)
 }
 
 /* The guarded interface, or NULL. */
-const struct ks_guard *guard_get(__u32 ifindex);
+struct ks_guard *guard_get(__u32 ifindex);
 
 /*
  * Returns true if a seal on a packet that leaves can only be one of ours. tc_index survives a veth, at whose other end somebody

@@ -36,6 +36,7 @@
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
  *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
+ *   ks_fronts       PERCPU_ARRAY [1]         private: how much is dropped at ingress (front.bpf.c)
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *
  * A new policy is written into the slot that ks_control.active does not name
@@ -59,13 +60,15 @@
 #define KS_GUARD_CARRIER 0x02 /* a bridge whose ports are guarded, or a VRF: other hooks have seen its packets */
 #define KS_GUARD_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
 #define KS_GUARD_SHARED 0x08 /* others' filters run behind ours at ingress: they may clear the seal */
+#define KS_GUARD_UNTAGS 0x10 /* the card takes VLAN tags off before the front sees a frame */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_guard {
 	__u8 zone; /* zone id; KS_ZONE_NONE if no zone names it */
 	__u8 link; /* enum ks_link: KS_LINK_IP for devices without a link header (tun, WireGuard) */
 	__u8 flags; /* KS_GUARD_* */
-	__u8 zero[3];
+	__u8 tagged; /* written by ingress: 1: a frame with a VLAN tag has come */
+	__u8 zero[2];
 	__u8 mac[6]; /* its own, by which a stacked device's frames are told from the box's; zeros: has none */
 	__u8 pad[4];
 	struct ks_addr gateway[2]; /* IPv4 and IPv6: the router of the default route by this interface; zeros: none */

@@ -19,7 +19,7 @@
  * only stamps where a frame comes from; what goes on to the box is judged at the
  * ingress of the bridge, what goes on to another port at the egress of that.
  */
-#include "bpf/env.bpf.h"
+#include "bpf/front.bpf.h"
 
 #include "core/fragment/fragment.h"
 #include "core/group.h"
@@ -201,6 +201,8 @@ static int verdict(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_
 	action = ks_inspect_end(env, &scratch->insp);
 	if (action == KS_ALLOW || action == KS_BYPASS)
 		return let_pass(skb, scratch);
+	if (!scratch->relay.is_egress)
+		front_note_drop(scratch->insp.home.now);
 	return action == KS_REJECT ? reject(skb, scratch, env) : TC_DROP;
 }
 
@@ -307,7 +309,7 @@ static ks_inline int finish(struct __sk_buff *skb, struct ks_scratch *scratch, s
 enum entry { ENTRY_PASS, ENTRY_JUDGE };
 
 /* Fills in where a packet comes from, by its interface and its seal. */
-static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, const struct ks_guard *guard,
+static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_guard *guard,
 				  __u32 secret)
 {
 	__u32 mark = skb->tc_index;
@@ -326,6 +328,8 @@ static ks_inline enum entry enter(struct __sk_buff *skb, struct ks_scratch *scra
 		scratch->insp.home.from = sealed ? mark & KS_SEAL_ZONE_MASK : KS_ZONE_NONE;
 	}
 	if (is_for_vlan(skb, guard)) {
+		if (!guard->tagged)
+			guard->tagged = 1;
 		skb->tc_index = 0;
 		return ENTRY_PASS;
 	}
@@ -345,7 +349,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	const struct ks_guard *guard;
+	struct ks_guard *guard;
 
 	if (!control || !scratch)
 		return TC_DROP;

@@ -25,6 +25,23 @@ static bool second_take(__u64 *word, __u64 now, __u32 limit)
 	return ks_rate_take(word, now, KS_NSEC_PER_SEC / (limit ? limit : 1), KS_NSEC_PER_SEC);
 }
 
+static bool second_admits(const __u64 *word, __u64 now, __u32 limit)
+{
+	return ks_rate_admits(ks_load_relaxed(word), now, KS_NSEC_PER_SEC / (limit ? limit : 1), KS_NSEC_PER_SEC);
+}
+
+bool ks_answer_is_spent(struct ks_env *env, const struct ks_inspection *insp)
+{
+	const struct ks_config *config = env_config(env);
+	struct ks_answers *answers = env_answers(env);
+	const __u64 *source = answers ? source_rate(env, answers, &insp->pkt) : NULL;
+
+	if (!config || !source)
+		return false;
+	return !second_admits(source, insp->home.now, config->limit_answers_source) ||
+	       !second_admits(&answers->all, insp->home.now, config->limit_answers);
+}
+
 bool ks_answer_admits(struct ks_env *env, const struct ks_inspection *insp)
 {
 	const struct ks_config *config = env_config(env);

@@ -24,4 +24,7 @@ struct ks_inspection;
 /* Returns true if the packet may be answered now, and counts it for or against the rates. */
 bool ks_answer_admits(struct ks_env *env, const struct ks_inspection *insp);
 
+/* Returns true if it may not, as it seems now, and counts nothing. */
+bool ks_answer_is_spent(struct ks_env *env, const struct ks_inspection *insp);
+
 #endif

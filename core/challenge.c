@@ -351,10 +351,15 @@ bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struc
 	return ks_challenge_asks_isolated(env_isolated(env), &insp->challenge) != 0;
 }
 
+bool ks_challenge_may_hear(const struct ks_config *config, const struct ks_inspection *insp)
+{
+	return insp->pkt.tuple.proto == KS_PROTO_TCP && insp->pkt.tcp_flags & KS_TCP_RST &&
+	       zone_is_challenged(config, insp->home.from);
+}
+
 bool ks_challenge_hears(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	if (insp->pkt.tuple.proto != KS_PROTO_TCP || !(insp->pkt.tcp_flags & KS_TCP_RST) ||
-	    !zone_is_challenged(config, insp->home.from))
+	if (!ks_challenge_may_hear(config, insp))
 		return false;
 	case_make(insp);
 	return ks_challenge_hears_isolated(env_isolated(env), &insp->challenge) != 0;

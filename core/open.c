@@ -7,10 +7,12 @@
  * of its translation are reserved, and the flow is inserted; if any of that fails,
  * none of it stays.
  */
+#include "core/answer.h"
 #include "core/antispoof.h"
 #include "core/challenge.h"
 #include "core/checksum.h"
 #include "core/env.h"
+#include "core/front.h"
 #include "core/group.h"
 #include "core/header/neighbour.h"
 #include "core/helper/expect.h"
@@ -398,6 +400,28 @@ static ks_inline __u32 open_admitted(struct ks_env *env, const struct ks_config 
 	return insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
 }
 
+/*
+ * Asks all that is to be asked before a flow is opened. Of a packet that may open one nothing has changed by it; of one that may
+ * not, an answer to a challenge was heard, and what a limit refuses is counted there. Returns true if it may; else the action is
+ * set, and *reason.
+ */
+static ks_inline bool open_judge(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				 __u32 *reason)
+{
+	insp->sent = insp->pkt.tuple;
+	if (is_judged_alone(env, config, insp, reason))
+		return false;
+	*reason = ks_track_may_open(config, &insp->pkt);
+	insp->opening.settled = *reason && ks_settle_admits(env, config, insp);
+	if (insp->opening.settled)
+		*reason = 0;
+	if (*reason && ks_challenge_hears(env, config, insp)) {
+		*reason = ks_deny(insp, KS_CLASS_UNTRACKED, KS_REASON_CHALLENGE_ANSWERED);
+		return false;
+	}
+	return is_expected(env, config, insp, *reason) || is_admitted(env, config, insp, reason);
+}
+
 void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -406,20 +430,41 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	insp->sent = insp->pkt.tuple;
-	if (is_judged_alone(env, config, insp, &reason)) {
-		ks_conclude(insp, config, reason);
+	if (!open_judge(env, config, insp, &reason)) {
+		ks_inspect_conclude(insp, config, reason);
 		return;
 	}
-	reason = ks_track_may_open(config, &insp->pkt);
-	insp->opening.settled = reason && ks_settle_admits(env, config, insp);
-	if (insp->opening.settled)
-		reason = 0;
-	if (reason && ks_challenge_hears(env, config, insp))
-		reason = ks_deny(insp, KS_CLASS_UNTRACKED, KS_REASON_CHALLENGE_ANSWERED);
-	else if (is_expected(env, config, insp, reason) || is_admitted(env, config, insp, &reason))
-		reason = open_admitted(env, config, insp, head);
+	reason = open_admitted(env, config, insp, head);
 	ks_open_conclude(insp, config, reason);
 	if (ks_unlikely(insp->opening.limited) && insp->verdict.action == KS_ALLOW && !insp->home.dry)
 		insp->stage = KS_STAGE_LIMIT;
+}
+
+/* Returns true if the packet, which no flow knows, is refused for certain and silently. */
+static ks_inline bool open_refuses(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	__u32 reason;
+
+	if (open_judge(env, config, insp, &reason) || reason == KS_REASON_CONTENDED ||
+	    insp->verdict.action == KS_ALLOW || insp->verdict.action == KS_BYPASS)
+		return false;
+	insp->verdict.reason = (__u8)reason;
+	return insp->verdict.action == KS_DENY || ks_answer_is_spent(env, insp);
+}
+
+bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_config *config = env_config(env);
+
+	if (!config)
+		return false;
+	if (insp->stage == KS_STAGE_DONE)
+		return insp->verdict.action == KS_DENY;
+	if (insp->stage != KS_STAGE_FIND)
+		return false;
+	ks_nat_find(env, insp);
+	if (insp->flow.found || insp->flow.busy || ks_challenge_may_hear(config, insp))
+		return false;
+	insp->stage = KS_STAGE_DONE;
+	return open_refuses(env, config, insp);
 }

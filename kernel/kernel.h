@@ -72,6 +72,7 @@ struct ks_kernel;
 	X(CHALLENGES, ks_challenges)         \
 	X(CHALLENGE_SETS, ks_challenge_sets) \
 	X(HELD, ks_held)                     \
+	X(FRONTS, ks_fronts)                 \
 	X(SWEEPER, ks_sweeper)               \
 	X(TC_STAGES, ks_tc_stages)           \
 	X(TC_HOOKS, ks_tc_hooks)             \
@@ -94,6 +95,7 @@ enum ks_kernel_map {
 	X(BACKSTOP_INPUT, ks_backstop_input)     \
 	X(BACKSTOP_FORWARD, ks_backstop_forward) \
 	X(XDP, ks_xdp)                           \
+	X(FRONT, ks_front)                       \
 	X(START, ks_start)                       \
 	X(KILL, ks_kill)                         \
 	X(ASK, ks_ask)

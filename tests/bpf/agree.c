@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Three homes side by side; see agree.h. */
+/* Four homes side by side; see agree.h. */
 #include "tests/bpf/agree.h"
 
 #include <errno.h>
@@ -17,7 +17,9 @@ int agreement_open(struct agreement *agreement)
 
 	memset(agreement, 0, sizeof(*agreement));
 	err = kernel_home_open(HOOK_TC, &agreement->homes[1]);
-	return err ? err : kernel_home_open(HOOK_XDP, &agreement->homes[2]);
+	if (!err)
+		err = kernel_home_open(HOOK_XDP, &agreement->homes[2]);
+	return err ? err : kernel_home_open(HOOK_FRONT, &agreement->homes[3]);
 }
 
 static void policy_end(struct agreement *agreement)
@@ -157,7 +159,8 @@ void agreement_advance(struct agreement *agreement, __u64 ns)
 
 void agreement_summary(const struct agreement *agreement)
 {
-	printf("# %u left changed;", agreement->changed);
+	printf("# %u left changed; the front dropped %u;", agreement->changed,
+	       kernel_home_refused(&agreement->homes[3]));
 	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
 		if (agreement->reasons[i])
 			printf(" %s %u;", ks_reason_name(i), agreement->reasons[i]);

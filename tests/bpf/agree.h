@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Three homes side by side: the native one, the tc program and the XDP
- * program, each with a table of its own. For every frame they must come to the
+ * Four homes side by side: the native one, the tc program, the XDP
+ * program, and the front with tc behind it, each with a table of its own. For every frame they must come to the
  * same verdict, and send the same bytes.
  */
 #ifndef KS_TESTS_BPF_AGREE_H
@@ -9,7 +9,7 @@
 
 #include "tests/bpf/compare.h"
 
-#define AGREE_HOMES 3 /* the native one first */
+#define AGREE_HOMES 4 /* the native one first */
 
 struct agreement {
 	struct ks_policy *policy;
@@ -20,7 +20,7 @@ struct agreement {
 	unsigned changed; /* frames that were changed on their way */
 };
 
-/* Loads the programs twice. Returns 0, or what main() shall return (kernel_home.h). */
+/* Loads the programs for each. Returns 0, or what main() shall return (kernel_home.h). */
 int agreement_open(struct agreement *agreement);
 void agreement_close(struct agreement *agreement);
 

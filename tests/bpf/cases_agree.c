@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The signature test: every scenario of tests/cases runs natively, through
- * the tc program and through the XDP program, and each step must come to the
- * same action, reason, class, state, numbers and flow, and each test to the
- * same state table. Usage: cases_agree DIRECTORY|FILE.ks...  Speaks TAP.
+ * the tc program, through the XDP program, and through the front with tc behind
+ * it; each step must come to the same action, reason, class, state, numbers and
+ * flow, and each test to the same state table. With the front packets and rules
+ * must also be counted as without it. Usage: cases_agree DIRECTORY|FILE.ks...  Speaks TAP.
  */
 #include <errno.h>
 #include <glob.h>
@@ -15,7 +16,14 @@
 #include "text/names.h"
 #include "tests/bpf/kernel_home.h"
 
-#define HOMES 3 /* the native one first */
+enum { NATIVE, TC, XDP, FRONT, HOMES };
+
+#define RULES 32 /* ids whose counts are compared */
+
+struct counts {
+	struct ks_count reasons[KS_REASON_MAX];
+	struct ks_rule_count rules[RULES];
+};
 
 /* The results of one home for each step of a test. */
 struct record {
@@ -28,6 +36,7 @@ struct record {
 	bool no_memory;
 	struct ks_test_result result;
 	struct flow_list flows;
+	struct counts counts; /* by this test */
 };
 
 struct bench {
@@ -60,22 +69,51 @@ static void record_step(const struct ks_step_result *result, void *arg)
 		step->passage = result->passage;
 }
 
+/* The programs count on from the beginning. */
+static int counts_read(const struct bench *bench, struct counts *counts)
+{
+	const struct ks_kernel *kernel = kernel_home_kernel(&bench->homes[TC]);
+	int err = ks_kernel_reasons(kernel, counts->reasons);
+
+	for (__u32 rule = 0; !err && rule < RULES; rule++)
+		err = ks_kernel_rule_count(kernel, rule, &counts->rules[rule]);
+	return err;
+}
+
+/* Leaves what came after `before`. */
+static void counts_since(const struct counts *before, struct counts *counts)
+{
+	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
+		counts->reasons[i].packets -= before->reasons[i].packets;
+		counts->reasons[i].bytes -= before->reasons[i].bytes;
+	}
+	for (unsigned i = 0; i < RULES; i++) {
+		counts->rules[i].matches -= before->rules[i].matches;
+		counts->rules[i].packets -= before->rules[i].packets;
+		counts->rules[i].bytes -= before->rules[i].bytes;
+	}
+}
+
 static int record_make(struct bench *bench, int which, const struct ks_test *test)
 {
 	struct record *record = &bench->records[which];
-	int err;
+	struct counts before;
+	int err = counts_read(bench, &before);
 
 	record->count = 0;
-	err = ks_scenario_run(bench->policy, test, &bench->homes[which], record_step, record, &record->result);
+	if (!err)
+		err = ks_scenario_run(bench->policy, test, &bench->homes[which], record_step, record, &record->result)
+			      ?: counts_read(bench, &record->counts);
 	if (err)
 		return err;
+	counts_since(&before, &record->counts);
 	return record->no_memory ? -ENOMEM : flow_list_take(&record->flows, &bench->homes[which]);
 }
 
 /* Prints the first difference from the native home. Returns true if there is one. */
 static bool steps_differ(const struct bench *bench, int which, const struct ks_test *test)
 {
-	const struct record *native = &bench->records[0], *other = &bench->records[which];
+	const struct record *native = &bench->records[NATIVE], *other = &bench->records[which];
 	char text[DIFFERENCE_TEXT], got[2][KS_SCENARIO_TEXT];
 
 	for (size_t i = 0; i < native->count && i < other->count; i++) {
@@ -99,10 +137,32 @@ static bool tables_differ(const struct bench *bench, int which)
 	char text[DIFFERENCE_TEXT];
 
 	if (bench->records[which].result.outcome == KS_OUTCOME_SKIPPED ||
-	    !flow_lists_differ(&bench->records[0].flows, &bench->records[which].flows, text))
+	    !flow_lists_differ(&bench->records[NATIVE].flows, &bench->records[which].flows, text))
 		return false;
 	printf("# at the end, the tables of native and %s differ: %s\n", bench->homes[which].ops->name, text);
 	return true;
+}
+
+/* Returns true, with a note, if the front and tc have not counted the same; a test that was cut short counts nothing. */
+static bool counts_differ(const struct bench *bench)
+{
+	const struct counts *tc = &bench->records[TC].counts, *front = &bench->records[FRONT].counts;
+
+	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
+		if (!memcmp(&tc->reasons[i], &front->reasons[i], sizeof(tc->reasons[i])))
+			continue;
+		printf("# %s: tc has counted %llu packets, with the front %llu\n", ks_reason_name(i),
+		       tc->reasons[i].packets, front->reasons[i].packets);
+		return true;
+	}
+	for (unsigned i = 0; i < RULES; i++) {
+		if (tc->rules[i].matches == front->rules[i].matches)
+			continue;
+		printf("# rule %u: tc has counted %llu packets, with the front %llu\n", i, tc->rules[i].matches,
+		       front->rules[i].matches);
+		return true;
+	}
+	return false;
 }
 
 static bool home_judge(struct bench *bench, int which, const struct ks_test *test)
@@ -115,7 +175,8 @@ static bool home_judge(struct bench *bench, int which, const struct ks_test *tes
 		return false;
 	}
 	bench->cut_short += result->outcome == KS_OUTCOME_SKIPPED;
-	return !which || (!steps_differ(bench, which, test) && !tables_differ(bench, which));
+	return !which || (!steps_differ(bench, which, test) && !tables_differ(bench, which) &&
+			  (which != FRONT || !counts_differ(bench)));
 }
 
 static void test_agree(struct bench *bench, const struct ks_test *test)
@@ -152,7 +213,7 @@ static void file_agree(struct bench *bench, const char *path)
 	ks_diags_print(&diags, stdout, false);
 	ks_diags_fini(&diags);
 	if (!err)
-		err = ks_native_home_create(bench->policy, &bench->homes[0]);
+		err = ks_native_home_create(bench->policy, &bench->homes[NATIVE]);
 	if (err) {
 		bench->failed++;
 		printf("not ok %u - %s loads\n", ++bench->number, path);
@@ -160,8 +221,8 @@ static void file_agree(struct bench *bench, const char *path)
 	}
 	for (size_t i = 0; i < bench->policy->test_count; i++)
 		test_agree(bench, &bench->policy->tests[i]);
-	ks_native_home_destroy(&bench->homes[0]);
-	kernel_home_forget_policy(&bench->homes[1]);
+	ks_native_home_destroy(&bench->homes[NATIVE]);
+	kernel_home_forget_policy(&bench->homes[TC]);
 	ks_policy_destroy(bench->policy);
 }
 
@@ -195,19 +256,22 @@ int main(int argc, char **argv)
 	}
 	if (arguments_expand(argc, argv, &found))
 		return 2;
-	code = kernel_home_open(HOOK_TC, &bench.homes[1]);
+	code = kernel_home_open(HOOK_TC, &bench.homes[TC]);
 	if (code)
 		return code;
-	if (kernel_home_share(&bench.homes[1], HOOK_XDP, &bench.homes[2])) {
-		printf("Bail out! the XDP program cannot be held\n");
+	if (kernel_home_share(&bench.homes[TC], HOOK_XDP, &bench.homes[XDP]) ||
+	    kernel_home_share(&bench.homes[TC], HOOK_FRONT, &bench.homes[FRONT])) {
+		printf("Bail out! the XDP programs cannot be held\n");
 		return 1;
 	}
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		file_agree(&bench, found.gl_pathv[i]);
 	globfree(&found);
 	records_fini(&bench);
-	kernel_home_close(&bench.homes[2]);
-	kernel_home_close(&bench.homes[1]);
+	printf("# the front has dropped %u packets\n", kernel_home_refused(&bench.homes[FRONT]));
+	kernel_home_close(&bench.homes[FRONT]);
+	kernel_home_close(&bench.homes[XDP]);
+	kernel_home_close(&bench.homes[TC]);
 	printf("1..%u\n# %u times a test ended sooner in the kernel, whose test runs take whole Ethernet frames of a "
 	       "fair length\n",
 	       bench.number, bench.cut_short);

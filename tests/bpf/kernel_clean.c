@@ -49,3 +49,12 @@ int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	return ks_set_store_reset(ks_kernel_sets(kernel), policy, ks_kernel_control(kernel)->test_now);
 }
+
+bool kernel_is_empty(const struct ks_table_counts *counts)
+{
+	__u32 records = 0;
+
+	for (unsigned i = 0; i < KS_KIND_MAX; i++)
+		records += counts->records[i];
+	return !counts->flows && !records;
+}

@@ -17,4 +17,7 @@ int kernel_clean_challenges(const struct ks_kernel *kernel);
 /* Gives run-time sets the entries of the policy's text again. */
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy);
 
+/* Returns true if the table has no entry. */
+bool kernel_is_empty(const struct ks_table_counts *counts);
+
 #endif

@@ -5,7 +5,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/if_link.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +15,12 @@
 #include "engine/entries.h"
 #include "kernel/internal.h"
 #include "tests/bpf/kernel_clean.h"
+#include "tests/bpf/xdp_hold.h"
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
 #define OUTPUT_MAX KS_PASSAGE_OUTPUT_MAX /* the length to which a frame may grow */
 #define KILL_KEYS 1024
-#define LOOPBACK 1
 /* A test that fills its table waits after each turn of the clock until the sweeper has done its round. */
 #define SMALL_LIMIT 4096U
 #define SWEEP_POLL_MS 5
@@ -41,6 +40,7 @@ struct kernel_home {
 	bool held; /* the owner's: fragments may have been kept since the reset */
 	bool short_of_ports; /* the same: a search for a port has failed */
 	bool challenged; /* the same: a SYN was challenged */
+	unsigned refused; /* packets that the front has dropped */
 };
 
 /* Stays on the CPU that it runs on now. */
@@ -137,15 +137,6 @@ static int live_kill(struct kernel_home *home)
 	return killed < 0 ? (int)killed : 0;
 }
 
-static bool is_empty(const struct ks_table_counts *counts)
-{
-	__u32 records = 0;
-
-	for (unsigned i = 0; i < KS_KIND_MAX; i++)
-		records += counts->records[i];
-	return !counts->flows && !records;
-}
-
 static int held_free(int fd, __u32 place)
 {
 	static const struct ks_held none;
@@ -204,7 +195,7 @@ static int kernel_reset(void *self)
 		memset(home->table[i].seat, 0, sizeof(home->table[i].seat));
 	memset(control->test_listen, 0, sizeof(control->test_listen));
 	control->settling.since = 0;
-	if (is_empty(ks_kernel_counts(home->kernel)))
+	if (kernel_is_empty(ks_kernel_counts(home->kernel)))
 		return 0;
 	memset(home->table, 0, home->table_size);
 	ks_kernel_recount_mappings(home->kernel);
@@ -246,13 +237,13 @@ static int kernel_advance(void *self, __u64 ns)
 static const char *kernel_refuses(void *self, const struct ks_frame *frame)
 {
 	const struct kernel_home *home = self;
-	__u32 least = ETHER_HEADER + (home->hook == HOOK_TC);
+	__u32 least = ETHER_HEADER + (home->hook != HOOK_XDP);
 
 	if (frame->link != KS_LINK_ETHERNET)
 		return "a test run of the kernel takes frames with an Ethernet header only";
 	if (frame->length != frame->captured)
 		return "a test run of the kernel takes whole frames only";
-	if (home->hook == HOOK_TC && frame->length >= ETHER_HEADER) {
+	if (home->hook != HOOK_XDP && frame->length >= ETHER_HEADER) {
 		if (frame->data[12] == 0x08 && frame->data[13] == 0x00)
 			least = ETHER_HEADER + 20;
 		if (frame->data[12] == 0x86 && frame->data[13] == 0xdd)
@@ -262,23 +253,42 @@ static const char *kernel_refuses(void *self, const struct ks_frame *frame)
 								  : NULL;
 }
 
+/* Runs the programs of the hook: the one that decides last is that whose results are in *opts. */
+static int programs_run(struct kernel_home *home, bool resumed, struct bpf_test_run_opts *opts)
+{
+	enum ks_kernel_program program = home->hook == HOOK_XDP ? KS_PROGRAM_XDP : KS_PROGRAM_TC_INGRESS;
+	__u32 room = opts->data_size_out;
+
+	if (home->hook == HOOK_FRONT && !resumed) {
+		if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, KS_PROGRAM_FRONT), opts))
+			return -errno;
+		if (opts->retval != XDP_PASS) {
+			home->refused++;
+			return 0;
+		}
+		opts->data_size_out = room;
+	}
+	return bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), opts) ? -errno : 0;
+}
+
 static int kernel_run(struct kernel_home *home, const struct ks_frame *frame, bool resumed, struct ks_passage *passage)
 {
-	enum ks_kernel_program program = home->hook == HOOK_TC ? KS_PROGRAM_TC_INGRESS : KS_PROGRAM_XDP;
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	__u32 zero = 0;
 	static __u8 output[OUTPUT_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length, .data_out = output,
 		    .data_size_out = sizeof(output), .repeat = 1);
 	const struct ks_scratch *scratch = &home->scratch[home->cpu];
+	int err;
 
 	control->test_from = frame->from;
 	control->test_to = frame->to;
 	control->test_resumed = resumed;
 	if (!resumed)
 		control->test_random = ks_home_random(home->packets++);
-	if (bpf_prog_test_run_opts(ks_kernel_program_fd(home->kernel, program), &opts))
-		return -errno;
+	err = programs_run(home, resumed, &opts);
+	if (err)
+		return err;
 	if (bpf_map_lookup_elem(ks_kernel_map_fd(home->kernel, KS_MAP_SCRATCH), &zero, home->scratch))
 		return -errno;
 	passage->insp = scratch->insp;
@@ -447,19 +457,11 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.kill = kernel_kill,             \
 	}
 
-static const struct ks_home_ops kernel_ops[] = { [HOOK_TC] = KERNEL_OPS("tc"), [HOOK_XDP] = KERNEL_OPS("xdp") };
-
-/*
- * Attaches the XDP program to the loopback of our own network namespace,
- * where nothing moves: while it is attached anywhere, a test run need not
- * make and unmake the kernel's dispatcher, which takes a grace period each.
- */
-static int xdp_hold(struct kernel_home *home)
-{
-	if (home->hook != HOOK_XDP)
-		return 0;
-	return bpf_xdp_attach(LOOPBACK, ks_kernel_program_fd(home->kernel, KS_PROGRAM_XDP), XDP_FLAGS_SKB_MODE, NULL);
-}
+static const struct ks_home_ops kernel_ops[] = {
+	[HOOK_TC] = KERNEL_OPS("tc"),
+	[HOOK_XDP] = KERNEL_OPS("xdp"),
+	[HOOK_FRONT] = KERNEL_OPS("front"),
+};
 
 static int home_init(struct kernel_home *home)
 {
@@ -474,7 +476,7 @@ static int home_init(struct kernel_home *home)
 	err = cpu_pin(&home->cpu);
 	if (!err)
 		err = table_map(home);
-	return err ? err : xdp_hold(home);
+	return err ?: xdp_hold(home->kernel, home->hook);
 }
 
 static int home_create(struct ks_kernel *kernel, enum kernel_hook hook, struct kernel_home *owner, struct ks_home *home)
@@ -509,8 +511,7 @@ void kernel_home_close(struct ks_home *home)
 
 	if (!made)
 		return;
-	if (made->hook == HOOK_XDP)
-		bpf_xdp_detach(LOOPBACK, XDP_FLAGS_SKB_MODE, NULL);
+	xdp_let_go(made->hook);
 	if (made->table)
 		munmap(made->table, made->table_size);
 	if (made->owner == made)
@@ -525,6 +526,20 @@ void kernel_home_forget_policy(struct ks_home *home)
 	struct kernel_home *made = home->self;
 
 	made->owner->policy = NULL;
+}
+
+unsigned kernel_home_refused(const struct ks_home *home)
+{
+	const struct kernel_home *made = home->self;
+
+	return made->refused;
+}
+
+const struct ks_kernel *kernel_home_kernel(const struct ks_home *home)
+{
+	const struct kernel_home *made = home->self;
+
+	return made->kernel;
 }
 
 __u64 kernel_home_now(const struct ks_home *home)

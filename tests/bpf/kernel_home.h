@@ -15,7 +15,7 @@
 #include "kernel/kernel.h"
 #include "scenario/scenario.h"
 
-enum kernel_hook { HOOK_TC, HOOK_XDP };
+enum kernel_hook { HOOK_TC, HOOK_XDP, HOOK_FRONT /* the front, and tc for what that passes */ };
 
 /*
  * Loads the programs and makes them a home, for policies of up to the default
@@ -34,6 +34,12 @@ void kernel_home_close(struct ks_home *home);
 
 /* Call it before a policy that was set is destroyed: the kernel has a copy, but the home recognises it by its address. */
 void kernel_home_forget_policy(struct ks_home *home);
+
+/* The packets that the front of a home has dropped. */
+unsigned kernel_home_refused(const struct ks_home *home);
+
+/* The programs of a home: several may share them. */
+const struct ks_kernel *kernel_home_kernel(const struct ks_home *home);
 
 /* The programs' clock, ns. */
 __u64 kernel_home_now(const struct ks_home *home);

@@ -2,6 +2,7 @@
 /* The home of the core for tests; see tests/unit/core/test_home.h. Counters are atomic: the stress test shares one home. */
 #include "tests/unit/core/test_home.h"
 
+#include "core/front.h"
 #include "core/network.h"
 
 const struct ks_rule test_allow_all = {
@@ -423,10 +424,8 @@ static void head_fill(const struct frame *f, __u32 captured, __u8 head[KS_HEAD_S
 	pkt->flags = captured < f->len ? KS_PKT_SNAPPED : 0;
 }
 
-__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp)
+static void prepare(const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp, __u8 *head)
 {
-	__u8 head[KS_HEAD_SIZE];
-
 	memset(insp, 0xa5, sizeof(*insp));
 	insp->home.now = now;
 	insp->flow.clock = ks_flow_clock(now);
@@ -436,7 +435,23 @@ __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to
 	insp->home.dry = 0;
 	insp->home.resumed = 0;
 	head_fill(f, f->len, head, &insp->pkt);
+}
+
+__u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp)
+{
+	__u8 head[KS_HEAD_SIZE];
+
+	prepare(f, from, to, now, insp, head);
 	return ks_inspect(env, insp, head);
+}
+
+bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp)
+{
+	__u8 head[KS_HEAD_SIZE];
+
+	prepare(f, from, to, now, insp, head);
+	ks_inspect_begin(env, insp, head);
+	return ks_front_refuses(env, insp);
 }
 
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)

@@ -107,6 +107,9 @@ __u32 checksum_add(__u32 sum, const __u8 *data, __u32 len);
 __u32 test_inspect(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now,
 		   struct ks_inspection *insp);
 
+/* Asks the front about it (core/front.h): returns true if that refuses it. */
+bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, __u64 now, struct ks_inspection *insp);
+
 /* Parses the frame alone. `captured`: bytes given of it, at most its length. */
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt);
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The front (core/front.h): an XDP program before the kernel makes an skb of a frame. It drops what tc ingress would drop for
+ * certain, with the same reason, counters and events, and passes everything else to that, unchanged.
+ *
+ * It judges only frames that tc ingress would judge as coming by this very interface: addressed to its own link address, and
+ * not tagged, because a tagged frame is a VLAN device's. Where the card takes tags off before XDP sees a frame
+ * (KS_GUARD_UNTAGS), the daemon attaches the front only if there is no VLAN device; and once ingress has met a tagged frame all
+ * the same (for a device in another namespace), the front passes everything.
+ *
+ * It sleeps while little is dropped on its CPU, and so costs established flows nothing but its call: tc counts what it drops at
+ * ingress (front_note_drop()), and wakes it.
+ */
+#include "bpf/front.bpf.h"
+
+#include "core/front.h"
+#include "core/header/wire.h"
+
+#define WINDOW_NS (KS_NSEC_PER_SEC / 10)
+#define WAKING_DROPS 100U /* in a window */
+#define AWAKE_NS KS_NSEC_PER_SEC /* for so long behind such a window */
+
+/* One CPU's: how much is dropped there. */
+struct front {
+	__u64 since; /* ns: when the window began */
+	__u64 until; /* ns: awake until then */
+	__u32 drops; /* in the window */
+	__u32 zero;
+};
+
+/* clang-format off */
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct front); } ks_fronts MAP;
+/* clang-format on */
+
+void front_note_drop(__u64 now)
+{
+	struct front *front = first_of(&ks_fronts);
+
+	if (!front)
+		return;
+	if (now - front->since >= WINDOW_NS) {
+		front->since = now;
+		front->drops = 0;
+	}
+	if (++front->drops >= WAKING_DROPS)
+		front->until = now + AWAKE_NS;
+}
+
+static ks_inline bool is_awake(const struct ks_control *control)
+{
+	const struct front *front = first_of(&ks_fronts);
+
+	return ks_test_mode || (front && front->until && env_clock(control) < front->until);
+}
+
+static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
+{
+	__u32 len = bpf_xdp_get_buff_len(xdp);
+
+	scratch->insp.pkt.wire_len = len;
+	scratch->relay.length = len;
+	len = KS_MIN(len, KS_HEAD_MAX);
+	scratch->insp.pkt.head_len = len;
+	return len >= ETH_HEADER_LEN && bpf_xdp_load_bytes(xdp, 0, scratch->head, length_bound(len)) == 0;
+}
+
+static ks_inline bool is_tagged(const __u8 *head)
+{
+	__u32 type = ks_be16(ks_load16(head + ETH_TYPE_OFF));
+
+	return type == ETH_TYPE_VLAN || type == ETH_TYPE_QINQ || type == ETH_TYPE_QINQ_OLD;
+}
+
+/* Returns true if the interface is judged at its ingress, and the frame is addressed to it. */
+static ks_inline bool is_judged_here(const struct ks_guard *guard, const __u8 *head)
+{
+	if (guard->link != KS_LINK_ETHERNET || guard->flags & (KS_GUARD_BRIDGED | KS_GUARD_CARRIER | KS_GUARD_IGNORED))
+		return false;
+	if (guard->flags & KS_GUARD_UNTAGS && guard->tagged)
+		return false;
+	return ks_load32(guard->mac) == ks_load32(head) && ks_load16(guard->mac + 4) == ks_load16(head + 4);
+}
+
+/* Says where the frame comes from. Returns false if it is not one for the front. */
+static ks_inline bool enter(struct xdp_md *xdp, struct ks_scratch *scratch)
+{
+	const struct ks_guard *guard;
+
+	if (!head_load(xdp, scratch) || is_tagged(scratch->head))
+		return false;
+	if (ks_test_mode)
+		return true;
+	guard = guard_get(xdp->ingress_ifindex);
+	if (!guard || !is_judged_here(guard, scratch->head))
+		return false;
+	scratch->insp.home.from = guard->zone;
+	scratch->insp.home.to = KS_ZONE_UNKNOWN;
+	return true;
+}
+
+PROGRAM("xdp.frags")
+int ks_front(struct xdp_md *xdp)
+{
+	const struct ks_control *control = control_get();
+	struct ks_scratch *scratch = scratch_get();
+	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
+
+	if (!control || !scratch || !is_awake(control))
+		return XDP_PASS;
+	scratch->answer_len = 0;
+	scratch->relay.ifindex = xdp->ingress_ifindex;
+	scratch->relay.out_ifindex = 0;
+	scratch->relay.is_egress = 0;
+	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
+	scratch->insp.pkt.link = KS_LINK_ETHERNET;
+	inspection_prepare(&env, &scratch->insp, control);
+	if (!enter(xdp, scratch))
+		return XDP_PASS;
+	ks_inspect_begin(&env, &scratch->insp, scratch->head);
+	if (!ks_front_refuses(&env, &scratch->insp))
+		return XDP_PASS;
+	front_note_drop(scratch->insp.home.now);
+	ks_inspect_end(&env, &scratch->insp);
+	return XDP_DROP;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The front: it refuses what the inspection would, leaves the rest to that, and changes nothing for it. */
+#include "core/front.h"
+
+#include "core/header/wire.h"
+#include "tests/unit/core/test_home.h"
+
+#define NOW (1000 * KS_NSEC_PER_SEC)
+#define BUCKETS 8
+#define DENIED 23 /* ports */
+#define REJECTED 25
+#define OPEN 80
+#define HOME 1 /* hosts: of the sender's network */
+#define FORGED 9 /* an address of the box */
+
+static const struct ks_range ports[] = { { .lo = { 0, DENIED }, .hi = { 0, DENIED } },
+					 { .lo = { 0, REJECTED }, .hi = { 0, REJECTED } },
+					 { .lo = { 0, OPEN }, .hi = { 0, OPEN } } };
+static const struct ks_set sets[] = {
+	{ 0 }, { .first4 = 0, .count4 = 1 }, { .first4 = 1, .count4 = 1 }, { .first4 = 2, .count4 = 1 }
+};
+#define RULE(n, what)                 \
+	{ .from_zones = KS_ZONES_ANY, \
+	  .to_zones = KS_ZONES_ANY,   \
+	  .dport_set = (n),           \
+	  .id = (n),                  \
+	  .action = (what),           \
+	  .flags = KS_RULE_ANY_PROTO }
+static const struct ks_rule rules[] = { RULE(1, KS_DENY), RULE(2, KS_REJECT), RULE(3, KS_ALLOW) };
+
+static int setup(void **state)
+{
+	struct ks_env *env = test_env_create(BUCKETS);
+
+	env->rules = rules;
+	env->sets = sets;
+	env->ranges = ports;
+	env->config.rules = KS_ARRAY_SIZE(rules);
+	env->config.sets = KS_ARRAY_SIZE(sets);
+	env->config.ranges = KS_ARRAY_SIZE(ports);
+	env->config.limit_states = 32;
+	env->config.limit_half_open = 16;
+	env->config.limit_answers = env->config.limit_answers_source = 1;
+	env->config.addressed = 1ULL << ZONE_LAN;
+	ks_addr_set_ipv4(&env->config.address[ZONE_LAN][0], ks_be32(0x0a000000U | FORGED));
+	env->config.outside[0] = KS_ZONES_ANY;
+	env->checksum_ok = true;
+	*state = env;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	test_env_destroy(*state);
+	return 0;
+}
+
+static void segment_make(struct frame *frame, __u8 host, __u16 port, __u8 flags)
+{
+	memset(frame, 0, sizeof(*frame));
+	frame_ethernet(frame, 0x0800, 0);
+	frame_ipv4(frame, KS_PROTO_TCP, host, 2, 0, 20);
+	frame_tcp(frame, 1000, port, 1, 0, flags, 100);
+}
+
+/* Asks the front, which must change nothing: no entry, no count, no rate. */
+static bool ask(struct ks_env *env, const struct frame *frame, struct ks_inspection *insp)
+{
+	static struct ks_env before;
+	static struct ks_bucket buckets[BUCKETS];
+	bool refused;
+
+	memcpy(&before, env, sizeof(before));
+	memcpy(buckets, env->buckets, sizeof(buckets));
+	refused = test_front(env, frame, ZONE_WAN, ZONE_LAN, NOW, insp);
+	assert_memory_equal(&before, env, sizeof(before));
+	assert_memory_equal(buckets, env->buckets, sizeof(buckets));
+	return refused;
+}
+
+static bool refuses(struct ks_env *env, const struct frame *frame, __u32 reason)
+{
+	struct ks_inspection insp;
+
+	if (!ask(env, frame, &insp))
+		return false;
+	assert_int_equal(insp.verdict.reason, reason);
+	ks_inspect_end(env, &insp);
+	assert_int_equal(env->reasons[reason], 1);
+	env->reasons[reason] = 0;
+	return true;
+}
+
+/* Each with the reason that the inspection gives. */
+static void test_refused(void **state)
+{
+	static const struct {
+		__u8 host;
+		__u16 port;
+		__u8 flags;
+		__u32 reason;
+	} cases[] = {
+		{ HOME, DENIED, KS_TCP_SYN, KS_REASON_RULE },
+		{ HOME, 9999, KS_TCP_SYN, KS_REASON_NO_STATE },
+		{ HOME, OPEN, KS_TCP_ACK, KS_REASON_NO_STATE },
+		{ HOME, OPEN, KS_TCP_SYN | KS_TCP_FIN, KS_REASON_TCP_FLAGS },
+		{ FORGED, OPEN, KS_TCP_SYN, KS_REASON_SPOOFED },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		struct ks_env *env = *state;
+		struct ks_inspection insp;
+		struct frame frame;
+
+		segment_make(&frame, cases[i].host, cases[i].port, cases[i].flags);
+		assert_true(refuses(env, &frame, cases[i].reason));
+		test_inspect(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp);
+		assert_int_equal(insp.verdict.reason, cases[i].reason);
+		assert_int_equal(insp.verdict.action, KS_DENY);
+		env->reasons[cases[i].reason] = 0;
+	}
+}
+
+/* A packet that may open a flow is left to the inspection, and then all that the flow knows, whatever it is. */
+static void test_left(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	assert_false(ask(env, &frame, &insp));
+	test_inspect(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_NEW);
+	segment_make(&frame, HOME, OPEN, KS_TCP_ACK);
+	assert_false(ask(env, &frame, &insp));
+	segment_make(&frame, HOME, OPEN, KS_TCP_RST);
+	assert_false(ask(env, &frame, &insp));
+}
+
+static void test_fragment(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	segment_make(&frame, HOME, DENIED, KS_TCP_SYN);
+	frame.data[14 + IPV4_FRAGMENT_OFF] = 0x20;
+	frame_ipv4_checksum(&frame, 14);
+	assert_false(ask(env, &frame, &insp));
+}
+
+/* A reject is left to the inspection, which answers it, until that would not answer either. */
+static void test_reject(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	segment_make(&frame, HOME, REJECTED, KS_TCP_SYN);
+	assert_false(ask(env, &frame, &insp));
+	test_inspect(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp);
+	assert_int_equal(insp.verdict.action, KS_REJECT);
+	env->reasons[KS_REASON_RULE] = 0;
+	assert_true(refuses(env, &frame, KS_REASON_RULE));
+	assert_int_equal(env->answers.withheld, 1);
+}
+
+/* A RST may answer a challenge, which only the inspection hears. */
+static void test_challenge(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	segment_make(&frame, HOME, OPEN, KS_TCP_RST);
+	assert_true(refuses(env, &frame, KS_REASON_NO_STATE));
+	env->config.challenge_always = 1ULL << ZONE_WAN;
+	assert_false(ask(env, &frame, &insp));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fragment, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reject, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_challenge, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("core/front", tests, NULL, NULL);
+}
