@@ -15,6 +15,7 @@
 #include "text/json.h"
 #include "explain/json.h"
 #include "text/names.h"
+#include "policy/protect.h"
 #include "policy/settings.h"
 
 static json_t *network_json(const struct ks_prefix *prefix)
@@ -30,7 +31,48 @@ static json_t *mac_json(const __u8 mac[6])
 	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
-static json_t *policy_zone_json(const struct ks_zone *zone)
+/* "half-open" as a member's name. */
+static const char *member_name(const char *name, char buf[64])
+{
+	size_t i = 0;
+
+	for (; name[i] && i < 63; i++)
+		buf[i] = name[i] == '-' || name[i] == ' ' ? '_' : name[i];
+	buf[i] = '\0';
+	return buf;
+}
+
+static json_t *refused_options_json(const struct ks_protection *protection)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < KS_IP_OPTION_MAX; i++) {
+		if (protection->ip_options >> i & 1)
+			json_array_append_new(list, json_string(ks_ip_option_name(i)));
+	}
+	return list;
+}
+
+static json_t *protection_item_json(const struct ks_protection *protection, unsigned item)
+{
+	if (!ks_protect_has(protection, item))
+		return json_false();
+	return item == KS_PROTECT_IP_OPTIONS ? refused_options_json(protection) : json_true();
+}
+
+/* The protection of a zone; null without `protect`. */
+static json_t *protection_json(const struct ks_policy *policy, const struct ks_zone *zone)
+{
+	json_t *object = zone->protect.line ? json_object() : json_null();
+	char name[64];
+
+	for (unsigned item = 0; zone->protect.line && item < KS_PROTECT_MAX; item++)
+		json_object_set_new(object, member_name(ks_protect_name(item), name),
+				    protection_item_json(&policy->config.protection[zone->id], item));
+	return object;
+}
+
+static json_t *policy_zone_json(const struct ks_policy *policy, const struct ks_zone *zone)
 {
 	json_t *interfaces = json_array(), *networks = json_array(), *macs = json_array(), *addresses = json_array();
 	char text[KS_ADDR_TEXT];
@@ -46,9 +88,10 @@ static json_t *policy_zone_json(const struct ks_zone *zone)
 			json_array_append_new(addresses, json_string(ks_addr_text(&zone->address[i].addr,
 										  zone->address[i].family, text)));
 	}
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:s}", "name", zone->name, "id", zone->id, "interfaces",
-			 interfaces, "networks", networks, "addresses", addresses, "macs", macs, "antispoof",
-			 zone->antispoof, "challenge", ks_challenge_mode_name(zone->challenge));
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:s, s:o}", "name", zone->name, "id", zone->id,
+			 "interfaces", interfaces, "networks", networks, "addresses", addresses, "macs", macs,
+			 "antispoof", zone->antispoof, "challenge", ks_challenge_mode_name(zone->challenge), "protect",
+			 protection_json(policy, zone));
 }
 
 static json_t *policy_rule_json(const struct ks_rule_info *info, unsigned entries)
@@ -56,17 +99,6 @@ static json_t *policy_rule_json(const struct ks_rule_info *info, unsigned entrie
 	return json_pack("{s:i, s:o, s:i, s:s, s:s, s:b, s:s*, s:i}", "id", (int)info->id, "file",
 			 ks_json_text(info->place.file), "line", (int)info->place.line, "action", ks_rule_verb(info),
 			 "text", info->text, "log", (int)info->log, "label", info->label, "entries", (int)entries);
-}
-
-/* "half-open" as a member's name. */
-static const char *member_name(const char *name, char buf[64])
-{
-	size_t i = 0;
-
-	for (; name[i] && i < 63; i++)
-		buf[i] = name[i] == '-' ? '_' : name[i];
-	buf[i] = '\0';
-	return buf;
 }
 
 static json_t *value_json(const struct ks_config *config, const struct ks_setting *setting)
@@ -150,7 +182,7 @@ static json_t *policy_json(const struct ks_policy *policy)
 	for (__u32 i = 0; i < policy->config.entries; i++)
 		entries[policy->rule_info[i]]++;
 	for (size_t i = 0; i < policy->zone_count; i++)
-		json_array_append_new(zones, policy_zone_json(&policy->zones[i]));
+		json_array_append_new(zones, policy_zone_json(policy, &policy->zones[i]));
 	for (size_t i = 0; i < policy->ignore_count; i++)
 		json_array_append_new(ignores, ks_json_text(policy->ignores[i]));
 	for (size_t i = 0; i < policy->info_count; i++)

@@ -37,6 +37,9 @@ static ks_inline bool ks_sum_is_wrong(struct ks_env *env, const struct ks_config
 }
 
 /* Parses done, the packet goes to its first stage. Returns the reason of those that need none (read.c). */
-__u32 ks_first_stage(struct ks_env *env, struct ks_inspection *insp);
+__u32 ks_first_stage(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
+
+/* The same behind the stage PROTECT: chooses the first stage that looks for state. */
+__u32 ks_state_begin(struct ks_env *env, struct ks_inspection *insp);
 
 #endif

@@ -23,6 +23,7 @@
 #include "core/nat/alias.h"
 #include "core/nat/clash.h"
 #include "core/nat/source.h"
+#include "core/protect.h"
 #include "core/settle.h"
 #include "core/stage.h"
 #include "core/table/table.h"
@@ -387,13 +388,23 @@ static ks_inline __u32 judge_challenged(struct ks_inspection *insp)
 	return KS_REASON_CHALLENGED;
 }
 
-/* Opens the flow of a packet that may, unless its checksum is wrong: then no host has it; or it is challenged. Returns the reason. */
+/*
+ * Opens the flow of a packet that may, unless its checksum is wrong: then no host has it; its zone is protected from it; or it is
+ * challenged. Returns the reason.
+ */
 static ks_inline __u32 open_admitted(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				     const __u8 *head)
 {
+	__u32 reason;
+
 	if (ks_sum_is_wrong(env, config, insp, head)) {
 		ks_open_forget(insp);
 		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_L4_CHECKSUM);
+	}
+	reason = ks_protect_opening(env, config, insp);
+	if (reason) {
+		ks_open_forget(insp);
+		return ks_deny(insp, KS_CLASS_NEW, reason);
 	}
 	if (ks_challenge_asks(env, config, insp))
 		return judge_challenged(insp);

@@ -8,6 +8,7 @@
 #include "core/header/neighbour.h"
 #include "core/header/wire.h"
 #include "core/link.h"
+#include "core/protect.h"
 #include "core/stage.h"
 #include "core/table/table.h"
 
@@ -60,7 +61,7 @@ static inline void find_broadcast(struct ks_env *env, struct ks_inspection *insp
 		insp->to = insp->home.to = (__u8)zone;
 }
 
-__u32 ks_first_stage(struct ks_env *env, struct ks_inspection *insp)
+__u32 ks_state_begin(struct ks_env *env, struct ks_inspection *insp)
 {
 	if (insp->pkt.flags & KS_PKT_NEIGHBOUR)
 		return neighbour_read(insp);
@@ -71,6 +72,14 @@ __u32 ks_first_stage(struct ks_env *env, struct ks_inspection *insp)
 		insp->from_high = ks_packet_key(env, insp, &insp->pkt.tuple, &insp->flow.key);
 		ks_table_hash(env, &insp->flow);
 	}
+	return KS_REASON_OK_NEW;
+}
+
+__u32 ks_first_stage(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	if (!(config->options & KS_OPT_PROTECT) || !ks_protect_is_asked(config, insp))
+		return ks_state_begin(env, insp);
+	insp->stage = KS_STAGE_PROTECT;
 	return KS_REASON_OK_NEW;
 }
 
@@ -88,13 +97,14 @@ __u32 ks_inspect_read(struct ks_env *env, struct ks_inspection *insp, const __u8
 	if (ks_unlikely(insp->pkt.flags & KS_PKT_FRAGMENT)) {
 		insp->sent = insp->pkt.tuple;
 		insp->stage = KS_STAGE_FRAGMENT; /* if it is refused, its datagram dies with it */
-		return reason;
+		return reason || !(config->options & KS_OPT_PROTECT) ? reason : ks_protect_fragment(config, insp);
 	}
 	if (reason)
 		return ks_deny(insp, KS_CLASS_INVALID, reason);
-	if (ks_unlikely(config->options & KS_OPT_CHECKSUM)) {
-		insp->stage = KS_STAGE_CHECKSUM;
-		return KS_REASON_OK_NEW;
-	}
-	return ks_first_stage(env, insp);
+	if (ks_likely(!(config->options & (KS_OPT_CHECKSUM | KS_OPT_PROTECT))))
+		return ks_state_begin(env, insp);
+	if (!(config->options & KS_OPT_CHECKSUM))
+		return ks_first_stage(env, config, insp);
+	insp->stage = KS_STAGE_CHECKSUM;
+	return KS_REASON_OK_NEW;
 }

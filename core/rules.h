@@ -12,6 +12,7 @@
 #include "core/home.h"
 #include "core/state.h"
 #include "core/address.h"
+#include "core/protection.h"
 #include "core/types.h"
 #include "core/verdict.h"
 
@@ -228,6 +229,7 @@ struct ks_rule_list {
 #define KS_OPT_SIMULTANEOUS 0x200 /* a SYN may answer a SYN: simultaneous open (RFC 9293 3.5) */
 #define KS_OPT_OTHER_PROTOCOLS 0x400 /* a bridge hands on frames that are neither IP nor a link's own protocols */
 #define KS_OPT_STATE_CHECKSUM 0x800 /* verify that of whatever opens a flow or moves one (core/checksum.h) */
+#define KS_OPT_PROTECT 0x1000 /* a zone is protected (core/protect.h) */
 #define KS_OPT_LOG_DROPS 0x08 /* emit an event for every drop, not only for logged rules */
 
 /* A network that the policy says a zone has, for homes without routes; see network.h. */
@@ -291,6 +293,7 @@ struct ks_config {
 	struct ks_dynamic dynamic[KS_DYNAMIC_MAX];
 	__u32 limits; /* entries of the table of limits */
 	__u32 pad4;
+	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 
 /* Returns true if the policy names an address as the box's own, in whatever zone: for homes without interfaces. */

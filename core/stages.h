@@ -17,6 +17,7 @@
 #define KS_STAGES(X)                                                                                                \
 	X(FRAGMENT, fragment) /* part of a datagram: judge it by that (fragment/) */                                \
 	X(CHECKSUM, checksum) /* every packet, with `option checksum`: is its upper checksum right? (checksum.c) */ \
+	X(PROTECT, protect) /* odd, from a zone that is protected: may it go on? (protect.c) */                     \
 	X(ERROR, error) /* an ICMP error: judge it by the flow it quotes (error.c) */                               \
 	X(FIND, find) /* everything else: look for its flow, and judge it by that (known.c) */                      \
 	X(REROUTE, reroute) /* its flow leaves by another way than before: may it, and as whom? (reroute.c) */      \

@@ -138,7 +138,15 @@ enum ks_class {
 	X(OVER_FLOWS, "over limit of new flows", "more flows in this time than a limit of the rule allows")            \
 	X(OVER_CONNECTIONS, "over limit of connections", "more connections at once than a limit of the rule allows")   \
 	X(OVER_PACKETS, "over limit of packets", "more packets in this time than a limit of the rule allows")          \
-	X(OVER_OCTETS, "over limit of octets", "more octets in this time than a limit of the rule allows")
+	X(OVER_OCTETS, "over limit of octets", "more octets in this time than a limit of the rule allows")             \
+	/* protect (core/protect.h) */                                                                                 \
+	X(TRACE_ROUTE, "trace route", "its hop limit ends before its way does, or it is a probe of traceroute")        \
+	X(IP_OPTION, "ip option", "an IPv4 option, or a hop-by-hop header, from a zone that is protected from it")     \
+	X(SYN_FRAGMENT, "syn fragment", "a SYN in a datagram in fragments")                                            \
+	X(ICMP_FRAGMENT, "icmp fragment", "an ICMP message in fragments that would open a flow")                       \
+	X(SMURF, "smurf", "an ICMP query to a group, which many would answer")                                         \
+	X(FRAGGLE, "fraggle", "UDP to port 7 or 19 of a group, which many would answer")                               \
+	X(UNASSIGNED_PROTOCOL, "unassigned protocol", "a protocol number that nobody has been assigned")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

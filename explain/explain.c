@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * See explain.h. The steps follow the stages of core/inspect.c: headers, zones,
- * flow, zone check, protocol, policy, nat, helper, decision, answer, state.
+ * protect, flow, zone check, protocol, policy, nat, helper, decision, answer, state.
  */
 #include "explain/explain.h"
 
@@ -316,6 +316,8 @@ static void explain_path(struct ks_explain *explain)
 	if (insp->pkt.flags & KS_PKT_NOT_IP || is_header_reason(insp->verdict.reason))
 		return;
 	explain_zones(explain);
+	if (ks_explain_protect(explain))
+		return;
 	if (insp->pkt.flags & KS_PKT_NEIGHBOUR) {
 		ks_explain_step(explain, "neighbour", "ok", "neighbour discovery and listener reports are not flows");
 		return;

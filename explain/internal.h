@@ -44,6 +44,9 @@ void ks_explain_rules(struct ks_explain *explain);
 /* The limits of the rule that lets the packet open a flow. */
 void ks_explain_limits(struct ks_explain *explain);
 
+/* The item of `protect` by which the packet is refused. Returns true if neither flows nor rules were asked before. */
+bool ks_explain_protect(struct ks_explain *explain);
+
 /* The translation of the packet, and the helper that reads its connection. */
 void ks_explain_translation(struct ks_explain *explain);
 

@@ -287,6 +287,7 @@ static __u64 map_mask(__u64 mask, const __u8 map[KS_ZONE_MAX])
 static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX])
 {
 	struct ks_config *config = &policy->config;
+	struct ks_protection protection[KS_ZONE_MAX];
 	struct ks_addr address[KS_ZONE_MAX][2];
 
 	for (size_t i = 0; i < policy->zone_count; i++)
@@ -302,8 +303,11 @@ static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX]
 	for (size_t i = 0; i < policy->address_set_count; i++)
 		policy->address_sets[i].zone = map[policy->address_sets[i].zone];
 	memcpy(address, config->address, sizeof(address));
-	for (unsigned id = 0; id < KS_ZONE_MAX; id++)
+	memcpy(protection, config->protection, sizeof(protection));
+	for (unsigned id = 0; id < KS_ZONE_MAX; id++) {
 		memcpy(config->address[map[id]], address[id], sizeof(address[id]));
+		config->protection[map[id]] = protection[id];
+	}
 	config->addressed = map_mask(config->addressed, map);
 	config->antispoof = map_mask(config->antispoof, map);
 	config->challenge_always = map_mask(config->challenge_always, map);

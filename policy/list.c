@@ -102,12 +102,12 @@ bool ks_is_name_char(char c, bool first)
 }
 
 static const char *const reserved[] = {
-	"any",	  "self",    "none",	"not",	  "from",      "to",	    "source", "destination",
-	"port",	  "proto",   "type",	"code",	  "family",    "log",	    "zone",   "set",
-	"file",	  "include", "timeout", "limit",  "option",    "allow",	    "deny",   "reject",
-	"bypass", "test",    "tcp",	"udp",	  "icmp",      "icmpv6",    "after",  "network",
-	"mac",	  "nat",     "binat",	"nptv6",  "forward",   "redirect",  "helper", "masquerade",
-	"exempt", "address", "on",	"ignore", "antispoof", "challenge",
+	"any",	  "self",    "none",	"not",	  "from",      "to",	    "source",  "destination",
+	"port",	  "proto",   "type",	"code",	  "family",    "log",	    "zone",    "set",
+	"file",	  "include", "timeout", "limit",  "option",    "allow",	    "deny",    "reject",
+	"bypass", "test",    "tcp",	"udp",	  "icmp",      "icmpv6",    "after",   "network",
+	"mac",	  "nat",     "binat",	"nptv6",  "forward",   "redirect",  "helper",  "masquerade",
+	"exempt", "address", "on",	"ignore", "antispoof", "challenge", "protect",
 };
 
 int ks_check_name(struct ks_parser *p, const struct ks_token *token, const char *text, const char *what)

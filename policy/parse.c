@@ -10,6 +10,7 @@
 #include "policy/file.h"
 #include "policy/nat.h"
 #include "policy/print.h"
+#include "policy/protect.h"
 #include "policy/rule.h"
 #include "policy/settings.h"
 #include "policy/statement.h"
@@ -18,8 +19,8 @@
 #include "policy/scenario/scenario.h"
 
 static const char *const keywords[] = {
-	"zone",	  "ignore", "set",     "include",  "timeout", "limit", "option", "allow",  "deny",
-	"reject", "bypass", "forward", "redirect", "nat",     "binat", "nptv6",	 "helper", "test",
+	"zone",	  "ignore",  "set",	 "include", "timeout", "limit", "option", "allow", "deny",    "reject",
+	"bypass", "forward", "redirect", "nat",	    "binat",   "nptv6", "helper", "test",  "protect",
 };
 
 int ks_parser_no_memory(struct ks_parser *p)
@@ -343,8 +344,8 @@ static int unknown_statement(struct ks_parser *p, const struct ks_token *word)
 	return ks_parser_error(
 		p, word, 0,
 		"unknown statement '%.60s'%s: expected allow, deny, reject, bypass, forward, redirect, "
-		"nat, binat, nptv6, helper, zone, ignore, set, include, timeout, limit, option, test, or $name "
-		"= value",
+		"nat, binat, nptv6, helper, zone, protect, ignore, set, include, timeout, limit, option, test, or "
+		"$name = value",
 		word->text, ks_did_you_mean(p, "", word->text, keywords, KS_ARRAY_SIZE(keywords)));
 }
 
@@ -371,6 +372,8 @@ static int parse_statement(struct ks_parser *p, const struct ks_token *word)
 		return ks_parse_zone(p);
 	if (strcmp(word->text, "ignore") == 0)
 		return ks_parse_ignore(p);
+	if (strcmp(word->text, "protect") == 0)
+		return ks_parse_protect(p);
 	if (strcmp(word->text, "set") == 0)
 		return ks_parse_set(p);
 	if (strcmp(word->text, "include") == 0)

@@ -64,6 +64,7 @@ struct ks_zone {
 	__u8 (*macs)[6]; /* `mac` part of a zone: for replay only */
 	size_t mac_count;
 	bool antispoof; /* sources are checked against the routes; false with `antispoof off`. Also in config.antispoof */
+	struct ks_place protect; /* where `protect` of it stands, line 0 without; config.protection has what it says */
 	__u8 challenge; /* enum ks_challenge_mode. Also in config.challenge_always and challenge_never */
 };
 

@@ -14,6 +14,7 @@
 #include "policy/ast.h"
 #include "policy/limit.h"
 #include "policy/print.h"
+#include "policy/protect.h"
 #include "policy/rule.h"
 #include "policy/sets.h"
 #include "policy/settings.h"
@@ -511,6 +512,7 @@ void ks_policy_print(const struct ks_policy *policy, FILE *out)
 	print_ignore_statement(policy, out);
 	for (size_t i = 0; i < policy->set_info_count; i++)
 		print_set_statement(policy, &policy->set_infos[i], out);
+	ks_protect_print(policy, out);
 	ks_settings_print(&policy->config, out);
 	for (size_t i = 0; i < policy->info_count; i++)
 		print_rule(&policy->infos[i], out);

@@ -8,6 +8,7 @@
 
 #include "core/header/wire.h"
 #include "core/home.h"
+#include "core/protection.h"
 #include "core/rules.h"
 #include "core/verdict.h"
 
@@ -19,6 +20,29 @@ struct ipv4_option_ctx {
 	__u32 options; /* of the policy */
 	__u32 reason;
 };
+
+static inline enum ks_ip_option ipv4_option_kind(__u32 type)
+{
+	switch (type) {
+	case IPV4_OPT_RR:
+		return KS_IP_OPTION_RECORD_ROUTE;
+	case IPV4_OPT_TS:
+		return KS_IP_OPTION_TIMESTAMP;
+	case IPV4_OPT_SEC:
+	case IPV4_OPT_ESEC:
+	case IPV4_OPT_CIPSO:
+		return KS_IP_OPTION_SECURITY;
+	case IPV4_OPT_LSRR:
+	case IPV4_OPT_SSRR:
+		return KS_IP_OPTION_SOURCE_ROUTE;
+	case IPV4_OPT_SID:
+		return KS_IP_OPTION_STREAM_ID;
+	case IPV4_OPT_RA:
+		return KS_IP_OPTION_ROUTER_ALERT;
+	default:
+		return KS_IP_OPTION_OTHER;
+	}
+}
 
 /* One option; returns nonzero at the end of all. */
 static long ipv4_option_step(__u32 n, void *arg)
@@ -40,6 +64,7 @@ static long ipv4_option_step(__u32 n, void *arg)
 			w->reason = KS_REASON_SOURCE_ROUTE;
 		if (w->reason)
 			return 1;
+		w->pkt->ip_options |= (__u8)(1U << ipv4_option_kind(opt[0]));
 	}
 	w->pkt->cursor = (__u16)(off + len);
 	return 0;
@@ -140,6 +165,8 @@ static inline __u32 extension_judge(struct extension_ctx *w, bool first)
 		return KS_REASON_ROUTING_HEADER;
 	if (w->proto == KS_PROTO_FRAGMENT)
 		fragment_note(w, ext, off);
+	if (w->proto == KS_PROTO_HOPOPTS)
+		w->pkt->ip_options |= 1U << KS_IP_OPTION_HOP_BY_HOP;
 	len = extension_length(w->proto, ext);
 	if (len == 0)
 		return KS_REASON_EXTENSION_HEADER;

@@ -248,6 +248,7 @@ static inline void packet_init(struct ks_packet *pkt)
 	pkt->frag_len = 0;
 	pkt->frag_least = 0;
 	pkt->frag_more = 0;
+	pkt->ip_options = 0;
 	for (__u32 i = 0; i < KS_ARRAY_SIZE(pkt->frag_zero); i++)
 		pkt->frag_zero[i] = 0;
 }

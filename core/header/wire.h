@@ -52,8 +52,15 @@
 #define IPV4_OPTIONS_MAX 40U
 #define IPV4_OPT_END 0
 #define IPV4_OPT_NOP 1
+#define IPV4_OPT_RR 7 /* record route */
+#define IPV4_OPT_TS 68
+#define IPV4_OPT_SEC 130 /* RFC 1108, with the next */
 #define IPV4_OPT_LSRR 131
+#define IPV4_OPT_ESEC 133
+#define IPV4_OPT_CIPSO 134
+#define IPV4_OPT_SID 136
 #define IPV4_OPT_SSRR 137
+#define IPV4_OPT_RA 148 /* RFC 2113 */
 
 /* IPv6 (RFC 8200) */
 #define IPV6_HEADER_LEN 40U

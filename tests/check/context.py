@@ -167,6 +167,8 @@ def key_of(name, tokens):
         return "source port" if first == "source" else "port"
     if name == "set-option":
         return first
+    if name == "protection":
+        return {"ip": "ip options", "land": None}.get(first, " ".join([first, *others]).removesuffix(" off"))
     return first if first in ("from", "to", "source", "destination", "port", "type", "family", "log") else "protocol"
 
 
@@ -269,7 +271,7 @@ CONDITIONS = [
     Condition("Names of zones, sets and variables have up to 31 letters,", "zone set variable",
               lambda state, name, tokens: len(tokens[min(1, name != "variable")].text.lstrip("$")) <= 31),
     Condition("A list must not be empty, but that of a set may.", 
-              "zone ignore rule forward redirect nat binat helper", has_entries, about_meaning=True),
+              "zone protect protection ignore rule forward redirect nat binat helper", has_entries, about_meaning=True),
     Condition("A clause, log and an option of a translation stand once in a rule.",
               "clause log new-port nat-option", stands_once),
     Condition("A rule has up to seven limits, and one of packets and one of octets for each flow.", "rate", is_one_of_few),
@@ -278,6 +280,7 @@ CONDITIONS = [
     Condition("Of the two ends of a range or of shares the lower stands first.",
               "ipv4-range ipv6-range port-range new-ports shares part", is_ascending),
     Condition("A zone has one address of each family, one antispoof and one challenge,", "zone-entry", stands_once),
+    Condition("An item of protect stands once in it.", "protection", stands_once),
     Condition("Behind dynamic, timeout, limit and keep stand once.", "set-option", stands_once),
     Condition("A timeout, limit or option is set once in a policy.", "lifetime bound choice", stands_once),
     Condition("Both ends of a packet are of one family,", "head", is_one_family),
@@ -355,7 +358,7 @@ class Context:
              "kind": None, "broken": False}
     SCOPES = {"test": ("conversations",), "step": ("packet", "quoting"), "head": ("zone", "ends")}
     RULES = ("rule", "forward", "redirect", "nat", "helper")
-    SCOPES |= dict.fromkeys("zone set rule forward redirect nat helper timeout limit option".split(), ("once",))
+    SCOPES |= dict.fromkeys("zone set protect rule forward redirect nat helper timeout limit option".split(), ("once",))
 
     def __init__(self, random, reserved, reads, off=None):
         self.random, self.reserved, self.reads, self.off = random, reserved, reads, off
@@ -440,7 +443,7 @@ class Context:
         if name == "binat":
             prefixes = [text.partition("/") for text in texts if "." in text or ":" in text]
             return len({(":" in address, length) for address, _, length in prefixes}) == 1
-        if name == "zone-name" and "binat" in self.stack:
+        if name == "protected" or (name == "zone-name" and "binat" in self.stack):
             return texts[0] in ZONES
         if name == "target" and "forward" in self.stack:
             return not re.search("[/-]", texts[0])
@@ -483,7 +486,7 @@ class Context:
         return self.head() if name == "head" else None
 
     def name(self, parent):
-        known = {"zone-name": ZONES, "addresses": ["hosts"], "ports": ["web"], "dynamic-name": ["guests"],
+        known = {"zone-name": ZONES, "protected": ZONES, "addresses": ["hosts"], "ports": ["web"], "dynamic-name": ["guests"],
                  "conversation": [name for name, _ in self.state["conversations"]] or ["nobody"]}
         if parent in known:
             return [Token("word", self.random.choice(known[parent]))]

@@ -515,7 +515,7 @@ static void test_forward(void **state)
 
 static int setup_protocols(void **state)
 {
-	return setup_policy(state, "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n");
+	return setup_policy(state, "zone lan { eth1 }\nzone wan { eth0 }\nprotect wan\nallow from lan to wan\n");
 }
 
 /* Returns true if the printed explanation of a packet says `what`. */
@@ -552,6 +552,8 @@ static void test_protocols(void **state)
 	assert_true(explains(f, "lan 10.0.0.5 > wan 192.0.2.1 gre call 7", "gre 10.0.0.5 > 192.0.2.1 call 7"));
 	assert_true(explains(f, "lan 10.0.0.5 > wan 192.0.2.1 gre data hex \"00000800\"",
 			     "gre 10.0.0.5 > 192.0.2.1, 0 octets"));
+	assert_true(explains(f, "wan 192.0.2.1 > lan 10.0.0.5 proto 200",
+			     "protect wan: unassigned protocols (test:3): refused is a protocol"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

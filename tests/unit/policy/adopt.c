@@ -91,6 +91,7 @@ static void test_translations_follow_their_zones(void **state)
 		adopt(&ids, "zone dmz { eth2, challenge always }\n"
 			    "zone wan { eth0, address 203.0.113.1, antispoof off, challenge never }\n"
 			    "zone lan { eth1, network 10.0.0.0/8 }\n"
+			    "protect wan\n"
 			    "forward from wan tcp port 80 to 10.0.0.5\n"
 			    "redirect from lan tcp port 80 to self\n"
 			    "nat from lan to wan masquerade\n");
@@ -104,6 +105,8 @@ static void test_translations_follow_their_zones(void **state)
 	assert_int_equal(second->config.address[dmz][0].w[3], 0);
 	assert_int_equal(second->config.antispoof, 1ULL << KS_ZONE_NONE | 1ULL << lan | 1ULL << dmz);
 	assert_int_equal(second->config.challenge_never, 1ULL << wan);
+	assert_int_not_equal(second->config.protection[wan].items, 0);
+	assert_int_equal(second->config.protection[lan].items | second->config.protection[dmz].items, 0);
 	assert_int_equal(second->config.challenge_always, 1ULL << dmz);
 	assert_int_equal(second->config.networks, 1);
 	assert_int_equal(second->config.network[0].zone, lan);
