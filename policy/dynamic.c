@@ -101,6 +101,8 @@ static int read_setting(struct ks_parser *p, struct ks_dynamic *settings)
 	if (!ks_parser_accept_word(p, "keep"))
 		return ks_parser_error(p, token, 0, "expected timeout, limit or keep, found %s",
 				       ks_token_describe(token, buf, sizeof(buf)));
+	if (settings->flags & KS_DYNAMIC_KEEP)
+		return ks_parser_error(p, ks_parser_last(p), 0, "'keep' stands twice: expected it once");
 	settings->flags |= KS_DYNAMIC_KEEP;
 	return 0;
 }
