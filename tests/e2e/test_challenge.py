@@ -326,12 +326,14 @@ def flood(lab, seconds):
                             f"--macs={mac['to']}{mac['from']}", f"--address={CLIENT4}", f"--port={PORT}")
 
 
-def test_newcomers_get_in_during_a_flood(lab, echo, make_firewall, nft, hidden):
+@pytest.mark.parametrize("cpus", [0, 3], ids=["one CPU", "two CPUs"])
+def test_newcomers_get_in_during_a_flood(lab, echo, make_firewall, nft, hidden, cpus):
     """Of 40,000 forged SYNs a second; also who comes through a NAT. Half-open connections stay within their marks."""
     if not BENCH.exists():
         pytest.skip("not built: keepstate-bench")
     firewall = make_firewall(POLICY % "challenge auto" + "limit half-open 4000\n")
     nft(MASQUERADE)
+    lab.gateway.ip_root("netns", "exec", lab.gateway.name, "sh", "-c", f"echo {cpus} >/sys/class/net/wan0/queues/rx-0/rps_cpus")
     lab.gateway.ip("route", "add", "198.18.0.0/15", "via", SERVER4)
     try:
         child = flood(lab, 12)
