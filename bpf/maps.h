@@ -38,6 +38,7 @@
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
  *   ks_fronts       PERCPU_ARRAY [1]         private: how much is dropped at ingress (front.bpf.c)
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
+ *   ks_sweep_scratch PERCPU_ARRAY [1]       private: its working memory
  *
  * A new policy is written into the slot that ks_control.active does not name
  * (configs, and fresh inner maps), then `active` is switched: one store.

@@ -109,6 +109,14 @@ static void entries_end(struct entries_ctx *ctx)
 	ctx->rows = 0;
 }
 
+/* Tells where an entry comes from, if not from the administrator. */
+static const char *origin_of(const json_t *entry)
+{
+	if (json_is_true(json_object_get(entry, "policy")))
+		return "of the policy";
+	return json_is_true(json_object_get(entry, "limit")) ? "by a limit" : "";
+}
+
 static int entry_take(const char *line, size_t length, void *arg)
 {
 	struct entries_ctx *ctx = arg;
@@ -123,7 +131,7 @@ static int entry_take(const char *line, size_t length, void *arg)
 	span_cell(ctx->grid, json_object_get(entry, "left"));
 	ks_grid_cell(ctx->grid, "%lld", ks_member_number(entry, "packets"));
 	ks_grid_cell(ctx->grid, "%s", ks_bytes_text((uint64_t)ks_member_number(entry, "bytes"), text));
-	ks_grid_cell(ctx->grid, "%s", json_is_true(json_object_get(entry, "policy")) ? "of the policy" : "");
+	ks_grid_cell(ctx->grid, "%s", origin_of(entry));
 	ctx->total++;
 	if (++ctx->rows == ROWS_TOGETHER)
 		entries_end(ctx);

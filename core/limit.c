@@ -5,6 +5,7 @@
 #include "core/env.h"
 #include "core/home.h"
 #include "core/judge.h"
+#include "core/overload.h"
 #include "core/stage.h"
 #include "core/table/tally.h"
 #include "core/track/track.h"
@@ -57,6 +58,12 @@ struct walk_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
 };
+
+/* Returns true if whoever opens a flow of the protocol proves to be there, by a handshake. */
+static inline bool has_handshake(__u8 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
+}
 
 /* Which word of its tally a limit has. */
 static inline __u8 rate_of(const struct ks_limit *limit)
@@ -142,6 +149,8 @@ static long limit_look_step(__u32 n, void *arg)
 	limit = limit_of(ctx, n, &over);
 	if (!limit)
 		return over;
+	if (limit->overload && has_handshake(ctx->insp->pkt.tuple.proto))
+		return 0; /* refuses when the source has proved to be there */
 	ask_make(ctx, limit);
 	return outcome_note(&ctx->insp->limiting, ks_tally_look(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask),
 			    n) != 0;
@@ -156,12 +165,6 @@ static ks_inline void walk_begin(struct ks_insp_limiting *walk, __u32 units, __u
 }
 
 /* --- flows that begin --- */
-
-/* Returns true if whoever opens a flow of the protocol proves to be there, by a handshake. */
-static inline bool has_handshake(__u8 proto)
-{
-	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
-}
 
 /* Notes what is due of a flow that begins, by the units that its rule has limits of. */
 static ks_inline void opening_note(struct ks_inspection *insp)
@@ -303,6 +306,22 @@ static inline bool was_there(const struct ks_inspection *insp)
 }
 
 /*
+ * A limit has refused with `reason`. If it says so, the source comes into a set. Returns true if it does: then what
+ * has just completed its handshake does not wait for room.
+ */
+static ks_inline bool exceeded_overload(struct ks_env *env, struct ks_inspection *insp, __u32 reason)
+{
+	const struct ks_insp_limiting *walk = &insp->limiting;
+	const struct ks_limit *limit = env_limit(env, walk->first + walk->refused);
+
+	if (!limit || !limit->overload || reason != ks_limit_reason(limit->unit) ||
+	    !has_handshake(insp->pkt.tuple.proto))
+		return false;
+	ks_overload(env, limit, &walk->flow, walk->high);
+	return true;
+}
+
+/*
  * Counts a flow whose originator has proved to be there, and notes that by a commit of its own, so that whoever ends the flow
  * from then on gives it back. Returns 0 or a reason.
  */
@@ -313,8 +332,11 @@ static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp
 	if (has_handshake(insp->pkt.tuple.proto) && !was_there(insp))
 		units |= UNIT(KS_LIMIT_FLOWS);
 	reason = limits_take(env, insp, units, was_there(insp) ? KS_TALLY_FORCE : KS_TALLY_TAKE);
-	if (reason)
+	if (reason) {
+		if (exceeded_overload(env, insp, reason) && ks_table_free_flow(env, &insp->flow))
+			insp->flow.found = 0;
 		return reason;
+	}
 	met = insp->limiting.met;
 	insp->flow.after = insp->flow.before;
 	insp->flow.after.limits = (met & UNIT(KS_LIMIT_CONNECTIONS) ? KS_FLOW_LIMIT_COUNTED : 0) |
@@ -339,6 +361,16 @@ static ks_inline bool is_valid(struct ks_env *env, const struct ks_config *confi
 	       !(ks_moves_flow(insp) && ks_sum_is_wrong(env, config, insp, head));
 }
 
+/* Counts a packet by the limits of packets and octets. */
+static ks_inline __u32 paced_count(struct ks_env *env, struct ks_inspection *insp)
+{
+	__u32 reason = limits_take(env, insp, UNITS_PACED, KS_TALLY_TAKE);
+
+	if (reason && is_proven(insp))
+		exceeded_overload(env, insp, reason);
+	return reason;
+}
+
 /* Counts a valid packet of a known flow, and the flow if it is time. Returns 0 or a reason. */
 static ks_inline __u32 known_count(struct ks_env *env, struct ks_inspection *insp)
 {
@@ -347,7 +379,7 @@ static ks_inline __u32 known_count(struct ks_env *env, struct ks_inspection *ins
 	if (limits & KS_FLOW_LIMIT_PENDING && is_proven(insp) && !insp->home.dry)
 		reason = flow_count(env, insp);
 	if (!reason && limits & KS_FLOW_LIMIT_PACED && !insp->home.dry)
-		reason = limits_take(env, insp, UNITS_PACED, KS_TALLY_TAKE);
+		reason = paced_count(env, insp);
 	return reason;
 }
 
@@ -382,7 +414,7 @@ static ks_inline void judge_known(struct ks_env *env, const struct ks_config *co
 		return;
 	}
 	insp->verdict.rule = insp->flow.before.rule;
-	insp->verdict.state = insp->flow.before.state;
+	insp->verdict.state = insp->flow.found ? insp->flow.before.state : KS_STATE_NONE;
 	insp->verdict.log = insp->flow.before.flags & KS_FLOW_LOG ? 1 : 0;
 	insp->flow.after = insp->flow.before;
 	ks_inspect_conclude(insp, config, ks_deny(insp, KS_CLASS_NEW, reason));

@@ -23,6 +23,10 @@
  *              packets are counted as long as it is PACED
  *   table      it closes, or is freed by whomever: it is given back
  *
+ * Overload. A limit may put the source of what exceeds it into a run-time set (overload.h), for a source that has proved to
+ * be there only: nobody shall come into a blocklist by what others send in his name. So such a limit does not refuse the first
+ * packet of a handshake; it refuses when that is complete, and the flow ends.
+ *
  * A flow that a helper expected, or a mapping admits, has no rule of its own and no limits.
  *
  * Reload. Counts are kept by the id of the rule. A rule whose limits only have other numbers keeps its id, and so its counts

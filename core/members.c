@@ -123,12 +123,30 @@ ks_isolated __u32 ks_member_find_isolated(struct ks_env *env, struct ks_member_s
 	return search->page != 0;
 }
 
+/* Returns the entry that a search has found, NULL if there is none. */
+static ks_inline struct ks_member *member_at(struct ks_env *env, const struct ks_member_search *search)
+{
+	struct ks_member_page *page = env_member_page(env, search->set & SET_MASK, search->page);
+
+	return page ? &page->bucket.member[search->slot & PAGE_SLOT_MASK] : NULL;
+}
+
+__u32 ks_sets_flags(struct ks_env *env, __u64 sets, const struct ks_addr *addr, __u8 family)
+{
+	struct ks_member_search search = { .addr = *addr, .sets = sets, .family = family };
+	const struct ks_member *member;
+
+	if (!ks_member_find_isolated(env, &search))
+		return 0;
+	member = member_at(env, &search);
+	return member ? ks_load_relaxed(&member->flags) : 0;
+}
+
 /* Counts a packet with the entry of a set of the policy that has the address. */
 static ks_inline void count_one(struct ks_env *env, __u32 index, const struct ks_addr *addr, __u8 family, __u32 bytes)
 {
 	const struct ks_set *set = index == KS_SET_ANY ? NULL : env_set(env, index);
 	struct ks_member_search search = { .addr = *addr, .family = family };
-	struct ks_member_page *page;
 	struct ks_member *member;
 
 	if (!set || !set->dynamic)
@@ -136,10 +154,9 @@ static ks_inline void count_one(struct ks_env *env, __u32 index, const struct ks
 	search.sets = set->dynamic;
 	if (!ks_member_find_isolated(env_isolated(env), &search))
 		return;
-	page = env_member_page(env, search.set & SET_MASK, search.page);
-	if (!page)
+	member = member_at(env, &search);
+	if (!member)
 		return;
-	member = &page->bucket.member[search.slot & PAGE_SLOT_MASK];
 	ks_fetch_add(&member->packets, 1);
 	ks_fetch_add(&member->bytes, bytes);
 }

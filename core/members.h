@@ -48,6 +48,8 @@
 
 /* ks_member.flags */
 #define KS_MEMBER_POLICY 0x01 /* it stands in the policy's text, and goes when that does */
+#define KS_MEMBER_LIMIT 0x02 /* a limit of a rule has put it there (core/overload.h) */
+#define KS_MEMBER_END 0x04 /* the same, and its flows end */
 
 /* An entry. */
 struct ks_member {
@@ -78,7 +80,7 @@ struct ks_member_head {
 	__u64 key[2]; /* secret of the hash */
 	__u64 lengths[KS_MEMBER_WORDS]; /* a bit for each length in use; see ks_member_length_word() */
 	__u32 count; /* entries, with those that have expired and are not swept yet */
-	__u32 zero;
+	__u32 ending; /* how often a limit has put something there whose flows end; whoever sweeps flows watches it */
 	__u64 evicted; /* entries that a packet's entry took the place of */
 	__u64 refused; /* entries of packets that found no place */
 	__u32 length_count[KS_MEMBER_LENGTHS]; /* entries of each length */
@@ -178,6 +180,9 @@ static inline bool ks_set_has(struct ks_env *env, __u32 set, const struct ks_add
 {
 	return ks_sets_have(env_isolated(env), 1ULL << (set & (KS_DYNAMIC_MAX - 1)), addr, family);
 }
+
+/* Returns the flags of the entry around the address that ks_sets_have() finds, 0 if there is none. `env` is one for isolated functions. */
+__u32 ks_sets_flags(struct ks_env *env, __u64 sets, const struct ks_addr *addr, __u8 family);
 
 /* Counts a packet with the entries of run-time sets by which entry `index` of the rule table matched this tuple. */
 void ks_members_count(struct ks_env *env, const struct ks_tuple *tuple, __u32 index, __u32 bytes);

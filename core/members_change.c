@@ -175,7 +175,8 @@ static ks_inline bool member_renew(struct add_ctx *ctx)
 	}
 	if (!(ctx->by_packet && longer))
 		ks_store_relaxed(&member->expires, ctx->expires);
-	ks_store_relaxed(&member->flags, (__u8)(member->flags | ctx->flags));
+	ks_store_relaxed(&member->flags,
+			 (__u8)(ctx->result == KS_MEMBER_ADDED ? ctx->flags : member->flags | ctx->flags));
 	member_release(member, version);
 	return true;
 }

@@ -170,17 +170,19 @@ struct ks_limit {
 	__u64 amount; /* of connections at once; else in each `period` */
 	__u64 period; /* ns */
 	__u64 burst; /* as the time, ns, that so much takes at that rate */
-	__u32 set; /* of the table of sets: whoever exceeds comes into it (`overload`); 0: none */
+	__u64 hold; /* ms that whoever exceeds is in the set of `overload`; 0: as the set says */
 	__u32 rule; /* id */
 	__u8 unit; /* enum ks_limit_unit */
 	__u8 per; /* enum ks_limit_per */
 	__u8 bits[2]; /* of an address, IPv4 (0 to 32) and IPv6, that tell one from another */
 	__u8 at; /* how many limits of the rule with the same `unit` and `per` stand before it */
 	__u8 order; /* among all limits of the rule */
-	__u8 zero[2];
+	__u8 overload; /* number of a run-time set and 1: whoever exceeds comes into it (core/overload.h); 0: none */
+	__u8 ends; /* 1: and its flows end */
+	__u32 zero;
 };
 
-_Static_assert(sizeof(struct ks_limit) == 40, "limits are table entries");
+_Static_assert(sizeof(struct ks_limit) == 48, "limits are table entries");
 
 #define KS_LIMITS_MAX 4096U
 #define KS_LIMITS_SEEK 13 /* steps of a bisection among them */

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "core/members.h"
+#include "core/overload.h"
 #include "engine/entries.h"
 #include "engine/internal.h"
 #include "engine/seats.h"
@@ -362,12 +364,30 @@ int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, 
 	return reason == KS_REASON_OK_NEW ? 0 : -ENOSPC;
 }
 
+/* Ends the flows of those that limits have put into sets since the last sweep. */
+static void flows_end(struct ks_engine *engine)
+{
+	struct ks_overload_round round = { 0 };
+	struct ks_entry e = { .clock = ks_flow_clock(engine->now) };
+
+	for (__u32 i = 0; i < KS_DYNAMIC_MAX; i++) {
+		const struct ks_member_page *page = env_member_page(ks_engine_env(engine), i, 0);
+
+		if (page)
+			ks_overload_note(&round, i, ks_load_relaxed(&page->head.ending));
+	}
+	for (__u32 b = 0; round.ending != engine->ending && b < engine->shape.buckets; b++)
+		ks_overload_end(ks_engine_env(engine), &e, b, round.sets);
+	engine->ending = round.ending;
+}
+
 unsigned ks_engine_sweep(struct ks_engine *engine)
 {
 	unsigned freed = 0;
 
 	for (__u32 b = 0; b < engine->shape.buckets; b++)
 		freed += ks_table_sweep(ks_engine_env(engine), b, engine->now);
+	flows_end(engine);
 	engine->swept = engine->now;
 	engine->swept_created = ks_load_relaxed(&engine->counts->created);
 	return freed;

@@ -35,6 +35,7 @@ struct ks_engine {
 	struct ks_settling settling;
 	__u64 swept; /* when the table was last swept */
 	__u64 swept_created; /* flows made until then */
+	__u32 ending; /* ks_overload_round.ending then */
 	const struct ks_world *world; /* NULL: the policy's networks and addresses stand for it */
 	const struct ks_frame *frame; /* the one being inspected */
 	__u8 *output; /* the frame as it leaves, if `changed` */

@@ -88,6 +88,9 @@ struct ks_ast_limit {
 	__u8 per; /* enum ks_limit_per */
 	__u8 period; /* of new flows: number of its name in policy/limit.c; else 0, a second */
 	__u8 bits[2]; /* as of struct ks_limit */
+	bool ends; /* flows of whoever exceeds */
+	struct ks_name overload; /* the set that it comes into, text NULL without one */
+	__u64 hold; /* ms that it stays there; 0: not given */
 };
 
 struct ks_ast_rule {
@@ -158,6 +161,7 @@ struct ks_ast_set {
 	bool ports;
 	bool broken;
 	bool used;
+	bool filled; /* a limit puts sources into it */
 	unsigned long stamp; /* of the list that counted it last, see ks_ast_take_set() */
 	struct ks_items items;
 	bool dynamic; /* a run-time set: what is below is of it only */

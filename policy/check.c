@@ -9,6 +9,7 @@
 #include "policy/check.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
+#include "policy/limit.h"
 #include "policy/sets.h"
 #include "policy/settings.h"
 #include "policy/translate.h"
@@ -432,6 +433,7 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 	check_ports(p, rule, &rule->sport);
 	check_ports(p, rule, &rule->dport);
 	check_types(p, rule);
+	ks_check_limits(p, rule);
 }
 
 int ks_check(struct ks_parser *p)
@@ -450,7 +452,8 @@ int ks_check(struct ks_parser *p)
 		const struct ks_ast_set *set = &p->ast->sets[i];
 
 		if (!set->used)
-			ks_parser_warn_at(p, &set->name.place, "set '%s' is never used", set->name.text);
+			ks_parser_warn_at(p, &set->name.place, "set '%s' is %s", set->name.text,
+					  set->filled ? "filled by a limit, and no rule asks for it" : "never used");
 	}
 	for (const struct ks_deferred *deferred = p->deferred; deferred; deferred = deferred->next) {
 		if (deferred->fn(p, deferred->arg) == -ENOMEM)

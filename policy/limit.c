@@ -6,6 +6,7 @@
  *   limit 10/minute burst 5 per source      new flows
  *   limit 20 connections per source/24,64   at once, by IPv4 and IPv6 prefix
  *   limit 1M octets/second per flow         and packets/second
+ *   limit 10/minute per source overload @bad for 1h end flows
  */
 #include "policy/limit.h"
 
@@ -13,9 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/header/packet.h"
 #include "core/table/record.h"
+#include "policy/list.h"
 #include "policy/rule.h"
+#include "policy/sets.h"
 #include "policy/value.h"
+#include "text/names.h"
 
 #define NSEC_PER_SEC 1000000000ULL
 #define IPV4_BITS 32U
@@ -205,6 +210,51 @@ static int parse_per(struct ks_parser *p, struct ks_ast_limit *limit)
 	return token.text[length] ? parse_bits(p, &token, token.text + length + 1, limit) : 0;
 }
 
+static int parse_hold(struct ks_parser *p, struct ks_ast_limit *limit)
+{
+	char low[KS_DURATION_TEXT], high[KS_DURATION_TEXT];
+	struct ks_token token;
+	__u64 ms;
+
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "a duration such as 1h", &token))
+		return -EINVAL;
+	if (ks_value_duration(token.text, &ms) || ms < KS_DYNAMIC_TIMEOUT_MIN_MS || ms > KS_DYNAMIC_TIMEOUT_MAX_MS)
+		return ks_parser_error(
+			p, &token, 0, "'%.60s' is no time in a set: expected a duration such as 10m or 1h30m, %s to %s",
+			token.text, ks_duration_text(KS_DYNAMIC_TIMEOUT_MIN_MS, low),
+			ks_duration_text(KS_DYNAMIC_TIMEOUT_MAX_MS, high));
+	limit->hold = ms;
+	return 0;
+}
+
+/* Reads "@set for 1h end flows" behind `overload`. */
+static int parse_overload(struct ks_parser *p, struct ks_ast_limit *limit)
+{
+	struct ks_token word = *ks_parser_last(p), token;
+	int err = 0;
+
+	if (limit->per != KS_LIMIT_SOURCE)
+		return ks_parser_error(
+			p, &word, 0,
+			"only a limit per source tells whom to put into a set: expected 'per source' before "
+			"'overload'");
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "a set such as @bad", &token))
+		return -EINVAL;
+	if (token.text[0] != '@')
+		return ks_parser_error(p, &token, 0, "'%.60s' is no set: expected one such as @bad", token.text);
+	if (ks_check_name(p, &token, token.text + 1, "set"))
+		return -EINVAL;
+	limit->overload = (struct ks_name){ .text = token.text + 1, .place = token.place };
+	if (ks_parser_accept_word(p, "for"))
+		err = parse_hold(p, limit);
+	if (err || !ks_parser_accept_word(p, "end"))
+		return err;
+	if (!ks_parser_accept_word(p, "flows"))
+		return ks_parser_error(p, ks_parser_next(p), 0, "expected 'flows' behind 'end'");
+	limit->ends = true;
+	return 0;
+}
+
 /* The burst of a limit in the text, or the one that stands for it. */
 static __u64 burst_of(const struct ks_ast_limit *limit)
 {
@@ -269,6 +319,8 @@ int ks_parse_limit(struct ks_parser *p, struct ks_ast_rule *rule)
 		err = parse_burst(p, &limit);
 	if (!err && ks_parser_accept_word(p, "per"))
 		err = parse_per(p, &limit);
+	if (!err && ks_parser_accept_word(p, "overload"))
+		err = parse_overload(p, &limit);
 	return err ? err : keep_limit(p, rule, &limit);
 }
 
@@ -316,6 +368,19 @@ static void print_rate(const struct ks_ast_limit *limit, FILE *out)
 	}
 }
 
+static void print_overload(const struct ks_ast_limit *limit, FILE *out)
+{
+	char text[KS_DURATION_TEXT];
+
+	if (!limit->overload.text)
+		return;
+	fprintf(out, " overload @%s", limit->overload.text);
+	if (limit->hold)
+		fprintf(out, " for %s", ks_duration_text(limit->hold, text));
+	if (limit->ends)
+		fputs(" end flows", out);
+}
+
 void ks_limits_print(const struct ks_ast_rule *rule, bool amounts, FILE *out)
 {
 	for (size_t i = 0; i < rule->limit_count; i++) {
@@ -327,6 +392,8 @@ void ks_limits_print(const struct ks_ast_rule *rule, bool amounts, FILE *out)
 		else
 			fputs(units[limit->unit].name ? units[limit->unit].name : "flows", out);
 		print_per(limit->per, limit->bits, out);
+		if (amounts)
+			print_overload(limit, out);
 	}
 }
 
@@ -346,7 +413,69 @@ void ks_limit_print(const struct ks_limit *limit, FILE *out)
 	print_per(limit->per, limit->bits, out);
 }
 
+/* --- checking --- */
+
+static bool has_handshake(__u8 proto)
+{
+	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
+}
+
+/* Complains about a protocol whose sources may be forged: then others come into the set. */
+static void check_proven(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	char buf[8];
+
+	for (size_t i = 0; i < rule->proto_count; i++) {
+		if (has_handshake(rule->protos[i]))
+			return;
+	}
+	if (rule->proto_count)
+		ks_parser_error_at(p, &rule->protos_place,
+				   "a limit of %s cannot put its source into a set, because the source may be forged: "
+				   "expected a protocol with a handshake, tcp, sctp or dccp",
+				   ks_proto_name(rule->protos[0], buf, sizeof(buf)));
+}
+
+static void check_overload(struct ks_parser *p, const struct ks_name *name)
+{
+	struct ks_item item = { .set = name->text, .place = name->place };
+	struct ks_ast_set *set = ks_ast_find_set(p->ast, name->text);
+
+	if (!set || set->ports) {
+		ks_items_check(p, &(struct ks_items){ .list = &item, .count = 1 }, false);
+		return;
+	}
+	set->filled = true;
+	if (!set->dynamic && !set->broken)
+		ks_parser_error_at(p, &name->place,
+				   "set '@%s' cannot change while the policy is in force: expected a dynamic one, set "
+				   "%s { } dynamic",
+				   name->text, name->text);
+}
+
+void ks_check_limits(struct ks_parser *p, const struct ks_ast_rule *rule)
+{
+	bool overloads = false;
+
+	for (size_t i = 0; i < rule->limit_count; i++) {
+		if (!rule->limits[i].overload.text)
+			continue;
+		overloads = true;
+		check_overload(p, &rule->limits[i].overload);
+	}
+	if (overloads)
+		check_proven(p, rule);
+}
+
 /* --- compiling --- */
+
+/* As of struct ks_limit. */
+static __u8 overload_number(const struct ks_ast *ast, const struct ks_ast_limit *limit)
+{
+	const struct ks_ast_set *set = limit->overload.text ? ks_ast_find_set(ast, limit->overload.text) : NULL;
+
+	return set ? (__u8)(set->number + 1) : 0;
+}
 
 int ks_compile_limits(struct ks_compiler *c, const struct ks_ast_rule *rule, __u32 id)
 {
@@ -372,6 +501,9 @@ int ks_compile_limits(struct ks_compiler *c, const struct ks_ast_rule *rule, __u
 			.bits = { limit->bits[0], limit->bits[1] },
 			.at = count_alike(rule, i, limit),
 			.order = (__u8)i,
+			.hold = limit->hold,
+			.overload = overload_number(c->p->ast, limit),
+			.ends = limit->ends,
 		};
 	}
 	return 0;

@@ -12,6 +12,9 @@
 /* Reads a limit behind its word. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
 int ks_parse_limit(struct ks_parser *p, struct ks_ast_rule *rule);
 
+/* Complains about what the limits of a rule that was read name, and cannot mean. */
+void ks_check_limits(struct ks_parser *p, const struct ks_ast_rule *rule);
+
 /* Appends the limits of a rule to the table. Returns 0, -EINVAL after a complaint, or -ENOMEM. */
 int ks_compile_limits(struct ks_compiler *c, const struct ks_ast_rule *rule, __u32 id);
 

@@ -240,8 +240,9 @@ static void print_json(const struct listing *listing, const char *prefix, const 
 		fprintf(listing->stream.out, "%llu.%03llu", ms / KS_MSEC_PER_SEC, ms % KS_MSEC_PER_SEC);
 	else
 		fputs("null", listing->stream.out);
-	fprintf(listing->stream.out, ",\"packets\":%llu,\"bytes\":%llu,\"policy\":%s}\n", member->packets,
-		member->bytes, member->flags & KS_MEMBER_POLICY ? "true" : "false");
+	fprintf(listing->stream.out, ",\"packets\":%llu,\"bytes\":%llu,\"policy\":%s,\"limit\":%s}\n", member->packets,
+		member->bytes, member->flags & KS_MEMBER_POLICY ? "true" : "false",
+		member->flags & KS_MEMBER_LIMIT ? "true" : "false");
 }
 
 static int print_member(const struct ks_member *member, void *arg)

@@ -6,10 +6,16 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/answer.h"
 #include "core/challenge.h"
+#include "core/home.h"
 #include "core/nat/port.h"
+
+#define SWEEP_ROUNDING 64U /* buckets that a round of the sweeper visits twice at most */
+#define POLL_MS 5
+#define WAIT_MS 20000
 
 int kernel_clean_shortages(const struct ks_kernel *kernel)
 {
@@ -47,6 +53,8 @@ int kernel_clean_challenges(const struct ks_kernel *kernel)
 
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
+	if (!policy)
+		return 0;
 	return ks_set_store_reset(ks_kernel_sets(kernel), policy, ks_kernel_control(kernel)->test_now);
 }
 
@@ -57,4 +65,29 @@ bool kernel_is_empty(const struct ks_table_counts *counts)
 	for (unsigned i = 0; i < KS_KIND_MAX; i++)
 		records += counts->records[i];
 	return !counts->flows && !records;
+}
+
+static __u32 count_ending(struct ks_kernel *kernel)
+{
+	const struct ks_set_store *sets = ks_kernel_sets(kernel);
+	__u32 ending = 0;
+
+	for (__u32 i = 0; i < sets->count; i++)
+		ending += sets->set[i].memory.page->head.ending;
+	return ending;
+}
+
+int kernel_await_ends(struct ks_kernel *kernel, __u32 *ending)
+{
+	const struct ks_table_counts *counts = ks_kernel_counts(kernel);
+	__u64 end = counts->swept + 2ULL * (ks_kernel_shape(kernel)->buckets + SWEEP_ROUNDING);
+	__u32 before = *ending;
+	unsigned waited = 0;
+
+	*ending = count_ending(kernel);
+	if (*ending == before)
+		return 0;
+	for (; ks_load_relaxed(&counts->swept) < end && waited < WAIT_MS; waited += POLL_MS)
+		usleep(POLL_MS * 1000);
+	return waited < WAIT_MS ? 0 : -ETIMEDOUT;
 }

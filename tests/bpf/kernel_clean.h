@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Maps that a test leaves changed, emptied for the next one. Each returns 0 or -errno. */
+/* Maps that a test leaves changed, emptied for the next one, and what a test waits for. Each returns 0 or -errno. */
 #ifndef KS_TESTS_BPF_KERNEL_CLEAN_H
 #define KS_TESTS_BPF_KERNEL_CLEAN_H
 
@@ -14,10 +14,16 @@ int kernel_clean_answers(const struct ks_kernel *kernel);
 /* Forgets who was challenged, and who has answered. */
 int kernel_clean_challenges(const struct ks_kernel *kernel);
 
-/* Gives run-time sets the entries of the policy's text again. */
+/* Gives run-time sets the entries of the policy's text again, if a policy is in force. */
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy);
 
 /* Returns true if the table has no entry. */
 bool kernel_is_empty(const struct ks_table_counts *counts);
+
+/*
+ * If limits have ended the flows of sources since the last call (core/overload.h), waits until that is done. *ending is the
+ * caller's memory, 0 at first.
+ */
+int kernel_await_ends(struct ks_kernel *kernel, __u32 *ending);
 
 #endif

@@ -41,6 +41,7 @@ struct kernel_home {
 	bool short_of_ports; /* the same: a search for a port has failed */
 	bool challenged; /* the same: a SYN was challenged */
 	unsigned refused; /* packets that the front has dropped */
+	__u32 ending; /* the same: how often a limit has ended the flows of a source, when the clock was last turned */
 };
 
 /* Stays on the CPU that it runs on now. */
@@ -171,11 +172,6 @@ static int challenges_reset(struct kernel_home *home)
 	return err;
 }
 
-static int sets_reset(struct kernel_home *home)
-{
-	return home->owner->policy ? kernel_clean_sets(home->kernel, home->owner->policy) : 0;
-}
-
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -184,11 +180,12 @@ static int kernel_reset(void *self)
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
 	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
-		  kernel_clean_answers(home->kernel) ?: challenges_reset(home) ?: sets_reset(home);
+		  kernel_clean_answers(home->kernel) ?: challenges_reset(home) ?: kernel_clean_sets(home->kernel, home->owner->policy);
 
 	if (err)
 		return err;
 	home->packets = 0;
+	home->owner->ending = 0;
 	control->test_now = KS_HOME_START;
 	/* Entries of the last test may come again, in the same slots at the same time. */
 	for (__u32 i = 0; i < ks_kernel_shape(home->kernel)->buckets; i++)
@@ -225,6 +222,8 @@ static int kernel_advance(void *self, __u64 ns)
 	struct kernel_home *home = self;
 	unsigned waited = 0;
 
+	if (kernel_await_ends(home->kernel, &home->owner->ending))
+		return -ETIMEDOUT;
 	ks_kernel_control(home->kernel)->test_now += ns;
 	if (!home->owner->policy || home->owner->policy->config.limit_states > SMALL_LIMIT)
 		return 0;

@@ -486,8 +486,8 @@ class Context:
         return self.head() if name == "head" else None
 
     def name(self, parent):
-        known = {"zone-name": ZONES, "protected": ZONES, "addresses": ["hosts"], "ports": ["web"], "dynamic-name": ["guests"],
-                 "conversation": [name for name, _ in self.state["conversations"]] or ["nobody"]}
+        known = {"zone-name": ZONES, "protected": ZONES, "addresses": ["hosts"], "ports": ["web"],
+                 "dynamic-name": ["guests"], "dynamic-ref": ["guests"], "conversation": [name for name, _ in self.state["conversations"]] or ["nobody"]}
         if parent in known:
             return [Token("word", self.random.choice(known[parent]))]
         rare = {"zone": self.reserved, "set": self.reserved, "step": ZONES + known["conversation"]}.get(parent, ["n"])

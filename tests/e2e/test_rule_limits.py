@@ -3,6 +3,7 @@
 
     client 10.0.0.10 --- lan0 box wan0 --- 192.0.2.10 server
 """
+import json
 import subprocess
 import sys
 import time
@@ -16,9 +17,12 @@ RULE = "allow from lan to wan tcp port 5400 limit {} connections per source\n"
 POLICY = """\
 zone lan { lan0 }
 zone wan { wan0 }
+set greedy { } dynamic
+deny from lan source @greedy
 allow from lan to wan tcp port 5401 limit 6/minute burst 3 per source
+allow from lan to wan tcp port 5402 limit 6/minute burst 3 per source overload @greedy for 30s end flows
 """
-PORT, RATE_PORT = 5400, 5401
+PORT, RATE_PORT, OVERLOAD_PORT = 5400, 5401, 5402
 
 
 class Steered(Plain):
@@ -29,7 +33,7 @@ class Steered(Plain):
         for device, cpus in (("lan0", 1), ("wan0", 2)):
             self.box.ip_root("netns", "exec", self.box.name, "sh", "-c",
                              f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
-        for port in (PORT, RATE_PORT):
+        for port in (PORT, RATE_PORT, OVERLOAD_PORT):
             self.server.python("serve", port, program="crowd.py")
             self.server.listening("-t", port)
 
@@ -129,3 +133,24 @@ def test_a_rate(net, firewall):
     wait_for(lambda: crowd.open(1) == 1, 30, "a place after a sixth of a minute")
     crowd.end()
     assert reasons(firewall)["over limit of new flows"] > 0
+
+
+@pytest.mark.parametrize("server, source", [("192.0.2.10", "10.0.0.10"), ("2001:db8::10", "fd00::/64")], ids=["ipv4", "ipv6"])
+def test_overload(net, firewall, server, source):
+    """A client that exceeds comes into the set and loses what it has, over a reload, too, and comes back after the time."""
+    before = reasons(firewall).get("over limit of new flows", 0)
+    other = Crowd(net.client, server)
+    greedy = Crowd(net.client, server, OVERLOAD_PORT)
+    assert other.open(2) == 2 and greedy.open(1) == 1
+    assert firewall.cli("set", "list", "greedy", "--plain").stdout == ""
+    assert greedy.open(10) <= 2, "those that exceed are not answered, and end the others"
+    listed = firewall.cli("set", "list", "greedy").stdout
+    assert source in listed and "by a limit" in listed
+    assert reasons(firewall)["over limit of new flows"] > before
+    wait_for(lambda: str(PORT) not in json.dumps(firewall.data("states")), 20, "the flows of the other rule to be ended")
+    firewall.say("reload")
+    assert other.open(1) == 0
+    wait_for(lambda: other.open(1) == 1, 90, "a place after half a minute")
+    other.end()
+    greedy.end()
+    firewall.cli("states", "kill", "--all")

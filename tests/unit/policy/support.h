@@ -49,6 +49,8 @@ static inline void assert_same_tables(const struct ks_policy *a, const struct ks
 	assert_memory_equal(a->ranges, b->ranges, a->config.ranges * sizeof(*a->ranges));
 	if (a->config.targets)
 		assert_memory_equal(a->targets, b->targets, a->config.targets * sizeof(*a->targets));
+	if (a->config.limits)
+		assert_memory_equal(a->limits, b->limits, a->config.limits * sizeof(*a->limits));
 }
 
 /* xorshift64*: the same numbers in every run, so that a failure can be repeated. */
