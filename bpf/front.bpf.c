@@ -20,22 +20,14 @@
 #define WAKING_DROPS 100U /* in a window */
 #define AWAKE_NS KS_NSEC_PER_SEC /* for so long behind such a window */
 
-/* One CPU's: how much is dropped there. */
-struct front {
-	__u64 since; /* ns: when the window began */
-	__u64 until; /* ns: awake until then */
-	__u32 drops; /* in the window */
-	__u32 zero;
-};
-
 /* clang-format off */
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
-	 __type(key, __u32); __type(value, struct front); } ks_fronts MAP;
+	 __type(key, __u32); __type(value, struct ks_front); } ks_fronts MAP;
 /* clang-format on */
 
 void front_note_drop(__u64 now)
 {
-	struct front *front = first_of(&ks_fronts);
+	struct ks_front *front = first_of(&ks_fronts);
 
 	if (!front)
 		return;
@@ -47,9 +39,18 @@ void front_note_drop(__u64 now)
 		front->until = now + AWAKE_NS;
 }
 
+static ks_inline void note_own_drop(__u64 now)
+{
+	struct ks_front *front = first_of(&ks_fronts);
+
+	if (front)
+		front->dropped++;
+	front_note_drop(now);
+}
+
 static ks_inline bool is_awake(const struct ks_control *control)
 {
-	const struct front *front = first_of(&ks_fronts);
+	const struct ks_front *front = first_of(&ks_fronts);
 
 	return ks_test_mode || (front && front->until && env_clock(control) < front->until);
 }
@@ -120,7 +121,7 @@ int ks_front(struct xdp_md *xdp)
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
 	if (!ks_front_refuses(&env, &scratch->insp))
 		return XDP_PASS;
-	front_note_drop(scratch->insp.home.now);
+	note_own_drop(scratch->insp.home.now);
 	ks_inspect_end(&env, &scratch->insp);
 	return XDP_DROP;
 }

@@ -36,7 +36,7 @@
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
  *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
- *   ks_fronts       PERCPU_ARRAY [1]         private: how much is dropped at ingress (front.bpf.c)
+ *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *   ks_sweep_scratch PERCPU_ARRAY [1]       private: its working memory
  *
@@ -208,6 +208,15 @@ struct ks_relay {
 	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
 	__u8 stacked; /* it is for, or of, a device of another namespace that is stacked on this interface: no seal */
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
+};
+
+/* One CPU's: how much is dropped there (front.bpf.c). */
+struct ks_front {
+	__u64 dropped; /* by the front, packets */
+	__u64 since; /* ns: when the window began */
+	__u64 until; /* ns: awake until then */
+	__u32 drops; /* at ingress, in the window */
+	__u32 zero;
 };
 
 /* One CPU's working memory. Tests read the outcome of a run from it. */

@@ -111,6 +111,8 @@ static json_t *value_json(const struct ks_config *config, const struct ks_settin
 	case KS_SETTING_SHARES:
 		return json_pack("{s:i, s:i}", "low", (int)ks_setting_share(config, setting, false), "high",
 				 (int)ks_setting_share(config, setting, true));
+	case KS_SETTING_CHOICE:
+		return json_string(setting->words[value]);
 	case KS_SETTING_NUMBER:
 		return value ? json_integer((json_int_t)value) : json_null();
 	default:

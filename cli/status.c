@@ -235,6 +235,29 @@ static void hooks_print(const json_t *list)
 	printf("%s%s%s", tcx ? "tcx" : "", tcx && clsact ? " and " : "", clsact ? "clsact" : "");
 }
 
+/* The interfaces that XDP is in front of, and a line for each other one. Nothing if the policy does not want it. */
+static void fronts_print(const json_t *list, long long drops)
+{
+	char number[KS_NUMBER_TEXT];
+	unsigned count = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *interface = json_array_get(list, i);
+
+		if (json_is_true(json_object_get(interface, "xdp")))
+			printf("%s%s", count++ ? ", " : "xdp         in front of ", ks_member_text(interface, "name"));
+	}
+	if (count)
+		printf("; dropped %s packets there\n", ks_number_text((uint64_t)drops, number));
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *interface = json_array_get(list, i);
+
+		if (*ks_member_text(interface, "xdp_missing"))
+			printf("xdp         not in front of %s: %s\n", ks_member_text(interface, "name"),
+			       ks_member_text(interface, "xdp_missing"));
+	}
+}
+
 static void surroundings_print(const json_t *status)
 {
 	const json_t *routes = json_object_get(status, "routes");
@@ -245,6 +268,7 @@ static void surroundings_print(const json_t *status)
 	printf("hooks       ");
 	hooks_print(json_object_get(status, "interfaces"));
 	printf("; backstop %s\n", json_is_true(json_object_get(status, "backstop")) ? "in force" : "NOT in force");
+	fronts_print(json_object_get(status, "interfaces"), ks_member_number(status, "xdp_drops"));
 	if (json_is_true(json_object_get(routes, "differ")))
 		printf("routes      %s: egress decides\n", ks_member_text(routes, "why"));
 }

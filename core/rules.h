@@ -251,6 +251,9 @@ _Static_assert(sizeof(struct ks_network) == 40, "networks are table entries");
 /* `challenge` of a zone (core/challenge.h). */
 enum ks_challenge_mode { KS_CHALLENGE_AUTO, KS_CHALLENGE_ALWAYS, KS_CHALLENGE_NEVER };
 
+/* `option xdp`: on which interfaces the daemon puts the front (core/front.h) before ingress. */
+enum ks_xdp_mode { KS_XDP_OFF, KS_XDP_AUTO, KS_XDP_ALWAYS, KS_XDP_MODES };
+
 /* The scalars of a policy: one per generation. */
 struct ks_config {
 	__u32 generation; /* counts reloads */
@@ -272,7 +275,8 @@ struct ks_config {
 	__u16 scrub; /* KS_SCRUB_* */
 	__u16 max_mss;
 	__u8 min_ttl;
-	__u8 pad[3];
+	__u8 xdp; /* enum ks_xdp_mode */
+	__u8 pad[2];
 	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
 	__u32 class_timeout[KS_UDP_CLASSES]
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */

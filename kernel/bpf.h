@@ -35,6 +35,9 @@ struct ks_bpf_link_info {
 			__s32 priority;
 			__u32 flags;
 		} netfilter;
+		struct {
+			__u32 ifindex; /* the same */
+		} xdp;
 	};
 };
 

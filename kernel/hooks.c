@@ -89,6 +89,8 @@ int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc)
 	int err = 0;
 
 	ks_kernel_listen();
+	if (pin_dir)
+		err = ks_kernel_detach_front(pin_dir, ifindex);
 	for (unsigned at = 0; at < KS_AT_MAX; at++) {
 		if (pin_dir)
 			err = ks_tcx_detach(pin_dir, ifindex, at) ?: err;

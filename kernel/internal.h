@@ -33,6 +33,7 @@ struct ks_kernel {
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
 	struct ks_set_store sets; /* the run-time sets of the policy in force (sets.c) */
 	bool sees_packets; /* its programs can look at the kernel's own packets (Linux 6.2) */
+	int front_error; /* why the front cannot be loaded; 0: not tried, or it is */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
 };
 
@@ -85,6 +86,9 @@ long ks_kernel_run(const struct ks_kernel *kernel, enum ks_kernel_program progra
  */
 int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opts *opts, __u32 buckets,
 			    const int *reuse);
+
+/* Loads the front alone, on the maps of `kernel` (front.c). Returns 0 or -errno. */
+int ks_kernel_load_front(struct ks_kernel *kernel);
 
 /* From ks_kernel_listen() on libbpf's warnings are kept instead of printed; ks_kernel_said() returns them. */
 void ks_kernel_listen(void);
@@ -188,6 +192,10 @@ int ks_tcx_detach(const char *pin_dir, unsigned ifindex, unsigned at);
 bool ks_tcx_has_others(unsigned ifindex, unsigned at); /* programs beside ours */
 void ks_tcx_state(const struct ks_kernel *kernel, unsigned ifindex, unsigned at, bool *present, bool *first);
 void ks_tcx_prune(struct ks_kernel *kernel); /* links of interfaces that are gone or not guarded */
+
+#define KS_FRONT_SUFFIX "-xdp"
+
+bool ks_front_link_is_alive(const char *pin_dir, unsigned ifindex);
 
 int ks_clsact_prepare(unsigned ifindex, bool *created);
 int ks_clsact_attach(const struct ks_kernel *kernel, unsigned ifindex, unsigned at);

@@ -17,7 +17,7 @@
  *   kernel.c  load, pin, close          takeover.c  from what is pinned      load.c   the skeleton
  *   policy.c  generations of policies   guards.c    guarded interfaces       locals.c addresses of the box
  *   read.c    flows and counters        nat.c       translated flows         pins.c   files on a bpffs
- *   hooks.c   tcx.c or tc.c             backstop.c  netfilter links          bpf.c    what libbpf 1.1 lacks
+ *   hooks.c   tcx.c or tc.c, front.c    backstop.c  netfilter links          bpf.c    what libbpf 1.1 lacks
  *   layout.c  tables of other builds    grow.c      into a new table         memory.c is there room
  *   seed.c    entries from user space   conntrack.c what netfilter tracks    sockets.c what sockets there are
  *   netlink*.c
@@ -109,7 +109,7 @@ enum ks_kernel_program {
 
 struct ks_kernel_opts {
 	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN */
-	bool tc_only; /* leave ks_xdp out, which the daemon does not attach: every program takes the verifier a second */
+	bool tc_only; /* leave XDP out: a daemon attaches no ks_xdp, and ks_front not at once. Every program takes the verifier a second */
 	const char *pin_dir; /* directory on a bpffs, made if missing; NULL: nothing is pinned */
 };
 
@@ -285,6 +285,17 @@ bool ks_kernel_backstop(const struct ks_kernel *kernel);
  */
 int ks_kernel_detach(const char *pin_dir, unsigned ifindex, bool remove_qdisc);
 
+/*
+ * Puts the front (bpf/front.bpf.c) before the ingress hook of an interface, in the driver, or ours in place of another build's:
+ * after both hooks are there. -EOPNOTSUPP: the driver has no XDP; -EBUSY: somebody else's program is there; -ENOEXEC: this
+ * kernel does not load it. ks_kernel_detach() takes it off first.
+ */
+int ks_kernel_attach_front(struct ks_kernel *kernel, unsigned ifindex);
+int ks_kernel_detach_front(const char *pin_dir, unsigned ifindex); /* 0 if there was none */
+
+/* Returns true if it is there now, and this build's. */
+bool ks_kernel_has_front(const struct ks_kernel *kernel, unsigned ifindex);
+
 /* Descriptors stay the kernel's. That of a program which was left out is -1. */
 int ks_kernel_map_fd(const struct ks_kernel *kernel, enum ks_kernel_map map);
 int ks_kernel_program_fd(const struct ks_kernel *kernel, enum ks_kernel_program program);
@@ -355,6 +366,9 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
+/* Packets that the front has dropped; they are among those of the reasons. */
+__u64 ks_kernel_front_drops(const struct ks_kernel *kernel);
+
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel);
 
 /*

@@ -88,6 +88,7 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_REASONS:
 	case KS_MAP_RULE_COUNTS:
 	case KS_MAP_EVENTS_LOST:
+	case KS_MAP_FRONTS:
 	case KS_MAP_ANSWERS:
 	case KS_MAP_HELD: /* entries of datagrams refer to the fragments in it */
 	case KS_MAP_SWEEPER: /* one timer for the table */
@@ -188,18 +189,23 @@ static int take_descriptors(struct ks_kernel *kernel, const struct bpf_object *o
 	return err;
 }
 
+/* A map that holds programs is not made, and not filled: libbpf 1.1 does that even if it makes none. */
+static void leave_programs_out(struct bpf_map *map)
+{
+	bpf_map__set_autocreate(map, false);
+	bpf_map__set_type(map, BPF_MAP_TYPE_ARRAY);
+}
+
 /* Saves the time that the verifier takes for each program. */
 static void leave_xdp_out(const struct bpf_object *object)
 {
-	struct bpf_map *stages = bpf_object__find_map_by_name(object, ks_kernel_map_name(KS_MAP_XDP_STAGES));
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, object) {
 		if (bpf_program__type(program) == BPF_PROG_TYPE_XDP)
 			bpf_program__set_autoload(program, false);
 	}
-	bpf_map__set_autocreate(stages, false);
-	bpf_map__set_type(stages, BPF_MAP_TYPE_ARRAY); /* libbpf 1.1 fills tables of programs even if it makes none */
+	leave_programs_out(find_map(object, KS_MAP_XDP_STAGES));
 }
 
 /*
@@ -273,4 +279,38 @@ int ks_kernel_load_programs(struct ks_kernel *kernel, const struct ks_kernel_opt
 	ks_kernel_find_features(kernel);
 	err = load_skeleton(kernel, skeleton, opts, buckets, reuse);
 	return err ?: take_descriptors(kernel, skeleton->obj);
+}
+
+/* Uses the maps of the running programs, and leaves out all programs but the front. */
+static int take_running(const struct ks_kernel *kernel, const struct bpf_object *object)
+{
+	struct bpf_program *program;
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < KS_MAP_MAX; i++) {
+		if (ks_kernel_map_is_of_programs(i))
+			leave_programs_out(find_map(object, i));
+		else
+			err = bpf_map__reuse_fd(find_map(object, i), kernel->maps[i]);
+	}
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_autoload(
+			program, !strcmp(bpf_program__name(program), ks_kernel_program_name(KS_PROGRAM_FRONT)));
+	return err;
+}
+
+int ks_kernel_load_front(struct ks_kernel *kernel)
+{
+	ks_scoped(auto_skeleton) struct keepstate_bpf *skeleton = NULL;
+	int err;
+
+	ks_kernel_listen();
+	skeleton = keepstate_bpf__open();
+	if (!skeleton)
+		return complain_load(-errno);
+	skeleton->rodata->ks_has_kernel_skb = kernel->sees_packets;
+	err = take_running(kernel, skeleton->obj) ?: keepstate_bpf__load(skeleton);
+	if (err)
+		return complain_load(err);
+	return take_fd(bpf_program__fd(skeleton->progs.ks_front), &kernel->programs[KS_PROGRAM_FRONT]);
 }

@@ -145,6 +145,15 @@ __u64 ks_kernel_events_lost(const struct ks_kernel *kernel)
 	return lost;
 }
 
+__u64 ks_kernel_front_drops(const struct ks_kernel *kernel)
+{
+	__u64 words[sizeof(struct ks_front) / sizeof(__u64)] = { 0 };
+
+	_Static_assert(offsetof(struct ks_front, dropped) == 0, "the first word is asked for");
+	sum_entry(kernel, KS_MAP_FRONTS, 0, words, KS_ARRAY_SIZE(words));
+	return words[0];
+}
+
 __u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel)
 {
 	struct ks_answers answers = { 0 };

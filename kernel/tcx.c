@@ -163,6 +163,9 @@ static void prune_one(const char *name, void *arg)
 	__u32 program;
 	ks_auto_fd int fd = -1;
 
+	if (sscanf(name, "%u%31s", &ifindex, suffix) == 2 && !strcmp(suffix, KS_FRONT_SUFFIX) &&
+	    ks_kernel_guard(kernel, ifindex, &guard) && ks_front_link_is_alive(kernel->pin_dir, ifindex))
+		return;
 	if (sscanf(name, "%u-%31s", &ifindex, suffix) != 2) { /* of the backstop */
 		if (name[strlen(name) - 1] == KS_PIN_FRESH[0])
 			ks_pin_remove_link(kernel->pin_dir, name);

@@ -47,6 +47,8 @@ enum { KS_TIMEOUT_DEFAULTS(X) };
 #define SHARE_HIGH_MASK 0xffU
 #define SHARES(low, high) ((__u64)(low) << SHARE_LOW_SHIFT | (high))
 
+static const char *const xdp_words[KS_XDP_MODES] = { "off", "auto", "always" };
+
 const struct ks_setting ks_settings[] = {
 	TIMEOUT(TCP_SYN_SENT, "tcp.syn_sent"),
 	TIMEOUT(TCP_SYN_RECV, "tcp.syn_recv"),
@@ -117,17 +119,18 @@ const struct ks_setting ks_settings[] = {
 	SCRUB(KS_SCRUB_NO_DF, "scrub-df"),
 	NUMBER(min_ttl, KS_SCRUB_TTL, "scrub-ttl", 1, 255, __u8),
 	NUMBER(max_mss, KS_SCRUB_MSS, "mss", KS_MSS_MIN, KS_MSS_MAX, __u16),
+	{ KS_SETTING_CHOICE, "xdp", FIELD(xdp), .size = sizeof(__u8), .max = KS_XDP_MODES - 1, .words = xdp_words },
 };
 const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 15 + 13, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 15 + 14, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
-	static const char *const keywords[] = { "timeout", "limit", "limit", "option", "option", "option" };
+	static const char *const keywords[] = { "timeout", "limit", "limit", "option", "option", "option", "option" };
 
 	return keywords[kind];
 }
@@ -265,6 +268,20 @@ static int unknown_setting(struct ks_parser *p, enum ks_setting_kind kind, const
 			       word->text, ks_did_you_mean(p, "", word->text, names, count), list);
 }
 
+static int bad_word(struct ks_parser *p, const struct ks_setting *setting, const struct ks_token *word)
+{
+	char list[64] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i <= setting->max; i++)
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s'%s'",
+					 !i		     ? ""
+					 : i == setting->max ? " or "
+							     : ", ",
+					 setting->words[i]);
+	return ks_parser_error(p, word, 0, "expected %s for %s, found '%.60s'", list, setting->name, word->text);
+}
+
 static int bad_value(struct ks_parser *p, const struct ks_setting *setting, const struct ks_token *word)
 {
 	char low[KS_DURATION_TEXT], high[KS_DURATION_TEXT];
@@ -296,6 +313,8 @@ static int bad_value(struct ks_parser *p, const struct ks_setting *setting, cons
 		return ks_parser_error(p, word, 0,
 				       "'%.60s' is no value for %s: expected a number %llu to %llu, or 'off'",
 				       word->text, setting->name, setting->min, setting->max);
+	case KS_SETTING_CHOICE:
+		return bad_word(p, setting, word);
 	default:
 		return ks_parser_error(p, word, 0, "expected 'on' or 'off' for %s, found '%.60s'", setting->name,
 				       word->text);
@@ -323,6 +342,17 @@ static int read_shares(const char *text, __u64 *value)
 	return 0;
 }
 
+static int read_word(const struct ks_setting *setting, const char *text, __u64 *value)
+{
+	for (__u64 i = 0; i <= setting->max; i++) {
+		if (strcmp(text, setting->words[i]) == 0) {
+			*value = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int read_setting_value(const struct ks_setting *setting, const char *text, __u64 *value)
 {
 	int err = 0;
@@ -345,6 +375,8 @@ static int read_setting_value(const struct ks_setting *setting, const char *text
 			return 0;
 		return setting->kind == KS_SETTING_SHARES ? read_shares(text, value)
 							  : ks_value_number(text, setting->min, setting->max, value);
+	case KS_SETTING_CHOICE:
+		return read_word(setting, text, value);
 	default:
 		*value = strcmp(text, "on") == 0;
 		return *value || strcmp(text, "off") == 0 ? 0 : -EINVAL;
@@ -358,9 +390,13 @@ static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 		"a timeout such as tcp.established",
 		"a limit such as 'states'", [KS_SETTING_OPTION] = "an option such as 'pickup'"
 	};
-	static const char *const values[] = { "a duration such as 1h30m",	 "a number",
-					      "two shares such as 60%-90%",	 "'on' or 'off'",
-					      "a duration such as 2m, or 'off'", "a number, or 'off'" };
+	static const char *const values[] = { "a duration such as 1h30m",
+					      "a number",
+					      "two shares such as 60%-90%",
+					      "'on' or 'off'",
+					      "a duration such as 2m, or 'off'",
+					      "a number, or 'off'",
+					      "one of its words" };
 	struct ks_token word, text;
 	struct ks_place *first;
 	size_t i = 0;
@@ -472,6 +508,8 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 		fprintf(out, "%s %llu%%-%llu%%", setting->name, value >> SHARE_LOW_SHIFT, value & SHARE_HIGH_MASK);
 	else if (setting->kind == KS_SETTING_LIMIT || (setting->kind == KS_SETTING_NUMBER && value))
 		fprintf(out, "%s %llu", setting->name, value);
+	else if (setting->kind == KS_SETTING_CHOICE)
+		fprintf(out, "%s %s", setting->name, setting->words[value]);
 	else
 		fprintf(out, "%s %s", setting->name, value ? "on" : "off");
 }

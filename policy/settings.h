@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The scalars of a policy: `timeout NAME DURATION`, `limit NAME NUMBER`,
- * `limit adaptive LOW%-HIGH%`, `option NAME on|off` and `option NAME NUMBER`.
+ * `limit adaptive LOW%-HIGH%`, `option NAME on|off`, `option NAME NUMBER` and
+ * `option NAME WORD`.
  * Names, defaults and bounds stand in one table.
  */
 #ifndef KS_POLICY_SETTINGS_H
@@ -18,6 +19,7 @@ enum ks_setting_kind {
 	KS_SETTING_OPTION, /* a bit of a field: `bit` */
 	KS_SETTING_SPAN, /* an option with a duration in ms, 0 for off */
 	KS_SETTING_NUMBER, /* an option with a number, 0 for off; `bit` of ks_config.scrub says whether it is on */
+	KS_SETTING_CHOICE, /* an option with one of `words`; its value is the word's number */
 };
 
 struct ks_setting {
@@ -29,6 +31,7 @@ struct ks_setting {
 	size_t size; /* of the field */
 	size_t twin; /* offset of a field that has the same value, or 0 */
 	size_t base; /* offset of the limit that two shares are of */
+	const char *const *words; /* KS_SETTING_CHOICE: up to max */
 };
 
 extern const struct ks_setting ks_settings[];

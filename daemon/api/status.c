@@ -30,7 +30,7 @@ static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_gu
 
 	if (has_programs)
 		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:s*}", "name",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:b, s:s*, s:s*}", "name",
 			 ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind", guarded->kind,
 			 "zone", ks_policy_zone_name(daemon->policy, guarded->guard.zone), "role",
 			 ks_role_name(guarded->role), "carrier", carrier ? ks_name_text(carrier, above) : NULL, "up",
@@ -38,7 +38,9 @@ static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_gu
 			 !has_programs ? NULL
 			 : hooks.tcx   ? "tcx"
 				       : "clsact",
-			 "first", has_programs && hooks.first[0] && hooks.first[1], "error",
+			 "first", has_programs && hooks.first[0] && hooks.first[1], "xdp",
+			 has_programs && ks_kernel_has_front(daemon->kernel, guarded->ifindex), "xdp_missing",
+			 guarded->front > KS_FRONT_ON ? ks_front_why(guarded->front) : NULL, "error",
 			 guarded->error ? strerror(-guarded->error) : NULL);
 }
 
@@ -147,7 +149,7 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 	return ks_api_answer(
 		request, MHD_HTTP_OK,
 		json_pack("{s:s, s:i, s:s, s:o, s:o, s:o*, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:i, s:o, s:o, "
-			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I}",
+			  "s:o, s:b, s:o, s:o*, s:o*, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I}",
 			  "version", KS_VERSION, "pid", (int)getpid(), "instance", daemon->instance.name, "policy",
 			  ks_json_text(daemon->policy_path), "policy_in_force", ks_json_text(ks_stand_in_name(daemon)),
 			  "policy_refused", ks_json_text(daemon->stand_in.instead_of), "since",
@@ -162,7 +164,8 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 			  ks_settle_json(daemon), "challenge", ks_challenge_json(daemon), "followers",
 			  (int)ks_events_followers(daemon->events), "events_lost",
 			  (json_int_t)ks_kernel_events_lost(daemon->kernel), "answers_withheld",
-			  (json_int_t)ks_kernel_answers_withheld(daemon->kernel)));
+			  (json_int_t)ks_kernel_answers_withheld(daemon->kernel), "xdp_drops",
+			  (json_int_t)ks_kernel_front_drops(daemon->kernel)));
 }
 
 static json_t *reason_counters_json(const struct ks_kernel *kernel)

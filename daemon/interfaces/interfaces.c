@@ -260,8 +260,10 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 
 		if (guarded->store_error)
 			ks_guarded_store(interfaces, guarded);
-		if (ks_role_has_programs(guarded->role))
-			ks_programs_watch(interfaces, guarded);
+		if (!ks_role_has_programs(guarded->role))
+			continue;
+		ks_programs_watch(interfaces, guarded);
+		ks_front_watch(interfaces, guarded);
 	}
 	ks_stacked_note(interfaces);
 	ks_routing_follow(interfaces, false);

@@ -27,13 +27,14 @@
  *   programs.c     hooks: attach, mend, watch           routes.c     what the kernel tells of routes
  *   addresses.c    the addresses to masquerade with     routing.c    what the programs must know of them
  *   stacked.c      macvlan and the like                 zone_facts.c facts about all zones
- *   own_addresses.c  the sets `address of ZONE`
+ *   own_addresses.c  the sets `address of ZONE`           front.c      XDP before the hooks
  */
 #ifndef KS_DAEMON_INTERFACES_H
 #define KS_DAEMON_INTERFACES_H
 
 #include <stddef.h>
 
+#include "daemon/interfaces/front.h"
 #include "daemon/interfaces/links.h"
 #include "daemon/interfaces/roles.h"
 #include "daemon/interfaces/routes.h"
@@ -60,6 +61,7 @@ struct ks_guarded {
 	bool lost; /* somebody took ours off, and they were not seen there since */
 	bool overtaken; /* somebody else's program sees packets before ours */
 	bool filters_changed; /* since ks_interfaces_end_news() looked */
+	enum ks_front_state front;
 	struct ks_told told_lost, told_overtaken;
 	int error; /* 0, or why it has no programs: tried again every second */
 	int store_error; /* 0, or why the map does not have `guard`: the same */
@@ -76,6 +78,7 @@ struct ks_interfaces {
 	struct ks_routes routes;
 	void (*ready)(void *arg); /* called once, with complete maps, before the first programs are attached */
 	void *ready_arg;
+	enum ks_xdp_mode xdp; /* of the policy */
 	bool incomplete; /* something failed for want of memory: ks_interfaces_apply() is to be called again */
 };
 

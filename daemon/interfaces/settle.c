@@ -10,7 +10,8 @@
  *   4. programs go where they are missing, so that they find complete maps;
  *   5. a bridge whose ports have programs now becomes a carrier: until then it
  *      judges by itself;
- *   6. programs go away where there should be none, then guards.
+ *   6. programs go away where there should be none, then guards;
+ *   7. XDP goes in front of what has its hooks.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -56,10 +57,10 @@ static void forget_guarded(struct ks_interfaces *interfaces, struct ks_guarded *
 		ks_addresses_end_flows(interfaces, gone.name, &gone.guard.address[i], i ? KS_IPV6 : KS_IPV4);
 }
 
-/* The flags of its role, and KS_GUARD_SHARED as it is: that is found out from the hooks (programs.c). */
+/* The flags of its role, and as they are those that are found out from the hooks (programs.c) and the card (front.c). */
 static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
 {
-	return ks_role_flags(role) | (guarded->guard.flags & KS_GUARD_SHARED);
+	return ks_role_flags(role) | (guarded->guard.flags & (KS_GUARD_SHARED | KS_GUARD_UNTAGS));
 }
 
 /* The guard that link and role want, with the addresses that it has. */
@@ -159,6 +160,7 @@ static void settle_rest(struct ks_interfaces *interfaces)
 		if (guarded->programs && !(is_entry && ks_role_has_programs(guarded->role))) {
 			ks_programs_take_off(interfaces, guarded->ifindex, guarded->name);
 			guarded->programs = guarded->checked = guarded->overtaken = false;
+			guarded->front = KS_FRONT_OFF;
 			guarded->error = 0;
 		}
 		if (is_entry)
@@ -195,6 +197,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 {
 	struct settle_links_ctx ctx = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
 
+	interfaces->xdp = policy->config.xdp;
 	ks_interfaces_decide(interfaces, policy);
 	for (size_t i = 0; i < interfaces->links.count; i++) {
 		if (interfaces->roles[i].kind != KS_ROLE_MEMBER)
@@ -211,5 +214,6 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	settle_carriers(&ctx);
 	settle_rest(interfaces);
 	ks_routing_store(interfaces);
+	ks_front_settle(interfaces);
 	return ctx.err ?: first_error(interfaces);
 }

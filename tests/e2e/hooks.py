@@ -4,6 +4,7 @@
   tcx DEVICE SIDE first|last RESULT   attaches a program that returns RESULT, until SIGTERM; SIDE is ingress or egress
   copy-port DEVICE [MAC]              at egress: writes the UDP destination port of IPv4 into skb->tc_index, and MAC into the
                                       frame as its source, until SIGTERM
+  xdp DEVICE                          attaches an XDP program that passes everything, in the driver, until SIGTERM
   strip DEVICE                        takes every tcx program off a device, whoever put it there
   list DEVICE                         prints the program ids of both sides in their order
 """
@@ -18,7 +19,8 @@ import sys
 
 BPF = 321  # the number of the call, x86-64
 PROG_LOAD, PROG_GET_FD_BY_ID, PROG_QUERY, LINK_CREATE, LINK_GET_FD_BY_ID, LINK_DETACH = 5, 13, 16, 28, 30, 34
-SCHED_CLS, NETFILTER = 3, 32
+SCHED_CLS, XDP, NETFILTER = 3, 6, 32
+XDP_ATTACH, XDP_DRIVER, XDP_PASS = 37, 1 << 2, 2
 SIDES = {"ingress": 46, "egress": 47}
 NETFILTER_ATTACH = 45
 BEFORE, AFTER = 1 << 3, 1 << 4
@@ -73,6 +75,11 @@ def link(program, device, side, place):
     return bpf(LINK_CREATE, attr)[0]
 
 
+def link_xdp(device):
+    attr = struct.pack("<IIII", load(returning(XDP_PASS), XDP, XDP_ATTACH), socket.if_nametoindex(device), XDP_ATTACH, XDP_DRIVER)
+    return bpf(LINK_CREATE, attr)[0]
+
+
 def query(device, side):
     """Programs and links of a side: two lists of ids."""
     programs, links = (ctypes.c_uint32 * 64)(), (ctypes.c_uint32 * 64)()
@@ -118,21 +125,27 @@ def tcx_reason():
     return None
 
 
-def hold(data, device, side, place):
-    descriptor = link(load(data), device, side, place)
-    print(json.dumps({"ready": True, "programs": query(device, side)[0]}), flush=True)
+def hold(descriptor, programs):
+    print(json.dumps({"ready": True, "programs": programs}), flush=True)
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
     os.close(descriptor)
     print(json.dumps({"done": True}))
+
+
+def hold_tcx(data, device, side, place):
+    descriptor = link(load(data), device, side, place)
+    hold(descriptor, query(device, side)[0])
 
 
 def main():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
     command, device, *words = sys.argv[1:]
     if command == "tcx":
-        hold(returning(int(words[2])), device, words[0], words[1])
+        hold_tcx(returning(int(words[2])), device, words[0], words[1])
     elif command == "copy-port":
-        hold(copying_port(words[0] if words else None), device, "egress", "first")
+        hold_tcx(copying_port(words[0] if words else None), device, "egress", "first")
+    elif command == "xdp":
+        hold(link_xdp(device), [])
     elif command == "strip":
         print(json.dumps({"taken": strip(device)}))
     elif command == "list":

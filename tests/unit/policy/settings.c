@@ -111,6 +111,11 @@ static void test_scrub(void **state)
 	assert_printed(policy, "option source-routes on, scrub-id on, scrub-ttl 64, mss 1400\n");
 	ks_policy_destroy(policy);
 
+	policy = load_good("option xdp always\n");
+	assert_int_equal(policy->config.xdp, KS_XDP_ALWAYS);
+	assert_printed(policy, "option xdp always\n");
+	ks_policy_destroy(policy);
+
 	policy = load_good("option scrub-ttl off, mss off, scrub-df on, asymmetric on\n");
 	assert_int_equal(policy->config.scrub, KS_SCRUB_NO_DF);
 	assert_printed(policy, "option asymmetric on, scrub-df on\n");
@@ -145,6 +150,7 @@ static void test_setting_errors(void **state)
 		{ "option other-protocols 1\n", 1, 24, "expected 'on' or 'off' for other-protocols, found '1'" },
 		{ "timeout group.answer 10\n", 1, 22, "'10' is no timeout" },
 		{ "limit questions 0\n", 1, 17, "'0' is no limit for questions: expected a number 1 to 1048576" },
+		{ "option xdp on\n", 1, 12, "expected 'off', 'auto' or 'always' for xdp, found 'on'" },
 		{ "option pickup on off\n", 1, 18, "expected the end of the line, found 'off'" },
 		{ "include other\n", 1, 9, "expected a file name in quotes, found 'other'" },
 	};

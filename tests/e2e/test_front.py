@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""XDP in front: it drops what ingress would, counted and told once, and nobody else notices; where it is and is not."""
+import hashlib
+import json
+import subprocess
+
+import pytest
+from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall, wait_for
+from test_log_flood import Reader
+
+RATE, SECONDS = 10000, 3
+POLICY = """\
+zone lan { lan0 }
+zone wan { wan0 }
+option xdp %s
+allow from lan to wan
+allow from { lan, wan } to self icmp
+allow from self
+"""
+
+
+@pytest.fixture(scope="module")
+def fronted(lab, tmp_path_factory):
+    firewall = Firewall(lab.gateway, POLICY % "always", tmp_path_factory.mktemp("front")).start()
+    yield firewall
+    firewall.stop()
+    assert firewall.filters() == "", "links are left behind"
+    assert not programs(lab, "wan0") and not programs(lab, "lan0"), "XDP programs are left behind"
+
+
+def use(firewall, mode):
+    firewall.path.write_text(POLICY % mode)
+    firewall.say("reload")
+
+
+def interface(firewall, name):
+    return next(one for one in firewall.data("status")[0]["interfaces"] if one["name"] == name)
+
+
+def is_in_front(firewall, *names):
+    return all(interface(firewall, name)["xdp"] for name in names)
+
+
+def programs(lab, device):
+    """The id of the XDP program on a device of the gateway, None without one."""
+    link = json.loads(lab.gateway.run("ip", "-j", "-d", "link", "show", device, check=True).stdout)[0]
+    return link.get("xdp", {}).get("prog", {}).get("id")
+
+
+def drops(firewall):
+    return next((one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == "no state"), 0)
+
+
+def front_drops(firewall):
+    return firewall.data("status")[0]["xdp_drops"]
+
+
+def flood_start(lab, source, seconds=SECONDS):
+    """UDP that no rule allows, from outside to the client."""
+    target = CLIENT6 if ":" in source else CLIENT4
+    mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "wan0", check=True).stdout)[0]["address"].replace(":", "")
+    child = lab.server.python("eth0", RATE, seconds, 4000, f"{mac}:{source.replace(':', '/')}:{target.replace(':', '/')}",
+                              program="flood.py")
+    assert json.loads(child.stdout.readline())["ready"]
+    return child
+
+
+@pytest.mark.parametrize("source", (SERVER4, SERVER6))
+def test_counted_once(lab, fronted, tmp_path, source):
+    """Each packet of a flood is counted under its reason, by the front or behind it, and told once."""
+    assert is_in_front(fronted, "wan0", "lan0")
+    reader = Reader(fronted, tmp_path / "log")
+    before, by_front = drops(fronted), front_drops(fronted)
+    sent = json.loads(flood_start(lab, source).stdout.readline())["sent"]
+    wait_for(lambda: drops(fronted) - before >= sent, 10, "all are dropped")
+    wait_for(lambda: sum(reader.sums()) >= sent, 10, "all are told")
+    reader.end()
+    assert drops(fronted) - before == sent == sum(reader.sums())
+    assert sent * 9 // 10 < front_drops(fronted) - by_front <= sent
+
+
+@pytest.mark.parametrize("address", (SERVER4, SERVER6))
+def test_others_unharmed(lab, fronted, address):
+    """A connection goes on through an awake front."""
+    flood = flood_start(lab, SERVER4, 6)
+    by_front = front_drops(fronted)
+    wait_for(lambda: front_drops(fronted) > by_front, 10, "the front is awake")
+    where = f"[{address}]" if ":" in address else address
+    done = subprocess.run(lab.client.command(["curl", "-sS", "--noproxy", "*", "--max-time", "30", f"http://{where}/large"]),
+                          capture_output=True, timeout=40, check=True)
+    whole = (lab.directory / f"web-{lab.server.name}" / "files" / "large").read_bytes()
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(whole).digest()
+    assert lab.client.fetch(f"http://{where}/").stdout == f"hello from {lab.server.name}\n"
+    flood.communicate(timeout=20)
+
+
+TAGGED = """
+import socket, struct, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+udp = struct.pack("!HHHH", 5000, 4000, 26, 0) + bytes(18)
+ip = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 46, 0, 0, 64, 17, 0, socket.inet_aton(sys.argv[3]), socket.inet_aton(sys.argv[4])))
+total = sum(struct.unpack("!10H", ip))
+struct.pack_into("!H", ip, 10, ~((total & 0xffff) + (total >> 16)) & 0xffff)
+for _ in range(int(sys.argv[1])):
+    s.send(bytes.fromhex(sys.argv[2]) + b"\\2\\0\\0\\0\\0\\1" + struct.pack("!HHH", 0x8100, 7, 0x800) + ip + udp)
+"""
+
+
+def test_frames_of_others(lab, fronted):
+    """Frames that ingress does not judge pass an awake front: tagged ones, and those for another link address."""
+    before, by_front = drops(fronted), front_drops(fronted)
+    flood = flood_start(lab, SERVER4)
+    wait_for(lambda: front_drops(fronted) > by_front, 10, "the front is awake")
+    mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "wan0", check=True).stdout)[0]["address"].replace(":", "")
+    lab.server.run("python3", "-c", TAGGED, 500, mac, SERVER4, CLIENT4, check=True)
+    other = lab.server.python("eth0", 1000, 1, 4000, f"020000000009:{SERVER4}:{CLIENT4}", program="flood.py")
+    assert other.wait(20) == 0
+    sent = json.loads(flood.stdout.readline())["sent"]
+    wait_for(lambda: drops(fronted) - before >= sent, 10, "all of the flood are dropped")
+    assert drops(fronted) - before == sent
+
+
+def test_reload(lab, fronted):
+    """The option takes effect by a reload; `auto` leaves veth out and says why."""
+    use(fronted, "off")
+    assert not is_in_front(fronted, "wan0") and not programs(lab, "wan0")
+    assert "xdp" not in fronted.say("status")
+    use(fronted, "auto")
+    assert "large packets" in interface(fronted, "wan0")["xdp_missing"] and not programs(lab, "wan0")
+    assert "not in front of wan0: it would cost" in fronted.say("status")
+    use(fronted, "always")
+    assert is_in_front(fronted, "wan0", "lan0") and programs(lab, "wan0")
+    assert "xdp         in front of " in fronted.say("status")
+
+
+def test_crash(lab, fronted):
+    """It outlives the daemon, and the next one takes it over without taking it off."""
+    program = programs(lab, "wan0")
+    fronted.crash()
+    assert programs(lab, "wan0") == program
+    before = lab.gateway.run("ip", "-j", "-d", "link", "show", "wan0").stdout
+    fronted.start()
+    assert is_in_front(fronted, "wan0", "lan0")
+    assert programs(lab, "wan0") == program, before
+
+
+def test_interface_comes_back(lab, fronted):
+    """Down and up again changes nothing; an interface that is new gets it."""
+    lab.gateway.ip("link", "set", "lan0", "down")
+    lab.gateway.ip("link", "set", "lan0", "up")
+    lab.gateway.ip("addr", "replace", "fd00:10::1/64", "dev", "lan0", "nodad")
+    assert is_in_front(fronted, "lan0")
+    lab.gateway.ip("link", "add", "new0", "type", "veth", "peer", "name", "new1")
+    lab.gateway.ip("link", "set", "new0", "up")
+    wait_for(lambda: is_in_front(fronted, "new0"), 10, "the new interface has it")
+    lab.gateway.ip("link", "delete", "new0")
+    wait_for(lambda: all(one["name"] != "new0" for one in fronted.data("status")[0]["interfaces"]), 10, "it is forgotten")
+
+
+def test_vlan_device(lab, fronted):
+    """veth keeps VLAN tags beside the frame, where XDP does not see them: with a VLAN device there is none in front."""
+    if lab.gateway.run("ip", "link", "add", "link", "lan0", "name", "lan0.7", "type", "vlan", "id", "7").returncode:
+        pytest.skip("this kernel has no VLAN devices")
+    wait_for(lambda: "VLAN tags" in interface(fronted, "lan0").get("xdp_missing", ""), 10, "it is taken off")
+    assert not programs(lab, "lan0")
+    lab.gateway.ip("link", "delete", "lan0.7")
+    wait_for(lambda: is_in_front(fronted, "lan0"), 10, "it is put on again")
+
+
+def test_others_program(lab, fronted, watch):
+    """Somebody else's XDP program is left alone, and said; when it goes, ours comes."""
+    use(fronted, "off")
+    other = watch.start(lab.gateway, "xdp", "lan0", program="hooks.py")
+    theirs = programs(lab, "lan0")
+    use(fronted, "always")
+    assert "somebody else" in interface(fronted, "lan0")["xdp_missing"]
+    assert is_in_front(fronted, "wan0") and programs(lab, "lan0") == theirs
+    watch.end(other)
+    wait_for(lambda: is_in_front(fronted, "lan0"), 10, "ours is in front")
