@@ -368,6 +368,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 	insp->home.now = env_clock(control);
 	insp->home.dry = 0;
 	insp->home.resumed = 0;
+	insp->home.segments = 0;
 	insp->pkt.flags = 0;
 	if (ks_test_mode) {
 		insp->home.resumed = control->test_resumed;

@@ -41,12 +41,23 @@
 #define TC_PASS TC_ACT_UNSPEC
 #define TC_DROP TC_ACT_SHOT
 
+/* How many packets of the wire it is, 0: itself. A virtual machine only says how long they are. */
+static __u16 segments_of(const struct __sk_buff *skb)
+{
+	__u32 size = skb->gso_size;
+
+	if (skb->gso_segs || !size)
+		return (__u16)skb->gso_segs;
+	return (__u16)KS_MIN(skb->len / size + 1, 0xffffU);
+}
+
 static bool head_load(struct __sk_buff *skb, struct ks_scratch *scratch)
 {
 	__u32 len = skb->len;
 
 	scratch->insp.pkt.wire_len = len;
 	scratch->relay.length = len;
+	scratch->insp.home.segments = segments_of(skb);
 	if (len > KS_HEAD_MAX)
 		len = KS_HEAD_MAX;
 	scratch->insp.pkt.head_len = len;

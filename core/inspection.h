@@ -44,7 +44,8 @@ struct ks_insp_home {
 	__u8 dry; /* 1: decide and explain only, change nothing */
 	__u8 halves; /* KS_TRANSLATE_*: the halves of a translation that are made here */
 	__u8 resumed; /* 1: a fragment that was held (env.h): its datagram knows it */
-	__u8 zero[3];
+	__u8 zero;
+	__u16 segments; /* packets of the wire that it is, if more than one: the kernel carries some in one */
 };
 
 /* The decision, and the numbers that led to it. Written by the stages, with the functions of stage.h; `compare` by track/. */

@@ -79,12 +79,24 @@ static inline __u32 reason_of(__u32 unit, __u32 outcome)
 	return outcome == KS_TALLY_FULL ? KS_REASON_TABLE_FULL : KS_REASON_CONTENDED;
 }
 
+/* How much of a unit a packet is. Where the kernel carries several as one, each has a header. */
+static inline __u64 cost_of(const struct ks_inspection *insp, __u32 unit)
+{
+	__u32 segments = KS_MAX(insp->home.segments, 1U);
+
+	if (unit == KS_LIMIT_PACKETS)
+		return segments;
+	if (unit != KS_LIMIT_OCTETS)
+		return 1;
+	return insp->pkt.l3_len + (segments - 1ULL) * (insp->pkt.payload_off - insp->pkt.l3_off);
+}
+
 /* Makes the question to the tally of a limit, and insp->side its entry. */
 static ks_inline void ask_make(struct walk_ctx *ctx, const struct ks_limit *limit)
 {
 	struct ks_inspection *insp = ctx->insp;
 	struct ks_insp_limiting *walk = &insp->limiting;
-	__u64 cost = limit->unit == KS_LIMIT_OCTETS ? insp->pkt.l3_len : 1;
+	__u64 cost = cost_of(insp, limit->unit);
 
 	walk->ask = (struct ks_tally_ask){
 		.now = insp->home.now,

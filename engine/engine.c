@@ -221,6 +221,7 @@ static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, 
 	insp->home.to = frame->to;
 	insp->home.dry = dry;
 	insp->home.resumed = 0;
+	insp->home.segments = 0;
 	insp->home.halves = KS_TRANSLATE_BOTH;
 	insp->pkt.wire_len = KS_MAX(frame->length, frame->captured);
 	insp->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);

@@ -21,6 +21,10 @@
  * none was refused where one flow in ten could be recycled, in either table; 3 where it was one in twenty, and 81 in the table
  * for translation (tests/unit/core/table/insert.c counts a thousand). In a flood what is taken is the stalest of ten or more.
  *
+ * Tallies (tally.h) have a budget of their own. When that is spent, a new one takes the place of the one of its kind that was
+ * unused for longest among the 16 buckets from its first one on, or in the next that has any, up to 128. One that counts
+ * connections is never taken. What is lost is that its source, or its flow, has a whole burst again.
+ *
  * Left to an attacker
  *
  * He fills the table with flows that the rules allow him. Half-open ones count against `limit half-open`, where the one that
@@ -46,6 +50,8 @@
 #define CLAIM_TRIES 256 /* longer than another CPU takes for an insertion */
 #define NEAR_BUCKETS 32
 #define NEAR_LEAST 4
+#define NEAR_TALLIES 16
+#define NEAR_TALLIES_MOST 128
 
 /* A handshake takes no longer: a half-open flow that was seen within it is taken for live, ms. */
 #define HANDSHAKE_MS 1000
@@ -78,6 +84,7 @@ enum slot_rank {
 	SLOT_HALF_OPEN,
 	SLOT_UNPROVEN,
 	SLOT_SILENT,
+	SLOT_TALLY, /* of a rate, for another tally */
 	SLOT_TAKEN
 };
 
@@ -97,6 +104,7 @@ struct insert_ctx {
 	const struct ks_entry *e;
 	const struct candidates *candidates;
 	__u32 buckets; /* of the table */
+	__u32 tallies; /* 1: their budget is spent */
 	__u8 used[2]; /* slots in use */
 	__u8 free[2]; /* the first free slot, or NO_SLOT */
 	struct ks_flow_ref same; /* where the key is already, with NO_SLOT: nowhere */
@@ -222,6 +230,18 @@ static ks_inline bool same_key_is_replaceable(struct insert_ctx *c)
 	return true;
 }
 
+/* The rank of a slot for a tally that has to take another one's place. */
+static inline __u32 tally_rank(const struct ks_slot *slot, __u32 kind)
+{
+	const struct ks_flow_key key = { .tail = ks_load_hint(&slot->key.tail) };
+	struct ks_flow flow;
+
+	ks_flow_peek(&slot->flow, &flow);
+	if (flow.version & 1 || flow.state != KS_STATE_TALLY || key.kind != kind || ks_tally_is_held(&slot->flow))
+		return SLOT_TAKEN;
+	return SLOT_TALLY;
+}
+
 /* Chooses a slot if its entry may be recycled and is better than the best so far. */
 static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 {
@@ -231,12 +251,16 @@ static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 
 	if (!bucket)
 		return 1;
-	rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
+	if (c->tallies)
+		rank = tally_rank(&bucket->slot[i], c->e->key.kind);
+	else
+		rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (rank > c->best.rank || rank == SLOT_TAKEN || (rank == c->best.rank && age <= c->best.age))
 		return 0;
 	/* A live flow makes room for another one, and for a datagram that may open one; not for records of other kinds. */
-	if (rank >= SLOT_HALF_OPEN && c->e->key.kind != KS_KIND_FLOW && c->e->key.kind != KS_KIND_FRAGMENT)
+	if (rank >= SLOT_HALF_OPEN && rank != SLOT_TALLY && c->e->key.kind != KS_KIND_FLOW &&
+	    c->e->key.kind != KS_KIND_FRAGMENT)
 		return 0;
 	choose(c, rank, index, i);
 	c->best.age = age;
@@ -262,6 +286,23 @@ static long rank_near(__u32 n, void *arg)
 	return rank_slot(c, index % c->buckets, n & KS_BUCKET_SLOT_MASK);
 }
 
+/* The same for a tally, from the first bucket of the key on. */
+static long rank_tallies(__u32 n, void *arg)
+{
+	struct insert_ctx *c = arg;
+	__u32 index = c->candidates->bucket[0] + n / KS_BUCKET_SLOTS;
+
+	struct ks_bucket *bucket;
+
+	if (!c->buckets || (n >= NEAR_TALLIES * KS_BUCKET_SLOTS && c->best.rank != SLOT_TAKEN))
+		return 1;
+	index %= c->buckets;
+	bucket = env_bucket(c->env, index);
+	if (!bucket || !ks_load_hint(&bucket->tag[n & KS_BUCKET_SLOT_MASK]))
+		return !bucket;
+	return rank_slot(c, index, n & KS_BUCKET_SLOT_MASK);
+}
+
 static void choose_free(struct insert_ctx *c)
 {
 	bool first = c->free[0] != NO_SLOT, second = c->free[1] != NO_SLOT;
@@ -283,6 +324,8 @@ static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 c
 		return rank == SLOT_SAME_KEY;
 	if (ks_tally_is_held(flow))
 		return false;
+	if (rank == SLOT_TALLY)
+		return flow->state == KS_STATE_TALLY;
 	return flow_rank(flow, clock) <= KS_MAX(rank, (__u32)SLOT_CLOSED);
 }
 
@@ -330,6 +373,23 @@ static ks_inline __u32 make_room(struct insert_ctx *c, struct ks_entry *e, struc
 		return KS_REASON_TABLE_FULL;
 	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, rank_near, c);
 	if (c->best.rank == SLOT_TAKEN)
+		return KS_REASON_TABLE_FULL;
+	if (!slot_vacate(c->env, e, &c->best, counts))
+		return KS_REASON_CONTENDED;
+	c->best.rank = SLOT_TAKEN;
+	choose_free(c);
+	return 0;
+}
+
+/* The budget of tallies is spent: one of them makes room. Returns 0 when there is a slot, or a reason. */
+static ks_inline __u32 make_room_for_tally(struct insert_ctx *c, struct ks_entry *e, struct ks_table_counts *counts)
+{
+	ks_loop(NEAR_TALLIES_MOST * KS_BUCKET_SLOTS, rank_tallies, c);
+	if (c->best.rank == SLOT_TAKEN)
+		return KS_REASON_TABLE_FULL;
+	if (c->best.bucket == c->candidates->bucket[0])
+		return 0;
+	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
 		return KS_REASON_TABLE_FULL;
 	if (!slot_vacate(c->env, e, &c->best, counts))
 		return KS_REASON_CONTENDED;
@@ -407,8 +467,19 @@ static ks_inline bool bucket_claim(struct ks_env *env, struct ks_bucket *bucket,
 	return ctx.claimed;
 }
 
+/* Chooses a slot: a free one, else one whose entry makes room. Returns 0 or a reason. */
+static ks_inline __u32 slot_find(struct insert_ctx *c, struct ks_entry *e, const struct ks_config *config,
+				 struct ks_table_counts *counts)
+{
+	if (!entry_is_flow(e->key.kind, e->after.state) || ks_load_relaxed(&counts->flows) < config->limit_states)
+		choose_free(c);
+	if (c->best.rank == SLOT_TAKEN)
+		ks_loop(2 * KS_BUCKET_SLOTS, rank_own, c);
+	return c->best.rank == SLOT_TAKEN ? make_room(c, e, counts) : 0;
+}
+
 static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, const struct candidates *p, __u32 buckets,
-				      struct ks_table_counts *counts)
+				      struct ks_table_counts *counts, bool is_spent)
 {
 	const struct ks_config *config = env_config(env);
 	__u32 reason;
@@ -417,6 +488,7 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 		.e = e,
 		.candidates = p,
 		.buckets = buckets,
+		.tallies = is_spent,
 		.used = { (__u8)ks_hide_value(0, e->hash), (__u8)ks_hide_value(0, e->hash) },
 		.free = { (__u8)ks_hide_value(NO_SLOT, e->hash), (__u8)ks_hide_value(NO_SLOT, e->hash) },
 		.same = { .slot = (__u32)ks_hide_value(NO_SLOT, e->hash) },
@@ -428,16 +500,20 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 	ks_loop(2, bucket_scan_tags, &c);
 	if (c.same.slot != NO_SLOT && !same_key_is_replaceable(&c))
 		return KS_REASON_CONTENDED;
-	if (!entry_is_flow(e->key.kind, e->after.state) || ks_load_relaxed(&counts->flows) < config->limit_states)
-		choose_free(&c);
-	if (c.best.rank == SLOT_TAKEN)
-		ks_loop(2 * KS_BUCKET_SLOTS, rank_own, &c);
-	if (c.best.rank == SLOT_TAKEN) {
-		reason = make_room(&c, e, counts);
-		if (reason)
-			return reason;
-	}
-	return slot_fill(env, e, &c.best, p->tag, counts);
+	if (is_spent && c.best.rank == SLOT_TAKEN)
+		reason = make_room_for_tally(&c, e, counts);
+	else
+		reason = slot_find(&c, e, config, counts);
+	return reason ?: slot_fill(env, e, &c.best, p->tag, counts);
+}
+
+/* Returns true if there are as many records of the entry's kind as there may be. Flows and datagrams are bounded elsewhere. */
+static ks_inline bool budget_is_spent(const struct ks_config *config, struct ks_table_counts *counts,
+				      const struct ks_entry *e)
+{
+	return e->key.kind != KS_KIND_FLOW && e->key.kind != KS_KIND_FRAGMENT &&
+	       ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
+		       config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)];
 }
 
 ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e)
@@ -447,6 +523,7 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 	const struct ks_config *config;
 	struct ks_bucket *primary;
 	struct candidates p;
+	bool is_spent;
 	__u32 reason;
 
 	if (ks_missing(env) || ks_missing(e))
@@ -459,9 +536,8 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 	config = env_config(env);
 	if (!shape || !counts || !config)
 		return KS_REASON_INTERNAL;
-	if (e->key.kind != KS_KIND_FLOW && e->key.kind != KS_KIND_FRAGMENT &&
-	    ks_load_relaxed(entry_counter(counts, e->key.kind, e->after.state)) >=
-		    config->limit_kind[e->key.kind & (KS_KIND_MAX - 1)])
+	is_spent = budget_is_spent(config, counts, e);
+	if (is_spent && e->after.state != KS_STATE_TALLY)
 		return KS_REASON_TABLE_FULL;
 	p = candidates_of(e->hash, shape);
 	primary = env_bucket(env, p.bucket[0]);
@@ -469,7 +545,7 @@ ks_isolated __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *
 		return KS_REASON_INTERNAL;
 	if (!bucket_claim(env, primary, p.bucket[0]))
 		return KS_REASON_CONTENDED;
-	reason = insert_claimed(env, e, &p, shape->buckets, counts);
+	reason = insert_claimed(env, e, &p, shape->buckets, counts, is_spent);
 	ks_cmpxchg(&primary->claim, 1, 0);
 	return reason;
 }

@@ -9,8 +9,8 @@
  * ATM: ITU-T I.371). Connections are a count.
  *
  * Life cycle. A tally begins with the first that it counts. It is dead when its rate
- * would let a whole burst through again, and never while it counts a connection. It
- * is written in place: a flow that ends must not have to wait.
+ * would let a whole burst through again, and never while it counts a connection. When there are as many as there may be,
+ * a new one takes the place of one that counts none (insert.c). It is written in place: a flow that ends must not have to wait.
  *
  * Giving back. A flow that was counted (KS_FLOW_LIMIT_COUNTED) is given back when it
  * closes or by whoever frees it: a packet, the sweeper, an insert that recycles it, the

@@ -2,6 +2,8 @@
 """Many connections at once.
 
     crowd.py serve PORT          answers each line of a connection with the same line, and closes when the other side does
+    crowd.py count PORT          counts datagrams of UDP; "count" is answered by their number, "ask" by SEGMENTS at once
+    crowd.py segments ADDRESS PORT   sends SEGMENTS at once three times, and asks three times: prints how many came there and back
     crowd.py come ADDRESS PORT   reads commands: "open N" opens N connections at once and prints how many were answered; those
                                  that were not are reset. "close N" closes N of them in order. "reset N" resets them.
 """
@@ -10,6 +12,8 @@ import socket
 import struct
 import sys
 
+SEGMENTS, SEGMENT, UDP_SEGMENT = 10, 100, 103  # the last from linux/udp.h
+SILENCE = 1.0  # seconds without an answer: there is none
 PATIENCE = 4.0  # seconds for an answer: two retransmissions of a SYN
 
 
@@ -69,8 +73,50 @@ async def come(address, port):
         print("done", flush=True)
 
 
+def segments_send(sock, to):
+    """Sends them as one, which the kernel carries as one packet."""
+    size = struct.pack("H", SEGMENT)
+    sock.sendmsg([b"x" * SEGMENT * SEGMENTS], [(socket.SOL_UDP, UDP_SEGMENT, size)], 0, to)
+
+
+def count(port):
+    sock, there = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), 0
+    sock.bind(("::", port))
+    while True:
+        data, sender = sock.recvfrom(65536)
+        if data == b"ask":
+            segments_send(sock, sender)
+        elif data == b"count":
+            sock.sendto(str(there).encode(), sender)
+        else:
+            there += 1
+
+
+def segments(address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sender, asker, reader = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(3))
+    for sock in (asker, reader):
+        sock.settimeout(SILENCE)
+    for _ in range(3):
+        segments_send(sender, (address, port))
+    reader.sendto(b"count", (address, port))
+    there, back = int(reader.recv(100)), 0
+    for _ in range(3):
+        asker.sendto(b"ask", (address, port))
+        try:
+            while asker.recv(65536):
+                back += 1
+        except TimeoutError:
+            pass
+    print(there, back)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         asyncio.run(serve(int(sys.argv[2])))
+    elif sys.argv[1] == "count":
+        count(int(sys.argv[2]))
+    elif sys.argv[1] == "segments":
+        segments(sys.argv[2], int(sys.argv[3]))
     else:
         asyncio.run(come(sys.argv[2], int(sys.argv[3])))

@@ -20,9 +20,11 @@ zone wan { wan0 }
 set greedy { } dynamic
 deny from lan source @greedy
 allow from lan to wan tcp port 5401 limit 6/minute burst 3 per source
+allow from lan to wan udp port 5403 limit 1 packets/second burst 22 per flow
+allow from lan to wan udp port 5404 limit 1 octets/second burst 3200 per flow
 allow from lan to wan tcp port 5402 limit 6/minute burst 3 per source overload @greedy for 30s end flows
 """
-PORT, RATE_PORT, OVERLOAD_PORT = 5400, 5401, 5402
+PORT, RATE_PORT, OVERLOAD_PORT, PACKETS_PORT, OCTETS_PORT = 5400, 5401, 5402, 5403, 5404
 
 
 class Steered(Plain):
@@ -36,6 +38,9 @@ class Steered(Plain):
         for port in (PORT, RATE_PORT, OVERLOAD_PORT):
             self.server.python("serve", port, program="crowd.py")
             self.server.listening("-t", port)
+        for port in (PACKETS_PORT, OCTETS_PORT):
+            self.server.python("count", port, program="crowd.py")
+            self.server.listening("-u", port)
 
 
 class Crowd:
@@ -154,3 +159,10 @@ def test_overload(net, firewall, server, source):
     other.end()
     greedy.end()
     firewall.cli("states", "kill", "--all")
+
+
+@pytest.mark.parametrize("port", [PACKETS_PORT, OCTETS_PORT], ids=["packets", "octets"])
+def test_packets_that_the_kernel_carries_as_one(net, firewall, port):
+    """They count as many as they are, each with its header (three with one would fit the burst), in both directions."""
+    done = net.client.run(sys.executable, HERE / "crowd.py", "segments", "192.0.2.10", port, check=True)
+    assert done.stdout.split() == ["20", "20"]

@@ -434,6 +434,7 @@ static void prepare(const struct frame *f, __u8 from, __u8 to, __u64 now, struct
 	insp->home.halves = KS_TRANSLATE_BOTH;
 	insp->home.dry = 0;
 	insp->home.resumed = 0;
+	insp->home.segments = 0;
 	head_fill(f, f->len, head, &insp->pkt);
 }
 

@@ -24,6 +24,12 @@
 static const struct ks_limit connections = {
 	.amount = MOST, .rule = RULE, .unit = KS_LIMIT_CONNECTIONS, .per = KS_LIMIT_SOURCE, .bits = { 32, 64 }
 };
+static const struct ks_limit per_source = { .amount = 1,
+					    .period = KS_NSEC_PER_SEC,
+					    .burst = KS_NSEC_PER_SEC,
+					    .rule = RULE,
+					    .per = KS_LIMIT_SOURCE,
+					    .bits = { 32, 64 } };
 static const struct ks_limit rate = {
 	.amount = 1, .period = KS_NSEC_PER_SEC, .burst = BURST * KS_NSEC_PER_SEC, .rule = RULE, .per = KS_LIMIT_RULE
 };
@@ -181,11 +187,65 @@ static void test_rate(void **state)
 	test_env_destroy(env);
 }
 
+/* --- a budget that is spent --- */
+
+#define BUDGET 16U
+
+static __u32 count_of(unsigned source)
+{
+	struct ks_flow_key flow = flow_of(source);
+	struct ks_entry e = { .clock = clock_ms };
+
+	ks_tally_key(&per_source, &flow, 0, &e.key);
+	ks_table_hash(env, &e);
+	ks_table_find(env, &e);
+	return e.found;
+}
+
+/* Newcomers take the place of who was idle for longest, and of nobody whose connections are counted. */
+static void test_a_spent_budget(void **state)
+{
+	struct ks_flow_key first = flow_of(0);
+
+	env = test_env_create(16);
+	env->config.limit_kind[KS_KIND_TALLY] = BUDGET;
+	assert_int_equal(ask(&connections, &first, KS_TALLY_TAKE), KS_TALLY_ADMITTED);
+	for (unsigned i = 0; i < 10 * BUDGET; i++) {
+		struct ks_flow_key flow = flow_of(i);
+
+		clock_ms += 5;
+		assert_int_equal(ask(&per_source, &flow, KS_TALLY_TAKE), KS_TALLY_ADMITTED);
+	}
+	assert_int_equal(env->counts.records[KS_KIND_TALLY], BUDGET);
+	for (unsigned i = 0; i < 10 * BUDGET; i++)
+		assert_int_equal(count_of(i), i > 9 * BUDGET); /* the last fifteen, beside the connection */
+	assert_int_equal(ask(&connections, &first, KS_TALLY_TAKE), KS_TALLY_ADMITTED);
+	assert_int_equal(count_left(), 2);
+	test_env_destroy(env);
+}
+
+/* Where all count connections, nobody makes room. */
+static void test_a_budget_of_connections(void **state)
+{
+	env = test_env_create(16);
+	env->config.limit_kind[KS_KIND_TALLY] = BUDGET;
+	for (unsigned i = 0; i < 2 * BUDGET; i++) {
+		struct ks_flow_key flow = flow_of(i);
+
+		assert_int_equal(ask(&connections, &flow, KS_TALLY_TAKE),
+				 i < BUDGET ? KS_TALLY_ADMITTED : KS_TALLY_FULL);
+	}
+	assert_int_equal(count_left(), BUDGET);
+	test_env_destroy(env);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connections),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_a_spent_budget),
+		cmocka_unit_test(test_a_budget_of_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
