@@ -7,7 +7,8 @@
  * wrong). All else is summed: also where the card has left its sum of the whole packet beside it (CHECKSUM_COMPLETE), which
  * counts from where the card says. Before Linux 6.2 a program cannot look there, and nothing is verified; `status` says so.
  *
- * In XDP nobody can tell, and on a veth most checksums are unfinished: what passes there comes to tc. Test runs verify in both.
+ * In XDP nobody can tell, and on a veth most checksums are unfinished: what passes there comes to tc. The front sums all that it
+ * asks for, and leaves to tc what is not right. Test runs verify in both.
  */
 #include "bpf/env.bpf.h"
 
@@ -32,7 +33,7 @@ static bool is_due(struct ks_env *env)
 	struct sk_buff *skb;
 	__u32 summed;
 
-	if (ks_test_mode)
+	if (ks_test_mode || env->scratch->relay.is_front)
 		return true;
 	if (env->hook != HOOK_TC || !ks_has_kernel_skb)
 		return false;

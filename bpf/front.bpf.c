@@ -16,6 +16,7 @@
 #include "core/front.h"
 #include "core/header/wire.h"
 
+#define ETH_FRAME_MIN 60U /* without its checksum */
 #define WINDOW_NS (KS_NSEC_PER_SEC / 10)
 #define WAKING_DROPS 100U /* in a window */
 #define AWAKE_NS KS_NSEC_PER_SEC /* for so long behind such a window */
@@ -83,13 +84,14 @@ static ks_inline bool is_judged_here(const struct ks_guard *guard, const __u8 *h
 	return ks_load32(guard->mac) == ks_load32(head) && ks_load16(guard->mac + 4) == ks_load16(head + 4);
 }
 
-/* Says where the frame comes from. Returns false if it is not one for the front. */
-static ks_inline bool enter(struct xdp_md *xdp, struct ks_scratch *scratch)
+/* Says where the frame comes from, and if it can be answered. Returns false if it is not one for the front. */
+static ks_inline bool enter(struct xdp_md *xdp, struct ks_scratch *scratch, bool *answers)
 {
 	const struct ks_guard *guard;
 
 	if (!head_load(xdp, scratch) || is_tagged(scratch->head))
 		return false;
+	*answers = true;
 	if (ks_test_mode)
 		return true;
 	guard = guard_get(xdp->ingress_ifindex);
@@ -97,7 +99,34 @@ static ks_inline bool enter(struct xdp_md *xdp, struct ks_scratch *scratch)
 		return false;
 	scratch->insp.home.from = guard->zone;
 	scratch->insp.home.to = KS_ZONE_UNKNOWN;
+	*answers = guard->flags & KS_GUARD_ANSWERS;
 	return true;
+}
+
+/* An answer is not longer than what provoked it, nor, if it can be helped, shorter than the shortest frame of Ethernet. */
+static ks_inline __u32 answer_pad(struct ks_scratch *scratch, __u32 len)
+{
+	const __u32 plain = ETH_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN;
+
+	if (len != plain || scratch->insp.pkt.wire_len < ETH_FRAME_MIN)
+		return len;
+	ks_store32(scratch->answer + plain, 0);
+	ks_store16(scratch->answer + plain + 4, 0);
+	return ETH_FRAME_MIN;
+}
+
+/* Turns the frame around. What cannot be sent is asked for again. */
+static int answer(struct xdp_md *xdp, struct ks_scratch *scratch, struct ks_env *env)
+{
+	__u32 len = answer_build(env, scratch);
+
+	if (ks_test_mode || !len)
+		return XDP_DROP;
+	len = answer_pad(scratch, len);
+	if (bpf_xdp_adjust_tail(xdp, (int)len - (int)scratch->insp.pkt.wire_len) ||
+	    bpf_xdp_store_bytes(xdp, 0, scratch->answer, length_bound(len)))
+		return XDP_DROP;
+	return XDP_TX;
 }
 
 PROGRAM("xdp.frags")
@@ -106,6 +135,7 @@ int ks_front(struct xdp_md *xdp)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
+	bool answers;
 
 	if (!control || !scratch || !is_awake(control))
 		return XDP_PASS;
@@ -116,12 +146,12 @@ int ks_front(struct xdp_md *xdp)
 	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->insp.pkt.link = KS_LINK_ETHERNET;
 	inspection_prepare(&env, &scratch->insp, control);
-	if (!enter(xdp, scratch))
+	scratch->relay.is_front = 1;
+	if (!enter(xdp, scratch, &answers))
 		return XDP_PASS;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
-	if (!ks_front_refuses(&env, &scratch->insp))
+	if (!ks_front_refuses(&env, &scratch->insp, scratch->head, answers))
 		return XDP_PASS;
 	note_own_drop(scratch->insp.home.now);
-	ks_inspect_end(&env, &scratch->insp);
-	return XDP_DROP;
+	return ks_inspect_end(&env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, &env) : XDP_DROP;
 }

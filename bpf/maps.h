@@ -62,6 +62,7 @@
 #define KS_GUARD_IGNORED 0x04 /* no programs: the policy leaves it alone, and the backstop lets everything pass */
 #define KS_GUARD_SHARED 0x08 /* others' filters run behind ours at ingress: they may clear the seal */
 #define KS_GUARD_UNTAGS 0x10 /* the card takes VLAN tags off before the front sees a frame */
+#define KS_GUARD_ANSWERS 0x20 /* the front can send an answer by it */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_guard {
@@ -208,6 +209,8 @@ struct ks_relay {
 	__u8 was_sealed; /* ingress has decided about it: that no flow knows it now is another program's doing */
 	__u8 stacked; /* it is for, or of, a device of another namespace that is stacked on this interface: no seal */
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
+	__u8 is_front; /* the front asks: only a right checksum is right */
+	__u8 zero[7];
 };
 
 /* One CPU's: how much is dropped there (front.bpf.c). */

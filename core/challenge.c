@@ -110,7 +110,7 @@ static ks_inline bool source_passes(struct ks_env *env, const struct ks_insp_cha
 	word = ks_load_relaxed(&set->word[way & WAY_MASK]);
 	if (!source_is_alive(word, (__u32)(c->now / KS_NSEC_PER_SEC)) || !(word & WORD_NUMBER_MASK))
 		return false;
-	if (!c->dry)
+	if (!c->dry && !c->front)
 		ks_cmpxchg(&set->word[way & WAY_MASK], word, word - 1);
 	return true;
 }
@@ -183,7 +183,7 @@ static ks_inline bool syn_has_waited(struct ks_env *env, const struct ks_insp_ch
 			return false;
 		repeats = syn_repeated(word, now);
 	}
-	if (!c->dry)
+	if (!c->dry && !(c->front && repeats > KS_CHALLENGE_REPEATS))
 		ks_store_relaxed(&set->word[way & WAY_MASK], word_make(tag_of(hash), now, repeats));
 	return repeats > KS_CHALLENGE_REPEATS;
 }
@@ -264,8 +264,8 @@ ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_
 		return 0;
 	if (source_passes(env, c, source_hash(&c->tuple, shape->key)))
 		return 0;
-	if (syn_has_waited(env, c, shape->key) && unanswered_admits(config, challenges, c)) {
-		if (!c->dry)
+	if (syn_has_waited(env, c, shape->key) && (c->front || unanswered_admits(config, challenges, c))) {
+		if (!c->dry && !c->front)
 			ks_fetch_add(&challenges->zone[c->zone & (KS_ZONE_MAX - 1)].unanswered, 1);
 		return 0;
 	}
@@ -332,36 +332,32 @@ static ks_inline bool zone_is_challenged(const struct ks_config *config, __u32 z
 	return config->challenge_high || zone_has(config->challenge_always, zone);
 }
 
-static ks_inline void case_make(struct ks_inspection *insp)
+static ks_inline void case_make(struct ks_inspection *insp, bool front)
 {
 	insp->challenge.now = insp->home.now;
 	insp->challenge.tuple = insp->pkt.tuple;
 	insp->challenge.seq = insp->pkt.seq;
 	insp->challenge.zone = insp->home.from;
 	insp->challenge.dry = insp->home.dry;
+	insp->challenge.front = front;
 }
 
-bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, bool front)
 {
 	if (insp->pkt.tuple.proto != KS_PROTO_TCP || (insp->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_ACK)) != KS_TCP_SYN)
 		return false;
 	if (insp->opening.replaces || !zone_is_challenged(config, insp->home.from))
 		return false;
-	case_make(insp);
+	case_make(insp, front);
 	return ks_challenge_asks_isolated(env_isolated(env), &insp->challenge) != 0;
-}
-
-bool ks_challenge_may_hear(const struct ks_config *config, const struct ks_inspection *insp)
-{
-	return insp->pkt.tuple.proto == KS_PROTO_TCP && insp->pkt.tcp_flags & KS_TCP_RST &&
-	       zone_is_challenged(config, insp->home.from);
 }
 
 bool ks_challenge_hears(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	if (!ks_challenge_may_hear(config, insp))
+	if (insp->pkt.tuple.proto != KS_PROTO_TCP || !(insp->pkt.tcp_flags & KS_TCP_RST) ||
+	    !zone_is_challenged(config, insp->home.from))
 		return false;
-	case_make(insp);
+	case_make(insp, false);
 	return ks_challenge_hears_isolated(env_isolated(env), &insp->challenge) != 0;
 }
 
@@ -380,6 +376,6 @@ void ks_challenge_confirm(struct ks_env *env, const struct ks_config *config, st
 {
 	if (insp->home.dry || !completes_handshake(config, insp) || !zone_is_challenged(config, insp->home.from))
 		return;
-	case_make(insp);
+	case_make(insp, false);
 	ks_challenge_confirm_isolated(env_isolated(env), &insp->challenge);
 }

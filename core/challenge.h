@@ -88,11 +88,11 @@ __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_challenge *c
 __u32 ks_challenge_hears_isolated(struct ks_env *env, struct ks_insp_challenge *c);
 __u32 ks_challenge_confirm_isolated(struct ks_env *env, struct ks_insp_challenge *c);
 
-/* Returns true if the SYN must not open a flow: its sender is to be asked first, by the numbers in insp->challenge. */
-bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
-
-/* Returns true if the packet may be an answer to a challenge. */
-bool ks_challenge_may_hear(const struct ks_config *config, const struct ks_inspection *insp);
+/*
+ * Returns true if the SYN must not open a flow: its sender is to be asked first, by the numbers in insp->challenge. `front`: if it
+ * may, nothing has changed.
+ */
+bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, bool front);
 
 /* Returns true if the packet answers a challenge. Its source is believed from now on. */
 bool ks_challenge_hears(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);

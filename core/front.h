@@ -8,9 +8,11 @@
  * is counted and reported in the same way (ks_inspect_end()). All else is left to the inspection, for which the front has
  * changed nothing.
  *
+ * A SYN that would be challenged is, where the front can send an answer, and an answer to a challenge is heard (challenge.h).
+ *
  * Left to the inspection are: what a flow knows, also what that refuses; fragments and ICMP errors; neighbours' messages; what
  * may open a flow, is expected, or is to be taken up after a start; what is left to where it leaves; rejects, as long as they
- * are answered (answer.h); upper checksums, which no front can judge.
+ * are answered (answer.h); wrong upper checksums, because a checksum may be unfinished yet.
  */
 #ifndef KS_CORE_FRONT_H
 #define KS_CORE_FRONT_H
@@ -20,7 +22,10 @@
 struct ks_env;
 struct ks_inspection;
 
-/* To be called behind ks_inspect_begin(). Returns true if the packet is refused for certain: insp->verdict is complete. */
-bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp);
+/*
+ * To be called behind ks_inspect_begin(). `answers`: the front can send an answer. Returns true if the packet is refused for
+ * certain: insp->verdict is complete; KS_REJECT: it is to be answered. `head`: as for ks_inspect().
+ */
+bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, bool answers);
 
 #endif

@@ -200,7 +200,8 @@ struct ks_insp_challenge {
 	__u32 own; /* ... and its own */
 	__u8 zone; /* that the packet comes from */
 	__u8 dry; /* as of struct ks_insp_home */
-	__u8 zero[2];
+	__u8 front; /* 1: the front asks (front.h): whatever lets the SYN pass is left to the inspection */
+	__u8 zero;
 };
 
 /* A walk over the limits of a rule: written by limit.c. */

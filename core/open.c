@@ -406,7 +406,7 @@ static ks_inline __u32 open_admitted(struct ks_env *env, const struct ks_config 
 		ks_open_forget(insp);
 		return ks_deny(insp, KS_CLASS_NEW, reason);
 	}
-	if (ks_challenge_asks(env, config, insp))
+	if (ks_challenge_asks(env, config, insp, false))
 		return judge_challenged(insp);
 	return insp->opening.replaces ? begin_anew(env, config, insp) : open_flow(env, config, insp);
 }
@@ -451,19 +451,31 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 		insp->stage = KS_STAGE_LIMIT;
 }
 
-/* Returns true if the packet, which no flow knows, is refused for certain and silently. */
-static ks_inline bool open_refuses(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/* Returns true if a packet that may open a flow is a SYN to be challenged. One with a wrong checksum is not. */
+static ks_inline bool front_challenges(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				       const __u8 *head)
+{
+	if (ks_sum_is_wrong(env, config, insp, head) || !ks_challenge_asks(env, config, insp, true))
+		return false;
+	insp->verdict.reason = (__u8)judge_challenged(insp);
+	return true;
+}
+
+/* Returns true if the packet, which no flow knows, is refused for certain. */
+static ks_inline bool front_judge(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
+				  const __u8 *head, bool answers)
 {
 	__u32 reason;
 
-	if (open_judge(env, config, insp, &reason) || reason == KS_REASON_CONTENDED ||
-	    insp->verdict.action == KS_ALLOW || insp->verdict.action == KS_BYPASS)
+	if (open_judge(env, config, insp, &reason))
+		return answers && front_challenges(env, config, insp, head);
+	if (reason == KS_REASON_CONTENDED || insp->verdict.action == KS_ALLOW || insp->verdict.action == KS_BYPASS)
 		return false;
 	insp->verdict.reason = (__u8)reason;
 	return insp->verdict.action == KS_DENY || ks_answer_is_spent(env, insp);
 }
 
-bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp)
+bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8 *head, bool answers)
 {
 	const struct ks_config *config = env_config(env);
 
@@ -474,8 +486,8 @@ bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp)
 	if (insp->stage != KS_STAGE_FIND)
 		return false;
 	ks_nat_find(env, insp);
-	if (insp->flow.found || insp->flow.busy || ks_challenge_may_hear(config, insp))
+	if (insp->flow.found || insp->flow.busy)
 		return false;
 	insp->stage = KS_STAGE_DONE;
-	return open_refuses(env, config, insp);
+	return front_judge(env, config, insp, head, answers);
 }

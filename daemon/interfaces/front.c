@@ -24,13 +24,18 @@ static bool is_aggregate(const struct ks_guarded *guarded)
 	return !strcmp(guarded->kind, "bond") || !strcmp(guarded->kind, "team") || !strcmp(guarded->kind, "bridge");
 }
 
+static bool is_veth(const struct ks_guarded *guarded)
+{
+	return !strcmp(guarded->kind, "veth");
+}
+
 /* Devices of software that hand over TCP in large pieces, which XDP ends. */
 static bool is_costly(const struct ks_guarded *guarded)
 {
 	char driver[KS_DRIVER_NAME];
 
 	ks_ethtool_driver(guarded->name, driver);
-	return !strcmp(driver, "veth") || !strcmp(driver, "virtio_net");
+	return is_veth(guarded) || !strcmp(driver, "virtio_net");
 }
 
 static bool has_vlan_device(const struct ks_interfaces *interfaces, unsigned ifindex)
@@ -44,12 +49,18 @@ static bool has_vlan_device(const struct ks_interfaces *interfaces, unsigned ifi
 	return false;
 }
 
-/* Tells the programs if the front sees no tags. */
-static void note_untags(struct ks_interfaces *interfaces, struct ks_guarded *guarded, bool untags)
+/*
+ * Tells the programs if the front sees no tags, and if it can answer: a veth takes no frame back from XDP unless its peer is
+ * ready for XDP, too.
+ */
+static void note_card(struct ks_interfaces *interfaces, struct ks_guarded *guarded, bool untags)
 {
-	if (untags == !!(guarded->guard.flags & KS_GUARD_UNTAGS))
+	const __u8 known = KS_GUARD_UNTAGS | KS_GUARD_ANSWERS;
+	__u8 is = (untags ? KS_GUARD_UNTAGS : 0) | (is_veth(guarded) ? 0 : KS_GUARD_ANSWERS);
+
+	if ((guarded->guard.flags & known) == is)
 		return;
-	guarded->guard.flags ^= KS_GUARD_UNTAGS;
+	guarded->guard.flags = (__u8)((guarded->guard.flags & ~known) | is);
 	ks_guarded_store(interfaces, guarded);
 }
 
@@ -72,7 +83,7 @@ static enum ks_front_state judge(struct ks_interfaces *interfaces, struct ks_gua
 	untags = ks_ethtool_untags(guarded->name);
 	if (untags && has_vlan_device(interfaces, guarded->ifindex))
 		return KS_FRONT_TAGS;
-	note_untags(interfaces, guarded, untags);
+	note_card(interfaces, guarded, untags);
 	return KS_FRONT_ON;
 }
 

@@ -60,7 +60,7 @@ static void forget_guarded(struct ks_interfaces *interfaces, struct ks_guarded *
 /* The flags of its role, and as they are those that are found out from the hooks (programs.c) and the card (front.c). */
 static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
 {
-	return ks_role_flags(role) | (guarded->guard.flags & (KS_GUARD_SHARED | KS_GUARD_UNTAGS));
+	return ks_role_flags(role) | (guarded->guard.flags & (KS_GUARD_SHARED | KS_GUARD_UNTAGS | KS_GUARD_ANSWERS));
 }
 
 /* The guard that link and role want, with the addresses that it has. */

@@ -2,10 +2,13 @@
 """XDP in front: it drops what ingress would, counted and told once, and nobody else notices; where it is and is not."""
 import hashlib
 import json
+import socket
+import struct
 import subprocess
+import sys
 
 import pytest
-from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall, wait_for
+from lab import CLIENT4, CLIENT6, HERE, SERVER4, SERVER6, Firewall, Host, wait_for
 from test_log_flood import Reader
 
 RATE, SECONDS = 10000, 3
@@ -178,3 +181,87 @@ def test_others_program(lab, fronted, watch):
     assert is_in_front(fronted, "wan0") and programs(lab, "lan0") == theirs
     watch.end(other)
     wait_for(lambda: is_in_front(fronted, "lan0"), 10, "ours is in front")
+
+
+FAR4, FAR6 = "198.51.100.%d", "2001:db8:99::%d"
+CARD_POLICY = """\
+zone lan { lan0 }
+zone far { tap0, challenge always }
+option xdp auto
+allow from far to lan tcp port 80
+allow from self
+"""
+
+
+@pytest.fixture(scope="module")
+def card(lab):
+    """A host behind a card of the gateway whose driver has XDP."""
+    far = Host("far")
+    try:
+        cable = far.start(sys.executable, HERE / "cable.py", lab.gateway.name, "tap0", far.name, "eth0", stdin=subprocess.PIPE)
+        assert json.loads(cable.stdout.readline())["ready"]
+        for host, device, last in ((lab.gateway, "tap0", 1), (far, "eth0", 10)):
+            host.ip("addr", "add", FAR4 % last + "/24", "dev", device)
+            host.ip("addr", "add", FAR6 % last + "/64", "dev", device, "nodad")
+            host.ip("link", "set", device, "up")
+        far.ip("route", "add", "default", "via", FAR4 % 1)
+        far.ip("route", "add", "default", "via", FAR6 % 1)
+        lab.gateway.ip("route", "add", "2001:db8:99::/48", "via", FAR6 % 10)
+        far.cable = cable
+        yield far
+    finally:
+        far.close()
+
+
+@pytest.fixture
+def carded(fronted, card):
+    if fronted.path.read_text() != CARD_POLICY:
+        fronted.path.write_text(CARD_POLICY)
+        fronted.say("reload")
+    return fronted
+
+
+def syn(lab, six):
+    """A SYN to the client's port 80, as cable.py wants it."""
+    mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "tap0", check=True).stdout)[0]["address"].replace(":", "")
+    tcp = struct.pack("!HHIIBBHHH", 0, 80, 7, 0, 5 << 4, 2, 64000, 0, 0)
+    if six:
+        ip = struct.pack("!IHBB", 6 << 28, 20, 6, 64) + socket.inet_pton(socket.AF_INET6, FAR6 % 0) + socket.inet_pton(socket.AF_INET6, CLIENT6)
+        return bytes.fromhex(mac) + b"\2\0\0\0\0\1\x86\xdd" + ip + tcp
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, 6, 0) + socket.inet_aton(FAR4 % 0) + socket.inet_aton(CLIENT4)
+    return bytes.fromhex(mac) + b"\2\0\0\0\0\1\x08\0" + ip + tcp
+
+
+@pytest.mark.parametrize("address", (CLIENT4, CLIENT6))
+def test_challenge_on_a_card(lab, card, carded, address):
+    """The front challenges the SYNs of a flood, each once and counted once, and a real client gets in past it."""
+    assert is_in_front(carded, "tap0") and not interface(carded, "lan0")["xdp"]
+    reasons = {one["reason"]: one["packets"] for one in carded.data("counters")[0]["reasons"]}
+    by_front, count = front_drops(carded), 12000
+    card.cable.stdin.write(f"flood {count} 4000 {syn(lab, ':' in address).hex()}\n")
+    card.cable.stdin.flush()
+    wait_for(lambda: front_drops(carded) > by_front + 1000, 20, "the front is awake")
+    where = f"[{address}]" if ":" in address else address
+    assert card.fetch(f"http://{where}/").stdout == f"hello from {lab.client.name}\n"
+    flood = json.loads(card.cable.stdout.readline())
+    after = {one["reason"]: one["packets"] for one in carded.data("counters")[0]["reasons"]}
+    asked = after["challenged"] - reasons.get("challenged", 0)
+    zone = next(one for one in carded.data("status")[0]["challenge"]["zones"] if one["zone"] == "far")
+    assert flood["sent"] == count and zone["asked"] == after["challenged"]
+    assert count <= asked <= count + 3, "the flood, and the client itself"
+    assert count <= flood["answers"], "each is answered"
+    assert front_drops(carded) - by_front > count // 2
+    assert after["challenge answered"] - reasons.get("challenge answered", 0) == 1
+
+
+def test_malformed_on_a_card(lab, card, carded):
+    """Headers are judged by the front."""
+    frame = bytearray(syn(lab, False))
+    frame[47] = 3  # SYN and FIN
+    before, by_front = {one["reason"]: one["packets"] for one in carded.data("counters")[0]["reasons"]}, front_drops(carded)
+    card.cable.stdin.write(f"flood 6000 4000 {frame.hex()}\n")
+    card.cable.stdin.flush()
+    sent = json.loads(card.cable.stdout.readline())["sent"]
+    after = {one["reason"]: one["packets"] for one in carded.data("counters")[0]["reasons"]}
+    assert after["bad tcp flags"] - before.get("bad tcp flags", 0) == sent == 6000
+    assert front_drops(carded) - by_front > 3000

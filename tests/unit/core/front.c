@@ -78,17 +78,25 @@ static bool ask(struct ks_env *env, const struct frame *frame, struct ks_inspect
 	return refused;
 }
 
-static bool refuses(struct ks_env *env, const struct frame *frame, __u32 reason)
+/* Returns true if the front refuses the frame, which must be for that reason, and is counted once. */
+static bool refuses_changed(struct ks_env *env, const struct frame *frame, __u32 reason)
 {
 	struct ks_inspection insp;
 
-	if (!ask(env, frame, &insp))
+	if (!test_front(env, frame, ZONE_WAN, ZONE_LAN, NOW, &insp))
 		return false;
 	assert_int_equal(insp.verdict.reason, reason);
 	ks_inspect_end(env, &insp);
 	assert_int_equal(env->reasons[reason], 1);
 	env->reasons[reason] = 0;
 	return true;
+}
+
+static bool refuses(struct ks_env *env, const struct frame *frame, __u32 reason)
+{
+	struct ks_inspection insp;
+
+	return ask(env, frame, &insp) && refuses_changed(env, frame, reason);
 }
 
 /* Each with the reason that the inspection gives. */
@@ -166,16 +174,56 @@ static void test_reject(void **state)
 	assert_int_equal(env->answers.withheld, 1);
 }
 
-/* A RST may answer a challenge, which only the inspection hears. */
+/* A SYN is challenged by the front, and it hears the answer; a source that is proven is left to the inspection, with all its uses. */
 static void test_challenge(void **state)
 {
 	struct ks_env *env = *state;
 	struct ks_inspection insp;
 	struct frame frame;
+	__u32 acknowledged;
 
-	segment_make(&frame, HOME, OPEN, KS_TCP_RST);
-	assert_true(refuses(env, &frame, KS_REASON_NO_STATE));
 	env->config.challenge_always = 1ULL << ZONE_WAN;
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	assert_true(test_front(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp));
+	assert_int_equal(insp.verdict.reason, KS_REASON_CHALLENGED);
+	assert_int_equal(ks_inspect_end(env, &insp), KS_REJECT);
+	acknowledged = insp.challenge.ack;
+	segment_make(&frame, HOME, OPEN, KS_TCP_RST);
+	assert_true(refuses_changed(env, &frame, KS_REASON_NO_STATE));
+	memcpy(frame.data + 14 + 20 + 4, &(__be32){ ks_be32(acknowledged) }, 4);
+	assert_true(refuses_changed(env, &frame, KS_REASON_CHALLENGE_ANSWERED));
+	assert_int_equal(env->challenges.zone[ZONE_WAN].proven, 1);
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	assert_false(ask(env, &frame, &insp));
+}
+
+/* The repetition that passes without an answer is one for the inspection, too. */
+static void test_challenge_unanswered(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	env->config.challenge_always = 1ULL << ZONE_WAN;
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
+	for (__u32 i = 0; i < KS_CHALLENGE_REPEATS; i++)
+		assert_true(test_front(env, &frame, ZONE_WAN, ZONE_LAN, NOW - (4 - i) * KS_NSEC_PER_SEC, &insp));
+	assert_false(ask(env, &frame, &insp));
+	test_inspect(env, &frame, ZONE_WAN, ZONE_LAN, NOW, &insp);
+	assert_int_equal(insp.verdict.reason, KS_REASON_OK_NEW);
+}
+
+/* A wrong checksum may be one that is not finished yet. */
+static void test_challenge_checksum(void **state)
+{
+	struct ks_env *env = *state;
+	struct ks_inspection insp;
+	struct frame frame;
+
+	env->config.challenge_always = 1ULL << ZONE_WAN;
+	env->config.options |= KS_OPT_STATE_CHECKSUM;
+	env->checksum_ok = false;
+	segment_make(&frame, HOME, OPEN, KS_TCP_SYN);
 	assert_false(ask(env, &frame, &insp));
 }
 
@@ -187,6 +235,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reject, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_challenge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_challenge_unanswered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_challenge_checksum, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("core/front", tests, NULL, NULL);

@@ -452,7 +452,7 @@ bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, _
 
 	prepare(f, from, to, now, insp, head);
 	ks_inspect_begin(env, insp, head);
-	return ks_front_refuses(env, insp);
+	return ks_front_refuses(env, insp, head, true);
 }
 
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt)
