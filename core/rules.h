@@ -282,7 +282,7 @@ struct ks_config {
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
 	__u64 timeouts_set; /* bit per state: the policy has set its timeout to another than the default */
 	__u32 class_timeouts_set; /* the same, a bit per class and answer in their order above */
-	__u32 pad2;
+	__u32 limit_source_states; /* that one source may hold when no other holds many (core/table/share.h); 0: all */
 	__u64 antispoof; /* bit per zone id: a new flow's source must be at home in the zone that it comes from */
 	__u64 challenge_always,
 		challenge_never; /* bit per zone id: `challenge` of the zone; neither is `auto` (core/challenge.h) */

@@ -146,7 +146,8 @@ enum ks_class {
 	X(ICMP_FRAGMENT, "icmp fragment", "an ICMP message in fragments that would open a flow")                       \
 	X(SMURF, "smurf", "an ICMP query to a group, which many would answer")                                         \
 	X(FRAGGLE, "fraggle", "UDP to port 7 or 19 of a group, which many would answer")                               \
-	X(UNASSIGNED_PROTOCOL, "unassigned protocol", "a protocol number that nobody has been assigned")
+	X(UNASSIGNED_PROTOCOL, "unassigned protocol", "a protocol number that nobody has been assigned")               \
+	X(SOURCE_LIMIT, "source limit", "its source holds its share of the state table")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

@@ -63,8 +63,8 @@ __attribute__((format(printf, 1, 2))) void ks_kernel_complain(const char *format
 /* A ks_kernel with no descriptors. NULL without memory. */
 struct ks_kernel *ks_kernel_alloc(void);
 
-/* Counts the mappings of each inner address anew: programs of another build, or copies of entries, did not (nat.c). */
-void ks_kernel_recount_mappings(const struct ks_kernel *kernel);
+/* Counts anew what inner addresses and sources have of the table: programs of another build, or copies of entries, did not (nat.c). */
+void ks_kernel_recount(const struct ks_kernel *kernel);
 
 /* Maps the arrays that are read and written in place. All map descriptors must be set. */
 int ks_kernel_map_memory(struct ks_kernel *kernel);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "core/home.h"
+#include "engine/budgets.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
 
@@ -249,50 +250,13 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 	return err ?: ctx->ended;
 }
 
-#define KS_RECOUNTS 3 /* a number that packets change meanwhile is counted again */
-
-/* Counts the mappings in the table by their inner addresses. */
-static void count_mappings(const struct ks_kernel *kernel, __u32 *counted)
+void ks_kernel_recount(const struct ks_kernel *kernel)
 {
-	struct ks_slot slot;
-
-	memset(counted, 0, KS_BUDGETS * sizeof(*counted));
-	for (__u32 i = 0; i < kernel->shape->buckets; i++) {
-		const struct ks_bucket *bucket = &kernel->table[i];
-
-		for (unsigned j = 0; j < KS_BUCKET_SLOTS; j++) {
-			if (ks_load_relaxed(&bucket->tag[j]) && ks_slot_copy(&bucket->slot[j], &slot) &&
-			    slot.flow.state == KS_STATE_MAPPING && slot.key.kind == KS_KIND_MAPPING_IN)
-				counted[ks_budget_index(kernel->shape, &ks_record_of(&slot.flow)->mapping.addr)]++;
-		}
-	}
-}
-
-/* Corrects the numbers that have not changed while they were counted. Returns how many have. */
-static __u32 correct_budgets(const struct ks_kernel *kernel, struct ks_budget *budgets, __u32 *before, __u32 *counted)
-{
-	__u32 moved = 0;
-
-	for (__u32 i = 0; i < KS_BUDGETS; i++)
-		before[i] = ks_load_relaxed(&budgets[i].mappings);
-	count_mappings(kernel, counted);
-	for (__u32 i = 0; i < KS_BUDGETS; i++) {
-		if (before[i] != counted[i] && ks_cmpxchg(&budgets[i].mappings, before[i], counted[i]) != before[i])
-			moved++;
-	}
-	return moved;
-}
-
-void ks_kernel_recount_mappings(const struct ks_kernel *kernel)
-{
-	ks_auto_free __u32 *before = calloc(KS_BUDGETS, sizeof(*before));
-	ks_auto_free __u32 *counted = calloc(KS_BUDGETS, sizeof(*counted));
 	int fd = kernel->maps[KS_MAP_BUDGETS];
 	struct ks_budget *budgets;
 
-	if (!before || !counted || ks_kernel_map_one(fd, PROT_READ | PROT_WRITE, &budgets))
+	if (ks_kernel_map_one(fd, PROT_READ | PROT_WRITE, &budgets))
 		return;
-	for (unsigned n = 0; n < KS_RECOUNTS && correct_budgets(kernel, budgets, before, counted); n++)
-		;
+	ks_budgets_recount(kernel->table, kernel->shape, budgets);
 	ks_kernel_unmap_one(budgets, fd);
 }

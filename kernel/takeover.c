@@ -396,7 +396,7 @@ int ks_kernel_forget_old(struct ks_kernel *kernel)
 	ks_kernel_build(build);
 	err = ks_kernel_wait(kernel); /* the old programs may be running still, and write their table */
 	lost = ks_growth_end(kernel);
-	ks_kernel_recount_mappings(kernel);
+	ks_kernel_recount(kernel);
 	ks_growth_unpin_old(kernel->pin_dir);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(former_names); i++)
 		ks_pin_remove(kernel->pin_dir, KS_PIN_MAPS, former_names[i].name);

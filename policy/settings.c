@@ -41,6 +41,8 @@ enum { KS_TIMEOUT_DEFAULTS(X) };
 
 #define HALF_OPEN_MIN 16U
 #define HALF_OPEN_SHARE 4U /* the default limit is this part of the states */
+#define SOURCE_STATES_MIN 32U
+#define SOURCE_SHARE 4U /* the default limit is all states but this part */
 
 /* The value of KS_SETTING_SHARES: two percentages. 0 is off. */
 #define SHARE_LOW_SHIFT 8
@@ -89,6 +91,8 @@ const struct ks_setting ks_settings[] = {
 		LIMIT(limit_states, "states", KS_LIMIT_STATES_MIN, KS_LIMIT_STATES_MAX, KS_LIMIT_STATES_DEFAULT),
 	LIMIT(limit_half_open, "half-open", HALF_OPEN_MIN, KS_LIMIT_STATES_MAX,
 	      KS_LIMIT_STATES_DEFAULT / HALF_OPEN_SHARE),
+	LIMIT(limit_source_states, "states-per-source", SOURCE_STATES_MIN, KS_LIMIT_STATES_MAX,
+	      KS_LIMIT_STATES_DEFAULT *(SOURCE_SHARE - 1) / SOURCE_SHARE),
 	KIND_LIMIT(MAPPING_OUT, MAPPING_IN, "mappings", KS_LIMIT_MAPPINGS_DEFAULT),
 	LIMIT(limit_host_mappings, "mappings-per-host", KS_LIMIT_KIND_MIN, KS_LIMIT_HOST_MAPPINGS_MAX,
 	      KS_LIMIT_HOST_MAPPINGS_DEFAULT),
@@ -126,7 +130,7 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 15 + 14, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 14, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
@@ -435,13 +439,14 @@ int ks_parse_settings(struct ks_parser *p, const char *keyword)
 	return err;
 }
 
-static const struct ks_place *place_of_setting(const struct ks_parser *p, size_t offset)
+/* The default of a limit that is a part of the states; 0 for all other settings. */
+static __u32 part_of_states(const struct ks_config *config, const struct ks_setting *setting)
 {
-	for (size_t i = 0; i < ks_setting_count; i++) {
-		if (ks_settings[i].offset == offset)
-			return &p->ast->settings[i];
-	}
-	return NULL;
+	if (setting->offset == offsetof(struct ks_config, limit_half_open))
+		return config->limit_states / HALF_OPEN_SHARE;
+	if (setting->offset == offsetof(struct ks_config, limit_source_states))
+		return (__u32)((__u64)config->limit_states * (SOURCE_SHARE - 1) / SOURCE_SHARE);
+	return 0;
 }
 
 /*
@@ -482,18 +487,31 @@ static void count_shares(struct ks_config *config)
 	}
 }
 
-void ks_settings_check(struct ks_parser *p)
+/* Such limits are parts of the states where the policy does not set them. */
+static void check_parts(struct ks_parser *p)
 {
-	const struct ks_place *place = place_of_setting(p, offsetof(struct ks_config, limit_half_open));
 	struct ks_config *config = &p->policy->config;
 
-	note_timeouts_set(config);
-	if (!place->line)
-		config->limit_half_open = config->limit_states / HALF_OPEN_SHARE;
-	else if (config->limit_half_open > config->limit_states)
-		ks_parser_error_at(p, place, "limit half-open %u is above limit states %u: expected it below",
-				   config->limit_half_open, config->limit_states);
-	count_shares(config);
+	for (size_t i = 0; i < ks_setting_count; i++) {
+		__u32 part = part_of_states(config, &ks_settings[i]), set;
+
+		if (!part)
+			continue;
+		set = load_field(config, ks_settings[i].offset, sizeof(__u32));
+		if (!p->ast->settings[i].line)
+			store_field(config, ks_settings[i].offset, sizeof(__u32), part);
+		else if (set > config->limit_states)
+			ks_parser_error_at(p, &p->ast->settings[i],
+					   "limit %s %u is above limit states %u: expected it below",
+					   ks_settings[i].name, set, config->limit_states);
+	}
+}
+
+void ks_settings_check(struct ks_parser *p)
+{
+	note_timeouts_set(&p->policy->config);
+	check_parts(p);
+	count_shares(&p->policy->config);
 }
 
 /* --- printing --- */
@@ -517,10 +535,10 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 /* The value in a policy that does not mention the setting. */
 static __u64 default_value(const struct ks_config *config, const struct ks_setting *setting)
 {
-	__u32 base = base_of(config, setting);
+	__u32 base = base_of(config, setting), part = part_of_states(config, setting);
 
-	if (setting->offset == offsetof(struct ks_config, limit_half_open))
-		return config->limit_states / HALF_OPEN_SHARE;
+	if (part)
+		return part;
 	if (setting->kind == KS_SETTING_SHARES) /* rounded as ks_setting_value() will round them */
 		return SHARES(share_of(flows_of((__u32)(setting->initial >> SHARE_LOW_SHIFT), base), base),
 			      share_of(flows_of(setting->initial & SHARE_HIGH_MASK, base), base));

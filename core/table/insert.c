@@ -45,6 +45,7 @@
 #include "core/env.h"
 #include "core/home.h"
 #include "core/table/internal.h"
+#include "core/table/share.h"
 #include "core/verdict.h"
 
 #define CLAIM_TRIES 256 /* longer than another CPU takes for an insertion */
@@ -107,6 +108,7 @@ struct insert_ctx {
 	__u32 tallies; /* 1: their budget is spent */
 	__u8 used[2]; /* slots in use */
 	__u8 free[2]; /* the first free slot, or NO_SLOT */
+	__u8 is_bound; /* 1: its source has its share, and gets only slots of its own */
 	struct ks_flow_ref same; /* where the key is already, with NO_SLOT: nowhere */
 	struct choice best;
 };
@@ -242,6 +244,21 @@ static inline __u32 tally_rank(const struct ks_slot *slot, __u32 kind)
 	return SLOT_TALLY;
 }
 
+/* Returns true if the entry in a slot seems to be of the new one's source. */
+static ks_inline bool slot_is_own(const struct insert_ctx *c, const struct ks_slot *slot)
+{
+	struct ks_share_source own = ks_share_source(&c->e->key, ks_share_side(c->e->key.kind, &c->e->after)), other;
+	struct ks_flow_key key;
+	struct ks_flow head;
+
+	key.tail = ks_load_relaxed(&slot->key.tail);
+	if (key.kind != KS_KIND_FLOW)
+		return false;
+	head.flags = ks_load_hint(&slot->flow.flags);
+	other = ks_share_source(&slot->key, ks_flow_orig_side(&head));
+	return key.family == c->e->key.family && ks_share_source_equal(&own, &other);
+}
+
 /* Chooses a slot if its entry may be recycled and is better than the best so far. */
 static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 {
@@ -257,6 +274,8 @@ static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 		rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (rank > c->best.rank || rank == SLOT_TAKEN || (rank == c->best.rank && age <= c->best.age))
+		return 0;
+	if (c->is_bound && !slot_is_own(c, &bucket->slot[i]))
 		return 0;
 	/* A live flow makes room for another one, and for a datagram that may open one; not for records of other kinds. */
 	if (rank >= SLOT_HALF_OPEN && rank != SLOT_TALLY && c->e->key.kind != KS_KIND_FLOW &&
@@ -369,11 +388,13 @@ static ks_inline bool slot_vacate(struct ks_env *env, struct ks_entry *e, const 
 /* The table is at its limit, and the key's own buckets have nothing to recycle. Returns 0 when it gets a free slot, or a reason. */
 static ks_inline __u32 make_room(struct insert_ctx *c, struct ks_entry *e, struct ks_table_counts *counts)
 {
+	__u32 reason = c->is_bound ? KS_REASON_SOURCE_LIMIT : KS_REASON_TABLE_FULL;
+
 	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
-		return KS_REASON_TABLE_FULL;
+		return reason;
 	ks_loop(NEAR_BUCKETS * KS_BUCKET_SLOTS, rank_near, c);
 	if (c->best.rank == SLOT_TAKEN)
-		return KS_REASON_TABLE_FULL;
+		return reason;
 	if (!slot_vacate(c->env, e, &c->best, counts))
 		return KS_REASON_CONTENDED;
 	c->best.rank = SLOT_TAKEN;
@@ -420,8 +441,11 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 		return KS_REASON_CONTENDED;
 	}
 	gone = slot->key.kind;
-	if (best->rank != SLOT_FREE)
+	if (best->rank != SLOT_FREE) {
 		gone_note(e, &slot->key, &e->before);
+		ks_share_count(env, &slot->key, &e->before, -1);
+	}
+	ks_share_count(env, &e->key, &e->after, 1);
 	ks_words_store(&slot->key, &e->key, sizeof(slot->key));
 	ks_store_relaxed(&bucket->tag[best->slot & KS_BUCKET_SLOT_MASK], tag);
 	slot_write(slot, e, version);
@@ -467,11 +491,26 @@ static ks_inline bool bucket_claim(struct ks_env *env, struct ks_bucket *bucket,
 	return ctx.claimed;
 }
 
+/*
+ * Returns true if a new entry may take a free slot: it is no flow, or the table has room and its source has not had its share.
+ * Else c->is_bound is set if the source has too many.
+ */
+static ks_inline bool may_grow(struct insert_ctx *c, const struct ks_config *config, __u32 flows)
+{
+	bool is_full = flows >= config->limit_states;
+
+	if (!entry_is_flow(c->e->key.kind, c->e->after.state))
+		return true;
+	c->is_bound = ks_share_is_spent(c->env, config, c->e) ||
+		      (is_full && ks_share_is_large(c->env, c->e, KS_SHARE_LOOSE, config->limit_states));
+	return !is_full && !c->is_bound;
+}
+
 /* Chooses a slot: a free one, else one whose entry makes room. Returns 0 or a reason. */
 static ks_inline __u32 slot_find(struct insert_ctx *c, struct ks_entry *e, const struct ks_config *config,
 				 struct ks_table_counts *counts)
 {
-	if (!entry_is_flow(e->key.kind, e->after.state) || ks_load_relaxed(&counts->flows) < config->limit_states)
+	if (may_grow(c, config, ks_load_relaxed(&counts->flows)))
 		choose_free(c);
 	if (c->best.rank == SLOT_TAKEN)
 		ks_loop(2 * KS_BUCKET_SLOTS, rank_own, c);

@@ -8,6 +8,7 @@
 
 #include "core/env.h"
 #include "core/home.h"
+#include "core/table/share.h"
 #include "core/table/table.h"
 #include "core/table/tally.h"
 
@@ -151,6 +152,7 @@ static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, co
 	struct ks_slot *slot = &bucket->slot[ref->slot & KS_BUCKET_SLOT_MASK];
 
 	ks_table_ended(env, counts, slot->key.kind, &slot->flow, ks_slot_id(ref));
+	ks_share_count(env, &slot->key, &slot->flow, -1);
 	ks_store_relaxed(&bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK], 0);
 	ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
 	slot_release(slot, version);

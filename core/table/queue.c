@@ -6,8 +6,10 @@
 #include "core/home.h"
 #include "core/table/hash.h"
 #include "core/table/internal.h"
+#include "core/table/share.h"
 
 #define CLEAR_TRIES 16 /* to claim an entry that is being written */
+#define OWN_TRIES 8U /* of KS_SEAT_TRIES: the first, of a source that sends too many */
 
 /* A new entry looks for a seat. */
 struct join_ctx {
@@ -16,6 +18,8 @@ struct join_ctx {
 	__u64 owner; /* as it will be written into the seat */
 	__u32 queue, length;
 	__u32 full; /* 1: everybody in the budget sits in this queue */
+	__u32 large; /* 1: its source has too many here, and takes the seats of its own */
+	__u32 zero;
 	__u64 loser; /* the owner before */
 };
 
@@ -36,10 +40,13 @@ static ks_inline bool slot_may_wait(const struct ks_slot *slot, __u32 queue)
 	return ks_queue_of(key.kind, ks_load_relaxed(&slot->flow.state)) == queue;
 }
 
-/* Returns true if the owner of a seat is there and waits. */
-static ks_inline bool owner_is_seen_waiting(struct ks_env *env, const struct ks_table_shape *shape, __u64 owner,
-					    __u32 queue)
+enum seen { SEEN_GONE, SEEN_STRANGER, SEEN_OWN };
+
+/* Looks who sits in a seat: nobody who waits any more, somebody of the new entry's source, or somebody else. */
+static ks_inline enum seen owner_look(struct ks_env *env, const struct ks_table_shape *shape, __u64 owner,
+				      const struct join_ctx *ctx)
 {
+	struct ks_share_source mine, his;
 	struct ks_flow_ref ref = ks_slot_at((__u32)owner);
 	struct ks_bucket *bucket = env_bucket(env, ref.bucket);
 	const struct ks_slot *slot;
@@ -47,13 +54,27 @@ static ks_inline bool owner_is_seen_waiting(struct ks_env *env, const struct ks_
 	struct ks_flow head;
 
 	if (!bucket || !(__u32)owner)
-		return false;
+		return SEEN_GONE;
 	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
-	if (!slot_may_wait(slot, queue))
-		return false;
+	if (!slot_may_wait(slot, ctx->queue))
+		return SEEN_GONE;
 	head.created = ks_load_relaxed(&slot->flow.created);
+	head.flags = ks_load_relaxed(&slot->flow.flags);
 	ks_words_load(&key, &slot->key, sizeof(key));
-	return ks_seat_owner((__u32)owner, ks_flow_key_hash(&key, shape->key), key.kind, &head) == owner;
+	if (ks_seat_owner((__u32)owner, ks_flow_key_hash(&key, shape->key), key.kind, &head) != owner)
+		return SEEN_GONE;
+	mine = ks_share_source(&ctx->e->key, ks_share_side(ctx->e->key.kind, &ctx->e->after));
+	his = ks_share_source(&key, ks_share_side(key.kind, &head));
+	return ks_share_source_equal(&mine, &his) ? SEEN_OWN : SEEN_STRANGER;
+}
+
+/* Returns true if the owner of a seat is passed over in the n-th try. */
+static ks_inline bool is_passed_over(const struct join_ctx *ctx, const struct ks_table_shape *shape, __u64 owner,
+				     __u32 n)
+{
+	if (ctx->large && n < OWN_TRIES)
+		return owner_look(ctx->env, shape, owner, ctx) == SEEN_STRANGER;
+	return !ctx->full && n < KS_SEAT_TRIES - 1 && owner_look(ctx->env, shape, owner, ctx) != SEEN_GONE;
 }
 
 static long join_try(__u32 n, void *arg)
@@ -69,7 +90,7 @@ static long join_try(__u32 n, void *arg)
 	if (!seat)
 		return 1;
 	before = ks_load_relaxed(seat);
-	if (!ctx->full && n < KS_SEAT_TRIES - 1 && owner_is_seen_waiting(ctx->env, shape, before, ctx->queue))
+	if (is_passed_over(ctx, shape, before, n))
 		return 0;
 	if (ks_cmpxchg(seat, before, ctx->owner) != before)
 		return 0;
@@ -128,12 +149,20 @@ static long clear_try(__u32 n, void *arg)
 	return 1;
 }
 
-/* Returns true if those who wait in a queue are as many as its seats, the new entry not counted. */
-static inline bool is_full(const struct ks_table_counts *counts, __u32 queue, __u32 length)
+/* Those who wait in a queue, the new entry counted. */
+static inline __u32 waiting(const struct ks_table_counts *counts, __u32 queue)
 {
-	if (queue == KS_QUEUE_HALF_OPEN)
-		return ks_load_relaxed(&counts->half_open) > length;
-	return ks_load_relaxed(&counts->records[KS_KIND_FRAGMENT]) > length;
+	return ks_load_relaxed(queue == KS_QUEUE_HALF_OPEN ? &counts->half_open : &counts->records[KS_KIND_FRAGMENT]);
+}
+
+/* Returns true if the queue is nearly full, and the new entry's source has too many of its seats. */
+static ks_inline bool is_large(const struct join_ctx *ctx, __u32 waits)
+{
+	if (waits <= ctx->length - ctx->length / KS_SHARE_PART)
+		return false;
+	return ks_share_is_large(ctx->env, ctx->e,
+				 ctx->queue == KS_QUEUE_HALF_OPEN ? KS_SHARE_HALF_OPEN : KS_SHARE_DATAGRAMS,
+				 ctx->length);
 }
 
 ks_isolated __u32 ks_queue_join_isolated(struct ks_env *env, const struct ks_entry *e)
@@ -157,7 +186,9 @@ ks_isolated __u32 ks_queue_join_isolated(struct ks_env *env, const struct ks_ent
 	ctx.queue = ks_queue_of(e->key.kind, e->after.state);
 	ctx.length = ks_queue_length(config, shape->buckets, ctx.queue);
 	ctx.owner = ks_seat_owner(ks_slot_id(&e->ref), e->hash, e->key.kind, &e->after);
-	ctx.full = is_full(counts, ctx.queue, ctx.length);
+	ctx.e = e;
+	ctx.full = waiting(counts, ctx.queue) > ctx.length;
+	ctx.large = is_large(&ctx, waiting(counts, ctx.queue));
 	ctx.loser = ks_hide_value(0, e->hash);
 	ks_loop(KS_SEAT_TRIES, join_try, &ctx);
 	if (!(__u32)ctx.loser)

@@ -166,6 +166,8 @@ ks_isolated __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *
 	slot = &bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK];
 	if (!slot_claim(slot, version))
 		return false;
+	if (e->before.state != e->after.state || e->before.flags != e->after.flags)
+		ks_share_move(env, &slot->key, &e->before, &e->after);
 	slot_write(slot, e, version);
 	if (e->before.state != e->after.state) {
 		counts = env_table_counts(env);

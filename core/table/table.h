@@ -30,6 +30,7 @@
  *                  at once, in either bucket: a key is never twice in the table
  *   counts         by anybody, by atomic additions
  *   joined, seat   see queue.h
+ *   budgets        with the claim of the entry that begins or ends, by atomic additions
  *   shape          once, before the table is used
  *
  * Races, and why they are harmless
@@ -95,15 +96,17 @@ struct ks_table_counts {
 };
 
 /*
- * Mappings that inner addresses have, a number for each hash of an address. Two addresses may share one; the hash is
- * keyed, so that nobody chooses with whom. Changed only with atomic additions, when such a record begins and ends.
+ * Mappings that inner addresses have, a number for each hash of an address, and entries that sources have (share.h). Two
+ * addresses may share one; the hash is keyed, so that nobody chooses with whom. Changed only with atomic additions, when
+ * such an entry begins and ends.
  */
 struct ks_budget {
 	__u32 mappings;
-	__u32 zero; /* elements of a mapped array lie 8 bytes apart in the kernel */
+	__u32 entries;
 };
 
-#define KS_BUDGETS 16384U /* a power of two */
+#define KS_BUDGET_BITS 14
+#define KS_BUDGETS (1U << KS_BUDGET_BITS)
 
 /* Fixed when the table is made. */
 struct ks_table_shape {

@@ -195,7 +195,7 @@ static int kernel_reset(void *self)
 	if (kernel_is_empty(ks_kernel_counts(home->kernel)))
 		return 0;
 	memset(home->table, 0, home->table_size);
-	ks_kernel_recount_mappings(home->kernel);
+	ks_kernel_recount(home->kernel);
 	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY) ? -errno : 0;
 }
 

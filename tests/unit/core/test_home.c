@@ -4,6 +4,7 @@
 
 #include "core/front.h"
 #include "core/network.h"
+#include "core/table/share.h"
 
 const struct ks_rule test_allow_all = {
 	.from_zones = KS_ZONES_ANY,
@@ -289,6 +290,31 @@ void test_env_destroy(struct ks_env *env)
 {
 	free(env->buckets);
 	free(env);
+}
+
+static void share_add(const struct ks_env *env, const struct ks_slot *slot, __u32 *cells)
+{
+	enum ks_share share = ks_share_of(slot->key.kind, &slot->flow);
+	struct ks_share_source source = ks_share_source(&slot->key, ks_share_side(slot->key.kind, &slot->flow));
+	__u64 hash = ks_share_hash(&env->shape, &source, share);
+
+	if (share == KS_SHARE_NONE)
+		return;
+	cells[ks_share_cell(hash, 0)]++;
+	cells[ks_share_cell(hash, 1)]++;
+	cells[KS_SHARE_SUM] += share == KS_SHARE_HELD;
+}
+
+void assert_shares(const struct ks_env *env)
+{
+	__u32 *cells = calloc(KS_BUDGETS, sizeof(*cells));
+
+	assert_non_null(cells);
+	for (__u32 n = 0; n < env->shape.buckets * KS_BUCKET_SLOTS; n++)
+		share_add(env, &env->buckets[n / KS_BUCKET_SLOTS].slot[n % KS_BUCKET_SLOTS], cells);
+	for (__u32 n = 0; n < KS_BUDGETS; n++)
+		assert_int_equal(env->budgets[n].entries, cells[n]);
+	free(cells);
 }
 
 void frame_put(struct frame *f, const void *data, __u32 len)

@@ -113,6 +113,9 @@ bool test_front(struct ks_env *env, const struct frame *f, __u8 from, __u8 to, _
 /* Parses the frame alone. `captured`: bytes given of it, at most its length. */
 __u32 test_parse(const struct frame *f, __u32 captured, struct ks_packet *pkt);
 
+/* Asserts that what sources have (core/table/share.h) is what the slots say. */
+void assert_shares(const struct ks_env *env);
+
 /* A small source of numbers that are the same in every run (xorshift64*). */
 static inline __u32 test_random(__u64 *seed)
 {

@@ -15,8 +15,10 @@
 #include <cmocka.h>
 
 #include "core/table/hash.h"
+#include "engine/budgets.h"
 #include "engine/engine.h"
 #include "engine/entries.h"
+#include "engine/internal.h"
 #include "engine/table_copy.h"
 #include "policy/policy.h"
 
@@ -300,6 +302,7 @@ static void census(struct ks_table_counts *count)
 static void test_one_table(void **state)
 {
 	struct ks_tables tables = tables_of();
+	static struct ks_budget budgets[KS_BUDGETS];
 	const struct ks_table_counts *counts;
 	struct ks_table_counts found = { 0 };
 	pthread_t cpu[THREADS], copier;
@@ -325,6 +328,8 @@ static void test_one_table(void **state)
 	census(&found);
 	assert_int_equal(counts->flows, found.flows);
 	assert_int_equal(counts->half_open, found.half_open);
+	ks_budgets_count(owner->buckets, &owner->shape, budgets);
+	assert_memory_equal(owner->budgets, budgets, sizeof(budgets));
 	assert_memory_equal(counts->records, found.records, sizeof(found.records));
 	assert_int_equal(counts->created, counts->flows + counts->expired + counts->recycled + counts->killed);
 	ks_engine_destroy(owner);

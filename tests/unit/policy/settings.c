@@ -122,6 +122,20 @@ static void test_scrub(void **state)
 	ks_policy_destroy(policy);
 }
 
+/* Three quarters of the states, unless the policy says another number. */
+static void test_states_per_source(void **state)
+{
+	struct ks_policy *policy = load_good("limit states 1000\n");
+
+	assert_int_equal(policy->config.limit_source_states, 750);
+	assert_printed(policy, "limit states 1000\n");
+	ks_policy_destroy(policy);
+	policy = load_good("limit states 1000, states-per-source 1000\n");
+	assert_int_equal(policy->config.limit_source_states, 1000);
+	assert_printed(policy, "limit states 1000, states-per-source 1000\n");
+	ks_policy_destroy(policy);
+}
+
 static void test_setting_errors(void **state)
 {
 	static const struct complaint list[] = {
@@ -136,6 +150,9 @@ static void test_setting_errors(void **state)
 		{ "limit states 63\n", 1, 14, "expected a number 64 to 16777216" },
 		{ "limit state 64\n", 1, 7, "unknown limit 'state' (did you mean 'states'?)" },
 		{ "limit half-open 300000\n", 1, 7, "limit half-open 300000 is above limit states 262144" },
+		{ "limit states-per-source 31\n", 1, 25, "expected a number 32 to 16777216" },
+		{ "limit states 100, states-per-source 101\n", 1, 19,
+		  "limit states-per-source 101 is above limit states 100: expected it below" },
 		{ "option pikup on\n", 1, 8,
 		  "(did you mean 'pickup'?): expected one of pickup, checksum, state-checksum, log-drops, "
 		  "source-routes" },
@@ -161,8 +178,13 @@ static void test_setting_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_settings),	 cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_adaptive),       cmocka_unit_test(test_challenge), cmocka_unit_test(test_scrub),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_adaptive),
+		cmocka_unit_test(test_states_per_source),
+		cmocka_unit_test(test_challenge),
+		cmocka_unit_test(test_scrub),
 		cmocka_unit_test(test_setting_errors),
 	};
 

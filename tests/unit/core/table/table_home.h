@@ -82,6 +82,7 @@ static inline void assert_counts(const struct ks_env *env)
 	assert_int_equal(c.twice, 0);
 	assert_int_equal(env->counts.flows, c.flows);
 	assert_int_equal(env->counts.half_open, c.half_open);
+	assert_shares(env);
 	/* Everything that was ever made is there, or its end was told exactly once. */
 	assert_int_equal(env->counts.created, c.flows + env->ended);
 	assert_int_equal(env->ended, env->counts.expired + env->counts.recycled + env->counts.killed);

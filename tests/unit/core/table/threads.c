@@ -136,6 +136,7 @@ static void census(void)
 	}
 	assert_int_equal(env->counts.flows, flows);
 	assert_int_equal(env->counts.half_open, half_open);
+	assert_shares(env);
 	assert_int_equal(env->counts.created, flows + env->ended);
 	assert_int_equal(env->ended, env->counts.expired + env->counts.recycled + env->counts.killed);
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The shares of sources; see share.h. */
+#include "core/table/share.h"
+
+#include "core/env.h"
+#include "core/home.h"
+#include "core/types.h"
+
+static ks_inline void cell_add(struct ks_env *env, __u32 cell, __s32 change)
+{
+	struct ks_budget *budget = env_budget(env, cell);
+
+	if (budget)
+		ks_fetch_add(&budget->entries, change);
+}
+
+/* A cell that a table of another build has left behind may be below zero until it is counted again. */
+static ks_inline __u32 cell_read(struct ks_env *env, __u32 cell)
+{
+	const struct ks_budget *budget = env_budget(env, cell);
+	__u32 entries = budget ? ks_load_relaxed(&budget->entries) : 0;
+
+	return (__s32)entries < 0 ? 0 : entries;
+}
+
+void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow, __s32 change)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+	enum ks_share share = ks_share_of(key->kind, flow);
+	struct ks_share_source source;
+	__u64 hash;
+
+	if (!shape || share == KS_SHARE_NONE)
+		return;
+	source = ks_share_source(key, ks_share_side(key->kind, flow));
+	hash = ks_share_hash(shape, &source, share);
+	cell_add(env, ks_share_cell(hash, 0), change);
+	cell_add(env, ks_share_cell(hash, 1), change);
+	if (share == KS_SHARE_HELD)
+		cell_add(env, KS_SHARE_SUM, change);
+}
+
+/* How many entries of a share an entry's source has, or a few more. Inlined, because frames are few (V2). */
+static ks_inline __u32 entries_of(struct ks_env *env, const struct ks_entry *e, enum ks_share share)
+{
+	struct ks_share_source source = ks_share_source(&e->key, ks_share_side(e->key.kind, &e->after));
+	const struct ks_table_shape *shape = env_table_shape(env);
+	__u64 hash = shape ? ks_share_hash(shape, &source, share) : 0;
+
+	return KS_MIN(cell_read(env, ks_share_cell(hash, 0)), cell_read(env, ks_share_cell(hash, 1)));
+}
+
+/* A flow that is put in as held comes from a table that had room for it. */
+bool ks_share_is_spent(struct ks_env *env, const struct ks_config *config, const struct ks_entry *e)
+{
+	__u32 states = config->limit_states, held, own;
+
+	if (!config->limit_source_states || e->after.zone[KS_ORIGINAL] == KS_ZONE_SELF ||
+	    ks_share_of(e->key.kind, &e->after) == KS_SHARE_HELD)
+		return false;
+	held = cell_read(env, KS_SHARE_SUM);
+	if (held < config->limit_source_states)
+		return false;
+	own = entries_of(env, e, KS_SHARE_HELD);
+	return own >= KS_SHARE_LEAST && (held >= states || own >= (states - held) / KS_SHARE_OF_LEFT);
+}
+
+bool ks_share_is_large(struct ks_env *env, const struct ks_entry *e, enum ks_share share, __u32 all)
+{
+	return entries_of(env, e, share) > KS_MAX(KS_SHARE_LEAST, all / KS_SHARE_PART);
+}
