@@ -156,4 +156,5 @@ async def hear(address, port):
 
 
 COMMANDS = {"serve": serve, "hold": hold, "invent": invent, "sniff": sniff, "answer": answer, "hear": hear}
-asyncio.run(COMMANDS[sys.argv[1]](*sys.argv[2:]))
+if __name__ == "__main__":
+    asyncio.run(COMMANDS[sys.argv[1]](*sys.argv[2:]))
