@@ -26,7 +26,7 @@ from material import Page, Parser, Source
 SEED = 20261130
 ROUNDS, ROUND, EACH = 150, 60, 8
 TRIES, BROKEN = 1000, 4
-MUTANT_TOKENS = 40  # a sentence of 10 tokens is changed in 5 ways
+MUTANT_TOKENS = 60  # a sentence of 10 tokens is changed in 7 ways
 STARTS = ["policy", "address-file", "port-file"]
 CASELESS = {"protocol-name", "class", "state", "any-state"}
 GROUPS = {"ALL": "frame-word", "IP": "ip-word", "L4": "payload-word", "SUMMED": "checksum-word"}
