@@ -13,13 +13,14 @@
  *   6. the same: an unproven flow of UDP, ICMP or another protocol without a handshake (ks_flow_is_unproven());
  *   7. the same: a proven one of these that nobody has spoken on for ten seconds.
  * Within 3 to 7 the one unseen for longest goes first. With the limit of flows reached, 2 is left out for a flow; if neither
- * bucket has anything to recycle, the buckets behind the first are looked through, at least NEAR_LEAST of them and then until
+ * bucket has anything to recycle, other buckets are looked through (ks_table_near()), at least NEAR_LEAST of them and then until
  * one makes room by the same rules, and the new flow gets a free slot. Else the new entry is refused: "table full". An
  * established connection of TCP, SCTP or DCCP is never forgotten for a new one, and an alias never goes without its flow.
  *
- * 34 buckets have some 190 flows in a table at its limit, half as many in one that is made for translation. Of 6,000 newcomers
- * none was refused where one flow in ten could be recycled, in either table; 3 where it was one in twenty, and 81 in the table
- * for translation (tests/unit/core/table/insert.c counts a thousand). In a flood what is taken is the stalest of ten or more.
+ * 34 buckets have some 190 flows in a table at its limit, half as many in one that is made for translation. Of 30,000 newcomers
+ * one was refused where one flow in ten could be recycled, one where it was one in twenty and 30 where it was one in thirty; in the
+ * table for translation none, 166 and 983. That is as often as none of so many flows would be one of these by chance
+ * (tests/unit/core/table/insert.c counts). In a flood what is taken is the stalest of ten or more.
  *
  * Tallies (tally.h) have a budget of their own. When that is spent, a new one takes the place of the one of its kind that was
  * unused for longest among the 16 buckets from its first one on, or in the next that has any, up to 128. One that counts
@@ -32,8 +33,8 @@
  * no answer fill it up to the limit; then each newcomer takes the place of the stalest that he meets, so that everybody's
  * unproven flows live limit / rate: 6 seconds in a table of 262,144 with 40,000 a second. A flow of that kind is proven by
  * packets of both sides some seconds apart; what he proves by invented sources he must keep alive every ten seconds.
- * Connections that a machine of his answers fill the table for good; new flows are then refused, for everybody, until some end
- * or time out; adaptive timeouts (timeout.h) make that soon. He can have the closed connections of others recycled early, which forgets
+ * Connections that a machine of his answers stay; from one address he gets his share of them (share.h). Then new flows are
+ * refused until some end or time out; adaptive timeouts (timeout.h) make that soon. He can have the closed connections of others recycled early, which forgets
  * only what would tell an old duplicate from a new connection. He cannot end a live flow, nor choose whose buckets he fills, as
  * the hash is keyed.
  *
@@ -294,15 +295,15 @@ static long rank_own(__u32 n, void *arg)
 	return rank_slot(c, index, n & KS_BUCKET_SLOT_MASK);
 }
 
-/* The same for the buckets behind the first one of the key. */
+/* The same for the buckets that are looked through beside those of the key. */
 static long rank_near(__u32 n, void *arg)
 {
 	struct insert_ctx *c = arg;
-	__u32 index = c->candidates->bucket[0] + 1 + n / KS_BUCKET_SLOTS;
+	__u32 index = ks_table_near(c->e->hash, c->candidates->bucket[0], c->buckets, n / KS_BUCKET_SLOTS);
 
 	if (!c->buckets || (n >= NEAR_LEAST * KS_BUCKET_SLOTS && c->best.rank != SLOT_TAKEN))
 		return 1;
-	return rank_slot(c, index % c->buckets, n & KS_BUCKET_SLOT_MASK);
+	return rank_slot(c, index, n & KS_BUCKET_SLOT_MASK);
 }
 
 /* The same for a tally, from the first bucket of the key on. */

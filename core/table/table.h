@@ -156,6 +156,24 @@ static inline __u32 ks_table_bucket(const struct ks_table_shape *shape, __u64 ha
 	return (__u32)(((n ? hash >> 32 : hash & 0xffffffffU) * shape->buckets) >> 32);
 }
 
+#define KS_NEAR_SMALL 128U /* buckets; a smaller table is looked through as it lies */
+#define KS_NEAR_STEP 0x9e3779b97f4a7c15ULL /* odd, so that no two steps meet */
+
+/*
+ * The n-th of the buckets that are looked through for a key beside `first`, in an order that each key has for itself. With
+ * neighbours, those who make room are used up in runs that grow, as with linear probing, and a newcomer at the beginning of one
+ * finds nobody (Knuth, TAOCP 6.4).
+ */
+static inline __u32 ks_table_near(__u64 hash, __u32 first, __u32 buckets, __u32 n)
+{
+	__u64 x = hash + (n + 1) * KS_NEAR_STEP;
+
+	if (buckets < KS_NEAR_SMALL)
+		return buckets ? (first + 1 + n) % buckets : 0;
+	x = (x ^ x >> 32) * KS_NEAR_STEP;
+	return (__u32)(((x >> 32) * buckets) >> 32);
+}
+
 /* The tag of a hash; a free slot has 0. */
 static inline __u16 ks_table_tag(__u64 hash)
 {
@@ -260,11 +278,12 @@ __u32 ks_table_insert_isolated(struct ks_env *env, struct ks_entry *e);
 __u32 ks_tally_return_isolated(struct ks_env *env, const struct ks_flow_key *key, __u32 rule, __u32 high);
 
 /* A flow that was recycled is given back here, because inserting has no frames to spare (V2). */
-static inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
+static ks_inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 {
 	struct ks_env *isolated = env_isolated(env);
-	__u32 reason = ks_table_insert_isolated(isolated, e);
+	__u32 reason;
 
+	reason = ks_table_insert_isolated(isolated, e);
 	if (ks_unlikely(e->gone_counted))
 		ks_tally_return_isolated(isolated, &e->gone, e->gone_rule, e->gone_high);
 	return reason;

@@ -167,6 +167,25 @@ static void test_a_victim_is_found(void **state)
 	test_env_destroy(env);
 }
 
+/* Where one in twenty can be taken, newcomers use up nobody's neighbourhood: as few are refused as chance has it, 33 of 6,000. */
+static void test_victims_stay_spread(void **state)
+{
+	enum { FLOWS = 20000, NEW = 6000 };
+	struct ks_env *env = test_env_create(ks_table_buckets(2 * FLOWS));
+	__u64 seed = 99;
+	__u32 refused = 0;
+
+	env->config.limit_states = FLOWS;
+	for (__u32 n = 0; n < FLOWS; n++)
+		insert(env, n, test_random(&seed) % 20 ? KS_STATE_TCP_ESTABLISHED : KS_STATE_UDP_STREAM, SECOND, 60000);
+	for (__u32 n = 0; n < NEW; n++)
+		refused += insert(env, FLOWS + n, KS_STATE_UDP_SINGLE, 2 * SECOND, 60000) != KS_REASON_OK_NEW;
+	print_message("# %u of %u refused\n", refused, NEW);
+	assert_true(refused <= 60);
+	assert_shares(env);
+	test_env_destroy(env);
+}
+
 /*
  * A flood of invented flows fills the table over and over. A newcomer that speaks again within a tenth of a round is found:
  * it is not the stalest of those that anybody meets.
@@ -290,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_recycling_beside),
 		cmocka_unit_test(test_proven_flows_last),
 		cmocka_unit_test(test_a_victim_is_found),
+		cmocka_unit_test(test_victims_stay_spread),
 		cmocka_unit_test(test_a_newcomer_has_time),
 		cmocka_unit_test(test_recycling_frees_the_aliases),
 		cmocka_unit_test(test_dead_before_closed),
