@@ -7,6 +7,7 @@
 #include "core/link.h"
 #include "core/nat/mapping.h"
 #include "core/table/table.h"
+#include "core/table/tally.h"
 
 /* Makes insp->side the alias by which the side `dir` knows the flow: the key of `tuple`, which is in original direction. */
 static void alias_make(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
@@ -85,6 +86,64 @@ static bool side_is_free(struct ks_env *env, struct ks_inspection *insp)
 	return !insp->side.busy && (!insp->side.found || ks_table_is_replaceable(env, &insp->side));
 }
 
+/* Returns true if a flow may be ended because its port is needed: it is closed, half-open or not proven, and silent. */
+static inline bool flow_is_stale(const struct ks_flow *flow, __u32 clock)
+{
+	return !(flow->version & 1) && (__s32)(clock - flow->seen) > KS_PORT_SILENT_MS &&
+	       (ks_state_is_closed(flow->state) || ks_state_is_half_open(flow->state) || ks_flow_is_unproven(flow));
+}
+
+/* A port is taken by the flow of the alias that was found in insp->side: notes that flow if it is the stalest so far. */
+static ks_inline void stale_note(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct ks_insp_search *search = &insp->search;
+	__u32 owner = ks_record_before(&insp->side)->alias.flow[0];
+	struct ks_flow_ref ref = ks_slot_at(owner);
+	const struct ks_flow *flow;
+	struct ks_bucket *bucket;
+	struct ks_flow head;
+
+	if (!insp->side.found || insp->side.before.state != KS_STATE_ALIAS || !owner)
+		return;
+	bucket = env_bucket(env, ref.bucket);
+	if (!bucket)
+		return;
+	flow = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK].flow;
+	ks_flow_peek(flow, &head);
+	if (!flow_is_stale(&head, insp->side.clock) || insp->side.clock - head.seen <= search->stale_age ||
+	    ks_load_relaxed(&flow->alias[KS_REPLY]) != ks_slot_id(&insp->side.ref))
+		return;
+	search->stale = owner;
+	search->stale_version = head.version;
+	search->stale_age = insp->side.clock - head.seen;
+	search->stale_port = insp->sent.sport;
+}
+
+/*
+ * No port is free: ends the flow that was noted, and makes its port insp->sent's. Returns false if there is none, or it has
+ * moved since. In a dry run the flow stays, and the search ends with its port.
+ */
+static ks_inline bool stale_end(struct ks_env *env, struct ks_inspection *insp)
+{
+	struct ks_insp_search *search = &insp->search;
+
+	if (!search->stale || search->last)
+		return false;
+	search->last = 1;
+	if (insp->home.dry) {
+		insp->sent.sport = search->stale_port;
+		search->reason = 0;
+		return false;
+	}
+	insp->side.ref = ks_slot_at(search->stale);
+	ks_table_read(env, &insp->side);
+	if (insp->side.before.version != search->stale_version || insp->side.key.kind != KS_KIND_FLOW ||
+	    !flow_is_stale(&insp->side.before, insp->side.clock) || !ks_table_free_flow(env, &insp->side))
+		return false;
+	insp->sent.sport = search->stale_port;
+	return true;
+}
+
 /*
  * Returns true if somebody else has the port: a flow towards this peer, a mapping of another host, a socket of the box, or a
  * rule that forwards. A port that the packet's own source has for a mapping is its own, and the claim is found made.
@@ -95,8 +154,10 @@ static ks_inline bool port_is_taken(struct ks_port_ctx *ctx)
 	const struct ks_table_counts *counts = env_table_counts(ctx->env);
 
 	alias_make(ctx->env, ctx->config, insp, &insp->sent, KS_REPLY);
-	if (!side_is_free(ctx->env, insp))
+	if (!side_is_free(ctx->env, insp)) {
+		stale_note(ctx->env, insp);
 		return true;
+	}
 	if (counts && ks_load_relaxed(&counts->records[KS_KIND_MAPPING_IN]) && ks_port_is_number(insp->sent.proto)) {
 		ks_mapping_claim(ctx->env, ctx->config, insp);
 		ks_table_find(ctx->env, &insp->side);
@@ -161,7 +222,7 @@ static ks_inline bool port_choose(struct ks_port_ctx *ctx)
 		shortage_ask(ctx);
 	n -= search->keep;
 	if (n >= search->bound)
-		return false;
+		return stale_end(ctx->env, insp);
 	if (n < search->random) {
 		insp->sent.sport = ks_be16((__u16)(search->lo + env_random(ctx->env) % span));
 		return true;
@@ -349,6 +410,9 @@ void ks_port_bound(struct ks_port_ctx *ctx, const struct ks_target *target)
 	search->random = KS_PORT_RANDOM;
 	search->bound = KS_PORT_RANDOM + KS_MIN(search->span, KS_PORT_RUN);
 	search->tries = 0;
+	search->stale = 0;
+	search->stale_age = 0;
+	search->last = 0;
 	search->hash = 0;
 	search->claim = 0;
 	search->names = 0;

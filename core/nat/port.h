@@ -18,6 +18,10 @@
  * flood towards a server all of whose ports are in use costs a try a packet and
  * KS_PORT_PACE a millisecond, and every port that becomes free is found.
  *
+ * No free port: of the flows that were met the one that has been silent longest is ended for its port, if it is closed,
+ * half-open or not proven and nobody has spoken on it for a second. So a host that uses up the ports towards a server takes
+ * its own, and others come in for it. Established connections and proven flows keep theirs.
+ *
  * A budget: an inner address has `limit mappings-per-host` mappings at most. Its flows
  * beyond that get no mapping, and their ports from the upper half of the range, so
  * that neither its mappings nor its flows take all ports that others need.
@@ -54,6 +58,7 @@ static inline bool ks_port_is_number(__u8 proto)
 
 #define KS_PORT_RANDOM 16U
 #define KS_PORT_RUN 1024U
+#define KS_PORT_SILENT_MS 1000 /* a flow that somebody has spoken on within it keeps its port */
 #define KS_PORT_PACE 32U /* tries a millisecond where there is a shortage */
 #define KS_PORT_STEPS 8U /* besides tries of ports */
 #define KS_PORT_TRIES (1 + KS_PORT_RANDOM + KS_PORT_RUN + KS_PORT_STEPS)
