@@ -207,7 +207,12 @@ static ks_inline __u16 media_make(struct ks_env *env, const struct ks_config *co
 	return ctx.outer;
 }
 
-bool ks_media_map(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+/*
+ * Gives the speaker's media port, insp->helping.port, an outer one, and insp->helping.control the one behind it; if both are
+ * the same the stream has no control of its own. Notes them in insp->helping.port_pair. Returns false if there is none. Inlined,
+ * because frames are few (V2).
+ */
+static ks_inline bool media_map(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	struct ks_insp_helping *helping = &insp->helping; /* whose fields are read again: this is on a deep path (V2) */
 	__u16 outer;
@@ -246,6 +251,6 @@ void ks_stage_media(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 		return;
 	if (!insp->helping.maps)
 		peer_permit(env, config, insp);
-	else if (ks_media_map(env, config, insp))
+	else if (media_map(env, config, insp))
 		insp->helping.made++;
 }

@@ -22,10 +22,4 @@
 #include "core/rules.h"
 #include "core/stages.h"
 
-/*
- * Gives the speaker's media port, insp->helping.port, an outer one, and insp->helping.control the one behind it; if both are
- * the same the stream has no control of its own. Notes them in insp->helping.port_pair. Returns false if there is none.
- */
-bool ks_media_map(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
-
 #endif

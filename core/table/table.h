@@ -58,6 +58,7 @@
 #include "core/home.h"
 #include "core/table/entry.h"
 #include "core/table/flow.h"
+#include "core/table/place.h"
 #include "core/table/queue.h"
 #include "core/rules.h"
 #include "core/types.h"
@@ -283,6 +284,9 @@ static ks_inline __u32 ks_table_insert(struct ks_env *env, struct ks_entry *e)
 	struct ks_env *isolated = env_isolated(env);
 	__u32 reason;
 
+	if (e->key.kind != KS_KIND_FLOW && e->key.kind != KS_KIND_FRAGMENT && e->key.kind != KS_KIND_TALLY &&
+	    e->key.kind != KS_KIND_PACE)
+		ks_record_place_isolated(isolated, e);
 	reason = ks_table_insert_isolated(isolated, e);
 	if (ks_unlikely(e->gone_counted))
 		ks_tally_return_isolated(isolated, &e->gone, e->gone_rule, e->gone_high);

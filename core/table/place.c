@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Room for records; see place.h. */
+#include "core/table/place.h"
+
+#include "core/env.h"
+#include "core/home.h"
+#include "core/table/internal.h"
+
+#define PLACE_BUCKETS 256
+#define PLACE_LEAST 4
+
+#define PLACE_MAPPING_PARTS 4U /* of its time: silent for one of them, a mapping is not in use (core/nat/mapping.c) */
+#define PLACE_WAIT_MS 1000U /* an announcement or a question is answered within that */
+
+/* A search for the stalest record of a kind. */
+struct place_ctx {
+	struct ks_env *env;
+	__u32 kind, clock;
+	__u32 first, buckets;
+	__u64 hash;
+	__u32 id; /* of its slot; 0: none so far */
+	__u32 age;
+	__u32 version;
+	__u32 zero;
+};
+
+/* Returns true if a record of a kind, which nobody writes, may make room. */
+static inline bool may_go(__u32 kind, const struct ks_flow *record, __u32 clock)
+{
+	__s32 age = (__s32)(clock - record->seen);
+
+	if (record->state == KS_STATE_NONE || age <= 0)
+		return false;
+	switch (kind) {
+	case KS_KIND_MAPPING_OUT:
+	case KS_KIND_MAPPING_IN:
+	case KS_KIND_PERMIT:
+		return (__u32)age > record->timeout / PLACE_MAPPING_PARTS;
+	case KS_KIND_EXPECT:
+	case KS_KIND_QUESTION:
+	case KS_KIND_QUOTED:
+		return (__u32)age > PLACE_WAIT_MS;
+	default:
+		return ks_flow_is_dead(record, clock);
+	}
+}
+
+static ks_inline void place_rank(struct place_ctx *ctx, const struct ks_bucket *bucket, __u32 index, __u32 i)
+{
+	const struct ks_slot *slot = &bucket->slot[i];
+	struct ks_flow_ref ref = { .bucket = index, .slot = i };
+	struct ks_flow_key key;
+	struct ks_flow head;
+
+	key.tail = ks_load_hint(&slot->key.tail);
+	if (key.kind != ctx->kind)
+		return;
+	ks_flow_peek(&slot->flow, &head);
+	if (head.version & 1 || !may_go(ctx->kind, &head, ctx->clock) || ctx->clock - head.seen <= ctx->age)
+		return;
+	ctx->id = ks_slot_id(&ref);
+	ctx->age = ctx->clock - head.seen;
+	ctx->version = head.version;
+}
+
+/* Looks through the n-th bucket. */
+static long place_look(__u32 n, void *arg)
+{
+	struct place_ctx *ctx = arg;
+	struct ks_bucket *bucket;
+	__u32 index;
+
+	if (!ctx->buckets || (n >= PLACE_LEAST && ctx->id))
+		return 1;
+	index = ks_table_near(ctx->hash, ctx->first, ctx->buckets, n);
+	bucket = env_bucket(ctx->env, index);
+	for (__u32 i = 0; bucket && i < KS_BUCKET_SLOTS; i++) {
+		if (ks_load_hint(&bucket->tag[i]))
+			place_rank(ctx, bucket, index, i);
+	}
+	return 0;
+}
+
+/* Frees what was found, if it has not changed. Returns false if it has. */
+static ks_inline bool place_free(struct place_ctx *ctx, struct ks_table_counts *counts)
+{
+	struct ks_flow_ref ref = ks_slot_at(ctx->id);
+	struct ks_bucket *bucket = env_bucket(ctx->env, ref.bucket);
+	struct ks_slot *slot;
+
+	if (!bucket)
+		return false;
+	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
+	if (!slot_claim(slot, ctx->version))
+		return false;
+	if (slot->key.kind != ctx->kind || !may_go(ctx->kind, &slot->flow, ctx->clock)) {
+		slot_release(slot, ctx->version);
+		return false;
+	}
+	slot_free(ctx->env, bucket, &ref, ctx->version, counts);
+	return true;
+}
+
+ks_isolated __u32 ks_record_place_isolated(struct ks_env *env, const struct ks_entry *e)
+{
+	const struct ks_table_shape *shape;
+	struct ks_table_counts *counts;
+	const struct ks_config *config;
+	struct place_ctx ctx = {};
+
+	if (!env || !e)
+		return 0;
+	ks_hide_bound(env);
+	ks_hide_bound(e);
+	shape = env_table_shape(env);
+	counts = env_table_counts(env);
+	config = env_config(env);
+	ctx.kind = e->key.kind;
+	if (!shape || !counts || !config || !shape->buckets ||
+	    ks_load_relaxed(&counts->records[ctx.kind & (KS_KIND_MAX - 1)]) <
+		    config->limit_kind[ctx.kind & (KS_KIND_MAX - 1)])
+		return 0;
+	ctx.env = env;
+	ctx.clock = e->clock;
+	ctx.buckets = shape->buckets;
+	ctx.first = ks_table_bucket(shape, e->hash, 0);
+	ctx.hash = e->hash;
+	ctx.id = (__u32)ks_hide_value(0, e->hash);
+	ctx.age = (__u32)ks_hide_value(0, e->hash);
+	ks_loop(PLACE_BUCKETS, place_look, &ctx);
+	return ctx.id && place_free(&ctx, counts) ? ctx.id : 0;
+}
