@@ -5,7 +5,8 @@
     crowd.py count PORT          counts datagrams of UDP; "count" is answered by their number, "ask" by SEGMENTS at once
     crowd.py segments ADDRESS PORT   sends SEGMENTS at once three times, and asks three times: prints how many came there and back
     crowd.py come ADDRESS PORT   reads commands: "open N" opens N connections at once and prints how many were answered; those
-                                 that were not are reset. "close N" closes N of them in order. "reset N" resets them.
+                                 that were not are reset. "close N" closes N of them in order. "reset N" resets them. "talk all" prints
+                                 how many still answer.
 """
 import asyncio
 import socket
@@ -55,6 +56,16 @@ async def connect(address, port):
     return None
 
 
+async def talks(connection):
+    """Returns true if it still answers."""
+    try:
+        async with asyncio.timeout(2 * PATIENCE):
+            connection[1].write(b"again\n")
+            return await connection[0].readline() == b"again\n"
+    except (TimeoutError, OSError):
+        return False
+
+
 async def come(address, port):
     held = []
     for line in iter(sys.stdin.readline, ""):
@@ -63,6 +74,9 @@ async def come(address, port):
             tries = await asyncio.gather(*(connect(address, port) for _ in range(int(number))))
             held += (answered := [one for one in tries if one])
             print(len(answered), flush=True)
+            continue
+        if word == "talk":
+            print(sum(await asyncio.gather(*(talks(one) for one in held))), flush=True)
             continue
         for connection in [held.pop() for _ in range(int(number))]:
             if word == "reset":

@@ -122,6 +122,26 @@ def test_over_a_reload_a_crash_and_a_kill(firewall, crowd):
 
 
 @SERVER
+def test_in_a_larger_table_and_from_a_file(firewall, crowd):
+    """Counts go over to a table that grew. A saved flow is counted with its next packet, and no limit refuses it."""
+    assert crowd.open(LIMIT - 2) == LIMIT - 2
+    policy = firewall.path.read_text()
+    firewall.path.write_text("limit states 600000\n" + policy)
+    firewall.say("reload", timeout=60)
+    assert crowd.open(10) == 2
+    crowd.say("close 3")
+    assert crowd.open(10) == 3
+    firewall.say("stop", "--save", timeout=60)
+    firewall.child.wait(20)
+    firewall.path.write_text(policy)
+    firewall.start()
+    assert crowd.say("talk all") == str(LIMIT)
+    assert crowd.open(3) == 0
+    crowd.say("reset 4")
+    assert crowd.open(10) == 4
+
+
+@SERVER
 def test_many_rounds(firewall, crowd):
     """Connections begin and end on two CPUs, and none is lost or counted twice in the end."""
     end = time.monotonic() + 15
