@@ -90,12 +90,15 @@ struct add_ctx {
 	__u32 set, limit, family, length, flags, by_packet;
 	__u32 same; /* slot of an entry of this prefix, living or not, NOWHERE without one */
 	__u32 skip; /* a slot that is not looked at */
+	__u32 first; /* the entry that expires first */
 	__u32 free[2]; /* a slot of each bucket that is free or whose entry has expired */
 	__u32 used[2]; /* slots of each bucket that are taken */
-	__u32 first; /* the entry that expires first */
 	__u32 over; /* 1: the set is full */
 	__u32 result; /* enum ks_member_added */
 };
+
+_Static_assert(__builtin_offsetof(struct add_ctx, free) % 8 == 0 && __builtin_offsetof(struct add_ctx, used) % 8 == 0,
+	       "by a number an array on the stack is written as whole words (V16)");
 
 static ks_inline struct ks_member_bucket *bucket_of(struct add_ctx *ctx, __u32 slot)
 {
@@ -326,6 +329,7 @@ static ks_inline bool add_begin(struct add_ctx *ctx, const struct ks_member_entr
 	ctx->by_packet = entry->by_packet;
 	ctx->expires = entry->expires;
 	ctx->now = env_now(ctx->env);
+	ctx->over = (__u32)ks_hide_value(0, ctx->now); /* (V7) */
 	ctx->result = KS_MEMBER_CONTENDED;
 	page = env_member_page(ctx->env, ctx->set, 0);
 	if (!page)

@@ -6,6 +6,7 @@
 #include "core/table/tally.h"
 #include "explain/internal.h"
 #include "policy/limit.h"
+#include "policy/value.h"
 #include "text/memory_file.h"
 #include "text/scoped.h"
 
@@ -27,6 +28,28 @@ static __u64 spent(struct ks_explain *explain, const struct ks_limit *limit)
 		return tally->count;
 	due = tally->due[0] > insp->home.now ? tally->due[0] - insp->home.now : 0;
 	return (due * limit->amount + limit->period - 1) / limit->period;
+}
+
+/* The name of a run-time set by its number. */
+static const char *set_name(const struct ks_policy *policy, __u32 number)
+{
+	for (size_t i = 0; i < policy->set_info_count; i++) {
+		if (policy->set_infos[i].dynamic && policy->set_infos[i].number == number)
+			return policy->set_infos[i].name;
+	}
+	return "";
+}
+
+static void overload_tell(struct ks_explain *explain, const struct ks_limit *limit)
+{
+	char hold[KS_DURATION_TEXT];
+
+	if (!limit->overload)
+		return;
+	ks_explain_step(explain, "limit", "note", "a source whose complete handshake is too many comes into @%s%s%s%s",
+			set_name(explain->policy, limit->overload - 1U), limit->hold ? " for " : "",
+			limit->hold ? ks_duration_text(limit->hold, hold) : "",
+			limit->ends ? ", and its flows end" : "");
 }
 
 static void limit_tell(struct ks_explain *explain, const struct ks_limit *limit)
@@ -57,6 +80,7 @@ static void limit_tell(struct ks_explain *explain, const struct ks_limit *limit)
 			       "limited to %s: %llu of %llu are spent", text, spent(explain, limit), most);
 	ks_explain_detail(explain, step, "spent", json_integer((json_int_t)spent(explain, limit)));
 	ks_explain_detail(explain, step, "of", json_integer((json_int_t)most));
+	overload_tell(explain, limit);
 }
 
 void ks_explain_limits(struct ks_explain *explain)

@@ -168,6 +168,8 @@ def test_overload(net, firewall, server, source):
     greedy = Crowd(net.client, server, OVERLOAD_PORT)
     assert other.open(2) == 2 and greedy.open(1) == 1
     assert firewall.cli("set", "list", "greedy", "--plain").stdout == ""
+    explained = firewall.cli("explain", f"lan 10.0.0.10:999 > wan 192.0.2.10:{OVERLOAD_PORT} tcp syn").stdout
+    assert "comes into @greedy for 30s, and its flows end" in explained
     assert greedy.open(10) <= 2, "those that exceed are not answered, and end the others"
     listed = firewall.cli("set", "list", "greedy").stdout
     assert source in listed and "by a limit" in listed
