@@ -107,15 +107,17 @@ static inline bool ks_tally_closes(const struct ks_entry *e)
 	       e->after.limits & KS_FLOW_LIMIT_COUNTED;
 }
 
-/* ks_table_commit() for a flow. If it closes, and was counted, it is given back. */
+/* ks_table_commit() for a flow. If it was counted, and closes, it is given back. All others pay for one comparison. */
 static inline bool ks_table_commit_flow(struct ks_env *env, struct ks_entry *e)
 {
-	if (ks_unlikely(ks_tally_closes(e)))
+	if (ks_likely(!(e->before.limits & KS_FLOW_LIMIT_COUNTED)))
+		return ks_table_commit(env, e);
+	if (ks_tally_closes(e))
 		e->after.limits &= ~KS_FLOW_LIMIT_COUNTED & KS_FLOW_LIMIT_MASK;
 	if (!ks_table_commit(env, e))
 		return false;
-	if (ks_unlikely(e->before.limits & ~e->after.limits & KS_FLOW_LIMIT_COUNTED &&
-			e->before.rule == e->after.rule)) /* to another rule it moves (reroute.c) */
+	if (e->before.limits & ~e->after.limits & KS_FLOW_LIMIT_COUNTED &&
+	    e->before.rule == e->after.rule) /* to another rule it moves (reroute.c) */
 		ks_tally_return(env, &e->key, &e->before);
 	return true;
 }
