@@ -9,6 +9,7 @@
 
 #include "core/answer.h"
 #include "core/challenge.h"
+#include "core/flood.h"
 #include "core/nat/port.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
@@ -83,6 +84,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 	 __type(key, __u32); __type(value, struct ks_challenges); } ks_challenges MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_CHALLENGE_SETS);
 	 __type(key, __u32); __type(value, struct ks_challenge_set); } ks_challenge_sets MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_FLOOD_SETS);
+	 __type(key, __u32); __type(value, struct ks_flood_set); } ks_flood_sets MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_scratch); } ks_scratch MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
@@ -270,6 +273,11 @@ struct ks_challenges *env_challenges(struct ks_env *env)
 struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_challenge_sets, &index);
+}
+
+struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_flood_sets, &index);
 }
 
 /* Returns true if the test has put a socket of the box there. */

@@ -19,6 +19,7 @@
  *   ks_shortages    ARRAY                    struct ks_shortage       peers towards which no port is free
  *   ks_challenges   ARRAY [1], mmapable      struct ks_challenges      the challenge of SYNs (core/challenge.h)
  *   ks_challenge_sets  ARRAY, mmapable       struct ks_challenge_set   who was challenged, and who answered
+ *   ks_flood_sets   ARRAY, mmapable          struct ks_flood_set       thresholds of destinations (core/flood.h)
  *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
  *   ks_near_guards  ARRAY                    struct ks_near_guard      the same at ifindex % KS_NEAR_GUARDS, where nobody else is
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links

@@ -57,6 +57,11 @@ static json_t *protection_item_json(const struct ks_protection *protection, unsi
 {
 	if (!ks_protect_has(protection, item))
 		return json_false();
+	if (item == KS_PROTECT_SYN_FLOOD)
+		return json_pack("{s:i, s:b}", "per_second", (int)protection->rate[item], "drop",
+				 protection->flags & KS_PROTECT_SYN_DROP);
+	if (item < KS_FLOODS)
+		return json_pack("{s:i}", "per_second", (int)protection->rate[item]);
 	return item == KS_PROTECT_IP_OPTIONS ? refused_options_json(protection) : json_true();
 }
 

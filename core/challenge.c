@@ -13,6 +13,7 @@
 #define COOKIE_BITS 16
 #define COOKIE_MASK 0xffffU
 #define MINUTE_NS (60 * KS_NSEC_PER_SEC)
+#define ANSWER_S 120U /* an answer counts in the minute of the challenge and the next */
 #define MINUTE_MASK 0x7fffU
 #define NO_MINUTE 0xffffU /* for the hash of a SYN that waits */
 #define OWN_NUMBER_SHIFT 32 /* the bits of the cookie's hash that are the SYN+ACK's own number */
@@ -208,7 +209,9 @@ static ks_inline bool half_open_fill(struct ks_env *env, const struct ks_config 
 	__u32 half_open = counts ? ks_load_relaxed(&counts->half_open) : 0;
 	__u32 was = ks_load_relaxed(&challenges->on), is;
 
-	is = was ? half_open > config->challenge_low : half_open >= config->challenge_high;
+	is = !config->challenge_high ? 0
+	     : was		     ? half_open > config->challenge_low
+				     : half_open >= config->challenge_high;
 	if (is != was && !c->dry) {
 		ks_store_relaxed(&challenges->since, c->now);
 		ks_store_relaxed(&challenges->on, is);
@@ -222,9 +225,11 @@ static inline bool zone_has(__u64 zones, __u32 zone)
 }
 
 /* Returns true if sources of a zone are challenged now, as the last SYN has found. */
-static ks_inline bool is_on_for(const struct ks_config *config, const struct ks_challenges *challenges, __u32 zone)
+static ks_inline bool is_on_for(const struct ks_config *config, const struct ks_challenges *challenges,
+				const struct ks_insp_challenge *c)
 {
-	return zone_has(config->challenge_always, zone) || ks_load_relaxed(&challenges->on);
+	return zone_has(config->challenge_always, c->zone) || ks_load_relaxed(&challenges->on) ||
+	       ks_load_relaxed(&challenges->flooded) > (__u32)(c->now / KS_NSEC_PER_SEC);
 }
 
 /* The numbers of the answer: it acknowledges what lies up to 65536 before the SYN and ends with the cookie. */
@@ -260,8 +265,10 @@ ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_
 	challenges = env_challenges(env);
 	if (!shape || !config || !challenges)
 		return 0;
-	if (!zone_has(config->challenge_always, c->zone) && !half_open_fill(env, config, challenges, c))
+	if (!zone_has(config->challenge_always, c->zone) && !half_open_fill(env, config, challenges, c) && !c->flooded)
 		return 0;
+	if (c->flooded && !c->dry)
+		ks_store_relaxed(&challenges->flooded, (__u32)(c->now / KS_NSEC_PER_SEC) + ANSWER_S);
 	if (source_passes(env, c, source_hash(&c->tuple, shape->key)))
 		return 0;
 	if (syn_has_waited(env, c, shape->key) && (c->front || unanswered_admits(config, challenges, c))) {
@@ -292,7 +299,7 @@ ks_isolated __u32 ks_challenge_hears_isolated(struct ks_env *env, struct ks_insp
 	challenges = env_challenges(env);
 	if (!shape || !config || !challenges)
 		return 0;
-	if (!is_on_for(config, challenges, c->zone))
+	if (!is_on_for(config, challenges, c))
 		return 0;
 	minute = c->now / MINUTE_NS;
 	if (!cookie_is_of(c, minute, shape->key) && !cookie_is_of(c, minute - 1, shape->key))
@@ -318,7 +325,7 @@ ks_isolated __u32 ks_challenge_confirm_isolated(struct ks_env *env, struct ks_in
 	shape = env_table_shape(env);
 	config = env_config(env);
 	challenges = env_challenges(env);
-	if (!shape || !config || !challenges || !is_on_for(config, challenges, c->zone))
+	if (!shape || !config || !challenges || !is_on_for(config, challenges, c))
 		return 0;
 	source_remember(env, c, source_hash(&c->tuple, shape->key));
 	return 1;
@@ -329,7 +336,8 @@ static ks_inline bool zone_is_challenged(const struct ks_config *config, __u32 z
 {
 	if (zone == KS_ZONE_SELF || zone_has(config->challenge_never, zone))
 		return false;
-	return config->challenge_high || zone_has(config->challenge_always, zone);
+	return config->challenge_high || zone_has(config->challenge_always, zone) ||
+	       ks_protect_has(&config->protection[zone & (KS_ZONE_MAX - 1)], KS_PROTECT_SYN_FLOOD);
 }
 
 static ks_inline void case_make(struct ks_inspection *insp, bool front)
@@ -340,6 +348,7 @@ static ks_inline void case_make(struct ks_inspection *insp, bool front)
 	insp->challenge.zone = insp->home.from;
 	insp->challenge.dry = insp->home.dry;
 	insp->challenge.front = front;
+	insp->challenge.flooded = insp->opening.flooded;
 }
 
 bool ks_challenge_asks(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp, bool front)

@@ -14,6 +14,7 @@
  *
  *   zone            `challenge auto`: from `limit challenge`'s upper share of `limit half-open` on, until half-open connections
  *                   are down to the lower one; `always`; `never`. What the box itself sends is never challenged
+ *   destination     one that gets more SYNs from a protected zone than `syn flood` says is challenged by itself (flood.h)
  *   answer          40 bytes of IPv4, 60 of IPv6: never more than the SYN
  *   proven          a source is an IPv4 address, or an IPv6 /64: who has one of its addresses has all of them. It passes for
  *                   KS_CHALLENGE_PROVEN_S seconds or KS_CHALLENGE_USES SYNs, then it is challenged again. A handshake that it
@@ -77,7 +78,7 @@ struct ks_challenge_zone {
 /* Shared by all CPUs; all 0 at the beginning. */
 struct ks_challenges {
 	__u32 on; /* 1: zones with `challenge auto` are challenged */
-	__u32 zero;
+	__u32 flooded; /* s: until when answers may come of those who were challenged at a flooded address (flood.h) */
 	__u64 since; /* ns: when `on` was changed last */
 	__u64 unanswered_rate; /* of those (core/rate.h) */
 	struct ks_challenge_zone zone[KS_ZONE_MAX];

@@ -82,7 +82,7 @@ struct ks_insp_opening {
 	__u8 unnamed; /* 1: it was announced, but to somebody whom nobody has named */
 	__u8 limits; /* KS_FLOW_LIMIT_*: limit.c */
 	__u8 limited; /* 1: limits count it at once, or its packet */
-	__u8 zero[1];
+	__u8 flooded; /* 1: a SYN beyond the threshold of its destination: it is challenged (flood.h) */
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */
@@ -207,7 +207,7 @@ struct ks_insp_challenge {
 	__u8 zone; /* that the packet comes from */
 	__u8 dry; /* as of struct ks_insp_home */
 	__u8 front; /* 1: the front asks (front.h): whatever lets the SYN pass is left to the inspection */
-	__u8 zero;
+	__u8 flooded; /* as of struct ks_insp_opening */
 };
 
 /* A walk over the limits of a rule: written by limit.c. */

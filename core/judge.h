@@ -10,6 +10,7 @@
 #include "core/challenge.h"
 #include "core/checksum.h"
 #include "core/env.h"
+#include "core/flood.h"
 #include "core/nat/alias.h"
 #include "core/stage.h"
 #include "core/table/table.h"
@@ -51,6 +52,16 @@ static inline __u32 ks_refuse_known(struct ks_inspection *insp, __u32 reason)
 	return reason;
 }
 
+/* A packet of a flow that nobody has answered passes, unless it is UDP and one of too many to its destination. */
+static ks_inline __u32 ks_judge_unanswered(struct ks_env *env, const struct ks_config *config,
+					   struct ks_inspection *insp)
+{
+	if (ks_unlikely(config->options & KS_OPT_PROTECT) && insp->pkt.tuple.proto == KS_PROTO_UDP &&
+	    ks_flood_is_over(env, config, insp, KS_PROTECT_UDP_FLOOD, &ks_tuple_sent(insp)->dst))
+		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_UDP_FLOOD);
+	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
+}
+
 /* The same, inlined where nearly every packet goes. */
 static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp,
 				       const __u8 *head)
@@ -83,7 +94,7 @@ static ks_inline __u32 ks_judge_inline(struct ks_env *env, const struct ks_confi
 		ks_challenge_confirm(env, config, insp);
 	insp->verdict.state = insp->flow.after.state;
 	if (insp->dir == KS_ORIGINAL && !(insp->flow.before.flags & KS_FLOW_REPLIED))
-		return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
+		return ks_judge_unanswered(env, config, insp);
 	return ks_pass(insp, KS_CLASS_ESTABLISHED, KS_REASON_OK_ESTABLISHED);
 }
 

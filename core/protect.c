@@ -4,6 +4,7 @@
 
 #include "core/checksum.h"
 #include "core/env.h"
+#include "core/flood.h"
 #include "core/header/wire.h"
 #include "core/inspection.h"
 #include "core/link.h"
@@ -37,7 +38,7 @@ bool ks_protect_is_asked(const struct ks_config *config, const struct ks_inspect
 
 	if (!protection_of(config, insp)->items || !is_arrival(insp) || pkt->flags & KS_PKT_NEIGHBOUR)
 		return false;
-	return pkt->ip_options || pkt->flags & KS_PKT_GROUP || pkt->hop_limit <= 1 ||
+	return pkt->ip_options || pkt->flags & (KS_PKT_GROUP | KS_PKT_ICMP_QUERY) || pkt->hop_limit <= 1 ||
 	       pkt->tuple.proto >= KS_PROTO_UNASSIGNED;
 }
 
@@ -120,6 +121,9 @@ void ks_stage_protect(struct ks_env *env, struct ks_inspection *insp, const __u8
 	reason = headers_judge(protection, &insp->pkt);
 	if (!reason && ks_protect_has(protection, KS_PROTECT_TRACE_ROUTE) && ends_on_its_way(env, insp))
 		reason = KS_REASON_TRACE_ROUTE;
+	if (!reason && insp->pkt.flags & KS_PKT_ICMP_QUERY &&
+	    ks_flood_is_over(env, config, insp, KS_PROTECT_ICMP_FLOOD, &insp->pkt.tuple.dst))
+		reason = KS_REASON_ICMP_FLOOD;
 	insp->verdict.reason = (__u8)(reason ? ks_deny(insp, KS_CLASS_NONE, reason) : ks_state_begin(env, insp));
 }
 
@@ -135,16 +139,35 @@ static inline bool is_probe(const struct ks_inspection *insp)
 	       pkt->hop_limit <= TRACE_HOPS_MAX && !insp->opening.expected;
 }
 
-__u32 ks_protect_opening(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
+/* Holds a packet that begins something against the threshold of its destination. Returns 0 or a reason. */
+static ks_inline __u32 flood_judge(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	bool syn = insp->pkt.tuple.proto == KS_PROTO_TCP &&
+		   (insp->pkt.tcp_flags & (KS_TCP_SYN | KS_TCP_ACK)) == KS_TCP_SYN;
+
+	if (!syn && insp->pkt.tuple.proto != KS_PROTO_UDP)
+		return 0;
+	if (!ks_flood_is_over(env, config, insp, syn ? KS_PROTECT_SYN_FLOOD : KS_PROTECT_UDP_FLOOD,
+			      &ks_tuple_sent(insp)->dst))
+		return 0;
+	if (!syn)
+		return KS_REASON_UDP_FLOOD;
+	if (protection_of(config, insp)->flags & KS_PROTECT_SYN_DROP)
+		return KS_REASON_SYN_FLOOD;
+	insp->opening.flooded = 1;
+	return 0;
+}
+
+__u32 ks_protect_opening(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
 	const struct ks_protection *protection = protection_of(config, insp);
 
-	if (!(config->options & KS_OPT_PROTECT))
+	if (!(config->options & KS_OPT_PROTECT) || !protection->items)
 		return 0;
 	if (ks_protect_has(protection, KS_PROTECT_TRACE_ROUTE) && is_probe(insp))
 		return KS_REASON_TRACE_ROUTE;
 	if (ks_protect_has(protection, KS_PROTECT_ICMP_FRAGMENT) && insp->pkt.flags & KS_PKT_FRAGMENT &&
 	    ks_proto_is_icmp(insp->pkt.tuple.proto))
 		return KS_REASON_ICMP_FRAGMENT;
-	return 0;
+	return flood_judge(env, config, insp);
 }

@@ -25,6 +25,6 @@ bool ks_protect_is_asked(const struct ks_config *config, const struct ks_inspect
 __u32 ks_protect_fragment(const struct ks_config *config, const struct ks_inspection *insp);
 
 /* Judges a packet that the rules let open a flow. Returns 0 or a reason. */
-__u32 ks_protect_opening(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp);
+__u32 ks_protect_opening(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp);
 
 #endif

@@ -7,6 +7,9 @@
 
 /* X(identifier, name): the items, in the order in which they are shown. */
 #define KS_PROTECT_ITEMS(X)               \
+	X(SYN_FLOOD, "syn flood")         \
+	X(UDP_FLOOD, "udp flood")         \
+	X(ICMP_FLOOD, "icmp flood")       \
 	X(TRACE_ROUTE, "trace route")     \
 	X(IP_OPTIONS, "ip options")       \
 	X(SYN_FRAGMENT, "syn fragment")   \
@@ -21,6 +24,14 @@ enum ks_protect_item {
 #undef X
 		KS_PROTECT_MAX
 };
+
+/* The first items have a threshold each, a rate by their number (core/flood.h). */
+#define KS_FLOODS 3U
+#define KS_FLOOD_SLOTS 4U /* a power of two: items are masked */
+#define KS_FLOOD_RATE_MAX 1000000U
+#define KS_SYN_FLOOD_DEFAULT 2000U
+#define KS_UDP_FLOOD_DEFAULT 2000U
+#define KS_ICMP_FLOOD_DEFAULT 250U
 
 /* X(identifier, name): what ks_packet.ip_options and ks_protection.ip_options hold, a bit each. */
 #define KS_IP_OPTIONS(X)                \
@@ -51,10 +62,13 @@ _Static_assert(KS_PROTECT_MAX <= 16 && KS_IP_OPTION_MAX <= 8, "bits of the field
 struct ks_protection {
 	__u16 items; /* bit per enum ks_protect_item */
 	__u8 ip_options; /* bit per enum ks_ip_option: those that are refused */
-	__u8 zero[5];
+	__u8 flags; /* KS_PROTECT_SYN_DROP */
+	__u32 rate[KS_FLOOD_SLOTS]; /* a second, by item */
 };
 
-_Static_assert(sizeof(struct ks_protection) == 8, "no padding");
+_Static_assert(sizeof(struct ks_protection) == 20, "no padding");
+
+#define KS_PROTECT_SYN_DROP 0x01 /* SYNs beyond the threshold are refused, and not challenged */
 
 static inline bool ks_protect_has(const struct ks_protection *protection, enum ks_protect_item item)
 {

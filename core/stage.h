@@ -26,6 +26,7 @@ static inline void ks_outcome_init(struct ks_inspection *insp)
 	insp->translate = 0;
 	insp->opening.expected = 0;
 	insp->opening.settled = 0;
+	insp->opening.flooded = 0;
 	insp->opening.limits = 0;
 	insp->opening.limited = 0;
 	insp->grown = 0;

@@ -133,13 +133,17 @@ enum ks_class {
 	X(TCP_RESET, "connection reset",                                                                               \
 	  "its connection was reset: only resets pass, and whoever goes on gets another")                              \
 	X(CHALLENGED, "challenged",                                                                                    \
-	  "half-open connections fill, and its source has not shown yet that it is real: it is asked to")              \
+	  "half-open connections fill, or its destination is flooded, and its source has not shown yet that it is "    \
+	  "real")                                                                                                      \
 	X(CHALLENGE_ANSWERED, "challenge answered", "a RST by which its source has shown that it is real")             \
 	X(OVER_FLOWS, "over limit of new flows", "more flows in this time than a limit of the rule allows")            \
 	X(OVER_CONNECTIONS, "over limit of connections", "more connections at once than a limit of the rule allows")   \
 	X(OVER_PACKETS, "over limit of packets", "more packets in this time than a limit of the rule allows")          \
 	X(OVER_OCTETS, "over limit of octets", "more octets in this time than a limit of the rule allows")             \
 	/* protect (core/protect.h) */                                                                                 \
+	X(SYN_FLOOD, "syn flood", "more new connections to this address than the threshold of its zone")               \
+	X(UDP_FLOOD, "udp flood", "more UDP that nobody has answered to this address than the threshold of its zone")  \
+	X(ICMP_FLOOD, "icmp flood", "more ICMP queries to this address than the threshold of its zone")                \
 	X(TRACE_ROUTE, "trace route", "its hop limit ends before its way does, or it is a probe of traceroute")        \
 	X(IP_OPTION, "ip option", "an IPv4 option, or a hop-by-hop header, from a zone that is protected from it")     \
 	X(SYN_FRAGMENT, "syn fragment", "a SYN in a datagram in fragments")                                            \

@@ -10,6 +10,7 @@
 #include "core/challenge.h"
 #include "core/nat/port.h"
 #include "core/env.h"
+#include "core/flood.h"
 #include "core/members.h"
 #include "core/settle.h"
 #include "engine/engine.h"
@@ -53,6 +54,7 @@ struct ks_engine {
 	struct ks_challenges *challenges; /* the same for these; NULL: nobody is challenged */
 	struct ks_challenge_set
 		*challenge_sets; /* KS_CHALLENGE_SETS of them behind its own table, or another engine's, or NULL */
+	struct ks_flood_set floods[KS_FLOOD_SETS];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
 	__u8 transcript[KS_TRANSCRIPT_MAX];
 };

@@ -71,6 +71,7 @@ struct ks_kernel;
 	X(ANSWERS, ks_answers)               \
 	X(CHALLENGES, ks_challenges)         \
 	X(CHALLENGE_SETS, ks_challenge_sets) \
+	X(FLOOD_SETS, ks_flood_sets)         \
 	X(HELD, ks_held)                     \
 	X(FRONTS, ks_fronts)                 \
 	X(SWEEPER, ks_sweeper)               \

@@ -9,6 +9,7 @@
 #include "policy/check.h"
 #include "policy/list.h"
 #include "policy/rule.h"
+#include "policy/value.h"
 #include "text/names.h"
 
 #define NAME_SIZE 32 /* of the longest name, and more */
@@ -33,10 +34,22 @@ struct item {
 	void (*print)(const struct ks_protection *protection, FILE *out); /* the value, with a blank before it */
 };
 
+static int read_syn_flood(struct ks_parser *p, struct ks_protection *protection);
+static int read_udp_flood(struct ks_parser *p, struct ks_protection *protection);
+static int read_icmp_flood(struct ks_parser *p, struct ks_protection *protection);
 static int read_options(struct ks_parser *p, struct ks_protection *protection);
+static void print_syn_flood(const struct ks_protection *protection, FILE *out);
+static void print_udp_flood(const struct ks_protection *protection, FILE *out);
+static void print_icmp_flood(const struct ks_protection *protection, FILE *out);
 static void print_options(const struct ks_protection *protection, FILE *out);
 
 static const struct item items[KS_PROTECT_MAX] = {
+	[KS_PROTECT_SYN_FLOOD] = { "syn flood", KS_REASON_SYN_FLOOD, "a new TCP connection beyond that", read_syn_flood,
+				   print_syn_flood },
+	[KS_PROTECT_UDP_FLOOD] = { "udp flood", KS_REASON_UDP_FLOOD, "UDP beyond that, where nobody has answered",
+				   read_udp_flood, print_udp_flood },
+	[KS_PROTECT_ICMP_FLOOD] = { "icmp flood", KS_REASON_ICMP_FLOOD, "an ICMP query beyond that", read_icmp_flood,
+				    print_icmp_flood },
 	[KS_PROTECT_TRACE_ROUTE] = { "trace route", KS_REASON_TRACE_ROUTE,
 				     "what would end here on its way to others, and UDP to ports 33434-33534 with a "
 				     "hop limit up to 30" },
@@ -68,12 +81,21 @@ static const struct {
 	{ "spoofed source", "\"spoofed source\", \"bad source address\"" },
 };
 
+/* `udp flood` is off: it would let anybody who sends as much keep others out of a service. */
 static void defaults_set(struct ks_protection *protection)
 {
 	*protection = (struct ks_protection){
-		.items = (1U << KS_PROTECT_MAX) - 1,
+		.items = ((1U << KS_PROTECT_MAX) - 1) & ~(1U << KS_PROTECT_UDP_FLOOD),
 		.ip_options = KS_IP_OPTIONS_ALL,
+		.rate = { KS_SYN_FLOOD_DEFAULT, KS_UDP_FLOOD_DEFAULT, KS_ICMP_FLOOD_DEFAULT },
 	};
+}
+
+/* Where SYNs are never challenged, a threshold could only keep newcomers out. */
+static void defaults_fit(struct ks_protection *protection, const struct ks_zone *zone)
+{
+	if (zone->challenge == KS_CHALLENGE_NEVER && !(protection->flags & KS_PROTECT_SYN_DROP))
+		protection->items &= (__u16) ~(1U << KS_PROTECT_SYN_FLOOD);
 }
 
 const char *ks_protect_name(unsigned item)
@@ -93,6 +115,84 @@ int ks_protect_item_of(unsigned reason)
 			return item;
 	}
 	return -1;
+}
+
+/* --- thresholds --- */
+
+static int bad_rate(struct ks_parser *p, const struct ks_token *token)
+{
+	return ks_parser_error(p, token, 0,
+			       "'%.60s' is no threshold: expected a number 1 to %u a second, such as 2000/second",
+			       token->text, KS_FLOOD_RATE_MAX);
+}
+
+/* Reads "2000/second per destination"; without it the default stays. */
+static int read_rate(struct ks_parser *p, __u32 *rate)
+{
+	struct ks_token token;
+	char digits[16];
+	const char *slash;
+	__u64 number;
+
+	if (!ks_parser_is(p, KS_TOKEN_WORD) || ks_parser_is_word(p, "drop"))
+		return 0;
+	token = *ks_parser_next(p);
+	slash = strchr(token.text, '/');
+	if (!slash || strcmp(slash, "/second") != 0 || slash - token.text >= (long)sizeof(digits))
+		return bad_rate(p, &token);
+	snprintf(digits, sizeof(digits), "%.*s", (int)(slash - token.text), token.text);
+	if (ks_value_number(digits, 1, KS_FLOOD_RATE_MAX, &number))
+		return bad_rate(p, &token);
+	*rate = (__u32)number;
+	if (!ks_parser_accept_word(p, "per"))
+		return 0;
+	if (!ks_parser_accept_word(p, "destination"))
+		return ks_parser_error(
+			p, ks_parser_peek(p), 0,
+			"expected 'destination': thresholds are of each; the clause 'limit' of a rule can "
+			"count sources");
+	return 0;
+}
+
+static int read_syn_flood(struct ks_parser *p, struct ks_protection *protection)
+{
+	int err = read_rate(p, &protection->rate[KS_PROTECT_SYN_FLOOD]);
+
+	if (!err && ks_parser_accept_word(p, "drop"))
+		protection->flags |= KS_PROTECT_SYN_DROP;
+	return err;
+}
+
+static int read_udp_flood(struct ks_parser *p, struct ks_protection *protection)
+{
+	protection->items |= 1U << KS_PROTECT_UDP_FLOOD;
+	return read_rate(p, &protection->rate[KS_PROTECT_UDP_FLOOD]);
+}
+
+static int read_icmp_flood(struct ks_parser *p, struct ks_protection *protection)
+{
+	return read_rate(p, &protection->rate[KS_PROTECT_ICMP_FLOOD]);
+}
+
+static void print_rate(const struct ks_protection *protection, enum ks_protect_item item, FILE *out)
+{
+	fprintf(out, " %u/second per destination", protection->rate[item]);
+}
+
+static void print_syn_flood(const struct ks_protection *protection, FILE *out)
+{
+	print_rate(protection, KS_PROTECT_SYN_FLOOD, out);
+	fputs(protection->flags & KS_PROTECT_SYN_DROP ? " drop" : "", out);
+}
+
+static void print_udp_flood(const struct ks_protection *protection, FILE *out)
+{
+	print_rate(protection, KS_PROTECT_UDP_FLOOD, out);
+}
+
+static void print_icmp_flood(const struct ks_protection *protection, FILE *out)
+{
+	print_rate(protection, KS_PROTECT_ICMP_FLOOD, out);
 }
 
 /* --- ip options --- */
@@ -284,6 +384,7 @@ static int read_items(struct ks_parser *p, struct protect_ctx *ctx)
 static void protect_zone(struct ks_parser *p, const struct protect_ctx *ctx, const struct ks_name *name)
 {
 	int id = strcmp(name->text, "any") == 0 ? KS_ZONE_SELF : ks_zone_resolve(p, name);
+	struct ks_protection *protection;
 	struct ks_zone *zone;
 
 	if (id < 0)
@@ -302,8 +403,15 @@ static void protect_zone(struct ks_parser *p, const struct protect_ctx *ctx, con
 		return;
 	}
 	zone->protect = ctx->place;
-	p->policy->config.protection[id] = ctx->protection;
-	p->policy->config.options |= ctx->protection.items ? KS_OPT_PROTECT : 0;
+	protection = &p->policy->config.protection[id];
+	*protection = ctx->protection;
+	defaults_fit(protection, zone);
+	p->policy->config.options |= protection->items ? KS_OPT_PROTECT : 0;
+	if (protection->items != ctx->protection.items && ctx->given[KS_PROTECT_SYN_FLOOD].line)
+		ks_parser_error_at(p, &ctx->given[KS_PROTECT_SYN_FLOOD],
+				   "zone '%s' is never challenged, so nothing lets newcomers in beyond this threshold: "
+				   "expected 'syn flood off', or 'drop' behind it to keep them out",
+				   zone->name);
 }
 
 /* Called when the zones are known. */
@@ -337,23 +445,28 @@ int ks_parse_protect(struct ks_parser *p)
 
 /* --- printing --- */
 
-static bool is_default(const struct ks_protection *protection, unsigned at)
+static bool is_default(const struct ks_protection *protection, const struct ks_zone *zone, unsigned at)
 {
 	struct ks_protection initial;
 
 	defaults_set(&initial);
+	defaults_fit(&initial, zone);
 	if (ks_protect_has(protection, at) != ks_protect_has(&initial, at))
 		return false;
-	return !ks_protect_has(protection, at) || at != KS_PROTECT_IP_OPTIONS ||
-	       protection->ip_options == initial.ip_options;
+	if (!ks_protect_has(protection, at))
+		return true;
+	if (at < KS_FLOODS)
+		return protection->rate[at] == initial.rate[at] &&
+		       (at != KS_PROTECT_SYN_FLOOD || protection->flags == initial.flags);
+	return at != KS_PROTECT_IP_OPTIONS || protection->ip_options == initial.ip_options;
 }
 
-static void print_changes(const struct ks_protection *protection, FILE *out)
+static void print_changes(const struct ks_protection *protection, const struct ks_zone *zone, FILE *out)
 {
 	const char *open = " { ", *separator = open;
 
 	for (unsigned at = 0; at < KS_PROTECT_MAX; at++) {
-		if (is_default(protection, at))
+		if (is_default(protection, zone, at))
 			continue;
 		fprintf(out, "%s%s", separator, items[at].name);
 		separator = ", ";
@@ -374,7 +487,12 @@ static void print_meaning(const struct ks_protection *protection, unsigned at, F
 	}
 	if (items[at].print)
 		items[at].print(protection, out);
-	fprintf(out, ": %s; counted as \"%s\"\n", items[at].means, ks_reason_name(items[at].reason));
+	if (at == KS_PROTECT_SYN_FLOOD && !(protection->flags & KS_PROTECT_SYN_DROP))
+		fputs(": beyond that a new TCP connection is challenged, so that who is there gets in; counted as "
+		      "\"challenged\"\n",
+		      out);
+	else
+		fprintf(out, ": %s; counted as \"%s\"\n", items[at].means, ks_reason_name(items[at].reason));
 }
 
 static void print_zone(const struct ks_policy *policy, const struct ks_zone *zone, FILE *out)
@@ -382,7 +500,7 @@ static void print_zone(const struct ks_policy *policy, const struct ks_zone *zon
 	const struct ks_protection *protection = &policy->config.protection[zone->id];
 
 	fprintf(out, "protect %s", zone->name);
-	print_changes(protection, out);
+	print_changes(protection, zone, out);
 	fprintf(out, "# Of what comes from zone %s this refuses:\n", zone->name);
 	for (unsigned at = 0; at < KS_PROTECT_MAX; at++)
 		print_meaning(protection, at, out);

@@ -10,6 +10,7 @@
 
 #include "core/answer.h"
 #include "core/challenge.h"
+#include "core/flood.h"
 #include "core/home.h"
 #include "core/nat/port.h"
 
@@ -51,11 +52,32 @@ int kernel_clean_challenges(const struct ks_kernel *kernel)
 	return 0;
 }
 
+/* Writes zeros over a map that can be mapped. */
+static int map_clean(const struct ks_kernel *kernel, enum ks_kernel_map map, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ks_kernel_map_fd(kernel, map), 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	memset(memory, 0, size);
+	munmap(memory, size);
+	return 0;
+}
+
+/* Forgets the thresholds of destinations, if the policy has some. */
+static int floods_clean(const struct ks_kernel *kernel, const struct ks_policy *policy)
+{
+	if (!(policy->config.options & KS_OPT_PROTECT))
+		return 0;
+	return map_clean(kernel, KS_MAP_FLOOD_SETS, KS_FLOOD_SETS * sizeof(struct ks_flood_set));
+}
+
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	if (!policy)
 		return 0;
-	return ks_set_store_reset(ks_kernel_sets(kernel), policy, ks_kernel_control(kernel)->test_now);
+	return floods_clean(kernel, policy)
+		       ?: ks_set_store_reset(ks_kernel_sets(kernel), policy, ks_kernel_control(kernel)->test_now);
 }
 
 bool kernel_is_empty(const struct ks_table_counts *counts)

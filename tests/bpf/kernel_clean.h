@@ -14,7 +14,7 @@ int kernel_clean_answers(const struct ks_kernel *kernel);
 /* Forgets who was challenged, and who has answered. */
 int kernel_clean_challenges(const struct ks_kernel *kernel);
 
-/* Gives run-time sets the entries of the policy's text again, if a policy is in force. */
+/* If a policy is in force, gives its run-time sets the entries of the text again, and forgets what its thresholds have counted. */
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy);
 
 /* Returns true if the table has no entry. */

@@ -168,7 +168,9 @@ def key_of(name, tokens):
     if name == "set-option":
         return first
     if name == "protection":
-        return {"ip": "ip options", "land": None}.get(first, " ".join([first, *others]).removesuffix(" off"))
+        if first in ("ip", "land") or others[:1] == ["flood"]:
+            return {"ip": "ip options", "land": None}.get(first, first + " flood")
+        return " ".join([first, *others]).removesuffix(" off")
     return first if first in ("from", "to", "source", "destination", "port", "type", "family", "log") else "protocol"
 
 

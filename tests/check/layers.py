@@ -12,7 +12,7 @@ LAYERS = [
     ["core/address", "core/env", "core/home", "core/protection", "core/rate", "core/rules.h", "core/stages", "core/state", "core/types", "core/verdict"],
     ["core/header/", "core/table/"],
     ["core/members", "core/members_change", "core/members_internal"],
-    ["core/event", "core/inspection", "core/link", "core/rules"],
+    ["core/event", "core/flood", "core/inspection", "core/link", "core/rules"],
     ["core/nat/"],
     ["core/track/"],
     ["core/challenge", "core/checksum", "core/judge", "core/stage"],

@@ -20,6 +20,7 @@
 #include "core/env.h"
 #include "core/answer.h"
 #include "core/challenge.h"
+#include "core/flood.h"
 #include "core/nat/port.h"
 #include "core/table/table.h"
 #include "core/event.h"
@@ -56,6 +57,7 @@ struct ks_env {
 	struct ks_answers answers;
 	struct ks_challenges challenges;
 	struct ks_challenge_set challenge_sets[KS_CHALLENGE_SETS];
+	struct ks_flood_set floods[KS_FLOOD_SETS];
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
 	__u32 events;

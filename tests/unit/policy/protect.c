@@ -15,7 +15,9 @@ static void test_defaults(void **state)
 	assert_true(policy->config.options & KS_OPT_PROTECT);
 	assert_int_equal(protection_of(policy, "a")->items, 0);
 	for (unsigned item = 0; item < KS_PROTECT_MAX; item++)
-		assert_true(ks_protect_has(protection_of(policy, "b"), item));
+		assert_int_equal(ks_protect_has(protection_of(policy, "b"), item), item != KS_PROTECT_UDP_FLOOD);
+	assert_int_equal(protection_of(policy, "b")->rate[KS_PROTECT_SYN_FLOOD], 2000);
+	assert_int_equal(protection_of(policy, "b")->flags, 0);
 	assert_int_equal(protection_of(policy, "b")->ip_options, KS_IP_OPTIONS_ALL);
 	assert_int_equal(policy->zones[0].protect.line, 0);
 	assert_int_equal(policy->zones[1].protect.line, 3);
@@ -43,10 +45,28 @@ static void test_off(void **state)
 {
 	struct ks_policy *policy = load_good(
 		NAT_ZONES "protect a { trace route off, ip options off, syn fragment off, icmp fragment off,\n"
-			  "smurf off, fraggle off, unassigned protocols off }\n");
+			  "smurf off, fraggle off, unassigned protocols off, syn flood off, udp flood off,\n"
+			  "icmp flood off }\n");
 
 	assert_int_equal(protection_of(policy, "a")->items, 0);
 	assert_false(policy->config.options & KS_OPT_PROTECT);
+	ks_policy_destroy(policy);
+}
+
+/* A zone that is never challenged has no threshold of SYNs that would keep newcomers out, unless it says so. */
+static void test_never_challenged(void **state)
+{
+	struct ks_policy *policy = load_good("protect { a, b } { syn flood 7/second drop, udp flood }\n"
+					     "protect c { udp flood 9/second }\n"
+					     "zone a { eth0 }\nzone b { eth1, challenge never }\n"
+					     "zone c { eth2, challenge never }\n");
+
+	assert_true(ks_protect_has(protection_of(policy, "b"), KS_PROTECT_SYN_FLOOD));
+	assert_int_equal(protection_of(policy, "b")->rate[KS_PROTECT_SYN_FLOOD], 7);
+	assert_int_equal(protection_of(policy, "b")->flags, KS_PROTECT_SYN_DROP);
+	assert_int_equal(protection_of(policy, "b")->rate[KS_PROTECT_UDP_FLOOD], 2000);
+	assert_false(ks_protect_has(protection_of(policy, "c"), KS_PROTECT_SYN_FLOOD));
+	assert_true(ks_protect_has(protection_of(policy, "c"), KS_PROTECT_UDP_FLOOD));
 	ks_policy_destroy(policy);
 }
 
@@ -74,6 +94,13 @@ static void test_normal_form(void **state)
 		      "\nprotect b { ip options { timestamp, other }, smurf off }\n");
 	check_printed(NAT_ZONES "protect b { ip options off }\n", "#   ip options: off\n");
 	check_printed(NAT_ZONES "protect b { ip options other }\n", "#   ip options { other }: a packet with one of");
+	check_printed(
+		NAT_ZONES "protect b { syn flood 2000/second per destination drop, icmp flood 9/second }\n",
+		"\nprotect b { syn flood 2000/second per destination drop, icmp flood 9/second per destination }\n");
+	check_printed(NAT_ZONES "protect b { udp flood }\n", "protect b { udp flood 2000/second per destination }\n");
+	check_printed("zone c { eth2, challenge never }\nprotect c\n", "\nprotect c\n");
+	check_printed("zone c { eth2, challenge never }\nprotect c\n", "#   syn flood: off\n");
+	check_printed(NAT_ZONES "protect b\n", "; counted as \"challenged\"\n");
 	check_printed(NAT_ZONES "protect b\n", "; counted as \"trace route\"\n");
 	check_printed(NAT_ZONES "protect b\n", "#   ping of death: counted as \"fragment too long\"\n");
 }
@@ -118,6 +145,14 @@ static void test_errors(void **state)
 		  "unknown IP option 'recordroute' (did you mean 'record-route'?): expected record-route, " },
 		{ NAT_ZONES "protect a { ping of death off }\n", 3, 13,
 		  "'ping of death' cannot be off: it holds in every zone, counted as \"fragment too long\"" },
+		{ NAT_ZONES "protect a { syn flood 0/second }\n", 3, 23,
+		  "'0/second' is no threshold: expected a number 1 to 1000000 a second, such as 2000/second" },
+		{ NAT_ZONES "protect a { udp flood 5/minute }\n", 3, 23, "'5/minute' is no threshold" },
+		{ NAT_ZONES "protect a { udp flood 5/second drop }\n", 3, 32, "expected ',' or '}', found 'drop'" },
+		{ NAT_ZONES "protect a { udp flood 5/second per source }\n", 3, 36,
+		  "expected 'destination': thresholds are of each" },
+		{ "zone c { eth2, challenge never }\nprotect c { syn flood }\n", 2, 13,
+		  "zone 'c' is never challenged, so nothing lets newcomers in beyond this threshold" },
 		{ "zone protect { eth0 }\n", 1, 6, "'protect' is a word of the language" },
 	};
 
@@ -137,9 +172,9 @@ static void test_warnings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_changes),     cmocka_unit_test(test_off),
-		cmocka_unit_test(test_reasons),	 cmocka_unit_test(test_normal_form), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_changes),	  cmocka_unit_test(test_off),
+		cmocka_unit_test(test_reasons),	 cmocka_unit_test(test_normal_form),	  cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_warnings), cmocka_unit_test(test_never_challenged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
