@@ -11,6 +11,7 @@
 #include "core/challenge.h"
 #include "core/flood.h"
 #include "core/nat/port.h"
+#include "core/port_scan.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
 #include "core/members.h"
@@ -86,6 +87,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 	 __type(key, __u32); __type(value, struct ks_challenge_set); } ks_challenge_sets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_FLOOD_SETS);
 	 __type(key, __u32); __type(value, struct ks_flood_set); } ks_flood_sets MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_SCAN_SETS);
+	 __type(key, __u32); __type(value, struct ks_scan_set); } ks_scan_sets MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_scratch); } ks_scratch MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
@@ -278,6 +281,11 @@ struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
 struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_flood_sets, &index);
+}
+
+struct ks_scan_set *env_scan_set(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_scan_sets, &index);
 }
 
 /* Returns true if the test has put a socket of the box there. */

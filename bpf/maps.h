@@ -20,6 +20,7 @@
  *   ks_challenges   ARRAY [1], mmapable      struct ks_challenges      the challenge of SYNs (core/challenge.h)
  *   ks_challenge_sets  ARRAY, mmapable       struct ks_challenge_set   who was challenged, and who answered
  *   ks_flood_sets   ARRAY, mmapable          struct ks_flood_set       thresholds of destinations (core/flood.h)
+ *   ks_scan_sets    ARRAY, mmapable          struct ks_scan_set        sources that were refused (core/port_scan.h)
  *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard
  *   ks_near_guards  ARRAY                    struct ks_near_guard      the same at ifindex % KS_NEAR_GUARDS, where nobody else is
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links

@@ -53,13 +53,17 @@ static json_t *refused_options_json(const struct ks_protection *protection)
 	return list;
 }
 
-static json_t *protection_item_json(const struct ks_protection *protection, unsigned item)
+static json_t *protection_item_json(const struct ks_protection *protection, const struct ks_zone *zone, unsigned item)
 {
 	if (!ks_protect_has(protection, item))
 		return json_false();
 	if (item == KS_PROTECT_SYN_FLOOD)
 		return json_pack("{s:i, s:b}", "per_second", (int)protection->rate[item], "drop",
 				 protection->flags & KS_PROTECT_SYN_DROP);
+	if (item == KS_PROTECT_PORT_SCAN)
+		return json_pack("{s:i, s:i, s:s?, s:I, s:s?}", "ports", (int)protection->scan_ports, "window_ms",
+				 (int)protection->scan_window, "into", zone->scan_into, "for_ms",
+				 (json_int_t)protection->scan_hold, "except", zone->scan_except);
 	if (item < KS_FLOODS)
 		return json_pack("{s:i}", "per_second", (int)protection->rate[item]);
 	return item == KS_PROTECT_IP_OPTIONS ? refused_options_json(protection) : json_true();
@@ -73,7 +77,7 @@ static json_t *protection_json(const struct ks_policy *policy, const struct ks_z
 
 	for (unsigned item = 0; zone->protect.line && item < KS_PROTECT_MAX; item++)
 		json_object_set_new(object, member_name(ks_protect_name(item), name),
-				    protection_item_json(&policy->config.protection[zone->id], item));
+				    protection_item_json(&policy->config.protection[zone->id], zone, item));
 	return object;
 }
 

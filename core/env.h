@@ -27,6 +27,7 @@ struct ks_inspection;
 struct ks_member_page;
 struct ks_packet;
 struct ks_shortage;
+struct ks_scan_set;
 struct ks_settling;
 struct ks_table_counts;
 struct ks_table_shape;
@@ -72,6 +73,9 @@ struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index);
 
 /* One of KS_FLOOD_SETS sets of destinations that have a threshold (core/flood.h). */
 struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index);
+
+/* One of KS_SCAN_SETS sets of sources that were refused (core/port_scan.h). */
+struct ks_scan_set *env_scan_set(struct ks_env *env, __u32 index);
 
 /*
  * A page of a run-time set (core/members.h): its head for index 0, a bucket for others. `set` is its number in the policy,

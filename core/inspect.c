@@ -29,6 +29,7 @@
 #include "core/fragment/fragment.h"
 #include "core/answer.h"
 #include "core/members.h"
+#include "core/port_scan.h"
 #include "core/stage.h"
 
 /* Clears the flows where nothing filled them. A packet of a known flow has overwritten both. */
@@ -48,6 +49,8 @@ static void account(struct ks_env *env, struct ks_inspection *insp)
 	const struct ks_config *config = env_config(env);
 	bool decided_by_rule = insp->verdict.rule_index != KS_DECISION_DEFAULT;
 
+	if (!ks_reason_is_pass(insp->verdict.reason) && config && config->options & KS_OPT_PROTECT)
+		ks_port_scan_note(env, config, insp);
 	if (insp->verdict.action == KS_REJECT && !ks_answer_admits(env, insp))
 		insp->verdict.action = KS_DENY;
 	env_count_reason(env, insp->verdict.reason, insp->pkt.wire_len);

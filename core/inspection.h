@@ -224,6 +224,14 @@ struct ks_insp_limiting {
 	__u32 met; /* units that the rule has limits of, a bit each */
 };
 
+/* A packet that is refused, as a part of a port scan: written by port_scan.c. */
+struct ks_insp_scan {
+	struct ks_tuple tuple;
+	__u64 now, window; /* ns */
+	__u32 marks; /* the threshold */
+	__u32 zone;
+};
+
 /* A fragment: written by fragment/. */
 struct ks_insp_frag {
 	__u8 progress; /* enum ks_fragment: how far a first fragment is */
@@ -262,6 +270,7 @@ struct ks_inspection {
 	struct ks_insp_quote quote;
 
 	struct ks_insp_challenge challenge;
+	struct ks_insp_scan scan;
 	struct ks_packet pkt;
 	struct ks_entry flow; /* the flow it belongs to, opens, or is about */
 	struct ks_entry side; /* one other entry at a time: an alias or another record (table/record.h) */

@@ -10,6 +10,7 @@
 	X(SYN_FLOOD, "syn flood")         \
 	X(UDP_FLOOD, "udp flood")         \
 	X(ICMP_FLOOD, "icmp flood")       \
+	X(PORT_SCAN, "port scan")         \
 	X(TRACE_ROUTE, "trace route")     \
 	X(IP_OPTIONS, "ip options")       \
 	X(SYN_FRAGMENT, "syn fragment")   \
@@ -32,6 +33,13 @@ enum ks_protect_item {
 #define KS_SYN_FLOOD_DEFAULT 2000U
 #define KS_UDP_FLOOD_DEFAULT 2000U
 #define KS_ICMP_FLOOD_DEFAULT 250U
+
+#define KS_SCAN_PORTS_MIN 3U
+#define KS_SCAN_PORTS_MAX 1000U
+#define KS_SCAN_PORTS_DEFAULT 20U
+#define KS_SCAN_WINDOW_MIN_MS 1000U
+#define KS_SCAN_WINDOW_MAX_MS (24U * 3600 * 1000)
+#define KS_SCAN_WINDOW_DEFAULT_MS (5U * 60 * 1000)
 
 /* X(identifier, name): what ks_packet.ip_options and ks_protection.ip_options hold, a bit each. */
 #define KS_IP_OPTIONS(X)                \
@@ -63,10 +71,17 @@ struct ks_protection {
 	__u16 items; /* bit per enum ks_protect_item */
 	__u8 ip_options; /* bit per enum ks_ip_option: those that are refused */
 	__u8 flags; /* KS_PROTECT_SYN_DROP */
+	__u32 scan_window; /* ms, of a port scan (core/port_scan.h) */
 	__u32 rate[KS_FLOOD_SLOTS]; /* a second, by item */
+	__u64 scan_hold; /* ms that a scanner is in the set; 0: as that says */
+	__u16 scan_ports; /* different destinations that make a scan, ... */
+	__u16 scan_marks; /* ... and how many bits these set on average */
+	__u32 scan_except; /* index of a ks_set whose sources never come into the set, KS_SET_ANY without one */
+	__u8 scan_set; /* number of the run-time set and 1, 0 without one */
+	__u8 zero[7];
 };
 
-_Static_assert(sizeof(struct ks_protection) == 20, "no padding");
+_Static_assert(sizeof(struct ks_protection) == 48, "no padding");
 
 #define KS_PROTECT_SYN_DROP 0x01 /* SYNs beyond the threshold are refused, and not challenged */
 

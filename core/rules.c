@@ -240,3 +240,17 @@ ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_ques
 	ks_hide_bound(decision);
 	return list_ask(env, question, decision);
 }
+
+ks_isolated __u32 ks_set_holds_isolated(struct ks_env *env, const struct ks_set_ask *ask)
+{
+	__u32 answer;
+
+	if (ks_missing(env) || ks_missing(ask))
+		return 0;
+	ks_hide_bound(env);
+	ks_hide_bound(ask);
+	answer = addr_compare(env, ask->set, false, &ask->addr, (__u8)ask->family);
+	if (answer == ADDR_IS_TO_ASK)
+		return members_match(env, ask->set, false, &ask->addr, (__u8)ask->family);
+	return answer == ADDR_MATCHES;
+}

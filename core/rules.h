@@ -458,6 +458,16 @@ _Static_assert(sizeof(struct ks_question) == 48, "a question has no padding");
 void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *tuple, enum ks_list list,
 		      struct ks_question *question);
 
+/* Has a set this address? */
+struct ks_set_ask {
+	struct ks_addr addr;
+	__u32 set; /* index of a ks_set */
+	__u32 family;
+};
+
+/* Returns 1 if it has, run-time sets that belong to it included. */
+__u32 ks_set_holds_isolated(struct ks_env *env, const struct ks_set_ask *ask);
+
 /* Finds the first rule that matches in a list; returns its action. decision->index is KS_DECISION_DEFAULT if none does. */
 __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
 

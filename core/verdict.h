@@ -144,6 +144,7 @@ enum ks_class {
 	X(SYN_FLOOD, "syn flood", "more new connections to this address than the threshold of its zone")               \
 	X(UDP_FLOOD, "udp flood", "more UDP that nobody has answered to this address than the threshold of its zone")  \
 	X(ICMP_FLOOD, "icmp flood", "more ICMP queries to this address than the threshold of its zone")                \
+	X(PORT_SCAN, "port scan", "refused by the rules or its flags, and its source asks for many ports")             \
 	X(TRACE_ROUTE, "trace route", "its hop limit ends before its way does, or it is a probe of traceroute")        \
 	X(IP_OPTION, "ip option", "an IPv4 option, or a hop-by-hop header, from a zone that is protected from it")     \
 	X(SYN_FRAGMENT, "syn fragment", "a SYN in a datagram in fragments")                                            \

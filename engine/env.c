@@ -104,6 +104,11 @@ struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index)
 	return index < KS_FLOOD_SETS ? &ks_engine_of(env)->floods[index] : NULL;
 }
 
+struct ks_scan_set *env_scan_set(struct ks_env *env, __u32 index)
+{
+	return index < KS_SCAN_SETS ? &ks_engine_of(env)->scans[index] : NULL;
+}
+
 struct ks_settling *env_settling(struct ks_env *env)
 {
 	return &ks_engine_of(env)->settling;

@@ -72,6 +72,7 @@ struct ks_kernel;
 	X(CHALLENGES, ks_challenges)         \
 	X(CHALLENGE_SETS, ks_challenge_sets) \
 	X(FLOOD_SETS, ks_flood_sets)         \
+	X(SCAN_SETS, ks_scan_sets)           \
 	X(HELD, ks_held)                     \
 	X(FRONTS, ks_fronts)                 \
 	X(SWEEPER, ks_sweeper)               \

@@ -184,6 +184,7 @@ struct ks_ast {
 	unsigned long stamp; /* lists so far, see ks_ast_take_set() */
 	struct ks_ast_rule *rules;
 	size_t rule_count;
+	struct ks_ast_protect *protects, *protects_last; /* in the order of the text (policy/protect_internal.h) */
 	struct ks_place *settings; /* by index in ks_settings: where it was given, line 0 if not */
 };
 

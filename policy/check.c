@@ -10,6 +10,7 @@
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
+#include "policy/protect.h"
 #include "policy/sets.h"
 #include "policy/settings.h"
 #include "policy/translate.h"
@@ -448,6 +449,7 @@ int ks_check(struct ks_parser *p)
 		return err;
 	for (size_t i = 0; i < p->ast->rule_count; i++)
 		check_rule(p, &p->ast->rules[i]);
+	ks_protect_check(p);
 	for (size_t i = 0; i < p->ast->set_count; i++) {
 		const struct ks_ast_set *set = &p->ast->sets[i];
 

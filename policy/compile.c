@@ -17,6 +17,7 @@
 #include "policy/icmp.h"
 #include "policy/limit.h"
 #include "policy/print.h"
+#include "policy/protect.h"
 #include "policy/reach.h"
 #include "policy/sets.h"
 
@@ -444,6 +445,8 @@ int ks_compile(struct ks_parser *p)
 	p->policy->sets[KS_SET_ANY] = (struct ks_set){ 0 };
 	p->policy->config.sets = 1;
 	err = compile_sets(&c);
+	if (!err)
+		ks_protect_compile(p);
 	if (!err)
 		err = compile_rules(&c);
 	if (!err)

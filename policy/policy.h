@@ -65,6 +65,7 @@ struct ks_zone {
 	size_t mac_count;
 	bool antispoof; /* sources are checked against the routes; false with `antispoof off`. Also in config.antispoof */
 	struct ks_place protect; /* where `protect` of it stands, line 0 without; config.protection has what it says */
+	const char *scan_into, *scan_except; /* the sets of its `port scan`, NULL without */
 	__u8 challenge; /* enum ks_challenge_mode. Also in config.challenge_always and challenge_never */
 };
 

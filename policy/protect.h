@@ -11,6 +11,12 @@
 /* Reads the statement behind its keyword. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
 int ks_parse_protect(struct ks_parser *p);
 
+/* Looks up zones and sets; complains. */
+void ks_protect_check(struct ks_parser *p);
+
+/* Fills in what needs the tables of sets. */
+void ks_protect_compile(struct ks_parser *p);
+
 /* Prints the statements, each followed by what it means as comments. */
 void ks_protect_print(const struct ks_policy *policy, FILE *out);
 

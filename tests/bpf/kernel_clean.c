@@ -13,6 +13,7 @@
 #include "core/flood.h"
 #include "core/home.h"
 #include "core/nat/port.h"
+#include "core/port_scan.h"
 
 #define SWEEP_ROUNDING 64U /* buckets that a round of the sweeper visits twice at most */
 #define POLL_MS 5
@@ -64,19 +65,20 @@ static int map_clean(const struct ks_kernel *kernel, enum ks_kernel_map map, siz
 	return 0;
 }
 
-/* Forgets the thresholds of destinations, if the policy has some. */
-static int floods_clean(const struct ks_kernel *kernel, const struct ks_policy *policy)
+/* Forgets the thresholds of destinations, and who was refused, if the policy protects a zone. */
+static int protection_clean(const struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	if (!(policy->config.options & KS_OPT_PROTECT))
 		return 0;
-	return map_clean(kernel, KS_MAP_FLOOD_SETS, KS_FLOOD_SETS * sizeof(struct ks_flood_set));
+	return map_clean(kernel, KS_MAP_FLOOD_SETS, KS_FLOOD_SETS * sizeof(struct ks_flood_set))
+		       ?: map_clean(kernel, KS_MAP_SCAN_SETS, KS_SCAN_SETS * sizeof(struct ks_scan_set));
 }
 
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	if (!policy)
 		return 0;
-	return floods_clean(kernel, policy)
+	return protection_clean(kernel, policy)
 		       ?: ks_set_store_reset(ks_kernel_sets(kernel), policy, ks_kernel_control(kernel)->test_now);
 }
 

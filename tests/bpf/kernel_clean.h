@@ -14,7 +14,7 @@ int kernel_clean_answers(const struct ks_kernel *kernel);
 /* Forgets who was challenged, and who has answered. */
 int kernel_clean_challenges(const struct ks_kernel *kernel);
 
-/* If a policy is in force, gives its run-time sets the entries of the text again, and forgets what its thresholds have counted. */
+/* If a policy is in force, gives its run-time sets the entries of the text again, and forgets what its protections have counted. */
 int kernel_clean_sets(struct ks_kernel *kernel, const struct ks_policy *policy);
 
 /* Returns true if the table has no entry. */

@@ -168,8 +168,8 @@ def key_of(name, tokens):
     if name == "set-option":
         return first
     if name == "protection":
-        if first in ("ip", "land") or others[:1] == ["flood"]:
-            return {"ip": "ip options", "land": None}.get(first, first + " flood")
+        if first in ("ip", "land", "port") or others[:1] == ["flood"]:
+            return {"ip": "ip options", "land": None, "port": "port scan"}.get(first, first + " flood")
         return " ".join([first, *others]).removesuffix(" off")
     return first if first in ("from", "to", "source", "destination", "port", "type", "family", "log") else "protocol"
 
@@ -488,7 +488,7 @@ class Context:
         return self.head() if name == "head" else None
 
     def name(self, parent):
-        known = {"zone-name": ZONES, "protected": ZONES, "addresses": ["hosts"], "ports": ["web"],
+        known = {"zone-name": ZONES, "protected": ZONES, "set-ref": ["hosts"], "addresses": ["hosts"], "ports": ["web"],
                  "dynamic-name": ["guests"], "dynamic-ref": ["guests"], "conversation": [name for name, _ in self.state["conversations"]] or ["nobody"]}
         if parent in known:
             return [Token("word", self.random.choice(known[parent]))]

@@ -79,6 +79,11 @@ struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index)
 	return index < KS_FLOOD_SETS ? &env->floods[index] : NULL;
 }
 
+struct ks_scan_set *env_scan_set(struct ks_env *env, __u32 index)
+{
+	return index < KS_SCAN_SETS ? &env->scans[index] : NULL;
+}
+
 struct ks_table_counts *env_table_counts(struct ks_env *env)
 {
 	return &env->counts;

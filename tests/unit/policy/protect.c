@@ -18,6 +18,10 @@ static void test_defaults(void **state)
 		assert_int_equal(ks_protect_has(protection_of(policy, "b"), item), item != KS_PROTECT_UDP_FLOOD);
 	assert_int_equal(protection_of(policy, "b")->rate[KS_PROTECT_SYN_FLOOD], 2000);
 	assert_int_equal(protection_of(policy, "b")->flags, 0);
+	assert_int_equal(protection_of(policy, "b")->scan_ports, 20);
+	assert_int_equal(protection_of(policy, "b")->scan_marks, 20);
+	assert_int_equal(protection_of(policy, "b")->scan_window, 300000);
+	assert_int_equal(protection_of(policy, "b")->scan_set, 0);
 	assert_int_equal(protection_of(policy, "b")->ip_options, KS_IP_OPTIONS_ALL);
 	assert_int_equal(policy->zones[0].protect.line, 0);
 	assert_int_equal(policy->zones[1].protect.line, 3);
@@ -46,7 +50,7 @@ static void test_off(void **state)
 	struct ks_policy *policy = load_good(
 		NAT_ZONES "protect a { trace route off, ip options off, syn fragment off, icmp fragment off,\n"
 			  "smurf off, fraggle off, unassigned protocols off, syn flood off, udp flood off,\n"
-			  "icmp flood off }\n");
+			  "icmp flood off, port scan off }\n");
 
 	assert_int_equal(protection_of(policy, "a")->items, 0);
 	assert_false(policy->config.options & KS_OPT_PROTECT);
@@ -70,6 +74,26 @@ static void test_never_challenged(void **state)
 	ks_policy_destroy(policy);
 }
 
+static void test_scanners(void **state)
+{
+	struct ks_policy *policy = load_good("protect a { port scan 1000 ports in 1h into @bad for 2d except @good }\n"
+					     "protect b { port scan into @bad }\n" NAT_ZONES
+					     "set other { } dynamic\nset bad { } dynamic\nset good { 192.0.2.0/24 }\n"
+					     "deny source @other\n");
+	const struct ks_protection *a = protection_of(policy, "a"), *b = protection_of(policy, "b");
+
+	assert_int_equal(a->scan_ports, 1000);
+	assert_int_equal(a->scan_marks, 440);
+	assert_int_equal(a->scan_window, 3600000);
+	assert_int_equal(a->scan_set, 2);
+	assert_int_equal(a->scan_hold, 2 * 24 * 3600 * 1000);
+	assert_int_equal(a->scan_except, policy->set_infos[2].set);
+	assert_int_equal(b->scan_set, 2);
+	assert_int_equal(b->scan_hold, 0);
+	assert_int_equal(b->scan_except, KS_SET_ANY);
+	ks_policy_destroy(policy);
+}
+
 static void check_printed(const char *text, const char *line)
 {
 	struct ks_policy *policy = load_good(text), *again;
@@ -89,14 +113,20 @@ static void check_printed(const char *text, const char *line)
 
 static void test_normal_form(void **state)
 {
-	check_printed(NAT_ZONES "protect a { smurf, trace route }\n", "\nprotect a\n# Of what comes from zone a");
+	check_printed(NAT_ZONES "protect a { smurf, trace route }\n",
+		      "\nprotect a\n# For packets that come from zone a");
 	check_printed(NAT_ZONES "protect b { ip options { other, timestamp }, smurf off }\n",
 		      "\nprotect b { ip options { timestamp, other }, smurf off }\n");
 	check_printed(NAT_ZONES "protect b { ip options off }\n", "#   ip options: off\n");
-	check_printed(NAT_ZONES "protect b { ip options other }\n", "#   ip options { other }: a packet with one of");
+	check_printed(NAT_ZONES "protect b { ip options other }\n",
+		      "#   ip options { other }: refused is a packet with one of");
 	check_printed(
 		NAT_ZONES "protect b { syn flood 2000/second per destination drop, icmp flood 9/second }\n",
 		"\nprotect b { syn flood 2000/second per destination drop, icmp flood 9/second per destination }\n");
+	check_printed(NAT_ZONES "set s { } dynamic\nset t { 192.0.2.1 }\n"
+				"protect b { port scan into @s for 1h except @t }\n",
+		      "\nprotect b { port scan 20 ports in 5m into @s for 1h except @t }\n");
+	check_printed(NAT_ZONES "protect b { port scan 5 ports in 1m }\n", "protect b { port scan 5 ports in 1m }\n");
 	check_printed(NAT_ZONES "protect b { udp flood }\n", "protect b { udp flood 2000/second per destination }\n");
 	check_printed("zone c { eth2, challenge never }\nprotect c\n", "\nprotect c\n");
 	check_printed("zone c { eth2, challenge never }\nprotect c\n", "#   syn flood: off\n");
@@ -153,6 +183,17 @@ static void test_errors(void **state)
 		  "expected 'destination': thresholds are of each" },
 		{ "zone c { eth2, challenge never }\nprotect c { syn flood }\n", 2, 13,
 		  "zone 'c' is never challenged, so nothing lets newcomers in beyond this threshold" },
+		{ NAT_ZONES "protect a { port scan 2 ports in 5m }\n", 3, 23,
+		  "'2' is no number of ports: expected 3 to 1000, as in 'port scan 20 ports in 5m'" },
+		{ NAT_ZONES "protect a { port scan 20 in 5m }\n", 3, 26, "expected 'ports in' and a duration" },
+		{ NAT_ZONES "protect a { port scan 20 ports in 2d }\n", 3, 35,
+		  "'2d' is no duration for 'port scan': expected 1s to 1d" },
+		{ NAT_ZONES "protect a { port scan into bad }\n", 3, 28,
+		  "'bad' is no set: expected a dynamic set such as" },
+		{ NAT_ZONES "protect a { port scan into @bad }\n", 3, 28, "unknown set '@bad'" },
+		{ NAT_ZONES "set bad { }\nprotect a { port scan into @bad }\n", 4, 28,
+		  "set 'bad' is not dynamic, so nothing comes into it while the policy is in force" },
+		{ NAT_ZONES "protect a { port scan except @bad }\n", 3, 23, "'except' is no number of ports" },
 		{ "zone protect { eth0 }\n", 1, 6, "'protect' is a word of the language" },
 	};
 
@@ -172,9 +213,11 @@ static void test_warnings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_changes),	  cmocka_unit_test(test_off),
-		cmocka_unit_test(test_reasons),	 cmocka_unit_test(test_normal_form),	  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_warnings), cmocka_unit_test(test_never_challenged),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_off),	    cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_normal_form), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_warnings),    cmocka_unit_test(test_never_challenged),
+		cmocka_unit_test(test_scanners),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
