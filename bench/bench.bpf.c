@@ -2,7 +2,7 @@
 /*
  * Programs of the benchmarks.
  *
- * bench_tc and bench_xdp turn a test run that repeats one frame into packets
+ * bench_tc, bench_xdp and bench_front turn a test run that repeats one frame into packets
  * of many flows: they write the next flow's addresses and ports into the
  * frame, then continue (by a tail call) in the program that is measured, which
  * is the one that runs live, unchanged. Run with the empty program in its
@@ -41,6 +41,8 @@ struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(k
 	bench_tc_target SHARED SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); }
 	bench_xdp_target SHARED SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); }
+	bench_front_target SHARED SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct ks_flow_key);
 	 __type(value, struct peer_state); } bench_peer SHARED SEC(".maps");
 /* clang-format on */
@@ -51,7 +53,8 @@ __u32 bench_next SHARED = 0; /* the next flow, when they are taken in turn */
 __u8 bench_reply SHARED = 0; /* packets go to the opener */
 __u64 bench_state SHARED = 1; /* of the random sequence */
 __u32 bench_device SHARED = 0; /* where generated frames go */
-__u8 bench_template[BENCH_L4_OFF] SHARED = {}; /* of generated frames, up to the ports */
+__u8 bench_template[BENCH_FRAME] SHARED = {}; /* of generated frames */
+__u8 bench_fixed SHARED = 0; /* generated SYNs go where the template says, from any address of its network of 16 bits */
 __u64 bench_counted SHARED = 0; /* frames that arrived with an address of ours */
 
 static ks_inline bool flow_write(void *data, void *end)
@@ -82,6 +85,21 @@ int bench_xdp(struct xdp_md *xdp)
 	if (flow_write((void *)(long)xdp->data, (void *)(long)xdp->data_end))
 		bpf_tail_call(xdp, &bench_xdp_target, TARGET);
 	return XDP_ABORTED;
+}
+
+/* For programs that take frames in pieces: the kernel joins none of these to others. */
+PROGRAM("xdp.frags")
+int bench_front(struct xdp_md *xdp)
+{
+	if (flow_write((void *)(long)xdp->data, (void *)(long)xdp->data_end))
+		bpf_tail_call(xdp, &bench_front_target, TARGET);
+	return XDP_ABORTED;
+}
+
+PROGRAM("xdp.frags")
+int empty_front(struct xdp_md *xdp)
+{
+	return XDP_PASS;
 }
 
 PROGRAM("tc")
@@ -153,16 +171,35 @@ int peer_xdp(struct xdp_md *xdp)
 	return peer_pass((void *)(long)xdp->data, (void *)(long)xdp->data_end) ? XDP_PASS : XDP_DROP;
 }
 
-/* The frames are recycled, so everything that forwarding changes is written again: the addresses of the link, the TTL. */
+/* The checksum of a template whose source ends in zeros, for another end. */
+static ks_inline void sum_move(__u16 *sum, __u16 end)
+{
+	__u32 moved = (__u16) ~*sum + end;
+
+	*sum = (__u16) ~((moved & 0xffff) + (moved >> 16));
+}
+
+static ks_inline void source_write(void *data)
+{
+	__u16 end = (__u16)bench_random(&bench_state, 65536);
+
+	*(__u16 *)(data + BENCH_IP_OFF + 14) = end;
+	sum_move(data + BENCH_IP_OFF + 10, end);
+	sum_move(data + BENCH_L4_OFF + 16, end);
+}
+
+/* The frames are recycled, so everything that the way changes is written again: the addresses of the link, the TTL; all of it, by an answer. */
 PROGRAM("xdp")
 int bench_generate(struct xdp_md *xdp)
 {
 	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
 
-	if (data + BENCH_L4_OFF > end)
+	if (data + BENCH_FRAME > end)
 		return XDP_ABORTED;
-	__builtin_memcpy(data, bench_template, BENCH_L4_OFF);
-	if (!flow_write(data, end))
+	__builtin_memcpy(data, bench_template, BENCH_FRAME);
+	if (bench_fixed)
+		source_write(data);
+	else if (!flow_write(data, end))
 		return XDP_ABORTED;
 	return bpf_redirect(bench_device, 0);
 }

@@ -26,7 +26,7 @@ struct bench_opts {
 	bool xdp; /* else tc */
 	bool fresh; /* every packet opens a flow; else flows are established first */
 	bool reply; /* frames go the other way */
-	bool sustain; /* connections: go on when nothing comes back, and tell how many were made in every second */
+	bool sustain; /* connections: go on when nothing comes back, and tell how many were made in every second; frames: at --rate */
 	const char *device;
 	const char *address;
 	const char *from;
@@ -46,6 +46,7 @@ int bench_capture(const struct bench_opts *opts);
 int bench_flood(const struct bench_opts *opts);
 int bench_siege(const struct bench_opts *opts);
 int bench_echo(const struct bench_opts *opts);
+int bench_front(const struct bench_opts *opts);
 int bench_gro(const struct bench_opts *opts);
 int bench_sink(const struct bench_opts *opts);
 int bench_serve(const struct bench_opts *opts);

@@ -2,14 +2,18 @@
 /*
  * Small frames for a gateway, and a place where they end. The kernel itself
  * sends them: an XDP program in live-frame test mode redirects frames into a
- * veth device, as fast as the other end takes them. Bounded by --count.
+ * veth device, as fast as the other end takes them; bounded by --count. With
+ * --sustain at --rate, for --seconds. --tcp: SYNs; with --address and --port from
+ * random sources to there.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -23,6 +27,9 @@
 #include "bench/bench.skel.h"
 
 #define BATCH 64 /* frames the kernel sends at once */
+#define PACE_NS 1000000 /* between two of --sustain */
+#define PACE_LATE 20 /* ms */
+
 int bench_macs_parse(const char *text, __u8 *macs)
 {
 	for (unsigned i = 0; i < BENCH_MACS; i++) {
@@ -35,14 +42,46 @@ int bench_macs_parse(const char *text, __u8 *macs)
 	return 0;
 }
 
-static int send_frames(struct bench_programs *programs, const struct bench_opts *opts, const __u8 *frame)
+static int generate(struct bench_programs *programs, const __u8 *frame, __u32 count)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = BENCH_FRAME, .repeat = (int)opts->count,
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = BENCH_FRAME, .repeat = (int)count,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
-	__u64 cpu = bench_cpu_time(), wall = bench_wall_time();
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(programs->skeleton->progs.bench_generate), &run))
 		return bench_fail(-errno, "live frames");
+	return 0;
+}
+
+/* --rate frames a second for --seconds; on a busy machine, what is late for more than a moment is left out. */
+static int send_paced(struct bench_programs *programs, const struct bench_opts *opts, const __u8 *frame)
+{
+	static const struct timespec idle = { .tv_nsec = PACE_NS };
+	__u64 begin = bench_wall_time(), end = begin + opts->seconds * KS_NSEC_PER_SEC, sent = 0, now;
+	int err = 0;
+
+	while (!err && (now = bench_wall_time()) < end) {
+		__u64 due = (now - begin) * opts->rate / KS_NSEC_PER_SEC, most = PACE_LATE * opts->rate / 1000;
+
+		if (due > sent + most) {
+			begin += (due - sent - most) * KS_NSEC_PER_SEC / opts->rate;
+			due = sent + most;
+		}
+		if (due > sent)
+			err = generate(programs, frame, (__u32)(due - sent));
+		sent = due;
+		nanosleep(&idle, NULL);
+	}
+	printf("{\"sent\": %llu}\n", (unsigned long long)sent);
+	return err;
+}
+
+static int send_frames(struct bench_programs *programs, const struct bench_opts *opts, const __u8 *frame)
+{
+	__u64 cpu = bench_cpu_time(), wall = bench_wall_time();
+	int err = generate(programs, frame, opts->count);
+
+	if (err)
+		return err;
 	cpu = bench_cpu_time() - cpu;
 	wall = bench_wall_time() - wall;
 	printf("{\"sent\": %u, \"cpu_s\": %.6f, \"wall_s\": %.6f}\n", opts->count, (double)cpu / 1e9,
@@ -55,24 +94,30 @@ int bench_flood(const struct bench_opts *opts)
 	unsigned device = opts->device ? if_nametoindex(opts->device) : 0;
 	struct bench_programs programs = { 0 };
 	__u8 frame[BENCH_FRAME];
+	__be32 target = 0;
 	int err;
 
 	if (!device || !opts->macs || strlen(opts->macs) != 2 * BENCH_MACS)
 		return bench_fail(-EINVAL, "flood needs --device and --macs");
-	bench_frame_make(BENCH_UDP, 0, opts->reply, frame);
+	bench_frame_make(opts->tcp ? BENCH_TCP_SYN : BENCH_UDP, 0, opts->reply, frame);
 	err = bench_macs_parse(opts->macs, frame);
 	if (err)
 		return bench_fail(err, "--macs");
-	err = bench_programs_init(&programs, true, 1);
+	if (opts->address && inet_pton(AF_INET, opts->address, &target) != 1)
+		return bench_fail(-EINVAL, "--address");
+	if (target)
+		bench_syn_aim(frame, target, (__u16)opts->port);
+	err = bench_programs_init(&programs, BENCH_HOOK_XDP, 1);
 	if (err)
 		return bench_fail(err, "cannot load the generator");
 	memcpy(programs.skeleton->bss->bench_template, frame, sizeof(programs.skeleton->bss->bench_template));
+	programs.skeleton->bss->bench_fixed = target != 0;
 	programs.skeleton->bss->bench_device = device;
 	programs.skeleton->bss->bench_reply = opts->reply;
 	/* `fresh`: each flow in turn, else at random. */
 	programs.skeleton->data->bench_flows = opts->fresh ? 0 : opts->flows;
 	for (__u32 i = 0; !err && i < opts->runs; i++)
-		err = send_frames(&programs, opts, frame);
+		err = opts->sustain ? send_paced(&programs, opts, frame) : send_frames(&programs, opts, frame);
 	bench_programs_fini(&programs);
 	return err;
 }
@@ -111,7 +156,7 @@ int bench_sink(const struct bench_opts *opts)
 
 	if (!device)
 		return bench_fail(-EINVAL, "sink needs --device");
-	err = bench_programs_init(&programs, true, 1);
+	err = bench_programs_init(&programs, BENCH_HOOK_XDP, 1);
 	if (err)
 		return bench_fail(err, "cannot load the counter");
 	err = bpf_xdp_attach((int)device, bpf_program__fd(programs.skeleton->progs.bench_count), XDP_FLAGS_DRV_MODE,

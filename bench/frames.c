@@ -104,6 +104,19 @@ void bench_frame_make(enum bench_step step, __u32 index, bool reply, __u8 *frame
 	}
 }
 
+void bench_syn_aim(__u8 *frame, __be32 address, __u16 port)
+{
+	__u8 *ip = frame + BENCH_IP_OFF, *l4 = frame + BENCH_L4_OFF;
+
+	store32(ip + 12, BENCH_SOURCE_NET);
+	memcpy(ip + 16, &address, sizeof(address));
+	store16(ip + 10, 0);
+	store16(ip + 10, header_checksum(ip));
+	store16(l4 + 2, port);
+	store16(l4 + 16, 0);
+	store16(l4 + 16, tcp_checksum(ip));
+}
+
 int bench_opening_each(bool tcp, int (*fn)(enum bench_step step, bool reply, void *arg), void *arg)
 {
 	static const struct {

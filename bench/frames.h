@@ -32,4 +32,7 @@ enum bench_step bench_step_steady(bool tcp);
 /* Random order in which n flows are visited: a permutation, the same at every call. NULL without memory. */
 __u32 *bench_order_make(__u32 n);
 
+/* Makes the SYN one from 198.18.0.0 to an IPv4 address and port. */
+void bench_syn_aim(__u8 *frame, __be32 address, __u16 port);
+
 #endif

@@ -136,7 +136,7 @@ static int setup(struct bench *b, __u64 capacity)
 		bench_fail(err, "%s", ks_kernel_complaint());
 		return err;
 	}
-	err = bench_programs_init(&b->programs, b->opts->xdp, (__u32)capacity);
+	err = bench_programs_init(&b->programs, b->opts->xdp ? BENCH_HOOK_XDP : BENCH_HOOK_TC, (__u32)capacity);
 	if (err) {
 		bench_fail(err, "cannot load the programs of the benchmark");
 		return err;

@@ -19,6 +19,7 @@ static const struct {
 	{ "native", bench_native, "packets through the native home" },
 	{ "churn", bench_churn, "short connections through the native home, into a table of --flows" },
 	{ "kernel", bench_kernel, "packets through the tc or XDP program, by test runs" },
+	{ "front", bench_front, "packets that are refused by the front, and by tc, by test runs" },
 	{ "memory", bench_memory, "kernel memory a flow" },
 	{ "policy", bench_policy, "time to load a policy" },
 	{ "policy-text", bench_policy_text, "print the policy of these sizes" },

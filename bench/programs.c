@@ -11,7 +11,7 @@
 
 #include "bench/bench.skel.h"
 
-int bench_programs_init(struct bench_programs *programs, bool xdp, __u32 entries)
+int bench_programs_init(struct bench_programs *programs, enum bench_hook hook, __u32 entries)
 {
 	struct bench_bpf *skeleton = bench_bpf__open();
 	int err;
@@ -26,7 +26,7 @@ int bench_programs_init(struct bench_programs *programs, bool xdp, __u32 entries
 		return err;
 	}
 	programs->skeleton = skeleton;
-	programs->xdp = xdp;
+	programs->hook = hook;
 	return 0;
 }
 
@@ -39,23 +39,28 @@ void bench_programs_fini(struct bench_programs *programs)
 int bench_programs_aim(struct bench_programs *programs, int fd)
 {
 	const struct bench_bpf *s = programs->skeleton;
-	int map = bpf_map__fd(programs->xdp ? s->maps.bench_xdp_target : s->maps.bench_tc_target);
+	const struct bpf_map *targets[] = { [BENCH_HOOK_TC] = s->maps.bench_tc_target,
+					    [BENCH_HOOK_XDP] = s->maps.bench_xdp_target,
+					    [BENCH_HOOK_FRONT] = s->maps.bench_front_target };
 	__u32 first = 0;
 
-	return bpf_map_update_elem(map, &first, &fd, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(targets[programs->hook]), &first, &fd, BPF_ANY) ? -errno : 0;
 }
 
 int bench_programs_run(struct bench_programs *programs, const __u8 *frame, bool reply, __u32 flows, __u32 count,
 		       __u64 *took)
 {
 	struct bench_bpf *s = programs->skeleton;
+	const struct bpf_program *pickers[] = { [BENCH_HOOK_TC] = s->progs.bench_tc,
+						[BENCH_HOOK_XDP] = s->progs.bench_xdp,
+						[BENCH_HOOK_FRONT] = s->progs.bench_front };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = BENCH_FRAME, .repeat = (int)count);
 	__u64 start;
 
 	s->bss->bench_reply = reply;
 	s->data->bench_flows = flows;
 	start = bench_cpu_time();
-	if (bpf_prog_test_run_opts(bpf_program__fd(programs->xdp ? s->progs.bench_xdp : s->progs.bench_tc), &run))
+	if (bpf_prog_test_run_opts(bpf_program__fd(pickers[programs->hook]), &run))
 		return -errno;
 	if (took)
 		*took = bench_cpu_time() - start;

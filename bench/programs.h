@@ -11,13 +11,15 @@
 
 struct bench_bpf;
 
+enum bench_hook { BENCH_HOOK_TC, BENCH_HOOK_XDP, BENCH_HOOK_FRONT };
+
 struct bench_programs {
 	struct bench_bpf *skeleton;
-	bool xdp;
+	enum bench_hook hook;
 };
 
 /* Room for `entries` flows in the peer's hash map. */
-int bench_programs_init(struct bench_programs *programs, bool xdp, __u32 entries);
+int bench_programs_init(struct bench_programs *programs, enum bench_hook hook, __u32 entries);
 void bench_programs_fini(struct bench_programs *programs);
 
 /* The program that runs behind the one that picks flows. */
