@@ -112,15 +112,15 @@ static int read_unit(struct ks_parser *p, const struct ks_token *amount, struct 
 
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "'connections', 'packets/second' or 'octets/second'", &token))
 		return -EINVAL;
-	for (limit->unit = KS_LIMIT_CONNECTIONS; limit->unit < KS_LIMIT_UNITS; limit->unit++) {
-		if (strcmp(token.text, units[limit->unit].name) != 0)
+	for (unsigned unit = KS_LIMIT_CONNECTIONS; unit < KS_LIMIT_UNITS; unit++) {
+		if (strcmp(token.text, units[unit].name) != 0)
 			continue;
-		if (!read_amount(amount->text, amount->length, limit->unit, &limit->amount))
+		limit->unit = (__u8)unit;
+		if (!read_amount(amount->text, amount->length, unit, &limit->amount))
 			return 0;
 		return ks_parser_error(p, amount, 0, "'%.60s' is out of bounds: expected 1 to %llu %s%s", amount->text,
-				       units[limit->unit].max, units[limit->unit].name,
-				       limit->unit == KS_LIMIT_CONNECTIONS ? ""
-									   : ", with k, M or G for 10^3, 10^6 or 10^9");
+				       units[unit].max, units[unit].name,
+				       unit == KS_LIMIT_CONNECTIONS ? "" : ", with k, M or G for 10^3, 10^6 or 10^9");
 	}
 	return ks_parser_error(p, &token, 0,
 			       "unknown unit '%.60s' of a limit: expected 'connections', 'packets/second' or "
@@ -280,8 +280,10 @@ static __u8 count_alike(const struct ks_ast_rule *rule, size_t end, const struct
 {
 	__u8 alike = 0;
 
-	for (size_t i = 0; i < end; i++)
-		alike += rule->limits[i].unit == limit->unit && rule->limits[i].per == limit->per;
+	for (size_t i = 0; i < end; i++) {
+		if (rule->limits[i].unit == limit->unit && rule->limits[i].per == limit->per)
+			alike++;
+	}
 	return alike;
 }
 
