@@ -12,35 +12,10 @@
 #include "core/stage.h"
 #include "core/table/table.h"
 
-#define PORT_ECHO 7 /* RFC 862 */
-#define PORT_CHARGEN 19 /* RFC 864 */
-
 /* A probe of traceroute: these UDP ports, and a hop limit that began at 1 and has grown to 30 at most. Hosts begin at 64. */
 #define TRACE_PORT_LOW 33434
 #define TRACE_PORT_HIGH 33534
 #define TRACE_HOPS_MAX 30
-
-static inline const struct ks_protection *protection_of(const struct ks_config *config,
-							const struct ks_inspection *insp)
-{
-	return &config->protection[insp->home.from & (KS_ZONE_MAX - 1)];
-}
-
-/* Returns true where a packet comes in. Where a forwarded one leaves, its hop limit is another, and it was judged before. */
-static inline bool is_arrival(const struct ks_inspection *insp)
-{
-	return insp->home.halves & KS_TRANSLATE_DST;
-}
-
-bool ks_protect_is_asked(const struct ks_config *config, const struct ks_inspection *insp)
-{
-	const struct ks_packet *pkt = &insp->pkt;
-
-	if (!protection_of(config, insp)->items || !is_arrival(insp) || pkt->flags & KS_PKT_NEIGHBOUR)
-		return false;
-	return pkt->ip_options || pkt->flags & (KS_PKT_GROUP | KS_PKT_ICMP_QUERY) || pkt->hop_limit <= 1 ||
-	       pkt->tuple.proto >= KS_PROTO_UNASSIGNED;
-}
 
 /* The stack puts a header of its own before what it has made longer than any packet on a wire. */
 static inline bool is_joined(const struct ks_packet *pkt)
@@ -48,35 +23,26 @@ static inline bool is_joined(const struct ks_packet *pkt)
 	return pkt->l3_len > IP_LENGTH_MAX;
 }
 
-/* Returns true for a question to a group by which the asker has many hosts answer whom it names as its source. */
-static inline bool is_fraggle(const struct ks_packet *pkt)
-{
-	return pkt->tuple.proto == KS_PROTO_UDP &&
-	       (pkt->tuple.dport == ks_be16(PORT_ECHO) || pkt->tuple.dport == ks_be16(PORT_CHARGEN));
-}
-
 /* Judges what stands in the headers. Returns 0 or a reason. */
 static ks_inline __u32 headers_judge(const struct ks_protection *protection, const struct ks_packet *pkt)
 {
-	bool group = pkt->flags & KS_PKT_GROUP;
-
 	if (pkt->ip_options & protection->ip_options && !is_joined(pkt))
 		return KS_REASON_IP_OPTION;
 	if (pkt->tuple.proto >= KS_PROTO_UNASSIGNED && ks_protect_has(protection, KS_PROTECT_UNASSIGNED))
 		return KS_REASON_UNASSIGNED_PROTOCOL;
-	if (group && pkt->flags & KS_PKT_ICMP_QUERY && ks_protect_has(protection, KS_PROTECT_SMURF))
+	if (pkt->flags & KS_PKT_GROUP && pkt->flags & KS_PKT_ICMP_QUERY && ks_protect_has(protection, KS_PROTECT_SMURF))
 		return KS_REASON_SMURF;
-	if (group && is_fraggle(pkt) && ks_protect_has(protection, KS_PROTECT_FRAGGLE))
+	if (ks_is_fraggle(pkt) && ks_protect_has(protection, KS_PROTECT_FRAGGLE))
 		return KS_REASON_FRAGGLE;
 	return 0;
 }
 
 __u32 ks_protect_fragment(const struct ks_config *config, const struct ks_inspection *insp)
 {
-	const struct ks_protection *protection = protection_of(config, insp);
+	const struct ks_protection *protection = ks_protection_of(config, insp);
 	const struct ks_packet *pkt = &insp->pkt;
 
-	if (!protection->items || !is_arrival(insp))
+	if (!protection->items || !ks_is_arrival(insp))
 		return 0;
 	if (!pkt->frag_off && pkt->tuple.proto == KS_PROTO_TCP && pkt->tcp_flags & KS_TCP_SYN &&
 	    ks_protect_has(protection, KS_PROTECT_SYN_FRAGMENT))
@@ -117,7 +83,7 @@ void ks_stage_protect(struct ks_env *env, struct ks_inspection *insp, const __u8
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	protection = protection_of(config, insp);
+	protection = ks_protection_of(config, insp);
 	reason = headers_judge(protection, &insp->pkt);
 	if (!reason && ks_protect_has(protection, KS_PROTECT_TRACE_ROUTE) && ends_on_its_way(env, insp))
 		reason = KS_REASON_TRACE_ROUTE;
@@ -133,7 +99,7 @@ static inline bool is_probe(const struct ks_inspection *insp)
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 port = ks_be16(pkt->tuple.dport);
 
-	if (pkt->hop_limit <= 1 && is_arrival(insp) && insp->to != KS_ZONE_SELF && !(pkt->flags & KS_PKT_GROUP))
+	if (pkt->hop_limit <= 1 && ks_is_arrival(insp) && insp->to != KS_ZONE_SELF && !(pkt->flags & KS_PKT_GROUP))
 		return true;
 	return pkt->tuple.proto == KS_PROTO_UDP && port >= TRACE_PORT_LOW && port <= TRACE_PORT_HIGH &&
 	       pkt->hop_limit <= TRACE_HOPS_MAX && !insp->opening.expected;
@@ -152,7 +118,7 @@ static ks_inline __u32 flood_judge(struct ks_env *env, const struct ks_config *c
 		return 0;
 	if (!syn)
 		return KS_REASON_UDP_FLOOD;
-	if (protection_of(config, insp)->flags & KS_PROTECT_SYN_DROP)
+	if (ks_protection_of(config, insp)->flags & KS_PROTECT_SYN_DROP)
 		return KS_REASON_SYN_FLOOD;
 	insp->opening.flooded = 1;
 	return 0;
@@ -160,7 +126,7 @@ static ks_inline __u32 flood_judge(struct ks_env *env, const struct ks_config *c
 
 __u32 ks_protect_opening(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	const struct ks_protection *protection = protection_of(config, insp);
+	const struct ks_protection *protection = ks_protection_of(config, insp);
 
 	if (!(config->options & KS_OPT_PROTECT) || !protection->items)
 		return 0;

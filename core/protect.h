@@ -12,14 +12,43 @@
 #ifndef KS_CORE_PROTECT_H
 #define KS_CORE_PROTECT_H
 
+#include "core/inspection.h"
 #include "core/protection.h"
 
-struct ks_config;
 struct ks_env;
-struct ks_inspection;
+
+#define KS_PORT_ECHO 7 /* RFC 862 */
+#define KS_PORT_CHARGEN 19 /* RFC 864 */
+
+static inline const struct ks_protection *ks_protection_of(const struct ks_config *config,
+							   const struct ks_inspection *insp)
+{
+	return &config->protection[insp->home.from & (KS_ZONE_MAX - 1)];
+}
+
+/* Returns true where a packet comes in. Where a forwarded one leaves, its hop limit is another, and it was judged before. */
+static inline bool ks_is_arrival(const struct ks_inspection *insp)
+{
+	return insp->home.halves & KS_TRANSLATE_DST;
+}
+
+/* Returns true for a question to a group by which the asker has many hosts answer whom it names as its source. */
+static inline bool ks_is_fraggle(const struct ks_packet *pkt)
+{
+	return pkt->flags & KS_PKT_GROUP && pkt->tuple.proto == KS_PROTO_UDP &&
+	       (pkt->tuple.dport == ks_be16(KS_PORT_ECHO) || pkt->tuple.dport == ks_be16(KS_PORT_CHARGEN));
+}
 
 /* Returns true if a packet that was read is odd enough to be asked about, and comes from a protected zone. */
-bool ks_protect_is_asked(const struct ks_config *config, const struct ks_inspection *insp);
+static inline bool ks_protect_is_asked(const struct ks_config *config, const struct ks_inspection *insp)
+{
+	const struct ks_packet *pkt = &insp->pkt;
+
+	if (ks_likely(!pkt->ip_options && pkt->hop_limit > 1 && pkt->tuple.proto < KS_PROTO_UNASSIGNED &&
+		      !(pkt->flags & KS_PKT_ICMP_QUERY) && !ks_is_fraggle(pkt)))
+		return false;
+	return ks_protection_of(config, insp)->items && ks_is_arrival(insp) && !(pkt->flags & KS_PKT_NEIGHBOUR);
+}
 
 /* Judges a fragment that was read. Returns 0 or a reason. */
 __u32 ks_protect_fragment(const struct ks_config *config, const struct ks_inspection *insp);
