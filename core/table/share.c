@@ -55,8 +55,8 @@ bool ks_share_is_spent(struct ks_env *env, const struct ks_config *config, const
 {
 	__u32 states = config->limit_states, held, own;
 
-	if (!config->limit_source_states || e->after.zone[KS_ORIGINAL] == KS_ZONE_SELF ||
-	    ks_share_of(e->key.kind, &e->after) == KS_SHARE_HELD)
+	if (!config->limit_source_states || config->limit_source_states >= states ||
+	    e->after.zone[KS_ORIGINAL] == KS_ZONE_SELF || ks_share_of(e->key.kind, &e->after) == KS_SHARE_HELD)
 		return false;
 	held = cell_read(env, KS_SHARE_SUM);
 	if (held < config->limit_source_states)

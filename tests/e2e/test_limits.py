@@ -5,7 +5,7 @@ import sys
 from conftest import POLICY
 from lab import SERVER4, wait_for
 
-LIMITS = "limit states 64, half-open 64, adaptive off, challenge off\ntimeout udp.single 1m\n"
+LIMITS = "limit states 64, states-per-source 64, half-open 64, adaptive off, challenge off\ntimeout udp.single 1m\n"
 
 # Sends a datagram each from so many ports.
 SPRAY = """

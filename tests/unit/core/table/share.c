@@ -130,6 +130,10 @@ static void test_not_bound(void **state)
 	assert_int_equal(hold(env, 0, held + 2), KS_REASON_OK_NEW);
 	env->config.limit_source_states = 0;
 	assert_int_equal(hold(env, 0, held + 3), KS_REASON_OK_NEW);
+	env->config.limit_source_states = STATES;
+	for (__u32 n = held + 4; env->counts.flows < STATES; n++)
+		hold(env, 0, n);
+	assert_int_equal(hold(env, 0, 60000), KS_REASON_TABLE_FULL);
 	assert_shares(env);
 	test_env_destroy(env);
 }
