@@ -3,6 +3,8 @@
 #include "core/limit.h"
 
 #include "core/env.h"
+#include "core/header/dccp.h"
+#include "core/header/sctp.h"
 #include "core/home.h"
 #include "core/judge.h"
 #include "core/overload.h"
@@ -10,9 +12,8 @@
 #include "core/table/tally.h"
 #include "core/track/track.h"
 
-#define UNIT(unit) (1U << ((unit) & (KS_LIMIT_SLOTS - 1)))
-#define UNITS_OPENED (UNIT(KS_LIMIT_FLOWS) | UNIT(KS_LIMIT_CONNECTIONS))
-#define UNITS_PACED (UNIT(KS_LIMIT_PACKETS) | UNIT(KS_LIMIT_OCTETS))
+#define UNITS_OPENED (KS_LIMIT_UNIT(KS_LIMIT_FLOWS) | KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS))
+#define UNITS_PACED (KS_LIMIT_UNIT(KS_LIMIT_PACKETS) | KS_LIMIT_UNIT(KS_LIMIT_OCTETS))
 
 /* --- the limits of a rule --- */
 
@@ -57,6 +58,7 @@ __u32 ks_limit_first(struct ks_env *env, const struct ks_config *config, __u32 r
 struct walk_ctx {
 	struct ks_env *env;
 	struct ks_inspection *insp;
+	__u32 opens; /* 1: for the first packet of a flow */
 };
 
 /* Returns true if whoever opens a flow of the protocol proves to be there, by a handshake. */
@@ -132,8 +134,8 @@ static ks_inline const struct ks_limit *limit_of(struct walk_ctx *ctx, __u32 n, 
 	if (!limit || limit->rule != walk->rule || (walk->mode == KS_TALLY_UNDO && n >= walk->refused))
 		return NULL;
 	*over = 0;
-	walk->met |= UNIT(limit->unit);
-	return walk->units & UNIT(limit->unit) ? limit : NULL;
+	walk->met |= KS_LIMIT_UNIT(limit->unit);
+	return walk->units & KS_LIMIT_UNIT(limit->unit) ? limit : NULL;
 }
 
 static long limit_take_step(__u32 n, void *arg)
@@ -161,7 +163,7 @@ static long limit_look_step(__u32 n, void *arg)
 	limit = limit_of(ctx, n, &over);
 	if (!limit)
 		return over;
-	if (limit->overload && has_handshake(ctx->insp->pkt.tuple.proto))
+	if (ctx->opens && limit->overload && has_handshake(ctx->insp->pkt.tuple.proto))
 		return 0; /* refuses when the source has proved to be there */
 	ask_make(ctx, limit);
 	return outcome_note(&ctx->insp->limiting, ks_tally_look(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask),
@@ -182,11 +184,11 @@ static ks_inline void walk_begin(struct ks_insp_limiting *walk, __u32 units, __u
 static ks_inline void opening_note(struct ks_inspection *insp)
 {
 	bool proves = has_handshake(insp->pkt.tuple.proto);
-	__u32 met = insp->limiting.met, pending = proves ? UNITS_OPENED : UNIT(KS_LIMIT_CONNECTIONS);
+	__u32 met = insp->limiting.met, pending = proves ? UNITS_OPENED : KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS);
 
 	insp->opening.limits =
 		(__u8)((met & pending ? KS_FLOW_LIMIT_PENDING : 0) | (met & UNITS_PACED ? KS_FLOW_LIMIT_PACED : 0));
-	insp->opening.limited = met & UNITS_PACED || (met & UNIT(KS_LIMIT_FLOWS) && !proves);
+	insp->opening.limited = !proves && met & (UNITS_PACED | KS_LIMIT_UNIT(KS_LIMIT_FLOWS));
 }
 
 ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspection *insp)
@@ -211,6 +213,7 @@ ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspect
 	walk_begin(walk, UNITS_OPENED, insp->home.dry ? KS_TALLY_READ : KS_TALLY_LOOK);
 	ctx.env = env;
 	ctx.insp = insp;
+	ctx.opens = 1;
 	ks_loop(KS_LIMITS_PER_RULE, limit_look_step, &ctx);
 	if (!walk->reason)
 		opening_note(insp);
@@ -279,7 +282,11 @@ ks_isolated __u32 ks_limit_count_isolated(struct ks_env *env, struct ks_inspecti
 	ctx.env = env;
 	ctx.insp = insp;
 	walk = &insp->limiting;
-	with_rule = walk->units & UNIT(KS_LIMIT_CONNECTIONS);
+	if (walk->mode == KS_TALLY_READ) {
+		ks_loop(KS_LIMITS_PER_RULE, limit_look_step, &ctx);
+		return walk->reason;
+	}
+	with_rule = walk->units & KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS);
 	if (walk->mode != KS_TALLY_UNDO && with_rule)
 		reason = rule_count(&ctx);
 	if (reason)
@@ -339,10 +346,10 @@ static ks_inline bool exceeded_overload(struct ks_env *env, struct ks_inspection
  */
 static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp)
 {
-	__u32 units = UNIT(KS_LIMIT_CONNECTIONS), reason, met;
+	__u32 units = KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS), reason, met;
 
 	if (has_handshake(insp->pkt.tuple.proto) && !was_there(insp))
-		units |= UNIT(KS_LIMIT_FLOWS);
+		units |= KS_LIMIT_UNIT(KS_LIMIT_FLOWS);
 	reason = limits_take(env, insp, units, was_there(insp) ? KS_TALLY_FORCE : KS_TALLY_TAKE);
 	if (reason) {
 		if (exceeded_overload(env, insp, reason) && ks_table_free_flow(env, &insp->flow))
@@ -351,7 +358,7 @@ static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp
 	}
 	met = insp->limiting.met;
 	insp->flow.after = insp->flow.before;
-	insp->flow.after.limits = (met & UNIT(KS_LIMIT_CONNECTIONS) ? KS_FLOW_LIMIT_COUNTED : 0) |
+	insp->flow.after.limits = (met & KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS) ? KS_FLOW_LIMIT_COUNTED : 0) |
 				  (met & UNITS_PACED ? KS_FLOW_LIMIT_PACED : 0);
 	if (!ks_table_commit_flow(env, &insp->flow)) {
 		insp->limiting.refused = KS_LIMITS_PER_RULE;
@@ -373,33 +380,67 @@ static ks_inline bool is_valid(struct ks_env *env, const struct ks_config *confi
 	       !(ks_moves_flow(insp) && ks_sum_is_wrong(env, config, insp, head));
 }
 
+/* Returns true for a packet that begins a handshake: within a known flow it passes with any numbers, so it proves nothing. */
+static inline bool begins_handshake(const struct ks_packet *pkt)
+{
+	switch (pkt->tuple.proto) {
+	case KS_PROTO_TCP:
+		return pkt->tcp_flags & KS_TCP_SYN;
+	case KS_PROTO_SCTP:
+		return pkt->sctp.chunks & KS_SCTP_INIT;
+	default:
+		return (pkt->dccp_type & KS_DCCP_TYPE_MASK) == KS_DCCP_REQUEST;
+	}
+}
+
+/*
+ * Returns true if limits of packets and octets count the packet. Of a protocol with a handshake it must belong to a connection
+ * whose handshake is complete: what anybody can send in the name of another one must not spend his limits.
+ */
+static inline bool is_charged(const struct ks_inspection *insp)
+{
+	if (!has_handshake(insp->pkt.tuple.proto))
+		return true;
+	return !ks_state_is_half_open(insp->flow.after.state) && !begins_handshake(&insp->pkt);
+}
+
 /* Counts a packet by the limits of packets and octets. */
 static ks_inline __u32 paced_count(struct ks_env *env, struct ks_inspection *insp)
 {
-	__u32 reason = limits_take(env, insp, UNITS_PACED, KS_TALLY_TAKE);
+	__u32 reason = limits_take(env, insp, UNITS_PACED, insp->home.dry ? KS_TALLY_READ : KS_TALLY_TAKE);
 
-	if (reason && is_proven(insp))
+	if (reason && is_proven(insp) && !insp->home.dry)
 		exceeded_overload(env, insp, reason);
 	return reason;
+}
+
+/* Asks for a dry run if there is room for a flow whose originator has proved to be there. */
+static ks_inline __u32 flow_look(struct ks_env *env, struct ks_inspection *insp)
+{
+	if (was_there(insp))
+		return 0;
+	return limits_take(env, insp,
+			   has_handshake(insp->pkt.tuple.proto) ? UNITS_OPENED : KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS),
+			   KS_TALLY_READ);
 }
 
 /* Counts a valid packet of a known flow, and the flow if it is time. Returns 0 or a reason. */
 static ks_inline __u32 known_count(struct ks_env *env, struct ks_inspection *insp)
 {
 	__u32 limits = insp->flow.before.limits, reason = 0;
+	bool charged = is_charged(insp); /* before another commit */
 
-	if (limits & KS_FLOW_LIMIT_PENDING && is_proven(insp) && !insp->home.dry)
-		reason = flow_count(env, insp);
-	if (!reason && limits & KS_FLOW_LIMIT_PACED && !insp->home.dry)
+	if (limits & KS_FLOW_LIMIT_PENDING && is_proven(insp))
+		reason = insp->home.dry ? flow_look(env, insp) : flow_count(env, insp);
+	if (!reason && limits & KS_FLOW_LIMIT_PACED && charged)
 		reason = paced_count(env, insp);
 	return reason;
 }
 
-/* Counts a flow that has just begun, and its packet. One for which there is no room any more ends again. */
+/* Counts a flow without a handshake that has just begun, and its packet. One for which there is no room any more ends again. */
 static ks_inline void judge_opened(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
-	__u32 units = UNITS_PACED | (has_handshake(insp->pkt.tuple.proto) ? 0 : UNIT(KS_LIMIT_FLOWS));
-	__u32 reason = limits_take(env, insp, units, KS_TALLY_TAKE);
+	__u32 reason = limits_take(env, insp, UNITS_PACED | KS_LIMIT_UNIT(KS_LIMIT_FLOWS), KS_TALLY_TAKE);
 
 	if (!reason) {
 		ks_open_conclude(insp, config, insp->verdict.reason);

@@ -9,7 +9,7 @@
  * Who is counted. A source that has proved to be there: otherwise, whoever forges
  * sources spends the limits of others. So a connection of TCP, SCTP or DCCP counts, as a
  * new flow and as a connection, when its handshake is complete. Until then it is bounded
- * by `limit half-open`. Its first packet is refused if the limit is spent already; one whose
+ * by `limit half-open`, and limits of packets and octets count nothing of it; nor do they a SYN, an INIT or a Request inside it later. Its first packet is refused if the limit is spent already; one whose
  * handshake is complete too late waits half open, and its packets are dropped until the
  * limit has room. Other protocols prove nothing. There a new flow counts when it begins, and
  * as a connection when its originator goes on after an answer.
@@ -39,6 +39,9 @@
 #include "core/rules.h"
 
 struct ks_env;
+
+/* A unit (enum ks_limit_unit) as a bit of insp->limiting. */
+#define KS_LIMIT_UNIT(unit) (1U << ((unit) & (KS_LIMIT_SLOTS - 1)))
 
 /*
  * For a packet that the rule of insp->verdict allows to open a flow: returns 0, with insp->opening.limits set, or the reason

@@ -10,6 +10,7 @@
 #include "core/env.h"
 #include "core/limit.h"
 #include "core/table/table.h"
+#include "core/table/tally.h"
 
 #define KS_TRANSPLANT_ALIAS_MS 5000 /* an alias that names no flow yet is swept after it */
 
@@ -80,14 +81,55 @@ void ks_transplant_name(struct ks_transplant *transplant, enum ks_dir side, cons
 	transplant->has_alias[side] = true;
 }
 
-/* Returns what is due of a flow that comes back: limits of its rule count it with its next packet, and refuse it no more. */
-static unsigned limits_due(struct ks_engine *engine, const struct ks_flow *flow)
+/*
+ * Returns true if a flow that comes back was one of its rule's connections, as far as it tells. Of one without a handshake the
+ * originator must have gone on after an answer (core/limit.h).
+ */
+static bool is_connection(const struct ks_transplant *transplant)
 {
+	const struct ks_flow *flow = &transplant->flow;
+
+	if (ks_state_is_half_open(flow->state) || ks_state_is_closed(flow->state))
+		return false;
+	return !ks_state_is_plain(flow->state) ||
+	       (flow->flags & KS_FLOW_REPLIED && ks_flow_packets(flow, KS_ORIGINAL) > 1);
+}
+
+/* Counts a flow among its rule's connections, or gives it back. Returns true if it is one. */
+static bool connection_count(struct ks_engine *engine, const struct ks_transplant *transplant, __u32 mode)
+{
+	struct ks_inspection insp = {
+		.home.now = ks_engine_time(engine),
+		.pkt.tuple.proto = transplant->key.proto,
+		.limiting = { .flow = transplant->key,
+			      .high = ks_flow_orig_side(&transplant->flow),
+			      .rule = transplant->flow.rule,
+			      .units = KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS),
+			      .mode = mode,
+			      .refused = KS_LIMITS_PER_RULE },
+	};
+	struct ks_env *env = ks_engine_env(engine);
+
+	insp.limiting.first = ks_limit_first(env, env_config(env), transplant->flow.rule);
+	return ks_limit_count_isolated(env, &insp) == 0 && insp.limiting.met & KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS);
+}
+
+/*
+ * Returns what limits of its rule have to do with a flow that comes back: they count it at once, and refuse it no more; one
+ * that is no connection yet, or cannot be counted now, with its next packet.
+ */
+static unsigned limits_take(struct ks_engine *engine, const struct ks_transplant *transplant)
+{
+	const struct ks_flow *flow = &transplant->flow;
 	struct ks_env *env = ks_engine_env(engine);
 	const struct ks_config *config = env_config(env);
 	const struct ks_limit *limit = config ? env_limit(env, ks_limit_first(env, config, flow->rule)) : NULL;
 
-	return limit && limit->rule == flow->rule ? KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED : 0;
+	if (!limit || limit->rule != flow->rule)
+		return 0;
+	if (is_connection(transplant) && connection_count(engine, transplant, KS_TALLY_FORCE))
+		return KS_FLOW_LIMIT_COUNTED | KS_FLOW_LIMIT_PACED;
+	return KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED;
 }
 
 int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *transplant)
@@ -103,10 +145,13 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 	if (!err) {
 		entry_begin(engine, &transplant->key, &entry);
 		entry.after = transplant->flow;
-		entry.after.limits = limits_due(engine, &transplant->flow) & KS_FLOW_LIMIT_MASK;
+		if (!entry.after.limits)
+			entry.after.limits = limits_take(engine, transplant) & KS_FLOW_LIMIT_MASK;
 		entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
 		entry.after.alias[KS_REPLY] = slots[KS_REPLY];
 		err = entry_insert(engine, &entry);
+		if (err && entry.after.limits & KS_FLOW_LIMIT_COUNTED && !transplant->flow.limits)
+			connection_count(engine, transplant, KS_TALLY_UNDO);
 	}
 	for (unsigned side = 0; side < 2; side++) {
 		if (slots[side] && !err)

@@ -100,18 +100,18 @@ static int copy_tally(struct explainer *explainer, const struct ks_flow_key *key
 	return err == -EEXIST ? 0 : err;
 }
 
-/* Copies the counts of the limits of the rule that lets the packet open a flow. */
-static int copy_tallies(struct explainer *explainer, const struct ks_inspection *insp)
+/* Copies the counts of a rule's limits for a flow, whose originator is the key's second address if `high`. */
+static int copy_tallies(struct explainer *explainer, __u32 rule, const struct ks_flow_key *flow, __u32 high)
 {
 	const struct ks_config *config = &explainer->config;
 	const struct ks_limit *limits = explainer->daemon->policy->limits;
-	__u32 rule = insp->verdict.rule, at = ks_limit_first(ks_engine_env(explainer->engine), config, rule);
+	__u32 at = ks_limit_first(ks_engine_env(explainer->engine), config, rule);
 	int err = 0;
 
 	for (; !err && rule != KS_RULE_DEFAULT && at < config->limits && limits[at].rule == rule; at++) {
 		struct ks_flow_key key;
 
-		ks_tally_key(&limits[at], &insp->limiting.flow, insp->limiting.high, &key);
+		ks_tally_key(&limits[at], flow, high, &key);
 		err = copy_tally(explainer, &key);
 	}
 	return err;
@@ -129,8 +129,9 @@ static int copy_flow(struct explainer *explainer, const struct ks_frame *frame)
 	if (!ks_kernel_transplant(explainer->daemon->kernel, &insp.flow.key, &live))
 		return copy_question(explainer, &insp, &insp.pkt.tuple.dst)
 			       ?: copy_question(explainer, &insp, &nameless)
-			       ?: copy_tallies(explainer, &insp);
-	err = ks_engine_transplant(explainer->engine, &live);
+			       ?: copy_tallies(explainer, insp.verdict.rule, &insp.limiting.flow, insp.limiting.high);
+	err = copy_tallies(explainer, live.flow.rule, &live.key, ks_flow_orig_side(&live.flow))
+		      ?: ks_engine_transplant(explainer->engine, &live);
 	return err ?: ks_explain_continue(&explainer->step.packet, &live.key, &live.flow, explainer->arena);
 }
 
