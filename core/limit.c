@@ -61,12 +61,6 @@ struct walk_ctx {
 	__u32 opens; /* 1: for the first packet of a flow */
 };
 
-/* Returns true if whoever opens a flow of the protocol proves to be there, by a handshake. */
-static inline bool has_handshake(__u8 proto)
-{
-	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
-}
-
 /* Which word of its tally a limit has. */
 static inline __u8 rate_of(const struct ks_limit *limit)
 {
@@ -78,6 +72,8 @@ static inline __u32 reason_of(__u32 unit, __u32 outcome)
 {
 	if (outcome == KS_TALLY_REFUSED)
 		return ks_limit_reason(unit);
+	if (outcome == KS_TALLY_SPENT)
+		return KS_REASON_TALLIES_FULL;
 	return outcome == KS_TALLY_FULL ? KS_REASON_TABLE_FULL : KS_REASON_CONTENDED;
 }
 
@@ -163,7 +159,7 @@ static long limit_look_step(__u32 n, void *arg)
 	limit = limit_of(ctx, n, &over);
 	if (!limit)
 		return over;
-	if (ctx->opens && limit->overload && has_handshake(ctx->insp->pkt.tuple.proto))
+	if (ctx->opens && limit->overload && ks_proto_has_handshake(ctx->insp->pkt.tuple.proto))
 		return 0; /* refuses when the source has proved to be there */
 	ask_make(ctx, limit);
 	return outcome_note(&ctx->insp->limiting, ks_tally_look(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask),
@@ -183,7 +179,7 @@ static ks_inline void walk_begin(struct ks_insp_limiting *walk, __u32 units, __u
 /* Notes what is due of a flow that begins, by the units that its rule has limits of. */
 static ks_inline void opening_note(struct ks_inspection *insp)
 {
-	bool proves = has_handshake(insp->pkt.tuple.proto);
+	bool proves = ks_proto_has_handshake(insp->pkt.tuple.proto);
 	__u32 met = insp->limiting.met, pending = proves ? UNITS_OPENED : KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS);
 
 	insp->opening.limits =
@@ -208,6 +204,7 @@ ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspect
 	walk->rule = insp->verdict.rule;
 	walk->flow = (struct ks_flow_key){ .addr = { insp->sent.src, insp->sent.dst } };
 	walk->flow.family = insp->sent.family & KS_FAMILY_MASK;
+	walk->flow.proto = insp->sent.proto;
 	walk->high = 0;
 	walk->first = ks_limit_first(env, config, walk->rule);
 	walk_begin(walk, UNITS_OPENED, insp->home.dry ? KS_TALLY_READ : KS_TALLY_LOOK);
@@ -313,7 +310,7 @@ static inline bool is_proven(const struct ks_inspection *insp)
 {
 	__u32 state = insp->flow.after.state;
 
-	if (has_handshake(insp->pkt.tuple.proto))
+	if (ks_proto_has_handshake(insp->pkt.tuple.proto))
 		return !ks_state_is_half_open(state) && !ks_state_is_closed(state);
 	return insp->dir == KS_ORIGINAL && insp->flow.before.flags & KS_FLOW_REPLIED;
 }
@@ -321,7 +318,7 @@ static inline bool is_proven(const struct ks_inspection *insp)
 /* A flow that was established before it is counted is one of before the limit: it stays, and is not new. */
 static inline bool was_there(const struct ks_inspection *insp)
 {
-	return has_handshake(insp->pkt.tuple.proto) && !ks_state_is_half_open(insp->flow.before.state);
+	return ks_proto_has_handshake(insp->pkt.tuple.proto) && !ks_state_is_half_open(insp->flow.before.state);
 }
 
 /*
@@ -334,7 +331,7 @@ static ks_inline bool exceeded_overload(struct ks_env *env, struct ks_inspection
 	const struct ks_limit *limit = env_limit(env, walk->first + walk->refused);
 
 	if (!limit || !limit->overload || reason != ks_limit_reason(limit->unit) ||
-	    !has_handshake(insp->pkt.tuple.proto))
+	    !ks_proto_has_handshake(insp->pkt.tuple.proto))
 		return false;
 	ks_overload(env, limit, &walk->flow, walk->high);
 	return true;
@@ -348,7 +345,7 @@ static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp
 {
 	__u32 units = KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS), reason, met;
 
-	if (has_handshake(insp->pkt.tuple.proto) && !was_there(insp))
+	if (ks_proto_has_handshake(insp->pkt.tuple.proto) && !was_there(insp))
 		units |= KS_LIMIT_UNIT(KS_LIMIT_FLOWS);
 	reason = limits_take(env, insp, units, was_there(insp) ? KS_TALLY_FORCE : KS_TALLY_TAKE);
 	if (reason) {
@@ -399,7 +396,7 @@ static inline bool begins_handshake(const struct ks_packet *pkt)
  */
 static inline bool is_charged(const struct ks_inspection *insp)
 {
-	if (!has_handshake(insp->pkt.tuple.proto))
+	if (!ks_proto_has_handshake(insp->pkt.tuple.proto))
 		return true;
 	return !ks_state_is_half_open(insp->flow.after.state) && !begins_handshake(&insp->pkt);
 }
@@ -420,7 +417,8 @@ static ks_inline __u32 flow_look(struct ks_env *env, struct ks_inspection *insp)
 	if (was_there(insp))
 		return 0;
 	return limits_take(env, insp,
-			   has_handshake(insp->pkt.tuple.proto) ? UNITS_OPENED : KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS),
+			   ks_proto_has_handshake(insp->pkt.tuple.proto) ? UNITS_OPENED
+									 : KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS),
 			   KS_TALLY_READ);
 }
 

@@ -152,7 +152,8 @@ enum ks_class {
 	X(SMURF, "smurf", "an ICMP query to a group, which many would answer")                                         \
 	X(FRAGGLE, "fraggle", "UDP to port 7 or 19 of a group, which many would answer")                               \
 	X(UNASSIGNED_PROTOCOL, "unassigned protocol", "a protocol number that nobody has been assigned")               \
-	X(SOURCE_LIMIT, "source limit", "its source holds its share of the state table")
+	X(SOURCE_LIMIT, "source limit", "its source holds its share of the state table")                               \
+	X(TALLIES_FULL, "tallies full", "a limit cannot count it: `limit tallies` sources that are real have others")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

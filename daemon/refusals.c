@@ -11,6 +11,7 @@ static const struct {
 	const char *what;
 } kinds[] = {
 	{ KS_REASON_TABLE_FULL, "the state table is full: new flows are refused" },
+	{ KS_REASON_TALLIES_FULL, "limits of rules cannot count more sources: their new flows are refused" },
 	{ KS_REASON_SOURCE_LIMIT, "a source holds its share of the state table: its new flows are refused" },
 	{ KS_REASON_FRAGMENT_LIMIT, "datagrams in fragments were refused: too many holes, or no room" },
 	{ KS_REASON_NO_PORT, "no free port for translation: new flows are refused" },
@@ -28,6 +29,8 @@ static void bound_print(enum ks_reason reason, const struct ks_config *config, c
 {
 	if (reason == KS_REASON_TABLE_FULL)
 		snprintf(text, size, " (limit states %u)", config->limit_states);
+	if (reason == KS_REASON_TALLIES_FULL)
+		snprintf(text, size, " (limit tallies %u)", config->limit_kind[KS_KIND_TALLY]);
 	if (reason == KS_REASON_SOURCE_LIMIT)
 		snprintf(text, size, " (limit states-per-source %u)", config->limit_source_states);
 }

@@ -12,7 +12,7 @@
 
 #include "core/env.h"
 
-#define KS_REFUSALS_KINDS 7U
+#define KS_REFUSALS_KINDS 8U
 
 struct ks_refusals {
 	struct {

@@ -7,6 +7,7 @@
 #define KS_CORE_HEADER_PACKET_H
 
 #include "core/address.h"
+#include "core/protocol.h"
 #include "core/types.h"
 
 /*
@@ -23,28 +24,6 @@
 enum ks_link {
 	KS_LINK_ETHERNET = 0,
 	KS_LINK_IP = 1, /* layer 3 at once; the version nibble tells which */
-};
-
-enum ks_proto {
-	KS_PROTO_HOPOPTS = 0,
-	KS_PROTO_ICMP = 1,
-	KS_PROTO_IGMP = 2,
-	KS_PROTO_TCP = 6,
-	KS_PROTO_UDP = 17,
-	KS_PROTO_DCCP = 33,
-	KS_PROTO_ROUTING = 43,
-	KS_PROTO_FRAGMENT = 44,
-	KS_PROTO_GRE = 47,
-	KS_PROTO_ESP = 50,
-	KS_PROTO_AH = 51,
-	KS_PROTO_ICMPV6 = 58,
-	KS_PROTO_NONE = 59,
-	KS_PROTO_DSTOPTS = 60,
-	KS_PROTO_SCTP = 132,
-	KS_PROTO_MOBILITY = 135,
-	KS_PROTO_UDPLITE = 136,
-	KS_PROTO_HIP = 139,
-	KS_PROTO_SHIM6 = 140,
 };
 
 /* TCP flag bits as on the wire. */

@@ -22,9 +22,11 @@
  * table for translation none, 166 and 983. That is as often as none of so many flows would be one of these by chance
  * (tests/unit/core/table/insert.c counts). In a flood what is taken is the stalest of ten or more.
  *
- * Tallies (tally.h) have a budget of their own. When that is spent, a new one takes the place of the one of its kind that was
- * unused for longest among the 16 buckets from its first one on, or in the next that has any, up to 128. One that counts
- * connections is never taken. What is lost is that its source, or its flow, has a whole burst again.
+ * Tallies (tally.h) have a budget of their own. When that is spent, a new one takes the place of one of its kind among the 16
+ * buckets from its first one on, or in the next that has any, up to 128: of those that anybody can make, by flows without a
+ * handshake, the one unused for longest that counts no connection, else one that does, else one of a handshake that counts none.
+ * One of a handshake that counts connections is never taken. Lost is that its source, or its flow, has a whole burst again, or
+ * as many connections without a handshake as the limit says.
  *
  * Left to an attacker
  *
@@ -86,7 +88,9 @@ enum slot_rank {
 	SLOT_HALF_OPEN,
 	SLOT_UNPROVEN,
 	SLOT_SILENT,
-	SLOT_TALLY, /* of a rate, for another tally */
+	SLOT_TALLY, /* for another tally: of a protocol without a handshake, counts no connections */
+	SLOT_TALLY_COUNTS, /* the same, counts some */
+	SLOT_TALLY_PROVEN, /* of a protocol with a handshake, or a rule, counts none */
 	SLOT_TAKEN
 };
 
@@ -236,13 +240,16 @@ static ks_inline bool same_key_is_replaceable(struct insert_ctx *c)
 /* The rank of a slot for a tally that has to take another one's place. */
 static inline __u32 tally_rank(const struct ks_slot *slot, __u32 kind)
 {
-	const struct ks_flow_key key = { .tail = ks_load_hint(&slot->key.tail) };
+	struct ks_flow_key key = { .tail = ks_load_hint(&slot->key.tail) };
 	struct ks_flow flow;
 
 	ks_flow_peek(&slot->flow, &flow);
-	if (flow.version & 1 || flow.state != KS_STATE_TALLY || key.kind != kind || ks_tally_is_held(&slot->flow))
+	if (flow.version & 1 || flow.state != KS_STATE_TALLY || key.kind != kind)
 		return SLOT_TAKEN;
-	return SLOT_TALLY;
+	key.port[1] = ks_load_hint(&slot->key.port[1]);
+	if (ks_tally_is_forgeable(&key))
+		return ks_tally_is_held(&slot->flow) ? SLOT_TALLY_COUNTS : SLOT_TALLY;
+	return ks_tally_is_held(&slot->flow) ? SLOT_TAKEN : SLOT_TALLY_PROVEN;
 }
 
 /* Returns true if the entry in a slot seems to be of the new one's source. */
@@ -279,7 +286,7 @@ static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 	if (c->is_bound && !slot_is_own(c, &bucket->slot[i]))
 		return 0;
 	/* A live flow makes room for another one, and for a datagram that may open one; not for records of other kinds. */
-	if (rank >= SLOT_HALF_OPEN && rank != SLOT_TALLY && c->e->key.kind != KS_KIND_FLOW &&
+	if (rank >= SLOT_HALF_OPEN && !c->tallies && c->e->key.kind != KS_KIND_FLOW &&
 	    c->e->key.kind != KS_KIND_FRAGMENT)
 		return 0;
 	choose(c, rank, index, i);
@@ -336,15 +343,15 @@ static void choose_free(struct insert_ctx *c)
 }
 
 /* Under the claim: since it was ranked the slot may have been filled or freed, or its flow be alive again. Then it is not taken. */
-static inline bool slot_is_still(const struct ks_flow *flow, __u32 rank, __u32 clock)
+static inline bool slot_is_still(const struct ks_flow_key *key, const struct ks_flow *flow, __u32 rank, __u32 clock)
 {
 	if (rank == SLOT_FREE || flow->state == KS_STATE_NONE)
 		return rank == SLOT_FREE && flow->state == KS_STATE_NONE;
 	if (flow->state == KS_STATE_ALIAS)
 		return rank == SLOT_SAME_KEY;
 	if (ks_tally_is_held(flow))
-		return false;
-	if (rank == SLOT_TALLY)
+		return rank == SLOT_TALLY_COUNTS && ks_tally_is_forgeable(key);
+	if (rank >= SLOT_TALLY)
 		return flow->state == KS_STATE_TALLY;
 	return flow_rank(flow, clock) <= KS_MAX(rank, (__u32)SLOT_CLOSED);
 }
@@ -375,7 +382,7 @@ static ks_inline bool slot_vacate(struct ks_env *env, struct ks_entry *e, const 
 	version = ks_load_acquire(&slot->flow.version);
 	if (version & 1 || !slot_claim(slot, version))
 		return false;
-	if (!slot_is_still(&slot->flow, best->rank, e->clock)) {
+	if (!slot_is_still(&slot->key, &slot->flow, best->rank, e->clock)) {
 		slot_release(slot, version);
 		return false;
 	}
@@ -408,7 +415,7 @@ static ks_inline __u32 make_room_for_tally(struct insert_ctx *c, struct ks_entry
 {
 	ks_loop(NEAR_TALLIES_MOST * KS_BUCKET_SLOTS, rank_tallies, c);
 	if (c->best.rank == SLOT_TAKEN)
-		return KS_REASON_TABLE_FULL;
+		return KS_REASON_TALLIES_FULL;
 	if (c->best.bucket == c->candidates->bucket[0])
 		return 0;
 	if (c->free[0] == NO_SLOT && c->free[1] == NO_SLOT)
@@ -436,7 +443,7 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	if (version & 1 || !slot_claim(slot, version))
 		return KS_REASON_CONTENDED;
 	ks_words_load(&e->before, &slot->flow, sizeof(e->before));
-	if (!slot_is_still(&e->before, best->rank, e->clock) ||
+	if (!slot_is_still(&slot->key, &e->before, best->rank, e->clock) ||
 	    (best->rank == SLOT_SAME_KEY && !key_equal(&slot->key, &e->key))) {
 		slot_release(slot, version);
 		return KS_REASON_CONTENDED;

@@ -31,6 +31,7 @@ static ks_inline void end_key_make(const struct ks_tally_shape *shape, __u32 uni
 {
 	bool is_ipv4 = flow->family == KS_IPV4;
 	__u32 bits = is_ipv4 ? shape->bits[0] : shape->bits[1];
+	__u32 class = ks_proto_has_handshake(flow->proto) ? 0 : KS_TALLY_FORGEABLE;
 
 	*key = (struct ks_flow_key){
 		.port = { (__be16)rule, (__be16)(shape->per << PER_SHIFT | shape->at) },
@@ -40,6 +41,7 @@ static ks_inline void end_key_make(const struct ks_tally_shape *shape, __u32 uni
 	};
 	if (shape->per == KS_LIMIT_RULE)
 		return;
+	key->port[1] = (__be16)(shape->per << PER_SHIFT | shape->at | class);
 	key->family = flow->family & KS_FAMILY_MASK;
 	key->link = (__u16)bits;
 	if ((shape->per == KS_LIMIT_SOURCE) == !high)
@@ -83,6 +85,7 @@ void ks_tally_rule_key(__u32 rule, struct ks_flow_key *key)
 
 #define SEARCH_SLOTS (2U * KS_BUCKET_SLOTS) /* where a tally can be */
 #define SEARCH_ROUNDS 4U /* through them: somebody may be writing it */
+#define CLAIM_ROUNDS 64U /* a claim takes far less than one */
 
 /*
  * A search for a tally that counts a flow, and so stays where it is. One step looks at one slot (V1). While somebody writes a
@@ -96,6 +99,7 @@ struct search_ctx {
 	__u32 bucket[2];
 	__u32 found_bucket, found_slot;
 	__u32 found; /* 0 or 1 (V8) */
+	__u32 busy; /* 1: in this round somebody else had claimed it */
 };
 
 static ks_inline bool slot_is_it(const struct search_ctx *ctx, const struct ks_bucket *bucket, __u32 i, bool is_last)
@@ -128,15 +132,21 @@ static long search_step(__u32 n, void *arg)
 	return 1;
 }
 
+static ks_inline void search_begin(struct search_ctx *ctx, const struct ks_table_shape *shape)
+{
+	ctx->hash = ks_flow_key_hash(&ctx->key, shape->key);
+	ctx->bucket[0] = ks_table_bucket(shape, ctx->hash, 0);
+	ctx->bucket[1] = ks_table_bucket(shape, ctx->hash, 1);
+	ctx->found = 0;
+	ctx->busy = 0;
+}
+
 /* Finds the tally of ctx->key. Returns NULL if there is none. */
 static ks_inline struct ks_tally *held_find(struct search_ctx *ctx, const struct ks_table_shape *shape)
 {
 	struct ks_bucket *bucket;
 
-	ctx->hash = ks_flow_key_hash(&ctx->key, shape->key);
-	ctx->bucket[0] = ks_table_bucket(shape, ctx->hash, 0);
-	ctx->bucket[1] = ks_table_bucket(shape, ctx->hash, 1);
-	ctx->found = 0;
+	search_begin(ctx, shape);
 	ks_loop(SEARCH_SLOTS * SEARCH_ROUNDS, search_step, ctx);
 	bucket = ctx->found ? env_bucket(ctx->env, ctx->found_bucket) : NULL;
 	return bucket ? &ks_record_edit(&bucket->slot[ctx->found_slot & KS_BUCKET_SLOT_MASK].flow)->tally : NULL;
@@ -146,6 +156,45 @@ static inline void count_sink(struct ks_tally *tally)
 {
 	if (tally && ks_load_relaxed(&tally->count))
 		ks_fetch_add(&tally->count, -1);
+}
+
+/* Gives back to a tally that need not stay where it is, under its claim. */
+static ks_inline void claimed_sink(struct search_ctx *ctx, struct ks_slot *slot, __u32 version)
+{
+	struct ks_tally *tally = &ks_record_edit(&slot->flow)->tally;
+
+	if (slot->flow.state == KS_STATE_TALLY && key_equal(&slot->key, &ctx->key)) {
+		ctx->found = 1;
+		if (ks_load_relaxed(&tally->count))
+			ks_store_relaxed(&tally->count, tally->count - 1);
+	}
+	slot_release(slot, version);
+}
+
+static long claim_step(__u32 n, void *arg)
+{
+	struct search_ctx *ctx = arg;
+	__u32 index = n & KS_BUCKET_SLOTS ? ctx->bucket[1] : ctx->bucket[0], i = ks_table_slot(ctx->hash, n), version;
+	struct ks_bucket *bucket = env_bucket(ctx->env, index);
+	struct ks_slot *slot;
+
+	if (n % SEARCH_SLOTS == 0) {
+		if (n && !ctx->busy)
+			return 1;
+		ctx->busy = 0;
+	}
+	if (!bucket)
+		return 1;
+	if (ks_load_hint(&bucket->tag[i & KS_BUCKET_SLOT_MASK]) != ks_table_tag(ctx->hash))
+		return 0;
+	slot = &bucket->slot[i & KS_BUCKET_SLOT_MASK];
+	version = ks_load_acquire(&slot->flow.version);
+	if (version & 1 || !slot_claim(slot, version)) {
+		ctx->busy = 1;
+		return 0;
+	}
+	claimed_sink(ctx, slot, version);
+	return ctx->found != 0;
 }
 
 /* --- asking --- */
@@ -234,7 +283,12 @@ ks_isolated __u32 ks_tally_sink_isolated(struct ks_env *env, const struct ks_flo
 		return 0;
 	ctx.env = env;
 	ctx.key = *key;
-	count_sink(held_find(&ctx, shape));
+	if (ks_tally_is_forgeable(key)) {
+		search_begin(&ctx, shape);
+		ks_loop(SEARCH_SLOTS * CLAIM_ROUNDS, claim_step, &ctx);
+	} else {
+		count_sink(held_find(&ctx, shape));
+	}
 	return ctx.found & 1;
 }
 
@@ -294,8 +348,10 @@ static ks_inline long tally_begin(struct ask_ctx *ctx)
 	reason = ks_table_insert_isolated(ctx->env, ctx->e);
 	if (reason == KS_REASON_OK_NEW)
 		return 1;
-	ctx->ask->outcome = reason == KS_REASON_TABLE_FULL ? KS_TALLY_FULL : KS_TALLY_CONTENDED;
-	return reason == KS_REASON_TABLE_FULL;
+	ctx->ask->outcome = reason == KS_REASON_TALLIES_FULL ? KS_TALLY_SPENT
+			    : reason == KS_REASON_TABLE_FULL ? KS_TALLY_FULL
+							     : KS_TALLY_CONTENDED;
+	return ctx->ask->outcome != KS_TALLY_CONTENDED;
 }
 
 /* Asks the tally that was found, under its claim. Returns 1 if the question is answered. */
@@ -405,7 +461,7 @@ ks_isolated __u32 ks_tally_return_isolated(struct ks_env *env, const struct ks_f
 		if (n >= of_rule->shapes)
 			break;
 		end_key_make(&of_rule->shape[n], KS_LIMIT_CONNECTIONS, rule, key, high, &ctx.key);
-		count_sink(held_find(&ctx, shape));
+		ks_tally_sink_isolated(env, &ctx.key);
 	}
 	count_sink(of_rule);
 	return n;

@@ -10,7 +10,11 @@
  *
  * Life cycle. A tally begins with the first that it counts. It is dead when its rate
  * would let a whole burst through again, and never while it counts a connection. When there are as many as there may be,
- * a new one takes the place of one that counts none (insert.c). It is written in place: a flow that ends must not have to wait.
+ * a new one takes the place of another one (insert.c). It is written in place: a flow that ends must not have to wait.
+ *
+ * Two classes. A source's, or destination's, flows of protocols without a handshake have a tally of their own, because anybody
+ * can make such flows in its name, also a rule's that allows both. These tallies make room first, even if they count connections,
+ * which are forgotten then: nobody is refused for them. Those of protocols with a handshake stay as long as they count one.
  *
  * Giving back. A flow that was counted (KS_FLOW_LIMIT_COUNTED) is given back when it
  * closes or by whoever frees it: a packet, the sweeper, an insert that recycles it, the
@@ -20,7 +24,9 @@
  *
  * Writers. `count` grows under the slot's claim only, and sinks without it, by atomic
  * additions: as it is above 0 while a counted flow is in the table, nobody frees the
- * slot meanwhile. All other fields change under the claim.
+ * slot meanwhile. All other fields change under the claim; so does `count` of those
+ * without a handshake, which may be gone, or be another with the same key: they sink
+ * to 0 at the lowest.
  *
  * Races. Two CPUs that are first insert the same key; one of them fails, and finds the
  * other's. Who sees a count of 0 under the claim frees the slot: nobody can add to it.
@@ -29,6 +35,7 @@
 #ifndef KS_CORE_TABLE_TALLY_H
 #define KS_CORE_TABLE_TALLY_H
 
+#include "core/protocol.h"
 #include "core/table/table.h"
 
 #define KS_TALLY_TRIES 64U /* a claim takes far less than one try */
@@ -47,7 +54,19 @@ enum ks_tally_outcome {
 	KS_TALLY_ADMITTED,
 	KS_TALLY_REFUSED,
 	KS_TALLY_FULL, /* the table has no room for it */
+	KS_TALLY_SPENT, /* there are as many tallies as there may be, and none makes room */
 };
+
+/* In the key of a tally of a source or destination: it counts flows without a handshake. */
+#define KS_TALLY_FORGEABLE 0x8000U
+
+/* Returns true for the key of a tally that somebody can make without being there: it makes room for any other. */
+static inline bool ks_tally_is_forgeable(const struct ks_flow_key *key)
+{
+	if (key->kind == KS_KIND_PACE)
+		return !ks_proto_has_handshake(key->proto);
+	return (__u16)key->port[1] & KS_TALLY_FORGEABLE;
+}
 
 /* Makes the key of a limit's tally for a flow, whose originator is the key's second address if `high`. Hash it then. */
 void ks_tally_key(const struct ks_limit *limit, const struct ks_flow_key *flow, __u32 high, struct ks_flow_key *key);
@@ -68,7 +87,7 @@ __u32 ks_tally_look(struct ks_env *env, struct ks_entry *e, struct ks_tally_ask 
  */
 __u32 ks_tally_ask_isolated(struct ks_env *env, struct ks_entry *e, struct ks_tally_ask *ask);
 
-/* Gives back a connection to the tally of a key, which counts it. Without a claim, so that it cannot fail. */
+/* Gives back a connection to the tally of a key, if it counts one. */
 __u32 ks_tally_sink_isolated(struct ks_env *env, const struct ks_flow_key *key);
 
 /* Asks, in a function that is verified apart itself: `env` is its own. */

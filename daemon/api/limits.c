@@ -39,11 +39,12 @@ static const struct ks_limit *limit_of(const struct ks_policy *policy, const str
 {
 	for (__u32 i = 0; i < policy->config.limits; i++) {
 		const struct ks_limit *limit = &policy->limits[i];
-		struct ks_flow_key same;
+		struct ks_flow_key same, flow = *key;
 
 		if (limit->rule != rule || limit->per == KS_LIMIT_FLOW)
 			continue;
-		ks_tally_key(limit, key, limit->per == KS_LIMIT_DESTINATION, &same);
+		flow.proto = ks_tally_is_forgeable(key) ? KS_PROTO_UDP : KS_PROTO_TCP;
+		ks_tally_key(limit, &flow, limit->per == KS_LIMIT_DESTINATION, &same);
 		if (!memcmp(&same, key, sizeof(same)))
 			return limit;
 	}

@@ -89,7 +89,7 @@ static json_t *entries_json(const struct ks_table_counts *counts, const struct k
 		{ "mappings", KS_KIND_MAPPING_OUT },	{ "permits", KS_KIND_PERMIT },
 		{ "expectations", KS_KIND_EXPECT },	{ "fragments", KS_KIND_FRAGMENT },
 		{ "helpers", KS_KIND_HELPER_ORIGINAL }, { "questions", KS_KIND_QUESTION },
-		{ "tallies", KS_KIND_TALLY },
+		{ "tallies", KS_KIND_TALLY },		{ "tallies of flows", KS_KIND_PACE },
 	};
 	json_t *entries = json_pack("{s:I}", "aliases", (json_int_t)counts->records[KS_KIND_FLOW]);
 

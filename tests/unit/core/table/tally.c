@@ -233,9 +233,40 @@ static void test_a_budget_of_connections(void **state)
 		struct ks_flow_key flow = flow_of(i);
 
 		assert_int_equal(ask(&connections, &flow, KS_TALLY_TAKE),
-				 i < BUDGET ? KS_TALLY_ADMITTED : KS_TALLY_FULL);
+				 i < BUDGET ? KS_TALLY_ADMITTED : KS_TALLY_SPENT);
 	}
 	assert_int_equal(count_left(), BUDGET);
+	test_env_destroy(env);
+}
+
+/* Those that anybody can make make room. To one that is gone, or was made anew, nothing is given back that it does not count. */
+static void test_a_budget_of_forged_ones(void **state)
+{
+	struct ks_flow_key flow;
+
+	env = test_env_create(16);
+	env->config.limit_kind[KS_KIND_TALLY] = BUDGET;
+	for (unsigned i = 0; i < 2 * BUDGET; i++) {
+		flow = flow_of(i);
+		flow.proto = i < BUDGET ? KS_PROTO_UDP : KS_PROTO_TCP;
+		assert_int_equal(ask(&connections, &flow, KS_TALLY_TAKE), KS_TALLY_ADMITTED);
+	}
+	for (unsigned i = 0; i < BUDGET; i++) {
+		flow = flow_of(i);
+		flow.proto = KS_PROTO_UDP;
+		assert_int_equal(ask(&connections, &flow, KS_TALLY_UNDO), KS_TALLY_ADMITTED);
+	}
+	assert_int_equal(count_left(), BUDGET);
+	flow = flow_of(BUDGET);
+	for (unsigned i = 0; i < MOST; i++) {
+		ask(&connections, &flow, KS_TALLY_UNDO);
+		flow.proto = KS_PROTO_UDP; /* another tally than the same source's of TCP */
+	}
+	assert_int_equal(count_left(), BUDGET - 1);
+	assert_int_equal(ask(&connections, &flow, KS_TALLY_TAKE), KS_TALLY_ADMITTED);
+	for (unsigned i = 0; i < MOST; i++)
+		ask(&connections, &flow, KS_TALLY_UNDO);
+	assert_int_equal(count_left(), BUDGET - 1);
 	test_env_destroy(env);
 }
 
@@ -246,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_a_spent_budget),
 		cmocka_unit_test(test_a_budget_of_connections),
+		cmocka_unit_test(test_a_budget_of_forged_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
