@@ -110,7 +110,6 @@ struct insert_ctx {
 	const struct ks_entry *e;
 	const struct candidates *candidates;
 	__u32 buckets; /* of the table */
-	__u32 tallies; /* 1: their budget is spent */
 	__u8 used[2]; /* slots in use */
 	__u8 free[2]; /* the first free slot, or NO_SLOT */
 	__u8 is_bound; /* 1: its source has its share, and gets only slots of its own */
@@ -267,6 +266,12 @@ static ks_inline bool slot_is_own(const struct insert_ctx *c, const struct ks_sl
 	return key.family == c->e->key.family && ks_share_source_equal(&own, &other);
 }
 
+/* Returns true if an entry is better to recycle than the best so far. */
+static inline bool is_better(const struct insert_ctx *c, __u32 rank, __s32 age)
+{
+	return rank < c->best.rank || (rank == c->best.rank && rank != SLOT_TAKEN && age > c->best.age);
+}
+
 /* Chooses a slot if its entry may be recycled and is better than the best so far. */
 static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 {
@@ -276,18 +281,14 @@ static ks_inline long rank_slot(struct insert_ctx *c, __u32 index, __u32 i)
 
 	if (!bucket)
 		return 1;
-	if (c->tallies)
-		rank = tally_rank(&bucket->slot[i], c->e->key.kind);
-	else
-		rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
+	rank = slot_rank(&bucket->slot[i].flow, c->e->clock);
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
-	if (rank > c->best.rank || rank == SLOT_TAKEN || (rank == c->best.rank && age <= c->best.age))
+	if (!is_better(c, rank, age))
 		return 0;
 	if (c->is_bound && !slot_is_own(c, &bucket->slot[i]))
 		return 0;
 	/* A live flow makes room for another one, and for a datagram that may open one; not for records of other kinds. */
-	if (rank >= SLOT_HALF_OPEN && !c->tallies && c->e->key.kind != KS_KIND_FLOW &&
-	    c->e->key.kind != KS_KIND_FRAGMENT)
+	if (rank >= SLOT_HALF_OPEN && c->e->key.kind != KS_KIND_FLOW && c->e->key.kind != KS_KIND_FRAGMENT)
 		return 0;
 	choose(c, rank, index, i);
 	c->best.age = age;
@@ -317,17 +318,23 @@ static long rank_near(__u32 n, void *arg)
 static long rank_tallies(__u32 n, void *arg)
 {
 	struct insert_ctx *c = arg;
-	__u32 index = c->candidates->bucket[0] + n / KS_BUCKET_SLOTS;
-
+	__u32 index = c->candidates->bucket[0] + n / KS_BUCKET_SLOTS, i = n & KS_BUCKET_SLOT_MASK, rank;
 	struct ks_bucket *bucket;
+	__s32 age;
 
 	if (!c->buckets || (n >= NEAR_TALLIES * KS_BUCKET_SLOTS && c->best.rank != SLOT_TAKEN))
 		return 1;
 	index %= c->buckets;
 	bucket = env_bucket(c->env, index);
-	if (!bucket || !ks_load_hint(&bucket->tag[n & KS_BUCKET_SLOT_MASK]))
+	if (!bucket || !ks_load_hint(&bucket->tag[i]))
 		return !bucket;
-	return rank_slot(c, index, n & KS_BUCKET_SLOT_MASK);
+	rank = tally_rank(&bucket->slot[i], c->e->key.kind);
+	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
+	if (!is_better(c, rank, age))
+		return 0;
+	choose(c, rank, index, i);
+	c->best.age = age;
+	return 0;
 }
 
 static void choose_free(struct insert_ctx *c)
@@ -535,7 +542,6 @@ static ks_inline __u32 insert_claimed(struct ks_env *env, struct ks_entry *e, co
 		.e = e,
 		.candidates = p,
 		.buckets = buckets,
-		.tallies = is_spent,
 		.used = { (__u8)ks_hide_value(0, e->hash), (__u8)ks_hide_value(0, e->hash) },
 		.free = { (__u8)ks_hide_value(NO_SLOT, e->hash), (__u8)ks_hide_value(NO_SLOT, e->hash) },
 		.same = { .slot = (__u32)ks_hide_value(NO_SLOT, e->hash) },

@@ -197,6 +197,17 @@ static long claim_step(__u32 n, void *arg)
 	return ctx->found != 0;
 }
 
+/* Gives back to the tally of ctx->key, if there is one. */
+static ks_inline void sink(struct search_ctx *ctx, const struct ks_table_shape *shape)
+{
+	if (!ks_tally_is_forgeable(&ctx->key)) {
+		count_sink(held_find(ctx, shape));
+		return;
+	}
+	search_begin(ctx, shape);
+	ks_loop(SEARCH_SLOTS * CLAIM_ROUNDS, claim_step, ctx);
+}
+
 /* --- asking --- */
 
 /* Returns true for a limit in a time, false for one of connections, or the tally of a rule's limits. */
@@ -283,12 +294,7 @@ ks_isolated __u32 ks_tally_sink_isolated(struct ks_env *env, const struct ks_flo
 		return 0;
 	ctx.env = env;
 	ctx.key = *key;
-	if (ks_tally_is_forgeable(key)) {
-		search_begin(&ctx, shape);
-		ks_loop(SEARCH_SLOTS * CLAIM_ROUNDS, claim_step, &ctx);
-	} else {
-		count_sink(held_find(&ctx, shape));
-	}
+	sink(&ctx, shape);
 	return ctx.found & 1;
 }
 
@@ -461,7 +467,7 @@ ks_isolated __u32 ks_tally_return_isolated(struct ks_env *env, const struct ks_f
 		if (n >= of_rule->shapes)
 			break;
 		end_key_make(&of_rule->shape[n], KS_LIMIT_CONNECTIONS, rule, key, high, &ctx.key);
-		ks_tally_sink_isolated(env, &ctx.key);
+		sink(&ctx, shape);
 	}
 	count_sink(of_rule);
 	return n;

@@ -61,7 +61,7 @@ enum ks_tally_outcome {
 #define KS_TALLY_FORGEABLE 0x8000U
 
 /* Returns true for the key of a tally that somebody can make without being there: it makes room for any other. */
-static inline bool ks_tally_is_forgeable(const struct ks_flow_key *key)
+static ks_inline bool ks_tally_is_forgeable(const struct ks_flow_key *key)
 {
 	if (key->kind == KS_KIND_PACE)
 		return !ks_proto_has_handshake(key->proto);
