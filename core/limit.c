@@ -3,6 +3,7 @@
 #include "core/limit.h"
 
 #include "core/env.h"
+#include "core/fragment/fragment.h"
 #include "core/header/dccp.h"
 #include "core/header/sctp.h"
 #include "core/home.h"
@@ -471,6 +472,28 @@ static ks_inline void judge_known(struct ks_env *env, const struct ks_config *co
 	ks_inspect_conclude(insp, config, ks_deny(insp, KS_CLASS_NEW, reason));
 }
 
+/* Returns true for a fragment that has its datagram's verdict. */
+static inline bool is_later_fragment(const struct ks_inspection *insp)
+{
+	return insp->pkt.flags & KS_PKT_FRAGMENT && insp->pkt.frag_off;
+}
+
+/* Counts a fragment that passes with its datagram's first one, by its own length. It tells of no handshake, and fills no set. */
+static ks_inline void judge_fragment(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
+	const struct ks_flow *flow = &insp->flow.before;
+	__u32 reason = 0;
+
+	if (!ks_proto_has_handshake(insp->flow.key.proto) || !ks_state_is_half_open(flow->state))
+		reason = limits_take(env, insp, UNITS_PACED, insp->home.dry ? KS_TALLY_READ : KS_TALLY_TAKE);
+	if (reason) {
+		insp->verdict.reason = (__u8)ks_deny(insp, KS_CLASS_NEW, reason);
+		insp->verdict.log = flow->flags & KS_FLOW_LOG ? 1 : 0;
+		insp->translate = 0;
+	}
+	ks_fragment_conclude(insp, config);
+}
+
 void ks_stage_limit(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
@@ -483,7 +506,9 @@ void ks_stage_limit(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 	walk->first = ks_limit_first(env, config, walk->rule);
 	walk->flow = insp->flow.key;
 	walk->high = insp->from_high != (insp->dir & 1);
-	if (insp->opening.limited)
+	if (is_later_fragment(insp))
+		judge_fragment(env, config, insp);
+	else if (insp->opening.limited)
 		judge_opened(env, config, insp);
 	else
 		judge_known(env, config, insp, head);

@@ -27,6 +27,8 @@
  * be there only: nobody shall come into a blocklist by what others send in his name. So such a limit does not refuse the first
  * packet of a handshake; it refuses when that is complete, and the flow ends.
  *
+ * Fragments. Each that passes with its datagram's first one is a packet with its own length: fragment/ leads it here.
+ *
  * A flow that a helper expected, or a mapping admits, has no rule of its own and no limits.
  *
  * Reload. Counts are kept by the id of the rule. A rule whose limits only have other numbers keeps its id, and so its counts

@@ -46,6 +46,7 @@
 #define KS_CORE_FRAGMENT_FRAGMENT_H
 
 #include "core/inspection.h"
+#include "core/rules.h"
 #include "core/table/record.h"
 #include "core/types.h"
 
@@ -69,6 +70,15 @@ __u32 ks_datagram_add(struct ks_record *d, const struct ks_packet *pkt);
  * datagram's flow says. Leads to KS_STAGE_WRITE or to a drop.
  */
 void ks_fragment_egress(struct ks_env *env, struct ks_inspection *insp);
+
+/* The verdict stands; if the fragment passes, its bytes may have to be changed. */
+static inline void ks_fragment_conclude(struct ks_inspection *insp, const struct ks_config *config)
+{
+	bool changes =
+		insp->verdict.action == KS_ALLOW && (insp->translate & insp->home.halves || (config && config->scrub));
+
+	insp->stage = changes && !insp->home.dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
+}
 
 /*
  * After any stage: a first fragment that has its verdict goes back to KS_STAGE_FRAGMENT before anything is written. So it

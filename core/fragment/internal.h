@@ -81,12 +81,7 @@ static inline void fragment_deny(struct ks_inspection *insp, __u32 reason)
 /* The verdict stands; if the fragment passes, its bytes may have to be changed. */
 static inline void fragment_conclude(const struct fragment_ctx *ctx)
 {
-	struct ks_inspection *insp = ctx->insp;
-	const struct ks_config *config = ctx->config;
-	bool changes =
-		insp->verdict.action == KS_ALLOW && (insp->translate & insp->home.halves || (config && config->scrub));
-
-	insp->stage = changes && !insp->home.dry ? KS_STAGE_WRITE : KS_STAGE_DONE;
+	ks_fragment_conclude(ctx->insp, ctx->config);
 }
 
 static inline bool action_passes(__u32 action)

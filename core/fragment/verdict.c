@@ -267,6 +267,15 @@ static ks_inline __u32 flow_follow(struct fragment_ctx *ctx)
 	return ks_nat_translate(ctx->env, insp);
 }
 
+/* Returns true if limits of packets or octets count the fragment, as any packet of its flow (core/limit.c). */
+static inline bool is_paced(const struct fragment_ctx *ctx)
+{
+	const struct ks_inspection *insp = ctx->insp;
+
+	return ctx->flow && ctx->counts && insp->flow.before.limits & KS_FLOW_LIMIT_PACED &&
+	       insp->verdict.action == KS_ALLOW;
+}
+
 void ks_fragment_follow_first(struct fragment_ctx *ctx)
 {
 	struct ks_inspection *insp = ctx->insp;
@@ -281,6 +290,8 @@ void ks_fragment_follow_first(struct fragment_ctx *ctx)
 		insp->to = (__u8)ctx->tag;
 	if (reason)
 		fragment_deny(insp, reason);
+	else if (ks_unlikely(is_paced(ctx)))
+		insp->stage = KS_STAGE_LIMIT;
 	else
 		fragment_conclude(ctx);
 }
