@@ -151,13 +151,15 @@ static ks_inline void buckets_scan(struct add_ctx *ctx, __u32 skip)
 	ks_loop(2 * KS_MEMBER_SLOTS, scan_step, ctx);
 }
 
-/* Gives the entry that is there its new end. Returns true if it was done. */
+/*
+ * Gives the entry that is there its new end; one of the policy's text has none, and gets none. Returns true if it was done.
+ */
 static ks_inline bool member_renew(struct add_ctx *ctx)
 {
 	struct ks_member_bucket *bucket = bucket_of(ctx, ctx->same);
 	struct ks_member *member;
 	__u32 version;
-	bool longer;
+	bool stays;
 
 	if (!bucket)
 		return false;
@@ -170,13 +172,14 @@ static ks_inline bool member_renew(struct add_ctx *ctx)
 		return false;
 	}
 	ctx->result = is_over(member->expires, ctx->now) ? KS_MEMBER_ADDED : KS_MEMBER_RENEWED;
-	longer = !is_over(member->expires, ctx->now) &&
-		 (!member->expires || (ctx->expires && member->expires > ctx->expires));
+	stays = ctx->by_packet ? !is_over(member->expires, ctx->now) &&
+					 (!member->expires || (ctx->expires && member->expires > ctx->expires))
+			       : member->flags & KS_MEMBER_POLICY && !member->expires;
 	if (ctx->result == KS_MEMBER_ADDED) {
 		ks_store_relaxed(&member->packets, 0);
 		ks_store_relaxed(&member->bytes, 0);
 	}
-	if (!(ctx->by_packet && longer))
+	if (!stays)
 		ks_store_relaxed(&member->expires, ctx->expires);
 	ks_store_relaxed(&member->flags,
 			 (__u8)(ctx->result == KS_MEMBER_ADDED ? ctx->flags : member->flags | ctx->flags));

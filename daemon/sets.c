@@ -161,6 +161,18 @@ static void spare_end(struct spare *spare)
 
 KS_SCOPED_STRUCT(auto_spare, struct spare, spare_end)
 
+/* An entry of the policy's text that stays is still one, and has no end. */
+static void origin_carry(const struct ks_member_memory *from, const struct ks_prefix *prefix,
+			 struct ks_member_entry *entry)
+{
+	const struct ks_member *old = ks_members_get(from, prefix);
+
+	if (!old || !(old->flags & KS_MEMBER_POLICY))
+		return;
+	entry->flags = KS_MEMBER_POLICY;
+	entry->expires = 0;
+}
+
 /* Entries that stay keep their counters. */
 static void counters_carry(const struct ks_member_memory *from, const struct ks_member_memory *to,
 			   const struct ks_prefix *prefix)
@@ -187,6 +199,7 @@ static int spare_fill(const struct ks_set_target *target, const struct spare *sp
 		return err;
 	for (size_t i = 0; i < entries->count; i++) {
 		entry_make(target, &entries->list[i], ks_engine_env(engine), &entry);
+		origin_carry(&target->set->memory, &entries->list[i].prefix, &entry);
 		note_added(ks_member_add(ks_engine_env(engine), &entry), changed);
 		counters_carry(&target->set->memory, &spare->memory, &entries->list[i].prefix);
 	}
