@@ -76,6 +76,8 @@ __u32 ks_ipv4_options_check(const __u8 *ip, struct ks_packet *pkt, __u32 ihl, __
 
 	pkt->cursor = IPV4_HEADER_LEN;
 	ks_loop(IPV4_OPTIONS_MAX, ipv4_option_step, &ctx);
+	if (!pkt->ip_options)
+		pkt->ip_options = 1U << KS_IP_OPTION_OTHER; /* nothing but padding, which pads nothing */
 	return ctx.reason;
 }
 
