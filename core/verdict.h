@@ -133,8 +133,8 @@ enum ks_class {
 	X(TCP_RESET, "connection reset",                                                                               \
 	  "its connection was reset: only resets pass, and whoever goes on gets another")                              \
 	X(CHALLENGED, "challenged",                                                                                    \
-	  "half-open connections fill, or its destination is flooded, and its source has not shown yet that it is "    \
-	  "real")                                                                                                      \
+	  "half-open connections fill, its destination is flooded, or its zone always challenges, and its source has " \
+	  "not shown yet that it is real")                                                                             \
 	X(CHALLENGE_ANSWERED, "challenge answered", "a RST by which its source has shown that it is real")             \
 	X(OVER_FLOWS, "over limit of new flows", "more flows in this time than a limit of the rule allows")            \
 	X(OVER_CONNECTIONS, "over limit of connections", "more connections at once than a limit of the rule allows")   \
