@@ -256,22 +256,36 @@ static int check_zones(struct ks_parser *p)
 
 /* --- rules --- */
 
-static int unknown_zone(struct ks_parser *p, const struct ks_name *name)
-{
-	const char *names[ZONES_MAX + 3] = { "self", "any", "none" };
+#define ZONE_WORDS 3U /* behind the zones */
 
-	for (size_t i = 0; i < p->policy->zone_count; i++)
-		names[3 + i] = p->policy->zones[i].name;
-	return ks_parser_error_at(p, &name->place,
-				  "unknown zone '%.60s'%s: expected a zone of this policy, 'self' or 'any'", name->text,
-				  ks_did_you_mean(p, "", name->text, names, 3 + p->policy->zone_count));
+/* Where only zones with interfaces may stand, `words` is 0. */
+static int unknown_zone(struct ks_parser *p, const struct ks_name *name, size_t words)
+{
+	const char *names[ZONES_MAX + ZONE_WORDS];
+	size_t count = p->policy->zone_count;
+
+	for (size_t i = 0; i < count; i++)
+		names[i] = p->policy->zones[i].name;
+	names[count] = "self";
+	names[count + 1] = "any";
+	names[count + 2] = "none";
+	return ks_parser_error_at(p, &name->place, "unknown zone '%.60s'%s: expected a zone of this policy%s",
+				  name->text, ks_did_you_mean(p, "", name->text, names, count + words),
+				  words ? ", 'self' or 'any'" : "");
 }
 
 int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name)
 {
 	int id = ks_policy_zone_id(p->policy, name->text);
 
-	return id < 0 ? unknown_zone(p, name) : id;
+	return id < 0 ? unknown_zone(p, name, ZONE_WORDS) : id;
+}
+
+int ks_zone_resolve_own(struct ks_parser *p, const struct ks_name *name)
+{
+	int id = strcmp(name->text, "any") == 0 ? KS_ZONE_SELF : ks_policy_zone_id(p->policy, name->text);
+
+	return id < 0 ? unknown_zone(p, name, 0) : id;
 }
 
 static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *names, const struct ks_place *place,
@@ -294,7 +308,7 @@ static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *
 /* Checks the zone of `address of`, which must have interfaces. */
 static void check_address_of(struct ks_parser *p, struct ks_name *zone)
 {
-	int id = strcmp(zone->text, "any") == 0 ? KS_ZONE_SELF : ks_zone_resolve(p, zone);
+	int id = ks_zone_resolve_own(p, zone);
 
 	if (id == KS_ZONE_SELF || id == KS_ZONE_NONE)
 		ks_parser_error_at(p, &zone->place,

@@ -89,12 +89,22 @@ static int bad_amount(struct ks_parser *p, const struct ks_token *token)
 	return ks_parser_error(p, token, 0, "'%.60s' is no limit: expected " AMOUNT_TEXT, token->text);
 }
 
+#define LETTERS_TEXT ", with k, M or G for 10^3, 10^6 or 10^9"
+
+static int bad_rate(struct ks_parser *p, const struct ks_token *token)
+{
+	if (token->text[0] < '0' || token->text[0] > '9')
+		return bad_amount(p, token);
+	return ks_parser_error(p, token, 0, "'%.60s' is out of bounds: expected 1 to %llu new flows in a time",
+			       token->text, units[KS_LIMIT_FLOWS].max);
+}
+
 /* Reads "10/minute". */
 static int read_rate(struct ks_parser *p, const struct ks_token *token, const char *slash, struct ks_ast_limit *limit)
 {
 	limit->unit = KS_LIMIT_FLOWS;
 	if (read_amount(token->text, (size_t)(slash - token->text), KS_LIMIT_FLOWS, &limit->amount))
-		return bad_amount(p, token);
+		return bad_rate(p, token);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(periods); i++) {
 		if (strcmp(slash + 1, periods[i].name) == 0) {
 			limit->period = (__u8)i;
@@ -120,7 +130,7 @@ static int read_unit(struct ks_parser *p, const struct ks_token *amount, struct 
 			return 0;
 		return ks_parser_error(p, amount, 0, "'%.60s' is out of bounds: expected 1 to %llu %s%s", amount->text,
 				       units[unit].max, units[unit].name,
-				       unit == KS_LIMIT_CONNECTIONS ? "" : ", with k, M or G for 10^3, 10^6 or 10^9");
+				       unit == KS_LIMIT_CONNECTIONS ? "" : LETTERS_TEXT);
 	}
 	return ks_parser_error(p, &token, 0,
 			       "unknown unit '%.60s' of a limit: expected 'connections', 'packets/second' or "
@@ -144,6 +154,16 @@ static int parse_amount(struct ks_parser *p, struct ks_ast_limit *limit)
 	return read_unit(p, &token, limit);
 }
 
+static int bad_burst(struct ks_parser *p, const struct ks_token *token, unsigned unit)
+{
+	static const char *const what[] = { [KS_LIMIT_FLOWS] = "new flows",
+					    [KS_LIMIT_PACKETS] = "packets" LETTERS_TEXT,
+					    [KS_LIMIT_OCTETS] = "octets" LETTERS_TEXT };
+
+	return ks_parser_error(p, token, 0, "'%.60s' is no burst: expected 1 to %llu %s", token->text, units[unit].max,
+			       what[unit]);
+}
+
 static int parse_burst(struct ks_parser *p, struct ks_ast_limit *limit)
 {
 	struct ks_token word = *ks_parser_last(p), token;
@@ -155,7 +175,7 @@ static int parse_burst(struct ks_parser *p, struct ks_ast_limit *limit)
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "a number that may come at once, such as 5", &token))
 		return -EINVAL;
 	if (read_amount(token.text, token.length, limit->unit, &limit->burst))
-		return ks_parser_error(p, &token, 0, "'%.60s' is no burst: expected a number from 1", token.text);
+		return bad_burst(p, &token, limit->unit);
 	return 0;
 }
 
@@ -323,6 +343,10 @@ int ks_parse_limit(struct ks_parser *p, struct ks_ast_rule *rule)
 		err = parse_per(p, &limit);
 	if (!err && ks_parser_accept_word(p, "overload"))
 		err = parse_overload(p, &limit);
+	if (!err && ks_parser_accept_word(p, "burst"))
+		err = ks_parser_error(p, ks_parser_last(p), 0,
+				      "'burst' stands before 'per': expected it behind the rate, as in limit 10/minute "
+				      "burst 5 per source");
 	return err ? err : keep_limit(p, rule, &limit);
 }
 

@@ -152,7 +152,7 @@ static int read_items(struct ks_parser *p, struct ks_ast_protect *ctx)
 
 static void protect_zone(struct ks_parser *p, const struct ks_ast_protect *ctx, const struct ks_name *name)
 {
-	int id = strcmp(name->text, "any") == 0 ? KS_ZONE_SELF : ks_zone_resolve(p, name);
+	int id = ks_zone_resolve_own(p, name);
 	struct ks_protection *protection;
 	struct ks_zone *zone;
 

@@ -219,7 +219,7 @@ static int resolve_dynamic(struct ks_parser *p, struct ks_ast_set *set)
 	if (ks_items_merge(p->ast, &none, false, &set->merged))
 		return -ENOMEM;
 	set->merged.dynamic = 1ULL << set->number;
-	if (set->items.count <= set->settings.limit)
+	if (set->broken || set->items.count <= set->settings.limit)
 		return 0;
 	return ks_parser_error_at(p, &set->name.place,
 				  "set '%s' begins with %zu entries, and its limit is %u: expected a larger limit",

@@ -53,7 +53,7 @@ static void check_target_zone(struct ks_parser *p, struct ks_ast_translation *tr
 				   name->text);
 		return;
 	}
-	id = ks_zone_resolve(p, name);
+	id = ks_zone_resolve_own(p, name);
 	if (id >= 0)
 		translation->zone_id = (__u8)id;
 }

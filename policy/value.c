@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAPPED_LENGTH 96U /* of ::ffff:0:0/96 */
+#define MAPPED_WORD 0xffffU
+
 int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family)
 {
 	struct ks_addr value = { 0 };
@@ -19,6 +22,20 @@ int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family)
 		return -EINVAL;
 	*addr = value;
 	return 0;
+}
+
+/*
+ * Makes an address of IPv4, or a prefix of some of them, of one that is written as IPv6 (RFC 4291, 2.5.5.2): packets have them
+ * only so. The whole block ::ffff:0:0/96 stays one of IPv6, as lists of what has no place on a wire mean it.
+ */
+static void prefix_unmap(struct ks_prefix *prefix)
+{
+	if (prefix->family != KS_IPV6 || prefix->length <= MAPPED_LENGTH || prefix->addr.d[0] ||
+	    prefix->addr.w[2] != ks_be32(MAPPED_WORD))
+		return;
+	prefix->addr.w[2] = 0;
+	prefix->family = KS_IPV4;
+	prefix->length -= MAPPED_LENGTH;
 }
 
 /* Copies text[0..length) into a buffer of `size`; false if it does not fit. */
@@ -116,6 +133,7 @@ int ks_value_prefix(const char *text, struct ks_prefix *prefix)
 		      (slash[2] | 0x20) == 'x'))
 		return -EINVAL;
 	value.length = (__u8)length;
+	prefix_unmap(&value);
 	*prefix = value;
 	return 0;
 }
@@ -175,21 +193,20 @@ void ks_prefix_range(const struct ks_prefix *prefix, struct ks_range *range)
 static int parse_addr_range(const char *text, const char *dash, struct ks_range *range, __u8 *family)
 {
 	char part[INET6_ADDRSTRLEN];
-	struct ks_addr low, high;
-	__u8 family_low, family_high;
+	struct ks_prefix low, high;
 	struct ks_range value;
 
-	if (!copy_part(part, sizeof(part), text, (size_t)(dash - text)) || ks_value_addr(part, &low, &family_low) ||
-	    ks_value_addr(dash + 1, &high, &family_high))
+	if (!copy_part(part, sizeof(part), text, (size_t)(dash - text)) || strchr(text, '/') ||
+	    ks_value_prefix(part, &low) || ks_value_prefix(dash + 1, &high))
 		return -EINVAL;
-	if (family_low != family_high)
+	if (low.family != high.family)
 		return -ERANGE;
-	ks_addr_to_value(&low, family_low, value.lo);
-	ks_addr_to_value(&high, family_low, value.hi);
+	ks_addr_to_value(&low.addr, low.family, value.lo);
+	ks_addr_to_value(&high.addr, low.family, value.hi);
 	if (ks_value_compare(value.lo, value.hi) > 0)
 		return -ERANGE;
 	*range = value;
-	*family = family_low;
+	*family = low.family;
 	return 0;
 }
 
