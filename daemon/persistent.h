@@ -4,6 +4,7 @@
  *
  *   /var/lib/keepstate/NAME/policy     the last good policy
  *   /var/lib/keepstate/NAME/sets       the run-time sets that are kept
+ *   /var/lib/keepstate/NAME/sets.beyond-limit  the file of a start at which they were more than the limit
  *   /var/lib/keepstate/NAME/unconfirmed  the note of a policy on trial
  *   /var/lib/keepstate/NAME/tried      that policy, which is the last good one if it is confirmed
  *   /var/lib/keepstate/NAME/owner      the boot and the network namespace that the directory belongs to; not for "host"

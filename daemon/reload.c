@@ -29,6 +29,7 @@
 #include "daemon/manager.h"
 #include "daemon/login.h"
 #include "daemon/report.h"
+#include "daemon/sets_keep.h"
 #include "engine/seats.h"
 #include "kernel/seed.h"
 #include "text/json.h"
@@ -287,6 +288,7 @@ static json_t *find_change(const struct ks_daemon *daemon, const struct ks_inter
 			  "no_longer_guarded", ks_coverage_difference(before, now), "in_no_zone",
 			  ks_coverage_outcast(before, now), "warnings", ks_coverage_warnings(now, daemon->policy));
 
+	ks_sets_add_warnings(daemon, json_object_get(change, "warnings"));
 	ks_coverage_add_cut(&change, daemon->kernel, &daemon->ledger, daemon->policy);
 	return change;
 }

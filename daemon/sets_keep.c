@@ -93,6 +93,29 @@ static __u64 changes_of(const struct ks_daemon *daemon)
 	return sum;
 }
 
+/* A set that a lower limit makes too full is left as it is; it takes no more, and a start would not take it back whole. */
+static json_t *too_full(const struct ks_daemon *daemon, const struct ks_set_info *info)
+{
+	const struct ks_stored_set *set = ks_set_store_find(ks_kernel_sets(daemon->kernel), info->name);
+	const struct ks_dynamic *settings = &daemon->policy->config.dynamic[info->number];
+	__u32 count = set ? set->memory.page->head.count : 0;
+
+	if (count <= settings->limit)
+		return NULL;
+	return json_sprintf("the set '%s' has %u entries, and its limit is %u now: all stay, none can be added%s",
+			    info->name, count, settings->limit,
+			    settings->flags & KS_DYNAMIC_KEEP ? ", and the next start takes back no more than the limit"
+							      : "");
+}
+
+void ks_sets_add_warnings(const struct ks_daemon *daemon, json_t *warnings)
+{
+	for (size_t i = 0; i < daemon->policy->set_info_count; i++) {
+		if (daemon->policy->set_infos[i].dynamic)
+			json_array_append_new(warnings, too_full(daemon, &daemon->policy->set_infos[i]));
+	}
+}
+
 void ks_sets_keep(struct ks_daemon *daemon)
 {
 	__u64 begun = ks_kernel_clock(), changes;
@@ -109,6 +132,44 @@ void ks_sets_keep(struct ks_daemon *daemon)
 	daemon->sets_saved = changes;
 	daemon->sets_next = ks_kernel_clock() +
 			    KS_MAX(SECONDS_BETWEEN * KS_NSEC_PER_SEC, (ks_kernel_clock() - begun) * SHARE_OF_TIME);
+}
+
+static const char *set_name(const struct ks_policy *policy, __u32 number)
+{
+	for (size_t i = 0; i < policy->set_info_count; i++) {
+		if (policy->set_infos[i].dynamic && policy->set_infos[i].number == number)
+			return policy->set_infos[i].name;
+	}
+	return "?";
+}
+
+/*
+ * Says which sets took less than the file had. The next save writes what there is now, so the file gets another name too, by which
+ * an administrator finds the rest.
+ */
+static void say_left_out(const struct ks_daemon *daemon, const struct ks_saved_sets_outcome *outcome)
+{
+	char path[KS_INSTANCE_PATH], rest[KS_INSTANCE_PATH] = "";
+
+	for (__u32 i = 0; i < daemon->policy->config.dynamics; i++) {
+		if (outcome->no_room_in[i])
+			ks_report_error(
+				"WARNING: %llu saved entries of the set '%s' find no room, because its limit is "
+				"%u now: they are not in force",
+				outcome->no_room_in[i], set_name(daemon->policy, i),
+				daemon->policy->config.dynamic[i].limit);
+	}
+	if (!outcome->no_room || ks_persistent_path(&daemon->instance, KS_SETS_FILE, path) ||
+	    ks_persistent_path(&daemon->instance, KS_SETS_REST_FILE, rest))
+		return;
+	unlink(rest);
+	if (link(path, rest))
+		ks_report_error("the file of saved sets cannot be kept as %s: %s", rest, strerror(errno));
+	else
+		ks_report_error(
+			"all that was saved is kept in %s: with a larger limit in the policy, `keepstate set add "
+			"NAME -` takes lines of it",
+			rest);
 }
 
 static void take_back(struct ks_daemon *daemon, char *bytes, size_t size)
@@ -129,6 +190,8 @@ static void take_back(struct ks_daemon *daemon, char *bytes, size_t size)
 		ks_report(
 			"%llu entries of run-time sets are taken back, %llu s old; %llu had expired, %llu find no room",
 			outcome.taken, outcome.elapsed / KS_MSEC_PER_SEC, outcome.expired, outcome.no_room);
+	if (!err)
+		say_left_out(daemon, &outcome);
 }
 
 void ks_sets_take_back(struct ks_daemon *daemon)

@@ -109,7 +109,7 @@ struct source {
 	struct ks_saved_moment moment;
 	struct ks_engine *engine; /* on the present set; NULL: its entries are left out */
 	const struct ks_stored_set *set;
-	__u32 limit;
+	__u32 number, limit; /* of it */
 };
 
 __attribute__((format(printf, 2, 3))) static int refuse(const struct source *source, const char *format, ...)
@@ -183,6 +183,7 @@ static int begin_set(struct source *source, const char *name)
 	source->set = info && is_kept(policy, info) ? ks_set_store_find(source->sets->store, name) : NULL;
 	if (!source->set)
 		return 0;
+	source->number = info->number;
 	source->limit = policy->config.dynamic[info->number].limit;
 	return ks_members_open(&source->set->memory, source->sets->now, NULL, &source->engine);
 }
@@ -210,6 +211,7 @@ static void put_entry(struct source *source, const struct ks_prefix *prefix, __u
 	added = ks_member_add(ks_engine_env(source->engine), &entry);
 	if (added != KS_MEMBER_ADDED && added != KS_MEMBER_RENEWED) {
 		outcome->no_room++;
+		outcome->no_room_in[source->number]++;
 		return;
 	}
 	outcome->taken++;

@@ -32,6 +32,7 @@ struct ks_saved_sets_outcome {
 	__u64 taken, expired;
 	__u64 gone; /* of sets that the policy does not keep any more */
 	__u64 no_room; /* beyond the limit of their set */
+	__u64 no_room_in[KS_DYNAMIC_MAX]; /* the same by the number of the set */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "daemon/api/forms.h"
 #include "daemon/coverage.h"
 #include "daemon/events.h"
+#include "daemon/sets_keep.h"
 #include "text/json.h"
 #include "text/names.h"
 #include "text/scoped.h"
@@ -134,6 +135,7 @@ static json_t *warnings_json(const struct ks_daemon *daemon)
 {
 	json_t *warnings = ks_coverage_warnings(&daemon->interfaces, daemon->policy);
 
+	ks_sets_add_warnings(daemon, warnings);
 	if (daemon->stand_in.why && json_array_insert_new(warnings, 0, ks_json_text(daemon->stand_in.why))) {
 		json_decref(warnings);
 		return NULL;

@@ -212,6 +212,26 @@ static void what_has_expired_and_what_is_kept_no_more_is_left_out(void **state)
 	ks_policy_destroy(without);
 }
 
+static void what_finds_no_room_is_counted_by_set(void **state)
+{
+	struct ks_policy *policy = load(POLICY);
+	struct ks_policy *smaller = load(HEAD "set other { } dynamic\nset kept { 192.0.2.9 } dynamic, limit 2, keep\n");
+	struct ks_saved_sets_outcome outcome;
+	struct ks_set_store store;
+	size_t size;
+	char *bytes = file_make(policy, &size);
+
+	assert_int_equal(restore(smaller, &store, bytes, size, 1, &outcome), 0);
+	assert_int_equal(outcome.taken, 1);
+	assert_true(outcome.no_room > 0);
+	assert_int_equal(outcome.no_room_in[0], 0);
+	assert_int_equal(outcome.no_room_in[1], outcome.no_room);
+	ks_set_store_fini(&store);
+	free(bytes);
+	ks_policy_destroy(policy);
+	ks_policy_destroy(smaller);
+}
+
 static void a_damaged_file_counts_for_nothing(void **state)
 {
 	struct ks_policy *policy = load(POLICY);
@@ -244,6 +264,7 @@ int main(void)
 		cmocka_unit_test(what_is_abandoned_changes_nothing),
 		cmocka_unit_test(entries_come_back_with_the_time_that_they_have_left),
 		cmocka_unit_test(what_has_expired_and_what_is_kept_no_more_is_left_out),
+		cmocka_unit_test(what_finds_no_room_is_counted_by_set),
 		cmocka_unit_test(a_damaged_file_counts_for_nothing),
 	};
 
