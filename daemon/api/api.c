@@ -26,20 +26,31 @@ struct ks_api {
 
 #define KS_SETS_PATH "/v1/sets"
 
+#define KS_PARAMETERS_MAX 4
+
 static const struct api_route {
 	const char *method;
 	const char *path;
 	ks_handler_fn *handler;
+	bool filters; /* ks_api_filter() looks at the parameters */
+	const char *parameters[KS_PARAMETERS_MAX]; /* all that the handler knows, if it does not filter */
 } routes[] = {
-	{ "GET", "/v1/status", ks_api_status },		{ "GET", "/v1/states", ks_api_states },
-	{ "DELETE", "/v1/states", ks_api_states_kill }, { "GET", "/v1/log", ks_api_log },
-	{ "GET", "/v1/counters", ks_api_counters },	{ "POST", "/v1/reload", ks_api_reload },
-	{ "GET", "/v1/policy", ks_api_policy },		{ "GET", "/v1/mappings", ks_api_mappings },
-	{ "POST", "/v1/confirm", ks_api_confirm },	{ "GET", "/v1/limits", ks_api_limits },
-
-	{ "POST", "/v1/explain", ks_api_explain },	{ "POST", "/v1/stop", ks_api_stop },
-	{ "GET", KS_SETS_PATH, ks_api_sets },		{ "POST", KS_SETS_PATH, ks_api_sets_add },
-	{ "PUT", KS_SETS_PATH, ks_api_sets_replace },	{ "DELETE", KS_SETS_PATH, ks_api_sets_remove },
+	{ "GET", "/v1/status", ks_api_status, false, {} },
+	{ "GET", "/v1/states", ks_api_states, true, {} },
+	{ "DELETE", "/v1/states", ks_api_states_kill, true, {} },
+	{ "GET", "/v1/log", ks_api_log, true, {} },
+	{ "GET", "/v1/counters", ks_api_counters, false, {} },
+	{ "POST", "/v1/reload", ks_api_reload, false, {} },
+	{ "GET", "/v1/policy", ks_api_policy, false, {} },
+	{ "GET", "/v1/mappings", ks_api_mappings, true, {} },
+	{ "POST", "/v1/confirm", ks_api_confirm, false, {} },
+	{ "GET", "/v1/limits", ks_api_limits, false, {} },
+	{ "POST", "/v1/explain", ks_api_explain, false, {} },
+	{ "POST", "/v1/stop", ks_api_stop, false, {} },
+	{ "GET", KS_SETS_PATH, ks_api_sets, false, { "name", "address", "format" } },
+	{ "POST", KS_SETS_PATH, ks_api_sets_add, false, { "name", "for", "end_states" } },
+	{ "PUT", KS_SETS_PATH, ks_api_sets_replace, false, { "name", "for" } },
+	{ "DELETE", KS_SETS_PATH, ks_api_sets_remove, false, { "name", "all" } },
 };
 
 KS_SCOPED(auto_response, struct MHD_Response *, MHD_destroy_response)
@@ -146,6 +157,44 @@ bool ks_api_filter(struct ks_request *request, unsigned kind, const char *const 
 	return !ctx.wrong;
 }
 
+/* A search for a parameter that the route does not know: one with a typing error would change what is done, and nobody would know. */
+struct parameters_ctx {
+	const struct api_route *route;
+	const char *unknown;
+};
+
+static enum MHD_Result parameter_look(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct parameters_ctx *ctx = cls;
+
+	for (size_t i = 0; i < KS_PARAMETERS_MAX && ctx->route->parameters[i]; i++) {
+		if (!strcmp(ctx->route->parameters[i], key))
+			return MHD_YES;
+	}
+	ctx->unknown = key;
+	return MHD_NO;
+}
+
+static enum MHD_Result parameter_refuse(struct ks_request *request, const struct api_route *route, const char *name)
+{
+	char known[128] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < KS_PARAMETERS_MAX && route->parameters[i]; i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, " %s", route->parameters[i]);
+	return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "%s %s has no parameter '%.60s'; %s%s", route->method,
+			     route->path, name, used ? "there are:" : "it has none", known);
+}
+
+static enum MHD_Result route_follow(struct ks_request *request, const struct api_route *route)
+{
+	struct parameters_ctx ctx = { .route = route };
+
+	if (!route->filters)
+		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, parameter_look, &ctx);
+	return ctx.unknown ? parameter_refuse(request, route, ctx.unknown) : route->handler(request);
+}
+
 static enum MHD_Result dispatch(struct ks_request *request, const char *path, const char *method)
 {
 	bool known = false;
@@ -155,7 +204,7 @@ static enum MHD_Result dispatch(struct ks_request *request, const char *path, co
 			continue;
 		known = true;
 		if (!strcmp(routes[i].method, method))
-			return routes[i].handler(request);
+			return route_follow(request, &routes[i]);
 	}
 	if (known)
 		return ks_api_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "%s does not understand %s", path, method);
