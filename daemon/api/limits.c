@@ -61,12 +61,24 @@ static __u64 spent(const struct limits *limits, const struct ks_limit *limit, co
 	return limit->period ? (due * limit->amount + limit->period - 1) / limit->period : 0;
 }
 
+#define ADDRESS_TEXT 64 /* with the length of a prefix */
+
+/* The address that is counted, or the prefix if it is counted with others. */
+static const char *of_text(const struct ks_limit *limit, const struct ks_flow_key *key, char text[ADDRESS_TEXT])
+{
+	const struct ks_prefix prefix = { .addr = key->addr[0],
+					  .family = key->family,
+					  .length = limit->bits[key->family == KS_IPV6] };
+
+	return ks_prefix_text(&prefix, text, ADDRESS_TEXT);
+}
+
 static json_t *tally_json(const struct limits *limits, const struct ks_flow_key *key, const struct ks_tally *tally,
 			  const struct ks_limit *limit)
 {
 	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	ks_auto_free char *text = NULL;
-	char addr[KS_ADDR_TEXT];
+	char of[ADDRESS_TEXT];
 
 	if (ks_memory_file_open(&file))
 		return NULL;
@@ -75,10 +87,9 @@ static json_t *tally_json(const struct limits *limits, const struct ks_flow_key 
 	if (!text)
 		return NULL;
 	return json_pack("{s:s, s:o, s:I, s:I, s:o}", "limit", text, "of",
-			 limit->per == KS_LIMIT_RULE ? json_null()
-						     : json_string(ks_addr_text(&key->addr[0], key->family, addr)),
-			 "spent", (json_int_t)spent(limits, limit, tally), "exceeded", (json_int_t)tally->exceeded,
-			 "rule", ks_rule_json(limits->policy, tally->rule));
+			 limit->per == KS_LIMIT_RULE ? json_null() : json_string(of_text(limit, key, of)), "spent",
+			 (json_int_t)spent(limits, limit, tally), "exceeded", (json_int_t)tally->exceeded, "rule",
+			 ks_rule_json(limits->policy, tally->rule));
 }
 
 static int print_tally(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)
