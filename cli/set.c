@@ -248,8 +248,7 @@ static int input_copy(FILE *out)
 	return 0;
 }
 
-/* Writes the entries a line each; a single '-' stands for standard input. NULL after a complaint. */
-static char *entries_text(int count, char **operands)
+static char *input_text(void)
 {
 	ks_auto_memory_file struct ks_memory_file file = { 0 };
 
@@ -257,14 +256,37 @@ static char *entries_text(int count, char **operands)
 		ks_cli_no_memory();
 		return NULL;
 	}
-	if (count == 1 && !strcmp(operands[0], "-")) {
-		if (input_copy(file.out))
-			return NULL;
-	} else {
-		for (int i = 0; i < count; i++)
-			fprintf(file.out, "%s\n", operands[i]);
+	return input_copy(file.out) ? NULL : ks_memory_file_take(&file);
+}
+
+/* A list in JSON: a complaint counts its entries. */
+static char *operands_text(int count, char **operands)
+{
+	ks_auto_json json_t *list = json_array();
+	char *text;
+
+	for (int i = 0; i < count; i++)
+		ks_json_append(&list, ks_json_text(operands[i]));
+	text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+	if (!text)
+		ks_cli_no_memory();
+	return text;
+}
+
+/* The entries as the daemon reads them; a single '-' stands for standard input. NULL after a complaint. */
+static char *entries_text(int count, char **operands)
+{
+	return count == 1 && !strcmp(operands[0], "-") ? input_text() : operands_text(count, operands);
+}
+
+/* Returns true if `for` stands where an entry is expected. */
+static bool has_time_within(int count, char **operands)
+{
+	for (int i = 1; i < count; i++) {
+		if (!strcmp(operands[i], "for"))
+			return true;
 	}
-	return ks_memory_file_take(&file);
+	return false;
 }
 
 /* Takes `for DURATION` off the end of the operands. */
@@ -295,6 +317,9 @@ static int change_run(const struct ks_usage *usage, const struct choices *choice
 				      verb->name);
 	if (choices->end_states && strcmp(verb->method, "POST"))
 		return ks_usage_error(usage, "--end-flows goes with set add only");
+	if (has_time_within(count, operands))
+		return ks_usage_error(
+			usage, "'for' and a duration stand last, once, and hold for all entries of add and replace");
 	text = entries_text(count - 1, operands + 1);
 	if (!text)
 		return KS_EXIT_SYSTEM;

@@ -3,6 +3,7 @@
 million of them, and what is left of them after a reload, a crash, a stop.
 """
 import json
+import pathlib
 import subprocess
 import time
 
@@ -72,6 +73,14 @@ def test_a_change_is_refused_as_a_whole(firewall):
     assert many.returncode == 2 and "0 of 100 entries, and 101 more do not fit" in many.stderr
     missing = firewall.cli("set", "add", "nobody", "192.0.2.1")
     assert missing.returncode == 2 and "no dynamic set 'nobody'" in missing.stderr
+    done = firewall.cli("set", "add", "blocked", "192.0.2.1", "for", "1h", "192.0.2.2")
+    assert done.returncode == 2 and "'for' and a duration stand last" in done.stderr, done.stderr
+    assert "entry 2: 'here' is no address" in firewall.cli("set", "add", "blocked", "192.0.2.1", "here").stderr
+    socket = f"/run/keepstate/{firewall.instance()}/control.sock"
+    done = subprocess.run(["curl", "-sS", "--unix-socket", socket, "-d", "192.0.2.1",
+                           "http://k/v1/sets?name=blocked&end_state=1"], capture_output=True, text=True, timeout=20)
+    error = "POST /v1/sets has no parameter 'end_state'; there are: name for end_states"
+    assert json.loads(done.stdout)["error"] == error
     assert size(firewall, "blocked")["entries"] == 1 and size(firewall, "kept")["entries"] == 0
 
 
@@ -150,6 +159,16 @@ def test_entries_stay_over_reload_crash_and_stop(lab, firewall):
     kept = entries(firewall, "kept")
     assert set(kept) == {SERVER6, "2001:db8:1::/48"} and 3000 < kept[SERVER6]["left"] < 3600
     assert lab.client.ping(SERVER6) == 0
+    firewall.path.write_text(POLICY.replace("limit 100, keep", "limit 1, keep"))
+    done = firewall.cli("reload")
+    assert "the set 'kept' has 2 entries, and its limit is 1 now" in done.stderr, done.stdout + done.stderr
+    assert any("'kept' has 2 entries" in line for line in firewall.data("status")[0]["warnings"])
+    assert len(entries(firewall, "kept")) == 2
+    firewall.stop()
+    firewall.start()
+    assert len(entries(firewall, "kept")) == 1
+    rest = pathlib.Path(f"/var/lib/keepstate/{firewall.instance()}/sets.beyond-limit").read_text()
+    assert SERVER6 in rest and "2001:db8:1::/48" in rest
     firewall.path.write_text(POLICY.replace("@kept, ", "").replace("set kept { } dynamic, limit 100, keep\n", ""))
     firewall.say("reload")
     assert [one["name"] for one in firewall.data("set", "list")[0]["sets"]] == ["blocked", "large"]
@@ -167,6 +186,11 @@ def test_replacing_is_one_step(lab, firewall):
     assert feed(firewall, "replace", "blocked", plain).returncode == 0
     assert set(entries(firewall, "blocked")) == {CLIENT4, "192.0.2.2"}
     assert lab.client.ping(SERVER4) == 0
+    firewall.say("reload")
+    firewall.say("set", "replace", "blocked", "198.51.100.0/24", "192.0.2.2", "for", "5m")
+    now = entries(firewall, "blocked")
+    assert now["198.51.100.0/24"]["left"] is None and now["198.51.100.0/24"]["policy"]
+    assert now["192.0.2.2"]["left"] <= 300
 
 
 def test_the_api_takes_json(firewall):
