@@ -86,6 +86,7 @@ static int prefix_read(const struct reader *reader, const char *word, struct ks_
 		return refuse(reader, "'%s' is no address: expected an address, or a prefix such as 192.0.2.0/24",
 			      word);
 	ks_prefix_mask(prefix);
+	ks_prefix_unmap(prefix);
 	return 0;
 }
 

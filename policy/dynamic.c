@@ -26,6 +26,7 @@ static void prefix_of(const struct ks_item *item, struct ks_prefix *prefix)
 		prefix->length--;
 		ks_prefix_range(prefix, &range);
 	}
+	ks_prefix_unmap(prefix);
 }
 
 static int read_initial(struct ks_parser *p, struct ks_ast_set *set)

@@ -208,9 +208,6 @@ static int read_addr(struct ks_parser *p, const struct ks_token *token, struct k
 	if (err)
 		return bad_addr(p, token, err);
 	item->is_range = strchr(token->text, '-') != NULL;
-	if (item->family == KS_IPV4 && strchr(token->text, ':'))
-		ks_parser_warn_at(p, &token->place, "'%.90s' is of IPv4, written as IPv6: it is read as IPv4",
-				  token->text);
 	ks_warn_host_bits(p, token);
 	return 0;
 }

@@ -24,20 +24,6 @@ int ks_value_addr(const char *text, struct ks_addr *addr, __u8 *family)
 	return 0;
 }
 
-/*
- * Makes an address of IPv4, or a prefix of some of them, of one that is written as IPv6 (RFC 4291, 2.5.5.2): packets have them
- * only so. The whole block ::ffff:0:0/96 stays one of IPv6, as lists of what has no place on a wire mean it.
- */
-static void prefix_unmap(struct ks_prefix *prefix)
-{
-	if (prefix->family != KS_IPV6 || prefix->length <= MAPPED_LENGTH || prefix->addr.d[0] ||
-	    prefix->addr.w[2] != ks_be32(MAPPED_WORD))
-		return;
-	prefix->addr.w[2] = 0;
-	prefix->family = KS_IPV4;
-	prefix->length -= MAPPED_LENGTH;
-}
-
 /* Copies text[0..length) into a buffer of `size`; false if it does not fit. */
 static bool copy_part(char *buf, size_t size, const char *text, size_t length)
 {
@@ -133,7 +119,6 @@ int ks_value_prefix(const char *text, struct ks_prefix *prefix)
 		      (slash[2] | 0x20) == 'x'))
 		return -EINVAL;
 	value.length = (__u8)length;
-	prefix_unmap(&value);
 	*prefix = value;
 	return 0;
 }
@@ -153,6 +138,16 @@ void ks_addr_from_value(const __u64 value[2], unsigned family, struct ks_addr *a
 		addr->d[0] = ks_be64(value[0]);
 		addr->d[1] = ks_be64(value[1]);
 	}
+}
+
+void ks_prefix_unmap(struct ks_prefix *prefix)
+{
+	if (prefix->family != KS_IPV6 || prefix->length <= MAPPED_LENGTH || prefix->addr.d[0] ||
+	    prefix->addr.w[2] != ks_be32(MAPPED_WORD))
+		return;
+	prefix->addr.w[2] = 0;
+	prefix->family = KS_IPV4;
+	prefix->length = (__u8)(prefix->length - MAPPED_LENGTH);
 }
 
 /* Makes a mask of the host bits of a prefix. */
@@ -193,20 +188,21 @@ void ks_prefix_range(const struct ks_prefix *prefix, struct ks_range *range)
 static int parse_addr_range(const char *text, const char *dash, struct ks_range *range, __u8 *family)
 {
 	char part[INET6_ADDRSTRLEN];
-	struct ks_prefix low, high;
+	struct ks_addr low, high;
+	__u8 family_low, family_high;
 	struct ks_range value;
 
-	if (!copy_part(part, sizeof(part), text, (size_t)(dash - text)) || strchr(text, '/') ||
-	    ks_value_prefix(part, &low) || ks_value_prefix(dash + 1, &high))
+	if (!copy_part(part, sizeof(part), text, (size_t)(dash - text)) || ks_value_addr(part, &low, &family_low) ||
+	    ks_value_addr(dash + 1, &high, &family_high))
 		return -EINVAL;
-	if (low.family != high.family)
+	if (family_low != family_high)
 		return -ERANGE;
-	ks_addr_to_value(&low.addr, low.family, value.lo);
-	ks_addr_to_value(&high.addr, low.family, value.hi);
+	ks_addr_to_value(&low, family_low, value.lo);
+	ks_addr_to_value(&high, family_low, value.hi);
 	if (ks_value_compare(value.lo, value.hi) > 0)
 		return -ERANGE;
 	*range = value;
-	*family = low.family;
+	*family = family_low;
 	return 0;
 }
 

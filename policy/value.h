@@ -19,6 +19,12 @@ int ks_value_endpoint(const char *text, struct ks_addr *addr, __u8 *family, __u1
 /* "10.0.0.0/24" or an address alone (32 or 128 bits). Host bits are left as written: see ks_prefix_mask(). */
 int ks_value_prefix(const char *text, struct ks_prefix *prefix);
 
+/*
+ * Makes a prefix of IPv4 of one that is written as IPv6 (RFC 4291, 2.5.5.2): packets have it only so. The whole block
+ * ::ffff:0:0/96 stays one of IPv6, as lists of what has no place on a wire mean it.
+ */
+void ks_prefix_unmap(struct ks_prefix *prefix);
+
 /* "10.0.0.0/24", without the length when it is whole; returns buf (64 bytes are enough). */
 const char *ks_prefix_text(const struct ks_prefix *prefix, char *buf, size_t size);
 

@@ -234,6 +234,7 @@ static int set_prefix_parse(struct ks_reader *reader, struct ks_step *step)
 	if (token->kind != KS_TOKEN_WORD || ks_value_prefix(token->text, &step->prefix))
 		return ks_reader_expected(reader, "an address or a prefix such as 192.0.2.0/24");
 	ks_prefix_mask(&step->prefix);
+	ks_prefix_unmap(&step->prefix);
 	ks_reader_next(reader);
 	return 0;
 }

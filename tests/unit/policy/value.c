@@ -97,11 +97,11 @@ static void test_prefixes(void **state)
 	assert_false(ks_prefix_mask(&prefix));
 	assert_string_equal(ks_prefix_text(&prefix, buf, sizeof(buf)), "2001:db8::/33");
 	assert_int_equal(ks_value_prefix("::ffff:192.0.2.33/120", &prefix), 0);
+	ks_prefix_unmap(&prefix);
 	assert_string_equal(ks_prefix_text(&prefix, buf, sizeof(buf)), "192.0.2.33/24");
 	assert_int_equal(ks_value_prefix("::ffff:0:0/96", &prefix), 0);
+	ks_prefix_unmap(&prefix);
 	assert_int_equal(prefix.family, KS_IPV6);
-	assert_int_equal(ks_value_range("::ffff:192.0.2.1-::ffff:192.0.2.3", &range, &family), 0);
-	assert_true(family == KS_IPV4 && range.lo[1] == 0xc0000201 && range.hi[1] == 0xc0000203);
 	assert_int_equal(ks_value_range("0.0.0.0/0", &range, &family), 0);
 	assert_true(range.lo[1] == 0 && range.hi[1] == 0xffffffff && range.hi[0] == 0);
 	assert_int_equal(ks_value_range("::/0", &range, &family), 0);
