@@ -75,7 +75,9 @@ static inline struct ks_flow_key ks_source_key(const struct ks_tuple *tuple)
 	0x1 /* it is among the connections that its rule counts: whoever ends it gives that back */
 #define KS_FLOW_LIMIT_PENDING 0x2 /* it will be counted when its originator has proved to be there */
 #define KS_FLOW_LIMIT_PACED 0x4 /* its packets or octets are limited */
-#define KS_FLOW_LIMIT_MASK 0xf
+#define KS_FLOW_LIMIT_MASK 0xfU
+
+#define KS_FLOW_CLASS_MASK 0xfU /* ks_flow.class */
 
 struct ks_flow {
 	__u32 version;

@@ -22,11 +22,7 @@
  * table for translation none, 166 and 983. That is as often as none of so many flows would be one of these by chance
  * (tests/unit/core/table/insert.c counts). In a flood what is taken is the stalest of ten or more.
  *
- * Tallies (tally.h) have a budget of their own. When that is spent, a new one takes the place of one of its kind among the 16
- * buckets from its first one on, or in the next that has any, up to 128: of those that anybody can make, by flows without a
- * handshake, the one unused for longest that counts no connection, else one that does, else one of a handshake that counts none.
- * One of a handshake that counts connections is never taken. Lost is that its source, or its flow, has a whole burst again, or
- * as many connections without a handshake as the limit says.
+ * Tallies have a budget of their own; tally.h says whose place a new one takes.
  *
  * Left to an attacker
  *

@@ -10,11 +10,17 @@
  *
  * Life cycle. A tally begins with the first that it counts. It is dead when its rate
  * would let a whole burst through again, and never while it counts a connection. When there are as many as there may be,
- * a new one takes the place of another one (insert.c). It is written in place: a flow that ends must not have to wait.
+ * a new one takes the place of another one. It is written in place: a flow that ends must not have to wait.
  *
  * Two classes. A source's, or destination's, flows of protocols without a handshake have a tally of their own, because anybody
  * can make such flows in its name, also a rule's that allows both. These tallies make room first, even if they count connections,
  * which are forgotten then: nobody is refused for them. Those of protocols with a handshake stay as long as they count one.
+ *
+ * Room. `limit tallies` is their budget. When it is spent, a new one takes the place of one of its kind among the 16
+ * buckets from its first one on, or in the next that has any, up to 128: of those that anybody can make, by flows without a
+ * handshake, the one unused for longest that counts no connection, else one that does, else one of a handshake that counts none.
+ * One of a handshake that counts connections is never taken. Lost is that its source, or its flow, has a whole burst again, or
+ * as many connections without a handshake as the limit says.
  *
  * Giving back. A flow that was counted (KS_FLOW_LIMIT_COUNTED) is given back when it
  * closes or by whoever frees it: a packet, the sweeper, an insert that recycles it, the

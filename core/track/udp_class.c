@@ -150,7 +150,7 @@ void ks_udp_open(struct ks_env *env, struct ks_inspection *insp)
 
 	if (pkt->payload_len < CLASS_BYTES || !env_packet_read(env, pkt->payload_off, data, sizeof(data)))
 		return;
-	insp->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport));
+	insp->flow.after.class = class_of(data, pkt->payload_len, ks_be16(pkt->tuple.dport)) & KS_FLOW_CLASS_MASK;
 	if (insp->flow.after.class == KS_UDP_DNS)
 		dns_ask(&insp->flow.after, ks_load16(data));
 }

@@ -9,6 +9,7 @@
 #include "daemon/api/forms.h"
 #include "engine/entries.h"
 #include "policy/limit.h"
+#include "policy/value.h"
 #include "text/json.h"
 #include "text/memory_file.h"
 #include "text/names.h"
