@@ -61,6 +61,8 @@ static int mend_backstop(struct ks_daemon *daemon)
 	bool raised = ks_kernel_control(daemon->kernel)->flags & KS_CONTROL_BACKSTOP;
 	int err;
 
+	if (daemon->backstop_error) /* nobody removed it, and it is tried again every second anyway */
+		return 0;
 	if (!raised || ks_kernel_backstop(daemon->kernel))
 		return 0;
 	err = ks_kernel_raise_backstop(daemon->kernel);
