@@ -249,85 +249,78 @@ static ks_inline bool cookie_is_of(const struct ks_insp_challenge *c, __u64 minu
 	return ((__u32)hash & COOKIE_MASK) == (c->seq & COOKIE_MASK);
 }
 
-/* Returns 1 if the SYN in `c` is to be challenged. */
-ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_challenge *c)
-{
+/* The parts of a home that a challenge needs. */
+struct challenge_home {
 	const struct ks_table_shape *shape;
 	struct ks_challenges *challenges;
 	const struct ks_config *config;
+};
 
+/* Returns false if one of them is missing, or the arguments are. */
+static ks_inline bool home_find(struct ks_env *env, const struct ks_insp_challenge *c, struct challenge_home *home)
+{
 	if (!env || !c)
-		return 0;
+		return false;
 	ks_hide_bound(env);
 	ks_hide_bound(c);
-	shape = env_table_shape(env);
-	config = env_config(env);
-	challenges = env_challenges(env);
-	if (!shape || !config || !challenges)
+	home->shape = env_table_shape(env);
+	home->config = env_config(env);
+	home->challenges = env_challenges(env);
+	return home->shape && home->config && home->challenges;
+}
+
+/* Returns 1 if the SYN in `c` is to be challenged. */
+ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_challenge *c)
+{
+	struct challenge_home home;
+
+	if (!home_find(env, c, &home))
 		return 0;
-	if (!zone_has(config->challenge_always, c->zone) && !half_open_fill(env, config, challenges, c) && !c->flooded)
+	if (!zone_has(home.config->challenge_always, c->zone) &&
+	    !half_open_fill(env, home.config, home.challenges, c) && !c->flooded)
 		return 0;
 	if (c->flooded && !c->dry)
-		ks_store_relaxed(&challenges->flooded, (__u32)(c->now / KS_NSEC_PER_SEC) + ANSWER_S);
-	if (source_passes(env, c, source_hash(&c->tuple, shape->key)))
+		ks_store_relaxed(&home.challenges->flooded, (__u32)(c->now / KS_NSEC_PER_SEC) + ANSWER_S);
+	if (source_passes(env, c, source_hash(&c->tuple, home.shape->key)))
 		return 0;
-	if (syn_has_waited(env, c, shape->key) && (c->front || unanswered_admits(config, challenges, c))) {
+	if (syn_has_waited(env, c, home.shape->key) &&
+	    (c->front || unanswered_admits(home.config, home.challenges, c))) {
 		if (!c->dry && !c->front)
-			ks_fetch_add(&challenges->zone[c->zone & (KS_ZONE_MAX - 1)].unanswered, 1);
+			ks_fetch_add(&home.challenges->zone[c->zone & (KS_ZONE_MAX - 1)].unanswered, 1);
 		return 0;
 	}
-	numbers_choose(c, shape->key);
+	numbers_choose(c, home.shape->key);
 	if (!c->dry)
-		ks_fetch_add(&challenges->zone[c->zone & (KS_ZONE_MAX - 1)].asked, 1);
+		ks_fetch_add(&home.challenges->zone[c->zone & (KS_ZONE_MAX - 1)].asked, 1);
 	return 1;
 }
 
 /* Returns 1 if the RST in `c` answers a challenge of this minute or the last. */
 ks_isolated __u32 ks_challenge_hears_isolated(struct ks_env *env, struct ks_insp_challenge *c)
 {
-	const struct ks_table_shape *shape;
-	struct ks_challenges *challenges;
-	const struct ks_config *config;
+	struct challenge_home home;
 	__u64 minute;
 
-	if (!env || !c)
-		return 0;
-	ks_hide_bound(env);
-	ks_hide_bound(c);
-	shape = env_table_shape(env);
-	config = env_config(env);
-	challenges = env_challenges(env);
-	if (!shape || !config || !challenges)
-		return 0;
-	if (!is_on_for(config, challenges, c))
+	if (!home_find(env, c, &home) || !is_on_for(home.config, home.challenges, c))
 		return 0;
 	minute = c->now / MINUTE_NS;
-	if (!cookie_is_of(c, minute, shape->key) && !cookie_is_of(c, minute - 1, shape->key))
+	if (!cookie_is_of(c, minute, home.shape->key) && !cookie_is_of(c, minute - 1, home.shape->key))
 		return 0;
 	if (c->dry)
 		return 1;
-	source_remember(env, c, source_hash(&c->tuple, shape->key));
-	ks_fetch_add(&challenges->zone[c->zone & (KS_ZONE_MAX - 1)].proven, 1);
+	source_remember(env, c, source_hash(&c->tuple, home.shape->key));
+	ks_fetch_add(&home.challenges->zone[c->zone & (KS_ZONE_MAX - 1)].proven, 1);
 	return 1;
 }
 
 /* Remembers the source in `c`. Returns 1 if it does. */
 ks_isolated __u32 ks_challenge_confirm_isolated(struct ks_env *env, struct ks_insp_challenge *c)
 {
-	const struct ks_table_shape *shape;
-	struct ks_challenges *challenges;
-	const struct ks_config *config;
+	struct challenge_home home;
 
-	if (!env || !c)
+	if (!home_find(env, c, &home) || !is_on_for(home.config, home.challenges, c))
 		return 0;
-	ks_hide_bound(env);
-	ks_hide_bound(c);
-	shape = env_table_shape(env);
-	config = env_config(env);
-	challenges = env_challenges(env);
-	if (!shape || !config || !challenges || !is_on_for(config, challenges, c))
-		return 0;
-	source_remember(env, c, source_hash(&c->tuple, shape->key));
+	source_remember(env, c, source_hash(&c->tuple, home.shape->key));
 	return 1;
 }
 

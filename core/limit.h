@@ -6,13 +6,13 @@
  * in the state table (core/table/tally.h), one for each source, destination or flow, or
  * one for all.
  *
- * Who is counted. A source that has proved to be there: otherwise, whoever forges
- * sources spends the limits of others. So a connection of TCP, SCTP or DCCP counts, as a
- * new flow and as a connection, when its handshake is complete. Until then it is bounded
- * by `limit half-open`, and limits of packets and octets count nothing of it; nor do they a SYN, an INIT or a Request inside it later. Its first packet is refused if the limit is spent already; one whose
- * handshake is complete too late waits half open, and its packets are dropped until the
- * limit has room. Other protocols prove nothing. There a new flow counts when it begins, and
- * as a connection when its originator goes on after an answer.
+ * Who is counted. Only a source that has proved to be there is counted, because anybody can send packets in the name of
+ * others and would spend what they may have. A connection of TCP, SCTP or DCCP counts, as a new flow and as a connection,
+ * when its handshake is complete. Until then `limit half-open` bounds it, and limits of packets and octets count nothing of
+ * it; later they do not count a SYN, an INIT or a Request inside it. Its first packet is refused if the limit is spent
+ * already. One whose handshake is complete too late waits half open, and its packets are dropped until the limit has room.
+ * Other protocols prove nothing: a new flow counts when it begins, and as a connection when its originator goes on after an
+ * answer.
  *
  * Life cycle of a flow of such a rule:
  *

@@ -16,8 +16,6 @@
 #define WORD_BITS 64U
 #define WORD_SHIFT 6
 #define PORTS_KNOWN 1024U /* services answer from ports below */
-#define IPV4_BITS 32U
-#define IPV6_SOURCE_BITS 64U
 
 static ks_inline __u64 source_hash(const struct ks_insp_scan *ask, const __u64 *secret)
 {
@@ -156,7 +154,7 @@ static void scanner_add(struct ks_env *env, const struct ks_config *config, cons
 {
 	const struct ks_tuple *tuple = &insp->pkt.tuple;
 	struct ks_set_ask exception = { .addr = tuple->src, .set = protection->scan_except, .family = tuple->family };
-	__u8 length = tuple->family == KS_IPV4 ? IPV4_BITS : IPV6_SOURCE_BITS;
+	__u8 length = tuple->family == KS_IPV4 ? KS_LIMIT_SOURCE_BITS4 : KS_LIMIT_SOURCE_BITS6;
 
 	if (!ks_source_is_believed(env, config, insp, true))
 		return;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/header/packet.h"
+#include "core/protocol.h"
 #include "core/table/record.h"
 #include "policy/list.h"
 #include "policy/rule.h"
@@ -441,18 +442,13 @@ void ks_limit_print(const struct ks_limit *limit, FILE *out)
 
 /* --- checking --- */
 
-static bool has_handshake(__u8 proto)
-{
-	return proto == KS_PROTO_TCP || proto == KS_PROTO_SCTP || proto == KS_PROTO_DCCP;
-}
-
 /* Complains about a protocol whose sources may be forged: then others come into the set. */
 static void check_proven(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
 	char buf[8];
 
 	for (size_t i = 0; i < rule->proto_count; i++) {
-		if (has_handshake(rule->protos[i]))
+		if (ks_proto_has_handshake(rule->protos[i]))
 			return;
 	}
 	if (rule->proto_count)
