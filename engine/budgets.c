@@ -15,13 +15,15 @@
 static void count_entry(const struct ks_table_shape *shape, const struct ks_slot *slot, struct ks_budget *counted)
 {
 	enum ks_share share = ks_share_of(slot->key.kind, &slot->flow);
-	struct ks_share_source source = ks_share_source(&slot->key, ks_share_side(slot->key.kind, &slot->flow));
-	__u64 hash = ks_share_hash(shape, &source, share);
+	struct ks_share_source source;
+	__u64 hash;
 
 	if (slot->flow.state == KS_STATE_MAPPING && slot->key.kind == KS_KIND_MAPPING_IN)
 		counted[ks_budget_index(shape, &ks_record_of(&slot->flow)->mapping.addr)].mappings++;
 	if (share == KS_SHARE_NONE)
 		return;
+	source = ks_share_source(&slot->key, ks_share_side(slot->key.kind, &slot->flow));
+	hash = ks_share_hash(shape, &source, share);
 	for (__u32 row = 0; row < KS_SHARE_ROWS; row++)
 		counted[ks_share_cell(hash, row)].entries++;
 	if (share == KS_SHARE_HELD)
