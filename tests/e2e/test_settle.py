@@ -58,9 +58,19 @@ def started(host, *words, **options):
     return child
 
 
+SPEAKING = ("established", "fin-wait-1", "close-wait", "last-ack", "closing")
+
+
+def wait_for_silence(lab):
+    """Until no connection of an earlier test has anything left to repeat: a start would take that up."""
+    states = [word for state in SPEAKING for word in ("state", state)]
+    wait_for(lambda: not any(host.run("ss", "-Htn", *states).stdout for host in lab.hosts), 60, "an end of the last test's connections")
+
+
 @pytest.fixture
 def servers(lab):
     """Echo on the ports of these tests, on every host."""
+    wait_for_silence(lab)
     children = [started(host, "serve", *range(5700, 5704)) for host in lab.hosts]
     yield
     for child in children:
