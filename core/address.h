@@ -32,6 +32,19 @@ static inline void ks_addr_set_ipv4(struct ks_addr *addr, __be32 ipv4)
 #endif
 }
 
+/* Clears what is behind a prefix of `length` bits of its family. */
+static inline void ks_addr_mask(struct ks_addr *addr, __u32 family, __u32 length)
+{
+	__u32 bits = family == KS_IPV4 ? 96 + length : length; /* of all 128 */
+
+	if (bits < 64)
+		addr->d[0] &= ks_be64(bits ? ~0ULL << (64 - bits) : 0);
+	if (bits <= 64)
+		addr->d[1] = 0;
+	else if (bits < 128)
+		addr->d[1] &= ks_be64(~0ULL << (128 - bits));
+}
+
 enum ks_dir { KS_ORIGINAL = 0, KS_REPLY = 1 };
 
 /* A packet's addresses, ports and protocol, in its own direction. */

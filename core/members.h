@@ -206,17 +206,4 @@ static inline __u32 ks_member_length_word(__u32 family, __u32 length)
 	return family == KS_IPV4 ? 0 : 1 + (length >> 6);
 }
 
-/* Clears what is behind the prefix. */
-static inline void ks_addr_mask(struct ks_addr *addr, __u32 family, __u32 length)
-{
-	__u32 bits = family == KS_IPV4 ? 96 + length : length; /* of all 128 */
-
-	if (bits < 64)
-		addr->d[0] &= ks_be64(bits ? ~0ULL << (64 - bits) : 0);
-	if (bits <= 64)
-		addr->d[1] = 0;
-	else if (bits < 128)
-		addr->d[1] &= ks_be64(~0ULL << (128 - bits));
-}
-
 #endif

@@ -8,29 +8,15 @@
 #include "core/table/hash.h"
 #include "core/table/internal.h"
 
-#define ADDR_WORD_BITS 32U
 #define PER_SHIFT 8
 
 /* --- keys --- */
-
-/* Clears what tells addresses of one network apart. */
-static inline void addr_mask(struct ks_addr *addr, __u32 bits)
-{
-	for (__u32 i = 0; i < 4; i++) {
-		__u32 keep = bits > i * ADDR_WORD_BITS ? bits - i * ADDR_WORD_BITS : 0;
-
-		if (keep >= ADDR_WORD_BITS)
-			continue;
-		addr->w[i] &= keep ? ks_be32(~0U << (ADDR_WORD_BITS - keep)) : 0;
-	}
-}
 
 /* Makes the key of a tally of connections or flows, for one of the ends of a flow. */
 static ks_inline void end_key_make(const struct ks_tally_shape *shape, __u32 unit, __u32 rule,
 				   const struct ks_flow_key *flow, __u32 high, struct ks_flow_key *key)
 {
-	bool is_ipv4 = flow->family == KS_IPV4;
-	__u32 bits = is_ipv4 ? shape->bits[0] : shape->bits[1];
+	__u32 bits = flow->family == KS_IPV4 ? shape->bits[0] : shape->bits[1];
 	__u32 class = ks_proto_has_handshake(flow->proto) ? 0 : KS_TALLY_FORGEABLE;
 
 	*key = (struct ks_flow_key){
@@ -48,7 +34,7 @@ static ks_inline void end_key_make(const struct ks_tally_shape *shape, __u32 uni
 		key->addr[0] = flow->addr[0];
 	else
 		key->addr[0] = flow->addr[1];
-	addr_mask(&key->addr[0], is_ipv4 ? 3 * ADDR_WORD_BITS + bits : bits);
+	ks_addr_mask(&key->addr[0], flow->family, bits);
 }
 
 void ks_tally_key(const struct ks_limit *limit, const struct ks_flow_key *flow, __u32 high, struct ks_flow_key *key)
