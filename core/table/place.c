@@ -63,21 +63,19 @@ static ks_inline void place_rank(struct place_ctx *ctx, const struct ks_bucket *
 	ctx->version = head.version;
 }
 
-/* Looks through the n-th bucket. */
+/* Looks at the n-th slot: one at a time, because the verifier follows each of a loop's rounds (V1). */
 static long place_look(__u32 n, void *arg)
 {
 	struct place_ctx *ctx = arg;
+	__u32 index, i = n & KS_BUCKET_SLOT_MASK;
 	struct ks_bucket *bucket;
-	__u32 index;
 
-	if (!ctx->buckets || (n >= PLACE_LEAST && ctx->id))
+	if (!ctx->buckets || (n >= PLACE_LEAST * KS_BUCKET_SLOTS && ctx->id))
 		return 1;
-	index = ks_table_near(ctx->hash, ctx->first, ctx->buckets, n);
+	index = ks_table_near(ctx->hash, ctx->first, ctx->buckets, n / KS_BUCKET_SLOTS);
 	bucket = env_bucket(ctx->env, index);
-	for (__u32 i = 0; bucket && i < KS_BUCKET_SLOTS; i++) {
-		if (ks_load_hint(&bucket->tag[i]))
-			place_rank(ctx, bucket, index, i);
-	}
+	if (bucket && ks_load_hint(&bucket->tag[i]))
+		place_rank(ctx, bucket, index, i);
 	return 0;
 }
 
@@ -127,6 +125,6 @@ ks_isolated __u32 ks_record_place_isolated(struct ks_env *env, const struct ks_e
 	ctx.hash = e->hash;
 	ctx.id = (__u32)ks_hide_value(0, e->hash);
 	ctx.age = (__u32)ks_hide_value(0, e->hash);
-	ks_loop(PLACE_BUCKETS, place_look, &ctx);
+	ks_loop(PLACE_BUCKETS * KS_BUCKET_SLOTS, place_look, &ctx);
 	return ctx.id && place_free(&ctx, counts) ? ctx.id : 0;
 }
