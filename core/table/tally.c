@@ -72,6 +72,7 @@ void ks_tally_rule_key(__u32 rule, struct ks_flow_key *key)
 #define SEARCH_SLOTS (2U * KS_BUCKET_SLOTS) /* where a tally can be */
 #define SEARCH_ROUNDS 4U /* through them: somebody may be writing it */
 #define CLAIM_ROUNDS 64U /* a claim takes far less than one */
+#define RETURN_STEPS (KS_LIMITS_PER_RULE * (SEARCH_SLOTS * CLAIM_ROUNDS + 2)) /* each search begins and ends with one */
 
 /*
  * A search for a tally that counts a flow, and so stays where it is. One step looks at one slot (V1). While somebody writes a
@@ -144,54 +145,61 @@ static inline void count_sink(struct ks_tally *tally)
 		ks_fetch_add(&tally->count, -1);
 }
 
-/* Gives back to a tally that need not stay where it is, under its claim. */
-static ks_inline void claimed_sink(struct search_ctx *ctx, struct ks_slot *slot, __u32 version)
+/*
+ * Gives back to a tally that need not stay where it is, under its claim. Returns false if somebody else was first.
+ */
+static ks_inline bool claimed_sink(struct search_ctx *ctx, struct ks_slot *slot)
 {
 	struct ks_tally *tally = &ks_record_edit(&slot->flow)->tally;
+	__u32 version = ks_load_acquire(&slot->flow.version);
 
+	if (version & 1 || !slot_claim(slot, version))
+		return false;
 	if (slot->flow.state == KS_STATE_TALLY && key_equal(&slot->key, &ctx->key)) {
 		ctx->found = 1;
 		if (ks_load_relaxed(&tally->count))
 			ks_store_relaxed(&tally->count, tally->count - 1);
 	}
 	slot_release(slot, version);
+	return true;
 }
 
-static long claim_step(__u32 n, void *arg)
+/* Looks at the k-th slot, and gives back if it is the tally. */
+static ks_inline void slot_sink(struct search_ctx *ctx, struct ks_bucket *bucket, __u32 k)
 {
-	struct search_ctx *ctx = arg;
-	__u32 index = n & KS_BUCKET_SLOTS ? ctx->bucket[1] : ctx->bucket[0], i = ks_table_slot(ctx->hash, n), version;
-	struct ks_bucket *bucket = env_bucket(ctx->env, index);
-	struct ks_slot *slot;
+	__u32 i = ks_table_slot(ctx->hash, k) & KS_BUCKET_SLOT_MASK;
 
-	if (n % SEARCH_SLOTS == 0) {
-		if (n && !ctx->busy)
+	if (ks_load_hint(&bucket->tag[i]) != ks_table_tag(ctx->hash))
+		return;
+	if (ks_tally_is_forgeable(&ctx->key)) {
+		ctx->busy |= !claimed_sink(ctx, &bucket->slot[i]);
+	} else if (slot_is_it(ctx, bucket, i, k >= SEARCH_SLOTS * (SEARCH_ROUNDS - 1))) {
+		count_sink(&ks_record_edit(&bucket->slot[i].flow)->tally);
+		ctx->found = 1;
+	} else if (k < SEARCH_SLOTS * (SEARCH_ROUNDS - 1)) {
+		ctx->busy = 1;
+	}
+}
+
+/* One step of a search that gives back. Returns 1 at its end. */
+static ks_inline long sink_step(struct search_ctx *ctx, __u32 k)
+{
+	struct ks_bucket *bucket = env_bucket(ctx->env, k & KS_BUCKET_SLOTS ? ctx->bucket[1] : ctx->bucket[0]);
+
+	if (k % SEARCH_SLOTS == 0) {
+		if (k && !ctx->busy)
 			return 1;
 		ctx->busy = 0;
 	}
 	if (!bucket)
 		return 1;
-	if (ks_load_hint(&bucket->tag[i & KS_BUCKET_SLOT_MASK]) != ks_table_tag(ctx->hash))
-		return 0;
-	slot = &bucket->slot[i & KS_BUCKET_SLOT_MASK];
-	version = ks_load_acquire(&slot->flow.version);
-	if (version & 1 || !slot_claim(slot, version)) {
-		ctx->busy = 1;
-		return 0;
-	}
-	claimed_sink(ctx, slot, version);
+	slot_sink(ctx, bucket, k);
 	return ctx->found != 0;
 }
 
-/* Gives back to the tally of ctx->key, if there is one. */
-static ks_inline void sink(struct search_ctx *ctx, const struct ks_table_shape *shape)
+static long sink_try(__u32 n, void *arg)
 {
-	if (!ks_tally_is_forgeable(&ctx->key)) {
-		count_sink(held_find(ctx, shape));
-		return;
-	}
-	search_begin(ctx, shape);
-	ks_loop(SEARCH_SLOTS * CLAIM_ROUNDS, claim_step, ctx);
+	return sink_step(arg, n);
 }
 
 /* --- asking --- */
@@ -280,7 +288,8 @@ ks_isolated __u32 ks_tally_sink_isolated(struct ks_env *env, const struct ks_flo
 		return 0;
 	ctx.env = env;
 	ctx.key = *key;
-	sink(&ctx, shape);
+	search_begin(&ctx, shape);
+	ks_loop(SEARCH_SLOTS * CLAIM_ROUNDS, sink_try, &ctx);
 	return ctx.found & 1;
 }
 
@@ -429,32 +438,74 @@ ks_isolated __u32 ks_tally_ask_isolated(struct ks_env *env, struct ks_entry *e, 
 
 /* --- giving back --- */
 
+/* A flow that is given back to those of whom the tally of its rule's limits tells, one after the other. */
+struct return_ctx {
+	struct search_ctx search;
+	const struct ks_table_shape *table;
+	const struct ks_flow_key *flow;
+	const struct ks_tally *of_rule;
+	__u32 rule, high;
+	__u32 n; /* the next of them */
+	__u32 k; /* the next slot of the search */
+	__u32 is_searching; /* 0 or 1 (V8) */
+};
+
+/* Begins the search for the next one. Returns 1 if there is none. */
+static ks_inline long return_begin(struct return_ctx *ctx)
+{
+	__u32 n = ctx->n;
+
+	if (n >= KS_LIMITS_PER_RULE || n >= ctx->of_rule->shapes)
+		return 1;
+	end_key_make(&ctx->of_rule->shape[n & (KS_TALLY_SHAPES - 1)], KS_LIMIT_CONNECTIONS, ctx->rule, ctx->flow,
+		     ctx->high, &ctx->search.key);
+	search_begin(&ctx->search, ctx->table);
+	ctx->n = (__u32)ks_hide_value(n + 1, ctx->search.hash);
+	ctx->k = (__u32)ks_hide_value(0, ctx->search.hash);
+	ctx->is_searching = 1;
+	return 0;
+}
+
+/* All searches are one loop: two, one in the other, would be a frame more (V2), or all of this once for each shape (V1). */
+static long return_step(__u32 i, void *arg)
+{
+	struct return_ctx *ctx = arg;
+	__u32 k = ctx->k;
+
+	if (!ctx->is_searching)
+		return return_begin(ctx);
+	ctx->is_searching = !sink_step(&ctx->search, k);
+	ctx->k = (__u32)ks_hide_value(k + 1, ctx->search.hash);
+	return 0;
+}
+
 /* First to those of whom the tally of the rule's limits tells, then to that, which holds the shapes until then. */
 ks_isolated __u32 ks_tally_return_isolated(struct ks_env *env, const struct ks_flow_key *key, __u32 rule, __u32 high)
 {
-	struct search_ctx ctx = {};
-	const struct ks_table_shape *shape;
+	struct return_ctx ctx = {};
 	struct ks_tally *of_rule;
-	__u32 n;
 
 	if (!env || !key)
 		return 0;
 	ks_hide_bound(env);
 	ks_hide_bound(key);
-	shape = env_table_shape(env);
-	if (!shape)
+	ctx.table = env_table_shape(env);
+	if (!ctx.table)
 		return 0;
-	ctx.env = env;
-	ks_tally_rule_key(rule, &ctx.key);
-	of_rule = held_find(&ctx, shape);
+	ctx.search.env = env;
+	ks_tally_rule_key(rule, &ctx.search.key);
+	of_rule = held_find(&ctx.search, ctx.table);
 	if (!of_rule)
 		return 0;
-	for (n = 0; n < KS_LIMITS_PER_RULE; n++) {
-		if (n >= of_rule->shapes)
-			break;
-		end_key_make(&of_rule->shape[n], KS_LIMIT_CONNECTIONS, rule, key, high, &ctx.key);
-		sink(&ctx, shape);
-	}
+	ctx.flow = key;
+	ctx.of_rule = of_rule;
+	ctx.rule = rule;
+	ctx.high = high;
+	ctx.n = (__u32)ks_hide_value(0, ctx.search.hash);
+	ctx.is_searching = (__u32)ks_hide_value(0, ctx.search.hash); /* V7, and of what the first search has left */
+	ctx.search.found = (__u32)ks_hide_value(0, ctx.search.hash);
+	ctx.search.busy = (__u32)ks_hide_value(0, ctx.search.hash);
+	ks_loop(RETURN_STEPS, return_step, &ctx);
 	count_sink(of_rule);
-	return n;
+	return ctx.n;
 }
