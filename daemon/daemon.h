@@ -46,7 +46,7 @@
 struct ks_api;
 struct ks_events;
 
-#define KS_MENDS 5 /* kinds of things that somebody may remove (mend.c) */
+#define KS_MENDS 6 /* kinds of things that somebody may remove (mend.c) */
 
 /* Totals at a moment, to show rates. */
 struct ks_sample {

@@ -68,6 +68,7 @@ void ks_instance_named(const char *name, struct ks_instance *instance)
 	snprintf(instance->dir, KS_INSTANCE_PATH, KS_RUN_DIR "/%s", instance->name);
 	snprintf(instance->lock, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/lock", instance->name);
 	snprintf(instance->socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/control.sock", instance->name);
+	snprintf(instance->read_socket, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/read.sock", instance->name);
 	snprintf(instance->ledger, KS_INSTANCE_PATH, KS_RUN_DIR "/%s/rules.json", instance->name);
 	snprintf(instance->pins, KS_INSTANCE_PATH, KS_BPF_DIR "/%s", instance->name);
 	snprintf(instance->state_dir, KS_INSTANCE_PATH, KS_STATE_DIR "/%s", instance->name);
@@ -275,6 +276,7 @@ int ks_instance_discard(const struct ks_instance *instance)
 	}
 	unlink(instance->ledger);
 	unlink(instance->socket);
+	unlink(instance->read_socket);
 	unlink(instance->lock);
 	if (rmdir(instance->dir) && errno != ENOENT && !err)
 		err = -errno;

@@ -5,6 +5,7 @@
  *
  *   /run/keepstate/NAME/lock          flock(2)ed by the daemon; says which daemon it is
  *   /run/keepstate/NAME/control.sock  the control API
+ *   /run/keepstate/NAME/read.sock     what of it only reads, for the group keepstate
  *   /run/keepstate/NAME/rules.json    ids and more for the next daemon (ledger.h)
  *   /run/keepstate/bpf/NAME/          pins (kernel/kernel.h)
  *
@@ -31,6 +32,7 @@ struct ks_instance {
 	char dir[KS_INSTANCE_PATH];
 	char lock[KS_INSTANCE_PATH];
 	char socket[KS_INSTANCE_PATH]; /* fits sockaddr_un: the names are short */
+	char read_socket[KS_INSTANCE_PATH];
 	char ledger[KS_INSTANCE_PATH];
 	char pins[KS_INSTANCE_PATH];
 	char state_dir[KS_INSTANCE_PATH]; /* made on need by ks_persistent_prepare() */

@@ -32,7 +32,12 @@ static int mend_lock(struct ks_daemon *daemon)
 
 static int mend_socket(struct ks_daemon *daemon)
 {
-	return ks_api_mend(daemon->api);
+	return ks_api_mend(daemon->api, KS_DOOR_CONTROL);
+}
+
+static int mend_read_socket(struct ks_daemon *daemon)
+{
+	return ks_api_mend(daemon->api, KS_DOOR_READ);
 }
 
 /* The ledger without which the next daemon gives rules new ids. */
@@ -76,6 +81,7 @@ static const struct mend {
 } mends[KS_MENDS] = {
 	{ "its runtime directory with the lock", mend_lock },
 	{ "its control socket", mend_socket },
+	{ "its read-only socket", mend_read_socket },
 	{ "its file of rule numbers", mend_ledger },
 	{ "its pins, without which states would not outlive the daemon", mend_pins },
 	{ "the backstop", mend_backstop },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See api.h: the socket, the routes, and the helpers of handlers. */
+/* See api.h: the sockets, the routes, and the helpers of handlers. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,12 +16,28 @@
 #define KS_CONNECTIONS_SPARE 64 /* those that were ended, and the server has not noticed yet */
 #define KS_CONNECTION_IDLE 30 /* seconds until a silent client is dropped */
 
-struct ks_api {
+static const struct door_kind {
+	unsigned clients, followers; /* at a time */
+	const char *group; /* that may connect besides root */
+	bool reads_only;
+} kinds[KS_DOORS] = {
+	[KS_DOOR_CONTROL] = { 64, 48, NULL, false },
+	[KS_DOOR_READ] = { 32, 16, "keepstate", true },
+};
+
+/* A socket with a server of its own, so that the clients of one take no place of the other's. */
+struct door {
+	const struct door_kind *kind;
 	struct ks_daemon *daemon;
 	struct MHD_Daemon *http;
 	struct ks_connections connections;
-	int poll_fd; /* an epoll of the listening socket and of the server's own */
+	struct ks_places followers;
 	char path[KS_INSTANCE_PATH];
+};
+
+struct ks_api {
+	struct door doors[KS_DOORS];
+	int poll_fd; /* an epoll of the listening sockets and of the servers' own */
 };
 
 #define KS_SETS_PATH "/v1/sets"
@@ -195,7 +211,14 @@ static enum MHD_Result route_follow(struct ks_request *request, const struct api
 	return ctx.unknown ? parameter_refuse(request, route, ctx.unknown) : route->handler(request);
 }
 
-static enum MHD_Result dispatch(struct ks_request *request, const char *path, const char *method)
+/* Returns true if a request of this route changes nothing. */
+static bool route_reads(const struct api_route *route)
+{
+	return !strcmp(route->method, "GET") || route->handler == ks_api_explain;
+}
+
+static enum MHD_Result dispatch(struct ks_request *request, const struct door_kind *kind, const char *path,
+				const char *method)
 {
 	bool known = false;
 
@@ -203,8 +226,14 @@ static enum MHD_Result dispatch(struct ks_request *request, const char *path, co
 		if (strcmp(routes[i].path, path))
 			continue;
 		known = true;
-		if (!strcmp(routes[i].method, method))
-			return route_follow(request, &routes[i]);
+		if (strcmp(routes[i].method, method))
+			continue;
+		if (kind->reads_only && !route_reads(&routes[i]))
+			return ks_api_refuse(
+				request, MHD_HTTP_FORBIDDEN,
+				"%s %s: by this socket nothing can be changed; control.sock beside it is root's",
+				method, path);
+		return route_follow(request, &routes[i]);
 	}
 	if (known)
 		return ks_api_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "%s does not understand %s", path, method);
@@ -212,15 +241,17 @@ static enum MHD_Result dispatch(struct ks_request *request, const char *path, co
 }
 
 /* Makes a request of its head. NULL without memory. */
-static struct ks_request *request_begin(struct ks_api *api, struct MHD_Connection *connection, const char *url)
+static struct ks_request *request_begin(struct door *door, struct MHD_Connection *connection, const char *url)
 {
 	struct ks_request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return NULL;
-	request->daemon = api->daemon;
+	request->daemon = door->daemon;
 	request->connection = connection;
-	request->body_max = strcmp(url, KS_SETS_PATH) ? KS_REQUEST_BODY_MAX : KS_REQUEST_LARGE_MAX;
+	request->followers = &door->followers;
+	request->body_max =
+		strcmp(url, KS_SETS_PATH) || door->kind->reads_only ? KS_REQUEST_BODY_MAX : KS_REQUEST_LARGE_MAX;
 	return request;
 }
 
@@ -252,10 +283,10 @@ static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connecti
 				      const char *version, const char *data, size_t *size, void **state)
 {
 	struct ks_request *request = *state;
-	struct ks_api *api = cls;
+	struct door *door = cls;
 
 	if (!request) {
-		*state = request_begin(api, connection, url);
+		*state = request_begin(door, connection, url);
 		return *state ? MHD_YES : MHD_NO;
 	}
 	if (*size) {
@@ -264,17 +295,17 @@ static enum MHD_Result handle_request(void *cls, struct MHD_Connection *connecti
 		*size = 0;
 		return MHD_YES;
 	}
-	ks_connections_mark(&api->connections, connection, true);
-	return dispatch(request, url, method);
+	ks_connections_mark(&door->connections, connection, true);
+	return dispatch(request, door->kind, url, method);
 }
 
 static void end_request(void *cls, struct MHD_Connection *connection, void **state,
 			enum MHD_RequestTerminationCode code)
 {
 	struct ks_request *request = *state;
-	struct ks_api *api = cls;
+	struct door *door = cls;
 
-	ks_connections_mark(&api->connections, connection, false);
+	ks_connections_mark(&door->connections, connection, false);
 	if (request)
 		free(request->body);
 	free(request);
@@ -288,26 +319,47 @@ static int watch(const struct ks_api *api, int fd)
 	return epoll_ctl(api->poll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static int start_server(struct ks_api *api)
+static int start_server(struct ks_api *api, struct door *door)
 {
 	int fd;
 
-	api->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-				     handle_request, api, MHD_OPTION_NOTIFY_COMPLETED, end_request, api,
-				     MHD_OPTION_NOTIFY_CONNECTION, ks_connections_notify, &api->connections,
-				     MHD_OPTION_CONNECTION_LIMIT, KS_CONNECTIONS_MAX + KS_CONNECTIONS_SPARE,
-				     MHD_OPTION_CONNECTION_TIMEOUT, KS_CONNECTION_IDLE, MHD_OPTION_END);
-	if (!api->http)
+	door->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
+				      NULL, handle_request, door, MHD_OPTION_NOTIFY_COMPLETED, end_request, door,
+				      MHD_OPTION_NOTIFY_CONNECTION, ks_connections_notify, &door->connections,
+				      MHD_OPTION_CONNECTION_LIMIT, door->kind->clients + KS_CONNECTIONS_SPARE,
+				      MHD_OPTION_CONNECTION_TIMEOUT, KS_CONNECTION_IDLE, MHD_OPTION_END);
+	if (!door->http)
 		return -EIO;
-	fd = MHD_get_daemon_info(api->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	return watch(api, fd) ?: watch(api, api->connections.fd);
+	fd = MHD_get_daemon_info(door->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return watch(api, fd) ?: watch(api, door->connections.fd);
+}
+
+/* Opens a socket at the path. */
+static int door_open(struct ks_api *api, enum ks_door which, struct ks_daemon *daemon, const char *path)
+{
+	struct door *door = &api->doors[which];
+
+	door->kind = &kinds[which];
+	door->daemon = daemon;
+	door->followers.max = door->kind->followers;
+	snprintf(door->path, sizeof(door->path), "%s", path);
+	door->connections.path = door->path;
+	door->connections.group = door->kind->group;
+	door->connections.max = door->kind->clients;
+	return ks_connections_listen(&door->connections) ?: start_server(api, door);
+}
+
+static void door_close(struct door *door)
+{
+	if (door->http)
+		MHD_stop_daemon(door->http);
+	ks_connections_close(&door->connections);
 }
 
 static void api_free(struct ks_api *api)
 {
-	if (api->http)
-		MHD_stop_daemon(api->http);
-	ks_connections_close(&api->connections);
+	for (unsigned i = 0; i < KS_DOORS; i++)
+		door_close(&api->doors[i]);
 	if (api->poll_fd >= 0)
 		close(api->poll_fd);
 	free(api);
@@ -322,13 +374,13 @@ int ks_api_create(struct ks_daemon *daemon, struct ks_api **api)
 
 	if (!new)
 		return -ENOMEM;
-	new->daemon = daemon;
-	new->connections.fd = -1;
+	for (unsigned i = 0; i < KS_DOORS; i++)
+		new->doors[i].connections.fd = -1;
 	new->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (new->poll_fd < 0)
 		return -errno;
-	snprintf(new->path, sizeof(new->path), "%s", daemon->instance.socket);
-	err = ks_connections_listen(&new->connections, new->path) ?: start_server(new);
+	err = door_open(new, KS_DOOR_CONTROL, daemon, daemon->instance.socket)
+		      ?: door_open(new, KS_DOOR_READ, daemon, daemon->instance.read_socket);
 	if (err)
 		return err;
 	*api = TAKE(new);
@@ -339,19 +391,22 @@ void ks_api_destroy(struct ks_api *api)
 {
 	if (!api)
 		return;
-	if (ks_connections_are_reachable(&api->connections))
-		unlink(api->path);
+	for (unsigned i = 0; i < KS_DOORS; i++) {
+		if (ks_connections_are_reachable(&api->doors[i].connections))
+			unlink(api->doors[i].path);
+	}
 	api_free(api);
 }
 
-int ks_api_mend(struct ks_api *api)
+int ks_api_mend(struct ks_api *api, enum ks_door which)
 {
+	struct ks_connections *connections = &api->doors[which].connections;
 	int err;
 
-	if (ks_connections_are_reachable(&api->connections))
+	if (ks_connections_are_reachable(connections))
 		return 0;
-	ks_connections_close(&api->connections); /* which takes it out of the epoll */
-	err = ks_connections_listen(&api->connections, api->path) ?: watch(api, api->connections.fd);
+	ks_connections_close(connections); /* which takes it out of the epoll */
+	err = ks_connections_listen(connections) ?: watch(api, connections->fd);
 	return err ?: 1;
 }
 
@@ -362,15 +417,24 @@ int ks_api_fd(const struct ks_api *api)
 
 int ks_api_timeout(struct ks_api *api)
 {
-	MHD_UNSIGNED_LONG_LONG ms;
+	MHD_UNSIGNED_LONG_LONG ms, least = 1000;
+	bool bounded = false;
 
-	if (MHD_get_timeout(api->http, &ms) != MHD_YES)
-		return -1;
-	return ms > 1000 ? 1000 : (int)ms;
+	for (unsigned i = 0; i < KS_DOORS; i++) {
+		if (MHD_get_timeout(api->doors[i].http, &ms) != MHD_YES)
+			continue;
+		bounded = true;
+		least = KS_MIN(least, ms);
+	}
+	return bounded ? (int)least : -1;
 }
 
 void ks_api_work(struct ks_api *api)
 {
-	ks_connections_accept(&api->connections, api->http);
-	MHD_run(api->http);
+	for (unsigned i = 0; i < KS_DOORS; i++) {
+		struct door *door = &api->doors[i];
+
+		ks_connections_accept(&door->connections, door->http);
+		MHD_run(door->http);
+	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The control API: HTTP and JSON on the instance's unix socket, which only
- * root may open. docs/api.md is its reference. libmicrohttpd is driven by the
+ * The control API: HTTP and JSON on the instance's unix sockets. The control socket
+ * is root's; by the other one, which is for the group keepstate too, nothing can be changed. docs/api.md is the reference. libmicrohttpd is driven by the
  * daemon's poll loop and has no thread, so a handler may touch everything.
  *
  * Life cycle of a request. Its head arrives and makes a ks_request, its body is
@@ -19,7 +19,13 @@
 
 struct ks_api;
 
-/* Opens the socket and listens. */
+enum ks_door { /* a socket by which clients come */
+	       KS_DOOR_CONTROL,
+	       KS_DOOR_READ,
+	       KS_DOORS,
+};
+
+/* Opens the sockets and listens. */
 int ks_api_create(struct ks_daemon *daemon, struct ks_api **api);
 void ks_api_destroy(struct ks_api *api);
 
@@ -28,16 +34,22 @@ int ks_api_fd(const struct ks_api *api);
 int ks_api_timeout(struct ks_api *api);
 void ks_api_work(struct ks_api *api);
 
-/* Makes the socket again if somebody has removed it. Returns 1 if it was made, 0 if nothing was missing, or -errno. */
-int ks_api_mend(struct ks_api *api);
+/* Makes a socket again if somebody has removed it. Returns 1 if it was made, 0 if nothing was missing, or -errno. */
+int ks_api_mend(struct ks_api *api, enum ks_door door);
 
 #define KS_REQUEST_BODY_MAX 65536U
 #define KS_REQUEST_LARGE_MAX (128U << 20) /* where a body holds the entries of a set: some millions */
+
+/* Places for clients that stay, such as those that follow the log: fewer than there are for all, so that others are answered beside them. */
+struct ks_places {
+	unsigned taken, max;
+};
 
 /* A request whose body has arrived. */
 struct ks_request {
 	struct ks_daemon *daemon;
 	struct MHD_Connection *connection;
+	struct ks_places *followers; /* of the socket by which the client came */
 	char *body; /* with a zero behind it */
 	size_t body_size, body_room, body_max;
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See connections.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +11,44 @@
 #include <unistd.h>
 
 #include "daemon/api/connections.h"
+#include "daemon/report.h"
 #include "text/scoped.h"
 
 #define KS_BACKLOG 64
+#define KS_MASK_ROOT 0177 /* of the modes that a socket of root has */
+#define KS_MASK_GROUP 0117
 
-int ks_connections_listen(struct ks_connections *connections, const char *path)
+KS_SCOPED(auto_groups, FILE *, fclose)
+
+/* Read from the file itself: the C library would load modules for it that ask a network, before the firewall lets anybody. */
+static bool find_group(const char *name, gid_t *gid)
 {
+	ks_scoped(auto_groups) FILE *groups = name ? fopen("/etc/group", "re") : NULL;
+	const struct group *group;
+
+	while (groups && (group = fgetgrent(groups))) {
+		if (strcmp(group->gr_name, name))
+			continue;
+		*gid = group->gr_gid;
+		return true;
+	}
+	return false;
+}
+
+/* The right to give files away goes once the firewall is in force, so a socket that is made again may be root's alone. */
+static void give_to_group(const char *path, const char *name)
+{
+	gid_t gid;
+
+	if (find_group(name, &gid) && fchownat(AT_FDCWD, path, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW))
+		ks_report_error("%s: it cannot be given to the group %s (%s), so that only root may use it until the "
+				"next start",
+				path, name, strerror(errno));
+}
+
+int ks_connections_listen(struct ks_connections *connections)
+{
+	const char *path = connections->path;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t mask;
@@ -24,14 +58,15 @@ int ks_connections_listen(struct ks_connections *connections, const char *path)
 		return -errno;
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	unlink(path); /* of a daemon that is dead, because we hold the lock */
-	mask = umask(0177);
+	mask = umask(connections->group ? KS_MASK_GROUP : KS_MASK_ROOT);
 	err = bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, KS_BACKLOG) ? -errno : 0;
 	umask(mask);
+	if (!err)
+		give_to_group(path, connections->group);
 	if (!err && lstat(path, &connections->made))
 		err = -errno;
 	if (err)
 		return err;
-	connections->path = path;
 	connections->fd = TAKE_FD(fd);
 	return 0;
 }
@@ -130,7 +165,7 @@ void ks_connections_accept(struct ks_connections *connections, struct MHD_Daemon
 
 		if (fd < 0)
 			return;
-		if (connections->count >= KS_CONNECTIONS_MAX && !make_room(connections))
+		if (connections->count >= connections->max && !make_room(connections))
 			close(fd);
 		else /* closes it if it fails */
 			MHD_add_connection(http, fd, (const struct sockaddr *)&address, sizeof(address.sun_family));

@@ -4,6 +4,8 @@
  * away that does: when all places are taken, the one that has been idle longest loses its connection. A client is idle until
  * its request has arrived whole, and again when it is answered.
  *
+ * A socket may be for a group besides root: then whoever is in it may connect.
+ *
  * libmicrohttpd is given each connection (MHD_add_connection()), so the socket may be made again where somebody removed it.
  */
 #ifndef KS_DAEMON_API_CONNECTIONS_H
@@ -13,8 +15,6 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#define KS_CONNECTIONS_MAX 64
-
 struct ks_connection {
 	struct ks_connection *next; /* the one that has been idle longer comes first */
 	struct MHD_Connection *connection;
@@ -23,14 +23,19 @@ struct ks_connection {
 
 struct ks_connections {
 	const char *path; /* of the socket; the caller's */
+	const char *group; /* that may connect, NULL: root alone */
+	unsigned max; /* clients at a time */
 	int fd; /* that listens */
 	struct stat made; /* the socket's inode, by which it is known again */
 	struct ks_connection *first;
 	unsigned count;
 };
 
-/* Makes the socket and listens. Returns 0 or -errno. */
-int ks_connections_listen(struct ks_connections *connections, const char *path);
+/*
+ * Makes the socket and listens; path, group and max are set. Where there is no such group, or it cannot be given the socket, root
+ * alone may connect. Returns 0 or -errno.
+ */
+int ks_connections_listen(struct ks_connections *connections);
 void ks_connections_close(struct ks_connections *connections);
 
 /* Returns true if the path still leads to the socket. */

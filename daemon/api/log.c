@@ -11,11 +11,10 @@
 #include "daemon/events.h"
 #include "text/scoped.h"
 
-#define KS_FOLLOWERS_MAX 48 /* fewer than clients at a time: other questions are answered beside them */
-
 struct log_stream {
 	struct MHD_Connection *connection;
 	struct ks_follower *follower;
+	struct ks_places *places; /* of its socket; it has one of them */
 };
 
 static void wake_connection(void *arg)
@@ -42,6 +41,7 @@ static void log_stream_destroy(void *state)
 	struct log_stream *stream = state;
 
 	ks_follower_destroy(stream->follower);
+	stream->places->taken--;
 	free(stream);
 }
 
@@ -53,9 +53,9 @@ enum MHD_Result ks_api_log(struct ks_request *request)
 
 	if (!ks_api_filter(request, KS_FILTER_EVENTS, NULL, &filter, &result))
 		return result;
-	if (ks_events_followers(request->daemon->events) >= KS_FOLLOWERS_MAX)
-		return ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%d clients follow the log already",
-				     KS_FOLLOWERS_MAX);
+	if (request->followers->taken >= request->followers->max)
+		return ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%u clients follow the log already",
+				     request->followers->max);
 	stream = calloc(1, sizeof(*stream));
 	if (!stream)
 		return MHD_NO;
@@ -63,5 +63,7 @@ enum MHD_Result ks_api_log(struct ks_request *request)
 	stream->follower = ks_events_follow(request->daemon->events, &filter, wake_connection, stream);
 	if (!stream->follower)
 		return MHD_NO;
+	stream->places = request->followers;
+	stream->places->taken++;
 	return ks_api_stream(request, "application/x-ndjson", log_stream_read, TAKE(stream), log_stream_destroy);
 }

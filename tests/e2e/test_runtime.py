@@ -136,7 +136,7 @@ def test_a_removed_directory_is_made_again(lab, firewall, watch):
     assert done.returncode == 1 and f"process {firewall.child.pid}" in done.stderr, done
     wait_for(lambda: firewall.cli("status").returncode == 0, 10, "the daemon answers again")
     assert "somebody removed its runtime directory" in log_of(firewall)
-    assert sorted(os.listdir(where)) == ["control.sock", "lock", "rules.json"]
+    assert sorted(os.listdir(where)) == ["control.sock", "lock", "read.sock", "rules.json"]
     done = run_second(firewall)
     assert done.returncode == 1 and f"process {firewall.child.pid}" in done.stderr and str(firewall.path) in done.stderr, done
     firewall.crash()
@@ -148,6 +148,61 @@ def test_a_removed_socket_is_made_again(firewall):
     os.unlink(directory(firewall) + "/control.sock")
     wait_for(lambda: firewall.cli("status").returncode == 0, 10, "the daemon answers again")
     assert "somebody removed its control socket" in log_of(firewall)
+
+
+def ask(path, method, target, body=None):
+    """Asks by a unix socket. Returns the status and the body."""
+    done = subprocess.run(["curl", "-sS", "--max-time", "10", "--unix-socket", path, "-X", method, "-w", "\n%{http_code}",
+                           *(["--data-binary", body] if body else []), f"http://keepstate{target}"], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    text, status = done.stdout.rsplit("\n", 1)
+    return int(status), text
+
+
+def test_the_read_only_socket_shows_everything_and_changes_nothing(lab, firewall, watch):
+    watch.start(lab.server, "serve", 5700)
+    watch.start(lab.client, "follow", SERVER4, 5700)
+    path = directory(firewall) + "/read.sock"
+    assert os.stat(path).st_mode & 0o777 == 0o660
+    for target in ("/v1/status", "/v1/states", "/v1/counters", "/v1/policy", "/v1/mappings", "/v1/limits", "/v1/sets"):
+        assert ask(path, "GET", target)[0] == 200, target
+    words = json.dumps({"packet": f"lan {CLIENT4}:1 > wan {SERVER4}:80 tcp syn"})
+    assert json.loads(ask(path, "POST", "/v1/explain", words)[1])["verdict"] == "allow"
+    before = firewall.data("status")[0]
+    for method, target in (("DELETE", "/v1/states?all=1"), ("POST", "/v1/reload"), ("POST", "/v1/confirm"), ("POST", "/v1/stop"),
+                           ("POST", "/v1/sets?name=x"), ("PUT", "/v1/sets?name=x"), ("DELETE", "/v1/sets?name=x&all=1")):
+        status, text = ask(path, method, target, "{}")
+        assert status == 403 and "nothing can be changed" in text, (method, target, status, text)
+    assert ask(path, "POST", "/v1/status")[0] == 405 and ask(path, "GET", "/v2")[0] == 404
+    after = firewall.data("status")[0]
+    assert after["reloads"] == before["reloads"] and after["table"]["killed"] == before["table"]["killed"]
+
+
+def test_readers_take_no_places_from_the_control_socket(firewall):
+    path = directory(firewall) + "/read.sock"
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(64)]
+    for i, one in enumerate(crowd):
+        one.connect(path)
+        one.sendall(b"GET /v1/log HTTP/1.1\r\nHost: keepstate\r\n\r\n" if i < 20 else b"GET /v1/status HT")
+    try:
+        wait_for(lambda: firewall.data("status")[0]["followers"] == 16, 10, "16 followers, and no more")
+        status, text = ask(path, "GET", "/v1/log")
+        assert status == 503 and "16 clients follow the log already" in text, (status, text)
+        follower = firewall.host.start(KEEPSTATE, "log")
+        wait_for(lambda: firewall.data("status")[0]["followers"] == 17, 10, "one by the control socket")
+        follower.terminate()
+        assert ask(path, "GET", "/v1/status")[0] == 200, "who is idle makes room"
+    finally:
+        for one in crowd:
+            one.close()
+    wait_for(lambda: firewall.data("status")[0]["followers"] == 0, 10, "they are gone, and their places free")
+
+
+def test_a_removed_read_only_socket_is_made_again(firewall):
+    path = directory(firewall) + "/read.sock"
+    os.unlink(path)
+    wait_for(lambda: os.path.exists(path) and ask(path, "GET", "/v1/status")[0] == 200, 10, "it answers again")
+    assert "somebody removed its read-only socket" in log_of(firewall)
 
 
 def test_removed_pins_are_made_again(lab, firewall, watch):
