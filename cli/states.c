@@ -10,6 +10,7 @@
 #include "cli/limits.h"
 #include "cli/mappings.h"
 #include "cli/output.h"
+#include "cli/state_filters.h"
 #include "cli/state_text.h"
 #include "core/types.h"
 #include "explain/json.h"
@@ -18,12 +19,10 @@
 #define ROWS_TOGETHER 512
 
 struct choices {
-	struct ks_parameter filters[7];
+	struct ks_state_filters filters;
 	const char *format;
 	bool json, conntrack, all, mappings, limits;
 };
-
-enum { FILTER_ADDRESS, FILTER_SOURCE, FILTER_DESTINATION, FILTER_PORT, FILTER_PROTO, FILTER_ZONE, FILTER_STATE };
 
 struct states_table_ctx {
 	struct ks_grid *grid;
@@ -145,17 +144,13 @@ static int state_line_copy(const char *line, size_t length, void *arg)
 
 static int states_list(const struct choices *choices)
 {
-	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
-	const struct ks_call call = { .method = "GET",
-				      .path = "/v1/states",
-				      .parameters = parameters,
-				      .parameter_count = KS_ARRAY_SIZE(parameters) };
+	struct ks_parameter parameters[KS_STATE_PARAMETERS_MAX + 1];
+	struct ks_call call = { .method = "GET", .path = "/v1/states", .parameters = parameters };
 	struct states_table_ctx table = { 0 };
 	int code;
 
-	memcpy(parameters, choices->filters, sizeof(choices->filters));
-	parameters[KS_ARRAY_SIZE(choices->filters)] =
-		(struct ks_parameter){ "format", choices->conntrack ? "conntrack" : NULL };
+	call.parameter_count = ks_state_filters_put(&choices->filters, parameters);
+	parameters[call.parameter_count++] = (struct ks_parameter){ "format", choices->conntrack ? "conntrack" : NULL };
 	if (choices->json || choices->conntrack)
 		return ks_cli_finish(ks_client_lines(&call, state_line_copy, NULL));
 	code = ks_client_lines(&call, state_row_take, &table);
@@ -178,17 +173,14 @@ static void killed_print(long long killed, long long mappings, long long expecta
 
 static int states_kill(const struct choices *choices)
 {
-	struct ks_parameter parameters[KS_ARRAY_SIZE(choices->filters) + 1];
-	const struct ks_call call = { .method = "DELETE",
-				      .path = "/v1/states",
-				      .parameters = parameters,
-				      .parameter_count = KS_ARRAY_SIZE(parameters) };
+	struct ks_parameter parameters[KS_STATE_PARAMETERS_MAX + 1];
+	struct ks_call call = { .method = "DELETE", .path = "/v1/states", .parameters = parameters };
 	ks_auto_json json_t *answer = NULL;
 	long long killed, mappings, expectations;
 	int code;
 
-	memcpy(parameters, choices->filters, sizeof(choices->filters));
-	parameters[KS_ARRAY_SIZE(choices->filters)] = (struct ks_parameter){ "all", choices->all ? "1" : NULL };
+	call.parameter_count = ks_state_filters_put(&choices->filters, parameters);
+	parameters[call.parameter_count++] = (struct ks_parameter){ "all", choices->all ? "1" : NULL };
 	code = ks_client_call(&call, &answer);
 	if (code != KS_EXIT_OK)
 		return code;
@@ -202,12 +194,18 @@ static int states_kill(const struct choices *choices)
 	return ks_cli_finish(killed + mappings + expectations ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
+static int mappings_list(const struct choices *choices)
+{
+	struct ks_parameter parameters[KS_STATE_PARAMETERS_MAX];
+	size_t count = ks_state_filters_put(&choices->filters, parameters);
+
+	return ks_mappings_list(parameters, count, choices->json);
+}
+
 static int choices_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
 {
-	bool filtered = false;
+	bool filtered = ks_state_filters_count(&choices->filters) != 0;
 
-	for (size_t i = 0; i < KS_ARRAY_SIZE(choices->filters); i++)
-		filtered |= choices->filters[i].value != NULL;
 	if (choices->json && choices->conntrack)
 		return ks_usage_error(usage, "give --json or --conntrack, not both");
 	if (choices->format && (choices->json || choices->conntrack) &&
@@ -229,7 +227,7 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 	if (choices->limits)
 		return ks_limits_list(choices->json);
 	if (choices->mappings)
-		return ks_mappings_list(choices->filters, KS_ARRAY_SIZE(choices->filters), choices->json);
+		return mappings_list(choices);
 	if (count == 0)
 		return states_list(choices);
 	if (strcmp(operands[0], "kill"))
@@ -246,28 +244,9 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 
 int ks_cmd_states(int argc, char **argv)
 {
-	struct choices choices = { .filters = { [FILTER_ADDRESS] = { "address", NULL },
-						[FILTER_SOURCE] = { "source", NULL },
-						[FILTER_DESTINATION] = { "destination", NULL },
-						[FILTER_PORT] = { "port", NULL },
-						[FILTER_PROTO] = { "proto", NULL },
-						[FILTER_ZONE] = { "zone", NULL },
-						[FILTER_STATE] = { "state", NULL } } };
-#define FILTER(id, name_, letter_, argument_, help_) \
-	{ .name = name_,                             \
-	  .letter = letter_,                         \
-	  .argument = argument_,                     \
-	  .help = help_,                             \
-	  .take = ks_take_text,                      \
-	  .target = &choices.filters[FILTER_##id].value }
+	struct choices choices = { 0 };
 	const struct ks_option options[] = {
-		FILTER(ADDRESS, "address", 'a', "PREFIX", "of either side: an address or a prefix"),
-		FILTER(SOURCE, "source", 's', "PREFIX", "of the side that opened the flow"),
-		FILTER(DESTINATION, "destination", 'd', "PREFIX", "of the other side"),
-		FILTER(PORT, "port", 'p', "PORT", "of either side"),
-		FILTER(PROTO, "proto", 0, "PROTO", "tcp, udp, icmp, icmpv6, ... or a number"),
-		FILTER(ZONE, "zone", 'z', "ZONE", "of either side"),
-		FILTER(STATE, "state", 0, "STATE", "such as ESTABLISHED or UDP_SINGLE"),
+		KS_STATE_FILTER_OPTIONS(choices.filters),
 		{ .name = "format",
 		  .argument = "FORMAT",
 		  .help = "table, json or conntrack",
@@ -291,7 +270,6 @@ int ks_cmd_states(int argc, char **argv)
 		  .target = &choices.limits },
 		{ .name = "all", .help = "kill: every state", .take = ks_take_flag, .target = &choices.all },
 	};
-#undef FILTER
 	const struct ks_usage usage = {
 		"keepstate states [kill] [OPTION]...",
 		"Lists the states of the running firewall that fit all filters given, or kills them: their\n"

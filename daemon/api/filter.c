@@ -2,6 +2,7 @@
 /* See filter.h. All values come from outside and are checked to the last character. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +12,12 @@
 #include "text/names.h"
 #include "text/scoped.h"
 
+#define NEGATION "not "
+#define KS_VALUE_TEXT 256
+
 void ks_filter_init(struct ks_filter *filter)
 {
-	*filter = (struct ks_filter){
-		.port = -1,
-		.proto = -1,
-		.zone = -1,
-		.state = -1,
-		.verdict = -1,
-		.reason = -1,
-	};
+	memset(filter, 0, sizeof(*filter));
 }
 
 /* Returns a whole decimal number up to max, or -1. */
@@ -81,81 +78,140 @@ bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *ad
 	return !memcmp(&other.addr, &prefix->addr, sizeof(other.addr));
 }
 
-static int take_address(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+/* A value that is being read, and what it becomes. */
+struct value_ctx {
+	struct ks_filter *filter;
+	const struct ks_policy *policy;
+	struct ks_condition *condition;
+};
+
+static int take_prefix(struct value_ctx *ctx, const char *value)
 {
-	return ks_prefix_parse(value, &filter->address);
+	return ks_prefix_parse(value, &ctx->condition->prefix);
 }
 
-static int take_source(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
-{
-	return ks_prefix_parse(value, &filter->source);
-}
-
-static int take_destination(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
-{
-	return ks_prefix_parse(value, &filter->destination);
-}
-
-static int take_int(int *target, int value)
+static int take_int(struct value_ctx *ctx, int value)
 {
 	if (value < 0)
 		return -EINVAL;
-	*target = value;
+	ctx->condition->low = ctx->condition->high = (__u16)value;
 	return 0;
 }
 
-static int take_port(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+/* "443" or "8000-8100" */
+static int take_port(struct value_ctx *ctx, const char *value)
 {
-	return take_int(&filter->port, parse_number(value, 65535));
+	const char *dash = strchr(value, '-');
+	char low[8];
+	int first, last;
+
+	if (!dash)
+		return take_int(ctx, parse_number(value, 65535));
+	if (dash - value >= (ptrdiff_t)sizeof(low))
+		return -EINVAL;
+	snprintf(low, sizeof(low), "%.*s", (int)(dash - value), value);
+	first = parse_number(low, 65535);
+	last = parse_number(dash + 1, 65535);
+	if (first < 0 || last < first)
+		return -EINVAL;
+	ctx->condition->low = (__u16)first;
+	ctx->condition->high = (__u16)last;
+	return 0;
 }
 
-static int take_proto(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+static int take_proto(struct value_ctx *ctx, const char *value)
 {
-	return take_int(&filter->proto, ks_proto_from_name(value));
+	return take_int(ctx, ks_proto_from_name(value));
 }
 
-static int take_zone(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+static int take_zone(struct value_ctx *ctx, const char *value)
 {
-	return take_int(&filter->zone, ks_policy_zone_id(policy, value));
+	return take_int(ctx, ks_policy_zone_id(ctx->policy, value));
 }
 
-static int take_state(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+static int take_state(struct value_ctx *ctx, const char *value)
 {
 	int state = ks_state_from_name(value);
 
-	return take_int(&filter->state, state == KS_STATE_NONE ? -1 : state);
+	return take_int(ctx, state == KS_STATE_NONE ? -1 : state);
 }
 
-static int take_verdict(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+static int take_verdict(struct value_ctx *ctx, const char *value)
 {
 	for (int i = KS_ALLOW; i < KS_ACTION_MAX; i++) {
 		if (!strcasecmp(ks_action_name((unsigned)i), value))
-			return take_int(&filter->verdict, i);
+			return take_int(ctx, i);
 	}
 	return -EINVAL;
 }
 
-static int take_reason(struct ks_filter *filter, const struct ks_policy *policy, const char *value)
+static int take_reason(struct value_ctx *ctx, const char *value)
 {
-	return take_int(&filter->reason, ks_reason_from_name(value));
+	return take_int(ctx, ks_reason_from_name(value));
 }
+
+/* Returns true if "gateway.conf:12" or its path names this place. */
+static bool is_place(const struct ks_place *place, const char *value)
+{
+	const char *colon = strrchr(value, ':'), *slash = strrchr(place->file, '/');
+	size_t length = colon ? (size_t)(colon - value) : 0;
+	const char *last = slash ? slash + 1 : place->file;
+
+	if (!length || parse_number(colon + 1, INT_MAX) != (int)place->line)
+		return false;
+	return (strlen(place->file) == length && !memcmp(place->file, value, length)) ||
+	       (strlen(last) == length && !memcmp(last, value, length));
+}
+
+static void rule_add(struct value_ctx *ctx, __u32 id)
+{
+	ctx->filter->rules[ctx->condition->negated][id / 8 % (KS_FILTER_RULES / 8)] |= (__u8)(1U << id % 8);
+}
+
+/* Several rules may have a label, or stand on a line. The id may be one of a rule that is gone. */
+static int take_rule(struct value_ctx *ctx, const char *value)
+{
+	int id = parse_number(value, KS_FILTER_RULES - 1);
+	bool found = id >= 0;
+
+	if (id >= 0)
+		rule_add(ctx, (__u32)id);
+	for (size_t i = 0; i < ctx->policy->info_count; i++) {
+		const struct ks_rule_info *info = &ctx->policy->infos[i];
+
+		if ((info->label && !strcmp(info->label, value)) || is_place(&info->place, value)) {
+			rule_add(ctx, info->id);
+			found = true;
+		}
+	}
+	return found ? 0 : -EINVAL;
+}
+
+#define BOTH (KS_FILTER_FLOWS | KS_FILTER_EVENTS)
+#define ENDS                                                                                       \
+	(1U << KS_CONDITION_ADDRESS | 1U << KS_CONDITION_SOURCE | 1U << KS_CONDITION_DESTINATION | \
+	 1U << KS_CONDITION_PORT | 1U << KS_CONDITION_PROTO)
 
 static const struct {
 	const char *name;
 	unsigned kinds;
-	int (*take)(struct ks_filter *filter, const struct ks_policy *policy, const char *value);
+	bool whole; /* a value may have commas */
+	int (*take)(struct value_ctx *ctx, const char *value);
 	const char *right; /* describes a right value */
 } conditions[] = {
-	{ "address", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_address, "an address or prefix such as 192.0.2.0/24" },
-	{ "source", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_source, "an address or prefix such as 192.0.2.0/24" },
-	{ "destination", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_destination,
-	  "an address or prefix such as 2001:db8::/32" },
-	{ "port", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_port, "a port from 0 to 65535" },
-	{ "proto", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_proto, "a protocol such as tcp, or its number up to 255" },
-	{ "zone", KS_FILTER_FLOWS | KS_FILTER_EVENTS, take_zone, "" },
-	{ "state", KS_FILTER_FLOWS, take_state, "" },
-	{ "verdict", KS_FILTER_EVENTS, take_verdict, "allow, deny, reject or bypass" },
-	{ "reason", KS_FILTER_EVENTS, take_reason, "" },
+	[KS_CONDITION_ADDRESS] = { "address", BOTH, false, take_prefix, "an address or prefix such as 192.0.2.0/24" },
+	[KS_CONDITION_SOURCE] = { "source", BOTH, false, take_prefix, "an address or prefix such as 192.0.2.0/24" },
+	[KS_CONDITION_DESTINATION] = { "destination", BOTH, false, take_prefix,
+				       "an address or prefix such as 2001:db8::/32" },
+	[KS_CONDITION_PORT] = { "port", BOTH, false, take_port,
+				"a port from 0 to 65535, or a range such as 8000-8100" },
+	[KS_CONDITION_PROTO] = { "proto", BOTH, false, take_proto, "a protocol such as tcp, or its number up to 255" },
+	[KS_CONDITION_ZONE] = { "zone", BOTH, false, take_zone, "" },
+	[KS_CONDITION_RULE] = { "rule", BOTH, true, take_rule,
+				"the label of a rule, where it stands such as gateway.conf:12, or its id" },
+	[KS_CONDITION_STATE] = { "state", KS_FILTER_FLOWS, false, take_state, "" },
+	[KS_CONDITION_VERDICT] = { "verdict", KS_FILTER_EVENTS, false, take_verdict, "allow, deny, reject or bypass" },
+	[KS_CONDITION_REASON] = { "reason", KS_FILTER_EVENTS, false, take_reason, "" },
 };
 
 static void say_zones(const struct ks_policy *policy, FILE *out)
@@ -187,12 +243,12 @@ static void complain_value(size_t i, const struct ks_policy *policy, const char 
 		snprintf(complaint, size, "%s: '%s' is not right", conditions[i].name, value);
 		return;
 	}
-	fprintf(out, "%s: '%s' is not right; give ", conditions[i].name, value);
-	if (conditions[i].take == take_zone)
+	fprintf(out, "%s: '%.200s' is not right; give ", conditions[i].name, value);
+	if (i == KS_CONDITION_ZONE)
 		say_zones(policy, out);
-	else if (conditions[i].take == take_state)
+	else if (i == KS_CONDITION_STATE)
 		say_states(out);
-	else if (conditions[i].take == take_reason)
+	else if (i == KS_CONDITION_REASON)
 		say_reasons(out);
 	else
 		fputs(conditions[i].right, out);
@@ -200,7 +256,7 @@ static void complain_value(size_t i, const struct ks_policy *policy, const char 
 
 static void complain_name(unsigned kind, const char *name, char *complaint, size_t size)
 {
-	size_t n = (size_t)snprintf(complaint, size, "there is no filter '%s'; there are:", name);
+	size_t n = (size_t)snprintf(complaint, size, "there is no filter '%.60s'; there are:", name);
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(conditions) && n < size; i++) {
 		if (conditions[i].kinds & kind)
@@ -208,39 +264,169 @@ static void complain_name(unsigned kind, const char *name, char *complaint, size
 	}
 }
 
+/* Adds one value. Returns 0, -EINVAL or -E2BIG. */
+static int value_add(struct ks_filter *filter, const struct ks_policy *policy, unsigned name, bool negated,
+		     const char *value)
+{
+	struct ks_condition condition = { .name = (__u8)name, .negated = negated };
+	struct value_ctx ctx = { .filter = filter, .policy = policy, .condition = &condition };
+
+	if (filter->conditions == KS_FILTER_CONDITIONS_MAX)
+		return -E2BIG;
+	if (conditions[name].take(&ctx, value))
+		return -EINVAL;
+	filter->list[filter->conditions++] = condition;
+	filter->named |= 1U << name;
+	if (!negated)
+		filter->wanted |= 1U << name;
+	return 0;
+}
+
+/* Adds the values between commas. */
+static int values_add(struct ks_filter *filter, const struct ks_policy *policy, unsigned name, bool negated,
+		      const char *text)
+{
+	char value[KS_VALUE_TEXT];
+	int err = 0;
+
+	if (conditions[name].whole)
+		return value_add(filter, policy, name, negated, text);
+	for (size_t length; !err; text += length + 1) {
+		length = strcspn(text, ",");
+		if (length >= sizeof(value))
+			return -EINVAL;
+		memcpy(value, text, length);
+		value[length] = '\0';
+		err = value_add(filter, policy, name, negated, value);
+		if (!text[length])
+			break;
+	}
+	return err;
+}
+
+/* Some names begin with "not ", such as the reason "not ip": a value is taken as a whole first. */
+static int condition_add(struct ks_filter *filter, const struct ks_policy *policy, unsigned name, const char *value)
+{
+	unsigned before = filter->conditions;
+	int err = values_add(filter, policy, name, false, value);
+
+	if (err != -EINVAL || strncmp(value, NEGATION, strlen(NEGATION)) || filter->conditions != before)
+		return err;
+	return values_add(filter, policy, name, true, value + strlen(NEGATION));
+}
+
 int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_policy *policy, const char *name,
 		  const char *value, char *complaint, size_t size)
 {
-	for (size_t i = 0; i < KS_ARRAY_SIZE(conditions); i++) {
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(conditions); i++) {
+		int err;
+
 		if (!(conditions[i].kinds & kind) || strcmp(conditions[i].name, name))
 			continue;
-		if (conditions[i].take(filter, policy, value)) {
+		err = condition_add(filter, policy, i, value);
+		if (err == -EINVAL)
 			complain_value(i, policy, value, complaint, size);
-			return -EINVAL;
-		}
-		filter->conditions++;
-		return 0;
+		else if (err)
+			snprintf(complaint, size, "%s: there are more than %d filters", name, KS_FILTER_CONDITIONS_MAX);
+		return err;
 	}
 	complain_name(kind, name, complaint, size);
 	return -ENOENT;
 }
 
-/* The conditions that flows and packets share. Ports do not exist for protocols without them. */
-bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple *tuple)
+static bool in_range(const struct ks_condition *condition, int number)
 {
-	bool has_ports = ks_proto_has_ports(tuple->proto);
-	int sport = has_ports ? ks_be16(tuple->sport) : -1, dport = has_ports ? ks_be16(tuple->dport) : -1;
+	return number >= condition->low && number <= condition->high;
+}
 
-	if (filter->proto >= 0 && filter->proto != tuple->proto)
-		return false;
-	if (filter->port >= 0 && filter->port != sport && filter->port != dport)
-		return false;
-	if (filter->address.family && !ks_prefix_contains(&filter->address, &tuple->src, tuple->family) &&
-	    !ks_prefix_contains(&filter->address, &tuple->dst, tuple->family))
-		return false;
-	if (filter->source.family && !ks_prefix_contains(&filter->source, &tuple->src, tuple->family))
-		return false;
-	return !filter->destination.family || ks_prefix_contains(&filter->destination, &tuple->dst, tuple->family);
+static bool is_in(const struct ks_condition *condition, const struct ks_addr *addr, unsigned family)
+{
+	return ks_prefix_contains(&condition->prefix, addr, family);
+}
+
+/* A condition about the ends of something. Ports do not exist for protocols without them. */
+static bool end_holds(const struct ks_condition *condition, const struct ks_tuple *tuple)
+{
+	switch (condition->name) {
+	case KS_CONDITION_ADDRESS:
+		return is_in(condition, &tuple->src, tuple->family) || is_in(condition, &tuple->dst, tuple->family);
+	case KS_CONDITION_SOURCE:
+		return is_in(condition, &tuple->src, tuple->family);
+	case KS_CONDITION_DESTINATION:
+		return is_in(condition, &tuple->dst, tuple->family);
+	case KS_CONDITION_PORT:
+		return ks_proto_has_ports(tuple->proto) &&
+		       (in_range(condition, ks_be16(tuple->sport)) || in_range(condition, ks_be16(tuple->dport)));
+	default:
+		return in_range(condition, tuple->proto);
+	}
+}
+
+/* Asks all values about ends. Returns the names of which one holds; *refused is set if one holds that must not. */
+static __u32 ends_held(const struct ks_filter *filter, const struct ks_tuple *tuple, bool *refused)
+{
+	__u32 held = 0;
+
+	for (unsigned i = 0; i < filter->conditions; i++) {
+		const struct ks_condition *condition = &filter->list[i];
+
+		if (!(1U << condition->name & ENDS) || !end_holds(condition, tuple))
+			continue;
+		if (condition->negated)
+			*refused = true;
+		else
+			held |= 1U << condition->name;
+	}
+	return held;
+}
+
+bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple *faces, size_t count)
+{
+	bool fits = false, refused = false;
+
+	if (!(filter->named & ENDS))
+		return true;
+	for (size_t i = 0; i < count && !refused; i++)
+		fits |= ends_held(filter, &faces[i], &refused) == (filter->wanted & ENDS);
+	return fits && !refused;
+}
+
+static bool rule_is_in(const __u8 *rules, __u32 id)
+{
+	return id < KS_FILTER_RULES && rules[id / 8] >> id % 8 & 1;
+}
+
+static bool match_rule(const struct ks_filter *filter, __u32 id)
+{
+	if (!(filter->named & 1U << KS_CONDITION_RULE))
+		return true;
+	return (!(filter->wanted & 1U << KS_CONDITION_RULE) || rule_is_in(filter->rules[0], id)) &&
+	       !rule_is_in(filter->rules[1], id);
+}
+
+/* Asks the values of one name, for something that has this number and perhaps another one (-1: none). */
+static bool match_number(const struct ks_filter *filter, enum ks_condition_name name, int number, int other)
+{
+	bool held = !(filter->wanted & 1U << name);
+
+	if (!(filter->named & 1U << name))
+		return true;
+	for (unsigned i = 0; i < filter->conditions; i++) {
+		const struct ks_condition *condition = &filter->list[i];
+
+		if (condition->name != name || (!in_range(condition, number) && !in_range(condition, other)))
+			continue;
+		if (condition->negated)
+			return false;
+		held = true;
+	}
+	return held;
+}
+
+bool ks_filter_match_kind(const struct ks_filter *filter, unsigned state, const __u8 zone[2], __u32 rule)
+{
+	return match_number(filter, KS_CONDITION_STATE, (int)state, -1) &&
+	       match_number(filter, KS_CONDITION_ZONE, zone[0], zone[1]) && match_rule(filter, rule);
 }
 
 /* Makes the tuple what a side of the flow sees. Returns false if it is the same. */
@@ -259,34 +445,38 @@ static bool translate(const struct ks_translation *translation, enum ks_dir side
 	return true;
 }
 
+bool ks_filter_needs_translation(const struct ks_filter *filter)
+{
+	return filter->named & ENDS & ~(1U << KS_CONDITION_PROTO);
+}
+
 bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow,
 			  const struct ks_translation *translation)
 {
 	__u32 side = ks_flow_orig_side(flow);
-	struct ks_tuple tuple = { .src = key->addr[side],
-				  .dst = key->addr[!side],
-				  .sport = key->port[side],
-				  .dport = key->port[!side],
-				  .proto = key->proto,
-				  .family = key->family };
-	struct ks_tuple original = tuple, reply = tuple;
+	struct ks_tuple faces[3] = { { .src = key->addr[side],
+				       .dst = key->addr[!side],
+				       .sport = key->port[side],
+				       .dport = key->port[!side],
+				       .proto = key->proto,
+				       .family = key->family } };
+	size_t count = 1;
 
-	if (filter->state >= 0 && filter->state != flow->state)
+	if (!filter->conditions)
+		return true;
+	if (!ks_filter_match_kind(filter, flow->state, flow->zone, flow->rule))
 		return false;
-	if (filter->zone >= 0 && filter->zone != flow->zone[0] && filter->zone != flow->zone[1])
-		return false;
-	return ks_filter_match_ends(filter, &tuple) ||
-	       (translate(translation, KS_ORIGINAL, &original) && ks_filter_match_ends(filter, &original)) ||
-	       (translate(translation, KS_REPLY, &reply) && ks_filter_match_ends(filter, &reply));
+	for (unsigned i = 0; translation && i < 2; i++) {
+		faces[count] = faces[0];
+		count += translate(translation, (enum ks_dir)i, &faces[count]);
+	}
+	return ks_filter_match_ends(filter, faces, count);
 }
 
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event)
 {
-	if (filter->verdict >= 0 && filter->verdict != event->action)
-		return false;
-	if (filter->reason >= 0 && filter->reason != event->reason)
-		return false;
-	if (filter->zone >= 0 && filter->zone != event->from && filter->zone != event->to)
-		return false;
-	return ks_filter_match_ends(filter, &event->tuple);
+	return match_number(filter, KS_CONDITION_VERDICT, event->action, -1) &&
+	       match_number(filter, KS_CONDITION_REASON, event->reason, -1) &&
+	       match_number(filter, KS_CONDITION_ZONE, event->from, event->to) && match_rule(filter, event->rule) &&
+	       ks_filter_match_ends(filter, &event->tuple, 1);
 }

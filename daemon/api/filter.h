@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Filters of flows and events, given in words by a user of the control API. Every
- * condition that is set must hold. A flow whose addresses are translated matches by
- * its true endpoints, or by those that one of its sides sees.
+ * Filters of flows and events, given in words by a user of the control API. A condition has a name and a value. Of several with
+ * one name one must hold; all names must hold. A value that begins with "not " is one that must not hold.
  *
  *   address      an address or prefix, of either side
  *   source       the originator's (of a flow) or the sender's (of a packet)
  *   destination  the other one's
- *   port         of either side
+ *   port         of either side: a port or a range
  *   proto        a name or number
  *   zone         a zone's name; of either side
+ *   rule         a rule by its label, FILE:LINE or id
  *   state        a state's name (flows)
  *   verdict      allow, deny, reject, bypass (events)
  *   reason       a reason's name (events)
+ *
+ * A flow whose addresses are translated has three faces: its true ends, and the two that its sides see. It fits if one face has all
+ * that is wanted of its ends, and none has what must not be.
  */
 #ifndef KS_DAEMON_API_FILTER_H
 #define KS_DAEMON_API_FILTER_H
@@ -28,23 +31,44 @@
 #define KS_FILTER_FLOWS 1U
 #define KS_FILTER_EVENTS 2U
 
-/* A condition that is not set has -1, or family 0. */
+enum ks_condition_name {
+	KS_CONDITION_ADDRESS,
+	KS_CONDITION_SOURCE,
+	KS_CONDITION_DESTINATION,
+	KS_CONDITION_PORT,
+	KS_CONDITION_PROTO,
+	KS_CONDITION_ZONE,
+	KS_CONDITION_RULE,
+	KS_CONDITION_STATE,
+	KS_CONDITION_VERDICT,
+	KS_CONDITION_REASON,
+};
+
+/* One value of a condition: the member that its name has use for. The rules are in the filter. */
+struct ks_condition {
+	__u8 name; /* enum ks_condition_name */
+	bool negated;
+	__u16 low, high; /* a number (low == high), or a range of ports in host order */
+	struct ks_prefix prefix;
+};
+
+#define KS_FILTER_CONDITIONS_MAX 64
+#define KS_FILTER_RULES 65536 /* ids of rules, which are 16 bits in a flow */
+
 struct ks_filter {
-	struct ks_prefix address, source, destination;
-	int port; /* host order */
-	int proto;
-	int zone;
-	int state;
-	int verdict;
-	int reason;
-	unsigned conditions; /* how many are set */
+	unsigned conditions; /* how many there are */
+	__u32 wanted; /* bits by name: those with a value that is not negated */
+	__u32 named; /* those with a value at all */
+	struct ks_condition list[KS_FILTER_CONDITIONS_MAX];
+	__u8 rules[2][KS_FILTER_RULES / 8]; /* a bit for each id: wanted, and [1] those that must not be */
 };
 
 void ks_filter_init(struct ks_filter *filter);
 
 /*
- * Sets one condition. -ENOENT: no such condition for this kind (KS_FILTER_*);
- * -EINVAL: the value is wrong. With an error, `complaint` says what would be right.
+ * Adds a condition: a value, or several with commas between them (but labels, which may have commas). -ENOENT: no such condition
+ * for this kind (KS_FILTER_*); -EINVAL: the value is wrong; -E2BIG: there are KS_FILTER_CONDITIONS_MAX already. With an error,
+ * `complaint` says what would be right.
  */
 int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_policy *policy, const char *name,
 		  const char *value, char *complaint, size_t size);
@@ -53,10 +77,18 @@ int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_polic
 int ks_prefix_parse(const char *text, struct ks_prefix *prefix);
 bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *addr, unsigned family);
 
+/* Returns true if a flow cannot be judged without its translation. */
+bool ks_filter_needs_translation(const struct ks_filter *filter);
+
+/* Without a need of it the translation may be NULL. */
 bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow,
 			  const struct ks_translation *translation);
-/* The conditions about addresses, ports and the protocol alone. */
-bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple *tuple);
+
+/* The conditions about addresses, ports and the protocol alone, of something with so many faces. */
+bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple *faces, size_t count);
+
+/* The conditions about state, zones and rule of something that has these; the event's own conditions are not asked. */
+bool ks_filter_match_kind(const struct ks_filter *filter, unsigned state, const __u8 zone[2], __u32 rule);
 
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event);
 

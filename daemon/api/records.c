@@ -20,16 +20,16 @@
 /* A mapping as a flow without the other side: from the inner endpoint, or from the outer one. */
 static bool match_mapping(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_record *record)
 {
-	struct ks_tuple one = {
-		.src = key->addr[0], .sport = key->port[0], .proto = key->proto, .family = key->family
+	struct ks_tuple faces[2] = {
+		{ .src = key->addr[0], .sport = key->port[0], .proto = key->proto, .family = key->family }
 	};
-	struct ks_tuple other = one;
 
-	other.src = record->mapping.addr;
-	other.sport = record->mapping.port;
 	if (key->kind == KS_KIND_PERMIT)
-		one.dst = other.dst = key->addr[1];
-	return ks_filter_match_ends(filter, &one) || ks_filter_match_ends(filter, &other);
+		faces[0].dst = key->addr[1];
+	faces[1] = faces[0];
+	faces[1].src = record->mapping.addr;
+	faces[1].sport = record->mapping.port;
+	return ks_filter_match_ends(filter, faces, KS_ARRAY_SIZE(faces));
 }
 
 /* The key of an expectation has 0 for the port of who opens. */
@@ -37,27 +37,25 @@ static bool match_expectation(const struct ks_filter *filter, const struct ks_fl
 			      const struct ks_record *record)
 {
 	__u32 opener = key->port[0] != 0;
-	struct ks_tuple tuple = { .src = key->addr[opener],
-				  .sport = key->port[opener],
-				  .dst = key->addr[!opener],
-				  .dport = key->port[!opener],
-				  .proto = key->proto,
-				  .family = key->family };
+	struct ks_tuple faces[2] = { { .src = key->addr[opener],
+				       .sport = key->port[opener],
+				       .dst = key->addr[!opener],
+				       .dport = key->port[!opener],
+				       .proto = key->proto,
+				       .family = key->family } };
 
-	if (ks_filter_match_ends(filter, &tuple))
-		return true;
-	tuple.dst = record->expectation.to;
-	tuple.dport = record->expectation.port;
-	return ks_filter_match_ends(filter, &tuple);
+	faces[1] = faces[0];
+	faces[1].dst = record->expectation.to;
+	faces[1].dport = record->expectation.port;
+	return ks_filter_match_ends(filter, faces, KS_ARRAY_SIZE(faces));
 }
 
 bool ks_filter_match_record(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *entry)
 {
 	const struct ks_record *record = ks_record_of(entry);
 
-	if (filter->state >= 0 && filter->state != record->state)
-		return false;
-	if (filter->zone >= 0 && filter->zone != record->zone[0] && filter->zone != record->zone[1])
+	if (!ks_filter_match_kind(filter, record->state, record->zone,
+				  key->kind == KS_KIND_EXPECT ? record->expectation.rule : record->mapping.rule))
 		return false;
 	switch (key->kind) {
 	case KS_KIND_MAPPING_OUT:

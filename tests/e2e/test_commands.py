@@ -35,6 +35,9 @@ def test_states_shows_every_flow(busy):
     (["--port", "53"], "UDP_"),
     (["--address", SERVER6], "ICMP_"),
     (["--zone", "lan"], ""),
+    (["--proto", "not tcp,udp"], "ICMP_"),
+    (["--port", "50-60", "--proto", "udp", "--proto", "tcp"], "UDP_"),
+    (["--zone", "lan", "--proto", "tcp,udp", "--port", "not 53"], "ESTABLISHED"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_states_filters(busy, words, only):
     lines = busy.data("states", *words)

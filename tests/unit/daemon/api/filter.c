@@ -11,14 +11,18 @@
 
 #include "daemon/api/filter.h"
 
-static const char policy_text[] = "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n";
+static const char policy_text[] = "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n"
+				  "allow from wan to lan tcp port 80 log \"not, the web\"\n"
+				  "allow from wan to self tcp port 81 log \"web\"\n"
+				  "allow from wan to self tcp port 82 log \"web\"\n";
 
 static struct ks_policy *load(void)
 {
 	struct ks_policy *policy = NULL;
 	struct ks_diags diags;
 
-	assert_int_equal(ks_policy_load_text(policy_text, sizeof(policy_text) - 1, "test", ".", &policy, &diags), 0);
+	assert_int_equal(
+		ks_policy_load_text(policy_text, sizeof(policy_text) - 1, "etc/test.conf", ".", &policy, &diags), 0);
 	ks_diags_fini(&diags);
 	return policy;
 }
@@ -40,6 +44,7 @@ static void make_flow(unsigned side, struct ks_flow_key *key, struct ks_flow *fl
 	flow->flags = side ? KS_FLOW_ORIG_IS_HIGH : 0;
 	flow->zone[0] = 2;
 	flow->zone[1] = 3;
+	flow->rule = 3;
 }
 
 static const struct ks_translation untranslated;
@@ -50,7 +55,9 @@ static int set(struct ks_filter *filter, const char *name, const char *value)
 	char complaint[2048] = "";
 	int err = ks_filter_set(filter, KS_FILTER_FLOWS, policy, name, value, complaint, sizeof(complaint));
 
-	if (err) {
+	if (err == -E2BIG) {
+		assert_non_null(strstr(complaint, "more than 64"));
+	} else if (err) {
 		assert_non_null(strstr(complaint, name));
 		assert_true(strlen(complaint) > strlen(name) + strlen(value) + 10);
 	}
@@ -96,6 +103,85 @@ static void test_conditions(void **state)
 	check_match("zone", "self", false);
 	check_match("state", "established", true);
 	check_match("state", "SYN_SENT", false);
+	check_match("port", "80-80", true);
+	check_match("port", "70-90", true);
+	check_match("port", "81-39999", false);
+	check_match("rule", "3", true);
+	check_match("rule", "4", false);
+	check_match("rule", "web", true);
+	check_match("rule", "not, the web", false);
+	check_match("rule", "test.conf:5", true);
+	check_match("rule", "etc/test.conf:5", true);
+	check_match("rule", "test.conf:6", false);
+}
+
+static void test_negated_conditions(void **state)
+{
+	check_match("address", "not 10.0.0.5", false);
+	check_match("address", "not 10.0.0.6", true);
+	check_match("port", "not 8000-8100", true);
+	check_match("port", "not 80-8100", false);
+	check_match("proto", "not udp", true);
+	check_match("zone", "not wan", false);
+	check_match("state", "not ESTABLISHED", false);
+	check_match("rule", "not web", false);
+	check_match("rule", "not 3", false);
+	check_match("rule", "not not, the web", true);
+}
+
+struct said {
+	const char *name, *value;
+};
+
+/* Sets all of them, up to one without a name. */
+static bool matches(const struct said *said, const struct ks_translation *translation)
+{
+	struct ks_filter filter;
+	struct ks_flow_key key;
+	struct ks_flow flow;
+
+	make_flow(0, &key, &flow);
+	ks_filter_init(&filter);
+	for (; said->name; said++)
+		assert_int_equal(set(&filter, said->name, said->value), 0);
+	return ks_filter_match_flow(&filter, &key, &flow, translation);
+}
+
+static void test_one_of_several_values_must_hold(void **state)
+{
+	static const struct {
+		struct said said[5];
+		bool expected;
+	} cases[] = {
+		{ { { "port", "443" }, { "port", "80" } }, true },
+		{ { { "port", "443,80" } }, true },
+		{ { { "port", "443,8000-9000" } }, false },
+		{ { { "port", "not 443,8000-9000" } }, true },
+		{ { { "port", "not 443,80" } }, false },
+		{ { { "port", "443" }, { "port", "80" }, { "proto", "udp" } }, false },
+		{ { { "proto", "udp" }, { "proto", "tcp" }, { "zone", "lan" }, { "zone", "self" } }, true },
+		{ { { "address", "10.0.0.0/8" }, { "address", "not 10.0.0.5" } }, false },
+		{ { { "address", "10.0.0.0/8" }, { "address", "not 10.0.0.6" } }, true },
+		{ { { "state", "SYN_SENT,established" } }, true },
+		{ { { "rule", "7" }, { "rule", "web" } }, true },
+		{ { { "rule", "web" }, { "rule", "not 3" } }, false },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		if (matches(cases[i].said, NULL) != cases[i].expected)
+			fail_msg("case %zu", i);
+	}
+}
+
+static void test_too_many_values_are_refused(void **state)
+{
+	struct ks_filter filter;
+
+	ks_filter_init(&filter);
+	for (unsigned i = 0; i < KS_FILTER_CONDITIONS_MAX; i++)
+		assert_int_equal(set(&filter, "port", "80"), 0);
+	assert_int_equal(set(&filter, "port", "80"), -E2BIG);
+	assert_int_equal(filter.conditions, KS_FILTER_CONDITIONS_MAX);
 }
 
 static void test_all_conditions_must_hold(void **state)
@@ -150,6 +236,13 @@ static void test_translated_flows_match_as_any_side_sees_them(void **state)
 		if (ks_filter_match_flow(&filter, &key, &flow, &translated) != cases[i].expected)
 			fail_msg("%s=%s", cases[i].name, cases[i].value);
 	}
+	/* A flow whose outside shows another address is still one of the inside's. */
+	assert_false(matches((struct said[]){ { "address", "not 10.0.0.5" }, { 0 } }, &translated));
+	assert_false(matches((struct said[]){ { "address", "not 203.0.113.1" }, { 0 } }, &translated));
+	assert_true(matches((struct said[]){ { "address", "not 203.0.113.2" }, { 0 } }, &translated));
+	/* The wanted ends must be those of one face. */
+	assert_false(matches((struct said[]){ { "source", "203.0.113.1" }, { "destination", "203.0.113.9" }, { 0 } },
+			     &translated));
 }
 
 static void test_wrong_values_are_refused(void **state)
@@ -168,6 +261,17 @@ static void test_wrong_values_are_refused(void **state)
 		{ "port", "-1" },
 		{ "port", "80x" },
 		{ "port", " 80" },
+		{ "port", "80-" },
+		{ "port", "-80" },
+		{ "port", "90-80" },
+		{ "port", "80-65536" },
+		{ "port", "80,," },
+		{ "port", "not " },
+		{ "port", "not not 80" },
+		{ "rule", "" },
+		{ "rule", "other" },
+		{ "rule", "test.conf:1" },
+		{ "rule", "65536" },
 		{ "proto", "256" },
 		{ "proto", "tcpx" },
 		{ "zone", "dmz" },
@@ -183,7 +287,6 @@ static void test_wrong_values_are_refused(void **state)
 		ks_filter_init(&filter);
 		if (set(&filter, wrong[i][0], wrong[i][1]) != -EINVAL)
 			fail_msg("%s=%s is accepted", wrong[i][0], wrong[i][1]);
-		assert_int_equal(filter.conditions, 0);
 	}
 }
 
@@ -217,6 +320,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_all_conditions_must_hold),
+		cmocka_unit_test(test_negated_conditions),
+		cmocka_unit_test(test_one_of_several_values_must_hold),
+		cmocka_unit_test(test_too_many_values_are_refused),
 		cmocka_unit_test(test_translated_flows_match_as_any_side_sees_them),
 		cmocka_unit_test(test_wrong_values_are_refused),
 		cmocka_unit_test(test_unknown_names_are_refused),
