@@ -19,15 +19,21 @@
 #include "capture/replay.h"
 #include "policy/arena.h"
 
+/* How an explanation is to be printed. */
+struct explain_wish {
+	bool json;
+	bool all; /* with every rule that was asked */
+};
+
 /* Prints an explanation (explain/explain.h). Returns KS_EXIT_OK if the packet passes, else KS_EXIT_NO. */
-static int explanation_print(const json_t *explanation, bool json)
+static int explanation_print(const json_t *explanation, const struct explain_wish *wish)
 {
 	bool passes = json_is_true(json_object_get(explanation, "passes"));
 
-	if (json)
+	if (wish->json)
 		ks_json_print(json_incref((json_t *)explanation), stdout);
 	else
-		ks_explain_print(explanation, stdout, ks_output_colour(stdout));
+		ks_explain_print(explanation, stdout, ks_output_colour(stdout), wish->all);
 	return ks_cli_finish(passes ? KS_EXIT_OK : KS_EXIT_NO);
 }
 
@@ -116,7 +122,8 @@ static int captures_read(struct ks_replay *replay, const struct ks_words *captur
 	return KS_EXIT_OK;
 }
 
-static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captures, const char *words, bool json)
+static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captures, const char *words,
+			  const struct explain_wish *wish)
 {
 	ks_auto_json json_t *explanation = NULL;
 	struct ks_frame frame;
@@ -130,15 +137,16 @@ static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captur
 		code = frame_continue(ctx, &frame);
 	if (code != KS_EXIT_OK)
 		return code;
-	explanation = ks_explain_json(ctx->policy, ks_replay_engine(ctx->replay), &frame);
+	explanation = ks_explain_json(ctx->policy, ks_replay_engine(ctx->replay), &frame, wish->all);
 	if (!explanation) {
 		ks_json_print(NULL, stdout); /* says why */
 		return KS_EXIT_SYSTEM;
 	}
-	return explanation_print(explanation, json);
+	return explanation_print(explanation, wish);
 }
 
-static int explain_by_file(const char *path, const struct ks_words *captures, const char *words, bool json)
+static int explain_by_file(const char *path, const struct ks_words *captures, const char *words,
+			   const struct explain_wish *wish)
 {
 	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_zone_map struct ks_zone_map *map = NULL;
@@ -159,13 +167,13 @@ static int explain_by_file(const char *path, const struct ks_words *captures, co
 	return packet_explain(
 		&(struct explain_ctx){
 			.policy = policy, .map = map, .arena = arena, .crafter = crafter, .replay = replay },
-		captures, words, json);
+		captures, words, wish);
 }
 
-static int explain_by_daemon(const char *words, bool json)
+static int explain_by_daemon(const char *words, const struct explain_wish *wish)
 {
 	struct ks_call call = { .method = "POST", .path = "/v1/explain" };
-	ks_auto_json json_t *body = json_pack("{s:s}", "packet", words), *answer = NULL;
+	ks_auto_json json_t *body = json_pack("{s:s, s:b}", "packet", words, "all", wish->all), *answer = NULL;
 	int code;
 
 	if (!body) {
@@ -174,13 +182,15 @@ static int explain_by_daemon(const char *words, bool json)
 	}
 	call.body = body;
 	code = ks_client_call(&call, &answer);
-	return code == KS_EXIT_OK ? explanation_print(answer, json) : code;
+	return code == KS_EXIT_OK ? explanation_print(answer, wish) : code;
 }
 
 static const char help[] =
 	"Shows how a packet, given in the words of the test language (keepstate.conf(5)), is decided:\n"
 	"headers, zones, flow, numbers compared, rules asked, the decision, what would be answered, what\n"
-	"becomes of the state. With a policy FILE the packet meets an empty state table, or the one that\n"
+	"becomes of the state. Of the rules the one that decides is shown, and where the policy drops the\n"
+	"packet those that come closest to letting it pass, with the condition that fails. With a policy FILE the "
+	"packet meets an empty state table, or the one that\n"
 	"captures leave behind; without one it meets the running firewall. Nothing changes.\n"
 	"\n"
 	"  keepstate explain gateway.conf \"lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp\"\n"
@@ -191,7 +201,7 @@ static const char help[] =
 
 int ks_cmd_explain(int argc, char **argv)
 {
-	bool json = false;
+	struct explain_wish wish = { false, false };
 	struct ks_words captures = { .count = 0 };
 	const struct ks_option options[] = {
 		{ .name = "after",
@@ -202,7 +212,12 @@ int ks_cmd_explain(int argc, char **argv)
 		{ .name = "json",
 		  .help = "print the explanation as one JSON object",
 		  .take = ks_take_flag,
-		  .target = &json },
+		  .target = &wish.json },
+		{ .name = "verbose",
+		  .letter = 'v',
+		  .help = "every rule that was asked, and why it does not match",
+		  .take = ks_take_flag,
+		  .target = &wish.all },
 	};
 	const struct ks_usage usage = { "keepstate explain [OPTION]... [FILE] PACKET", help, options,
 					KS_ARRAY_SIZE(options) };
@@ -212,12 +227,12 @@ int ks_cmd_explain(int argc, char **argv)
 		return code;
 	if (argc - first == 2) {
 		ks_cli_confine(false);
-		return explain_by_file(argv[first], &captures, argv[first + 1], json);
+		return explain_by_file(argv[first], &captures, argv[first + 1], &wish);
 	}
 	if (argc - first != 1)
 		return ks_usage_error(&usage,
 				      "explain needs one packet in quotes, and a policy file before it or none");
 	if (captures.count)
 		return ks_usage_error(&usage, "--after needs a policy file");
-	return explain_by_daemon(argv[first], json);
+	return explain_by_daemon(argv[first], &wish);
 }

@@ -359,12 +359,13 @@ static json_t *verdict_json(const struct ks_explain *explain)
 			 ks_json_rule(explain->policy, insp->verdict.rule), "packet", ks_json_packet(&insp->pkt));
 }
 
-json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame)
+json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame,
+			bool all)
 {
-	ks_auto_json json_t *steps = json_array(), *object = NULL;
+	ks_auto_json json_t *steps = json_array(), *closest = NULL, *object = NULL;
 	struct ks_inspection insp = { 0 };
 	struct ks_explain explain = {
-		.policy = policy, .engine = engine, .frame = frame, .insp = &insp, .steps = steps
+		.policy = policy, .engine = engine, .frame = frame, .insp = &insp, .steps = steps, .all = all
 	};
 
 	ks_engine_inspect(engine, frame, true, &insp);
@@ -373,9 +374,10 @@ json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine
 	explain_answer(&explain);
 	if (!(insp.pkt.flags & KS_PKT_NOT_IP))
 		explain_state(&explain);
+	closest = explain.closest ? explain.closest : json_array();
 	object = verdict_json(&explain);
 	if (explain.no_memory || json_object_set_new(object, "flow", flow_change_json(&explain)) ||
-	    json_object_set(object, "steps", steps))
+	    json_object_set(object, "closest", closest) || json_object_set(object, "steps", steps))
 		return NULL;
 	return TAKE(object);
 }

@@ -25,10 +25,15 @@
  *   rule      id, file, line, text of the rule that decided or made the flow; null for the default deny
  *   packet    what the parser found
  *   flow      the flow before and after, null without one
- *   steps     [ { step, outcome, text, details... } ] in the order of the path; outcome is "ok", "drop" or "note"
+ *   closest   [ { file, line, text, label?, matched, behind, failed: [ { condition, why } ] } ], the best first: rules that
+ *             would let it pass, if the policy drops it. matched: in how many conditions; behind: it stands behind the rule
+ *             that decided
+ *   steps     [ { step, outcome, text, details... } ] in the order of the path; outcome is "ok", "drop" or "note".
+ *             The step `policy` has the rules that were asked: the last 200 of them, or `all`
  * Returns a new reference, NULL without memory.
  */
-json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame);
+json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame,
+			bool all);
 
 /*
  * Lets a TCP segment in words continue its flow: without `seq` it starts
@@ -39,7 +44,10 @@ json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine
 int ks_explain_continue(struct ks_packet_spec *spec, const struct ks_flow_key *key, const struct ks_flow *flow,
 			struct ks_arena *arena);
 
-/* Prints such an object (also one that came from the daemon) for people. Unknown members are left out. */
-void ks_explain_print(const json_t *explanation, FILE *out, bool colour);
+/*
+ * Prints such an object (also one that came from the daemon) for people: of the rules the one that decided, and the closest;
+ * or all that it has. Unknown members are left out.
+ */
+void ks_explain_print(const json_t *explanation, FILE *out, bool colour, bool all);
 
 #endif

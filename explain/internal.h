@@ -12,6 +12,8 @@ struct ks_explain {
 	const struct ks_frame *frame;
 	const struct ks_inspection *insp;
 	json_t *steps;
+	json_t *closest; /* rules that would let the packet pass (closest.c), or NULL: it does, or rules do not decide */
+	bool all; /* every rule that was asked is told */
 	bool no_memory; /* a part is missing */
 };
 
@@ -40,6 +42,16 @@ void ks_explain_protocol(struct ks_explain *explain);
 
 /* The rules that were asked, and why each does not match. */
 void ks_explain_rules(struct ks_explain *explain);
+
+/* Writes the condition that failed, enum ks_miss, in words, with the packet's own value. */
+#define KS_MISS_TEXT 128
+void ks_explain_miss(const struct ks_explain *explain, unsigned miss, char buf[KS_MISS_TEXT]);
+
+/*
+ * The rules that come closest to letting the packet pass, the best first: a list, NULL without memory. explain->insp is as
+ * it was when the filter was asked; `decided` is the entry of the rule that drops it, KS_DECISION_DEFAULT if none does.
+ */
+json_t *ks_explain_closest(const struct ks_explain *explain, __u32 decided);
 
 /* The limits of the rule that lets the packet open a flow. */
 void ks_explain_limits(struct ks_explain *explain);

@@ -11,24 +11,64 @@ static void paint(FILE *out, bool colour, const char *escape)
 		fputs(escape, out);
 }
 
-static void print_asked_rules(const json_t *step, FILE *out, bool colour)
+static void print_rule(const json_t *rule, const char *escape, FILE *out, bool colour)
+{
+	fprintf(out, "               ");
+	paint(out, colour, escape);
+	fprintf(out, "%s:%lld: %s", ks_member_text(rule, "file"), ks_member_number(rule, "line"),
+		ks_member_text(rule, "text"));
+	paint(out, colour, "\033[0m");
+	fputc('\n', out);
+}
+
+/* The rules that were asked: all that there are, or only the one that decided. */
+static void print_asked_rules(const json_t *step, FILE *out, bool colour, bool all)
 {
 	const json_t *rules = json_object_get(step, "rules"), *rule;
 	long long asked = ks_member_number(step, "asked");
 	size_t i, told = json_array_size(rules);
 
-	if (told && (long long)told < asked)
+	if (all && told && (long long)told < asked)
 		fprintf(out, "               (%lld rules before do not match)\n", asked - (long long)told);
 	json_array_foreach(rules, i, rule)
 	{
 		bool matches = json_is_true(json_object_get(rule, "matches"));
 
-		fprintf(out, "               ");
-		paint(out, colour, matches ? "\033[1m" : "\033[2m");
-		fprintf(out, "%s:%lld: %s", ks_member_text(rule, "file"), ks_member_number(rule, "line"),
-			ks_member_text(rule, "text"));
-		paint(out, colour, "\033[0m");
-		fprintf(out, "\n                   %s\n", ks_member_text(rule, "why"));
+		if (!all && !matches)
+			continue;
+		print_rule(rule, matches ? "\033[1m" : "\033[2m", out, colour);
+		if (all)
+			fprintf(out, "                   %s\n", ks_member_text(rule, "why"));
+	}
+}
+
+/* A rule that would let the packet pass, and why it does not. */
+static void print_closest_rule(const json_t *rule, FILE *out, bool colour)
+{
+	const json_t *failed = json_object_get(rule, "failed"), *miss;
+	const char *behind =
+		json_is_true(json_object_get(rule, "behind")) ? "it stands behind the rule that decided" : "";
+	size_t i;
+
+	print_rule(rule, "\033[1m", out, colour);
+	fprintf(out, "                   %s", behind);
+	json_array_foreach(failed, i, miss)
+	{
+		fprintf(out, "%s%s", i || *behind ? "; " : "", ks_member_text(miss, "why"));
+	}
+	fputc('\n', out);
+}
+
+static void print_closest(const json_t *explanation, FILE *out, bool colour)
+{
+	const json_t *closest = json_object_get(explanation, "closest"), *rule;
+	size_t i;
+
+	if (json_array_size(closest))
+		fputs("               Closest to letting it pass:\n", out);
+	json_array_foreach(closest, i, rule)
+	{
+		print_closest_rule(rule, out, colour);
 	}
 }
 
@@ -39,7 +79,7 @@ static const char *escape_of(const char *outcome)
 	return strcmp(outcome, "ok") == 0 ? "\033[32m" : "\033[0m";
 }
 
-static void print_step(const json_t *step, size_t number, FILE *out, bool colour)
+static void print_step(const json_t *step, size_t number, FILE *out, bool colour, bool all)
 {
 	const char *outcome = ks_member_text(step, "outcome");
 
@@ -48,10 +88,10 @@ static void print_step(const json_t *step, size_t number, FILE *out, bool colour
 	fprintf(out, "%-10s", ks_member_text(step, "step"));
 	paint(out, colour, "\033[0m");
 	fprintf(out, " %s\n", ks_member_text(step, "text"));
-	print_asked_rules(step, out, colour);
+	print_asked_rules(step, out, colour, all);
 }
 
-void ks_explain_print(const json_t *explanation, FILE *out, bool colour)
+void ks_explain_print(const json_t *explanation, FILE *out, bool colour, bool all)
 {
 	const json_t *steps = json_object_get(explanation, "steps"), *step;
 	bool passes = json_is_true(json_object_get(explanation, "passes"));
@@ -60,7 +100,9 @@ void ks_explain_print(const json_t *explanation, FILE *out, bool colour)
 
 	json_array_foreach(steps, i, step)
 	{
-		print_step(step, i + 1, out, colour);
+		print_step(step, i + 1, out, colour, all);
+		if (!strcmp(ks_member_text(step, "step"), "policy"))
+			print_closest(explanation, out, colour);
 	}
 	fputs("=> ", out);
 	paint(out, colour, passes ? "\033[1;32m" : "\033[1;31m");

@@ -8,7 +8,7 @@
 #include "text/json.h"
 #include "text/names.h"
 
-/* So many rules are listed; those before them are only counted. */
+/* So many rules are listed unless all are asked for; those before them are only counted. */
 #define RULES_TOLD 200U
 
 static json_t *compare_json(const struct ks_compare *compare)
@@ -175,9 +175,9 @@ void ks_explain_protocol(struct ks_explain *explain)
 	}
 }
 
-/* The criterion that failed, in words, with the packet's own value. */
-static void miss_text(const struct ks_explain *explain, unsigned miss, char *buf, size_t size)
+void ks_explain_miss(const struct ks_explain *explain, unsigned miss, char buf[KS_MISS_TEXT])
 {
+	const size_t size = KS_MISS_TEXT;
 	const struct ks_inspection *insp = explain->insp;
 	const struct ks_tuple *tuple =
 		&insp->opening.as_filtered; /* with the destination that binat and mappings give */
@@ -236,16 +236,16 @@ static unsigned rule_miss(struct ks_explain *explain, __u32 *index, __u32 count)
 
 static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_rule_info *info, unsigned miss)
 {
-	char why[128];
+	char why[KS_MISS_TEXT];
 	json_t *object;
 
-	miss_text(explain, miss, why, sizeof(why));
+	ks_explain_miss(explain, miss, why);
 	object = json_pack("{s:o, s:i, s:o, s:b, s:s}", "file", ks_json_text(info->place.file), "line",
 			   (int)info->place.line, "text", ks_json_text(info->text), "matches", miss == KS_MISS_NOTHING,
 			   "why", why);
 	if (json_array_append_new(list, object))
 		explain->no_memory = true;
-	if (json_array_size(list) > RULES_TOLD)
+	if (!explain->all && json_array_size(list) > RULES_TOLD)
 		json_array_remove(list, 0);
 }
 
@@ -277,6 +277,13 @@ static size_t filter_rules(const struct ks_policy *policy)
 	return count;
 }
 
+/* Returns true if the rule that decided lets packets pass, so that something else drops this one. */
+static bool lets_pass(const struct ks_policy *policy, __u32 index)
+{
+	return index < policy->config.rules &&
+	       (policy->rules[index].action == KS_ALLOW || policy->rules[index].action == KS_BYPASS);
+}
+
 void ks_explain_rules(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
@@ -303,6 +310,10 @@ void ks_explain_rules(struct ks_explain *explain)
 		miss = rule_miss(explain, &index, count);
 		rule_tell(explain, list, info, miss);
 		told++;
+	}
+	if (!ks_reason_is_pass(insp->verdict.reason) && !lets_pass(policy, insp->verdict.rule_index)) {
+		explain->closest = ks_explain_closest(explain, insp->verdict.rule_index);
+		explain->no_memory |= !explain->closest;
 	}
 	explain->insp = insp;
 	if (miss == KS_MISS_NOTHING)

@@ -30,6 +30,7 @@ struct explainer {
 	struct ks_world world; /* of the engine */
 	struct ks_step step;
 	struct ks_diags diags;
+	bool all; /* every rule that was asked is told */
 };
 
 static void explainer_end(struct explainer *explainer)
@@ -200,7 +201,7 @@ static enum MHD_Result answer_words(struct ks_request *request, struct explainer
 	if (err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "packet: %s", strerror(-err));
 	return ks_api_answer(request, MHD_HTTP_OK,
-			     ks_explain_json(explainer->daemon->policy, explainer->engine, &frame));
+			     ks_explain_json(explainer->daemon->policy, explainer->engine, &frame, explainer->all));
 }
 
 enum MHD_Result ks_api_explain(struct ks_request *request)
@@ -208,7 +209,8 @@ enum MHD_Result ks_api_explain(struct ks_request *request)
 	enum MHD_Result result;
 	ks_auto_json json_t *body = ks_api_body(request, &result);
 	const char *words = json_string_value(json_object_get(body, "packet"));
-	ks_scoped(explainer) struct explainer explainer = { 0 };
+	const json_t *all = json_object_get(body, "all");
+	ks_scoped(explainer) struct explainer explainer = { .all = json_is_true(all) };
 
 	if (!body)
 		return result;
@@ -216,6 +218,8 @@ enum MHD_Result ks_api_explain(struct ks_request *request)
 		return ks_api_refuse(
 			request, MHD_HTTP_BAD_REQUEST,
 			"packet: give a packet in words, such as \"lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn\"");
+	if (all && !json_is_boolean(all))
+		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "all: give true or false");
 	if (explainer_init(&explainer, request->daemon))
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
 	return answer_words(request, &explainer, words);

@@ -143,6 +143,45 @@ def test_explain(keepstate):
                                                              'state']
 
 
+def test_explain_names_the_closest_rules(keepstate):
+    """Of thousands of rules the few that almost let the packet pass are told, the nearest first, with what fails."""
+    zones = 'zone lan { eth1, network 10.0.0.0/16 }\nzone dmz { eth2 }\nzone wan { eth0 }\n'
+    many = ''.join(f'allow from lan to wan tcp port {port} source 10.0.{port // 250}.{port % 250}\n' for port in range(1, 5001))
+    (keepstate.directory / 'many.conf').write_text(zones + many)
+    packet = 'lan 10.0.0.7:4000 > wan 192.0.2.1:81 tcp syn'
+    run = keepstate('explain', 'many.conf', packet, code=1)
+    assert 'none of 5000 rules matches' in run.stdout and len(run.stdout.splitlines()) < 25
+    lines = run.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.strip() == 'Closest to letting it pass:')
+    assert lines[at + 1].strip() == 'many.conf:10: allow from lan to wan tcp port 7 source 10.0.0.7'
+    assert lines[at + 2].strip() == 'port 81 is not its'
+    assert lines[at + 3].strip() == 'many.conf:84: allow from lan to wan tcp port 81 source 10.0.0.81'
+    assert lines[at + 4].strip() == 'source 10.0.0.7 is not its'
+    assert len(keepstate('explain', '-v', 'many.conf', packet, code=1).stdout.splitlines()) > 10000
+    explanation, = keepstate.json('explain', '--json', 'many.conf', packet, code=1)
+    assert len(explanation['closest']) == 5 and explanation['closest'][0]['matched'] == 4
+    assert explanation['closest'][0]['failed'] == [{'condition': 'port', 'why': 'port 81 is not its'}]
+    assert not explanation['closest'][0]['behind']
+
+
+def test_explain_names_rules_that_stand_behind(keepstate):
+    """A rule that would allow it but stands behind the one that denies is the nearest thing; one for others is far."""
+    (keepstate.directory / 'order.conf').write_text(
+        'zone lan { eth1, network 10.0.0.0/24 }\nzone dmz { eth2 }\nzone wan { eth0 }\n'
+        'allow from dmz to wan udp port { 53, 123 }\ndeny from lan to wan\nallow from lan log "late"\nreject from lan\n'
+        'bypass from lan icmp\nallow from lan to wan tcp port not 25\n')
+    packet = 'lan 10.0.0.5:4000 > wan 192.0.2.1:25 tcp syn'
+    explanation, = keepstate.json('explain', '--json', 'order.conf', packet, code=1)
+    assert [(rule['line'], rule['behind'], [miss['condition'] for miss in rule['failed']]) for rule in explanation['closest']] == [
+        (9, True, ['port']), (6, True, []), (8, True, ['proto'])]
+    assert explanation['closest'][1]['label'] == 'late'
+    out = keepstate('explain', 'order.conf', packet, code=1).stdout
+    assert 'order.conf:5: deny from lan to wan' in out and 'reject from lan' not in out
+    assert 'it stands behind the rule that decided; port 25 is not its' in out
+    explanation, = keepstate.json('explain', '--json', 'order.conf', 'dmz 192.0.2.7:4000 > wan 192.0.2.1:53 udp')
+    assert explanation['closest'] == []
+
+
 def test_explain_after_a_capture(keepstate):
     ends = '10.0.0.5', 4000, '192.0.2.1', 80
     back = ends[2:] + ends[:2]

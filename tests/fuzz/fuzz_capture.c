@@ -44,7 +44,7 @@ struct context {
 
 static void explain(const struct context *context, const struct ks_frame *frame)
 {
-	json_t *explanation = ks_explain_json(context->policy, ks_replay_engine(context->replay), frame);
+	json_t *explanation = ks_explain_json(context->policy, ks_replay_engine(context->replay), frame, true);
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -52,7 +52,7 @@ static void explain(const struct context *context, const struct ks_frame *frame)
 	check(explanation != NULL && out != NULL, "no explanation");
 	check(json_array_size(json_object_get(explanation, "steps")) >= 2, "an explanation without steps");
 	check(json_is_string(json_object_get(explanation, "verdict")), "an explanation without a verdict");
-	ks_explain_print(explanation, out, false);
+	ks_explain_print(explanation, out, false, false);
 	fclose(out);
 	free(text);
 	json_decref(explanation);

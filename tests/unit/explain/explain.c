@@ -107,7 +107,7 @@ static json_t *explain(struct fixture *f, const char *words)
 	json_t *explanation;
 
 	craft(f, words, &frame);
-	explanation = ks_explain_json(f->policy, f->engine, &frame);
+	explanation = ks_explain_json(f->policy, f->engine, &frame, false);
 	assert_non_null(explanation);
 	return explanation;
 }
@@ -447,7 +447,7 @@ static void test_print(void **state)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	ks_explain_print(explanation, out, false);
+	ks_explain_print(explanation, out, false, false);
 	fflush(out);
 	assert_non_null(strstr(text, "test:5: allow from lan to wan tcp destination not 198.51.100.0/24"));
 	assert_non_null(strstr(text, "=> allow, new: new, state SYN_SENT\n"));
@@ -455,7 +455,7 @@ static void test_print(void **state)
 	for (size_t i = 0; i < KS_ARRAY_SIZE(objects); i++) {
 		json_t *object = json_loads(objects[i], 0, NULL);
 
-		ks_explain_print(object, out, true);
+		ks_explain_print(object, out, true, true);
 		json_decref(object);
 	}
 	fclose(out);
@@ -527,7 +527,7 @@ static bool explains(struct fixture *f, const char *words, const char *what)
 	FILE *out = open_memstream(&text, &size);
 	bool says;
 
-	ks_explain_print(explanation, out, false);
+	ks_explain_print(explanation, out, false, false);
 	fclose(out);
 	says = strstr(text, what);
 	free(text);

@@ -23,7 +23,7 @@ static int explain_frame(char **print)
 	memory_pause(true);
 	assert_int_equal(ks_engine_create(&tables, &engine), 0);
 	memory_pause(false);
-	explanation = ks_explain_json(policy, engine, &frame);
+	explanation = ks_explain_json(policy, engine, &frame, false);
 	memory_pause(true);
 	if (explanation)
 		*print = json_dumps(explanation, JSON_COMPACT | JSON_SORT_KEYS);
