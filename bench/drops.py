@@ -56,7 +56,7 @@ def generator(lab, flows, count):
 
 def dropped(lab):
     text = lab.bench.call([lab.bench.keepstate, "counters", "--json", "--netns", lab.names["gateway"]])
-    return next((one["packets"] for one in json.loads(text)["reasons"] if one["reason"] == "no state"), 0)
+    return next((one["packets"] for one in json.loads(text)["reasons"] if one["reason"] == "no rule"), 0)
 
 
 def own(lab, flows, count):

@@ -52,7 +52,7 @@ static int measure(const struct bench_opts *opts, enum bench_hook hook, int fd, 
 static int measure_own(struct ks_kernel *kernel, const struct bench_opts *opts, enum bench_hook hook, double *ns)
 {
 	enum ks_kernel_program program = hook == BENCH_HOOK_TC ? KS_PROGRAM_TC_INGRESS : KS_PROGRAM_FRONT;
-	enum ks_reason reason = opts->tcp ? KS_REASON_CHALLENGED : KS_REASON_NO_STATE;
+	enum ks_reason reason = opts->tcp ? KS_REASON_CHALLENGED : KS_REASON_NO_RULE;
 	struct ks_count before[KS_REASON_MAX], after[KS_REASON_MAX];
 	double harness = 0;
 	int err = measure(opts, hook, -1, &harness) ?: ks_kernel_reasons(kernel, before);

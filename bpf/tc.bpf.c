@@ -186,8 +186,8 @@ static bool is_changed_by_others(const struct ks_scratch *scratch)
 	if (is_for_dhcp_client(&insp->pkt.tuple)) /* its address is not there yet, so the kernel may route it on */
 		return false;
 	return scratch->relay.was_sealed && !insp->flow.found && !(insp->pkt.flags & KS_PKT_GROUP) &&
-	       (insp->verdict.reason == KS_REASON_NO_STATE || insp->verdict.reason == KS_REASON_ICMP_REPLY ||
-		insp->verdict.reason == KS_REASON_TCP_STATE);
+	       (insp->verdict.reason == KS_REASON_NO_STATE || insp->verdict.reason == KS_REASON_NO_RULE ||
+		insp->verdict.reason == KS_REASON_ICMP_REPLY || insp->verdict.reason == KS_REASON_TCP_STATE);
 }
 
 /*

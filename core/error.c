@@ -57,7 +57,7 @@ static __u32 judge_error(struct ks_env *env, const struct ks_config *config, str
 		return ks_deny(insp, KS_CLASS_INVALID, KS_REASON_ICMP_TYPE);
 	if (reason == KS_REASON_OK_RELATED && error_needs_rule(insp) && ks_open_ask(env, insp, &decision) != KS_ALLOW)
 		return ks_deny(insp, KS_CLASS_INVALID,
-			       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+			       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_RULE : KS_REASON_RULE);
 	if (insp->home.from == KS_ZONE_SELF && may_lack_flow(reason))
 		return judge_own_error(env, insp);
 	if (reason == KS_REASON_OK_RELATED) {

@@ -133,7 +133,7 @@ static ks_inline __u32 judge_refused(struct ks_env *env, struct ks_inspection *i
 	insp->verdict.action = (__u8)action;
 	if (insp->verdict.rule_index != KS_DECISION_DEFAULT)
 		return KS_REASON_RULE;
-	return insp->opening.unnamed ? KS_REASON_UNNAMED : KS_REASON_NO_STATE;
+	return insp->opening.unnamed ? KS_REASON_UNNAMED : KS_REASON_NO_RULE;
 }
 
 /* The helper that a rule assigns to the flow, by its true endpoints. */
@@ -357,7 +357,7 @@ static ks_inline __u32 judge_advertisement(struct ks_env *env, struct ks_inspect
 	if (action == KS_ALLOW || action == KS_BYPASS)
 		return ks_pass(insp, KS_CLASS_UNTRACKED, KS_REASON_OK_NEIGHBOUR);
 	return ks_deny(insp, KS_CLASS_UNTRACKED,
-		       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE);
+		       insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_RULE : KS_REASON_RULE);
 }
 
 /* Returns true, with *reason set, for a packet that opens no flow: of a neighbour, from a forged source, an answer to a group. */

@@ -131,7 +131,7 @@ static bool is_attempt(const struct ks_inspection *insp)
 		return false;
 	if (insp->verdict.reason == KS_REASON_TCP_FLAGS)
 		return true;
-	if (insp->verdict.reason != KS_REASON_RULE && insp->verdict.reason != KS_REASON_NO_STATE)
+	if (insp->verdict.reason != KS_REASON_RULE && insp->verdict.reason != KS_REASON_NO_RULE)
 		return false;
 	switch (pkt->tuple.proto) {
 	case KS_PROTO_TCP:

@@ -58,7 +58,7 @@ static __u32 rules_ask_again(struct ks_env *env, struct ks_inspection *insp)
 	action = ks_open_ask(env, insp, &decision);
 	if (action == KS_ALLOW && !decision.targets)
 		return 0;
-	reason = insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_STATE : KS_REASON_RULE;
+	reason = insp->verdict.rule_index == KS_DECISION_DEFAULT ? KS_REASON_NO_RULE : KS_REASON_RULE;
 	insp->verdict.action = action == KS_REJECT ? KS_REJECT : KS_DENY;
 	return insp->flow.before.flags & KS_FLOW_REPLIED ? reason : flow_end(env, insp, reason);
 }

@@ -46,7 +46,7 @@ enum ks_class {
 	  "some zone's rules allow it: the interface that it leaves by decides, where it is counted again")            \
 	/* policy */                                                                                                   \
 	X(RULE, "rule", "a deny or reject rule matched")                                                               \
-	X(NO_STATE, "no state", "no flow knows it and no rule lets it open one")                                       \
+	X(NO_STATE, "no state", "no flow knows it, and it cannot open one: a stray of a connection")                   \
 	/* frame and IP header */                                                                                      \
 	X(TRUNCATED, "truncated", "the frame ends inside a header or before the stated length")                        \
 	X(LINK_HEADER, "bad link header", "the link header is incomplete or nested too deep")                          \
@@ -153,7 +153,8 @@ enum ks_class {
 	X(FRAGGLE, "fraggle", "UDP to port 7 or 19 of a group, which many would answer")                               \
 	X(UNASSIGNED_PROTOCOL, "unassigned protocol", "a protocol number that nobody has been assigned")               \
 	X(SOURCE_LIMIT, "source limit", "its source holds its share of the state table")                               \
-	X(TALLIES_FULL, "tallies full", "a limit cannot count it: `limit tallies` sources that are real have others")
+	X(TALLIES_FULL, "tallies full", "a limit cannot count it: `limit tallies` sources that are real have others")  \
+	X(NO_RULE, "no rule", "no flow knows it, and no rule lets it open one")
 
 enum ks_reason {
 #define X(id, name, text) KS_REASON_##id,

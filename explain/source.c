@@ -132,7 +132,7 @@ static bool might_be_answer(const struct ks_inspection *insp)
 {
 	if (insp->pkt.flags & KS_PKT_ICMP_ANSWER)
 		return insp->verdict.reason == KS_REASON_ICMP_REPLY;
-	return insp->verdict.reason == KS_REASON_NO_STATE && insp->pkt.tuple.proto == KS_PROTO_UDP &&
+	return insp->verdict.reason == KS_REASON_NO_RULE && insp->pkt.tuple.proto == KS_PROTO_UDP &&
 	       insp->to == KS_ZONE_SELF && !(insp->pkt.flags & KS_PKT_GROUP);
 }
 

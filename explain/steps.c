@@ -102,7 +102,8 @@ static void explain_tcp_pass(struct ks_explain *explain)
 
 static bool is_policy_reason(unsigned reason)
 {
-	return reason == KS_REASON_NO_STATE || reason == KS_REASON_RULE || reason == KS_REASON_OK_BYPASS;
+	return reason == KS_REASON_NO_STATE || reason == KS_REASON_NO_RULE || reason == KS_REASON_RULE ||
+	       reason == KS_REASON_OK_BYPASS;
 }
 
 static const char *what_opens(unsigned proto)

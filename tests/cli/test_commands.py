@@ -136,7 +136,7 @@ def test_explain(keepstate):
     out = keepstate('explain', 'gateway.conf', '10.0.0.5:4000 > 192.0.2.1:53 udp').stdout
     assert 'gateway.conf:4: allow from lan to wan udp port 53' in out and '=> allow, new: new, state UDP_SINGLE' in out
     out = keepstate('explain', 'gateway.conf', 'wan 192.0.2.1:4000 > lan 10.0.0.5:53 udp', code=1).stdout
-    assert 'none of 3 rules matches' in out and '=> deny, new: no state' in out
+    assert 'none of 3 rules matches' in out and '=> deny, new: no rule' in out
     explanation, = keepstate.json('explain', '--json', 'gateway.conf', 'wan 192.0.2.1:9 > self 192.0.2.7:113 tcp syn', code=1)
     assert explanation['verdict'] == 'reject' and explanation['rule']['line'] == 3
     assert [step['step'] for step in explanation['steps']] == ['headers', 'zones', 'flow', 'source', 'policy', 'decision', 'answer',

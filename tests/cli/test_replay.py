@@ -31,12 +31,12 @@ def test_frames(keepstate):
     assert [(f['frame'], f['verdict'], f['class'], f['reason'], f['state']) for f in frames] == [
         (1, 'allow', 'new', 'new', 'UDP_SINGLE'),
         (2, 'allow', 'established', 'established', 'UDP_STREAM'),
-        (3, 'deny', 'new', 'no state', 'NONE')]
+        (3, 'deny', 'new', 'no rule', 'NONE')]
     assert [(f['from'], f['to']) for f in frames] == [('lan', 'wan'), ('wan', 'lan'), ('wan', 'lan')]
     assert frames[0]['rule']['line'] == 4 and frames[2]['rule'] is None
     assert frames[1]['time'] == 1.0
     assert summary['verdicts'] == {'allow': 2, 'deny': 1, 'reject': 0, 'bypass': 0, 'hold': 0}
-    assert summary['reasons']['no state'] == {'packets': 1, 'bytes': 14 + len(STRANGER)}
+    assert summary['reasons']['no rule'] == {'packets': 1, 'bytes': 14 + len(STRANGER)}
     connection, = summary['connections']
     assert connection['packets'] == [1, 1] and connection['bytes'] == [len(ASK), len(ANSWER)]
     assert (connection['source'], connection['source_port'], connection['state']) == ('10.0.0.5', 4000, 'UDP_STREAM')

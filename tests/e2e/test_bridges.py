@@ -106,9 +106,9 @@ def test_a_transparent_bridge_passes_what_is_allowed(net, standing, right, left)
 
 @RIGHT
 def test_a_transparent_bridge_denies_the_other_way(net, standing, right, left):
-    before = reasons(standing)["no state"] + reasons(standing)["rule"]
+    before = reasons(standing)["no rule"] + reasons(standing)["rule"]
     assert kinds(net.right, left) == set()
-    assert reasons(standing)["no state"] + reasons(standing)["rule"] > before
+    assert reasons(standing)["no rule"] + reasons(standing)["rule"] > before
 
 
 @RIGHT

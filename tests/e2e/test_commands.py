@@ -88,7 +88,7 @@ def test_log_follows(lab, standing):
         child.terminate()
     out = child.communicate(timeout=10)[0]
     allowed = [line for line in out.splitlines() if "allow" in line and SERVER4 in line]
-    denied = [line for line in out.splitlines() if "deny" in line and "no state" in line]
+    denied = [line for line in out.splitlines() if "deny" in line and "no rule" in line]
     assert allowed and denied, out
     assert re.search(r"policy\.conf:\d+", allowed[0]), "the log does not name the rule's place: " + allowed[0]
 
@@ -97,7 +97,7 @@ def test_counters_by_reason_and_rule(lab, standing):
     assert lab.client.ping(SERVER4) == 3
     assert lab.server.ping(CLIENT4) == 0
     text = standing.say("counters")
-    assert "no state" in text and "established" in text
+    assert "no rule" in text and "established" in text
     assert re.search(r"policy\.conf:\d+", text), text
 
 
@@ -109,7 +109,7 @@ def test_status(lab, standing):
 def test_explain_asks_the_running_firewall(lab, busy):
     """explain, for a packet of a flow that is there, and for an unsolicited one."""
     done = busy.cli("explain", f"wan {SERVER4}:{PORT} > lan {CLIENT4}:1 tcp syn")
-    assert done.returncode == 1 and "no state" in done.stdout, done
+    assert done.returncode == 1 and "no rule" in done.stdout, done
     done = busy.cli("explain", f"lan {CLIENT4}:4000 > wan {SERVER4}:80 tcp syn")
     assert done.returncode == 0 and re.search(r"policy\.conf:\d+", done.stdout), done
 

@@ -48,14 +48,14 @@ def test_restart_takes_over_states_and_counters(lab, firewall, watch):
     assert lab.server.ping(CLIENT4) == 0
     before = flow_with_port(firewall, port)
     assert len(before) == 1, before
-    denied = reason_packets(firewall, "no state")
+    denied = reason_packets(firewall, "no rule")
     assert denied >= 3
 
     firewall.crash()
     firewall.start()
     after = flow_with_port(firewall, port)
     assert len(after) == 1, "the connection was forgotten"
-    assert reason_packets(firewall, "no state") >= denied, "the counters began anew"
+    assert reason_packets(firewall, "no rule") >= denied, "the counters began anew"
     assert watch.end(follower)["error"] is None
 
 

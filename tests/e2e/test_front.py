@@ -51,7 +51,7 @@ def programs(lab, device):
 
 
 def drops(firewall):
-    return next((one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == "no state"), 0)
+    return next((one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == "no rule"), 0)
 
 
 def front_drops(firewall):

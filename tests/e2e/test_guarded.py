@@ -120,11 +120,11 @@ def test_status_shows_interfaces_in_no_zone(net, use):
                                                  ("fd05::1", "2001:db8::10", "fd00::10")], ids=["ipv4", "ipv6"])
 def test_nothing_from_no_zone(net, use, own, server, client):
     firewall = use()
-    before = reasons(firewall)["no state"]
+    before = reasons(firewall)["no rule"]
     assert kinds(net.stranger, own) == set(), "to the box"
     assert kinds(net.stranger, server) == set(), "through it"
     assert kinds(net.stranger, client) == set(), "through it, to an inner host"
-    assert reasons(firewall)["no state"] >= before + 9, "it was not counted"
+    assert reasons(firewall)["no rule"] >= before + 9, "it was not counted"
 
 
 @pytest.mark.parametrize("stranger", ["10.5.0.10", "fd05::10"], ids=["ipv4", "ipv6"])

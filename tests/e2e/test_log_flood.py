@@ -24,7 +24,7 @@ class Reader:
     def __init__(self, firewall, path):
         self.path = path
         with path.open("w") as out:
-            self.child = subprocess.Popen([firewall.program, "log", "--json", "--reason", "no state", "--netns", firewall.host.name],
+            self.child = subprocess.Popen([firewall.program, "log", "--json", "--reason", "no rule", "--netns", firewall.host.name],
                                           stdout=out, stdin=subprocess.DEVNULL)
         wait_for(lambda: firewall.data("status")[0]["followers"], 10, "the log is read")
 
@@ -43,7 +43,7 @@ class Reader:
 
 
 def drops(firewall):
-    return next(one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == "no state")
+    return next(one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == "no rule")
 
 
 def flood(lab, *sources):

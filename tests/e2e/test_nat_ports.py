@@ -68,7 +68,7 @@ def test_one_outer_port_on_two_cpus(net, firewall, server, family, words):
     assert not several, f"{len(several)} of {len(heard)}: {list(several.items())[:5]}"
     assert len(heard) == ENDPOINTS and {count for count, *_ in heard.values()} == {PEERS}, "none was lost"
     after = reasons(firewall)
-    assert [after[one] - before[one] for one in ("contended", "no free port", "no state")] == [0, 0, 0]
+    assert [after[one] - before[one] for one in ("contended", "no free port", "no rule")] == [0, 0, 0]
 
 
 def test_one_host_leaves_ports_to_others(net, firewall):

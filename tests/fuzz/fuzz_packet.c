@@ -124,7 +124,7 @@ static void check_one_changed(const struct flows *before, const struct flows *af
 static bool may_end_its_flow(const struct ks_inspection *insp)
 {
 	return insp->flow.found &&
-	       (insp->verdict.reason == KS_REASON_NO_STATE || insp->verdict.reason == KS_REASON_RULE ||
+	       (insp->verdict.reason == KS_REASON_NO_RULE || insp->verdict.reason == KS_REASON_RULE ||
 		insp->verdict.reason == KS_REASON_REROUTED);
 }
 

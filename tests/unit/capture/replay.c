@@ -151,7 +151,7 @@ static void test_connection(void **state)
 	assert_int_equal(ks_replay_totals(replay)->frames, 3);
 	assert_int_equal(ks_replay_totals(replay)->actions[KS_ALLOW], 2);
 	assert_int_equal(ks_replay_totals(replay)->actions[KS_DENY], 1);
-	assert_int_equal(ks_engine_reasons(ks_replay_engine(replay))[KS_REASON_NO_STATE].packets, 1);
+	assert_int_equal(ks_engine_reasons(ks_replay_engine(replay))[KS_REASON_NO_RULE].packets, 1);
 	ks_replay_destroy(replay);
 }
 

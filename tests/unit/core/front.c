@@ -109,7 +109,7 @@ static void test_refused(void **state)
 		__u32 reason;
 	} cases[] = {
 		{ HOME, DENIED, KS_TCP_SYN, KS_REASON_RULE },
-		{ HOME, 9999, KS_TCP_SYN, KS_REASON_NO_STATE },
+		{ HOME, 9999, KS_TCP_SYN, KS_REASON_NO_RULE },
 		{ HOME, OPEN, KS_TCP_ACK, KS_REASON_NO_STATE },
 		{ HOME, OPEN, KS_TCP_SYN | KS_TCP_FIN, KS_REASON_TCP_FLAGS },
 		{ FORGED, OPEN, KS_TCP_SYN, KS_REASON_SPOOFED },

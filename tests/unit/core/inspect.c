@@ -258,7 +258,7 @@ static void test_policy_actions(void **state)
 	}
 	env->config.rules = 0;
 	udp_frame(&f, false, 5000);
-	assert_int_equal(inspect(&f, false, &insp), KS_REASON_NO_STATE);
+	assert_int_equal(inspect(&f, false, &insp), KS_REASON_NO_RULE);
 	assert_int_equal(insp.verdict.rule, KS_RULE_DEFAULT);
 	assert_int_equal(env->events, KS_ARRAY_SIZE(cases));
 	env->config.options = KS_OPT_LOG_DROPS;

@@ -178,7 +178,7 @@ static void test_default_deny(void **state)
 	json_t *explanation = explain(f, "lan 10.0.0.5:40000 > wan 198.51.100.1:80 tcp syn");
 	const json_t *rules = json_object_get(step_of(explanation, "policy"), "rules");
 
-	expect_verdict(explanation, "deny", "no state");
+	expect_verdict(explanation, "deny", "no rule");
 	assert_false(json_is_true(json_object_get(explanation, "passes")));
 	assert_true(json_is_null(json_object_get(explanation, "rule")));
 	assert_int_equal(json_array_size(rules), 4);
@@ -207,14 +207,14 @@ static void test_source(void **state)
 		{ "wan 10.0.0.5:1 > lan 10.0.0.6:80 udp", "spoofed source", "drop",
 		  "not at home in zone wan: network 10.0.0.0/24 is in zone lan" },
 		{ "lan 192.0.2.1:1 > wan 192.0.2.2:80 udp", "spoofed source", "drop", "no zone has a network with it" },
-		{ "dsl 203.0.113.5:1 > lan 10.0.0.5:80 udp", "no state", "ok", "is in zone wan, outside too" },
-		{ "guest 10.0.0.5:1 > wan 192.0.2.1:80 udp", "no state", "ok", "believed, because zone guest has" },
+		{ "dsl 203.0.113.5:1 > lan 10.0.0.5:80 udp", "no rule", "ok", "is in zone wan, outside too" },
+		{ "guest 10.0.0.5:1 > wan 192.0.2.1:80 udp", "no rule", "ok", "believed, because zone guest has" },
 		{ "guest 10.0.0.1:1 > wan 192.0.2.1:80 udp", "spoofed source", "drop", "it is an address of the box" },
 		{ "lan 10.1.0.255:1 > wan 192.0.2.1:80 udp", "spoofed source", "drop",
 		  "the broadcast address of network 10.1.0.0/24" },
 		{ "lan 127.0.0.1:1 > wan 192.0.2.1:80 udp", "spoofed source", "drop",
 		  "no packet on a wire comes from there" },
-		{ "lan 0.0.0.0:68 > self 255.255.255.255:67 udp", "no state", "ok", "it belongs to every link" },
+		{ "lan 0.0.0.0:68 > self 255.255.255.255:67 udp", "no rule", "ok", "it belongs to every link" },
 	};
 	struct fixture *f = *state;
 
@@ -236,7 +236,7 @@ static void test_broadcast(void **state)
 	expect_text(explanation, "zones", "drop", "10.0.0.255 is the broadcast address of another network");
 	json_decref(explanation);
 	explanation = explain(f, "lan 10.0.0.5:1 > lan 10.0.0.255:7 udp");
-	expect_verdict(explanation, "deny", "no state");
+	expect_verdict(explanation, "deny", "no rule");
 	expect_text(explanation, "zones", "note",
 		    "goes to zone self: 10.0.0.255 is the broadcast address of its network");
 	json_decref(explanation);
@@ -256,7 +256,7 @@ static void test_question(void **state)
 		    "10.0.0.1:5353 in zone self has asked a group in zone lan 1000 ms ago");
 	json_decref(explanation);
 	explanation = explain(f, "lan 10.0.0.5:5353 > self 10.0.0.1:5354 udp");
-	expect_verdict(explanation, "deny", "no state");
+	expect_verdict(explanation, "deny", "no rule");
 	expect_text(explanation, "question", "note", "10.0.0.1:5354 has not asked a group in zone lan");
 	json_decref(explanation);
 }

@@ -128,6 +128,7 @@ static void test_failures(void **state)
 		UDP " => allow rule 2",
 		UDP " => allow rule \"web\"",
 		UDP " => allow answer icmp",
+		"lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack => deny \"no rule\"",
 		"lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp syn",
 		"expect states 1",
 		"expect half-open 1",
@@ -231,6 +232,13 @@ static void test_successes(void **state)
 		outcome(UDP " => allow new \"new\" state UDP_SINGLE original rule \"dns\" answer none", &result),
 		KS_OUTCOME_OK);
 	assert_int_equal(outcome(UDP " => allow rule 3", &result), KS_OUTCOME_OK);
+	/* "no state" is the older name of "no rule", not the other way round: see test_failures(). */
+	assert_int_equal(outcome("wan 192.0.2.1:53 > lan 10.0.0.5:40000 udp => deny \"no rule\"", &result),
+			 KS_OUTCOME_OK);
+	assert_int_equal(outcome("wan 192.0.2.1:53 > lan 10.0.0.5:40000 udp => deny \"no state\"", &result),
+			 KS_OUTCOME_OK);
+	assert_int_equal(outcome("lan 10.0.0.5:40000 > wan 192.0.2.1:80 tcp ack => deny \"no state\"", &result),
+			 KS_OUTCOME_OK);
 	assert_int_equal(outcome("fill 3 lan 10.0.0.5:65535 > wan 192.0.2.1:53 udp\nexpect states 3", &result),
 			 KS_OUTCOME_OK);
 }

@@ -82,10 +82,10 @@ static void test_denied(void **state)
 {
 	env->config.rules = 0;
 	assert_int_equal(udp(false, 7, 128, false, 8), HELD);
-	assert_int_equal(udp(false, 7, 0, true, 64), KS_REASON_NO_STATE);
+	assert_int_equal(udp(false, 7, 0, true, 64), KS_REASON_NO_RULE);
 	assert_int_equal(env->forgotten, 1);
 	assert_int_equal(env->released, 0);
-	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_NO_STATE);
+	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_NO_RULE);
 	assert_int_equal(last.verdict.action, KS_DENY);
 }
 

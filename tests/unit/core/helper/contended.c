@@ -146,7 +146,7 @@ static void test_expectation_is_used_once(void **state)
 		inspect(&f, true, &insp);
 		env->on_bucket = NULL;
 		if (insp.verdict.reason != KS_REASON_OK_RELATED) {
-			assert_int_equal(insp.verdict.reason, KS_REASON_NO_STATE);
+			assert_int_equal(insp.verdict.reason, KS_REASON_NO_RULE);
 			assert_int_equal(env->counts.flows, 1);
 			refused++;
 		}
