@@ -52,6 +52,12 @@ def masquerade(clauses="from lan to wan", options=""):
     return "".join(f"nat {clauses}{family} masquerade {options}".rstrip() + "\n" for family in ("", " family ipv6"))
 
 
+def uses_port(flow, port):
+    """Returns true if a state's ports, also as translated, include this one. Its other numbers may hold the same digits."""
+    words = {**flow, **(flow.get("nat") or {})}
+    return port in (flow.get("source_port"), flow.get("destination_port"), words.get("source_port"), words.get("destination_port"))
+
+
 def wait_for(condition, seconds=10.0, what="condition"):
     """Calls the condition until it returns something true, which is returned."""
     end = time.monotonic() + seconds

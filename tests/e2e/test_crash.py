@@ -6,13 +6,13 @@ import time
 
 import pytest
 from conftest import POLICY
-from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall
+from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Firewall, uses_port
 
 PORT = 5400
 
 
 def flow_with_port(firewall, port):
-    return [flow for flow in firewall.data("states") if f"{port}" in str(flow)]
+    return [flow for flow in firewall.data("states") if uses_port(flow, port)]
 
 
 @pytest.mark.parametrize("server, client", [(SERVER4, CLIENT4), (SERVER6, CLIENT6)], ids=["ipv4", "ipv6"])

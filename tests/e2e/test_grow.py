@@ -15,7 +15,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import wait_for
+from lab import uses_port, wait_for
 from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, net_fixture, put, reach, reasons
 
 pytestmark = [pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")]
@@ -28,6 +28,7 @@ allow from lan to wan
 """
 POLICY = ROUTED + "nat from lan to wan family ipv4 masquerade\n" + LIMIT
 SERVERS = ["192.0.2.10", "2001:db8::10"]
+FOLLOWERS = 4  # of each server
 PINS = Path("/run/keepstate/bpf")
 
 
@@ -75,7 +76,7 @@ class Load:
     def __init__(self, net, watch):
         self.watch = watch
         watch.start(net.server, "serve", 7100)
-        self.followers = [watch.start(net.client, "follow", server, 7100) for server in SERVERS for _ in range(4)]
+        self.followers = [watch.start(net.client, "follow", server, 7100) for server in SERVERS for _ in range(FOLLOWERS)]
         self.streams = [watch.start(net.client, "stream", server, 7000, 500, program="echo.py") for server in SERVERS]
         self.counter = watch.start(net.client, "count", 7101)
         self.prober = watch.start(net.server, "probe", "10.0.0.10", 7101)
@@ -94,22 +95,27 @@ class Load:
         assert self.watch.end(self.counter) == {"datagrams": 0, "connections": 0}
 
 
-def state_of(firewall, port):
-    found = [flow for flow in firewall.data("states") if str(port) in json.dumps(flow)]
+def state_of(firewall, server, port):
+    found = [flow for flow in firewall.data("states") if uses_port(flow, port) and server in json.dumps(flow)]
     assert len(found) == 1, found
     return found[0]
 
 
+def states_of(firewall, load):
+    ends = zip((server for server in SERVERS for _ in range(FOLLOWERS)), load.followers)
+    return [state_of(firewall, server, follower.facts["port"]) for server, follower in ends]
+
+
 def test_a_larger_limit_under_load(net, firewall, watch):
     load = Load(net, watch)
-    before = [state_of(firewall, follower.facts["port"]) for follower in load.followers]
+    before = states_of(firewall, load)
     number, capacity = generation(firewall), table_of(firewall)["capacity"]
     printed = reload(firewall, POLICY.replace(LIMIT, LARGER))
     table = table_of(firewall)
     assert table["limit"] == 60000 and table["capacity"] >= 60000 > capacity
     assert "table" in printed and str(table["capacity"]) in printed, printed
     assert generation(firewall) == number + 1 and old_pins(firewall) == []
-    after = [state_of(firewall, follower.facts["port"]) for follower in load.followers]
+    after = states_of(firewall, load)
     for old, new in zip(before, after):
         assert new["state"] == "ESTABLISHED" and new["age"] >= old["age"], (old, new)
         assert new.get("translated") == old.get("translated"), (old, new)
@@ -245,6 +251,6 @@ while running:
     flows = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode == 0:
         whole += 1
-        wrong += sum("7100" in json.dumps(flow) for flow in flows) != 8
+        wrong += sum(flow.get("destination_port") == 7100 for flow in flows) != 8
 print(json.dumps({"whole": whole, "wrong": wrong}))
 """

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from lab import CLIENT4, KEEPSTATE, SERVER4, wait_for
+from lab import CLIENT4, KEEPSTATE, SERVER4, uses_port, wait_for
 
 
 def run_second(firewall):
@@ -223,7 +223,7 @@ def test_removed_pins_are_made_again(lab, firewall, watch):
     firewall.crash()
     firewall.start()
     assert firewall.data("status")[0]["took_over"]
-    assert [flow for flow in firewall.data("states") if "5700" in str(flow)], "the state was lost"
+    assert [flow for flow in firewall.data("states") if uses_port(flow, 5700)], "the state was lost"
     assert watch.end(follower)["error"] is None
     assert lab.server.ping(CLIENT4) == 0
 

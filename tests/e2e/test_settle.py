@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from lab import CLIENT4, LAN4, LAN6, SERVER4, SERVER6, WAN4, WAN6, end_process, wait_for
+from lab import CLIENT4, LAN4, LAN6, SERVER4, SERVER6, WAN4, WAN6, end_process, uses_port, wait_for
 
 RULES = """\
 zone lan { lan0 }
@@ -209,7 +209,7 @@ def test_off_and_over(lab, servers, make_firewall, option, wait):
     held.child.terminate()
     wait_for(lambda: firewall.data("counters")[0], what="counters")
     time.sleep(2)
-    assert [state for state in firewall.data("states") if "5700" in str(state)] == []
+    assert [state for state in firewall.data("states") if uses_port(state, 5700)] == []
     end_process(held.child)
     told = settling(firewall)
     assert told is None if option == "off" else told["left"] == 0 and told["middle"] == 0, told
@@ -225,7 +225,7 @@ def test_inventions_that_netfilter_tracks_pass_nowhere(lab, nft, make_firewall):
         inside = started(lab.client, "sniff", "eth0", SERVER4, 1799)
         lab.server.python("invent", CLIENT4, 60, 1799, program="underway.py").wait()
         assert ended(inside)["count"] == 0
-        assert [state for state in firewall.data("states") if "1799" in str(state)] == []
+        assert [state for state in firewall.data("states") if uses_port(state, 1799)] == []
     finally:
         lab.client.ip("route", "del", "blackhole", f"{SERVER4}/32")
 
@@ -301,7 +301,7 @@ def test_a_host_that_does_not_forward(lab, servers, nft, make_firewall):
                                  "allow from { wan, lan } to self tcp port 5702\nallow from self\n")
         told = settling(firewall)
         assert told["conntrack"] == 16 and told["denied"] == 0, told
-        states = [state for state in firewall.data("states") if "5702" in str(state) and state["proto"] == "tcp"]
+        states = [state for state in firewall.data("states") if uses_port(state, 5702) and state["proto"] == "tcp"]
         assert len(states) == 8 and {state["to"] for state in states} == {"self"}, states
         expect_all(all_held)
     finally:

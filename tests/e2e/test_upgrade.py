@@ -17,7 +17,7 @@ from pathlib import Path
 import hooks as raw_hooks
 import pytest
 from conftest import need
-from lab import KEEPSTATE, end_process, wait_for
+from lab import KEEPSTATE, end_process, uses_port, wait_for
 from wires import ALL, Plain, firewall_fixture, hooks, kinds, log_of, matches, net_fixture, put, reasons
 
 PINS = Path("/run/keepstate/bpf")
@@ -102,7 +102,7 @@ def test_an_upgrade_under_traffic_loses_nothing(net, firewall, builds, watch, se
 
 
 def flows_of(firewall, port):
-    return [flow for flow in firewall.data("states") if f"{port}" in str(flow)]
+    return [flow for flow in firewall.data("states") if uses_port(flow, port)]
 
 
 def test_states_and_counters_outlive_an_upgrade(net, firewall, builds, watch):
