@@ -16,7 +16,7 @@
  *   aside.c     long work                  denied.c    states that a policy does not allow
  *   handover.c  from programs to others    forwarding.c  what the kernel does not forward
  *   keep.c      states that outlive the table  between.c  from a daemon to the next
- *   outer.c     addresses of before
+ *   outer.c     addresses of before            rates.c     bytes a second of flows
  *   persistent.c  files that outlive a reboot  left_over.c  those of nobody
  *   last_good.c  the policy to go back to  fallback.c  a policy in place of one that does not load
  *   trial.c     a policy that waits for a word  reload.c  a policy into force
@@ -38,6 +38,7 @@
 #include "daemon/ledger.h"
 #include "daemon/outer.h"
 #include "daemon/presence.h"
+#include "daemon/rates.h"
 #include "daemon/refusals.h"
 #include "daemon/settle/settle.h"
 #include "daemon/stand_in.h"
@@ -84,6 +85,7 @@ struct ks_daemon {
 	struct ks_sample samples[2]; /* of the last two seconds; [1] is the later */
 	struct ks_conntrack_list
 		translated; /* by netfilter and taken up: it forgets them when all programs are attached */
+	struct ks_rates rates; /* of flows, while somebody asks */
 	struct ks_refusals refusals; /* those that were told */
 	bool quit; /* leave the loop */
 	bool remove; /* and the kernel clean */

@@ -386,6 +386,7 @@ static void take_second(struct ks_daemon *daemon)
 	if (daemon->ledger.changed)
 		ks_daemon_write_ledger(daemon);
 	ks_sets_keep(daemon);
+	ks_rates_tick(&daemon->rates, ks_kernel_now(daemon->kernel));
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);
 }
@@ -430,6 +431,7 @@ static void hang_up(struct ks_daemon *daemon)
 	}
 	ks_api_destroy(daemon->api);
 	ks_events_destroy(daemon->events);
+	ks_rates_fini(&daemon->rates);
 }
 
 static int end_daemon(struct ks_daemon *daemon)

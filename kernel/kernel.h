@@ -332,6 +332,14 @@ int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, v
 int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
 			     void *arg);
 
+/* The same with the slot id of each flow (core/table/table.h), by which it is found again as long as it lives. */
+typedef int ks_kernel_slot_fn(__u32 id, const struct ks_slot *slot, void *arg);
+int ks_kernel_each_slot_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_slot_fn *fn,
+			     void *arg);
+
+/* Copies the live flow of a slot. Returns false if there is none. */
+bool ks_kernel_slot(const struct ks_kernel *kernel, __u32 id, struct ks_slot *copy);
+
 /* Frees the flows of n keys. Returns how many were there, or -errno. */
 long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
 

@@ -30,7 +30,7 @@ static bool copy_live_flow(const struct ks_slot *slot, __u64 now, struct ks_slot
 	       !ks_flow_is_expired(&copy->flow, now);
 }
 
-int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
+int ks_kernel_each_slot_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_slot_fn *fn,
 			     void *arg)
 {
 	__u32 end = kernel->shape->buckets;
@@ -40,16 +40,47 @@ int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 	if (*cursor < end && buckets < end - *cursor)
 		end = *cursor + buckets;
 	while (*cursor < end && !result) {
-		const struct ks_bucket *bucket = &kernel->table[(*cursor)++];
+		struct ks_flow_ref ref = { .bucket = (*cursor)++ };
+		const struct ks_bucket *bucket = &kernel->table[ref.bucket];
 
-		for (unsigned i = 0; i < KS_BUCKET_SLOTS && !result; i++) {
+		for (; ref.slot < KS_BUCKET_SLOTS && !result; ref.slot++) {
 			struct ks_slot copy;
 
-			if (ks_load_relaxed(&bucket->tag[i]) && copy_live_flow(&bucket->slot[i], now, &copy))
-				result = fn(&copy.key, &copy.flow, arg);
+			if (ks_load_relaxed(&bucket->tag[ref.slot]) &&
+			    copy_live_flow(&bucket->slot[ref.slot], now, &copy))
+				result = fn(ks_slot_id(&ref), &copy, arg);
 		}
 	}
 	return result;
+}
+
+bool ks_kernel_slot(const struct ks_kernel *kernel, __u32 id, struct ks_slot *copy)
+{
+	struct ks_flow_ref ref = ks_slot_at(id);
+
+	return id && ref.bucket < kernel->shape->buckets &&
+	       copy_live_flow(&kernel->table[ref.bucket].slot[ref.slot], ks_kernel_now(kernel), copy);
+}
+
+/* A function that does not want to know where a flow lies. */
+struct flow_ctx {
+	ks_kernel_flow_fn *fn;
+	void *arg;
+};
+
+static int slot_hand_on(__u32 id, const struct ks_slot *slot, void *arg)
+{
+	const struct flow_ctx *ctx = arg;
+
+	return ctx->fn(&slot->key, &slot->flow, ctx->arg);
+}
+
+int ks_kernel_each_flow_from(const struct ks_kernel *kernel, __u32 *cursor, __u32 buckets, ks_kernel_flow_fn *fn,
+			     void *arg)
+{
+	struct flow_ctx ctx = { .fn = fn, .arg = arg };
+
+	return ks_kernel_each_slot_from(kernel, cursor, buckets, slot_hand_on, &ctx);
 }
 
 int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, void *arg)

@@ -10,6 +10,7 @@
 
 #include "daemon/api/api.h"
 #include "daemon/api/connections.h"
+#include "daemon/api/text_stream.h"
 #include "text/json.h"
 #include "text/scoped.h"
 
@@ -37,6 +38,7 @@ struct door {
 
 struct ks_api {
 	struct door doors[KS_DOORS];
+	struct ks_stream_queue queue; /* answers that are being looked for */
 	int poll_fd; /* an epoll of the listening sockets and of the servers' own */
 };
 
@@ -114,6 +116,14 @@ enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_
 	}
 	MHD_add_response_header(response, "Content-Type", type);
 	return MHD_queue_response(request->connection, MHD_HTTP_OK, response);
+}
+
+enum MHD_Result ks_api_text(struct ks_request *request, const char *type, struct ks_text_stream *stream,
+			    MHD_ContentReaderFreeCallback destroy)
+{
+	stream->connection = request->connection;
+	stream->queue = &request->daemon->api->queue;
+	return ks_api_stream(request, type, ks_text_stream_read, stream, destroy);
 }
 
 json_t *ks_api_body(struct ks_request *request, enum MHD_Result *result)
@@ -358,6 +368,7 @@ static void door_close(struct door *door)
 
 static void api_free(struct ks_api *api)
 {
+	ks_stream_queue_end(&api->queue);
 	for (unsigned i = 0; i < KS_DOORS; i++)
 		door_close(&api->doors[i]);
 	if (api->poll_fd >= 0)
@@ -420,6 +431,8 @@ int ks_api_timeout(struct ks_api *api)
 	MHD_UNSIGNED_LONG_LONG ms, least = 1000;
 	bool bounded = false;
 
+	if (api->queue.first)
+		return 0;
 	for (unsigned i = 0; i < KS_DOORS; i++) {
 		if (MHD_get_timeout(api->doors[i].http, &ms) != MHD_YES)
 			continue;
@@ -431,6 +444,7 @@ int ks_api_timeout(struct ks_api *api)
 
 void ks_api_work(struct ks_api *api)
 {
+	ks_stream_queue_step(&api->queue);
 	for (unsigned i = 0; i < KS_DOORS; i++) {
 		struct door *door = &api->doors[i];
 

@@ -78,6 +78,11 @@ __attribute__((format(printf, 3, 4))) enum MHD_Result ks_api_refuse(struct ks_re
 enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_ContentReaderCallback reader,
 			      void *state, MHD_ContentReaderFreeCallback destroy);
 
+/* The same of text that is made as it is sent; `stream` is the first member of the state that `destroy` gets. */
+struct ks_text_stream;
+enum MHD_Result ks_api_text(struct ks_request *request, const char *type, struct ks_text_stream *stream,
+			    MHD_ContentReaderFreeCallback destroy);
+
 /* Returns the body as a JSON object, an empty one without a body; or NULL with *result set after answering what is wrong. */
 json_t *ks_api_body(struct ks_request *request, enum MHD_Result *result);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Flows and events as JSON, as lines of conntrack, and as words. See forms.h. */
+/* Events as JSON and as words. See forms.h. */
 #include <string.h>
 #include <time.h>
 
@@ -11,251 +11,18 @@
 #include "text/names.h"
 #include "text/scoped.h"
 
-/* The true ends of a flow, from the originator. */
-static struct ks_tuple flow_tuple(const struct ks_listed_flow *listed)
-{
-	const struct ks_translation *translation = listed->translation;
-	const struct ks_flow_key *key = listed->key;
-	__u32 side = ks_flow_orig_side(listed->flow);
-
-	return (struct ks_tuple){ .src = key->addr[side],
-				  .dst = key->addr[!side],
-				  .sport = translation->moved ? translation->own_port : key->port[side],
-				  .dport = key->port[!side],
-				  .proto = key->proto,
-				  .family = key->family };
-}
-
 static bool is_icmp_proto(unsigned proto)
 {
 	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
 }
 
-/* Milliseconds until a flow dies if nothing comes. */
-static __u64 time_left(const struct ks_flow *flow, __u64 now)
-{
-	__s32 idle = (__s32)((__u32)(now / KS_NSEC_PER_MSEC) - flow->seen);
-
-	if (idle < 0) /* seen after `now` was read */
-		return flow->timeout;
-	return (__u32)idle < flow->timeout ? flow->timeout - (__u32)idle : 0;
-}
-
-static bool is_ascii(const char *text)
-{
-	while (*text && !(*text & 0x80))
-		text++;
-	return !*text;
-}
-
-/* As ks_json_text() makes it. Without memory a text that is not ASCII is left out. */
-static void print_json_string(FILE *out, const char *text)
-{
-	ks_auto_json json_t *value = is_ascii(text) ? NULL : ks_json_text(text);
-	const char *rest = value ? json_string_value(value) : is_ascii(text) ? text : "";
-
-	fputc('"', out);
-	for (; *rest; rest++) {
-		unsigned char c = (unsigned char)*rest;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < 0x20)
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
-	}
-	fputc('"', out);
-}
-
-static void print_ends_json(FILE *out, const struct ks_tuple *tuple)
-{
-	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
-
-	fprintf(out, "{\"family\":\"%s\",\"proto\":\"%s\",\"source\":\"%s\",\"destination\":\"%s\"",
-		tuple->family == KS_IPV4 ? "ipv4" : "ipv6", ks_proto_name(tuple->proto, proto, sizeof(proto)),
-		ks_addr_text(&tuple->src, tuple->family, src), ks_addr_text(&tuple->dst, tuple->family, dst));
-	if (is_icmp_proto(tuple->proto))
-		fprintf(out, ",\"id\":%u,\"type\":%u", ks_be16(tuple->sport),
-			ks_be16(tuple->dport) >> KS_ICMP_TYPE_SHIFT);
-	else if (tuple->proto == KS_PROTO_GRE && (tuple->sport || tuple->dport))
-		fprintf(out, ",\"%s\":%u", ks_gre_is_call(tuple) ? "call" : "key", ks_be16(tuple->dport));
-	else if (ks_proto_has_ports(tuple->proto))
-		fprintf(out, ",\"source_port\":%u,\"destination_port\":%u", ks_be16(tuple->sport),
-			ks_be16(tuple->dport));
-}
-
-static void print_rule_json(FILE *out, const struct ks_policy *policy, __u32 id)
-{
-	const struct ks_rule_info *info = ks_policy_rule(policy, id);
-
-	fprintf(out, ",\"rule\":{\"id\":%u", id);
-	if (info) {
-		fputs(",\"file\":", out);
-		print_json_string(out, info->place.file);
-		fprintf(out, ",\"line\":%u", info->place.line);
-	}
-	fputc('}', out);
-}
-
-/* A flow may have zones of an earlier policy. A packet may have been dropped before it was clear where it goes. */
-static const char *zone_text(const struct ks_policy *policy, unsigned zone)
+const char *ks_zone_text(const struct ks_policy *policy, unsigned zone)
 {
 	const char *name = ks_policy_zone_name(policy, zone);
 
 	if (zone >= KS_ZONE_MAX)
 		return zone == KS_ZONE_ASTRAY ? "nowhere" : "unknown";
 	return strcmp(name, "?") ? name : "gone";
-}
-
-/* One end as the other side sees it: "source":"203.0.113.1","source_port":40000. */
-static void print_translated_end(FILE *out, const struct ks_tuple *tuple, const struct ks_translation *translation,
-				 enum ks_dir side)
-{
-	const char *name = side == KS_REPLY ? "source" : "destination";
-	char addr[KS_ADDR_TEXT];
-
-	fprintf(out, "\"%s\":\"%s\"", name, ks_addr_text(&translation->addr[side], tuple->family, addr));
-	if (is_icmp_proto(tuple->proto) && side == KS_REPLY)
-		fprintf(out, ",\"id\":%u", ks_be16(translation->port[side]));
-	else if (!is_icmp_proto(tuple->proto) && translation->port[side])
-		fprintf(out, ",\"%s_port\":%u", name, ks_be16(translation->port[side]));
-}
-
-static void print_translation_json(FILE *out, const struct ks_tuple *tuple, const struct ks_translation *translation)
-{
-	const bool *present = translation->present;
-
-	if (!present[KS_ORIGINAL] && !present[KS_REPLY])
-		return;
-	fputs(",\"nat\":{", out);
-	if (present[KS_REPLY])
-		print_translated_end(out, tuple, translation, KS_REPLY);
-	if (present[KS_ORIGINAL]) {
-		fputs(present[KS_REPLY] ? "," : "", out);
-		print_translated_end(out, tuple, translation, KS_ORIGINAL);
-	}
-	fputc('}', out);
-}
-
-void ks_flow_print_json(FILE *out, const struct ks_policy *policy, __u64 now, const struct ks_listed_flow *listed)
-{
-	const struct ks_flow *flow = listed->flow;
-	struct ks_tuple tuple = flow_tuple(listed);
-	__u64 age = now / KS_NSEC_PER_SEC - flow->created;
-
-	print_ends_json(out, &tuple);
-	print_translation_json(out, &tuple, listed->translation);
-	fprintf(out,
-		",\"state\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"packets\":[%llu,%llu],\"bytes\":[%llu,%llu],"
-		"\"age\":%llu,\"timeout\":%.3f,\"replied\":%s,\"assured\":%s,\"pickup\":%s",
-		ks_state_name(flow->state), zone_text(policy, flow->zone[0]), zone_text(policy, flow->zone[1]),
-		ks_flow_packets(flow, 0), ks_flow_packets(flow, 1), ks_flow_bytes(flow, 0), ks_flow_bytes(flow, 1), age,
-		(double)time_left(flow, now) / 1000, flow->flags & KS_FLOW_REPLIED ? "true" : "false",
-		flow->flags & KS_FLOW_ASSURED ? "true" : "false", flow->flags & KS_FLOW_PICKUP ? "true" : "false");
-	print_rule_json(out, policy, flow->rule);
-	fputs("}\n", out);
-}
-
-/* conntrack writes IPv6 addresses in full. */
-static void print_conntrack_address(FILE *out, const struct ks_addr *addr, unsigned family)
-{
-	char text[KS_ADDR_TEXT];
-
-	if (family == KS_IPV4) {
-		fputs(ks_addr_text(addr, family, text), out);
-		return;
-	}
-	for (unsigned i = 0; i < 16; i += 2)
-		fprintf(out, "%s%02x%02x", i ? ":" : "", addr->b[i], addr->b[i + 1]);
-}
-
-/* The ICMP type that answers a request. Only requests make flows, never errors. */
-static unsigned icmp_answer(unsigned proto, unsigned type)
-{
-	if (proto == KS_PROTO_ICMPV6)
-		return type + 1;
-	return type == 8 ? 0 : type + 1;
-}
-
-static void print_conntrack_side(FILE *out, const struct ks_tuple *tuple, const struct ks_flow *flow, bool reply)
-{
-	unsigned type = ks_be16(tuple->dport) >> KS_ICMP_TYPE_SHIFT;
-
-	fputs("src=", out);
-	print_conntrack_address(out, reply ? &tuple->dst : &tuple->src, tuple->family);
-	fputs(" dst=", out);
-	print_conntrack_address(out, reply ? &tuple->src : &tuple->dst, tuple->family);
-	if (is_icmp_proto(tuple->proto))
-		fprintf(out, " type=%u code=0 id=%u", reply ? icmp_answer(tuple->proto, type) : type,
-			ks_be16(tuple->sport));
-	else if (tuple->proto == KS_PROTO_GRE)
-		fprintf(out, " srckey=0x%x dstkey=0x%x", ks_be16(reply ? tuple->dport : tuple->sport),
-			ks_be16(reply ? tuple->sport : tuple->dport));
-	else if (ks_proto_has_ports(tuple->proto))
-		fprintf(out, " sport=%u dport=%u", ks_be16(reply ? tuple->dport : tuple->sport),
-			ks_be16(reply ? tuple->sport : tuple->dport));
-	fprintf(out, " packets=%llu bytes=%llu ", ks_flow_packets(flow, reply), ks_flow_bytes(flow, reply));
-}
-
-/* The protocols that conntrack knows by name. */
-static const char *conntrack_proto(unsigned proto)
-{
-	switch (proto) {
-	case 1:
-		return "icmp";
-	case 6:
-		return "tcp";
-	case 17:
-		return "udp";
-	case 33:
-		return "dccp";
-	case 47:
-		return "gre";
-	case 58:
-		return "icmpv6";
-	case 132:
-		return "sctp";
-	case 136:
-		return "udplite";
-	}
-	return "unknown";
-}
-
-/* The tuple that a side of the flow sees: its own end as it is, the other one translated. */
-static struct ks_tuple side_tuple(const struct ks_listed_flow *listed, enum ks_dir side)
-{
-	const struct ks_translation *translation = listed->translation;
-	struct ks_tuple tuple = flow_tuple(listed);
-
-	if (translation->present[side] && side == KS_ORIGINAL) {
-		tuple.dst = translation->addr[side];
-		if (!is_icmp_proto(tuple.proto)) /* there it is the type */
-			tuple.dport = translation->port[side];
-	} else if (translation->present[side]) {
-		tuple.src = translation->addr[side];
-		tuple.sport = translation->port[side];
-	}
-	return tuple;
-}
-
-void ks_flow_print_conntrack(FILE *out, __u64 now, const struct ks_listed_flow *listed)
-{
-	struct ks_tuple tuple = side_tuple(listed, KS_ORIGINAL), reply = side_tuple(listed, KS_REPLY);
-	const struct ks_flow *flow = listed->flow;
-
-	fprintf(out, "%-8s %u %-8s %u %llu ", tuple.family == KS_IPV4 ? "ipv4" : "ipv6",
-		tuple.family == KS_IPV4 ? 2U : 10U, conntrack_proto(tuple.proto), tuple.proto,
-		time_left(flow, now) / 1000);
-	if (tuple.proto == KS_PROTO_TCP)
-		fprintf(out, "%s ", ks_state_name(flow->state));
-	print_conntrack_side(out, &tuple, flow, false);
-	if (!(flow->flags & KS_FLOW_REPLIED))
-		fputs("[UNREPLIED] ", out);
-	print_conntrack_side(out, &reply, flow, true);
-	if (flow->flags & KS_FLOW_ASSURED)
-		fputs("[ASSURED] ", out);
-	fputs("mark=0 zone=0 use=1\n", out);
 }
 
 json_t *ks_rule_json(const struct ks_policy *policy, __u32 id)
@@ -288,7 +55,7 @@ static void print_flags(FILE *out, unsigned flags)
 static void print_event_zone(FILE *out, const struct ks_policy *policy, unsigned zone)
 {
 	if (zone < KS_ZONE_MAX)
-		fprintf(out, "%s ", zone_text(policy, zone));
+		fprintf(out, "%s ", ks_zone_text(policy, zone));
 }
 
 /* Names the protocol. Some packets are refused before it is read: then it is "ip". */
@@ -385,8 +152,8 @@ json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks
 	json_t *root = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "time",
 				 time_json(now, event->time), "verdict", ks_action_name(event->action), "reason",
 				 ks_reason_name(event->reason), "class", ks_class_name(event->class), "state",
-				 ks_state_name(event->state), "from", zone_text(policy, event->from), "to",
-				 zone_text(policy, event->to), "proto", event_proto(event, proto, sizeof(proto)),
+				 ks_state_name(event->state), "from", ks_zone_text(policy, event->from), "to",
+				 ks_zone_text(policy, event->to), "proto", event_proto(event, proto, sizeof(proto)),
 				 "source", ks_addr_text(&tuple->src, tuple->family, src), "destination",
 				 ks_addr_text(&tuple->dst, tuple->family, dst), "length", (int)event->length, "rule",
 				 ks_rule_json(policy, event->rule), "packet", words_json(policy, event));

@@ -314,5 +314,5 @@ enum MHD_Result ks_api_sets(struct ks_request *request)
 	if (ks_text_stream_open(&listing->stream, print_members) || !read_listing(request, listing, &result))
 		return result;
 	type = listing->plain ? "text/plain" : "application/x-ndjson";
-	return ks_api_stream(request, type, ks_text_stream_read, TAKE(listing), listing_destroy);
+	return ks_api_text(request, type, &TAKE(listing)->stream, listing_destroy);
 }

@@ -1,221 +1,189 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GET and DELETE /v1/states. A listing is made while it is sent, some buckets at
- * a time, so that a million states cost neither memory nor a pause of the daemon.
- * It is no picture of one moment: flows that come or go meanwhile may be in it or
- * not, but each line is consistent (kernel/read.c).
+ * GET /v1/states. A listing is made while it is sent, some buckets at a time, so that a million states cost neither memory nor a
+ * pause of the daemon. It is no picture of one moment: flows that come or go meanwhile may be in it or not, but each line is
+ * consistent (kernel/read.c). A view of the table is looked for in the same way, and sent when it is found (states_view.c).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/nat/alias.h"
-#include "daemon/api/api.h"
-#include "daemon/api/forms.h"
-#include "daemon/api/records.h"
-#include "daemon/api/text_stream.h"
-#include "engine/entries.h"
+#include "daemon/api/states.h"
 #include "text/scoped.h"
 
-#define KS_LISTED_BUCKETS 1024 /* in one call: up to 8192 flows, or 1 MiB of a sparse table */
+#define KS_LISTED_BUCKETS 256 /* in one call: up to 2048 flows, and half a megabyte of text */
 
-struct listing {
-	struct ks_text_stream stream;
-	const struct ks_daemon *daemon;
-	struct ks_filter filter;
-	bool conntrack;
-	const struct ks_kernel *kernel; /* whose table is being listed */
-	__u32 cursor; /* next bucket */
-	__u64 now;
-};
-
-static void listing_destroy(void *state)
+static void answer_destroy(void *state)
 {
-	struct listing *listing = state;
+	struct ks_states_answer *answer = state;
 
-	ks_text_stream_close(&listing->stream);
-	free(listing);
+	ks_text_stream_close(&answer->stream);
+	ks_view_fini(&answer->view);
+	free(answer->rows);
+	free(answer);
 }
 
-KS_SCOPED(auto_listing, struct listing *, listing_destroy)
+KS_SCOPED(auto_answer, struct ks_states_answer *, answer_destroy)
 
-static int print_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+bool ks_states_fits(const struct ks_states_answer *answer, const struct ks_slot *slot)
 {
-	struct listing *listing = arg;
 	struct ks_translation translation;
-	const struct ks_listed_flow listed = { .key = key, .flow = flow, .translation = &translation };
 
-	ks_kernel_translation(listing->daemon->kernel, key, flow, &translation);
-	if (!ks_filter_match_flow(&listing->filter, key, flow, &translation))
-		return 0;
-	if (listing->conntrack)
-		ks_flow_print_conntrack(listing->stream.out, listing->now, &listed);
+	if (!ks_filter_needs_translation(&answer->filter) || !ks_nat_is_translated(&slot->flow))
+		return ks_filter_match_flow(&answer->filter, &slot->key, &slot->flow, NULL);
+	ks_kernel_translation(answer->kernel, &slot->key, &slot->flow, &translation);
+	return ks_filter_match_flow(&answer->filter, &slot->key, &slot->flow, &translation);
+}
+
+void ks_states_print(struct ks_states_answer *answer, const struct ks_slot *slot, const __u64 *rate)
+{
+	const struct ks_policy *policy = answer->daemon->policy;
+	struct ks_translation translation;
+	struct ks_listed_flow listed = { .key = &slot->key,
+					 .flow = &slot->flow,
+					 .translation = &translation,
+					 .rates = answer->wish.rates,
+					 .rate_known = rate != NULL };
+
+	if (rate)
+		memcpy(listed.rate, rate, sizeof(listed.rate));
+	ks_kernel_translation(answer->kernel, &slot->key, &slot->flow, &translation);
+	if (answer->format == KS_STATES_CONNTRACK)
+		ks_flow_print_conntrack(&answer->line, answer->now, &listed);
+	else if (answer->format == KS_STATES_CSV)
+		ks_flow_print_csv(&answer->line, &answer->csv, policy, answer->now, &listed);
 	else
-		ks_flow_print_json(listing->stream.out, listing->daemon->policy, listing->now, &listed);
+		ks_flow_print_json(&answer->line, policy, answer->now, &listed);
+}
+
+static int flow_list(__u32 id, const struct ks_slot *slot, void *arg)
+{
+	struct ks_states_answer *answer = arg;
+
+	if (ks_states_fits(answer, slot))
+		ks_states_print(answer, slot, NULL);
 	return 0;
 }
 
 /* Prints the next flows. Returns -ESTALE if a larger table has taken the place of this one, in which flows lie elsewhere. */
-static int print_flows(struct ks_text_stream *stream)
+static int list_more(struct ks_text_stream *stream)
 {
-	struct listing *listing = (struct listing *)stream;
-	const struct ks_kernel *kernel = listing->daemon->kernel;
+	struct ks_states_answer *answer = (struct ks_states_answer *)stream;
+	const struct ks_kernel *kernel = answer->daemon->kernel;
 
-	if (kernel != listing->kernel)
+	if (kernel != answer->kernel)
 		return -ESTALE;
-	if (listing->cursor >= ks_kernel_shape(kernel)->buckets)
+	if (answer->cursor >= ks_kernel_shape(kernel)->buckets)
 		return -ENODATA;
-	listing->now = ks_kernel_now(kernel);
-	ks_kernel_each_flow_from(kernel, &listing->cursor, KS_LISTED_BUCKETS, print_flow, listing);
+	answer->now = ks_kernel_now(kernel);
+	if (!answer->cursor && answer->format == KS_STATES_CSV)
+		ks_csv_print_titles(&answer->line, &answer->csv);
+	ks_kernel_each_slot_from(kernel, &answer->cursor, KS_LISTED_BUCKETS, flow_list, answer);
+	ks_line_flush(&answer->line);
 	return 0;
 }
 
-static bool read_format(struct ks_request *request, bool *conntrack, enum MHD_Result *result)
-{
-	const char *format = ks_api_parameter(request, "format");
+/* --- the parameters --- */
 
-	*conntrack = format && !strcmp(format, "conntrack");
-	if (!format || *conntrack || !strcmp(format, "json"))
-		return true;
-	*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "format: '%s' is not right; give json or conntrack",
-				format);
+struct wish_ctx {
+	struct ks_view_wish *wish;
+	bool wrong;
+	char complaint[1024];
+};
+
+static bool is_of_view(const char *name)
+{
+	for (size_t i = 0; ks_view_parameters[i]; i++) {
+		if (!strcmp(ks_view_parameters[i], name))
+			return true;
+	}
 	return false;
+}
+
+static enum MHD_Result read_parameter(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct wish_ctx *ctx = cls;
+
+	if (is_of_view(key))
+		ctx->wrong =
+			ks_view_wish_set(ctx->wish, key, value ? value : "", ctx->complaint, sizeof(ctx->complaint));
+	return ctx->wrong ? MHD_NO : MHD_YES;
+}
+
+static bool read_wish(struct ks_request *request, struct ks_view_wish *wish, enum MHD_Result *result)
+{
+	struct wish_ctx ctx = { .wish = wish };
+
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, read_parameter, &ctx);
+	if (!ctx.wrong && wish->wanted)
+		ctx.wrong = ks_view_wish_check(wish, ctx.complaint, sizeof(ctx.complaint));
+	if (ctx.wrong)
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", ctx.complaint);
+	return !ctx.wrong;
+}
+
+static bool read_columns(struct ks_request *request, struct ks_states_answer *answer, enum MHD_Result *result)
+{
+	const char *columns = ks_api_parameter(request, "columns");
+	char complaint[1024];
+
+	if (columns && answer->format != KS_STATES_CSV)
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "columns: they belong to format=csv");
+	else if (ks_csv_parse(columns, &answer->csv, complaint, sizeof(complaint)))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", complaint);
+	else
+		return true;
+	return false;
+}
+
+static bool read_format(struct ks_request *request, struct ks_states_answer *answer, enum MHD_Result *result)
+{
+	static const char *const names[] = { "json", "conntrack", "csv" };
+	const char *format = ks_api_parameter(request, "format");
+	unsigned i = 0;
+
+	while (format && i < KS_ARRAY_SIZE(names) && strcmp(names[i], format))
+		i++;
+	if (i == KS_ARRAY_SIZE(names))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST,
+					"format: '%s' is not right; give json, csv or conntrack", format);
+	else if (i != KS_STATES_JSON && answer->wish.group)
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "format: groups are told as json only");
+	else
+		answer->format = (enum ks_states_format)i;
+	return i < KS_ARRAY_SIZE(names) && answer->format == i && read_columns(request, answer, result);
+}
+
+static bool read_parameters(struct ks_request *request, struct ks_states_answer *answer, enum MHD_Result *result)
+{
+	static const char *const others[] = { "format", "columns", "sort",  "order", "limit",
+					      "offset", "cursor",  "group", "rates", NULL };
+
+	return read_wish(request, &answer->wish, result) && read_format(request, answer, result) &&
+	       ks_api_filter(request, KS_FILTER_FLOWS, others, &answer->filter, result);
 }
 
 enum MHD_Result ks_api_states(struct ks_request *request)
 {
-	static const char *const others[] = { "format", NULL };
-	ks_scoped(auto_listing) struct listing *listing = calloc(1, sizeof(*listing));
+	static const char *const types[] = {
+		[KS_STATES_JSON] = "application/x-ndjson",
+		[KS_STATES_CONNTRACK] = "text/plain",
+		[KS_STATES_CSV] = "text/csv",
+	};
+	ks_scoped(auto_answer) struct ks_states_answer *answer = calloc(1, sizeof(*answer));
 	enum MHD_Result result = MHD_NO;
 	const char *type;
 
-	if (!listing)
+	if (!answer)
 		return MHD_NO;
-	listing->daemon = request->daemon;
-	listing->kernel = request->daemon->kernel;
-	if (ks_text_stream_open(&listing->stream, print_flows) || !read_format(request, &listing->conntrack, &result) ||
-	    !ks_api_filter(request, KS_FILTER_FLOWS, others, &listing->filter, &result))
+	answer->daemon = request->daemon;
+	answer->kernel = request->daemon->kernel;
+	if (!read_parameters(request, answer, &result) ||
+	    ks_text_stream_open(&answer->stream, answer->wish.wanted ? ks_states_view_walk : list_more) ||
+	    (answer->wish.wanted && ks_view_init(&answer->view, &answer->wish)))
 		return result;
-	type = listing->conntrack ? "text/plain" : "application/x-ndjson";
-	return ks_api_stream(request, type, ks_text_stream_read, TAKE(listing), listing_destroy);
-}
-
-#define KS_KILL_KEYS 4096 /* keys that are collected before their flows are ended */
-
-struct kill_filtered_ctx {
-	struct ks_kernel *kernel;
-	struct ks_filter filter;
-	struct ks_flow_key keys[KS_KILL_KEYS];
-	size_t count;
-	size_t mappings, expectations; /* of the keys; a mapping has two and its permits */
-	struct ks_killed_ends ends; /* of flows that are translated */
-	long killed;
-	long err;
-};
-
-static void kill_filtered(struct kill_filtered_ctx *ctx)
-{
-	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count);
-
-	if (result < 0)
-		ctx->err = result;
-	else
-		ctx->killed += result;
-	ctx->count = 0;
-}
-
-static int collect_filtered(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
-{
-	struct kill_filtered_ctx *ctx = arg;
-	struct ks_translation translation;
-
-	ks_kernel_translation(ctx->kernel, key, flow, &translation);
-	if (!ks_filter_match_flow(&ctx->filter, key, flow, &translation))
-		return 0;
-	if (ks_nat_is_translated(flow) && !ctx->err)
-		ctx->err = ks_killed_ends_add(&ctx->ends, key);
-	ctx->keys[ctx->count++] = *key;
-	if (ctx->count == KS_KILL_KEYS)
-		kill_filtered(ctx);
-	return ctx->err != 0;
-}
-
-/* Mappings and expectations of the same ends: by them the other side would open again what was ended. */
-static int collect_records(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)
-{
-	struct kill_filtered_ctx *ctx = arg;
-
-	if (!ks_filter_match_record(&ctx->filter, key, entry) && !ks_killed_ends_open(&ctx->ends, key, entry))
-		return 0;
-	ctx->mappings += key->kind == KS_KIND_MAPPING_IN;
-	ctx->expectations += key->kind == KS_KIND_EXPECT;
-	ctx->keys[ctx->count++] = *key;
-	if (ctx->count == KS_KILL_KEYS)
-		kill_filtered(ctx);
-	return ctx->err != 0;
-}
-
-static void kill_ctx_destroy(struct kill_filtered_ctx *ctx)
-{
-	free(ctx->ends.list);
-	free(ctx);
-}
-
-KS_SCOPED(auto_kill, struct kill_filtered_ctx *, kill_ctx_destroy)
-
-/* The records go last, and are no states that are counted. */
-static void kill_records(struct kill_filtered_ctx *ctx)
-{
-	const struct ks_kernel *kernel = ctx->kernel;
-	long killed = ctx->killed;
-
-	ks_killed_ends_sort(&ctx->ends);
-	ks_entries_each(ks_kernel_table(kernel), ks_kernel_shape(kernel)->buckets, ks_kernel_now(kernel),
-			collect_records, ctx);
-	if (!ctx->err)
-		kill_filtered(ctx);
-	ctx->killed = killed;
-}
-
-/* Every state is killed only by the explicit wish all=1. */
-static bool may_kill(struct ks_request *request, const struct ks_filter *filter, enum MHD_Result *result)
-{
-	const char *all = ks_api_parameter(request, "all");
-
-	if (all && strcmp(all, "1"))
-		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "all: '%s' is not right; give 1", all);
-	else if (!all && !filter->conditions)
-		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST,
-					"this would kill every state: give a filter, or say that you mean all");
-	else if (all && filter->conditions)
-		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "give either a filter or all, not both");
-	else
-		return true;
-	return false;
-}
-
-enum MHD_Result ks_api_states_kill(struct ks_request *request)
-{
-	static const char *const others[] = { "all", NULL };
-	ks_scoped(auto_kill) struct kill_filtered_ctx *ctx = calloc(1, sizeof(*ctx));
-	enum MHD_Result result = MHD_NO;
-
-	if (!ctx)
-		return MHD_NO;
-	ctx->kernel = request->daemon->kernel;
-	if (!ks_api_filter(request, KS_FILTER_FLOWS, others, &ctx->filter, &result) ||
-	    !may_kill(request, &ctx->filter, &result))
-		return result;
-	ks_kernel_each_flow(ctx->kernel, collect_filtered, ctx);
-	if (!ctx->err)
-		kill_filtered(ctx);
-	if (!ctx->err)
-		kill_records(ctx);
-	if (ctx->err)
-		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the kernel refused after %ld states: %s",
-				     ctx->killed, strerror((int)-ctx->err));
-	return ks_api_answer(request, MHD_HTTP_OK,
-			     json_pack("{s:I, s:I, s:I}", "killed", (json_int_t)ctx->killed, "mappings",
-				       (json_int_t)ctx->mappings, "expectations", (json_int_t)ctx->expectations));
+	ks_line_begin(&answer->line, answer->stream.out);
+	type = types[answer->format];
+	return ks_api_text(request, type, &TAKE(answer)->stream, answer_destroy);
 }

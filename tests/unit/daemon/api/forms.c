@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <errno.h>
 
+#include "daemon/api/flow_forms.h"
 #include "daemon/api/forms.h"
 
 #define NOW (1000 * KS_NSEC_PER_SEC)
@@ -59,11 +61,14 @@ static char *translated_line(const struct ks_flow_key *key, const struct ks_flow
 			     const struct ks_translation *translation)
 {
 	const struct ks_listed_flow listed = { .key = key, .flow = flow, .translation = translation };
+	struct ks_line line;
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	ks_flow_print_conntrack(out, NOW, &listed);
+	ks_line_begin(&line, out);
+	ks_flow_print_conntrack(&line, NOW, &listed);
+	ks_line_flush(&line);
 	fclose(out);
 	return text;
 }
@@ -163,6 +168,15 @@ static json_int_t number_of(const json_t *root, const char *name)
 	return json_integer_value(json_object_get(root, name));
 }
 
+static void print_json(FILE *out, const struct ks_listed_flow *listed)
+{
+	struct ks_line line;
+
+	ks_line_begin(&line, out);
+	ks_flow_print_json(&line, policy, NOW, listed);
+	ks_line_flush(&line);
+}
+
 static void test_flow_json(void **state)
 {
 	struct ks_flow_key key;
@@ -174,7 +188,7 @@ static void test_flow_json(void **state)
 	json_t *root;
 
 	make_flow(6, KS_STATE_TCP_SYN_SENT, true, &key, &flow);
-	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &untranslated });
+	print_json(out, &(struct ks_listed_flow){ .key = &key, .flow = &flow, .translation = &untranslated });
 	fclose(out);
 	root = json_loads(text, 0, NULL);
 	assert_non_null(root);
@@ -204,7 +218,7 @@ static void test_translated_json(void **state)
 	json_t *root;
 
 	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
-	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &translated });
+	print_json(out, &(struct ks_listed_flow){ .key = &key, .flow = &flow, .translation = &translated });
 	fclose(out);
 	root = json_loads(text, 0, NULL);
 	assert_string_equal(string_of(root, "source"), "10.0.0.5");
@@ -230,7 +244,7 @@ static void test_flow_of_a_zone_that_is_gone(void **state)
 
 	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
 	flow.zone[1] = 40;
-	ks_flow_print_json(out, policy, NOW, &(struct ks_listed_flow){ &key, &flow, &untranslated });
+	print_json(out, &(struct ks_listed_flow){ .key = &key, .flow = &flow, .translation = &untranslated });
 	fclose(out);
 	root = json_loads(text, 0, NULL);
 	assert_string_equal(string_of(root, "from"), "lan");
@@ -374,16 +388,128 @@ static void test_flow_of_a_file_that_is_not_utf8(void **state)
 	assert_int_equal(ks_policy_load_text(text, sizeof(text) - 1, "odd\xff", ".", &policy, &diags), 0);
 	ks_diags_fini(&diags);
 	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
-	ks_flow_print_json(out, policy, NOW, &listed);
+	print_json(out, &listed);
 	fclose(out);
 	assert_non_null(strstr(line, "\"file\":\"odd\xef\xbf\xbd\""));
 	ks_policy_destroy(policy);
 	policy = standard;
 }
 
+static char *csv_text(const char *columns, const struct ks_listed_flow *listed)
+{
+	char complaint[1024], *text = NULL;
+	struct ks_line line;
+	struct ks_csv csv;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_int_equal(ks_csv_parse(columns, &csv, complaint, sizeof(complaint)), 0);
+	ks_line_begin(&line, out);
+	ks_csv_print_titles(&line, &csv);
+	ks_flow_print_csv(&line, &csv, policy, NOW, listed);
+	ks_line_flush(&line);
+	fclose(out);
+	return text;
+}
+
+static void test_csv(void **state)
+{
+	static const char wanted[] =
+		"source,nat_source,nat_source_port,nat_destination,destination_port,state,from,to,bytes_in,"
+		"left,rate_out,rate_in,assured,file,label,id";
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	struct ks_listed_flow listed = { .key = &key, .flow = &flow, .translation = &translated };
+	char *text, expected[512];
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, true, &key, &flow);
+	text = csv_text(wanted, &listed);
+	snprintf(expected, sizeof(expected), "%s\n%s", wanted,
+		 "10.0.0.5,203.0.113.1,50000,203.0.113.9,80,ESTABLISHED,lan,wan,400,50.000,,,false,"
+		 "\"some \"\"odd\"\" name\",out,\n");
+	assert_string_equal(text, expected);
+	free(text);
+	listed.rates = listed.rate_known = true;
+	listed.rate[1] = 17;
+	text = csv_text("rate_out,rate_in,age", &listed);
+	assert_string_equal(text, "rate_out,rate_in,age\n0,17,100\n");
+	free(text);
+	make_flow(1, KS_STATE_ICMP_REPLIED, false, &key, &flow);
+	listed.translation = &untranslated;
+	text = csv_text("id,source_port,nat_source", &listed);
+	assert_string_equal(text, "id,source_port,nat_source\n40000,,\n");
+	free(text);
+}
+
+/* As many commas in a line as in the titles, whatever the flow has not. */
+static void test_csv_of_all_columns(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	const struct ks_listed_flow listed = { .key = &key, .flow = &flow, .translation = &untranslated };
+	char *text;
+	unsigned commas[2] = { 0 }, line = 0;
+
+	make_flow(1, KS_STATE_ICMP_REQUEST, false, &key, &flow);
+	text = csv_text(NULL, &listed);
+	for (const char *c = text; *c; c++) {
+		line += *c == '\n';
+		if (line < 2)
+			commas[line] += *c == ',';
+	}
+	assert_int_equal(line, 2);
+	assert_int_equal(commas[0], commas[1]);
+	assert_true(commas[0] > 30);
+	free(text);
+}
+
+static void test_columns_that_are_none(void **state)
+{
+	static const char *const wrong[] = { "", "colour", "source,", ",source", "source,,id", "Source" };
+	char complaint[1024];
+	struct ks_csv csv;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(ks_csv_parse(wrong[i], &csv, complaint, sizeof(complaint)), -EINVAL);
+		assert_non_null(strstr(complaint, "bytes_out"));
+	}
+}
+
+static void test_flow_json_has_label_and_rates(void **state)
+{
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	struct ks_listed_flow listed = { .key = &key, .flow = &flow, .translation = &untranslated, .rates = true };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *root;
+
+	make_flow(6, KS_STATE_TCP_ESTABLISHED, false, &key, &flow);
+	print_json(out, &listed);
+	fflush(out);
+	root = json_loads(text, 0, NULL);
+	assert_string_equal(string_of(json_object_get(root, "rule"), "label"), "out");
+	assert_true(json_is_null(json_object_get(root, "rate")));
+	json_decref(root);
+	rewind(out);
+	listed.rate_known = true;
+	listed.rate[0] = 1234;
+	print_json(out, &listed);
+	fclose(out);
+	root = json_loads(text, 0, NULL);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(root, "rate"), 0)), 1234);
+	json_decref(root);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_csv_of_all_columns),
+		cmocka_unit_test(test_columns_that_are_none),
+		cmocka_unit_test(test_flow_json_has_label_and_rates),
 		cmocka_unit_test(test_flow_of_a_file_that_is_not_utf8),
 		cmocka_unit_test(test_event_without_memory),
 		cmocka_unit_test(test_conntrack_tcp),
