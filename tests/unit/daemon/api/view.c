@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* daemon/api/view.c, view_wish.c, ranking.c: flows counted, sorted and cut, page after page, and the words of the wish. */
+/* daemon/api/view.c, daemon/api/view_wish.c, daemon/api/ranking.c: flows counted, sorted and cut, page after page, and the words of the wish. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
