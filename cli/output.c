@@ -64,10 +64,13 @@ int ks_json_print(json_t *value, FILE *out)
 
 #define GRID_COLUMNS 24
 
+/* The texts of the cells lie one behind the other, each with its end: a table may have a million rows. */
 struct ks_grid {
 	char format[GRID_COLUMNS + 1];
 	size_t columns;
-	char **cells;
+	char *text;
+	size_t used, size; /* of the text */
+	size_t *cells; /* where each begins */
 	size_t count, room;
 	size_t width[GRID_COLUMNS];
 	bool no_memory; /* a cell is missing */
@@ -89,8 +92,7 @@ void ks_grid_destroy(struct ks_grid *grid)
 {
 	if (!grid)
 		return;
-	for (size_t i = 0; i < grid->count; i++)
-		free(grid->cells[i]);
+	free(grid->text);
 	free(grid->cells);
 	free(grid);
 }
@@ -105,10 +107,10 @@ static size_t text_width(const char *text)
 	return width;
 }
 
-static int grid_reserve(struct ks_grid *grid)
+static int cells_reserve(struct ks_grid *grid)
 {
 	size_t room = grid->room ? grid->room * 2 : 64;
-	char **cells;
+	size_t *cells;
 
 	if (grid->count < grid->room)
 		return 0;
@@ -120,28 +122,66 @@ static int grid_reserve(struct ks_grid *grid)
 	return 0;
 }
 
-void ks_grid_cell(struct ks_grid *grid, const char *format, ...)
+static int text_reserve(struct ks_grid *grid, size_t size)
 {
-	va_list args;
+	size_t room = grid->size ? grid->size : 4096;
 	char *text;
-	size_t *width;
-	int length;
 
-	if (!grid || grid->no_memory || grid_reserve(grid)) {
-		if (grid)
-			grid->no_memory = true;
+	while (room < grid->used + size)
+		room *= 2;
+	if (room == grid->size)
+		return 0;
+	text = realloc(grid->text, room);
+	if (!text)
+		return -ENOMEM;
+	grid->text = text;
+	grid->size = room;
+	return 0;
+}
+
+void ks_grid_text(struct ks_grid *grid, const char *text)
+{
+	size_t size = strlen(text) + 1, *width;
+
+	if (!grid || grid->no_memory)
 		return;
-	}
-	va_start(args, format);
-	length = vasprintf(&text, format, args);
-	va_end(args);
-	if (length < 0) {
+	if (cells_reserve(grid) || text_reserve(grid, size)) {
 		grid->no_memory = true;
 		return;
 	}
 	width = &grid->width[grid->count % grid->columns];
 	*width = KS_MAX(*width, text_width(text));
-	grid->cells[grid->count++] = text;
+	memcpy(grid->text + grid->used, text, size);
+	grid->cells[grid->count++] = grid->used;
+	grid->used += size;
+}
+
+void ks_grid_cell(struct ks_grid *grid, const char *format, ...)
+{
+	ks_auto_free char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (text)
+		ks_grid_text(grid, text);
+	else if (grid)
+		grid->no_memory = true;
+}
+
+void ks_grid_clear(struct ks_grid *grid)
+{
+	if (!grid)
+		return;
+	grid->used = grid->count = 0;
+	memset(grid->width, 0, sizeof(grid->width));
+}
+
+static const char *cell_text(const struct ks_grid *grid, size_t row, size_t column)
+{
+	return grid->text + grid->cells[row * grid->columns + column];
 }
 
 /* Columns of a row up to the last one that is not empty: no row ends in blanks. */
@@ -149,9 +189,15 @@ static size_t row_columns(const struct ks_grid *grid, size_t row)
 {
 	size_t columns = KS_MIN(grid->columns, grid->count - row * grid->columns);
 
-	while (columns && !*grid->cells[row * grid->columns + columns - 1])
+	while (columns && !*cell_text(grid, row, columns - 1))
 		columns--;
 	return columns;
+}
+
+static void pad(size_t count, FILE *out)
+{
+	while (count--)
+		fputc_unlocked(' ', out);
 }
 
 static void row_print(const struct ks_grid *grid, size_t row, FILE *out)
@@ -159,16 +205,15 @@ static void row_print(const struct ks_grid *grid, size_t row, FILE *out)
 	size_t columns = row_columns(grid, row);
 
 	for (size_t column = 0; column < columns; column++) {
-		const char *cell = grid->cells[row * grid->columns + column];
-		int pad = (int)(grid->width[column] - text_width(cell));
+		const char *cell = cell_text(grid, row, column);
+		size_t blanks = grid->width[column] - text_width(cell);
+		bool last = column + 1 == columns, right = grid->format[column] == 'r';
 
-		if (grid->format[column] == 'r')
-			fprintf(out, "%*s%s", pad, "", cell);
-		else
-			fprintf(out, "%s%*s", cell, column + 1 == columns ? 0 : pad, "");
-		fputs(column + 1 == columns ? "" : "  ", out);
+		pad(right ? blanks : 0, out);
+		fputs_unlocked(cell, out);
+		pad((right || last ? 0 : blanks) + (last ? 0 : 2), out);
 	}
-	fputc('\n', out);
+	fputc_unlocked('\n', out);
 }
 
 void ks_grid_print(const struct ks_grid *grid, FILE *out)

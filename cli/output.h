@@ -41,6 +41,8 @@ KS_SCOPED(ks_auto_grid, struct ks_grid *, ks_grid_destroy)
 #define ks_auto_grid ks_scoped(ks_auto_grid)
 
 void ks_grid_cell(struct ks_grid *grid, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ks_grid_text(struct ks_grid *grid, const char *text); /* a cell as it is */
+void ks_grid_clear(struct ks_grid *grid); /* takes all cells away, to begin again */
 void ks_grid_print(const struct ks_grid *grid, FILE *out);
 
 #define KS_NUMBER_TEXT 32

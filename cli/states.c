@@ -10,156 +10,18 @@
 #include "cli/limits.h"
 #include "cli/mappings.h"
 #include "cli/output.h"
-#include "cli/state_filters.h"
-#include "cli/state_text.h"
+#include "cli/states_list.h"
 #include "core/types.h"
 #include "explain/json.h"
 
-/* Rows whose columns get one width: the first of a million states need not wait for the last. */
-#define ROWS_TOGETHER 512
+#define EVERY_SECONDS 2 /* of --watch */
 
 struct choices {
-	struct ks_state_filters filters;
-	const char *format;
-	bool json, conntrack, all, mappings, limits;
+	struct ks_states_list list;
+	const char *format, *columns;
+	bool json, conntrack, csv, all, mappings, limits;
+	uint64_t top, every;
 };
-
-struct states_table_ctx {
-	struct ks_grid *grid;
-	unsigned rows;
-	unsigned long long total;
-};
-
-/* The number of one direction, from a member that has one for each. */
-static uint64_t number_at(const json_t *object, const char *name, size_t index)
-{
-	return (uint64_t)json_integer_value(json_array_get(json_object_get(object, name), index));
-}
-
-static void translated_end_print(const json_t *nat, const char *word, const char *name, FILE *out)
-{
-	const char *address = ks_member_text(nat, name);
-	char port_name[32];
-	const json_t *port;
-
-	if (!*address)
-		return;
-	snprintf(port_name, sizeof(port_name), "%s_port", name);
-	port = json_object_get(nat, port_name);
-	fprintf(out, "%s%s ", ftell(out) ? " " : "", word);
-	if (port)
-		fprintf(out, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, (int)json_integer_value(port));
-	else
-		fputs(address, out);
-}
-
-/* "as 203.0.113.1:40000": its source for the other side; "via 203.0.113.1:443": its destination for the side that opened it. */
-static void nat_print(const json_t *flow, char *buf, size_t size)
-{
-	const json_t *nat = json_object_get(flow, "nat");
-	ks_auto_file FILE *out = fmemopen(buf, size, "w");
-
-	buf[0] = '\0';
-	if (!out)
-		return;
-	translated_end_print(nat, "as", "source", out);
-	translated_end_print(nat, "via", "destination", out);
-}
-
-static void place_print(const json_t *flow, char *buf, size_t size)
-{
-	const json_t *rule = json_object_get(flow, "rule");
-	const char *file = ks_member_text(rule, "file");
-	const char *slash = strrchr(file, '/');
-
-	if (*file)
-		snprintf(buf, size, "%s:%d", slash ? slash + 1 : file, (int)ks_member_number(rule, "line"));
-	else
-		snprintf(buf, size, "rule gone");
-}
-
-static void table_begin(struct states_table_ctx *table)
-{
-	static const char *const titles[] = { "PROTO", "STATE", "SOURCE", "DESTINATION", "ZONES", "PACKETS",
-					      "BYTES", "AGE",	"LEFT",	  "RULE",	 "NAT" };
-
-	table->grid = ks_grid_create("lllllrrrrll");
-	for (size_t i = 0; !table->total && i < KS_ARRAY_SIZE(titles); i++)
-		ks_grid_cell(table->grid, "%s", titles[i]);
-}
-
-static void table_end(struct states_table_ctx *table)
-{
-	ks_grid_print(table->grid, stdout);
-	ks_grid_destroy(table->grid);
-	table->grid = NULL;
-	table->rows = 0;
-}
-
-static void table_add(struct states_table_ctx *table, const json_t *flow)
-{
-	char source[KS_STATE_END_TEXT], destination[KS_STATE_END_TEXT], place[80],
-		nat[192] = "", bytes[KS_NUMBER_TEXT], age[KS_NUMBER_TEXT], left[KS_NUMBER_TEXT];
-
-	ks_state_end_text(flow, true, source);
-	ks_state_end_text(flow, false, destination);
-	place_print(flow, place, sizeof(place));
-	ks_grid_cell(table->grid, "%s", ks_member_text(flow, "proto"));
-	ks_grid_cell(table->grid, "%s", ks_member_text(flow, "state"));
-	ks_grid_cell(table->grid, "%s", source);
-	ks_grid_cell(table->grid, "%s", destination);
-	ks_grid_cell(table->grid, "%s > %s", ks_member_text(flow, "from"), ks_member_text(flow, "to"));
-	ks_grid_cell(table->grid, "%" PRIu64 "+%" PRIu64, number_at(flow, "packets", 0), number_at(flow, "packets", 1));
-	ks_grid_cell(table->grid, "%s",
-		     ks_bytes_text(number_at(flow, "bytes", 0) + number_at(flow, "bytes", 1), bytes));
-	ks_grid_cell(table->grid, "%s", ks_span_text((uint64_t)ks_member_number(flow, "age") * 1000, age));
-	ks_grid_cell(table->grid, "%s",
-		     ks_span_text((uint64_t)json_number_value(json_object_get(flow, "timeout")) * 1000, left));
-	ks_grid_cell(table->grid, "%s", place);
-	nat_print(flow, nat, sizeof(nat));
-	ks_grid_cell(table->grid, "%s", nat);
-}
-
-static int state_row_take(const char *line, size_t length, void *arg)
-{
-	struct states_table_ctx *table = arg;
-	ks_auto_json json_t *flow = json_loadb(line, length, 0, NULL);
-
-	if (!flow)
-		return 0;
-	if (!table->grid)
-		table_begin(table);
-	table_add(table, flow);
-	table->total++;
-	if (++table->rows == ROWS_TOGETHER)
-		table_end(table);
-	return ferror(stdout);
-}
-
-static int state_line_copy(const char *line, size_t length, void *arg)
-{
-	fwrite(line, 1, length, stdout);
-	return putchar('\n') == EOF;
-}
-
-static int states_list(const struct choices *choices)
-{
-	struct ks_parameter parameters[KS_STATE_PARAMETERS_MAX + 1];
-	struct ks_call call = { .method = "GET", .path = "/v1/states", .parameters = parameters };
-	struct states_table_ctx table = { 0 };
-	int code;
-
-	call.parameter_count = ks_state_filters_put(&choices->filters, parameters);
-	parameters[call.parameter_count++] = (struct ks_parameter){ "format", choices->conntrack ? "conntrack" : NULL };
-	if (choices->json || choices->conntrack)
-		return ks_cli_finish(ks_client_lines(&call, state_line_copy, NULL));
-	code = ks_client_lines(&call, state_row_take, &table);
-	if (table.grid)
-		table_end(&table);
-	if (code == KS_EXIT_OK && !table.total)
-		fprintf(stderr, "no states\n");
-	return ks_cli_finish(code);
-}
 
 static void killed_print(long long killed, long long mappings, long long expectations)
 {
@@ -179,7 +41,7 @@ static int states_kill(const struct choices *choices)
 	long long killed, mappings, expectations;
 	int code;
 
-	call.parameter_count = ks_state_filters_put(&choices->filters, parameters);
+	call.parameter_count = ks_state_filters_put(&choices->list.query.filters, parameters);
 	parameters[call.parameter_count++] = (struct ks_parameter){ "all", choices->all ? "1" : NULL };
 	code = ks_client_call(&call, &answer);
 	if (code != KS_EXIT_OK)
@@ -187,7 +49,7 @@ static int states_kill(const struct choices *choices)
 	killed = ks_member_number(answer, "killed");
 	mappings = ks_member_number(answer, "mappings");
 	expectations = ks_member_number(answer, "expectations");
-	if (choices->json)
+	if (choices->list.output == KS_STATES_JSON)
 		ks_json_print(TAKE(answer), stdout);
 	else
 		killed_print(killed, mappings, expectations);
@@ -197,44 +59,99 @@ static int states_kill(const struct choices *choices)
 static int mappings_list(const struct choices *choices)
 {
 	struct ks_parameter parameters[KS_STATE_PARAMETERS_MAX];
-	size_t count = ks_state_filters_put(&choices->filters, parameters);
+	size_t count = ks_state_filters_put(&choices->list.query.filters, parameters);
 
-	return ks_mappings_list(parameters, count, choices->json);
+	return ks_mappings_list(parameters, count, choices->list.output == KS_STATES_JSON);
 }
 
-static int choices_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
+/* One of --json, --csv, --conntrack or --format says how the list is printed. Returns KS_EXIT_OK, or complains. */
+static int output_choose(const struct ks_usage *usage, struct choices *choices)
 {
-	bool filtered = ks_state_filters_count(&choices->filters) != 0;
+	static const char *const names[] = { "table", "json", "csv", "conntrack" };
+	const bool flags[] = { false, choices->json, choices->csv, choices->conntrack };
+	unsigned chosen = 0;
 
-	if (choices->json && choices->conntrack)
-		return ks_usage_error(usage, "give --json or --conntrack, not both");
-	if (choices->format && (choices->json || choices->conntrack) &&
-	    strcmp(choices->format, choices->json ? "json" : "conntrack"))
-		return ks_usage_error(usage, "--format %s and --%s contradict each other", choices->format,
-				      choices->json ? "json" : "conntrack");
-	if (choices->format && !strcmp(choices->format, "conntrack"))
-		choices->conntrack = true;
-	else if (choices->format && !strcmp(choices->format, "json"))
-		choices->json = true;
-	else if (choices->format && strcmp(choices->format, "table"))
-		return ks_usage_error(usage, "--format: '%s' is not table, json or conntrack", choices->format);
-	if (count == 0 && choices->all)
-		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
-	if (choices->mappings && (count || choices->conntrack))
-		return ks_usage_error(usage, "--mappings lists; it goes with filters and --json only");
-	if (choices->limits && (count || filtered || choices->conntrack || choices->mappings))
-		return ks_usage_error(usage, "--limits lists; it goes with --json only");
-	if (choices->limits)
-		return ks_limits_list(choices->json);
-	if (choices->mappings)
-		return mappings_list(choices);
-	if (count == 0)
-		return states_list(choices);
+	if (choices->json + choices->csv + choices->conntrack > 1)
+		return ks_usage_error(usage, "give one of --json, --csv and --conntrack");
+	for (unsigned i = 1; i < KS_ARRAY_SIZE(names); i++)
+		chosen = flags[i] ? i : chosen;
+	for (unsigned i = 0; choices->format && i < KS_ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i], choices->format))
+			continue;
+		if (chosen && chosen != i)
+			return ks_usage_error(usage, "--format %s and --%s contradict each other", choices->format,
+					      names[chosen]);
+		choices->list.output = (enum ks_states_output)i;
+		return KS_EXIT_OK;
+	}
+	if (choices->format)
+		return ks_usage_error(usage, "--format: '%s' is not table, json, csv or conntrack", choices->format);
+	choices->list.output = (enum ks_states_output)chosen;
+	return KS_EXIT_OK;
+}
+
+static bool is_ordered(const struct choices *choices)
+{
+	const struct ks_states_list *list = &choices->list;
+
+	return list->query.sort || list->query.order || list->query.group || list->query.rates || choices->top ||
+	       list->watch || list->count;
+}
+
+static int columns_choose(const struct ks_usage *usage, struct choices *choices)
+{
+	char wrong[64], names[512];
+
+	if (!choices->columns || !ks_state_columns_choose(choices->columns, &choices->list.columns, wrong))
+		return KS_EXIT_OK;
+	ks_state_columns_names(names, sizeof(names));
+	return ks_usage_error(usage, "--columns: '%s' is none of %s", wrong, names);
+}
+
+/* Options that are for lists of states only, or for one kind of them. */
+static int list_check(const struct ks_usage *usage, const struct choices *choices)
+{
+	const struct ks_states_list *list = &choices->list;
+
+	if (is_ordered(choices) && list->output == KS_STATES_CONNTRACK)
+		return ks_usage_error(usage, "--conntrack lists all states; it goes with filters only");
+	if (choices->columns && list->output != KS_STATES_TABLE && list->output != KS_STATES_CSV)
+		return ks_usage_error(usage, "--columns are of tables and --csv");
+	if (choices->columns && list->query.group)
+		return ks_usage_error(usage, "--group has columns of its own; leave --columns out");
+	if (choices->every && !list->watch)
+		return ks_usage_error(usage, "--every belongs to --watch");
+	if (list->watch && list->output != KS_STATES_TABLE)
+		return ks_usage_error(usage, "--watch shows a table");
+	if (list->watch && list->count)
+		return ks_usage_error(usage, "give --watch or --count, not both");
+	return KS_EXIT_OK;
+}
+
+static int list_run(const struct ks_usage *usage, struct choices *choices)
+{
+	int code = list_check(usage, choices);
+
+	if (code == KS_EXIT_OK)
+		code = columns_choose(usage, choices);
+	if (code != KS_EXIT_OK)
+		return code;
+	choices->list.top = choices->top;
+	choices->list.every = choices->every ? choices->every : EVERY_SECONDS;
+	return ks_states_list(&choices->list);
+}
+
+static int kill_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
+{
+	bool filtered = ks_state_filters_count(&choices->list.query.filters) != 0;
+
 	if (strcmp(operands[0], "kill"))
 		return ks_usage_error(usage, "states knows only 'kill', not '%s'", operands[0]);
 	if (count > 1)
 		return ks_usage_error(usage, "states kill takes options only, such as --address, not '%s'",
 				      operands[1]);
+	if (is_ordered(choices) || choices->columns)
+		return ks_usage_error(usage, "states kill takes filters, and nothing that is about a list");
 	if (!filtered && !choices->all)
 		return ks_usage_error(usage, "states kill needs a filter, or --all to kill every state");
 	if (filtered && choices->all)
@@ -242,20 +159,95 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 	return states_kill(choices);
 }
 
+static int choices_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
+{
+	bool filtered = ks_state_filters_count(&choices->list.query.filters) != 0;
+	bool others = choices->columns || is_ordered(choices) || choices->csv || choices->conntrack;
+	int code = output_choose(usage, choices);
+
+	if (code != KS_EXIT_OK)
+		return code;
+	if (count == 0 && choices->all)
+		return ks_usage_error(usage, "--all belongs to states kill; states lists all without it");
+	if (choices->mappings && (count || others))
+		return ks_usage_error(usage, "--mappings lists; it goes with filters and --json only");
+	if (choices->limits && (count || filtered || others || choices->mappings))
+		return ks_usage_error(usage, "--limits lists; it goes with --json only");
+	if (choices->limits)
+		return ks_limits_list(choices->list.output == KS_STATES_JSON);
+	if (choices->mappings)
+		return mappings_list(choices);
+	return count ? kill_run(usage, choices, count, operands) : list_run(usage, choices);
+}
+
 int ks_cmd_states(int argc, char **argv)
 {
 	struct choices choices = { 0 };
 	const struct ks_option options[] = {
-		KS_STATE_FILTER_OPTIONS(choices.filters),
+		KS_STATE_FILTER_OPTIONS(choices.list.query.filters),
+		{ .name = "sort",
+		  .argument = "BY",
+		  .help = KS_STATE_SORTS "; of groups flows too",
+		  .take = ks_take_text,
+		  .target = &choices.list.query.sort },
+		{ .name = "order",
+		  .argument = "ORDER",
+		  .help = "asc or desc",
+		  .take = ks_take_text,
+		  .target = &choices.list.query.order },
+		{ .name = "top",
+		  .letter = 'n',
+		  .argument = "N",
+		  .help = "only so many, the first ones by --sort (bytes without it)",
+		  .take = ks_take_number,
+		  .target = &choices.top,
+		  .min = 1,
+		  .max = UINT32_MAX },
+		{ .name = "group",
+		  .letter = 'g',
+		  .argument = "BY",
+		  .help = "sum up by " KS_STATE_GROUPS,
+		  .take = ks_take_text,
+		  .target = &choices.list.query.group },
+		{ .name = "rates",
+		  .help = "with bytes a second (takes a second more)",
+		  .take = ks_take_flag,
+		  .target = &choices.list.query.rates },
+		{ .name = "count",
+		  .letter = 'c',
+		  .help = "print only how many there are",
+		  .take = ks_take_flag,
+		  .target = &choices.list.count },
+		{ .name = "watch",
+		  .letter = 'w',
+		  .help = "print them again and again, as many as the terminal has lines",
+		  .take = ks_take_flag,
+		  .target = &choices.list.watch },
+		{ .name = "every",
+		  .argument = "TIME",
+		  .help = "of --watch: how often (2s without it)",
+		  .take = ks_take_seconds,
+		  .target = &choices.every,
+		  .min = 1,
+		  .max = 3600 },
+		{ .name = "columns",
+		  .argument = "LIST",
+		  .help = "of the table or CSV, such as source,destination,bytes",
+		  .take = ks_take_text,
+		  .target = &choices.columns },
 		{ .name = "format",
 		  .argument = "FORMAT",
-		  .help = "table, json or conntrack",
+		  .help = "table, json, csv or conntrack",
 		  .take = ks_take_text,
 		  .target = &choices.format },
 		{ .name = "json",
-		  .help = "print a JSON object for each state",
+		  .help = "print a JSON object for each state or group",
 		  .take = ks_take_flag,
 		  .target = &choices.json },
+		{ .name = "csv",
+		  .help = "print comma-separated values, with a line of titles",
+		  .take = ks_take_flag,
+		  .target = &choices.csv },
 		{ .name = "conntrack",
 		  .help = "print as /proc/net/nf_conntrack does",
 		  .take = ks_take_flag,
