@@ -12,6 +12,7 @@
 #include "core/flood.h"
 #include "core/nat/port.h"
 #include "core/port_scan.h"
+#include "core/table/ended.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
 #include "core/members.h"
@@ -85,6 +86,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __
 	 __type(key, __u32); __type(value, struct ks_challenges); } ks_challenges MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_CHALLENGE_SETS);
 	 __type(key, __u32); __type(value, struct ks_challenge_set); } ks_challenge_sets MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_ENDED_SETS);
+	 __type(key, __u32); __type(value, struct ks_ended_set); } ks_ended_sets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_FLOOD_SETS);
 	 __type(key, __u32); __type(value, struct ks_flood_set); } ks_flood_sets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_SCAN_SETS);
@@ -276,6 +279,11 @@ struct ks_challenges *env_challenges(struct ks_env *env)
 struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
 {
 	return bpf_map_lookup_elem(&ks_challenge_sets, &index);
+}
+
+struct ks_ended_set *env_ended_set(struct ks_env *env, __u32 index)
+{
+	return bpf_map_lookup_elem(&ks_ended_sets, &index);
 }
 
 struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index)

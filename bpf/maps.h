@@ -19,6 +19,7 @@
  *   ks_shortages    ARRAY                    struct ks_shortage       peers towards which no port is free
  *   ks_challenges   ARRAY [1], mmapable      struct ks_challenges      the challenge of SYNs (core/challenge.h)
  *   ks_challenge_sets  ARRAY, mmapable       struct ks_challenge_set   who was challenged, and who answered
+ *   ks_ended_sets   ARRAY, mmapable          struct ks_ended_set       connections that were ended (core/table/ended.h)
  *   ks_flood_sets   ARRAY, mmapable          struct ks_flood_set       thresholds of destinations (core/flood.h)
  *   ks_scan_sets    ARRAY, mmapable          struct ks_scan_set        sources that were refused (core/port_scan.h)
  *   ks_guards       HASH                     ifindex (__u32) -> struct ks_guard: the interfaces we guard

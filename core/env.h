@@ -21,6 +21,7 @@ struct ks_budget;
 struct ks_challenge_set;
 struct ks_challenges;
 struct ks_env;
+struct ks_ended_set;
 struct ks_flood_set;
 struct ks_flow;
 struct ks_inspection;
@@ -70,6 +71,9 @@ struct ks_answers *env_answers(struct ks_env *env);
 /* The state of the challenge of SYNs, and one of KS_CHALLENGE_SETS sets of those who were (core/challenge.h). */
 struct ks_challenges *env_challenges(struct ks_env *env);
 struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index);
+
+/* One of KS_ENDED_SETS sets of connections that were ended (core/table/ended.h). */
+struct ks_ended_set *env_ended_set(struct ks_env *env, __u32 index);
 
 /* One of KS_FLOOD_SETS sets of destinations that have a threshold (core/flood.h). */
 struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index);

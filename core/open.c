@@ -26,6 +26,7 @@
 #include "core/protect.h"
 #include "core/settle.h"
 #include "core/stage.h"
+#include "core/table/ended.h"
 #include "core/table/table.h"
 #include "core/table/tally.h"
 #include "core/track/track.h"
@@ -193,6 +194,12 @@ static ks_inline __u32 judge_opened(struct ks_env *env, struct ks_inspection *in
 	return ks_pass(insp, KS_CLASS_NEW, KS_REASON_OK_NEW);
 }
 
+/* Returns true if the packet would take up a connection that somebody has ended. */
+static ks_inline bool is_ended(struct ks_env *env, const struct ks_inspection *insp)
+{
+	return ks_track_is_midstream(&insp->pkt) && ks_ended_knows(env, &insp->flow.key, insp->flow.clock);
+}
+
 /* Opens a flow, under the key of its true endpoints: the packet's own source, and the destination after translation. */
 static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
 {
@@ -207,6 +214,8 @@ static ks_inline __u32 open_flow(struct ks_env *env, const struct ks_config *con
 		insp->from_high = ks_packet_key(env, insp, &insp->sent, &insp->flow.key);
 	if (insp->translate & KS_TRANSLATE_DST)
 		reason = ks_clash_avoid(env, insp);
+	if (!reason && is_ended(env, insp))
+		return refuse_midstream(insp);
 	if (!reason && (config->options & KS_OPT_NAT || insp->translate || ks_clash_is_own(insp))) {
 		ks_table_hash(env, &insp->flow);
 		reason = ks_nat_reserve(env, config, insp);

@@ -163,9 +163,12 @@ void ks_engine_challenge_nobody(struct ks_engine *engine)
 	engine->challenges = NULL;
 }
 
-void ks_engine_set_challenge_sets(struct ks_engine *engine, const struct ks_challenge_set *sets)
+void ks_engine_remember(struct ks_engine *engine, const struct ks_remembered *what)
 {
-	memcpy(engine->challenge_sets, sets, KS_CHALLENGE_SETS * sizeof(*sets));
+	memcpy(engine->challenge_sets, what->challenged, KS_CHALLENGE_SETS * sizeof(*what->challenged));
+	memcpy(engine->ended, what->ended, sizeof(engine->ended));
+	memcpy(engine->floods, what->floods, sizeof(engine->floods));
+	memcpy(engine->scans, what->scans, sizeof(engine->scans));
 }
 
 const struct ks_challenges *ks_engine_challenges(const struct ks_engine *engine)

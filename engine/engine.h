@@ -115,8 +115,16 @@ const struct ks_settling *ks_engine_settling(const struct ks_engine *engine);
 /* Says that no SYN is challenged: nobody is there to answer. */
 void ks_engine_challenge_nobody(struct ks_engine *engine);
 
-/* Copies who is believed and whose SYN waits out of the KS_CHALLENGE_SETS of a home whose hash has the same secret. */
-void ks_engine_set_challenge_sets(struct ks_engine *engine, const struct ks_challenge_set *sets);
+/* All that a home remembers beside its table, by the hash of that. */
+struct ks_remembered {
+	struct ks_challenge_set *challenged; /* KS_CHALLENGE_SETS */
+	struct ks_ended_set *ended; /* KS_ENDED_SETS */
+	struct ks_flood_set *floods; /* KS_FLOOD_SETS */
+	struct ks_scan_set *scans; /* KS_SCAN_SETS */
+};
+
+/* Copies what a home remembers whose hash has the same secret. */
+void ks_engine_remember(struct ks_engine *engine, const struct ks_remembered *what);
 
 /* NULL after ks_engine_challenge_nobody(). */
 const struct ks_challenges *ks_engine_challenges(const struct ks_engine *engine);

@@ -13,6 +13,7 @@
 #include "core/flood.h"
 #include "core/members.h"
 #include "core/port_scan.h"
+#include "core/table/ended.h"
 #include "core/settle.h"
 #include "engine/engine.h"
 #include "engine/held.h"
@@ -55,6 +56,7 @@ struct ks_engine {
 	struct ks_challenges *challenges; /* the same for these; NULL: nobody is challenged */
 	struct ks_challenge_set
 		*challenge_sets; /* KS_CHALLENGE_SETS of them behind its own table, or another engine's, or NULL */
+	struct ks_ended_set ended[KS_ENDED_SETS];
 	struct ks_flood_set floods[KS_FLOOD_SETS];
 	struct ks_scan_set scans[KS_SCAN_SETS];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */

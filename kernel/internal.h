@@ -48,8 +48,11 @@ int ks_kernel_pin_all(const struct ks_kernel *kernel, const __u32 *ids);
 /* Notes what programs of this build can use of the running kernel, be they loaded or taken over. */
 void ks_kernel_find_features(struct ks_kernel *kernel);
 
-/* Sets size, layout number and a fresh hash key of a new table. */
-int ks_kernel_init_shape(const struct ks_kernel *kernel, __u32 buckets);
+/*
+ * Sets size, layout number and hash key of a new table: that of `former`, whose place it takes, because other maps know
+ * connections by their hash; a fresh one without (NULL).
+ */
+int ks_kernel_init_shape(const struct ks_kernel *kernel, __u32 buckets, const struct ks_table_shape *former);
 
 /* Tells the programs what this process knows of the running kernel. */
 int ks_kernel_init_control(struct ks_kernel *kernel);

@@ -267,12 +267,14 @@ int ks_kernel_start_sweeper(const struct ks_kernel *kernel)
 	return result < 0 ? (int)result : -EIO;
 }
 
-int ks_kernel_init_shape(const struct ks_kernel *kernel, __u32 buckets)
+int ks_kernel_init_shape(const struct ks_kernel *kernel, __u32 buckets, const struct ks_table_shape *former)
 {
 	struct ks_table_shape shape = { .buckets = buckets, .layout = KS_TABLE_LAYOUT };
 	__u32 zero = 0;
 
-	if (getrandom(shape.key, sizeof(shape.key), 0) != sizeof(shape.key))
+	if (former)
+		memcpy(shape.key, former->key, sizeof(shape.key));
+	else if (getrandom(shape.key, sizeof(shape.key), 0) != sizeof(shape.key))
 		return -EIO;
 	return bpf_map_update_elem(kernel->maps[KS_MAP_SHAPE], &zero, &shape, BPF_ANY) ? -errno : 0;
 }
@@ -318,7 +320,7 @@ int ks_kernel_load(const struct ks_policy *policy, const struct ks_kernel_opts *
 		opts = &defaults;
 	err = ks_kernel_load_programs(new, opts, buckets, NULL);
 	if (!err)
-		err = ks_kernel_init_shape(new, buckets);
+		err = ks_kernel_init_shape(new, buckets, NULL);
 	if (!err)
 		err = ks_kernel_map_memory(new);
 	if (!err)

@@ -71,6 +71,7 @@ struct ks_kernel;
 	X(ANSWERS, ks_answers)               \
 	X(CHALLENGES, ks_challenges)         \
 	X(CHALLENGE_SETS, ks_challenge_sets) \
+	X(ENDED_SETS, ks_ended_sets)         \
 	X(FLOOD_SETS, ks_flood_sets)         \
 	X(SCAN_SETS, ks_scan_sets)           \
 	X(HELD, ks_held)                     \
@@ -312,8 +313,8 @@ const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of 
 /* Reads the state of the challenge of SYNs (core/challenge.h). Returns 0 or -errno. */
 int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *challenges);
 
-/* Gives an engine whose table is empty the secret of the kernel's hash, and what it knows of challenged sources. Returns 0 or -errno. */
-int ks_kernel_copy_challenged(const struct ks_kernel *kernel, struct ks_engine *engine);
+/* Gives an engine whose table is empty the secret of the kernel's hash, and what it remembers by that beside the table. Returns 0 or -errno. */
+int ks_kernel_copy_remembered(const struct ks_kernel *kernel, struct ks_engine *engine);
 
 /* The kernel's monotonic clock, ns, and the clock of the programs, which tests may set forward. */
 __u64 ks_kernel_clock(void);

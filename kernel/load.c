@@ -72,7 +72,7 @@ static int complain_load(int err)
 /* The fate of a map of another build when ours takes over. Size and type do not tell what an entry means. */
 enum map_fate {
 	FATE_KEPT, /* the table: used again, or there is no takeover */
-	FATE_TAKEN, /* used again if it fits: counters, and what the table's entries refer to */
+	FATE_TAKEN, /* used again if it fits: counters, what the table's entries refer to, and which were ended */
 	FATE_OWN, /* always made again: the policy, and maps that the daemon fills before the first hook is switched */
 };
 
@@ -90,6 +90,7 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_EVENTS_LOST:
 	case KS_MAP_FRONTS:
 	case KS_MAP_ANSWERS:
+	case KS_MAP_ENDED_SETS:
 	case KS_MAP_HELD: /* entries of datagrams refer to the fragments in it */
 	case KS_MAP_SWEEPER: /* one timer for the table */
 		return FATE_TAKEN;

@@ -141,17 +141,24 @@ int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *c
 	return bpf_map_lookup_elem(kernel->maps[KS_MAP_CHALLENGES], &zero, challenges) ? -errno : 0;
 }
 
-int ks_kernel_copy_challenged(const struct ks_kernel *kernel, struct ks_engine *engine)
+int ks_kernel_copy_remembered(const struct ks_kernel *kernel, struct ks_engine *engine)
 {
-	struct ks_challenge_set *sets;
-	int fd = kernel->maps[KS_MAP_CHALLENGE_SETS], err = ks_kernel_map_one(fd, PROT_READ, &sets);
+	const int *maps = kernel->maps;
+	struct ks_remembered what = { 0 };
+	int err = ks_kernel_map_one(maps[KS_MAP_CHALLENGE_SETS], PROT_READ, &what.challenged)
+			  ?: ks_kernel_map_one(maps[KS_MAP_ENDED_SETS], PROT_READ, &what.ended)
+			  ?: ks_kernel_map_one(maps[KS_MAP_FLOOD_SETS], PROT_READ, &what.floods)
+			  ?: ks_kernel_map_one(maps[KS_MAP_SCAN_SETS], PROT_READ, &what.scans);
 
-	if (err)
-		return err;
-	ks_engine_set_key(engine, kernel->shape->key);
-	ks_engine_set_challenge_sets(engine, sets);
-	ks_kernel_unmap_one(sets, fd);
-	return 0;
+	if (!err) {
+		ks_engine_set_key(engine, kernel->shape->key);
+		ks_engine_remember(engine, &what);
+	}
+	ks_kernel_unmap_one(what.scans, maps[KS_MAP_SCAN_SETS]);
+	ks_kernel_unmap_one(what.floods, maps[KS_MAP_FLOOD_SETS]);
+	ks_kernel_unmap_one(what.ended, maps[KS_MAP_ENDED_SETS]);
+	ks_kernel_unmap_one(what.challenged, maps[KS_MAP_CHALLENGE_SETS]);
+	return err;
 }
 
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count)

@@ -189,7 +189,7 @@ static int load_beside(struct ks_kernel *kernel, const struct ks_takeover *takeo
 		err = carry_control(old[KS_MAP_CONTROL], kernel->maps[KS_MAP_CONTROL])
 			      ?: carry_guards(old[KS_MAP_GUARDS], kernel->maps[KS_MAP_GUARDS]);
 	if (!err && takeover->buckets)
-		err = ks_kernel_init_shape(kernel, takeover->buckets)
+		err = ks_kernel_init_shape(kernel, takeover->buckets, &takeover->old)
 			      ?: ks_growth_begin(kernel, takeover, old[KS_MAP_TABLE], old[KS_MAP_COUNTS]);
 	return err;
 }

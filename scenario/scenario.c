@@ -226,6 +226,21 @@ static int expect_flow_run(struct ks_runner *runner, const struct ks_step *step,
 	return 0;
 }
 
+static int kill_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	struct flow_search_ctx search;
+	int err = home_flow_find(runner, step, &search);
+
+	if (err)
+		return err;
+	if (search.found)
+		return runner->home->ops->kill(runner->home->self, &search.key, 1);
+	snprintf(result->expected, sizeof(result->expected), "a state to be killed");
+	snprintf(result->got, sizeof(result->got), "no state");
+	result->outcome = KS_OUTCOME_FAILED;
+	return 0;
+}
+
 struct flows_tally_ctx {
 	__u64 flows, half_open;
 };
@@ -399,6 +414,8 @@ static int step_run(struct ks_runner *runner, const struct ks_step *step, struct
 		return runner->home->ops->listen(runner->home->self, step->packet.proto, (__u16)step->number);
 	case KS_STEP_SETTLE:
 		return runner->home->ops->settle(runner->home->self);
+	case KS_STEP_KILL:
+		return kill_run(runner, step, result);
 	case KS_STEP_SET:
 		return ks_set_step_run(runner->home, runner->policy, step, result);
 	case KS_STEP_EXPECT_SET:

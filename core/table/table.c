@@ -3,6 +3,7 @@
 #include "core/table/table.h"
 
 #include "core/env.h"
+#include "core/table/ended.h"
 #include "core/table/hash.h"
 #include "core/home.h"
 #include "core/table/internal.h"
@@ -310,7 +311,7 @@ static long table_kill_try(__u32 n, void *arg)
 		return 0;
 	if (!ctx->e->found || !counts)
 		return 1;
-	if (!ks_table_free_flow(ctx->env, ctx->e))
+	if (!ks_ended_note(ctx->env, ctx->e) || !ks_table_free_flow(ctx->env, ctx->e))
 		return 0;
 	ks_fetch_add(&counts->killed, 1);
 	ctx->killed = true;

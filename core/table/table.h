@@ -323,7 +323,7 @@ static inline bool ks_table_free(struct ks_env *env, struct ks_entry *e)
 /* Frees the dead entries of the bucket with this index. Returns how many flows were among them. */
 __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now);
 
-/* Frees the flow of a key, whatever its state. Returns false if there was none. */
+/* Frees the flow of a key, whatever its state, and remembers it as ended (ended.h). Returns false if there was none. */
 bool ks_table_kill(struct ks_env *env, struct ks_entry *e);
 
 #endif

@@ -64,7 +64,7 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 	if (!err)
 		err = ks_engine_create(&tables, &explainer->engine);
 	if (!err)
-		err = ks_kernel_copy_challenged(daemon->kernel, explainer->engine);
+		err = ks_kernel_copy_remembered(daemon->kernel, explainer->engine);
 	if (err)
 		return err;
 	ks_world_init(&explainer->world, daemon);

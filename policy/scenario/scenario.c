@@ -89,15 +89,12 @@ static int after_parse(struct ks_reader *reader, struct ks_test *test)
 	return ks_reader_end(reader);
 }
 
-/* Reads a conversation, or the ends and the protocol of a packet, behind `for`. */
-static int flow_parse(struct ks_reader *reader, struct ks_step *step)
+/* Reads a conversation, or the ends and the protocol of a packet. */
+static int flow_read(struct ks_reader *reader, struct ks_step *step)
 {
-	const struct ks_token *token;
+	const struct ks_token *token = ks_reader_peek(reader);
 	struct ks_named_conversation *conversation = NULL;
 
-	if (!ks_reader_accept_word(reader, "for"))
-		return ks_reader_expected(reader, "'for' and a conversation");
-	token = ks_reader_peek(reader);
 	if (token->kind == KS_TOKEN_WORD)
 		conversation = ks_reader_conversation(reader, token->text);
 	if (conversation) {
@@ -109,6 +106,14 @@ static int flow_parse(struct ks_reader *reader, struct ks_step *step)
 	if (ks_packet_spec_parse(reader, &step->packet))
 		return -EINVAL;
 	return ks_reader_end(reader);
+}
+
+/* The same behind `for`. */
+static int flow_parse(struct ks_reader *reader, struct ks_step *step)
+{
+	if (!ks_reader_accept_word(reader, "for"))
+		return ks_reader_expected(reader, "'for' and a conversation");
+	return flow_read(reader, step);
 }
 
 static int expect_state_parse(struct ks_reader *reader, struct ks_step *step, bool none)
@@ -282,6 +287,13 @@ static int settle_parse(struct ks_reader *reader, struct ks_test *test)
 	return step_add(reader, test, KS_STEP_SETTLE) ? ks_reader_end(reader) : -ENOMEM;
 }
 
+static int kill_parse(struct ks_reader *reader, struct ks_test *test)
+{
+	struct ks_step *step = step_add(reader, test, KS_STEP_KILL);
+
+	return step ? flow_read(reader, step) : -ENOMEM;
+}
+
 static int packet_step_parse(struct ks_reader *reader, struct ks_test *test, __u64 number)
 {
 	struct ks_step *step = step_add(reader, test, KS_STEP_PACKET);
@@ -399,6 +411,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 		return listen_parse(reader, test);
 	if (ks_reader_accept_word(reader, "settle"))
 		return settle_parse(reader, test);
+	if (ks_reader_accept_word(reader, "kill"))
+		return kill_parse(reader, test);
 	if (ks_reader_accept_word(reader, "set"))
 		return set_parse(reader, test);
 	if (ks_reader_accept_word(reader, "fill"))

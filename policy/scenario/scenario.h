@@ -19,6 +19,7 @@
  *   reload "other.conf"                                  beside this file
  *   listen udp 1194                                      a process of the box takes this port
  *   settle                                               the firewall has just started (core/settle.h)
+ *   kill c                                               the administrator ends its flow
  *   expect records mappings 2                            entries of the table that are no flows
  *   set blocked add 192.0.2.0/24 for 1h                  a run-time set changes; also `remove PREFIX` and `flush`
  *   expect set blocked 1                                 its living entries
@@ -241,6 +242,7 @@ enum ks_step_kind {
 	KS_STEP_EXPECT_RECORDS, /* number: entries of the kind number2 (enum ks_kind) that are no flows */
 	KS_STEP_RELOAD, /* path */
 	KS_STEP_SETTLE,
+	KS_STEP_KILL, /* the flow of `packet` */
 	KS_STEP_LISTEN, /* number: port; packet.proto */
 	KS_STEP_SET, /* path: name of the run-time set; change, prefix, number: ms, 0 as the set says */
 	KS_STEP_EXPECT_SET, /* path: name, number: entries */

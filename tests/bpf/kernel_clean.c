@@ -14,6 +14,7 @@
 #include "core/home.h"
 #include "core/nat/port.h"
 #include "core/port_scan.h"
+#include "core/table/ended.h"
 
 #define SWEEP_ROUNDING 64U /* buckets that a round of the sweeper visits twice at most */
 #define POLL_MS 5
@@ -63,6 +64,11 @@ static int map_clean(const struct ks_kernel *kernel, enum ks_kernel_map map, siz
 	memset(memory, 0, size);
 	munmap(memory, size);
 	return 0;
+}
+
+int kernel_clean_ended(const struct ks_kernel *kernel)
+{
+	return map_clean(kernel, KS_MAP_ENDED_SETS, KS_ENDED_SETS * sizeof(struct ks_ended_set));
 }
 
 /* Forgets the thresholds of destinations, and who was refused, if the policy protects a zone. */

@@ -11,6 +11,9 @@ int kernel_clean_shortages(const struct ks_kernel *kernel);
 /* Forgets the rates of answers: the clock of the next test begins before the last one's ended. */
 int kernel_clean_answers(const struct ks_kernel *kernel);
 
+/* Forgets which connections were ended. */
+int kernel_clean_ended(const struct ks_kernel *kernel);
+
 /* Forgets who was challenged, and who has answered. */
 int kernel_clean_challenges(const struct ks_kernel *kernel);
 

@@ -180,7 +180,7 @@ static int kernel_reset(void *self)
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
 	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
-		  kernel_clean_answers(home->kernel) ?: challenges_reset(home) ?: kernel_clean_sets(home->kernel, home->owner->policy);
+		  kernel_clean_answers(home->kernel) ?: kernel_clean_ended(home->kernel) ?: challenges_reset(home) ?: kernel_clean_sets(home->kernel, home->owner->policy);
 
 	if (err)
 		return err;

@@ -106,8 +106,26 @@ def states_of(firewall, load):
     return [state_of(firewall, server, follower.facts["port"]) for server, follower in ends]
 
 
+def killed_connections(net, firewall, watch):
+    """Kills two that go on speaking, soon after the start; returns their server and port."""
+    watch.start(net.server, "serve", 7103)  # it stops when one of them hears nothing any more
+    ends = [(server, watch.start(net.client, "follow", server, 7103).facts["port"]) for server in SERVERS]
+    time.sleep(0.5)
+    for server, port in ends:
+        firewall.say("states", "kill", "--address", server, "--port", str(port))
+    return ends
+
+
+def taken_up(firewall, server, port):
+    """Returns true if a packet from the middle of a connection to the server would take it up."""
+    client, server = ("10.0.0.10", server) if "." in server else ("[fd00::10]", f"[{server}]")
+    return "TAKEN_UP" in firewall.cli("explain", f"lan {client}:{port} > wan {server}:7103 tcp ack").stdout
+
+
 def test_a_larger_limit_under_load(net, firewall, watch):
+    """All goes on, but nothing that was killed, in either table, though the firewall settles."""
     load = Load(net, watch)
+    killed = killed_connections(net, firewall, watch)
     before = states_of(firewall, load)
     number, capacity = generation(firewall), table_of(firewall)["capacity"]
     printed = reload(firewall, POLICY.replace(LIMIT, LARGER))
@@ -120,6 +138,9 @@ def test_a_larger_limit_under_load(net, firewall, watch):
         assert new["state"] == "ESTABLISHED" and new["age"] >= old["age"], (old, new)
         assert new.get("translated") == old.get("translated"), (old, new)
     load.end()
+    for server, port in killed:
+        assert firewall.data("states", "--address", server, "--port", str(port)) == []
+        assert not taken_up(firewall, server, port) and taken_up(firewall, server, 1024)
     assert reasons(firewall)["internal error"] == 0 and reasons(firewall)["unguarded interface"] == 0
     assert kinds(net.client, SERVERS[0]) == ALL and kinds(net.server, "10.0.0.10") == set()
 

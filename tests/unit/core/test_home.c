@@ -74,6 +74,11 @@ struct ks_challenge_set *env_challenge_set(struct ks_env *env, __u32 index)
 	return index < KS_CHALLENGE_SETS ? &env->challenge_sets[index] : NULL;
 }
 
+struct ks_ended_set *env_ended_set(struct ks_env *env, __u32 index)
+{
+	return index < KS_ENDED_SETS ? &env->ended_sets[index] : NULL;
+}
+
 struct ks_flood_set *env_flood_set(struct ks_env *env, __u32 index)
 {
 	return index < KS_FLOOD_SETS ? &env->floods[index] : NULL;

@@ -23,6 +23,7 @@
 #include "core/flood.h"
 #include "core/nat/port.h"
 #include "core/port_scan.h"
+#include "core/table/ended.h"
 #include "core/table/table.h"
 #include "core/event.h"
 #include "core/inspect.h"
@@ -58,6 +59,7 @@ struct ks_env {
 	struct ks_answers answers;
 	struct ks_challenges challenges;
 	struct ks_challenge_set challenge_sets[KS_CHALLENGE_SETS];
+	struct ks_ended_set ended_sets[KS_ENDED_SETS];
 	struct ks_flood_set floods[KS_FLOOD_SETS];
 	struct ks_scan_set scans[KS_SCAN_SETS];
 	__u32 reasons[KS_REASON_MAX];
