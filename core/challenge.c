@@ -6,6 +6,7 @@
 #include "core/inspection.h"
 #include "core/rate.h"
 #include "core/table/hash.h"
+#include "core/table/share.h"
 #include "core/table/table.h"
 
 /* No entry of the table has this kind, so that a cookie tells nothing about the hash of a flow. */
@@ -201,6 +202,15 @@ static ks_inline bool unanswered_admits(const struct ks_config *config, struct k
 	return ks_rate_take(&challenges->unanswered_rate, c->now, interval, burst);
 }
 
+/*
+ * Returns true if a zone has more half-open connections than its even part of the lower mark. While all together are above that, at
+ * least one zone has.
+ */
+static ks_inline bool zone_fills(struct ks_env *env, const struct ks_config *config, __u32 zone)
+{
+	return ks_share_half_open(env, zone) > config->challenge_low / KS_MAX(config->zones, 1U);
+}
+
 /* Returns true while half-open connections fill: from the upper mark on until they are down to the lower one. */
 static ks_inline bool half_open_fill(struct ks_env *env, const struct ks_config *config,
 				     struct ks_challenges *challenges, const struct ks_insp_challenge *c)
@@ -269,6 +279,15 @@ static ks_inline bool home_find(struct ks_env *env, const struct ks_insp_challen
 	return home->shape && home->config && home->challenges;
 }
 
+/* Returns true if sources of the SYN's zone are challenged, because the policy says so or because they fill the budget. */
+static ks_inline bool is_asked_from(struct ks_env *env, const struct challenge_home *home,
+				    const struct ks_insp_challenge *c)
+{
+	if (zone_has(home->config->challenge_always, c->zone))
+		return true;
+	return half_open_fill(env, home->config, home->challenges, c) && zone_fills(env, home->config, c->zone);
+}
+
 /* Returns 1 if the SYN in `c` is to be challenged. */
 ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_challenge *c)
 {
@@ -276,8 +295,7 @@ ks_isolated __u32 ks_challenge_asks_isolated(struct ks_env *env, struct ks_insp_
 
 	if (!home_find(env, c, &home))
 		return 0;
-	if (!zone_has(home.config->challenge_always, c->zone) &&
-	    !half_open_fill(env, home.config, home.challenges, c) && !c->flooded)
+	if (!is_asked_from(env, &home, c) && !c->flooded)
 		return 0;
 	if (c->flooded && !c->dry)
 		ks_store_relaxed(&home.challenges->flooded, (__u32)(c->now / KS_NSEC_PER_SEC) + ANSWER_S);

@@ -13,7 +13,8 @@
  * c is not larger, because firewalls and NATs on the way believe a RST only near the numbers that they saw.
  *
  *   zone            `challenge auto`: from `limit challenge`'s upper share of `limit half-open` on, until half-open connections
- *                   are down to the lower one; `always`; `never`. What the box itself sends is never challenged
+ *                   are down to the lower one, if the zone has more of them than its even part of that: a flood from one zone
+ *                   does not challenge others' clients; `always`; `never`. What the box itself sends is never challenged
  *   destination     one that gets more SYNs from a protected zone than `syn flood` says is challenged by itself (flood.h)
  *   answer          40 bytes of IPv4, 60 of IPv6: never more than the SYN
  *   proven          a source is an IPv4 address, or an IPv6 /64: who has one of its addresses has all of them. It passes for
@@ -77,7 +78,7 @@ struct ks_challenge_zone {
 
 /* Shared by all CPUs; all 0 at the beginning. */
 struct ks_challenges {
-	__u32 on; /* 1: zones with `challenge auto` are challenged */
+	__u32 on; /* 1: zones with `challenge auto` that have their part of half-open connections are challenged */
 	__u32 flooded; /* s: until when answers may come of those who were challenged at a flooded address (flood.h) */
 	__u64 since; /* ns: when `on` was changed last */
 	__u64 unanswered_rate; /* of those (core/rate.h) */

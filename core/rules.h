@@ -298,7 +298,7 @@ struct ks_config {
 	__u32 pad3;
 	struct ks_dynamic dynamic[KS_DYNAMIC_MAX];
 	__u32 limits; /* entries of the table of limits */
-	__u32 pad4;
+	__u32 zones; /* that packets may come from: those of the policy, the box itself, interfaces of none */
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 

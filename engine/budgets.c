@@ -28,6 +28,8 @@ static void count_entry(const struct ks_table_shape *shape, const struct ks_slot
 		counted[ks_share_cell(hash, row)].entries++;
 	if (share == KS_SHARE_HELD)
 		counted[KS_SHARE_SUM].entries++;
+	else if (share == KS_SHARE_HALF_OPEN)
+		counted[ks_share_zone_cell(&slot->flow)].entries++;
 }
 
 void ks_budgets_count(const struct ks_bucket *table, const struct ks_table_shape *shape, struct ks_budget *counted)

@@ -313,6 +313,9 @@ const struct ks_config *ks_kernel_config(const struct ks_kernel *kernel); /* of 
 /* Reads the state of the challenge of SYNs (core/challenge.h). Returns 0 or -errno. */
 int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *challenges);
 
+/* Returns how many half-open flows have their originator in a zone (core/table/share.h). */
+__u32 ks_kernel_half_open(const struct ks_kernel *kernel, __u32 zone);
+
 /* Gives an engine whose table is empty the secret of the kernel's hash, and what it remembers by that beside the table. Returns 0 or -errno. */
 int ks_kernel_copy_remembered(const struct ks_kernel *kernel, struct ks_engine *engine);
 

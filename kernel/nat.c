@@ -245,6 +245,8 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 		      ?: ks_kernel_map_one(counts, PROT_READ | PROT_WRITE, &ctx->counts);
 	if (!err)
 		err = look_through(ctx);
+	if (ctx->ended)
+		ks_kernel_recount(kernel); /* those that were marked count for their sources no longer */
 	ks_kernel_unmap_one(ctx->counts, counts);
 	ks_kernel_unmap_one(ctx->table, table);
 	return err ?: ctx->ended;

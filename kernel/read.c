@@ -18,6 +18,7 @@
 #include "core/answer.h"
 #include "core/fold.h"
 #include "core/home.h"
+#include "core/table/share.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
 
@@ -139,6 +140,16 @@ int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *c
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(kernel->maps[KS_MAP_CHALLENGES], &zero, challenges) ? -errno : 0;
+}
+
+__u32 ks_kernel_half_open(const struct ks_kernel *kernel, __u32 zone)
+{
+	__u32 cell = KS_SHARE_ZONE + (zone & (KS_ZONE_MAX - 1));
+	struct ks_budget budget;
+
+	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_BUDGETS], &cell, &budget))
+		return 0;
+	return (__s32)budget.entries < 0 ? 0 : budget.entries;
 }
 
 int ks_kernel_copy_remembered(const struct ks_kernel *kernel, struct ks_engine *engine)

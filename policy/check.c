@@ -223,6 +223,7 @@ static int copy_zones(struct ks_parser *p)
 		fill_networks(p, &p->ast->zones[i], &policy->zones[i]);
 	}
 	policy->zone_count = count;
+	policy->config.zones = (__u32)count + KS_ZONE_FIRST;
 	ks_config_set_outside(&policy->config, ks_policy_outside(policy));
 	return 0;
 }

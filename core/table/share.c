@@ -38,6 +38,13 @@ void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const str
 	cell_add(env, ks_share_cell(hash, 1), change);
 	if (share == KS_SHARE_HELD)
 		cell_add(env, KS_SHARE_SUM, change);
+	else if (share == KS_SHARE_HALF_OPEN)
+		cell_add(env, ks_share_zone_cell(flow), change);
+}
+
+__u32 ks_share_half_open(struct ks_env *env, __u32 zone)
+{
+	return cell_read(env, KS_SHARE_ZONE + (zone & (KS_ZONE_MAX - 1)));
 }
 
 /* How many entries of a share an entry's source has, or a few more. Inlined, because frames are few (V2). */

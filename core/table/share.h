@@ -30,7 +30,8 @@
  * The counts are a sketch of fixed size (count-min, two rows that share their cells) in the array of budgets: an entry adds to
  * the two cells that the keyed hash of its source and share says, and the smaller of the two is never less than what
  * the source has. Strangers add to it what a cell has in the middle, a 4,096th of the flows. So sources cost no
- * entry and no memory, and nobody chooses with whom he shares a cell. One cell is the sum of held flows.
+ * entry and no memory, and nobody chooses with whom he shares a cell. One cell is the sum of held flows, and one for each
+ * zone its half-open ones, by which a challenge knows from where they come (core/challenge.h).
  *
  * Writers. Whoever puts an entry in, frees it, or changes its state accounts for it while he holds the claim of its slot, by
  * atomic additions: once, whoever he is. A table that was taken over or copied is counted again by the daemon (kernel/nat.c).
@@ -60,7 +61,11 @@ enum ks_share {
 #define KS_SHARE_OF_LEFT 4U /* of the places left above the limit: what one source may have */
 #define KS_SHARE_PART 8U /* of the loose flows, and of the seats of a queue: what one source has before it is bound */
 #define KS_SHARE_ROWS 2U
-#define KS_SHARE_SUM 0U /* the cell of the held flows of all sources */
+
+/* Cells of their own, below those of sources. */
+#define KS_SHARE_SUM 0U /* the held flows of all sources */
+#define KS_SHARE_ZONE 1U /* the half-open flows whose originator is in the zone with id 0, and so on */
+#define KS_SHARE_SOURCES (KS_SHARE_ZONE + KS_ZONE_MAX) /* the first that is a source's */
 
 /* As what an entry counts for its source. */
 static inline enum ks_share ks_share_of(__u32 kind, const struct ks_flow *flow)
@@ -118,11 +123,20 @@ static inline __u32 ks_share_cell(__u64 hash, __u32 row)
 	__u32 cell =
 		(__u32)(hash >> (row ? KS_SHARE_ROW_SHIFT + KS_BUDGET_BITS : KS_SHARE_ROW_SHIFT)) & (KS_BUDGETS - 1);
 
-	return cell == KS_SHARE_SUM ? KS_SHARE_SUM + 1 : cell;
+	return cell < KS_SHARE_SOURCES ? cell + KS_SHARE_SOURCES : cell;
+}
+
+/* The cell of a half-open flow's zone. */
+static inline __u32 ks_share_zone_cell(const struct ks_flow *flow)
+{
+	return KS_SHARE_ZONE + (flow->zone[KS_ORIGINAL] & (KS_ZONE_MAX - 1));
 }
 
 /* Adds an entry (1) to the counts of its source, or takes it off (-1). Under the claim of its slot. */
 void ks_share_count(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow, __s32 change);
+
+/* Returns how many half-open flows have their originator in a zone. */
+__u32 ks_share_half_open(struct ks_env *env, __u32 zone);
 
 /* Returns true if a new flow's source holds its share of the table already. */
 bool ks_share_is_spent(struct ks_env *env, const struct ks_config *config, const struct ks_entry *e);
@@ -135,7 +149,8 @@ static inline void ks_share_move(struct ks_env *env, const struct ks_flow_key *k
 				 const struct ks_flow *after)
 {
 	if (ks_share_of(key->kind, before) == ks_share_of(key->kind, after) &&
-	    ks_share_side(key->kind, before) == ks_share_side(key->kind, after))
+	    ks_share_side(key->kind, before) == ks_share_side(key->kind, after) &&
+	    ks_share_zone_cell(before) == ks_share_zone_cell(after))
 		return;
 	ks_share_count(env, key, before, -1);
 	ks_share_count(env, key, after, 1);

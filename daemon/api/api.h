@@ -64,8 +64,8 @@ ks_handler_fn ks_api_status, ks_api_states, ks_api_states_kill, ks_api_log, ks_a
 /* `challenge` of the status: which zones challenge SYNs, and how often. NULL without memory. */
 json_t *ks_challenge_json(const struct ks_daemon *daemon);
 
-/* Returns true while zones with `challenge auto` are challenged. */
-bool ks_challenge_is_on(const struct ks_daemon *daemon);
+/* Returns the zones that are challenged because half-open connections from there fill their budget, a bit per id. */
+__u64 ks_challenge_zones(const struct ks_daemon *daemon);
 
 /* Answers with a JSON value, whose reference it takes; NULL: out of memory. */
 enum MHD_Result ks_api_answer(struct ks_request *request, unsigned status, json_t *value);

@@ -14,25 +14,43 @@ static bool is_on(const struct ks_daemon *daemon, const struct ks_challenges *ch
 	return challenges->on && counts->half_open > ks_kernel_config(daemon->kernel)->challenge_low;
 }
 
-bool ks_challenge_is_on(const struct ks_daemon *daemon)
+/* The same of a zone as in core/challenge.c. */
+static bool zone_fills(const struct ks_config *config, __u32 half_open)
 {
-	struct ks_challenges challenges;
-
-	return !ks_kernel_challenges(daemon->kernel, &challenges) && is_on(daemon, &challenges);
+	return half_open > config->challenge_low / KS_MAX(config->zones, 1U);
 }
 
-static bool zone_is_on(const struct ks_zone *zone, const struct ks_config *config, bool on)
+__u64 ks_challenge_zones(const struct ks_daemon *daemon)
+{
+	const struct ks_config *config = ks_kernel_config(daemon->kernel);
+	struct ks_challenges challenges;
+	__u64 zones = 0;
+
+	if (ks_kernel_challenges(daemon->kernel, &challenges) || !is_on(daemon, &challenges))
+		return 0;
+	for (__u32 zone = 0; zone < KS_ZONE_MAX; zone++)
+		zones |= (__u64)zone_fills(config, ks_kernel_half_open(daemon->kernel, zone)) << zone;
+	return zones & ~config->challenge_never;
+}
+
+static bool zone_is_on(const struct ks_zone *zone, const struct ks_config *config, bool on, __u32 half_open)
 {
 	if (zone->challenge == KS_CHALLENGE_AUTO)
-		return on && config->challenge_high;
+		return on && config->challenge_high && zone_fills(config, half_open);
 	return zone->challenge == KS_CHALLENGE_ALWAYS;
 }
 
-static json_t *zone_json(const struct ks_zone *zone, const struct ks_challenge_zone *counts, bool on)
+static json_t *zone_json(const struct ks_daemon *daemon, const struct ks_zone *zone,
+			 const struct ks_challenges *challenges, bool on)
 {
-	return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I}", "zone", zone->name, "challenge",
-			 ks_challenge_mode_name(zone->challenge), "on", on, "asked", (json_int_t)counts->asked,
-			 "proven", (json_int_t)counts->proven, "unanswered", (json_int_t)counts->unanswered);
+	const struct ks_challenge_zone *counts = &challenges->zone[zone->id & (KS_ZONE_MAX - 1)];
+	__u32 half_open = ks_kernel_half_open(daemon->kernel, zone->id);
+	bool zone_on = zone_is_on(zone, ks_kernel_config(daemon->kernel), on, half_open);
+
+	return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I}", "zone", zone->name, "challenge",
+			 ks_challenge_mode_name(zone->challenge), "on", zone_on, "half_open", (json_int_t)half_open,
+			 "asked", (json_int_t)counts->asked, "proven", (json_int_t)counts->proven, "unanswered",
+			 (json_int_t)counts->unanswered);
 }
 
 json_t *ks_challenge_json(const struct ks_daemon *daemon)
@@ -50,9 +68,7 @@ json_t *ks_challenge_json(const struct ks_daemon *daemon)
 	}
 	on = is_on(daemon, &challenges);
 	for (size_t i = 0; i < policy->zone_count; i++)
-		ks_json_append(&zones,
-			       zone_json(&policy->zones[i], &challenges.zone[policy->zones[i].id & (KS_ZONE_MAX - 1)],
-					 zone_is_on(&policy->zones[i], config, on)));
+		ks_json_append(&zones, zone_json(daemon, &policy->zones[i], &challenges, on));
 	challenge = json_pack(
 		"{s:b, s:o*, s:I, s:I, s:o}", "on", on, "seconds",
 		on && now > challenges.since ? json_integer((json_int_t)((now - challenges.since) / KS_NSEC_PER_SEC))

@@ -54,8 +54,8 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 
 	explainer->config = policy->config;
 	explainer->config.limit_states = KS_LIMIT_STATES_MIN;
-	if (ks_challenge_is_on(daemon)) /* the engine's own table has no half-open connections */
-		explainer->config.challenge_always |= ~explainer->config.challenge_never;
+	explainer->config.challenge_always |=
+		ks_challenge_zones(daemon); /* its own table has no half-open connections */
 	explainer->daemon = daemon;
 	explainer->arena = ks_arena_create();
 	if (!explainer->arena)

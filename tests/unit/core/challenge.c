@@ -3,6 +3,7 @@
 #include "core/challenge.h"
 
 #include "core/reject.h"
+#include "core/table/share.h"
 #include "tests/unit/core/test_home.h"
 
 #define NOW (1000 * KS_NSEC_PER_SEC)
@@ -164,6 +165,7 @@ static void test_dry(void **state)
 	env->config.challenge_high = 10;
 	env->config.challenge_low = 5;
 	env->counts.half_open = 10;
+	env->budgets[KS_SHARE_ZONE + ZONE_LAN].entries = 10;
 	c.tuple = (struct ks_tuple){ .family = KS_IPV4, .proto = KS_PROTO_TCP, .sport = 1, .dport = 2 };
 	assert_int_equal(ks_challenge_asks_isolated(env, &c), 1);
 	assert_memory_equal(&env->challenges, &none, sizeof(none));

@@ -318,6 +318,7 @@ static void share_add(const struct ks_env *env, const struct ks_slot *slot, __u3
 	cells[ks_share_cell(hash, 0)]++;
 	cells[ks_share_cell(hash, 1)]++;
 	cells[KS_SHARE_SUM] += share == KS_SHARE_HELD;
+	cells[KS_SHARE_ZONE + slot->flow.zone[KS_ORIGINAL] % KS_ZONE_MAX] += share == KS_SHARE_HALF_OPEN;
 }
 
 void assert_shares(const struct ks_env *env)

@@ -55,6 +55,9 @@ static void put(struct ks_engine *engine, __u32 kind, __u32 state, __u32 flags, 
 	struct ks_flow_key key = key_of(kind, n);
 	struct ks_flow flow = { .state = (__u8)state, .flags = (__u8)flags, .timeout = LONG };
 
+	if (kind == KS_KIND_FLOW)
+		flow.zone[KS_ORIGINAL] = (__u8)(KS_ZONE_FIRST + n % 3);
+
 	if (kind == KS_KIND_MAPPING_IN)
 		ks_addr_set_ipv4(&ks_record_edit(&flow)->mapping.addr, n / 5);
 	assert_int_equal(ks_engine_add_flow(engine, &key, &flow), 0);
@@ -79,6 +82,8 @@ static void test_exact(void **state)
 	fill(engine);
 	ks_budgets_count(engine->buckets, &engine->shape, want);
 	assert_int_equal(want[KS_SHARE_SUM].entries, 600);
+	assert_int_equal(want[KS_SHARE_ZONE + KS_ZONE_FIRST].entries, 133);
+	assert_int_equal(want[KS_SHARE_ZONE + KS_ZONE_FIRST + 1].entries, 134);
 	assert_memory_equal(engine->budgets, want, sizeof(want));
 	for (__u32 n = 0; n < KS_BUDGETS; n++)
 		engine->budgets[n] = (struct ks_budget){ .mappings = n % 3, .entries = (__u32)0 - n % 5 };
