@@ -74,6 +74,10 @@ struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 4096);
 	 __type(key, struct ks_stacked_key); __type(value, __u32); } ks_stacked MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_REASON_MAX);
 	 __type(key, __u32); __type(value, struct ks_count); } ks_reasons MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_ZONE_PAIRS);
+	 __type(key, __u32); __type(value, struct ks_zone_count); } ks_zone_counts MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_FLOW_PAIRS);
+	 __type(key, __u32); __type(value, struct ks_count); } ks_flow_counts MAP;
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_RULE_ID_MAX);
 	 __type(key, __u32); __type(value, struct ks_rule_count); } ks_rule_counts MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_BUDGETS);
@@ -354,6 +358,26 @@ __u32 env_random(struct ks_env *env)
 void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
 {
 	struct ks_count *count = bpf_map_lookup_elem(&ks_reasons, &reason);
+
+	if (count) {
+		count->packets++;
+		count->bytes += bytes;
+	}
+}
+
+void env_count_zones(struct ks_env *env, __u32 pair, __u32 fate, __u32 bytes)
+{
+	struct ks_zone_count *count = bpf_map_lookup_elem(&ks_zone_counts, &pair);
+
+	if (count) {
+		count->by[fate & (KS_FATES - 1)].packets++;
+		count->by[fate & (KS_FATES - 1)].bytes += bytes;
+	}
+}
+
+void env_count_established(struct ks_env *env, __u32 pair, __u32 bytes)
+{
+	struct ks_count *count = bpf_map_lookup_elem(&ks_flow_counts, &pair);
 
 	if (count) {
 		count->packets++;

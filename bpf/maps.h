@@ -27,6 +27,8 @@
  *   ks_locals       LPM_TRIE                 struct ks_local_key -> struct ks_local: what the box is addressed by, and its links
  *   ks_stacked      LRU_HASH                 struct ks_stacked_key -> __u32 KS_STACKED_*: other MAC addresses behind an interface
  *   ks_reasons      PERCPU_ARRAY             struct ks_count           by enum ks_reason
+ *   ks_zone_counts  PERCPU_ARRAY             struct ks_zone_count      by ks_zone_pair()
+ *   ks_flow_counts  PERCPU_ARRAY             struct ks_count           by ks_flow_pair()
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
  *   ks_folds        ARRAY                    struct ks_fold

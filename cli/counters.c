@@ -62,15 +62,49 @@ static void rule_counters_print(const json_t *list)
 	ks_grid_print(grid, stdout);
 }
 
+/* Cells of packets and bytes, empty where there are none. */
+static void traffic_add(struct ks_grid *grid, const json_t *entry, const char *what)
+{
+	const json_t *count = json_object_get(entry, what);
+	char number[KS_NUMBER_TEXT];
+	bool any = ks_member_number(count, "packets");
+
+	ks_grid_cell(grid, "%s", any ? ks_number_text((uint64_t)ks_member_number(count, "packets"), number) : "");
+	ks_grid_cell(grid, "%s", any ? ks_bytes_text((uint64_t)ks_member_number(count, "bytes"), number) : "");
+}
+
+static void zone_counters_print(const json_t *list)
+{
+	static const char *const head[] = { "FROM", "TO", "PASSED", "BYTES", "OPENING", "BYTES", "DROPPED", "BYTES" };
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("llrrrrrr");
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(head); i++)
+		ks_grid_cell(grid, "%s", head[i]);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+
+		ks_grid_cell(grid, "%s", ks_member_text(entry, "from"));
+		ks_grid_cell(grid, "%s", ks_member_text(entry, "to"));
+		traffic_add(grid, entry, "passed");
+		traffic_add(grid, entry, "opened");
+		traffic_add(grid, entry, "dropped");
+	}
+	ks_grid_print(grid, stdout);
+}
+
 int ks_cmd_counters(int argc, char **argv)
 {
-	bool json = false, all = false;
+	bool json = false, all = false, zones = false;
 	const struct ks_option options[] = {
 		{ .name = "all",
 		  .letter = 'a',
 		  .help = "also the reasons that no packet had",
 		  .take = ks_take_flag,
 		  .target = &all },
+		{ .name = "zones",
+		  .help = "by the zones that packets come from and go to",
+		  .take = ks_take_flag,
+		  .target = &zones },
 		{ .name = "json", .help = "print one JSON object", .take = ks_take_flag, .target = &json },
 	};
 	const struct ks_usage usage = {
@@ -93,6 +127,10 @@ int ks_cmd_counters(int argc, char **argv)
 		return code;
 	if (json) {
 		ks_json_print(TAKE(answer), stdout);
+		return ks_cli_finish(code);
+	}
+	if (zones) {
+		zone_counters_print(json_object_get(answer, "zones"));
 		return ks_cli_finish(code);
 	}
 	reason_counters_print(json_object_get(answer, "reasons"), all);

@@ -45,6 +45,37 @@ struct ks_rule_count {
 	__u64 bytes;
 };
 
+/* The fates of packets that are of no flow, for the counts by zones. */
+enum ks_fate {
+	KS_FATE_NEW, /* it opened a flow, or repeats that */
+	KS_FATE_PASSED, /* it passed for any other reason */
+	KS_FATE_DROPPED,
+	KS_FATES = 4 /* a power of two: fates are masked */
+};
+
+/* Packets from one zone to another: a cache line. */
+struct ks_zone_count {
+	struct ks_count by[KS_FATES];
+};
+
+/* Zones that a packet may go to, and one more for those of which that was never known. */
+#define KS_ZONE_TARGETS (KS_ZONE_MAX + 1U)
+#define KS_ZONE_PAIRS (KS_ZONE_MAX * KS_ZONE_TARGETS)
+
+/* The index of the counts of a pair. */
+static inline __u32 ks_zone_pair(__u32 from, __u32 to)
+{
+	return (from & (KS_ZONE_MAX - 1)) * KS_ZONE_TARGETS + (to < KS_ZONE_MAX ? to : KS_ZONE_MAX);
+}
+
+/* The same of packets of flows, which know where they go to. */
+#define KS_FLOW_PAIRS (KS_ZONE_MAX * KS_ZONE_MAX)
+
+static inline __u32 ks_flow_pair(__u32 from, __u32 to)
+{
+	return (from & (KS_ZONE_MAX - 1)) * KS_ZONE_MAX + (to & (KS_ZONE_MAX - 1));
+}
+
 /* Policy: one generation per inspection, whatever is loaded meanwhile. */
 const struct ks_config *env_config(struct ks_env *env);
 const struct ks_rule *env_rule(struct ks_env *env, __u32 index);
@@ -198,6 +229,14 @@ bool env_checksum_ok(struct ks_env *env, const __u8 *head, const struct ks_packe
 bool env_fragment_hold(struct ks_env *env, const struct ks_inspection *insp, __u64 hash);
 bool env_fragment_release(struct ks_env *env, const struct ks_inspection *insp, __u64 hash);
 void env_fragment_forget(struct ks_env *env, __u64 hash);
+
+/*
+ * One packet of a pair of zones, ks_zone_pair(). Packets that belong to a flow are counted apart, by ks_flow_pair(), and by
+ * nothing else, so that they pay for one counter: the number of KS_REASON_OK_ESTABLISHED is the sum of these, and the home
+ * says it.
+ */
+void env_count_zones(struct ks_env *env, __u32 pair, __u32 fate, __u32 bytes);
+void env_count_established(struct ks_env *env, __u32 pair, __u32 bytes);
 
 /* Counting: one packet of a reason; one match of a rule; what a flow of a rule carried, when it ends. */
 void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes);

@@ -43,27 +43,70 @@ static inline void flows_clear(struct ks_inspection *insp)
 		insp->flow.after = (struct ks_flow){};
 }
 
-/* Counts the verdict, and reports it if its rule or, for a drop, the option asks. */
-static void account(struct ks_env *env, struct ks_inspection *insp)
+/* The zone that it goes to. Of a packet of a flow that is not asked before it leaves: its flow knows. */
+static inline __u32 zone_to(const struct ks_inspection *insp)
 {
-	const struct ks_config *config = env_config(env);
-	bool decided_by_rule = insp->verdict.rule_index != KS_DECISION_DEFAULT;
+	if (insp->to >= KS_ZONE_MAX && insp->flow.found)
+		return insp->flow.before.zone[!insp->dir];
+	return insp->to;
+}
 
+/* Counts it by its reason and its zones. One that is held, or left to where it leaves, is counted by zones when that is over. */
+static inline void count(struct ks_env *env, const struct ks_inspection *insp)
+{
+	__u32 pair = ks_zone_pair(insp->home.from, zone_to(insp)), bytes = insp->pkt.wire_len;
+
+	env_count_reason(env, insp->verdict.reason, bytes);
+	if (insp->verdict.reason == KS_REASON_OK_NEW)
+		env_count_zones(env, pair, KS_FATE_NEW, bytes);
+	else if (!ks_reason_is_pass(insp->verdict.reason))
+		env_count_zones(env, pair, KS_FATE_DROPPED, bytes);
+	else if (insp->verdict.reason != KS_REASON_OK_UNDECIDED && insp->verdict.reason != KS_REASON_OK_HELD)
+		env_count_zones(env, pair, KS_FATE_PASSED, bytes);
+}
+
+/* Counts the verdict on a packet that is of no flow, but for rules. */
+static void account_verdict(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
+{
 	if (!ks_reason_is_pass(insp->verdict.reason) && config && config->options & KS_OPT_PROTECT)
 		ks_port_scan_note(env, config, insp);
 	if (insp->verdict.action == KS_REJECT && !ks_answer_admits(env, insp))
 		insp->verdict.action = KS_DENY;
-	env_count_reason(env, insp->verdict.reason, insp->pkt.wire_len);
-	if (decided_by_rule) {
+	count(env, insp);
+}
+
+/* Counts for the rule that decided, and the one that the source is from; reports the verdict if the rule or, for a drop, the option asks. */
+static void account_rules(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
+{
+	bool passes = ks_reason_is_pass(insp->verdict.reason);
+
+	if (insp->verdict.rule_index != KS_DECISION_DEFAULT) {
 		env_count_match(env, insp->verdict.rule);
 		if (config && config->dynamics)
 			ks_members_count(env, &insp->opening.as_filtered, insp->verdict.rule_index, insp->pkt.wire_len);
 	}
-	if (insp->opening.source_rule && ks_reason_is_pass(insp->verdict.reason))
+	if (insp->opening.source_rule && passes)
 		env_count_match(env, insp->opening.source_rule);
-	if (insp->verdict.log ||
-	    (!ks_reason_is_pass(insp->verdict.reason) && config && config->options & KS_OPT_LOG_DROPS))
+	if (insp->verdict.log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
 		env_event(env, insp);
+}
+
+/* Counts the verdict and reports it. What belongs to a flow takes the short way. */
+static void account(struct ks_env *env, struct ks_inspection *insp)
+{
+	const struct ks_config *config;
+
+	if (ks_likely(insp->verdict.reason == KS_REASON_OK_ESTABLISHED)) {
+		env_count_established(env, ks_flow_pair(insp->home.from, insp->flow.after.zone[!insp->dir]),
+				      insp->pkt.wire_len);
+		if (ks_likely(insp->verdict.rule_index == KS_DECISION_DEFAULT && !insp->opening.source_rule &&
+			      !insp->verdict.log))
+			return;
+	}
+	config = env_config(env);
+	if (insp->verdict.reason != KS_REASON_OK_ESTABLISHED)
+		account_verdict(env, config, insp);
+	account_rules(env, config, insp);
 }
 
 void ks_inspect_step(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)

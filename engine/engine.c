@@ -83,7 +83,10 @@ static int engine_create(const struct ks_tables *tables, const struct ks_table_m
 	made->budgets = made->own_budgets;
 	made->challenges = &made->own_challenges;
 	made->rules = calloc(KS_RULE_ID_MAX, sizeof(*made->rules));
-	if (!made->rules)
+	made->zones = calloc(KS_ZONE_PAIRS, sizeof(*made->zones));
+	made->established = calloc(KS_FLOW_PAIRS, sizeof(*made->established));
+	made->shown = calloc(KS_REASON_MAX, sizeof(*made->shown));
+	if (!made->rules || !made->zones || !made->established || !made->shown)
 		return -ENOMEM;
 	err = ks_held_pool_create(&made->held);
 	if (!err)
@@ -124,6 +127,9 @@ void ks_engine_destroy(struct ks_engine *engine)
 	if (engine->mapped)
 		munmap(engine->buckets, engine->mapped);
 	free(engine->rules);
+	free(engine->zones);
+	free(engine->established);
+	free(engine->shown);
 	free(engine->output);
 	ks_held_pool_destroy(engine->held);
 	free(engine);
@@ -404,7 +410,24 @@ int ks_engine_error(const struct ks_engine *engine)
 
 const struct ks_count *ks_engine_reasons(const struct ks_engine *engine)
 {
-	return engine->reasons;
+	struct ks_count *sum = &engine->shown[KS_REASON_OK_ESTABLISHED];
+
+	memcpy(engine->shown, engine->reasons, sizeof(engine->reasons));
+	for (__u32 pair = 0; pair < KS_FLOW_PAIRS; pair++) {
+		sum->packets += engine->established[pair].packets;
+		sum->bytes += engine->established[pair].bytes;
+	}
+	return engine->shown;
+}
+
+const struct ks_zone_count *ks_engine_zones(const struct ks_engine *engine)
+{
+	return engine->zones;
+}
+
+const struct ks_count *ks_engine_established(const struct ks_engine *engine)
+{
+	return engine->established;
 }
 
 const struct ks_rule_count *ks_engine_rule_count(const struct ks_engine *engine, __u32 rule)

@@ -195,7 +195,9 @@ int ks_engine_add_flow(struct ks_engine *engine, const struct ks_flow_key *key, 
 /* Frees dead flows; returns how many. */
 unsigned ks_engine_sweep(struct ks_engine *engine);
 
-const struct ks_count *ks_engine_reasons(const struct ks_engine *engine); /* [KS_REASON_MAX] */
+const struct ks_count *ks_engine_reasons(const struct ks_engine *engine); /* [KS_REASON_MAX], as of this moment */
+const struct ks_zone_count *ks_engine_zones(const struct ks_engine *engine); /* [KS_ZONE_PAIRS] */
+const struct ks_count *ks_engine_established(const struct ks_engine *engine); /* [KS_FLOW_PAIRS] */
 const struct ks_rule_count *ks_engine_rule_count(const struct ks_engine *engine, __u32 rule);
 const struct ks_table_counts *ks_engine_counts(const struct ks_engine *engine);
 

@@ -340,6 +340,22 @@ void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
 	count->bytes += bytes;
 }
 
+void env_count_zones(struct ks_env *env, __u32 pair, __u32 fate, __u32 bytes)
+{
+	struct ks_count *count = &ks_engine_of(env)->zones[pair].by[fate];
+
+	count->packets++;
+	count->bytes += bytes;
+}
+
+void env_count_established(struct ks_env *env, __u32 pair, __u32 bytes)
+{
+	struct ks_count *count = &ks_engine_of(env)->established[pair];
+
+	count->packets++;
+	count->bytes += bytes;
+}
+
 void env_count_match(struct ks_env *env, __u32 rule)
 {
 	if (rule < KS_RULE_ID_MAX)

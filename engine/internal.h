@@ -49,7 +49,8 @@ struct ks_engine {
 	__u64 random;
 	struct ks_listener listeners[KS_ENGINE_LISTEN_MAX];
 	unsigned listener_count;
-	struct ks_count reasons[KS_REASON_MAX];
+	struct ks_count reasons[KS_REASON_MAX]; /* packets of flows are in `established` only */
+	struct ks_count *shown; /* the same with these, for ks_engine_reasons() */
 	struct ks_shortage shortages[KS_SHORTAGES];
 	struct ks_answers answers;
 	struct ks_challenges own_challenges;
@@ -60,6 +61,8 @@ struct ks_engine {
 	struct ks_flood_set floods[KS_FLOOD_SETS];
 	struct ks_scan_set scans[KS_SCAN_SETS];
 	struct ks_rule_count *rules; /* KS_RULE_ID_MAX of them */
+	struct ks_zone_count *zones; /* KS_ZONE_PAIRS of them */
+	struct ks_count *established; /* KS_FLOW_PAIRS of them */
 	__u8 transcript[KS_TRANSCRIPT_MAX];
 };
 

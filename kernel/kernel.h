@@ -61,6 +61,8 @@ struct ks_kernel;
 	X(LOCALS, ks_locals)                 \
 	X(STACKED, ks_stacked)               \
 	X(REASONS, ks_reasons)               \
+	X(ZONE_COUNTS, ks_zone_counts)       \
+	X(FLOW_COUNTS, ks_flow_counts)       \
 	X(RULE_COUNTS, ks_rule_counts)       \
 	X(EVENTS, ks_events)                 \
 	X(EVENTS_LOST, ks_events_lost)       \
@@ -378,6 +380,8 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 
 /* Counters, summed over CPUs. */
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);
+int ks_kernel_zones(const struct ks_kernel *kernel, struct ks_zone_count counts[KS_ZONE_PAIRS]);
+int ks_kernel_established(const struct ks_kernel *kernel, struct ks_count counts[KS_FLOW_PAIRS]);
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
 /* Packets that the front has dropped; they are among those of the reasons. */

@@ -86,6 +86,8 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_BUDGETS: /* counted anew after the takeover (nat.c) */
 	case KS_MAP_STACKED: /* devices of other namespaces are only learnt from packets */
 	case KS_MAP_REASONS:
+	case KS_MAP_ZONE_COUNTS:
+	case KS_MAP_FLOW_COUNTS:
 	case KS_MAP_RULE_COUNTS:
 	case KS_MAP_EVENTS_LOST:
 	case KS_MAP_FRONTS:

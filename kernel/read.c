@@ -126,13 +126,56 @@ static int sum_entry(const struct ks_kernel *kernel, enum ks_kernel_map map, __u
 	return 0;
 }
 
+/* Adds up all `entries` of a map, each of `words` 64-bit counters, over all CPUs, by one system call. */
+static int sum_map(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32 entries, __u64 *sums, size_t words)
+{
+	ks_auto_free __u64 *values = calloc((size_t)kernel->cpus * entries * words, sizeof(*values));
+	ks_auto_free __u32 *keys = calloc(entries, sizeof(*keys));
+	__u32 count = entries, next = 0;
+
+	if (!values || !keys)
+		return -ENOMEM;
+	if (bpf_map_lookup_batch(kernel->maps[map], NULL, &next, keys, values, &count, NULL) &&
+	    errno != ENOENT) /* the end of the map */
+		return -errno;
+	if (count != entries)
+		return -EIO;
+	memset(sums, 0, entries * words * sizeof(*sums));
+	for (size_t i = 0; i < kernel->cpus * entries * words; i++)
+		sums[i / (kernel->cpus * words) * words + i % words] += values[i];
+	return 0;
+}
+
+int ks_kernel_zones(const struct ks_kernel *kernel, struct ks_zone_count counts[KS_ZONE_PAIRS])
+{
+	return sum_map(kernel, KS_MAP_ZONE_COUNTS, KS_ZONE_PAIRS, (__u64 *)counts, sizeof(*counts) / sizeof(__u64));
+}
+
+int ks_kernel_established(const struct ks_kernel *kernel, struct ks_count counts[KS_FLOW_PAIRS])
+{
+	return sum_map(kernel, KS_MAP_FLOW_COUNTS, KS_FLOW_PAIRS, (__u64 *)counts, sizeof(*counts) / sizeof(__u64));
+}
+
+/* Adds the packets of flows, which are counted by their zones alone (core/env.h). */
+static int established_add(const struct ks_kernel *kernel, struct ks_count *sum)
+{
+	ks_auto_free struct ks_count *counts = calloc(KS_FLOW_PAIRS, sizeof(*counts));
+	int err = counts ? ks_kernel_established(kernel, counts) : -ENOMEM;
+
+	for (__u32 pair = 0; !err && pair < KS_FLOW_PAIRS; pair++) {
+		sum->packets += counts[pair].packets;
+		sum->bytes += counts[pair].bytes;
+	}
+	return err;
+}
+
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX])
 {
 	int err = 0;
 
 	for (__u32 i = 0; !err && i < KS_REASON_MAX; i++)
 		err = sum_entry(kernel, KS_MAP_REASONS, i, (__u64 *)&counts[i], sizeof(*counts) / sizeof(__u64));
-	return err;
+	return err ?: established_add(kernel, &counts[KS_REASON_OK_ESTABLISHED]);
 }
 
 int ks_kernel_challenges(const struct ks_kernel *kernel, struct ks_challenges *challenges)

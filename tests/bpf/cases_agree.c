@@ -23,6 +23,8 @@ enum { NATIVE, TC, XDP, FRONT, HOMES };
 struct counts {
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_rule_count rules[RULES];
+	struct ks_zone_count
+		from[KS_ZONE_MAX]; /* by the zone that they come from: the front does not know where they go to */
 };
 
 /* The results of one home for each step of a test. */
@@ -69,6 +71,21 @@ static void record_step(const struct ks_step_result *result, void *arg)
 		step->passage = result->passage;
 }
 
+static int zones_read(const struct ks_kernel *kernel, struct ks_zone_count from[KS_ZONE_MAX])
+{
+	ks_auto_free struct ks_zone_count *zones = calloc(KS_ZONE_PAIRS, sizeof(*zones));
+	int err = zones ? ks_kernel_zones(kernel, zones) : -ENOMEM;
+
+	memset(from, 0, KS_ZONE_MAX * sizeof(*from));
+	for (__u32 pair = 0; !err && pair < KS_ZONE_PAIRS; pair++) {
+		for (unsigned fate = 0; fate < KS_FATES; fate++) {
+			from[pair / KS_ZONE_TARGETS].by[fate].packets += zones[pair].by[fate].packets;
+			from[pair / KS_ZONE_TARGETS].by[fate].bytes += zones[pair].by[fate].bytes;
+		}
+	}
+	return err;
+}
+
 /* The programs count on from the beginning. */
 static int counts_read(const struct bench *bench, struct counts *counts)
 {
@@ -77,7 +94,7 @@ static int counts_read(const struct bench *bench, struct counts *counts)
 
 	for (__u32 rule = 0; !err && rule < RULES; rule++)
 		err = ks_kernel_rule_count(kernel, rule, &counts->rules[rule]);
-	return err;
+	return err ?: zones_read(kernel, counts->from);
 }
 
 /* Leaves what came after `before`. */
@@ -91,6 +108,13 @@ static void counts_since(const struct counts *before, struct counts *counts)
 		counts->rules[i].matches -= before->rules[i].matches;
 		counts->rules[i].packets -= before->rules[i].packets;
 		counts->rules[i].bytes -= before->rules[i].bytes;
+	}
+	for (unsigned i = 0; i < KS_ZONE_MAX * KS_FATES; i++) {
+		struct ks_count *now = &counts->from[i / KS_FATES].by[i % KS_FATES];
+		const struct ks_count *then = &before->from[i / KS_FATES].by[i % KS_FATES];
+
+		now->packets -= then->packets;
+		now->bytes -= then->bytes;
 	}
 }
 
@@ -165,6 +189,58 @@ static bool counts_differ(const struct bench *bench)
 	return false;
 }
 
+static struct ks_count fate_sum(const struct counts *counts, enum ks_fate fate)
+{
+	struct ks_count sum = { 0 };
+
+	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++) {
+		sum.packets += counts->from[zone].by[fate].packets;
+		sum.bytes += counts->from[zone].by[fate].bytes;
+	}
+	return sum;
+}
+
+/* The packets of a fate, by their reasons: but those of flows, those that are counted again where they leave, and that the program refuses itself. */
+static struct ks_count reason_sum(const struct counts *counts, enum ks_fate fate)
+{
+	struct ks_count sum = { 0 };
+
+	for (unsigned i = 0; i < KS_REASON_MAX; i++) {
+		enum ks_fate is = !ks_reason_is_pass(i)	  ? KS_FATE_DROPPED
+				  : i == KS_REASON_OK_NEW ? KS_FATE_NEW
+							  : KS_FATE_PASSED;
+
+		if (is != fate || i == KS_REASON_OK_ESTABLISHED || i == KS_REASON_OK_UNDECIDED ||
+		    i == KS_REASON_OK_HELD || i == KS_REASON_INTERNAL)
+			continue;
+		sum.packets += counts->reasons[i].packets;
+		sum.bytes += counts->reasons[i].bytes;
+	}
+	return sum;
+}
+
+/* Returns true, with a note, if the counts by zones are not those by reasons, or the front's others than those of tc. */
+static bool zones_differ(const struct bench *bench, int which)
+{
+	const struct counts *counts = &bench->records[which].counts, *tc = &bench->records[TC].counts;
+
+	for (unsigned fate = 0; fate < KS_FATES; fate++) {
+		struct ks_count zones = fate_sum(counts, fate), reasons = reason_sum(counts, fate);
+
+		if (!memcmp(&zones, &reasons, sizeof(zones)))
+			continue;
+		printf("# fate %u: %llu packets by zones, %llu by reasons\n", fate, zones.packets, reasons.packets);
+		return true;
+	}
+	for (unsigned zone = 0; which == FRONT && zone < KS_ZONE_MAX; zone++) {
+		if (!memcmp(&tc->from[zone], &counts->from[zone], sizeof(tc->from[zone])))
+			continue;
+		printf("# packets from zone %u are not counted with the front as by tc\n", zone);
+		return true;
+	}
+	return false;
+}
+
 static bool home_judge(struct bench *bench, int which, const struct ks_test *test)
 {
 	const struct ks_test_result *result = &bench->records[which].result;
@@ -190,6 +266,7 @@ static void test_agree(struct bench *bench, const struct ks_test *test)
 		if (err)
 			printf("# %s: %s\n", bench->homes[i].ops->name, strerror(-err));
 		good = !err && home_judge(bench, i, test) && good;
+		good = good && (i == XDP || !zones_differ(bench, i));
 	}
 	bench->failed += !good;
 	printf("%sok %u - %s: %s\n", good ? "" : "not ", ++bench->number, slash ? slash + 1 : test->place.file,

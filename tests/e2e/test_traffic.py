@@ -198,3 +198,23 @@ def test_arp_passes(lab, standing):
         host.ip("neigh", "flush", "dev", device)
     assert lab.client.ping(SERVER4) == 3
     assert lab.client.ping(SERVER6) == 3
+
+
+def test_counts_by_zones(lab, standing):
+    """Packets are counted by where they come from and go to: those of flows in both directions, openings, and what is dropped."""
+    def counts():
+        zones = standing.data("counters")[0]["zones"]
+        return {(zone["from"], zone["to"]): {fate: zone[fate]["packets"] for fate in ("passed", "opened", "dropped")} for zone in zones}
+
+    def grew(pair, fate):
+        return after[pair][fate] - before.get(pair, {}).get(fate, 0)
+
+    before = counts()
+    assert lab.client.fetch(url(SERVER4)).returncode == 0
+    assert lab.server.ping(CLIENT4) == 0
+    after = counts()
+    assert 1 <= grew(("lan", "wan"), "opened") < grew(("lan", "wan"), "passed")
+    assert grew(("wan", "lan"), "passed") >= 4 and grew(("wan", "lan"), "opened") == 0
+    assert grew(("wan", "lan"), "dropped") == 3
+    table = standing.say("counters", "--zones").splitlines()
+    assert table[0].split()[:3] == ["FROM", "TO", "PASSED"] and any(line.split()[:2] == ["lan", "wan"] for line in table)

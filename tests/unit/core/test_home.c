@@ -264,6 +264,17 @@ void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes)
 	__atomic_fetch_add(&env->reasons[reason], 1, __ATOMIC_RELAXED);
 }
 
+void env_count_zones(struct ks_env *env, __u32 pair, __u32 fate, __u32 bytes)
+{
+	assert_true(pair < KS_ZONE_PAIRS && fate < KS_FATES);
+}
+
+void env_count_established(struct ks_env *env, __u32 pair, __u32 bytes)
+{
+	assert_true(pair < KS_FLOW_PAIRS);
+	env_count_reason(env, KS_REASON_OK_ESTABLISHED, bytes);
+}
+
 void env_count_match(struct ks_env *env, __u32 rule)
 {
 	assert_true(rule < TEST_RULES);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets from zone to zone, as the programs have counted them (core/env.h), by the names of the zones. Zones that are gone
+ * keep their names, as their ids (policy/adopt.h); after 62 names one that gets the id of another goes on with its counts.
+ */
+#ifndef KS_DAEMON_ZONE_COUNTS_H
+#define KS_DAEMON_ZONE_COUNTS_H
+
+#include "daemon/daemon.h"
+
+struct ks_zone_traffic {
+	const char *from, *to; /* "unknown" where it was never known where they go to */
+	struct ks_count passed; /* those of `opened` included */
+	struct ks_count opened; /* that opened a flow, or repeated that */
+	struct ks_count dropped;
+};
+
+/* Calls fn for each pair that has counted anything. Returns 0 or -errno. */
+int ks_zone_counts_each(const struct ks_daemon *daemon, void (*fn)(const struct ks_zone_traffic *traffic, void *arg),
+			void *arg);
+
+#endif
