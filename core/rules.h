@@ -295,10 +295,12 @@ struct ks_config {
 	__u32 settle; /* ms behind a start during which connections are taken up in their middle (core/settle.h), 0: never */
 	struct ks_network network[KS_NETWORKS_MAX]; /* longest first, so that the first one that fits is the longest */
 	__u32 dynamics; /* run-time sets, numbered from 0 */
-	__u32 pad3;
+	__u32 journal; /* MiB that the journal may take, 0: there is none. The home does not read it, as the next one */
 	struct ks_dynamic dynamic[KS_DYNAMIC_MAX];
 	__u32 limits; /* entries of the table of limits */
 	__u32 zones; /* that packets may come from: those of the policy, the box itself, interfaces of none */
+	__u32 journal_age; /* seconds after which its entries go */
+	__u32 pad4;
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 
@@ -346,6 +348,12 @@ static inline bool ks_config_has_address(const struct ks_config *config, const s
 #define KS_SETTLE_DEFAULT_MS 120000U
 #define KS_SETTLE_MIN_MS 1000U
 #define KS_SETTLE_MAX_MS 3600000U
+#define KS_JOURNAL_MIN 16U /* MiB */
+#define KS_JOURNAL_MAX 1048576U
+#define KS_JOURNAL_DEFAULT 512U
+#define KS_JOURNAL_AGE_MIN 3600U /* seconds */
+#define KS_JOURNAL_AGE_MAX 315360000U
+#define KS_JOURNAL_AGE_DEFAULT 2592000U
 #define KS_MSS_MIN 536U /* RFC 9293 3.7.1 */
 #define KS_MSS_MAX 65495U
 #define KS_TIMEOUT_MIN_MS 1000U

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "policy/ast.h"
+#include "policy/settings_value.h"
 #include "policy/value.h"
 
 /* clang-format off */
@@ -30,6 +31,7 @@
 	  .initial = SHARES(low, high), .base = offsetof(struct ks_config, limit) }
 #define OPTION(mask, text, start)                                                                                     \
 	{ KS_SETTING_OPTION, text, FIELD(options), .bit = mask, .max = 1, .initial = start, .size = sizeof(__u32) }
+#define AGE(seconds) ((seconds) * (__u64)KS_MSEC_PER_SEC)
 #define SCRUB(mask, text) { KS_SETTING_OPTION, text, FIELD(scrub), .bit = mask, .max = 1, .size = sizeof(__u16) }
 #define NUMBER(field, mask, text, low, high, width)                                                                   \
 	{ KS_SETTING_NUMBER, text, FIELD(field), .bit = mask, .min = low, .max = high, .size = sizeof(width) }
@@ -43,11 +45,6 @@ enum { KS_TIMEOUT_DEFAULTS(X) };
 #define HALF_OPEN_SHARE 4U /* the default limit is this part of the states */
 #define SOURCE_STATES_MIN 32U
 #define SOURCE_SHARE 4U /* the default limit is all states but this part */
-
-/* The value of KS_SETTING_SHARES: two percentages. 0 is off. */
-#define SHARE_LOW_SHIFT 8
-#define SHARE_HIGH_MASK 0xffU
-#define SHARES(low, high) ((__u64)(low) << SHARE_LOW_SHIFT | (high))
 
 static const char *const xdp_words[KS_XDP_MODES] = { "off", "auto", "always" };
 
@@ -123,6 +120,10 @@ const struct ks_setting ks_settings[] = {
 	SCRUB(KS_SCRUB_NO_DF, "scrub-df"),
 	NUMBER(min_ttl, KS_SCRUB_TTL, "scrub-ttl", 1, 255, __u8),
 	NUMBER(max_mss, KS_SCRUB_MSS, "mss", KS_MSS_MIN, KS_MSS_MAX, __u16),
+	{ KS_SETTING_SIZE, "journal", FIELD(journal), .size = sizeof(__u32), .min = KS_JOURNAL_MIN,
+	  .max = KS_JOURNAL_MAX, .initial = KS_JOURNAL_DEFAULT },
+	{ KS_SETTING_AGE, "journal-age", FIELD(journal_age), .size = sizeof(__u32), .min = AGE(KS_JOURNAL_AGE_MIN),
+	  .max = AGE(KS_JOURNAL_AGE_MAX), .initial = AGE(KS_JOURNAL_AGE_DEFAULT) },
 	{ KS_SETTING_CHOICE, "xdp", FIELD(xdp), .size = sizeof(__u8), .max = KS_XDP_MODES - 1, .words = xdp_words },
 };
 const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
@@ -130,11 +131,12 @@ const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 14, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 16, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {
-	static const char *const keywords[] = { "timeout", "limit", "limit", "option", "option", "option", "option" };
+	static const char *const keywords[] = { "timeout", "limit",  "limit",  "option", "option",
+						"option",  "option", "option", "option" };
 
 	return keywords[kind];
 }
@@ -211,7 +213,7 @@ __u64 ks_setting_value(const struct ks_config *config, const struct ks_setting *
 	if (setting->kind == KS_SETTING_SHARES)
 		return SHARES(share_of(value, base_of(config, setting)),
 			      share_of(ks_setting_share(config, setting, true), base_of(config, setting)));
-	return value;
+	return setting->kind == KS_SETTING_AGE ? AGE(value) : value;
 }
 
 static void set_setting(struct ks_config *config, const struct ks_setting *setting, __u64 value)
@@ -226,6 +228,8 @@ static void set_setting(struct ks_config *config, const struct ks_setting *setti
 		field = (__u32)(value >> SHARE_LOW_SHIFT);
 		store_field(config, upper_offset(setting), sizeof(__u32), value & SHARE_HIGH_MASK);
 	}
+	if (setting->kind == KS_SETTING_AGE)
+		field = (__u32)(value / KS_MSEC_PER_SEC);
 	if (setting->kind == KS_SETTING_NUMBER)
 		config->scrub = (__u16)((config->scrub & ~setting->bit) | (value ? setting->bit : 0));
 	store_field(config, setting->offset, setting->size, field);
@@ -317,75 +321,20 @@ static int bad_value(struct ks_parser *p, const struct ks_setting *setting, cons
 		return ks_parser_error(p, word, 0,
 				       "'%.60s' is no value for %s: expected a number %llu to %llu, or 'off'",
 				       word->text, setting->name, setting->min, setting->max);
+	case KS_SETTING_SIZE:
+		return ks_parser_error(p, word, 0,
+				       "'%.60s' is no value for %s: expected a size %lluM to %lluG, or 'off'",
+				       word->text, setting->name, setting->min, setting->max / MIB_PER_GIB);
+	case KS_SETTING_AGE:
+		return ks_parser_error(
+			p, word, 0, "'%.60s' is no value for %s: expected a duration such as 30d, %s to %s", word->text,
+			setting->name, ks_duration_text(setting->min, low), ks_duration_text(setting->max, high));
 	case KS_SETTING_CHOICE:
 		return bad_word(p, setting, word);
 	default:
 		return ks_parser_error(p, word, 0, "expected 'on' or 'off' for %s, found '%.60s'", setting->name,
 				       word->text);
 	}
-}
-
-/* "60%-90%". */
-static int read_shares(const char *text, __u64 *value)
-{
-	__u64 low, high;
-	char part[16];
-	const char *rest = strstr(text, "%-");
-	size_t length = rest ? strlen(rest + 2) : 0;
-
-	if (!rest || length < 2 || rest[1 + length] != '%' || (size_t)(rest - text) >= sizeof(part) ||
-	    length >= sizeof(part))
-		return -EINVAL;
-	snprintf(part, sizeof(part), "%.*s", (int)(rest - text), text);
-	if (ks_value_number(part, 1, 100, &low))
-		return -EINVAL;
-	snprintf(part, sizeof(part), "%.*s", (int)length - 1, rest + 2);
-	if (ks_value_number(part, 1, 100, &high) || low >= high)
-		return -EINVAL;
-	*value = SHARES(low, high);
-	return 0;
-}
-
-static int read_word(const struct ks_setting *setting, const char *text, __u64 *value)
-{
-	for (__u64 i = 0; i <= setting->max; i++) {
-		if (strcmp(text, setting->words[i]) == 0) {
-			*value = i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int read_setting_value(const struct ks_setting *setting, const char *text, __u64 *value)
-{
-	int err = 0;
-
-	switch (setting->kind) {
-	case KS_SETTING_SPAN:
-		*value = 0;
-		if (strcmp(text, "off") == 0 || !ks_value_number(text, 0, 0, value))
-			return 0;
-		/* fall through */
-	case KS_SETTING_TIMEOUT:
-		err = ks_value_duration(text, value);
-		break;
-	case KS_SETTING_LIMIT:
-		return ks_value_number(text, setting->min, setting->max, value);
-	case KS_SETTING_SHARES:
-	case KS_SETTING_NUMBER:
-		*value = 0;
-		if (strcmp(text, "off") == 0)
-			return 0;
-		return setting->kind == KS_SETTING_SHARES ? read_shares(text, value)
-							  : ks_value_number(text, setting->min, setting->max, value);
-	case KS_SETTING_CHOICE:
-		return read_word(setting, text, value);
-	default:
-		*value = strcmp(text, "on") == 0;
-		return *value || strcmp(text, "off") == 0 ? 0 : -EINVAL;
-	}
-	return err || *value < setting->min || *value > setting->max ? -EINVAL : 0;
 }
 
 static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
@@ -400,6 +349,8 @@ static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 					      "'on' or 'off'",
 					      "a duration such as 2m, or 'off'",
 					      "a number, or 'off'",
+					      "a size such as 512M, or 'off'",
+					      "a duration such as 30d",
 					      "one of its words" };
 	struct ks_token word, text;
 	struct ks_place *first;
@@ -415,7 +366,7 @@ static int parse_setting(struct ks_parser *p, enum ks_setting_kind kind)
 		return unknown_setting(p, kind, &word);
 	if (ks_parser_expect(p, KS_TOKEN_WORD, values[ks_settings[i].kind], &text))
 		return -EINVAL;
-	if (read_setting_value(&ks_settings[i], text.text, &value))
+	if (ks_setting_read(&ks_settings[i], text.text, &value))
 		return bad_value(p, &ks_settings[i], &text);
 	first = &p->ast->settings[i];
 	if (first->line)
@@ -520,12 +471,16 @@ static void print_value(const struct ks_setting *setting, __u64 value, FILE *out
 {
 	char buf[KS_DURATION_TEXT];
 
-	if (setting->kind == KS_SETTING_TIMEOUT || (setting->kind == KS_SETTING_SPAN && value))
+	if (setting->kind == KS_SETTING_TIMEOUT || setting->kind == KS_SETTING_AGE ||
+	    (setting->kind == KS_SETTING_SPAN && value))
 		fprintf(out, "%s %s", setting->name, ks_duration_text(value, buf));
 	else if (setting->kind == KS_SETTING_SHARES && value)
 		fprintf(out, "%s %llu%%-%llu%%", setting->name, value >> SHARE_LOW_SHIFT, value & SHARE_HIGH_MASK);
 	else if (setting->kind == KS_SETTING_LIMIT || (setting->kind == KS_SETTING_NUMBER && value))
 		fprintf(out, "%s %llu", setting->name, value);
+	else if (setting->kind == KS_SETTING_SIZE && value)
+		fprintf(out, "%s %llu%c", setting->name, value % MIB_PER_GIB ? value : value / MIB_PER_GIB,
+			value % MIB_PER_GIB ? 'M' : 'G');
 	else if (setting->kind == KS_SETTING_CHOICE)
 		fprintf(out, "%s %s", setting->name, setting->words[value]);
 	else

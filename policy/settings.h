@@ -19,6 +19,8 @@ enum ks_setting_kind {
 	KS_SETTING_OPTION, /* a bit of a field: `bit` */
 	KS_SETTING_SPAN, /* an option with a duration in ms, 0 for off */
 	KS_SETTING_NUMBER, /* an option with a number, 0 for off; `bit` of ks_config.scrub says whether it is on */
+	KS_SETTING_SIZE, /* an option with a number of MiB, 0 for off */
+	KS_SETTING_AGE, /* an option with a duration; the field has seconds, the value ms */
 	KS_SETTING_CHOICE, /* an option with one of `words`; its value is the word's number */
 };
 

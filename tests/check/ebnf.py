@@ -35,23 +35,32 @@ def duration(text):
     return sum(int(n) * size for n, size in zip(found.groups(), sizes) if n) if found else None
 
 
+def size(text):
+    """MiB of 512M or 2G, or None."""
+    found = re.fullmatch(r"([0-9]+)([MG])", text)
+    return int(found[1]) * (1024 if found[2] == "G" else 1) if found else None
+
+
 class Bounds:
-    """1..255 or 1s..20d."""
+    """1..255, 1s..20d or 16M..1024G."""
 
     def __init__(self, text):
         low, high = text.split("..")
-        self.text, self.timed = text, not low.isdigit()
-        read = duration if self.timed else number
-        self.low, self.high = read(low), read(high)
+        self.text, self.sized = text, low[-1] in "MG"
+        self.timed = not self.sized and not low.isdigit()
+        self.read = size if self.sized else duration if self.timed else number
+        self.low, self.high = self.read(low), self.read(high)
         if self.low is None or self.high is None or self.low > self.high:
             raise GrammarError(f"'{text}' are no bounds")
 
     def holds(self, text):
-        value = (duration if self.timed else number)(text)
+        value = self.read(text)
         return value is not None and self.low <= value <= self.high
 
     def write(self, value):
         """A value as text."""
+        if self.sized:
+            return f"{value}M" if value % 1024 else f"{value // 1024}G"
         if not self.timed:
             return str(value)
         unit = next(unit for unit in ("d", "h", "m", "s", "ms") if value % UNITS[unit] == 0)
@@ -570,6 +579,6 @@ class Generator:
         step = 1000 if bounds.timed else 1
         value = self.random.choice([low, high, self.random.randint(low // step, high // step) * step,
                                     self.random.randint(low // step, min(high, low + 100 * step) // step) * step])
-        if not bounds.timed and self.random.random() < 0.1:
+        if not bounds.timed and not bounds.sized and self.random.random() < 0.1:
             return self.random.choice(["0x{:x}", "0X{:X}", "0{}"]).format(value)
         return bounds.write(value)

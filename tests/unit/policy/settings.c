@@ -58,6 +58,30 @@ static void test_kinds(void **state)
 	ks_policy_destroy(policy);
 }
 
+static void test_journal(void **state)
+{
+	struct ks_policy *policy = load_good("");
+
+	assert_int_equal(policy->config.journal, KS_JOURNAL_DEFAULT);
+	assert_int_equal(policy->config.journal_age, KS_JOURNAL_AGE_DEFAULT);
+	ks_policy_destroy(policy);
+
+	policy = load_good("option journal 2G, journal-age 7d12h\n");
+	assert_int_equal(policy->config.journal, 2048);
+	assert_int_equal(policy->config.journal_age, 648000);
+	assert_printed(policy, "option journal 2G, journal-age 7d12h\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("option journal 700M\n");
+	assert_printed(policy, "option journal 700M\n");
+	ks_policy_destroy(policy);
+
+	policy = load_good("option journal off\n");
+	assert_int_equal(policy->config.journal, 0);
+	assert_printed(policy, "option journal off\n");
+	ks_policy_destroy(policy);
+}
+
 static void test_adaptive(void **state)
 {
 	struct ks_policy *policy = load_good("limit adaptive 50%-100%, states 1000\n");
@@ -178,13 +202,10 @@ static void test_setting_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_adaptive),
-		cmocka_unit_test(test_states_per_source),
-		cmocka_unit_test(test_challenge),
-		cmocka_unit_test(test_scrub),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_kinds),	       cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_adaptive),       cmocka_unit_test(test_states_per_source),
+		cmocka_unit_test(test_challenge),      cmocka_unit_test(test_scrub),
 		cmocka_unit_test(test_setting_errors),
 	};
 
