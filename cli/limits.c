@@ -19,10 +19,18 @@ struct limits_ctx {
 
 static void titles_add(struct ks_grid *grid)
 {
-	static const char *const titles[] = { "LIMIT", "OF", "SPENT", "EXCEEDED", "RULE" };
+	static const char *const titles[] = { "LIMIT", "OF", "HANDSHAKE", "SPENT", "EXCEEDED", "RULE" };
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(titles); i++)
 		ks_grid_cell(grid, "%s", titles[i]);
+}
+
+/* A source has two counts where a rule's protocols are of both kinds. */
+static const char *handshake_text(const json_t *handshake)
+{
+	if (!json_is_boolean(handshake))
+		return "any";
+	return json_is_true(handshake) ? "with" : "without";
 }
 
 static int limit_take(const char *line, size_t length, void *arg)
@@ -42,6 +50,7 @@ static int limit_take(const char *line, size_t length, void *arg)
 	slash = strrchr(file, '/');
 	ks_grid_cell(ctx->grid, "%s", ks_member_text(limit, "limit"));
 	ks_grid_cell(ctx->grid, "%s", *of ? of : "all");
+	ks_grid_cell(ctx->grid, "%s", handshake_text(json_object_get(limit, "handshake")));
 	ks_grid_cell(ctx->grid, "%lld", ks_member_number(limit, "spent"));
 	ks_grid_cell(ctx->grid, "%lld", ks_member_number(limit, "exceeded"));
 	ks_grid_cell(ctx->grid, "%s:%lld", slash ? slash + 1 : file, ks_member_number(rule, "line"));
@@ -57,7 +66,7 @@ static int line_copy(const char *line, size_t length, void *arg)
 int ks_limits_list(bool json)
 {
 	const struct ks_call call = { .method = "GET", .path = "/v1/limits" };
-	ks_auto_grid struct ks_grid *grid = ks_grid_create("llrrl");
+	ks_auto_grid struct ks_grid *grid = ks_grid_create("lllrrl");
 	struct limits_ctx ctx = { .grid = grid };
 	int code;
 

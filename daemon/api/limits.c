@@ -74,6 +74,12 @@ static const char *of_text(const struct ks_limit *limit, const struct ks_flow_ke
 	return ks_prefix_text(&prefix, text, ADDRESS_TEXT);
 }
 
+/* Returns true or false if flows with a handshake are counted, or those without: apart, because the latter may be forged. */
+static json_t *handshake_json(const struct ks_limit *limit, const struct ks_flow_key *key)
+{
+	return limit->per == KS_LIMIT_RULE ? json_null() : json_boolean(!ks_tally_is_forgeable(key));
+}
+
 static json_t *tally_json(const struct limits *limits, const struct ks_flow_key *key, const struct ks_tally *tally,
 			  const struct ks_limit *limit)
 {
@@ -87,10 +93,10 @@ static json_t *tally_json(const struct limits *limits, const struct ks_flow_key 
 	text = ks_memory_file_take(&file);
 	if (!text)
 		return NULL;
-	return json_pack("{s:s, s:o, s:I, s:I, s:o}", "limit", text, "of",
-			 limit->per == KS_LIMIT_RULE ? json_null() : json_string(of_text(limit, key, of)), "spent",
-			 (json_int_t)spent(limits, limit, tally), "exceeded", (json_int_t)tally->exceeded, "rule",
-			 ks_rule_json(limits->policy, tally->rule));
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:o}", "limit", text, "of",
+			 limit->per == KS_LIMIT_RULE ? json_null() : json_string(of_text(limit, key, of)), "handshake",
+			 handshake_json(limit, key), "spent", (json_int_t)spent(limits, limit, tally), "exceeded",
+			 (json_int_t)tally->exceeded, "rule", ks_rule_json(limits->policy, tally->rule));
 }
 
 static int print_tally(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)

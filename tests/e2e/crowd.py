@@ -3,6 +3,7 @@
 
     crowd.py serve PORT          answers each line of a connection with the same line, and closes when the other side does
     crowd.py count PORT          counts datagrams of UDP; "count" is answered by their number, "ask" by SEGMENTS at once
+    crowd.py datagrams ADDRESS PORT N   sends N datagrams, each from a port of its own
     crowd.py segments ADDRESS PORT   sends SEGMENTS at once three times, and asks three times: prints how many came there and back
     crowd.py come ADDRESS PORT   reads commands: "open N" opens N connections at once and prints how many were answered; those
                                  that were not are reset. "close N" closes N of them in order. "reset N" resets them. "talk all" prints
@@ -106,6 +107,13 @@ def count(port):
             there += 1
 
 
+def datagrams(address, port, number):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for _ in range(number):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"one flow each", (address, port))
+
+
 def segments(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sender, asker, reader = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(3))
@@ -130,6 +138,8 @@ if __name__ == "__main__":
         asyncio.run(serve(int(sys.argv[2])))
     elif sys.argv[1] == "count":
         count(int(sys.argv[2]))
+    elif sys.argv[1] == "datagrams":
+        datagrams(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     elif sys.argv[1] == "segments":
         segments(sys.argv[2], int(sys.argv[3]))
     else:

@@ -22,9 +22,10 @@ deny from lan source @greedy
 allow from lan to wan tcp port 5401 limit 6/minute burst 3 per source
 allow from lan to wan udp port 5403 limit 1 packets/second burst 22 per flow
 allow from lan to wan udp port 5404 limit 1 octets/second burst 3200 per flow
+allow from lan to wan { tcp, udp } port 5405 limit 1/minute burst 7 per source/24,48
 allow from lan to wan tcp port 5402 limit 6/minute burst 3 per source overload @greedy for 30s end flows
 """
-PORT, RATE_PORT, OVERLOAD_PORT, PACKETS_PORT, OCTETS_PORT = 5400, 5401, 5402, 5403, 5404
+PORT, RATE_PORT, OVERLOAD_PORT, PACKETS_PORT, OCTETS_PORT, BOTH_PORT = 5400, 5401, 5402, 5403, 5404, 5405
 
 
 class Steered(Plain):
@@ -35,7 +36,7 @@ class Steered(Plain):
         for device, cpus in (("lan0", 1), ("wan0", 2)):
             self.box.ip_root("netns", "exec", self.box.name, "sh", "-c",
                              f"echo {cpus} >/sys/class/net/{device}/queues/rx-0/rps_cpus")
-        for port in (PORT, RATE_PORT, OVERLOAD_PORT):
+        for port in (PORT, RATE_PORT, OVERLOAD_PORT, BOTH_PORT):
             self.server.python("serve", port, program="crowd.py")
             self.server.listening("-t", port)
         for port in (PACKETS_PORT, OCTETS_PORT):
@@ -100,6 +101,20 @@ def test_as_many_as_the_limit_says(firewall, crowd):
     assert crowd.open(15) == 5
     crowd.say("reset 7")
     assert crowd.open(15) == 7
+
+
+@pytest.mark.parametrize("server, source", [("192.0.2.10", "10.0.0.0/24"), ("2001:db8::10", "fd00::/48")], ids=["ipv4", "ipv6"])
+def test_two_counts_of_one_source(net, firewall, server, source):
+    """With handshakes and without: `states --limits` tells them apart, and whose networks they are."""
+    crowd = Crowd(net.client, server, BOTH_PORT)
+    assert crowd.open(2) == 2
+    net.client.run(sys.executable, HERE / "crowd.py", "datagrams", server, BOTH_PORT, 3, check=True)
+    counts = {one["handshake"]: one["spent"] for one in firewall.data("states", "--limits") if one["of"] == source}
+    assert counts == {True: 2, False: 3}
+    lines = [line.split() for line in firewall.say("states", "--limits").splitlines() if source in line]
+    assert sorted(line[line.index(source) + 1:][:2] for line in lines) == [["with", "2"], ["without", "3"]], lines
+    crowd.end()
+    firewall.cli("states", "kill", "--all")
 
 
 @SERVER
