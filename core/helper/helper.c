@@ -55,6 +55,8 @@ static bool memory_store(struct ks_env *env, const struct ks_config *config, str
 	struct ks_entry *e = &insp->helping.memory[dir & 1];
 
 	e->after.state = KS_STATE_HELPER;
+	e->after.flags &= (__u8)~KS_MEMORY_HIGH;
+	e->after.flags |= ks_flow_orig_side(&insp->flow.after) ? KS_MEMORY_HIGH : 0;
 	e->after.seen = insp->flow.clock;
 	e->after.timeout = memory_lifetime(config, insp, dir);
 	if (e->found)

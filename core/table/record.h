@@ -147,6 +147,7 @@ struct ks_memory {
 
 #define KS_MEMORY_BEGUN 0x01 /* FTP: the server has greeted, the client has begun its login */
 #define KS_MEMORY_OVER 0x02 /* nothing is read any more */
+#define KS_MEMORY_HIGH 0x04 /* the originator of its flow is the key's second address */
 
 /* Whose connections a limit counts. */
 struct ks_tally_shape {

@@ -96,13 +96,59 @@ static void test_budgets(void **state)
 	test_env_destroy(env);
 }
 
-/* The memory of a helper is needed as long as its flow lives, however silent. */
+/* A memory of a helper, of an originator of its own; `form`: its numbers are shifted. */
+static __u32 memory_put(struct ks_env *env, __u32 n, __u32 source, __u64 now, __u8 form)
+{
+	struct ks_inspection insp = record_look(env, KS_KIND_HELPER_REPLY, n, now);
+
+	insp.flow.key.addr[1].w[3] = source;
+	ks_table_hash(env, &insp.flow);
+	ks_table_find(env, &insp.flow);
+	assert_false(insp.flow.found);
+	insp.flow.after = (struct ks_flow){ .state = KS_STATE_HELPER, .seen = insp.flow.clock, .timeout = LONG };
+	ks_record_after(&insp.flow)->flags = KS_MEMORY_HIGH;
+	ks_record_after(&insp.flow)->memory.form = form;
+	return ks_table_insert(env, &insp.flow);
+}
+
+static bool memory_is_there(struct ks_env *env, __u32 n, __u32 source, __u64 now)
+{
+	struct ks_inspection insp = record_look(env, KS_KIND_HELPER_REPLY, n, now);
+
+	insp.flow.key.addr[1].w[3] = source;
+	ks_table_hash(env, &insp.flow);
+	ks_table_find(env, &insp.flow);
+	return insp.flow.found;
+}
+
+/* One source has nine tenths of them, the newest ones: its newcomers take its own, and another's nobody's who was heard lately. */
+static void test_greedy_helpers(void **state)
+{
+	enum { GREEDY = 7, OTHERS = LIMIT / 10, MORE = LIMIT / 8 };
+	struct ks_env *env = table_make();
+
+	for (__u32 n = 0; n < OTHERS; n++)
+		assert_int_equal(memory_put(env, n, 1000 + n, SECOND, 0), KS_REASON_OK_NEW);
+	for (__u32 n = OTHERS; n < LIMIT; n++)
+		assert_int_equal(memory_put(env, n, GREEDY, 2 * SECOND, 0), KS_REASON_OK_NEW);
+	assert_int_equal(memory_put(env, LIMIT, GREEDY, 2 * SECOND, 0), KS_REASON_TABLE_FULL);
+	for (__u32 n = 0; n < MORE; n++)
+		assert_int_equal(memory_put(env, LIMIT + n, GREEDY, (5 + 2 * n) * SECOND, 0), KS_REASON_OK_NEW);
+	for (__u32 n = 0; n < OTHERS; n++)
+		assert_true(memory_is_there(env, n, 1000 + n, 110 * SECOND));
+	for (__u32 n = 0; n < OTHERS; n++)
+		assert_int_equal(memory_put(env, n, 2000 + n, 110 * SECOND, 0), KS_REASON_OK_NEW);
+	assert_int_equal(env->counts.records[KS_KIND_HELPER_REPLY], LIMIT);
+	test_env_destroy(env);
+}
+
+/* The memory of a helper that has shifted numbers is needed as long as its flow lives, however silent. */
 static void test_who_stays(void **state)
 {
 	struct ks_env *env = table_make();
 
 	for (__u32 n = 0; n < LIMIT; n++)
-		record_put(env, KS_KIND_HELPER_REPLY, KS_STATE_HELPER, n, SECOND, LONG);
+		memory_put(env, n, 2, SECOND, 1);
 	assert_int_equal(record_put(env, KS_KIND_HELPER_REPLY, KS_STATE_HELPER, LIMIT, 100 * SECOND, LONG),
 			 KS_REASON_TABLE_FULL);
 	assert_int_equal(record_put(env, KS_KIND_HELPER_REPLY, KS_STATE_HELPER, LIMIT, 122 * SECOND, LONG),
@@ -117,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_may_go),
 		cmocka_unit_test(test_budgets),
+		cmocka_unit_test(test_greedy_helpers),
 		cmocka_unit_test(test_who_stays),
 	};
 
