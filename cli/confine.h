@@ -15,4 +15,7 @@
  */
 void ks_cli_confine(bool writes);
 
+/* The same for who will not even read: no capability is left, and no file can be opened. Sockets can be used. */
+void ks_cli_confine_all(void);
+
 #endif

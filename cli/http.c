@@ -22,6 +22,7 @@ void ks_http_begin(struct ks_http *http, int fd, ks_http_wait_fn *waits, void *a
 	http->fd = fd;
 	http->waits = waits;
 	http->arg = arg;
+	http->accept = NULL;
 	http->framing = KS_HTTP_UNTIL_CLOSE;
 	http->left = 0;
 	http->chunk_begun = false;
@@ -75,6 +76,8 @@ int ks_http_send(struct ks_http *http, const char *method, const char *target, c
 	if (err)
 		return err;
 	fprintf(file.out, "%s %s HTTP/1.1\r\nHost: keepstate\r\nConnection: close\r\n", method, target);
+	if (http->accept)
+		fprintf(file.out, "Accept: %s\r\n", http->accept);
 	if (body)
 		fprintf(file.out, "Content-Type: application/json\r\n");
 	if (body || strcmp(method, "GET"))

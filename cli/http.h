@@ -40,6 +40,7 @@ struct ks_http {
 	int fd; /* the caller's, not blocking */
 	ks_http_wait_fn *waits;
 	void *arg;
+	const char *accept; /* the types that the answer may have; NULL: whichever */
 	enum ks_http_framing framing;
 	unsigned long long left;
 	bool chunk_begun;

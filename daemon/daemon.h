@@ -46,6 +46,7 @@
 
 struct ks_api;
 struct ks_events;
+struct ks_rule_peaks;
 
 #define KS_MENDS 6 /* kinds of things that somebody may remove (mend.c) */
 
@@ -75,6 +76,8 @@ struct ks_daemon {
 	time_t started; /* this process */
 	time_t loaded; /* the present policy */
 	unsigned reloads;
+	unsigned reloads_refused;
+	bool reload_failed; /* the latest one was refused */
 	bool fresh; /* this process made the table: if the start fails, it is removed again */
 	bool took_over; /* states of an earlier process */
 	bool old_stays; /* some hook still has programs of another build or table, which must not end yet */
@@ -96,6 +99,7 @@ struct ks_daemon {
 	__u64 sets_saved,
 		sets_next; /* of those that are kept: what the file has (sets_keep.c), when it may be written again, ns */
 	int sets_error; /* 0, or why they could not be saved */
+	struct ks_rule_peaks *rule_peaks; /* that were shown; NULL before anybody asked for metrics */
 	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };
 

@@ -464,6 +464,7 @@ static void daemon_fini(struct ks_daemon *daemon)
 	ks_policy_destroy(daemon->policy);
 	ks_ledger_fini(&daemon->ledger);
 	free(daemon->policy_path);
+	free(daemon->rule_peaks);
 	ks_stand_in_fini(&daemon->stand_in);
 	ks_trial_fini(&daemon->trial);
 	for (size_t i = 0; i < KS_ARRAY_SIZE(fds); i++) {

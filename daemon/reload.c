@@ -29,6 +29,7 @@
 #include "daemon/manager.h"
 #include "daemon/login.h"
 #include "daemon/report.h"
+#include "daemon/rule_peaks.h"
 #include "daemon/sets_keep.h"
 #include "engine/seats.h"
 #include "kernel/seed.h"
@@ -93,8 +94,10 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 static void reset_new_counters(struct ks_daemon *daemon, const struct ks_ledger *new)
 {
 	for (size_t i = 0; i < new->ids.rule_count; i++) {
-		if (new->ids.rules[i].is_new)
-			ks_kernel_rule_reset(daemon->kernel, new->ids.rules[i].id);
+		if (!new->ids.rules[i].is_new)
+			continue;
+		ks_kernel_rule_reset(daemon->kernel, new->ids.rules[i].id);
+		ks_rule_peaks_forget(daemon->rule_peaks, new->ids.rules[i].id);
 	}
 }
 
@@ -426,6 +429,8 @@ int ks_daemon_reload(struct ks_daemon *daemon, const struct ks_reload *reload, s
 
 	ks_manager_reloading();
 	err = replace_policy(daemon, reload, outcome);
+	daemon->reload_failed = err != 0;
+	daemon->reloads_refused += err != 0;
 	ks_daemon_tell_manager(daemon);
 	return err;
 }

@@ -18,7 +18,7 @@ static const char *zone_name(const struct ks_daemon *daemon, unsigned zone, char
 		return ks_policy_zone_name(daemon->policy, zone);
 	if (daemon->ledger.ids.zones[zone])
 		return daemon->ledger.ids.zones[zone];
-	snprintf(buf, ZONE_TEXT, "gone-%u", zone); /* the ledger was lost */
+	snprintf(buf, ZONE_TEXT, "(gone %u)", zone); /* the ledger was lost */
 	return buf;
 }
 
@@ -52,6 +52,7 @@ int ks_zone_counts_each(const struct ks_daemon *daemon, void (*fn)(const struct 
 		count_add(&traffic.passed, &traffic.opened);
 		if (to < KS_ZONE_MAX)
 			count_add(&traffic.passed, &flows[ks_flow_pair(from, to)]);
+		traffic.is_unknown = to == KS_ZONE_MAX;
 		traffic.from = zone_name(daemon, from, from_text);
 		traffic.to = zone_name(daemon, to, to_text);
 		if (is_any(&traffic))

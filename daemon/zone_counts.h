@@ -9,7 +9,8 @@
 #include "daemon/daemon.h"
 
 struct ks_zone_traffic {
-	const char *from, *to; /* "unknown" where it was never known where they go to */
+	const char *from, *to;
+	bool is_unknown; /* where they go to was never known: `to` is "unknown" */
 	struct ks_count passed; /* those of `opened` included */
 	struct ks_count opened; /* that opened a flow, or repeated that */
 	struct ks_count dropped;

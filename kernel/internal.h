@@ -208,6 +208,5 @@ int ks_clsact_step_back(const struct ks_kernel *kernel, unsigned ifindex, unsign
 void ks_clsact_remove_if_empty(unsigned ifindex);
 
 const char *ks_kernel_map_name(enum ks_kernel_map map);
-const char *ks_kernel_program_name(enum ks_kernel_program program);
 
 #endif

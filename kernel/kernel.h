@@ -384,6 +384,19 @@ int ks_kernel_zones(const struct ks_kernel *kernel, struct ks_zone_count counts[
 int ks_kernel_established(const struct ks_kernel *kernel, struct ks_count counts[KS_FLOW_PAIRS]);
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
+/* Runs of a program, and their time: counted while the sysctl kernel.bpf_stats_enabled is 1, which ks_kernel_times_programs() tells. */
+struct ks_program_times {
+	__u64 runs, ns;
+};
+bool ks_kernel_times_programs(void);
+
+/* Returns 0 or -errno: -ENOENT if the program was left out. */
+int ks_kernel_program_times(const struct ks_kernel *kernel, enum ks_kernel_program program,
+			    struct ks_program_times *times);
+
+/* "ks_tc_ingress" */
+const char *ks_kernel_program_name(enum ks_kernel_program program);
+
 /* Packets that the front has dropped; they are among those of the reasons. */
 __u64 ks_kernel_front_drops(const struct ks_kernel *kernel);
 

@@ -237,6 +237,27 @@ __u64 ks_kernel_events_lost(const struct ks_kernel *kernel)
 	return lost;
 }
 
+bool ks_kernel_times_programs(void)
+{
+	ks_auto_file FILE *file = fopen("/proc/sys/kernel/bpf_stats_enabled", "r");
+
+	return file && fgetc(file) == '1';
+}
+
+int ks_kernel_program_times(const struct ks_kernel *kernel, enum ks_kernel_program program,
+			    struct ks_program_times *times)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 length = sizeof(info);
+
+	if (kernel->programs[program] < 0)
+		return -ENOENT;
+	if (bpf_obj_get_info_by_fd(kernel->programs[program], &info, &length))
+		return -errno;
+	*times = (struct ks_program_times){ .runs = info.run_cnt, .ns = info.run_time_ns };
+	return 0;
+}
+
 __u64 ks_kernel_front_drops(const struct ks_kernel *kernel)
 {
 	__u64 words[sizeof(struct ks_front) / sizeof(__u64)] = { 0 };

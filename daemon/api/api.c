@@ -58,6 +58,7 @@ static const struct api_route {
 	{ "DELETE", "/v1/states", ks_api_states_kill, true, {} },
 	{ "GET", "/v1/log", ks_api_log, true, {} },
 	{ "GET", "/v1/counters", ks_api_counters, false, {} },
+	{ "GET", "/metrics", ks_api_metrics, false, {} },
 	{ "POST", "/v1/reload", ks_api_reload, false, {} },
 	{ "GET", "/v1/policy", ks_api_policy, false, {} },
 	{ "GET", "/v1/mappings", ks_api_mappings, true, {} },
