@@ -32,6 +32,7 @@ struct ks_kernel {
 	char *pin_dir; /* NULL: nothing is pinned */
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
 	struct ks_set_store sets; /* the run-time sets of the policy in force (sets.c) */
+	__u32 zones; /* ids below this have counted packets, or may (read.c) */
 	bool sees_packets; /* its programs can look at the kernel's own packets (Linux 6.2) */
 	int front_error; /* why the front cannot be loaded; 0: not tried, or it is */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
@@ -73,6 +74,9 @@ void ks_kernel_recount(const struct ks_kernel *kernel);
 int ks_kernel_map_memory(struct ks_kernel *kernel);
 
 __u32 ks_kernel_map_id(int fd); /* 0 on failure */
+
+/* Finds the zones from which packets were counted before, so that a count need not be read of all that there could be. */
+int ks_kernel_find_zones(struct ks_kernel *kernel);
 
 /* Maps an mmapable array into memory, and unmaps it. */
 int ks_kernel_map_one(int fd, int protection, void *memory);

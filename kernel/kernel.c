@@ -125,6 +125,8 @@ int ks_kernel_map_memory(struct ks_kernel *kernel)
 		err = ks_kernel_map_one(kernel->maps[KS_MAP_CONTROL], PROT_READ | PROT_WRITE, &kernel->control);
 	if (!err)
 		err = ks_kernel_map_one(kernel->maps[KS_MAP_CONFIGS], PROT_READ | PROT_WRITE, &kernel->configs);
+	if (!err)
+		err = ks_kernel_find_zones(kernel);
 	if (err)
 		ks_kernel_complain("cannot map the tables into memory: %s", strerror(-err));
 	return err;

@@ -199,6 +199,13 @@ static void commit_sets(struct ks_kernel *kernel, const struct ks_policy *policy
 	ks_kernel_unpin_gone_sets(kernel);
 }
 
+/* Packets will come from the policy's zones: they are counted. */
+static void add_zones(struct ks_kernel *kernel, const struct ks_policy *policy)
+{
+	for (size_t i = 0; i < policy->zone_count; i++)
+		kernel->zones = KS_MAX(kernel->zones, policy->zones[i].id + 1U);
+}
+
 int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	__u32 old = kernel->control->active & 1, slot = !old;
@@ -219,6 +226,7 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 		empty_slot(kernel, slot);
 		return err;
 	}
+	add_zones(kernel, policy);
 	kernel->configs[slot] = policy->config;
 	kernel->configs[slot].generation = kernel->configs[old].generation + 1;
 	__atomic_store_n(&kernel->control->active, slot, __ATOMIC_RELEASE);

@@ -126,8 +126,12 @@ static int sum_entry(const struct ks_kernel *kernel, enum ks_kernel_map map, __u
 	return 0;
 }
 
-/* Adds up all `entries` of a map, each of `words` 64-bit counters, over all CPUs, by one system call. */
-static int sum_map(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32 entries, __u64 *sums, size_t words)
+/*
+ * Adds up the first `entries` of a map, each of `words` 64-bit counters, over all CPUs, by one system call. The rest of the
+ * `room` is 0.
+ */
+static int sum_map(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32 entries, __u32 room, __u64 *sums,
+		   size_t words)
 {
 	ks_auto_free __u64 *values = calloc((size_t)kernel->cpus * entries * words, sizeof(*values));
 	ks_auto_free __u32 *keys = calloc(entries, sizeof(*keys));
@@ -140,7 +144,7 @@ static int sum_map(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32
 		return -errno;
 	if (count != entries)
 		return -EIO;
-	memset(sums, 0, entries * words * sizeof(*sums));
+	memset(sums, 0, room * words * sizeof(*sums));
 	for (size_t i = 0; i < kernel->cpus * entries * words; i++)
 		sums[i / (kernel->cpus * words) * words + i % words] += values[i];
 	return 0;
@@ -148,12 +152,44 @@ static int sum_map(const struct ks_kernel *kernel, enum ks_kernel_map map, __u32
 
 int ks_kernel_zones(const struct ks_kernel *kernel, struct ks_zone_count counts[KS_ZONE_PAIRS])
 {
-	return sum_map(kernel, KS_MAP_ZONE_COUNTS, KS_ZONE_PAIRS, (__u64 *)counts, sizeof(*counts) / sizeof(__u64));
+	return sum_map(kernel, KS_MAP_ZONE_COUNTS, kernel->zones * KS_ZONE_TARGETS, KS_ZONE_PAIRS, (__u64 *)counts,
+		       sizeof(*counts) / sizeof(__u64));
 }
 
 int ks_kernel_established(const struct ks_kernel *kernel, struct ks_count counts[KS_FLOW_PAIRS])
 {
-	return sum_map(kernel, KS_MAP_FLOW_COUNTS, KS_FLOW_PAIRS, (__u64 *)counts, sizeof(*counts) / sizeof(__u64));
+	return sum_map(kernel, KS_MAP_FLOW_COUNTS, kernel->zones * KS_ZONE_MAX, KS_FLOW_PAIRS, (__u64 *)counts,
+		       sizeof(*counts) / sizeof(__u64));
+}
+
+static bool has_counted(const struct ks_zone_count *zones, const struct ks_count *flows, __u32 from)
+{
+	for (__u32 to = 0; to < KS_ZONE_TARGETS; to++) {
+		const struct ks_zone_count *count = &zones[from * KS_ZONE_TARGETS + to];
+
+		for (unsigned fate = 0; fate < KS_FATES; fate++) {
+			if (count->by[fate].packets)
+				return true;
+		}
+		if (to < KS_ZONE_MAX && flows[ks_flow_pair(from, to)].packets)
+			return true;
+	}
+	return false;
+}
+
+int ks_kernel_find_zones(struct ks_kernel *kernel)
+{
+	ks_auto_free struct ks_zone_count *zones = calloc(KS_ZONE_PAIRS, sizeof(*zones));
+	ks_auto_free struct ks_count *flows = calloc(KS_FLOW_PAIRS, sizeof(*flows));
+	int err;
+
+	kernel->zones = KS_ZONE_MAX;
+	err = zones && flows ? ks_kernel_zones(kernel, zones) : -ENOMEM;
+	if (!err)
+		err = ks_kernel_established(kernel, flows);
+	while (!err && kernel->zones > KS_ZONE_FIRST && !has_counted(zones, flows, kernel->zones - 1))
+		kernel->zones--;
+	return err;
 }
 
 /* Adds the packets of flows, which are counted by their zones alone (core/env.h). */

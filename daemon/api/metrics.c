@@ -17,6 +17,7 @@
 
 #define RULES_SHOWN 1000U /* so many rules have series of their own */
 #define NUMBER_TEXT 12
+#define SCRAPES_MAX 4U /* at a time: each takes some milliseconds of every turn of the daemon */
 
 void ks_metrics_print(struct ks_scrape *scrape, const struct ks_metric *metrics, size_t count)
 {
@@ -192,6 +193,7 @@ static void scrape_destroy(void *state)
 {
 	struct ks_scrape *scrape = state;
 
+	scrape->daemon->scrapes--;
 	if (scrape->exposition.out)
 		fclose(scrape->exposition.out);
 	free(scrape->text);
@@ -258,14 +260,14 @@ static ssize_t scrape_read(void *state, uint64_t position, char *buf, size_t max
 }
 
 /* Prepares an answer. Returns 0 or -errno. */
-static int scrape_begin(struct ks_scrape *scrape, struct ks_daemon *daemon)
+static int scrape_begin(struct ks_scrape *scrape)
 {
+	struct ks_daemon *daemon = scrape->daemon;
 	__u64 begin = processor_time();
 	int err;
 
 	if (!daemon->rule_peaks)
 		daemon->rule_peaks = ks_rule_peaks_create();
-	scrape->daemon = daemon;
 	scrape->census = ks_census_begin(daemon->kernel);
 	scrape->exposition.out = open_memstream(&scrape->text, &scrape->size);
 	if (!daemon->rule_peaks || !scrape->census || !scrape->exposition.out)
@@ -277,15 +279,22 @@ static int scrape_begin(struct ks_scrape *scrape, struct ks_daemon *daemon)
 
 enum MHD_Result ks_api_metrics(struct ks_request *request)
 {
-	ks_scoped(auto_scrape) struct ks_scrape *scrape = calloc(1, sizeof(*scrape));
+	ks_scoped(auto_scrape) struct ks_scrape *scrape = NULL;
+	struct ks_daemon *daemon = request->daemon;
 	const char *type;
 	int err;
 
+	if (daemon->scrapes >= SCRAPES_MAX)
+		return ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%u clients are told the metrics already",
+				     SCRAPES_MAX);
+	scrape = calloc(1, sizeof(*scrape));
 	if (!scrape)
 		return MHD_NO;
+	scrape->daemon = daemon;
+	daemon->scrapes++;
 	scrape->exposition.open = ks_exposition_negotiate(
 		MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
-	err = scrape_begin(scrape, request->daemon);
+	err = scrape_begin(scrape);
 	if (err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot read the counters: %s",
 				     strerror(-err));

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -186,6 +187,15 @@ def test_rules_are_bounded(counted):
         assert sum(name == "keepstate_rule_flows" for name, _ in samples(text)) == 1000
         assert value(text, "keepstate_rules_left_out") == value(text, "keepstate_policy_rules") - 1000 > 1000
         assert any(dict(labels).get("label") == "last" for _, labels in samples(text))
+        silent = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+        for one in silent:  # they ask for more than their sockets hold, and do not read
+            one.connect(socket_of(counted))
+            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: keepstate\r\n\r\n")
+        wait_for(lambda: counted.cli("metrics").returncode != 0, what="a fifth is refused")
+        assert counted.cli("status").returncode == 0
+        for one in silent:
+            one.close()
+        wait_for(lambda: counted.cli("metrics").returncode == 0, what="room again")
     finally:
         counted.path.write_text(policy)
         counted.say("reload")
@@ -289,13 +299,18 @@ def test_wrong_addresses(lab, counted):
     assert done.returncode == 3 and "cannot listen" in done.stderr
 
 
-def query(lab, expression):
-    """Asks Prometheus; returns the values of its answer."""
+def asked(lab, expression):
+    """Asks Prometheus; returns its answer."""
     done = lab.gateway.run("curl", "-sS", "--get", "--data-urlencode", f"query={expression}", "http://127.0.0.1:9090/api/v1/query")
     try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        return []
+        return json.loads(done.stdout)
+    except ValueError:  # it does not listen yet
+        return {"status": "none"}
+
+
+def query(lab, expression):
+    """The values of the answer, none without one."""
+    answer = asked(lab, expression)
     return [float(one["value"][1]) for one in answer["data"]["result"]] if answer["status"] == "success" else []
 
 
@@ -314,8 +329,11 @@ def test_prometheus_scrapes_it(lab, counted, server, tmp_path):
         assert query(lab, 'sum(keepstate_rule_packets_total{label="dns"})')[0] >= 2
         assert query(lab, "scrape_samples_scraped")[0] > 300
         for title, expression in dashboard_queries():
-            answer = query(lab, expression.replace("$__rate_interval", "5s").replace("$instance", ".*"))
-            assert answer is not None, title
+            expression = expression.replace("$__rate_interval", "5s").replace("$instance", ".*")
+            assert asked(lab, expression)["status"] == "success", title
+        for title in ("Guarded interfaces", "State table", "Passed by zones", "States by protocol and state", "Busiest rules", "Budgets"):
+            expression = next(expression for panel, expression in dashboard_queries() if panel == title)
+            assert query(lab, expression.replace("$__rate_interval", "30s").replace("$instance", ".*")), title
     finally:
         end_process(child)
 
