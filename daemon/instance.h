@@ -23,6 +23,8 @@
 #define KS_RUN_DIR "/run/keepstate"
 #define KS_BPF_DIR KS_RUN_DIR "/bpf"
 #define KS_STATE_DIR "/var/lib/keepstate"
+#define KS_JOURNAL_DIR KS_STATE_DIR "/journal" /* a folder for each instance (journal/) */
+#define KS_JOURNAL_RUN_DIR "/run/keepstate-journal" /* NAME.sock: the journal outlives the firewall, and its folder */
 #define KS_INSTANCE_PATH 100
 #define KS_INSTANCE_HOST "host" /* the name of the instance in the network namespace of process 1 */
 

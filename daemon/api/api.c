@@ -60,6 +60,7 @@ static const struct api_route {
 	{ "GET", "/v1/counters", ks_api_counters, false, {} },
 	{ "GET", "/metrics", ks_api_metrics, false, {} },
 	{ "POST", "/v1/reload", ks_api_reload, false, {} },
+	{ "GET", "/v1/totals", ks_api_totals, false, {} },
 	{ "GET", "/v1/policy", ks_api_policy, false, {} },
 	{ "GET", "/v1/mappings", ks_api_mappings, true, {} },
 	{ "POST", "/v1/confirm", ks_api_confirm, false, {} },

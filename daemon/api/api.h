@@ -59,7 +59,7 @@ typedef enum MHD_Result ks_handler_fn(struct ks_request *request);
 /* Handlers of the routes in api.c. */
 ks_handler_fn ks_api_status, ks_api_states, ks_api_states_kill, ks_api_log, ks_api_counters, ks_api_reload,
 	ks_api_confirm, ks_api_limits, ks_api_mappings, ks_api_policy, ks_api_metrics, ks_api_explain, ks_api_stop,
-	ks_api_sets, ks_api_sets_add, ks_api_sets_replace, ks_api_sets_remove;
+	ks_api_sets, ks_api_sets_add, ks_api_sets_replace, ks_api_sets_remove, ks_api_totals;
 
 /* `challenge` of the status: which zones challenge SYNs, and how often. NULL without memory. */
 json_t *ks_challenge_json(const struct ks_daemon *daemon);
