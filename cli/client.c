@@ -28,6 +28,7 @@ struct exchange {
 	struct ks_http http;
 	int fd; /* -1: not connected */
 	struct ks_instance instance;
+	bool journal; /* it is asked, not the daemon */
 	pid_t daemon; /* its process, 0 if the kernel does not tell */
 	unsigned waits, suspended; /* one after the other without an answer */
 	ks_line_fn *fn; /* NULL: everything into buf */
@@ -155,6 +156,9 @@ static int exchange_connect(struct exchange *exchange)
 
 	if (err)
 		return err;
+	if (exchange->journal)
+		snprintf(exchange->instance.socket, sizeof(exchange->instance.socket), KS_JOURNAL_RUN_DIR "/%s.sock",
+			 exchange->instance.name);
 	exchange->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (exchange->fd < 0)
 		return -errno;
@@ -220,10 +224,26 @@ static void complain_of_presence(const struct exchange *exchange)
 	fputc('\n', stderr);
 }
 
+static void complain_of_journal(int err)
+{
+	if (err == -EACCES)
+		fputs("keepstate: the journal answers root and the group keepstate only\n", stderr);
+	else if (err == -ECONNRESET || err == -EPIPE)
+		fputs("keepstate: the journal's answer broke off: it ended meanwhile\n", stderr);
+	else if (err == -ETIMEDOUT)
+		fputs("keepstate: the journal is suspended\n", stderr);
+	else
+		fputs("keepstate: no journal runs here: the past is known to keepstate-journal only (systemctl start "
+		      "keepstate-journal)\n",
+		      stderr);
+}
+
 static void exchange_complain(const struct exchange *exchange, int err)
 {
 	if (err == -ENOMEM)
 		ks_cli_no_memory();
+	else if (exchange->journal && err != -EPROTO)
+		complain_of_journal(err);
 	else if (err == -ENOENT || err == -ECONNREFUSED || err == -EACCES || err == -ETIMEDOUT)
 		complain_of_presence(exchange);
 	else if (err == -ECONNRESET || err == -EPIPE)
@@ -251,8 +271,10 @@ static int answer_error(const struct exchange *exchange, int status)
 /* Makes the call. Returns the HTTP status, or 0 after complaining. */
 static int exchange_run(struct exchange *exchange, const struct ks_call *call)
 {
-	int status = 0, err = exchange_connect(exchange);
+	int status = 0, err;
 
+	exchange->journal = call->journal;
+	err = exchange_connect(exchange);
 	if (!err)
 		err = exchange_send(exchange, call);
 	if (!err)
@@ -291,4 +313,11 @@ int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg)
 	if (!status)
 		return KS_EXIT_SYSTEM;
 	return status < 400 ? KS_EXIT_OK : answer_error(&exchange, status);
+}
+
+bool ks_client_journal_runs(void)
+{
+	auto_exchange struct exchange exchange = { .fd = -1, .journal = true };
+
+	return !exchange_connect(&exchange);
 }

@@ -25,6 +25,7 @@ struct ks_call {
 	size_t parameter_count;
 	json_t *body; /* NULL for none; stays the caller's */
 	const char *text; /* the body where it is no JSON */
+	bool journal; /* asks the journal (keepstate-journal) instead of the daemon */
 	bool details; /* *answer is set for 422 too, and the caller shows it */
 };
 
@@ -40,5 +41,8 @@ typedef int ks_line_fn(const char *line, size_t length, void *arg);
 
 /* Calls and hands over the answer line by line as it comes. Returns KS_EXIT_OK also if fn has ended the stream. */
 int ks_client_lines(const struct ks_call *call, ks_line_fn *fn, void *arg);
+
+/* Returns true if a journal answers here. */
+bool ks_client_journal_runs(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/history.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -84,6 +85,7 @@ static int log_line_take(const char *line, size_t length, void *arg)
 int ks_cmd_log(int argc, char **argv)
 {
 	struct log_ctx log = { .colour = ks_output_colour(stdout) };
+	struct ks_history history = { 0 };
 	struct ks_parameter filters[] = { { "verdict", NULL }, { "reason", NULL }, { "address", NULL },
 					  { "port", NULL },    { "proto", NULL },  { "zone", NULL } };
 	const struct ks_call call = {
@@ -98,6 +100,46 @@ int ks_cmd_log(int argc, char **argv)
 		FILTER(3, "port", "PORT", "of either side"),
 		FILTER(4, "proto", "PROTO", "tcp, udp, icmp, icmpv6, ... or a number"),
 		FILTER(5, "zone", "ZONE", "that the packet comes from or goes to"),
+		{ .name = "since",
+		  .letter = 'S',
+		  .argument = "TIME",
+		  .help = "from the journal: what came from then on (10:00, \"2026-11-29 10:00\", 5m)",
+		  .take = ks_take_moment,
+		  .target = history.since },
+		{ .name = "until",
+		  .letter = 'U',
+		  .argument = "TIME",
+		  .help = "from the journal: what came before then",
+		  .take = ks_take_moment,
+		  .target = history.until },
+		{ .name = "last",
+		  .argument = "N",
+		  .help = "from the journal: the last so many entries",
+		  .take = ks_take_number,
+		  .target = &history.last,
+		  .min = 1,
+		  .max = INT64_MAX },
+		{ .name = "follow",
+		  .letter = 'f',
+		  .help = "go on behind the journal's entries, also over restarts",
+		  .take = ks_take_flag,
+		  .target = &history.follows },
+		{ .name = "rule",
+		  .letter = 'r',
+		  .argument = "RULE",
+		  .help = "from the journal: a label, FILE:LINE or an id",
+		  .take = ks_take_text,
+		  .target = &history.rule },
+		{ .name = "who",
+		  .argument = "ADDRESS:PORT",
+		  .help = "from the journal: who had this endpoint, translated or not, --at a time",
+		  .take = ks_take_text,
+		  .target = &history.who },
+		{ .name = "at",
+		  .argument = "TIME",
+		  .help = "of --who: the moment",
+		  .take = ks_take_moment,
+		  .target = history.at },
 		{ .name = "count",
 		  .letter = 'n',
 		  .argument = "N",
@@ -117,7 +159,8 @@ int ks_cmd_log(int argc, char **argv)
 		"Follows the running firewall: verdict, reason, packet, and the rule with its label. Told are\n"
 		"the packets of rules with 'log', and every drop with 'option log-drops on'; of many alike, some\n"
 		"and how many more ('limit log', 'log-per-source'). Ends with Ctrl-C or with the daemon. The\n"
-		"packet's words can be given to 'keepstate explain'.",
+		"packet's words can be given to 'keepstate explain'. With --since, --until, --last, --rule, --who or\n"
+		"--follow the journal (keepstate-journal) is asked for what it has kept.",
 		options, KS_ARRAY_SIZE(options)
 	};
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
@@ -126,5 +169,11 @@ int ks_cmd_log(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "log takes no operands");
+	if (history.who)
+		return ks_history_who(&history, filters[4].value, log.json);
+	if (*history.at)
+		return ks_usage_error(&usage, "--at belongs to --who; --since and --until say from when to when");
+	if (ks_history_is_asked(&history))
+		return ks_cli_finish(ks_history_log(&history, filters, KS_ARRAY_SIZE(filters), log_line_take, &log));
 	return ks_cli_finish(ks_client_lines(&call, log_line_take, &log));
 }

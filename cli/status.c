@@ -7,6 +7,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/history.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -415,6 +416,7 @@ int ks_cmd_status(int argc, char **argv)
 	};
 	const struct ks_call call = { .method = "GET", .path = "/v1/status" };
 	ks_auto_json json_t *answer = NULL;
+	ks_auto_json json_t *journal = NULL;
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
@@ -428,6 +430,9 @@ int ks_cmd_status(int argc, char **argv)
 	code = ks_client_call(&call, &answer);
 	if (code != KS_EXIT_OK)
 		return code;
+	journal = ks_history_state();
+	if (journal)
+		json_object_set(answer, "journal", journal);
 	if (json) {
 		ks_json_print(TAKE(answer), stdout);
 		return ks_cli_finish(code);
@@ -440,6 +445,8 @@ int ks_cmd_status(int argc, char **argv)
 	if (ks_member_number(answer, "answers_withheld"))
 		printf("answers     %lld rejected packets were dropped silently (limit answers, answers-per-source)\n",
 		       ks_member_number(answer, "answers_withheld"));
+	if (journal)
+		ks_history_state_print(journal);
 	interfaces_print(json_object_get(answer, "interfaces"));
 	surroundings_print(answer);
 	warnings_print(json_object_get(answer, "warnings"));

@@ -26,6 +26,7 @@ LAYERS = [
     ["kernel/"],
     ["daemon/"],
     ["cli/", "bench/"],
+    ["journal/"],
 ]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.MULTILINE)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Questions about the past, which the journal (keepstate-journal) answers. */
+#ifndef KS_CLI_HISTORY_H
+#define KS_CLI_HISTORY_H
+
+#include "cli/client.h"
+#include "cli/moment.h"
+
+/* The options of `log` that ask the journal. Times are empty and pointers NULL where they are not given. */
+struct ks_history {
+	char since[KS_MOMENT_TEXT], until[KS_MOMENT_TEXT], at[KS_MOMENT_TEXT];
+	const char *rule, *who;
+	bool flows, follows, newest_first;
+	uint64_t last; /* the last so many entries; 0: all */
+};
+
+/* Returns true if an option was given that only the journal can answer. */
+bool ks_history_is_asked(const struct ks_history *history);
+
+/*
+ * Hands the lines of the log over as the daemon told them, with the filters of `log`. It follows over the journal's restarts if that is asked.
+ * Returns an enum ks_exit.
+ */
+int ks_history_log(const struct ks_history *history, const struct ks_parameter *filters, size_t filter_count,
+		   ks_line_fn *take, void *arg);
+
+/* Prints those that had an endpoint at a time. Returns an enum ks_exit; KS_EXIT_NO if nobody. */
+int ks_history_who(const struct ks_history *history, const char *proto, bool json);
+
+/* The state of the journal, as it tells it; NULL if none runs here. */
+json_t *ks_history_state(void);
+
+/* The line of `status` about it. */
+void ks_history_state_print(const json_t *state);
+
+#endif

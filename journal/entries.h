@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of the daemon's events into the tables. */
+#ifndef KS_JOURNAL_ENTRIES_H
+#define KS_JOURNAL_ENTRIES_H
+
+#include "journal/store.h"
+
+/* Writes what an event says. `came`: ms of the epoch, for lines that have no time. Only in a batch. */
+int ks_entry_write(struct ks_store *store, const json_t *event, int64_t came);
+
+/* Events that nobody could write, and a time in which nobody listened. */
+int ks_entry_lost(struct ks_store *store, int64_t time, uint64_t lost);
+int ks_entry_gap(struct ks_store *store, int64_t time, int64_t ms);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Flows. Each is one row from its begin to its end. The daemon tells both, but not of flows that began before the journal
+ * listened, nor of those that ended while it did not: so the journal asks for the list of states whenever it is connected anew.
+ * Rows that are not in the list have ended, nobody knows when: at the latest when the journal heard of the daemon last.
+ */
+#ifndef KS_JOURNAL_FLOWS_H
+#define KS_JOURNAL_FLOWS_H
+
+#include "journal/store.h"
+
+#define KS_WHY_UNSEEN "unseen" /* the end of a flow that was gone when the journal looked again */
+
+/* An event of a flow: `event` is KS_ENTRY_BEGIN, _ESTABLISHED or _END. *flow: its row. */
+int ks_flow_event(struct ks_store *store, const json_t *line, int event, int64_t time, int64_t *flow);
+
+/* The list of states, which came at `listed`: begin, a line each, end. Rows that are not in it ended at `heard`. */
+int ks_flows_begin(struct ks_store *store);
+int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now);
+int ks_flows_end(struct ks_store *store, int64_t heard, int64_t listed);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The keeper: two threads. One follows the daemon's events and puts their lines into a queue; the other writes them in batches of half
+ * a second, and asks the daemon every second for its totals.
+ *
+ *   waiting   no daemon has answered yet, or it is away
+ *   off       the policy says `option journal off`: nothing is followed, so nothing is made
+ *   writing
+ *   stopped   the file cannot be written (a full disk): nothing is followed; it is tried again every ten seconds
+ */
+#ifndef KS_JOURNAL_KEEPER_H
+#define KS_JOURNAL_KEEPER_H
+
+#include <pthread.h>
+
+#include "journal/figures.h"
+#include "journal/policies.h"
+#include "journal/queue.h"
+#include "journal/store.h"
+
+enum ks_keeper_state { KS_KEEPER_WAITING, KS_KEEPER_OFF, KS_KEEPER_WRITING, KS_KEEPER_STOPPED };
+
+#define KS_KEEPER_WHY 200
+
+struct ks_keeper {
+	const char *path; /* of the file */
+	void (*committed)(void *arg); /* new entries can be read */
+	void *arg;
+	struct ks_queue queue;
+	struct ks_store store;
+	struct ks_figures figures;
+	struct ks_policies policies;
+	pthread_mutex_t mutex; /* of what follows up to `lost` */
+	pthread_cond_t changed;
+	enum ks_keeper_state state;
+	char why[KS_KEEPER_WHY]; /* while it waits or is stopped */
+	int64_t size, limit, age; /* bytes, bytes, seconds */
+	uint64_t lost; /* events since the start */
+	bool connected; /* to the daemon's events */
+	bool follows; /* the events are wanted */
+	bool quit;
+	/* of the writing thread */
+	int64_t batch, second, retry; /* steady ms: the batch began; the next second, the next try */
+	int64_t stopped; /* ms of the epoch: since then nothing was written, 0 if it is */
+	int64_t heard; /* ms of the epoch: of the daemon */
+	int64_t listed,
+		listed_heard; /* the list of states came, and what came before it; 0: there is none to be ended */
+	int64_t minute; /* the next look at the age */
+	uint64_t unwritten; /* lost events that no entry tells of */
+	pthread_t follower, writer;
+};
+
+/* Opens the file and starts both threads. */
+int ks_keeper_start(struct ks_keeper *keeper, const char *path, void (*committed)(void *arg), void *arg);
+
+/* Writes what is there, and ends. */
+void ks_keeper_stop(struct ks_keeper *keeper);
+
+/* The answer to GET /v1/journal. NULL without memory. */
+json_t *ks_keeper_json(struct ks_keeper *keeper);
+
+#endif

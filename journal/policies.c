@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See policies.h. */
+#include <string.h>
+
+#include "core/types.h"
+#include "journal/opener.h"
+#include "journal/policies.h"
+
+#define SECOND_MS 1000
+
+static int is_last(struct ks_store *store, const char *text, bool *same)
+{
+	ks_auto_stmt sqlite3_stmt *stmt = NULL;
+	int code = sqlite3_prepare_v2(store->db, "SELECT text FROM policy ORDER BY time DESC LIMIT 1", -1, &stmt, NULL);
+	const char *last = NULL;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		last = (const char *)sqlite3_column_text(stmt, 0);
+	*same = last && !strcmp(last, text);
+	return ks_store_error(store->db, code);
+}
+
+static int policy_add(struct ks_store *store, const json_t *policy, const char *text, int64_t time)
+{
+	sqlite3_stmt *end = ks_store_use(store, policy_end), *add = ks_store_use(store, policy_add);
+	const char *path = json_string_value(json_object_get(policy, "policy"));
+	int err;
+
+	sqlite3_bind_int64(end, 1, time);
+	err = ks_store_run(store, end);
+	if (err)
+		return err;
+	sqlite3_bind_int64(add, 1, time);
+	sqlite3_bind_text(add, 2, path ? path : "", -1, SQLITE_STATIC);
+	sqlite3_bind_int64(add, 3, json_integer_value(json_object_get(policy, "generation")));
+	sqlite3_bind_text(add, 4, text, -1, SQLITE_STATIC);
+	return ks_store_run(store, add);
+}
+
+int ks_policy_note(struct ks_store *store, const json_t *policy, int64_t time)
+{
+	const char *text = json_string_value(json_object_get(policy, "text"));
+	int64_t last = 0;
+	bool same = true;
+	int err = ks_store_ask(store->db, "SELECT max(time) FROM policy", &last);
+
+	if (!err && text)
+		err = is_last(store, text, &same);
+	return err || same ? err : policy_add(store, policy, text, KS_MAX(time, last + 1));
+}
+
+int ks_policies_follow(struct ks_policies *policies, struct ks_store *store, const json_t *totals, int64_t now)
+{
+	int64_t loaded = json_integer_value(json_object_get(totals, "loaded"));
+	int64_t generation = json_integer_value(json_object_get(totals, "generation"));
+	ks_auto_json json_t *policy = NULL;
+	int err;
+
+	if (loaded == policies->loaded && generation == policies->generation)
+		return 0;
+	if (ks_answer_json(KS_SOURCE_POLICY, &policy))
+		return 0; /* the daemon is away: the next second asks again */
+	err = ks_store_begin(store) ?: ks_policy_note(store, policy, loaded > 0 ? loaded * SECOND_MS : now);
+	if (!err) {
+		policies->loaded = loaded;
+		policies->generation = generation;
+	}
+	return err;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See start.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+
+#include "core/types.h"
+#include "daemon/report.h"
+#include "journal/opener.h"
+#include "journal/start.h"
+#include "text/scoped.h"
+
+#define BACKLOG 64
+#define NOBODY "nobody"
+
+static int find_user(struct ks_start *start)
+{
+	const struct passwd *user = getpwnam(start->user ? start->user : KS_JOURNAL_USER);
+
+	if (!user && start->user) {
+		ks_report_error("journal: there is no user '%s'", start->user);
+		return -EINVAL;
+	}
+	if (!user)
+		user = getpwnam(NOBODY);
+	if (!user || !user->pw_uid) {
+		ks_report_error("journal: it needs a user without rights: " KS_JOURNAL_USER " or " NOBODY);
+		return -EINVAL;
+	}
+	start->uid = user->pw_uid;
+	start->gid = user->pw_gid;
+	return 0;
+}
+
+static int make_dir(const char *path, mode_t mode)
+{
+	return mkdir(path, mode) && errno != EEXIST ? -errno : 0;
+}
+
+/* Its files may be those of another user: of nobody, before there was one for it. Links are left alone. */
+static int own_files(const struct ks_start *start)
+{
+	static const char *const names[] = { KS_JOURNAL_FILE, KS_JOURNAL_FILE "-wal", KS_JOURNAL_FILE "-shm" };
+	struct stat status;
+
+	if (fchown(start->directory_fd, start->uid, start->gid) || fchmod(start->directory_fd, 0700))
+		return -errno;
+	for (size_t i = 0; i < KS_ARRAY_SIZE(names); i++) {
+		if (fstatat(start->directory_fd, names[i], &status, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (S_ISREG(status.st_mode) && status.st_nlink == 1 && status.st_uid != start->uid &&
+		    fchownat(start->directory_fd, names[i], start->uid, start->gid, AT_SYMLINK_NOFOLLOW))
+			return -errno;
+	}
+	return 0;
+}
+
+static int open_directory(struct ks_start *start)
+{
+	int err = 0;
+
+	if (start->directory) {
+		snprintf(start->path, sizeof(start->path), "%s", start->directory);
+	} else {
+		snprintf(start->path, sizeof(start->path), KS_JOURNAL_DIR "/%s", start->instance.name);
+		err = make_dir(KS_STATE_DIR, 0700) ?: make_dir(KS_JOURNAL_DIR, 0700);
+	}
+	err = err ?: make_dir(start->path, 0700);
+	if (err)
+		return err;
+	start->directory_fd = open(start->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (start->directory_fd < 0)
+		return -errno;
+	if (flock(start->directory_fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return own_files(start);
+}
+
+/* Members of the group may ask. */
+static int give_to_group(const char *path)
+{
+	const struct group *group = getgrnam(KS_JOURNAL_GROUP);
+
+	return group && (chown(path, 0, group->gr_gid) || chmod(path, 0660)) ? -errno : 0;
+}
+
+static int open_socket(struct ks_start *start)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int err = make_dir(KS_JOURNAL_RUN_DIR, 0755);
+
+	if (err)
+		return err;
+	snprintf(start->socket, sizeof(start->socket), KS_JOURNAL_RUN_DIR "/%s.sock", start->instance.name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", start->socket);
+	start->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (start->listen_fd < 0 || (unlink(start->socket) && errno != ENOENT))
+		return -errno;
+	mask = umask(0177);
+	err = bind(start->listen_fd, (const struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+	umask(mask);
+	err = err ?: give_to_group(start->socket);
+	return err || !listen(start->listen_fd, BACKLOG) ? err : -errno;
+}
+
+int ks_start_prepare(struct ks_start *start)
+{
+	int err = ks_instance_find(&start->instance) ?: find_user(start);
+
+	if (err == -EINVAL)
+		return err;
+	err = err ?: open_directory(start);
+	if (err == -EBUSY)
+		ks_report_error("journal: one runs already for this network namespace (%s)", start->instance.name);
+	else if (err)
+		ks_report_error("journal: %s: %s", *start->path ? start->path : KS_JOURNAL_DIR, strerror(-err));
+	if (err)
+		return err;
+	err = open_socket(start);
+	if (err)
+		ks_report_error("journal: %s: %s", start->socket, strerror(-err));
+	return err;
+}
+
+/* Takes every capability away, also from what would be executed. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+	if (syscall(SYS_capset, &head, sets) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	return 0;
+}
+
+/* The root is the directory of the file, which has nothing else in it; the user changes last, because it cannot change back. */
+static int confine_keeper(struct ks_start *start)
+{
+	if (fchdir(start->directory_fd) || chroot(".") || chdir("/"))
+		return -errno;
+	for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+	if (setgroups(0, NULL) || setresgid(start->gid, start->gid, start->gid) ||
+	    setresuid(start->uid, start->uid, start->uid))
+		return -errno;
+	umask(077);
+	return drop_capabilities();
+}
+
+/* The lock is the keeper's: it lasts as long as it. */
+static void serve_as_opener(struct ks_start *start, int fd, pid_t child, int *code)
+{
+	int err = drop_capabilities();
+
+	close(TAKE_FD(start->directory_fd));
+	close(TAKE_FD(start->listen_fd));
+	if (err)
+		shutdown(fd, SHUT_RDWR); /* the other half ends, too */
+	*code = ks_opener_serve(fd, start->instance.socket, child);
+	unlink(start->socket);
+}
+
+int ks_start_split(struct ks_start *start, bool *is_opener, int *code)
+{
+	ks_auto_fd int mine = -1;
+	ks_auto_fd int other = -1;
+	int fds[2], err;
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -errno;
+	mine = fds[0];
+	other = fds[1];
+	child = fork();
+	if (child < 0)
+		return -errno;
+	*is_opener = child != 0;
+	if (child) {
+		close(TAKE_FD(other)); /* so that the child's end ends the connection */
+		serve_as_opener(start, mine, child, code);
+		return 0;
+	}
+	err = confine_keeper(start);
+	if (!err)
+		start->opener_fd = TAKE_FD(other);
+	return err;
+}

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The log is kept: by a process without rights, over kill -9 of it and of the daemon, and a full disk is not the firewall's concern."""
+import errno
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import journals
+import pytest
+from conftest import POLICY
+from journals import SLOW, Journal
+from lab import CLIENT4, LAN4, SERVER4, Firewall, end_process, wait_for
+
+pytestmark = pytest.mark.skipif(bool(journals.reason_to_skip()), reason=str(journals.reason_to_skip()))
+
+RULES = POLICY.replace("option log-drops on", "option log-drops on\nlimit log 5000, log-per-source 5000")
+
+
+@pytest.fixture(scope="module")
+def wall(lab, tmp_path_factory):
+    firewall = Firewall(lab.gateway, RULES, tmp_path_factory.mktemp("journal")).start()
+    yield firewall
+    firewall.stop()
+
+
+@pytest.fixture
+def journal(wall, tmp_path):
+    """A new journal beside the firewall."""
+    made = Journal(wall, tmp_path / "journal.log").start()
+    yield made
+    made.end()
+    shutil.rmtree(f"/var/lib/keepstate/journal/{wall.instance()}", ignore_errors=True)
+
+
+def knock(lab, first, count=1):
+    """Packets to ports of the gateway that nothing lets in."""
+    lab.client.run("bash", "-c", f"for port in $(seq {first} {first + count - 1}); do echo x >/dev/udp/{LAN4}/$port; done")
+
+
+def ports(lines):
+    return [line["destination_port"] for line in lines if line.get("event") == "drop"]
+
+
+def history(wall, *words):
+    done = wall.cli("log", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def kept(wall, *wanted, words=("--since", "10m")):
+    """Waits until the journal has all the ports; returns all."""
+    def look():
+        found = ports(history(wall, *words))
+        return found if set(wanted) <= set(found) else None
+
+    return wait_for(look, SLOW, f"ports {wanted} are kept")
+
+
+def test_process_without_rights(journal):
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{journal.keeper()}/status").read_text().splitlines() if ":\t" in line)
+    assert "0" not in status["Uid"].split()
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[name], 16) == 0, name
+    assert status["NoNewPrivs"] == "1"
+    assert sorted(os.listdir(f"/proc/{journal.keeper()}/root")) == ["journal.db", "journal.db-shm", "journal.db-wal"]
+    opener = dict(line.split(":\t", 1) for line in Path(f"/proc/{journal.child.pid}/status").read_text().splitlines() if ":\t" in line)
+    assert int(opener["CapEff"], 16) == int(opener["CapBnd"], 16) == 0
+    linked = subprocess.run(["ldd", journals.KEEPSTATE], capture_output=True, text=True, check=True).stdout
+    assert "sqlite" not in linked
+
+
+def test_history(lab, wall, journal):
+    knock(lab, 7001, 3)
+    assert lab.client.run("ping", "-c", "1", "-W", "2", SERVER4).returncode == 0
+    assert kept(wall, 7001, 7002, 7003) == [7001, 7002, 7003]
+    assert ports(history(wall, "--since", "10m", "--port", 7002)) == [7002]
+    assert ports(history(wall, "--last", 2)) == [7003] or ports(history(wall, "--last", 3)) == [7002, 7003]
+    assert history(wall, "--since", "10m", "--address", "10.9.0.0/16") == []
+    assert ports(history(wall, "--until", "10m")) == []
+    out = [line for line in history(wall, "--since", "10m", "--rule", "out")]
+    assert [(line["verdict"], line["proto"], line["source"]) for line in out] == [("allow", "icmp", CLIENT4)]
+    text = wall.say("log", "--since", "10m", "--zone", "lan")
+    assert f"lan {CLIENT4}" in text and "udp" in text and '"out"' in text
+    for words in (("--since", "never"), ("--rule", "out", "--address", "10.0.0.300"), ("--at", "10:00")):
+        assert wall.cli("log", *words).returncode == 2, words
+
+
+def test_pages_and_conditions(lab, wall, journal):
+    knock(lab, 7101, 40)
+    kept(wall, 7140)
+    newest = journal.lines("/v1/history", order="desc", limit=15)
+    older = journal.lines("/v1/history", order="desc", limit=15, before=newest[-1]["cursor"])
+    oldest = journal.lines("/v1/history", order="desc", limit=15, before=older[-1]["cursor"])
+    assert ports(newest + older + oldest) == list(range(7140, 7100, -1))
+    assert ports(journal.lines("/v1/history", port=["7101", "7105-7107", "!7106"])) == [7101, 7105, 7107]
+    for path, parameters in (("/v1/history", {"colour": "red"}), ("/v1/flows", {"reason": "new"}), ("/v1/history", {"limit": "x"}),
+                             ("/v1/flows", {"who": "10.0.0.1"}), ("/v1/figures", {"span": "7"})):
+        status, body = journal.ask(path, **parameters)
+        assert status == 400 and json.loads(body)["error"], path
+    assert journal.ask("/v1/stop")[0] == 404
+
+
+def test_figures(lab, wall, journal):
+    knock(lab, 7201, 20)
+    points = wait_for(lambda: [point for point in journal.lines("/v1/figures", span=1) if point["dropped"][0] >= 20], SLOW, "a second")
+    assert sum(points[-1]["reasons"].values()) == points[-1]["dropped"][0]
+
+
+def test_kill_of_the_journal_loses_a_second_at_most(lab, wall, journal):
+    knock(lab, 7301, 10)
+    kept(wall, 7310)
+    knock(lab, 7311, 5)
+    time.sleep(1.2)
+    knock(lab, 7321, 3)
+    journal.kill()
+    assert wall.cli("log", "--since", "10m").returncode == 3
+    journal.start()
+    found = kept(wall, 7310)
+    assert set(range(7301, 7316)) <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_follow_over_restarts(lab, wall, journal, tmp_path):
+    """History, then live; the journal is killed, the daemon is killed: no entry comes twice."""
+    knock(lab, 7401, 3)
+    kept(wall, 7403)
+    path = tmp_path / "followed"
+    with path.open("w") as out:
+        child = subprocess.Popen([wall.program, "log", "-f", "--since", "10m", "--json", "--netns", wall.host.name], stdout=out,
+                                 stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        def followed():
+            return ports([json.loads(line) for line in path.read_text().splitlines()])
+
+        wait_for(lambda: 7403 in followed(), SLOW, "the history is there")
+        knock(lab, 7404)
+        wait_for(lambda: 7404 in followed(), SLOW, "an entry that came later is there")
+        journal.kill()
+        journal.start()
+        knock(lab, 7405)
+        wait_for(lambda: 7405 in followed(), SLOW, "it goes on after the journal's restart")
+        wall.crash()
+        wall.start()
+        wait_for(lambda: journal.state()["daemon"], SLOW, "the journal follows the new daemon")
+        knock(lab, 7406)
+        wait_for(lambda: 7406 in followed(), SLOW, "it goes on after the daemon's restart")
+        assert child.poll() is None
+        assert followed() == [7401, 7402, 7403, 7404, 7405, 7406]
+    finally:
+        end_process(child)
+
+
+def test_full_disk_stops_the_journal_only(lab, wall, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16M,mode=755", "kst-journal", str(disk)], check=True)
+    journal = Journal(wall, tmp_path / "journal.log", "--directory", str(disk / "journal"))
+    try:
+        journal.start()
+        knock(lab, 7501)
+        kept(wall, 7501)
+        with (disk / "filler").open("wb", buffering=0) as filler:
+            try:
+                while filler.write(b"x" * 4096):
+                    pass
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+
+        def stopped():
+            knock(lab, 7600, 50)
+            return journal.state()["state"] == "stopped"
+
+        wait_for(stopped, 60, "the journal stops")
+        assert "full" in journal.state()["why"]
+        assert "stopped, the firewall is not concerned" in journal.log_path.read_text()
+        assert "journal" in wall.say("status") and "full" in wall.say("status")
+        assert lab.client.run("ping", "-c", "1", "-W", "2", SERVER4).returncode == 0
+        assert 7501 in ports(history(wall, "--since", "10m")), "what was kept can be read"
+        (disk / "filler").unlink()
+        wait_for(lambda: journal.state()["state"] == "writing", 60, "the journal goes on by itself")
+        wait_for(lambda: journal.state()["daemon"], SLOW, "it follows again")
+        knock(lab, 7502)
+        kept(wall, 7502)
+        assert any(line["event"] == "gap" for line in journal.lines("/v1/history"))
+    finally:
+        journal.end()
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_policy_turns_it_off(lab, wall, journal):
+    """Nothing is followed then, so the programs make no events."""
+    wait_for(lambda: wall.data("status")[0]["followers"] == 1, SLOW, "only this journal follows")
+    wall.path.write_text(RULES + "option journal off\n")
+    try:
+        wall.say("reload")
+        wait_for(lambda: journal.state()["state"] == "off", SLOW, "it is off")
+        wait_for(lambda: wall.data("status")[0]["followers"] == 0, SLOW, "nobody follows")
+        wall.path.write_text(RULES + "option journal 32M, journal-age 7d\n")
+        wall.say("reload")
+        wait_for(lambda: journal.state()["daemon"], SLOW, "it is on again")
+        assert (journal.state()["limit"], journal.state()["age_limit"]) == (32 << 20, 7 * 86400)
+        texts = [policy["policy"] for policy in journal.lines("/v1/policies")]
+        assert len(texts) == 3
+    finally:
+        wall.path.write_text(RULES)
+        wall.say("reload")
+
+
+def test_unit_for_systemd(lab, wall, tmp_path):
+    """It starts with the capabilities that the unit leaves it."""
+    text = (Path(__file__).resolve().parent.parent.parent / "packaging" / "keepstate-journal.service").read_text()
+    bounds = next(line for line in text.splitlines() if line.startswith("CapabilityBoundingSet=")).split("=")[1].split()
+    journal = Journal(wall, tmp_path / "journal.log")
+    journal.before = ["nsenter", f"--net=/run/netns/{wall.host.name}", "setpriv", "--bounding-set",
+                      "-all," + ",".join("+" + name.removeprefix("CAP_").lower() for name in bounds)]
+    journal.named = []
+    try:
+        journal.start()
+        knock(lab, 7801)
+        kept(wall, 7801)
+    finally:
+        journal.end()
+    if shutil.which("systemd-analyze"):
+        done = subprocess.run(["systemd-analyze", "--no-pager", "security", "--offline=true",
+                               Path(__file__).resolve().parent.parent.parent / "packaging" / "keepstate-journal.service"],
+                              capture_output=True, text=True, timeout=60)
+        level = re.search(r"Overall exposure level for keepstate-journal.service: ([0-9.]+)", done.stdout)
+        assert level and float(level[1]) < 4, done.stdout + done.stderr
+
+
+def test_one_for_each_namespace(wall, journal):
+    done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "runs already" in done.stderr

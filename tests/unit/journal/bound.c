@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* journal/bound.c: size and age are kept, and a flood of packets takes no flows with it. */
+#include "tests/unit/journal/support.h"
+
+#include "journal/bound.h"
+
+#define LIMIT (2 << 20)
+#define SECOND_MS 1000
+
+static void write_packet(int number)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line),
+		 "{\"event\":\"drop\",\"time\":\"%d\",\"verdict\":\"deny\",\"reason\":\"no "
+		 "rule\",\"from\":\"wan\",\"to\":\"lan\","
+		 "\"proto\":\"tcp\",\"source\":\"192.0.2.10\",\"destination\":\"203.0.113.1\",\"length\":74,\"rule\":"
+		 "null,"
+		 "\"packet\":\"wan 192.0.2.10:40000 > lan 203.0.113.1:8080 tcp "
+		 "syn\",\"source_port\":%d,\"destination_port\":80}",
+		 number, number % 65536);
+	write_event(line);
+}
+
+static void write_flow(int number, int begun, int ended)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line),
+		 "{\"event\":\"end\",\"time\":\"%d\",\"id\":\"%016x\",\"proto\":\"udp\",\"source\":\"10.0.0.1\","
+		 "\"source_port\":%d,"
+		 "\"destination\":\"192.0.2.1\",\"destination_port\":53,\"why\":\"expired\",\"begun\":\"%d\","
+		 "\"packets\":[1,1],"
+		 "\"bytes\":[60,60]}",
+		 ended, number + 1, number % 65536, begun);
+	write_event(line);
+}
+
+static int64_t trim_all(void)
+{
+	bool more = true;
+	int64_t size = 0;
+
+	commit_test();
+	while (more)
+		assert_int_equal(ks_bound_trim(&test_store, LIMIT, &more), 0);
+	assert_int_equal(ks_bound_size(test_store.db, &size), 0);
+	return size;
+}
+
+static void test_size(void **state)
+{
+	for (int i = 1; i <= 15000; i++)
+		write_packet(i);
+	assert_true(trim_all() <= LIMIT);
+	assert_int_equal(ask_test("SELECT max(id) FROM entry"), 15000);
+	assert_true(ask_test("SELECT count(*) FROM entry") > 4000);
+	assert_int_equal(ask_test("SELECT max(id) - min(id) + 1 - count(*) FROM entry"), 0); /* the oldest went */
+}
+
+/* The pages that became free go back to the file system. */
+static void test_file_shrinks(void **state)
+{
+	int64_t before;
+
+	for (int i = 1; i <= 40000; i++)
+		write_packet(i);
+	commit_test();
+	before = ask_test("PRAGMA page_count");
+	for (int i = 0; i < 20; i++)
+		trim_all();
+	assert_true(ask_test("PRAGMA page_count") < before * 3 / 4);
+}
+
+static void test_flood_spares_flows(void **state)
+{
+	for (int i = 0; i < 3000; i++)
+		write_flow(i, i, i + 1);
+	for (int i = 1; i <= 15000; i++)
+		write_packet(i + 3000);
+	assert_true(trim_all() <= LIMIT);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 3000);
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow IS NOT NULL"), 3000);
+}
+
+/* Flows that live are never removed, and moments of removed ones go with them. */
+static void test_flows_too(void **state)
+{
+	write_event("{\"event\":\"begin\",\"time\":\"1\",\"id\":\"ffff000000000001\",\"proto\":\"tcp\",\"source\":\"10."
+		    "0.0.9\","
+		    "\"source_port\":1,\"destination\":\"192.0.2.1\",\"destination_port\":22}");
+	for (int i = 0; i < 25000; i++)
+		write_flow(i, i, i + 1);
+	assert_true(trim_all() <= LIMIT);
+	assert_true(ask_test("SELECT count(*) FROM flow") < 22000);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow WHERE ended IS NULL"), 1);
+	assert_int_equal(ask_test("SELECT count(*) FROM history WHERE flow = 1"), 1);
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow NOT IN (SELECT id FROM flow)"), 0);
+}
+
+static void test_age(void **state)
+{
+	bool more = false;
+
+	for (int i = 1; i <= 100; i++) {
+		write_packet(i);
+		write_flow(i, i, i + 50);
+	}
+	commit_test();
+	assert_int_equal(ks_bound_age(&test_store, 61 * SECOND_MS, &more), 0);
+	assert_false(more);
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow IS NULL"), 40);
+	assert_int_equal(ask_test("SELECT min(time) FROM entry WHERE flow IS NULL"), 61 * SECOND_MS);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 90); /* by their ends */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_begin_test, store_end_test)
+	const struct CMUnitTest tests[] = { TEST(test_size), TEST(test_file_shrinks), TEST(test_flood_spares_flows),
+					    TEST(test_flows_too), TEST(test_age) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
