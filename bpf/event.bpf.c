@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events on their way to the daemon: a ring buffer, bounded by folding (core/fold.h). What neither was sent nor is counted in
- * a cell is lost, and counted as such.
+ * Events on their way to the daemon. Those of packets: a ring buffer, bounded by folding (core/fold.h). What neither was sent nor
+ * is counted in a cell is lost, and counted as such. Those of flows have a ring buffer of their own, so that a storm of
+ * connections hides no drop; what finds it full is lost, and counted.
  */
 #include "bpf/env.bpf.h"
 
 #include "core/event.h"
 #include "core/fold.h"
+#include "core/table/flow_event.h"
 #include "core/table/hash.h"
 #include "core/table/table.h"
 
 /* clang-format off */
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 20); } ks_events MAP;
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 22); } ks_flow_events MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_LOST_KINDS);
 	 __type(key, __u32); __type(value, __u64); } ks_events_lost MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, KS_FOLD_CELLS);
 	 __type(key, __u32); __type(value, struct ks_fold); } ks_folds MAP;
@@ -34,9 +37,10 @@ static __u64 event_hash(struct ks_env *env, const struct ks_event *event, bool w
 	return ks_flow_key_hash(&key, shape->key) | 1;
 }
 
-static void event_lose(void)
+/* Inlined, because what ends a flow is called on deep paths (V2). */
+static ks_inline void event_lose(__u32 kind)
 {
-	__u64 *lost = first_of(&ks_events_lost);
+	__u64 *lost = bpf_map_lookup_elem(&ks_events_lost, &kind);
 
 	if (lost)
 		(*lost)++;
@@ -60,7 +64,7 @@ static void event_fold(const struct ks_event *event, __u64 hash)
 	if (cell && ks_fold_claim(cell, hash, event->time))
 		ks_fold_count(cell, event);
 	else
-		event_lose();
+		event_lose(KS_LOST_PACKETS);
 }
 
 static __attribute__((noinline)) void event_send(struct ks_env *env, const struct ks_config *config,
@@ -78,7 +82,7 @@ static __attribute__((noinline)) void event_send(struct ks_env *env, const struc
 			event_fold(event, kind);
 		return;
 	case KS_FOLD_BUSY:
-		event_lose();
+		event_lose(KS_LOST_PACKETS);
 		return;
 	case KS_FOLD_COUNTED:
 		return;
@@ -91,9 +95,34 @@ void env_event(struct ks_env *env, const struct ks_inspection *insp)
 	const struct ks_config *config = env_config(env);
 	struct ks_scratch *scratch = scratch_get();
 
-	if (!control || !ks_load_relaxed(&control->listeners) || !scratch || !config)
+	if (!(env_asked(env) & 1U << KS_EVENT_PACKET) || !control || !scratch || !config)
 		return;
 	ks_event_make(insp, &scratch->event);
 	scratch->event.time = bpf_ktime_get_ns() + ks_load_relaxed(&control->clock_offset);
 	event_send(env, config, &scratch->event);
+}
+
+__u32 env_asked(struct ks_env *env)
+{
+	const struct ks_control *control = control_get();
+
+	return control ? ks_load_relaxed(&control->asked) : 0;
+}
+
+/* The next two are inlined for the same reason. */
+ks_inline struct ks_flow_event *env_flow_event(struct ks_env *env)
+{
+	struct ks_flow_event *event = bpf_ringbuf_reserve(&ks_flow_events, sizeof(*event), 0);
+
+	if (!event)
+		event_lose(KS_LOST_FLOWS);
+	return event;
+}
+
+ks_inline void env_flow_event_send(struct ks_env *env, struct ks_flow_event *event)
+{
+	const struct ks_control *control = control_get();
+
+	event->time = bpf_ktime_get_ns() + (control ? ks_load_relaxed(&control->clock_offset) : 0);
+	bpf_ringbuf_submit(event, 0);
 }

@@ -5,6 +5,7 @@
 #include "core/table/table.h"
 
 #define KILL_KEYS_OFF 16
+#define KILL_WHY_OFF 15
 #define KILL_KEYS_MAX 32
 
 /* Run once by the loader. */
@@ -48,6 +49,7 @@ struct kill_ctx {
 	struct ks_scratch *scratch;
 	struct __sk_buff *skb;
 	__u32 killed;
+	__u8 why;
 };
 
 static long kill_key(__u32 n, void *arg)
@@ -57,11 +59,11 @@ static long kill_key(__u32 n, void *arg)
 	if (bpf_skb_load_bytes(k->skb, KILL_KEYS_OFF + n * sizeof(struct ks_flow_key), &k->scratch->insp.flow.key,
 			       sizeof(struct ks_flow_key)))
 		return 1;
-	k->killed += ks_table_kill(k->env, &k->scratch->insp.flow);
+	k->killed += ks_table_kill(k->env, &k->scratch->insp.flow, k->why);
 	return 0;
 }
 
-/* Run by the loader with 16 bytes of nothing and up to 32 keys; returns how many flows were killed. */
+/* Run by the loader with 16 bytes, the last of which is why (enum ks_end), and up to 32 keys; returns how many flows were killed. */
 PROGRAM("tc")
 int ks_kill(struct __sk_buff *skb)
 {
@@ -70,7 +72,7 @@ int ks_kill(struct __sk_buff *skb)
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
 	struct kill_ctx killing = { .env = &env, .scratch = scratch, .skb = skb };
 
-	if (!control || !scratch)
+	if (!control || !scratch || bpf_skb_load_bytes(skb, KILL_WHY_OFF, &killing.why, sizeof(killing.why)))
 		return 0;
 	inspection_prepare(&env, &scratch->insp, control);
 	scratch->insp.flow.clock = ks_flow_clock(scratch->insp.home.now);

@@ -32,7 +32,8 @@
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
  *   ks_events       RINGBUF                  struct ks_event
  *   ks_folds        ARRAY                    struct ks_fold
- *   ks_events_lost  PERCPU_ARRAY [1]         __u64
+ *   ks_flow_events  RINGBUF                  struct ks_flow_event
+ *   ks_events_lost  PERCPU_ARRAY [2]         __u64                     of packets, of flows
  *   ks_scratch      PERCPU_ARRAY [1]         struct ks_scratch: the last inspection on each CPU
  *   ks_tc_stages    PROG_ARRAY               the programs behind ks_tc_ingress and ks_tc_egress, by enum ks_stage
  *   ks_xdp_stages   PROG_ARRAY               the same behind ks_xdp
@@ -137,9 +138,12 @@ struct ks_stacked_key {
 #define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */
 #define KS_CONTROL_NO_MARK 0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10) */
 
+/* Entries of ks_events_lost. */
+enum { KS_LOST_PACKETS, KS_LOST_FLOWS, KS_LOST_KINDS };
+
 struct ks_control {
 	__u32 active; /* generation slot in use: 0 or 1 */
-	__u32 listeners; /* how many read events; the programs do not bother for none */
+	__u32 asked; /* kinds of events that somebody reads, a bit of enum ks_event_kind each; the programs do not bother for others */
 	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
 	__u32 flags; /* KS_CONTROL_* */
 	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */

@@ -24,6 +24,7 @@ struct ks_env;
 struct ks_ended_set;
 struct ks_flood_set;
 struct ks_flow;
+struct ks_flow_event;
 struct ks_inspection;
 struct ks_member_page;
 struct ks_packet;
@@ -243,7 +244,26 @@ void env_count_reason(struct ks_env *env, __u32 reason, __u32 bytes);
 void env_count_match(struct ks_env *env, __u32 rule);
 void env_count_flow(struct ks_env *env, const struct ks_flow *flow);
 
-/* Tells listeners. Events may be lost under load; the home counts those. */
+/* Events that the core tells. Somebody asks for each kind, or nobody. */
+enum ks_event_kind {
+	KS_EVENT_PACKET, /* core/event.h */
+	KS_EVENT_BEGIN, /* of a flow (core/table/flow_event.h), as all that follow */
+	KS_EVENT_ESTABLISHED,
+	KS_EVENT_END,
+	KS_EVENT_KINDS
+};
+
+/* The kinds that are asked for, a bit each: nobody hears of others. */
+__u32 env_asked(struct ks_env *env);
+
+/* Tells of a packet, if that is asked for. Events may be lost under load; the home counts those. */
 void env_event(struct ks_env *env, const struct ks_inspection *insp);
+
+/*
+ * Memory for an event of a flow, which is to be filled in, but for its time, and sent at once. NULL if there is no room: then it
+ * is lost, and the home counts that.
+ */
+struct ks_flow_event *env_flow_event(struct ks_env *env);
+void env_flow_event_send(struct ks_env *env, struct ks_flow_event *event);
 
 #endif

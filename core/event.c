@@ -9,6 +9,7 @@ void ks_event_make(const struct ks_inspection *insp, struct ks_event *event)
 	*event = (struct ks_event){
 		.time = insp->home.now,
 		.tuple = insp->pkt.tuple,
+		.sent = *ks_tuple_sent(insp),
 		.length = insp->pkt.wire_len,
 		.rule = insp->verdict.rule,
 		.seq = insp->pkt.seq,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events: what the core reports of a packet if a rule or an option asks for it.
- * The same bytes in a BPF ring buffer and in user space.
+ * Events of packets: what the core reports of a packet if a rule or an option asks for it. The same bytes in a BPF ring buffer
+ * and in user space. Events of flows are in core/table/flow_event.h.
  */
 #ifndef KS_CORE_EVENT_H
 #define KS_CORE_EVENT_H
@@ -12,6 +12,8 @@
 struct ks_event {
 	__u64 time; /* ns on the home's clock */
 	struct ks_tuple tuple; /* as in the packet */
+	struct ks_tuple
+		sent; /* as it leaves, or would have left: the same where it is not translated, or that is not known */
 	__u32 length; /* bytes of the frame */
 	__u32 rule; /* id; KS_RULE_DEFAULT if none */
 	__u32 seq, ack; /* TCP */
@@ -33,6 +35,6 @@ struct ks_inspection;
 /* Fills in the event of a finished inspection. */
 void ks_event_make(const struct ks_inspection *insp, struct ks_event *event);
 
-_Static_assert(sizeof(struct ks_event) == 80, "an event has no padding");
+_Static_assert(sizeof(struct ks_event) == 120, "an event has no padding");
 
 #endif

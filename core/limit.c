@@ -10,6 +10,7 @@
 #include "core/judge.h"
 #include "core/overload.h"
 #include "core/stage.h"
+#include "core/table/flow_event.h"
 #include "core/table/tally.h"
 #include "core/track/track.h"
 
@@ -350,7 +351,7 @@ static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp
 		units |= KS_LIMIT_UNIT(KS_LIMIT_FLOWS);
 	reason = limits_take(env, insp, units, was_there(insp) ? KS_TALLY_FORCE : KS_TALLY_TAKE);
 	if (reason) {
-		if (exceeded_overload(env, insp, reason) && ks_table_free_flow(env, &insp->flow))
+		if (exceeded_overload(env, insp, reason) && ks_table_free_flow(env, &insp->flow, KS_END_LIMIT))
 			insp->flow.found = 0;
 		return reason;
 	}
@@ -442,11 +443,12 @@ static ks_inline void judge_opened(struct ks_env *env, const struct ks_config *c
 	__u32 reason = limits_take(env, insp, UNITS_PACED | KS_LIMIT_UNIT(KS_LIMIT_FLOWS), KS_TALLY_TAKE);
 
 	if (!reason) {
+		ks_flow_tell_begin(env, &insp->flow);
 		ks_open_conclude(insp, config, insp->verdict.reason);
 		return;
 	}
 	insp->flow.before = insp->flow.after;
-	ks_table_free_flow(env, &insp->flow);
+	ks_table_free_flow(env, &insp->flow, KS_END_UNTOLD);
 	insp->verdict.state = KS_STATE_NONE;
 	ks_inspect_conclude(insp, config, ks_deny(insp, KS_CLASS_NEW, reason));
 }

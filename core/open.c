@@ -27,6 +27,7 @@
 #include "core/settle.h"
 #include "core/stage.h"
 #include "core/table/ended.h"
+#include "core/table/flow_event.h"
 #include "core/table/table.h"
 #include "core/table/tally.h"
 #include "core/track/track.h"
@@ -153,7 +154,7 @@ static __u8 ask_helper(struct ks_env *env, const struct ks_config *config, struc
 static __u32 flow_withdraw(struct ks_env *env, struct ks_inspection *insp)
 {
 	insp->flow.before = insp->flow.after;
-	ks_table_free_flow(env, &insp->flow);
+	ks_table_free_flow(env, &insp->flow, KS_END_UNTOLD);
 	return KS_REASON_CONTENDED;
 }
 
@@ -271,7 +272,7 @@ static ks_inline __u32 begin_anew(struct ks_env *env, const struct ks_config *co
 {
 	if (is_repeated(config, insp) || insp->home.dry)
 		return reopen_flow(env, config, insp);
-	if (!ks_table_free_flow(env, &insp->flow))
+	if (!ks_table_free_flow(env, &insp->flow, KS_END_RECYCLED)) /* it is closed, and that was told */
 		return ks_deny(insp, KS_CLASS_NEW, KS_REASON_CONTENDED);
 	insp->opening.replaces = 0;
 	insp->flow.found = 0; /* else it would be asked where the packet goes (bpf/tc.bpf.c) */
@@ -456,8 +457,12 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	}
 	reason = open_admitted(env, config, insp, head);
 	ks_open_conclude(insp, config, reason);
-	if (ks_unlikely(insp->opening.limited) && insp->verdict.action == KS_ALLOW && !insp->home.dry)
-		insp->stage = KS_STAGE_LIMIT;
+	if (insp->verdict.action != KS_ALLOW || insp->home.dry)
+		return;
+	if (ks_unlikely(insp->opening.limited))
+		insp->stage = KS_STAGE_LIMIT; /* which tells if it begins */
+	else
+		ks_flow_tell_begin(env, &insp->flow);
 }
 
 /* Returns true if a packet that may open a flow is a SYN to be challenged. One with a wrong checksum is not. */

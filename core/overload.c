@@ -78,7 +78,7 @@ static long end_slot(__u32 n, void *arg)
 
 	if (key_read(ctx, n & KS_BUCKET_SLOT_MASK) &&
 	    (end_is_marked(ctx, &ctx->e->key.addr[0]) || end_is_marked(ctx, &ctx->e->key.addr[1])))
-		ks_table_kill(ctx->env, ctx->e);
+		ks_table_kill(ctx->env, ctx->e, KS_END_OVERLOAD);
 	return 0;
 }
 

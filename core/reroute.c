@@ -19,6 +19,7 @@
 #include "core/nat/alias.h"
 #include "core/nat/source.h"
 #include "core/stage.h"
+#include "core/table/flow_event.h"
 #include "core/table/table.h"
 #include "core/table/tally.h"
 #include "core/track/track.h"
@@ -36,7 +37,7 @@ static bool may_be_renamed(const struct ks_inspection *insp)
 /* Ends the flow. Returns `reason`, or KS_REASON_CONTENDED. */
 static __u32 flow_end(struct ks_env *env, struct ks_inspection *insp, __u32 reason)
 {
-	if (!insp->home.dry && !ks_table_free_flow(env, &insp->flow))
+	if (!insp->home.dry && !ks_table_free_flow(env, &insp->flow, KS_END_REROUTED))
 		return KS_REASON_CONTENDED;
 	return reason;
 }

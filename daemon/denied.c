@@ -282,7 +282,7 @@ long ks_denied_end(struct ks_daemon *daemon, const struct ks_denied *denied, boo
 {
 	size_t count = all ? denied->key_count : denied->counts[KS_REVIEW_RETARGETED];
 
-	return count ? ks_kernel_kill(daemon->kernel, denied->keys, count) : 0;
+	return count ? ks_kernel_kill(daemon->kernel, denied->keys, count, KS_END_DENIED) : 0;
 }
 
 static void change_add(json_t **change, const char *name, size_t count)

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 #include <jansson.h>
 
+#include "core/home.h"
 #include "daemon/events.h"
 #include "daemon/api/forms.h"
 #include "text/scoped.h"
@@ -148,7 +149,7 @@ static void forget_folded(__u64 folded, bool one_source, const struct ks_event *
 
 void ks_events_tell_folded(struct ks_events *events)
 {
-	__u64 lost = ks_kernel_events_lost(events->kernel);
+	__u64 lost = ks_kernel_events_lost(events->kernel, KS_LOST_PACKETS);
 
 	if (events->followers) {
 		ks_events_take(events); /* events that were sent come first */
@@ -159,6 +160,14 @@ void ks_events_tell_folded(struct ks_events *events)
 		tell_lost(follower);
 	}
 	events->lost = lost;
+}
+
+/* The programs tell what a follower wants to hear, and nothing else. */
+static void asked_set(const struct ks_events *events)
+{
+	__u32 asked = events->followers ? 1U << KS_EVENT_PACKET : 0;
+
+	ks_store_relaxed(&ks_kernel_control(events->kernel)->asked, asked);
 }
 
 int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events)
@@ -172,7 +181,7 @@ int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, 
 	new->ring = ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), deliver_event, new, NULL);
 	if (!new->ring)
 		return -errno;
-	ks_kernel_control(kernel)->listeners = 0; /* those of a daemon that is dead */
+	ks_kernel_control(kernel)->asked = 0; /* by followers of a daemon that is dead */
 	*events = TAKE(new);
 	return 0;
 }
@@ -200,8 +209,8 @@ int ks_events_move(struct ks_events *events, struct ks_kernel *kernel)
 	events->former = events->ring;
 	events->ring = ring;
 	events->kernel = kernel;
-	events->lost = ks_kernel_events_lost(kernel);
-	ks_kernel_control(kernel)->listeners = events->count;
+	events->lost = ks_kernel_events_lost(kernel, KS_LOST_PACKETS);
+	asked_set(events);
 	return 0;
 }
 
@@ -233,7 +242,7 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 	ks_events_take(events); /* earlier events are not for this one */
 	if (!events->followers) {
 		ks_kernel_folds_take(events->kernel, forget_folded, NULL);
-		events->lost = ks_kernel_events_lost(events->kernel);
+		events->lost = ks_kernel_events_lost(events->kernel, KS_LOST_PACKETS);
 	}
 	follower->events = events;
 	follower->filter = *filter;
@@ -242,7 +251,7 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 	follower->next = events->followers;
 	events->followers = follower;
 	events->count++;
-	__atomic_fetch_add(&ks_kernel_control(events->kernel)->listeners, 1, __ATOMIC_SEQ_CST);
+	asked_set(events);
 	return follower;
 }
 
@@ -255,7 +264,7 @@ void ks_follower_destroy(struct ks_follower *follower)
 		link = &(*link)->next;
 	*link = follower->next;
 	events->count--;
-	__atomic_fetch_sub(&ks_kernel_control(events->kernel)->listeners, 1, __ATOMIC_SEQ_CST);
+	asked_set(events);
 	free(follower->buf);
 	free(follower);
 }

@@ -3,7 +3,7 @@
  * Events on their way from the kernel's ring buffer to their followers. Each
  * follower has a bounded buffer of JSON lines: one that reads too slowly loses
  * lines and is told how many as soon as half of the buffer is free again, and no other waits for it. The programs send
- * events only while ks_control.listeners says that somebody follows. Used by the
+ * events only while ks_control.asked says that somebody follows. Used by the
  * daemon's thread.
  */
 #ifndef KS_DAEMON_EVENTS_H

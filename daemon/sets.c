@@ -245,7 +245,7 @@ struct end_ctx {
 
 static void end_collected(struct end_ctx *ctx)
 {
-	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count);
+	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count, KS_END_SET);
 
 	if (result < 0)
 		ctx->err = result;

@@ -343,6 +343,12 @@ int ks_engine_each_entry(struct ks_engine *engine,
 	return ks_entries_each(engine->buckets, engine->shape.buckets, engine->now, fn, arg);
 }
 
+void ks_engine_tell_flows(struct ks_engine *engine, ks_engine_tell_fn *tell, void *arg)
+{
+	engine->tell = tell;
+	engine->tell_arg = arg;
+}
+
 int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port)
 {
 	if (engine->listener_count == KS_ENGINE_LISTEN_MAX)

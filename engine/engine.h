@@ -183,6 +183,10 @@ int ks_engine_each_entry(struct ks_engine *engine,
 
 #define KS_ENGINE_LISTEN_MAX 8
 
+/* Tells `tell` of flows that begin, are established and end, from now on; nobody, if that is NULL. */
+typedef void ks_engine_tell_fn(const struct ks_flow_event *event, void *arg);
+void ks_engine_tell_flows(struct ks_engine *engine, ks_engine_tell_fn *tell, void *arg);
+
 /* Says that a process of the box has a port of a protocol, which translations must not use. Returns 0 or -ENOSPC. */
 int ks_engine_listen(struct ks_engine *engine, __u8 proto, __u16 port);
 

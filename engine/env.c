@@ -374,3 +374,23 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 void env_event(struct ks_env *env, const struct ks_inspection *insp)
 {
 }
+
+#define ALL_KINDS ((1U << KS_EVENT_KINDS) - 1)
+
+__u32 env_asked(struct ks_env *env)
+{
+	return ks_engine_of(env)->tell ? ALL_KINDS : 0;
+}
+
+struct ks_flow_event *env_flow_event(struct ks_env *env)
+{
+	return &ks_engine_of(env)->event;
+}
+
+void env_flow_event_send(struct ks_env *env, struct ks_flow_event *event)
+{
+	struct ks_engine *engine = ks_engine_of(env);
+
+	event->time = engine->now;
+	engine->tell(event, engine->tell_arg);
+}

@@ -15,6 +15,7 @@
 #include "core/port_scan.h"
 #include "core/table/ended.h"
 #include "core/settle.h"
+#include "core/table/flow_event.h"
 #include "engine/engine.h"
 #include "engine/held.h"
 
@@ -64,6 +65,9 @@ struct ks_engine {
 	struct ks_zone_count *zones; /* KS_ZONE_PAIRS of them */
 	struct ks_count *established; /* KS_FLOW_PAIRS of them */
 	__u8 transcript[KS_TRANSCRIPT_MAX];
+	ks_engine_tell_fn *tell; /* hears of flows, if not NULL */
+	void *tell_arg;
+	struct ks_flow_event event; /* the one in hand */
 };
 
 static inline struct ks_engine *ks_engine_of(struct ks_env *env)

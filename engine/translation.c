@@ -74,3 +74,34 @@ bool ks_translation_read(const struct ks_bucket *table, __u32 buckets, const str
 	show_moved(key, flow, translation);
 	return is_translated;
 }
+
+bool ks_flow_event_translation(const struct ks_flow_event *event, struct ks_translation *translation)
+{
+	bool is_translated = false;
+
+	*translation = (struct ks_translation){ 0 };
+	for (unsigned side = KS_ORIGINAL; side <= KS_REPLY; side++) {
+		struct ks_slot alias = { .key = event->alias[side], .flow = { .state = KS_STATE_ALIAS } };
+
+		ks_record_edit(&alias.flow)->alias.side = (__u8)side;
+		alias.flow.flags = event->aliases & KS_ALIAS_ORIG_IS_HIGH << side ? KS_FLOW_ORIG_IS_HIGH : 0;
+		if (event->aliases & KS_ALIAS_PRESENT << side)
+			is_translated |= alias_read(&alias, &event->key, &event->flow, side, translation);
+	}
+	show_moved(&event->key, &event->flow, translation);
+	return is_translated;
+}
+
+void ks_flow_event_note(const struct ks_bucket *table, __u32 buckets, struct ks_flow_event *event)
+{
+	for (unsigned side = KS_ORIGINAL; side <= KS_REPLY; side++) {
+		struct ks_slot alias;
+
+		if (!ks_slot_read(table, buckets, event->flow.alias[side], &alias) || !ks_slot_is_alias(&alias, side))
+			continue;
+		event->alias[side] = alias.key;
+		event->aliases |= (__u8)(KS_ALIAS_PRESENT << side);
+		if (ks_flow_orig_side(&alias.flow))
+			event->aliases |= (__u8)(KS_ALIAS_ORIG_IS_HIGH << side);
+	}
+}

@@ -4,6 +4,7 @@
 #define KS_ENGINE_TRANSLATION_H
 
 #include "core/address.h"
+#include "core/table/flow_event.h"
 #include "core/table/table.h"
 #include "core/types.h"
 
@@ -26,5 +27,11 @@ bool ks_slot_is_alias(const struct ks_slot *slot, enum ks_dir side);
 /* Gets the translation of a flow in a table. Returns false if there is none; one side may be translated and the other not. */
 bool ks_translation_read(const struct ks_bucket *table, __u32 buckets, const struct ks_flow_key *key,
 			 const struct ks_flow *flow, struct ks_translation *translation);
+
+/* The same of a flow that an event tells of. */
+bool ks_flow_event_translation(const struct ks_flow_event *event, struct ks_translation *translation);
+
+/* Notes in an event of a flow in a table, whose key and flow are set, the keys of its aliases. */
+void ks_flow_event_note(const struct ks_bucket *table, __u32 buckets, struct ks_flow_event *event);
 
 #endif

@@ -33,6 +33,8 @@ struct ks_kernel {
 	struct ks_growth *growth; /* during a takeover into a new table, else NULL */
 	struct ks_set_store sets; /* the run-time sets of the policy in force (sets.c) */
 	__u32 zones; /* ids below this have counted packets, or may (read.c) */
+	ks_engine_tell_fn *tell; /* ks_kernel_tell_flows() */
+	void *tell_arg;
 	bool sees_packets; /* its programs can look at the kernel's own packets (Linux 6.2) */
 	int front_error; /* why the front cannot be loaded; 0: not tried, or it is */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */

@@ -65,6 +65,7 @@ struct ks_kernel;
 	X(FLOW_COUNTS, ks_flow_counts)       \
 	X(RULE_COUNTS, ks_rule_counts)       \
 	X(EVENTS, ks_events)                 \
+	X(FLOW_EVENTS, ks_flow_events)       \
 	X(EVENTS_LOST, ks_events_lost)       \
 	X(FOLDS, ks_folds)                   \
 	X(SCRATCH, ks_scratch)               \
@@ -346,8 +347,14 @@ int ks_kernel_each_slot_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 /* Copies the live flow of a slot. Returns false if there is none. */
 bool ks_kernel_slot(const struct ks_kernel *kernel, __u32 id, struct ks_slot *copy);
 
-/* Frees the flows of n keys. Returns how many were there, or -errno. */
-long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n);
+/* Frees the flows of n keys. `why`: enum ks_end, as it is told. Returns how many were there, or -errno. */
+long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n, enum ks_end why);
+
+/*
+ * Tells `tell`, if that is not NULL, of flows that end here and not by a program: connections that are closed because their
+ * address is lost. The programs tell of their own.
+ */
+void ks_kernel_tell_flows(struct ks_kernel *kernel, ks_engine_tell_fn *tell, void *arg);
 
 /* Gets the translation of a flow. Returns false if there is none; one side may be translated and the other not. */
 bool ks_kernel_translation(const struct ks_kernel *kernel, const struct ks_flow_key *key, const struct ks_flow *flow,
@@ -400,7 +407,8 @@ const char *ks_kernel_program_name(enum ks_kernel_program program);
 /* Packets that the front has dropped; they are among those of the reasons. */
 __u64 ks_kernel_front_drops(const struct ks_kernel *kernel);
 
-__u64 ks_kernel_events_lost(const struct ks_kernel *kernel);
+/* Events that nobody was told of: of packets, which were not even folded, or of flows (KS_LOST_*, bpf/maps.h). */
+__u64 ks_kernel_events_lost(const struct ks_kernel *kernel, unsigned kind);
 
 /*
  * Takes out what was folded instead of being told: calls fn with how many events, and the last of them; of one source, else

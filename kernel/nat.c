@@ -106,7 +106,7 @@ struct kill_translated_ctx {
 
 static int end_collected(struct kill_translated_ctx *ctx)
 {
-	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count);
+	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count, KS_END_ADDRESS_LOST);
 
 	ctx->count = 0;
 	if (result < 0)
@@ -163,6 +163,31 @@ static bool mark_lost(struct kill_translated_ctx *ctx, const struct losing_flow 
 	return true;
 }
 
+/* Tells that a connection has ended, which no program sees. */
+static void tell_lost(const struct kill_translated_ctx *ctx, const struct losing_flow *flow)
+{
+	const struct ks_kernel *kernel = ctx->kernel;
+	struct ks_flow_event event = {
+		.time = ks_kernel_now(kernel),
+		.key = flow->owner.key,
+		.flow = flow->owner.flow,
+		.kind = KS_EVENT_END,
+		.why = KS_END_ADDRESS_LOST,
+	};
+
+	if (!kernel->tell)
+		return;
+	event.flow.state = KS_STATE_TCP_CLOSE;
+	ks_flow_event_note(kernel->table, kernel->shape->buckets, &event);
+	kernel->tell(&event, kernel->tell_arg);
+}
+
+void ks_kernel_tell_flows(struct ks_kernel *kernel, ks_engine_tell_fn *tell, void *arg)
+{
+	kernel->tell = tell;
+	kernel->tell_arg = arg;
+}
+
 /* Tells the inside of a connection, in the name by which it knows the other end. */
 static void reset_inside(struct kill_translated_ctx *ctx, const struct losing_flow *flow)
 {
@@ -203,6 +228,7 @@ static int end_translated(struct kill_translated_ctx *ctx, const struct ks_slot 
 	/* Packets that come meanwhile change it. */
 	for (unsigned n = 0; is_open_tcp(&flow.owner) && n < KS_LOST_TRIES; n++) {
 		if (mark_lost(ctx, &flow)) {
+			tell_lost(ctx, &flow);
 			reset_inside(ctx, &flow);
 			ctx->ended++;
 			return 0;

@@ -23,7 +23,8 @@
 #include "kernel/internal.h"
 
 #define KS_KILL_BATCH 32 /* keys that one run of ks_kill takes */
-#define KS_KILL_HEADER 16 /* bytes of its data before the keys */
+#define KS_KILL_HEADER 16 /* bytes of its data before the keys, ... */
+#define KS_KILL_WHY 15 /* ... and where the reason is in them */
 
 static bool copy_live_flow(const struct ks_slot *slot, __u64 now, struct ks_slot *copy)
 {
@@ -91,11 +92,12 @@ int ks_kernel_each_flow(const struct ks_kernel *kernel, ks_kernel_flow_fn *fn, v
 	return ks_kernel_each_flow_from(kernel, &cursor, kernel->shape->buckets, fn, arg);
 }
 
-long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n)
+long ks_kernel_kill(struct ks_kernel *kernel, const struct ks_flow_key *keys, size_t n, enum ks_end why)
 {
 	__u8 data[KS_KILL_HEADER + KS_KILL_BATCH * sizeof(*keys)] = { 0 };
 	long killed = 0;
 
+	data[KS_KILL_WHY] = (__u8)why;
 	while (n) {
 		size_t batch = KS_MIN(n, (size_t)KS_KILL_BATCH);
 		long result;
@@ -265,11 +267,11 @@ int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule)
 	return bpf_map_update_elem(kernel->maps[KS_MAP_RULE_COUNTS], &rule, zeros, BPF_ANY) ? -errno : 0;
 }
 
-__u64 ks_kernel_events_lost(const struct ks_kernel *kernel)
+__u64 ks_kernel_events_lost(const struct ks_kernel *kernel, unsigned kind)
 {
 	__u64 lost = 0;
 
-	sum_entry(kernel, KS_MAP_EVENTS_LOST, 0, &lost, 1);
+	sum_entry(kernel, KS_MAP_EVENTS_LOST, kind, &lost, 1);
 	return lost;
 }
 

@@ -122,7 +122,7 @@ static int carry_control(int from, int to)
 	if (bpf_map_lookup_elem(from, &zero, old))
 		return -errno;
 	memcpy(&control, old, KS_CONTROL_HEAD);
-	control.active = control.listeners = 0;
+	control.active = control.asked = 0;
 	if (info.value_size == sizeof(control)) /* this build's own: the table grows */
 		control.settling = ((const struct ks_control *)old)->settling;
 	return bpf_map_update_elem(to, &zero, &control, BPF_ANY) ? -errno : 0;

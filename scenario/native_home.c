@@ -14,6 +14,8 @@ struct native_home {
 	const struct ks_policy *policy; /* in force */
 	struct ks_set_store sets;
 	__u64 packets; /* since the reset */
+	ks_engine_tell_fn *tell;
+	void *tell_arg;
 };
 
 static void tables_of(const struct ks_policy *policy, struct ks_tables *tables)
@@ -65,6 +67,7 @@ static int native_reset(void *self)
 	home->engine = engine;
 	home->packets = 0;
 	ks_engine_set_time(engine, KS_HOME_START);
+	ks_engine_tell_flows(engine, home->tell, home->tell_arg);
 	ks_engine_use_sets(engine, &home->sets, home->policy);
 	return ks_set_store_reset(&home->sets, home->policy, KS_HOME_START);
 }
@@ -181,8 +184,18 @@ static int native_kill(void *self, const struct ks_flow_key *keys, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct ks_entry entry = { .key = keys[i], .clock = ks_flow_clock(ks_engine_time(home->engine)) };
 
-		ks_table_kill(ks_engine_env(home->engine), &entry);
+		ks_table_kill(ks_engine_env(home->engine), &entry, KS_END_KILLED);
 	}
+	return 0;
+}
+
+static int native_tell_flows(void *self, ks_engine_tell_fn *tell, void *arg)
+{
+	struct native_home *home = self;
+
+	home->tell = tell;
+	home->tell_arg = arg;
+	ks_engine_tell_flows(home->engine, tell, arg);
 	return 0;
 }
 
@@ -200,6 +213,7 @@ static const struct ks_home_ops native_ops = {
 	.sets = native_sets,
 	.table = native_table,
 	.kill = native_kill,
+	.tell_flows = native_tell_flows,
 };
 
 int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)

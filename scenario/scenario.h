@@ -60,6 +60,8 @@ struct ks_home_ops {
 	/* Gives the table to look at, until the next packet, and ends flows of it. */
 	void (*table)(void *self, struct ks_review_table *table);
 	int (*kill)(void *self, const struct ks_flow_key *keys, size_t count);
+	/* Tells `tell` of flows from now on. What has happened so far was told when it is called again. */
+	int (*tell_flows)(void *self, ks_engine_tell_fn *tell, void *arg);
 };
 
 struct ks_home {

@@ -21,6 +21,10 @@ static const char *const reason_texts[KS_REASON_MAX] = { KS_REASONS(X) };
 static const char *const state_names[KS_STATE_MAX] = { KS_STATES(X) };
 #undef X
 
+#define X(id, name, text) [KS_END_##id] = name,
+static const char *const end_names[KS_END_MAX] = { KS_ENDS(X) };
+#undef X
+
 static const char *const action_names[KS_ACTION_MAX] = { "allow", "deny", "reject", "bypass", "hold" };
 
 static const char *const challenge_mode_names[] = { "auto", "always", "never" };
@@ -50,6 +54,16 @@ static int name_to_number(const char *const *names, size_t count, const char *na
 			return (int)i;
 	}
 	return -1;
+}
+
+const char *ks_end_name(unsigned end)
+{
+	return number_to_name(end_names, KS_END_MAX, end);
+}
+
+int ks_end_from_name(const char *name)
+{
+	return *name ? name_to_number(end_names, KS_END_MAX, name) : -1;
 }
 
 const char *ks_reason_name(unsigned reason)

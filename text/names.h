@@ -6,12 +6,14 @@
 #include <stddef.h>
 
 #include "core/table/flow.h"
+#include "core/table/flow_event.h"
 #include "core/verdict.h"
 
 /* Each returns a static string; "?" for a number out of range. */
 const char *ks_reason_name(unsigned reason); /* "no state" */
 const char *ks_reason_text(unsigned reason); /* a sentence */
 const char *ks_state_name(unsigned state); /* "ESTABLISHED" */
+const char *ks_end_name(unsigned end); /* "expired": why a flow has ended */
 const char *ks_action_name(unsigned action); /* "allow" "deny" "reject" "bypass" "hold" */
 const char *ks_challenge_mode_name(unsigned mode); /* "auto" "always" "never" */
 const char *ks_class_name(unsigned class); /* "new" "established" "related" "invalid" "untracked" "none" */
@@ -19,6 +21,7 @@ const char *ks_class_name(unsigned class); /* "new" "established" "related" "inv
 /* Each returns the number, or -1 for an unknown name. Case is ignored. */
 int ks_reason_from_name(const char *name);
 int ks_state_from_name(const char *name);
+int ks_end_from_name(const char *name);
 int ks_class_from_name(const char *name);
 
 /* "tcp", "icmpv6", or the decimal number written into buf (at least 4 bytes). */

@@ -6,6 +6,7 @@
 #include "core/home.h"
 #include "core/link.h"
 #include "core/nat/mapping.h"
+#include "core/table/flow_event.h"
 #include "core/table/table.h"
 #include "core/table/tally.h"
 
@@ -138,7 +139,8 @@ static ks_inline bool stale_end(struct ks_env *env, struct ks_inspection *insp)
 	insp->side.ref = ks_slot_at(search->stale);
 	ks_table_read(env, &insp->side);
 	if (insp->side.before.version != search->stale_version || insp->side.key.kind != KS_KIND_FLOW ||
-	    !flow_is_stale(&insp->side.before, insp->side.clock) || !ks_table_free_flow(env, &insp->side))
+	    !flow_is_stale(&insp->side.before, insp->side.clock) ||
+	    !ks_table_free_flow(env, &insp->side, ks_end_of_slot(&insp->side.before, insp->side.clock)))
 		return false;
 	insp->sent.sport = search->stale_port;
 	return true;

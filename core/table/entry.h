@@ -22,14 +22,14 @@ struct ks_entry {
 	__u32 clock; /* the present on a flow's clock */
 	__u8 found; /* 1: `before` is the live entry of the key */
 	__u8 busy; /* 1: another CPU wrote it meanwhile; `before` may be a mixture */
-	__u8 gone_counted; /* 1: an insert has recycled a flow that limits counted (tally.h): gone, gone_rule, gone_high */
+	__u8 gone_counted; /* 1: an insert has recycled a flow that limits counted (tally.h): gone_rule, gone_high */
 	__u8 gone_high;
 	struct ks_flow_ref ref;
 	struct ks_flow before; /* as found */
 	struct ks_flow after; /* as committed; in a dry run, as it would have been */
-	struct ks_flow_key gone;
+	struct ks_flow_key gone; /* of the entry that an insert has recycled */
 	__u32 gone_rule;
-	__u32 zero;
+	__u32 why; /* enum ks_end: why ks_table_free() ends the flow (flow_event.h) */
 };
 
 #define KS_TALLY_OF_RULE KS_LIMIT_UNITS /* in the place of a unit: the tally of a rule's limits */

@@ -222,6 +222,13 @@ static inline bool ks_state_is_plain(__u32 state)
 	       state == KS_STATE_ICMP_REPLIED || state == KS_STATE_OTHER_SINGLE || state == KS_STATE_OTHER_STREAM;
 }
 
+/* States in which a flow begins, before its handshake is complete or anybody has answered. */
+static inline bool ks_state_is_beginning(__u32 state)
+{
+	return ks_state_is_half_open(state) || state == KS_STATE_UDP_SINGLE || state == KS_STATE_ICMP_REQUEST ||
+	       state == KS_STATE_OTHER_SINGLE;
+}
+
 /*
  * Returns true for a flow of UDP, ICMP or another protocol without a handshake that may be an invented one: an answer may
  * have gone to a source that has asked nothing. It is proven by a packet of the originator behind two answers, two seconds

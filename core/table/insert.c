@@ -362,9 +362,9 @@ static inline bool slot_is_still(const struct ks_flow_key *key, const struct ks_
 /* An entry makes room: if it is a flow that limits counted, whoever inserts gives it back. */
 static inline void gone_note(struct ks_entry *e, const struct ks_flow_key *key, const struct ks_flow *flow)
 {
+	e->gone = *key;
 	if (ks_likely(!ks_tally_counts(key, flow)))
 		return;
-	e->gone = *key;
 	e->gone_rule = flow->rule;
 	e->gone_high = (__u8)ks_flow_orig_side(flow);
 	e->gone_counted = 1;
@@ -392,7 +392,7 @@ static ks_inline bool slot_vacate(struct ks_env *env, struct ks_entry *e, const 
 	if (entry_is_flow(slot->key.kind, slot->flow.state))
 		ks_fetch_add(&counts->recycled, 1);
 	gone_note(e, &slot->key, &slot->flow);
-	slot_free(env, bucket, &ref, version, counts);
+	slot_free(env, bucket, &ref, version, ks_end_of_slot(&slot->flow, e->clock));
 	return true;
 }
 
@@ -435,7 +435,6 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 				 struct ks_table_counts *counts)
 {
 	struct ks_bucket *bucket = env_bucket(env, best->bucket);
-	__u32 gone; /* its kind */
 	struct ks_slot *slot;
 	__u32 version;
 
@@ -451,7 +450,6 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 		slot_release(slot, version);
 		return KS_REASON_CONTENDED;
 	}
-	gone = slot->key.kind;
 	if (best->rank != SLOT_FREE) {
 		gone_note(e, &slot->key, &e->before);
 		ks_share_count(env, &slot->key, &e->before, -1);
@@ -463,9 +461,10 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	e->ref.bucket = best->bucket;
 	e->ref.slot = best->slot;
 	if (best->rank != SLOT_FREE) {
-		if (entry_is_flow(gone, e->before.state))
+		if (entry_is_flow(e->gone.kind, e->before.state))
 			ks_fetch_add(&counts->recycled, 1);
-		ks_table_ended(env, counts, gone, &e->before, ks_slot_id(&e->ref));
+		entry_tell_end(env, &e->gone, &e->before, ks_end_of_slot(&e->before, e->clock));
+		ks_table_ended(env, e->gone.kind, &e->before, ks_slot_id(&e->ref));
 	}
 	ks_fetch_add(entry_counter(counts, e->key.kind, e->after.state), 1);
 	mapping_account(env, e->key.kind, &e->after, 1);

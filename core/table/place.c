@@ -116,7 +116,7 @@ static long place_look(__u32 n, void *arg)
 }
 
 /* Frees what was found, if it has not changed. Returns false if it has. */
-static ks_inline bool place_free(struct place_ctx *ctx, struct ks_table_counts *counts)
+static ks_inline bool place_free(struct place_ctx *ctx)
 {
 	struct ks_flow_ref ref = ks_slot_at(ctx->id);
 	struct ks_bucket *bucket = env_bucket(ctx->env, ref.bucket);
@@ -132,7 +132,7 @@ static ks_inline bool place_free(struct place_ctx *ctx, struct ks_table_counts *
 		slot_release(slot, ctx->version);
 		return false;
 	}
-	slot_free(ctx->env, bucket, &ref, ctx->version, counts);
+	slot_free(ctx->env, bucket, &ref, ctx->version, KS_END_UNTOLD);
 	return true;
 }
 
@@ -165,5 +165,5 @@ ks_isolated __u32 ks_record_place_isolated(struct ks_env *env, const struct ks_e
 	ctx.id = (__u32)ks_hide_value(0, e->hash);
 	ctx.age = (__u32)ks_hide_value(0, e->hash);
 	ks_loop(PLACE_BUCKETS * KS_BUCKET_SLOTS, place_look, &ctx);
-	return ctx.id && place_free(&ctx, counts) ? ctx.id : 0;
+	return ctx.id && place_free(&ctx) ? ctx.id : 0;
 }

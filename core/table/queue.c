@@ -103,7 +103,7 @@ struct clear_ctx {
 	struct ks_env *env;
 	__u64 owner;
 	__u32 queue;
-	__u32 zero;
+	__u32 clock;
 	__u64 held; /* the hash of a datagram some of whose fragments are held */
 };
 
@@ -145,7 +145,7 @@ static long clear_try(__u32 n, void *arg)
 	}
 	if (ctx->queue == KS_QUEUE_HALF_OPEN)
 		ks_fetch_add(&counts->recycled, 1);
-	slot_free(ctx->env, bucket, &ref, version, counts);
+	slot_free(ctx->env, bucket, &ref, version, ks_end_of_slot(&slot->flow, ctx->clock));
 	return 1;
 }
 
@@ -194,6 +194,7 @@ ks_isolated __u32 ks_queue_join_isolated(struct ks_env *env, const struct ks_ent
 	if (!(__u32)ctx.loser)
 		return 0;
 	clear.env = env;
+	clear.clock = e->clock;
 	clear.owner = ctx.loser;
 	clear.queue = ctx.queue;
 	clear.held = ks_hide_value(0, e->hash);

@@ -174,6 +174,7 @@ ks_isolated __u32 ks_table_commit_isolated(struct ks_env *env, struct ks_entry *
 		counts = env_table_counts(env);
 		if (counts)
 			half_open_account(counts, e->before.state, e->after.state);
+		ks_flow_tell_moved(env, e);
 	}
 	return true;
 }
@@ -203,9 +204,12 @@ static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32
 	slot_release(slot, version);
 }
 
-void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 kind, const struct ks_flow *flow,
-		    __u32 id)
+void ks_table_ended(struct ks_env *env, __u32 kind, const struct ks_flow *flow, __u32 id)
 {
+	struct ks_table_counts *counts = env_table_counts(env);
+
+	if (!counts)
+		return;
 	ks_fetch_add(entry_counter(counts, kind, flow->state), -1);
 	mapping_account(env, kind, flow, -1);
 	if (!entry_is_flow(kind, flow->state))
@@ -219,7 +223,6 @@ void ks_table_ended(struct ks_env *env, struct ks_table_counts *counts, __u32 ki
 
 ks_isolated __u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e)
 {
-	struct ks_table_counts *counts;
 	struct ks_bucket *bucket;
 
 	ks_hide_bound(env);
@@ -227,10 +230,9 @@ ks_isolated __u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e)
 		return false;
 	ks_hide_bound(e);
 	bucket = env_bucket(env, e->ref.bucket);
-	counts = env_table_counts(env);
-	if (!bucket || !counts || !slot_claim(&bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK], e->before.version))
+	if (!bucket || !slot_claim(&bucket->slot[e->ref.slot & KS_BUCKET_SLOT_MASK], e->before.version))
 		return false;
-	slot_free(env, bucket, &e->ref, e->before.version, counts);
+	slot_free(env, bucket, &e->ref, e->before.version, e->why);
 	return true;
 }
 
@@ -244,7 +246,7 @@ __u32 ks_table_mappings(struct ks_env *env, const struct ks_addr *addr)
 
 /* A sweep of one bucket. */
 struct sweep_ctx {
-	struct ks_env *env;
+	struct ks_env *env; /* as of a function that is verified apart */
 	__u32 bucket, clock, freed;
 };
 
@@ -253,12 +255,11 @@ static long sweep_slot(__u32 n, void *arg)
 	struct sweep_ctx *ctx = arg;
 	struct ks_flow_ref ref = { .bucket = ctx->bucket, .slot = n & KS_BUCKET_SLOT_MASK };
 	struct ks_bucket *bucket = env_bucket(ctx->env, ctx->bucket);
-	struct ks_table_counts *counts = env_table_counts(ctx->env);
 	struct ks_flow head;
 	struct ks_slot *slot;
 	__u32 version;
 
-	if (!bucket || !counts)
+	if (!bucket)
 		return 1;
 	slot = &bucket->slot[ref.slot];
 	if (ks_load_hint(&bucket->tag[ref.slot]) == 0)
@@ -276,16 +277,17 @@ static long sweep_slot(__u32 n, void *arg)
 		slot_release(slot, version);
 		return 0;
 	}
-	ks_tally_return(ctx->env, &slot->key, &slot->flow);
+	if (ks_unlikely(ks_tally_counts(&slot->key, &slot->flow)))
+		ks_tally_return_isolated(ctx->env, &slot->key, slot->flow.rule, ks_flow_orig_side(&slot->flow));
 	ctx->freed += entry_is_flow(slot->key.kind, slot->flow.state);
-	slot_free(ctx->env, bucket, &ref, version, counts);
+	slot_free(ctx->env, bucket, &ref, version, KS_END_EXPIRED);
 	return 0;
 }
 
 __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
-	struct sweep_ctx ctx = { .env = env, .bucket = index, .clock = ks_flow_clock(now) };
+	struct sweep_ctx ctx = { .env = env_isolated(env), .bucket = index, .clock = ks_flow_clock(now) };
 
 	ks_loop(KS_BUCKET_SLOTS, sweep_slot, &ctx);
 	if (ctx.freed && counts)
@@ -297,6 +299,7 @@ __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 struct kill_ctx {
 	struct ks_env *env;
 	struct ks_entry *e;
+	__u32 why;
 	bool killed;
 };
 
@@ -311,16 +314,16 @@ static long table_kill_try(__u32 n, void *arg)
 		return 0;
 	if (!ctx->e->found || !counts)
 		return 1;
-	if (!ks_ended_note(ctx->env, ctx->e) || !ks_table_free_flow(ctx->env, ctx->e))
+	if (!ks_ended_note(ctx->env, ctx->e) || !ks_table_free_flow(ctx->env, ctx->e, ctx->why))
 		return 0;
 	ks_fetch_add(&counts->killed, 1);
 	ctx->killed = true;
 	return 1;
 }
 
-bool ks_table_kill(struct ks_env *env, struct ks_entry *e)
+bool ks_table_kill(struct ks_env *env, struct ks_entry *e, __u32 why)
 {
-	struct kill_ctx ctx = { .env = env, .e = e };
+	struct kill_ctx ctx = { .env = env, .e = e, .why = why };
 
 	ks_table_hash(env, e);
 	/* Packets may commit the flow between the look and the claim, so it is tried again. */

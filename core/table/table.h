@@ -309,21 +309,34 @@ static ks_inline __u32 ks_table_admit(struct ks_env *env, struct ks_entry *e)
 /* Returns true if an insert of e->key may take the place of the live entry that ks_table_find() found. */
 bool ks_table_is_replaceable(struct ks_env *env, const struct ks_entry *e);
 
-/* Frees the entry at e->ref, a record (a flow: ks_table_free_flow() in tally.h), if it is still the version of e->before. Returns false if not. */
+/*
+ * Frees the entry at e->ref, a record (a flow: ks_table_free_flow() in tally.h), if it is still the version of e->before. If it is
+ * a flow, it ends for the reason e->why. Returns false if not.
+ */
 __u32 ks_table_free_isolated(struct ks_env *env, struct ks_entry *e);
+
+static inline bool ks_table_free_for(struct ks_env *env, struct ks_entry *e, __u32 why)
+{
+	__u32 done;
+
+	e->why = why;
+	done = ks_table_free_isolated(env_isolated(env), e);
+	ks_hide_bound(done); /* a callback may return it (V8) */
+	return done & 1;
+}
 
 static inline bool ks_table_free(struct ks_env *env, struct ks_entry *e)
 {
-	__u32 done = ks_table_free_isolated(env_isolated(env), e);
-
-	ks_hide_bound(done); /* a callback may return it (V8) */
-	return done & 1;
+	return ks_table_free_for(env, e, 0);
 }
 
 /* Frees the dead entries of the bucket with this index. Returns how many flows were among them. */
 __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now);
 
-/* Frees the flow of a key, whatever its state, and remembers it as ended (ended.h). Returns false if there was none. */
-bool ks_table_kill(struct ks_env *env, struct ks_entry *e);
+/*
+ * Frees the flow of a key, whatever its state, and remembers it as ended (ended.h). `why` it ends: enum ks_end (flow_event.h).
+ * Returns false if there was none.
+ */
+bool ks_table_kill(struct ks_env *env, struct ks_entry *e, __u32 why);
 
 #endif

@@ -147,10 +147,10 @@ static inline bool ks_table_commit_flow(struct ks_env *env, struct ks_entry *e)
 	return true;
 }
 
-/* ks_table_free() for a flow, which is given back if it was counted. */
-static inline bool ks_table_free_flow(struct ks_env *env, struct ks_entry *e)
+/* ks_table_free() for a flow, which ends for the reason `why` (enum ks_end), and is given back if it was counted. */
+static inline bool ks_table_free_flow(struct ks_env *env, struct ks_entry *e, __u32 why)
 {
-	if (!ks_table_free(env, e))
+	if (!ks_table_free_for(env, e, why))
 		return false;
 	ks_tally_return(env, &e->key, &e->before);
 	return true;

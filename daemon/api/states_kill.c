@@ -25,7 +25,7 @@ struct kill_filtered_ctx {
 
 static void kill_filtered(struct kill_filtered_ctx *ctx)
 {
-	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count);
+	long result = ks_kernel_kill(ctx->kernel, ctx->keys, ctx->count, KS_END_KILLED);
 
 	if (result < 0)
 		ctx->err = result;

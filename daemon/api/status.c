@@ -166,8 +166,9 @@ enum MHD_Result ks_api_status(struct ks_request *request)
 			  ks_trial_json(daemon), "table", table_json(daemon), "rates", rates_json(daemon), "settling",
 			  ks_settle_json(daemon), "challenge", ks_challenge_json(daemon), "followers",
 			  (int)ks_events_followers(daemon->events), "events_lost",
-			  (json_int_t)ks_kernel_events_lost(daemon->kernel), "answers_withheld",
-			  (json_int_t)ks_kernel_answers_withheld(daemon->kernel), "xdp_drops",
+			  (json_int_t)(ks_kernel_events_lost(daemon->kernel, KS_LOST_PACKETS) +
+				       ks_kernel_events_lost(daemon->kernel, KS_LOST_FLOWS)),
+			  "answers_withheld", (json_int_t)ks_kernel_answers_withheld(daemon->kernel), "xdp_drops",
 			  (json_int_t)ks_kernel_front_drops(daemon->kernel)));
 }
 

@@ -3,7 +3,7 @@
  * The signature test: every scenario of tests/cases runs natively, through
  * the tc program, through the XDP program, and through the front with tc behind
  * it; each step must come to the same action, reason, class, state, numbers and
- * flow, and each test to the same state table. With the front packets and rules
+ * flow, each test to the same state table, and of flows the same must be told. With the front packets and rules
  * must also be counted as without it. Usage: cases_agree DIRECTORY|FILE.ks...  Speaks TAP.
  */
 #include <errno.h>
@@ -38,6 +38,7 @@ struct record {
 	bool no_memory;
 	struct ks_test_result result;
 	struct flow_list flows;
+	struct event_list events;
 	struct counts counts; /* by this test */
 };
 
@@ -121,17 +122,22 @@ static void counts_since(const struct counts *before, struct counts *counts)
 static int record_make(struct bench *bench, int which, const struct ks_test *test)
 {
 	struct record *record = &bench->records[which];
+	struct ks_home *home = &bench->homes[which];
 	struct counts before;
 	int err = counts_read(bench, &before);
 
 	record->count = 0;
 	if (!err)
-		err = ks_scenario_run(bench->policy, test, &bench->homes[which], record_step, record, &record->result)
+		err = home->ops->tell_flows(home->self, event_list_add, &record->events);
+	record->events.count = 0;
+	if (!err)
+		err = ks_scenario_run(bench->policy, test, home, record_step, record, &record->result)
 			      ?: counts_read(bench, &record->counts);
 	if (err)
 		return err;
 	counts_since(&before, &record->counts);
-	return record->no_memory ? -ENOMEM : flow_list_take(&record->flows, &bench->homes[which]);
+	event_list_complete(&record->events, home);
+	return record->no_memory || record->events.no_memory ? -ENOMEM : flow_list_take(&record->flows, home);
 }
 
 /* Prints the first difference from the native home. Returns true if there is one. */
@@ -164,6 +170,18 @@ static bool tables_differ(const struct bench *bench, int which)
 	    !flow_lists_differ(&bench->records[NATIVE].flows, &bench->records[which].flows, text))
 		return false;
 	printf("# at the end, the tables of native and %s differ: %s\n", bench->homes[which].ops->name, text);
+	return true;
+}
+
+/* The same with what was told of flows. */
+static bool events_differ(const struct bench *bench, int which)
+{
+	char text[DIFFERENCE_TEXT];
+
+	if (bench->records[which].result.outcome == KS_OUTCOME_SKIPPED ||
+	    !event_lists_differ(&bench->records[NATIVE].events, &bench->records[which].events, text))
+		return false;
+	printf("# native and %s tell of flows otherwise: %s\n", bench->homes[which].ops->name, text);
 	return true;
 }
 
@@ -252,7 +270,7 @@ static bool home_judge(struct bench *bench, int which, const struct ks_test *tes
 	}
 	bench->cut_short += result->outcome == KS_OUTCOME_SKIPPED;
 	return !which || (!steps_differ(bench, which, test) && !tables_differ(bench, which) &&
-			  (which != FRONT || !counts_differ(bench)));
+			  !events_differ(bench, which) && (which != FRONT || !counts_differ(bench)));
 }
 
 static void test_agree(struct bench *bench, const struct ks_test *test)
@@ -277,6 +295,7 @@ static void records_fini(struct bench *bench)
 {
 	for (int i = 0; i < HOMES; i++) {
 		flow_list_fini(&bench->records[i].flows);
+		event_list_fini(&bench->records[i].events);
 		free(bench->records[i].steps);
 		bench->records[i] = (struct record){ 0 };
 	}

@@ -2,6 +2,9 @@
 /* Differences between homes; see compare.h. Fields are tables: name, offset, size. */
 #include "tests/bpf/compare.h"
 
+#include "engine/entries.h"
+#include "engine/translation.h"
+
 #include "text/names.h"
 
 #include <errno.h>
@@ -252,5 +255,133 @@ bool flow_lists_differ(const struct flow_list *a, const struct flow_list *b, cha
 	if (a->count == b->count)
 		return false;
 	lonely_describe(a->count > b->count ? a : b, common, a->count > b->count ? "first" : "second", text);
+	return true;
+}
+
+void event_list_add(const struct ks_flow_event *event, void *arg)
+{
+	struct event_list *list = arg;
+
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		void *grown = realloc(list->events, room * sizeof(*list->events));
+
+		if (!grown) {
+			list->no_memory = true;
+			return;
+		}
+		list->events = grown;
+		list->room = room;
+	}
+	list->events[list->count++] = *event;
+}
+
+static int event_order(const void *a, const void *b)
+{
+	const struct ks_flow_event *one = a, *other = b;
+	int order = memcmp(&one->key, &other->key, sizeof(one->key));
+
+	/* A flow may begin more than once in a test: its times are those of the test's clock. */
+	if (!order)
+		order = (one->flow.created > other->flow.created) - (one->flow.created < other->flow.created);
+	if (!order)
+		order = (one->flow.seen > other->flow.seen) - (one->flow.seen < other->flow.seen);
+	return order ? order : one->kind - other->kind;
+}
+
+/* Returns true for a flow that has expired, and whose end nobody has told yet. */
+static bool is_to_be_swept(const struct ks_slot *slot, __u64 now)
+{
+	return ks_flow_is_shown(&slot->key, &slot->flow) && !ks_state_is_closed(slot->flow.state) &&
+	       ks_flow_is_expired(&slot->flow, now);
+}
+
+static void add_unswept(struct event_list *list, const struct ks_home *home)
+{
+	struct ks_review_table table;
+
+	home->ops->table(home->self, &table);
+	for (__u32 i = 0; i < table.count * KS_BUCKET_SLOTS; i++) {
+		struct ks_flow_event event = { .kind = KS_EVENT_END, .why = KS_END_EXPIRED };
+		struct ks_slot slot;
+
+		if (!ks_slot_copy(&table.buckets[i / KS_BUCKET_SLOTS].slot[i % KS_BUCKET_SLOTS], &slot) ||
+		    !is_to_be_swept(&slot, table.now))
+			continue;
+		event.key = slot.key;
+		event.flow = slot.flow;
+		ks_flow_event_note(table.buckets, table.count, &event);
+		event_list_add(&event, list);
+	}
+}
+
+void event_list_complete(struct event_list *list, const struct ks_home *home)
+{
+	size_t kept = 0;
+
+	add_unswept(list, home);
+	if (home->ops->tell_flows(home->self, NULL, NULL))
+		list->no_memory = true;
+	if (list->count)
+		qsort(list->events, list->count, sizeof(*list->events), event_order);
+	for (size_t i = 0; i < list->count; i++) {
+		if (kept && list->events[i].why == KS_END_EXPIRED && list->events[kept - 1].why == KS_END_EXPIRED &&
+		    !event_order(&list->events[i], &list->events[kept - 1]))
+			continue;
+		list->events[kept++] = list->events[i];
+	}
+	list->count = kept;
+}
+
+void event_list_fini(struct event_list *list)
+{
+	free(list->events);
+	*list = (struct event_list){ 0 };
+}
+
+static const char *const kind_names[KS_EVENT_KINDS] = { "a packet", "a begin", "an establishment", "an end" };
+
+static void event_describe(const struct ks_flow_event *event, char text[DIFFERENCE_TEXT])
+{
+	char proto[8], ends[2][KS_ENDPOINT_TEXT];
+
+	for (int i = 0; i < 2; i++)
+		ks_endpoint_text(&event->key.addr[i], event->key.family, event->key.port[i], ends[i]);
+	snprintf(text, DIFFERENCE_TEXT, "%s (%s) of %s, %s, between %s and %s, seen at %u", kind_names[event->kind],
+		 ks_end_name(event->why), ks_proto_name(event->key.proto, proto, sizeof(proto)),
+		 ks_state_name(event->flow.state), ends[0], ends[1], event->flow.seen);
+}
+
+/* The aliases of a dead flow may be another's before its end is told: that depends on when the table is swept. */
+static bool aliases_agree(const struct ks_flow_event *a, const struct ks_flow_event *b)
+{
+	return a->why == KS_END_EXPIRED || (a->aliases == b->aliases && !memcmp(a->alias, b->alias, sizeof(a->alias)));
+}
+
+static bool events_differ(const struct ks_flow_event *a, const struct ks_flow_event *b, char text[DIFFERENCE_TEXT])
+{
+	char said[2][DIFFERENCE_TEXT];
+
+	if (!memcmp(&a->key, &b->key, sizeof(a->key)) && a->kind == b->kind && a->why == b->why && aliases_agree(a, b))
+		return flows_differ(&a->flow, &b->flow, "flow of an event: ", text);
+	event_describe(a, said[0]);
+	event_describe(b, said[1]);
+	snprintf(text, DIFFERENCE_TEXT, "events: %.110s and %.110s", said[0], said[1]);
+	return true;
+}
+
+bool event_lists_differ(const struct event_list *a, const struct event_list *b, char text[DIFFERENCE_TEXT])
+{
+	size_t common = KS_MIN(a->count, b->count);
+	char said[DIFFERENCE_TEXT];
+
+	for (size_t i = 0; i < common; i++) {
+		if (events_differ(&a->events[i], &b->events[i], text))
+			return true;
+	}
+	if (a->count == b->count)
+		return false;
+	event_describe(a->count > b->count ? &a->events[common] : &b->events[common], said);
+	snprintf(text, DIFFERENCE_TEXT, "only the %s tells %.200s", a->count > b->count ? "first" : "second", said);
 	return true;
 }

@@ -23,4 +23,21 @@ int flow_list_take(struct flow_list *list, const struct ks_home *home);
 void flow_list_fini(struct flow_list *list);
 bool flow_lists_differ(const struct flow_list *a, const struct flow_list *b, char text[DIFFERENCE_TEXT]);
 
+/* Events of flows, sorted by their flow and what they tell. */
+struct event_list {
+	struct ks_flow_event *events;
+	size_t count, room;
+	bool no_memory;
+};
+
+/* Adds one to the list, `arg`. */
+void event_list_add(const struct ks_flow_event *event, void *arg);
+/*
+ * Adds the ends of flows that have expired, and wait in the table of a home for its sweeper; sorts the list, and takes one of two
+ * where the sweeper was there in the meantime.
+ */
+void event_list_complete(struct event_list *list, const struct ks_home *home);
+void event_list_fini(struct event_list *list);
+bool event_lists_differ(const struct event_list *a, const struct event_list *b, char text[DIFFERENCE_TEXT]);
+
 #endif

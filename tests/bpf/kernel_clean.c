@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,6 +20,38 @@
 #define SWEEP_ROUNDING 64U /* buckets that a round of the sweeper visits twice at most */
 #define POLL_MS 5
 #define WAIT_MS 20000
+
+#define KILL_KEYS 1024
+
+struct kill_ctx {
+	struct ks_flow_key keys[KILL_KEYS];
+	size_t count;
+};
+
+static int key_collect(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
+{
+	struct kill_ctx *list = arg;
+
+	list->keys[list->count++] = *key;
+	return list->count == KILL_KEYS;
+}
+
+int kernel_clean_flows(struct ks_kernel *kernel)
+{
+	struct kill_ctx *list = malloc(sizeof(*list));
+	long killed = 0;
+
+	if (!list)
+		return -ENOMEM;
+	do {
+		list->count = 0;
+		ks_kernel_each_flow(kernel, key_collect, list);
+		if (list->count)
+			killed = ks_kernel_kill(kernel, list->keys, list->count, KS_END_KILLED);
+	} while (killed > 0 && list->count);
+	free(list);
+	return killed < 0 ? (int)killed : 0;
+}
 
 int kernel_clean_shortages(const struct ks_kernel *kernel)
 {

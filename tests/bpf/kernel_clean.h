@@ -5,6 +5,9 @@
 
 #include "kernel/kernel.h"
 
+/* Kills all live flows, as an administrator would. */
+int kernel_clean_flows(struct ks_kernel *kernel);
+
 /* Forgets for which peers no port was free. */
 int kernel_clean_shortages(const struct ks_kernel *kernel);
 

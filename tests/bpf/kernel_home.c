@@ -15,12 +15,12 @@
 #include "engine/entries.h"
 #include "kernel/internal.h"
 #include "tests/bpf/kernel_clean.h"
+#include "tests/bpf/kernel_told.h"
 #include "tests/bpf/xdp_hold.h"
 
 #define ETHER_HEADER 14
 #define FRAME_MAX 3000
 #define OUTPUT_MAX KS_PASSAGE_OUTPUT_MAX /* the length to which a frame may grow */
-#define KILL_KEYS 1024
 /* A test that fills its table waits after each turn of the clock until the sweeper has done its round. */
 #define SMALL_LIMIT 4096U
 #define SWEEP_POLL_MS 5
@@ -40,6 +40,7 @@ struct kernel_home {
 	bool held; /* the owner's: fragments may have been kept since the reset */
 	bool short_of_ports; /* the same: a search for a port has failed */
 	bool challenged; /* the same: a SYN was challenged */
+	struct kernel_told told; /* the owner's */
 	unsigned refused; /* packets that the front has dropped */
 	__u32 ending; /* the same: how often a limit has ended the flows of a source, when the clock was last turned */
 };
@@ -107,37 +108,6 @@ static int kernel_set_policy(void *self, const struct ks_policy *policy)
 	return shape_set(home, buckets) ?: err;
 }
 
-struct kill_ctx {
-	struct ks_flow_key keys[KILL_KEYS];
-	size_t count;
-};
-
-static int key_collect(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
-{
-	struct kill_ctx *list = arg;
-
-	list->keys[list->count++] = *key;
-	return list->count == KILL_KEYS;
-}
-
-/* Kills all live flows, as an administrator would. */
-static int live_kill(struct kernel_home *home)
-{
-	struct kill_ctx *list = malloc(sizeof(*list));
-	long killed = 0;
-
-	if (!list)
-		return -ENOMEM;
-	do {
-		list->count = 0;
-		ks_kernel_each_flow(home->kernel, key_collect, list);
-		if (list->count)
-			killed = ks_kernel_kill(home->kernel, list->keys, list->count);
-	} while (killed > 0 && list->count);
-	free(list);
-	return killed < 0 ? (int)killed : 0;
-}
-
 static int held_free(int fd, __u32 place)
 {
 	static const struct ks_held none;
@@ -172,6 +142,13 @@ static int challenges_reset(struct kernel_home *home)
 	return err;
 }
 
+static int kernel_tell_flows(void *self, ks_engine_tell_fn *tell, void *arg)
+{
+	struct kernel_home *owner = ((struct kernel_home *)self)->owner;
+
+	return kernel_told_hear(&owner->told, owner->kernel, tell, arg);
+}
+
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -179,7 +156,7 @@ static int kernel_reset(void *self)
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = live_kill(home) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
+	int err = kernel_clean_flows(home->kernel) ?: kernel_told_forget(&home->owner->told) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
 		  kernel_clean_answers(home->kernel) ?: kernel_clean_ended(home->kernel) ?: challenges_reset(home) ?: kernel_clean_sets(home->kernel, home->owner->policy);
 
 	if (err)
@@ -401,7 +378,7 @@ static void kernel_table(void *self, struct ks_review_table *table)
 static int kernel_kill(void *self, const struct ks_flow_key *keys, size_t count)
 {
 	struct kernel_home *home = self;
-	long killed = ks_kernel_kill(home->kernel, keys, count);
+	long killed = ks_kernel_kill(home->kernel, keys, count, KS_END_KILLED);
 
 	return killed < 0 ? (int)killed : 0;
 }
@@ -454,6 +431,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.sets = kernel_sets,             \
 		.table = kernel_table,           \
 		.kill = kernel_kill,             \
+		.tell_flows = kernel_tell_flows, \
 	}
 
 static const struct ks_home_ops kernel_ops[] = {
@@ -513,6 +491,7 @@ void kernel_home_close(struct ks_home *home)
 	xdp_let_go(made->hook);
 	if (made->table)
 		munmap(made->table, made->table_size);
+	kernel_told_fini(&made->told);
 	if (made->owner == made)
 		ks_kernel_close(made->kernel);
 	free(made->scratch);

@@ -291,6 +291,29 @@ void env_event(struct ks_env *env, const struct ks_inspection *insp)
 	__atomic_fetch_add(&env->events, 1, __ATOMIC_RELAXED);
 }
 
+__u32 env_asked(struct ks_env *env)
+{
+	return env->nobody_asks ? 0 : (1U << KS_EVENT_KINDS) - 1;
+}
+
+struct ks_flow_event *env_flow_event(struct ks_env *env)
+{
+	static _Thread_local struct ks_flow_event event;
+
+	return &event;
+}
+
+void env_flow_event_send(struct ks_env *env, struct ks_flow_event *event)
+{
+	assert_true(event->kind < KS_EVENT_KINDS && event->why < KS_END_MAX);
+	event->time = env->now;
+	__atomic_fetch_add(&env->told[event->kind], 1, __ATOMIC_RELAXED);
+	if (event->kind == KS_EVENT_END)
+		__atomic_fetch_add(&env->ends[event->why], 1, __ATOMIC_RELAXED);
+	if (!env->is_shared)
+		env->told_last = *event;
+}
+
 struct ks_env *test_env_create(__u32 buckets)
 {
 	struct ks_env *env = calloc(1, sizeof(*env));

@@ -24,6 +24,7 @@
 #include "core/nat/port.h"
 #include "core/port_scan.h"
 #include "core/table/ended.h"
+#include "core/table/flow_event.h"
 #include "core/table/table.h"
 #include "core/event.h"
 #include "core/inspect.h"
@@ -65,6 +66,12 @@ struct ks_env {
 	__u32 reasons[KS_REASON_MAX];
 	__u32 matches[TEST_RULES]; /* by rule id */
 	__u32 events;
+	__u32 told[KS_EVENT_KINDS]; /* events of flows */
+	__u32 ends[KS_END_MAX]; /* those of their ends, by why */
+	struct ks_flow_event told_last;
+	__u32 born_closed; /* flows that a test has inserted in a closed state: their end is told by nobody */
+	bool nobody_asks; /* for events of flows */
+	bool is_shared; /* by threads: told_last is not written */
 	__u8 transcript[KS_TRANSCRIPT_MAX];
 	struct ks_member_page *members; /* of run-time set 0, `member_pages` of them; NULL without one */
 	__u32 member_pages;

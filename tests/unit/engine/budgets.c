@@ -106,7 +106,7 @@ static void *traffic(void *arg)
 		struct ks_entry entry = { .key = key_of(KS_KIND_FLOW, 100000 + n % 50) };
 
 		put(engine, KS_KIND_FLOW, KS_STATE_TCP_ESTABLISHED, 0, 100000 + n % 50);
-		assert_true(ks_table_kill(ks_engine_env(engine), &entry));
+		assert_true(ks_table_kill(ks_engine_env(engine), &entry, KS_END_KILLED));
 	}
 	ks_engine_destroy(engine);
 	return NULL;

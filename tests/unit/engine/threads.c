@@ -190,7 +190,7 @@ static void kill_one(struct ks_engine *engine, __u64 *seed)
 	ks_addr_set_ipv4(&tuple.dst, ks_be32(SERVER));
 	entry->clock = ks_flow_clock(ks_engine_time(engine));
 	ks_flow_key_make(&tuple, &entry->key);
-	ks_table_kill(ks_engine_env(engine), entry);
+	ks_table_kill(ks_engine_env(engine), entry, KS_END_KILLED);
 	free(entry);
 }
 

@@ -45,7 +45,7 @@ static void test_flow_gone(void **state)
 	assert_int_equal(udp(false, 7, 0, true, 64), NEW);
 	e.key = last.flow.key;
 	e.clock = last.flow.clock;
-	assert_true(ks_table_kill(env, &e));
+	assert_true(ks_table_kill(env, &e, KS_END_KILLED));
 	assert_int_equal(udp(false, 7, 64, true, 64), KS_REASON_NO_STATE);
 	/* Another flow in its place is not its. */
 	{

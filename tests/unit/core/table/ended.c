@@ -18,7 +18,7 @@ static bool kill_flow(struct ks_env *env, __u32 n, __u64 now)
 {
 	struct ks_inspection insp = look(env, n, now);
 
-	return ks_table_kill(env, &insp.flow);
+	return ks_table_kill(env, &insp.flow, KS_END_KILLED);
 }
 
 static void insert_and_kill(struct ks_env *env, __u32 n, __u64 now)
@@ -70,7 +70,7 @@ static void test_of_handshakes_only(void **state)
 	ks_table_hash(env, &insp.flow);
 	insp.flow.after = flow_of(KS_STATE_UDP_STREAM, SECOND, 60000);
 	assert_int_equal(ks_table_insert(env, &insp.flow), KS_REASON_OK_NEW);
-	assert_true(ks_table_kill(env, &insp.flow));
+	assert_true(ks_table_kill(env, &insp.flow, KS_END_KILLED));
 	for (__u32 set = 0; set < KS_ENDED_SETS; set++) {
 		for (__u32 way = 0; way < KS_ENDED_WAYS; way++)
 			assert_int_equal(env->ended_sets[set].word[way], 0);

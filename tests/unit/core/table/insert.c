@@ -224,6 +224,7 @@ static void test_recycling_frees_the_aliases(void **state)
 
 	flow.flow.after = flow_of(KS_STATE_TCP_TIME_WAIT, SECOND, 60000);
 	assert_int_equal(ks_table_insert(env, &flow.flow), KS_REASON_OK_NEW);
+	env->born_closed = 1;
 	alias.flow.after = flow_of(KS_STATE_ALIAS, SECOND, 5000);
 	alias.flow.after.alias[0] = alias.flow.after.alias[1] = ks_slot_id(&flow.flow.ref);
 	assert_int_equal(ks_table_insert(env, &alias.flow), KS_REASON_OK_NEW);

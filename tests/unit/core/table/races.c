@@ -33,7 +33,7 @@ static void play_kill(struct ks_env *env)
 {
 	struct ks_inspection insp = { .home.now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
 
-	ks_table_kill(env, &insp.flow);
+	ks_table_kill(env, &insp.flow, KS_END_KILLED);
 }
 
 /* A packet of the flow that was seen in time, by a slower CPU. */

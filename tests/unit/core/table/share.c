@@ -93,7 +93,7 @@ static void test_given_back(void **state)
 		if (n % 3 == 0)
 			assert_true(ks_table_commit(env, &insp.flow));
 		else if (n % 3 == 1)
-			assert_true(ks_table_kill(env, &insp.flow));
+			assert_true(ks_table_kill(env, &insp.flow, KS_END_KILLED));
 		else
 			assert_true(ks_table_free(env, &insp.flow));
 	}

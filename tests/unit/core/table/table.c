@@ -61,13 +61,13 @@ static void test_kill(void **state)
 	struct ks_env *env = test_env_create(4);
 	struct ks_inspection insp = { .home.now = SECOND, .flow.clock = ks_flow_clock(SECOND), .flow.key = key_of(1) };
 
-	assert_false(ks_table_kill(env, &insp.flow));
+	assert_false(ks_table_kill(env, &insp.flow, KS_END_KILLED));
 	insert(env, 1, KS_STATE_TCP_SYN_RECV, SECOND, 60000);
 	insert(env, 2, KS_STATE_TCP_ESTABLISHED, SECOND, 60000);
-	assert_true(ks_table_kill(env, &insp.flow));
+	assert_true(ks_table_kill(env, &insp.flow, KS_END_KILLED));
 	assert_false(look(env, 1, SECOND).flow.found);
 	assert_true(look(env, 2, SECOND).flow.found);
-	assert_false(ks_table_kill(env, &insp.flow));
+	assert_false(ks_table_kill(env, &insp.flow, KS_END_KILLED));
 	assert_int_equal(env->counts.killed, 1);
 	assert_counts(env);
 	test_env_destroy(env);
@@ -130,7 +130,7 @@ static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 n
 	insp.flow.after = random_flow(seed, now);
 	switch (test_below(seed, 8)) {
 	case 0:
-		assert_int_equal(ks_table_kill(env, &insp.flow), insp.flow.found);
+		assert_int_equal(ks_table_kill(env, &insp.flow, KS_END_KILLED), insp.flow.found);
 		m->state[n] = KS_STATE_NONE;
 		return;
 	case 1:
@@ -140,12 +140,15 @@ static void model_step(struct ks_env *env, struct model *m, __u64 *seed, __u64 n
 		break;
 	}
 	if (insp.flow.found) {
+		if (ks_state_is_closed(insp.flow.before.state)) /* then it stays so */
+			insp.flow.after.state = insp.flow.before.state;
 		assert_true(ks_table_commit(env, &insp.flow));
 		model_set(m, n, &insp.flow.after);
 		return;
 	}
 	reason = ks_table_insert(env, &insp.flow);
 	if (reason == KS_REASON_OK_NEW) {
+		env->born_closed += ks_state_is_closed(insp.flow.after.state);
 		model_set(m, n, &insp.flow.after);
 		return;
 	}

@@ -40,14 +40,18 @@ static inline __u32 insert(struct ks_env *env, __u32 n, __u32 state, __u64 now, 
 {
 	struct ks_inspection insp = look(env, n, now);
 
+	__u32 reason;
+
 	assert_false(insp.flow.found);
 	insp.flow.after = flow_of(state, now, timeout_ms);
-	return ks_table_insert(env, &insp.flow);
+	reason = ks_table_insert(env, &insp.flow);
+	env->born_closed += reason == KS_REASON_OK_NEW && ks_state_is_closed(state);
+	return reason;
 }
 
-/* Counted from the table itself: slots in use, half-open ones, keys that are there twice. */
+/* Counted from the table itself: slots in use, half-open ones, those whose end was not told, keys that are there twice. */
 struct census {
-	__u32 flows, half_open, twice;
+	__u32 flows, half_open, alive, twice;
 };
 
 static inline struct census count_slots(const struct ks_env *env)
@@ -69,6 +73,7 @@ static inline struct census count_slots(const struct ks_env *env)
 			assert_true(c.flows < KS_ARRAY_SIZE(used));
 			used[c.flows++] = slot;
 			c.half_open += ks_state_is_half_open(slot->flow.state);
+			c.alive += !ks_state_is_closed(slot->flow.state);
 		}
 		assert_int_equal(env->buckets[b].claim, 0);
 	}
@@ -86,6 +91,7 @@ static inline void assert_counts(const struct ks_env *env)
 	/* Everything that was ever made is there, or its end was told exactly once. */
 	assert_int_equal(env->counts.created, c.flows + env->ended);
 	assert_int_equal(env->ended, env->counts.expired + env->counts.recycled + env->counts.killed);
+	assert_int_equal(env->counts.created, c.alive + env->told[KS_EVENT_END] + env->born_closed);
 }
 
 #endif

@@ -64,8 +64,8 @@ static void flow_check(const struct ks_flow *flow, __u32 n)
 
 static void one_packet(__u64 *seed)
 {
-	static const __u8 kinds[] = { KS_STATE_TCP_SYN_SENT, KS_STATE_TCP_ESTABLISHED, KS_STATE_TCP_CLOSE,
-				      KS_STATE_UDP_SINGLE };
+	static const __u8 kinds[] = { KS_STATE_TCP_SYN_SENT, KS_STATE_TCP_ESTABLISHED, KS_STATE_UDP_SINGLE,
+				      KS_STATE_TCP_CLOSE };
 	__u32 n = test_below(seed, KEYS), ms = __atomic_add_fetch(&clock_ms, test_below(seed, 2), __ATOMIC_RELAXED);
 	struct ks_inspection insp = { .home.now = ms * KS_NSEC_PER_MSEC, .flow.clock = ms, .flow.key = key_of(n) };
 
@@ -77,7 +77,9 @@ static void one_packet(__u64 *seed)
 		flow_check(&insp.flow.before, n);
 	insp.flow.after = insp.flow.found ? insp.flow.before : (struct ks_flow){ 0 };
 	flow_fill(&insp.flow.after, n, ((__u64)test_random(seed) << 32) | test_random(seed));
-	insp.flow.after.state = kinds[test_below(seed, KS_ARRAY_SIZE(kinds))];
+	/* Nothing begins closed. */
+	insp.flow.after.state = kinds[test_below(
+		seed, KS_ARRAY_SIZE(kinds) - (!insp.flow.found || ks_state_is_closed(insp.flow.before.state)))];
 	insp.flow.after.seen = ms;
 	insp.flow.after.timeout = test_below(seed, 40);
 	if (!insp.flow.found)
@@ -102,7 +104,7 @@ static void *run(void *arg)
 						      .flow.clock = ks_flow_clock(now),
 						      .flow.key = key_of(test_below(&seed, KEYS)) };
 
-			ks_table_kill(env, &insp.flow);
+			ks_table_kill(env, &insp.flow, KS_END_KILLED);
 		} else {
 			one_packet(&seed);
 		}
@@ -114,7 +116,7 @@ static void *run(void *arg)
 
 static void census(void)
 {
-	__u32 flows = 0, half_open = 0;
+	__u32 flows = 0, half_open = 0, alive = 0;
 	bool seen[KEYS] = { false };
 
 	for (__u32 b = 0; b < env->shape.buckets; b++) {
@@ -132,12 +134,15 @@ static void census(void)
 			seen[slot->flow.rule] = true;
 			flows++;
 			half_open += ks_state_is_half_open(slot->flow.state);
+			alive += !ks_state_is_closed(slot->flow.state);
 		}
 	}
 	assert_int_equal(env->counts.flows, flows);
 	assert_int_equal(env->counts.half_open, half_open);
 	assert_shares(env);
 	assert_int_equal(env->counts.created, flows + env->ended);
+	/* Each end was told once. */
+	assert_int_equal(env->counts.created, alive + env->told[KS_EVENT_END]);
 	assert_int_equal(env->ended, env->counts.expired + env->counts.recycled + env->counts.killed);
 }
 
@@ -148,6 +153,7 @@ static void stress(__u32 buckets, __u32 limit)
 
 	env = test_env_create(buckets);
 	env->config.limit_states = limit;
+	env->is_shared = true;
 	clock_ms = 1000;
 	torn = 0;
 	strange = 0;
