@@ -201,7 +201,10 @@ static void print_zone_openings(struct ks_scrape *scrape)
 
 static void print_events_lost(struct ks_scrape *scrape)
 {
-	ks_metric_count(&scrape->exposition, ks_kernel_events_lost(scrape->daemon->kernel), NULL);
+	const struct ks_kernel *kernel = scrape->daemon->kernel;
+
+	ks_metric_count(&scrape->exposition, ks_kernel_events_lost(kernel, KS_LOST_PACKETS), "of", "packets", NULL);
+	ks_metric_count(&scrape->exposition, ks_kernel_events_lost(kernel, KS_LOST_FLOWS), "of", "flows", NULL);
 }
 
 static void print_followers(struct ks_scrape *scrape)
@@ -306,7 +309,7 @@ static void print_program_seconds(struct ks_scrape *scrape)
 
 static void print_challenge_on(struct ks_scrape *scrape)
 {
-	ks_metric_count(&scrape->exposition, ks_challenge_is_on(scrape->daemon), NULL);
+	ks_metric_count(&scrape->exposition, ks_challenge_zones(scrape->daemon) != 0, NULL);
 }
 
 #define X(number)                                                                                                \

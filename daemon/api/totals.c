@@ -38,5 +38,7 @@ enum MHD_Result ks_api_totals(struct ks_request *request)
 			  "flows", (json_int_t)counts->flows, "limit", (json_int_t)config->limit_states, "half_open",
 			  (json_int_t)counts->half_open, "half_open_limit", (json_int_t)config->limit_half_open,
 			  "created", (json_int_t)counts->created, "events_lost",
-			  (json_int_t)ks_kernel_events_lost(daemon->kernel), "reasons", reasons_json(daemon->kernel)));
+			  (json_int_t)ks_kernel_events_lost(daemon->kernel, KS_LOST_PACKETS) +
+				  ks_kernel_events_lost(daemon->kernel, KS_LOST_FLOWS),
+			  "reasons", reasons_json(daemon->kernel)));
 }
