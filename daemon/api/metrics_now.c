@@ -309,7 +309,21 @@ static void print_program_seconds(struct ks_scrape *scrape)
 
 static void print_challenge_on(struct ks_scrape *scrape)
 {
-	ks_metric_count(&scrape->exposition, ks_challenge_zones(scrape->daemon) != 0, NULL);
+	const struct ks_policy *policy = scrape->daemon->policy;
+	__u64 on = ks_challenge_zones(scrape->daemon) | policy->config.challenge_always;
+
+	for (size_t i = 0; i < policy->zone_count; i++)
+		ks_metric_count(&scrape->exposition, on >> policy->zones[i].id & 1, "zone", policy->zones[i].name,
+				NULL);
+}
+
+static void print_zone_half_open(struct ks_scrape *scrape)
+{
+	const struct ks_policy *policy = scrape->daemon->policy;
+
+	for (size_t i = 0; i < policy->zone_count; i++)
+		ks_metric_count(&scrape->exposition, ks_kernel_half_open(scrape->daemon->kernel, policy->zones[i].id),
+				"zone", policy->zones[i].name, NULL);
 }
 
 #define X(number)                                                                                                \
@@ -436,7 +450,8 @@ static const struct ks_metric metrics[] = {
 	{ { "keepstate_program_run_seconds", KS_METRIC_COUNTER, "seconds",
 	    "Time of these runs, the programs that it calls included." },
 	  print_program_seconds },
-	GAUGE("challenge_on", "1 while zones with challenge auto are challenged.", print_challenge_on),
+	GAUGE("challenge_on", "1 while SYNs from the zone are challenged.", print_challenge_on),
+	GAUGE("zone_half_open_states", "Half-open flows that the zone's hosts opened.", print_zone_half_open),
 	COUNTER("challenge_asked", "SYNs that were challenged, by zone.", print_challenge_asked),
 	COUNTER("challenge_proven", "Sources that answered a challenge, by zone.", print_challenge_proven),
 	COUNTER("challenge_unanswered", "SYNs that passed because they came again, by zone.",
