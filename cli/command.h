@@ -27,6 +27,7 @@ enum ks_exit {
 	X(stop, "take the firewall away")                         \
 	X(status, "show what is in force, guarded and passing")   \
 	X(states, "list or kill states")                          \
+	X(top, "watch what passes and what is dropped")           \
 	X(set, "list or change run-time sets")                    \
 	X(log, "follow what the firewall tells of packets")       \
 	X(counters, "show counters by reason and by rule")        \

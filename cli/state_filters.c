@@ -13,6 +13,11 @@ static const char *const names[KS_STATE_FILTERS] = {
 	[KS_STATE_FILTER_RULE] = "rule",
 };
 
+const char *ks_state_filter_name(enum ks_state_filter filter)
+{
+	return names[filter];
+}
+
 size_t ks_state_filters_count(const struct ks_state_filters *filters)
 {
 	size_t count = 0;

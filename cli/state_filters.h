@@ -43,6 +43,9 @@ struct ks_state_filters {
 
 #define KS_STATE_PARAMETERS_MAX (KS_STATE_FILTERS * KS_WORDS_MAX)
 
+/* "address" */
+const char *ks_state_filter_name(enum ks_state_filter filter);
+
 /* Returns how many filters are given. */
 size_t ks_state_filters_count(const struct ks_state_filters *filters);
 

@@ -11,7 +11,7 @@
 #include "explain/json.h"
 #include "text/scoped.h"
 
-#define PARAMETERS_MORE 6
+#define PARAMETERS_MORE 7
 #define RATE_MOMENTS_US 1050000 /* between two moments: the daemon wants nine tenths of a second */
 
 struct page_ctx {
@@ -59,11 +59,13 @@ int ks_state_query_page(const struct ks_state_query *query, uint64_t limit, cons
 	struct ks_state_totals found = { 0 };
 	struct page_ctx ctx = { .totals = &found, .fn = fn, .arg = arg };
 	size_t count = ks_state_filters_put(&query->filters, parameters);
-	char rows[24];
+	char rows[24], offset[24];
 	int code;
 
 	snprintf(rows, sizeof(rows), "%" PRIu64, limit);
 	parameters[count++] = (struct ks_parameter){ "limit", rows };
+	snprintf(offset, sizeof(offset), "%" PRIu64, query->offset);
+	parameters[count++] = (struct ks_parameter){ "offset", query->offset ? offset : NULL };
 	parameters[count++] = (struct ks_parameter){ "sort", query->sort };
 	parameters[count++] = (struct ks_parameter){ "order", query->order };
 	parameters[count++] = (struct ks_parameter){ "group", query->group };

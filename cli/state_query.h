@@ -15,6 +15,7 @@ struct ks_state_query {
 	struct ks_state_filters filters;
 	const char *sort, *order, *group; /* NULL: as the daemon likes */
 	bool rates;
+	uint64_t offset; /* rows to leave out first */
 };
 
 /* The totals that a page tells first. */

@@ -6,18 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/terminal.h"
 #include "core/types.h"
 #include "text/scoped.h"
 
 #define ROWS_TOGETHER 512 /* whose columns get one width: the first of a million states need not wait for the last */
 #define WATCH_ROWS 20 /* where there is no terminal that says */
 #define WATCH_HEAD 3 /* lines of a screen that are no rows */
-#define CLEAR_SCREEN "\033[H\033[2J"
 
 struct list_ctx {
 	const struct ks_states_list *list;
@@ -218,11 +217,9 @@ static int list_view(struct list_ctx *ctx, struct ks_state_totals *totals)
 
 static uint64_t screen_rows(void)
 {
-	struct winsize size;
+	unsigned lines = ks_terminal_lines();
 
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_row <= WATCH_HEAD)
-		return WATCH_ROWS;
-	return size.ws_row - WATCH_HEAD;
+	return lines > WATCH_HEAD ? lines - WATCH_HEAD : WATCH_ROWS;
 }
 
 static void head_print(const struct ks_states_list *list, const struct ks_state_totals *totals)
@@ -232,7 +229,7 @@ static void head_print(const struct ks_states_list *list, const struct ks_state_
 	struct tm tm;
 
 	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &tm));
-	printf("%s%s  %s of %s states", isatty(STDOUT_FILENO) ? CLEAR_SCREEN : "", clock,
+	printf("%s%s  %s of %s states", ks_terminal_lines() ? KS_TERMINAL_CLEAR : "", clock,
 	       ks_number_text(totals->matches, matches), ks_number_text(totals->states, states));
 	if (totals->has_rates)
 		printf(", up %s/s, down %s/s", ks_bytes_text(totals->rate[0], up),
@@ -255,7 +252,7 @@ static int watch_once(struct ks_states_list *list, struct list_ctx *ctx)
 		return code;
 	head_print(list, &totals);
 	table_end(ctx);
-	if (!isatty(STDOUT_FILENO))
+	if (!ks_terminal_lines())
 		putchar('\n');
 	return fflush(stdout) ? KS_EXIT_SYSTEM : KS_EXIT_OK;
 }

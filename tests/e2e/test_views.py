@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Views of the states of a running firewall: sorted, cut, counted and grouped by the daemon; their rates; tables, CSV."""
 import csv
+import fcntl
 import http.client
 import io
 import json
+import os
+import pty
 import re
+import select
 import socket
+import struct
 import subprocess
+import termios
 import time
+from pathlib import Path
 
 import pytest
 from conftest import POLICY
@@ -179,3 +186,111 @@ def test_states_command_watches(flows):
 def test_states_command_refuses_what_cannot_be(flows, words):
     done = flows.cli("states", *words)
     assert done.returncode == 2 and not done.stdout and done.stderr, done
+
+
+def test_counters_are_watched_from_a_moment_on(lab, flows):
+    """A baseline of the view: the counters themselves go on."""
+    child = subprocess.Popen([KEEPSTATE, "counters", "--netns", flows.host.name, "--watch", "--every", "1s", "--from-now"],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        for line in child.stdout:
+            if "counted for 0s" in line:
+                break
+        lab.server.ping(CLIENT4, count=2)
+        lines = [line for line, _ in zip(child.stdout, range(60)) if " dropped " in line]
+    finally:
+        child.kill()
+        child.wait()
+    assert any(re.match(r"no \w+ +dropped +2 +\d+ B +\d", line) for line in lines), lines
+    assert re.search(r"^out|out\"$", flows.say("counters"), re.M)
+
+
+@pytest.mark.parametrize("view, pattern", [
+    ("flows", rf"^udp +{CLIENT4}:60\d\d +{SERVER4}:700\d +UDP_SINGLE"), ("hosts", rf"^{CLIENT4} +\d+ "),
+    ("rules", r"^policy\.conf:6 +out +4\d "), ("zones", r"^lan > wan +4\d "), ("ports", r"^udp/7003 +10 "),
+    ("drops", r"^no \w+ +\d+ "), ("dropped-rules", "^RULE"),
+])
+def test_top_once(lab, flows, view, pattern):
+    lab.server.ping(CLIENT4, count=1)
+    text = flows.say("top", "--once", "--view", view, "--every", "1s", "--top", 50)
+    assert text.startswith(f"{view}: ") and re.search(pattern, text, re.M), text
+
+
+def test_top_once_of_dropped_sources(lab, flows):
+    child = subprocess.Popen([KEEPSTATE, "top", "--netns", flows.host.name, "--once", "--view", "dropped-sources", "--every",
+                              "4s"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for _ in range(6):
+        time.sleep(0.5)
+        lab.server.ping(CLIENT4, count=1)
+    text = child.communicate(timeout=20)[0]
+    assert re.search(rf"^{SERVER4} +[1-6] ", text, re.M) and "icmp" in text, text
+
+
+def test_top_without_a_terminal_says_so(flows):
+    done = flows.cli("top")
+    assert done.returncode == 3 and "terminal" in done.stderr and not done.stdout, done
+
+
+class Terminal:
+    """A terminal with a screen of keepstate top in it."""
+
+    def __init__(self, netns, lines, columns, *words):
+        self.text = ""
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            os.environ["TERM"] = "xterm"
+            os.execv(KEEPSTATE, [KEEPSTATE, "top", "--netns", netns, "--every", "1s", *words])
+        self.resize(lines, columns)
+
+    def resize(self, lines, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def read_until(self, pattern, seconds=40, redraw=True):
+        """Reads what is drawn. Only what has changed is, so everything is drawn again if the text does not come."""
+        end = time.monotonic() + seconds
+        asked = time.monotonic()
+        while not re.search(pattern, self.text):
+            assert time.monotonic() < end, f"no {pattern!r} in {self.text!r}"
+            if select.select([self.fd], [], [], 1)[0]:
+                self.text += os.read(self.fd, 65536).decode(errors="replace")
+            if redraw and time.monotonic() > asked + 3:
+                asked = time.monotonic()
+                os.write(self.fd, b"\x0c")
+
+    def press(self, keys):
+        self.text = ""
+        os.write(self.fd, keys.encode())
+
+    def end(self):
+        self.press("q")
+        while True:
+            try:
+                if not os.read(self.fd, 65536):
+                    break
+            except OSError:
+                break
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.skipif(not Path(KEEPSTATE).with_name("keepstate-top").exists(), reason="built without ncurses")
+def test_top_on_a_terminal(flows):
+    """Views, orders, a filter that is wrong and one that is right, sizes down to nearly nothing, and the end."""
+    screen = Terminal(flows.host.name, 24, 140, "--sort", "bytes")
+    screen.read_until(r"flows by bytes, 1 to \d+ of \d+")
+    screen.read_until(rf"{CLIENT4}:{PORT + FLOWS - 1}")
+    screen.press("4")
+    screen.read_until("udp/7003")
+    screen.press("5")
+    screen.read_until("MEANING")
+    screen.press("0fcolour=red\r")
+    screen.read_until("no filter 'colour=red'")
+    screen.press(f"fport={PORT},{PORT + 1} zone!=self\r")
+    screen.read_until(f"filter: port={PORT},{PORT + 1} zone!=self")
+    for lines, columns in ((8, 60), (3, 20), (2, 5), (1, 1), (50, 200)):
+        screen.resize(lines, columns)
+        time.sleep(0.3)
+    screen.press(" h")
+    screen.read_until("Any key goes back", redraw=False)
+    screen.press("  ")
+    assert screen.end() == 0
