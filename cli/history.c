@@ -32,7 +32,7 @@ static void add(struct parameters *parameters, const char *name, const char *val
 
 bool ks_history_is_asked(const struct ks_history *history)
 {
-	return *history->since || *history->until || history->follows || history->last || history->rule || history->who;
+	return *history->since || *history->until || history->follows || history->last || history->who;
 }
 
 /* The log on its way, and where it is. */
@@ -128,7 +128,6 @@ int ks_history_log(const struct ks_history *history, const struct ks_parameter *
 		add(&parameters, filters[i].name, filters[i].value);
 	add(&parameters, "since", history->since);
 	add(&parameters, "until", history->until);
-	add(&parameters, "rule", history->rule);
 	add(&parameters, "kind", history->flows ? "all" : "packet");
 	if (last)
 		code = find_last(last, &parameters, ctx.cursor);

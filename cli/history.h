@@ -9,7 +9,7 @@
 /* The options of `log` that ask the journal. Times are empty and pointers NULL where they are not given. */
 struct ks_history {
 	char since[KS_MOMENT_TEXT], until[KS_MOMENT_TEXT], at[KS_MOMENT_TEXT];
-	const char *rule, *who;
+	const char *who;
 	bool flows, follows, newest_first;
 	uint64_t last; /* the last so many entries; 0: all */
 };

@@ -8,21 +8,25 @@
 #include <jansson.h>
 
 #include "core/home.h"
-#include "daemon/events.h"
+#include "daemon/api/flow_event.h"
 #include "daemon/api/forms.h"
+#include "daemon/api/wall_clock.h"
+#include "daemon/events.h"
+#include "engine/translation.h"
 #include "text/scoped.h"
 
-#define KS_FOLLOWER_MAX (1U << 20) /* bytes that wait for a slow reader */
+#define KS_FOLLOWER_MAX (1U << 22) /* bytes that wait for a slow reader */
 
 struct ks_follower {
 	struct ks_events *events;
 	struct ks_follower *next;
 	struct ks_filter filter;
+	unsigned hears; /* KS_HEARS_* */
 	void (*wake)(void *arg);
 	void *arg;
 	bool asleep; /* it has read everything: `wake` is to be called */
 	char *buf;
-	size_t used, room;
+	size_t start, used, room; /* `used` bytes wait, from `start` on */
 	__u64 lost; /* lines since the last one that fitted */
 };
 
@@ -33,7 +37,7 @@ struct ks_events {
 	struct ring_buffer *former; /* of a kernel that is about to be closed, else NULL */
 	struct ks_follower *followers;
 	unsigned count;
-	__u64 lost; /* by the programs, as far as it was told */
+	__u64 lost[KS_LOST_KINDS]; /* by the programs, as far as it was told */
 	bool ended;
 };
 
@@ -42,6 +46,10 @@ static bool reserve(struct ks_follower *follower, size_t size)
 	size_t room = follower->room ? follower->room : 4096;
 	char *buf;
 
+	if (follower->start && follower->start + follower->used + size > follower->room) {
+		memmove(follower->buf, follower->buf + follower->start, follower->used);
+		follower->start = 0;
+	}
 	while (room < follower->used + size)
 		room *= 2;
 	if (room > KS_FOLLOWER_MAX)
@@ -68,9 +76,9 @@ static bool append_line(struct ks_follower *follower, const char *line, size_t s
 {
 	if (!reserve(follower, size + 1))
 		return false;
-	memcpy(follower->buf + follower->used, line, size);
-	follower->buf[follower->used + size] = '\n';
+	memcpy(follower->buf + follower->start + follower->used, line, size);
 	follower->used += size + 1;
+	follower->buf[follower->start + follower->used - 1] = '\n';
 	wake_up(follower);
 	return true;
 }
@@ -78,10 +86,15 @@ static bool append_line(struct ks_follower *follower, const char *line, size_t s
 /* Tells how many lines did not fit, but only when there is room for many: a line of its own for each would be as slow. */
 static void tell_lost(struct ks_follower *follower)
 {
-	char line[64];
-	int n = snprintf(line, sizeof(line), "{\"lost\":%llu}", follower->lost);
+	__u64 now = ks_kernel_now(follower->events->kernel);
+	char line[128], time[KS_WALL_TEXT];
+	int n;
 
-	if (follower->lost && follower->used <= KS_FOLLOWER_MAX / 2 && append_line(follower, line, (size_t)n))
+	if (!follower->lost || follower->used > KS_FOLLOWER_MAX / 2)
+		return;
+	n = snprintf(line, sizeof(line), "{\"event\":\"lost\",\"time\":\"%s\",\"lost\":%llu}",
+		     ks_wall_text(now, now, true, time), follower->lost);
+	if (append_line(follower, line, (size_t)n))
 		follower->lost = 0;
 }
 
@@ -113,13 +126,48 @@ static char *line_make(const struct folded_ctx *ctx, const struct ks_event *even
 /* Gives a line to all followers that want to hear of such events. */
 static void tell(const struct folded_ctx *ctx, const struct ks_event *event)
 {
+	unsigned hears = ks_reason_is_pass(event->reason) ? KS_HEARS_PASS : KS_HEARS_DROP;
 	ks_auto_free char *line = NULL;
 
 	for (struct ks_follower *follower = ctx->events->followers; follower; follower = follower->next) {
-		if (!ks_filter_match_event(&follower->filter, event))
+		if (!(follower->hears & hears) || !ks_filter_match_event(&follower->filter, event))
 			continue;
 		if (!line)
 			line = line_make(ctx, event);
+		if (line)
+			deliver(follower, line, strlen(line));
+		else
+			follower->lost++;
+	}
+}
+
+static char *flow_line_make(const struct ks_events *events, const struct ks_flow_event *event,
+			    const struct ks_translation *translation)
+{
+	ks_auto_free char *line = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&line, &size);
+
+	if (!out)
+		return NULL;
+	ks_flow_event_print(out, *events->policy, ks_kernel_now(events->kernel), event, translation);
+	return fclose(out) ? NULL : TAKE(line);
+}
+
+/* The same for an event of a flow. */
+static void tell_flow(const struct ks_flow_event *event, void *arg)
+{
+	struct ks_events *events = arg;
+	ks_auto_free char *line = NULL;
+	struct ks_translation translation;
+
+	ks_flow_event_translation(event, &translation);
+	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+		if (!(follower->hears & KS_HEARS_FLOW(event->kind)) ||
+		    !ks_filter_match_told(&follower->filter, event, &translation))
+			continue;
+		if (!line)
+			line = flow_line_make(events, event, &translation);
 		if (line)
 			deliver(follower, line, strlen(line));
 		else
@@ -136,6 +184,13 @@ static int deliver_event(void *arg, void *data, size_t size)
 	return 0;
 }
 
+static int deliver_flow_event(void *arg, void *data, size_t size)
+{
+	if (size >= sizeof(struct ks_flow_event))
+		tell_flow(data, arg);
+	return 0;
+}
+
 static void tell_folded(__u64 folded, bool one_source, const struct ks_event *last, void *arg)
 {
 	const struct folded_ctx ctx = { .events = arg, .folded = folded, .one_source = one_source };
@@ -147,27 +202,75 @@ static void forget_folded(__u64 folded, bool one_source, const struct ks_event *
 {
 }
 
+/* Events of a kind (KS_LOST_*) that a follower would have heard of are lost to it, too. */
+static void tell_lost_by_programs(struct ks_events *events, unsigned kind, unsigned hears)
+{
+	__u64 lost = ks_kernel_events_lost(events->kernel, kind);
+
+	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+		if (follower->hears & hears)
+			follower->lost += lost - events->lost[kind];
+	}
+	events->lost[kind] = lost;
+}
+
 void ks_events_tell_folded(struct ks_events *events)
 {
-	__u64 lost = ks_kernel_events_lost(events->kernel, KS_LOST_PACKETS);
-
 	if (events->followers) {
 		ks_events_take(events); /* events that were sent come first */
 		ks_kernel_folds_take(events->kernel, tell_folded, events);
 	}
-	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
-		follower->lost += lost - events->lost;
+	tell_lost_by_programs(events, KS_LOST_PACKETS, KS_HEARS_PACKETS);
+	tell_lost_by_programs(events, KS_LOST_FLOWS, KS_HEARS_FLOWS);
+	for (struct ks_follower *follower = events->followers; follower; follower = follower->next)
 		tell_lost(follower);
-	}
-	events->lost = lost;
 }
 
-/* The programs tell what a follower wants to hear, and nothing else. */
+/* The programs tell what some follower hears of, and nothing else. */
 static void asked_set(const struct ks_events *events)
 {
-	__u32 asked = events->followers ? 1U << KS_EVENT_PACKET : 0;
+	__u32 asked = 0;
 
+	for (const struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+		asked |= follower->hears & KS_HEARS_PACKETS ? 1U << KS_EVENT_PACKET : 0;
+		for (__u32 kind = KS_EVENT_BEGIN; kind < KS_EVENT_KINDS; kind++)
+			asked |= follower->hears & KS_HEARS_FLOW(kind) ? 1U << kind : 0;
+	}
 	ks_store_relaxed(&ks_kernel_control(events->kernel)->asked, asked);
+}
+
+KS_SCOPED(auto_ring, struct ring_buffer *, ring_buffer__free)
+
+/* The rings of a kernel: events of packets, and of flows. NULL with errno. */
+static struct ring_buffer *ring_make(struct ks_kernel *kernel, struct ks_events *events)
+{
+	ks_scoped(auto_ring) struct ring_buffer *ring =
+		ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), deliver_event, events, NULL);
+	int err;
+
+	if (!ring)
+		return NULL;
+	err = ring_buffer__add(ring, ks_kernel_map_fd(kernel, KS_MAP_FLOW_EVENTS), deliver_flow_event, events);
+	if (!err)
+		return TAKE(ring);
+	errno = -err;
+	return NULL;
+}
+
+/* Nobody is told of what was lost so far. */
+static void lost_note(struct ks_events *events)
+{
+	for (unsigned kind = 0; kind < KS_LOST_KINDS; kind++)
+		events->lost[kind] = ks_kernel_events_lost(events->kernel, kind);
+}
+
+/* From now on the events are those of the kernel. */
+static void kernel_use(struct ks_events *events, struct ks_kernel *kernel)
+{
+	events->kernel = kernel;
+	lost_note(events);
+	ks_kernel_tell_flows(kernel, tell_flow, events);
+	asked_set(events); /* followers of a daemon that is dead may have asked for others */
 }
 
 int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events)
@@ -176,12 +279,11 @@ int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, 
 
 	if (!new)
 		return -ENOMEM;
-	new->kernel = kernel;
 	new->policy = policy;
-	new->ring = ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), deliver_event, new, NULL);
+	new->ring = ring_make(kernel, new);
 	if (!new->ring)
 		return -errno;
-	ks_kernel_control(kernel)->asked = 0; /* by followers of a daemon that is dead */
+	kernel_use(new, kernel);
 	*events = TAKE(new);
 	return 0;
 }
@@ -201,16 +303,13 @@ void ks_events_destroy(struct ks_events *events)
 
 int ks_events_move(struct ks_events *events, struct ks_kernel *kernel)
 {
-	struct ring_buffer *ring =
-		ring_buffer__new(ks_kernel_map_fd(kernel, KS_MAP_EVENTS), deliver_event, events, NULL);
+	struct ring_buffer *ring = ring_make(kernel, events);
 
 	if (!ring)
 		return -errno;
 	events->former = events->ring;
 	events->ring = ring;
-	events->kernel = kernel;
-	events->lost = ks_kernel_events_lost(kernel, KS_LOST_PACKETS);
-	asked_set(events);
+	kernel_use(events, kernel);
 	return 0;
 }
 
@@ -232,8 +331,8 @@ void ks_events_take(struct ks_events *events)
 	ring_buffer__consume(events->ring);
 }
 
-struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_filter *filter, void (*wake)(void *arg),
-				     void *arg)
+struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_filter *filter, unsigned hears,
+				     void (*wake)(void *arg), void *arg)
 {
 	struct ks_follower *follower = calloc(1, sizeof(*follower));
 
@@ -242,10 +341,11 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 	ks_events_take(events); /* earlier events are not for this one */
 	if (!events->followers) {
 		ks_kernel_folds_take(events->kernel, forget_folded, NULL);
-		events->lost = ks_kernel_events_lost(events->kernel, KS_LOST_PACKETS);
+		lost_note(events);
 	}
 	follower->events = events;
 	follower->filter = *filter;
+	follower->hears = hears;
 	follower->wake = wake;
 	follower->arg = arg;
 	follower->next = events->followers;
@@ -279,9 +379,9 @@ ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size)
 		follower->asleep = true;
 		return 0;
 	}
-	memcpy(buf, follower->buf, n);
+	memcpy(buf, follower->buf + follower->start, n);
 	follower->used -= n;
-	memmove(follower->buf, follower->buf + n, follower->used);
+	follower->start = follower->used ? follower->start + n : 0;
 	return (ssize_t)n;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events on their way from the kernel's ring buffer to their followers. Each
- * follower has a bounded buffer of JSON lines: one that reads too slowly loses
- * lines and is told how many as soon as half of the buffer is free again, and no other waits for it. The programs send
- * events only while ks_control.asked says that somebody follows. Used by the
+ * Events on their way from the kernel's ring buffers to their followers. Each follower says which kinds it hears of, and has a
+ * bounded buffer of JSON lines: one that reads too slowly loses lines and is told how many as soon as half of the buffer is free
+ * again, and no other waits for it. The programs send only what ks_control.asked says that some follower hears of. Used by the
  * daemon's thread.
  */
 #ifndef KS_DAEMON_EVENTS_H
@@ -26,9 +25,17 @@ void ks_events_destroy(struct ks_events *events);
 int ks_events_fd(const struct ks_events *events);
 void ks_events_take(struct ks_events *events);
 
-/* `wake` is called when there is something to read after ks_follower_read() had nothing. */
-struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_filter *filter, void (*wake)(void *arg),
-				     void *arg);
+/* The kinds of events that a follower hears of, a bit each. */
+#define KS_HEARS_DROP 0x1U
+#define KS_HEARS_PASS 0x2U
+#define KS_HEARS_PACKETS (KS_HEARS_DROP | KS_HEARS_PASS)
+#define KS_HEARS_FLOW(kind) (0x4U << ((kind) - KS_EVENT_BEGIN)) /* enum ks_event_kind */
+#define KS_HEARS_FLOWS \
+	(KS_HEARS_FLOW(KS_EVENT_BEGIN) | KS_HEARS_FLOW(KS_EVENT_ESTABLISHED) | KS_HEARS_FLOW(KS_EVENT_END))
+
+/* `hears`: KS_HEARS_*. `wake` is called when there is something to read after ks_follower_read() had nothing. */
+struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_filter *filter, unsigned hears,
+				     void (*wake)(void *arg), void *arg);
 void ks_follower_destroy(struct ks_follower *follower);
 
 /* Moves waiting lines to buf. Returns bytes; 0 if nothing waits: wake will be called; -EPIPE at the end. */

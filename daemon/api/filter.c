@@ -150,6 +150,11 @@ static int take_reason(struct value_ctx *ctx, const char *value)
 	return take_int(ctx, ks_reason_from_name(value));
 }
 
+static int take_why(struct value_ctx *ctx, const char *value)
+{
+	return take_int(ctx, ks_end_from_name(value));
+}
+
 /* Returns true if "gateway.conf:12" or its path names this place. */
 static bool is_place(const struct ks_place *place, const char *value)
 {
@@ -187,7 +192,7 @@ static int take_rule(struct value_ctx *ctx, const char *value)
 	return found ? 0 : -EINVAL;
 }
 
-#define BOTH (KS_FILTER_FLOWS | KS_FILTER_EVENTS)
+#define ALL (KS_FILTER_FLOWS | KS_FILTER_EVENTS | KS_FILTER_TOLD)
 #define ENDS                                                                                       \
 	(1U << KS_CONDITION_ADDRESS | 1U << KS_CONDITION_SOURCE | 1U << KS_CONDITION_DESTINATION | \
 	 1U << KS_CONDITION_PORT | 1U << KS_CONDITION_PROTO)
@@ -199,19 +204,19 @@ static const struct {
 	int (*take)(struct value_ctx *ctx, const char *value);
 	const char *right; /* describes a right value */
 } conditions[] = {
-	[KS_CONDITION_ADDRESS] = { "address", BOTH, false, take_prefix, "an address or prefix such as 192.0.2.0/24" },
-	[KS_CONDITION_SOURCE] = { "source", BOTH, false, take_prefix, "an address or prefix such as 192.0.2.0/24" },
-	[KS_CONDITION_DESTINATION] = { "destination", BOTH, false, take_prefix,
+	[KS_CONDITION_ADDRESS] = { "address", ALL, false, take_prefix, "an address or prefix such as 192.0.2.0/24" },
+	[KS_CONDITION_SOURCE] = { "source", ALL, false, take_prefix, "an address or prefix such as 192.0.2.0/24" },
+	[KS_CONDITION_DESTINATION] = { "destination", ALL, false, take_prefix,
 				       "an address or prefix such as 2001:db8::/32" },
-	[KS_CONDITION_PORT] = { "port", BOTH, false, take_port,
-				"a port from 0 to 65535, or a range such as 8000-8100" },
-	[KS_CONDITION_PROTO] = { "proto", BOTH, false, take_proto, "a protocol such as tcp, or its number up to 255" },
-	[KS_CONDITION_ZONE] = { "zone", BOTH, false, take_zone, "" },
-	[KS_CONDITION_RULE] = { "rule", BOTH, true, take_rule,
+	[KS_CONDITION_PORT] = { "port", ALL, false, take_port, "a port from 0 to 65535, or a range such as 8000-8100" },
+	[KS_CONDITION_PROTO] = { "proto", ALL, false, take_proto, "a protocol such as tcp, or its number up to 255" },
+	[KS_CONDITION_ZONE] = { "zone", ALL, false, take_zone, "" },
+	[KS_CONDITION_RULE] = { "rule", ALL, true, take_rule,
 				"the label of a rule, where it stands such as gateway.conf:12, or its id" },
-	[KS_CONDITION_STATE] = { "state", KS_FILTER_FLOWS, false, take_state, "" },
+	[KS_CONDITION_STATE] = { "state", KS_FILTER_FLOWS | KS_FILTER_TOLD, false, take_state, "" },
 	[KS_CONDITION_VERDICT] = { "verdict", KS_FILTER_EVENTS, false, take_verdict, "allow, deny, reject or bypass" },
 	[KS_CONDITION_REASON] = { "reason", KS_FILTER_EVENTS, false, take_reason, "" },
+	[KS_CONDITION_WHY] = { "why", KS_FILTER_TOLD, false, take_why, "" },
 };
 
 static void say_zones(const struct ks_policy *policy, FILE *out)
@@ -235,6 +240,13 @@ static void say_reasons(FILE *out)
 		fprintf(out, "%s %s", i ? "," : "", ks_reason_name(i));
 }
 
+static void say_ends(FILE *out)
+{
+	fputs("why a flow has ended:", out);
+	for (unsigned i = KS_END_UNTOLD + 1; i < KS_END_MAX; i++)
+		fprintf(out, "%s %s", i == KS_END_UNTOLD + 1 ? "" : ",", ks_end_name(i));
+}
+
 static void complain_value(size_t i, const struct ks_policy *policy, const char *value, char *complaint, size_t size)
 {
 	ks_auto_file FILE *out = fmemopen(complaint, size, "w");
@@ -250,6 +262,8 @@ static void complain_value(size_t i, const struct ks_policy *policy, const char 
 		say_states(out);
 	else if (i == KS_CONDITION_REASON)
 		say_reasons(out);
+	else if (i == KS_CONDITION_WHY)
+		say_ends(out);
 	else
 		fputs(conditions[i].right, out);
 }
@@ -473,10 +487,29 @@ bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_k
 	return ks_filter_match_ends(filter, faces, count);
 }
 
+/* Returns true if something is wanted of the names, a bit each, that the event does not have. */
+static bool is_wanted(const struct ks_filter *filter, __u32 names)
+{
+	return filter->wanted & names;
+}
+
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event)
 {
+	const struct ks_tuple faces[2] = { event->tuple, event->sent };
+
+	if (is_wanted(filter, 1U << KS_CONDITION_STATE | 1U << KS_CONDITION_WHY))
+		return false;
 	return match_number(filter, KS_CONDITION_VERDICT, event->action, -1) &&
 	       match_number(filter, KS_CONDITION_REASON, event->reason, -1) &&
 	       match_number(filter, KS_CONDITION_ZONE, event->from, event->to) && match_rule(filter, event->rule) &&
-	       ks_filter_match_ends(filter, &event->tuple, 1);
+	       ks_filter_match_ends(filter, faces, KS_ARRAY_SIZE(faces));
+}
+
+bool ks_filter_match_told(const struct ks_filter *filter, const struct ks_flow_event *event,
+			  const struct ks_translation *translation)
+{
+	if (is_wanted(filter, 1U << KS_CONDITION_VERDICT | 1U << KS_CONDITION_REASON))
+		return false;
+	return match_number(filter, KS_CONDITION_WHY, event->kind == KS_EVENT_END ? event->why : KS_END_UNTOLD, -1) &&
+	       ks_filter_match_flow(filter, &event->key, &event->flow, translation);
 }

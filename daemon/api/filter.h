@@ -11,8 +11,9 @@
  *   zone         a zone's name; of either side
  *   rule         a rule by its label, FILE:LINE or id
  *   state        a state's name (flows)
- *   verdict      allow, deny, reject, bypass (events)
- *   reason       a reason's name (events)
+ *   verdict      allow, deny, reject, bypass (events of packets)
+ *   reason       a reason's name (the same)
+ *   why          why a flow has ended (events of flows)
  *
  * A flow whose addresses are translated has three faces: its true ends, and the two that its sides see. It fits if one face has all
  * that is wanted of its ends, and none has what must not be.
@@ -24,12 +25,14 @@
 #include <stddef.h>
 
 #include "core/event.h"
+#include "core/table/flow_event.h"
 #include "kernel/kernel.h"
 #include "policy/policy.h"
 
 /* For what a condition makes sense. */
 #define KS_FILTER_FLOWS 1U
-#define KS_FILTER_EVENTS 2U
+#define KS_FILTER_EVENTS 2U /* of packets */
+#define KS_FILTER_TOLD 4U /* events of flows */
 
 enum ks_condition_name {
 	KS_CONDITION_ADDRESS,
@@ -42,6 +45,7 @@ enum ks_condition_name {
 	KS_CONDITION_STATE,
 	KS_CONDITION_VERDICT,
 	KS_CONDITION_REASON,
+	KS_CONDITION_WHY,
 };
 
 /* One value of a condition: the member that its name has use for. The rules are in the filter. */
@@ -90,6 +94,9 @@ bool ks_filter_match_ends(const struct ks_filter *filter, const struct ks_tuple 
 /* The conditions about state, zones and rule of something that has these; the event's own conditions are not asked. */
 bool ks_filter_match_kind(const struct ks_filter *filter, unsigned state, const __u8 zone[2], __u32 rule);
 
+/* Nothing fits that has not what is wanted: a flow has no verdict, and only one that ends has a reason for that. */
 bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event *event);
+bool ks_filter_match_told(const struct ks_filter *filter, const struct ks_flow_event *event,
+			  const struct ks_translation *translation);
 
 #endif

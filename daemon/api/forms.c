@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Events as JSON and as words. See forms.h. */
 #include <string.h>
-#include <time.h>
 
 #include "core/header/gre.h"
 #include "core/track/icmp_error.h"
 #include "core/header/packet.h"
 #include "daemon/api/forms.h"
+#include "daemon/api/wall_clock.h"
 #include "text/json.h"
 #include "text/names.h"
 #include "text/scoped.h"
@@ -100,24 +100,6 @@ static json_t *words_json(const struct ks_policy *policy, const struct ks_event 
 	return json_string(text);
 }
 
-/* The wall-clock time of `then`, which is on the clock of `now`: "2026-01-31T12:00:00.000Z". */
-static json_t *time_json(__u64 now, __u64 then)
-{
-	struct timespec wall;
-	__s64 ns;
-	time_t seconds;
-	char text[64];
-	struct tm tm;
-	size_t n;
-
-	clock_gettime(CLOCK_REALTIME, &wall);
-	ns = (__s64)wall.tv_sec * (__s64)KS_NSEC_PER_SEC + wall.tv_nsec - (__s64)(now - then);
-	seconds = (time_t)(ns / (__s64)KS_NSEC_PER_SEC);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-	snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ns % (__s64)KS_NSEC_PER_SEC / (__s64)KS_NSEC_PER_MSEC));
-	return json_string(text);
-}
-
 static void add_event_number(json_t **root, const char *key, __u32 value)
 {
 	ks_json_set(root, key, json_integer(value));
@@ -145,13 +127,39 @@ static void add_details(json_t **root, const struct ks_event *event)
 	}
 }
 
+/* How the packet leaves, or would have left: what is not as it came. */
+static void add_translation(json_t **root, const struct ks_event *event)
+{
+	const struct ks_tuple *was = &event->tuple, *is = &event->sent;
+	bool src = !ks_addr_equal(&was->src, &is->src), dst = !ks_addr_equal(&was->dst, &is->dst);
+	bool ports = ks_proto_has_ports(was->proto);
+	char text[KS_ADDR_TEXT];
+	json_t *nat;
+
+	src |= is->sport && was->sport != is->sport; /* of an ICMP error it is 0 */
+	dst |= ports && was->dport != is->dport;
+	if (!was->family || !is->family || (!src && !dst))
+		return;
+	nat = json_object();
+	if (src)
+		ks_json_set(&nat, "source", json_string(ks_addr_text(&is->src, is->family, text)));
+	if (src && (ports || is_icmp_proto(was->proto)))
+		ks_json_set(&nat, ports ? "source_port" : "source_id", json_integer(ks_be16(is->sport)));
+	if (dst)
+		ks_json_set(&nat, "destination", json_string(ks_addr_text(&is->dst, is->family, text)));
+	if (dst && ports)
+		ks_json_set(&nat, "destination_port", json_integer(ks_be16(is->dport)));
+	ks_json_set(root, "nat", nat);
+}
+
 json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks_event *event)
 {
 	const struct ks_tuple *tuple = &event->tuple;
-	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8];
-	json_t *root = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "time",
-				 time_json(now, event->time), "verdict", ks_action_name(event->action), "reason",
-				 ks_reason_name(event->reason), "class", ks_class_name(event->class), "state",
+	char src[KS_ADDR_TEXT], dst[KS_ADDR_TEXT], proto[8], time[KS_WALL_TEXT];
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "event",
+				 ks_reason_is_pass(event->reason) ? "pass" : "drop", "time",
+				 ks_wall_text(now, event->time, true, time), "verdict", ks_action_name(event->action),
+				 "reason", ks_reason_name(event->reason), "class", ks_class_name(event->class), "state",
 				 ks_state_name(event->state), "from", ks_zone_text(policy, event->from), "to",
 				 ks_zone_text(policy, event->to), "proto", event_proto(event, proto, sizeof(proto)),
 				 "source", ks_addr_text(&tuple->src, tuple->family, src), "destination",
@@ -159,5 +167,6 @@ json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks
 				 ks_rule_json(policy, event->rule), "packet", words_json(policy, event));
 
 	add_details(&root, event);
+	add_translation(&root, event);
 	return root;
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/api/api.h"
 #include "daemon/events.h"
@@ -45,13 +46,79 @@ static void log_stream_destroy(void *state)
 	free(stream);
 }
 
+/* Kinds of events by their names. */
+static const struct {
+	const char *name;
+	unsigned hears;
+} kinds[] = {
+	{ "drop", KS_HEARS_DROP },
+	{ "pass", KS_HEARS_PASS },
+	{ "begin", KS_HEARS_FLOW(KS_EVENT_BEGIN) },
+	{ "established", KS_HEARS_FLOW(KS_EVENT_ESTABLISHED) },
+	{ "end", KS_HEARS_FLOW(KS_EVENT_END) },
+};
+
+/* Returns the bit of a kind, 0 if there is none with this name. */
+static unsigned kind_of(const char *name, size_t length)
+{
+	for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++) {
+		if (strlen(kinds[i].name) == length && !strncmp(kinds[i].name, name, length))
+			return kinds[i].hears;
+	}
+	return 0;
+}
+
+/* Parses "begin,end". Returns 0 if a kind is unknown, or none is named. */
+static unsigned kinds_parse(const char *text)
+{
+	unsigned hears = 0;
+
+	for (;;) {
+		size_t length = strcspn(text, ",");
+		unsigned one = kind_of(text, length);
+
+		if (!one)
+			return 0;
+		hears |= one;
+		if (!text[length])
+			return hears;
+		text += length + 1;
+	}
+}
+
+static bool read_kinds(struct ks_request *request, unsigned *hears, enum MHD_Result *result)
+{
+	const char *events = ks_api_parameter(request, "events"), *flows = ks_api_parameter(request, "flows");
+
+	*hears = KS_HEARS_PACKETS | (flows ? KS_HEARS_FLOWS : 0);
+	if (flows && strcmp(flows, "1"))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "flows: '%.60s' is not right; give 1", flows);
+	else if (flows && events)
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "give either flows or events, not both");
+	else if (events && !(*hears = kinds_parse(events)))
+		*result =
+			ks_api_refuse(request, MHD_HTTP_BAD_REQUEST,
+				      "events: '%.60s' is not right; give some of begin, established, end, drop, pass, "
+				      "with commas between them",
+				      events);
+	else
+		return true;
+	return false;
+}
+
 enum MHD_Result ks_api_log(struct ks_request *request)
 {
+	static const char *const others[] = { "events", "flows", NULL };
 	ks_auto_free struct log_stream *stream = NULL;
 	struct ks_filter filter;
 	enum MHD_Result result;
+	unsigned hears;
 
-	if (!ks_api_filter(request, KS_FILTER_EVENTS, NULL, &filter, &result))
+	if (!read_kinds(request, &hears, &result) ||
+	    !ks_api_filter(request,
+			   (hears & KS_HEARS_PACKETS ? KS_FILTER_EVENTS : 0) |
+				   (hears & KS_HEARS_FLOWS ? KS_FILTER_TOLD : 0),
+			   others, &filter, &result))
 		return result;
 	if (request->followers->taken >= request->followers->max)
 		return ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%u clients follow the log already",
@@ -60,7 +127,7 @@ enum MHD_Result ks_api_log(struct ks_request *request)
 	if (!stream)
 		return MHD_NO;
 	stream->connection = request->connection;
-	stream->follower = ks_events_follow(request->daemon->events, &filter, wake_connection, stream);
+	stream->follower = ks_events_follow(request->daemon->events, &filter, hears, wake_connection, stream);
 	if (!stream->follower)
 		return MHD_NO;
 	stream->places = request->followers;

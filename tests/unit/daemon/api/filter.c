@@ -299,6 +299,65 @@ static void test_unknown_names_are_refused(void **state)
 	assert_int_equal(set(&filter, "verdict", "deny"), -ENOENT); /* of events, not of flows */
 }
 
+/* A value for each name of an event, and whether an end, an establishment and a dropped packet of the same ends fit. */
+static void test_events(void **state)
+{
+	static const struct {
+		const char *name, *value;
+		bool end, established, packet;
+	} cases[] = {
+		{ "address", "10.0.0.5", true, true, true },
+		{ "port", "81", false, false, false },
+		{ "zone", "lan", true, true, true },
+		{ "rule", "3", true, true, true },
+		{ "why", "expired", true, false, false },
+		{ "why", "killed", false, false, false },
+		{ "why", "not killed", true, true, true },
+		{ "state", "ESTABLISHED", true, true, false },
+		{ "verdict", "deny", false, false, true },
+		{ "reason", "no rule", false, false, true },
+		{ "reason", "not no state", true, true, true },
+		{ "destination", "192.0.2.77", false, false, true }, /* as the packet leaves */
+	};
+	const unsigned kinds = KS_FILTER_EVENTS | KS_FILTER_TOLD;
+	struct ks_flow_event told = { .why = KS_END_EXPIRED };
+	struct ks_event packet;
+	char complaint[512];
+
+	make_flow(0, &told.key, &told.flow);
+	packet = (struct ks_event){ .tuple = { .src = told.key.addr[0],
+					       .dst = told.key.addr[1],
+					       .sport = told.key.port[0],
+					       .dport = told.key.port[1],
+					       .proto = told.key.proto,
+					       .family = KS_IPV4 },
+				    .action = KS_DENY,
+				    .reason = KS_REASON_NO_RULE,
+				    .from = told.flow.zone[0],
+				    .to = told.flow.zone[1],
+				    .rule = told.flow.rule };
+	packet.sent = packet.tuple;
+	packet.sent.dst.b[15] = 77;
+	for (size_t i = 0; i < KS_ARRAY_SIZE(cases); i++) {
+		struct ks_policy *policy = load();
+		struct ks_filter filter;
+
+		ks_filter_init(&filter);
+		assert_int_equal(ks_filter_set(&filter, kinds, policy, cases[i].name, cases[i].value, complaint,
+					       sizeof(complaint)),
+				 0);
+		told.kind = KS_EVENT_END;
+		if (ks_filter_match_told(&filter, &told, &untranslated) != cases[i].end)
+			fail_msg("the end, %s=%s", cases[i].name, cases[i].value);
+		told.kind = KS_EVENT_ESTABLISHED;
+		if (ks_filter_match_told(&filter, &told, &untranslated) != cases[i].established)
+			fail_msg("the establishment, %s=%s", cases[i].name, cases[i].value);
+		if (ks_filter_match_event(&filter, &packet) != cases[i].packet)
+			fail_msg("the packet, %s=%s", cases[i].name, cases[i].value);
+		ks_policy_destroy(policy);
+	}
+}
+
 static void test_host_bits_are_cleared(void **state)
 {
 	struct ks_prefix prefix;
@@ -326,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_translated_flows_match_as_any_side_sees_them),
 		cmocka_unit_test(test_wrong_values_are_refused),
 		cmocka_unit_test(test_unknown_names_are_refused),
+		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_host_bits_are_cleared),
 	};
 

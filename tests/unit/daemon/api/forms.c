@@ -319,6 +319,20 @@ static void test_event_json(void **state)
 	assert_int_equal(number_of(root, "seq"), 4000000000U);
 	assert_true(json_is_null(json_object_get(root, "rule")));
 	json_decref(root);
+	event.sent = event.tuple;
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "event"), "drop");
+	assert_null(json_object_get(root, "nat"));
+	json_decref(root);
+	event.sent.dst.b[15] = 9;
+	event.sent.dport = ks_be16(80);
+	event.reason = KS_REASON_OK_NEW;
+	root = ks_event_json(policy, NOW, &event);
+	assert_string_equal(string_of(root, "event"), "pass");
+	assert_string_equal(string_of(json_object_get(root, "nat"), "destination"), "10.0.0.9");
+	assert_int_equal(number_of(json_object_get(root, "nat"), "destination_port"), 80);
+	assert_null(json_object_get(json_object_get(root, "nat"), "source"));
+	json_decref(root);
 	event.to = KS_ZONE_UNDECIDED; /* its route is not known before it leaves */
 	root = ks_event_json(policy, NOW, &event);
 	assert_string_equal(string_of(root, "packet"), "wan 192.0.2.1:53 > 10.0.0.5:40000 tcp syn ack");
