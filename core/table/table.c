@@ -70,11 +70,11 @@ static bool slot_is_dead(struct ks_slot *slot, __u32 clock)
 }
 
 /*
- * An alias without an owner yet is new: its own timeout is the time that its flow has to come. The owner's state and aliases
- * are read without a claim. They change only when its slot is given to another entry, and then the alias is an orphan whatever
- * mixture was read.
+ * The flow that the alias in slot `id` names as its own, `owner`, or NULL if that is gone. An alias without an owner yet is new:
+ * its own timeout is the time that its flow has to come. The owner's state and aliases are read without a claim. They change only
+ * when its slot is given to another entry, and then the alias is an orphan whatever mixture was read.
  */
-bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock)
+static ks_inline struct ks_slot *alias_owner(struct ks_env *env, __u32 owner, __u32 id)
 {
 	struct ks_flow_ref ref = ks_slot_at(owner);
 	struct ks_bucket *bucket;
@@ -82,15 +82,24 @@ bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock)
 	__u8 state;
 
 	if (!owner)
-		return true;
+		return NULL;
 	bucket = env_bucket(env, ref.bucket);
 	if (!bucket)
-		return true;
+		return NULL;
 	slot = &bucket->slot[ref.slot & KS_BUCKET_SLOT_MASK];
 	state = ks_load_relaxed(&slot->flow.state);
-	return state == KS_STATE_NONE || state == KS_STATE_ALIAS ||
-	       (ks_load_relaxed(&slot->flow.alias[0]) != id && ks_load_relaxed(&slot->flow.alias[1]) != id) ||
-	       slot_is_dead(slot, clock);
+	if (state == KS_STATE_NONE || state == KS_STATE_ALIAS)
+		return NULL;
+	if (ks_load_relaxed(&slot->flow.alias[0]) != id && ks_load_relaxed(&slot->flow.alias[1]) != id)
+		return NULL;
+	return slot;
+}
+
+bool ks_table_is_orphan(struct ks_env *env, __u32 owner, __u32 id, __u32 clock)
+{
+	struct ks_slot *slot = alias_owner(env, owner, id);
+
+	return !slot || slot_is_dead(slot, clock);
 }
 
 ks_isolated __u32 ks_table_read_isolated(struct ks_env *env, struct ks_entry *e)
@@ -272,8 +281,9 @@ static long sweep_slot(__u32 n, void *arg)
 		return 0;
 	if (slot->flow.state == KS_STATE_NONE || !ks_flow_is_dead(&slot->flow, ctx->clock) ||
 	    ks_tally_is_held(&slot->flow) ||
+	    /* An alias goes with its flow, not before: by it is told as whom a side knew the flow (flow_event.h). */
 	    (slot->flow.state == KS_STATE_ALIAS &&
-	     !ks_table_is_orphan(ctx->env, ks_record_of(&slot->flow)->alias.flow[0], ks_slot_id(&ref), ctx->clock))) {
+	     alias_owner(ctx->env, ks_record_of(&slot->flow)->alias.flow[0], ks_slot_id(&ref)))) {
 		slot_release(slot, version);
 		return 0;
 	}

@@ -177,9 +177,10 @@ def test_ended_by_a_set(firewall, log, held):
 
 def test_expired(net, firewall, log):
     put(firewall, firewall.path.read_text() + "timeout udp.single 1s, udp.stream 1s\n")
-    reach(net.client, "192.0.2.10")
-    end = log.await_one("end", proto="udp")
-    assert end["why"] == "expired" and end["id"] == log.of("begin", proto="udp")[0]["id"] and "nat" in end
+    speak(net, "192.0.2.10", count=100, peers=1, paced=True)
+    wait_for(lambda: len(log.of("end", proto="udp", why="expired")) >= 100, DUE, "all have expired")
+    named = {line["id"]: line["nat"] for line in log.of("begin", proto="udp")}
+    assert {line["id"]: line.get("nat") for line in log.of("end", proto="udp")} == named and len(named) == 100
 
 
 def test_a_lost_address(net, firewall, log, held):

@@ -174,6 +174,28 @@ static void test_aliases(void **state)
 	assert_ended(KS_END_KILLED);
 }
 
+/* Whichever the sweeper meets first, the flow or its alias. */
+static void test_aliases_last_until_their_flow_is_told(void **state)
+{
+	for (__u32 n = 0; n < 64; n += 2) {
+		struct ks_inspection flow = look(env, n, SECOND), alias = look(env, n + 1, SECOND);
+
+		flow.flow.after = flow_of(KS_STATE_UDP_SINGLE, SECOND, 1000);
+		assert_int_equal(ks_table_insert(env, &flow.flow), KS_REASON_OK_NEW);
+		alias.flow.after = (struct ks_flow){ .state = KS_STATE_ALIAS, .seen = ks_flow_clock(SECOND) };
+		ks_record_after(&alias.flow)->alias.flow[0] = ks_slot_id(&flow.flow.ref);
+		assert_int_equal(ks_table_insert(env, &alias.flow), KS_REASON_OK_NEW);
+		flow.flow.before = flow.flow.after;
+		flow.flow.after.alias[KS_REPLY] = ks_slot_id(&alias.flow.ref);
+		assert_true(ks_table_commit_flow(env, &flow.flow));
+		for (__u32 i = 0; i < 4; i++)
+			ks_table_sweep(env, i, 3 * SECOND);
+		assert_ended(KS_END_EXPIRED);
+		assert_int_equal(env->told_last.aliases, KS_ALIAS_PRESENT << KS_REPLY);
+		assert_int_equal(env->counts.flows + env->counts.records[KS_KIND_FLOW], 0);
+	}
+}
+
 static void test_records_are_not_told(void **state)
 {
 	struct ks_inspection insp = look(env, 1, SECOND);
@@ -217,6 +239,7 @@ int main(void)
 		TEST(test_ends_without_a_packet),
 		TEST(test_recycled),
 		TEST(test_aliases),
+		TEST(test_aliases_last_until_their_flow_is_told),
 		TEST(test_records_are_not_told),
 		TEST(test_nobody_asks),
 	};
