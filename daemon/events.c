@@ -292,6 +292,7 @@ void ks_events_destroy(struct ks_events *events)
 {
 	if (!events)
 		return;
+	ks_kernel_tell_flows(events->kernel, NULL, NULL);
 	for (struct ks_follower *follower = events->followers, *next; follower; follower = next) {
 		next = follower->next;
 		ks_follower_destroy(follower);

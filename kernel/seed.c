@@ -44,9 +44,12 @@ static int make_engine(struct ks_seed *seed, const struct ks_policy *policy)
 
 	int err = ks_engine_create_on(&memory, &tables, &seed->engine);
 
-	if (!err)
-		ks_engine_use_sets(seed->engine, &seed->kernel->sets, policy);
-	return err;
+	if (err)
+		return err;
+	ks_engine_use_sets(seed->engine, &seed->kernel->sets, policy);
+	ks_engine_tell_flows(seed->engine, seed->kernel->tell,
+			     seed->kernel->tell_arg); /* a flow that makes room ends here, too */
+	return 0;
 }
 
 int ks_seed_begin(struct ks_kernel *kernel, const struct ks_policy *policy, struct ks_seed **seed)

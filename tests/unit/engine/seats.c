@@ -134,6 +134,31 @@ static void test_each_gets_one(void **state)
 	ks_engine_destroy(engine);
 }
 
+static void end_count(const struct ks_flow_event *event, void *arg)
+{
+	assert_int_equal(event->kind, KS_EVENT_END);
+	assert_int_equal(event->why, KS_END_RECYCLED);
+	++*(unsigned *)arg;
+}
+
+/* A limit that was lowered ends those who have no seat any more, and that is told. */
+static void test_who_makes_room_is_told(void **state)
+{
+	struct ks_engine *engine = engine_make();
+	unsigned ended = 0;
+
+	config.limit_kind[KS_KIND_EXPECT] = 1;
+	fill(engine);
+	forget_seats(engine);
+	config.limit_half_open = 40;
+	ks_engine_tell_flows(engine, end_count, &ended);
+	assert_int_equal(ks_engine_seat_all(engine), 0);
+	assert_int_equal(ended, 20);
+	assert_int_equal(engine->counts->half_open, 40);
+	config.limit_half_open = HALF_OPEN;
+	ks_engine_destroy(engine);
+}
+
 /* Those who come afterwards find the budgets as they would be: who was unseen longest makes room first. */
 static void test_longest_unseen_first(void **state)
 {
@@ -196,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_gets_one),
+		cmocka_unit_test(test_who_makes_room_is_told),
 		cmocka_unit_test(test_longest_unseen_first),
 		cmocka_unit_test(test_a_lower_limit),
 		cmocka_unit_test(test_differ),
