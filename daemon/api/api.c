@@ -57,7 +57,7 @@ static const struct api_route {
 	{ "GET", "/v1/states", ks_api_states, true, {} },
 	{ "DELETE", "/v1/states", ks_api_states_kill, true, {} },
 	{ "GET", "/v1/log", ks_api_log, true, {} },
-	{ "GET", "/v1/counters", ks_api_counters, false, {} },
+	{ "GET", "/v1/counters", ks_api_counters, false, { "part" } },
 	{ "GET", "/metrics", ks_api_metrics, false, {} },
 	{ "POST", "/v1/reload", ks_api_reload, false, {} },
 	{ "GET", "/v1/totals", ks_api_totals, false, {} },

@@ -211,6 +211,8 @@ static const struct {
 	[KS_CONDITION_PORT] = { "port", ALL, false, take_port, "a port from 0 to 65535, or a range such as 8000-8100" },
 	[KS_CONDITION_PROTO] = { "proto", ALL, false, take_proto, "a protocol such as tcp, or its number up to 255" },
 	[KS_CONDITION_ZONE] = { "zone", ALL, false, take_zone, "" },
+	[KS_CONDITION_FROM] = { "from", ALL, false, take_zone, "" },
+	[KS_CONDITION_TO] = { "to", ALL, false, take_zone, "" },
 	[KS_CONDITION_RULE] = { "rule", ALL, true, take_rule,
 				"the label of a rule, where it stands such as gateway.conf:12, or its id" },
 	[KS_CONDITION_STATE] = { "state", KS_FILTER_FLOWS | KS_FILTER_TOLD, false, take_state, "" },
@@ -256,7 +258,7 @@ static void complain_value(size_t i, const struct ks_policy *policy, const char 
 		return;
 	}
 	fprintf(out, "%s: '%.200s' is not right; give ", conditions[i].name, value);
-	if (i == KS_CONDITION_ZONE)
+	if (conditions[i].take == take_zone)
 		say_zones(policy, out);
 	else if (i == KS_CONDITION_STATE)
 		say_states(out);
@@ -443,6 +445,17 @@ bool ks_filter_match_kind(const struct ks_filter *filter, unsigned state, const 
 	       match_number(filter, KS_CONDITION_ZONE, zone[0], zone[1]) && match_rule(filter, rule);
 }
 
+/* The zones that something comes from and goes to. */
+static bool match_way(const struct ks_filter *filter, int from, int to)
+{
+	return match_number(filter, KS_CONDITION_FROM, from, -1) && match_number(filter, KS_CONDITION_TO, to, -1);
+}
+
+bool ks_filter_has_way(const struct ks_filter *filter)
+{
+	return filter->named & (1U << KS_CONDITION_FROM | 1U << KS_CONDITION_TO);
+}
+
 /* Makes the tuple what a side of the flow sees. Returns false if it is the same. */
 static bool translate(const struct ks_translation *translation, enum ks_dir side, struct ks_tuple *tuple)
 {
@@ -478,7 +491,8 @@ bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_k
 
 	if (!filter->conditions)
 		return true;
-	if (!ks_filter_match_kind(filter, flow->state, flow->zone, flow->rule))
+	if (!ks_filter_match_kind(filter, flow->state, flow->zone, flow->rule) ||
+	    !match_way(filter, flow->zone[KS_ORIGINAL], flow->zone[KS_REPLY]))
 		return false;
 	for (unsigned i = 0; translation && i < 2; i++) {
 		faces[count] = faces[0];
@@ -501,7 +515,8 @@ bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event
 		return false;
 	return match_number(filter, KS_CONDITION_VERDICT, event->action, -1) &&
 	       match_number(filter, KS_CONDITION_REASON, event->reason, -1) &&
-	       match_number(filter, KS_CONDITION_ZONE, event->from, event->to) && match_rule(filter, event->rule) &&
+	       match_number(filter, KS_CONDITION_ZONE, event->from, event->to) &&
+	       match_way(filter, event->from, event->to) && match_rule(filter, event->rule) &&
 	       ks_filter_match_ends(filter, faces, KS_ARRAY_SIZE(faces));
 }
 

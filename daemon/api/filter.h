@@ -9,6 +9,7 @@
  *   port         of either side: a port or a range
  *   proto        a name or number
  *   zone         a zone's name; of either side
+ *   from, to     a zone's name: of the side that opened the flow or sent the packet, and of the other one (flows and events)
  *   rule         a rule by its label, FILE:LINE or id
  *   state        a state's name (flows)
  *   verdict      allow, deny, reject, bypass (events of packets)
@@ -41,6 +42,8 @@ enum ks_condition_name {
 	KS_CONDITION_PORT,
 	KS_CONDITION_PROTO,
 	KS_CONDITION_ZONE,
+	KS_CONDITION_FROM,
+	KS_CONDITION_TO,
 	KS_CONDITION_RULE,
 	KS_CONDITION_STATE,
 	KS_CONDITION_VERDICT,
@@ -80,6 +83,9 @@ int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_polic
 /* Parses "192.0.2.0/24" or "2001:db8::1". Host bits are cleared. */
 int ks_prefix_parse(const char *text, struct ks_prefix *prefix);
 bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *addr, unsigned family);
+
+/* Returns true if it asks from where to where: nothing but a flow and an event can answer that. */
+bool ks_filter_has_way(const struct ks_filter *filter);
 
 /* Returns true if a flow cannot be judged without its translation. */
 bool ks_filter_needs_translation(const struct ks_filter *filter);

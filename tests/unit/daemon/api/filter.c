@@ -101,6 +101,11 @@ static void test_conditions(void **state)
 	check_match("zone", "lan", true);
 	check_match("zone", "wan", true);
 	check_match("zone", "self", false);
+	check_match("from", "lan", true);
+	check_match("from", "wan", false);
+	check_match("from", "not wan", true);
+	check_match("to", "wan", true);
+	check_match("to", "lan", false);
 	check_match("state", "established", true);
 	check_match("state", "SYN_SENT", false);
 	check_match("port", "80-80", true);
