@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The front door. Behind it is meson: see meson.build, and `meson configure build` for what can be changed.
 BUILD  ?= build
+PAGE   ?= 1
 PREFIX ?= /usr/local
 BUILDER = $(shell command -v ninja || echo ninja)
 
@@ -16,11 +17,11 @@ deps:
 $(BUILD)/build.ninja: | deps
 	@meson setup $(BUILD) --prefix $(PREFIX)
 
-# Three network namespaces, real traffic, and the same traffic replayed.
+# Three network namespaces, real traffic, the same traffic replayed, and on a terminal the page (PAGE=0: not).
 demo:
 	@tools/deps build demo
 	@$(MAKE) --no-print-directory -s all BUILD=$(BUILD) BUILDER='$(BUILDER) --quiet'
-	@tools/demo --build $(BUILD)
+	@PAGE=$(PAGE) tools/demo --build $(BUILD)
 
 # Everything: checks of the sources, unit tests, scenarios in every home, sanitizers, fuzzers, real programs. `tools/run-tests --help` for parts.
 test:

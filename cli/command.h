@@ -31,7 +31,8 @@ enum ks_exit {
 	X(set, "list or change run-time sets")                    \
 	X(log, "follow what the firewall tells of packets")       \
 	X(counters, "show counters by reason and by rule")        \
-	X(metrics, "print or serve figures for Prometheus")
+	X(metrics, "print or serve figures for Prometheus")       \
+	X(page, "serve a web page that shows the firewall")
 
 /* argv[0] is the command's name. Returns an enum ks_exit. */
 #define X(name, help) int ks_cmd_##name(int argc, char **argv);

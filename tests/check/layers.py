@@ -25,6 +25,8 @@ LAYERS = [
     ["bpf/"],
     ["kernel/"],
     ["daemon/"],
+    ["cli/http"],
+    ["page/"],
     ["cli/", "bench/"],
     ["journal/"],
 ]

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keepstate page: the web page (page/page.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "core/types.h"
+#include "page/page.h"
+
+static void words_copy(const struct ks_words *words, const char **list, size_t *count)
+{
+	for (size_t i = 0; i < words->count; i++)
+		list[(*count)++] = words->word[i];
+}
+
+/* Sets the instance that is shown: that of this network namespace, or the one that was named. */
+static int find_instance(const char *name, struct ks_instance *instance)
+{
+	int err = 0;
+
+	if (name)
+		ks_instance_named(name, instance);
+	else
+		err = ks_instance_find(instance);
+	if (err)
+		fprintf(stderr, "keepstate: cannot tell which network namespace this is: %s\n", strerror(-err));
+	return err ? KS_EXIT_SYSTEM : KS_EXIT_OK;
+}
+
+int ks_cmd_page(int argc, char **argv)
+{
+	struct ks_words listen = { .count = 0 }, names = { .count = 0 };
+	struct ks_page_opts opts = { .listen_count = 0 };
+	const char *instance = NULL;
+	const struct ks_option options[] = {
+		{ .name = "listen",
+		  .argument = "ADDRESS",
+		  .help = "listen there, ADDRESS or ADDRESS:PORT; several may be given (127.0.0.1 and ::1, port 8674)",
+		  .take = ks_take_words,
+		  .target = &listen },
+		{ .name = "host",
+		  .argument = "NAME",
+		  .help = "a name by which browsers may ask for the page, besides addresses and localhost",
+		  .take = ks_take_words,
+		  .target = &names },
+		{ .name = "https",
+		  .help = "a proxy in front speaks TLS: cookies are sent by TLS alone",
+		  .take = ks_take_flag,
+		  .target = &opts.https },
+		{ .name = "tokens",
+		  .argument = "DIR",
+		  .help = "the directory of the tokens, made if it is not there; without, new ones are printed",
+		  .take = ks_take_text,
+		  .target = &opts.tokens },
+		{ .name = "allow-actions",
+		  .help = "make a second token, with which people may kill, reload, confirm and change sets",
+		  .take = ks_take_flag,
+		  .target = &opts.may_act },
+		{ .name = "instance",
+		  .argument = "NAME",
+		  .help = "show the firewall with this directory below /run/keepstate, and listen here",
+		  .take = ks_take_text,
+		  .target = &instance },
+	};
+	const struct ks_usage usage = {
+		"keepstate page [OPTION]...",
+		"Serves a web page that shows the running firewall: its traffic, connections, log and rules, and why\n"
+		"packets are decided as they are. It prints its address with a token that lets in, and listens to "
+		"this\n"
+		"machine alone unless --listen says otherwise; then a proxy with TLS belongs in front of it, and the\n"
+		"policy must allow who comes. Its process has the user keepstate-page (else nobody) and no rights; it "
+		"can\n"
+		"only look, unless --allow-actions is given and somebody has the second token. Serves until a signal.",
+		options, KS_ARRAY_SIZE(options)
+	};
+	int code, first = ks_options_parse(&usage, argc, argv, &code);
+
+	if (first < 0)
+		return code;
+	if (first != argc)
+		return ks_usage_error(&usage, "page takes no operands");
+	if (listen.count > KS_PAGE_LISTENS_MAX || names.count > KS_PAGE_NAMES_MAX)
+		return ks_usage_error(&usage, "give at most %d of --listen and %d of --host", KS_PAGE_LISTENS_MAX,
+				      KS_PAGE_NAMES_MAX);
+	if (instance && (!*instance || strchr(instance, '/') || strlen(instance) >= sizeof(opts.instance.name)))
+		return ks_usage_error(&usage, "--instance: '%s' is no name of a directory below /run/keepstate",
+				      instance);
+	words_copy(&listen, opts.listen, &opts.listen_count);
+	words_copy(&names, opts.names, &opts.name_count);
+	code = find_instance(instance, &opts.instance);
+	return code ? code : ks_page_run(&opts);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A policy that is being changed. Its text is written beside the policy's file (opener.h) and read by the daemon from there, so that what it
+ * includes is found. Then:
+ *
+ *   try     a dry run: complaints, tests, what would change. Nothing is in force.
+ *   apply   in force on trial: without `keep` in time the file before comes back, by the daemon itself, also if page and browser die.
+ *   keep    confirmed: the text takes the file's place.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/types.h"
+#include "page/upstream.h"
+#include "page/web.h"
+#include "text/json.h"
+#include "text/memory_file.h"
+#include "text/scoped.h"
+
+#define KS_CONFIRM_MIN 10 /* seconds */
+#define KS_CONFIRM_MAX 3600
+#define KS_CONFIRM_USUAL 60
+
+static enum MHD_Result refuse_file(struct ks_web_request *request, const char *what, int err)
+{
+	if (err == -ENOENT)
+		return ks_web_refuse(
+			request, MHD_HTTP_CONFLICT,
+			"%s: the policy in force was not named by an absolute path, or its file is gone; change it "
+			"by `keepstate reload --confirm 60s FILE`",
+			what);
+	if (err == -EPERM)
+		return ks_web_refuse(request, MHD_HTTP_FORBIDDEN, "%s", ks_upstream_complaint(KS_OPEN_CONTROL, err));
+	return ks_web_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "%s: %s", what, strerror(-err));
+}
+
+/* Reads a file that may hold anything. NULL without memory. */
+static char *read_text(int fd)
+{
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	size_t left = KS_POLICY_TEXT_MAX;
+	char buf[16384];
+	ssize_t n;
+
+	if (ks_memory_file_open(&file))
+		return NULL;
+	while (left && (n = read(fd, buf, KS_MIN(sizeof(buf), left))) > 0) {
+		fwrite(buf, 1, (size_t)n, file.out);
+		left -= (size_t)n;
+	}
+	return ks_memory_file_take(&file);
+}
+
+enum MHD_Result ks_web_policy_source(struct ks_web_request *request)
+{
+	struct ks_opener_reply reply;
+	ks_auto_free char *text = NULL;
+	ks_auto_fd int fd = -1;
+	int err = ks_opener_ask(request->page->opener, KS_POLICY_SOURCE, -1, &fd, &reply);
+
+	if (err)
+		return refuse_file(request, "the policy's text cannot be read", err);
+	text = read_text(fd);
+	return ks_web_answer(
+		request, MHD_HTTP_OK,
+		text ? json_pack("{s:o, s:o}", "path", ks_json_text(reply.path), "text", ks_json_text(text)) : NULL);
+}
+
+/* Writes the text of the body as the draft. */
+static int write_draft(const struct ks_web_request *request, const char *text, struct ks_opener_reply *reply)
+{
+	ks_auto_fd int fd = memfd_create("draft", MFD_CLOEXEC);
+	size_t size = strlen(text);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, size) != (ssize_t)size)
+		return -EIO;
+	return ks_opener_ask(request->page->opener, KS_POLICY_DRAFT, fd, NULL, reply);
+}
+
+/* Calls and answers with the daemon's answer, whatever it is. */
+static enum MHD_Result answer_reload(struct ks_web_request *request, json_t *wish)
+{
+	ks_auto_json json_t *owned = wish;
+	ks_auto_json json_t *answer = NULL;
+	ks_auto_free char *body = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+	const struct ks_upstream_call call = {
+		.socket = KS_OPEN_CONTROL, .method = "POST", .target = "/v1/reload", .body = body
+	};
+	int status = 0, err = body ? ks_upstream_json(request->page->opener, &call, &status, &answer) : -ENOMEM;
+
+	if (err || !answer)
+		return ks_web_refuse(request, MHD_HTTP_BAD_GATEWAY, "%s",
+				     ks_upstream_complaint(KS_OPEN_CONTROL, err ? err : -EPROTO));
+	return ks_web_answer(request, (unsigned)status, TAKE(answer));
+}
+
+/* The seconds of a trial that the body wishes; 0 if they are wrong. */
+static json_int_t confirm_seconds(const json_t *body)
+{
+	const json_t *confirm = json_object_get(body, "confirm");
+	json_int_t seconds = confirm ? json_integer_value(confirm) : KS_CONFIRM_USUAL;
+
+	return seconds < KS_CONFIRM_MIN || seconds > KS_CONFIRM_MAX ? 0 : seconds;
+}
+
+/* Writes the draft and reloads it; `dry` or on trial. */
+static enum MHD_Result reload_draft(struct ks_web_request *request, bool dry)
+{
+	enum MHD_Result result;
+	ks_auto_json json_t *body = ks_web_body(request, &result);
+	const char *text = json_string_value(json_object_get(body, "text"));
+	json_int_t seconds = confirm_seconds(body);
+	struct ks_opener_reply reply;
+	int err;
+
+	if (!body)
+		return result;
+	if (!text || !*text || strlen(text) > KS_POLICY_TEXT_MAX)
+		return ks_web_refuse(request, MHD_HTTP_BAD_REQUEST, "text: give the policy's text, up to %u octets",
+				     KS_POLICY_TEXT_MAX);
+	if (!seconds)
+		return ks_web_refuse(request, MHD_HTTP_BAD_REQUEST, "confirm: give a number of seconds from %d to %d",
+				     KS_CONFIRM_MIN, KS_CONFIRM_MAX);
+	err = write_draft(request, text, &reply);
+	if (err)
+		return refuse_file(request, "the draft cannot be written", err);
+	if (dry)
+		return answer_reload(request, json_pack("{s:o, s:b}", "path", ks_json_text(reply.path), "dry_run", 1));
+	return answer_reload(request, json_pack("{s:o, s:I, s:b}", "path", ks_json_text(reply.path), "confirm", seconds,
+						"end_denied", json_is_true(json_object_get(body, "end_denied"))));
+}
+
+enum MHD_Result ks_web_policy_try(struct ks_web_request *request)
+{
+	return reload_draft(request, true);
+}
+
+enum MHD_Result ks_web_policy_apply(struct ks_web_request *request)
+{
+	return reload_draft(request, false);
+}
+
+enum MHD_Result ks_web_policy_reload(struct ks_web_request *request)
+{
+	return answer_reload(request, json_object());
+}
+
+/* Says the word. Returns 0, -EALREADY if none was waited for, or another -errno. */
+static int confirm(const struct ks_web_request *request)
+{
+	const struct ks_upstream_call call = { .socket = KS_OPEN_CONTROL, .method = "POST", .target = "/v1/confirm" };
+	ks_auto_json json_t *answer = NULL;
+	int status = 0, err = ks_upstream_json(request->page->opener, &call, &status, &answer);
+
+	if (err)
+		return err;
+	return json_is_true(json_object_get(answer, "confirmed")) ? 0 : -EALREADY;
+}
+
+enum MHD_Result ks_web_policy_keep(struct ks_web_request *request)
+{
+	struct ks_opener_reply reply;
+	int err = confirm(request);
+
+	if (err == -EALREADY)
+		return ks_web_refuse(
+			request, MHD_HTTP_CONFLICT,
+			"nothing waits to be confirmed: the time is over, and the policy before it is in force again");
+	if (err)
+		return ks_web_refuse(request, MHD_HTTP_BAD_GATEWAY, "%s", ks_upstream_complaint(KS_OPEN_CONTROL, err));
+	err = ks_opener_ask(request->page->opener, KS_POLICY_KEEP, -1, NULL, &reply);
+	if (err == -ENOENT) /* a policy that somebody else put on trial */
+		return ks_web_answer(request, MHD_HTTP_OK, json_pack("{s:b}", "confirmed", 1));
+	if (err)
+		return refuse_file(request,
+				   "it is confirmed and in force, but its file cannot take the place of the one before",
+				   err);
+	return answer_reload(request, json_pack("{s:o}", "path", ks_json_text(reply.path)));
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See opener.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/types.h"
+#include "page/named.h"
+#include "page/opener.h"
+#include "text/scoped.h"
+
+#define KS_DRAFT_SUFFIX ".page"
+#define KS_DRAFT_MODE 0600
+
+/* --- messages with a descriptor --- */
+
+static int message_send(int fd, void *data, size_t size, int give)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { data, size };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+
+	if (give >= 0) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		head = CMSG_FIRSTHDR(&message);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(head), &give, sizeof(int));
+	}
+	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Returns the bytes of the message, 0 at the end, or -errno. *got is -1 if no descriptor came. */
+static ssize_t message_receive(int fd, void *data, size_t size, int *got)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { data, size };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	const struct cmsghdr *head;
+	ssize_t n;
+
+	*got = -1;
+	do
+		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	head = CMSG_FIRSTHDR(&message);
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+		memcpy(got, CMSG_DATA(head), sizeof(int));
+	return n;
+}
+
+/* --- the page's side --- */
+
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER; /* one question at a time: an answer has no name */
+
+static int ask(int fd, unsigned char wish, int give, int *got, struct ks_opener_reply *reply)
+{
+	int err = message_send(fd, &wish, sizeof(wish), give);
+	ssize_t n;
+
+	if (err)
+		return err;
+	n = message_receive(fd, reply, sizeof(*reply), got);
+	return n == (ssize_t)sizeof(*reply) ? reply->err : -EPIPE;
+}
+
+int ks_opener_ask(int fd, enum ks_opener_wish wish, int give, int *got, struct ks_opener_reply *reply)
+{
+	struct ks_opener_reply here = { 0 };
+	ks_auto_fd int came = -1;
+	int err;
+
+	pthread_mutex_lock(&asking);
+	err = ask(fd, (unsigned char)wish, give, &came, &here);
+	pthread_mutex_unlock(&asking);
+	if (reply)
+		*reply = here;
+	if (got)
+		*got = err ? -1 : TAKE_FD(came);
+	return err;
+}
+
+bool ks_opener_is_gone(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd };
+
+	return poll(&poll_fd, 1, 0) > 0 && poll_fd.revents & (POLLHUP | POLLERR);
+}
+
+/* --- the opener's side --- */
+
+struct opener {
+	const struct ks_instance *instance;
+	bool may_act;
+};
+
+static int connect_to(const char *path, int *got)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	*got = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_journal(const struct opener *opener, int *got)
+{
+	char path[KS_INSTANCE_PATH + 16];
+
+	snprintf(path, sizeof(path), "%s/journal.sock", opener->instance->dir);
+	return connect_to(path, got);
+}
+
+/* The path of the policy that was named: while a draft is on trial, that is the file beside it. */
+static int policy_path(const struct opener *opener, char path[PATH_MAX])
+{
+	const size_t suffix = strlen(KS_DRAFT_SUFFIX);
+	ks_auto_fd int fd = -1;
+	int err = connect_to(opener->instance->socket, &fd) ?: ks_named_policy(fd, path);
+	size_t length;
+
+	if (err)
+		return err;
+	length = strlen(path);
+	if (length > suffix && !strcmp(path + length - suffix, KS_DRAFT_SUFFIX))
+		path[length - suffix] = '\0';
+	return 0;
+}
+
+static int open_source(const struct opener *opener, int *got, struct ks_opener_reply *reply)
+{
+	int err = policy_path(opener, reply->path);
+	struct stat info;
+	int fd;
+
+	if (err)
+		return err;
+	fd = open(reply->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &info))
+		return -errno;
+	*got = fd;
+	return S_ISREG(info.st_mode) ? 0 : -EINVAL;
+}
+
+static int copy_text(int from, int to)
+{
+	char buf[65536];
+	size_t left = KS_POLICY_TEXT_MAX;
+	ssize_t n;
+
+	if (lseek(from, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		if ((size_t)n > left)
+			return -EFBIG;
+		left -= (size_t)n;
+		if (write(to, buf, (size_t)n) != n)
+			return errno ? -errno : -EIO;
+	}
+	return n < 0 ? -errno : 0;
+}
+
+static int draft_path(const struct opener *opener, char policy[PATH_MAX], char draft[PATH_MAX + 8])
+{
+	int err = policy_path(opener, policy);
+
+	if (!err)
+		snprintf(draft, PATH_MAX + 8, "%s" KS_DRAFT_SUFFIX, policy);
+	return err;
+}
+
+static int write_draft(const struct opener *opener, int text, struct ks_opener_reply *reply)
+{
+	char policy[PATH_MAX], draft[PATH_MAX + 8];
+	struct stat info;
+	int err = draft_path(opener, policy, draft);
+	ks_auto_fd int fd = -1;
+
+	if (err)
+		return err;
+	if (text < 0)
+		return -EBADF;
+	unlink(draft); /* it may be a link that leads elsewhere */
+	fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, KS_DRAFT_MODE);
+	if (fd < 0)
+		return -errno;
+	if (!stat(policy, &info)) /* its readers may read what takes its place */
+		fchmod(fd, info.st_mode & 0666);
+	err = copy_text(text, fd);
+	if (!err && fsync(fd))
+		err = -errno;
+	snprintf(reply->path, sizeof(reply->path), "%.*s", PATH_MAX - 1, draft);
+	return err;
+}
+
+static int keep_draft(const struct opener *opener, struct ks_opener_reply *reply)
+{
+	char policy[PATH_MAX], draft[PATH_MAX + 8];
+	int err = draft_path(opener, policy, draft);
+
+	if (err)
+		return err;
+	snprintf(reply->path, sizeof(reply->path), "%s", policy);
+	return rename(draft, policy) ? -errno : 0;
+}
+
+static int fulfil(const struct opener *opener, unsigned wish, int given, int *got, struct ks_opener_reply *reply)
+{
+	if (wish == KS_OPEN_READ)
+		return connect_to(opener->instance->read_socket, got);
+	if (wish == KS_OPEN_JOURNAL)
+		return open_journal(opener, got);
+	if (!opener->may_act)
+		return -EPERM;
+	switch (wish) {
+	case KS_OPEN_CONTROL:
+		return connect_to(opener->instance->socket, got);
+	case KS_POLICY_SOURCE:
+		return open_source(opener, got, reply);
+	case KS_POLICY_DRAFT:
+		return write_draft(opener, given, reply);
+	case KS_POLICY_KEEP:
+		return keep_draft(opener, reply);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Answers one question. Returns false at the end. */
+static bool serve_one(const struct opener *opener, int fd)
+{
+	struct ks_opener_reply reply = { 0 };
+	ks_auto_fd int given = -1;
+	ks_auto_fd int got = -1;
+	unsigned char wish;
+
+	if (message_receive(fd, &wish, sizeof(wish), &given) != 1)
+		return false;
+	reply.err = fulfil(opener, wish, given, &got, &reply);
+	return !message_send(fd, &reply, sizeof(reply), reply.err ? -1 : got);
+}
+
+void ks_opener_serve(int fd, const struct ks_instance *instance, bool may_act)
+{
+	const struct opener opener = { instance, may_act };
+
+	while (serve_one(&opener, fd))
+		continue;
+}

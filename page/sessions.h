@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Those who are logged in, and those who try. A session is a number that nobody can guess, in a cookie, and a second one that a request must
+ * carry besides if it changes something: another site can make a browser send the cookie, and cannot read the number.
+ *
+ * Wrong tokens are slow: after five of one address a try every five seconds; all addresses together have sixty, and one a second.
+ * A network of IPv6 with a /64 prefix counts as one address. May be used by several threads.
+ */
+#ifndef KS_PAGE_SESSIONS_H
+#define KS_PAGE_SESSIONS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "page/tokens.h"
+
+struct ks_session {
+	struct ks_token id, csrf;
+	bool may_act;
+	time_t begun, seen; /* on the monotonic clock; begun 0: no session */
+};
+
+struct ks_sessions;
+
+struct ks_sessions *ks_sessions_create(const struct ks_tokens *tokens);
+void ks_sessions_destroy(struct ks_sessions *sessions);
+
+/*
+ * A try to log in. Returns 0 with *session, -EACCES for a wrong token, -EAGAIN if there were too many wrong ones.
+ * `from` is the browser's address.
+ */
+int ks_sessions_login(struct ks_sessions *sessions, const struct sockaddr *from, const char *token, time_t now,
+		      struct ks_session *session);
+
+/* Finds a session by its number. Returns false if there is none (any more). */
+bool ks_sessions_find(struct ks_sessions *sessions, const char *id, time_t now, struct ks_session *session);
+
+void ks_sessions_logout(struct ks_sessions *sessions, const char *id);
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Log: live, with what the journal remembers behind it; alike lines folded; lost ones told.
+import {el, fill, panel, pairs, button, clock, endpoint, verdict, ruleName, exact, note, bytes, span, opens} from "./ui.js";
+import * as api from "./api.js";
+import {parse, matches, parameters, withTerm} from "./filter.js";
+import {go, remember} from "./app.js";
+import {searchBar} from "./search.js";
+import {explanation, remedy} from "./steps.js";
+
+const KEPT = 5000; // events
+const SHOWN = 300; // rows
+const DRAW = 250; // ms
+const OLDER = 200;
+
+function keyOf(event) {
+  if (event.lost || event.gap || event.event === "lost") return null;
+  return [event.event, event.verdict, event.reason, event.from, event.to, event.proto, event.source, event.destination, event.destination_port, event.rule?.id, event.why].join("|");
+}
+
+function isPacket(event) {
+  return event.verdict !== undefined;
+}
+
+// Events in order, alike ones as one row with a count.
+function fold(events) {
+  const rows = [], last = new Map();
+  for (const event of events) {
+    const key = keyOf(event), row = key && last.get(key);
+    if (row) { row.count += 1 + (event.folded || 0); row.event = event; continue; }
+    const made = {event, count: 1 + (event.folded ? event.folded - 1 : 0)};
+    rows.push(made);
+    if (key) last.set(key, made);
+  }
+  return rows.sort((a, b) => a.event.at - b.event.at);
+}
+
+function wordsOf(event) {
+  if (isPacket(event)) return event.packet;
+  return `${event.from} ${endpoint(event.source, event.source_port)} > ${event.to} ${endpoint(event.destination, event.destination_port)} ${event.proto}`;
+}
+
+export function log(root, query) {
+  let q = query.get("q") || "", paused = false, folding = query.get("fold") !== "0", flows = query.get("flows") === "1";
+  let events = [], groups = parse(q), dirty = true, stop = null, ended = false, serial = 0, received = 0, lost = 0, oldest = null, journal = null;
+  const body = el("tbody"), sum = el("span.sum"), complaint = el("p.note", {role: "alert"}), older = el("div.pager");
+  const pause = button("Pause", () => { paused = !paused; pause.textContent = paused ? "Go on" : "Pause"; pause.setAttribute("aria-pressed", String(paused)); dirty = true; });
+  const toggle = (text, on, what) => { const one = el("button", {type: "button", "aria-pressed": String(on), onclick: () => { on = !on; one.setAttribute("aria-pressed", String(on)); what(on); }}, text); return one; };
+  const bar = searchBar("Filter: 10.0.0.5, !port:53, reason:\"no rule\", packet~syn, … or …", q, text => { q = text; groups = parse(q); dirty = true; keepPlace(); begin(); });
+  const announcer = el("div.sr", {role: "status", "aria-live": "polite"});
+  fill(root, el("div.head", el("h1", "Log"), sum, el("span.grow"),
+    el("div.seg", {role: "group", "aria-label": "Shown"}, toggle("Connections too", flows, on => { flows = on; events = []; keepPlace(); begin(); readOlder(true); }), toggle("Fold alike lines", folding, on => { folding = on; keepPlace(); dirty = true; })), pause,
+    button("Clear", () => { events = []; lost = 0; dirty = true; })),
+  el("div.head", bar.box), complaint, announcer,
+  el("section.card.log", {"aria-label": "Events, the newest first"}, el("div.scroll", el("table.stack", el("caption.sr", "Events, the newest first"), el("thead", el("tr", ["Time", "What", "Reason", "Packet", "Rule", "Times"].map((text, i) => el(i === 5 ? "th.num" : "th", {scope: "col"}, text)))), body)), older));
+
+  function keepPlace() { remember({q, flows: flows ? 1 : "", fold: folding ? "" : 0}); }
+
+  function take(event) {
+    event.at = Date.parse(event.time) || Date.now();
+    event.serial = serial++;
+    if (event.lost) lost += event.lost;
+    events.push(event);
+  }
+
+  function took(texts) {
+    if (paused && events.length >= KEPT) return;
+    for (const text of texts) {
+      if (!text) continue;
+      received++;
+      take(JSON.parse(text));
+    }
+    if (events.length > KEPT) events = events.slice(-KEPT);
+    dirty = true;
+  }
+
+  // Follows; the daemon leaves out what it can, so that less comes.
+  function begin() {
+    stop?.();
+    const {list} = parameters(q, false);
+    stop = api.follow("/api/log" + api.query([...list, ...(flows ? [["flows", 1]] : [])]), {
+      lines: took,
+      away: text => { complaint.textContent = text; },
+      back: which => { complaint.textContent = ""; if (which === "again") { take({event: "gap", time: new Date().toISOString(), gap: 1}); dirty = true; } },
+      refused: text => { complaint.textContent = JSON.parse(text).error || "refused"; },
+    });
+  }
+
+  async function readOlder(first) {
+    try {
+      const page = [["order", "desc"], ["limit", OLDER], ["kind", flows ? "all" : "packet"]];
+      if (oldest && !first) page.push(["before", oldest]);
+      const list = await api.lines("/api/journal/v1/history" + api.query(page));
+      journal = true;
+      if (list.length) oldest = list.at(-1).cursor;
+      for (const one of list) { one.at = Date.parse(one.time) || 0; one.serial = -serial++; one.old = true; }
+      const known = new Set(events.map(one => one.time + wordsOf(one)));
+      events = [...list.reverse().filter(one => !known.has(one.time + wordsOf(one))), ...events];
+      if (!list.length) journal = "end";
+    } catch { journal = false; }
+    dirty = true;
+  }
+
+  function show(event) {
+    const box = el("div", note("…"));
+    const term = (name, value) => value === undefined || value === null ? null : el("span", button(String(value), () => { dialog.close(); q = withTerm(q, name, value); apply(); }, "link"), " ", button("not", () => { dialog.close(); q = withTerm(q, name, value, true); apply(); }, "quiet"));
+    const dialog = panel(wordsOf(event), [pairs([["Time", event.time], ["Verdict", event.verdict ? verdict(event.verdict) : verdict(event.event)], ["Reason", term("reason", event.reason)], ["Ended because", event.why], ["Source", term("source", event.source)], ["Destination", term("destination", event.destination)],
+      ["Port", term("port", event.destination_port)], ["Protocol", term("proto", event.proto)], ["From zone", term("from", event.from)], ["To zone", term("to", event.to)], ["Leaves as", event.nat ? JSON.stringify(event.nat) : null], ["Length", event.length],
+      ["Carried", event.bytes ? `${bytes(event.bytes[0])} sent, ${bytes(event.bytes[1])} received in ${span(event.duration || 0)}` : null], ["Rule", event.rule ? el("a", {href: "#/rules?id=" + event.rule.id}, ruleName(event.rule)) : isPacket(event) ? "none: the default deny" : null], ["Text", event.rule?.text]]), box],
+    [button("Why?", () => { dialog.close(); go("why", {packet: wordsOf(event)}); }), button("Watch this host", () => { dialog.close(); q = `address:${event.source}`; apply(); }), button("Its connections", () => { dialog.close(); go("connections", {q: `address:${event.source}`}); })]);
+    if (isPacket(event)) explain(event, box); else fill(box);
+  }
+
+  // Asked as the policy is now, which may be another than when it was decided.
+  async function explain(event, box) {
+    const extra = event.verdict === "deny" || event.verdict === "reject" ? remedy(event) : null;
+    try { fill(box, el("h3", "Why, as things are now"), explanation(await api.post("/api/v1/explain", {packet: event.packet})), extra); } catch (error) { fill(box, note(error.message), extra); }
+  }
+
+  function apply() { bar.set(q); groups = parse(q); dirty = true; keepPlace(); begin(); }
+
+  function rowOf({event, count}) {
+    if (event.lost) return el("tr.gap", el("td", {colspan: 6}, `${exact(event.lost)} events were lost here: more came than could be told`));
+    if (event.gap) return el("tr.gap", el("td", {colspan: 6}, "the daemon was away here; the kernel filtered on, and what was dropped meanwhile is in the counters"));
+    return el("tr.open", opens(() => show(event)), {"data-serial": event.serial}, el("td.mono", {title: event.time}, clock(event.at)), el("td", verdict(event.verdict || event.event)), el("td", event.reason || event.why || ""),
+      el("td.words.wide", wordsOf(event), event.nat?.source || event.nat?.destination ? el("span.dim", ` as ${endpoint(event.nat.source || event.source, event.nat.source_port)} > ${endpoint(event.nat.destination || event.destination, event.nat.destination_port)}`) : null),
+      el("td.spare", isPacket(event) || event.rule ? ruleName(event.rule) : ""), el("td.num", count > 1 ? el("span.folded", "× " + exact(count)) : ""));
+  }
+
+  let shownReceived = 0, shownAt = performance.now(), rate = 0;
+  function draw() {
+    const now = performance.now();
+    if (now - shownAt >= 1000) { rate = (received - shownReceived) * 1000 / (now - shownAt); shownReceived = received; shownAt = now; sum.textContent = `${exact(events.length)} kept · ${exact(rate)} a second${lost ? ` · ${exact(lost)} lost` : ""}${paused ? " · paused" : ""}`; }
+    if (!dirty || (paused && body.children.length && !bar.input.matches(":focus"))) return;
+    dirty = false;
+    const fitting = events.filter(event => event.lost || event.gap || matches(event, groups));
+    const rows = (folding ? fold(fitting.slice(-2000)) : fitting.map(event => ({event, count: event.folded || 1}))).slice(-SHOWN).reverse();
+    const focused = document.activeElement?.dataset?.serial;
+    fill(body, rows.length ? rows.map(rowOf) : el("tr", el("td.empty", {colspan: 6}, events.length ? "Nothing that came fits the filter." : "Nothing yet. Rules with `log` are told, and every drop with `option log-drops on`.")));
+    if (focused !== undefined) body.querySelector(`[data-serial="${Number(focused)}"]`)?.focus();
+    fill(older, journal === true ? button("Older ones from the journal", () => readOlder(false)) : el("span.dim", journal === "end" ? "The journal has no older ones." : journal === false ? "No journal runs: the log begins when this view was opened." : ""));
+  }
+
+  begin();
+  readOlder(true);
+  const timer = setInterval(draw, DRAW);
+  return {close() { ended = true; stop?.(); clearInterval(timer); bar.close(); }};
+}

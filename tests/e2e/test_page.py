@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`keepstate page`: who is let in, what it may do, and every view in a browser, before a live firewall with traffic."""
+import http.client
+import json
+import os
+import random
+import socket
+import time
+from pathlib import Path
+
+import lab as labs
+import pagelab
+import pytest
+from lab import CLIENT4, SERVER4, wait_for
+from pagelab import ACCESS, HTML, POLICY, Browser, Page, Traffic
+
+browsing = pytest.mark.skipif(bool(pagelab.why_no_browser()), reason=str(pagelab.why_no_browser()))
+VIEWS = ["overview", "connections", "log", "rules", "why?packet=" + f"wan {SERVER4}:40000 > lan {CLIENT4}:8080 tcp syn", "change"]
+
+
+@pytest.fixture(scope="module")
+def wall(lab, tmp_path_factory):
+    firewall = labs.Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("page")).start()
+    yield firewall
+    firewall.stop()
+    assert firewall.filters() == "", "filters are left behind"
+
+
+@pytest.fixture(scope="module")
+def page(wall, tmp_path_factory):
+    made = Page(wall, tmp_path_factory.mktemp("acting"), "--allow-actions")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def looking(wall, tmp_path_factory):
+    """A page that can only look."""
+    made = Page(wall, tmp_path_factory.mktemp("looking"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def traffic(lab, wall):
+    return Traffic(lab)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    made = Browser()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def browser(chromium, page, traffic):
+    """Logged in with the right to act."""
+    chromium.size(1440, 900)
+    chromium.open(page, "act")
+    chromium.complaints()
+    return chromium
+
+
+WRITES = [("DELETE", "/api/v1/states?all=1"), ("POST", "/api/v1/confirm"), ("POST", "/api/v1/sets?name=blocked"), ("DELETE", "/api/v1/sets?name=blocked&all=1"),
+          ("POST", "/api/policy/try"), ("POST", "/api/policy/apply"), ("POST", "/api/policy/keep"), ("POST", "/api/policy/reload"), ("GET", "/api/policy/source")]
+
+
+def test_without_a_token_there_is_nothing_but_the_form(page):
+    status, headers, text = page.ask("GET", "/")
+    assert status == 200 and HTML not in text
+    assert "script-src 'self'" in headers["Content-Security-Policy"] and "unsafe" not in headers["Content-Security-Policy"]
+    for path in ("/api/session", "/api/live", "/api/history", "/api/log", "/api/v1/status", "/api/v1/states", "/api/v1/policy", "/api/journal/v1/journal"):
+        status, _, text = page.ask("GET", path)
+        assert status == 401 and "token" in text, (path, status, text)
+    for method, path in WRITES:
+        assert page.ask(method, path, {})[0] == 401, path
+
+
+def test_a_session_of_the_other_page_or_none_of_ours_is_worth_nothing(page, looking):
+    session = looking.login()
+    assert looking.ask("GET", "/api/v1/status", headers=session)[0] == 200
+    assert page.ask("GET", "/api/v1/status", headers=session)[0] == 401
+    cookie = session["Cookie"]
+    for wrong in (cookie[:-1], cookie[:-1] + ("a" if cookie[-1] != "a" else "b"), cookie.split("=")[0] + "=", cookie.split("=")[0] + "=" + "a" * 4000):
+        assert looking.ask("GET", "/api/v1/status", headers={"Cookie": wrong})[0] == 401, wrong
+    assert looking.ask("POST", "/api/logout", {}, session)[0] == 200
+    assert looking.ask("GET", "/api/v1/status", headers=session)[0] == 401, "it is logged out"
+
+
+def test_wrong_tokens_become_slow_and_hold_up_nobody_else(page):
+    answers = [page.ask("POST", "/api/login", {"token": "a" * 32}, source="127.0.0.7")[0] for _ in range(8)]
+    assert answers[:5] == [401] * 5 and answers[-1] == 429, answers
+    right = page.ask("POST", "/api/login", {"token": page.token()}, source="127.0.0.7")
+    assert right[0] == 429, "a guess that is right is not told then either"
+    assert page.ask("POST", "/api/login", {"token": page.token()}, source="127.0.0.8")[0] == 200
+    for body in ({}, {"token": None}, {"token": ""}, {"token": ["a"]}, b"no json", b"[]"):
+        assert page.ask("POST", "/api/login", body, source="127.0.0.9")[0] in (400, 401), body
+
+
+def test_other_names_and_other_sites_are_refused(page):
+    for host in ("evil.example", f"evil.example:{page.port}", "", "127.0.0.1.evil.example", "localhost.evil.example", "[::1].evil.example"):
+        assert page.ask("GET", "/", host=host or " ")[0] in (400, 421), host
+    for host in ("localhost", f"localhost:{page.port}", "[::1]:9", "192.0.2.1"):
+        assert page.ask("GET", "/", host=host)[0] == 200, host
+    session = page.login("act")
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": f"http://localhost:{page.port}"}):
+        assert page.ask("DELETE", "/api/v1/states?all=1", headers={**session, **headers})[0] == 403, headers
+    for csrf in ("", "a" * 32):
+        status, _, text = page.ask("DELETE", "/api/v1/states?all=1", headers={**session, "X-Keepstate-Csrf": csrf})
+        assert status == 403 and "not come from the page" in text, (status, text)
+
+
+def test_who_may_only_look_changes_nothing(page, looking, wall):
+    before = wall.data("status")[0]
+    for one, word in ((page, "token for actions"), (looking, "--allow-actions")):
+        session = one.login()
+        for method, path in WRITES:
+            status, _, text = one.ask(method, path, {}, session)
+            assert status == 403 and word in text, (path, status, text)
+        for method, path in (("POST", "/api/v1/reload"), ("POST", "/api/v1/stop"), ("PUT", "/api/v1/sets?name=blocked"), ("POST", "/api/v1/status")):
+            assert one.ask(method, path, {}, session)[0] in (403, 405), path
+    assert not (looking.tokens / "act").exists() and (looking.tokens / "view").stat().st_mode & 0o777 == 0o600
+    after = wall.data("status")[0]
+    assert (after["reloads"], after["table"]["killed"], after["generation"]) == (before["reloads"], before["table"]["killed"], before["generation"])
+
+
+def test_the_process_that_serves_has_no_rights(page):
+    process = page.process()
+    facts = dict(line.split(":\t", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines() if ":\t" in line)
+    assert "0" not in facts["Uid"].split() and facts["Groups"].strip() == "", facts
+    assert all(int(facts[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")) and facts["NoNewPrivs"] == "1"
+    opener = dict(line.split(":\t", 1) for line in Path(f"/proc/{page.child.pid}/status").read_text().splitlines() if ":\t" in line)
+    assert int(opener["CapEff"], 16) == 0 and int(opener["CapBnd"], 16) == 0 and opener["NoNewPrivs"] == "1"
+    files = [os.readlink(f"/proc/{process}/fd/{fd}") for fd in os.listdir(f"/proc/{process}/fd")]
+    assert not [name for name in files if name.startswith("/") and not name.startswith(("/dev/null", "/tmp/"))], files
+
+
+def test_who_may_act_kills_and_fills_sets(lab, page, wall):
+    session = page.login("act")
+    lab.client.ping(SERVER4)
+    status, _, text = page.ask("DELETE", "/api/v1/states?proto=icmp", headers=session)
+    assert status == 200 and json.loads(text)["killed"] >= 1, text
+    assert page.ask("POST", "/api/v1/sets?name=blocked", ["203.0.113.9"], session)[0] == 200
+    assert "203.0.113.9" in wall.say("set", "list", "blocked")
+    assert page.ask("DELETE", "/api/v1/sets?name=blocked", ["203.0.113.9"], session)[0] == 200
+
+
+def test_a_policy_is_tried_applied_and_goes_back_or_stays(page, wall):
+    session, text = page.login("act"), POLICY
+    source = json.loads(page.ask("GET", "/api/policy/source", headers=session)[2])
+    assert source == {"path": str(wall.path), "text": text}
+    status, _, answer = page.ask("POST", "/api/policy/try", {"text": text + "allow from lna to wan\n"}, session)
+    answer = json.loads(answer)
+    assert status == 422 and answer["diagnostics"][0]["line"] == text.count("\n") + 1 and "did you mean 'lan'" in answer["diagnostics"][0]["message"]
+    status, _, answer = page.ask("POST", "/api/policy/try", {"text": text.replace("=> reject", "=> allow")}, session)
+    assert status == 422 and "expected allow" in json.loads(answer)["tests"], answer
+    changed = text + "allow from wan to self tcp port 8443\n"
+    generation = wall.data("status")[0]["generation"]
+    assert page.ask("POST", "/api/policy/try", {"text": changed}, session)[0] == 200
+    assert wall.data("status")[0]["generation"] == generation and wall.path.read_text() == text, "nothing is changed by a try"
+    for wrong in ({}, {"text": ""}, {"text": changed, "confirm": 1}, {"text": changed, "confirm": "60"}):
+        assert page.ask("POST", "/api/policy/apply", wrong, session)[0] == 400, wrong
+    assert page.ask("POST", "/api/policy/apply", {"text": changed, "confirm": 10}, session)[0] == 200
+    assert "8443" in wall.say("show", "--running") and wall.data("status")[0]["unconfirmed"]["seconds_left"] <= 10
+    assert wall.path.read_text() == text, "the file is as it was until somebody says the word"
+    wait_for(lambda: "8443" not in wall.say("show", "--running"), 20, "it goes back by itself")
+    status, _, answer = page.ask("POST", "/api/policy/keep", {}, session)
+    assert status == 409 and "in force again" in answer, answer
+    assert page.ask("POST", "/api/policy/apply", {"text": changed, "confirm": 60}, session)[0] == 200
+    assert page.ask("POST", "/api/policy/keep", {}, session)[0] == 200
+    status = wall.data("status")[0]
+    assert wall.path.read_text() == changed and "unconfirmed" not in status and status["policy"] == str(wall.path)
+    assert not wall.path.with_name(wall.path.name + ".page").exists()
+    wall.path.write_text(text)
+    wall.say("reload")
+
+
+def test_any_request_is_answered_or_ended(page, looking):
+    """A bounded fuzz of the web server: mutated and random requests, whole and in pieces. The page goes on, and grows not."""
+    chance = random.Random(8674)
+    session = looking.login()
+    seeds = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {session['Cookie']}\r\n\r\n".encode() for path in
+             ("/", "/api/session", "/api/v1/status", "/api/history?span=15m", "/api/v1/states?limit=1", "/api/v1/../../etc/passwd", "/%00", "/api/v1/%2e%2e")]
+    seeds += [f"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode() + b'{"token":"' + b"a" * 60 for size in (0, 5, 70, 10**9, -1)]
+    seeds += [b"POST /api/v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n" + f"Cookie: {session['Cookie']}\r\nX-Keepstate-Csrf: {session['X-Keepstate-Csrf']}\r\n\r\n".encode() + b'ffffffffff\r\n{"packet":']
+    resident = lambda: int(next(line for line in Path(f"/proc/{looking.process()}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
+    before = resident()
+    for number in range(1500):
+        data = bytearray(chance.choice(seeds))
+        for _ in range(chance.randrange(6)):
+            at = chance.randrange(len(data))
+            what = chance.randrange(4)
+            if what == 0:
+                data[at] = chance.randrange(256)
+            elif what == 1:
+                del data[at:at + chance.randrange(8)]
+            elif what == 2:
+                data[at:at] = bytes(chance.randrange(256) for _ in range(chance.randrange(8)))
+            else:
+                data[at:at] = data[:chance.randrange(len(data))]
+            data = data or bytearray(b"G")
+        with socket.create_connection(("127.0.0.1", looking.port), timeout=0.02) as sock:
+            sock.sendall(data[:len(data) // 2] if number % 7 == 0 else data)
+            try:
+                sock.recv(256)
+            except OSError:
+                pass
+    assert looking.child.poll() is None and looking.ask("GET", "/api/v1/status", headers=session)[0] == 200
+    assert resident() < before + 32768, "kB"
+    assert page.child.poll() is None
+
+
+def test_a_body_that_is_too_long_is_refused(page):
+    session = page.login("act")
+    assert page.ask("POST", "/api/v1/explain", {"packet": "x" * 70000}, session)[0] == 413
+    assert page.ask("POST", "/api/policy/try", {"text": "#" * (5 << 20)}, session)[0] == 413
+
+
+@browsing
+def test_the_form_lets_in_who_has_the_token(chromium, page):
+    chromium.open(page)
+    chromium.wait("document.activeElement.id === 'token'", "the field has the focus")
+    chromium.shot("login")
+    assert chromium.run(ACCESS.replace("|| !document.querySelector('nav[aria-label]')", "")) == []
+    from selenium.webdriver.common.keys import Keys
+    chromium.driver.switch_to.active_element.send_keys("wrong" + Keys.ENTER)
+    chromium.wait_text("this is not the token")
+    chromium.driver.switch_to.active_element.send_keys(page.token() + Keys.ENTER)
+    chromium.wait("document.querySelector('#live.on') !== null", "live")
+    assert page.token() not in chromium.driver.current_url and chromium.run("return document.cookie") == "", "scripts do not see the cookie"
+    chromium.button("Log out")
+    chromium.wait("document.getElementById('token') !== null", "the form")
+
+
+@browsing
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_is_there_and_for_everybody(browser, traffic, theme):
+    browser.run("localStorage.setItem('theme', arguments[0]); document.documentElement.dataset.theme = arguments[0]", theme)
+    traffic.some()
+    for view in VIEWS:
+        name = view.split("?")[0]
+        browser.go(view)
+        if name == "log":
+            traffic.some()
+        browser.wait({"overview": "document.querySelectorAll('.tile svg').length === 4", "connections": "document.querySelectorAll('tbody tr.open').length > 0",
+                      "log": "document.querySelectorAll('.log tbody tr.open').length > 3", "rules": "document.querySelectorAll('.rules tr.rule').length > 5",
+                      "why": "document.querySelectorAll('.steps li').length > 2", "change": "document.querySelector('.editor textarea').value.includes('zone lan')"}[name], name)
+        browser.shot(f"{name}-{theme}")
+        assert browser.run(ACCESS) == [], name
+        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is wider than the window"
+    assert browser.complaints() == []
+
+
+@browsing
+def test_html_in_labels_does_nothing(browser, lab):
+    browser.run("window.called = 0; window.alert = () => { window.called++; }")
+    browser.go("log")
+    time.sleep(1)  # the stream is open
+    lab.client.fetch(f"http://{SERVER4}:25/", seconds=1)
+    browser.wait_text(HTML, ".log")
+    browser.click(".log tbody tr.open")
+    browser.wait("document.querySelector('dialog[open] .steps li') !== null", "the explanation")
+    browser.shot("log-open-light")
+    browser.go("rules")
+    browser.wait_text(HTML, ".rules")
+    browser.go("connections?q=" + HTML.replace(" ", "%20"))
+    assert browser.run("return [window.called, document.querySelectorAll('img:not([src=\"/icon.svg\"])').length]") == [0, 0]
+    assert browser.complaints() == []
+
+
+@browsing
+def test_a_connection_opens_and_is_killed(browser, lab, wall, watch):
+    watch.start(lab.server, "serve", 5700)
+    watch.start(lab.client, "follow", SERVER4, 5700)
+    browser.go("connections?q=port:5700")
+    browser.wait("document.querySelectorAll('tbody tr.open').length === 1", "the connection, and no other")
+    browser.run("document.querySelector('tbody tr.open').focus()")
+    browser.key("ENTER")
+    browser.wait_text("Sent by the opener", "dialog")
+    browser.shot("connection-light")
+    assert browser.run(ACCESS) == []
+    browser.key("ESCAPE")
+    browser.wait("document.querySelector('dialog') === null", "Escape closes it")
+    assert browser.run("return document.activeElement.tagName") == "TR", "the focus is back"
+    browser.click("tbody tr.open")
+    browser.button("Kill it", "dialog")
+    browser.wait_text("1 ended", "#toasts")
+    assert not wall.data("states", "--port", "5700")
+    assert browser.complaints() == []
+
+
+@browsing
+def test_a_narrow_screen_has_everything(browser):
+    browser.size(375, 740)
+    for view in VIEWS:
+        browser.go(view)
+        time.sleep(1.2)
+        browser.shot(view.split("?")[0] + "-narrow")
+        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth"), f"{view} is wider than the screen"
+        assert browser.run(ACCESS) == [], view
+
+
+@browsing
+def test_a_policy_is_changed_in_the_browser(browser, wall):
+    browser.go("change")
+    browser.wait("document.querySelector('.editor textarea').value.includes('zone lan')", "the text")
+    edit = "const area = document.querySelector('.editor textarea'); area.value = arguments[0]; area.dispatchEvent(new Event('input'))"
+    browser.run(edit, POLICY + "allow from lna to wan\n")
+    browser.button("Try it")
+    browser.wait_text("did you mean 'lan'")
+    browser.shot("change-wrong-light")
+    browser.run(edit, POLICY + "allow from wan to self tcp port 8443\n")
+    browser.button("Try it")
+    browser.wait_text("+ allow from wan to self tcp port 8443")
+    browser.button("Apply on trial")
+    browser.wait_text("until it goes back by itself")
+    browser.shot("change-trial-light")
+    browser.button("Keep it", "main")
+    wait_for(lambda: "unconfirmed" not in wall.data("status")[0], 20, "it is kept")
+    wait_for(lambda: "8443" in wall.path.read_text(), 10, "the file has it")
+    wall.path.write_text(POLICY)
+    wall.say("reload")
+    assert browser.complaints() == []
+
+
+@browsing
+def test_300000_connections(browser, lab, wall, page):
+    for last in range(11, 15):
+        lab.server.ip("addr", "add", f"192.0.2.{last}/24", "dev", "eth0")
+    send = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor a in range(10, 15):\n  for p in range(1024, 62024):\n    s.sendto(b'x', ('192.0.2.%d' % a, p))"
+    try:
+        lab.client.run("/usr/bin/python3", "-c", send, timeout=120)
+        many = wall.data("status")[0]["table"]["flows"]
+        assert many > 300000, many
+        if page.ask("GET", "/api/v1/states?sort=bytes&limit=1", headers=page.login())[0] != 200:
+            pytest.skip("this daemon does not sort")
+        browser.go("connections?q=proto:udp&sort=bytes")
+        browser.wait("/^[\\d,]{7,} of|^[\\d,]{7,} connections/.test(document.querySelector('.sum').innerText) && document.querySelectorAll('tbody tr.open').length === 100", "a page of them", 60)
+        browser.shot("connections-300000")
+        browser.button("Port", "main")
+        browser.wait_text("groups", ".sum", 60)
+    finally:
+        wall.cli("states", "kill", "--proto", "udp", timeout=60)
+        for last in range(11, 15):
+            lab.server.ip("addr", "del", f"192.0.2.{last}/24", "dev", "eth0")
+
+
+@browsing
+def test_a_log_of_5000_lines_a_second(browser, lab, wall):
+    """Thousands come, hundreds are drawn, and the page answers."""
+    wall.path.write_text(POLICY + "limit log 10000\nlimit log-per-source 10000\n")
+    wall.say("reload")
+    browser.go("log?fold=0")
+    time.sleep(1)
+    mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "wan0", check=True).stdout)[0]["address"].replace(":", "")
+    pairs = [f"{mac}:192.0.2.{last}:{CLIENT4}" for last in range(100, 140)]
+    child = lab.server.python("eth0", 5000, 6, 4000, *pairs, program="flood.py")
+    try:
+        browser.wait("Number((document.querySelector('.sum').innerText.match(/([\\d,]+) a second/) || [0, '0'])[1].replaceAll(',', '')) > 2000", "thousands a second", 30)
+        began = time.monotonic()
+        assert browser.run("return document.querySelectorAll('.log tbody tr').length") <= 320
+        assert time.monotonic() - began < 3, "the page answers"
+        browser.shot("log-5000")
+    finally:
+        labs.end_process(child)
+        wall.path.write_text(POLICY)
+        wall.say("reload")
+
+
+@browsing
+def test_the_daemon_starts_anew_under_the_open_page(browser, lab, wall, traffic):
+    browser.go("log")
+    browser.wait("document.querySelector('#live.on') !== null", "live")
+    wall.crash()
+    browser.wait_text("no daemon answers", "#banners")
+    browser.shot("away-light")
+    assert browser.run(ACCESS) == []
+    wall.start()
+    browser.wait("document.querySelector('#live.on') !== null && document.getElementById('banners').innerText === ''", "live again", 60)
+    browser.wait_text("the daemon was away here", ".log")
+    traffic.some()
+    browser.wait("document.querySelectorAll('.log tbody tr.open').length > 0", "the log goes on")
+    browser.go("overview")
+    browser.wait("document.querySelectorAll('.tile svg').length === 4", "the overview")
+    assert browser.complaints() == []
+
+
+def test_it_ends_with_its_opener(wall, tmp_path):
+    made = Page(wall, tmp_path)
+    process = made.process()
+    made.close()
+    pagelab.wait_until(lambda: not os.path.exists(f"/proc/{process}"), 5, "the process without rights is gone")
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        made.ask("GET", "/")
