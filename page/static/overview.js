@@ -138,14 +138,14 @@ export function overview(root, query, shared) {
 
   function drawMatrix() {
     const living = new Map((pairsNow || []).map(one => [one.from + ">" + one.to, one])), all = [...new Set([...living.keys(), ...zones.keys()])].map(name => name.split(">"));
-    const names = [...new Set(all.flat())].sort(), most = Math.max(1, ...[...living.values()].map(one => one.flows));
+    const last = name => ["self", "none", "unknown"].indexOf(name), names = [...new Set(all.flat())].sort((a, b) => last(a) - last(b) || a.localeCompare(b)), most = Math.max(1, ...[...living.values()].map(one => one.flows));
     const cell = (from, to) => {
       const name = from + ">" + to, one = living.get(name), rates = zoneRates.get(name);
       if (!one && !zones.has(name)) return el("td.none", {"aria-label": `${from} to ${to}: nothing`}, "·");
       const flows = one?.flows || 0, rate = rates ? rates.passed : one?.rate ? one.rate[0] + one.rate[1] : 0, dropped = rates?.dropped || 0;
       return el("td", el("button", {type: "button", style: {"--heat": (flows ? 8 + Math.round(Math.log(1 + flows) / Math.log(1 + most) * 34) : 0) + "%"},
-        "aria-label": `${from} to ${to}: ${flows} connections, ${bits(rate)}, ${count(dropped)} dropped a second`, onclick: () => flows ? go("connections", {q: `from:${from} to:${to}`}) : go("log", {q: `from:${from} to:${to}`})},
-      el("b", count(flows)), el("small", bits(rate)), dropped ? el("small.drops", `✕ ${count(dropped)}/s`) : null));
+        onclick: () => flows ? go("connections", {q: `from:${from} to:${to}`}) : go("log", {q: `from:${from} to:${to}`})},
+      el("span.sr", `${from} to ${to}: `), el("b", count(flows)), el("span.sr", " connections, "), el("small", bits(rate)), dropped ? el("small.drops", `✕ ${count(dropped)}/s`, el("span.sr", " dropped")) : null));
     };
     if (!names.length) { fill(matrix, el("p.empty", "No connection lives.")); return; }
     fill(matrix, el("div.scroll", el("table.matrix", el("caption.sr", "Living connections from zone to zone"), el("thead", el("tr", el("th", {scope: "col"}, "from ╲ to"), names.map(name => el("th", {scope: "col"}, name)))),

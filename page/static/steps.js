@@ -21,7 +21,7 @@ export function explanation(answer, words) {
   const dropped = ["deny", "reject"].includes(answer.verdict);
   return el("div", el("div.outcome", verdict(answer.verdict), el("span", answer.reason), el("span.dim", answer.reason_text)),
     words ? el("pre.words", words) : null,
-    el("ol.steps", answer.steps.map(step => el("li." + step.outcome, {"data-mark": MARKS[step.outcome] || "·"}, el("b", step.step, el("span.sr", step.outcome === "drop" ? " (dropped here)" : "")), el("p", step.text)))),
+    el("ol.steps", answer.steps.map(step => el("li.step-" + step.outcome, {"data-mark": MARKS[step.outcome] || "·"}, el("b", step.step, el("span.sr", step.outcome === "drop" ? " (dropped here)" : "")), el("p", step.text)))),
     answer.rule ? el("p", dropped ? "Decided by " : "Allowed by ", ruleOf(answer.rule)) : null,
     closest(answer.closest));
 }

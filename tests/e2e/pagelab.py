@@ -136,7 +136,8 @@ class Browser:
         return self.wait(f"(document.querySelector({json.dumps(selector)})?.innerText ?? '').includes({json.dumps(words)})", f"'{words}' in {selector}", seconds)
 
     def open(self, page, token=None):
-        self.driver.get("about:blank")
+        self.driver.get(f"http://127.0.0.1:{page.port}/icon.svg")
+        self.run("localStorage.clear()")
         self.driver.get(f"http://127.0.0.1:{page.port}/" + (f"#token={page.token(token)}" if token else ""))
         if token:
             self.wait("document.querySelector('#live.on') !== null", "live")
