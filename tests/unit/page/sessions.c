@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* page/sessions.c and tokens.c: who is let in, for how long, and how often somebody may guess. */
+/* page/sessions.c and page/tokens.c: who is let in, for how long, and how often somebody may guess. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
