@@ -25,7 +25,7 @@ static ks_inline void alias_note(struct ks_env *env, struct ks_flow_event *event
 	ks_fence_acquire();
 	if (version & 1 || version != ks_load_relaxed(&slot->flow.version) || head.state != KS_STATE_ALIAS)
 		return;
-	event->aliases |= (KS_ALIAS_PRESENT | (ks_flow_orig_side(&head) ? KS_ALIAS_ORIG_IS_HIGH : 0)) << side;
+	event->aliases |= (__u8)((KS_ALIAS_PRESENT | (ks_flow_orig_side(&head) ? KS_ALIAS_ORIG_IS_HIGH : 0)) << side);
 }
 
 ks_isolated __u32 ks_flow_tell_isolated(struct ks_env *env, const struct ks_flow_key *key, const struct ks_flow *flow,

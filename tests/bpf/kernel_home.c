@@ -156,7 +156,7 @@ static int kernel_reset(void *self)
 	struct ks_control *control = ks_kernel_control(home->kernel);
 	struct ks_table_counts none = { 0 };
 	__u32 zero = 0;
-	int err = kernel_clean_flows(home->kernel) ?: kernel_told_forget(&home->owner->told) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
+	int err = kernel_clean_flows(home->kernel) ?: table_shape(home) ?: held_reset(home) ?: shortages_reset(home) ?:
 		  kernel_clean_answers(home->kernel) ?: kernel_clean_ended(home->kernel) ?: challenges_reset(home) ?: kernel_clean_sets(home->kernel, home->owner->policy);
 
 	if (err)
@@ -170,10 +170,12 @@ static int kernel_reset(void *self)
 	memset(control->test_listen, 0, sizeof(control->test_listen));
 	control->settling.since = 0;
 	if (kernel_is_empty(ks_kernel_counts(home->kernel)))
-		return 0;
+		return kernel_told_forget(&home->owner->told);
 	memset(home->table, 0, home->table_size);
 	ks_kernel_recount(home->kernel);
-	return bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(ks_kernel_map_fd(home->kernel, KS_MAP_COUNTS), &zero, &none, BPF_ANY))
+		return -errno;
+	return kernel_told_forget(&home->owner->told); /* behind what the sweeper has found meanwhile */
 }
 
 static int flow_count(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)

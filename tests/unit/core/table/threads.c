@@ -66,7 +66,8 @@ static void one_packet(__u64 *seed)
 {
 	static const __u8 kinds[] = { KS_STATE_TCP_SYN_SENT, KS_STATE_TCP_ESTABLISHED, KS_STATE_UDP_SINGLE,
 				      KS_STATE_TCP_CLOSE };
-	__u32 n = test_below(seed, KEYS), ms = __atomic_add_fetch(&clock_ms, test_below(seed, 2), __ATOMIC_RELAXED);
+	__u32 states = KS_ARRAY_SIZE(kinds), n = test_below(seed, KEYS),
+	      ms = __atomic_add_fetch(&clock_ms, test_below(seed, 2), __ATOMIC_RELAXED);
 	struct ks_inspection insp = { .home.now = ms * KS_NSEC_PER_MSEC, .flow.clock = ms, .flow.key = key_of(n) };
 
 	ks_table_hash(env, &insp.flow);
@@ -77,9 +78,9 @@ static void one_packet(__u64 *seed)
 		flow_check(&insp.flow.before, n);
 	insp.flow.after = insp.flow.found ? insp.flow.before : (struct ks_flow){ 0 };
 	flow_fill(&insp.flow.after, n, ((__u64)test_random(seed) << 32) | test_random(seed));
-	/* Nothing begins closed. */
-	insp.flow.after.state = kinds[test_below(
-		seed, KS_ARRAY_SIZE(kinds) - (!insp.flow.found || ks_state_is_closed(insp.flow.before.state)))];
+	if (!insp.flow.found || ks_state_is_closed(insp.flow.before.state))
+		states--; /* nothing begins closed */
+	insp.flow.after.state = kinds[test_below(seed, states)];
 	insp.flow.after.seen = ms;
 	insp.flow.after.timeout = test_below(seed, 40);
 	if (!insp.flow.found)
