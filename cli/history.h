@@ -14,6 +14,42 @@ struct ks_history {
 	uint64_t last; /* the last so many entries; 0: all */
 };
 
+/* Entries of a table of options. */
+#define KS_HISTORY_OPTIONS(history)                                                                       \
+	{ .name = "since",                                                                                \
+	  .letter = 'S',                                                                                  \
+	  .argument = "TIME",                                                                             \
+	  .help = "from the journal: what came from then on (10:00, \"2026-11-29 10:00\", 5m)",           \
+	  .take = ks_take_moment,                                                                         \
+	  .target = (history).since },                                                                    \
+		{ .name = "until",                                                                        \
+		  .letter = 'U',                                                                          \
+		  .argument = "TIME",                                                                     \
+		  .help = "from the journal: what came before then",                                      \
+		  .take = ks_take_moment,                                                                 \
+		  .target = (history).until },                                                            \
+		{ .name = "last",                                                                         \
+		  .argument = "N",                                                                        \
+		  .help = "from the journal: the last so many entries",                                   \
+		  .take = ks_take_number,                                                                 \
+		  .target = &(history).last,                                                              \
+		  .min = 1,                                                                               \
+		  .max = INT64_MAX },                                                                     \
+		{ .name = "follow",                                                                       \
+		  .letter = 'f',                                                                          \
+		  .help = "go on behind the journal's entries, also over restarts",                       \
+		  .take = ks_take_flag,                                                                   \
+		  .target = &(history).follows },                                                         \
+		{ .name = "who",                                                                          \
+		  .argument = "ADDRESS:PORT",                                                             \
+		  .help = "from the journal: who had this endpoint, translated or not, --at a time",      \
+		  .take = ks_take_text,                                                                   \
+		  .target = &(history).who },                                                             \
+	{                                                                                                 \
+		.name = "at", .argument = "TIME", .help = "of --who: the moment", .take = ks_take_moment, \
+		.target = (history).at                                                                    \
+	}
+
 /* Returns true if an option was given that only the journal can answer. */
 bool ks_history_is_asked(const struct ks_history *history);
 

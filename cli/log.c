@@ -34,18 +34,37 @@ static int log_line_take(const char *line, size_t length, void *arg)
 	return fflush(stdout) || (log->limit && log->count >= log->limit);
 }
 
+enum { LOG_PROTO = 4, LOG_EVENTS = 11, LOG_FLOWS, LOG_FILTERS }; /* some of the parameters */
+
+/* Asks the daemon, or the journal about what is past. */
+static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_parameter filters[LOG_FILTERS],
+		   const struct ks_usage *usage)
+{
+	const struct ks_call call = {
+		.method = "GET", .path = "/v1/log", .parameters = filters, .parameter_count = LOG_FILTERS
+	};
+
+	if (history->flows && filters[LOG_EVENTS].value)
+		return ks_usage_error(usage, "give either --flows or --events, not both");
+	if (history->who)
+		return ks_history_who(history, filters[LOG_PROTO].value, log->json);
+	if (*history->at)
+		return ks_usage_error(usage, "--at belongs to --who; --since and --until say from when to when");
+	if (ks_history_is_asked(history))
+		return ks_cli_finish(ks_history_log(history, filters, LOG_FILTERS, log_line_take, log));
+	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
+	return ks_cli_finish(ks_client_lines(&call, log_line_take, log));
+}
+
 int ks_cmd_log(int argc, char **argv)
 {
 	struct log_ctx log = { .colour = ks_output_colour(stdout) };
 	struct ks_history history = { 0 };
-	struct ks_parameter filters[] = { { "verdict", NULL }, { "reason", NULL }, { "address", NULL },
-					  { "port", NULL },    { "proto", NULL },  { "zone", NULL },
-					  { "source", NULL },  { "rule", NULL },   { "destination", NULL },
-					  { "state", NULL },   { "why", NULL },	   { "events", NULL },
-					  { "flows", NULL } };
-	bool flows = false;
-	const struct ks_call call = {
-		.method = "GET", .path = "/v1/log", .parameters = filters, .parameter_count = KS_ARRAY_SIZE(filters)
+	struct ks_parameter filters[LOG_FILTERS] = {
+		{ "verdict", NULL },	 { "reason", NULL }, { "address", NULL }, { "port", NULL },
+		{ "proto", NULL },	 { "zone", NULL },   { "source", NULL },  { "rule", NULL },
+		{ "destination", NULL }, { "state", NULL },  { "why", NULL },	  { "events", NULL },
+		{ "flows", NULL },
 	};
 #define FILTER(i, name_, argument_, help_) \
 	{ .name = name_, .argument = argument_, .help = help_, .take = ks_take_text, .target = &filters[i].value }
@@ -64,42 +83,9 @@ int ks_cmd_log(int argc, char **argv)
 		{ .name = "flows",
 		  .help = "tell of flows too: when they begin, are established, and end",
 		  .take = ks_take_flag,
-		  .target = &flows },
+		  .target = &history.flows },
 		FILTER(11, "events", "KINDS", "only these: some of begin, established, end, drop, pass"),
-		{ .name = "since",
-		  .letter = 'S',
-		  .argument = "TIME",
-		  .help = "from the journal: what came from then on (10:00, \"2026-11-29 10:00\", 5m)",
-		  .take = ks_take_moment,
-		  .target = history.since },
-		{ .name = "until",
-		  .letter = 'U',
-		  .argument = "TIME",
-		  .help = "from the journal: what came before then",
-		  .take = ks_take_moment,
-		  .target = history.until },
-		{ .name = "last",
-		  .argument = "N",
-		  .help = "from the journal: the last so many entries",
-		  .take = ks_take_number,
-		  .target = &history.last,
-		  .min = 1,
-		  .max = INT64_MAX },
-		{ .name = "follow",
-		  .letter = 'f',
-		  .help = "go on behind the journal's entries, also over restarts",
-		  .take = ks_take_flag,
-		  .target = &history.follows },
-		{ .name = "who",
-		  .argument = "ADDRESS:PORT",
-		  .help = "from the journal: who had this endpoint, translated or not, --at a time",
-		  .take = ks_take_text,
-		  .target = &history.who },
-		{ .name = "at",
-		  .argument = "TIME",
-		  .help = "of --who: the moment",
-		  .take = ks_take_moment,
-		  .target = history.at },
+		KS_HISTORY_OPTIONS(history),
 		{ .name = "count",
 		  .letter = 'n',
 		  .argument = "N",
@@ -131,15 +117,5 @@ int ks_cmd_log(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "log takes no operands");
-	if (flows && filters[11].value)
-		return ks_usage_error(&usage, "give either --flows or --events, not both");
-	history.flows = flows;
-	if (history.who)
-		return ks_history_who(&history, filters[4].value, log.json);
-	if (*history.at)
-		return ks_usage_error(&usage, "--at belongs to --who; --since and --until say from when to when");
-	if (ks_history_is_asked(&history))
-		return ks_cli_finish(ks_history_log(&history, filters, KS_ARRAY_SIZE(filters), log_line_take, &log));
-	filters[12].value = flows ? "1" : NULL;
-	return ks_cli_finish(ks_client_lines(&call, log_line_take, &log));
+	return log_run(&log, &history, filters, &usage);
 }
