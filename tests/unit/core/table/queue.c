@@ -254,6 +254,7 @@ static void test_many_at_once(void **state)
 	__u32 half_open = 0, flows = 0;
 
 	shared = test_env_create(BUCKETS);
+	shared->is_shared = true;
 	shared->config.limit_half_open = LIMIT;
 	for (uintptr_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, run, (void *)i), 0);

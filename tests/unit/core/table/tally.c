@@ -129,6 +129,7 @@ static void run_threads(void *(*fn)(void *arg))
 {
 	pthread_t threads[THREADS];
 
+	env->is_shared = true;
 	for (uintptr_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, fn, (void *)(i + 1)), 0);
 	for (int i = 0; i < THREADS; i++)
