@@ -151,11 +151,34 @@ static long limit_take_step(__u32 n, void *arg)
 			    n) != 0;
 }
 
+/* Returns true if a tally of a kind may be made without taking the place of another. */
+static ks_inline bool has_room(struct ks_env *env, __u32 kind)
+{
+	const struct ks_table_counts *counts = env_table_counts(env);
+	const struct ks_config *config = env_config(env);
+
+	kind &= KS_KIND_MAX - 1;
+	return counts && config && ks_load_relaxed(&counts->records[kind]) < config->limit_kind[kind];
+}
+
+/* Returns true if a dry run finds that a tally would have to be made now for which there is no room. */
+static ks_inline bool lacks_room(struct walk_ctx *ctx, __u32 unit)
+{
+	struct ks_inspection *insp = ctx->insp;
+
+	if (insp->limiting.mode != KS_TALLY_READ || insp->side.found)
+		return false;
+	if (ctx->opens && (unit == KS_LIMIT_CONNECTIONS || ks_proto_has_handshake(insp->pkt.tuple.proto)))
+		return false; /* it will be counted later */
+	return !has_room(ctx->env, insp->side.key.kind);
+}
+
 /* The same for a walk that takes nothing. */
 static long limit_look_step(__u32 n, void *arg)
 {
 	struct walk_ctx *ctx = arg;
 	const struct ks_limit *limit;
+	__u32 outcome;
 	long over;
 
 	limit = limit_of(ctx, n, &over);
@@ -164,8 +187,10 @@ static long limit_look_step(__u32 n, void *arg)
 	if (ctx->opens && limit->overload && ks_proto_has_handshake(ctx->insp->pkt.tuple.proto))
 		return 0; /* refuses when the source has proved to be there */
 	ask_make(ctx, limit);
-	return outcome_note(&ctx->insp->limiting, ks_tally_look(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask),
-			    n) != 0;
+	outcome = ks_tally_look(ctx->env, &ctx->insp->side, &ctx->insp->limiting.ask);
+	if (outcome == KS_TALLY_ADMITTED && lacks_room(ctx, limit->unit))
+		outcome = KS_TALLY_SPENT;
+	return outcome_note(&ctx->insp->limiting, outcome, n) != 0;
 }
 
 static ks_inline void walk_begin(struct ks_insp_limiting *walk, __u32 units, __u32 mode)
@@ -189,6 +214,13 @@ static ks_inline void opening_note(struct ks_inspection *insp)
 	insp->opening.limited = !proves && met & (UNITS_PACED | KS_LIMIT_UNIT(KS_LIMIT_FLOWS));
 }
 
+/* The units that are asked of a flow that begins: of a dry run also those that would be counted behind its insertion. */
+static inline __u32 units_asked(const struct ks_inspection *insp)
+{
+	return insp->home.dry && !ks_proto_has_handshake(insp->pkt.tuple.proto) ? UNITS_OPENED | UNITS_PACED
+										: UNITS_OPENED;
+}
+
 ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspection *insp)
 {
 	struct walk_ctx ctx = {};
@@ -209,7 +241,7 @@ ks_isolated __u32 ks_limit_admits_isolated(struct ks_env *env, struct ks_inspect
 	walk->flow.proto = insp->sent.proto;
 	walk->high = 0;
 	walk->first = ks_limit_first(env, config, walk->rule);
-	walk_begin(walk, UNITS_OPENED, insp->home.dry ? KS_TALLY_READ : KS_TALLY_LOOK);
+	walk_begin(walk, units_asked(insp), insp->home.dry ? KS_TALLY_READ : KS_TALLY_LOOK);
 	ctx.env = env;
 	ctx.insp = insp;
 	ctx.opens = 1;

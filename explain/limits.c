@@ -73,7 +73,8 @@ static void limit_tell(struct ks_explain *explain, const struct ks_limit *limit)
 		return;
 	}
 	if (limit->unit > KS_LIMIT_CONNECTIONS) {
-		ks_explain_step(explain, "limit", "note", "what its flow carries is limited to %s", text);
+		ks_explain_step(explain, "limit", refuses ? "drop" : "note", "what its flow carries is limited to %s",
+				text);
 		return;
 	}
 	step = ks_explain_step(explain, "limit", refuses && spent(explain, limit) >= most ? "drop" : "ok",
@@ -83,14 +84,28 @@ static void limit_tell(struct ks_explain *explain, const struct ks_limit *limit)
 	overload_tell(explain, limit);
 }
 
+/* Returns true if limits are asked about the packet: it opens a flow by a rule, or its flow waits to be counted or is paced. */
+static bool limits_matter(const struct ks_inspection *insp)
+{
+	if (insp->verdict.rule == KS_RULE_DEFAULT)
+		return false;
+	if (insp->flow.found && !insp->opening.replaces)
+		return insp->flow.before.limits & (KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED);
+	return insp->verdict.rule_index != KS_DECISION_DEFAULT;
+}
+
 void ks_explain_limits(struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
 	const struct ks_policy *policy = explain->policy;
 	__u32 at = ks_limit_first(ks_engine_env(explain->engine), &policy->config, insp->verdict.rule);
 
-	if (insp->verdict.rule_index == KS_DECISION_DEFAULT || insp->verdict.rule == KS_RULE_DEFAULT)
+	if (!limits_matter(insp))
 		return;
+	if (insp->verdict.reason == KS_REASON_TALLIES_FULL)
+		ks_explain_step(explain, "limit", "drop",
+				"it would need a count of its own, there are as many as `limit tallies` allows, and "
+				"none makes room");
 	for (; at < policy->config.limits && policy->limits[at].rule == insp->verdict.rule; at++)
 		limit_tell(explain, &policy->limits[at]);
 }

@@ -15,6 +15,7 @@
 #include "core/table/tally.h"
 #include "daemon/api/api.h"
 #include "daemon/world.h"
+#include "engine/entries.h"
 #include "explain/explain.h"
 #include "policy/arena.h"
 #include "policy/scenario/scenario.h"
@@ -118,6 +119,31 @@ static int copy_tallies(struct explainer *explainer, __u32 rule, const struct ks
 	return err;
 }
 
+static int tally_can_go(const struct ks_flow_key *key, const struct ks_flow *entry, void *arg)
+{
+	const __u32 *kind = arg;
+
+	return key->kind == *kind && entry->state == KS_STATE_TALLY &&
+	       (ks_tally_is_forgeable(key) || !ks_tally_is_held(entry));
+}
+
+/* The engine's own table has room for tallies: it has as much as the kernel's, where new ones may take the place of others. */
+static void room_for_tallies(struct explainer *explainer)
+{
+	static const __u32 kinds[] = { KS_KIND_TALLY, KS_KIND_PACE };
+	const struct ks_kernel *kernel = explainer->daemon->kernel;
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++) {
+		__u32 kind = kinds[i], *limit = &explainer->config.limit_kind[kind];
+
+		bool full = ks_load_relaxed(&ks_kernel_counts(kernel)->records[kind]) >= *limit &&
+			    !ks_entries_each(ks_kernel_table(kernel), ks_kernel_shape(kernel)->buckets,
+					     ks_kernel_now(kernel), tally_can_go, &kind);
+
+		*limit = full ? 0 : KS_LIMIT_KIND_MAX;
+	}
+}
+
 /* Copies the packet's flow from the kernel into the engine, with its translation, and lets the packet continue it. */
 static int copy_flow(struct explainer *explainer, const struct ks_frame *frame)
 {
@@ -189,6 +215,7 @@ static enum MHD_Result answer_words(struct ks_request *request, struct explainer
 	err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);
 	if (!err)
 		err = copy_flow(explainer, &frame);
+	room_for_tallies(explainer);
 	if (!err) {
 		ks_crafter_reset(explainer->crafter);
 		err = ks_crafter_craft(explainer->crafter, &explainer->step.packet, &frame);

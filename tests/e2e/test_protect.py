@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from lab import CLIENT4, SERVER4, SERVER6, wait_for
+from lab import CLIENT4, SERVER4, SERVER6, end_process, wait_for
 
 POLICY = """\
 zone lan { lan0 }
@@ -61,6 +61,11 @@ def check_floods(lab, firewall):
     before = reasons(firewall)
     lab.client.run("ping", "-f", "-c", "300", SERVER4)
     assert reasons(firewall)["icmp flood"] > before["icmp flood"]
+    flood = lab.client.start("ping", "-q", "-i", "0.002", "-c", "5000", SERVER4)
+    words = f"lan {CLIENT4} > wan {SERVER4} icmp echo-request id 7"
+    wait_for(lambda: "protect lan: icmp flood" in firewall.cli("explain", words).stdout, 9, "explain knows how far a threshold is used")
+    end_process(flood)
+    wait_for(lambda: "icmp flood" not in firewall.cli("explain", words).stdout, 20, "the threshold's end")
     got = lab.client.run(sys.executable, "-c", CONNECT, SERVER4, "40", check=True).stdout.splitlines()
     assert got[0] == "40" and int(got[1]) > 10, got
     assert reasons(firewall)["challenge answered"] > before["challenge answered"]

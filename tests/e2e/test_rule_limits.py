@@ -88,7 +88,7 @@ SERVER = pytest.mark.parametrize("crowd", ["192.0.2.10", "2001:db8::10"], ids=["
 
 
 @SERVER
-def test_as_many_as_the_limit_says(firewall, crowd):
+def test_as_many_as_the_limit_says(net, firewall, crowd):
     before = over(firewall)
     assert crowd.open(3 * LIMIT) == LIMIT
     assert over(firewall) - before >= 2 * LIMIT
@@ -101,6 +101,23 @@ def test_as_many_as_the_limit_says(firewall, crowd):
     assert crowd.open(15) == 5
     crowd.say("reset 7")
     assert crowd.open(15) == 7
+    tallies_full(net, firewall, crowd)
+
+
+def tallies_full(net, firewall, crowd):
+    """Both counts are of connections and stay: `explain` says what becomes of whoever needs another one."""
+    firewall.path.write_text("limit tallies 2\n" + POLICY + RULE.format(LIMIT))
+    firewall.say("reload")
+    client = "[fd00::10]" if ":" in crowd.address else "10.0.0.10"
+    server = f"[{crowd.address}]" if ":" in crowd.address else crowd.address
+    words = f"lan {client}:999 > wan {server}:{BOTH_PORT} udp"
+    wait_for(lambda: "tallies full" in firewall.cli("explain", words).stdout, 30, "the last idle count's end")
+    before = reasons(firewall).get("tallies full", 0)
+    net.client.run(sys.executable, HERE / "crowd.py", "datagrams", crowd.address, BOTH_PORT, 1, check=True)
+    assert reasons(firewall)["tallies full"] == before + 1
+    firewall.path.write_text(POLICY + RULE.format(LIMIT))
+    firewall.say("reload")
+    assert "tallies full" not in firewall.cli("explain", words).stdout
 
 
 @pytest.mark.parametrize("server, source", [("192.0.2.10", "10.0.0.0/24"), ("2001:db8::10", "fd00::/48")], ids=["ipv4", "ipv6"])
