@@ -50,8 +50,11 @@ static double accept_weight(const char *accept, const char *type)
 
 bool ks_exposition_negotiate(const char *accept)
 {
-	double open = accept ? accept_weight(accept, OPEN_TYPE) : 0;
+	double open;
 
+	if (!accept)
+		return false;
+	open = accept_weight(accept, OPEN_TYPE);
 	return open > 0 && open >= accept_weight(accept, PLAIN_TYPE);
 }
 
