@@ -124,9 +124,9 @@ static int connect_to(const char *path, int *got)
 
 static int open_journal(const struct opener *opener, int *got)
 {
-	char path[KS_INSTANCE_PATH + 16];
+	char path[KS_INSTANCE_PATH];
 
-	snprintf(path, sizeof(path), "%s/journal.sock", opener->instance->dir);
+	snprintf(path, sizeof(path), KS_JOURNAL_RUN_DIR "/%s.sock", opener->instance->name);
 	return connect_to(path, got);
 }
 

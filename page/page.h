@@ -2,7 +2,7 @@
 /*
  * The page: a web server for people, which shows what the firewall does. It is a process of its own that has no rights.
  *
- *	browser --HTTP--> page (server.c) --asks--> opener (opener.c) --connects--> read.sock, journal.sock, control.sock
+ *	browser --HTTP--> page (server.c) --asks--> opener (opener.c) --connects--> read.sock, the journal, control.sock
  *
  * Two processes. The opener stays with the user who started it, without capabilities: it connects to the daemon's sockets and hands
  * the connections over, so that the page needs no right to any file, and finds the daemon again when it was started anew. The page has
