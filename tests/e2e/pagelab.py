@@ -148,8 +148,8 @@ class Browser:
         self.wait(f"document.querySelector('nav a[aria-current]')?.dataset.view === {json.dumps(name)}", f"the view {name}")
 
     def click(self, selector):
-        from selenium.webdriver.common.by import By
-        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+        """At once: what the page draws anew every second is another one then."""
+        self.wait(f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one?.click(); return !!one; }})()", selector)
 
     def key(self, name):
         """Types a key, whatever has the focus."""
