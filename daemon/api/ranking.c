@@ -9,7 +9,7 @@ bool ks_rank_is_before(const struct ks_rank *a, const struct ks_rank *b)
 {
 	if (a->high != b->high)
 		return a->high > b->high;
-	return a->low != b->low ? a->low > b->low : a->id > b->id;
+	return a->low != b->low ? a->low > b->low : a->id < b->id;
 }
 
 int ks_ranking_init(struct ks_ranking *ranking, size_t room)

@@ -11,7 +11,7 @@
 
 #include "core/types.h"
 
-/* The one with the larger numbers is first. `id` makes the order total. */
+/* The one with the larger numbers is first, of equal ones that with the smaller `id`: they come in its order, and none of them moves another. */
 struct ks_rank {
 	__u64 high, low;
 	__u32 id;
