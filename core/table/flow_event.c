@@ -41,8 +41,9 @@ ks_isolated __u32 ks_flow_tell_isolated(struct ks_env *env, const struct ks_flow
 	event = env_flow_event(env);
 	if (!event)
 		return 0;
-	event->key = *key;
-	event->flow = *flow;
+	/* In the table others look at the version, and try to claim it. */
+	ks_words_load(&event->key, key, sizeof(event->key));
+	ks_words_load(&event->flow, flow, sizeof(event->flow));
 	event->kind = what & KS_TELL_BYTE;
 	event->why = what >> KS_TELL_WHY_SHIFT & KS_TELL_BYTE;
 	event->aliases = 0;
