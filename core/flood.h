@@ -14,7 +14,8 @@
  * Destinations lie in sets of eight. A keyed hash chooses the set. One that has been quiet for as long as its rate remembers is
  * anybody's; in a set of busy ones the one that has used the least makes room, and begins with its whole rate when it comes again.
  *
- * Races. A rate is one word. Two CPUs that take a place at the same time may both find it theirs; the one that was slower then
+ * Races. A rate is one word, so CPUs together admit as many as the threshold and none more; a packet for which others were always
+ * quicker is refused. Two CPUs that take a place at the same time may both find it theirs; the one that was slower then
  * counts with the other's for that packet.
  */
 #ifndef KS_CORE_FLOOD_H

@@ -15,7 +15,8 @@
  * next one after that begins another. A newcomer takes the place of one whose window is over, else of the one with the fewest
  * bits: a flood of forged sources, each refused once, does not push out who is on the way to the threshold.
  *
- * Races. Bits are set by atomic operations, and whoever sets one counts it. Two CPUs that begin a window or take a place at the same
+ * Races. Bits are set by atomic operations, and whoever sets one counts it: no mark is lost or counted twice.
+ * As many as CPUs set one at the same moment may all be told that they pass the threshold. Two CPUs that begin a window or take a place at the same
  * time may lose a bit.
  *
  * Left to an attacker. The source of a refused packet is proven by nothing, so anybody can have any address found to scan. Hence

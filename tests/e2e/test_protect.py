@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`protect` of a running firewall, with real programs: what it refuses, and that who is there gets in all the same."""
+import os
 import subprocess
 import sys
 
+import pytest
 from lab import CLIENT4, SERVER4, SERVER6, end_process, wait_for
 
 POLICY = """\
@@ -86,7 +88,18 @@ def check_scans(lab, firewall):
     assert lab.client.fetch(f"http://{SERVER4}/", seconds=20).returncode == 0
 
 
-def test_a_protected_zone(lab, make_firewall):
+@pytest.fixture
+def two_cpus(lab):
+    """Packets that come by lan0 are spread over both processors, where there are two, by their ports."""
+    def spread(cpus):
+        lab.gateway.ip_root("netns", "exec", lab.gateway.name, "sh", "-c", f"echo {cpus} >/sys/class/net/lan0/queues/rx-0/rps_cpus")
+
+    spread(3 if (os.cpu_count() or 1) > 1 else 1)
+    yield
+    spread(0)
+
+
+def test_a_protected_zone(lab, two_cpus, make_firewall):
     firewall = make_firewall(POLICY)
     check_headers(lab, firewall)
     check_floods(lab, firewall)

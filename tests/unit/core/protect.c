@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Thresholds of destinations and the detection of scans: who keeps a place, and how many ports make a scan. */
+#include <pthread.h>
+
 #include "core/flood.h"
 #include "core/port_scan.h"
 
@@ -21,12 +23,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-static __u32 spent(struct ks_env *env, __u32 to, __u64 now, bool dry)
+static __u32 spent_of(struct ks_env *env, __u32 to, __u64 now, bool dry, __u32 rate)
 {
-	struct ks_flood_ask ask = { .now = now, .rate = 10, .family = KS_IPV4, .zone = 2, .dry = dry };
+	struct ks_flood_ask ask = { .now = now, .rate = rate, .family = KS_IPV4, .zone = 2, .dry = dry };
 
 	ks_addr_set_ipv4(&ask.addr, to);
 	return ks_flood_spent_isolated(env, &ask);
+}
+
+static __u32 spent(struct ks_env *env, __u32 to, __u64 now, bool dry)
+{
+	return spent_of(env, to, now, dry, 10);
 }
 
 static void test_a_second_at_once(void **state)
@@ -125,6 +132,105 @@ static void test_how_many_ports(void **state)
 	}
 }
 
+/* --- two CPUs, or four --- */
+
+enum { CPUS = 4, EACH = 400, MARKS = 64 };
+
+struct cpu {
+	struct ks_env *env;
+	__u32 number;
+	__u32 admitted; /* by a threshold */
+	__u32 goes_on; /* ports that were found to be a scan's */
+};
+
+static void cpus_run(struct ks_env *env, void *(*fn)(void *), struct cpu cpus[CPUS])
+{
+	pthread_t threads[CPUS];
+
+	for (__u32 i = 0; i < CPUS; i++) {
+		cpus[i] = (struct cpu){ .env = env, .number = i };
+		assert_int_equal(pthread_create(&threads[i], NULL, fn, &cpus[i]), 0);
+	}
+	for (__u32 i = 0; i < CPUS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static void *flood_cpu(void *arg)
+{
+	struct cpu *cpu = arg;
+
+	for (__u32 i = 0; i < EACH; i++)
+		cpu->admitted += !spent_of(cpu->env, 1, NOW, false, EACH);
+	return NULL;
+}
+
+/*
+ * Of a destination that has its place, CPUs admit as many as the threshold says and none more. Who was always slower is refused,
+ * and what that leaves is admitted later.
+ */
+static void test_a_threshold_on_many_cpus(void **state)
+{
+	struct ks_env *env = *state;
+	struct cpu cpus[CPUS];
+	__u32 admitted = !spent_of(env, 1, NOW, false, EACH);
+
+	cpus_run(env, flood_cpu, cpus);
+	for (__u32 i = 0; i < CPUS; i++)
+		admitted += cpus[i].admitted;
+	assert_in_range(admitted, EACH / 2, EACH);
+	while (!spent_of(env, 1, NOW, false, EACH))
+		admitted++;
+	assert_int_equal(admitted, EACH);
+}
+
+static void *scan_cpu(void *arg)
+{
+	struct cpu *cpu = arg;
+
+	for (__u32 i = 0; i < EACH; i++)
+		cpu->goes_on +=
+			refused(cpu->env, 1, (__u16)(1 + cpu->number + i * CPUS), MARKS, NOW) == KS_SCAN_GOES_ON;
+	return NULL;
+}
+
+static __u32 bits_of(const struct ks_scan_place *place)
+{
+	__u32 bits = 0;
+
+	for (__u32 i = 0; i < KS_SCAN_WORDS; i++)
+		bits += (__u32)__builtin_popcountll(place->mark[i]);
+	return bits;
+}
+
+/* The place that somebody has. */
+static const struct ks_scan_place *place_used(const struct ks_env *env)
+{
+	for (__u32 i = 0; i < KS_SCAN_SETS * KS_SCAN_WAYS; i++) {
+		const struct ks_scan_place *place = &env->scans[i / KS_SCAN_WAYS].place[i % KS_SCAN_WAYS];
+
+		if (place->whose)
+			return place;
+	}
+	fail();
+	return NULL;
+}
+
+/* No mark is lost or counted twice. Those that are set at the same moment may all be told as the one that passes the threshold. */
+static void test_a_scan_on_many_cpus(void **state)
+{
+	struct ks_env *env = *state;
+	struct cpu cpus[CPUS];
+	__u32 goes_on = 0, marks;
+
+	refused(env, 1, 1, MARKS, NOW);
+	cpus_run(env, scan_cpu, cpus);
+	for (__u32 i = 0; i < CPUS; i++)
+		goes_on += cpus[i].goes_on;
+	marks = place_used(env)->marks;
+	assert_int_equal(marks, bits_of(place_used(env)));
+	assert_in_range(goes_on, marks - (MARKS - 1), marks - (MARKS - 1) + (CPUS - 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +239,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_scan, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_flood_hides_no_scan, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_how_many_ports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_threshold_on_many_cpus, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_scan_on_many_cpus, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
