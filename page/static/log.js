@@ -41,7 +41,7 @@ function wordsOf(event) {
 
 export function log(root, query) {
   let q = query.get("q") || "", paused = false, folding = query.get("fold") !== "0", flows = query.get("flows") === "1";
-  let events = [], groups = parse(q), dirty = true, stop = null, ended = false, serial = 0, received = 0, lost = 0, oldest = null, journal = null;
+  let events = [], groups = parse(q), dirty = true, stop = null, ended = false, serial = 0, received = 0, lost = 0, oldest = null, journal = null, remark = "";
   const body = el("tbody"), sum = el("span.sum"), complaint = el("p.note", {role: "alert"}), older = el("div.pager");
   const pause = button("Pause", () => { paused = !paused; pause.textContent = paused ? "Go on" : "Pause"; pause.setAttribute("aria-pressed", String(paused)); dirty = true; });
   const toggle = (text, on, what) => { const one = el("button", {type: "button", "aria-pressed": String(on), onclick: () => { on = !on; one.setAttribute("aria-pressed", String(on)); what(on); }}, text); return one; };
@@ -76,12 +76,16 @@ export function log(root, query) {
   // Follows; the daemon leaves out what it can, so that less comes.
   function begin() {
     stop?.();
+    complaint.textContent = remark;
     const {list} = parameters(q, false);
     stop = api.follow("/api/log" + api.query([...list, ...(flows ? [["flows", 1]] : [])]), {
       lines: took,
       away: text => { complaint.textContent = text; },
-      back: which => { complaint.textContent = ""; if (which === "again") { take({event: "gap", time: new Date().toISOString(), gap: 1}); dirty = true; } },
-      refused: text => { complaint.textContent = JSON.parse(text).error || "refused"; },
+      back: which => { complaint.textContent = remark; if (which === "again") { take({event: "gap", time: new Date().toISOString(), gap: 1}); dirty = true; } },
+      refused: text => {
+        const error = JSON.parse(text).error || "refused";
+        if (flows && error.includes("'flows'")) { flows = false; remark = "This daemon tells packets only."; begin(); } else complaint.textContent = error;
+      },
     });
   }
 

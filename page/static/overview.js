@@ -70,7 +70,10 @@ export function overview(root, query, shared) {
   function points() { return long ? long.samples : shared.points; }
 
   function draw() {
-    const list = points(), times = list.map(one => one.t * 1000), step = long?.step || 1;
+    const step = long?.step || 1;
+    let list = points();
+    if (list.length === 1) list = [{...list[0], t: list[0].t - step}, ...list]; // one point is no line
+    const times = list.map(one => one.t * 1000);
     const text = unit === "bits" ? value => bits(value) : value => count(value) + "/s";
     const key = unit === "bits" ? ["pb", "db"] : ["pp", "dp"];
     traffic.draw({step, times, unit: text, series: [{name: "passed", colour: "--c0", values: list.map(one => one[key[0]])}, {name: "dropped", colour: "--c1", values: list.map(one => one[key[1]])}]});
