@@ -318,7 +318,8 @@ def test_a_policy_is_changed_in_the_browser(browser, wall):
     browser.shot("change-trial-light")
     browser.button("Keep it", "main")
     wait_for(lambda: "unconfirmed" not in wall.data("status")[0], 20, "it is kept")
-    wait_for(lambda: "8443" in wall.path.read_text(), 10, "the file has it")
+    wait_for(lambda: wall.data("status")[0]["policy"] == str(wall.path), 20, "the file has its place and is in force by its own name")
+    assert "8443" in wall.path.read_text()
     wall.path.write_text(POLICY)
     wall.say("reload")
     assert browser.complaints() == []
