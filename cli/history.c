@@ -128,7 +128,6 @@ int ks_history_log(const struct ks_history *history, const struct ks_parameter *
 		add(&parameters, filters[i].name, filters[i].value);
 	add(&parameters, "since", history->since);
 	add(&parameters, "until", history->until);
-	add(&parameters, "kind", history->flows ? "all" : "packet");
 	if (last)
 		code = find_last(last, &parameters, ctx.cursor);
 	while (code == KS_EXIT_OK || code == KS_EXIT_SYSTEM) { /* it may be restarted: the cursor says where to go on */

@@ -10,7 +10,7 @@
 struct ks_history {
 	char since[KS_MOMENT_TEXT], until[KS_MOMENT_TEXT], at[KS_MOMENT_TEXT];
 	const char *who;
-	bool flows, follows, newest_first;
+	bool flows, follows;
 	uint64_t last; /* the last so many entries; 0: all */
 };
 

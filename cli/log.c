@@ -46,13 +46,13 @@ static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_pa
 
 	if (history->flows && filters[LOG_EVENTS].value)
 		return ks_usage_error(usage, "give either --flows or --events, not both");
+	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
 	if (history->who)
 		return ks_history_who(history, filters[LOG_PROTO].value, log->json);
 	if (*history->at)
 		return ks_usage_error(usage, "--at belongs to --who; --since and --until say from when to when");
 	if (ks_history_is_asked(history))
 		return ks_cli_finish(ks_history_log(history, filters, LOG_FILTERS, log_line_take, log));
-	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
 	return ks_cli_finish(ks_client_lines(&call, log_line_take, log));
 }
 

@@ -10,7 +10,9 @@
 #include "cli/limits.h"
 #include "cli/mappings.h"
 #include "cli/output.h"
+#include "cli/moment.h"
 #include "cli/states_list.h"
+#include "cli/states_past.h"
 #include "core/types.h"
 #include "explain/json.h"
 
@@ -21,6 +23,7 @@ struct choices {
 	const char *format, *columns;
 	bool json, conntrack, csv, all, mappings, limits;
 	uint64_t top, every;
+	char at[KS_MOMENT_TEXT];
 };
 
 static void killed_print(long long killed, long long mappings, long long expectations)
@@ -173,6 +176,11 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 		return ks_usage_error(usage, "--mappings lists; it goes with filters and --json only");
 	if (choices->limits && (count || filtered || others || choices->mappings))
 		return ks_usage_error(usage, "--limits lists; it goes with --json only");
+	if (*choices->at && (count || others || choices->mappings || choices->limits))
+		return ks_usage_error(usage, "--at lists; it goes with filters and --json only");
+	if (*choices->at)
+		return ks_states_past(choices->at, &choices->list.query.filters,
+				      choices->list.output == KS_STATES_JSON);
 	if (choices->limits)
 		return ks_limits_list(choices->list.output == KS_STATES_JSON);
 	if (choices->mappings)
@@ -252,6 +260,11 @@ int ks_cmd_states(int argc, char **argv)
 		  .help = "print as /proc/net/nf_conntrack does",
 		  .take = ks_take_flag,
 		  .target = &choices.conntrack },
+		{ .name = "at",
+		  .argument = "TIME",
+		  .help = "those of then, from the journal (10:00, \"2026-11-29 10:00\", 5m)",
+		  .take = ks_take_moment,
+		  .target = choices.at },
 		{ .name = "mappings",
 		  .help = "list mappings and what helpers expect instead",
 		  .take = ks_take_flag,

@@ -190,9 +190,10 @@ int ks_flow_event(struct ks_store *store, const json_t *line, int event, int64_t
 	return err;
 }
 
-int ks_flows_begin(struct ks_store *store)
+int ks_flows_begin(struct ks_store *store, int64_t *last)
 {
-	return ks_store_execute(store, "DELETE FROM temp.seen");
+	return ks_store_ask(store->db, "SELECT max(id) FROM flow", last)
+		       ?: ks_store_execute(store, "DELETE FROM temp.seen");
 }
 
 int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
@@ -211,8 +212,8 @@ int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
 	return ks_store_run(store, stmt);
 }
 
-/* A flow that began after the list was asked for may be missing in it. */
-int ks_flows_end(struct ks_store *store, int64_t heard, int64_t listed)
+/* Rows that came later are of flows that began meanwhile, and need not be in the list. */
+int ks_flows_end(struct ks_store *store, int64_t heard, int64_t last)
 {
 	sqlite3_stmt *stmt = ks_store_use(store, flow_unseen);
 	int64_t why;
@@ -222,6 +223,6 @@ int ks_flows_end(struct ks_store *store, int64_t heard, int64_t listed)
 		return err;
 	sqlite3_bind_int64(stmt, 1, heard);
 	ks_bind_id(stmt, 2, why);
-	sqlite3_bind_int64(stmt, 3, listed - BEGUN_SLACK_MS);
-	return ks_store_run(store, stmt) ?: ks_flows_begin(store);
+	sqlite3_bind_int64(stmt, 3, last);
+	return ks_store_run(store, stmt) ?: ks_store_execute(store, "DELETE FROM temp.seen");
 }

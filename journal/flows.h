@@ -14,9 +14,9 @@
 /* An event of a flow: `event` is KS_ENTRY_BEGIN, _ESTABLISHED or _END. *flow: its row. */
 int ks_flow_event(struct ks_store *store, const json_t *line, int event, int64_t time, int64_t *flow);
 
-/* The list of states, which came at `listed`: begin, a line each, end. Rows that are not in it ended at `heard`. */
-int ks_flows_begin(struct ks_store *store);
+/* The list of states: begin, a line each, end. Rows up to *last that are not in it ended at `heard`. */
+int ks_flows_begin(struct ks_store *store, int64_t *last);
 int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now);
-int ks_flows_end(struct ks_store *store, int64_t heard, int64_t listed);
+int ks_flows_end(struct ks_store *store, int64_t heard, int64_t last);
 
 #endif

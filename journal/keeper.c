@@ -231,7 +231,7 @@ static int list_states(struct ks_keeper *keeper)
 
 	if (fd < 0)
 		return 0;
-	err = begin(keeper) ?: ks_flows_begin(&keeper->store);
+	err = begin(keeper) ?: ks_flows_begin(&keeper->store, &keeper->listed_last);
 	if (err)
 		return err;
 	if (ks_answer_lines(fd, follow_waits, take_state, &listing) || listing.err)
@@ -243,12 +243,10 @@ static int list_states(struct ks_keeper *keeper)
 
 static int end_unlisted(struct ks_keeper *keeper)
 {
-	int64_t listed = keeper->listed;
-
-	if (!listed || ks_when_now() - listed < LISTED_MS)
+	if (!keeper->listed || ks_when_now() - keeper->listed < LISTED_MS)
 		return 0;
 	keeper->listed = 0;
-	return begin(keeper) ?: ks_flows_end(&keeper->store, keeper->listed_heard, listed);
+	return begin(keeper) ?: ks_flows_end(&keeper->store, keeper->listed_heard, keeper->listed_last);
 }
 
 static int write_connected(struct ks_keeper *keeper, int64_t time)
@@ -274,6 +272,7 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 	event = json_loadb(line->text, line->size, 0, NULL);
 	if (!json_is_object(event))
 		return 0;
+	ks_exports_send(keeper->exports, event, line->text, line->size);
 	return begin(keeper) ?: ks_entry_write(&keeper->store, event, line->time);
 }
 
@@ -436,6 +435,7 @@ static void *keep(void *arg)
 		err = commit_if_due(keeper);
 		if (err)
 			halt(keeper, err);
+		ks_exports_flush(keeper->exports);
 		if (ks_when_steady() < keeper->second)
 			continue;
 		keeper->second = KS_MAX(keeper->second + SECOND_MS, ks_when_steady());
@@ -444,12 +444,14 @@ static void *keep(void *arg)
 	return NULL;
 }
 
-int ks_keeper_start(struct ks_keeper *keeper, const char *path, void (*committed)(void *arg), void *arg)
+int ks_keeper_start(struct ks_keeper *keeper, const char *path, struct ks_exports *exports,
+		    void (*committed)(void *arg), void *arg)
 {
 	int err;
 
 	memset(keeper, 0, sizeof(*keeper));
 	keeper->path = path;
+	keeper->exports = exports;
 	keeper->committed = committed;
 	keeper->arg = arg;
 	ks_queue_init(&keeper->queue);

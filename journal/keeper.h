@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "journal/exports.h"
 #include "journal/figures.h"
 #include "journal/policies.h"
 #include "journal/queue.h"
@@ -26,6 +27,7 @@ struct ks_keeper {
 	const char *path; /* of the file */
 	void (*committed)(void *arg); /* new entries can be read */
 	void *arg;
+	struct ks_exports *exports;
 	struct ks_queue queue;
 	struct ks_store store;
 	struct ks_figures figures;
@@ -44,14 +46,16 @@ struct ks_keeper {
 	int64_t stopped; /* ms of the epoch: since then nothing was written, 0 if it is */
 	int64_t heard; /* ms of the epoch: of the daemon */
 	int64_t listed,
-		listed_heard; /* the list of states came, and what came before it; 0: there is none to be ended */
+		listed_heard; /* ms of the epoch: of the list of states, and of before; 0: nothing is to be ended */
+	int64_t listed_last; /* the last row of before */
 	int64_t minute; /* the next look at the age */
 	uint64_t unwritten; /* lost events that no entry tells of */
 	pthread_t follower, writer;
 };
 
 /* Opens the file and starts both threads. */
-int ks_keeper_start(struct ks_keeper *keeper, const char *path, void (*committed)(void *arg), void *arg);
+int ks_keeper_start(struct ks_keeper *keeper, const char *path, struct ks_exports *exports,
+		    void (*committed)(void *arg), void *arg);
 
 /* Writes what is there, and ends. */
 void ks_keeper_stop(struct ks_keeper *keeper);

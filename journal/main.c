@@ -18,6 +18,7 @@
 #include "core/types.h"
 #include "daemon/background.h"
 #include "daemon/report.h"
+#include "journal/exports.h"
 #include "journal/keeper.h"
 #include "journal/opener.h"
 #include "journal/server.h"
@@ -28,6 +29,7 @@
 struct choices {
 	const char *directory, *user;
 	bool detach;
+	struct ks_exports exports;
 };
 
 /* Blocks the signals that end it, for all threads. Returns a descriptor that tells them. */
@@ -53,7 +55,7 @@ static void live(struct ks_server *server, int signals, int opener)
 }
 
 /* The keeper's half: a file, a socket, and the opener to ask. */
-static int keep(struct ks_start *start, int ready_fd)
+static int keep(struct ks_start *start, struct ks_exports *exports, int ready_fd)
 {
 	static struct ks_keeper keeper;
 	static struct ks_server server;
@@ -62,7 +64,7 @@ static int keep(struct ks_start *start, int ready_fd)
 
 	ks_opener_use(start->opener_fd);
 	ks_server_init(&server, &keeper, "/" KS_JOURNAL_FILE);
-	err = ks_keeper_start(&keeper, "/" KS_JOURNAL_FILE, ks_server_committed, &server);
+	err = ks_keeper_start(&keeper, "/" KS_JOURNAL_FILE, exports, ks_server_committed, &server);
 	if (err) {
 		ks_report_error("journal: %s/" KS_JOURNAL_FILE ": %s", start->path, strerror(-err));
 		ks_background_tell(ready_fd, KS_EXIT_SYSTEM);
@@ -77,7 +79,7 @@ static int keep(struct ks_start *start, int ready_fd)
 	return KS_EXIT_OK;
 }
 
-static int run(const struct choices *choices)
+static int run(struct choices *choices)
 {
 	struct ks_start start = { .directory = choices->directory,
 				  .user = choices->user,
@@ -93,12 +95,13 @@ static int run(const struct choices *choices)
 	}
 	if (choices->detach && ks_background_go(&ready_fd))
 		return KS_EXIT_SYSTEM;
-	err = ks_start_prepare(&start) ?: ks_start_split(&start, &is_opener, &code);
+	err = ks_exports_open(&choices->exports) ?: ks_start_prepare(&start);
+	err = err ?: ks_start_split(&start, &is_opener, &code);
 	if (err)
 		ks_background_tell(ready_fd, err == -EBUSY ? KS_EXIT_NO : KS_EXIT_SYSTEM);
 	if (err)
 		return err == -EBUSY ? KS_EXIT_NO : KS_EXIT_SYSTEM;
-	return is_opener ? code : keep(&start, ready_fd);
+	return is_opener ? code : keep(&start, &choices->exports, ready_fd);
 }
 
 int main(int argc, char **argv)
@@ -115,6 +118,25 @@ int main(int argc, char **argv)
 		  .help = "that it runs as; " KS_JOURNAL_USER " without it, else nobody",
 		  .take = ks_take_text,
 		  .target = &choices.user },
+		{ .name = "journald",
+		  .help = "send events to systemd's journal, with fields and priorities",
+		  .take = ks_take_flag,
+		  .target = &choices.exports.journald },
+		{ .name = "syslog",
+		  .argument = "ADDRESS[:PORT]",
+		  .help = "send them to a syslog server (RFC 5424 over UDP), or to the 'local' one",
+		  .take = ks_take_text,
+		  .target = &choices.exports.syslog },
+		{ .name = "ipfix",
+		  .argument = "ADDRESS[:PORT]",
+		  .help = "send flows to a collector of IPFIX, by UDP",
+		  .take = ks_take_text,
+		  .target = &choices.exports.ipfix_to },
+		{ .name = "lines",
+		  .argument = "FILE",
+		  .help = "append a JSON object for each event to a file",
+		  .take = ks_take_text,
+		  .target = &choices.exports.lines },
 		{ .name = "detach",
 		  .letter = 'd',
 		  .help = "go to the background, and log to syslog from then on",

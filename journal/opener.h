@@ -12,10 +12,10 @@
 #include <sys/types.h>
 
 /* X(name, the request to the control API) */
-#define KS_SOURCES(X)                       \
-	X(EVENTS, "/v1/log") /* for ever */ \
-	X(STATES, "/v1/states")             \
-	X(TOTALS, "/v1/totals")             \
+#define KS_SOURCES(X)                               \
+	X(EVENTS, "/v1/log?flows=1") /* for ever */ \
+	X(STATES, "/v1/states")                     \
+	X(TOTALS, "/v1/totals")                     \
 	X(POLICY, "/v1/policy")
 
 enum ks_source {

@@ -234,7 +234,16 @@ json_t *ks_row_entry(struct ks_row_names *names, sqlite3_stmt *row)
 	return line;
 }
 
-json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t now)
+/* The age that it had at a moment, or at its end if that was before. */
+static void set_age(json_t **line, sqlite3_stmt *row, int64_t moment)
+{
+	int64_t end = has(row, ROW_ENDED) ? KS_MIN(moment, sqlite3_column_int64(row, ROW_ENDED)) : moment;
+	int64_t ms = end - sqlite3_column_int64(row, ROW_BEGUN);
+
+	ks_json_set(line, "age", json_integer(ms > 0 ? ms / SECOND_MS : 0));
+}
+
+json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t moment, int64_t now)
 {
 	json_t *line = json_object();
 
@@ -245,6 +254,7 @@ json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t now)
 	set_time(&line, "established", row, ROW_ESTABLISHED);
 	set_time(&line, "ended", row, ROW_ENDED);
 	set_word(names, &line, "why", row, ROW_WHY);
+	set_age(&line, row, moment);
 	set_duration(&line, row, has(row, ROW_ENDED) ? sqlite3_column_int64(row, ROW_ENDED) : now);
 	set_rest(names, &line, row);
 	set_cursor(&line, row);

@@ -23,7 +23,7 @@ void ks_row_names_fini(struct ks_row_names *names);
 /* An entry of the view `history`, as a line of GET /v1/log with its cursor. NULL without memory. */
 json_t *ks_row_entry(struct ks_row_names *names, sqlite3_stmt *row);
 
-/* A flow, as a line of GET /v1/states with its times and its cursor; `now` (ms) for those that live. */
-json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t now);
+/* A flow, as a line of GET /v1/states with its times and its cursor; its age is that of a moment (ms). */
+json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t moment, int64_t now);
 
 #endif

@@ -14,6 +14,7 @@
 #define WINDOW 50000 /* ids that are looked at in one step */
 #define ROWS_AT_ONCE 256
 #define FOLLOWERS_MAX 32
+#define WISHES_MAX 128
 #define SLACK_MS 10000 /* entries come in about the order of their times */
 #define LIMIT_NONE INT64_MAX
 
@@ -66,8 +67,9 @@ static int64_t print_window(struct ks_stream *stream, int64_t low, int64_t high,
 	sqlite3_bind_int64(stream->rows, 3, most);
 	*stopped = 0;
 	while (at && sqlite3_step(stream->rows) == SQLITE_ROW) {
-		ks_auto_json json_t *line = stream->flows ? ks_row_flow(&stream->names, stream->rows, stream->now)
-							  : ks_row_entry(&stream->names, stream->rows);
+		ks_auto_json json_t *line =
+			stream->flows ? ks_row_flow(&stream->names, stream->rows, stream->moment, stream->now)
+				      : ks_row_entry(&stream->names, stream->rows);
 
 		if (line && !json_dumpf(line, out, JSON_COMPACT | JSON_PRESERVE_ORDER))
 			fputc('\n', out);
@@ -170,20 +172,59 @@ static ssize_t stream_read(void *arg, uint64_t position, char *buf, size_t max)
 
 /* --- asking --- */
 
+static int copy_wish(struct ks_stream *stream, const char *name, const char *mark, const char *value, size_t size)
+{
+	struct ks_wish *copy = &stream->texts[stream->text_count];
+	char *text;
+
+	if (stream->text_count == WISHES_MAX) {
+		snprintf(stream->where.complaint, sizeof(stream->where.complaint),
+			 "too many conditions: at most %d values", WISHES_MAX);
+		return -EINVAL;
+	}
+	stream->text_count++;
+	copy->name = strdup(name);
+	if (asprintf(&text, "%s%.*s", mark, (int)size, value) < 0)
+		return -ENOMEM;
+	copy->value = text;
+	return copy->name ? 0 : -ENOMEM;
+}
+
+/* Labels of rules, and what people look for, may have commas. */
+static bool is_list(const char *name)
+{
+	return ks_where_knows(name) && strcmp(name, "rule") && strcmp(name, "text") && strcmp(name, "reason");
+}
+
+/* "80,443" is two values, "!80,443" two that are excluded. */
+static int copy_list(struct ks_stream *stream, const struct ks_wish *wish)
+{
+	const char *value = wish->value, *mark = "";
+	int err = 0;
+
+	if (!is_list(wish->name))
+		return copy_wish(stream, wish->name, "", value, strlen(value));
+	if (ks_where_is_excluded(&value))
+		mark = "!";
+	for (size_t size; !err; value += size + 1) {
+		size = strcspn(value, ",");
+		err = copy_wish(stream, wish->name, mark, value, size);
+		if (!value[size])
+			break;
+	}
+	return err;
+}
+
 static int copy_wishes(struct ks_stream *stream, const struct ks_inquiry *inquiry)
 {
-	stream->texts = calloc(inquiry->count + 1, sizeof(*stream->texts));
+	int err = 0;
+
+	stream->texts = calloc(WISHES_MAX, sizeof(*stream->texts));
 	if (!stream->texts)
 		return -ENOMEM;
-	for (size_t i = 0; i < inquiry->count; i++) {
-		struct ks_wish *copy = &stream->texts[stream->text_count++];
-
-		copy->name = strdup(inquiry->wish[i].name);
-		copy->value = strdup(inquiry->wish[i].value);
-		if (!copy->name || !copy->value)
-			return -ENOMEM;
-	}
-	return 0;
+	for (size_t i = 0; i < inquiry->count && !err; i++)
+		err = copy_list(stream, &inquiry->wish[i]);
+	return err;
 }
 
 /* Narrows the ids by the entries' times; the exact time is a condition. */
@@ -270,25 +311,23 @@ static bool is_wish(const struct ks_inquiry *inquiry, const char *name, const ch
 static int make(struct ks_stream *stream, struct ks_inquiry *inquiry,
 		int (*more)(struct ks_inquiry *inquiry, struct ks_where *where))
 {
-	struct ks_wish *texts;
-	size_t count;
 	int err = ks_store_read(stream->server->path, &stream->db) ?: copy_wishes(stream, inquiry);
 
 	if (err)
 		return err;
-	texts = stream->texts;
-	count = stream->text_count;
 	stream->left = LIMIT_NONE;
-	stream->now = ks_when_now();
+	stream->moment = stream->now = ks_when_now();
+	if (ks_inquiry_wish(inquiry, "at"))
+		ks_when_read(ks_inquiry_wish(inquiry, "at"), &stream->moment);
 	stream->newest_first = is_wish(inquiry, "order", "desc");
 	stream->follows = is_wish(inquiry, "follow", "1") && !stream->newest_first && !stream->flows;
-	if (!stream->flows && !ks_inquiry_wish(inquiry, "kind")) {
-		texts[count++] = (struct ks_wish){ strdup("kind"), strdup("packet") };
-		stream->text_count = count;
-		if (!texts[count - 1].name || !texts[count - 1].value)
-			return -ENOMEM;
-	}
-	err = ks_where_make(&stream->where, stream->flows ? KS_WHERE_FLOWS : KS_WHERE_PACKETS, texts, count);
+	if (!stream->flows && !ks_inquiry_wish(inquiry, "kind") && !ks_inquiry_wish(inquiry, "flows") &&
+	    !ks_inquiry_wish(inquiry, "events"))
+		err = copy_wish(stream, "kind", "", "packet", strlen("packet"));
+	if (err)
+		return err;
+	err = ks_where_make(&stream->where, stream->flows ? KS_WHERE_FLOWS : KS_WHERE_PACKETS, stream->texts,
+			    stream->text_count);
 	return err ?: narrow(stream, inquiry) ?: more(inquiry, &stream->where) ?: prepare(stream);
 }
 

@@ -188,10 +188,30 @@ static int add_kind(struct ks_where *where, const struct condition *condition, c
 	return complain(where, condition->name, value, "packet, flow or all");
 }
 
+/* The kinds of entries by their names, as GET /v1/log has them. */
+static int add_event(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	static const char *const names[] = { "drop", "pass", "begin", "established", "end" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(names); i++) {
+		if (!strcmp(names[i], value))
+			return add_text(where, "event IN (%zu, %d, %d)", i, KS_ENTRY_LOST, KS_ENTRY_GAP);
+	}
+	return complain(where, condition->name, value, "one of begin, established, end, drop and pass");
+}
+
+static int add_flows(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	return strcmp(value, "1") ? complain(where, condition->name, value, "1") : add_text(where, "1");
+}
+
 #define LOG KS_WHERE_PACKETS
 #define FLOW KS_WHERE_FLOWS
 static const struct condition conditions[] = {
 	{ "kind", LOG, add_kind, {} },
+	{ "events", LOG, add_event, {} },
+	{ "flows", LOG, add_flows, {} },
+	{ "state", LOG | FLOW, add_word, { "state" } },
 	{ "verdict", LOG, add_word, { "verdict" } },
 	{ "reason", LOG, add_word, { "reason" } },
 	{ "proto", LOG | FLOW, add_word, { "proto" } },
@@ -219,8 +239,7 @@ bool ks_where_knows(const char *name)
 	return false;
 }
 
-/* Takes the mark of an exclusion off. */
-static bool is_excluded(const char **value)
+bool ks_where_is_excluded(const char **value)
 {
 	size_t mark = **value == '!' ? 1 : !strncmp(*value, NOT_WORD, sizeof(NOT_WORD) - 1) ? sizeof(NOT_WORD) - 1 : 0;
 
@@ -238,7 +257,7 @@ static int add_alternatives(struct ks_where *where, const struct condition *cond
 	for (size_t i = 0; i < count && !err; i++) {
 		const char *value = wishes[i].value;
 
-		if (strcmp(wishes[i].name, condition->name) || is_excluded(&value) != excluded)
+		if (strcmp(wishes[i].name, condition->name) || ks_where_is_excluded(&value) != excluded)
 			continue;
 		err = add_text(where, "%s(", any	? " OR "
 					     : excluded ? " AND NOT coalesce("

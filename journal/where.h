@@ -44,6 +44,9 @@ struct ks_wish {
 /* Returns true if there is such a condition at all. */
 bool ks_where_knows(const char *name);
 
+/* Takes the mark of an exclusion off a value. Returns true if there was one. */
+bool ks_where_is_excluded(const char **value);
+
 /* Makes conditions of all wishes that are some, for packets or flows. Returns 0, or -EINVAL with a complaint. */
 int ks_where_make(struct ks_where *where, unsigned kind, const struct ks_wish *wishes, size_t count);
 

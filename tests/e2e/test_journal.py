@@ -235,3 +235,21 @@ def test_unit_for_systemd(lab, wall, tmp_path):
 def test_one_for_each_namespace(wall, journal):
     done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "runs already" in done.stderr
+
+
+def test_flows(lab, wall, journal):
+    """A connection from its begin to its end, whoever asks."""
+    assert "hello from" in lab.client.run("curl", "-s", f"http://{SERVER4}/").stdout
+
+    def whole():
+        lines = [line for line in history(wall, "--since", "10m", "--flows") if line.get("destination_port") == 80 and "id" in line]
+        lines = [line for line in lines if line["id"] == lines[-1]["id"]]
+        return lines if [line["event"] for line in lines] == ["begin", "established", "end"] else None
+
+    begin, _, end = wait_for(whole, SLOW, "begin, established and end are kept")
+    assert begin["id"] == end["id"] and end["why"] == "closed" and end["rule"]["label"] == "out"
+    assert end["packets"][0] >= 4 and end["bytes"][1] > 100
+    assert {line["event"] for line in history(wall, "--since", "10m", "--events", "end", "--port", 80)} == {"end"}
+    assert history(wall, "--since", "10m", "--flows", "--why", "reset") == []
+    text = wall.say("log", "--since", "10m", "--flows", "--port", 80)
+    assert "closed" in text

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See exports.h. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "core/types.h"
+#include "daemon/report.h"
+#include "explain/json.h"
+#include "journal/exports.h"
+#include "journal/opener.h"
+#include "journal/when.h"
+
+#define LOCAL "local"
+#define SYSLOG_PORT "514"
+#define IPFIX_PORT "4739"
+#define REOPEN_MS 1000
+#define DATAGRAM 2048
+
+/* --- words --- */
+
+struct words {
+	char *text;
+	size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct words *words, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(words->text + words->used, KS_EXPORT_TEXT - words->used, format, args);
+	va_end(args);
+	if (n > 0)
+		words->used = KS_MIN(words->used + (size_t)n, (size_t)KS_EXPORT_TEXT - 1);
+}
+
+static void say_end(struct words *words, const json_t *object, const char *name)
+{
+	const char *address = ks_member_text(object, name);
+	char port_name[32];
+	const json_t *port;
+
+	snprintf(port_name, sizeof(port_name), "%s_port", name);
+	port = json_object_get(object, port_name);
+	if (port)
+		say(words, strchr(address, ':') ? "[%s]:%lld" : "%s:%lld", address, json_integer_value(port));
+	else
+		say(words, "%s", address);
+}
+
+static void say_flow(struct words *words, const json_t *event)
+{
+	const json_t *nat = json_object_get(event, "nat");
+
+	say(words, "%s", ks_member_text(event, "event"));
+	if (*ks_member_text(event, "why"))
+		say(words, " (%s)", ks_member_text(event, "why"));
+	say(words, ": %s ", ks_member_text(event, "from"));
+	say_end(words, event, "source");
+	say(words, " > %s ", ks_member_text(event, "to"));
+	say_end(words, event, "destination");
+	say(words, " %s", ks_member_text(event, "proto"));
+	if (*ks_member_text(nat, "source")) {
+		say(words, " as ");
+		say_end(words, nat, "source");
+	}
+	if (*ks_member_text(nat, "destination")) {
+		say(words, " via ");
+		say_end(words, nat, "destination");
+	}
+}
+
+static void say_rule(struct words *words, const json_t *rule)
+{
+	if (*ks_member_text(rule, "file"))
+		say(words, ", rule %s:%lld", ks_member_text(rule, "file"), ks_member_number(rule, "line"));
+	if (*ks_member_text(rule, "label"))
+		say(words, " \"%s\"", ks_member_text(rule, "label"));
+}
+
+/* A label may have any characters; a log has lines. */
+static void make_one_line(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ')
+			*text = ' ';
+	}
+}
+
+int ks_export_words(const json_t *event, char text[KS_EXPORT_TEXT])
+{
+	const char *verdict = ks_member_text(event, "verdict");
+	struct words words = { text, 0 };
+	int priority = LOG_INFO;
+
+	text[0] = '\0';
+	if (json_object_get(event, "lost")) {
+		say(&words, "%lld events were lost", ks_member_number(event, "lost"));
+		return LOG_ERR;
+	}
+	if (*verdict) {
+		priority = !strcmp(verdict, "deny") ? LOG_WARNING : !strcmp(verdict, "reject") ? LOG_NOTICE : LOG_INFO;
+		say(&words, "%s %s: %s", verdict, ks_member_text(event, "reason"), ks_member_text(event, "packet"));
+		if (ks_member_number(event, "folded"))
+			say(&words, ", and %lld more", ks_member_number(event, "folded"));
+	} else {
+		say_flow(&words, event);
+	}
+	say_rule(&words, json_object_get(event, "rule"));
+	make_one_line(text);
+	return priority;
+}
+
+/* --- sinks --- */
+
+static int open_udp(const char *to, const char *port)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV }, *found;
+	char host[80];
+	const char *colon = strrchr(to, ':');
+	size_t length = strlen(to);
+	int fd;
+
+	if (*to == '[' && strchr(to, ']')) { /* [2001:db8::1]:4739 */
+		length = (size_t)(strchr(to, ']') - to - 1);
+		colon = to[length + 2] == ':' ? to + length + 2 : NULL;
+		to++;
+	} else if (colon && strchr(to, ':') == colon) {
+		length = (size_t)(colon - to);
+	} else {
+		colon = NULL;
+	}
+	snprintf(host, sizeof(host), "%.*s", (int)length, to);
+	if (getaddrinfo(host, colon ? colon + 1 : port, &hints, &found))
+		return -EINVAL;
+	fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen)) {
+		close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(found);
+	return fd < 0 ? -errno : fd;
+}
+
+static int complain(const char *what, const char *value, int err)
+{
+	ks_report_error("journal: --%s: %s: %s", what, value,
+			err == -EINVAL ? "expected an address with a port, such as 192.0.2.1:4739" : strerror(-err));
+	return err;
+}
+
+int ks_exports_open(struct ks_exports *exports)
+{
+	int fd = -1;
+
+	exports->journald_fd = exports->syslog_fd = exports->lines_fd = -1;
+	exports->syslog_is_local = exports->syslog && !strcmp(exports->syslog, LOCAL);
+	gethostname(exports->host, sizeof(exports->host) - 1);
+	if (exports->syslog && !exports->syslog_is_local)
+		exports->syslog_fd = open_udp(exports->syslog, SYSLOG_PORT);
+	if (exports->syslog && !exports->syslog_is_local && exports->syslog_fd < 0)
+		return complain("syslog", exports->syslog, exports->syslog_fd);
+	if (exports->ipfix_to)
+		fd = open_udp(exports->ipfix_to, IPFIX_PORT);
+	if (exports->ipfix_to && fd < 0)
+		return complain("ipfix", exports->ipfix_to, fd);
+	ks_ipfix_init(&exports->ipfix, fd);
+	if (exports->lines)
+		exports->lines_fd = open(exports->lines, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return exports->lines && exports->lines_fd < 0 ? complain("lines", exports->lines, -errno) : 0;
+}
+
+/* The machine's own logs are asked for when they are needed, and again when they are gone. */
+static int local_socket(struct ks_exports *exports, int *fd, enum ks_source source)
+{
+	if (*fd >= 0 || ks_when_steady() < exports->reopen)
+		return *fd;
+	*fd = ks_opener_ask(source);
+	if (*fd < 0)
+		exports->reopen = ks_when_steady() + REOPEN_MS;
+	return *fd;
+}
+
+static void send_datagram(struct ks_exports *exports, int *fd, bool is_local, const char *text, size_t size)
+{
+	if (*fd >= 0 && send(*fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return;
+	exports->unsent++;
+	if (*fd >= 0 && is_local && errno != EAGAIN && errno != EMSGSIZE && errno != ENOBUFS) {
+		close(*fd);
+		*fd = -1;
+	}
+}
+
+/* NAME=VALUE lines; no value has a newline (systemd.io/JOURNAL_NATIVE_PROTOCOL). */
+static void send_journald(struct ks_exports *exports, const json_t *event, const char *words, int priority)
+{
+	static const struct {
+		const char *field, *member;
+	} fields[] = {
+		{ "EVENT", "event" },
+		{ "VERDICT", "verdict" },
+		{ "REASON", "reason" },
+		{ "WHY", "why" },
+		{ "FROM", "from" },
+		{ "TO", "to" },
+		{ "PROTO", "proto" },
+		{ "SOURCE", "source" },
+		{ "FLOW", "id" },
+		{ "TIME", "time" },
+		{ "DESTINATION", "destination" },
+	};
+	char text[DATAGRAM];
+	size_t used;
+
+	used = (size_t)snprintf(text, sizeof(text), "MESSAGE=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=keepstate\n", words,
+				priority);
+	for (size_t i = 0; i < KS_ARRAY_SIZE(fields) && used < sizeof(text) / 2; i++) {
+		if (*ks_member_text(event, fields[i].member))
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "KEEPSTATE_%s=%.200s\n",
+						 fields[i].field, ks_member_text(event, fields[i].member));
+	}
+	local_socket(exports, &exports->journald_fd, KS_SOURCE_JOURNALD);
+	send_datagram(exports, &exports->journald_fd, true, text, used);
+}
+
+static void send_syslog(struct ks_exports *exports, const json_t *event, const char *words, int priority)
+{
+	const char *time = ks_member_text(event, "time"), *kind = ks_member_text(event, "event");
+	char text[DATAGRAM];
+	int size;
+
+	if (exports->syslog_is_local) /* the local one stamps and names by itself */
+		size = snprintf(text, sizeof(text), "<%d>keepstate: %s", LOG_DAEMON | priority, words);
+	else
+		size = snprintf(text, sizeof(text), "<%d>1 %s %s keepstate %d %s - %s", LOG_DAEMON | priority,
+				*time ? time : "-", *exports->host ? exports->host : "-", (int)getpid(),
+				*kind ? kind : "-", words);
+	if (exports->syslog_is_local)
+		local_socket(exports, &exports->syslog_fd, KS_SOURCE_SYSLOG);
+	send_datagram(exports, &exports->syslog_fd, exports->syslog_is_local, text, (size_t)size);
+}
+
+static void write_line(struct ks_exports *exports, const char *line, size_t size)
+{
+	char end[] = "\n";
+	const struct iovec parts[] = { { (void *)(uintptr_t)line, size }, { end, 1 } };
+
+	if (writev(exports->lines_fd, parts, KS_ARRAY_SIZE(parts)) != (ssize_t)size + 1)
+		exports->unsent++;
+}
+
+void ks_exports_send(struct ks_exports *exports, const json_t *event, const char *line, size_t size)
+{
+	char words[KS_EXPORT_TEXT];
+	int priority;
+
+	ks_ipfix_take(&exports->ipfix, event, ks_when_now());
+	if (exports->lines_fd >= 0)
+		write_line(exports, line, size);
+	if (!exports->journald && !exports->syslog)
+		return;
+	priority = ks_export_words(event, words);
+	if (exports->journald)
+		send_journald(exports, event, words, priority);
+	if (exports->syslog)
+		send_syslog(exports, event, words, priority);
+}
+
+void ks_exports_flush(struct ks_exports *exports)
+{
+	ks_ipfix_flush(&exports->ipfix, ks_when_now());
+}

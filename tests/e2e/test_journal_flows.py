@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Flows of the past: who had an address and port, which flows lived at a moment, and what collectors hear of them."""
+import json
+import re
+import shutil
+import subprocess
+import time
+
+import journals
+import pytest
+from conftest import POLICY, need
+from journals import SLOW, Journal
+from lab import CLIENT4, SERVER4, WAN4, Firewall, end_process, wait_for
+
+pytestmark = pytest.mark.skipif(bool(journals.reason_to_skip()), reason=str(journals.reason_to_skip()))
+
+IPFIX, SYSLOG = 9995, 9514
+RULES = POLICY + "nat from lan to wan masquerade\nnat from lan to wan family ipv6 masquerade\n"
+
+LISTENER = """
+import socket, sys
+receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+receiver.bind(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    print(receiver.recv(65536).decode(), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def wall(lab, tmp_path_factory):
+    firewall = Firewall(lab.gateway, RULES, tmp_path_factory.mktemp("flows")).start()
+    yield firewall
+    firewall.stop()
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def journal(wall, out):
+    made = Journal(wall, out / "journal.log", "--ipfix", f"127.0.0.1:{IPFIX}", "--syslog", f"127.0.0.1:{SYSLOG}", "--lines", str(out / "lines"))
+    made.start()
+    yield made
+    made.end()
+    shutil.rmtree(f"/var/lib/keepstate/journal/{wall.instance()}", ignore_errors=True)
+
+
+def fetch(lab):
+    """A connection from its begin to its end. Returns the port that the server saw."""
+    text = lab.client.run("curl", "-s", f"http://{SERVER4}/peer").stdout
+    address, port = text.split()
+    assert address == WAN4, text
+    return int(port)
+
+
+def flows(journal, **parameters):
+    return journal.lines("/v1/flows", **parameters)
+
+
+def ended(journal, port):
+    return wait_for(lambda: [flow for flow in flows(journal, port=port) if flow["ended"]], SLOW, "the flow has ended")[0]
+
+
+def test_who_had_it(lab, wall, journal):
+    port = fetch(lab)
+    flow = ended(journal, port)
+    who = wall.data("log", "--who", f"{WAN4}:{port}", "--at", flow["begun"])
+    assert [(one["source"], one["destination"], one["nat"]["source_port"]) for one in who] == [(CLIENT4, SERVER4, port)]
+    text = wall.say("log", "--who", f"{WAN4}:{port}", "--at", "now", "--proto", "tcp") if not flow["ended"] else \
+        wall.say("log", "--who", f"{WAN4}:{port}", "--since", "10m")
+    assert CLIENT4 in text and "lan" in text and f"as {WAN4}:{port}" in text
+    for words in (("--at", "2001-01-01 10:00"), ("--proto", "udp", "--since", "10m")):
+        assert wall.cli("log", "--who", f"{WAN4}:{port}", *words).returncode == 1, words
+    assert wall.cli("log", "--who", WAN4).returncode == 2
+
+
+def test_states_of_a_moment(lab, wall, journal):
+    """A flow that lives is listed at a moment of its life, and at none before or behind it."""
+    child = lab.client.start("curl", "-s", "-o", "/dev/null", f"http://{SERVER4}/slow")
+    try:
+        begun = wait_for(lambda: [flow for flow in flows(journal, port=80, at=time.time()) if not flow["ended"]], SLOW, "the flow is known")[0]
+        time.sleep(2.5)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        time.sleep(1.5)
+    finally:
+        end_process(child)
+    wall.say("states", "kill", "--port", 80)
+    wait_for(lambda: [flow for flow in flows(journal, source=CLIENT4) if flow["begun"] == begun["begun"] and flow["ended"]], SLOW, "it has ended")
+    then = [state for state in wall.data("states", "--at", now, "--port", 80) if state["begun"] == begun["begun"]]
+    assert [(state["source"], state["nat"]["source"]) for state in then] == [(CLIENT4, WAN4)]
+    assert 1 <= then[0]["age"] <= 20
+    assert SERVER4 in wall.say("states", "--at", now, "--port", 80)
+    time.sleep(1.1)  # a time in whole seconds is all of that second
+    assert not [state for state in wall.data("states", "--at", "now", "--port", 80) if state["begun"] == begun["begun"]]
+    assert wall.data("states", "--at", "2001-01-01") == []
+    assert wall.cli("states", "--at", now, "--top", 5).returncode == 2
+
+
+def test_flow_of_before_the_journal(lab, wall, journal):
+    """A flow that lived when the journal began to listen is known, and one that ended while it did not has ended."""
+    journal.end()
+    child = lab.client.start("curl", "-s", "-o", "/dev/null", f"http://{SERVER4}/slow")
+    try:
+        wait_for(lambda: wall.data("states", "--port", 80, "--state", "ESTABLISHED"), SLOW, "it is established")
+        journal.start()
+        known = wait_for(lambda: [flow for flow in flows(journal, port=80) if not flow["ended"]], SLOW, "the flow is known")
+        journal.end()
+    finally:
+        end_process(child)
+    wall.cli("states", "kill", "--port", 80)
+    journal.start()
+    flow = wait_for(lambda: [flow for flow in flows(journal, port=80) if flow["begun"] == known[0]["begun"] and flow["ended"]], SLOW, "it has ended")
+    assert flow[0]["why"] == "unseen"
+
+
+@need("nfcapd")
+@need("nfdump")
+def test_ipfix(lab, journal, out):
+    """nfcapd reads it, nfdump shows the translation."""
+    directory = out / "nfcapd"
+    directory.mkdir()
+    child = lab.gateway.start("nfcapd", "-p", str(IPFIX), "-b", "127.0.0.1", "-l", str(directory), "-t", "2")
+    try:
+        wait_for(lambda: lab.gateway.run("ss", "-Hlun", f"sport = :{IPFIX}").stdout, SLOW, "nfcapd listens")
+        journal.end()
+        journal.start()  # its first message has the templates
+        port = fetch(lab)
+        flow = ended(journal, port)
+
+        def seen():
+            done = subprocess.run(["nfdump", "-q", "-R", str(directory), "-o", "fmt:%pr %sa %sp %da %dp %nsa %nsp %nevt %pkt %byt"],
+                                  capture_output=True, text=True, timeout=20)
+            return [line.split() for line in done.stdout.splitlines() if WAN4 in line.split() and str(port) in line.split()]
+
+        lines = wait_for(lambda: len(seen()) >= 2 and seen(), 60, "both records are there")
+        for line in lines:
+            assert line[:4] == ["TCP", CLIENT4, str(flow["source_port"]), SERVER4] and line[5:7] == [WAN4, str(port)], line
+        assert any(str(flow["packets"][0]) in line and str(flow["bytes"][0]) in line for line in lines), lines
+    finally:
+        end_process(child)
+
+
+def test_syslog_and_lines(lab, journal, out):
+    child = lab.gateway.start("/usr/bin/python3", "-u", "-c", LISTENER, SYSLOG)
+    try:
+        assert child.stdout.readline().strip() == "ready"
+        port = fetch(lab)
+        ended(journal, port)
+        for _ in range(100):
+            line = child.stdout.readline()
+            found = re.fullmatch(r"<(\d+)>1 (\S+) (\S+) keepstate (\d+) end - (.*)\n", line)
+            if found and f"as {WAN4}:{port}" in found[5]:
+                break
+        assert found and int(found[1]) == 3 * 8 + 6, line
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found[2])
+    finally:
+        end_process(child)
+    lines = [json.loads(line) for line in (out / "lines").read_text().splitlines()]
+    assert any(line["event"] == "end" and line.get("nat", {}).get("source_port") == port for line in lines)
+
+
+def test_bad_sinks(wall):
+    for words in (("--ipfix", "nowhere"), ("--syslog", "192.0.2.1:x"), ("--lines", "/nowhere/lines")):
+        done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name, *words], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 3 and words[0] in done.stderr, done
