@@ -174,8 +174,8 @@ static void test_hostile(void **state)
 {
 	static const char *const lines[] = {
 		"{\"event\":\"end\"}",
-		"{\"event\":\"end\",\"family\":7,\"proto\":[],\"source\":{},\"nat\":\"x\",\"packets\":{},\"bytes\":["
-		"\"a\"],\"begun\":1}",
+		("{\"event\":\"end\",\"family\":7,\"proto\":[],\"source\":{},\"nat\":\"x\",\"packets\":{},\"bytes\":["
+		 "\"a\"],\"begun\":1}"),
 		"{\"event\":\"begin\",\"nat\":{},\"source\":\"999.1.1.1\",\"source_port\":99999999}",
 		"{\"event\":\"drop\",\"verdict\":\"%s%n\",\"reason\":\"%s\",\"packet\":\"%n\"}",
 	};
