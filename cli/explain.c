@@ -11,6 +11,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/confine.h"
+#include "cli/history.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -145,19 +146,15 @@ static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captur
 	return explanation_print(explanation, wish);
 }
 
-static int explain_by_file(const char *path, const struct ks_words *captures, const char *words,
-			   const struct explain_wish *wish)
+static int explain_by_policy(const struct ks_policy *policy, const struct ks_words *captures, const char *words,
+			     const struct explain_wish *wish)
 {
-	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_zone_map struct ks_zone_map *map = NULL;
 	ks_auto_arena struct ks_arena *arena = NULL;
 	ks_auto_crafter struct ks_crafter *crafter = NULL;
 	ks_auto_replay struct ks_replay *replay = NULL;
-	int code = ks_cli_load(path, &policy);
 	struct ks_replay_config config = { .policy = policy };
 
-	if (code != KS_EXIT_OK)
-		return code;
 	arena = ks_arena_create();
 	if (!arena || ks_zone_map_create(policy, &map) || ks_crafter_create(&crafter))
 		return ks_cli_no_memory();
@@ -168,6 +165,35 @@ static int explain_by_file(const char *path, const struct ks_words *captures, co
 		&(struct explain_ctx){
 			.policy = policy, .map = map, .arena = arena, .crafter = crafter, .replay = replay },
 		captures, words, wish);
+}
+
+static int explain_by_file(const char *path, const struct ks_words *captures, const char *words,
+			   const struct explain_wish *wish)
+{
+	ks_auto_policy struct ks_policy *policy = NULL;
+	int code = ks_cli_load(path, &policy);
+
+	return code == KS_EXIT_OK ? explain_by_policy(policy, captures, words, wish) : code;
+}
+
+/* By the policy that was in force at a moment, as the journal has it: its text in one piece. */
+static int explain_by_past(const char *at, const char *words, const struct explain_wish *wish)
+{
+	const struct ks_words none = { .count = 0 };
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_diags struct ks_diags diags = { 0 };
+	ks_auto_json json_t *then = NULL;
+	const char *text, *name;
+	int err, code = ks_history_policy(at, &then);
+
+	if (code != KS_EXIT_OK)
+		return code;
+	text = json_string_value(json_object_get(then, "text"));
+	name = json_string_value(json_object_get(then, "policy"));
+	err = ks_policy_load_text(text ? text : "", text ? strlen(text) : 0, name ? name : "policy", NULL, &policy,
+				  &diags);
+	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
+	return err ? ks_cli_load_code(err) : explain_by_policy(policy, &none, words, wish);
 }
 
 static int explain_by_daemon(const char *words, const struct explain_wish *wish)
@@ -197,11 +223,13 @@ static const char help[] =
 	"  keepstate explain \"wan 192.0.2.1:80 > lan 10.0.0.5:40000 rst seq =1000\"\n"
 	"\n"
 	"Zones may be left out where the policy's networks tell them. A TCP segment without numbers\n"
-	"continues its flow. Returns 0 if the packet passes and 1 if it is dropped.";
+	"continues its flow. With --at the policy is the one that was in force then, from the journal. Returns 0 if "
+	"the packet passes and 1 if it is dropped.";
 
 int ks_cmd_explain(int argc, char **argv)
 {
 	struct explain_wish wish = { false, false };
+	char at[KS_MOMENT_TEXT] = "";
 	struct ks_words captures = { .count = 0 };
 	const struct ks_option options[] = {
 		{ .name = "after",
@@ -209,6 +237,11 @@ int ks_cmd_explain(int argc, char **argv)
 		  .help = "replay a capture first; may be repeated",
 		  .take = ks_take_words,
 		  .target = &captures },
+		{ .name = "at",
+		  .argument = "TIME",
+		  .help = "by the policy of then, which the journal has (10:00, \"2026-11-29 10:00\", 5m)",
+		  .take = ks_take_moment,
+		  .target = at },
 		{ .name = "json",
 		  .help = "print the explanation as one JSON object",
 		  .take = ks_take_flag,
@@ -225,6 +258,10 @@ int ks_cmd_explain(int argc, char **argv)
 
 	if (first < 0)
 		return code;
+	if (*at && (argc - first != 1 || captures.count))
+		return ks_usage_error(&usage, "--at takes one packet in quotes; the policy is that of then");
+	if (*at)
+		return explain_by_past(at, argv[first], &wish);
 	if (argc - first == 2) {
 		ks_cli_confine(false);
 		return explain_by_file(argv[first], &captures, argv[first + 1], &wish);

@@ -222,6 +222,30 @@ int ks_history_who(const struct ks_history *history, const char *proto, bool jso
 	return ks_cli_finish(code);
 }
 
+static int policy_take(const char *line, size_t length, void *arg)
+{
+	*(json_t **)arg = json_loadb(line, length, 0, NULL);
+	return 1;
+}
+
+int ks_history_policy(const char *at, json_t **policy)
+{
+	const struct ks_parameter moment = { "at", at };
+	const struct ks_call call = {
+		.method = "GET", .path = "/v1/policies", .parameters = &moment, .parameter_count = 1, .journal = true
+	};
+	json_t *found = NULL;
+	int code = ks_client_lines(&call, policy_take, &found);
+
+	if (code == KS_EXIT_OK && !found) {
+		fputs("keepstate: the journal knows of no policy that was in force then\n", stderr);
+		return KS_EXIT_USAGE;
+	}
+	if (code == KS_EXIT_OK)
+		*policy = found;
+	return code;
+}
+
 json_t *ks_history_state(void)
 {
 	const struct ks_call call = { .method = "GET", .path = "/v1/journal", .journal = true };

@@ -63,6 +63,9 @@ int ks_history_log(const struct ks_history *history, const struct ks_parameter *
 /* Prints those that had an endpoint at a time. Returns an enum ks_exit; KS_EXIT_NO if nobody. */
 int ks_history_who(const struct ks_history *history, const char *proto, bool json);
 
+/* The policy that was in force at a moment, with its text. Returns an enum ks_exit; complains if the journal knows of none. */
+int ks_history_policy(const char *at, json_t **policy);
+
 /* The state of the journal, as it tells it; NULL if none runs here. */
 json_t *ks_history_state(void);
 

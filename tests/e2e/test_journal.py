@@ -205,6 +205,17 @@ def test_policy_turns_it_off(lab, wall, journal):
         assert (journal.state()["limit"], journal.state()["age_limit"]) == (32 << 20, 7 * 86400)
         texts = [policy["policy"] for policy in journal.lines("/v1/policies")]
         assert len(texts) == 3
+        asked = f"lan {CLIENT4}:40000 > self {LAN4}:7999 udp"
+        assert wall.cli("explain", asked).returncode == wall.cli("explain", "--at", "now", asked).returncode == 1
+        wall.path.write_text(RULES + "allow from lan to self udp port 7999\n")
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        time.sleep(2)
+        wall.say("reload")
+        wait_for(lambda: len(journal.lines("/v1/policies")) == 4, SLOW, "the policy is known")
+        time.sleep(1.1)
+        assert wall.cli("explain", "--at", "now", asked).returncode == 0, "the policy of now"
+        assert wall.cli("explain", "--at", before, asked).returncode == 1, "the policy of then"
+        assert wall.cli("explain", "--at", "2001-01-01", asked).returncode == 2
     finally:
         wall.path.write_text(RULES)
         wall.say("reload")
