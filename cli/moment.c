@@ -76,7 +76,7 @@ int ks_moment_read(const char *text, char seconds[KS_MOMENT_TEXT])
 {
 	char rest[64], fraction[8];
 	time_t when, now = time(NULL);
-	__u64 ago;
+	__u64 ago = 0;
 
 	if (!strcmp(text, "now") || (!ks_value_duration(text, &ago) && ago / KS_MSEC_PER_SEC <= (__u64)now)) {
 		when = !strcmp(text, "now") ? now : now - (time_t)(ago / KS_MSEC_PER_SEC);

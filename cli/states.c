@@ -188,56 +188,60 @@ static int choices_run(const struct ks_usage *usage, struct choices *choices, in
 	return count ? kill_run(usage, choices, count, operands) : list_run(usage, choices);
 }
 
+/* Entries of the table of options: which states, in which order, how often. */
+#define VIEW_OPTIONS(choices)                                                              \
+	{ .name = "sort",                                                                  \
+	  .argument = "BY",                                                                \
+	  .help = KS_STATE_SORTS "; of groups flows too",                                  \
+	  .take = ks_take_text,                                                            \
+	  .target = &(choices).list.query.sort },                                          \
+		{ .name = "order",                                                         \
+		  .argument = "ORDER",                                                     \
+		  .help = "asc or desc",                                                   \
+		  .take = ks_take_text,                                                    \
+		  .target = &(choices).list.query.order },                                 \
+		{ .name = "top",                                                           \
+		  .letter = 'n',                                                           \
+		  .argument = "N",                                                         \
+		  .help = "only so many, the first ones by --sort (bytes without it)",     \
+		  .take = ks_take_number,                                                  \
+		  .target = &(choices).top,                                                \
+		  .min = 1,                                                                \
+		  .max = UINT32_MAX },                                                     \
+		{ .name = "group",                                                         \
+		  .letter = 'g',                                                           \
+		  .argument = "BY",                                                        \
+		  .help = "sum up by " KS_STATE_GROUPS,                                    \
+		  .take = ks_take_text,                                                    \
+		  .target = &(choices).list.query.group },                                 \
+		{ .name = "rates",                                                         \
+		  .help = "with bytes a second (takes a second more)",                     \
+		  .take = ks_take_flag,                                                    \
+		  .target = &(choices).list.query.rates },                                 \
+		{ .name = "count",                                                         \
+		  .letter = 'c',                                                           \
+		  .help = "print only how many there are",                                 \
+		  .take = ks_take_flag,                                                    \
+		  .target = &(choices).list.count },                                       \
+		{ .name = "watch",                                                         \
+		  .letter = 'w',                                                           \
+		  .help = "print them again and again, as many as the terminal has lines", \
+		  .take = ks_take_flag,                                                    \
+		  .target = &(choices).list.watch },                                       \
+		{ .name = "every",                                                         \
+		  .argument = "TIME",                                                      \
+		  .help = "of --watch: how often (2s without it)",                         \
+		  .take = ks_take_seconds,                                                 \
+		  .target = &(choices).every,                                              \
+		  .min = 1,                                                                \
+		  .max = 3600 }
+
 int ks_cmd_states(int argc, char **argv)
 {
 	struct choices choices = { 0 };
 	const struct ks_option options[] = {
 		KS_STATE_FILTER_OPTIONS(choices.list.query.filters),
-		{ .name = "sort",
-		  .argument = "BY",
-		  .help = KS_STATE_SORTS "; of groups flows too",
-		  .take = ks_take_text,
-		  .target = &choices.list.query.sort },
-		{ .name = "order",
-		  .argument = "ORDER",
-		  .help = "asc or desc",
-		  .take = ks_take_text,
-		  .target = &choices.list.query.order },
-		{ .name = "top",
-		  .letter = 'n',
-		  .argument = "N",
-		  .help = "only so many, the first ones by --sort (bytes without it)",
-		  .take = ks_take_number,
-		  .target = &choices.top,
-		  .min = 1,
-		  .max = UINT32_MAX },
-		{ .name = "group",
-		  .letter = 'g',
-		  .argument = "BY",
-		  .help = "sum up by " KS_STATE_GROUPS,
-		  .take = ks_take_text,
-		  .target = &choices.list.query.group },
-		{ .name = "rates",
-		  .help = "with bytes a second (takes a second more)",
-		  .take = ks_take_flag,
-		  .target = &choices.list.query.rates },
-		{ .name = "count",
-		  .letter = 'c',
-		  .help = "print only how many there are",
-		  .take = ks_take_flag,
-		  .target = &choices.list.count },
-		{ .name = "watch",
-		  .letter = 'w',
-		  .help = "print them again and again, as many as the terminal has lines",
-		  .take = ks_take_flag,
-		  .target = &choices.list.watch },
-		{ .name = "every",
-		  .argument = "TIME",
-		  .help = "of --watch: how often (2s without it)",
-		  .take = ks_take_seconds,
-		  .target = &choices.every,
-		  .min = 1,
-		  .max = 3600 },
+		VIEW_OPTIONS(choices),
 		{ .name = "columns",
 		  .argument = "LIST",
 		  .help = "of the table or CSV, such as source,destination,bytes",

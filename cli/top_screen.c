@@ -104,8 +104,8 @@ static void head_put(const struct screen *screen)
 	line_put(0, line, A_BOLD);
 	snprintf(line, sizeof(line), "%s by %s%s, %llu to %llu of %llu%s%.*s", ks_top_view_name(top->view),
 		 top->sort ? top->sort : ks_top_sorts(top->view)[0], top->reverse ? ", reversed" : "",
-		 (unsigned long long)(screen->look.rows ? screen->offset + 1 : 0),
-		 (unsigned long long)(screen->offset + screen->look.rows), (unsigned long long)screen->look.all,
+		 screen->look.rows ? (unsigned long long)screen->offset + 1 : 0,
+		 (unsigned long long)screen->offset + screen->look.rows, (unsigned long long)screen->look.all,
 		 *screen->filter && ks_top_view_is_flows(top->view) ? "   filter: " : "",
 		 ks_top_view_is_flows(top->view) ? FILTERS_SHOWN : 0, screen->filter);
 	line_put(1, line, A_NORMAL);

@@ -43,7 +43,7 @@ int ks_server_start(struct ks_server *server, int listen_fd);
 void ks_server_stop(struct ks_server *server);
 
 /* To be called when entries were committed: followers get them. */
-void ks_server_committed(void *server);
+void ks_server_committed(void *arg);
 
 /* Every five seconds: followers get an empty line, so that those that are gone are noticed. */
 void ks_server_beat(struct ks_server *server);

@@ -35,7 +35,7 @@ int ks_api_timeout(struct ks_api *api);
 void ks_api_work(struct ks_api *api);
 
 /* Makes a socket again if somebody has removed it. Returns 1 if it was made, 0 if nothing was missing, or -errno. */
-int ks_api_mend(struct ks_api *api, enum ks_door door);
+int ks_api_mend(struct ks_api *api, enum ks_door which);
 
 #define KS_REQUEST_BODY_MAX 65536U
 #define KS_REQUEST_LARGE_MAX (128U << 20) /* where a body holds the entries of a set: some millions */

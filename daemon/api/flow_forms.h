@@ -45,7 +45,7 @@ struct ks_csv {
 };
 
 /* Parses "proto,source,bytes_out"; NULL: all columns. Returns 0, or -EINVAL with `complaint` saying what there is. */
-int ks_csv_parse(const char *names, struct ks_csv *csv, char *complaint, size_t size);
+int ks_csv_parse(const char *text, struct ks_csv *csv, char *complaint, size_t size);
 
 void ks_csv_print_titles(struct ks_line *line, const struct ks_csv *csv);
 void ks_flow_print_csv(struct ks_line *line, const struct ks_csv *csv, const struct ks_policy *policy, __u64 now,

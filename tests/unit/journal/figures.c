@@ -22,12 +22,12 @@ static int end_figures(void **state)
 /* The totals of the n-th second: each second 10 packets pass, 3 are dropped and 2 flows begin. */
 static void take(int64_t n, int64_t base)
 {
-	ks_auto_json json_t *totals = json_pack(
-		"{s:{s:I, s:I, s:I, s:I}, s:[{s:s, s:b, s:I, s:I}, {s:s, s:b, s:I, s:I}]}", "table", "flows",
-		(json_int_t)n, "limit", (json_int_t)1000, "half_open", (json_int_t)1, "created",
-		(json_int_t)(2 * (n + base)), "reasons", "reason", "established", "passes", 1, "packets",
-		(json_int_t)(10 * (n + base)), "bytes", (json_int_t)(1000 * (n + base)), "reason", "no rule", "passes",
-		0, "packets", (json_int_t)(3 * (n + base)), "bytes", (json_int_t)(180 * (n + base)));
+	json_int_t at = n + base;
+	ks_auto_json json_t *totals =
+		json_pack("{s:{s:I, s:I, s:I, s:I}, s:[{s:s, s:b, s:I, s:I}, {s:s, s:b, s:I, s:I}]}", "table", "flows",
+			  (json_int_t)n, "limit", (json_int_t)1000, "half_open", (json_int_t)1, "created", 2 * at,
+			  "reasons", "reason", "established", "passes", 1, "packets", 10 * at, "bytes", 1000 * at,
+			  "reason", "no rule", "passes", 0, "packets", 3 * at, "bytes", 180 * at);
 
 	assert_non_null(totals);
 	assert_int_equal(ks_figures_take(&figures, totals, (MINUTE + n) * 1000), 0);
