@@ -160,7 +160,8 @@ void ks_connections_accept(struct ks_connections *connections, struct MHD_Daemon
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	for (;;) {
+	/* A bound, because clients can connect as fast as we accept: the others wait until the server has run. */
+	for (unsigned n = 0; n < KS_BACKLOG; n++) {
 		int fd = accept4(connections->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0)
