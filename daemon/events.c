@@ -16,6 +16,7 @@
 #include "text/scoped.h"
 
 #define KS_FOLLOWER_MAX (1U << 22) /* bytes that wait for a slow reader */
+#define KS_FLOWS_TOGETHER 2048U /* events of flows that are told before the daemon looks at its other work */
 
 struct ks_follower {
 	struct ks_events *events;
@@ -37,6 +38,7 @@ struct ks_events {
 	struct ring_buffer *former; /* of a kernel that is about to be closed, else NULL */
 	struct ks_follower *followers;
 	unsigned count;
+	unsigned taken; /* events of flows, in this turn */
 	__u64 lost[KS_LOST_KINDS]; /* by the programs, as far as it was told */
 	bool ended;
 };
@@ -184,11 +186,14 @@ static int deliver_event(void *arg, void *data, size_t size)
 	return 0;
 }
 
+/* In one turn so many and no more: in a storm of connections the ring is never empty, and the daemon has other work. */
 static int deliver_flow_event(void *arg, void *data, size_t size)
 {
+	struct ks_events *events = arg;
+
 	if (size >= sizeof(struct ks_flow_event))
-		tell_flow(data, arg);
-	return 0;
+		tell_flow(data, events);
+	return ++events->taken < KS_FLOWS_TOGETHER ? 0 : -EAGAIN;
 }
 
 static void tell_folded(__u64 folded, bool one_source, const struct ks_event *last, void *arg)
@@ -316,8 +321,9 @@ int ks_events_move(struct ks_events *events, struct ks_kernel *kernel)
 
 void ks_events_forget_former(struct ks_events *events)
 {
-	if (events->former)
-		ring_buffer__consume(events->former);
+	do
+		events->taken = 0;
+	while (events->former && ring_buffer__consume(events->former) == -EAGAIN);
 	ring_buffer__free(events->former);
 	events->former = NULL;
 }
@@ -329,6 +335,7 @@ int ks_events_fd(const struct ks_events *events)
 
 void ks_events_take(struct ks_events *events)
 {
+	events->taken = 0;
 	ring_buffer__consume(events->ring);
 }
 
@@ -339,7 +346,7 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 
 	if (!follower)
 		return NULL;
-	ks_events_take(events); /* earlier events are not for this one */
+	ks_events_take(events); /* earlier events are not for this one, but for some of a storm */
 	if (!events->followers) {
 		ks_kernel_folds_take(events->kernel, forget_folded, NULL);
 		lost_note(events);
