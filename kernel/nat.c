@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "core/home.h"
+#include "core/table/share.h"
 #include "engine/budgets.h"
 #include "engine/entries.h"
 #include "kernel/internal.h"
@@ -95,6 +96,7 @@ struct kill_translated_ctx {
 	struct ks_kernel *kernel;
 	struct ks_bucket *table; /* the kernel's, to be written */
 	struct ks_table_counts *counts;
+	struct ks_budget *budgets;
 	const struct ks_addr *addr;
 	unsigned family;
 	ks_reset_fn *reset;
@@ -144,6 +146,23 @@ static bool names_address(const struct kill_translated_ctx *ctx, const struct ks
 
 #define KS_LOST_MS 30000 /* that a connection is remembered whose address was lost */
 
+/* A connection that is closed counts for its source no longer, nor for its zone. Under the claim of its slot. */
+static void give_back_share(struct kill_translated_ctx *ctx, const struct ks_slot *owner)
+{
+	enum ks_share share = ks_share_of(owner->key.kind, &owner->flow);
+	struct ks_share_source source = ks_share_source(&owner->key, ks_share_side(owner->key.kind, &owner->flow));
+	__u64 hash = ks_share_hash(ctx->kernel->shape, &source, share);
+
+	if (share == KS_SHARE_NONE)
+		return;
+	for (__u32 row = 0; row < KS_SHARE_ROWS; row++)
+		ks_fetch_add(&ctx->budgets[ks_share_cell(hash, row)].entries, -1);
+	if (share == KS_SHARE_HELD)
+		ks_fetch_add(&ctx->budgets[KS_SHARE_SUM].entries, -1);
+	else if (share == KS_SHARE_HALF_OPEN)
+		ks_fetch_add(&ctx->budgets[ks_share_zone_cell(&owner->flow)].entries, -1);
+}
+
 /* Closes the connection, if it is as it was read. It answers its inside with a reset from then on (core/known.c). */
 static bool mark_lost(struct kill_translated_ctx *ctx, const struct losing_flow *flow)
 {
@@ -157,6 +176,7 @@ static bool mark_lost(struct kill_translated_ctx *ctx, const struct losing_flow 
 	ks_store_relaxed(&shared->seen, ks_flow_clock(ks_kernel_now(ctx->kernel)));
 	ks_store_relaxed(&shared->timeout, KS_LOST_MS);
 	ks_store_relaxed(&shared->tcp_flags[flow->inside], flow->owner.flow.tcp_flags[flow->inside] | KS_TCP_LOST);
+	give_back_share(ctx, &flow->owner);
 	ks_store_release(&shared->version, version + 2);
 	if (was_half_open)
 		ks_fetch_add(&ctx->counts->half_open, -1);
@@ -258,7 +278,8 @@ static int look_through(struct kill_translated_ctx *ctx)
 long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *addr, unsigned family,
 			       ks_reset_fn *reset, void *arg)
 {
-	const int table = kernel->maps[KS_MAP_TABLE], counts = kernel->maps[KS_MAP_COUNTS];
+	const int table = kernel->maps[KS_MAP_TABLE], counts = kernel->maps[KS_MAP_COUNTS],
+		  budgets = kernel->maps[KS_MAP_BUDGETS];
 	ks_auto_free struct kill_translated_ctx *ctx = calloc(1, sizeof(*ctx));
 	int err;
 
@@ -268,11 +289,11 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 		.kernel = kernel, .addr = addr, .family = family, .reset = reset, .arg = arg
 	};
 	err = ks_kernel_map_one(table, PROT_READ | PROT_WRITE, &ctx->table)
-		      ?: ks_kernel_map_one(counts, PROT_READ | PROT_WRITE, &ctx->counts);
+		      ?: ks_kernel_map_one(counts, PROT_READ | PROT_WRITE, &ctx->counts)
+		      ?: ks_kernel_map_one(budgets, PROT_READ | PROT_WRITE, &ctx->budgets);
 	if (!err)
 		err = look_through(ctx);
-	if (ctx->ended)
-		ks_kernel_recount(kernel); /* those that were marked count for their sources no longer */
+	ks_kernel_unmap_one(ctx->budgets, budgets);
 	ks_kernel_unmap_one(ctx->counts, counts);
 	ks_kernel_unmap_one(ctx->table, table);
 	return err ?: ctx->ended;
