@@ -502,6 +502,7 @@ ks_isolated __u32 ks_tally_return_isolated(struct ks_env *env, const struct ks_f
 	ctx.rule = rule;
 	ctx.high = high;
 	ctx.n = (__u32)ks_hide_value(0, ctx.search.hash);
+	ctx.k = (__u32)ks_hide_value(0, ctx.search.hash);
 	ctx.is_searching = (__u32)ks_hide_value(0, ctx.search.hash); /* V7, and of what the first search has left */
 	ctx.search.found = (__u32)ks_hide_value(0, ctx.search.hash);
 	ctx.search.busy = (__u32)ks_hide_value(0, ctx.search.hash);
