@@ -20,6 +20,7 @@ static const struct {
 	ks_convert_fn *convert;
 } layouts[] = {
 	{ KS_TABLE_LAYOUT, KS_TABLE_LAYOUT, NULL },
+	/* KS_MEMORY_HIGH came within 3: a memory without it is looked for on the other side when one makes room, nothing else. */
 	{ 1, 3, NULL },
 	{ 2, 3, NULL },
 };

@@ -8,7 +8,9 @@
  * does, as always.
  *
  * Life cycle. A word for each lies in a set of eight, which the hash of the key chooses; in a full set the one ended longest ago
- * makes room. It counts for KS_ENDED_MS, the longest time of `option settle`. There is nothing to sweep.
+ * makes room. It counts for KS_ENDED_MS, the longest time of `option settle`. There is nothing to sweep; but its clock goes round in 49 days,
+ * and one that nobody has replaced by then counts for an hour more. It is not forgotten when a connection begins anew under the key: if that
+ * is lost within the hour (recycled, or silent for longer than its timeout), it is not taken up in its middle either.
  *
  * Writers. Whoever ends a flow, before it is freed: so a packet that does not find the flow finds the word.
  *
