@@ -99,7 +99,6 @@ struct ks_daemon {
 	__u64 sets_saved,
 		sets_next; /* of those that are kept: what the file has (sets_keep.c), when it may be written again, ns */
 	int sets_error; /* 0, or why they could not be saved */
-	unsigned scrapes; /* answers to GET /metrics that are being made */
 	struct ks_rule_peaks *rule_peaks; /* that were shown; NULL before anybody asked for metrics */
 	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };

@@ -18,12 +18,12 @@
 #define KS_CONNECTION_IDLE 30 /* seconds until a silent client is dropped */
 
 static const struct door_kind {
-	unsigned clients, followers; /* at a time */
+	unsigned clients, followers, scrapes, groups; /* at a time */
 	const char *group; /* that may connect besides root */
 	bool reads_only;
 } kinds[KS_DOORS] = {
-	[KS_DOOR_CONTROL] = { 64, 48, NULL, false },
-	[KS_DOOR_READ] = { 32, 16, "keepstate", true },
+	[KS_DOOR_CONTROL] = { 64, 48, 4, 8, NULL, false },
+	[KS_DOOR_READ] = { 32, 16, 4, 8, "keepstate", true },
 };
 
 /* A socket with a server of its own, so that the clients of one take no place of the other's. */
@@ -32,7 +32,7 @@ struct door {
 	struct ks_daemon *daemon;
 	struct MHD_Daemon *http;
 	struct ks_connections connections;
-	struct ks_places followers;
+	struct ks_places followers, scrapes, groups;
 	char path[KS_INSTANCE_PATH];
 };
 
@@ -262,6 +262,8 @@ static struct ks_request *request_begin(struct door *door, struct MHD_Connection
 	request->daemon = door->daemon;
 	request->connection = connection;
 	request->followers = &door->followers;
+	request->scrapes = &door->scrapes;
+	request->groups = &door->groups;
 	request->body_max =
 		strcmp(url, KS_SETS_PATH) || door->kind->reads_only ? KS_REQUEST_BODY_MAX : KS_REQUEST_LARGE_MAX;
 	return request;
@@ -354,6 +356,8 @@ static int door_open(struct ks_api *api, enum ks_door which, struct ks_daemon *d
 	door->kind = &kinds[which];
 	door->daemon = daemon;
 	door->followers.max = door->kind->followers;
+	door->scrapes.max = door->kind->scrapes;
+	door->groups.max = door->kind->groups;
 	snprintf(door->path, sizeof(door->path), "%s", path);
 	door->connections.path = door->path;
 	door->connections.group = door->kind->group;

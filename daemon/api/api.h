@@ -40,7 +40,7 @@ int ks_api_mend(struct ks_api *api, enum ks_door which);
 #define KS_REQUEST_BODY_MAX 65536U
 #define KS_REQUEST_LARGE_MAX (128U << 20) /* where a body holds the entries of a set: some millions */
 
-/* Places for clients that stay, such as those that follow the log: fewer than there are for all, so that others are answered beside them. */
+/* Places for clients that stay, such as those that follow the log, or whose answers take work or memory: fewer than there are for all. */
 struct ks_places {
 	unsigned taken, max;
 };
@@ -49,7 +49,7 @@ struct ks_places {
 struct ks_request {
 	struct ks_daemon *daemon;
 	struct MHD_Connection *connection;
-	struct ks_places *followers; /* of the socket by which the client came */
+	struct ks_places *followers, *scrapes, *groups; /* of the socket by which the client came */
 	char *body; /* with a zero behind it */
 	size_t body_size, body_room, body_max;
 };

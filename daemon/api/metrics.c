@@ -17,7 +17,6 @@
 
 #define RULES_SHOWN 1000U /* so many rules have series of their own */
 #define NUMBER_TEXT 12
-#define SCRAPES_MAX 4U /* at a time: each takes some milliseconds of every turn of the daemon */
 
 void ks_metrics_print(struct ks_scrape *scrape, const struct ks_metric *metrics, size_t count)
 {
@@ -92,17 +91,20 @@ static void print_rule(struct ks_scrape *scrape, const struct ks_rule_info *info
 			info->place.file, "line", line, "action", ks_rule_verb(info), NULL);
 }
 
-/* The sum of its flows that ended and those that live, in the census's place. It never goes down. */
-static void rule_complete(struct ks_scrape *scrape, const struct ks_rule_info *info, __u64 unused)
+/* Its flows that have ended, before the census counts those that live: one that ends meanwhile is missing once, not counted twice. */
+static void rule_begin(struct ks_scrape *scrape, const struct ks_rule_info *info, __u64 unused)
 {
-	struct ks_rule_count *live = &scrape->census->rules[info->id], ended = { 0 };
+	struct ks_rule_count *sum = &scrape->census->rules[info->id], ended = { 0 };
 
 	ks_kernel_rule_count(scrape->daemon->kernel, info->id, &ended);
-	ended.packets += live->packets;
-	ended.bytes += live->bytes;
-	ks_rule_peaks_raise(scrape->daemon->rule_peaks, info->id, &ended);
-	live->packets = ended.packets;
-	live->bytes = ended.bytes;
+	sum->packets = ended.packets;
+	sum->bytes = ended.bytes;
+}
+
+/* Both together. The sum never goes down. */
+static void rule_complete(struct ks_scrape *scrape, const struct ks_rule_info *info, __u64 unused)
+{
+	ks_rule_peaks_raise(scrape->daemon->rule_peaks, info->id, &scrape->census->rules[info->id]);
 }
 
 static __u64 nothing(struct ks_scrape *scrape, const struct ks_rule_info *info)
@@ -193,7 +195,7 @@ static void scrape_destroy(void *state)
 {
 	struct ks_scrape *scrape = state;
 
-	scrape->daemon->scrapes--;
+	scrape->places->taken--;
 	if (scrape->exposition.out)
 		fclose(scrape->exposition.out);
 	free(scrape->text);
@@ -272,6 +274,7 @@ static int scrape_begin(struct ks_scrape *scrape)
 	scrape->exposition.out = open_memstream(&scrape->text, &scrape->size);
 	if (!daemon->rule_peaks || !scrape->census || !scrape->exposition.out)
 		return -ENOMEM;
+	rules_each(scrape, rule_begin, nothing);
 	err = ks_metrics_print_now(scrape) ?: text_take(scrape);
 	scrape->busy = processor_time() - begin;
 	return err;
@@ -280,18 +283,18 @@ static int scrape_begin(struct ks_scrape *scrape)
 enum MHD_Result ks_api_metrics(struct ks_request *request)
 {
 	ks_scoped(auto_scrape) struct ks_scrape *scrape = NULL;
-	struct ks_daemon *daemon = request->daemon;
 	const char *type;
 	int err;
 
-	if (daemon->scrapes >= SCRAPES_MAX)
+	if (request->scrapes->taken >= request->scrapes->max)
 		return ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%u clients are told the metrics already",
-				     SCRAPES_MAX);
+				     request->scrapes->max);
 	scrape = calloc(1, sizeof(*scrape));
 	if (!scrape)
 		return MHD_NO;
-	scrape->daemon = daemon;
-	daemon->scrapes++;
+	scrape->daemon = request->daemon;
+	scrape->places = request->scrapes;
+	scrape->places->taken++;
 	scrape->exposition.open = ks_exposition_negotiate(
 		MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
 	err = scrape_begin(scrape);

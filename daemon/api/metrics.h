@@ -14,6 +14,7 @@
 struct ks_scrape {
 	struct ks_exposition exposition;
 	struct ks_daemon *daemon;
+	struct ks_places *places; /* of its socket: it has one of them */
 	struct ks_count reasons[KS_REASON_MAX];
 	struct ks_challenges challenges;
 	struct ks_census *census;

@@ -18,6 +18,8 @@ static void answer_destroy(void *state)
 {
 	struct ks_states_answer *answer = state;
 
+	if (answer->places)
+		answer->places->taken--;
 	ks_text_stream_close(&answer->stream);
 	ks_view_fini(&answer->view);
 	free(answer->rows);
@@ -164,6 +166,23 @@ static bool read_parameters(struct ks_request *request, struct ks_states_answer 
 	       ks_api_filter(request, KS_FILTER_FLOWS, others, &answer->filter, result);
 }
 
+/* Groups take some megabytes while they are counted. Returns false with an answer if as many are being counted as may be. */
+static bool take_place(struct ks_request *request, struct ks_states_answer *answer, enum MHD_Result *result)
+{
+	struct ks_places *places = request->groups;
+
+	if (!answer->wish.group)
+		return true;
+	if (places->taken >= places->max) {
+		*result = ks_api_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%u groupings are being counted already",
+					places->max);
+		return false;
+	}
+	answer->places = places;
+	places->taken++;
+	return true;
+}
+
 enum MHD_Result ks_api_states(struct ks_request *request)
 {
 	static const char *const types[] = {
@@ -179,7 +198,7 @@ enum MHD_Result ks_api_states(struct ks_request *request)
 		return MHD_NO;
 	answer->daemon = request->daemon;
 	answer->kernel = request->daemon->kernel;
-	if (!read_parameters(request, answer, &result) ||
+	if (!read_parameters(request, answer, &result) || !take_place(request, answer, &result) ||
 	    ks_text_stream_open(&answer->stream, answer->wish.wanted ? ks_states_view_walk : list_more) ||
 	    (answer->wish.wanted && ks_view_init(&answer->view, &answer->wish)))
 		return result;

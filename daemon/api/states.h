@@ -27,11 +27,13 @@ struct ks_states_answer {
 	__u32 cursor; /* next bucket */
 	__u64 now;
 	/* of a view */
+	struct ks_places *places; /* of its socket, for groups: it has one of them; else NULL */
 	struct ks_view_wish wish;
 	struct ks_view view;
 	struct ks_view_row *rows;
 	size_t row_count, row; /* row: the next one to print */
 	bool rates_missing; /* of a part of the table */
+	bool fell_back; /* to the order of bytes, as no rates were known */
 	__u64 spans, span_count; /* the times that rates are of */
 };
 

@@ -46,6 +46,7 @@ static int rates_begin(struct ks_states_answer *answer)
 	answer->span_count++;
 	answer->rates_missing |= !span;
 	if (!answer->cursor && !span && answer->view.wish.sort == KS_SORT_RATE) {
+		answer->fell_back = true;
 		answer->view.wish.sort = KS_SORT_BYTES;
 		answer->view.groups.sort = KS_GROUP_SORT_BYTES;
 	}
@@ -149,7 +150,8 @@ static void put_totals(struct ks_states_answer *answer)
 	}
 	put_number(line, ",\"rows\":", view->wish.group ? rows : answer->row_count);
 	ks_line_text(line, ",\"next\":");
-	if (ks_view_cursor(view, cursor))
+	/* The page behind one by bytes would be one by rates, which are known by then. */
+	if (!answer->fell_back && ks_view_cursor(view, cursor))
 		ks_line_json(line, cursor);
 	else
 		ks_line_text(line, "null");
