@@ -340,9 +340,75 @@ static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, str
 		copied->to_version += SLOT_VERSIONS;
 }
 
+/* --- what has ended since --- */
+
+/* Returns true if the old slot has no longer the entry that was copied. One that somebody is writing may have. */
+static bool is_gone(const struct ks_table_copy *copy, const struct ks_slot *slot, __u16 tag,
+		    const struct ks_slot *former)
+{
+	struct ks_slot entry;
+
+	if (!tag || copy->convert)
+		return !tag;
+	return ks_slot_copy(slot, &entry) &&
+	       (entry.flow.state == KS_STATE_NONE || !shared_key_equal(&former->key, &entry.key));
+}
+
+/* Returns true if the flow of an alias is in the new table: a packet may have moved it on there. */
+static bool is_owned(const struct ks_table_copy *copy, const struct ks_slot *alias, __u32 id)
+{
+	const struct ks_alias *names = &ks_record_of(&alias->flow)->alias;
+	const struct ks_slot *owner = names->flow[0] ? slot_at(copy, names->flow[0]) : NULL;
+
+	return owner && ks_load_relaxed(&owner->flow.state) != KS_STATE_NONE &&
+	       ks_load_relaxed(&owner->flow.alias[names->side & 1]) == id;
+}
+
+/* Frees a copy, if nobody has written to it. */
+static void slot_drop(const struct ks_table_copy *copy, const struct ks_copied *copied)
+{
+	struct ks_flow_ref ref = ks_slot_at(copied->id);
+	struct ks_bucket *bucket = &copy->to[ref.bucket];
+	struct ks_slot *slot = &bucket->slot[ref.slot];
+
+	if (!slot_claim(slot, copied->to_version))
+		return;
+	tallies_change(copy, slot, -1);
+	ks_fetch_add(entry_counter(copy->counts, slot->key.kind, slot->flow.state), -1);
+	half_open_account(copy->counts, flow_state(slot), KS_STATE_NONE);
+	ks_store_relaxed(&bucket->tag[ref.slot], 0);
+	ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
+	slot_release(slot, copied->to_version);
+}
+
+/* A copy of an entry that has ended would live on, and end once more. Tallies end by themselves, aliases behind their flows. */
+static void drop_if_gone(struct ks_table_copy *copy, __u32 b, __u32 i, bool aliases)
+{
+	struct ks_copied *copied = &copy->copied[b * KS_BUCKET_SLOTS + i];
+	const struct ks_slot *former = copied->id ? slot_at(copy, copied->id) : NULL;
+	__u32 state = former ? ks_load_relaxed(&former->flow.state) : KS_STATE_TALLY;
+
+	if (state == KS_STATE_TALLY || (state == KS_STATE_ALIAS) != aliases ||
+	    !is_gone(copy, &copy->from[b].slot[i], ks_load_relaxed(&copy->from[b].tag[i]), former) ||
+	    (aliases && is_owned(copy, former, copied->id)))
+		return;
+	slot_drop(copy, copied);
+	copied->id = 0;
+}
+
+static void drop_gone(struct ks_table_copy *copy, bool aliases)
+{
+	for (__u32 b = 0; b < copy->from_buckets; b++) {
+		for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++)
+			drop_if_gone(copy, b, i, aliases);
+	}
+}
+
 void ks_table_copy_pass(struct ks_table_copy *copy, __u32 clock)
 {
 	copy->entries = copy->lost = 0;
+	drop_gone(copy, false);
+	drop_gone(copy, true);
 	each_slot(copy, clock, copy_tally);
 	each_slot(copy, clock, copy_slot);
 	each_slot(copy, clock, fix_slot);

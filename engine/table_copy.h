@@ -2,7 +2,7 @@
 /*
  * Copies the live entries of a state table into another one: a larger one, or
  * one of another layout. The old table may be in use all the time. Every pass
- * copies what is new or has changed since the last; when the new table comes into use
+ * copies what is new or has changed since the last, and drops what has ended; when the new table comes into use
  * (other CPUs write it by the protocol of core/table/table.h) one more pass
  * brings what changed until then.
  *

@@ -94,6 +94,7 @@ static void put_pair(struct table *table, __u32 number)
 	flow_at(table, flow)->alias[KS_REPLY] = alias;
 	flow_at(table, flow)->volume[0] = number;
 	flow_at(table, alias)->alias[0] = flow_at(table, alias)->alias[1] = flow;
+	ks_record_edit(flow_at(table, alias))->alias.side = KS_REPLY;
 }
 
 static void assert_pair(const struct table *table, __u32 number)
@@ -236,6 +237,60 @@ static void test_a_slot_in_other_hands_is_left_alone(void **state)
 	both_close(&both);
 }
 
+/* As the core frees a flow: its aliases go with it. */
+static void end_pair(struct table *table, __u32 number)
+{
+	for (unsigned alias = 0; alias < 2; alias++) {
+		struct ks_flow_key key = key_of(number, alias);
+		struct ks_flow_ref ref = ks_slot_at(find(table, &key));
+
+		table->buckets[ref.bucket].tag[ref.slot] = 0;
+		table->buckets[ref.bucket].slot[ref.slot].flow.state = KS_STATE_NONE;
+		table->buckets[ref.bucket].slot[ref.slot].flow.version += 2;
+	}
+}
+
+/* Else it would live on in the new table, and its end be told once more. */
+static void test_what_has_ended_ends(void **state)
+{
+	struct ks_flow_key key = key_of(7, false), alias_key = key_of(7, true), half_open = key_of(FLOWS + 1, false);
+	struct ks_flow *old;
+	struct both both;
+
+	both_open(&both);
+	put(&both.from, &half_open, KS_STATE_TCP_SYN_SENT);
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_int_equal(both.to.counts.half_open, 1);
+	end_pair(&both.from, 7);
+	old = flow_at(&both.from, find(&both.from, &half_open)); /* another one has got its slot */
+	((struct ks_slot *)((char *)old - offsetof(struct ks_slot, flow)))->key.proto = 6;
+	old->state = KS_STATE_UDP_SINGLE;
+	old->version += 2;
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_int_equal(find(&both.to, &key), 0);
+	assert_int_equal(find(&both.to, &alias_key), 0);
+	assert_int_equal(find(&both.to, &half_open), 0);
+	assert_int_equal(both.to.counts.flows, FLOWS);
+	assert_int_equal(both.to.counts.half_open, 0);
+	assert_pair(&both.to, 8);
+	both_close(&both);
+}
+
+/* A packet has moved the flow on in the new table: its name there is not taken from it. */
+static void test_what_went_on_keeps_its_alias(void **state)
+{
+	struct ks_flow_key key = key_of(7, false);
+	struct both both;
+
+	both_open(&both);
+	ks_table_copy_pass(&both.copy, CLOCK);
+	flow_at(&both.to, find(&both.to, &key))->version += 2;
+	end_pair(&both.from, 7);
+	ks_table_copy_pass(&both.copy, CLOCK);
+	assert_pair(&both.to, 7);
+	both_close(&both);
+}
+
 /* A packet that was judged by the new table is not undone. */
 static void test_what_went_on_stays(void **state)
 {
@@ -296,6 +351,8 @@ int main(void)
 		cmocka_unit_test(test_what_changed_is_copied_again),
 		cmocka_unit_test(test_what_went_on_stays),
 		cmocka_unit_test(test_what_is_dead_stays_behind),
+		cmocka_unit_test(test_what_has_ended_ends),
+		cmocka_unit_test(test_what_went_on_keeps_its_alias),
 		cmocka_unit_test(test_entries_are_converted),
 		cmocka_unit_test(test_half_open_ones_are_counted_as_they_are),
 		cmocka_unit_test(test_what_is_there_anew_is_not_lost),
