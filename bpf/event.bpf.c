@@ -67,6 +67,19 @@ static void event_fold(const struct ks_event *event, __u64 hash)
 		event_lose(KS_LOST_PACKETS);
 }
 
+/* Sends it, with the first bytes of the packet if somebody asks for them. Returns 0, or nonzero where the ring has no room. */
+static ks_inline long event_output(struct ks_env *env, const struct ks_event *event)
+{
+	struct ks_scratch *scratch = scratch_get();
+
+	if (!(env_asked(env) & KS_ASKED_OCTETS) || !scratch)
+		return bpf_ringbuf_output(&ks_events, (void *)event, sizeof(*event), 0);
+	scratch->event.link = scratch->insp.pkt.link;
+	scratch->event.captured = KS_MIN(scratch->insp.pkt.head_len, KS_EVENT_OCTETS);
+	__builtin_memcpy(scratch->event.octets, scratch->head, KS_EVENT_OCTETS);
+	return bpf_ringbuf_output(&ks_events, &scratch->event, sizeof(scratch->event), 0);
+}
+
 static __attribute__((noinline)) void event_send(struct ks_env *env, const struct ks_config *config,
 						 const struct ks_event *event)
 {
@@ -78,7 +91,7 @@ static __attribute__((noinline)) void event_send(struct ks_env *env, const struc
 	kind = event_hash(env, event, false);
 	switch (event_ask(event, kind, KS_FOLD_SOURCES, KS_FOLD_KINDS, config->limit_log)) {
 	case KS_FOLD_SEND:
-		if (bpf_ringbuf_output(&ks_events, (void *)event, sizeof(*event), 0))
+		if (event_output(env, event))
 			event_fold(event, kind);
 		return;
 	case KS_FOLD_BUSY:
@@ -97,9 +110,9 @@ void env_event(struct ks_env *env, const struct ks_inspection *insp)
 
 	if (!(env_asked(env) & 1U << KS_EVENT_PACKET) || !control || !scratch || !config)
 		return;
-	ks_event_make(insp, &scratch->event);
-	scratch->event.time = bpf_ktime_get_ns() + ks_load_relaxed(&control->clock_offset);
-	event_send(env, config, &scratch->event);
+	ks_event_make(insp, &scratch->event.event);
+	scratch->event.event.time = bpf_ktime_get_ns() + ks_load_relaxed(&control->clock_offset);
+	event_send(env, config, &scratch->event.event);
 }
 
 __u32 env_asked(struct ks_env *env)

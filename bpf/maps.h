@@ -30,7 +30,7 @@
  *   ks_zone_counts  PERCPU_ARRAY             struct ks_zone_count      by ks_zone_pair()
  *   ks_flow_counts  PERCPU_ARRAY             struct ks_count           by ks_flow_pair()
  *   ks_rule_counts  PERCPU_ARRAY             struct ks_rule_count      by rule id
- *   ks_events       RINGBUF                  struct ks_event
+ *   ks_events       RINGBUF                  struct ks_event, or ks_event_octets if they are asked for
  *   ks_folds        ARRAY                    struct ks_fold
  *   ks_flow_events  RINGBUF                  struct ks_flow_event
  *   ks_events_lost  PERCPU_ARRAY [2]         __u64                     of packets, of flows
@@ -143,7 +143,7 @@ enum { KS_LOST_PACKETS, KS_LOST_FLOWS, KS_LOST_KINDS };
 
 struct ks_control {
 	__u32 active; /* generation slot in use: 0 or 1 */
-	__u32 asked; /* kinds of events that somebody reads, a bit of enum ks_event_kind each; the programs do not bother for others */
+	__u32 asked; /* kinds of events that somebody reads, a bit of enum ks_event_kind each, and KS_ASKED_OCTETS; the programs do not bother for others */
 	__u64 clock_offset; /* ns added to the kernel's clock: tests turn it, live it is 0 */
 	__u32 flags; /* KS_CONTROL_* */
 	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */
@@ -242,7 +242,7 @@ struct ks_scratch {
 	__u8 head[KS_HEAD_SIZE];
 	__u8 answer[KS_REJECT_MAX];
 	__u8 move[2 * KS_MOVE_CHUNK]; /* bytes on their way */
-	struct ks_event event; /* the last one */
+	struct ks_event_octets event; /* the last one */
 	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
 };
 

@@ -30,11 +30,24 @@ struct ks_event {
 	__u32 zero;
 };
 
+/* Beside the kinds of events in the mask of what is asked for (env_asked()): events of packets have their first bytes, too. */
+#define KS_ASKED_OCTETS 0x80000000U
+#define KS_EVENT_OCTETS 256U
+
+/* An event and the first bytes of its packet, as they were inspected. */
+struct ks_event_octets {
+	struct ks_event event;
+	__u32 link; /* enum ks_link */
+	__u32 captured; /* bytes of octets[] */
+	__u8 octets[KS_EVENT_OCTETS];
+};
+
 struct ks_inspection;
 
 /* Fills in the event of a finished inspection. */
 void ks_event_make(const struct ks_inspection *insp, struct ks_event *event);
 
 _Static_assert(sizeof(struct ks_event) == 120, "an event has no padding");
+_Static_assert(sizeof(struct ks_event_octets) == 120 + 8 + KS_EVENT_OCTETS, "nor with the bytes of its packet");
 
 #endif

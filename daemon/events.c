@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See events.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,15 +113,30 @@ struct folded_ctx {
 	struct ks_events *events;
 	__u64 folded; /* 0: one event that was sent */
 	bool one_source;
+	const struct ks_event_octets *octets; /* the event with the first bytes of its packet, or NULL */
 };
 
-static char *line_make(const struct folded_ctx *ctx, const struct ks_event *event)
+/* Returns 0, or nonzero without memory. */
+static int octets_add(json_t *root, const struct ks_event_octets *event)
+{
+	__u32 captured = KS_MIN(event->captured, KS_EVENT_OCTETS);
+	char hex[2 * KS_EVENT_OCTETS + 1] = "";
+
+	for (__u32 i = 0; i < captured; i++)
+		snprintf(hex + 2 * i, 3, "%02x", event->octets[i]);
+	return json_object_set_new(root, "link", json_string(event->link == KS_LINK_IP ? "ip" : "ethernet")) ||
+	       json_object_set_new(root, "octets", json_string(hex));
+}
+
+static char *line_make(const struct folded_ctx *ctx, const struct ks_event *event, bool with_octets)
 {
 	ks_auto_json json_t *root = ks_event_json(*ctx->events->policy, ks_kernel_now(ctx->events->kernel), event);
 
 	if (root && ctx->folded &&
 	    (json_object_set_new(root, "folded", json_integer((json_int_t)ctx->folded)) ||
 	     json_object_set_new(root, "sources", json_string(ctx->one_source ? "one" : "many"))))
+		return NULL;
+	if (root && with_octets && octets_add(root, ctx->octets))
 		return NULL;
 	return root ? json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
 }
@@ -129,15 +145,18 @@ static char *line_make(const struct folded_ctx *ctx, const struct ks_event *even
 static void tell(const struct folded_ctx *ctx, const struct ks_event *event)
 {
 	unsigned hears = ks_reason_is_pass(event->reason) ? KS_HEARS_PASS : KS_HEARS_DROP;
-	ks_auto_free char *line = NULL;
+	ks_auto_free char *plain = NULL, *whole = NULL;
 
 	for (struct ks_follower *follower = ctx->events->followers; follower; follower = follower->next) {
+		bool with_octets = ctx->octets && follower->hears & KS_HEARS_OCTETS;
+		char **line = with_octets ? &whole : &plain;
+
 		if (!(follower->hears & hears) || !ks_filter_match_event(&follower->filter, event))
 			continue;
-		if (!line)
-			line = line_make(ctx, event);
-		if (line)
-			deliver(follower, line, strlen(line));
+		if (!*line)
+			*line = line_make(ctx, event, with_octets);
+		if (*line)
+			deliver(follower, *line, strlen(*line));
 		else
 			follower->lost++;
 	}
@@ -179,7 +198,7 @@ static void tell_flow(const struct ks_flow_event *event, void *arg)
 
 static int deliver_event(void *arg, void *data, size_t size)
 {
-	const struct folded_ctx ctx = { .events = arg };
+	const struct folded_ctx ctx = { .events = arg, .octets = size >= sizeof(struct ks_event_octets) ? data : NULL };
 
 	if (size >= sizeof(struct ks_event))
 		tell(&ctx, data);
@@ -238,6 +257,7 @@ static void asked_set(const struct ks_events *events)
 
 	for (const struct ks_follower *follower = events->followers; follower; follower = follower->next) {
 		asked |= follower->hears & KS_HEARS_PACKETS ? 1U << KS_EVENT_PACKET : 0;
+		asked |= follower->hears & KS_HEARS_OCTETS ? KS_ASKED_OCTETS : 0;
 		for (__u32 kind = KS_EVENT_BEGIN; kind < KS_EVENT_KINDS; kind++)
 			asked |= follower->hears & KS_HEARS_FLOW(kind) ? 1U << kind : 0;
 	}

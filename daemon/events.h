@@ -26,6 +26,7 @@ int ks_events_fd(const struct ks_events *events);
 void ks_events_take(struct ks_events *events);
 
 /* The kinds of events that a follower hears of, a bit each. */
+#define KS_HEARS_OCTETS 0x80000000U /* of packets: their first bytes, too */
 #define KS_HEARS_DROP 0x1U
 #define KS_HEARS_PASS 0x2U
 #define KS_HEARS_PACKETS (KS_HEARS_DROP | KS_HEARS_PASS)

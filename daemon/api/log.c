@@ -86,6 +86,23 @@ static unsigned kinds_parse(const char *text)
 	}
 }
 
+/* Adds KS_HEARS_OCTETS if the first bytes of packets are wanted. */
+static bool read_octets(struct ks_request *request, unsigned *hears, enum MHD_Result *result)
+{
+	const char *octets = ks_api_parameter(request, "octets");
+
+	if (octets && strcmp(octets, "1"))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "octets: '%.60s' is not right; give 1", octets);
+	else if (octets && !(*hears & KS_HEARS_PACKETS))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST,
+					"octets: only packets have them; let events name drop or pass");
+	else {
+		*hears |= octets ? KS_HEARS_OCTETS : 0;
+		return true;
+	}
+	return false;
+}
+
 static bool read_kinds(struct ks_request *request, unsigned *hears, enum MHD_Result *result)
 {
 	const char *events = ks_api_parameter(request, "events"), *flows = ks_api_parameter(request, "flows");
@@ -108,13 +125,13 @@ static bool read_kinds(struct ks_request *request, unsigned *hears, enum MHD_Res
 
 enum MHD_Result ks_api_log(struct ks_request *request)
 {
-	static const char *const others[] = { "events", "flows", NULL };
+	static const char *const others[] = { "events", "flows", "octets", NULL };
 	ks_auto_free struct log_stream *stream = NULL;
 	struct ks_filter filter;
 	enum MHD_Result result;
 	unsigned hears;
 
-	if (!read_kinds(request, &hears, &result) ||
+	if (!read_kinds(request, &hears, &result) || !read_octets(request, &hears, &result) ||
 	    !ks_api_filter(request,
 			   (hears & KS_HEARS_PACKETS ? KS_FILTER_EVENTS : 0) |
 				   (hears & KS_HEARS_FLOWS ? KS_FILTER_TOLD : 0),
