@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/event_text.h"
 #include "cli/history.h"
+#include "cli/log_write.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
@@ -16,7 +17,20 @@
 struct log_ctx {
 	bool json, colour;
 	uint64_t count, limit; /* lines; limit 0: none */
+	const char *path; /* of the capture to be written, NULL: none */
+	struct ks_log_write file;
+	int err; /* of writing it */
 };
+
+/* Writes a packet instead of printing it. Returns true if it was one. */
+static bool packet_write(struct log_ctx *log, const json_t *event)
+{
+	int written = log->file.out && event ? ks_log_write_event(&log->file, event) : 0;
+
+	if (written < 0)
+		log->err = written;
+	return written;
+}
 
 static int log_line_take(const char *line, size_t length, void *arg)
 {
@@ -26,15 +40,33 @@ static int log_line_take(const char *line, size_t length, void *arg)
 	if (!length) /* sent now and then, so that the daemon notices when we are gone */
 		return ferror(stdout);
 	event = json_loadb(line, length, 0, NULL);
-	if (log->json)
+	if (packet_write(log, event))
+		;
+	else if (log->json)
 		printf("%.*s\n", (int)length, line);
 	else if (event)
 		ks_event_print(event, log->colour);
 	log->count += event && ks_event_is_single(event);
-	return fflush(stdout) || (log->limit && log->count >= log->limit);
+	return log->err || fflush(stdout) || (log->limit && log->count >= log->limit);
 }
 
-enum { LOG_PROTO = 4, LOG_EVENTS = 11, LOG_FLOWS, LOG_FILTERS }; /* some of the parameters */
+enum { LOG_PROTO = 4, LOG_EVENTS = 11, LOG_FLOWS, LOG_OCTETS, LOG_FILTERS }; /* some of the parameters */
+
+/* Follows the daemon, and writes packets to a capture if that is wished. */
+static int log_follow(struct log_ctx *log, const struct ks_call *call)
+{
+	int code = KS_EXIT_OK, err = log->path ? ks_log_write_open(&log->file, log->path) : 0;
+
+	if (!err) {
+		code = ks_client_lines(call, log_line_take, log);
+		err = ks_log_write_close(&log->file);
+		err = log->err ?: err;
+	}
+	if (!err)
+		return ks_cli_finish(code);
+	fprintf(stderr, "keepstate: cannot write %s: %s\n", log->path, strerror(-err));
+	return KS_EXIT_SYSTEM;
+}
 
 /* Asks the daemon, or the journal about what is past. */
 static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_parameter filters[LOG_FILTERS],
@@ -47,13 +79,16 @@ static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_pa
 	if (history->flows && filters[LOG_EVENTS].value)
 		return ks_usage_error(usage, "give either --flows or --events, not both");
 	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
+	filters[LOG_OCTETS].value = log->path ? "1" : NULL;
+	if (log->path && (history->who || ks_history_is_asked(history)))
+		return ks_usage_error(usage, "--write is of what comes now: the journal keeps no octets of packets");
 	if (history->who)
 		return ks_history_who(history, filters[LOG_PROTO].value, log->json);
 	if (*history->at)
 		return ks_usage_error(usage, "--at belongs to --who; --since and --until say from when to when");
 	if (ks_history_is_asked(history))
 		return ks_cli_finish(ks_history_log(history, filters, LOG_FILTERS, log_line_take, log));
-	return ks_cli_finish(ks_client_lines(&call, log_line_take, log));
+	return log_follow(log, &call);
 }
 
 int ks_cmd_log(int argc, char **argv)
@@ -64,7 +99,7 @@ int ks_cmd_log(int argc, char **argv)
 		{ "verdict", NULL },	 { "reason", NULL }, { "address", NULL }, { "port", NULL },
 		{ "proto", NULL },	 { "zone", NULL },   { "source", NULL },  { "rule", NULL },
 		{ "destination", NULL }, { "state", NULL },  { "why", NULL },	  { "events", NULL },
-		{ "flows", NULL },
+		{ "flows", NULL },	 { "octets", NULL },
 	};
 #define FILTER(i, name_, argument_, help_) \
 	{ .name = name_, .argument = argument_, .help = help_, .take = ks_take_text, .target = &filters[i].value }
@@ -94,6 +129,11 @@ int ks_cmd_log(int argc, char **argv)
 		  .target = &log.limit,
 		  .min = 1,
 		  .max = UINT64_MAX },
+		{ .name = "write",
+		  .argument = "FILE",
+		  .help = "write the packets to a capture (pcapng), with verdict, reason and rule as comments",
+		  .take = ks_take_text,
+		  .target = &log.path },
 		{ .name = "json",
 		  .help = "print a JSON object for each event",
 		  .take = ks_take_flag,

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import time
 
@@ -285,3 +286,46 @@ def test_a_daemon_that_dies_leaves_nobody_who_asks(net, firewall, tmp_path):
     begin = after.await_one("begin", proto="tcp")
     assert after.await_one("end", id=begin["id"])["why"] in ("closed", "reset")
     after.end()
+
+
+def packets_of(capture):
+    """The packets of a pcapng file, each as its bytes and its comment."""
+    found, at = [], 0
+    while at < len(capture):
+        kind, size = struct.unpack_from("<II", capture, at)
+        if kind == 6:
+            captured, = struct.unpack_from("<I", capture, at + 20)
+            option = at + 28 + (captured + 3 & ~3)
+            code, length = struct.unpack_from("<HH", capture, option)
+            assert code == 1, code
+            found.append((capture[at + 28:at + 28 + captured], capture[option + 4:option + 4 + length].decode()))
+        at += size
+    return found
+
+
+def test_packets_are_written_with_what_was_decided(net, firewall, tmp_path):
+    """A capture that Wireshark reads, of what is dropped from now on; others who follow get no octets."""
+    path = tmp_path / "drops.pcapng"
+    log = Log(firewall, tmp_path / "printed", "--verdict", "deny", "--write", str(path))
+    plain = Log(firewall, tmp_path / "plain", "--verdict", "deny")
+    for server in SERVERS:
+        net.client.run("curl", "-s", "-m", "1", f"http://[{server}]:8/" if ":" in server else f"http://{server}:8/")
+    wait_for(lambda: len(packets_of(path.read_bytes())) >= 2, DUE, "both are written")
+    written = packets_of(path.read_bytes())
+    for server in SERVERS:
+        frame, comment = next((data, words) for data, words in written if f"> wan {server}:8 " in words.replace("[", "").replace("]", ""))
+        assert comment.startswith("deny, rule: lan ") and f"{firewall.path}:6" in comment, comment
+        assert frame[36:38] == b"\0\x08" if ":" not in server else frame[56:58] == b"\0\x08", frame
+    listed = net.client.run("tcpdump", "-nr", path).stdout
+    assert "192.0.2.10.8: Flags [S]" in listed and "2001:db8::10.8: Flags [S]" in listed, listed
+    wait_for(lambda: len(plain.lines()) >= 2, DUE, "both are told")
+    assert not [line for line in plain.lines() if "octets" in line]
+    plain.end()
+    log.end()
+
+
+@pytest.mark.parametrize("words, right", [(("--write", "/nowhere/x"), "cannot write /nowhere/x"), (("--write", "x", "--since", "1m"), "the journal keeps no octets"),
+                                          (("--write", "x", "--events", "begin"), "only packets have them")])
+def test_captures_that_cannot_be(firewall, words, right):
+    done = firewall.cli("log", *words)
+    assert done.returncode and right in done.stderr, done

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `keepstate log --write`: packets of the log in a capture file, with what was decided about each as its comment. */
+#ifndef KS_CLI_LOG_WRITE_H
+#define KS_CLI_LOG_WRITE_H
+
+#include <jansson.h>
+#include <linux/types.h>
+#include <stdio.h>
+
+struct ks_log_write {
+	FILE *out; /* NULL: none is written */
+	__u32 interfaces[2]; /* by enum ks_link: 1 + the number of its interface in the file; 0: not there yet */
+	__u32 count; /* interfaces */
+};
+
+/* "-" is standard output. Returns 0 or -errno. */
+int ks_log_write_open(struct ks_log_write *file, const char *path);
+
+/* Writes an event if it is of a packet and has its bytes. Returns 1 if it was written, 0 if it is none, or -errno. */
+int ks_log_write_event(struct ks_log_write *file, const json_t *event);
+
+/* Returns 0, or -errno if not all could be written. */
+int ks_log_write_close(struct ks_log_write *file);
+
+#endif
