@@ -6,8 +6,11 @@
  *   try     a dry run: complaints, tests, what would change. Nothing is in force.
  *   apply   in force on trial: without `keep` in time the file before comes back, by the daemon itself, also if page and browser die.
  *   keep    confirmed: the text takes the file's place.
+ *
+ * One change at a time: between the draft and its reload nobody else may write another draft. While a draft is in force the opener writes none.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,8 @@
 #define KS_CONFIRM_MIN 10 /* seconds */
 #define KS_CONFIRM_MAX 3600
 #define KS_CONFIRM_USUAL 60
+
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
 
 static enum MHD_Result refuse_file(struct ks_web_request *request, const char *what, int err)
 {
@@ -109,15 +114,45 @@ static json_int_t confirm_seconds(const json_t *body)
 	return seconds < KS_CONFIRM_MIN || seconds > KS_CONFIRM_MAX ? 0 : seconds;
 }
 
-/* Writes the draft and reloads it; `dry` or on trial. */
+static enum MHD_Result refuse_draft(struct ks_web_request *request, const char *draft, int err)
+{
+	if (err == -EBUSY)
+		return ks_web_refuse(request, MHD_HTTP_CONFLICT, "a policy is on trial: keep it, or wait for its end");
+	if (err == -EALREADY)
+		return ks_web_refuse(request, MHD_HTTP_CONFLICT,
+				     "%s is in force and was confirmed elsewhere: rename it to the file without .page "
+				     "and say `keepstate reload FILE` first",
+				     draft);
+	return refuse_file(request, "the draft cannot be written", err);
+}
+
+/* Writes the draft and reloads it with this wish, which is its own from here. */
+static enum MHD_Result put_draft(struct ks_web_request *request, const char *text, json_t *wish)
+{
+	ks_auto_json json_t *owned = wish;
+	struct ks_opener_reply reply = { 0 };
+	enum MHD_Result result;
+	int err;
+
+	pthread_mutex_lock(&changing);
+	err = write_draft(request, text, &reply);
+	if (err) {
+		result = refuse_draft(request, reply.path, err);
+	} else {
+		ks_json_set(&owned, "path", ks_json_text(reply.path));
+		result = answer_reload(request, TAKE(owned));
+	}
+	pthread_mutex_unlock(&changing);
+	return result;
+}
+
+/* Checks what is wished; `dry` or on trial. */
 static enum MHD_Result reload_draft(struct ks_web_request *request, bool dry)
 {
 	enum MHD_Result result;
 	ks_auto_json json_t *body = ks_web_body(request, &result);
 	const char *text = json_string_value(json_object_get(body, "text"));
 	json_int_t seconds = confirm_seconds(body);
-	struct ks_opener_reply reply;
-	int err;
 
 	if (!body)
 		return result;
@@ -127,13 +162,11 @@ static enum MHD_Result reload_draft(struct ks_web_request *request, bool dry)
 	if (!seconds)
 		return ks_web_refuse(request, MHD_HTTP_BAD_REQUEST, "confirm: give a number of seconds from %d to %d",
 				     KS_CONFIRM_MIN, KS_CONFIRM_MAX);
-	err = write_draft(request, text, &reply);
-	if (err)
-		return refuse_file(request, "the draft cannot be written", err);
 	if (dry)
-		return answer_reload(request, json_pack("{s:o, s:b}", "path", ks_json_text(reply.path), "dry_run", 1));
-	return answer_reload(request, json_pack("{s:o, s:I, s:b}", "path", ks_json_text(reply.path), "confirm", seconds,
-						"end_denied", json_is_true(json_object_get(body, "end_denied"))));
+		return put_draft(request, text, json_pack("{s:b}", "dry_run", 1));
+	return put_draft(request, text,
+			 json_pack("{s:I, s:b}", "confirm", seconds, "end_denied",
+				   json_is_true(json_object_get(body, "end_denied"))));
 }
 
 enum MHD_Result ks_web_policy_try(struct ks_web_request *request)
@@ -163,7 +196,7 @@ static int confirm(const struct ks_web_request *request)
 	return json_is_true(json_object_get(answer, "confirmed")) ? 0 : -EALREADY;
 }
 
-enum MHD_Result ks_web_policy_keep(struct ks_web_request *request)
+static enum MHD_Result keep(struct ks_web_request *request)
 {
 	struct ks_opener_reply reply;
 	int err = confirm(request);
@@ -182,4 +215,14 @@ enum MHD_Result ks_web_policy_keep(struct ks_web_request *request)
 				   "it is confirmed and in force, but its file cannot take the place of the one before",
 				   err);
 	return answer_reload(request, json_pack("{s:o}", "path", ks_json_text(reply.path)));
+}
+
+enum MHD_Result ks_web_policy_keep(struct ks_web_request *request)
+{
+	enum MHD_Result result;
+
+	pthread_mutex_lock(&changing);
+	result = keep(request);
+	pthread_mutex_unlock(&changing);
+	return result;
 }

@@ -37,7 +37,7 @@ static int read_answer(struct ks_http *http, char **text)
 	return *text ? 0 : -ENOMEM;
 }
 
-int ks_named_policy(int fd, char path[PATH_MAX])
+int ks_named_policy(int fd, char path[PATH_MAX], bool *on_trial)
 {
 	ks_auto_free struct ks_http *http = calloc(1, sizeof(*http));
 	ks_auto_json json_t *status = NULL;
@@ -53,6 +53,7 @@ int ks_named_policy(int fd, char path[PATH_MAX])
 	if (err)
 		return err;
 	status = json_loads(text, 0, NULL);
+	*on_trial = json_is_object(json_object_get(status, "unconfirmed"));
 	policy = json_string_value(json_object_get(status, "policy"));
 	if (!policy || policy[0] != '/')
 		return -ENOENT;

@@ -130,30 +130,41 @@ static int open_journal(const struct opener *opener, int *got)
 	return connect_to(path, got);
 }
 
-/* The path of the policy that was named: while a draft is on trial, that is the file beside it. */
-static int policy_path(const struct opener *opener, char path[PATH_MAX])
+/* The policy's file, and the file where the page writes. */
+struct named {
+	char policy[PATH_MAX]; /* FILE */
+	char draft[PATH_MAX + 8]; /* FILE.page */
+	bool is_draft; /* the daemon names FILE.page: it is on trial, or was confirmed and has not taken FILE's place */
+	bool on_trial;
+};
+
+static int find_named(const struct opener *opener, struct named *named)
 {
 	const size_t suffix = strlen(KS_DRAFT_SUFFIX);
 	ks_auto_fd int fd = -1;
-	int err = connect_to(opener->instance->socket, &fd) ?: ks_named_policy(fd, path);
+	int err = connect_to(opener->instance->socket, &fd) ?: ks_named_policy(fd, named->policy, &named->on_trial);
 	size_t length;
 
 	if (err)
 		return err;
-	length = strlen(path);
-	if (length > suffix && !strcmp(path + length - suffix, KS_DRAFT_SUFFIX))
-		path[length - suffix] = '\0';
+	length = strlen(named->policy);
+	named->is_draft = length > suffix && !strcmp(named->policy + length - suffix, KS_DRAFT_SUFFIX);
+	if (named->is_draft)
+		named->policy[length - suffix] = '\0';
+	snprintf(named->draft, sizeof(named->draft), "%s" KS_DRAFT_SUFFIX, named->policy);
 	return 0;
 }
 
 static int open_source(const struct opener *opener, int *got, struct ks_opener_reply *reply)
 {
-	int err = policy_path(opener, reply->path);
+	struct named named;
+	int err = find_named(opener, &named);
 	struct stat info;
 	int fd;
 
 	if (err)
 		return err;
+	snprintf(reply->path, sizeof(reply->path), "%s", named.policy);
 	fd = open(reply->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &info))
 		return -errno;
@@ -179,48 +190,55 @@ static int copy_text(int from, int to)
 	return n < 0 ? -errno : 0;
 }
 
-static int draft_path(const struct opener *opener, char policy[PATH_MAX], char draft[PATH_MAX + 8])
+static int create_draft(const struct named *named)
 {
-	int err = policy_path(opener, policy);
+	struct stat info;
+	int fd;
 
-	if (!err)
-		snprintf(draft, PATH_MAX + 8, "%s" KS_DRAFT_SUFFIX, policy);
-	return err;
+	unlink(named->draft); /* it may be a link that leads elsewhere */
+	fd = open(named->draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, KS_DRAFT_MODE);
+	if (fd < 0)
+		return -errno;
+	if (!stat(named->policy, &info)) /* its readers may read what takes its place */
+		fchmod(fd, info.st_mode & 0666);
+	return fd;
 }
 
+/* A draft that is in force stays as it is: `keep` puts into FILE's place what was on trial, and a start reads what is named. */
 static int write_draft(const struct opener *opener, int text, struct ks_opener_reply *reply)
 {
-	char policy[PATH_MAX], draft[PATH_MAX + 8];
-	struct stat info;
-	int err = draft_path(opener, policy, draft);
+	struct named named;
+	int err = find_named(opener, &named);
 	ks_auto_fd int fd = -1;
 
 	if (err)
 		return err;
 	if (text < 0)
 		return -EBADF;
-	unlink(draft); /* it may be a link that leads elsewhere */
-	fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, KS_DRAFT_MODE);
+	snprintf(reply->path, sizeof(reply->path), "%.*s", PATH_MAX - 1, named.draft);
+	if (named.is_draft)
+		return named.on_trial ? -EBUSY : -EALREADY;
+	fd = create_draft(&named);
 	if (fd < 0)
-		return -errno;
-	if (!stat(policy, &info)) /* its readers may read what takes its place */
-		fchmod(fd, info.st_mode & 0666);
+		return fd;
 	err = copy_text(text, fd);
-	if (!err && fsync(fd))
-		err = -errno;
-	snprintf(reply->path, sizeof(reply->path), "%.*s", PATH_MAX - 1, draft);
-	return err;
+	return !err && fsync(fd) ? -errno : err;
 }
 
+/* The daemon says if FILE.page is in force: another file may have been on trial, and FILE.page be an old try. */
 static int keep_draft(const struct opener *opener, struct ks_opener_reply *reply)
 {
-	char policy[PATH_MAX], draft[PATH_MAX + 8];
-	int err = draft_path(opener, policy, draft);
+	struct named named;
+	int err = find_named(opener, &named);
 
 	if (err)
 		return err;
-	snprintf(reply->path, sizeof(reply->path), "%s", policy);
-	return rename(draft, policy) ? -errno : 0;
+	snprintf(reply->path, sizeof(reply->path), "%s", named.policy);
+	if (!named.is_draft)
+		return -ENOENT;
+	if (named.on_trial)
+		return -EBUSY;
+	return rename(named.draft, named.policy) ? -errno : 0;
 }
 
 static int fulfil(const struct opener *opener, unsigned wish, int given, int *got, struct ks_opener_reply *reply)

@@ -5,8 +5,9 @@
  *
  *   KS_OPEN_READ, KS_OPEN_JOURNAL, KS_OPEN_CONTROL   a connection to the socket; the last one only where the page may act
  *   KS_POLICY_SOURCE   the text of the policy's file
- *   KS_POLICY_DRAFT    writes the text into FILE.page, beside the policy's FILE
- *   KS_POLICY_KEEP     renames FILE.page to FILE
+ *   KS_POLICY_DRAFT    writes the text into FILE.page, beside the policy's FILE. While FILE.page itself is in force: -EBUSY on trial, else
+ *                      -EALREADY
+ *   KS_POLICY_KEEP     renames FILE.page to FILE, if FILE.page is in force and confirmed. -ENOENT if another file is in force, -EBUSY on trial
  *
  * FILE is the policy that the daemon says was named, so the page cannot choose another one.
  */

@@ -27,7 +27,7 @@ export function change(root) {
       : "This page can only look. Started with --allow-actions it has a second token, with which the policy can be changed here. In a terminal: keepstate reload --confirm 60s FILE")));
     return {};
   }
-  let source = "", marks = new Map(), tried = null;
+  let source = "", marks = new Map(), tried = null, applied = null;
   const area = el("textarea.code", {"aria-label": "The policy's text", spellcheck: "false", wrap: "off", oninput: () => { tried = null; apply.disabled = true; drawLines(); }, onscroll: () => { gutter.scrollTop = area.scrollTop; }});
   const gutter = el("pre", {"aria-hidden": "true"}), outcome = el("div", {"aria-live": "polite"}), path = el("span.sum"), trial = el("section.card", {hidden: true, "aria-label": "Trial"});
   const seconds = el("select", {"aria-label": "Time to confirm"}, [["30", "30 s"], ["60", "60 s"], ["120", "2 min"], ["600", "10 min"]].map(([value, text]) => el("option", {value, selected: value === "60"}, text)));
@@ -95,12 +95,13 @@ export function change(root) {
     apply.disabled = true;
     try {
       await api.post("/api/policy/apply", {text: tried, confirm: Number(seconds.value), end_denied: endDenied.checked});
+      applied = tried;
       toast("In force on trial: look if all works, then keep it", "good");
     } catch (error) { draw(error.answer || {error: error.message}, false); }
   }
 
   async function keep() {
-    try { await api.post("/api/policy/keep"); toast("The policy stays in force", "good"); source = tried ?? source; } catch (error) { toast(error.message, "bad"); }
+    try { await api.post("/api/policy/keep"); toast("The policy stays in force", "good"); source = applied ?? source; applied = null; } catch (error) { toast(error.message, "bad"); }
   }
 
   async function load() {

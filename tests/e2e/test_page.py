@@ -176,6 +176,23 @@ def test_a_policy_is_tried_applied_and_goes_back_or_stays(page, wall):
     wall.say("reload")
 
 
+def test_only_what_was_on_trial_takes_the_place_of_the_file(page, wall):
+    session, first, second = page.login("act"), POLICY + "allow from wan to self tcp port 8443\n", POLICY + "allow from wan to self tcp port 9443\n"
+    assert page.ask("POST", "/api/policy/apply", {"text": first, "confirm": 60}, session)[0] == 200
+    for what in ("try", "apply"):
+        status, _, answer = page.ask("POST", "/api/policy/" + what, {"text": second}, session)
+        assert status == 409 and "on trial" in answer, (what, answer)
+    assert page.ask("POST", "/api/policy/keep", {}, session)[0] == 200
+    assert wall.path.read_text() == first and "9443" not in wall.say("show", "--running")
+    assert page.ask("POST", "/api/policy/try", {"text": second}, session)[0] == 200, "there is none on trial any more"
+    wall.path.write_text(POLICY)
+    wall.say("reload", "--confirm", "60s", str(wall.path))
+    status, _, answer = page.ask("POST", "/api/policy/keep", {}, session)
+    assert status == 200 and json.loads(answer) == {"confirmed": True}, answer
+    assert wall.path.read_text() == POLICY and "9443" not in wall.say("show", "--running"), "a try of before is no policy"
+    assert "unconfirmed" not in wall.data("status")[0]
+
+
 def test_any_request_is_answered_or_ended(page, looking):
     """A bounded fuzz of the web server: mutated and random requests, whole and in pieces. The page goes on, and grows not."""
     chance = random.Random(8674)
