@@ -21,7 +21,6 @@
 #include "page/upstream.h"
 #include "page/web.h"
 #include "text/json.h"
-#include "text/memory_file.h"
 #include "text/scoped.h"
 
 #define KS_CONFIRM_MIN 10 /* seconds */
@@ -43,36 +42,63 @@ static enum MHD_Result refuse_file(struct ks_web_request *request, const char *w
 	return ks_web_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "%s: %s", what, strerror(-err));
 }
 
-/* Reads a file that may hold anything. NULL without memory. */
-static char *read_text(int fd)
+/* Reads a whole file. Returns its size, -EFBIG if it is larger than the buffer, or another -errno. */
+static ssize_t read_file(int fd, char *buf, size_t room)
 {
-	ks_auto_memory_file struct ks_memory_file file = { 0 };
-	size_t left = KS_POLICY_TEXT_MAX;
-	char buf[16384];
+	size_t size = 0;
 	ssize_t n;
 
-	if (ks_memory_file_open(&file))
-		return NULL;
-	while (left && (n = read(fd, buf, KS_MIN(sizeof(buf), left))) > 0) {
-		fwrite(buf, 1, (size_t)n, file.out);
-		left -= (size_t)n;
+	while ((n = read(fd, buf + size, room - size)) > 0) {
+		size += (size_t)n;
+		if (size == room)
+			return -EFBIG;
 	}
-	return ks_memory_file_take(&file);
+	return n < 0 ? -errno : (ssize_t)size;
+}
+
+/*
+ * Reads a policy, or nothing of it: what is kept later takes the file's place, so none of it may be lost here. -EILSEQ: it is no UTF-8 text,
+ * and would come back from the browser as another one.
+ */
+static int read_text(int fd, json_t **text)
+{
+	const size_t room = KS_POLICY_TEXT_MAX + 1;
+	ks_auto_free char *buf = malloc(room);
+	ssize_t size = buf ? read_file(fd, buf, room) : -ENOMEM;
+
+	if (size < 0)
+		return (int)size;
+	if (!memchr(buf, '\0', (size_t)size))
+		*text = json_stringn(buf, (size_t)size);
+	return *text ? 0 : -EILSEQ;
+}
+
+static enum MHD_Result refuse_source(struct ks_web_request *request, const char *path, int err)
+{
+	if (err == -EFBIG)
+		return ks_web_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+				     "%s is larger than the %u KiB that can be changed here; change it by `keepstate "
+				     "reload --confirm 60s FILE`",
+				     path, KS_POLICY_TEXT_MAX >> 10);
+	if (err == -EILSEQ)
+		return ks_web_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+				     "%s is no UTF-8 text, so it cannot be changed here without loss; change it by "
+				     "`keepstate reload --confirm 60s FILE`",
+				     path);
+	return refuse_file(request, "the policy's text cannot be read", err);
 }
 
 enum MHD_Result ks_web_policy_source(struct ks_web_request *request)
 {
-	struct ks_opener_reply reply;
-	ks_auto_free char *text = NULL;
+	struct ks_opener_reply reply = { 0 };
+	json_t *text = NULL;
 	ks_auto_fd int fd = -1;
-	int err = ks_opener_ask(request->page->opener, KS_POLICY_SOURCE, -1, &fd, &reply);
+	int err = ks_opener_ask(request->page->opener, KS_POLICY_SOURCE, -1, &fd, &reply) ?: read_text(fd, &text);
 
 	if (err)
-		return refuse_file(request, "the policy's text cannot be read", err);
-	text = read_text(fd);
-	return ks_web_answer(
-		request, MHD_HTTP_OK,
-		text ? json_pack("{s:o, s:o}", "path", ks_json_text(reply.path), "text", ks_json_text(text)) : NULL);
+		return refuse_source(request, reply.path, err);
+	return ks_web_answer(request, MHD_HTTP_OK,
+			     json_pack("{s:o, s:o}", "path", ks_json_text(reply.path), "text", text));
 }
 
 /* Writes the text of the body as the draft. */

@@ -33,9 +33,10 @@ export function change(root) {
   const seconds = el("select", {"aria-label": "Time to confirm"}, [["30", "30 s"], ["60", "60 s"], ["120", "2 min"], ["600", "10 min"]].map(([value, text]) => el("option", {value, selected: value === "60"}, text)));
   const endDenied = el("input", {type: "checkbox", id: "end-denied"});
   const file = el("input", {type: "file", "aria-label": "Upload a policy", onchange: async () => { if (file.files[0]) { area.value = await file.files[0].text(); tried = null; apply.disabled = true; drawLines(); } }});
+  const attemptButton = button("Try it", attempt);
   const apply = el("button.primary", {type: "button", disabled: true, onclick: put}, "Apply on trial");
   fill(root, el("div.head", el("h1", "Change"), path, el("span.grow"), file), trial,
-    el("div.grid", el("section.card.s7", {"aria-label": "Editor"}, el("header", el("h2", "Policy"), button("Try it", attempt), apply, seconds), el("div.in", el("div.editor", gutter, area), el("p", endDenied, " ", el("label", {for: "end-denied"}, "End the living connections that it does not allow")))),
+    el("div.grid", el("section.card.s7", {"aria-label": "Editor"}, el("header", el("h2", "Policy"), attemptButton, apply, seconds), el("div.in", el("div.editor", gutter, area), el("p", endDenied, " ", el("label", {for: "end-denied"}, "End the living connections that it does not allow")))),
       el("section.card.s5", {"aria-label": "What it would do"}, el("header", el("h2", "What it would do")), el("div.in", outcome))));
   fill(outcome, note("Try it shows errors where they are, runs its tests, compares it with what is in force and lists the connections that it would not allow. Nothing is changed by that."));
 
@@ -104,16 +105,16 @@ export function change(root) {
     try { await api.post("/api/policy/keep"); toast("The policy stays in force", "good"); source = applied ?? source; applied = null; } catch (error) { toast(error.message, "bad"); }
   }
 
+  // Without the whole text of the file there is nothing to begin with: what is kept takes the file's place.
   async function load() {
     try {
       const answer = await api.get("/api/policy/source");
-      source = answer.text;
+      source = area.value = answer.text;
       path.textContent = answer.path;
     } catch (error) {
-      toast(error.message, "bad");
-      source = (await api.get("/api/v1/policy")).text;
+      for (const one of [area, attemptButton, file]) one.disabled = true;
+      fill(outcome, el("p", {role: "alert"}, el("span.chip.bad", "✕ not here"), " ", error.message));
     }
-    area.value = source;
     drawLines();
   }
 

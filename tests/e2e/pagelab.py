@@ -138,6 +138,7 @@ class Browser:
     def open(self, page, token=None):
         self.driver.get(f"http://127.0.0.1:{page.port}/icon.svg")
         self.run("localStorage.clear()")
+        self.driver.delete_all_cookies()
         self.driver.get(f"http://127.0.0.1:{page.port}/" + (f"#token={page.token(token)}" if token else ""))
         if token:
             self.wait("document.querySelector('#live.on') !== null", "live")

@@ -193,6 +193,32 @@ def test_only_what_was_on_trial_takes_the_place_of_the_file(page, wall):
     assert "unconfirmed" not in wall.data("status")[0]
 
 
+def test_a_file_that_cannot_be_given_whole_is_not_given(page, wall):
+    session = page.login("act")
+    for more, status, word in ((b"#" * (1 << 20), 413, "1024 KiB"), (b"# M\xfcnchen\n", 415, "no UTF-8"), (b"# \0\n", 415, "no UTF-8")):
+        wall.path.write_bytes(POLICY.encode() + more)
+        got, _, answer = page.ask("GET", "/api/policy/source", headers=session)
+        assert got == status and word in answer and str(wall.path) in answer and "zone lan" not in answer, answer
+    whole = POLICY + "#" * ((1 << 20) - len(POLICY))
+    wall.path.write_text(whole)
+    assert json.loads(page.ask("GET", "/api/policy/source", headers=session)[2])["text"] == whole
+    wall.path.write_text(POLICY)
+
+
+@browsing
+def test_the_editor_stays_empty_without_the_file(browser, wall):
+    browser.go("overview")
+    wall.path.write_text(POLICY + "#" * (1 << 20))
+    try:
+        browser.go("change")
+        browser.wait_text("can be changed here", "main")
+        assert browser.run("const area = document.querySelector('.editor textarea'); return [area.value, area.disabled]") == ["", True]
+        assert browser.run(ACCESS) == []
+    finally:
+        wall.path.write_text(POLICY)
+        browser.go("overview")
+
+
 def test_any_request_is_answered_or_ended(page, looking):
     """A bounded fuzz of the web server: mutated and random requests, whole and in pieces. The page goes on, and grows not."""
     chance = random.Random(8674)
