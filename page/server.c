@@ -234,6 +234,20 @@ static enum MHD_Result dispatch(struct ks_web_request *request)
 
 /* --- libmicrohttpd --- */
 
+/* How large the body may be. Only who may change the policy may send one; whoever else reaches the page cannot fill its memory. */
+static size_t body_most(const struct ks_web_request *request)
+{
+	struct ks_session session;
+	struct ks_token id;
+
+	if (!request->page->opts->may_act || strncmp(request->target, KS_POLICY_PATHS, strlen(KS_POLICY_PATHS)))
+		return KS_BODY_MAX;
+	ks_web_cookie(request, &id);
+	if (!ks_sessions_look(request->page->sessions, id.text, now(), &session) || !session.may_act)
+		return KS_BODY_MAX;
+	return KS_BODY_POLICY_MAX;
+}
+
 /* Called with the first line of a request: the request is made here. */
 static void *begin_request(void *cls, const char *target, struct MHD_Connection *connection)
 {
@@ -249,11 +263,10 @@ static void *begin_request(void *cls, const char *target, struct MHD_Connection 
 
 static void add_body(struct ks_web_request *request, const char *data, size_t size)
 {
-	bool is_policy = !strncmp(request->target, KS_POLICY_PATHS, strlen(KS_POLICY_PATHS));
 	size_t needed = request->body_size + size + 1, room = request->body_room ? request->body_room : 4096;
 	char *larger;
 
-	if (request->too_long || needed > (is_policy ? KS_BODY_POLICY_MAX : KS_BODY_MAX)) {
+	if (request->too_long || needed > request->body_most) {
 		request->too_long = true;
 		return;
 	}
@@ -280,6 +293,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 		return MHD_NO;
 	if (!request->method) { /* the head alone */
 		request->method = method;
+		request->body_most = body_most(request);
 		return MHD_YES;
 	}
 	if (*size) {

@@ -151,18 +151,29 @@ static struct ks_session *find(struct ks_sessions *sessions, const char *id, tim
 	return found;
 }
 
-bool ks_sessions_find(struct ks_sessions *sessions, const char *id, time_t now, struct ks_session *session)
+static bool find_session(struct ks_sessions *sessions, const char *id, time_t now, bool touch,
+			 struct ks_session *session)
 {
 	struct ks_session *found;
 
 	pthread_mutex_lock(&sessions->lock);
 	found = find(sessions, id, now);
-	if (found) {
+	if (found && touch)
 		found->seen = now;
+	if (found)
 		*session = *found;
-	}
 	pthread_mutex_unlock(&sessions->lock);
 	return found;
+}
+
+bool ks_sessions_find(struct ks_sessions *sessions, const char *id, time_t now, struct ks_session *session)
+{
+	return find_session(sessions, id, now, true, session);
+}
+
+bool ks_sessions_look(struct ks_sessions *sessions, const char *id, time_t now, struct ks_session *session)
+{
+	return find_session(sessions, id, now, false, session);
 }
 
 void ks_sessions_logout(struct ks_sessions *sessions, const char *id)

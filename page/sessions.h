@@ -36,6 +36,9 @@ int ks_sessions_login(struct ks_sessions *sessions, const struct sockaddr *from,
 /* Finds a session by its number. Returns false if there is none (any more). */
 bool ks_sessions_find(struct ks_sessions *sessions, const char *id, time_t now, struct ks_session *session);
 
+/* The same for somebody who does not count as a request of the session: it ends all the same. */
+bool ks_sessions_look(struct ks_sessions *sessions, const char *id, time_t now, struct ks_session *session);
+
 void ks_sessions_logout(struct ks_sessions *sessions, const char *id);
 
 #endif

@@ -29,6 +29,7 @@ struct ks_web_request {
 	char *target; /* as it came: path and query */
 	char *body; /* with a zero behind it */
 	size_t body_size, body_room;
+	size_t body_most; /* as the head of the request entitles to */
 	bool too_long;
 	struct ks_session session; /* of who asks, where the route needs one */
 };

@@ -58,6 +58,11 @@ class Page:
         children = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children")
         return int(wait_for(lambda: children.read_text().split(), 10, "the process without rights")[0])
 
+    def resident(self):
+        """The memory of that process in kB."""
+        status = Path(f"/proc/{self.process()}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
     def ask(self, method, target, body=None, headers=None, source="127.0.0.1", host=None):
         """Returns (status, headers, text)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=(source, 0))

@@ -227,8 +227,7 @@ def test_any_request_is_answered_or_ended(page, looking):
              ("/", "/api/session", "/api/v1/status", "/api/history?span=15m", "/api/v1/states?limit=1", "/api/v1/../../etc/passwd", "/%00", "/api/v1/%2e%2e")]
     seeds += [f"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode() + b'{"token":"' + b"a" * 60 for size in (0, 5, 70, 10**9, -1)]
     seeds += [b"POST /api/v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n" + f"Cookie: {session['Cookie']}\r\nX-Keepstate-Csrf: {session['X-Keepstate-Csrf']}\r\n\r\n".encode() + b'ffffffffff\r\n{"packet":']
-    resident = lambda: int(next(line for line in Path(f"/proc/{looking.process()}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
-    before = resident()
+    before = looking.resident()
     for number in range(1500):
         data = bytearray(chance.choice(seeds))
         for _ in range(chance.randrange(6)):
@@ -250,7 +249,7 @@ def test_any_request_is_answered_or_ended(page, looking):
             except OSError:
                 pass
     assert looking.child.poll() is None and looking.ask("GET", "/api/v1/status", headers=session)[0] == 200
-    assert resident() < before + 32768, "kB"
+    assert looking.resident() < before + 32768, "kB"
     assert page.child.poll() is None
 
 
@@ -258,6 +257,23 @@ def test_a_body_that_is_too_long_is_refused(page):
     session = page.login("act")
     assert page.ask("POST", "/api/v1/explain", {"packet": "x" * 70000}, session)[0] == 413
     assert page.ask("POST", "/api/policy/try", {"text": "#" * (5 << 20)}, session)[0] == 413
+
+
+def test_long_bodies_fill_no_memory_of_who_may_not_send_them(page, looking):
+    body = b'{"text": "' + b"#" * 3000000
+    for one, headers in ((page, {}), (page, page.login()), (looking, looking.login())):
+        before, socks = one.resident(), []
+        for _ in range(20):
+            sock = socket.create_connection(("127.0.0.1", one.port), timeout=10)
+            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            sock.sendall(f"POST /api/policy/try HTTP/1.1\r\nHost: 127.0.0.1:{one.port}\r\n{head}Content-Length: 4000000\r\n\r\n".encode() + body)
+            socks.append(sock)
+        time.sleep(0.5)
+        assert one.resident() < before + 20480, "kB"
+        for sock in socks:
+            sock.close()
+        assert one.ask("POST", "/api/policy/try", {"text": "#" * 100000}, headers)[0] in (401, 403)
+    assert page.ask("POST", "/api/policy/try", {"text": POLICY + "#" * 900000}, page.login("act"))[0] == 200
 
 
 @browsing

@@ -82,7 +82,10 @@ static void test_a_session_ends_when_it_is_silent_and_after_a_week(void **state)
 	time_t now = 100;
 
 	assert_int_equal(try("127.0.0.1", tokens.view.text, now, &session), 0);
+	assert_true(ks_sessions_look(sessions, session.id.text, now + 12 * 3600, &found));
+	assert_false(ks_sessions_look(sessions, session.id.text, now + 12 * 3600 + 1, &found));
 	assert_true(ks_sessions_find(sessions, session.id.text, now + 12 * 3600, &found));
+	assert_true(ks_sessions_look(sessions, session.id.text, now + 12 * 3600 + 1, &found));
 	assert_false(ks_sessions_find(sessions, session.id.text, now + 24 * 3600 + 1, &found));
 	assert_int_equal(try("127.0.0.1", tokens.view.text, now, &session), 0);
 	for (int hour = 1; hour <= 7 * 24; hour++)
