@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/types.h"
@@ -69,14 +68,6 @@ static const struct route {
 	{ "POST", "/api/policy/reload", false, NEEDS_ACT, ks_web_policy_reload },
 };
 
-static time_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec;
-}
-
 /* --- who is there --- */
 
 static json_t *session_json(const struct ks_web_request *request, const struct ks_session *session)
@@ -97,7 +88,7 @@ static enum MHD_Result login(struct ks_web_request *request)
 
 	if (!body)
 		return result;
-	err = ks_sessions_login(request->page->sessions, from, token ? token : "", now(), &session);
+	err = ks_sessions_login(request->page->sessions, from, token ? token : "", ks_sessions_now(), &session);
 	if (err == -EAGAIN)
 		return ks_web_refuse(request, MHD_HTTP_TOO_MANY_REQUESTS,
 				     "too many wrong tokens; wait some seconds and try again");
@@ -144,7 +135,7 @@ static bool let_in(struct ks_web_request *request, const struct route *route, en
 	if (route->need == NEEDS_NOTHING)
 		return true;
 	ks_web_cookie(request, &id);
-	if (!ks_sessions_find(request->page->sessions, id.text, now(), &request->session))
+	if (!ks_sessions_find(request->page->sessions, id.text, ks_sessions_now(), &request->session))
 		*result = ks_web_refuse(request, MHD_HTTP_UNAUTHORIZED, "log in with the token first");
 	else if (changes(request) && !ks_token_is(&request->session.csrf, ks_web_header(request, "X-Keepstate-Csrf")))
 		*result = ks_web_refuse(request, MHD_HTTP_FORBIDDEN, "the request does not come from the page");
@@ -243,7 +234,7 @@ static size_t body_most(const struct ks_web_request *request)
 	if (!request->page->opts->may_act || strncmp(request->target, KS_POLICY_PATHS, strlen(KS_POLICY_PATHS)))
 		return KS_BODY_MAX;
 	ks_web_cookie(request, &id);
-	if (!ks_sessions_look(request->page->sessions, id.text, now(), &session) || !session.may_act)
+	if (!ks_sessions_look(request->page->sessions, id.text, ks_sessions_now(), &session) || !session.may_act)
 		return KS_BODY_MAX;
 	return KS_BODY_POLICY_MAX;
 }

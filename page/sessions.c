@@ -31,6 +31,14 @@ struct ks_sessions {
 	struct bucket sources[KS_SOURCES], all;
 };
 
+time_t ks_sessions_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec;
+}
+
 struct ks_sessions *ks_sessions_create(const struct ks_tokens *tokens)
 {
 	struct ks_sessions *sessions = calloc(1, sizeof(*sessions));

@@ -23,6 +23,9 @@ struct ks_session {
 
 struct ks_sessions;
 
+/* The time that the functions below are told. */
+time_t ks_sessions_now(void);
+
 struct ks_sessions *ks_sessions_create(const struct ks_tokens *tokens);
 void ks_sessions_destroy(struct ks_sessions *sessions);
 

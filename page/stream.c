@@ -2,7 +2,8 @@
 /*
  * Server-sent events: lines that the daemon or the journal sends for ever, and a sample every second. Lines that have come together
  * are one event, so that a browser can take thousands of them a second. When the daemon goes away, the stream says so (`event: away`),
- * waits for the next one and says that it goes on (`event: back`).
+ * waits for the next one and says that it goes on (`event: back`). A stream ends with its session (`event: over`), and is no request that keeps
+ * the session alive.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +22,29 @@
 #define KS_API_JOURNAL_LOG "/api/journal-log"
 #define KS_EVENTS "text/event-stream; charset=utf-8"
 
+/* Whose stream it is. */
+struct owner {
+	struct ks_sessions *sessions;
+	struct ks_token id;
+};
+
+static const char over[] = "event: over\ndata: the session is over\n\n";
+
+static void note_owner(struct owner *owner, const struct ks_web_request *request)
+{
+	owner->sessions = request->page->sessions;
+	owner->id = request->session.id;
+}
+
+static bool is_over(const struct owner *owner)
+{
+	struct ks_session session;
+
+	return !ks_sessions_look(owner->sessions, owner->id.text, ks_sessions_now(), &session);
+}
+
 struct stream {
+	struct owner owner;
 	int opener;
 	enum ks_opener_wish socket;
 	char *target;
@@ -186,6 +209,10 @@ static ssize_t stream_read(void *state, uint64_t position, char *buf, size_t max
 		if (stream->ended)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		stream_more(stream);
+		if (is_over(&stream->owner)) { /* lines that came meanwhile are not for it any more */
+			stream_say(stream, strdup(over));
+			stream->ended = true;
+		}
 	}
 	size = KS_MIN(max, stream->out_size - stream->out_at);
 	if (size)
@@ -201,6 +228,7 @@ static enum MHD_Result begin(struct ks_web_request *request, enum ks_opener_wish
 
 	if (!stream)
 		return MHD_NO;
+	note_owner(&stream->owner, request);
 	stream->opener = request->page->opener;
 	stream->socket = socket;
 	if (asprintf(&stream->target, "%s%s", path, query ? query : "") < 0)
@@ -221,8 +249,10 @@ enum MHD_Result ks_web_journal_log(struct ks_web_request *request)
 /* --- a sample every second --- */
 
 struct live {
+	struct owner owner;
 	struct ks_sampler *sampler;
 	unsigned long long seen;
+	bool ended;
 	char *out;
 	size_t size, at;
 };
@@ -235,22 +265,34 @@ static void live_destroy(void *state)
 	free(live);
 }
 
+/* Waits for a sample. */
+static int live_more(struct live *live)
+{
+	ks_auto_free char *text = ks_sampler_wait(live->sampler, &live->seen);
+	int n;
+
+	free(TAKE(live->out));
+	live->ended = is_over(&live->owner);
+	if (live->ended)
+		n = asprintf(&live->out, "%s", over);
+	else
+		n = text ? asprintf(&live->out, "data: %s\n\n", text) : asprintf(&live->out, ":\n\n");
+	if (n < 0)
+		return -ENOMEM;
+	live->size = (size_t)n;
+	live->at = 0;
+	return 0;
+}
+
 static ssize_t live_read(void *state, uint64_t position, char *buf, size_t max)
 {
 	struct live *live = state;
 	size_t size;
 
-	if (live->at == live->size) {
-		ks_auto_free char *text = ks_sampler_wait(live->sampler, &live->seen);
-		int n;
-
-		free(TAKE(live->out));
-		n = text ? asprintf(&live->out, "data: %s\n\n", text) : asprintf(&live->out, ":\n\n");
-		if (n < 0)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
-		live->size = (size_t)n;
-		live->at = 0;
-	}
+	if (live->at == live->size && live->ended)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (live->at == live->size && live_more(live))
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	size = KS_MIN(max, live->size - live->at);
 	memcpy(buf, live->out + live->at, size);
 	live->at += size;
@@ -263,6 +305,7 @@ enum MHD_Result ks_web_live(struct ks_web_request *request)
 
 	if (!live)
 		return MHD_NO;
+	note_owner(&live->owner, request);
 	live->sampler = request->page->sampler;
 	return ks_web_stream(request, MHD_HTTP_OK, KS_EVENTS, live_read, live, live_destroy);
 }

@@ -76,6 +76,7 @@ export function follow(path, handlers) {
     source.addEventListener("away", event => handlers.away?.(event.data));
     source.addEventListener("back", event => handlers.back?.(event.data));
     source.addEventListener("refused", event => { handlers.refused?.(event.data); ended = true; close(); });
+    source.addEventListener("over", () => { ended = true; close(); whenLoggedOut(); });
     source.onerror = () => {
       close();
       if (!ended) { handlers.away?.("the page's server does not answer"); timer = setTimeout(open, 2000); }

@@ -98,6 +98,22 @@ def test_wrong_tokens_become_slow_and_hold_up_nobody_else(page):
         assert page.ask("POST", "/api/login", body, source="127.0.0.9")[0] in (400, 401), body
 
 
+@pytest.mark.parametrize("path", ["/api/live", "/api/log"])
+def test_a_stream_ends_with_its_session(looking, path):
+    session = looking.login()
+    connection = http.client.HTTPConnection("127.0.0.1", looking.port, timeout=30)
+    connection.request("GET", path, headers=session)
+    stream = connection.getresponse()
+    assert stream.status == 200 and stream.readline()
+    assert looking.ask("POST", "/api/logout", {}, session)[0] == 200
+    end = time.monotonic() + 15
+    lines = []
+    while (line := stream.readline()) and time.monotonic() < end:
+        lines.append(line)
+    assert not line and b"event: over\n" in lines[-3:], (line, lines[-3:])
+    connection.close()
+
+
 def test_other_names_and_other_sites_are_refused(page):
     for host in ("evil.example", f"evil.example:{page.port}", "", "127.0.0.1.evil.example", "localhost.evil.example", "[::1].evil.example"):
         assert page.ask("GET", "/", host=host or " ")[0] in (400, 421), host
