@@ -123,15 +123,14 @@ static int login(struct ks_sessions *sessions, const struct sockaddr *from, cons
 		 struct ks_session *session)
 {
 	struct bucket *source = bucket_of(sessions, from);
-	bool views, acts;
+	bool views = ks_token_is(&sessions->tokens.view, token);
+	bool acts = ks_token_is(&sessions->tokens.act, token);
 
+	if (views || acts)
+		return begin(sessions, acts, now, session);
 	if (!bucket_has(source, now, KS_SOURCE_BURST, KS_SOURCE_PACE) ||
 	    !bucket_has(&sessions->all, now, KS_ALL_BURST, KS_ALL_PACE))
 		return -EAGAIN;
-	views = ks_token_is(&sessions->tokens.view, token);
-	acts = ks_token_is(&sessions->tokens.act, token);
-	if (views || acts)
-		return begin(sessions, acts, now, session);
 	bucket_take(source, now, KS_SOURCE_PACE);
 	bucket_take(&sessions->all, now, KS_ALL_PACE);
 	return -EACCES;

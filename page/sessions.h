@@ -3,7 +3,8 @@
  * Those who are logged in, and those who try. A session is a number that nobody can guess, in a cookie, and a second one that a request must
  * carry besides if it changes something: another site can make a browser send the cookie, and cannot read the number.
  *
- * Wrong tokens are slow: after five of one address a try every five seconds; all addresses together have sixty, and one a second.
+ * The right token always enters: 160 bits are not guessed at any pace, and nobody may keep others out by wrong ones.
+ * Wrong tokens are slow all the same: after five of one address a try every five seconds; all addresses together have sixty, and one a second.
  * A network of IPv6 with a /64 prefix counts as one address. May be used by several threads.
  */
 #ifndef KS_PAGE_SESSIONS_H
