@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The page's web server. A request is let in by these doors, in this order: the host that it names is ours; it comes from our own pages, if
- * it changes something; its session is valid; it carries the session's second number, if it changes something; the session may act, if it acts.
+ * it changes something; its session is valid; if it acts, the session may act, and it carries the session's second number.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -18,6 +18,7 @@
 #include "page/host.h"
 #include "page/rights.h"
 #include "page/web.h"
+#include "text/json.h"
 #include "text/scoped.h"
 
 #define KS_EXIT_OK 0
@@ -35,7 +36,7 @@
 enum need {
 	NEEDS_NOTHING,
 	NEEDS_SESSION,
-	NEEDS_ACT, /* a session that may act */
+	NEEDS_ACT, /* a session that may act, and its second number */
 };
 
 static ks_web_handler_fn login, logout, tell_session;
@@ -72,8 +73,8 @@ static const struct route {
 
 static json_t *session_json(const struct ks_web_request *request, const struct ks_session *session)
 {
-	return json_pack("{s:b, s:b, s:s, s:s}", "act", session->may_act, "may_act", request->page->opts->may_act,
-			 "csrf", session->csrf.text, "version", KS_VERSION);
+	return json_pack("{s:b, s:b, s:s}", "act", session->may_act, "may_act", request->page->opts->may_act, "version",
+			 KS_VERSION);
 }
 
 static enum MHD_Result login(struct ks_web_request *request)
@@ -84,6 +85,7 @@ static enum MHD_Result login(struct ks_web_request *request)
 	ks_auto_json json_t *body = ks_web_body(request, &result);
 	const char *token = json_string_value(json_object_get(body, "token"));
 	struct ks_session session;
+	json_t *answer;
 	int err;
 
 	if (!body)
@@ -96,7 +98,9 @@ static enum MHD_Result login(struct ks_web_request *request)
 		return ks_web_refuse(request, MHD_HTTP_UNAUTHORIZED, "this is not the token");
 	if (err)
 		return ks_web_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "%s", strerror(-err));
-	return ks_web_answer_cookie(request, session.id.text, session_json(request, &session));
+	answer = session_json(request, &session);
+	ks_json_set(&answer, "csrf", json_string(session.csrf.text));
+	return ks_web_answer_cookie(request, session.id.text, answer);
 }
 
 static enum MHD_Result logout(struct ks_web_request *request)
@@ -105,9 +109,18 @@ static enum MHD_Result logout(struct ks_web_request *request)
 	return ks_web_answer_cookie(request, "", json_object());
 }
 
+static bool has_number(const struct ks_web_request *request)
+{
+	return ks_token_is(&request->session.csrf, ks_web_header(request, "X-Keepstate-Csrf"));
+}
+
+/* Tells if the number is right that was carried, but not the number: whoever has the cookie may only look. */
 static enum MHD_Result tell_session(struct ks_web_request *request)
 {
-	return ks_web_answer(request, MHD_HTTP_OK, session_json(request, &request->session));
+	json_t *answer = session_json(request, &request->session);
+
+	ks_json_set(&answer, "number", json_boolean(has_number(request)));
+	return ks_web_answer(request, MHD_HTTP_OK, answer);
 }
 
 /* --- doors --- */
@@ -137,14 +150,16 @@ static bool let_in(struct ks_web_request *request, const struct route *route, en
 	ks_web_cookie(request, &id);
 	if (!ks_sessions_find(request->page->sessions, id.text, ks_sessions_now(), &request->session))
 		*result = ks_web_refuse(request, MHD_HTTP_UNAUTHORIZED, "log in with the token first");
-	else if (changes(request) && !ks_token_is(&request->session.csrf, ks_web_header(request, "X-Keepstate-Csrf")))
-		*result = ks_web_refuse(request, MHD_HTTP_FORBIDDEN, "the request does not come from the page");
 	else if (route->need == NEEDS_ACT && !request->page->opts->may_act)
 		*result = ks_web_refuse(request, MHD_HTTP_FORBIDDEN,
 					"this page was started without --allow-actions, so it can change nothing");
 	else if (route->need == NEEDS_ACT && !request->session.may_act)
 		*result = ks_web_refuse(request, MHD_HTTP_FORBIDDEN,
 					"log in with the token for actions to change something");
+	else if (route->need == NEEDS_ACT && !has_number(request))
+		*result = ks_web_refuse(
+			request, MHD_HTTP_FORBIDDEN,
+			"the request does not come from the page, or the page does not know its session: log in again");
 	else
 		return true;
 	return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Those who are logged in, and those who try. A session is a number that nobody can guess, in a cookie, and a second one that a request must
- * carry besides if it changes something: another site can make a browser send the cookie, and cannot read the number.
+ * carry besides if it acts: another site can make a browser send the cookie, and another port of our host is even given it (cookies know no
+ * ports), but neither can read the number, which is told once, to who logs in.
  *
  * The right token always enters: 160 bits are not guessed at any pace, and nobody may keep others out by wrong ones.
  * Wrong tokens are slow all the same: after five of one address a try every five seconds; all addresses together have sixty, and one a second.

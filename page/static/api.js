@@ -1,7 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Questions to the page's server.
 
-export const session = {act: false, may_act: false, csrf: ""};
+// `act`: this tab may change something; `again`: it could if it knew the session's number, which is told once, at login.
+export const session = {known: false, act: false, again: false, may_act: false, csrf: ""};
+
+const NUMBER = "csrf";
+
+// Begins with the answer to /api/login, which has the number, or to /api/session. The number is kept for this tab alone.
+export function begin(answer) {
+  const number = !!answer.csrf || answer.number;
+  if (answer.csrf) session.csrf = answer.csrf;
+  try { sessionStorage.setItem(NUMBER, session.csrf); } catch { /* not allowed here: until the tab is loaded anew */ }
+  Object.assign(session, {known: true, act: answer.act && number, again: answer.act && !number, may_act: answer.may_act});
+}
+
+export function forget() {
+  Object.assign(session, {known: false, act: false, again: false, csrf: ""});
+  try { sessionStorage.removeItem(NUMBER); } catch { /* not allowed here */ }
+}
+
+// Goes on with the session of the cookie. Returns false if there is none.
+export async function resume() {
+  try { session.csrf = sessionStorage.getItem(NUMBER) || ""; } catch { /* not allowed here */ }
+  const response = await fetch("/api/session", {headers: {"X-Keepstate-Csrf": session.csrf}});
+  if (response.ok) begin(await response.json());
+  return response.ok;
+}
 
 export class Refusal extends Error {
   constructor(status, message, answer) {
@@ -23,7 +47,7 @@ async function refuse(response) {
 
 async function ask(method, path, body, signal) {
   const headers = {};
-  if (method !== "GET") headers["X-Keepstate-Csrf"] = session.csrf;
+  if (session.csrf) headers["X-Keepstate-Csrf"] = session.csrf;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {

@@ -106,6 +106,7 @@ async function startLive() {
 
 function loginForm(wrong = "") {
   stopLive?.(); stopLive = null; view?.close?.(); view = null;
+  api.forget();
   top.hidden = true;
   fill(banners); bannerText = "";
   document.title = "Log in · Keepstate";
@@ -122,7 +123,7 @@ function loginForm(wrong = "") {
 }
 
 async function login(token) {
-  Object.assign(session, await api.post("/api/login", {token}));
+  api.begin(await api.post("/api/login", {token}));
   enter();
 }
 
@@ -139,7 +140,7 @@ async function start() {
   const token = location.hash.match(/^#token=(\w+)/)?.[1];
   if (token) history.replaceState(null, "", "#/overview");
   try {
-    if (token) await login(token); else { Object.assign(session, await (await fetch("/api/session")).json()); if (!session.csrf) throw new Error(""); enter(); }
+    if (token) await login(token); else if (await api.resume()) enter(); else loginForm();
   } catch (error) { loginForm(token ? error.message : ""); }
 }
 
@@ -165,8 +166,7 @@ try { useTheme(localStorage.getItem("theme") || ""); } catch { useTheme(""); }
 
 document.getElementById("logout").addEventListener("click", async () => {
   try { await api.post("/api/logout"); } catch { /* it is over anyway */ }
-  session.csrf = "";
   loginForm();
 });
-window.addEventListener("hashchange", () => { if (session.csrf) { show(); main.focus(); } });
+window.addEventListener("hashchange", () => { if (session.known) { show(); main.focus(); } });
 start();

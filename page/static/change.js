@@ -23,7 +23,8 @@ function compare(old, now) {
 
 export function change(root) {
   if (!session.act) {
-    fill(root, el("div.head", el("h1", "Change")), el("div.card", el("p.empty", session.may_act ? "To change the policy, log out and log in with the token for actions."
+    fill(root, el("div.head", el("h1", "Change")), el("div.card", el("p.empty", session.again ? "This tab can only look, since it was not logged in itself: log out and log in again to change something."
+      : session.may_act ? "To change the policy, log out and log in with the token for actions."
       : "This page can only look. Started with --allow-actions it has a second token, with which the policy can be changed here. In a terminal: keepstate reload --confirm 60s FILE")));
     return {};
   }

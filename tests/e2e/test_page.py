@@ -100,6 +100,36 @@ def test_wrong_tokens_become_slow_and_hold_up_nobody_else(page):
         assert page.ask("POST", "/api/login", body, source="127.0.0.9")[0] in (400, 401), body
 
 
+def test_who_has_only_the_cookie_looks(page, wall):
+    session = page.login("act")
+    cookie = {"Cookie": session["Cookie"]}
+    status, _, text = page.ask("GET", "/api/session", headers=cookie)
+    assert status == 200 and session["X-Keepstate-Csrf"] not in text and json.loads(text)["number"] is False
+    assert json.loads(page.ask("GET", "/api/session", headers=session)[2])["number"] is True
+    for method, path in WRITES:
+        status, _, text = page.ask(method, path, {}, cookie)
+        assert status == 403 and "log in again" in text, (path, status, text)
+    packet = {"packet": f"wan {SERVER4}:40000 > lan {CLIENT4}:8080 tcp syn"}
+    assert page.ask("POST", "/api/v1/explain", packet, cookie)[0] == 200
+    assert page.ask("POST", "/api/v1/explain", packet, {**cookie, "Origin": "http://127.0.0.1:1"})[0] == 403
+    assert page.ask("POST", "/api/logout", {}, cookie)[0] == 200
+
+
+@browsing
+def test_a_tab_that_was_not_logged_in_only_looks(browser):
+    browser.go("change")
+    browser.driver.refresh()
+    browser.wait("document.querySelector('.editor textarea')?.value.includes('zone lan')", "the right to act stays with the tab")
+    browser.run("sessionStorage.clear()")
+    browser.driver.refresh()
+    browser.wait_text("log in again to change something", "main")
+    browser.button("Log out")
+    browser.wait("document.getElementById('token') !== null", "the form")
+    browser.driver.refresh()
+    browser.wait("document.getElementById('token') !== null", "it is logged out")
+    assert browser.complaints() == []
+
+
 @pytest.mark.parametrize("path", ["/api/live", "/api/log"])
 def test_a_stream_ends_with_its_session(looking, path):
     session = looking.login()
