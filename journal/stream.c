@@ -12,6 +12,7 @@
 #include "text/memory_file.h"
 
 #define WINDOW 50000 /* ids that are looked at in one step */
+#define WINDOWS_AT_ONCE 20 /* without a row; then an empty line is sent */
 #define ROWS_AT_ONCE 256
 #define FOLLOWERS_MAX 32
 #define WISHES_MAX 128
@@ -98,6 +99,31 @@ static int64_t print_step(struct ks_stream *stream, FILE *out)
 	return count;
 }
 
+static bool is_ending(struct ks_stream *stream)
+{
+	pthread_mutex_lock(&stream->server->mutex);
+	stream->ended = stream->server->ended;
+	pthread_mutex_unlock(&stream->server->mutex);
+	return stream->ended;
+}
+
+/*
+ * Prints up to the first window that has rows. A long search without any prints an empty line and goes on at the next call: so a
+ * client that has left is noticed, and the thread can serve others meanwhile.
+ */
+static void print_rows(struct ks_stream *stream, FILE *out)
+{
+	int64_t rows = 0;
+
+	for (int i = 0; !rows && stream->first <= stream->last && stream->left > 0 && !is_ending(stream); i++) {
+		if (i == WINDOWS_AT_ONCE) {
+			fputc('\n', out);
+			return;
+		}
+		rows = print_step(stream, out);
+	}
+}
+
 /* Fills the buffer, as far as there is something. Returns 0 or -ENOMEM. */
 static int fill(struct ks_stream *stream)
 {
@@ -107,8 +133,7 @@ static int fill(struct ks_stream *stream)
 	stream->used = stream->at = 0;
 	if (ks_memory_file_open(&file))
 		return -ENOMEM;
-	while (!print_step(stream, file.out) && stream->first <= stream->last && stream->left > 0)
-		continue;
+	print_rows(stream, file.out);
 	stream->buf = ks_memory_file_take(&file);
 	if (!stream->buf)
 		return -ENOMEM;
@@ -167,7 +192,7 @@ static ssize_t stream_read(void *arg, uint64_t position, char *buf, size_t max)
 		stream->at += size;
 		return (ssize_t)size;
 	}
-	return is_over(stream) ? MHD_CONTENT_READER_END_OF_STREAM : 0;
+	return stream->ended || is_over(stream) ? MHD_CONTENT_READER_END_OF_STREAM : 0;
 }
 
 /* --- asking --- */
@@ -270,14 +295,14 @@ static int read_number(struct ks_stream *stream, const struct ks_inquiry *inquir
 
 static int narrow(struct ks_stream *stream, const struct ks_inquiry *inquiry)
 {
-	int64_t after = 0, before = 0;
+	int64_t after = 0, before = 0, newest = newest_id(stream);
 	int err = read_number(stream, inquiry, "after", &after) ?: read_number(stream, inquiry, "before", &before);
 
 	err = err ?: read_number(stream, inquiry, "limit", &stream->left);
 	if (err)
 		return err;
-	stream->first = after + 1;
-	stream->last = before ? before - 1 : newest_id(stream);
+	stream->first = KS_MIN(after, newest) + 1;
+	stream->last = before ? KS_MIN(before - 1, newest) : newest;
 	err = narrow_by_time(stream, "since", ks_inquiry_wish(inquiry, "since"), false);
 	return err ?: narrow_by_time(stream, "until", ks_inquiry_wish(inquiry, "until"), true);
 }
