@@ -77,19 +77,50 @@ static int drop_flows(struct ks_store *store, int64_t rows)
 				   last, entry, NULL);
 }
 
+/* That in force stays. */
+static int drop_policies(struct ks_store *store, int64_t rows)
+{
+	int64_t last = 0;
+	int err = ask_with(store, "SELECT time FROM policy WHERE until IS NOT NULL ORDER BY time LIMIT 1 OFFSET ?1",
+			   rows / PARTS, &last);
+
+	return err ?: run_with(store, "DELETE FROM policy WHERE until IS NOT NULL AND time <= ?1", last, 0, NULL);
+}
+
+/* The rows of each kind that may go, and the bytes of the policies' texts. */
+struct shares {
+	int64_t packets, flows, policies, texts;
+};
+
 /* A count by the first and the last number would do, but that of packets among flows it would not tell. */
+static int count_shares(struct ks_store *store, struct shares *shares)
+{
+	int err = ks_store_ask(store->db, "SELECT count(*) FROM entry WHERE flow IS NULL", &shares->packets);
+
+	err = err ?: ks_store_ask(store->db, "SELECT count(*) FROM flow WHERE ended IS NOT NULL", &shares->flows);
+	err = err ?: ks_store_ask(store->db, "SELECT count(*) FROM policy WHERE until IS NOT NULL", &shares->policies);
+	return err
+		       ?: ks_store_ask(store->db,
+				       "SELECT sum(length(CAST(text AS BLOB))) FROM policy WHERE until IS NOT NULL",
+				       &shares->texts);
+}
+
 static int drop_some(struct ks_store *store, int64_t *dropped)
 {
-	int64_t packets = 0, flows = 0;
-	int err = ks_store_ask(store->db, "SELECT count(*) FROM entry WHERE flow IS NULL", &packets);
+	struct shares shares = { 0 };
+	int64_t packets, flows;
+	int err = count_shares(store, &shares);
 
-	err = err ?: ks_store_ask(store->db, "SELECT count(*) FROM flow WHERE ended IS NOT NULL", &flows);
 	if (err)
 		return err;
-	*dropped = packets + flows;
-	if (packets * PACKET_BYTES >= flows * FLOW_BYTES)
-		return packets ? drop_packets(store, packets) : 0;
-	return drop_flows(store, flows);
+	*dropped = shares.packets + shares.flows + shares.policies;
+	packets = shares.packets * PACKET_BYTES;
+	flows = shares.flows * FLOW_BYTES;
+	if (shares.texts > KS_MAX(packets, flows))
+		return drop_policies(store, shares.policies);
+	if (packets >= flows)
+		return shares.packets ? drop_packets(store, shares.packets) : 0;
+	return drop_flows(store, shares.flows);
 }
 
 static int give_pages_back(struct ks_store *store)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The bounds of the journal: its size and the age of its entries. When it is full the oldest entries go, a fiftieth at a time, of
- * packets or of flows, whichever take more: so a flood of dropped packets does not take the records of connections with it.
+ * packets, of flows, or of policies that are no longer in force, whichever take the most: so a flood of dropped packets does not take
+ * the records of connections with it, and policies that are loaded again and again do not push the log out.
  */
 #ifndef KS_JOURNAL_BOUND_H
 #define KS_JOURNAL_BOUND_H

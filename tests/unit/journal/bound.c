@@ -3,6 +3,7 @@
 #include "tests/unit/journal/support.h"
 
 #include "journal/bound.h"
+#include "journal/policies.h"
 
 #define LIMIT (2 << 20)
 #define SECOND_MS 1000
@@ -36,16 +37,38 @@ static void write_flow(int number, int begun, int ended)
 	write_event(line);
 }
 
-static int64_t trim_all(void)
+/* A policy of 100,000 bytes, most of them in letters of two. */
+static void write_policy(int number)
+{
+	char text[100001];
+	size_t used = (size_t)snprintf(text, sizeof(text), "# %06d", number);
+
+	for (; used + 2 < sizeof(text); used += 2)
+		memcpy(text + used, "\xc3\xa4", 2);
+	text[used] = '\0';
+	ks_auto_json json_t *policy =
+		json_pack("{s:s, s:i, s:s}", "policy", "a.conf", "generation", number, "text", text);
+
+	assert_non_null(policy);
+	assert_int_equal(ks_store_begin(&test_store), 0);
+	assert_int_equal(ks_policy_note(&test_store, policy, number), 0);
+}
+
+static int64_t trim_to(int64_t limit)
 {
 	bool more = true;
 	int64_t size = 0;
 
 	commit_test();
 	while (more)
-		assert_int_equal(ks_bound_trim(&test_store, LIMIT, &more), 0);
+		assert_int_equal(ks_bound_trim(&test_store, limit, &more), 0);
 	assert_int_equal(ks_bound_size(test_store.db, &size), 0);
 	return size;
+}
+
+static int64_t trim_all(void)
+{
+	return trim_to(LIMIT);
 }
 
 static void test_size(void **state)
@@ -98,6 +121,42 @@ static void test_flows_too(void **state)
 	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow NOT IN (SELECT id FROM flow)"), 0);
 }
 
+/* A policy that is loaded every minute must not push out what the log tells. */
+static void test_policies_spare_log(void **state)
+{
+	for (int i = 1; i <= 1000; i++)
+		write_packet(i);
+	for (int i = 0; i < 1000; i++)
+		write_flow(i, i, i + 1);
+	for (int i = 1; i <= 40; i++)
+		write_policy(i);
+	assert_true(trim_all() <= LIMIT);
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow IS NULL"), 1000);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 1000);
+	assert_true(ask_test("SELECT count(*) FROM policy") > 5);
+	assert_int_equal(ask_test("SELECT 41 - min(time) - count(*) FROM policy"), 0); /* the oldest went */
+}
+
+static void test_log_spares_policies(void **state)
+{
+	for (int i = 1; i <= 3; i++)
+		write_policy(i);
+	for (int i = 1; i <= 15000; i++)
+		write_packet(i);
+	assert_true(trim_all() <= LIMIT);
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 3);
+}
+
+/* That in force stays, even if it takes all the room. */
+static void test_policy_in_force(void **state)
+{
+	write_policy(1);
+	write_policy(2);
+	trim_to(1);
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 1);
+	assert_int_equal(ask_test("SELECT min(time) FROM policy WHERE until IS NULL"), 2);
+}
+
 static void test_age(void **state)
 {
 	bool more = false;
@@ -117,8 +176,14 @@ static void test_age(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_begin_test, store_end_test)
-	const struct CMUnitTest tests[] = { TEST(test_size), TEST(test_file_shrinks), TEST(test_flood_spares_flows),
-					    TEST(test_flows_too), TEST(test_age) };
+	const struct CMUnitTest tests[] = { TEST(test_size),
+					    TEST(test_file_shrinks),
+					    TEST(test_flood_spares_flows),
+					    TEST(test_flows_too),
+					    TEST(test_policies_spare_log),
+					    TEST(test_log_spares_policies),
+					    TEST(test_policy_in_force),
+					    TEST(test_age) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
