@@ -154,11 +154,15 @@ static void lose(struct ks_keeper *keeper, uint64_t count)
 	pthread_mutex_unlock(&keeper->mutex);
 }
 
+/* Whatever was in the batch is not in the file: its events are lost, and its policy is to be asked for again. */
 static void halt(struct ks_keeper *keeper, int err)
 {
 	if (keeper->store.db && keeper->store.open_batch)
 		ks_store_give_up(&keeper->store);
 	ks_store_close(&keeper->store);
+	lose(keeper, keeper->pending);
+	keeper->pending = keeper->told = 0;
+	keeper->policies = (struct ks_policies){ 0 };
 	keeper->stopped = keeper->stopped ?: ks_when_now();
 	keeper->retry = ks_when_steady() + RETRY_MS;
 	set_state(keeper, KS_KEEPER_STOPPED, sentence_of(err));
@@ -186,9 +190,12 @@ static int commit(struct ks_keeper *keeper)
 	bool any = keeper->store.open_batch;
 	int err = ks_store_commit(&keeper->store);
 
-	if (!err && any)
-		keeper->committed(keeper->arg);
-	return err;
+	if (err || !any)
+		return err;
+	keeper->unwritten -= keeper->told;
+	keeper->pending = keeper->told = 0;
+	keeper->committed(keeper->arg);
+	return 0;
 }
 
 static int begin(struct ks_keeper *keeper)
@@ -273,21 +280,23 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 	if (!json_is_object(event))
 		return 0;
 	ks_exports_send(keeper->exports, event, line->text, line->size);
+	keeper->pending++;
 	return begin(keeper) ?: ks_entry_write(&keeper->store, event, line->time);
 }
 
 static int write_lost(struct ks_keeper *keeper)
 {
-	int err = 0;
+	int err;
 
-	if (keeper->unwritten)
-		err = begin(keeper) ?: ks_entry_lost(&keeper->store, ks_when_now(), keeper->unwritten);
+	if (keeper->unwritten == keeper->told)
+		return 0;
+	err = begin(keeper) ?: ks_entry_lost(&keeper->store, ks_when_now(), keeper->unwritten - keeper->told);
 	if (!err)
-		keeper->unwritten = 0;
+		keeper->told = keeper->unwritten;
 	return err;
 }
 
-static void write_lines(struct ks_keeper *keeper, const struct ks_line *lines, uint64_t lost)
+void ks_keeper_write(struct ks_keeper *keeper, const struct ks_line *lines, uint64_t lost)
 {
 	int err = 0;
 
@@ -398,7 +407,7 @@ static void look_away(struct ks_keeper *keeper)
 		set_state(keeper, KS_KEEPER_WAITING, "no daemon answers");
 }
 
-static void take_second(struct ks_keeper *keeper)
+void ks_keeper_second(struct ks_keeper *keeper)
 {
 	ks_auto_json json_t *totals = NULL;
 	int err = commit(keeper);
@@ -430,7 +439,7 @@ static void *keep(void *arg)
 		if (keeper->store.open_batch)
 			next = KS_MIN(next, keeper->batch + BATCH_MS);
 		lines = ks_queue_take(&keeper->queue, next - now, &lost);
-		write_lines(keeper, lines, lost);
+		ks_keeper_write(keeper, lines, lost);
 		ks_lines_free(lines);
 		err = commit_if_due(keeper);
 		if (err)
@@ -439,13 +448,13 @@ static void *keep(void *arg)
 		if (ks_when_steady() < keeper->second)
 			continue;
 		keeper->second = KS_MAX(keeper->second + SECOND_MS, ks_when_steady());
-		take_second(keeper);
+		ks_keeper_second(keeper);
 	}
 	return NULL;
 }
 
-int ks_keeper_start(struct ks_keeper *keeper, const char *path, struct ks_exports *exports,
-		    void (*committed)(void *arg), void *arg)
+int ks_keeper_init(struct ks_keeper *keeper, const char *path, struct ks_exports *exports, void (*committed)(void *arg),
+		   void *arg)
 {
 	int err;
 
@@ -463,9 +472,33 @@ int ks_keeper_start(struct ks_keeper *keeper, const char *path, struct ks_export
 	ks_figures_load(&keeper->figures, &keeper->store);
 	measure(keeper);
 	set_state(keeper, KS_KEEPER_WAITING, "no daemon answers");
+	return 0;
+}
+
+int ks_keeper_start(struct ks_keeper *keeper, const char *path, struct ks_exports *exports,
+		    void (*committed)(void *arg), void *arg)
+{
+	int err = ks_keeper_init(keeper, path, exports, committed, arg);
+
+	if (err)
+		return err;
 	if (pthread_create(&keeper->writer, NULL, keep, keeper))
 		return -EAGAIN;
 	return pthread_create(&keeper->follower, NULL, follow, keeper) ? -EAGAIN : 0;
+}
+
+void ks_keeper_fini(struct ks_keeper *keeper)
+{
+	if (keeper->store.db && keeper->state != KS_KEEPER_STOPPED) {
+		commit(keeper);
+		if (!begin(keeper) && !ks_figures_write(&keeper->figures, &keeper->store, ks_when_now()))
+			commit(keeper);
+	}
+	ks_store_close(&keeper->store);
+	ks_figures_fini(&keeper->figures);
+	ks_queue_fini(&keeper->queue);
+	pthread_cond_destroy(&keeper->changed);
+	pthread_mutex_destroy(&keeper->mutex);
 }
 
 void ks_keeper_stop(struct ks_keeper *keeper)
@@ -477,14 +510,5 @@ void ks_keeper_stop(struct ks_keeper *keeper)
 	ks_queue_end(&keeper->queue);
 	pthread_join(keeper->writer, NULL);
 	pthread_join(keeper->follower, NULL);
-	if (keeper->store.db && keeper->state != KS_KEEPER_STOPPED) {
-		commit(keeper);
-		if (!begin(keeper) && !ks_figures_write(&keeper->figures, &keeper->store, ks_when_now()))
-			commit(keeper);
-	}
-	ks_store_close(&keeper->store);
-	ks_figures_fini(&keeper->figures);
-	ks_queue_fini(&keeper->queue);
-	pthread_cond_destroy(&keeper->changed);
-	pthread_mutex_destroy(&keeper->mutex);
+	ks_keeper_fini(keeper);
 }

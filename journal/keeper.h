@@ -49,7 +49,9 @@ struct ks_keeper {
 		listed_heard; /* ms of the epoch: of the list of states, and of before; 0: nothing is to be ended */
 	int64_t listed_last; /* the last row of before */
 	int64_t minute; /* the next look at the age */
-	uint64_t unwritten; /* lost events that no entry tells of */
+	uint64_t unwritten; /* lost events that no entry tells of, but one in the open batch: */
+	uint64_t told; /* of so many of them */
+	uint64_t pending; /* events in the open batch */
 	pthread_t follower, writer;
 };
 
@@ -59,6 +61,16 @@ int ks_keeper_start(struct ks_keeper *keeper, const char *path, struct ks_export
 
 /* Writes what is there, and ends. */
 void ks_keeper_stop(struct ks_keeper *keeper);
+
+/*
+ * The steps of the writing thread, for tests without threads: opening the file, writing lines (`lost` did not fit into the queue), the work
+ * of a second, and the end.
+ */
+int ks_keeper_init(struct ks_keeper *keeper, const char *path, struct ks_exports *exports, void (*committed)(void *arg),
+		   void *arg);
+void ks_keeper_write(struct ks_keeper *keeper, const struct ks_line *lines, uint64_t lost);
+void ks_keeper_second(struct ks_keeper *keeper);
+void ks_keeper_fini(struct ks_keeper *keeper);
 
 /* The answer to GET /v1/journal. NULL without memory. */
 json_t *ks_keeper_json(struct ks_keeper *keeper);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* journal/keeper.c: a disk that fails and a daemon that goes away leave no holes that nobody tells of. No threads: this file is the opener. */
+#include "tests/unit/journal/support.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "core/types.h"
+#include "journal/keeper.h"
+#include "journal/opener.h"
+
+#define DROP                                                                                                          \
+	"{\"event\":\"drop\",\"verdict\":\"deny\",\"reason\":\"no rule\",\"proto\":\"udp\",\"source\":\"192.0.2.10\"" \
+	",\"source_port\":40000,\"destination\":\"203.0.113.1\",\"destination_port\":53}"
+#define TOTALS "{\"generation\":1,\"loaded\":1796464000,\"journal\":{\"size\":16777216,\"age\":86400}}"
+#define POLICY "{\"policy\":\"a.conf\",\"generation\":1,\"text\":\"deny\"}"
+
+static struct ks_keeper keeper;
+static struct ks_exports exports;
+static const char *answers[KS_SOURCE_MAX]; /* of the daemon; NULL: it is away */
+static bool breaks_off; /* its answers do before their end */
+
+/* Instead of that of journal/opener.c. */
+int ks_opener_ask(enum ks_source source)
+{
+	const char *answer = answers[source];
+	int fds[2];
+
+	if (!answer)
+		return -ECONNREFUSED;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
+		return -errno;
+	dprintf(fds[1], "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(answer) + breaks_off, answer);
+	close(fds[1]);
+	return fds[0];
+}
+
+static void nothing_committed(void *arg)
+{
+}
+
+static int begin_keeper(void **state)
+{
+	memset(&exports, 0, sizeof(exports));
+	memset(answers, 0, sizeof(answers));
+	answers[KS_SOURCE_TOTALS] = TOTALS;
+	answers[KS_SOURCE_POLICY] = POLICY;
+	answers[KS_SOURCE_STATES] = "";
+	breaks_off = false;
+	if (store_begin_test(state) || ks_exports_open(&exports))
+		return -1;
+	return ks_keeper_init(&keeper, test_path, &exports, nothing_committed, NULL);
+}
+
+static int end_keeper(void **state)
+{
+	ks_keeper_fini(&keeper);
+	return store_end_test(state);
+}
+
+static void write_line(enum ks_line_kind kind, int64_t time, const char *text)
+{
+	struct ks_line *line = calloc(1, sizeof(*line) + strlen(text) + 1);
+
+	assert_non_null(line);
+	line->kind = kind;
+	line->time = time;
+	line->size = strlen(text);
+	memcpy(line->text, text, line->size);
+	ks_keeper_write(&keeper, line, 0);
+	ks_lines_free(line);
+}
+
+static int refuse_commit(void *arg)
+{
+	return 1;
+}
+
+/* The next commit fails as on a full disk. The file is opened anew after it. */
+static void fail_commit(void)
+{
+	sqlite3_commit_hook(keeper.store.db, refuse_commit, NULL);
+	ks_keeper_second(&keeper);
+	assert_int_equal(keeper.state, KS_KEEPER_STOPPED);
+}
+
+static void go_on(void)
+{
+	keeper.retry = 0;
+	ks_keeper_second(&keeper);
+	assert_int_equal(keeper.state, KS_KEEPER_WRITING);
+}
+
+static void test_policy_of_failed_batch(void **state)
+{
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 1);
+	answers[KS_SOURCE_TOTALS] = "{\"generation\":2,\"loaded\":1796464100,\"journal\":{\"size\":16777216}}";
+	answers[KS_SOURCE_POLICY] = "{\"policy\":\"a.conf\",\"generation\":2,\"text\":\"allow\"}";
+	fail_commit();
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 1);
+	go_on();
+	assert_int_equal(ask_test("SELECT generation FROM policy WHERE until IS NULL"), 2);
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 2);
+}
+
+static int64_t lost_in_file(void)
+{
+	return ask_test("SELECT sum(json_extract(rest, '$.lost')) FROM entry WHERE event = 5");
+}
+
+static void test_events_of_failed_batch(void **state)
+{
+	ks_keeper_second(&keeper);
+	write_line(KS_LINE_EVENT, ks_when_now(), DROP);
+	ks_keeper_second(&keeper);
+	for (int i = 0; i < 3; i++)
+		write_line(KS_LINE_EVENT, ks_when_now(), DROP);
+	fail_commit();
+	write_line(KS_LINE_EVENT, ks_when_now(), DROP);
+	assert_int_equal(keeper.lost, 4);
+	go_on();
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE event = 0"), 1);
+	assert_int_equal(lost_in_file(), 4);
+}
+
+/* The entry that tells of lost events may itself be in a batch that fails. */
+static void test_lost_is_told_once(void **state)
+{
+	ks_keeper_second(&keeper);
+	ks_keeper_write(&keeper, NULL, 5);
+	fail_commit();
+	assert_int_equal(lost_in_file(), 0);
+	go_on();
+	ks_keeper_second(&keeper);
+	assert_int_equal(lost_in_file(), 5);
+	assert_int_equal(keeper.lost, 5);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_keeper, end_keeper)
+	const struct CMUnitTest tests[] = { TEST(test_policy_of_failed_batch), TEST(test_events_of_failed_batch),
+					    TEST(test_lost_is_told_once) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
