@@ -275,7 +275,6 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 		return write_connected(keeper, line->time);
 	if (line->kind == KS_LINE_AWAY)
 		return 0;
-	keeper->heard = line->time;
 	event = json_loadb(line->text, line->size, 0, NULL);
 	if (!json_is_object(event))
 		return 0;
@@ -302,6 +301,8 @@ void ks_keeper_write(struct ks_keeper *keeper, const struct ks_line *lines, uint
 
 	lose(keeper, lost);
 	for (; lines; lines = lines->next) {
+		if (lines->kind != KS_LINE_CONNECTED) /* that asks how long ago the daemon was heard */
+			keeper->heard = lines->time;
 		if (!keeper->store.db || keeper->state == KS_KEEPER_OFF) {
 			lose(keeper, lines->kind == KS_LINE_EVENT);
 			continue;

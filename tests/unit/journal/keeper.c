@@ -138,11 +138,33 @@ static void test_lost_is_told_once(void **state)
 	assert_int_equal(keeper.lost, 5);
 }
 
+#define QUIET_MS 3600000 /* an hour in which nothing is to be told */
+
+static void connect_again(int64_t away, int64_t ms)
+{
+	write_line(KS_LINE_AWAY, away, "");
+	write_line(KS_LINE_CONNECTED, away + ms, "");
+	ks_keeper_second(&keeper);
+}
+
+/* A gap is the time without the daemon, not that without events. */
+static void test_gap_after_quiet(void **state)
+{
+	int64_t now = ks_when_now();
+
+	ks_keeper_second(&keeper);
+	write_line(KS_LINE_CONNECTED, now, "");
+	connect_again(now + QUIET_MS, 300);
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE event = 6"), 0);
+	connect_again(now + 2 * QUIET_MS, 5000);
+	assert_int_equal(ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6"), 5000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_keeper, end_keeper)
 	const struct CMUnitTest tests[] = { TEST(test_policy_of_failed_batch), TEST(test_events_of_failed_batch),
-					    TEST(test_lost_is_told_once) };
+					    TEST(test_lost_is_told_once), TEST(test_gap_after_quiet) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
