@@ -163,6 +163,7 @@ static void halt(struct ks_keeper *keeper, int err)
 	lose(keeper, keeper->pending);
 	keeper->pending = keeper->told = 0;
 	keeper->policies = (struct ks_policies){ 0 };
+	keeper->listed = 0; /* the list is in a table of the connection */
 	keeper->stopped = keeper->stopped ?: ks_when_now();
 	keeper->retry = ks_when_steady() + RETRY_MS;
 	set_state(keeper, KS_KEEPER_STOPPED, sentence_of(err));
@@ -238,6 +239,7 @@ static int list_states(struct ks_keeper *keeper)
 
 	if (fd < 0)
 		return 0;
+	keeper->listed = 0; /* the list before is forgotten, also if this one breaks off */
 	err = begin(keeper) ?: ks_flows_begin(&keeper->store, &keeper->listed_last);
 	if (err)
 		return err;

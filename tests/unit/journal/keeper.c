@@ -12,6 +12,11 @@
 #define DROP                                                                                                          \
 	"{\"event\":\"drop\",\"verdict\":\"deny\",\"reason\":\"no rule\",\"proto\":\"udp\",\"source\":\"192.0.2.10\"" \
 	",\"source_port\":40000,\"destination\":\"203.0.113.1\",\"destination_port\":53}"
+#define ENDS                                                                                               \
+	"\"proto\":\"udp\",\"source\":\"10.0.0.10\",\"source_port\":40000,\"destination\":\"192.0.2.10\"," \
+	"\"destination_port\":53"
+#define BEGIN "{\"event\":\"begin\",\"id\":\"0000000000000001\"," ENDS "}"
+#define STATE "{" ENDS ",\"age\":0}\n"
 #define TOTALS "{\"generation\":1,\"loaded\":1796464000,\"journal\":{\"size\":16777216,\"age\":86400}}"
 #define POLICY "{\"policy\":\"a.conf\",\"generation\":1,\"text\":\"deny\"}"
 
@@ -160,11 +165,71 @@ static void test_gap_after_quiet(void **state)
 	assert_int_equal(ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6"), 5000);
 }
 
+static int64_t count_living(void)
+{
+	return ask_test("SELECT count(*) FROM flow WHERE ended IS NULL");
+}
+
+/* A flow, and a list of states that has it. */
+static void begin_listed_flow(void)
+{
+	ks_keeper_second(&keeper);
+	write_line(KS_LINE_EVENT, ks_when_now(), BEGIN);
+	answers[KS_SOURCE_STATES] = STATE;
+	write_line(KS_LINE_CONNECTED, ks_when_now(), "");
+	ks_keeper_second(&keeper);
+	assert_int_equal(count_living(), 1);
+}
+
+/* As if so much time had gone since the list that those that are not in it have ended. */
+static void end_unlisted(void)
+{
+	if (keeper.listed)
+		keeper.listed -= 10000;
+	ks_keeper_second(&keeper);
+}
+
+static void test_unlisted_ends(void **state)
+{
+	begin_listed_flow();
+	end_unlisted();
+	assert_int_equal(count_living(), 1);
+	answers[KS_SOURCE_STATES] = "";
+	write_line(KS_LINE_CONNECTED, ks_when_now(), "");
+	end_unlisted();
+	assert_int_equal(count_living(), 0);
+}
+
+/* It says nothing about those that it does not have, and neither does the one before any longer. */
+static void test_broken_list(void **state)
+{
+	begin_listed_flow();
+	answers[KS_SOURCE_STATES] = "";
+	breaks_off = true;
+	write_line(KS_LINE_CONNECTED, ks_when_now(), "");
+	breaks_off = false;
+	end_unlisted();
+	assert_int_equal(count_living(), 1);
+}
+
+/* The list goes with the connection to the file. */
+static void test_list_of_failed_batch(void **state)
+{
+	begin_listed_flow();
+	write_line(KS_LINE_EVENT, ks_when_now(), DROP);
+	fail_commit();
+	go_on();
+	end_unlisted();
+	assert_int_equal(count_living(), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_keeper, end_keeper)
 	const struct CMUnitTest tests[] = { TEST(test_policy_of_failed_batch), TEST(test_events_of_failed_batch),
-					    TEST(test_lost_is_told_once), TEST(test_gap_after_quiet) };
+					    TEST(test_lost_is_told_once),      TEST(test_gap_after_quiet),
+					    TEST(test_unlisted_ends),	       TEST(test_broken_list),
+					    TEST(test_list_of_failed_batch) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
