@@ -32,6 +32,12 @@ static bool packet_write(struct log_ctx *log, const json_t *event)
 	return written;
 }
 
+/* A capture on standard output has no lines between its packets. */
+static bool is_told_on_stderr(const json_t *event)
+{
+	return !strcmp(ks_member_text(event, "event"), "lost");
+}
+
 static int log_line_take(const char *line, size_t length, void *arg)
 {
 	struct log_ctx *log = arg;
@@ -40,7 +46,7 @@ static int log_line_take(const char *line, size_t length, void *arg)
 	if (!length) /* sent now and then, so that the daemon notices when we are gone */
 		return ferror(stdout);
 	event = json_loadb(line, length, 0, NULL);
-	if (packet_write(log, event))
+	if (packet_write(log, event) || (log->file.out == stdout && !is_told_on_stderr(event)))
 		;
 	else if (log->json)
 		printf("%.*s\n", (int)length, line);
@@ -80,6 +86,8 @@ static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_pa
 		return ks_usage_error(usage, "give either --flows or --events, not both");
 	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
 	filters[LOG_OCTETS].value = log->path ? "1" : NULL;
+	if (log->path && log->json)
+		return ks_usage_error(usage, "give either --write or --json, not both");
 	if (log->path && (history->who || ks_history_is_asked(history)))
 		return ks_usage_error(usage, "--write is of what comes now: the journal keeps no octets of packets");
 	if (history->who)
