@@ -24,7 +24,9 @@ static int begin_server(void **state)
 	alarm(HANGS_SECONDS);
 	if (store_begin_test(state))
 		return -1;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", test_directory);
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", test_directory) >=
+	    (int)sizeof(address.sun_path))
+		return -1;
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 8))
 		return -1;
 	ks_server_init(&server, &keeper, test_path);
