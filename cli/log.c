@@ -25,8 +25,10 @@ struct log_ctx {
 /* Writes a packet instead of printing it. Returns true if it was one. */
 static bool packet_write(struct log_ctx *log, const json_t *event)
 {
-	int written = log->file.out && event ? ks_log_write_event(&log->file, event) : 0;
+	int written = log->file.out ? ks_log_write_begin(&log->file) : 0;
 
+	if (!written && log->file.out && event)
+		written = ks_log_write_event(&log->file, event);
 	if (written < 0)
 		log->err = written;
 	return written;
@@ -41,19 +43,16 @@ static bool is_told_on_stderr(const json_t *event)
 static int log_line_take(const char *line, size_t length, void *arg)
 {
 	struct log_ctx *log = arg;
-	ks_auto_json json_t *event = NULL;
+	ks_auto_json json_t *event = length ? json_loadb(line, length, 0, NULL) : NULL; /* empty: is anybody there? */
 
-	if (!length) /* sent now and then, so that the daemon notices when we are gone */
-		return ferror(stdout);
-	event = json_loadb(line, length, 0, NULL);
-	if (packet_write(log, event) || (log->file.out == stdout && !is_told_on_stderr(event)))
+	if (packet_write(log, event) || !length || (log->file.out == stdout && !is_told_on_stderr(event)))
 		;
 	else if (log->json)
 		printf("%.*s\n", (int)length, line);
 	else if (event)
 		ks_event_print(event, log->colour);
 	log->count += event && ks_event_is_single(event);
-	return log->err || fflush(stdout) || (log->limit && log->count >= log->limit);
+	return log->err || fflush(stdout) || ferror(stdout) || (log->limit && log->count >= log->limit);
 }
 
 enum { LOG_PROTO = 4, LOG_EVENTS = 11, LOG_FLOWS, LOG_OCTETS, LOG_FILTERS }; /* some of the parameters */
@@ -86,8 +85,8 @@ static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_pa
 		return ks_usage_error(usage, "give either --flows or --events, not both");
 	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
 	filters[LOG_OCTETS].value = log->path ? "1" : NULL;
-	if (log->path && log->json)
-		return ks_usage_error(usage, "give either --write or --json, not both");
+	if (log->path && log->json && !strcmp(log->path, "-"))
+		return ks_usage_error(usage, "standard output takes either the capture or --json");
 	if (log->path && (history->who || ks_history_is_asked(history)))
 		return ks_usage_error(usage, "--write is of what comes now: the journal keeps no octets of packets");
 	if (history->who)

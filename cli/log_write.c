@@ -3,8 +3,10 @@
 #include "cli/log_write.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "capture/pcapng_write.h"
 #include "core/event.h"
@@ -17,13 +19,24 @@
 
 int ks_log_write_open(struct ks_log_write *file, const char *path)
 {
-	*file = (struct ks_log_write){ .out = strcmp(path, "-") ? fopen(path, "we") : stdout };
-	if (!file->out)
-		return -errno;
-	if (!ks_pcapng_write_section(file->out, "keepstate " KS_VERSION))
+	int fd;
+
+	*file = (struct ks_log_write){ .out = stdout };
+	if (!strcmp(path, "-"))
 		return 0;
-	ks_log_write_close(file);
-	return -EIO;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	file->out = fd < 0 ? NULL : fdopen(fd, "w");
+	return file->out ? 0 : -errno;
+}
+
+int ks_log_write_begin(struct ks_log_write *file)
+{
+	if (file->begun)
+		return 0;
+	file->begun = true;
+	if (file->out != stdout && ftruncate(fileno(file->out), 0) && errno != EINVAL) /* a pipe has nothing to lose */
+		return -errno;
+	return ks_pcapng_write_section(file->out, "keepstate " KS_VERSION);
 }
 
 /* "2026-01-31T12:00:00.123Z" in ns since the epoch; 0 if it is none. */
