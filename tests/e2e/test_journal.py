@@ -194,6 +194,7 @@ def test_full_disk_stops_the_journal_only(lab, wall, tmp_path):
 def test_policy_turns_it_off(lab, wall, journal):
     """Nothing is followed then, so the programs make no events."""
     wait_for(lambda: wall.data("status")[0]["followers"] == 1, SLOW, "only this journal follows")
+    wait_for(lambda: len(journal.lines("/v1/policies")) == 1, SLOW, "the policy is known")
     wall.path.write_text(RULES + "option journal off\n")
     try:
         wall.say("reload")
@@ -203,8 +204,7 @@ def test_policy_turns_it_off(lab, wall, journal):
         wall.say("reload")
         wait_for(lambda: journal.state()["daemon"], SLOW, "it is on again")
         assert (journal.state()["limit"], journal.state()["age_limit"]) == (32 << 20, 7 * 86400)
-        texts = [policy["policy"] for policy in journal.lines("/v1/policies")]
-        assert len(texts) == 3
+        wait_for(lambda: len(journal.lines("/v1/policies")) == 3, SLOW, "the policies are known")
         asked = f"lan {CLIENT4}:40000 > self {LAN4}:7999 udp"
         assert wall.cli("explain", asked).returncode == wall.cli("explain", "--at", "now", asked).returncode == 1
         wall.path.write_text(RULES + "allow from lan to self udp port 7999\n")
