@@ -77,11 +77,11 @@ def test_history(lab, wall, journal):
     knock(lab, 7001, 3)
     assert lab.client.run("ping", "-c", "1", "-W", "2", SERVER4).returncode == 0
     assert kept(wall, 7001, 7002, 7003) == [7001, 7002, 7003]
+    out = wait_for(lambda: history(wall, "--since", "10m", "--rule", "out"), SLOW, "the ping is kept, too")
     assert ports(history(wall, "--since", "10m", "--port", 7002)) == [7002]
     assert ports(history(wall, "--last", 2)) == [7003] or ports(history(wall, "--last", 3)) == [7002, 7003]
     assert history(wall, "--since", "10m", "--address", "10.9.0.0/16") == []
     assert ports(history(wall, "--until", "10m")) == []
-    out = [line for line in history(wall, "--since", "10m", "--rule", "out")]
     assert [(line["verdict"], line["proto"], line["source"]) for line in out] == [("allow", "icmp", CLIENT4)]
     text = wall.say("log", "--since", "10m", "--zone", "lan")
     assert f"lan {CLIENT4}" in text and "udp" in text and '"out"' in text
