@@ -13,7 +13,7 @@
 #include "core/header/packet.h"
 #include "explain/json.h"
 
-#define LINKTYPE_RAW 101U /* what DLT_RAW is in files */
+#define LINKTYPE_RAW 101U /* DLT_RAW, as files number it */
 #define LINKTYPE_ETHERNET 1U
 #define COMMENT_MAX 1024U
 
@@ -126,7 +126,7 @@ int ks_log_write_event(struct ks_log_write *file, const json_t *event)
 	packet.length = KS_MAX(packet.length, packet.captured);
 	comment_make(event, comment);
 	err = interface_find(file, link, &packet.interface) ?: ks_pcapng_write_packet(file->out, &packet);
-	if (!err && fflush(file->out)) /* whoever reads along sees it, and an interruption loses nothing */
+	if (!err && fflush(file->out)) /* for readers who follow, and an interruption loses nothing */
 		err = -errno;
 	return err ?: 1;
 }

@@ -327,7 +327,7 @@ def test_packets_are_written_with_what_was_decided(net, firewall, tmp_path):
 @pytest.mark.parametrize("words, right", [(("--write", "/nowhere/x"), "cannot write /nowhere/x"), (("--write", "x", "--since", "1m"), "the journal keeps no octets"),
                                           (("--write", "x", "--events", "begin"), "only packets have them")])
 def test_captures_that_cannot_be(firewall, words, right, tmp_path):
-    """What is in the file that was named stays."""
+    """The file that was named stays as it was."""
     kept = tmp_path / "kept"
     kept.write_text("a capture of yesterday")
     done = firewall.cli("log", *[str(kept) if word == "x" else word for word in words])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the writer of pcapng writes, the reader reads; comments are where the format wants them. */
+/* The reader of pcapng reads what the writer writes; comments are where the format wants them. */
 #include <errno.h>
 #include <pcap/dlt.h>
 #include <setjmp.h>
