@@ -15,6 +15,7 @@
 #include "text/scoped.h"
 
 #define KS_BACKLOG 64
+#define KS_ACCEPTED_TOGETHER 8U
 #define KS_MASK_ROOT 0177 /* of the modes that a socket of root has */
 #define KS_MASK_GROUP 0117
 
@@ -160,8 +161,8 @@ void ks_connections_accept(struct ks_connections *connections, struct MHD_Daemon
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	/* A bound, because clients can connect as fast as we accept: the others wait until the server has run. */
-	for (unsigned n = 0; n < KS_BACKLOG; n++) {
+	/* Few at a time: clients can connect as fast as we accept, and who has sent a request is not idle once the server has run. */
+	for (unsigned n = 0; n < KS_ACCEPTED_TOGETHER; n++) {
 		int fd = accept4(connections->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0)
