@@ -41,6 +41,17 @@ def socket_of(firewall):
     return f"/run/keepstate/{firewall.instance()}/control.sock"
 
 
+def readers_of(firewall):
+    return f"/run/keepstate/{firewall.instance()}/read.sock"
+
+
+def status_of(path):
+    """The status of an answer of the metrics by a socket, which is read to its end."""
+    done = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", path, "http://keepstate/metrics"],
+                          capture_output=True, text=True, timeout=30)
+    return done.stdout
+
+
 def ask(firewall, *words, path="/metrics"):
     """Asks the control API as curl does; returns the body."""
     done = subprocess.run(["curl", "-sS", "--fail-with-body", "--unix-socket", socket_of(firewall), f"http://keepstate{path}", *words],
@@ -187,15 +198,19 @@ def test_rules_are_bounded(counted):
         assert sum(name == "keepstate_rule_flows" for name, _ in samples(text)) == 1000
         assert value(text, "keepstate_rules_left_out") == value(text, "keepstate_policy_rules") - 1000 > 1000
         assert any(dict(labels).get("label") == "last" for _, labels in samples(text))
-        silent = [socket.socket(socket.AF_UNIX) for _ in range(4)]
-        for one in silent:  # they ask for more than their sockets hold, and do not read
-            one.connect(socket_of(counted))
-            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: keepstate\r\n\r\n")
-        wait_for(lambda: counted.cli("metrics").returncode != 0, what="a fifth is refused")
-        assert counted.cli("status").returncode == 0
-        for one in silent:
-            one.close()
-        wait_for(lambda: counted.cli("metrics").returncode == 0, what="room again")
+        control = socket_of(counted)
+        for path, other in [(control, readers_of(counted)), (readers_of(counted), control)]:
+            silent = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+            try:
+                for one in silent:  # they ask for more than their sockets hold, and do not read
+                    one.connect(path)
+                    one.sendall(b"GET /metrics HTTP/1.1\r\nHost: keepstate\r\n\r\n")
+                wait_for(lambda path=path: status_of(path) == "503", what="a fifth is refused")
+                assert status_of(other) == "200", "the other socket has places of its own"
+            finally:
+                for one in silent:
+                    one.close()
+            wait_for(lambda path=path: status_of(path) == "200", what="room again")
     finally:
         counted.path.write_text(policy)
         counted.say("reload")
