@@ -9,6 +9,7 @@ network only (nsenter --net), so that nothing else of the machine is touched.
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,12 @@ def wait_for(condition, seconds=10.0, what="condition"):
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.05)
+
+
+def pings_lost(summary):
+    """How many pings were not answered, but for one that was under way when ping was ended."""
+    sent, heard = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", summary).groups())
+    return max(0, sent - heard - 1)
 
 
 def end_process(child, seconds=5):
