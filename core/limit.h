@@ -6,8 +6,8 @@
  * in the state table (core/table/tally.h), one for each source, destination or flow, or
  * one for all.
  *
- * Who is counted. Only a source that has proved to be there is counted, because anybody can send packets in the name of
- * others and would spend what they may have. A connection of TCP, SCTP or DCCP counts, as a new flow and as a connection,
+ * Counting. A source is counted, where its protocol can prove it, only when it has proved to be there, because anybody can
+ * send packets in the name of others and would spend what they may have. A connection of TCP, SCTP or DCCP counts, as a new flow and as a connection,
  * when its handshake is complete. Until then `limit half-open` bounds it, and limits of packets and octets count nothing of
  * it; later they do not count a SYN, an INIT or a Request inside it. Its first packet is refused if the limit is spent
  * already. One whose handshake is complete too late waits half open, and its packets are dropped until the limit has room.
