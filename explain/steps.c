@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/env.h"
+#include "core/table/ended.h"
 #include "explain/internal.h"
 #include "explain/json.h"
 #include "text/json.h"
@@ -133,6 +134,11 @@ static bool explain_midstream(struct ks_explain *explain)
 			explain, "protocol", "note",
 			"it is from the middle of a connection, which is taken up because the firewall started a "
 			"moment ago ('option settle'); it is half-open until the other side speaks");
+	else if (ks_ended_knows(ks_engine_env(explain->engine), &insp->flow.key, insp->flow.clock))
+		ks_explain_step(explain, "protocol", "drop",
+				"it is from the middle of a connection that was ended not long ago: by 'states kill', "
+				"a reload, a "
+				"set or a limit; only a new one can open it");
 	else if (insp->translate & KS_TRANSLATE_SRC)
 		ks_explain_step(
 			explain, "protocol", "drop",
@@ -290,7 +296,7 @@ void ks_explain_rules(struct ks_explain *explain)
 	const struct ks_inspection *insp = explain->insp;
 	const struct ks_policy *policy = explain->policy;
 	struct ks_inspection asked; /* the inspection as it was when the filter was asked */
-	__u32 count = policy->config.rules, index = 0, told = 0;
+	__u32 count = policy->config.rules, index = 0, asks = 0, told = 0;
 	unsigned miss = KS_MISS_FROM;
 	json_t *list, *step;
 
@@ -308,11 +314,13 @@ void ks_explain_rules(struct ks_explain *explain)
 	while (index < count && miss != KS_MISS_NOTHING) {
 		const struct ks_rule_info *info = &policy->infos[policy->rule_info[index]];
 
+		asks = index;
 		miss = rule_miss(explain, &index, count);
 		rule_tell(explain, list, info, miss);
 		told++;
 	}
-	if (!ks_reason_is_pass(insp->verdict.reason) && !lets_pass(policy, insp->verdict.rule_index)) {
+	if (!ks_reason_is_pass(insp->verdict.reason) && !lets_pass(policy, insp->verdict.rule_index) &&
+	    !(miss == KS_MISS_NOTHING && lets_pass(policy, asks))) { /* it is not the rules that drop it */
 		explain->closest = ks_explain_closest(explain, insp->verdict.rule_index);
 		explain->no_memory |= !explain->closest;
 	}

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from lab import CLIENT4, LAN4, LAN6, SERVER4, SERVER6, WAN4, WAN6, end_process, uses_port, wait_for
+from lab import CLIENT4, CLIENT6, LAN4, LAN6, SERVER4, SERVER6, WAN4, WAN6, end_process, uses_port, wait_for
 
 RULES = """\
 zone lan { lan0 }
@@ -335,3 +335,21 @@ def test_explain_says_what_happens(lab, servers, make_firewall):
     firewall.path.write_text(RULES + "option settle off\n")
     firewall.say("reload")
     assert firewall.cli("explain", words).returncode == 1, "a reload can end the time"
+
+
+def test_a_kill_outlives_the_daemon_and_a_reload(lab, make_firewall, two_cpus, watch):
+    """A connection that goes on speaking is not taken up, and explain says why; a new one is let in."""
+    firewall = make_firewall(RULES)
+    watch.start(lab.server, "serve", 5790)
+    port = watch.start(lab.client, "follow", SERVER6, 5790).facts["port"]
+    wait_for(lambda: [state for state in firewall.data("states") if uses_port(state, port)], what="its state")
+    firewall.say("states", "kill", "--port", str(port))
+    firewall.crash()
+    firewall.start()
+    firewall.say("reload")
+    time.sleep(1)
+    assert [state for state in firewall.data("states") if uses_port(state, port)] == []
+    words = f"lan [{CLIENT6}]:{port} > wan [{SERVER6}]:5790 tcp"
+    middle = firewall.cli("explain", words + " ack").stdout
+    assert "was ended not long ago" in middle and "Closest" not in middle, middle
+    assert "=> allow" in firewall.cli("explain", words + " syn").stdout
