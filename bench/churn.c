@@ -93,8 +93,7 @@ int bench_churn(const struct bench_opts *opts)
 	/* Or the timeouts would shrink, and the table would never be full. */
 	policy->config.adaptive_low = policy->config.adaptive_high = 0;
 	for (__u32 i = 0; !err && i < opts->runs; i++) {
-		struct ks_tables tables = { &policy->config, policy->rules,   policy->sets,
-					    policy->ranges,  policy->targets, policy->limits };
+		struct ks_tables tables = ks_policy_tables(policy);
 
 		err = run_once(opts, &tables);
 	}

@@ -135,8 +135,7 @@ int bench_native(const struct bench_opts *opts)
 	int err = bench_policy_make(opts->rules, bench_room(opts->flows), 0, &b.policy);
 
 	if (!err) {
-		struct ks_tables tables = { &b.policy->config, b.policy->rules,	  b.policy->sets,
-					    b.policy->ranges,  b.policy->targets, b.policy->limits };
+		struct ks_tables tables = ks_policy_tables(b.policy);
 
 		err = ks_engine_create(&tables, &b.engine);
 	}

@@ -49,8 +49,8 @@ int ks_replay_create(const struct ks_replay_config *config, struct ks_replay **r
 	/* In a capture many checksums are those of packets that a card was to finish. */
 	made->policy_config.options &= ~(config->options_clear | KS_OPT_STATE_CHECKSUM);
 	ks_zone_map_networks(config->zones, &made->policy_config);
-	made->tables = (struct ks_tables){ &made->policy_config,   config->policy->rules,   config->policy->sets,
-					   config->policy->ranges, config->policy->targets, config->policy->limits };
+	made->tables = ks_policy_tables(config->policy);
+	made->tables.config = &made->policy_config;
 	ks_set_store_init(&made->sets, &ks_set_memory_native);
 	err = ks_engine_create(&made->tables, &made->engine);
 	if (!err)

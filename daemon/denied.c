@@ -194,12 +194,8 @@ static int tables_copy(const struct ks_policy *policy, struct ks_tables *tables,
 		return -ENOMEM;
 	if (size)
 		memcpy(*ranges, policy->ranges, size);
-	*tables = (struct ks_tables){ .config = &policy->config,
-				      .rules = policy->rules,
-				      .sets = policy->sets,
-				      .ranges = *ranges,
-				      .targets = policy->targets,
-				      .limits = policy->limits };
+	*tables = ks_policy_tables(policy);
+	tables->ranges = *ranges;
 	return 0;
 }
 

@@ -79,12 +79,7 @@ KS_SCOPED(auto_arena, struct ks_arena *, ks_arena_destroy)
 static bool login_judge(struct ks_daemon *daemon, const struct ks_policy *policy, const struct login *login,
 			struct ks_inspection *insp)
 {
-	const struct ks_tables tables = { .config = &policy->config,
-					  .rules = policy->rules,
-					  .sets = policy->sets,
-					  .ranges = policy->ranges,
-					  .targets = policy->targets,
-					  .limits = policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 	ks_scoped(auto_crafter) struct ks_crafter *crafter = NULL;
 	ks_scoped(auto_arena) struct ks_arena *arena = ks_arena_create();
 	ks_auto_diags struct ks_diags diags = { 0 };

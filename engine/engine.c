@@ -14,6 +14,7 @@
 #include "engine/entries.h"
 #include "engine/internal.h"
 #include "engine/seats.h"
+#include "policy/policy.h"
 #include "text/scoped.h"
 
 #define HUGE_PAGE (2UL << 20)
@@ -133,6 +134,18 @@ void ks_engine_destroy(struct ks_engine *engine)
 	free(engine->output);
 	ks_held_pool_destroy(engine->held);
 	free(engine);
+}
+
+struct ks_tables ks_policy_tables(const struct ks_policy *policy)
+{
+	return (struct ks_tables){
+		.config = &policy->config,
+		.rules = policy->rules,
+		.sets = policy->sets,
+		.ranges = policy->ranges,
+		.targets = policy->targets,
+		.limits = policy->limits,
+	};
 }
 
 void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tables)

@@ -20,6 +20,7 @@
 #include "text/scoped.h"
 
 struct ks_engine;
+struct ks_policy;
 struct ks_settling;
 
 /* The tables to decide by; the pointers must outlive the engine or the next ks_engine_set_tables(). */
@@ -31,6 +32,9 @@ struct ks_tables {
 	const struct ks_target *targets;
 	const struct ks_limit *limits;
 };
+
+/* The tables of a policy, which must outlive their use. */
+struct ks_tables ks_policy_tables(const struct ks_policy *policy);
 
 /* The memory of a run-time set (core/members.h): its pages, the head first. */
 struct ks_member_memory {

@@ -35,12 +35,7 @@ static int make_engine(struct ks_seed *seed, const struct ks_policy *policy)
 						.counts = seed->counts,
 						.budgets = seed->budgets,
 						.now = ks_kernel_now(seed->kernel) };
-	const struct ks_tables tables = { .config = &policy->config,
-					  .rules = policy->rules,
-					  .sets = policy->sets,
-					  .ranges = policy->ranges,
-					  .targets = policy->targets,
-					  .limits = policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 
 	int err = ks_engine_create_on(&memory, &tables, &seed->engine);
 

@@ -18,16 +18,6 @@ struct native_home {
 	void *tell_arg;
 };
 
-static void tables_of(const struct ks_policy *policy, struct ks_tables *tables)
-{
-	tables->config = &policy->config;
-	tables->rules = policy->rules;
-	tables->sets = policy->sets;
-	tables->ranges = policy->ranges;
-	tables->targets = policy->targets;
-	tables->limits = policy->limits;
-}
-
 static int native_set_policy(void *self, const struct ks_policy *policy)
 {
 	struct native_home *home = self;
@@ -37,7 +27,7 @@ static int native_set_policy(void *self, const struct ks_policy *policy)
 	if (err)
 		return err;
 	home->policy = policy;
-	tables_of(policy, &home->tables);
+	home->tables = ks_policy_tables(policy);
 	ks_engine_set_tables(home->engine, &home->tables);
 	ks_engine_use_sets(home->engine, &home->sets, policy);
 	return 0;
@@ -223,7 +213,7 @@ int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
 
 	if (!made)
 		return -ENOMEM;
-	tables_of(policy, &made->tables);
+	made->tables = ks_policy_tables(policy);
 	ks_set_store_init(&made->sets, &ks_set_memory_native);
 	err = engine_create(&made->tables, &made->engine);
 	if (err)

@@ -352,12 +352,7 @@ static int retargeted_collect(const struct ks_reviewed *reviewed, void *arg)
 /* As the daemon does: what is forwarded to another destination now does not stay with the old one. */
 static int flows_retarget(struct ks_runner *runner, const struct ks_policy *policy)
 {
-	const struct ks_tables tables = { .config = &policy->config,
-					  .rules = policy->rules,
-					  .sets = policy->sets,
-					  .ranges = policy->ranges,
-					  .targets = policy->targets,
-					  .limits = policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 	const struct ks_home *home = runner->home;
 	ks_auto_asked struct ks_asked asked = { 0 };
 	struct retargeted_ctx ctx = { 0 };

@@ -45,14 +45,10 @@ static void explainer_end(struct explainer *explainer)
 static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 {
 	struct ks_policy *policy = daemon->policy;
-	const struct ks_tables tables = { .config = &explainer->config,
-					  .rules = policy->rules,
-					  .sets = policy->sets,
-					  .ranges = policy->ranges,
-					  .targets = policy->targets,
-					  .limits = policy->limits };
+	struct ks_tables tables = ks_policy_tables(policy);
 	int err;
 
+	tables.config = &explainer->config;
 	explainer->config = policy->config;
 	explainer->config.limit_states = KS_LIMIT_STATES_MIN;
 	explainer->config.challenge_always |=

@@ -306,8 +306,7 @@ static void record_play(struct ks_engine *engine, struct conversation *talks, ui
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct ks_tables tables = { &policy->config, policy->rules,   policy->sets,
-					  policy->ranges,  policy->targets, policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 	struct conversation talks[8] = { 0 };
 	struct ks_engine *engine;
 	uint32_t len;

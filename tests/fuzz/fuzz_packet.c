@@ -302,8 +302,7 @@ static size_t record_feed(struct ks_engine *engine, const uint8_t *data, size_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct ks_tables tables = { &policy->config, policy->rules,   policy->sets,
-					  policy->ranges,  policy->targets, policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 	struct ks_engine *engine;
 	size_t used;
 

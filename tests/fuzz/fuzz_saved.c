@@ -56,8 +56,7 @@ static int save(const struct ks_engine *engine, const struct ks_ids *ids, char *
 /* Takes the file into a table, and saves that. */
 static void restore(const struct ks_saved *saved, const struct ks_policy *policy, const struct ks_ids *ids)
 {
-	const struct ks_tables tables = { &policy->config, policy->rules,   policy->sets,
-					  policy->ranges,  policy->targets, policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 	char error[KS_SAVED_ERROR] = "", *text = NULL;
 	struct ks_saved_outcome outcome;
 	struct ks_engine *engine;

@@ -11,16 +11,6 @@
 	"zone lan { eth1, network 10.0.0.0/8 }\n" \
 	"zone wan { eth0, address 203.0.113.1 }\n"
 
-static struct ks_tables tables_of(const struct ks_policy *policy)
-{
-	return (struct ks_tables){ .config = &policy->config,
-				   .rules = policy->rules,
-				   .sets = policy->sets,
-				   .ranges = policy->ranges,
-				   .targets = policy->targets,
-				   .limits = policy->limits };
-}
-
 struct tally {
 	unsigned counts[KS_REVIEW_MAX];
 	const struct ks_policy *policy;
@@ -44,7 +34,7 @@ static int count(const struct ks_reviewed *reviewed, void *arg)
 static void ask(const struct ks_home *home, const struct ks_policy *before, const struct ks_policy *policy,
 		struct tally *tally)
 {
-	const struct ks_tables now = tables_of(policy), then = tables_of(before);
+	const struct ks_tables now = ks_policy_tables(policy), then = ks_policy_tables(before);
 	ks_auto_asked struct ks_asked asked = { 0 }, asked_before = { 0 };
 	struct ks_review_table table;
 

@@ -194,20 +194,10 @@ static void kill_one(struct ks_engine *engine, __u64 *seed)
 	free(entry);
 }
 
-static struct ks_tables tables_of(void)
-{
-	return (struct ks_tables){ .config = &policy->config,
-				   .rules = policy->rules,
-				   .sets = policy->sets,
-				   .ranges = policy->ranges,
-				   .targets = policy->targets,
-				   .limits = policy->limits };
-}
-
 static void *run_cpu(void *arg)
 {
 	__u64 seed = 77 + (uintptr_t)arg;
-	struct ks_tables tables = tables_of();
+	struct ks_tables tables = ks_policy_tables(policy);
 	struct ks_engine *engine = NULL;
 
 	if (ks_engine_create_beside(owner, &tables, &engine))
@@ -301,7 +291,7 @@ static void census(struct ks_table_counts *count)
 
 static void test_one_table(void **state)
 {
-	struct ks_tables tables = tables_of();
+	struct ks_tables tables = ks_policy_tables(policy);
 	static struct ks_budget budgets[KS_BUDGETS];
 	const struct ks_table_counts *counts;
 	struct ks_table_counts found = { 0 };

@@ -26,12 +26,7 @@ struct shop {
 static void shop_open(struct shop *shop)
 {
 	shop->policy = load_good(policy_text);
-	shop->tables = (struct ks_tables){ .config = &shop->policy->config,
-					   .rules = shop->policy->rules,
-					   .sets = shop->policy->sets,
-					   .ranges = shop->policy->ranges,
-					   .targets = shop->policy->targets,
-					   .limits = shop->policy->limits };
+	shop->tables = ks_policy_tables(shop->policy);
 	shop->arena = ks_arena_create();
 	assert_int_equal(ks_crafter_create(&shop->crafter), 0);
 }

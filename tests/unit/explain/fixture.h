@@ -31,8 +31,7 @@ static inline int setup_policy(void **state, const char *text)
 	assert_non_null(f);
 	assert_int_equal(ks_policy_load_text(text, strlen(text), "test", NULL, &f->policy, &diags), 0);
 	ks_diags_fini(&diags);
-	tables = (struct ks_tables){ &f->policy->config, f->policy->rules,   f->policy->sets,
-				     f->policy->ranges,	 f->policy->targets, f->policy->limits };
+	tables = ks_policy_tables(f->policy);
 	assert_int_equal(ks_engine_create(&tables, &f->engine), 0);
 	ks_engine_set_time(f->engine, 100 * KS_NSEC_PER_SEC);
 	assert_int_equal(ks_crafter_create(&f->crafter), 0);

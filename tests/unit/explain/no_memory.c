@@ -57,7 +57,6 @@ int main(void)
 
 	if (ks_policy_load_text(policy_text, strlen(policy_text), "test", NULL, &policy, &diags))
 		return 1;
-	tables = (struct ks_tables){ &policy->config, policy->rules,   policy->sets,
-				     policy->ranges,  policy->targets, policy->limits };
+	tables = ks_policy_tables(policy);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,12 +31,7 @@ static inline void box_open(struct box *box, const char *policy, const struct bo
 		assert_int_equal(ks_ids_adopt(&before->ids, box->policy, &box->ids), 0);
 	else
 		assert_int_equal(ks_ids_of(box->policy, &box->ids), 0);
-	box->tables = (struct ks_tables){ .config = &box->policy->config,
-					  .rules = box->policy->rules,
-					  .sets = box->policy->sets,
-					  .ranges = box->policy->ranges,
-					  .targets = box->policy->targets,
-					  .limits = box->policy->limits };
+	box->tables = ks_policy_tables(box->policy);
 	assert_int_equal(ks_engine_create(&box->tables, &box->engine), 0);
 	ks_engine_set_time(box->engine, BOX_START);
 	assert_int_equal(ks_crafter_create(&box->crafter), 0);

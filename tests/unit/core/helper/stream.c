@@ -258,8 +258,7 @@ static void say_as_server(struct conversation *d, struct host *h, unsigned n)
 static void conversation_begin(struct conversation *d, const struct ks_policy *policy, uint64_t seed,
 			       bool server_inside)
 {
-	const struct ks_tables tables = { &policy->config, policy->rules,   policy->sets,
-					  policy->ranges,  policy->targets, policy->limits };
+	const struct ks_tables tables = ks_policy_tables(policy);
 	struct host *client = &d->host[0], *server = &d->host[1];
 
 	memset(d, 0, sizeof(*d));
