@@ -275,18 +275,25 @@ bool ks_figures_are_due(const struct ks_figures *figures, int64_t now)
 int ks_figures_write(struct ks_figures *figures, struct ks_store *store, int64_t now)
 {
 	int64_t seconds = now / SECOND_MS, minute = seconds / KS_SPAN_MINUTE * KS_SPAN_MINUTE;
+	int64_t first = KS_MAX(figures->written, minute - SECONDS_KEPT);
 	int err = write_seconds(figures, store);
 
-	for (int64_t from = KS_MAX(figures->written, minute - SECONDS_KEPT); !err && from < minute;
-	     from += KS_SPAN_MINUTE)
+	for (int64_t from = first; !err && from < minute; from += KS_SPAN_MINUTE)
 		err = write_sum(store, 1, from / KS_SPAN_MINUTE * KS_SPAN_MINUTE);
-	for (int64_t from = (minute - KS_SPAN_MINUTE) / KS_SPAN_HOUR * KS_SPAN_HOUR;
-	     !err && from <= minute - KS_SPAN_MINUTE; from += KS_SPAN_HOUR)
+	for (int64_t from = first / KS_SPAN_HOUR * KS_SPAN_HOUR; !err && from < minute; from += KS_SPAN_HOUR)
 		err = write_sum(store, 2, from);
 	err = err ?: forget_old(store, seconds);
 	if (!err)
 		figures->written = minute;
 	return err;
+}
+
+void ks_figures_settle(struct ks_figures *figures, bool committed)
+{
+	if (committed)
+		figures->committed = figures->written;
+	else
+		figures->written = figures->committed;
 }
 
 int ks_figures_load(struct ks_figures *figures, struct ks_store *store)
@@ -307,6 +314,7 @@ int ks_figures_load(struct ks_figures *figures, struct ks_store *store)
 		code = SQLITE_OK;
 	}
 	pthread_mutex_unlock(&figures->mutex);
+	ks_figures_settle(figures, true);
 	return ks_store_error(store->db, code);
 }
 

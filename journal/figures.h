@@ -18,6 +18,7 @@ struct ks_figures {
 	json_t *totals; /* the counters of the last second */
 	int64_t time; /* when they were read, ms; 0: never */
 	int64_t written; /* the minute that was written last, seconds of the epoch */
+	int64_t committed; /* the same, without the batch that is open */
 };
 
 int ks_figures_init(struct ks_figures *figures);
@@ -37,6 +38,9 @@ bool ks_figures_are_due(const struct ks_figures *figures, int64_t now);
 
 /* Writes it, what is complete with it, and forgets what is old. In a batch. */
 int ks_figures_write(struct ks_figures *figures, struct ks_store *store, int64_t now);
+
+/* The batch is in the file, or has failed: then what it had is written again. */
+void ks_figures_settle(struct ks_figures *figures, bool committed);
 
 /* The points from since to before until (seconds of the epoch) that are in memory, as lines; NULL without memory. */
 char *ks_figures_text(struct ks_figures *figures, int64_t since, int64_t until);

@@ -154,7 +154,10 @@ static void lose(struct ks_keeper *keeper, uint64_t count)
 	pthread_mutex_unlock(&keeper->mutex);
 }
 
-/* Whatever was in the batch is not in the file: its events are lost, and its policy is to be asked for again. */
+/*
+ * Whatever was in the batch is not in the file: its events are lost, its policy is to be asked for again, and its figures are written
+ * again, as far as they are in memory.
+ */
 static void halt(struct ks_keeper *keeper, int err)
 {
 	if (keeper->store.db && keeper->store.open_batch)
@@ -163,6 +166,7 @@ static void halt(struct ks_keeper *keeper, int err)
 	lose(keeper, keeper->pending);
 	keeper->pending = keeper->told = 0;
 	keeper->policies = (struct ks_policies){ 0 };
+	ks_figures_settle(&keeper->figures, false);
 	keeper->listed = 0; /* the list is in a table of the connection */
 	keeper->stopped = keeper->stopped ?: ks_when_now();
 	keeper->retry = ks_when_steady() + RETRY_MS;
@@ -195,6 +199,7 @@ static int commit(struct ks_keeper *keeper)
 		return err;
 	keeper->unwritten -= keeper->told;
 	keeper->pending = keeper->told = 0;
+	ks_figures_settle(&keeper->figures, true);
 	keeper->committed(keeper->arg);
 	return 0;
 }

@@ -8,6 +8,11 @@
 
 #define SECOND_MS 1000
 
+static int64_t number_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
 static int is_last(struct ks_store *store, const char *text, bool *same)
 {
 	ks_auto_stmt sqlite3_stmt *stmt = NULL;
@@ -34,7 +39,7 @@ static int policy_add(struct ks_store *store, const json_t *policy, const char *
 		return err;
 	sqlite3_bind_int64(add, 1, time);
 	sqlite3_bind_text(add, 2, path ? path : "", -1, SQLITE_STATIC);
-	sqlite3_bind_int64(add, 3, json_integer_value(json_object_get(policy, "generation")));
+	sqlite3_bind_int64(add, 3, number_of(policy, "generation"));
 	sqlite3_bind_text(add, 4, text, -1, SQLITE_STATIC);
 	return ks_store_run(store, add);
 }
@@ -51,21 +56,26 @@ int ks_policy_note(struct ks_store *store, const json_t *policy, int64_t time)
 	return err || same ? err : policy_add(store, policy, text, KS_MAX(time, last + 1));
 }
 
+static bool is_same(const struct ks_policies *policies, const json_t *answer)
+{
+	return number_of(answer, "loaded") == policies->loaded &&
+	       number_of(answer, "generation") == policies->generation;
+}
+
+/* Between the two questions another policy may have come into force, so the answer with the text says since when it is. */
 int ks_policies_follow(struct ks_policies *policies, struct ks_store *store, const json_t *totals, int64_t now)
 {
-	int64_t loaded = json_integer_value(json_object_get(totals, "loaded"));
-	int64_t generation = json_integer_value(json_object_get(totals, "generation"));
 	ks_auto_json json_t *policy = NULL;
+	int64_t loaded;
 	int err;
 
-	if (loaded == policies->loaded && generation == policies->generation)
-		return 0;
-	if (ks_answer_json(KS_SOURCE_POLICY, &policy))
-		return 0; /* the daemon is away: the next second asks again */
+	if (is_same(policies, totals) || ks_answer_json(KS_SOURCE_POLICY, &policy))
+		return 0; /* if the daemon is away, the next second asks again */
+	loaded = number_of(policy, "loaded");
 	err = ks_store_begin(store) ?: ks_policy_note(store, policy, loaded > 0 ? loaded * SECOND_MS : now);
 	if (!err) {
 		policies->loaded = loaded;
-		policies->generation = generation;
+		policies->generation = number_of(policy, "generation");
 	}
 	return err;
 }

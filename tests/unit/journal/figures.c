@@ -125,11 +125,28 @@ static void test_old_points_go(void **state)
 	assert_int_equal(ask_test("SELECT count(*) FROM figure WHERE span = 60"), 33);
 }
 
+/* The batch in which an hour ended has failed: the next one that is written has its last minute, too. */
+static void test_hour_of_failed_batch(void **state)
+{
+	for (int64_t n = 3600 - 61; n < 3660; n++)
+		take(n, 100);
+	assert_int_equal(ks_store_begin(&test_store), 0);
+	assert_int_equal(ks_figures_write(&figures, &test_store, (MINUTE + 3600) * 1000), 0);
+	ks_store_give_up(&test_store);
+	ks_figures_settle(&figures, false);
+	assert_true(ks_figures_are_due(&figures, (MINUTE + 3660) * 1000));
+	write_at(3660);
+	ks_auto_json json_t *hour = point_at("SELECT json FROM figure WHERE span = 3600 AND time = 1796464800");
+
+	check_sums(hour, 60);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_figures, end_figures)
 	const struct CMUnitTest tests[] = { TEST(test_seconds_minutes_hours), TEST(test_restart),
-					    TEST(test_no_false_peaks), TEST(test_old_points_go) };
+					    TEST(test_no_false_peaks), TEST(test_old_points_go),
+					    TEST(test_hour_of_failed_batch) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@
 #define BEGIN "{\"event\":\"begin\",\"id\":\"0000000000000001\"," ENDS "}"
 #define STATE "{" ENDS ",\"age\":0}\n"
 #define TOTALS "{\"generation\":1,\"loaded\":1796464000,\"journal\":{\"size\":16777216,\"age\":86400}}"
-#define POLICY "{\"policy\":\"a.conf\",\"generation\":1,\"text\":\"deny\"}"
+#define POLICY "{\"policy\":\"a.conf\",\"generation\":1,\"loaded\":1796464000,\"text\":\"deny\"}"
 
 static struct ks_keeper keeper;
 static struct ks_exports exports;
@@ -101,13 +101,50 @@ static void test_policy_of_failed_batch(void **state)
 	ks_keeper_second(&keeper);
 	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 1);
 	answers[KS_SOURCE_TOTALS] = "{\"generation\":2,\"loaded\":1796464100,\"journal\":{\"size\":16777216}}";
-	answers[KS_SOURCE_POLICY] = "{\"policy\":\"a.conf\",\"generation\":2,\"text\":\"allow\"}";
+	answers[KS_SOURCE_POLICY] = "{\"policy\":\"a.conf\",\"generation\":2,\"loaded\":1796464100,\"text\":\"allow\"}";
 	fail_commit();
 	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 1);
 	go_on();
 	assert_int_equal(ask_test("SELECT generation FROM policy WHERE until IS NULL"), 2);
 	ks_keeper_second(&keeper);
 	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 2);
+}
+
+/* A reload falls between the question for the totals and that for the text, which is of the new policy then. */
+static void test_policy_between_questions(void **state)
+{
+	answers[KS_SOURCE_POLICY] = "{\"policy\":\"a.conf\",\"generation\":2,\"loaded\":1796464100,\"text\":\"allow\"}";
+	ks_keeper_second(&keeper);
+	answers[KS_SOURCE_TOTALS] = "{\"generation\":2,\"loaded\":1796464100,\"journal\":{\"size\":16777216}}";
+	answers[KS_SOURCE_POLICY] = NULL; /* there is nothing to ask for */
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT time FROM policy"), 1796464100000);
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 1);
+	assert_int_equal(keeper.policies.generation, 2);
+}
+
+/* Points of the last minutes, as if they had been taken. */
+static void take_points(int64_t minute)
+{
+	for (int64_t n = 0; n < 61; n++) {
+		ks_auto_json json_t *totals = json_loads("{\"reasons\":[],\"table\":{}}", 0, NULL);
+
+		assert_int_equal(ks_figures_take(&keeper.figures, totals, minute + n * 1000), 0);
+	}
+}
+
+static void test_figures_of_failed_batch(void **state)
+{
+	int64_t minute = ks_when_now() / 60000 * 60000;
+
+	ks_keeper_second(&keeper);
+	take_points(minute - 120000);
+	fail_commit();
+	assert_int_equal(ask_test("SELECT count(*) FROM figure"), 0);
+	go_on();
+	assert_true(ask_test("SELECT count(*) FROM figure WHERE span = 1") >= 60);
+	assert_int_equal(ask_test("SELECT min(time) FROM figure WHERE span = 60"), minute / 1000 - 120);
+	assert_true(ask_test("SELECT count(*) FROM figure WHERE span = 3600") >= 1);
 }
 
 static int64_t lost_in_file(void)
@@ -226,9 +263,14 @@ static void test_list_of_failed_batch(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_keeper, end_keeper)
-	const struct CMUnitTest tests[] = { TEST(test_policy_of_failed_batch), TEST(test_events_of_failed_batch),
-					    TEST(test_lost_is_told_once),      TEST(test_gap_after_quiet),
-					    TEST(test_unlisted_ends),	       TEST(test_broken_list),
+	const struct CMUnitTest tests[] = { TEST(test_policy_of_failed_batch),
+					    TEST(test_events_of_failed_batch),
+					    TEST(test_policy_between_questions),
+					    TEST(test_figures_of_failed_batch),
+					    TEST(test_lost_is_told_once),
+					    TEST(test_gap_after_quiet),
+					    TEST(test_unlisted_ends),
+					    TEST(test_broken_list),
 					    TEST(test_list_of_failed_batch) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
