@@ -6,6 +6,7 @@
 
 #include "core/types.h"
 #include "journal/figures.h"
+#include "journal/pairs.h"
 #include "text/memory_file.h"
 
 #define SECONDS_KEPT 900
@@ -83,25 +84,21 @@ static int add_reason(const json_t *reason, const json_t *before, json_t *reason
 static int point_make(const json_t *before, const json_t *totals, int64_t time, json_t **point)
 {
 	const json_t *table = json_object_get(totals, "table"), *reason;
-	ks_auto_json json_t *reasons = json_object();
+	ks_auto_json json_t *reasons = json_object(), *pairs = NULL;
 	int64_t created = number_of(table, "created") - number_of(json_object_get(before, "table"), "created");
 	struct passing sums[2] = { 0 };
+	int err = ks_pairs_since(before, totals, &pairs);
 	json_t *made;
 	size_t i;
 
-	json_array_foreach(json_object_get(totals, "reasons"), i, reason)
-	{
-		int err = add_reason(reason, before, reasons, sums);
-
-		if (err)
-			return err;
-	}
-	if (created < 0)
-		return -ERANGE;
-	made = json_pack("{s:I, s:i, s:[I,I], s:[I,I], s:O, s:I, s:I, s:I, s:I}", "time", (json_int_t)time, "span",
+	json_array_foreach(json_object_get(totals, "reasons"), i, reason) err =
+		err ?: add_reason(reason, before, reasons, sums);
+	if (err || created < 0)
+		return err ?: -ERANGE;
+	made = json_pack("{s:I, s:i, s:[I,I], s:[I,I], s:O, s:O, s:I, s:I, s:I, s:I}", "time", (json_int_t)time, "span",
 			 KS_SPAN_SECOND, "passed", (json_int_t)sums[1].packets, (json_int_t)sums[1].bytes, "dropped",
-			 (json_int_t)sums[0].packets, (json_int_t)sums[0].bytes, "reasons", reasons, "created",
-			 (json_int_t)created, "flows", (json_int_t)number_of(table, "flows"), "half_open",
+			 (json_int_t)sums[0].packets, (json_int_t)sums[0].bytes, "reasons", reasons, "zones", pairs,
+			 "created", (json_int_t)created, "flows", (json_int_t)number_of(table, "flows"), "half_open",
 			 (json_int_t)number_of(table, "half_open"), "limit", (json_int_t)number_of(table, "limit"));
 	if (!made)
 		return -ENOMEM;
@@ -177,6 +174,7 @@ int ks_figure_add(json_t *sum, const json_t *point)
 	static const char *const last[] = { "flows", "half_open", "limit" }; /* not sums: how it was at the end */
 
 	if (add_pair(sum, point, "passed") || add_pair(sum, point, "dropped") || add_reasons(sum, point) ||
+	    ks_pairs_add(sum, point) ||
 	    json_object_set_new(sum, "created", json_integer(number_of(sum, "created") + number_of(point, "created"))))
 		return -ENOMEM;
 	for (size_t i = 0; i < KS_ARRAY_SIZE(last); i++) {

@@ -64,6 +64,9 @@ ks_handler_fn ks_api_status, ks_api_states, ks_api_states_kill, ks_api_log, ks_a
 /* `challenge` of the status: which zones challenge SYNs, and how often. NULL without memory. */
 json_t *ks_challenge_json(const struct ks_daemon *daemon);
 
+/* The counts of each pair of zones (daemon/zone_counts.h). NULL without memory, or if the counters cannot be read. */
+json_t *ks_zone_counts_json(const struct ks_daemon *daemon);
+
 /* Returns the zones that are challenged because half-open connections from there fill their budget, a bit per id. */
 __u64 ks_challenge_zones(const struct ks_daemon *daemon);
 

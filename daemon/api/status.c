@@ -187,31 +187,6 @@ static json_t *reason_counters_json(const struct ks_kernel *kernel)
 	return list;
 }
 
-static json_t *count_json(const struct ks_count *count)
-{
-	return json_pack("{s:I, s:I}", "packets", (json_int_t)count->packets, "bytes", (json_int_t)count->bytes);
-}
-
-static void zone_counters_add(const struct ks_zone_traffic *traffic, void *arg)
-{
-	json_t **list = arg;
-
-	ks_json_append(list, json_pack("{s:s, s:s, s:o, s:o, s:o}", "from", traffic->from, "to", traffic->to, "passed",
-				       count_json(&traffic->passed), "opened", count_json(&traffic->opened), "dropped",
-				       count_json(&traffic->dropped)));
-}
-
-static json_t *zone_counters_json(const struct ks_daemon *daemon)
-{
-	json_t *list = json_array();
-
-	if (ks_zone_counts_each(daemon, zone_counters_add, &list)) {
-		json_decref(list);
-		return NULL;
-	}
-	return list;
-}
-
 /* Adds a live flow to the counters of its rule: those in the kernel have the flows that ended. */
 static int add_flow(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg)
 {
@@ -259,7 +234,7 @@ enum MHD_Result ks_api_counters(struct ks_request *request)
 	const char *part = ks_api_parameter(request, "part");
 	bool only_reasons = part && !strcmp(part, "reasons"), only_rules = part && !strcmp(part, "rules");
 	ks_auto_json json_t *reasons = only_rules ? NULL : reason_counters_json(request->daemon->kernel);
-	ks_auto_json json_t *zones = only_rules ? NULL : zone_counters_json(request->daemon);
+	ks_auto_json json_t *zones = only_rules ? NULL : ks_zone_counts_json(request->daemon);
 	ks_auto_json json_t *rules = only_reasons ? NULL : rules_counters_json(request->daemon);
 
 	if (part && !only_reasons && !only_rules)

@@ -141,12 +141,107 @@ static void test_hour_of_failed_batch(void **state)
 	check_sums(hour, 60);
 }
 
+/* --- pairs of zones --- */
+
+static json_t *totals_of(const char *zones)
+{
+	ks_auto_free char *text = NULL;
+	json_t *totals;
+
+	assert_true(asprintf(&text, "{\"reasons\":[],\"table\":{},\"zones\":[%s]}", zones) > 0);
+	totals = json_loads(text, 0, NULL);
+	assert_non_null(totals);
+	return totals;
+}
+
+static void take_zones(int64_t n, const char *zones)
+{
+	ks_auto_json json_t *totals = totals_of(zones);
+
+	assert_int_equal(ks_figures_take(&figures, totals, (MINUTE + n) * 1000), 0);
+}
+
+#define PAIR(from, to, packets, dropped)                                                                    \
+	"{\"from\":\"" from "\",\"to\":\"" to "\",\"passed\":{\"packets\":" #packets ",\"bytes\":" #packets \
+	"00},\"opened\":{\"packets\":1,\"bytes\":60},\"dropped\":{\"packets\":" #dropped ",\"bytes\":" #dropped "}}"
+
+static void check_pair(const json_t *pair, const char *from, int64_t passed_bytes, int64_t dropped)
+{
+	assert_string_equal(json_string_value(json_object_get(pair, "from")), from);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(pair, "passed"), 1)), passed_bytes);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(pair, "dropped"), 0)), dropped);
+}
+
+/* Pairs that have not counted are not there; one that is new counts from nothing. */
+static void test_zones(void **state)
+{
+	take_zones(0, PAIR("lan", "wan", 10, 1) "," PAIR("wan", "lan", 10, 0));
+	take_zones(1, PAIR("lan", "wan", 15, 2) "," PAIR("wan", "lan", 10, 0));
+	take_zones(2, PAIR("dmz", "wan", 7, 0) "," PAIR("lan", "wan", 16, 2) "," PAIR("wan", "lan", 10, 0));
+	write_at(60);
+	ks_auto_json json_t *first = point_at("SELECT json FROM figure WHERE span = 1 AND time = 1796464801");
+	ks_auto_json json_t *minute = point_at("SELECT json FROM figure WHERE span = 60");
+	const json_t *pairs = json_object_get(first, "zones"), *sums = json_object_get(minute, "zones");
+
+	assert_int_equal(json_array_size(pairs), 1);
+	check_pair(json_array_get(pairs, 0), "lan", 500, 1);
+	assert_int_equal(json_array_size(sums), 2);
+	check_pair(json_array_get(sums, 0), "lan", 600, 1);
+	check_pair(json_array_get(sums, 1), "dmz", 700, 0);
+}
+
+/* A daemon of before told nothing about zones: what the first totals have is of all time. */
+static void test_zones_of_old_daemon(void **state)
+{
+	ks_auto_json json_t *old = json_loads("{\"reasons\":[],\"table\":{}}", 0, NULL);
+
+	assert_int_equal(ks_figures_take(&figures, old, MINUTE * 1000), 0);
+	take_zones(1, PAIR("lan", "wan", 15, 2));
+	assert_int_equal(json_array_size(json_object_get(json_array_get(figures.seconds, 0), "zones")), 0);
+}
+
+/* As many pairs as 12 zones have, each with as many packets as its number. */
+static json_t *many_pairs(int64_t packets)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < 144; i++) {
+		char from[16], to[16];
+
+		snprintf(from, sizeof(from), "z%d", i / 12);
+		snprintf(to, sizeof(to), "z%d", i % 12);
+		assert_int_equal(json_array_append_new(list, json_pack("{s:s, s:s, s:{s:I, s:I}}", "from", from, "to",
+								       to, "passed", "packets", (json_int_t)packets,
+								       "bytes", (json_int_t)0)),
+				 0);
+	}
+	return json_pack("{s:[], s:{}, s:o}", "reasons", "table", "zones", list);
+}
+
+static void test_many_zones(void **state)
+{
+	for (int64_t n = 0; n < 3; n++) {
+		ks_auto_json json_t *totals = many_pairs(n);
+
+		assert_int_equal(ks_figures_take(&figures, totals, (MINUTE + n) * 1000), 0);
+	}
+	write_at(60);
+	ks_auto_json json_t *minute = point_at("SELECT json FROM figure WHERE span = 60");
+	const json_t *pairs = json_object_get(minute, "zones"), *others = json_array_get(pairs, 100);
+
+	assert_int_equal(json_array_size(pairs), 101);
+	assert_true(json_is_null(json_object_get(others, "from")));
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(others, "passed"), 0)), 2 * 44);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(json_array_get(pairs, 0), "passed"), 0)), 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_figures, end_figures)
 	const struct CMUnitTest tests[] = { TEST(test_seconds_minutes_hours), TEST(test_restart),
-					    TEST(test_no_false_peaks), TEST(test_old_points_go),
-					    TEST(test_hour_of_failed_batch) };
+					    TEST(test_no_false_peaks),	      TEST(test_old_points_go),
+					    TEST(test_hour_of_failed_batch),  TEST(test_zones),
+					    TEST(test_zones_of_old_daemon),   TEST(test_many_zones) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
