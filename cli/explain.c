@@ -14,6 +14,7 @@
 #include "cli/history.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/past_flows.h"
 #include "core/types.h"
 #include "scenario/craft.h"
 #include "explain/explain.h"
@@ -45,6 +46,7 @@ struct explain_ctx {
 	struct ks_arena *arena;
 	struct ks_crafter *crafter;
 	struct ks_replay *replay;
+	const char *at; /* the flows of this moment are in the table; NULL: none */
 	struct ks_step step;
 };
 
@@ -107,6 +109,18 @@ static int frame_continue(struct explain_ctx *ctx, struct ks_frame *frame)
 	return frame_craft(ctx, frame);
 }
 
+/* Fills the state table from the journal, as far as the packet may meet it. */
+static int past_read(const struct explain_ctx *ctx, const struct ks_frame *frame)
+{
+	const struct ks_past past = { .at = ctx->at, .policy = ctx->policy, .engine = ks_replay_engine(ctx->replay) };
+	struct ks_inspection insp;
+
+	if (!ctx->at)
+		return KS_EXIT_OK;
+	ks_engine_inspect(past.engine, frame, true, &insp);
+	return ks_past_flows_load(&past, &insp);
+}
+
 /* Fills the state table from captures. */
 static int captures_read(struct ks_replay *replay, const struct ks_words *captures)
 {
@@ -135,6 +149,8 @@ static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captur
 	if (code == KS_EXIT_OK)
 		code = frame_craft(ctx, &frame);
 	if (code == KS_EXIT_OK)
+		code = past_read(ctx, &frame);
+	if (code == KS_EXIT_OK)
 		code = frame_continue(ctx, &frame);
 	if (code != KS_EXIT_OK)
 		return code;
@@ -146,8 +162,9 @@ static int packet_explain(struct explain_ctx *ctx, const struct ks_words *captur
 	return explanation_print(explanation, wish);
 }
 
-static int explain_by_policy(const struct ks_policy *policy, const struct ks_words *captures, const char *words,
-			     const struct explain_wish *wish)
+/* `at`: with the flows of this moment; NULL: with those of the captures. */
+static int explain_by_policy(const struct ks_policy *policy, const struct ks_words *captures, const char *at,
+			     const char *words, const struct explain_wish *wish)
 {
 	ks_auto_zone_map struct ks_zone_map *map = NULL;
 	ks_auto_arena struct ks_arena *arena = NULL;
@@ -163,7 +180,7 @@ static int explain_by_policy(const struct ks_policy *policy, const struct ks_wor
 		return ks_cli_no_memory();
 	return packet_explain(
 		&(struct explain_ctx){
-			.policy = policy, .map = map, .arena = arena, .crafter = crafter, .replay = replay },
+			.policy = policy, .map = map, .arena = arena, .crafter = crafter, .replay = replay, .at = at },
 		captures, words, wish);
 }
 
@@ -173,10 +190,10 @@ static int explain_by_file(const char *path, const struct ks_words *captures, co
 	ks_auto_policy struct ks_policy *policy = NULL;
 	int code = ks_cli_load(path, &policy);
 
-	return code == KS_EXIT_OK ? explain_by_policy(policy, captures, words, wish) : code;
+	return code == KS_EXIT_OK ? explain_by_policy(policy, captures, NULL, words, wish) : code;
 }
 
-/* By the policy that was in force at a moment, as the journal has it: its text in one piece. */
+/* By the policy that was in force at a moment, as the journal has it: its text in one piece; and with the flows of then. */
 static int explain_by_past(const char *at, const char *words, const struct explain_wish *wish)
 {
 	const struct ks_words none = { .count = 0 };
@@ -193,7 +210,7 @@ static int explain_by_past(const char *at, const char *words, const struct expla
 	err = ks_policy_load_text(text ? text : "", text ? strlen(text) : 0, name ? name : "policy", NULL, &policy,
 				  &diags);
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
-	return err ? ks_cli_load_code(err) : explain_by_policy(policy, &none, words, wish);
+	return err ? ks_cli_load_code(err) : explain_by_policy(policy, &none, at, words, wish);
 }
 
 static int explain_by_daemon(const char *words, const struct explain_wish *wish)
@@ -223,7 +240,7 @@ static const char help[] =
 	"  keepstate explain \"wan 192.0.2.1:80 > lan 10.0.0.5:40000 rst seq =1000\"\n"
 	"\n"
 	"Zones may be left out where the policy's networks tell them. A TCP segment without numbers\n"
-	"continues its flow. With --at the policy is the one that was in force then, from the journal. Returns 0 if "
+	"continues its flow. With --at policy and flows are those of then, from the journal. Returns 0 if "
 	"the packet passes and 1 if it is dropped.";
 
 int ks_cmd_explain(int argc, char **argv)
@@ -239,7 +256,8 @@ int ks_cmd_explain(int argc, char **argv)
 		  .target = &captures },
 		{ .name = "at",
 		  .argument = "TIME",
-		  .help = "by the policy of then, which the journal has (10:00, \"2026-11-29 10:00\", 5m)",
+		  .help = "by the policy and the flows of then, which the journal has (10:00, \"2026-11-29 10:00\", "
+			  "5m)",
 		  .take = ks_take_moment,
 		  .target = at },
 		{ .name = "json",

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,6 +40,8 @@ class Journal:
         self.firewall, self.log_path, self.options = firewall, log_path, options
         self.child = None
         self.before, self.named = [], ["--netns", firewall.host.name]  # words before and behind the program's name
+        # A namespace that is gone may have had this number, and have left its journal.
+        shutil.rmtree(f"/var/lib/keepstate/journal/{firewall.instance()}", ignore_errors=True)
 
     def start(self, wait=True):
         with self.log_path.open("a") as log:

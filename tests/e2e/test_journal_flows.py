@@ -77,6 +77,17 @@ def test_who_had_it(lab, wall, journal):
     assert wall.cli("log", "--who", WAN4).returncode == 2
 
 
+def explain_of_a_moment(wall, flow, at):
+    """A packet of the flow passes at a moment of its life, as either side knows it; a moment without it knows nothing of it."""
+    answer = f"wan {SERVER4}:80 > {flow['nat']['source']}:{flow['nat']['source_port']} tcp ack"
+    told = json.loads(wall.say("explain", "--at", at, "--json", answer))
+    assert (told["verdict"], told["class"]) == ("allow", "established"), told
+    assert f"{CLIENT4}:{flow['source_port']}" in wall.say("explain", "--at", at, answer)
+    assert wall.cli("explain", "--at", at, f"lan {CLIENT4}:{flow['source_port']} > wan {SERVER4}:80 tcp ack").returncode == 0
+    assert wall.cli("explain", "--at", at, answer.replace(":80 ", ":81 ")).returncode == 1
+    return answer
+
+
 def test_states_of_a_moment(lab, wall, journal):
     """A flow that lives is listed at a moment of its life, and at none before or behind it."""
     child = lab.client.start("curl", "-s", "-o", "/dev/null", f"http://{SERVER4}/slow")
@@ -90,10 +101,12 @@ def test_states_of_a_moment(lab, wall, journal):
     wall.say("states", "kill", "--port", 80)
     wait_for(lambda: [flow for flow in flows(journal, source=CLIENT4) if flow["begun"] == begun["begun"] and flow["ended"]], SLOW, "it has ended")
     then = [state for state in wall.data("states", "--at", now, "--port", 80) if state["begun"] == begun["begun"]]
-    assert [(state["source"], state["nat"]["source"]) for state in then] == [(CLIENT4, WAN4)]
+    assert [(state["source"], state["nat"]["source"]) for state in then] == [(CLIENT4, WAN4)], (now, begun, flows(journal))
     assert 1 <= then[0]["age"] <= 20
     assert SERVER4 in wall.say("states", "--at", now, "--port", 80)
+    answer = explain_of_a_moment(wall, then[0], now)
     time.sleep(1.1)  # a time in whole seconds is all of that second
+    assert wall.cli("explain", "--at", "now", answer).returncode == 1
     assert not [state for state in wall.data("states", "--at", "now", "--port", 80) if state["begun"] == begun["begun"]]
     assert wall.data("states", "--at", "2001-01-01") == []
     assert wall.cli("states", "--at", now, "--top", 5).returncode == 2
