@@ -19,7 +19,7 @@ int ks_address_read(const char *text, unsigned char address[KS_END_ADDRESS_MAX])
 	return inet_pton(AF_INET6, text, address) == 1 ? IPV6_BYTES : 0;
 }
 
-static void read_end(const json_t *line, const char *address, const char *const *ports, struct ks_end *end)
+static void read_end(const json_t *line, const char *address, const char *const *ports, struct ks_column_end *end)
 {
 	end->size = ks_address_read(json_string_value(json_object_get(line, address)), end->address);
 	end->port = -1;
@@ -59,7 +59,7 @@ void ks_bind_id(sqlite3_stmt *stmt, int at, int64_t id)
 		sqlite3_bind_null(stmt, at);
 }
 
-static void bind_end(sqlite3_stmt *stmt, int at, const struct ks_end *end)
+static void bind_end(sqlite3_stmt *stmt, int at, const struct ks_column_end *end)
 {
 	if (end->size)
 		sqlite3_bind_blob(stmt, at, end->address, end->size, SQLITE_STATIC);

@@ -8,7 +8,7 @@
 #define KS_END_ADDRESS_MAX 16
 
 /* An address with its port; size 0: none, port -1: none. */
-struct ks_end {
+struct ks_column_end {
 	unsigned char address[KS_END_ADDRESS_MAX];
 	int size;
 	int64_t port;
@@ -18,7 +18,7 @@ enum ks_end_name { KS_END_SOURCE, KS_END_DESTINATION, KS_END_NAT_SOURCE, KS_END_
 
 struct ks_columns {
 	int64_t proto, from, to, rule; /* numbers of words and of a rule, 0: none */
-	struct ks_end end[KS_ENDS];
+	struct ks_column_end end[KS_ENDS];
 };
 
 #define KS_COLUMNS_FIRST 6 /* where proto ... rule, and then `rest`, stand in the statements entry_add and flow_add */

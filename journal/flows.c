@@ -8,6 +8,7 @@
 #include "journal/flows.h"
 #include "journal/schema.h"
 #include "journal/when.h"
+#include "text/names.h"
 
 enum { FLOW_BEGUN = 1, FLOW_NAME, FLOW_STATE, FLOW_WHY, FLOW_ESTABLISHED };
 enum { FLOW_PACKETS_OUT = KS_COLUMNS_REST + 1, FLOW_PACKETS_IN, FLOW_BYTES_OUT, FLOW_BYTES_IN, FLOW_ENDED };
@@ -90,7 +91,7 @@ static int find_by_ends(struct ks_store *store, const struct ks_columns *columns
 	sqlite3_stmt *stmt = ks_store_use(store, flow_living);
 
 	for (int i = 0; i < 2; i++) {
-		const struct ks_end *end = &columns->end[i];
+		const struct ks_column_end *end = &columns->end[i];
 
 		sqlite3_bind_blob(stmt, 1 + 2 * i, end->address, end->size, SQLITE_STATIC);
 		if (end->port >= 0)
@@ -196,6 +197,15 @@ int ks_flows_begin(struct ks_store *store, int64_t *last)
 		       ?: ks_store_execute(store, "DELETE FROM temp.seen");
 }
 
+/* Its end was told, if anybody listened then; the table keeps it for a while. */
+static bool is_over(const json_t *line)
+{
+	const char *state = text_of(line, "state");
+	int number = state ? ks_state_from_name(state) : -1;
+
+	return number >= 0 && ks_state_is_closed((__u32)number);
+}
+
 int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
 {
 	sqlite3_stmt *stmt = ks_store_use(store, seen_add);
@@ -204,8 +214,11 @@ int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
 	int64_t flow = 0;
 	int err = ks_columns_read(store, line, &columns) ?: find_by_ends(store, &columns, new.begun, &flow);
 
-	if (!err)
-		err = flow ? update_counts(store, line, flow) : flow_add(store, line, &new, &flow);
+	if (!err && flow)
+		err = update_counts(store, line, flow);
+	if (err || is_over(line))
+		return err; /* a row that lives has ended unseen */
+	err = flow ? 0 : flow_add(store, line, &new, &flow);
 	if (err)
 		return err;
 	sqlite3_bind_int64(stmt, 1, flow);

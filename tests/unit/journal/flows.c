@@ -142,6 +142,35 @@ static void test_too_new_for_list(void **state)
 	assert_int_equal(ask_test("SELECT count(*) FROM flow WHERE ended IS NULL"), 1);
 }
 
+#define OVER "{" ENDS ",\"state\":\"TIME_WAIT\",\"packets\":[6,5],\"bytes\":[394,864],\"age\":9," RULE "}"
+
+/* The table keeps a closed connection for a while: its end was told, and will not be told again. */
+static void test_listed_when_over(void **state)
+{
+	write_event(BEGIN);
+	write_event(END);
+	begin_list();
+	list_state(OVER, BEGUN + 9000);
+	end_list(BEGUN + 8000);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 1);
+	check_whole();
+}
+
+/* It was closed while nobody listened. */
+static void test_over_unseen(void **state)
+{
+	write_event(BEGIN);
+	begin_list();
+	list_state(OVER, BEGUN + 9000);
+	end_list(BEGUN + 7000);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 1);
+	ks_auto_json json_t *flow = row_of(LAST_FLOW, true);
+
+	assert_string_equal(text_in(flow, "why"), KS_WHY_UNSEEN);
+	assert_string_equal(text_in(flow, "ended"), "2026-11-29T10:00:08.000Z");
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(flow, "packets"), 1)), 5);
+}
+
 static void test_icmp(void **state)
 {
 	write_event("{\"event\":\"begin\",\"time\":\"2026-11-29T10:00:01.500Z\",\"id\":\"0000000000000007\",\"proto\":"
@@ -168,8 +197,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_begin_test, store_end_test)
 	const struct CMUnitTest tests[] = {
-		TEST(test_whole_life),	    TEST(test_end_alone), TEST(test_listed_then_ended), TEST(test_listed_again),
-		TEST(test_same_ends_later), TEST(test_unseen),	  TEST(test_too_new_for_list),	TEST(test_icmp),
+		TEST(test_whole_life),	      TEST(test_end_alone),
+		TEST(test_listed_then_ended), TEST(test_listed_again),
+		TEST(test_same_ends_later),   TEST(test_unseen),
+		TEST(test_too_new_for_list),  TEST(test_icmp),
+		TEST(test_listed_when_over),  TEST(test_over_unseen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
