@@ -43,6 +43,8 @@
 	X(DESTINATION_PORT, 11, 2, 0)      \
 	X(NAT_SOURCE4, 225, 4, 0)          \
 	X(NAT_DESTINATION4, 226, 4, 0)     \
+	X(NAT_SOURCE6, 281, 16, 0)         \
+	X(NAT_DESTINATION6, 282, 16, 0)    \
 	X(NAT_SOURCE_PORT, 227, 2, 0)      \
 	X(NAT_DESTINATION_PORT, 228, 2, 0) \
 	X(NAT_EVENT, 230, 1, 0)            \
@@ -74,6 +76,7 @@ static const struct {
 #define NAT                                                                                        \
 	ELEMENT_NAT_EVENT, ELEMENT_NAT_SOURCE4, ELEMENT_NAT_DESTINATION4, ELEMENT_NAT_SOURCE_PORT, \
 		ELEMENT_NAT_DESTINATION_PORT
+#define NAT6 ELEMENT_NAT_SOURCE6, ELEMENT_NAT_DESTINATION6, ELEMENT_NAT_SOURCE_PORT, ELEMENT_NAT_DESTINATION_PORT
 #define COUNTS ELEMENT_END_REASON, ELEMENT_BYTES, ELEMENT_PACKETS, ELEMENT_BYTES_BACK, ELEMENT_PACKETS_BACK
 
 static const struct {
@@ -83,11 +86,11 @@ static const struct {
 } templates[] = {
 	{ 256, 11, { ELEMENT_TIME, ENDS4, NAT } }, /* a translated flow has begun */
 	{ 257, 17, { TIMES, ENDS4, NAT, COUNTS } }, /* one has ended */
-	{ 258, 12, { TIMES, ENDS4, COUNTS } },
-	{ 259, 12, { TIMES, ENDS6, COUNTS } },
+	{ 258, 12, { TIMES, ENDS4, COUNTS } },	     { 259, 12, { TIMES, ENDS6, COUNTS } },
+	{ 260, 16, { TIMES, ENDS6, NAT6, COUNTS } }, /* natEvent has no value for IPv6 */
 };
 
-enum { TEMPLATE_BEGUN, TEMPLATE_TRANSLATED, TEMPLATE_PLAIN4, TEMPLATE_PLAIN6 };
+enum { TEMPLATE_BEGUN, TEMPLATE_TRANSLATED, TEMPLATE_PLAIN4, TEMPLATE_PLAIN6, TEMPLATE_TRANSLATED6 };
 
 /* A flow as numbers, each in the order of the wire. */
 struct record {
@@ -103,11 +106,6 @@ static void put(unsigned char *at, uint64_t value, size_t bytes)
 static void set_number(struct record *record, enum element element, uint64_t value)
 {
 	put(record->value[element], value, elements[element].bytes);
-}
-
-static int64_t number_of(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
 }
 
 static int64_t time_of(const json_t *event, const char *name, int64_t otherwise)
@@ -147,25 +145,34 @@ static uint8_t reason_of(const json_t *event)
 	return !strcmp(why, "recycled") ? END_RESOURCES : END_FORCED;
 }
 
-/* An end, and how the other side sees it: the same where it is not translated. */
+struct end {
+	const char *address;
+	int64_t port;
+};
+
+/* `number` is what its port is called; an end that is not translated has no other one. */
+static struct end end_of(const json_t *object, const char *name, const char *number, struct end otherwise)
+{
+	const char *address = json_string_value(json_object_get(object, name));
+	const json_t *port = json_object_get(object, number);
+
+	return (struct end){ address ?: otherwise.address, port ? json_integer_value(port) : otherwise.port };
+}
+
+/* A source is translated on its way through the box, so that its own address came. A destination is its own behind the box. */
 static void set_end(struct record *record, const json_t *event, const char *name, bool is_source)
 {
-	const json_t *nat = json_object_get(event, "nat");
-	const char *address = json_string_value(json_object_get(event, name));
-	const char *seen = json_string_value(json_object_get(nat, name)) ?: address;
-	enum element ports[] = { ELEMENT_DESTINATION_PORT, ELEMENT_SOURCE_PORT };
-	enum element nat_ports[] = { ELEMENT_NAT_DESTINATION_PORT, ELEMENT_NAT_SOURCE_PORT };
-	const char *port_name = is_source ? "source_port" : "destination_port";
-	int64_t port = number_of(event, port_name);
-	const json_t *nat_port = json_object_get(nat, port_name);
-	unsigned char *v4 = record->value[is_source ? ELEMENT_SOURCE4 : ELEMENT_DESTINATION4];
-	unsigned char *v6 = record->value[is_source ? ELEMENT_SOURCE6 : ELEMENT_DESTINATION6];
+	const char *number = is_source ? "source_port" : "destination_port";
+	const struct end own = end_of(event, name, number, (struct end){ "", 0 });
+	const struct end seen = end_of(json_object_get(event, "nat"), name, number, own);
+	const struct end came = is_source ? own : seen, left = is_source ? seen : own;
 
-	inet_pton(AF_INET, address ?: "", v4);
-	inet_pton(AF_INET6, address ?: "", v6);
-	inet_pton(AF_INET, seen ?: "", record->value[is_source ? ELEMENT_NAT_SOURCE4 : ELEMENT_NAT_DESTINATION4]);
-	set_number(record, ports[is_source], (uint64_t)port);
-	set_number(record, nat_ports[is_source], (uint64_t)(nat_port ? json_integer_value(nat_port) : port));
+	inet_pton(AF_INET, came.address, record->value[is_source ? ELEMENT_SOURCE4 : ELEMENT_DESTINATION4]);
+	inet_pton(AF_INET6, came.address, record->value[is_source ? ELEMENT_SOURCE6 : ELEMENT_DESTINATION6]);
+	inet_pton(AF_INET, left.address, record->value[is_source ? ELEMENT_NAT_SOURCE4 : ELEMENT_NAT_DESTINATION4]);
+	inet_pton(AF_INET6, left.address, record->value[is_source ? ELEMENT_NAT_SOURCE6 : ELEMENT_NAT_DESTINATION6]);
+	set_number(record, is_source ? ELEMENT_SOURCE_PORT : ELEMENT_DESTINATION_PORT, (uint64_t)came.port);
+	set_number(record, is_source ? ELEMENT_NAT_SOURCE_PORT : ELEMENT_NAT_DESTINATION_PORT, (uint64_t)left.port);
 }
 
 static void record_make(struct record *record, const json_t *event, bool is_end, int64_t now)
@@ -252,23 +259,27 @@ void ks_ipfix_init(struct ks_ipfix *ipfix, int fd)
 	ipfix->fd = fd;
 }
 
+static size_t template_of(bool is_end, bool is_translated, bool is_v6)
+{
+	if (!is_end)
+		return TEMPLATE_BEGUN;
+	if (is_translated)
+		return is_v6 ? TEMPLATE_TRANSLATED6 : TEMPLATE_TRANSLATED;
+	return is_v6 ? TEMPLATE_PLAIN6 : TEMPLATE_PLAIN4;
+}
+
 void ks_ipfix_take(struct ks_ipfix *ipfix, const json_t *event, int64_t now)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
 	const char *family = json_string_value(json_object_get(event, "family"));
 	bool is_end = name && !strcmp(name, "end"), is_v6 = family && !strcmp(family, "ipv6");
-	bool is_translated = json_object_get(event, "nat") && !is_v6;
+	bool is_translated = json_object_get(event, "nat");
 	struct record record;
 
-	if (ipfix->fd < 0 || !(is_end || (name && !strcmp(name, "begin") && is_translated)))
+	if (ipfix->fd < 0 || !(is_end || (name && !strcmp(name, "begin") && is_translated && !is_v6)))
 		return;
 	record_make(&record, event, is_end, now);
-	append_record(ipfix, &record,
-		      !is_end	      ? TEMPLATE_BEGUN
-		      : is_translated ? TEMPLATE_TRANSLATED
-		      : is_v6	      ? TEMPLATE_PLAIN6
-				      : TEMPLATE_PLAIN4,
-		      now);
+	append_record(ipfix, &record, template_of(is_end, is_translated, is_v6), now);
 }
 
 void ks_ipfix_flush(struct ks_ipfix *ipfix, int64_t now)

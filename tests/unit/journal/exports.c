@@ -152,6 +152,49 @@ static void test_ipfix(void **state)
 	assert_int_equal(set_at(buf, size, 2), 0); /* they came a moment ago */
 }
 
+/* The destination's address is what it was before the box, the translated one what it became (RFC 8158), as of sources. */
+static void test_ipfix_forward(void **state)
+{
+	static const unsigned char ends[] = { 6,   192, 0,	    2,		 9,	    203,       0,
+					      113, 1,	46076 >> 8, 46076 & 255, 8443 >> 8, 8443 & 255 };
+	static const unsigned char nat[] = { 4, 192, 0,		 2,	      9,	 10,	    0,
+					     0, 10,  46076 >> 8, 46076 & 255, 8080 >> 8, 8080 & 255 };
+	unsigned char buf[2048];
+	size_t size, at;
+
+	send_text("{\"event\":\"begin\",\"family\":\"ipv4\",\"proto\":\"tcp\",\"source\":\"192.0.2.9\",\"source_port\":"
+		  "46076,"
+		  "\"destination\":\"10.0.0.10\",\"destination_port\":8080,"
+		  "\"nat\":{\"destination\":\"203.0.113.1\",\"destination_port\":8443}}");
+	ks_exports_flush(&exports);
+	size = receive(buf, sizeof(buf));
+	at = set_at(buf, size, 256);
+	assert_memory_equal(buf + at + 12, ends, sizeof(ends));
+	assert_memory_equal(buf + at + 12 + sizeof(ends), nat, sizeof(nat));
+}
+
+static void test_ipfix_of_ipv6(void **state)
+{
+	static const unsigned char nat[] = { 0x20,	 0x01,	      0x0d, 0xb8, 0, 0, 0, 0,
+					     0,		 0,	      0,    0,	  0, 0, 0, 1, /* 2001:db8::1 */
+					     0x20,	 0x01,	      0x0d, 0xb8, 0, 0, 0, 0,
+					     0,		 0,	      0,    0,	  0, 0, 0, 9, /* 2001:db8::9 */
+					     40123 >> 8, 40123 & 255, 0,    80 };
+	unsigned char buf[2048];
+	size_t size, at;
+
+	send_text("{\"event\":\"end\",\"family\":\"ipv6\",\"proto\":\"tcp\",\"source\":\"fd00::10\",\"source_port\":"
+		  "36360,"
+		  "\"destination\":\"2001:db8::9\",\"destination_port\":80,"
+		  "\"nat\":{\"source\":\"2001:db8::1\",\"source_port\":40123}}");
+	ks_exports_flush(&exports);
+	size = receive(buf, sizeof(buf));
+	at = set_at(buf, size, 260);
+	assert_int_not_equal(at, 0);
+	assert_int_equal(buf[at + 4 + 8 + 8], 6);
+	assert_memory_equal(buf + at + 4 + 8 + 8 + 1 + 16 + 16 + 4, nat, sizeof(nat));
+}
+
 /* However many flows end, no message is larger than a datagram. */
 static void test_ipfix_splits(void **state)
 {
@@ -190,8 +233,9 @@ static void test_hostile(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_exports, end_exports)
-	const struct CMUnitTest tests[] = { TEST(test_words), TEST(test_journald),     TEST(test_syslog),
-					    TEST(test_ipfix), TEST(test_ipfix_splits), TEST(test_hostile) };
+	const struct CMUnitTest tests[] = { TEST(test_words),	      TEST(test_journald),     TEST(test_syslog),
+					    TEST(test_ipfix),	      TEST(test_ipfix_splits), TEST(test_ipfix_forward),
+					    TEST(test_ipfix_of_ipv6), TEST(test_hostile) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
