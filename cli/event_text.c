@@ -120,6 +120,16 @@ static void folded_print(const json_t *event, bool colour)
 	putchar('\n');
 }
 
+/* "2026-01-31T12:00:00.123Z  gap     of 6.2s: nobody listened, or nothing could be written". */
+static void gap_print(const json_t *event, bool colour)
+{
+	char span[KS_NUMBER_TEXT];
+
+	printf("%s%s%s  gap     of %s: the firewall's daemon or the journal was away, or nothing could be written\n",
+	       ks_colour(colour, KS_COLOUR_DIM), ks_member_text(event, "time"), ks_colour(colour, KS_COLOUR_PLAIN),
+	       ks_span_text((uint64_t)ks_member_number(event, "gap"), span));
+}
+
 void ks_event_print(const json_t *event, bool colour)
 {
 	const json_t *lost = json_object_get(event, "lost");
@@ -127,6 +137,8 @@ void ks_event_print(const json_t *event, bool colour)
 	if (lost)
 		fprintf(stderr, "keepstate: %lld event%s lost: there were more than could be told or read\n",
 			(long long)json_integer_value(lost), json_integer_value(lost) == 1 ? " was" : "s were");
+	else if (ks_member_number(event, "gap"))
+		gap_print(event, colour);
 	else if (ks_member_number(event, "folded"))
 		folded_print(event, colour);
 	else if (json_object_get(event, "verdict"))
@@ -137,5 +149,5 @@ void ks_event_print(const json_t *event, bool colour)
 
 bool ks_event_is_single(const json_t *event)
 {
-	return !json_object_get(event, "lost") && !ks_member_number(event, "folded");
+	return !json_object_get(event, "lost") && !json_object_get(event, "gap") && !ks_member_number(event, "folded");
 }

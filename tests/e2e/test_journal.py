@@ -144,12 +144,17 @@ def test_follow_over_restarts(lab, wall, journal, tmp_path):
         knock(lab, 7405)
         wait_for(lambda: 7405 in followed(), SLOW, "it goes on after the journal's restart")
         wall.crash()
+        time.sleep(1.6)  # less is no gap
         wall.start()
         wait_for(lambda: journal.state()["daemon"], SLOW, "the journal follows the new daemon")
         knock(lab, 7406)
         wait_for(lambda: 7406 in followed(), SLOW, "it goes on after the daemon's restart")
         assert child.poll() is None
         assert followed() == [7401, 7402, 7403, 7404, 7405, 7406]
+        gaps = [line for line in history(wall, "--since", "10m") if line["event"] == "gap"]
+        assert gaps, "nobody listened while the daemon was away"
+        said = [line for line in wall.say("log", "--since", "10m").splitlines() if line.split()[1] == "gap"]
+        assert len(said) == len(gaps) and all(re.search(r"  gap     of [0-9.]+m?s: ", line) for line in said), said
     finally:
         end_process(child)
 
