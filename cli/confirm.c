@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keepstate confirm: the word that a policy put in force with --confirm waits for. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
@@ -12,6 +14,7 @@
 #include "daemon/presence.h"
 #include "daemon/trial_left.h"
 #include "explain/json.h"
+#include "page/opener.h"
 #include "text/json.h"
 
 static void confirmed_print(const json_t *answer)
@@ -75,6 +78,42 @@ static bool confirm_left(bool json, int *code)
 	return true;
 }
 
+/* The file beside a draft of the page's whose place it takes. Returns false if the policy is no draft, or has no such file. */
+static bool find_place(const char *draft, char file[PATH_MAX])
+{
+	size_t length = strlen(draft), suffix = strlen(KS_DRAFT_SUFFIX);
+
+	if (length <= suffix || length >= PATH_MAX || strcmp(draft + length - suffix, KS_DRAFT_SUFFIX) != 0)
+		return false;
+	snprintf(file, PATH_MAX, "%.*s", (int)(length - suffix), draft);
+	return !access(file, F_OK);
+}
+
+/*
+ * The page tries a policy as FILE.page beside FILE. Kept by the page it takes its place (page/opener.h), and so it does here: else the
+ * next start would read the text of before. `answer` names it from then on.
+ */
+static int draft_keep(json_t *answer)
+{
+	const char *draft = ks_member_text(answer, "policy");
+	ks_auto_json json_t *body = NULL, *reloaded = NULL;
+	struct ks_call call = { .method = "POST", .path = "/v1/reload" };
+	char file[PATH_MAX];
+	int code;
+
+	if (!find_place(draft, file))
+		return KS_EXIT_OK;
+	if (rename(draft, file)) {
+		fprintf(stderr, "keepstate: %s stays in force, and could not take the place of %s: %s\n", draft, file,
+			strerror(errno));
+		return KS_EXIT_SYSTEM;
+	}
+	body = json_pack("{s:o}", "path", ks_json_text(file));
+	call.body = body;
+	code = ks_client_call(&call, &reloaded);
+	return json_object_set_new(answer, "policy", ks_json_text(file)) ? ks_cli_no_memory() : code;
+}
+
 int ks_cmd_confirm(int argc, char **argv)
 {
 	bool json = false;
@@ -106,6 +145,8 @@ int ks_cmd_confirm(int argc, char **argv)
 	if (code != KS_EXIT_OK)
 		return code;
 	confirmed = json_is_true(json_object_get(answer, "confirmed"));
+	if (confirmed)
+		code = draft_keep(answer);
 	if (confirmed && !json)
 		confirmed_print(answer);
 	else if (!confirmed)
@@ -113,5 +154,5 @@ int ks_cmd_confirm(int argc, char **argv)
 			ks_member_text(answer, "policy_in_force"));
 	if (json)
 		ks_json_print(TAKE(answer), stdout);
-	return ks_cli_finish(confirmed ? KS_EXIT_OK : KS_EXIT_NO);
+	return ks_cli_finish(confirmed ? code : KS_EXIT_NO);
 }

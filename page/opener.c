@@ -18,7 +18,6 @@
 #include "page/opener.h"
 #include "text/scoped.h"
 
-#define KS_DRAFT_SUFFIX ".page"
 #define KS_DRAFT_MODE 0600
 
 /* --- messages with a descriptor --- */

@@ -20,6 +20,7 @@
 #include "daemon/instance.h"
 
 #define KS_POLICY_TEXT_MAX (1U << 20)
+#define KS_DRAFT_SUFFIX ".page"
 
 enum ks_opener_wish {
 	KS_OPEN_READ,

@@ -141,6 +141,22 @@ def test_confirmed(lab, running):
     assert is_open(lab)
 
 
+def test_a_draft_of_the_page_takes_its_place(running):
+    """Confirmed in a terminal, as by the page: FILE.page becomes FILE, which is what the next start reads."""
+    draft = running.path.with_name(running.path.name + ".page")
+    draft.write_text(OPEN)
+    running.say("reload", "--confirm", f"{LONG}s", draft)
+    assert str(running.path) in running.say("confirm")
+    assert running.path.read_text() == OPEN and not draft.exists()
+    assert running.data("status")[0]["policy"] == str(running.path)
+    other = running.path.with_name("alone.page")  # somebody's own name: there is no file whose place it could take
+    other.write_text(POLICY)
+    running.say("reload", "--confirm", f"{LONG}s", other)
+    assert running.data("confirm")[0]["policy"] == str(other) and other.exists()
+    running.path.write_text(POLICY)
+    running.say("reload", running.path)
+
+
 def test_the_daemon_dies(lab, running):
     """kill -9: the watcher becomes the daemon of the policy before."""
     firewall = running
