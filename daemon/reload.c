@@ -31,6 +31,7 @@
 #include "daemon/report.h"
 #include "daemon/rule_peaks.h"
 #include "daemon/sets_keep.h"
+#include "daemon/zone_ids.h"
 #include "engine/seats.h"
 #include "kernel/seed.h"
 #include "text/json.h"
@@ -154,8 +155,10 @@ static int switch_policy(struct ks_daemon *daemon, struct ks_policy *policy, str
 		err = ks_interfaces_prepare(&daemon->interfaces, policy);
 	if (!err)
 		err = ks_kernel_set_policy(daemon->kernel, policy);
-	if (!err)
+	if (!err) {
+		ks_zone_ids_clear(daemon, ks_ids_taken_zones(&daemon->ledger.ids, &ledger->ids));
 		seat_all(daemon, policy);
+	}
 	if (err) {
 		const char *why = *ks_kernel_complaint() ? ks_kernel_complaint() : strerror(-err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Packets from zone to zone, as the programs have counted them (core/env.h), by the names of the zones. Zones that are gone
- * keep their names, as their ids (policy/adopt.h); after 62 names one that gets the id of another goes on with its counts.
+ * keep their names, as their ids (policy/adopt.h); after 62 names one that gets the id of another begins at 0 (daemon/zone_ids.h).
  */
 #ifndef KS_DAEMON_ZONE_COUNTS_H
 #define KS_DAEMON_ZONE_COUNTS_H

@@ -389,6 +389,8 @@ long ks_kernel_kill_translated(struct ks_kernel *kernel, const struct ks_addr *a
 int ks_kernel_reasons(const struct ks_kernel *kernel, struct ks_count counts[KS_REASON_MAX]);
 int ks_kernel_zones(const struct ks_kernel *kernel, struct ks_zone_count counts[KS_ZONE_PAIRS]);
 int ks_kernel_established(const struct ks_kernel *kernel, struct ks_count counts[KS_FLOW_PAIRS]);
+int ks_kernel_zone_reset(struct ks_kernel *kernel,
+			 __u32 zone); /* an id that gets another zone starts at 0, in each pair */
 int ks_kernel_rule_count(const struct ks_kernel *kernel, __u32 rule, struct ks_rule_count *count);
 int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule); /* an id that gets a new rule starts at 0 */
 /* Runs of a program, and their time: counted while the sysctl kernel.bpf_stats_enabled is 1, which ks_kernel_times_programs() tells. */

@@ -267,6 +267,61 @@ int ks_kernel_rule_reset(struct ks_kernel *kernel, __u32 rule)
 	return bpf_map_update_elem(kernel->maps[KS_MAP_RULE_COUNTS], &rule, zeros, BPF_ANY) ? -errno : 0;
 }
 
+/* An entry of a map of counters becomes 0 on every CPU. A packet that is counted just then is forgotten. */
+static int clear_entry(struct ks_kernel *kernel, enum ks_kernel_map map, __u32 key, size_t size)
+{
+	ks_auto_free void *zeros = calloc(kernel->cpus, size);
+
+	if (!zeros)
+		return -ENOMEM;
+	return bpf_map_update_elem(kernel->maps[map], &key, zeros, BPF_ANY) ? -errno : 0;
+}
+
+/* Moves the packets of flows between two zones to `sum`. */
+static int take_established(struct ks_kernel *kernel, __u32 pair, struct ks_count *sum)
+{
+	struct ks_count count = { 0 };
+	int err = sum_entry(kernel, KS_MAP_FLOW_COUNTS, pair, (__u64 *)&count, sizeof(count) / sizeof(__u64));
+
+	if (err || !count.packets)
+		return err;
+	sum->packets += count.packets;
+	sum->bytes += count.bytes;
+	return clear_entry(kernel, KS_MAP_FLOW_COUNTS, pair, sizeof(count));
+}
+
+/* Packets that were counted by their zones alone (core/env.h) stay counted by their reason. */
+static int add_established(struct ks_kernel *kernel, const struct ks_count *sum)
+{
+	ks_auto_free struct ks_count *counts = calloc(kernel->cpus, sizeof(*counts));
+	__u32 reason = KS_REASON_OK_ESTABLISHED;
+
+	if (!counts)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(kernel->maps[KS_MAP_REASONS], &reason, counts))
+		return -errno;
+	counts[0].packets += sum->packets;
+	counts[0].bytes += sum->bytes;
+	return bpf_map_update_elem(kernel->maps[KS_MAP_REASONS], &reason, counts, BPF_ANY) ? -errno : 0;
+}
+
+int ks_kernel_zone_reset(struct ks_kernel *kernel, __u32 zone)
+{
+	struct ks_count sum = { 0 };
+	int err =
+		clear_entry(kernel, KS_MAP_ZONE_COUNTS, ks_zone_pair(zone, KS_ZONE_MAX), sizeof(struct ks_zone_count));
+
+	for (__u32 other = 0; !err && other < KS_ZONE_MAX; other++) {
+		err = clear_entry(kernel, KS_MAP_ZONE_COUNTS, ks_zone_pair(zone, other), sizeof(struct ks_zone_count));
+		err = err
+			      ?: clear_entry(kernel, KS_MAP_ZONE_COUNTS, ks_zone_pair(other, zone),
+					     sizeof(struct ks_zone_count));
+		err = err ?: take_established(kernel, ks_flow_pair(zone, other), &sum);
+		err = err ?: take_established(kernel, ks_flow_pair(other, zone), &sum);
+	}
+	return sum.packets ? add_established(kernel, &sum) ?: err : err;
+}
+
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel, unsigned kind)
 {
 	__u64 lost = 0;

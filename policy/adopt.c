@@ -346,3 +346,14 @@ __u64 ks_ids_gone_zones(const struct ks_ids *ids, const struct ks_policy *policy
 	}
 	return gone;
 }
+
+__u64 ks_ids_taken_zones(const struct ks_ids *old, const struct ks_ids *new)
+{
+	__u64 taken = 0;
+
+	for (unsigned id = KS_ZONE_FIRST; id < KS_ZONE_MAX; id++) {
+		if (old->zones[id] && new->zones[id] && strcmp(old->zones[id], new->zones[id]) != 0)
+			taken |= 1ULL << id;
+	}
+	return taken;
+}

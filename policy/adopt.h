@@ -58,4 +58,7 @@ int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_i
  */
 __u64 ks_ids_gone_zones(const struct ks_ids *ids, const struct ks_policy *policy);
 
+/* The ids that were those of zones that are gone, and that others got because no id was left, a bit per id. */
+__u64 ks_ids_taken_zones(const struct ks_ids *old, const struct ks_ids *new);
+
 #endif
