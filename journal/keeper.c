@@ -19,6 +19,8 @@
 #define MINUTE_MS 60000
 #define RETRY_MS 10000
 #define RECONNECT_US 300000
+#define LOST_MS 10000 /* so long after lost events the states are listed again ... */
+#define LIST_PAUSE_MS 300000 /* ... but no sooner than this after the last time: a list of a large table is work */
 #define LISTED_MS 3000 /* events of flows that ended before the list was made have come by then */
 #define TRIMS_MAX 4 /* a second */
 #define GAP_MS 1500 /* a shorter absence of the daemon is none to speak of */
@@ -245,14 +247,29 @@ static int list_states(struct ks_keeper *keeper)
 	if (fd < 0)
 		return 0;
 	keeper->listed = 0; /* the list before is forgotten, also if this one breaks off */
+	keeper->list_again = 0;
 	err = begin(keeper) ?: ks_flows_begin(&keeper->store, &keeper->listed_last);
 	if (err)
 		return err;
-	if (ks_answer_lines(fd, follow_waits, take_state, &listing) || listing.err)
+	err = ks_answer_lines(fd, follow_waits, take_state, &listing);
+	keeper->listed_at = ks_when_steady();
+	if (err || listing.err)
 		return listing.err;
 	keeper->listed = listing.now;
 	keeper->listed_heard = keeper->heard ?: listing.now;
 	return 0;
+}
+
+/* Events that are lost may have told that flows began or ended. */
+static void miss_events(struct ks_keeper *keeper)
+{
+	if (!keeper->list_again)
+		keeper->list_again = KS_MAX(ks_when_steady() + LOST_MS, keeper->listed_at + LIST_PAUSE_MS);
+}
+
+static int list_again(struct ks_keeper *keeper)
+{
+	return keeper->list_again && ks_when_steady() >= keeper->list_again ? list_states(keeper) : 0;
 }
 
 static int end_unlisted(struct ks_keeper *keeper)
@@ -286,6 +303,8 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 	if (!json_is_object(event))
 		return 0;
 	ks_exports_send(keeper->exports, event, line->text, line->size);
+	if (json_object_get(event, "lost"))
+		miss_events(keeper);
 	keeper->pending++;
 	return begin(keeper) ?: ks_entry_write(&keeper->store, event, line->time);
 }
@@ -307,6 +326,8 @@ void ks_keeper_write(struct ks_keeper *keeper, const struct ks_line *lines, uint
 	int err = 0;
 
 	lose(keeper, lost);
+	if (lost)
+		miss_events(keeper);
 	for (; lines; lines = lines->next) {
 		if (lines->kind != KS_LINE_CONNECTED) /* that asks how long ago the daemon was heard */
 			keeper->heard = lines->time;
@@ -390,7 +411,7 @@ static void work_second(struct ks_keeper *keeper, const json_t *totals)
 	if (keeper->state != KS_KEEPER_WRITING)
 		err = resume(keeper);
 	err = err ?: ks_policies_follow(&keeper->policies, &keeper->store, totals, ks_when_now());
-	err = err ?: end_unlisted(keeper) ?: write_lost(keeper) ?: write_figures(keeper) ?: commit(keeper);
+	err = err ?: list_again(keeper) ?: end_unlisted(keeper) ?: write_lost(keeper) ?: write_figures(keeper) ?: commit(keeper);
 	err = err ?: keep_bounds(keeper);
 	if (err)
 		halt(keeper, err);

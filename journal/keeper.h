@@ -48,6 +48,8 @@ struct ks_keeper {
 	int64_t listed,
 		listed_heard; /* ms of the epoch: of the list of states, and of before; 0: nothing is to be ended */
 	int64_t listed_last; /* the last row of before */
+	int64_t list_again,
+		listed_at; /* steady ms: when the states are to be listed again, 0: not; and when they were */
 	int64_t minute; /* the next look at the age */
 	uint64_t unwritten; /* lost events that no entry tells of, but one in the open batch: */
 	uint64_t told; /* of so many of them */

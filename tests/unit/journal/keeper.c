@@ -260,6 +260,31 @@ static void test_list_of_failed_batch(void **state)
 	assert_int_equal(count_living(), 1);
 }
 
+#define LOST "{\"event\":\"lost\",\"lost\":2}"
+
+/* Lost events are not missed for ever: an end, or a begin, that was not told is seen in the list. */
+static void test_list_after_loss(void **state)
+{
+	begin_listed_flow();
+	end_unlisted();
+	answers[KS_SOURCE_STATES] = "";
+	end_unlisted();
+	assert_int_equal(count_living(), 1);
+	write_line(KS_LINE_EVENT, ks_when_now(), LOST);
+	assert_true(keeper.list_again > ks_when_steady());
+	keeper.list_again = ks_when_steady();
+	ks_keeper_second(&keeper);
+	end_unlisted();
+	assert_int_equal(count_living(), 0);
+	answers[KS_SOURCE_STATES] = STATE;
+	ks_keeper_write(&keeper, NULL, 5);
+	assert_true(keeper.list_again > ks_when_steady() + 60000); /* it was listed a moment ago */
+	keeper.list_again = ks_when_steady();
+	ks_keeper_second(&keeper);
+	assert_int_equal(count_living(), 1);
+	assert_int_equal(keeper.list_again, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_keeper, end_keeper)
@@ -271,7 +296,8 @@ int main(void)
 					    TEST(test_gap_after_quiet),
 					    TEST(test_unlisted_ends),
 					    TEST(test_broken_list),
-					    TEST(test_list_of_failed_batch) };
+					    TEST(test_list_of_failed_batch),
+					    TEST(test_list_after_loss) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
