@@ -218,7 +218,7 @@ static int copy_wish(struct ks_stream *stream, const char *name, const char *mar
 /* Labels of rules, and what people look for, may have commas. */
 static bool is_list(const char *name)
 {
-	return ks_where_knows(name) && strcmp(name, "rule") && strcmp(name, "text") && strcmp(name, "reason");
+	return ks_where_knows(name) && strcmp(name, "rule") && strcmp(name, "text");
 }
 
 /* "80,443" is two values, "!80,443" two that are excluded. */

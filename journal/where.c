@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/types.h"
+#include "journal/flows.h"
 #include "journal/schema.h"
 #include "journal/where.h"
 #include "policy/value.h"
+#include "text/names.h"
 
 #define NOT_WORD "not "
 
@@ -118,6 +121,62 @@ static int add_word(struct ks_where *where, const struct condition *condition, c
 	return err;
 }
 
+/* A word of which all are known, in the case in which events have it. */
+static int add_known(struct ks_where *where, const struct condition *condition, const char *value, const char *known,
+		     const char *expected)
+{
+	return known ? add_word(where, condition, known) : complain(where, condition->name, value, expected);
+}
+
+static int add_state(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	int state = ks_state_from_name(value);
+
+	return add_known(where, condition, value, state < 0 ? NULL : ks_state_name((unsigned)state),
+			 "a state such as ESTABLISHED");
+}
+
+static int add_reason(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	int reason = ks_reason_from_name(value);
+
+	return add_known(where, condition, value, reason < 0 ? NULL : ks_reason_name((unsigned)reason),
+			 "a reason such as 'no rule' (keepstate counters -a lists them)");
+}
+
+static int add_verdict(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	const char *known = NULL;
+
+	for (unsigned action = 0; action < KS_ACTION_MAX && !known; action++) {
+		if (!strcasecmp(ks_action_name(action), value))
+			known = ks_action_name(action);
+	}
+	return add_known(where, condition, value, known, "allow, deny, reject or bypass");
+}
+
+static int add_why(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	int end = ks_end_from_name(value);
+	const char *known = !strcmp(value, KS_WHY_UNSEEN) ? KS_WHY_UNSEEN : end < 0 ? NULL : ks_end_name((unsigned)end);
+
+	return add_known(where, condition, value, known,
+			 "why a flow has ended, such as closed, reset, expired or killed");
+}
+
+/* The protocol of a packet that was dropped before it was known is `ip`. A number that has no name stands as it is. */
+static int add_proto(struct ks_where *where, const struct condition *condition, const char *value)
+{
+	int proto = ks_proto_from_name(value);
+	char number[4];
+	const char *known = !strcmp(value, "ip") ? value : NULL;
+
+	if (proto >= 0)
+		known = ks_proto_name((unsigned)proto, number, sizeof(number));
+	return add_known(where, condition, value, known == number ? value : known,
+			 "a protocol such as tcp, or its number");
+}
+
 static int add_prefix(struct ks_where *where, const struct condition *condition, const char *value)
 {
 	unsigned char last[KS_END_ADDRESS_MAX];
@@ -211,14 +270,14 @@ static const struct condition conditions[] = {
 	{ "kind", LOG, add_kind, {} },
 	{ "events", LOG, add_event, {} },
 	{ "flows", LOG, add_flows, {} },
-	{ "state", LOG | FLOW, add_word, { "state" } },
-	{ "verdict", LOG, add_word, { "verdict" } },
-	{ "reason", LOG, add_word, { "reason" } },
-	{ "proto", LOG | FLOW, add_word, { "proto" } },
+	{ "state", LOG | FLOW, add_state, { "state" } },
+	{ "verdict", LOG, add_verdict, { "verdict" } },
+	{ "reason", LOG, add_reason, { "reason" } },
+	{ "proto", LOG | FLOW, add_proto, { "proto" } },
 	{ "zone", LOG | FLOW, add_word, { "zone_from", "zone_to" } },
 	{ "from", LOG | FLOW, add_word, { "zone_from" } },
 	{ "to", LOG | FLOW, add_word, { "zone_to" } },
-	{ "why", LOG | FLOW, add_word, { "why" } },
+	{ "why", LOG | FLOW, add_why, { "why" } },
 	{ "address", LOG | FLOW, add_prefix, { "source", "destination", "nat_source", "nat_destination" } },
 	{ "source", LOG | FLOW, add_prefix, { "source", "nat_source" } },
 	{ "destination", LOG | FLOW, add_prefix, { "destination", "nat_destination" } },
@@ -300,13 +359,12 @@ int ks_where_number(struct ks_where *where, const char *sql, int64_t number)
 	return add_text(where, " AND (%s)", sql) ?: add_number(where, number);
 }
 
-/* It is the source of one that opened, translated or not, or stands for one that answers. */
+/* It is an end, or stands for one to the other side. */
 int ks_where_who(struct ks_where *where, const char *text)
 {
-	static const char *const pairs[] = { "nat_source = ? AND nat_source_port = ?",
-					     "nat_source IS NULL AND source = ? AND source_port = ?",
+	static const char *const pairs[] = { "nat_source = ? AND nat_source_port = ?", "source = ? AND source_port = ?",
 					     "nat_destination = ? AND nat_destination_port = ?",
-					     "nat_destination IS NULL AND destination = ? AND destination_port = ?" };
+					     "destination = ? AND destination_port = ?" };
 	struct ks_addr addr;
 	__u8 family;
 	__u16 port;

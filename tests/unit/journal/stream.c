@@ -106,6 +106,15 @@ static void test_numbers_beyond_the_newest(void **state)
 		assert_string_equal(body_of(beyond[i]), "");
 }
 
+/* Of several values one must hold; only labels and texts may have commas of their own. */
+static void test_lists(void **state)
+{
+	write_drop();
+	assert_non_null(strstr(body_of("/v1/history?reason=rule,no%20rule"), "\"cursor\":\"1\""));
+	assert_non_null(strstr(body_of("/v1/history?proto=6,17"), "\"cursor\":\"1\""));
+	assert_string_equal(body_of("/v1/history?reason=!rule,no%20rule"), "");
+}
+
 static void test_empty_journal(void **state)
 {
 	assert_string_equal(body_of("/v1/history"), "");
@@ -147,8 +156,9 @@ static void test_long_search(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_server, end_server)
-	const struct CMUnitTest tests[] = { TEST(test_numbers_beyond_the_newest), TEST(test_empty_journal),
-					    TEST(test_follow_from_beyond), TEST(test_long_search) };
+	const struct CMUnitTest tests[] = { TEST(test_numbers_beyond_the_newest), TEST(test_lists),
+					    TEST(test_empty_journal), TEST(test_follow_from_beyond),
+					    TEST(test_long_search) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

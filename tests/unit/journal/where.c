@@ -92,7 +92,51 @@ static void test_each(void **state)
 	check("text", "thr", "3");
 	check("kind", "packet", "1234");
 	check("kind", "flow", "4");
-	check("proto", "nonsense", "");
+}
+
+/* As the daemon takes them: in any case, protocols also by number. */
+static void test_words(void **state)
+{
+	check("proto", "6", "13");
+	check("proto", "TCP", "13");
+	check("proto", "!17", "134");
+	check("proto", "250", "");
+	check("proto", "ip", "");
+	check("reason", "No Rule", "1");
+	check("verdict", "DENY", "13");
+	check("state", "established", "");
+	check("why", "unseen", "");
+}
+
+static int64_t count_who(const char *text)
+{
+	ks_auto_stmt sqlite3_stmt *stmt = NULL;
+	char sql[KS_WHERE_TEXT + 64];
+
+	assert_int_equal(ks_where_make(&where, KS_WHERE_FLOWS, NULL, 0), 0);
+	assert_int_equal(ks_where_who(&where, text), 0);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM flow WHERE 1%s", where.text);
+	assert_int_equal(sqlite3_prepare_v2(test_store.db, sql, -1, &stmt, NULL), SQLITE_OK);
+	ks_where_bind(&where, stmt, 1);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	return sqlite3_column_int64(stmt, 0);
+}
+
+/* An end is found by what it is, and by what the outside saw. */
+static void test_who(void **state)
+{
+	write_event("{\"event\":\"begin\",\"id\":\"0000000000000001\",\"proto\":\"tcp\",\"source\":\"10.0.0.10\","
+		    "\"source_port\":45656,"
+		    "\"destination\":\"10.0.0.80\",\"destination_port\":8080,\"nat\":{\"source\":\"203.0.113.1\","
+		    "\"source_port\":40123,"
+		    "\"destination\":\"203.0.113.1\",\"destination_port\":8443}}");
+	commit_test();
+	assert_int_equal(count_who("203.0.113.1:40123"), 1);
+	assert_int_equal(count_who("203.0.113.1:8443"), 1);
+	assert_int_equal(count_who("10.0.0.10:45656"), 1);
+	assert_int_equal(count_who("10.0.0.80:8080"), 1);
+	assert_int_equal(count_who("10.0.0.10:40123"), 0);
+	assert_int_equal(count_who("[2001:db8::1]:8443"), 0);
 }
 
 static void test_not(void **state)
@@ -115,7 +159,7 @@ static void test_several(void **state)
 
 static void test_injection(void **state)
 {
-	check("proto", "tcp' OR '1'='1", "");
+	check("zone", "lan' OR '1'='1", "");
 	check("rule", "x') OR 1 --", "");
 	check("text", "%", "");
 	check("zone", "\"; DROP TABLE entry; --", "");
@@ -124,9 +168,17 @@ static void test_injection(void **state)
 
 static void test_complaints(void **state)
 {
-	static const struct ks_wish wrong[] = {
-		{ "address", "10.0.0.300" }, { "port", "70000" }, { "kind", "x" }, { "port", "" }
-	};
+	static const struct ks_wish wrong[] = { { "address", "10.0.0.300" },
+						{ "port", "70000" },
+						{ "kind", "x" },
+						{ "port", "" },
+						{ "proto", "nonsense" },
+						{ "proto", "256" },
+						{ "reason", "nonsuch" },
+						{ "verdict", "deeny" },
+						{ "state", "ESTABLISHD" },
+						{ "why", "closd" },
+						{ "proto", "tcp' OR '1'='1" } };
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		assert_int_equal(ks_where_make(&where, KS_WHERE_PACKETS, &wrong[i], 1), -EINVAL);
@@ -149,8 +201,9 @@ static void test_too_many(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fill, store_end_test)
-	const struct CMUnitTest tests[] = { TEST(test_each),	  TEST(test_not),	 TEST(test_several),
-					    TEST(test_injection), TEST(test_complaints), TEST(test_too_many) };
+	const struct CMUnitTest tests[] = { TEST(test_each),	   TEST(test_words),   TEST(test_who),
+					    TEST(test_not),	   TEST(test_several), TEST(test_injection),
+					    TEST(test_complaints), TEST(test_too_many) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
