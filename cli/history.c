@@ -26,8 +26,14 @@ struct parameters {
 
 static void add(struct parameters *parameters, const char *name, const char *value)
 {
-	if (value && *value && parameters->count < PARAMETERS_MAX)
+	if (value && parameters->count < PARAMETERS_MAX)
 		parameters->list[parameters->count++] = (struct ks_parameter){ name, value };
+}
+
+/* A moment, or a place in the log, that is not given is empty. */
+static void add_given(struct parameters *parameters, const char *name, const char *value)
+{
+	add(parameters, name, *value ? value : NULL);
 }
 
 bool ks_history_is_asked(const struct ks_history *history)
@@ -96,7 +102,7 @@ static int ask_once(const struct ks_history *history, const struct parameters *p
 	struct parameters asked = *parameters;
 	struct ks_call call = { .method = "GET", .path = "/v1/history", .journal = true };
 
-	add(&asked, "after", ctx->cursor);
+	add_given(&asked, "after", ctx->cursor);
 	add(&asked, "follow", history->follows ? "1" : NULL);
 	call.parameters = asked.list;
 	call.parameter_count = asked.count;
@@ -126,8 +132,8 @@ int ks_history_log(const struct ks_history *history, const struct ks_parameter *
 		last = LAST_LINES;
 	for (size_t i = 0; i < filter_count; i++)
 		add(&parameters, filters[i].name, filters[i].value);
-	add(&parameters, "since", history->since);
-	add(&parameters, "until", history->until);
+	add_given(&parameters, "since", history->since);
+	add_given(&parameters, "until", history->until);
 	if (last)
 		code = find_last(last, &parameters, ctx.cursor);
 	while (code == KS_EXIT_OK || code == KS_EXIT_SYSTEM) { /* it may be restarted: the cursor says where to go on */
@@ -208,9 +214,9 @@ int ks_history_who(const struct ks_history *history, const char *proto, bool jso
 	int code;
 
 	add(&parameters, "who", history->who);
-	add(&parameters, "at", history->at);
-	add(&parameters, "since", history->since);
-	add(&parameters, "until", history->until);
+	add_given(&parameters, "at", history->at);
+	add_given(&parameters, "since", history->since);
+	add_given(&parameters, "until", history->until);
 	add(&parameters, "proto", proto);
 	call.parameters = parameters.list;
 	call.parameter_count = parameters.count;
