@@ -9,6 +9,7 @@
 
 #include "core/header/packet.h"
 #include "daemon/api/filter.h"
+#include "daemon/api/flow_event.h"
 #include "text/names.h"
 #include "text/scoped.h"
 
@@ -155,6 +156,15 @@ static int take_why(struct value_ctx *ctx, const char *value)
 	return take_int(ctx, ks_end_from_name(value));
 }
 
+/* The number of a flow as it is told: all of its digits. */
+static int take_flow(struct value_ctx *ctx, const char *value)
+{
+	if (strlen(value) != KS_FLOW_NUMBER_DIGITS || strspn(value, "0123456789abcdef") != KS_FLOW_NUMBER_DIGITS)
+		return -EINVAL;
+	ctx->condition->flow = strtoull(value, NULL, 16);
+	return 0;
+}
+
 /* Returns true if "gateway.conf:12" or its path names this place. */
 static bool is_place(const struct ks_place *place, const char *value)
 {
@@ -219,6 +229,8 @@ static const struct {
 	[KS_CONDITION_VERDICT] = { "verdict", KS_FILTER_EVENTS, false, take_verdict, "allow, deny, reject or bypass" },
 	[KS_CONDITION_REASON] = { "reason", KS_FILTER_EVENTS, false, take_reason, "" },
 	[KS_CONDITION_WHY] = { "why", KS_FILTER_TOLD, false, take_why, "" },
+	[KS_CONDITION_FLOW] = { "flow", KS_FILTER_FLOWS | KS_FILTER_TOLD, false, take_flow,
+				"the number of a flow in 16 digits, as details=1 of a listing or its events tell it" },
 };
 
 static void say_zones(const struct ks_policy *policy, FILE *out)
@@ -451,9 +463,30 @@ static bool match_way(const struct ks_filter *filter, int from, int to)
 	return match_number(filter, KS_CONDITION_FROM, from, -1) && match_number(filter, KS_CONDITION_TO, to, -1);
 }
 
-bool ks_filter_has_way(const struct ks_filter *filter)
+bool ks_filter_is_of_flows(const struct ks_filter *filter)
 {
-	return filter->named & (1U << KS_CONDITION_FROM | 1U << KS_CONDITION_TO);
+	return filter->named & (1U << KS_CONDITION_FROM | 1U << KS_CONDITION_TO | 1U << KS_CONDITION_FLOW);
+}
+
+/* Its number is only made where it is asked for: most walks do not. */
+static bool match_flow_number(const struct ks_filter *filter, const struct ks_flow_key *key, const struct ks_flow *flow)
+{
+	bool held = !(filter->wanted & 1U << KS_CONDITION_FLOW);
+	__u64 number;
+
+	if (!(filter->named & 1U << KS_CONDITION_FLOW))
+		return true;
+	number = ks_flow_number(key, flow->created);
+	for (unsigned i = 0; i < filter->conditions; i++) {
+		const struct ks_condition *condition = &filter->list[i];
+
+		if (condition->name != KS_CONDITION_FLOW || condition->flow != number)
+			continue;
+		if (condition->negated)
+			return false;
+		held = true;
+	}
+	return held;
 }
 
 /* Makes the tuple what a side of the flow sees. Returns false if it is the same. */
@@ -492,7 +525,7 @@ bool ks_filter_match_flow(const struct ks_filter *filter, const struct ks_flow_k
 	if (!filter->conditions)
 		return true;
 	if (!ks_filter_match_kind(filter, flow->state, flow->zone, flow->rule) ||
-	    !match_way(filter, flow->zone[KS_ORIGINAL], flow->zone[KS_REPLY]))
+	    !match_way(filter, flow->zone[KS_ORIGINAL], flow->zone[KS_REPLY]) || !match_flow_number(filter, key, flow))
 		return false;
 	for (unsigned i = 0; translation && i < 2; i++) {
 		faces[count] = faces[0];
@@ -511,7 +544,7 @@ bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event
 {
 	const struct ks_tuple faces[2] = { event->tuple, event->sent };
 
-	if (is_wanted(filter, 1U << KS_CONDITION_STATE | 1U << KS_CONDITION_WHY))
+	if (is_wanted(filter, 1U << KS_CONDITION_STATE | 1U << KS_CONDITION_WHY | 1U << KS_CONDITION_FLOW))
 		return false;
 	return match_number(filter, KS_CONDITION_VERDICT, event->action, -1) &&
 	       match_number(filter, KS_CONDITION_REASON, event->reason, -1) &&

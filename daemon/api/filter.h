@@ -15,6 +15,7 @@
  *   verdict      allow, deny, reject, bypass (events of packets)
  *   reason       a reason's name (the same)
  *   why          why a flow has ended (events of flows)
+ *   flow         the number of one flow, in 16 digits (flows, and events of flows)
  *
  * A flow whose addresses are translated has three faces: its true ends, and the two that its sides see. It fits if one face has all
  * that is wanted of its ends, and none has what must not be.
@@ -49,6 +50,7 @@ enum ks_condition_name {
 	KS_CONDITION_VERDICT,
 	KS_CONDITION_REASON,
 	KS_CONDITION_WHY,
+	KS_CONDITION_FLOW,
 };
 
 /* One value of a condition: the member that its name has use for. The rules are in the filter. */
@@ -57,6 +59,7 @@ struct ks_condition {
 	bool negated;
 	__u16 low, high; /* a number (low == high), or a range of ports in host order */
 	struct ks_prefix prefix;
+	__u64 flow; /* ks_flow_number() */
 };
 
 #define KS_FILTER_CONDITIONS_MAX 64
@@ -84,8 +87,8 @@ int ks_filter_set(struct ks_filter *filter, unsigned kind, const struct ks_polic
 int ks_prefix_parse(const char *text, struct ks_prefix *prefix);
 bool ks_prefix_contains(const struct ks_prefix *prefix, const struct ks_addr *addr, unsigned family);
 
-/* Returns true if it asks from where to where: nothing but a flow and an event can answer that. */
-bool ks_filter_has_way(const struct ks_filter *filter);
+/* Returns true if it asks from where to where, or for one flow: nothing but a flow and an event can answer that. */
+bool ks_filter_is_of_flows(const struct ks_filter *filter);
 
 /* Returns true if a flow cannot be judged without its translation. */
 bool ks_filter_needs_translation(const struct ks_filter *filter);

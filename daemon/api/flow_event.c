@@ -22,12 +22,11 @@ const char *ks_event_kind_name(unsigned kind)
 	return kind < KS_EVENT_KINDS ? names[kind] : "?";
 }
 
-/* The same in all events of one flow: a hash of what names it, and of when it began. */
-static __u64 flow_number(const struct ks_flow_event *event)
+__u64 ks_flow_number(const struct ks_flow_key *key, __u32 created)
 {
-	const __u64 key[2] = { event->flow.created, 0x6b65657073746174ULL /* "keepstat": any number would do */ };
+	const __u64 seed[2] = { created, 0x6b65657073746174ULL /* "keepstat": any number would do */ };
 
-	return ks_flow_key_hash(&event->key, key);
+	return ks_flow_key_hash(key, seed);
 }
 
 static bool is_icmp(unsigned proto)
@@ -138,7 +137,7 @@ void ks_flow_event_print(FILE *out, const struct ks_policy *policy, __u64 now, c
 		ks_wall_text(now, event->time, true, time));
 	if (event->kind == KS_EVENT_END)
 		fprintf(out, ",\"why\":\"%s\"", ks_end_name(event->why));
-	fprintf(out, ",\"id\":\"%016llx\"", flow_number(event));
+	fprintf(out, ",\"id\":\"%016llx\"", ks_flow_number(&event->key, event->flow.created));
 	print_ends(out, &tuple);
 	print_translation(out, &tuple, translation);
 	print_flow(out, policy, &event->flow);

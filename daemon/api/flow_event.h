@@ -12,6 +12,11 @@
 /* "begin", "established", "end"; "drop" and "pass" of a packet, by what became of it. */
 const char *ks_event_kind_name(unsigned kind);
 
+#define KS_FLOW_NUMBER_DIGITS 16
+
+/* The same in all events of one flow, and for as long as it lives: a hash of what names it, and of when it began. */
+__u64 ks_flow_number(const struct ks_flow_key *key, __u32 created);
+
 /*
  * Writes an event of a flow as one JSON object, without a newline. `now` is on the clock of the event. By hand: there may be as
  * many as there are connections.

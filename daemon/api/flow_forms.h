@@ -12,6 +12,7 @@ struct ks_listed_flow {
 	const struct ks_flow_key *key;
 	const struct ks_flow *flow;
 	const struct ks_translation *translation; /* all absent where nothing is translated */
+	bool details; /* the number, the text of the rule, the windows of TCP */
 	bool rates; /* rates are wanted ... */
 	bool rate_known; /* ... and there has been a moment before this one */
 	__u64 rate[2]; /* bytes a second by direction */

@@ -3,6 +3,7 @@
 #include "core/header/gre.h"
 #include "core/header/packet.h"
 #include "core/track/icmp_error.h"
+#include "daemon/api/flow_event.h"
 #include "daemon/api/flow_forms.h"
 #include "daemon/api/forms.h"
 #include "text/names.h"
@@ -111,7 +112,7 @@ static void put_flag(struct ks_line *line, const char *name, bool value)
 	ks_line_text(line, value ? "true" : "false");
 }
 
-void ks_rule_print_json(struct ks_line *line, const struct ks_policy *policy, __u32 id)
+static void put_rule(struct ks_line *line, const struct ks_policy *policy, __u32 id, bool with_text)
 {
 	const struct ks_rule_info *info = ks_policy_rule(policy, id);
 
@@ -125,7 +126,56 @@ void ks_rule_print_json(struct ks_line *line, const struct ks_policy *policy, __
 		ks_line_text(line, ",\"label\":");
 		ks_line_json(line, info->label);
 	}
+	if (info && with_text) {
+		ks_line_text(line, ",\"text\":");
+		ks_line_json(line, info->text);
+	}
 	ks_line_char(line, '}');
+}
+
+void ks_rule_print_json(struct ks_line *line, const struct ks_policy *policy, __u32 id)
+{
+	put_rule(line, policy, id, false);
+}
+
+/* One side of a TCP connection, as its packets have told it. */
+static void put_window(struct ks_line *line, const struct ks_flow *flow, enum ks_dir dir)
+{
+	const __u8 flags = flow->tcp_flags[dir], scale = flow->scale[dir] & KS_TCP_SCALE_MASK;
+
+	put_number(line, "{\"next\":", flow->end[dir]);
+	put_number(line, ",\"limit\":", flow->max_end[dir]);
+	put_number(line, ",\"ack\":", flow->ack[dir]);
+	put_number(line, ",\"window\":", (__u64)flow->max_win[dir] << scale);
+	put_number(line, ",\"scale\":", scale);
+	put_flag(line, ",\"sack\":", flags & KS_TCP_SACK_PERM);
+	put_flag(line, ",\"checked\":", !(flags & KS_TCP_LIBERAL));
+	put_flag(line, ",\"fin\":", flags & KS_TCP_FIN_SEEN);
+	put_flag(line, ",\"fin_acked\":", flags & KS_TCP_FIN_ACKED);
+	ks_line_char(line, '}');
+}
+
+static void put_flow_number(struct ks_line *line, const struct ks_listed_flow *listed)
+{
+	char digits[KS_FLOW_NUMBER_DIGITS + 1];
+
+	snprintf(digits, sizeof(digits), "%016llx", ks_flow_number(listed->key, listed->flow->created));
+	ks_line_text(line, ",\"flow\":\"");
+	ks_line_text(line, digits);
+	ks_line_char(line, '"');
+}
+
+/* Members for who looks at a few flows: too much for a list of a million. */
+static void put_details(struct ks_line *line, const struct ks_listed_flow *listed)
+{
+	put_flow_number(line, listed);
+	if (listed->key->proto != KS_PROTO_TCP)
+		return;
+	ks_line_text(line, ",\"windows\":[");
+	put_window(line, listed->flow, KS_ORIGINAL);
+	ks_line_char(line, ',');
+	put_window(line, listed->flow, KS_REPLY);
+	ks_line_char(line, ']');
 }
 
 void ks_rate_print_json(struct ks_line *line, bool known, const __u64 rate[2])
@@ -163,6 +213,13 @@ void ks_flow_print_json(struct ks_line *line, const struct ks_policy *policy, __
 	put_flag(line, ",\"replied\":", flow->flags & KS_FLOW_REPLIED);
 	put_flag(line, ",\"assured\":", flow->flags & KS_FLOW_ASSURED);
 	put_flag(line, ",\"pickup\":", flow->flags & KS_FLOW_PICKUP);
-	ks_rule_print_json(line, policy, flow->rule);
+	if (flow->helper) {
+		ks_line_text(line, ",\"helper\":\"");
+		ks_line_text(line, ks_helper_name(flow->helper));
+		ks_line_char(line, '"');
+	}
+	put_rule(line, policy, flow->rule, listed->details);
+	if (listed->details)
+		put_details(line, listed);
 	ks_line_text(line, "}\n");
 }

@@ -54,7 +54,7 @@ bool ks_filter_match_record(const struct ks_filter *filter, const struct ks_flow
 {
 	const struct ks_record *record = ks_record_of(entry);
 
-	if (ks_filter_has_way(filter) ||
+	if (ks_filter_is_of_flows(filter) ||
 	    !ks_filter_match_kind(filter, record->state, record->zone,
 				  key->kind == KS_KIND_EXPECT ? record->expectation.rule : record->mapping.rule))
 		return false;

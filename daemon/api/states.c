@@ -45,6 +45,7 @@ void ks_states_print(struct ks_states_answer *answer, const struct ks_slot *slot
 	struct ks_listed_flow listed = { .key = &slot->key,
 					 .flow = &slot->flow,
 					 .translation = &translation,
+					 .details = answer->details,
 					 .rates = answer->wish.rates,
 					 .rate_known = rate != NULL };
 
@@ -157,12 +158,27 @@ static bool read_format(struct ks_request *request, struct ks_states_answer *ans
 	return i < KS_ARRAY_SIZE(names) && answer->format == i && read_columns(request, answer, result);
 }
 
+/* Rows may have more, for somebody who looks at a few of them. */
+static bool read_details(struct ks_request *request, struct ks_states_answer *answer, enum MHD_Result *result)
+{
+	const char *details = ks_api_parameter(request, "details");
+
+	if (details && strcmp(details, "1"))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "details: '%s' is not right; give 1", details);
+	else if (details && (answer->format != KS_STATES_JSON || answer->wish.group))
+		*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "details: flows have them, in format=json");
+	else
+		answer->details = details != NULL;
+	return !details || answer->details;
+}
+
 static bool read_parameters(struct ks_request *request, struct ks_states_answer *answer, enum MHD_Result *result)
 {
-	static const char *const others[] = { "format", "columns", "sort",  "order", "limit",
-					      "offset", "cursor",  "group", "rates", NULL };
+	static const char *const others[] = { "format", "columns", "sort",  "order",   "limit", "offset",
+					      "cursor", "group",   "rates", "details", NULL };
 
 	return read_wish(request, &answer->wish, result) && read_format(request, answer, result) &&
+	       read_details(request, answer, result) &&
 	       ks_api_filter(request, KS_FILTER_FLOWS, others, &answer->filter, result);
 }
 

@@ -22,6 +22,7 @@ struct ks_states_answer {
 	struct ks_daemon *daemon;
 	struct ks_filter filter;
 	enum ks_states_format format;
+	bool details;
 	struct ks_csv csv;
 	const struct ks_kernel *kernel; /* whose table is looked through */
 	__u32 cursor; /* next bucket */

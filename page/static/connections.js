@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Connections: filtered, sorted and cut where they are, in the daemon; here is only the page that is seen.
-import {el, fill, toast, panel, pairs, button, bits, bytes, exact, span, endpoint, stateChip, ruleName, copy, note, opens} from "./ui.js";
+import {el, fill, toast, panel, pairs, button, bits, bytes, exact, span, endpoint, stateChip, verdict, ruleName, copy, note, opens} from "./ui.js";
 import * as api from "./api.js";
 import {session} from "./api.js";
 import {parameters, withTerm} from "./filter.js";
@@ -53,52 +53,136 @@ export function makeTest(flow, verdict = "allow") {
   return `test "${flow.from} to ${flow.to}: ${flow.proto}${flow.destination_port !== undefined ? " " + flow.destination_port : ""}" {\n  ${openerOf(flow)}  => ${verdict}\n}\n`;
 }
 
-function exactTerms(flow) {
+const beginOf = flow => new Date(Date.now() - (flow.age + 5) * 1000).toISOString().slice(0, 19) + "Z";
+
+// What finds it in a listing. Ports, types and identifiers are compared by same().
+function termsOf(flow) {
   const list = [["source", flow.source], ["destination", flow.destination], ["proto", flow.proto]];
   return flow.source_port !== undefined ? [...list, ["port", flow.source_port]] : list;
 }
 
+function same(one, flow) {
+  return ["proto", "source", "destination", "source_port", "destination_port", "id", "type", "key", "call", "from"].every(name => one[name] === flow[name]);
+}
+
+// The flow with its details, undefined if it has ended.
+async function detailsOf(flow) {
+  const terms = flow.flow ? [["flow", flow.flow]] : termsOf(flow);
+  const list = await api.lines("/api/v1/states" + api.query([...terms, ["details", 1], ["sort", "age"], ["order", "asc"], ["rates", 1], ["limit", ROWS]]));
+  return list.slice(1).find(one => flow.flow ? one.flow === flow.flow : same(one, flow));
+}
+
 async function kill(flow, dialog, whenDone) {
   try {
-    const answer = await api.remove("/api/v1/states" + api.query(exactTerms(flow)));
-    toast(`${answer.killed} ended`, answer.killed ? "good" : "info");
+    const answer = await api.remove("/api/v1/states" + api.query([["flow", flow.flow]]));
+    toast(answer.killed ? "It is ended" : "It had ended already", answer.killed ? "good" : "info");
     dialog.close();
     whenDone();
   } catch (error) { toast(error.message, "bad"); }
 }
 
-async function showEvents(flow, box) {
-  try {
-    const list = await api.lines("/api/journal/v1/history" + api.query([["kind", "flow"], ["source", flow.source], ["destination", flow.destination], ["order", "desc"], ["limit", "40"]]));
-    const own = list.filter(one => one.source_port === flow.source_port && one.destination_port === flow.destination_port);
-    fill(box, own.length ? el("ul", own.map(one => el("li", `${one.time}  ${one.event}${one.why ? ": " + one.why : ""}`))) : note("The journal has no event of it (yet)."));
-  } catch { fill(box, note("No journal runs, so what happened before is not known; the log shows what comes.")); }
+// --- its events: what the journal has, and what comes while it is open ---
+
+// A packet of it, of either direction and by any of its names; or a moment of its life.
+function isOf(event, flow) {
+  if (event.verdict === undefined) return event.id === flow.flow;
+  const nat = flow.nat || {}, number = flow.source_port ?? flow.id;
+  const ends = [[flow.source, number], [flow.destination, flow.destination_port], [nat.source, nat.source_port ?? nat.id ?? number], [nat.destination, nat.destination_port ?? flow.destination_port]];
+  const isEnd = (address, port) => ends.some(([one, its]) => one === address && (port === undefined || its === undefined || its === port));
+  return event.proto === flow.proto && isEnd(event.source, event.source_port) && isEnd(event.destination, event.destination_port);
+}
+
+function eventLine(one) {
+  const what = one.verdict === undefined ? one.event + (one.why ? ": " + one.why : "") : `${one.verdict}: ${one.reason} (${one.packet})`;
+  return el("li", el("span.mono.dim", one.time), " ", verdict(one.verdict || one.event), " ", el("span", what.replace(/^(\w+)(: |$)/, "")), one.folded > 1 ? el("span.folded", ` × ${exact(one.folded)}`) : null);
+}
+
+// The journal writes once a second, so it is asked again when it must have what came before we began to follow.
+const JOURNAL_LATE = 2500;
+
+function showEvents(flow, box) {
+  const list = el("ul.events"), remark = note("…"), known = new Map();
+  const take = one => {
+    if (!isOf(one, flow)) return;
+    known.set(one.time + (one.packet || one.event), one);
+    fill(list, [...known.values()].sort((a, b) => a.time < b.time ? -1 : a.time > b.time ? 1 : 0).slice(-200).map(eventLine));
+  };
+  const nat = flow.nat || {}, ends = [flow.source, flow.destination, nat.source, nat.destination].filter(Boolean).join(",");
+  const target = "/api/journal/v1/history" + api.query([["kind", "all"], ["source", ends], ["destination", ends], ["since", beginOf(flow)], ["order", "desc"], ["limit", "200"]]);
+  const say = text => { remark.textContent = text; remark.hidden = !text; };
+  const read = async () => {
+    try {
+      (await api.lines(target)).reverse().forEach(take);
+      say(known.size ? "" : "The journal has none (yet); what comes is told here.");
+    } catch (error) { say(error.status === 502 ? "No journal runs, so what happened before is not known; what comes is told here." : error.message); }
+  };
+  fill(box, list, remark);
+  read();
+  const timer = setTimeout(read, JOURNAL_LATE);
+  const stop = api.follow("/api/log" + api.query([["flows", 1], ["address", flow.source], ["proto", flow.proto]]), {lines: texts => texts.filter(Boolean).forEach(text => take(JSON.parse(text)))});
+  return () => { clearTimeout(timer); stop(); };
+}
+
+// --- a connection that is opened ---
+
+// TCP's windows of one side: what it may send, and what it offers to be sent.
+function windowOf(side) {
+  if (!side) return [];
+  const may = Math.max(0, (side.limit - side.next) | 0);
+  return [["may send", side.checked ? `${exact(may)} bytes more` : "not checked: its window is not known yet"], ["its window", `${exact(side.window)} bytes (scale ${side.scale}${side.sack ? ", SACK" : ""})`],
+    ["next number", String(side.next)], ["acknowledged", String(side.ack)], side.fin ? ["FIN", side.fin_acked ? "sent, acknowledged" : "sent"] : null];
+}
+
+function sideOf(flow, at, title, from, to) {
+  return el("div", el("h3", title), pairs([["from", el("span.mono", from)], ["to", el("span.mono", to)], ["packets", exact(flow.packets[at])], ["bytes", `${bytes(flow.bytes[at])} (${exact(flow.bytes[at])})`],
+    ["now", flow.rate ? bits(flow.rate[at]) : "…"], ...windowOf(flow.windows?.[at])]));
+}
+
+function allowedBy(rule) {
+  if (!rule) return "taken up";
+  if (!rule.line) return `rule ${rule.id}, which is not in the policy any more`;
+  return el("span", el("a", {href: `#/rules?id=${rule.id}`}, ruleName(rule)), ` (${rule.file}:${rule.line})`, rule.text ? el("pre.words", rule.text) : null);
+}
+
+function contentOf(flow) {
+  const nat = flow.nat || {}, source = endpoint(flow.source, flow.source_port), destination = endpoint(flow.destination, flow.destination_port);
+  return [el("div.outcome", stateChip(flow.state), el("span", `${flow.from} → ${flow.to}`), flow.assured ? el("span.chip.good", "assured") : null, flow.pickup ? el("span.chip.warn", "taken up midway") : null),
+    el("div.two", sideOf(flow, 0, "Sent by the opener", source, endpoint(nat.destination || flow.destination, nat.destination_port ?? flow.destination_port)),
+      sideOf(flow, 1, "Sent by the other", destination, endpoint(nat.source || flow.source, nat.source_port ?? flow.source_port))),
+    pairs([["Translation", translation(flow)], ["Age", span(flow.age)], ["Ends if silent for", span(flow.timeout)], ["Helper", flow.helper], ["Allowed by", allowedBy(flow.rule)]])];
 }
 
 function open(flow, whenDone) {
-  const side = (title, at, from, to) => el("div", el("h3", title), pairs([["from", el("span.mono", from)], ["to", el("span.mono", to)], ["packets", exact(flow.packets[at])], ["bytes", `${bytes(flow.bytes[at])} (${exact(flow.bytes[at])})`], ["now", flow.rate ? bits(flow.rate[at]) : "…"]]));
-  const nat = flow.nat || {}, events = el("div", note("…"));
-  const source = endpoint(flow.source, flow.source_port), destination = endpoint(flow.destination, flow.destination_port);
-  const dialog = panel(`${flow.proto} ${source} → ${destination}`, [
-    el("div.outcome", stateChip(flow.state), el("span", `${flow.from} → ${flow.to}`), flow.assured ? el("span.chip.good", "assured") : null, flow.pickup ? el("span.chip.warn", "taken up midway") : null),
-    el("div.two", side("Sent by the opener", 0, source, endpoint(nat.destination || flow.destination, nat.destination_port ?? flow.destination_port)),
-      side("Sent by the other", 1, destination, endpoint(nat.source || flow.source, nat.source_port ?? flow.source_port))),
-    pairs([["Translation", translation(flow)], ["Age", span(flow.age)], ["Ends if silent for", span(flow.timeout)], ["Helper", flow.helper], ["Allowed by", flow.rule?.line
-      ? el("span", el("a", {href: `#/rules?id=${flow.rule.id}`}, ruleName(flow.rule)), flow.rule.text ? el("pre.words", flow.rule.text) : null)
-      : flow.rule ? `rule ${flow.rule.id}, which is not in the policy any more` : "taken up"], ["Window", flow.windows ? JSON.stringify(flow.windows) : null]]),
-    el("section", el("h3", "Its events"), events)],
-  [button("Why? (its next packet)", () => { dialog.close(); go("why", {packet: packetOf(flow)}); }),
-    button("Make a test of it", () => panel("A test for the policy", [el("pre.words", makeTest(flow)), button("Copy", () => copy(makeTest(flow)))])),
-    button("Watch this host", () => { dialog.close(); go("log", {q: `address:${flow.source}`}); }),
-    session.act ? button("Kill it", () => kill(flow, dialog, whenDone), "danger") : null].filter(Boolean));
-  showEvents(flow, events);
+  const facts = el("div.facts"), remark = el("p.note", {role: "status", hidden: true}), events = el("div");
+  const killing = session.act ? button("Kill it", () => kill(flow, dialog, whenDone), "danger") : null;
+  let stop = null, timer = 0, drawn = "";
+  const dialog = panel(`${flow.proto} ${endpoint(flow.source, flow.source_port)} → ${endpoint(flow.destination, flow.destination_port)}`,
+    [remark, facts, el("section", el("h3", "Its events"), events)],
+    [button("Why? (its next packet)", () => { dialog.close(); go("why", {packet: packetOf(flow)}); }),
+      button("Make a test of it", () => panel("A test for the policy", [el("pre.words", makeTest(flow)), button("Copy", () => copy(makeTest(flow)))])),
+      button("Watch this host", () => { dialog.close(); go("log", {q: `address:${flow.source}`, flows: 1}); }), killing].filter(Boolean));
+  if (killing) killing.disabled = true; // until its number is known
+
+  function draw(now) {
+    if (!now) { remark.hidden = false; remark.textContent = "It has ended; this is how it was last."; if (killing) killing.disabled = true; clearInterval(timer); return; }
+    flow = now;
+    if (killing) killing.disabled = false;
+    if (drawn !== JSON.stringify(now) && !facts.contains(document.activeElement)) { drawn = JSON.stringify(now); fill(facts, contentOf(now)); }
+    stop ??= showEvents(now, events);
+  }
+  const look = () => detailsOf(flow).then(draw).catch(error => { remark.hidden = false; remark.textContent = error.message; });
+
+  fill(facts, contentOf(flow));
+  look();
+  timer = setInterval(() => document.hidden || look(), PAUSE);
+  dialog.addEventListener("close", () => { clearInterval(timer); stop?.(); });
 }
 
 function cells(flow) {
   const nat = translation(flow);
   return [el("td", flow.proto), el("td", stateChip(flow.state)), el("td.zones.spare", flow.from, " → ", flow.to),
     el("td.mono.wide", endpoint(flow.source, flow.source_port), nat ? el("span.nat", " " + nat) : null), el("td.mono.wide", endpoint(flow.destination, flow.destination_port)),
-    el("td.num", rates(flow.rate)), el("td.num", twoSides(bytes(flow.bytes[0]), bytes(flow.bytes[1]))), el("td.num.spare", span(flow.age)), el("td.num.spare", span(flow.timeout)), el("td.spare", ruleName(flow.rule))];
+    el("td.num", rates(flow.rate)), el("td.num", twoSides(bytes(flow.bytes[0]), bytes(flow.bytes[1]))), el("td.num.spare", span(flow.age)), el("td.num.spare", span(flow.timeout)), el("td.spare", ruleName(flow.rule), flow.helper ? el("span.chip.info", {title: "a helper reads it"}, flow.helper) : null)];
 }
 
 function groupName(one, group) {

@@ -5,9 +5,11 @@ import json
 import os
 import random
 import socket
+import subprocess
 import time
 from pathlib import Path
 
+import journals
 import lab as labs
 import pagelab
 import pytest
@@ -392,9 +394,89 @@ def test_a_connection_opens_and_is_killed(browser, lab, wall, watch):
     assert browser.run("return document.activeElement.tagName") == "TR", "the focus is back"
     browser.click("tbody tr.open")
     browser.button("Kill it", "dialog")
-    browser.wait_text("1 ended", "#toasts")
+    browser.wait_text("It is ended", "#toasts")
     assert not wall.data("states", "--port", "5700")
     assert browser.complaints() == []
+
+
+@pytest.fixture(scope="module")
+def journal(wall, tmp_path_factory):
+    if journals.reason_to_skip():
+        pytest.skip(journals.reason_to_skip())
+    made = journals.Journal(wall, tmp_path_factory.mktemp("journal") / "log").start()
+    yield made
+    made.end()
+
+
+# Two connections from one port of ours; a line ends the second one.
+TWO = f"""if True:
+    import socket, sys
+    socks = []
+    for port in (5701, 5702):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("{CLIENT4}", 45000))
+        one.connect(("{SERVER4}", port))
+        one.sendall(b"x" * 1000)
+        one.recv(1000, socket.MSG_WAITALL)
+        socks.append(one)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    socks[1].close()
+    sys.stdin.readline()"""
+
+
+@browsing
+def test_an_open_connection_tells_all_of_it(browser, lab, wall, watch, journal):
+    """Windows of both sides, the text of its rule, its events of before and while it is open; and only it is killed."""
+    for port in (5701, 5702):
+        watch.start(lab.server, "serve", port)
+    client = lab.client.start("/usr/bin/python3", "-c", TWO, stdin=subprocess.PIPE)
+    try:
+        wait_for(lambda: len(wall.data("states", "--port", "45000", "--state", "ESTABLISHED")) == 2, 20, "two connections")
+        browser.go("connections?q=port:45000&sort=port&order=asc")
+        browser.wait("document.querySelectorAll('tbody tr.open').length === 2", "both")
+        browser.button("Pause", "main")
+        browser.run("[...document.querySelectorAll('tbody tr.open')].find(row => row.innerText.includes(':5702')).click()")
+        browser.wait_text("may send", "dialog")
+        for words in ("bytes more", "its window", "scale", "SACK", "acknowledged", 'allow from lan to wan tcp port', "policy.conf:"):
+            assert words in browser.text("dialog .facts"), words
+        assert "45000" in browser.text("dialog .facts .two > div:first-child") and browser.run("return document.querySelectorAll('dialog .two > div').length") == 2
+        browser.wait_text("established", "dialog .events")
+        assert len(browser.text("dialog .events").splitlines()) == 3, "those of this connection alone: " + browser.text("dialog .events")
+        browser.shot("connection-open-light")
+        client.stdin.write("\n")
+        client.stdin.flush()
+        browser.wait("/end (closed|reset)/.test(document.querySelector('dialog .events').innerText)", "its end")
+        wall.cli("states", "kill", "--port", "5702")
+        browser.wait_text("It has ended", "dialog")
+        assert browser.run("return [...document.querySelectorAll('dialog button')].find(one => one.innerText === 'Kill it').disabled")
+        browser.key("ESCAPE")
+        browser.run("[...document.querySelectorAll('tbody tr.open')].find(row => row.innerText.includes(':5701')).click()")
+        browser.wait_text("may send", "dialog")
+        browser.button("Watch this host", "dialog")
+        browser.wait("location.hash.includes('log') && document.querySelector('.search input').value.includes('address:" + CLIENT4 + "')", "its log")
+        assert browser.complaints() == []
+    finally:
+        client.kill()
+        client.wait()
+
+
+def test_one_of_two_connections_between_the_same_hosts_is_killed(lab, page, wall, watch):
+    for port in (5703, 5704):
+        watch.start(lab.server, "serve", port)
+    client = lab.client.start("/usr/bin/python3", "-c", TWO.replace("5701", "5703").replace("5702", "5704"), stdin=subprocess.PIPE)
+    try:
+        wait_for(lambda: len(wall.data("states", "--port", "45000", "--port", "5703-5704", "--state", "ESTABLISHED")) >= 2, 20, "two connections")
+        session = page.login("act")
+        flows = [json.loads(line) for line in page.ask("GET", "/api/v1/states?port=5703-5704&details=1", headers=session)[2].splitlines()]
+        one = next(flow for flow in flows if flow["destination_port"] == 5703)
+        status, _, text = page.ask("DELETE", f"/api/v1/states?flow={one['flow']}", headers=session)
+        assert status == 200 and json.loads(text)["killed"] == 1, text
+        assert [flow["destination_port"] for flow in wall.data("states", "--port", "5703-5704")] == [5704]
+    finally:
+        client.kill()
+        client.wait()
 
 
 @browsing

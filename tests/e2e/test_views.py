@@ -89,6 +89,44 @@ def test_the_largest_come_first(flows):
     assert totals["packets"] == [FLOWS * (FLOWS + 1) // 2, 0] and totals["rate"] is None
 
 
+def test_details_of_one_flow(lab, flows):
+    """A flow tells windows of both sides, the text of its rule, and its number."""
+    server = lab.server.start("python3", "-c", f"""if True:
+        import socket
+        s = socket.create_server(("{SERVER4}", 5601))
+        c, _ = s.accept()
+        c.sendall(b"x" * 1000)
+        c.recv(1)""")
+    client = lab.client.start("python3", "-c", f"""if True:
+        import socket, time
+        for _ in range(100):
+            try:
+                s = socket.create_connection(("{SERVER4}", 5601))
+                break
+            except OSError:
+                time.sleep(0.1)
+        s.sendall(b"")
+        time.sleep(60)""")
+    try:
+        wait_for(lambda: any(one["packets"][1] >= 2 for one in ask(flows, "port=5601&state=ESTABLISHED")[1]), 20, "the connection")
+        one = wait_for(lambda: [one for one in ask(flows, "port=5601&details=1")[1] if one["windows"][1]["next"] == one["windows"][0]["ack"]], 20,
+                       "what the server sent is acknowledged")[0]
+        up, down = one["windows"]
+        assert up["window"] >> up["scale"] <= 65535 and up["window"] > 1000 and up["sack"] and up["checked"] and not up["fin"], up
+        assert up["limit"] - up["next"] & 0xffffffff <= down["window"] and down["limit"] - down["ack"] & 0xffffffff > 0, one
+        assert one["rule"]["text"].startswith("allow from lan to wan") and len(one["flow"]) == 16
+        assert [row["flow"] for row in ask(flows, "port=5601&details=1&sort=bytes&limit=5")[1][1:]] == [one["flow"]]
+        other = ask(flows, f"port={PORT}&details=1")[1][0]
+        assert "windows" not in other and "flow" not in ask(flows, f"port={PORT}")[1][0], other
+        assert [row["source_port"] for row in ask(flows, "flow=" + other["flow"])[1]] == [PORT]
+        for wrong in ("details=yes", "details=1&format=csv", "details=1&group=host", "flow=12", "flow=" + "g" * 16):
+            assert ask(flows, wrong)[0] == 400, wrong
+    finally:
+        for child in (server, client):
+            child.kill()
+            child.wait()
+
+
 def test_pages_have_every_flow_once(flows):
     """By the cursor of each page, in either order."""
     for order in ("asc", "desc"):

@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "daemon/api/filter.h"
+#include "daemon/api/flow_event.h"
 
 static const char policy_text[] = "zone lan { eth1 }\nzone wan { eth0 }\nallow from lan to wan\n"
 				  "allow from wan to lan tcp port 80 log \"not, the web\"\n"
@@ -363,6 +365,34 @@ static void test_events(void **state)
 	}
 }
 
+/* The number of one flow: it, and no other one. */
+static void test_one_flow(void **state)
+{
+	char number[KS_FLOW_NUMBER_DIGITS + 1], other[sizeof(number) + 4];
+	struct ks_flow_key key;
+	struct ks_flow flow;
+	struct ks_filter filter;
+
+	make_flow(0, &key, &flow);
+	snprintf(number, sizeof(number), "%016llx", ks_flow_number(&key, flow.created));
+	ks_filter_init(&filter);
+	assert_int_equal(set(&filter, "flow", number), 0);
+	assert_true(ks_filter_is_of_flows(&filter));
+	assert_true(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+	flow.created++;
+	assert_false(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+	flow.created--;
+	key.port[0]++;
+	assert_false(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+	key.port[0]--;
+	snprintf(other, sizeof(other), "not %s", number);
+	ks_filter_init(&filter);
+	assert_int_equal(set(&filter, "flow", other), 0);
+	assert_false(ks_filter_match_flow(&filter, &key, &flow, &untranslated));
+	number[3] = '\0';
+	assert_int_equal(set(&filter, "flow", number), -EINVAL);
+}
+
 static void test_host_bits_are_cleared(void **state)
 {
 	struct ks_prefix prefix;
@@ -391,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_values_are_refused),
 		cmocka_unit_test(test_unknown_names_are_refused),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_one_flow),
 		cmocka_unit_test(test_host_bits_are_cleared),
 	};
 
