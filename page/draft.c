@@ -5,7 +5,7 @@
  *
  *   try     a dry run: complaints, tests, what would change. Nothing is in force.
  *   apply   in force on trial: without `keep` in time the file before comes back, by the daemon itself, also if page and browser die.
- *   keep    confirmed: the text takes the file's place.
+ *   keep    confirmed: the text takes the file's place, unless somebody has changed that meanwhile.
  *
  * One change at a time: between the draft and its reload nobody else may write another draft. While a draft is in force the opener writes none.
  */
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/types.h"
@@ -23,6 +24,7 @@
 #include "text/json.h"
 #include "text/scoped.h"
 
+#define KS_VERSION_TEXT 80 /* of file_version() */
 #define KS_CONFIRM_MIN 10 /* seconds */
 #define KS_CONFIRM_MAX 3600
 #define KS_CONFIRM_USUAL 60
@@ -88,17 +90,45 @@ static enum MHD_Result refuse_source(struct ks_web_request *request, const char 
 	return refuse_file(request, "the policy's text cannot be read", err);
 }
 
+/* Another one whenever the file was written, or another file has its name. */
+static int file_version(int fd, char version[KS_VERSION_TEXT])
+{
+	struct stat info;
+
+	if (fstat(fd, &info))
+		return -errno;
+	snprintf(version, KS_VERSION_TEXT, "%llx-%llx-%llx.%lx", (unsigned long long)info.st_ino,
+		 (unsigned long long)info.st_size, (unsigned long long)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+	return 0;
+}
+
 enum MHD_Result ks_web_policy_source(struct ks_web_request *request)
 {
 	struct ks_opener_reply reply = { 0 };
 	json_t *text = NULL;
+	char version[KS_VERSION_TEXT] = "";
 	ks_auto_fd int fd = -1;
 	int err = ks_opener_ask(request->page->opener, KS_POLICY_SOURCE, -1, &fd, &reply) ?: read_text(fd, &text);
 
-	if (err)
+	if (!err && file_version(fd, version))
+		err = -EIO;
+	if (err) {
+		json_decref(text);
 		return refuse_source(request, reply.path, err);
-	return ks_web_answer(request, MHD_HTTP_OK,
-			     json_pack("{s:o, s:o}", "path", ks_json_text(reply.path), "text", text));
+	}
+	return ks_web_answer(
+		request, MHD_HTTP_OK,
+		json_pack("{s:o, s:o, s:s}", "path", ks_json_text(reply.path), "text", text, "version", version));
+}
+
+/* Returns 0 if the file is that of which this version was told, else -ESTALE or another -errno. */
+static int same_version(const struct ks_web_request *request, const char *told, struct ks_opener_reply *reply)
+{
+	char version[KS_VERSION_TEXT];
+	ks_auto_fd int fd = -1;
+	int err = ks_opener_ask(request->page->opener, KS_POLICY_SOURCE, -1, &fd, reply) ?: file_version(fd, version);
+
+	return err || !strcmp(version, told) ? err : -ESTALE;
 }
 
 /* Writes the text of the body as the draft. */
@@ -152,8 +182,13 @@ static enum MHD_Result refuse_draft(struct ks_web_request *request, const char *
 	return refuse_file(request, "the draft cannot be written", err);
 }
 
-/* Writes the draft and reloads it with this wish, which is its own from here. */
-static enum MHD_Result put_draft(struct ks_web_request *request, const char *text, json_t *wish)
+static enum MHD_Result refuse_stale(struct ks_web_request *request, const char *file, const char *rest)
+{
+	return ks_web_refuse(request, MHD_HTTP_CONFLICT, "%s was changed by somebody else meanwhile: %s", file, rest);
+}
+
+/* Writes the draft and reloads it with this wish, which is its own from here. `version`: of the file that the text began from; NULL: any. */
+static enum MHD_Result put_draft(struct ks_web_request *request, const char *text, const char *version, json_t *wish)
 {
 	ks_auto_json json_t *owned = wish;
 	struct ks_opener_reply reply = { 0 };
@@ -161,8 +196,12 @@ static enum MHD_Result put_draft(struct ks_web_request *request, const char *tex
 	int err;
 
 	pthread_mutex_lock(&changing);
-	err = write_draft(request, text, &reply);
-	if (err) {
+	err = version ? same_version(request, version, &reply) : 0;
+	if (!err)
+		err = write_draft(request, text, &reply);
+	if (err == -ESTALE) {
+		result = refuse_stale(request, reply.path, "read it again, and edit that text");
+	} else if (err) {
 		result = refuse_draft(request, reply.path, err);
 	} else {
 		ks_json_set(&owned, "path", ks_json_text(reply.path));
@@ -189,8 +228,8 @@ static enum MHD_Result reload_draft(struct ks_web_request *request, bool dry)
 		return ks_web_refuse(request, MHD_HTTP_BAD_REQUEST, "confirm: give a number of seconds from %d to %d",
 				     KS_CONFIRM_MIN, KS_CONFIRM_MAX);
 	if (dry)
-		return put_draft(request, text, json_pack("{s:b}", "dry_run", 1));
-	return put_draft(request, text,
+		return put_draft(request, text, NULL, json_pack("{s:b}", "dry_run", 1));
+	return put_draft(request, text, json_string_value(json_object_get(body, "version")),
 			 json_pack("{s:I, s:b}", "confirm", seconds, "end_denied",
 				   json_is_true(json_object_get(body, "end_denied"))));
 }
@@ -224,9 +263,15 @@ static int confirm(const struct ks_web_request *request)
 
 static enum MHD_Result keep(struct ks_web_request *request)
 {
-	struct ks_opener_reply reply;
-	int err = confirm(request);
+	struct ks_opener_reply reply = { 0 };
+	int err = ks_opener_ask(request->page->opener, KS_POLICY_UNCHANGED, -1, NULL, &reply);
 
+	if (err == -ESTALE)
+		return refuse_stale(
+			request, reply.path,
+			"nothing is confirmed, so the policy before comes back; or say `keepstate confirm`, "
+			"and what was on trial is in the file with .page behind its name");
+	err = confirm(request);
 	if (err == -EALREADY)
 		return ks_web_refuse(
 			request, MHD_HTTP_CONFLICT,

@@ -224,6 +224,35 @@ static int write_draft(const struct opener *opener, int text, struct ks_opener_r
 	return !err && fsync(fd) ? -errno : err;
 }
 
+/* The time of a file's last change by the kernel's clock, which nobody can set, against that of the text that was written. */
+static bool is_later(const struct timespec *one, const struct timespec *other)
+{
+	return one->tv_sec > other->tv_sec || (one->tv_sec == other->tv_sec && one->tv_nsec > other->tv_nsec);
+}
+
+/* Somebody may have edited FILE since the draft began from it. A file that is gone has nothing to lose. */
+static int find_unchanged(const struct named *named)
+{
+	struct stat file, draft;
+
+	if (stat(named->policy, &file))
+		return errno == ENOENT ? 0 : -errno;
+	if (stat(named->draft, &draft))
+		return -errno;
+	return is_later(&file.st_ctim, &draft.st_mtim) ? -ESTALE : 0;
+}
+
+static int check_unchanged(const struct opener *opener, struct ks_opener_reply *reply)
+{
+	struct named named;
+	int err = find_named(opener, &named);
+
+	if (err)
+		return err;
+	snprintf(reply->path, sizeof(reply->path), "%s", named.policy);
+	return named.is_draft ? find_unchanged(&named) : -ENOENT;
+}
+
 /* The daemon says if FILE.page is in force: another file may have been on trial, and FILE.page be an old try. */
 static int keep_draft(const struct opener *opener, struct ks_opener_reply *reply)
 {
@@ -237,7 +266,8 @@ static int keep_draft(const struct opener *opener, struct ks_opener_reply *reply
 		return -ENOENT;
 	if (named.on_trial)
 		return -EBUSY;
-	return rename(named.draft, named.policy) ? -errno : 0;
+	err = find_unchanged(&named);
+	return !err && rename(named.draft, named.policy) ? -errno : err;
 }
 
 static int fulfil(const struct opener *opener, unsigned wish, int given, int *got, struct ks_opener_reply *reply)
@@ -255,6 +285,8 @@ static int fulfil(const struct opener *opener, unsigned wish, int given, int *go
 		return open_source(opener, got, reply);
 	case KS_POLICY_DRAFT:
 		return write_draft(opener, given, reply);
+	case KS_POLICY_UNCHANGED:
+		return check_unchanged(opener, reply);
 	case KS_POLICY_KEEP:
 		return keep_draft(opener, reply);
 	default:

@@ -7,7 +7,9 @@
  *   KS_POLICY_SOURCE   the text of the policy's file
  *   KS_POLICY_DRAFT    writes the text into FILE.page, beside the policy's FILE. While FILE.page itself is in force: -EBUSY on trial, else
  *                      -EALREADY
- *   KS_POLICY_KEEP     renames FILE.page to FILE, if FILE.page is in force and confirmed. -ENOENT if another file is in force, -EBUSY on trial
+ *   KS_POLICY_UNCHANGED  0 if FILE is as it was when FILE.page, which is in force, was written; else -ESTALE. -ENOENT if another file is in force
+ *   KS_POLICY_KEEP     renames FILE.page to FILE, if FILE.page is in force and confirmed. -ENOENT if another file is in force, -EBUSY on trial,
+ *                      -ESTALE if FILE was changed meanwhile: it stays
  *
  * FILE is the policy that the daemon says was named, so the page cannot choose another one.
  */
@@ -28,6 +30,7 @@ enum ks_opener_wish {
 	KS_OPEN_CONTROL,
 	KS_POLICY_SOURCE,
 	KS_POLICY_DRAFT,
+	KS_POLICY_UNCHANGED,
 	KS_POLICY_KEEP,
 	KS_OPENER_WISHES,
 };

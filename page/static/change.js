@@ -28,7 +28,7 @@ export function change(root) {
       : "This page can only look. Started with --allow-actions it has a second token, with which the policy can be changed here. In a terminal: keepstate reload --confirm 60s FILE")));
     return {};
   }
-  let source = "", marks = new Map(), tried = null, applied = null;
+  let source = "", version = "", marks = new Map(), tried = null, applied = null;
   const area = el("textarea.code", {"aria-label": "The policy's text", spellcheck: "false", wrap: "off", oninput: () => { tried = null; apply.disabled = true; drawLines(); }, onscroll: () => { gutter.scrollTop = area.scrollTop; }});
   const gutter = el("pre", {"aria-hidden": "true"}), outcome = el("div", {"aria-live": "polite"}), path = el("span.sum"), trial = el("section.card", {hidden: true, "aria-label": "Trial"});
   const seconds = el("select", {"aria-label": "Time to confirm"}, [["30", "30 s"], ["60", "60 s"], ["120", "2 min"], ["600", "10 min"]].map(([value, text]) => el("option", {value, selected: value === "60"}, text)));
@@ -36,7 +36,7 @@ export function change(root) {
   const file = el("input", {type: "file", "aria-label": "Upload a policy", onchange: async () => { if (file.files[0]) { area.value = await file.files[0].text(); tried = null; apply.disabled = true; drawLines(); } }});
   const attemptButton = button("Try it", attempt);
   const apply = el("button.primary", {type: "button", disabled: true, onclick: put}, "Apply on trial");
-  fill(root, el("div.head", el("h1", "Change"), path, el("span.grow"), file), trial,
+  fill(root, el("div.head", el("h1", "Change"), path, el("span.grow"), button("Read the file again", load), file), trial,
     el("div.grid", el("section.card.s7", {"aria-label": "Editor"}, el("header", el("h2", "Policy"), attemptButton, apply, seconds), el("div.in", el("div.editor", gutter, area), el("p", endDenied, " ", el("label", {for: "end-denied"}, "End the living connections that it does not allow")))),
       el("section.card.s5", {"aria-label": "What it would do"}, el("header", el("h2", "What it would do")), el("div.in", outcome))));
   fill(outcome, note("Try it shows errors where they are, runs its tests, compares it with what is in force and lists the connections that it would not allow. Nothing is changed by that."));
@@ -96,14 +96,19 @@ export function change(root) {
     if (tried !== area.value) { toast("It was changed since it was tried", "bad"); return; }
     apply.disabled = true;
     try {
-      await api.post("/api/policy/apply", {text: tried, confirm: Number(seconds.value), end_denied: endDenied.checked});
+      await api.post("/api/policy/apply", {text: tried, version, confirm: Number(seconds.value), end_denied: endDenied.checked});
       applied = tried;
       toast("In force on trial: look if all works, then keep it", "good");
     } catch (error) { draw(error.answer || {error: error.message}, false); }
   }
 
   async function keep() {
-    try { await api.post("/api/policy/keep"); toast("The policy stays in force", "good"); source = applied ?? source; applied = null; } catch (error) { toast(error.message, "bad"); }
+    try {
+      await api.post("/api/policy/keep");
+      toast("The policy stays in force", "good");
+      source = applied ?? source; applied = null;
+      version = (await api.get("/api/policy/source")).version;
+    } catch (error) { toast(error.message, "bad"); }
   }
 
   // Without the whole text of the file there is nothing to begin with: what is kept takes the file's place.
@@ -111,6 +116,8 @@ export function change(root) {
     try {
       const answer = await api.get("/api/policy/source");
       source = area.value = answer.text;
+      version = answer.version;
+      tried = null; apply.disabled = true; marks = new Map();
       path.textContent = answer.path;
     } catch (error) {
       for (const one of [area, attemptButton, file]) one.disabled = true;

@@ -199,7 +199,7 @@ def test_who_may_act_kills_and_fills_sets(lab, page, wall):
 def test_a_policy_is_tried_applied_and_goes_back_or_stays(page, wall):
     session, text = page.login("act"), POLICY
     source = json.loads(page.ask("GET", "/api/policy/source", headers=session)[2])
-    assert source == {"path": str(wall.path), "text": text}
+    assert source.pop("version") and source == {"path": str(wall.path), "text": text}
     status, _, answer = page.ask("POST", "/api/policy/try", {"text": text + "allow from lna to wan\n"}, session)
     answer = json.loads(answer)
     assert status == 422 and answer["diagnostics"][0]["line"] == text.count("\n") + 1 and "did you mean 'lan'" in answer["diagnostics"][0]["message"]
@@ -241,6 +241,25 @@ def test_only_what_was_on_trial_takes_the_place_of_the_file(page, wall):
     assert status == 200 and json.loads(answer) == {"confirmed": True}, answer
     assert wall.path.read_text() == POLICY and "9443" not in wall.say("show", "--running"), "a try of before is no policy"
     assert "unconfirmed" not in wall.data("status")[0]
+
+
+def test_what_somebody_else_wrote_into_the_file_stays(page, wall):
+    """Edited while the browser had the text, and while it was on trial."""
+    session, changed, other = page.login("act"), POLICY + "allow from wan to self tcp port 8443\n", POLICY + "# an editor's\n"
+    version = json.loads(page.ask("GET", "/api/policy/source", headers=session)[2])["version"]
+    wall.path.write_text(other)
+    status, _, answer = page.ask("POST", "/api/policy/apply", {"text": changed, "version": version, "confirm": 60}, session)
+    assert status == 409 and "changed by somebody else" in answer and "unconfirmed" not in wall.data("status")[0], answer
+    version = json.loads(page.ask("GET", "/api/policy/source", headers=session)[2])["version"]
+    assert page.ask("POST", "/api/policy/apply", {"text": changed, "version": version, "confirm": 60}, session)[0] == 200
+    time.sleep(0.05)
+    wall.path.write_text(other + "# once more\n")
+    status, _, answer = page.ask("POST", "/api/policy/keep", {}, session)
+    assert status == 409 and "changed by somebody else" in answer, answer
+    assert "unconfirmed" in wall.data("status")[0], "nothing is confirmed"
+    assert wall.path.read_text() == other + "# once more\n"
+    wall.path.write_text(POLICY)
+    wall.say("reload", str(wall.path))
 
 
 def test_a_file_that_cannot_be_given_whole_is_not_given(page, wall):

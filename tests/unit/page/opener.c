@@ -55,6 +55,12 @@ static void write_file(const char *path, const char *text)
 	fclose(file);
 }
 
+/* Files tell when they were changed in ticks of the kernel. */
+static void pass_a_tick(void)
+{
+	usleep(30000);
+}
+
 static void assert_file(const char *path, const char *text)
 {
 	char found[64] = "";
@@ -143,6 +149,7 @@ static void test_a_draft_in_force_stays_as_it_is(void **state)
 static void test_only_the_draft_that_was_confirmed_takes_the_place(void **state)
 {
 	write_file(policy, "of a terminal");
+	pass_a_tick();
 	write_file(draft, "an old try");
 	in_force(policy, false);
 	assert_int_equal(keep(), -ENOENT);
@@ -156,11 +163,44 @@ static void test_only_the_draft_that_was_confirmed_takes_the_place(void **state)
 	assert_file(policy, "an old try");
 }
 
+static int is_unchanged(void)
+{
+	return ks_opener_ask(page_fd, KS_POLICY_UNCHANGED, -1, NULL, NULL);
+}
+
+/* Somebody writes into the file, or puts another one in its place, while a draft that began from it is on trial. */
+static void test_a_file_that_was_changed_meanwhile_stays(void **state)
+{
+	char other[sizeof(policy) + 8];
+
+	snprintf(other, sizeof(other), "%s.other", policy);
+	for (int way = 0; way < 2; way++) {
+		write_file(policy, "before");
+		pass_a_tick();
+		in_force(policy, false);
+		assert_int_equal(write_draft("draft"), 0);
+		in_force(draft, true);
+		assert_int_equal(is_unchanged(), 0);
+		pass_a_tick();
+		write_file(way ? other : policy, "an editor's");
+		if (way)
+			assert_int_equal(rename(other, policy), 0);
+		assert_int_equal(is_unchanged(), -ESTALE);
+		in_force(draft, false);
+		assert_int_equal(keep(), -ESTALE);
+		assert_file(policy, "an editor's");
+	}
+	unlink(policy);
+	assert_int_equal(keep(), 0);
+	assert_file(policy, "draft");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_draft_in_force_stays_as_it_is),
 		cmocka_unit_test(test_only_the_draft_that_was_confirmed_takes_the_place),
+		cmocka_unit_test(test_a_file_that_was_changed_meanwhile_stays),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
