@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "text/plural.h"
 
 /* `policy` is NULL if it is not good; err and diags say why. */
 static json_t *check_json(const char *path, int err, const struct ks_policy *policy, const struct ks_diags *diags)
@@ -26,8 +27,9 @@ static json_t *check_json(const char *path, int err, const struct ks_policy *pol
 
 static void check_print(const char *path, const struct ks_policy *policy)
 {
-	printf("%s: good: %zu zones, %zu rules (%u table entries), %zu tests\n", path, policy->zone_count,
-	       policy->info_count, policy->config.entries, policy->test_count);
+	printf("%s: good: %zu zone%s, %zu rule%s (%u table entr%s), %zu test%s\n", path, policy->zone_count,
+	       ks_plural(policy->zone_count), policy->info_count, ks_plural(policy->info_count), policy->config.entries,
+	       policy->config.entries == 1 ? "y" : "ies", policy->test_count, ks_plural(policy->test_count));
 }
 
 int ks_cmd_check(int argc, char **argv)

@@ -14,6 +14,7 @@
 #include "core/types.h"
 #include "explain/json.h"
 #include "text/json.h"
+#include "text/plural.h"
 
 #define PARAMETERS_MAX 24
 #define RECONNECT_US 500000
@@ -278,7 +279,8 @@ void ks_history_state_print(const json_t *state)
 	if (*oldest)
 		printf(", from %.19s on", ks_moment_local(oldest, since));
 	if (ks_member_number(state, "lost"))
-		printf(", %lld events lost", ks_member_number(state, "lost"));
+		printf(", %lld event%s lost", ks_member_number(state, "lost"),
+		       ks_plural((unsigned long long)ks_member_number(state, "lost")));
 	if (*ks_member_text(state, "why"))
 		printf(": %s", ks_member_text(state, "why"));
 	putchar('\n');

@@ -17,6 +17,7 @@
 #include "explain/change.h"
 #include "explain/json.h"
 #include "text/utf8.h"
+#include "text/plural.h"
 
 /* Prints the daemon's list of complaints as ks_diags_print() does. Borrows the strings of the answer. */
 static void diagnostics_print(const json_t *list)
@@ -62,6 +63,7 @@ static void answer_print(const json_t *answer, int code)
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	const char *tests = json_string_value(json_object_get(answer, "tests"));
 	const char *policy = json_string_value(json_object_get(answer, "policy"));
+	long long rules = ks_member_number(answer, "rules");
 
 	diagnostics_print(json_object_get(answer, "diagnostics"));
 	if (tests)
@@ -70,9 +72,8 @@ static void answer_print(const json_t *answer, int code)
 		fprintf(stderr, "keepstate: %s: %s; the old policy stays in force\n", policy ? policy : "?",
 			error ? error : "refused");
 	else
-		printf("%s is in force: generation %d, %d rules\n", policy ? policy : "?",
-		       (int)json_integer_value(json_object_get(answer, "generation")),
-		       (int)json_integer_value(json_object_get(answer, "rules")));
+		printf("%s is in force: generation %lld, %lld rule%s\n", policy ? policy : "?",
+		       ks_member_number(answer, "generation"), rules, ks_plural((unsigned long long)rules));
 	ks_change_tell(answer, change_print);
 }
 

@@ -9,6 +9,7 @@
 #include "cli/replay.h"
 #include "cli/words.h"
 #include "text/names.h"
+#include "text/plural.h"
 
 #define NSEC 1e-9
 

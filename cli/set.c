@@ -15,6 +15,7 @@
 #include "text/json.h"
 #include "text/memory_file.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 /* Rows whose columns get one width: the first of a million entries need not wait for the last. */
 #define ROWS_TOGETHER 512
@@ -207,7 +208,8 @@ static void change_print(const json_t *answer)
 	count_print(ks_member_number(answer, "missing"), "not there", &between);
 	count_print(ks_member_number(answer, "no_room"), "without room", &between);
 	count_print(ks_member_number(answer, "states_ended"), "states ended", &between);
-	printf("%s%lld entries now\n", between, ks_member_number(answer, "entries"));
+	printf("%s%lld entr%s now\n", between, ks_member_number(answer, "entries"),
+	       ks_member_number(answer, "entries") == 1 ? "y" : "ies");
 }
 
 /* Entries were wished, and none of them was there, or found room. */

@@ -15,6 +15,7 @@
 #include "cli/states_past.h"
 #include "core/types.h"
 #include "explain/json.h"
+#include "text/plural.h"
 
 #define EVERY_SECONDS 2 /* of --watch */
 
@@ -28,11 +29,11 @@ struct choices {
 
 static void killed_print(long long killed, long long mappings, long long expectations)
 {
-	printf("%lld state%s killed", killed, killed == 1 ? "" : "s");
+	printf("%lld state%s killed", killed, ks_plural((unsigned long long)killed));
 	if (mappings)
-		printf(", %lld mapping%s", mappings, mappings == 1 ? "" : "s");
+		printf(", %lld mapping%s", mappings, ks_plural((unsigned long long)mappings));
 	if (expectations)
-		printf(", %lld expectation%s", expectations, expectations == 1 ? "" : "s");
+		printf(", %lld expectation%s", expectations, ks_plural((unsigned long long)expectations));
 	putchar('\n');
 }
 

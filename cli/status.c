@@ -16,6 +16,7 @@
 #include "daemon/trial_left.h"
 #include "explain/json.h"
 #include "text/json.h"
+#include "text/plural.h"
 
 /* "2026-01-31 12:00:00 (3h2m ago)" */
 static void moment_print(const json_t *status, const char *name)
@@ -45,6 +46,8 @@ static void trial_print(const json_t *trial)
 
 static void head_print(const json_t *status)
 {
+	long long rules = ks_member_number(status, "rules"), zones = ks_member_number(status, "zones");
+
 	printf("Keepstate %s in %s, process %lld%s\n", ks_member_text(status, "version"),
 	       ks_member_text(status, "instance"), ks_member_number(status, "pid"),
 	       json_is_true(json_object_get(status, "took_over")) ? ", took over from an earlier one" : "");
@@ -55,9 +58,9 @@ static void head_print(const json_t *status)
 	} else {
 		printf("not yet: nothing was guarded so far");
 	}
-	printf("\npolicy      %s: %lld rules, %lld zones, generation %lld, loaded ",
-	       ks_member_text(status, "policy_in_force"), ks_member_number(status, "rules"),
-	       ks_member_number(status, "zones"), ks_member_number(status, "generation"));
+	printf("\npolicy      %s: %lld rule%s, %lld zone%s, generation %lld, loaded ",
+	       ks_member_text(status, "policy_in_force"), rules, ks_plural((unsigned long long)rules), zones,
+	       ks_plural((unsigned long long)zones), ks_member_number(status, "generation"));
 	moment_print(status, "loaded");
 	putchar('\n');
 	if (*ks_member_text(status, "policy_refused"))
@@ -84,7 +87,7 @@ static void records_print(const json_t *records)
 	bool any = false;
 
 	if (aliases) {
-		printf("records     %lld aliases of translated states", aliases);
+		printf("records     %lld alias%s of translated states", aliases, aliases == 1 ? "" : "es");
 		any = true;
 	}
 	json_object_foreach((json_t *)records, name, value)
@@ -443,8 +446,9 @@ int ks_cmd_status(int argc, char **argv)
 	challenge_print(json_object_get(answer, "challenge"));
 	rates_print(json_object_get(answer, "rates"));
 	if (ks_member_number(answer, "answers_withheld"))
-		printf("answers     %lld rejected packets were dropped silently (limit answers, answers-per-source)\n",
-		       ks_member_number(answer, "answers_withheld"));
+		printf("answers     %lld rejected packet%s dropped silently (limit answers, answers-per-source)\n",
+		       ks_member_number(answer, "answers_withheld"),
+		       ks_member_number(answer, "answers_withheld") == 1 ? " was" : "s were");
 	if (journal)
 		ks_history_state_print(journal);
 	interfaces_print(json_object_get(answer, "interfaces"));

@@ -12,6 +12,7 @@
 #include "core/types.h"
 #include "explain/json.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 #define WIDE 130U /* columns of a screen */
 #define MIDDLE 90U
@@ -311,7 +312,8 @@ static void sources_head(const struct ks_top_sources *sources, struct ks_top_loo
 	char many[KS_NUMBER_TEXT], lost[KS_NUMBER_TEXT], span[KS_NUMBER_TEXT];
 
 	snprintf(look->head, sizeof(look->head),
-		 "%zu sources dropped in %s; of many sources together: %s; not told: %s", sources->count,
+		 "%zu source%s dropped in %s; of many sources together: %s; not told: %s", sources->count,
+		 ks_plural(sources->count),
 		 ks_span_text((ks_top_now() - sources->begun) / KS_NSEC_PER_SEC * KS_MSEC_PER_SEC, span),
 		 ks_number_text(sources->many, many), ks_number_text(sources->lost, lost));
 }

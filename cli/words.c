@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "text/names.h"
+#include "text/plural.h"
 
 static const char *flags_text(unsigned flags, char buf[8])
 {
@@ -52,9 +53,9 @@ const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]
 	bool ports = ks_proto_has_ports(tuple->proto);
 
 	if (pkt->flags & KS_PKT_NOT_IP) {
-		snprintf(buf, KS_PACKET_TEXT, "not ip, %u octets", pkt->wire_len);
+		snprintf(buf, KS_PACKET_TEXT, "not ip, %u octet%s", pkt->wire_len, ks_plural(pkt->wire_len));
 	} else if (!tuple->family) {
-		snprintf(buf, KS_PACKET_TEXT, "unreadable, %u octets", pkt->wire_len);
+		snprintf(buf, KS_PACKET_TEXT, "unreadable, %u octet%s", pkt->wire_len, ks_plural(pkt->wire_len));
 	} else {
 		upper_summary(pkt, upper, sizeof(upper));
 		snprintf(buf, KS_PACKET_TEXT, "%s %s > %s%s%s",

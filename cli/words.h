@@ -10,9 +10,6 @@
 #define KS_ZONES_TEXT 96
 #define KS_PLACE_TEXT 256
 
-/* "s" for any number but 1. */
-#define ks_plural(n) ((n) == 1 ? "" : "s")
-
 /* "tcp 10.0.0.5:40000 > 192.0.2.1:80 SA len 0"; returns buf. */
 const char *ks_packet_text(const struct ks_packet *pkt, char buf[KS_PACKET_TEXT]);
 

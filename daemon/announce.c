@@ -10,6 +10,7 @@
 #include "explain/change.h"
 #include "text/json.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 void ks_daemon_announce(struct ks_daemon *daemon, const char *login)
 {
@@ -18,8 +19,7 @@ void ks_daemon_announce(struct ks_daemon *daemon, const char *login)
 	size_t guarded = ks_interfaces_guarded(&daemon->interfaces);
 
 	ks_report("%s is in force on %zu interface%s%s (process %d)", ks_stand_in_name(daemon), guarded,
-		  guarded == 1 ? "" : "s", daemon->took_over ? "; states and counters were taken over" : "",
-		  (int)getpid());
+		  ks_plural(guarded), daemon->took_over ? "; states and counters were taken over" : "", (int)getpid());
 	for (size_t i = 0; i < daemon->interfaces.count; i++) {
 		const struct ks_guarded *one = &daemon->interfaces.list[i];
 

@@ -6,6 +6,7 @@
 
 #include "daemon/report.h"
 #include "daemon/sets_keep.h"
+#include "text/plural.h"
 
 static int save_states(const struct ks_daemon *daemon, bool quiet)
 {
@@ -15,8 +16,8 @@ static int save_states(const struct ks_daemon *daemon, bool quiet)
 	if (err)
 		ks_report_error("the states cannot be saved in %s: %s", daemon->instance.state_dir, strerror(-err));
 	else
-		ks_report("%llu states are saved in %s; a start within %u minutes takes them back", flows,
-			  daemon->instance.state_dir, KS_KEEP_AGE_MAX_S / 60);
+		ks_report("%llu state%s saved in %s; a start within %u minutes takes back what is saved", flows,
+			  flows == 1 ? " is" : "s are", daemon->instance.state_dir, KS_KEEP_AGE_MAX_S / 60);
 	return err;
 }
 

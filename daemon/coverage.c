@@ -10,6 +10,7 @@
 #include "text/json.h"
 #include "text/memory_file.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 static bool is_guarded(const struct ks_guarded *guarded)
 {
@@ -186,9 +187,10 @@ static void warn_of_kernel(const struct ks_kernel *kernel, json_t **warnings)
 	if (!ks_kernel_reasons(kernel, counts) && counts[KS_REASON_FOREIGN_NAT].packets)
 		ks_json_append(warnings,
 			       json_sprintf("another program (nftables, iptables) translates addresses between guarded "
-					    "interfaces: %llu packets were dropped. Leave those interfaces alone: for "
+					    "interfaces: %llu packet%s dropped. Leave those interfaces alone: for "
 					    "Docker, `ignore { docker0, br-* }`",
-					    (unsigned long long)counts[KS_REASON_FOREIGN_NAT].packets));
+					    (unsigned long long)counts[KS_REASON_FOREIGN_NAT].packets,
+					    counts[KS_REASON_FOREIGN_NAT].packets == 1 ? " was" : "s were"));
 }
 
 json_t *ks_coverage_warnings(const struct ks_interfaces *interfaces, const struct ks_policy *policy)

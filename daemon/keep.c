@@ -16,6 +16,7 @@
 #include "kernel/seed.h"
 #include "text/json.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 #define PROBE_FILE KS_KEEP_FILE ".probe"
 #define FLOW_BYTES 200 /* of a file, with what belongs to a flow; rather too many */
@@ -184,8 +185,9 @@ void ks_keep_text(const struct ks_kept *kept, char text[KS_KEEP_TEXT])
 		snprintf(text, KS_KEEP_TEXT, "the saved states are not taken back: %s", kept->refused);
 		return;
 	}
-	used = (size_t)snprintf(text, KS_KEEP_TEXT, "%llu saved states are taken back, %llu s old",
-				outcome->flows[KS_SAVED_TAKEN], outcome->elapsed / KS_MSEC_PER_SEC);
+	used = (size_t)snprintf(text, KS_KEEP_TEXT, "%llu saved state%s taken back, %llu s old",
+				outcome->flows[KS_SAVED_TAKEN], outcome->flows[KS_SAVED_TAKEN] == 1 ? " is" : "s are",
+				outcome->elapsed / KS_MSEC_PER_SEC);
 	if (others)
 		used += (size_t)snprintf(text + used, KS_KEEP_TEXT - used, "; %llu are not", others);
 	for (unsigned i = KS_SAVED_TAKEN + 1; i < KS_SAVED_FATE_MAX && used < KS_KEEP_TEXT; i++) {

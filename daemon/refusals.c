@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "daemon/refusals.h"
+#include "text/plural.h"
 
 #define TELL_INTERVAL_NS (60 * KS_NSEC_PER_SEC)
 
@@ -52,7 +53,7 @@ void ks_refusals_tell(struct ks_refusals *refusals, const struct ks_count counts
 		if (!news || (refusals->kind[i].when && now - refusals->kind[i].when < TELL_INTERVAL_NS))
 			continue;
 		bound_print(kinds[i].reason, config, bound, sizeof(bound));
-		snprintf(line, sizeof(line), "%s%s: %llu packet%s", kinds[i].what, bound, news, news == 1 ? "" : "s");
+		snprintf(line, sizeof(line), "%s%s: %llu packet%s", kinds[i].what, bound, news, ks_plural(news));
 		say(line);
 		refusals->kind[i].told = packets;
 		refusals->kind[i].when = now;

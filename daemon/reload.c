@@ -36,6 +36,7 @@
 #include "kernel/seed.h"
 #include "text/json.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)
 {
@@ -77,8 +78,7 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 	if (!err)
 		err = ks_policy_require_zones(new, &outcome->diags);
 	if (err == -EINVAL)
-		return fail_load(outcome, err, "%zu error%s", outcome->diags.errors,
-				 outcome->diags.errors == 1 ? "" : "s");
+		return fail_load(outcome, err, "%zu error%s", outcome->diags.errors, ks_plural(outcome->diags.errors));
 	if (err)
 		return fail_load(outcome, err, "cannot read it: %s", strerror(-err));
 	err = ks_daemon_test(new, outcome);
@@ -352,8 +352,9 @@ void ks_daemon_tell_manager(const struct ks_daemon *daemon)
 {
 	char status[512];
 
-	snprintf(status, sizeof(status), "%.300s in force on %zu interfaces, generation %u", ks_stand_in_name(daemon),
-		 ks_interfaces_guarded(&daemon->interfaces), ks_kernel_config(daemon->kernel)->generation);
+	snprintf(status, sizeof(status), "%.300s in force on %zu interface%s, generation %u", ks_stand_in_name(daemon),
+		 ks_interfaces_guarded(&daemon->interfaces), ks_plural(ks_interfaces_guarded(&daemon->interfaces)),
+		 ks_kernel_config(daemon->kernel)->generation);
 	ks_manager_ready(status);
 }
 

@@ -8,6 +8,7 @@
 #include "daemon/daemon.h"
 #include "scenario/scenario.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outcome)
 {
@@ -26,8 +27,9 @@ int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outco
 		return 0;
 	outcome->tests = TAKE(text);
 	if (err == -EBADMSG)
-		err = asprintf(&outcome->message, "%u of its %u tests fail", summary.failed,
-			       summary.failed + summary.passed) < 0
+		err = asprintf(&outcome->message, "%u of its %u test%s fail%s", summary.failed,
+			       summary.failed + summary.passed, ks_plural(summary.failed + summary.passed),
+			       ks_plural_verb(summary.failed)) < 0
 			      ? -ENOMEM
 			      : -EBADMSG;
 	else if (asprintf(&outcome->message, "cannot run its tests: %s", strerror(-err)) < 0)

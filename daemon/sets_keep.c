@@ -12,6 +12,7 @@
 #include "daemon/persistent.h"
 #include "daemon/report.h"
 #include "saved/sets.h"
+#include "text/plural.h"
 
 #define SECONDS_BETWEEN 60U
 #define SHARE_OF_TIME 200U /* the least time between two files, in times of writing one */
@@ -102,8 +103,8 @@ static json_t *too_full(const struct ks_daemon *daemon, const struct ks_set_info
 
 	if (count <= settings->limit)
 		return NULL;
-	return json_sprintf("the set '%s' has %u entries, and its limit is %u now: all stay, none can be added%s",
-			    info->name, count, settings->limit,
+	return json_sprintf("the set '%s' has %u entr%s, and its limit is %u now: all stay, none can be added%s",
+			    info->name, count, count == 1 ? "y" : "ies", settings->limit,
 			    settings->flags & KS_DYNAMIC_KEEP ? ", and the next start takes back no more than the limit"
 							      : "");
 }
@@ -154,10 +155,10 @@ static void say_left_out(const struct ks_daemon *daemon, const struct ks_saved_s
 	for (__u32 i = 0; i < daemon->policy->config.dynamics; i++) {
 		if (outcome->no_room_in[i])
 			ks_report_error(
-				"WARNING: %llu saved entries of the set '%s' find no room, because its limit is "
-				"%u now: they are not in force",
-				outcome->no_room_in[i], set_name(daemon->policy, i),
-				daemon->policy->config.dynamic[i].limit);
+				"WARNING: %llu saved entr%s of the set '%s' found no room, because its limit is "
+				"%u now, and cannot be in force",
+				outcome->no_room_in[i], outcome->no_room_in[i] == 1 ? "y" : "ies",
+				set_name(daemon->policy, i), daemon->policy->config.dynamic[i].limit);
 	}
 	if (!outcome->no_room || ks_persistent_path(&daemon->instance, KS_SETS_FILE, path) ||
 	    ks_persistent_path(&daemon->instance, KS_SETS_REST_FILE, rest))
@@ -187,9 +188,9 @@ static void take_back(struct ks_daemon *daemon, char *bytes, size_t size)
 	if (err)
 		ks_report_error("the saved run-time sets are not taken back: %s", *error ? error : strerror(-err));
 	else if (outcome.taken + outcome.expired + outcome.no_room)
-		ks_report(
-			"%llu entries of run-time sets are taken back, %llu s old; %llu had expired, %llu find no room",
-			outcome.taken, outcome.elapsed / KS_MSEC_PER_SEC, outcome.expired, outcome.no_room);
+		ks_report("taken back of run-time sets: %llu entr%s, %llu s old; %llu had expired, %llu found no room",
+			  outcome.taken, outcome.taken == 1 ? "y" : "ies", outcome.elapsed / KS_MSEC_PER_SEC,
+			  outcome.expired, outcome.no_room);
 	if (!err)
 		say_left_out(daemon, &outcome);
 }

@@ -14,6 +14,7 @@
 #include "explain/json.h"
 #include "text/json.h"
 #include "text/names.h"
+#include "text/plural.h"
 
 json_t *ks_explain_step(struct ks_explain *explain, const char *step, const char *outcome, const char *format, ...)
 {
@@ -75,18 +76,20 @@ static void upper_details(const struct ks_packet *pkt, char *buf, size_t size)
 	char flags[KS_TCP_FLAGS_TEXT], chunks[KS_CHUNKS_TEXT];
 
 	if (pkt->tuple.proto == KS_PROTO_TCP)
-		snprintf(buf, size, ", flags %s, seq %u, ack %u, window %u, %u octets of data",
-			 ks_tcp_flags_text(pkt->tcp_flags, flags), pkt->seq, pkt->ack, pkt->window, pkt->payload_len);
+		snprintf(buf, size, ", flags %s, seq %u, ack %u, window %u, %u octet%s of data",
+			 ks_tcp_flags_text(pkt->tcp_flags, flags), pkt->seq, pkt->ack, pkt->window, pkt->payload_len,
+			 ks_plural(pkt->payload_len));
 	else if (pkt->tuple.proto == KS_PROTO_ICMP || pkt->tuple.proto == KS_PROTO_ICMPV6)
 		snprintf(buf, size, ", type %u code %u", pkt->icmp_type, pkt->icmp_code);
 	else if (pkt->tuple.proto == KS_PROTO_SCTP)
 		snprintf(buf, size, ", tag %u, chunks %s", pkt->sctp.tag,
 			 ks_sctp_chunks_text(pkt->sctp.chunks, chunks));
 	else if (pkt->tuple.proto == KS_PROTO_DCCP)
-		snprintf(buf, size, ", %s, seq %llu, %u octets of data", ks_dccp_type_text(pkt->dccp_type),
-			 (__u64)pkt->dccp.seq_high << 32 | pkt->dccp.seq, pkt->payload_len);
+		snprintf(buf, size, ", %s, seq %llu, %u octet%s of data", ks_dccp_type_text(pkt->dccp_type),
+			 (__u64)pkt->dccp.seq_high << 32 | pkt->dccp.seq, pkt->payload_len,
+			 ks_plural(pkt->payload_len));
 	else
-		snprintf(buf, size, ", %u octets of data", pkt->payload_len);
+		snprintf(buf, size, ", %u octet%s of data", pkt->payload_len, ks_plural(pkt->payload_len));
 }
 
 /* The fields that were read, or the header at which the parser gave up. */

@@ -4,6 +4,7 @@
 
 #include "explain/explain.h"
 #include "explain/json.h"
+#include "text/plural.h"
 
 static void paint(FILE *out, bool colour, const char *escape)
 {
@@ -29,7 +30,8 @@ static void print_asked_rules(const json_t *step, FILE *out, bool colour, bool a
 	size_t i, told = json_array_size(rules);
 
 	if (all && told && (long long)told < asked)
-		fprintf(out, "               (%lld rules before do not match)\n", asked - (long long)told);
+		fprintf(out, "               (%lld rule%s before do%s not match)\n", asked - (long long)told,
+			ks_plural((unsigned long long)asked - told), asked - (long long)told == 1 ? "es" : "");
 	json_array_foreach(rules, i, rule)
 	{
 		bool matches = json_is_true(json_object_get(rule, "matches"));

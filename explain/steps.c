@@ -8,6 +8,7 @@
 #include "explain/json.h"
 #include "text/json.h"
 #include "text/names.h"
+#include "text/plural.h"
 
 /* So many rules are listed unless all are asked for; those before them are only counted. */
 #define RULES_TOLD 200U
@@ -329,7 +330,8 @@ void ks_explain_rules(struct ks_explain *explain)
 		step = ks_explain_step(explain, "policy", "note", "rule %u of %zu is the first that matches", told,
 				       filter_rules(policy));
 	else
-		step = ks_explain_step(explain, "policy", "drop", "none of %u rules matches: denied by default", told);
+		step = ks_explain_step(explain, "policy", "drop", "none of %u rule%s matches: denied by default", told,
+				       ks_plural(told));
 	ks_explain_detail(explain, step, "asked", json_integer(told));
 	ks_explain_detail(explain, step, "rules", list);
 	if (insp->verdict.reason == KS_REASON_OK_UNDECIDED)

@@ -19,6 +19,7 @@
 #include "journal/exports.h"
 #include "journal/opener.h"
 #include "journal/when.h"
+#include "text/plural.h"
 
 #define LOCAL "local"
 #define SYSLOG_PORT "514"
@@ -106,7 +107,8 @@ int ks_export_words(const json_t *event, char text[KS_EXPORT_TEXT])
 
 	text[0] = '\0';
 	if (json_object_get(event, "lost")) {
-		say(&words, "%lld events were lost", ks_member_number(event, "lost"));
+		say(&words, "%lld event%s lost", ks_member_number(event, "lost"),
+		    ks_member_number(event, "lost") == 1 ? " was" : "s were");
 		return LOG_ERR;
 	}
 	if (*verdict) {

@@ -37,6 +37,7 @@
 #include "core/table/layout.h"
 #include "engine/table_copy.h"
 #include "kernel/internal.h"
+#include "text/plural.h"
 
 struct ks_growth {
 	struct ks_table_copy copy;
@@ -167,7 +168,7 @@ int ks_growth_end(struct ks_kernel *kernel)
 	lost = kernel->growth->copy.lost;
 	ks_growth_abandon(kernel);
 	if (lost)
-		ks_kernel_complain("%lu states and records of the old table found no place in the new one", lost);
+		ks_kernel_complain("%lu of the old table's states and records found no place in the new one", lost);
 	return lost ? -ENOSPC : 0;
 }
 

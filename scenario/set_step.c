@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/set_store.h"
+#include "text/plural.h"
 
 static int member_add(struct ks_env *env, const struct ks_step *step, struct ks_step_result *result)
 {
@@ -17,7 +18,8 @@ static int member_add(struct ks_env *env, const struct ks_step *step, struct ks_
 	added = ks_member_add(env, &entry);
 	if (added == KS_MEMBER_ADDED || added == KS_MEMBER_RENEWED)
 		return 0;
-	snprintf(result->got, sizeof(result->got), "the set '%s' is full: it has %u entries", step->path, entry.limit);
+	snprintf(result->got, sizeof(result->got), "the set '%s' is full: it has %u entr%s", step->path, entry.limit,
+		 entry.limit == 1 ? "y" : "ies");
 	return -EINVAL;
 }
 

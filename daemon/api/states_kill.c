@@ -9,6 +9,7 @@
 #include "daemon/api/records.h"
 #include "engine/entries.h"
 #include "text/scoped.h"
+#include "text/plural.h"
 
 #define KS_KILL_KEYS 4096 /* keys that are collected before their flows are ended */
 
@@ -122,8 +123,9 @@ enum MHD_Result ks_api_states_kill(struct ks_request *request)
 	if (!ctx->err)
 		kill_records(ctx);
 	if (ctx->err)
-		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the kernel refused after %ld states: %s",
-				     ctx->killed, strerror((int)-ctx->err));
+		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				     "the kernel refused after %ld state%s: %s", ctx->killed,
+				     ks_plural((unsigned long long)ctx->killed), strerror((int)-ctx->err));
 	return ks_api_answer(request, MHD_HTTP_OK,
 			     json_pack("{s:I, s:I, s:I}", "killed", (json_int_t)ctx->killed, "mappings",
 				       (json_int_t)ctx->mappings, "expectations", (json_int_t)ctx->expectations));

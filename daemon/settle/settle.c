@@ -9,6 +9,7 @@
 #include "daemon/report.h"
 #include "daemon/settle/takeup.h"
 #include "daemon/world.h"
+#include "text/plural.h"
 
 static void tell_failure(const char *of, int err)
 {
@@ -153,11 +154,12 @@ void ks_settle_tell(const struct ks_daemon *daemon)
 	ks_report(
 		"taken up: %u connection%s that netfilter tracked, %u of the box's sockets; what else the rules allow "
 		"is taken up in its middle for %u s (option settle)",
-		settled->conntrack, settled->conntrack == 1 ? "" : "s", settled->sockets,
+		settled->conntrack, ks_plural(settled->conntrack), settled->sockets,
 		daemon->policy->config.settle / 1000);
 	if (settled->denied)
 		ks_report("not taken up: %u connection%s that the rules do not allow", settled->denied,
-			  settled->denied == 1 ? "" : "s");
+			  ks_plural(settled->denied));
 	if (settled->full)
-		ks_report_error("WARNING: %u connections under way found no room: see `limit states`", settled->full);
+		ks_report_error("WARNING: %u connection%s under way found no room: see `limit states`", settled->full,
+				ks_plural(settled->full));
 }

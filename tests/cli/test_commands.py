@@ -44,6 +44,8 @@ def test_usage_errors(keepstate):
 def test_check(keepstate):
     assert keepstate('check', 'gateway.conf').stdout.startswith('gateway.conf: good: 2 zones, 3 rules')
     assert keepstate('check', '-q', 'gateway.conf').stdout == ''
+    one = b'zone lan { eth1 }\nallow from lan\ntest "one" { }\n'
+    assert keepstate('check', '-', stdin=one).stdout == '-: good: 1 zone, 1 rule (1 table entry), 1 test\n'
     report = json.loads(keepstate('check', '--json', 'gateway.conf').stdout)
     assert report['good'] is True and report['rules'] == 3
     assert [(d['severity'], d['file']) for d in report['diagnostics']] == [('warning', 'gateway.conf')] * 2

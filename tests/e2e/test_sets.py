@@ -61,7 +61,7 @@ def test_an_entry_blocks_and_counts_until_it_goes(lab, firewall):
     assert firewall.cli("set", "list", "blocked", "192.0.2.77").returncode == 1
     firewall.say("set", "add", "blocked", CLIENT6 + "/64")
     assert lab.client.ping(SERVER6) == 0
-    assert "2 removed, 1 entries now" in firewall.say("set", "remove", "blocked", CLIENT4, CLIENT6 + "/64")
+    assert "2 removed, 1 entry now" in firewall.say("set", "remove", "blocked", CLIENT4, CLIENT6 + "/64")
     assert lab.client.ping(SERVER4) == 3
     assert firewall.cli("set", "remove", "blocked", CLIENT4).returncode == 1
 

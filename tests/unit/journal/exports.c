@@ -78,6 +78,7 @@ static void test_words(void **state)
 	check_words("{\"event\":\"drop\",\"verdict\":\"reject\",\"reason\":\"denied\",\"packet\":\"x\"}",
 		    "reject denied: x", LOG_NOTICE);
 	check_words("{\"event\":\"lost\",\"lost\":17}", "17 events were lost", LOG_ERR);
+	check_words("{\"event\":\"lost\",\"lost\":1}", "1 event was lost", LOG_ERR);
 }
 
 /* One event is one line with one priority, whatever a label has. */
