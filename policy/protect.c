@@ -87,7 +87,7 @@ static int unknown_item(struct ks_parser *p, const struct ks_token *word, const 
 }
 
 /* Answers who names what needs no switch. Returns 1 if the name is none of these. */
-static int read_always(struct ks_parser *p, const struct ks_token *word, const char *name)
+static int read_always(struct ks_parser *p, struct ks_ast_protect *ctx, const struct ks_token *word, const char *name)
 {
 	size_t i = 0;
 
@@ -98,6 +98,9 @@ static int read_always(struct ks_parser *p, const struct ks_token *word, const c
 	if (ks_parser_accept_word(p, "off"))
 		return ks_parser_error(p, word, 0, "'%s' cannot be off: it holds in every zone, counted as %s", name,
 				       always[i].reasons);
+	if (ctx->always >> i & 1)
+		return ks_parser_error(p, word, 0, "'%s' stands twice: expected it once, or not at all", name);
+	ctx->always |= 1U << i;
 	ks_parser_warn_at(p, &word->place, "'%s' needs no mention: it holds in every zone, counted as %s", name,
 			  always[i].reasons);
 	return 0;
@@ -128,7 +131,7 @@ static int one_item(struct ks_parser *p, void *arg)
 
 	ctx->items++;
 	read_name(p, name);
-	err = read_always(p, &word, name);
+	err = read_always(p, ctx, &word, name);
 	if (err <= 0)
 		return err;
 	while (at < KS_PROTECT_MAX && strcmp(ks_protect_words[at].name, name) != 0)

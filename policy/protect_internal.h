@@ -15,6 +15,7 @@ struct ks_ast_protect {
 	struct ks_name into, except; /* sets of `port scan`; text NULL without */
 	size_t items; /* said so far */
 	struct ks_place given[KS_PROTECT_MAX]; /* where each item is said; line 0 if not */
+	__u32 always; /* a bit for each that holds anyway, and is said */
 };
 
 /* An item: how it is read and printed besides on and off, and what it means. */

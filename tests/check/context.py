@@ -169,7 +169,7 @@ def key_of(name, tokens):
         return first
     if name == "protection":
         if first in ("ip", "land", "port") or others[:1] == ["flood"]:
-            return {"ip": "ip options", "land": None, "port": "port scan"}.get(first, first + " flood")
+            return {"ip": "ip options", "land": "land", "port": "port scan"}.get(first, first + " flood")
         return " ".join([first, *others]).removesuffix(" off")
     return first if first in ("from", "to", "source", "destination", "port", "type", "family", "log") else "protocol"
 

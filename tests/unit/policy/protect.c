@@ -157,8 +157,9 @@ static void test_errors(void **state)
 	static const struct complaint list[] = {
 		{ NAT_ZONES "protect\n", 3, 8, "expected a zone, 'self' or 'any', found the end of the line" },
 		{ NAT_ZONES "protect { }\n", 3, 1, "this list is empty: expected zones" },
-		{ NAT_ZONES "protect c\n", 3, 9, "unknown zone 'c': expected a zone of this policy" },
-		{ NAT_ZONES "protect sel\n", 3, 9, "unknown zone 'sel': expected a zone of this policy" },
+		{ NAT_ZONES "protect a { land, trace route, land }\n", 3, 32, "'land' stands twice: expected it once" },
+		{ NAT_ZONES "protect c\n", 3, 9, "unknown zone 'c': expected a or b" },
+		{ NAT_ZONES "protect sel\n", 3, 9, "unknown zone 'sel': expected a or b" },
 		{ NAT_ZONES "protect self\n", 3, 9, "'self' cannot be protected: expected a zone of this policy" },
 		{ NAT_ZONES "protect { a, any }\n", 3, 14, "'any' cannot be protected" },
 		{ NAT_ZONES "protect a\nprotect { b, a }\n", 4, 14,
