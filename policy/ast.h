@@ -21,6 +21,7 @@ struct ks_name {
 struct ks_names {
 	struct ks_name *list;
 	size_t count;
+	bool negated; /* of zones: all but these are meant */
 };
 
 /* One entry of a set or list: a range, or the name of another set. */

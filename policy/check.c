@@ -13,6 +13,7 @@
 #include "policy/protect.h"
 #include "policy/sets.h"
 #include "policy/settings.h"
+#include "policy/stray.h"
 #include "policy/translate.h"
 
 #define ZONES_MAX (KS_ZONE_MAX - KS_ZONE_FIRST)
@@ -257,53 +258,43 @@ static int check_zones(struct ks_parser *p)
 
 /* --- rules --- */
 
-#define ZONE_WORDS 3U /* behind the zones */
-
-/* Where only zones with interfaces may stand, `words` is 0. */
-static int unknown_zone(struct ks_parser *p, const struct ks_name *name, size_t words)
-{
-	const char *names[ZONES_MAX + ZONE_WORDS];
-	size_t count = p->policy->zone_count;
-
-	for (size_t i = 0; i < count; i++)
-		names[i] = p->policy->zones[i].name;
-	names[count] = "self";
-	names[count + 1] = "any";
-	names[count + 2] = "none";
-	return ks_parser_error_at(p, &name->place, "unknown zone '%.60s'%s: expected a zone of this policy%s",
-				  name->text, ks_did_you_mean(p, "", name->text, names, count + words),
-				  words ? ", 'self' or 'any'" : "");
-}
-
-int ks_zone_resolve(struct ks_parser *p, const struct ks_name *name)
-{
-	int id = ks_policy_zone_id(p->policy, name->text);
-
-	return id < 0 ? unknown_zone(p, name, ZONE_WORDS) : id;
-}
-
 int ks_zone_resolve_own(struct ks_parser *p, const struct ks_name *name)
 {
 	int id = strcmp(name->text, "any") == 0 ? KS_ZONE_SELF : ks_policy_zone_id(p->policy, name->text);
 
-	return id < 0 ? unknown_zone(p, name, 0) : id;
+	return id < 0 ? ks_stray_zone(p, name, "", true) : id;
 }
 
-static void resolve_zones(struct ks_parser *p, bool has, const struct ks_names *names, const struct ks_place *place,
-			  __u64 *mask)
+/* Looks up the zones of a list. */
+static __u64 find_zones(struct ks_parser *p, const char *clause, const struct ks_names *names)
 {
-	*mask = has ? 0 : KS_ZONES_ANY;
-	if (has && !names->count)
-		ks_parser_error_at(p, place, "this rule has an empty list of zones: expected zones, or 'any'");
+	__u64 mask = 0;
+
 	for (size_t i = 0; i < names->count; i++) {
 		struct ks_name *name = &names->list[i];
-		int id = strcmp(name->text, "any") == 0 ? KS_ZONE_UNKNOWN : ks_zone_resolve(p, name);
+		bool any = strcmp(name->text, "any") == 0;
+		int id = any ? KS_ZONE_UNKNOWN : ks_policy_zone_id(p->policy, name->text);
 
-		if (id == KS_ZONE_UNKNOWN)
-			*mask = KS_ZONES_ANY;
-		else if (id >= 0)
-			*mask |= name->bit = 1ULL << id;
+		if (any && names->negated)
+			ks_parser_error_at(p, &name->place, "'not any' is no zone at all: expected zones behind 'not'");
+		else if (any)
+			mask = KS_ZONES_ANY;
+		else if (id < 0)
+			ks_stray_zone(p, name, clause, false);
+		else
+			mask |= name->bit = 1ULL << id;
 	}
+	return mask;
+}
+
+static void resolve_zones(struct ks_parser *p, const char *clause, bool has, const struct ks_names *names,
+			  const struct ks_place *place, __u64 *mask)
+{
+	if (has && !names->count)
+		ks_parser_error_at(p, place, "this rule has an empty list of zones: expected zones, or 'any'");
+	*mask = has ? find_zones(p, clause, names) : KS_ZONES_ANY;
+	if (names->negated)
+		*mask = ~*mask;
 }
 
 /* Checks the zone of `address of`, which must have interfaces. */
@@ -319,6 +310,22 @@ static void check_address_of(struct ks_parser *p, struct ks_name *zone)
 		zone->bit = 1ULL << id;
 }
 
+/* Warns of a condition that no packet fulfils, because the sets that it names have no entry. */
+static void warn_empty(struct ks_parser *p, const struct ks_items *items)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_ast_set *set = items->list[i].set ? ks_ast_find_set(p->ast, items->list[i].set) : NULL;
+
+		if (!set || set->broken || set->merged.count4 || set->merged.count6 || set->merged.dynamic)
+			return;
+	}
+	if (items->count)
+		ks_parser_warn_at(p, &items->list[0].place,
+				  "set '@%s' is empty, so this rule can never match: expected entries in the set, or "
+				  "'dynamic' behind it if they come at run time",
+				  items->list[0].set);
+}
+
 static void check_match(struct ks_parser *p, struct ks_match *match, bool ports)
 {
 	if (!match->present)
@@ -329,7 +336,8 @@ static void check_match(struct ks_parser *p, struct ks_match *match, bool ports)
 	}
 	if (!match->items.count)
 		ks_parser_error_at(p, &match->place, "this list is empty: expected at least one entry");
-	ks_items_check(p, &match->items, ports);
+	if (!ks_items_check(p, &match->items, ports) && !match->negated)
+		warn_empty(p, &match->items);
 }
 
 static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_match *match)
@@ -431,8 +439,9 @@ static void check_unasked(struct ks_parser *p, const struct ks_ast_rule *rule)
 
 static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 {
-	resolve_zones(p, rule->has_from, &rule->from, &rule->place, &rule->from_zones);
-	resolve_zones(p, rule->has_to, &rule->to, &rule->place, &rule->to_zones);
+	resolve_zones(p, "from", rule->has_from, &rule->from, &rule->place, &rule->from_zones);
+	resolve_zones(p, rule->statement == KS_STATEMENT_BINAT || rule->statement == KS_STATEMENT_NPTV6 ? "on" : "to",
+		      rule->has_to, &rule->to, &rule->place, &rule->to_zones);
 	if (rule->statement == KS_STATEMENT_HELPER)
 		ks_helper_check(p, rule);
 	else if (rule->statement != KS_STATEMENT_RULE)

@@ -218,16 +218,16 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 }
 
 /*
- * In a rule that translates, "any" zone does not include the box: its packets have its address already, and they have been
+ * In a rule that translates, "any" zone, or any but some, does not include the box: its packets have its address already, and they have been
  * routed before a rule sees them, so that they cannot be forwarded.
  */
 static void bound_translation(const struct ks_ast_rule *rule, struct ks_rule *entry)
 {
 	const __u64 others = ~(1ULL << KS_ZONE_SELF);
 
-	if (rule->from_zones == KS_ZONES_ANY)
+	if (rule->from_zones == KS_ZONES_ANY || rule->from.negated)
 		entry->from_zones &= others;
-	if (rule->to_zones == KS_ZONES_ANY && rule->statement == KS_STATEMENT_NAT)
+	if ((rule->to_zones == KS_ZONES_ANY || rule->to.negated) && rule->statement == KS_STATEMENT_NAT)
 		entry->to_zones &= others;
 }
 

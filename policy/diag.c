@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Complaints, kept with the line they are about and printed with a caret; see diag.h. */
 #include "policy/diag.h"
+#include "text/plural.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define SHORT_WORD \
+	3U /* a word of so few letters with another first letter is another word: `wan` is no slip for `lan` */
 #define EXCERPT_MAX 4096U /* of a line of text, kept */
 #define EXCERPT_SHOWN 160U /* printed around the place */
 
@@ -211,7 +215,14 @@ void ks_diags_print(const struct ks_diags *diags, FILE *out, bool colour)
 	for (size_t i = 0; i < diags->count; i++)
 		print_diag(&diags->list[i], out, colour);
 	if (diags->errors > KS_DIAG_ERRORS_MAX)
-		fprintf(out, "%zu more errors are not shown\n", diags->errors - KS_DIAG_ERRORS_MAX);
+		fprintf(out, "%zu more error%s not shown\n", diags->errors - KS_DIAG_ERRORS_MAX,
+			diags->errors - KS_DIAG_ERRORS_MAX == 1 ? " is" : "s are");
+}
+
+/* Capitals are no edit. */
+static bool same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
 /* Edits (insert, delete, replace, swap of neighbours) that turn a into b; both shorter than 32. */
@@ -228,8 +239,8 @@ static unsigned edit_distance(const char *a, const char *b)
 		now[0] = (unsigned)i;
 		for (size_t j = 1; j <= lb; j++) {
 			now[j] = KS_MIN(before[j], now[j - 1]) + 1;
-			now[j] = KS_MIN(now[j], before[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+			now[j] = KS_MIN(now[j], before[j - 1] + !same_letter(a[i - 1], b[j - 1]));
+			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
 				now[j] = KS_MIN(now[j], earlier[j - 2] + 1);
 		}
 	}
@@ -239,8 +250,8 @@ static unsigned edit_distance(const char *a, const char *b)
 const char *ks_nearest(const char *word, const char *const *names, size_t count)
 {
 	size_t length = strlen(word);
-	unsigned best = length < 3   ? 1
-			: length < 6 ? 2
+	unsigned best = length < 5   ? 1
+			: length < 8 ? 2
 				     : 3; /* at most this many edits, and fewer than the word has letters */
 	const char *nearest = NULL;
 
@@ -250,7 +261,7 @@ const char *ks_nearest(const char *word, const char *const *names, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		unsigned distance;
 
-		if (strlen(names[i]) > 32)
+		if (strlen(names[i]) > 32 || (length <= SHORT_WORD && !same_letter(word[0], names[i][0])))
 			continue;
 		distance = edit_distance(word, names[i]);
 		if (distance < best) {

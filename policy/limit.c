@@ -22,6 +22,7 @@
 #include "policy/sets.h"
 #include "policy/value.h"
 #include "text/names.h"
+#include "text/plural.h"
 
 #define NSEC_PER_SEC 1000000000ULL
 #define IPV4_BITS 32U
@@ -432,7 +433,7 @@ void ks_limit_print(const struct ks_limit *limit, FILE *out)
 	       periods[period].seconds * NSEC_PER_SEC != limit->period)
 		period++;
 	if (limit->unit == KS_LIMIT_FLOWS) {
-		fprintf(out, "%llu new flows/%s", limit->amount, periods[period].name);
+		fprintf(out, "%llu new flow%s/%s", limit->amount, ks_plural(limit->amount), periods[period].name);
 	} else {
 		print_amount(limit->unit, limit->amount, out);
 		fprintf(out, " %s", units[limit->unit].name);

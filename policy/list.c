@@ -11,6 +11,7 @@
 #include "policy/ast.h"
 #include "policy/file.h"
 #include "policy/list.h"
+#include "policy/stray.h"
 #include "policy/value.h"
 
 /* --- braces --- */
@@ -169,7 +170,7 @@ static int bad_addr(struct ks_parser *p, const struct ks_token *token, int err)
 	const char *slash = strchr(token->text, '/');
 	struct ks_addr addr;
 	char part[64];
-	__u8 family;
+	__u8 family, mask_family;
 
 	if (err == -ERANGE)
 		return ks_parser_error(p, token, 0,
@@ -178,16 +179,12 @@ static int bad_addr(struct ks_parser *p, const struct ks_token *token, int err)
 	if (slash && slash - token->text < (long)sizeof(part)) {
 		memcpy(part, token->text, (size_t)(slash - token->text));
 		part[slash - token->text] = '\0';
-		if (ks_value_addr(part, &addr, &family) == 0)
+		if (ks_value_addr(part, &addr, &family) == 0 && ks_value_addr(slash + 1, &addr, &mask_family))
 			return ks_parser_error(p, token, (size_t)(slash + 1 - token->text),
 					       "'%.60s' is no prefix length: expected 0 to %d", slash + 1,
 					       family == KS_IPV4 ? 32 : 128);
 	}
-	return ks_parser_error(
-		p, token, 0,
-		"'%.90s' is no address: expected an address, a prefix such as 10.0.0.0/24, a range such as "
-		"192.0.2.5-192.0.2.9, or @set",
-		token->text);
+	return ks_stray_address(p, token);
 }
 
 void ks_warn_host_bits(struct ks_parser *p, const struct ks_token *token)
@@ -216,11 +213,12 @@ static int read_port(struct ks_parser *p, const struct ks_token *token, struct k
 {
 	__u32 low, high;
 
-	if (ks_value_number_range(token->text, KS_PORT_MAX, &low, &high))
+	if (ks_value_number_range(token->text, KS_PORT_MAX, &low, &high) == -ERANGE && strchr(token->text, '-'))
 		return ks_parser_error(
-			p, token, 0,
-			"'%.60s' is no port: expected a number 0 to 65535, a range such as 8000-8099, or @set",
+			p, token, 0, "'%.60s' is no range of ports: expected two numbers up to 65535, the lower first",
 			token->text);
+	if (ks_value_number_range(token->text, KS_PORT_MAX, &low, &high))
+		return ks_stray_port(p, token);
 	item->family = KS_IPV4;
 	item->range.lo[1] = low;
 	item->range.hi[1] = high;

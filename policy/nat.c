@@ -12,7 +12,9 @@
 #include "policy/list.h"
 #include "policy/nat.h"
 #include "policy/rule.h"
+#include "policy/stray.h"
 #include "policy/value.h"
+#include "text/names.h"
 
 #define OPTIONS_TEXT "port, endpoint-independent, filtering or random-port"
 #define TARGET_TEXT "an address, a prefix such as 203.0.113.16/28 or a range such as 203.0.113.8-203.0.113.15"
@@ -36,6 +38,25 @@ static int read_prefix(const char *text, struct ks_ast_target *target)
 	return ks_value_range(text, &target->range, &target->family);
 }
 
+static int bad_target(struct ks_parser *p, const struct ks_token *token, int err)
+{
+	char address[KS_ADDR_TEXT];
+	__u32 low, high;
+	__u16 port;
+
+	if (err == -ERANGE)
+		return ks_parser_error(p, token, 0,
+				       "'%.90s' is no range: expected the lower address first, both of one family",
+				       token->text);
+	if (ks_stray_endpoint(token->text, address, &port))
+		return ks_parser_error(p, token, 0, "'%.90s' is no address: expected '%s port %u'", token->text,
+				       address, port);
+	if (!ks_value_number_range(token->text, KS_PORT_MAX, &low, &high))
+		return ks_parser_error(p, token, 0, "'%.60s' is no address: expected 'to port %s' or " TARGET_TEXT,
+				       token->text, token->text);
+	return ks_parser_error(p, token, 0, "'%.90s' is no address: expected " TARGET_TEXT, token->text);
+}
+
 static int read_target(struct ks_parser *p, const struct ks_token *token, struct ks_ast_target *target)
 {
 	int err;
@@ -43,12 +64,8 @@ static int read_target(struct ks_parser *p, const struct ks_token *token, struct
 	*target = (struct ks_ast_target){ .place = token->place, .is_range = strchr(token->text, '-') != NULL };
 	err = target->is_range ? ks_value_range(token->text, &target->range, &target->family)
 			       : read_prefix(token->text, target);
-	if (err == -ERANGE)
-		return ks_parser_error(p, token, 0,
-				       "'%.90s' is no range: expected the lower address first, both of one family",
-				       token->text);
 	if (err)
-		return ks_parser_error(p, token, 0, "'%.90s' is no address: expected " TARGET_TEXT, token->text);
+		return bad_target(p, token, err);
 	ks_warn_host_bits(p, token);
 	return 0;
 }
@@ -196,12 +213,25 @@ static int parse_to(struct ks_parser *p, struct ks_ast_rule *rule)
 	struct ks_place place = ks_parser_last(p)->place;
 	struct to_list list = { .rule = rule };
 
+	if (ks_parser_is_word(p, "not"))
+		return ks_parse_zones(p, "to", &rule->has_to, &rule->to);
 	if (rule->statement == KS_STATEMENT_NAT)
 		return parse_list(p, &list, "zones, or an address to translate to", &place);
 	return parse_destination_target(p, &list, &place);
 }
 
 /* --- options --- */
+
+static int bad_ports(struct ks_parser *p, const struct ks_token *token)
+{
+	const char *range = ks_stray_range(p, token->text);
+
+	if (range)
+		return ks_parser_error(p, token, 0, "'%.60s' is no port: expected the range '%s'", token->text, range);
+	return ks_parser_error(p, token, 0,
+			       "'%.60s' is no port: expected a number 1 to 65535, or a range such as 20000-29999",
+			       token->text);
+}
 
 static int parse_ports(struct ks_parser *p, struct ks_ast_translation *translation)
 {
@@ -213,10 +243,7 @@ static int parse_ports(struct ks_parser *p, struct ks_ast_translation *translati
 	if (ks_parser_expect(p, KS_TOKEN_WORD, "a port or a range such as 20000-29999", &token))
 		return -EINVAL;
 	if (ks_value_number_range(token.text, KS_PORT_MAX, &low, &high) || !low)
-		return ks_parser_error(p, &token, 0,
-				       "'%.60s' is no port: expected a number 1 to 65535, or a range such as "
-				       "20000-29999",
-				       token.text);
+		return bad_ports(p, &token);
 	translation->flags |= KS_TARGET_PORTS;
 	translation->port_place = token.place;
 	translation->port_lo = (__u16)low;

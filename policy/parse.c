@@ -8,6 +8,7 @@
 
 #include "text/names.h"
 #include "policy/file.h"
+#include "policy/foreign.h"
 #include "policy/nat.h"
 #include "policy/print.h"
 #include "policy/protect.h"
@@ -336,11 +337,14 @@ static int parse_include(struct ks_parser *p)
 
 static int unknown_statement(struct ks_parser *p, const struct ks_token *word)
 {
+	const char *instead = word->kind == KS_TOKEN_WORD ? ks_foreign_statement(word->text) : NULL;
 	char buf[96];
 
 	if (word->kind != KS_TOKEN_WORD)
 		return ks_parser_error(p, word, 0, "expected a statement such as 'allow' or 'zone', found %s",
 				       ks_token_describe(word, buf, sizeof(buf)));
+	if (instead)
+		return ks_parser_error(p, word, 0, "unknown statement '%.60s': expected %s", word->text, instead);
 	return ks_parser_error(
 		p, word, 0,
 		"unknown statement '%.60s'%s: expected allow, deny, reject, bypass, forward, redirect, "

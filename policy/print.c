@@ -114,11 +114,11 @@ static void print_quoted(const char *text, FILE *out)
 static void rule_zones(bool has, const char *keyword, const struct ks_names *names, __u64 mask, FILE *out)
 {
 	struct writer w = { .out = out };
-	__u64 done = 0;
+	__u64 done = 0, named = names->negated ? ~mask : mask;
 
 	if (!has || mask == KS_ZONES_ANY)
 		return;
-	fprintf(out, " %s %s", keyword, mask & (mask - 1) ? "{ " : "");
+	fprintf(out, " %s %s%s", keyword, names->negated ? "not " : "", named & (named - 1) ? "{ " : "");
 	for (size_t i = 0; i < names->count; i++) {
 		__u64 bit = names->list[i].bit;
 
@@ -126,7 +126,7 @@ static void rule_zones(bool has, const char *keyword, const struct ks_names *nam
 			write_entry(&w, names->list[i].text);
 		done |= bit;
 	}
-	fputs(mask & (mask - 1) ? " }" : "", out);
+	fputs(named & (named - 1) ? " }" : "", out);
 }
 
 /* Writes the sets that a list names, each once, or only counts them without a writer. */

@@ -53,6 +53,21 @@ static bool can_match(const struct ks_policy *policy, const struct ks_rule *entr
 	       can_hold(policy, entry->icmp_set, false, KS_IPV4);
 }
 
+/* Returns true if a set that the rule wants to be in has no entry, and gets none. */
+static bool has_empty_set(const struct ks_policy *policy, const struct ks_rule *entry)
+{
+	const __u32 wanted[] = { entry->flags & KS_RULE_NOT_SRC ? KS_SET_ANY : entry->src_set,
+				 entry->flags & KS_RULE_NOT_DST ? KS_SET_ANY : entry->dst_set,
+				 entry->flags & KS_RULE_NOT_SPORT ? KS_SET_ANY : entry->sport_set,
+				 entry->flags & KS_RULE_NOT_DPORT ? KS_SET_ANY : entry->dport_set };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(wanted); i++) {
+		if (!can_hold(policy, wanted[i], false, KS_IPV4) && !can_hold(policy, wanted[i], false, KS_IPV6))
+			return true;
+	}
+	return false;
+}
+
 static bool any_can_match(const struct ks_policy *policy, __u32 first, __u32 end)
 {
 	for (__u32 i = first; i < end; i++) {
@@ -140,7 +155,9 @@ static int check_reach(struct ks_parser *p, struct ks_reach *reach, size_t at, _
 	__u64 hash = ks_hash_text(conditions);
 	long same = ks_index_find(reach->rules, hash, same_conditions, policy, conditions);
 
-	if (!any_can_match(policy, first, end)) {
+	if (has_empty_set(policy, &policy->rules[first])) {
+		/* policy/check.c has said so where the set is named */
+	} else if (!any_can_match(policy, first, end)) {
 		ks_parser_warn_at(p, &info->place,
 				  "%s can never match: its family, addresses, ports and types exclude each other",
 				  part);

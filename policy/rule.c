@@ -12,6 +12,7 @@
 #include "policy/list.h"
 #include "policy/nat.h"
 #include "policy/rule.h"
+#include "policy/stray.h"
 #include "policy/value.h"
 
 static const char *const clauses[] = {
@@ -53,7 +54,8 @@ static int one_zone(struct ks_parser *p, void *arg)
 
 	if (strcmp(token.text, "not") == 0)
 		return ks_parser_error(p, &token, 0,
-				       "'not' cannot stand before a zone: expected the zones that are meant");
+				       "'not' is about a whole list of zones: expected it before the list, such as "
+				       "not { lan, dmz }");
 	return ks_add_name(p, arg, &token);
 }
 
@@ -62,6 +64,7 @@ int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks
 	if (*has)
 		return ks_clause_twice(p, clause);
 	*has = true;
+	zones->negated = strcmp(clause, "on") != 0 && ks_parser_accept_word(p, "not");
 	return ks_parse_list(p, "a zone, 'self' or 'any'", one_zone, zones);
 }
 
@@ -274,6 +277,14 @@ static int parse_own_word(struct ks_parser *p, struct ks_ast_rule *rule, const s
 	return 1;
 }
 
+static int unknown_clause(struct ks_parser *p, const struct ks_token *token)
+{
+	const char *meant = ks_did_you_mean(p, "", token->text, clauses, KS_ARRAY_SIZE(clauses));
+	const char *expected = ks_arena_printf(p->arena, "%s: expected " CLAUSES_TEXT, meant);
+
+	return expected ? ks_stray_clause(p, token, expected) : ks_parser_no_memory(p);
+}
+
 static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	struct ks_token token = *ks_parser_next(p);
@@ -304,8 +315,7 @@ static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 		return parse_log(p, rule);
 	proto = token.text[0] >= '0' && token.text[0] <= '9' ? -1 : ks_proto_from_name(token.text);
 	if (proto < 0)
-		return ks_parser_error(p, &token, 0, "unknown word '%.60s' in a rule%s: expected " CLAUSES_TEXT,
-				       token.text, ks_did_you_mean(p, "", token.text, clauses, KS_ARRAY_SIZE(clauses)));
+		return unknown_clause(p, &token);
 	return begin_protos(p, rule, &token.place) ? -EINVAL : keep_proto(p, rule, (__u8)proto);
 }
 
@@ -324,6 +334,8 @@ static int parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
 			err = parse_protos(p, rule, &place);
 		else if (token->kind == KS_TOKEN_WORD)
 			err = parse_clause(p, rule);
+		else if (token->kind == KS_TOKEN_COMMA)
+			err = ks_stray_comma(p);
 		else
 			err = ks_parser_error(p, token, 0, "expected " CLAUSES_TEXT ", found %s",
 					      ks_token_describe(token, buf, sizeof(buf)));

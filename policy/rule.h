@@ -12,7 +12,7 @@ int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned act
 /* Keeps a rule that has been read. */
 int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule);
 
-/* Reads a list of zones behind `clause`; *has tells whether the rule has one already. */
+/* Reads a list of zones, or `not` and a list, behind `clause`; *has tells whether the rule has one already. */
 int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks_names *zones);
 
 int ks_add_proto(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token);

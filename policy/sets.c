@@ -10,6 +10,7 @@
 #include "policy/ast.h"
 #include "policy/sets.h"
 #include "policy/value.h"
+#include "text/plural.h"
 
 static int compare_ranges(const void *a, const void *b)
 {
@@ -221,9 +222,9 @@ static int resolve_dynamic(struct ks_parser *p, struct ks_ast_set *set)
 	set->merged.dynamic = 1ULL << set->number;
 	if (set->broken || set->items.count <= set->settings.limit)
 		return 0;
-	return ks_parser_error_at(p, &set->name.place,
-				  "set '%s' begins with %zu entries, and its limit is %u: expected a larger limit",
-				  set->name.text, set->items.count, set->settings.limit);
+	return ks_parser_error_at(
+		p, &set->name.place, "set '%s' begins with %zu entr%s, and its limit is %u: expected a larger limit",
+		set->name.text, set->items.count, set->items.count == 1 ? "y" : "ies", set->settings.limit);
 }
 
 static int resolve_set(struct ks_parser *p, struct ks_ast_set *set)

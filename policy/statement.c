@@ -18,7 +18,14 @@
 static int add_interface(struct ks_parser *p, struct ks_names *interfaces, const struct ks_token *token)
 {
 	const char *star = strchr(token->text, '*');
+	struct ks_prefix network;
 
+	if (!ks_value_prefix(token->text, &network) && strpbrk(token->text, "/:"))
+		return ks_parser_error(
+			p, token, 0,
+			"'%.60s' cannot name an interface: expected an interface, or 'network %.60s' for "
+			"tests and replay",
+			token->text, token->text);
 	if (token->length > INTERFACE_NAME_MAX)
 		return ks_parser_error(p, token, 0, "the name of an interface has at most %d characters",
 				       INTERFACE_NAME_MAX);

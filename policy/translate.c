@@ -15,6 +15,7 @@
 #include "policy/sets.h"
 #include "policy/translate.h"
 #include "policy/value.h"
+#include "text/plural.h"
 
 static const __u64 self_bit = 1ULL << KS_ZONE_SELF;
 
@@ -97,8 +98,8 @@ static void check_offset(struct ks_parser *p, struct ks_ast_rule *rule, const st
 				   translation->port_lo);
 	else if (given != 1 && given != wanted)
 		ks_parser_error_at(p, &translation->port_place,
-				   "the rule has %u ports, but %u are given here: expected as many, or the first one",
-				   wanted, given);
+				   "the rule has %u port%s, but %u are given here: expected as many, or the first one",
+				   wanted, ks_plural(wanted), given);
 	if (given == 1 && rule->dport.items.count > 1)
 		ks_parser_warn_at(p, &translation->port_place,
 				  "ports %llu-%llu become %u-%llu one by one: expected that range here to say so",
@@ -138,6 +139,12 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
 				   "a range of ports needs a range of as many in the conditions: expected one port");
 }
 
+/* Returns true if the zones of a list are not those that it names, so that the firewall itself is left out without a word. */
+static bool means_others(const struct ks_names *names, __u64 zones)
+{
+	return names->negated || zones == KS_ZONES_ANY;
+}
+
 /* --- forward, redirect --- */
 
 /*
@@ -146,7 +153,7 @@ static void check_target_port(struct ks_parser *p, struct ks_ast_rule *rule)
  */
 static void check_not_from_self(struct ks_parser *p, const struct ks_ast_rule *rule)
 {
-	for (size_t i = 0; i < rule->from.count && rule->from_zones != KS_ZONES_ANY; i++) {
+	for (size_t i = 0; i < rule->from.count && !means_others(&rule->from, rule->from_zones); i++) {
 		if (rule->from.list[i].bit == self_bit)
 			ks_parser_error_at(p, &rule->from.list[i].place,
 					   "what the firewall itself sends is routed before a rule sees it, and can go "
@@ -232,7 +239,7 @@ static void check_nat(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	struct ks_ast_translation *translation = &rule->translation;
 
-	for (size_t i = 0; i < rule->to.count && rule->to_zones != KS_ZONES_ANY; i++) {
+	for (size_t i = 0; i < rule->to.count && !means_others(&rule->to, rule->to_zones); i++) {
 		if (rule->to.list[i].bit == self_bit)
 			ks_parser_error_at(p, &rule->to.list[i].place,
 					   "what goes to the box itself is not translated: expected the zones that "

@@ -99,7 +99,7 @@ static void test_set_file_errors(void **state)
 	check_error("sub/list.txt", 2, 1, "expected one address, prefix or range on each line");
 	write_file("main.conf", "set a port file \"sub/list.txt\"\nallow tcp port @a\n");
 	write_file("sub/list.txt", "80\n90-80\n");
-	check_error("sub/list.txt", 2, 1, "'90-80' is no port");
+	check_error("sub/list.txt", 2, 1, "'90-80' is no range of ports");
 }
 
 static void test_missing(void **state)

@@ -46,6 +46,23 @@ static void test_sample(void **state)
 	check_round_trip(sample);
 }
 
+static void test_zones_not_meant(void **state)
+{
+	static const char text[] = "zone lan { eth1 }\nzone wan { eth0 }\n"
+				   "nat from not wan to not lan family ipv4 masquerade\n"
+				   "forward from not { lan, wan } to not { wan, none } proto esp to lan 10.0.0.5\n"
+				   "deny from not self to lan\n"
+				   "allow from not { none, self } to not lan log\n";
+	struct ks_policy *policy = load_good(text);
+	char *printed = print_text(policy);
+
+	check_round_trip(text);
+	assert_string_equal(printed, text);
+	assert_true(policy->rules[2].from_zones == ~(1ULL << KS_ZONE_SELF | 1ULL << KS_ZONE_NONE));
+	free(printed);
+	ks_policy_destroy(policy);
+}
+
 static void test_normal_form(void **state)
 {
 	struct ks_policy *policy = load_good(sample);
@@ -315,6 +332,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_normal_form),
+		cmocka_unit_test(test_zones_not_meant),
 		cmocka_unit_test(test_random),
 	};
 

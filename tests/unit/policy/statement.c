@@ -94,7 +94,11 @@ static void test_zone_errors(void **state)
 		{ "zone challenge { eth0 }\n", 1, 6, "'challenge' is a word of the language" },
 		{ "zone antispoof { eth0 }\n", 1, 6, "'antispoof' is a word of the language" },
 		{ "zone lan { eth1 }\nallow from lna\n", 2, 12, "unknown zone 'lna' (did you mean 'lan'?)" },
-		{ "allow from not self\n", 1, 12, "'not' cannot stand before a zone" },
+		{ "allow from not\n", 1, 15, "expected a zone, 'self' or 'any', found the end of the line" },
+		{ "allow from not any\n", 1, 16, "'not any' is no zone at all: expected zones behind 'not'" },
+		{ "allow from { self, not none }\n", 1, 20,
+		  "'not' is about a whole list of zones: expected it before the list, such as not { lan, dmz }" },
+		{ "allow to not foo\n", 1, 14, "unknown zone 'foo'" },
 	};
 
 	check_all(list, KS_ARRAY_SIZE(list), false);
@@ -131,7 +135,8 @@ static void test_set_errors(void **state)
 		  "is no range: expected the lower address first" },
 		{ "set a { 10.0.0.2-fd00::1 }\nallow source @a\n", 1, 9, "both of one family" },
 		{ "set a port { 65536 }\nallow tcp port @a\n", 1, 14, "'65536' is no port" },
-		{ "set a port { 9-8 }\nallow tcp port @a\n", 1, 14, "'9-8' is no port" },
+		{ "set a port { 9-8 }\nallow tcp port @a\n", 1, 14,
+		  "'9-8' is no range of ports: expected two numbers up to 65535, the lower first" },
 		{ "set a { 10.0.0.1 }\nset a { 10.0.0.2 }\nallow source @a\n", 2, 5,
 		  "set 'a' is already defined at test.conf:1:5" },
 		{ "set a { @a }\nallow source @a\n", 1, 9, "set '@a' contains itself" },

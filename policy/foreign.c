@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Words of pf, iptables, nftables, ipfw and ufw, which people write here by habit. A message says what they would write
+ * instead, where the nearest word of our own would lead them astray: `pass` is near to `bypass`, and means `allow`.
+ */
+#include "policy/foreign.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/types.h"
+
+#define NAT_TEXT "such as 'nat from lan to wan masquerade'"
+#define FORWARD_TEXT "such as 'forward from wan tcp port 443 to 10.0.0.5'"
+#define COMMENT_TEXT "'#' before a comment"
+
+struct foreign {
+	const char *words; /* with blanks between them */
+	const char *instead; /* behind "expected" */
+};
+
+static const struct foreign statements[] = {
+	{ "pass accept permit", "'allow'" },
+	{ "block drop", "'deny', or 'reject', which sends an answer" },
+	{ "policy default", "no such line, because what no rule allows is denied" },
+	{ "masquerade snat", "'nat', " NAT_TEXT },
+	{ "dnat rdr rdr-to", "'forward', " FORWARD_TEXT },
+	{ "table ipset define group list",
+	  "'set' for a list of addresses, such as 'set admins { 10.0.0.5 }'; rules stand in no tables" },
+	{ "chain hook jump goto return", "rules one below the other, of which the first that matches decides" },
+	{ "interface interfaces iface", "'zone', such as 'zone lan { eth1 }'" },
+	{ "alias macro var let", "'$name = value', or 'set NAME { ... }' for addresses and ports" },
+	{ "log", "a rule that says so, such as 'deny from wan log'" },
+	{ "scrub", "an option, such as 'option mss 1452' or 'option scrub-df on'" },
+	{ "antispoof", "no such line, because every zone has it that does not say 'antispoof off'" },
+	{ "from to source destination port proto type family tcp udp icmp icmpv6 sctp",
+	  "'allow', 'deny' or 'reject' before it" },
+	{ "rule", "the word that a rule begins with, such as 'allow'" },
+	{ "-A -I -P -N iptables ip6tables nft ufw add insert append",
+	  "a rule, such as 'allow from lan to wan tcp port 443'" },
+	{ "// /* ; -- rem", COMMENT_TEXT },
+};
+
+static const struct foreign clauses[] = {
+	{ "in input incoming inbound ingress iif iifname", "'from' and the zone that packets come from" },
+	{ "out output outgoing outbound egress oif oifname", "'to' and the zone that packets leave for" },
+	{ "on via interface iface", "'from' or 'to' and the zone of the interface" },
+	{ "quick", "nothing, because the first rule that matches decides" },
+	{ "keep state stateful ct conntrack new established related",
+	  "nothing, because every rule keeps state and answers pass by it" },
+	{ "dport dports", "'port'" },
+	{ "sport sports", "'source port'" },
+	{ "saddr src", "'source'" },
+	{ "daddr dst dest", "'destination'" },
+	{ "inet ip ip4 ipv4 v4", "'family ipv4'" },
+	{ "inet6 ip6 v6", "'family ipv6'" },
+	{ "icmp6 ipv6-icmp", "'icmpv6'" },
+	{ "ping", "'icmp type echo-request', or icmpv6 with the same type" },
+	{ "all any everything", "nothing, because a rule without conditions is about every packet" },
+	{ "with", "nothing, because 'reject' answers by itself: TCP by a RST, others by ICMP" },
+	{ "masquerade snat", "a rule of its own, " NAT_TEXT },
+	{ "dnat rdr rdr-to", "a rule of its own, " FORWARD_TEXT },
+	{ "comment label", "'log' and a label, such as 'log \"web\"', or " COMMENT_TEXT },
+	{ "or and || &&", "a list in braces, such as { lan, dmz }" },
+	{ "- ->", "'from' before the one zone and 'to' before the other" },
+	{ "! not", "'not' behind 'source', 'destination' or 'port'" },
+	{ "allow deny reject bypass pass accept block drop", "the end of the line before the next rule" },
+	{ "// /* ; --", COMMENT_TEXT },
+};
+
+static const struct foreign zones[] = {
+	{ "all everything * anywhere", "any" },
+	{ "localhost local host me firewall fw gateway this", "self" },
+};
+
+/* Returns true if the word stands in the list, whatever its capitals. */
+static bool is_listed(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	while (*list) {
+		size_t next = strcspn(list, " ");
+
+		if (next == length && strncasecmp(list, word, length) == 0)
+			return true;
+		list += next + (list[next] == ' ');
+	}
+	return false;
+}
+
+static const char *find_foreign(const struct foreign *table, size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (is_listed(table[i].words, word))
+			return table[i].instead;
+	}
+	return NULL;
+}
+
+const char *ks_foreign_statement(const char *word)
+{
+	return find_foreign(statements, KS_ARRAY_SIZE(statements), word);
+}
+
+const char *ks_foreign_clause(const char *word)
+{
+	return find_foreign(clauses, KS_ARRAY_SIZE(clauses), word);
+}
+
+const char *ks_foreign_zone(const char *word)
+{
+	return find_foreign(zones, KS_ARRAY_SIZE(zones), word);
+}

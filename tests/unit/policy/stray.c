@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* policy/stray.c and policy/foreign.c: words in wrong places, and words of other firewalls. */
+#include "tests/unit/policy/complaints.h"
+
+#define HERE "zone lan { eth1, wg* }\nzone wan { eth0 }\nset admins { 10.0.0.5 }\nset web port { 80 }\n"
+#define USED "allow source @admins tcp port @web\n" /* so that nothing is warned of; the word comes at line 6 */
+
+static void test_statements(void **state)
+{
+	static const struct complaint list[] = {
+		{ "pass from lan\n", 1, 1, "unknown statement 'pass': expected 'allow'" },
+		{ "accept tcp port 22\n", 1, 1, "unknown statement 'accept': expected 'allow'" },
+		{ "block from wan\n", 1, 1, "unknown statement 'block': expected 'deny', or 'reject', which sends" },
+		{ "DROP from wan\n", 1, 1, "unknown statement 'DROP': expected 'deny', or 'reject', which sends" },
+		{ "policy drop\n", 1, 1, "expected no such line, because what no rule allows is denied" },
+		{ "masquerade from lan\n", 1, 1, "expected 'nat', such as 'nat from lan to wan masquerade'" },
+		{ "rdr tcp port 80 to 10.0.0.5\n", 1, 1, "expected 'forward', such as 'forward from wan" },
+		{ "table bad { 192.0.2.1 }\n", 1, 1, "expected 'set' for a list of addresses" },
+		{ "chain input\n", 1, 1, "of which the first that matches decides" },
+		{ "interface eth0\n", 1, 1, "expected 'zone', such as 'zone lan { eth1 }'" },
+		{ "tcp port 80\n", 1, 1, "expected 'allow', 'deny' or 'reject' before it" },
+		{ "// why\n", 1, 1, "expected '#' before a comment" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+static void test_clauses(void **state)
+{
+	static const struct complaint list[] = {
+		{ HERE USED "allow in on eth1\n", 6, 7, "expected 'from' and the zone that packets come from" },
+		{ HERE USED "allow from lan tcp dport 22\n", 6, 20, "unknown word 'dport' in a rule: expected 'port'" },
+		{ HERE USED "allow from lan src 10.0.0.5\n", 6, 16, "expected 'source'" },
+		{ HERE USED "allow from lan keep state\n", 6, 16, "expected nothing, because every rule keeps state" },
+		{ HERE USED "deny all\n", 6, 6, "expected nothing, because a rule without conditions" },
+		{ HERE USED "allow from lan to wan masquerade\n", 6, 23,
+		  "expected a rule of its own, such as 'nat from" },
+		{ HERE USED "allow lan to wan\n", 6, 7, "'lan' is a zone: expected 'from lan' or 'to lan'" },
+		{ HERE USED "allow eth1\n", 6, 7,
+		  "'eth1' is an interface of zone lan: expected 'from lan' or 'to lan'" },
+		{ HERE USED "allow from lan 10.0.0.5\n", 6, 16,
+		  "'10.0.0.5' is an address: expected 'source 10.0.0.5' or 'destination 10.0.0.5'" },
+		{ HERE USED "allow @admins\n", 6, 7,
+		  "is a set of addresses: expected 'source @admins' or 'destination" },
+		{ HERE USED "allow tcp web\n", 6, 11, "'web' is a set of ports: expected 'port @web'" },
+		{ HERE USED "allow 22/tcp\n", 6, 7, "expected 'tcp port 22'" },
+		{ HERE USED "allow tcp/udp port 53\n", 6, 7, "expected { tcp, udp }" },
+		{ HERE USED "allow from lan tcp port 22,80\n", 6, 27,
+		  "several values stand in braces: expected { 22, 80 }" },
+		{ HERE USED "allow from lan, wan\n", 6, 15, "expected { lan, wan }" },
+		{ HERE USED "allow from lan,\n{ wan }\n", 6, 15, "expected { 22, 80 }" },
+		{ HERE USED "allow from lan zzz\n", 6, 16,
+		  "unknown word 'zzz' in a rule: expected from, to, a protocol" },
+		{ HERE USED "$all = all\nallow $all\n", 7, 7, "is about every packet (in the value of $all)" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+static void test_values(void **state)
+{
+	static const struct complaint list[] = {
+		{ HERE USED "allow source admins\n", 6, 14, "'admins' is a set: expected '@admins'" },
+		{ "allow source admins\nset admins { 10.0.0.5 }\n", 1, 14, "'admins' is a set: expected '@admins'" },
+		{ HERE USED "allow source !admins\n", 6, 14, "'!' is no word of the language: expected 'not @admins'" },
+		{ HERE USED "allow source !10.0.0.5\n", 6, 14, "expected 'not 10.0.0.5'" },
+		{ HERE USED "allow source lan\n", 6, 14, "'lan' is a zone: expected 'from lan' or 'to lan'" },
+		{ HERE USED "allow source wg3\n", 6, 14, "'wg3' is an interface of zone lan: expected" },
+		{ HERE USED "allow source any\n", 6, 14,
+		  "'any' is no condition: expected none, because every address" },
+		{ HERE USED "allow source web\n", 6, 14, "'web' is no address: expected an address, a prefix" },
+		{ HERE USED "allow tcp destination 10.0.0.5:8443\n", 6, 23,
+		  "'10.0.0.5:8443' is an address with a port: expected '10.0.0.5' here, and 'port 8443' behind" },
+		{ HERE USED "allow source [fd00::1]:53\n", 6, 14, "expected 'fd00::1' here, and 'port 53'" },
+		{ HERE USED "allow source 10.0.0.0/255.255.254.0\n", 6, 14, "has a mask: expected '10.0.0.0/23'" },
+		{ HERE USED "allow source 10.0.0.0/255.0.255.0\n", 6, 14, "'10.0.0.0/255.0.255.0' is no address" },
+		{ HERE USED "allow tcp port 80:90\n", 6, 16, "'80:90' is no port: expected the range '80-90'" },
+		{ HERE USED "allow tcp port 90:80\n", 6, 16, "'90:80' is no port: expected a number" },
+		{ HERE USED "allow tcp port web\n", 6, 16, "'web' is a set: expected '@web'" },
+		{ HERE USED "allow tcp port any\n", 6, 16, "expected none, because every port is meant without it" },
+		{ HERE USED "allow tcp port !22\n", 6, 16, "expected 'not 22'" },
+		{ HERE USED "forward from wan tcp port 80 to 10.0.0.5:8080\n", 6, 33, "expected '10.0.0.5 port 8080'" },
+		{ HERE USED "redirect from lan tcp port 80 to 3128\n", 6, 34, "expected 'to port 3128'" },
+		{ HERE USED "nat from lan masquerade port 1:5\n", 6, 30, "expected the range '1-5'" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+static void test_zones(void **state)
+{
+	static const struct complaint list[] = {
+		{ HERE USED "allow from 10.0.0.5\n", 6, 12,
+		  "'10.0.0.5' is an address and no zone: expected 'source 10.0.0.5'" },
+		{ HERE USED "allow to fd00::/64\n", 6, 10, "expected 'destination fd00::/64'" },
+		{ HERE USED "allow from admins\n", 6, 12, "'admins' is a set of addresses: expected 'source @admins'" },
+		{ HERE USED "allow to @admins\n", 6, 10, "expected 'destination @admins'" },
+		{ HERE USED "allow from eth1\n", 6, 12, "'eth1' is an interface of zone lan: expected 'from lan'" },
+		{ HERE USED "allow from !lan\n", 6, 12, "'!' is no word of the language: expected 'from not lan'" },
+		{ HERE USED "allow from all\n", 6, 12, "unknown zone 'all': expected 'from any'" },
+		{ HERE USED "allow to firewall\n", 6, 10, "unknown zone 'firewall': expected 'to self'" },
+		{ HERE USED "allow from dmz\n", 6, 12, "unknown zone 'dmz': expected lan, wan, self, none or any" },
+		{ HERE USED "allow from LAN\n", 6, 12, "unknown zone 'LAN' (did you mean 'lan'?): expected lan, wan" },
+		{ "zone lan { eth1 }\nallow from wan\n", 2, 12, "unknown zone 'wan': expected lan, self, none or any" },
+		{ "zone rest { * }\nallow from eth1\n", 2, 12, "unknown zone 'eth1': expected rest, self" },
+		{ "allow from lan\n", 1, 12, "unknown zone 'lan': expected a zone of this policy, 'self' or 'any'" },
+		{ HERE USED "allow destination address of dmz\n", 6, 30, "unknown zone 'dmz': expected lan or wan" },
+		{ HERE USED "zone x { 10.0.0.0/8 }\n", 6, 10,
+		  "cannot name an interface: expected an interface, or 'network 10.0.0.0/8' for tests" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_statements),
+		cmocka_unit_test(test_clauses),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_zones),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
