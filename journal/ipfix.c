@@ -22,6 +22,7 @@
 #define REVERSE_PEN 29305U /* RFC 5103: the same of the other direction */
 #define NAT_CREATE 4 /* natEvent (RFC 8158): NAT44 session create and delete */
 #define NAT_DELETE 5
+#define ICMP_TYPE_SHIFT 8 /* type and code are one number */
 
 /* flowEndReason */
 #define END_IDLE 1
@@ -47,6 +48,8 @@
 	X(NAT_DESTINATION6, 282, 16, 0)    \
 	X(NAT_SOURCE_PORT, 227, 2, 0)      \
 	X(NAT_DESTINATION_PORT, 228, 2, 0) \
+	X(ICMP4, 32, 2, 0)                 \
+	X(ICMP6, 139, 2, 0)                \
 	X(NAT_EVENT, 230, 1, 0)            \
 	X(END_REASON, 136, 1, 0)           \
 	X(BYTES, 1, 8, 0)                  \
@@ -77,20 +80,54 @@ static const struct {
 	ELEMENT_NAT_EVENT, ELEMENT_NAT_SOURCE4, ELEMENT_NAT_DESTINATION4, ELEMENT_NAT_SOURCE_PORT, \
 		ELEMENT_NAT_DESTINATION_PORT
 #define NAT6 ELEMENT_NAT_SOURCE6, ELEMENT_NAT_DESTINATION6, ELEMENT_NAT_SOURCE_PORT, ELEMENT_NAT_DESTINATION_PORT
+/* The identifier of a query stands where others have the port of its sender, and is translated as that is. */
+#define ICMP_ENDS4 ELEMENT_PROTO, ELEMENT_SOURCE4, ELEMENT_DESTINATION4, ELEMENT_SOURCE_PORT, ELEMENT_ICMP4
+#define ICMP_ENDS6 ELEMENT_PROTO, ELEMENT_SOURCE6, ELEMENT_DESTINATION6, ELEMENT_SOURCE_PORT, ELEMENT_ICMP6
+#define ICMP_NAT4 ELEMENT_NAT_EVENT, ELEMENT_NAT_SOURCE4, ELEMENT_NAT_DESTINATION4, ELEMENT_NAT_SOURCE_PORT
+#define ICMP_NAT6 ELEMENT_NAT_SOURCE6, ELEMENT_NAT_DESTINATION6, ELEMENT_NAT_SOURCE_PORT
 #define COUNTS ELEMENT_END_REASON, ELEMENT_BYTES, ELEMENT_PACKETS, ELEMENT_BYTES_BACK, ELEMENT_PACKETS_BACK
 
-static const struct {
+enum kind {
+	KIND_BEGUN,
+	KIND_TRANSLATED,
+	KIND_PLAIN,
+	KINDS
+}; /* a translated flow has begun; one has ended; another has ended */
+
+struct template
+{
 	uint16_t id;
 	unsigned count;
 	unsigned char element[END_MAX];
-} templates[] = {
-	{ 256, 11, { ELEMENT_TIME, ENDS4, NAT } }, /* a translated flow has begun */
-	{ 257, 17, { TIMES, ENDS4, NAT, COUNTS } }, /* one has ended */
-	{ 258, 12, { TIMES, ENDS4, COUNTS } },	     { 259, 12, { TIMES, ENDS6, COUNTS } },
-	{ 260, 16, { TIMES, ENDS6, NAT6, COUNTS } }, /* natEvent has no value for IPv6 */
 };
 
-enum { TEMPLATE_BEGUN, TEMPLATE_TRANSLATED, TEMPLATE_PLAIN4, TEMPLATE_PLAIN6, TEMPLATE_TRANSLATED6 };
+/* By: it is a query of ICMP, it is of IPv6, its kind. natEvent has no value for translations of IPv6. */
+static const struct template templates[2][2][KINDS] = {
+	{
+		{
+			{ 256, 11, { ELEMENT_TIME, ENDS4, NAT } },
+			{ 257, 17, { TIMES, ENDS4, NAT, COUNTS } },
+			{ 258, 12, { TIMES, ENDS4, COUNTS } },
+		},
+		{
+			{ 261, 10, { ELEMENT_TIME, ENDS6, NAT6 } },
+			{ 260, 16, { TIMES, ENDS6, NAT6, COUNTS } },
+			{ 259, 12, { TIMES, ENDS6, COUNTS } },
+		},
+	},
+	{
+		{
+			{ 262, 10, { ELEMENT_TIME, ICMP_ENDS4, ICMP_NAT4 } },
+			{ 263, 16, { TIMES, ICMP_ENDS4, ICMP_NAT4, COUNTS } },
+			{ 264, 12, { TIMES, ICMP_ENDS4, COUNTS } },
+		},
+		{
+			{ 265, 9, { ELEMENT_TIME, ICMP_ENDS6, ICMP_NAT6 } },
+			{ 266, 15, { TIMES, ICMP_ENDS6, ICMP_NAT6, COUNTS } },
+			{ 267, 12, { TIMES, ICMP_ENDS6, COUNTS } },
+		},
+	},
+};
 
 /* A flow as numbers, each in the order of the wire. */
 struct record {
@@ -162,9 +199,10 @@ static struct end end_of(const json_t *object, const char *name, const char *num
 /* A source is translated on its way through the box, so that its own address came. A destination is its own behind the box. */
 static void set_end(struct record *record, const json_t *event, const char *name, bool is_source)
 {
+	const bool is_query = is_source && json_object_get(event, "icmp_id");
 	const char *number = is_source ? "source_port" : "destination_port";
-	const struct end own = end_of(event, name, number, (struct end){ "", 0 });
-	const struct end seen = end_of(json_object_get(event, "nat"), name, number, own);
+	const struct end own = end_of(event, name, is_query ? "icmp_id" : number, (struct end){ "", 0 });
+	const struct end seen = end_of(json_object_get(event, "nat"), name, is_query ? "source_id" : number, own);
 	const struct end came = is_source ? own : seen, left = is_source ? seen : own;
 
 	inet_pton(AF_INET, came.address, record->value[is_source ? ELEMENT_SOURCE4 : ELEMENT_DESTINATION4]);
@@ -178,6 +216,7 @@ static void set_end(struct record *record, const json_t *event, const char *name
 static void record_make(struct record *record, const json_t *event, bool is_end, int64_t now)
 {
 	const json_t *bytes = json_object_get(event, "bytes"), *packets = json_object_get(event, "packets");
+	json_int_t type = json_integer_value(json_object_get(event, "type"));
 
 	memset(record, 0, sizeof(*record));
 	set_number(record, ELEMENT_TIME, (uint64_t)time_of(event, "time", now));
@@ -186,6 +225,8 @@ static void record_make(struct record *record, const json_t *event, bool is_end,
 	set_number(record, ELEMENT_PROTO, proto_of(event));
 	set_end(record, event, "source", true);
 	set_end(record, event, "destination", false);
+	set_number(record, ELEMENT_ICMP4, (uint64_t)type << ICMP_TYPE_SHIFT); /* queries have code 0 */
+	set_number(record, ELEMENT_ICMP6, (uint64_t)type << ICMP_TYPE_SHIFT);
 	set_number(record, ELEMENT_NAT_EVENT, is_end ? NAT_DELETE : NAT_CREATE);
 	set_number(record, ELEMENT_END_REASON, reason_of(event));
 	set_number(record, ELEMENT_BYTES, (uint64_t)json_integer_value(json_array_get(bytes, 0)));
@@ -200,12 +241,12 @@ static void append(struct ks_ipfix *ipfix, uint64_t value, size_t bytes)
 	ipfix->used += bytes;
 }
 
-static void append_template(struct ks_ipfix *ipfix, size_t index)
+static void append_template(struct ks_ipfix *ipfix, const struct template *template)
 {
-	append(ipfix, templates[index].id, 2);
-	append(ipfix, templates[index].count, 2);
-	for (unsigned i = 0; i < templates[index].count; i++) {
-		unsigned element = templates[index].element[i];
+	append(ipfix, template->id, 2);
+	append(ipfix, template->count, 2);
+	for (unsigned i = 0; i < template->count; i++) {
+		unsigned element = template->element[i];
 
 		append(ipfix, elements[element].number | (elements[element].owner ? ENTERPRISE : 0), 2);
 		append(ipfix, elements[element].bytes, 2);
@@ -225,27 +266,28 @@ static void begin_message(struct ks_ipfix *ipfix, int64_t now)
 	set = ipfix->used;
 	append(ipfix, TEMPLATE_SET, 2);
 	append(ipfix, 0, 2);
-	for (size_t i = 0; i < KS_ARRAY_SIZE(templates); i++)
-		append_template(ipfix, i);
+	for (size_t i = 0; i < sizeof(templates) / sizeof(struct template); i++)
+		append_template(ipfix, &templates[0][0][0] + i);
 	put(ipfix->message + set + 2, ipfix->used - set, 2);
 	ipfix->templates = now;
 }
 
 /* Each record is a set of its own: five records alike would save sixteen bytes. */
-static void append_record(struct ks_ipfix *ipfix, const struct record *record, size_t index, int64_t now)
+static void append_record(struct ks_ipfix *ipfix, const struct record *record, const struct template *template,
+			  int64_t now)
 {
 	size_t size = SET_HEADER;
 
-	for (unsigned i = 0; i < templates[index].count; i++)
-		size += elements[templates[index].element[i]].bytes;
+	for (unsigned i = 0; i < template->count; i++)
+		size += elements[template->element[i]].bytes;
 	if (ipfix->used && ipfix->used + size > KS_IPFIX_MESSAGE)
 		ks_ipfix_flush(ipfix, now);
 	if (!ipfix->used)
 		begin_message(ipfix, now);
-	append(ipfix, templates[index].id, 2);
+	append(ipfix, template->id, 2);
 	append(ipfix, size, 2);
-	for (unsigned i = 0; i < templates[index].count; i++) {
-		unsigned element = templates[index].element[i];
+	for (unsigned i = 0; i < template->count; i++) {
+		unsigned element = template->element[i];
 
 		memcpy(ipfix->message + ipfix->used, record->value[element], elements[element].bytes);
 		ipfix->used += elements[element].bytes;
@@ -259,27 +301,19 @@ void ks_ipfix_init(struct ks_ipfix *ipfix, int fd)
 	ipfix->fd = fd;
 }
 
-static size_t template_of(bool is_end, bool is_translated, bool is_v6)
-{
-	if (!is_end)
-		return TEMPLATE_BEGUN;
-	if (is_translated)
-		return is_v6 ? TEMPLATE_TRANSLATED6 : TEMPLATE_TRANSLATED;
-	return is_v6 ? TEMPLATE_PLAIN6 : TEMPLATE_PLAIN4;
-}
-
 void ks_ipfix_take(struct ks_ipfix *ipfix, const json_t *event, int64_t now)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
 	const char *family = json_string_value(json_object_get(event, "family"));
 	bool is_end = name && !strcmp(name, "end"), is_v6 = family && !strcmp(family, "ipv6");
-	bool is_translated = json_object_get(event, "nat");
+	bool is_icmp = json_object_get(event, "icmp_id"), is_translated = json_object_get(event, "nat");
+	enum kind kind = !is_end ? KIND_BEGUN : is_translated ? KIND_TRANSLATED : KIND_PLAIN;
 	struct record record;
 
-	if (ipfix->fd < 0 || !(is_end || (name && !strcmp(name, "begin") && is_translated && !is_v6)))
+	if (ipfix->fd < 0 || !(is_end || (name && !strcmp(name, "begin") && is_translated)))
 		return;
 	record_make(&record, event, is_end, now);
-	append_record(ipfix, &record, template_of(is_end, is_translated, is_v6), now);
+	append_record(ipfix, &record, &templates[is_icmp][is_v6][kind], now);
 }
 
 void ks_ipfix_flush(struct ks_ipfix *ipfix, int64_t now)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * IPFIX (RFC 7011) over UDP: flows that have ended, with what they have carried, and how they were translated (RFC 8158). A translated flow
- * of IPv4 is also told when it begins, as a collector needs that is asked who had an address and port at a time.
+ * is also told when it begins, as a collector needs that is asked who had an address and port at a time. Queries of ICMP have their type
+ * and, instead of a port, their identifier.
  */
 #ifndef KS_JOURNAL_IPFIX_H
 #define KS_JOURNAL_IPFIX_H

@@ -196,6 +196,55 @@ static void test_ipfix_of_ipv6(void **state)
 	assert_memory_equal(buf + at + 4 + 8 + 8 + 1 + 16 + 16 + 4, nat, sizeof(nat));
 }
 
+#define PING(event)                                                                                          \
+	"{\"event\":\"" event                                                                                \
+	"\",\"family\":\"ipv4\",\"proto\":\"icmp\",\"source\":\"10.0.0.10\",\"destination\":\"192.0.2.10\"," \
+	"\"icmp_id\":513,\"type\":8,\"nat\":{\"source\":\"203.0.113.1\",\"source_id\":1027}}"
+#define PING6                                                                                                      \
+	"{\"event\":\"end\",\"family\":\"ipv6\",\"proto\":\"icmpv6\",\"source\":\"2001:db8::10\",\"destination\":" \
+	"\"2001:db8:1::1\",\"icmp_id\":7,\"type\":128}"
+
+/* A query of ICMP has an identifier, which is translated as a port is, and a type. */
+static void test_ipfix_icmp(void **state)
+{
+	static const unsigned char ends[] = { 1, 10, 0, 0, 10, 192, 0, 2, 10, 2, 1, 8, 0 };
+	static const unsigned char nat[] = { 4, 203, 0, 113, 1, 192, 0, 2, 10, 4, 3 };
+	unsigned char buf[2048];
+	size_t size, at;
+
+	send_text(PING("begin"));
+	send_text(PING("end"));
+	send_text(PING6);
+	ks_exports_flush(&exports);
+	size = receive(buf, sizeof(buf));
+	at = set_at(buf, size, 262);
+	assert_memory_equal(buf + at + 12, ends, sizeof(ends));
+	assert_memory_equal(buf + at + 12 + sizeof(ends), nat, sizeof(nat));
+	assert_int_not_equal(set_at(buf, size, 263), 0);
+	at = set_at(buf, size, 267);
+	assert_int_equal(buf[at + 20], 58);
+	assert_int_equal(read16(buf + at + 53), 7); /* behind both addresses: the identifier, then the type */
+	assert_int_equal(read16(buf + at + 55), 128 << 8);
+}
+
+/* A translated flow of IPv6 is told when it begins, too. */
+static void test_ipfix_begun_ipv6(void **state)
+{
+	static const unsigned char outer[] = { 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10 };
+	unsigned char buf[2048];
+	size_t size, at;
+
+	send_text("{\"event\":\"begin\",\"family\":\"ipv6\",\"proto\":\"udp\",\"source\":\"fd00::10\",\"destination\":"
+		  "\"2001:db8:1::1\","
+		  "\"source_port\":4000,\"destination_port\":53,\"nat\":{\"source\":\"2001:db8::10\"}}");
+	ks_exports_flush(&exports);
+	size = receive(buf, sizeof(buf));
+	at = set_at(buf, size, 261);
+	assert_memory_equal(buf + at + 49, outer,
+			    sizeof(outer)); /* behind the time, the protocol, both ends with ports */
+	assert_int_equal(read16(buf + at + 81), 4000);
+}
+
 /* However many flows end, no message is larger than a datagram. */
 static void test_ipfix_splits(void **state)
 {
@@ -234,9 +283,11 @@ static void test_hostile(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_exports, end_exports)
-	const struct CMUnitTest tests[] = { TEST(test_words),	      TEST(test_journald),     TEST(test_syslog),
-					    TEST(test_ipfix),	      TEST(test_ipfix_splits), TEST(test_ipfix_forward),
-					    TEST(test_ipfix_of_ipv6), TEST(test_hostile) };
+	const struct CMUnitTest tests[] = {
+		TEST(test_words),	  TEST(test_journald),	 TEST(test_syslog),	      TEST(test_ipfix),
+		TEST(test_ipfix_splits),  TEST(test_ipfix_icmp), TEST(test_ipfix_begun_ipv6), TEST(test_ipfix_forward),
+		TEST(test_ipfix_of_ipv6), TEST(test_hostile)
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
