@@ -46,6 +46,15 @@ __attribute__((format(printf, 2, 3))) static void say(struct words *words, const
 		words->used = KS_MIN(words->used + (size_t)n, (size_t)KS_EXPORT_TEXT - 1);
 }
 
+/* " id 77": ICMP has an identifier instead of ports. */
+static void say_id(struct words *words, const json_t *object, const char *name)
+{
+	const json_t *id = json_object_get(object, name);
+
+	if (id)
+		say(words, " id %lld", json_integer_value(id));
+}
+
 static void say_end(struct words *words, const json_t *object, const char *name)
 {
 	const char *address = ks_member_text(object, name);
@@ -60,26 +69,48 @@ static void say_end(struct words *words, const json_t *object, const char *name)
 		say(words, "%s", address);
 }
 
-static void say_flow(struct words *words, const json_t *event)
+/* The destination of a packet is where it goes; that of a flow by which the other side is known. */
+static void say_translation(struct words *words, const json_t *nat, const char *destination_word)
 {
-	const json_t *nat = json_object_get(event, "nat");
-
-	say(words, "%s", ks_member_text(event, "event"));
-	if (*ks_member_text(event, "why"))
-		say(words, " (%s)", ks_member_text(event, "why"));
-	say(words, ": %s ", ks_member_text(event, "from"));
-	say_end(words, event, "source");
-	say(words, " > %s ", ks_member_text(event, "to"));
-	say_end(words, event, "destination");
-	say(words, " %s", ks_member_text(event, "proto"));
 	if (*ks_member_text(nat, "source")) {
 		say(words, " as ");
 		say_end(words, nat, "source");
+		say_id(words, nat, "source_id");
 	}
 	if (*ks_member_text(nat, "destination")) {
-		say(words, " via ");
+		say(words, " %s ", destination_word);
 		say_end(words, nat, "destination");
 	}
+}
+
+static long long number_at(const json_t *event, const char *name, size_t index)
+{
+	return json_integer_value(json_array_get(json_object_get(event, name), index));
+}
+
+static void say_carried(struct words *words, const json_t *event)
+{
+	say(words, ", %lld s, %lld+%lld packets, %lld+%lld octets", ks_member_number(event, "duration"),
+	    number_at(event, "packets", 0), number_at(event, "packets", 1), number_at(event, "bytes", 0),
+	    number_at(event, "bytes", 1));
+}
+
+static void say_flow(struct words *words, const json_t *event)
+{
+	bool is_end = *ks_member_text(event, "why");
+
+	say(words, "%s", ks_member_text(event, "event"));
+	if (is_end)
+		say(words, " (%s)", ks_member_text(event, "why"));
+	say(words, ": %s ", ks_member_text(event, "from"));
+	say_end(words, event, "source");
+	say_id(words, event, "icmp_id");
+	say(words, " > %s ", ks_member_text(event, "to"));
+	say_end(words, event, "destination");
+	say(words, " %s", ks_member_text(event, "proto"));
+	say_translation(words, json_object_get(event, "nat"), "via");
+	if (is_end)
+		say_carried(words, event);
 }
 
 static void say_rule(struct words *words, const json_t *rule)
@@ -114,6 +145,7 @@ int ks_export_words(const json_t *event, char text[KS_EXPORT_TEXT])
 	if (*verdict) {
 		priority = !strcmp(verdict, "deny") ? LOG_WARNING : !strcmp(verdict, "reject") ? LOG_NOTICE : LOG_INFO;
 		say(&words, "%s %s: %s", verdict, ks_member_text(event, "reason"), ks_member_text(event, "packet"));
+		say_translation(&words, json_object_get(event, "nat"), "to");
 		if (ks_member_number(event, "folded"))
 			say(&words, ", and %lld more", ks_member_number(event, "folded"));
 	} else {
@@ -179,7 +211,8 @@ int ks_exports_open(struct ks_exports *exports)
 		return complain("ipfix", exports->ipfix_to, fd);
 	ks_ipfix_init(&exports->ipfix, fd);
 	if (exports->lines)
-		exports->lines_fd = open(exports->lines, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+		exports->lines_fd =
+			open(exports->lines, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	return exports->lines && exports->lines_fd < 0 ? complain("lines", exports->lines, -errno) : 0;
 }
 
@@ -205,33 +238,57 @@ static void send_datagram(struct ks_exports *exports, int *fd, bool is_local, co
 	}
 }
 
+/* Adds "KEEPSTATE_FIELD=VALUE" and a newline, if the event has that and there is room. */
+static void add_field(char text[DATAGRAM], size_t *used, const char *field, const json_t *value)
+{
+	char line[256];
+	int size = 0;
+
+	if (json_is_string(value) && *json_string_value(value))
+		size = snprintf(line, sizeof(line), "KEEPSTATE_%s=%.200s", field, json_string_value(value));
+	else if (json_is_integer(value))
+		size = snprintf(line, sizeof(line), "KEEPSTATE_%s=%lld", field, json_integer_value(value));
+	if (size <= 0 || *used + (size_t)size + 2 > DATAGRAM)
+		return;
+	make_one_line(line);
+	*used += (size_t)snprintf(text + *used, DATAGRAM - *used, "%s\n", line);
+}
+
 /* NAME=VALUE lines; no value has a newline (systemd.io/JOURNAL_NATIVE_PROTOCOL). */
 static void send_journald(struct ks_exports *exports, const json_t *event, const char *words, int priority)
 {
 	static const struct {
-		const char *field, *member;
+		const char *field, *parent, *member;
 	} fields[] = {
-		{ "EVENT", "event" },
-		{ "VERDICT", "verdict" },
-		{ "REASON", "reason" },
-		{ "WHY", "why" },
-		{ "FROM", "from" },
-		{ "TO", "to" },
-		{ "PROTO", "proto" },
-		{ "SOURCE", "source" },
-		{ "FLOW", "id" },
-		{ "TIME", "time" },
-		{ "DESTINATION", "destination" },
+		{ "EVENT", NULL, "event" },
+		{ "VERDICT", NULL, "verdict" },
+		{ "REASON", NULL, "reason" },
+		{ "WHY", NULL, "why" },
+		{ "FROM", NULL, "from" },
+		{ "TO", NULL, "to" },
+		{ "PROTO", NULL, "proto" },
+		{ "SOURCE", NULL, "source" },
+		{ "SOURCE_PORT", NULL, "source_port" },
+		{ "DESTINATION", NULL, "destination" },
+		{ "DESTINATION_PORT", NULL, "destination_port" },
+		{ "NAT_SOURCE", "nat", "source" },
+		{ "NAT_SOURCE_PORT", "nat", "source_port" },
+		{ "NAT_DESTINATION", "nat", "destination" },
+		{ "NAT_DESTINATION_PORT", "nat", "destination_port" },
+		{ "RULE", "rule", "text" },
+		{ "LABEL", "rule", "label" },
+		{ "FLOW", NULL, "id" },
+		{ "TIME", NULL, "time" },
 	};
 	char text[DATAGRAM];
 	size_t used;
 
 	used = (size_t)snprintf(text, sizeof(text), "MESSAGE=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=keepstate\n", words,
 				priority);
-	for (size_t i = 0; i < KS_ARRAY_SIZE(fields) && used < sizeof(text) / 2; i++) {
-		if (*ks_member_text(event, fields[i].member))
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "KEEPSTATE_%s=%.200s\n",
-						 fields[i].field, ks_member_text(event, fields[i].member));
+	for (size_t i = 0; i < KS_ARRAY_SIZE(fields); i++) {
+		const json_t *in = fields[i].parent ? json_object_get(event, fields[i].parent) : event;
+
+		add_field(text, &used, fields[i].field, json_object_get(in, fields[i].member));
 	}
 	local_socket(exports, &exports->journald_fd, KS_SOURCE_JOURNALD);
 	send_datagram(exports, &exports->journald_fd, true, text, used);
@@ -254,13 +311,17 @@ static void send_syslog(struct ks_exports *exports, const json_t *event, const c
 	send_datagram(exports, &exports->syslog_fd, exports->syslog_is_local, text, (size_t)size);
 }
 
+/* A line of which only a part was written ends before the next one begins. Whoever does not read a pipe holds nobody up. */
 static void write_line(struct ks_exports *exports, const char *line, size_t size)
 {
 	char end[] = "\n";
-	const struct iovec parts[] = { { (void *)(uintptr_t)line, size }, { end, 1 } };
+	const struct iovec parts[] = { { end, exports->lines_cut }, { (void *)(uintptr_t)line, size }, { end, 1 } };
+	ssize_t whole = (ssize_t)size + 1 + exports->lines_cut;
+	ssize_t written = writev(exports->lines_fd, parts, KS_ARRAY_SIZE(parts));
 
-	if (writev(exports->lines_fd, parts, KS_ARRAY_SIZE(parts)) != (ssize_t)size + 1)
-		exports->unsent++;
+	if (written > 0)
+		exports->lines_cut = written != whole;
+	exports->unsent += written != whole;
 }
 
 void ks_exports_send(struct ks_exports *exports, const json_t *event, const char *line, size_t size)

@@ -20,6 +20,7 @@ struct ks_exports {
 	bool journald;
 	bool syslog_is_local;
 	int journald_fd, syslog_fd, lines_fd;
+	bool lines_cut; /* the last line was not written whole */
 	int64_t reopen; /* steady ms: not before */
 	struct ks_ipfix ipfix;
 	char host[64];
@@ -35,7 +36,7 @@ void ks_exports_send(struct ks_exports *exports, const json_t *event, const char
 /* Twice a second: what is gathered goes. */
 void ks_exports_flush(struct ks_exports *exports);
 
-/* An event in words: "deny no rule: wan 192.0.2.1:53 > lan 10.0.0.5:40000 udp, rule a.conf:4". Returns its priority of syslog. */
+/* An event in words, as one line: "deny no rule: wan 192.0.2.1:53 > lan 10.0.0.5:40000 udp, rule a.conf:4". Returns its priority of syslog. */
 int ks_export_words(const json_t *event, char text[KS_EXPORT_TEXT]);
 
 #endif

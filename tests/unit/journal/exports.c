@@ -2,6 +2,10 @@
 /* journal/exports.c, journal/ipfix.c: words, priorities and datagrams. */
 #include "tests/unit/journal/support.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <sys/socket.h>
 #include <syslog.h>
 
@@ -14,7 +18,8 @@
 	"\"proto\":\"tcp\",\"source\":\"10.0.0.10\",\"destination\":\"192.0.2.10\",\"source_port\":45656,"            \
 	"\"destination_port\":80,\"nat\":{\"source\":\"203.0.113.1\",\"source_port\":40123},\"from\":\"lan\",\"to\":" \
 	"\"wan\","                                                                                                    \
-	"\"packets\":[6,5],\"bytes\":[394,864],\"begun\":\"2026-11-29T10:00:01Z\",\"last\":\"2026-11-29T10:00:09."    \
+	"\"packets\":[6,5],\"bytes\":[394,864],\"begun\":\"2026-11-29T10:00:01Z\",\"duration\":8,\"last\":\"2026-11-" \
+	"29T10:00:09."                                                                                                \
 	"400Z\","                                                                                                     \
 	"\"why\":\"closed\",\"rule\":{\"id\":1,\"file\":\"a.conf\",\"line\":4,\"label\":\"we\\nb\"}}"
 
@@ -68,9 +73,18 @@ static void check_words(const char *text, const char *expected, int priority)
 static void test_words(void **state)
 {
 	check_words(FLOW("end"),
-		    "end (closed): lan 10.0.0.10:45656 > wan 192.0.2.10:80 tcp as 203.0.113.1:40123, rule a.conf:4 "
-		    "\"we b\"",
+		    "end (closed): lan 10.0.0.10:45656 > wan 192.0.2.10:80 tcp as 203.0.113.1:40123, 8 s, 6+5 packets, "
+		    "394+864 "
+		    "octets, rule a.conf:4 \"we b\"",
 		    LOG_INFO);
+	check_words("{\"event\":\"pass\",\"verdict\":\"allow\",\"reason\":\"new\",\"packet\":\"x\",\"nat\":{\"source\":"
+		    "\"203.0.113.1\","
+		    "\"source_port\":40123,\"destination\":\"2001:db8::1\",\"destination_port\":80},\"rule\":null}",
+		    "allow new: x as 203.0.113.1:40123 to [2001:db8::1]:80", LOG_INFO);
+	check_words("{\"event\":\"begin\",\"from\":\"lan\",\"to\":\"wan\",\"source\":\"10.0.0.10\",\"destination\":"
+		    "\"192.0.2.10\",\"proto\":"
+		    "\"icmp\",\"icmp_id\":77,\"nat\":{\"source\":\"203.0.113.1\",\"source_id\":99}}",
+		    "begin: lan 10.0.0.10 id 77 > wan 192.0.2.10 icmp as 203.0.113.1 id 99", LOG_INFO);
 	check_words("{\"event\":\"drop\",\"verdict\":\"deny\",\"reason\":\"no rule\",\"packet\":\"wan 1.2.3.4:5 > lan "
 		    "6.7.8.9:10 udp\","
 		    "\"rule\":null,\"folded\":12}",
@@ -93,6 +107,46 @@ static void test_journald(void **state)
 	assert_non_null(strstr((char *)buf, "we b\"\nPRIORITY=6\nSYSLOG_IDENTIFIER=keepstate\n"));
 	assert_non_null(strstr((char *)buf, "KEEPSTATE_WHY=closed\n"));
 	assert_non_null(strstr((char *)buf, "KEEPSTATE_SOURCE=10.0.0.10\n"));
+	assert_non_null(strstr((char *)buf, "KEEPSTATE_SOURCE_PORT=45656\n"));
+	assert_non_null(strstr((char *)buf, "KEEPSTATE_NAT_SOURCE=203.0.113.1\n"));
+	assert_non_null(strstr((char *)buf, "KEEPSTATE_NAT_SOURCE_PORT=40123\n"));
+	assert_non_null(strstr((char *)buf, "KEEPSTATE_LABEL=we b\n"));
+	assert_null(strstr((char *)buf, "KEEPSTATE_NAT_DESTINATION"));
+}
+
+/* A reader that waits, or a full disk, holds nobody up, and what is written later is a line of its own. */
+static void test_lines(void **state)
+{
+	char path[] = "/tmp/keepstate-lines-XXXXXX", buf[4096];
+	int reader, fd;
+
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(chdir(path), 0);
+	assert_int_equal(mkfifo("lines", 0600), 0);
+	exports.lines = "lines";
+	assert_int_equal(ks_exports_open(&exports), -ENXIO); /* nobody reads */
+	reader = open("lines", O_RDONLY | O_NONBLOCK);
+	assert_int_equal(ks_exports_open(&exports), 0);
+	while (!exports.unsent)
+		send_text(FLOW("end"));
+	assert_true(read(reader, buf, sizeof(buf)) > 0);
+	close(reader);
+	close(exports.lines_fd);
+	assert_int_equal(unlink("lines"), 0);
+
+	fd = open("lines", O_RDWR | O_CREAT, 0600);
+	exports.lines_fd = fd;
+	exports.lines_cut = true; /* as after a line of which the disk took a part */
+	send_text(FLOW("end"));
+	send_text(FLOW("end"));
+	assert_int_equal(pread(fd, buf, 2, 0), 2);
+	assert_memory_equal(buf, "\n{", 2);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 1 + 2 * (off_t)(strlen(FLOW("end")) + 1));
+	close(fd);
+	exports.lines_fd = -1;
+	assert_int_equal(unlink("lines"), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(path), 0);
 }
 
 static void test_syslog(void **state)
@@ -284,9 +338,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_exports, end_exports)
 	const struct CMUnitTest tests[] = {
-		TEST(test_words),	  TEST(test_journald),	 TEST(test_syslog),	      TEST(test_ipfix),
-		TEST(test_ipfix_splits),  TEST(test_ipfix_icmp), TEST(test_ipfix_begun_ipv6), TEST(test_ipfix_forward),
-		TEST(test_ipfix_of_ipv6), TEST(test_hostile)
+		TEST(test_words),	  TEST(test_lines),	    TEST(test_journald),   TEST(test_syslog),
+		TEST(test_ipfix),	  TEST(test_ipfix_splits),  TEST(test_ipfix_icmp), TEST(test_ipfix_begun_ipv6),
+		TEST(test_ipfix_forward), TEST(test_ipfix_of_ipv6), TEST(test_hostile)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
