@@ -16,7 +16,6 @@
 #define ROWS_AT_ONCE 256
 #define FOLLOWERS_MAX 32
 #define WISHES_MAX 128
-#define SLACK_MS 10000 /* entries come in about the order of their times */
 #define LIMIT_NONE INT64_MAX
 
 static void stream_free(void *arg)
@@ -252,7 +251,10 @@ static int copy_wishes(struct ks_stream *stream, const struct ks_inquiry *inquir
 	return err;
 }
 
-/* Narrows the ids by the entries' times; the exact time is a condition. */
+/*
+ * Narrows the ids by the entries' times. They are not in the order of these where the clock has been set back, so all are looked at, in the
+ * index: the sign keeps SQLite from walking through the rows.
+ */
 static int narrow_by_time(struct ks_stream *stream, const char *name, const char *text, bool is_end)
 {
 	struct ks_where *where = &stream->where;
@@ -268,12 +270,14 @@ static int narrow_by_time(struct ks_stream *stream, const char *name, const char
 	}
 	if (stream->flows) /* those that lived at some moment of that time */
 		return ks_where_number(where, is_end ? "begun < ?" : "ended IS NULL OR ended >= ?", ms);
-	snprintf(sql, sizeof(sql), "SELECT id FROM entry WHERE time >= %" PRId64 " ORDER BY time, id LIMIT 1",
-		 is_end ? ms + SLACK_MS : ms - SLACK_MS);
+	snprintf(sql, sizeof(sql),
+		 is_end ? "SELECT max(+id) FROM entry WHERE time < %" PRId64
+			: "SELECT min(+id) FROM entry WHERE time >= %" PRId64,
+		 ms);
 	ks_store_ask(stream->db, sql, &id);
-	if (is_end && id)
+	if (is_end)
 		stream->last = KS_MIN(stream->last, id);
-	else if (!is_end)
+	else
 		stream->first = id ? KS_MAX(stream->first, id) : stream->last + 1;
 	return ks_where_number(where, is_end ? "time < ?" : "time >= ?", ms);
 }

@@ -115,6 +115,36 @@ static void test_lists(void **state)
 	assert_string_equal(body_of("/v1/history?reason=!rule,no%20rule"), "");
 }
 
+static void write_at(const char *time)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "{\"event\":\"drop\",\"verdict\":\"deny\",\"time\":\"2026-11-%sZ\"}", time);
+	write_event(line);
+	commit_test();
+}
+
+/* A clock that was ahead is set back: entries of before are later than those behind them. */
+static void test_clock_set_back(void **state)
+{
+	const char *body;
+
+	write_at("30T09:00:00");
+	write_at("30T10:00:00");
+	write_at("29T09:00:00");
+	write_at("29T09:30:00");
+	body = body_of("/v1/history?since=2026-11-29T08:00:00Z&until=2026-11-29T09:15:00Z");
+	assert_null(strstr(body, "\"cursor\":\"2\""));
+	assert_non_null(strstr(body, "\"cursor\":\"3\""));
+	assert_null(strstr(body, "\"cursor\":\"4\""));
+	body = body_of("/v1/history?since=2026-11-29T09:15:00Z&until=2026-11-30T09:15:00Z");
+	assert_non_null(strstr(body, "\"cursor\":\"1\""));
+	assert_null(strstr(body, "\"cursor\":\"2\""));
+	assert_non_null(strstr(body, "\"cursor\":\"4\""));
+	assert_string_equal(body_of("/v1/history?until=2026-11-01T00:00:00Z"), "");
+	assert_string_equal(body_of("/v1/history?since=2027-01-01T00:00:00Z"), "");
+}
+
 static void test_empty_journal(void **state)
 {
 	assert_string_equal(body_of("/v1/history"), "");
@@ -156,8 +186,11 @@ static void test_long_search(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_server, end_server)
-	const struct CMUnitTest tests[] = { TEST(test_numbers_beyond_the_newest), TEST(test_lists),
-					    TEST(test_empty_journal), TEST(test_follow_from_beyond),
+	const struct CMUnitTest tests[] = { TEST(test_numbers_beyond_the_newest),
+					    TEST(test_lists),
+					    TEST(test_clock_set_back),
+					    TEST(test_empty_journal),
+					    TEST(test_follow_from_beyond),
 					    TEST(test_long_search) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
