@@ -23,6 +23,7 @@
 #define LIST_PAUSE_MS 300000 /* ... but no sooner than this after the last time: a list of a large table is work */
 #define LISTED_MS 3000 /* events of flows that ended before the list was made have come by then */
 #define TRIMS_MAX 4 /* a second */
+#define HEARD "heard" /* its name in the file */
 #define GAP_MS 1500 /* a shorter absence of the daemon is none to speak of */
 
 static const char *const state_names[] = { "waiting", "off", "writing", "stopped" };
@@ -378,13 +379,35 @@ static int keep_bounds(struct ks_keeper *keeper)
 	return err ?: measure(keeper);
 }
 
+/* Until when the daemon was heard is noted with the figures, so that the next journal knows how long there was none. */
+static int note_heard(struct ks_keeper *keeper)
+{
+	sqlite3_stmt *stmt = ks_store_use(&keeper->store, meta_set);
+
+	sqlite3_bind_text(stmt, 1, HEARD, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 2, keeper->heard);
+	return ks_store_run(&keeper->store, stmt);
+}
+
+/* The newest entry may be newer, if the journal before has died. */
+static int recall_heard(struct ks_keeper *keeper)
+{
+	int64_t noted = 0, newest = 0;
+	int err = ks_store_ask(keeper->store.db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = '" HEARD "'",
+			       &noted);
+
+	err = err ?: ks_store_ask(keeper->store.db, "SELECT time FROM entry ORDER BY id DESC LIMIT 1", &newest);
+	keeper->heard = KS_MAX(noted, newest);
+	return err;
+}
+
 static int write_figures(struct ks_keeper *keeper)
 {
 	int64_t now = ks_when_now();
 
 	if (!ks_figures_are_due(&keeper->figures, now))
 		return 0;
-	return begin(keeper) ?: ks_figures_write(&keeper->figures, &keeper->store, now);
+	return begin(keeper) ?: note_heard(keeper) ?: ks_figures_write(&keeper->figures, &keeper->store, now);
 }
 
 /* Opens the file if it is not, and says that it writes. */
@@ -447,6 +470,8 @@ void ks_keeper_second(struct ks_keeper *keeper)
 		look_away(keeper);
 		return;
 	}
+	if (keeper->connected)
+		keeper->heard = ks_when_now();
 	ks_figures_take(&keeper->figures, totals, ks_when_now());
 	take_settings(keeper, totals);
 	if (keeper->limit)
@@ -495,7 +520,7 @@ int ks_keeper_init(struct ks_keeper *keeper, const char *path, struct ks_exports
 	ks_queue_init(&keeper->queue);
 	pthread_mutex_init(&keeper->mutex, NULL);
 	pthread_cond_init(&keeper->changed, NULL);
-	err = ks_figures_init(&keeper->figures) ?: open_store(keeper);
+	err = ks_figures_init(&keeper->figures) ?: open_store(keeper) ?: recall_heard(keeper);
 	if (err)
 		return err;
 	ks_figures_load(&keeper->figures, &keeper->store);
@@ -520,7 +545,8 @@ void ks_keeper_fini(struct ks_keeper *keeper)
 {
 	if (keeper->store.db && keeper->state != KS_KEEPER_STOPPED) {
 		commit(keeper);
-		if (!begin(keeper) && !ks_figures_write(&keeper->figures, &keeper->store, ks_when_now()))
+		if (!begin(keeper) && !note_heard(keeper) &&
+		    !ks_figures_write(&keeper->figures, &keeper->store, ks_when_now()))
 			commit(keeper);
 	}
 	ks_store_close(&keeper->store);

@@ -202,6 +202,36 @@ static void test_gap_after_quiet(void **state)
 	assert_int_equal(ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6"), 5000);
 }
 
+static int64_t sum_of_gaps(void)
+{
+	return ask_test("SELECT sum(json_extract(rest, '$.gap')) FROM entry WHERE event = 6");
+}
+
+/* The journal is ended, and another one hears the daemon so much later. */
+static void start_again(const char *meanwhile, int64_t ms)
+{
+	ks_keeper_fini(&keeper);
+	assert_int_equal(ks_store_execute(&test_store, meanwhile), 0);
+	assert_int_equal(ks_keeper_init(&keeper, test_path, &exports, nothing_committed, NULL), 0);
+	write_line(KS_LINE_CONNECTED, ks_when_now() + ms, "");
+	ks_keeper_second(&keeper);
+}
+
+/* While it did not run nobody listened. One that died has noted nothing in its last moments but what it wrote. */
+static void test_gap_of_its_own(void **state)
+{
+	ks_keeper_second(&keeper);
+	write_line(KS_LINE_CONNECTED, ks_when_now(), "");
+	keeper.connected = true;
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE event = 6"), 0);
+	start_again("SELECT 1", 5000);
+	assert_in_range(sum_of_gaps(), 4000, 6000);
+	write_line(KS_LINE_EVENT, ks_when_now(), DROP);
+	start_again("DELETE FROM meta; DELETE FROM entry WHERE event = 6", 9000);
+	assert_in_range(sum_of_gaps(), 8000, 10000);
+}
+
 static int64_t count_living(void)
 {
 	return ask_test("SELECT count(*) FROM flow WHERE ended IS NULL");
@@ -297,7 +327,8 @@ int main(void)
 					    TEST(test_unlisted_ends),
 					    TEST(test_broken_list),
 					    TEST(test_list_of_failed_batch),
-					    TEST(test_list_after_loss) };
+					    TEST(test_list_after_loss),
+					    TEST(test_gap_of_its_own) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
