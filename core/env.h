@@ -89,7 +89,8 @@ const struct ks_limit *env_limit(struct ks_env *env, __u32 index);
 /* State. */
 const struct ks_table_shape *env_table_shape(struct ks_env *env);
 struct ks_table_counts *env_table_counts(struct ks_env *env);
-struct ks_bucket *env_bucket(struct ks_env *env, __u32 index);
+struct ks_bucket *env_bucket(struct ks_env *env,
+			     __u32 index); /* behind the buckets are their tags: ks_table_length() of them */
 
 /* One of KS_BUDGETS numbers of mappings (core/table/table.h). */
 struct ks_budget *env_budget(struct ks_env *env, __u32 index);

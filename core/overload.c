@@ -57,10 +57,14 @@ struct end_ctx {
 /* Copies the key of a slot, if that has a flow. A torn copy names none. */
 static ks_inline bool key_read(struct end_ctx *ctx, __u32 i)
 {
-	struct ks_bucket *bucket = env_bucket(ctx->env, ctx->bucket);
+	const struct ks_tags *tags = tags_get(ctx->env, ctx->bucket);
+	const struct ks_bucket *bucket;
 	const struct ks_slot *slot;
 
-	if (!bucket || !ks_load_hint(&bucket->tag[i]))
+	if (!tags || !ks_load_hint(&tags->tag[i]))
+		return false;
+	bucket = env_bucket(ctx->env, ctx->bucket);
+	if (!bucket)
 		return false;
 	slot = &bucket->slot[i];
 	ks_words_load(&ctx->e->key, &slot->key, sizeof(ctx->e->key));

@@ -38,8 +38,10 @@ void ks_budgets_count(const struct ks_bucket *table, const struct ks_table_shape
 
 	memset(counted, 0, KS_BUDGETS * sizeof(*counted));
 	for (__u32 i = 0; i < shape->buckets; i++) {
+		const struct ks_tags *tags = ks_tags_of(table, shape->buckets, i);
+
 		for (unsigned j = 0; j < KS_BUCKET_SLOTS; j++) {
-			if (ks_load_relaxed(&table[i].tag[j]) && ks_slot_copy(&table[i].slot[j], &slot))
+			if (ks_load_relaxed(&tags->tag[j]) && ks_slot_copy(&table[i].slot[j], &slot))
 				count_entry(shape, &slot, counted);
 		}
 	}

@@ -36,7 +36,7 @@ static int table_create(struct ks_engine *engine, __u32 flows)
 	void *memory;
 
 	engine->shape.buckets = ks_table_buckets(flows);
-	sets = (size_t)engine->shape.buckets *
+	sets = (size_t)ks_table_length(engine->shape.buckets) *
 	       sizeof(struct ks_bucket); /* they begin there, on a cache line of their own */
 	size = sets + KS_CHALLENGE_SETS * sizeof(struct ks_challenge_set);
 	size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
@@ -282,22 +282,28 @@ const __u8 *ks_engine_output(const struct ks_engine *engine, __u32 *length)
 	return engine->changed ? engine->output : engine->frame->data;
 }
 
-/* Fetches the line of tags of a bucket. */
+/* The tags of the first (n = 0) or second bucket of a hash. */
+static const struct ks_tags *tags_at(const struct ks_engine *engine, __u64 hash, __u32 n)
+{
+	return ks_tags_of(engine->buckets, engine->shape.buckets, ks_table_bucket(&engine->shape, hash, n));
+}
+
 static void prefetch_tags(const struct ks_engine *engine, __u64 hash, __u32 n)
 {
-	__builtin_prefetch(&engine->buckets[ks_table_bucket(&engine->shape, hash, n)]);
+	__builtin_prefetch(tags_at(engine, hash, n));
 }
 
 /* Fetches the two lines of the flow whose tag fits, to be written. Returns false if no tag does. */
 static bool prefetch_flow(const struct ks_engine *engine, __u64 hash, __u32 n)
 {
 	const struct ks_bucket *bucket = &engine->buckets[ks_table_bucket(&engine->shape, hash, n)];
+	const struct ks_tags *tags = tags_at(engine, hash, n);
 	__u16 tag = ks_table_tag(hash);
 
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
 		__u32 i = ks_table_slot(hash, k);
 
-		if (ks_load_hint(&bucket->tag[i]) != tag)
+		if (ks_load_hint(&tags->tag[i]) != tag)
 			continue;
 		__builtin_prefetch(&bucket->slot[i].key, 1);
 		__builtin_prefetch(&bucket->slot[i].flow.volume, 1);

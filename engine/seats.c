@@ -81,6 +81,11 @@ static int waiting_add(struct seat_ctx *ctx, __u32 id, const struct ks_flow *flo
 	return 0;
 }
 
+static const struct ks_tags *tags_of(const struct ks_engine *engine, __u32 index)
+{
+	return ks_tags_of(engine->buckets, engine->shape.buckets, index);
+}
+
 /* Collects those who wait and have no seat. */
 static int collect(struct seat_ctx *ctx)
 {
@@ -90,7 +95,7 @@ static int collect(struct seat_ctx *ctx)
 	for (__u32 id = 1; !err && id <= slots_of(ctx->engine); id++) {
 		struct ks_flow_ref ref = ks_slot_at(id);
 
-		if (ks_load_relaxed(&ctx->engine->buckets[ref.bucket].tag[ref.slot]) &&
+		if (ks_load_relaxed(&tags_of(ctx->engine, ref.bucket)->tag[ref.slot]) &&
 		    !(ctx->seated[id / BITS] >> id % BITS & 1) && waiting_read(ctx->engine, id, &slot))
 			err = waiting_add(ctx, id, &slot.flow);
 	}

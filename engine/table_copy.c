@@ -69,6 +69,24 @@ static void translate_places(const struct ks_table_copy *copy, struct ks_slot *s
 		*fields[i] = new_place(copy, *fields[i]);
 }
 
+static const struct ks_tags *tags_to(const struct ks_table_copy *copy, __u32 index)
+{
+	return ks_tags_of(copy->to, copy->to_shape.buckets, index);
+}
+
+static void tag_write(const struct ks_table_copy *copy, const struct ks_flow_ref *ref, __u16 tag)
+{
+	ks_store_relaxed(&ks_tags_edit(copy->to, copy->to_shape.buckets, ref->bucket)->tag[ref->slot], tag);
+}
+
+/* Returns true if an old slot is in use. All layouts so far have their slots in the same place; before 4 not their tags. */
+static bool is_used(const struct ks_table_copy *copy, __u32 bucket, __u32 slot)
+{
+	if (copy->convert)
+		return ks_load_relaxed(&copy->from[bucket].slot[slot].flow.state) != KS_STATE_NONE;
+	return ks_load_relaxed(&ks_tags_of(copy->from, copy->from_buckets, bucket)->tag[slot]);
+}
+
 static struct ks_slot *slot_at(const struct ks_table_copy *copy, __u32 id)
 {
 	struct ks_flow_ref ref = ks_slot_at(id);
@@ -99,10 +117,10 @@ static struct ks_tally *tally_at(const struct ks_table_copy *copy, const struct 
 	__u64 hash = ks_flow_key_hash(key, copy->to_shape.key);
 
 	for (__u32 n = 0; n < 2 * KS_BUCKET_SLOTS; n++) {
-		struct ks_bucket *bucket = &copy->to[ks_table_bucket(&copy->to_shape, hash, n / KS_BUCKET_SLOTS)];
-		__u32 i = ks_table_slot(hash, n);
+		__u32 index = ks_table_bucket(&copy->to_shape, hash, n / KS_BUCKET_SLOTS), i = ks_table_slot(hash, n);
+		struct ks_bucket *bucket = &copy->to[index];
 
-		if (ks_load_relaxed(&bucket->tag[i]) == ks_table_tag(hash) &&
+		if (ks_load_relaxed(&tags_to(copy, index)->tag[i]) == ks_table_tag(hash) &&
 		    shared_key_equal(&bucket->slot[i].key, key))
 			return &ks_record_edit(&bucket->slot[i].flow)->tally;
 	}
@@ -152,10 +170,11 @@ static bool slot_update(const struct ks_table_copy *copy, struct ks_slot *to, co
 }
 
 /* Fills a slot that was free a moment ago, and sets *version. Returns false if it is not free any more. */
-static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, unsigned i, const struct ks_slot *entry,
+static bool slot_fill(const struct ks_table_copy *copy, const struct ks_flow_ref *ref, const struct ks_slot *entry,
 		      __u16 tag, __u32 *version)
 {
-	struct ks_slot *slot = &bucket->slot[i];
+	struct ks_slot *slot = &copy->to[ref->bucket].slot[ref->slot];
+	struct ks_table_counts *counts = copy->counts;
 
 	*version = ks_load_acquire(&slot->flow.version);
 	if (*version & 1 || !slot_claim(slot, *version))
@@ -164,7 +183,7 @@ static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, 
 		slot_release(slot, *version);
 		return false;
 	}
-	ks_store_relaxed(&bucket->tag[i], tag);
+	tag_write(copy, ref, tag);
 	slot_store(slot, entry, *version);
 	*version += SLOT_VERSIONS;
 	ks_fetch_add(entry_counter(counts, entry->key.kind, entry->flow.state), 1);
@@ -173,14 +192,16 @@ static bool slot_fill(struct ks_table_counts *counts, struct ks_bucket *bucket, 
 }
 
 /* Sets *free to the first free slot for this hash, or -1, and *there if the bucket has the key. Returns the slots in use. */
-static unsigned look(const struct ks_bucket *bucket, __u64 hash, const struct ks_flow_key *key, int *free, bool *there)
+static unsigned look(const struct ks_table_copy *copy, __u32 index, __u64 hash, const struct ks_flow_key *key,
+		     int *free, bool *there)
 {
+	const struct ks_bucket *bucket = &copy->to[index];
 	unsigned used = 0;
 
 	*free = -1;
 	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
 		__u32 i = ks_table_slot(hash, n);
-		__u16 tag = ks_load_relaxed(&bucket->tag[i]);
+		__u16 tag = ks_load_relaxed(&tags_to(copy, index)->tag[i]);
 
 		if (!tag && *free < 0)
 			*free = (int)i;
@@ -203,14 +224,14 @@ static void insert_claimed(struct ks_table_copy *copy, const struct ks_slot *ent
 		int free[2];
 
 		for (n = 0; n < 2; n++)
-			used[n] = look(&copy->to[p.bucket[n]], hash, &entry->key, &free[n], &there);
+			used[n] = look(copy, p.bucket[n], hash, &entry->key, &free[n], &there);
 		if (there) /* a packet has opened it again */
 			return;
 		n = free[0] < 0 || (free[1] >= 0 && used[0] > KS_BUCKET_LOW && used[0] > used[1]);
 		if (free[n] < 0)
 			break;
 		ref = (struct ks_flow_ref){ .bucket = p.bucket[n], .slot = (__u32)free[n] };
-		if (slot_fill(copy->counts, &copy->to[ref.bucket], ref.slot, entry, p.tag, &copied->to_version)) {
+		if (slot_fill(copy, &ref, entry, p.tag, &copied->to_version)) {
 			copied->id = ks_slot_id(&ref);
 			tallies_change(copy, entry, 1);
 			return;
@@ -287,7 +308,7 @@ static void each_slot(struct ks_table_copy *copy, __u32 clock, slot_fn *fn)
 		for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
 			const struct ks_slot *slot = &copy->from[b].slot[i];
 
-			if (ks_load_relaxed(&copy->from[b].tag[i]))
+			if (is_used(copy, b, i))
 				fn(copy, slot, &copy->copied[b * KS_BUCKET_SLOTS + i], clock);
 		}
 	}
@@ -343,13 +364,13 @@ static void fix_slot(struct ks_table_copy *copy, const struct ks_slot *slot, str
 /* --- what has ended since --- */
 
 /* Returns true if the old slot has no longer the entry that was copied. One that somebody is writing may have. */
-static bool is_gone(const struct ks_table_copy *copy, const struct ks_slot *slot, __u16 tag,
+static bool is_gone(const struct ks_table_copy *copy, const struct ks_slot *slot, bool used,
 		    const struct ks_slot *former)
 {
 	struct ks_slot entry;
 
-	if (!tag || copy->convert)
-		return !tag;
+	if (!used || copy->convert)
+		return !used;
 	return ks_slot_copy(slot, &entry) &&
 	       (entry.flow.state == KS_STATE_NONE || !shared_key_equal(&former->key, &entry.key));
 }
@@ -368,15 +389,14 @@ static bool is_owned(const struct ks_table_copy *copy, const struct ks_slot *ali
 static void slot_drop(const struct ks_table_copy *copy, const struct ks_copied *copied)
 {
 	struct ks_flow_ref ref = ks_slot_at(copied->id);
-	struct ks_bucket *bucket = &copy->to[ref.bucket];
-	struct ks_slot *slot = &bucket->slot[ref.slot];
+	struct ks_slot *slot = slot_at(copy, copied->id);
 
 	if (!slot_claim(slot, copied->to_version))
 		return;
 	tallies_change(copy, slot, -1);
 	ks_fetch_add(entry_counter(copy->counts, slot->key.kind, slot->flow.state), -1);
 	half_open_account(copy->counts, flow_state(slot), KS_STATE_NONE);
-	ks_store_relaxed(&bucket->tag[ref.slot], 0);
+	tag_write(copy, &ref, 0);
 	ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
 	slot_release(slot, copied->to_version);
 }
@@ -389,7 +409,7 @@ static void drop_if_gone(struct ks_table_copy *copy, __u32 b, __u32 i, bool alia
 	__u32 state = former ? ks_load_relaxed(&former->flow.state) : KS_STATE_TALLY;
 
 	if (state == KS_STATE_TALLY || (state == KS_STATE_ALIAS) != aliases ||
-	    !is_gone(copy, &copy->from[b].slot[i], ks_load_relaxed(&copy->from[b].tag[i]), former) ||
+	    !is_gone(copy, &copy->from[b].slot[i], is_used(copy, b, i), former) ||
 	    (aliases && is_owned(copy, former, copied->id)))
 		return;
 	slot_drop(copy, copied);

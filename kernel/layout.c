@@ -10,6 +10,13 @@
 #include "core/table/layout.h"
 #include "kernel/internal.h"
 
+/* The tags moved with layout 4, from the heads of the buckets to behind them; the entries are the same. */
+static bool entry_keep(struct ks_slot *slot)
+{
+	(void)slot;
+	return true;
+}
+
 /*
  * A build of layout `to` can take over a table of layout `from`: by a function
  * that makes a new entry of an old one, or as it is (NULL), where states and kinds
@@ -21,8 +28,9 @@ static const struct {
 } layouts[] = {
 	{ KS_TABLE_LAYOUT, KS_TABLE_LAYOUT, NULL },
 	/* KS_MEMORY_HIGH came within 3: a memory without it is looked for on the other side when one makes room, nothing else. */
-	{ 1, 3, NULL },
-	{ 2, 3, NULL },
+	{ 1, KS_TABLE_LAYOUT, entry_keep },
+	{ 2, KS_TABLE_LAYOUT, entry_keep },
+	{ 3, KS_TABLE_LAYOUT, entry_keep },
 };
 
 static int read_shape(int fd, struct ks_table_shape *shape)

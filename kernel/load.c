@@ -261,8 +261,8 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 	prepare_backstop(skeleton->obj, opts->test_mode);
 	err = reuse ? reuse_maps(skeleton->obj, reuse, buckets) : 0;
 	if (!err && buckets)
-		err = bpf_map__set_max_entries(skeleton->maps.ks_table, buckets)
-			      ?: ks_memory_check_table((__u64)buckets * bpf_map__value_size(skeleton->maps.ks_table));
+		err = bpf_map__set_max_entries(skeleton->maps.ks_table, ks_table_length(buckets))
+			      ?: ks_memory_check_table((__u64)ks_table_length(buckets) * sizeof(struct ks_bucket));
 	if (err)
 		return err;
 	err = keepstate_bpf__load(skeleton);

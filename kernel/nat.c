@@ -35,11 +35,12 @@ static bool find_by_key(const struct ks_kernel *kernel, const struct ks_flow_key
 {
 	for (__u32 i = 0; i < kernel->shape->buckets; i++) {
 		const struct ks_bucket *bucket = &kernel->table[i];
+		const struct ks_tags *tags = ks_tags_of(kernel->table, kernel->shape->buckets, i);
 
 		for (unsigned j = 0; j < KS_BUCKET_SLOTS; j++) {
 			const struct ks_flow_ref ref = { .bucket = i, .slot = j };
 
-			if (!ks_load_relaxed(&bucket->tag[j]) || memcmp(&bucket->slot[j].key, key, sizeof(*key)) ||
+			if (!ks_load_relaxed(&tags->tag[j]) || memcmp(&bucket->slot[j].key, key, sizeof(*key)) ||
 			    !ks_slot_copy(&bucket->slot[j], copy) || copy->flow.state == KS_STATE_NONE ||
 			    memcmp(&copy->key, key, sizeof(*key)))
 				continue;
@@ -262,13 +263,15 @@ static int end_translated(struct kill_translated_ctx *ctx, const struct ks_slot 
 
 static int look_through(struct kill_translated_ctx *ctx)
 {
+	const struct ks_kernel *kernel = ctx->kernel;
 	int err = 0;
 
-	for (__u32 i = 0; !err && i < ctx->kernel->shape->buckets; i++) {
-		const struct ks_bucket *bucket = &ctx->kernel->table[i];
+	for (__u32 i = 0; !err && i < kernel->shape->buckets; i++) {
+		const struct ks_bucket *bucket = &kernel->table[i];
+		const struct ks_tags *tags = ks_tags_of(kernel->table, kernel->shape->buckets, i);
 
 		for (unsigned j = 0; !err && j < KS_BUCKET_SLOTS; j++) {
-			if (ks_load_relaxed(&bucket->tag[j]))
+			if (ks_load_relaxed(&tags->tag[j]))
 				err = end_translated(ctx, &bucket->slot[j]);
 		}
 	}

@@ -171,7 +171,7 @@ bool ks_kernel_is_too_small(const struct ks_kernel *kernel, const struct ks_poli
 
 __u64 ks_kernel_table_bytes(const struct ks_policy *policy)
 {
-	return (__u64)wanted_buckets(policy) * sizeof(struct ks_bucket);
+	return (__u64)ks_table_length(wanted_buckets(policy)) * sizeof(struct ks_bucket);
 }
 
 /* Tests have a clock of their own. */

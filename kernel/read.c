@@ -44,11 +44,12 @@ int ks_kernel_each_slot_from(const struct ks_kernel *kernel, __u32 *cursor, __u3
 	while (*cursor < end && !result) {
 		struct ks_flow_ref ref = { .bucket = (*cursor)++ };
 		const struct ks_bucket *bucket = &kernel->table[ref.bucket];
+		const struct ks_tags *tags = ks_tags_of(kernel->table, kernel->shape->buckets, ref.bucket);
 
 		for (; ref.slot < KS_BUCKET_SLOTS && !result; ref.slot++) {
 			struct ks_slot copy;
 
-			if (ks_load_relaxed(&bucket->tag[ref.slot]) &&
+			if (ks_load_relaxed(&tags->tag[ref.slot]) &&
 			    copy_live_flow(&bucket->slot[ref.slot], now, &copy))
 				result = fn(ks_slot_id(&ref), &copy, arg);
 		}

@@ -119,6 +119,7 @@ static bool take(const struct collect_ctx *ctx, const struct ks_slot *copy, __u3
 static int take_bucket(const struct collect_ctx *ctx, __u32 index, bool flows)
 {
 	const struct ks_bucket *bucket = &ctx->table->buckets[index];
+	const struct ks_tags *tags = ks_tags_of(ctx->table->buckets, ctx->table->count, index);
 	struct ks_saved_entry entry;
 	struct ks_slot copy;
 	int result = 0;
@@ -126,7 +127,7 @@ static int take_bucket(const struct collect_ctx *ctx, __u32 index, bool flows)
 	for (__u32 i = 0; !result && i < KS_BUCKET_SLOTS; i++) {
 		const struct ks_flow_ref ref = { .bucket = index, .slot = i };
 
-		if (!ks_load_relaxed(&bucket->tag[i]) || !ks_slot_copy(&bucket->slot[i], &copy) ||
+		if (!ks_load_relaxed(&tags->tag[i]) || !ks_slot_copy(&bucket->slot[i], &copy) ||
 		    (copy.key.kind == KS_KIND_FLOW) != flows || !take(ctx, &copy, ks_slot_id(&ref), &entry))
 			continue;
 		result = ctx->fn(&entry, ctx->arg);

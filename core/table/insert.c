@@ -124,9 +124,7 @@ static inline void choose(struct insert_ctx *c, __u32 rank, __u32 bucket, __u32 
 
 static inline bool half_open_is_stale(const struct ks_flow *flow, __u32 clock)
 {
-	__s32 age = (__s32)(clock - flow->seen);
-
-	return ks_state_is_half_open(flow->state) && age > HANDSHAKE_MS;
+	return ks_state_is_half_open(flow->state) && (__s32)(clock - flow->seen) > HANDSHAKE_MS;
 }
 
 /* A dead entry may be taken over; of live ones flows that are closed, half-open, or of protocols without a handshake recycled. */
@@ -184,14 +182,15 @@ static long bucket_scan_tags(__u32 n, void *arg)
 {
 	struct insert_ctx *c = arg;
 	__u32 index = n ? c->candidates->bucket[1] : c->candidates->bucket[0];
+	const struct ks_tags *tags = tags_get(c->env, index);
 	struct ks_bucket *bucket = env_bucket(c->env, index);
 	__u32 used = (__u32)ks_hide_value(0, c->e->hash), free = (__u32)ks_hide_value(NO_SLOT, c->e->hash);
 
-	if (!bucket)
+	if (!tags || !bucket)
 		return 1;
 	for (__u32 k = 0; k < KS_BUCKET_SLOTS; k++) {
 		__u32 i = ks_table_slot(c->e->hash, k);
-		__u16 tag = ks_load_hint(&bucket->tag[i]);
+		__u16 tag = ks_load_hint(&tags->tag[i]);
 
 		if (tag == 0) {
 			free = free == NO_SLOT ? i : free;
@@ -315,15 +314,17 @@ static long rank_tallies(__u32 n, void *arg)
 {
 	struct insert_ctx *c = arg;
 	__u32 index = c->candidates->bucket[0] + n / KS_BUCKET_SLOTS, i = n & KS_BUCKET_SLOT_MASK, rank;
+	const struct ks_tags *tags;
 	struct ks_bucket *bucket;
 	__s32 age;
 
 	if (!c->buckets || (n >= NEAR_TALLIES * KS_BUCKET_SLOTS && c->best.rank != SLOT_TAKEN))
 		return 1;
 	index %= c->buckets;
+	tags = tags_get(c->env, index);
 	bucket = env_bucket(c->env, index);
-	if (!bucket || !ks_load_hint(&bucket->tag[i]))
-		return !bucket;
+	if (!tags || !bucket || !ks_load_hint(&tags->tag[i]))
+		return !tags || !bucket;
 	rank = tally_rank(&bucket->slot[i], c->e->key.kind);
 	age = (__s32)(c->e->clock - ks_load_hint(&bucket->slot[i].flow.seen));
 	if (!is_better(c, rank, age))
@@ -456,10 +457,10 @@ static ks_inline __u32 slot_fill(struct ks_env *env, struct ks_entry *e, const s
 	}
 	ks_share_count(env, &e->key, &e->after, 1);
 	ks_words_store(&slot->key, &e->key, sizeof(slot->key));
-	ks_store_relaxed(&bucket->tag[best->slot & KS_BUCKET_SLOT_MASK], tag);
-	slot_write(slot, e, version);
 	e->ref.bucket = best->bucket;
 	e->ref.slot = best->slot;
+	tag_set(env, &e->ref, tag);
+	slot_write(slot, e, version);
 	if (best->rank != SLOT_FREE) {
 		if (entry_is_flow(e->gone.kind, e->before.state))
 			ks_fetch_add(&counts->recycled, 1);

@@ -36,6 +36,46 @@ static inline struct candidates candidates_of(__u64 hash, const struct ks_table_
 	return p;
 }
 
+/* The tags of a bucket. Not in ks_table_find(), where the shape is at hand. */
+static ks_inline struct ks_tags *tags_in(struct ks_env *env, const struct ks_table_shape *shape, __u32 index)
+{
+	struct ks_bucket *page = env_bucket(env, shape->buckets + index / KS_TAGS_IN_PAGE);
+
+	return page ? (struct ks_tags *)page + index % KS_TAGS_IN_PAGE : NULL;
+}
+
+static ks_inline struct ks_tags *tags_get(struct ks_env *env, __u32 index)
+{
+	const struct ks_table_shape *shape = env_table_shape(env);
+
+	return shape ? tags_in(env, shape, index) : NULL;
+}
+
+/* Writes the tag of a slot that is claimed. */
+static ks_inline void tag_set(struct ks_env *env, const struct ks_flow_ref *ref, __u16 tag)
+{
+	struct ks_tags *tags = tags_get(env, ref->bucket);
+
+	if (tags)
+		ks_store_relaxed(&tags->tag[ref->slot & KS_BUCKET_SLOT_MASK], tag);
+}
+
+#define KS_TAG_EACH 0x0001000100010001ULL /* times a tag: that in all four of a word */
+#define KS_TAG_REST 0x7fff7fff7fff7fffULL
+
+/* Returns which of four tags are `tag`: the highest bit of each that is. Exact, unlike the shorter test for a zero (Warren, Hacker's Delight, 6-1). */
+static ks_inline __u64 tags_equal(__u64 tags, __u16 tag)
+{
+	__u64 differ = tags ^ tag * KS_TAG_EACH;
+
+	return ~((((differ & KS_TAG_REST) + KS_TAG_REST) | differ) | KS_TAG_REST);
+}
+
+static ks_inline bool tags_have(const struct ks_tags *tags, __u16 tag)
+{
+	return tags_equal(ks_load_hint(&tags->word[0]), tag) | tags_equal(ks_load_hint(&tags->word[1]), tag);
+}
+
 static inline bool key_equal(const struct ks_flow_key *a, const struct ks_flow_key *b)
 {
 	return ks_addr_equal(&a->addr[0], &b->addr[0]) && ks_addr_equal(&a->addr[1], &b->addr[1]) && a->tail == b->tail;
@@ -165,7 +205,7 @@ static ks_inline void slot_free(struct ks_env *env, struct ks_bucket *bucket, co
 	entry_tell_end(env, &slot->key, &slot->flow, why);
 	ks_table_ended(env, slot->key.kind, &slot->flow, ks_slot_id(ref));
 	ks_share_count(env, &slot->key, &slot->flow, -1);
-	ks_store_relaxed(&bucket->tag[ref->slot & KS_BUCKET_SLOT_MASK], 0);
+	tag_set(env, ref, 0);
 	ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
 	slot_release(slot, version);
 }

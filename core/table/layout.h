@@ -11,7 +11,7 @@
 #ifndef KS_CORE_TABLE_LAYOUT_H
 #define KS_CORE_TABLE_LAYOUT_H
 
-#define KS_TABLE_LAYOUT 3U
-#define KS_TABLE_LAYOUT_SUM 0x0d9a6ed2U
+#define KS_TABLE_LAYOUT 4U
+#define KS_TABLE_LAYOUT_SUM 0x3b0f2efaU
 
 #endif

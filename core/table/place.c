@@ -103,14 +103,18 @@ static long place_look(__u32 n, void *arg)
 {
 	struct place_ctx *ctx = arg;
 	__u32 index, i = n & KS_BUCKET_SLOT_MASK;
+	const struct ks_tags *tags;
 	struct ks_bucket *bucket;
 
 	if (!ctx->buckets ||
 	    (ctx->id && n >= (is_helper(ctx->kind) ? PLACE_LEAST_HELPERS : PLACE_LEAST) * KS_BUCKET_SLOTS))
 		return 1;
 	index = ks_table_near(ctx->hash, ctx->first, ctx->buckets, n / KS_BUCKET_SLOTS);
+	tags = tags_get(ctx->env, index);
+	if (!tags || !ks_load_hint(&tags->tag[i]))
+		return 0;
 	bucket = env_bucket(ctx->env, index);
-	if (bucket && ks_load_hint(&bucket->tag[i]))
+	if (bucket)
 		place_rank(ctx, bucket, index, i);
 	return 0;
 }

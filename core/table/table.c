@@ -30,12 +30,13 @@ static inline bool slot_read(const struct ks_slot *slot, struct ks_entry *e)
 }
 
 /* Looks through one bucket. Returns true when the search is over. */
-static inline bool bucket_search(struct ks_bucket *bucket, __u16 tag, struct ks_entry *e)
+static inline bool bucket_search(const struct ks_bucket *bucket, const struct ks_tags *tags, __u16 tag,
+				 struct ks_entry *e)
 {
 	for (__u32 n = 0; n < KS_BUCKET_SLOTS; n++) {
 		__u32 i = ks_table_slot(e->hash, n);
 
-		if (ks_load_hint(&bucket->tag[i]) != tag || !slot_read(&bucket->slot[i], e))
+		if (ks_load_hint(&tags->tag[i]) != tag || !slot_read(&bucket->slot[i], e))
 			continue;
 		e->ref.slot = i;
 		e->found = !e->busy;
@@ -144,9 +145,13 @@ ks_isolated __u32 ks_table_find_isolated(struct ks_env *env, struct ks_entry *e)
 		return 0;
 	p = candidates_of(e->hash, shape);
 	for (__u32 n = 0; n < 2; n++) {
-		struct ks_bucket *bucket = env_bucket(env, p.bucket[n]);
+		const struct ks_tags *tags = tags_in(env, shape, p.bucket[n]);
+		const struct ks_bucket *bucket;
 
-		if (bucket && bucket_search(bucket, p.tag, e)) {
+		if (!tags || !tags_have(tags, p.tag))
+			continue;
+		bucket = env_bucket(env, p.bucket[n]);
+		if (bucket && bucket_search(bucket, tags, p.tag, e)) {
 			e->ref.bucket = p.bucket[n];
 			break;
 		}
@@ -206,7 +211,7 @@ static void alias_free(struct ks_env *env, struct ks_table_counts *counts, __u32
 	if (version & 1 || !slot_claim(slot, version))
 		return;
 	if (slot->flow.state == KS_STATE_ALIAS && ks_record_of(&slot->flow)->alias.flow[0] == owner) {
-		ks_store_relaxed(&bucket->tag[ref.slot & KS_BUCKET_SLOT_MASK], 0);
+		tag_set(env, &ref, 0);
 		ks_store_relaxed(&slot->flow.state, KS_STATE_NONE);
 		ks_fetch_add(&counts->records[KS_KIND_FLOW], -1);
 	}
@@ -263,16 +268,20 @@ static long sweep_slot(__u32 n, void *arg)
 {
 	struct sweep_ctx *ctx = arg;
 	struct ks_flow_ref ref = { .bucket = ctx->bucket, .slot = n & KS_BUCKET_SLOT_MASK };
-	struct ks_bucket *bucket = env_bucket(ctx->env, ctx->bucket);
+	const struct ks_tags *tags = tags_get(ctx->env, ctx->bucket);
+	struct ks_bucket *bucket;
 	struct ks_flow head;
 	struct ks_slot *slot;
 	__u32 version;
 
+	if (!tags)
+		return 1;
+	if (ks_load_hint(&tags->tag[ref.slot]) == 0)
+		return 0;
+	bucket = env_bucket(ctx->env, ctx->bucket);
 	if (!bucket)
 		return 1;
 	slot = &bucket->slot[ref.slot];
-	if (ks_load_hint(&bucket->tag[ref.slot]) == 0)
-		return 0;
 	ks_flow_peek(&slot->flow, &head);
 	if (!ks_flow_is_dead(&head, ctx->clock))
 		return 0;
@@ -298,7 +307,10 @@ __u32 ks_table_sweep(struct ks_env *env, __u32 index, __u64 now)
 {
 	struct ks_table_counts *counts = env_table_counts(env);
 	struct sweep_ctx ctx = { .env = env_isolated(env), .bucket = index, .clock = ks_flow_clock(now) };
+	const struct ks_tags *tags = tags_get(env, index);
 
+	if (!tags || !(ks_load_hint(&tags->word[0]) | ks_load_hint(&tags->word[1])))
+		return 0;
 	ks_loop(KS_BUCKET_SLOTS, sweep_slot, &ctx);
 	if (ctx.freed && counts)
 		ks_fetch_add(&counts->expired, ctx.freed);

@@ -6,8 +6,9 @@
  *
  * The table is an array of buckets of eight slots. A key has two candidate buckets, placed by a keyed hash, and lies in one of
  * them. The memory is the home's: an array map in the kernel, an anonymous mapping natively. An entry is never moved, so its
- * slot id (ks_slot_id()) is good as a name for as long as it lives. Of each slot the bucket's first cache line has a tag, 16 bits
- * of the key's hash, so that a lookup reads that line and then, nearly always, one slot.
+ * slot id (ks_slot_id()) is good as a name for as long as it lives. Of each slot there is a tag, 16 bits of the key's hash. The
+ * tags of all buckets lie together behind the last bucket, 16 bytes a bucket, so that they stay in the cache: a lookup reads
+ * those of one or two buckets and then, only if there is such an entry, nearly always one slot.
  *
  * Life cycle
  *
@@ -25,7 +26,7 @@
  *                  to the odd one behind it, and gives it back by a release store of the next even one. So every change gives
  *                  a slot another version, and a claim succeeds only if nothing has changed since that version was read.
  *   key, flow      by the CPU that holds the slot's claim, and by no other
- *   tag            the same
+ *   tag            by the CPU that holds the claim of the tag's slot
  *   bucket.claim   1 while a CPU inserts a key whose first candidate this bucket is. It keeps two CPUs from inserting one key
  *                  at once, in either bucket: a key is never twice in the table
  *   counts         by anybody, by atomic additions
@@ -75,13 +76,27 @@ struct ks_slot {
 struct ks_bucket {
 	__u32 claim; /* 1 while a CPU inserts a key whose first candidate this is */
 	__u32 joined; /* of the first buckets: entries that have joined the queue of this number (queue.h) */
-	__u16 tag[KS_BUCKET_SLOTS]; /* 16 bits of the hash, 0: free */
-	__u64 seat[KS_BUCKET_SEATS]; /* of queues (queue.h); with them the header is a cache line */
+	__u64 seat[KS_BUCKET_SEATS]; /* of queues (queue.h) */
+	__u64 zero[2]; /* with them the header is a cache line */
 	struct ks_slot slot[KS_BUCKET_SLOTS];
 };
 
+/* The tags of a bucket's slots: 16 bits of the hash, 0: free. */
+struct ks_tags {
+	union {
+		__u16 tag[KS_BUCKET_SLOTS];
+		__u64 word[KS_BUCKET_SLOTS * sizeof(__u16) / sizeof(__u64)]; /* the same, four in one */
+	};
+};
+
+/* Tags lie in what would be further buckets of the array, a power of two in each. */
+#define KS_TAGS_SHIFT 6
+#define KS_TAGS_IN_PAGE (1U << KS_TAGS_SHIFT)
+
 _Static_assert(sizeof(struct ks_slot) == 128, "a slot is two cache lines");
 _Static_assert(sizeof(struct ks_bucket) == 64 + 128 * KS_BUCKET_SLOTS, "a bucket is 17 cache lines");
+_Static_assert(sizeof(struct ks_tags) * KS_TAGS_IN_PAGE <= sizeof(struct ks_bucket),
+	       "a page of tags is a bucket at most");
 
 /* Shared by all CPUs; changed only with atomic additions. */
 struct ks_table_counts {
@@ -122,6 +137,23 @@ static inline __u32 ks_table_buckets(__u32 flows)
 	__u64 slots = (__u64)flows * 7 / 5 + 2 * KS_BUCKET_SLOTS;
 
 	return (__u32)((slots + KS_BUCKET_SLOTS - 1) / KS_BUCKET_SLOTS);
+}
+
+/* The number of buckets that the array has for so many, those with tags included. */
+static inline __u32 ks_table_length(__u32 buckets)
+{
+	return buckets + (buckets + KS_TAGS_IN_PAGE - 1) / KS_TAGS_IN_PAGE;
+}
+
+/* The tags of a bucket, in the memory of the whole table. */
+static inline struct ks_tags *ks_tags_edit(struct ks_bucket *table, __u32 buckets, __u32 index)
+{
+	return (struct ks_tags *)&table[buckets + index / KS_TAGS_IN_PAGE] + index % KS_TAGS_IN_PAGE;
+}
+
+static inline const struct ks_tags *ks_tags_of(const struct ks_bucket *table, __u32 buckets, __u32 index)
+{
+	return (const struct ks_tags *)&table[buckets + index / KS_TAGS_IN_PAGE] + index % KS_TAGS_IN_PAGE;
 }
 
 /*

@@ -89,13 +89,19 @@ struct search_ctx {
 	__u32 busy; /* 1: in this round somebody else had claimed it */
 };
 
+/* Returns true if the tag of a slot is that of the tally. */
+static ks_inline bool has_tag(const struct search_ctx *ctx, __u32 index, __u32 i)
+{
+	const struct ks_tags *tags = tags_get(ctx->env, index);
+
+	return tags && ks_load_hint(&tags->tag[i & KS_BUCKET_SLOT_MASK]) == ks_table_tag(ctx->hash);
+}
+
 static ks_inline bool slot_is_it(const struct search_ctx *ctx, const struct ks_bucket *bucket, __u32 i, bool is_last)
 {
 	const struct ks_slot *slot = &bucket->slot[i & KS_BUCKET_SLOT_MASK];
 	__u32 version;
 
-	if (ks_load_hint(&bucket->tag[i & KS_BUCKET_SLOT_MASK]) != ks_table_tag(ctx->hash))
-		return false;
 	version = ks_load_acquire(&slot->flow.version);
 	if (!shared_key_equal(&slot->key, &ctx->key))
 		return false;
@@ -107,8 +113,11 @@ static long search_step(__u32 n, void *arg)
 {
 	struct search_ctx *ctx = arg;
 	__u32 index = n & KS_BUCKET_SLOTS ? ctx->bucket[1] : ctx->bucket[0], i = ks_table_slot(ctx->hash, n);
-	struct ks_bucket *bucket = env_bucket(ctx->env, index);
+	struct ks_bucket *bucket;
 
+	if (!has_tag(ctx, index, i))
+		return 0;
+	bucket = env_bucket(ctx->env, index);
 	if (!bucket)
 		return 1;
 	if (!slot_is_it(ctx, bucket, i, n >= SEARCH_SLOTS * (SEARCH_ROUNDS - 1)))
@@ -165,11 +174,12 @@ static ks_inline bool claimed_sink(struct search_ctx *ctx, struct ks_slot *slot)
 }
 
 /* Looks at the k-th slot, and gives back if it is the tally. */
-static ks_inline void slot_sink(struct search_ctx *ctx, struct ks_bucket *bucket, __u32 k)
+static ks_inline void slot_sink(struct search_ctx *ctx, __u32 index, __u32 k)
 {
 	__u32 i = ks_table_slot(ctx->hash, k) & KS_BUCKET_SLOT_MASK;
+	struct ks_bucket *bucket = has_tag(ctx, index, i) ? env_bucket(ctx->env, index) : NULL;
 
-	if (ks_load_hint(&bucket->tag[i]) != ks_table_tag(ctx->hash))
+	if (!bucket)
 		return;
 	if (ks_tally_is_forgeable(&ctx->key)) {
 		ctx->busy |= !claimed_sink(ctx, &bucket->slot[i]);
@@ -184,16 +194,12 @@ static ks_inline void slot_sink(struct search_ctx *ctx, struct ks_bucket *bucket
 /* One step of a search that gives back. Returns 1 at its end. */
 static ks_inline long sink_step(struct search_ctx *ctx, __u32 k)
 {
-	struct ks_bucket *bucket = env_bucket(ctx->env, k & KS_BUCKET_SLOTS ? ctx->bucket[1] : ctx->bucket[0]);
-
 	if (k % SEARCH_SLOTS == 0) {
 		if (k && !ctx->busy)
 			return 1;
 		ctx->busy = 0;
 	}
-	if (!bucket)
-		return 1;
-	slot_sink(ctx, bucket, k);
+	slot_sink(ctx, k & KS_BUCKET_SLOTS ? ctx->bucket[1] : ctx->bucket[0], k);
 	return ctx->found != 0;
 }
 

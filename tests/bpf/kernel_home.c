@@ -61,7 +61,7 @@ static int cpu_pin(int *cpu)
 static int table_map(struct kernel_home *home)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t size = (size_t)ks_kernel_shape(home->kernel)->buckets * sizeof(struct ks_bucket);
+	size_t size = (size_t)ks_table_length(ks_kernel_shape(home->kernel)->buckets) * sizeof(struct ks_bucket);
 	void *memory;
 
 	size = (size + page - 1) / page * page;
@@ -149,6 +149,20 @@ static int kernel_tell_flows(void *self, ks_engine_tell_fn *tell, void *arg)
 	return kernel_told_hear(&owner->told, owner->kernel, tell, arg);
 }
 
+/*
+ * Entries of the last test may come again, in the same slots at the same time. Its table may have been larger: then the tags of
+ * this one lie where that had entries.
+ */
+static void seats_reset(struct kernel_home *home)
+{
+	__u32 buckets = ks_kernel_shape(home->kernel)->buckets;
+
+	for (__u32 i = 0; i < buckets; i++)
+		memset(home->table[i].seat, 0, sizeof(home->table[i].seat));
+	if (kernel_is_empty(ks_kernel_counts(home->kernel)))
+		memset(&home->table[buckets], 0, (ks_table_length(buckets) - buckets) * sizeof(*home->table));
+}
+
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -164,9 +178,7 @@ static int kernel_reset(void *self)
 	home->packets = 0;
 	home->owner->ending = 0;
 	control->test_now = KS_HOME_START;
-	/* Entries of the last test may come again, in the same slots at the same time. */
-	for (__u32 i = 0; i < ks_kernel_shape(home->kernel)->buckets; i++)
-		memset(home->table[i].seat, 0, sizeof(home->table[i].seat));
+	seats_reset(home);
 	memset(control->test_listen, 0, sizeof(control->test_listen));
 	control->settling.since = 0;
 	if (kernel_is_empty(ks_kernel_counts(home->kernel)))

@@ -67,7 +67,7 @@ static void segment_make(struct frame *frame, __u8 host, __u16 port, __u8 flags)
 static bool ask(struct ks_env *env, const struct frame *frame, struct ks_inspection *insp)
 {
 	static struct ks_env before;
-	static struct ks_bucket buckets[BUCKETS];
+	static struct ks_bucket buckets[BUCKETS + (BUCKETS + KS_TAGS_IN_PAGE - 1) / KS_TAGS_IN_PAGE];
 	bool refused;
 
 	memcpy(&before, env, sizeof(before));

@@ -93,7 +93,7 @@ static void random_frame(__u64 *seed, struct frame *f, bool *back)
 
 static void test_what_is_dropped_changes_nothing(void **state)
 {
-	size_t size = env->shape.buckets * sizeof(*env->buckets);
+	size_t size = ks_table_length(env->shape.buckets) * sizeof(*env->buckets);
 	struct ks_bucket *before = malloc(size);
 	unsigned passed = 0, dropped[KS_REASON_MAX] = { 0 }, states[KS_STATE_MAX] = { 0 };
 	__u64 seed = 12345;
@@ -132,7 +132,7 @@ static void test_what_is_dropped_changes_nothing(void **state)
 static void test_dry_runs(void **state)
 {
 	size_t size = sizeof(*env) - offsetof(struct ks_env, counts);
-	size_t table = env->shape.buckets * sizeof(*env->buckets);
+	size_t table = ks_table_length(env->shape.buckets) * sizeof(*env->buckets);
 	struct ks_bucket *before = malloc(table);
 	__u64 seed = 2002;
 

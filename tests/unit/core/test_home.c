@@ -113,7 +113,7 @@ struct ks_bucket *env_bucket(struct ks_env *env, __u32 index)
 {
 	if (env->on_bucket)
 		env->on_bucket(env, index);
-	return index < env->shape.buckets ? &env->buckets[index] : NULL;
+	return index < ks_table_length(env->shape.buckets) ? &env->buckets[index] : NULL;
 }
 
 __u32 env_zone_to(struct ks_env *env, const struct ks_tuple *tuple, __u32 hint)
@@ -319,9 +319,9 @@ struct ks_env *test_env_create(__u32 buckets)
 	struct ks_env *env = calloc(1, sizeof(*env));
 
 	assert_non_null(env);
-	env->buckets = aligned_alloc(64, buckets * sizeof(struct ks_bucket));
+	env->buckets = aligned_alloc(64, ks_table_length(buckets) * sizeof(struct ks_bucket));
 	assert_non_null(env->buckets);
-	memset(env->buckets, 0, buckets * sizeof(struct ks_bucket));
+	memset(env->buckets, 0, ks_table_length(buckets) * sizeof(struct ks_bucket));
 	env->shape =
 		(struct ks_table_shape){ .key = { 0x0123456789abcdefULL, 0xfedcba9876543210ULL }, .buckets = buckets };
 	env->config.limit_states = buckets * KS_BUCKET_SLOTS;

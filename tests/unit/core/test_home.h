@@ -79,6 +79,8 @@ struct ks_env {
 	void (*on_bucket)(struct ks_env *env, __u32 index);
 };
 
+#define test_tag(env, bucket, slot) (ks_tags_edit((env)->buckets, (env)->shape.buckets, (bucket))->tag[slot])
+
 /* An empty table of `buckets` buckets, defaults for the rest, no rules. */
 struct ks_env *test_env_create(__u32 buckets);
 void test_env_destroy(struct ks_env *env);

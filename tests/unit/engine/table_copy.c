@@ -26,9 +26,14 @@ static struct table table_make(__u32 flows, __u64 secret)
 {
 	struct table table = { .shape = { .key = { secret, ~secret }, .buckets = ks_table_buckets(flows) } };
 
-	table.buckets = calloc(table.shape.buckets, sizeof(*table.buckets));
+	table.buckets = calloc(ks_table_length(table.shape.buckets), sizeof(*table.buckets));
 	assert_non_null(table.buckets);
 	return table;
+}
+
+static __u16 *tag_of(const struct table *table, __u32 bucket, __u32 slot)
+{
+	return &ks_tags_edit(table->buckets, table->shape.buckets, bucket)->tag[slot];
 }
 
 static struct ks_flow_key key_of(__u32 number, bool alias)
@@ -50,7 +55,7 @@ static __u32 find(const struct table *table, const struct ks_flow_key *key)
 			struct ks_bucket *bucket = &table->buckets[p.bucket[n]];
 			struct ks_flow_ref ref = { .bucket = p.bucket[n], .slot = i };
 
-			if (bucket->tag[i] == p.tag && !memcmp(&bucket->slot[i].key, key, sizeof(*key)))
+			if (*tag_of(table, ref.bucket, i) == p.tag && !memcmp(&bucket->slot[i].key, key, sizeof(*key)))
 				return ks_slot_id(&ref);
 		}
 	}
@@ -73,9 +78,9 @@ static __u32 put(struct table *table, const struct ks_flow_key *key, __u32 state
 		struct ks_flow_ref ref = { .bucket = p.bucket[n / KS_BUCKET_SLOTS], .slot = n % KS_BUCKET_SLOTS };
 		struct ks_bucket *bucket = &table->buckets[ref.bucket];
 
-		if (bucket->tag[ref.slot])
+		if (*tag_of(table, ref.bucket, ref.slot))
 			continue;
-		bucket->tag[ref.slot] = p.tag;
+		*tag_of(table, ref.bucket, ref.slot) = p.tag;
 		bucket->slot[ref.slot].key = *key;
 		bucket->slot[ref.slot].flow =
 			(struct ks_flow){ .version = 4, .state = (__u8)state, .seen = CLOCK, .timeout = 1000 };
@@ -232,7 +237,7 @@ static void test_a_slot_in_other_hands_is_left_alone(void **state)
 	ks_table_copy_pass(&both.copy, CLOCK);
 	assert_int_equal(find(&both.to, &key), 0);
 	assert_int_equal(bucket->slot[0].flow.version, 5);
-	assert_int_equal(bucket->tag[0], 0);
+	assert_int_equal(*tag_of(&both.to, p.bucket[1], 0), 0);
 	assert_true(both.copy.lost > 0);
 	both_close(&both);
 }
@@ -244,7 +249,7 @@ static void end_pair(struct table *table, __u32 number)
 		struct ks_flow_key key = key_of(number, alias);
 		struct ks_flow_ref ref = ks_slot_at(find(table, &key));
 
-		table->buckets[ref.bucket].tag[ref.slot] = 0;
+		*tag_of(table, ref.bucket, ref.slot) = 0;
 		table->buckets[ref.bucket].slot[ref.slot].flow.state = KS_STATE_NONE;
 		table->buckets[ref.bucket].slot[ref.slot].flow.version += 2;
 	}

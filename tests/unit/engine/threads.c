@@ -241,16 +241,17 @@ static void *run_copy(void *arg)
 {
 	struct ks_env *env = ks_engine_env(owner);
 	const struct ks_table_shape *shape = env_table_shape(env);
+	size_t size = ks_table_length(2 * shape->buckets) * sizeof(struct ks_bucket);
 	struct ks_table_counts counts = { 0 };
 	struct ks_table_copy copy = {
 		.from = env_bucket(env, 0),
 		.from_buckets = shape->buckets,
-		.to = aligned_alloc(64, 2 * shape->buckets * sizeof(struct ks_bucket)),
+		.to = aligned_alloc(64, size),
 		.to_shape = { .key = { 1, 2 }, .buckets = 2 * shape->buckets },
 		.counts = &counts,
 	};
 
-	memset(copy.to, 0, 2 * shape->buckets * sizeof(struct ks_bucket));
+	memset(copy.to, 0, size);
 	if (ks_table_copy_init(&copy))
 		return NULL;
 	for (unsigned i = 0; i < COPY_PASSES || !__atomic_load_n(&over, __ATOMIC_RELAXED); i++) {
@@ -268,15 +269,18 @@ static void *run_copy(void *arg)
 static void census(struct ks_table_counts *count)
 {
 	struct ks_env *env = ks_engine_env(owner);
-	const struct ks_bucket *bucket;
+	const struct ks_table_shape *shape = env_table_shape(env);
 
-	for (__u32 b = 0; (bucket = env_bucket(env, b)); b++) {
+	for (__u32 b = 0; b < shape->buckets; b++) {
+		const struct ks_bucket *bucket = env_bucket(env, b);
+		const struct ks_tags *tags = ks_tags_of(env_bucket(env, 0), shape->buckets, b);
+
 		assert_int_equal(bucket->claim, 0);
 		for (unsigned i = 0; i < KS_BUCKET_SLOTS; i++) {
 			const struct ks_slot *slot = &bucket->slot[i];
 
 			assert_false(slot->flow.version & 1);
-			assert_int_equal(!bucket->tag[i], slot->flow.state == KS_STATE_NONE);
+			assert_int_equal(!tags->tag[i], slot->flow.state == KS_STATE_NONE);
 			if (slot->flow.state == KS_STATE_NONE)
 				continue;
 			if (slot->key.kind != KS_KIND_FLOW || slot->flow.state == KS_STATE_ALIAS) {

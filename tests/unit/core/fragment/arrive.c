@@ -259,7 +259,7 @@ static void test_contended(void **state)
 
 static void test_dry(void **state)
 {
-	size_t size = env->shape.buckets * sizeof(*env->buckets);
+	size_t size = ks_table_length(env->shape.buckets) * sizeof(*env->buckets);
 	struct ks_bucket *before = malloc(size);
 	struct frame f;
 	__u8 head[KS_HEAD_SIZE];

@@ -118,9 +118,9 @@ static void consume(struct ks_env *e, __u32 index)
 		for (unsigned n = 0; n < KS_BUCKET_SLOTS; n++) {
 			struct ks_slot *slot = &e->buckets[i].slot[n];
 
-			if (!e->buckets[i].tag[n] || slot->key.kind != KS_KIND_EXPECT)
+			if (!test_tag(e, i, n) || slot->key.kind != KS_KIND_EXPECT)
 				continue;
-			e->buckets[i].tag[n] = 0;
+			test_tag(e, i, n) = 0;
 			slot->flow.state = KS_STATE_NONE;
 			slot->flow.version += 2;
 			e->counts.records[KS_KIND_EXPECT]--;

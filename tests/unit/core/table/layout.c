@@ -101,9 +101,10 @@ static void add_structures(void)
 		offsetof(struct ks_flow, own),
 		sizeof(struct ks_bucket),
 		offsetof(struct ks_bucket, joined),
-		offsetof(struct ks_bucket, tag),
 		offsetof(struct ks_bucket, seat),
 		offsetof(struct ks_bucket, slot),
+		sizeof(struct ks_tags),
+		KS_TAGS_IN_PAGE,
 		sizeof(struct ks_table_counts),
 	};
 

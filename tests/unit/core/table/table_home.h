@@ -67,7 +67,7 @@ static inline struct census count_slots(const struct ks_env *env)
 			if (slot->flow.state == KS_STATE_NONE) {
 				continue;
 			}
-			assert_int_not_equal(env->buckets[b].tag[s], 0);
+			assert_int_not_equal(test_tag(env, b, s), 0);
 			for (__u32 i = 0; i < c.flows; i++)
 				c.twice += !memcmp(&used[i]->key, &slot->key, sizeof(slot->key));
 			assert_true(c.flows < KS_ARRAY_SIZE(used));

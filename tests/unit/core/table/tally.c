@@ -142,7 +142,7 @@ static __u32 count_left(void)
 
 	for (__u32 b = 0; b < env->shape.buckets; b++) {
 		for (__u32 i = 0; i < KS_BUCKET_SLOTS; i++) {
-			if (env->buckets[b].tag[i] && env->buckets[b].slot[i].flow.state == KS_STATE_TALLY)
+			if (test_tag(env, b, i) && env->buckets[b].slot[i].flow.state == KS_STATE_TALLY)
 				left += ks_record_of(&env->buckets[b].slot[i].flow)->tally.count;
 		}
 	}

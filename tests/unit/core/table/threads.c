@@ -127,7 +127,7 @@ static void census(void)
 
 			assert_false(slot->flow.version & 1);
 			if (slot->flow.state == KS_STATE_NONE) {
-				assert_int_equal(env->buckets[b].tag[s], 0);
+				assert_int_equal(test_tag(env, b, s), 0);
 				continue;
 			}
 			assert_true(slot->flow.rule < KEYS);

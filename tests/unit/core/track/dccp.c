@@ -365,7 +365,7 @@ static void test_arcs(void **state)
 /* A dropped packet changes nothing, whatever its numbers. */
 static void test_random_walk(void **state)
 {
-	size_t size = env->shape.buckets * sizeof(*env->buckets);
+	size_t size = ks_table_length(env->shape.buckets) * sizeof(*env->buckets);
 	struct ks_bucket *before = malloc(size);
 	unsigned states[KS_STATE_MAX] = { 0 }, dropped[KS_REASON_MAX] = { 0 };
 	__u64 seed = 4340;

@@ -269,7 +269,7 @@ static __u8 unreachable(bool v6)
 /* The reason of an error from the WAN; it must change nothing whatever it is. */
 static __u32 judge_error(const struct quote *q, __u8 from, __u8 to, __u8 from_zone, __u8 to_zone)
 {
-	size_t size = env->shape.buckets * sizeof(*env->buckets);
+	size_t size = ks_table_length(env->shape.buckets) * sizeof(*env->buckets);
 	struct ks_table_counts counts = env->counts;
 	struct ks_bucket *before = malloc(size);
 	struct ks_inspection insp;
