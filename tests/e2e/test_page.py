@@ -1,68 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`keepstate page`: who is let in, what it may do, and every view in a browser, before a live firewall with traffic."""
+"""`keepstate page`: who is let in, and what it may do, before a live firewall."""
 import http.client
 import json
 import os
 import random
 import socket
-import subprocess
 import time
 from pathlib import Path
 
-import journals
-import lab as labs
 import pagelab
 import pytest
 from lab import CLIENT4, SERVER4, wait_for
-from pagelab import ACCESS, HTML, POLICY, Browser, Page, Traffic
+from pagelab import HTML, POLICY, Page
 
-browsing = pytest.mark.skipif(bool(pagelab.why_no_browser()), reason=str(pagelab.why_no_browser()))
-VIEWS = ["overview", "connections", "log", "rules", "why?packet=" + f"wan {SERVER4}:40000 > lan {CLIENT4}:8080 tcp syn", "change"]
-
-
-@pytest.fixture(scope="module")
-def wall(lab, tmp_path_factory):
-    firewall = labs.Firewall(lab.gateway, POLICY, tmp_path_factory.mktemp("page")).start()
-    yield firewall
-    firewall.stop()
-    assert firewall.filters() == "", "filters are left behind"
-
-
-@pytest.fixture(scope="module")
-def page(wall, tmp_path_factory):
-    made = Page(wall, tmp_path_factory.mktemp("acting"), "--allow-actions")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def looking(wall, tmp_path_factory):
-    """A page that can only look."""
-    made = Page(wall, tmp_path_factory.mktemp("looking"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def traffic(lab, wall):
-    return Traffic(lab)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    made = Browser()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def browser(chromium, page, traffic):
-    """Logged in with the right to act."""
-    chromium.size(1440, 900)
-    chromium.open(page, "act")
-    chromium.complaints()
-    return chromium
-
+pytest_plugins = ["pagewall"]
 
 WRITES = [("DELETE", "/api/v1/states?all=1"), ("POST", "/api/v1/confirm"), ("POST", "/api/v1/sets?name=blocked"), ("DELETE", "/api/v1/sets?name=blocked&all=1"),
           ("POST", "/api/policy/try"), ("POST", "/api/policy/apply"), ("POST", "/api/policy/keep"), ("POST", "/api/policy/reload"), ("GET", "/api/policy/source")]
@@ -115,21 +66,6 @@ def test_who_has_only_the_cookie_looks(page, wall):
     assert page.ask("POST", "/api/v1/explain", packet, cookie)[0] == 200
     assert page.ask("POST", "/api/v1/explain", packet, {**cookie, "Origin": "http://127.0.0.1:1"})[0] == 403
     assert page.ask("POST", "/api/logout", {}, cookie)[0] == 200
-
-
-@browsing
-def test_a_tab_that_was_not_logged_in_only_looks(browser):
-    browser.go("change")
-    browser.driver.refresh()
-    browser.wait("document.querySelector('.editor textarea')?.value.includes('zone lan')", "the right to act stays with the tab")
-    browser.run("sessionStorage.clear()")
-    browser.driver.refresh()
-    browser.wait_text("log in again to change something", "main")
-    browser.button("Log out")
-    browser.wait("document.getElementById('token') !== null", "the form")
-    browser.driver.refresh()
-    browser.wait("document.getElementById('token') !== null", "it is logged out")
-    assert browser.complaints() == []
 
 
 @pytest.mark.parametrize("path", ["/api/live", "/api/log"])
@@ -274,20 +210,6 @@ def test_a_file_that_cannot_be_given_whole_is_not_given(page, wall):
     wall.path.write_text(POLICY)
 
 
-@browsing
-def test_the_editor_stays_empty_without_the_file(browser, wall):
-    browser.go("overview")
-    wall.path.write_text(POLICY + "#" * (1 << 20))
-    try:
-        browser.go("change")
-        browser.wait_text("can be changed here", "main")
-        assert browser.run("const area = document.querySelector('.editor textarea'); return [area.value, area.disabled]") == ["", True]
-        assert browser.run(ACCESS) == []
-    finally:
-        wall.path.write_text(POLICY)
-        browser.go("overview")
-
-
 def test_any_request_is_answered_or_ended(page, looking):
     """A bounded fuzz of the web server: mutated and random requests, whole and in pieces. The page goes on, and grows not."""
     chance = random.Random(8674)
@@ -343,256 +265,6 @@ def test_long_bodies_fill_no_memory_of_who_may_not_send_them(page, looking):
             sock.close()
         assert one.ask("POST", "/api/policy/try", {"text": "#" * 100000}, headers)[0] in (401, 403)
     assert page.ask("POST", "/api/policy/try", {"text": POLICY + "#" * 900000}, page.login("act"))[0] == 200
-
-
-@browsing
-def test_the_form_lets_in_who_has_the_token(chromium, page):
-    chromium.open(page)
-    chromium.wait("document.activeElement.id === 'token'", "the field has the focus")
-    chromium.shot("login")
-    assert chromium.run(ACCESS.replace("|| !document.querySelector('nav[aria-label]')", "")) == []
-    from selenium.webdriver.common.keys import Keys
-    chromium.driver.switch_to.active_element.send_keys("wrong" + Keys.ENTER)
-    chromium.wait_text("this is not the token")
-    chromium.driver.switch_to.active_element.send_keys(page.token() + Keys.ENTER)
-    chromium.wait("document.querySelector('#live.on') !== null", "live")
-    assert page.token() not in chromium.driver.current_url and chromium.run("return document.cookie") == "", "scripts do not see the cookie"
-    chromium.button("Log out")
-    chromium.wait("document.getElementById('token') !== null", "the form")
-
-
-@browsing
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_view_is_there_and_for_everybody(browser, traffic, theme):
-    browser.run("localStorage.setItem('theme', arguments[0]); document.documentElement.dataset.theme = arguments[0]", theme)
-    traffic.some()
-    for view in VIEWS:
-        name = view.split("?")[0]
-        browser.go(view)
-        if name == "log":
-            traffic.some()
-        browser.wait({"overview": "document.querySelectorAll('.tile svg').length === 4", "connections": "document.querySelectorAll('tbody tr.open').length > 0",
-                      "log": "document.querySelectorAll('.log tbody tr.open').length > 3", "rules": "document.querySelectorAll('.rules tr.rule').length > 5",
-                      "why": "document.querySelectorAll('.steps li').length > 2", "change": "document.querySelector('.editor textarea').value.includes('zone lan')"}[name], name)
-        browser.shot(f"{name}-{theme}")
-        assert browser.run(ACCESS) == [], name
-        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is wider than the window"
-    assert browser.complaints() == []
-
-
-@browsing
-def test_html_in_labels_does_nothing(browser, lab):
-    browser.run("window.called = 0; window.alert = () => { window.called++; }")
-    browser.go("log")
-    time.sleep(1)  # the stream is open
-    lab.client.fetch(f"http://{SERVER4}:25/", seconds=1)
-    browser.wait_text(HTML, ".log")
-    browser.click(".log tbody tr.open")
-    browser.wait("document.querySelector('dialog[open] .steps li') !== null", "the explanation")
-    browser.shot("log-open-light")
-    browser.go("rules")
-    browser.wait_text(HTML, ".rules")
-    browser.go("connections?q=" + HTML.replace(" ", "%20"))
-    assert browser.run("return [window.called, document.querySelectorAll('img:not([src=\"/icon.svg\"])').length]") == [0, 0]
-    assert browser.complaints() == []
-
-
-@browsing
-def test_a_connection_opens_and_is_killed(browser, lab, wall, watch):
-    watch.start(lab.server, "serve", 5700)
-    watch.start(lab.client, "follow", SERVER4, 5700)
-    browser.go("connections?q=port:5700")
-    browser.wait("document.querySelectorAll('tbody tr.open').length === 1", "the connection, and no other")
-    browser.run("document.querySelector('tbody tr.open').focus()")
-    browser.key("ENTER")
-    browser.wait_text("Sent by the opener", "dialog")
-    browser.shot("connection-light")
-    assert browser.run(ACCESS) == []
-    browser.key("ESCAPE")
-    browser.wait("document.querySelector('dialog') === null", "Escape closes it")
-    assert browser.run("return document.activeElement.tagName") == "TR", "the focus is back"
-    browser.click("tbody tr.open")
-    browser.button("Kill it", "dialog")
-    browser.wait_text("It is ended", "#toasts")
-    assert not wall.data("states", "--port", "5700")
-    assert browser.complaints() == []
-
-
-@pytest.fixture(scope="module")
-def journal(wall, tmp_path_factory):
-    if journals.reason_to_skip():
-        pytest.skip(journals.reason_to_skip())
-    made = journals.Journal(wall, tmp_path_factory.mktemp("journal") / "log").start()
-    yield made
-    made.end()
-
-
-# Two connections from one port of ours; a line ends the second one.
-TWO = f"""if True:
-    import socket, sys
-    socks = []
-    for port in (5701, 5702):
-        one = socket.socket()
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind(("{CLIENT4}", 45000))
-        one.connect(("{SERVER4}", port))
-        one.sendall(b"x" * 1000)
-        one.recv(1000, socket.MSG_WAITALL)
-        socks.append(one)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    socks[1].close()
-    sys.stdin.readline()"""
-
-
-@browsing
-def test_an_open_connection_tells_all_of_it(browser, lab, wall, watch, journal):
-    """Windows of both sides, the text of its rule, its events of before and while it is open; and only it is killed."""
-    for port in (5701, 5702):
-        watch.start(lab.server, "serve", port)
-    client = lab.client.start("/usr/bin/python3", "-c", TWO, stdin=subprocess.PIPE)
-    try:
-        wait_for(lambda: len(wall.data("states", "--port", "45000", "--state", "ESTABLISHED")) == 2, 20, "two connections")
-        browser.go("connections?q=port:45000&sort=port&order=asc")
-        browser.wait("document.querySelectorAll('tbody tr.open').length === 2", "both")
-        browser.button("Pause", "main")
-        browser.run("[...document.querySelectorAll('tbody tr.open')].find(row => row.innerText.includes(':5702')).click()")
-        browser.wait_text("may send", "dialog")
-        for words in ("bytes more", "its window", "scale", "SACK", "acknowledged", 'allow from lan to wan tcp port', "policy.conf:"):
-            assert words in browser.text("dialog .facts"), words
-        assert "45000" in browser.text("dialog .facts .two > div:first-child") and browser.run("return document.querySelectorAll('dialog .two > div').length") == 2
-        browser.wait_text("established", "dialog .events")
-        assert len(browser.text("dialog .events").splitlines()) == 3, "those of this connection alone: " + browser.text("dialog .events")
-        browser.shot("connection-open-light")
-        client.stdin.write("\n")
-        client.stdin.flush()
-        browser.wait("/end (closed|reset)/.test(document.querySelector('dialog .events').innerText)", "its end")
-        wall.cli("states", "kill", "--port", "5702")
-        browser.wait_text("It has ended", "dialog")
-        assert browser.run("return [...document.querySelectorAll('dialog button')].find(one => one.innerText === 'Kill it').disabled")
-        browser.key("ESCAPE")
-        browser.run("[...document.querySelectorAll('tbody tr.open')].find(row => row.innerText.includes(':5701')).click()")
-        browser.wait_text("may send", "dialog")
-        browser.button("Watch this host", "dialog")
-        browser.wait("location.hash.includes('log') && document.querySelector('.search input').value.includes('address:" + CLIENT4 + "')", "its log")
-        assert browser.complaints() == []
-    finally:
-        client.kill()
-        client.wait()
-
-
-def test_one_of_two_connections_between_the_same_hosts_is_killed(lab, page, wall, watch):
-    for port in (5703, 5704):
-        watch.start(lab.server, "serve", port)
-    client = lab.client.start("/usr/bin/python3", "-c", TWO.replace("5701", "5703").replace("5702", "5704"), stdin=subprocess.PIPE)
-    try:
-        wait_for(lambda: len(wall.data("states", "--port", "45000", "--port", "5703-5704", "--state", "ESTABLISHED")) >= 2, 20, "two connections")
-        session = page.login("act")
-        flows = [json.loads(line) for line in page.ask("GET", "/api/v1/states?port=5703-5704&details=1", headers=session)[2].splitlines()]
-        one = next(flow for flow in flows if flow["destination_port"] == 5703)
-        status, _, text = page.ask("DELETE", f"/api/v1/states?flow={one['flow']}", headers=session)
-        assert status == 200 and json.loads(text)["killed"] == 1, text
-        assert [flow["destination_port"] for flow in wall.data("states", "--port", "5703-5704")] == [5704]
-    finally:
-        client.kill()
-        client.wait()
-
-
-@browsing
-def test_a_narrow_screen_has_everything(browser):
-    browser.size(375, 740)
-    for view in VIEWS:
-        browser.go(view)
-        time.sleep(1.2)
-        browser.shot(view.split("?")[0] + "-narrow")
-        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth"), f"{view} is wider than the screen"
-        assert browser.run(ACCESS) == [], view
-
-
-@browsing
-def test_a_policy_is_changed_in_the_browser(browser, wall):
-    browser.go("change")
-    browser.wait("document.querySelector('.editor textarea').value.includes('zone lan')", "the text")
-    edit = "const area = document.querySelector('.editor textarea'); area.value = arguments[0]; area.dispatchEvent(new Event('input'))"
-    browser.run(edit, POLICY + "allow from lna to wan\n")
-    browser.button("Try it")
-    browser.wait_text("did you mean 'lan'")
-    browser.shot("change-wrong-light")
-    browser.run(edit, POLICY + "allow from wan to self tcp port 8443\n")
-    browser.button("Try it")
-    browser.wait_text("+ allow from wan to self tcp port 8443")
-    browser.button("Apply on trial")
-    browser.wait_text("until it goes back by itself")
-    browser.shot("change-trial-light")
-    browser.button("Keep it", "main")
-    wait_for(lambda: "unconfirmed" not in wall.data("status")[0], 20, "it is kept")
-    wait_for(lambda: wall.data("status")[0]["policy"] == str(wall.path), 20, "the file has its place and is in force by its own name")
-    assert "8443" in wall.path.read_text()
-    wall.path.write_text(POLICY)
-    wall.say("reload")
-    assert browser.complaints() == []
-
-
-@browsing
-def test_300000_connections(browser, lab, wall, page):
-    for last in range(11, 15):
-        lab.server.ip("addr", "add", f"192.0.2.{last}/24", "dev", "eth0")
-    send = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor a in range(10, 15):\n  for p in range(1024, 62024):\n    s.sendto(b'x', ('192.0.2.%d' % a, p))"
-    try:
-        lab.client.run("/usr/bin/python3", "-c", send, timeout=120)
-        many = wall.data("status")[0]["table"]["flows"]
-        assert many > 300000, many
-        if page.ask("GET", "/api/v1/states?sort=bytes&limit=1", headers=page.login())[0] != 200:
-            pytest.skip("this daemon does not sort")
-        browser.go("connections?q=proto:udp&sort=bytes")
-        browser.wait("/^[\\d,]{7,} of|^[\\d,]{7,} connections/.test(document.querySelector('.sum').innerText) && document.querySelectorAll('tbody tr.open').length === 100", "a page of them", 60)
-        browser.shot("connections-300000")
-        browser.button("Port", "main")
-        browser.wait_text("groups", ".sum", 60)
-    finally:
-        wall.cli("states", "kill", "--proto", "udp", timeout=60)
-        for last in range(11, 15):
-            lab.server.ip("addr", "del", f"192.0.2.{last}/24", "dev", "eth0")
-
-
-@browsing
-def test_a_log_of_5000_lines_a_second(browser, lab, wall):
-    """Thousands come, hundreds are drawn, and the page answers."""
-    wall.path.write_text(POLICY + "limit log 10000\nlimit log-per-source 10000\n")
-    wall.say("reload")
-    browser.go("log?fold=0")
-    time.sleep(1)
-    mac = json.loads(lab.gateway.run("ip", "-j", "link", "show", "wan0", check=True).stdout)[0]["address"].replace(":", "")
-    pairs = [f"{mac}:192.0.2.{last}:{CLIENT4}" for last in range(100, 140)]
-    child = lab.server.python("eth0", 5000, 6, 4000, *pairs, program="flood.py")
-    try:
-        browser.wait("Number((document.querySelector('.sum').innerText.match(/([\\d,]+) a second/) || [0, '0'])[1].replaceAll(',', '')) > 2000", "thousands a second", 30)
-        began = time.monotonic()
-        assert browser.run("return document.querySelectorAll('.log tbody tr').length") <= 320
-        assert time.monotonic() - began < 3, "the page answers"
-        browser.shot("log-5000")
-    finally:
-        labs.end_process(child)
-        wall.path.write_text(POLICY)
-        wall.say("reload")
-
-
-@browsing
-def test_the_daemon_starts_anew_under_the_open_page(browser, lab, wall, traffic):
-    browser.go("log")
-    browser.wait("document.querySelector('#live.on') !== null", "live")
-    wall.crash()
-    browser.wait_text("no daemon answers", "#banners")
-    browser.shot("away-light")
-    assert browser.run(ACCESS) == []
-    wall.start()
-    browser.wait("document.querySelector('#live.on') !== null && document.getElementById('banners').innerText === ''", "live again", 60)
-    browser.wait_text("the daemon was away here", ".log")
-    traffic.some()
-    browser.wait("document.querySelectorAll('.log tbody tr.open').length > 0", "the log goes on")
-    browser.go("overview")
-    browser.wait("document.querySelectorAll('.tile svg').length === 4", "the overview")
-    assert browser.complaints() == []
 
 
 def test_it_ends_with_its_opener(wall, tmp_path):
