@@ -54,6 +54,26 @@ static int parser_init(struct ks_parser *p, struct ks_diags *diags)
 	return 0;
 }
 
+/* A policy that loads has no errors, so whatever was complained about is a warning. The complaints are the caller's, and end before it. */
+static int keep_warnings(struct ks_parser *p)
+{
+	const struct ks_diags *diags = p->complaints.diags;
+	struct ks_policy *policy = p->policy;
+
+	policy->warnings = ks_arena_alloc(p->arena, (diags->count + 1) * sizeof(*policy->warnings));
+	for (size_t i = 0; policy->warnings && i < diags->count; i++) {
+		const struct ks_diag *diag = &diags->list[i];
+		struct ks_policy_warning *warning = &policy->warnings[policy->warning_count++];
+
+		warning->place = diag->place;
+		warning->place.file = ks_arena_strndup(p->arena, diag->place.file, strlen(diag->place.file));
+		warning->message = ks_arena_strndup(p->arena, diag->message, strlen(diag->message));
+		if (!warning->place.file || !warning->message)
+			return -ENOMEM;
+	}
+	return policy->warnings ? 0 : -ENOMEM;
+}
+
 static int build(struct ks_parser *p, const struct ks_source *source, struct ks_policy **policy)
 {
 	int err = ks_parser_read(p, source);
@@ -67,8 +87,10 @@ static int build(struct ks_parser *p, const struct ks_source *source, struct ks_
 		return -ENOMEM;
 	if (err || p->complaints.diags->errors)
 		return -EINVAL;
-	*policy = TAKE(p->policy);
-	return 0;
+	err = keep_warnings(p);
+	if (!err)
+		*policy = TAKE(p->policy);
+	return err;
 }
 
 /* Every command refuses such a path, because the control API could not name the policy. */

@@ -95,6 +95,12 @@ struct ks_address_set {
 
 struct ks_test; /* policy/scenario/scenario.h */
 
+/* A warning that the policy was loaded with, for who looks at it later. */
+struct ks_policy_warning {
+	struct ks_place place;
+	char *message;
+};
+
 struct ks_policy {
 	struct ks_config config;
 	struct ks_rule *rules;
@@ -120,6 +126,8 @@ struct ks_policy {
 	size_t test_count;
 	char **test_texts; /* normal form of each test block */
 	size_t test_text_count;
+	struct ks_policy_warning *warnings; /* in the order of the text */
+	size_t warning_count;
 
 	char *path; /* the main file as named */
 	void *arena; /* strings and whatever else the loader owns */

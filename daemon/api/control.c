@@ -130,6 +130,21 @@ enum MHD_Result ks_api_confirm(struct ks_request *request)
 				       ks_json_text(ks_stand_in_name(request->daemon)), "trial", trial));
 }
 
+/* The warnings that it was loaded with; its text is here for everybody, so they tell nothing more. */
+static json_t *warnings_json(const struct ks_policy *policy)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < policy->warning_count; i++) {
+		const struct ks_policy_warning *warning = &policy->warnings[i];
+
+		ks_json_append(&list, json_pack("{s:o, s:i, s:i, s:o}", "file", ks_json_text(warning->place.file),
+						"line", (int)warning->place.line, "column", (int)warning->place.column,
+						"message", ks_json_text(warning->message)));
+	}
+	return list;
+}
+
 enum MHD_Result ks_api_policy(struct ks_request *request)
 {
 	const struct ks_daemon *daemon = request->daemon;
@@ -141,9 +156,10 @@ enum MHD_Result ks_api_policy(struct ks_request *request)
 		text = ks_memory_file_take(&file);
 	}
 	return ks_api_answer(request, MHD_HTTP_OK,
-			     json_pack("{s:o, s:i, s:I, s:o}", "policy", ks_json_text(daemon->policy_path),
+			     json_pack("{s:o, s:i, s:I, s:o, s:o, s:i}", "policy", ks_json_text(daemon->policy_path),
 				       "generation", (int)ks_kernel_config(daemon->kernel)->generation, "loaded",
-				       (json_int_t)daemon->loaded, "text", ks_json_text(text)));
+				       (json_int_t)daemon->loaded, "text", ks_json_text(text), "warnings",
+				       warnings_json(daemon->policy), "tests", (int)daemon->policy->test_count));
 }
 
 enum MHD_Result ks_api_stop(struct ks_request *request)

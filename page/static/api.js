@@ -14,17 +14,44 @@ export function begin(answer) {
   Object.assign(session, {known: true, act: answer.act && number, again: answer.act && !number, may_act: answer.may_act});
 }
 
+// A new tab asks the others of this page, and no other site's: they know the number as long as one of them is open.
+const tabs = typeof BroadcastChannel === "function" ? new BroadcastChannel("keepstate") : null;
+if (tabs) tabs.onmessage = event => {
+  if (event.data?.ask && session.act) tabs.postMessage({number: session.csrf});
+};
+const TABS_PATIENCE = 250; // ms
+
+function askTabs() {
+  if (!tabs) return "";
+  const asking = new BroadcastChannel("keepstate");
+  return new Promise(resolve => {
+    const done = number => { asking.close(); resolve(number); };
+    asking.onmessage = event => { if (event.data?.number) done(String(event.data.number)); };
+    asking.postMessage({ask: true});
+    setTimeout(() => done(""), TABS_PATIENCE);
+  });
+}
+
 export function forget() {
   Object.assign(session, {known: false, act: false, again: false, csrf: ""});
   try { sessionStorage.removeItem(NUMBER); } catch { /* not allowed here */ }
 }
 
+async function tell() {
+  const response = await fetch("/api/session", {headers: {"X-Keepstate-Csrf": session.csrf}});
+  return response.ok ? response.json() : null;
+}
+
 // Goes on with the session of the cookie. Returns false if there is none.
 export async function resume() {
   try { session.csrf = sessionStorage.getItem(NUMBER) || ""; } catch { /* not allowed here */ }
-  const response = await fetch("/api/session", {headers: {"X-Keepstate-Csrf": session.csrf}});
-  if (response.ok) begin(await response.json());
-  return response.ok;
+  let answer = await tell();
+  if (answer?.act && !answer.number) {
+    session.csrf = await askTabs();
+    if (session.csrf) answer = await tell();
+  }
+  if (answer) begin(answer);
+  return !!answer;
 }
 
 export class Refusal extends Error {

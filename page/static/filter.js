@@ -50,14 +50,24 @@ export function withTerm(text, name, value, not = false) {
 
 // What the daemon can filter itself, as parameters; null if the text has "or" or something that only we can do.
 const FLOWS = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "state", "rule"];
-const EVENTS = ["address", "source", "destination", "port", "proto", "zone", "verdict", "reason"];
+const EVENTS = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "verdict", "reason", "rule", "state", "why"];
+const isKnown = (one, known) => one.op === ":" && known.includes(one.name) && !(one.name === "rule" && one.value === "default");
+
+// Questions to the journal, one for each part between "or". What it cannot judge itself is judged here, of what comes.
+export function questions(text, flows) {
+  return (groups => groups.length ? groups : [[]])(parse(text)).map(group => group.flatMap(one => {
+    if (isKnown(one, EVENTS)) return [[one.name, one.not ? "not " + one.value : one.value]];
+    return one.op === "~" && one.name === "packet" && !one.not && !flows ? [["text", one.value]] : [];
+  }));
+}
+
 export function parameters(text, flows) {
   const groups = parse(text), known = flows ? FLOWS : EVENTS;
   if (groups.length > 1) return {list: [], rest: true};
   const list = [];
   let rest = false;
   for (const one of groups[0] || []) {
-    if (one.op === ":" && known.includes(one.name)) list.push([one.name, one.not ? "not " + one.value : one.value]);
+    if (isKnown(one, known)) list.push([one.name, one.not ? "not " + one.value : one.value]);
     else rest = true;
   }
   return {list, rest};

@@ -2,7 +2,7 @@
 // Log: live, with what the journal remembers behind it; alike lines folded; lost ones told.
 import {el, fill, panel, pairs, button, clock, endpoint, verdict, ruleName, exact, note, bytes, span, opens} from "./ui.js";
 import * as api from "./api.js";
-import {parse, matches, parameters, withTerm} from "./filter.js";
+import {parse, matches, parameters, questions, withTerm} from "./filter.js";
 import {go, remember} from "./app.js";
 import {searchBar} from "./search.js";
 import {explanation, remedy} from "./steps.js";
@@ -41,19 +41,24 @@ function wordsOf(event) {
 
 export function log(root, query) {
   let q = query.get("q") || "", paused = false, folding = query.get("fold") !== "0", flows = query.get("flows") === "1";
-  let events = [], groups = parse(q), dirty = true, stop = null, ended = false, serial = 0, received = 0, lost = 0, oldest = null, journal = null, remark = "";
+  let events = [], groups = parse(q), dirty = true, stop = null, ended = false, serial = 0, received = 0, lost = 0, oldest = null, journal = null, remark = "", until = query.get("until") || "", asked = null;
   const body = el("tbody"), sum = el("span.sum"), complaint = el("p.note", {role: "alert"}), older = el("div.pager");
   const pause = button("Pause", () => { paused = !paused; pause.textContent = paused ? "Go on" : "Pause"; pause.setAttribute("aria-pressed", String(paused)); dirty = true; });
   const toggle = (text, on, what) => { const one = el("button", {type: "button", "aria-pressed": String(on), onclick: () => { on = !on; one.setAttribute("aria-pressed", String(on)); what(on); }}, text); return one; };
-  const bar = searchBar("Filter: 10.0.0.5, !port:53, reason:\"no rule\", packet~syn, … or …", q, text => { q = text; groups = parse(q); dirty = true; keepPlace(); begin(); });
+  const bar = searchBar("Filter: 10.0.0.5, !port:53, reason:\"no rule\", packet~syn, … or …", q, text => { q = text; changed(); });
+  const when = el("input", {type: "datetime-local", step: 1, value: until, onchange: () => { until = when.value; events = []; changed(); }});
+  const now = button("Now", () => { when.value = until = ""; changed(); });
   const announcer = el("div.sr", {role: "status", "aria-live": "polite"});
   fill(root, el("div.head", el("h1", "Log"), sum, el("span.grow"),
-    el("div.seg", {role: "group", "aria-label": "Shown"}, toggle("Connections too", flows, on => { flows = on; events = []; keepPlace(); begin(); readOlder(true); }), toggle("Fold alike lines", folding, on => { folding = on; keepPlace(); dirty = true; })), pause,
+    el("div.seg", {role: "group", "aria-label": "Shown"}, toggle("Connections too", flows, on => { flows = on; events = []; changed(); }), toggle("Fold alike lines", folding, on => { folding = on; keepPlace(); dirty = true; })), pause,
     button("Clear", () => { events = []; lost = 0; dirty = true; })),
-  el("div.head", bar.box), complaint, announcer,
+  el("div.head", bar.box, el("label.field.at", el("span", "Before"), when), now), complaint, announcer,
   el("section.card.log", {"aria-label": "Events, the newest first"}, el("div.scroll", el("table.stack", el("caption.sr", "Events, the newest first"), el("thead", el("tr", ["Time", "What", "Reason", "Packet", "Rule", "Times"].map((text, i) => el(i === 5 ? "th.num" : "th", {scope: "col"}, text)))), body)), older));
 
-  function keepPlace() { remember({q, flows: flows ? 1 : "", fold: folding ? "" : 0}); }
+  // Another filter or another time: what is live goes on, what the journal has is asked for anew.
+  function changed() { groups = parse(q); now.hidden = !until; keepPlace(); begin(); readOlder(true); dirty = true; }
+
+  function keepPlace() { remember({q, until, flows: flows ? 1 : "", fold: folding ? "" : 0}); }
 
   function take(event) {
     event.at = Date.parse(event.time) || Date.now();
@@ -76,7 +81,9 @@ export function log(root, query) {
   // Follows; the daemon leaves out what it can, so that less comes.
   function begin() {
     stop?.();
+    stop = null;
     complaint.textContent = remark;
+    if (until) { sum.textContent = "of the journal"; return; }
     const {list} = parameters(q, false);
     stop = api.follow("/api/log" + api.query([...list, ...(flows ? [["flows", 1]] : [])]), {
       lines: took,
@@ -89,18 +96,35 @@ export function log(root, query) {
     });
   }
 
+  // The newest that the journal has before those that are here. Of several questions each gives a part; older than the end of one that has
+  // more nothing is taken, so that none is left out between.
+  async function history(whole) {
+    const page = [["order", "desc"], ["limit", OLDER], ["kind", flows ? "all" : "packet"]];
+    if (oldest) page.push(["before", oldest]);
+    if (until) page.push(["until", new Date(until).toISOString()]);
+    const parts = await Promise.all(questions(q, flows).map(list => api.lines("/api/journal/v1/history" + api.query([...list, ...page]))));
+    const least = parts.filter(list => list.length === OLDER).reduce((most, list) => Math.max(most, Number(list.at(-1).cursor)), 0);
+    const found = new Map(parts.flat().filter(one => Number(one.cursor) >= least).map(one => [one.cursor, one]));
+    whole.end = !least;
+    return [...found.values()].sort((a, b) => Number(b.cursor) - Number(a.cursor));
+  }
+
   async function readOlder(first) {
+    const mine = asked = {}, whole = {};
+    if (first) { events = events.filter(one => !one.old); oldest = null; }
     try {
-      const page = [["order", "desc"], ["limit", OLDER], ["kind", flows ? "all" : "packet"]];
-      if (oldest && !first) page.push(["before", oldest]);
-      const list = await api.lines("/api/journal/v1/history" + api.query(page));
-      journal = true;
+      const list = await history(whole);
+      if (ended || mine !== asked) return;
       if (list.length) oldest = list.at(-1).cursor;
       for (const one of list) { one.at = Date.parse(one.time) || 0; one.serial = -serial++; one.old = true; }
       const known = new Set(events.map(one => one.time + wordsOf(one)));
       events = [...list.reverse().filter(one => !known.has(one.time + wordsOf(one))), ...events];
-      if (!list.length) journal = "end";
-    } catch { journal = false; }
+      journal = whole.end ? "end" : true;
+    } catch (error) {
+      if (mine !== asked) return;
+      journal = false;
+      if (error.status !== 502) complaint.textContent = error.message;
+    }
     dirty = true;
   }
 
@@ -120,7 +144,7 @@ export function log(root, query) {
     try { fill(box, el("h3", "Why, as things are now"), explanation(await api.post("/api/v1/explain", {packet: event.packet})), extra); } catch (error) { fill(box, note(error.message), extra); }
   }
 
-  function apply() { bar.set(q); groups = parse(q); dirty = true; keepPlace(); begin(); }
+  function apply() { bar.set(q); changed(); }
 
   function rowOf({event, count}) {
     if (event.lost) return el("tr.gap", el("td", {colspan: 6}, `${exact(event.lost)} events were lost here: more came than could be told`));
@@ -132,8 +156,8 @@ export function log(root, query) {
 
   let shownReceived = 0, shownAt = performance.now(), rate = 0;
   function draw() {
-    const now = performance.now();
-    if (now - shownAt >= 1000) { rate = (received - shownReceived) * 1000 / (now - shownAt); shownReceived = received; shownAt = now; sum.textContent = `${exact(events.length)} kept · ${exact(rate)} a second${lost ? ` · ${exact(lost)} lost` : ""}${paused ? " · paused" : ""}`; }
+    const time = performance.now();
+    if (!until && time - shownAt >= 1000) { rate = (received - shownReceived) * 1000 / (time - shownAt); shownReceived = received; shownAt = time; sum.textContent = `${exact(events.length)} kept · ${exact(rate)} a second${lost ? ` · ${exact(lost)} lost` : ""}${paused ? " · paused" : ""}`; }
     if (!dirty || (paused && body.children.length && !bar.input.matches(":focus"))) return;
     dirty = false;
     const fitting = events.filter(event => event.lost || event.gap || matches(event, groups));
@@ -141,11 +165,10 @@ export function log(root, query) {
     const focused = document.activeElement?.dataset?.serial;
     fill(body, rows.length ? rows.map(rowOf) : el("tr", el("td.empty", {colspan: 6}, events.length ? "Nothing that came fits the filter." : "Nothing yet. Rules with `log` are told, and every drop with `option log-drops on`.")));
     if (focused !== undefined) body.querySelector(`[data-serial="${Number(focused)}"]`)?.focus();
-    fill(older, journal === true ? button("Older ones from the journal", () => readOlder(false)) : el("span.dim", journal === "end" ? "The journal has no older ones." : journal === false ? "No journal runs: the log begins when this view was opened." : ""));
+    fill(older, journal === true ? button("Older ones from the journal", () => readOlder(false)) : el("span.dim", journal === "end" ? "The journal has no older ones that fit." : journal === false ? "No journal runs: the log begins when this view was opened." : ""));
   }
 
-  begin();
-  readOlder(true);
+  changed();
   const timer = setInterval(draw, DRAW);
   return {close() { ended = true; stop?.(); clearInterval(timer); bar.close(); }};
 }

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import lab as labs
+import pytest
 from lab import KEEPSTATE, SERVER4, SERVER6, wait_for
 
 HTML = "<img src=x onerror=alert(1)>"
@@ -30,6 +31,7 @@ allow from {{ lan, wan }} to self icmp type echo-request
 allow from {{ lan, wan }} to self icmpv6 type echo-request
 allow from lan to self tcp port 80
 allow from self to {{ lan, wan }}
+allow from lan to wan udp port 53
 test "mail is refused" {{
   lan 10.0.0.10:40000 > wan 192.0.2.10:25 tcp syn => reject
 }}
@@ -107,6 +109,9 @@ def why_no_browser():
         return "python3-selenium is not installed"
     missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
     return "not installed: " + ", ".join(missing) if missing else None
+
+
+browsing = pytest.mark.skipif(bool(why_no_browser()), reason=str(why_no_browser()))
 
 
 class Browser:

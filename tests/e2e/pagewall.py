@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A firewall with pages before it, and a browser: the fixtures of the tests of the page."""
 import lab as labs
-import pagelab
 import pytest
 from pagelab import POLICY, Browser, Page, Traffic
-
-browsing = pytest.mark.skipif(bool(pagelab.why_no_browser()), reason=str(pagelab.why_no_browser()))
-
 
 @pytest.fixture(scope="module")
 def wall(lab, tmp_path_factory):

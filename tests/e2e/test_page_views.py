@@ -8,8 +8,7 @@ import journals
 import lab as labs
 import pytest
 from lab import CLIENT4, SERVER4, wait_for
-from pagelab import ACCESS, HTML, POLICY
-from pagewall import browsing
+from pagelab import ACCESS, HTML, POLICY, browsing
 
 pytest_plugins = ["pagewall"]
 
@@ -196,6 +195,67 @@ def test_one_of_two_connections_between_the_same_hosts_is_killed(lab, page, wall
     finally:
         client.kill()
         client.wait()
+
+
+@browsing
+def test_rules_that_others_hide_are_marked_for_everybody(browser, wall, page):
+    """Readers see them too; a failing test of the file, which is not in force, is shown to those who may act."""
+    wall.path.write_text(POLICY.replace("=> reject", "=> allow"))
+    try:
+        browser.go("rules")
+        browser.wait_text("never reached", ".rules tr.shadowed")
+        browser.wait_text("fails in the file as it is now", ".rules tr.wrong")
+        browser.wait_text("expected allow", "main .diag")
+        browser.shot("rules-wrong-light")
+        assert browser.run(ACCESS) == []
+        browser.open(page, "view")
+        browser.go("rules")
+        browser.wait_text("never reached", ".rules tr.shadowed")
+        browser.wait_text("1 test, passed when it was loaded", "main")
+        assert not browser.run("return document.querySelector('.rules tr.wrong') || document.querySelector('main .diag')") and "=> allow" not in browser.text("main")
+    finally:
+        wall.path.write_text(POLICY)
+    assert browser.complaints() == []
+
+
+@browsing
+def test_a_second_tab_may_act_too(browser, page):
+    first = browser.driver.current_window_handle
+    browser.driver.switch_to.new_window("tab")
+    try:
+        browser.driver.get(f"http://127.0.0.1:{page.port}/#/change")
+        browser.wait("document.querySelector('.editor textarea')?.value.includes('zone lan')", "the right to act came from the first tab")
+    finally:
+        browser.driver.close()
+        browser.driver.switch_to.window(first)
+
+
+@browsing
+def test_the_log_is_searched_where_it_is_kept(browser, lab, journal):
+    """An entry with hundreds behind it is found by the filter, and by the time."""
+    lab.server.ping(CLIENT4, count=1)
+    wait_for(lambda: journal.lines("/v1/history", kind="packet", proto="icmp"), 20, "the first entry")
+    end = int(time.time()) + 1
+    time.sleep(2)
+    send = "import socket, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor p in range(20000, 20400):\n  s.sendto(b'x', ('192.0.2.10', p)); time.sleep(0.002)"
+    lab.client.run("/usr/bin/python3", "-c", send, timeout=60)
+    wait_for(lambda: len(journal.lines("/v1/history", kind="flow", port="20000-20399")) >= 250, 20, "hundreds behind it")
+    browser.go("log?flows=1&q=proto:icmp or port:20000")
+    browser.wait("[...document.querySelectorAll('.log tbody tr.open')].some(row => row.innerText.includes('icmp type 8'))", "the entry of before")
+    browser.wait("[...document.querySelectorAll('.log tbody tr.open')].some(row => row.innerText.includes(':20000'))", "the other one")
+    assert not browser.run("return [...document.querySelectorAll('.log tbody tr.open')].some(row => row.innerText.includes(':20007'))")
+    browser.go("log?fold=0&flows=1")
+    browser.run("""const when = document.querySelector('.at input'), date = new Date(arguments[0] * 1000), two = n => String(n).padStart(2, '0');
+        when.value = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+        when.dispatchEvent(new Event('change'));""", end)
+    browser.wait_text("of the journal", ".sum")
+    rows = "[...document.querySelectorAll('.log tbody tr.open')]"
+    browser.wait(f"{rows}.some(row => row.innerText.includes('icmp type 8')) && !{rows}.some(row => /:20[0-3]\\d\\d/.test(row.innerText))", "those of then")
+    browser.shot("log-then-light")
+    assert browser.run(ACCESS) == []
+    browser.button("Now", "main")
+    browser.wait_text("kept", ".sum")
+    assert browser.complaints() == []
 
 
 @browsing
