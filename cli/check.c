@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "proof/shadow.h"
 #include "text/plural.h"
 
 /* `policy` is NULL if it is not good; err and diags say why. */
@@ -32,21 +33,38 @@ static void check_print(const char *path, const struct ks_policy *policy)
 	       policy->config.entries == 1 ? "y" : "ies", policy->test_count, ks_plural(policy->test_count));
 }
 
+static bool has_warning(const struct ks_diags *diags)
+{
+	for (size_t i = 0; i < diags->count; i++) {
+		if (diags->list[i].warning && !diags->list[i].note)
+			return true;
+	}
+	return false;
+}
+
 int ks_cmd_check(int argc, char **argv)
 {
-	bool json = false, quiet = false;
+	bool json = false, quiet = false, strict = false;
+	struct ks_shadow_wish wish = { .notes = false };
 	const struct ks_option options[] = {
 		{ .name = "json",
 		  .help = "print the outcome as one JSON object",
 		  .take = ks_take_flag,
 		  .target = &json },
+		{ .name = "strict", .help = "a warning makes the policy bad", .take = ks_take_flag, .target = &strict },
+		{ .name = "verbose",
+		  .letter = 'v',
+		  .help = "note the rules that decide less than they say, and what is left of them",
+		  .take = ks_take_flag,
+		  .target = &wish.notes },
 		{ .name = "quiet", .letter = 'q', .help = "print errors only", .take = ks_take_flag, .target = &quiet },
 	};
 	const struct ks_usage usage = {
 		"keepstate check [OPTION]... FILE",
 		"Reads a policy ('-' for standard input) with all that it includes, and prints every\n"
 		"error with its file, line and column. Warnings, also about rules that are missing, make\n"
-		"no policy bad. Returns 0 for a good policy and 2 for a bad one.\n"
+		"no policy bad, unless --strict. Rules that never decide are found, and a packet of each is\n"
+		"shown. Returns 0 for a good policy and 2 for a bad one.\n"
 		"The policy's tests are run by 'keepstate test'.",
 		options, KS_ARRAY_SIZE(options)
 	};
@@ -64,6 +82,10 @@ int ks_cmd_check(int argc, char **argv)
 		err = ks_policy_require_zones(policy, &diags);
 	if (!err)
 		err = ks_policy_advise(policy, &diags);
+	if (!err)
+		err = ks_shadow_check(policy, &wish, &diags, NULL);
+	if (!err && strict && has_warning(&diags))
+		err = -EINVAL;
 	if (json)
 		ks_json_print(check_json(argv[first], err, err ? NULL : policy, &diags), stdout);
 	else

@@ -9,7 +9,7 @@
 
 static json_t *diag_json(const struct ks_diag *diag)
 {
-	json_t *value = json_pack("{s:s, s:o, s:o}", "severity", diag->warning ? "warning" : "error", "file",
+	json_t *value = json_pack("{s:s, s:o, s:o}", "severity", ks_diag_severity(diag), "file",
 				  ks_json_text(diag->place.file), "message", ks_json_text(diag->message));
 
 	if (value && diag->place.line) /* else it is about the file as a whole */

@@ -34,9 +34,12 @@
 #include "daemon/zone_ids.h"
 #include "engine/seats.h"
 #include "kernel/seed.h"
+#include "proof/shadow.h"
 #include "text/json.h"
 #include "text/scoped.h"
 #include "text/plural.h"
+
+#define SHADOW_STEPS 4000000ULL /* a fiftieth of a second: a reload waits for it. keepstate check takes more */
 
 void ks_load_outcome_fini(struct ks_load_outcome *outcome)
 {
@@ -70,6 +73,7 @@ __attribute__((format(printf, 3, 4))) static int fail_load(struct ks_load_outcom
 
 int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_outcome *outcome)
 {
+	static const struct ks_shadow_wish wish = { .steps = SHADOW_STEPS, .steps_rule = SHADOW_STEPS };
 	ks_auto_policy struct ks_policy *new = NULL;
 	int err;
 
@@ -84,6 +88,9 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 	err = ks_daemon_test(new, outcome);
 	if (err)
 		return err;
+	err = ks_shadow_check(new, &wish, &outcome->diags, NULL);
+	if (err)
+		return fail_load(outcome, err, "cannot look for shadowed rules: %s", strerror(-err));
 	err = ks_own_addresses_fill(new);
 	if (err < 0)
 		return fail_load(outcome, err, "cannot read the interfaces' addresses: %s", strerror(-err));

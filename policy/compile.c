@@ -451,5 +451,7 @@ int ks_compile(struct ks_parser *p)
 		err = compile_rules(&c);
 	if (!err)
 		err = join_lists(&c);
-	return err ? err : ks_reach_check(p);
+	if (!err)
+		ks_reach_check(p);
+	return err;
 }

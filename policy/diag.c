@@ -4,6 +4,7 @@
 #include "text/plural.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +90,25 @@ static void clean(char *message)
 		if ((unsigned char)*message < 0x20 || *message == 0x7f)
 			*message = '?';
 	}
+}
+
+int ks_diags_add(struct ks_diags *diags, const struct ks_diag *diag)
+{
+	struct ks_diag *list = realloc(diags->list, (diags->count + 1) * sizeof(*list));
+	struct ks_diag own = *diag;
+
+	if (list)
+		diags->list = list;
+	own.place.file = strdup(diag->place.file ? diag->place.file : "");
+	if (!list || !own.place.file) {
+		free((char *)own.place.file);
+		free(own.message);
+		free(own.excerpt);
+		return -ENOMEM;
+	}
+	clean(own.message);
+	list[diags->count++] = own;
+	return 0;
 }
 
 void ks_complain_v(struct ks_complaints *complaints, const struct ks_place *place, bool warning, const char *format,
@@ -196,10 +216,17 @@ static void print_excerpt(const struct ks_diag *diag, FILE *out, bool colour)
 	fputs(colour ? "\033[1;32m^\033[0m\n" : "^\n", out);
 }
 
+const char *ks_diag_severity(const struct ks_diag *diag)
+{
+	if (diag->note)
+		return "note";
+	return diag->warning ? "warning" : "error";
+}
+
 static void print_diag(const struct ks_diag *diag, FILE *out, bool colour)
 {
-	const char *kind = diag->warning ? "warning" : "error";
-	const char *paint = diag->warning ? "\033[1;35m" : "\033[1;31m";
+	const char *kind = ks_diag_severity(diag);
+	const char *paint = diag->note ? "\033[1;36m" : diag->warning ? "\033[1;35m" : "\033[1;31m";
 
 	fprintf(out, "%s:", diag->place.file ? diag->place.file : "?");
 	if (diag->place.line) /* else it is about the file as a whole */

@@ -26,6 +26,12 @@ void ks_complain(struct ks_complaints *complaints, const struct ks_place *place,
 void ks_complain_v(struct ks_complaints *complaints, const struct ks_place *place, bool warning, const char *format,
 		   va_list args);
 
+/*
+ * Adds a complaint that somebody else has made, whose message and excerpt (or NULL) are from malloc() and belong to it from then
+ * on, whatever this returns. Its file is copied. Returns 0 or -ENOMEM.
+ */
+int ks_diags_add(struct ks_diags *diags, const struct ks_diag *diag);
+
 /* Puts the complaints in the order of the text, the files in the order in which they were read. */
 void ks_complaints_sort(struct ks_complaints *complaints);
 

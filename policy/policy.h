@@ -137,6 +137,7 @@ struct ks_policy {
 struct ks_diag {
 	struct ks_place place; /* its file name belongs to the complaint */
 	bool warning;
+	bool note; /* of a warning: nothing is wrong */
 	char *message; /* says what is wrong and what would be right */
 	char *excerpt; /* the line of text */
 };
@@ -169,6 +170,9 @@ KS_SCOPED(ks_auto_policy, struct ks_policy *, ks_policy_destroy)
 KS_SCOPED_STRUCT(ks_auto_diags, struct ks_diags, ks_diags_fini)
 #define ks_auto_policy ks_scoped(ks_auto_policy)
 #define ks_auto_diags ks_scoped(ks_auto_diags)
+
+/* "error", "warning" or "note". */
+const char *ks_diag_severity(const struct ks_diag *diag);
 
 /* Prints complaints as file:line:column: error: message, the line, and a caret. */
 void ks_diags_print(const struct ks_diags *diags, FILE *out, bool colour);

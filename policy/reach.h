@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Warnings of rules that decide nothing; see reach.c. */
+/* Warnings of rules that match nothing; see reach.c. */
 #ifndef KS_POLICY_REACH_H
 #define KS_POLICY_REACH_H
 
 #include "policy/parse.h"
 
-/* Warns of rules of the compiled policy that are never reached or never match. Returns 0 or -ENOMEM. */
-int ks_reach_check(struct ks_parser *p);
+/* Warns of rules of the compiled policy that can never match. */
+void ks_reach_check(struct ks_parser *p);
 
 #endif

@@ -17,11 +17,10 @@ static json_t *diags_json(const struct ks_diags *diags)
 	for (size_t i = 0; i < diags->count; i++) {
 		const struct ks_diag *diag = &diags->list[i];
 
-		ks_json_append(&list,
-			       json_pack("{s:o*, s:i, s:i, s:s, s:o*, s:o*}", "file", ks_json_text(diag->place.file),
-					 "line", (int)diag->place.line, "column", (int)diag->place.column, "severity",
-					 diag->warning ? "warning" : "error", "message", ks_json_text(diag->message),
-					 "excerpt", ks_json_text(diag->excerpt)));
+		ks_json_append(&list, json_pack("{s:o*, s:i, s:i, s:s, s:o*, s:o*}", "file",
+						ks_json_text(diag->place.file), "line", (int)diag->place.line, "column",
+						(int)diag->place.column, "severity", ks_diag_severity(diag), "message",
+						ks_json_text(diag->message), "excerpt", ks_json_text(diag->excerpt)));
 	}
 	return list;
 }

@@ -22,6 +22,7 @@ LAYERS = [
     ["policy/"],
     ["engine/"],
     ["capture/", "explain/", "saved/", "scenario/"],
+    ["proof/"],
     ["bpf/"],
     ["kernel/"],
     ["daemon/"],

@@ -2,6 +2,7 @@
 """check, show, explain, and what all commands have in common."""
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -275,3 +276,43 @@ def test_names_that_are_no_utf8_are_shown(keepstate):
     capture = os.fsdecode(b'x\xe9.pcap')
     (keepstate.directory / capture).write_bytes(pcap(ethernet(tcp('10.0.0.5', 4000, '192.0.2.1', 80, SYN))))
     assert keepstate.json('replay', '--json', name, capture)[0]['capture'] == 'x\ufffd.pcap'
+
+
+SHADOWED = b"""zone lan { eth1 }
+zone wan { eth0, address 203.0.113.1 }
+allow from self
+allow from lan to self tcp port 1-80
+  allow from lan to self tcp port 81-1023
+deny from lan to self tcp port 22
+forward from { wan, lan } destination address of wan tcp port 80 to 10.0.0.5
+allow from lan to wan
+"""
+
+
+def test_check_of_shadowed_rules(keepstate):
+    told = keepstate('check', '-', stdin=SHADOWED).stderr
+    assert ("stdin:6:1: warning: this rule is never reached: the rule at stdin:4 takes all of its packets, and allows what this one would deny "
+            "(such as 'lan 198.51.100.1:40000 > self 203.0.113.1:22 tcp syn'): expected this one above it, or not at all\n"
+            "    deny from lan to self tcp port 22\n    ^\n") in told
+    assert 'stdin:7:1: warning: this rule never decides about packets from zone lan: the rule at stdin:4 takes all of them' in told
+    assert told.count('warning') == 2
+    witness = told.split("such as '")[1].split("'")[0]
+    (pathlib.Path(keepstate.directory) / 'shadowed.conf').write_bytes(SHADOWED)
+    assert keepstate.json('explain', '--json', 'shadowed.conf', witness)[0]['rule']['line'] == 4
+
+
+def test_check_notes_what_is_left(keepstate):
+    policy = b'zone a { eth0 }\nallow from a to self tcp port 22\nallow from self\ndeny from a to self tcp port 1-100\n'
+    assert keepstate('check', '-', stdin=policy).stderr == ''
+    told = keepstate('check', '-v', '-', stdin=policy).stderr
+    assert 'stdin:4:1: note: this rule decides less than it says: the rule at stdin:2 takes a part of its packets' in told
+    assert 'what is left: from a to self tcp port { 1-21, 23-100 }' in told
+    notes = json.loads(keepstate('check', '-v', '--json', '-', stdin=policy).stdout)['diagnostics']
+    assert [note['severity'] for note in notes] == ['note']
+    keepstate('check', '-v', '--strict', '-', stdin=policy)
+
+
+def test_check_strict(keepstate):
+    run = keepstate('check', '--strict', '-', stdin=SHADOWED, code=2)
+    assert 'never reached' in run.stderr and 'good' not in run.stdout
+    assert json.loads(keepstate('check', '--strict', '--json', '-', stdin=SHADOWED, code=2).stdout)['good'] is False

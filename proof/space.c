@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See space.h. */
+#include "proof/space.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/header/packet.h"
+
+#define SELF (1ULL << KS_ZONE_SELF)
+#define FLAGS_KNOWN                                                                                                    \
+	(KS_RULE_LOG | KS_RULE_NOT_SRC | KS_RULE_NOT_DST | KS_RULE_NOT_SPORT | KS_RULE_NOT_DPORT | KS_RULE_ANY_PROTO | \
+	 KS_RULE_LIMITED)
+#define ALTERNATIVES_MAX (KS_DYNAMIC_MAX + 2)
+
+/* One way in which an address may satisfy a condition. */
+struct alternative {
+	struct ks_spans spans;
+	__u64 in, out; /* as of a region */
+	bool own; /* the address is one of the firewall's own */
+};
+
+struct alternatives {
+	struct alternative list[ALTERNATIVES_MAX];
+	unsigned count;
+	bool vague;
+};
+
+static const __u8 families[] = { KS_IPV4, KS_IPV6 };
+
+__u64 ks_policy_zone_bits(const struct ks_policy *policy)
+{
+	__u64 bits = 1ULL << KS_ZONE_NONE | SELF;
+
+	for (size_t i = 0; i < policy->zone_count; i++)
+		bits |= 1ULL << policy->zones[i].id;
+	return bits;
+}
+
+static int claim_add(struct ks_space *space, const struct ks_region *region, __u32 entry, bool vague)
+{
+	if (ks_region_is_empty(region))
+		return 0;
+	if (space->count == space->room) {
+		size_t room = space->room ? space->room * 2 : 64;
+		struct ks_claim *claims = realloc(space->claims, room * sizeof(*claims));
+
+		if (!claims)
+			return -ENOMEM;
+		space->claims = claims;
+		space->room = room;
+	}
+	space->claims[space->count++] = (struct ks_claim){ .region = *region, .entry = entry, .vague = vague };
+	return 0;
+}
+
+/* --- packets that do not come to the rules --- */
+
+static const struct ks_range ipv4_groups[] = { { .lo = { 0, 0xe0000000U }, .hi = { 0, 0xffffffffU } } };
+static const struct ks_range ipv6_groups[] = { { .lo = { 0xffULL << 56, 0 }, .hi = { ~0ULL, ~0ULL } } };
+
+static const struct ks_range port_zero[] = { { .lo = { 0, 0 }, .hi = { 0, 0 } } };
+
+/* Ports that no packet has (core/header/): TCP and SCTP have none at either end, UDP and UDP-Lite none to send to. */
+static int add_ports(struct ks_space *space, const struct ks_region *all)
+{
+	static const struct {
+		__u8 proto, dim;
+	} without[] = {
+		{ KS_PROTO_TCP, KS_DIM_SPORT },	 { KS_PROTO_TCP, KS_DIM_DPORT }, { KS_PROTO_SCTP, KS_DIM_SPORT },
+		{ KS_PROTO_SCTP, KS_DIM_DPORT }, { KS_PROTO_UDP, KS_DIM_DPORT }, { KS_PROTO_UDPLITE, KS_DIM_DPORT },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(without); i++) {
+		struct ks_region region = *all;
+
+		memset(region.proto, 0, sizeof(region.proto));
+		region.proto[without[i].proto / 64] = 1ULL << without[i].proto % 64;
+		region.dim[without[i].dim] = (struct ks_spans){ port_zero, 1 };
+		err = claim_add(space, &region, KS_CLAIM_NOBODY, false);
+	}
+	return err;
+}
+
+/* The box's own talk with itself, which passes by no guarded interface, sources that are groups, and ports that are none. */
+static int add_nobody(struct ks_space *space)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(families); i++) {
+		struct ks_region region;
+
+		ks_region_fill(&region, families[i], ks_policy_zone_bits(space->policy));
+		region.from = region.to = SELF;
+		err = claim_add(space, &region, KS_CLAIM_NOBODY, false);
+		region.from = region.to = ks_policy_zone_bits(space->policy);
+		region.dim[KS_DIM_SRC] = (struct ks_spans){ families[i] == KS_IPV4 ? ipv4_groups : ipv6_groups, 1 };
+		if (!err)
+			err = claim_add(space, &region, KS_CLAIM_NOBODY, false);
+		region.dim[KS_DIM_SRC] = *ks_spans_all(KS_DIM_SRC, families[i]);
+		if (!err)
+			err = add_ports(space, &region);
+	}
+	return err;
+}
+
+/* --- addresses --- */
+
+static struct ks_spans run_of(const struct ks_policy *policy, __u32 index, __u8 family)
+{
+	const struct ks_set *set = &policy->sets[index];
+
+	return family == KS_IPV6 ? (struct ks_spans){ policy->ranges + set->first6, set->count6 }
+				 : (struct ks_spans){ policy->ranges + set->first4, set->count4 };
+}
+
+/* The bit of a variable, made if it is new; 0 if there are too many. */
+static __u64 variable_bit(struct ks_variables *variables, const struct ks_variable_set *set)
+{
+	for (unsigned i = 0; i < variables->count; i++) {
+		if (!memcmp(&variables->set[i], set, sizeof(*set)))
+			return 1ULL << i;
+	}
+	if (variables->count == KS_VARIABLES_MAX)
+		return 0;
+	variables->set[variables->count] = *set;
+	return 1ULL << variables->count++;
+}
+
+static const struct ks_address_set *address_set_of(const struct ks_policy *policy, __u32 index)
+{
+	for (size_t i = 0; i < policy->address_set_count; i++) {
+		if (policy->address_sets[i].set == index)
+			return &policy->address_sets[i];
+	}
+	return NULL;
+}
+
+/* The variables of a set, a bit each; *vague if they are too many. */
+static __u64 variables_of(struct ks_space *space, __u32 index, enum ks_dim dim, bool *vague)
+{
+	__u64 bits = 0, dynamic = space->policy->sets[index].dynamic;
+	struct ks_variable_set set;
+
+	for (; dynamic; dynamic &= dynamic - 1) {
+		__u64 bit;
+
+		memset(&set, 0, sizeof(set)); /* it is compared as bytes */
+		set.dim = (__u8)dim;
+		set.is_dynamic = true;
+		set.index = (__u32)__builtin_ctzll(dynamic);
+		bit = variable_bit(&space->variables, &set);
+		*vague |= !bit;
+		bits |= bit;
+	}
+	if (address_set_of(space->policy, index)) {
+		__u64 bit;
+
+		memset(&set, 0, sizeof(set));
+		set.dim = (__u8)dim;
+		set.index = index;
+		bit = variable_bit(&space->variables, &set);
+		*vague |= !bit;
+		bits |= bit;
+	}
+	return bits;
+}
+
+static void alternative_add(struct alternatives *to, const struct ks_spans *spans, __u64 in, __u64 out, bool own)
+{
+	if (spans->count)
+		to->list[to->count++] = (struct alternative){ .spans = *spans, .in = in, .out = out, .own = own };
+}
+
+/* How an address satisfies a condition: it is in one of the ranges, or in one of the sets whose members come later. */
+static int address_alternatives(struct ks_space *space, __u32 index, bool negated, enum ks_dim dim, __u8 family,
+				struct alternatives *made)
+{
+	const struct ks_spans *all = ks_spans_all(dim, family);
+	struct ks_spans run, left;
+	__u64 variables, steps = 0;
+	bool own;
+
+	*made = (struct alternatives){ 0 };
+	if (index == KS_SET_ANY) {
+		alternative_add(made, all, ~0ULL, ~0ULL, false);
+		return 0;
+	}
+	own = address_set_of(space->policy, index) != NULL;
+	run = own ? (struct ks_spans){ NULL, 0 } : run_of(space->policy, index, family);
+	variables = variables_of(space, index, dim, &made->vague);
+	if (negated) {
+		if (run.count && ks_spans_subtract(&space->pool, all, &run, &steps, &left))
+			return -ENOMEM;
+		alternative_add(made, run.count ? &left : all, ~variables, ~0ULL, false);
+		return 0;
+	}
+	alternative_add(made, &run, ~0ULL, ~0ULL, false);
+	for (; variables; variables &= variables - 1)
+		alternative_add(made, all, ~0ULL, ~(variables & -variables), own && dim == KS_DIM_DST);
+	if (made->vague)
+		alternative_add(made, all, ~0ULL, ~0ULL, false);
+	return 0;
+}
+
+/* --- rules --- */
+
+static void protos_bound(struct ks_region *region, bool (*has)(__u32 proto))
+{
+	for (unsigned proto = 0; proto < 64 * KS_PROTO_WORDS; proto++) {
+		if (!has(proto))
+			region->proto[proto / 64] &= ~(1ULL << proto % 64);
+	}
+}
+
+static bool proto_has_ports(__u32 proto)
+{
+	return ks_proto_has_ports(proto);
+}
+
+static bool proto_is_icmp(__u32 proto)
+{
+	return ks_proto_is_icmp(proto);
+}
+
+/* Bounds a region by a set of ports or ICMP types. */
+static int number_bound(struct ks_space *space, __u32 index, bool negated, enum ks_dim dim, struct ks_region *region)
+{
+	struct ks_spans run;
+	__u64 steps = 0;
+
+	if (index == KS_SET_ANY)
+		return 0;
+	run = run_of(space->policy, index, KS_IPV4);
+	protos_bound(region, dim == KS_DIM_ICMP ? proto_is_icmp : proto_has_ports);
+	if (!negated)
+		region->dim[dim] = run;
+	else if (run.count)
+		return ks_spans_subtract(&space->pool, &ks_spans_ports, &run, &steps, &region->dim[dim]);
+	return 0;
+}
+
+static int entry_bound(struct ks_space *space, const struct ks_rule *rule, struct ks_region *region)
+{
+	int err;
+
+	region->from &= rule->from_zones;
+	region->to &= rule->to_zones;
+	for (unsigned i = 0; i < KS_PROTO_WORDS && !(rule->flags & KS_RULE_ANY_PROTO); i++)
+		region->proto[i] &= rule->proto / 64 == i ? 1ULL << rule->proto % 64 : 0;
+	err = number_bound(space, rule->sport_set, rule->flags & KS_RULE_NOT_SPORT, KS_DIM_SPORT, region);
+	if (!err)
+		err = number_bound(space, rule->dport_set, rule->flags & KS_RULE_NOT_DPORT, KS_DIM_DPORT, region);
+	return err ? err : number_bound(space, rule->icmp_set, false, KS_DIM_ICMP, region);
+}
+
+static int claims_multiply(struct ks_space *space, const struct ks_region *region, const struct alternatives *src,
+			   const struct alternatives *dst, __u32 entry, bool vague)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < src->count; i++) {
+		for (unsigned j = 0; !err && j < dst->count; j++) {
+			struct ks_region made = *region;
+
+			made.dim[KS_DIM_SRC] = src->list[i].spans;
+			made.dim[KS_DIM_DST] = dst->list[j].spans;
+			made.in &= src->list[i].in & dst->list[j].in;
+			made.out &= src->list[i].out & dst->list[j].out;
+			if (dst->list[j].own) /* its own address is where it is */
+				made.to &= SELF;
+			err = claim_add(space, &made, entry, vague || src->vague || dst->vague);
+		}
+	}
+	return err;
+}
+
+int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry)
+{
+	const bool vague = rule->flags & (__u8)~FLAGS_KNOWN;
+	struct alternatives src, dst;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < KS_ARRAY_SIZE(families); i++) {
+		struct ks_region region;
+
+		if (rule->family && rule->family != families[i])
+			continue;
+		ks_region_fill(&region, families[i], ks_policy_zone_bits(space->policy));
+		err = entry_bound(space, rule, &region);
+		if (!err)
+			err = address_alternatives(space, rule->src_set, rule->flags & KS_RULE_NOT_SRC, KS_DIM_SRC,
+						   families[i], &src);
+		if (!err)
+			err = address_alternatives(space, rule->dst_set, rule->flags & KS_RULE_NOT_DST, KS_DIM_DST,
+						   families[i], &dst);
+		if (!err)
+			err = claims_multiply(space, &region, &src, &dst, entry, vague);
+	}
+	return err;
+}
+
+int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list)
+{
+	const struct ks_rule_list entries = ks_list_of(policy, list);
+	int err;
+
+	*space = (struct ks_space){ .policy = policy, .list = list };
+	err = add_nobody(space);
+	for (__u32 i = entries.first; !err && i < entries.first + entries.count; i++)
+		err = ks_space_add(space, &policy->rules[i], i);
+	return err;
+}
+
+void ks_space_fini(struct ks_space *space)
+{
+	free(space->claims);
+	ks_pool_fini(&space->pool);
+	*space = (struct ks_space){ 0 };
+}

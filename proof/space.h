@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rules of a policy as regions (proof/region.h), list by list of the rule table.
+ *
+ * A rule that has more conditions than a region can say is `vague`: its regions hold all packets that it may match, so that it
+ * can be seen to be covered, but it covers nothing.
+ */
+#ifndef KS_PROOF_SPACE_H
+#define KS_PROOF_SPACE_H
+
+#include "policy/policy.h"
+#include "proof/region.h"
+
+/* A set whose members come later, at one end of the packet. */
+struct ks_variable_set {
+	__u8 dim; /* KS_DIM_SRC or KS_DIM_DST */
+	bool is_dynamic; /* a run-time set, `index` its number; else one of own addresses, `index` its set */
+	__u32 index;
+};
+
+struct ks_variables {
+	struct ks_variable_set set[KS_VARIABLES_MAX];
+	unsigned count;
+};
+
+/* A region of an entry of the rule table. */
+struct ks_claim {
+	struct ks_region region;
+	__u32 entry; /* index in ks_policy.rules, KS_CLAIM_NOBODY for packets that do not come to the rules */
+	bool vague;
+};
+
+#define KS_CLAIM_NOBODY 0xffffffffU
+
+/* The claims of a list, in the order in which its rules are asked. Before them stand those of nobody. */
+struct ks_space {
+	const struct ks_policy *policy;
+	enum ks_list list;
+	struct ks_claim *claims;
+	size_t count, room;
+	struct ks_variables variables;
+	struct ks_pool pool; /* ranges that are not in the policy's tables */
+};
+
+/* The entries of a list. */
+static inline struct ks_rule_list ks_list_of(const struct ks_policy *policy, enum ks_list list)
+{
+	if (list == KS_LIST_FILTER)
+		return (struct ks_rule_list){ .first = 0, .count = policy->config.rules };
+	return policy->config.list[list];
+}
+
+/* Makes it; the policy must outlive it. Returns 0 or -ENOMEM. */
+int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list);
+void ks_space_fini(struct ks_space *space);
+
+KS_SCOPED_STRUCT(ks_auto_space, struct ks_space, ks_space_fini)
+#define ks_auto_space ks_scoped(ks_auto_space)
+
+/* Adds the claims of an entry that is in no list, such as a question's. Returns 0 or -ENOMEM. */
+int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry);
+
+/* A bit for each zone that packets come from and go to. */
+__u64 ks_policy_zone_bits(const struct ks_policy *policy);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See witness.h. */
+#include "proof/witness.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/header/icmp.h"
+#include "core/header/packet.h"
+#include "core/network.h"
+#include "core/track/track.h"
+#include "policy/value.h"
+#include "text/names.h"
+
+#define USUAL_PORT 40000U /* of who asks */
+#define RANGES_TRIED 64U
+#define IPV4_FIRST 0x01000000U /* below it is "this network" */
+#define IPV4_LOOPBACK 127U
+#define IPV4_RESERVED 240U
+
+/* --- choosing --- */
+
+/* The zone of a mask that is shown best: one of the policy's, then the box itself, then none. */
+static __u8 zone_choose(__u64 zones, unsigned other)
+{
+	const __u64 named = zones & ~(1ULL << KS_ZONE_NONE | 1ULL << KS_ZONE_SELF);
+	const __u64 apart = named & ~(1ULL << other);
+
+	if (named)
+		return (__u8)__builtin_ctzll(apart ? apart : named);
+	if (zones & 1ULL << KS_ZONE_SELF && other != KS_ZONE_SELF)
+		return KS_ZONE_SELF;
+	return zones & 1ULL << KS_ZONE_NONE ? KS_ZONE_NONE : KS_ZONE_SELF;
+}
+
+static __u8 proto_choose(const struct ks_region *region)
+{
+	static const __u8 usual[] = { KS_PROTO_TCP,  KS_PROTO_UDP, KS_PROTO_ICMP, KS_PROTO_ICMPV6,
+				      KS_PROTO_SCTP, KS_PROTO_GRE, KS_PROTO_ESP };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(usual); i++) {
+		if (ks_region_has_proto(region, usual[i]))
+			return usual[i];
+	}
+	for (unsigned proto = 255; proto > 0; proto--) { /* the highest ones are no extension headers */
+		if (ks_region_has_proto(region, proto))
+			return (__u8)proto;
+	}
+	return 0;
+}
+
+static bool spans_hold(const struct ks_spans *spans, const __u64 value[2])
+{
+	for (__u32 begin = 0, end = spans->count; begin < end;) {
+		__u32 middle = begin + (end - begin) / 2;
+
+		if (ks_value_compare(spans->list[middle].hi, value) < 0)
+			begin = middle + 1;
+		else if (ks_value_compare(spans->list[middle].lo, value) > 0)
+			end = middle;
+		else
+			return true;
+	}
+	return false;
+}
+
+static bool number_is_in(const struct ks_spans *spans, unsigned number)
+{
+	const __u64 value[2] = { 0, number };
+
+	return spans_hold(spans, value);
+}
+
+/* The number `usual`, if the spans have it, else their first one; 0 only if there is no other. */
+static __u16 number_choose(const struct ks_spans *spans, unsigned usual)
+{
+	if (number_is_in(spans, usual))
+		return (__u16)usual;
+	if (spans->list[0].lo[1])
+		return (__u16)spans->list[0].lo[1];
+	if (spans->list[0].hi[1])
+		return 1;
+	return (__u16)(spans->count > 1 ? spans->list[1].lo[1] : 0);
+}
+
+/* A query, if the spans have one: other messages open no flow. */
+static __u16 type_choose(const struct ks_spans *spans, __u8 family)
+{
+	static const unsigned queries[2][4] = { { 8, 13, 15, 17 }, { 128, 128, 128, 128 } };
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned type = queries[family == KS_IPV6][i] << KS_ICMP_TYPE_SHIFT;
+
+		if (number_is_in(spans, type))
+			return (__u16)type;
+	}
+	return (__u16)spans->list[0].lo[1];
+}
+
+/* An end of the packet, whose address is chosen. */
+struct end {
+	const struct ks_policy *policy;
+	const struct ks_spans *spans;
+	const struct ks_addr *other; /* the address of the other end, if it was chosen */
+	__u8 family, zone, peer; /* its zone, and that of the other end */
+	bool is_source;
+};
+
+/* Returns true if the policy says which addresses of a family the box has. */
+static bool has_addresses(const struct ks_config *config, __u8 family)
+{
+	for (unsigned zone = 0; zone < KS_ZONE_MAX; zone++) {
+		const struct ks_addr *own = &config->address[zone][family == KS_IPV6];
+
+		if (own->d[0] | own->d[1])
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if a host of the zone may have the address. */
+static bool is_usual(const struct end *end, const struct ks_addr *addr)
+{
+	const struct ks_network *network = ks_network_find(&end->policy->config, addr, end->family);
+	const __u8 *b = addr->b;
+
+	if (ks_addr_is_on_link(addr, end->family) || (end->other && ks_addr_equal(end->other, addr)))
+		return false;
+	if (end->family == KS_IPV4 && (b[IPV4_FIRST_BYTE] == IPV4_LOOPBACK || b[IPV4_FIRST_BYTE] >= IPV4_RESERVED))
+		return false;
+	if (end->zone == KS_ZONE_SELF)
+		return ks_config_has_address(&end->policy->config, addr, end->family) ||
+		       !has_addresses(&end->policy->config, end->family);
+	if (ks_config_has_address(&end->policy->config, addr, end->family))
+		return false;
+	return (!network || network->zone == end->zone) && !(network && ks_network_is_broadcast(network, addr));
+}
+
+static bool address_try(const struct end *end, const __u64 value[2], struct ks_addr *addr)
+{
+	if (!spans_hold(end->spans, value))
+		return false;
+	ks_addr_from_value(value, end->family, addr);
+	return is_usual(end, addr);
+}
+
+/* Tries the first addresses of a range: that of a network and the host behind it; and the last one. */
+static bool range_try(const struct end *end, const struct ks_range *range, struct ks_addr *addr)
+{
+	__u64 value[2] = { range->lo[0], range->lo[1] + 1 };
+
+	if (ks_value_compare(value, range->hi) <= 0 && value[1] && address_try(end, value, addr))
+		return true;
+	value[1]++;
+	if (ks_value_compare(value, range->hi) <= 0 && value[1] > 1 && address_try(end, value, addr))
+		return true;
+	return address_try(end, range->lo, addr) || address_try(end, range->hi, addr);
+}
+
+/* An address of the box in the zone of the other end, or in any. */
+static bool own_choose(const struct end *end, struct ks_addr *addr)
+{
+	const struct ks_config *config = &end->policy->config;
+	__u64 value[2];
+
+	for (unsigned i = 0; i < 2 * KS_ZONE_MAX; i++) {
+		const struct ks_addr *own = &config->address[(end->peer + i) % KS_ZONE_MAX][end->family == KS_IPV6];
+
+		ks_addr_to_value(own, end->family, value);
+		if ((own->d[0] | own->d[1]) && address_try(end, value, addr))
+			return true;
+	}
+	return false;
+}
+
+/* An address of a network of the zone. */
+static bool home_choose(const struct end *end, struct ks_addr *addr)
+{
+	const struct ks_config *config = &end->policy->config;
+
+	for (__u32 i = 0; i < config->networks; i++) {
+		const struct ks_network *network = &config->network[i];
+		struct ks_prefix prefix = { .addr = network->addr, .family = network->family, .length = network->bits };
+		struct ks_range range;
+
+		if (network->zone != end->zone || network->family != end->family)
+			continue;
+		ks_prefix_range(&prefix, &range);
+		for (__u32 j = 0; j < KS_MIN(end->spans->count, RANGES_TRIED); j++) {
+			const struct ks_range *span = &end->spans->list[j];
+			struct ks_range both = range;
+
+			if (ks_value_compare(span->lo, both.lo) > 0)
+				memcpy(both.lo, span->lo, sizeof(both.lo));
+			if (ks_value_compare(span->hi, both.hi) < 0)
+				memcpy(both.hi, span->hi, sizeof(both.hi));
+			if (ks_value_compare(both.lo, both.hi) <= 0 && range_try(end, &both, addr))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* An address that is for examples (RFC 5737, RFC 3849): of whoever asks, and of whom he asks. */
+static bool example_choose(const struct end *end, struct ks_addr *addr)
+{
+	static const __u64 examples[2][2][2] = {
+		{ { 0, 0xcb007101U }, { 0, 0xc6336401U } }, /* 203.0.113.1, 198.51.100.1 */
+		{ { 0x20010db800020000U, 1 }, { 0x20010db800010000U, 1 } },
+	};
+
+	return address_try(end, examples[end->family == KS_IPV6][end->is_source], addr);
+}
+
+static void address_choose(const struct end *end, struct ks_addr *addr)
+{
+	static const struct ks_range usual = { .lo = { 0, IPV4_FIRST }, .hi = { 0, IPV4_FIRST } };
+
+	if (end->zone == KS_ZONE_SELF && own_choose(end, addr))
+		return;
+	if (end->zone >= KS_ZONE_FIRST && home_choose(end, addr))
+		return;
+	if (example_choose(end, addr) || (end->family == KS_IPV4 && range_try(end, &usual, addr)))
+		return;
+	for (__u32 i = 0; i < KS_MIN(end->spans->count, RANGES_TRIED); i++) {
+		if (range_try(end, &end->spans->list[i], addr))
+			return;
+	}
+	ks_addr_from_value(end->spans->list[0].lo, end->family, addr);
+}
+
+/* The addresses of the first set of own addresses that the packet's destination must be in. */
+static void own_spans(const struct ks_space *space, __u64 in, __u8 family, enum ks_dim dim, struct ks_spans *spans)
+{
+	for (; in; in &= in - 1) {
+		const struct ks_variable_set *set = &space->variables.set[__builtin_ctzll(in)];
+		const struct ks_set *own = &space->policy->sets[set->index];
+
+		if (set->is_dynamic || set->dim != dim || !(family == KS_IPV4 ? own->count4 : own->count6))
+			continue;
+		*spans = (struct ks_spans){ space->policy->ranges + (family == KS_IPV4 ? own->first4 : own->first6),
+					    family == KS_IPV4 ? own->count4 : own->count6 };
+		return;
+	}
+}
+
+static void addresses_choose(const struct ks_space *space, const struct ks_region *region, struct ks_witness *witness)
+{
+	struct ks_spans src = region->dim[KS_DIM_SRC], dst = region->dim[KS_DIM_DST];
+	struct end end = { .policy = space->policy,
+			   .spans = &dst,
+			   .family = region->family,
+			   .zone = witness->to,
+			   .peer = witness->from };
+
+	own_spans(space, witness->in, region->family, KS_DIM_SRC, &src);
+	own_spans(space, witness->in, region->family, KS_DIM_DST, &dst);
+	address_choose(&end, &witness->tuple.dst);
+	end.spans = &src;
+	end.zone = witness->from;
+	end.peer = witness->to;
+	end.other = &witness->tuple.dst;
+	end.is_source = true;
+	address_choose(&end, &witness->tuple.src);
+}
+
+/* --- words --- */
+
+static void witness_text(const struct ks_policy *policy, struct ks_witness *witness)
+{
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], buf[8], more[40] = "";
+	const struct ks_tuple *tuple = &witness->tuple;
+	const char *proto = ks_proto_name(tuple->proto, buf, sizeof(buf));
+
+	if (ks_proto_is_icmp(tuple->proto))
+		snprintf(more, sizeof(more), " type %u code %u", witness->icmp >> KS_ICMP_TYPE_SHIFT,
+			 witness->icmp & 0xffU);
+	else if (tuple->proto == KS_PROTO_TCP)
+		strcpy(more, " syn");
+	else if (tuple->proto == KS_PROTO_SCTP)
+		strcpy(more, " init");
+	else if (tuple->proto == KS_PROTO_DCCP)
+		strcpy(more, " request");
+	snprintf(witness->text, sizeof(witness->text), "%s %s > %s %s %s%s%s",
+		 ks_policy_zone_name(policy, witness->from),
+		 ks_endpoint_text(&tuple->src, tuple->family, tuple->sport, src),
+		 ks_policy_zone_name(policy, witness->to),
+		 ks_endpoint_text(&tuple->dst, tuple->family, tuple->dport, dst),
+		 proto[0] >= '0' && proto[0] <= '9' ? "proto " : "", proto, more);
+}
+
+void ks_witness_choose(const struct ks_space *space, const struct ks_region *region, struct ks_witness *witness)
+{
+	*witness = (struct ks_witness){ .in = region->in & ~region->out };
+	witness->from = zone_choose(region->from, KS_ZONE_MAX - 1);
+	witness->to = zone_choose(region->to, witness->from);
+	if (witness->from == witness->to && witness->to == KS_ZONE_SELF)
+		witness->from = zone_choose(region->from & ~(1ULL << KS_ZONE_SELF), witness->to);
+	witness->tuple.family = region->family;
+	witness->tuple.proto = proto_choose(region);
+	if (ks_proto_has_ports(witness->tuple.proto)) {
+		witness->tuple.sport = ks_be16(number_choose(&region->dim[KS_DIM_SPORT], USUAL_PORT));
+		witness->tuple.dport = ks_be16(number_choose(&region->dim[KS_DIM_DPORT], 80));
+	}
+	if (ks_proto_is_icmp(witness->tuple.proto))
+		witness->icmp = type_choose(&region->dim[KS_DIM_ICMP], region->family);
+	addresses_choose(space, region, witness);
+	witness_text(space->policy, witness);
+}
+
+/* --- judging --- */
+
+int ks_court_init(struct ks_court *court, const struct ks_policy *policy)
+{
+	const struct ks_tables tables = ks_policy_tables(policy);
+	int err;
+
+	*court = (struct ks_court){ .policy = policy, .antispoof = policy->config.antispoof };
+	ks_set_store_init(&court->sets, &ks_set_memory_native);
+	err = ks_asked_init(&court->asked, &tables, NULL);
+	if (err)
+		return err;
+	ks_engine_challenge_nobody(court->asked.engine);
+	ks_engine_set_time(court->asked.engine, KS_NSEC_PER_SEC);
+	err = ks_set_store_adopt(&court->sets, policy, KS_NSEC_PER_SEC);
+	if (err)
+		return err;
+	ks_engine_use_sets(court->asked.engine, &court->sets, policy);
+	return ks_crafter_create(&court->crafter);
+}
+
+void ks_court_fini(struct ks_court *court)
+{
+	ks_crafter_destroy(court->crafter);
+	ks_asked_fini(&court->asked);
+	ks_set_store_fini(&court->sets);
+	*court = (struct ks_court){ 0 };
+}
+
+/* Puts an address of the witness into a run-time set. */
+static int member_put(struct ks_court *court, const struct ks_variable_set *variable, const struct ks_witness *witness)
+{
+	const struct ks_tuple *tuple = &witness->tuple;
+	const struct ks_prefix prefix = { .addr = variable->dim == KS_DIM_SRC ? tuple->src : tuple->dst,
+					  .family = tuple->family,
+					  .length = tuple->family == KS_IPV4 ? 32 : 128 };
+	const struct ks_stored_set *set = &court->sets.set[variable->index];
+	ks_auto_engine struct ks_engine *engine = NULL;
+	struct ks_member_entry entry;
+	int err = ks_members_open(&set->memory, KS_NSEC_PER_SEC, &court->policy->config.dynamic[variable->index],
+				  &engine);
+
+	if (err)
+		return err;
+	ks_member_entry_make(&prefix, &entry);
+	ks_set_complete(ks_engine_env(engine), &entry, 0);
+	ks_member_add(ks_engine_env(engine), &entry);
+	return 0;
+}
+
+static int members_put(struct ks_court *court, const struct ks_variables *variables, const struct ks_witness *witness)
+{
+	int err = court->is_dirty ? ks_set_store_reset(&court->sets, court->policy, KS_NSEC_PER_SEC) : 0;
+
+	for (__u64 in = witness->in; !err && in; in &= in - 1) {
+		const struct ks_variable_set *variable = &variables->set[__builtin_ctzll(in)];
+
+		if (variable->is_dynamic)
+			err = member_put(court, variable, witness);
+	}
+	court->is_dirty = witness->in != 0;
+	return err;
+}
+
+static int frame_judge(struct ks_court *court, const struct ks_frame *frame, struct ks_inspection *insp)
+{
+	court->asked.config.antispoof = court->antispoof;
+	ks_engine_inspect(court->asked.engine, frame, true, insp);
+	if (insp->verdict.reason == KS_REASON_SPOOFED) {
+		court->asked.config.antispoof = 0;
+		ks_engine_inspect(court->asked.engine, frame, true, insp);
+	}
+	return ks_engine_error(court->asked.engine);
+}
+
+int ks_court_judge(struct ks_court *court, const struct ks_variables *variables, const struct ks_witness *witness,
+		   struct ks_inspection *insp)
+{
+	ks_auto_arena struct ks_arena *arena = ks_arena_create();
+	ks_auto_diags struct ks_diags diags = { 0 };
+	struct ks_step step = { 0 };
+	struct ks_frame frame;
+	int err;
+
+	memset(insp, 0, sizeof(*insp));
+	insp->verdict.rule_index = KS_DECISION_DEFAULT;
+	if (!arena)
+		return -ENOMEM;
+	err = ks_step_parse_text(court->policy, witness->text, arena, &step, &diags);
+	if (err)
+		return err == -ENOMEM ? err : 0; /* no packet can be made of these words: the inspector has seen none */
+	ks_crafter_reset(court->crafter);
+	err = ks_crafter_craft(court->crafter, &step.packet, &frame);
+	if (err)
+		return err == -ENOMEM ? err : 0;
+	err = members_put(court, variables, witness);
+	return err ? err : frame_judge(court, &frame, insp);
+}
+
+__u32 ks_court_ask(struct ks_court *court, enum ks_list list, const struct ks_witness *witness)
+{
+	const struct ks_question question = { .tuple = witness->tuple,
+					      .icmp = witness->icmp,
+					      .list = (__u8)list,
+					      .from = witness->from,
+					      .to = witness->to };
+	struct ks_decision decision = { 0 };
+
+	ks_rules_ask(ks_engine_env(court->asked.engine), &question, &decision);
+	return decision.index;
+}
