@@ -11,6 +11,7 @@
 #include "policy/icmp.h"
 #include "policy/limit.h"
 #include "policy/protect.h"
+#include "policy/service.h"
 #include "policy/sets.h"
 #include "policy/settings.h"
 #include "policy/stray.h"
@@ -340,6 +341,24 @@ static void check_match(struct ks_parser *p, struct ks_match *match, bool ports)
 		warn_empty(p, &match->items);
 }
 
+/* Warns of a service by name that none of the rule's protocols carries: a number says that it is meant so. */
+static void check_services(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_items *items)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_service *service = items->list[i].service ? ks_service(items->list[i].service) : NULL;
+		size_t at = 0;
+
+		while (service && at < rule->proto_count && !ks_service_has_proto(service, rule->protos[at]))
+			at++;
+		if (service && at == rule->proto_count)
+			ks_parser_warn_at(p, &items->list[i].place,
+					  "'%s' is a service over %s, and this rule is about another protocol: "
+					  "expected %s, or the number %u",
+					  service->name, ks_service_protos(service), ks_service_protos(service),
+					  service->low);
+	}
+}
+
 static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, const struct ks_match *match)
 {
 	bool good = rule->proto_count > 0;
@@ -354,8 +373,10 @@ static void check_ports(struct ks_parser *p, const struct ks_ast_rule *rule, con
 			good = false;
 		}
 	}
-	if (good)
+	if (good) {
+		check_services(p, rule, &match->items);
 		return;
+	}
 	if (bad)
 		ks_parser_error_at(p, &match->place, "a port needs tcp, udp, sctp or dccp, but this rule has %s",
 				   ks_proto_name(bad, buf, sizeof(buf)));

@@ -11,6 +11,7 @@
 #include "policy/ast.h"
 #include "policy/file.h"
 #include "policy/list.h"
+#include "policy/service.h"
 #include "policy/stray.h"
 #include "policy/value.h"
 
@@ -213,6 +214,13 @@ static int read_port(struct ks_parser *p, const struct ks_token *token, struct k
 {
 	__u32 low, high;
 
+	item->service = (__u16)ks_service_find(token->text);
+	if (item->service) {
+		item->family = KS_IPV4;
+		item->range.lo[1] = ks_service(item->service)->low;
+		item->range.hi[1] = ks_service(item->service)->high;
+		return 0;
+	}
 	if (ks_value_number_range(token->text, KS_PORT_MAX, &low, &high) == -ERANGE && strchr(token->text, '-'))
 		return ks_parser_error(
 			p, token, 0, "'%.60s' is no range of ports: expected two numbers up to 65535, the lower first",
@@ -251,8 +259,9 @@ int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items)
 {
 	struct item_list list = { .items = items, .ports = ports };
 
-	return ks_parse_list(p, ports ? "a port, a range of ports or @set" : "an address, a prefix, a range or @set",
-			     one_item, &list);
+	return ks_parse_list(
+		p, ports ? "a port, a range of ports, a service or @set" : "an address, a prefix, a range or @set",
+		one_item, &list);
 }
 
 /* --- set files --- */
@@ -281,7 +290,7 @@ static int read_line(struct ks_parser *p, const struct ks_source *source, size_t
 		return ks_parser_error(p, &token, 0, "the policy's lists have more than %u entries", KS_VALUES_MAX);
 	if (token.length >= sizeof(word) || text[skip] == '@' || memchr(text + skip, '\0', token.length))
 		return ks_parser_error(p, &token, 0, "expected one %s on each line",
-				       ports ? "port or range of ports" : "address, prefix or range");
+				       ports ? "port, range of ports or service" : "address, prefix or range");
 	memcpy(word, text + skip, token.length);
 	word[token.length] = '\0';
 	return read_item(p, &token, ports, items);

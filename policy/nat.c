@@ -12,6 +12,7 @@
 #include "policy/list.h"
 #include "policy/nat.h"
 #include "policy/rule.h"
+#include "policy/service.h"
 #include "policy/stray.h"
 #include "policy/value.h"
 #include "text/names.h"
@@ -236,14 +237,20 @@ static int bad_ports(struct ks_parser *p, const struct ks_token *token)
 static int parse_ports(struct ks_parser *p, struct ks_ast_translation *translation)
 {
 	struct ks_token token;
+	unsigned service;
 	__u32 low, high;
 
 	if (translation->flags & KS_TARGET_PORTS)
 		return ks_clause_twice(p, "port");
-	if (ks_parser_expect(p, KS_TOKEN_WORD, "a port or a range such as 20000-29999", &token))
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "a port, a service or a range such as 20000-29999", &token))
 		return -EINVAL;
-	if (ks_value_number_range(token.text, KS_PORT_MAX, &low, &high) || !low)
+	service = ks_service_find(token.text);
+	if (service) {
+		low = ks_service(service)->low;
+		high = ks_service(service)->high;
+	} else if (ks_value_number_range(token.text, KS_PORT_MAX, &low, &high) || !low) {
 		return bad_ports(p, &token);
+	}
 	translation->flags |= KS_TARGET_PORTS;
 	translation->port_place = token.place;
 	translation->port_lo = (__u16)low;

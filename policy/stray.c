@@ -10,13 +10,14 @@
 
 #include "policy/foreign.h"
 #include "policy/list.h"
+#include "policy/service.h"
 #include "policy/sets.h"
 #include "policy/value.h"
 #include "text/names.h"
 
 #define ZONES_LISTED 8U /* zones of a policy that a message lists */
 #define ADDRESS_TEXT "an address, a prefix such as 10.0.0.0/24, a range such as 192.0.2.5-192.0.2.9, or @set"
-#define PORT_TEXT "a number 0 to 65535, a range such as 8000-8099, or @set"
+#define PORT_TEXT "a number 0 to 65535, a range such as 8000-8099, a service such as ssh, or @set"
 
 struct stray {
 	struct ks_token token;
@@ -195,6 +196,14 @@ int ks_stray_address(struct ks_parser *p, const struct ks_token *token)
 	return defer(p, token, NULL, complain_address);
 }
 
+static const char *nearest_service(struct ks_parser *p, const char *word)
+{
+	size_t count;
+	const char *const *names = ks_service_names(&count);
+
+	return ks_did_you_mean(p, "", word, names, count);
+}
+
 static int complain_port(struct ks_parser *p, const struct stray *stray)
 {
 	const struct ks_token *token = &stray->token;
@@ -206,7 +215,8 @@ static int complain_port(struct ks_parser *p, const struct stray *stray)
 		return err;
 	if (range)
 		return ks_parser_error(p, token, 0, "'%.60s' is no port: expected the range '%s'", token->text, range);
-	return ks_parser_error(p, token, 0, "'%.60s' is no port: expected " PORT_TEXT, token->text);
+	return ks_parser_error(p, token, 0, "'%.60s' is no port%s: expected " PORT_TEXT, token->text,
+			       nearest_service(p, token->text));
 }
 
 int ks_stray_port(struct ks_parser *p, const struct ks_token *token)
@@ -250,6 +260,7 @@ static int complain_bare(struct ks_parser *p, const struct ks_token *token)
 {
 	const char *name = token->text + (token->text[0] == '@');
 	const struct ks_ast_set *set = ks_ast_find_set(p->ast, name);
+	unsigned service = ks_service_find(token->text);
 
 	if (set && set->ports)
 		return ks_parser_error(p, token, 0, "'%.60s' is a set of ports: expected 'port @%s'", token->text,
@@ -262,6 +273,9 @@ static int complain_bare(struct ks_parser *p, const struct ks_token *token)
 		return ks_parser_error(p, token, 0,
 				       "'%.60s' is an address: expected 'source %.60s' or 'destination %.60s'",
 				       token->text, token->text, token->text);
+	if (service)
+		return ks_parser_error(p, token, 0, "'%.60s' is a service: expected '%s port %s'", token->text,
+				       ks_service_protos(ks_service(service)), token->text);
 	return complain_name(p, token, false);
 }
 

@@ -83,7 +83,7 @@ def make_any_word(rand):
     return rand.choice(["on", "x/y", "7", "@hosts", "eth*", "60%-90%", "%", "a$b", "é", "<"])
 
 
-def descriptions(reasons, timeouts):
+def descriptions(reasons, timeouts, services):
     """For each production that is a description: the kind of token, whether a text is one, and a random one."""
     return {
         "newline": ("newline", None, lambda rand: "\n"),
@@ -108,6 +108,7 @@ def descriptions(reasons, timeouts):
         "timeout-name": ("word", lambda text: text.replace("-", "_") in timeouts,
                          lambda rand: rand.choice(timeouts) if rand.random() < 0.8 else
                          rand.choice(timeouts).replace("_", "-")),
+        "service": ("word", lambda text: text in services, lambda rand: rand.choice(services)),
     }
 
 

@@ -40,7 +40,8 @@ class Check:
     def __init__(self, root, source, parser, change=("", "")):
         self.root, self.source, self.parser = root, source, parser
         self.page = Page(root / "docs" / "keepstate.conf.5")
-        self.describe = context.descriptions(self.source.reasons(), self.page.timeouts())
+        self.describe = context.descriptions(self.source.reasons(), self.page.timeouts(),
+                                              [row[0] for row in self.page.services()])
         self.grammar = ebnf.Grammar(*self.changed(*change), CASELESS, LOOSE)
         self.recogniser = ebnf.Recogniser(self.grammar, self.describe)
         self.reserved = self.reserved_words()
@@ -188,6 +189,8 @@ class Check:
                     yield f"{problem}\n{self.shown(text)}"
         missing = set(self.parser.names("timeout")) - set(self.page.timeouts())
         yield from (f"timeout {name} is not in the page" for name in missing)
+        rows = set(self.page.services()) ^ set(self.source.services())
+        yield from (f"the service {' '.join(row)} is either in the page or in the source" for row in sorted(rows))
         for word, flags in self.source.packet_words():
             for group in {GROUPS[flag] for flag in flags}:
                 if word not in self.grammar.literals(group):

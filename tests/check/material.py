@@ -46,6 +46,11 @@ class Page:
         lines = self.section("Sh", "TIMEOUTS, LIMITS AND OPTIONS")
         return [found[1] for line in lines if (found := re.match(r"\.It Cm ([a-z_.]+) Ta ", line))]
 
+    def services(self):
+        """The rows of the table of services: name, protocols, ports."""
+        lines = self.section("Ss", "Services")
+        return [tuple(line[len(".It Cm "):].split(" Ta ")) for line in lines if line.startswith(".It Cm ")]
+
 
 class Parser:
     """The program that says of policies whether the parser reads them."""
@@ -98,6 +103,12 @@ class Source:
 
     def reasons(self):
         return [re.search('"([^"]+)"', entry)[1] for entry in self.macro("KS_REASONS")]
+
+    def services(self):
+        """The rows of the table of services, as the page should have them."""
+        rows = [re.match(r'"([^"]+)", (\d+), (\d+), (\w+)', entry) for entry in self.macro("SERVICES")]
+        over = {"TCP": "tcp", "UDP": "udp", "BOTH": "tcp, udp"}
+        return [(row[1], over[row[4]], row[2] if row[2] == row[3] else f"{row[2]}-{row[3]}") for row in rows]
 
     def packet_words(self):
         """The words of packets, with the names of what they stand in."""

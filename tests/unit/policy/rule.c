@@ -17,7 +17,7 @@ static void test_rules(void **state)
 		{ "allow proto tpc\n", 1, 13, "unknown protocol 'tpc' (did you mean 'tcp'?)" },
 		{ "allow port 53\n", 1, 7, "a port needs a protocol" },
 		{ "allow icmp port 53\n", 1, 12, "a port needs tcp, udp, sctp or dccp, but this rule has icmp" },
-		{ "allow tcp port http\n", 1, 16, "'http' is no port" },
+		{ "allow tcp port httpz\n", 1, 16, "'httpz' is no port (did you mean 'http'?)" },
 		{ "allow tcp source 10.0.0.1 type 8\n", 1, 27, "a type needs icmp or icmpv6" },
 		{ "allow type 8\n", 1, 7, "a type needs a protocol" },
 		{ "allow icmp type 256\n", 1, 17, "unknown ICMP type '256'" },
