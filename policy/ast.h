@@ -31,6 +31,7 @@ struct ks_item {
 	struct ks_place place;
 	__u8 family; /* of the range: KS_IPV4 also for plain numbers */
 	bool is_range; /* written with '-': not a prefix */
+	bool negated; /* behind `not`: taken away from the others */
 	__u16 service; /* number of the service whose name stands there (policy/service.h), 0 for numbers */
 };
 

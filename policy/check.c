@@ -311,9 +311,24 @@ static void check_address_of(struct ks_parser *p, struct ks_name *zone)
 		zone->bit = 1ULL << id;
 }
 
+/* Warns of a list that takes away all that it has. */
+static void warn_nothing_left(struct ks_parser *p, const struct ks_items *items)
+{
+	ks_auto_merged struct ks_merged merged = { 0 };
+
+	if (!ks_items_merge(p->ast, items, true, &merged) && !merged.count4 && !merged.count6 && !merged.dynamic)
+		ks_parser_warn_at(p, &items->list[0].place,
+				  "'not' takes away all entries of this list, so this rule can never match: expected "
+				  "others");
+}
+
 /* Warns of a condition that no packet fulfils, because the sets that it names have no entry. */
 static void warn_empty(struct ks_parser *p, const struct ks_items *items)
 {
+	if (ks_items_have_not(items)) {
+		warn_nothing_left(p, items);
+		return;
+	}
 	for (size_t i = 0; i < items->count; i++) {
 		const struct ks_ast_set *set = items->list[i].set ? ks_ast_find_set(p->ast, items->list[i].set) : NULL;
 
@@ -337,7 +352,7 @@ static void check_match(struct ks_parser *p, struct ks_match *match, bool ports)
 	}
 	if (!match->items.count)
 		ks_parser_error_at(p, &match->place, "this list is empty: expected at least one entry");
-	if (!ks_items_check(p, &match->items, ports) && !match->negated)
+	if (!ks_items_check(p, &match->items, ports) && !ks_items_check_not(p, &match->items) && !match->negated)
 		warn_empty(p, &match->items);
 }
 

@@ -39,7 +39,12 @@ static int read_initial(struct ks_parser *p, struct ks_ast_set *set)
 	for (size_t i = 0; i < set->items.count; i++) {
 		const struct ks_item *item = &set->items.list[i];
 
-		if (item->set)
+		if (item->negated)
+			err = ks_parser_error_at(
+				p, &item->place,
+				"'not' cannot stand in a dynamic set: expected the addresses and prefixes "
+				"that are in it");
+		else if (item->set)
 			err = ks_parser_error_at(p, &item->place,
 						 "a dynamic set cannot hold another: expected addresses and prefixes");
 		else if (item->is_range)

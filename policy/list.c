@@ -152,7 +152,7 @@ int ks_add_name(struct ks_parser *p, struct ks_names *names, const struct ks_tok
 
 struct item_list {
 	struct ks_items *items;
-	bool ports;
+	bool ports, negated;
 };
 
 static int add_item(struct ks_parser *p, struct ks_items *items, const struct ks_item *item)
@@ -233,18 +233,41 @@ static int read_port(struct ks_parser *p, const struct ks_token *token, struct k
 	return 0;
 }
 
-static int read_item(struct ks_parser *p, const struct ks_token *token, bool ports, struct ks_items *items)
+static int read_item(struct ks_parser *p, const struct ks_token *token, const struct item_list *list)
 {
-	struct ks_item item = { .place = token->place };
+	struct ks_item item = { .place = token->place, .negated = list->negated };
 	int err;
 
 	if (token->text[0] == '@') {
 		err = ks_check_name(p, token, token->text + 1, "set");
 		item.set = token->text + 1;
 	} else {
-		err = ports ? read_port(p, token, &item) : read_addr(p, token, &item);
+		err = list->ports ? read_port(p, token, &item) : read_addr(p, token, &item);
 	}
-	return err ? err : add_item(p, items, &item);
+	return err ? err : add_item(p, list->items, &item);
+}
+
+static int one_item(struct ks_parser *p, void *arg);
+
+static int parse_values(struct ks_parser *p, struct item_list *list)
+{
+	return ks_parse_list(p,
+			     list->ports ? "a port, a range of ports, a service or @set"
+					 : "an address, a prefix, a range or @set",
+			     one_item, list);
+}
+
+/* Reads what stands behind `not` in a list: an entry, or a list of them. */
+static int parse_not(struct ks_parser *p, struct item_list *list)
+{
+	int err;
+
+	if (list->negated)
+		return ks_parser_error(p, ks_parser_last(p), 0, "'not' stands in 'not': expected it once");
+	list->negated = true;
+	err = parse_values(p, list);
+	list->negated = false;
+	return err;
 }
 
 static int one_item(struct ks_parser *p, void *arg)
@@ -252,23 +275,21 @@ static int one_item(struct ks_parser *p, void *arg)
 	struct item_list *list = arg;
 	struct ks_token token = *ks_parser_last(p);
 
-	return read_item(p, &token, list->ports, list->items);
+	return strcmp(token.text, "not") == 0 ? parse_not(p, list) : read_item(p, &token, list);
 }
 
 int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items)
 {
 	struct item_list list = { .items = items, .ports = ports };
 
-	return ks_parse_list(
-		p, ports ? "a port, a range of ports, a service or @set" : "an address, a prefix, a range or @set",
-		one_item, &list);
+	return parse_values(p, &list);
 }
 
 /* --- set files --- */
 
 /* Reads one line of a set file: an entry, nothing, or a comment. */
 static int read_line(struct ks_parser *p, const struct ks_source *source, size_t start, size_t end, unsigned line,
-		     bool ports, struct ks_items *items)
+		     const struct item_list *list)
 {
 	struct ks_token token = { .kind = KS_TOKEN_WORD, .place = { .file = source->name, .line = line } };
 	const char *text = source->text + start;
@@ -290,14 +311,15 @@ static int read_line(struct ks_parser *p, const struct ks_source *source, size_t
 		return ks_parser_error(p, &token, 0, "the policy's lists have more than %u entries", KS_VALUES_MAX);
 	if (token.length >= sizeof(word) || text[skip] == '@' || memchr(text + skip, '\0', token.length))
 		return ks_parser_error(p, &token, 0, "expected one %s on each line",
-				       ports ? "port, range of ports or service" : "address, prefix or range");
+				       list->ports ? "port, range of ports or service" : "address, prefix or range");
 	memcpy(word, text + skip, token.length);
 	word[token.length] = '\0';
-	return read_item(p, &token, ports, items);
+	return read_item(p, &token, list);
 }
 
 int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool optional, bool ports, struct ks_items *items)
 {
+	const struct item_list list = { .items = items, .ports = ports };
 	const struct ks_source *source;
 	unsigned line = 1;
 	bool bad = false;
@@ -307,7 +329,7 @@ int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool optiona
 		const char *newline = memchr(source->text + start, '\n', source->length - start);
 		size_t end = newline ? (size_t)(newline - source->text) : source->length;
 
-		bad |= read_line(p, source, start, end, line, ports, items) != 0;
+		bad |= read_line(p, source, start, end, line, &list) != 0;
 		if (p->values > KS_VALUES_MAX || p->complaints.no_memory)
 			break;
 		start = end + 1;

@@ -67,6 +67,7 @@ static void number_text(const struct ks_range *range, char *buf, size_t size)
 struct writer {
 	FILE *out;
 	bool wrap;
+	const char *before; /* each range; NULL for nothing */
 	size_t column;
 	size_t count;
 };
@@ -87,14 +88,15 @@ static void write_entry(struct writer *w, const char *text)
 
 static void write_ranges(struct writer *w, const struct ks_range *ranges, size_t count, bool ports, unsigned family)
 {
-	char buf[2 * KS_ADDR_TEXT + 8];
+	char buf[2 * KS_ADDR_TEXT + 8], entry[sizeof(buf) + 8];
 
 	for (size_t i = 0; i < count; i++) {
 		if (ports)
 			number_text(&ranges[i], buf, sizeof(buf));
 		else
 			range_text(&ranges[i], family, buf, sizeof(buf));
-		write_entry(w, buf);
+		snprintf(entry, sizeof(entry), "%s%s", w->before ? w->before : "", buf);
+		write_entry(w, entry);
 	}
 }
 
@@ -130,28 +132,45 @@ static void rule_zones(bool has, const char *keyword, const struct ks_names *nam
 }
 
 /* Writes the sets that a list names, each once, or only counts them without a writer. */
-static size_t write_sets(struct ks_ast *ast, const struct ks_items *items, struct writer *w)
+static size_t write_sets(struct ks_ast *ast, const struct ks_items *items, bool negated, struct writer *w)
 {
-	char name[KS_NAME_MAX + 2];
+	char name[KS_NAME_MAX + 6];
 	size_t count = 0;
 
 	ast->stamp++;
 	for (size_t i = 0; i < items->count; i++) {
-		if (!ks_ast_take_set(ast, &items->list[i]))
+		if (items->list[i].negated != negated || !ks_ast_take_set(ast, &items->list[i]))
 			continue;
 		count++;
-		snprintf(name, sizeof(name), "@%s", items->list[i].set);
+		snprintf(name, sizeof(name), "%s@%s", negated ? "not " : "", items->list[i].set);
 		if (w)
 			write_entry(w, name);
 	}
 	return count;
 }
 
-static int rule_match(struct ks_ast *ast, const struct ks_match *match, const char *keyword, bool ports, FILE *out)
+/* Writes the entries that are meant, or those that are taken away, each behind `not`; counts them only without a writer. */
+static int write_items(struct ks_ast *ast, const struct ks_items *items, bool negated, bool ports, struct writer *w,
+		       size_t *count)
 {
 	ks_auto_merged struct ks_merged merged = { 0 };
+
+	if (ks_items_merge_part(ast, items, negated, &merged))
+		return -ENOMEM;
+	*count += write_sets(ast, items, negated, w) + merged.count4 + merged.count6;
+	if (!w)
+		return 0;
+	w->before = negated ? "not " : "";
+	write_ranges(w, merged.ranges, merged.count4, ports, KS_IPV4);
+	write_ranges(w, merged.ranges + merged.count4, merged.count6, ports, KS_IPV6);
+	return 0;
+}
+
+static int rule_match(struct ks_ast *ast, const struct ks_match *match, const char *keyword, bool ports, FILE *out)
+{
 	struct writer w = { .out = out };
-	size_t count;
+	size_t count = 0, written = 0;
+	int err = 0;
 
 	if (!match->present)
 		return 0;
@@ -159,15 +178,13 @@ static int rule_match(struct ks_ast *ast, const struct ks_match *match, const ch
 		fprintf(out, " %s%s address of %s", keyword, match->negated ? " not" : "", match->address_of.text);
 		return 0;
 	}
-	if (ks_items_merge(ast, &match->items, false, &merged))
-		return -ENOMEM;
-	count = write_sets(ast, &match->items, NULL) + merged.count4 + merged.count6;
+	for (int negated = 0; !err && negated < 2; negated++)
+		err = write_items(ast, &match->items, negated, ports, NULL, &count);
 	fprintf(out, " %s%s%s", keyword, match->negated ? " not" : "", count > 1 ? " { " : " ");
-	write_sets(ast, &match->items, &w);
-	write_ranges(&w, merged.ranges, merged.count4, ports, KS_IPV4);
-	write_ranges(&w, merged.ranges + merged.count4, merged.count6, ports, KS_IPV6);
+	for (int negated = 0; !err && negated < 2; negated++)
+		err = write_items(ast, &match->items, negated, ports, &w, &written);
 	fputs(count > 1 ? " }" : "", out);
-	return 0;
+	return err;
 }
 
 static bool proto_has_word(unsigned proto)

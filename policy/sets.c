@@ -27,6 +27,18 @@ static bool touches(const struct ks_range *a, const struct ks_range *b)
 	return ks_value_compare(b->lo, next) <= 0;
 }
 
+static void value_before(const __u64 value[2], __u64 before[2])
+{
+	before[1] = value[1] - 1;
+	before[0] = value[0] - !value[1];
+}
+
+static void value_behind(const __u64 value[2], __u64 behind[2])
+{
+	behind[1] = value[1] + 1;
+	behind[0] = value[0] + !behind[1];
+}
+
 static bool is_sorted(const struct ks_range *ranges, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
@@ -78,14 +90,23 @@ struct ks_ast_set *ks_ast_take_set(struct ks_ast *ast, const struct ks_item *ite
 	return set;
 }
 
-static void count_items(struct ks_ast *ast, const struct ks_items *items, bool sets, size_t count[2])
+/* The entries of a list that are meant, or those behind `not`; with those of the sets that they name if `sets`. */
+struct part {
+	const struct ks_items *items;
+	bool sets, negated;
+};
+
+static void count_items(struct ks_ast *ast, const struct part *part, size_t count[2])
 {
 	count[0] = count[1] = 0;
 	ast->stamp++;
-	for (size_t i = 0; i < items->count; i++) {
-		const struct ks_item *item = &items->list[i];
-		const struct ks_ast_set *set = sets ? ks_ast_take_set(ast, item) : NULL;
+	for (size_t i = 0; i < part->items->count; i++) {
+		const struct ks_item *item = &part->items->list[i];
+		const struct ks_ast_set *set;
 
+		if (item->negated != part->negated)
+			continue;
+		set = part->sets ? ks_ast_take_set(ast, item) : NULL;
 		if (!item->set) {
 			count[item->family == KS_IPV6]++;
 		} else if (set) {
@@ -95,45 +116,51 @@ static void count_items(struct ks_ast *ast, const struct ks_items *items, bool s
 	}
 }
 
-static void copy_items(struct ks_ast *ast, const struct ks_items *items, bool sets, struct ks_range *to[2])
+static void copy_set(const struct ks_merged *from, struct ks_range *to[2])
+{
+	for (size_t j = 0; j < from->count4; j++)
+		*to[0]++ = from->ranges[j];
+	for (size_t j = 0; j < from->count6; j++)
+		*to[1]++ = from->ranges[from->count4 + j];
+}
+
+static void copy_items(struct ks_ast *ast, const struct part *part, struct ks_range *to[2])
 {
 	ast->stamp++;
-	for (size_t i = 0; i < items->count; i++) {
-		const struct ks_item *item = &items->list[i];
-		const struct ks_ast_set *set = sets ? ks_ast_take_set(ast, item) : NULL;
+	for (size_t i = 0; i < part->items->count; i++) {
+		const struct ks_item *item = &part->items->list[i];
+		const struct ks_ast_set *set;
 
-		if (!item->set) {
+		if (item->negated != part->negated)
+			continue;
+		set = part->sets ? ks_ast_take_set(ast, item) : NULL;
+		if (!item->set)
 			*to[item->family == KS_IPV6]++ = item->range;
-		} else if (set) {
-			const struct ks_merged *from = &set->merged;
-
-			for (size_t j = 0; j < from->count4; j++)
-				*to[0]++ = from->ranges[j];
-			for (size_t j = 0; j < from->count6; j++)
-				*to[1]++ = from->ranges[from->count4 + j];
-		}
+		else if (set)
+			copy_set(&set->merged, to);
 	}
 }
 
-static __u64 dynamic_of(struct ks_ast *ast, const struct ks_items *items)
+static __u64 dynamic_of(struct ks_ast *ast, const struct part *part)
 {
 	__u64 dynamic = 0;
 
 	ast->stamp++;
-	for (size_t i = 0; i < items->count; i++) {
-		const struct ks_ast_set *set = ks_ast_take_set(ast, &items->list[i]);
+	for (size_t i = 0; part->sets && i < part->items->count; i++) {
+		const struct ks_item *item = &part->items->list[i];
+		const struct ks_ast_set *set = item->negated == part->negated ? ks_ast_take_set(ast, item) : NULL;
 
 		dynamic |= set ? set->merged.dynamic : 0;
 	}
 	return dynamic;
 }
 
-int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, struct ks_merged *merged)
+static int merge_part(struct ks_ast *ast, const struct part *part, struct ks_merged *merged)
 {
 	struct ks_range *ranges, *to[2];
 	size_t count[2];
 
-	count_items(ast, items, sets, count);
+	count_items(ast, part, count);
 	if (count[0] + count[1] > KS_RANGES_MAX)
 		return -ENOSPC;
 	ranges = malloc((count[0] + count[1] + 1) * sizeof(*ranges));
@@ -141,13 +168,110 @@ int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, 
 		return -ENOMEM;
 	to[0] = ranges;
 	to[1] = ranges + count[0];
-	copy_items(ast, items, sets, to);
+	copy_items(ast, part, to);
 	merged->ranges = ranges;
-	merged->dynamic = sets ? dynamic_of(ast, items) : 0;
+	merged->dynamic = dynamic_of(ast, part);
 	merged->count4 = merge_ranges(ranges, count[0]);
 	merged->count6 = merge_ranges(ranges + count[0], count[1]);
 	memmove(ranges + merged->count4, ranges + count[0], merged->count6 * sizeof(*ranges));
 	return 0;
+}
+
+/* --- not --- */
+
+/* Leaves in `to` what stands of sorted ranges without other sorted ones. Returns how many: at most as many as both. */
+static size_t subtract(const struct ks_range *from, size_t count, const struct ks_range *without, size_t without_count,
+		       struct ks_range *to)
+{
+	size_t made = 0, at = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ks_range left = from[i];
+		bool any = true;
+
+		while (at < without_count && ks_value_compare(without[at].hi, left.lo) < 0)
+			at++;
+		for (size_t j = at; any && j < without_count && ks_value_compare(without[j].lo, left.hi) <= 0; j++) {
+			if (ks_value_compare(left.lo, without[j].lo) < 0) {
+				to[made] = left;
+				value_before(without[j].lo, to[made++].hi);
+			}
+			any = ks_value_compare(without[j].hi, left.hi) < 0;
+			if (any)
+				value_behind(without[j].hi, left.lo);
+		}
+		if (any)
+			to[made++] = left;
+	}
+	return made;
+}
+
+/* Takes the ranges of `without` away from those of `merged`. */
+static int take_away(struct ks_merged *merged, const struct ks_merged *without)
+{
+	size_t room = merged->count4 + merged->count6 + without->count4 + without->count6;
+	struct ks_range *left = malloc((room + 1) * sizeof(*left));
+
+	if (!left)
+		return -ENOMEM;
+	room = subtract(merged->ranges, merged->count4, without->ranges, without->count4, left);
+	merged->count6 = subtract(merged->ranges + merged->count4, merged->count6, without->ranges + without->count4,
+				  without->count6, left + room);
+	merged->count4 = room;
+	free(merged->ranges);
+	merged->ranges = left;
+	return 0;
+}
+
+bool ks_items_have_not(const struct ks_items *items)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		if (items->list[i].negated)
+			return true;
+	}
+	return false;
+}
+
+int ks_items_merge_part(struct ks_ast *ast, const struct ks_items *items, bool negated, struct ks_merged *merged)
+{
+	return merge_part(ast, &(struct part){ .items = items, .negated = negated }, merged);
+}
+
+int ks_items_merge(struct ks_ast *ast, const struct ks_items *items, bool sets, struct ks_merged *merged)
+{
+	ks_auto_merged struct ks_merged meant = { 0 }, without = { 0 };
+	int err = merge_part(ast, &(struct part){ .items = items, .sets = sets }, &meant);
+
+	if (!err && ks_items_have_not(items)) {
+		err = merge_part(ast, &(struct part){ .items = items, .sets = sets, .negated = true }, &without);
+		err = err ? err : take_away(&meant, &without);
+	}
+	if (!err)
+		*merged = TAKE_STRUCT(meant);
+	return err;
+}
+
+int ks_items_check_not(struct ks_parser *p, const struct ks_items *items)
+{
+	bool meant = false;
+
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ks_item *item = &items->list[i];
+		const struct ks_ast_set *set = item->negated && item->set ? ks_ast_find_set(p->ast, item->set) : NULL;
+
+		meant |= !item->negated;
+		if (set && set->merged.dynamic)
+			return ks_parser_error_at(
+				p, &item->place,
+				"'@%s' comes at run time and cannot be taken away from a list: expected "
+				"a rule about it before this one",
+				item->set);
+	}
+	if (meant || !items->count)
+		return 0;
+	return ks_parser_error_at(p, &items->list[0].place,
+				  "'not' takes away from the other entries of its list, and there are none: expected "
+				  "entries, or in a rule 'not' before the list");
 }
 
 static int unknown_set(struct ks_parser *p, const struct ks_item *item)
@@ -237,6 +361,8 @@ static int resolve_set(struct ks_parser *p, struct ks_ast_set *set)
 		return resolve_dynamic(p, set);
 	set->visit = 1;
 	err = resolve_inner_sets(p, set);
+	if (!err && !set->broken)
+		err = ks_items_check_not(p, &set->items);
 	if (!err)
 		err = ks_items_merge(p->ast, &set->items, true, &set->merged);
 	set->visit = 2;

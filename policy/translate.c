@@ -205,7 +205,8 @@ static bool is_ipv6_only(const struct ks_match *match)
 	bool found = match->present && !match->negated && match->items.count;
 
 	for (size_t i = 0; found && i < match->items.count; i++)
-		found = !match->items.list[i].set && match->items.list[i].family == KS_IPV6;
+		found = match->items.list[i].negated ||
+			(!match->items.list[i].set && match->items.list[i].family == KS_IPV6);
 	return found;
 }
 

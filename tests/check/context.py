@@ -154,6 +154,26 @@ def has_entries(state, name, tokens):
     return True
 
 
+def takes_from_others(state, name, tokens):
+    """Returns true if there is something that `not` in a list takes away from."""
+    words = ("set", "source", "destination", "port")
+    if not any(token.text in words for token in tokens[:2]):
+        return True
+    at = next(at for at, token in enumerate(tokens) if token.text not in words)
+    at += name == "set" or tokens[at].text == "not"
+    meant, taken, depth, negated = 0, 0, 0, None  # negated: the depth of the list behind `not`
+    for token in tokens[at:]:
+        if token.text == "not":
+            negated = depth
+        elif token.text in ("{", "}"):
+            depth += 1 if token.text == "{" else -1
+            negated = None if token.text == "}" and depth == negated else negated
+        elif token.kind == "word" and token.text not in ("port", "file", "dynamic", "address", "of"):
+            meant, taken = meant + (negated is None), taken + (negated is not None)
+            negated = None if depth == negated else negated
+    return meant or not taken
+
+
 def key_of(name, tokens):
     """Returns a name for what may stand once in its statement, and None for what may be repeated."""
     first, *others = [token.text.lower() for token in tokens]
@@ -275,6 +295,8 @@ CONDITIONS = [
               lambda state, name, tokens: len(tokens[min(1, name != "variable")].text.lstrip("$")) <= 31),
     Condition("A list must not be empty, but that of a set may.", 
               "zone protect protection ignore rule forward redirect nat binat helper", has_entries, about_meaning=True),
+    Condition("There must be others, and what is taken away is no dynamic set.", "set clause", takes_from_others,
+              about_meaning=True),
     Condition("A clause, log and an option of a translation stand once in a rule.",
               "clause log new-port nat-option", stands_once),
     Condition("A rule has up to seven limits, and one of packets and one of octets for each flow.", "rate", is_one_of_few),
@@ -335,6 +357,11 @@ FACTS = [
      "protocols.",
      ["timeout tcp.syn-sent 1s\n", "limit half_open 16\n", "option log_drops on\n", "allow TCP\nallow { Udp, sctp }\n",
       test_of("lan 10.0.0.1:1 > wan 192.0.2.1:1 TCP\n")], ["option Pickup on\n", "allow from LAN\n"]),
+    ("There must be others, and what is taken away is no dynamic set.",
+     ["set x { 10.0.0.0/8, not { 10.0.0.1, @hosts } }\n", "allow source not { @guests, not 10.0.0.1 }\n",
+      "set x port { not ssh, 1-1023 }\n"],
+     ["set x { not 10.0.0.1 }\n", "set x { 10.0.0.1, not @guests }\n", "allow source not not 10.0.0.1\n",
+      "allow source { 10.0.0.1, not { not 10.0.0.1 } }\n"]),
     ("A test has up to 10000 steps, and a step up to 256 words.",
      [test_of(STEP * 10000), test_of("lan > wan arp" + " pad 1" * 126 + "\n")],
      [test_of(STEP * 10001), test_of("lan > wan arp" + " pad 1" * 127 + "\n")]),

@@ -9,6 +9,7 @@ static void test_warnings(void **state)
 		{ "allow source fd00::1 destination 10.0.0.1\n", 1, 1, "can never match" },
 		{ "allow icmp source fd00::1\n", 1, 1, "can never match" },
 		{ "set a { }\nallow source @a\n", 2, 14, "set '@a' is empty, so this rule can never match" },
+		{ "allow source { 10.0.0.1, not 10.0.0.0/8 }\n", 1, 16, "'not' takes away all entries of this list" },
 		{ "set a { }\nset b { @a }\nallow destination { @b, @a }\n", 3, 21, "set '@b' is empty" },
 		{ NAT_ZONES "nat to b source fd00::/64 to 203.0.113.7\n", 3, 1, "can never match" },
 	};

@@ -26,25 +26,35 @@ static void assert_sorted(const struct ks_policy *policy, __u32 first, __u32 cou
 	}
 }
 
-/* Writes a random set of both families and marks what it holds. */
-static void write_set(FILE *out, uint64_t *seed, bool in4[UNIVERSE], bool in6[UNIVERSE])
+enum mark { OUTSIDE, MEANT, TAKEN };
+
+static void mark(enum mark *marks, unsigned low, unsigned high, bool taken)
+{
+	for (unsigned v = low; v <= high && v < UNIVERSE; v++) {
+		if (taken || marks[v] != TAKEN)
+			marks[v] = taken ? TAKEN : MEANT;
+	}
+}
+
+/* Writes a random set of both families, in which some entries are taken away, and marks what it holds. */
+static void write_set(FILE *out, uint64_t *seed, unsigned nots, enum mark in4[UNIVERSE], enum mark in6[UNIVERSE])
 {
 	unsigned count = random_below(seed, 40);
 
-	fputs("set s { ", out);
+	fputs("set s { 192.0.2.1, ", out);
 	for (unsigned i = 0; i < count; i++) {
+		bool taken = random_below(seed, 10) < nots;
 		unsigned low = random_below(seed, UNIVERSE), high = low + random_below(seed, 8);
 		unsigned bits = random_below(seed, 4), base = low >> bits << bits;
 
 		high = high < UNIVERSE ? high : UNIVERSE - 1;
+		fputs(taken ? "not " : "", out);
 		if (random_below(seed, 2)) {
 			fprintf(out, "10.0.%u.%u-10.0.%u.%u, ", low >> 8, low & 255, high >> 8, high & 255);
-			for (unsigned v = low; v <= high; v++)
-				in4[v] = true;
+			mark(in4, low, high, taken);
 		} else {
 			fprintf(out, "fd00::%x/%u, ", base, 128 - bits);
-			for (unsigned v = base; v < base + (1U << bits) && v < UNIVERSE; v++)
-				in6[v] = true;
+			mark(in6, base, base + (1U << bits) - 1, taken);
 		}
 	}
 	fputs("}\nallow source @s\n", out);
@@ -54,8 +64,8 @@ static void test_merge_random(void **state)
 {
 	uint64_t seed = 42;
 
-	for (int round = 0; round < 300; round++) {
-		bool in4[UNIVERSE] = { false }, in6[UNIVERSE] = { false };
+	for (unsigned round = 0; round < 600; round++) {
+		enum mark in4[UNIVERSE] = { OUTSIDE }, in6[UNIVERSE] = { OUTSIDE };
 		struct ks_policy *policy;
 		const struct ks_set *set;
 		char *text = NULL;
@@ -63,15 +73,15 @@ static void test_merge_random(void **state)
 		FILE *out = open_memstream(&text, &length);
 
 		assert_non_null(out);
-		write_set(out, &seed, in4, in6);
+		write_set(out, &seed, round % 6, in4, in6);
 		fclose(out);
 		policy = load_good(text);
 		set = &policy->sets[policy->set_infos[0].set];
 		assert_sorted(policy, set->first4, set->count4);
 		assert_sorted(policy, set->first6, set->count6);
 		for (unsigned v = 0; v < UNIVERSE; v++) {
-			assert_int_equal(in_run(policy, set->first4, set->count4, 0, 0x0a000000 + v), in4[v]);
-			assert_int_equal(in_run(policy, set->first6, set->count6, 0xfd00ULL << 48, v), in6[v]);
+			assert_int_equal(in_run(policy, set->first4, set->count4, 0, 0x0a000000 + v), in4[v] == MEANT);
+			assert_int_equal(in_run(policy, set->first6, set->count6, 0xfd00ULL << 48, v), in6[v] == MEANT);
 		}
 		ks_policy_destroy(policy);
 		free(text);
@@ -96,6 +106,36 @@ static void test_merge_ends(void **state)
 	assert_true(range4->lo[1] == 0 && range4->hi[1] == 0xffffffffULL && !range4->lo[0] && !range4->hi[0]);
 	assert_true(!range6->lo[0] && !range6->lo[1] && range6->hi[0] == ~0ULL && range6->hi[1] == ~0ULL);
 	assert_string_equal(policy->infos[0].text, "allow source { 0.0.0.0/0, ::/0 }");
+	ks_policy_destroy(policy);
+}
+
+/* Taken away at the ends of the number space, and beside the border of its halves. */
+static void test_not_ends(void **state)
+{
+	struct ks_policy *policy =
+		load_good("set a { 0.0.0.0/0, not 0.0.0.0, not 255.255.255.255, ::/0, not ::, not ffff::/16 }\n"
+			  "set b { not 2001:db8:0:0:8000::/65, 2001:db8::/63 }\n"
+			  "set c { @a, not @a, not 10.0.0.1, 10.0.0.1 }\n"
+			  "allow source { @a, @b, @c }\n");
+	char *text = print_text(policy);
+
+	assert_non_null(
+		strstr(text, "set a { 0.0.0.1-255.255.255.254, ::1-fffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff }\n"));
+	assert_non_null(strstr(text, "set b { 2001:db8::/65, 2001:db8:0:1::/64 }\n"));
+	assert_non_null(strstr(text, "set c { }\n"));
+	free(text);
+	ks_policy_destroy(policy);
+}
+
+static void test_not_normal_form(void **state)
+{
+	struct ks_policy *policy =
+		load_good("set a { 10.0.0.0/8 }\nset d { } dynamic\n"
+			  "allow source { not @a, 10.0.0.0/7, @d, not { 11.0.0.1, 11.0.0.0 } } tcp port "
+			  "{ 1-9, not 5, not 6 }\n");
+
+	assert_string_equal(policy->infos[0].text,
+			    "allow tcp port { 1-9, not 5-6 } source { @d, 10.0.0.0/7, not @a, not 11.0.0.0/31 }");
 	ks_policy_destroy(policy);
 }
 
@@ -175,9 +215,10 @@ static void test_depth(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_merge_random), cmocka_unit_test(test_merge_ends),
-		cmocka_unit_test(test_merge_border), cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_sharing),	     cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_merge_random),	cmocka_unit_test(test_merge_ends),
+		cmocka_unit_test(test_merge_border),	cmocka_unit_test(test_not_ends),
+		cmocka_unit_test(test_not_normal_form), cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_sharing),		cmocka_unit_test(test_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
