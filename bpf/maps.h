@@ -43,6 +43,7 @@
  *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
  *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
+ *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (short.bpf.c)
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *   ks_sweep_scratch PERCPU_ARRAY [1]       private: its working memory
  *
@@ -69,6 +70,7 @@
 #define KS_GUARD_SHARED 0x08 /* others' filters run behind ours at ingress: they may clear the seal */
 #define KS_GUARD_UNTAGS 0x10 /* the card takes VLAN tags off before the front sees a frame */
 #define KS_GUARD_ANSWERS 0x20 /* the front can send an answer by it */
+#define KS_GUARD_LONG 0x40 /* packets from and to it go the long way (short.bpf.c) */
 
 /* An interface that we know of: guarded, a carrier, or ignored. */
 struct ks_guard {
@@ -151,6 +153,9 @@ struct ks_control {
 	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
 	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0: none; answers leave by it */
 	struct ks_settling settling; /* since when the firewall settles, and what it took up (core/settle.h) */
+	__u64 short_until; /* ns: so long is the short way safe, as the daemon knows; it says so anew every second */
+	__u32 ways; /* raised with every change of links, addresses, routes and neighbours: what was looked up before is old */
+	__u32 zero;
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
 	__u8 pad[5];
@@ -219,7 +224,10 @@ struct ks_relay {
 	__u8 stacked; /* it is for, or of, a device of another namespace that is stacked on this interface: no seal */
 	__u8 sealed_zone; /* with was_sealed: where ingress took it to go */
 	__u8 is_front; /* the front asks: only a right checksum is right */
-	__u8 zero[7];
+	__u8 is_short; /* it goes the short way, by out_ifindex (short.bpf.c) */
+	__u8 is_written; /* its bytes are not those of `head` any more */
+	__u8 zero;
+	__u8 ethernet[12]; /* with is_short: its link addresses, receiver and sender */
 };
 
 /* One CPU's: how much is dropped there (front.bpf.c). */
@@ -244,6 +252,7 @@ struct ks_scratch {
 	__u8 move[2 * KS_MOVE_CHUNK]; /* bytes on their way */
 	struct ks_event_octets event; /* the last one */
 	__u32 answer_len; /* bytes of the last answer to a reject, 0 without one */
+	__u64 shortened; /* packets that have gone the short way */
 };
 
 /* Put aside while fragments that were held go on: the packet in hand and, where they leave, what was found out about it. */

@@ -5,7 +5,7 @@
  * keeps), and by route lookups (bpf_fib_lookup). At ingress all of it is a
  * guess that egress holds against the interface that a packet really leaves by.
  */
-#include "bpf/env.bpf.h"
+#include "bpf/route.bpf.h"
 
 #include "core/header/wire.h"
 #include "core/network.h"
@@ -70,6 +70,25 @@ static ks_inline bool fib_has_way(long result)
 	       result == BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
 
+long route_ask(struct ks_env *env, const struct ks_addr *src, const struct ks_addr *dst, __u8 family,
+	       struct bpf_fib_lookup *fib)
+{
+	__u32 flags;
+
+	fib->ifindex = env->scratch->relay.ifindex;
+	fib_class(fib, env->scratch, family);
+	fib_addresses(fib, family, src, dst);
+	flags = fib_mark(env, fib);
+	return bpf_fib_lookup(env->ctx, fib, sizeof(*fib), flags);
+}
+
+bool route_has_elsewhere(struct ks_env *env, const struct ks_addr *addr, __u8 family)
+{
+	const struct ks_local *local = local_get(addr, family);
+
+	return local && local->kind == KS_LOCAL_SELF && local->ifindex != env->scratch->relay.out_ifindex;
+}
+
 /* The zone of the interface that a lookup returned. A carrier has ports in several zones, so egress decides. */
 static __u32 zone_of_way(const struct bpf_fib_lookup *fib)
 {
@@ -89,18 +108,12 @@ static __u32 zone_by_route(struct ks_env *env, const struct ks_tuple *tuple)
 {
 	const struct ks_control *control = control_get();
 	struct bpf_fib_lookup fib = {
-		.ifindex = env->scratch->relay.ifindex,
 		.l4_protocol = tuple->proto,
 		.sport = tuple->sport,
 		.dport = tuple->dport,
 	};
-	__u32 flags;
-	long result;
+	long result = route_ask(env, &tuple->src, &tuple->dst, tuple->family, &fib);
 
-	fib_class(&fib, env->scratch, tuple->family);
-	fib_addresses(&fib, tuple->family, &tuple->src, &tuple->dst);
-	flags = fib_mark(env, &fib);
-	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), flags);
 	env->scratch->relay.out_ifindex = fib.ifindex;
 	if (fib_has_way(result))
 		return zone_of_way(&fib);

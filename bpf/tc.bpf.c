@@ -20,6 +20,7 @@
  * ingress of the bridge, what goes on to another port at the egress of that.
  */
 #include "bpf/front.bpf.h"
+#include "bpf/short.bpf.h"
 
 #include "core/fragment/fragment.h"
 #include "core/group.h"
@@ -99,24 +100,6 @@ static int reject(struct __sk_buff *skb, struct ks_scratch *scratch, struct ks_e
 	return answer_send(skb, scratch, guard_get(skb->ifindex));
 }
 
-/* The zone that a passed packet will leave by, as far as the inspection knows it. */
-static __u32 zone_expected(const struct ks_inspection *insp)
-{
-	if (insp->flow.found && !insp->opening.replaces)
-		return insp->flow.before.zone[!(insp->dir & 1)];
-	return insp->to;
-}
-
-/*
- * A tcx program behind ours that passes the packet makes its tc_classid the tc_index: both must say the same. Filters of a
- * clsact qdisc bring a class of their own, and there the seal is lost.
- */
-static ks_inline void seal_put(struct __sk_buff *skb, __u32 seal)
-{
-	skb->tc_index = seal;
-	skb->tc_classid = seal;
-}
-
 /* Seals a packet that ingress passes. One for a stacked device in another namespace gets none: it leaves our sight. */
 static void seal(struct __sk_buff *skb, const struct ks_scratch *scratch)
 {
@@ -164,10 +147,12 @@ static int let_out(struct __sk_buff *skb, const struct ks_scratch *scratch)
 	return send_by(skb, scratch, ifindex);
 }
 
-static int let_pass(struct __sk_buff *skb, const struct ks_scratch *scratch)
+static int let_pass(struct __sk_buff *skb, struct ks_scratch *scratch)
 {
 	if (scratch->relay.is_egress)
 		return let_out(skb, scratch);
+	if (scratch->relay.is_short)
+		return short_send(skb, scratch);
 	seal(skb, scratch);
 	return TC_PASS;
 }
@@ -360,7 +345,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = skb, .scratch = scratch };
-	struct ks_guard *guard;
+	struct ks_guard *guard = NULL;
 
 	if (!control || !scratch)
 		return TC_DROP;
@@ -382,6 +367,8 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	if (!head_load(skb, scratch))
 		return TC_DROP;
 	begin(&env, scratch);
+	if (!ks_test_mode && !scratch->relay.stacked && guard && !(guard->flags & (KS_GUARD_CARRIER | KS_GUARD_LONG)))
+		short_find(skb, scratch, &env, control);
 	return finish(skb, scratch, &env);
 }
 

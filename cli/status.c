@@ -262,6 +262,26 @@ static void fronts_print(const json_t *list, long long drops)
 	}
 }
 
+/* Between any two interfaces, but those that are named. */
+static void short_way_print(const json_t *way, const json_t *list)
+{
+	char number[KS_NUMBER_TEXT];
+
+	if (!json_is_true(json_object_get(way, "taken"))) {
+		printf("short way   not taken: %s\n", ks_member_text(way, "why"));
+		return;
+	}
+	printf("short way   taken by established flows; %s packets so far\n",
+	       ks_number_text((uint64_t)ks_member_number(way, "packets"), number));
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *interface = json_array_get(list, i);
+
+		if (*ks_member_text(interface, "long_way"))
+			printf("short way   not from or to %s: %s\n", ks_member_text(interface, "name"),
+			       ks_member_text(interface, "long_way"));
+	}
+}
+
 static void surroundings_print(const json_t *status)
 {
 	const json_t *routes = json_object_get(status, "routes");
@@ -273,6 +293,8 @@ static void surroundings_print(const json_t *status)
 	hooks_print(json_object_get(status, "interfaces"));
 	printf("; backstop %s\n", json_is_true(json_object_get(status, "backstop")) ? "in force" : "NOT in force");
 	fronts_print(json_object_get(status, "interfaces"), ks_member_number(status, "xdp_drops"));
+	if (json_object_get(status, "short_way"))
+		short_way_print(json_object_get(status, "short_way"), json_object_get(status, "interfaces"));
 	if (json_is_true(json_object_get(routes, "differ")))
 		printf("routes      %s: egress decides\n", ks_member_text(routes, "why"));
 }

@@ -254,6 +254,9 @@ enum ks_challenge_mode { KS_CHALLENGE_AUTO, KS_CHALLENGE_ALWAYS, KS_CHALLENGE_NE
 /* `option xdp`: on which interfaces the daemon puts the front (core/front.h) before ingress. */
 enum ks_xdp_mode { KS_XDP_OFF, KS_XDP_AUTO, KS_XDP_ALWAYS, KS_XDP_MODES };
 
+/* `option short-way`: if established flows go past the kernel's forwarding, where there is one (bpf/short.bpf.c). */
+enum ks_short_mode { KS_SHORT_OFF, KS_SHORT_AUTO, KS_SHORT_ON, KS_SHORT_MODES };
+
 /* The scalars of a policy: one per generation. */
 struct ks_config {
 	__u32 generation; /* counts reloads */
@@ -276,7 +279,8 @@ struct ks_config {
 	__u16 max_mss;
 	__u8 min_ttl;
 	__u8 xdp; /* enum ks_xdp_mode */
-	__u8 pad[2];
+	__u8 short_way; /* enum ks_short_mode */
+	__u8 pad;
 	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
 	__u32 class_timeout[KS_UDP_CLASSES]
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */

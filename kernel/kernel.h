@@ -409,6 +409,9 @@ const char *ks_kernel_program_name(enum ks_kernel_program program);
 /* Packets that the front has dropped; they are among those of the reasons. */
 __u64 ks_kernel_front_drops(const struct ks_kernel *kernel);
 
+/* Packets that went past the kernel's forwarding (bpf/short.bpf.c); they are among those of the reasons. */
+__u64 ks_kernel_shortened(const struct ks_kernel *kernel);
+
 /* Events that nobody was told of: of packets, which were not even folded, or of flows (KS_LOST_*, bpf/maps.h). */
 __u64 ks_kernel_events_lost(const struct ks_kernel *kernel, unsigned kind);
 

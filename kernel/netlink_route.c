@@ -18,10 +18,9 @@
 
 int ks_netlink_open_routes(void)
 {
-	static const unsigned groups[] = { RTNLGRP_IPV4_ROUTE,	 RTNLGRP_IPV6_ROUTE,
-					   RTNLGRP_IPV4_RULE,	 RTNLGRP_IPV6_RULE,
-					   RTNLGRP_NEXTHOP,	 RTNLGRP_IPV4_NETCONF,
-					   RTNLGRP_IPV6_NETCONF, 0 };
+	static const unsigned groups[] = { RTNLGRP_IPV4_ROUTE,	 RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
+					   RTNLGRP_IPV6_RULE,	 RTNLGRP_NEXTHOP,    RTNLGRP_IPV4_NETCONF,
+					   RTNLGRP_IPV6_NETCONF, RTNLGRP_NEIGH,	     0 };
 
 	return ks_netlink_socket(groups);
 }
@@ -235,6 +234,9 @@ static int read_route_news(const struct nlmsghdr *message, void *arg)
 	case RTM_NEWNETCONF: /* of forwarding too, that of multicast among them */
 	case RTM_DELNETCONF:
 		ctx->others = true;
+		return 0;
+	case RTM_NEWNEIGH: /* that something was heard is all that is of interest */
+	case RTM_DELNEIGH:
 		return 0;
 	}
 	return read_route(message, arg);

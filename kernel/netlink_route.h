@@ -74,7 +74,7 @@ enum ks_route_rule {
 /* Tells the kind of a route by its header and attributes. */
 enum ks_route_kind ks_route_kind_of(const struct rtmsg *info, const struct ks_route *route, bool has_gateway);
 
-/* Opens a socket that hears of routes, rules and next hops. Returns it, or -errno. */
+/* Opens a socket that hears of routes, rules, next hops and neighbours. Returns it, or -errno. */
 int ks_netlink_open_routes(void);
 
 /* Calls fn for each next hop of the routes of interest, of every table of both families. */

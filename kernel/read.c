@@ -361,6 +361,20 @@ __u64 ks_kernel_front_drops(const struct ks_kernel *kernel)
 	return words[0];
 }
 
+__u64 ks_kernel_shortened(const struct ks_kernel *kernel)
+{
+	const size_t size = (sizeof(struct ks_scratch) + sizeof(__u64) - 1) / sizeof(__u64) * sizeof(__u64);
+	ks_auto_free char *values = calloc(kernel->cpus, size);
+	__u32 zero = 0;
+	__u64 sum = 0;
+
+	if (!values || bpf_map_lookup_elem(kernel->maps[KS_MAP_SCRATCH], &zero, values))
+		return 0;
+	for (size_t i = 0; i < kernel->cpus; i++)
+		sum += ((const struct ks_scratch *)(values + i * size))->shortened;
+	return sum;
+}
+
 __u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel)
 {
 	struct ks_answers answers = { 0 };

@@ -222,6 +222,11 @@ static void print_front_drops(struct ks_scrape *scrape)
 	ks_metric_count(&scrape->exposition, ks_kernel_front_drops(scrape->daemon->kernel), NULL);
 }
 
+static void print_shortened(struct ks_scrape *scrape)
+{
+	ks_metric_count(&scrape->exposition, ks_kernel_shortened(scrape->daemon->kernel), NULL);
+}
+
 /* --- the table --- */
 
 /* Numbers of the state table and its limits, which have no labels. */
@@ -424,6 +429,8 @@ static const struct ks_metric metrics[] = {
 	COUNTER("zone_openings", "Packets that opened a flow, or repeated that, by zones.", print_zone_openings),
 	COUNTER("xdp_dropped_packets", "Packets that XDP has dropped in front; they are among those of the reasons.",
 		print_front_drops),
+	COUNTER("short_way_packets", "Packets of established flows that went past the kernel's forwarding.",
+		print_shortened),
 	COUNTER("answers_withheld", "Rejected packets that got no answer, because others had enough.", print_withheld),
 	COUNTER("events_lost", "Events that found no room in the kernel's buffer.", print_events_lost),
 	GAUGE("log_followers", "Clients that follow the log.", print_followers),

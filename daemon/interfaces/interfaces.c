@@ -21,6 +21,7 @@ int ks_guarded_store(struct ks_interfaces *interfaces, struct ks_guarded *guarde
 {
 	int err = ks_kernel_set_guard(interfaces->kernel, guarded->ifindex, &guarded->guard);
 
+	ks_short_way_forget(interfaces);
 	if (err && err != guarded->store_error)
 		ks_report_error("%s: %s", guarded->name, ks_kernel_complaint());
 	guarded->store_error = err;
@@ -170,6 +171,7 @@ int ks_interfaces_apply(struct ks_interfaces *interfaces, const struct ks_policy
 		interfaces->list[i].checked = false;
 	err = ks_interfaces_settle(interfaces, policy, true);
 	release_strays(interfaces);
+	ks_short_way_follow(interfaces);
 	return err ?: routes_err;
 }
 
@@ -233,6 +235,7 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 {
 	struct ks_guarded *guarded;
 
+	ks_short_way_forget(interfaces);
 	if (news->filters) {
 		note_filter_news(interfaces, news->ifindex);
 		return;
@@ -267,6 +270,7 @@ void ks_interfaces_watch(struct ks_interfaces *interfaces)
 	}
 	ks_stacked_note(interfaces);
 	ks_routing_follow(interfaces, false);
+	ks_short_way_follow(interfaces);
 }
 
 void ks_interfaces_fini(struct ks_interfaces *interfaces)

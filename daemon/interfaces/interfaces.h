@@ -28,6 +28,7 @@
  *   addresses.c    the addresses to masquerade with     routing.c    what the programs must know of them
  *   stacked.c      macvlan and the like                 zone_facts.c facts about all zones
  *   own_addresses.c  the sets `address of ZONE`           front.c      XDP before the hooks
+ *   short_way.c    past the kernel's forwarding
  */
 #ifndef KS_DAEMON_INTERFACES_H
 #define KS_DAEMON_INTERFACES_H
@@ -38,6 +39,7 @@
 #include "daemon/interfaces/links.h"
 #include "daemon/interfaces/roles.h"
 #include "daemon/interfaces/routes.h"
+#include "daemon/interfaces/short_way.h"
 #include "daemon/ledger.h"
 #include "kernel/kernel.h"
 #include "kernel/netlink.h"
@@ -79,6 +81,7 @@ struct ks_interfaces {
 	void (*ready)(void *arg); /* called once, with complete maps, before the first programs are attached */
 	void *ready_arg;
 	enum ks_xdp_mode xdp; /* of the policy */
+	struct ks_short_way short_way;
 	bool incomplete; /* something failed for want of memory: ks_interfaces_apply() is to be called again */
 };
 

@@ -42,6 +42,7 @@ static void note_shared(struct ks_interfaces *interfaces, struct ks_guarded *gua
 		return;
 	guarded->guard.flags ^= KS_GUARD_SHARED;
 	ks_guarded_store(interfaces, guarded);
+	ks_short_way_mark(interfaces);
 }
 
 /* Puts those of `hooks` that are missing on an interface. */

@@ -70,6 +70,7 @@ void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
 	bool others;
 	int err = ks_netlink_read_routes(fd, take_route_news, &ctx, &others);
 
+	ks_short_way_forget(interfaces);
 	if (err && err != -ENOBUFS)
 		ks_report_error("routes: %s", strerror(-err));
 	if (err || others)

@@ -60,7 +60,8 @@ static void forget_guarded(struct ks_interfaces *interfaces, struct ks_guarded *
 /* The flags of its role, and as they are those that are found out from the hooks (programs.c) and the card (front.c). */
 static __u8 wanted_flags(const struct ks_guarded *guarded, enum ks_role_kind role)
 {
-	return ks_role_flags(role) | (guarded->guard.flags & (KS_GUARD_SHARED | KS_GUARD_UNTAGS | KS_GUARD_ANSWERS));
+	return ks_role_flags(role) |
+	       (guarded->guard.flags & (KS_GUARD_SHARED | KS_GUARD_UNTAGS | KS_GUARD_ANSWERS | KS_GUARD_LONG));
 }
 
 /* The guard that link and role want, with the addresses that it has. */
@@ -198,6 +199,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	struct settle_links_ctx ctx = { .interfaces = interfaces, .policy = policy, .is_first = is_first };
 
 	interfaces->xdp = policy->config.xdp;
+	interfaces->short_way.mode = policy->config.short_way;
 	ks_interfaces_decide(interfaces, policy);
 	for (size_t i = 0; i < interfaces->links.count; i++) {
 		if (interfaces->roles[i].kind != KS_ROLE_MEMBER)
@@ -213,6 +215,7 @@ int ks_interfaces_settle(struct ks_interfaces *interfaces, const struct ks_polic
 	ks_programs_attach_missing(interfaces);
 	settle_carriers(&ctx);
 	settle_rest(interfaces);
+	ks_short_way_mark(interfaces);
 	ks_routing_store(interfaces);
 	ks_front_settle(interfaces);
 	return ctx.err ?: first_error(interfaces);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Routes, as the short way asks for them; see route.bpf.c. */
+#ifndef KS_BPF_ROUTE_BPF_H
+#define KS_BPF_ROUTE_BPF_H
+
+#include "bpf/env.bpf.h"
+
+/* Looks up where the packet in hand goes with these addresses. `fib` may say more about it. Returns BPF_FIB_LKUP_RET_*. */
+long route_ask(struct ks_env *env, const struct ks_addr *src, const struct ks_addr *dst, __u8 family,
+	       struct bpf_fib_lookup *fib);
+
+/* Returns true if an address is the box's own, on another interface than the one that the packet leaves by. */
+bool route_has_elsewhere(struct ks_env *env, const struct ks_addr *addr, __u8 family);
+
+#endif
