@@ -23,9 +23,12 @@
 #include "text/json.h"
 #include "text/scoped.h"
 
+/* A directory that we make has this mode whatever the umask is, which the unit sets to 0077: a group may use sockets in it. */
 static int make_dir(const char *path, mode_t mode)
 {
-	return mkdir(path, mode) && errno != EEXIST ? -errno : 0;
+	if (mkdir(path, mode))
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(path, mode) ? -errno : 0;
 }
 
 /* Returns true if the path still names the file: its holder before us may have removed it. */

@@ -45,9 +45,12 @@ static int find_user(struct ks_start *start)
 	return 0;
 }
 
+/* A directory that we make has this mode whatever the umask is, which the unit sets to 0077: a group may use sockets in it. */
 static int make_dir(const char *path, mode_t mode)
 {
-	return mkdir(path, mode) && errno != EEXIST ? -errno : 0;
+	if (mkdir(path, mode))
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(path, mode) ? -errno : 0;
 }
 
 /* Its files may be those of another user: of nobody, before there was one for it. Links are left alone. */
