@@ -16,6 +16,7 @@
 #include "core/table/hash.h"
 #include "core/table/table.h"
 #include "core/members.h"
+#include "core/tree.h"
 
 #include <linux/in.h>
 
@@ -45,6 +46,8 @@ struct sets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_IN
 	 __type(key, __u32); __type(value, struct ks_set); };
 struct ranges_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_range); };
+struct trees_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, union ks_tree_node); };
 struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_target); };
 struct limits_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
@@ -55,6 +58,8 @@ struct members_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F
 
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2 * KS_DYNAMIC_MAX);
 	 __type(key, __u32); __array(values, struct members_inner); } ks_members MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct trees_inner); } ks_trees MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct targets_inner); } ks_targets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
@@ -197,6 +202,14 @@ ks_type_shown const struct ks_range *env_range(struct ks_env *env, __u32 index)
 {
 	__u32 generation = env->generation;
 	void *inner = bpf_map_lookup_elem(&ks_ranges, &generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+ks_type_shown const union ks_tree_node *env_tree(struct ks_env *env, __u32 index)
+{
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_trees, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
 }

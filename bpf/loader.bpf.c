@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Programs that the loader runs itself, by BPF_PROG_TEST_RUN: to start the sweeper, to ask about routes, to kill flows. */
+/*
+ * Programs that the loader runs itself, by BPF_PROG_TEST_RUN: to start the sweeper, to ask about routes, to kill flows; and one
+ * by which tests and benchmarks ask the rules.
+ */
 #include "bpf/env.bpf.h"
 
 #include "core/table/table.h"
@@ -78,4 +81,45 @@ int ks_kill(struct __sk_buff *skb)
 	scratch->insp.flow.clock = ks_flow_clock(scratch->insp.home.now);
 	ks_loop(KILL_KEYS_MAX, kill_key, &killing);
 	return killing.killed;
+}
+
+/* The loop over the questions of one run. */
+struct rules_ctx {
+	struct ks_env *env;
+	struct ks_scratch *scratch;
+	struct __sk_buff *skb;
+	__u32 answered;
+};
+
+static long rules_answer(__u32 n, void *arg)
+{
+	struct rules_ctx *ctx = arg;
+	struct ks_question *question = &ctx->scratch->insp.opening.question;
+	__u32 off = KS_ASK_RULES_OFF + n * KS_ASK_RULES_SIZE;
+	struct ks_decision decision = {};
+
+	if (bpf_skb_load_bytes(ctx->skb, off, question, KS_ASK_RULES_SIZE))
+		return 1;
+	ks_rules_ask(ctx->env, question, &decision);
+	ctx->answered += !bpf_skb_store_bytes(ctx->skb, off, &decision.index, sizeof(decision.index), 0);
+	return 0;
+}
+
+/*
+ * Run by tests and benchmarks with KS_ASK_RULES_OFF bytes and questions, up to KS_ASK_RULES_MAX: the index of the rule that
+ * decides is written over the beginning of each. Returns how many were answered.
+ */
+PROGRAM("tc")
+int ks_ask_rules(struct __sk_buff *skb)
+{
+	const struct ks_control *control = control_get();
+	struct ks_scratch *scratch = kill_scratch_get();
+	struct ks_env env = { .ctx = skb, .scratch = scratch };
+	struct rules_ctx asking = { .env = &env, .scratch = scratch, .skb = skb };
+
+	if (!control || !scratch)
+		return 0;
+	inspection_prepare(&env, &scratch->insp, control);
+	ks_loop(KS_ASK_RULES_MAX, rules_answer, &asking);
+	return asking.answered;
 }

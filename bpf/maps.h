@@ -12,6 +12,7 @@
  *   ks_rules        ARRAY_OF_MAPS [2]        of ARRAY struct ks_rule   by generation slot; inner maps have BPF_F_INNER_MAP
  *   ks_sets         ARRAY_OF_MAPS [2]        of ARRAY struct ks_set
  *   ks_ranges       ARRAY_OF_MAPS [2]        of ARRAY struct ks_range
+ *   ks_trees        ARRAY_OF_MAPS [2]        of ARRAY union ks_tree_node
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_members      ARRAY_OF_MAPS [2 * 64]   of ARRAY struct ks_member_page, mmapable: run-time sets by generation slot and number
  *   ks_limits       ARRAY_OF_MAPS [2]        of ARRAY struct ks_limit
@@ -41,7 +42,7 @@
  *   ks_held         ARRAY                    struct ks_held: fragments that came before the first one of their datagram
  *   ks_aside        PERCPU_ARRAY [1]         private: the first one's bytes while those go on
  *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
- *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill and ks_ask
+ *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill, ks_ask and ks_ask_rules
  *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
  *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (short.bpf.c)
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
@@ -192,6 +193,11 @@ struct ks_ask {
 	__u8 pad[3];
 	__u64 others; /* as env_other_zones() says */
 };
+
+/* The frame of ks_ask_rules: questions, as struct ks_question up to its search, behind room for an Ethernet header. */
+#define KS_ASK_RULES_OFF 16U
+#define KS_ASK_RULES_SIZE __builtin_offsetof(struct ks_question, search)
+#define KS_ASK_RULES_MAX 32U
 
 enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_STORED, KS_HELD_RELEASED };
 

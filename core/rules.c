@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Decides by the compiled policy: the first rule that matches. Rules are compared
+ * Decides by the compiled policy: the first rule that matches. A long list has
+ * trees (core/tree.h) that lead to the few rules that may match. Rules are compared
  * one after the other, the cheapest field first; sets are searched by bisection
  * over sorted ranges. Only packets that no flow knows come here.
  */
@@ -11,6 +12,7 @@
 #include "core/header/icmp.h"
 #include "core/inspection.h"
 #include "core/members.h"
+#include "core/tree.h"
 
 #define BISECTIONS_MAX 25 /* more than 2^24 ranges in a run are refused by the compiler of policies */
 
@@ -175,41 +177,154 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 	return rule_compare(env, rule, &question);
 }
 
-/* A search for the first rule of a list that matches. */
-struct rule_walk_ctx {
+/*
+ * A search. A part of a tree is left at its first match, and parts that begin behind the best match are not looked at. One
+ * callback does it all, a little each time, because the kernel allows no deeper calls (V2).
+ */
+struct rule_search_ctx {
 	struct ks_env *env;
-	const struct ks_question *question;
-	struct ks_decision *decision;
-	__u32 first;
+	struct ks_question *question;
+	struct ks_decision *decision; /* its index is that of the best match */
 };
 
-static long rule_walk_step(__u32 n, void *arg)
+/* Goes on at what a branch or a head names. */
+static ks_inline void search_enter(struct ks_search *search, __u32 to)
 {
-	struct rule_walk_ctx *ctx = arg;
-	__u32 index = ctx->first + n;
-	const struct ks_rule *rule = env_rule(ctx->env, index);
-
-	if (!rule)
-		return 1;
-	if (rule_compare(ctx->env, rule, ctx->question) != KS_MISS_NOTHING)
-		return 0;
-	ctx->decision->index = index;
-	ctx->decision->id = rule->id;
-	ctx->decision->action = rule->action;
-	ctx->decision->flags = rule->flags;
-	ctx->decision->helper = rule->helper;
-	ctx->decision->target = rule->target;
-	ctx->decision->targets = rule->targets;
-	return 1;
+	search->next = 0;
+	if (to & KS_TREE_RULE) {
+		search->at = to & KS_TREE_NUMBER;
+		search->end = search->at + 1;
+	} else if (to & KS_TREE_LEAF) {
+		search->leaf = to & KS_TREE_NUMBER;
+		search->slot = 0;
+	} else {
+		search->next = to;
+	}
 }
 
-/* ks_rules_ask(), with pointers that are not NULL. */
-static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+/* Goes down two levels. */
+static ks_inline __u32 search_descend(const struct rule_search_ctx *ctx, __u32 branch)
 {
-	const struct ks_config *config = env_config(env);
-	struct rule_walk_ctx ctx = { .env = env, .question = question, .decision = decision };
-	__u32 count;
+	const union ks_tree_node *node = env_tree(ctx->env, branch);
+	const __u32 *word = ctx->question->search.word;
+	__u32 right, side;
 
+	if (!node)
+		return 0;
+	right = word[node->branch.field[0] & (KS_TREE_WORDS - 1)] > node->branch.split[0];
+	side = word[node->branch.field[1 + right] & (KS_TREE_WORDS - 1)] > node->branch.split[1 + right];
+	return node->branch.next[2 * right + side];
+}
+
+/* Four levels, or down to the rules. */
+static ks_inline void search_down(const struct rule_search_ctx *ctx)
+{
+	__u32 to = search_descend(ctx, ctx->question->search.next);
+
+	if (to && !(to & ~KS_TREE_NUMBER))
+		to = search_descend(ctx, to);
+	search_enter(&ctx->question->search, to);
+}
+
+/* Returns false if no part is left that could have a better match. */
+static ks_inline bool search_part(const struct rule_search_ctx *ctx)
+{
+	struct ks_search *search = &ctx->question->search;
+	const union ks_tree_node *head = env_tree(ctx->env, search->head),
+				 *first = env_tree(ctx->env, search->head + 1);
+	__u32 part = search->part;
+
+	if (!head || !first || part >= KS_TREE_PARTS)
+		return false;
+	part &= KS_TREE_PARTS - 1;
+	if (first->entry[part] >= ctx->decision->index)
+		return false;
+	search->part = part + 1;
+	search_enter(search, head->entry[part]);
+	return true;
+}
+
+/* The next rule of a leaf, KS_TREE_END behind the last one. */
+static ks_inline __u32 search_leaf(const struct rule_search_ctx *ctx)
+{
+	struct ks_search *search = &ctx->question->search;
+	const union ks_tree_node *node = env_tree(ctx->env, search->leaf);
+	__u32 slot = search->slot & (KS_TREE_ENTRIES - 1);
+	__u32 index = node ? node->entry[slot] : KS_TREE_END;
+
+	search->slot = (slot + 1) & (KS_TREE_ENTRIES - 1);
+	search->leaf += !search->slot;
+	if (index >= ctx->decision->index) /* KS_TREE_END among them */
+		index = KS_TREE_END;
+	if (index == KS_TREE_END)
+		search->leaf = 0;
+	return index;
+}
+
+static ks_inline void search_found(const struct rule_search_ctx *ctx, const struct ks_rule *rule, __u32 index)
+{
+	struct ks_decision *decision = ctx->decision;
+
+	decision->index = index;
+	decision->id = rule->id;
+	decision->action = rule->action;
+	decision->flags = rule->flags;
+	decision->helper = rule->helper;
+	decision->target = rule->target;
+	decision->targets = rule->targets;
+	ctx->question->search.end = 0;
+	ctx->question->search.leaf = 0;
+}
+
+/* Compares one rule, or goes on to where rules are. */
+static long rule_search_step(__u32 n, void *arg)
+{
+	struct rule_search_ctx *ctx = arg;
+	struct ks_search *search = &ctx->question->search;
+	const struct ks_rule *rule;
+	__u32 index;
+
+	if (search->at < search->end)
+		index = search->at++;
+	else if (search->leaf)
+		index = search_leaf(ctx);
+	else if (search->next)
+		return search_down(ctx), 0;
+	else
+		return !search->head || !search_part(ctx);
+	rule = index < ctx->decision->index ? env_rule(ctx->env, index) : NULL;
+	if (rule && rule_compare(ctx->env, rule, ctx->question) == KS_MISS_NOTHING)
+		search_found(ctx, rule, index);
+	return 0;
+}
+
+/* The words of an address that trees ask for. */
+static ks_inline void address_words(const struct ks_addr *addr, __u8 family, __u32 first, __u32 rest,
+				    __u32 word[KS_TREE_WORDS])
+{
+	if (family == KS_IPV4) {
+		word[first] = ks_be32(addr->w[3]);
+		return;
+	}
+	word[first] = ks_be32(addr->w[0]);
+	for (__u32 i = 0; i < 3; i++)
+		word[rest + i] = ks_be32(addr->w[1 + i]);
+}
+
+static ks_inline void question_words(const struct ks_question *q, __u32 word[KS_TREE_WORDS])
+{
+	word[KS_WORD_FROM] = q->from & (KS_ZONE_MAX - 1);
+	word[KS_WORD_TO] = q->to & (KS_ZONE_MAX - 1);
+	word[KS_WORD_PROTO] = q->tuple.proto;
+	word[KS_WORD_ICMP] = q->icmp;
+	word[KS_WORD_SPORT] = ks_be16(q->tuple.sport);
+	word[KS_WORD_DPORT] = ks_be16(q->tuple.dport);
+	address_words(&q->tuple.src, q->tuple.family, KS_WORD_SRC, KS_WORD_SRC_REST, word);
+	address_words(&q->tuple.dst, q->tuple.family, KS_WORD_DST, KS_WORD_DST_REST, word);
+}
+
+static ks_inline void decision_default(struct ks_decision *decision)
+{
 	decision->index = KS_DECISION_DEFAULT;
 	decision->id = KS_RULE_DEFAULT;
 	decision->action = KS_DENY;
@@ -217,20 +332,57 @@ static ks_inline __u32 list_ask(struct ks_env *env, const struct ks_question *qu
 	decision->helper = 0;
 	decision->target = 0;
 	decision->targets = 0;
+}
+
+/* More steps than any search takes: each part leads to each rule once, at most. */
+#define SEARCH_STEPS (KS_TREE_PARTS * (KS_RULES_MAX + KS_TREE_DEPTH_MAX))
+
+/* Begins in the trees of a list, if it has any. */
+static ks_inline void search_trees(struct ks_env *env, struct ks_question *question)
+{
+	__u32 number = ks_tree_head(question->list, question->tuple.family);
+	const union ks_tree_node *head = env_tree(env, number);
+	struct ks_search *search = &question->search;
+
+	if (!head || !head->entry[0])
+		return;
+	search->at = 0;
+	search->end = 0;
+	search->head = number;
+	question_words(question, search->word);
+}
+
+static ks_inline void search_begin(struct ks_env *env, const struct ks_config *config, struct ks_question *question)
+{
+	__u32 list = question->list & (KS_LIST_SLOTS - 1);
+	struct ks_search *search = &question->search;
+	__u32 count = list == KS_LIST_FILTER ? config->rules : config->list[list].count;
+
+	search->at = list == KS_LIST_FILTER ? 0 : config->list[list].first;
+	search->end = search->at + count;
+	search->leaf = 0;
+	search->next = 0;
+	search->head = 0;
+	search->part = 0;
+	if (config->tree_nodes && count >= KS_TREE_RULES_MIN)
+		search_trees(env, question);
+}
+
+/* ks_rules_ask(), with pointers that are not NULL. */
+static ks_inline __u32 list_ask(struct ks_env *env, struct ks_question *question, struct ks_decision *decision)
+{
+	const struct ks_config *config = env_config(env);
+	struct rule_search_ctx ctx = { .env = env, .question = question, .decision = decision };
+
+	decision_default(decision);
 	if (!config)
 		return KS_DENY;
-	if (question->list == KS_LIST_FILTER) {
-		count = config->rules;
-	} else {
-		ctx.first = config->list[question->list & (KS_LIST_SLOTS - 1)].first;
-		count = config->list[question->list & (KS_LIST_SLOTS - 1)].count;
-	}
-	ks_loop(count, rule_walk_step, &ctx);
+	search_begin(env, config, question);
+	ks_loop(SEARCH_STEPS, rule_search_step, &ctx);
 	return decision->action;
 }
 
-ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_question *question,
-					struct ks_decision *decision)
+ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, struct ks_question *question, struct ks_decision *decision)
 {
 	if (ks_missing(env) || ks_missing(question) || ks_missing(decision))
 		return KS_DENY;

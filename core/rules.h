@@ -304,7 +304,7 @@ struct ks_config {
 	__u32 limits; /* entries of the table of limits */
 	__u32 zones; /* that packets may come from: those of the policy, the box itself, interfaces of none */
 	__u32 journal_age; /* seconds after which its entries go */
-	__u32 pad4;
+	__u32 tree_nodes; /* entries of the table of trees (core/tree.h), 0: every list is walked */
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 
@@ -452,6 +452,22 @@ enum ks_miss {
 /* Compares one rule with the packet in `insp`. Explain shows what it returns; the walk stops at the first 0. */
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp);
 
+#define KS_SEARCH_WORDS 16U /* a power of two */
+
+/*
+ * A search for the first rule of a list that matches: rules one after the other, or those that the parts of a tree lead to
+ * (core/tree.h). It belongs to core/rules.c, and lies in the question because that is in memory of which the verifier knows
+ * no bound (V7), and the stack has no room for it (V2).
+ */
+struct ks_search {
+	__u32 at, end; /* rules to be compared, one after the other */
+	__u32 leaf, slot; /* then those of a leaf from here, 0: none */
+	__u32 next; /* then down from this branch, 0: none */
+	__u32 head, part; /* then the next part of the tree at this head, 0: none */
+	__u32 zero;
+	__u32 word[KS_SEARCH_WORDS]; /* of the packet, by enum ks_tree_word */
+};
+
 /*
  * The question that a list is asked: a tuple, and the zones it comes from and goes to. It holds no pointer, so that the
  * function that answers can be verified apart from its callers.
@@ -462,9 +478,10 @@ struct ks_question {
 	__u8 list; /* enum ks_list */
 	__u8 from, to;
 	__u8 zero[3];
+	struct ks_search search; /* written by who answers */
 };
 
-_Static_assert(sizeof(struct ks_question) == 48, "a question has no padding");
+_Static_assert(sizeof(struct ks_question) == 48 + sizeof(struct ks_search), "a question has no padding");
 
 /* The packet's own question about a tuple: its zones as they are known now, its ICMP type. */
 void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *tuple, enum ks_list list,
@@ -481,9 +498,9 @@ struct ks_set_ask {
 __u32 ks_set_holds_isolated(struct ks_env *env, const struct ks_set_ask *ask);
 
 /* Finds the first rule that matches in a list; returns its action. decision->index is KS_DECISION_DEFAULT if none does. */
-__u32 ks_rules_ask_isolated(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
+__u32 ks_rules_ask_isolated(struct ks_env *env, struct ks_question *question, struct ks_decision *decision);
 
-static inline __u32 ks_rules_ask(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+static inline __u32 ks_rules_ask(struct ks_env *env, struct ks_question *question, struct ks_decision *decision)
 {
 	return ks_rules_ask_isolated(env_isolated(env), question, decision);
 }

@@ -145,6 +145,7 @@ struct ks_tables ks_policy_tables(const struct ks_policy *policy)
 		.ranges = policy->ranges,
 		.targets = policy->targets,
 		.limits = policy->limits,
+		.tree = policy->tree,
 	};
 }
 

@@ -31,6 +31,7 @@ struct ks_tables {
 	const struct ks_range *ranges;
 	const struct ks_target *targets;
 	const struct ks_limit *limits;
+	const union ks_tree_node *tree; /* config->tree_nodes of them; NULL: every list is walked */
 };
 
 /* The tables of a policy, which must outlive their use. */

@@ -10,6 +10,7 @@
 #include "core/header/checksum.h"
 #include "core/network.h"
 #include "core/table/hash.h"
+#include "core/tree.h"
 #include "engine/internal.h"
 #include "engine/upper_checksum.h"
 
@@ -39,6 +40,13 @@ const struct ks_range *env_range(struct ks_env *env, __u32 index)
 	const struct ks_tables *t = &ks_engine_of(env)->tables;
 
 	return index < t->config->ranges ? &t->ranges[index] : NULL;
+}
+
+const union ks_tree_node *env_tree(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &ks_engine_of(env)->tables;
+
+	return t->tree && index < t->config->tree_nodes ? &t->tree[index] : NULL;
 }
 
 const struct ks_target *env_target(struct ks_env *env, __u32 index)

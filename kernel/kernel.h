@@ -54,6 +54,7 @@ struct ks_kernel;
 	X(SETS, ks_sets)                     \
 	X(RANGES, ks_ranges)                 \
 	X(TARGETS, ks_targets)               \
+	X(TREES, ks_trees)                   \
 	X(MEMBERS, ks_members)               \
 	X(LIMITS, ks_limits)                 \
 	X(GUARDS, ks_guards)                 \
@@ -104,7 +105,8 @@ enum ks_kernel_map {
 	X(FRONT, ks_front)                       \
 	X(START, ks_start)                       \
 	X(KILL, ks_kill)                         \
-	X(ASK, ks_ask)
+	X(ASK, ks_ask)                           \
+	X(ASK_RULES, ks_ask_rules)
 
 enum ks_kernel_program {
 #define X(id, name) KS_PROGRAM_##id,
@@ -114,7 +116,7 @@ enum ks_kernel_program {
 };
 
 struct ks_kernel_opts {
-	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN */
+	bool test_mode; /* packets' zones come from ks_control.test_from and test_to: for BPF_PROG_TEST_RUN. With ks_ask_rules */
 	bool tc_only; /* leave XDP out: a daemon attaches no ks_xdp, and ks_front not at once. Every program takes the verifier a second */
 	const char *pin_dir; /* directory on a bpffs, made if missing; NULL: nothing is pinned */
 };
@@ -229,6 +231,12 @@ bool ks_kernel_local(const struct ks_kernel *kernel, const struct ks_addr *addr,
 
 /* Lets the programs answer where a packet would go and if its source would be believed. 0 or -errno. */
 int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask);
+
+/*
+ * Asks the rules in force `count` questions, up to KS_ASK_RULES_MAX: `index` are those of the rules that decide. In test mode
+ * only. Runs the program `repeat` times, and tells how long a run takes, ns: the answers are then of no use. Returns 0 or -errno.
+ */
+int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question *questions, __u32 count, __u32 *index);
 
 /* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
 int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind);

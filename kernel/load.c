@@ -259,6 +259,7 @@ static int load_skeleton(const struct ks_kernel *kernel, struct keepstate_bpf *s
 	if (opts->tc_only)
 		leave_xdp_out(skeleton->obj);
 	prepare_backstop(skeleton->obj, opts->test_mode);
+	bpf_program__set_autoload(skeleton->progs.ks_ask_rules, opts->test_mode);
 	err = reuse ? reuse_maps(skeleton->obj, reuse, buckets) : 0;
 	if (!err && buckets)
 		err = bpf_map__set_max_entries(skeleton->maps.ks_table, ks_table_length(buckets))

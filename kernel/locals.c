@@ -5,6 +5,7 @@
  * daemon's thread writes the first; the programs add to the second what they learn.
  */
 #include <errno.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 
@@ -60,6 +61,22 @@ int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask)
 	if (bpf_prog_test_run_opts(kernel->programs[KS_PROGRAM_ASK], &opts))
 		return -errno;
 	return opts.retval == 1 ? 0 : -EIO;
+}
+
+int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question *questions, __u32 count, __u32 *index)
+{
+	__u8 frame[KS_ASK_RULES_OFF + KS_ASK_RULES_MAX * KS_ASK_RULES_SIZE] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = frame, .repeat = 1);
+
+	count = KS_MIN(count, KS_ASK_RULES_MAX);
+	for (__u32 i = 0; i < count; i++)
+		memcpy(frame + KS_ASK_RULES_OFF + i * KS_ASK_RULES_SIZE, &questions[i], KS_ASK_RULES_SIZE);
+	opts.data_size_in = opts.data_size_out = KS_ASK_RULES_OFF + count * KS_ASK_RULES_SIZE;
+	if (bpf_prog_test_run_opts(kernel->programs[KS_PROGRAM_ASK_RULES], &opts))
+		return -errno;
+	for (__u32 i = 0; i < count; i++)
+		memcpy(&index[i], frame + KS_ASK_RULES_OFF + i * KS_ASK_RULES_SIZE, sizeof(*index));
+	return opts.retval == count ? 0 : -EIO;
 }
 
 int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind)

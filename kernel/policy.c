@@ -3,7 +3,7 @@
  * Policy generations in the kernel.
  *
  * Overview. There are two slots. The inactive one is filled (the config by
- * mmap; rules, sets, ranges and targets as fresh inner maps), then one store to
+ * mmap; rules, sets, ranges, trees and others as fresh inner maps), then one store to
  * ks_control.active switches to it.
  *
  * Writers. Only the daemon's thread writes, and never the active slot.
@@ -112,6 +112,7 @@ static int install_tables(struct ks_kernel *kernel, const struct ks_policy *poli
 		{ KS_MAP_SETS, "ks_set", policy->sets, sizeof(struct ks_set), config->sets },
 		{ KS_MAP_RANGES, "ks_range", policy->ranges, sizeof(struct ks_range), config->ranges },
 		{ KS_MAP_TARGETS, "ks_target", policy->targets, sizeof(struct ks_target), config->targets },
+		{ KS_MAP_TREES, "ks_tree_node", policy->tree, sizeof(union ks_tree_node), config->tree_nodes },
 		{ KS_MAP_LIMITS, "ks_limit", policy->limits, sizeof(struct ks_limit), config->limits },
 	};
 	int err = 0;
@@ -129,6 +130,7 @@ static void empty_slot(struct ks_kernel *kernel, __u32 slot)
 	bpf_map_delete_elem(kernel->maps[KS_MAP_SETS], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_RANGES], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_TARGETS], &slot);
+	bpf_map_delete_elem(kernel->maps[KS_MAP_TREES], &slot);
 	ks_kernel_empty_sets(kernel, slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_LIMITS], &slot);
 }

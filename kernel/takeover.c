@@ -75,7 +75,7 @@ static void get_programs(const char *pin_dir, const char *build, int programs[KS
 /* Returns true for a program that a daemon leaves out. */
 static bool may_lack(unsigned program)
 {
-	return program == KS_PROGRAM_XDP || program == KS_PROGRAM_FRONT ||
+	return program == KS_PROGRAM_XDP || program == KS_PROGRAM_FRONT || program == KS_PROGRAM_ASK_RULES ||
 	       ((program == KS_PROGRAM_BACKSTOP_INPUT || program == KS_PROGRAM_BACKSTOP_FORWARD) &&
 		!ks_bpf_has_netfilter());
 }

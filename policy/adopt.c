@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/tree.h"
+
 void ks_ids_fini(struct ks_ids *ids)
 {
 	for (size_t i = 0; i < ids->rule_count; i++)
@@ -318,6 +320,15 @@ static void renumber_zones(struct ks_policy *policy, const __u8 map[KS_ZONE_MAX]
 		config->network[i].zone = map[config->network[i].zone];
 }
 
+static bool zones_differ(const __u8 map[KS_ZONE_MAX])
+{
+	for (unsigned id = 0; id < KS_ZONE_MAX; id++) {
+		if (map[id] != id)
+			return true;
+	}
+	return false;
+}
+
 int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_ids *new)
 {
 	ks_auto_ids struct ks_ids made = { 0 };
@@ -332,6 +343,8 @@ int ks_ids_adopt(const struct ks_ids *old, struct ks_policy *policy, struct ks_i
 	if (err)
 		return err;
 	renumber_zones(policy, map);
+	if (zones_differ(map))
+		ks_tree_make(policy); /* without memory there is none, and the rules are walked */
 	*new = TAKE_STRUCT(made);
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "policy/protect.h"
 #include "policy/reach.h"
 #include "policy/sets.h"
+#include "policy/tree.h"
 
 /* --- tables --- */
 
@@ -451,6 +452,8 @@ int ks_compile(struct ks_parser *p)
 		err = compile_rules(&c);
 	if (!err)
 		err = join_lists(&c);
+	if (!err && ks_tree_make(p->policy))
+		err = ks_parser_no_memory(p);
 	if (!err)
 		ks_reach_check(p);
 	return err;

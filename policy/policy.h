@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "core/rules.h"
+#include "core/tree.h"
 #include "text/scoped.h"
 
 /* A place in the text. */
@@ -108,6 +109,8 @@ struct ks_policy {
 	struct ks_range *ranges;
 	struct ks_target *targets; /* config.targets of them */
 	struct ks_limit *limits; /* config.limits of them, by the ids of their rules */
+	union ks_tree_node *tree; /* config.tree_nodes of them (policy/tree.h) */
+	__u32 tree_compared; /* rules that a packet may have to be compared with, at most, where a list has trees */
 
 	struct ks_rule_info *infos; /* in the order of the text */
 	size_t info_count;

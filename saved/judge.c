@@ -108,7 +108,7 @@ static struct ks_question question_of(const struct ks_transplant *of, const stru
 	return q;
 }
 
-static struct ks_decision ask(const struct ks_saved_judge *judge, const struct ks_question *question)
+static struct ks_decision ask(const struct ks_saved_judge *judge, struct ks_question *question)
 {
 	struct ks_decision decision = { 0 };
 

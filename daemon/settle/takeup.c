@@ -105,7 +105,7 @@ static bool find_zones(struct ks_takeup *takeup, struct asked *asked)
 static __u32 ask(const struct ks_takeup *takeup, const struct asked *asked, enum ks_list list,
 		 const struct ks_tuple *tuple, __u8 to, struct ks_decision *decision)
 {
-	const struct ks_question question = { .tuple = *tuple, .list = (__u8)list, .from = asked->from, .to = to };
+	struct ks_question question = { .tuple = *tuple, .list = (__u8)list, .from = asked->from, .to = to };
 
 	memset(decision, 0, sizeof(*decision));
 	decision->index = KS_DECISION_DEFAULT;
