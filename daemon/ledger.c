@@ -181,10 +181,24 @@ static json_t *ledger_json(const struct ks_ledger *ledger)
 			 rules_json(&ledger->ids), "zones", zones_json(&ledger->ids), "qdiscs", qdiscs_json(ledger));
 }
 
+/* Buffered: json_dumpfd() makes a system call for every word. */
+static int write_json(const json_t *root, const char *path)
+{
+	ks_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ks_auto_file FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!out)
+		return -errno;
+	fd = -1; /* the stream's */
+	errno = 0;
+	if (json_dumpf(root, out, JSON_INDENT(1) | JSON_ENSURE_ASCII) || fflush(out) || fsync(fileno(out)))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
 int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
 {
 	ks_auto_json json_t *root = ledger_json(ledger);
-	ks_auto_fd int fd = -1;
 	char beside[PATH_MAX];
 	int err;
 
@@ -192,14 +206,11 @@ int ks_ledger_write(const struct ks_ledger *ledger, const char *path)
 		return -ENOMEM;
 	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
 		return -ENAMETOOLONG;
-	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	errno = 0;
-	if (!json_dumpfd(root, fd, JSON_INDENT(1) | JSON_ENSURE_ASCII) && !fsync(fd) && !rename(beside, path))
-		return 0;
-	err = errno ? -errno : -EIO;
-	unlink(beside);
+	err = write_json(root, beside);
+	if (!err && rename(beside, path))
+		err = -errno;
+	if (err)
+		unlink(beside);
 	return err;
 }
 
