@@ -52,6 +52,8 @@ struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F
 	 __type(key, __u32); __type(value, struct ks_target); };
 struct limits_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_limit); };
+struct conditions_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_conditions); };
 
 struct members_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 	 __uint(max_entries, 1); __type(key, __u32); __type(value, struct ks_member_page); };
@@ -64,6 +66,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct targets_inner); } ks_targets MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct limits_inner); } ks_limits MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct conditions_inner); } ks_conditions MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct rules_inner); } ks_rules MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
@@ -228,6 +232,27 @@ ks_type_shown const struct ks_limit *env_limit(struct ks_env *env, __u32 index)
 	void *inner = bpf_map_lookup_elem(&ks_limits, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+ks_type_shown const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index)
+{
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_conditions, &generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+/* A frame at XDP has no mark: the front leaves packets whose mark is asked for to ingress. */
+void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
+{
+	const struct __sk_buff *skb = env->ctx;
+	const struct ks_control *control = control_get();
+
+	if (ks_test_mode)
+		facts->mark = control ? control->test_mark : 0;
+	else if (env->hook == HOOK_TC)
+		facts->mark = skb->mark;
+	facts->known |= KS_CONDITIONS_HOME;
 }
 
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
@@ -433,6 +458,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 	insp->home.dry = 0;
 	insp->home.resumed = 0;
 	insp->home.segments = 0;
+	insp->home.hops = 0;
 	insp->pkt.flags = 0;
 	if (ks_test_mode) {
 		insp->home.resumed = control->test_resumed;

@@ -16,6 +16,7 @@
  *   ks_targets      ARRAY_OF_MAPS [2]        of ARRAY struct ks_target
  *   ks_members      ARRAY_OF_MAPS [2 * 64]   of ARRAY struct ks_member_page, mmapable: run-time sets by generation slot and number
  *   ks_limits       ARRAY_OF_MAPS [2]        of ARRAY struct ks_limit
+ *   ks_conditions   ARRAY_OF_MAPS [2]        of ARRAY struct ks_conditions
  *   ks_budgets      ARRAY, mmapable          struct ks_budget         by ks_budget_index()
  *   ks_shortages    ARRAY                    struct ks_shortage       peers towards which no port is free
  *   ks_challenges   ARRAY [1], mmapable      struct ks_challenges      the challenge of SYNs (core/challenge.h)
@@ -159,7 +160,8 @@ struct ks_control {
 	__u32 zero;
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
-	__u8 pad[5];
+	__u8 pad;
+	__u32 test_mark; /* of its packet */
 	__u64 test_now; /* the clock then, ns, standing; 0: the kernel's, as live */
 	__u64 test_random; /* state of env_random() then, not 0 */
 	struct ks_listener {

@@ -464,6 +464,7 @@ static ks_inline void egress_prepare(struct __sk_buff *skb, struct ks_env *env, 
 	scratch->insp.home.resumed = sealed && (skb->tc_index & KS_SEAL_KIND_MASK) == KS_SEAL_RESUMED;
 	scratch->insp.home.from = stacked ? KS_ZONE_SELF : zone_from(skb, in_ifindex, sealed);
 	scratch->insp.home.to = guard->zone;
+	scratch->insp.home.hops = in_ifindex && !(guard->flags & KS_GUARD_BRIDGED);
 	scratch->insp.pkt.link = guard->link;
 }
 

@@ -86,6 +86,7 @@ const struct ks_range *env_range(struct ks_env *env, __u32 index);
 const union ks_tree_node *env_tree(struct ks_env *env, __u32 index);
 const struct ks_target *env_target(struct ks_env *env, __u32 index);
 const struct ks_limit *env_limit(struct ks_env *env, __u32 index);
+const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index);
 
 /* State. */
 const struct ks_table_shape *env_table_shape(struct ks_env *env);
@@ -184,6 +185,12 @@ bool env_address_of(struct ks_env *env, enum ks_dir side, __u32 zone, __u8 famil
 
 /* Returns true if a socket of the box would take a packet with this tuple: then translations must not use its port. */
 bool env_port_is_used(struct ks_env *env, const struct ks_tuple *tuple);
+
+/*
+ * Fills in what the home knows of the packet in hand besides its bytes, of the conditions in `asks` (core/match.h), and notes in
+ * facts->known which ones it could tell.
+ */
+void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts);
 
 /* 32 random bits that nobody outside can guess. */
 __u32 env_random(struct ks_env *env);

@@ -44,7 +44,7 @@ struct ks_insp_home {
 	__u8 dry; /* 1: decide and explain only, change nothing */
 	__u8 halves; /* KS_TRANSLATE_*: the halves of a translation that are made here */
 	__u8 resumed; /* 1: a fragment that was held (env.h): its datagram knows it */
-	__u8 zero;
+	__u8 hops; /* routers that have handled it between where it came in and here: this box, if it leaves now */
 	__u16 segments; /* packets of the wire that it is, if more than one: the kernel carries some in one */
 };
 
@@ -266,6 +266,7 @@ struct ks_inspection {
 	struct ks_tuple sent; /* where it is translated; of an ICMP error, without ports */
 
 	struct ks_insp_opening opening;
+	struct ks_facts facts; /* of the packet, for the rules; where the policy asks for them (match.c) */
 	struct ks_insp_search search;
 	struct ks_insp_quote quote;
 

@@ -451,6 +451,7 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
+	ks_facts_gather(env, insp);
 	if (!open_judge(env, config, insp, &reason)) {
 		ks_inspect_conclude(insp, config, reason);
 		return;
@@ -493,7 +494,7 @@ bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8
 {
 	const struct ks_config *config = env_config(env);
 
-	if (!config)
+	if (!config || config->asks & KS_CONDITIONS_HOME)
 		return false;
 	if (insp->stage == KS_STAGE_DONE)
 		return insp->verdict.action == KS_DENY;
@@ -503,5 +504,6 @@ bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8
 	if (insp->flow.found || insp->flow.busy)
 		return false;
 	insp->stage = KS_STAGE_DONE;
+	ks_facts_gather(env, insp);
 	return front_judge(env, config, insp, head, answers);
 }

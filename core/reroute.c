@@ -154,6 +154,7 @@ static bool is_allowed_between(struct ks_env *env, struct ks_inspection *insp, _
 		q->icmp = ks_be16(q->tuple.dport); /* the question's type: the packet may be the answer */
 	q->from = (__u8)from;
 	q->to = (__u8)to;
+	q->facts = (struct ks_facts){}; /* it lives already */
 	ks_rules_ask(env, q, &decision);
 	return decision.action == KS_ALLOW && !decision.targets;
 }
@@ -252,6 +253,7 @@ void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp, const __u8
 	insp->sent = insp->pkt.tuple;
 	insp->verdict.state = insp->flow.before.state;
 	insp->verdict.rule = insp->flow.before.rule;
+	ks_facts_gather(env, insp);
 	if (!reason)
 		reason = flow_reroute(env, config, insp);
 	if (!reason) {

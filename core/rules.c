@@ -3,7 +3,7 @@
  * Decides by the compiled policy: the first rule that matches. A long list has
  * trees (core/tree.h) that lead to the few rules that may match. Rules are compared
  * one after the other, the cheapest field first; sets are searched by bisection
- * over sorted ranges. Only packets that no flow knows come here.
+ * over sorted ranges, further conditions (match.h) are asked last. Only packets that no flow knows come here.
  */
 #include "core/rules.h"
 
@@ -156,7 +156,8 @@ static ks_inline __u32 rule_compare(struct ks_env *env, const struct ks_rule *ru
 	if (dst == ADDR_IS_TO_ASK &&
 	    !members_match(env, rule->dst_set, rule->flags & KS_RULE_NOT_DST, &tuple->dst, tuple->family))
 		return KS_MISS_DST;
-	return KS_MISS_NOTHING;
+	return ks_unlikely(rule->conditions) ? ks_conditions_miss_isolated(env, rule, q, KS_CONDITIONS_ALL)
+					     : KS_MISS_NOTHING;
 }
 
 void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *tuple, enum ks_list list,
@@ -167,6 +168,7 @@ void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *t
 	question->list = (__u8)list;
 	question->from = insp->home.from;
 	question->to = insp->to;
+	ks_facts_tell(insp, &question->facts);
 }
 
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp)
@@ -175,6 +177,15 @@ __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const stru
 
 	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &question);
 	return rule_compare(env, rule, &question);
+}
+
+bool ks_rule_condition_fails(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp,
+			     __u32 condition)
+{
+	struct ks_question question = {};
+
+	ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &question);
+	return ks_conditions_miss_isolated(env, rule, &question, KS_CONDITION_BIT(condition)) != KS_MISS_NOTHING;
 }
 
 /*
@@ -261,10 +272,8 @@ static ks_inline __u32 search_leaf(const struct rule_search_ctx *ctx)
 	return index;
 }
 
-static ks_inline void search_found(const struct rule_search_ctx *ctx, const struct ks_rule *rule, __u32 index)
+static ks_inline void decide(struct ks_decision *decision, const struct ks_rule *rule, __u32 index)
 {
-	struct ks_decision *decision = ctx->decision;
-
 	decision->index = index;
 	decision->id = rule->id;
 	decision->action = rule->action;
@@ -272,6 +281,11 @@ static ks_inline void search_found(const struct rule_search_ctx *ctx, const stru
 	decision->helper = rule->helper;
 	decision->target = rule->target;
 	decision->targets = rule->targets;
+}
+
+static ks_inline void search_found(const struct rule_search_ctx *ctx, const struct ks_rule *rule, __u32 index)
+{
+	decide(ctx->decision, rule, index);
 	ctx->question->search.end = 0;
 	ctx->question->search.leaf = 0;
 }
@@ -323,15 +337,11 @@ static ks_inline void question_words(const struct ks_question *q, __u32 word[KS_
 	address_words(&q->tuple.dst, q->tuple.family, KS_WORD_DST, KS_WORD_DST_REST, word);
 }
 
-static ks_inline void decision_default(struct ks_decision *decision)
+static ks_inline void decide_default(struct ks_decision *decision)
 {
-	decision->index = KS_DECISION_DEFAULT;
-	decision->id = KS_RULE_DEFAULT;
-	decision->action = KS_DENY;
-	decision->flags = 0;
-	decision->helper = 0;
-	decision->target = 0;
-	decision->targets = 0;
+	const struct ks_rule none = { .id = KS_RULE_DEFAULT, .action = KS_DENY };
+
+	decide(decision, &none, KS_DECISION_DEFAULT);
 }
 
 /* More steps than any search takes: each part leads to each rule once, at most. */
@@ -374,7 +384,7 @@ static ks_inline __u32 list_ask(struct ks_env *env, struct ks_question *question
 	const struct ks_config *config = env_config(env);
 	struct rule_search_ctx ctx = { .env = env, .question = question, .decision = decision };
 
-	decision_default(decision);
+	decide_default(decision);
 	if (!config)
 		return KS_DENY;
 	search_begin(env, config, question);
@@ -391,6 +401,26 @@ ks_isolated __u32 ks_rules_ask_isolated(struct ks_env *env, struct ks_question *
 	ks_hide_bound(question);
 	ks_hide_bound(decision);
 	return list_ask(env, question, decision);
+}
+
+__u32 ks_rules_ask_behind(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision)
+{
+	const struct ks_config *config = env_config(env);
+	const struct ks_rule_list filter = { .count = config->rules };
+	const struct ks_rule_list *list =
+		question->list == KS_LIST_FILTER ? &filter : &config->list[question->list & (KS_LIST_SLOTS - 1)];
+	const struct ks_rule *rule;
+	__u32 index = decision->index + 1;
+
+	decide_default(decision);
+	for (; index < list->first + list->count; index++) {
+		rule = env_rule(env, index);
+		if (!rule || rule_compare(env, rule, question) != KS_MISS_NOTHING)
+			continue;
+		decide(decision, rule, index);
+		break;
+	}
+	return decision->action;
 }
 
 ks_isolated __u32 ks_set_holds_isolated(struct ks_env *env, const struct ks_set_ask *ask)

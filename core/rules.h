@@ -12,6 +12,7 @@
 #include "core/home.h"
 #include "core/state.h"
 #include "core/address.h"
+#include "core/match.h"
 #include "core/protection.h"
 #include "core/types.h"
 #include "core/verdict.h"
@@ -85,6 +86,7 @@ struct ks_dynamic {
 #define KS_RULE_NOT_DPORT 0x10
 #define KS_RULE_ANY_PROTO 0x20 /* proto is not looked at */
 #define KS_RULE_LIMITED 0x40 /* limits bound what it allows: those of its id in the table of limits */
+#define KS_RULE_MAY_MISS 0x80 /* it may not decide though all below matches: it has conditions */
 
 /* One rule, one cache line. A rule of the text may become several entries with one id. */
 struct ks_rule {
@@ -101,7 +103,9 @@ struct ks_rule {
 	__u16 target; /* where it translates to: first of its entries in the target table */
 	__u16 targets; /* how many; 0: it translates nothing. All are of the rule's family */
 	__u8 helper; /* enum ks_helper_id that a helper rule assigns */
-	__u8 zero[15];
+	__u8 zero;
+	__u16 conditions; /* entry of the table of conditions (core/match.h), 0: none */
+	__u8 pad[12];
 };
 
 _Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
@@ -305,6 +309,8 @@ struct ks_config {
 	__u32 zones; /* that packets may come from: those of the policy, the box itself, interfaces of none */
 	__u32 journal_age; /* seconds after which its entries go */
 	__u32 tree_nodes; /* entries of the table of trees (core/tree.h), 0: every list is walked */
+	__u32 conditions; /* entries of the table of conditions, the first of which is none */
+	__u32 asks; /* conditions that any rule has, a bit each (core/match.h) */
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 
@@ -447,10 +453,20 @@ enum ks_miss {
 	KS_MISS_ICMP,
 	KS_MISS_SRC,
 	KS_MISS_DST,
+#define X(id, name) KS_MISS_##id,
+	KS_CONDITIONS(X)
+#undef X
+		KS_MISS_MAX
 };
+
+#define KS_MISS_CONDITION KS_MISS_FLAGS /* the first of those of core/match.h, in their order */
 
 /* Compares one rule with the packet in `insp`. Explain shows what it returns; the walk stops at the first 0. */
 __u32 ks_rule_compare(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp);
+
+/* The same for one of its further conditions (core/match.h) alone, which it has. */
+bool ks_rule_condition_fails(struct ks_env *env, const struct ks_rule *rule, const struct ks_inspection *insp,
+			     __u32 condition);
 
 #define KS_SEARCH_WORDS 16U /* a power of two */
 
@@ -478,10 +494,11 @@ struct ks_question {
 	__u8 list; /* enum ks_list */
 	__u8 from, to;
 	__u8 zero[3];
+	struct ks_facts facts; /* of the packet that opens the flow */
 	struct ks_search search; /* written by who answers */
 };
 
-_Static_assert(sizeof(struct ks_question) == 48 + sizeof(struct ks_search), "a question has no padding");
+_Static_assert(sizeof(struct ks_question) == 80 + sizeof(struct ks_search), "a question has no padding");
 
 /* The packet's own question about a tuple: its zones as they are known now, its ICMP type. */
 void ks_question_make(const struct ks_inspection *insp, const struct ks_tuple *tuple, enum ks_list list,
@@ -499,6 +516,12 @@ __u32 ks_set_holds_isolated(struct ks_env *env, const struct ks_set_ask *ask);
 
 /* Finds the first rule that matches in a list; returns its action. decision->index is KS_DECISION_DEFAULT if none does. */
 __u32 ks_rules_ask_isolated(struct ks_env *env, struct ks_question *question, struct ks_decision *decision);
+
+/*
+ * Finds the next one behind decision->index: for who may not believe the first one, because it has conditions that nobody can
+ * answer (core/match.h). Walks the list, where the kernel could not.
+ */
+__u32 ks_rules_ask_behind(struct ks_env *env, const struct ks_question *question, struct ks_decision *decision);
 
 static inline __u32 ks_rules_ask(struct ks_env *env, struct ks_question *question, struct ks_decision *decision)
 {

@@ -146,6 +146,7 @@ struct ks_tables ks_policy_tables(const struct ks_policy *policy)
 		.targets = policy->targets,
 		.limits = policy->limits,
 		.tree = policy->tree,
+		.conditions = policy->conditions,
 	};
 }
 
@@ -245,6 +246,7 @@ static void frame_offer(struct ks_engine *engine, const struct ks_frame *frame, 
 	insp->home.dry = dry;
 	insp->home.resumed = 0;
 	insp->home.segments = 0;
+	insp->home.hops = 0;
 	insp->home.halves = KS_TRANSLATE_BOTH;
 	insp->pkt.wire_len = KS_MAX(frame->length, frame->captured);
 	insp->pkt.head_len = KS_MIN(frame->captured, KS_HEAD_MAX);

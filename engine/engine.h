@@ -32,6 +32,7 @@ struct ks_tables {
 	const struct ks_target *targets;
 	const struct ks_limit *limits;
 	const union ks_tree_node *tree; /* config->tree_nodes of them; NULL: every list is walked */
+	const struct ks_conditions *conditions;
 };
 
 /* The tables of a policy, which must outlive their use. */
@@ -52,6 +53,7 @@ struct ks_frame {
 	__u8 from; /* zone ids */
 	__u8 to;
 	__u64 tag; /* the caller's own: a fragment that is held has it still when it is released */
+	__u32 mark; /* fwmark, see core/match.h */
 };
 
 /*

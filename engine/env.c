@@ -63,6 +63,20 @@ const struct ks_limit *env_limit(struct ks_env *env, __u32 index)
 	return index < t->config->limits ? &t->limits[index] : NULL;
 }
 
+const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index)
+{
+	const struct ks_tables *t = &ks_engine_of(env)->tables;
+
+	return index < t->config->conditions ? &t->conditions[index] : NULL;
+}
+
+void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
+{
+	(void)asks;
+	facts->mark = ks_engine_of(env)->frame->mark;
+	facts->known |= KS_CONDITIONS_HOME;
+}
+
 const struct ks_table_shape *env_table_shape(struct ks_env *env)
 {
 	return &ks_engine_of(env)->shape;

@@ -201,7 +201,27 @@ static void ask_other_zones(struct ks_engine *engine, const struct ks_inspection
 	}
 }
 
-/* Asks the filter, and where the flow would go. */
+/* The flow under a decision of the filter. `is_arrived`: a mapping, or a 1:1 translation, gave it its destination. */
+static enum ks_review decision_judge(const struct reviewer *reviewer, struct ks_env *env,
+				     const struct ks_decision *decision, const struct ks_flow_key *key,
+				     const struct ks_flow *flow, const struct ks_translation *translation,
+				     bool is_arrived)
+{
+	const struct ks_inspection *insp = &reviewer->insp;
+
+	if (decision->action == KS_BYPASS)
+		return KS_REVIEW_ALLOWED;
+	if (decision->action != KS_ALLOW)
+		return KS_REVIEW_DENIED;
+	if (decision->targets)
+		return may_forward(env, insp, decision, key, flow) ? KS_REVIEW_ALLOWED : redirected(translation, true);
+	return is_destination(key, flow, &insp->sent) ? KS_REVIEW_ALLOWED : redirected(translation, is_arrived);
+}
+
+/*
+ * Asks the filter, and where the flow would go. The packet that opened it is gone: a rule whose conditions nobody can answer any
+ * more may have matched, or one behind it.
+ */
 static enum ks_review ask_filter(struct reviewer *reviewer, struct ks_engine *engine, const struct ks_flow_key *key,
 				 const struct ks_flow *flow, const struct ks_translation *translation,
 				 struct ks_decision *decision)
@@ -209,6 +229,7 @@ static enum ks_review ask_filter(struct reviewer *reviewer, struct ks_engine *en
 	struct ks_inspection *insp = &reviewer->insp;
 	struct ks_env *env = ks_engine_env(engine);
 	struct ks_question question;
+	enum ks_review review;
 	bool is_arrived;
 
 	packet_make(reviewer, engine, key, flow, translation);
@@ -218,16 +239,16 @@ static enum ks_review ask_filter(struct reviewer *reviewer, struct ks_engine *en
 		insp->to = flow->zone[KS_REPLY];
 	question = (struct ks_question){ 0 };
 	ks_question_make(insp, &insp->sent, KS_LIST_FILTER, &question);
+	question.facts.of = KS_FACTS_ANY;
 	ks_rules_ask(env, &question, decision);
 	if (decision->action != KS_ALLOW && insp->to == KS_ZONE_UNDECIDED)
 		ask_other_zones(engine, insp, &question, decision);
-	if (decision->action == KS_BYPASS)
-		return KS_REVIEW_ALLOWED;
-	if (decision->action != KS_ALLOW)
-		return KS_REVIEW_DENIED;
-	if (decision->targets)
-		return may_forward(env, insp, decision, key, flow) ? KS_REVIEW_ALLOWED : redirected(translation, true);
-	return is_destination(key, flow, &insp->sent) ? KS_REVIEW_ALLOWED : redirected(translation, is_arrived);
+	review = decision_judge(reviewer, env, decision, key, flow, translation, is_arrived);
+	while (review != KS_REVIEW_ALLOWED && decision->flags & KS_RULE_MAY_MISS) {
+		ks_rules_ask_behind(env, &question, decision);
+		review = decision_judge(reviewer, env, decision, key, flow, translation, is_arrived);
+	}
+	return review;
 }
 
 /* --- the source --- */
@@ -286,40 +307,62 @@ static bool gives_name(struct ks_engine *engine, const struct ks_target *target,
 	}
 }
 
+/* The name by which the other side knows the flow's source: another address than its own, or that. */
+struct source_name {
+	const struct ks_addr *addr;
+	bool is_another;
+};
+
+/* Returns true if a decision of the list of sources gives the flow this name. */
+static bool decision_keeps_name(struct ks_engine *engine, const struct ks_decision *decision,
+				const struct ks_flow_key *key, const struct ks_flow *flow,
+				const struct ks_translation *translation, const struct source_name *name)
+{
+	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE };
+	struct ks_env *env = ks_engine_env(engine);
+	const struct ks_target *target = decision->targets ? env_target(env, decision->target) : NULL;
+
+	if (!target && translation->present[KS_ORIGINAL] && flow->zone[0] == flow->zone[1])
+		return gives_name(engine, &masquerade, flow, key->family, name->addr);
+	if (!target || target->kind == KS_TARGET_EXEMPT)
+		return !name->is_another;
+	for (__u32 i = 0; target && i < decision->targets; i++) {
+		target = env_target(env, decision->target + i);
+		if (target && gives_name(engine, target, flow, key->family, name->addr))
+			return true;
+	}
+	return false;
+}
+
 /* Returns true if the policy gives the flow's source the name that it has, be it its own. */
 static bool keeps_name(struct reviewer *reviewer, const struct ks_flow_key *key, const struct ks_flow *flow,
 		       const struct ks_translation *translation)
 {
-	static const struct ks_target masquerade = { .kind = KS_TARGET_MASQUERADE };
 	struct ks_engine *engine = reviewer->policy;
 	struct ks_env *env = ks_engine_env(engine);
 	const struct ks_addr *own = &key->addr[ks_flow_orig_side(flow)];
-	bool is_named = translation->present[KS_REPLY] && !ks_addr_equal(&translation->addr[KS_REPLY], own);
-	const struct ks_addr *name = is_named ? &translation->addr[KS_REPLY] : own;
+	bool is_another = translation->present[KS_REPLY] && !ks_addr_equal(&translation->addr[KS_REPLY], own);
+	const struct source_name name = { is_another ? &translation->addr[KS_REPLY] : own, is_another };
 	struct ks_question question = { .list = KS_LIST_SOURCE,
 					.from = flow->zone[KS_ORIGINAL],
-					.to = flow->zone[KS_REPLY] };
+					.to = flow->zone[KS_REPLY],
+					.facts.of = KS_FACTS_ANY };
 	const struct ks_translation none = { 0 };
 	struct ks_decision decision = { 0 };
-	const struct ks_target *target;
+	bool keeps;
 
 	if (flow->zone[KS_REPLY] == KS_ZONE_SELF)
-		return !is_named;
+		return !is_another;
 	tuple_of(key, flow, &none, &question.tuple);
 	question.icmp = (__u16)(reviewer->insp.pkt.icmp_type << KS_ICMP_TYPE_SHIFT | reviewer->insp.pkt.icmp_code);
 	if (engine->tables.config->list[KS_LIST_SOURCE].count)
 		ks_rules_ask(env, &question, &decision);
-	target = decision.targets ? env_target(env, decision.target) : NULL;
-	if (!target && translation->present[KS_ORIGINAL] && flow->zone[0] == flow->zone[1])
-		return gives_name(engine, &masquerade, flow, key->family, name);
-	if (!target || target->kind == KS_TARGET_EXEMPT)
-		return !is_named;
-	for (__u32 i = 0; target && i < decision.targets; i++) {
-		target = env_target(env, decision.target + i);
-		if (target && gives_name(engine, target, flow, key->family, name))
-			return true;
+	keeps = decision_keeps_name(engine, &decision, key, flow, translation, &name);
+	while (!keeps && decision.flags & KS_RULE_MAY_MISS) {
+		ks_rules_ask_behind(env, &question, &decision);
+		keeps = decision_keeps_name(engine, &decision, key, flow, translation, &name);
 	}
-	return false;
+	return keeps;
 }
 
 /* --- what needs no rule --- */

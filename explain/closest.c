@@ -14,7 +14,7 @@
 #include "text/names.h"
 
 #define CLOSEST_MAX 5U
-#define CONDITIONS_MAX 16 /* more than a rule has */
+#define CONDITIONS_MAX 32 /* more than a rule has */
 
 #define X_CONDITIONS(X)         \
 	X(FROM, "from")         \
@@ -34,6 +34,7 @@ static const char *condition_name(unsigned miss)
 	case KS_MISS_##id: \
 		return name;
 		X_CONDITIONS(X)
+		KS_CONDITIONS(X)
 #undef X
 	default:
 		return "";
@@ -89,19 +90,39 @@ static bool condition_isolate(const struct ks_rule *rule, unsigned condition, st
 	}
 }
 
+static void condition_count(struct candidate *candidate, unsigned miss, bool fails)
+{
+	if (fails)
+		candidate->failed |= 1U << miss;
+	else
+		candidate->matched++;
+}
+
+/* Those of core/match.h. */
+static void further_judge(const struct ks_explain *explain, const struct ks_rule *rule, struct candidate *candidate)
+{
+	struct ks_env *env = ks_engine_env(explain->engine);
+	const struct ks_conditions *conditions = env_conditions(env, rule->conditions);
+
+	for (unsigned n = 0; rule->conditions && conditions && n < KS_CONDITION_MAX; n++) {
+		if (conditions->asks >> n & 1)
+			condition_count(candidate, KS_MISS_CONDITION + n,
+					ks_rule_condition_fails(env, rule, explain->insp, n));
+	}
+}
+
 static void candidate_judge(const struct ks_explain *explain, const struct ks_rule *rule, struct candidate *candidate)
 {
+	struct ks_env *env = ks_engine_env(explain->engine);
 	struct ks_rule only;
 	int failures;
 
 	for (unsigned condition = KS_MISS_FROM; condition <= KS_MISS_DST; condition++) {
-		if (!condition_isolate(rule, condition, &only))
-			continue;
-		if (ks_rule_compare(ks_engine_env(explain->engine), &only, explain->insp) == KS_MISS_NOTHING)
-			candidate->matched++;
-		else
-			candidate->failed |= 1U << condition;
+		if (condition_isolate(rule, condition, &only))
+			condition_count(candidate, condition,
+					ks_rule_compare(env, &only, explain->insp) != KS_MISS_NOTHING);
 	}
+	further_judge(explain, rule, candidate);
 	failures = __builtin_popcount(candidate->failed);
 	candidate->score = (candidate->matched - failures) * CONDITIONS_MAX - failures;
 }
@@ -144,7 +165,7 @@ static json_t *failed_json(const struct ks_explain *explain, unsigned failed)
 	json_t *list = json_array();
 	char why[KS_MISS_TEXT];
 
-	for (unsigned miss = KS_MISS_FROM; miss <= KS_MISS_DST; miss++) {
+	for (unsigned miss = KS_MISS_FROM; miss < KS_MISS_MAX; miss++) {
 		if (!(failed >> miss & 1))
 			continue;
 		ks_explain_miss(explain, miss, why);

@@ -47,6 +47,9 @@ void ks_explain_rules(struct ks_explain *explain);
 #define KS_MISS_TEXT 128
 void ks_explain_miss(const struct ks_explain *explain, unsigned miss, char buf[KS_MISS_TEXT]);
 
+/* The same for one of the further conditions (core/match.h). */
+void ks_explain_condition(const struct ks_explain *explain, unsigned condition, char buf[KS_MISS_TEXT]);
+
 /*
  * The rules that come closest to letting the packet pass, the best first: a list, NULL without memory. explain->insp is as
  * it was when the filter was asked; `decided` is the entry of the rule that drops it, KS_DECISION_DEFAULT if none does.

@@ -220,8 +220,11 @@ void ks_explain_miss(const struct ks_explain *explain, unsigned miss, char buf[K
 	case KS_MISS_DST:
 		snprintf(buf, size, "destination %s is not its", ks_addr_text(&tuple->dst, tuple->family, addr));
 		break;
-	default:
+	case KS_MISS_NOTHING:
 		snprintf(buf, size, "it matches");
+		break;
+	default:
+		ks_explain_condition(explain, miss - KS_MISS_CONDITION, buf);
 	}
 }
 

@@ -57,6 +57,7 @@ struct ks_kernel;
 	X(TREES, ks_trees)                   \
 	X(MEMBERS, ks_members)               \
 	X(LIMITS, ks_limits)                 \
+	X(CONDITIONS, ks_conditions)         \
 	X(GUARDS, ks_guards)                 \
 	X(NEAR_GUARDS, ks_near_guards)       \
 	X(LOCALS, ks_locals)                 \

@@ -114,6 +114,8 @@ static int install_tables(struct ks_kernel *kernel, const struct ks_policy *poli
 		{ KS_MAP_TARGETS, "ks_target", policy->targets, sizeof(struct ks_target), config->targets },
 		{ KS_MAP_TREES, "ks_tree_node", policy->tree, sizeof(union ks_tree_node), config->tree_nodes },
 		{ KS_MAP_LIMITS, "ks_limit", policy->limits, sizeof(struct ks_limit), config->limits },
+		{ KS_MAP_CONDITIONS, "ks_conditions", policy->conditions, sizeof(struct ks_conditions),
+		  config->conditions },
 	};
 	int err = 0;
 
@@ -133,6 +135,7 @@ static void empty_slot(struct ks_kernel *kernel, __u32 slot)
 	bpf_map_delete_elem(kernel->maps[KS_MAP_TREES], &slot);
 	ks_kernel_empty_sets(kernel, slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_LIMITS], &slot);
+	bpf_map_delete_elem(kernel->maps[KS_MAP_CONDITIONS], &slot);
 }
 
 /* Replacing an inner map by itself changes nothing, but waits a grace period. */

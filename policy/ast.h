@@ -118,6 +118,7 @@ struct ks_ast_rule {
 	size_t helper_count;
 	struct ks_ast_limit *limits;
 	size_t limit_count;
+	struct ks_ast_conditions *conditions; /* policy/condition.h; NULL without any */
 };
 
 struct ks_ast_network {

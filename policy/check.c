@@ -7,6 +7,7 @@
 #include "text/names.h"
 #include "policy/ast.h"
 #include "policy/check.h"
+#include "policy/condition.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
@@ -494,6 +495,7 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 	check_ports(p, rule, &rule->sport);
 	check_ports(p, rule, &rule->dport);
 	check_types(p, rule);
+	ks_conditions_check(p, rule);
 	ks_check_limits(p, rule);
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/header/packet.h"
 #include "policy/compile.h"
+#include "policy/condition.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
@@ -213,8 +214,11 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 			       (rule->proto_count ? 0 : KS_RULE_ANY_PROTO) | (rule->limit_count ? KS_RULE_LIMITED : 0)),
 	};
 	if (compile_match(c, &rule->sport, &entry->sport_set) || compile_match(c, &rule->dport, &entry->dport_set) ||
-	    compile_match(c, &rule->source, &entry->src_set) || compile_match(c, &rule->destination, &entry->dst_set))
+	    compile_match(c, &rule->source, &entry->src_set) || compile_match(c, &rule->destination, &entry->dst_set) ||
+	    ks_compile_conditions(c, rule, &entry->conditions))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
+	if (entry->conditions)
+		entry->flags |= KS_RULE_MAY_MISS;
 	return 0;
 }
 
@@ -429,6 +433,7 @@ static void compiler_fini(struct ks_compiler *c)
 		free(c->lists[i].infos);
 	}
 	ks_index_fini(&c->sets);
+	ks_index_fini(&c->conditions);
 }
 
 KS_SCOPED_STRUCT(auto_compiler, struct ks_compiler, compiler_fini)

@@ -12,6 +12,7 @@
 #include "text/memory_file.h"
 #include "text/names.h"
 #include "policy/ast.h"
+#include "policy/condition.h"
 #include "policy/limit.h"
 #include "policy/print.h"
 #include "policy/protect.h"
@@ -327,7 +328,8 @@ static int rule_conditions(struct ks_ast *ast, const struct ks_ast_rule *rule, F
 	err = rule_match(ast, &rule->sport, "source port", true, out);
 	err = err ? err : rule_match(ast, &rule->dport, "port", true, out);
 	err = err ? err : rule_match(ast, &rule->source, "source", false, out);
-	return err ? err : rule_match(ast, &rule->destination, "destination", false, out);
+	err = err ? err : rule_match(ast, &rule->destination, "destination", false, out);
+	return err ? err : ks_conditions_print(ast, rule, out);
 }
 
 char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule, bool amounts)

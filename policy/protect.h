@@ -32,4 +32,8 @@ int ks_protect_item_of(unsigned reason);
 /* "record-route" of an enum ks_ip_option. */
 const char *ks_ip_option_name(unsigned option);
 
+/* Reads names of IP options, a bit each; `what` says in a complaint what one is. Prints them with commas between. */
+int ks_parse_ip_options(struct ks_parser *p, const char *what, __u8 *options);
+void ks_print_ip_options(__u8 options, FILE *out);
+
 #endif

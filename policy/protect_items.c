@@ -285,13 +285,13 @@ const char *ks_ip_option_name(unsigned option)
 
 static int one_option(struct ks_parser *p, void *arg)
 {
-	struct ks_protection *protection = arg;
 	const struct ks_token token = *ks_parser_last(p);
+	__u8 *options = arg;
 
 	for (unsigned i = 0; i < KS_IP_OPTION_MAX; i++) {
 		if (strcmp(token.text, option_names[i]) != 0)
 			continue;
-		protection->ip_options |= (__u8)(1U << i);
+		*options |= (__u8)(1U << i);
 		return 0;
 	}
 	return ks_parser_error(p, &token, 0,
@@ -300,30 +300,35 @@ static int one_option(struct ks_parser *p, void *arg)
 			       token.text, ks_did_you_mean(p, "", token.text, option_names, KS_IP_OPTION_MAX));
 }
 
-/* Reads which options are refused; without a list all are. */
-static int read_options(struct ks_parser *p, struct ks_ast_protect *said)
+int ks_parse_ip_options(struct ks_parser *p, const char *what, __u8 *options)
 {
-	struct ks_protection *protection = &said->protection;
-	const struct ks_token *next = ks_parser_peek(p);
-	struct ks_place place = next->place;
+	struct ks_place place = ks_parser_peek(p)->place;
 	int err;
 
-	protection->ip_options = KS_IP_OPTIONS_ALL;
-	if (next->kind != KS_TOKEN_WORD && next->kind != KS_TOKEN_LBRACE)
-		return 0;
-	protection->ip_options = 0;
-	err = ks_parse_list(p, "an IP option such as record-route", one_option, protection);
-	if (!err && !protection->ip_options)
+	*options = 0;
+	err = ks_parse_list(p, what, one_option, options);
+	if (!err && !*options)
 		return ks_parser_error_at(p, &place, "this list is empty: expected IP options such as record-route");
 	return err;
 }
 
-static void write_options(const struct ks_protection *protection, FILE *out)
+/* Reads which options are refused; without a list all are. */
+static int read_options(struct ks_parser *p, struct ks_ast_protect *said)
+{
+	const struct ks_token *next = ks_parser_peek(p);
+
+	said->protection.ip_options = KS_IP_OPTIONS_ALL;
+	if (next->kind != KS_TOKEN_WORD && next->kind != KS_TOKEN_LBRACE)
+		return 0;
+	return ks_parse_ip_options(p, "an IP option such as record-route", &said->protection.ip_options);
+}
+
+void ks_print_ip_options(__u8 options, FILE *out)
 {
 	const char *separator = "";
 
 	for (unsigned i = 0; i < KS_IP_OPTION_MAX; i++) {
-		if (!(protection->ip_options >> i & 1))
+		if (!(options >> i & 1))
 			continue;
 		fprintf(out, "%s%s", separator, option_names[i]);
 		separator = ", ";
@@ -333,6 +338,6 @@ static void write_options(const struct ks_protection *protection, FILE *out)
 static void print_options(const struct ks_protection *protection, const struct ks_zone *zone, FILE *out)
 {
 	fputs(" { ", out);
-	write_options(protection, out);
+	ks_print_ip_options(protection->ip_options, out);
 	fputs(" }", out);
 }

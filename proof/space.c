@@ -278,7 +278,7 @@ static int claims_multiply(struct ks_space *space, const struct ks_region *regio
 
 int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry)
 {
-	const bool vague = rule->flags & (__u8)~FLAGS_KNOWN;
+	const bool vague = rule->flags & (__u8)~FLAGS_KNOWN || rule->conditions;
 	struct alternatives src, dst;
 	int err = 0;
 

@@ -152,7 +152,9 @@ bool ks_saved_judge_allows(const struct ks_saved_judge *judge, const struct ks_t
 		return forward_stands(judge, of);
 	decision = ask(judge, &q);
 	if (decision.action == KS_ALLOW && !decision.targets) {
-		*rule = (__u16)decision.id;
+		/* One whose conditions nobody can answer any more may not have been the flow's. */
+		if (!(decision.flags & KS_RULE_MAY_MISS) || judge->first[of->flow.rule] == KS_DECISION_DEFAULT)
+			*rule = (__u16)decision.id;
 		return true;
 	}
 	return own_rule_stands(judge, of, &decision) && is_expected(judge, of);

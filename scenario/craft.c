@@ -69,6 +69,14 @@ static __u8 ttl_of(const struct ks_packet_spec *spec)
 	return (__u8)ks_spec_number(spec, KS_MOD_HOP_LIMIT, ttl);
 }
 
+/* The type of service or traffic class: a code point stands above two bits (RFC 2474). */
+static __u8 traffic_class(const struct ks_packet_spec *spec)
+{
+	__s64 tos = ks_spec_number(spec, KS_MOD_TOS, 0), dscp = ks_spec_number(spec, KS_MOD_DSCP, -1);
+
+	return (__u8)(dscp < 0 ? tos : dscp << 2 | (tos & 3));
+}
+
 /* Overwrites the bytes that `octet OFFSET VALUE` gives, in the network packet. */
 static void bytes_spoil(const struct ks_packet_spec *spec, __u8 *data, size_t length)
 {
@@ -131,7 +139,7 @@ static int ipv4_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4
 		fragment |= IPV4_FRAGMENT_MORE;
 	ip[0] = (__u8)(ks_spec_number(spec, KS_MOD_VERSION, 4) << 4 |
 		       ks_spec_number(spec, KS_MOD_IHL, (__s64)(header / 4)));
-	ip[1] = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
+	ip[1] = traffic_class(spec);
 	ks_put16(ip + 2, (__u16)ks_spec_number(spec, KS_MOD_TOTAL_LENGTH, (__s64)(out->length - start)));
 	ks_put16(ip + 4, (__u16)ks_spec_number(spec, KS_MOD_IP_ID, 1));
 	ks_put16(ip + 6, fragment);
@@ -203,7 +211,7 @@ static int ipv6_put(const struct ks_packet_spec *spec, const struct ks_bytes *l4
 		    struct ks_bytes *out)
 {
 	size_t start = out->length, next = start + 6; /* where the type of the following header stands */
-	__u8 tos = (__u8)ks_spec_number(spec, KS_MOD_TOS, 0);
+	__u8 tos = traffic_class(spec);
 	__u8 *ip;
 
 	ks_bytes_zero(out, IPV6_HEADER_LEN);
@@ -404,5 +412,6 @@ int ks_crafter_craft(struct ks_crafter *crafter, const struct ks_packet_spec *sp
 	frame->link = ks_spec_mod(spec, KS_MOD_LAYER3) ? KS_LINK_IP : KS_LINK_ETHERNET;
 	frame->from = crafter->send.spec.from;
 	frame->to = crafter->send.spec.to;
+	frame->mark = (__u32)ks_spec_number(spec, KS_MOD_MARK, 0);
 	return 0;
 }

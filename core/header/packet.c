@@ -133,6 +133,7 @@ static __u32 parse_ipv4(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 	}
 	ks_addresses_read(head, pkt->l3_off, KS_IPV4, &pkt->tuple);
 	pkt->hop_limit = ip[IPV4_TTL_OFF];
+	pkt->traffic_class = ip[IPV4_TOS_OFF];
 	pkt->l3_len = total;
 	up->proto = ip[IPV4_PROTO_OFF];
 	up->off = pkt->l3_off + ihl;
@@ -164,6 +165,7 @@ static __u32 parse_ipv6(const __u8 *head, struct ks_packet *pkt, struct ks_upper
 		return KS_REASON_IP_TOTAL_LENGTH;
 	ks_addresses_read(head, pkt->l3_off, KS_IPV6, &pkt->tuple);
 	pkt->hop_limit = ip[IPV6_HOP_LIMIT_OFF];
+	pkt->traffic_class = (__u8)(ks_be16(ks_load16(ip)) >> IPV6_CLASS_SHIFT);
 	pkt->l3_len = total;
 	up->proto = ip[IPV6_NEXT_OFF];
 	up->off = pkt->l3_off + IPV6_HEADER_LEN;
@@ -249,8 +251,8 @@ static inline void packet_init(struct ks_packet *pkt)
 	pkt->frag_least = 0;
 	pkt->frag_more = 0;
 	pkt->ip_options = 0;
-	for (__u32 i = 0; i < KS_ARRAY_SIZE(pkt->frag_zero); i++)
-		pkt->frag_zero[i] = 0;
+	pkt->traffic_class = 0;
+	pkt->frag_zero = 0;
 }
 
 /*

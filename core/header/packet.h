@@ -98,7 +98,8 @@ struct ks_packet {
 	__u16 frag_least; /* of a first one: bytes that the datagram has at the least, as the upper header says; 0: it does not */
 	__u8 frag_more; /* 1: it is not the last one */
 	__u8 ip_options; /* bit per enum ks_ip_option that it has (core/protection.h) */
-	__u8 frag_zero[2];
+	__u8 traffic_class; /* or type of service */
+	__u8 frag_zero;
 };
 
 #define KS_WSCALE_MAX 14 /* RFC 7323 2.3 */

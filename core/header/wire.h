@@ -66,6 +66,7 @@
 #define IPV6_HEADER_LEN 40U
 #define IPV6_PAYLOAD_LENGTH_OFF 4U
 #define IPV6_FLOWINFO_MASK 0x0fffffffU /* traffic class and flow label, of the first word */
+#define IPV6_CLASS_SHIFT 4 /* of the traffic class in the first 16 bits */
 #define IPV6_NEXT_OFF 6U
 #define IPV6_HOP_LIMIT_OFF 7U
 #define IPV6_SRC_OFF 8U

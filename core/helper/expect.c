@@ -169,6 +169,7 @@ bool ks_expect_port_is_reserved(struct ks_env *env, const struct ks_config *conf
 	ks_question_make(insp, &insp->helping.want, KS_LIST_FILTER, &insp->opening.question);
 	insp->opening.question.from = insp->flow.after.zone[!(insp->dir & 1)];
 	insp->opening.question.to = KS_ZONE_SELF;
+	insp->opening.question.facts = (struct ks_facts){ .of = KS_FACTS_ANY };
 	ks_rules_ask(env, &insp->opening.question, &decision);
 	return decision.targets != 0;
 }

@@ -130,6 +130,7 @@ static void maker_ask(struct ks_inspection *insp)
 	q->tuple.dport = found->mapping.peer_port;
 	q->from = found->zone[0];
 	q->to = found->zone[1];
+	q->facts = (struct ks_facts){}; /* its packet is gone */
 }
 
 /*

@@ -72,6 +72,7 @@ static ks_inline bool port_is_reserved(struct ks_env *env, const struct ks_confi
 	q->tuple.dport = insp->sent.sport;
 	q->from = insp->to;
 	q->to = KS_ZONE_SELF;
+	q->facts = (struct ks_facts){ .of = KS_FACTS_ANY };
 	if (env_port_is_used(env, &q->tuple))
 		return true;
 	if (!(config->options & KS_OPT_FORWARD))

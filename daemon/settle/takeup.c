@@ -146,6 +146,23 @@ static bool has_target(const struct ks_takeup *takeup, const struct asked *asked
 	return false;
 }
 
+/* Returns true if a rule forwards it to where it goes, if need be one whose conditions nobody can answer any more. */
+static bool is_forwarded_by_rule(struct ks_takeup *takeup, struct asked *asked, __u8 to)
+{
+	struct ks_env *env = ks_engine_env(ks_seed_engine(takeup->seed));
+	const struct ks_question question = { .tuple = asked->connection->sent,
+					      .list = KS_LIST_FILTER,
+					      .from = asked->from,
+					      .to = to,
+					      .facts.of = KS_FACTS_ANY };
+	struct ks_decision *decision = &asked->decision;
+
+	ks_rules_ask(env, &question, decision);
+	while (!has_target(takeup, asked) && decision->flags & KS_RULE_MAY_MISS)
+		ks_rules_ask_behind(env, &question, decision);
+	return decision->action == KS_ALLOW && has_target(takeup, asked);
+}
+
 /* Returns true if the rules allow it as it is sent, and forward it to where it goes; or allow it between its true endpoints. */
 static bool rules_allow(struct ks_takeup *takeup, struct asked *asked)
 {
@@ -155,8 +172,7 @@ static bool rules_allow(struct ks_takeup *takeup, struct asked *asked)
 
 	if (is_forwarded) {
 		to = zone_to(takeup, sent, asked->from);
-		if (is_zone(to) && ask(takeup, asked, KS_LIST_FILTER, sent, (__u8)to, &asked->decision) == KS_ALLOW &&
-		    has_target(takeup, asked))
+		if (is_zone(to) && is_forwarded_by_rule(takeup, asked, (__u8)to))
 			return true;
 	}
 	return ask(takeup, asked, KS_LIST_FILTER, &asked->whole, asked->to, &asked->decision) == KS_ALLOW &&

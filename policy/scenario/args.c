@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "policy/condition.h"
 #include "policy/value.h"
 #include "policy/scenario/args.h"
 #include "policy/scenario/reader.h"
@@ -175,6 +176,18 @@ static int number_parse(struct ks_reader *reader, const struct ks_mod_info *info
 	return 0;
 }
 
+static int dscp_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	int value = token->kind == KS_TOKEN_WORD ? ks_dscp_from_text(token->text) : -1;
+
+	if (value < 0)
+		return ks_reader_expected(reader, "a code point such as ef, or a number, 0 to 63");
+	mod->value = value;
+	ks_reader_next(reader);
+	return 0;
+}
+
 int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
 {
 	switch (info->arg) {
@@ -198,6 +211,8 @@ int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *in
 		return extension_parse(reader, mod);
 	case KS_ARG_ADDRESS:
 		return address_parse(reader, mod);
+	case KS_ARG_DSCP:
+		return dscp_parse(reader, mod);
 	default:
 		return 0;
 	}

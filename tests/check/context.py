@@ -79,6 +79,45 @@ def make_string(rand):
     return "".join(rand.choice('abc {}>=,#"\\$é') for _ in range(rand.randint(1, 9)))
 
 
+FLAGS = "FSRPAUEW"
+
+
+def is_flags(text):
+    said, slash, mask = text.partition("/")
+    return bool(slash and mask) and set(mask) <= set(FLAGS) and set(said) <= set(mask)
+
+
+def make_flags(rand):
+    mask = rand.sample(FLAGS, rand.randint(1, 8))
+    return "".join(rand.sample(mask, rand.randint(0, len(mask)))) + "/" + "".join(mask)
+
+
+def split_mark(text):
+    """The lowest and the highest number, and the mask."""
+    numbers, _, mask = text.partition("/")
+    low, _, high = numbers.partition("-")
+    return ebnf.number(low), ebnf.number(high or low), ebnf.number(mask) if mask else 2 ** 32 - 1
+
+
+def is_mark(text):
+    low, high, mask = split_mark(text) if re.fullmatch("[0-9a-fA-FxX]+(-[0-9a-fA-FxX]+)?(/[0-9a-fA-FxX]+)?", text) else (None,) * 3
+    return None not in (low, high, mask) and low <= high < 2 ** 32 > mask > 0
+
+
+def make_mark(rand):
+    low = rand.choice([0, 1, 16, 0xf0])
+    text = rand.choice([str(low), f"{low:#x}", f"{low}-{low + rand.randint(0, 15)}"])
+    return text + rand.choice(["", "", "/0xff", "/255"]) if rand.random() < 0.9 else "0x100/0xf"
+
+
+def has_one_mask(state, name, tokens):
+    """Returns true if the marks, should it be a list of such, share a mask."""
+    if tokens[0].text != "mark":
+        return True
+    marks = [split_mark(token.text) for token in tokens[1:] if token.kind == "word" and token.text != "not"]
+    return len({mask for _, _, mask in marks}) <= 1 and not any(high & ~mask for _, high, mask in marks)
+
+
 def make_any_word(rand):
     return rand.choice(["on", "x/y", "7", "@hosts", "eth*", "60%-90%", "%", "a$b", "é", "<"])
 
@@ -96,6 +135,8 @@ def descriptions(reasons, timeouts, services):
         "interface": ("word", is_interface, make_interface),
         "ipv4": ("word", is_ipv4, make_ipv4),
         "ipv6": ("word", is_ipv6, make_ipv6),
+        "mark": ("word", is_mark, make_mark),
+        "tcp-flags": ("word", is_flags, make_flags),
         "letter": ("word", lambda text: re.fullmatch("[A-Za-z]", text), lambda rand: rand.choice("abcxyzABCXYZ")),
         "digit": ("word", lambda text: re.fullmatch("[0-9]", text), lambda rand: rand.choice("0123456789")),
         "hex-digit": ("word", lambda text: re.fullmatch("[0-9a-fA-F]", text), lambda rand: rand.choice("05aFcE")),
@@ -172,6 +213,7 @@ def takes_from_others(state, name, tokens):
             meant, taken = meant + (negated is None), taken + (negated is not None)
             negated = None if depth == negated else negated
     return meant or not taken
+CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark").split()
 
 
 def key_of(name, tokens):
@@ -192,7 +234,9 @@ def key_of(name, tokens):
         if first in ("ip", "land", "port") or others[:1] == ["flood"]:
             return {"ip": "ip options", "land": "land", "port": "port scan"}.get(first, first + " flood")
         return " ".join([first, *others]).removesuffix(" off")
-    return first if first in ("from", "to", "source", "destination", "port", "type", "family", "log") else "protocol"
+    if first == "not":
+        return others[0]
+    return first if first in CLAUSES else "protocol"
 
 
 def stands_once(state, name, tokens):
@@ -303,7 +347,8 @@ CONDITIONS = [
     Condition("to self is a clause only where something follows it that is neither port, log nor limit.", "redirect",
               is_redirected_last),
     Condition("Of the two ends of a range or of shares the lower stands first.",
-              "ipv4-range ipv6-range port-range new-ports shares part", is_ascending),
+              "ipv4-range ipv6-range port-range ttl-range length-range new-ports shares part", is_ascending),
+    Condition("The marks of a list have one mask, and no bits outside of it.", "condition", has_one_mask),
     Condition("A zone has one address of each family, one antispoof and one challenge,", "zone-entry", stands_once),
     Condition("An item of protect stands once in it.", "protection", stands_once),
     Condition("Behind dynamic, timeout, limit and keep stand once.", "set-option", stands_once),
@@ -385,7 +430,7 @@ class Context:
     meaning. Every value of the state is immutable, so that a copy of the dictionary can be gone back to."""
 
     FRESH = {"once": frozenset(), "conversations": (), "packet": (0, FRAME), "quoting": False, "zone": None, "ends": (),
-             "kind": None, "broken": False}
+             "kind": None, "broken": False, "tcp": False}
     SCOPES = {"test": ("conversations",), "step": ("packet", "quoting"), "head": ("zone", "ends")}
     RULES = ("rule", "forward", "redirect", "nat", "helper")
     SCOPES |= dict.fromkeys("zone set protect rule forward redirect nat helper timeout limit option".split(), ("once",))
@@ -415,7 +460,7 @@ class Context:
         self.state.update({key: self.FRESH[key] for key in self.SCOPES.get(name, ())})
         if name in self.RULES:
             kinds = ["ports"] if name == "helper" else ["ports", "ports", "icmp", "icmpv6", "others"]
-            self.state["kind"] = self.random.choice(kinds)
+            self.state.update(kind=self.random.choice(kinds), tcp=False)
         if name == "quote":
             self.state.update(quoting=True, packet=(self.state["packet"][0], OTHER))
         return outer
@@ -462,6 +507,8 @@ class Context:
             state["packet"] = (state["ends"][0][1].version, OTHER if protocol is None else protocol)
         elif name == "conversation":
             state["packet"] = dict(state["conversations"]).get(text, (0, FRAME))
+        elif name == "clause" and key_of(name, tokens) == "protocol":
+            state["tcp"] = {token.text.lower() for token in tokens} <= {"proto", "tcp", "{", "}", ","}
         elif name == "plain-packet" and len(tokens) > 3 and tokens[3].text in ("arp", "frame"):
             state["packet"] = (0, FRAME)
 
@@ -487,6 +534,8 @@ class Context:
         kind, known = self.state["kind"], "protocol" in self.state["once"]
         if key in ("port", "source port"):
             return kind == "ports" and known
+        if key == "flags":
+            return self.state["tcp"]
         if key == "type":
             return kind in ("icmp", "icmpv6") and known
         if key == "protocol":

@@ -40,6 +40,18 @@ const union ks_tree_node *env_tree(struct ks_env *env, __u32 index)
 	return NULL;
 }
 
+const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index)
+{
+	return index < env->config.conditions ? &env->conditions[index] : NULL;
+}
+
+void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
+{
+	(void)asks;
+	facts->mark = env->mark;
+	facts->known |= KS_CONDITIONS_HOME;
+}
+
 const struct ks_set *env_set(struct ks_env *env, __u32 index)
 {
 	return index < env->config.sets ? &env->sets[index] : NULL;

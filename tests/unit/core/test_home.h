@@ -44,6 +44,8 @@ struct ks_env {
 	const struct ks_range *ranges;
 	const struct ks_target *targets;
 	const struct ks_limit *limits;
+	const struct ks_conditions *conditions;
+	__u32 mark; /* of packets */
 	struct ks_table_shape shape;
 	struct ks_table_counts counts;
 	struct ks_bucket *buckets;

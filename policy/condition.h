@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Further conditions of rules in the text: TCP flags, TTL, length and others (core/match.h); see condition.c. */
+#ifndef KS_POLICY_CONDITION_H
+#define KS_POLICY_CONDITION_H
+
+#include "policy/ast.h"
+#include "policy/compile.h"
+#include "policy/parse.h"
+
+/* The conditions of a rule as they are written. */
+struct ks_ast_conditions {
+	__u16 asks, nots; /* a bit for each that there is, and for each that is negated */
+	struct ks_place place[KS_CONDITION_MAX]; /* of the word that begins it */
+	struct ks_items numbers[KS_CONDITION_MAX]; /* of those that ask for numbers */
+	__u8 tcp_flags, tcp_mask;
+	__u8 ip_options;
+	__u64 dscp; /* a bit for each code point */
+	__u32 mark_mask;
+	bool has_mask; /* a mark was read, and with it the mask of all */
+};
+
+/* Reads a condition behind its first word, the token. Returns 0, -errno after a complaint, or 1 if the word begins none. */
+int ks_parse_condition(struct ks_parser *p, struct ks_ast_rule *rule, const struct ks_token *token);
+
+void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule);
+
+/* Finds or makes the entry of the table for the rule's conditions: *index, 0 without any. Returns 0, -EINVAL or -ENOMEM. */
+int ks_compile_conditions(struct ks_compiler *c, const struct ks_ast_rule *rule, __u16 *index);
+
+/* Prints them, a blank before each. Returns 0 or -ENOMEM. */
+int ks_conditions_print(struct ks_ast *ast, const struct ks_ast_rule *rule, FILE *out);
+
+/* The code point of a name such as "ef", or of a number; -1 if it is none. */
+int ks_dscp_from_text(const char *text);
+
+/* The name of a code point, or its number. Returns buf or a constant. */
+#define KS_DSCP_TEXT 12
+const char *ks_dscp_text(unsigned dscp, char buf[KS_DSCP_TEXT]);
+
+/* "SA" of the flags of TCP. Returns buf. */
+#define KS_FLAGS_TEXT 9
+const char *ks_tcp_flags_letters(unsigned flags, char buf[KS_FLAGS_TEXT]);
+
+#endif

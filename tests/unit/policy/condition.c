@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Further conditions of rules: complaints, what is made of them, and their normal form. */
+#include "tests/unit/policy/complaints.h"
+
+#include "core/protection.h"
+
+static void test_errors(void **state)
+{
+	static const struct complaint list[] = {
+		{ "allow tcp flags\n", 1, 16, "expected TCP flags such as S/SA" },
+		{ "allow tcp flags S\n", 1, 17, "'S' says no TCP flags: expected the flags that are set" },
+		{ "allow tcp flags S/\n", 1, 17, "'S/' says no TCP flags" },
+		{ "allow tcp flags s/sa\n", 1, 17, "'s/sa' says no TCP flags" },
+		{ "allow tcp flags SR/SA\n", 1, 17,
+		  "'SR/SA' can never hold: each flag before the slash must stand behind it, too" },
+		{ "allow tcp flags S/SA flags S/SA\n", 1, 22, "'flags' stands twice in this rule" },
+		{ "allow udp flags S/SA\n", 1, 11, "only TCP has these flags: expected tcp" },
+		{ "allow flags S/SA\n", 1, 7, "only TCP has these flags" },
+		{ "allow { tcp, udp } flags S/SA\n", 1, 20, "only TCP has these flags" },
+		{ "allow not tcp\n", 1, 11, "'not' stands behind the word that it negates" },
+		{ "allow not fragment fragment\n", 1, 20, "'fragment' stands twice in this rule" },
+		{ "allow ttl 256\n", 1, 11,
+		  "'256' is no TTL or hop limit: expected a number 0 to 255, or a range such as 1-5" },
+		{ "allow ttl 5-1\n", 1, 11, "'5-1' is no TTL" },
+		{ "allow ttl\n", 1, 10, "expected a TTL such as 1" },
+		{ "allow ttl { }\n", 1, 7, "this list is empty: expected at least one entry behind 'ttl'" },
+		{ "allow length 65536\n", 1, 14,
+		  "'65536' is no length: expected octets of the packet with its IP header" },
+		{ "allow length not { }\n", 1, 7, "this list is empty: expected at least one entry behind 'length'" },
+		{ "allow dscp eef\n", 1, 12,
+		  "unknown code point 'eef' (did you mean 'ef'?): expected a name such as ef" },
+		{ "allow dscp 64\n", 1, 12, "unknown code point '64'" },
+		{ "allow dscp { }\n", 1, 7, "this list is empty: expected at least one entry behind 'dscp'" },
+		{ "allow mark red\n", 1, 12, "'red' is no mark: expected a number such as 16 or 0x10" },
+		{ "allow mark 1/0\n", 1, 14, "'0' is no mask of a mark: expected 1 to 0xffffffff" },
+		{ "allow mark 0x10/0xf\n", 1, 12, "'0x10/0xf' can never hold: it has bits outside of its mask" },
+		{ "allow mark { 1/0xf, 2 }\n", 1, 21,
+		  "the marks of a list have one mask: expected 0xf, as of the first one" },
+		{ "allow mark { }\n", 1, 7, "this list is empty" },
+		{ "allow ip-option loose\n", 1, 17, "unknown IP option 'loose'" },
+		{ "allow ip-option { }\n", 1, 17, "this list is empty: expected IP options" },
+		{ "allow ip-option\n", 1, 16, "expected 'any', 'none' or an IP option such as record-route" },
+		{ "allow tlt 5\n", 1, 7, "unknown word 'tlt' in a rule (did you mean 'ttl'?)" },
+	};
+
+	check_all(list, KS_ARRAY_SIZE(list), false);
+}
+
+static void test_rules_of_the_same_conditions(void **state)
+{
+	static const struct complaint list[] = {
+		{ "deny tcp ttl 5\nallow tcp ttl 5\n", 2, 1, "is never reached: the rule at" },
+		{ "deny ttl 5\nallow tcp ttl 5\n", 2, 1, "is never reached: the rule at" },
+	};
+	ks_auto_policy struct ks_policy *policy = load_good("deny tcp ttl 5\nallow tcp\nallow tcp ttl 6\n");
+
+	check_all(list, KS_ARRAY_SIZE(list), true);
+	assert_int_equal(policy->rules[0].flags & KS_RULE_MAY_MISS, KS_RULE_MAY_MISS);
+	assert_int_equal(policy->rules[1].flags & KS_RULE_MAY_MISS, 0);
+	assert_int_equal(policy->rules[1].conditions, 0);
+}
+
+static void test_what_is_made(void **state)
+{
+	ks_auto_policy struct ks_policy *policy = load_good("allow tcp flags S/SA ttl not { 1, 2-5 } mark 0x10/0xf0 "
+							    "dscp { ef, 0 } ip-option router-alert not fragment\n"
+							    "deny tcp ttl 7\n"
+							    "allow { udp, icmp } ip-option none length 0-128\n"
+							    "nat from any mark 3 masquerade\n"
+							    "allow udp ttl 7\n");
+	const struct ks_conditions *all = &policy->conditions[policy->rules[0].conditions];
+	const struct ks_conditions *none = &policy->conditions[policy->rules[2].conditions];
+
+	assert_int_equal(policy->config.conditions, 5);
+	assert_int_equal(all->asks, KS_CONDITION_BIT(KS_CONDITION_FLAGS) | KS_CONDITION_BIT(KS_CONDITION_TTL) |
+					    KS_CONDITION_BIT(KS_CONDITION_MARK) | KS_CONDITION_BIT(KS_CONDITION_DSCP) |
+					    KS_CONDITION_BIT(KS_CONDITION_IP_OPTION) |
+					    KS_CONDITION_BIT(KS_CONDITION_FRAGMENT));
+	assert_int_equal(all->nots, KS_CONDITION_BIT(KS_CONDITION_TTL) | KS_CONDITION_BIT(KS_CONDITION_FRAGMENT));
+	assert_int_equal(all->tcp_flags, 0x02);
+	assert_int_equal(all->tcp_mask, 0x12);
+	assert_int_equal(all->mark_mask, 0xf0);
+	assert_int_equal(all->dscp, 1ULL << 46 | 1);
+	assert_int_equal(all->ip_options, 1U << KS_IP_OPTION_ROUTER_ALERT);
+	assert_int_equal(policy->sets[all->ttl_set].count4, 1);
+	assert_int_equal(none->ip_options, 0);
+	assert_int_equal(policy->rules[2].conditions, policy->rules[3].conditions);
+	assert_int_equal(policy->rules[1].conditions, policy->rules[4].conditions);
+	assert_int_equal(policy->config.asks & KS_CONDITIONS_HOME, KS_CONDITION_BIT(KS_CONDITION_MARK));
+}
+
+static void test_normal_form(void **state)
+{
+	static const char *const lines[][2] = {
+		{ "allow tcp not fragment flags AS/SAR", "allow tcp flags SA/SRA not fragment" },
+		{ "allow ip-option { timestamp, record-route }", "allow ip-option { record-route, timestamp }" },
+		{ "allow ip-option not any", "allow ip-option not any" },
+		{ "allow ip-option none", "allow ip-option none" },
+		{ "allow ttl { 5, 1-3, 4 } source 10.0.0.1", "allow source 10.0.0.1 ttl 1-5" },
+		{ "allow length not { 100, 5 }", "allow length not { 5, 100 }" },
+		{ "allow dscp { 46, af11, 63, 0 }", "allow dscp { default, af11, ef, 63 }" },
+		{ "allow mark not 16", "allow mark not 0x10" },
+		{ "allow mark { 2/0xff, 0x10-0x1f/255 }", "allow mark { 0x2/0xff, 0x10-0x1f/0xff }" },
+		{ "nat fragment masquerade", "nat family ipv4 fragment masquerade" },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(lines); i++) {
+		ks_auto_policy struct ks_policy *policy = load_good(lines[i][0]), *again = NULL;
+
+		assert_string_equal(policy->infos[0].text, lines[i][1]);
+		again = load_good(lines[i][1]);
+		assert_same_tables(policy, again);
+		assert_memory_equal(policy->conditions, again->conditions,
+				    policy->config.conditions * sizeof(*policy->conditions));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_rules_of_the_same_conditions),
+		cmocka_unit_test(test_what_is_made),
+		cmocka_unit_test(test_normal_form),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
