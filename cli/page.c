@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "core/types.h"
+#include "page/host.h"
 #include "page/page.h"
 
 static void words_copy(const struct ks_words *words, const char **list, size_t *count)
@@ -31,7 +32,7 @@ static int find_instance(const char *name, struct ks_instance *instance)
 
 int ks_cmd_page(int argc, char **argv)
 {
-	struct ks_words listen = { .count = 0 }, names = { .count = 0 };
+	struct ks_words listen = { .count = 0 }, names = { .count = 0 }, leases = { .count = 0 }, dns = { .count = 0 };
 	struct ks_page_opts opts = { .listen_count = 0 };
 	const char *instance = NULL;
 	const struct ks_option options[] = {
@@ -58,6 +59,22 @@ int ks_cmd_page(int argc, char **argv)
 		  .help = "make a second token, with which people may kill, reload, confirm and change sets",
 		  .take = ks_take_flag,
 		  .target = &opts.may_act },
+		{ .name = "leases",
+		  .argument = "FILE",
+		  .help = "names of hosts are in this file of dnsmasq, dhcpd or Kea; several may be given (the usual "
+			  "ones)",
+		  .take = ks_take_words,
+		  .target = &leases },
+		{ .name = "dns",
+		  .argument = "ADDRESS",
+		  .help = "ask this server where somebody wants names by DNS; several may be given (those of "
+			  "resolv.conf)",
+		  .take = ks_take_words,
+		  .target = &dns },
+		{ .name = "no-dns",
+		  .help = "never ask the DNS for names",
+		  .take = ks_take_flag,
+		  .target = &opts.no_dns },
 		{ .name = "instance",
 		  .argument = "NAME",
 		  .help = "show the firewall with this directory below /run/keepstate, and listen here",
@@ -84,11 +101,24 @@ int ks_cmd_page(int argc, char **argv)
 	if (listen.count > KS_PAGE_LISTENS_MAX || names.count > KS_PAGE_NAMES_MAX)
 		return ks_usage_error(&usage, "give at most %d of --listen and %d of --host", KS_PAGE_LISTENS_MAX,
 				      KS_PAGE_NAMES_MAX);
+	if (leases.count > KS_PAGE_LEASES_MAX || dns.count > KS_PAGE_DNS_MAX)
+		return ks_usage_error(&usage, "give at most %d of --leases and %d of --dns", KS_PAGE_LEASES_MAX,
+				      KS_PAGE_DNS_MAX);
+	for (size_t i = 0; i < dns.count; i++) {
+		struct sockaddr_storage address;
+		socklen_t size;
+
+		if (ks_host_parse(dns.word[i], 53, &address, &size))
+			return ks_usage_error(&usage, "--dns: '%s' is no address such as 192.0.2.53 or [2001:db8::53]",
+					      dns.word[i]);
+	}
 	if (instance && (!*instance || strchr(instance, '/') || strlen(instance) >= sizeof(opts.instance.name)))
 		return ks_usage_error(&usage, "--instance: '%s' is no name of a directory below /run/keepstate",
 				      instance);
 	words_copy(&listen, opts.listen, &opts.listen_count);
 	words_copy(&names, opts.names, &opts.name_count);
+	words_copy(&leases, opts.leases, &opts.lease_count);
+	words_copy(&dns, opts.dns, &opts.dns_count);
 	code = find_instance(instance, &opts.instance);
 	return code ? code : ks_page_run(&opts);
 }

@@ -19,6 +19,7 @@
 #include "text/scoped.h"
 
 #define KS_DRAFT_MODE 0600
+#define KS_RESOLVER "/etc/resolv.conf"
 
 /* --- messages with a descriptor --- */
 
@@ -105,6 +106,7 @@ bool ks_opener_is_gone(int fd)
 /* --- the opener's side --- */
 
 struct opener {
+	const struct ks_page_opts *opts;
 	const struct ks_instance *instance;
 	bool may_act;
 };
@@ -270,12 +272,44 @@ static int keep_draft(const struct opener *opener, struct ks_opener_reply *reply
 	return !err && rename(named.draft, named.policy) ? -errno : err;
 }
 
+/* A file that others write: it may be anything by now, but nothing is waited for. */
+static int open_text(const char *path, int *got)
+{
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat info;
+
+	if (fd < 0 || fstat(fd, &info))
+		return -errno;
+	if (!S_ISREG(info.st_mode))
+		return -EINVAL;
+	*got = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_leases(const struct ks_page_opts *opts, unsigned number, int *got)
+{
+	/* dnsmasq of Debian and of OpenWrt, ISC's server for both families, Kea for both. */
+	static const char *const usual[] = {
+		"/var/lib/misc/dnsmasq.leases", "/tmp/dhcp.leases",
+		"/var/lib/dhcp/dhcpd.leases",	"/var/lib/dhcp/dhcpd6.leases",
+		"/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv",
+	};
+	const char *const *list = opts->lease_count ? opts->leases : usual;
+	size_t count = opts->lease_count ? opts->lease_count : KS_ARRAY_SIZE(usual);
+
+	return number < count ? open_text(list[number], got) : -ENOENT;
+}
+
 static int fulfil(const struct opener *opener, unsigned wish, int given, int *got, struct ks_opener_reply *reply)
 {
 	if (wish == KS_OPEN_READ)
 		return connect_to(opener->instance->read_socket, got);
 	if (wish == KS_OPEN_JOURNAL)
 		return open_journal(opener, got);
+	if (wish == KS_OPEN_RESOLVER)
+		return open_text(KS_RESOLVER, got);
+	if (wish >= KS_OPEN_LEASES)
+		return open_leases(opener->opts, wish - KS_OPEN_LEASES, got);
 	if (!opener->may_act)
 		return -EPERM;
 	switch (wish) {
@@ -308,9 +342,9 @@ static bool serve_one(const struct opener *opener, int fd)
 	return !message_send(fd, &reply, sizeof(reply), reply.err ? -1 : got);
 }
 
-void ks_opener_serve(int fd, const struct ks_instance *instance, bool may_act)
+void ks_opener_serve(int fd, const struct ks_page_opts *opts)
 {
-	const struct opener opener = { instance, may_act };
+	const struct opener opener = { opts, &opts->instance, opts->may_act };
 
 	while (serve_one(&opener, fd))
 		continue;

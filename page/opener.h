@@ -4,6 +4,8 @@
  * nothing of a browser's. A question is one byte and perhaps a descriptor, an answer a number and perhaps a descriptor.
  *
  *   KS_OPEN_READ, KS_OPEN_JOURNAL, KS_OPEN_CONTROL   a connection to the socket; the last one only where the page may act
+ *   KS_OPEN_RESOLVER   the system's resolv.conf
+ *   KS_OPEN_LEASES     the first file of leases; the next numbers are the others
  *   KS_POLICY_SOURCE   the text of the policy's file
  *   KS_POLICY_DRAFT    writes the text into FILE.page, beside the policy's FILE. While FILE.page itself is in force: -EBUSY on trial, else
  *                      -EALREADY
@@ -19,20 +21,23 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "daemon/instance.h"
+#include "page/page.h"
 
 #define KS_POLICY_TEXT_MAX (1U << 20)
 #define KS_DRAFT_SUFFIX ".page"
+
+#define KS_LEASE_FILES_MAX KS_PAGE_LEASES_MAX
 
 enum ks_opener_wish {
 	KS_OPEN_READ,
 	KS_OPEN_JOURNAL,
 	KS_OPEN_CONTROL,
+	KS_OPEN_RESOLVER,
 	KS_POLICY_SOURCE,
 	KS_POLICY_DRAFT,
 	KS_POLICY_UNCHANGED,
 	KS_POLICY_KEEP,
-	KS_OPENER_WISHES,
+	KS_OPEN_LEASES, /* and KS_LEASE_FILES_MAX - 1 more */
 };
 
 struct ks_opener_reply {
@@ -41,7 +46,7 @@ struct ks_opener_reply {
 };
 
 /* The opener's side: answers until the other side ends. */
-void ks_opener_serve(int fd, const struct ks_instance *instance, bool may_act);
+void ks_opener_serve(int fd, const struct ks_page_opts *opts);
 
 /*
  * The page's side; may be called by several threads. `give` is sent with the wish (-1: nothing). Returns 0 or -errno; *got, which may

@@ -18,7 +18,8 @@
  *   proxy.c    paths of the control API               stream.c    server-sent events
  *   sampler.c  the last 15 minutes, day and month     draft.c     a policy that is being changed
  *   host.c     names by which the page is asked for   named.c     where the policy's file is
- *   assets.c   what the browser gets (static/)
+ *   names.c    names of hosts                         leases.c    what a DHCP server has written
+ *   reverse.c  messages of the DNS                    assets.c    what the browser gets (static/)
  */
 #ifndef KS_PAGE_PAGE_H
 #define KS_PAGE_PAGE_H
@@ -31,6 +32,8 @@
 #define KS_PAGE_PORT 8674
 #define KS_PAGE_LISTENS_MAX 8
 #define KS_PAGE_NAMES_MAX 16
+#define KS_PAGE_LEASES_MAX 8
+#define KS_PAGE_DNS_MAX 3
 
 struct ks_page_opts {
 	struct ks_instance instance;
@@ -38,6 +41,11 @@ struct ks_page_opts {
 	size_t listen_count;
 	const char *names[KS_PAGE_NAMES_MAX]; /* by which browsers ask for it, besides addresses and localhost */
 	size_t name_count;
+	const char *leases[KS_PAGE_LEASES_MAX]; /* files of a DHCP server; none: the usual ones */
+	size_t lease_count;
+	const char *dns[KS_PAGE_DNS_MAX]; /* servers for reverse DNS, as in `listen`; none: those of the system */
+	size_t dns_count;
+	bool no_dns; /* nobody may ask for names by DNS */
 	const char *tokens; /* the directory of the tokens; NULL: they are made anew, and printed */
 	bool https; /* a proxy in front speaks TLS */
 	bool may_act;

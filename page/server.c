@@ -52,6 +52,7 @@ static const struct route {
 	{ "POST", "/api/logout", false, NEEDS_SESSION, logout },
 	{ "GET", "/api/session", false, NEEDS_SESSION, tell_session },
 	{ "GET", "/api/live", false, NEEDS_SESSION, ks_web_live },
+	{ "POST", "/api/names", false, NEEDS_SESSION, ks_web_names },
 	{ "GET", "/api/history", false, NEEDS_SESSION, ks_web_history },
 	{ "GET", "/api/log", false, NEEDS_SESSION, ks_web_log },
 	{ "GET", "/api/journal-log", false, NEEDS_SESSION, ks_web_journal_log },
@@ -407,8 +408,12 @@ static int serve(const struct ks_page_opts *opts, int opener, const struct liste
 	json_object_seed(0);
 	page.sessions = ks_sessions_create(tokens);
 	page.sampler = ks_sampler_create(opener);
-	if (!page.sessions || !page.sampler)
+	page.names = ks_names_create(opts, opener);
+	if (!page.sessions || !page.sampler || !page.names)
 		return give_up("cannot start", -ENOMEM);
+	err = ks_names_start(page.names);
+	if (err)
+		return give_up("cannot start", err);
 	for (size_t i = 0; i < listening->count; i++) {
 		err = serve_at(&page, listening->fds[i]);
 		if (err)
@@ -427,7 +432,7 @@ static int open_for_page(const struct ks_page_opts *opts, int fd, pid_t child)
 		return give_up("cannot give up rights", err);
 	if (!opts->may_act)
 		ks_rights_deny_changes();
-	ks_opener_serve(fd, &opts->instance, opts->may_act);
+	ks_opener_serve(fd, opts);
 	waitpid(child, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : KS_EXIT_SYSTEM;
 }

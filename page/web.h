@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
+#include "page/names.h"
 #include "page/opener.h"
 #include "page/page.h"
 #include "page/sampler.h"
@@ -20,6 +21,7 @@ struct ks_page {
 	int opener;
 	struct ks_sessions *sessions;
 	struct ks_sampler *sampler;
+	struct ks_names *names;
 };
 
 struct ks_web_request {
@@ -40,6 +42,7 @@ typedef enum MHD_Result ks_web_handler_fn(struct ks_web_request *request);
 ks_web_handler_fn ks_web_proxy, ks_web_proxy_control, ks_web_proxy_journal; /* proxy.c */
 ks_web_handler_fn ks_web_log, ks_web_journal_log, ks_web_live; /* stream.c */
 ks_web_handler_fn ks_web_history; /* sampler.c */
+ks_web_handler_fn ks_web_names; /* names.c */
 ks_web_handler_fn ks_web_policy_source, ks_web_policy_try, ks_web_policy_apply, ks_web_policy_keep,
 	ks_web_policy_reload; /* draft.c */
 

@@ -6,6 +6,7 @@ import {session} from "./api.js";
 import {parameters, withTerm} from "./filter.js";
 import {go, remember} from "./app.js";
 import {searchBar} from "./search.js";
+import {hostName, findNames, dnsButton} from "./names.js";
 
 const ROWS = 100;
 const UNSORTED = 2000;
@@ -147,8 +148,8 @@ function allowedBy(rule) {
 function contentOf(flow) {
   const nat = flow.nat || {}, source = endpoint(flow.source, flow.source_port), destination = endpoint(flow.destination, flow.destination_port);
   return [el("div.outcome", stateChip(flow.state), el("span", `${flow.from} → ${flow.to}`), flow.assured ? el("span.chip.good", "assured") : null, flow.pickup ? el("span.chip.warn", "taken up midway") : null),
-    el("div.two", sideOf(flow, 0, "Sent by the opener", source, endpoint(nat.destination || flow.destination, nat.destination_port ?? flow.destination_port)),
-      sideOf(flow, 1, "Sent by the other", destination, endpoint(nat.source || flow.source, nat.source_port ?? flow.source_port))),
+    el("div.two", sideOf(flow, 0, ["Sent by the opener", hostName(flow.source)], source, endpoint(nat.destination || flow.destination, nat.destination_port ?? flow.destination_port)),
+      sideOf(flow, 1, ["Sent by the other", hostName(flow.destination)], destination, endpoint(nat.source || flow.source, nat.source_port ?? flow.source_port))),
     pairs([["Translation", translation(flow)], ["Age", span(flow.age)], ["Ends if silent for", span(flow.timeout)], ["Helper", flow.helper], ["Allowed by", allowedBy(flow.rule)]])];
 }
 
@@ -181,7 +182,7 @@ function open(flow, whenDone) {
 function cells(flow) {
   const nat = translation(flow);
   return [el("td", flow.proto), el("td", stateChip(flow.state)), el("td.zones.spare", flow.from, " → ", flow.to),
-    el("td.mono.wide", endpoint(flow.source, flow.source_port), nat ? el("span.nat", " " + nat) : null), el("td.mono.wide", endpoint(flow.destination, flow.destination_port)),
+    el("td.mono.wide", endpoint(flow.source, flow.source_port), hostName(flow.source), nat ? el("span.nat", " " + nat) : null), el("td.mono.wide", endpoint(flow.destination, flow.destination_port), hostName(flow.destination)),
     el("td.num", rates(flow.rate)), el("td.num", twoSides(bytes(flow.bytes[0]), bytes(flow.bytes[1]))), el("td.num.spare", span(flow.age)), el("td.num.spare", span(flow.timeout)), el("td.spare", ruleName(flow.rule), flow.helper ? el("span.chip.info", {title: "a helper reads it"}, flow.helper) : null)];
 }
 
@@ -206,7 +207,7 @@ export function connections(root, query, shared) {
     group = value; offset = 0; if (group && !["rate", "bytes", "packets", "flows"].includes(sort)) { sort = "rate"; order = ""; }
     changed();
   }}, text)));
-  fill(root, el("div.head", el("h1", "Connections"), sum, el("span.grow"), pause), el("div.head", bar.box, groups), complaint,
+  fill(root, el("div.head", el("h1", "Connections"), sum, el("span.grow"), dnsButton(), pause), el("div.head", bar.box, groups), complaint,
     el("section.card", {"aria-label": "Connections"}, el("div.scroll", el("table.stack.flow", caption, head, body)), pages));
 
   function changed() { remember({q, group, sort: sort === "rate" ? "" : sort, order, offset: offset || ""}); drawHead(); fill(body, el("tr", el("td", {colspan: 10}, el("span.dim", "…")))); read(); }
@@ -237,7 +238,7 @@ export function connections(root, query, shared) {
   function groupRow(one) {
     const [name, term] = groupName(one, group);
     const into = () => { if (term) { q = withTerm(q, term[0], term[1]); group = ""; bar.set(q); for (const each of groups.children) each.setAttribute("aria-pressed", String(each === groups.firstChild)); changed(); } };
-    return el("tr.open", opens(into), el("td.mono.wide", name), el("td.num", exact(one.flows)), el("td.num", rates(one.rate)),
+    return el("tr.open", opens(into), el("td.mono.wide", name, group === "host" ? hostName(one.host) : null), el("td.num", exact(one.flows)), el("td.num", rates(one.rate)),
       el("td.num", twoSides(bytes(one.bytes[0]), bytes(one.bytes[1]))), el("td.num", exact(one.packets[0] + one.packets[1])));
   }
 
@@ -250,6 +251,7 @@ export function connections(root, query, shared) {
     sum.textContent = `${exact(first.matches)}${first.matches !== first.states ? " of " + exact(first.states) : ""} connections${first.groups !== undefined ? ` in ${exact(first.groups)} groups` : ""}${first.rate ? ` · ${bits(first.rate[0])} ↑ ${bits(first.rate[1])} ↓` : ""} · ${took} ms`;
     fill(body, rows.length ? rows.map(group ? groupRow : flowRow) : el("tr", el("td.empty", {colspan: 10}, "No connection fits.")));
     if (focused >= 0) body.children[focused]?.focus();
+    if (rows.length && group in {"": 1, host: 1}) findNames();
     const whole = group ? first.groups : first.matches, last = Math.min(whole, offset + ROWS);
     const step = (text, to, can) => el("button", {type: "button", disabled: !can, onclick: () => { offset = to; changed(); }}, text);
     fill(pages, step("← Earlier", Math.max(0, offset - ROWS), offset > 0), el("span.dim", whole ? `${exact(offset + 1)}–${exact(last)} of ${exact(whole)}` : "none"), step("Later →", offset + ROWS, last < whole && offset + 2 * ROWS <= 100000));

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from lab import KEEPSTATE, SERVER4, SERVER6, wait_for
 
 HTML = "<img src=x onerror=alert(1)>"
+LEASE = "<img/src=x/onerror=alert(2)>"  # a client may call itself so
 POLICY = f"""\
 zone lan {{ lan0 }}
 zone wan {{ wan0 }}
@@ -84,6 +87,33 @@ class Page:
     def close(self):
         labs.end_process(self.child)
         self.child.stdout.close()
+
+
+class NameServer(threading.Thread):
+    """Answers every question for a name with one that has HTML in it; of 192.0.2.99 it says nothing."""
+
+    NAME = b"\x07<b>host\x07example\x00"
+    SHOWN = r"\060b\062host.example"
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.asked = []
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.place = "127.0.0.1:%d" % self.sock.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            question, client = self.sock.recvfrom(512)
+            labels, at = [], 12
+            while question[at]:
+                labels.append(question[at + 1:at + 1 + question[at]].decode())
+                at += 1 + question[at]
+            self.asked.append(".".join(labels))
+            if labels[0] != "99":
+                record = b"\xc0\x0c\0\x0c\0\x01\0\0\x0e\x10" + len(self.NAME).to_bytes(2, "big") + self.NAME
+                self.sock.sendto(question[:2] + b"\x81\x80\0\x01\0\x01\0\0\0\0" + question[12:] + record, client)
 
 
 class Traffic:

@@ -2,7 +2,9 @@
 """A firewall with pages before it, and a browser: the fixtures of the tests of the page."""
 import lab as labs
 import pytest
-from pagelab import POLICY, Browser, Page, Traffic
+from lab import CLIENT4
+from pagelab import LEASE, POLICY, Browser, NameServer, Page, Traffic
+
 
 @pytest.fixture(scope="module")
 def wall(lab, tmp_path_factory):
@@ -13,8 +15,15 @@ def wall(lab, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(wall, tmp_path_factory):
-    made = Page(wall, tmp_path_factory.mktemp("acting"), "--allow-actions")
+def names():
+    return NameServer()
+
+
+@pytest.fixture(scope="module")
+def page(wall, names, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("acting")
+    (directory / "leases").write_text(f"0 00:16:3e:00:00:05 {CLIENT4} {LEASE} *\n")
+    made = Page(wall, directory, "--allow-actions", "--leases", str(directory / "leases"), "--dns", names.place)
     yield made
     made.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pagelab
 import pytest
 from lab import CLIENT4, SERVER4, wait_for
-from pagelab import HTML, POLICY, Page
+from pagelab import HTML, LEASE, POLICY, Page
 
 pytest_plugins = ["pagewall"]
 
@@ -242,6 +242,34 @@ def test_any_request_is_answered_or_ended(page, looking):
     assert looking.child.poll() is None and looking.ask("GET", "/api/v1/status", headers=session)[0] == 200
     assert looking.resident() < before + 32768, "kB"
     assert page.child.poll() is None
+
+
+def test_names_of_hosts(page, names):
+    """Leases at once; the DNS only where somebody asks for it, later, and nobody waits for it."""
+    session, addresses = page.login(), [CLIENT4, SERVER4, "2001:db8::10", "192.0.2.99", "no address", 5]
+
+    def ask(dns):
+        status, _, text = page.ask("POST", "/api/names", {"addresses": addresses, "dns": dns}, session)
+        assert status == 200, text
+        return json.loads(text)["names"]
+    assert ask(False) == {CLIENT4: {"name": LEASE, "from": "lease"}} and not names.asked
+    began = time.monotonic()
+    assert ask(True).keys() == {CLIENT4} and time.monotonic() - began < 2
+    wait_for(lambda: len(ask(True)) == 3, 20, "names by the DNS")
+    assert ask(True)[SERVER4] == {"name": names.SHOWN, "from": "dns"}
+    assert ask(False).keys() == {CLIENT4} and not [name for name in names.asked if name.startswith("10.0.0.10")], names.asked
+    wait_for(lambda: names.asked.count("99.2.0.192.in-addr.arpa") == 2, 20, "two tries")
+    asked = len(names.asked)
+    ask(True)
+    time.sleep(0.5)
+    assert len(names.asked) == asked, "what is known is not asked again"
+    many = {"addresses": [f"198.18.{i // 250}.{i % 250}" for i in range(3000)], "dns": True}
+    assert page.ask("POST", "/api/names", many, session)[0] == 200
+    wait_for(lambda: len(names.asked) >= asked + 500, 30, "the first of them")
+    assert len(names.asked) <= asked + 1000 + 32, "a thousand of a request"
+    for body in ({}, {"addresses": "x"}, [], b"{"):
+        assert page.ask("POST", "/api/names", body, session)[0] == 400, body
+    assert page.ask("POST", "/api/names", {"addresses": []})[0] == 401
 
 
 def test_a_body_that_is_too_long_is_refused(page):

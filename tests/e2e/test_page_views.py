@@ -8,7 +8,7 @@ import journals
 import lab as labs
 import pytest
 from lab import CLIENT4, SERVER4, wait_for
-from pagelab import ACCESS, HTML, POLICY, browsing
+from pagelab import ACCESS, HTML, LEASE, POLICY, browsing
 
 pytest_plugins = ["pagewall"]
 
@@ -120,6 +120,28 @@ def test_html_in_labels_does_nothing(browser, lab):
     browser.wait_text(HTML, ".rules")
     browser.go("connections?q=" + HTML.replace(" ", "%20"))
     assert browser.run("return [window.called, document.querySelectorAll('img:not([src=\"/icon.svg\"])').length]") == [0, 0]
+    assert browser.complaints() == []
+
+
+@browsing
+def test_names_of_hosts_are_text(browser, lab, names):
+    """By lease at once, by DNS when the button is pressed; what they say is shown and does nothing."""
+    browser.run("window.called = 0; window.alert = () => { window.called++; }")
+    lab.client.resolve(SERVER4)
+    browser.go("connections?q=address:" + SERVER4)
+    browser.wait_text(LEASE, "main table")
+    assert names.SHOWN not in browser.text("main table")
+    browser.button("Names by DNS", "main")
+    browser.wait_text(names.SHOWN, "main table")
+    browser.click("tbody tr.open")
+    browser.wait_text(LEASE, "dialog .facts")
+    browser.wait_text(names.SHOWN, "dialog .facts")
+    browser.shot("names-light")
+    assert browser.run("return [window.called, document.querySelectorAll('img:not([src=\"/icon.svg\"])').length]") == [0, 0]
+    assert browser.run(ACCESS) == []
+    browser.key("ESCAPE")
+    browser.button("Host", "main")
+    browser.wait_text(LEASE, "main table")
     assert browser.complaints() == []
 
 

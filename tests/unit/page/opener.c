@@ -19,7 +19,7 @@
 #include "core/types.h"
 #include "page/opener.h"
 
-static struct ks_instance instance;
+static struct ks_page_opts opts = { .may_act = true };
 static char directory[] = "/tmp/ks-opener-XXXXXX", policy[128], draft[128], status[512];
 static int daemon_fd, page_fd, opener_fd;
 static pthread_t daemon_thread, opener_thread;
@@ -42,7 +42,7 @@ static void *tell_status(void *arg)
 
 static void *serve(void *arg)
 {
-	ks_opener_serve(opener_fd, &instance, true);
+	ks_opener_serve(opener_fd, &opts);
 	return NULL;
 }
 
@@ -83,8 +83,8 @@ static int start(void **state)
 	opener_fd = fds[1];
 	snprintf(policy, sizeof(policy), "%s/policy", directory);
 	snprintf(draft, sizeof(draft), "%s/policy.page", directory);
-	snprintf(instance.socket, sizeof(instance.socket), "%s/socket", directory);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", instance.socket);
+	snprintf(opts.instance.socket, sizeof(opts.instance.socket), "%s/socket", directory);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", opts.instance.socket);
 	daemon_fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (bind(daemon_fd, (const struct sockaddr *)&address, sizeof(address)) || listen(daemon_fd, 8))
 		return -1;
@@ -100,7 +100,7 @@ static int stop(void **state)
 	pthread_join(opener_thread, NULL);
 	unlink(policy);
 	unlink(draft);
-	unlink(instance.socket);
+	unlink(opts.instance.socket);
 	return rmdir(directory);
 }
 
