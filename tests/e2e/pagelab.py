@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The page before a live firewall, and a browser before the page."""
+import hashlib
 import http.client
 import importlib.util
 import json
@@ -8,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -215,6 +217,34 @@ class Browser:
     def close(self):
         self.driver.quit()
 
+
+AXE = "axe-core-4.10.3.tgz"
+AXE_SUM = "0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292"
+
+
+def find_axe(directory):
+    """Returns the program of axe-core, which npm fetches; or skips the test."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed, so axe-core is not there; our own checks of access run all the same")
+    name = AXE.removesuffix(".tgz")
+    try:
+        done = subprocess.run(["npm", "pack", "--silent", "@".join(name.rsplit("-", 1))], cwd=directory, capture_output=True, text=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm gets no axe-core in 90 s; our own checks of access run all the same")
+    if done.returncode:
+        pytest.skip(f"npm gets no axe-core: {done.stderr.strip()[-300:]}; our own checks of access run all the same")
+    data = (Path(directory) / AXE).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == AXE_SUM, "another axe-core than the one that was looked at"
+    with tarfile.open(Path(directory) / AXE) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()
+
+
+# Returns what axe-core finds, of every rule that it has.
+RUN_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(document, {resultTypes: ['violations']}).then(found => done(found.violations.map(one => one.id + ': ' + one.help + ': ' + one.nodes.slice(0, 3).map(node => node.html.slice(0, 160) + ' ' + (node.any[0]?.message || node.all[0]?.message || '')).join(' | '))),
+  error => done(['axe failed: ' + error]));
+"""
 
 # Returns what would keep somebody out: controls without a name, pictures without words, ids twice, text without contrast, headings, landmarks.
 ACCESS = """

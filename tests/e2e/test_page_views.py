@@ -6,6 +6,7 @@ import time
 
 import journals
 import lab as labs
+import pagelab
 import pytest
 from lab import CLIENT4, SERVER4, wait_for
 from pagelab import ACCESS, HTML, LEASE, POLICY, browsing
@@ -104,6 +105,41 @@ def test_every_view_is_there_and_for_everybody(browser, traffic, theme):
         assert browser.run(ACCESS) == [], name
         assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is wider than the window"
     assert browser.complaints() == []
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    return pagelab.find_axe(tmp_path_factory.mktemp("axe"))
+
+
+@browsing
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(browser, traffic, axe, theme):
+    """Every view, a connection that is open, and the narrow screen, by axe-core."""
+    browser.run("localStorage.setItem('theme', arguments[0]); document.documentElement.dataset.theme = arguments[0]", theme)
+    browser.driver.execute_script(axe + ";window.axe = axe;")
+    browser.run("document.body.append(Object.assign(document.createElement('img'), {id: 'nameless', src: '/icon.svg'}))")
+    assert any(one.startswith("image-alt") for one in browser.driver.execute_async_script(pagelab.RUN_AXE)), "it finds what is wrong"
+    browser.run("document.getElementById('nameless').remove()")
+    wrong = []
+    traffic.some()
+    for width in (1440, 375) if theme == "light" else (1440,):
+        browser.size(width, 900)
+        for view in VIEWS:
+            browser.go(view)
+            browser.wait("document.querySelectorAll('main h1').length === 1", view)
+            time.sleep(1.5)
+            wrong += [f"{view} {width}: {one}" for one in browser.driver.execute_async_script(pagelab.RUN_AXE)]
+    browser.go("connections")
+    browser.click("tbody tr.open")
+    browser.wait_text("Sent by the opener", "dialog")
+    time.sleep(1)
+    wrong += [f"an open connection: {one}" for one in browser.driver.execute_async_script(pagelab.RUN_AXE)]
+    browser.key("ESCAPE")
+    browser.button("Log out")
+    browser.wait("document.getElementById('token') !== null", "the form")
+    wrong += [f"the form: {one}" for one in browser.driver.execute_async_script(pagelab.RUN_AXE)]
+    assert wrong == []
 
 
 @browsing
