@@ -22,6 +22,7 @@
 
 #define BUSY_WAITS 3 /* of KS_HTTP_PATIENCE_MS, until we say that the daemon is busy */
 #define SUSPENDED_WAITS 2 /* one is not enough: a debugger stops a process for a moment */
+#define JOURNAL_WAITS 8
 #define CONNECT_PAUSE_US 50000
 
 struct exchange {
@@ -129,7 +130,9 @@ static int exchange_wait(void *arg)
 		exchange->suspended = 0;
 	if (exchange->suspended >= SUSPENDED_WAITS)
 		return -ETIMEDOUT;
-	if (exchange->waits == BUSY_WAITS && !exchange->fn)
+	if (exchange->journal && !exchange->fn && exchange->waits >= JOURNAL_WAITS)
+		return -ETIMEDOUT; /* what is asked about it beside the firewall must not keep that back */
+	if (exchange->waits == BUSY_WAITS && !exchange->fn && !exchange->journal)
 		fprintf(stderr, "keepstate: the daemon (process %d) is busy; waiting for its answer\n",
 			(int)exchange->daemon);
 	return 0;
@@ -231,7 +234,7 @@ static void complain_of_journal(int err)
 	else if (err == -ECONNRESET || err == -EPIPE)
 		fputs("keepstate: the journal's answer broke off: it ended meanwhile\n", stderr);
 	else if (err == -ETIMEDOUT)
-		fputs("keepstate: the journal is suspended\n", stderr);
+		fputs("keepstate: the journal does not answer: it is suspended, or waits for its disk\n", stderr);
 	else
 		fputs("keepstate: no journal runs here: the past is known to keepstate-journal only (systemctl start "
 		      "keepstate-journal)\n",

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -157,6 +158,16 @@ def test_follow_over_restarts(lab, wall, journal, tmp_path):
         assert len(said) == len(gaps) and all(re.search(r"  gap     of [0-9.]+m?s: ", line) for line in said), said
     finally:
         end_process(child)
+
+
+def test_silent_journal_keeps_no_status_back(wall, journal):
+    os.kill(journal.keeper(), signal.SIGSTOP)
+    try:
+        done = wall.cli("status", timeout=60)
+    finally:
+        os.kill(journal.keeper(), signal.SIGCONT)
+    assert done.returncode == 0 and "guarded" in done.stdout, done
+    assert "the journal does not answer" in done.stderr
 
 
 def test_full_disk_stops_the_journal_only(lab, wall, tmp_path):
