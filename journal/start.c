@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See start.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -71,6 +72,56 @@ static int own_files(const struct ks_start *start)
 	return 0;
 }
 
+static bool is_ours(const char *name)
+{
+	static const char *const others[] = { ".", "..", "lost+found" };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(others); i++) {
+		if (!strcmp(name, others[i]))
+			return true;
+	}
+	return !strncmp(name, KS_JOURNAL_FILE, strlen(KS_JOURNAL_FILE));
+}
+
+/* It becomes the other user's, and the root of what it sees: so it is not one in which somebody else has something. */
+static int check_directory(const struct ks_start *start)
+{
+	struct stat status;
+	const struct dirent *entry;
+	DIR *dir;
+	int err = 0;
+
+	if (fstat(start->directory_fd, &status))
+		return -errno;
+	if (status.st_uid == start->uid)
+		return 0;
+	dir = fdopendir(openat(start->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (!dir)
+		return -errno;
+	while (!err && (entry = readdir(dir)))
+		err = is_ours(entry->d_name) ? 0 : -ENOTEMPTY;
+	closedir(dir);
+	return err;
+}
+
+static int take_lock(int fd)
+{
+	return !flock(fd, LOCK_EX | LOCK_NB) ? 0 : errno == EWOULDBLOCK ? -EBUSY : -errno;
+}
+
+/* Whatever its directory, there is one journal for a network namespace, because there is one socket. */
+static int lock_instance(struct ks_start *start)
+{
+	char path[KS_INSTANCE_PATH];
+	int err = make_dir(KS_JOURNAL_RUN_DIR, 0755);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), KS_JOURNAL_RUN_DIR "/%s.lock", start->instance.name);
+	start->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return start->lock_fd < 0 ? -errno : take_lock(start->lock_fd);
+}
+
 static int open_directory(struct ks_start *start)
 {
 	int err = 0;
@@ -87,9 +138,8 @@ static int open_directory(struct ks_start *start)
 	start->directory_fd = open(start->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (start->directory_fd < 0)
 		return -errno;
-	if (flock(start->directory_fd, LOCK_EX | LOCK_NB))
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return own_files(start);
+	err = take_lock(start->directory_fd) ?: check_directory(start);
+	return err ?: own_files(start);
 }
 
 /* Members of the group may ask. */
@@ -104,10 +154,8 @@ static int open_socket(struct ks_start *start)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	mode_t mask;
-	int err = make_dir(KS_JOURNAL_RUN_DIR, 0755);
+	int err;
 
-	if (err)
-		return err;
 	snprintf(start->socket, sizeof(start->socket), KS_JOURNAL_RUN_DIR "/%s.sock", start->instance.name);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", start->socket);
 	start->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -126,8 +174,12 @@ int ks_start_prepare(struct ks_start *start)
 
 	if (err == -EINVAL)
 		return err;
-	err = err ?: open_directory(start);
-	if (err == -EBUSY)
+	err = err ?: lock_instance(start) ?: open_directory(start);
+	if (err == -ENOTEMPTY)
+		ks_report_error("journal: %s: other things are in it, and it would become the journal's own: give it "
+				"an empty directory",
+				start->path);
+	else if (err == -EBUSY)
 		ks_report_error("journal: one runs already for this network namespace (%s)", start->instance.name);
 	else if (err)
 		ks_report_error("journal: %s: %s", *start->path ? start->path : KS_JOURNAL_DIR, strerror(-err));

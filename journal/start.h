@@ -26,6 +26,7 @@ struct ks_start {
 	uid_t uid;
 	gid_t gid;
 	int directory_fd, listen_fd, opener_fd;
+	int lock_fd; /* both halves' */
 };
 
 /* Finds and makes what is needed. Returns 0, -EBUSY if a journal of this instance runs, or another -errno; complains. */

@@ -259,9 +259,23 @@ def test_unit_for_systemd(lab, wall, tmp_path):
         assert level and float(level[1]) < 4, done.stdout + done.stderr
 
 
-def test_one_for_each_namespace(wall, journal):
+def test_one_for_each_namespace(wall, journal, tmp_path):
     done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "runs already" in done.stderr
+    done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name, "--directory", str(tmp_path / "another")], capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 1 and "runs already" in done.stderr
+    assert journal.state()["state"] == "writing"
+
+
+def test_directories_of_others_stay_theirs(wall, tmp_path):
+    (tmp_path / "theirs").mkdir(0o755)
+    (tmp_path / "theirs" / "letter").write_text("x")
+    done = subprocess.run([journals.PROGRAM, "--netns", wall.host.name, "--directory", str(tmp_path / "theirs")], capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 3 and "an empty directory" in done.stderr
+    status = (tmp_path / "theirs").stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o755)
 
 
 def test_flows(lab, wall, journal):
