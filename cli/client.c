@@ -131,7 +131,7 @@ static int exchange_wait(void *arg)
 	if (exchange->suspended >= SUSPENDED_WAITS)
 		return -ETIMEDOUT;
 	if (exchange->journal && !exchange->fn && exchange->waits >= JOURNAL_WAITS)
-		return -ETIMEDOUT; /* what is asked about it beside the firewall must not keep that back */
+		return -ETIMEDOUT; /* its line is beside those of the firewall, and must not keep them back */
 	if (exchange->waits == BUSY_WAITS && !exchange->fn && !exchange->journal)
 		fprintf(stderr, "keepstate: the daemon (process %d) is busy; waiting for its answer\n",
 			(int)exchange->daemon);
