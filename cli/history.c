@@ -281,6 +281,8 @@ void ks_history_state_print(const json_t *state)
 	if (ks_member_number(state, "lost"))
 		printf(", %lld event%s lost", ks_member_number(state, "lost"),
 		       ks_plural((unsigned long long)ks_member_number(state, "lost")));
+	if (ks_member_number(state, "unsent"))
+		printf(", %lld not sent elsewhere", ks_member_number(state, "unsent"));
 	if (*ks_member_text(state, "why"))
 		printf(": %s", ks_member_text(state, "why"));
 	putchar('\n');

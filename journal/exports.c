@@ -227,9 +227,16 @@ static int local_socket(struct ks_exports *exports, int *fd, enum ks_source sour
 	return *fd;
 }
 
+/* The first try may only tell of an earlier one that nobody was there. */
+static bool send_twice(int fd, const char *text, size_t size)
+{
+	return send(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+	       (errno == ECONNREFUSED && send(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0);
+}
+
 static void send_datagram(struct ks_exports *exports, int *fd, bool is_local, const char *text, size_t size)
 {
-	if (*fd >= 0 && send(*fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	if (*fd >= 0 && send_twice(*fd, text, size))
 		return;
 	exports->unsent++;
 	if (*fd >= 0 && is_local && errno != EAGAIN && errno != EMSGSIZE && errno != ENOBUFS) {

@@ -80,10 +80,11 @@ json_t *ks_keeper_json(struct ks_keeper *keeper)
 	json_t *value;
 
 	pthread_mutex_lock(&keeper->mutex);
-	value = json_pack("{s:s, s:i, s:s, s:s*, s:I, s:I, s:I, s:I, s:b}", "version", KS_VERSION, "pid", (int)getpid(),
-			  "state", state_names[keeper->state], "why", *keeper->why ? keeper->why : NULL, "size",
-			  (json_int_t)keeper->size, "limit", (json_int_t)keeper->limit, "age_limit",
-			  (json_int_t)keeper->age, "lost", (json_int_t)keeper->lost, "daemon", keeper->connected);
+	value = json_pack("{s:s, s:i, s:s, s:s*, s:I, s:I, s:I, s:I, s:I, s:b}", "version", KS_VERSION, "pid",
+			  (int)getpid(), "state", state_names[keeper->state], "why", *keeper->why ? keeper->why : NULL,
+			  "size", (json_int_t)keeper->size, "limit", (json_int_t)keeper->limit, "age_limit",
+			  (json_int_t)keeper->age, "lost", (json_int_t)keeper->lost, "unsent",
+			  (json_int_t)keeper->unsent, "daemon", keeper->connected);
 	pthread_mutex_unlock(&keeper->mutex);
 	return value;
 }
@@ -459,10 +460,19 @@ static void look_away(struct ks_keeper *keeper)
 		set_state(keeper, KS_KEEPER_WAITING, "no daemon answers");
 }
 
+static void tell_unsent(struct ks_keeper *keeper)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->unsent = keeper->exports->unsent;
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
 void ks_keeper_second(struct ks_keeper *keeper)
 {
 	ks_auto_json json_t *totals = NULL;
 	int err = commit(keeper);
+
+	tell_unsent(keeper);
 
 	if (err)
 		halt(keeper, err);

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <syslog.h>
 
@@ -162,6 +164,32 @@ static void test_syslog(void **state)
 	send_text(FLOW("end"));
 	receive(buf, sizeof(buf));
 	assert_memory_equal(buf, "<30>keepstate: end (closed)", 27);
+}
+
+/* A server that comes back misses no message. */
+static void test_server_comes_back(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int server = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0),
+	    fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	socklen_t size = sizeof(to);
+	unsigned char buf[4096];
+
+	assert_int_equal(bind(server, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(getsockname(server, (struct sockaddr *)&to, &size), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	close(server);
+	exports.syslog = "127.0.0.1";
+	exports.syslog_fd = fd;
+	for (int i = 0; i < 3; i++)
+		send_text(FLOW("end"));
+	server = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(server, (struct sockaddr *)&to, sizeof(to)), 0);
+	send_text(FLOW("end"));
+	assert_int_equal(poll(&(struct pollfd){ .fd = server, .events = POLLIN }, 1, 10000), 1);
+	assert_true(recv(server, buf, sizeof(buf), 0) > 0);
+	close(server);
+	close(fd);
 }
 
 static unsigned read16(const unsigned char *at)
@@ -338,8 +366,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_exports, end_exports)
 	const struct CMUnitTest tests[] = {
-		TEST(test_words),	  TEST(test_lines),	    TEST(test_journald),   TEST(test_syslog),
-		TEST(test_ipfix),	  TEST(test_ipfix_splits),  TEST(test_ipfix_icmp), TEST(test_ipfix_begun_ipv6),
+		TEST(test_words),	  TEST(test_lines),	    TEST(test_server_comes_back),
+		TEST(test_journald),	  TEST(test_syslog),	    TEST(test_ipfix),
+		TEST(test_ipfix_splits),  TEST(test_ipfix_icmp),    TEST(test_ipfix_begun_ipv6),
 		TEST(test_ipfix_forward), TEST(test_ipfix_of_ipv6), TEST(test_hostile)
 	};
 
