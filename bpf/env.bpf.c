@@ -442,7 +442,7 @@ void env_count_flow(struct ks_env *env, const struct ks_flow *flow)
 	}
 }
 
-void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control)
+void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control, __u64 now)
 {
 	env->generation = ks_load_acquire(&control->active) & 1;
 	env->scratch->relay.generation = env->generation;
@@ -454,7 +454,7 @@ void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const st
 	env->scratch->relay.is_written = 0;
 	env->scratch->relay.stacked = 0;
 	env->scratch->relay.secret = ks_load_relaxed(&control->seal);
-	insp->home.now = env_clock(control);
+	insp->home.now = now;
 	insp->home.dry = 0;
 	insp->home.resumed = 0;
 	insp->home.segments = 0;

@@ -71,8 +71,8 @@ bool seal_counts(const struct __sk_buff *skb);
 __u32 stacked_kind(const struct ks_stacked_key *key);
 void stacked_learn(const struct ks_stacked_key *key);
 
-/* Fills in insp->home, but for the zones, and resets the relay. */
-void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control);
+/* Fills in insp->home, but for the zones, and resets the relay. `now` is env_clock(). */
+void inspection_prepare(struct ks_env *env, struct ks_inspection *insp, const struct ks_control *control, __u64 now);
 
 /* Builds the answer to a rejected packet in scratch->answer. Returns its bytes, 0 for none. */
 __u32 answer_build(struct ks_env *env, struct ks_scratch *scratch);

@@ -26,12 +26,8 @@ struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_front); } ks_fronts MAP;
 /* clang-format on */
 
-void front_note_drop(__u64 now)
+static ks_inline void note_drop(struct ks_front *front, __u64 now)
 {
-	struct ks_front *front = first_of(&ks_fronts);
-
-	if (!front)
-		return;
 	if (now - front->since >= WINDOW_NS) {
 		front->since = now;
 		front->drops = 0;
@@ -40,20 +36,17 @@ void front_note_drop(__u64 now)
 		front->until = now + AWAKE_NS;
 }
 
-static ks_inline void note_own_drop(__u64 now)
+void front_note_drop(__u64 now)
 {
 	struct ks_front *front = first_of(&ks_fronts);
 
 	if (front)
-		front->dropped++;
-	front_note_drop(now);
+		note_drop(front, now);
 }
 
-static ks_inline bool is_awake(const struct ks_control *control)
+static ks_inline bool is_awake(const struct ks_front *front, __u64 now)
 {
-	const struct ks_front *front = first_of(&ks_fronts);
-
-	return ks_test_mode || (front && front->until && env_clock(control) < front->until);
+	return ks_test_mode || (front->until && now < front->until);
 }
 
 static bool head_load(struct xdp_md *xdp, struct ks_scratch *scratch)
@@ -135,9 +128,14 @@ int ks_front(struct xdp_md *xdp)
 	const struct ks_control *control = control_get();
 	struct ks_scratch *scratch = scratch_get();
 	struct ks_env env = { .ctx = xdp, .hook = HOOK_XDP, .scratch = scratch };
+	struct ks_front *front = first_of(&ks_fronts);
 	bool answers;
+	__u64 now;
 
-	if (!control || !scratch || !is_awake(control))
+	if (!control || !scratch || !front)
+		return XDP_PASS;
+	now = env_clock(control);
+	if (!is_awake(front, now))
 		return XDP_PASS;
 	scratch->answer_len = 0;
 	scratch->relay.ifindex = xdp->ingress_ifindex;
@@ -145,13 +143,14 @@ int ks_front(struct xdp_md *xdp)
 	scratch->relay.is_egress = 0;
 	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->insp.pkt.link = KS_LINK_ETHERNET;
-	inspection_prepare(&env, &scratch->insp, control);
+	inspection_prepare(&env, &scratch->insp, control, now);
 	scratch->relay.is_front = 1;
 	if (!enter(xdp, scratch, &answers))
 		return XDP_PASS;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
 	if (!ks_front_refuses(&env, &scratch->insp, scratch->head, answers))
 		return XDP_PASS;
-	note_own_drop(scratch->insp.home.now);
+	front->dropped++;
+	note_drop(front, now);
 	return ks_inspect_end(&env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, &env) : XDP_DROP;
 }

@@ -31,7 +31,7 @@ int ks_ask(struct __sk_buff *skb)
 
 	if (!control || !scratch || bpf_skb_load_bytes(skb, 0, &ask, sizeof(ask)))
 		return 0;
-	inspection_prepare(&env, &scratch->insp, control);
+	inspection_prepare(&env, &scratch->insp, control, env_clock(control));
 	scratch->relay.is_egress = 0;
 	scratch->relay.ifindex = ask.ifindex;
 	scratch->relay.out_ifindex = 0;
@@ -77,7 +77,7 @@ int ks_kill(struct __sk_buff *skb)
 
 	if (!control || !scratch || bpf_skb_load_bytes(skb, KILL_WHY_OFF, &killing.why, sizeof(killing.why)))
 		return 0;
-	inspection_prepare(&env, &scratch->insp, control);
+	inspection_prepare(&env, &scratch->insp, control, env_clock(control));
 	scratch->insp.flow.clock = ks_flow_clock(scratch->insp.home.now);
 	ks_loop(KILL_KEYS_MAX, kill_key, &killing);
 	return killing.killed;
@@ -119,7 +119,7 @@ int ks_ask_rules(struct __sk_buff *skb)
 
 	if (!control || !scratch)
 		return 0;
-	inspection_prepare(&env, &scratch->insp, control);
+	inspection_prepare(&env, &scratch->insp, control, env_clock(control));
 	ks_loop(KS_ASK_RULES_MAX, rules_answer, &asking);
 	return asking.answered;
 }

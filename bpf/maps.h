@@ -137,10 +137,13 @@ struct ks_stacked_key {
 /* BPF_FIB_LOOKUP_MARK of bpf_fib_lookup() (Linux 6.10), which Debian 12's headers do not have. */
 #define KS_FIB_LOOKUP_MARK (1U << 5)
 
+/* BPF_FIB_LOOKUP_SKIP_NEIGH (Linux 6.3): only the interface is asked for, and to find the neighbour costs a third of a lookup. */
+#define KS_FIB_LOOKUP_SKIP_NEIGH (1U << 2)
+
 /* ks_control.flags */
 #define KS_CONTROL_ROUTES_DIFFER 0x01 /* rules by mark, tos, uid; several next hops: a lookup only guesses */
 #define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */
-#define KS_CONTROL_NO_MARK 0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10) */
+#define KS_CONTROL_NO_MARK 0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10); then nothing rests on its other flags either */
 
 /* Entries of ks_events_lost. */
 enum { KS_LOST_PACKETS, KS_LOST_FLOWS, KS_LOST_KINDS };

@@ -36,8 +36,7 @@ static ks_inline void fib_class(struct bpf_fib_lookup *fib, const struct ks_scra
 		fib->flowinfo = ks_load32(scratch->head + off) & ks_be32(IPV6_FLOWINFO_MASK);
 }
 
-static ks_inline void fib_addresses(struct bpf_fib_lookup *fib, __u8 family, const struct ks_addr *src,
-				    const struct ks_addr *dst)
+void route_addresses(struct bpf_fib_lookup *fib, __u8 family, const struct ks_addr *src, const struct ks_addr *dst)
 {
 	if (family == KS_IPV4) {
 		fib->family = AF_INET;
@@ -50,10 +49,15 @@ static ks_inline void fib_addresses(struct bpf_fib_lookup *fib, __u8 family, con
 	}
 }
 
-/* A lookup takes the mark from where it will return a link address; Debian 12's headers do not name the field. */
-static ks_inline __u32 fib_mark(struct ks_env *env, struct bpf_fib_lookup *fib)
+/* The flags of a lookup that only asks for the interface. */
+static ks_inline __u32 fib_flags(const struct ks_control *control)
 {
-	const struct ks_control *control = control_get();
+	return control && !(ks_load_relaxed(&control->flags) & KS_CONTROL_NO_MARK) ? KS_FIB_LOOKUP_SKIP_NEIGH : 0;
+}
+
+/* A lookup takes the mark from where it will return a link address; Debian 12's headers do not name the field. */
+static ks_inline __u32 fib_mark(struct ks_env *env, const struct ks_control *control, struct bpf_fib_lookup *fib)
+{
 	__u32 mark;
 
 	if (env->hook != HOOK_TC || !control || ks_load_relaxed(&control->flags) & KS_CONTROL_NO_MARK)
@@ -70,15 +74,11 @@ static ks_inline bool fib_has_way(long result)
 	       result == BPF_FIB_LKUP_RET_FRAG_NEEDED;
 }
 
-long route_ask(struct ks_env *env, const struct ks_addr *src, const struct ks_addr *dst, __u8 family,
-	       struct bpf_fib_lookup *fib)
+long route_ask(struct ks_env *env, struct bpf_fib_lookup *fib, __u32 flags)
 {
-	__u32 flags;
-
 	fib->ifindex = env->scratch->relay.ifindex;
-	fib_class(fib, env->scratch, family);
-	fib_addresses(fib, family, src, dst);
-	flags = fib_mark(env, fib);
+	fib_class(fib, env->scratch, fib->family == AF_INET ? KS_IPV4 : KS_IPV6);
+	flags |= fib_mark(env, control_get(), fib);
 	return bpf_fib_lookup(env->ctx, fib, sizeof(*fib), flags);
 }
 
@@ -112,8 +112,10 @@ static __u32 zone_by_route(struct ks_env *env, const struct ks_tuple *tuple)
 		.sport = tuple->sport,
 		.dport = tuple->dport,
 	};
-	long result = route_ask(env, &tuple->src, &tuple->dst, tuple->family, &fib);
+	long result;
 
+	route_addresses(&fib, tuple->family, &tuple->src, &tuple->dst);
+	result = route_ask(env, &fib, fib_flags(control));
 	env->scratch->relay.out_ifindex = fib.ifindex;
 	if (fib_has_way(result))
 		return zone_of_way(&fib);
@@ -239,8 +241,8 @@ bool env_source_is_at_home(struct ks_env *env, const struct ks_tuple *tuple, __u
 	if (ks_addr_is_group(&tuple->dst, tuple->family))
 		return is_at_home_by_link(control, local, from);
 	nameless = tuple->family == KS_IPV6 && ks_addr_is_on_link(&tuple->dst, KS_IPV6);
-	fib_addresses(&fib, tuple->family, nameless ? &any : &tuple->dst, &tuple->src);
-	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), 0);
+	route_addresses(&fib, tuple->family, nameless ? &any : &tuple->dst, &tuple->src);
+	result = bpf_fib_lookup(env->ctx, &fib, sizeof(fib), fib_flags(control));
 	if (result == BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return is_at_home_by_link(control, local, from);
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE)
@@ -347,7 +349,7 @@ bool env_send_back(struct ks_env *env, __u32 zone, const struct ks_addr *as, __u
 		return false;
 	relay->send_back = fib.ifindex;
 	relay->send_family = 0;
-	fib_addresses(&fib, family, as ? as : &tuple->src, &tuple->dst);
+	route_addresses(&fib, family, as ? as : &tuple->src, &tuple->dst);
 	if (has_neighbour(env, &fib, &tuple->dst, family))
 		return true;
 	relay->send_back = 0;

@@ -5,9 +5,14 @@
 
 #include "bpf/env.bpf.h"
 
-/* Looks up where the packet in hand goes with these addresses. `fib` may say more about it. Returns BPF_FIB_LKUP_RET_*. */
-long route_ask(struct ks_env *env, const struct ks_addr *src, const struct ks_addr *dst, __u8 family,
-	       struct bpf_fib_lookup *fib);
+/* Fills in the addresses of a lookup. */
+void route_addresses(struct bpf_fib_lookup *fib, __u8 family, const struct ks_addr *src, const struct ks_addr *dst);
+
+/*
+ * Looks up where the packet in hand goes with the addresses of `fib`. `flags` (BPF_FIB_LOOKUP_*) and `fib` may say more about
+ * it. Returns BPF_FIB_LKUP_RET_*.
+ */
+long route_ask(struct ks_env *env, struct bpf_fib_lookup *fib, __u32 flags);
 
 /* Returns true if an address is the box's own, on another interface than the one that the packet leaves by. */
 bool route_has_elsewhere(struct ks_env *env, const struct ks_addr *addr, __u8 family);

@@ -118,8 +118,8 @@ static __attribute__((noinline)) void way_ask(struct __sk_buff *skb, struct ks_e
 	const struct ks_guard *guard;
 
 	way->ifindex = 0;
-	if (route_ask(env, &way->key.src, &way->key.dst, way->family, &fib) != BPF_FIB_LKUP_RET_SUCCESS ||
-	    fib.ifindex == skb->ifindex)
+	route_addresses(&fib, way->family, &way->key.src, &way->key.dst);
+	if (route_ask(env, &fib, 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex == skb->ifindex)
 		return;
 	guard = guard_get(fib.ifindex);
 	if (!guard || guard->link != KS_LINK_ETHERNET ||

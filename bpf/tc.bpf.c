@@ -355,7 +355,7 @@ int ks_tc_ingress(struct __sk_buff *skb)
 	scratch->relay.is_egress = 0;
 	scratch->insp.home.halves = ks_test_mode ? KS_TRANSLATE_BOTH : KS_TRANSLATE_DST;
 	scratch->insp.pkt.link = KS_LINK_ETHERNET;
-	inspection_prepare(&env, &scratch->insp, control);
+	inspection_prepare(&env, &scratch->insp, control, env_clock(control));
 	if (!ks_test_mode) {
 		guard = guard_get(skb->ifindex);
 		if (!guard || guard->flags & KS_GUARD_IGNORED)
@@ -457,7 +457,7 @@ static ks_inline void egress_prepare(struct __sk_buff *skb, struct ks_env *env, 
 	scratch->relay.out_ifindex = skb->ifindex;
 	scratch->relay.is_egress = 1;
 	scratch->insp.home.halves = KS_TRANSLATE_SRC;
-	inspection_prepare(env, &scratch->insp, control);
+	inspection_prepare(env, &scratch->insp, control, env_clock(control));
 	scratch->relay.sealed_zone = skb->tc_index & KS_SEAL_ZONE_MASK;
 	scratch->relay.was_sealed = sealed && !seal_knows_origin(skb->tc_index);
 	scratch->relay.stacked = stacked;

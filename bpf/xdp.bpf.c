@@ -104,7 +104,7 @@ int ks_xdp(struct xdp_md *xdp)
 		scratch->insp.home.from = guard->zone;
 		scratch->insp.home.to = KS_ZONE_UNKNOWN;
 	}
-	inspection_prepare(&env, &scratch->insp, control);
+	inspection_prepare(&env, &scratch->insp, control, env_clock(control));
 	if (!head_load(xdp, scratch))
 		return XDP_DROP;
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
