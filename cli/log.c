@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keepstate log: follows the events of the running firewall. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/client.h"
@@ -93,6 +94,9 @@ static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_pa
 		return ks_history_who(history, filters[LOG_PROTO].value, log->json);
 	if (*history->at)
 		return ks_usage_error(usage, "--at belongs to --who; --since and --until say from when to when");
+	if (*history->since && *history->until && strtod(history->until, NULL) <= strtod(history->since, NULL))
+		return ks_usage_error(
+			usage, "--until is not after --since (a time of day that has not come today is yesterday's)");
 	if (ks_history_is_asked(history))
 		return ks_cli_finish(ks_history_log(history, filters, LOG_FILTERS, log_line_take, log));
 	return log_follow(log, &call);

@@ -57,6 +57,7 @@ static int read_form(const char *text, time_t now, time_t *when)
 	for (size_t i = 0; i < KS_ARRAY_SIZE(forms); i++) {
 		struct tm tm = { 0 };
 		const char *end;
+		int day;
 
 		if (!forms[i].has_date) {
 			localtime_r(&now, &tm);
@@ -66,8 +67,9 @@ static int read_form(const char *text, time_t now, time_t *when)
 		end = strptime(text, forms[i].format, &tm);
 		if (!end || *end)
 			continue;
+		day = tm.tm_mday;
 		*when = complete(&tm, forms[i].has_date, forms[i].is_utc, now);
-		return *when < 0 ? -EINVAL : 0;
+		return *when < 0 || (forms[i].has_date && tm.tm_mday != day) ? -EINVAL : 0; /* no 31st of November */
 	}
 	return -EINVAL;
 }

@@ -102,6 +102,8 @@ def test_pages_and_conditions(lab, wall, journal):
                              ("/v1/flows", {"who": "10.0.0.1"}), ("/v1/figures", {"span": "7"})):
         status, body = journal.ask(path, **parameters)
         assert status == 400 and json.loads(body)["error"], path
+    done = wall.cli("log", "--since", "5m", "--until", "10m")
+    assert done.returncode == 2 and "--until is not after --since" in done.stderr
     assert journal.ask("/v1/stop")[0] == 404
 
 

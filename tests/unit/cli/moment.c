@@ -56,8 +56,10 @@ static void test_time_of_day(void **state)
 
 static void test_refused(void **state)
 {
-	static const char *const wrong[] = { "",    "yesterday", "25:00", "10:00:", "2026-11-29 10:00 x", "2026-02-30x",
-					     "-5m", "5" };
+	static const char *const wrong[] = {
+		"",    "yesterday", "25:00",	  "10:00:",	      "2026-11-29 10:00 x",  "2026-02-30x",
+		"-5m", "5",	    "2026-11-31", "2026-02-29 10:00", "2026-02-30T10:00:00Z"
+	};
 	char seconds[KS_MOMENT_TEXT] = "kept";
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
