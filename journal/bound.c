@@ -77,6 +77,17 @@ static int drop_flows(struct ks_store *store, int64_t rows)
 				   last, entry, NULL);
 }
 
+/* Those that have lived longest; the end of one that goes brings its row back. */
+static int drop_living(struct ks_store *store, int64_t rows)
+{
+	int64_t last = 0;
+	int err = ask_with(store, "SELECT id FROM flow WHERE ended IS NULL ORDER BY id LIMIT 1 OFFSET ?1", rows / PARTS,
+			   &last);
+
+	err = err ?: run_with(store, "DELETE FROM flow WHERE id <= ?1", last, 0, NULL);
+	return err ?: run_with(store, "DELETE FROM entry WHERE flow <= ?1", last, 0, NULL);
+}
+
 /* That in force stays. */
 static int drop_policies(struct ks_store *store, int64_t rows)
 {
@@ -87,9 +98,9 @@ static int drop_policies(struct ks_store *store, int64_t rows)
 	return err ?: run_with(store, "DELETE FROM policy WHERE until IS NOT NULL AND time <= ?1", last, 0, NULL);
 }
 
-/* The rows of each kind that may go, and the bytes of the policies' texts. */
+/* The rows of each kind that may go, the bytes of the policies' texts, and the flows that go only when they alone take all the room. */
 struct shares {
-	int64_t packets, flows, policies, texts;
+	int64_t packets, flows, policies, texts, living;
 };
 
 /* A count by the first and the last number would do, but that of packets among flows it would not tell. */
@@ -98,6 +109,7 @@ static int count_shares(struct ks_store *store, struct shares *shares)
 	int err = ks_store_ask(store->db, "SELECT count(*) FROM entry WHERE flow IS NULL", &shares->packets);
 
 	err = err ?: ks_store_ask(store->db, "SELECT count(*) FROM flow WHERE ended IS NOT NULL", &shares->flows);
+	err = err ?: ks_store_ask(store->db, "SELECT count(*) FROM flow WHERE ended IS NULL", &shares->living);
 	err = err ?: ks_store_ask(store->db, "SELECT count(*) FROM policy WHERE until IS NOT NULL", &shares->policies);
 	return err
 		       ?: ks_store_ask(store->db,
@@ -113,9 +125,11 @@ static int drop_some(struct ks_store *store, int64_t *dropped)
 
 	if (err)
 		return err;
-	*dropped = shares.packets + shares.flows + shares.policies;
+	*dropped = shares.packets + shares.flows + shares.policies + shares.living;
 	packets = shares.packets * PACKET_BYTES;
 	flows = shares.flows * FLOW_BYTES;
+	if (shares.living * FLOW_BYTES > PARTS * (packets + flows + shares.texts))
+		return drop_living(store, shares.living);
 	if (shares.texts > KS_MAX(packets, flows))
 		return drop_policies(store, shares.policies);
 	if (packets >= flows)

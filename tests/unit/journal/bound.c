@@ -106,7 +106,7 @@ static void test_flood_spares_flows(void **state)
 	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow IS NOT NULL"), 3000);
 }
 
-/* Flows that live are never removed, and moments of removed ones go with them. */
+/* Flows that live stay, and moments of removed ones go with them. */
 static void test_flows_too(void **state)
 {
 	write_event("{\"event\":\"begin\",\"time\":\"1\",\"id\":\"ffff000000000001\",\"proto\":\"tcp\",\"source\":\"10."
@@ -119,6 +119,30 @@ static void test_flows_too(void **state)
 	assert_int_equal(ask_test("SELECT count(*) FROM flow WHERE ended IS NULL"), 1);
 	assert_int_equal(ask_test("SELECT count(*) FROM history WHERE flow = 1"), 1);
 	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow NOT IN (SELECT id FROM flow)"), 0);
+}
+
+/* Flows that live take no more than there is, either. One whose row went has one again when it ends. */
+static void test_living_flows(void **state)
+{
+	for (int i = 1; i <= 25000; i++) {
+		char line[256];
+
+		snprintf(line, sizeof(line),
+			 "{\"event\":\"begin\",\"time\":\"%d\",\"id\":\"%016x\",\"proto\":\"udp\",\"source\":\"10.0.0."
+			 "1\","
+			 "\"source_port\":%d,\"destination\":\"192.0.2.1\",\"destination_port\":53}",
+			 i, i + 1, i);
+		write_event(line);
+	}
+	assert_true(trim_all() <= LIMIT);
+	assert_int_equal(ask_test("SELECT max(id) FROM flow"), 25000);
+	assert_true(ask_test("SELECT count(*) FROM flow") > 4000);
+	assert_int_equal(ask_test("SELECT max(id) - min(id) + 1 - count(*) FROM flow"), 0); /* the oldest went */
+	assert_int_equal(ask_test("SELECT count(*) FROM entry WHERE flow NOT IN (SELECT id FROM flow)"), 0);
+	write_flow(1, 1, 30000);
+	commit_test();
+	assert_int_equal(ask_test("SELECT count(*) FROM flow WHERE ended IS NOT NULL"), 1);
+	assert_int_equal(ask_test("SELECT begun FROM flow WHERE ended IS NOT NULL"), 1 * SECOND_MS);
 }
 
 /* A policy that is loaded every minute must not push out what the log tells. */
@@ -180,6 +204,7 @@ int main(void)
 					    TEST(test_file_shrinks),
 					    TEST(test_flood_spares_flows),
 					    TEST(test_flows_too),
+					    TEST(test_living_flows),
 					    TEST(test_policies_spare_log),
 					    TEST(test_log_spares_policies),
 					    TEST(test_policy_in_force),
