@@ -112,6 +112,15 @@ static int columns_choose(const struct ks_usage *usage, struct choices *choices)
 	return ks_usage_error(usage, "--columns: '%s' is none of %s", wrong, names);
 }
 
+/* Rates are known only if they are asked for. */
+static bool has_rates(const struct ks_state_columns *columns)
+{
+	unsigned char fields[KS_STATE_FIELDS_MAX];
+	size_t count = ks_state_columns_fields(columns, fields);
+
+	return memchr(fields, KS_FIELD_RATE_OUT, count) || memchr(fields, KS_FIELD_RATE_IN, count);
+}
+
 /* Options that are for lists of states only, or for one kind of them. */
 static int list_check(const struct ks_usage *usage, const struct choices *choices)
 {
@@ -140,6 +149,7 @@ static int list_run(const struct ks_usage *usage, struct choices *choices)
 		code = columns_choose(usage, choices);
 	if (code != KS_EXIT_OK)
 		return code;
+	choices->list.query.rates |= has_rates(&choices->list.columns);
 	choices->list.top = choices->top;
 	choices->list.every = choices->every ? choices->every : EVERY_SECONDS;
 	return ks_states_list(&choices->list);

@@ -197,6 +197,7 @@ def test_states_command_prints_chosen_columns_and_csv(flows):
     rows = list(csv.DictReader(io.StringIO(flows.say("states", "--csv", *words))))
     assert rows == [{"source": CLIENT4, "source_port": str(PORT), "id": "", "packets_out": "1", "packets_in": "0",
                      "label": "out"}]
+    assert re.fullmatch(rf"SOURCE +UP\n{CLIENT4}:{PORT} +0 B/s\n", flows.say("states", "--port", PORT, "--columns", "source,up"))
     listed = list(csv.DictReader(io.StringIO(flows.say("states", "--csv", "--port", PORT))))
     sorted_ = list(csv.DictReader(io.StringIO(flows.say("states", "--csv", "--port", PORT, "--top", 1))))
     assert listed[0].keys() == sorted_[0].keys() and listed[0]["destination"] == sorted_[0]["destination"] == SERVER4
