@@ -290,22 +290,35 @@ static ks_inline void search_found(const struct rule_search_ctx *ctx, const stru
 	ctx->question->search.leaf = 0;
 }
 
+#define SEARCH_IS_OVER (KS_TREE_END - 1) /* no rule has that index */
+
+/*
+ * Goes on with the search: returns the index of a rule that is to be compared now, KS_TREE_END to be called again, or
+ * SEARCH_IS_OVER. It has a frame of its own, which ends before the comparison needs the stack (V2).
+ */
+static __attribute__((noinline)) __u32 search_next(const struct rule_search_ctx *ctx)
+{
+	struct ks_search *search = &ctx->question->search;
+
+	if (search->at < search->end)
+		return search->at++;
+	if (search->leaf)
+		return search_leaf(ctx);
+	if (!search->next)
+		return search->head && search_part(ctx) ? KS_TREE_END : SEARCH_IS_OVER;
+	search_down(ctx);
+	return KS_TREE_END;
+}
+
 /* Compares one rule, or goes on to where rules are. */
 static long rule_search_step(__u32 n, void *arg)
 {
-	struct rule_search_ctx *ctx = arg;
-	struct ks_search *search = &ctx->question->search;
+	const struct rule_search_ctx *ctx = arg;
+	__u32 index = search_next(ctx);
 	const struct ks_rule *rule;
-	__u32 index;
 
-	if (search->at < search->end)
-		index = search->at++;
-	else if (search->leaf)
-		index = search_leaf(ctx);
-	else if (search->next)
-		return search_down(ctx), 0;
-	else
-		return !search->head || !search_part(ctx);
+	if (index == SEARCH_IS_OVER)
+		return 1;
 	rule = index < ctx->decision->index ? env_rule(ctx->env, index) : NULL;
 	if (rule && rule_compare(ctx->env, rule, ctx->question) == KS_MISS_NOTHING)
 		search_found(ctx, rule, index);

@@ -426,6 +426,24 @@ static int join_lists(struct ks_compiler *c)
 	return 0;
 }
 
+/* Warns of rules that no tree can part: the place is that of the first one. */
+static int make_trees(struct ks_parser *p)
+{
+	const struct ks_policy *policy = p->policy;
+
+	if (ks_tree_make(p->policy))
+		return ks_parser_no_memory(p);
+	if (policy->tree_compared > KS_TREE_COMPARED_MAX)
+		ks_parser_warn_at(
+			p, &policy->infos[0].place,
+			"the rules overlap so much that a packet of no flow may be compared with %u of them, one after "
+			"the "
+			"other, which limits how many connections can begin in a second: expected rules that differ by "
+			"networks of 16 million addresses or less, or by ports, so that a packet meets a few of them",
+			policy->tree_compared);
+	return 0;
+}
+
 static void compiler_fini(struct ks_compiler *c)
 {
 	for (int i = 0; i < KS_LIST_MAX; i++) {
@@ -459,6 +477,8 @@ int ks_compile(struct ks_parser *p)
 		err = join_lists(&c);
 	if (!err && ks_tree_make(p->policy))
 		err = ks_parser_no_memory(p);
+	if (!err)
+		err = make_trees(p);
 	if (!err)
 		ks_reach_check(p);
 	return err;

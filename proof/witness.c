@@ -410,11 +410,11 @@ int ks_court_judge(struct ks_court *court, const struct ks_variables *variables,
 
 __u32 ks_court_ask(struct ks_court *court, enum ks_list list, const struct ks_witness *witness)
 {
-	const struct ks_question question = { .tuple = witness->tuple,
-					      .icmp = witness->icmp,
-					      .list = (__u8)list,
-					      .from = witness->from,
-					      .to = witness->to };
+	struct ks_question question = { .tuple = witness->tuple,
+					.icmp = witness->icmp,
+					.list = (__u8)list,
+					.from = witness->from,
+					.to = witness->to };
 	struct ks_decision decision = { 0 };
 
 	ks_rules_ask(ks_engine_env(court->asked.engine), &question, &decision);

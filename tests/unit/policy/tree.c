@@ -87,10 +87,79 @@ static void test_random(void **state)
 	assert_true(decided > 500000); /* else the packets say little */
 }
 
+/* Loads `count` rules that a function prints. */
+static struct ks_policy *load_many(void (*print)(FILE *out, unsigned i), unsigned count, struct ks_diags *diags)
+{
+	struct ks_policy *policy = NULL;
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	fputs("zone lan { eth1 }\nzone wan { eth0 }\nallow from self\nallow to self tcp port 22\n", out);
+	for (unsigned i = 0; i < count; i++)
+		print(out, i);
+	fclose(out);
+	assert_int_equal(ks_policy_load_text(text, length, "many", NULL, &policy, diags), 0);
+	free(text);
+	return policy;
+}
+
+/* Each holds the middle of all others. */
+static void print_hostile(FILE *out, unsigned i)
+{
+	fprintf(out, "allow from lan to wan tcp port %u-%u\n", 1 + i, 65535 - i);
+}
+
+static void print_simple(FILE *out, unsigned i)
+{
+	fprintf(out, "allow from lan to wan udp port %u destination 10.0.%u.0/24\n", 1000 + i, i & 255);
+}
+
+/* The same, by the servers and ports of groups. */
+static void print_groups(FILE *out, unsigned i)
+{
+	fprintf(out, "allow from lan to wan tcp port { %u, %u, 9000-9009 } ", 80 + i % 7, 1000 + i);
+	fprintf(out, "destination { 10.%u.%u.1, 172.16.%u.9, 192.0.2.%u }\n", i >> 8, i & 255, i & 255, i & 255);
+}
+
+/* Nothing can part these: the walk's cost is the bound, a tree takes no more memory than others, and the load says it. */
+static void test_hostile(void **state)
+{
+	struct ks_diags diags;
+	struct ks_policy *policy = load_many(print_hostile, 2000, &diags);
+	bool warned = false;
+
+	assert_true(policy->tree_compared > KS_TREE_COMPARED_MAX);
+	assert_true(policy->tree_compared <= policy->config.rules);
+	assert_true(policy->config.tree_nodes < 2 * policy->config.rules);
+	for (size_t i = 0; i < diags.count; i++)
+		warned |= strstr(diags.list[i].message, "overlap so much") != NULL;
+	assert_true(warned);
+	ks_diags_fini(&diags);
+	ks_policy_destroy(policy);
+}
+
+/* Few are compared, by whatever the rules differ. */
+static void test_few_are_compared(void **state)
+{
+	void (*const print[])(FILE *out, unsigned i) = { print_simple, print_groups };
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(print); i++) {
+		struct ks_diags diags;
+		struct ks_policy *policy = load_many(print[i], 3000, &diags);
+
+		assert_true(policy->tree_compared <= 24);
+		ks_diags_fini(&diags);
+		ks_policy_destroy(policy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_few_are_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
