@@ -24,6 +24,8 @@
 /* clang-format off */
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_front); } ks_fronts MAP;
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, KS_FRONT_CELLS);
+	 __type(key, __u32); __type(value, __u64); } ks_front_drops MAP;
 /* clang-format on */
 
 static ks_inline void note_drop(struct ks_front *front, __u64 now)
@@ -42,6 +44,17 @@ void front_note_drop(__u64 now)
 
 	if (front)
 		note_drop(front, now);
+}
+
+static ks_inline void note_own_drop(struct ks_front *front, __u64 now, __u32 ifindex)
+{
+	__u32 cell = ifindex & (KS_FRONT_CELLS - 1);
+	__u64 *dropped = bpf_map_lookup_elem(&ks_front_drops, &cell);
+
+	front->dropped++;
+	if (dropped)
+		++*dropped;
+	note_drop(front, now);
 }
 
 static ks_inline bool is_awake(const struct ks_front *front, __u64 now)
@@ -150,7 +163,6 @@ int ks_front(struct xdp_md *xdp)
 	ks_inspect_begin(&env, &scratch->insp, scratch->head);
 	if (!ks_front_refuses(&env, &scratch->insp, scratch->head, answers))
 		return XDP_PASS;
-	front->dropped++;
-	note_drop(front, now);
+	note_own_drop(front, now, xdp->ingress_ifindex);
 	return ks_inspect_end(&env, &scratch->insp) == KS_REJECT ? answer(xdp, scratch, &env) : XDP_DROP;
 }

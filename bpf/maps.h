@@ -46,6 +46,7 @@
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill, ks_ask and ks_ask_rules
  *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
  *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (short.bpf.c)
+ *   ks_front_drops  PERCPU_ARRAY             __u64                     packets that the front has dropped, at ifindex % KS_FRONT_CELLS
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
  *   ks_sweep_scratch PERCPU_ARRAY [1]       private: its working memory
  *
@@ -240,6 +241,9 @@ struct ks_relay {
 	__u8 zero;
 	__u8 ethernet[12]; /* with is_short: its link addresses, receiver and sender */
 };
+
+/* Interfaces whose numbers are so far apart have one count of what the front has dropped. */
+#define KS_FRONT_CELLS 1024U /* a power of two */
 
 /* One CPU's: how much is dropped there (front.bpf.c). */
 struct ks_front {

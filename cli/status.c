@@ -249,10 +249,12 @@ static void fronts_print(const json_t *list, long long drops)
 		const json_t *interface = json_array_get(list, i);
 
 		if (json_is_true(json_object_get(interface, "xdp")))
-			printf("%s%s", count++ ? ", " : "xdp         in front of ", ks_member_text(interface, "name"));
+			printf("%s%s (%s)", count++ ? ", " : "xdp         in front of ",
+			       ks_member_text(interface, "name"),
+			       ks_number_text((uint64_t)ks_member_number(interface, "xdp_drops"), number));
 	}
 	if (count)
-		printf("; dropped %s packets there\n", ks_number_text((uint64_t)drops, number));
+		printf("; dropped %s packets in all\n", ks_number_text((uint64_t)drops, number));
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *interface = json_array_get(list, i);
 

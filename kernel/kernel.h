@@ -81,6 +81,7 @@ struct ks_kernel;
 	X(SCAN_SETS, ks_scan_sets)           \
 	X(HELD, ks_held)                     \
 	X(FRONTS, ks_fronts)                 \
+	X(FRONT_DROPS, ks_front_drops)       \
 	X(SWEEPER, ks_sweeper)               \
 	X(TC_STAGES, ks_tc_stages)           \
 	X(TC_HOOKS, ks_tc_hooks)             \
@@ -417,6 +418,7 @@ const char *ks_kernel_program_name(enum ks_kernel_program program);
 
 /* Packets that the front has dropped; they are among those of the reasons. */
 __u64 ks_kernel_front_drops(const struct ks_kernel *kernel);
+__u64 ks_kernel_front_drops_at(const struct ks_kernel *kernel, unsigned ifindex); /* of these, at one interface */
 
 /* Packets that went past the kernel's forwarding (bpf/short.bpf.c); they are among those of the reasons. */
 __u64 ks_kernel_shortened(const struct ks_kernel *kernel);

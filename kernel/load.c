@@ -91,6 +91,7 @@ static enum map_fate fate_of(unsigned map)
 	case KS_MAP_RULE_COUNTS:
 	case KS_MAP_EVENTS_LOST:
 	case KS_MAP_FRONTS:
+	case KS_MAP_FRONT_DROPS:
 	case KS_MAP_ANSWERS:
 	case KS_MAP_ENDED_SETS:
 	case KS_MAP_HELD: /* entries of datagrams refer to the fragments in it */

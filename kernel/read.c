@@ -375,6 +375,14 @@ __u64 ks_kernel_shortened(const struct ks_kernel *kernel)
 	return sum;
 }
 
+__u64 ks_kernel_front_drops_at(const struct ks_kernel *kernel, unsigned ifindex)
+{
+	__u64 dropped = 0;
+
+	sum_entry(kernel, KS_MAP_FRONT_DROPS, ifindex & (KS_FRONT_CELLS - 1), &dropped, 1);
+	return dropped;
+}
+
 __u64 ks_kernel_answers_withheld(const struct ks_kernel *kernel)
 {
 	struct ks_answers answers = { 0 };

@@ -227,6 +227,21 @@ static void print_shortened(struct ks_scrape *scrape)
 	ks_metric_count(&scrape->exposition, ks_kernel_shortened(scrape->daemon->kernel), NULL);
 }
 
+static void print_interface_front_drops(struct ks_scrape *scrape)
+{
+	const struct ks_interfaces *interfaces = &scrape->daemon->interfaces;
+	char name[KS_NAME_TEXT];
+
+	for (size_t i = 0; i < interfaces->count; i++) {
+		const struct ks_guarded *guarded = &interfaces->list[i];
+
+		if (ks_role_has_programs(guarded->role))
+			ks_metric_count(&scrape->exposition,
+					ks_kernel_front_drops_at(scrape->daemon->kernel, guarded->ifindex), "interface",
+					ks_name_text(guarded->name, name), NULL);
+	}
+}
+
 /* --- the table --- */
 
 /* Numbers of the state table and its limits, which have no labels. */
@@ -431,6 +446,8 @@ static const struct ks_metric metrics[] = {
 		print_front_drops),
 	COUNTER("short_way_packets", "Packets of established flows that went past the kernel's forwarding.",
 		print_shortened),
+	COUNTER("interface_xdp_dropped_packets", "Packets that XDP has dropped in front of an interface.",
+		print_interface_front_drops),
 	COUNTER("answers_withheld", "Rejected packets that got no answer, because others had enough.", print_withheld),
 	COUNTER("events_lost", "Events that found no room in the kernel's buffer.", print_events_lost),
 	GAUGE("log_followers", "Clients that follow the log.", print_followers),

@@ -32,16 +32,17 @@ static json_t *interface_json(const struct ks_daemon *daemon, const struct ks_gu
 
 	if (has_programs)
 		ks_kernel_hook_state(daemon->kernel, guarded->ifindex, &hooks);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:b, s:s*, s:s*, s:s*}", "name",
-			 ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind", guarded->kind,
-			 "zone", ks_policy_zone_name(daemon->policy, guarded->guard.zone), "role",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s*, s:b, s:b, s:b, s:s*, s:b, s:b, s:I, s:s*, s:s*, s:s*}",
+			 "name", ks_name_text(guarded->name, name), "ifindex", (int)guarded->ifindex, "kind",
+			 guarded->kind, "zone", ks_policy_zone_name(daemon->policy, guarded->guard.zone), "role",
 			 ks_role_name(guarded->role), "carrier", carrier ? ks_name_text(carrier, above) : NULL, "up",
 			 guarded->up, "ingress", hooks.present[0], "egress", hooks.present[1], "hooks",
 			 !has_programs ? NULL
 			 : hooks.tcx   ? "tcx"
 				       : "clsact",
 			 "first", has_programs && hooks.first[0] && hooks.first[1], "xdp",
-			 has_programs && ks_kernel_has_front(daemon->kernel, guarded->ifindex), "xdp_missing",
+			 has_programs && ks_kernel_has_front(daemon->kernel, guarded->ifindex), "xdp_drops",
+			 (json_int_t)ks_kernel_front_drops_at(daemon->kernel, guarded->ifindex), "xdp_missing",
 			 guarded->front > KS_FRONT_ON ? ks_front_why(guarded->front) : NULL, "long_way",
 			 has_programs ? ks_short_way_obstacle(&daemon->interfaces, guarded) : NULL, "error",
 			 guarded->error ? strerror(-guarded->error) : NULL);

@@ -74,12 +74,16 @@ def test_counted_once(lab, fronted, tmp_path, source):
     assert is_in_front(fronted, "wan0", "lan0")
     reader = Reader(fronted, tmp_path / "log")
     before, by_front = drops(fronted), front_drops(fronted)
+    at = {name: interface(fronted, name)["xdp_drops"] for name in ("wan0", "lan0")}
     sent = json.loads(flood_start(lab, source).stdout.readline())["sent"]
     wait_for(lambda: drops(fronted) - before >= sent, 10, "all are dropped")
     wait_for(lambda: sum(reader.sums()) >= sent, 10, "all are told")
     reader.end()
     assert drops(fronted) - before == sent == sum(reader.sums())
     assert sent * 9 // 10 < front_drops(fronted) - by_front <= sent
+    assert interface(fronted, "wan0")["xdp_drops"] - at["wan0"] == front_drops(fronted) - by_front
+    assert interface(fronted, "lan0")["xdp_drops"] == at["lan0"]
+    assert f'interface_xdp_dropped_packets_total{{interface="wan0"}} {interface(fronted, "wan0")["xdp_drops"]}\n' in fronted.say("metrics")
 
 
 @pytest.mark.parametrize("address", (SERVER4, SERVER6))
