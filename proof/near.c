@@ -174,7 +174,7 @@ static unsigned only_proto(const struct ks_region *region)
 
 static void join_all(struct ks_near *near, const struct ks_region *region, size_t words)
 {
-	const __u64 zones = ks_policy_zone_bits(near->space->policy);
+	const __u64 zones = near->space->zones;
 	unsigned proto = only_proto(region);
 
 	memcpy(near->join, string_at(near, STRING_SOLID), words * sizeof(*near->join));

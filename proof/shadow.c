@@ -466,23 +466,6 @@ static int list_check(struct ks_shadow *outline, enum ks_list list)
 	return err;
 }
 
-/* Gives empty sets of own addresses one of each family, from those for examples. */
-static void addresses_invent(struct ks_policy *policy)
-{
-	for (size_t i = 0; i < policy->address_set_count; i++) {
-		const struct ks_address_set *own = &policy->address_sets[i];
-		const struct ks_set *set = &policy->sets[own->set];
-		struct ks_own_address list[2] = { { .family = KS_IPV4 }, { .family = KS_IPV6 } };
-
-		if (set->count4 || set->count6)
-			continue;
-		ks_addr_set_ipv4(&list[0].addr, ks_be32(0xc0000200U + own->zone)); /* 192.0.2.0/24 (RFC 5737) */
-		list[1].addr.d[0] = ks_be64(0x20010db800000000U); /* RFC 3849 */
-		list[1].addr.d[1] = ks_be64(own->zone);
-		ks_policy_set_addresses(policy, own->zone, list, 2);
-	}
-}
-
 int ks_shadow_check(struct ks_policy *policy, const struct ks_shadow_wish *wish, struct ks_diags *diags,
 		    struct ks_shadow_stats *stats)
 {
@@ -494,7 +477,7 @@ int ks_shadow_check(struct ks_policy *policy, const struct ks_shadow_wish *wish,
 	int err;
 
 	*outline.stats = own;
-	addresses_invent(policy);
+	ks_witness_invent_addresses(policy);
 	err = ks_court_init(&court, policy);
 	for (int list = 0; !err && list < KS_LIST_OWN; list++)
 		err = list_check(&outline, (enum ks_list)list);

@@ -119,7 +119,10 @@ static struct ks_spans run_of(const struct ks_policy *policy, __u32 index, __u8 
 static __u64 variable_bit(struct ks_variables *variables, const struct ks_variable_set *set)
 {
 	for (unsigned i = 0; i < variables->count; i++) {
-		if (!memcmp(&variables->set[i], set, sizeof(*set)))
+		const struct ks_variable_set *known = &variables->set[i];
+
+		if (known->dim == set->dim && known->is_dynamic == set->is_dynamic &&
+		    strcmp(known->name, set->name) == 0)
 			return 1ULL << i;
 	}
 	if (variables->count == KS_VARIABLES_MAX)
@@ -137,34 +140,35 @@ static const struct ks_address_set *address_set_of(const struct ks_policy *polic
 	return NULL;
 }
 
+static const char *dynamic_name(const struct ks_policy *policy, __u32 number)
+{
+	for (size_t i = 0; i < policy->set_info_count; i++) {
+		if (policy->set_infos[i].dynamic && policy->set_infos[i].number == number)
+			return policy->set_infos[i].name;
+	}
+	return "";
+}
+
 /* The variables of a set, a bit each; *vague if they are too many. */
 static __u64 variables_of(struct ks_space *space, __u32 index, enum ks_dim dim, bool *vague)
 {
-	__u64 bits = 0, dynamic = space->policy->sets[index].dynamic;
-	struct ks_variable_set set;
+	const struct ks_address_set *own = address_set_of(space->policy, index);
+	struct ks_variable_set set = { .dim = (__u8)dim, .is_dynamic = true };
+	__u64 bits = 0, bit;
 
-	for (; dynamic; dynamic &= dynamic - 1) {
-		__u64 bit;
-
-		memset(&set, 0, sizeof(set)); /* it is compared as bytes */
-		set.dim = (__u8)dim;
-		set.is_dynamic = true;
-		set.index = (__u32)__builtin_ctzll(dynamic);
+	for (__u64 dynamic = space->policy->sets[index].dynamic; dynamic; dynamic &= dynamic - 1) {
+		set.name = dynamic_name(space->policy, (__u32)__builtin_ctzll(dynamic));
 		bit = variable_bit(&space->variables, &set);
 		*vague |= !bit;
 		bits |= bit;
 	}
-	if (address_set_of(space->policy, index)) {
-		__u64 bit;
-
-		memset(&set, 0, sizeof(set));
-		set.dim = (__u8)dim;
-		set.index = index;
-		bit = variable_bit(&space->variables, &set);
-		*vague |= !bit;
-		bits |= bit;
-	}
-	return bits;
+	if (!own)
+		return bits;
+	set.is_dynamic = false;
+	set.name = ks_policy_zone_name(space->policy, own->zone);
+	bit = variable_bit(&space->variables, &set);
+	*vague |= !bit;
+	return bits | bit;
 }
 
 static void alternative_add(struct alternatives *to, const struct ks_spans *spans, __u64 in, __u64 out, bool own)
@@ -301,16 +305,25 @@ int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry
 	return err;
 }
 
-int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list)
+int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum ks_list list, __u8 side)
 {
 	const struct ks_rule_list entries = ks_list_of(policy, list);
+	size_t first = space->count;
 	int err;
 
-	*space = (struct ks_space){ .policy = policy, .list = list };
+	space->policy = policy;
 	err = add_nobody(space);
 	for (__u32 i = entries.first; !err && i < entries.first + entries.count; i++)
 		err = ks_space_add(space, &policy->rules[i], i);
+	for (size_t i = first; i < space->count; i++)
+		space->claims[i].side = side;
 	return err;
+}
+
+int ks_space_init(struct ks_space *space, const struct ks_policy *policy, enum ks_list list)
+{
+	*space = (struct ks_space){ .policy = policy, .list = list, .zones = ks_policy_zone_bits(policy) };
+	return ks_space_join(space, policy, list, 0);
 }
 
 void ks_space_fini(struct ks_space *space)

@@ -14,8 +14,8 @@
 /* A set whose members come later, at one end of the packet. */
 struct ks_variable_set {
 	__u8 dim; /* KS_DIM_SRC or KS_DIM_DST */
-	bool is_dynamic; /* a run-time set, `index` its number; else one of own addresses, `index` its set */
-	__u32 index;
+	bool is_dynamic; /* a run-time set of that name; else own addresses in the zone of that name */
+	const char *name;
 };
 
 struct ks_variables {
@@ -27,6 +27,7 @@ struct ks_variables {
 struct ks_claim {
 	struct ks_region region;
 	__u32 entry; /* index in ks_policy.rules, KS_CLAIM_NOBODY for packets that do not come to the rules */
+	__u8 side; /* of two policies in one space (proof/diff.h): which */
 	bool vague;
 };
 
@@ -36,6 +37,8 @@ struct ks_claim {
 struct ks_space {
 	const struct ks_policy *policy;
 	enum ks_list list;
+	__u64 zones; /* a bit for each zone of it */
+	const char *const *zone_names; /* by bit, of two policies in one space; NULL: those of the policy */
 	struct ks_claim *claims;
 	size_t count, room;
 	struct ks_variables variables;
@@ -57,8 +60,19 @@ void ks_space_fini(struct ks_space *space);
 KS_SCOPED_STRUCT(ks_auto_space, struct ks_space, ks_space_fini)
 #define ks_auto_space ks_scoped(ks_auto_space)
 
+/*
+ * Adds the claims of a list of another policy behind those that there are, as those of a side; its run-time sets and zones' own
+ * addresses are the same if they have the same names. Returns 0 or -ENOMEM.
+ */
+int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum ks_list list, __u8 side);
+
 /* Adds the claims of an entry that is in no list, such as a question's. Returns 0 or -ENOMEM. */
 int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry);
+
+static inline const char *ks_space_zone_name(const struct ks_space *space, unsigned zone)
+{
+	return space->zone_names ? space->zone_names[zone] : ks_policy_zone_name(space->policy, zone);
+}
 
 /* A bit for each zone that packets come from and go to. */
 __u64 ks_policy_zone_bits(const struct ks_policy *policy);

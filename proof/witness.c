@@ -230,14 +230,26 @@ static void address_choose(const struct end *end, struct ks_addr *addr)
 	ks_addr_from_value(end->spans->list[0].lo, end->family, addr);
 }
 
+/* The set of own addresses that a variable is, NULL if it is none. */
+static const struct ks_set *own_set(const struct ks_policy *policy, const struct ks_variable_set *set)
+{
+	for (size_t i = 0; !set->is_dynamic && i < policy->address_set_count; i++) {
+		const struct ks_address_set *own = &policy->address_sets[i];
+
+		if (strcmp(ks_policy_zone_name(policy, own->zone), set->name) == 0)
+			return &policy->sets[own->set];
+	}
+	return NULL;
+}
+
 /* The addresses of the first set of own addresses that the packet's destination must be in. */
 static void own_spans(const struct ks_space *space, __u64 in, __u8 family, enum ks_dim dim, struct ks_spans *spans)
 {
 	for (; in; in &= in - 1) {
 		const struct ks_variable_set *set = &space->variables.set[__builtin_ctzll(in)];
-		const struct ks_set *own = &space->policy->sets[set->index];
+		const struct ks_set *own = own_set(space->policy, set);
 
-		if (set->is_dynamic || set->dim != dim || !(family == KS_IPV4 ? own->count4 : own->count6))
+		if (!own || set->dim != dim || !(family == KS_IPV4 ? own->count4 : own->count6))
 			continue;
 		*spans = (struct ks_spans){ space->policy->ranges + (family == KS_IPV4 ? own->first4 : own->first6),
 					    family == KS_IPV4 ? own->count4 : own->count6 };
@@ -267,7 +279,7 @@ static void addresses_choose(const struct ks_space *space, const struct ks_regio
 
 /* --- words --- */
 
-static void witness_text(const struct ks_policy *policy, struct ks_witness *witness)
+void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness)
 {
 	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], buf[8], more[40] = "";
 	const struct ks_tuple *tuple = &witness->tuple;
@@ -306,7 +318,23 @@ void ks_witness_choose(const struct ks_space *space, const struct ks_region *reg
 	if (ks_proto_is_icmp(witness->tuple.proto))
 		witness->icmp = type_choose(&region->dim[KS_DIM_ICMP], region->family);
 	addresses_choose(space, region, witness);
-	witness_text(space->policy, witness);
+	ks_witness_write(space->policy, witness);
+}
+
+void ks_witness_invent_addresses(struct ks_policy *policy)
+{
+	for (size_t i = 0; i < policy->address_set_count; i++) {
+		const struct ks_address_set *own = &policy->address_sets[i];
+		const struct ks_set *set = &policy->sets[own->set];
+		struct ks_own_address list[2] = { { .family = KS_IPV4 }, { .family = KS_IPV6 } };
+
+		if (set->count4 || set->count6)
+			continue;
+		ks_addr_set_ipv4(&list[0].addr, ks_be32(0xc0000200U + own->zone)); /* 192.0.2.0/24 (RFC 5737) */
+		list[1].addr.d[0] = ks_be64(0x20010db800000000U); /* RFC 3849 */
+		list[1].addr.d[1] = ks_be64(own->zone);
+		ks_policy_set_addresses(policy, own->zone, list, 2);
+	}
 }
 
 /* --- judging --- */
@@ -345,12 +373,15 @@ static int member_put(struct ks_court *court, const struct ks_variable_set *vari
 	const struct ks_prefix prefix = { .addr = variable->dim == KS_DIM_SRC ? tuple->src : tuple->dst,
 					  .family = tuple->family,
 					  .length = tuple->family == KS_IPV4 ? 32 : 128 };
-	const struct ks_stored_set *set = &court->sets.set[variable->index];
+	const struct ks_set_info *info = ks_policy_dynamic(court->policy, variable->name);
 	ks_auto_engine struct ks_engine *engine = NULL;
 	struct ks_member_entry entry;
-	int err = ks_members_open(&set->memory, KS_NSEC_PER_SEC, &court->policy->config.dynamic[variable->index],
-				  &engine);
+	int err;
 
+	if (!info) /* the other one of two policies has it */
+		return 0;
+	err = ks_members_open(&court->sets.set[info->number].memory, KS_NSEC_PER_SEC,
+			      &court->policy->config.dynamic[info->number], &engine);
 	if (err)
 		return err;
 	ks_member_entry_make(&prefix, &entry);

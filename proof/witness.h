@@ -25,6 +25,12 @@ struct ks_witness {
 /* Chooses a packet of a region that a host could send, if there is one. */
 void ks_witness_choose(const struct ks_space *space, const struct ks_region *region, struct ks_witness *witness);
 
+/* Writes its words anew, after its zones were changed to those of a policy. */
+void ks_witness_write(const struct ks_policy *policy, struct ks_witness *witness);
+
+/* Gives empty sets of own addresses one of each family, from those for examples, so that packets to them can be shown. */
+void ks_witness_invent_addresses(struct ks_policy *policy);
+
 /* A policy that judges. */
 struct ks_court {
 	const struct ks_policy *policy;

@@ -31,9 +31,9 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *text, const c
 }
 
 /* Writes zones; `peer` are those of the other end, because the box sends nothing to itself. */
-static void put_zones(struct text *text, const struct ks_policy *policy, const char *word, __u64 zones, __u64 peer)
+static void put_zones(struct text *text, const struct ks_space *space, const char *word, __u64 zones, __u64 peer)
 {
-	const __u64 all = ks_policy_zone_bits(policy), self = 1ULL << KS_ZONE_SELF, others = all & ~zones;
+	const __u64 all = space->zones, self = 1ULL << KS_ZONE_SELF, others = all & ~zones;
 	const bool many = (zones & (zones - 1)) != 0;
 	const char *comma = "";
 
@@ -41,12 +41,12 @@ static void put_zones(struct text *text, const struct ks_policy *policy, const c
 		return;
 	put(text, "%s%s", text->length ? " " : "", word);
 	if (many && !(others & (others - 1))) {
-		put(text, " not %s", ks_policy_zone_name(policy, (unsigned)__builtin_ctzll(others)));
+		put(text, " not %s", ks_space_zone_name(space, (unsigned)__builtin_ctzll(others)));
 		return;
 	}
 	put(text, many ? " { " : " ");
 	for (; zones; zones &= zones - 1, comma = ", ")
-		put(text, "%s%s", comma, ks_policy_zone_name(policy, (unsigned)__builtin_ctzll(zones)));
+		put(text, "%s%s", comma, ks_space_zone_name(space, (unsigned)__builtin_ctzll(zones)));
 	put(text, "%s", many ? " }" : "");
 }
 
@@ -193,24 +193,6 @@ static void put_dim(struct text *text, const struct ks_region *region, int dim)
 	put(text, "%s", spans->count > 1 ? " }" : "");
 }
 
-static const char *dynamic_name(const struct ks_policy *policy, __u32 number)
-{
-	for (size_t i = 0; i < policy->set_info_count; i++) {
-		if (policy->set_infos[i].dynamic && policy->set_infos[i].number == number)
-			return policy->set_infos[i].name;
-	}
-	return "?";
-}
-
-static const char *address_zone(const struct ks_policy *policy, __u32 set)
-{
-	for (size_t i = 0; i < policy->address_set_count; i++) {
-		if (policy->address_sets[i].set == set)
-			return ks_policy_zone_name(policy, policy->address_sets[i].zone);
-	}
-	return "?";
-}
-
 static void put_variables(struct text *text, const struct ks_space *space, const struct ks_region *region)
 {
 	for (unsigned i = 0; i < space->variables.count; i++) {
@@ -221,10 +203,7 @@ static void put_variables(struct text *text, const struct ks_space *space, const
 			continue;
 		put(text, "%s%s %s", text->length ? " " : "", set->dim == KS_DIM_SRC ? "source" : "destination",
 		    in ? "" : "not ");
-		if (set->is_dynamic)
-			put(text, "@%s", dynamic_name(space->policy, set->index));
-		else
-			put(text, "address of %s", address_zone(space->policy, set->index));
+		put(text, set->is_dynamic ? "@%s" : "address of %s", set->name);
 	}
 }
 
@@ -258,8 +237,8 @@ const char *ks_region_text(const struct ks_space *space, const struct ks_region 
 	struct text text = { .buf = buf, .size = KS_REGION_TEXT };
 
 	buf[0] = '\0';
-	put_zones(&text, space->policy, "from", region->from, region->to);
-	put_zones(&text, space->policy, "to", region->to, region->from);
+	put_zones(&text, space, "from", region->from, region->to);
+	put_zones(&text, space, "to", region->to, region->from);
 	if (!both)
 		put(&text, "%sfamily ipv%u", text.length ? " " : "", region->family);
 	put_protos(&text, region);

@@ -316,3 +316,58 @@ def test_check_strict(keepstate):
     run = keepstate('check', '--strict', '-', stdin=SHADOWED, code=2)
     assert 'never reached' in run.stderr and 'good' not in run.stdout
     assert json.loads(keepstate('check', '--strict', '--json', '-', stdin=SHADOWED, code=2).stdout)['good'] is False
+
+
+BEFORE = """zone lan { eth1, network 10.0.0.0/24 }
+zone wan { eth0, address 203.0.113.7 }
+allow from self
+allow from lan to self tcp port 22
+allow from lan to wan tcp port { 80, 443 }
+nat from lan to wan masquerade
+"""
+
+
+def policies(keepstate, **texts):
+    for name, text in texts.items():
+        (pathlib.Path(keepstate.directory) / f'{name}.conf').write_text(text)
+
+
+def test_diff(keepstate):
+    after = BEFORE.replace('443', '8443').replace('zone lan', 'zone inside').replace('from lan', 'from inside')
+    policies(keepstate, before=BEFORE, after=after, renamed=BEFORE.replace('zone lan', 'zone inside').replace('from lan', 'from inside'))
+    assert keepstate('diff', 'before.conf', 'before.conf').stdout == ''
+    assert keepstate('diff', 'before.conf', 'renamed.conf', code=1).stdout == (
+        'settings:\n+ zone inside { eth1, network 10.0.0.0/24 }\n- zone lan { eth1, network 10.0.0.0/24 }\n')
+    told = keepstate('diff', 'before.conf', 'after.conf', code=1).stdout
+    assert told.startswith("""verdict: from inside to wan tcp port 443
+  inside 10.0.0.1:40000 > wan 203.0.113.1:443 tcp syn: allow before, deny after
+  - before.conf:5: allow from lan to wan tcp port { 80, 443 }
+  + after.conf: no rule
+  test "deny inside 10.0.0.1:40000 > wan 203.0.113.1:443 tcp syn" {
+  \tinside 10.0.0.1:40000 > wan 203.0.113.1:443 tcp syn => deny rule default
+  }
+
+verdict: from inside to wan tcp port 8443
+""")
+    assert 'deny before, allow after' in told
+    (pathlib.Path(keepstate.directory) / 'tested.conf').write_text(after + told[told.index('  test'):told.index('\n\nverdict')])
+    keepstate('test', 'tested.conf')
+    value, = keepstate.json('diff', '--json', 'before.conf', 'after.conf', code=1)
+    assert [one['differs'] for one in value['classes']] == ['verdict', 'verdict'] and value['complete'] is True
+    assert value['classes'][0]['before']['rule']['line'] == 5 and value['classes'][0]['after']['rule'] is None
+    assert {one['policy'] for one in value['settings']} == {'before', 'after'}
+    assert 'two policy files' in keepstate('diff', 'before.conf', code=2).stderr
+
+
+def test_diff_on_a_capture(keepstate):
+    after = BEFORE.replace('{ 80, 443 }', '{ 80, 8443 }') + 'nat from lan to wan to 203.0.113.9\n'
+    policies(keepstate, before=BEFORE, after=after)
+    frames = [ethernet(tcp('10.0.0.5', 40000, '198.51.100.1', 443, SYN)), ethernet(tcp('10.0.0.5', 40001, '198.51.100.1', 80, SYN)),
+              ethernet(tcp('10.0.0.5', 40000, '198.51.100.1', 443, SYN))]
+    (pathlib.Path(keepstate.directory) / 'c.pcap').write_bytes(pcap(*frames))
+    told = keepstate('diff', '--on', 'c.pcap', 'before.conf', 'after.conf', code=1).stdout
+    assert told == ('c.pcap: frame 1: 10.0.0.5:40000 > 198.51.100.1:443 tcp, 2 frames\n  - allow, before.conf:5\n  + deny, no rule\n'
+                    '2 of 3 frames differ, of 1 connection\n')
+    value, = keepstate.json('diff', '--json', '--on', 'c.pcap', 'before.conf', 'after.conf', code=1)
+    assert value['differ'] == 2 and value['connections'][0]['before']['verdict'] == 'allow'
+    assert keepstate('diff', '--on', 'c.pcap', 'before.conf', 'before.conf').stdout == '0 of 3 frames differ, of 0 connections\n'

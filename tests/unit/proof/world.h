@@ -60,7 +60,7 @@ static inline char *world_policy(uint64_t *seed, int rules)
 	FILE *out = open_memstream(&text, &length);
 
 	assert_non_null(out);
-	fputs("zone a { eth0 }\nzone b { eth1 }\nset d { } dynamic\n", out);
+	fputs("zone a { eth0, address 192.0.2.1 }\nzone b { eth1, address 192.0.2.2 }\nset d { } dynamic\n", out);
 	for (int i = 0; i < rules; i++)
 		world_rule(out, seed);
 	fclose(out);

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See diff.h. Two rules that decide about one packet, one of each policy, make a class. */
+#include "proof/diff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/header/packet.h"
+#include "proof/joint.h"
+#include "text/names.h"
+
+#define PAIR_STEPS 4000000ULL /* for one pair of rules */
+#define FILTERS_TRIED 64U /* claims of the filter of each policy that may let a packet on to another list */
+#define TRIED_MAX 16U /* packets of one pair of rules */
+
+struct diff {
+	struct ks_policy *policies[KS_DIFF_SIDES];
+	struct ks_zone_pairs pairs;
+	struct ks_court court[KS_DIFF_SIDES];
+	struct ks_joint filter; /* packets come to the other lists through it */
+	struct ks_joint *joint; /* the list in hand */
+	ks_diff_fn *fn;
+	void *arg;
+	struct ks_diff_stats *stats;
+};
+
+static void diff_fini(struct diff *diff)
+{
+	ks_joint_fini(&diff->filter);
+	for (int side = 0; side < KS_DIFF_SIDES; side++)
+		ks_court_fini(&diff->court[side]);
+}
+
+KS_SCOPED_STRUCT(auto_diff, struct diff, diff_fini)
+
+/* The regions of a class that are found, and what becomes of them. */
+struct pair_ctx {
+	struct diff *diff;
+	struct ks_diff_class class;
+	size_t claims[KS_DIFF_SIDES]; /* that decide, or KS_NO_CLAIM */
+	bool is_shown;
+	unsigned tried;
+	int err;
+};
+
+/* --- showing it --- */
+
+/* A pair of zones of a mask that is shown best. */
+static unsigned zones_choose(const struct diff *diff, __u64 zones, unsigned other)
+{
+	unsigned best = (unsigned)__builtin_ctzll(zones), rank_best = 0;
+
+	for (; zones; zones &= zones - 1) {
+		unsigned at = (unsigned)__builtin_ctzll(zones);
+		const __u8 *zone = diff->pairs.zone[at];
+		unsigned rank = 1 + (zone[KS_DIFF_BEFORE] >= KS_ZONE_FIRST) + (zone[KS_DIFF_AFTER] >= KS_ZONE_FIRST) +
+				4 * (at != other) - (at == KS_ZONE_NONE);
+
+		if (rank > rank_best) {
+			best = at;
+			rank_best = rank;
+		}
+	}
+	return best;
+}
+
+/* Makes the witness of a region for each policy: zones may have other names there. */
+static void witnesses_choose(const struct diff *diff, const struct ks_region *region,
+			     struct ks_witness witness[KS_DIFF_SIDES])
+{
+	struct ks_space space = diff->joint->space;
+	struct ks_region one = *region;
+	unsigned from = zones_choose(diff, region->from, KS_ZONE_MAX), to = zones_choose(diff, region->to, from);
+
+	one.from = 1ULL << diff->pairs.zone[from][KS_DIFF_AFTER];
+	one.to = 1ULL << diff->pairs.zone[to][KS_DIFF_AFTER];
+	space.policy = diff->policies[KS_DIFF_AFTER];
+	ks_witness_choose(&space, &one, &witness[KS_DIFF_AFTER]);
+	for (int side = 0; side < KS_DIFF_SIDES; side++) {
+		witness[side] = witness[KS_DIFF_AFTER];
+		witness[side].from = diff->pairs.zone[from][side];
+		witness[side].to = diff->pairs.zone[to][side];
+		ks_witness_write(diff->policies[side], &witness[side]);
+	}
+}
+
+static const char *label_of(const struct ks_policy *policy, const struct ks_inspection *insp)
+{
+	const struct ks_rule_info *info = ks_policy_rule(policy, insp->verdict.rule);
+
+	return info && info->label ? info->label : "";
+}
+
+static bool passes(__u8 action)
+{
+	return action == KS_ALLOW || action == KS_BYPASS;
+}
+
+/* Returns KS_DIFFERS_* of what the inspector has done by the two policies. */
+static unsigned outcomes_differ(const struct diff *diff, const struct ks_inspection *a, const struct ks_inspection *b)
+{
+	const struct ks_deed rules[] = {
+		{ diff->policies[KS_DIFF_BEFORE], KS_LIST_FILTER, a->verdict.rule_index },
+		{ diff->policies[KS_DIFF_AFTER], KS_LIST_FILTER, b->verdict.rule_index },
+	};
+	unsigned differs = 0;
+
+	if (a->verdict.action != b->verdict.action)
+		differs |= KS_DIFFERS_VERDICT;
+	else if (passes(a->verdict.action) &&
+		 (!ks_addr_equal(&a->sent.src, &b->sent.src) || !ks_addr_equal(&a->sent.dst, &b->sent.dst) ||
+		  a->sent.dport != b->sent.dport || a->sent.sport != b->sent.sport))
+		differs |= KS_DIFFERS_TRANSLATION;
+	if (a->verdict.log != b->verdict.log ||
+	    (a->verdict.log &&
+	     strcmp(label_of(diff->policies[KS_DIFF_BEFORE], a), label_of(diff->policies[KS_DIFF_AFTER], b)) != 0))
+		differs |= KS_DIFFERS_LOG;
+	if (passes(a->verdict.action) && passes(b->verdict.action))
+		differs |= ks_deeds_differ(&rules[0], &rules[1]) & KS_DIFFERS_LIMITS;
+	if (a->opening.helper != b->opening.helper)
+		differs |= KS_DIFFERS_HELPER;
+	return differs;
+}
+
+/* Writes a test for the policy after, that fails with the one before. What a packet shows of limits and helpers, no test can say. */
+static void test_write(struct ks_diff_class *class)
+{
+	const struct ks_diff_outcome *after = &class->outcome[KS_DIFF_AFTER];
+	const struct ks_rule_info *info = ks_deed_info(&after->deed);
+	char src[KS_ENDPOINT_TEXT], dst[KS_ENDPOINT_TEXT], address[KS_ADDR_TEXT];
+	FILE *out = fmemopen(class->test, sizeof(class->test), "w");
+
+	if (!out)
+		return;
+	fprintf(out, "test \"%s %s\" {\n", ks_action_name(after->action), class->witness.text);
+	for (__u64 in = class->witness.in; in; in &= in - 1) {
+		const struct ks_variable_set *set = &class->space->variables.set[__builtin_ctzll(in)];
+
+		if (set->is_dynamic && ks_policy_dynamic(after->deed.policy, set->name))
+			fprintf(out, "\tset %s add %s\n", set->name,
+				ks_addr_text(set->dim == KS_DIM_SRC ? &class->witness.tuple.src
+								    : &class->witness.tuple.dst,
+					     class->witness.tuple.family, address));
+	}
+	fprintf(out, "\t%s => %s", class->witness.text, ks_action_name(after->action));
+	if (passes(after->action) && class->differs & KS_DIFFERS_TRANSLATION)
+		fprintf(out, " as %s > %s",
+			ks_endpoint_text(&after->sent.src, after->sent.family,
+					 ks_proto_has_ports(after->sent.proto) ? after->sent.sport : 0, src),
+			ks_endpoint_text(&after->sent.dst, after->sent.family,
+					 ks_proto_has_ports(after->sent.proto) ? after->sent.dport : 0, dst));
+	else if (class->list == KS_LIST_FILTER && info)
+		fprintf(out, " rule %u", info->place.line);
+	else if (class->list == KS_LIST_FILTER)
+		fputs(" rule default", out);
+	fputs("\n}\n", out);
+	fclose(out);
+}
+
+/* Returns true if the rule that should decide has decided. */
+static bool is_as_claimed(const struct pair_ctx *ctx, const struct ks_inspection *insp, int side)
+{
+	const struct ks_policy *policy = ctx->diff->policies[side];
+	const struct ks_deed deed = ks_joint_deed(ctx->diff->joint, ctx->claims[side], side);
+
+	if (ctx->class.list != KS_LIST_FILTER)
+		return true;
+	if (deed.entry == KS_DECISION_DEFAULT || insp->verdict.rule_index == KS_DECISION_DEFAULT)
+		return deed.entry == insp->verdict.rule_index;
+	return policy->rule_info[deed.entry] == policy->rule_info[insp->verdict.rule_index];
+}
+
+/* Lets the inspector judge a packet of a region by both policies. */
+static int region_show(struct pair_ctx *ctx, const struct ks_region *region)
+{
+	struct diff *diff = ctx->diff;
+	struct ks_witness witness[KS_DIFF_SIDES];
+	struct ks_inspection insp[KS_DIFF_SIDES];
+	bool is_claimed = true;
+
+	witnesses_choose(diff, region, witness);
+	ctx->tried++;
+	for (int side = 0; side < KS_DIFF_SIDES; side++) {
+		int err =
+			ks_court_judge(&diff->court[side], &diff->joint->space.variables, &witness[side], &insp[side]);
+
+		if (err)
+			return err;
+		is_claimed &= is_as_claimed(ctx, &insp[side], side);
+		ctx->class.outcome[side] = (struct ks_diff_outcome){
+			.deed = ks_joint_deed(diff->joint, ctx->claims[side], side),
+			.action = insp[side].verdict.action,
+			.reason = insp[side].verdict.reason,
+			.sent = insp[side].sent,
+		};
+	}
+	ctx->class.differs = outcomes_differ(diff, &insp[KS_DIFF_BEFORE], &insp[KS_DIFF_AFTER]);
+	ctx->is_shown = is_claimed && ctx->class.differs;
+	ctx->class.witness = witness[KS_DIFF_AFTER];
+	return 0;
+}
+
+static int region_try(const struct ks_region *region, void *arg)
+{
+	struct pair_ctx *ctx = arg;
+
+	ctx->err = region_show(ctx, region);
+	return ctx->err || ctx->is_shown || ctx->tried >= TRIED_MAX;
+}
+
+static bool claim_allows(const struct ks_joint *joint, size_t at)
+{
+	const struct ks_claim *claim = &joint->space.claims[at];
+
+	return claim->entry != KS_CLAIM_NOBODY && joint->policies[claim->side]->rules[claim->entry].action == KS_ALLOW;
+}
+
+/* The claims of the filter that let packets of a region on to the other lists, of each policy. */
+static void filters_find(struct ks_joint *filter, const struct ks_region *region,
+			 size_t found[KS_DIFF_SIDES][FILTERS_TRIED], unsigned count[KS_DIFF_SIDES])
+{
+	for (size_t i = 0; i < filter->space.count; i++) {
+		int side = filter->space.claims[i].side;
+
+		if (count[side] < FILTERS_TRIED && claim_allows(filter, i) &&
+		    ks_regions_overlap(region, &filter->space.claims[i].region, &filter->cover.steps))
+			found[side][count[side]++] = i;
+	}
+}
+
+/* A list that is asked of allowed flows only: looks for packets of the region that both filters allow. */
+static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
+{
+	struct ks_joint *filter = &ctx->diff->filter;
+	size_t found[KS_DIFF_SIDES][FILTERS_TRIED];
+	unsigned count[KS_DIFF_SIDES] = { 0 };
+	int err = 0;
+
+	filters_find(filter, region, found, count);
+	ks_pool_reset(&filter->cover.pool);
+	filter->cover.steps = 0;
+	for (unsigned i = 0; !err && i < count[KS_DIFF_BEFORE]; i++) {
+		for (unsigned j = 0; !err && j < count[KS_DIFF_AFTER]; j++)
+			err = ks_joint_left(filter, region, found[KS_DIFF_BEFORE][i], found[KS_DIFF_AFTER][j],
+					    region_try, ctx);
+	}
+	return err == -E2BIG ? 0 : err;
+}
+
+/* --- pairs of rules --- */
+
+static int region_note(const struct ks_region *region, void *arg)
+{
+	struct pair_ctx *ctx = arg;
+
+	if (!ctx->is_shown && ctx->tried < TRIED_MAX) {
+		ctx->err = ctx->class.list == KS_LIST_FILTER || ctx->class.list == KS_LIST_INBOUND
+				   ? region_show(ctx, region)
+				   : region_filter(ctx, region);
+		if (ctx->err < 0)
+			return ctx->err;
+	}
+	ctx->class.region[ctx->class.regions++] = *region;
+	return ctx->class.regions == KS_DIFF_REGIONS_MAX && (ctx->is_shown || ctx->tried >= TRIED_MAX);
+}
+
+/* Keeps the last place for the region that is tried when there are many. */
+static int region_next(const struct ks_region *region, void *arg)
+{
+	struct pair_ctx *ctx = arg;
+
+	if (ctx->class.regions == KS_DIFF_REGIONS_MAX)
+		ctx->class.regions--;
+	return region_note(region, ctx);
+}
+
+/* The claims of a group, or for none (NULL) that no rule decides. */
+static size_t claim_count(const struct ks_group *group)
+{
+	return group ? group->end - group->first : 1;
+}
+
+static size_t claim_at(const struct ks_group *group, size_t i)
+{
+	return group ? group->first + i : KS_NO_CLAIM;
+}
+
+static int pair_search(struct pair_ctx *ctx, const struct ks_group *before, const struct ks_group *after)
+{
+	struct ks_joint *joint = ctx->diff->joint;
+	int err = 0;
+
+	for (size_t i = 0; err >= 0 && i < claim_count(before); i++) {
+		for (size_t j = 0; err >= 0 && j < claim_count(after); j++) {
+			const struct ks_deed x = ks_joint_deed(joint, claim_at(before, i), KS_DIFF_BEFORE);
+			const struct ks_deed y = ks_joint_deed(joint, claim_at(after, j), KS_DIFF_AFTER);
+
+			if (!ks_deeds_differ(&x, &y))
+				continue;
+			ctx->claims[KS_DIFF_BEFORE] = claim_at(before, i);
+			ctx->claims[KS_DIFF_AFTER] = claim_at(after, j);
+			err = ks_joint_left(joint, NULL, claim_at(before, i), claim_at(after, j), region_next, ctx);
+			if (ctx->err < 0)
+				return ctx->err;
+		}
+	}
+	return KS_MIN(err, 0);
+}
+
+/* Looks for packets about which these two rules decide; NULL: no rule. */
+static int pair_check(struct diff *diff, const struct ks_group *before, const struct ks_group *after)
+{
+	struct ks_cover *cover = &diff->joint->cover;
+	ks_auto_free struct pair_ctx *ctx = calloc(1, sizeof(*ctx));
+	int err;
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->diff = diff;
+	ctx->class.space = &diff->joint->space;
+	ctx->class.list = diff->joint->space.list;
+	ks_pool_reset(&cover->pool);
+	cover->steps = 0;
+	cover->steps_max = KS_MIN(PAIR_STEPS, KS_DIFF_STEPS - KS_MIN(KS_DIFF_STEPS, diff->stats->steps));
+	err = pair_search(ctx, before, after);
+	diff->stats->steps += cover->steps;
+	if (err && err != -E2BIG)
+		return err;
+	diff->stats->given_up |= err == -E2BIG;
+	diff->stats->unshown += ctx->class.regions && !ctx->is_shown;
+	if (!ctx->is_shown)
+		return 0;
+	diff->stats->classes++;
+	test_write(&ctx->class);
+	return diff->fn(&ctx->class, diff->arg);
+}
+
+/* Marks the rules of the other policy that have packets of a claim in common. */
+static void overlaps_mark(struct ks_joint *joint, size_t claim, int other, bool *marked)
+{
+	const struct ks_groups *groups = &joint->groups[other];
+	const struct ks_region *region = &joint->space.claims[claim].region;
+
+	for (size_t i = 0; i < groups->count; i++) {
+		for (size_t j = groups->list[i].first; j < groups->list[i].end && !marked[i]; j++)
+			marked[i] = ks_regions_overlap(region, &joint->space.claims[j].region, &joint->cover.steps);
+	}
+}
+
+/* Returns true if there are no more steps, or enough classes. */
+static bool is_over(struct diff *diff)
+{
+	if (diff->stats->steps < KS_DIFF_STEPS && diff->stats->classes < KS_DIFF_CLASSES_MAX)
+		return false;
+	diff->stats->given_up = true;
+	return true;
+}
+
+/* Holds a rule that changed against those of the other policy, and against none. */
+static int group_check(struct diff *diff, const struct ks_group *group, int side)
+{
+	const struct ks_groups *others = &diff->joint->groups[!side];
+	ks_auto_free bool *marked = calloc(others->count + 1, sizeof(*marked));
+	int err = 0;
+
+	if (!marked)
+		return -ENOMEM;
+	diff->joint->cover.steps = 0;
+	for (size_t i = group->first; i < group->end; i++)
+		overlaps_mark(diff->joint, i, !side, marked);
+	diff->stats->steps += diff->joint->cover.steps;
+	for (size_t i = 0; !err && i <= others->count && !is_over(diff); i++) {
+		const struct ks_group *other = i < others->count ? &others->list[i] : NULL;
+
+		if (other && (!marked[i] || (side == KS_DIFF_AFTER && other->changed)))
+			continue; /* pairs of changed rules were looked at from the other side */
+		err = side == KS_DIFF_BEFORE ? pair_check(diff, group, other) : pair_check(diff, other, group);
+	}
+	return err;
+}
+
+/* --- policies --- */
+
+static int list_check(struct diff *diff, enum ks_list list)
+{
+	ks_auto_joint struct ks_joint own = { 0 };
+	int err = 0;
+
+	if (list != KS_LIST_FILTER) {
+		err = ks_joint_init(&own, diff->policies, &diff->pairs, list);
+		if (err)
+			return err;
+	}
+	diff->joint = list == KS_LIST_FILTER ? &diff->filter : &own;
+	for (int side = 0; !err && side < KS_DIFF_SIDES; side++) {
+		const struct ks_groups *groups = &diff->joint->groups[side];
+
+		for (size_t i = 0; !err && i < groups->count; i++) {
+			if (groups->list[i].changed && !is_over(diff))
+				err = group_check(diff, &groups->list[i], side);
+		}
+	}
+	return err;
+}
+
+int ks_diff_policies(struct ks_policy *before, struct ks_policy *after, ks_diff_fn *fn, void *arg,
+		     struct ks_diff_stats *stats)
+{
+	struct ks_diff_stats none = { 0 };
+	ks_scoped(auto_diff) struct diff diff = {
+		.policies = { before, after }, .fn = fn, .arg = arg, .stats = stats ? stats : &none
+	};
+	int err = ks_zone_pairs_find(diff.policies, &diff.pairs);
+
+	*diff.stats = none;
+	for (int side = 0; !err && side < KS_DIFF_SIDES; side++) {
+		ks_witness_invent_addresses(diff.policies[side]);
+		err = ks_court_init(&diff.court[side], diff.policies[side]);
+	}
+	if (!err)
+		err = ks_joint_init(&diff.filter, diff.policies, &diff.pairs, KS_LIST_FILTER);
+	for (int list = 0; !err && list < KS_LIST_OWN; list++)
+		err = list_check(&diff, (enum ks_list)list);
+	return err;
+}

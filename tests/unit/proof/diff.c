@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * proof/diff.c: what is told differs, and what differs is told, for every packet of a small world; each test that is printed
+ * passes with the policy after and fails with the one before.
+ */
+#include "proof/diff.h"
+#include "scenario/scenario.h"
+#include "tests/unit/proof/world.h"
+
+#define RULES 8
+#define ROUNDS 150
+#define LINES 64
+
+/* Pairs of lines that decide about one packet and deny it by the one, allow it by the other; line 0 is none. */
+struct pairs {
+	bool differ[LINES][LINES]; /* by a plain reading of the tables */
+	bool told[LINES][LINES];
+	unsigned count;
+	const char *text[KS_DIFF_SIDES];
+	unsigned tests;
+};
+
+static unsigned line_of(const struct ks_policy *policy, __u32 entry)
+{
+	return entry == KS_DECISION_DEFAULT ? 0 : policy->infos[policy->rule_info[entry]].place.line;
+}
+
+/* A packet that opens a flow, whatever else it is. */
+static bool is_query(const struct world_packet *packet)
+{
+	return packet->proto != 1 && packet->proto != 58 ? true : packet->icmp == (packet->proto == 1 ? 8U : 128U) << 8;
+}
+
+static bool translates(const struct ks_policy *policy, __u32 entry)
+{
+	return entry != KS_DECISION_DEFAULT && policy->rules[entry].targets;
+}
+
+static bool allows(const struct ks_policy *policy, __u32 entry)
+{
+	return entry != KS_DECISION_DEFAULT && policy->rules[entry].action == KS_ALLOW;
+}
+
+/* Notes the pairs that the inspector must confirm, because nothing else can keep the packet. */
+static void pairs_read(const struct ks_policy *before, const struct ks_policy *after, struct pairs *pairs)
+{
+	struct world_packet packet;
+
+	for (unsigned n = 0; n < WORLD_PACKETS; n++) {
+		__u32 a, b;
+
+		if (!world_packet_get(n, &packet) || !is_query(&packet))
+			continue;
+		a = world_decide(before, KS_LIST_FILTER, &packet);
+		b = world_decide(after, KS_LIST_FILTER, &packet);
+		if (allows(before, a) == allows(after, b) || translates(before, a) || translates(after, b))
+			continue;
+		pairs->count += !pairs->differ[line_of(before, a)][line_of(after, b)];
+		pairs->differ[line_of(before, a)][line_of(after, b)] = true;
+	}
+}
+
+/* Runs the test behind the text of a policy. */
+static bool test_passes(const char *text, const char *test)
+{
+	ks_auto_policy struct ks_policy *policy = NULL;
+	ks_auto_diags struct ks_diags diags = { 0 };
+	ks_auto_free char *both = NULL;
+	struct ks_tests_summary summary;
+
+	assert_true(asprintf(&both, "%s%s", text, test) > 0);
+	if (ks_policy_load_text(both, strlen(both), "t", NULL, &policy, &diags))
+		fail_msg("%s\n%s", both, diags.list[diags.count - 1].message);
+	return ks_policy_tests_run(policy, NULL, &summary) == 0;
+}
+
+static int class_check(const struct ks_diff_class *class, void *arg)
+{
+	struct pairs *pairs = arg;
+	const struct ks_diff_outcome *a = &class->outcome[KS_DIFF_BEFORE], *b = &class->outcome[KS_DIFF_AFTER];
+
+	assert_true(class->differs != 0);
+	assert_true(class->regions > 0);
+	if (class->list == KS_LIST_FILTER)
+		pairs->told[line_of(a->deed.policy, a->deed.entry)][line_of(b->deed.policy, b->deed.entry)] = true;
+	if (!test_passes(pairs->text[KS_DIFF_AFTER], class->test))
+		fail_msg("the test fails after:\n%s%s", pairs->text[KS_DIFF_AFTER], class->test);
+	if (class->differs & (KS_DIFFERS_VERDICT | KS_DIFFERS_TRANSLATION) &&
+	    test_passes(pairs->text[KS_DIFF_BEFORE], class->test))
+		fail_msg("the test passes before:\n%s%s", pairs->text[KS_DIFF_BEFORE], class->test);
+	pairs->tests++;
+	return 0;
+}
+
+/* Removes a line, adds one, or moves one: `text` has the rules from line 4 on. */
+static char *policy_change(const char *text, uint64_t *seed)
+{
+	char *made = NULL;
+	size_t length;
+	FILE *out = open_memstream(&made, &length);
+	unsigned at = 4 + random_below(seed, RULES), how = random_below(seed, 3), line = 1;
+
+	assert_non_null(out);
+	for (const char *from = text; *from; from = strchr(from, '\n') + 1, line++) {
+		if (line == at && how == 0)
+			world_rule(out, seed);
+		if (line == at && how == 1)
+			continue;
+		if (line == at && how == 2 && strchr(from, '\n')[1]) { /* swapped with the next one */
+			const char *next = strchr(from, '\n') + 1;
+
+			fprintf(out, "%.*s\n", (int)strcspn(next, "\n"), next);
+			fprintf(out, "%.*s\n", (int)strcspn(from, "\n"), from);
+			from = next;
+			line++;
+			continue;
+		}
+		fprintf(out, "%.*s\n", (int)strcspn(from, "\n"), from);
+	}
+	fclose(out);
+	return made;
+}
+
+static unsigned policies_check(const char *before, const char *after, unsigned *tests)
+{
+	ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
+	ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
+	struct pairs pairs = { .text = { before, after } };
+	struct ks_diff_stats stats;
+
+	assert_int_equal(ks_policy_load_text(before, strlen(before), "t", NULL, &a, &diags), 0);
+	assert_int_equal(ks_policy_load_text(after, strlen(after), "t", NULL, &b, &more), 0);
+	assert_int_equal(ks_diff_policies(a, b, class_check, &pairs, &stats), 0);
+	assert_false(stats.given_up);
+	pairs_read(a, b, &pairs);
+	for (unsigned i = 0; i < LINES; i++) {
+		for (unsigned j = 0; j < LINES; j++) {
+			if (pairs.differ[i][j] && !pairs.told[i][j])
+				fail_msg("lines %u and %u differ, but this is not told:\n%s\n%s", i, j, before, after);
+		}
+	}
+	*tests += pairs.tests;
+	return pairs.count;
+}
+
+static void test_exact(void **state)
+{
+	unsigned differ = 0, tests = 0;
+	uint64_t seed = 5;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		ks_auto_free char *before = world_policy(&seed, RULES);
+		ks_auto_free char *once = policy_change(before, &seed);
+		ks_auto_free char *after = policy_change(once, &seed);
+
+		differ += policies_check(before, after, &tests);
+	}
+	assert_true(differ > ROUNDS / 2 && tests > ROUNDS); /* else nothing was tried */
+}
+
+/* The only class of two policies. */
+struct one {
+	const char *before, *after;
+	unsigned differs;
+	const char *packets;
+};
+
+static int one_check(const struct ks_diff_class *class, void *arg)
+{
+	const struct one *one = arg;
+	ks_auto_free char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(out);
+	ks_regions_print(class->space, class->region, class->regions, out);
+	fclose(out);
+	if (class->differs != one->differs || strcmp(text, one->packets) != 0)
+		fail_msg("%x %s instead of %x %s", class->differs, text, one->differs, one->packets);
+	return 0;
+}
+
+#define ZONES "zone lan { eth1 }\nzone wan { eth0, address 203.0.113.1 }\nset d { } dynamic\nallow source @d to self\n"
+
+static void test_classes(void **state)
+{
+	static const struct one list[] = {
+		{ ZONES "allow from lan to wan tcp port 1-100\n", ZONES "allow from lan to wan tcp port 1-99\n",
+		  KS_DIFFERS_VERDICT, "from lan to wan tcp port 100" },
+		{ ZONES "allow from lan to wan tcp port 22\n", ZONES "allow from lan to wan tcp port 22 log\n",
+		  KS_DIFFERS_LOG, "from lan to wan tcp port 22" },
+		{ ZONES "allow from lan to wan tcp port 22 limit 5/second\n",
+		  ZONES "allow from lan to wan tcp port 22 limit 6/second\n", KS_DIFFERS_LIMITS,
+		  "from lan to wan tcp port 22" },
+		{ ZONES "allow from lan to wan\nhelper ftp from lan to wan\n",
+		  ZONES "allow from lan to wan\nhelper ftp from lan to wan tcp port 2121\n"
+			"helper ftp from lan to wan\n",
+		  KS_DIFFERS_HELPER, "from lan to wan tcp port 2121" },
+		{ ZONES "allow from lan to wan\nnat from lan to wan masquerade\n",
+		  ZONES "allow from lan to wan\nnat from lan to wan source 10.0.0.0/8 exempt\n"
+			"nat from lan to wan masquerade\n",
+		  KS_DIFFERS_TRANSLATION, "from lan to wan family ipv4 source 10.0.0.0/8" },
+		{ ZONES "allow from wan to self tcp port 22 source @d\n", ZONES "deny from wan to self tcp port 22\n",
+		  0, "" },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++) {
+		ks_auto_policy struct ks_policy *a = NULL, *b = NULL;
+		ks_auto_diags struct ks_diags diags = { 0 }, more = { 0 };
+		struct ks_diff_stats stats;
+
+		assert_int_equal(ks_policy_load_text(list[i].before, strlen(list[i].before), "a", NULL, &a, &diags), 0);
+		if (ks_policy_load_text(list[i].after, strlen(list[i].after), "b", NULL, &b, &more))
+			fail_msg("%s", more.list[0].message);
+		assert_int_equal(ks_diff_policies(a, b, one_check, (void *)&list[i], &stats), 0);
+		if (stats.classes != (list[i].differs != 0))
+			fail_msg("%u classes, %u not shown, of\n%s\n%s", stats.classes, stats.unshown, list[i].before,
+				 list[i].after);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_exact),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
