@@ -19,6 +19,7 @@ enum ks_exit {
 	X(check, "check a policy file")                           \
 	X(show, "print a policy in its normal form")              \
 	X(diff, "compare two policies by what they do")           \
+	X(ask, "ask which packets a policy lets pass")            \
 	X(test, "run the tests of policies")                      \
 	X(replay, "run captured traffic through a policy")        \
 	X(explain, "show how a packet is decided, step by step")  \

@@ -12,7 +12,7 @@ from conftest import ACK, SYN, ethernet, pcap, tcp
 
 def test_commands_are_listed(keepstate):
     out = keepstate().stdout
-    for command in ('check', 'show', 'test', 'replay', 'explain', 'run', 'reload', 'stop', 'status', 'states', 'log', 'counters'):
+    for command in ('check', 'show', 'ask', 'diff', 'test', 'replay', 'explain', 'run', 'reload', 'stop', 'status', 'states', 'log', 'counters'):
         assert f'\n  {command} ' in out
         help_text = keepstate(command, '--help').stdout
         assert help_text.startswith(f'usage: keepstate {command}') and '--netns NAME' in help_text
@@ -371,3 +371,21 @@ def test_diff_on_a_capture(keepstate):
     value, = keepstate.json('diff', '--json', '--on', 'c.pcap', 'before.conf', 'after.conf', code=1)
     assert value['differ'] == 2 and value['connections'][0]['before']['verdict'] == 'allow'
     assert keepstate('diff', '--on', 'c.pcap', 'before.conf', 'before.conf').stdout == '0 of 3 frames differ, of 0 connections\n'
+
+
+def test_ask(keepstate):
+    policies(keepstate, before=BEFORE)
+    assert keepstate('ask', 'before.conf', 'can lan reach wan tcp port 443?').stdout == (
+        'yes\n  from lan to wan tcp port 443\n    before.conf:5 allows: allow from lan to wan tcp port { 80, 443 }\n'
+        '    such as lan 10.0.0.1:40000 > wan 203.0.113.1:443 tcp syn\n')
+    never = keepstate('ask', 'before.conf', 'wan > lan tcp port 22', code=1).stdout
+    assert never.startswith('never\n  from wan to lan tcp port 22\n    no rule allows them\n    such as wan 198.51.100.1:40000 > lan 10.0.0.1:22')
+    only, = keepstate.json('ask', '--json', 'before.conf', 'lan > wan tcp')
+    assert only['answer'] == 'only' and only['allowed'][0]['rule']['line'] == 5
+    assert only['refused'][0]['packets'] == 'from lan to wan tcp port { 0-79, 81-442, 444-65535 }'
+    keepstate('ask', '--never', 'before.conf', 'wan > lan')
+    keepstate('ask', '--never', 'before.conf', 'lan > wan', code=1)
+    keepstate('ask', '--always', 'before.conf', 'lan > wan', code=1)
+    keepstate('ask', '--always', 'before.conf', 'self > wan')
+    assert "unknown zone 'dmz'" in keepstate('ask', 'before.conf', 'can dmz reach lan?', code=2).stderr
+    assert 'expected two zones' in keepstate('ask', 'before.conf', 'lan', code=2).stderr

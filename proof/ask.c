@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See ask.h. */
+#include "proof/ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/header/packet.h"
+#include "proof/cover.h"
+
+#define STEPS_MAX 100000000ULL
+#define TRIED_MAX 16U /* packets that are judged to show a class */
+
+/* --- the question --- */
+
+/* Copies the zones and sets of a policy, which the question may name. */
+static int names_copy(const struct ks_policy *policy, FILE *out)
+{
+	ks_auto_free char *text = NULL;
+	size_t size;
+	FILE *all = open_memstream(&text, &size);
+	bool copies = false;
+
+	if (!all)
+		return -ENOMEM;
+	ks_policy_print(policy, all);
+	if (fclose(all) || !text)
+		return -ENOMEM;
+	for (const char *line = text; *line;) {
+		size_t length = strcspn(line, "\n");
+
+		if (*line != '\t') /* else a statement goes on */
+			copies = !strncmp(line, "zone ", 5) || !strncmp(line, "set ", 4);
+		if (copies)
+			fprintf(out, "%.*s\n", (int)length, line);
+		line += length + (line[length] == '\n');
+	}
+	return 0;
+}
+
+/* Returns the word at *words, of *length letters, and goes behind it and what follows it: one of two words. */
+static const char *zone_word(const char **words, const char *behind, const char * or, size_t *length)
+{
+	const char *word = *words + strspn(*words, " ");
+	const char *rest;
+
+	*length = strcspn(word, " ?");
+	rest = word + *length + strspn(word + *length, " ");
+	if (behind) {
+		size_t next = strcspn(rest, " ");
+
+		if (!(next == strlen(behind) && !strncmp(rest, behind, next)) &&
+		    !(next == strlen(or) && !strncmp(rest, or, next)))
+			return NULL;
+		rest += next;
+	}
+	*words = rest;
+	return *length ? word : NULL;
+}
+
+static int question_refuse(const char *words, struct ks_diags *diags)
+{
+	struct ks_diag diag = { .place = { .file = "question", .line = 1, .column = 1 } };
+
+	diags->errors++;
+	diag.excerpt = strdup(words);
+	diag.message = strdup("expected two zones and clauses of rules, such as \"can wan reach lan tcp port 22?\" or "
+			      "\"wan > lan tcp port 22\"");
+	if (!diag.message || !diag.excerpt) {
+		free(diag.message);
+		free(diag.excerpt);
+		return -ENOMEM;
+	}
+	return ks_diags_add(diags, &diag) ? -ENOMEM : -EINVAL;
+}
+
+int ks_question_load(const struct ks_policy *policy, const char *words, struct ks_policy **asked,
+		     struct ks_diags *diags)
+{
+	ks_auto_free char *text = NULL;
+	const char *at = words + strspn(words, " "), *from, *to;
+	size_t from_length, to_length = 0, size, rest;
+	FILE *out = open_memstream(&text, &size);
+	int err;
+
+	*diags = (struct ks_diags){ 0 };
+	if (!out)
+		return -ENOMEM;
+	if (strncmp(at, "can ", 4) == 0)
+		at += 4;
+	from = zone_word(&at, "reach", ">", &from_length);
+	to = from ? zone_word(&at, NULL, NULL, &to_length) : NULL;
+	rest = strlen(at);
+	while (rest && (at[rest - 1] == '?' || at[rest - 1] == ' '))
+		rest--;
+	err = to && !strchr(words, '\n') ? 0 : 1;
+	if (!err)
+		fprintf(out, "allow from %.*s to %.*s %.*s\n", (int)from_length, from, (int)to_length, to, (int)rest,
+			at);
+	if (!err)
+		err = names_copy(policy, out);
+	if (fclose(out) || err < 0)
+		return -ENOMEM;
+	if (err)
+		return question_refuse(words, diags);
+	err = ks_policy_load_text(text, size, "question", NULL, asked, diags);
+	return err;
+}
+
+/* --- the answer --- */
+
+struct asking {
+	struct ks_policy *policy;
+	struct ks_space space; /* the claims of the policy, then those of the question */
+	size_t question; /* the first of the latter */
+	struct ks_near near;
+	struct ks_cover cover;
+	struct ks_court court;
+	ks_answer_fn *fn;
+	void *arg;
+	bool lets, refuses; /* some packet gets there, or does not */
+};
+
+static void asking_fini(struct asking *asking)
+{
+	ks_court_fini(&asking->court);
+	ks_cover_fini(&asking->cover);
+	ks_near_fini(&asking->near);
+	ks_space_fini(&asking->space);
+}
+
+KS_SCOPED_STRUCT(auto_asking, struct asking, asking_fini)
+
+/* The claims `first` to `end` - 1 of one rule; none if no rule decides. */
+struct line {
+	size_t first, end;
+};
+
+struct class_ctx {
+	struct asking *asking;
+	struct ks_answer_class class;
+	bool is_forward;
+	bool exists; /* some packet of the region in hand comes to the rules */
+	unsigned tried;
+	int err;
+};
+
+/* Lets the inspector judge a packet of the region. */
+static int region_show(struct class_ctx *ctx, const struct ks_region *region)
+{
+	struct asking *asking = ctx->asking;
+	struct ks_answer_class *class = &ctx->class;
+	struct ks_inspection insp;
+	const __u32 entry = class->deed.entry;
+	__u32 decided;
+	int err;
+
+	ks_witness_choose(&asking->space, region, &class->witness);
+	err = ks_court_judge(&asking->court, &asking->space.variables, &class->witness, &insp);
+	decided = insp.verdict.rule_index;
+	class->is_shown = decided == KS_DECISION_DEFAULT || entry == KS_DECISION_DEFAULT
+				  ? decided == entry && insp.verdict.reason == KS_REASON_NO_RULE
+				  : asking->policy->rule_info[decided] == asking->policy->rule_info[entry];
+	return err;
+}
+
+/* A region of packets that come to the rules: there is one, and it may be shown. */
+static int region_try(const struct ks_region *region, void *arg)
+{
+	struct class_ctx *ctx = arg;
+
+	ctx->exists = true;
+	if (ctx->class.is_shown || ctx->class.vague || ctx->tried++ == TRIED_MAX)
+		return 1;
+	ctx->err = region_show(ctx, region);
+	return ctx->err;
+}
+
+static int region_note(const struct ks_region *region, void *arg)
+{
+	struct class_ctx *ctx = arg;
+
+	ctx->class.region[ctx->class.regions++] = *region;
+	return ctx->class.regions == KS_ANSWER_REGIONS_MAX;
+}
+
+/* Leaves claims of nobody out, so that regions are told in fewer words. */
+static void near_filter(struct asking *asking)
+{
+	struct ks_cover *cover = &asking->cover;
+	size_t count = 0;
+
+	for (size_t i = 0; i < cover->near_count; i++) {
+		if (asking->space.claims[cover->near[i]].entry != KS_CLAIM_NOBODY)
+			cover->near[count++] = cover->near[i];
+	}
+	cover->near_count = count;
+}
+
+/* Finds the packets of a region about which the claims before `before` do not decide. */
+static int region_left(struct class_ctx *ctx, const struct ks_region *region, size_t before)
+{
+	struct asking *asking = ctx->asking;
+	struct ks_cover *cover = &asking->cover;
+	int err;
+
+	if (ctx->class.regions == KS_ANSWER_REGIONS_MAX)
+		return 0;
+	ctx->exists = false;
+	cover->near_count = ks_near_find(&asking->near, region, before, &cover->steps, cover->near);
+	err = ks_cover_left(cover, region, region_try, ctx);
+	if (ctx->err || err < 0 || !ctx->exists)
+		return ctx->err ? ctx->err : KS_MIN(err, 0);
+	near_filter(asking);
+	return KS_MIN(ks_cover_left(cover, region, region_note, ctx), 0);
+}
+
+/* The packets of a question that a rule sends to where it asks: sets the region of them. Returns false if there are none. */
+static bool forward_bound(const struct asking *asking, const struct ks_rule *rule, const struct ks_claim *question,
+			  struct ks_range *port, struct ks_region *region)
+{
+	const struct ks_target *target = &asking->policy->targets[rule->target];
+	const struct ks_range to = { .lo = { target->lo[0], target->lo[1] }, .hi = { target->hi[0], target->hi[1] } };
+	const struct ks_spans there = { &to, 1 };
+	const bool has_port = target->flags & KS_TARGET_PORTS && !(target->flags & KS_TARGET_PORT_OFFSET);
+	__u64 steps = 0;
+
+	if (target->zone < KS_ZONE_MAX && !(question->region.to >> target->zone & 1))
+		return false;
+	if (target->kind == KS_TARGET_RANGE && (target->family != question->region.family ||
+						!ks_spans_overlap(&there, &question->region.dim[KS_DIM_DST], &steps)))
+		return false;
+	*region = question->region;
+	region->to = asking->space.zones;
+	region->dim[KS_DIM_DST] = *ks_spans_all(KS_DIM_DST, region->family);
+	if (target->flags & KS_TARGET_PORTS) {
+		*port = (struct ks_range){ .lo = { 0, target->port_lo }, .hi = { 0, target->port_hi } };
+		if (!has_port)
+			port->hi[1] = KS_PORT_MAX; /* each of its own: perhaps */
+		if (!ks_spans_overlap(&(struct ks_spans){ port, 1 }, &region->dim[KS_DIM_DPORT], &steps))
+			return false;
+		region->dim[KS_DIM_DPORT] = ks_spans_ports;
+	}
+	return true;
+}
+
+/* The packets of the question that one claim decides about, as forwarded ones if the rule forwards. */
+static int claim_answer(struct class_ctx *ctx, size_t claim, size_t question)
+{
+	struct asking *asking = ctx->asking;
+	const struct ks_claim *one = &asking->space.claims[claim], *asked = &asking->space.claims[question];
+	const struct ks_rule *rule = &asking->policy->rules[one->entry];
+	struct ks_region region = asked->region, both;
+	struct ks_range port;
+
+	if (ctx->is_forward && !forward_bound(asking, rule, asked, &port, &region))
+		return 0;
+	if (!ks_regions_overlap(&one->region, &region, &asking->cover.steps))
+		return 0;
+	if (ks_region_intersect(&asking->cover.pool, &one->region, &region, &asking->cover.steps, &both))
+		return -ENOMEM;
+	ctx->class.vague |= one->vague;
+	return region_left(ctx, &both, claim);
+}
+
+static int class_tell(struct class_ctx *ctx)
+{
+	struct asking *asking = ctx->asking;
+
+	if (!ctx->class.regions)
+		return 0;
+	asking->lets |= ctx->class.lets;
+	asking->refuses |= !ctx->class.lets || ctx->class.vague;
+	return asking->fn(&ctx->class, asking->arg);
+}
+
+/* The packets of the question about which a rule decides; without claims: about which none does. */
+static int line_answer(struct asking *asking, const struct line *line, bool is_forward)
+{
+	ks_auto_free struct class_ctx *ctx = calloc(1, sizeof(*ctx));
+	const __u32 entry = line->first < line->end ? asking->space.claims[line->first].entry : KS_DECISION_DEFAULT;
+	int err = 0;
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->asking = asking;
+	ctx->is_forward = is_forward;
+	ctx->class.space = &asking->space;
+	ctx->class.deed = (struct ks_deed){ asking->policy, KS_LIST_FILTER, entry };
+	if (entry != KS_DECISION_DEFAULT) {
+		const struct ks_rule *rule = &asking->policy->rules[entry];
+
+		ctx->class.lets =
+			(rule->action == KS_ALLOW && (!rule->targets || is_forward)) || rule->action == KS_BYPASS;
+	}
+	ks_pool_reset(&asking->cover.pool);
+	for (size_t i = asking->question; !err && i < asking->space.count; i++) {
+		const struct ks_claim *asked = &asking->space.claims[i];
+
+		if (asked->entry == KS_CLAIM_NOBODY)
+			continue;
+		if (line->first == line->end)
+			err = region_left(ctx, &asked->region, asking->question);
+		for (size_t j = line->first; !err && j < line->end; j++)
+			err = claim_answer(ctx, j, i);
+	}
+	return err ? err : class_tell(ctx);
+}
+
+static bool lets_line(const struct asking *asking, const struct line *line, bool *is_forward)
+{
+	const struct ks_rule *rule = &asking->policy->rules[asking->space.claims[line->first].entry];
+
+	*is_forward = rule->targets && rule->action == KS_ALLOW;
+	return rule->action == KS_BYPASS || rule->action == KS_ALLOW;
+}
+
+/* Calls line_answer() with each rule: those that let packets pass, or the others. */
+static int lines_answer(struct asking *asking, bool lets)
+{
+	struct line line = { 0 };
+	int err = 0;
+
+	for (size_t at = 0; !err && at < asking->question; at = line.end) {
+		const struct ks_claim *claims = asking->space.claims;
+		bool is_forward;
+
+		line.first = line.end = at;
+		if (claims[at].entry == KS_CLAIM_NOBODY) {
+			line.end++;
+			continue;
+		}
+		while (line.end < asking->question &&
+		       asking->policy->rule_info[claims[line.end].entry] == asking->policy->rule_info[claims[at].entry])
+			line.end++;
+		if (lets_line(asking, &line, &is_forward) == lets)
+			err = line_answer(asking, &line, is_forward);
+		if (!err && is_forward && !lets) /* the packets that it takes elsewhere */
+			err = line_answer(asking, &line, false);
+	}
+	return err;
+}
+
+int ks_policy_ask(struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg, enum ks_reach *reach)
+{
+	ks_scoped(auto_asking) struct asking asking = { .policy = policy, .fn = fn, .arg = arg };
+	const struct line none = { 0 };
+	int err;
+
+	ks_witness_invent_addresses(policy);
+	err = ks_space_init(&asking.space, policy, KS_LIST_FILTER);
+	asking.question = asking.space.count;
+	if (!err)
+		err = ks_space_join(&asking.space, asked, KS_LIST_FILTER, 1);
+	asking.space.policy = policy;
+	if (!err)
+		err = ks_near_init(&asking.near, &asking.space);
+	if (!err)
+		err = ks_cover_init(&asking.cover, &asking.space);
+	if (!err)
+		err = ks_court_init(&asking.court, policy);
+	asking.cover.steps_max = STEPS_MAX;
+	if (!err)
+		err = lines_answer(&asking, true);
+	if (!err)
+		err = lines_answer(&asking, false);
+	if (!err)
+		err = line_answer(&asking, &none, false);
+	if (!err)
+		*reach = !asking.lets ? KS_REACH_NEVER : asking.refuses ? KS_REACH_ONLY : KS_REACH_YES;
+	return err;
+}
