@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How long the states of a full table take to be listed, and what a sorted view costs the daemon."""
+"""How long the states of a full table take to be listed, what a sorted view costs the daemon, and when the page has it."""
+import contextlib
+import http.client
+import json
+import re
 import subprocess
 import time
 from pathlib import Path
 
 from live import Lab
+from watched import namespace
 
 LISTED = 563000
 VIEWED = 1000000
@@ -12,6 +17,11 @@ TIMEOUTS = "timeout udp.single 5h, udp.stream 5h, udp.dns 5h, udp.dns.answered 5
 VIEWS = (("the 100 largest", ("--top", "100")), ("the 100 busiest", ("--sort", "rate", "--top", "100")),
          ("the 100 hosts that carry most", ("--group", "host", "--top", "100")),
          ("a count of one network's", ("--count", "--address", "198.18.1.0/24")))
+
+
+PAGES = (("the 100 busiest", "sort=rate&limit=100&rates=1"), ("the 100 largest", "sort=bytes&limit=100&rates=1"),
+         ("the 100 hosts that carry most", "group=host&sort=bytes&limit=100&rates=1"),
+         ("one network's 100 largest", "sort=bytes&limit=100&rates=1&address=198.18.1.0/24"))
 
 
 def cpu_ms(pid):
@@ -46,9 +56,55 @@ def views(lab, out):
                  [timed(lab, words)[1] for _ in range(lab.bench.runs)])
 
 
+@contextlib.contextmanager
+def page(lab):
+    """A page that looks: how to ask it."""
+    tokens = lab.folder / "tokens"
+    child = subprocess.Popen([lab.bench.keepstate, "page", "--instance", namespace(lab), "--listen", "127.0.0.1:0", "--tokens", tokens],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        port = int(re.match(r"http://127\.0\.0\.1:(\d+)/", child.stdout.readline())[1])
+
+        def ask(method, target, body=None, headers=None):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request(method, target, body, {"Host": f"127.0.0.1:{port}", **(headers or {})})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise RuntimeError(f"the page answers {answer.status}")
+            return answer
+
+        login = ask("POST", "/api/login", json.dumps({"token": (tokens / "view").read_text(encoding="ascii").strip()}))
+        yield lambda query: ask("GET", "/api/v1/states?" + query, headers={"Cookie": login.headers["Set-Cookie"].split(";")[0]})
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def answered(ask, query):
+    """Milliseconds until the whole answer is there, as a browser has it."""
+    start = time.monotonic()
+    lines = ask(query).read().splitlines()
+    if len(lines) < 2 or json.loads(lines[0])["states"] < VIEWED * 0.99:
+        raise RuntimeError("the view is not of the whole table")
+    return (time.monotonic() - start) * 1e3
+
+
+def pages(lab, out):
+    with page(lab) as ask:
+        for name, query in PAGES:
+            answered(ask, query)  # rates need an earlier look
+            time.sleep(1)
+            out.cost(f"listing, {name} of {VIEWED:,} states, on the page", "ms", [answered(ask, query) for _ in range(lab.bench.runs)])
+
+
+def views_and_pages(lab, out):
+    views(lab, out)
+    pages(lab, out)
+
+
 def measure(bench, out):
     with Lab(bench) as lab:
-        for flows, function in ((LISTED, listings), (VIEWED, views)):
+        for flows, function in ((LISTED, listings), (VIEWED, views_and_pages)):
             with lab.firewall("keepstate", states=flows, more=("", TIMEOUTS)):
                 fill(lab, flows)
                 function(lab, out)
