@@ -10,6 +10,7 @@ import {hostName, findNames, dnsButton} from "./names.js";
 
 const ROWS = 100;
 const UNSORTED = 2000;
+const DEEPEST = 100000; // rows that an offset reaches; a cursor reaches all
 const PAUSE = 2000; // ms between two readings
 const GROUPS = [["", "Each"], ["host", "Host"], ["rule", "Rule"], ["zone", "Zones"], ["port", "Port"], ["protocol", "Protocol"]];
 // name, the daemon's sort, its usual order, class
@@ -198,7 +199,7 @@ function groupName(one, group) {
 
 export function connections(root, query, shared) {
   let q = query.get("q") || "", group = query.get("group") || "", sort = query.get("sort") || "rate", order = query.get("order") || "", offset = Number(query.get("offset")) || 0;
-  let paused = false, ended = false, timer = 0, reading = null, took = 0;
+  let paused = false, ended = false, timer = 0, reading = null, took = 0, cursors = new Map();
   const sum = el("span.sum", {role: "status", "aria-live": "polite"}), body = el("tbody"), head = el("thead"), caption = el("caption.sr", "Connections"), pages = el("div.pager"), complaint = el("p.note", {role: "alert"});
   const pause = button("Pause", () => { paused = !paused; pause.textContent = paused ? "Go on" : "Pause"; pause.setAttribute("aria-pressed", String(paused)); if (!paused) read(); });
   const bar = searchBar("Filter: an address, a port, proto:tcp, !zone:lan, rule:web …", q, text => { q = text; offset = 0; changed(); });
@@ -210,7 +211,7 @@ export function connections(root, query, shared) {
   fill(root, el("div.head", el("h1", "Connections"), sum, el("span.grow"), dnsButton(), pause), el("div.head", bar.box, groups), complaint,
     el("section.card", {"aria-label": "Connections"}, el("div.scroll", el("table.stack.flow", caption, head, body)), pages));
 
-  function changed() { remember({q, group, sort: sort === "rate" ? "" : sort, order, offset: offset || ""}); drawHead(); fill(body, el("tr", el("td", {colspan: 10}, el("span.dim", "…")))); read(); }
+  function changed() { if (!offset) cursors.clear(); remember({q, group, sort: sort === "rate" ? "" : sort, order, offset: offset || ""}); drawHead(); fill(body, el("tr", el("td", {colspan: 10}, el("span.dim", "…")))); read(); }
 
   function sortBy(name, usual) {
     order = sort === name ? ((order || usual) === "asc" ? "desc" : "asc") : usual;
@@ -229,7 +230,7 @@ export function connections(root, query, shared) {
   function target() {
     const {list, rest} = parameters(q, true);
     complaint.textContent = rest ? "Connections can be filtered by address, source, destination, port, proto, zone, state and rule, with ! for not; several of one name are alternatives. The rest of the filter is not used here." : "";
-    const view = [["sort", sort], ["limit", ROWS], ["offset", offset], ["rates", 1]];
+    const view = [["sort", sort], ["limit", ROWS], cursors.has(offset) ? ["cursor", cursors.get(offset)] : ["offset", offset], ["rates", 1]];
     if (order) view.push(["order", order]);
     if (group) view.push(["group", group]);
     return "/api/v1/states" + api.query([...list, ...view]);
@@ -253,8 +254,9 @@ export function connections(root, query, shared) {
     if (focused >= 0) body.children[focused]?.focus();
     if (rows.length && group in {"": 1, host: 1}) findNames();
     const whole = group ? first.groups : first.matches, last = Math.min(whole, offset + ROWS);
+    if (first.next) cursors.set(offset + ROWS, first.next);
     const step = (text, to, can) => el("button", {type: "button", disabled: !can, onclick: () => { offset = to; changed(); }}, text);
-    fill(pages, step("← Earlier", Math.max(0, offset - ROWS), offset > 0), el("span.dim", whole ? `${exact(offset + 1)}–${exact(last)} of ${exact(whole)}` : "none"), step("Later →", offset + ROWS, last < whole && offset + 2 * ROWS <= 100000));
+    fill(pages, step("← Earlier", Math.max(0, offset - ROWS), offset > 0), el("span.dim", whole ? `${exact(offset + 1)}–${exact(last)} of ${exact(whole)}` : "none"), step("Later →", offset + ROWS, last < whole && (cursors.has(offset + ROWS) || offset + 2 * ROWS <= DEEPEST)));
   }
 
   // A daemon that does not sort: what it lists first, sorted here.
@@ -285,7 +287,7 @@ export function connections(root, query, shared) {
       if (error.name === "AbortError") return;
       if (!ended) { complaint.textContent = error.message; if (error.status === 400) fill(body); }
     }
-    if (!ended && !paused && mine === reading) timer = setTimeout(read, document.hidden ? 10 * PAUSE : Math.max(PAUSE, took * 2));
+    if (!ended && !paused && mine === reading) timer = setTimeout(read, document.hidden ? 10 * PAUSE : Math.max(PAUSE, took * 5));
   }
 
   drawHead();

@@ -157,11 +157,12 @@ export function overview(root, query, shared) {
 
   async function readMatrix() {
     if (ended) return;
+    const began = performance.now();
     try {
       pairsNow = (await api.lines("/api/v1/states?group=zone&sort=flows&limit=400&rates=1")).slice(1);
       drawMatrix();
     } catch (error) { if (!zones.size) fill(matrix, el("p.note", error.status === 400 ? "This daemon does not count by zones." : error.message)); }
-    if (!ended) setTimeout(readMatrix, document.hidden ? 10000 : 3000);
+    if (!ended) setTimeout(readMatrix, document.hidden ? 10000 : Math.max(3000, (performance.now() - began) * 10));
   }
 
   readMatrix();

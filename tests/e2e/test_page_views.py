@@ -317,6 +317,49 @@ def test_the_log_is_searched_where_it_is_kept(browser, lab, journal):
 
 
 @browsing
+def test_the_keyboard_does_everything(browser, lab, traffic):
+    """Nothing but keys: to the content, between views, into the filter and a row, out of it, and through Why?."""
+    from selenium.webdriver import ActionChains
+
+    def at(script):
+        return browser.run("const one = document.activeElement; return " + script)
+
+    def tab_to(script, what, most=60):
+        for _ in range(most):
+            browser.key("TAB")
+            if at(script):
+                assert browser.run("return getComputedStyle(document.activeElement).outlineStyle !== 'none'"), f"the focus on {what} is not seen"
+                return
+        raise AssertionError(f"Tab does not come to {what}")
+    traffic.some()
+    browser.run("document.activeElement.blur(); window.scrollTo(0, 0)")
+    tab_to("one.classList.contains('skip')", "the link to the content", 1)
+    tab_to("one.dataset.view === 'connections'", "the view")
+    browser.key("ENTER")
+    browser.wait("document.querySelectorAll('tbody tr.open').length > 0", "connections")
+    ActionChains(browser.driver).send_keys("/").perform()
+    assert at("one.type === 'search'"), "'/' goes to the filter"
+    ActionChains(browser.driver).send_keys("proto:tcp").perform()
+    browser.key("ENTER")
+    browser.wait("location.hash.includes('proto')", "the filter")
+    tab_to("one.tagName === 'TH' || one.closest('th')", "the order")
+    browser.key("ENTER")
+    tab_to("one.tagName === 'TR'", "a row")
+    browser.key("ENTER")
+    browser.wait_text("Sent by the opener", "dialog")
+    tab_to("one.innerText?.startsWith('Why?') && one.closest('dialog')", "Why? of it")
+    browser.key("ENTER")
+    browser.wait("document.querySelectorAll('.steps li').length > 2", "the explanation")
+    tab_to("one.name === 'source'", "a field")
+    ActionChains(browser.driver).send_keys(CLIENT4).perform()
+    tab_to("one.name === 'destination'", "the next one")
+    ActionChains(browser.driver).send_keys(SERVER4).perform()
+    browser.key("ENTER")
+    browser.wait("document.getElementById('packet').value.includes('10.0.0.10:40000 > 192.0.2.10:443 tcp')", "asked by Enter")
+    assert browser.complaints() == []
+
+
+@browsing
 def test_a_narrow_screen_has_everything(browser):
     browser.size(375, 740)
     for view in VIEWS:
@@ -365,6 +408,13 @@ def test_300000_connections(browser, lab, wall, page):
         browser.go("connections?q=proto:udp&sort=bytes")
         browser.wait("/^[\\d,]{7,} of|^[\\d,]{7,} connections/.test(document.querySelector('.sum').innerText) && document.querySelectorAll('tbody tr.open').length === 100", "a page of them", 60)
         browser.shot("connections-300000")
+        shown = "(document.querySelector('.pager .dim')?.innerText ?? '')"
+        browser.button("Later →", "main")
+        browser.wait(shown + ".startsWith('101–200 of')", "the next page", 60)
+        browser.run("location.hash = '#/connections?q=proto:udp&sort=source&offset=99900'")
+        browser.wait(shown + ".startsWith('99,901–100,000 of')", "as far as an offset reaches", 60)
+        browser.button("Later →", "main")
+        browser.wait(shown + ".startsWith('100,001–100,100 of') && document.querySelectorAll('tbody tr.open').length === 100", "beyond it, by the cursor", 60)
         browser.button("Port", "main")
         browser.wait_text("groups", ".sum", 60)
     finally:
