@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import time
+import urllib.parse
 from pathlib import Path
 
 import pagelab
@@ -215,9 +216,10 @@ def test_any_request_is_answered_or_ended(page, looking):
     chance = random.Random(8674)
     session = looking.login()
     seeds = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {session['Cookie']}\r\n\r\n".encode() for path in
-             ("/", "/api/session", "/api/v1/status", "/api/history?span=15m", "/api/v1/states?limit=1", "/api/v1/../../etc/passwd", "/%00", "/api/v1/%2e%2e")]
+             ("/", "/api/session", "/api/v1/status", "/api/history?span=15m", "/api/v1/states?limit=1", "/api/v1/states?details=1&flow=0123456789abcdef", "/api/v1/../../etc/passwd", "/%00", "/api/v1/%2e%2e")]
     seeds += [f"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode() + b'{"token":"' + b"a" * 60 for size in (0, 5, 70, 10**9, -1)]
     seeds += [b"POST /api/v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n" + f"Cookie: {session['Cookie']}\r\nX-Keepstate-Csrf: {session['X-Keepstate-Csrf']}\r\n\r\n".encode() + b'ffffffffff\r\n{"packet":']
+    seeds += [f"POST /api/names HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {session['Cookie']}\r\nContent-Length: 57\r\n\r\n".encode() + b'{"addresses": ["10.0.0.10", "::1", 5, "x"], "dns": false}']
     before = looking.resident()
     for number in range(1500):
         data = bytearray(chance.choice(seeds))
@@ -242,6 +244,33 @@ def test_any_request_is_answered_or_ended(page, looking):
     assert looking.child.poll() is None and looking.ask("GET", "/api/v1/status", headers=session)[0] == 200
     assert looking.resident() < before + 32768, "kB"
     assert page.child.poll() is None
+
+
+# Parameters of the API, with values that are right and such as are not.
+NAMES = ["address", "source", "destination", "port", "proto", "zone", "from", "to", "state", "rule", "flow", "verdict", "reason", "why", "format", "columns", "sort", "order",
+         "limit", "offset", "cursor", "group", "rates", "details", "name", "part", "octets", "events", "flows", "at", "since", "until", "who", "span", "kind", "before", "text", "x"]
+VALUES = ["", "0", "1", "-1", "99999999999999999999", "10.0.0.10", "::/0", "10.0.0.0/33", "443", "80-443", "443-80", "tcp", "lan", "not lan", "not ", "ESTABLISHED", "web", "policy.conf:9",
+          "0" * 16, "f" * 16, "json", "csv", "bytes", "rate", "desc", "host", "5c.0.155cce", "%00", "%ff%fe", "a" * 5000, "," * 300, "tcp,udp," * 40, HTML, "'; drop table entry; --", "%", "%zz"]
+
+
+def test_any_parameter_is_answered(page, wall):
+    """A bounded fuzz of the control API through the page: each wish is answered or refused in words, and the daemon is the same afterwards."""
+    chance, session, before = random.Random(12), page.login(), wall.data("status")[0]
+    told = {}
+    for _ in range(600):
+        path = chance.choice(["states", "mappings", "limits", "sets", "counters", "status", "totals", "policy", "states?group=host", "%2e%2e/stop", "states/"])
+        query = "&".join(chance.choice(NAMES) + "=" + urllib.parse.quote(chance.choice(VALUES), safe="%") for _ in range(chance.randrange(4)))
+        status, _, text = page.ask("GET", f"/api/v1/{path}{'&' if '?' in path else '?'}{query}", headers=session)
+        assert status in (200, 400, 404, 405, 414, 431, 503), (path, query, status, text)
+        assert status == 200 or json.loads(text)["error"], (path, query, text)
+        told[status] = told.get(status, 0) + 1
+    for _ in range(200):
+        words = "".join(chance.choice(["lan ", "wan ", CLIENT4, ":80", " > ", " tcp", " syn", " udp", " icmp type ", "%", "\0", "\u00e4", "[", "]", "9" * 40, " "]) for _ in range(chance.randrange(14)))
+        status, _, text = page.ask("POST", "/api/v1/explain", {"packet": words, "all": chance.choice([True, False, "x", None])}, session)
+        assert status in (200, 400), (words, status, text)
+    assert told[200] > 30 and told[400] > 100, told
+    after = wall.data("status")[0]
+    assert (after["pid"], after["generation"], after["table"]["killed"]) == (before["pid"], before["generation"], before["table"]["killed"])
 
 
 def test_names_of_hosts(page, names):
