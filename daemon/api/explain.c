@@ -14,6 +14,7 @@
 #include "core/limit.h"
 #include "core/table/tally.h"
 #include "daemon/api/api.h"
+#include "daemon/api/beside.h"
 #include "daemon/world.h"
 #include "engine/entries.h"
 #include "explain/explain.h"
@@ -202,6 +203,7 @@ static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_
 static enum MHD_Result answer_words(struct ks_request *request, struct explainer *explainer, const char *words)
 {
 	struct ks_frame frame;
+	json_t *answer;
 	int err = ks_step_parse_text(explainer->daemon->policy, words, explainer->arena, &explainer->step,
 				     &explainer->diags);
 
@@ -223,8 +225,9 @@ static enum MHD_Result answer_words(struct ks_request *request, struct explainer
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "packet: its parts do not fit a datagram");
 	if (err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "packet: %s", strerror(-err));
-	return ks_api_answer(request, MHD_HTTP_OK,
-			     ks_explain_json(explainer->daemon->policy, explainer->engine, &frame, explainer->all));
+	answer = ks_explain_json(explainer->daemon->policy, explainer->engine, &frame, explainer->all);
+	ks_beside_add(explainer->daemon, &explainer->step.packet, answer);
+	return ks_api_answer(request, MHD_HTTP_OK, answer);
 }
 
 enum MHD_Result ks_api_explain(struct ks_request *request)

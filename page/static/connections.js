@@ -131,7 +131,7 @@ function showEvents(flow, box) {
 function windowOf(side) {
   if (!side) return [];
   const may = Math.max(0, (side.limit - side.next) | 0);
-  return [["may send", side.checked ? `${exact(may)} bytes more` : "not checked: its window is not known yet"], ["its window", `${exact(side.window)} bytes (scale ${side.scale}${side.sack ? ", SACK" : ""})`],
+  return [["may send", !side.checked ? "not checked: its window is not known yet" : may > 1 ? `${exact(may)} bytes more` : "nothing more: the window is full"], ["largest window", `${exact(side.window)} bytes (scale ${side.scale}${side.sack ? ", SACK" : ""})`],
     ["next number", String(side.next)], ["acknowledged", String(side.ack)], side.fin ? ["FIN", side.fin_acked ? "sent, acknowledged" : "sent"] : null];
 }
 

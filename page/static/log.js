@@ -34,6 +34,12 @@ function fold(events) {
   return rows.sort((a, b) => a.event.at - b.event.at);
 }
 
+// The day of what is not of today.
+function day(time) {
+  const date = new Date(time);
+  return date.toDateString() === new Date().toDateString() ? "" : date.toLocaleDateString("en-GB", {day: "numeric", month: "short"}) + " ";
+}
+
 function wordsOf(event) {
   if (isPacket(event)) return event.packet;
   return `${event.from} ${endpoint(event.source, event.source_port)} > ${event.to} ${endpoint(event.destination, event.destination_port)} ${event.proto}`;
@@ -149,7 +155,7 @@ export function log(root, query) {
   function rowOf({event, count}) {
     if (event.lost) return el("tr.gap", el("td", {colspan: 6}, `${exact(event.lost)} events were lost here: more came than could be told`));
     if (event.gap) return el("tr.gap", el("td", {colspan: 6}, "the daemon was away here; the kernel filtered on, and what was dropped meanwhile is in the counters"));
-    return el("tr.open", opens(() => show(event)), {"data-serial": event.serial}, el("td.mono", {title: event.time}, clock(event.at)), el("td", verdict(event.verdict || event.event)), el("td", event.reason || event.why || ""),
+    return el("tr.open", opens(() => show(event)), {"data-serial": event.serial}, el("td.mono", {title: event.time}, day(event.at), clock(event.at)), el("td", verdict(event.verdict || event.event)), el("td", event.reason || event.why || ""),
       el("td.words.wide", wordsOf(event), event.nat?.source || event.nat?.destination ? el("span.dim", ` as ${endpoint(event.nat.source || event.source, event.nat.source_port)} > ${endpoint(event.nat.destination || event.destination, event.nat.destination_port)}`) : null),
       el("td.spare", isPacket(event) || event.rule ? ruleName(event.rule) : ""), el("td.num", count > 1 ? el("span.folded", "× " + exact(count)) : ""));
   }

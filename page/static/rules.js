@@ -47,7 +47,7 @@ export function rules(root, query) {
       const wrong = failing.has(line.match(/^test "(.*)" \{$/)?.[1]);
       if (!rule) return el("tr" + (wrong ? ".wrong" : ""), el("td.line", i + 1), el("td.text", line, wrong ? el("span.chip.bad", "✕ fails in the file as it is now") : null), el("td", {colspan: 4}));
       const hit = rule.matches > 0, warned = warnings.get(where(rule));
-      return el("tr.rule" + (hit ? (rule.flows ? ".hot" : "") : ".never") + (warned ? ".shadowed" : ""), {title: warned || (hit ? null : "never matched")}, el("td.line", i + 1),
+      return el("tr.rule" + (hit ? (rule.flows ? ".hot" : "") : ".never") + (warned ? ".shadowed" : ""), {title: `${where(rule)}${hit ? "" : ": never matched"}`}, el("td.line", i + 1),
         el("td.text", el("button.link.mono", {type: "button", "data-rule": rule.id, onclick: () => show(rule)}, line), warned ? el("span.chip.warn", "! ", warned) : null), cells(rule));
     }));
     if (focused) body.querySelector(`[data-rule="${Number(focused)}"]`)?.focus();

@@ -215,7 +215,7 @@ def test_an_open_connection_tells_all_of_it(browser, lab, wall, watch, journal):
         browser.button("Pause", "main")
         browser.run("[...document.querySelectorAll('tbody tr.open')].find(row => row.innerText.includes(':5702')).click()")
         browser.wait_text("may send", "dialog")
-        for words in ("bytes more", "its window", "scale", "SACK", "acknowledged", 'allow from lan to wan tcp port', "policy.conf:"):
+        for words in ("largest window", "scale", "SACK", "acknowledged", 'allow from lan to wan tcp port', "policy.conf:"):
             assert words in browser.text("dialog .facts"), words
         assert "45000" in browser.text("dialog .facts .two > div:first-child") and browser.run("return document.querySelectorAll('dialog .two > div').length") == 2
         browser.wait_text("established", "dialog .events")
@@ -356,6 +356,31 @@ def test_the_keyboard_does_everything(browser, lab, traffic):
     ActionChains(browser.driver).send_keys(SERVER4).perform()
     browser.key("ENTER")
     browser.wait("document.getElementById('packet').value.includes('10.0.0.10:40000 > 192.0.2.10:443 tcp')", "asked by Enter")
+    assert browser.complaints() == []
+
+
+@browsing
+def test_why_tells_what_lies_beside_the_policy(browser, lab, wall):
+    """No route, no forwarding, a source of elsewhere: each as a step, in words; and a line of tcpdump is read."""
+    def why(words):
+        browser.go("overview")
+        browser.go("why?packet=" + words)
+        browser.wait("document.querySelectorAll('.steps li').length > 2", "the explanation")
+        return browser.text(".steps").lower()
+    assert "no route leads to 203.0.113.77" in why(f"lan {CLIENT4}:40000 > 203.0.113.77:443 tcp syn")
+    good = f"lan {CLIENT4}:40000 > wan {SERVER4}:443 tcp syn"
+    assert "no route" not in why(good) and "does not forward" not in browser.text(".steps")
+    lab.gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=0", check=True)
+    try:
+        assert "the kernel does not forward ipv4: sysctl -w net.ipv4.ip_forward=1" in why(good)
+        browser.shot("why-forwarding-light")
+        assert browser.run(ACCESS) == []
+    finally:
+        lab.gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=1", check=True)
+    assert "10.0.0.10" in why(f"wan {CLIENT4}:40000 > lan {CLIENT4}:80 tcp syn") and "spoofed source" in browser.text("main").lower()
+    browser.run("const box = document.querySelector('main textarea'); box.value = arguments[0]; box.dispatchEvent(new Event('input'))",
+                f"12:00:01.123 IP {CLIENT4}.40000 > {SERVER4}.25: Flags [S], seq 1, win 64240, length 0")
+    browser.wait_text("reject", ".outcome")
     assert browser.complaints() == []
 
 
