@@ -183,7 +183,7 @@ function open(flow, whenDone) {
 function cells(flow) {
   const nat = translation(flow);
   return [el("td", flow.proto), el("td", stateChip(flow.state)), el("td.zones.spare", flow.from, " → ", flow.to),
-    el("td.mono.wide", endpoint(flow.source, flow.source_port), hostName(flow.source), nat ? el("span.nat", " " + nat) : null), el("td.mono.wide", endpoint(flow.destination, flow.destination_port), hostName(flow.destination)),
+    el("td.mono.wide", endpoint(flow.source, flow.source_port), el("span.under", hostName(flow.source), nat ? el("span.nat", " " + nat) : null)), el("td.mono.wide", endpoint(flow.destination, flow.destination_port), el("span.under", hostName(flow.destination))),
     el("td.num", rates(flow.rate)), el("td.num", twoSides(bytes(flow.bytes[0]), bytes(flow.bytes[1]))), el("td.num.spare", span(flow.age)), el("td.num.spare", span(flow.timeout)), el("td.spare", ruleName(flow.rule), flow.helper ? el("span.chip.info", {title: "a helper reads it"}, flow.helper) : null)];
 }
 
