@@ -8,4 +8,7 @@
 /* Something was dropped at ingress. The front of this CPU wakes up if that happens often. */
 void front_note_drop(__u64 now);
 
+/* Returns true if so much was dropped at this CPU just now that the front is awake. */
+bool front_is_awake(__u64 now);
+
 #endif

@@ -45,6 +45,7 @@
  *   ks_transcripts  PERCPU_ARRAY [1]        private: a packet's payload while it is written again
  *   ks_kill_scratch PERCPU_ARRAY [1]        private: the working memory of ks_kill, ks_ask and ks_ask_rules
  *   ks_fronts       PERCPU_ARRAY [1]         struct ks_front: how much is dropped at ingress
+ *   ks_lookups      PERCPU_ARRAY             private: what route lookups have found, in a flood
  *   ks_ways         PERCPU_ARRAY             private: ways that packets take past the kernel's forwarding (short.bpf.c)
  *   ks_front_drops  PERCPU_ARRAY             __u64                     packets that the front has dropped, at ifindex % KS_FRONT_CELLS
  *   ks_sweeper      ARRAY [1]                private: the timer that expires flows
@@ -144,7 +145,8 @@ struct ks_stacked_key {
 /* ks_control.flags */
 #define KS_CONTROL_ROUTES_DIFFER 0x01 /* rules by mark, tos, uid; several next hops: a lookup only guesses */
 #define KS_CONTROL_BACKSTOP 0x02 /* the backstop is in force: what is undecided cannot reach a socket */
-#define KS_CONTROL_NO_MARK 0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10); then nothing rests on its other flags either */
+#define KS_CONTROL_NO_MARK \
+	0x04 /* bpf_fib_lookup() does not know BPF_FIB_LOOKUP_MARK (before 6.10); then nothing rests on its other flags either */
 
 /* Entries of ks_events_lost. */
 enum { KS_LOST_PACKETS, KS_LOST_FLOWS, KS_LOST_KINDS };
@@ -157,11 +159,10 @@ struct ks_control {
 	__u32 seal; /* random, 1 to 255: what our seals in skb->tc_index begin with */
 	__u64 zones; /* bit per zone id (and KS_ZONE_NONE) that a guarded interface is in now: where packets may leave */
 	__u64 outside; /* bit per zone id that has a default route: one "outside" for the source check */
+	__u64 routes; /* raised when links, routes, neighbours, addresses or guards change: what lookups have found before is forgotten (route.bpf.c, short.bpf.c) */
 	__u32 zone_ifindex[KS_ZONE_MAX]; /* an interface of each zone that is up, 0: none; answers leave by it */
 	struct ks_settling settling; /* since when the firewall settles, and what it took up (core/settle.h) */
 	__u64 short_until; /* ns: so long is the short way safe, as the daemon knows; it says so anew every second */
-	__u32 ways; /* raised with every change of links, addresses, routes and neighbours: what was looked up before is old */
-	__u32 zero;
 	__u8 test_from, test_to; /* zones of the next test run (programs loaded with ks_test_mode) */
 	__u8 test_resumed; /* 1: its packet is a fragment that was held */
 	__u8 pad;

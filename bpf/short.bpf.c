@@ -5,7 +5,7 @@
  * queue of the interface, where shaping, egress hooks and captures see it as ever.
  *
  * The way of a pair of addresses is remembered for a second at most, and only while the daemon says that nothing has changed
- * (ks_control.ways): what it holds is what bpf_fib_lookup() said. When the second is over, one packet goes the long way, so
+ * (ks_control.routes): what it holds is what bpf_fib_lookup() said. When the second is over, one packet goes the long way, so
  * that the kernel sees its neighbours in use and asks them if they are still there.
  *
  * The long way is taken by everything that is not plain (is_plain()), and by everything while the daemon does not say that the
@@ -40,7 +40,7 @@
 struct way_key {
 	struct ks_addr src, dst;
 	__u32 ifindex; /* that it came by */
-	__u32 generation; /* ks_control.ways */
+	__u32 generation; /* ks_control.routes */
 	__u32 mark;
 	__u32 class; /* type of service, or traffic class */
 };
@@ -144,7 +144,7 @@ static ks_inline const struct way *way_get(struct __sk_buff *skb, struct ks_env 
 		.src = insp->pkt.tuple.src,
 		.dst = *dst,
 		.ifindex = skb->ifindex,
-		.generation = ks_load_relaxed(&control->ways),
+		.generation = (__u32)ks_load_relaxed(&control->routes),
 		.mark = skb->mark,
 		.class = class_of(env->scratch),
 	};

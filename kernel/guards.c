@@ -41,12 +41,18 @@ static int near_guard_set(struct ks_kernel *kernel, unsigned ifindex, const stru
 	return err ?: near_guard_store(kernel, slot, &near);
 }
 
+void ks_kernel_forget_ways(struct ks_kernel *kernel)
+{
+	__atomic_fetch_add(&kernel->control->routes, 1, __ATOMIC_RELEASE);
+}
+
 int ks_kernel_set_guard(struct ks_kernel *kernel, unsigned ifindex, const struct ks_guard *guard)
 {
 	int err = bpf_map_update_elem(kernel->maps[KS_MAP_GUARDS], &ifindex, guard, BPF_ANY) ? -errno : 0;
 
 	if (!err)
 		err = near_guard_set(kernel, ifindex, guard);
+	ks_kernel_forget_ways(kernel);
 	if (err)
 		ks_kernel_complain("the programs cannot be told of interface %u: %s", ifindex, strerror(-err));
 	return err;
@@ -56,6 +62,7 @@ int ks_kernel_forget_guard(struct ks_kernel *kernel, unsigned ifindex)
 {
 	int err = near_guard_set(kernel, ifindex, NULL);
 
+	ks_kernel_forget_ways(kernel);
 	if (err)
 		return err;
 	for (unsigned at = 0; kernel->pin_dir && at < KS_AT_MAX; at++)

@@ -82,6 +82,8 @@ struct ks_kernel;
 	X(HELD, ks_held)                     \
 	X(FRONTS, ks_fronts)                 \
 	X(FRONT_DROPS, ks_front_drops)       \
+	X(LOOKUPS, ks_lookups)               \
+	X(WAYS, ks_ways)                     \
 	X(SWEEPER, ks_sweeper)               \
 	X(TC_STAGES, ks_tc_stages)           \
 	X(TC_HOOKS, ks_tc_hooks)             \
@@ -219,6 +221,12 @@ bool ks_kernel_guard(const struct ks_kernel *kernel, unsigned ifindex, struct ks
 /* Calls fn for every guarded interface. fn may not change them. */
 void ks_kernel_each_guard(const struct ks_kernel *kernel,
 			  void (*fn)(unsigned ifindex, const struct ks_guard *guard, void *arg), void *arg);
+
+/*
+ * Links, routes or neighbours have changed: the answers of route lookups that the programs keep, in a flood and for the short
+ * way, are forgotten. The functions that change guards and addresses do it, too.
+ */
+void ks_kernel_forget_ways(struct ks_kernel *kernel);
 
 /* The addresses of the box and the networks of its links (bpf/maps.h). Forgetting a missing entry is no error. */
 int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local);

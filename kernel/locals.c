@@ -18,12 +18,18 @@ static int delete_if_there(const struct ks_kernel *kernel, enum ks_kernel_map ma
 
 int ks_kernel_set_local(struct ks_kernel *kernel, const struct ks_local_key *key, const struct ks_local *local)
 {
-	return bpf_map_update_elem(kernel->maps[KS_MAP_LOCALS], key, local, BPF_ANY) ? -errno : 0;
+	int err = bpf_map_update_elem(kernel->maps[KS_MAP_LOCALS], key, local, BPF_ANY) ? -errno : 0;
+
+	ks_kernel_forget_ways(kernel);
+	return err;
 }
 
 int ks_kernel_forget_local(struct ks_kernel *kernel, const struct ks_local_key *key)
 {
-	return delete_if_there(kernel, KS_MAP_LOCALS, key);
+	int err = delete_if_there(kernel, KS_MAP_LOCALS, key);
+
+	ks_kernel_forget_ways(kernel);
+	return err;
 }
 
 void ks_kernel_each_local(const struct ks_kernel *kernel,

@@ -21,7 +21,6 @@ int ks_guarded_store(struct ks_interfaces *interfaces, struct ks_guarded *guarde
 {
 	int err = ks_kernel_set_guard(interfaces->kernel, guarded->ifindex, &guarded->guard);
 
-	ks_short_way_forget(interfaces);
 	if (err && err != guarded->store_error)
 		ks_report_error("%s: %s", guarded->name, ks_kernel_complaint());
 	guarded->store_error = err;
@@ -235,7 +234,7 @@ void ks_interfaces_take_news(struct ks_interfaces *interfaces, const struct ks_p
 {
 	struct ks_guarded *guarded;
 
-	ks_short_way_forget(interfaces);
+	ks_kernel_forget_ways(interfaces->kernel);
 	if (news->filters) {
 		note_filter_news(interfaces, news->ifindex);
 		return;

@@ -37,6 +37,7 @@ void ks_routing_store(struct ks_interfaces *interfaces)
 
 	ks_zone_facts_find(interfaces, &facts);
 	ks_zone_facts_store(&facts, control);
+	ks_kernel_forget_ways(interfaces->kernel);
 	store_gateways(interfaces);
 	if (facts.routes_differ && !differed)
 		ks_report("routes may lead elsewhere than a lookup tells (%s): egress decides",
@@ -70,7 +71,7 @@ void ks_interfaces_take_routes(struct ks_interfaces *interfaces, int fd)
 	bool others;
 	int err = ks_netlink_read_routes(fd, take_route_news, &ctx, &others);
 
-	ks_short_way_forget(interfaces);
+	ks_kernel_forget_ways(interfaces->kernel); /* most news of a large table are of no other interest */
 	if (err && err != -ENOBUFS)
 		ks_report_error("routes: %s", strerror(-err));
 	if (err || others)

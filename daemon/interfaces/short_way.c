@@ -10,11 +10,6 @@
 
 #define SAFE_NS (3 * KS_NSEC_PER_SEC) /* a daemon that is busy may come late once */
 
-void ks_short_way_forget(const struct ks_interfaces *interfaces)
-{
-	__atomic_fetch_add(&ks_kernel_control(interfaces->kernel)->ways, 1, __ATOMIC_RELEASE);
-}
-
 /* A VRF's device sees what its ports receive, and so do its filters. */
 static bool is_in_vrf(const struct ks_interfaces *interfaces, const struct ks_guarded *guarded)
 {

@@ -29,9 +29,6 @@ struct ks_short_way {
 /* Finds out if it is safe now, and tells the programs: once a second, and with a new policy. */
 void ks_short_way_follow(struct ks_interfaces *interfaces);
 
-/* Something changed that ways depend on: the programs look them up again. */
-void ks_short_way_forget(const struct ks_interfaces *interfaces);
-
 /* Marks the interfaces whose packets go the long way, whatever else holds (KS_GUARD_LONG). */
 void ks_short_way_mark(struct ks_interfaces *interfaces);
 

@@ -12,6 +12,7 @@ from lab import CLIENT4, CLIENT6, HERE, SERVER4, SERVER6, Firewall, Host, wait_f
 from test_log_flood import Reader
 
 RATE, SECONDS = 10000, 3
+FAR4, FAR6 = "198.51.100.%d", "2001:db8:99::%d"
 POLICY = """\
 zone lan { lan0 }
 zone wan { wan0 }
@@ -50,8 +51,8 @@ def programs(lab, device):
     return link.get("xdp", {}).get("prog", {}).get("id")
 
 
-def drops(firewall):
-    return next((one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == "no rule"), 0)
+def drops(firewall, reason="no rule"):
+    return next((one["packets"] for one in firewall.data("counters")[0]["reasons"] if one["reason"] == reason), 0)
 
 
 def front_drops(firewall):
@@ -99,6 +100,23 @@ def test_others_unharmed(lab, fronted, address):
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(whole).digest()
     assert lab.client.fetch(f"http://{where}/").stdout == f"hello from {lab.server.name}\n"
     flood.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("far, near, bits", ((FAR4 % 7, SERVER4, 32), (FAR6 % 7, SERVER6, 128)))
+def test_routes_change(lab, fronted, far, near, bits):
+    """The answers of route lookups are kept in a flood, and forgotten when a route changes."""
+
+    def grows(reason):
+        before = drops(fronted, reason)
+        wait_for(lambda: drops(fronted, reason) > before + 1000, 10, f"{reason} is the reason now")
+
+    flood = flood_start(lab, far, 30)
+    grows("spoofed source")  # there is no way to it
+    lab.gateway.ip("route", "add", f"{far}/{bits}", "via", near)
+    grows("no rule")
+    lab.gateway.ip("route", "delete", f"{far}/{bits}")
+    grows("spoofed source")
+    flood.kill()
 
 
 def test_frames_of_others(lab, fronted):
@@ -199,7 +217,6 @@ def test_tagged_frames(lab, fronted):
     assert drops(fronted) - before == sent and front_drops(fronted) == by_front
 
 
-FAR4, FAR6 = "198.51.100.%d", "2001:db8:99::%d"
 CARD_POLICY = """\
 zone lan { lan0 }
 zone far { tap0, challenge always }
