@@ -35,8 +35,10 @@ typedef void ks_interface_fn(const struct ks_interface *interface, void *arg);
 struct ks_interface_address {
 	unsigned ifindex;
 	unsigned char family; /* KS_IPV4 or KS_IPV6 */
+	unsigned char length; /* bits of the network around it */
 	unsigned rank; /* the higher the better to translate to, never 0 */
 	struct ks_addr addr;
+	struct ks_addr network; /* an address of that network: its own, or that of the peer where there is one */
 };
 
 typedef void ks_address_fn(const struct ks_interface_address *address, void *arg);

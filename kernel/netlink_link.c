@@ -171,8 +171,11 @@ static unsigned read_address_attributes(const struct nlmsghdr *message, const st
 	for (; RTA_OK(attr, length); attr = RTA_NEXT(attr, length)) {
 		if (attr->rta_type == IFA_FLAGS && RTA_PAYLOAD(attr) == sizeof(flags))
 			memcpy(&flags, RTA_DATA(attr), sizeof(flags));
-		if (RTA_PAYLOAD(attr) != size ||
-		    (attr->rta_type != IFA_LOCAL && (attr->rta_type != IFA_ADDRESS || local)))
+		if (RTA_PAYLOAD(attr) != size || (attr->rta_type != IFA_LOCAL && attr->rta_type != IFA_ADDRESS))
+			continue;
+		if (attr->rta_type == IFA_ADDRESS)
+			memcpy(address->network.b + sizeof(address->network) - size, RTA_DATA(attr), size);
+		if (attr->rta_type == IFA_ADDRESS && local)
 			continue;
 		local |= attr->rta_type == IFA_LOCAL;
 		memcpy(address->addr.b + sizeof(address->addr) - size, RTA_DATA(attr), size);
@@ -193,6 +196,7 @@ static int read_address(const struct nlmsghdr *message, void *arg)
 		return 0;
 	address.ifindex = info->ifa_index;
 	address.family = info->ifa_family == AF_INET ? KS_IPV4 : KS_IPV6;
+	address.length = info->ifa_prefixlen;
 	flags = read_address_attributes(message, info, &address);
 	address.rank = rank_address(&address, info->ifa_scope, flags);
 	if (is_useful(&address, info->ifa_scope, flags))

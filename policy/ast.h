@@ -46,7 +46,11 @@ struct ks_match {
 	bool negated;
 	struct ks_place place; /* of the keyword */
 	struct ks_items items;
-	struct ks_name address_of; /* `address of ZONE` instead of items; text NULL without */
+	struct ks_name
+		address_of; /* `address of ZONE`, or another of enum ks_own_kind, instead of items; text NULL without */
+	__u8 own; /* enum ks_own_kind, with address_of */
+	struct ks_prefix *suffixes;
+	size_t suffix_count;
 };
 
 /* A `type` of a rule: a name of either family, or a number. */

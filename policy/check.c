@@ -11,6 +11,7 @@
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
+#include "policy/own.h"
 #include "policy/protect.h"
 #include "policy/service.h"
 #include "policy/sets.h"
@@ -299,19 +300,6 @@ static void resolve_zones(struct ks_parser *p, const char *clause, bool has, con
 		*mask = ~*mask;
 }
 
-/* Checks the zone of `address of`, which must have interfaces. */
-static void check_address_of(struct ks_parser *p, struct ks_name *zone)
-{
-	int id = ks_zone_resolve_own(p, zone);
-
-	if (id == KS_ZONE_SELF || id == KS_ZONE_NONE)
-		ks_parser_error_at(p, &zone->place,
-				   "zone '%s' has no interfaces to have an address: expected a zone of this policy",
-				   zone->text);
-	else if (id > 0)
-		zone->bit = 1ULL << id;
-}
-
 /* Warns of a list that takes away all that it has. */
 static void warn_nothing_left(struct ks_parser *p, const struct ks_items *items)
 {
@@ -343,12 +331,12 @@ static void warn_empty(struct ks_parser *p, const struct ks_items *items)
 				  items->list[0].set);
 }
 
-static void check_match(struct ks_parser *p, struct ks_match *match, bool ports)
+static void check_match(struct ks_parser *p, struct ks_match *match, bool ports, const struct ks_names *side)
 {
 	if (!match->present)
 		return;
 	if (match->address_of.text) {
-		check_address_of(p, &match->address_of);
+		ks_check_own(p, match, side);
 		return;
 	}
 	if (!match->items.count)
@@ -486,10 +474,10 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 	check_unasked(p, rule);
 	if (rule->has_protos && !rule->proto_count)
 		ks_parser_error_at(p, &rule->protos_place, "this list is empty: expected at least one protocol");
-	check_match(p, &rule->source, false);
-	check_match(p, &rule->destination, false);
-	check_match(p, &rule->sport, true);
-	check_match(p, &rule->dport, true);
+	check_match(p, &rule->source, false, &rule->from);
+	check_match(p, &rule->destination, false, &rule->to);
+	check_match(p, &rule->sport, true, &rule->from);
+	check_match(p, &rule->dport, true, &rule->to);
 	if (rule->has_protos && !rule->proto_count)
 		return;
 	check_ports(p, rule, &rule->sport);

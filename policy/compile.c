@@ -137,7 +137,7 @@ static int compile_match(struct ks_compiler *c, const struct ks_match *match, __
 	if (!match->present)
 		return 0;
 	if (match->address_of.text)
-		return ks_compile_address_set(c, (unsigned)__builtin_ctzll(match->address_of.bit), &match->place, set);
+		return ks_compile_address_set(c, match, set);
 	if (match->items.count == 1 &&
 	    match->items.list[0].set) { /* a named set alone is not merged again for every rule */
 		named = ks_ast_find_set(c->p->ast, match->items.list[0].set);

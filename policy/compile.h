@@ -40,8 +40,8 @@ int ks_compile_set(struct ks_compiler *c, const struct ks_merged *merged, __u32 
 /* Complains that sets have too many ranges (-ENOSPC), or notes the lack of memory. */
 int ks_compile_too_many(struct ks_compiler *c, const struct ks_place *place, int err);
 
-/* The set of a zone's own addresses, made if there is none (policy/addresses.c). Returns 0, -EINVAL or -ENOMEM. */
-int ks_compile_address_set(struct ks_compiler *c, unsigned zone, const struct ks_place *place, __u32 *set);
+/* The set that follows a zone's interfaces, made if there is none (policy/addresses.c). Returns 0, -EINVAL or -ENOMEM. */
+int ks_compile_address_set(struct ks_compiler *c, const struct ks_match *match, __u32 *set);
 
 /* Appends an entry to a list. Returns 0, -EINVAL after a complaint, or -ENOMEM. */
 int ks_compile_entry(struct ks_compiler *c, enum ks_list list, const struct ks_rule *entry, size_t info);

@@ -83,15 +83,25 @@ struct ks_set_info {
 };
 
 /*
- * A set of the firewall's own addresses in a zone, `address of ZONE`. It is
- * filled with the `address` of the zone at first, and again when the interfaces
- * have others, so its ranges have room for more.
+ * A set of what follows the interfaces of a zone: their addresses, their networks, or hosts in them. It is filled with the
+ * `address` or the `network` entries of the zone at first, and again when the interfaces have others, so its ranges have
+ * room for more.
  */
-#define KS_ADDRESS_SET_MAX 16 /* addresses of each family */
+#define KS_ADDRESS_SET_MAX 64 /* ranges of each family */
+#define KS_SUFFIXES_MAX 64 /* of one condition */
+
+enum ks_own_kind {
+	KS_OWN_ADDRESS, /* address of ZONE */
+	KS_OWN_NETWORK, /* network of ZONE */
+	KS_OWN_SUFFIX, /* suffix ::10/64 of ZONE */
+};
 
 struct ks_address_set {
 	__u8 zone; /* id */
+	__u8 kind; /* enum ks_own_kind */
 	__u32 set; /* index in ks_policy.sets */
+	const struct ks_prefix *suffixes; /* `length` bits of each come from the interface */
+	size_t suffix_count;
 };
 
 struct ks_test; /* policy/scenario/scenario.h */
@@ -124,7 +134,7 @@ struct ks_policy {
 	size_t zone_count;
 	char **ignores; /* interfaces that are left alone, as in ks_zone.interfaces */
 	size_t ignore_count;
-	struct ks_address_set *address_sets; /* one for each zone of an `address of ZONE` */
+	struct ks_address_set *address_sets; /* one for each that a condition names */
 	size_t address_set_count;
 	struct ks_test *tests;
 	size_t test_count;
@@ -218,15 +228,16 @@ int ks_policy_advise(const struct ks_policy *policy, struct ks_diags *diags);
  */
 int ks_policy_require_zones(const struct ks_policy *policy, struct ks_diags *diags);
 
+/* An address of the firewall, and the network around it. */
 struct ks_own_address {
 	struct ks_addr addr;
+	struct ks_prefix network; /* family 0 if there is none */
 	__u8 family;
 };
 
 /*
- * Fills the set of a zone's own addresses, if the policy has one. Those of a
- * family beyond KS_ADDRESS_SET_MAX are left out. Returns true if it changed:
- * homes that copied the tables need them again.
+ * Fills the sets that follow the interfaces of a zone, if the policy has any. Ranges of a family beyond KS_ADDRESS_SET_MAX
+ * are left out. Returns true if one changed: homes that copied the tables need them again.
  */
 bool ks_policy_set_addresses(struct ks_policy *policy, unsigned zone, const struct ks_own_address *list, size_t count);
 

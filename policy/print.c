@@ -14,6 +14,7 @@
 #include "policy/ast.h"
 #include "policy/condition.h"
 #include "policy/limit.h"
+#include "policy/own.h"
 #include "policy/print.h"
 #include "policy/protect.h"
 #include "policy/rule.h"
@@ -176,7 +177,8 @@ static int rule_match(struct ks_ast *ast, const struct ks_match *match, const ch
 	if (!match->present)
 		return 0;
 	if (match->address_of.text) {
-		fprintf(out, " %s%s address of %s", keyword, match->negated ? " not" : "", match->address_of.text);
+		fprintf(out, " %s%s ", keyword, match->negated ? " not" : "");
+		ks_print_own(match, out);
 		return 0;
 	}
 	for (int negated = 0; !err && negated < 2; negated++)

@@ -12,6 +12,7 @@
 #include "policy/limit.h"
 #include "policy/list.h"
 #include "policy/nat.h"
+#include "policy/own.h"
 #include "policy/rule.h"
 #include "policy/stray.h"
 #include "policy/value.h"
@@ -57,35 +58,22 @@ static int one_zone(struct ks_parser *p, void *arg)
 	struct ks_token token = *ks_parser_last(p);
 
 	if (strcmp(token.text, "not") == 0)
-		return ks_parser_error(p, &token, 0,
-				       "'not' is about a whole list of zones: expected it before the list, such as "
-				       "not { lan, dmz }");
+		return ks_parser_error(
+			p, &token, 0,
+			"'not' stands before a whole list of zones in a condition: expected it there, such "
+			"as from not { lan, dmz }, or the zones that are meant");
 	return ks_add_name(p, arg, &token);
 }
 
 int ks_parse_zones(struct ks_parser *p, const char *clause, bool *has, struct ks_names *zones)
 {
+	bool is_condition = strcmp(clause, "from") == 0 || strcmp(clause, "to") == 0;
+
 	if (*has)
 		return ks_clause_twice(p, clause);
 	*has = true;
-	zones->negated = strcmp(clause, "on") != 0 && ks_parser_accept_word(p, "not");
+	zones->negated = is_condition && ks_parser_accept_word(p, "not");
 	return ks_parse_list(p, "a zone, 'self' or 'any'", one_zone, zones);
-}
-
-/* Reads `address of ZONE`: the addresses that the firewall has there, as they change. */
-static int parse_address_of(struct ks_parser *p, struct ks_match *match)
-{
-	const struct ks_token *next = ks_parser_peek(p);
-	struct ks_token zone;
-	char buf[96];
-
-	if (!ks_parser_accept_word(p, "of"))
-		return ks_parser_error(p, next, 0, "expected 'of' and a zone, found %s",
-				       ks_token_describe(next, buf, sizeof(buf)));
-	if (ks_parser_expect(p, KS_TOKEN_WORD, "the zone whose address is meant", &zone))
-		return -EINVAL;
-	match->address_of = (struct ks_name){ .text = zone.text, .place = zone.place };
-	return 0;
 }
 
 static int parse_match(struct ks_parser *p, const char *clause, bool ports, struct ks_match *match)
@@ -95,8 +83,12 @@ static int parse_match(struct ks_parser *p, const char *clause, bool ports, stru
 	match->present = true;
 	match->place = ks_parser_last(p)->place;
 	match->negated = ks_parser_accept_word(p, "not");
-	if (!ports && ks_parser_accept_word(p, "address"))
-		return parse_address_of(p, match);
+	if (!ports && ks_parser_is(p, KS_TOKEN_WORD)) {
+		int err = ks_parse_own(p, match);
+
+		if (err <= 0)
+			return err;
+	}
 	return ks_parse_items(p, ports, &match->items);
 }
 

@@ -46,7 +46,11 @@ static void collect_own_address(const struct ks_interface_address *address, void
 		return;
 	}
 	ctx->list = list;
-	list[ctx->count++] = (struct ks_own_address){ .addr = address->addr, .family = address->family };
+	list[ctx->count++] = (struct ks_own_address){
+		.addr = address->addr,
+		.network = { .addr = address->network, .family = address->family, .length = address->length },
+		.family = address->family,
+	};
 }
 
 static int fill_zone(struct ks_policy *policy, const struct ks_links *links, const struct ks_role *roles, unsigned zone)
@@ -62,12 +66,15 @@ static int fill_zones(struct ks_policy *policy, const struct ks_links *links)
 {
 	ks_auto_free struct ks_role *roles = calloc(links->count + 1, sizeof(*roles));
 	int changed = 0, err = 0;
+	__u64 zones = 0;
 
 	if (!roles)
 		return -ENOMEM;
 	ks_roles_decide(policy, links, roles);
-	for (size_t i = 0; err >= 0 && i < policy->address_set_count; i++) {
-		err = fill_zone(policy, links, roles, policy->address_sets[i].zone);
+	for (size_t i = 0; i < policy->address_set_count; i++)
+		zones |= 1ULL << policy->address_sets[i].zone;
+	for (unsigned zone = 0; err >= 0 && zone < KS_ZONE_MAX; zone++) {
+		err = zones >> zone & 1 ? fill_zone(policy, links, roles, zone) : 0;
 		changed |= err > 0;
 	}
 	return err < 0 ? err : changed;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sets `address of ZONE` of a policy, filled with what the zones' interfaces have
- * now. Used by the daemon's thread.
+ * The sets of a policy that follow the interfaces of a zone (`address of`, `network of`, `suffix`), filled with what these
+ * have now. Used by the daemon's thread.
  */
 #ifndef KS_DAEMON_OWN_ADDRESSES_H
 #define KS_DAEMON_OWN_ADDRESSES_H

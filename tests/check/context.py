@@ -66,6 +66,17 @@ def make_interface(rand):
         f"{rand.choice(['eth', 'wg', 'br-', 'tun_', 'p4p'])}{rand.randint(3, 999)}{rand.choice(['', '', '*', '.7'])}"
 
 
+def is_suffix(text):
+    address, _, bits = text.partition("/")
+    return (is_ipv6(address) and re.fullmatch("[0-9]+", bits) and 0 < int(bits) < 128
+            and int(ipaddress.IPv6Address(address)) >> (128 - int(bits)) == 0)
+
+
+def make_suffix(rand):
+    bits = rand.choice([1, 48, 56, 64, 64, 64, 127])
+    return f"{ipaddress.IPv6Address(rand.getrandbits(128) >> bits)}/{bits}"
+
+
 def is_hex(text):
     digits = re.sub("[ :]", "", text)
     return re.fullmatch(r"([0-9a-fA-F]{2})*", digits) is not None
@@ -149,6 +160,7 @@ def descriptions(reasons, timeouts, services):
         "timeout-name": ("word", lambda text: text.replace("-", "_") in timeouts,
                          lambda rand: rand.choice(timeouts) if rand.random() < 0.8 else
                          rand.choice(timeouts).replace("_", "-")),
+        "suffix": ("word", is_suffix, make_suffix),
         "service": ("word", lambda text: text in services, lambda rand: rand.choice(services)),
     }
 
@@ -541,6 +553,8 @@ class Context:
         if key == "protocol":
             protocols = {text.lower() for text in texts} - {"proto", "{", "}", ","}
             return protocols <= {"ports": {"tcp", "udp", "sctp", "dccp", "udplite"}}.get(kind, {kind})
+        if "suffix" in texts and "of" not in texts:
+            return ("from" if texts[0] == "source" else "to") in self.state["once"]
         return "of" not in texts or texts[-1] in ZONES
 
     def instead(self, name):

@@ -252,6 +252,29 @@ def test_hairpin_by_an_address_that_changes(natlab, translate):
     assert natlab.client.fetch(url(WAN4)).stdout == page
 
 
+def test_hosts_under_a_prefix_that_changes(natlab, translate):
+    """A rule names a host by its suffix, and networks by their zone: they are those of the prefix that is there."""
+    gate = translate("allow from wan to lan destination suffix ::20/64 tcp port 80",
+                     "allow from wan to lan destination network of lan tcp port 81")
+    page, added = f"hello from {natlab.inner.name}\n", [(natlab.gateway, "lan0", 1), (natlab.inner, "eth0", 20), (natlab.client, "eth0", 10)]
+    asked = [f"wan [2001:db8:99::1]:40000 > lan [{POOL6}::{last:x}]:{port} tcp syn" for last, port in ((0x20, 80), (0x10, 80), (0x10, 81))]
+
+    def allowed():
+        return ["=> allow, new" in gate.cli("explain", words).stdout for words in asked]
+
+    assert allowed() == [False] * 3
+    for host, device, last in added:
+        natlab.address(host, device, f"{POOL6}::{last}/64")
+    try:
+        wait_for(lambda: natlab.server.fetch(url(f"{POOL6}::20"), seconds=1).stdout == page, 5, "the host under its new prefix")
+        assert natlab.server.fetch(url(f"{POOL6}::10"), seconds=1).returncode == 28, "another host"
+        assert allowed() == [True, False, True]
+    finally:
+        for host, device, last in added:
+            host.ip("addr", "del", f"{POOL6}::{last}/64", "dev", device)
+    wait_for(lambda: allowed() == [False] * 3, 5, "the prefix is gone")
+
+
 @pytest.fixture(scope="module")
 def own_web(natlab):
     """A web server on the gateway."""

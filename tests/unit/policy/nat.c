@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Address translation and helpers: what they become in the tables, their normal form, and the complaints about them. */
 #include "core/helper/id.h"
+#include "policy/value.h"
 #include "tests/unit/policy/support.h"
 
 #define ZONES                                                          \
@@ -379,6 +380,86 @@ static void test_address_of(void **state)
 	ks_policy_destroy(policy);
 }
 
+static struct ks_own_address own_network(const char *text)
+{
+	struct ks_own_address address = { 0 };
+
+	assert_int_equal(ks_value_prefix(text, &address.network), 0);
+	address.addr = address.network.addr;
+	address.family = address.network.family;
+	return address;
+}
+
+static void assert_range(const struct ks_policy *policy, __u32 first, const char *text)
+{
+	struct ks_range range;
+	__u8 family;
+
+	assert_int_equal(ks_value_range(text, &range, &family), 0);
+	assert_memory_equal(&policy->ranges[first], &range, sizeof(range));
+}
+
+/* Networks that overlap are one; a suffix is a host in each, with what a long prefix or a short one says of its bits. */
+static void test_network_of(void **state)
+{
+	struct ks_policy *policy =
+		load_good("zone lan { eth1, network 10.0.0.0/24, network fd00:1::/64, network fd00:2::/48 }\n"
+			  "allow source network of lan\n"
+			  "allow to lan destination suffix { ::10/64, ::7:0:0:0:20/48 }\n"
+			  "allow from lan source not suffix ::10/64\n"
+			  "allow destination suffix { ::10/64, ::7:0:0:0:20/48 } of lan\n");
+	const struct ks_set *networks = &policy->sets[policy->rules[0].src_set];
+	const struct ks_set *hosts = &policy->sets[policy->rules[1].dst_set];
+	const struct ks_own_address list[] = { own_network("10.0.0.1/24"),  own_network("10.0.0.129/25"),
+					       own_network("10.0.1.1/23"),  own_network("192.0.2.1"),
+					       own_network("fd00:9::1/64"), own_network("fd00:8:0:5::1") };
+
+	assert_text(policy, 1, "allow to lan destination suffix { ::10/64, ::7:0:0:0:20/48 } of lan");
+	assert_text(policy, 2, "allow from lan source not suffix ::10/64 of lan");
+	assert_int_equal(policy->rules[1].dst_set, policy->rules[3].dst_set);
+	assert_int_equal(policy->address_set_count, 3);
+	assert_int_equal(networks->count4, 1);
+	assert_int_equal(networks->count6, 2);
+	assert_int_equal(hosts->count4, 0);
+	assert_int_equal(hosts->count6, 4);
+	assert_range(policy, hosts->first6, "fd00:1::10");
+	assert_range(policy, hosts->first6 + 3, "fd00:2:0:7::20");
+
+	assert_true(ks_policy_set_addresses(policy, policy->zones[0].id, list, KS_ARRAY_SIZE(list)));
+	assert_false(ks_policy_set_addresses(policy, policy->zones[0].id, list, KS_ARRAY_SIZE(list)));
+	assert_int_equal(networks->count4, 2);
+	assert_range(policy, networks->first4, "10.0.0.0/23");
+	assert_range(policy, networks->first4 + 1, "192.0.2.1");
+	assert_int_equal(networks->count6, 2);
+	assert_int_equal(hosts->count6, 4);
+	assert_range(policy, hosts->first6, "fd00:8:0:5::10");
+	assert_range(policy, hosts->first6 + 1, "fd00:8:0:7::20");
+	assert_range(policy, hosts->first6 + 2, "fd00:9::10");
+	assert_range(policy, hosts->first6 + 3, "fd00:9:0:7::20");
+	assert_true(ks_policy_set_addresses(policy, policy->zones[0].id, NULL, 0));
+	assert_int_equal(networks->count4 + networks->count6 + hosts->count6, 0);
+	ks_policy_destroy(policy);
+}
+
+static void test_network_of_many(void **state)
+{
+	struct ks_policy *policy = load_good("zone lan { eth1 }\nallow source network of lan\n");
+	const struct ks_set *networks = &policy->sets[policy->rules[0].src_set];
+	struct ks_own_address list[KS_ADDRESS_SET_MAX + 2];
+	char text[32];
+
+	for (unsigned i = 0; i < KS_ARRAY_SIZE(list); i++) {
+		snprintf(text, sizeof(text), "10.%u.0.1/24", i * 37 % 251);
+		list[i] = own_network(text);
+	}
+	assert_true(ks_policy_set_addresses(policy, policy->zones[0].id, list, KS_ARRAY_SIZE(list)));
+	assert_int_equal(networks->count4, KS_ADDRESS_SET_MAX);
+	for (unsigned i = 1; i < KS_ADDRESS_SET_MAX; i++)
+		assert_true(policy->ranges[networks->first4 + i].lo[1] >
+			    policy->ranges[networks->first4 + i - 1].hi[1]);
+	ks_policy_destroy(policy);
+}
+
 static void test_helpers(void **state)
 {
 	struct ks_policy *policy = load_good(ZONES "helper ftp from lan to wan tcp port 2121\n"
@@ -422,6 +503,8 @@ int main(void)
 		cmocka_unit_test(test_binat),
 		cmocka_unit_test(test_nptv6),
 		cmocka_unit_test(test_address_of),
+		cmocka_unit_test(test_network_of),
+		cmocka_unit_test(test_network_of_many),
 		cmocka_unit_test(test_helpers),
 	};
 

@@ -158,6 +158,8 @@ static void test_errors(void **state)
 		{ NAT_ZONES "protect\n", 3, 8, "expected a zone, 'self' or 'any', found the end of the line" },
 		{ NAT_ZONES "protect { }\n", 3, 1, "this list is empty: expected zones" },
 		{ NAT_ZONES "protect a { land, trace route, land }\n", 3, 32, "'land' stands twice: expected it once" },
+		{ NAT_ZONES "protect not a\n", 3, 9,
+		  "expected it there, such as from not { lan, dmz }, or the zones that are meant" },
 		{ NAT_ZONES "protect c\n", 3, 9, "unknown zone 'c': expected a or b" },
 		{ NAT_ZONES "protect sel\n", 3, 9, "unknown zone 'sel': expected a or b" },
 		{ NAT_ZONES "protect self\n", 3, 9, "'self' cannot be protected: expected a zone of this policy" },

@@ -97,7 +97,8 @@ static void test_zone_errors(void **state)
 		{ "allow from not\n", 1, 15, "expected a zone, 'self' or 'any', found the end of the line" },
 		{ "allow from not any\n", 1, 16, "'not any' is no zone at all: expected zones behind 'not'" },
 		{ "allow from { self, not none }\n", 1, 20,
-		  "'not' is about a whole list of zones: expected it before the list, such as not { lan, dmz }" },
+		  "'not' stands before a whole list of zones in a condition: expected it there, such as from not { "
+		  "lan," },
 		{ "allow to not foo\n", 1, 14, "unknown zone 'foo'" },
 	};
 
