@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "policy/ast.h"
-#include "policy/file.h"
 #include "policy/list.h"
 #include "policy/service.h"
 #include "policy/stray.h"
@@ -285,54 +284,7 @@ int ks_parse_items(struct ks_parser *p, bool ports, struct ks_items *items)
 	return parse_values(p, &list);
 }
 
-/* --- set files --- */
-
-/* Reads one line of a set file: an entry, nothing, or a comment. */
-static int read_line(struct ks_parser *p, const struct ks_source *source, size_t start, size_t end, unsigned line,
-		     const struct item_list *list)
+int ks_read_item(struct ks_parser *p, const struct ks_token *token, bool ports, struct ks_items *items)
 {
-	struct ks_token token = { .kind = KS_TOKEN_WORD, .place = { .file = source->name, .line = line } };
-	const char *text = source->text + start;
-	size_t length = end - start, skip;
-	const char *comment = memchr(text, '#', length);
-	char word[96];
-
-	length = comment ? (size_t)(comment - text) : length;
-	for (skip = 0; skip < length && strchr(" \t\r", text[skip]); skip++)
-		;
-	while (length > skip && strchr(" \t\r", text[length - 1]))
-		length--;
-	token.place.column = (unsigned)skip + 1;
-	token.text = word;
-	token.length = length - skip;
-	if (!token.length)
-		return 0;
-	if (++p->values > KS_VALUES_MAX)
-		return ks_parser_error(p, &token, 0, "the policy's lists have more than %u entries", KS_VALUES_MAX);
-	if (token.length >= sizeof(word) || text[skip] == '@' || memchr(text + skip, '\0', token.length))
-		return ks_parser_error(p, &token, 0, "expected one %s on each line",
-				       list->ports ? "port, range of ports or service" : "address, prefix or range");
-	memcpy(word, text + skip, token.length);
-	word[token.length] = '\0';
-	return read_item(p, &token, list);
-}
-
-int ks_read_items(struct ks_parser *p, const struct ks_token *path, bool optional, bool ports, struct ks_items *items)
-{
-	const struct item_list list = { .items = items, .ports = ports };
-	const struct ks_source *source;
-	unsigned line = 1;
-	bool bad = false;
-	int err = optional ? ks_source_open_optional(p, path, &source) : ks_source_open(p, path, &source);
-
-	for (size_t start = 0; !err && source && start < source->length; line++) {
-		const char *newline = memchr(source->text + start, '\n', source->length - start);
-		size_t end = newline ? (size_t)(newline - source->text) : source->length;
-
-		bad |= read_line(p, source, start, end, line, &list) != 0;
-		if (p->values > KS_VALUES_MAX || p->complaints.no_memory)
-			break;
-		start = end + 1;
-	}
-	return err ? err : bad ? -EINVAL : 0;
+	return read_item(p, token, &(struct item_list){ .items = items, .ports = ports });
 }

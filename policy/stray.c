@@ -133,6 +133,15 @@ static bool is_zone(const struct ks_parser *p, const char *word)
 	return ks_policy_zone_id(p->policy, word) >= 0;
 }
 
+/* Returns true for what can only be a name of a host: letters and a dot. */
+static bool is_host_name(const char *word)
+{
+	size_t length = strlen(word);
+
+	return length > 3 && strchr(word, '.') && ks_is_name_char(word[length - 1], true) &&
+	       strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == length;
+}
+
 /* --- values --- */
 
 /* Complains about a word that says `not` by a mark. Returns 0 if it does not. */
@@ -186,6 +195,12 @@ static int complain_address(struct ks_parser *p, const struct stray *stray)
 				       "'%.90s' is an address with a port: expected '%s' here, and 'port %u' behind a "
 				       "protocol such as tcp",
 				       token->text, address, port);
+	if (is_host_name(token->text))
+		return ks_parser_error(
+			p, token, 0,
+			"'%.60s' is a name, and packets have addresses: expected its addresses, or @set of a "
+			"dynamic set that `keepstate set add` fills as they change",
+			token->text);
 	if (prefix)
 		return ks_parser_error(p, token, 0, "'%.60s' has a mask: expected '%s'", token->text, prefix);
 	return ks_parser_error(p, token, 0, "'%.90s' is no address: expected " ADDRESS_TEXT, token->text);

@@ -20,7 +20,8 @@ set web port { 80, 443 }
 ZONES = ["lan", "wan", "dmz"]
 NETWORKS = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/16")]
 FILES = {"empty.conf": "# nothing\n", "blocklist.txt": "192.0.2.0/24\n2001:db8::1 # why\n\n10.0.0.1-10.0.0.3\n",
-         "set.file": "@hosts\n"}
+         "set.file": "@hosts\n", "drop.txt": "; Spamhaus\r\n192.0.2.0/24 ; SBL1\r\n2001:db8::/32\t# both\n",
+         "hosts": "127.0.0.1 localhost\n0.0.0.0 ads.example.com\n", "names": "ads.example.com\n"}
 
 
 # --- words ---
@@ -427,8 +428,11 @@ FACTS = [
     ("Behind => capital and small letters are the same in classes, states and reasons.",
      [test_of('lan > wan arp => allow NEW "NO STATE" state established\n')],
      [test_of("lan > wan arp => ALLOW\n"), test_of("expect state established for lan > wan arp\n")]),
-    ("Reads the entries from a file, one on each line, with # comments.", ['set x file "blocklist.txt"\n'],
+    ("Reads the entries from a file, one on each line, as blocklists come: behind # and behind a semicolon stand comments.",
+     ['set x file "blocklist.txt"\n', 'set x file "drop.txt"\n'],
      ['set x file "set.file"\n', 'set x port file "blocklist.txt"\n']),
+    ("A list of names, such as a hosts file, is refused, because packets have none.", ['set x file "drop.txt"\n'],
+     ['set x file "hosts"\n', 'set x file "names"\n']),
     ("A file that is missing is an error, unless it is optional: then the set is empty, and a warning says so.",
      ['set x file "missing.txt" optional\n', 'set x port file "missing.txt" optional\n',
       'set x file "blocklist.txt" optional\n'],

@@ -97,9 +97,37 @@ static void test_set_file_errors(void **state)
 	check_error("sub/list.txt", 2, 3, "'10.0.0.999' is no address");
 	write_file("sub/list.txt", "10.0.0.1\n@b\n");
 	check_error("sub/list.txt", 2, 1, "expected one address, prefix or range on each line");
+	write_file("sub/list.txt", "# hosts\n0.0.0.0  ads.example.com # one\n0.0.0.0 tracker.example\n");
+	check_error("sub/list.txt", 2, 1,
+		    "this file is a list of names, such as '0.0.0.0  ads.example.com', and a set holds");
+	write_file("sub/list.txt", "192.0.2.1\nads-1.example.com\nb.example.com\n");
+	check_error("sub/list.txt", 2, 1, "this file is a list of names, such as 'ads-1.example.com'");
+	write_file("sub/list.txt", "192.0.2.1 192.0.2.2\n");
+	check_error("sub/list.txt", 1, 1, "'192.0.2.1 192.0.2.2' is no address");
 	write_file("main.conf", "set a port file \"sub/list.txt\"\nallow tcp port @a\n");
 	write_file("sub/list.txt", "80\n90-80\n");
 	check_error("sub/list.txt", 2, 1, "'90-80' is no range of ports");
+}
+
+/* Lists as they are handed out: comments of two kinds, ends of lines of two kinds, a mark of UTF-8 before all. */
+static void test_blocklist(void **state)
+{
+	struct ks_policy *policy;
+	char *text;
+
+	write_file("main.conf",
+		   "set a file \"sub/list.txt\"\nset p port file \"sub/two.conf\"\ndeny tcp source @a port @p\n");
+	write_file("sub/list.txt",
+		   "\xef\xbb\xbf; Spamhaus DROP List 2026/11/30\r\n; Expires: soon\r\n192.0.2.0/24 ; SBL1\r\n"
+		   "198.51.100.0/24; SBL2\r\n\r\n2001:db8::/32 ; SBL3 # and more\n#end\n203.0.113.1-203.0.113.2");
+	write_file("sub/two.conf", "ssh ; remote\n;8080\n80-90\n");
+	policy = load_main("main.conf");
+	text = print_text(policy);
+	assert_non_null(
+		strstr(text, "set a { 192.0.2.0/24, 198.51.100.0/24, 203.0.113.1-203.0.113.2, 2001:db8::/32 }\n"));
+	assert_non_null(strstr(text, "set p port { 22, 80-90 }\n"));
+	free(text);
+	ks_policy_destroy(policy);
 }
 
 static void test_missing(void **state)
@@ -170,8 +198,10 @@ static void test_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_include), cmocka_unit_test(test_set_file_errors), cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_loop),	cmocka_unit_test(test_depth),		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_include),	  cmocka_unit_test(test_set_file_errors),
+		cmocka_unit_test(test_blocklist), cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_loop),	  cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_large),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
