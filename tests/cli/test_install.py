@@ -13,6 +13,7 @@ POLICY = 'etc/keepstate/keepstate.conf'
 NEEDED = {'sbin/keepstate', 'lib/systemd/system/keepstate.service', 'lib/systemd/system/run-keepstate-bpf.mount',
           'lib/systemd/system/keepstate-metrics.service',
           'share/doc/keepstate/grafana/keepstate.json', 'share/bash-completion/completions/keepstate', 'share/man/man8/keepstate.8', 'share/man/man5/keepstate.conf.5',
+          'share/vim/vimfiles/syntax/keepstate.vim', 'share/doc/keepstate/editors/keepstate.tmLanguage.json',
           'share/doc/keepstate/examples/gateway.conf'}
 
 with_meson = pytest.mark.skipif(not shutil.which('meson') or not (BUILD / 'meson-info').is_dir(), reason='meson is not installed')
