@@ -52,6 +52,8 @@ struct targets_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F
 	 __type(key, __u32); __type(value, struct ks_target); };
 struct limits_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_limit); };
+struct effects_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
+	 __type(key, __u32); __type(value, struct ks_effects); };
 struct conditions_inner { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_INNER_MAP); __uint(max_entries, 1);
 	 __type(key, __u32); __type(value, struct ks_conditions); };
 
@@ -68,6 +70,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct limits_inner); } ks_limits MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct conditions_inner); } ks_conditions MAP;
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
+	 __type(key, __u32); __array(values, struct effects_inner); } ks_effects MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
 	 __type(key, __u32); __array(values, struct rules_inner); } ks_rules MAP;
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 2);
@@ -240,6 +244,14 @@ ks_type_shown const struct ks_conditions *env_conditions(struct ks_env *env, __u
 	void *inner = bpf_map_lookup_elem(&ks_conditions, &generation);
 
 	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+}
+
+ks_type_shown const struct ks_effects *env_effects(struct ks_env *env, __u32 rule)
+{
+	__u32 generation = env->generation;
+	void *inner = bpf_map_lookup_elem(&ks_effects, &generation);
+
+	return inner ? bpf_map_lookup_elem(inner, &rule) : NULL;
 }
 
 /* A frame at XDP has no mark: the front leaves packets whose mark is asked for to ingress. */

@@ -17,6 +17,7 @@
  *   ks_members      ARRAY_OF_MAPS [2 * 64]   of ARRAY struct ks_member_page, mmapable: run-time sets by generation slot and number
  *   ks_limits       ARRAY_OF_MAPS [2]        of ARRAY struct ks_limit
  *   ks_conditions   ARRAY_OF_MAPS [2]        of ARRAY struct ks_conditions
+ *   ks_effects      ARRAY_OF_MAPS [2]        of ARRAY struct ks_effects by rule id
  *   ks_budgets      ARRAY, mmapable          struct ks_budget         by ks_budget_index()
  *   ks_shortages    ARRAY                    struct ks_shortage       peers towards which no port is free
  *   ks_challenges   ARRAY [1], mmapable      struct ks_challenges      the challenge of SYNs (core/challenge.h)

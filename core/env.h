@@ -87,6 +87,7 @@ const union ks_tree_node *env_tree(struct ks_env *env, __u32 index);
 const struct ks_target *env_target(struct ks_env *env, __u32 index);
 const struct ks_limit *env_limit(struct ks_env *env, __u32 index);
 const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index);
+const struct ks_effects *env_effects(struct ks_env *env, __u32 rule); /* by its id */
 
 /* State. */
 const struct ks_table_shape *env_table_shape(struct ks_env *env);

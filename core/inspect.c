@@ -28,6 +28,7 @@
 #include "core/env.h"
 #include "core/fragment/fragment.h"
 #include "core/answer.h"
+#include "core/effect.h"
 #include "core/members.h"
 #include "core/port_scan.h"
 #include "core/stage.h"
@@ -84,6 +85,8 @@ static void account_rules(struct ks_env *env, const struct ks_config *config, co
 		env_count_match(env, insp->verdict.rule);
 		if (config && config->dynamics)
 			ks_members_count(env, &insp->opening.as_filtered, insp->verdict.rule_index, insp->pkt.wire_len);
+		if (config && config->effects)
+			ks_effects_apply(env, insp);
 	}
 	if (insp->opening.source_rule && passes)
 		env_count_match(env, insp->opening.source_rule);

@@ -83,6 +83,7 @@ struct ks_insp_opening {
 	__u8 limits; /* KS_FLOW_LIMIT_*: limit.c */
 	__u8 limited; /* 1: limits count it at once, or its packet */
 	__u8 flooded; /* 1: a SYN beyond the threshold of its destination: it is challenged (flood.h) */
+	__u8 ruled; /* 1: its rule has effects on its flows (effect.h) */
 };
 
 /* A search for a source port: written by nat/port.c, `fixed` and `only` by who asks it. */

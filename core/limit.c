@@ -390,7 +390,8 @@ static ks_inline __u32 flow_count(struct ks_env *env, struct ks_inspection *insp
 	met = insp->limiting.met;
 	insp->flow.after = insp->flow.before;
 	insp->flow.after.limits = (met & KS_LIMIT_UNIT(KS_LIMIT_CONNECTIONS) ? KS_FLOW_LIMIT_COUNTED : 0) |
-				  (met & UNITS_PACED ? KS_FLOW_LIMIT_PACED : 0);
+				  (met & UNITS_PACED ? KS_FLOW_LIMIT_PACED : 0) |
+				  (insp->flow.after.limits & KS_FLOW_RULED);
 	if (!ks_table_commit_flow(env, &insp->flow)) {
 		insp->limiting.refused = KS_LIMITS_PER_RULE;
 		limits_take(env, insp, units, KS_TALLY_UNDO);

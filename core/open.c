@@ -39,6 +39,7 @@ static inline void decision_note(struct ks_inspection *insp, const struct ks_dec
 	insp->verdict.rule_index = decision->index;
 	insp->verdict.log = !!(decision->flags & KS_RULE_LOG);
 	insp->opening.limited = !!(decision->flags & KS_RULE_LIMITED);
+	insp->opening.ruled = !!(decision->effects & KS_EFFECTS_OF_FLOWS);
 }
 
 __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_decision *decision)
@@ -48,6 +49,7 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 	insp->opening.as_filtered = insp->sent;
 	decision->action = KS_DENY;
 	decision->index = KS_DECISION_DEFAULT;
+	decision->effects = 0;
 	if (insp->to < KS_ZONE_MAX) {
 		ks_question_make(insp, &insp->opening.as_filtered, KS_LIST_FILTER, &insp->opening.question);
 		ks_rules_ask(env, &insp->opening.question, decision);
@@ -336,6 +338,7 @@ static ks_inline bool is_expected(struct ks_env *env, const struct ks_config *co
 	insp->opening.expected = 0;
 	insp->opening.limited = 0;
 	insp->opening.limits = 0;
+	insp->opening.ruled = 0;
 	if (cannot_open)
 		return false;
 	if (!insp->opening.settled && ks_expect_find(env, insp))

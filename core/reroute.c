@@ -104,7 +104,8 @@ static void rule_note(struct ks_inspection *insp)
 	if (insp->verdict.rule_index == KS_DECISION_DEFAULT || after->rule == (__u16)insp->verdict.rule)
 		return;
 	after->rule = (__u16)insp->verdict.rule;
-	after->limits = limited ? KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED : 0;
+	after->limits =
+		(limited ? KS_FLOW_LIMIT_PENDING | KS_FLOW_LIMIT_PACED : 0) | (insp->opening.ruled ? KS_FLOW_RULED : 0);
 }
 
 static __u32 flow_move(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)

@@ -279,6 +279,7 @@ static ks_inline void decide(struct ks_decision *decision, const struct ks_rule 
 	decision->action = rule->action;
 	decision->flags = rule->flags;
 	decision->helper = rule->helper;
+	decision->effects = rule->effects;
 	decision->target = rule->target;
 	decision->targets = rule->targets;
 }

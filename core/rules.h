@@ -12,6 +12,7 @@
 #include "core/home.h"
 #include "core/state.h"
 #include "core/address.h"
+#include "core/effect.h"
 #include "core/match.h"
 #include "core/protection.h"
 #include "core/types.h"
@@ -103,7 +104,7 @@ struct ks_rule {
 	__u16 target; /* where it translates to: first of its entries in the target table */
 	__u16 targets; /* how many; 0: it translates nothing. All are of the rule's family */
 	__u8 helper; /* enum ks_helper_id that a helper rule assigns */
-	__u8 zero;
+	__u8 effects; /* KS_EFFECT_* (core/effect.h) */
 	__u16 conditions; /* entry of the table of conditions (core/match.h), 0: none */
 	__u8 pad[12];
 };
@@ -311,6 +312,8 @@ struct ks_config {
 	__u32 tree_nodes; /* entries of the table of trees (core/tree.h), 0: every list is walked */
 	__u32 conditions; /* entries of the table of conditions, the first of which is none */
 	__u32 asks; /* conditions that any rule has, a bit each (core/match.h) */
+	__u32 effects; /* entries of the table of effects, by rule id; 0: no rule has any */
+	__u32 pad4;
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 
@@ -436,6 +439,7 @@ struct ks_decision {
 	__u8 action;
 	__u8 flags;
 	__u8 helper;
+	__u8 effects;
 	__u16 target, targets; /* as of struct ks_rule */
 };
 

@@ -147,6 +147,7 @@ struct ks_tables ks_policy_tables(const struct ks_policy *policy)
 		.limits = policy->limits,
 		.tree = policy->tree,
 		.conditions = policy->conditions,
+		.effects = policy->effects,
 	};
 }
 

@@ -33,6 +33,7 @@ struct ks_tables {
 	const struct ks_limit *limits;
 	const union ks_tree_node *tree; /* config->tree_nodes of them; NULL: every list is walked */
 	const struct ks_conditions *conditions;
+	const struct ks_effects *effects;
 };
 
 /* The tables of a policy, which must outlive their use. */

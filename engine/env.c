@@ -70,6 +70,13 @@ const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index)
 	return index < t->config->conditions ? &t->conditions[index] : NULL;
 }
 
+const struct ks_effects *env_effects(struct ks_env *env, __u32 rule)
+{
+	const struct ks_tables *t = &ks_engine_of(env)->tables;
+
+	return rule < t->config->effects ? &t->effects[rule] : NULL;
+}
+
 void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 {
 	(void)asks;

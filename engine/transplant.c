@@ -145,12 +145,12 @@ int ks_engine_transplant(struct ks_engine *engine, const struct ks_transplant *t
 	if (!err) {
 		entry_begin(engine, &transplant->key, &entry);
 		entry.after = transplant->flow;
-		if (!entry.after.limits)
-			entry.after.limits = limits_take(engine, transplant) & KS_FLOW_LIMIT_MASK;
+		if (!(entry.after.limits & ~KS_FLOW_RULED))
+			entry.after.limits |= limits_take(engine, transplant) & KS_FLOW_LIMIT_MASK;
 		entry.after.alias[KS_ORIGINAL] = slots[KS_ORIGINAL];
 		entry.after.alias[KS_REPLY] = slots[KS_REPLY];
 		err = entry_insert(engine, &entry);
-		if (err && entry.after.limits & KS_FLOW_LIMIT_COUNTED && !transplant->flow.limits)
+		if (err && entry.after.limits & KS_FLOW_LIMIT_COUNTED && !(transplant->flow.limits & ~KS_FLOW_RULED))
 			connection_count(engine, transplant, KS_TALLY_UNDO);
 	}
 	for (unsigned side = 0; side < 2; side++) {

@@ -58,6 +58,7 @@ struct ks_kernel;
 	X(MEMBERS, ks_members)               \
 	X(LIMITS, ks_limits)                 \
 	X(CONDITIONS, ks_conditions)         \
+	X(EFFECTS, ks_effects)               \
 	X(GUARDS, ks_guards)                 \
 	X(NEAR_GUARDS, ks_near_guards)       \
 	X(LOCALS, ks_locals)                 \

@@ -116,6 +116,7 @@ static int install_tables(struct ks_kernel *kernel, const struct ks_policy *poli
 		{ KS_MAP_LIMITS, "ks_limit", policy->limits, sizeof(struct ks_limit), config->limits },
 		{ KS_MAP_CONDITIONS, "ks_conditions", policy->conditions, sizeof(struct ks_conditions),
 		  config->conditions },
+		{ KS_MAP_EFFECTS, "ks_effects", policy->effects, sizeof(struct ks_effects), config->effects },
 	};
 	int err = 0;
 
@@ -136,6 +137,7 @@ static void empty_slot(struct ks_kernel *kernel, __u32 slot)
 	ks_kernel_empty_sets(kernel, slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_LIMITS], &slot);
 	bpf_map_delete_elem(kernel->maps[KS_MAP_CONDITIONS], &slot);
+	bpf_map_delete_elem(kernel->maps[KS_MAP_EFFECTS], &slot);
 }
 
 /* Replacing an inner map by itself changes nothing, but waits a grace period. */

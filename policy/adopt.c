@@ -187,16 +187,41 @@ static void renumber_limits(struct ks_policy *policy, const struct ks_ids *ids)
 		qsort(policy->limits, policy->config.limits, sizeof(*policy->limits), compare_limits);
 }
 
+/* The table of effects by the new ids, NULL if there is none. Returns 0 or -ENOMEM. */
+static int effects_by_id(const struct ks_policy *policy, const struct ks_ids *ids, __u32 highest,
+			 struct ks_effects **effects)
+{
+	*effects = NULL;
+	if (!policy->config.effects)
+		return 0;
+	*effects = calloc(highest + 1, sizeof(**effects));
+	if (!*effects)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->info_count; i++) {
+		if (policy->infos[i].id < policy->config.effects)
+			(*effects)[ids->rules[i].id] = policy->effects[policy->infos[i].id];
+	}
+	return 0;
+}
+
 /* Writes the ids into the policy, whose rules are the first of `ids`, in the same order. */
 static int renumber_rules(struct ks_policy *policy, const struct ks_ids *ids)
 {
+	struct ks_effects *effects;
 	__u32 highest = 0, *id_info;
 
 	for (size_t i = 0; i < policy->info_count; i++)
 		highest = KS_MAX(highest, ids->rules[i].id);
 	id_info = calloc(highest + 1, sizeof(*id_info));
-	if (!id_info)
+	if (!id_info || effects_by_id(policy, ids, highest, &effects)) {
+		free(id_info);
 		return -ENOMEM;
+	}
+	if (effects) {
+		free(policy->effects);
+		policy->effects = effects;
+		policy->config.effects = highest + 1;
+	}
 	renumber_limits(policy, ids);
 	for (size_t i = 0; i < policy->info_count; i++) {
 		policy->infos[i].id = ids->rules[i].id;

@@ -123,6 +123,7 @@ struct ks_ast_rule {
 	struct ks_ast_limit *limits;
 	size_t limit_count;
 	struct ks_ast_conditions *conditions; /* policy/condition.h; NULL without any */
+	struct ks_ast_effects *effects; /* policy/effect.h; NULL without any */
 };
 
 struct ks_ast_network {

@@ -8,6 +8,7 @@
 #include "policy/ast.h"
 #include "policy/check.h"
 #include "policy/condition.h"
+#include "policy/effect.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
@@ -484,6 +485,7 @@ static void check_rule(struct ks_parser *p, struct ks_ast_rule *rule)
 	check_ports(p, rule, &rule->dport);
 	check_types(p, rule);
 	ks_conditions_check(p, rule);
+	ks_effects_check(p, rule);
 	ks_check_limits(p, rule);
 }
 
@@ -505,7 +507,7 @@ int ks_check(struct ks_parser *p)
 
 		if (!set->used)
 			ks_parser_warn_at(p, &set->name.place, "set '%s' is %s", set->name.text,
-					  set->filled ? "filled by a limit, and no rule asks for it" : "never used");
+					  set->filled ? "filled by rules, and none asks for it" : "never used");
 	}
 	for (const struct ks_deferred *deferred = p->deferred; deferred; deferred = deferred->next) {
 		if (deferred->fn(p, deferred->arg) == -ENOMEM)

@@ -14,6 +14,7 @@
 #include "core/header/packet.h"
 #include "policy/compile.h"
 #include "policy/condition.h"
+#include "policy/effect.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
@@ -215,7 +216,7 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 	};
 	if (compile_match(c, &rule->sport, &entry->sport_set) || compile_match(c, &rule->dport, &entry->dport_set) ||
 	    compile_match(c, &rule->source, &entry->src_set) || compile_match(c, &rule->destination, &entry->dst_set) ||
-	    ks_compile_conditions(c, rule, &entry->conditions))
+	    ks_compile_conditions(c, rule, &entry->conditions) || ks_compile_effects(c, rule, id, &entry->effects))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
 	if (entry->conditions)
 		entry->flags |= KS_RULE_MAY_MISS;
@@ -365,7 +366,7 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 		.action = rule->action,
 		.log = rule->log,
 	};
-	info->identity = rule->limit_count ? ks_rule_text(c->p, rule, false) : info->text;
+	info->identity = rule->limit_count || rule->effects ? ks_rule_text(c->p, rule, false) : info->text;
 	if (!info->text || !info->identity)
 		return ks_parser_no_memory(c->p);
 	if (rule->limit_count) {

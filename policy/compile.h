@@ -23,7 +23,7 @@ struct ks_compiled_list {
 struct ks_compiler {
 	struct ks_parser *p;
 	struct ks_policy *policy;
-	size_t set_room, range_room, target_room, limit_room, condition_room;
+	size_t set_room, range_room, target_room, limit_room, condition_room, effect_room;
 	struct ks_compiled_list lists[KS_LIST_MAX];
 	struct ks_index sets, conditions; /* by content */
 };

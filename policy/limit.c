@@ -232,7 +232,7 @@ static int parse_per(struct ks_parser *p, struct ks_ast_limit *limit)
 	return token.text[length] ? parse_bits(p, &token, token.text + length + 1, limit) : 0;
 }
 
-static int parse_hold(struct ks_parser *p, struct ks_ast_limit *limit)
+int ks_parse_hold(struct ks_parser *p, __u64 *hold)
 {
 	char low[KS_DURATION_TEXT], high[KS_DURATION_TEXT];
 	struct ks_token token;
@@ -245,7 +245,7 @@ static int parse_hold(struct ks_parser *p, struct ks_ast_limit *limit)
 			p, &token, 0, "'%.60s' is no time in a set: expected a duration such as 10m or 1h30m, %s to %s",
 			token.text, ks_duration_text(KS_DYNAMIC_TIMEOUT_MIN_MS, low),
 			ks_duration_text(KS_DYNAMIC_TIMEOUT_MAX_MS, high));
-	limit->hold = ms;
+	*hold = ms;
 	return 0;
 }
 
@@ -268,7 +268,7 @@ static int parse_overload(struct ks_parser *p, struct ks_ast_limit *limit)
 		return -EINVAL;
 	limit->overload = (struct ks_name){ .text = token.text + 1, .place = token.place };
 	if (ks_parser_accept_word(p, "for"))
-		err = parse_hold(p, limit);
+		err = ks_parse_hold(p, &limit->hold);
 	if (err || !ks_parser_accept_word(p, "end"))
 		return err;
 	if (!ks_parser_accept_word(p, "flows"))
@@ -459,7 +459,7 @@ static void check_proven(struct ks_parser *p, const struct ks_ast_rule *rule)
 				   ks_proto_name(rule->protos[0], buf, sizeof(buf)));
 }
 
-static void check_overload(struct ks_parser *p, const struct ks_name *name)
+void ks_check_filled(struct ks_parser *p, const struct ks_name *name)
 {
 	struct ks_item item = { .set = name->text, .place = name->place };
 	struct ks_ast_set *set = ks_ast_find_set(p->ast, name->text);
@@ -484,7 +484,7 @@ void ks_check_limits(struct ks_parser *p, const struct ks_ast_rule *rule)
 		if (!rule->limits[i].overload.text)
 			continue;
 		overloads = true;
-		check_overload(p, &rule->limits[i].overload);
+		ks_check_filled(p, &rule->limits[i].overload);
 	}
 	if (overloads)
 		check_proven(p, rule);
@@ -492,10 +492,9 @@ void ks_check_limits(struct ks_parser *p, const struct ks_ast_rule *rule)
 
 /* --- compiling --- */
 
-/* As of struct ks_limit. */
-static __u8 overload_number(const struct ks_ast *ast, const struct ks_ast_limit *limit)
+__u8 ks_filled_number(const struct ks_ast *ast, const struct ks_name *name)
 {
-	const struct ks_ast_set *set = limit->overload.text ? ks_ast_find_set(ast, limit->overload.text) : NULL;
+	const struct ks_ast_set *set = name->text ? ks_ast_find_set(ast, name->text) : NULL;
 
 	return set ? (__u8)(set->number + 1) : 0;
 }
@@ -525,7 +524,7 @@ int ks_compile_limits(struct ks_compiler *c, const struct ks_ast_rule *rule, __u
 			.at = count_alike(rule, i, limit),
 			.order = (__u8)i,
 			.hold = limit->hold,
-			.overload = overload_number(c->p->ast, limit),
+			.overload = ks_filled_number(c->p->ast, &limit->overload),
 			.ends = limit->ends,
 		};
 	}

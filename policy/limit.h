@@ -24,4 +24,9 @@ void ks_limits_print(const struct ks_ast_rule *rule, bool amounts, FILE *out);
 /* Prints one limit as it is compiled: "20 connections per source". */
 void ks_limit_print(const struct ks_limit *limit, FILE *out);
 
+/* Sets that packets fill: reads behind `for` how long an entry stays, in ms; checks the set; its number and 1, 0 without one. */
+int ks_parse_hold(struct ks_parser *p, __u64 *hold);
+void ks_check_filled(struct ks_parser *p, const struct ks_name *name);
+__u8 ks_filled_number(const struct ks_ast *ast, const struct ks_name *name);
+
 #endif

@@ -154,6 +154,7 @@ void ks_policy_destroy(struct ks_policy *policy)
 	free(policy->limits);
 	free(policy->tree);
 	free(policy->conditions);
+	free(policy->effects);
 	free(policy->rule_info);
 	free(policy->id_info);
 	ks_arena_destroy(policy->arena);

@@ -13,6 +13,7 @@
 #include "text/names.h"
 #include "policy/ast.h"
 #include "policy/condition.h"
+#include "policy/effect.h"
 #include "policy/limit.h"
 #include "policy/own.h"
 #include "policy/print.h"
@@ -349,6 +350,8 @@ char *ks_rule_text(struct ks_parser *p, const struct ks_ast_rule *rule, bool amo
 			return NULL;
 		rule_translation(rule, file.out);
 		ks_limits_print(rule, amounts, file.out);
+		if (amounts)
+			ks_effects_print(rule, file.out);
 	}
 	text = ks_memory_file_take(&file);
 	return text ? ks_arena_strndup(p->arena, text, strlen(text)) : NULL;

@@ -7,6 +7,7 @@
 #include "text/names.h"
 #include "policy/ast.h"
 #include "policy/condition.h"
+#include "policy/effect.h"
 #include "policy/helper.h"
 #include "policy/icmp.h"
 #include "policy/limit.h"
@@ -17,17 +18,35 @@
 #include "policy/stray.h"
 #include "policy/value.h"
 
-static const char *const clauses[] = { "from",		"to",	  "limit",  "source", "destination", "port",
-				       "proto",		"type",	  "family", "log",    "tcp",	     "udp",
-				       "icmp",		"icmpv6", "sctp",   "gre",    "esp",	     "ah",
+static const char *const clauses[] = {
+	"from",
+	"to",
+	"limit",
+	"source",
+	"destination",
+	"port",
+	"proto",
+	"type",
+	"family",
+	"log",
+	"tcp",
+	"udp",
+	"icmp",
+	"icmpv6",
+	"sctp",
+	"gre",
+	"esp",
+	"ah",
 #define X(id, name) name,
-				       KS_CONDITIONS(X)
+	KS_CONDITIONS(X)
 #undef X
+		"add",
+	"timeout",
 };
 
 #define CLAUSES_TEXT                                                                                             \
 	"from, to, a protocol (tcp, udp, icmp, icmpv6, proto N), port, source port, source, destination, type, " \
-	"family, flags, fragment, ip-option, ttl, length, dscp, mark, limit or log"
+	"family, flags, fragment, ip-option, ttl, length, dscp, mark, limit, add, timeout or log"
 
 static const char *const statements[] = {
 	[KS_STATEMENT_RULE] = "rule",	  [KS_STATEMENT_FORWARD] = "forward", [KS_STATEMENT_REDIRECT] = "redirect",
@@ -310,6 +329,8 @@ static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 	if (strcmp(token.text, "log") == 0)
 		return parse_log(p, rule);
 	err = ks_parse_condition(p, rule, &token);
+	if (err > 0)
+		err = ks_parse_effect(p, rule, &token);
 	if (err <= 0)
 		return err;
 	proto = token.text[0] >= '0' && token.text[0] <= '9' ? -1 : ks_proto_from_name(token.text);

@@ -70,11 +70,12 @@ static inline struct ks_flow_key ks_source_key(const struct ks_tuple *tuple)
 
 #define KS_TCP_LOST 0x80 /* the name by which the other side knew this one is gone: whatever it sends is reset */
 
-/* ks_flow.limits: its rule has limits (core/limit.h) */
+/* ks_flow.limits: its rule has limits (core/limit.h), or effects on its flows (core/effect.h) */
 #define KS_FLOW_LIMIT_COUNTED \
 	0x1 /* it is among the connections that its rule counts: whoever ends it gives that back */
 #define KS_FLOW_LIMIT_PENDING 0x2 /* it will be counted when its originator has proved to be there */
 #define KS_FLOW_LIMIT_PACED 0x4 /* its packets or octets are limited */
+#define KS_FLOW_RULED 0x8 /* its rule has effects on it */
 #define KS_FLOW_LIMIT_MASK 0xfU
 
 #define KS_FLOW_CLASS_MASK 0xfU /* ks_flow.class */

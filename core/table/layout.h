@@ -12,6 +12,6 @@
 #define KS_CORE_TABLE_LAYOUT_H
 
 #define KS_TABLE_LAYOUT 4U
-#define KS_TABLE_LAYOUT_SUM 0x3b0f2efaU
+#define KS_TABLE_LAYOUT_SUM 0xdfa6c502U
 
 #endif

@@ -56,22 +56,55 @@ static __u32 translated_floor(const struct ks_inspection *insp)
 	}
 }
 
-/* The timeout of the flow's class or, without one, of its state. One that the policy has set stands for translated flows, too. */
-static inline __u32 timeout_of(const struct ks_config *config, const struct ks_inspection *insp)
+static inline bool is_established(__u32 state)
+{
+	return state == KS_STATE_TCP_ESTABLISHED || state == KS_STATE_SCTP_ESTABLISHED || state == KS_STATE_DCCP_OPEN;
+}
+
+/* Returns true for a flow that lasts: established, or of a protocol that has no handshake. */
+static inline bool is_lasting(__u32 state)
+{
+	return is_established(state) || ks_state_is_plain(state);
+}
+
+/* A timeout, and a bit that is set if the policy says it, so that it stands for translated flows, too. */
+struct timeout_choice {
+	__u32 timeout;
+	__u64 set;
+};
+
+/* The timeout of the flow's class, or of its rule. */
+static ks_inline void timeout_refine(struct ks_env *env, const struct ks_config *config, const struct ks_flow *flow,
+				     struct timeout_choice *choice)
+{
+	__u32 class = flow->class & (KS_UDP_CLASSES - 1), answered = ks_udp_is_answered(flow) & 1;
+	const struct ks_effects *effects;
+
+	if (class != KS_UDP_PLAIN && config->class_timeout[class][answered]) {
+		choice->timeout = config->class_timeout[class][answered];
+		choice->set = config->class_timeouts_set >> (2 * class + answered);
+	}
+	if (!(flow->limits & KS_FLOW_RULED) || !is_lasting(flow->state))
+		return;
+	effects = env_effects(env, flow->rule);
+	if (!effects || !effects->timeout)
+		return;
+	choice->timeout = effects->timeout;
+	choice->set = 1;
+}
+
+/* The timeout of the flow's rule or its class or, without one, of its state. */
+static inline __u32 timeout_of(struct ks_env *env, const struct ks_config *config, const struct ks_inspection *insp)
 {
 	const struct ks_flow *flow = &insp->flow.after;
-	__u32 class = flow->class & (KS_UDP_CLASSES - 1), state = flow->state & (KS_STATE_SLOTS - 1);
-	__u32 timeout = config->timeout[state], answered;
-	__u64 set = config->timeouts_set >> state;
+	__u32 state = flow->state & (KS_STATE_SLOTS - 1);
+	struct timeout_choice choice = { config->timeout[state], config->timeouts_set >> state };
 
-	if (ks_unlikely(class != KS_UDP_PLAIN)) {
-		answered = ks_udp_is_answered(flow) & 1;
-		if (config->class_timeout[class][answered]) {
-			timeout = config->class_timeout[class][answered];
-			set = config->class_timeouts_set >> (2 * class + answered);
-		}
-	}
-	return ks_unlikely(insp->translate) && !(set & 1) ? KS_MAX(timeout, translated_floor(insp)) : timeout;
+	if (ks_unlikely(flow->class_limits))
+		timeout_refine(env, config, flow, &choice);
+	if (ks_unlikely(insp->translate) && !(choice.set & 1))
+		return KS_MAX(choice.timeout, translated_floor(insp));
+	return choice.timeout;
 }
 
 static inline void timeout_refresh(struct ks_env *env, const struct ks_config *config, struct ks_inspection *insp)
@@ -80,7 +113,7 @@ static inline void timeout_refresh(struct ks_env *env, const struct ks_config *c
 	__u32 flows;
 
 	insp->flow.after.seen = insp->flow.clock;
-	insp->flow.after.timeout = timeout_of(config, insp);
+	insp->flow.after.timeout = timeout_of(env, config, insp);
 	if (ks_likely(!config->adaptive_high))
 		return;
 	counts = env_table_counts(env);
@@ -142,7 +175,7 @@ void ks_track_open(struct ks_env *env, const struct ks_config *config, struct ks
 	*flow = (struct ks_flow){
 		.created = (__u32)(insp->home.now / KS_NSEC_PER_SEC),
 		.rule = (__u16)insp->verdict.rule,
-		.limits = insp->opening.limits & KS_FLOW_LIMIT_MASK,
+		.limits = (insp->opening.limits | (insp->opening.ruled ? KS_FLOW_RULED : 0)) & KS_FLOW_LIMIT_MASK,
 		.zone = { insp->home.from, insp->to },
 		.flags = (insp->from_high ? KS_FLOW_ORIG_IS_HIGH : 0) | (insp->verdict.log ? KS_FLOW_LOG : 0),
 	};
@@ -225,11 +258,6 @@ static __u32 gre_update(struct ks_inspection *insp)
 		plain_prove(insp, insp->flow.after.packets_low[KS_ORIGINAL]);
 	}
 	return reason;
-}
-
-static inline bool is_established(__u32 state)
-{
-	return state == KS_STATE_TCP_ESTABLISHED || state == KS_STATE_SCTP_ESTABLISHED || state == KS_STATE_DCCP_OPEN;
 }
 
 /* The originator of a connection that was taken up in its middle does not establish it alone. */

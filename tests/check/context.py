@@ -249,6 +249,8 @@ def key_of(name, tokens):
         return " ".join([first, *others]).removesuffix(" off")
     if first == "not":
         return others[0]
+    if name in ("effect", "lasting"):
+        return " ".join([first, *others][:2]) if name == "effect" else first
     return first if first in CLAUSES else "protocol"
 
 
@@ -275,8 +277,8 @@ def is_one_of_few(state, name, tokens):
 
 def is_redirected_last(state, name, tokens):
     texts = [token.text if token.kind == "word" else token.kind for token in tokens] + ["newline"]
-    last = max(at for at, text in enumerate(texts) if text == "to")
-    return not any(texts[at:at + 2] == ["to", "self"] and texts[at + 2] in ("port", "log", "limit", "newline")
+    last = max(at for at, text in enumerate(texts) if text == "to" and texts[at - 2] != "add")
+    return not any(texts[at:at + 2] == ["to", "self"] and texts[at + 2] in ("port", "log", "limit", "add", "timeout", "newline")
                    for at in range(last))
 
 
@@ -354,10 +356,10 @@ CONDITIONS = [
               "zone protect protection ignore rule forward redirect nat binat helper", has_entries, about_meaning=True),
     Condition("There must be others, and what is taken away is no dynamic set.", "set clause", takes_from_others,
               about_meaning=True),
-    Condition("A clause, log and an option of a translation stand once in a rule.",
-              "clause log new-port nat-option", stands_once),
+    Condition("A clause, log, an effect and an option of a translation stand once in a rule,",
+              "clause log effect lasting new-port nat-option", stands_once),
     Condition("A rule has up to seven limits, and one of packets and one of octets for each flow.", "rate", is_one_of_few),
-    Condition("to self is a clause only where something follows it that is neither port, log nor limit.", "redirect",
+    Condition("to self is a clause only where something follows it that is none of port, log, limit, add and timeout.", "redirect",
               is_redirected_last),
     Condition("Of the two ends of a range or of shares the lower stands first.",
               "ipv4-range ipv6-range port-range ttl-range length-range new-ports shares part", is_ascending),

@@ -45,6 +45,11 @@ const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index)
 	return index < env->config.conditions ? &env->conditions[index] : NULL;
 }
 
+const struct ks_effects *env_effects(struct ks_env *env, __u32 rule)
+{
+	return rule < env->config.effects ? &env->effects[rule] : NULL;
+}
+
 void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 {
 	(void)asks;

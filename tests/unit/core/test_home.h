@@ -45,6 +45,7 @@ struct ks_env {
 	const struct ks_target *targets;
 	const struct ks_limit *limits;
 	const struct ks_conditions *conditions;
+	const struct ks_effects *effects;
 	__u32 mark; /* of packets */
 	struct ks_table_shape shape;
 	struct ks_table_counts counts;

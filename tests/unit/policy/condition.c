@@ -46,7 +46,7 @@ static void test_errors(void **state)
 	check_all(list, KS_ARRAY_SIZE(list), false);
 }
 
-static void test_which_rules_may_miss(void **state)
+static void test_a_rule_that_may_miss(void **state)
 {
 	ks_auto_policy struct ks_policy *policy = load_good("deny tcp ttl 5\nallow tcp\nallow tcp ttl 6\n");
 
@@ -114,7 +114,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_which_rules_may_miss),
+		cmocka_unit_test(test_a_rule_that_may_miss),
 		cmocka_unit_test(test_what_is_made),
 		cmocka_unit_test(test_normal_form),
 	};

@@ -71,7 +71,7 @@ static void test_a_set_that_nobody_asks(void **state)
 {
 	static const struct complaint list[] = {
 		{ SET "allow tcp limit 5/minute per source overload @bad\n", 1, 5,
-		  "set 'bad' is filled by a limit, and no rule asks for it" },
+		  "set 'bad' is filled by rules, and none asks for it" },
 	};
 
 	check_all(list, KS_ARRAY_SIZE(list), true);
