@@ -312,8 +312,8 @@ __attribute__((always_inline)) __u32 env_broadcast(struct ks_env *env, const str
  * leaves by, so that rules by interface do not apply to it. IPv6 finds no route from a group or a link-local address, so these
  * are left out as its source.
  */
-static ks_inline bool home_find(struct ks_env *env, const struct ks_control *control, const struct ks_tuple *tuple,
-				__u32 from, bool by_route)
+static __attribute__((noinline)) bool home_find(struct ks_env *env, const struct ks_control *control,
+						const struct ks_tuple *tuple, __u32 from, bool by_route)
 {
 	struct bpf_fib_lookup fib = { .ifindex = env->scratch->relay.out_ifindex ?: KS_LOOPBACK_IFINDEX };
 	const struct ks_addr any = {};
