@@ -65,6 +65,17 @@ __u64 ks_rates_begin(struct ks_rates *rates, __u32 bucket, __u64 now)
 	return moment->span;
 }
 
+bool ks_rates_are_whole(const struct ks_rates *rates, __u64 now)
+{
+	for (__u64 i = 0; i < chunks(rates->buckets); i++) {
+		const struct ks_rate_moment *moment = &rates->moments[i];
+
+		if (!moment->time || (!moment->span && now < moment->time + KS_RATES_LEAST))
+			return false;
+	}
+	return true;
+}
+
 static __u16 identity(const struct ks_slot *slot)
 {
 	const struct ks_flow_key *key = &slot->key;

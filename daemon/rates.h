@@ -56,6 +56,12 @@ void ks_rates_fini(struct ks_rates *rates);
 /* Begins to look through the chunk of a bucket. Returns the time that its rates are of, ns; 0: there are none yet. */
 __u64 ks_rates_begin(struct ks_rates *rates, __u32 bucket, __u64 now);
 
+/*
+ * Returns true if a walk of the whole table that begins now will have rates in each chunk. One that broke off before leaves a table of
+ * which a part has been seen.
+ */
+bool ks_rates_are_whole(const struct ks_rates *rates, __u64 now);
+
 /* Looks at the flow of a slot in that chunk: gives its rates, 0 without any. */
 void ks_rates_see(struct ks_rates *rates, __u32 id, const struct ks_slot *slot, __u64 rate[2]);
 

@@ -32,20 +32,22 @@ static int flow_look(__u32 id, const struct ks_slot *slot, void *arg)
 	return 0;
 }
 
-/* Begins a chunk. Without rates to sort by, the bytes are the order. */
+/* Begins a chunk. Without rates of all of the table to sort by, the bytes are the order. */
 static int rates_begin(struct ks_states_answer *answer)
 {
 	const struct ks_kernel *kernel = answer->kernel;
 	struct ks_rates *rates = &answer->daemon->rates;
+	bool whole;
 	__u64 span;
 
 	if (ks_rates_want(rates, ks_kernel_table(kernel), ks_kernel_shape(kernel)->buckets, answer->now))
 		return -ENOMEM;
+	whole = answer->cursor || ks_rates_are_whole(rates, answer->now);
 	span = ks_rates_begin(rates, answer->cursor, answer->now);
 	answer->spans += span;
 	answer->span_count++;
 	answer->rates_missing |= !span;
-	if (!answer->cursor && !span && answer->view.wish.sort == KS_SORT_RATE) {
+	if (!whole && answer->view.wish.sort == KS_SORT_RATE) {
 		answer->fell_back = true;
 		answer->view.wish.sort = KS_SORT_BYTES;
 		answer->view.groups.sort = KS_GROUP_SORT_BYTES;

@@ -54,6 +54,25 @@ static void test_a_rate_needs_two_moments(void **state)
 	ks_rates_fini(&rates);
 }
 
+/* A client that left in the middle of the table leaves half of it without rates: nothing can be sorted by them yet. */
+static void test_half_a_table_is_no_order(void **state)
+{
+	struct ks_rates rates = { 0 };
+
+	want(&rates, NOW);
+	assert_false(ks_rates_are_whole(&rates, NOW));
+	ks_rates_begin(&rates, 0, NOW);
+	assert_false(ks_rates_are_whole(&rates, NOW + 2 * KS_NSEC_PER_SEC));
+	ks_rates_begin(&rates, KS_RATES_CHUNK, NOW + KS_NSEC_PER_SEC);
+	assert_false(ks_rates_are_whole(
+		&rates, NOW + KS_NSEC_PER_SEC)); /* the second chunk was seen just now, for the first time */
+	assert_true(ks_rates_are_whole(&rates, NOW + 2 * KS_NSEC_PER_SEC));
+	ks_rates_begin(&rates, 0, NOW + 2 * KS_NSEC_PER_SEC);
+	ks_rates_begin(&rates, KS_RATES_CHUNK, NOW + 2 * KS_NSEC_PER_SEC);
+	assert_true(ks_rates_are_whole(&rates, NOW + 2 * KS_NSEC_PER_SEC)); /* asked again at once */
+	ks_rates_fini(&rates);
+}
+
 /* A second client shortly after the first one sees the same, and spoils nothing. */
 static void test_those_who_ask_soon_again_see_the_same(void **state)
 {
@@ -146,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_rate_needs_two_moments),
+		cmocka_unit_test(test_half_a_table_is_no_order),
 		cmocka_unit_test(test_those_who_ask_soon_again_see_the_same),
 		cmocka_unit_test(test_a_new_flow_in_a_slot),
 		cmocka_unit_test(test_large_counts),
