@@ -111,6 +111,7 @@ def test_figures(lab, wall, journal):
     knock(lab, 7201, 20)
     points = wait_for(lambda: [point for point in journal.lines("/v1/figures", span=1) if point["dropped"][0] >= 20], SLOW, "a second")
     assert sum(points[-1]["reasons"].values()) == points[-1]["dropped"][0]
+    assert sum(pair["dropped"][0] for pair in points[-1]["zones"]) == points[-1]["dropped"][0]
 
 
 def test_kill_of_the_journal_loses_a_second_at_most(lab, wall, journal):
