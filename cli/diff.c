@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keepstate diff: the packets that two policies treat differently, by proof, in captures, or among the flows that live now. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cli/client.h"
 #include "cli/command.h"
 #include "cli/confine.h"
 #include "cli/diff.h"
+#include "cli/dry_run.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/header/packet.h"
 #include "core/types.h"
+#include "explain/json.h"
 #include "proof/diff.h"
 #include "text/names.h"
 #include "text/plural.h"
@@ -137,18 +142,61 @@ static int files_diff(const char *before, const char *after, const struct ks_dif
 	return wish->json ? policies_json(a, b) : policies_print(a, b);
 }
 
+/* Returns true if the daemon's answer says that something would be different. */
+static bool live_differs(const json_t *answer)
+{
+	const json_t *diff = json_object_get(answer, "diff");
+
+	return json_array_size(json_object_get(diff, "classes")) ||
+	       json_array_size(json_object_get(diff, "settings")) || ks_member_number(answer, "states_denied") ||
+	       ks_member_number(answer, "states_retargeted");
+}
+
+/* Compares the policy in force with a file, on the flows that live now too: a dry run of the daemon. */
+static int live_diff(const char *path, const struct ks_diff_wish *wish)
+{
+	struct ks_call call = { .method = "POST", .path = "/v1/reload" };
+	ks_auto_json json_t *body = NULL, *answer = NULL;
+	char absolute[PATH_MAX];
+	bool differs;
+	int code;
+
+	if (!realpath(path, absolute)) {
+		fprintf(stderr, "keepstate: %s: %s\n", path, strerror(errno));
+		return KS_EXIT_USAGE;
+	}
+	body = json_pack("{s:s, s:b}", "path", absolute, "dry_run", true);
+	if (!body) {
+		fprintf(stderr, "keepstate: %s: the path is not UTF-8, or memory is short\n", path);
+		return KS_EXIT_USAGE;
+	}
+	call.body = body;
+	code = ks_client_call(&call, &answer);
+	if (code != KS_EXIT_OK)
+		return code;
+	differs = live_differs(answer);
+	if (wish->json)
+		ks_json_print(TAKE(answer), stdout);
+	else
+		ks_dry_run_print(answer);
+	return differs ? KS_EXIT_NO : KS_EXIT_OK;
+}
+
 static const char help[] =
 	"Compares two policies: the packets that they treat differently, in classes, by verdict,\n"
 	"translation, log, limits and helper. Each class has a packet that the inspector has judged by both, the\n"
 	"two lines that decide, and a test for the second policy that fails with the first.\n"
 	"Settings that differ are listed behind them.\n"
 	"\n"
-	"With --on the frames and connections of captures that differ are listed instead.\n"
+	"With --on the frames and connections of captures that differ are listed instead. With --live\n"
+	"the policy in force is compared with a file: the packets, and the states that live now and\n"
+	"would not be allowed to open, end, or be translated otherwise. Nothing changes.\n"
 	"Returns 0 if nothing differs, 1 if something does, and 2 or 3 on errors.";
 
 int ks_cmd_diff(int argc, char **argv)
 {
 	struct ks_diff_wish wish = { 0 };
+	bool live = false;
 	const struct ks_option options[] = {
 		{ .name = "json", .help = "print the differences as JSON", .take = ks_take_flag, .target = &wish.json },
 		{ .name = "on",
@@ -156,12 +204,21 @@ int ks_cmd_diff(int argc, char **argv)
 		  .help = "compare on captured traffic; may be repeated",
 		  .take = ks_take_words,
 		  .target = &wish.captures },
+		{ .name = "live",
+		  .help = "compare the policy in force with a file, on living states too",
+		  .take = ks_take_flag,
+		  .target = &live },
 	};
-	const struct ks_usage usage = { "keepstate diff [OPTION]... FILE FILE", help, options, KS_ARRAY_SIZE(options) };
+	const struct ks_usage usage = { "keepstate diff [OPTION]... {FILE FILE | --live FILE}", help, options,
+					KS_ARRAY_SIZE(options) };
 	int code, first = ks_options_parse(&usage, argc, argv, &code);
 
 	if (first < 0)
 		return code;
+	if (live && (argc - first != 1 || wish.captures.count))
+		return ks_usage_error(&usage, "--live takes one policy file, and no captures");
+	if (live)
+		return ks_cli_finish(live_diff(argv[first], &wish));
 	if (argc - first != 2)
 		return ks_usage_error(&usage, "diff needs two policy files");
 	return ks_cli_finish(files_diff(argv[first], argv[first + 1], &wish));

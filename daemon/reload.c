@@ -22,6 +22,7 @@
 #include "daemon/coverage.h"
 #include "daemon/daemon.h"
 #include "daemon/denied.h"
+#include "daemon/foresight.h"
 #include "daemon/handover.h"
 #include "daemon/interfaces/kept_guards.h"
 #include "daemon/interfaces/own_addresses.h"
@@ -431,6 +432,8 @@ int ks_daemon_dry_run(struct ks_daemon *daemon, const struct ks_reload *reload, 
 		ks_json_set(&outcome->change, "rules", json_integer((json_int_t)policy->info_count));
 	if (!err)
 		ks_login_add(daemon, policy, reload->login, &outcome->change);
+	if (!err)
+		ks_foresight_add(daemon, policy, &outcome->change);
 	return err;
 }
 

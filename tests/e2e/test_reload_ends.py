@@ -72,6 +72,14 @@ def test_a_dry_run_lists_them(lab, gate):
     answer = gate.data("reload", "--dry-run", other)[0]
     assert {one["why"] for one in answer["denied"]} == {"this rule denies it", "no rule allows it"}
     assert [one["by"]["line"] for one in answer["denied"] if one["by"]] == [6]
+    refused, = [one for one in answer["diff"]["classes"] if (one["after"]["rule"] or {}).get("line") == 6]
+    assert refused["differs"] == "verdict, log"
+    assert refused["packets"] == "from lan to wan family ipv4 udp port { 0-24, 26-65535 } destination 192.0.2.0/24"
+    assert refused["before"]["verdict"] == "allow" and refused["before"]["rule"]["text"] == "allow from lan to wan"
+    assert refused["before"]["rule"]["file"] == str(gate.path) and answer["diff"]["complete"] is True
+    live = gate.cli("diff", "--live", other)
+    assert live.returncode == 1 and refused["witness"] in live.stdout and "3 living states would not be allowed" in live.stdout, live
+    assert gate.cli("diff", "--live", gate.path).returncode == 0
     status = gate.data("status")[0]
     assert status["generation"] == generation and status["policy"] == str(gate.path)
     assert len(states(gate, 5630)) == 2
