@@ -89,7 +89,7 @@ int ks_daemon_load(const char *path, struct ks_policy **policy, struct ks_load_o
 	err = ks_daemon_test(new, outcome);
 	if (err)
 		return err;
-	err = ks_shadow_check(new, &wish, &outcome->diags, NULL);
+	err = ks_shadow_check(new, &wish, &outcome->diags, NULL) ?: ks_policy_keep_warnings(new, &outcome->diags);
 	if (err)
 		return fail_load(outcome, err, "cannot look for shadowed rules: %s", strerror(-err));
 	err = ks_own_addresses_fill(new);

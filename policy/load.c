@@ -54,26 +54,6 @@ static int parser_init(struct ks_parser *p, struct ks_diags *diags)
 	return 0;
 }
 
-/* A policy that loads has no errors, so whatever was complained about is a warning. The complaints are the caller's, and end before it. */
-static int keep_warnings(struct ks_parser *p)
-{
-	const struct ks_diags *diags = p->complaints.diags;
-	struct ks_policy *policy = p->policy;
-
-	policy->warnings = ks_arena_alloc(p->arena, (diags->count + 1) * sizeof(*policy->warnings));
-	for (size_t i = 0; policy->warnings && i < diags->count; i++) {
-		const struct ks_diag *diag = &diags->list[i];
-		struct ks_policy_warning *warning = &policy->warnings[policy->warning_count++];
-
-		warning->place = diag->place;
-		warning->place.file = ks_arena_strndup(p->arena, diag->place.file, strlen(diag->place.file));
-		warning->message = ks_arena_strndup(p->arena, diag->message, strlen(diag->message));
-		if (!warning->place.file || !warning->message)
-			return -ENOMEM;
-	}
-	return policy->warnings ? 0 : -ENOMEM;
-}
-
 static int build(struct ks_parser *p, const struct ks_source *source, struct ks_policy **policy)
 {
 	int err = ks_parser_read(p, source);
@@ -87,10 +67,8 @@ static int build(struct ks_parser *p, const struct ks_source *source, struct ks_
 		return -ENOMEM;
 	if (err || p->complaints.diags->errors)
 		return -EINVAL;
-	err = keep_warnings(p);
-	if (!err)
-		*policy = TAKE(p->policy);
-	return err;
+	*policy = TAKE(p->policy);
+	return 0;
 }
 
 /* Every command refuses such a path, because the control API could not name the policy. */
@@ -141,6 +119,23 @@ int ks_policy_load_text(const char *text, size_t length, const char *name, const
 		return err;
 	source = text_source(&p, text, length, name, dir);
 	return source ? build(&p, source, policy) : -ENOMEM;
+}
+
+int ks_policy_keep_warnings(struct ks_policy *policy, const struct ks_diags *diags)
+{
+	policy->warnings = ks_arena_alloc(policy->arena, (diags->count + 1) * sizeof(*policy->warnings));
+	policy->warning_count = 0;
+	for (size_t i = 0; policy->warnings && i < diags->count; i++) {
+		const struct ks_diag *diag = &diags->list[i];
+		struct ks_policy_warning *warning = &policy->warnings[policy->warning_count++];
+
+		warning->place = diag->place;
+		warning->place.file = ks_arena_strndup(policy->arena, diag->place.file, strlen(diag->place.file));
+		warning->message = ks_arena_strndup(policy->arena, diag->message, strlen(diag->message));
+		if (!warning->place.file || !warning->message)
+			return -ENOMEM;
+	}
+	return policy->warnings ? 0 : -ENOMEM;
 }
 
 void ks_policy_destroy(struct ks_policy *policy)

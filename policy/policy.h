@@ -178,6 +178,9 @@ int ks_policy_load(const char *path, struct ks_policy **policy, struct ks_diags 
 int ks_policy_load_text(const char *text, size_t length, const char *name, const char *dir, struct ks_policy **policy,
 			struct ks_diags *diags);
 
+/* Keeps the complaints about a policy that is good, which are warnings, for who looks at it later. Returns 0 or -ENOMEM. */
+int ks_policy_keep_warnings(struct ks_policy *policy, const struct ks_diags *diags);
+
 void ks_policy_destroy(struct ks_policy *policy);
 void ks_diags_fini(struct ks_diags *diags);
 
