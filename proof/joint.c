@@ -114,6 +114,18 @@ struct ks_deed ks_joint_deed(const struct ks_joint *joint, size_t claim, int sid
 							       : joint->space.claims[claim].entry };
 }
 
+/* Returns true if the region's packets depend on sets that follow interfaces and are not the firewall's own addresses. */
+static bool follows_interfaces(const struct ks_joint *joint, const struct ks_region *region)
+{
+	for (__u64 some = ~(region->in & region->out); some; some &= some - 1) {
+		const struct ks_variable_set *set = &joint->space.variables.set[__builtin_ctzll(some)];
+
+		if (!set->is_dynamic && !set->is_own)
+			return true;
+	}
+	return false;
+}
+
 /* Returns true if two rules claim the same and do the same. */
 static bool groups_equal(const struct ks_joint *joint, const struct ks_group *a, const struct ks_group *b)
 {
@@ -129,7 +141,8 @@ static bool groups_equal(const struct ks_joint *joint, const struct ks_group *a,
 
 		if (!regions_equal(&claims[a->first + i].region, &claims[b->first + i].region) ||
 		    ks_deeds_differ(&x, &y) || claims[a->first + i].vague != claims[b->first + i].vague ||
-		    (claims[a->first + i].vague && strcmp(text_a, text_b) != 0))
+		    (claims[a->first + i].vague && strcmp(text_a, text_b) != 0) ||
+		    (follows_interfaces(joint, &claims[a->first + i].region) && strcmp(text_a, text_b) != 0))
 			return false;
 	}
 	return true;

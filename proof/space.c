@@ -121,7 +121,8 @@ static __u64 variable_bit(struct ks_variables *variables, const struct ks_variab
 	for (unsigned i = 0; i < variables->count; i++) {
 		const struct ks_variable_set *known = &variables->set[i];
 
-		if (known->dim == set->dim && known->is_dynamic == set->is_dynamic &&
+		if (known->dim == set->dim && known->is_dynamic == set->is_dynamic && known->is_own == set->is_own &&
+		    (known->is_dynamic || known->side != set->side || known->index == set->index) &&
 		    strcmp(known->name, set->name) == 0)
 			return 1ULL << i;
 	}
@@ -150,10 +151,10 @@ static const char *dynamic_name(const struct ks_policy *policy, __u32 number)
 }
 
 /* The variables of a set, a bit each; *vague if they are too many. */
-static __u64 variables_of(struct ks_space *space, __u32 index, enum ks_dim dim, bool *vague)
+static __u64 variables_of(struct ks_space *space, __u32 index, bool is_own, enum ks_dim dim, bool *vague)
 {
 	const struct ks_address_set *own = address_set_of(space->policy, index);
-	struct ks_variable_set set = { .dim = (__u8)dim, .is_dynamic = true };
+	struct ks_variable_set set = { .dim = (__u8)dim, .is_dynamic = true, .side = space->side, .index = index };
 	__u64 bits = 0, bit;
 
 	for (__u64 dynamic = space->policy->sets[index].dynamic; dynamic; dynamic &= dynamic - 1) {
@@ -165,6 +166,7 @@ static __u64 variables_of(struct ks_space *space, __u32 index, enum ks_dim dim, 
 	if (!own)
 		return bits;
 	set.is_dynamic = false;
+	set.is_own = is_own;
 	set.name = ks_policy_zone_name(space->policy, own->zone);
 	bit = variable_bit(&space->variables, &set);
 	*vague |= !bit;
@@ -178,22 +180,22 @@ static void alternative_add(struct alternatives *to, const struct ks_spans *span
 }
 
 /* How an address satisfies a condition: it is in one of the ranges, or in one of the sets whose members come later. */
-static int address_alternatives(struct ks_space *space, __u32 index, bool negated, enum ks_dim dim, __u8 family,
-				struct alternatives *made)
+static int address_alternatives(struct ks_space *space, __u32 index, bool negated, bool is_own, enum ks_dim dim,
+				__u8 family, struct alternatives *made)
 {
 	const struct ks_spans *all = ks_spans_all(dim, family);
 	struct ks_spans run, left;
 	__u64 variables, steps = 0;
-	bool own;
+	bool later;
 
 	*made = (struct alternatives){ 0 };
 	if (index == KS_SET_ANY) {
 		alternative_add(made, all, ~0ULL, ~0ULL, false);
 		return 0;
 	}
-	own = address_set_of(space->policy, index) != NULL;
-	run = own ? (struct ks_spans){ NULL, 0 } : run_of(space->policy, index, family);
-	variables = variables_of(space, index, dim, &made->vague);
+	later = address_set_of(space->policy, index) != NULL;
+	run = later ? (struct ks_spans){ NULL, 0 } : run_of(space->policy, index, family);
+	variables = variables_of(space, index, is_own, dim, &made->vague);
 	if (negated) {
 		if (run.count && ks_spans_subtract(&space->pool, all, &run, &steps, &left))
 			return -ENOMEM;
@@ -202,7 +204,7 @@ static int address_alternatives(struct ks_space *space, __u32 index, bool negate
 	}
 	alternative_add(made, &run, ~0ULL, ~0ULL, false);
 	for (; variables; variables &= variables - 1)
-		alternative_add(made, all, ~0ULL, ~(variables & -variables), own && dim == KS_DIM_DST);
+		alternative_add(made, all, ~0ULL, ~(variables & -variables), later && is_own && dim == KS_DIM_DST);
 	if (made->vague)
 		alternative_add(made, all, ~0ULL, ~0ULL, false);
 	return 0;
@@ -280,8 +282,15 @@ static int claims_multiply(struct ks_space *space, const struct ks_region *regio
 	return err;
 }
 
+/* Returns true if the rule means the firewall's own addresses, and not others that follow its interfaces. */
+static bool names_own(const struct ks_space *space, __u32 entry)
+{
+	return strstr(space->policy->infos[space->policy->rule_info[entry]].text, " address of ") != NULL;
+}
+
 int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry)
 {
+	const bool is_own = names_own(space, entry);
 	const bool vague = rule->flags & (__u8)~FLAGS_KNOWN || rule->conditions;
 	struct alternatives src, dst;
 	int err = 0;
@@ -294,11 +303,11 @@ int ks_space_add(struct ks_space *space, const struct ks_rule *rule, __u32 entry
 		ks_region_fill(&region, families[i], ks_policy_zone_bits(space->policy));
 		err = entry_bound(space, rule, &region);
 		if (!err)
-			err = address_alternatives(space, rule->src_set, rule->flags & KS_RULE_NOT_SRC, KS_DIM_SRC,
-						   families[i], &src);
+			err = address_alternatives(space, rule->src_set, rule->flags & KS_RULE_NOT_SRC, is_own,
+						   KS_DIM_SRC, families[i], &src);
 		if (!err)
-			err = address_alternatives(space, rule->dst_set, rule->flags & KS_RULE_NOT_DST, KS_DIM_DST,
-						   families[i], &dst);
+			err = address_alternatives(space, rule->dst_set, rule->flags & KS_RULE_NOT_DST, is_own,
+						   KS_DIM_DST, families[i], &dst);
 		if (!err)
 			err = claims_multiply(space, &region, &src, &dst, entry, vague);
 	}
@@ -312,6 +321,7 @@ int ks_space_join(struct ks_space *space, const struct ks_policy *policy, enum k
 	int err;
 
 	space->policy = policy;
+	space->side = side;
 	err = add_nobody(space);
 	for (__u32 i = entries.first; !err && i < entries.first + entries.count; i++)
 		err = ks_space_add(space, &policy->rules[i], i);

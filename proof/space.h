@@ -14,7 +14,10 @@
 /* A set whose members come later, at one end of the packet. */
 struct ks_variable_set {
 	__u8 dim; /* KS_DIM_SRC or KS_DIM_DST */
-	bool is_dynamic; /* a run-time set of that name; else own addresses in the zone of that name */
+	bool is_dynamic; /* a run-time set of that name; else what follows the interfaces of the zone of that name */
+	bool is_own; /* it is the firewall's own addresses there */
+	__u8 side; /* of two policies: which knows it by ... */
+	__u32 index; /* ... this set of its tables */
 	const char *name;
 };
 
@@ -41,6 +44,7 @@ struct ks_space {
 	const char *const *zone_names; /* by bit, of two policies in one space; NULL: those of the policy */
 	struct ks_claim *claims;
 	size_t count, room;
+	__u8 side; /* of the policy whose claims are added */
 	struct ks_variables variables;
 	struct ks_pool pool; /* ranges that are not in the policy's tables */
 };

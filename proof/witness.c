@@ -233,7 +233,7 @@ static void address_choose(const struct end *end, struct ks_addr *addr)
 /* The set of own addresses that a variable is, NULL if it is none. */
 static const struct ks_set *own_set(const struct ks_policy *policy, const struct ks_variable_set *set)
 {
-	for (size_t i = 0; !set->is_dynamic && i < policy->address_set_count; i++) {
+	for (size_t i = 0; set->is_own && i < policy->address_set_count; i++) {
 		const struct ks_address_set *own = &policy->address_sets[i];
 
 		if (strcmp(ks_policy_zone_name(policy, own->zone), set->name) == 0)

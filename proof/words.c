@@ -203,7 +203,7 @@ static void put_variables(struct text *text, const struct ks_space *space, const
 			continue;
 		put(text, "%s%s %s", text->length ? " " : "", set->dim == KS_DIM_SRC ? "source" : "destination",
 		    in ? "" : "not ");
-		put(text, set->is_dynamic ? "@%s" : "address of %s", set->name);
+		put(text, set->is_dynamic ? "@%s" : set->is_own ? "address of %s" : "what follows zone %s", set->name);
 	}
 }
 

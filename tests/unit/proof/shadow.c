@@ -155,6 +155,7 @@ static void test_warnings(void **state)
 		  "the outbound direction of this rule is never reached: the rule at t:3" },
 		{ ZONES "helper ftp from a\nhelper ftp from a to b\n", 4, "takes all of its packets" },
 		{ "allow from self to self\n", 1, "what the firewall sends to itself" },
+		{ "allow tcp\ndeny tcp port 22 ttl 1-5\n", 2, "the rule at t:1 takes all" },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++)
@@ -169,6 +170,8 @@ static void test_no_warnings(void **state)
 		{ ZONES "deny from a to b source 10.0.0.1\nallow from a to b\nallow from { a, b } to self\n", 0, NULL },
 		{ "allow source 10.0.0.0/8\nallow source not 10.0.0.0/8\n", 0, NULL },
 		{ "allow tcp port 1-1022\ndeny tcp port 1-1023\n", 0, NULL },
+		{ "allow tcp ttl 1-5\ndeny tcp port 22\n", 0,
+		  NULL }, /* a condition that is not looked at takes nothing */
 		{ "set d { } dynamic\nallow source @d\ndeny source 10.0.0.1\nallow source not @d\n", 0, NULL },
 		{ "set d { 10.0.0.0/8 } dynamic\nallow source @d\ndeny source 10.0.0.1\n", 0, NULL },
 		{ ZONES "deny from a tcp port 25\nallow from { a, b } tcp\n", 0, NULL },
