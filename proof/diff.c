@@ -234,7 +234,7 @@ static void filters_find(struct ks_joint *filter, const struct ks_region *region
 static int region_filter(struct pair_ctx *ctx, const struct ks_region *region)
 {
 	struct ks_joint *filter = &ctx->diff->filter;
-	size_t found[KS_DIFF_SIDES][FILTERS_TRIED];
+	size_t found[KS_DIFF_SIDES][FILTERS_TRIED] = { 0 };
 	unsigned count[KS_DIFF_SIDES] = { 0 };
 	int err = 0;
 

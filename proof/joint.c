@@ -153,7 +153,7 @@ static int groups_make(struct ks_joint *joint, int side)
 	const size_t begin = side ? joint->second : 0, end = side ? joint->space.count : joint->second;
 	struct ks_groups *groups = &joint->groups[side];
 
-	groups->list = calloc(end - begin + 1, sizeof(*groups->list));
+	groups->list = calloc(KS_MAX(end - begin, (size_t)1), sizeof(*groups->list));
 	if (!groups->list)
 		return -ENOMEM;
 	for (size_t i = begin; i < end; i++) {
