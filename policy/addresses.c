@@ -153,7 +153,8 @@ static void fill_from_text(struct ks_policy *policy, const struct ks_address_set
 static bool same_own(const struct ks_address_set *own, unsigned zone, const struct ks_match *match)
 {
 	return own->zone == zone && own->kind == match->own && own->suffix_count == match->suffix_count &&
-	       !memcmp(own->suffixes, match->suffixes, match->suffix_count * sizeof(*match->suffixes));
+	       (!own->suffix_count ||
+		!memcmp(own->suffixes, match->suffixes, own->suffix_count * sizeof(*own->suffixes)));
 }
 
 /* Makes a set without ranges in it, and room for them. */
