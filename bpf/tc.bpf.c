@@ -36,7 +36,6 @@
 #define DHCP_CLIENT_PORT 68
 #define DHCPV6_CLIENT_PORT 546
 #define ETH_DST_OFF 0
-#define ETH_SRC_OFF 6
 
 /* The next filter, if there is one, sees what we pass. */
 #define TC_PASS TC_ACT_UNSPEC

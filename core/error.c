@@ -105,7 +105,7 @@ void ks_stage_error(struct ks_env *env, struct ks_inspection *insp, const __u8 *
 		judge_second_half(env, insp, head);
 		return;
 	}
-	ks_facts_gather(env, insp);
+	ks_facts_gather(env, insp, head);
 	reason = judge_error(env, config, insp, head);
 	if (!ks_again(insp, reason, KS_STAGE_ERROR))
 		ks_conclude(insp, config, reason);

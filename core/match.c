@@ -3,6 +3,7 @@
 #include "core/match.h"
 
 #include "core/env.h"
+#include "core/header/wire.h"
 #include "core/home.h"
 #include "core/inspection.h"
 
@@ -18,7 +19,18 @@ static inline __u8 ttl_came(const struct ks_inspection *insp)
 	return (__u8)KS_MIN(insp->pkt.hop_limit + insp->home.hops, TTL_MAX);
 }
 
-void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp)
+/* Notes the source of the frame. A router gives the packet another one. */
+static ks_inline void link_gather(struct ks_inspection *insp, const __u8 *head)
+{
+	if (insp->home.hops)
+		return;
+	insp->facts.known |= KS_CONDITIONS_LINK;
+	if (insp->pkt.link == KS_LINK_ETHERNET)
+		insp->facts.mac = (__u64)ks_be16(ks_load16(head + ETH_SRC_OFF)) << 32 |
+				  ks_be32(ks_load32(head + ETH_SRC_OFF + 2));
+}
+
+void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp, const __u8 *head)
 {
 	const struct ks_config *config = env_config(env);
 	const struct ks_packet *pkt = &insp->pkt;
@@ -35,6 +47,7 @@ void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp)
 		.fragment = !!(pkt->flags & KS_PKT_FRAGMENT),
 		.length = pkt->l3_len,
 	};
+	link_gather(insp, head);
 	if (config->asks & KS_CONDITIONS_HOME)
 		env_facts(env, config->asks, &insp->facts);
 }
@@ -111,6 +124,8 @@ static ks_inline bool number_holds(struct ks_env *env, const struct ks_condition
 		return set_has(env, c->ttl_set, facts->ttl);
 	case KS_CONDITION_LENGTH:
 		return set_has(env, c->length_set, facts->length);
+	case KS_CONDITION_MAC:
+		return set_has(env, c->mac_set, facts->mac);
 	default:
 		return set_has(env, c->mark_set, facts->mark & c->mark_mask);
 	}
@@ -152,6 +167,8 @@ static ks_inline bool condition_passes(struct ks_env *env, const struct ks_rule 
 {
 	if (!(question->facts.known >> condition & 1))
 		return unknown_passes(rule, question);
+	if (condition == KS_CONDITION_MAC && !question->facts.mac)
+		return false;
 	return condition_holds(env, c, &question->facts, condition) != (c->nots >> condition & 1);
 }
 

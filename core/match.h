@@ -30,7 +30,8 @@ struct ks_rule;
 	X(TTL, "ttl")             \
 	X(LENGTH, "length")       \
 	X(DSCP, "dscp")           \
-	X(MARK, "mark")
+	X(MARK, "mark")           \
+	X(MAC, "mac")
 
 enum ks_rule_condition {
 #define X(id, name) KS_CONDITION_##id,
@@ -47,7 +48,11 @@ _Static_assert(KS_CONDITION_MAX <= 16, "bits of the fields below");
 
 /* Those that only the home can answer. Facts of the headers are there wherever the packet is. */
 #define KS_CONDITIONS_HOME KS_CONDITION_BIT(KS_CONDITION_MARK)
-#define KS_CONDITIONS_HEADER ((KS_CONDITION_BIT(KS_CONDITION_MAX) - 1) & ~KS_CONDITIONS_HOME)
+
+/* Those of the link by which the packet came: they are gone when a router has handled it. */
+#define KS_CONDITIONS_LINK KS_CONDITION_BIT(KS_CONDITION_MAC)
+
+#define KS_CONDITIONS_HEADER (((1U << KS_CONDITION_MAX) - 1) & ~(KS_CONDITIONS_HOME | KS_CONDITIONS_LINK))
 
 /* Those that tell the first packet of a connection from the others, which have the rest in common with it. */
 #define KS_CONDITIONS_FIRST                                                               \
@@ -65,7 +70,8 @@ struct ks_conditions {
 	__u32 length_set; /* bytes of the datagram */
 	__u64 dscp; /* a bit for each code point */
 	__u32 mark_set, mark_mask; /* of the bits of the mark that are in the mask */
-	__u32 pad[8];
+	__u32 mac_set; /* of the frame's source, the first byte highest */
+	__u32 pad[7];
 };
 
 _Static_assert(sizeof(struct ks_conditions) == 64, "conditions are one cache line");
@@ -88,13 +94,14 @@ struct ks_facts {
 	__u8 fragment;
 	__u32 length;
 	__u32 mark;
-	__u32 zero[4];
+	__u64 mac; /* of the frame's source, the first byte highest; 0: its link has none */
+	__u64 zero;
 };
 
 _Static_assert(sizeof(struct ks_facts) == 32, "facts are a part of a question");
 
-/* Notes the facts of the packet in hand, for all questions about it. To be called by each stage that asks the rules. */
-void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp);
+/* Notes the facts of the packet in hand, for all questions about it. To be called by each stage that asks the rules. `head`: as for ks_inspect(). */
+void ks_facts_gather(struct ks_env *env, struct ks_inspection *insp, const __u8 *head);
 
 /* Tells the facts of the packet that opens the flow which the rules are asked about, as far as the packet in hand knows them. */
 void ks_facts_tell(const struct ks_inspection *insp, struct ks_facts *facts);

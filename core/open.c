@@ -454,7 +454,7 @@ void ks_stage_open(struct ks_env *env, struct ks_inspection *insp, const __u8 *h
 	insp->stage = KS_STAGE_DONE;
 	if (!config)
 		return;
-	ks_facts_gather(env, insp);
+	ks_facts_gather(env, insp, head);
 	if (!open_judge(env, config, insp, &reason)) {
 		ks_inspect_conclude(insp, config, reason);
 		return;
@@ -507,6 +507,6 @@ bool ks_front_refuses(struct ks_env *env, struct ks_inspection *insp, const __u8
 	if (insp->flow.found || insp->flow.busy)
 		return false;
 	insp->stage = KS_STAGE_DONE;
-	ks_facts_gather(env, insp);
+	ks_facts_gather(env, insp, head);
 	return front_judge(env, config, insp, head, answers);
 }

@@ -254,7 +254,7 @@ void ks_stage_reroute(struct ks_env *env, struct ks_inspection *insp, const __u8
 	insp->sent = insp->pkt.tuple;
 	insp->verdict.state = insp->flow.before.state;
 	insp->verdict.rule = insp->flow.before.rule;
-	ks_facts_gather(env, insp);
+	ks_facts_gather(env, insp, head);
 	if (!reason)
 		reason = flow_reroute(env, config, insp);
 	if (!reason) {

@@ -30,6 +30,18 @@ static void option_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
 	snprintf(buf, KS_MISS_TEXT, "the packet's IP options are %s", options);
 }
 
+static void mac_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
+{
+	char text[KS_MAC_TEXT];
+
+	if (!(facts->known & KS_CONDITIONS_LINK))
+		snprintf(buf, KS_MISS_TEXT, "the MAC address of its sender is not known where it leaves");
+	else if (!facts->mac)
+		snprintf(buf, KS_MISS_TEXT, "the link has no MAC addresses");
+	else
+		snprintf(buf, KS_MISS_TEXT, "source MAC %s is not its", ks_mac_text(facts->mac, text));
+}
+
 void ks_explain_condition(const struct ks_explain *explain, unsigned condition, char buf[KS_MISS_TEXT])
 {
 	const struct ks_facts *facts = &explain->insp->facts;
@@ -54,6 +66,9 @@ void ks_explain_condition(const struct ks_explain *explain, unsigned condition, 
 		break;
 	case KS_CONDITION_DSCP:
 		snprintf(buf, size, "code point %s is not its", ks_dscp_text(facts->dscp, text));
+		break;
+	case KS_CONDITION_MAC:
+		mac_miss(facts, buf);
 		break;
 	default:
 		snprintf(buf, size, "mark 0x%x is not its", facts->mark);

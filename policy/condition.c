@@ -21,6 +21,7 @@ static int read_ttl(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_length(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions);
+static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions);
 
 /* The conditions. One without a function is a word alone, and `not` stands before it. */
 static const struct {
@@ -35,6 +36,7 @@ static const struct {
 	[KS_CONDITION_LENGTH] = { "length", read_length, false },
 	[KS_CONDITION_DSCP] = { "dscp", read_dscp, false },
 	[KS_CONDITION_MARK] = { "mark", read_mark, false },
+	[KS_CONDITION_MAC] = { "mac", read_mac, false },
 };
 
 /* --- TCP flags --- */
@@ -133,7 +135,7 @@ struct number_list {
 	const char *expected;
 };
 
-static int add_numbers(struct ks_parser *p, struct ks_items *items, const struct ks_place *place, __u32 low, __u32 high)
+static int add_numbers(struct ks_parser *p, struct ks_items *items, const struct ks_place *place, __u64 low, __u64 high)
 {
 	struct ks_item *list = ks_arena_grow(p->scratch, items->list, items->count, sizeof(*list));
 
@@ -221,6 +223,56 @@ static int one_mark(struct ks_parser *p, void *arg)
 static int read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions)
 {
 	return ks_parse_list(p, "a mark such as 0x10", one_mark, conditions);
+}
+
+/* --- addresses of the link --- */
+
+#define MAC_BYTES 6
+
+static int one_mac(struct ks_parser *p, void *arg)
+{
+	const struct ks_token token = *ks_parser_last(p);
+	struct ks_ast_conditions *conditions = arg;
+	__u8 mac[MAC_BYTES];
+	__u64 value = 0;
+
+	if (ks_value_mac(token.text, mac))
+		return ks_parser_error(p, &token, 0,
+				       "'%.60s' is no MAC address: expected one such as 02:00:5e:10:00:01", token.text);
+	for (int i = 0; i < MAC_BYTES; i++)
+		value = value << 8 | mac[i];
+	if (!value)
+		return ks_parser_error(p, &token, 0, "no card has this MAC address: expected that of a sender");
+	return add_numbers(p, &conditions->numbers[KS_CONDITION_MAC], &token.place, value, value);
+}
+
+static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions)
+{
+	return ks_parse_list(p, "a MAC address such as 02:00:5e:10:00:01", one_mac, conditions);
+}
+
+const char *ks_mac_text(__u64 mac, char buf[KS_MAC_TEXT])
+{
+	snprintf(buf, KS_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", (__u8)(mac >> 40), (__u8)(mac >> 32),
+		 (__u8)(mac >> 24), (__u8)(mac >> 16), (__u8)(mac >> 8), (__u8)mac);
+	return buf;
+}
+
+/* Prints each of them: neighbours may be merged to a range. */
+static void print_macs(const struct ks_merged *merged, FILE *out)
+{
+	bool several = merged->count4 > 1 || merged->ranges[0].lo[1] != merged->ranges[0].hi[1];
+	const char *separator = "";
+	char buf[KS_MAC_TEXT];
+
+	fputs(several ? "{ " : "", out);
+	for (size_t i = 0; i < merged->count4; i++) {
+		for (__u64 mac = merged->ranges[i].lo[1]; mac <= merged->ranges[i].hi[1]; mac++) {
+			fprintf(out, "%s%s", separator, ks_mac_text(mac, buf));
+			separator = ", ";
+		}
+	}
+	fputs(several ? " }" : "", out);
 }
 
 /* --- code points of differentiated services --- */
@@ -386,7 +438,8 @@ void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule)
 				   "only TCP has these flags: expected tcp, and no other protocol, in this rule");
 	for (unsigned n = 0; n < KS_CONDITION_MAX; n++) {
 		bool empty = n == KS_CONDITION_DSCP ? !conditions->dscp
-			     : words[n].read == read_ttl || words[n].read == read_length || words[n].read == read_mark
+			     : words[n].read == read_ttl || words[n].read == read_length ||
+					     words[n].read == read_mark || words[n].read == read_mac
 				     ? !conditions->numbers[n].count
 				     : false;
 
@@ -468,7 +521,8 @@ int ks_compile_conditions(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	entry.mark_mask = said->mark_mask;
 	if (compile_numbers(c, said, KS_CONDITION_TTL, &entry.ttl_set) ||
 	    compile_numbers(c, said, KS_CONDITION_LENGTH, &entry.length_set) ||
-	    compile_numbers(c, said, KS_CONDITION_MARK, &entry.mark_set))
+	    compile_numbers(c, said, KS_CONDITION_MARK, &entry.mark_set) ||
+	    compile_numbers(c, said, KS_CONDITION_MAC, &entry.mac_set))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
 	return keep_entry(c, &entry, index);
 }
@@ -491,6 +545,11 @@ static int print_numbers(struct ks_ast *ast, const struct ks_ast_conditions *con
 
 	if (ks_items_merge(ast, &conditions->numbers[n], false, &merged))
 		return -ENOMEM;
+	if (n == KS_CONDITION_MAC) {
+		if (merged.count4)
+			print_macs(&merged, out);
+		return 0;
+	}
 	fputs(merged.count4 > 1 ? "{ " : "", out);
 	for (size_t i = 0; i < merged.count4; i++) {
 		fputs(i ? ", " : "", out);

@@ -41,4 +41,8 @@ const char *ks_dscp_text(unsigned dscp, char buf[KS_DSCP_TEXT]);
 #define KS_FLAGS_TEXT 9
 const char *ks_tcp_flags_letters(unsigned flags, char buf[KS_FLAGS_TEXT]);
 
+/* "02:00:5e:10:00:01" of a number whose highest byte is the first. Returns buf. */
+#define KS_MAC_TEXT 18
+const char *ks_mac_text(__u64 mac, char buf[KS_MAC_TEXT]);
+
 #endif

@@ -337,10 +337,13 @@ static void group_mac(const struct ks_packet_spec *spec, __u8 mac[6])
 
 static void link_put(const struct ks_packet_spec *spec, struct ks_bytes *out)
 {
+	const struct ks_mod *source = ks_spec_mod(spec, KS_MOD_MAC);
 	__u8 macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
 	__u16 type = spec->family == KS_IPV4 ? ETH_TYPE_IPV4 : spec->family == KS_IPV6 ? ETH_TYPE_IPV6 : ETH_TYPE_ARP;
 
 	group_mac(spec, macs);
+	if (source)
+		memcpy(macs + sizeof(macs) / 2, source->data, source->length);
 	ks_bytes_add(out, macs, sizeof(macs));
 	for (size_t i = 0; i < spec->mod_count; i++) {
 		const struct ks_mod *mod = &spec->mods[i];

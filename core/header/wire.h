@@ -13,6 +13,7 @@
 
 /* Ethernet and VLAN tags (IEEE 802.3, 802.1Q) */
 #define ETH_HEADER_LEN 14U
+#define ETH_SRC_OFF 6U
 #define ETH_TYPE_OFF 12U
 #define ETH_GROUP_BIT 0x01 /* of an address's first byte */
 #define ETH_LENGTH_MAX 0x05dc /* up to here the type is a length: LLC, spanning tree (IEEE 802.3 3.2.6) */

@@ -188,6 +188,22 @@ static int dscp_parse(struct ks_reader *reader, struct ks_mod *mod)
 	return 0;
 }
 
+static int mac_parse(struct ks_reader *reader, struct ks_mod *mod)
+{
+	const struct ks_token *token = ks_reader_peek(reader);
+	__u8 mac[6];
+
+	if (token->kind != KS_TOKEN_WORD || ks_value_mac(token->text, mac))
+		return ks_reader_expected(reader, "a MAC address such as 02:00:5e:10:00:01");
+	ks_reader_next(reader);
+	mod->length = sizeof(mac);
+	mod->data = ks_arena_alloc(reader->arena, sizeof(mac));
+	if (!mod->data)
+		return ks_reader_no_memory(reader);
+	memcpy(mod->data, mac, sizeof(mac));
+	return 0;
+}
+
 int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *info, struct ks_mod *mod)
 {
 	switch (info->arg) {
@@ -211,6 +227,8 @@ int ks_mod_argument_parse(struct ks_reader *reader, const struct ks_mod_info *in
 		return extension_parse(reader, mod);
 	case KS_ARG_ADDRESS:
 		return address_parse(reader, mod);
+	case KS_ARG_MAC:
+		return mac_parse(reader, mod);
 	case KS_ARG_DSCP:
 		return dscp_parse(reader, mod);
 	default:

@@ -64,6 +64,7 @@ enum ks_mod_arg {
 	KS_ARG_ADDRESS,
 	KS_ARG_RANGE, /* two numbers in the bounds: part 0-480 */
 	KS_ARG_DSCP, /* a code point: ef, 46 */
+	KS_ARG_MAC,
 };
 
 /* The kinds of packets that a word can describe. */
@@ -99,6 +100,7 @@ enum ks_mod_arg {
 	X(TOS, "tos", NUMBER, 0, 255, KS_FOR_IP, "type of service or traffic class")                                  \
 	X(DSCP, "dscp", DSCP, 0, 63, KS_FOR_IP, "the code point in there")                                            \
 	X(MARK, "mark", NUMBER, 0, 4294967295, KS_FOR_ALL, "the mark that the kernel has put on it")                  \
+	X(MAC, "mac", MAC, 0, 0, KS_FOR_ALL, "the source address of its frame")                                       \
 	X(IP_ID, "ip-id", NUMBER, 0, 4294967295, KS_FOR_IP, "identification, of IPv6 in the fragment header")         \
 	X(DF, "df", NONE, 0, 0, KS_FOR_IPV4, "don't fragment")                                                        \
 	X(FRAGMENT, "fragment", NUMBER, 0, 65535, KS_FOR_IP, "a fragment at this offset in octets, a multiple of 8")  \

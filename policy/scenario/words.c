@@ -189,6 +189,7 @@ void ks_test_words_print(FILE *out)
 		[KS_ARG_ADDRESS] = " ADDRESS",
 		[KS_ARG_RANGE] = " N-N",
 		[KS_ARG_DSCP] = " NAME",
+		[KS_ARG_MAC] = " MAC",
 	};
 
 	for (int i = 0; i < KS_MOD_MAX; i++) {

@@ -226,7 +226,9 @@ def takes_from_others(state, name, tokens):
             meant, taken = meant + (negated is None), taken + (negated is not None)
             negated = None if depth == negated else negated
     return meant or not taken
-CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark").split()
+
+
+CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac").split()
 
 
 def key_of(name, tokens):
