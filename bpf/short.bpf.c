@@ -31,7 +31,7 @@
 #define IPV6_STORED (ETH_HEADER_LEN + IPV6_SRC_OFF)
 #define IPV4_TTL_UNIT 0x0100 /* in the word of TTL and protocol */
 #define IPV6_HOP_SPENT 0xfffe /* -1, in one's complement */
-#define IPV6_CLASS_SHIFT 20
+#define IPV6_CLASS_WORD_SHIFT 20
 #define IPV6_CLASS_MASK 0xffU
 #define TOS_DELAY 0x10 /* RFC 1349 */
 #define TOS_THROUGHPUT 0x08
@@ -70,7 +70,7 @@ static ks_inline __u32 class_of(const struct ks_scratch *scratch)
 
 	if (scratch->insp.pkt.tuple.family == KS_IPV4)
 		return header[IPV4_TOS_OFF];
-	return ks_be32(ks_load32(header)) >> IPV6_CLASS_SHIFT & IPV6_CLASS_MASK;
+	return ks_be32(ks_load32(header)) >> IPV6_CLASS_WORD_SHIFT & IPV6_CLASS_MASK;
 }
 
 static ks_inline __u32 way_slot(const struct way_key *key)

@@ -150,11 +150,11 @@ static bool has_target(const struct ks_takeup *takeup, const struct asked *asked
 static bool is_forwarded_by_rule(struct ks_takeup *takeup, struct asked *asked, __u8 to)
 {
 	struct ks_env *env = ks_engine_env(ks_seed_engine(takeup->seed));
-	const struct ks_question question = { .tuple = asked->connection->sent,
-					      .list = KS_LIST_FILTER,
-					      .from = asked->from,
-					      .to = to,
-					      .facts.of = KS_FACTS_ANY };
+	struct ks_question question = { .tuple = asked->connection->sent,
+					.list = KS_LIST_FILTER,
+					.from = asked->from,
+					.to = to,
+					.facts.of = KS_FACTS_ANY };
 	struct ks_decision *decision = &asked->decision;
 
 	ks_rules_ask(env, &question, decision);
