@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/aside.h"
+#include "daemon/api/api.h"
 #include "daemon/daemon.h"
 #include "text/scoped.h"
 
@@ -27,21 +28,24 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void take_news_until(struct ks_daemon *daemon, int done_fd)
+static void take_news_until(struct ks_daemon *daemon, int done_fd, struct ks_api *api)
 {
 	struct pollfd fds[] = { { .fd = done_fd, .events = POLLIN },
 				{ .fd = daemon->news_fd, .events = POLLIN },
-				{ .fd = daemon->routes_fd, .events = POLLIN } };
+				{ .fd = daemon->routes_fd, .events = POLLIN },
+				{ .fd = api ? ks_api_fd(api) : -1, .events = POLLIN } };
 
 	while (!fds[0].revents) {
-		if (poll(fds, KS_ARRAY_SIZE(fds), -1) < 0)
+		if (poll(fds, KS_ARRAY_SIZE(fds), api ? ks_api_timeout(api) : -1) < 0)
 			continue;
 		if (fds[1].revents || fds[2].revents)
 			ks_daemon_take_news(daemon);
+		if (api)
+			ks_api_work(api);
 	}
 }
 
-void ks_aside_run(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg)
+static void run(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg, struct ks_api *api)
 {
 	ks_auto_fd int done_fd = eventfd(0, EFD_CLOEXEC);
 	struct aside_ctx ctx = { .fn = fn, .arg = arg, .done_fd = done_fd };
@@ -51,6 +55,16 @@ void ks_aside_run(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg)
 		fn(arg); /* without a thread the news wait */
 		return;
 	}
-	take_news_until(daemon, done_fd);
+	take_news_until(daemon, done_fd, api);
 	pthread_join(thread, NULL);
+}
+
+void ks_aside_run(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg)
+{
+	run(daemon, fn, arg, NULL);
+}
+
+void ks_aside_run_serving(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg)
+{
+	run(daemon, fn, arg, daemon->api);
 }

@@ -11,4 +11,10 @@ struct ks_daemon;
  */
 void ks_aside_run(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg);
 
+/*
+ * The same, and clients of the control API are served. fn reads nothing of the daemon's at all, and whoever calls is no handler of
+ * a request.
+ */
+void ks_aside_run_serving(struct ks_daemon *daemon, void (*fn)(void *arg), void *arg);
+
 #endif

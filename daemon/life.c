@@ -416,7 +416,7 @@ static void serve(struct ks_daemon *daemon)
 			ks_interfaces_take_routes(&daemon->interfaces, daemon->routes_fd);
 		if (fds[5].revents)
 			ks_events_take(daemon->events);
-		ks_api_work(daemon->api);
+		ks_api_turn(daemon->api);
 	}
 }
 
@@ -425,6 +425,7 @@ static void hang_up(struct ks_daemon *daemon)
 {
 	if (daemon->events)
 		ks_events_end(daemon->events);
+	ks_api_refuse_put_off(daemon->api);
 	for (int i = 0; daemon->api && i < 10; i++) {
 		ks_api_work(daemon->api);
 		usleep(1000);

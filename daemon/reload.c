@@ -9,8 +9,8 @@
  * leaves the old policy as it was.
  *
  * Threads. A second thread loads and tests, while the daemon's own goes on to guard
- * interfaces that come. It has the policy and the outcome, and nothing else, until
- * it ends; everything after that is done by the daemon's thread.
+ * interfaces that come, and to answer the API. It has the policy and the outcome, and
+ * nothing else, until it ends; everything after that is done by the daemon's thread.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -336,10 +336,12 @@ static int load_aside(struct ks_daemon *daemon, const char *path, struct ks_poli
 {
 	struct load_ctx ctx = { .path = path, .outcome = outcome };
 
-	ks_aside_run(daemon, load_policy, &ctx);
+	ks_aside_run_serving(daemon, load_policy, &ctx);
 	if (ctx.err)
 		return ctx.err;
 	*policy = ctx.policy;
+	if (daemon->quit)
+		return fail_load(outcome, -ECANCELED, "the daemon ends");
 	if (ks_own_addresses_fill(*policy) < 0) /* news of addresses that came meanwhile went to the old one */
 		daemon->addresses_wait = true;
 	return 0;
@@ -385,13 +387,14 @@ static int replace_policy(struct ks_daemon *daemon, const struct ks_reload *relo
 	ks_auto_replaced struct ks_replaced replaced = { 0 };
 	ks_auto_policy struct ks_policy *policy = NULL;
 	const struct ks_table_size size = ks_handover_size(daemon);
-	bool waited = daemon->trial.waits;
+	bool waited;
 	int err;
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (!name)
 		return -ENOMEM;
 	err = load_aside(daemon, name, &policy, outcome);
+	waited = daemon->trial.waits; /* until then it may have been confirmed */
 	if (!err)
 		err = ks_handover_grow(daemon, policy, &outcome->message);
 	if (!err && reload->confirm)

@@ -39,6 +39,7 @@ struct door {
 struct ks_api {
 	struct door doors[KS_DOORS];
 	struct ks_stream_queue queue; /* answers that are being looked for */
+	struct ks_request *put_off; /* the first of them */
 	int poll_fd; /* an epoll of the listening sockets and of the servers' own */
 };
 
@@ -104,6 +105,40 @@ enum MHD_Result ks_api_refuse(struct ks_request *request, unsigned status, const
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	return ks_api_answer(request, status, json_pack("{s:o}", "error", ks_json_text(text)));
+}
+
+enum MHD_Result ks_api_put_off(struct ks_request *request, json_t *wish, void (*run)(struct ks_request *request))
+{
+	struct ks_request **end = &request->daemon->api->put_off;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = request;
+	request->wish = wish;
+	request->run = run;
+	MHD_suspend_connection(request->connection);
+	return MHD_YES;
+}
+
+/* Takes the first request that was put off; its connection goes on at the next turn of the server. */
+static struct ks_request *put_off_take(struct ks_api *api)
+{
+	struct ks_request *request = api->put_off;
+
+	api->put_off = request->next;
+	request->next = NULL;
+	MHD_resume_connection(request->connection);
+	return request;
+}
+
+void ks_api_refuse_put_off(struct ks_api *api)
+{
+	while (api && api->put_off) {
+		struct ks_request *request = put_off_take(api);
+
+		request->answer = json_pack("{s:s}", "error", "the daemon ends");
+		request->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	}
 }
 
 enum MHD_Result ks_api_stream(struct ks_request *request, const char *type, MHD_ContentReaderCallback reader,
@@ -320,8 +355,11 @@ static void end_request(void *cls, struct MHD_Connection *connection, void **sta
 	struct door *door = cls;
 
 	ks_connections_mark(&door->connections, connection, false);
-	if (request)
+	if (request) {
 		free(request->body);
+		json_decref(request->wish);
+		json_decref(request->answer);
+	}
 	free(request);
 	*state = NULL;
 }
@@ -456,5 +494,16 @@ void ks_api_work(struct ks_api *api)
 
 		ks_connections_accept(&door->connections, door->http);
 		MHD_run(door->http);
+	}
+}
+
+void ks_api_turn(struct ks_api *api)
+{
+	ks_api_work(api);
+	while (api->put_off) {
+		struct ks_request *request = api->put_off;
+
+		request->run(request); /* it stays the first, so that others come behind it meanwhile */
+		put_off_take(api);
 	}
 }

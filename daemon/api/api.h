@@ -6,7 +6,8 @@
  *
  * Life cycle of a request. Its head arrives and makes a ks_request, its body is
  * gathered there, its end calls the handler of the route, which answers once. An
- * answer that needs memory and gets none closes the connection (MHD_NO).
+ * answer that needs memory and gets none closes the connection (MHD_NO). What takes
+ * long is put off (ks_api_put_off()): the poll loop does it, and others are answered meanwhile.
  */
 #ifndef KS_DAEMON_API_API_H
 #define KS_DAEMON_API_API_H
@@ -29,10 +30,16 @@ enum ks_door { /* a socket by which clients come */
 int ks_api_create(struct ks_daemon *daemon, struct ks_api **api);
 void ks_api_destroy(struct ks_api *api);
 
-/* Poll the descriptor for reading, for ks_api_timeout() ms at most (-1: no bound), then call ks_api_work(). */
+/* Poll the descriptor for reading, for ks_api_timeout() ms at most (-1: no bound), then call ks_api_work() or ks_api_turn(). */
 int ks_api_fd(const struct ks_api *api);
 int ks_api_timeout(struct ks_api *api);
 void ks_api_work(struct ks_api *api);
+
+/* The same, and does what was put off, in its order. Called by the daemon's loop alone. */
+void ks_api_turn(struct ks_api *api);
+
+/* Refuses what was put off: the daemon ends. */
+void ks_api_refuse_put_off(struct ks_api *api);
 
 /* Makes a socket again if somebody has removed it. Returns 1 if it was made, 0 if nothing was missing, or -errno. */
 int ks_api_mend(struct ks_api *api, enum ks_door which);
@@ -52,6 +59,11 @@ struct ks_request {
 	struct ks_places *followers, *scrapes, *groups; /* of the socket by which the client came */
 	char *body; /* with a zero behind it */
 	size_t body_size, body_room, body_max;
+	void (*run)(struct ks_request *request); /* of one that is put off */
+	struct ks_request *next; /* put off after it */
+	json_t *wish; /* of it: what its body says */
+	json_t *answer; /* to it, for its handler, which is called again */
+	unsigned status;
 };
 
 typedef enum MHD_Result ks_handler_fn(struct ks_request *request);
@@ -72,6 +84,12 @@ __u64 ks_challenge_zones(const struct ks_daemon *daemon);
 
 /* Answers with a JSON value, whose reference it takes; NULL: out of memory. */
 enum MHD_Result ks_api_answer(struct ks_request *request, unsigned status, json_t *value);
+
+/*
+ * Has `run` called by the daemon's loop, which is to do request->wish, whose reference this takes, and to set request->answer and
+ * status. The handler is called again then, with request->run set.
+ */
+enum MHD_Result ks_api_put_off(struct ks_request *request, json_t *wish, void (*run)(struct ks_request *request));
 
 /* Answers {"error": "..."}. */
 __attribute__((format(printf, 3, 4))) enum MHD_Result ks_api_refuse(struct ks_request *request, unsigned status,

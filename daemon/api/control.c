@@ -47,8 +47,8 @@ static void say_reload(const struct ks_daemon *daemon, const struct ks_reload *r
 	ks_change_tell(outcome->change, ks_daemon_say);
 }
 
-static enum MHD_Result answer_reload(struct ks_request *request, const struct ks_reload *reload, int err,
-				     const struct ks_load_outcome *outcome)
+static void answer_reload(struct ks_request *request, const struct ks_reload *reload, int err,
+			  const struct ks_load_outcome *outcome)
 {
 	const struct ks_daemon *daemon = request->daemon;
 	const char *error = outcome->message ? outcome->message : strerror(-err);
@@ -59,13 +59,13 @@ static enum MHD_Result answer_reload(struct ks_request *request, const struct ks
 			  "tests", ks_json_text(outcome->tests), "diagnostics", diags_json(&outcome->diags));
 
 	json_object_update(answer, outcome->change); /* if that fails, the answer still says what is in force */
-	return ks_api_answer(request, outcome_status(err), answer);
+	request->answer = answer;
+	request->status = outcome_status(err);
 }
 
-static enum MHD_Result do_reload(struct ks_request *request, const struct ks_reload *reload, bool is_dry)
+static void do_reload(struct ks_request *request, const struct ks_reload *reload, bool is_dry)
 {
 	struct ks_load_outcome outcome;
-	enum MHD_Result result;
 	int err;
 
 	if (is_dry) {
@@ -74,9 +74,8 @@ static enum MHD_Result do_reload(struct ks_request *request, const struct ks_rel
 		err = ks_daemon_reload(request->daemon, reload, &outcome);
 		say_reload(request->daemon, reload, err, &outcome);
 	}
-	result = answer_reload(request, reload, err, &outcome);
+	answer_reload(request, reload, err, &outcome);
 	ks_load_outcome_fini(&outcome);
-	return result;
 }
 
 /* Returns true if all members that are wishes are true or false. */
@@ -95,16 +94,30 @@ static bool are_wishes(struct ks_request *request, const json_t *body, enum MHD_
 	return true;
 }
 
+static void run_reload(struct ks_request *request)
+{
+	const json_t *wish = request->wish;
+	const struct ks_reload reload = { .path = json_string_value(json_object_get(wish, "path")),
+					  .confirm = (unsigned)json_integer_value(json_object_get(wish, "confirm")),
+					  .login = json_string_value(json_object_get(wish, "login")),
+					  .end_denied = json_is_true(json_object_get(wish, "end_denied")) };
+
+	do_reload(request, &reload, json_is_true(json_object_get(wish, "dry_run")));
+}
+
 enum MHD_Result ks_api_reload(struct ks_request *request)
 {
 	enum MHD_Result result;
-	ks_auto_json json_t *body = ks_api_body(request, &result);
-	const json_t *path = json_object_get(body, "path"), *confirm = json_object_get(body, "confirm");
-	struct ks_reload reload = { .path = json_string_value(path),
-				    .login = json_string_value(json_object_get(body, "login")),
-				    .end_denied = json_is_true(json_object_get(body, "end_denied")) };
-	json_int_t seconds = json_integer_value(confirm);
+	ks_auto_json json_t *body = NULL;
+	const json_t *path, *confirm;
+	json_int_t seconds;
 
+	if (request->run) /* it was done */
+		return ks_api_answer(request, request->status, TAKE(request->answer));
+	body = ks_api_body(request, &result);
+	path = json_object_get(body, "path");
+	confirm = json_object_get(body, "confirm");
+	seconds = json_integer_value(confirm);
 	if (!body)
 		return result;
 	if (path && (!json_is_string(path) || json_string_value(path)[0] != '/'))
@@ -112,10 +125,9 @@ enum MHD_Result ks_api_reload(struct ks_request *request)
 	if (confirm && (!json_is_integer(confirm) || seconds < 1 || seconds > KS_TRIAL_SECONDS_MAX))
 		return ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "confirm: give a number of seconds from 1 to %u",
 				     KS_TRIAL_SECONDS_MAX);
-	reload.confirm = (unsigned)seconds;
 	if (!are_wishes(request, body, &result))
 		return result;
-	return do_reload(request, &reload, json_is_true(json_object_get(body, "dry_run")));
+	return ks_api_put_off(request, TAKE(body), run_reload);
 }
 
 enum MHD_Result ks_api_confirm(struct ks_request *request)

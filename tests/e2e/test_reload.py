@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reloading under traffic: every packet is judged by the old policy or the new one, and states stay."""
+import os
 import time
 
 from conftest import POLICY
-from lab import CLIENT4, SERVER4, SERVER6, pings_lost, wait_for
+from lab import CLIENT4, KEEPSTATE, SERVER4, SERVER6, end_process, pings_lost, wait_for
 
 PORT = 5500
 
@@ -82,6 +83,36 @@ test "this cannot be" {
     assert done.returncode != 0
     assert "this cannot be" in done.stdout + done.stderr
     assert lab.server.ping(CLIENT4) == 0
+
+
+def pipe_with_reader(path):
+    """The pipe to write into, None while nobody reads it."""
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_NONBLOCK), "w")
+    except OSError:
+        return None
+
+
+def test_others_are_answered_while_a_policy_loads(lab, firewall):
+    """A policy that comes slowly, out of a pipe: meanwhile the daemon answers, and another reload waits for its turn."""
+    slow = firewall.path.with_name("slow.conf")
+    os.mkfifo(slow)
+    before = firewall.data("status")[0]["generation"]
+    reload = [KEEPSTATE, "reload", "--netns", firewall.host.name]
+    children = [lab.client.start(*reload, slow)]
+    try:
+        with wait_for(lambda: pipe_with_reader(slow), 30, "the daemon reads the pipe") as pipe:
+            children.append(lab.client.start(*reload, firewall.path))
+            for _ in range(3):
+                assert firewall.data("status")[0]["generation"] == before
+            pipe.write("zone lan { lan0 }\nzone wan { wan0 }\nallow from self\n")
+        for child in children:
+            assert child.wait(60) == 0, child.communicate()[0]
+        assert firewall.data("status")[0]["generation"] == before + 2
+        assert lab.client.ping(SERVER4) == 3  # the second one is in force
+    finally:
+        for child in children:
+            end_process(child)
 
 
 def test_gateway_itself_is_held_to_the_policy(lab, firewall):
