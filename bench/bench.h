@@ -41,6 +41,7 @@ int bench_churn(const struct bench_opts *opts);
 int bench_kernel(const struct bench_opts *opts);
 int bench_memory(const struct bench_opts *opts);
 int bench_policy(const struct bench_opts *opts);
+int bench_rules(const struct bench_opts *opts);
 int bench_policy_text(const struct bench_opts *opts);
 int bench_capture(const struct bench_opts *opts);
 int bench_flood(const struct bench_opts *opts);

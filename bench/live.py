@@ -322,7 +322,9 @@ def policy_loads(bench, out):
     """How long policies take from text to force, beside nft; and connections under many rules."""
     loads = (("1,000 rules", {"rules": 1000}, NFT % ("", nft_rules(1000))),
              ("10,000 rules", {"rules": 10000}, NFT % ("", nft_rules(10000))),
-             ("a set of 100,000 prefixes", {"prefixes": 100000}, nft_set(100000)))
+             ("60,000 rules", {"rules": 60000}, NFT % ("", nft_rules(60000))),
+             ("a set of 100,000 prefixes", {"prefixes": 100000}, nft_set(100000)),
+             ("a set of 1,000,000 prefixes", {"prefixes": 1000000}, nft_set(1000000)))
     with contextlib.ExitStack() as stack:
         lab = None
         try:
@@ -338,10 +340,11 @@ def policy_loads(bench, out):
 
 
 def connections_under_rules(lab, out):
-    found = {"keepstate": [], "nftables": []}
-    for _ in range(lab.bench.runs):
-        for kind, rates in found.items():
-            with lab.firewall(kind, 1000):
-                rates.append(connections(lab, 1))
-    out.rate("live, new TCP connections, last of 1,000 rules matches", "connections/s", found["keepstate"], "nftables",
-             found["nftables"])
+    for number in (10, 1000, 10000):
+        found = {"keepstate": [], "nftables": []}
+        for _ in range(lab.bench.runs):
+            for kind, rates in found.items():
+                with lab.firewall(kind, number):
+                    rates.append(connections(lab, 1))
+        out.rate(f"live, new TCP connections, last of {number:,} rules matches", "connections/s", found["keepstate"],
+                 "nftables", found["nftables"])

@@ -22,6 +22,7 @@ static const struct {
 	{ "front", bench_front, "packets that are refused by the front, and by tc, by test runs" },
 	{ "memory", bench_memory, "kernel memory a flow" },
 	{ "policy", bench_policy, "time to load a policy" },
+	{ "rules", bench_rules, "time to find the rule of a packet in the policy --file, by trees and by the walk" },
 	{ "policy-text", bench_policy_text, "print the policy of these sizes" },
 	{ "capture", bench_capture, "write a capture of --count packets of --flows flows to --file" },
 	{ "flood", bench_flood, "send --count frames of --flows flows by --device (live frames)" },

@@ -245,9 +245,10 @@ int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask);
 
 /*
  * Asks the rules in force `count` questions, up to KS_ASK_RULES_MAX: `index` are those of the rules that decide. In test mode
- * only. Runs the program `repeat` times, and tells how long a run takes, ns: the answers are then of no use. Returns 0 or -errno.
+ * only. `ns` is how long the program took, or NULL. Returns 0 or -errno.
  */
-int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question *questions, __u32 count, __u32 *index);
+int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question *questions, __u32 count, __u32 *index,
+			__u64 *ns);
 
 /* MAC addresses of devices that are stacked on an interface. `kind` is KS_STACKED_*. fn may not change them. */
 int ks_kernel_set_stacked(struct ks_kernel *kernel, const struct ks_stacked_key *key, __u32 kind);

@@ -69,7 +69,8 @@ int ks_kernel_ask(const struct ks_kernel *kernel, struct ks_ask *ask)
 	return opts.retval == 1 ? 0 : -EIO;
 }
 
-int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question *questions, __u32 count, __u32 *index)
+int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question *questions, __u32 count, __u32 *index,
+			__u64 *ns)
 {
 	__u8 frame[KS_ASK_RULES_OFF + KS_ASK_RULES_MAX * KS_ASK_RULES_SIZE] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_out = frame, .repeat = 1);
@@ -82,6 +83,8 @@ int ks_kernel_ask_rules(const struct ks_kernel *kernel, const struct ks_question
 		return -errno;
 	for (__u32 i = 0; i < count; i++)
 		memcpy(&index[i], frame + KS_ASK_RULES_OFF + i * KS_ASK_RULES_SIZE, sizeof(*index));
+	if (ns)
+		*ns = opts.duration;
 	return opts.retval == count ? 0 : -EIO;
 }
 

@@ -80,7 +80,7 @@ static int compare_batch(struct trees *trees, __u64 *seed)
 
 		questions[i] = tree_question(seed, trees->policy, list);
 	}
-	err = ks_kernel_ask_rules(kernel_home_kernel(&trees->home), questions, KS_ASK_RULES_MAX, index);
+	err = ks_kernel_ask_rules(kernel_home_kernel(&trees->home), questions, KS_ASK_RULES_MAX, index, NULL);
 	for (__u32 i = 0; !err && i < KS_ASK_RULES_MAX; i++)
 		compare_one(trees, &questions[i], index[i]);
 	return err;
