@@ -277,9 +277,12 @@ char *ks_coverage_ignore_line(const struct ks_interfaces *interfaces)
 	if (ks_memory_file_open(&file))
 		return NULL;
 	for (size_t i = 0; i < interfaces->count; i++) {
-		char pattern[16];
+		const char *name = interfaces->list[i].name;
+		char pattern[16], text[KS_NAME_TEXT];
 
-		print_pattern(interfaces->list[i].name, pattern);
+		if (ks_name_text(name, text) != name) /* no policy can say it */
+			continue;
+		print_pattern(name, pattern);
 		if (!may_be_ignored(&interfaces->list[i]) || is_pattern_repeated(interfaces, i, pattern))
 			continue;
 		fprintf(file.out, "%s%s", before, pattern);

@@ -9,6 +9,7 @@
 
 #include "daemon/manager.h"
 #include "daemon/report.h"
+#include "text/utf8.h"
 
 static bool detached;
 
@@ -48,11 +49,22 @@ bool ks_report_is_detached(void)
 	return detached;
 }
 
+/* Names of interfaces may hold anything, and must not reach a terminal so. */
+static void clean(char *text)
+{
+	for (size_t size; *text; text++) {
+		size = *text == '\n' || *text == '\t' ? 0 : ks_control_size(text);
+		if (size)
+			memset(text, '?', size);
+	}
+}
+
 __attribute__((format(printf, 2, 0))) static void report(int priority, const char *format, va_list args)
 {
 	char text[4096];
 
 	vsnprintf(text, sizeof(text), format, args);
+	clean(text);
 	if (detached)
 		syslog(priority, "%s", text);
 	else

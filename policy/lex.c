@@ -129,6 +129,22 @@ static size_t unescape(char *text, size_t length)
 	return out;
 }
 
+/* The lexer itself ends strings at those of one byte. */
+static void check_controls(struct ks_lexer *lexer, struct ks_token *token, const char *text, size_t length)
+{
+	struct ks_place place = token->place;
+
+	for (size_t i = 0; i < length; i++) {
+		if (!ks_control_size(text + i) || text[i] == '\t')
+			continue;
+		place.column += (unsigned)i + 1;
+		ks_complain(lexer->complaints, &place, false,
+			    "this string has a control character, which would move what people see: expected text");
+		token->kind = KS_TOKEN_BAD;
+		return;
+	}
+}
+
 /* Labels, names and paths are shown and sent as JSON, which is UTF-8. */
 static void check_encoding(struct ks_lexer *lexer, struct ks_token *token, size_t start)
 {
@@ -137,8 +153,10 @@ static void check_encoding(struct ks_lexer *lexer, struct ks_token *token, size_
 	size_t good = ks_utf8_length(text, length);
 	struct ks_place place = token->place;
 
-	if (good == length)
+	if (good == length) {
+		check_controls(lexer, token, text, length);
 		return;
+	}
 	place.column += (unsigned)good + 1; /* behind the quote */
 	ks_complain(lexer->complaints, &place, false,
 		    "this string is not UTF-8 (byte 0x%02x): expected the file to be saved as UTF-8",

@@ -7,6 +7,7 @@
 #include "text/json.h"
 #include "text/memory_file.h"
 #include "text/scoped.h"
+#include "text/utf8.h"
 
 void ks_json_append(json_t **list, json_t *value)
 {
@@ -66,16 +67,28 @@ json_t *ks_json_text(const char *text)
 	return clean ? json_string(clean) : NULL;
 }
 
+static bool has_control(const char *text)
+{
+	for (; *text; text++) {
+		if (ks_control_size(text))
+			return true;
+	}
+	return false;
+}
+
 const char *ks_name_text(const char *name, char text[KS_NAME_TEXT])
 {
-	ks_auto_json json_t *value = json_string(name);
-	size_t used = 0;
+	const bool is_utf8 = ks_utf8_is_valid(name);
+	size_t used = 0, hidden = 0;
 
-	if (value)
+	if (is_utf8 && !has_control(name))
 		return name;
-	for (; *name && used + sizeof("\\xff") <= KS_NAME_TEXT; name++)
-		used += (size_t)snprintf(text + used, KS_NAME_TEXT - used, *name & 0x80 ? "\\x%02x" : "%c",
+	for (; *name && used + sizeof("\\xff") <= KS_NAME_TEXT; name++) {
+		hidden = hidden ? hidden : is_utf8 ? ks_control_size(name) : *name & 0x80 || ks_control_size(name);
+		used += (size_t)snprintf(text + used, KS_NAME_TEXT - used, hidden ? "\\x%02x" : "%c",
 					 (unsigned char)*name);
+		hidden -= hidden > 0;
+	}
 	text[used] = '\0';
 	return text;
 }

@@ -20,8 +20,8 @@ void ks_json_set(json_t **object, const char *key, json_t *value);
 json_t *ks_json_text(const char *text);
 
 /*
- * The name of an interface for JSON. The kernel takes any bytes: in a name that is
- * not UTF-8 bytes above 127 are written as \xff. Returns `name` or `text`.
+ * The name of an interface for JSON and for people. The kernel takes any bytes: in a name that is
+ * not UTF-8 bytes above 127 are written as \xff, and so are those of control characters. Returns `name` or `text`.
  */
 #define KS_NAME_TEXT 64
 const char *ks_name_text(const char *name, char text[KS_NAME_TEXT]);

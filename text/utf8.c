@@ -59,3 +59,26 @@ bool ks_utf8_is_valid(const char *text)
 
 	return ks_utf8_length(text, length) == length;
 }
+
+size_t ks_control_size(const char *text)
+{
+	static const struct {
+		const char *lead; /* all bytes but the last */
+		unsigned char low, high; /* of the last */
+	} controls[] = {
+		{ "", 0x01, 0x1f },	    { "", 0x7f, 0x7f },		{ "\xc2", 0x80, 0x9f },
+		{ "\xe2\x80", 0xaa, 0xae }, { "\xe2\x81", 0xa6, 0xa9 },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(controls); i++) {
+		size_t lead = strlen(controls[i].lead);
+		unsigned char last;
+
+		if (strncmp(text, controls[i].lead, lead))
+			continue;
+		last = (unsigned char)text[lead];
+		if (last >= controls[i].low && last <= controls[i].high)
+			return lead + 1;
+	}
+	return 0;
+}

@@ -12,4 +12,10 @@ size_t ks_utf8_length(const char *text, size_t length);
 /* Returns true if a NUL-terminated text is UTF-8. */
 bool ks_utf8_is_valid(const char *text);
 
+/*
+ * Returns how many bytes the character has that a NUL-terminated text begins with, if it moves a terminal or turns what it shows
+ * around: C0, DEL, C1, and the controls of direction (UAX #9). Else 0.
+ */
+size_t ks_control_size(const char *text);
+
 #endif

@@ -12,6 +12,10 @@ static void test_characters(void **state)
 		{ "\n\n  alow\n", 3, 3, "unknown statement 'alow' (did you mean 'allow'?)" },
 		{ "deny log \"caf\xe9\"\n", 1, 14, "this string is not UTF-8 (byte 0xe9)" },
 		{ "include \"a\\\\\xff\"\n", 1, 13, "this string is not UTF-8 (byte 0xff)" },
+		{ "deny log \"a\xc2\x9b"
+		  "2J\"\n",
+		  1, 12, "this string has a control character" },
+		{ "deny log \"\xe2\x80\xae\"\n", 1, 11, "this string has a control character" },
 		{ "\"zone\" lan\n", 1, 1, "found the string \"zone\"" },
 	};
 

@@ -19,6 +19,16 @@ static void test_names_of_interfaces(void **state)
 	assert_string_equal(ks_name_text("eth0", text), "eth0");
 	assert_string_equal(ks_name_text("b\xc3\xbcro", text), "b\xc3\xbcro");
 	assert_string_equal(ks_name_text("b\xfcro", text), "b\\xfcro");
+	assert_string_equal(ks_name_text("e\033[31mx", text), "e\\x1b[31mx");
+	assert_string_equal(ks_name_text("\xc3\xbc\xc2\x9b"
+					 "1m",
+					 text),
+			    "\xc3\xbc\\xc2\\x9b1m"); /* C1 */
+	assert_string_equal(ks_name_text("\xe2\x80\xae"
+					 "0hte",
+					 text),
+			    "\\xe2\\x80\\xae0hte"); /* to the left */
+	assert_string_equal(ks_name_text("\xfc\033", text), "\\xfc\\x1b");
 	assert_string_equal(ks_name_text("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", text),
 			    "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff");
 }
