@@ -176,6 +176,16 @@ static __u8 zone_of_route(const struct explainer *explainer, const struct ks_pac
 	return (__u8)zone;
 }
 
+/*
+ * Returns true if the packet is for the box, whatever the words say: those of the log have the address before a translation, and
+ * the zone behind it.
+ */
+static bool is_for_self(const struct explainer *explainer, const struct ks_packet_spec *spec)
+{
+	return spec->from != KS_ZONE_SELF && spec->to < KS_ZONE_MAX && !ks_addr_is_group(&spec->dst, spec->family) &&
+	       zone_of_route(explainer, spec) == KS_ZONE_SELF;
+}
+
 /* Fills in zones that the words leave open. A source is taken to come from the zone that the route to it leads to. */
 static void complete_zones(struct explainer *explainer)
 {
@@ -188,6 +198,8 @@ static void complete_zones(struct explainer *explainer)
 	if (spec->to == KS_ZONE_UNKNOWN)
 		spec->to = spec->from == KS_ZONE_SELF ? ks_world_zone_of(explainer->daemon, &spec->dst, spec->family)
 						      : zone_of_route(explainer, spec);
+	else if (is_for_self(explainer, spec))
+		spec->to = KS_ZONE_SELF;
 }
 
 static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)

@@ -199,8 +199,12 @@ def test_source_address(natlab, translate):
 @pytest.mark.parametrize("outside, inner, server", [(WAN4, INNER4, SERVER4), (WAN6, INNER6, SERVER6)], ids=["ipv4", "ipv6"])
 def test_port_forwarding(natlab, translate, outside, inner, server):
     """A connection to the gateway's port reaches the web server inside, which sees the true client."""
-    translate(f"forward from wan tcp port 8080 to {inner} port 80", MASQUERADE)
+    gate = translate(f"forward from wan tcp port 8080 to {inner} port 80", MASQUERADE)
     at = url(outside).rstrip("/") + ":8080/"
+    to = f"[{outside}]:8080" if ":" in outside else f"{outside}:8080"
+    source = f"[{server}]:40000" if ":" in server else f"{server}:40000"
+    for zone in ("self", "lan"):  # the words of the log have the address before the translation, and the zone behind it
+        assert "=> allow, new" in gate.say("explain", f"wan {source} > {zone} {to} tcp syn")
     assert natlab.server.fetch(at).stdout == f"hello from {natlab.inner.name}\n"
     assert peer_of(natlab.server.fetch(at + "peer", "--interface", server))[0] == server
     assert natlab.server.fetch(url(outside), seconds=1).returncode == 28, "another port is not forwarded"
