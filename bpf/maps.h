@@ -204,7 +204,7 @@ struct ks_ask {
 
 /* The frame of ks_ask_rules: questions, as struct ks_question up to its search, behind room for an Ethernet header. */
 #define KS_ASK_RULES_OFF 16U
-#define KS_ASK_RULES_SIZE __builtin_offsetof(struct ks_question, search)
+#define KS_ASK_RULES_SIZE ((__u32) __builtin_offsetof(struct ks_question, search))
 #define KS_ASK_RULES_MAX 32U
 
 enum ks_held_state { KS_HELD_FREE, KS_HELD_BUSY, KS_HELD_STORED, KS_HELD_RELEASED };

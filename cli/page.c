@@ -30,6 +30,28 @@ static int find_instance(const char *name, struct ks_instance *instance)
 	return err ? KS_EXIT_SYSTEM : KS_EXIT_OK;
 }
 
+/* Returns 0, or the exit status after a complaint. */
+static int check_words(const struct ks_usage *usage, const struct ks_words *listen, const struct ks_words *names,
+		       const struct ks_words *leases, const struct ks_words *dns)
+{
+	if (listen->count > KS_PAGE_LISTENS_MAX || names->count > KS_PAGE_NAMES_MAX)
+		return ks_usage_error(usage, "give at most %d of --listen and %d of --host", KS_PAGE_LISTENS_MAX,
+				      KS_PAGE_NAMES_MAX);
+	if (leases->count > KS_PAGE_LEASES_MAX || dns->count > KS_PAGE_DNS_MAX)
+		return ks_usage_error(usage, "give at most %d of --leases and %d of --dns", KS_PAGE_LEASES_MAX,
+				      KS_PAGE_DNS_MAX);
+	for (size_t i = 0; i < dns->count; i++) {
+		struct sockaddr_storage address;
+		socklen_t size;
+
+		if (ks_host_parse(dns->word[i], 53, &address, &size))
+			return ks_usage_error(usage, "--dns: '%s' is no address such as 192.0.2.53 or [2001:db8::53]",
+					      dns->word[i]);
+	}
+	return 0;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): most of it is the table of options */
 int ks_cmd_page(int argc, char **argv)
 {
 	struct ks_words listen = { .count = 0 }, names = { .count = 0 }, leases = { .count = 0 }, dns = { .count = 0 };
@@ -98,20 +120,9 @@ int ks_cmd_page(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "page takes no operands");
-	if (listen.count > KS_PAGE_LISTENS_MAX || names.count > KS_PAGE_NAMES_MAX)
-		return ks_usage_error(&usage, "give at most %d of --listen and %d of --host", KS_PAGE_LISTENS_MAX,
-				      KS_PAGE_NAMES_MAX);
-	if (leases.count > KS_PAGE_LEASES_MAX || dns.count > KS_PAGE_DNS_MAX)
-		return ks_usage_error(&usage, "give at most %d of --leases and %d of --dns", KS_PAGE_LEASES_MAX,
-				      KS_PAGE_DNS_MAX);
-	for (size_t i = 0; i < dns.count; i++) {
-		struct sockaddr_storage address;
-		socklen_t size;
-
-		if (ks_host_parse(dns.word[i], 53, &address, &size))
-			return ks_usage_error(&usage, "--dns: '%s' is no address such as 192.0.2.53 or [2001:db8::53]",
-					      dns.word[i]);
-	}
+	code = check_words(&usage, &listen, &names, &leases, &dns);
+	if (code)
+		return code;
 	if (instance && (!*instance || strchr(instance, '/') || strlen(instance) >= sizeof(opts.instance.name)))
 		return ks_usage_error(&usage, "--instance: '%s' is no name of a directory below /run/keepstate",
 				      instance);

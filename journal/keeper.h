@@ -38,7 +38,7 @@ struct ks_keeper {
 	char why[KS_KEEPER_WHY]; /* while it waits or is stopped */
 	int64_t size, limit, age; /* bytes, bytes, seconds */
 	uint64_t lost; /* events since the start */
-	uint64_t unsent; /* what could not be sent elsewhere */
+	uint64_t unsent; /* messages that could not be sent elsewhere */
 	bool connected; /* to the daemon's events */
 	bool follows; /* the events are wanted */
 	bool quit;

@@ -89,15 +89,20 @@ static int check_directory(const struct ks_start *start)
 	struct stat status;
 	const struct dirent *entry;
 	DIR *dir;
-	int err = 0;
+	int fd, err = 0;
 
 	if (fstat(start->directory_fd, &status))
 		return -errno;
 	if (status.st_uid == start->uid)
 		return 0;
-	dir = fdopendir(openat(start->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (!dir)
-		return -errno;
+	fd = openat(start->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
 	while (!err && (entry = readdir(dir)))
 		err = is_ours(entry->d_name) ? 0 : -ENOTEMPTY;
 	closedir(dir);

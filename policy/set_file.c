@@ -92,6 +92,7 @@ static int complain_names(struct ks_parser *p, const struct file_line *line)
 
 static int read_entry(struct ks_parser *p, struct file_line *line, bool ports, struct ks_items *items)
 {
+	struct ks_token token = line->token;
 	char word[WORD_MAX];
 
 	if (++p->values > KS_VALUES_MAX)
@@ -102,8 +103,8 @@ static int read_entry(struct ks_parser *p, struct file_line *line, bool ports, s
 				       ports ? "port, range of ports or service" : "address, prefix or range");
 	memcpy(word, line->text, line->length);
 	word[line->length] = '\0';
-	line->token.text = word;
-	return ks_read_item(p, &line->token, ports, items);
+	token.text = word;
+	return ks_read_item(p, &token, ports, items);
 }
 
 /* Reads all lines. Behind a name there are others, so that is the end. */

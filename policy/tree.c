@@ -142,9 +142,9 @@ static int copy_side(struct grower *g, size_t first, __u32 count, const struct k
 	return 0;
 }
 
-static int grow(struct grower *g, __u32 count, __u64 budget, unsigned depth, __u32 *to);
+static int grow(struct grower *g, __u32 count, __u32 budget, unsigned depth, __u32 *to);
 
-static int grow_side(struct grower *g, size_t first, __u32 count, const struct fork *fork, unsigned side, __u64 budget,
+static int grow_side(struct grower *g, size_t first, __u32 count, const struct fork *fork, unsigned side, __u32 budget,
 		     unsigned depth, __u32 *to)
 {
 	__u32 *bound = side ? &g->region.lo[fork->split.field] : &g->region.hi[fork->split.field], kept = *bound;
@@ -159,11 +159,12 @@ static int grow_side(struct grower *g, size_t first, __u32 count, const struct f
 }
 
 /* Makes the subtree of the last `count` boxes, which are used up; it may name `budget` boxes. */
-static int grow(struct grower *g, __u32 count, __u64 budget, unsigned depth, __u32 *to)
+static int grow(struct grower *g, __u32 count, __u32 budget, unsigned depth, __u32 *to)
 {
 	size_t first = g->ref_count - count, at = g->fork_count;
-	struct fork fork;
-	__u32 on[2];
+	struct fork fork = { 0 };
+	__u32 on[2] = { 0 };
+	__u64 both;
 	int err = 0;
 
 	if (depth == KS_TREE_DEPTH_MAX || !find_split(g, count, budget, &fork.split, on))
@@ -171,8 +172,9 @@ static int grow(struct grower *g, __u32 count, __u64 budget, unsigned depth, __u
 	if (ks_compile_reserve(&g->forks, &g->fork_room, at, 1, sizeof(fork)))
 		return -ENOMEM;
 	g->fork_count++;
+	both = KS_MAX((__u64)on[0] + on[1], 1ULL);
 	for (unsigned side = 0; !err && side < 2; side++)
-		err = grow_side(g, first, count, &fork, side, budget * on[side] / (on[0] + on[1]), depth,
+		err = grow_side(g, first, count, &fork, side, (__u32)((__u64)budget * on[side] / both), depth,
 				&fork.to[side]);
 	g->forks[at] = fork;
 	g->ref_count = first;
@@ -278,7 +280,7 @@ static int make_part(struct grower *g, enum part part, struct part_root roots[PA
 	region_init(&g->region);
 	g->fork_count = 0;
 	g->largest = 0;
-	err = grow(g, boxes, (__u64)BUDGET_FACTOR * boxes + BUDGET_LEAST, 0, &from);
+	err = grow(g, boxes, (__u32)KS_MIN((__u64)BUDGET_FACTOR * boxes + BUDGET_LEAST, 0xffffffffULL), 0, &from);
 	if (!err)
 		err = pack(g, from, &root.to);
 	if (!err)

@@ -80,6 +80,8 @@ bool ks_split_choose(const struct ks_boxes *boxes, const __u32 *refs, __u32 coun
 	__u64 best = ~0ULL;
 	struct ends ends;
 
+	if (!count)
+		return false;
 	for (unsigned field = 0; field < boxes->fields; field++) {
 		take_ends(boxes, refs, count, region, field, &ends);
 		if (ends.lo[0] == ends.lo[ends.count - 1] && ends.hi[0] == ends.hi[ends.count - 1])

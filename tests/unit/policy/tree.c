@@ -41,7 +41,7 @@ static void pair_close(struct pair *pair)
 /* Returns 1 if a rule decides. */
 static __u32 assert_same_decision(const struct pair *pair, const struct ks_question *question)
 {
-	struct ks_decision decision[2];
+	struct ks_decision decision[2] = { { 0 } };
 
 	for (int i = 0; i < 2; i++) {
 		struct ks_question q = *question;
@@ -70,7 +70,7 @@ static void test_random(void **state)
 	for (__u32 round = 0; round < ROUNDS; round++) {
 		for (size_t i = 0; i < KS_ARRAY_SIZE(kinds); i++) {
 			struct ks_policy *policy = load_good(BASE);
-			struct pair pair;
+			struct pair pair = { 0 };
 
 			assert_int_equal(tree_randomize(&seed, policy, kinds[i].rules, kinds[i].narrow), 0);
 			pair_open(&pair, policy);
