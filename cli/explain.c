@@ -5,6 +5,7 @@
  * asks the daemon.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -193,6 +194,31 @@ static int explain_by_file(const char *path, const struct ks_words *captures, co
 	return code == KS_EXIT_OK ? explain_by_policy(policy, captures, NULL, words, wish) : code;
 }
 
+/*
+ * The journal does not know which addresses the interfaces had: others stand for them, of blocks that nobody uses (RFC 7600,
+ * RFC 6666), so that a translation is shown as one.
+ */
+static void addresses_stand_in(struct ks_policy *policy)
+{
+	static const struct ks_addr dummy[] = { { .b = { [12] = 192, [15] = 8 } }, { .b = { 1, [15] = 1 } } };
+	struct ks_config *config = &policy->config;
+	bool any = false;
+
+	for (size_t i = 0; config->options & KS_OPT_NAT && i < policy->zone_count; i++) {
+		unsigned zone = policy->zones[i].id;
+
+		if (config->addressed >> zone & 1)
+			continue;
+		memcpy(config->address[zone], dummy, sizeof(dummy));
+		config->addressed |= 1ULL << zone;
+		any = true;
+	}
+	if (any)
+		fputs("keepstate: the addresses of the interfaces then are not known: 192.0.0.8 and 100::1 stand for "
+		      "them\n",
+		      stderr);
+}
+
 /* By the policy that was in force at a moment, as the journal has it: its text in one piece; and with the flows of then. */
 static int explain_by_past(const char *at, const char *words, const struct explain_wish *wish)
 {
@@ -201,16 +227,21 @@ static int explain_by_past(const char *at, const char *words, const struct expla
 	ks_auto_diags struct ks_diags diags = { 0 };
 	ks_auto_json json_t *then = NULL;
 	const char *text, *name;
+	char form[PATH_MAX + 32];
 	int err, code = ks_history_policy(at, &then);
 
 	if (code != KS_EXIT_OK)
 		return code;
 	text = json_string_value(json_object_get(then, "text"));
 	name = json_string_value(json_object_get(then, "policy"));
-	err = ks_policy_load_text(text ? text : "", text ? strlen(text) : 0, name ? name : "policy", NULL, &policy,
-				  &diags);
+	snprintf(form, sizeof(form), "normal form of %s",
+		 name ? name : "the policy"); /* its lines are not those of the file */
+	err = ks_policy_load_text(text ? text : "", text ? strlen(text) : 0, form, NULL, &policy, &diags);
 	ks_diags_print(&diags, stderr, ks_output_colour(stderr));
-	return err ? ks_cli_load_code(err) : explain_by_policy(policy, &none, at, words, wish);
+	if (err)
+		return ks_cli_load_code(err);
+	addresses_stand_in(policy);
+	return explain_by_policy(policy, &none, at, words, wish);
 }
 
 static int explain_by_daemon(const char *words, const struct explain_wish *wish)
