@@ -102,7 +102,7 @@ static void test_broken_texts_are_survived(void **state)
 	};
 
 	for (size_t i = 0; i < 3; i++) {
-		for (size_t cut = 0; cut <= strlen(texts[i]); cut++) {
+		for (size_t cut = 0; cut < strlen(texts[i]); cut++) {
 			struct ks_leases leases = { 0 };
 			char *text = strdup(texts[i]);
 
