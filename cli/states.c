@@ -176,8 +176,8 @@ static int kill_run(const struct ks_usage *usage, struct choices *choices, int c
 static int choices_run(const struct ks_usage *usage, struct choices *choices, int count, char **operands)
 {
 	bool filtered = ks_state_filters_count(&choices->list.query.filters) != 0;
-	bool others = choices->columns || is_ordered(choices) || choices->csv || choices->conntrack;
 	int code = output_choose(usage, choices);
+	bool others = choices->columns || is_ordered(choices) || choices->list.output > KS_STATES_JSON;
 
 	if (code != KS_EXIT_OK)
 		return code;

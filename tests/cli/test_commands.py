@@ -237,6 +237,12 @@ def test_states_names_the_wrong_word(keepstate):
     assert "not 'bar'" in keepstate('states', 'kill', 'bar', code=2).stderr
 
 
+@pytest.mark.parametrize('form', ('csv', 'conntrack'))
+@pytest.mark.parametrize('words', (('--at', 'now'), ('--mappings',), ('--limits',)))
+def test_states_that_have_no_such_form(keepstate, words, form):
+    assert 'goes with' in keepstate('states', *words, '--format', form, code=2).stderr
+
+
 @pytest.mark.skipif(not shutil.which('strace') or os.geteuid(), reason='needs root and strace')
 def test_files_of_strangers_are_read_without_rights(keepstate):
     """Capabilities and the right to write files are given up before the first byte of a policy or a capture is read."""
