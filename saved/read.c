@@ -143,9 +143,11 @@ static int read_name(struct source *source, struct ks_saved *saved, enum ks_save
 
 	if (source->is_short || !length || memchr(text, '\0', length))
 		return refuse(source, "it is damaged: a name is not whole");
-	name = strndup((const char *)text, length);
+	name = malloc(length + 1);
 	if (!name)
 		return -ENOMEM;
+	memcpy(name, text, length);
+	name[length] = '\0';
 	if (!note_name(saved, list, number, &name))
 		return refuse(source, "it is damaged: the number %llu is given to two names, or cannot be", number);
 	return 0;
