@@ -89,13 +89,22 @@ static ks_inline bool way_fits(const struct way *way, const struct way_key *key)
 	       way->key.mark == key->mark && way->key.class == key->class;
 }
 
+/* Returns true if nothing is to be asked about the packet any more, and a flow that was there before it lets it pass. */
+static ks_inline bool passes_by_flow(const struct ks_inspection *insp)
+{
+	if (insp->verdict.reason == KS_REASON_OK_ESTABLISHED)
+		return true;
+	return insp->verdict.reason == KS_REASON_OK_NEW && insp->verdict.action == KS_ALLOW && insp->flow.found &&
+	       !insp->opening.replaces && (insp->stage == KS_STAGE_DONE || insp->stage == KS_STAGE_WRITE);
+}
+
 /* Returns true if nothing but a TTL and link addresses would change on its way, besides its translation. */
 static ks_inline bool is_plain(const struct __sk_buff *skb, const struct ks_inspection *insp)
 {
 	const struct ks_packet *pkt = &insp->pkt;
 	__u32 header = pkt->tuple.family == KS_IPV4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
 
-	if (insp->verdict.reason != KS_REASON_OK_ESTABLISHED || insp->translate & KS_TRANSLATE_PORT)
+	if (!passes_by_flow(insp) || insp->translate & KS_TRANSLATE_PORT)
 		return false;
 	if (pkt->flags & ~(KS_PKT_ICMP_QUERY | KS_PKT_ICMP_ANSWER) || pkt->link != KS_LINK_ETHERNET ||
 	    pkt->l3_off != ETH_HEADER_LEN || pkt->l4_off != ETH_HEADER_LEN + header)
