@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The short way: a packet of an established flow leaves from ingress, by the interface that the routes lead to, and meets the
+ * The short way: a packet of a known flow leaves from ingress, by the interface that the routes lead to, and meets the
  * kernel's forwarding no more. Ingress makes both halves of its translation, takes one from its TTL, and hands it to the
  * queue of the interface, where shaping, egress hooks and captures see it as ever.
  *

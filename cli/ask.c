@@ -18,14 +18,9 @@ static const char *const answers[] = { [KS_REACH_NEVER] = "never", [KS_REACH_ONL
 static json_t *class_json(const struct ks_answer_class *class)
 {
 	const struct ks_rule_info *info = ks_deed_info(&class->deed);
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	ks_auto_free char *text = ks_regions_text(class->space, class->region, class->regions);
 
-	if (!out)
-		return NULL;
-	ks_regions_print(class->space, class->region, class->regions, out);
-	if (fclose(out))
+	if (!text)
 		return NULL;
 	return json_pack("{s:s, s:b, s:s, s:b, s:o, s:o}", "packets", text, "more",
 			 class->regions == KS_ANSWER_REGIONS_MAX, "does", ks_deed_verbs(&class->deed), "perhaps",

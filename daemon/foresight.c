@@ -14,6 +14,7 @@
 #include "daemon/interfaces/own_addresses.h"
 #include "proof/diff.h"
 #include "text/json.h"
+#include "text/memory_file.h"
 
 struct foresight_ctx {
 	const struct ks_policy *running; /* only its rules' places and texts are read */
@@ -50,15 +51,17 @@ static void compare(void *arg)
 void ks_foresight_add(struct ks_daemon *daemon, struct ks_policy *policy, json_t **change)
 {
 	struct foresight_ctx ctx = { .running = daemon->policy, .policy = policy };
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	ks_auto_free char *text = NULL;
-	FILE *out = daemon->policy ? open_memstream(&text, &ctx.length) : NULL;
 
-	if (!out)
+	if (!daemon->policy || ks_memory_file_open(&file))
 		return;
-	ks_policy_print(daemon->policy, out);
-	if (fclose(out) || !text)
+	ks_policy_print(daemon->policy, file.out);
+	text = ks_memory_file_take(&file);
+	if (!text)
 		return;
 	ctx.text = text;
+	ctx.length = strlen(text);
 	ks_aside_run(daemon, compare, &ctx);
 	if (ctx.diff)
 		ks_json_set(change, "diff", ctx.diff);

@@ -2,7 +2,7 @@
 /*
  * Makes the decision trees of a compiled policy (core/tree.h; docs/design/rules.md). They are made of the rules as they are
  * now, and do not depend on what changes afterwards: ids of rules, entries of run-time sets, the box's own addresses.
- * Whoever gives zones other ids makes them again.
+ * They are to be made again when zones get other ids.
  */
 #ifndef KS_POLICY_TREE_H
 #define KS_POLICY_TREE_H

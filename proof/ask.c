@@ -9,6 +9,7 @@
 
 #include "core/header/packet.h"
 #include "proof/cover.h"
+#include "text/memory_file.h"
 
 #define STEPS_MAX 100000000ULL
 #define TRIED_MAX 16U /* packets that are judged to show a class */
@@ -18,15 +19,15 @@
 /* Copies the zones and sets of a policy, which the question may name. */
 static int names_copy(const struct ks_policy *policy, FILE *out)
 {
+	ks_auto_memory_file struct ks_memory_file all = { 0 };
 	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *all = open_memstream(&text, &size);
 	bool copies = false;
 
-	if (!all)
+	if (ks_memory_file_open(&all))
 		return -ENOMEM;
-	ks_policy_print(policy, all);
-	if (fclose(all) || !text)
+	ks_policy_print(policy, all.out);
+	text = ks_memory_file_take(&all);
+	if (!text)
 		return -ENOMEM;
 	for (const char *line = text; *line;) {
 		size_t length = strcspn(line, "\n");
@@ -79,14 +80,14 @@ static int question_refuse(const char *words, struct ks_diags *diags)
 int ks_question_load(const struct ks_policy *policy, const char *words, struct ks_policy **asked,
 		     struct ks_diags *diags)
 {
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	ks_auto_free char *text = NULL;
 	const char *at = words + strspn(words, " "), *from, *to;
-	size_t from_length, to_length = 0, size, rest;
-	FILE *out = open_memstream(&text, &size);
+	size_t from_length, to_length = 0, rest;
 	int err;
 
 	*diags = (struct ks_diags){ 0 };
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return -ENOMEM;
 	if (strncmp(at, "can ", 4) == 0)
 		at += 4;
@@ -97,16 +98,16 @@ int ks_question_load(const struct ks_policy *policy, const char *words, struct k
 		rest--;
 	err = to && !strchr(words, '\n') ? 0 : 1;
 	if (!err)
-		fprintf(out, "allow from %.*s to %.*s %.*s\n", (int)from_length, from, (int)to_length, to, (int)rest,
-			at);
+		fprintf(file.out, "allow from %.*s to %.*s %.*s\n", (int)from_length, from, (int)to_length, to,
+			(int)rest, at);
 	if (!err)
-		err = names_copy(policy, out);
-	if (fclose(out) || err < 0)
+		err = names_copy(policy, file.out);
+	text = ks_memory_file_take(&file);
+	if (!text || err < 0)
 		return -ENOMEM;
 	if (err)
 		return question_refuse(words, diags);
-	err = ks_policy_load_text(text, size, "question", NULL, asked, diags);
-	return err;
+	return ks_policy_load_text(text, strlen(text), "question", NULL, asked, diags);
 }
 
 /* --- the answer --- */

@@ -35,14 +35,9 @@ static json_t *outcome_json(const struct ks_diff_outcome *outcome)
 
 static json_t *packets_json(const struct ks_diff_class *class)
 {
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	ks_auto_free char *text = ks_regions_text(class->space, class->region, class->regions);
 
-	if (!out)
-		return NULL;
-	ks_regions_print(class->space, class->region, class->regions, out);
-	return fclose(out) ? NULL : json_string(text);
+	return text ? json_string(text) : NULL;
 }
 
 static int class_add(const struct ks_diff_class *class, void *arg)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proof/diff.h"
+#include "text/memory_file.h"
 
 /* The statements of a policy's normal form. */
 struct statements {
@@ -50,18 +51,19 @@ static void lines_join(char *text)
 
 static int statements_read(const struct ks_policy *policy, struct statements *statements)
 {
-	size_t size, lines = 1;
-	FILE *out = open_memstream(&statements->text, &size);
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	size_t lines = 1;
 	char *rest, *line;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return -ENOMEM;
-	ks_policy_print(policy, out);
-	if (fclose(out) || !statements->text)
+	ks_policy_print(policy, file.out);
+	statements->text = ks_memory_file_take(&file);
+	if (!statements->text)
 		return -ENOMEM;
 	lines_join(statements->text);
-	for (size_t i = 0; i < size; i++)
-		lines += statements->text[i] == '\n';
+	for (const char *at = statements->text; *at; at++)
+		lines += *at == '\n';
 	statements->list = calloc(lines, sizeof(*statements->list));
 	if (!statements->list)
 		return -ENOMEM;

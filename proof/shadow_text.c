@@ -7,6 +7,7 @@
 
 #include "policy/diag.h"
 #include "proof/shadow_internal.h"
+#include "text/memory_file.h"
 
 #define COVERS_SHOWN 5U
 #define TOLD_MAX 200U /* warnings, and as many notes */
@@ -87,22 +88,22 @@ static void put_taken(const struct ks_covers *covers, const struct ks_taken *tak
 }
 
 /* Ends a text and says it. */
-static int finish(struct ks_shadow *shadow, size_t info, bool is_note, FILE *out, char **text)
+static int finish(struct ks_shadow *shadow, size_t info, bool is_note, struct ks_memory_file *file)
 {
-	if (fclose(out) || !*text)
-		return -ENOMEM;
-	return tell(shadow, info, is_note, true, *text);
+	ks_auto_free char *text = ks_memory_file_take(file);
+
+	return text ? tell(shadow, info, is_note, true, text) : -ENOMEM;
 }
 
 int ks_shadow_tell_never(struct ks_shadow *shadow, const struct ks_shadowed *rule, const struct ks_covers *covers,
 			 const struct ks_taken *taken)
 {
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	FILE *out;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return -ENOMEM;
+	out = file.out;
 	fprintf(out, "%s is never reached: ", part_of(shadow, rule));
 	if (covers->count) {
 		put_covers(shadow, covers, out);
@@ -113,34 +114,34 @@ int ks_shadow_tell_never(struct ks_shadow *shadow, const struct ks_shadowed *rul
 		      "sends nothing",
 		      out);
 	}
-	return finish(shadow, rule->info, false, out, &text);
+	return finish(shadow, rule->info, false, &file);
 }
 
 int ks_shadow_tell_lost(struct ks_shadow *shadow, const struct ks_shadowed *rule, const struct ks_lost *lost,
 			const struct ks_covers *covers, const struct ks_taken *taken)
 {
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	FILE *out;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return -ENOMEM;
+	out = file.out;
 	fprintf(out, "%s never decides about packets %s %s: ", part_of(shadow, rule), lost->word, lost->name);
 	put_covers(shadow, covers, out);
 	fputs(covers->count > 1 ? " all of them between them" : " all of them", out);
 	put_taken(covers, taken, out);
-	return finish(shadow, rule->info, false, out, &text);
+	return finish(shadow, rule->info, false, &file);
 }
 
 int ks_shadow_tell_part(struct ks_shadow *shadow, const struct ks_shadowed *rule, const struct ks_covers *covers,
 			const struct ks_taken *taken, const struct ks_region *left, unsigned count)
 {
-	ks_auto_free char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+	FILE *out;
 
-	if (!out)
+	if (ks_memory_file_open(&file))
 		return -ENOMEM;
+	out = file.out;
 	fprintf(out, "%s decides less than it says: ", part_of(shadow, rule));
 	put_covers(shadow, covers, out);
 	fputs(" a part of its packets", out);
@@ -150,7 +151,7 @@ int ks_shadow_tell_part(struct ks_shadow *shadow, const struct ks_shadowed *rule
 	fputs(count > KS_LEFT_MAX ? "; what is left is all but that" : "; what is left: ", out);
 	if (count <= KS_LEFT_MAX)
 		ks_regions_print(&shadow->space, left, count, out);
-	return finish(shadow, rule->info, true, out, &text);
+	return finish(shadow, rule->info, true, &file);
 }
 
 int ks_shadow_tell_given_up(struct ks_shadow *shadow, const struct ks_shadowed *first)

@@ -10,6 +10,7 @@
 #include "core/header/packet.h"
 #include "policy/value.h"
 #include "text/names.h"
+#include "text/memory_file.h"
 
 #define ITEMS_SHOWN 4U
 
@@ -268,4 +269,14 @@ unsigned ks_regions_print(const struct ks_space *space, const struct ks_region *
 			fprintf(out, "%s%s", printed++ ? "; " : "", ks_region_text(space, &list[i], twin, buf));
 	}
 	return printed;
+}
+
+char *ks_regions_text(const struct ks_space *space, const struct ks_region *list, unsigned count)
+{
+	ks_auto_memory_file struct ks_memory_file file = { 0 };
+
+	if (ks_memory_file_open(&file))
+		return NULL;
+	ks_regions_print(space, list, count, file.out);
+	return ks_memory_file_take(&file);
 }

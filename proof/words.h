@@ -25,4 +25,7 @@ bool ks_regions_are_twins(const struct ks_region *a, const struct ks_region *b);
 /* Prints regions with semicolons between them, twins as one. Returns how many it has printed. */
 unsigned ks_regions_print(const struct ks_space *space, const struct ks_region *list, unsigned count, FILE *out);
 
+/* The same as a text, which is the caller's to free; NULL without memory. */
+char *ks_regions_text(const struct ks_space *space, const struct ks_region *list, unsigned count);
+
 #endif
