@@ -21,6 +21,7 @@
 #include "policy/arena.h"
 #include "policy/scenario/scenario.h"
 #include "scenario/craft.h"
+#include "text/names.h"
 #include "text/scoped.h"
 
 struct explainer {
@@ -33,6 +34,7 @@ struct explainer {
 	struct ks_step step;
 	struct ks_diags diags;
 	bool all; /* every rule that was asked is told */
+	__u8 named; /* the zone that the words name as the destination's, where its address is the box's own; else unknown */
 };
 
 static void explainer_end(struct explainer *explainer)
@@ -198,8 +200,39 @@ static void complete_zones(struct explainer *explainer)
 	if (spec->to == KS_ZONE_UNKNOWN)
 		spec->to = spec->from == KS_ZONE_SELF ? ks_world_zone_of(explainer->daemon, &spec->dst, spec->family)
 						      : zone_of_route(explainer, spec);
-	else if (is_for_self(explainer, spec))
+	else if (is_for_self(explainer, spec)) {
+		explainer->named = spec->to;
 		spec->to = KS_ZONE_SELF;
+	}
+}
+
+/* The place behind the step that tells the zones. */
+static size_t behind_zones(const json_t *steps)
+{
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		const char *name = json_string_value(json_object_get(json_array_get(steps, i), "step"));
+
+		if (name && !strcmp(name, "zones"))
+			return i + 1;
+	}
+	return json_array_size(steps);
+}
+
+/* Tells that an address of the box is judged as that, whatever zone the words name. */
+static void note_named_zone(const struct explainer *explainer, json_t *answer)
+{
+	const struct ks_packet_spec *spec = &explainer->step.packet;
+	json_t *steps = json_object_get(answer, "steps");
+	char addr[KS_ADDR_TEXT];
+	json_t *text;
+
+	if (explainer->named >= KS_ZONE_MAX || explainer->named == KS_ZONE_SELF)
+		return;
+	text = json_sprintf("%s is an address of the box: it is judged as for self, not as for zone %s",
+			    ks_addr_text(&spec->dst, spec->family, addr),
+			    ks_policy_zone_name(explainer->daemon->policy, explainer->named));
+	json_array_insert_new(steps, behind_zones(steps),
+			      json_pack("{s:s, s:s, s:o}", "step", "zones", "outcome", "note", "text", text));
 }
 
 static enum MHD_Result refuse_words(struct ks_request *request, const struct ks_diags *diags)
@@ -238,6 +271,7 @@ static enum MHD_Result answer_words(struct ks_request *request, struct explainer
 	if (err)
 		return ks_api_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "packet: %s", strerror(-err));
 	answer = ks_explain_json(explainer->daemon->policy, explainer->engine, &frame, explainer->all);
+	note_named_zone(explainer, answer);
 	ks_beside_add(explainer->daemon, &explainer->step.packet, answer);
 	return ks_api_answer(request, MHD_HTTP_OK, answer);
 }
@@ -248,7 +282,7 @@ enum MHD_Result ks_api_explain(struct ks_request *request)
 	ks_auto_json json_t *body = ks_api_body(request, &result);
 	const char *words = json_string_value(json_object_get(body, "packet"));
 	const json_t *all = json_object_get(body, "all");
-	ks_scoped(explainer) struct explainer explainer = { .all = json_is_true(all) };
+	ks_scoped(explainer) struct explainer explainer = { .all = json_is_true(all), .named = KS_ZONE_UNKNOWN };
 
 	if (!body)
 		return result;

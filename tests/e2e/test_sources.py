@@ -291,7 +291,7 @@ def test_explain_says_why(real_gate, guarded, family):
                         (f"dsl {at(by(family, NEAR4, NEAR6), 4470)} > lan {at(first, 5401)} udp", "zone wan, outside too"),
                         (f"lan {at(first, 4470)} > dsl {target} udp", "the routes lead to zone wan now, not to zone dsl"),
                         (f"lan {at(first, 4470)} > wan {at(by(family, LAN4, LAN6), 80)} udp",
-                         "the routes lead to zone self now, not to zone wan")):
+                         "is an address of the box: it is judged as for self, not as for zone wan")):
         text = real_gate.explains(words)[1]
         assert told in text, f"{words}: {text}"
 

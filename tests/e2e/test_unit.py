@@ -179,7 +179,7 @@ def test_system_calls(service):
     firewall.say("reload")
     firewall.say("states")
     firewall.say("counters")
-    firewall.say("explain", "lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp")
+    firewall.say("explain", f"lan 10.0.0.5:40000 > wan {SERVER4}:53 udp")
     firewall.say("stop")
     wait_for(lambda: firewall.child.poll() is not None, 20, "the end of the daemon")
     calls = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", trace.read_text(), re.MULTILINE))
