@@ -47,9 +47,14 @@ struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, st
 	 __type(value, struct peer_state); } bench_peer SHARED SEC(".maps");
 /* clang-format on */
 
+#define LANES_MAX 64U
+#define LANE_WORDS 8U /* a cache line */
+
 /* Set by user space between runs. */
 __u32 bench_flows SHARED = 1; /* pick among so many at random; 0: one after the other */
 __u32 bench_next SHARED = 0; /* the next flow, when they are taken in turn */
+__u32 bench_lanes SHARED = 0; /* processors that run at a time, each with flows of its own; 0: one, with all */
+__u64 bench_lane[LANES_MAX][LANE_WORDS] SHARED = {}; /* random sequences, each alone on its cache line */
 __u8 bench_reply SHARED = 0; /* packets go to the opener */
 __u64 bench_state SHARED = 1; /* of the random sequence */
 __u32 bench_device SHARED = 0; /* where generated frames go */
@@ -57,13 +62,25 @@ __u8 bench_template[BENCH_FRAME] SHARED = {}; /* of generated frames */
 __u8 bench_fixed SHARED = 0; /* generated SYNs go where the template says, from any address of its network of 16 bits */
 __u64 bench_counted SHARED = 0; /* frames that arrived with an address of ours */
 
+/* A flow that no other processor picks, if there are several. */
+static ks_inline __u32 flow_pick(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id() & (LANES_MAX - 1), lanes = bench_lanes;
+
+	if (!bench_flows)
+		return bench_next++;
+	if (lanes < 2)
+		return bench_random(&bench_state, bench_flows);
+	return bench_random(bench_lane[cpu], bench_flows / lanes) * lanes + cpu % lanes;
+}
+
 static ks_inline bool flow_write(void *data, void *end)
 {
 	struct bench_flow flow;
 
 	if (data + BENCH_L4_OFF + TRANSPORT_LEN > end)
 		return false;
-	bench_flow_make(bench_flows ? bench_random(&bench_state, bench_flows) : bench_next++, bench_reply, &flow);
+	bench_flow_make(flow_pick(), bench_reply, &flow);
 	*(__be32 *)(data + BENCH_IP_OFF + 12) = flow.src;
 	*(__be32 *)(data + BENCH_IP_OFF + 16) = flow.dst;
 	*(__be16 *)(data + BENCH_L4_OFF) = flow.sport;

@@ -40,6 +40,7 @@ int bench_native(const struct bench_opts *opts);
 int bench_churn(const struct bench_opts *opts);
 int bench_kernel(const struct bench_opts *opts);
 int bench_memory(const struct bench_opts *opts);
+int bench_processors(const struct bench_opts *opts);
 int bench_policy(const struct bench_opts *opts);
 int bench_rules(const struct bench_opts *opts);
 int bench_policy_text(const struct bench_opts *opts);

@@ -20,6 +20,8 @@ static const struct {
 	{ "churn", bench_churn, "short connections through the native home, into a table of --flows" },
 	{ "kernel", bench_kernel, "packets through the tc or XDP program, by test runs" },
 	{ "front", bench_front, "packets that are refused by the front, and by tc, by test runs" },
+	{ "processors", bench_processors,
+	  "packets through the tc or XDP program, on one processor and on all at a time" },
 	{ "memory", bench_memory, "kernel memory a flow" },
 	{ "policy", bench_policy, "time to load a policy" },
 	{ "rules", bench_rules, "time to find the rule of a packet in the policy --file, by trees and by the walk" },

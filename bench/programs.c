@@ -47,24 +47,31 @@ int bench_programs_aim(struct bench_programs *programs, int fd)
 	return bpf_map_update_elem(bpf_map__fd(targets[programs->hook]), &first, &fd, BPF_ANY) ? -errno : 0;
 }
 
-int bench_programs_run(struct bench_programs *programs, const __u8 *frame, bool reply, __u32 flows, __u32 count,
-		       __u64 *took)
+int bench_programs_repeat(struct bench_programs *programs, const __u8 *frame, __u32 count, __u64 *took)
 {
 	struct bench_bpf *s = programs->skeleton;
 	const struct bpf_program *pickers[] = { [BENCH_HOOK_TC] = s->progs.bench_tc,
 						[BENCH_HOOK_XDP] = s->progs.bench_xdp,
 						[BENCH_HOOK_FRONT] = s->progs.bench_front };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = BENCH_FRAME, .repeat = (int)count);
-	__u64 start;
+	__u64 start = bench_cpu_time();
 
-	s->bss->bench_reply = reply;
-	s->data->bench_flows = flows;
-	start = bench_cpu_time();
 	if (bpf_prog_test_run_opts(bpf_program__fd(pickers[programs->hook]), &run))
 		return -errno;
 	if (took)
 		*took = bench_cpu_time() - start;
 	return 0;
+}
+
+int bench_programs_run(struct bench_programs *programs, const __u8 *frame, bool reply, __u32 flows, __u32 count,
+		       __u64 *took)
+{
+	struct bench_bpf *s = programs->skeleton;
+
+	s->bss->bench_reply = reply;
+	s->bss->bench_lanes = 0;
+	s->data->bench_flows = flows;
+	return bench_programs_repeat(programs, frame, count, took);
 }
 
 __u64 bench_map_memory(int fd)

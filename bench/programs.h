@@ -33,6 +33,9 @@ int bench_programs_aim(struct bench_programs *programs, int fd);
 int bench_programs_run(struct bench_programs *programs, const __u8 *frame, bool reply, __u32 flows, __u32 count,
 		       __u64 *took);
 
+/* The same with the settings as they are. Several threads may do so at a time. */
+int bench_programs_repeat(struct bench_programs *programs, const __u8 *frame, __u32 count, __u64 *took);
+
 /* Bytes of kernel memory of a map as the kernel accounts for them; 0 if it does not tell. */
 __u64 bench_map_memory(int fd);
 
