@@ -11,9 +11,9 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "core/types.h"
+#include "proof/assertion.h"
 #include "text/json.h"
 #include "text/names.h"
-#include "scenario/scenario.h"
 
 struct test_run_ctx {
 	bool json, verbose, quiet, colour;
@@ -165,6 +165,7 @@ static int file_run(struct test_run_ctx *run, const char *path)
 		return code;
 	run->policy = policy;
 	err = ks_native_home_create(policy, &home);
+	home.prove = ks_assertion_prove;
 	for (size_t i = 0; !err && i < policy->test_count; i++)
 		err = test_run(run, &policy->tests[i], &home);
 	if (!err)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
-#include "scenario/scenario.h"
+#include "proof/assertion.h"
 #include "text/scoped.h"
 #include "text/plural.h"
 
@@ -20,7 +20,7 @@ int ks_daemon_test(const struct ks_policy *policy, struct ks_load_outcome *outco
 
 	if (!out)
 		return -ENOMEM;
-	err = ks_policy_tests_run(policy, out, &summary);
+	err = ks_policy_tests_run(policy, ks_assertion_prove, out, &summary);
 	if (fclose(out) && !err)
 		err = -ENOMEM;
 	if (!err)

@@ -105,6 +105,7 @@ struct ks_ast_rule {
 	__u8 statement; /* enum ks_statement */
 	__u8 action;
 	__u8 family; /* 0 for both */
+	bool is_assertion; /* of a test (policy/assertion.h): it has conditions only */
 	bool log;
 	const char *label;
 	bool has_from, has_to, has_protos, has_family, has_types;
@@ -193,6 +194,8 @@ struct ks_ast {
 	unsigned long stamp; /* lists so far, see ks_ast_take_set() */
 	struct ks_ast_rule *rules;
 	size_t rule_count;
+	struct ks_ast_rule *assertions; /* of all tests */
+	size_t assertion_count;
 	struct ks_ast_protect *protects, *protects_last; /* in the order of the text (policy/protect_internal.h) */
 	struct ks_place *settings; /* by index in ks_settings: where it was given, line 0 if not */
 };

@@ -501,6 +501,8 @@ int ks_check(struct ks_parser *p)
 		return err;
 	for (size_t i = 0; i < p->ast->rule_count; i++)
 		check_rule(p, &p->ast->rules[i]);
+	for (size_t i = 0; i < p->ast->assertion_count; i++)
+		check_rule(p, &p->ast->assertions[i]);
 	ks_protect_check(p);
 	for (size_t i = 0; i < p->ast->set_count; i++) {
 		const struct ks_ast_set *set = &p->ast->sets[i];

@@ -300,11 +300,21 @@ static int unknown_clause(struct ks_parser *p, const struct ks_token *token)
 	return expected ? ks_stray_clause(p, token, expected) : ks_parser_no_memory(p);
 }
 
+/* Returns true for the clauses that say what becomes of packets. */
+static bool is_no_condition(const char *word)
+{
+	return strcmp(word, "limit") == 0 || strcmp(word, "log") == 0 || strcmp(word, "add") == 0 ||
+	       strcmp(word, "timeout") == 0;
+}
+
 static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	struct ks_token token = *ks_parser_next(p);
 	int proto, err;
 
+	if (rule->is_assertion && is_no_condition(token.text))
+		return ks_parser_error(p, &token, 0,
+				       "'%s' is no condition: an assertion says which packets it is about", token.text);
 	if (strcmp(token.text, "limit") == 0)
 		return ks_parse_limit(p, rule);
 	err = parse_own_word(p, rule, &token);
@@ -339,7 +349,7 @@ static int parse_clause(struct ks_parser *p, struct ks_ast_rule *rule)
 	return begin_protos(p, rule, &token.place) ? -EINVAL : keep_proto(p, rule, (__u8)proto);
 }
 
-static int parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
+int ks_parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
 {
 	int err = 0;
 
@@ -348,7 +358,8 @@ static int parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule)
 		struct ks_place place = token->place;
 		char buf[96];
 
-		if (token->kind == KS_TOKEN_NEWLINE || token->kind == KS_TOKEN_END)
+		if (token->kind == KS_TOKEN_NEWLINE || token->kind == KS_TOKEN_END ||
+		    (token->kind == KS_TOKEN_RBRACE && rule->is_assertion))
 			return 0;
 		if (token->kind == KS_TOKEN_LBRACE && !rule->translation.present)
 			err = parse_protos(p, rule, &place);
@@ -387,6 +398,6 @@ int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned act
 	int err = statement == KS_STATEMENT_HELPER ? ks_parse_helpers(p, &rule) : 0;
 
 	if (!err)
-		err = parse_clauses(p, &rule);
+		err = ks_parse_clauses(p, &rule);
 	return err ? err : ks_ast_add_rule(p, &rule);
 }

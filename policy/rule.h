@@ -9,6 +9,9 @@
 /* Reads a rule behind its first word, which told statement and action. Returns 0, -ENOMEM, or -EINVAL after a complaint. */
 int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned action);
 
+/* Reads clauses up to the end of the line. Returns as ks_parse_rule(). */
+int ks_parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule);
+
 /* Keeps a rule that has been read. */
 int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/header/packet.h"
+#include "policy/adopt.h"
 #include "proof/cover.h"
 #include "text/memory_file.h"
 
@@ -41,24 +42,46 @@ static int names_copy(const struct ks_policy *policy, FILE *out)
 	return 0;
 }
 
-/* Returns the word at *words, of *length letters, and goes behind it and what follows it: one of two words. */
-static const char *zone_word(const char **words, const char *behind, const char * or, size_t *length)
+/* The length of zones as rules name them: "lan", "not wan", "{ lan, dmz }". */
+static size_t zones_length(const char *words)
 {
-	const char *word = *words + strspn(*words, " ");
-	const char *rest;
+	size_t length = strncmp(words, "not ", 4) == 0 ? 4 : 0;
 
-	*length = strcspn(word, " ?");
-	rest = word + *length + strspn(word + *length, " ");
-	if (behind) {
-		size_t next = strcspn(rest, " ");
+	length += strspn(words + length, " ");
+	if (words[length] == '{')
+		return length + strcspn(words + length, "}") + 1;
+	return length + strcspn(words + length, " ?>");
+}
 
-		if (!(next == strlen(behind) && !strncmp(rest, behind, next)) &&
-		    !(next == strlen(or) && !strncmp(rest, or, next)))
-			return NULL;
-		rest += next;
-	}
-	*words = rest;
-	return *length ? word : NULL;
+/* The parts of a question. */
+struct question {
+	const char *from, *to, *rest;
+	int from_length, to_length, rest_length;
+};
+
+/* Returns false if the words are no question. */
+static bool question_read(const char *words, struct question *question)
+{
+	const char *at = words + strspn(words, " ");
+	size_t length;
+
+	if (strchr(words, '\n'))
+		return false;
+	at += strncmp(at, "can ", 4) == 0 ? 4 : 0;
+	question->from = at;
+	question->from_length = (int)(length = KS_MIN(zones_length(at), strlen(at)));
+	at += length + strspn(at + length, " ");
+	if (*at != '>' && strncmp(at, "reach ", 6) != 0)
+		return false;
+	at += *at == '>' ? 1 : 6;
+	question->to = at += strspn(at, " ");
+	question->to_length = (int)(length = KS_MIN(zones_length(at), strlen(at)));
+	question->rest = at += length;
+	length = strlen(at);
+	while (length && (at[length - 1] == '?' || at[length - 1] == ' '))
+		length--;
+	question->rest_length = (int)length;
+	return question->from_length && question->to_length;
 }
 
 static int question_refuse(const char *words, struct ks_diags *diags)
@@ -77,43 +100,46 @@ static int question_refuse(const char *words, struct ks_diags *diags)
 	return ks_diags_add(diags, &diag) ? -ENOMEM : -EINVAL;
 }
 
+/* Numbers the zones of a question as the policy does, which may have taken numbers over from the one before it. */
+static int zones_adopt(const struct ks_policy *policy, struct ks_policy **asked)
+{
+	ks_auto_ids struct ks_ids ids = { 0 }, both = { 0 };
+	int err = ks_ids_of(policy, &ids);
+
+	if (!err)
+		err = ks_ids_adopt(&ids, *asked, &both);
+	if (err)
+		ks_policy_destroy(TAKE(*asked));
+	return err;
+}
+
 int ks_question_load(const struct ks_policy *policy, const char *words, struct ks_policy **asked,
 		     struct ks_diags *diags)
 {
 	ks_auto_memory_file struct ks_memory_file file = { 0 };
 	ks_auto_free char *text = NULL;
-	const char *at = words + strspn(words, " "), *from, *to;
-	size_t from_length, to_length = 0, rest;
+	struct question question;
 	int err;
 
 	*diags = (struct ks_diags){ 0 };
+	if (!question_read(words, &question))
+		return question_refuse(words, diags);
 	if (ks_memory_file_open(&file))
 		return -ENOMEM;
-	if (strncmp(at, "can ", 4) == 0)
-		at += 4;
-	from = zone_word(&at, "reach", ">", &from_length);
-	to = from ? zone_word(&at, NULL, NULL, &to_length) : NULL;
-	rest = strlen(at);
-	while (rest && (at[rest - 1] == '?' || at[rest - 1] == ' '))
-		rest--;
-	err = to && !strchr(words, '\n') ? 0 : 1;
-	if (!err)
-		fprintf(file.out, "allow from %.*s to %.*s %.*s\n", (int)from_length, from, (int)to_length, to,
-			(int)rest, at);
-	if (!err)
-		err = names_copy(policy, file.out);
+	fprintf(file.out, "allow from %.*s to %.*s %.*s\n", question.from_length, question.from, question.to_length,
+		question.to, question.rest_length, question.rest);
+	err = names_copy(policy, file.out);
 	text = ks_memory_file_take(&file);
-	if (!text || err < 0)
+	if (!text || err)
 		return -ENOMEM;
-	if (err)
-		return question_refuse(words, diags);
-	return ks_policy_load_text(text, strlen(text), "question", NULL, asked, diags);
+	err = ks_policy_load_text(text, strlen(text), "question", NULL, asked, diags);
+	return err ? err : zones_adopt(policy, asked);
 }
 
 /* --- the answer --- */
 
 struct asking {
-	struct ks_policy *policy;
+	const struct ks_policy *policy;
 	struct ks_space space; /* the claims of the policy, then those of the question */
 	size_t question; /* the first of the latter */
 	struct ks_near near;
@@ -344,14 +370,13 @@ static int lines_answer(struct asking *asking, bool lets)
 	return err;
 }
 
-int ks_policy_ask(struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg, enum ks_reach *reach)
+int ks_policy_ask_only(const struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg,
+		       enum ks_reach *reach)
 {
 	ks_scoped(auto_asking) struct asking asking = { .policy = policy, .fn = fn, .arg = arg };
 	const struct line none = { 0 };
-	int err;
+	int err = ks_space_init(&asking.space, policy, KS_LIST_FILTER);
 
-	ks_witness_invent_addresses(policy);
-	err = ks_space_init(&asking.space, policy, KS_LIST_FILTER);
 	asking.question = asking.space.count;
 	if (!err)
 		err = ks_space_join(&asking.space, asked, KS_LIST_FILTER, 1);
@@ -372,4 +397,10 @@ int ks_policy_ask(struct ks_policy *policy, struct ks_policy *asked, ks_answer_f
 	if (!err)
 		*reach = !asking.lets ? KS_REACH_NEVER : asking.refuses ? KS_REACH_ONLY : KS_REACH_YES;
 	return err;
+}
+
+int ks_policy_ask(struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg, enum ks_reach *reach)
+{
+	ks_witness_invent_addresses(policy);
+	return ks_policy_ask_only(policy, asked, fn, arg, reach);
 }

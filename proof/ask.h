@@ -45,4 +45,8 @@ int ks_question_load(const struct ks_policy *policy, const char *words, struct k
  */
 int ks_policy_ask(struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg, enum ks_reach *reach);
 
+/* The same of a policy that stays as it is: without addresses for examples, some packets are not shown. */
+int ks_policy_ask_only(const struct ks_policy *policy, struct ks_policy *asked, ks_answer_fn *fn, void *arg,
+		       enum ks_reach *reach);
+
 #endif

@@ -396,6 +396,16 @@ static int reload_run(struct ks_runner *runner, const struct ks_step *step, stru
 	return flows_retarget(runner, runner->policy);
 }
 
+/* Proves what no packet can show. */
+static int proof_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
+{
+	if (runner->home->prove)
+		return runner->home->prove(runner->policy, step, result);
+	snprintf(result->got, sizeof(result->got), "nothing is proved here");
+	result->outcome = KS_OUTCOME_SKIPPED;
+	return 0;
+}
+
 static int step_run(struct ks_runner *runner, const struct ks_step *step, struct ks_step_result *result)
 {
 	switch (step->kind) {
@@ -420,6 +430,9 @@ static int step_run(struct ks_runner *runner, const struct ks_step *step, struct
 	case KS_STEP_EXPECT_STATE:
 	case KS_STEP_EXPECT_PACKETS:
 		return expect_flow_run(runner, step, result);
+	case KS_STEP_NEVER:
+	case KS_STEP_ALWAYS:
+		return proof_run(runner, step, result);
 	default:
 		return expect_number_run(runner, step, result);
 	}
@@ -463,13 +476,14 @@ int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, 
 	return err ? err : steps_run(&runner, test, fn, arg, result);
 }
 
-int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary)
+int ks_policy_tests_run(const struct ks_policy *policy, ks_prove_fn *prove, FILE *out, struct ks_tests_summary *summary)
 {
 	ks_auto_free struct ks_test_result *result = malloc(sizeof(*result));
 	ks_auto_native_home struct ks_home home = { 0 };
 	struct ks_tests_summary sum = { 0 };
 	int err = result ? ks_native_home_create(policy, &home) : -ENOMEM;
 
+	home.prove = prove;
 	for (size_t i = 0; !err && i < policy->test_count; i++) {
 		if (!ks_test_can_fail(&policy->tests[i]))
 			continue;

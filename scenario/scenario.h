@@ -64,9 +64,18 @@ struct ks_home_ops {
 	int (*tell_flows)(void *self, ks_engine_tell_fn *tell, void *arg);
 };
 
+struct ks_step_result;
+
+/*
+ * Proves a step about all packets of a kind (KS_STEP_NEVER, KS_STEP_ALWAYS), by the policy in force: sets the outcome and the
+ * words of the result. Returns 0; -EINVAL with a message in result->got if the step makes no sense; or another -errno.
+ */
+typedef int ks_prove_fn(const struct ks_policy *policy, const struct ks_step *step, struct ks_step_result *result);
+
 struct ks_home {
 	const struct ks_home_ops *ops;
 	void *self;
+	ks_prove_fn *prove; /* proof/assertion.h; NULL: steps that need it are skipped */
 };
 
 /* The seed of a home's random numbers for its n-th packet since the reset: the same in all homes, never 0. */
@@ -136,10 +145,11 @@ struct ks_tests_summary {
 /*
  * Runs all tests of a policy natively, as `keepstate run` does before it lets
  * a policy near the kernel, and describes those that fail on `out` (NULL for
- * silence). Returns 0 if all passed or there are none, -EBADMSG if one failed,
+ * silence). `prove` is as of struct ks_home. Returns 0 if all passed or there are none, -EBADMSG if one failed,
  * or another -errno.
  */
-int ks_policy_tests_run(const struct ks_policy *policy, FILE *out, struct ks_tests_summary *summary);
+int ks_policy_tests_run(const struct ks_policy *policy, ks_prove_fn *prove, FILE *out,
+			struct ks_tests_summary *summary);
 
 /* Describes a failing step in a few lines. `indent` stands before each. */
 void ks_step_result_print(const struct ks_step_result *result, const char *indent, FILE *out);

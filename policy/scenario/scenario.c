@@ -9,12 +9,13 @@
 #include <string.h>
 
 #include "text/names.h"
+#include "policy/assertion.h"
 #include "policy/parse.h"
-#include "policy/sets.h"
 #include "policy/value.h"
 #include "policy/scenario/expect.h"
 #include "policy/scenario/packet.h"
 #include "policy/scenario/reader.h"
+#include "policy/scenario/set_step.h"
 #include "policy/scenario/words.h"
 
 #define KS_LINE_WORDS_MAX 256
@@ -26,6 +27,7 @@ struct block {
 	struct ks_token name;
 	struct ks_line *lines;
 	size_t count;
+	bool wrong; /* one of its assertions was complained about */
 };
 
 /* --- steps --- */
@@ -45,7 +47,8 @@ static const char *line_text(struct ks_reader *reader)
 	for (size_t i = 0; i < reader->line.count; i++) {
 		const struct ks_token *token = &reader->line.tokens[i];
 		const char *quote = token->kind == KS_TOKEN_STRING ? "\"" : "";
-		bool tight = i && reader->line.tokens[i - 1].kind == KS_TOKEN_EQUALS && i > 2;
+		bool tight = token->kind == KS_TOKEN_COMMA ||
+			     (i && reader->line.tokens[i - 1].kind == KS_TOKEN_EQUALS && i > 2);
 
 		to = stpcpy(to, i && !tight ? " " : "");
 		to = stpcpy(to, quote);
@@ -153,19 +156,6 @@ static int expect_records_parse(struct ks_reader *reader, struct ks_step *step)
 	return expect_number(reader, &step->number) ? -EINVAL : ks_reader_end(reader);
 }
 
-/* Reads the name of a run-time set of the policy. */
-static int set_name_parse(struct ks_reader *reader, struct ks_step *step)
-{
-	const struct ks_token *token = ks_reader_peek(reader);
-	const struct ks_ast_set *set =
-		token->kind == KS_TOKEN_WORD && reader->ast ? ks_ast_find_set(reader->ast, token->text) : NULL;
-
-	if (!set || (!set->dynamic && !set->broken))
-		return ks_reader_expected(reader, "the name of a dynamic set of this policy");
-	step->path = ks_reader_next(reader)->text;
-	return 0;
-}
-
 static int expect_step_parse(struct ks_reader *reader, struct ks_test *test)
 {
 	struct ks_step *step = step_add(reader, test, KS_STEP_EXPECT_STATES);
@@ -189,7 +179,7 @@ static int expect_step_parse(struct ks_reader *reader, struct ks_test *test)
 		return expect_records_parse(reader, step);
 	if (ks_reader_accept_word(reader, "set")) {
 		step->kind = KS_STEP_EXPECT_SET;
-		if (set_name_parse(reader, step) || expect_number(reader, &step->number))
+		if (ks_set_name_parse(reader, step) || expect_number(reader, &step->number))
 			return -EINVAL;
 		return ks_reader_end(reader);
 	}
@@ -232,54 +222,11 @@ static int listen_parse(struct ks_reader *reader, struct ks_test *test)
 	return ks_reader_end(reader);
 }
 
-static int set_prefix_parse(struct ks_reader *reader, struct ks_step *step)
-{
-	const struct ks_token *token = ks_reader_peek(reader);
-
-	if (token->kind != KS_TOKEN_WORD || ks_value_prefix(token->text, &step->prefix))
-		return ks_reader_expected(reader, "an address or a prefix such as 192.0.2.0/24");
-	ks_prefix_mask(&step->prefix);
-	ks_prefix_unmap(&step->prefix);
-	ks_reader_next(reader);
-	return 0;
-}
-
-/* Reads `for 1h`, if it is there. */
-static int set_time_parse(struct ks_reader *reader, struct ks_step *step)
-{
-	const struct ks_token *token;
-
-	if (!ks_reader_accept_word(reader, "for"))
-		return 0;
-	token = ks_reader_peek(reader);
-	if (token->kind != KS_TOKEN_WORD || ks_value_duration(token->text, &step->number) ||
-	    step->number < KS_DYNAMIC_TIMEOUT_MIN_MS || step->number > KS_DYNAMIC_TIMEOUT_MAX_MS)
-		return ks_reader_expected(reader, "a duration from 1s to 3650d, such as 10m");
-	ks_reader_next(reader);
-	return 0;
-}
-
-/* Reads `set NAME add PREFIX [for 1h]`, `set NAME remove PREFIX` or `set NAME flush`. */
 static int set_parse(struct ks_reader *reader, struct ks_test *test)
 {
 	struct ks_step *step = step_add(reader, test, KS_STEP_SET);
 
-	if (!step)
-		return -ENOMEM;
-	step->number = 0;
-	if (set_name_parse(reader, step))
-		return -EINVAL;
-	if (ks_reader_accept_word(reader, "flush")) {
-		step->change = KS_SET_FLUSH;
-		return ks_reader_end(reader);
-	}
-	if (ks_reader_accept_word(reader, "remove"))
-		step->change = KS_SET_REMOVE;
-	else if (!ks_reader_accept_word(reader, "add"))
-		return ks_reader_expected(reader, "add, remove or flush");
-	if (set_prefix_parse(reader, step) || (step->change == KS_SET_ADD && set_time_parse(reader, step)))
-		return -EINVAL;
-	return ks_reader_end(reader);
+	return step ? ks_set_step_parse(reader, step) : -ENOMEM;
 }
 
 static int settle_parse(struct ks_reader *reader, struct ks_test *test)
@@ -292,6 +239,17 @@ static int kill_parse(struct ks_reader *reader, struct ks_test *test)
 	struct ks_step *step = step_add(reader, test, KS_STEP_KILL);
 
 	return step ? flow_read(reader, step) : -ENOMEM;
+}
+
+/* An assertion was read with the policy (policy/assertion.h); its words are for who proves it. */
+static int assertion_add(struct ks_reader *reader, struct ks_test *test, enum ks_step_kind kind)
+{
+	struct ks_step *step = step_add(reader, test, kind);
+
+	if (!step)
+		return -ENOMEM;
+	step->path = step->text + strcspn(step->text, " ") + 1;
+	return 0;
 }
 
 static int packet_step_parse(struct ks_reader *reader, struct ks_test *test, __u64 number)
@@ -415,6 +373,10 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 		return kill_parse(reader, test);
 	if (ks_reader_accept_word(reader, "set"))
 		return set_parse(reader, test);
+	if (ks_reader_accept_word(reader, "never"))
+		return assertion_add(reader, test, KS_STEP_NEVER);
+	if (ks_reader_accept_word(reader, "always"))
+		return assertion_add(reader, test, KS_STEP_ALWAYS);
 	if (ks_reader_accept_word(reader, "fill"))
 		return fill_parse(reader, test);
 	return packet_step_parse(reader, test, 1);
@@ -447,7 +409,7 @@ static int block_read(struct ks_parser *p, void *arg)
 				    .complaints = &p->complaints,
 				    .zones_needed = true };
 	struct ks_policy *policy = p->policy;
-	bool wrong = false;
+	bool wrong = block->wrong;
 	struct ks_test *tests = ks_arena_grow(p->arena, policy->tests, policy->test_count, sizeof(*tests)), *test;
 
 	if (!tests)
@@ -491,6 +453,22 @@ static int line_add(struct ks_parser *p, struct block *block, const struct ks_to
 	return 0;
 }
 
+/* Reads an assertion, with the words of rules, and takes its tokens from the record. */
+static int assertion_collect(struct ks_parser *p, struct block *block)
+{
+	const size_t first = p->record_count - 1;
+	int err = ks_parse_assertion(p);
+
+	block->wrong |= err != 0;
+	if (err == -EINVAL)
+		ks_parser_recover(p);
+	if (!err && p->record_count - first > KS_LINE_WORDS_MAX)
+		return ks_parser_error(p, &p->record[first], 0, "a step has at most %d words", KS_LINE_WORDS_MAX);
+	for (size_t i = first; !err && i < p->record_count; i++)
+		err = line_add(p, block, &p->record[i], i == first);
+	return err == -ENOMEM ? err : 0;
+}
+
 /* Takes the tokens up to the closing brace. */
 static int block_collect(struct ks_parser *p, struct block *block)
 {
@@ -512,6 +490,11 @@ static int block_collect(struct ks_parser *p, struct block *block)
 			return ks_parser_error(p, token, 0, "a test has at most %d steps", KS_TEST_STEPS_MAX);
 		if (!fresh && block->lines[block->count - 1].count == KS_LINE_WORDS_MAX)
 			return ks_parser_error(p, token, 0, "a step has at most %d words", KS_LINE_WORDS_MAX);
+		if (fresh && ks_is_assertion(token)) {
+			if (assertion_collect(p, block))
+				return -ENOMEM;
+			continue;
+		}
 		if (line_add(p, block, token, fresh))
 			return -ENOMEM;
 		fresh = false;

@@ -251,6 +251,8 @@ enum ks_step_kind {
 	KS_STEP_LISTEN, /* number: port; packet.proto */
 	KS_STEP_SET, /* path: name of the run-time set; change, prefix, number: ms, 0 as the set says */
 	KS_STEP_EXPECT_SET, /* path: name, number: entries */
+	KS_STEP_NEVER, /* path: "wan > lan tcp port 22": the policy lets no such packet open a connection */
+	KS_STEP_ALWAYS, /* path: it lets all of them */
 };
 
 enum ks_set_change { KS_SET_ADD, KS_SET_REMOVE, KS_SET_FLUSH };

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "proof/assertion.h"
 #include "tests/bpf/compare.h"
 #include "text/names.h"
 #include "tests/bpf/kernel_home.h"
@@ -315,6 +316,8 @@ static void file_agree(struct bench *bench, const char *path)
 		printf("not ok %u - %s loads\n", ++bench->number, path);
 		return;
 	}
+	for (int i = 0; i < HOMES; i++)
+		bench->homes[i].prove = ks_assertion_prove;
 	for (size_t i = 0; i < bench->policy->test_count; i++)
 		test_agree(bench, &bench->policy->tests[i]);
 	ks_native_home_destroy(&bench->homes[NATIVE]);

@@ -246,11 +246,11 @@ CONDITIONS = [
     Condition("Names of zones, sets and variables have up to 31 letters,", "zone set variable",
               lambda state, name, tokens: len(tokens[min(1, name != "variable")].text.lstrip("$")) <= 31),
     Condition("A list must not be empty, but that of a set may.", 
-              "zone protect protection ignore rule forward redirect nat binat helper", has_entries, about_meaning=True),
+              "zone protect protection ignore rule forward redirect nat binat helper assertion", has_entries, about_meaning=True),
     Condition("There must be others, and what is taken away is no dynamic set.", "set clause", takes_from_others,
               about_meaning=True),
     Condition("A clause, log, an effect and an option of a translation stand once in a rule,",
-              "clause log effect lasting new-port nat-option", stands_once),
+              "direction clause log effect lasting new-port nat-option", stands_once),
     Condition("A rule has up to seven limits, and one of packets and one of octets for each flow.", "rate", is_one_of_few),
     Condition("to self is a clause only where something follows it that is none of port, log, limit, add and timeout.", "redirect",
               is_redirected_last),
@@ -319,7 +319,7 @@ FACTS = [
      [test_of(STEP * 10000), test_of("lan > wan arp" + " pad 1" * 126 + "\n")],
      [test_of(STEP * 10001), test_of("lan > wan arp" + " pad 1" * 127 + "\n")]),
     ("Its name is no word that begins a step.", [test_of("k = lan > wan arp\nk >\n")],
-     [test_of(f"{word} = lan > wan arp\n{word} >\n") for word in ("after", "expect", "fill", "listen", "reload")]),
+     [test_of(f"{word} = lan > wan arp\n{word} >\n") for word in ("after", "always", "expect", "fill", "listen", "never", "reload")]),
     ("Behind => capital and small letters are the same in classes, states and reasons.",
      [test_of('lan > wan arp => allow NEW "NO STATE" state established\n')],
      [test_of("lan > wan arp => ALLOW\n"), test_of("expect state established for lan > wan arp\n")]),
@@ -343,8 +343,8 @@ class Context:
     FRESH = {"once": frozenset(), "conversations": (), "packet": (0, FRAME), "quoting": False, "zone": None, "ends": (),
              "kind": None, "broken": False, "tcp": False}
     SCOPES = {"test": ("conversations",), "step": ("packet", "quoting"), "head": ("zone", "ends")}
-    RULES = ("rule", "forward", "redirect", "nat", "helper")
-    SCOPES |= dict.fromkeys("zone set protect rule forward redirect nat helper timeout limit option".split(), ("once",))
+    RULES = ("rule", "forward", "redirect", "nat", "helper", "assertion")
+    SCOPES |= dict.fromkeys("zone set protect rule forward redirect nat helper assertion timeout limit option".split(), ("once",))
 
     def __init__(self, random, reserved, reads, off=None):
         self.random, self.reserved, self.reads, self.off = random, reserved, reads, off
@@ -466,7 +466,7 @@ class Context:
             return self.name(parent)
         if self.wild or self.random.random() < 0.5:
             return None
-        if name == "clause" and parent == "redirect" and self.random.random() < 0.3:
+        if name == "direction" and parent == "redirect" and self.random.random() < 0.3:
             return [Token("word", "to"), Token("word", "self")]
         if name == "clause" and "protocol" not in self.state["once"]:
             protocols = {"ports": ["tcp", "udp", "sctp", "dccp"], "others": ["esp"]}

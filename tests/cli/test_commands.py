@@ -395,3 +395,24 @@ def test_ask(keepstate):
     keepstate('ask', '--always', 'before.conf', 'self > wan')
     assert "unknown zone 'dmz'" in keepstate('ask', 'before.conf', 'can dmz reach lan?', code=2).stderr
     assert 'expected two zones' in keepstate('ask', 'before.conf', 'lan', code=2).stderr
+
+
+def test_assertions(keepstate):
+    """Assertions about all packets of a kind are proved; the failure shows one that refutes it."""
+    head = BEFORE + 'set admins { 10.0.0.10 }\nallow from wan to lan tcp port 22\nallow from lan to self flags S/SA tcp source @admins\n'
+    line = head.count('\n') + 2
+    policies(keepstate, bad=head + 'test "closed" {\n  never wan > lan\n}\n',
+             perhaps=head + 'test "open" {\n  always lan > self tcp source @admins\n}\n',
+             good=head + 'test "both" {\n  never wan > { lan, self } udp\n  always wan > lan tcp port { ssh }\n}\n',
+             wrong=head + 'test "wrong" {\n  never wan > lna tcp\n  never wan > lan port 22 log\n}\n')
+    assert '1 passed, 0 failed' in keepstate('test', 'good.conf').stdout
+    assert keepstate('test', 'bad.conf', code=1).stdout == (
+        f'FAIL  bad.conf:{line - 1}  closed\n      bad.conf:{line}: test "closed": never wan > lan\n        expected none of them\n'
+        '        got      from wan to lan tcp port 22\n'
+        f'        because  bad.conf:{line - 3} allows them: allow from wan to lan tcp port 22; such as '
+        'wan 198.51.100.1:40000 > lan 10.0.0.1:22 tcp syn\n0 passed, 1 failed\n')
+    assert 'perhaps allows them: allow from lan to self tcp source @admins flags S/SA' in keepstate('test', 'perhaps.conf', code=1).stdout
+    complaints = keepstate('check', 'wrong.conf', code=2).stderr
+    assert f"wrong.conf:{line}:15: error: unknown zone 'lna'" in complaints
+    assert f"wrong.conf:{line + 1}:27: error: 'log' is no condition" in complaints
+    assert 'never wan > { lan, self } udp' in keepstate('show', 'good.conf').stdout

@@ -85,6 +85,23 @@ test "this cannot be" {
     assert lab.server.ping(CLIENT4) == 0
 
 
+def test_a_policy_that_refutes_its_assertion_is_refused(lab, firewall):
+    firewall.path.write_text(POLICY + """
+test "nobody comes in" {
+  never wan > lan udp
+}
+""")
+    assert firewall.cli("reload").returncode == 0
+    firewall.path.write_text(POLICY + """allow from wan to lan udp port 53
+test "nobody comes in" {
+  never wan > lan udp
+}
+""")
+    done = firewall.cli("reload")
+    told = done.stdout + done.stderr
+    assert done.returncode != 0 and "nobody comes in" in told and "from wan to lan udp port 53" in told, told
+
+
 def pipe_with_reader(path):
     """The pipe to write into, None while nobody reads it."""
     try:

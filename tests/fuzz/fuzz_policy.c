@@ -2,7 +2,7 @@
 /*
  * Fuzzes the policy language: any text must load or be refused with a
  * complaint. What loads must print as a normal form that loads to the same
- * tables and prints the same again.
+ * tables and prints the same again. An assertion that is read is a question that can be asked.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "policy/policy.h"
+#include "policy/scenario/scenario.h"
+#include "proof/ask.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -78,6 +80,26 @@ static void check_complaints(const struct ks_diags *diags)
 		check(diags->list[i].message && diags->list[i].place.line, "a complaint without a text or place");
 }
 
+static void check_assertion(const struct ks_policy *policy, const struct ks_step *step)
+{
+	struct ks_policy *asked = NULL;
+	struct ks_diags diags;
+
+	if (step->kind != KS_STEP_NEVER && step->kind != KS_STEP_ALWAYS)
+		return;
+	check(ks_question_load(policy, step->path, &asked, &diags) == 0, "an assertion that is no question");
+	ks_diags_fini(&diags);
+	ks_policy_destroy(asked);
+}
+
+static void check_assertions(const struct ks_policy *policy)
+{
+	for (size_t i = 0; i < policy->test_count; i++) {
+		for (size_t j = 0; j < policy->tests[i].step_count; j++)
+			check_assertion(policy, &policy->tests[i].steps[j]);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ks_policy *policy = NULL;
@@ -87,8 +109,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check((err == 0) == (diags.errors == 0), "an error without a complaint, or the other way round");
 	check((err == 0) == (policy != NULL), "a policy in spite of an error, or none without");
 	check_complaints(&diags);
-	if (policy)
+	if (policy) {
 		check_round_trip(policy);
+		check_assertions(policy);
+	}
 	ks_policy_destroy(policy);
 	ks_diags_fini(&diags);
 	return 0;

@@ -132,7 +132,7 @@ static struct ks_policy *loaded; /* the policy under test, and the one to reload
 static int run_the_tests(char **print)
 {
 	struct ks_tests_summary summary;
-	int err = ks_policy_tests_run(loaded, NULL, &summary);
+	int err = ks_policy_tests_run(loaded, NULL, NULL, &summary);
 
 	/* A packet that could not be copied or held was dropped for it: the test that wanted it let through fails. */
 	return err == -EBADMSG ? -ENOMEM : err;

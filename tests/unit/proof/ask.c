@@ -133,6 +133,9 @@ static void test_answers(void **state)
 		{ "lan > wan", KS_REACH_ONLY, 1, 1 },
 		{ "lan > wan source @d", KS_REACH_YES, 0, 1 },
 		{ "can lan reach wan source not @d", KS_REACH_NEVER, 1, 0 },
+		{ "can { wan, none } reach { lan } tcp port 23 ?", KS_REACH_NEVER, 1, 0 },
+		{ "can not lan reach not { wan, self } udp?", KS_REACH_NEVER, 1, 0 },
+		{ "{lan}>{ wan }source @d", KS_REACH_YES, 0, 1 },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(list); i++) {
@@ -158,6 +161,8 @@ static void test_no_questions(void **state)
 		{ "wan > dmz", "unknown zone 'dmz'" },
 		{ "wan > lan port 22", "a port needs" },
 		{ "wan > lan\ndeny", "expected two zones" },
+		{ "{ wan > lan", "expected two zones" },
+		{ "wan > { lan", "the list begins" },
 	};
 	ks_auto_policy struct ks_policy *policy = NULL;
 	ks_auto_diags struct ks_diags diags = { 0 };

@@ -4,7 +4,7 @@
  * passes with the policy after and fails with the one before.
  */
 #include "proof/diff.h"
-#include "scenario/scenario.h"
+#include "proof/assertion.h"
 #include "tests/unit/proof/world.h"
 
 #define RULES 8
@@ -71,7 +71,7 @@ static bool test_passes(const char *text, const char *test)
 	assert_true(asprintf(&both, "%s%s", text, test) > 0);
 	if (ks_policy_load_text(both, strlen(both), "t", NULL, &policy, &diags))
 		fail_msg("%s\n%s", both, diags.list[diags.count - 1].message);
-	return ks_policy_tests_run(policy, NULL, &summary) == 0;
+	return ks_policy_tests_run(policy, ks_assertion_prove, NULL, &summary) == 0;
 }
 
 static int class_check(const struct ks_diff_class *class, void *arg)
