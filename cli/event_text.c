@@ -19,6 +19,15 @@ static void rule_print(const json_t *rule)
 		printf(" \"%s\"", label);
 }
 
+/* "  staged deny gateway.conf:9": what a staged rule would have done. */
+static void staged_print(const json_t *rule)
+{
+	if (!rule)
+		return;
+	printf("  staged %s", ks_member_text(rule, "action"));
+	rule_print(rule);
+}
+
 /* " as 203.0.113.1:40000": one end of the translation, if it is there. */
 static void translated_print(const json_t *nat, const char *word, const char *name)
 {
@@ -66,6 +75,7 @@ static void packet_print(const json_t *event, bool colour)
 	fputs(ks_member_text(event, "packet"), stdout);
 	translation_print(event, "to");
 	rule_print(json_object_get(event, "rule"));
+	staged_print(json_object_get(event, "staged"));
 	putchar('\n');
 }
 

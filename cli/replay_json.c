@@ -24,6 +24,8 @@ void ks_replay_print_frame_json(const struct ks_replay_run *run, const struct ks
 
 	if (frame->kind == KS_REPLAY_RESUMED)
 		json_object_set_new(object, "resumed", json_true());
+	if (insp->verdict.staged)
+		json_object_set_new(object, "staged", ks_json_rule(run->policy, insp->verdict.staged));
 	json_object_set_new(object, "captured", json_integer(frame->frame->captured));
 	json_object_set_new(object, "packet", ks_json_packet(&insp->pkt));
 	ks_json_print(object, stdout);

@@ -25,6 +25,7 @@ void ks_replay_print_frame(const struct ks_replay_run *run, const struct ks_repl
 {
 	const struct ks_inspection *insp = frame->insp;
 	char packet[KS_PACKET_TEXT], zones[KS_ZONES_TEXT], rule[KS_PLACE_TEXT];
+	const struct ks_rule_info *staged;
 
 	printf("%7llu %11.6f  %s%-6s%s  %-9s  %-54s  %s%s%s", frame->number, (double)frame->since * NSEC,
 	       ks_colour(run->colour, ks_action_colour(insp->verdict.action)), ks_action_name(insp->verdict.action),
@@ -38,6 +39,9 @@ void ks_replay_print_frame(const struct ks_replay_run *run, const struct ks_repl
 	if (*rule)
 		printf(", %s%s%s", ks_colour(run->colour, KS_COLOUR_DIM), rule,
 		       ks_colour(run->colour, KS_COLOUR_PLAIN));
+	staged = ks_policy_rule(run->policy, insp->verdict.staged);
+	if (staged)
+		printf(", staged %s %s:%u", ks_action_name(staged->action), staged->place.file, staged->place.line);
 	putchar('\n');
 }
 
@@ -82,7 +86,7 @@ static void print_rule_counts(const struct ks_replay_run *run)
 		ks_grid_cell(grid, "%s", info->text);
 	}
 	if (any) {
-		puts("\nby rule (packets that it decided):");
+		puts("\nby rule (packets that it decided, or would have if it is staged):");
 		ks_grid_print(grid, stdout);
 	}
 }

@@ -167,7 +167,7 @@ static json_t *options_json(const struct ks_config *config)
 
 static json_t *tables_json(const struct ks_config *config)
 {
-	static const char *const names[KS_LIST_MAX] = { "rules", "inbound", "source", "helper", "own" };
+	static const char *const names[KS_LIST_MAX] = { "rules", "inbound", "source", "helper", "staged", "own" };
 	json_t *tables = json_pack("{s:i, s:i, s:i}", "sets", (int)config->sets, "ranges", (int)config->ranges,
 				   "targets", (int)config->targets);
 

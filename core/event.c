@@ -23,7 +23,8 @@ void ks_event_make(const struct ks_inspection *insp, struct ks_event *event)
 		.tcp_flags = insp->pkt.tcp_flags,
 		.icmp_type = insp->pkt.icmp_type,
 		.icmp_code = insp->pkt.icmp_code,
-		.logged_by_rule = insp->verdict.log,
+		.logged_by_rule = insp->verdict.log | insp->verdict.staged_log,
 		.window = insp->pkt.window,
+		.staged = insp->verdict.staged,
 	};
 }

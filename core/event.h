@@ -25,9 +25,9 @@ struct ks_event {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u8 logged_by_rule; /* 1: a rule with `log`; 0: a drop reported because the option asks */
+	__u8 logged_by_rule; /* 1: a rule with `log`, staged or not; 0: a drop reported because the option asks */
 	__u16 window;
-	__u32 zero;
+	__u32 staged; /* id of the staged rule that would have decided, KS_RULE_DEFAULT if none */
 };
 
 /* Beside the kinds of events in the mask of what is asked for (env_asked()): events of packets have their first bytes, too. */

@@ -88,9 +88,11 @@ static void account_rules(struct ks_env *env, const struct ks_config *config, co
 		if (config && config->effects)
 			ks_effects_apply(env, insp);
 	}
+	if (ks_unlikely(insp->verdict.staged))
+		env_count_match(env, insp->verdict.staged);
 	if (insp->opening.source_rule && passes)
 		env_count_match(env, insp->opening.source_rule);
-	if (insp->verdict.log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
+	if (insp->verdict.log || insp->verdict.staged_log || (!passes && config && config->options & KS_OPT_LOG_DROPS))
 		env_event(env, insp);
 }
 

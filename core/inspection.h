@@ -58,7 +58,9 @@ struct ks_insp_verdict {
 	__u32 rule_index; /* entry in the rule table when the policy decided, else KS_DECISION_DEFAULT */
 	struct ks_compare compare;
 	__u8 log; /* 1: the rule asked for an event */
-	__u8 zero[3];
+	__u8 staged_log; /* 1: the staged rule did */
+	__u8 zero[2];
+	__u32 staged; /* id of the staged rule that would have decided, KS_RULE_DEFAULT: none (staged.h) */
 };
 
 /*

@@ -26,6 +26,7 @@
 #include "core/protect.h"
 #include "core/settle.h"
 #include "core/stage.h"
+#include "core/staged.h"
 #include "core/table/ended.h"
 #include "core/table/flow_event.h"
 #include "core/table/table.h"
@@ -38,6 +39,7 @@ static inline void decision_note(struct ks_inspection *insp, const struct ks_dec
 	insp->verdict.rule = decision->id;
 	insp->verdict.rule_index = decision->index;
 	insp->verdict.log = !!(decision->flags & KS_RULE_LOG);
+	ks_staged_forget(insp);
 	insp->opening.limited = !!(decision->flags & KS_RULE_LIMITED);
 	insp->opening.ruled = !!(decision->effects & KS_EFFECTS_OF_FLOWS);
 }
@@ -55,6 +57,8 @@ __u32 ks_open_ask(struct ks_env *env, struct ks_inspection *insp, struct ks_deci
 		ks_rules_ask(env, &insp->opening.question, decision);
 	}
 	decision_note(insp, decision);
+	if (insp->to < KS_ZONE_MAX)
+		ks_staged_note(env, insp, decision);
 	return decision->action;
 }
 

@@ -106,7 +106,8 @@ struct ks_rule {
 	__u8 helper; /* enum ks_helper_id that a helper rule assigns */
 	__u8 effects; /* KS_EFFECT_* (core/effect.h) */
 	__u16 conditions; /* entry of the table of conditions (core/match.h), 0: none */
-	__u8 pad[12];
+	__u8 pad[8];
+	__u32 before; /* of a staged rule: entries of the filter that stand before it */
 };
 
 _Static_assert(sizeof(struct ks_rule) == 64, "a rule is one cache line");
@@ -207,6 +208,7 @@ enum ks_list {
 	KS_LIST_INBOUND, /* destinations that are translated before the filter is asked: binat, prefixes */
 	KS_LIST_SOURCE, /* nat, and the outbound side of binat: asked last, of allowed flows */
 	KS_LIST_HELPER, /* helper: asked of allowed flows */
+	KS_LIST_STAGED, /* staged rules, which decide nothing (core/staged.h). Asked behind the filter */
 	KS_LIST_OWN, /* forward the other way round: ports of hosts to which they are forwarded. Asked where `nat` translates */
 	KS_LIST_MAX
 };

@@ -8,6 +8,13 @@
 /* How often a packet is judged before it is dropped because another CPU was always first. */
 #define JUDGE_TRIES 8
 
+/* Forgets the staged rule that would have decided. */
+static inline void ks_staged_forget(struct ks_inspection *insp)
+{
+	insp->verdict.staged = KS_RULE_DEFAULT;
+	insp->verdict.staged_log = 0;
+}
+
 /* Clears what judging decides, for another try. */
 static inline void ks_outcome_init(struct ks_inspection *insp)
 {
@@ -20,6 +27,7 @@ static inline void ks_outcome_init(struct ks_inspection *insp)
 	insp->verdict.log = 0;
 	insp->verdict.rule = KS_RULE_DEFAULT;
 	insp->verdict.rule_index = KS_DECISION_DEFAULT;
+	ks_staged_forget(insp);
 	insp->verdict.compare = (struct ks_compare){};
 	insp->opening.replaces = 0;
 	insp->by_alias = 0;
@@ -125,6 +133,7 @@ static inline void ks_open_forget(struct ks_inspection *insp)
 	insp->verdict.rule = KS_RULE_DEFAULT;
 	insp->verdict.rule_index = KS_DECISION_DEFAULT;
 	insp->verdict.log = 0;
+	ks_staged_forget(insp);
 }
 
 /* Ends a stage that has judged the packet: it is written, done, or judged again if another CPU was first. */

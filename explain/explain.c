@@ -334,6 +334,7 @@ static void explain_path(struct ks_explain *explain)
 	if (insp->verdict.reason != KS_REASON_ZONE && insp->verdict.reason != KS_REASON_SPOOFED)
 		ks_explain_protocol(explain);
 	ks_explain_rules(explain);
+	ks_explain_staged(explain);
 	ks_explain_limits(explain);
 	ks_explain_translation(explain);
 }
@@ -355,11 +356,12 @@ static json_t *verdict_json(const struct ks_explain *explain)
 {
 	const struct ks_inspection *insp = explain->insp;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "verdict", ks_action_name(insp->verdict.action),
-			 "class", ks_class_name(insp->verdict.class), "reason", ks_reason_name(insp->verdict.reason),
-			 "reason_text", ks_reason_text(insp->verdict.reason), "state",
-			 ks_state_name(insp->verdict.state), "passes", ks_reason_is_pass(insp->verdict.reason), "rule",
-			 ks_json_rule(explain->policy, insp->verdict.rule), "packet", ks_json_packet(&insp->pkt));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "verdict",
+			 ks_action_name(insp->verdict.action), "class", ks_class_name(insp->verdict.class), "reason",
+			 ks_reason_name(insp->verdict.reason), "reason_text", ks_reason_text(insp->verdict.reason),
+			 "state", ks_state_name(insp->verdict.state), "passes", ks_reason_is_pass(insp->verdict.reason),
+			 "rule", ks_json_rule(explain->policy, insp->verdict.rule), "staged",
+			 ks_json_rule(explain->policy, insp->verdict.staged), "packet", ks_json_packet(&insp->pkt));
 }
 
 json_t *ks_explain_json(const struct ks_policy *policy, struct ks_engine *engine, const struct ks_frame *frame,

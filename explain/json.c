@@ -48,6 +48,8 @@ json_t *ks_json_rule(const struct ks_policy *policy, __u32 id)
 			   ks_json_text(info->text));
 	if (info->label)
 		ks_json_set(&object, "label", ks_json_text(info->label));
+	if (info->staged)
+		ks_json_set(&object, "staged", json_true());
 	return object;
 }
 

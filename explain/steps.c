@@ -284,7 +284,7 @@ static size_t filter_rules(const struct ks_policy *policy)
 	size_t count = 0;
 
 	for (size_t i = 0; i < policy->info_count; i++)
-		count += policy->infos[i].statement <= KS_STATEMENT_REDIRECT;
+		count += policy->infos[i].statement <= KS_STATEMENT_REDIRECT && !policy->infos[i].staged;
 	return count;
 }
 
@@ -293,6 +293,18 @@ static bool lets_pass(const struct ks_policy *policy, __u32 index)
 {
 	return index < policy->config.rules &&
 	       (policy->rules[index].action == KS_ALLOW || policy->rules[index].action == KS_BYPASS);
+}
+
+void ks_explain_staged(struct ks_explain *explain)
+{
+	const struct ks_rule_info *info = ks_policy_rule(explain->policy, explain->insp->verdict.staged);
+	json_t *step;
+
+	if (!info)
+		return;
+	step = ks_explain_step(explain, "staged", "note", "a staged rule would %s it, %s:%u: %s",
+			       ks_action_name(info->action), info->place.file, info->place.line, info->text);
+	ks_explain_detail(explain, step, "rule", ks_json_rule(explain->policy, info->id));
 }
 
 void ks_explain_rules(struct ks_explain *explain)

@@ -107,6 +107,7 @@ struct ks_ast_rule {
 	__u8 family; /* 0 for both */
 	bool is_assertion; /* of a test (policy/assertion.h): it has conditions only */
 	bool log;
+	bool staged;
 	const char *label;
 	bool has_from, has_to, has_protos, has_family, has_types;
 	struct ks_names from, to;

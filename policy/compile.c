@@ -220,6 +220,8 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
 	if (entry->conditions)
 		entry->flags |= KS_RULE_MAY_MISS;
+	if (rule->staged)
+		entry->before = c->lists[KS_LIST_FILTER].count;
 	return 0;
 }
 
@@ -241,6 +243,8 @@ static enum ks_list list_of(const struct ks_ast_rule *rule)
 {
 	if (rule->statement == KS_STATEMENT_NAT)
 		return KS_LIST_SOURCE;
+	if (rule->staged)
+		return KS_LIST_STAGED;
 	return rule->statement == KS_STATEMENT_HELPER ? KS_LIST_HELPER : KS_LIST_FILTER;
 }
 
@@ -365,6 +369,7 @@ static int compile_rule(struct ks_compiler *c, const struct ks_ast_rule *rule, s
 		.statement = rule->statement,
 		.action = rule->action,
 		.log = rule->log,
+		.staged = rule->staged,
 	};
 	info->identity = rule->limit_count || rule->effects ? ks_rule_text(c->p, rule, false) : info->text;
 	if (!info->text || !info->identity)

@@ -62,6 +62,7 @@ static const struct foreign clauses[] = {
 	{ "with", "nothing, because 'reject' answers by itself: TCP by a RST, others by ICMP" },
 	{ "masquerade snat", "a rule of its own, " NAT_TEXT },
 	{ "dnat rdr rdr-to", "a rule of its own, " FORWARD_TEXT },
+	{ "staged", "it before the rule, such as 'staged deny'" },
 	{ "comment label", "'log' and a label, such as 'log \"web\"', or " COMMENT_TEXT },
 	{ "or and || &&", "a list in braces, such as { lan, dmz }" },
 	{ "- ->", "'from' before the one zone and 'to' before the other" },

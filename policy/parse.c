@@ -21,7 +21,7 @@
 
 static const char *const keywords[] = {
 	"zone",	  "ignore",  "set",	 "include", "timeout", "limit", "option", "allow", "deny",    "reject",
-	"bypass", "forward", "redirect", "nat",	    "binat",   "nptv6", "helper", "test",  "protect",
+	"bypass", "forward", "redirect", "nat",	    "binat",   "nptv6", "helper", "test",  "protect", "staged",
 };
 
 int ks_parser_no_memory(struct ks_parser *p)
@@ -345,12 +345,12 @@ static int unknown_statement(struct ks_parser *p, const struct ks_token *word)
 				       ks_token_describe(word, buf, sizeof(buf)));
 	if (instead)
 		return ks_parser_error(p, word, 0, "unknown statement '%.60s': expected %s", word->text, instead);
-	return ks_parser_error(
-		p, word, 0,
-		"unknown statement '%.60s'%s: expected allow, deny, reject, bypass, forward, redirect, "
-		"nat, binat, nptv6, helper, zone, protect, ignore, set, include, timeout, limit, option, test, or "
-		"$name = value",
-		word->text, ks_did_you_mean(p, "", word->text, keywords, KS_ARRAY_SIZE(keywords)));
+	return ks_parser_error(p, word, 0,
+			       "unknown statement '%.60s'%s: expected allow, deny, reject, bypass, staged, forward, "
+			       "redirect, nat, binat, nptv6, helper, zone, protect, ignore, set, include, timeout, "
+			       "limit, option, test, or "
+			       "$name = value",
+			       word->text, ks_did_you_mean(p, "", word->text, keywords, KS_ARRAY_SIZE(keywords)));
 }
 
 static int parse_statement(struct ks_parser *p, const struct ks_token *word)
@@ -363,6 +363,8 @@ static int parse_statement(struct ks_parser *p, const struct ks_token *word)
 		if (strcmp(word->text, ks_action_name(action)) == 0)
 			return ks_parse_rule(p, KS_STATEMENT_RULE, action);
 	}
+	if (strcmp(word->text, "staged") == 0)
+		return ks_parse_staged(p);
 	for (statement = KS_STATEMENT_FORWARD; statement <= KS_STATEMENT_HELPER; statement++) {
 		if (strcmp(word->text, ks_statement_name(statement)) != 0)
 			continue;

@@ -44,6 +44,7 @@ struct ks_rule_info {
 	__u8 statement; /* enum ks_statement */
 	__u8 action; /* the verdict on a packet; KS_ALLOW for nat, binat, nptv6 and helper */
 	bool log;
+	bool staged; /* it decides nothing yet (core/staged.h) */
 };
 
 /* A network of a zone, for homes without routes: tests, explain of a file, replay. */

@@ -304,6 +304,7 @@ static void rule_head(const struct ks_ast_rule *rule, FILE *out)
 	struct writer w = { .out = out };
 
 	if (rule->statement == KS_STATEMENT_RULE) {
+		fputs(rule->staged ? "staged " : "", out);
 		fputs(ks_action_name(rule->action), out);
 		return;
 	}

@@ -388,6 +388,28 @@ int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule)
 	return 0;
 }
 
+int ks_parse_staged(struct ks_parser *p)
+{
+	struct ks_ast_rule rule = {
+		.place = ks_parser_last(p)->place,
+		.statement = KS_STATEMENT_RULE,
+		.staged = true,
+	};
+	struct ks_token word;
+	int err;
+
+	if (ks_parser_expect(p, KS_TOKEN_WORD, "'allow', 'deny' or 'reject'", &word))
+		return -EINVAL;
+	while (rule.action <= KS_REJECT && strcmp(word.text, ks_action_name(rule.action)) != 0)
+		rule.action++;
+	if (rule.action > KS_REJECT)
+		return ks_parser_error(p, &word, 0,
+				       "'%.60s' cannot be staged: expected 'allow', 'deny' or 'reject' behind 'staged'",
+				       word.text);
+	err = ks_parse_clauses(p, &rule);
+	return err ? err : ks_ast_add_rule(p, &rule);
+}
+
 int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned action)
 {
 	struct ks_ast_rule rule = {

@@ -12,6 +12,9 @@ int ks_parse_rule(struct ks_parser *p, enum ks_statement statement, unsigned act
 /* Reads clauses up to the end of the line. Returns as ks_parse_rule(). */
 int ks_parse_clauses(struct ks_parser *p, struct ks_ast_rule *rule);
 
+/* The same of a rule behind `staged`. */
+int ks_parse_staged(struct ks_parser *p);
+
 /* Keeps a rule that has been read. */
 int ks_ast_add_rule(struct ks_parser *p, const struct ks_ast_rule *rule);
 

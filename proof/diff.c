@@ -421,7 +421,7 @@ int ks_diff_policies(struct ks_policy *before, struct ks_policy *after, ks_diff_
 	}
 	if (!err)
 		err = ks_joint_init(&diff.filter, diff.policies, &diff.pairs, KS_LIST_FILTER);
-	for (int list = 0; !err && list < KS_LIST_OWN; list++)
+	for (int list = 0; !err && list < KS_LIST_STAGED; list++)
 		err = list_check(&diff, (enum ks_list)list);
 	return err;
 }

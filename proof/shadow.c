@@ -479,7 +479,7 @@ int ks_shadow_check(struct ks_policy *policy, const struct ks_shadow_wish *wish,
 	*outline.stats = own;
 	ks_witness_invent_addresses(policy);
 	err = ks_court_init(&court, policy);
-	for (int list = 0; !err && list < KS_LIST_OWN; list++)
+	for (int list = 0; !err && list < KS_LIST_STAGED; list++)
 		err = list_check(&outline, (enum ks_list)list);
 	return err ? err : ks_shadow_tell_rest(&outline);
 }

@@ -54,6 +54,9 @@ static void expected_describe(const struct ks_expect *expect, char *text)
 		text_add(text, " rule \"%s\"", expect->rule_label);
 	else if (expect->rule_line >= 0)
 		text_add(text, expect->rule_line ? " rule %d" : " rule default", expect->rule_line);
+	if (expect->staged >= 0)
+		text_add(text, " staged %s",
+			 expect->staged == KS_STAGED_NONE ? "none" : ks_action_name((unsigned)expect->staged));
 	if (expect->answer >= 0)
 		text_add(text, " answer %s", answer_name((enum ks_answer)expect->answer));
 }
@@ -63,6 +66,7 @@ const char *ks_passage_text(const struct ks_policy *policy, const struct ks_pass
 {
 	const struct ks_inspection *insp = &passage->insp;
 	const struct ks_rule_info *info = ks_policy_rule(policy, insp->verdict.rule);
+	const struct ks_rule_info *staged = ks_policy_rule(policy, insp->verdict.staged);
 
 	buf[0] = '\0';
 	text_add(buf, "%s %s \"%s\"", ks_action_name(insp->verdict.action), ks_class_name(insp->verdict.class),
@@ -72,6 +76,8 @@ const char *ks_passage_text(const struct ks_policy *policy, const struct ks_pass
 			 insp->dir == KS_ORIGINAL ? "original" : "reply");
 	if (info)
 		text_add(buf, " rule %u", info->place.line);
+	if (staged)
+		text_add(buf, " staged %s", ks_action_name(staged->action));
 	if (insp->verdict.action == KS_REJECT)
 		text_add(buf, " answer %s", answer_name(ks_answer_kind(passage)));
 	return buf;

@@ -58,6 +58,14 @@ static bool rule_fits(const struct ks_runner *runner, const struct ks_passage *p
 	return expect->rule_line == 0 ? !info : info && (int)info->place.line == expect->rule_line;
 }
 
+static bool staged_fits(const struct ks_runner *runner, const struct ks_passage *passage,
+			const struct ks_expect *expect)
+{
+	const struct ks_rule_info *info = ks_policy_rule(runner->policy, passage->insp.verdict.staged);
+
+	return expect->staged < 0 || expect->staged == (info ? info->action : KS_STAGED_NONE);
+}
+
 /* Tests that are older than "no rule" say "no state" for both. */
 static bool reason_fits(int expected, unsigned reason)
 {
@@ -75,7 +83,7 @@ static bool passage_fits(const struct ks_runner *runner, const struct ks_passage
 	       (expect->state < 0 || insp->verdict.state == expect->state) &&
 	       reason_fits(expect->reason, insp->verdict.reason) && (expect->dir < 0 || insp->dir == expect->dir) &&
 	       (expect->answer < 0 || expect->answer == (int)ks_answer_kind(passage)) &&
-	       rule_fits(runner, passage, expect);
+	       rule_fits(runner, passage, expect) && staged_fits(runner, passage, expect);
 }
 
 /* Checks a packet that was let through as it leaves, and hands it to its receiver. */

@@ -549,7 +549,8 @@ bool ks_filter_match_event(const struct ks_filter *filter, const struct ks_event
 	return match_number(filter, KS_CONDITION_VERDICT, event->action, -1) &&
 	       match_number(filter, KS_CONDITION_REASON, event->reason, -1) &&
 	       match_number(filter, KS_CONDITION_ZONE, event->from, event->to) &&
-	       match_way(filter, event->from, event->to) && match_rule(filter, event->rule) &&
+	       match_way(filter, event->from, event->to) &&
+	       (match_rule(filter, event->rule) || (event->staged && match_rule(filter, event->staged))) &&
 	       ks_filter_match_ends(filter, faces, KS_ARRAY_SIZE(faces));
 }
 

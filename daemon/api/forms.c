@@ -7,6 +7,7 @@
 #include "core/header/packet.h"
 #include "daemon/api/forms.h"
 #include "daemon/api/wall_clock.h"
+#include "explain/json.h"
 #include "text/json.h"
 #include "text/names.h"
 #include "text/scoped.h"
@@ -166,6 +167,8 @@ json_t *ks_event_json(const struct ks_policy *policy, __u64 now, const struct ks
 				 ks_addr_text(&tuple->dst, tuple->family, dst), "length", (int)event->length, "rule",
 				 ks_rule_json(policy, event->rule), "packet", words_json(policy, event));
 
+	if (ks_policy_rule(policy, event->staged))
+		ks_json_set(&root, "staged", ks_json_rule(policy, event->staged));
 	add_details(&root, event);
 	add_translation(&root, event);
 	return root;

@@ -217,11 +217,12 @@ static json_t *rule_counters_json(const struct ks_kernel *kernel, const struct k
 	struct ks_rule_count count = { 0 };
 
 	ks_kernel_rule_count(kernel, info->id, &count);
-	return json_pack("{s:i, s:o, s:i, s:o, s:s, s:o*, s:I, s:I, s:I, s:I}", "id", (int)info->id, "file",
+	return json_pack("{s:i, s:o, s:i, s:o, s:s, s:b, s:o*, s:I, s:I, s:I, s:I}", "id", (int)info->id, "file",
 			 ks_json_text(info->place.file), "line", (int)info->place.line, "text",
-			 ks_json_text(info->text), "action", ks_rule_verb(info), "label", ks_json_text(info->label),
-			 "matches", (json_int_t)count.matches, "flows", (json_int_t)live->matches, "packets",
-			 (json_int_t)(count.packets + live->packets), "bytes", (json_int_t)(count.bytes + live->bytes));
+			 ks_json_text(info->text), "action", ks_rule_verb(info), "staged", (int)info->staged, "label",
+			 ks_json_text(info->label), "matches", (json_int_t)count.matches, "flows",
+			 (json_int_t)live->matches, "packets", (json_int_t)(count.packets + live->packets), "bytes",
+			 (json_int_t)(count.bytes + live->bytes));
 }
 
 static json_t *rules_counters_json(const struct ks_daemon *daemon)

@@ -31,7 +31,7 @@ export function rules(root, query) {
 
   function show(rule) {
     const name = rule.label || (rule.line ? `${rule.file}:${rule.line}` : String(rule.id));
-    const dialog = panel(ruleName(rule), [el("pre.words", rule.text), pairs([["Where", `${rule.file}:${rule.line}`], ["Matches", exact(rule.matches)], ["Living connections", exact(rule.flows)], ["Packets", exact(rule.packets)], ["Bytes", bytes(rule.bytes)], ["Warning", warnings.get(where(rule))]])],
+    const dialog = panel(ruleName(rule), [el("pre.words", rule.text), pairs([["Where", `${rule.file}:${rule.line}`], [rule.staged ? "Would have decided" : "Matches", exact(rule.matches)], ["Living connections", exact(rule.flows)], ["Packets", exact(rule.packets)], ["Bytes", bytes(rule.bytes)], ["Warning", warnings.get(where(rule))]])],
       [button("Its connections", () => { dialog.close(); go("connections", {q: `rule:"${name}"`}); }), button("Its log", () => { dialog.close(); go("log", {q: `rule:"${name}"`}); })]);
   }
 
@@ -48,7 +48,7 @@ export function rules(root, query) {
       if (!rule) return el("tr" + (wrong ? ".wrong" : ""), el("td.line", i + 1), el("td.text", line, wrong ? el("span.chip.bad", "✕ fails in the file as it is now") : null), el("td", {colspan: 4}));
       const hit = rule.matches > 0, warned = warnings.get(where(rule));
       return el("tr.rule" + (hit ? (rule.flows ? ".hot" : "") : ".never") + (warned ? ".shadowed" : ""), {title: `${where(rule)}${hit ? "" : ": never matched"}`}, el("td.line", i + 1),
-        el("td.text", el("button.link.mono", {type: "button", "data-rule": rule.id, onclick: () => show(rule)}, line), warned ? el("span.chip.warn", "! ", warned) : null), cells(rule));
+        el("td.text", el("button.link.mono", {type: "button", "data-rule": rule.id, onclick: () => show(rule)}, line), rule.staged ? el("span.chip.info", "staged: decides nothing yet") : null, warned ? el("span.chip.warn", "! ", warned) : null), cells(rule));
     }));
     if (focused) body.querySelector(`[data-rule="${Number(focused)}"]`)?.focus();
     else if (wanted && first) { const one = body.querySelector(`[data-rule="${Number(wanted)}"]`); one?.scrollIntoView({block: "center"}); one?.focus({preventScroll: true}); }

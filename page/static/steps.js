@@ -23,6 +23,7 @@ export function explanation(answer, words) {
     words ? el("pre.words", words) : null,
     el("ol.steps", answer.steps.map(step => el("li.step-" + step.outcome, {"data-mark": MARKS[step.outcome] || "·"}, el("b", step.step, el("span.sr", step.outcome === "drop" ? " (dropped here)" : "")), el("p", step.text)))),
     answer.rule ? el("p", dropped ? "Decided by " : "Allowed by ", ruleOf(answer.rule)) : null,
+    answer.staged ? el("p", `A staged rule would ${answer.staged.action} it: `, ruleOf(answer.staged)) : null,
     closest(answer.closest));
 }
 

@@ -19,6 +19,7 @@ void ks_expect_init(struct ks_expect *expect)
 		.dir = -1,
 		.answer = -1,
 		.rule_line = -1,
+		.staged = -1,
 		.as.id = -1,
 		.quoting.id = -1,
 		.ttl = -1,
@@ -96,6 +97,20 @@ static int rule_parse(struct ks_reader *reader, struct ks_expect *expect)
 	if (ks_reader_number(reader, 1, 10000000, "the line of a rule, its label in quotes, or default", &line))
 		return -EINVAL;
 	expect->rule_line = (int)line;
+	return 0;
+}
+
+static int staged_parse(struct ks_reader *reader, struct ks_expect *expect)
+{
+	for (unsigned action = KS_ALLOW; action <= KS_REJECT; action++) {
+		if (ks_reader_accept_word(reader, ks_action_name(action))) {
+			expect->staged = (int)action;
+			return 0;
+		}
+	}
+	if (!ks_reader_accept_word(reader, "none"))
+		return ks_reader_expected(reader, "allow, deny, reject or none");
+	expect->staged = KS_STAGED_NONE;
 	return 0;
 }
 
@@ -227,6 +242,8 @@ static int expect_word_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return rule_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "answer"))
 		return answer_parse(reader, expect);
+	if (ks_reader_accept_word(reader, "staged"))
+		return staged_parse(reader, expect);
 	if (ks_reader_accept_word(reader, "original")) {
 		expect->dir = KS_ORIGINAL;
 		return 0;
@@ -240,7 +257,7 @@ static int expect_word_parse(struct ks_reader *reader, struct ks_expect *expect)
 		return 0;
 	}
 	return ks_reader_expected(reader, "a class (new, established, related, invalid, untracked), \"a reason\", "
-					  "state, rule, answer, original, reply, as, quoting, payload or same");
+					  "state, rule, answer, staged, original, reply, as, quoting, payload or same");
 }
 
 int ks_expect_parse(struct ks_reader *reader, struct ks_expect *expect)

@@ -218,6 +218,8 @@ struct ks_ends_pattern {
 	int id; /* of an ICMP query; -1: any */
 };
 
+#define KS_STAGED_NONE KS_ACTION_MAX
+
 /* The expectation of a packet; -1 where it expects nothing. */
 struct ks_expect {
 	int action; /* enum ks_action: always given, allow by default */
@@ -225,6 +227,7 @@ struct ks_expect {
 	int answer; /* enum ks_answer */
 	int rule_line; /* line of the rule that decided or made the flow, 0: the default deny */
 	const char *rule_label; /* or its label */
+	int staged; /* enum ks_action of the staged rule that would have decided, KS_STAGED_NONE: there is none */
 
 	/* of the packet as it leaves */
 	bool same; /* no byte is changed */

@@ -28,6 +28,8 @@ static const struct field inspection_fields[] = {
 	FIELD(ks_inspection, dir),
 	FIELD(ks_inspection, flow.found),
 	FIELD(ks_inspection, verdict.log),
+	FIELD(ks_inspection, verdict.staged),
+	FIELD(ks_inspection, verdict.staged_log),
 	FIELD(ks_inspection, verdict.rule),
 	FIELD(ks_inspection, verdict.rule_index),
 	FIELD(ks_inspection, verdict.compare.have),

@@ -146,6 +146,17 @@ def test_refused_by_a_rule_and_by_none(net, firewall, log):
     assert not log.of("begin", destination_port=8) and not log.of("begin", destination_port=7)
 
 
+def test_what_a_staged_rule_would_have_done(net, firewall, log):
+    put(firewall, POLICY.replace("allow from lan", 'staged deny from lan tcp port 7000 log "no"\nallow from lan').replace(' log "out"', ""))
+    reach(net.client, "192.0.2.10")
+    told = log.await_one("pass", destination_port=7000, proto="tcp")
+    assert told["verdict"] == "allow" and told["rule"]["text"] == "allow from lan to wan"
+    assert told["staged"]["action"] == "deny" and told["staged"]["label"] == "no"
+    counted = {one["label"]: one for one in firewall.data("counters")[0]["rules"] if one["staged"]}
+    assert counted["no"]["matches"] >= 1 and counted["no"]["flows"] == 0
+    assert not log.of("pass", proto="udp")
+
+
 def test_a_drop_says_where_it_would_have_gone(net, firewall, log):
     put(firewall, POLICY + "forward from wan udp port 8080 to 10.0.0.10 port 7000\nprotect wan { udp flood 1/second per destination }\n")
     for _ in range(3):

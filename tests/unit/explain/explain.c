@@ -20,6 +20,13 @@ static int setup_asymmetric(void **state)
 			    "zone lan { eth1 }\nzone wan { eth0 }\noption asymmetric on\nallow from lan to wan\n");
 }
 
+static int setup_staged(void **state)
+{
+	return setup_policy(state,
+			    "zone lan { eth1 }\nzone wan { eth0 }\nstaged deny from lan tcp port 25 log \"mail\"\n"
+			    "allow from lan to wan\nstaged reject from lan udp\n");
+}
+
 static int setup_nat(void **state)
 {
 	return setup_policy(state, "zone lan { eth1, address 10.0.0.1, network 10.0.0.0/24 }\n"
@@ -67,6 +74,23 @@ static void test_rules(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(explanation, "rule"), "line")), 5);
 	expect_text(explanation, "state", "note", "opened in state SYN_SENT, for 60 s");
 	json_decref(explanation);
+}
+
+/* The staged rule is told beside what is done. */
+static void test_staged(void **state)
+{
+	struct fixture *f = *state;
+	json_t *mail = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:25 tcp syn");
+	json_t *other = explain(f, "lan 10.0.0.5:40000 > wan 192.0.2.1:53 udp");
+
+	expect_verdict(mail, "allow", "new");
+	expect_text(mail, "staged", "note", "a staged rule would deny it, test:3: staged deny from lan tcp port 25");
+	assert_string_equal(text_of(json_object_get(mail, "staged"), "label"), "mail");
+	expect_text(mail, "policy", "note", "rule 1 of 1 is the first that matches");
+	expect_verdict(other, "allow", "new");
+	assert_true(json_is_null(json_object_get(other, "staged")));
+	json_decref(mail);
+	json_decref(other);
 }
 
 static void test_default_deny(void **state)
@@ -459,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_rules),
+		cmocka_unit_test_setup_teardown(test_staged, setup_staged, teardown),
 		TEST(test_default_deny),
 		TEST(test_reject),
 		TEST(test_headers),
