@@ -140,6 +140,19 @@ static void gap_print(const json_t *event, bool colour)
 	       ks_span_text((uint64_t)ks_member_number(event, "gap"), span));
 }
 
+/* "2026-01-31T12:00:00.123Z  stop    the firewall was taken away, and every flow ended". */
+static void stop_print(const json_t *event, bool colour)
+{
+	printf("%s%s%s  stop    the firewall was taken away, and every flow ended%s\n",
+	       ks_colour(colour, KS_COLOUR_DIM), ks_member_text(event, "time"), ks_colour(colour, KS_COLOUR_PLAIN),
+	       json_is_true(json_object_get(event, "saved")) ? "; the states were saved" : "");
+}
+
+static bool is_stop(const json_t *event)
+{
+	return !strcmp(ks_member_text(event, "event"), "stop");
+}
+
 void ks_event_print(const json_t *event, bool colour)
 {
 	const json_t *lost = json_object_get(event, "lost");
@@ -147,6 +160,8 @@ void ks_event_print(const json_t *event, bool colour)
 	if (lost)
 		fprintf(stderr, "keepstate: %lld event%s lost: there were more than could be told or read\n",
 			(long long)json_integer_value(lost), json_integer_value(lost) == 1 ? " was" : "s were");
+	else if (is_stop(event))
+		stop_print(event, colour);
 	else if (ks_member_number(event, "gap"))
 		gap_print(event, colour);
 	else if (ks_member_number(event, "folded"))
@@ -159,5 +174,6 @@ void ks_event_print(const json_t *event, bool colour)
 
 bool ks_event_is_single(const json_t *event)
 {
-	return !json_object_get(event, "lost") && !json_object_get(event, "gap") && !ks_member_number(event, "folded");
+	return !json_object_get(event, "lost") && !json_object_get(event, "gap") &&
+	       !ks_member_number(event, "folded") && !is_stop(event);
 }

@@ -241,6 +241,7 @@ static int explain_by_past(const char *at, const char *words, const struct expla
 	if (err)
 		return ks_cli_load_code(err);
 	addresses_stand_in(policy);
+	ks_history_note_known(at);
 	return explain_by_policy(policy, &none, at, words, wish);
 }
 

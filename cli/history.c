@@ -176,10 +176,13 @@ struct who_ctx {
 static void times_print(const json_t *flow)
 {
 	char begun[KS_MOMENT_TEXT], ended[KS_MOMENT_TEXT];
-	const char *end = ks_member_text(flow, "ended");
+	const char *end = ks_member_text(flow, "ended"), *known = ks_member_text(flow, "known");
 
-	printf("  %s to %s", ks_moment_local(ks_member_text(flow, "begun"), begun),
-	       *end ? ks_moment_local(end, ended) : "now");
+	printf("  %s to ", ks_moment_local(ks_member_text(flow, "begun"), begun));
+	if (*end || !*known)
+		fputs(*end ? ks_moment_local(end, ended) : "now", stdout);
+	else
+		printf("at least %s", ks_moment_local(known, ended));
 }
 
 /* "10.0.0.10:45656 (lan)  tcp, to 192.0.2.10:80 as 203.0.113.1:45656  ..." */
@@ -261,6 +264,20 @@ json_t *ks_history_state(void)
 	if (!ks_client_journal_runs() || ks_client_call(&call, &state) != KS_EXIT_OK)
 		return NULL;
 	return state;
+}
+
+void ks_history_note_known(const char *at)
+{
+	ks_auto_json json_t *state = ks_history_state();
+	const char *heard = ks_member_text(state, "heard");
+	char seconds[KS_MOMENT_TEXT], local[KS_MOMENT_TEXT];
+
+	if (!state || json_is_true(json_object_get(state, "daemon")) || !*heard || ks_moment_read(heard, seconds) ||
+	    strtod(seconds, NULL) >= strtod(at, NULL))
+		return;
+	fprintf(stderr,
+		"keepstate: note: the journal has heard of the firewall last at %.19s: what lived then is shown\n",
+		ks_moment_local(heard, local));
 }
 
 void ks_history_state_print(const json_t *state)

@@ -69,6 +69,9 @@ int ks_history_policy(const char *at, json_t **policy);
 /* The state of the journal, as it tells it; NULL if none runs here. */
 json_t *ks_history_state(void);
 
+/* Says on stderr that the journal has not heard of the firewall up to a moment, if it has not. */
+void ks_history_note_known(const char *at);
+
 /* The line of `status` about it. */
 void ks_history_state_print(const json_t *state);
 

@@ -4,6 +4,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/history.h"
 #include "cli/output.h"
 #include "cli/state_columns.h"
 #include "cli/states_past.h"
@@ -65,5 +66,7 @@ int ks_states_past(const char *at, const struct ks_state_filters *filters, bool 
 	ks_grid_destroy(ctx.grid);
 	if (code == KS_EXIT_OK && !ctx.total)
 		fprintf(stderr, "no states then, as far as the journal knows\n");
+	else if (code == KS_EXIT_OK)
+		ks_history_note_known(at);
 	return ks_cli_finish(code);
 }

@@ -413,6 +413,30 @@ ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size)
 	return (ssize_t)n;
 }
 
+/* Ends that were told by the programs come first. */
+void ks_events_tell_stop(struct ks_events *events, bool saved)
+{
+	__u64 now = ks_kernel_now(events->kernel);
+	char line[128], time[KS_WALL_TEXT];
+	int n = snprintf(line, sizeof(line), "{\"event\":\"stop\",\"time\":\"%s\",\"saved\":%s}",
+			 ks_wall_text(now, now, true, time), saved ? "true" : "false");
+
+	if (!events->followers)
+		return;
+	ks_events_tell_folded(events);
+	for (struct ks_follower *follower = events->followers; follower; follower = follower->next)
+		deliver(follower, line, (size_t)n);
+}
+
+bool ks_events_are_unread(const struct ks_events *events)
+{
+	for (const struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+		if (follower->used)
+			return true;
+	}
+	return false;
+}
+
 void ks_events_end(struct ks_events *events)
 {
 	events->ended = true;

@@ -42,6 +42,12 @@ void ks_follower_destroy(struct ks_follower *follower);
 /* Moves waiting lines to buf. Returns bytes; 0 if nothing waits: wake will be called; -EPIPE at the end. */
 ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size);
 
+/* Tells every follower that the firewall is taken away now, and with it every flow. `saved`: the next start may take them back. */
+void ks_events_tell_stop(struct ks_events *events, bool saved);
+
+/* Returns true if some follower has not read all that it was told. */
+bool ks_events_are_unread(const struct ks_events *events);
+
 /* Nothing more will come: wakes everybody up to read that. */
 void ks_events_end(struct ks_events *events);
 

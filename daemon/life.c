@@ -35,6 +35,7 @@
 #include "daemon/handover.h"
 #include "daemon/interfaces/own_addresses.h"
 #include "daemon/fallback.h"
+#include "daemon/farewell.h"
 #include "daemon/last_good.h"
 #include "daemon/left_over.h"
 #include "daemon/ledger_lost.h"
@@ -420,21 +421,6 @@ static void serve(struct ks_daemon *daemon)
 	}
 }
 
-/* Ends the conversations: what was answered is sent, followers are told that it is over. */
-static void hang_up(struct ks_daemon *daemon)
-{
-	if (daemon->events)
-		ks_events_end(daemon->events);
-	ks_api_refuse_put_off(daemon->api);
-	for (int i = 0; daemon->api && i < 10; i++) {
-		ks_api_work(daemon->api);
-		usleep(1000);
-	}
-	ks_api_destroy(daemon->api);
-	ks_events_destroy(daemon->events);
-	ks_rates_fini(&daemon->rates);
-}
-
 static int end_daemon(struct ks_daemon *daemon)
 {
 	int err = 0;
@@ -442,7 +428,7 @@ static int end_daemon(struct ks_daemon *daemon)
 	ks_manager_stopping(daemon->remove
 				    ? "taking the firewall away"
 				    : "the firewall stays in force without a daemon; `keepstate stop` removes it");
-	hang_up(daemon);
+	ks_farewell_say(daemon);
 	ks_sets_save(daemon);
 	if (daemon->trial.waits && !daemon->remove)
 		ks_trial_take_back(daemon, "because the daemon ends");
@@ -593,7 +579,7 @@ int ks_daemon_run(const struct ks_daemon_opts *opts)
 		code = live(&daemon, opts, TAKE_FD(ready_fd));
 	} else {
 		ks_background_tell(TAKE_FD(ready_fd), code);
-		hang_up(&daemon);
+		ks_farewell_say(&daemon);
 	}
 	daemon_fini(&daemon);
 	return code;

@@ -7,6 +7,7 @@
 #include "journal/columns.h"
 #include "journal/entries.h"
 #include "journal/flows.h"
+#include "journal/policies.h"
 #include "journal/schema.h"
 #include "journal/when.h"
 
@@ -34,11 +35,12 @@ static int event_of(const json_t *line)
 		[KS_ENTRY_DROP] = "drop",   [KS_ENTRY_PASS] = "pass",
 		[KS_ENTRY_BEGIN] = "begin", [KS_ENTRY_ESTABLISHED] = "established",
 		[KS_ENTRY_END] = "end",	    [KS_ENTRY_LOST] = "lost",
+		[KS_ENTRY_STOP] = "stop",
 	};
 	const char *name = text_of(line, "event"), *verdict = text_of(line, "verdict");
 
 	for (size_t i = 0; name && i < KS_ARRAY_SIZE(names); i++) {
-		if (!strcmp(names[i], name))
+		if (names[i] && !strcmp(names[i], name))
 			return (int)i;
 	}
 	if (json_object_get(line, "lost"))
@@ -83,17 +85,23 @@ static int write_moment(struct ks_store *store, const json_t *line, int event, i
 	return ks_store_run(store, stmt);
 }
 
-/* An entry that is a number and a time. */
-static int write_number(struct ks_store *store, int event, int64_t time, const char *name, int64_t number)
+/* An entry that is a time and a member. */
+static int write_member(struct ks_store *store, int event, int64_t time, const char *rest)
 {
 	sqlite3_stmt *stmt = ks_store_use(store, entry_add);
-	char rest[64];
 
-	snprintf(rest, sizeof(rest), "{\"%s\":%lld}", name, (long long)number);
 	sqlite3_bind_int64(stmt, ENTRY_TIME, time);
 	sqlite3_bind_int64(stmt, ENTRY_EVENT, event);
 	sqlite3_bind_text(stmt, KS_COLUMNS_REST, rest, -1, SQLITE_TRANSIENT);
 	return ks_store_run(store, stmt);
+}
+
+static int write_number(struct ks_store *store, int event, int64_t time, const char *name, int64_t number)
+{
+	char rest[64];
+
+	snprintf(rest, sizeof(rest), "{\"%s\":%lld}", name, (long long)number);
+	return write_member(store, event, time, rest);
 }
 
 int ks_entry_lost(struct ks_store *store, int64_t time, uint64_t lost)
@@ -104,6 +112,15 @@ int ks_entry_lost(struct ks_store *store, int64_t time, uint64_t lost)
 int ks_entry_gap(struct ks_store *store, int64_t time, int64_t ms)
 {
 	return write_number(store, KS_ENTRY_GAP, time, "gap", ms);
+}
+
+int ks_entry_stop(struct ks_store *store, const json_t *event, int64_t time)
+{
+	bool saved = json_is_true(json_object_get(event, "saved"));
+
+	return write_member(store, KS_ENTRY_STOP, time, saved ? "{\"saved\":true}" : "{\"saved\":false}") ?:
+	       ks_flows_stop(store, time) ?:
+	       ks_policy_end(store, time);
 }
 
 int ks_entry_write(struct ks_store *store, const json_t *event, int64_t came)
@@ -121,6 +138,8 @@ int ks_entry_write(struct ks_store *store, const json_t *event, int64_t came)
 		return write_moment(store, event, kind, time);
 	case KS_ENTRY_LOST:
 		return ks_entry_lost(store, time, (uint64_t)json_integer_value(json_object_get(event, "lost")));
+	case KS_ENTRY_STOP:
+		return ks_entry_stop(store, event, time);
 	default:
 		return 0; /* of a newer daemon */
 	}

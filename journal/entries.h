@@ -12,4 +12,7 @@ int ks_entry_write(struct ks_store *store, const json_t *event, int64_t came);
 int ks_entry_lost(struct ks_store *store, int64_t time, uint64_t lost);
 int ks_entry_gap(struct ks_store *store, int64_t time, int64_t ms);
 
+/* The firewall was taken away: an entry, the end of every flow, and of the policy. */
+int ks_entry_stop(struct ks_store *store, const json_t *event, int64_t time);
+
 #endif

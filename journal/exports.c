@@ -142,6 +142,10 @@ int ks_export_words(const json_t *event, char text[KS_EXPORT_TEXT])
 		    ks_member_number(event, "lost") == 1 ? " was" : "s were");
 		return LOG_ERR;
 	}
+	if (!strcmp(ks_member_text(event, "event"), "stop")) {
+		say(&words, "stop: the firewall was taken away, and every flow ended");
+		return LOG_WARNING;
+	}
 	if (*verdict) {
 		priority = !strcmp(verdict, "deny") ? LOG_WARNING : !strcmp(verdict, "reject") ? LOG_NOTICE : LOG_INFO;
 		say(&words, "%s %s: %s", verdict, ks_member_text(event, "reason"), ks_member_text(event, "packet"));

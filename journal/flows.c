@@ -85,11 +85,10 @@ static int flow_add(struct ks_store *store, const json_t *line, const struct new
 	return err;
 }
 
-/* The living row of a flow by its ends and the time of its begin. */
-static int find_by_ends(struct ks_store *store, const struct ks_columns *columns, int64_t begun, int64_t *flow)
+/* A row by a flow's ends and the time of its begin. */
+static int find_row(struct ks_store *store, sqlite3_stmt *stmt, const struct ks_columns *columns, int64_t begun,
+		    int64_t *flow)
 {
-	sqlite3_stmt *stmt = ks_store_use(store, flow_living);
-
 	for (int i = 0; i < 2; i++) {
 		const struct ks_column_end *end = &columns->end[i];
 
@@ -101,6 +100,24 @@ static int find_by_ends(struct ks_store *store, const struct ks_columns *columns
 	sqlite3_bind_int64(stmt, 6, begun - BEGUN_SLACK_MS);
 	sqlite3_bind_int64(stmt, 7, begun + BEGUN_SLACK_MS);
 	return ks_store_number(store, stmt, flow);
+}
+
+/* Those that live. */
+static int find_by_ends(struct ks_store *store, const struct ks_columns *columns, int64_t begun, int64_t *flow)
+{
+	return find_row(store, ks_store_use(store, flow_living), columns, begun, flow);
+}
+
+/* A flow that ended with the firewall goes on if the next start has taken it back. Nothing else is looked at: *flow is 0 then. */
+static int reopen(struct ks_store *store, const struct ks_columns *columns, int64_t begun, int64_t *flow)
+{
+	sqlite3_stmt *again = ks_store_use(store, flow_again);
+	int err = find_row(store, ks_store_use(store, stopped_flow), columns, begun, flow);
+
+	if (err || !*flow)
+		return err;
+	sqlite3_bind_int64(again, 1, *flow);
+	return ks_store_run(store, again);
 }
 
 static int set_name(struct ks_store *store, int64_t flow, int64_t name)
@@ -193,8 +210,10 @@ int ks_flow_event(struct ks_store *store, const json_t *line, int event, int64_t
 
 int ks_flows_begin(struct ks_store *store, int64_t *last)
 {
-	return ks_store_ask(store->db, "SELECT max(id) FROM flow", last)
-		       ?: ks_store_execute(store, "DELETE FROM temp.seen");
+	return ks_store_ask(store->db, "SELECT max(id) FROM flow", last) ?:
+	       ks_store_execute(store, "DELETE FROM temp.seen") ?:
+	       ks_store_execute(store, "DELETE FROM temp.stopped") ?:
+	       ks_store_run(store, ks_store_use(store, stopped_find));
 }
 
 /* Its end was told, if anybody listened then; the table keeps it for a while. */
@@ -214,6 +233,8 @@ int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
 	int64_t flow = 0;
 	int err = ks_columns_read(store, line, &columns) ?: find_by_ends(store, &columns, new.begun, &flow);
 
+	if (!err && !flow && !is_over(line))
+		err = reopen(store, &columns, new.begun, &flow);
 	if (!err && flow)
 		err = update_counts(store, line, flow);
 	if (err || is_over(line))
@@ -223,6 +244,44 @@ int ks_flows_state(struct ks_store *store, const json_t *line, int64_t now)
 		return err;
 	sqlite3_bind_int64(stmt, 1, flow);
 	return ks_store_run(store, stmt);
+}
+
+/* Rows that were stopped and are not in the list have stopped for good. */
+static int forget_stop(struct ks_store *store)
+{
+	return ks_store_execute(store, "DELETE FROM temp.seen") ?:
+	       ks_store_execute(store, "DELETE FROM temp.stopped") ?:
+	       ks_store_execute(store, "DELETE FROM meta WHERE name = '" KS_META_STOPPED "'");
+}
+
+static int end_living(struct ks_store *store, int64_t time, const char *word)
+{
+	sqlite3_stmt *stmt = ks_store_use(store, flow_stop);
+	int64_t why;
+	int err = ks_store_word(store, word, &why);
+
+	if (err)
+		return err;
+	sqlite3_bind_int64(stmt, 1, time);
+	ks_bind_id(stmt, 2, why);
+	return ks_store_run(store, stmt);
+}
+
+int ks_flows_stop(struct ks_store *store, int64_t time)
+{
+	sqlite3_stmt *note = ks_store_use(store, meta_set);
+	int err = end_living(store, time, KS_WHY_STOPPED);
+
+	if (err)
+		return err;
+	sqlite3_bind_text(note, 1, KS_META_STOPPED, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(note, 2, time);
+	return ks_store_run(store, note);
+}
+
+int ks_flows_lose(struct ks_store *store, int64_t heard)
+{
+	return end_living(store, heard, KS_WHY_UNSEEN);
 }
 
 /* Rows that came later are of flows that began meanwhile, and need not be in the list. */
@@ -237,5 +296,5 @@ int ks_flows_end(struct ks_store *store, int64_t heard, int64_t last)
 	sqlite3_bind_int64(stmt, 1, heard);
 	ks_bind_id(stmt, 2, why);
 	sqlite3_bind_int64(stmt, 3, last);
-	return ks_store_run(store, stmt) ?: ks_store_execute(store, "DELETE FROM temp.seen");
+	return ks_store_run(store, stmt) ?: forget_stop(store);
 }

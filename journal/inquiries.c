@@ -99,26 +99,28 @@ enum MHD_Result ks_answer_figures(struct ks_inquiry *inquiry)
 	return ks_inquiry_text(inquiry, figures_print(db, atoi(span), since, until));
 }
 
-static json_t *policy_json(sqlite3_stmt *row, bool with_text)
+/* `known`: until then the journal knows that the one in force is. */
+static json_t *policy_json(sqlite3_stmt *row, bool with_text, int64_t known)
 {
-	char time[KS_WHEN_TEXT], until[KS_WHEN_TEXT];
+	char time[KS_WHEN_TEXT], until[KS_WHEN_TEXT], last[KS_WHEN_TEXT];
 	bool is_over = sqlite3_column_type(row, 1) != SQLITE_NULL;
 
 	return json_pack(
-		"{s:s, s:o, s:s, s:I, s:s*}", "time", ks_when_text(sqlite3_column_int64(row, 0), time), "until",
-		is_over ? json_string(ks_when_text(sqlite3_column_int64(row, 1), until)) : json_null(), "policy",
+		"{s:s, s:o, s:s*, s:s, s:I, s:s*}", "time", ks_when_text(sqlite3_column_int64(row, 0), time), "until",
+		is_over ? json_string(ks_when_text(sqlite3_column_int64(row, 1), until)) : json_null(), "known",
+		is_over || known > ks_when_now() ? NULL : ks_when_text(known, last), "policy",
 		(const char *)sqlite3_column_text(row, 2), "generation", (json_int_t)sqlite3_column_int64(row, 3),
 		"text", with_text ? (const char *)sqlite3_column_text(row, 4) : NULL);
 }
 
-static char *policies_print(sqlite3_stmt *stmt, bool with_text)
+static char *policies_print(sqlite3_stmt *stmt, bool with_text, int64_t known)
 {
 	ks_auto_memory_file struct ks_memory_file file = { 0 };
 
 	if (ks_memory_file_open(&file))
 		return NULL;
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
-		ks_auto_json json_t *policy = policy_json(stmt, with_text);
+		ks_auto_json json_t *policy = policy_json(stmt, with_text, known);
 
 		if (policy && !json_dumpf(policy, file.out, JSON_COMPACT | JSON_PRESERVE_ORDER))
 			fputc('\n', file.out);
@@ -126,7 +128,13 @@ static char *policies_print(sqlite3_stmt *stmt, bool with_text)
 	return ks_memory_file_take(&file);
 }
 
-/* A policy counts from the second at which it was loaded. */
+/* A policy counts from the second at which it was loaded, to that at which it was replaced or the firewall taken away. */
+static void bind_second(sqlite3_stmt *stmt, int64_t seconds)
+{
+	sqlite3_bind_int64(stmt, 1, (seconds + 1) * SECOND_MS);
+	sqlite3_bind_int64(stmt, 2, seconds * SECOND_MS);
+}
+
 enum MHD_Result ks_answer_policies(struct ks_inquiry *inquiry)
 {
 	const char *at = ks_inquiry_wish(inquiry, "at");
@@ -139,12 +147,12 @@ enum MHD_Result ks_answer_policies(struct ks_inquiry *inquiry)
 		return result;
 	if (ks_store_read(inquiry->server->path, &db) ||
 	    sqlite3_prepare_v2(db,
-			       at ? "SELECT time, until, path, generation, text FROM policy WHERE time < ?1 ORDER BY "
-				    "time DESC LIMIT 1"
+			       at ? "SELECT time, until, path, generation, text FROM policy WHERE time < ?1 AND "
+				    "(until IS NULL OR until >= ?2) ORDER BY time DESC LIMIT 1"
 				  : "SELECT time, until, path, generation FROM policy ORDER BY time",
 			       -1, &stmt, NULL) != SQLITE_OK)
 		return ks_inquiry_refuse(inquiry, MHD_HTTP_INTERNAL_SERVER_ERROR, "the journal cannot be read");
 	if (at)
-		sqlite3_bind_int64(stmt, 1, (seconds + 1) * SECOND_MS);
-	return ks_inquiry_text(inquiry, policies_print(stmt, at != NULL));
+		bind_second(stmt, seconds);
+	return ks_inquiry_text(inquiry, policies_print(stmt, at != NULL, ks_keeper_known(inquiry->server->keeper)));
 }

@@ -26,8 +26,6 @@
 #define HEARD "heard" /* its name in the file */
 #define GAP_MS 1500 /* a shorter absence of the daemon is none to speak of */
 
-static const char *const state_names[] = { "waiting", "off", "writing", "stopped" };
-
 /* --- what both threads see --- */
 
 static void set_state(struct ks_keeper *keeper, enum ks_keeper_state state, const char *why)
@@ -55,6 +53,13 @@ static void set_connected(struct ks_keeper *keeper, bool connected)
 	pthread_mutex_unlock(&keeper->mutex);
 }
 
+static void set_heard(struct ks_keeper *keeper, int64_t time)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->heard = time;
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
 static bool is_wanted(struct ks_keeper *keeper)
 {
 	bool wanted;
@@ -73,20 +78,6 @@ static bool is_quitting(struct ks_keeper *keeper)
 	quit = keeper->quit;
 	pthread_mutex_unlock(&keeper->mutex);
 	return quit;
-}
-
-json_t *ks_keeper_json(struct ks_keeper *keeper)
-{
-	json_t *value;
-
-	pthread_mutex_lock(&keeper->mutex);
-	value = json_pack("{s:s, s:i, s:s, s:s*, s:I, s:I, s:I, s:I, s:I, s:b}", "version", KS_VERSION, "pid",
-			  (int)getpid(), "state", state_names[keeper->state], "why", *keeper->why ? keeper->why : NULL,
-			  "size", (json_int_t)keeper->size, "limit", (json_int_t)keeper->limit, "age_limit",
-			  (json_int_t)keeper->age, "lost", (json_int_t)keeper->lost, "unsent",
-			  (json_int_t)keeper->unsent, "daemon", keeper->connected);
-	pthread_mutex_unlock(&keeper->mutex);
-	return value;
 }
 
 /* --- the thread that follows --- */
@@ -289,7 +280,7 @@ static int write_connected(struct ks_keeper *keeper, int64_t time)
 
 	if (!err && away >= GAP_MS)
 		err = begin(keeper) ?: ks_entry_gap(&keeper->store, time, away);
-	keeper->heard = ks_when_now();
+	set_heard(keeper, ks_when_now());
 	return err;
 }
 
@@ -299,8 +290,10 @@ static int write_line(struct ks_keeper *keeper, const struct ks_line *line)
 
 	if (line->kind == KS_LINE_CONNECTED)
 		return write_connected(keeper, line->time);
-	if (line->kind == KS_LINE_AWAY)
+	if (line->kind == KS_LINE_AWAY) {
+		keeper->listed = 0; /* the next connection asks anew */
 		return 0;
+	}
 	event = json_loadb(line->text, line->size, 0, NULL);
 	if (!json_is_object(event))
 		return 0;
@@ -332,7 +325,7 @@ void ks_keeper_write(struct ks_keeper *keeper, const struct ks_line *lines, uint
 		miss_events(keeper);
 	for (; lines; lines = lines->next) {
 		if (lines->kind != KS_LINE_CONNECTED) /* that asks how long ago the daemon was heard */
-			keeper->heard = lines->time;
+			set_heard(keeper, lines->time);
 		if (!keeper->store.db || keeper->state == KS_KEEPER_OFF) {
 			lose(keeper, lines->kind == KS_LINE_EVENT);
 			continue;
@@ -398,7 +391,7 @@ static int recall_heard(struct ks_keeper *keeper)
 			       &noted);
 
 	err = err ?: ks_store_ask(keeper->store.db, "SELECT time FROM entry ORDER BY id DESC LIMIT 1", &newest);
-	keeper->heard = KS_MAX(noted, newest);
+	set_heard(keeper, KS_MAX(noted, newest));
 	return err;
 }
 
@@ -434,7 +427,7 @@ static void work_second(struct ks_keeper *keeper, const json_t *totals)
 		return;
 	if (keeper->state != KS_KEEPER_WRITING)
 		err = resume(keeper);
-	err = err ?: ks_policies_follow(&keeper->policies, &keeper->store, totals, ks_when_now());
+	err = err ?: ks_policies_follow(&keeper->policies, &keeper->store, totals, keeper->heard);
 	err = err ?: list_again(keeper) ?: end_unlisted(keeper) ?: write_lost(keeper) ?: write_figures(keeper) ?: commit(keeper);
 	err = err ?: keep_bounds(keeper);
 	if (err)
@@ -447,17 +440,24 @@ static void turn_off(struct ks_keeper *keeper, const json_t *totals)
 	int err = 0;
 
 	if (keeper->state == KS_KEEPER_WRITING)
-		err = ks_policies_follow(&keeper->policies, &keeper->store, totals, ks_when_now()) ?: commit(keeper);
+		err = ks_policies_follow(&keeper->policies, &keeper->store, totals, keeper->heard) ?: commit(keeper);
 	if (err)
 		halt(keeper, err);
 	set_state(keeper, KS_KEEPER_OFF, "");
 }
 
+/* No daemon answers. The file is open unless it could not be written. */
 static void look_away(struct ks_keeper *keeper)
 {
+	int err = 0;
+
 	ks_figures_pause(&keeper->figures);
 	if (keeper->state == KS_KEEPER_WRITING && !keeper->connected)
 		set_state(keeper, KS_KEEPER_WAITING, "no daemon answers");
+	if (keeper->state == KS_KEEPER_WAITING)
+		err = ks_absence_look(&keeper->absence, &keeper->store, keeper->heard) ?: commit(keeper);
+	if (err)
+		halt(keeper, err);
 }
 
 static void tell_unsent(struct ks_keeper *keeper)
@@ -480,8 +480,9 @@ void ks_keeper_second(struct ks_keeper *keeper)
 		look_away(keeper);
 		return;
 	}
+	ks_absence_end(&keeper->absence, ks_when_now());
 	if (keeper->connected)
-		keeper->heard = ks_when_now();
+		set_heard(keeper, ks_when_now());
 	ks_figures_take(&keeper->figures, totals, ks_when_now());
 	take_settings(keeper, totals);
 	if (keeper->limit)

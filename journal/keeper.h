@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "journal/absence.h"
 #include "journal/exports.h"
 #include "journal/figures.h"
 #include "journal/policies.h"
@@ -32,11 +33,13 @@ struct ks_keeper {
 	struct ks_store store;
 	struct ks_figures figures;
 	struct ks_policies policies;
+	struct ks_absence absence;
 	pthread_mutex_t mutex; /* of what follows up to `lost` */
 	pthread_cond_t changed;
 	enum ks_keeper_state state;
 	char why[KS_KEEPER_WHY]; /* while it waits or is stopped */
 	int64_t size, limit, age; /* bytes, bytes, seconds */
+	int64_t heard; /* ms of the epoch: of the daemon. The writing thread's, who alone reads it without the mutex */
 	uint64_t lost; /* events since the start */
 	uint64_t unsent; /* messages that could not be sent elsewhere */
 	bool connected; /* to the daemon's events */
@@ -45,7 +48,6 @@ struct ks_keeper {
 	/* of the writing thread */
 	int64_t batch, second, retry; /* steady ms: the batch began; the next second, the next try */
 	int64_t stopped; /* ms of the epoch: since then nothing was written, 0 if it is */
-	int64_t heard; /* ms of the epoch: of the daemon */
 	int64_t listed,
 		listed_heard; /* ms of the epoch: of the list of states, and of before; 0: nothing is to be ended */
 	int64_t listed_last; /* the last row of before */
@@ -74,6 +76,9 @@ int ks_keeper_init(struct ks_keeper *keeper, const char *path, struct ks_exports
 void ks_keeper_write(struct ks_keeper *keeper, const struct ks_line *lines, uint64_t lost);
 void ks_keeper_second(struct ks_keeper *keeper);
 void ks_keeper_fini(struct ks_keeper *keeper);
+
+/* Until when the journal knows which flows live, ms of the epoch: INT64_MAX while it follows a daemon. */
+int64_t ks_keeper_known(struct ks_keeper *keeper);
 
 /* The answer to GET /v1/journal. NULL without memory. */
 json_t *ks_keeper_json(struct ks_keeper *keeper);

@@ -63,17 +63,27 @@ static int request(const char *socket, const char *path)
 	return err ? err : TAKE_FD(fd);
 }
 
+/* A firewall has its files as long as it is in force, also without a daemon. */
+static int look_for(const struct ks_instance *instance)
+{
+	return access(instance->dir, F_OK) && errno == ENOENT && access(instance->pins, F_OK) && errno == ENOENT
+		       ? -ENOENT
+		       : -EEXIST;
+}
+
 /* Opens what was asked for. Returns a descriptor, or -errno. */
-static int open_source(const char *socket, unsigned char source)
+static int open_source(const struct ks_instance *instance, unsigned char source)
 {
 #define X(name, path) path,
 	static const char *const paths[] = { KS_SOURCES(X) };
 #undef X
 
 	if (source < KS_ARRAY_SIZE(paths))
-		return request(socket, paths[source]);
+		return request(instance->socket, paths[source]);
 	if (source == KS_SOURCE_JOURNALD)
 		return connect_to(JOURNALD_SOCKET, SOCK_DGRAM);
+	if (source == KS_SOURCE_PRESENCE)
+		return look_for(instance);
 	return source == KS_SOURCE_SYSLOG ? connect_to(SYSLOG_SOCKET, SOCK_DGRAM) : -EINVAL;
 }
 
@@ -119,7 +129,7 @@ static int end_of(pid_t child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
 }
 
-int ks_opener_serve(int fd, const char *socket, pid_t child)
+int ks_opener_serve(int fd, const struct ks_instance *instance, pid_t child)
 {
 	const struct sigaction end = { .sa_handler = hang_up };
 	unsigned char source;
@@ -134,7 +144,7 @@ int ks_opener_serve(int fd, const char *socket, pid_t child)
 			continue;
 		if (n <= 0)
 			return end_of(child);
-		ks_auto_fd int opened = open_source(socket, source);
+		ks_auto_fd int opened = open_source(instance, source);
 
 		send_outcome(fd, opened);
 	}

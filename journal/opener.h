@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "daemon/instance.h"
+
 /* X(name, the request to the control API) */
 #define KS_SOURCES(X)                               \
 	X(EVENTS, "/v1/log?flows=1") /* for ever */ \
@@ -24,11 +26,12 @@ enum ks_source {
 #undef X
 		KS_SOURCE_JOURNALD, /* datagram sockets of the machine's logs */
 	KS_SOURCE_SYSLOG,
+	KS_SOURCE_PRESENCE, /* no descriptor: -ENOENT if no firewall is there, with or without a daemon; else -EEXIST */
 	KS_SOURCE_MAX
 };
 
 /* Serves the other half, a process, until it ends. Returns its exit code. */
-int ks_opener_serve(int fd, const char *socket, pid_t child);
+int ks_opener_serve(int fd, const struct ks_instance *instance, pid_t child);
 
 /* The other half's end of the connection. To be called once. */
 void ks_opener_use(int fd);

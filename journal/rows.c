@@ -213,7 +213,7 @@ static void set_moment(struct ks_row_names *names, json_t **line, sqlite3_stmt *
 
 json_t *ks_row_entry(struct ks_row_names *names, sqlite3_stmt *row)
 {
-	static const char *const events[] = { "drop", "pass", "begin", "established", "end", "lost", "gap" };
+	static const char *const events[] = { "drop", "pass", "begin", "established", "end", "lost", "gap", "stop" };
 	unsigned event = (unsigned)sqlite3_column_int(row, ROW_EVENT);
 	json_t *line = json_pack("{s:s}", "event", event < KS_ARRAY_SIZE(events) ? events[event] : "other");
 
@@ -243,9 +243,11 @@ static void set_age(json_t **line, sqlite3_stmt *row, int64_t moment)
 	ks_json_set(line, "age", json_integer(ms > 0 ? ms / SECOND_MS : 0));
 }
 
-json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t moment, int64_t now)
+json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, const struct ks_row_times *times)
 {
+	const int64_t now = KS_MIN(times->now, times->known), moment = KS_MIN(times->moment, now);
 	json_t *line = json_object();
+	char known[KS_WHEN_TEXT];
 
 	set_ends(names, &line, row, "id", "id");
 	set_word(names, &line, "state", row, ROW_STATE);
@@ -256,6 +258,8 @@ json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t momen
 	set_word(names, &line, "why", row, ROW_WHY);
 	set_age(&line, row, moment);
 	set_duration(&line, row, has(row, ROW_ENDED) ? sqlite3_column_int64(row, ROW_ENDED) : now);
+	if (!has(row, ROW_ENDED) && times->known < times->now)
+		ks_json_set(&line, "known", json_string(ks_when_text(times->known, known)));
 	set_rest(names, &line, row);
 	set_cursor(&line, row);
 	return line;

@@ -23,7 +23,14 @@ void ks_row_names_fini(struct ks_row_names *names);
 /* An entry of the view `history`, as a line of GET /v1/log with its cursor. NULL without memory. */
 json_t *ks_row_entry(struct ks_row_names *names, sqlite3_stmt *row);
 
-/* A flow, as a line of GET /v1/states with its times and its cursor; its age is that of a moment (ms). */
-json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, int64_t moment, int64_t now);
+/* Times that a flow's line needs, ms of the epoch. */
+struct ks_row_times {
+	int64_t moment; /* for its age */
+	int64_t now;
+	int64_t known; /* until then the journal knows which flows live */
+};
+
+/* A flow, as a line of GET /v1/states with its times and its cursor. */
+json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, const struct ks_row_times *times);
 
 #endif

@@ -64,7 +64,8 @@ enum ks_entry_event {
 	KS_ENTRY_ESTABLISHED,
 	KS_ENTRY_END,
 	KS_ENTRY_LOST,
-	KS_ENTRY_GAP
+	KS_ENTRY_GAP,
+	KS_ENTRY_STOP
 };
 
 #endif

@@ -232,7 +232,7 @@ static void serve_as_opener(struct ks_start *start, int fd, pid_t child, int *co
 	close(TAKE_FD(start->listen_fd));
 	if (err)
 		shutdown(fd, SHUT_RDWR); /* the other half ends, too */
-	*code = ks_opener_serve(fd, start->instance.socket, child);
+	*code = ks_opener_serve(fd, &start->instance, child);
 	unlink(start->socket);
 }
 

@@ -128,13 +128,17 @@ static int read_numbers(sqlite3 *db, const char *sql, json_t **numbers)
 
 static int open_file(const char *path, struct ks_store *store)
 {
-	static const char seen[] = "CREATE TEMP TABLE seen(id INTEGER PRIMARY KEY)";
+	static const char temporary[] =
+		"CREATE TEMP TABLE seen(id INTEGER PRIMARY KEY);"
+		"CREATE TEMP TABLE stopped(id INTEGER PRIMARY KEY, source BLOB, source_port INTEGER, destination BLOB, "
+		"destination_port INTEGER, proto INTEGER, begun INTEGER);"
+		"CREATE INDEX temp.stopped_ends ON stopped(source, source_port, destination, destination_port, proto);";
 	int err, code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 
 	if (code != SQLITE_OK)
 		return ks_store_error(store->db, code);
 	sqlite3_busy_timeout(store->db, BUSY_MS);
-	err = prepare_file(store->db) ?: prepare_tables(store->db) ?: execute(store->db, seen) ?: prepare_statements(store);
+	err = prepare_file(store->db) ?: prepare_tables(store->db) ?: execute(store->db, temporary) ?: prepare_statements(store);
 	err = err ?: read_numbers(store->db, "SELECT id, text FROM word", &store->words);
 	return err ?: read_numbers(store->db, "SELECT id, json FROM rule", &store->rules);
 }

@@ -15,6 +15,8 @@
 
 #include "text/scoped.h"
 
+#define KS_META_STOPPED "stopped" /* in `meta`: when the firewall was taken away, until the next list of states */
+
 /* Statements of the writer, made once. X(name, SQL) */
 #define KS_STATEMENTS(X)                                                                                              \
 	X(word_add, "INSERT INTO word(text) VALUES(?1)")                                                              \
@@ -37,6 +39,14 @@
 	  "UPDATE flow SET state = ?2, packets_out = ?3, packets_in = ?4, bytes_out = ?5, bytes_in = ?6 WHERE id = "  \
 	  "?1")                                                                                                       \
 	X(flow_end, "UPDATE flow SET ended = ?2, why = ?3 WHERE id = ?1")                                             \
+	X(flow_stop, "UPDATE flow SET ended = max(?1, begun), why = ?2 WHERE ended IS NULL")                          \
+	X(flow_again, "UPDATE flow SET ended = NULL, why = NULL WHERE id = ?1")                                       \
+	X(stopped_find,                                                                                               \
+	  "INSERT INTO temp.stopped SELECT id, source, source_port, destination, destination_port, proto, begun "     \
+	  "FROM flow, (SELECT CAST(value AS INTEGER) time FROM meta WHERE name = '" KS_META_STOPPED "'), (SELECT id " \
+	  "word FROM word WHERE text = 'stopped') WHERE ended = time AND why = word")                                 \
+	X(stopped_flow, "SELECT id FROM temp.stopped WHERE source = ?1 AND source_port IS ?2 AND destination = ?3 "   \
+			"AND destination_port IS ?4 AND proto = ?5 AND begun BETWEEN ?6 AND ?7")                      \
 	X(seen_add, "INSERT OR IGNORE INTO temp.seen VALUES(?1)")                                                     \
 	X(flow_unseen,                                                                                                \
 	  "UPDATE flow SET ended = max(?1, begun), why = ?2 WHERE ended IS NULL AND id <= ?3 AND id NOT IN (SELECT "  \

@@ -67,9 +67,8 @@ static int64_t print_window(struct ks_stream *stream, int64_t low, int64_t high,
 	sqlite3_bind_int64(stream->rows, 3, most);
 	*stopped = 0;
 	while (at && sqlite3_step(stream->rows) == SQLITE_ROW) {
-		ks_auto_json json_t *line =
-			stream->flows ? ks_row_flow(&stream->names, stream->rows, stream->moment, stream->now)
-				      : ks_row_entry(&stream->names, stream->rows);
+		ks_auto_json json_t *line = stream->flows ? ks_row_flow(&stream->names, stream->rows, &stream->times)
+							  : ks_row_entry(&stream->names, stream->rows);
 
 		if (line && !json_dumpf(line, out, JSON_COMPACT | JSON_PRESERVE_ORDER))
 			fputc('\n', out);
@@ -345,9 +344,10 @@ static int make(struct ks_stream *stream, struct ks_inquiry *inquiry,
 	if (err)
 		return err;
 	stream->left = LIMIT_NONE;
-	stream->moment = stream->now = ks_when_now();
+	stream->times.moment = stream->times.now = ks_when_now();
+	stream->times.known = ks_keeper_known(stream->server->keeper);
 	if (ks_inquiry_wish(inquiry, "at"))
-		ks_when_read(ks_inquiry_wish(inquiry, "at"), &stream->moment);
+		ks_when_read(ks_inquiry_wish(inquiry, "at"), &stream->times.moment);
 	stream->newest_first = is_wish(inquiry, "order", "desc");
 	stream->follows = is_wish(inquiry, "follow", "1") && !stream->newest_first && !stream->flows;
 	if (!stream->flows && !ks_inquiry_wish(inquiry, "kind") && !ks_inquiry_wish(inquiry, "flows") &&

@@ -21,7 +21,7 @@ struct ks_stream {
 	size_t text_count;
 	int64_t first, last; /* ids; what is left lies between them, both included */
 	int64_t left; /* rows that may still be sent */
-	int64_t moment, now; /* ms, for the age and the duration of flows */
+	struct ks_row_times times; /* for the age and the duration of flows */
 	uint64_t commits; /* of the server, when it looked last */
 	char *buf;
 	size_t used, at;

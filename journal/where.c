@@ -158,7 +158,10 @@ static int add_verdict(struct ks_where *where, const struct condition *condition
 static int add_why(struct ks_where *where, const struct condition *condition, const char *value)
 {
 	int end = ks_end_from_name(value);
-	const char *known = !strcmp(value, KS_WHY_UNSEEN) ? KS_WHY_UNSEEN : end < 0 ? NULL : ks_end_name((unsigned)end);
+	const char *known = end < 0 ? NULL : ks_end_name((unsigned)end);
+
+	if (!strcmp(value, KS_WHY_UNSEEN) || !strcmp(value, KS_WHY_STOPPED)) /* words of the journal's own */
+		known = value;
 
 	return add_known(where, condition, value, known,
 			 "why a flow has ended, such as closed, reset, expired or killed");
@@ -239,11 +242,11 @@ static int add_kind(struct ks_where *where, const struct condition *condition, c
 	if (!strcmp(value, "all"))
 		return add_text(where, "1");
 	if (!strcmp(value, "flow"))
-		return add_text(where, "event IN (%d, %d, %d, %d, %d)", KS_ENTRY_BEGIN, KS_ENTRY_ESTABLISHED,
-				KS_ENTRY_END, KS_ENTRY_LOST, KS_ENTRY_GAP);
+		return add_text(where, "event IN (%d, %d, %d, %d, %d, %d)", KS_ENTRY_BEGIN, KS_ENTRY_ESTABLISHED,
+				KS_ENTRY_END, KS_ENTRY_LOST, KS_ENTRY_GAP, KS_ENTRY_STOP);
 	if (!strcmp(value, "packet"))
-		return add_text(where, "event IN (%d, %d, %d, %d)", KS_ENTRY_DROP, KS_ENTRY_PASS, KS_ENTRY_LOST,
-				KS_ENTRY_GAP);
+		return add_text(where, "event IN (%d, %d, %d, %d, %d)", KS_ENTRY_DROP, KS_ENTRY_PASS, KS_ENTRY_LOST,
+				KS_ENTRY_GAP, KS_ENTRY_STOP);
 	return complain(where, condition->name, value, "packet, flow or all");
 }
 
@@ -254,7 +257,8 @@ static int add_event(struct ks_where *where, const struct condition *condition, 
 
 	for (size_t i = 0; i < KS_ARRAY_SIZE(names); i++) {
 		if (!strcmp(names[i], value))
-			return add_text(where, "event IN (%zu, %d, %d)", i, KS_ENTRY_LOST, KS_ENTRY_GAP);
+			return add_text(where, "event IN (%zu, %d, %d, %d)", i, KS_ENTRY_LOST, KS_ENTRY_GAP,
+					KS_ENTRY_STOP);
 	}
 	return complain(where, condition->name, value, "one of begin, established, end, drop and pass");
 }

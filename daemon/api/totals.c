@@ -57,8 +57,9 @@ enum MHD_Result ks_api_totals(struct ks_request *request)
 
 	return ks_api_answer(
 		request, MHD_HTTP_OK,
-		json_pack("{s:i, s:I, s:o, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o, s:o}", "generation",
-			  (int)config->generation, "loaded", (json_int_t)daemon->loaded, "policy",
+		json_pack("{s:i, s:I, s:I, s:b, s:o, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o, s:o}",
+			  "generation", (int)config->generation, "loaded", (json_int_t)daemon->loaded, "started",
+			  (json_int_t)daemon->started, "fresh", daemon->fresh, "policy",
 			  ks_json_text(ks_stand_in_name(daemon)), "journal", "size",
 			  (json_int_t)((__u64)config->journal << 20), "age", (json_int_t)config->journal_age, "table",
 			  "flows", (json_int_t)counts->flows, "limit", (json_int_t)config->limit_states, "half_open",

@@ -13,7 +13,7 @@ const DRAW = 250; // ms
 const OLDER = 200;
 
 function keyOf(event) {
-  if (event.lost || event.gap || event.event === "lost") return null;
+  if (event.lost || event.gap || event.event === "lost" || event.event === "stop") return null;
   return [event.event, event.verdict, event.reason, event.from, event.to, event.proto, event.source, event.destination, event.destination_port, event.rule?.id, event.why].join("|");
 }
 
@@ -155,6 +155,7 @@ export function log(root, query) {
 
   function rowOf({event, count}) {
     if (event.lost) return el("tr.gap", el("td", {colspan: 6}, `${exact(event.lost)} events were lost here: more came than could be told`));
+    if (event.event === "stop") return el("tr.gap", el("td", {colspan: 6}, `${day(event.at)}${clock(event.at)}: the firewall was taken away, and every connection ended`));
     if (event.gap) return el("tr.gap", el("td", {colspan: 6}, "the daemon was away here; the kernel filtered on, and what was dropped meanwhile is in the counters"));
     return el("tr.open", opens(() => show(event)), {"data-serial": event.serial}, el("td.mono", {title: event.time}, day(event.at), clock(event.at)), el("td", verdict(event.verdict || event.event)), el("td", event.reason || event.why || ""),
       el("td.words.wide", wordsOf(event), event.nat?.source || event.nat?.destination ? el("span.dim", ` as ${endpoint(event.nat.source || event.source, event.nat.source_port)} > ${endpoint(event.nat.destination || event.destination, event.nat.destination_port)}`) : null),
@@ -167,7 +168,7 @@ export function log(root, query) {
     if (!until && time - shownAt >= 1000) { rate = (received - shownReceived) * 1000 / (time - shownAt); shownReceived = received; shownAt = time; sum.textContent = `${exact(events.length)} kept · ${exact(rate)} a second${lost ? ` · ${exact(lost)} lost` : ""}${paused ? " · paused" : ""}`; }
     if (!dirty || (paused && body.children.length && !bar.input.matches(":focus"))) return;
     dirty = false;
-    const fitting = events.filter(event => event.lost || event.gap || matches(event, groups));
+    const fitting = events.filter(event => event.lost || event.gap || event.event === "stop" || matches(event, groups));
     const rows = (folding ? fold(fitting.slice(-2000)) : fitting.map(event => ({event, count: event.folded || 1}))).slice(-SHOWN).reverse();
     const focused = document.activeElement?.dataset?.serial;
     fill(body, rows.length ? rows.map(rowOf) : el("tr", el("td.empty", {colspan: 6}, events.length ? "Nothing that came fits the filter." : "Nothing yet. Rules with `log` are told, and every drop with `option log-drops on`.")));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The journal's process beside a firewall."""
+import datetime
 import http.client
 import json
 import os
@@ -14,6 +15,11 @@ from lab import KEEPSTATE, wait_for
 
 PROGRAM = os.environ.get("KEEPSTATE_JOURNAL", str(Path(KEEPSTATE).parent.parent / "journal" / "keepstate-journal"))
 SLOW = 20  # seconds, generous: a disk may be slow
+
+
+def seconds(text):
+    """A time of the API in seconds of the epoch."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def reason_to_skip():

@@ -171,6 +171,70 @@ static void test_over_unseen(void **state)
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(flow, "packets"), 1)), 5);
 }
 
+#define STOP "{\"event\":\"stop\",\"time\":\"2026-11-29T10:00:07.500Z\",\"saved\":true}"
+
+/* A firewall that is taken away ends its flows at that moment. */
+static void test_stop(void **state)
+{
+	write_event(BEGIN);
+	write_event(STOP);
+	commit_test();
+	ks_auto_json json_t *flow = row_of(LAST_FLOW, true);
+	ks_auto_json json_t *entry = row_of("SELECT " KS_ROW_ENTRY " FROM history WHERE event = 7", false);
+
+	assert_string_equal(text_in(flow, "why"), KS_WHY_STOPPED);
+	assert_string_equal(text_in(flow, "ended"), "2026-11-29T10:00:07.500Z");
+	assert_string_equal(text_in(entry, "event"), "stop");
+	assert_true(json_is_true(json_object_get(entry, "saved")));
+}
+
+/* Those that the next start takes back go on as the same row; the others stay ended at the stop. */
+static void test_stop_and_taken_back(void **state)
+{
+	write_event(BEGIN);
+	write_event("{\"event\":\"begin\",\"time\":\"2026-11-29T10:00:02.500Z\",\"id\":\"0000000000000007\",\"proto\":"
+		    "\"udp\",\"source\":\"10.0.0.10\",\"destination\":\"192.0.2.10\",\"source_port\":1,"
+		    "\"destination_port\":2}");
+	write_event(STOP);
+	begin_list();
+	list_state(STATE, BEGUN + 5999);
+	end_list(BEGUN + 8000);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 2);
+	assert_int_equal(ask_test("SELECT packets_out FROM flow WHERE ended IS NULL AND why IS NULL"), 3);
+	assert_int_equal(ask_test("SELECT ended FROM flow WHERE ended IS NOT NULL"), BEGUN + 6500);
+	write_event(END);
+	commit_test();
+	assert_int_equal(ask_test("SELECT ended FROM flow ORDER BY id LIMIT 1"), BEGUN + 8500);
+}
+
+/* A stop that one list has settled does not open rows of a later one. */
+static void test_stop_is_settled(void **state)
+{
+	write_event(BEGIN);
+	write_event(STOP);
+	begin_list();
+	end_list(BEGUN + 8000);
+	begin_list();
+	list_state(STATE, BEGUN + 5999);
+	end_list(BEGUN + 8000);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow WHERE ended IS NULL"), 1);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 2);
+}
+
+/* Of a daemon that is away nobody knows how long its flows live. */
+static void test_known_until(void **state)
+{
+	write_event(BEGIN);
+	commit_test();
+	test_times.known = BEGUN + 20500;
+	ks_auto_json json_t *flow = row_of(LAST_FLOW, true);
+
+	test_times.known = INT64_MAX;
+	assert_string_equal(text_in(flow, "known"), "2026-11-29T10:00:21.500Z");
+	assert_int_equal(json_integer_value(json_object_get(flow, "age")), 20);
+	assert_int_equal(json_integer_value(json_object_get(flow, "duration")), 20);
+}
+
 static void test_icmp(void **state)
 {
 	write_event("{\"event\":\"begin\",\"time\":\"2026-11-29T10:00:01.500Z\",\"id\":\"0000000000000007\",\"proto\":"
@@ -197,11 +261,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_begin_test, store_end_test)
 	const struct CMUnitTest tests[] = {
-		TEST(test_whole_life),	      TEST(test_end_alone),
-		TEST(test_listed_then_ended), TEST(test_listed_again),
-		TEST(test_same_ends_later),   TEST(test_unseen),
-		TEST(test_too_new_for_list),  TEST(test_icmp),
-		TEST(test_listed_when_over),  TEST(test_over_unseen),
+		TEST(test_whole_life),
+		TEST(test_end_alone),
+		TEST(test_listed_then_ended),
+		TEST(test_listed_again),
+		TEST(test_same_ends_later),
+		TEST(test_unseen),
+		TEST(test_too_new_for_list),
+		TEST(test_icmp),
+		TEST(test_listed_when_over),
+		TEST(test_over_unseen),
+		TEST(test_stop),
+		TEST(test_stop_and_taken_back),
+		TEST(test_stop_is_settled),
+		TEST(test_known_until),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

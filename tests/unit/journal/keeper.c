@@ -24,6 +24,7 @@ static struct ks_keeper keeper;
 static struct ks_exports exports;
 static const char *answers[KS_SOURCE_MAX]; /* of the daemon; NULL: it is away */
 static bool breaks_off; /* its answers do before their end */
+static bool is_gone; /* the firewall, with its daemon */
 
 /* Instead of that of journal/opener.c. */
 int ks_opener_ask(enum ks_source source)
@@ -31,6 +32,8 @@ int ks_opener_ask(enum ks_source source)
 	const char *answer = answers[source];
 	int fds[2];
 
+	if (source == KS_SOURCE_PRESENCE)
+		return is_gone ? -ENOENT : -EEXIST;
 	if (!answer)
 		return -ECONNREFUSED;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
@@ -51,7 +54,7 @@ static int begin_keeper(void **state)
 	answers[KS_SOURCE_TOTALS] = TOTALS;
 	answers[KS_SOURCE_POLICY] = POLICY;
 	answers[KS_SOURCE_STATES] = "";
-	breaks_off = false;
+	breaks_off = is_gone = false;
 	if (store_begin_test(state) || ks_exports_open(&exports))
 		return -1;
 	return ks_keeper_init(&keeper, test_path, &exports, nothing_committed, NULL);
@@ -256,6 +259,89 @@ static void end_unlisted(void)
 	ks_keeper_second(&keeper);
 }
 
+/* The daemon is away from now on. */
+static void go_away(void)
+{
+	write_line(KS_LINE_AWAY, ks_when_now(), "");
+	memset(answers, 0, sizeof(answers));
+	ks_keeper_second(&keeper);
+}
+
+#define IN_FORCE "SELECT count(*) FROM policy WHERE until IS NULL"
+
+/* A daemon that is dead has left the firewall in force: nothing has ended, and it is known how long that was certain. */
+static void test_daemon_dies(void **state)
+{
+	begin_listed_flow();
+	go_away();
+	assert_int_equal(count_living(), 1);
+	assert_int_equal(ask_test(IN_FORCE), 1);
+	assert_true(ks_keeper_known(&keeper) <= ks_when_now());
+}
+
+/* The firewall that it left is taken away, which nobody tells. */
+static void test_firewall_goes(void **state)
+{
+	int64_t heard;
+
+	begin_listed_flow();
+	go_away();
+	heard = ks_keeper_known(&keeper);
+	is_gone = true;
+	ks_keeper_second(&keeper);
+	assert_int_equal(count_living(), 0);
+	assert_int_equal(ask_test("SELECT max(ended) FROM flow"), heard);
+	assert_int_equal(ask_test(IN_FORCE), 0);
+	assert_true(ask_test("SELECT until FROM policy") >= heard);
+}
+
+#define STOP "{\"event\":\"stop\",\"time\":\"2026-12-05T10:00:00.000Z\",\"saved\":false}"
+#define STOPPED 1796464800000
+
+/* The same policy afterwards is in force anew, not still. */
+static void test_stop_and_start(void **state)
+{
+	begin_listed_flow();
+	write_line(KS_LINE_EVENT, STOPPED, STOP);
+	go_away();
+	assert_int_equal(count_living(), 0);
+	assert_int_equal(ask_test("SELECT until FROM policy"), STOPPED);
+	answers[KS_SOURCE_TOTALS] = "{\"generation\":1,\"loaded\":1796464900,\"journal\":{\"size\":16777216}}";
+	answers[KS_SOURCE_POLICY] = "{\"policy\":\"a.conf\",\"generation\":1,\"loaded\":1796464900,\"text\":\"deny\"}";
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT time FROM policy WHERE until IS NULL"), 1796464900000);
+	assert_int_equal(ask_test("SELECT count(*) FROM policy"), 2);
+}
+
+/* Saved states are taken back while a list of before the stop had yet to be settled. */
+static void test_stop_and_taken_back(void **state)
+{
+	begin_listed_flow();
+	write_line(KS_LINE_EVENT, ks_when_now(), STOP);
+	go_away();
+	answers[KS_SOURCE_TOTALS] = TOTALS;
+	answers[KS_SOURCE_POLICY] = POLICY;
+	answers[KS_SOURCE_STATES] = STATE;
+	end_unlisted();
+	write_line(KS_LINE_CONNECTED, ks_when_now(), "");
+	end_unlisted();
+	assert_int_equal(count_living(), 1);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 1);
+}
+
+/* The machine died with its firewall, and another one begins with the same policy: in between it was not in force. */
+static void test_fresh_firewall(void **state)
+{
+	ks_keeper_second(&keeper);
+	keeper.heard = 1796464500000;
+	answers[KS_SOURCE_TOTALS] = "{\"generation\":1,\"loaded\":1796464900,\"started\":1796464899,\"fresh\":true,"
+				    "\"journal\":{\"size\":16777216}}";
+	answers[KS_SOURCE_POLICY] = "{\"policy\":\"a.conf\",\"generation\":1,\"loaded\":1796464900,\"text\":\"deny\"}";
+	ks_keeper_second(&keeper);
+	assert_int_equal(ask_test("SELECT until FROM policy ORDER BY time LIMIT 1"), 1796464500000);
+	assert_int_equal(ask_test("SELECT time FROM policy WHERE until IS NULL"), 1796464900000);
+}
+
 static void test_unlisted_ends(void **state)
 {
 	begin_listed_flow();
@@ -324,6 +410,11 @@ int main(void)
 					    TEST(test_figures_of_failed_batch),
 					    TEST(test_lost_is_told_once),
 					    TEST(test_gap_after_quiet),
+					    TEST(test_daemon_dies),
+					    TEST(test_firewall_goes),
+					    TEST(test_stop_and_start),
+					    TEST(test_stop_and_taken_back),
+					    TEST(test_fresh_firewall),
 					    TEST(test_unlisted_ends),
 					    TEST(test_broken_list),
 					    TEST(test_list_of_failed_batch),

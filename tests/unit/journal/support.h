@@ -26,6 +26,7 @@
 
 static char test_directory[TEST_PATH_MAX], test_path[TEST_PATH_MAX + 16];
 static struct ks_store test_store;
+static struct ks_row_times test_times = { TEST_NOW, TEST_NOW, INT64_MAX };
 
 static inline int store_begin_test(void **state)
 {
@@ -81,7 +82,7 @@ static inline json_t *row_of(const char *sql, bool flow)
 	assert_int_equal(sqlite3_prepare_v2(test_store.db, sql, -1, &stmt, NULL), SQLITE_OK);
 	assert_int_equal(ks_row_names_init(test_store.db, &names), 0);
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	line = flow ? ks_row_flow(&names, stmt, TEST_NOW, TEST_NOW) : ks_row_entry(&names, stmt);
+	line = flow ? ks_row_flow(&names, stmt, &test_times) : ks_row_entry(&names, stmt);
 	assert_non_null(line);
 	assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
 	ks_row_names_fini(&names);
