@@ -160,13 +160,23 @@ static struct candidate rule_judge(const struct ks_explain *explain, __u32 *inde
 	return best;
 }
 
+/* Returns true if a packet of this protocol has what the condition is about: others have no port, or no type of ICMP. */
+static bool says_something(const struct ks_explain *explain, unsigned miss)
+{
+	unsigned proto = explain->insp->opening.as_filtered.proto;
+
+	if (miss == KS_MISS_SPORT || miss == KS_MISS_DPORT)
+		return ks_proto_has_ports(proto);
+	return miss != KS_MISS_ICMP || proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+}
+
 static json_t *failed_json(const struct ks_explain *explain, unsigned failed)
 {
 	json_t *list = json_array();
 	char why[KS_MISS_TEXT];
 
 	for (unsigned miss = KS_MISS_FROM; miss < KS_MISS_MAX; miss++) {
-		if (!(failed >> miss & 1))
+		if (!(failed >> miss & 1) || !says_something(explain, miss))
 			continue;
 		ks_explain_miss(explain, miss, why);
 		ks_json_append(&list, json_pack("{s:s, s:s}", "condition", condition_name(miss), "why", why));

@@ -228,21 +228,27 @@ void ks_explain_miss(const struct ks_explain *explain, unsigned miss, char buf[K
 	}
 }
 
-/* A rule of the text matches if one of its table entries does; else the entry that came furthest says why not. */
+/*
+ * A rule of the text matches if one of its table entries does; else the entry that came furthest says why not. One that is for other
+ * protocols only is told to be so, wherever the packet comes from: its zones are of no interest then.
+ */
 static unsigned rule_miss(struct ks_explain *explain, __u32 *index, __u32 count)
 {
 	const struct ks_policy *policy = explain->policy;
 	__u32 first = *index, info = policy->rule_info[first];
 	unsigned furthest = KS_MISS_FROM;
+	bool may_match = false; /* by its protocol */
 
 	for (; *index < count && policy->rule_info[*index] == info; (*index)++) {
-		unsigned miss = ks_rule_compare(ks_engine_env(explain->engine), &policy->rules[*index], explain->insp);
+		const struct ks_rule *rule = &policy->rules[*index];
+		unsigned miss = ks_rule_compare(ks_engine_env(explain->engine), rule, explain->insp);
 
 		if (miss == KS_MISS_NOTHING)
 			return KS_MISS_NOTHING;
+		may_match |= rule->flags & KS_RULE_ANY_PROTO || rule->proto == explain->insp->opening.as_filtered.proto;
 		furthest = KS_MAX(furthest, miss);
 	}
-	return furthest;
+	return may_match ? furthest : KS_MISS_PROTO;
 }
 
 static void rule_tell(struct ks_explain *explain, json_t *list, const struct ks_rule_info *info, unsigned miss)

@@ -185,6 +185,21 @@ def test_explain_names_rules_that_stand_behind(keepstate):
     assert explanation['closest'] == []
 
 
+def test_explain_tells_the_reason_that_matters(keepstate):
+    """A rule for another protocol is told to be that, whatever else of it does not fit; and a packet of TCP has no type of ICMP."""
+    (keepstate.directory / 'icmp.conf').write_text(
+        'zone lan { eth1, network 10.0.0.0/24 }\nzone wan { eth0 }\nallow from lan to wan icmp\n'
+        'allow from wan to lan icmp type echo-request\nallow from lan to wan tcp port 80\nallow from wan to lan udp port 53\n')
+    packet = 'wan 192.0.2.1:4000 > lan 10.0.0.5:22 tcp syn'
+    explanation, = keepstate.json('explain', '--json', '-v', 'icmp.conf', packet, code=1)
+    rules = next(step for step in explanation['steps'] if step.get('rules'))['rules']
+    assert [rule['why'] for rule in rules] == ['it is not for tcp', 'it is not for tcp', 'it is not for packets from wan', 'it is not for tcp']
+    whys = [miss['why'] for rule in explanation['closest'] for miss in rule['failed']]
+    assert 'it is not for tcp' in whys and not [why for why in whys if 'ICMP' in why], whys
+    out = keepstate('explain', '-v', 'icmp.conf', 'wan 192.0.2.1 > lan 10.0.0.5 icmp type 13 code 0', code=1).stdout
+    assert 'port 0 is not its' not in out and 'ICMP type 13 code 0 is not its' in out
+
+
 def test_explain_after_a_capture(keepstate):
     ends = '10.0.0.5', 4000, '192.0.2.1', 80
     back = ends[2:] + ends[:2]
