@@ -146,6 +146,7 @@ int ks_usage_error(const struct ks_usage *usage, const char *format, ...)
 
 /* The command's options with the common ones behind them, as getopt_long wants them. */
 struct parser {
+	bool given[OPTIONS_MAX];
 	const struct ks_option *option[OPTIONS_MAX];
 	struct option longs[OPTIONS_MAX + 1];
 	char letters[2 * OPTIONS_MAX + 4];
@@ -167,15 +168,16 @@ static void parser_add(struct parser *parser, const struct ks_option *option)
 	}
 }
 
-static const struct ks_option *parser_find(const struct parser *parser, int code)
+/* Returns its place, or -1. */
+static int parser_find(const struct parser *parser, int code)
 {
 	if (code >= CODE_FIRST)
-		return parser->option[code - CODE_FIRST];
+		return code - CODE_FIRST;
 	for (size_t i = 0; i < parser->count; i++) {
 		if (parser->option[i]->letter == code)
-			return parser->option[i];
+			return (int)i;
 	}
-	return NULL;
+	return -1;
 }
 
 /* Says which option is wrong and why; returns the exit code. */
@@ -192,11 +194,23 @@ static int option_error(const struct ks_usage *usage, int code, char **argv)
 	return ks_usage_error(usage, "no option '%s'; --help lists them", word);
 }
 
-static int option_take(const struct ks_usage *usage, const struct ks_option *option)
+/* Of two values one would be left out, and nobody would know which. */
+static bool is_repeated(const struct ks_option *option, bool *given)
+{
+	bool before = *given;
+
+	*given = true;
+	return before && option->argument && option->take != ks_take_words;
+}
+
+static int option_take(const struct ks_usage *usage, const struct ks_option *option, bool *given)
 {
 	const char *expected = "a valid value";
-	int err = option->take(option, optarg, &expected);
+	int err;
 
+	if (is_repeated(option, given))
+		return ks_usage_error(usage, "--%s stands there twice: it takes one value", option->name);
+	err = option->take(option, optarg, &expected);
 	if (!err)
 		return KS_EXIT_OK;
 	if (err == -EINVAL)
@@ -208,22 +222,23 @@ static int option_take(const struct ks_usage *usage, const struct ks_option *opt
 static int parser_run(const struct ks_usage *usage, struct parser *parser, int argc, char **argv, int *code)
 {
 	const struct ks_option *option;
-	int c;
+	int c, place;
 
 	optind = 0; /* start over: main() has parsed the global options */
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, parser->letters, parser->longs, NULL)) != -1) {
-		option = c == '?' || c == ':' ? NULL : parser_find(parser, c);
-		if (!option) {
+		place = c == '?' || c == ':' ? -1 : parser_find(parser, c);
+		if (place < 0) {
 			*code = option_error(usage, c, argv);
 			return -1;
 		}
+		option = parser->option[place];
 		if (option == &common[0]) {
 			usage_print(usage, stdout);
 			*code = ks_cli_finish(KS_EXIT_OK);
 			return -1;
 		}
-		*code = option_take(usage, option);
+		*code = option_take(usage, option, &parser->given[place]);
 		if (*code != KS_EXIT_OK)
 			return -1;
 	}
