@@ -16,7 +16,7 @@
 #include "text/json.h"
 #include "text/plural.h"
 
-#define PARAMETERS_MAX 24
+#define PARAMETERS_MAX (KS_LOG_PARAMETERS_MAX + 8)
 #define RECONNECT_US 500000
 #define LAST_LINES 10 /* before those that are followed */
 
@@ -113,6 +113,8 @@ static int ask_once(const struct ks_history *history, const struct parameters *p
 /* Returns true if the journal is there, or is there again after some time. */
 static bool await_journal(void)
 {
+	if (!ks_client_journal_runs())
+		fputs("keepstate: the journal has ended; this goes on when it runs again\n", stderr);
 	while (!ks_client_journal_runs()) {
 		if (ferror(stdout))
 			return false;
@@ -210,7 +212,7 @@ static int who_take(const char *line, size_t length, void *arg)
 	return ferror(stdout);
 }
 
-int ks_history_who(const struct ks_history *history, const char *proto, bool json)
+int ks_history_who(const struct ks_history *history, const struct ks_parameter *filters, size_t filter_count, bool json)
 {
 	struct parameters parameters = { 0 };
 	struct who_ctx who = { .json = json };
@@ -221,7 +223,8 @@ int ks_history_who(const struct ks_history *history, const char *proto, bool jso
 	add_given(&parameters, "at", history->at);
 	add_given(&parameters, "since", history->since);
 	add_given(&parameters, "until", history->until);
-	add(&parameters, "proto", proto);
+	for (size_t i = 0; i < filter_count; i++)
+		add(&parameters, filters[i].name, filters[i].value);
 	call.parameters = parameters.list;
 	call.parameter_count = parameters.count;
 	code = ks_client_lines(&call, who_take, &who);

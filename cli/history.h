@@ -50,6 +50,8 @@ struct ks_history {
 		.target = (history).at                                                                    \
 	}
 
+#define KS_LOG_PARAMETERS_MAX 720 /* filters of `log`, each as often as it may be given */
+
 /* Returns true if an option was given that only the journal can answer. */
 bool ks_history_is_asked(const struct ks_history *history);
 
@@ -61,7 +63,8 @@ int ks_history_log(const struct ks_history *history, const struct ks_parameter *
 		   ks_line_fn *take, void *arg);
 
 /* Prints those that had an endpoint at a time. Returns an enum ks_exit; KS_EXIT_NO if nobody. */
-int ks_history_who(const struct ks_history *history, const char *proto, bool json);
+int ks_history_who(const struct ks_history *history, const struct ks_parameter *filters, size_t filter_count,
+		   bool json);
 
 /* The policy that was in force at a moment, with its text. Returns an enum ks_exit; complains if the journal knows of none. */
 int ks_history_policy(const char *at, json_t **policy);

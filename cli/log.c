@@ -56,18 +56,100 @@ static int log_line_take(const char *line, size_t length, void *arg)
 	return log->err || fflush(stdout) || ferror(stdout) || (log->limit && log->count >= log->limit);
 }
 
-enum { LOG_PROTO = 4, LOG_EVENTS = 11, LOG_FLOWS, LOG_OCTETS, LOG_FILTERS }; /* some of the parameters */
+/* Filters in words: each may be given several times. */
+enum log_filter {
+	LOG_VERDICT,
+	LOG_REASON,
+	LOG_ADDRESS,
+	LOG_PORT,
+	LOG_PROTO,
+	LOG_ZONE,
+	LOG_SOURCE,
+	LOG_DESTINATION,
+	LOG_RULE,
+	LOG_STATE,
+	LOG_WHY,
+	LOG_FILTERS
+};
 
-/* Follows the daemon, and writes packets to a capture if that is wished. */
-static int log_follow(struct log_ctx *log, const struct ks_call *call)
+static const char *const filter_names[LOG_FILTERS] = {
+	[LOG_VERDICT] = "verdict", [LOG_REASON] = "reason",
+	[LOG_ADDRESS] = "address", [LOG_PORT] = "port",
+	[LOG_PROTO] = "proto",	   [LOG_ZONE] = "zone",
+	[LOG_SOURCE] = "source",   [LOG_DESTINATION] = "destination",
+	[LOG_RULE] = "rule",	   [LOG_STATE] = "state",
+	[LOG_WHY] = "why",
+};
+
+/* The wishes of a user, and their parameters as far as they are made. */
+struct log_wish {
+	struct ks_words words[LOG_FILTERS];
+	const char *events;
+	struct ks_history history;
+	struct ks_parameter parameters[KS_LOG_PARAMETERS_MAX];
+	size_t count;
+};
+
+static void parameter_add(struct log_wish *wish, const char *name, const char *value)
+{
+	if (value && wish->count < KS_LOG_PARAMETERS_MAX)
+		wish->parameters[wish->count++] = (struct ks_parameter){ name, value };
+}
+
+static void parameters_make(struct log_wish *wish)
+{
+	for (size_t i = 0; i < LOG_FILTERS; i++) {
+		for (size_t k = 0; k < wish->words[i].count; k++)
+			parameter_add(wish, filter_names[i], wish->words[i].word[k]);
+	}
+}
+
+/* Follows the daemon. Returns an enum ks_exit. */
+static int live_follow(struct log_ctx *log, struct log_wish *wish)
+{
+	struct ks_call call = { .method = "GET", .path = "/v1/log", .parameters = wish->parameters };
+
+	parameter_add(wish, "octets", log->path ? "1" : NULL);
+	call.parameter_count = wish->count;
+	return ks_client_lines(&call, log_line_take, log);
+}
+
+/* Events that come are shown also where no journal runs, and who follows is told that nothing of before is there. */
+static bool is_live_instead(const struct ks_history *history)
+{
+	if (!history->follows || ks_client_journal_runs())
+		return false;
+	fputs("keepstate: no journal (keepstate-journal) runs here: this is what comes from now on, until the daemon "
+	      "ends\n",
+	      stderr);
+	return true;
+}
+
+static int lines_take(struct log_ctx *log, struct log_wish *wish)
+{
+	bool is_past = ks_history_is_asked(&wish->history) && !is_live_instead(&wish->history);
+
+	log->file.rebuilds = is_past;
+	if (is_past)
+		return ks_history_log(&wish->history, wish->parameters, wish->count, log_line_take, log);
+	return live_follow(log, wish);
+}
+
+/* Follows the daemon or reads the journal, and writes packets to a capture if that is wished. */
+static int log_tell(struct log_ctx *log, struct log_wish *wish)
 {
 	int code = KS_EXIT_OK, err = log->path ? ks_log_write_open(&log->file, log->path) : 0;
 
 	if (!err) {
-		code = ks_client_lines(call, log_line_take, log);
-		err = ks_log_write_close(&log->file);
+		code = lines_take(log, wish);
+		if (code == KS_EXIT_OK && log->file.out && log->file.rebuilds) /* the journal may have nothing */
+			err = ks_log_write_begin(&log->file);
+		err = ks_log_write_close(&log->file) ?: err;
 		err = log->err ?: err;
 	}
+	if (log->file.left_out)
+		fprintf(stderr, "keepstate: %llu packet%s left out: addresses or protocol were never read\n",
+			log->file.left_out, log->file.left_out == 1 ? " is" : "s are");
 	if (!err)
 		return ks_cli_finish(code);
 	fprintf(stderr, "keepstate: cannot write %s: %s\n", log->path, strerror(-err));
@@ -75,63 +157,61 @@ static int log_follow(struct log_ctx *log, const struct ks_call *call)
 }
 
 /* Asks the daemon, or the journal about what is past. */
-static int log_run(struct log_ctx *log, struct ks_history *history, struct ks_parameter filters[LOG_FILTERS],
-		   const struct ks_usage *usage)
+static int log_run(struct log_ctx *log, struct log_wish *wish, const struct ks_usage *usage)
 {
-	const struct ks_call call = {
-		.method = "GET", .path = "/v1/log", .parameters = filters, .parameter_count = LOG_FILTERS
-	};
+	const struct ks_history *history = &wish->history;
 
-	if (history->flows && filters[LOG_EVENTS].value)
+	if (history->flows && wish->events)
 		return ks_usage_error(usage, "give either --flows or --events, not both");
-	filters[LOG_FLOWS].value = history->flows ? "1" : NULL;
-	filters[LOG_OCTETS].value = log->path ? "1" : NULL;
 	if (log->path && log->json && !strcmp(log->path, "-"))
 		return ks_usage_error(usage, "standard output takes either the capture or --json");
-	if (log->path && (history->who || ks_history_is_asked(history)))
-		return ks_usage_error(usage, "--write is of what comes now: the journal keeps no octets of packets");
+	if (log->path && history->who)
+		return ks_usage_error(usage, "--who tells of flows: --write has packets");
+	parameters_make(wish);
 	if (history->who)
-		return ks_history_who(history, filters[LOG_PROTO].value, log->json);
+		return ks_history_who(history, wish->parameters, wish->count, log->json);
+	parameter_add(wish, "events", wish->events);
+	parameter_add(wish, "flows", history->flows ? "1" : NULL);
 	if (*history->at)
 		return ks_usage_error(usage, "--at belongs to --who; --since and --until say from when to when");
 	if (*history->since && *history->until && strtod(history->until, NULL) <= strtod(history->since, NULL))
 		return ks_usage_error(
 			usage, "--until is not after --since (a time of day that has not come today is yesterday's)");
-	if (ks_history_is_asked(history))
-		return ks_cli_finish(ks_history_log(history, filters, LOG_FILTERS, log_line_take, log));
-	return log_follow(log, &call);
+	return log_tell(log, wish);
 }
 
 int ks_cmd_log(int argc, char **argv)
 {
+	static struct log_wish wish;
 	struct log_ctx log = { .colour = ks_output_colour(stdout) };
-	struct ks_history history = { 0 };
-	struct ks_parameter filters[LOG_FILTERS] = {
-		{ "verdict", NULL },	 { "reason", NULL }, { "address", NULL }, { "port", NULL },
-		{ "proto", NULL },	 { "zone", NULL },   { "source", NULL },  { "rule", NULL },
-		{ "destination", NULL }, { "state", NULL },  { "why", NULL },	  { "events", NULL },
-		{ "flows", NULL },	 { "octets", NULL },
-	};
-#define FILTER(i, name_, argument_, help_) \
-	{ .name = name_, .argument = argument_, .help = help_, .take = ks_take_text, .target = &filters[i].value }
+#define FILTER(id, argument_, help_)      \
+	{ .name = filter_names[LOG_##id], \
+	  .argument = argument_,          \
+	  .help = help_,                  \
+	  .take = ks_take_words,          \
+	  .target = &wish.words[LOG_##id] }
 	const struct ks_option options[] = {
-		FILTER(0, "verdict", "VERDICT", "allow, deny, reject or bypass"),
-		FILTER(1, "reason", "REASON", "such as \"no state\""),
-		FILTER(2, "address", "PREFIX", "of either side: an address or a prefix"),
-		FILTER(3, "port", "PORT", "of either side"),
-		FILTER(4, "proto", "PROTO", "tcp, udp, icmp, icmpv6, ... or a number"),
-		FILTER(5, "zone", "ZONE", "that the packet or flow comes from or goes to"),
-		FILTER(6, "source", "PREFIX", "of who has sent the packet, or opened the flow"),
-		FILTER(8, "destination", "PREFIX", "of the other side"),
-		FILTER(7, "rule", "RULE", "its label, FILE:LINE or id"),
-		FILTER(9, "state", "STATE", "of the flow, such as ESTABLISHED"),
-		FILTER(10, "why", "WHY", "a flow has ended: closed, reset, expired, killed, ..."),
+		FILTER(VERDICT, "VERDICT", "allow, deny, reject or bypass"),
+		FILTER(REASON, "REASON", "such as \"no state\""),
+		FILTER(ADDRESS, "PREFIX", "of either side: an address or a prefix"),
+		FILTER(PORT, "PORT", "of either side: 443 or 8000-8100"),
+		FILTER(PROTO, "PROTO", "tcp, udp, icmp, icmpv6, ... or a number"),
+		FILTER(ZONE, "ZONE", "that the packet or flow comes from or goes to"),
+		FILTER(SOURCE, "PREFIX", "of who has sent the packet, or opened the flow"),
+		FILTER(DESTINATION, "PREFIX", "of the other side"),
+		FILTER(RULE, "RULE", "its label, FILE:LINE or id"),
+		FILTER(STATE, "STATE", "of the flow, such as ESTABLISHED"),
+		FILTER(WHY, "WHY", "a flow has ended: closed, reset, expired, killed, ..."),
 		{ .name = "flows",
 		  .help = "tell of flows too: when they begin, are established, and end",
 		  .take = ks_take_flag,
-		  .target = &history.flows },
-		FILTER(11, "events", "KINDS", "only these: some of begin, established, end, drop, pass"),
-		KS_HISTORY_OPTIONS(history),
+		  .target = &wish.history.flows },
+		{ .name = "events",
+		  .argument = "KINDS",
+		  .help = "only these: some of begin, established, end, drop, pass",
+		  .take = ks_take_text,
+		  .target = &wish.events },
+		KS_HISTORY_OPTIONS(wish.history),
 		{ .name = "count",
 		  .letter = 'n',
 		  .argument = "N",
@@ -168,5 +248,5 @@ int ks_cmd_log(int argc, char **argv)
 		return code;
 	if (first != argc)
 		return ks_usage_error(&usage, "log takes no operands");
-	return log_run(&log, &history, filters, &usage);
+	return log_run(&log, &wish, &usage);
 }

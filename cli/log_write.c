@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "capture/pcapng_write.h"
+#include "cli/log_rebuild.h"
 #include "core/event.h"
 #include "core/header/packet.h"
 #include "explain/json.h"
@@ -77,21 +79,63 @@ static __u32 hex_parse(const char *text, __u8 bytes[KS_EVENT_OCTETS])
 	return count;
 }
 
-/* "deny, no rule: wan 192.0.2.1:1000 > lan 10.0.0.1:22 tcp syn; gateway.conf:4 "label"". */
-static void comment_make(const json_t *event, char comment[COMMENT_MAX])
+/* A comment as it grows. */
+struct comment {
+	char text[COMMENT_MAX];
+	size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct comment *comment, const char *format, ...)
+{
+	size_t room = COMMENT_MAX - comment->used;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(comment->text + comment->used, room, format, args);
+	va_end(args);
+	if (n > 0)
+		comment->used += KS_MIN((size_t)n, room - 1);
+}
+
+/* ", as 203.0.113.1:40000": one end of the translation, if it is there. */
+static void say_translated(struct comment *comment, const json_t *nat, const char *word, const char *name,
+			   const char *number)
+{
+	const char *address = ks_member_text(nat, name);
+	const json_t *port = json_object_get(nat, number);
+
+	if (!*address)
+		return;
+	say(comment, port && strchr(address, ':') ? ", %s [%s]" : ", %s %s", word, address);
+	if (port)
+		say(comment, ":%lld", (long long)json_integer_value(port));
+}
+
+static void say_translation(struct comment *comment, const json_t *nat)
+{
+	say_translated(comment, nat, "as", "source", json_object_get(nat, "source_id") ? "source_id" : "source_port");
+	say_translated(comment, nat, "to", "destination", "destination_port");
+}
+
+/* "deny, no rule: wan 192.0.2.1:1000 > lan 10.0.0.1:22 tcp syn, to 10.0.0.5:22; gateway.conf:4 "label"". */
+static void comment_make(const struct ks_log_write *file, const json_t *event, struct comment *comment)
 {
 	const json_t *rule = json_object_get(event, "rule");
-	const char *file = ks_member_text(rule, "file"), *label = ks_member_text(rule, "label");
-	size_t used;
+	const char *path = ks_member_text(rule, "file"), *label = ks_member_text(rule, "label");
 
-	snprintf(comment, COMMENT_MAX, "%s, %s: %s", ks_member_text(event, "verdict"), ks_member_text(event, "reason"),
-		 ks_member_text(event, "packet"));
-	used = strlen(comment);
-	if (*file)
-		snprintf(comment + used, COMMENT_MAX - used, "; %s:%d", file, (int)ks_member_number(rule, "line"));
-	used = strlen(comment);
+	*comment = (struct comment){ .used = 0 };
+	say(comment, "%s, %s: %s", ks_member_text(event, "verdict"), ks_member_text(event, "reason"),
+	    ks_member_text(event, "packet"));
+	say_translation(comment, json_object_get(event, "nat"));
+	if (*path)
+		say(comment, "; %s:%d", path, (int)ks_member_number(rule, "line"));
 	if (*label)
-		snprintf(comment + used, COMMENT_MAX - used, " \"%s\"", label);
+		say(comment, " \"%s\"", label);
+	if (ks_member_number(event, "folded"))
+		say(comment, "; and %lld more", ks_member_number(event, "folded"));
+	if (file->rebuilds)
+		say(comment, "; headers made anew of the journal's entry, the rest is not kept");
 }
 
 /* Sets *interface to that of a link in the file, which is written when its first packet comes. */
@@ -108,27 +152,53 @@ static int interface_find(struct ks_log_write *file, enum ks_link link, __u32 *i
 	return err;
 }
 
+static int packet_write(struct ks_log_write *file, enum ks_link link, const json_t *event,
+			struct ks_pcapng_packet packet)
+{
+	struct comment comment;
+	int err = interface_find(file, link, &packet.interface);
+
+	comment_make(file, event, &comment);
+	packet.time = time_parse(ks_member_text(event, "time"));
+	packet.comment = comment.text;
+	err = err ?: ks_pcapng_write_packet(file->out, &packet);
+	if (!err && fflush(file->out)) /* for readers who follow, and an interruption loses nothing */
+		err = -errno;
+	return err ?: 1;
+}
+
+/* An entry of the journal. Returns as ks_log_write_event(). */
+static int rebuilt_write(struct ks_log_write *file, const json_t *event)
+{
+	struct ks_rebuilt rebuilt;
+	struct ks_pcapng_packet packet = { .data = rebuilt.bytes };
+
+	if (!*ks_member_text(event, "verdict"))
+		return 0;
+	if (ks_log_rebuild(event, &rebuilt)) {
+		file->left_out++;
+		return 1;
+	}
+	packet.captured = rebuilt.captured;
+	packet.length = rebuilt.length;
+	return packet_write(file, KS_LINK_IP, event, packet);
+}
+
 int ks_log_write_event(struct ks_log_write *file, const json_t *event)
 {
 	const char *octets = ks_member_text(event, "octets");
 	enum ks_link link = strcmp(ks_member_text(event, "link"), "ip") ? KS_LINK_ETHERNET : KS_LINK_IP;
-	char comment[COMMENT_MAX];
 	__u8 bytes[KS_EVENT_OCTETS];
-	struct ks_pcapng_packet packet = { .time = time_parse(ks_member_text(event, "time")),
-					   .data = bytes,
+	struct ks_pcapng_packet packet = { .data = bytes,
 					   .captured = hex_parse(octets, bytes),
-					   .length = (__u32)ks_member_number(event, "length"),
-					   .comment = comment };
-	int err;
+					   .length = (__u32)ks_member_number(event, "length") };
 
+	if (file->rebuilds)
+		return rebuilt_write(file, event);
 	if (!*octets)
 		return 0;
 	packet.length = KS_MAX(packet.length, packet.captured);
-	comment_make(event, comment);
-	err = interface_find(file, link, &packet.interface) ?: ks_pcapng_write_packet(file->out, &packet);
-	if (!err && fflush(file->out)) /* for readers who follow, and an interruption loses nothing */
-		err = -errno;
-	return err ?: 1;
+	return packet_write(file, link, event, packet);
 }
 
 int ks_log_write_close(struct ks_log_write *file)

@@ -8,11 +8,11 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
 import time
 
 import pytest
+from captures import packets_of
 from lab import wait_for
 from test_nat_ports import Steered, speak
 from wires import firewall_fixture, net_fixture, put, reach
@@ -299,21 +299,6 @@ def test_a_daemon_that_dies_leaves_nobody_who_asks(net, firewall, tmp_path):
     after.end()
 
 
-def packets_of(capture):
-    """The packets of a pcapng file, each as its bytes and its comment."""
-    found, at = [], 0
-    while at < len(capture):
-        kind, size = struct.unpack_from("<II", capture, at)
-        if kind == 6:
-            captured, = struct.unpack_from("<I", capture, at + 20)
-            option = at + 28 + (captured + 3 & ~3)
-            code, length = struct.unpack_from("<HH", capture, option)
-            assert code == 1, code
-            found.append((capture[at + 28:at + 28 + captured], capture[option + 4:option + 4 + length].decode()))
-        at += size
-    return found
-
-
 def test_packets_are_written_with_what_was_decided(net, firewall, tmp_path):
     """A capture that Wireshark reads, of what is dropped from now on; others who follow get no octets."""
     path = tmp_path / "drops.pcapng"
@@ -335,7 +320,7 @@ def test_packets_are_written_with_what_was_decided(net, firewall, tmp_path):
     log.end()
 
 
-@pytest.mark.parametrize("words, right", [(("--write", "/nowhere/x"), "cannot write /nowhere/x"), (("--write", "x", "--since", "1m"), "the journal keeps no octets"),
+@pytest.mark.parametrize("words, right", [(("--write", "/nowhere/x"), "cannot write /nowhere/x"), (("--write", "x", "--who", "10.0.0.10:1"), "--who tells of flows"), (("--write", "x", "--since", "1m"), "no journal"),
                                           (("--write", "x", "--events", "begin"), "only packets have them")])
 def test_captures_that_cannot_be(firewall, words, right, tmp_path):
     """The file that was named stays as it was."""

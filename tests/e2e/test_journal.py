@@ -90,6 +90,37 @@ def test_history(lab, wall, journal):
         assert wall.cli("log", *words).returncode == 2, words
 
 
+def test_several_of_each_filter(lab, wall, journal):
+    """Of several values one must hold, of the past as of what comes; an option for one value refuses a second one."""
+    knock(lab, 7051, 4)
+    kept(wall, 7054)
+    words = ("--port", 7051, "--port", "7053-7054", "--proto", "tcp", "--proto", "udp")
+    assert ports(history(wall, "--since", "10m", *words)) == [7051, 7053, 7054]
+    child = subprocess.Popen([wall.program, "log", "--netns", wall.host.name, "--json", "-n", "2", *[str(word) for word in words]],
+                             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    try:
+        wait_for(lambda: knock(lab, 7051, 4) or child.poll() is not None, SLOW, "two of them came")
+        assert set(ports([json.loads(line) for line in child.stdout])) <= {7051, 7053, 7054}
+    finally:
+        end_process(child)
+    for command in (("log", "--since", "5m", "--since", "10m"), ("states", "--sort", "age", "--sort", "rate"), ("top", "--every", "2s", "--every", "3s")):
+        done = wall.cli(*command)
+        assert done.returncode == 2 and f"{command[1]} stands there twice" in done.stderr, done
+
+
+def test_follow_without_a_journal(lab, wall, tmp_path):
+    """It says so, and shows what comes."""
+    with (tmp_path / "said").open("w") as said:
+        child = subprocess.Popen([wall.program, "log", "-f", "--netns", wall.host.name, "--json", "-n", "1"], stdout=subprocess.PIPE, stderr=said,
+                                 stdin=subprocess.DEVNULL, text=True)
+    try:
+        wait_for(lambda: knock(lab, 7061) or child.poll() is not None, SLOW, "a packet is told")
+        assert ports([json.loads(line) for line in child.stdout]) == [7061]
+    finally:
+        end_process(child)
+    assert "no journal (keepstate-journal) runs here" in (tmp_path / "said").read_text()
+
+
 def test_pages_and_conditions(lab, wall, journal):
     knock(lab, 7101, 40)
     kept(wall, 7140)

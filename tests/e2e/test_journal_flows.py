@@ -8,6 +8,7 @@ import time
 
 import journals
 import pytest
+from captures import packets_of
 from conftest import POLICY, need
 from journals import SLOW, Journal
 from lab import CLIENT4, SERVER4, WAN4, Firewall, end_process, wait_for
@@ -127,6 +128,28 @@ def test_flow_of_before_the_journal(lab, wall, journal):
     journal.start()
     flow = wait_for(lambda: [flow for flow in flows(journal, port=80) if flow["begun"] == known[0]["begun"] and flow["ended"]], SLOW, "it has ended")
     assert flow[0]["why"] == "unseen"
+
+
+def comments(path, word):
+    """The comments of packets in a capture that have a word."""
+    return [comment for _, comment in packets_of(path.read_bytes()) if word in comment] if path.exists() and path.stat().st_size else []
+
+
+def test_written_packets_say_how_they_are_translated(lab, wall, journal, tmp_path):
+    """As they come, and of the past: their headers are made anew then."""
+    live, past = tmp_path / "live.pcapng", tmp_path / "past.pcapng"
+    child = subprocess.Popen([wall.program, "log", "--netns", wall.host.name, "--rule", "out", "--write", str(live)], stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: fetch(lab) and comments(live, f", as {WAN4}:"), SLOW, "a packet is written")
+    finally:
+        end_process(child)
+    wall.say("log", "--since", "10m", "--rule", "out", "--proto", "tcp", "--write", past)
+    found = comments(past, f", as {WAN4}:")
+    assert found and all("made anew of the journal's entry" in comment and " tcp syn" in comment for comment in found), found
+    listed = lab.client.run("tcpdump", "-nvr", past)
+    assert f"{SERVER4}.80: Flags [S]" in listed.stdout and "bad cksum" not in listed.stdout.split("IP (")[1].split("\n")[0], listed
+    begun = wall.cli("log", "--since", "10m", "--flows", "--write", past)
+    assert begun.returncode == 0 and " tcp " in begun.stdout, "moments of flows are no packets: they are printed"
 
 
 @need("nfcapd")
