@@ -11,7 +11,7 @@
 #include "text/names.h"
 
 enum { FLOW_BEGUN = 1, FLOW_NAME, FLOW_STATE, FLOW_WHY, FLOW_ESTABLISHED };
-enum { FLOW_PACKETS_OUT = KS_COLUMNS_REST + 1, FLOW_PACKETS_IN, FLOW_BYTES_OUT, FLOW_BYTES_IN, FLOW_ENDED };
+enum { FLOW_PACKETS_OUT = KS_COLUMNS_REST + 1, FLOW_PACKETS_IN, FLOW_BYTES_OUT, FLOW_BYTES_IN, FLOW_ENDED, FLOW_FLAGS };
 
 #define BEGUN_SLACK_MS 2500 /* an age and a time of begin are whole seconds, each rounded on its own */
 #define SECOND_MS 1000
@@ -32,6 +32,18 @@ static int64_t name_of(const json_t *line)
 static int64_t count_of(const json_t *line, const char *name, size_t side)
 {
 	return json_integer_value(json_array_get(json_object_get(line, name), side));
+}
+
+/* Binds what is true of it, as far as the line tells. */
+static void bind_flags(sqlite3_stmt *stmt, int at, const json_t *line)
+{
+	const json_t *replied = json_object_get(line, "replied");
+
+	if (replied)
+		sqlite3_bind_int(stmt, at,
+				 (json_is_true(replied) ? KS_FLOW_TOLD_REPLIED : 0) |
+					 (json_is_true(json_object_get(line, "assured")) ? KS_FLOW_TOLD_ASSURED : 0) |
+					 (json_is_true(json_object_get(line, "pickup")) ? KS_FLOW_TOLD_PICKUP : 0));
 }
 
 /* Binds packets and bytes of both sides, to four places. */
@@ -79,6 +91,7 @@ static int flow_add(struct ks_store *store, const json_t *line, const struct new
 	ks_bind_id(stmt, FLOW_ESTABLISHED, new->established);
 	ks_columns_bind(stmt, new->columns);
 	bind_counts(stmt, FLOW_PACKETS_OUT, line);
+	bind_flags(stmt, FLOW_FLAGS, line);
 	err = ks_bind_rest(stmt, KS_COLUMNS_REST, line, but) ?: ks_store_run(store, stmt);
 	if (!err)
 		*flow = sqlite3_last_insert_rowid(store->db);
@@ -157,6 +170,7 @@ static int update_counts(struct ks_store *store, const json_t *line, int64_t flo
 	sqlite3_bind_int64(stmt, 1, flow);
 	ks_bind_id(stmt, 2, state);
 	bind_counts(stmt, 3, line);
+	bind_flags(stmt, 7, line);
 	return ks_store_run(store, stmt);
 }
 
@@ -171,7 +185,21 @@ static int set_established(struct ks_store *store, const json_t *line, int64_t f
 	sqlite3_bind_int64(stmt, 1, flow);
 	sqlite3_bind_int64(stmt, 2, time);
 	ks_bind_id(stmt, 3, state);
+	bind_flags(stmt, 4, line);
 	return ks_store_run(store, stmt);
+}
+
+/* When its last packet came and how long it had lasted: as the end tells it, which is no longer than until it was noticed. */
+static void bind_last(sqlite3_stmt *stmt, const json_t *line)
+{
+	const char *text = text_of(line, "last");
+	const json_t *duration = json_object_get(line, "duration");
+	int64_t last;
+
+	if (text && !ks_when_read(text, &last))
+		sqlite3_bind_int64(stmt, 4, last);
+	if (duration)
+		sqlite3_bind_int64(stmt, 5, json_integer_value(duration));
 }
 
 static int set_ended(struct ks_store *store, const json_t *line, int64_t flow, int64_t time)
@@ -185,6 +213,7 @@ static int set_ended(struct ks_store *store, const json_t *line, int64_t flow, i
 	sqlite3_bind_int64(stmt, 1, flow);
 	sqlite3_bind_int64(stmt, 2, time);
 	ks_bind_id(stmt, 3, why);
+	bind_last(stmt, line);
 	return ks_store_run(store, stmt);
 }
 

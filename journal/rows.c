@@ -39,6 +39,9 @@ enum {
 	ROW_PACKETS_IN,
 	ROW_BYTES_OUT,
 	ROW_BYTES_IN,
+	ROW_LAST,
+	ROW_DURATION,
+	ROW_FLAGS,
 	ROW_TIME,
 	ROW_EVENT,
 	ROW_FLOW,
@@ -189,11 +192,30 @@ static void set_name(json_t **line, sqlite3_stmt *row)
 	ks_json_set(line, "id", json_string(text));
 }
 
+static void set_flag(json_t **line, const char *member, sqlite3_stmt *row, enum ks_flow_told flag)
+{
+	if (has(row, ROW_FLAGS))
+		ks_json_set(line, member, json_boolean(sqlite3_column_int(row, ROW_FLAGS) & (int)flag));
+}
+
+static void set_flags(json_t **line, sqlite3_stmt *row)
+{
+	set_flag(line, "replied", row, KS_FLOW_TOLD_REPLIED);
+	set_flag(line, "assured", row, KS_FLOW_TOLD_ASSURED);
+	set_flag(line, "pickup", row, KS_FLOW_TOLD_PICKUP);
+}
+
+/* That which the daemon told with the end, from the first packet to the last one; else until it is known to have lived. */
 static void set_duration(json_t **line, sqlite3_stmt *row, int64_t end)
 {
 	int64_t ms = end - sqlite3_column_int64(row, ROW_BEGUN);
 
-	ks_json_set(line, "duration", json_integer(ms > 0 ? ms / SECOND_MS : 0));
+	if (has(row, ROW_LAST))
+		set_time(line, "last", row, ROW_LAST);
+	if (has(row, ROW_DURATION))
+		set_number(line, "duration", row, ROW_DURATION);
+	else
+		ks_json_set(line, "duration", json_integer(ms > 0 ? ms / SECOND_MS : 0));
 }
 
 /* A moment of a flow. Its counts are those of the end, so only the end tells them. */
@@ -207,6 +229,7 @@ static void set_moment(struct ks_row_names *names, json_t **line, sqlite3_stmt *
 		return;
 	set_word(names, line, "state", row, ROW_STATE);
 	set_counts(line, row);
+	set_flags(line, row);
 	set_time(line, "begun", row, ROW_BEGUN);
 	set_duration(line, row, sqlite3_column_int64(row, ROW_TIME));
 }
@@ -252,6 +275,7 @@ json_t *ks_row_flow(struct ks_row_names *names, sqlite3_stmt *row, const struct 
 	set_ends(names, &line, row, "id", "id");
 	set_word(names, &line, "state", row, ROW_STATE);
 	set_counts(&line, row);
+	set_flags(&line, row);
 	set_time(&line, "begun", row, ROW_BEGUN);
 	set_time(&line, "established", row, ROW_ESTABLISHED);
 	set_time(&line, "ended", row, ROW_ENDED);

@@ -9,7 +9,7 @@
 #define KS_ROW_COMMON                                                                                                \
 	"id, proto, zone_from, zone_to, source, source_port, destination, destination_port, nat_source, "            \
 	"nat_source_port, nat_destination, nat_destination_port, rule, rest, name, begun, established, ended, why, " \
-	"state, packets_out, packets_in, bytes_out, bytes_in"
+	"state, packets_out, packets_in, bytes_out, bytes_in, last, duration, flags"
 #define KS_ROW_ENTRY KS_ROW_COMMON ", time, event, flow, verdict, reason"
 
 /* Names and rules by their numbers. */

@@ -84,10 +84,10 @@ static int prepare_tables(sqlite3 *db)
 
 	if (err || found == KS_SCHEMA_VERSION)
 		return err;
-	if (found)
+	if (found && found != KS_SCHEMA_FIRST)
 		return -EUCLEAN;
 	snprintf(version, sizeof(version), "PRAGMA user_version=%d; COMMIT", KS_SCHEMA_VERSION);
-	err = execute(db, "BEGIN IMMEDIATE") ?: execute(db, ks_schema) ?: execute(db, version);
+	err = execute(db, "BEGIN IMMEDIATE") ?: execute(db, found ? ks_schema_from_first : ks_schema) ?: execute(db, version);
 	if (err)
 		execute(db, "ROLLBACK");
 	return err;

@@ -324,6 +324,9 @@ def test_flows(lab, wall, journal):
     begin, _, end = wait_for(whole, SLOW, "begin, established and end are kept")
     assert begin["id"] == end["id"] and end["why"] == "closed" and end["rule"]["label"] == "out"
     assert end["packets"][0] >= 4 and end["bytes"][1] > 100
+    live = {name: end[name] for name in ("last", "duration", "replied", "assured", "pickup")}
+    kept_flow = next(flow for flow in journal.lines("/v1/flows", port=80) if flow.get("last") == end["last"])
+    assert {name: kept_flow[name] for name in live} == live and live["replied"]
     assert {line["event"] for line in history(wall, "--since", "10m", "--events", "end", "--port", 80)} == {"end"}
     assert history(wall, "--since", "10m", "--flows", "--why", "reset") == []
     text = wall.say("log", "--since", "10m", "--flows", "--port", 80)

@@ -78,6 +78,54 @@ static void test_whole_life(void **state)
 	assert_int_equal(json_integer_value(json_object_get(entry, "duration")), 8);
 }
 
+static void check_told(const json_t *line)
+{
+	assert_int_equal(json_integer_value(json_object_get(line, "duration")), 3);
+	assert_string_equal(text_in(line, "last"), "2026-11-29T10:00:04.250Z");
+	assert_true(json_is_true(json_object_get(line, "replied")));
+	assert_true(json_is_false(json_object_get(line, "assured")));
+}
+
+#define TOLD_END                                                                                                  \
+	EVENT("end", "35", "UDP_STREAM", "[6,5]")                                                                 \
+	",\"why\":\"expired\",\"last\":\"2026-11-29T10:00:04.250Z\",\"duration\":3,\"replied\":true,\"assured\":" \
+	"false,\"pickup\":false}"
+
+/* A flow that expires was silent for long: what it lasted is what its end told, in the log as in the list of flows. */
+static void test_duration_is_that_which_was_told(void **state)
+{
+	write_event(BEGIN);
+	write_event(TOLD_END);
+	commit_test();
+	ks_auto_json json_t *flow = row_of(LAST_FLOW, true);
+	ks_auto_json json_t *entry = row_of("SELECT " KS_ROW_ENTRY " FROM history WHERE event = 4", false);
+
+	check_told(flow);
+	check_told(entry);
+	assert_string_equal(text_in(flow, "ended"), "2026-11-29T10:00:35.500Z");
+}
+
+/* A file of the first version has no such columns; it is kept, and gets them. */
+static void test_file_of_first_version(void **state)
+{
+	write_event(BEGIN);
+	commit_test();
+	assert_int_equal(ks_store_execute(&test_store,
+					  "DROP VIEW history; ALTER TABLE flow DROP COLUMN last;"
+					  "ALTER TABLE flow DROP COLUMN duration;"
+					  "ALTER TABLE flow DROP COLUMN flags; CREATE VIEW history AS SELECT 1;"
+					  "PRAGMA user_version=1"),
+			 0);
+	ks_store_close(&test_store);
+	assert_int_equal(ks_store_open(test_path, &test_store), 0);
+	write_event(TOLD_END);
+	commit_test();
+	ks_auto_json json_t *entry = row_of("SELECT " KS_ROW_ENTRY " FROM history WHERE event = 4", false);
+
+	check_told(entry);
+	assert_int_equal(ask_test("SELECT count(*) FROM flow"), 1);
+}
+
 /* Of a flow that began before the journal listened only the end is told. */
 static void test_end_alone(void **state)
 {
@@ -271,6 +319,8 @@ int main(void)
 		TEST(test_icmp),
 		TEST(test_listed_when_over),
 		TEST(test_over_unseen),
+		TEST(test_duration_is_that_which_was_told),
+		TEST(test_file_of_first_version),
 		TEST(test_stop),
 		TEST(test_stop_and_taken_back),
 		TEST(test_stop_is_settled),
