@@ -20,6 +20,7 @@ enum ks_exit {
 	X(show, "print a policy in its normal form")              \
 	X(diff, "compare two policies by what they do")           \
 	X(ask, "ask which packets a policy lets pass")            \
+	X(import, "make a policy of another firewall's rules")    \
 	X(test, "run the tests of policies")                      \
 	X(replay, "run captured traffic through a policy")        \
 	X(explain, "show how a packet is decided, step by step")  \

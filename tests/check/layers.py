@@ -23,6 +23,7 @@ LAYERS = [
     ["engine/"],
     ["capture/", "explain/", "saved/", "scenario/"],
     ["proof/"],
+    ["import/"],
     ["bpf/"],
     ["kernel/"],
     ["daemon/"],

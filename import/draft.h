@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A rule of the text while it is read. It matches the packets of one or more matches together, because conditions such as "no
+ * answer, or translated" are no product; see draft.c.
+ */
+#ifndef KS_IMPORT_DRAFT_H
+#define KS_IMPORT_DRAFT_H
+
+#include "import/match.h"
+
+#define KS_DRAFT_MATCHES 16U
+
+/* States of connection tracking in a condition. */
+enum {
+	KS_CT_NEW = 1 << 0,
+	KS_CT_ESTABLISHED = 1 << 1,
+	KS_CT_RELATED = 1 << 2,
+	KS_CT_INVALID = 1 << 3,
+	KS_CT_UNTRACKED = 1 << 4,
+	KS_CT_FORWARDED = 1 << 5, /* its destination was translated */
+};
+
+struct ks_draft {
+	struct ks_import *import;
+	struct ks_import_match match[KS_DRAFT_MATCHES];
+	unsigned matches;
+	struct ks_import_rule rule;
+};
+
+void ks_draft_begin(struct ks_draft *draft, struct ks_import *import);
+
+/* Appends the rule to a chain, once for each match that has packets. A note is kept if none has. Returns 0 or -errno. */
+int ks_draft_end(struct ks_draft *draft, struct ks_import_chain *chain);
+
+/* Restrict all matches. Return 0, -ENOMEM or -E2BIG. */
+int ks_draft_addresses(struct ks_draft *draft, enum ks_dim dim, const struct ks_spans spans[2], bool negated);
+int ks_draft_numbers(struct ks_draft *draft, enum ks_dim dim, const struct ks_spans *spans, bool negated);
+int ks_draft_condition(struct ks_draft *draft, enum ks_import_word word, const char *text, bool negated);
+int ks_draft_unsaid(struct ks_draft *draft, const char *text, bool negated); /* nothing of ours says it */
+int ks_draft_zones(struct ks_draft *draft, bool to, __u64 zones);
+int ks_draft_proto(struct ks_draft *draft, unsigned proto, bool negated);
+int ks_draft_ported(struct ks_draft *draft);
+int ks_draft_family(struct ks_draft *draft, __u8 family);
+
+/* The packets of either of the dimensions. */
+int ks_draft_either(struct ks_draft *draft, enum ks_dim one, enum ks_dim other, const struct ks_spans *spans,
+		    bool negated);
+
+/* KS_CT_* of which the packet has one. */
+int ks_draft_states(struct ks_draft *draft, unsigned states, bool negated);
+
+/* TCP flags: of those in `mask` exactly those in `set`. */
+int ks_draft_flags(struct ks_draft *draft, unsigned set, unsigned mask, bool negated);
+
+/* The destination is an address of the box, and no broadcast; or it is a broadcast address. */
+int ks_draft_own(struct ks_draft *draft, bool negated);
+int ks_draft_broadcast(struct ks_draft *draft, bool negated);
+int ks_draft_multicast(struct ks_draft *draft, enum ks_dim dim, bool negated);
+
+#endif

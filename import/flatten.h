@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Chains as one list of which the first entry that matches decides; see flatten.c. */
+#ifndef KS_IMPORT_FLATTEN_H
+#define KS_IMPORT_FLATTEN_H
+
+#include "import/ruleset.h"
+
+#define KS_FLAT_MAX 20000U /* entries of all lists together: what jumps multiply ends here */
+#define KS_FLAT_STEPS (1ULL << 26)
+
+#define KS_PIECE_LIMITS 4U
+
+/* Packets on their way through chains, and what rules have said of them so far. */
+struct ks_piece {
+	struct ks_region region;
+	struct ks_import_limit *limit[KS_PIECE_LIMITS]; /* as many of them are let through */
+	unsigned limits;
+	bool crowded; /* by more limits than that */
+	bool logged;
+	const char *label;
+};
+
+struct ks_flat_entry {
+	struct ks_piece piece;
+	enum ks_verdict_kind verdict;
+	const struct ks_import_rule *rule; /* NULL: the policy of a base, or what the import adds */
+	const struct ks_import_rule *translation; /* its new destination */
+	__u64 target_zones; /* a bit for each where that may be */
+	const char *trouble; /* why it is denied instead of what the text says */
+	unsigned line;
+	const char *text; /* the line */
+};
+
+struct ks_flat {
+	struct ks_flat_entry *list;
+	size_t count, room;
+};
+
+/* Packets that a base is asked about. */
+enum ks_flat_mode {
+	KS_FLAT_OPENING, /* those that open flows, or are not tracked: limits count them */
+	KS_FLAT_LATER, /* all others of a flow */
+	KS_FLAT_UNTRACKING, /* those that come to a rule which says that they are not tracked */
+};
+
+/* Returns true if the same limits count both. */
+bool ks_piece_limits_equal(const struct ks_piece *a, const struct ks_piece *b);
+
+/* Appends an entry. Returns 0, -ENOMEM or -E2BIG. */
+int ks_flat_add(struct ks_import *import, struct ks_flat *flat, const struct ks_flat_entry *entry);
+
+/* Returns true if all packets of a region are in the other one. */
+bool ks_region_is_within(const struct ks_region *region, const struct ks_region *around, __u64 *steps);
+
+/* Takes away entries that have nothing left because of a single one above them. */
+void ks_flat_prune(struct ks_import *import, struct ks_flat *flat);
+
+/* Takes away entries of policies, whose packets an entry below them treats in the same way. */
+void ks_flat_trim(struct ks_import *import, struct ks_flat *flat);
+
+/* Appends what a base does with the packets of a piece, all of them. Returns 0, -ENOMEM or -E2BIG. */
+int ks_flatten(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *piece,
+	       enum ks_flat_mode mode, struct ks_flat *flat);
+
+#endif

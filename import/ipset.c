@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of `ipset save`: sets of addresses and networks. Sets of pairs are unknown to rules here. */
+#include <errno.h>
+#include <string.h>
+
+#include "import/iptables.h"
+
+/* The entries of a set that is still read: ranges of both families in the pool, doubled when they are full. */
+static int entries_add(struct ks_import *import, struct ks_named_spans *set, const char *text)
+{
+	ks_auto_ranges struct ks_ranges ranges = { 0 };
+	int err = ks_ranges_address(&ranges, text);
+
+	for (unsigned at = 0; !err && at < 2; at++) {
+		struct ks_spans *spans = &set->spans[at];
+		struct ks_range *list = (struct ks_range *)spans->list;
+
+		if (!ranges.count[at])
+			continue;
+		if (spans->count == KS_RANGES_MAX)
+			return -E2BIG;
+		if (!(spans->count & (spans->count - 1))) { /* a power of two: full */
+			const size_t room = spans->count ? 2 * spans->count : 1;
+
+			list = ks_pool_alloc(&import->pool, room * sizeof(*list));
+			if (!list)
+				return -ENOMEM;
+			if (spans->count)
+				memcpy(list, spans->list, spans->count * sizeof(*list));
+		}
+		list[spans->count] = ranges.list[at][0];
+		*spans = (struct ks_spans){ list, spans->count + 1 };
+	}
+	return err;
+}
+
+static int set_create(struct ks_import *import, const char *name, const char *type)
+{
+	struct ks_named_spans *set;
+
+	if (strcmp(type, "hash:ip") != 0 && strcmp(type, "hash:net") != 0 && strcmp(type, "bitmap:ip") != 0)
+		return ks_import_note(import, "sets of ours hold addresses or ports alone");
+	if (ks_import_set_find(import, name))
+		return ks_import_fail(import, "line %u: set %.40s is made twice", import->line, name);
+	set = ks_pool_alloc(&import->pool, sizeof(*set));
+	if (!set)
+		return -ENOMEM;
+	*set = (struct ks_named_spans){ .next = import->sets, .name = ks_import_copy(import, name, strlen(name)) };
+	if (!set->name)
+		return -ENOMEM;
+	import->sets = set;
+	return 0;
+}
+
+int ks_ipset_line(struct ks_import *import, struct ks_words_line *words)
+{
+	const char *verb = ks_words_take(words), *name = ks_words_take(words), *value = ks_words_take(words);
+	struct ks_named_spans *set;
+	int err;
+
+	if (!verb || !name || !value)
+		return ks_import_fail(import, "line %u: a set needs a name and a type or an entry", import->line);
+	if (!strcmp(verb, "create"))
+		return set_create(import, name, value);
+	set = ks_import_set_find(import, name);
+	if (!set)
+		return 0; /* its kind was noted */
+	for (const char *word = ks_words_take(words); word; word = ks_words_take(words)) {
+		if (!strcmp(word, "nomatch"))
+			return ks_import_fail(import, "line %u: 'nomatch' is not read", import->line);
+	}
+	err = entries_add(import, set, value);
+	return err == -EINVAL ? ks_import_fail(import, "line %u: '%.60s' is no address", import->line, value) : err;
+}
+
+int ks_ipset_end(struct ks_import *import)
+{
+	int err = 0;
+
+	for (struct ks_named_spans *set = import->sets; !err && set; set = set->next) {
+		ks_auto_ranges struct ks_ranges ranges = { 0 };
+
+		err = ks_ranges_spans(&ranges, 0, &set->spans[0]);
+		err = err ? err : ks_ranges_spans(&ranges, 1, &set->spans[1]);
+		err = err ? err : ks_ranges_take(import, &ranges, set->spans);
+	}
+	return err;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The output of iptables-save(8), and of ipset(8) before it; see iptables.c. */
+#ifndef KS_IMPORT_IPTABLES_H
+#define KS_IMPORT_IPTABLES_H
+
+#include "import/draft.h"
+#include "import/words.h"
+
+/* A rule that is read. */
+struct ks_iptables {
+	struct ks_import *import;
+	__u8 family;
+	const char *table;
+	bool sets_end; /* there are no more lines of sets */
+	struct ks_words_line words;
+	struct ks_draft draft;
+	unsigned proto; /* of -p; 0 without, or with '!' */
+	const char *module; /* the last of -m */
+	bool ends; /* the rule has a target */
+	bool is_goto;
+	struct ks_import_limit limit;
+	bool limited, above; /* hashlimit and connlimit: what is beyond matches */
+	const char *limit_text;
+	const char *limit_trouble; /* why ours cannot count so */
+};
+
+/*
+ * Reads an option at the words' place as a condition, or as one that nobody knows. `negated`: '!' stood before it.
+ * Returns 0 or -errno.
+ */
+int ks_iptables_match(struct ks_iptables *ipt, const char *option, bool negated);
+
+/* Reads limit, hashlimit and connlimit. Returns 1 if the option is one of theirs, 0 if not, or -errno. */
+int ks_iptables_limit(struct ks_iptables *ipt, const char *option, bool negated);
+
+/* Makes of the limit that was read a part of the rule, when its target is known. Returns 0 or -errno. */
+int ks_iptables_limit_end(struct ks_iptables *ipt);
+
+/* Reads the target of -j or -g and its options: all words that are left. Returns 0 or -errno. */
+int ks_iptables_target(struct ks_iptables *ipt, const char *name);
+
+/* An option and its values as a condition that nothing of ours says. */
+int ks_iptables_unsaid(struct ks_iptables *ipt, const char *option, bool negated);
+
+/* A chain of the table that is read. Returns 0, -ENOMEM or -E2BIG. */
+int ks_iptables_chain(struct ks_iptables *ipt, const char *name, struct ks_import_chain **chain);
+
+/* A line of ipset(8). Returns 0 or -errno. */
+int ks_ipset_line(struct ks_import *import, struct ks_words_line *words);
+
+/* Sorts the entries of all sets, before the first rule asks for them. Returns 0 or -errno. */
+int ks_ipset_end(struct ks_import *import);
+
+int ks_iptables_read(struct ks_import *import, __u8 family, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The common form of what other firewalls write: chains of rules that stand at hooks, as netfilter has them. Every format is
+ * brought into it; from there on nobody knows which one it was.
+ *
+ * A rule matches packets of regions (proof/region.h). A condition that regions do not know is a variable: of each packet it holds
+ * or does not hold. Some variables have words in our language (`ttl 5`), and the others have none: what they mean for a policy is
+ * decided when it is written (import/write.c).
+ */
+#ifndef KS_IMPORT_RULESET_H
+#define KS_IMPORT_RULESET_H
+
+#include <stdio.h>
+
+#include "proof/region.h"
+
+#define KS_IMPORT_ZONES 60U /* as many as a policy has, less the one for all other interfaces */
+#define KS_IMPORT_NAME 32
+#define KS_IMPORT_CHAINS 4096U
+#define KS_IMPORT_BASES 128U
+#define KS_IMPORT_RULES 65535U
+#define KS_IMPORT_OFFERS 64U
+
+/* Variables with a meaning of their own; those behind them are conditions of the text. */
+enum ks_import_variable {
+	KS_VAR_OPENS, /* the packet opens a flow; outside of it are the later packets of both directions */
+	KS_VAR_TRACKED, /* connection tracking sees it */
+	KS_VAR_FORWARDED, /* its destination was translated */
+	KS_VAR_OWN, /* its destination is an address of the box, and no broadcast */
+	KS_VAR_FIRST, /* the first of the text */
+};
+
+/* The conditions of a rule of ours that a variable may stand for: each stands once in a rule. */
+enum ks_import_word {
+	KS_WORD_NONE, /* nothing of ours says it */
+	KS_WORD_SOURCE,
+	KS_WORD_DESTINATION,
+	KS_WORD_FLAGS,
+	KS_WORD_FRAGMENT,
+	KS_WORD_IP_OPTION,
+	KS_WORD_TTL,
+	KS_WORD_LENGTH,
+	KS_WORD_DSCP,
+	KS_WORD_MARK,
+	KS_WORD_MAC,
+	KS_IMPORT_WORDS
+};
+
+struct ks_import_condition {
+	const char *text; /* as the original has it, or our value behind the word: "1-5" */
+	enum ks_import_word word;
+};
+
+/* One interface, or all that begin so. Bit i + KS_ZONE_FIRST of zones; KS_ZONE_NONE stands for all others. */
+struct ks_import_zone {
+	char name[KS_IMPORT_NAME]; /* of the zone */
+	char interface[16]; /* with '*' at the end for the rest */
+};
+
+struct ks_import_match {
+	struct ks_region of[2]; /* of IPv4 and IPv6 */
+	bool has[2];
+};
+
+enum ks_hook {
+	KS_HOOK_PRE, /* before it is known where the packet goes */
+	KS_HOOK_INPUT,
+	KS_HOOK_FORWARD,
+	KS_HOOK_OUTPUT,
+	KS_HOOK_POST,
+	KS_HOOKS
+};
+
+enum ks_verdict_kind {
+	KS_IMPORT_CONTINUE, /* the rule has no say in where the packet goes */
+	KS_IMPORT_ACCEPT,
+	KS_IMPORT_DROP,
+	KS_IMPORT_REJECT,
+	KS_IMPORT_RETURN,
+	KS_IMPORT_JUMP,
+	KS_IMPORT_GOTO,
+	KS_IMPORT_LOG,
+	KS_IMPORT_UNTRACK,
+	KS_IMPORT_HELPER,
+	KS_IMPORT_FORWARD, /* a new destination */
+	KS_IMPORT_REDIRECT, /* the box itself */
+	KS_IMPORT_SOURCE, /* a new source */
+	KS_IMPORT_MASQUERADE,
+	KS_IMPORT_SKIPPED, /* nothing of ours does it: only its line is kept */
+};
+
+/* The destination or source that a translation gives. */
+struct ks_import_target {
+	const char *address; /* as our language writes it; NULL: only the port changes */
+	struct ks_range range;
+	__u8 family; /* of the address */
+	__u16 port, port_last; /* 0: stays */
+	bool each; /* a range of ports becomes as many, one by one */
+	bool random;
+};
+
+struct ks_import_limit {
+	__u64 amount; /* new flows in a time, or connections */
+	const char *unit; /* "second", ...; NULL: connections */
+	__u64 burst; /* 0: none is said */
+	const char *per; /* " per source" or "" */
+	__u32 uses; /* rules that were written with it: they share the amount */
+};
+
+struct ks_import_rule {
+	struct ks_import_rule *next;
+	struct ks_import_match match;
+	enum ks_verdict_kind kind;
+	struct ks_import_chain *chain; /* JUMP, GOTO */
+	struct ks_import_limit *limit; /* ACCEPT: as many; with `over`: it drops what is beyond */
+	bool over;
+	const char *label; /* LOG; HELPER: its name */
+	struct ks_import_target target;
+	const char *trouble; /* SKIPPED, or what else is to be said: why it could not be said */
+	const char *text; /* the original line */
+	unsigned line;
+};
+
+struct ks_import_chain {
+	const char *name;
+	struct ks_import_rule *first, **last;
+	struct ks_import_chain *next;
+	bool running; /* a jump back would never end */
+};
+
+/* A chain that packets come to by themselves, and what is done with those that it leaves undecided. */
+struct ks_import_base {
+	struct ks_import_chain *chain;
+	enum ks_hook hook;
+	int priority;
+	bool translates;
+	bool families[2];
+	enum ks_verdict_kind policy;
+	unsigned line; /* of the policy */
+};
+
+struct ks_import {
+	struct ks_pool pool; /* all there is */
+	__u64 steps;
+	struct ks_import_zone zone[KS_IMPORT_ZONES];
+	unsigned zones;
+	struct ks_import_condition condition[KS_VARIABLES_MAX];
+	unsigned conditions;
+	struct ks_import_chain *chains;
+	unsigned chain_count, rule_count;
+	struct ks_import_base base[KS_IMPORT_BASES];
+	unsigned bases;
+	struct ks_named_spans *sets;
+	struct ks_import_note *notes, **last_note;
+	unsigned mss; /* option mss; 0 without */
+	bool families[2]; /* that the text is about */
+	bool marks; /* the text sets marks: what a mark is then is not known before */
+	unsigned line; /* that is read at the moment */
+	const char *text;
+	char error[256];
+};
+
+/* A set of addresses or ports of the text. */
+struct ks_named_spans {
+	struct ks_named_spans *next;
+	const char *name;
+	struct ks_spans spans[2]; /* of IPv4, or ports; of IPv6 */
+};
+
+/* A line that has no rule of its own, and why. */
+struct ks_import_note {
+	struct ks_import_note *next;
+	unsigned line;
+	const char *text, *why;
+};
+
+void ks_import_init(struct ks_import *import);
+void ks_import_fini(struct ks_import *import);
+
+KS_SCOPED_STRUCT(ks_auto_import, struct ks_import, ks_import_fini)
+#define ks_auto_import ks_scoped(ks_auto_import)
+
+/* A copy that lives as long as the import; NULL without memory. */
+char *ks_import_copy(struct ks_import *import, const char *text, size_t length);
+char *ks_import_format(struct ks_import *import, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says what is wrong with the line that is read, and returns -EINVAL. */
+int ks_import_fail(struct ks_import *import, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Keeps the line that is read as a comment. Returns 0 or -ENOMEM. */
+int ks_import_note(struct ks_import *import, const char *why);
+
+/* The chain of a name, made if need be. Returns 0, -ENOMEM or -E2BIG. */
+int ks_import_chain(struct ks_import *import, const char *name, struct ks_import_chain **chain);
+
+/* Appends a rule; its line is the one that is read. Returns 0, -ENOMEM or -E2BIG. */
+int ks_import_rule(struct ks_import *import, struct ks_import_chain *chain, const struct ks_import_rule *rule);
+
+/* The interfaces of a name or a pattern ("eth*") as zones, made if need be; 0 for loopback. Returns 0, -EINVAL or -E2BIG. */
+int ks_import_interface(struct ks_import *import, const char *name, __u64 *zones);
+
+/* All zones of the import but the box itself. */
+__u64 ks_import_zones(const struct ks_import *import);
+
+/* The variable of a condition. `text` is copied. Returns its number, -ENOMEM or -E2BIG. */
+int ks_import_condition(struct ks_import *import, enum ks_import_word word, const char *text);
+
+struct ks_named_spans *ks_import_set_find(const struct ks_import *import, const char *name);
+
+#endif

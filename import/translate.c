@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * New destinations, new sources, and packets that are not tracked.
+ *
+ * A `forward` of ours allows and translates at once, and knows the packet as it came. So it is the translation of the original,
+ * narrowed to what the hooks behind it let pass of the translated packets: those are asked about the new destination, and their
+ * answer is put in terms of the old one. A translation that ours cannot say is a rule that denies: untranslated, such a packet
+ * would go somewhere else, and nobody has said that it may.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "import/plan.h"
+
+#define SELF (1ULL << KS_ZONE_SELF)
+#define PIECES_MAX 1024
+#define LOOPBACK_NET 127U
+#define LOOPBACK_SHIFT 24
+
+/* Regions that shrink. */
+struct shreds {
+	struct ks_region *list;
+	int count;
+};
+
+static int shred(struct ks_import *import, struct shreds *shreds, const struct ks_region *without)
+{
+	struct ks_region *left = ks_pool_alloc(&import->pool, (PIECES_MAX + KS_REGION_PIECES_MAX) * sizeof(*left));
+	int count = 0;
+
+	if (!left)
+		return -ENOMEM;
+	for (int i = 0; i < shreds->count; i++) {
+		const struct ks_region *region = &shreds->list[i];
+		int more;
+
+		if (count > PIECES_MAX || import->steps > KS_FLAT_STEPS)
+			return -E2BIG;
+		if (!ks_regions_overlap(region, without, &import->steps)) {
+			left[count++] = *region;
+			continue;
+		}
+		more = ks_region_subtract(&import->pool, region, without, &import->steps, left + count);
+		if (more < 0)
+			return more;
+		count += more;
+	}
+	*shreds = (struct shreds){ left, count };
+	return 0;
+}
+
+/* The rest of an entry when those before it that accept have had their packets. */
+static int entry_shred(struct ks_import *import, const struct ks_flat *flat, size_t at, struct shreds *shreds)
+{
+	int err = 0;
+
+	shreds->list = ks_pool_alloc(&import->pool, sizeof(*shreds->list));
+	if (!shreds->list)
+		return -ENOMEM;
+	shreds->list[0] = flat->list[at].piece.region;
+	shreds->count = 1;
+	for (size_t i = 0; !err && i < at; i++) {
+		const struct ks_flat_entry *before = &flat->list[i];
+
+		if (before->verdict == KS_IMPORT_ACCEPT &&
+		    ks_regions_overlap(&before->piece.region, &flat->list[at].piece.region, &import->steps))
+			err = shred(import, shreds, &before->piece.region);
+	}
+	return err;
+}
+
+/* --- what is not tracked --- */
+
+static bool has_kind(const struct ks_import *import, enum ks_verdict_kind kind)
+{
+	for (const struct ks_import_chain *chain = import->chains; chain; chain = chain->next) {
+		for (const struct ks_import_rule *rule = chain->first; rule; rule = rule->next) {
+			if (rule->kind == kind)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int untracked_hook(struct ks_import *import, const struct ks_region *region, enum ks_hook hook,
+			  struct ks_flat *flat)
+{
+	struct ks_piece piece = { .region = *region }, all;
+
+	ks_region_free(&piece.region, KS_VAR_OPENS);
+	ks_region_free(&piece.region, KS_VAR_TRACKED);
+	all = piece;
+	ks_plan_restrict(import, hook, &all.region);
+	piece.region.from &= all.region.from;
+	piece.region.to &= all.region.to;
+	if (!piece.region.from || !piece.region.to)
+		return 0;
+	return ks_plan_hook(import, &(struct ks_plan_question){ .hook = hook, .untracked = true }, &piece, flat);
+}
+
+static int untracked_take(struct ks_import *import, const struct ks_import_base *base, const struct ks_flat *rules,
+			  size_t at, struct ks_flat *flat)
+{
+	struct shreds shreds = { 0 };
+	int err = entry_shred(import, rules, at, &shreds);
+
+	for (int i = 0; !err && i < shreds.count; i++) {
+		if (base->hook == KS_HOOK_OUTPUT) {
+			err = untracked_hook(import, &shreds.list[i], KS_HOOK_OUTPUT, flat);
+			continue;
+		}
+		err = untracked_hook(import, &shreds.list[i], KS_HOOK_INPUT, flat);
+		err = err ? err : untracked_hook(import, &shreds.list[i], KS_HOOK_FORWARD, flat);
+	}
+	return err;
+}
+
+static int untracked_base(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *all,
+			  struct ks_flat *flat)
+{
+	struct ks_flat rules = { 0 };
+	struct ks_piece piece = *all;
+	int err;
+
+	piece.region.from &= base->hook == KS_HOOK_OUTPUT ? SELF : ~SELF;
+	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
+	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);
+	err = ks_flatten(import, base, &piece, KS_FLAT_UNTRACKING, &rules);
+	for (size_t i = 0; !err && i < rules.count; i++) {
+		if (rules.list[i].verdict == KS_IMPORT_UNTRACK)
+			err = untracked_take(import, base, &rules, i, flat);
+	}
+	return err;
+}
+
+int ks_plan_untracked(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat)
+{
+	int err = 0;
+
+	if (!has_kind(import, KS_IMPORT_UNTRACK))
+		return 0;
+	for (unsigned i = 0; !err && i < import->bases; i++) {
+		const struct ks_import_base *base = &import->base[i];
+
+		if (!base->translates && (base->hook == KS_HOOK_PRE || base->hook == KS_HOOK_OUTPUT))
+			err = untracked_base(import, base, all, flat);
+	}
+	return err;
+}
+
+/* --- new destinations --- */
+
+/* A translation under way: the packets as they come, and the rule. */
+struct forward {
+	struct ks_import *import;
+	const struct ks_flat_entry *entry;
+	struct ks_region region;
+	struct ks_flat *flat;
+};
+
+static bool is_single(const struct ks_spans *spans)
+{
+	return spans->count == 1 && !memcmp(spans->list[0].lo, spans->list[0].hi, sizeof(spans->list[0].lo));
+}
+
+static bool range_is_single(const struct ks_range *range)
+{
+	return !memcmp(range->lo, range->hi, sizeof(range->lo));
+}
+
+/* Why ours cannot translate so; NULL if it can. */
+static const char *forward_trouble(const struct forward *forward)
+{
+	const struct ks_import_target *target = &forward->entry->rule->target;
+	const struct ks_spans *ports = &forward->region.dim[KS_DIM_DPORT];
+
+	if (forward->entry->rule->trouble)
+		return forward->entry->rule->trouble;
+	if (forward->region.from & SELF)
+		return "what the firewall itself sends gets no new destination";
+	if (target->address && target->family != forward->region.family)
+		return "its new destination is of the other family";
+	if (target->address && !range_is_single(&target->range))
+		return "one of several destinations is chosen in another way here";
+	if (target->address && target->family == KS_IPV4 && target->range.lo[1] >> LOOPBACK_SHIFT == LOOPBACK_NET)
+		return "nothing from outside is sent to the loopback network";
+	if (target->port && target->port_last > target->port && !target->each)
+		return "one of several ports is chosen in another way here";
+	if (target->port && !target->each && ports->count == 1 && !is_single(ports))
+		return "a range of ports becomes as many here, one by one";
+	if (target->each && !is_single(ports))
+		return "its ports become others one by one, and rules behind it may part them";
+	return NULL;
+}
+
+/* The packets behind the translation. */
+static int region_translate(const struct forward *forward, struct ks_region *region)
+{
+	const struct ks_import_target *target = &forward->entry->rule->target;
+	struct ks_range *ranges = ks_pool_alloc(&forward->import->pool, 2 * sizeof(*ranges));
+
+	if (!ranges)
+		return -ENOMEM;
+	ranges[0] = target->range;
+	ranges[1] = (struct ks_range){ .lo = { 0, target->port }, .hi = { 0, target->port } };
+	*region = forward->region;
+	ks_region_free(region, KS_VAR_OPENS);
+	ks_region_free(region, KS_VAR_TRACKED);
+	ks_region_fix(region, KS_VAR_FORWARDED, true);
+	if (target->port)
+		region->dim[KS_DIM_DPORT] = (struct ks_spans){ &ranges[1], 1 };
+	if (forward->entry->verdict == KS_IMPORT_REDIRECT) {
+		region->to = SELF;
+		ks_region_fix(region, KS_VAR_OWN, true);
+		region->dim[KS_DIM_DST] = *ks_spans_all(KS_DIM_DST, region->family);
+		return 0;
+	}
+	ks_region_fix(region, KS_VAR_OWN, false);
+	region->to = ks_import_zones(forward->import);
+	if (target->address)
+		region->dim[KS_DIM_DST] = (struct ks_spans){ &ranges[0], 1 };
+	return 0;
+}
+
+/* An answer of the hooks, in terms of the packets as they come. */
+static void region_untranslate(const struct forward *forward, struct ks_region *region)
+{
+	const struct ks_region *came = &forward->region;
+
+	region->to = came->to;
+	region->dim[KS_DIM_DST] = came->dim[KS_DIM_DST];
+	if (forward->entry->rule->target.port)
+		region->dim[KS_DIM_DPORT] = came->dim[KS_DIM_DPORT];
+	ks_region_free(region, KS_VAR_FORWARDED);
+	ks_region_free(region, KS_VAR_OWN);
+	region->in &= came->in | ~(1ULL << KS_VAR_OWN);
+	region->out &= came->out | ~(1ULL << KS_VAR_OWN);
+}
+
+static int forward_refuse(const struct forward *forward, const char *trouble)
+{
+	struct ks_flat_entry entry = *forward->entry;
+
+	entry.verdict = KS_IMPORT_DROP;
+	entry.piece.region = forward->region;
+	entry.trouble = trouble;
+	return ks_flat_add(forward->import, forward->flat, &entry);
+}
+
+static bool some_accept(const struct ks_flat *flat)
+{
+	for (size_t i = 0; i < flat->count; i++) {
+		if (flat->list[i].verdict == KS_IMPORT_ACCEPT)
+			return true;
+	}
+	return false;
+}
+
+/* Asks the hooks; of a destination whose zone is not known about each, until one accepts. */
+static int forward_ask(const struct forward *forward, const struct ks_region *region, struct ks_flat *answers,
+		       __u64 *zones)
+{
+	const bool redirects = forward->entry->verdict == KS_IMPORT_REDIRECT;
+	const struct ks_plan_question question = { .hook = redirects ? KS_HOOK_INPUT : KS_HOOK_FORWARD,
+						   .translated = true };
+	int err = 0;
+
+	for (__u64 left = region->to; !err && left; left &= left - 1) {
+		struct ks_piece piece = { .region = *region };
+
+		*zones = piece.region.to = left & -left;
+		*answers = (struct ks_flat){ 0 };
+		err = ks_plan_hook(forward->import, &question, &piece, answers);
+		if (!err && some_accept(answers))
+			return 0;
+	}
+	return err;
+}
+
+static int answer_take(const struct forward *forward, __u64 zones, struct ks_flat_entry *answer)
+{
+	const bool redirects = forward->entry->verdict == KS_IMPORT_REDIRECT;
+	const struct ks_region *region = &answer->piece.region;
+
+	if (redirects && answer->verdict == KS_IMPORT_ACCEPT &&
+	    !ks_spans_equal(&region->dim[KS_DIM_DST], ks_spans_all(KS_DIM_DST, region->family)))
+		return 0; /* which of its own addresses the packet would have is not known */
+	region_untranslate(forward, &answer->piece.region);
+	answer->piece.logged |= forward->entry->piece.logged;
+	if (answer->verdict == KS_IMPORT_ACCEPT) {
+		answer->verdict = forward->entry->verdict;
+		answer->translation = forward->entry->rule;
+		answer->target_zones = zones;
+	}
+	return ks_flat_add(forward->import, forward->flat, answer);
+}
+
+/* The bases before the translation may drop the packet, too. */
+static int forward_before(const struct forward *forward, struct ks_flat *answers)
+{
+	struct ks_piece piece = { .region = forward->region };
+
+	ks_region_free(&piece.region, KS_VAR_OPENS);
+	ks_region_free(&piece.region, KS_VAR_TRACKED);
+	return ks_plan_hook(forward->import, &(struct ks_plan_question){ .hook = KS_HOOK_PRE }, &piece, answers);
+}
+
+static int forward_behind(const struct forward *forward)
+{
+	struct ks_region region = { 0 };
+	struct ks_flat answers = { 0 };
+	__u64 zones = 0;
+	int err = region_translate(forward, &region);
+
+	err = err ? err : forward_ask(forward, &region, &answers, &zones);
+	for (size_t i = 0; !err && i < answers.count; i++)
+		err = answer_take(forward, zones, &answers.list[i]);
+	return err;
+}
+
+static int forward_take(struct forward *forward)
+{
+	const char *trouble = forward_trouble(forward);
+	const struct ks_region came = forward->region;
+	struct ks_flat before = { 0 };
+	int err;
+
+	if (trouble)
+		return forward_refuse(forward, trouble);
+	err = forward_before(forward, &before);
+	for (size_t i = 0; !err && i < before.count; i++) {
+		forward->region = before.list[i].piece.region;
+		if (before.list[i].verdict == KS_IMPORT_ACCEPT)
+			err = forward_behind(forward);
+		else
+			err = ks_flat_add(forward->import, forward->flat, &before.list[i]);
+	}
+	forward->region = came;
+	return err;
+}
+
+static int forwards_take(struct ks_import *import, const struct ks_flat *rules, size_t at, struct ks_flat *flat)
+{
+	struct forward forward = { .import = import, .entry = &rules->list[at], .flat = flat };
+	struct shreds shreds = { 0 };
+	int err = entry_shred(import, rules, at, &shreds);
+
+	for (int i = 0; !err && i < shreds.count; i++) {
+		forward.region = shreds.list[i];
+		if (forward.region.from & SELF && !(forward.region.to & ~SELF))
+			continue; /* its talk with itself is not guarded */
+		err = forward_take(&forward);
+	}
+	return err;
+}
+
+static int forwards_base(struct ks_import *import, const struct ks_import_base *base, const struct ks_piece *all,
+			 struct ks_flat *flat)
+{
+	struct ks_flat rules = { 0 };
+	struct ks_piece piece = *all;
+	int err;
+
+	piece.region.from &= base->hook == KS_HOOK_OUTPUT ? SELF : ~SELF;
+	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
+	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);
+	err = ks_flatten(import, base, &piece, KS_FLAT_OPENING, &rules);
+	for (size_t i = 0; !err && i < rules.count; i++) {
+		const enum ks_verdict_kind verdict = rules.list[i].verdict;
+
+		if (verdict == KS_IMPORT_FORWARD || verdict == KS_IMPORT_REDIRECT)
+			err = forwards_take(import, &rules, i, flat);
+		else if (verdict == KS_IMPORT_DROP || verdict == KS_IMPORT_REJECT)
+			err = ks_flat_add(import, flat, &rules.list[i]);
+	}
+	return err;
+}
+
+int ks_plan_forwards(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat)
+{
+	const size_t first = flat->count;
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < import->bases; i++) {
+		const struct ks_import_base *base = &import->base[i];
+
+		if (base->translates && (base->hook == KS_HOOK_PRE || base->hook == KS_HOOK_OUTPUT))
+			err = forwards_base(import, base, all, flat);
+	}
+	for (size_t i = first; !err && i < flat->count; i++) {
+		ks_region_free(&flat->list[i].piece.region, KS_VAR_OPENS);
+		ks_region_free(&flat->list[i].piece.region, KS_VAR_TRACKED);
+	}
+	return err;
+}
+
+/* --- new sources --- */
+
+int ks_plan_sources(struct ks_import *import, const struct ks_piece *all, struct ks_flat *flat)
+{
+	struct ks_piece piece = *all;
+	int err = 0;
+
+	piece.region.to &= ~SELF;
+	ks_region_fix(&piece.region, KS_VAR_OPENS, true);
+	ks_region_fix(&piece.region, KS_VAR_TRACKED, true);
+	ks_region_fix(&piece.region, KS_VAR_OWN, false);
+	for (unsigned i = 0; !err && i < import->bases; i++) {
+		if (import->base[i].translates && import->base[i].hook == KS_HOOK_POST)
+			err = ks_flatten(import, &import->base[i], &piece, KS_FLAT_OPENING, flat);
+	}
+	for (size_t i = 0; !err && i < flat->count; i++) {
+		ks_region_free(&flat->list[i].piece.region, KS_VAR_OPENS);
+		ks_region_free(&flat->list[i].piece.region, KS_VAR_TRACKED);
+		ks_region_free(&flat->list[i].piece.region, KS_VAR_OWN);
+	}
+	return err;
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""keepstate import: examples of each form, what becomes of them, and what the policies do."""
+import re
+
+import pytest
+from conftest import ROOT
+
+EXAMPLES = sorted((ROOT / 'tests/cli/import').glob('*.txt'))
+FORMS = {'iptables': 'iptables-save', 'ip6tables': 'ip6tables-save'}
+# Packets that open flows, and the verdict of the original, found by reading it.
+STEPS = {
+    'iptables-gateway': """
+        eth0 192.0.2.9:4000 > self 203.0.113.1:22 tcp syn => allow
+        eth0 203.0.113.9:4000 > self 203.0.113.1:22 tcp syn => deny
+        eth0 203.0.113.8:4000 > self 203.0.113.1:22 tcp syn => deny
+        eth0 203.0.113.8:4000 > self 203.0.113.1:443 tcp syn => allow
+        eth0 203.0.113.8 > self 203.0.113.1 icmp echo-request => allow
+        eth0 203.0.113.8:4000 > self 203.0.113.1:8080 tcp syn => allow as 203.0.113.8:4000 > 10.0.0.5:80
+        eth0 203.0.113.8:4001 > eth1 10.0.0.5:80 tcp syn => reject
+        eth0 203.0.113.8:5005 > self 203.0.113.1:9000 tcp syn => allow as 203.0.113.8:5005 > 10.0.0.6:9000
+        eth0 203.0.113.8:4000 > self 203.0.113.1:9000 tcp syn => reject
+        eth1 10.1.0.9:4000 > eth0 198.51.100.1:443 tcp syn => allow
+        eth1 10.0.0.9:4001 > eth0 10.9.0.1:443 tcp syn => reject
+        eth1 10.0.0.9:5001 > tun0 10.9.0.1:443 tcp syn => allow
+        rest 10.0.0.8:5001 > tun0 10.9.0.1:443 tcp syn => reject
+        eth1 10.0.0.9:4002 > self 203.0.113.1:67 udp => allow
+        eth0 203.0.113.8:4002 > self 203.0.113.1:67 udp => deny
+        self 203.0.113.1:4002 > eth0 198.51.100.1:53 udp => allow
+        """,
+    'iptables-stateless': """
+        rest 192.0.2.1:4000 > self 203.0.113.1:22 tcp syn => allow
+        rest 192.0.2.66:4000 > self 203.0.113.1:22 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:79 tcp syn => deny
+        self 203.0.113.1:4000 > rest 192.0.2.1:53 udp => allow
+        self 203.0.113.1:4000 > rest 192.0.2.66:53 udp => deny
+        self 203.0.113.1:4000 > rest 192.0.2.1:80 tcp syn => deny
+        self 203.0.113.1:22 > rest 192.0.2.1:80 tcp syn => allow
+        """,
+    'iptables-ufw': """
+        rest 192.0.2.1:4000 > self 203.0.113.1:80 tcp syn => allow
+        rest 198.51.100.1:4000 > self 203.0.113.1:80 tcp syn => deny
+        rest 192.0.2.1:4000 > self 203.0.113.1:81 tcp syn => deny
+        self 203.0.113.1:4000 > rest 192.0.2.1:80 tcp syn => allow
+        """,
+    'iptables-unsaid': """
+        eth0 203.0.113.8:4000 > self 203.0.113.1:25 tcp syn => deny
+        eth0 192.0.2.8:4000 > self 203.0.113.1:80 tcp syn => deny
+        eth0 203.0.113.8:4000 > self 203.0.113.1:80 tcp syn => allow
+        eth0 203.0.113.8:4000 > self 203.0.113.1:53 udp => deny
+        eth0 203.0.113.8:4000 > self 203.0.113.1:99 udp ttl 4 len 100 => allow
+        eth0 203.0.113.8:4001 > self 203.0.113.1:99 udp ttl 5 len 100 => deny
+        """,
+    'ip6tables-host': """
+        rest [2001:db8:1::9]:4000 > self [2001:db8:9::1]:22 tcp syn => allow
+        rest [2001:db9::9]:4000 > self [2001:db8:9::1]:22 tcp syn => reject
+        rest [2001:db9::9]:4000 > self [2001:db8:9::1]:85 tcp syn => allow
+        rest [2001:db9::9]:4000 > self [2001:db8:9::1]:85 udp => deny
+        """,
+}
+
+
+def imported(keepstate, path):
+    return keepstate('import', FORMS[path.stem.split('-', maxsplit=1)[0]], path)
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_example(keepstate, path):
+    """The policy is the one beside the example, it is good, and it does what the original does."""
+    policy = imported(keepstate, path).stdout
+    assert policy == path.with_suffix('.conf').read_text()
+    target = keepstate.directory / 'imported.conf'
+    target.write_text(policy + f'test "as the original" {{\n{STEPS.get(path.stem, "")}\n}}\n')
+    keepstate('check', target)
+    if path.stem in STEPS:
+        keepstate('test', target)
+
+
+def test_lines_are_named(keepstate):
+    """Behind each rule stands the line that it comes from, and what is not exact has a comment."""
+    path = ROOT / 'tests/cli/import/iptables-unsaid.txt'
+    lines = path.read_text().splitlines()
+    policy = imported(keepstate, path).stdout
+    assert re.search(r'^allow from eth0 to self tcp port 25  # 9$', policy, re.M) and '--dport 25 -j ACCEPT' in lines[8]
+    for number, line in re.findall(r'^# line (\d+): (.*)$', policy, re.M):
+        assert lines[int(number) - 1] == line
+
+
+def test_output(keepstate):
+    keepstate('import', '-o', 'made.conf', 'ip6tables-save', ROOT / 'tests/cli/import/ip6tables-host.txt')
+    assert 'deny family ipv4' in (keepstate.directory / 'made.conf').read_text()
+
+
+@pytest.mark.parametrize('text, message', [
+    (b'', 'no chain with a policy'),
+    (b'hello\n', "line 1: 'hello' is no line of iptables-save"),
+    (b'*filter\n:INPUT MAYBE [0:0]\n', "line 2: 'MAYBE' is no policy"),
+    (b'*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\n', 'call each other without an end'),
+    (b'*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport\n', "line 3: nothing stands behind '--dport'"),
+    (b'*filter\n:INPUT DROP [0:0]\n-A INPUT -i "no such name" -j ACCEPT\n', "line 3: 'no such name' is no interface"),
+    (b'*filter\n:INPUT DROP [0:0]\n\0\n', 'line 3 is no text'),
+])
+def test_refused(keepstate, text, message):
+    assert message in keepstate('import', 'iptables-save', '-', stdin=text, code=2).stderr
+
+
+def test_form_unknown(keepstate):
+    assert 'expected one of iptables-save' in keepstate('import', 'ipchains', '-', code=2).stderr
