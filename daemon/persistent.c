@@ -39,8 +39,7 @@ void ks_persistent_boot(char boot[KS_BOOT_TEXT])
 	read_line("/proc/sys/kernel/random/boot_id", boot, KS_BOOT_TEXT);
 }
 
-/* Names the boot and the network namespace. */
-static void name_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT])
+void ks_persistent_name_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT])
 {
 	char boot[KS_BOOT_TEXT];
 
@@ -96,7 +95,7 @@ bool ks_persistent_is_ours(const struct ks_instance *instance)
 
 	if (!strcmp(instance->name, KS_INSTANCE_HOST))
 		return !access(instance->state_dir, F_OK);
-	name_owner(instance, owner);
+	ks_persistent_name_owner(instance, owner);
 	ks_persistent_owner(instance, named);
 	return !strcmp(owner, named);
 }
@@ -108,7 +107,7 @@ static int claim(const struct ks_instance *instance)
 
 	if (ks_persistent_is_ours(instance))
 		return 0;
-	name_owner(instance, owner);
+	ks_persistent_name_owner(instance, owner);
 	return remove_files(instance->state_dir) ?: ks_persistent_replace(instance, "owner", write_owner, owner);
 }
 

@@ -34,6 +34,9 @@ int ks_persistent_prepare(const struct ks_instance *instance);
 
 #define KS_OWNER_TEXT 128
 
+/* Names the present boot and the network namespace, as the directory's owner is named. */
+void ks_persistent_name_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT]);
+
 /* Reads whose directory it is, "" if nobody's: the boot, a space, the network namespace's cookie. Not for "host". */
 void ks_persistent_owner(const struct ks_instance *instance, char owner[KS_OWNER_TEXT]);
 

@@ -21,6 +21,7 @@
 #include "core/types.h"
 #include "daemon/report.h"
 #include "journal/opener.h"
+#include "journal/owner.h"
 #include "journal/start.h"
 #include "text/scoped.h"
 
@@ -144,6 +145,8 @@ static int open_directory(struct ks_start *start)
 	if (start->directory_fd < 0)
 		return -errno;
 	err = take_lock(start->directory_fd) ?: check_directory(start);
+	if (!err && !start->directory) /* one that was named belongs to whoever names it */
+		err = ks_owner_settle(&start->instance, start->directory_fd);
 	return err ?: own_files(start);
 }
 

@@ -67,7 +67,7 @@ def test_process_without_rights(journal):
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[name], 16) == 0, name
     assert status["NoNewPrivs"] == "1"
-    assert sorted(os.listdir(f"/proc/{journal.keeper()}/root")) == ["journal.db", "journal.db-shm", "journal.db-wal"]
+    assert sorted(os.listdir(f"/proc/{journal.keeper()}/root")) == ["journal.db", "journal.db-shm", "journal.db-wal", "journal.db.owner"]
     opener = dict(line.split(":\t", 1) for line in Path(f"/proc/{journal.child.pid}/status").read_text().splitlines() if ":\t" in line)
     assert int(opener["CapEff"], 16) == int(opener["CapBnd"], 16) == 0
     linked = subprocess.run(["ldd", journals.KEEPSTATE], capture_output=True, text=True, check=True).stdout
@@ -88,6 +88,23 @@ def test_history(lab, wall, journal):
     assert f"lan {CLIENT4}" in text and "udp" in text and '"out"' in text
     for words in (("--since", "never"), ("--rule", "out", "--address", "10.0.0.300"), ("--at", "10:00")):
         assert wall.cli("log", *words).returncode == 2, words
+
+
+def test_another_namespace_with_this_number(lab, wall, journal):
+    """The inode of a namespace that is gone is the name of a new one, whose cookie is another: it begins its own journal."""
+    knock(lab, 7041)
+    kept(wall, 7041)
+    journal.end()
+    journal.start()
+    assert ports(history(wall, "--since", "10m", "--port", 7041)) == [7041], "the same one goes on"
+    journal.end()
+    directory = Path(f"/var/lib/keepstate/journal/{wall.instance()}")
+    owner = (directory / "journal.db.owner").read_text()
+    (directory / "journal.db.owner").write_text(owner.split()[0] + " 1")
+    journal.start()
+    assert ports(history(wall, "--since", "10m")) == []
+    assert (directory / "journal.db.owner").read_text() == owner and (directory / "journal.db.old").stat().st_size
+    assert "of another network namespace" in journal.log_path.read_text()
 
 
 def test_several_of_each_filter(lab, wall, journal):
