@@ -17,6 +17,7 @@
 #include "text/scoped.h"
 
 #define KS_FOLLOWER_MAX (1U << 22) /* bytes that wait for a slow reader */
+#define KS_BACKLOG_SECONDS 10U /* a journal is connected sooner, or does not run */
 #define KS_FLOWS_TOGETHER 2048U /* events of flows that are told before the daemon looks at its other work */
 
 struct ks_follower {
@@ -38,7 +39,9 @@ struct ks_events {
 	struct ring_buffer *ring;
 	struct ring_buffer *former; /* of a kernel that is about to be closed, else NULL */
 	struct ks_follower *followers;
-	unsigned count;
+	struct ks_follower *backlog; /* one of them that nobody reads: for the follower who comes for it */
+	unsigned backlog_seconds; /* that it waits yet */
+	unsigned count; /* without it */
 	unsigned taken; /* events of flows, in this turn */
 	__u64 lost[KS_LOST_KINDS]; /* by the programs, as far as it was told */
 	bool ended;
@@ -238,6 +241,13 @@ static void tell_lost_by_programs(struct ks_events *events, unsigned kind, unsig
 	events->lost[kind] = lost;
 }
 
+/* Nobody came for it. */
+static void age_backlog(struct ks_events *events)
+{
+	if (events->backlog && !--events->backlog_seconds)
+		ks_follower_destroy(events->backlog);
+}
+
 void ks_events_tell_folded(struct ks_events *events)
 {
 	if (events->followers) {
@@ -250,11 +260,22 @@ void ks_events_tell_folded(struct ks_events *events)
 		tell_lost(follower);
 }
 
-/* The programs tell what some follower hears of, and nothing else. */
+void ks_events_second(struct ks_events *events)
+{
+	ks_events_tell_folded(events);
+	age_backlog(events);
+}
+
+/*
+ * The programs tell what some follower hears of, and nothing else. At the end they go on with that: the next daemon finds it in the
+ * rings, and so do those that were followers.
+ */
 static void asked_set(const struct ks_events *events)
 {
 	__u32 asked = 0;
 
+	if (events->ended)
+		return;
 	for (const struct ks_follower *follower = events->followers; follower; follower = follower->next) {
 		asked |= follower->hears & KS_HEARS_PACKETS ? 1U << KS_EVENT_PACKET : 0;
 		asked |= follower->hears & KS_HEARS_OCTETS ? KS_ASKED_OCTETS : 0;
@@ -298,6 +319,41 @@ static void kernel_use(struct ks_events *events, struct ks_kernel *kernel)
 	asked_set(events); /* followers of a daemon that is dead may have asked for others */
 }
 
+/* For followers who keep everything. */
+static bool is_kept(const struct ks_policy *policy)
+{
+	return policy && policy->config.journal;
+}
+
+void ks_events_expect(struct ks_kernel *kernel, const struct ks_policy *policy)
+{
+	__u32 asked = 1U << KS_EVENT_PACKET;
+
+	for (__u32 kind = KS_EVENT_BEGIN; kind < KS_EVENT_KINDS; kind++)
+		asked |= 1U << kind;
+	if (is_kept(policy))
+		ks_store_relaxed(&ks_kernel_control(kernel)->asked, asked);
+}
+
+static void never_wake(void *arg)
+{
+}
+
+/* What waits in the rings is of the time before this daemon, or of the moment in which it started: it comes first. */
+static void begin_backlog(struct ks_events *events)
+{
+	struct ks_follower *backlog = is_kept(*events->policy) ? calloc(1, sizeof(*backlog)) : NULL;
+
+	if (!backlog) /* without memory events are told to nobody, as before */
+		return;
+	ks_filter_init(&backlog->filter);
+	backlog->events = events;
+	backlog->hears = KS_HEARS_PACKETS | KS_HEARS_FLOWS;
+	backlog->wake = never_wake;
+	events->followers = events->backlog = backlog;
+	events->backlog_seconds = KS_BACKLOG_SECONDS;
+}
+
 int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events)
 {
 	ks_auto_free struct ks_events *new = calloc(1, sizeof(*new));
@@ -308,9 +364,16 @@ int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, 
 	new->ring = ring_make(kernel, new);
 	if (!new->ring)
 		return -errno;
+	begin_backlog(new);
 	kernel_use(new, kernel);
 	*events = TAKE(new);
 	return 0;
+}
+
+static void follower_free(struct ks_follower *follower)
+{
+	free(follower->buf);
+	free(follower);
 }
 
 void ks_events_destroy(struct ks_events *events)
@@ -320,7 +383,7 @@ void ks_events_destroy(struct ks_events *events)
 	ks_kernel_tell_flows(events->kernel, NULL, NULL);
 	for (struct ks_follower *follower = events->followers, *next; follower; follower = next) {
 		next = follower->next;
-		ks_follower_destroy(follower);
+		follower_free(follower);
 	}
 	ring_buffer__free(events->former);
 	ring_buffer__free(events->ring);
@@ -367,7 +430,9 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 	if (!follower)
 		return NULL;
 	ks_events_take(events); /* earlier events are not for this one, but for some of a storm */
-	if (!events->followers) {
+	if (events->backlog) { /* nor what was folded or lost before it */
+		ks_events_tell_folded(events);
+	} else if (!events->followers) {
 		ks_kernel_folds_take(events->kernel, forget_folded, NULL);
 		lost_note(events);
 	}
@@ -391,10 +456,26 @@ void ks_follower_destroy(struct ks_follower *follower)
 	while (*link != follower)
 		link = &(*link)->next;
 	*link = follower->next;
-	events->count--;
+	events->count -= follower != events->backlog;
+	if (follower == events->backlog)
+		events->backlog = NULL;
 	asked_set(events);
+	follower_free(follower);
+}
+
+void ks_follower_take_backlog(struct ks_follower *follower)
+{
+	struct ks_follower *backlog = follower->events->backlog;
+
+	if (!backlog || follower->used)
+		return;
 	free(follower->buf);
-	free(follower);
+	follower->buf = TAKE(backlog->buf);
+	follower->start = backlog->start;
+	follower->used = backlog->used;
+	follower->room = backlog->room;
+	follower->lost += backlog->lost;
+	ks_follower_destroy(backlog);
 }
 
 ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size)
@@ -431,7 +512,7 @@ void ks_events_tell_stop(struct ks_events *events, bool saved)
 bool ks_events_are_unread(const struct ks_events *events)
 {
 	for (const struct ks_follower *follower = events->followers; follower; follower = follower->next) {
-		if (follower->used)
+		if (follower->used && follower != events->backlog)
 			return true;
 	}
 	return false;
@@ -446,8 +527,15 @@ void ks_events_end(struct ks_events *events)
 
 void ks_events_beat(struct ks_events *events)
 {
-	for (struct ks_follower *follower = events->followers; follower; follower = follower->next)
-		append_line(follower, "", 0);
+	for (struct ks_follower *follower = events->followers; follower; follower = follower->next) {
+		if (follower != events->backlog)
+			append_line(follower, "", 0);
+	}
+}
+
+bool ks_events_are_awaited(const struct ks_events *events)
+{
+	return events->followers;
 }
 
 unsigned ks_events_followers(const struct ks_events *events)

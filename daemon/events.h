@@ -17,8 +17,14 @@
 struct ks_events;
 struct ks_follower;
 
-/* `policy` points to the daemon's current policy, which may change. */
+/*
+ * `policy` points to the daemon's current policy, which may change. If it keeps a journal, events wait from the start on for the follower
+ * who keeps it, for ten seconds and in a buffer as bounded as any follower's: else those before it is connected were told to nobody.
+ */
 int ks_events_create(struct ks_kernel *kernel, struct ks_policy *const *policy, struct ks_events **events);
+
+/* The same from still earlier on: events of a kernel whose hooks are about to be put in place wait in its rings. */
+void ks_events_expect(struct ks_kernel *kernel, const struct ks_policy *policy);
 void ks_events_destroy(struct ks_events *events);
 
 /* Poll for reading; then ks_events_take(). */
@@ -39,6 +45,9 @@ struct ks_follower *ks_events_follow(struct ks_events *events, const struct ks_f
 				     void (*wake)(void *arg), void *arg);
 void ks_follower_destroy(struct ks_follower *follower);
 
+/* Gives a follower that has just begun what has waited since the start, unless somebody had it, or it is too long ago. */
+void ks_follower_take_backlog(struct ks_follower *follower);
+
 /* Moves waiting lines to buf. Returns bytes; 0 if nothing waits: wake will be called; -EPIPE at the end. */
 ssize_t ks_follower_read(struct ks_follower *follower, char *buf, size_t size);
 
@@ -51,8 +60,11 @@ bool ks_events_are_unread(const struct ks_events *events);
 /* Nothing more will come: wakes everybody up to read that. */
 void ks_events_end(struct ks_events *events);
 
-/* To be called every second: tells what was folded or lost since. */
+/* Tells what was folded or lost since the last time. */
 void ks_events_tell_folded(struct ks_events *events);
+
+/* To be called every second: the same, and what waits for a follower gets older. */
+void ks_events_second(struct ks_events *events);
 
 /* Sends an empty line to every client, to detect closed connections. */
 void ks_events_beat(struct ks_events *events);
@@ -65,5 +77,8 @@ int ks_events_move(struct ks_events *events, struct ks_kernel *kernel);
 void ks_events_forget_former(struct ks_events *events);
 
 unsigned ks_events_followers(const struct ks_events *events);
+
+/* Returns true if events are to be taken: somebody follows, or they wait for somebody. */
+bool ks_events_are_awaited(const struct ks_events *events);
 
 #endif

@@ -275,6 +275,7 @@ static int bring_up(struct ks_daemon *daemon, const struct ks_daemon_opts *opts,
 			ks_report_error("what an earlier daemon left in force stays in force");
 		return code;
 	}
+	ks_events_expect(daemon->kernel, daemon->policy);
 	err = guard_interfaces(daemon);
 	if (!err)
 		err = ks_events_create(daemon->kernel, &daemon->policy, &daemon->events);
@@ -370,7 +371,7 @@ static void take_second(struct ks_daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
 	ks_sample_take(daemon);
-	ks_events_tell_folded(daemon->events);
+	ks_events_second(daemon->events);
 	ks_trial_tick(daemon);
 	if (daemon->interfaces.incomplete)
 		apply_interfaces(daemon);
@@ -401,7 +402,7 @@ static void serve(struct ks_daemon *daemon)
 			{ .fd = daemon->timer_fd, .events = POLLIN },
 			{ .fd = daemon->routes_fd, .events = POLLIN },
 			{ .fd = ks_api_fd(daemon->api), .events = POLLIN },
-			{ .fd = ks_events_followers(daemon->events) ? ks_events_fd(daemon->events) : -1,
+			{ .fd = ks_events_are_awaited(daemon->events) ? ks_events_fd(daemon->events) : -1,
 			  .events = POLLIN },
 		};
 

@@ -109,17 +109,26 @@ static bool await_wish(struct ks_keeper *keeper)
 	return !quit;
 }
 
+/* A daemon of an earlier version refuses a parameter that it does not know. */
+static enum ks_source other_source(enum ks_source source)
+{
+	return source == KS_SOURCE_EVENTS ? KS_SOURCE_EVENTS_ALONE : KS_SOURCE_EVENTS;
+}
+
 static void *follow(void *arg)
 {
 	struct ks_keeper *keeper = arg;
+	enum ks_source source = KS_SOURCE_EVENTS;
 
 	while (await_wish(keeper)) {
-		ks_auto_fd int fd = ks_opener_ask(KS_SOURCE_EVENTS);
+		ks_auto_fd int fd = ks_opener_ask(source);
 
 		if (fd >= 0) {
 			set_connected(keeper, true);
 			ks_queue_put(&keeper->queue, KS_LINE_CONNECTED, NULL, 0);
-			ks_answer_lines(fd, follow_waits, follow_take, keeper);
+			source = ks_answer_lines(fd, follow_waits, follow_take, keeper) == -EPROTO
+					 ? other_source(source)
+					 : KS_SOURCE_EVENTS;
 			set_connected(keeper, false);
 			ks_queue_put(&keeper->queue, KS_LINE_AWAY, NULL, 0);
 		}

@@ -14,10 +14,11 @@
 #include "daemon/instance.h"
 
 /* X(name, the request to the control API) */
-#define KS_SOURCES(X)                               \
-	X(EVENTS, "/v1/log?flows=1") /* for ever */ \
-	X(STATES, "/v1/states")                     \
-	X(TOTALS, "/v1/totals")                     \
+#define KS_SOURCES(X)                                                                            \
+	X(EVENTS, "/v1/log?flows=1&backlog=1") /* for ever, with what came before it is asked */ \
+	X(EVENTS_ALONE, "/v1/log?flows=1") /* of a daemon that knows no backlog */               \
+	X(STATES, "/v1/states")                                                                  \
+	X(TOTALS, "/v1/totals")                                                                  \
 	X(POLICY, "/v1/policy")
 
 enum ks_source {

@@ -103,6 +103,18 @@ static bool read_octets(struct ks_request *request, unsigned *hears, enum MHD_Re
 	return false;
 }
 
+/* Only who keeps the journal has the door by which that comes, and hears of everything. */
+static bool read_backlog(struct ks_request *request, unsigned hears, bool *backlog, enum MHD_Result *result)
+{
+	const char *wish = ks_api_parameter(request, "backlog");
+
+	*backlog = wish != NULL;
+	if (!wish || (!strcmp(wish, "1") && hears == (KS_HEARS_PACKETS | KS_HEARS_FLOWS)))
+		return true;
+	*result = ks_api_refuse(request, MHD_HTTP_BAD_REQUEST, "backlog: give 1, with flows=1 and without octets");
+	return false;
+}
+
 static bool read_kinds(struct ks_request *request, unsigned *hears, enum MHD_Result *result)
 {
 	const char *events = ks_api_parameter(request, "events"), *flows = ks_api_parameter(request, "flows");
@@ -125,13 +137,15 @@ static bool read_kinds(struct ks_request *request, unsigned *hears, enum MHD_Res
 
 enum MHD_Result ks_api_log(struct ks_request *request)
 {
-	static const char *const others[] = { "events", "flows", "octets", NULL };
+	static const char *const others[] = { "events", "flows", "octets", "backlog", NULL };
 	ks_auto_free struct log_stream *stream = NULL;
 	struct ks_filter filter;
 	enum MHD_Result result;
 	unsigned hears;
+	bool backlog;
 
 	if (!read_kinds(request, &hears, &result) || !read_octets(request, &hears, &result) ||
+	    !read_backlog(request, hears, &backlog, &result) ||
 	    !ks_api_filter(request,
 			   (hears & KS_HEARS_PACKETS ? KS_FILTER_EVENTS : 0) |
 				   (hears & KS_HEARS_FLOWS ? KS_FILTER_TOLD : 0),
@@ -147,6 +161,8 @@ enum MHD_Result ks_api_log(struct ks_request *request)
 	stream->follower = ks_events_follow(request->daemon->events, &filter, hears, wake_connection, stream);
 	if (!stream->follower)
 		return MHD_NO;
+	if (backlog && !filter.conditions)
+		ks_follower_take_backlog(stream->follower);
 	stream->places = request->followers;
 	stream->places->taken++;
 	return ks_api_stream(request, "application/x-ndjson", log_stream_read, TAKE(stream), log_stream_destroy);
