@@ -339,7 +339,7 @@ static void never_wake(void *arg)
 {
 }
 
-/* What waits in the rings is of the time before this daemon, or of the moment in which it started: it comes first. */
+/* Events that wait in the rings are of the time before this daemon, or of the moment in which it started: they come first. */
 static void begin_backlog(struct ks_events *events)
 {
 	struct ks_follower *backlog = is_kept(*events->policy) ? calloc(1, sizeof(*backlog)) : NULL;
