@@ -254,6 +254,17 @@ ks_type_shown const struct ks_effects *env_effects(struct ks_env *env, __u32 rul
 	return inner ? bpf_map_lookup_elem(inner, &rule) : NULL;
 }
 
+ks_type_shown const struct ks_schedule *env_schedule(struct ks_env *env, __u32 index)
+{
+	const struct ks_config *config = env_config(env);
+	__u32 half;
+
+	if (!config)
+		return NULL;
+	half = ks_load_acquire(&config->schedule_turn) & (KS_SCHEDULE_HALVES - 1);
+	return &config->schedule[half][index & (KS_SCHEDULES_MAX - 1)];
+}
+
 /* A frame at XDP has no mark: the front leaves packets whose mark is asked for to ingress. */
 void env_facts(struct ks_env *env, __u32 asks, struct ks_facts *facts)
 {

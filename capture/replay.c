@@ -14,6 +14,7 @@
 #include "capture/connections.h"
 #include "capture/held_frames.h"
 #include "core/fragment/fragment.h"
+#include "engine/review.h"
 #include "engine/set_store.h"
 
 #define INTERFACE_CACHE 64
@@ -130,19 +131,22 @@ static unsigned interface_zone(struct ks_replay *replay, const struct ks_capture
 }
 
 /* Turns the clock to the time of the frame; it stands still for frames that are older than one before, or have no time. */
-static void clock_turn(struct ks_replay *replay, __u64 time)
+static int clock_turn(struct ks_replay *replay, __u64 time)
 {
+	int err;
+
 	if (!replay->totals.frames)
 		replay->totals.first = time;
 	if (time < replay->latest)
 		replay->totals.backwards++;
 	replay->latest = time;
 	if (time <= replay->totals.last)
-		return;
+		return 0;
 	replay->totals.last = time;
-	ks_engine_set_time(replay->engine, time);
+	err = ks_engine_turn(replay->engine, &replay->sets, replay->config.policy, time);
 	if (replay->config.settles && !ks_engine_settling(replay->engine)->since)
 		ks_engine_settle(replay->engine, ks_engine_time(replay->engine));
+	return err;
 }
 
 static void totals_count(struct ks_replay *replay, const struct ks_frame *frame)
@@ -273,7 +277,9 @@ static int frame_replay(struct ks_replay *replay, const char *path, __u64 number
 		return err;
 	frame.tag = ++replay->tag;
 	placed = ks_zone_map_assign(replay->config.zones, interface_zone(replay, captured, &info), &info, &frame);
-	clock_turn(replay, captured->time);
+	err = clock_turn(replay, captured->time);
+	if (err)
+		return err;
 	if (replay->config.arriving_only && info.way == KS_WAY_OUT && was_forwarded(replay, &frame)) {
 		replay->totals.skipped++;
 		return 0;

@@ -8,24 +8,49 @@
 #include "cli/confine.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "core/types.h"
+#include "policy/calendar.h"
 #include "proof/ask.h"
 #include "text/json.h"
 
 static const char *const answers[] = { [KS_REACH_NEVER] = "never", [KS_REACH_ONLY] = "only", [KS_REACH_YES] = "yes" };
+
+/* The times of the line that decides, if they are all that is not looked at. */
+static const char *times_of(const struct ks_answer_class *class, bool *negated)
+{
+	const struct ks_rule *rule = ks_deed_rule(&class->deed);
+	const struct ks_policy *policy = class->deed.policy;
+	const struct ks_conditions *conditions;
+
+	if (!class->vague || !rule || !rule->conditions)
+		return NULL;
+	conditions = &policy->conditions[rule->conditions];
+	*negated = conditions->nots;
+	return conditions->asks == KS_CONDITION_BIT(KS_CONDITION_DURING) ? policy->calendars[conditions->schedule].text
+									 : NULL;
+}
+
+static char *during_text(const struct ks_answer_class *class)
+{
+	bool negated = false;
+	const char *times = times_of(class, &negated);
+	char *text = NULL;
+
+	return times && asprintf(&text, "%s%s", negated ? "not " : "", times) < 0 ? NULL : text;
+}
 
 /* The classes of an answer, as they are told behind it: those that get there, and the others. */
 static json_t *class_json(const struct ks_answer_class *class)
 {
 	const struct ks_rule_info *info = ks_deed_info(&class->deed);
 	ks_auto_free char *text = ks_regions_text(class->space, class->region, class->regions);
+	ks_auto_free char *during = during_text(class);
 
 	if (!text)
 		return NULL;
-	return json_pack("{s:s, s:b, s:s, s:b, s:o, s:o}", "packets", text, "more",
+	return json_pack("{s:s, s:b, s:s, s:b, s:s*, s:o, s:o}", "packets", text, "more",
 			 class->regions == KS_ANSWER_REGIONS_MAX, "does", ks_deed_verbs(&class->deed), "perhaps",
-			 class->vague, "witness", class->is_shown ? json_string(class->witness.text) : json_null(),
-			 "rule",
+			 class->vague, "during", during, "witness",
+			 class->is_shown ? json_string(class->witness.text) : json_null(), "rule",
 			 info ? json_pack("{s:o*, s:i, s:o*}", "file", ks_json_text(info->place.file), "line",
 					  (int)info->place.line, "text", ks_json_text(info->text))
 			      : json_null());
@@ -43,13 +68,17 @@ static void class_print(const json_t *class)
 {
 	const json_t *rule = json_object_get(class, "rule");
 	const char *witness = json_string_value(json_object_get(class, "witness"));
+	const char *during = json_string_value(json_object_get(class, "during"));
 
 	printf("  %s%s\n", json_string_value(json_object_get(class, "packets")),
 	       json_is_true(json_object_get(class, "more")) ? "; and more" : "");
 	if (json_is_object(rule))
-		printf("    %s:%d %s%s: %s\n", json_string_value(json_object_get(rule, "file")),
-		       (int)json_integer_value(json_object_get(rule, "line")),
-		       json_is_true(json_object_get(class, "perhaps")) ? "perhaps " : "",
+		printf("    %s:%d %s%s%s%s: %s\n", json_string_value(json_object_get(rule, "file")),
+		       (int)json_integer_value(json_object_get(rule, "line")), during ? "only during " : "",
+		       during ? during : "",
+		       during						 ? " "
+		       : json_is_true(json_object_get(class, "perhaps")) ? "perhaps "
+									 : "",
 		       json_string_value(json_object_get(class, "does")),
 		       json_string_value(json_object_get(rule, "text")));
 	else

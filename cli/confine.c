@@ -2,6 +2,7 @@
 /* See confine.h. */
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -53,6 +54,7 @@ void ks_cli_confine(bool writes)
 
 void ks_cli_confine_all(void)
 {
+	tzset(); /* it reads a file, and schedules are in local time */
 	keep_capabilities(0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	deny_files(KS_DENIED | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);

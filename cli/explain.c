@@ -179,6 +179,8 @@ static int explain_by_policy(const struct ks_policy *policy, const struct ks_wor
 	config.zones = map;
 	if (ks_replay_create(&config, &replay))
 		return ks_cli_no_memory();
+	if (!at && !captures->count)
+		ks_engine_set_wall_now(ks_replay_engine(replay));
 	return packet_explain(
 		&(struct explain_ctx){
 			.policy = policy, .map = map, .arena = arena, .crafter = crafter, .replay = replay, .at = at },

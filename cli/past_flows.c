@@ -242,9 +242,10 @@ int ks_past_flows_load(const struct ks_past *past, const struct ks_inspection *p
 	size_t count = addresses_of(packet, addresses);
 	int code;
 
+	ks_engine_set_time(past->engine, CLOCK_S * KS_NSEC_PER_SEC);
+	ks_engine_set_wall(past->engine, (strtoll(past->at, NULL, 10) - (__s64)CLOCK_S) * (__s64)KS_NSEC_PER_SEC);
 	if (!count)
 		return KS_EXIT_OK;
-	ks_engine_set_time(past->engine, CLOCK_S * KS_NSEC_PER_SEC);
 	snprintf(limit, sizeof(limit), "%d", KS_PAST_FLOWS_MAX);
 	for (size_t i = 0; i < count; i++)
 		parameters[2 + i] = (struct ks_parameter){ "address", addresses[i] };

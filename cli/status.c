@@ -149,6 +149,26 @@ static void challenge_print(const json_t *challenge)
 	}
 }
 
+/* "schedule    mon-fri 08:00-18:00 open until 2026-11-30 18:00" */
+static void schedules_print(const json_t *schedules)
+{
+	const json_t *schedule;
+	size_t i;
+
+	json_array_foreach(schedules, i, schedule)
+	{
+		time_t until = (time_t)ks_member_number(schedule, "until");
+		char text[64] = "";
+		struct tm tm;
+
+		printf("schedule    %s %s", ks_member_text(schedule, "during"),
+		       json_is_true(json_object_get(schedule, "open")) ? "open" : "closed");
+		if (until && localtime_r(&until, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm))
+			printf(" until %s", text);
+		putchar('\n');
+	}
+}
+
 static void state_table_print(const json_t *table)
 {
 	char created[KS_NUMBER_TEXT], expired[KS_NUMBER_TEXT], recycled[KS_NUMBER_TEXT], killed[KS_NUMBER_TEXT];
@@ -468,6 +488,7 @@ int ks_cmd_status(int argc, char **argv)
 	state_table_print(json_object_get(answer, "table"));
 	settling_print(json_object_get(answer, "settling"));
 	challenge_print(json_object_get(answer, "challenge"));
+	schedules_print(json_object_get(answer, "schedules"));
 	rates_print(json_object_get(answer, "rates"));
 	if (ks_member_number(answer, "answers_withheld"))
 		printf("answers     %lld rejected packet%s dropped silently (limit answers, answers-per-source)\n",

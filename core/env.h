@@ -30,6 +30,7 @@ struct ks_member_page;
 struct ks_packet;
 struct ks_shortage;
 struct ks_scan_set;
+struct ks_schedule;
 struct ks_settling;
 struct ks_table_counts;
 struct ks_table_shape;
@@ -88,6 +89,7 @@ const struct ks_target *env_target(struct ks_env *env, __u32 index);
 const struct ks_limit *env_limit(struct ks_env *env, __u32 index);
 const struct ks_conditions *env_conditions(struct ks_env *env, __u32 index);
 const struct ks_effects *env_effects(struct ks_env *env, __u32 rule); /* by its id */
+const struct ks_schedule *env_schedule(struct ks_env *env, __u32 index); /* as it is known now */
 
 /* State. */
 const struct ks_table_shape *env_table_shape(struct ks_env *env);

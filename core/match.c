@@ -149,6 +149,20 @@ static ks_inline bool condition_holds(struct ks_env *env, const struct ks_condit
 	}
 }
 
+/* Asks the clock, or nobody where the moment that counts is that of a packet which is gone. */
+static ks_inline __u32 schedule_state(struct ks_env *env, __u32 number, const struct ks_facts *facts)
+{
+	const struct ks_config *config = env_config(env);
+	const struct ks_schedule *schedule;
+
+	if (!config)
+		return KS_SCHEDULE_UNKNOWN;
+	if (!(facts->known >> KS_CONDITION_DURING & 1) && config->schedule_end == KS_SCHEDULE_END_KEEP)
+		return KS_SCHEDULE_UNKNOWN;
+	schedule = env_schedule(env, number);
+	return schedule ? ks_schedule_at(schedule, env_now(env)) : KS_SCHEDULE_UNKNOWN;
+}
+
 /* The answer to a condition where it cannot be known. A flow that is forwarded is not asked about: see core/reroute.c. */
 static ks_inline bool unknown_passes(const struct ks_rule *rule, const struct ks_question *question)
 {
@@ -161,10 +175,22 @@ static ks_inline bool unknown_passes(const struct ks_rule *rule, const struct ks
 	return allows && !(rule->targets && question->list == KS_LIST_FILTER);
 }
 
+static ks_inline bool during_passes(struct ks_env *env, const struct ks_rule *rule, const struct ks_conditions *c,
+				    const struct ks_question *question)
+{
+	__u32 state = schedule_state(env, c->schedule, &question->facts);
+
+	if (state == KS_SCHEDULE_UNKNOWN)
+		return unknown_passes(rule, question);
+	return (state == KS_SCHEDULE_OPEN) != (c->nots >> KS_CONDITION_DURING & 1);
+}
+
 /* Returns true if a condition that the rule has does not fail. */
 static ks_inline bool condition_passes(struct ks_env *env, const struct ks_rule *rule, const struct ks_conditions *c,
 				       const struct ks_question *question, __u32 condition)
 {
+	if (condition == KS_CONDITION_DURING)
+		return during_passes(env, rule, c, question);
 	if (!(question->facts.known >> condition & 1))
 		return unknown_passes(rule, question);
 	if (condition == KS_CONDITION_MAC && !question->facts.mac)

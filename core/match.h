@@ -31,7 +31,8 @@ struct ks_rule;
 	X(LENGTH, "length")       \
 	X(DSCP, "dscp")           \
 	X(MARK, "mark")           \
-	X(MAC, "mac")
+	X(MAC, "mac")             \
+	X(DURING, "during")
 
 enum ks_rule_condition {
 #define X(id, name) KS_CONDITION_##id,
@@ -54,10 +55,13 @@ _Static_assert(KS_CONDITION_MAX <= 16, "bits of the fields below");
 
 #define KS_CONDITIONS_HEADER (((1U << KS_CONDITION_MAX) - 1) & ~(KS_CONDITIONS_HOME | KS_CONDITIONS_LINK))
 
-/* Those that tell the first packet of a connection from the others, which have the rest in common with it. */
+/*
+ * Those that tell the first packet of a connection from the others, which have the rest in common with it. When it came is
+ * among them, unless the policy ends what its schedules do not allow any more (`option schedule-end end`).
+ */
 #define KS_CONDITIONS_FIRST                                                               \
 	(KS_CONDITION_BIT(KS_CONDITION_FLAGS) | KS_CONDITION_BIT(KS_CONDITION_FRAGMENT) | \
-	 KS_CONDITION_BIT(KS_CONDITION_LENGTH))
+	 KS_CONDITION_BIT(KS_CONDITION_LENGTH) | KS_CONDITION_BIT(KS_CONDITION_DURING))
 
 /* Conditions that all hold, or fail if the same bit of `nots` is set. Sets are of plain numbers. */
 struct ks_conditions {
@@ -71,7 +75,8 @@ struct ks_conditions {
 	__u64 dscp; /* a bit for each code point */
 	__u32 mark_set, mark_mask; /* of the bits of the mark that are in the mask */
 	__u32 mac_set; /* of the frame's source, the first byte highest */
-	__u32 pad[7];
+	__u32 schedule; /* number (core/schedule.h) */
+	__u32 pad[6];
 };
 
 _Static_assert(sizeof(struct ks_conditions) == 64, "conditions are one cache line");

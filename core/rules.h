@@ -15,6 +15,7 @@
 #include "core/effect.h"
 #include "core/match.h"
 #include "core/protection.h"
+#include "core/schedule.h"
 #include "core/types.h"
 #include "core/verdict.h"
 
@@ -87,7 +88,7 @@ struct ks_dynamic {
 #define KS_RULE_NOT_DPORT 0x10
 #define KS_RULE_ANY_PROTO 0x20 /* proto is not looked at */
 #define KS_RULE_LIMITED 0x40 /* limits bound what it allows: those of its id in the table of limits */
-#define KS_RULE_MAY_MISS 0x80 /* it may not decide though all below matches: it has conditions */
+#define KS_RULE_MAY_MISS 0x80 /* it may not decide though all below matches: nobody can answer its conditions later */
 
 /* One rule, one cache line. A rule of the text may become several entries with one id. */
 struct ks_rule {
@@ -287,7 +288,7 @@ struct ks_config {
 	__u8 min_ttl;
 	__u8 xdp; /* enum ks_xdp_mode */
 	__u8 short_way; /* enum ks_short_mode */
-	__u8 pad;
+	__u8 schedule_end; /* enum ks_schedule_end */
 	__u32 timeout[KS_STATE_SLOTS]; /* ms, by enum ks_state */
 	__u32 class_timeout[KS_UDP_CLASSES]
 			   [2]; /* ms, by enum ks_udp_class: before and after an answer; 0: the state's */
@@ -315,7 +316,9 @@ struct ks_config {
 	__u32 conditions; /* entries of the table of conditions, the first of which is none */
 	__u32 asks; /* conditions that any rule has, a bit each (core/match.h) */
 	__u32 effects; /* entries of the table of effects, by rule id; 0: no rule has any */
-	__u32 pad4;
+	__u32 schedules; /* entries of each half below; how often they were told is their half in use */
+	__u64 schedule_turn;
+	struct ks_schedule schedule[KS_SCHEDULE_HALVES][KS_SCHEDULES_MAX];
 	struct ks_protection protection[KS_ZONE_MAX]; /* by zone id */
 };
 

@@ -22,6 +22,7 @@
  *   trial.c     a policy that waits for a word  reload.c  a policy into force
  *   trial_left.c  the same without a daemon  stand_in.c  which policy is in force
  *   selftest.c  the tests of a policy      world.c     the programs' world, for explain
+ *   schedules.c times at which rules hold
  *   interfaces/ guards and programs        api/        the control API
  */
 #ifndef KS_DAEMON_DAEMON_H
@@ -40,6 +41,7 @@
 #include "daemon/presence.h"
 #include "daemon/rates.h"
 #include "daemon/refusals.h"
+#include "daemon/schedules.h"
 #include "daemon/settle/settle.h"
 #include "daemon/stand_in.h"
 #include "daemon/trial.h"
@@ -100,6 +102,7 @@ struct ks_daemon {
 		sets_next; /* of those that are kept: what the file has (sets_keep.c), when it may be written again, ns */
 	int sets_error; /* 0, or why they could not be saved */
 	struct ks_rule_peaks *rule_peaks; /* that were shown; NULL before anybody asked for metrics */
+	struct ks_schedules_told schedules;
 	struct ks_outers outers; /* addresses of flows that were taken back, until the box has them */
 };
 

@@ -203,6 +203,7 @@ static int tables_copy(const struct ks_policy *policy, struct ks_tables *tables,
 static void asked_use_sets(const struct ks_asked *asked, struct ks_kernel *kernel, const struct ks_policy *policy)
 {
 	ks_engine_set_time(asked->engine, ks_kernel_now(kernel));
+	ks_engine_set_wall(asked->engine, ks_kernel_wall(kernel));
 	ks_engine_use_sets(asked->engine, ks_kernel_sets(kernel), policy);
 }
 

@@ -388,6 +388,7 @@ static void take_second(struct ks_daemon *daemon)
 	if (daemon->ledger.changed)
 		ks_daemon_write_ledger(daemon);
 	ks_sets_keep(daemon);
+	ks_schedules_follow(daemon);
 	ks_rates_tick(&daemon->rates, ks_kernel_now(daemon->kernel));
 	if (++seconds % KS_BEAT_SECONDS == 0)
 		ks_events_beat(daemon->events);
@@ -459,15 +460,6 @@ static void daemon_fini(struct ks_daemon *daemon)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
-}
-
-/* From here on the daemon keeps only the capabilities that it goes on to need. */
-static void drop_privileges(void)
-{
-	int err = ks_privileges_drop();
-
-	if (err)
-		ks_report_error("cannot drop the capabilities that are not needed any more: %s", strerror(-err));
 }
 
 /* Finds out which policy is to be put in force: the one that was named, or one in its place. Sets daemon->quit if there is none. */
@@ -553,7 +545,7 @@ static int live(struct ks_daemon *daemon, const struct ks_daemon_opts *opts, int
 	ks_trial_started(daemon);
 	ks_daemon_keep_policy(daemon);
 	ks_left_over_remove();
-	drop_privileges();
+	ks_privileges_drop();
 	ks_daemon_announce(daemon, opts->login);
 	ks_background_tell(ready_fd, KS_EXIT_OK);
 	serve(daemon);

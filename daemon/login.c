@@ -95,6 +95,7 @@ static bool login_judge(struct ks_daemon *daemon, const struct ks_policy *policy
 	    ks_step_parse_text(policy, words, arena, &step, &diags) || ks_crafter_craft(crafter, &step.packet, &frame))
 		return false;
 	ks_engine_set_time(asked.engine, ks_kernel_now(daemon->kernel));
+	ks_engine_set_wall(asked.engine, ks_kernel_wall(daemon->kernel));
 	ks_engine_use_sets(asked.engine, ks_kernel_sets(daemon->kernel), policy);
 	ks_engine_inspect(asked.engine, &frame, true, insp);
 	return true;

@@ -10,6 +10,7 @@
 
 #include "core/types.h"
 #include "daemon/privileges.h"
+#include "daemon/report.h"
 
 static const unsigned needed[] = {
 	CAP_BPF, /* maps and programs: a reload, another build's table */
@@ -37,7 +38,7 @@ static void bound(__u64 mask)
 	}
 }
 
-int ks_privileges_drop(void)
+static int drop(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
@@ -54,4 +55,12 @@ int ks_privileges_drop(void)
 	if (syscall(SYS_capset, &head, sets) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	return 0;
+}
+
+void ks_privileges_drop(void)
+{
+	int err = drop();
+
+	if (err)
+		ks_report_error("cannot drop the capabilities that are not needed any more: %s", strerror(-err));
 }

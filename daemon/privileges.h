@@ -7,7 +7,7 @@
 #ifndef KS_DAEMON_PRIVILEGES_H
 #define KS_DAEMON_PRIVILEGES_H
 
-/* Returns 0 or -errno. For a process with one thread. */
-int ks_privileges_drop(void);
+/* Drops the others, and reports it if that fails. For a process with one thread. */
+void ks_privileges_drop(void);
 
 #endif

@@ -148,6 +148,7 @@ struct ks_tables ks_policy_tables(const struct ks_policy *policy)
 		.tree = policy->tree,
 		.conditions = policy->conditions,
 		.effects = policy->effects,
+		.calendars = policy->calendars,
 	};
 }
 
@@ -156,6 +157,7 @@ void ks_engine_set_tables(struct ks_engine *engine, const struct ks_tables *tabl
 	bool differ = ks_seats_differ(engine->tables.config, tables->config);
 
 	engine->tables = *tables;
+	engine->schedules_known = 0;
 	if (differ && ks_engine_seat_all(engine))
 		engine->error = -ENOMEM;
 }

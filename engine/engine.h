@@ -34,6 +34,7 @@ struct ks_tables {
 	const union ks_tree_node *tree; /* config->tree_nodes of them; NULL: every list is walked */
 	const struct ks_conditions *conditions;
 	const struct ks_effects *effects;
+	const struct ks_calendar *calendars; /* config->schedules of them (policy/calendar.h) */
 };
 
 /* The tables of a policy, which must outlive their use. */
@@ -115,6 +116,19 @@ const struct ks_world *ks_engine_world(const struct ks_engine *engine);
 /* The clock, in ns from any start. It never goes back: an earlier time is taken as the present one. */
 void ks_engine_set_time(struct ks_engine *engine, __u64 now);
 __u64 ks_engine_time(const struct ks_engine *engine);
+
+/*
+ * Says what is to be added to the clock for nanoseconds since 1970, by which the policy's schedules are asked: 0 before it is
+ * called, as the clock of a capture is.
+ */
+void ks_engine_set_wall(struct ks_engine *engine, __s64 wall);
+__s64 ks_engine_wall(const struct ks_engine *engine);
+
+/* The same for an engine whose clock shows the present moment. */
+void ks_engine_set_wall_now(struct ks_engine *engine);
+
+/* A bit for each schedule of the policy that is open. */
+__u64 ks_engine_open(struct ks_engine *engine);
 
 /* Says since when the engine settles (core/settle.h), on its clock; 0: it does not. */
 void ks_engine_settle(struct ks_engine *engine, __u64 since);

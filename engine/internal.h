@@ -36,6 +36,9 @@ struct ks_engine {
 	struct ks_bucket *buckets;
 	size_t mapped; /* bytes at `buckets`; 0: another engine's */
 	__u64 now;
+	__s64 wall; /* ks_engine_set_wall() */
+	struct ks_schedule schedules[KS_SCHEDULES_MAX];
+	__u64 schedules_since, schedules_known; /* when they were told, and until when they are good (schedules.c) */
 	struct ks_settling settling;
 	__u64 swept; /* when the table was last swept */
 	__u64 swept_created; /* flows made until then */

@@ -17,6 +17,8 @@
 #include "engine/engine.h"
 #include "engine/translation.h"
 
+struct ks_set_store;
+
 enum ks_review {
 	KS_REVIEW_ALLOWED,
 	KS_REVIEW_DENIED, /* by a rule, or because no rule allows it */
@@ -48,6 +50,12 @@ struct ks_review_table {
 
 /* That of an engine, until its next inspection. */
 void ks_review_engine_table(const struct ks_engine *engine, struct ks_review_table *table);
+
+/*
+ * Turns the clock of an engine on to a time. If the policy says so (`option schedule-end end`), whenever a schedule begins or ends
+ * until then the flows end that it does not allow any more. `sets`: its run-time sets. Returns 0 or -ENOMEM.
+ */
+int ks_engine_turn(struct ks_engine *engine, struct ks_set_store *sets, const struct ks_policy *policy, __u64 time);
 
 /* The flow that is reviewed, and what came of it. */
 struct ks_reviewed {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "explain/internal.h"
+#include "policy/calendar.h"
 #include "policy/condition.h"
 #include "policy/protect.h"
 
@@ -42,6 +43,15 @@ static void mac_miss(const struct ks_facts *facts, char buf[KS_MISS_TEXT])
 		snprintf(buf, KS_MISS_TEXT, "source MAC %s is not its", ks_mac_text(facts->mac, text));
 }
 
+static void during_miss(const struct ks_explain *explain, char buf[KS_MISS_TEXT])
+{
+	__s64 now = (__s64)ks_engine_time(explain->engine) + ks_engine_wall(explain->engine);
+	char text[KS_MOMENT_TEXT];
+
+	snprintf(buf, KS_MISS_TEXT, "%s is not in its time",
+		 ks_calendar_moment_text((time_t)(now / (__s64)KS_NSEC_PER_SEC), text));
+}
+
 void ks_explain_condition(const struct ks_explain *explain, unsigned condition, char buf[KS_MISS_TEXT])
 {
 	const struct ks_facts *facts = &explain->insp->facts;
@@ -66,6 +76,9 @@ void ks_explain_condition(const struct ks_explain *explain, unsigned condition, 
 		break;
 	case KS_CONDITION_DSCP:
 		snprintf(buf, size, "code point %s is not its", ks_dscp_text(facts->dscp, text));
+		break;
+	case KS_CONDITION_DURING:
+		during_miss(explain, buf);
 		break;
 	case KS_CONDITION_MAC:
 		mac_miss(facts, buf);

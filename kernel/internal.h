@@ -37,6 +37,8 @@ struct ks_kernel {
 	void *tell_arg;
 	bool sees_packets; /* its programs can look at the kernel's own packets (Linux 6.2) */
 	int front_error; /* why the front cannot be loaded; 0: not tried, or it is */
+	bool has_wall; /* tests have a wall clock of their own: */
+	__s64 wall; /* to be added to the packet clock */
 	bool sweeper_waits; /* after a takeover: it may sweep an old table until ks_kernel_begin_switch() */
 };
 
@@ -62,6 +64,12 @@ int ks_kernel_init_control(struct ks_kernel *kernel);
 
 /* Starts the sweeper, or makes a running one call the programs of this kernel. */
 int ks_kernel_start_sweeper(const struct ks_kernel *kernel);
+
+/* The packet clock: tests have one of their own. */
+__u64 ks_kernel_packet_clock(const struct ks_kernel *kernel);
+
+/* Tells the schedules of a policy that is in a slot (schedules.c). */
+void ks_kernel_tell_slot(struct ks_kernel *kernel, const struct ks_policy *policy, __u32 slot);
 
 /* Sets what ks_kernel_complaint() says. */
 __attribute__((format(printf, 1, 2))) void ks_kernel_complain(const char *format, ...);

@@ -346,6 +346,15 @@ int ks_kernel_copy_remembered(const struct ks_kernel *kernel, struct ks_engine *
 __u64 ks_kernel_clock(void);
 __u64 ks_kernel_now(const struct ks_kernel *kernel);
 
+/*
+ * Schedules (core/schedule.h): what is to be added to the packet clock for nanoseconds since 1970; the programs are told anew by
+ * it, at most every second; what they know. Tests set the wall clock.
+ */
+__s64 ks_kernel_wall(const struct ks_kernel *kernel);
+void ks_kernel_set_wall(struct ks_kernel *kernel, __s64 wall);
+void ks_kernel_tell_schedules(struct ks_kernel *kernel, const struct ks_policy *policy);
+const struct ks_schedule *ks_kernel_schedules(const struct ks_kernel *kernel);
+
 typedef int ks_kernel_flow_fn(const struct ks_flow_key *key, const struct ks_flow *flow, void *arg);
 
 /*

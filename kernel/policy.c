@@ -181,15 +181,14 @@ __u64 ks_kernel_table_bytes(const struct ks_policy *policy)
 	return (__u64)ks_table_length(wanted_buckets(policy)) * sizeof(struct ks_bucket);
 }
 
-/* Tests have a clock of their own. */
-static __u64 packet_clock(const struct ks_kernel *kernel)
+__u64 ks_kernel_packet_clock(const struct ks_kernel *kernel)
 {
 	return kernel->control->test_now ? kernel->control->test_now : ks_kernel_now(kernel);
 }
 
 static int prepare_sets(const struct ks_kernel *kernel, const struct ks_policy *policy, struct ks_set_store *next)
 {
-	int err = ks_set_store_prepare(&kernel->sets, policy, packet_clock(kernel), next);
+	int err = ks_set_store_prepare(&kernel->sets, policy, ks_kernel_packet_clock(kernel), next);
 
 	if (err && !*ks_kernel_complaint())
 		ks_kernel_complain("cannot make the policy's run-time sets: %s", strerror(-err));
@@ -199,7 +198,7 @@ static int prepare_sets(const struct ks_kernel *kernel, const struct ks_policy *
 /* The policy is in force, whatever happens here: without its pin a set only does not outlive the daemon. */
 static void commit_sets(struct ks_kernel *kernel, const struct ks_policy *policy, struct ks_set_store *next)
 {
-	ks_set_store_commit(&kernel->sets, next, policy, packet_clock(kernel));
+	ks_set_store_commit(&kernel->sets, next, policy, ks_kernel_packet_clock(kernel));
 	if (!kernel->pin_dir)
 		return;
 	ks_kernel_pin_sets(kernel);
@@ -236,6 +235,7 @@ int ks_kernel_set_policy(struct ks_kernel *kernel, const struct ks_policy *polic
 	add_zones(kernel, policy);
 	kernel->configs[slot] = policy->config;
 	kernel->configs[slot].generation = kernel->configs[old].generation + 1;
+	ks_kernel_tell_slot(kernel, policy, slot);
 	__atomic_store_n(&kernel->control->active, slot, __ATOMIC_RELEASE);
 	if (!ks_kernel_wait(kernel))
 		empty_slot(kernel, old);

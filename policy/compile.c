@@ -218,7 +218,7 @@ static int begin_entry(struct ks_compiler *c, const struct ks_ast_rule *rule, __
 	    compile_match(c, &rule->source, &entry->src_set) || compile_match(c, &rule->destination, &entry->dst_set) ||
 	    ks_compile_conditions(c, rule, &entry->conditions) || ks_compile_effects(c, rule, id, &entry->effects))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
-	if (entry->conditions)
+	if (entry->conditions && ks_conditions_may_miss(c, rule))
 		entry->flags |= KS_RULE_MAY_MISS;
 	if (rule->staged)
 		entry->before = c->lists[KS_LIST_FILTER].count;

@@ -9,6 +9,7 @@
 
 #include "core/header/packet.h"
 #include "core/protection.h"
+#include "policy/during.h"
 #include "policy/list.h"
 #include "policy/protect.h"
 #include "policy/rule.h"
@@ -19,7 +20,6 @@ static int read_flags(struct ks_parser *p, struct ks_ast_conditions *conditions)
 static int read_options(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_ttl(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_length(struct ks_parser *p, struct ks_ast_conditions *conditions);
-static int read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_mark(struct ks_parser *p, struct ks_ast_conditions *conditions);
 static int read_mac(struct ks_parser *p, struct ks_ast_conditions *conditions);
 
@@ -34,9 +34,10 @@ static const struct {
 	[KS_CONDITION_IP_OPTION] = { "ip-option", read_options, false },
 	[KS_CONDITION_TTL] = { "ttl", read_ttl, false },
 	[KS_CONDITION_LENGTH] = { "length", read_length, false },
-	[KS_CONDITION_DSCP] = { "dscp", read_dscp, false },
+	[KS_CONDITION_DSCP] = { "dscp", ks_read_dscp, false },
 	[KS_CONDITION_MARK] = { "mark", read_mark, false },
 	[KS_CONDITION_MAC] = { "mac", read_mac, false },
+	[KS_CONDITION_DURING] = { "during", ks_read_during, false },
 };
 
 /* --- TCP flags --- */
@@ -275,85 +276,6 @@ static void print_macs(const struct ks_merged *merged, FILE *out)
 	fputs(several ? " }" : "", out);
 }
 
-/* --- code points of differentiated services --- */
-
-/* RFC 2474, 2597, 3246, 5865, 8622. */
-static const struct {
-	const char *name;
-	__u8 value;
-} code_points[] = {
-	{ "default", 0 }, { "le", 1 },	  { "cs1", 8 },	  { "af11", 10 }, { "af12", 12 }, { "af13", 14 },
-	{ "cs2", 16 },	  { "af21", 18 }, { "af22", 20 }, { "af23", 22 }, { "cs3", 24 },  { "af31", 26 },
-	{ "af32", 28 },	  { "af33", 30 }, { "cs4", 32 },  { "af41", 34 }, { "af42", 36 }, { "af43", 38 },
-	{ "cs5", 40 },	  { "va", 44 },	  { "ef", 46 },	  { "cs6", 48 },  { "cs7", 56 },
-};
-
-int ks_dscp_from_text(const char *text)
-{
-	__u64 number;
-
-	for (size_t i = 0; i < KS_ARRAY_SIZE(code_points); i++) {
-		if (strcmp(text, code_points[i].name) == 0)
-			return code_points[i].value;
-	}
-	return ks_value_number(text, 0, KS_DSCP_MAX - 1, &number) ? -1 : (int)number;
-}
-
-const char *ks_dscp_text(unsigned dscp, char buf[KS_DSCP_TEXT])
-{
-	for (size_t i = 0; i < KS_ARRAY_SIZE(code_points); i++) {
-		if (code_points[i].value == dscp)
-			return code_points[i].name;
-	}
-	snprintf(buf, KS_DSCP_TEXT, "%u", dscp);
-	return buf;
-}
-
-static int bad_dscp(struct ks_parser *p, const struct ks_token *token)
-{
-	const char *names[KS_ARRAY_SIZE(code_points)];
-
-	for (size_t i = 0; i < KS_ARRAY_SIZE(code_points); i++)
-		names[i] = code_points[i].name;
-	return ks_parser_error(
-		p, token, 0,
-		"unknown code point '%.60s'%s: expected a name such as ef, cs1 or af41, or a number 0 to 63",
-		token->text, ks_did_you_mean(p, "", token->text, names, KS_ARRAY_SIZE(names)));
-}
-
-static int one_dscp(struct ks_parser *p, void *arg)
-{
-	const struct ks_token token = *ks_parser_last(p);
-	int value = ks_dscp_from_text(token.text);
-	__u64 *dscp = arg;
-
-	if (value < 0)
-		return bad_dscp(p, &token);
-	*dscp |= 1ULL << value;
-	return 0;
-}
-
-static int read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions)
-{
-	return ks_parse_list(p, "a code point such as ef", one_dscp, &conditions->dscp);
-}
-
-static void print_dscp(__u64 dscp, FILE *out)
-{
-	bool several = dscp & (dscp - 1);
-	const char *separator = "";
-	char buf[KS_DSCP_TEXT];
-
-	fputs(several ? "{ " : "", out);
-	for (unsigned value = 0; value < KS_DSCP_MAX; value++) {
-		if (!(dscp >> value & 1))
-			continue;
-		fprintf(out, "%s%s", separator, ks_dscp_text(value, buf));
-		separator = ", ";
-	}
-	fputs(several ? " }" : "", out);
-}
-
 /* --- reading --- */
 
 /* The conditions of the rule, made with its first one; NULL without memory. */
@@ -437,7 +359,8 @@ void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule)
 		ks_parser_error_at(p, &conditions->place[KS_CONDITION_FLAGS],
 				   "only TCP has these flags: expected tcp, and no other protocol, in this rule");
 	for (unsigned n = 0; n < KS_CONDITION_MAX; n++) {
-		bool empty = n == KS_CONDITION_DSCP ? !conditions->dscp
+		bool empty = n == KS_CONDITION_DSCP	? !conditions->dscp
+			     : n == KS_CONDITION_DURING ? !conditions->during.count
 			     : words[n].read == read_ttl || words[n].read == read_length ||
 					     words[n].read == read_mark || words[n].read == read_mac
 				     ? !conditions->numbers[n].count
@@ -522,9 +445,17 @@ int ks_compile_conditions(struct ks_compiler *c, const struct ks_ast_rule *rule,
 	if (compile_numbers(c, said, KS_CONDITION_TTL, &entry.ttl_set) ||
 	    compile_numbers(c, said, KS_CONDITION_LENGTH, &entry.length_set) ||
 	    compile_numbers(c, said, KS_CONDITION_MARK, &entry.mark_set) ||
-	    compile_numbers(c, said, KS_CONDITION_MAC, &entry.mac_set))
+	    compile_numbers(c, said, KS_CONDITION_MAC, &entry.mac_set) ||
+	    (asks(said, KS_CONDITION_DURING) && ks_during_compile(c, said, &entry.schedule)))
 		return c->p->complaints.no_memory ? -ENOMEM : -EINVAL;
 	return keep_entry(c, &entry, index);
+}
+
+bool ks_conditions_may_miss(const struct ks_compiler *c, const struct ks_ast_rule *rule)
+{
+	bool by_clock = c->policy->config.schedule_end != KS_SCHEDULE_END_KEEP;
+
+	return rule->conditions->asks & ~(by_clock ? KS_CONDITION_BIT(KS_CONDITION_DURING) : 0U);
 }
 
 /* --- printing --- */
@@ -570,8 +501,11 @@ static int print_value(struct ks_ast *ast, const struct ks_ast_conditions *condi
 	case KS_CONDITION_IP_OPTION:
 		print_options(conditions->ip_options, out);
 		return 0;
+	case KS_CONDITION_DURING:
+		ks_during_print(&conditions->during, out);
+		return 0;
 	case KS_CONDITION_DSCP:
-		print_dscp(conditions->dscp, out);
+		ks_print_dscp(conditions->dscp, out);
 		return 0;
 	default:
 		return print_numbers(ast, conditions, n, out);

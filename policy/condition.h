@@ -5,6 +5,7 @@
 
 #include "policy/ast.h"
 #include "policy/compile.h"
+#include "policy/during.h"
 #include "policy/parse.h"
 
 /* The conditions of a rule as they are written. */
@@ -15,6 +16,7 @@ struct ks_ast_conditions {
 	__u8 tcp_flags, tcp_mask;
 	__u8 ip_options;
 	__u64 dscp; /* a bit for each code point */
+	struct ks_ast_during during;
 	__u32 mark_mask;
 	bool has_mask; /* a mark was read, and with it the mask of all */
 };
@@ -27,8 +29,15 @@ void ks_conditions_check(struct ks_parser *p, const struct ks_ast_rule *rule);
 /* Finds or makes the entry of the table for the rule's conditions: *index, 0 without any. Returns 0, -EINVAL or -ENOMEM. */
 int ks_compile_conditions(struct ks_compiler *c, const struct ks_ast_rule *rule, __u16 *index);
 
+/* Returns true if the rule has a condition that nobody can answer when the packet which opened the flow is gone. */
+bool ks_conditions_may_miss(const struct ks_compiler *c, const struct ks_ast_rule *rule);
+
 /* Prints them, a blank before each. Returns 0 or -ENOMEM. */
 int ks_conditions_print(struct ks_ast *ast, const struct ks_ast_rule *rule, FILE *out);
+
+/* Reads the code points behind `dscp`, and prints them (dscp.c). */
+int ks_read_dscp(struct ks_parser *p, struct ks_ast_conditions *conditions);
+void ks_print_dscp(__u64 dscp, FILE *out);
 
 /* The code point of a name such as "ef", or of a number; -1 if it is none. */
 int ks_dscp_from_text(const char *text);

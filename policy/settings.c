@@ -47,6 +47,7 @@ enum { KS_TIMEOUT_DEFAULTS(X) };
 #define SOURCE_SHARE 4U /* the default limit is all states but this part */
 
 static const char *const xdp_words[KS_XDP_MODES] = { "off", "auto", "always" };
+static const char *const schedule_end_words[KS_SCHEDULE_ENDS] = { "keep", "end" };
 static const char *const short_words[KS_SHORT_MODES] = { "off", "auto", "on" };
 
 const struct ks_setting ks_settings[] = {
@@ -128,13 +129,15 @@ const struct ks_setting ks_settings[] = {
 	{ KS_SETTING_CHOICE, "xdp", FIELD(xdp), .size = sizeof(__u8), .max = KS_XDP_MODES - 1, .words = xdp_words },
 	{ KS_SETTING_CHOICE, "short-way", FIELD(short_way), .size = sizeof(__u8), .max = KS_SHORT_MODES - 1,
 	  .initial = KS_SHORT_AUTO, .words = short_words },
+	{ KS_SETTING_CHOICE, "schedule-end", FIELD(schedule_end), .size = sizeof(__u8), .max = KS_SCHEDULE_ENDS - 1,
+	  .words = schedule_end_words },
 };
 const size_t ks_setting_count = KS_ARRAY_SIZE(ks_settings);
 
 #define X(class, answered, name, seconds) +1
 enum { CLASS_TIMEOUTS = 0 KS_CLASS_TIMEOUT_DEFAULTS(X) };
 #undef X
-_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 17, "every state has a timeout");
+_Static_assert(KS_ARRAY_SIZE(ks_settings) == KS_STATE_MAX - 1 + CLASS_TIMEOUTS + 16 + 18, "every state has a timeout");
 
 const char *ks_setting_keyword(enum ks_setting_kind kind)
 {

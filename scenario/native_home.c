@@ -44,6 +44,14 @@ static int engine_create(const struct ks_tables *tables, struct ks_engine **engi
 	return err;
 }
 
+static int native_set_wall(void *self, __s64 seconds)
+{
+	struct native_home *home = self;
+
+	ks_engine_set_wall(home->engine, seconds * (__s64)KS_NSEC_PER_SEC - (__s64)ks_engine_time(home->engine));
+	return 0;
+}
+
 /* Makes a fresh engine. */
 static int native_reset(void *self)
 {
@@ -57,6 +65,7 @@ static int native_reset(void *self)
 	home->engine = engine;
 	home->packets = 0;
 	ks_engine_set_time(engine, KS_HOME_START);
+	native_set_wall(home, ks_home_wall());
 	ks_engine_tell_flows(engine, home->tell, home->tell_arg);
 	ks_engine_use_sets(engine, &home->sets, home->policy);
 	return ks_set_store_reset(&home->sets, home->policy, KS_HOME_START);
@@ -199,6 +208,7 @@ static const struct ks_home_ops native_ops = {
 	.each_entry = native_each_entry,
 	.listen = native_listen,
 	.settle = native_settle,
+	.set_wall = native_set_wall,
 	.counts = native_counts,
 	.sets = native_sets,
 	.table = native_table,
@@ -219,6 +229,7 @@ int ks_native_home_create(const struct ks_policy *policy, struct ks_home *home)
 	if (err)
 		return err;
 	ks_engine_set_time(made->engine, KS_HOME_START);
+	native_set_wall(made, ks_home_wall());
 	err = native_set_policy(made, policy);
 	if (err) {
 		ks_engine_destroy(made->engine);

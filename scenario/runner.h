@@ -14,6 +14,7 @@ struct ks_runner {
 	struct ks_ids ids; /* of its rules and zones and of those before it */
 	const struct ks_home *home;
 	struct ks_crafter *crafter;
+	__s64 wall; /* the home's wall clock, ns since 1970 */
 };
 
 /* The kind of answer that a passage brought. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs tests against a home, step by step; see scenario.h. The words about a step are made in report.c. */
+#include "policy/calendar.h"
 #include "scenario/scenario.h"
 #include "scenario/set_step.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "scenario/craft.h"
 #include "scenario/runner.h"
@@ -332,17 +334,18 @@ static int policy_switch(struct ks_runner *runner, struct ks_policy *policy)
 	return 0;
 }
 
-/* Flows that a reload ends. */
-struct retargeted_ctx {
+/* Flows that the policy does not allow any more, or of these only the ones that it forwards elsewhere. */
+struct denied_ctx {
 	struct ks_flow_key *keys;
 	size_t count, room;
+	bool all;
 };
 
-static int retargeted_collect(const struct ks_reviewed *reviewed, void *arg)
+static int denied_collect(const struct ks_reviewed *reviewed, void *arg)
 {
-	struct retargeted_ctx *ctx = arg;
+	struct denied_ctx *ctx = arg;
 
-	if (reviewed->review != KS_REVIEW_RETARGETED)
+	if (reviewed->review != KS_REVIEW_RETARGETED && (!ctx->all || reviewed->review == KS_REVIEW_ALLOWED))
 		return 0;
 	if (ctx->count == ctx->room) {
 		size_t room = ctx->room ? ctx->room * 2 : 64;
@@ -357,13 +360,13 @@ static int retargeted_collect(const struct ks_reviewed *reviewed, void *arg)
 	return 0;
 }
 
-/* As the daemon does: what is forwarded to another destination now does not stay with the old one. */
-static int flows_retarget(struct ks_runner *runner, const struct ks_policy *policy)
+static int denied_end(struct ks_runner *runner, bool all)
 {
+	const struct ks_policy *policy = runner->policy;
 	const struct ks_tables tables = ks_policy_tables(policy);
 	const struct ks_home *home = runner->home;
 	ks_auto_asked struct ks_asked asked = { 0 };
-	struct retargeted_ctx ctx = { 0 };
+	struct denied_ctx ctx = { .all = all };
 	struct ks_set_store *sets;
 	struct ks_review_table table;
 	__u64 now;
@@ -373,9 +376,10 @@ static int flows_retarget(struct ks_runner *runner, const struct ks_policy *poli
 		return err;
 	sets = home->ops->sets(home->self, &now);
 	ks_engine_set_time(asked.engine, now);
+	ks_engine_set_wall(asked.engine, runner->wall - (__s64)now);
 	ks_engine_use_sets(asked.engine, sets, policy);
 	home->ops->table(home->self, &table);
-	err = ks_review_flows(&table, &asked, NULL, retargeted_collect, &ctx);
+	err = ks_review_flows(&table, &asked, NULL, denied_collect, &ctx);
 	if (!err && ctx.count)
 		err = home->ops->kill(home->self, ctx.keys, ctx.count);
 	free(ctx.keys);
@@ -401,7 +405,56 @@ static int reload_run(struct ks_runner *runner, const struct ks_step *step, stru
 		return err;
 	ks_policy_destroy(runner->reloaded);
 	runner->policy = runner->reloaded = TAKE(policy);
-	return flows_retarget(runner, runner->policy);
+	/* As the daemon does: what is forwarded to another destination now does not stay with the old one. */
+	return denied_end(runner, false);
+}
+
+static __u64 schedules_open(const struct ks_runner *runner)
+{
+	struct ks_schedule list[KS_SCHEDULES_MAX];
+	const __u32 count = runner->policy->config.schedules;
+
+	ks_calendars_tell(runner->policy->calendars, count, (__u64)runner->wall, 0, list);
+	return ks_schedules_open(list, count, (__u64)runner->wall);
+}
+
+static bool ends_by_schedule(const struct ks_runner *runner)
+{
+	const struct ks_config *config = &runner->policy->config;
+
+	return config->schedules && config->schedule_end != KS_SCHEDULE_END_KEEP;
+}
+
+/* As the daemon does: if the policy says so, a schedule that begins or ends takes flows with it. */
+static int time_pass(struct ks_runner *runner, __u64 ns)
+{
+	const struct ks_policy *policy = runner->policy;
+	int err = 0;
+
+	while (!err && ns) {
+		__u64 next = ~0ULL, step;
+
+		if (ends_by_schedule(runner))
+			next = ks_calendars_next(policy->calendars, policy->config.schedules, (__u64)runner->wall, 0);
+		step = KS_MIN(ns, next - (__u64)runner->wall);
+		runner->wall += (__s64)step;
+		ns -= step;
+		err = runner->home->ops->advance(runner->home->self, step);
+		if (!err && (__u64)runner->wall == next)
+			err = denied_end(runner, true);
+	}
+	return err;
+}
+
+static int clock_set(struct ks_runner *runner, const struct ks_step *step)
+{
+	__u64 before = schedules_open(runner);
+	int err = runner->home->ops->set_wall(runner->home->self, (__s64)step->number);
+
+	runner->wall = (__s64)(step->number * KS_NSEC_PER_SEC);
+	if (err || !ends_by_schedule(runner) || schedules_open(runner) == before)
+		return err;
+	return denied_end(runner, true);
 }
 
 /* Proves what no packet can show. */
@@ -420,7 +473,9 @@ static int step_run(struct ks_runner *runner, const struct ks_step *step, struct
 	case KS_STEP_PACKET:
 		return packet_run(runner, step, result);
 	case KS_STEP_AFTER:
-		return runner->home->ops->advance(runner->home->self, step->number * KS_NSEC_PER_MSEC);
+		return time_pass(runner, step->number * KS_NSEC_PER_MSEC);
+	case KS_STEP_CLOCK:
+		return clock_set(runner, step);
 	case KS_STEP_RELOAD:
 		return reload_run(runner, step, result);
 	case KS_STEP_LISTEN:
@@ -444,6 +499,13 @@ static int step_run(struct ks_runner *runner, const struct ks_step *step, struct
 	default:
 		return expect_number_run(runner, step, result);
 	}
+}
+
+__s64 ks_home_wall(void)
+{
+	struct tm noon = { .tm_year = KS_CLOCK_YEAR, .tm_mday = 1, .tm_hour = 12, .tm_isdst = -1 };
+
+	return mktime(&noon);
 }
 
 static int steps_run(struct ks_runner *runner, const struct ks_test *test, ks_step_fn *fn, void *arg,
@@ -475,6 +537,7 @@ int ks_scenario_run(const struct ks_policy *policy, const struct ks_test *test, 
 	int err = ks_ids_of(policy, &runner.ids);
 
 	memset(result, 0, sizeof(*result));
+	runner.wall = ks_home_wall() * (__s64)KS_NSEC_PER_SEC;
 	if (!err)
 		err = ks_crafter_create(&runner.crafter);
 	if (!err)

@@ -54,6 +54,8 @@ struct ks_home_ops {
 	int (*listen)(void *self, __u8 proto, __u16 port);
 	/* Says that it has just started and settles, until the next reset. */
 	int (*settle)(void *self);
+	/* Says that it is now this moment, seconds since 1970; schedules are asked by it. */
+	int (*set_wall)(void *self, __s64 seconds);
 	int (*counts)(void *self, struct ks_table_counts *counts);
 	/* Gives the run-time sets to look at and to change, and the packet clock. */
 	struct ks_set_store *(*sets)(void *self, __u64 *now);
@@ -86,6 +88,9 @@ static inline __u64 ks_home_random(__u64 n)
 
 /* The time on every home's clock after a reset, so that cookies are the same in all of them: any but 0, which would hide mistakes. */
 #define KS_HOME_START (1000 * KS_NSEC_PER_SEC)
+
+/* The moment of every home's wall clock after a reset: Monday 2024-01-01 at noon, local time. */
+__s64 ks_home_wall(void);
 
 /* The secret of every home's hash, so that a full table recycles the same flow in all of them. */
 #define KS_HOME_KEY { 0x6b65657073746174ULL, 0x652e7363656e6172ULL }

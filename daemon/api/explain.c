@@ -70,6 +70,7 @@ static int explainer_init(struct explainer *explainer, struct ks_daemon *daemon)
 	ks_world_init(&explainer->world, daemon);
 	ks_engine_set_world(explainer->engine, &explainer->world);
 	ks_engine_set_time(explainer->engine, ks_kernel_now(daemon->kernel));
+	ks_engine_set_wall(explainer->engine, ks_kernel_wall(daemon->kernel));
 	ks_engine_use_sets(explainer->engine, ks_kernel_sets(daemon->kernel), policy);
 	ks_engine_settle(explainer->engine, ks_kernel_control(daemon->kernel)->settling.since);
 	return 0;

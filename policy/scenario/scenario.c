@@ -12,6 +12,7 @@
 #include "policy/assertion.h"
 #include "policy/parse.h"
 #include "policy/value.h"
+#include "policy/scenario/clock.h"
 #include "policy/scenario/expect.h"
 #include "policy/scenario/packet.h"
 #include "policy/scenario/reader.h"
@@ -90,6 +91,13 @@ static int after_parse(struct ks_reader *reader, struct ks_test *test)
 		return ks_reader_expected(reader, "a duration such as 30s, 10m or 1h30m");
 	ks_reader_next(reader);
 	return ks_reader_end(reader);
+}
+
+static int clock_parse(struct ks_reader *reader, struct ks_test *test)
+{
+	struct ks_step *step = step_add(reader, test, KS_STEP_CLOCK);
+
+	return step ? ks_clock_parse(reader, &step->number) : -ENOMEM;
 }
 
 /* Reads a conversation, or the ends and the protocol of a packet. */
@@ -361,6 +369,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 		return macro_parse(reader, test);
 	if (ks_reader_accept_word(reader, "after"))
 		return after_parse(reader, test);
+	if (ks_reader_accept_word(reader, "clock"))
+		return clock_parse(reader, test);
 	if (ks_reader_accept_word(reader, "expect"))
 		return expect_step_parse(reader, test);
 	if (ks_reader_accept_word(reader, "reload"))
@@ -387,8 +397,8 @@ static int step_parse(struct ks_reader *reader, struct ks_test *test)
 /* A reload fails if the other policy is bad. */
 static bool step_can_fail(const struct ks_step *step)
 {
-	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_LISTEN && step->kind != KS_STEP_SETTLE &&
-	       (step->kind != KS_STEP_SET || step->change == KS_SET_REMOVE);
+	return step->kind != KS_STEP_AFTER && step->kind != KS_STEP_CLOCK && step->kind != KS_STEP_LISTEN &&
+	       step->kind != KS_STEP_SETTLE && (step->kind != KS_STEP_SET || step->change == KS_SET_REMOVE);
 }
 
 bool ks_test_can_fail(const struct ks_test *test)

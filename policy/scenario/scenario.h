@@ -12,6 +12,8 @@
  *   wan 192.0.2.254 > lan 10.0.0.5 icmp unreachable port quoting c >
  *   lan > wan arp                                        frames without IP; also: frame hex "0a0b..."
  *   after 10m
+ *   clock fri 17:59                                      the wall clock is set, for schedules: a day of the week that began on
+ *                                                        Monday, 2024-01-01, where every test starts at noon, or a date
  *   fill 64 lan 10.0.0.6:1000 > wan 192.0.2.1:53 udp     64 flows: the source port counts up
  *   expect states 3
  *   expect half-open 0
@@ -243,6 +245,7 @@ enum ks_answer { KS_ANSWER_NONE, KS_ANSWER_RST, KS_ANSWER_ICMP, KS_ANSWER_CHALLE
 enum ks_step_kind {
 	KS_STEP_PACKET,
 	KS_STEP_AFTER, /* number: ms */
+	KS_STEP_CLOCK, /* number: seconds since 1970 */
 	KS_STEP_EXPECT_STATES, /* number: live flows */
 	KS_STEP_EXPECT_HALF_OPEN,
 	KS_STEP_EXPECT_STATE, /* expect.state of the flow of `packet`; KS_STATE_NONE: there must be none */
@@ -281,6 +284,8 @@ struct ks_test {
 
 struct ks_arena;
 struct ks_parser;
+
+#define KS_CLOCK_YEAR 124 /* 2024, as in struct tm: its first day is a Monday */
 
 /* Returns true if a step of the test may fail. A test without one says nothing, and is not counted as passed. */
 bool ks_test_can_fail(const struct ks_test *test);

@@ -154,3 +154,17 @@ int kernel_await_ends(struct ks_kernel *kernel, __u32 *ending)
 		usleep(POLL_MS * 1000);
 	return waited < WAIT_MS ? 0 : -ETIMEDOUT;
 }
+
+int kernel_take_port(struct ks_kernel *kernel, __u8 proto, __u16 port)
+{
+	struct ks_control *control = ks_kernel_control(kernel);
+
+	for (size_t i = 0; i < KS_ARRAY_SIZE(control->test_listen); i++) {
+		if (control->test_listen[i].proto)
+			continue;
+		control->test_listen[i].port = ks_be16(port);
+		control->test_listen[i].proto = proto;
+		return 0;
+	}
+	return -ENOSPC;
+}

@@ -163,6 +163,17 @@ static void seats_reset(struct kernel_home *home)
 		memset(&home->table[buckets], 0, (ks_table_length(buckets) - buckets) * sizeof(*home->table));
 }
 
+static int kernel_set_wall(void *self, __s64 seconds)
+{
+	struct kernel_home *home = self;
+	__u64 now = ks_kernel_control(home->kernel)->test_now;
+
+	ks_kernel_set_wall(home->kernel, seconds * (__s64)KS_NSEC_PER_SEC - (__s64)now);
+	if (home->owner->policy)
+		ks_kernel_tell_schedules(home->kernel, home->owner->policy);
+	return 0;
+}
+
 /* Kills all flows and wipes dead entries that are not swept yet: every test starts from an empty table. */
 static int kernel_reset(void *self)
 {
@@ -181,6 +192,7 @@ static int kernel_reset(void *self)
 	seats_reset(home);
 	memset(control->test_listen, 0, sizeof(control->test_listen));
 	control->settling.since = 0;
+	kernel_set_wall(home, ks_home_wall());
 	if (kernel_is_empty(ks_kernel_counts(home->kernel)))
 		return kernel_told_forget(&home->owner->told);
 	memset(home->table, 0, home->table_size);
@@ -216,6 +228,8 @@ static int kernel_advance(void *self, __u64 ns)
 	if (kernel_await_ends(home->kernel, &home->owner->ending))
 		return -ETIMEDOUT;
 	ks_kernel_control(home->kernel)->test_now += ns;
+	if (home->owner->policy)
+		ks_kernel_tell_schedules(home->kernel, home->owner->policy);
 	if (!home->owner->policy || home->owner->policy->config.limit_states > SMALL_LIMIT)
 		return 0;
 	for (; has_dead(home) && waited < SWEEP_WAIT_MS; waited += SWEEP_POLL_MS)
@@ -401,16 +415,8 @@ static int kernel_kill(void *self, const struct ks_flow_key *keys, size_t count)
 static int kernel_listen(void *self, __u8 proto, __u16 port)
 {
 	struct kernel_home *home = self;
-	struct ks_control *control = ks_kernel_control(home->kernel);
 
-	for (size_t i = 0; i < KS_ARRAY_SIZE(control->test_listen); i++) {
-		if (control->test_listen[i].proto)
-			continue;
-		control->test_listen[i].port = ks_be16(port);
-		control->test_listen[i].proto = proto;
-		return 0;
-	}
-	return -ENOSPC;
+	return kernel_take_port(home->kernel, proto, port);
 }
 
 static int kernel_settle(void *self)
@@ -442,6 +448,7 @@ static int kernel_counts(void *self, struct ks_table_counts *counts)
 		.each_entry = kernel_each_entry, \
 		.listen = kernel_listen,         \
 		.settle = kernel_settle,         \
+		.set_wall = kernel_set_wall,     \
 		.counts = kernel_counts,         \
 		.sets = kernel_sets,             \
 		.table = kernel_table,           \

@@ -7,8 +7,8 @@ import re
 
 import ebnf
 from ebnf import Token
-from vocabulary import (has_one_mask, is_flags, is_hex, is_interface, is_ipv4, is_ipv6, is_mark, is_suffix, make_any_word, make_flags,
-                        make_hex, make_interface, make_ipv4, make_ipv6, make_mark, make_string, make_suffix)
+from vocabulary import (has_one_mask, is_date, is_days, is_flags, is_hex, is_hours, is_interface, is_ipv4, is_ipv6, is_mark, is_moment, is_suffix, make_any_word,
+                        make_date, make_days, make_flags, make_hex, make_hours, make_interface, make_ipv4, make_ipv6, make_mark, make_moment, make_string, make_suffix)
 
 PREAMBLE = """\
 zone lan { eth1, network 10.0.0.0/8, network fd00::/16, address 10.0.0.1, address fd00::1 }
@@ -40,6 +40,10 @@ def descriptions(reasons, timeouts, services):
         "ipv6": ("word", is_ipv6, make_ipv6),
         "mark": ("word", is_mark, make_mark),
         "tcp-flags": ("word", is_flags, make_flags),
+        "days": ("word", is_days, make_days),
+        "hours": ("word", is_hours, make_hours),
+        "date": ("word", is_date, make_date),
+        "moment": ("word", is_moment, make_moment),
         "letter": ("word", lambda text: re.fullmatch("[A-Za-z]", text), lambda rand: rand.choice("abcxyzABCXYZ")),
         "digit": ("word", lambda text: re.fullmatch("[0-9]", text), lambda rand: rand.choice("0123456789")),
         "hex-digit": ("word", lambda text: re.fullmatch("[0-9a-fA-F]", text), lambda rand: rand.choice("05aFcE")),
@@ -119,7 +123,7 @@ def takes_from_others(state, name, tokens):
     return meant or not taken
 
 
-CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac").split()
+CLAUSES = ("from to source destination port type family log flags fragment ip-option ttl length dscp mark mac during").split()
 
 
 def key_of(name, tokens):
@@ -319,7 +323,8 @@ FACTS = [
      [test_of(STEP * 10000), test_of("lan > wan arp" + " pad 1" * 126 + "\n")],
      [test_of(STEP * 10001), test_of("lan > wan arp" + " pad 1" * 127 + "\n")]),
     ("Its name is no word that begins a step.", [test_of("k = lan > wan arp\nk >\n")],
-     [test_of(f"{word} = lan > wan arp\n{word} >\n") for word in ("after", "always", "expect", "fill", "listen", "never", "reload")]),
+     [test_of(f"{word} = lan > wan arp\n{word} >\n") for word in ("after", "always", "clock", "expect", "fill", "listen",
+                                                                      "never", "reload")]),
     ("Behind => capital and small letters are the same in classes, states and reasons.",
      [test_of('lan > wan arp => allow NEW "NO STATE" state established\n')],
      [test_of("lan > wan arp => ALLOW\n"), test_of("expect state established for lan > wan arp\n")]),

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A folder, or files by their stem where a folder has several layers. The first that matches a path is its layer.
 LAYERS = [
-    ["core/address", "core/effect.h", "core/env", "core/home", "core/match.h", "core/protection", "core/protocol", "core/rate", "core/rules.h", "core/stages", "core/state", "core/tree.h", "core/types", "core/verdict"],
+    ["core/address", "core/effect.h", "core/env", "core/home", "core/match.h", "core/protection", "core/protocol", "core/rate", "core/rules.h", "core/schedule", "core/stages", "core/state", "core/tree.h", "core/types", "core/verdict"],
     ["core/header/", "core/table/"],
     ["core/members", "core/members_change", "core/members_internal"],
     ["core/event", "core/flood", "core/inspection", "core/link", "core/match", "core/rules"],

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The words of keepstate.conf(5) that its grammar only describes: what is one of a kind, and how one is made at random."""
+import datetime
 import ipaddress
 import re
 import socket
@@ -108,6 +109,48 @@ def has_one_mask(state, name, tokens):
         return True
     marks = [split_mark(token.text) for token in tokens[1:] if token.kind == "word" and token.text != "not"]
     return len({mask for _, _, mask in marks}) <= 1 and not any(high & ~mask for _, high, mask in marks)
+
+
+DAYS = "mon tue wed thu fri sat sun".split()
+
+
+def is_days(text):
+    days = text.split("-")
+    return len(days) <= 2 and set(days) <= set(DAYS)
+
+
+def make_days(rand):
+    return "-".join(rand.choices(DAYS, k=rand.choice([1, 2])))
+
+
+def is_moment(text):
+    return re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]|24:00", text) is not None
+
+
+def make_moment(rand):
+    return f"{rand.randint(0, 23):02}:{rand.randint(0, 59):02}" if rand.random() < 0.9 else "24:00"
+
+
+def is_hours(text):
+    begin, _, end = text.partition("-")
+    return is_moment(begin) and is_moment(end) and begin not in ("24:00", end)
+
+
+def make_hours(rand):
+    begin = rand.randint(0, 1439)
+    end = (begin + rand.randint(1, 1439)) % 1440
+    return f"{begin // 60:02}:{begin % 60:02}-{end // 60:02}:{end % 60:02}"
+
+
+def is_date(text):
+    try:
+        return re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) and 1971 <= datetime.date.fromisoformat(text).year <= 2200
+    except ValueError:
+        return False
+
+
+def make_date(rand):
+    return rand.choice(["2026-03-29", "2024-02-29", "1971-01-01", "2200-12-31"])
 
 
 def make_any_word(rand):

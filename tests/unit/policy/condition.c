@@ -3,6 +3,7 @@
 #include "tests/unit/policy/complaints.h"
 
 #include "core/protection.h"
+#include "policy/calendar.h"
 
 static void test_errors(void **state)
 {
@@ -41,6 +42,14 @@ static void test_errors(void **state)
 		  "'02:00:5e' is no MAC address: expected one such as 02:00:5e:10:00:01" },
 		{ "allow mac 00:00:00:00:00:00\n", 1, 11, "no card has this MAC address" },
 		{ "allow mac { }\n", 1, 7, "this list is empty: expected at least one entry behind 'mac'" },
+		{ "allow during\n", 1, 13, "expected days and hours such as mon-fri 08:00-18:00" },
+		{ "allow during monday\n", 1, 14, "'monday' says no time: expected days such as mon or mon-fri" },
+		{ "allow during 8:00-18:00\n", 1, 14, "'8:00-18:00' says no time" },
+		{ "allow during mon 8-18\n", 1, 18, "'8-18' are no hours of a day: expected days such as mon" },
+		{ "allow during 08:00-08:00\n", 1, 14, "says no time" },
+		{ "allow during 24:00-08:00\n", 1, 14, "says no time" },
+		{ "allow during mon-fri 18:00-24:01\n", 1, 22, "are no hours of a day" },
+		{ "allow during { }\n", 1, 7, "this list is empty: expected at least one entry behind 'during'" },
 		{ "allow ip-option loose\n", 1, 17, "unknown IP option 'loose'" },
 		{ "allow ip-option { }\n", 1, 17, "this list is empty: expected IP options" },
 		{ "allow ip-option\n", 1, 16, "expected 'any', 'none' or an IP option such as record-route" },
@@ -88,6 +97,30 @@ static void test_what_is_made(void **state)
 	assert_int_equal(policy->config.asks & KS_CONDITIONS_HOME, KS_CONDITION_BIT(KS_CONDITION_MARK));
 }
 
+static void test_schedules(void **state)
+{
+	ks_auto_policy struct ks_policy *policy = load_good("allow tcp during { mon, tue 08:00-09:00 }\n"
+							    "allow udp during not { tue 08:00-09:00, mon, mon }\n"
+							    "allow udp during mon ttl 7\n");
+
+	assert_int_equal(policy->config.schedules, 2);
+	assert_int_equal(policy->conditions[policy->rules[0].conditions].schedule, 0);
+	assert_int_equal(policy->conditions[policy->rules[1].conditions].schedule, 0);
+	assert_int_equal(policy->conditions[policy->rules[2].conditions].schedule, 1);
+	assert_string_equal(policy->calendars[0].text, "{ mon, tue 08:00-09:00 }");
+	assert_int_equal(policy->rules[0].flags & KS_RULE_MAY_MISS, KS_RULE_MAY_MISS);
+}
+
+/* The clock answers for flows that live, too, so that no rule behind it may have decided instead. */
+static void test_schedules_that_end_flows(void **state)
+{
+	ks_auto_policy struct ks_policy *policy =
+		load_good("option schedule-end end\nallow tcp during mon\nallow udp during mon ttl 7\n");
+
+	assert_int_equal(policy->rules[0].flags & KS_RULE_MAY_MISS, 0);
+	assert_int_equal(policy->rules[1].flags & KS_RULE_MAY_MISS, KS_RULE_MAY_MISS);
+}
+
 static void test_normal_form(void **state)
 {
 	static const char *const lines[][2] = {
@@ -103,6 +136,10 @@ static void test_normal_form(void **state)
 		  "allow mac { 02:00:00:00:00:01, 02:00:00:00:00:02 }" },
 		{ "allow mac not FF:00:00:00:00:02", "allow mac not ff:00:00:00:00:02" },
 		{ "allow mark { 2/0xff, 0x10-0x1f/255 }", "allow mark { 0x2/0xff, 0x10-0x1f/0xff }" },
+		{ "allow during mon 08:00-18:00", "allow during mon 08:00-18:00" },
+		{ "allow during not { sun-sat 10:00-12:00, fri, 09:00-08:00, fri }",
+		  "allow during not { fri, 09:00-08:00, 10:00-12:00 }" },
+		{ "allow during { sat-mon, tue-fri 00:00-24:00 }", "allow during { tue-fri, sat-mon }" },
 		{ "nat fragment masquerade", "nat family ipv4 fragment masquerade" },
 	};
 
@@ -123,6 +160,8 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_a_rule_that_may_miss),
 		cmocka_unit_test(test_what_is_made),
+		cmocka_unit_test(test_schedules),
+		cmocka_unit_test(test_schedules_that_end_flows),
 		cmocka_unit_test(test_normal_form),
 	};
 
